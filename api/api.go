@@ -1,0 +1,91 @@
+// Package api holds the documents of the control plane, as JSON carries them
+// under /api/v1/ on the admin port: snake_case names, RFC 3339 times, durations
+// as strings. It imports the standard library only, so that clients can use it.
+package api
+
+import "time"
+
+// The states of a version, named as Triton's repository index names them.
+const (
+	StateReady       = "READY"
+	StateLoading     = "LOADING"
+	StateUnloading   = "UNLOADING"
+	StateUnavailable = "UNAVAILABLE"
+)
+
+// ModelStatus is one version of one model as the registry sees it. A model that
+// has no usable version folder has one ModelStatus with version 0 and a reason.
+type ModelStatus struct {
+	Name    string `json:"name"`
+	Version int64  `json:"version"`
+	State   string `json:"state"`
+	// Reason says why a version is not ready, or what about it is worth knowing.
+	// It never holds a path of the host.
+	Reason string `json:"reason,omitempty"`
+	// Digest is the SHA-256 over the sorted relative paths and contents of the
+	// version's folder, "sha256:…". Empty until the version was first read.
+	Digest   string       `json:"digest,omitempty"`
+	LoadedAt *time.Time   `json:"loaded_at,omitempty"`
+	Detail   *ModelDetail `json:"detail,omitempty"` // only while loaded
+	Memory   *ModelMemory `json:"memory,omitempty"` // only while loaded
+}
+
+// ModelDetail is what a loaded version found out about itself.
+type ModelDetail struct {
+	Inputs    []Tensor       `json:"inputs"`
+	Outputs   []Tensor       `json:"outputs"`
+	Instances int            `json:"instances"` // worker slots
+	Providers []Provider     `json:"providers"` // the effective execution providers, in order
+	Batching  BatchingStatus `json:"batching"`
+	Warmup    string         `json:"warmup"`            // "ok", or why it was not warmed
+	Ignored   []string       `json:"ignored,omitempty"` // files that are not used, "config.pbtxt"
+}
+
+// ModelMemory counts the bytes that a version's slots hold outside Go's heap.
+type ModelMemory struct {
+	SlotBytes int64 `json:"slot_bytes"`
+}
+
+// Tensor describes an input or output; -1 is a dimension that varies.
+type Tensor struct {
+	Name     string   `json:"name"`
+	Datatype string   `json:"datatype"`
+	Shape    []int64  `json:"shape"`
+	Symbols  []string `json:"symbols,omitempty"`
+	Optional bool     `json:"optional,omitempty"`
+}
+
+// Provider is an execution provider of ONNX Runtime and the options it was given.
+type Provider struct {
+	Name    string            `json:"name"`
+	Options map[string]string `json:"options,omitempty"`
+}
+
+// BatchingStatus says whether requests for a version are joined into one run.
+type BatchingStatus struct {
+	Enabled bool   `json:"enabled"`
+	Reason  string `json:"reason"` // the finding of the probe, or "configured"
+	MaxSize int    `json:"max_size,omitempty"`
+}
+
+// ServerStatus answers GET /api/v1/status.
+type ServerStatus struct {
+	Version       string    `json:"version"`
+	Revision      string    `json:"revision,omitempty"` // of the source code
+	GoVersion     string    `json:"go_version"`
+	Runtime       string    `json:"runtime"` // "ONNX Runtime 1.24.1"
+	StartedAt     time.Time `json:"started_at"`
+	Ready         bool      `json:"ready"`
+	ModelControl  string    `json:"model_control"` // none, explicit or poll
+	TableRevision int64     `json:"table_revision"`
+}
+
+// ReloadResult answers POST /-/reload.
+type ReloadResult struct {
+	Changed []string `json:"changed"` // what was applied, one line each; empty when nothing differed
+}
+
+// Error is the body of every answer that is not 2xx, on both planes.
+type Error struct {
+	Error string `json:"error"`
+}

@@ -1,0 +1,107 @@
+package infer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Code says what kind of failure an Error is. Only package wire knows which
+// status of which protocol each one becomes.
+type Code uint8
+
+// The codes, in the order of the table in the protocol documentation.
+const (
+	OK Code = iota
+	Invalid
+	TooLarge
+	Unauthenticated
+	Forbidden
+	NotFound
+	Conflict
+	Precondition
+	Overloaded
+	Unavailable
+	Deadline
+	Canceled
+	Unsupported
+	Internal
+	NumCodes // how many there are
+)
+
+var codeNames = [NumCodes]string{
+	"ok", "invalid", "too_large", "unauthenticated", "forbidden", "not_found", "conflict", "precondition",
+	"overloaded", "unavailable", "deadline", "canceled", "unsupported", "internal",
+}
+
+// String returns the code in lower case with underscores, as metrics label it.
+func (c Code) String() string {
+	if c >= NumCodes {
+		return "unknown"
+	}
+	return codeNames[c]
+}
+
+// Error is the one error type that crosses package borders. Msg is for the
+// caller and never holds a path of the host; Op and Err are for the log.
+type Error struct {
+	Code Code
+	Op   string // what failed, "ort: run" for example; may be empty
+	Msg  string
+	Err  error // the cause; may be nil
+}
+
+// Error returns operation, message and cause, for logs.
+func (e *Error) Error() string {
+	s := e.Msg
+	if e.Op != "" {
+		s = e.Op + ": " + s
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf makes an Error with a message and no cause.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Msg: fmt.Sprintf(format, args...)}
+}
+
+// CodeOf returns the code of the first Error in err's chain. Context errors map
+// to Deadline and Canceled, nil to OK and everything else to Internal.
+func CodeOf(err error) Code {
+	var e *Error
+	switch {
+	case err == nil:
+		return OK
+	case errors.As(err, &e):
+		return e.Code
+	case errors.Is(err, context.DeadlineExceeded):
+		return Deadline
+	case errors.Is(err, context.Canceled):
+		return Canceled
+	default:
+		return Internal
+	}
+}
+
+// Message returns what a caller may read of err: an Error's Msg, and a fixed
+// text for anything internal, whose details belong in the log.
+func Message(err error) string {
+	var e *Error
+	code := CodeOf(err)
+	switch {
+	case code == Internal:
+		return "internal error; the log has the details under this request id"
+	case errors.As(err, &e):
+		return e.Msg
+	case code == Deadline:
+		return "deadline exceeded"
+	default:
+		return "request canceled"
+	}
+}

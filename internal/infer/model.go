@@ -1,0 +1,127 @@
+package infer
+
+import (
+	"slices"
+	"strings"
+)
+
+// TensorSpec describes one input or output of a model.
+type TensorSpec struct {
+	Name  string
+	DType DType
+	Shape Shape // -1 for a dimension that varies
+	// Symbols names the dimensions that vary, as the model file does ("batch");
+	// empty for fixed and for unnamed ones. It is as long as Shape.
+	Symbols []string
+	// Optional inputs have a default in the model and may be left out.
+	Optional bool
+}
+
+// Model is the signature of one version.
+type Model struct {
+	Name    string
+	Version int64
+	Inputs  []TensorSpec
+	Outputs []TensorSpec
+
+	inputs, outputs map[string]int
+	required        int
+}
+
+// NewModel returns a signature ready for Check. It keeps the slices. Names must
+// be unique; ONNX demands that too.
+func NewModel(name string, version int64, inputs, outputs []TensorSpec) *Model {
+	m := &Model{
+		Name: name, Version: version, Inputs: inputs, Outputs: outputs,
+		inputs: make(map[string]int, len(inputs)), outputs: make(map[string]int, len(outputs)),
+	}
+	for i := range inputs {
+		m.inputs[inputs[i].Name] = i
+		if !inputs[i].Optional {
+			m.required++
+		}
+	}
+	for i := range outputs {
+		m.outputs[outputs[i].Name] = i
+	}
+	return m
+}
+
+// Check compares a request with the signature. It brings the inputs into the
+// model's order and fills every Index, so that nothing later looks up a name.
+// It allocates nothing for a valid request. Errors are Invalid and name the
+// tensor; their texts are those that Triton's clients know.
+func (m *Model) Check(r *Request) error {
+	given := 0 // required inputs present
+	for i := range r.Inputs {
+		t := &r.Inputs[i]
+		index, ok := m.inputs[t.Name]
+		if !ok {
+			return Errorf(Invalid, "unexpected inference input '%s' for model '%s'", t.Name, m.Name)
+		}
+		t.Index = index
+		if err := m.checkInput(t); err != nil {
+			return err
+		}
+		if !m.Inputs[index].Optional {
+			given++
+		}
+	}
+	slices.SortFunc(r.Inputs, func(a, b Tensor) int { return a.Index - b.Index })
+	for i := 1; i < len(r.Inputs); i++ {
+		if r.Inputs[i].Index == r.Inputs[i-1].Index {
+			return Errorf(Invalid, "input '%s' already exists in request", r.Inputs[i].Name)
+		}
+	}
+	if given < m.required {
+		return m.missingInputs(r)
+	}
+	return m.checkOutputs(r)
+}
+
+func (m *Model) checkInput(t *Tensor) error {
+	spec := &m.Inputs[t.Index]
+	if t.DType != spec.DType {
+		return Errorf(Invalid, "inference input '%s' data-type is '%v', but model '%s' expects '%v'", t.Name, t.DType, m.Name, spec.DType)
+	}
+	ok := len(t.Shape) == len(spec.Shape)
+	for i := 0; ok && i < len(t.Shape); i++ {
+		ok = t.Shape[i] >= 0 && (spec.Shape[i] < 0 || t.Shape[i] == spec.Shape[i])
+	}
+	if !ok {
+		return Errorf(Invalid, "unexpected shape for input '%s' for model '%s'. Expected %v, got %v", t.Name, m.Name, spec.Shape, t.Shape)
+	}
+	return t.checkData()
+}
+
+func (m *Model) missingInputs(r *Request) error {
+	var got, missing []string
+	for i := range r.Inputs {
+		got = append(got, "'"+r.Inputs[i].Name+"'")
+	}
+	for i := range m.Inputs {
+		spec := &m.Inputs[i]
+		has := slices.ContainsFunc(r.Inputs, func(t Tensor) bool { return t.Index == i })
+		if !has && !spec.Optional {
+			missing = append(missing, "'"+spec.Name+"'")
+		}
+	}
+	return Errorf(Invalid, "expected %d inputs but got %d inputs for model '%s'. Got input(s) [%s], but missing required input(s) [%s]",
+		m.required, len(r.Inputs), m.Name, strings.Join(got, ","), strings.Join(missing, ","))
+}
+
+func (m *Model) checkOutputs(r *Request) error {
+	for i := range r.Outputs {
+		index, ok := m.outputs[r.Outputs[i].Name]
+		if !ok {
+			return Errorf(Invalid, "unexpected inference output '%s' for model '%s'", r.Outputs[i].Name, m.Name)
+		}
+		r.Outputs[i].Index = index
+		for j := range i {
+			if r.Outputs[j].Index == index {
+				return Errorf(Invalid, "output '%s' already exists in request", r.Outputs[i].Name)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package infer
+
+import (
+	"time"
+)
+
+// Version names one immutable version of a model. It is comparable, so it can
+// be a map's key.
+type Version struct {
+	Model  string
+	Number int64
+}
+
+// Reason says why a version was picked for a request.
+type Reason string
+
+// The reasons, as the header Sluice-Reason carries them.
+const (
+	ReasonPinned  Reason = "pinned"  // the path named the version
+	ReasonDefault Reason = "default" // no route: the model's newest version
+)
+
+// Served says what answered a request. The router fills it as soon as a version
+// is picked, so it stands on errors too; the zero value means nothing was picked.
+type Served struct {
+	Version Version
+	Route   string // name and revision, "iris@7"; "iris@0" where there is no route
+	Reason  Reason
+}
+
+// Timing says where a request's time went. The batcher fills it; a stage that
+// the request never reached stays 0.
+type Timing struct {
+	Queue   time.Duration // from admission to the start of its run
+	Input   time.Duration // copying the inputs of the whole run
+	Compute time.Duration // the runtime's call
+	Output  time.Duration // copying this member's outputs
+	Rows    int           // rows of the whole run, all members together
+}
+
+// Request is one call to predict. Whoever builds it owns it, the tensors
+// included, and must not change it before Predict has returned.
+type Request struct {
+	Model     string // the called name: a route or a model
+	Version   int64  // the pinned version, 0 for none
+	ID        string // the caller's own id, echoed; empty for none
+	RequestID string // X-Request-Id, for logs
+	Inputs    []Tensor
+	// Outputs are the outputs asked for, in that order; none means all, in the
+	// model's order. Check fills Index.
+	Outputs  []OutputRef
+	Priority int           // 1 is the highest; 0 is the model's default
+	Timeout  time.Duration // the caller's own limit; 0 for none. It only shortens.
+	Arrived  time.Time     // when the front accepted the request; zero means now
+
+	// Served and Timing are results, filled on the way.
+	Served Served
+	Timing Timing
+}
+
+// OutputRef is an output asked for by name, and its place in the model's Outputs.
+type OutputRef struct {
+	Name  string
+	Index int
+}
+
+// Rows returns the first dimension of the first input, which is the number of
+// rows where the model is batchable, or 1 where there is none.
+func (r *Request) Rows() int64 {
+	if len(r.Inputs) == 0 {
+		return 1
+	}
+	return r.Inputs[0].Rows()
+}
+
+// ByteSize returns the bytes of all inputs together.
+func (r *Request) ByteSize() int64 {
+	n := 0
+	for i := range r.Inputs {
+		n += len(r.Inputs[i].Data)
+	}
+	return int64(n)
+}

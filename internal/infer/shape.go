@@ -1,0 +1,74 @@
+package infer
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+	"strconv"
+)
+
+// Shape is the dimensions of a tensor, outermost first; an empty shape is a
+// scalar of rank 0. In a model's signature -1 stands for a dimension that varies.
+type Shape []int64
+
+// Elements returns the product of the dimensions. It is not ok where a
+// dimension is negative or the product of the others than 0 is beyond 2^63-1, so
+// that a caller can refuse before anything is allocated.
+func (s Shape) Elements() (n int64, ok bool) {
+	product := uint64(1)
+	zero := false
+	for _, d := range s {
+		if d < 0 {
+			return 0, false
+		}
+		if d == 0 {
+			zero = true // keep looking: a later negative dimension is still wrong
+			continue
+		}
+		hi, lo := bits.Mul64(product, uint64(d))
+		if hi != 0 || lo > math.MaxInt64 {
+			return 0, false
+		}
+		product = lo
+	}
+	if zero {
+		return 0, true
+	}
+	return int64(product), true
+}
+
+// ByteSize returns Elements times the size of d; for Bytes, whose elements
+// vary, the least the wire form can take (a 4-byte length each).
+func (s Shape) ByteSize(d DType) (n int64, ok bool) {
+	elements, ok := s.Elements()
+	if !ok {
+		return 0, false
+	}
+	size := d.Size()
+	if d == Bytes {
+		size = bytesPrefix
+	}
+	hi, lo := bits.Mul64(uint64(elements), uint64(size))
+	if hi != 0 || lo > math.MaxInt64 {
+		return 0, false
+	}
+	return int64(lo), true
+}
+
+// Equal reports whether both shapes have the same dimensions.
+func (s Shape) Equal(t Shape) bool { return slices.Equal(s, t) }
+
+// String returns the shape as the protocol prints it: "[-1,16]".
+func (s Shape) String() string { return string(s.Append(nil)) }
+
+// Append appends String to dst.
+func (s Shape) Append(dst []byte) []byte {
+	dst = append(dst, '[')
+	for i, d := range s {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendInt(dst, d, 10)
+	}
+	return append(dst, ']')
+}
