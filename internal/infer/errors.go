@@ -74,10 +74,11 @@ func Errorf(code Code, format string, args ...any) *Error {
 // CodeOf returns the code of the first Error in err's chain. Context errors map
 // to Deadline and Canceled, nil to OK and everything else to Internal.
 func CodeOf(err error) Code {
+	if err == nil {
+		return OK // first, since errors.As below costs an allocation
+	}
 	var e *Error
 	switch {
-	case err == nil:
-		return OK
 	case errors.As(err, &e):
 		return e.Code
 	case errors.Is(err, context.DeadlineExceeded):

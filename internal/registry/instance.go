@@ -1,0 +1,64 @@
+package registry
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// Servable is a loaded version as the registry's owner composes it.
+type Servable interface {
+	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
+	Model() *infer.Model
+	Detail() *api.ModelDetail
+	// Memory returns the bytes held outside Go's heap, as far as they are known.
+	Memory() api.ModelMemory
+	// Shutdown finishes accepted work and frees everything. Once ctx ends it
+	// abandons that work, but returns only when nothing uses the memory any more.
+	Shutdown(ctx context.Context) error
+}
+
+// retired marks an instance that takes no new users; the bits below count them.
+const retired = int64(1) << 62
+
+// Instance is a Servable with a count of its users. A user holds a lease from
+// Acquire to Release; what is retired takes no new leases and is closed when the
+// last one ends.
+type Instance struct {
+	Servable
+
+	users   atomic.Int64
+	once    sync.Once
+	drained chan struct{} // closed when retired and without users
+}
+
+func newInstance(s Servable) *Instance {
+	return &Instance{Servable: s, drained: make(chan struct{})}
+}
+
+// Acquire takes a lease. It is false where the instance was retired; the caller
+// then looks for another.
+func (i *Instance) Acquire() bool {
+	if i.users.Add(1)&retired == 0 {
+		return true
+	}
+	i.Release()
+	return false
+}
+
+// Release ends a lease.
+func (i *Instance) Release() {
+	if i.users.Add(-1) == retired {
+		i.once.Do(func() { close(i.drained) })
+	}
+}
+
+// retire refuses new leases from now on. It may be called once.
+func (i *Instance) retire() {
+	if i.users.Add(retired) == retired {
+		i.once.Do(func() { close(i.drained) })
+	}
+}

@@ -1,0 +1,212 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/registry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeServable notes its end; hold keeps Shutdown from returning.
+type fakeServable struct {
+	model  *infer.Model
+	closed atomic.Bool
+	ended  atomic.Bool // ctx of Shutdown was over
+	hold   chan struct{}
+}
+
+func (f *fakeServable) Predict(context.Context, *infer.Request) (*infer.Response, error) {
+	return infer.NewResponse(), nil
+}
+func (f *fakeServable) Model() *infer.Model      { return f.model }
+func (f *fakeServable) Detail() *api.ModelDetail { return &api.ModelDetail{} }
+func (f *fakeServable) Memory() api.ModelMemory  { return api.ModelMemory{} }
+func (f *fakeServable) Shutdown(ctx context.Context) error {
+	f.ended.Store(ctx.Err() != nil)
+	if f.hold != nil {
+		<-f.hold
+	}
+	f.closed.Store(true)
+	return nil
+}
+
+func version(n int64) infer.Version { return infer.Version{Model: "m", Number: n} }
+
+func spec(n int64, fingerprint string, s *fakeServable, err error) registry.Spec {
+	return registry.Spec{Version: version(n), Fingerprint: fingerprint, Load: func(context.Context) (registry.Servable, string, error) {
+		if err != nil {
+			return nil, "", err
+		}
+		s.model = infer.NewModel("m", n, nil, nil)
+		return s, "sha256:" + fingerprint, nil
+	}}
+}
+
+func apply(t *testing.T, r *registry.Registry, specs ...registry.Spec) *registry.Plan {
+	t.Helper()
+	p := r.Prepare(t.Context(), specs, false)
+	p.Commit()
+	return p
+}
+
+func state(r *registry.Registry, n int64) (state, reason string) {
+	for _, s := range r.Status() {
+		if s.Version == n {
+			return s.State, s.Reason
+		}
+	}
+	return "", ""
+}
+
+func TestUnchangedVersionsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := registry.New(registry.Options{ParallelLoads: 2, UnloadTimeout: time.Second})
+		a := &fakeServable{}
+		p := apply(t, r, spec(1, "x", a, nil))
+		inst := p.Instances()[version(1)]
+		p = apply(t, r, spec(1, "x", &fakeServable{}, errors.New("must not be loaded again")))
+		if p.Instances()[version(1)] != inst || len(p.Changed()) != 0 {
+			t.Error("an unchanged version was loaded again")
+		}
+		b := &fakeServable{}
+		apply(t, r, spec(1, "y", b, nil))
+		synctest.Wait()
+		if !a.closed.Load() || b.closed.Load() {
+			t.Error("a changed version must replace the old instance, which then closes")
+		}
+		if err := r.Shutdown(t.Context()); err != nil || !b.closed.Load() {
+			t.Errorf("shutdown: %v", err)
+		}
+	})
+}
+
+func TestFailedLoadKeepsTheOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		a := &fakeServable{}
+		apply(t, r, spec(1, "x", a, nil))
+		broken := infer.Errorf(infer.Invalid, "not an ONNX model")
+		p := apply(t, r, spec(1, "y", nil, broken), spec(2, "z", nil, broken))
+		if len(p.Failed()) != 2 || len(p.Instances()) != 1 {
+			t.Fatalf("failed %v, instances %v", p.Failed(), p.Instances())
+		}
+		if s, reason := state(r, 1); s != api.StateReady || reason == "" {
+			t.Errorf("version 1 is %s %q", s, reason)
+		}
+		if s, reason := state(r, 2); s != api.StateUnavailable || reason != "not an ONNX model" {
+			t.Errorf("version 2 is %s %q", s, reason)
+		}
+		// The same broken files are not tried again unless asked for.
+		loads := 0
+		again := registry.Spec{Version: version(2), Fingerprint: "z", Load: func(context.Context) (registry.Servable, string, error) {
+			loads++
+			return nil, "", broken
+		}}
+		apply(t, r, spec(1, "y", nil, broken), again)
+		if loads != 0 {
+			t.Error("a failed load was tried again without a change")
+		}
+		r.Prepare(t.Context(), []registry.Spec{spec(1, "y", nil, broken), again}, true).Discard()
+		if loads != 1 {
+			t.Error("retryFailed did not try again")
+		}
+		synctest.Wait()
+		if a.closed.Load() {
+			t.Error("the serving instance was closed")
+		}
+		_ = r.Shutdown(t.Context())
+	})
+}
+
+func TestLeaseHoldsTheInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := registry.New(registry.Options{UnloadTimeout: time.Minute})
+		a := &fakeServable{}
+		inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
+		if !inst.Acquire() {
+			t.Fatal("no lease on a live instance")
+		}
+		apply(t, r) // unload
+		time.Sleep(59 * time.Second)
+		if a.closed.Load() {
+			t.Fatal("closed under a lease")
+		}
+		if inst.Acquire() {
+			t.Fatal("a lease on a retired instance")
+		}
+		if s, _ := state(r, 1); s != api.StateUnloading {
+			t.Errorf("state %s, want UNLOADING", s)
+		}
+		inst.Release()
+		synctest.Wait()
+		if !a.closed.Load() || a.ended.Load() {
+			t.Error("not closed, or closed as if late")
+		}
+		if len(r.Status()) != 0 {
+			t.Errorf("still listed: %v", r.Status())
+		}
+	})
+}
+
+func TestUnloadLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		a := &fakeServable{hold: make(chan struct{})}
+		inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
+		inst.Acquire()
+		apply(t, r)
+		time.Sleep(2 * time.Second)
+		if !a.ended.Load() {
+			t.Error("the limit passed and Shutdown was not told")
+		}
+		if s, _ := state(r, 1); s != api.StateUnloading {
+			t.Errorf("state %s while a run goes on, want UNLOADING", s)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.Shutdown(ctx); err == nil {
+			t.Error("Shutdown hid a version that still runs")
+		}
+		close(a.hold)
+		inst.Release()
+		synctest.Wait()
+	})
+}
+
+func TestDiscardClosesWhatWasLoaded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		a, b := &fakeServable{}, &fakeServable{}
+		apply(t, r, spec(1, "x", a, nil))
+		r.Prepare(t.Context(), []registry.Spec{spec(1, "x", nil, nil), spec(2, "y", b, nil)}, false).Discard()
+		synctest.Wait()
+		if a.closed.Load() || !b.closed.Load() {
+			t.Errorf("a closed %v, b closed %v", a.closed.Load(), b.closed.Load())
+		}
+		if got := r.Status(); len(got) != 1 {
+			t.Errorf("listed: %v", got)
+		}
+		_ = r.Shutdown(t.Context())
+	})
+}
+
+func TestIdleVersionsAreListed(t *testing.T) {
+	r := registry.New(registry.Options{})
+	s := registry.Spec{Version: version(1), Idle: "unloaded"}
+	if p := apply(t, r, s); len(p.Failed()) != 0 {
+		t.Errorf("failed: %v", p.Failed())
+	}
+	if st, reason := state(r, 1); st != api.StateUnavailable || reason != "unloaded" {
+		t.Errorf("%s %q", st, reason)
+	}
+}

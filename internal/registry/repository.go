@@ -1,0 +1,225 @@
+package registry
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// ModelFile is the file that a version's folder must hold.
+const ModelFile = "model.onnx"
+
+// maxFiles bounds the files of one version, so that a wrong folder (a home
+// directory, say) is refused instead of read.
+const maxFiles = 10_000
+
+// Repository reads a folder of models, <model>/<version>/model.onnx. Every access
+// goes through os.Root: a link that leads out of the folder is an error.
+type Repository struct {
+	root *os.Root
+	path string
+}
+
+// OpenRepository opens the folder at path. Close it when done.
+func OpenRepository(path string) (*Repository, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(abs)
+	if err != nil {
+		return nil, fmt.Errorf("model repository: %w", err)
+	}
+	return &Repository{root: root, path: abs}, nil
+}
+
+// Close releases the folder.
+func (r *Repository) Close() error { return r.root.Close() }
+
+// Found is a model folder.
+type Found struct {
+	Name     string
+	Versions []FoundVersion // ascending
+	Ignored  []string       // files that are known but not used
+}
+
+// FoundVersion is a version folder.
+type FoundVersion struct {
+	Number int64
+	// Fingerprint changes when a file's path, size or time changes. It is cheap
+	// to take; the digest is the identity.
+	Fingerprint string
+	// Err says why the version cannot be loaded, without a path of the host.
+	Err error
+}
+
+// Scan lists the models, sorted by name. Folders without an integer sub-folder
+// are left out, as are names that no request could use.
+func (r *Repository) Scan() ([]Found, error) {
+	entries, err := fs.ReadDir(r.root.FS(), ".")
+	if err != nil {
+		return nil, fmt.Errorf("model repository: %w", err)
+	}
+	var found []Found
+	for _, e := range entries {
+		if m, ok := r.scanModel(e.Name()); ok {
+			found = append(found, m)
+		}
+	}
+	return found, nil
+}
+
+// ScanModel looks at one model. It is not ok where there is no such folder, or
+// none with a version in it.
+func (r *Repository) ScanModel(name string) (Found, bool) {
+	return r.scanModel(name)
+}
+
+func (r *Repository) scanModel(name string) (Found, bool) {
+	m := Found{Name: name}
+	if !infer.ValidName(name) {
+		return m, false
+	}
+	entries, err := fs.ReadDir(r.root.FS(), name) // follows links inside the root
+	if err != nil {
+		return m, false
+	}
+	for _, e := range entries {
+		if e.Name() == "config.pbtxt" {
+			m.Ignored = append(m.Ignored, e.Name())
+		}
+		if number, ok := infer.ParseVersion(e.Name()); ok {
+			v := FoundVersion{Number: number}
+			v.Fingerprint, v.Err = r.fingerprint(path.Join(name, e.Name()))
+			m.Versions = append(m.Versions, v)
+		}
+	}
+	slices.SortFunc(m.Versions, func(a, b FoundVersion) int { return int(min(1, max(-1, a.Number-b.Number))) })
+	return m, len(m.Versions) > 0
+}
+
+// fingerprint walks a version's folder; it also finds what makes loading impossible.
+func (r *Repository) fingerprint(dir string) (string, error) {
+	info, err := r.root.Stat(dir)
+	if err != nil || !info.IsDir() {
+		return "", infer.Errorf(infer.Invalid, "the version is not a folder inside the repository")
+	}
+	var b strings.Builder
+	hasModel := false
+	err = r.walk(dir, func(rel string, info fs.FileInfo) error {
+		hasModel = hasModel || rel == ModelFile
+		fmt.Fprintf(&b, "%q %d %d\n", rel, info.Size(), info.ModTime().UnixNano())
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if !hasModel {
+		return b.String(), infer.Errorf(infer.Invalid, "the version's folder has no %s", ModelFile)
+	}
+	return b.String(), nil
+}
+
+// Digest returns "sha256:" and the hex of the SHA-256 over the version's files in
+// the order of their paths: length and text of the path, length and contents of
+// the file, lengths as 8 bytes little-endian.
+func (r *Repository) Digest(v infer.Version) (string, error) {
+	h := sha256.New()
+	writeLen := func(n int64) { _ = binary.Write(h, binary.LittleEndian, n) } // a hash never fails
+	dir := r.rel(v)
+	err := r.walk(dir, func(rel string, info fs.FileInfo) error {
+		f, err := r.root.Open(path.Join(dir, rel))
+		if err != nil {
+			return err
+		}
+		defer f.Close() //nolint:errcheck // only read
+		writeLen(int64(len(rel)))
+		_, _ = io.WriteString(h, rel)
+		writeLen(info.Size())
+		n, err := io.Copy(h, f)
+		if err == nil && n != info.Size() {
+			err = infer.Errorf(infer.Unavailable, "file '%s' changed while it was read", rel)
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// walk calls visit for each regular file below dir, in the order of their paths.
+func (r *Repository) walk(dir string, visit func(rel string, info fs.FileInfo) error) error {
+	var files []string
+	err := fs.WalkDir(r.root.FS(), dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !d.IsDir() {
+			files = append(files, p[len(dir)+1:])
+		}
+		if len(files) > maxFiles {
+			return infer.Errorf(infer.Invalid, "the version's folder holds more than %d files", maxFiles)
+		}
+		return nil
+	})
+	if err != nil {
+		return hidePath(err)
+	}
+	slices.Sort(files)
+	for _, rel := range files {
+		info, err := r.root.Stat(path.Join(dir, rel))
+		if err != nil {
+			return hidePath(fmt.Errorf("file '%s': %w", rel, err))
+		}
+		if info.IsDir() { // a link to a folder: its files are not the version's
+			continue
+		}
+		if !info.Mode().IsRegular() {
+			return infer.Errorf(infer.Invalid, "file '%s' is not a regular file", rel)
+		}
+		if err := visit(rel, info); err != nil {
+			return hidePath(err)
+		}
+	}
+	return nil
+}
+
+// hidePath keeps what went wrong and drops where on the host.
+func hidePath(err error) error {
+	var pe *fs.PathError
+	var ie *infer.Error
+	switch {
+	case errors.As(err, &ie):
+		return err
+	case errors.As(err, &pe):
+		return &infer.Error{Code: infer.Invalid, Msg: "cannot read '" + path.Base(pe.Path) + "': " + pe.Err.Error(), Err: err}
+	default:
+		return &infer.Error{Code: infer.Invalid, Msg: "cannot read the version's folder", Err: err}
+	}
+}
+
+func (r *Repository) rel(v infer.Version) string {
+	return path.Join(v.Model, fmt.Sprint(v.Number))
+}
+
+// Dir returns the host's path of a version's folder.
+func (r *Repository) Dir(v infer.Version) string {
+	return filepath.Join(r.path, filepath.FromSlash(r.rel(v)))
+}
+
+// Root opens a version's folder, so that a reader cannot leave it.
+func (r *Repository) Root(v infer.Version) (*os.Root, error) {
+	return r.root.OpenRoot(r.rel(v))
+}

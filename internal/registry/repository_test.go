@@ -1,0 +1,143 @@
+package registry_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/registry"
+)
+
+// repository makes a folder with the given files; a name that ends in "/" is a folder.
+func repository(t *testing.T, files map[string]string) (*registry.Repository, string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		write(t, filepath.Join(dir, name), text)
+	}
+	r, err := registry.OpenRepository(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return r, dir
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func scan(t *testing.T, r *registry.Repository) map[string][]int64 {
+	t.Helper()
+	found, err := r.Scan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]int64{}
+	for _, m := range found {
+		for _, v := range m.Versions {
+			got[m.Name] = append(got[m.Name], v.Number)
+		}
+	}
+	return got
+}
+
+func TestScanFindsIntegerVersionsOnly(t *testing.T) {
+	r, _ := repository(t, map[string]string{
+		"iris/1/model.onnx": "a", "iris/10/model.onnx": "b", "iris/2/model.onnx": "c",
+		"iris/01/model.onnx": "x", "iris/0/model.onnx": "x", "iris/-1/model.onnx": "x", "iris/v3/model.onnx": "x",
+		"iris/99999999999999999999/model.onnx": "x",
+		"notes/readme.txt":                     "x", "top.txt": "x", " blank/1/model.onnx": "x", ".../1/model.onnx": "x",
+	})
+	want := map[string][]int64{"iris": {1, 2, 10}, "...": {1}}
+	if diff := cmp.Diff(want, scan(t, r)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestScanSaysWhatIsWrong(t *testing.T) {
+	r, dir := repository(t, map[string]string{"empty/1/readme": "x", "leads/1/other": "x", "m/1/model.onnx": "x", "m/config.pbtxt": ""})
+	outside := filepath.Join(t.TempDir(), "secret.onnx")
+	write(t, outside, "secret")
+	if err := os.Symlink(outside, filepath.Join(dir, "leads/1/model.onnx")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(t.TempDir(), filepath.Join(dir, "m/2")); err != nil {
+		t.Fatal(err)
+	}
+	found, err := r.Scan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := map[string]string{}
+	for _, m := range found {
+		for _, v := range m.Versions {
+			if v.Err != nil {
+				reasons[m.Name] += infer.Message(v.Err)
+			}
+		}
+		if m.Name == "m" && !cmp.Equal(m.Ignored, []string{"config.pbtxt"}) {
+			t.Errorf("ignored %v", m.Ignored)
+		}
+	}
+	for name, want := range map[string]string{"empty": "no model.onnx", "leads": "cannot read 'model.onnx'", "m": "not a folder inside"} {
+		if !strings.Contains(reasons[name], want) {
+			t.Errorf("%s: got %q, want %q", name, reasons[name], want)
+		}
+		if strings.Contains(reasons[name], dir) || strings.Contains(reasons[name], "secret.onnx") {
+			t.Errorf("%s: the reason leaks a path: %q", name, reasons[name])
+		}
+	}
+}
+
+func TestLinksInsideTheRepositoryWork(t *testing.T) {
+	r, dir := repository(t, map[string]string{"store/blob": "weights"})
+	if err := os.MkdirAll(filepath.Join(dir, "m/1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../../store/blob", filepath.Join(dir, "m/1/model.onnx")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Digest(infer.Version{Model: "m", Number: 1}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDigestIsTheContent(t *testing.T) {
+	files := map[string]string{"m/1/model.onnx": "abc", "m/1/data/w.bin": "w", "m/2/model.onnx": "abc", "m/2/data/w.bin": "w"}
+	r, dir := repository(t, files)
+	digest := func(n int64) string {
+		t.Helper()
+		d, err := r.Digest(infer.Version{Model: "m", Number: n})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	one := digest(1)
+	if one != digest(2) {
+		t.Error("equal folders have different digests")
+	}
+	write(t, filepath.Join(dir, "m/2/data/w.bin"), "W")
+	if one == digest(2) {
+		t.Error("a changed file left the digest alone")
+	}
+	// A name that swallows the next file's bytes must not give the same digest.
+	if err := os.Rename(filepath.Join(dir, "m/2/data/w.bin"), filepath.Join(dir, "m/2/data/x.bin")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "m/2/data/x.bin"), "w")
+	if one == digest(2) {
+		t.Error("a renamed file left the digest alone")
+	}
+}

@@ -1,0 +1,153 @@
+package router_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/router"
+)
+
+type instance struct {
+	retired bool
+	leases  int
+	calls   int
+	err     error
+	onCall  func()
+}
+
+func (i *instance) Predict(context.Context, *infer.Request) (*infer.Response, error) {
+	i.calls++
+	if i.onCall != nil {
+		i.onCall()
+	}
+	return nil, i.err
+}
+
+func (i *instance) Acquire() bool {
+	if i.retired {
+		return false
+	}
+	i.leases++
+	return true
+}
+func (i *instance) Release() { i.leases-- }
+
+func target(n int64, i *instance) *router.Target {
+	spec := []infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{1}}}
+	return &router.Target{Model: infer.NewModel("iris", n, spec, nil), Instance: i}
+}
+
+func request(name string, version int64) *infer.Request {
+	return &infer.Request{Model: name, Version: version, Inputs: []infer.Tensor{{Name: "x", DType: infer.FP32, Shape: infer.Shape{1}, Data: make([]byte, 4)}}}
+}
+
+func TestNewestServesAndPinPins(t *testing.T) {
+	one, ten, two := &instance{}, &instance{}, &instance{}
+	r := router.New()
+	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Targets: []*router.Target{target(1, one), target(10, ten), target(2, two)}}}))
+	f := func(version int64, hit *instance, want infer.Served) {
+		t.Helper()
+		before := hit.calls
+		req := request("iris", version)
+		if _, err := r.Predict(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+		if hit.calls != before+1 || hit.leases != 0 {
+			t.Errorf("version %d: %d calls, %d leases left", version, hit.calls, hit.leases)
+		}
+		if req.Served != want {
+			t.Errorf("served %+v, want %+v", req.Served, want)
+		}
+	}
+	served := func(n int64, reason infer.Reason) infer.Served {
+		return infer.Served{Version: infer.Version{Model: "iris", Number: n}, Route: "iris@0", Reason: reason}
+	}
+	f(0, ten, served(10, infer.ReasonDefault))
+	f(2, two, served(2, infer.ReasonPinned))
+	f(1, one, served(1, infer.ReasonPinned))
+}
+
+func TestRefusals(t *testing.T) {
+	r := router.New()
+	r.Swap(router.NewTable([]*router.Entry{
+		{Name: "iris", Targets: []*router.Target{target(1, &instance{})}},
+		{Name: "broken"}, {Name: "soon", Loading: true},
+	}))
+	f := func(name string, version int64, code infer.Code, want string) {
+		t.Helper()
+		_, err := r.Predict(t.Context(), request(name, version))
+		if infer.CodeOf(err) != code || !strings.HasPrefix(infer.Message(err), want) {
+			t.Errorf("got %v %v, want %v %q", infer.CodeOf(err), err, code, want)
+		}
+		if _, merr := r.Model(name, version); merr == nil || merr.Error() != err.Error() {
+			t.Errorf("Model says %v, Predict %v", merr, err)
+		}
+	}
+	f("nope", 0, infer.NotFound, "Request for unknown model: 'nope' is not found")
+	f("nope", 3, infer.NotFound, "Request for unknown model: 'nope' version 3 is not found")
+	f("iris", 9, infer.NotFound, "Request for unknown model: 'iris' version 9 is not found")
+	f("broken", 0, infer.NotFound, "Request for unknown model: 'broken' has no available versions")
+	f("soon", 0, infer.Unavailable, "model 'soon' is loading")
+}
+
+func TestServedStandsOnErrors(t *testing.T) {
+	i := &instance{err: infer.Errorf(infer.Overloaded, "full")}
+	r := router.New()
+	tg := target(1, i)
+	var codes []infer.Code
+	tg.Observe = func(_ *infer.Request, code infer.Code, _ time.Duration) { codes = append(codes, code) }
+	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Targets: []*router.Target{tg}}}))
+	req := request("iris", 0)
+	if _, err := r.Predict(t.Context(), req); infer.CodeOf(err) != infer.Overloaded || req.Served.Version.Number != 1 {
+		t.Errorf("%v, served %+v", err, req.Served)
+	}
+	req = request("iris", 0)
+	req.Inputs[0].DType = infer.FP64
+	if _, err := r.Predict(t.Context(), req); infer.CodeOf(err) != infer.Invalid || req.Served.Version.Number != 1 {
+		t.Errorf("%v, served %+v", err, req.Served)
+	}
+	if i.calls != 1 || len(codes) != 2 || codes[0] != infer.Overloaded || codes[1] != infer.Invalid {
+		t.Errorf("%d calls, codes %v", i.calls, codes)
+	}
+}
+
+// swapping retires itself in the middle of a pick, as a reload does.
+type swapping struct {
+	instance
+	then func()
+}
+
+func (s *swapping) Acquire() bool { s.then(); return false }
+
+func TestRetiredBetweenPickAndLease(t *testing.T) {
+	r := router.New()
+	fresh := &instance{}
+	old := &swapping{then: func() {
+		r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Targets: []*router.Target{target(2, fresh)}}}))
+	}}
+	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Targets: []*router.Target{{Model: target(1, nil).Model, Instance: old}}}}))
+	req := request("iris", 0)
+	if _, err := r.Predict(t.Context(), req); err != nil || req.Served.Version.Number != 2 {
+		t.Errorf("%v, served %+v", err, req.Served)
+	}
+	fresh.retired = true
+	if _, err := r.Predict(t.Context(), request("iris", 0)); infer.CodeOf(err) != infer.Unavailable {
+		t.Errorf("got %v, want unavailable", err)
+	}
+}
+
+func TestPanicReleasesTheLease(t *testing.T) {
+	i := &instance{onCall: func() { panic("model") }}
+	r := router.New()
+	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Targets: []*router.Target{target(1, i)}}}))
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = r.Predict(t.Context(), request("iris", 0))
+	}()
+	if i.leases != 0 {
+		t.Errorf("%d leases left after a panic", i.leases)
+	}
+}
