@@ -1,0 +1,100 @@
+// Package metrics records what the gateway did: Prometheus series, and per
+// version the counters that the protocol's statistics answer is made of.
+//
+// Labels come only from loaded versions. A version's series are made at its
+// first request and deleted when it is unloaded; in between a request costs some
+// atomic additions, no lock and no allocation.
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+const namespace = "sluice"
+
+// Metrics holds the series of the process and makes those of its versions.
+type Metrics struct {
+	reg prometheus.Registerer
+
+	requests     *prometheus.CounterVec
+	runs         *prometheus.CounterVec
+	runRequests  *prometheus.CounterVec
+	requestTime  *prometheus.HistogramVec
+	queueTime    *prometheus.HistogramVec
+	runTime      *prometheus.HistogramVec
+	batchRows    *prometheus.HistogramVec
+	reloadOK     prometheus.Gauge
+	reloadOKTime prometheus.Gauge
+}
+
+// New makes the series and registers them, and those of the Go runtime and the
+// process. It panics where reg already holds one of them.
+func New(reg prometheus.Registerer) *Metrics {
+	version := []string{"model", "version"}
+	coded := []string{"model", "version", "code"}
+	m := &Metrics{
+		reg: reg,
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "requests_total",
+			Help: "Requests for which a version was picked, by the code of their answer.",
+		}, coded),
+		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "runs_total",
+			Help: "Runs of the model, by the code of their result.",
+		}, coded),
+		runRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "run_requests_total",
+			Help: "Requests that took part in runs; over runs_total, how many were joined on average.",
+		}, version),
+		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "request_duration_seconds", Buckets: secondsBuckets(),
+			Help: "Time from the arrival of a request to its answer, of those answered with code ok.",
+		}, version),
+		queueTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "queue_duration_seconds", Buckets: secondsBuckets(),
+			Help: "Time a request waited for its run to begin, of those that were run.",
+		}, version),
+		runTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "run_duration_seconds", Buckets: secondsBuckets(),
+			Help: "Time of the runtime's call, of runs that succeeded.",
+		}, version),
+		batchRows: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "batch_rows", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+			Help: "Rows in a run, all its requests together, of runs that succeeded.",
+		}, version),
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "config_last_reload_successful",
+			Help: "Whether the last attempt to apply the configuration succeeded.",
+		}),
+		reloadOKTime: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration was last applied.",
+		}),
+	}
+	reg.MustRegister(
+		m.requests, m.runs, m.runRequests, m.requestTime, m.queueTime, m.runTime, m.batchRows, m.reloadOK, m.reloadOKTime,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	m.Reloaded(true, time.Now()) // a gateway that starts has applied its configuration
+	return m
+}
+
+// secondsBuckets reach from the time of a tiny model to the default deadline.
+func secondsBuckets() []float64 {
+	return []float64{
+		50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+	}
+}
+
+// Reloaded records an attempt to apply the configuration and when it ended.
+func (m *Metrics) Reloaded(ok bool, at time.Time) {
+	if !ok {
+		m.reloadOK.Set(0)
+		return
+	}
+	m.reloadOK.Set(1)
+	m.reloadOKTime.Set(float64(at.UnixMilli()) / 1e3)
+}

@@ -1,0 +1,274 @@
+package metrics_test
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/metrics"
+)
+
+const ms = time.Millisecond
+
+// request is one that was part of a run of 8 rows and arrived at Unix time 1000 s.
+func request() *infer.Request {
+	return &infer.Request{
+		Arrived: time.Unix(1000, 0),
+		Timing:  infer.Timing{Queue: 2 * ms, Input: ms, Compute: 5 * ms, Output: ms, Rows: 8},
+	}
+}
+
+func ownSeries(t *testing.T, reg *prometheus.Registry) int {
+	t.Helper()
+	n, err := testutil.GatherAndCount(reg,
+		"sluice_requests_total", "sluice_runs_total", "sluice_run_requests_total", "sluice_request_duration_seconds",
+		"sluice_queue_duration_seconds", "sluice_run_duration_seconds", "sluice_batch_rows")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestSeriesLiveFromFirstRequestToDelete(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	v := metrics.New(reg).Version("iris", 2)
+	if n := ownSeries(t, reg); n != 0 {
+		t.Errorf("%d series before the first request, want 0", n)
+	}
+	v.ObserveRun(8, 3, ms, 5*ms, ms, nil)
+	v.ObserveRequest(request(), infer.OK, 10*ms)
+	v.ObserveRequest(request(), infer.OK, 10*ms)
+	v.ObserveRequest(&infer.Request{}, infer.Overloaded, 0)
+
+	want := `
+# HELP sluice_requests_total Requests for which a version was picked, by the code of their answer.
+# TYPE sluice_requests_total counter
+sluice_requests_total{code="ok",model="iris",version="2"} 2
+sluice_requests_total{code="overloaded",model="iris",version="2"} 1
+# HELP sluice_run_requests_total Requests that took part in runs; over runs_total, how many were joined on average.
+# TYPE sluice_run_requests_total counter
+sluice_run_requests_total{model="iris",version="2"} 3
+# HELP sluice_runs_total Runs of the model, by the code of their result.
+# TYPE sluice_runs_total counter
+sluice_runs_total{code="ok",model="iris",version="2"} 1
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "sluice_requests_total", "sluice_runs_total", "sluice_run_requests_total"); err != nil {
+		t.Error(err)
+	}
+	v.Delete()
+	if n := ownSeries(t, reg); n != 0 {
+		t.Errorf("%d series after Delete, want 0", n)
+	}
+	v.ObserveRequest(request(), infer.Internal, 10*ms)
+	v.ObserveRun(8, 3, ms, 5*ms, ms, errors.New("late"))
+	if n := ownSeries(t, reg); n != 0 {
+		t.Errorf("%d series after a late request, want 0", n)
+	}
+	v.Delete() // harmless
+}
+
+func TestDeleteLeavesOtherVersions(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := metrics.New(reg)
+	one, two := m.Version("iris", 1), m.Version("iris", 2)
+	one.ObserveRequest(request(), infer.OK, ms)
+	two.ObserveRequest(request(), infer.OK, ms)
+	both := ownSeries(t, reg)
+	one.Delete()
+	if n := ownSeries(t, reg); 2*n != both {
+		t.Errorf("%d of %d series left, want half", n, both)
+	}
+	again := m.Version("iris", 1)
+	again.ObserveRequest(request(), infer.OK, ms)
+	if n := ownSeries(t, reg); n != both {
+		t.Errorf("%d series after loading it again, want %d", n, both)
+	}
+}
+
+func TestDurationHistograms(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	v := metrics.New(reg).Version("iris", 1)
+	v.ObserveRequest(request(), infer.OK, 10*ms)
+	v.ObserveRequest(request(), infer.Internal, time.Hour)             // run, but not in the request durations
+	v.ObserveRequest(&infer.Request{}, infer.Deadline, 30*time.Second) // never run
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]uint64{}
+	for _, f := range families {
+		if h := f.GetMetric()[0].GetHistogram(); h != nil && strings.HasPrefix(f.GetName(), "sluice_") {
+			got[f.GetName()] = h.GetSampleCount()
+		}
+	}
+	want := map[string]uint64{
+		"sluice_request_duration_seconds": 1, "sluice_queue_duration_seconds": 2,
+		"sluice_run_duration_seconds": 0, "sluice_batch_rows": 0,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("observations (-want +got):\n%s", diff)
+	}
+}
+
+func TestNamesAreWellFormed(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	m := metrics.New(reg)
+	m.Watch(metrics.Sources{
+		Version: "1.0.0", Revision: "abc", Runtime: "fake",
+		Models:        func() map[string]int { return map[string]int{"READY": 2} },
+		TableRevision: func() int64 { return 7 },
+		InFlight:      func() int64 { return 3 },
+		Queued:        func() map[infer.Version]int64 { return map[infer.Version]int64{{Model: "iris", Number: 1}: 4} },
+		RuntimeMemory: func() map[string]int64 { return map[string]int64{"input": 1024} },
+	})
+	v := m.Version("iris", 1)
+	v.ObserveRun(1, 1, ms, ms, ms, nil)
+	v.ObserveRequest(request(), infer.OK, ms)
+	problems, err := testutil.GatherAndLint(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	want := `
+# HELP sluice_model_versions Versions that the registry knows, by state.
+# TYPE sluice_model_versions gauge
+sluice_model_versions{state="READY"} 2
+# HELP sluice_queued_requests Requests that wait for a run.
+# TYPE sluice_queued_requests gauge
+sluice_queued_requests{model="iris",version="1"} 4
+# HELP sluice_requests_in_flight Requests accepted and not yet answered.
+# TYPE sluice_requests_in_flight gauge
+sluice_requests_in_flight 3
+# HELP sluice_runtime_memory_bytes Bytes that the runtime's buffers hold outside Go's heap, by purpose.
+# TYPE sluice_runtime_memory_bytes gauge
+sluice_runtime_memory_bytes{purpose="input"} 1024
+# HELP sluice_table_revision How often the routing table was replaced.
+# TYPE sluice_table_revision gauge
+sluice_table_revision 7
+`
+	err = testutil.GatherAndCompare(reg, strings.NewReader(want), "sluice_model_versions", "sluice_queued_requests",
+		"sluice_requests_in_flight", "sluice_runtime_memory_bytes", "sluice_table_revision")
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSourcesMayBeMissing(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	metrics.New(reg).Watch(metrics.Sources{Version: "1.0.0"})
+	if _, err := reg.Gather(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReloaded(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := metrics.New(reg)
+	f := func(ok bool, at time.Time, want string) {
+		t.Helper()
+		m.Reloaded(ok, at)
+		want = `
+# HELP sluice_config_last_reload_success_timestamp_seconds When the configuration was last applied.
+# TYPE sluice_config_last_reload_success_timestamp_seconds gauge
+sluice_config_last_reload_success_timestamp_seconds 1000.5
+# HELP sluice_config_last_reload_successful Whether the last attempt to apply the configuration succeeded.
+# TYPE sluice_config_last_reload_successful gauge
+sluice_config_last_reload_successful ` + want + "\n"
+		err := testutil.GatherAndCompare(reg, strings.NewReader(want),
+			"sluice_config_last_reload_successful", "sluice_config_last_reload_success_timestamp_seconds")
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	f(true, time.UnixMilli(1000500), "1")
+	f(false, time.UnixMilli(2000500), "0")
+	f(true, time.UnixMilli(1000500), "1")
+}
+
+func TestStatistics(t *testing.T) {
+	v := metrics.New(prometheus.NewRegistry()).Version("iris", 1)
+	if diff := cmp.Diff(metrics.Statistics{}, v.Snapshot()); diff != "" {
+		t.Errorf("before the first request (-want +got):\n%s", diff)
+	}
+	v.ObserveRun(8, 2, ms, 5*ms, ms, nil)
+	v.ObserveRun(8, 1, ms, 5*ms, ms, nil)
+	v.ObserveRun(1, 1, ms, 2*ms, ms, nil)
+	v.ObserveRun(4, 4, ms, 9*ms, 0, errors.New("refused"))
+	v.ObserveRequest(request(), infer.OK, 10*ms)
+	v.ObserveRequest(request(), infer.OK, 10*ms)
+	v.ObserveRequest(request(), infer.Internal, 3*ms)
+	v.ObserveRequest(&infer.Request{Arrived: time.Unix(1000, 0)}, infer.Overloaded, -ms)
+
+	ns := func(count int, d time.Duration) metrics.Total {
+		return metrics.Total{Count: uint64(count), NS: uint64(d)}
+	}
+	want := metrics.Statistics{
+		LastInference: 999_999, InferenceCount: 17, ExecutionCount: 3,
+		Success: ns(2, 20*ms), Fail: ns(2, 3*ms),
+		Queue: ns(2, 4*ms), ComputeInput: ns(2, 2*ms), ComputeInfer: ns(2, 10*ms), ComputeOutput: ns(2, 2*ms),
+		Batches: []metrics.BatchStatistics{
+			{Size: 1, ComputeInput: ns(1, ms), ComputeInfer: ns(1, 2*ms), ComputeOutput: ns(1, ms)},
+			{Size: 8, ComputeInput: ns(2, 2*ms), ComputeInfer: ns(2, 10*ms), ComputeOutput: ns(2, 2*ms)},
+		},
+	}
+	if diff := cmp.Diff(want, v.Snapshot()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestBatchSizesAreBounded(t *testing.T) {
+	v := metrics.New(prometheus.NewRegistry()).Version("iris", 1)
+	const sizes = 3000
+	for rows := range sizes {
+		v.ObserveRun(rows, 1, ms, ms, ms, nil)
+	}
+	s := v.Snapshot()
+	if len(s.Batches) != 1024 || s.ExecutionCount != sizes {
+		t.Errorf("%d sizes and %d runs, want 1024 and %d", len(s.Batches), s.ExecutionCount, sizes)
+	}
+}
+
+// Requests that end while their version is unloaded and loaded again are
+// counted in full or not at all, and leave nothing behind.
+func TestConcurrentUse(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	v := metrics.New(reg).Version("iris", 1)
+	const workers, each = 4, 500
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				v.ObserveRun(1+i%16, 1, ms, ms, ms, nil)
+				v.ObserveRequest(request(), infer.Code(i%int(infer.NumCodes)), ms)
+				if w == 0 && i == each/2 {
+					v.Delete()
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 20 {
+			v.Snapshot()
+			if _, err := reg.Gather(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+	if n := ownSeries(t, reg); n != 0 {
+		t.Errorf("%d series left", n)
+	}
+	s := v.Snapshot()
+	if got := s.Success.Count + s.Fail.Count; got != workers*each || s.ExecutionCount != workers*each || len(s.Batches) != 16 {
+		t.Errorf("%d requests, %d runs, %d sizes; want %d, %d, 16", got, s.ExecutionCount, len(s.Batches), workers*each, workers*each)
+	}
+}

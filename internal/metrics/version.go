@@ -1,0 +1,149 @@
+package metrics
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// Version records for one version of a model. Its methods are safe for
+// concurrent use.
+type Version struct {
+	metrics *Metrics
+	labels  []string // model, version
+	stats   statistics
+	series  atomic.Pointer[series] // nil before the first request and after Delete
+
+	mu      sync.Mutex // held while series are made or deleted
+	deleted bool
+}
+
+// series are the Prometheus series of a version.
+type series struct {
+	requestTime, queueTime, runTime, batchRows prometheus.Observer
+	runRequests                                prometheus.Counter
+	requests, runs                             byCode
+}
+
+// byCode holds a counter for each code that has appeared.
+type byCode [infer.NumCodes]atomic.Pointer[counter]
+
+// counter makes an interface something that an atomic.Pointer can point to.
+type counter struct{ prometheus.Counter }
+
+// Version returns what records for a version. Nothing shows before its first
+// request. There should be one of them per version at a time: two share series,
+// but not statistics, and the Delete of one takes them from the other.
+func (m *Metrics) Version(model string, version int64) *Version {
+	return &Version{metrics: m, labels: []string{model, strconv.FormatInt(version, 10)}}
+}
+
+// ObserveRequest records a request that has ended, elapsed after its arrival.
+func (v *Version) ObserveRequest(req *infer.Request, code infer.Code, elapsed time.Duration) {
+	v.stats.request(req, code, elapsed)
+	s := v.current()
+	if s == nil {
+		return
+	}
+	v.count(v.metrics.requests, &s.requests, code)
+	if code == infer.OK {
+		s.requestTime.Observe(elapsed.Seconds())
+	}
+	if req.Timing.Rows > 0 {
+		s.queueTime.Observe(req.Timing.Queue.Seconds())
+	}
+}
+
+// ObserveRun records a run of members requests with rows rows in all, and how
+// long copying in, the runtime's call and copying out took.
+func (v *Version) ObserveRun(rows, members int, input, compute, output time.Duration, err error) {
+	code := infer.CodeOf(err)
+	s := v.current()
+	if s != nil {
+		v.count(v.metrics.runs, &s.runs, code)
+		s.runRequests.Add(float64(members))
+	}
+	if code != infer.OK {
+		return
+	}
+	v.stats.run(rows, input, compute, output)
+	if s != nil {
+		s.runTime.Observe(compute.Seconds())
+		s.batchRows.Observe(float64(rows))
+	}
+}
+
+// Snapshot returns the counters since this Version was made.
+func (v *Version) Snapshot() Statistics { return v.stats.snapshot() }
+
+// Delete removes the version's series for good; a request that ends later does
+// not bring them back.
+func (v *Version) Delete() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.deleted = true
+	if v.series.Swap(nil) == nil {
+		return
+	}
+	m := v.metrics
+	for _, vec := range []*prometheus.HistogramVec{m.requestTime, m.queueTime, m.runTime, m.batchRows} {
+		vec.DeleteLabelValues(v.labels...)
+	}
+	m.runRequests.DeleteLabelValues(v.labels...)
+	own := prometheus.Labels{"model": v.labels[0], "version": v.labels[1]}
+	m.requests.DeletePartialMatch(own)
+	m.runs.DeletePartialMatch(own)
+}
+
+// current returns the series, nil once they were deleted.
+func (v *Version) current() *series {
+	if s := v.series.Load(); s != nil {
+		return s
+	}
+	return v.makeSeries()
+}
+
+func (v *Version) makeSeries() *series {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s := v.series.Load(); s != nil || v.deleted {
+		return s
+	}
+	m := v.metrics
+	s := &series{
+		requestTime: m.requestTime.WithLabelValues(v.labels...),
+		queueTime:   m.queueTime.WithLabelValues(v.labels...),
+		runTime:     m.runTime.WithLabelValues(v.labels...),
+		batchRows:   m.batchRows.WithLabelValues(v.labels...),
+		runRequests: m.runRequests.WithLabelValues(v.labels...),
+	}
+	v.series.Store(s)
+	return s
+}
+
+func (v *Version) count(vec *prometheus.CounterVec, counters *byCode, code infer.Code) {
+	if code >= infer.NumCodes {
+		code = infer.Internal
+	}
+	if c := counters[code].Load(); c != nil {
+		c.Inc()
+		return
+	}
+	v.countFirst(vec, &counters[code], code)
+}
+
+func (v *Version) countFirst(vec *prometheus.CounterVec, slot *atomic.Pointer[counter], code infer.Code) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.deleted {
+		return
+	}
+	c := &counter{vec.WithLabelValues(v.labels[0], v.labels[1], code.String())}
+	c.Inc()
+	slot.Store(c)
+}
