@@ -1,0 +1,58 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"sluice.io/sluice/api"
+)
+
+// Status returns what the gateway is and since when it runs.
+func (c *Client) Status(ctx context.Context) (status api.ServerStatus, err error) {
+	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/status", true, &status)
+	return status, err
+}
+
+// Models returns every version of every model that the gateway knows.
+func (c *Client) Models(ctx context.Context) (models []api.ModelStatus, err error) {
+	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/models", true, &models)
+	return models, err
+}
+
+// Model returns the versions of one model. An unknown one is an Error with
+// status 404.
+func (c *Client) Model(ctx context.Context, name string) (versions []api.ModelStatus, err error) {
+	err = c.call(ctx, http.MethodGet, c.modelURL(name), true, &versions)
+	return versions, err
+}
+
+// Load loads a model, or its newer files, and returns its versions once they
+// serve. The gateway does so under explicit model control only.
+func (c *Client) Load(ctx context.Context, name string) (versions []api.ModelStatus, err error) {
+	err = c.call(ctx, http.MethodPost, c.modelURL(name)+"/load", true, &versions)
+	return versions, err
+}
+
+// Unload takes a model out of service and returns its versions. The gateway does
+// so under explicit model control only.
+func (c *Client) Unload(ctx context.Context, name string) (versions []api.ModelStatus, err error) {
+	err = c.call(ctx, http.MethodPost, c.modelURL(name)+"/unload", true, &versions)
+	return versions, err
+}
+
+// Reload makes the gateway read its configuration again and returns what changed.
+func (c *Client) Reload(ctx context.Context) (result api.ReloadResult, err error) {
+	err = c.call(ctx, http.MethodPost, c.admin+"/-/reload", true, &result)
+	return result, err
+}
+
+// Ready returns nil where the gateway says on its admin port that it is ready,
+// else an error that says why not.
+func (c *Client) Ready(ctx context.Context) error {
+	return c.call(ctx, http.MethodGet, c.admin+"/-/ready", false, nil)
+}
+
+func (c *Client) modelURL(name string) string {
+	return c.admin + "/api/v1/models/" + url.PathEscape(name)
+}
