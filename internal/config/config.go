@@ -1,0 +1,131 @@
+package config
+
+import "time"
+
+// The choices of repository.control.
+const (
+	ControlNone     = "none"
+	ControlExplicit = "explicit"
+	ControlPoll     = "poll"
+)
+
+// The choices of server.compat.
+const (
+	CompatNone   = "none"
+	CompatTriton = "triton"
+)
+
+// The choices of server.json.non_finite.
+const (
+	NonFiniteTokens = "tokens"
+	NonFiniteError  = "error"
+)
+
+// The choices of a model's batching.enabled.
+const (
+	BatchingAuto = "auto"
+	BatchingOn   = "true"
+	BatchingOff  = "false"
+)
+
+// The choices of a model's batching.oversize.
+const (
+	OversizeReject = "reject"
+	OversizeSplit  = "split"
+)
+
+// Config is everything that a file can say, with defaults for what it leaves
+// out. It is shared and must not be changed.
+type Config struct {
+	Repository Repository `yaml:"repository" restart:"true" doc:"Where the models are and when they are loaded."`
+	Server     Server     `yaml:"server" restart:"true" doc:"The data plane: what applications call."`
+	Admin      Admin      `yaml:"admin" restart:"true" doc:"The side port: metrics, health, control API."`
+	Runtime    Runtime    `yaml:"runtime" restart:"true" doc:"ONNX Runtime as a whole."`
+	Log        Log        `yaml:"log" restart:"true" doc:"The program's log, on standard error."`
+	Control    Control    `yaml:"control" restart:"true" doc:"Changes made through the control API."`
+
+	UnloadTimeout time.Duration `yaml:"unload_timeout" default:"30s" min:"0s" restart:"true" doc:"How long the running calls of a retired version may take before they are terminated."`
+
+	Defaults Model            `yaml:"defaults" doc:"Settings of every model that does not say otherwise."`
+	Models   map[string]Model `yaml:"models" doc:"Settings by the model's name, over those in defaults."`
+}
+
+// Repository says where the models are and when they are loaded.
+type Repository struct {
+	Path          string        `yaml:"path" required:"true" doc:"The folder of models: PATH/MODEL/VERSION/model.onnx."`
+	Control       string        `yaml:"control" default:"none" enum:"none|explicit|poll" doc:"What loads models: none: all, once at the start; explicit: those in load, and the load and unload calls; poll: all, and again whenever the folder changes."`
+	PollInterval  time.Duration `yaml:"poll_interval" default:"15s" min:"100ms" doc:"How often poll looks at the folder."`
+	Load          []string      `yaml:"load" default:"[]" doc:"The models to load at the start with explicit control; '*' for all."`
+	ParallelLoads int           `yaml:"parallel_loads" default:"2" min:"1" max:"256" doc:"How many versions load at the same time."`
+}
+
+// Server configures the data plane.
+type Server struct {
+	Compat       string        `yaml:"compat" default:"none" enum:"none|triton" doc:"Whose answers to imitate where they differ from ours."`
+	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" min:"0s" doc:"How long accepted requests may take after a stop was asked for."`
+	HTTP         HTTP          `yaml:"http" doc:"The HTTP listener."`
+	Limits       Limits        `yaml:"limits" doc:"Limits on one request and its answer; beyond them it is refused."`
+	JSON         JSON          `yaml:"json" doc:"How numbers are written in JSON answers."`
+	AccessLog    AccessLog     `yaml:"access_log" doc:"One log line per request."`
+}
+
+// HTTP configures the HTTP listener.
+type HTTP struct {
+	Address        string        `yaml:"address" default:"\":8000\"" doc:"Where to listen, host:port; without a host on every interface."`
+	MaxBody        Size          `yaml:"max_body" default:"64MiB" min:"1KiB" max:"2GiB" doc:"The largest body of a request, as sent."`
+	MaxInflated    Size          `yaml:"max_inflated" default:"64MiB" min:"1KiB" max:"2GiB" doc:"The largest body of a request after gzip or deflate is undone."`
+	MaxHeader      Size          `yaml:"max_header" default:"16KiB" min:"1KiB" max:"16MiB" doc:"The request line and all headers together."`
+	MaxConnections int           `yaml:"max_connections" default:"8192" min:"1" max:"1000000" doc:"Connections open at the same time; further ones are answered 503."`
+	MaxInFlight    int           `yaml:"max_in_flight" default:"4096" min:"1" max:"1000000" doc:"Requests in progress at the same time; further ones are answered 429."`
+	ReadTimeout    time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"How long reading one request may take."`
+	WriteTimeout   time.Duration `yaml:"write_timeout" default:"30s" min:"1ms" doc:"How long writing one answer may take."`
+	IdleTimeout    time.Duration `yaml:"idle_timeout" default:"120s" min:"1ms" doc:"How long a connection may wait for its next request."`
+}
+
+// Limits bounds one request and its answer.
+type Limits struct {
+	MaxInputs     int  `yaml:"max_inputs" default:"1024" min:"1" doc:"Input tensors of a request."`
+	MaxOutputs    int  `yaml:"max_outputs" default:"1024" min:"1" doc:"Outputs that a request asks for by name."`
+	MaxRank       int  `yaml:"max_rank" default:"32" min:"1" max:"1024" doc:"Dimensions of a tensor."`
+	MaxNesting    int  `yaml:"max_nesting" default:"100" min:"8" max:"10000" doc:"Depth of arrays and objects in JSON."`
+	MaxParameters int  `yaml:"max_parameters" default:"128" min:"0" doc:"Entries of one parameters object."`
+	MaxID         Size `yaml:"max_id" default:"1KiB" min:"1" max:"1MiB" doc:"The request's id."`
+	MaxName       Size `yaml:"max_name" default:"1KiB" min:"1" max:"1MiB" doc:"The name of a tensor or parameter."`
+	MaxTensor     Size `yaml:"max_tensor" default:"64MiB" min:"1KiB" max:"2GiB" doc:"The data of one input tensor in memory; JSON text may grow on its way there."`
+	MaxResponse   Size `yaml:"max_response" default:"256MiB" min:"1KiB" max:"2GiB" doc:"The outputs of one answer in memory."`
+}
+
+// JSON says how numbers are written in JSON answers.
+type JSON struct {
+	NonFinite string `yaml:"non_finite" default:"tokens" enum:"tokens|error" doc:"Outputs that JSON has no number for: tokens writes NaN, Infinity and -Infinity; error refuses to answer."`
+}
+
+// AccessLog configures the log line of each request.
+type AccessLog struct {
+	Enabled     bool `yaml:"enabled" default:"true" doc:"Whether requests are logged."`
+	SampleEvery int  `yaml:"sample_every" default:"100" min:"1" doc:"Log every n-th request that succeeded; 1 logs all."`
+}
+
+// Admin configures the side port.
+type Admin struct {
+	Address string            `yaml:"address" default:"127.0.0.1:8002" doc:"Where to listen, host:port."`
+	Tokens  map[string]Secret `yaml:"tokens" doc:"Bearer tokens of 16 bytes or more, by the name of who holds them. Without any, only a loopback address serves more than metrics and health."`
+}
+
+// Runtime configures ONNX Runtime as a whole.
+type Runtime struct {
+	Library       string   `yaml:"library" default:"\"\"" doc:"The shared library; empty: the environment variable SLUICE_ORT_LIBRARY, then where set-up put it."`
+	GlobalThreads int      `yaml:"global_threads" default:"0" min:"0" max:"4096" doc:"Threads of the pool that models with intra_threads above 1 share; 0: one per core."`
+	CustomOps     []string `yaml:"custom_ops" default:"[]" doc:"Shared libraries of custom operators, loaded into every session. They are code that runs in this process."`
+}
+
+// Log configures the program's log.
+type Log struct {
+	Level  string `yaml:"level" default:"info" enum:"debug|info|warn|error" doc:"The least level that is written."`
+	Format string `yaml:"format" default:"json" enum:"json|console" doc:"One JSON object per line, or text for people."`
+}
+
+// Control configures changes made through the control API.
+type Control struct {
+	Timeout time.Duration `yaml:"timeout" default:"60s" min:"1ms" doc:"How long a call that loads versions waits for them."`
+}

@@ -1,0 +1,297 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxNodes bounds the values that a file may hold once its aliases are
+// followed, so that a small file cannot stand for a huge one.
+const maxNodes = 200_000
+
+// place is where a setting was given.
+type place struct {
+	source string
+	line   int
+	layer  int
+}
+
+// decoder walks YAML trees over one Config. A tree is a layer: the file first,
+// then each flag; what a later one says wins.
+type decoder struct {
+	cfg      *Config
+	env      func(string) (string, bool)
+	at       place // source and layer of the tree being walked
+	given    map[string]place
+	late     []func() // decodes what starts from other settings, once those are known
+	nodes    int
+	problems Problems
+	dropped  int
+}
+
+func newDecoder(cfg *Config, env func(string) (string, bool)) *decoder {
+	return &decoder{cfg: cfg, env: env, given: map[string]place{}}
+}
+
+// layer decodes one tree into the config.
+func (d *decoder) layer(source string, n *yaml.Node) {
+	d.at = place{source: source, layer: d.at.layer + 1}
+	d.note(n, "", reflect.Struct)
+	d.value(n, "", bounds{}, reflect.ValueOf(d.cfg).Elem())
+}
+
+// finish decodes what had to wait.
+func (d *decoder) finish() {
+	for _, decode := range d.late {
+		decode()
+	}
+}
+
+// problem records what is wrong with the value of n.
+func (d *decoder) problem(n *yaml.Node, path, format string, args ...any) {
+	at := d.at
+	at.line = n.Line
+	d.add(at, path, fmt.Sprintf(format, args...))
+}
+
+// problemAt records what is wrong with a setting that may stand in any layer, or
+// in none: it points at the setting, or at the nearest section around it.
+func (d *decoder) problemAt(path, format string, args ...any) {
+	for p := path; ; p = parent(p) {
+		if at, ok := d.given[p]; ok || p == "" {
+			d.add(at, path, fmt.Sprintf(format, args...))
+			return
+		}
+	}
+}
+
+func (d *decoder) add(at place, path, message string) {
+	if len(d.problems) == maxProblems {
+		d.dropped++
+		return
+	}
+	d.problems = append(d.problems, Problem{Source: at.source, Line: at.line, Path: path, Message: message, layer: at.layer})
+}
+
+// value decodes n into v, whatever its type is.
+func (d *decoder) value(n *yaml.Node, path string, b bounds, v reflect.Value) {
+	if d.nodes++; d.nodes >= maxNodes {
+		if d.nodes == maxNodes {
+			d.problem(n, path, "more than %d values once aliases are followed", maxNodes)
+		}
+		return
+	}
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	switch t := v.Type(); {
+	case typeIs[Versions](t):
+		d.versions(n, path, v)
+	case t.Kind() == reflect.Struct:
+		d.section(n, path, v)
+	case t.Kind() == reflect.Map:
+		d.mapping(n, path, v)
+	case t.Kind() == reflect.Slice:
+		d.list(n, path, b, v)
+	default:
+		d.scalar(n, path, b, v)
+	}
+}
+
+// note remembers where a setting was given: a value in the last layer that gives
+// it, a section or mapping where it first stood.
+func (d *decoder) note(n *yaml.Node, path string, kind reflect.Kind) {
+	_, known := d.given[path]
+	if known && (kind == reflect.Struct || kind == reflect.Map) {
+		return
+	}
+	d.given[path] = place{source: d.at.source, line: n.Line, layer: d.at.layer}
+}
+
+// isEmpty reports whether n says nothing, as a section whose lines are all
+// commented out does.
+func isEmpty(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+// pairs calls f for each key of a mapping, after it has refused what is no
+// mapping, keys that are no plain text, and keys given twice.
+func (d *decoder) pairs(n *yaml.Node, path string, f func(key string, keyNode, value *yaml.Node)) {
+	if isEmpty(n) {
+		return
+	}
+	if n.Kind != yaml.MappingNode || n.ShortTag() != "!!map" {
+		d.problem(n, path, "expected a mapping, got %s", describe(n))
+		return
+	}
+	lines := make(map[string]int, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Kind != yaml.ScalarNode || isEmpty(key) {
+			d.problem(key, path, "expected a name as key, got %s", describe(key))
+			continue
+		}
+		if key.ShortTag() == "!!merge" {
+			d.problem(key, path, "merge keys (<<) are not supported; settings that models share go under defaults")
+			continue
+		}
+		if first, twice := lines[key.Value]; twice {
+			d.problem(key, child(path, key.Value), "given twice, first on line %d", first)
+			continue
+		}
+		lines[key.Value] = key.Line
+		f(key.Value, key, value)
+	}
+}
+
+func (d *decoder) section(n *yaml.Node, path string, v reflect.Value) {
+	known := fields(v.Type())
+	d.pairs(n, path, func(key string, keyNode, value *yaml.Node) {
+		names := make([]string, len(known))
+		for i, f := range known {
+			if f.name == key {
+				d.note(keyNode, child(path, key), v.Field(f.index).Kind())
+				d.field(value, child(path, key), f, v.Field(f.index))
+				return
+			}
+			names[i] = f.name
+		}
+		if near := nearest(key, names); near != "" {
+			d.problem(keyNode, child(path, key), "unknown key; did you mean %s?", near)
+			return
+		}
+		d.problem(keyNode, child(path, key), "unknown key; known here: %s", strings.Join(names, ", "))
+	})
+}
+
+// field decodes a setting. The models start from the defaults, so they wait
+// until every layer has had its say about those.
+func (d *decoder) field(n *yaml.Node, path string, f field, v reflect.Value) {
+	if !typeIs[map[string]Model](v.Type()) {
+		d.value(n, path, f.bounds, v)
+		return
+	}
+	at := d.at
+	d.late = append(d.late, func() {
+		d.at = at
+		d.value(n, path, f.bounds, v)
+	})
+}
+
+// mapping decodes into a new map over the entries that v has, so that a map
+// shared with the defaults is never written to.
+func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
+	t := v.Type()
+	merged := reflect.MakeMap(t)
+	for entries := v.MapRange(); entries.Next(); {
+		merged.SetMapIndex(entries.Key(), entries.Value())
+	}
+	d.pairs(n, path, func(key string, keyNode, value *yaml.Node) {
+		d.note(keyNode, child(path, key), t.Elem().Kind())
+		entry := reflect.New(t.Elem()).Elem()
+		if old := merged.MapIndex(reflect.ValueOf(key)); old.IsValid() {
+			entry.Set(old)
+		} else if typeIs[Model](t.Elem()) {
+			entry.Set(reflect.ValueOf(d.cfg.Defaults))
+		}
+		d.value(value, child(path, key), bounds{}, entry)
+		merged.SetMapIndex(reflect.ValueOf(key), entry)
+	})
+	v.Set(merged)
+}
+
+// list decodes into a new slice: a list replaces the one before it.
+func (d *decoder) list(n *yaml.Node, path string, b bounds, v reflect.Value) {
+	if isEmpty(n) {
+		return
+	}
+	if n.Kind != yaml.SequenceNode || n.ShortTag() != "!!seq" {
+		d.problem(n, path, "expected a list, got %s", describe(n))
+		return
+	}
+	items := reflect.MakeSlice(v.Type(), 0, 0)
+	for i, itemNode := range n.Content {
+		d.note(itemNode, element(path, i), reflect.String)
+		item := reflect.New(v.Type().Elem()).Elem()
+		d.value(itemNode, element(path, i), b, item)
+		if isSection(item.Type()) {
+			d.required(element(path, i), item)
+		}
+		items = reflect.Append(items, item)
+	}
+	v.Set(items)
+}
+
+// required reports the settings that must be given and are empty.
+func (d *decoder) required(path string, v reflect.Value) {
+	for _, f := range fields(v.Type()) {
+		switch value := v.Field(f.index); {
+		case isSection(value.Type()):
+			d.required(child(path, f.name), value)
+		case f.required && value.IsZero() && !d.failed(child(path, f.name)):
+			d.problemAt(child(path, f.name), "must be given")
+		}
+	}
+}
+
+// failed reports whether a problem with a setting, or with a section around it,
+// is known already.
+func (d *decoder) failed(path string) bool {
+	for {
+		if slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Path == path }) {
+			return true
+		}
+		if path == "" {
+			return false
+		}
+		path = parent(path)
+	}
+}
+
+// versions decodes the three forms of Versions.
+func (d *decoder) versions(n *yaml.Node, path string, v reflect.Value) {
+	var chosen Versions
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Value == "all":
+		chosen.All = true
+	case n.Kind == yaml.SequenceNode:
+		d.value(n, path, bounds{min: "1"}, reflect.ValueOf(&chosen.Numbers).Elem())
+		if len(n.Content) == 0 {
+			d.problem(n, path, "an empty list would serve nothing")
+		}
+	case n.Kind == yaml.MappingNode:
+		var form struct {
+			Latest int `yaml:"latest" min:"1"`
+		}
+		d.value(n, path, bounds{}, reflect.ValueOf(&form).Elem())
+		if len(n.Content) == 0 {
+			d.problem(n, path, "expected {latest: n}, got an empty mapping")
+		}
+		chosen.Latest = form.Latest
+	default:
+		d.problem(n, path, "expected {latest: n}, all or a list of version numbers, got %s", describe(n))
+	}
+	v.Set(reflect.ValueOf(chosen))
+}
+
+// describe says what a node is, for messages.
+func describe(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a mapping"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Kind == yaml.AliasNode:
+		return "an alias"
+	case isEmpty(n):
+		return "nothing"
+	case !isText(n):
+		return n.Tag + " " + clip(n.Value)
+	case n.ShortTag() == "!!str":
+		return clip(n.Value)
+	default:
+		return n.Value
+	}
+}

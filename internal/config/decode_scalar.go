@@ -1,0 +1,137 @@
+package config
+
+import (
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// scalar decodes one value: text, a number, true or false, a size, a duration.
+func (d *decoder) scalar(n *yaml.Node, path string, b bounds, v reflect.Value) {
+	switch t := v.Type(); {
+	case typeIs[Secret](t):
+		d.secret(n, path, v)
+	case typeIs[Size](t):
+		number(d, n, path, b, v, `a size such as 64MiB (units: B, KiB, MiB, GiB)`, parseSize)
+	case typeIs[time.Duration](t):
+		number(d, n, path, b, v, `a duration such as 30s or 1m30s`, time.ParseDuration)
+	case t.Kind() == reflect.Bool:
+		d.boolean(n, path, v)
+	case t.Kind() == reflect.Float64:
+		number(d, n, path, b, v, "a number", parseFloat)
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64:
+		number(d, n, path, b, v, "an integer", parseInt)
+	case t.Kind() == reflect.String:
+		d.text(n, path, b, v)
+	default:
+		panic("BUG: a setting of type " + t.String())
+	}
+}
+
+// number decodes what has an order. Text in quotes is no plain number, but may be
+// a size or a duration, which have types of their own.
+func number[T int64 | float64 | Size | time.Duration](
+	d *decoder, n *yaml.Node, path string, b bounds, v reflect.Value, kind string, parse func(string) (T, error),
+) {
+	x, err := parse(n.Value)
+	quoted := n.ShortTag() == "!!str" && v.Type().PkgPath() == ""
+	if err != nil || quoted || !isText(n) {
+		d.problem(n, path, "expected %s, got %s", kind, describe(n))
+		return
+	}
+	if want := check(x, b, parse); want != "" {
+		d.problem(n, path, "expected %s, got %s", want, n.Value)
+		return
+	}
+	v.Set(reflect.ValueOf(x).Convert(v.Type()))
+}
+
+func parseInt(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
+
+func parseFloat(s string) (float64, error) {
+	x, err := strconv.ParseFloat(s, 64)
+	if err == nil && (math.IsNaN(x) || math.IsInf(x, 0)) {
+		err = strconv.ErrRange
+	}
+	return x, err
+}
+
+func (d *decoder) boolean(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" {
+		d.problem(n, path, "expected true or false, got %s", describe(n))
+		return
+	}
+	v.SetBool(strings.EqualFold(n.Value, "true"))
+}
+
+// isText reports whether a node can stand for text. Numbers and truth values do,
+// as written: a model may be called 1.
+func isText(n *yaml.Node) bool {
+	if n.Kind != yaml.ScalarNode {
+		return false
+	}
+	switch n.ShortTag() {
+	case "!!str", "!!int", "!!float", "!!bool", "!!timestamp":
+		return true
+	default:
+		return false
+	}
+}
+
+func (d *decoder) text(n *yaml.Node, path string, b bounds, v reflect.Value) {
+	switch {
+	case !isText(n):
+		d.problem(n, path, "expected text, got %s", describe(n))
+	case strings.Contains(n.Value, "${"):
+		d.problem(n, path, "${NAME} is replaced in secrets only, got %s", describe(n))
+	case b.enum != nil && !slices.Contains(b.enum, n.Value):
+		d.problem(n, path, "expected %s, got %s", b, describe(n))
+	default:
+		v.SetString(n.Value)
+	}
+}
+
+// secret decodes text and replaces each ${NAME} by the environment variable. No
+// message shows any of it.
+func (d *decoder) secret(n *yaml.Node, path string, v reflect.Value) {
+	if !isText(n) {
+		d.problem(n, path, "expected text")
+		return
+	}
+	var out strings.Builder
+	for rest := n.Value; ; {
+		before, after, found := strings.Cut(rest, "${")
+		out.WriteString(before)
+		if !found {
+			break
+		}
+		name, tail, closed := strings.Cut(after, "}")
+		if !closed || !isVariable(name) {
+			d.problem(n, path, "expected ${NAME}: a name of letters, digits and underscores between braces")
+			return
+		}
+		value, set := d.env(name)
+		if !set {
+			d.problem(n, path, "the environment variable %s is not set", name)
+			return
+		}
+		out.WriteString(value)
+		rest = tail
+	}
+	v.SetString(out.String())
+}
+
+func isVariable(name string) bool {
+	for i, r := range name {
+		letter := r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return name != ""
+}

@@ -1,0 +1,171 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxFileBytes is the largest configuration file.
+const maxFileBytes = 1 << 20
+
+// Override is a setting from outside the file, a flag's. It wins over the file.
+type Override struct {
+	source string
+	path   string
+	node   *yaml.Node
+}
+
+// Set returns an override by one value, which is read as in YAML. The source is
+// what messages call it: "--http-address". The path is that of a setting whose
+// keys have no dots.
+func Set(source, path, value string) Override {
+	return Override{source, path, &yaml.Node{Kind: yaml.ScalarNode, Value: value}}
+}
+
+// SetList returns an override of a list.
+func SetList(source, path string, values []string) Override {
+	list := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, v := range values {
+		list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: v})
+	}
+	return Override{source, path, list}
+}
+
+// tree returns the override as the document that would say the same.
+func (o Override) tree() *yaml.Node {
+	n := o.node
+	keys := strings.Split(o.path, ".")
+	for i := len(keys) - 1; i >= 0; i-- {
+		key := &yaml.Node{Kind: yaml.ScalarNode, Value: keys[i], Style: yaml.DoubleQuotedStyle}
+		n = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{key, n}}
+	}
+	return n
+}
+
+// Default returns the configuration that an empty file stands for. It is not
+// complete: repository.path has no default.
+func Default() *Config {
+	cfg := &Config{}
+	d := newDecoder(cfg, nil)
+	d.defaults("", reflect.ValueOf(cfg).Elem())
+	if d.problems != nil {
+		panic("BUG: a default is wrong: " + d.problems.Error())
+	}
+	return cfg
+}
+
+// defaults decodes the defaults of a section and of those in it.
+func (d *decoder) defaults(path string, v reflect.Value) {
+	for _, f := range fields(v.Type()) {
+		value, name := v.Field(f.index), child(path, f.name)
+		if f.hasDef {
+			n, err := parseTree([]byte(f.def))
+			if err != nil {
+				panic("BUG: the default of " + name + " is no YAML: " + err.Error())
+			}
+			d.value(n, name, f.bounds, value)
+		} else if isSection(value.Type()) {
+			d.defaults(name, value)
+		}
+	}
+}
+
+// Load reads a file, which may be "" for none, and lays the overrides over it.
+// Where the content is wrong the error is Problems.
+func Load(path string, overrides ...Override) (*Config, error) {
+	if path == "" {
+		return Parse("", nil, os.LookupEnv, overrides...)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	return Parse(path, text, os.LookupEnv, overrides...)
+}
+
+// Parse reads the text of a file. The name stands in messages, env looks up
+// environment variables. Where anything is wrong the error is Problems, and
+// lists all of it.
+func Parse(name string, text []byte, env func(string) (string, bool), overrides ...Override) (*Config, error) {
+	root, err := parseTree(text)
+	if err != nil {
+		return nil, syntaxProblem(name, err)
+	}
+	cfg := Default()
+	d := newDecoder(cfg, env)
+	d.layer(name, root)
+	for _, o := range overrides {
+		d.layer(o.source, o.tree())
+	}
+	d.finish()
+	d.required("", reflect.ValueOf(cfg).Elem())
+	d.validate()
+	if d.problems == nil {
+		return cfg, nil
+	}
+	d.problems.sort()
+	if d.dropped > 0 {
+		d.problems = append(d.problems, Problem{Source: name, Message: fmt.Sprintf("and %d more problems", d.dropped)})
+	}
+	return nil, d.problems
+}
+
+// lineError is an error at a line of the file.
+type lineError struct {
+	line int
+	text string
+}
+
+func (e *lineError) Error() string { return e.text }
+
+// parseTree parses one YAML document; none at all is an empty mapping.
+func parseTree(text []byte) (*yaml.Node, error) {
+	if len(text) > maxFileBytes {
+		return nil, &lineError{text: fmt.Sprintf("larger than %v", Size(maxFileBytes))}
+	}
+	var document, second yaml.Node
+	parser := yaml.NewDecoder(bytes.NewReader(text))
+	switch err := parser.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		return &yaml.Node{Kind: yaml.MappingNode, Line: 1}, nil
+	case err != nil:
+		return nil, err
+	}
+	switch err := parser.Decode(&second); {
+	case errors.Is(err, io.EOF):
+		return document.Content[0], nil
+	case err != nil:
+		return nil, err
+	default:
+		return nil, &lineError{second.Line, "a second document begins here; expected one"}
+	}
+}
+
+// syntaxProblem turns the parser's "yaml: line 3: text" into a Problem.
+func syntaxProblem(name string, err error) Problems {
+	p := Problem{Source: name}
+	var at *lineError
+	if errors.As(err, &at) {
+		p.Line, p.Message = at.line, at.text
+		return Problems{p}
+	}
+	p.Message = strings.TrimPrefix(err.Error(), "yaml: ")
+	if number, rest, ok := strings.Cut(strings.TrimPrefix(p.Message, "line "), ": "); ok {
+		if line, err := strconv.Atoi(number); err == nil {
+			p.Line, p.Message = line, rest
+		}
+	}
+	return Problems{p}
+}

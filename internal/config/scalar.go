@@ -1,0 +1,59 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Size is a number of bytes, in YAML plain or with a unit: 64MiB.
+type Size int64
+
+// parseSize reads what Size.String writes.
+func parseSize(s string) (Size, error) {
+	digits := strings.TrimRight(s, "BKMGi")
+	unit := s[len(digits):]
+	shift := map[string]uint{"": 0, "B": 0, "KiB": 10, "MiB": 20, "GiB": 30}
+	by, known := shift[unit]
+	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+	if !known || err != nil || n < 0 || n > math.MaxInt64>>by {
+		return 0, strconv.ErrSyntax
+	}
+	return Size(n << by), nil
+}
+
+// String returns the size with the largest unit that divides it.
+func (s Size) String() string {
+	for _, u := range []struct {
+		name string
+		by   uint
+	}{{"GiB", 30}, {"MiB", 20}, {"KiB", 10}} {
+		if s != 0 && s%(1<<u.by) == 0 {
+			return fmt.Sprintf("%d%s", int64(s)>>u.by, u.name)
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
+
+// Secret is a string that does not show itself in logs and messages.
+type Secret string
+
+// String hides the secret.
+func (Secret) String() string { return "[secret]" }
+
+// GoString hides the secret from %#v.
+func (Secret) GoString() string { return "[secret]" }
+
+// MarshalText hides the secret from encoders.
+func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// Versions chooses which versions of a model to load; exactly one field is set.
+type Versions struct {
+	All     bool    // every version
+	Latest  int     // the n newest
+	Numbers []int64 // these
+}

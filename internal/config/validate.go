@@ -1,0 +1,154 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// minTokenBytes is the shortest token; anything shorter can be guessed.
+const minTokenBytes = 16
+
+// validate checks what no tag can say: forms of text, and settings that do not
+// fit together.
+func (d *decoder) validate() {
+	d.addresses()
+	d.repository()
+	d.tokens()
+	inherited := modelProblems(d.cfg.Defaults)
+	for _, setting := range sortedKeys(inherited) {
+		d.problemAt("defaults."+setting, "%s", inherited[setting])
+	}
+	for _, name := range sortedKeys(d.cfg.Models) {
+		path := child("models", name)
+		if !infer.ValidName(name) {
+			d.problemAt(path, "not a valid name for a model")
+		}
+		own := modelProblems(d.cfg.Models[name])
+		for _, setting := range sortedKeys(own) {
+			if own[setting] != inherited[setting] { // else it is the same mistake
+				d.problemAt(path+"."+setting, "%s", own[setting])
+			}
+		}
+	}
+}
+
+func (d *decoder) addresses() {
+	http, httpErr := parseAddress(d.cfg.Server.HTTP.Address)
+	if httpErr != nil {
+		d.problemAt("server.http.address", "%v", httpErr)
+	}
+	admin, adminErr := parseAddress(d.cfg.Admin.Address)
+	if adminErr != nil {
+		d.problemAt("admin.address", "%v", adminErr)
+	}
+	if httpErr == nil && adminErr == nil && http.clashes(admin) {
+		d.problemAt("admin.address", "%s is taken by server.http.address (%s)", d.cfg.Admin.Address, d.cfg.Server.HTTP.Address)
+	}
+}
+
+type address struct {
+	host string
+	port uint16
+}
+
+// parseAddress reads host:port; the host may be empty or an address in brackets.
+func parseAddress(s string) (address, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || strings.ContainsAny(host, " /") {
+		return address{}, fmt.Errorf(`expected host:port such as "127.0.0.1:8000" or ":8000", got %s`, clip(s))
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return address{}, fmt.Errorf("expected a port from 0 to 65535, got %s", clip(s))
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		host = ""
+	}
+	return address{host, uint16(number)}, nil
+}
+
+// clashes reports whether two listeners cannot both have their address. Port 0
+// is a free one, chosen by the system.
+func (a address) clashes(b address) bool {
+	return a.port != 0 && a.port == b.port && (a.host == "" || b.host == "" || a.host == b.host)
+}
+
+func (d *decoder) repository() {
+	r := d.cfg.Repository
+	if len(r.Load) > 0 && r.Control != ControlExplicit {
+		d.problemAt("repository.load", "only explicit control loads models by name; repository.control is %s", r.Control)
+	}
+	for i, name := range r.Load {
+		path := element("repository.load", i)
+		if name != "*" && !infer.ValidName(name) {
+			d.problemAt(path, "%s is not a valid name for a model", clip(name))
+		}
+		if slices.Contains(r.Load[:i], name) {
+			d.problemAt(path, "%s is named twice", clip(name))
+		}
+	}
+}
+
+// notHolderLetter tells what the name of a token's holder may not hold: it stands
+// in logs and in the record of changes.
+func notHolderLetter(r rune) bool {
+	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+	return !letter && !strings.ContainsRune(".@_-", r)
+}
+
+func (d *decoder) tokens() {
+	holders := make(map[Secret]string)
+	for _, name := range sortedKeys(d.cfg.Admin.Tokens) {
+		path, token := child("admin.tokens", name), d.cfg.Admin.Tokens[name]
+		if len(name) > 64 || strings.IndexFunc(name, notHolderLetter) >= 0 || name == "" {
+			d.problemAt(path, "the name of a token's holder is 1 to 64 letters, digits and any of .@_-")
+		}
+		if d.failed(path) {
+			continue
+		}
+		if len(token) < minTokenBytes || strings.IndexFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
+			d.problemAt(path, "a token is %d or more visible ASCII characters", minTokenBytes)
+			continue
+		}
+		if other, taken := holders[token]; taken {
+			d.problemAt(path, "the same token as %s's; each holder needs their own", other)
+		}
+		holders[token] = name
+	}
+}
+
+// modelProblems returns what does not fit together in a model's settings, by the
+// path below the model.
+func modelProblems(m Model) map[string]string {
+	found := make(map[string]string)
+	if m.DefaultPriority > m.PriorityLevels {
+		found["default_priority"] = fmt.Sprintf("%d is beyond priority_levels, which is %d", m.DefaultPriority, m.PriorityLevels)
+	}
+	if m.Batching.MaxDelay >= m.Timeout {
+		found["batching.max_delay"] = fmt.Sprintf("%v leaves no time before the timeout of %v", m.Batching.MaxDelay, m.Timeout)
+	}
+	for i, n := range m.Versions.Numbers {
+		if n > 0 && slices.Contains(m.Versions.Numbers[:i], n) {
+			found[element("versions", i)] = fmt.Sprintf("version %d is named twice", n)
+		}
+	}
+	if len(m.Providers) == 0 {
+		found["providers"] = "an empty list leaves nothing to run on; cpu is always there"
+	}
+	for i, p := range m.Providers {
+		same := func(q Provider) bool { return p.Name != "" && strings.EqualFold(p.Name, q.Name) }
+		if slices.ContainsFunc(m.Providers[:i], same) {
+			found[element("providers", i)] = clip(p.Name) + " is named twice"
+		}
+	}
+	return found
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
