@@ -86,13 +86,12 @@ func (d *decoder) repository() {
 		d.problemAt("repository.load", "only explicit control loads models by name; repository.control is %s", r.Control)
 	}
 	for i, name := range r.Load {
-		path := element("repository.load", i)
 		if name != "*" && !infer.ValidName(name) {
-			d.problemAt(path, "%s is not a valid name for a model", clip(name))
+			d.problemAt(element("repository.load", i), "%s is not a valid name for a model", clip(name))
 		}
-		if slices.Contains(r.Load[:i], name) {
-			d.problemAt(path, "%s is named twice", clip(name))
-		}
+	}
+	for _, i := range repeated(r.Load) {
+		d.problemAt(element("repository.load", i), "%s is named twice", clip(r.Load[i]))
 	}
 }
 
@@ -134,21 +133,35 @@ func modelProblems(m Model) map[string]string {
 	if m.Batching.MaxDelay >= m.Timeout {
 		found["batching.max_delay"] = fmt.Sprintf("%v leaves no time before the timeout of %v", m.Batching.MaxDelay, m.Timeout)
 	}
-	for i, n := range m.Versions.Numbers {
-		if n > 0 && slices.Contains(m.Versions.Numbers[:i], n) {
-			found[element("versions", i)] = fmt.Sprintf("version %d is named twice", n)
-		}
+	for _, i := range repeated(m.Versions.Numbers) {
+		found[element("versions", i)] = fmt.Sprintf("version %d is named twice", m.Versions.Numbers[i])
 	}
 	if len(m.Providers) == 0 {
 		found["providers"] = "an empty list leaves nothing to run on; cpu is always there"
 	}
+	names := make([]string, len(m.Providers))
 	for i, p := range m.Providers {
-		same := func(q Provider) bool { return p.Name != "" && strings.EqualFold(p.Name, q.Name) }
-		if slices.ContainsFunc(m.Providers[:i], same) {
-			found[element("providers", i)] = clip(p.Name) + " is named twice"
-		}
+		names[i] = strings.ToLower(p.Name)
+	}
+	for _, i := range repeated(names) {
+		found[element("providers", i)] = clip(m.Providers[i].Name) + " is named twice"
 	}
 	return found
+}
+
+// repeated returns the places of the items that an earlier one equals. Zero
+// values stand for items that were wrong, and are passed over.
+func repeated[T comparable](items []T) []int {
+	var zero T
+	var places []int
+	seen := make(map[T]bool, len(items))
+	for i, item := range items {
+		if item != zero && seen[item] {
+			places = append(places, i)
+		}
+		seen[item] = true
+	}
+	return places
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
