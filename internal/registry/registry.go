@@ -33,8 +33,8 @@ type Options struct {
 	Closed func(v infer.Version, err error)
 }
 
-// Registry holds the loaded versions. Apply and Shutdown belong to one
-// goroutine, Status may be called from any.
+// Registry holds the loaded versions. Its methods belong to one goroutine, but
+// for Status, which may be called from any.
 type Registry struct {
 	opts Options
 
@@ -72,14 +72,14 @@ type Plan struct {
 // Prepare loads what specs ask for and is not there yet, several at a time, and
 // keeps what already serves unchanged. A version that fails to load is listed
 // with its reason; where an older instance of it serves, that one goes on.
-// Nothing that serves changes until Commit. retryFailed loads again what failed
-// before with the same files and settings.
-func (r *Registry) Prepare(ctx context.Context, specs []Spec, retryFailed bool) *Plan {
+// Nothing that serves changes until Commit. retry says whether a version that
+// failed before is tried again with the same files and settings; nil is never.
+func (r *Registry) Prepare(ctx context.Context, specs []Spec, retry func(infer.Version) bool) *Plan {
 	p := &Plan{registry: r, next: make(map[infer.Version]*record, len(specs)), failed: map[infer.Version]error{}}
 	var loads []*record
 	for _, spec := range specs {
 		old := r.records[spec.Version]
-		if old != nil && old.keeps(spec, retryFailed) {
+		if old != nil && old.keeps(spec, retry) {
 			p.next[spec.Version] = old
 			continue
 		}
@@ -98,12 +98,12 @@ func (r *Registry) Prepare(ctx context.Context, specs []Spec, retryFailed bool) 
 }
 
 // keeps reports whether the record already is what spec asks for.
-func (rec *record) keeps(spec Spec, retryFailed bool) bool {
+func (rec *record) keeps(spec Spec, retry func(infer.Version) bool) bool {
 	old := rec.spec
 	same := old.Fingerprint == spec.Fingerprint && old.Settings == spec.Settings && old.Idle == spec.Idle &&
 		(old.Err == nil) == (spec.Err == nil)
 	failed := rec.reason != "" && spec.Idle == ""
-	return same && !(failed && retryFailed)
+	return same && !(failed && retry != nil && retry(spec.Version))
 }
 
 // announce lists versions that begin to load and have nothing serving.
@@ -155,15 +155,16 @@ func (rec *record) load(ctx context.Context) error {
 		s, rec.digest, err = rec.spec.Load(ctx)
 	}
 	if err != nil {
-		rec.state, rec.reason = api.StateUnavailable, reason(err)
+		rec.state, rec.reason = api.StateUnavailable, Reason(err)
 		return err
 	}
 	rec.instance, rec.state, rec.loadedAt = newInstance(s), api.StateReady, time.Now()
 	return nil
 }
 
-// reason is what of err may be listed: an Error's Msg never holds a host path.
-func reason(err error) string {
+// Reason is what of a load's error may be shown: an Error's Msg never holds a
+// path of the host.
+func Reason(err error) string {
 	var e *infer.Error
 	if errors.As(err, &e) {
 		return e.Msg
@@ -245,6 +246,21 @@ func (r *Registry) retire(v infer.Version, rec *record) {
 			r.opts.Closed(v, err)
 		}
 	})
+}
+
+// Instances returns what serves now.
+func (r *Registry) Instances() map[infer.Version]*Instance {
+	p := Plan{next: r.records}
+	return p.Instances()
+}
+
+// Spec returns what a version was last asked to be.
+func (r *Registry) Spec(v infer.Version) (Spec, bool) {
+	rec := r.records[v]
+	if rec == nil {
+		return Spec{}, false
+	}
+	return rec.spec, true
 }
 
 // Status lists every version, sorted by name and number. A version that is being

@@ -54,7 +54,7 @@ func spec(n int64, fingerprint string, s *fakeServable, err error) registry.Spec
 
 func apply(t *testing.T, r *registry.Registry, specs ...registry.Spec) *registry.Plan {
 	t.Helper()
-	p := r.Prepare(t.Context(), specs, false)
+	p := r.Prepare(t.Context(), specs, nil)
 	p.Commit()
 	return p
 }
@@ -116,9 +116,9 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 		if loads != 0 {
 			t.Error("a failed load was tried again without a change")
 		}
-		r.Prepare(t.Context(), []registry.Spec{spec(1, "y", nil, broken), again}, true).Discard()
+		r.Prepare(t.Context(), []registry.Spec{spec(1, "y", nil, broken), again}, func(infer.Version) bool { return true }).Discard()
 		if loads != 1 {
-			t.Error("retryFailed did not try again")
+			t.Error("retry did not try again")
 		}
 		synctest.Wait()
 		if a.closed.Load() {
@@ -188,7 +188,7 @@ func TestDiscardClosesWhatWasLoaded(t *testing.T) {
 		r := registry.New(registry.Options{UnloadTimeout: time.Second})
 		a, b := &fakeServable{}, &fakeServable{}
 		apply(t, r, spec(1, "x", a, nil))
-		r.Prepare(t.Context(), []registry.Spec{spec(1, "x", nil, nil), spec(2, "y", b, nil)}, false).Discard()
+		r.Prepare(t.Context(), []registry.Spec{spec(1, "x", nil, nil), spec(2, "y", b, nil)}, nil).Discard()
 		synctest.Wait()
 		if a.closed.Load() || !b.closed.Load() {
 			t.Errorf("a closed %v, b closed %v", a.closed.Load(), b.closed.Load())
