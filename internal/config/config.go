@@ -37,7 +37,7 @@ const (
 // Config is everything that a file can say, with defaults for what it leaves
 // out. It is shared and must not be changed.
 type Config struct {
-	Repository Repository `yaml:"repository" restart:"true" doc:"Where the models are and when they are loaded."`
+	Repository Repository `yaml:"repository" doc:"Where the models are and when they are loaded."`
 	Server     Server     `yaml:"server" restart:"true" doc:"The data plane: what applications call."`
 	Admin      Admin      `yaml:"admin" restart:"true" doc:"The side port: metrics, health, control API."`
 	Runtime    Runtime    `yaml:"runtime" restart:"true" doc:"ONNX Runtime as a whole."`
@@ -52,11 +52,11 @@ type Config struct {
 
 // Repository says where the models are and when they are loaded.
 type Repository struct {
-	Path          string        `yaml:"path" required:"true" doc:"The folder of models: PATH/MODEL/VERSION/model.onnx."`
-	Control       string        `yaml:"control" default:"none" enum:"none|explicit|poll" doc:"What loads models: none: all, once at the start; explicit: those in load, and the load and unload calls; poll: all, and again whenever the folder changes."`
-	PollInterval  time.Duration `yaml:"poll_interval" default:"15s" min:"100ms" doc:"How often poll looks at the folder."`
-	Load          []string      `yaml:"load" default:"[]" doc:"The models to load at the start with explicit control; '*' for all."`
-	ParallelLoads int           `yaml:"parallel_loads" default:"2" min:"1" max:"256" doc:"How many versions load at the same time."`
+	Path          string        `yaml:"path" required:"true" restart:"true" doc:"The folder of models: PATH/MODEL/VERSION/model.onnx."`
+	Control       string        `yaml:"control" default:"none" enum:"none|explicit|poll" restart:"true" doc:"What loads models: none: all, once at the start; explicit: those in load, and the load and unload calls; poll: all, and again whenever the folder changes."`
+	PollInterval  time.Duration `yaml:"poll_interval" default:"15s" min:"100ms" restart:"true" doc:"How often poll looks at the folder."`
+	Load          []string      `yaml:"load" default:"[]" doc:"The models to load at the start with explicit control; '*' for all. A reload loads those that are new."`
+	ParallelLoads int           `yaml:"parallel_loads" default:"2" min:"1" max:"256" restart:"true" doc:"How many versions load at the same time."`
 }
 
 // Server configures the data plane.
