@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,9 +43,8 @@ func SetList(source, path string, values []string) Override {
 // tree returns the override as the document that would say the same.
 func (o Override) tree() *yaml.Node {
 	n := o.node
-	keys := strings.Split(o.path, ".")
-	for i := len(keys) - 1; i >= 0; i-- {
-		key := &yaml.Node{Kind: yaml.ScalarNode, Value: keys[i], Style: yaml.DoubleQuotedStyle}
+	for _, name := range slices.Backward(strings.Split(o.path, ".")) {
+		key := &yaml.Node{Kind: yaml.ScalarNode, Value: name, Style: yaml.DoubleQuotedStyle}
 		n = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{key, n}}
 	}
 	return n
@@ -156,8 +156,7 @@ func parseTree(text []byte) (*yaml.Node, error) {
 // syntaxProblem turns the parser's "yaml: line 3: text" into a Problem.
 func syntaxProblem(name string, err error) Problems {
 	p := Problem{Source: name}
-	var at *lineError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*lineError](err); ok {
 		p.Line, p.Message = at.line, at.text
 		return Problems{p}
 	}

@@ -37,7 +37,7 @@ func (p Problem) String() string {
 }
 
 // Problems is everything wrong with a configuration, in the order of the file.
-type Problems []Problem
+type Problems []Problem //nolint:errname // a list; each entry is a Problem, not an error
 
 // Error returns one line per problem.
 func (ps Problems) Error() string {
