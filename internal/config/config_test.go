@@ -245,6 +245,30 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestShippedFiles holds that the configuration files of this repository, and the
+// example of the reference, are right.
+func TestShippedFiles(t *testing.T) {
+	files, err := filepath.Glob("../../configs/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Parse(file, text, noEnv); err != nil {
+			t.Error(err)
+		}
+	}
+	_, example, _ := strings.Cut(config.Reference(), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	cfg, err := config.Parse("example", []byte(example), env("ALICE_TOKEN", "0123456789abcdef"))
+	if err != nil || cfg.Model("iris").Batching.MaxSize != 32 {
+		t.Errorf("the reference's example: %v", err)
+	}
+}
+
 // TestBad compares each testdata/NAME.bad.yaml with the message it must give.
 func TestBad(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.bad.yaml")
