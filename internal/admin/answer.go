@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire"
+)
+
+// answer writes a document with status 200.
+func answer(w http.ResponseWriter, doc any) error {
+	return write(w, http.StatusOK, doc)
+}
+
+func write(w http.ResponseWriter, status int, doc any) error {
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return fmt.Errorf("admin: encode an answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // a caller that has gone needs no answer
+	return nil
+}
+
+// fail answers with an error. The details of an internal one go to the log
+// alone, under an id that the answer bears.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	code := infer.CodeOf(err)
+	if code == infer.Internal {
+		id := uuid.NewString()
+		w.Header().Set("X-Request-Id", id)
+		s.log.Error("request failed", zap.String("path", r.URL.Path), zap.String("request_id", id), zap.Error(err))
+	}
+	if wire.Retry(code) {
+		w.Header().Set("Retry-After", "1")
+	}
+	_ = write(w, wire.HTTPStatus(code), api.Error{Error: infer.Message(err)}) // a string always encodes
+}
+
+func (s *Server) wrongMethod(w http.ResponseWriter, r *http.Request, rt route) {
+	w.Header().Set("Allow", rt.method)
+	_ = write(w, http.StatusMethodNotAllowed, api.Error{
+		Error: fmt.Sprintf("method %s is not allowed here, use %s", r.Method, rt.method),
+	})
+}

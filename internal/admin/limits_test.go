@@ -1,0 +1,159 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/admin"
+)
+
+func TestSizeLimits(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", nil)
+	unsized := func(n int) io.Reader { return io.MultiReader(bytes.NewReader(make([]byte, n))) } // sent in chunks
+	s.expectError(s.ask("POST", "/-/reload", bytes.NewReader(make([]byte, 70<<10))), http.StatusRequestEntityTooLarge, "longer than")
+	s.expectError(s.ask("POST", "/-/reload", unsized(70<<10)), http.StatusRequestEntityTooLarge, "longer than")
+	if got := s.ask("POST", "/-/reload", unsized(60<<10)); got.status != http.StatusOK {
+		t.Errorf("a body within the limit: %d %s", got.status, got.body)
+	}
+	if got := s.ask("GET", "/metrics", nil, "X-Long", strings.Repeat("x", 64<<10)); got.status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("long headers: %d", got.status)
+	}
+}
+
+func TestNewRefusesBadTokens(t *testing.T) {
+	f := func(tokens map[string]string, part string) {
+		t.Helper()
+		_, err := admin.New(admin.Options{Tokens: tokens, Gatherer: prometheus.NewRegistry(), Control: &control{}, Logger: zap.NewNop()})
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v gives %v, want %q", tokens, err, part)
+		}
+	}
+	f(map[string]string{"alice": ""}, "admin.tokens.alice")
+	f(map[string]string{"": "secret"}, "must not be empty")
+	f(map[string]string{"alice": "secret", "bob": "secret"}, "alice and bob")
+}
+
+func TestListenSaysWhichAddress(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", nil)
+	again, err := admin.New(admin.Options{Address: s.server.Addr().String(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Listen(); err == nil || !strings.Contains(err.Error(), s.server.Addr().String()) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestShutdownWaitsForAChange(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", nil)
+	begun, finish := make(chan struct{}), make(chan struct{})
+	s.control.change = func(context.Context, string, string) error {
+		close(begun)
+		<-finish
+		return nil
+	}
+	answered := make(chan answer, 1)
+	go func() { answered <- s.ask("POST", "/-/reload", nil) }() // received below
+	<-begun
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.server.Shutdown(context.Background()) }() // received below
+	if err := <-s.ended; err != nil {                                  // Run returns as soon as Shutdown begins
+		t.Error(err)
+	}
+	s.ended <- nil // for the cleanup
+	select {
+	case err := <-stopped:
+		t.Fatalf("Shutdown did not wait: %v", err)
+	default:
+	}
+	close(finish)
+	if got := <-answered; got.status != http.StatusOK {
+		t.Errorf("the change in progress was answered %d", got.status)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownCutsOffAfterItsTime(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", nil)
+	begun := make(chan struct{})
+	s.control.change = func(ctx context.Context, _, _ string) error {
+		close(begun)
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	gone := make(chan struct{})
+	req := s.request(http.MethodPost, "/-/reload", nil)
+	go func() { // received below
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			t.Errorf("answered %d (%v)", resp.StatusCode, resp.Body.Close())
+		}
+		close(gone)
+	}()
+	<-begun
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.server.Shutdown(ctx); err == nil {
+		t.Error("nothing says that a request was cut off")
+	}
+	<-gone
+}
+
+func TestShutdownEndsAProfile(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", nil)
+	// A trace sends its first bytes at once, so the answer's headers show that it runs.
+	resp, err := http.DefaultClient.Do(s.request(http.MethodGet, "/debug/pprof/trace?seconds=300", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.server.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		t.Errorf("the trace was cut off: %v", err)
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	s, err := admin.New(admin.Options{Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }() // received below
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownWithoutRun(t *testing.T) {
+	s, err := admin.New(admin.Options{Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := s.Run(t.Context()); err != nil {
+		t.Errorf("Run after Shutdown: %v", err)
+	}
+}

@@ -1,0 +1,128 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+)
+
+// Control is what the side port may see and do of the gateway.
+type Control interface {
+	Status() api.ServerStatus
+	// Ready returns nil where requests can be served, else why not.
+	Ready() error
+	// Models returns every version of every model that is known.
+	Models() []api.ModelStatus
+	Load(ctx context.Context, name string) error
+	Unload(ctx context.Context, name string) error
+	Reload(ctx context.Context) (api.ReloadResult, error)
+}
+
+// Options are what a Server needs. All but Tokens are required.
+type Options struct {
+	Address  string            // "127.0.0.1:8002"
+	Tokens   map[string]string // who may, and the bearer token of each
+	Gatherer prometheus.Gatherer
+	Control  Control
+	Logger   *zap.Logger
+}
+
+// The limits of a connection. None of the routes reads a body; a request that
+// bears one all the same may send this much of it.
+const (
+	headerTimeout  = 5 * time.Second
+	bodyTimeout    = 10 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+	maxBodyBytes   = 64 << 10
+)
+
+// Server is the side port.
+type Server struct {
+	opts     Options
+	log      *zap.Logger
+	tokens   []token
+	http     *http.Server
+	listener net.Listener
+	loopback bool // the listener's address is; set by Listen
+	// stopping is closed when Shutdown begins, so that a profile of minutes does
+	// not hold it up; stop closes it.
+	stopping chan struct{}
+	stop     func()
+}
+
+// New checks the options and listens to nothing yet.
+func New(opts Options) (*Server, error) {
+	if opts.Gatherer == nil || opts.Control == nil || opts.Logger == nil {
+		panic("BUG: admin.New needs a gatherer, a control and a logger")
+	}
+	tokens, err := newTokens(opts.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: opts, log: opts.Logger, tokens: tokens, stopping: make(chan struct{})}
+	s.stop = sync.OnceFunc(func() { close(s.stopping) })
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          zap.NewStdLog(opts.Logger),
+	}
+	s.http.RegisterOnShutdown(s.stop)
+	return s, nil
+}
+
+// Listen takes the address, so that Run cannot fail for it.
+func (s *Server) Listen() error {
+	ln, err := net.Listen("tcp", s.opts.Address) //nolint:noctx // it does not wait
+	if err != nil {
+		return fmt.Errorf("admin address %q: %w", s.opts.Address, err)
+	}
+	s.listener = ln
+	tcp, ok := ln.Addr().(*net.TCPAddr)
+	s.loopback = ok && tcp.IP.IsLoopback()
+	if !s.loopback && len(s.tokens) == 0 {
+		s.log.Warn("no admin.tokens are configured: on this address only metrics and health are served",
+			zap.Stringer("address", ln.Addr()))
+	}
+	return nil
+}
+
+// Addr returns the address that Listen took.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Run serves until Shutdown, or until ctx ends, which cuts connections off.
+func (s *Server) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, s.close)()
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin: %w", err)
+	}
+	return nil
+}
+
+// Shutdown takes no new requests, waits for those in progress until ctx ends,
+// and then cuts them off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	s.close()
+	return err
+}
+
+// close ends everything; what it closes may be closed already.
+func (s *Server) close() {
+	s.stop()
+	_ = s.http.Close()
+	if s.listener != nil {
+		_ = s.listener.Close() // the server knows it only once Run was called
+	}
+}
