@@ -118,8 +118,7 @@ func (c *Client) do(req *http.Request) ([]byte, http.Header, error) {
 
 // transportError says who did not answer, without the URL twice.
 func transportError(req *http.Request, err error) error {
-	var uerr *url.Error
-	if errors.As(err, &uerr) {
+	if uerr, ok := errors.AsType[*url.Error](err); ok {
 		err = uerr.Err
 	}
 	return fmt.Errorf("no answer from %s: %w", req.URL.Host, err)

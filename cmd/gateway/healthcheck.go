@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newHealthcheck() *cobra.Command {
+	var conn connection
+	cmd := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Exit with 0 where a gateway is ready, else with 1",
+		Long:  "Exit with 0 where a gateway is ready, else with 1. It asks the admin port, or the data port where --data is given.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, ctx, done, err := conn.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			ready := c.Ready
+			if cmd.Flags().Changed("data") {
+				ready = c.DataReady
+			}
+			if err := ready(ctx); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "ready")
+			return err
+		},
+	}
+	conn.flags(cmd, 5*time.Second)
+	return cmd
+}

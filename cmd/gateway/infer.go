@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/client"
+)
+
+// maxShownBytes is how much of a made request is shown.
+const maxShownBytes = 2000
+
+// inferCommand is one call of gateway infer.
+type inferCommand struct {
+	conn    connection
+	model   string
+	version int64
+	example bool
+	rows    int64
+	json    string
+	file    string
+}
+
+func newInfer() *cobra.Command {
+	var c inferCommand
+	cmd := &cobra.Command{
+		Use:   "infer MODEL (--example | --json TEXT | --file FILE)",
+		Short: "Send a request to a running gateway and print the answer",
+		Long: `Send a request to a running gateway and print the answer.
+
+--example makes a valid request from the model's metadata and shows it on
+standard error, so that standard output holds the answer alone.`,
+		Args:              oneModel,
+		ValidArgsFunction: c.conn.completeModels,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.model = args[0]
+			return c.run(cmd)
+		},
+	}
+	c.conn.flags(cmd, time.Minute)
+	f := cmd.Flags()
+	f.Int64Var(&c.version, "version", 0, "the version to ask for (default: the gateway picks)")
+	f.BoolVar(&c.example, "example", false, "make a valid request, show it and send it")
+	f.Int64Var(&c.rows, "rows", 1, "rows of the example, where the model takes a varying number")
+	f.StringVar(&c.json, "json", "", "the request's JSON body")
+	f.StringVar(&c.file, "file", "", "a file with the request's JSON body; - for standard input")
+	return cmd
+}
+
+func (c *inferCommand) check(cmd *cobra.Command) error {
+	bodies := 0
+	for _, given := range []bool{c.example, cmd.Flags().Changed("json"), cmd.Flags().Changed("file")} {
+		if given {
+			bodies++
+		}
+	}
+	switch {
+	case bodies != 1:
+		return usageError{"give one of --example, --json and --file"}
+	case c.rows < 1:
+		return usageError{"--rows must be 1 or more"}
+	case c.version < 0:
+		return usageError{"--version must be 1 or more"}
+	}
+	return nil
+}
+
+func (c *inferCommand) run(cmd *cobra.Command) error {
+	if err := c.check(cmd); err != nil {
+		return err
+	}
+	cl, ctx, done, err := c.conn.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer done()
+	body, err := c.body(ctx, cl, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	if c.example {
+		cmd.PrintErrf("POST %s\n%s\n\n", cl.InferURL(c.model, c.version), shown(body))
+	}
+	answer, err := cl.Infer(ctx, c.model, c.version, body)
+	if err != nil {
+		return err
+	}
+	if c.example {
+		cmd.PrintErrln(servedText(answer.Header))
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", answer.Body)
+	return err
+}
+
+// body returns the request to send.
+func (c *inferCommand) body(ctx context.Context, cl *client.Client, in io.Reader) ([]byte, error) {
+	switch {
+	case c.example:
+		meta, err := cl.Metadata(ctx, c.model, c.version)
+		if err != nil {
+			return nil, err
+		}
+		return exampleBody(meta, c.rows)
+	case c.file == "-":
+		return io.ReadAll(in)
+	case c.file != "":
+		return os.ReadFile(c.file)
+	default:
+		return []byte(c.json), nil
+	}
+}
+
+func shown(body []byte) string {
+	if len(body) <= maxShownBytes {
+		return string(body)
+	}
+	return fmt.Sprintf("%s… (%d bytes in all)", body[:maxShownBytes], len(body))
+}
+
+// servedText says what served a request: "version 2, route iris@7 (sticky)".
+func servedText(h http.Header) string {
+	return fmt.Sprintf("version %s, route %s (%s)", h.Get("Sluice-Version"), h.Get("Sluice-Route"), h.Get("Sluice-Reason"))
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+)
+
+// result is what a command line did.
+type result struct {
+	code        int
+	out, errOut string
+}
+
+// command runs a command line with an empty environment but for env, a list of
+// names and values.
+func command(t *testing.T, in string, args []string, env ...string) result {
+	t.Helper()
+	for _, name := range []string{"SLUICE_ADMIN", "SLUICE_DATA", "SLUICE_TOKEN"} {
+		t.Setenv(name, "")
+	}
+	for i := 0; i < len(env); i += 2 {
+		t.Setenv(env[i], env[i+1])
+	}
+	var out, errOut strings.Builder
+	code := run(t.Context(), args, strings.NewReader(in), &out, &errOut)
+	return result{code, out.String(), errOut.String()}
+}
+
+// gateway answers by "METHOD path"; what it does not know is 404.
+func gateway(t *testing.T, routes map[string]http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if handle := routes[r.Method+" "+r.URL.Path]; handle != nil {
+			handle(w, r)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+		_ = json.NewEncoder(w).Encode(api.Error{Error: "nothing at " + r.URL.Path})
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func says(doc any) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(doc) }
+}
+
+func fails(status int, message string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(api.Error{Error: message})
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	f := func(part string, args ...string) {
+		t.Helper()
+		got := command(t, "", args)
+		if got.code != exitUsage || got.out != "" || !strings.Contains(got.errOut, part) || strings.Count(got.errOut, "\n") != 1 {
+			t.Errorf("%v = %+v, want code 2 and one line with %q", args, got, part)
+		}
+	}
+	f("bogus", "bogus")
+	f("list, describe, load or unload", "models")
+	f("bogus", "models", "bogus")
+	f("--nope", "models", "list", "--nope")
+	f("models describe MODEL", "models", "describe")
+	f("models load MODEL", "models", "load", "a", "b")
+	f("table or json", "models", "list", "-o", "yaml")
+	f("http://", "models", "list", "--admin", "ftp://x")
+	f("-c FILE", "check")
+	f("infer MODEL", "infer")
+	f("one of --example", "infer", "iris")
+	f("one of --example", "infer", "iris", "--example", "--json", "{}")
+	f("--rows", "infer", "iris", "--example", "--rows", "0")
+	f("--version", "infer", "iris", "--example", "--version", "-1")
+}
+
+func TestHelpAndCompletion(t *testing.T) {
+	for _, args := range [][]string{{}, {"--help"}, {"help", "infer"}, {"completion", "bash"}, {"version"}} {
+		if got := command(t, "", args); got.code != exitOK || got.out == "" || got.errOut != "" {
+			t.Errorf("%v = %+v", args, got)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	file := func(text string) string {
+		path := filepath.Join(t.TempDir(), "sluice.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := file("repository: {path: models}\n")
+	if got := command(t, "", []string{"check", "-c", good}); got.code != exitOK || got.out != good+": ok\n" {
+		t.Errorf("a good file: %+v", got)
+	}
+	bad := file("repository: {path: models, parallel_loads: 0}\nservr: {}\n")
+	got := command(t, "", []string{"check", "-c", bad, "--model-control", "sometimes"})
+	lines := strings.Split(strings.TrimSpace(got.errOut), "\n")
+	if got.code != exitFailed || len(lines) != 3 {
+		t.Fatalf("a bad file: %+v, want code 1 and 3 problems", got)
+	}
+	for i, want := range []string{bad + ":1: repository.parallel_loads: ", bad + ":2: servr: ", "--model-control: repository.control: "} {
+		if !strings.HasPrefix(lines[i], want) {
+			t.Errorf("problem %d is %q, want %q", i, lines[i], want)
+		}
+	}
+	// A flag completes a file as it does for serve.
+	if got := command(t, "", []string{"check", "-c", file(""), "--model-repository", "models"}); got.code != exitOK {
+		t.Errorf("an empty file with a flag: %+v", got)
+	}
+	if got := command(t, "", []string{"check", "-c", "none.yaml"}); got.code != exitFailed {
+		t.Errorf("no file: %+v", got)
+	}
+}
+
+func TestHealthcheck(t *testing.T) {
+	up := gateway(t, map[string]http.HandlerFunc{"GET /-/ready": says(nil), "GET /v2/health/ready": says(nil)})
+	down := gateway(t, map[string]http.HandlerFunc{
+		"GET /-/ready": fails(http.StatusServiceUnavailable, "models are still loading"),
+	})
+	f := func(code int, part string, args []string, env ...string) {
+		t.Helper()
+		got := command(t, "", append([]string{"healthcheck"}, args...), env...)
+		if got.code != code || !strings.Contains(got.out+got.errOut, part) {
+			t.Errorf("%v = %+v, want %d and %q", args, got, code, part)
+		}
+	}
+	f(exitOK, "ready\n", []string{"--admin", up})
+	f(exitOK, "ready\n", []string{"--data", up})
+	f(exitOK, "ready\n", nil, "SLUICE_ADMIN", up)
+	f(exitOK, "ready\n", []string{"--admin", up}, "SLUICE_ADMIN", down)
+	f(exitFailed, "gateway: models are still loading (503 Service Unavailable)\n", []string{"--admin", down})
+	f(exitFailed, "gateway: nothing at /v2/health/ready (404 Not Found)\n", []string{"--data", down})
+}
+
+var (
+	loadedAt = time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
+	versions = []api.ModelStatus{
+		{Name: "broken", State: api.StateUnavailable, Reason: "the file is no ONNX model"},
+		{
+			Name: "iris", Version: 2, State: api.StateReady, Digest: "sha256:abc", LoadedAt: &loadedAt,
+			Detail: &api.ModelDetail{
+				Inputs:    []api.Tensor{{Name: "x", Datatype: "FP32", Shape: []int64{-1, 4}, Symbols: []string{"batch", ""}}, {Name: "bias", Datatype: "FP32", Shape: []int64{}, Optional: true}},
+				Outputs:   []api.Tensor{{Name: "label", Datatype: "INT64", Shape: []int64{-1}}},
+				Instances: 2, Warmup: "ok", Ignored: []string{"config.pbtxt"},
+				Providers: []api.Provider{{Name: "cuda", Options: map[string]string{"device_id": "0", "arena": "1"}}, {Name: "cpu"}},
+				Batching:  api.BatchingStatus{Enabled: true, MaxSize: 32, Reason: "rows are equal alone and together"},
+			},
+			Memory: &api.ModelMemory{SlotBytes: 4096},
+		},
+	}
+)
+
+func TestModels(t *testing.T) {
+	url := gateway(t, map[string]http.HandlerFunc{
+		"GET /api/v1/models":              says(versions),
+		"GET /api/v1/models/iris":         says(versions[1:]),
+		"POST /api/v1/models/iris/load":   says(versions[1:]),
+		"POST /api/v1/models/iris/unload": fails(http.StatusServiceUnavailable, "only under --model-control explicit"),
+	})
+	f := func(want string, args ...string) {
+		t.Helper()
+		got := command(t, "", append([]string{"models", "--admin", url}, args...))
+		if diff := cmp.Diff(result{exitOK, want, ""}, got, cmp.AllowUnexported(result{})); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", args, diff)
+		}
+	}
+	f(`MODEL   VERSION  STATE        LOADED               BATCHING       SLOTS  REASON
+broken  -        UNAVAILABLE  -                    -              -      the file is no ONNX model
+iris    2        READY        2026-05-04 03:02:01  up to 32 rows  2      
+`, "list")
+	f(`MODEL  VERSION  STATE  LOADED               BATCHING       SLOTS  REASON
+iris   2        READY  2026-05-04 03:02:01  up to 32 rows  2      
+`, "load", "iris")
+	f(`Model:          iris
+Version:        2
+State:          READY
+Digest:         sha256:abc
+Loaded:         2026-05-04 03:02:01
+Slots:          2
+Batching:       up to 32 rows (rows are equal alone and together)
+Warm-up:        ok
+Provider:       cuda arena=1 device_id=0
+Provider:       cpu
+Ignored files:  config.pbtxt
+Input:          x FP32[-1,4] (batch)
+Input:          bias FP32[] optional
+Output:         label INT64[-1]
+Slot memory:    4096 bytes
+`, "describe", "iris")
+
+	got := command(t, "", []string{"models", "list", "-o", "json"}, "SLUICE_ADMIN", url)
+	var decoded []api.ModelStatus
+	if err := json.Unmarshal([]byte(got.out), &decoded); err != nil {
+		t.Fatalf("%v in %+v", err, got)
+	}
+	if diff := cmp.Diff(versions, decoded, cmp.Comparer(time.Time.Equal)); diff != "" {
+		t.Errorf("-o json (-want +got):\n%s", diff)
+	}
+
+	failed := func(want string, args ...string) {
+		t.Helper()
+		got := command(t, "", append([]string{"models", "--admin", url}, args...))
+		if got.code != exitFailed || got.out != "" || got.errOut != want {
+			t.Errorf("%v = %+v, want %q", args, got, want)
+		}
+	}
+	failed("gateway: only under --model-control explicit (503 Service Unavailable)\n", "unload", "iris")
+	failed("gateway: nothing at /api/v1/models/none (404 Not Found)\n", "describe", "none")
+}
+
+func TestTokenComesFromTheEnvironment(t *testing.T) {
+	url := gateway(t, map[string]http.HandlerFunc{"GET /api/v1/models": func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer s3cret" {
+			fails(http.StatusForbidden, "the token is none of admin.tokens")(w, r)
+			return
+		}
+		says(versions)(w, r)
+	}})
+	args := []string{"models", "list", "--admin", url}
+	if got := command(t, "", args); got.code != exitFailed {
+		t.Errorf("without: %+v", got)
+	}
+	if got := command(t, "", args, "SLUICE_TOKEN", "s3cret"); got.code != exitOK {
+		t.Errorf("with: %+v", got)
+	}
+}
+
+func TestModelNamesComplete(t *testing.T) {
+	url := gateway(t, map[string]http.HandlerFunc{"GET /api/v1/models": says(append(versions, versions[1]))})
+	f := func(want string, args ...string) {
+		t.Helper()
+		got := command(t, "", append([]string{"__complete"}, args...), "SLUICE_ADMIN", url)
+		if got.out != want {
+			t.Errorf("%v = %+v, want %q", args, got, want)
+		}
+	}
+	f("broken\niris\n:4\n", "models", "describe", "")
+	f("broken\niris\n:4\n", "infer", "")
+	f(":4\n", "infer", "iris", "")
+	f(":4\n", "infer", "--admin", "ftp://x", "")
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/client"
+)
+
+func newModels() *cobra.Command {
+	var (
+		conn connection
+		out  output
+	)
+	cmd := &cobra.Command{
+		Use:   "models",
+		Short: "List, describe, load and unload the models of a running gateway",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{"say what to do with models: list, describe, load or unload"}
+		},
+	}
+	// A load takes as long as its model is large.
+	conn.flags(cmd, 10*time.Minute)
+	out.flags(cmd)
+	list := &cobra.Command{
+		Use: "list", Short: "List every version of every model", Args: cobra.NoArgs,
+		RunE: modelsRun(&conn, &out, printVersions, func(ctx context.Context, c *client.Client, _ string) ([]api.ModelStatus, error) {
+			return c.Models(ctx)
+		}),
+	}
+	describe := &cobra.Command{
+		Use: "describe MODEL", Short: "Show all that is known about a model", Args: oneModel, ValidArgsFunction: conn.completeModels,
+		RunE: modelsRun(&conn, &out, printDetails, func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error) {
+			return c.Model(ctx, name)
+		}),
+	}
+	load := &cobra.Command{
+		Use: "load MODEL", Short: "Load a model, or its newer files (explicit model control)", Args: oneModel, ValidArgsFunction: conn.completeModels,
+		RunE: modelsRun(&conn, &out, printVersions, func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error) {
+			return c.Load(ctx, name)
+		}),
+	}
+	unload := &cobra.Command{
+		Use: "unload MODEL", Short: "Take a model out of service (explicit model control)", Args: oneModel, ValidArgsFunction: conn.completeModels,
+		RunE: modelsRun(&conn, &out, printVersions, func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error) {
+			return c.Unload(ctx, name)
+		}),
+	}
+	cmd.AddCommand(list, describe, load, unload)
+	return cmd
+}
+
+// modelsRun makes a command's run of a call that answers with versions and of
+// how to print them for people. The call gets the first argument, if any.
+func modelsRun(
+	conn *connection, out *output, text printer,
+	call func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error),
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := out.check(); err != nil {
+			return err
+		}
+		c, ctx, done, err := conn.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		name := ""
+		if len(args) > 0 {
+			name = args[0]
+		}
+		versions, err := call(ctx, c, name)
+		if err != nil {
+			return err
+		}
+		return out.print(cmd.OutOrStdout(), versions, text)
+	}
+}

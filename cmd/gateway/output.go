@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// output is the form of what a command prints.
+type output struct{ format string }
+
+// printer writes versions for people, columns separated by tabs.
+type printer func(b *strings.Builder, versions []api.ModelStatus)
+
+func (o *output) flags(cmd *cobra.Command) {
+	cmd.PersistentFlags().StringVarP(&o.format, "output", "o", "table", "table, or json as the control API answers it")
+}
+
+func (o *output) check() error {
+	if o.format != "table" && o.format != "json" {
+		return usageError{fmt.Sprintf("-o %s: expected table or json", o.format)}
+	}
+	return nil
+}
+
+func (o *output) print(w io.Writer, versions []api.ModelStatus, text printer) error {
+	if o.format == "json" {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(versions)
+	}
+	var b strings.Builder
+	text(&b, versions)
+	aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(aligned, b.String()); err != nil {
+		return err
+	}
+	return aligned.Flush()
+}
+
+// printVersions prints a line per version.
+func printVersions(b *strings.Builder, versions []api.ModelStatus) {
+	fmt.Fprintln(b, "MODEL\tVERSION\tSTATE\tLOADED\tBATCHING\tSLOTS\tREASON")
+	for i := range versions {
+		v := &versions[i]
+		batching, slots := "-", "-"
+		if d := v.Detail; d != nil {
+			batching, slots = batchingText(d.Batching), strconv.Itoa(d.Instances)
+		}
+		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.Name, versionText(v), v.State, timeText(v.LoadedAt), batching, slots, v.Reason)
+	}
+}
+
+// printDetails prints a block per version.
+func printDetails(b *strings.Builder, versions []api.ModelStatus) {
+	for i := range versions {
+		v := &versions[i]
+		if i > 0 {
+			fmt.Fprintln(b)
+		}
+		fmt.Fprintf(b, "Model:\t%s\nVersion:\t%s\nState:\t%s\n", v.Name, versionText(v), v.State)
+		line(b, "Reason", v.Reason)
+		line(b, "Digest", v.Digest)
+		if v.LoadedAt != nil {
+			line(b, "Loaded", timeText(v.LoadedAt))
+		}
+		if v.Detail != nil {
+			printDetail(b, v.Detail)
+		}
+		if v.Memory != nil {
+			fmt.Fprintf(b, "Slot memory:\t%d bytes\n", v.Memory.SlotBytes)
+		}
+	}
+}
+
+func printDetail(b *strings.Builder, d *api.ModelDetail) {
+	fmt.Fprintf(b, "Slots:\t%d\n", d.Instances)
+	line(b, "Batching", fmt.Sprintf("%s (%s)", batchingText(d.Batching), d.Batching.Reason))
+	line(b, "Warm-up", d.Warmup)
+	for _, p := range d.Providers {
+		fmt.Fprintf(b, "Provider:\t%s", p.Name)
+		for _, option := range slices.Sorted(maps.Keys(p.Options)) {
+			fmt.Fprintf(b, " %s=%s", option, p.Options[option])
+		}
+		b.WriteByte('\n')
+	}
+	line(b, "Ignored files", strings.Join(d.Ignored, ", "))
+	printTensors(b, "Input", d.Inputs)
+	printTensors(b, "Output", d.Outputs)
+}
+
+func printTensors(b *strings.Builder, title string, tensors []api.Tensor) {
+	for i := range tensors {
+		t := &tensors[i]
+		text := fmt.Sprintf("%s %s%v", t.Name, t.Datatype, infer.Shape(t.Shape))
+		if names := slices.DeleteFunc(slices.Clone(t.Symbols), func(s string) bool { return s == "" }); len(names) > 0 {
+			text += " (" + strings.Join(names, ", ") + ")"
+		}
+		if t.Optional {
+			text += " optional"
+		}
+		line(b, title, text)
+	}
+}
+
+// line prints a title and its text where there is any.
+func line(b *strings.Builder, title, text string) {
+	if text != "" {
+		fmt.Fprintf(b, "%s:\t%s\n", title, text)
+	}
+}
+
+// versionText is "-" for a model that has no usable version.
+func versionText(v *api.ModelStatus) string {
+	if v.Version == 0 {
+		return "-"
+	}
+	return strconv.FormatInt(v.Version, 10)
+}
+
+func batchingText(s api.BatchingStatus) string {
+	if !s.Enabled {
+		return "no"
+	}
+	return fmt.Sprintf("up to %d rows", s.MaxSize)
+}
+
+func timeText(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.Local().Format(time.DateTime)
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/client"
+)
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "gateway",
+		Short:         "Serve ONNX models over the Open Inference Protocol",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(newCheck(), newModels(), newInfer(), newHealthcheck(), newVersion())
+	return root
+}
+
+// connection is how a command reaches a running gateway.
+type connection struct {
+	admin, data string
+	timeout     time.Duration
+}
+
+// flags adds the flags of a connection to a command and those below it.
+func (c *connection) flags(cmd *cobra.Command, timeout time.Duration) {
+	f := cmd.PersistentFlags()
+	f.StringVar(&c.admin, "admin", "", "admin address of the gateway (default $SLUICE_ADMIN, else "+client.DefaultAdmin+")")
+	f.StringVar(&c.data, "data", "", "data address of the gateway (default $SLUICE_DATA, else "+client.DefaultData+")")
+	f.DurationVar(&c.timeout, "timeout", timeout, "how long to wait for an answer")
+}
+
+// open returns a client, and a context that ends with the timeout. The token
+// comes from the environment alone, since everyone can read a command line.
+func (c *connection) open(cmd *cobra.Command) (*client.Client, context.Context, context.CancelFunc, error) {
+	cl, err := client.New(client.Options{
+		Admin: cmp.Or(c.admin, os.Getenv("SLUICE_ADMIN")),
+		Data:  cmp.Or(c.data, os.Getenv("SLUICE_DATA")),
+		Token: os.Getenv("SLUICE_TOKEN"),
+	})
+	if err != nil {
+		return nil, nil, nil, usageError{err.Error()}
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), c.timeout)
+	return cl, ctx, func() { cancel(); cl.Close() }, nil
+}
+
+// oneModel checks that exactly one argument names a model.
+func oneModel(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{"name one model: " + cmd.CommandPath() + " MODEL"}
+	}
+	return nil
+}
+
+// completeModels offers the names of the models that the gateway knows.
+func (c *connection) completeModels(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cl, ctx, done, err := c.open(cmd)
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer done()
+	models, err := cl.Models(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, m := range models {
+		if len(names) == 0 || names[len(names)-1] != m.Name {
+			names = append(names, m.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/internal/config"
+)
+
+// settings are a configuration file and the flags that win over it.
+type settings struct {
+	file   string
+	values []settingFlag
+	load   []string
+	cmd    *cobra.Command
+}
+
+// settingFlag is a flag that sets one setting.
+type settingFlag struct{ flag, path, usage string }
+
+func (s *settings) flags(cmd *cobra.Command) {
+	s.cmd = cmd
+	s.values = []settingFlag{
+		{"http-address", "server.http.address", "where the data plane listens, host:port"},
+		{"admin-address", "admin.address", "where metrics, health and the control API listen, host:port"},
+		{"model-repository", "repository.path", "the folder of models: DIR/MODEL/VERSION/model.onnx"},
+		{"model-control", "repository.control", "what loads models: none, explicit or poll"},
+		{"compat", "server.compat", "whose answers to imitate where they differ from ours: none or triton"},
+		{"log-level", "log.level", "the least level that is logged: debug, info, warn or error"},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&s.file, "config", "c", "", "configuration file")
+	for _, v := range s.values {
+		f.String(v.flag, "", v.usage)
+	}
+	f.StringArrayVar(&s.load, "load-model", nil, "with explicit control, a model to load at the start; * for all (repeatable)")
+}
+
+// read returns the configuration. It can be read again; the flags stay.
+func (s *settings) read() (*config.Config, error) {
+	f := s.cmd.Flags()
+	var overrides []config.Override
+	for _, v := range s.values {
+		if f.Changed(v.flag) {
+			overrides = append(overrides, config.Set("--"+v.flag, v.path, f.Lookup(v.flag).Value.String()))
+		}
+	}
+	if f.Changed("load-model") {
+		overrides = append(overrides, config.SetList("--load-model", "repository.load", s.load))
+	}
+	return config.Load(s.file, overrides...)
+}
+
+func newCheck() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:   "check -c FILE",
+		Short: "Report every problem of a configuration file",
+		Long:  "Report every problem of a configuration file, each with its line and path. Flags win over the file as they do for serve.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if s.file == "" {
+				return usageError{"name the file to check: gateway check -c FILE"}
+			}
+			if _, err := s.read(); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", s.file)
+			return err
+		},
+	}
+	s.flags(cmd)
+	return cmd
+}
