@@ -1,0 +1,111 @@
+package ort
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync/atomic"
+
+	binding "github.com/yalue/onnxruntime_go"
+	"go.uber.org/zap"
+)
+
+// Options configure the one environment of a process.
+type Options struct {
+	Library       string      // path of the shared library; empty: FindLibrary
+	GlobalThreads int         // threads of the pool that models with IntraThreads > 1 share; 0: one per core
+	Logger        *zap.Logger // nil: no log
+}
+
+// Environment is the loaded library with its thread pool. There is at most one
+// at a time in a process.
+type Environment struct {
+	env       cEnv
+	library   string
+	providers []string
+	log       *zap.Logger
+	sessions  atomic.Int64
+	memory    Memory
+}
+
+// Open loads ONNX Runtime, with its telemetry off, and makes the environment.
+// The shim makes it first, because the first maker decides on global threads and
+// the binding knows none; the binding then joins it.
+func Open(o Options) (*Environment, error) {
+	if err := checkHandles(); err != nil {
+		return nil, fmt.Errorf("ort: %w", err)
+	}
+	if binding.IsInitialized() {
+		return nil, errors.New("ort: the environment is open already")
+	}
+	// Read by the library when it is loaded; two names, as its versions differ.
+	for _, name := range []string{"ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"} {
+		if err := os.Setenv(name, "1"); err != nil {
+			return nil, fmt.Errorf("ort: switch telemetry off: %w", err)
+		}
+	}
+	path := o.Library
+	if path == "" {
+		path = FindLibrary()
+	}
+	if err := openLibrary(path); err != nil {
+		return nil, fmt.Errorf("ort: load ONNX Runtime (run 'make setup', or set %s to the library): %w", LibraryVariable, err)
+	}
+	threads := o.GlobalThreads
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	env, err := createEnv(threads)
+	if err != nil {
+		return nil, fmt.Errorf("ort: make the environment: %w", err)
+	}
+	e := &Environment{env: env, library: path, log: o.Logger}
+	if e.log == nil {
+		e.log = zap.NewNop()
+	}
+	if err := e.join(); err != nil {
+		releaseEnv(env)
+		return nil, fmt.Errorf("ort: %w", err)
+	}
+	return e, nil
+}
+
+// join lets the binding use the same library and environment.
+func (e *Environment) join() (err error) {
+	if e.providers, err = availableProviders(); err != nil {
+		return err
+	}
+	binding.SetSharedLibraryPath(e.library)
+	if err := binding.InitializeEnvironment(); err != nil {
+		return err
+	}
+	if err := binding.DisableTelemetry(); err != nil {
+		return errors.Join(err, binding.DestroyEnvironment())
+	}
+	return nil
+}
+
+// Version returns the library's version, "1.24.1".
+func (e *Environment) Version() string { return libraryVersion() }
+
+// AvailableProviders returns the execution providers that the library was built
+// with, named as it names them ("CPUExecutionProvider").
+func (e *Environment) AvailableProviders() []string { return e.providers }
+
+// Memory returns the counters of what all slots hold outside Go's heap.
+func (e *Environment) Memory() *Memory { return &e.memory }
+
+// Close frees the environment. All sessions must be closed.
+func (e *Environment) Close() error {
+	if n := e.sessions.Load(); n != 0 {
+		return fmt.Errorf("ort: close: %d sessions are still open", n)
+	}
+	if e.env == nil {
+		return closedTwice("environment")
+	}
+	err := binding.DestroyEnvironment()
+	releaseEnv(e.env)
+	e.env = nil
+	return err
+}

@@ -1,0 +1,58 @@
+package ort
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// internal returns an error whose details belong in the log.
+func internal(op, msg string, err error) *infer.Error {
+	return &infer.Error{Code: infer.Internal, Op: "ort: " + op, Msg: msg, Err: err}
+}
+
+// closedTwice is the answer to closing something again: a panic where invariants
+// are checked, else an error.
+func closedTwice(what string) error {
+	if invariants {
+		panic("BUG: " + what + " closed twice")
+	}
+	return errors.New("ort: " + what + " is closed already")
+}
+
+// loadError is an error of loading a model. Its message keeps ONNX Runtime's
+// reason, without the host's paths; the untouched text is the cause.
+func loadError(msg string, err error, paths ...string) *infer.Error {
+	return &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: msg + ": " + withoutPaths(err.Error(), paths), Err: err}
+}
+
+// withoutPaths replaces each path in text, as given or resolved, by its last
+// element, and its folder by nothing.
+func withoutPaths(text string, paths []string) string {
+	for _, path := range paths {
+		for _, p := range spellings(path) {
+			text = strings.ReplaceAll(text, p, filepath.Base(p))
+			if dir := filepath.Dir(p); len(dir) > 1 {
+				text = strings.ReplaceAll(text, dir+string(filepath.Separator), "")
+				text = strings.ReplaceAll(text, dir, "")
+			}
+		}
+	}
+	return text
+}
+
+func spellings(path string) []string {
+	list := []string{path}
+	if abs, err := filepath.Abs(path); err == nil {
+		list = append(list, abs)
+	}
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		list = append(list, resolved)
+		if abs, err := filepath.Abs(resolved); err == nil {
+			list = append(list, abs)
+		}
+	}
+	return list
+}

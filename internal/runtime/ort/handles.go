@@ -1,0 +1,28 @@
+package ort
+
+import (
+	"fmt"
+	"reflect"
+	"unsafe"
+
+	binding "github.com/yalue/onnxruntime_go"
+)
+
+// handle returns the pointer that the binding's SessionOptions keeps to itself.
+// It is the one place that reaches into the binding: the binding fills the
+// options, the shim creates the session from them. checkHandles has found the
+// field before the first call.
+func handle(o *binding.SessionOptions) cOptions {
+	return cOptions(unsafe.Pointer(reflect.ValueOf(o).Elem().FieldByName("o").Pointer()))
+}
+
+// checkHandles reports an error where the binding's SessionOptions is not the
+// struct that handle expects, as after an upgrade of the binding.
+func checkHandles() error {
+	t := reflect.TypeFor[binding.SessionOptions]()
+	field, ok := t.FieldByName("o")
+	if t.NumField() != 1 || !ok || field.Type.Kind() != reflect.Pointer || field.Type.Elem().Name() != "_Ctype_struct_OrtSessionOptions" {
+		return fmt.Errorf("this build of onnxruntime_go has another SessionOptions (%v) than its version 1.27.0", t)
+	}
+	return nil
+}

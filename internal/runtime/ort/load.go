@@ -1,0 +1,120 @@
+package ort
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"os"
+	"slices"
+
+	binding "github.com/yalue/onnxruntime_go"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// The limits of LoadOptions where they are 0.
+const (
+	defaultPreparedShapes = 64
+	defaultKeepBytes      = 64 << 20
+	defaultMaxOutputBytes = 1 << 30
+)
+
+// LoadOptions configure one version of a model. The zero value is one thread
+// per run on the CPU with every optimization.
+type LoadOptions struct {
+	Name    string
+	Version int64
+
+	// Providers are in order of preference; the CPU follows by itself. One that the
+	// library lacks is an error, or with Fallback logged and left out.
+	Providers []Provider
+	Fallback  bool
+
+	// IntraThreads above 1 runs the model on the environment's global threads; 0
+	// and 1 on the caller's thread alone.
+	IntraThreads int
+	// CPUArena lets ONNX Runtime keep freed memory for itself; its lock costs small
+	// models up to a quarter of their speed.
+	CPUArena bool
+	// OptimizationLevel is disable, basic, extended or all; empty means all.
+	OptimizationLevel string
+	// ConfigEntries are session config entries of ONNX Runtime, by their key.
+	ConfigEntries map[string]string
+	// CustomOps are paths of libraries with operators. They run as part of the
+	// process: take them from the operator's configuration only.
+	CustomOps []string
+
+	PreparedShapes int   // shapes for which a slot keeps its tensors ready; 0: 64
+	KeepBytes      int64 // a slot's larger blocks are freed after each run; 0: 64 MiB
+	MaxOutputBytes int64 // all outputs of one run together; 0: 1 GiB
+}
+
+// Load makes a session of the model file at path. Errors are *infer.Error with
+// code Invalid where the model or the options are at fault; no message names a path.
+func (e *Environment) Load(path string, o LoadOptions) (*Session, error) {
+	// Before ONNX Runtime sees the file, since its own message quotes the path.
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return nil, &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: "the model file cannot be read", Err: cmp.Or(err, errors.New("not a regular file"))}
+	}
+	options, err := binding.NewSessionOptions()
+	if err != nil {
+		return nil, internal("load", "no session options", err)
+	}
+	defer options.Destroy() //nolint:errcheck // it fails only when destroyed twice
+	if err := configure(options, &o); err != nil {
+		return nil, err
+	}
+	providers, err := e.appendProviders(options, &o)
+	if err != nil {
+		return nil, err
+	}
+	session, err := createSession(e.env, path, handle(options))
+	if err != nil {
+		return nil, loadError("the model cannot be loaded", err, append([]string{path}, o.CustomOps...)...)
+	}
+	model, err := signature(session, o.Name, o.Version)
+	if err != nil {
+		releaseSession(session)
+		return nil, err
+	}
+	e.sessions.Add(1)
+	return newSession(e, session, model, providers, &o), nil
+}
+
+// configure sets everything but the providers.
+func configure(options *binding.SessionOptions, o *LoadOptions) error {
+	levels := map[string]binding.GraphOptimizationLevel{
+		"": binding.GraphOptimizationLevelEnableAll, "all": binding.GraphOptimizationLevelEnableAll,
+		"extended": binding.GraphOptimizationLevelEnableExtended, "basic": binding.GraphOptimizationLevelEnableBasic,
+		"disable": binding.GraphOptimizationLevelDisableAll,
+	}
+	level, ok := levels[o.OptimizationLevel]
+	if !ok {
+		return infer.Errorf(infer.Invalid, "unknown optimization level '%s': use disable, basic, extended or all", o.OptimizationLevel)
+	}
+	entries := map[string]string{"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
+	maps.Copy(entries, o.ConfigEntries)
+	errs := []error{
+		options.SetGraphOptimizationLevel(level),
+		options.SetExecutionMode(binding.ExecutionModeSequential),
+		options.SetIntraOpNumThreads(1),
+		options.SetInterOpNumThreads(1),
+		options.SetCpuMemArena(o.CPUArena),
+		options.SetLogSeverityLevel(binding.LoggingLevelFatal), // errors come back as statuses
+	}
+	if o.IntraThreads > 1 {
+		errs = append(errs, useGlobalThreads(handle(options)))
+	}
+	for _, key := range slices.Sorted(maps.Keys(entries)) {
+		errs = append(errs, options.AddSessionConfigEntry(key, entries[key]))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return loadError("the session options are refused", err)
+	}
+	for _, library := range o.CustomOps {
+		if err := registerCustomOps(handle(options), library); err != nil {
+			return loadError("a library of custom operators cannot be loaded", err, library)
+		}
+	}
+	return nil
+}

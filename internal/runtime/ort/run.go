@@ -1,0 +1,220 @@
+package ort
+
+import (
+	"errors"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// Run executes what was gathered. It computes the outputs that some member asks
+// for. Errors are Canceled after Terminate, TooLarge where the outputs exceed
+// MaxOutputBytes, else Internal.
+func (s *Slot) Run() error {
+	if s.state != gathered {
+		return internal("run", "nothing was gathered", nil)
+	}
+	s.state = idle
+	if err := s.execute(s.plan); err != nil {
+		return err
+	}
+	s.state = ran
+	return nil
+}
+
+func (s *Slot) execute(p *plan) error {
+	if p.trust != proven {
+		return s.runAllocating(p)
+	}
+	err := s.runBound(p)
+	if err == nil || infer.CodeOf(err) != infer.Internal {
+		return err
+	}
+	// Either the request is at fault, or this time the shapes came out otherwise.
+	// Where the run works with outputs of the runtime's own, it was the shapes.
+	p.unbindOutputs()
+	if err := s.runAllocating(p); err != nil {
+		return err
+	}
+	p.trust = unforeseen
+	return nil
+}
+
+// runBound runs into the slot's own block.
+func (s *Slot) runBound(p *plan) error {
+	if err := s.checkSize(p.outBytes); err != nil {
+		return err
+	}
+	if err := s.ensureOut(p.outBytes); err != nil {
+		return err
+	}
+	if !p.outBound {
+		if err := p.bindOutputs(&s.out); err != nil {
+			return internal("run", "outputs cannot be handed to the runtime", err)
+		}
+	}
+	if err := run(s.session.session, s.options, p.c, nil); err != nil {
+		return s.runError(err)
+	}
+	for i := range p.outputs {
+		out := &p.outputs[i]
+		s.computed[i] = tensor{out.shape, s.out.bytes(out.offset, out.bytes)}
+	}
+	return nil
+}
+
+// runAllocating lets the runtime allocate the outputs; they live until recycle.
+func (s *Slot) runAllocating(p *plan) error {
+	if err := run(s.session.session, s.options, p.c, s.results); err != nil {
+		return s.runError(err)
+	}
+	total, text := int64(0), int64(0)
+	for i := range p.outputs {
+		r := resultAt(s.results, i)
+		s.shapes[i] = r.shape(s.shapes[i][:0])
+		s.computed[i] = tensor{shape: s.shapes[i]}
+		if p.outputs[i].dtype == infer.Bytes {
+			text += r.textBytes()
+			continue
+		}
+		s.computed[i].data = r.bytes(p.outputs[i].dtype)
+		total += int64(len(s.computed[i].data))
+	}
+	if err := s.checkSize(total + text); err != nil {
+		return err
+	}
+	if err := s.readText(p, text); err != nil {
+		return err
+	}
+	if p.trust == unproven {
+		p.trust = s.judge(p)
+	}
+	return nil
+}
+
+// readText copies the outputs that are strings into the block, in the form that
+// infer.Tensor has them.
+func (s *Slot) readText(p *plan, total int64) error {
+	if total == 0 {
+		return nil
+	}
+	if err := s.ensureOut(total); err != nil {
+		return err
+	}
+	offset := int64(0)
+	for i := range p.outputs {
+		if p.outputs[i].dtype != infer.Bytes {
+			continue
+		}
+		n := resultAt(s.results, i).textBytes()
+		s.computed[i].data = s.out.bytes(offset, n)
+		if err := readStrings(p.c, i, s.computed[i].data); err != nil {
+			return internal("run", "string outputs cannot be read", err)
+		}
+		offset += n
+	}
+	return nil
+}
+
+// judge compares the shapes of a run with the predicted ones.
+func (s *Slot) judge(p *plan) trust {
+	for i := range p.outputs {
+		if !s.computed[i].shape.Equal(p.outputs[i].shape) {
+			return unforeseen
+		}
+	}
+	return proven
+}
+
+func (s *Slot) ensureOut(n int64) error {
+	moved, err := s.out.ensure(n)
+	if moved {
+		s.unbind((*plan).unbindOutputs)
+	}
+	return err
+}
+
+func (s *Slot) checkSize(n int64) error {
+	if limit := s.session.options.MaxOutputBytes; n > limit {
+		return infer.Errorf(infer.TooLarge, "the outputs of the run take %d bytes, more than the limit of %d", n, limit)
+	}
+	return nil
+}
+
+func (s *Slot) runError(err error) error {
+	if s.terminated.Load() {
+		return &infer.Error{Code: infer.Canceled, Op: "ort: run", Msg: "the run was terminated", Err: err}
+	}
+	return internal("run", "the model failed to run", err)
+}
+
+// Scatter adds member i's outputs to resp: its rows, in the order it asked for,
+// or all in the model's order. When every member has had its turn the slot may
+// free memory, so each member is scattered once.
+func (s *Slot) Scatter(i int, resp *infer.Response) error {
+	if s.state != ran || i < 0 || i >= len(s.members) {
+		return internal("scatter", "there is no run with this member", nil)
+	}
+	m := s.members[i]
+	asked := s.asked[m.asked:m.end]
+	n := len(asked)
+	if n == 0 {
+		n = len(s.wanted)
+	}
+	for j := range n {
+		index := j
+		if len(asked) > 0 {
+			index = asked[j]
+		}
+		if err := s.scatter(m, index, resp); err != nil {
+			return err
+		}
+	}
+	if s.scattered++; s.scattered == len(s.members) {
+		s.recycle()
+	}
+	return nil
+}
+
+func (s *Slot) scatter(m member, index int, resp *infer.Response) error {
+	spec := &s.session.model.Outputs[index]
+	t := s.computed[s.plan.place[index]]
+	if len(s.members) == 1 {
+		copy(resp.Add(spec.Name, index, spec.DType, t.shape, len(t.data)), t.data)
+		return nil
+	}
+	if len(t.shape) == 0 || t.shape[0] != s.rows {
+		return internal("scatter", "a batched output has another number of rows than the inputs",
+			errors.New("output "+spec.Name+" has shape "+t.shape.String()))
+	}
+	data := t.rows(m.row, m.rows, spec.DType)
+	s.shape = append(s.shape[:0], t.shape...)
+	s.shape[0] = m.rows
+	copy(resp.Add(spec.Name, index, spec.DType, s.shape, len(data)), data)
+	return nil
+}
+
+// rows returns the data of n rows from the first.
+func (t *tensor) rows(first, n int64, d infer.DType) []byte {
+	all := t.shape[0]
+	if all == 0 {
+		return nil
+	}
+	if d != infer.Bytes {
+		stride := int64(len(t.data)) / all
+		return t.data[first*stride : (first+n)*stride]
+	}
+	elements, _ := t.shape[1:].Elements() // it fits: the data is there
+	rest := skipElements(t.data, first*elements)
+	return rest[:len(rest)-len(skipElements(rest, n*elements))]
+}
+
+func skipElements(data []byte, n int64) []byte {
+	for range n {
+		_, rest, ok := infer.NextElement(data)
+		if !ok {
+			panic("BUG: string outputs are cut off")
+		}
+		data = rest
+	}
+	return data
+}

@@ -1,0 +1,160 @@
+package ort
+
+import (
+	"fmt"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// onnxType is ONNX Runtime's number for the kind of a value.
+type onnxType int
+
+const (
+	onnxTensor   onnxType = 1
+	onnxSequence onnxType = 2
+	onnxMap      onnxType = 3
+	onnxSparse   onnxType = 5
+	onnxOptional onnxType = 6
+)
+
+func (t onnxType) String() string {
+	switch t {
+	case onnxTensor:
+		return "tensor"
+	case onnxSequence:
+		return "sequence"
+	case onnxMap:
+		return "map"
+	case onnxSparse:
+		return "sparse tensor"
+	case onnxOptional:
+		return "optional"
+	default:
+		return fmt.Sprintf("value of kind %d", int(t))
+	}
+}
+
+// onnxDType is ONNX's number of an element type (TensorProto.DataType).
+type onnxDType int
+
+// dtype returns the data type, InvalidDType where the protocol has none for it.
+func (n onnxDType) dtype() infer.DType {
+	switch n {
+	case 1:
+		return infer.FP32
+	case 2:
+		return infer.Uint8
+	case 3:
+		return infer.Int8
+	case 4:
+		return infer.Uint16
+	case 5:
+		return infer.Int16
+	case 6:
+		return infer.Int32
+	case 7:
+		return infer.Int64
+	case 8:
+		return infer.Bytes
+	case 9:
+		return infer.Bool
+	case 10:
+		return infer.FP16
+	case 11:
+		return infer.FP64
+	case 12:
+		return infer.Uint32
+	case 13:
+		return infer.Uint64
+	case 16:
+		return infer.BF16
+	default:
+		return infer.InvalidDType
+	}
+}
+
+// String names the element types that dtype does not know.
+func (n onnxDType) String() string {
+	names := map[onnxDType]string{
+		14: "complex64", 15: "complex128", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz",
+		21: "uint4", 22: "int4", 23: "float4e2m1", 24: "uint2", 25: "int2",
+	}
+	if name, ok := names[n]; ok {
+		return name
+	}
+	return fmt.Sprintf("type %d", int(n))
+}
+
+// fromDType is dtype's inverse.
+func fromDType(d infer.DType) onnxDType {
+	for n := onnxDType(1); n <= 16; n++ {
+		if n.dtype() == d {
+			return n
+		}
+	}
+	panic("BUG: no ONNX element type for " + d.String())
+}
+
+// signature reads what a session takes and gives. Optional inputs come after
+// the required ones. Errors are Invalid.
+func signature(s cSession, name string, version int64) (*infer.Model, error) {
+	in, err := specs(s, inputs)
+	if err != nil {
+		return nil, err
+	}
+	optional, err := specs(s, optionalInputs)
+	if err != nil {
+		return nil, err
+	}
+	for i := range optional {
+		optional[i].Optional = true
+	}
+	out, err := specs(s, outputs)
+	if err != nil {
+		return nil, err
+	}
+	return infer.NewModel(name, version, append(in, optional...), out), nil
+}
+
+func specs(s cSession, kind argumentKind) ([]infer.TensorSpec, error) {
+	list, err := arguments(s, kind)
+	if err != nil {
+		return nil, &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: "the model's signature cannot be read", Err: err}
+	}
+	what := "input"
+	if kind == outputs {
+		what = "output"
+	}
+	result := make([]infer.TensorSpec, len(list))
+	for i := range list {
+		if result[i], err = list[i].spec(what); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+// spec converts an argument, or says why it cannot be served and what to do.
+func (a *argument) spec(what string) (infer.TensorSpec, error) {
+	d := a.dtype.dtype()
+	switch {
+	case a.kind == onnxSequence && a.element == onnxMap:
+		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
+			"%s '%s' is a sequence of maps; export the model without ZipMap (skl2onnx: options={'zipmap': False})", what, a.name)
+	case a.kind == onnxSequence, a.kind == onnxOptional:
+		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
+			"%s '%s' has the type %v(%v), only tensors can be served; export the model with tensors alone", what, a.name, a.kind, a.element)
+	case a.kind == onnxMap:
+		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
+			"%s '%s' is a map; export the model without ZipMap (skl2onnx: options={'zipmap': False})", what, a.name)
+	case a.kind != onnxTensor:
+		return infer.TensorSpec{}, infer.Errorf(infer.Invalid, "%s '%s' is a %v, only tensors can be served", what, a.name, a.kind)
+	case d == infer.InvalidDType:
+		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
+			"%s '%s' has the element type %v, which the protocol cannot carry; cast it in the model", what, a.name, a.dtype)
+	case !a.hasShape && what == "input":
+		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
+			"input '%s' declares no shape; export the model with one (dimensions may vary, their number may not)", a.name)
+	}
+	return infer.TensorSpec{Name: a.name, DType: d, Shape: a.shape, Symbols: a.symbols}, nil
+}
