@@ -59,7 +59,7 @@ def main() -> None:
     for recipe in RECIPES:
         text = json.dumps(_document(recipe), indent=2)
         # A list of numbers stands on one line.
-        text = re.sub(r"\[[\s\d.,e+-]+\]", lambda m: re.sub(r"\s+", " ", m[0]).replace("[ ", "[").replace(" ]", "]"), text)
+        text = re.sub(r"\[[\s\d.,e+-]+\]", lambda m: f"[{' '.join(m[0][1:-1].split())}]", text)
         path = GOLDEN / f"{recipe.model}-{recipe.version}.json"
         path.write_text(text + "\n")
         print(f"{path.name}  {path.stat().st_size} bytes")
