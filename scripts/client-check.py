@@ -2,8 +2,8 @@
 """Drives a running gateway with real clients: tritonclient over HTTP, kserve's REST client, and plain urllib.
 
     pip install -r scripts/requirements-clients.txt
-    scripts/client-check.py prepare DIR                 # the demo models and one of strings
-    gateway serve --model-repository DIR
+    scripts/client-check.py prepare DIR                 # the demo models, one of strings, gateway.yaml
+    gateway serve -c DIR/gateway.yaml
     scripts/client-check.py run http://127.0.0.1:8000
 
 Expected answers come from testdata/golden. Prints one line per check and exits 1 where one fails.
@@ -48,7 +48,10 @@ def prepare(directory: Path) -> None:
     path = directory / STRINGS / "1" / "model.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
-    print(f"models in {directory}")
+    # Both versions of iris are called; by default only the newest is loaded.
+    settings = f"repository:\n  path: {json.dumps(str(directory.resolve()))}\ndefaults:\n  versions: all\n"
+    (directory / "gateway.yaml").write_text(settings)
+    print(f"models and gateway.yaml in {directory}")
 
 
 # --- expectations ----------------------------------------------------------------------------------------------------
