@@ -1,6 +1,10 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check bench clean
+.PHONY: help setup build run test check lint fmt bench clean
+
+modules := . benchmarks
+golangci_version := v2.15.0
+golangci := $(CURDIR)/.cache/bin/golangci-lint-$(golangci_version)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,11 +21,22 @@ run: build ## serve the demo models
 test: setup ## run all tests
 	go test ./...
 
-check: setup ## formatting, vet, and the tests under the race detector
-	@test -z "$$(gofmt -l api client cmd internal)" || { gofmt -l api client cmd internal; echo "make check: run gofmt on these files"; exit 1; }
-	go vet ./...
-	go test -race ./...
-	go test -tags invariants ./internal/runtime/...
+check: setup lint ## lint, vet, tidy, and the tests under the race detector and with invariants checked
+	@$(foreach m,$(modules),echo "== vet and tidy: $(m)" && (cd $(m) && go vet ./... && go mod tidy -diff) &&) true
+	@$(foreach m,$(modules),echo "== test -race: $(m)" && (cd $(m) && go test -race ./...) &&) true
+	go test -tags invariants ./internal/runtime/... ./internal/app/...
+
+lint: setup $(golangci) ## formatting, linters, and the arrows between packages
+	@$(foreach m,$(modules),echo "== lint: $(m)" && (cd $(m) && $(golangci) run ./...) &&) true
+
+fmt: $(golangci) ## format the code
+	@$(foreach m,$(modules),(cd $(m) && $(golangci) fmt ./...) &&) true
+
+# Pinned and built from source, once; the name bears the version.
+$(golangci):
+	@echo "building golangci-lint $(golangci_version); this takes some minutes, once"
+	@GOBIN=$(dir $@)new go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(golangci_version)
+	@mv $(dir $@)new/golangci-lint $@ && rmdir $(dir $@)new
 
 bench: setup ## run the micro-benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
