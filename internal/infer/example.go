@@ -62,6 +62,8 @@ func exampleData(d DType, elements int64, rng *rand.Rand) []byte {
 			data = le.AppendUint64(data, math.Float64bits(rng.NormFloat64()))
 		case Bytes:
 			data = AppendElement(data, strconv.FormatUint(bit, 10))
+		default:
+			panic("BUG: an example of data type " + d.String())
 		}
 	}
 	return data

@@ -95,7 +95,8 @@ func (m *Model) checkInput(t *Tensor) error {
 }
 
 func (m *Model) missingInputs(r *Request) error {
-	var got, missing []string
+	var missing []string
+	got := make([]string, 0, len(r.Inputs))
 	for i := range r.Inputs {
 		got = append(got, "'"+r.Inputs[i].Name+"'")
 	}

@@ -103,7 +103,8 @@ func (rec *record) keeps(spec Spec, retry func(infer.Version) bool) bool {
 	same := old.Fingerprint == spec.Fingerprint && old.Settings == spec.Settings && old.Idle == spec.Idle &&
 		(old.Err == nil) == (spec.Err == nil)
 	failed := rec.reason != "" && spec.Idle == ""
-	return same && !(failed && retry != nil && retry(spec.Version))
+	retried := failed && retry != nil && retry(spec.Version)
+	return same && !retried
 }
 
 // announce lists versions that begin to load and have nothing serving.
@@ -165,8 +166,7 @@ func (rec *record) load(ctx context.Context) error {
 // Reason is what of a load's error may be shown: an Error's Msg never holds a
 // path of the host.
 func Reason(err error) string {
-	var e *infer.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*infer.Error](err); ok {
 		return e.Msg
 	}
 	return "the load failed; the log has the details"
@@ -232,7 +232,7 @@ func (r *Registry) retire(v infer.Version, rec *record) {
 	r.retiring[inst] = api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateUnloading, Digest: rec.digest}
 	inst.retire()
 	r.closing.Go(func() { // Shutdown waits for it
-		ctx, cancel := context.WithTimeout(context.Background(), r.opts.UnloadTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), r.opts.UnloadTimeout) //nolint:forbidigo // it outlives the call that retired
 		defer cancel()
 		select {
 		case <-inst.drained:
@@ -300,7 +300,7 @@ func (rec *record) status(v infer.Version) api.ModelStatus {
 // ends: then instances that still run are left behind and an error says so.
 func (r *Registry) Shutdown(ctx context.Context) error {
 	p := &Plan{registry: r, next: map[infer.Version]*record{}}
-	p.Commit()
+	p.Commit() //nolint:contextcheck // what it retires has the unload limit, not this call's
 	done := make(chan struct{})
 	go func() { // ends with the last instance; nothing can end it sooner
 		r.closing.Wait()

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sluice.io/sluice/internal/infer"
@@ -211,7 +212,7 @@ func hidePath(err error) error {
 }
 
 func (r *Repository) rel(v infer.Version) string {
-	return path.Join(v.Model, fmt.Sprint(v.Number))
+	return path.Join(v.Model, strconv.FormatInt(v.Number, 10))
 }
 
 // Dir returns the host's path of a version's folder.

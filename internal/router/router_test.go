@@ -74,7 +74,8 @@ func TestRefusals(t *testing.T) {
 	r := router.New()
 	r.Swap(router.NewTable([]*router.Entry{
 		{Name: "iris", Targets: []*router.Target{target(1, &instance{})}},
-		{Name: "broken"}, {Name: "soon", Loading: true},
+		{Name: "broken"},
+		{Name: "soon", Loading: true},
 	}))
 	f := func(name string, version int64, code infer.Code, want string) {
 		t.Helper()
