@@ -1,0 +1,229 @@
+package oip
+
+import (
+	"math"
+	"slices"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// Decode reads the body of an infer request. jsonLen is the value of the header
+// Inference-Header-Content-Length, the length of the JSON document before the
+// binary tensors, or -1 where there is none: then the whole body is JSON. (A
+// header of 0 means a raw body: DecodeRaw.) lim may be nil.
+//
+// The data of binary inputs aliases body, which must stay as it is until the
+// call is over. All other data, and every string, is the Call's own.
+func (c *Call) Decode(body []byte, jsonLen int, lim *Limits) error {
+	c.begin(nil)
+	c.lim = lim.resolve()
+	text, blobs := body, body[len(body):]
+	if jsonLen != -1 {
+		if jsonLen <= 0 || jsonLen > len(body) {
+			return infer.Errorf(infer.Invalid, "inference header size should be in range (0, %d), got: %d", len(body), jsonLen)
+		}
+		text, blobs = body[:jsonLen], body[jsonLen:]
+	}
+	c.s.text, c.s.maxDepth = text, c.lim.MaxNesting
+	if p := c.s.document(c.request); p != nil {
+		if c.s.depth == 0 && slices.ContainsFunc(c.sizes, func(size int64) bool { return size >= 0 }) {
+			p.msg += "; with binary tensors the header Inference-Header-Content-Length says where the document ends"
+		}
+		return p.err()
+	}
+	return c.attach(blobs).err()
+}
+
+const (
+	fieldID fields = 1 << iota
+	fieldName
+	fieldShape
+	fieldDatatype
+	fieldData
+	fieldParameters
+	fieldInputs
+	fieldOutputs
+)
+
+// request reads the top level. Members that mean nothing here are passed over.
+func (c *Call) request() *problem {
+	var seen fields
+	p := c.s.object(func(key []byte) *problem {
+		switch string(key) {
+		case "id":
+			return seen.once(fieldID, c.id).in("id")
+		case "inputs":
+			return seen.once(fieldInputs, c.inputs).in("inputs")
+		case "outputs":
+			return seen.once(fieldOutputs, c.outputs).in("outputs")
+		case "parameters":
+			return seen.once(fieldParameters, c.requestParameters).in("parameters")
+		default:
+			return c.s.skip(false)
+		}
+	})
+	if p == nil && seen&fieldInputs == 0 {
+		return invalid("missing; a request needs an array of inputs").in("inputs")
+	}
+	return p
+}
+
+func (c *Call) id() *problem {
+	id, p := c.s.str()
+	if p != nil {
+		return p
+	}
+	if len(id) > c.lim.MaxIDBytes {
+		return invalid("longer than %d bytes", c.lim.MaxIDBytes)
+	}
+	c.ID = string(id)
+	return nil
+}
+
+// name reads the name of a tensor.
+func (c *Call) name(name *string) *problem {
+	b, p := c.s.str()
+	if p != nil {
+		return p
+	}
+	if len(b) > c.lim.MaxNameBytes {
+		return invalid("longer than %d bytes", c.lim.MaxNameBytes)
+	}
+	*name = c.intern(b)
+	return nil
+}
+
+func (c *Call) inputs() *problem {
+	return c.s.array(func(i int) *problem {
+		if i >= c.lim.MaxInputs {
+			return invalid("more than %d inputs", c.lim.MaxInputs)
+		}
+		c.Inputs = append(c.Inputs, infer.Tensor{})
+		c.sizes = append(c.sizes, -1)
+		return c.input(&c.Inputs[i], &c.sizes[i])
+	})
+}
+
+// input reads one input. Its data is read into the tensor at once where shape and
+// datatype came before, as clients write them; else it is passed over and read
+// at the end.
+func (c *Call) input(t *infer.Tensor, size *int64) *problem {
+	var seen fields
+	later := -1 // where data that came too early begins
+	p := c.s.object(func(key []byte) *problem {
+		switch string(key) {
+		case "name":
+			return seen.once(fieldName, func() *problem { return c.name(&t.Name) }).in("name")
+		case "shape":
+			return seen.once(fieldShape, func() *problem { return c.shape(t) }).in("shape")
+		case "datatype":
+			return seen.once(fieldDatatype, func() *problem { return c.datatype(t) }).in("datatype")
+		case "data":
+			return seen.once(fieldData, func() *problem {
+				const before = fieldShape | fieldDatatype
+				if seen&before == before {
+					return c.readData(t)
+				}
+				later = c.s.pos
+				return c.s.skip(true)
+			}).in("data")
+		case "parameters":
+			return seen.once(fieldParameters, func() (p *problem) {
+				*size, p = c.inputParameters()
+				return p
+			}).in("parameters")
+		default:
+			return c.s.skip(false)
+		}
+	})
+	if p == nil {
+		p = complete(seen, *size)
+	}
+	if p == nil && later >= 0 {
+		end := c.s.pos
+		c.s.pos = later
+		p = c.readData(t).in("data")
+		c.s.pos = end
+	}
+	return p
+}
+
+// complete checks that an input has all it needs.
+func complete(seen fields, size int64) *problem {
+	switch data := seen&fieldData != 0; {
+	case seen&fieldName == 0:
+		return invalid("missing").in("name")
+	case seen&fieldShape == 0:
+		return invalid("missing").in("shape")
+	case seen&fieldDatatype == 0:
+		return invalid("missing").in("datatype")
+	case data && size >= 0:
+		return invalid("an input has either 'data' or 'binary_data_size' in 'parameters', this one has both")
+	case !data && size < 0:
+		return invalid("an input has either 'data' or 'binary_data_size' in 'parameters', this one has neither")
+	default:
+		return nil
+	}
+}
+
+func (c *Call) shape(t *infer.Tensor) *problem {
+	start := len(c.dims)
+	p := c.s.array(func(i int) *problem {
+		if i >= c.lim.MaxRank {
+			return invalid("more than %d dimensions", c.lim.MaxRank)
+		}
+		n, p := c.s.integer(0, math.MaxInt64, "a dimension (0 to 9223372036854775807)")
+		c.dims = append(c.dims, int64(n))
+		return p
+	})
+	t.Shape = c.dims[start:len(c.dims):len(c.dims)]
+	if _, ok := t.Shape.Elements(); p == nil && !ok {
+		return invalid("%v holds more elements than can be counted", t.Shape)
+	}
+	return p
+}
+
+func (c *Call) datatype(t *infer.Tensor) *problem {
+	name, p := c.s.str()
+	if p != nil {
+		return p
+	}
+	d, ok := infer.ParseDType(string(name))
+	if !ok {
+		return invalid("'%s' is no datatype; those of the protocol are written BOOL, UINT8, FP32, BYTES and so on", excerpt(name))
+	}
+	t.DType = d
+	return nil
+}
+
+func (c *Call) outputs() *problem {
+	return c.s.array(func(i int) *problem {
+		if i >= c.lim.MaxOutputs {
+			return invalid("more than %d outputs", c.lim.MaxOutputs)
+		}
+		c.Outputs = append(c.Outputs, infer.OutputRef{})
+		c.binary = append(c.binary, unset)
+		return c.output(&c.Outputs[i], &c.binary[i])
+	})
+}
+
+func (c *Call) output(out *infer.OutputRef, own *choice) *problem {
+	var seen fields
+	p := c.s.object(func(key []byte) *problem {
+		switch string(key) {
+		case "name":
+			return seen.once(fieldName, func() *problem { return c.name(&out.Name) }).in("name")
+		case "parameters":
+			return seen.once(fieldParameters, func() (p *problem) {
+				*own, p = c.outputParameters()
+				return p
+			}).in("parameters")
+		default:
+			return c.s.skip(false)
+		}
+	})
+	if p == nil && seen&fieldName == 0 {
+		return invalid("missing").in("name")
+	}
+	return p
+}

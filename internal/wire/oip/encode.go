@@ -1,0 +1,260 @@
+package oip
+
+import (
+	"encoding/binary"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// NonFinite says how JSON answers show NaN and the infinities, for which JSON
+// has no number.
+type NonFinite uint8
+
+// The ways. Tokens are what Triton and TensorFlow Serving write and Python reads.
+const (
+	NonFiniteTokens NonFinite = iota // bare NaN, Infinity, -Infinity
+	NonFiniteError                   // refuse to answer
+)
+
+// EncodeOptions say how an answer is written.
+type EncodeOptions struct {
+	NonFinite NonFinite
+}
+
+// askBinary ends every message about data that JSON cannot carry.
+const askBinary = "; ask for it as binary (parameters.binary_data of the output, or parameters.binary_data_output of the request)"
+
+// AppendResponse appends the answer to dst: the JSON document and then the data
+// of the outputs that go as binary. jsonLen is the length of the document, for
+// the header Inference-Header-Content-Length, or -1 where no output is binary.
+// Errors are Invalid: data that JSON cannot carry. It allocates nothing where
+// dst has room.
+func AppendResponse(dst []byte, c *Call, model string, version int64, resp *infer.Response, opt EncodeOptions) (out []byte, jsonLen int, err error) {
+	start := len(dst)
+	dst = append(dst, '{')
+	if c.ID != "" {
+		dst = append(dst, `"id":`...)
+		dst = appendString(dst, c.ID)
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"model_name":`...)
+	dst = appendString(dst, model)
+	dst = append(dst, `,"model_version":"`...)
+	dst = strconv.AppendInt(dst, version, 10)
+	dst = append(dst, `","outputs":[`...)
+	binaries := false
+	for i := range resp.Outputs {
+		t := &resp.Outputs[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendTensorHead(dst, t)
+		if c.BinaryOutput(i) {
+			binaries = true
+			dst = append(dst, `,"parameters":{"binary_data_size":`...)
+			dst = strconv.AppendInt(dst, int64(len(t.Data)), 10)
+			dst = append(dst, `}}`...)
+			continue
+		}
+		if dst, err = appendData(dst, t, opt); err != nil {
+			return dst[:start], -1, err
+		}
+		dst = append(dst, '}')
+	}
+	dst = append(dst, `]}`...)
+	if !binaries {
+		return dst, -1, nil
+	}
+	jsonLen = len(dst) - start
+	for i := range resp.Outputs {
+		if c.BinaryOutput(i) {
+			dst = append(dst, resp.Outputs[i].Data...)
+		}
+	}
+	return dst, jsonLen, nil
+}
+
+func appendTensorHead(dst []byte, t *infer.Tensor) []byte {
+	dst = append(dst, `{"name":`...)
+	dst = appendString(dst, t.Name)
+	dst = append(dst, `,"datatype":"`...)
+	dst = append(dst, t.DType.String()...)
+	dst = append(dst, `","shape":`...)
+	return t.Shape.Append(dst)
+}
+
+// appendData appends the member "data", flat and row-major.
+func appendData(dst []byte, t *infer.Tensor, opt EncodeOptions) ([]byte, error) {
+	dst = append(dst, `,"data":[`...)
+	var err error
+	switch t.DType {
+	case infer.FP16, infer.BF16, infer.FP32, infer.FP64:
+		dst, err = appendFloats(dst, t, opt)
+	case infer.Bytes:
+		dst, err = appendStrings(dst, t)
+	default:
+		dst = appendIntegers(dst, t)
+	}
+	return append(dst, ']'), err
+}
+
+func appendFloats(dst []byte, t *infer.Tensor, opt EncodeOptions) ([]byte, error) {
+	le := binary.LittleEndian
+	size := t.DType.Size()
+	for i := 0; i+size <= len(t.Data); i += size {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		b := t.Data[i:]
+		var f float64
+		bits := 32
+		switch t.DType {
+		case infer.FP16:
+			f = float64(infer.FP16ToFloat32(le.Uint16(b)))
+		case infer.BF16:
+			f = float64(infer.BF16ToFloat32(le.Uint16(b)))
+		case infer.FP32:
+			f = float64(math.Float32frombits(le.Uint32(b)))
+		default:
+			f, bits = math.Float64frombits(le.Uint64(b)), 64
+		}
+		if f-f != 0 { // NaN or infinite
+			if opt.NonFinite == NonFiniteError {
+				return dst, infer.Errorf(infer.Invalid, "output '%s': element %d is %v, which JSON cannot carry%s", t.Name, i/size, f, askBinary)
+			}
+			dst = appendNonFinite(dst, f)
+			continue
+		}
+		dst = appendFloat(dst, f, bits)
+	}
+	return dst, nil
+}
+
+func appendNonFinite(dst []byte, f float64) []byte {
+	switch {
+	case f > 0:
+		return append(dst, "Infinity"...)
+	case f < 0:
+		return append(dst, "-Infinity"...)
+	default:
+		return append(dst, "NaN"...)
+	}
+}
+
+// maxPlain bounds the integers that are written without a detour through the
+// general algorithm; every integer below is exact in a float32.
+const maxPlain = 1 << 24
+
+// appendFloat appends the shortest text that reads back as f, of the given
+// width, with an exponent where encoding/json writes one. Negative zero keeps a
+// fraction, as readers that tell integers from floats would lose its sign.
+func appendFloat(dst []byte, f float64, bits int) []byte {
+	if n := int64(f); float64(n) == f && -maxPlain < n && n < maxPlain {
+		if n == 0 && math.Signbit(f) {
+			return append(dst, "-0.0"...)
+		}
+		return strconv.AppendInt(dst, n, 10)
+	}
+	format := byte('f')
+	if abs := math.Abs(f); abs < 1e-6 || abs >= 1e21 {
+		format = 'e'
+	}
+	return strconv.AppendFloat(dst, f, format, -1, bits)
+}
+
+func appendIntegers(dst []byte, t *infer.Tensor) []byte {
+	le := binary.LittleEndian
+	size := t.DType.Size()
+	for i := 0; i+size <= len(t.Data); i += size {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		b := t.Data[i:]
+		switch t.DType {
+		case infer.Bool:
+			dst = strconv.AppendBool(dst, b[0] != 0)
+		case infer.Uint8:
+			dst = strconv.AppendUint(dst, uint64(b[0]), 10)
+		case infer.Uint16:
+			dst = strconv.AppendUint(dst, uint64(le.Uint16(b)), 10)
+		case infer.Uint32:
+			dst = strconv.AppendUint(dst, uint64(le.Uint32(b)), 10)
+		case infer.Uint64:
+			dst = strconv.AppendUint(dst, le.Uint64(b), 10)
+		case infer.Int8:
+			dst = strconv.AppendInt(dst, int64(int8(b[0])), 10)
+		case infer.Int16:
+			dst = strconv.AppendInt(dst, int64(int16(le.Uint16(b))), 10)
+		case infer.Int32:
+			dst = strconv.AppendInt(dst, int64(int32(le.Uint32(b))), 10)
+		case infer.Int64:
+			dst = strconv.AppendInt(dst, int64(le.Uint64(b)), 10)
+		default:
+			panic("BUG: an output of datatype " + t.DType.String())
+		}
+	}
+	return dst
+}
+
+func appendStrings(dst []byte, t *infer.Tensor) ([]byte, error) {
+	for i, rest := 0, t.Data; len(rest) > 0; i++ {
+		element, next, ok := infer.NextElement(rest)
+		if !ok {
+			return dst, infer.Errorf(infer.Internal, "output '%s': element %d is cut off", t.Name, i)
+		}
+		if !utf8.Valid(element) {
+			return dst, infer.Errorf(infer.Invalid, "output '%s': element %d is not valid UTF-8, which JSON cannot carry%s", t.Name, i, askBinary)
+		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, element)
+		rest = next
+	}
+	return dst, nil
+}
+
+// appendString appends s as a JSON string. What is not valid UTF-8 becomes U+FFFD.
+func appendString[S string | []byte](dst []byte, s S) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		b := s[i]
+		if b >= ' ' && b != '"' && b != '\\' && b < utf8.RuneSelf {
+			i++
+			continue
+		}
+		if b >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)]))
+			if r != utf8.RuneError || n != 1 {
+				i += n
+				continue
+			}
+		}
+		dst = append(dst, s[start:i]...)
+		switch b {
+		case '"', '\\':
+			dst = append(dst, '\\', b)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			if b >= utf8.RuneSelf {
+				dst = utf8.AppendRune(dst, utf8.RuneError)
+				break
+			}
+			dst = append(dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
+		}
+		i++
+		start = i
+	}
+	dst = append(dst, s[start:]...)
+	return append(dst, '"')
+}

@@ -1,0 +1,150 @@
+package oip
+
+import (
+	"sync"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// Limits bound what a request may hold. A zero field takes its value from
+// DefaultLimits.
+type Limits struct {
+	MaxInputs      int   // input tensors
+	MaxOutputs     int   // outputs asked for by name
+	MaxRank        int   // dimensions of a tensor
+	MaxNesting     int   // depth of arrays and objects, the document itself counted
+	MaxParameters  int   // entries of one parameters object
+	MaxIDBytes     int   // length of the id
+	MaxNameBytes   int   // length of the name of a tensor or parameter
+	MaxTensorBytes int64 // data of one input in memory; JSON text may grow on its way there
+}
+
+// DefaultLimits returns the limits that hold where nothing else is set.
+func DefaultLimits() Limits {
+	return Limits{
+		MaxInputs: 1024, MaxOutputs: 1024, MaxRank: 32, MaxNesting: 100, MaxParameters: 128,
+		MaxIDBytes: 1 << 10, MaxNameBytes: 1 << 10, MaxTensorBytes: 64 << 20,
+	}
+}
+
+// resolve returns the limits with every field set; l may be nil.
+func (l *Limits) resolve() Limits {
+	r := DefaultLimits()
+	if l == nil {
+		return r
+	}
+	set(&r.MaxInputs, l.MaxInputs)
+	set(&r.MaxOutputs, l.MaxOutputs)
+	set(&r.MaxRank, l.MaxRank)
+	set(&r.MaxNesting, l.MaxNesting)
+	set(&r.MaxParameters, l.MaxParameters)
+	set(&r.MaxIDBytes, l.MaxIDBytes)
+	set(&r.MaxNameBytes, l.MaxNameBytes)
+	set(&r.MaxTensorBytes, l.MaxTensorBytes)
+	return r
+}
+
+func set[T int | int64](field *T, value T) {
+	if value != 0 {
+		*field = value
+	}
+}
+
+// What a pooled Call keeps between requests.
+const (
+	maxPooledBytes   = 1 << 20 // of each buffer
+	maxPooledTensors = 256     // room for inputs, outputs and interned names
+)
+
+// Call is a decoded infer request together with what only the wire needs to know
+// of it: which outputs the caller wants as binary. Decode and DecodeRaw fill
+// Inputs, Outputs, ID, Priority and Timeout; the other fields of the Request are
+// the front's.
+type Call struct {
+	infer.Request
+
+	binaryDefault bool     // of outputs that say nothing themselves
+	binary        []choice // parallel to Request.Outputs
+
+	s     scanner
+	lim   Limits
+	sizes []int64           // binary_data_size by input, -1 where the data is JSON
+	buf   []byte            // the data of tensors that do not alias the body
+	dims  []int64           // their shapes
+	names map[string]string // names seen before, so that a repeated one is not allocated again
+}
+
+// choice is a bool that may be left open.
+type choice uint8
+
+const (
+	unset choice = iota
+	yes
+	no
+)
+
+var calls = sync.Pool{New: func() any { return &Call{names: map[string]string{}} }}
+
+// GetCall returns an empty Call from the pool.
+func GetCall() *Call { return calls.Get().(*Call) }
+
+// Put gives the Call back. Neither it nor its tensors may be used afterwards.
+func (c *Call) Put() {
+	c.Reset()
+	calls.Put(c)
+}
+
+// Reset empties the Call and keeps its buffers for the next one, but for those
+// that one large request made large.
+func (c *Call) Reset() {
+	c.begin(nil)
+	c.Request = infer.Request{Inputs: c.Inputs, Outputs: c.Outputs}
+	if cap(c.buf) > maxPooledBytes {
+		c.buf = nil
+	}
+	if cap(c.s.tmp) > maxPooledBytes {
+		c.s.tmp = nil
+	}
+	if cap(c.dims) > maxPooledBytes/8 {
+		c.dims = nil
+	}
+	if cap(c.Inputs) > maxPooledTensors {
+		c.Inputs = nil
+	}
+	if cap(c.Outputs) > maxPooledTensors {
+		c.Outputs = nil
+	}
+}
+
+// begin empties what decoding fills and sets the text to be read.
+func (c *Call) begin(text []byte) {
+	clear(c.Inputs)
+	clear(c.Outputs)
+	c.Inputs, c.Outputs = c.Inputs[:0], c.Outputs[:0]
+	c.ID, c.Priority, c.Timeout = "", 0, 0
+	c.binaryDefault, c.binary = false, c.binary[:0]
+	c.sizes, c.buf, c.dims = c.sizes[:0], c.buf[:0], c.dims[:0]
+	c.s = scanner{text: text, tmp: c.s.tmp[:0]}
+}
+
+// BinaryOutput reports whether output i of the answer, in the order asked for,
+// is sent as binary.
+func (c *Call) BinaryOutput(i int) bool {
+	if i < len(c.binary) && c.binary[i] != unset {
+		return c.binary[i] == yes
+	}
+	return c.binaryDefault
+}
+
+// intern returns name as a string, the same one each time while the Call keeps it.
+func (c *Call) intern(name []byte) string {
+	if s, ok := c.names[string(name)]; ok {
+		return s
+	}
+	if len(c.names) >= maxPooledTensors {
+		clear(c.names)
+	}
+	s := string(name)
+	c.names[s] = s
+	return s
+}

@@ -1,0 +1,148 @@
+package oip
+
+import (
+	"bytes"
+	"math"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// fields is the set of members of an object that were read.
+type fields uint16
+
+// once reads a member by means of read; a second time is a problem.
+func (f *fields) once(field fields, read func() *problem) *problem {
+	if *f&field != 0 {
+		return invalid("given twice")
+	}
+	*f |= field
+	return read()
+}
+
+// parameters reads a parameters object. known reads the parameters that mean
+// something at this place and reports whether name is one; the others are
+// accepted when they are a number, a bool or a string, as clients add their own.
+func (c *Call) parameters(known func(name []byte) (ok bool, p *problem)) *problem {
+	n := 0
+	return c.s.object(func(name []byte) *problem {
+		if n++; n > c.lim.MaxParameters {
+			return invalid("more than %d entries", c.lim.MaxParameters)
+		}
+		if len(name) > c.lim.MaxNameBytes {
+			return invalid("the name of a parameter is longer than %d bytes", c.lim.MaxNameBytes)
+		}
+		if bytes.HasPrefix(name, []byte("triton_")) {
+			return invalid("names that begin with 'triton_' are reserved").in(string(name))
+		}
+		if bytes.HasPrefix(name, []byte("shared_memory_")) {
+			return unsupported("shared memory is not supported; send the tensor as JSON or binary").in(string(name))
+		}
+		if ok, p := known(name); ok {
+			return p
+		}
+		if b := c.s.space(); b == '{' || b == '[' || c.s.has("null") {
+			return invalid("must be a number, a bool or a string, not %s", c.s.kind()).in(string(name))
+		}
+		return c.s.skip(false)
+	})
+}
+
+func unsupported(msg string) *problem { return &problem{code: infer.Unsupported, msg: msg} }
+
+const (
+	paramPriority fields = 1 << iota
+	paramTimeout
+	paramBinary
+	paramClassification
+)
+
+// requestParameters reads those of the request.
+func (c *Call) requestParameters() *problem {
+	var seen fields
+	return c.parameters(func(name []byte) (bool, *problem) {
+		switch string(name) {
+		case "priority":
+			return true, seen.once(paramPriority, c.priority).in("priority")
+		case "timeout":
+			return true, seen.once(paramTimeout, c.timeout).in("timeout")
+		case "binary_data_output":
+			return true, seen.once(paramBinary, func() (p *problem) {
+				c.binaryDefault, p = c.s.bool()
+				return p
+			}).in("binary_data_output")
+		}
+		if bytes.HasPrefix(name, []byte("sequence_")) {
+			return true, unsupported("sequences are not supported").in(string(name))
+		}
+		return false, nil
+	})
+}
+
+func (c *Call) priority() *problem {
+	n, p := c.s.integer(0, math.MaxInt32, "a priority (0 to 2147483647, 1 is the highest)")
+	c.Priority = int(n)
+	return p
+}
+
+func (c *Call) timeout() *problem {
+	n, p := c.s.integer(0, math.MaxUint64, "a timeout in microseconds (0 to 18446744073709551615)")
+	c.Timeout = time.Duration(min(n, math.MaxInt64/uint64(time.Microsecond))) * time.Microsecond
+	return p
+}
+
+// inputParameters reads those of an input and returns its binary_data_size, -1
+// where there is none.
+func (c *Call) inputParameters() (size int64, p *problem) {
+	size = -1
+	if c.s.space() == 'n' && c.s.word("null") {
+		return size, nil
+	}
+	var seen fields
+	p = c.parameters(func(name []byte) (bool, *problem) {
+		if string(name) != "binary_data_size" {
+			return false, nil
+		}
+		return true, seen.once(paramBinary, func() *problem {
+			n, p := c.s.integer(0, math.MaxInt64, "a size in bytes (0 to 9223372036854775807)")
+			size = int64(n)
+			return p
+		}).in("binary_data_size")
+	})
+	return size, p
+}
+
+// outputParameters reads those of an output and returns its own choice of the
+// binary form.
+func (c *Call) outputParameters() (own choice, p *problem) {
+	if c.s.space() == 'n' && c.s.word("null") {
+		return unset, nil
+	}
+	var seen fields
+	p = c.parameters(func(name []byte) (bool, *problem) {
+		switch string(name) {
+		case "binary_data":
+			return true, seen.once(paramBinary, func() *problem {
+				binary, p := c.s.bool()
+				own = no
+				if binary {
+					own = yes
+				}
+				return p
+			}).in("binary_data")
+		case "classification":
+			return true, seen.once(paramClassification, c.classification).in("classification")
+		}
+		return false, nil
+	})
+	return own, p
+}
+
+// classification refuses all but 0, which asks for none.
+func (c *Call) classification() *problem {
+	n, p := c.s.integer(0, math.MaxUint64, "a number of classes (0 or more)")
+	if p == nil && n > 0 {
+		return unsupported("classification is not supported; ask for the scores")
+	}
+	return p
+}

@@ -1,0 +1,61 @@
+package oip
+
+import (
+	"fmt"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// problem is what is wrong with a request. The place where it is grows from the
+// inside out while the readers return: "[5]", "data[5]", "inputs[0].data[5]".
+// A nil problem is none.
+type problem struct {
+	code infer.Code
+	path string
+	msg  string
+}
+
+func invalid(format string, args ...any) *problem {
+	return &problem{code: infer.Invalid, msg: fmt.Sprintf(format, args...)}
+}
+
+// in says that p is inside the named member.
+func (p *problem) in(member string) *problem {
+	if p == nil {
+		return nil
+	}
+	if p.path != "" && p.path[0] != '[' {
+		member += "."
+	}
+	p.path = member + p.path
+	return p
+}
+
+// at says that p is inside element i of an array.
+func (p *problem) at(i int) *problem {
+	if p == nil {
+		return nil
+	}
+	return p.in(fmt.Sprintf("[%d]", i))
+}
+
+// err returns p as the error that a caller sees.
+func (p *problem) err() error {
+	if p == nil {
+		return nil
+	}
+	msg := p.msg
+	if p.path != "" {
+		msg = p.path + ": " + msg
+	}
+	return &infer.Error{Code: p.code, Msg: msg}
+}
+
+// excerpt returns the beginning of text for a message.
+func excerpt(text []byte) string {
+	const longest = 40
+	if len(text) <= longest {
+		return string(text)
+	}
+	return string(text[:longest]) + "…"
+}
