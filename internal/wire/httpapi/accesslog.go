@@ -1,0 +1,136 @@
+package httpapi
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// AccessLog says which requests are logged.
+type AccessLog struct {
+	Enabled bool
+	// SampleEvery logs every n-th request that succeeded; 0 and 1 log all.
+	SampleEvery int
+	// MaxErrors is how many failed requests are logged in a second at the most;
+	// 0 means 100.
+	MaxErrors int
+}
+
+const (
+	defaultMaxErrors = 100
+	// maxLogged is how much of a caller's own text a log line takes.
+	maxLogged = 256
+)
+
+// accessLog picks requests and logs them. A nil one picks none.
+type accessLog struct {
+	log       *zap.Logger
+	every     uint64
+	successes atomic.Uint64
+
+	mu        sync.Mutex // the fields below
+	maxErrors int
+	second    int64 // whose errors are counted
+	errors    int
+	dropped   uint64 // since the last line that says so
+}
+
+func newAccessLog(opts AccessLog, log *zap.Logger) *accessLog {
+	if !opts.Enabled {
+		return nil
+	}
+	l := &accessLog{log: log, every: uint64(max(1, opts.SampleEvery)), maxErrors: opts.MaxErrors}
+	if l.maxErrors == 0 {
+		l.maxErrors = defaultMaxErrors
+	}
+	return l
+}
+
+// wants reports whether a request that ended with status is to be logged.
+func (l *accessLog) wants(status int, arrived time.Time) bool {
+	if l == nil {
+		return false
+	}
+	if status < fasthttp.StatusBadRequest {
+		return l.successes.Add(1)%l.every == 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if second := arrived.Unix(); second > l.second {
+		l.second, l.errors = second, 0
+	}
+	if l.errors >= l.maxErrors {
+		l.dropped++
+		return false
+	}
+	l.errors++
+	return true
+}
+
+// write logs an exchange that has ended. What comes from the caller is made
+// harmless whatever the encoder does with it, and copied.
+func (l *accessLog) write(x *exchange) {
+	status := x.ctx.Response.StatusCode()
+	level := zapcore.InfoLevel
+	if status >= fasthttp.StatusInternalServerError {
+		level = zapcore.WarnLevel
+	}
+	entry := l.log.Check(level, "request")
+	if entry == nil {
+		return
+	}
+	fields := make([]zap.Field, 0, 16)
+	fields = append(fields,
+		zap.String("method", printable(view(x.ctx.Method()))),
+		zap.String("path", printable(view(x.ctx.Request.URI().PathOriginal()))),
+		zap.Int("status", status),
+		zap.Duration("duration", time.Since(x.arrived)),
+		zap.Int("request_bytes", len(x.ctx.Request.Body())),
+		zap.Int("response_bytes", len(x.ctx.Response.Body())),
+		zap.String("request_id", strings.Clone(x.id)),
+		zap.Stringer("remote", x.ctx.RemoteAddr()))
+	if x.served.Reason != "" {
+		fields = append(fields, zap.String("route", x.served.Route), zap.Int64("version", x.served.Version.Number),
+			zap.String("reason", string(x.served.Reason)))
+	}
+	if id := traceID(x.header.traceparent); id != nil {
+		fields = append(fields, zap.ByteString("trace_id", id), zap.String("traceparent", printable(view(x.header.traceparent))))
+	}
+	if dropped := l.takeDropped(); dropped > 0 {
+		fields = append(fields, zap.Uint64("errors_not_logged", dropped))
+	}
+	entry.Write(fields...)
+}
+
+func (l *accessLog) takeDropped() (n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, l.dropped = l.dropped, 0
+	return n
+}
+
+// printable copies text from a caller for a log: printable ASCII as it is, all
+// other bytes as \x and two digits, and no more than maxLogged bytes of it.
+func printable(s string) string {
+	cut := ""
+	if len(s) > maxLogged {
+		s, cut = s[:maxLogged], "..."
+	}
+	var b strings.Builder
+	b.Grow(len(s) + len(cut))
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '\\' {
+			fmt.Fprintf(&b, `\x%02x`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	b.WriteString(cut)
+	return b.String()
+}

@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"bytes"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// coding is a content coding of HTTP.
+type coding uint8
+
+const (
+	identity coding = iota
+	gzipCoding
+	deflateCoding // the zlib format, RFC 1950, as HTTP defines it
+)
+
+// acceptedCodings is what an answer to an unknown Content-Encoding lists.
+const acceptedCodings = "gzip, deflate"
+
+// String returns the name that the headers use.
+func (c coding) String() string {
+	switch c {
+	case gzipCoding:
+		return "gzip"
+	case deflateCoding:
+		return "deflate"
+	default:
+		return "identity"
+	}
+}
+
+// parseContentEncoding reads the coding of a request's body. Names are compared
+// without case; nothing and identity mean a plain body. A list is refused: no
+// client has a reason to compress twice.
+func parseContentEncoding(value []byte) (coding, error) {
+	switch {
+	case len(value) == 0 || bytes.EqualFold(value, []byte("identity")):
+		return identity, nil
+	case bytes.EqualFold(value, []byte("gzip")):
+		return gzipCoding, nil
+	case bytes.EqualFold(value, []byte("deflate")):
+		return deflateCoding, nil
+	default:
+		return identity, infer.Errorf(infer.Unsupported, "unsupported Content-Encoding '%s', expected one of gzip, deflate and identity", value)
+	}
+}
+
+// negotiate picks the coding of an answer from Accept-Encoding (RFC 9110,
+// 12.5.3): the one of gzip and deflate with the greater weight, gzip where they
+// are equal, and neither where identity is liked better. A wildcard alone picks
+// nothing: it allows compression and does not ask for it.
+func negotiate(accept []byte) coding {
+	weights := [3]int{identity: -1, gzipCoding: -1, deflateCoding: -1}
+	for len(accept) > 0 {
+		var item []byte
+		item, accept, _ = bytes.Cut(accept, []byte{','})
+		name, parameters, _ := bytes.Cut(item, []byte{';'})
+		name = bytes.TrimSpace(name)
+		for c := identity; c <= deflateCoding; c++ {
+			if bytes.EqualFold(name, []byte(c.String())) {
+				weights[c] = weight(parameters)
+			}
+		}
+	}
+	best := gzipCoding
+	if weights[deflateCoding] > weights[gzipCoding] {
+		best = deflateCoding
+	}
+	if weights[best] <= 0 || weights[identity] > weights[best] {
+		return identity
+	}
+	return best
+}
+
+// weight returns the q of an item's parameters in thousandths; 1000 where there
+// is none, 0 where it is not valid.
+func weight(parameters []byte) int {
+	for len(parameters) > 0 {
+		var p []byte
+		p, parameters, _ = bytes.Cut(parameters, []byte{';'})
+		name, value, _ := bytes.Cut(p, []byte{'='})
+		if bytes.EqualFold(bytes.TrimSpace(name), []byte{'q'}) {
+			return parseWeight(bytes.TrimSpace(value))
+		}
+	}
+	return 1000
+}
+
+// parseWeight reads 0 or 1 with up to three decimals.
+func parseWeight(s []byte) int {
+	if len(s) == 0 || len(s) > len("0.000") || s[0] != '0' && s[0] != '1' || len(s) > 1 && s[1] != '.' {
+		return 0
+	}
+	q, unit := int(s[0]-'0')*1000, 100
+	for _, c := range s[min(2, len(s)):] {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		q += int(c-'0') * unit
+		unit /= 10
+	}
+	if q > 1000 {
+		return 0
+	}
+	return q
+}

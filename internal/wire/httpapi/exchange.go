@@ -1,0 +1,238 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+const (
+	// maxKeptBytes is the largest body that a connection keeps as a buffer for
+	// the next one.
+	maxKeptBytes = 1 << 20
+	// retryAfter, in seconds, is what an answer that says "try again" suggests.
+	retryAfter = "1"
+)
+
+// exchange is one request and its answer. It is pooled; its strings are views of
+// its own buffers or of the request's.
+type exchange struct {
+	srv     *Server
+	ctx     *fasthttp.RequestCtx
+	arrived time.Time
+	header  header
+	target  target
+	id      string // X-Request-Id
+	served  infer.Served
+	broken  bool // a panic: something may still use what this holds
+
+	idBuf, pathBuf [maxRequestID]byte
+	spare          []byte // for inflating a body or compressing an answer
+}
+
+func (s *Server) newExchange(ctx *fasthttp.RequestCtx, arrived time.Time) *exchange {
+	x := s.exchanges.Get().(*exchange) //nolint:forcetypeassert // nothing else is put there
+	x.ctx, x.arrived = ctx, arrived
+	return x
+}
+
+// end finishes the answer's headers, logs and gives everything back.
+func (x *exchange) end() {
+	h := &x.ctx.Response.Header
+	h.SetCanonical([]byte("X-Request-Id"), []byte(x.id))
+	if x.served.Reason != "" {
+		var number [20]byte
+		h.SetCanonical([]byte("Sluice-Version"), strconv.AppendInt(number[:0], x.served.Version.Number, 10))
+		h.SetCanonical([]byte("Sluice-Route"), []byte(x.served.Route))
+		h.SetCanonical([]byte("Sluice-Reason"), []byte(x.served.Reason))
+	}
+	if x.srv.access.wants(x.ctx.Response.StatusCode(), x.arrived) {
+		x.srv.access.write(x)
+	}
+	if cap(x.ctx.Request.Body()) > maxKeptBytes {
+		x.ctx.Request.SwapBody(nil)
+	}
+	if x.broken {
+		return
+	}
+	s, spare := x.srv, x.spare[:0]
+	if cap(spare) > maxKeptBytes {
+		spare = nil
+	}
+	*x = exchange{srv: s, spare: spare}
+	s.exchanges.Put(x)
+}
+
+// handle answers a request that fasthttp could read.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	x := s.newExchange(ctx, ctx.Time())
+	if err := x.answer(); err != nil {
+		x.fail(err)
+	}
+	x.end()
+}
+
+// answer serves the request. A panic becomes an Internal error and closes the
+// connection: what was using its buffers may not have stopped.
+func (x *exchange) answer() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &infer.Error{Code: infer.Internal, Op: "panic", Msg: fmt.Sprintf("%v\n%s", v, debug.Stack())}
+			x.broken = true
+			x.ctx.Request.SwapBody(nil)
+			x.hangUp()
+		}
+	}()
+	req := &x.ctx.Request
+	err = x.header.scan(req.Header.RawHeaders())
+	x.id = view(x.srv.ids.append(x.idBuf[:0], x.header.requestID))
+	if err != nil {
+		x.hangUp()
+		return err
+	}
+	uri := req.URI()
+	if len(uri.Hash()) > 0 {
+		return infer.Errorf(infer.Invalid, "the path has a fragment; a '#' in a name is written %%23")
+	}
+	if x.target, _, err = parsePath(uri.PathOriginal(), x.pathBuf[:0]); err != nil {
+		return err
+	}
+	if x.target.route == noRoute {
+		return infer.Errorf(infer.NotFound, "Not Found")
+	}
+	if !x.target.route.takes(&req.Header) {
+		x.ctx.Response.Header.Set(fasthttp.HeaderAllow, x.target.route.allow())
+		x.write(fasthttp.StatusMethodNotAllowed, "Method Not Allowed")
+		return nil
+	}
+	return x.dispatch()
+}
+
+func (x *exchange) dispatch() error {
+	if x.target.model != "" && !infer.ValidName(x.target.model) {
+		return infer.Errorf(infer.Invalid, "'%s' is no valid model name: a name has no slash, no control character and no blank at its ends", x.target.model)
+	}
+	switch x.target.route {
+	case routeInfer:
+		return x.infer()
+	case routeServer:
+		return x.serverMetadata()
+	case routeLive:
+		return x.live()
+	case routeReady:
+		return x.ready()
+	case routeModel:
+		return x.modelMetadata()
+	case routeModelReady:
+		return x.modelReady()
+	case routeModelStatistics, routeAllStatistics:
+		return x.statistics()
+	case routeIndex:
+		return x.index()
+	case routeLoad, routeUnload:
+		return x.control()
+	default:
+		panic("BUG: a route without a handler")
+	}
+}
+
+// fail answers with an error. The details of an internal one are only logged.
+func (x *exchange) fail(err error) {
+	code := infer.CodeOf(err)
+	if code == infer.Internal {
+		x.srv.log.Error("request failed", zap.String("request_id", strings.Clone(x.id)),
+			zap.String("model", printable(x.target.model)), zap.Int64("version", x.served.Version.Number), zap.Error(err))
+	}
+	if wire.Retry(code) {
+		x.ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
+	}
+	x.write(x.status(code), infer.Message(err))
+}
+
+// hangUp closes the connection after the answer, on a caller who may still be
+// sending.
+func (x *exchange) hangUp() {
+	x.ctx.SetConnectionClose()
+	if c, ok := x.ctx.Conn().(*conn); ok {
+		c.linger.Store(true)
+	}
+}
+
+func (x *exchange) status(code infer.Code) int {
+	if x.srv.triton {
+		return wire.TritonHTTPStatus(code)
+	}
+	return wire.HTTPStatus(code)
+}
+
+// write answers with a status and a text that says what was wrong.
+func (x *exchange) write(status int, text string) {
+	x.ctx.SetStatusCode(status)
+	x.setBody(oip.AppendError(x.body(), text), "application/json")
+}
+
+// body returns the empty buffer in which the answer's body is built.
+func (x *exchange) body() []byte { return x.ctx.Response.SwapBody(nil)[:0] }
+
+// setBody makes body the answer's. It leaves a large one to the garbage
+// collector instead of the connection.
+func (x *exchange) setBody(body []byte, contentType string) {
+	if cap(body) > maxKeptBytes {
+		x.ctx.Response.SetBodyRaw(body)
+	} else {
+		x.ctx.Response.SwapBody(body)
+	}
+	x.ctx.Response.Header.SetContentType(contentType)
+}
+
+// handleBroken answers what fasthttp could not read as a request, and closes
+// the connection.
+func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
+	x := s.newExchange(ctx, time.Now())
+	defer x.end()
+	_ = x.header.scan(ctx.Request.Header.RawHeaders()) // as far as fasthttp has kept it
+	x.id = view(x.srv.ids.append(x.idBuf[:0], x.header.requestID))
+	status, text := s.describeBroken(err)
+	if status != fasthttp.StatusRequestTimeout {
+		x.hangUp()
+	}
+	x.write(status, text)
+}
+
+// describeBroken returns the status and the text for a request that could not
+// be read.
+func (s *Server) describeBroken(err error) (status int, text string) {
+	var small *fasthttp.ErrSmallBuffer
+	var chunk fasthttp.ErrBrokenChunk
+	var netErr net.Error
+	switch {
+	case errors.As(err, &small):
+		return fasthttp.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the request line and headers take more than the limit of %d bytes", s.limits.MaxHeaderBytes)
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		return fasthttp.StatusRequestEntityTooLarge, fmt.Sprintf("the body takes more than the limit of %d bytes", s.limits.MaxBodyBytes)
+	case errors.As(err, &netErr) && netErr.Timeout():
+		return fasthttp.StatusRequestTimeout, fmt.Sprintf("the request did not arrive within %v", s.limits.ReadTimeout)
+	case errors.As(err, &chunk):
+		return fasthttp.StatusBadRequest, "the chunked body is malformed"
+	case errors.Is(err, fasthttp.ErrDuplicateContentLength):
+		return fasthttp.StatusBadRequest, "more than one Content-Length header"
+	case errors.Is(err, fasthttp.ErrUnsupportedTransferEncoding):
+		return fasthttp.StatusBadRequest, "Transfer-Encoding must be chunked, once, over HTTP/1.1"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fasthttp.StatusBadRequest, "the request ended before its body was complete"
+	default:
+		return fasthttp.StatusBadRequest, "malformed request line, header or chunk size"
+	}
+}

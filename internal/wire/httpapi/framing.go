@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"bytes"
+	"slices"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// header is what the data plane reads of a request's header fields. The slices
+// are views of the connection's buffer; nil means that a field is absent.
+type header struct {
+	requestID       []byte
+	traceparent     []byte
+	authorization   []byte
+	contentEncoding []byte
+	acceptEncoding  []byte
+	jsonLength      []byte // Inference-Header-Content-Length
+
+	contentLength, transferEncoding bool
+}
+
+// scan reads the header block as it came over the wire, in one pass. fasthttp
+// has parsed it before, but accepts what two parsers may frame differently: a
+// Content-Length beside chunks (RFC 9112, 6.3), the identity coding, folded lines
+// (5.2). Such a request is Invalid, and its connection must be closed.
+func (h *header) scan(block []byte) error {
+	var err error
+	for len(block) > 0 {
+		var line []byte
+		line, block, _ = bytes.Cut(block, []byte{'\n'})
+		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
+			err = infer.Errorf(infer.Invalid, "folded header lines are obsolete and not accepted")
+			continue
+		}
+		name, value, ok := bytes.Cut(line, []byte{':'})
+		if !ok {
+			continue // the empty line at the end
+		}
+		if !visible(name) {
+			err = infer.Errorf(infer.Invalid, "a header's name has a blank or a control character")
+			continue
+		}
+		if value = bytes.Trim(value, " \t\r"); value == nil {
+			value = []byte{} // there, and empty
+		}
+		if ferr := h.field(name, value); ferr != nil {
+			err = ferr
+		}
+	}
+	if h.contentLength && h.transferEncoding {
+		err = infer.Errorf(infer.Invalid, "Content-Length and Transfer-Encoding must not be sent together")
+	}
+	return err
+}
+
+// field takes one line. No two names of interest are of the same length.
+func (h *header) field(name, value []byte) error {
+	switch len(name) {
+	case len("traceparent"):
+		if isField(name, "traceparent") {
+			h.traceparent = value
+		}
+	case len("x-request-id"):
+		if isField(name, "x-request-id") {
+			h.requestID = value
+		}
+	case len("authorization"):
+		if isField(name, "authorization") {
+			if h.authorization != nil {
+				return infer.Errorf(infer.Invalid, "more than one Authorization header")
+			}
+			h.authorization = value
+		}
+	case len("content-length"):
+		h.contentLength = h.contentLength || isField(name, "content-length")
+	case len("accept-encoding"):
+		if isField(name, "accept-encoding") {
+			h.acceptEncoding = joinList(h.acceptEncoding, value)
+		}
+	case len("content-encoding"):
+		if isField(name, "content-encoding") {
+			h.contentEncoding = joinList(h.contentEncoding, value)
+		}
+	case len("transfer-encoding"):
+		if isField(name, "transfer-encoding") {
+			h.transferEncoding = true
+			if !bytes.EqualFold(value, []byte("chunked")) {
+				return infer.Errorf(infer.Invalid, "Transfer-Encoding must be chunked or absent")
+			}
+		}
+	case len("inference-header-content-length"):
+		if isField(name, "inference-header-content-length") {
+			if h.jsonLength != nil {
+				return infer.Errorf(infer.Invalid, "more than one Inference-Header-Content-Length header")
+			}
+			h.jsonLength = value
+		}
+	}
+	return nil
+}
+
+// visible reports whether all bytes are printable ASCII and no blank.
+func visible(name []byte) bool {
+	for _, c := range name {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// isField compares a field's name with a lower-case one of the same length. A
+// name's characters that are no letters have the bit 0x20 set already.
+func isField(name []byte, lower string) bool {
+	for i := range name {
+		if name[i]|0x20 != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// joinList makes one list of a field that stands more than once (RFC 9110, 5.3).
+func joinList(list, value []byte) []byte {
+	if list == nil {
+		return value
+	}
+	return slices.Concat(list, []byte(","), value)
+}

@@ -1,0 +1,241 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/httpapi"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// fasthttp's janitor of idle workers looks at its stop flag every 10 s.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
+
+// stub is a gateway of one model, "double": y = 2 x for x of FP32 [-1,4]. The
+// fields change what it does; zero values mean that all is well.
+type stub struct {
+	mu       sync.Mutex
+	predict  func(ctx context.Context, req *infer.Request) (*infer.Response, error)
+	notReady bool
+	explicit bool
+	loaded   []string
+	names    []string // further models
+}
+
+func spec(name string) infer.TensorSpec {
+	return infer.TensorSpec{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, 4}, Symbols: []string{"n", ""}}
+}
+
+func (s *stub) Model(name string, version int64) (*infer.Model, error) {
+	known := name == "double"
+	for _, n := range s.names {
+		known = known || n == name
+	}
+	switch {
+	case known && (version == 0 || version == 1 || version == 2):
+		return infer.NewModel(name, max(1, version), []infer.TensorSpec{spec("x")}, []infer.TensorSpec{spec("y")}), nil
+	case version != 0:
+		return nil, infer.Errorf(infer.NotFound, "Request for unknown model: '%s' version %d is not found", name, version)
+	default:
+		return nil, infer.Errorf(infer.NotFound, "Request for unknown model: '%s' is not found", name)
+	}
+}
+
+func (s *stub) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
+	m, err := s.Model(req.Model, req.Version)
+	if err != nil {
+		return nil, err
+	}
+	req.Served = infer.Served{Version: infer.Version{Model: m.Name, Number: m.Version}, Route: req.Model + "@0", Reason: infer.ReasonDefault}
+	if req.Version != 0 {
+		req.Served.Reason = infer.ReasonPinned
+	}
+	if err := m.Check(req); err != nil {
+		return nil, err
+	}
+	if s.predict != nil {
+		return s.predict(ctx, req)
+	}
+	return double(req), nil
+}
+
+func double(req *infer.Request) *infer.Response {
+	in := &req.Inputs[0]
+	resp := infer.NewResponse()
+	out := resp.Add("y", 0, infer.FP32, in.Shape, len(in.Data))
+	for i := 0; i+4 <= len(out); i += 4 {
+		x := math.Float32frombits(binary.LittleEndian.Uint32(in.Data[i:]))
+		binary.LittleEndian.PutUint32(out[i:], math.Float32bits(2*x))
+	}
+	return resp
+}
+
+func (s *stub) Ready() bool { return !s.notReady }
+
+func (s *stub) Versions(name string) []int64 {
+	if _, err := s.Model(name, 0); err != nil {
+		return nil
+	}
+	return []int64{1, 2}
+}
+
+func (s *stub) Index(readyOnly bool) []api.ModelStatus {
+	list := []api.ModelStatus{{Name: "double", Version: 1, State: api.StateReady}, {Name: "double", Version: 2, State: api.StateReady}}
+	if !readyOnly {
+		list = append(list, api.ModelStatus{Name: "broken", State: api.StateUnavailable, Reason: "no version folder"})
+	}
+	return list
+}
+
+func (s *stub) Statistics(name string, version int64) ([]oip.ModelStatistics, error) {
+	if name != "" {
+		if _, err := s.Model(name, version); err != nil {
+			return nil, err
+		}
+	}
+	return []oip.ModelStatistics{{Name: "double", Version: "1"}}, nil
+}
+
+func (s *stub) Load(_ context.Context, name string) error   { return s.control("load " + name) }
+func (s *stub) Unload(_ context.Context, name string) error { return s.control("unload " + name) }
+
+func (s *stub) control(action string) error {
+	if !s.explicit {
+		return infer.Errorf(infer.Unavailable, "models are loaded and unloaded by request only under --model-control explicit")
+	}
+	if strings.HasSuffix(action, " nope") {
+		return infer.Errorf(infer.NotFound, "failed to %s: the repository has no such model", action)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loaded = append(s.loaded, action)
+	return nil
+}
+
+// start runs a front until the test ends and returns its address.
+func start(t *testing.T, s *stub, change func(*httpapi.Options)) string {
+	t.Helper()
+	addr, stop := run(t, s, change)
+	t.Cleanup(func() {
+		if err := stop(t.Context()); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	return addr
+}
+
+// run runs a front; stop shuts it down and returns what Shutdown and Run did.
+func run(t *testing.T, s *stub, change func(*httpapi.Options)) (addr string, stop func(context.Context) error) {
+	t.Helper()
+	opts := httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop(), Version: "1.2.3"}
+	if change != nil {
+		change(&opts)
+	}
+	srv, err := httpapi.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(context.Background()) }()
+	return srv.Addr().String(), func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return errors.Join(srv.Shutdown(ctx), <-ended)
+	}
+}
+
+// answer is one answer as it came over the wire.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	close  bool // the server closed the connection after it
+}
+
+// dial connects with a deadline that only a broken server reaches.
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c
+}
+
+// read reads one answer to a request of the method.
+func read(t *testing.T, r *bufio.Reader, method string) answer {
+	t.Helper()
+	resp, err := http.ReadResponse(r, &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("read answer: %v", err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("read answer's body: %v", err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(body), resp.Close}
+}
+
+// send sends raw bytes on a connection of their own and returns the first answer.
+func send(t *testing.T, addr, raw string) answer {
+	t.Helper()
+	c := dial(t, addr)
+	go func() { _, _ = io.WriteString(c, raw) }() // ends with the connection
+	method, _, _ := strings.Cut(raw, " ")
+	return read(t, bufio.NewReader(c), method)
+}
+
+// get asks with GET.
+func get(t *testing.T, addr, path string, fields ...string) answer {
+	t.Helper()
+	return send(t, addr, request("GET", path, "", fields...))
+}
+
+// post asks with POST.
+func post(t *testing.T, addr, path, body string, fields ...string) answer {
+	t.Helper()
+	return send(t, addr, request("POST", path, body, fields...))
+}
+
+// request is the text of a request that is as it should be.
+func request(method, path, body string, fields ...string) string {
+	var b strings.Builder
+	b.WriteString(method + " " + path + " HTTP/1.1\r\nHost: test\r\n")
+	for _, f := range fields {
+		b.WriteString(f + "\r\n")
+	}
+	if method == "POST" {
+		b.WriteString("Content-Length: " + itoa(len(body)) + "\r\n")
+	}
+	b.WriteString("\r\n" + body)
+	return b.String()
+}
+
+const good = `{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[1,2,3,4]}]}`
+
+const goodAnswer = `{"model_name":"double","model_version":"1","outputs":[{"name":"y","datatype":"FP32","shape":[1,4],"data":[2,4,6,8]}]}`
+
+const inferPath = "/v2/models/double/infer"

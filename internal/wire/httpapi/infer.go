@@ -1,0 +1,133 @@
+package httpapi
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+// headerJSONLength is the length of the JSON part of a body, in bytes, where
+// binary data follows it (the binary tensor data extension); 0 says that the
+// body is one raw tensor.
+const headerJSONLength = "Inference-Header-Content-Length"
+
+// infer answers POST /v2/models/M[/versions/V]/infer.
+func (x *exchange) infer() error {
+	defer x.srv.inFlight.Add(-1)
+	if n := x.srv.inFlight.Add(1); n > int64(x.srv.limits.MaxInFlight) {
+		return infer.Errorf(infer.Overloaded, "more than %d requests in progress, try again later", x.srv.limits.MaxInFlight)
+	}
+	call := oip.GetCall()
+	err := x.predict(call)
+	call.Put() // not deferred: after a panic something may still use it
+	return err
+}
+
+func (x *exchange) predict(call *oip.Call) error {
+	body, err := x.plainBody()
+	if err != nil {
+		return err
+	}
+	if err := x.decode(call, body); err != nil {
+		return err
+	}
+	call.Model, call.Version = x.target.model, x.target.version
+	call.RequestID, call.Arrived = x.id, x.arrived
+	resp, err := x.srv.opts.Predictor.Predict(x.srv.base, &call.Request)
+	x.served = call.Served
+	if err != nil {
+		return err
+	}
+	defer resp.Release()
+	if err := x.checkSize(resp); err != nil {
+		return err
+	}
+	out, jsonLength, err := oip.AppendResponse(x.body(), call, x.target.model, x.served.Version.Number, resp, x.srv.opts.Encode)
+	if err != nil {
+		return err
+	}
+	x.writeInference(out, jsonLength)
+	return nil
+}
+
+// plainBody returns the request's body with its compression undone.
+func (x *exchange) plainBody() ([]byte, error) {
+	body := x.ctx.Request.Body()
+	if x.header.contentEncoding == nil {
+		return body, nil
+	}
+	from, err := parseContentEncoding(x.header.contentEncoding)
+	if err != nil {
+		x.ctx.Response.Header.Set(fasthttp.HeaderAcceptEncoding, acceptedCodings)
+		return nil, err
+	}
+	if from == identity {
+		return body, nil
+	}
+	x.spare, err = x.srv.codecs.inflate(x.spare[:0], from, body, x.srv.limits.MaxInflatedBytes)
+	return x.spare, err
+}
+
+// decode reads the body as the length header says.
+func (x *exchange) decode(call *oip.Call, body []byte) error {
+	limits := &x.srv.limits.Tensors
+	if x.header.jsonLength == nil {
+		return call.Decode(body, len(body), limits)
+	}
+	length, ok := parseLength(x.header.jsonLength)
+	switch {
+	case !ok || length > len(body):
+		return infer.Errorf(infer.Invalid, "%s should be in range [0, %d], got: '%s'", headerJSONLength, len(body), x.header.jsonLength)
+	case length > 0:
+		return call.Decode(body, length, limits)
+	}
+	model, err := x.srv.opts.Catalog.Model(x.target.model, x.target.version)
+	if err != nil {
+		return err
+	}
+	return call.DecodeRaw(body, model, limits)
+}
+
+// parseLength reads decimal digits, at most those of a body's length.
+func parseLength(s []byte) (n int, ok bool) {
+	if len(s) == 0 || len(s) > len("2147483647") {
+		return 0, false
+	}
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}
+
+func (x *exchange) checkSize(resp *infer.Response) error {
+	size := 0
+	for i := range resp.Outputs {
+		size += len(resp.Outputs[i].Data)
+	}
+	if size > x.srv.limits.MaxResponseBytes {
+		return infer.Errorf(infer.TooLarge, "the outputs take %d bytes, more than the limit of %d for an answer; ask for fewer rows or outputs", size, x.srv.limits.MaxResponseBytes)
+	}
+	return nil
+}
+
+// writeInference answers 200 with an encoded response, compressed where the
+// caller asks for it. The length header counts plain bytes.
+func (x *exchange) writeInference(body []byte, jsonLength int) {
+	contentType := "application/json"
+	if jsonLength >= 0 {
+		contentType = "application/octet-stream"
+		x.ctx.Response.Header.SetCanonical([]byte(headerJSONLength), fasthttp.AppendUint(nil, jsonLength))
+	}
+	if x.header.acceptEncoding != nil {
+		if to := negotiate(x.header.acceptEncoding); to != identity {
+			compressed := x.srv.codecs.deflate(x.spare[:0], to, body)
+			x.spare, body = body, compressed
+			x.ctx.Response.Header.SetContentEncoding(to.String())
+		}
+	}
+	x.setBody(body, contentType)
+}

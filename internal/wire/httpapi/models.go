@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"encoding/json"
+
+	"github.com/valyala/fasthttp"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+// platform is what Triton calls a model served by ONNX Runtime.
+const platform = "onnxruntime_onnx"
+
+// health is the body of live and ready: clients of either look for a field of
+// their own, and read the other's document for it.
+type health struct {
+	Live  bool   `json:"live"`
+	Ready bool   `json:"ready"`
+	Error string `json:"error,omitempty"`
+}
+
+// readiness is the body of a model's ready.
+type readiness struct {
+	Name  string `json:"name"`
+	Ready bool   `json:"ready"`
+	Error string `json:"error,omitempty"`
+}
+
+// document answers 200 with JSON.
+func (x *exchange) document(body []byte) error {
+	x.ctx.SetStatusCode(fasthttp.StatusOK)
+	x.setBody(body, "application/json")
+	return nil
+}
+
+// serverMetadata answers GET /v2.
+func (x *exchange) serverMetadata() error {
+	name := "sluice"
+	if x.srv.triton {
+		name = CompatTriton // some clients check it
+	}
+	return x.document(oip.AppendServerMetadata(x.body(), &oip.ServerMetadata{
+		Name: name, Version: x.srv.opts.Version,
+		Extensions: []string{"binary_tensor_data", "model_repository", "parameters", "schedule_policy", "statistics"},
+	}))
+}
+
+// live answers GET /v2/health/live: the process can answer.
+func (x *exchange) live() error {
+	return x.state(true, health{Live: true, Ready: x.srv.opts.Catalog.Ready()})
+}
+
+// ready answers GET /v2/health/ready: requests can be served.
+func (x *exchange) ready() error {
+	h := health{Live: true, Ready: x.srv.opts.Catalog.Ready()}
+	if !h.Ready {
+		h.Error = "the server is not ready"
+	}
+	return x.state(h.Ready, h)
+}
+
+// modelReady answers GET /v2/models/M[/versions/V]/ready. A model that is not
+// known is one that is not ready.
+func (x *exchange) modelReady() error {
+	r := readiness{Name: x.target.model, Ready: true}
+	if _, err := x.srv.opts.Catalog.Model(x.target.model, x.target.version); err != nil {
+		r.Ready, r.Error = false, infer.Message(err)
+	}
+	return x.state(r.Ready, r)
+}
+
+// state answers with a document and the status that says the same.
+func (x *exchange) state(ready bool, doc any) error {
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	_ = x.document(append(x.body(), body...))
+	switch {
+	case ready:
+	case x.srv.triton:
+		x.ctx.SetStatusCode(fasthttp.StatusBadRequest)
+	default:
+		x.ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+		x.ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
+	}
+	return nil
+}
+
+// modelMetadata answers GET /v2/models/M[/versions/V].
+func (x *exchange) modelMetadata() error {
+	t := &x.target
+	model, err := x.srv.opts.Catalog.Model(t.model, t.version)
+	if err != nil {
+		return err
+	}
+	versions := []int64{t.version}
+	if t.version == 0 {
+		versions = x.srv.opts.Catalog.Versions(t.model)
+	}
+	doc := oip.NewModelMetadata(t.model, platform, versions, model)
+	return x.document(oip.AppendModelMetadata(x.body(), &doc))
+}
+
+// statistics answers GET /v2/models/stats and /v2/models/M[/versions/V]/stats.
+func (x *exchange) statistics() error {
+	models, err := x.srv.opts.Catalog.Statistics(x.target.model, x.target.version)
+	if err != nil {
+		return err
+	}
+	return x.document(oip.AppendStatistics(x.body(), models))
+}

@@ -1,0 +1,133 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+// index answers POST /v2/repository/index.
+func (x *exchange) index() error {
+	var ask struct {
+		Ready bool `json:"ready"`
+	}
+	if err := x.readJSON(&ask); err != nil {
+		return err
+	}
+	models := x.srv.opts.Catalog.Index(ask.Ready)
+	entries := make([]oip.IndexEntry, len(models))
+	for i, m := range models {
+		entries[i] = oip.IndexEntry{Name: m.Name, State: m.State, Reason: m.Reason}
+		if m.Version != 0 {
+			entries[i].Version = strconv.FormatInt(m.Version, 10)
+		}
+	}
+	return x.document(oip.AppendRepositoryIndex(x.body(), entries))
+}
+
+// control answers POST /v2/repository/models/M/load and unload: 200 without a
+// body, which is what Triton's clients expect.
+func (x *exchange) control() error {
+	actor, err := x.authorize()
+	if err != nil {
+		return err
+	}
+	var ask struct {
+		Parameters map[string]json.RawMessage `json:"parameters"`
+	}
+	if err := x.readJSON(&ask); err != nil {
+		return err
+	}
+	load := x.target.route == routeLoad
+	for name := range ask.Parameters {
+		if err := checkParameter(load, name); err != nil {
+			return err
+		}
+	}
+	model, do, verb := strings.Clone(x.target.model), x.srv.opts.Catalog.Unload, "unload"
+	if load {
+		do, verb = x.srv.opts.Catalog.Load, "load"
+	}
+	err = do(x.srv.base, model)
+	if x.srv.triton && !load && infer.CodeOf(err) == infer.NotFound {
+		err = nil // what is not there needs no unloading
+	}
+	x.srv.log.Info("repository control", zap.String("action", verb), zap.String("model", printable(model)), zap.String("actor", actor),
+		zap.String("request_id", strings.Clone(x.id)), zap.Stringer("code", infer.CodeOf(err)))
+	if err != nil {
+		return err
+	}
+	x.ctx.SetStatusCode(fasthttp.StatusOK)
+	x.setBody(x.body(), "application/json")
+	return nil
+}
+
+// checkParameter refuses what would change a model from outside its repository,
+// and what nothing reads.
+func checkParameter(load bool, name string) error {
+	switch {
+	case load && (name == "config" || strings.HasPrefix(name, "file:")):
+		return infer.Errorf(infer.Unsupported, "parameter '%s' is not supported: a model is loaded as its repository and the server's configuration have it", name)
+	case !load && name == "unload_dependents": // nothing depends on a model
+		return nil
+	default:
+		return infer.Errorf(infer.Invalid, "unknown parameter '%s'", name)
+	}
+}
+
+// readJSON reads the body, an object or nothing, into doc.
+func (x *exchange) readJSON(doc any) error {
+	body, err := x.plainBody()
+	if err != nil {
+		return err
+	}
+	if len(body) == 0 {
+		return nil
+	}
+	limit := x.srv.limits.Tensors.MaxNesting
+	if limit == 0 {
+		limit = oip.DefaultLimits().MaxNesting
+	}
+	if nesting(body) > limit {
+		return infer.Errorf(infer.Invalid, "the body is nested deeper than the limit of %d", limit)
+	}
+	err = json.Unmarshal(body, doc)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return infer.Errorf(infer.Invalid, "field '%s' of the body must not be a JSON %s", wrong.Field, wrong.Value)
+	case errors.As(err, &wrong):
+		return infer.Errorf(infer.Invalid, "the body must be a JSON object, got %s", wrong.Value)
+	case err != nil:
+		return infer.Errorf(infer.Invalid, "the body is not valid JSON: %v", err)
+	}
+	return nil
+}
+
+// nesting returns how deep arrays and objects go. Text that is not JSON gives
+// some number.
+func nesting(text []byte) (deepest int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			depth++
+			deepest = max(deepest, depth)
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return deepest
+}

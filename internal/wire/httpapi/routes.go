@@ -1,0 +1,200 @@
+package httpapi
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// route is one endpoint of the protocol.
+type route uint8
+
+const (
+	noRoute route = iota
+	routeServer
+	routeLive
+	routeReady
+	routeAllStatistics
+	routeModel
+	routeModelReady
+	routeModelStatistics
+	routeInfer
+	routeIndex
+	routeLoad
+	routeUnload
+)
+
+// allow returns the value of the Allow header.
+func (r route) allow() string {
+	switch r {
+	case routeInfer, routeIndex, routeLoad, routeUnload:
+		return fasthttp.MethodPost
+	default:
+		return fasthttp.MethodGet + ", " + fasthttp.MethodHead
+	}
+}
+
+// takes reports whether the route answers the method. HEAD is GET without the body.
+func (r route) takes(h *fasthttp.RequestHeader) bool {
+	switch r {
+	case routeInfer, routeIndex, routeLoad, routeUnload:
+		return h.IsPost()
+	default:
+		return h.IsGet() || h.IsHead()
+	}
+}
+
+// target is what a path names. model is a view of the path's bytes.
+type target struct {
+	route   route
+	model   string
+	version int64 // 0 where the path names none
+}
+
+// maxSegments is those of the longest path, /v2/models/M/versions/V/infer.
+const maxSegments = 6
+
+// parsePath finds the target of a path as it was sent. Each segment is
+// percent-decoded once, after the path was split, so that an encoded slash is
+// part of a name (and refused there). Decoded segments are appended to scratch,
+// which is returned. A path that names nothing has no route; the error, Invalid,
+// is about percent-encoding.
+func parsePath(path, scratch []byte) (target, []byte, error) {
+	var segments [maxSegments][]byte
+	if len(path) == 0 || path[0] != '/' {
+		return target{}, scratch, nil
+	}
+	n := 0
+	for rest, more := path[1:], true; more; n++ {
+		if n == maxSegments {
+			return target{}, scratch, nil
+		}
+		var segment []byte
+		segment, rest, more = bytes.Cut(rest, []byte{'/'})
+		if bytes.IndexByte(segment, '%') >= 0 {
+			start := len(scratch)
+			var ok bool
+			if scratch, ok = appendUnescaped(scratch, segment); !ok {
+				return target{}, scratch, infer.Errorf(infer.Invalid, "the path has a '%%' that is not followed by two hexadecimal digits")
+			}
+			segment = scratch[start:len(scratch):len(scratch)]
+		}
+		segments[n] = segment
+	}
+	if string(segments[0]) != "v2" {
+		return target{}, scratch, nil
+	}
+	return match(segments[1:n]), scratch, nil
+}
+
+// match finds the target of the segments behind /v2.
+func match(s [][]byte) target {
+	switch {
+	case len(s) == 0, len(s) == 1 && len(s[0]) == 0: // /v2/ stands in the specification too
+		return target{route: routeServer}
+	case len(s) < 2:
+		return target{}
+	}
+	switch string(s[0]) {
+	case "health":
+		return matchHealth(s[1:])
+	case "models":
+		return matchModel(s[1:])
+	case "repository":
+		return matchRepository(s[1:])
+	default:
+		return target{}
+	}
+}
+
+func matchHealth(s [][]byte) target {
+	switch {
+	case len(s) == 1 && string(s[0]) == "live":
+		return target{route: routeLive}
+	case len(s) == 1 && string(s[0]) == "ready":
+		return target{route: routeReady}
+	default:
+		return target{}
+	}
+}
+
+// matchModel takes M, M/versions/V, and either followed by a word.
+func matchModel(s [][]byte) target {
+	if len(s) == 1 && string(s[0]) == "stats" {
+		return target{route: routeAllStatistics}
+	}
+	t := target{model: view(s[0])}
+	if s = s[1:]; len(s) >= 2 && string(s[0]) == "versions" {
+		var ok bool
+		if t.version, ok = infer.ParseVersion(view(s[1])); !ok {
+			return target{}
+		}
+		s = s[2:]
+	}
+	switch {
+	case t.model == "": // a doubled or trailing slash
+	case len(s) == 0:
+		t.route = routeModel
+	case len(s) > 1:
+	case string(s[0]) == "infer":
+		t.route = routeInfer
+	case string(s[0]) == "ready":
+		t.route = routeModelReady
+	case string(s[0]) == "stats":
+		t.route = routeModelStatistics
+	}
+	return t
+}
+
+// matchRepository takes index, models/M/load and models/M/unload.
+func matchRepository(s [][]byte) target {
+	switch {
+	case len(s) == 1 && string(s[0]) == "index":
+		return target{route: routeIndex}
+	case len(s) != 3 || string(s[0]) != "models" || len(s[1]) == 0:
+		return target{}
+	case string(s[2]) == "load":
+		return target{route: routeLoad, model: view(s[1])}
+	case string(s[2]) == "unload":
+		return target{route: routeUnload, model: view(s[1])}
+	default:
+		return target{}
+	}
+}
+
+// appendUnescaped undoes percent-encoding. It is not ok where a percent sign is
+// not followed by two hexadecimal digits.
+func appendUnescaped(dst, s []byte) ([]byte, bool) {
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			dst = append(dst, s[i])
+			continue
+		}
+		if i+2 >= len(s) {
+			return dst, false
+		}
+		high, ok := unhex(s[i+1])
+		low, ok2 := unhex(s[i+2])
+		if !ok || !ok2 {
+			return dst, false
+		}
+		dst = append(dst, high<<4|low)
+		i += 2
+	}
+	return dst, true
+}
+
+func unhex(c byte) (byte, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0', true
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10, true
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10, true
+	default:
+		return 0, false
+	}
+}

@@ -1,0 +1,191 @@
+// Package httpapi is the HTTP front of the data plane: the Open Inference
+// Protocol, version 2, over fasthttp. It routes, frames, limits, decodes and
+// answers; what is served it asks of a Predictor and a Catalog.
+//
+// Goroutines: fasthttp runs one for each connection; Run owns them and returns
+// when they have ended.
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+// Predictor answers inference requests. It must fill req.Served once it has
+// picked a version, and must not keep req or its tensors.
+type Predictor interface {
+	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
+}
+
+// Catalog is what the front knows of the models. Its errors are *infer.Error
+// with texts for the caller: NotFound where a name or version is unknown,
+// Unavailable while it is loading. Names given to it are valid strings only
+// until it returns, but for those of Load and Unload, which it may keep.
+type Catalog interface {
+	Ready() bool
+	// Model returns the signature of a ready version; version 0 is the default one.
+	Model(name string, version int64) (*infer.Model, error)
+	Versions(name string) []int64 // that are ready, ascending
+	Index(readyOnly bool) []api.ModelStatus
+	// Statistics returns those of a model; an empty name means all models, and
+	// version 0 all versions.
+	Statistics(name string, version int64) ([]oip.ModelStatistics, error)
+	// Load and Unload are Unavailable where models are not controlled by request.
+	Load(ctx context.Context, name string) error
+	Unload(ctx context.Context, name string) error
+}
+
+// CompatTriton makes the front answer as Triton does where the two differ and a
+// client could depend on it.
+const CompatTriton = "triton"
+
+// Options are what a Server needs. Predictor, Catalog and Logger are required.
+type Options struct {
+	Address   string // ":8000"
+	Predictor Predictor
+	Catalog   Catalog
+	Logger    *zap.Logger
+
+	Version string // of the program, for the server's metadata
+	Compat  string // "" or CompatTriton
+	// Tokens are who may load and unload models, and the bearer token of each.
+	// Without any, everyone may.
+	Tokens    map[string]string
+	Limits    Limits
+	Encode    oip.EncodeOptions // how outputs are written
+	AccessLog AccessLog
+}
+
+// Server is the HTTP front.
+type Server struct {
+	opts      Options
+	limits    Limits
+	log       *zap.Logger
+	triton    bool
+	tokens    []token
+	access    *accessLog
+	ids       *requestIDs
+	codecs    codecs
+	http      *fasthttp.Server
+	listener  *listener
+	exchanges sync.Pool
+	inFlight  atomic.Int64
+
+	// base is the context of every request: over HTTP nothing tells when one
+	// caller has gone. It ends when the server is cut off.
+	base   context.Context //nolint:containedctx // the server's own lifetime
+	cancel context.CancelFunc
+}
+
+// New checks the options; nothing listens yet.
+func New(opts Options) (*Server, error) {
+	if opts.Predictor == nil || opts.Catalog == nil || opts.Logger == nil {
+		panic("BUG: httpapi.New needs a predictor, a catalog and a logger")
+	}
+	if opts.Compat != "" && opts.Compat != CompatTriton {
+		return nil, fmt.Errorf("httpapi: compat is %q, expected nothing or %q", opts.Compat, CompatTriton)
+	}
+	limits := opts.Limits.withDefaults()
+	if err := limits.validate(); err != nil {
+		return nil, err
+	}
+	tokens, err := newTokens(opts.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts: opts, limits: limits, log: opts.Logger, triton: opts.Compat == CompatTriton, tokens: tokens,
+		access: newAccessLog(opts.AccessLog, opts.Logger.Named("access")), ids: newRequestIDs(),
+	}
+	s.exchanges.New = func() any { return &exchange{srv: s} }
+	s.base, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // ended by abort
+	// What fasthttp has to say is about bad requests, which the access log shows.
+	errorLog, err := zap.NewStdLogAt(opts.Logger, zapcore.DebugLevel)
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	s.http = &fasthttp.Server{
+		Handler:      s.handle,
+		ErrorHandler: s.handleBroken,
+		ConnState: func(c net.Conn, state fasthttp.ConnState) {
+			if state == fasthttp.StateClosed {
+				s.listener.remove(c)
+			}
+		},
+		Logger:                       errorLog,
+		Concurrency:                  math.MaxInt32, // the listener has the limit, and refuses with an answer
+		ReadBufferSize:               limits.MaxHeaderBytes,
+		MaxRequestBodySize:           limits.MaxBodyBytes,
+		MaxRequestsPerConn:           limits.MaxRequestsPerConn,
+		ReadTimeout:                  limits.ReadTimeout,
+		WriteTimeout:                 limits.WriteTimeout,
+		IdleTimeout:                  limits.IdleTimeout,
+		DisablePreParseMultipartForm: true, // a body is a body, whatever its Content-Type
+		NoDefaultServerHeader:        true,
+		NoDefaultDate:                true,
+		NoDefaultContentType:         true,
+		CloseOnShutdown:              true,
+		SecureErrorLogMessage:        true,
+	}
+	return s, nil
+}
+
+// Listen takes the address, so that Run cannot fail for it.
+func (s *Server) Listen() error {
+	l, err := net.Listen("tcp", s.opts.Address) //nolint:noctx // it does not wait
+	if err != nil {
+		return fmt.Errorf("HTTP address %q: %w", s.opts.Address, err)
+	}
+	s.listener = newListener(l, s.limits)
+	return nil
+}
+
+// Addr returns the address that Listen took.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// InFlight returns the inferences in progress.
+func (s *Server) InFlight() int64 { return s.inFlight.Load() }
+
+// Run serves what Listen took until Shutdown, or until ctx ends, which cuts
+// connections off. It returns when every connection has ended.
+func (s *Server) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, s.abort)()
+	err := s.http.Serve(s.listener)
+	if err != nil {
+		s.abort()
+		err = fmt.Errorf("HTTP listener: %w", err)
+	}
+	s.listener.open.Wait()
+	return err
+}
+
+// Shutdown takes no new connections, closes idle ones, finishes the requests in
+// progress until ctx ends, and then cuts them off, which is its error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.ShutdownWithContext(ctx)
+	s.abort()
+	if err != nil {
+		return fmt.Errorf("HTTP listener: requests were cut off: %w", err)
+	}
+	return nil
+}
+
+// abort ends everything at once.
+func (s *Server) abort() {
+	s.cancel()
+	if s.listener != nil {
+		s.listener.abort()
+	}
+}
