@@ -15,8 +15,9 @@ type plan struct {
 	inputs   []planInput
 	outputs  []planOutput
 	place    []int // by the model's output: its place in outputs, or -1
-	inBytes  int64
+	inBytes  int64 // of the block, with gaps between tensors
 	outBytes int64
+	outSize  int64 // of the outputs alone
 	trust    trust
 	inBound  bool // the input values exist and lie in the block as it is now
 	outBound bool // likewise the output values
@@ -118,6 +119,7 @@ func (p *plan) layOutputs(rules []shapeRule) {
 		}
 		out.shape, out.bytes, out.offset = shape, n, p.outBytes
 		p.outBytes += align(n)
+		p.outSize += n
 	}
 }
 

@@ -92,6 +92,6 @@ func appendProvider(options *binding.SessionOptions, name string, settings map[s
 		}
 		return errors.Join(err, trt.Destroy())
 	default:
-		return options.AppendExecutionProvider(strings.TrimSuffix(name, providerSuffix), settings)
+		return options.AppendExecutionProvider(name, settings)
 	}
 }

@@ -6,8 +6,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Run executes what was gathered. It computes the outputs that some member asks
-// for. Errors are Canceled after Terminate, TooLarge where the outputs exceed
+// Run executes what was gathered and keeps the outputs that some member asks for. Errors are Canceled after Terminate, TooLarge where the outputs exceed
 // MaxOutputBytes, else Internal.
 func (s *Slot) Run() error {
 	if s.state != gathered {
@@ -41,7 +40,7 @@ func (s *Slot) execute(p *plan) error {
 
 // runBound runs into the slot's own block.
 func (s *Slot) runBound(p *plan) error {
-	if err := s.checkSize(p.outBytes); err != nil {
+	if err := s.checkSize(p.outSize); err != nil {
 		return err
 	}
 	if err := s.ensureOut(p.outBytes); err != nil {

@@ -1,0 +1,35 @@
+package ort_test
+
+import (
+	"testing"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/runtime/ort"
+)
+
+// BenchmarkPredict is a tiny model (16 numbers to 1): what the three steps cost
+// beside the run itself.
+func BenchmarkPredict(b *testing.B) {
+	g := onnxgen.New("lin")
+	x := g.Input("x", infer.FP32, "N", 16)
+	w := g.Init(onnxgen.Normal(onnxgen.Rand(1), 0.1, 16, 1))
+	g.Output("y", infer.FP32, g.Op("Sigmoid", g.Op("MatMul", x, w)), "N", 1)
+	s := load(b, g, ort.LoadOptions{})
+	slot := newSlot(b, s)
+	reqs := []*infer.Request{request(b, s, nil, infer.Tensor{Name: "x", DType: infer.FP32, Shape: infer.Shape{1, 16}, Data: make([]byte, 64)})}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := slot.Gather(reqs); err != nil {
+			b.Fatal(err)
+		}
+		if err := slot.Run(); err != nil {
+			b.Fatal(err)
+		}
+		resp := infer.NewResponse()
+		if err := slot.Scatter(0, resp); err != nil {
+			b.Fatal(err)
+		}
+		resp.Release()
+	}
+}
