@@ -1,0 +1,127 @@
+package onnxfile
+
+import (
+	"io"
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// maxTextBytes is the longest key or value of an entry, and how much of a
+// tensor's name is shown.
+const maxTextBytes = 4096
+
+// Location says where the data of a tensor is kept outside the model file.
+type Location struct {
+	Tensor string // its name; empty in attributes
+	Path   string // as the model writes it, relative to the model's folder
+	Offset int64
+	Length int64 // -1 where the model does not say: what the tensor needs
+}
+
+// ExternalData returns every external location in a model of size bytes, in file
+// order: of initializers, sparse ones, attributes, subgraphs, functions and
+// training graphs. The error is Invalid where the file is not an ONNX model.
+func ExternalData(r io.ReaderAt, size int64) ([]Location, error) {
+	w := &walker{file: r, buf: make([]byte, windowBytes)}
+	if err := w.walk(model, span{0, size}, 0); err != nil {
+		return nil, err
+	}
+	if w.graphs == 0 {
+		return nil, malformed("it has no graph")
+	}
+	return w.found, nil
+}
+
+// Fields of TensorProto and of the entries of its external_data.
+const (
+	tensorName, tensorExternal, tensorLocation = 8, 13, 14
+	entryKey, entryValue                       = 1, 2
+
+	locationExternal = 1
+)
+
+// tensor records where a tensor's data is, unless it is in the model. Entries
+// count even where the tensor does not say EXTERNAL: a message given in two
+// parts is one message to ONNX Runtime.
+func (w *walker) tensor(s span) error {
+	var external bool
+	entries := map[string]string{}
+	var name string
+	err := w.fields(s, func(f field) (err error) {
+		switch {
+		case f.number == tensorName && f.typ == protowire.BytesType:
+			f.to = min(f.to, f.from+maxTextBytes)
+			name, err = w.text(f.span)
+		case f.number == tensorExternal && f.typ == protowire.BytesType:
+			external = true
+			err = w.entry(f.span, entries)
+		case f.number == tensorLocation && int32(f.value) == locationExternal:
+			external = true
+		}
+		return err
+	})
+	if err != nil || !external {
+		return err
+	}
+	l := Location{Tensor: name, Path: entries["location"], Length: -1}
+	if l.Path == "" {
+		return l.invalid("it has no location")
+	}
+	if v, ok := entries["offset"]; ok {
+		if l.Offset, ok = parseSize(v); !ok {
+			return l.invalid("offset %.100q is not a number of bytes", v)
+		}
+	}
+	if v, ok := entries["length"]; ok {
+		if l.Length, ok = parseSize(v); !ok {
+			return l.invalid("length %.100q is not a number of bytes", v)
+		}
+	}
+	w.found = append(w.found, l)
+	return nil
+}
+
+// entry reads a key and its value.
+func (w *walker) entry(s span, entries map[string]string) error {
+	var key, value string
+	err := w.fields(s, func(f field) (err error) {
+		switch {
+		case f.typ != protowire.BytesType:
+		case f.to-f.from > maxTextBytes:
+			err = infer.Errorf(infer.Invalid, "an entry of the model's external data is longer than %d bytes", maxTextBytes)
+		case f.number == entryKey:
+			key, err = w.text(f.span)
+		case f.number == entryValue:
+			value, err = w.text(f.span)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if _, ok := entries[key]; ok { // which one counts is not for us to guess
+		return infer.Errorf(infer.Invalid, "external data of the model gives %.100q twice for one tensor", key)
+	}
+	entries[key] = value
+	return nil
+}
+
+func (w *walker) text(s span) (string, error) {
+	b, err := w.bytes(s)
+	return string(b), err
+}
+
+func parseSize(s string) (int64, bool) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	return int64(n), err == nil
+}
+
+// invalid says what is wrong with a location.
+func (l Location) invalid(format string, args ...any) *infer.Error {
+	err := infer.Errorf(infer.Invalid, format, args...)
+	err.Msg = "external data of tensor '" + l.Tensor + "', location '" + l.Path + "': " + err.Msg
+	return err
+}

@@ -1,0 +1,17 @@
+//go:build unix
+
+package onnxfile
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+// links returns how many names a file has.
+func links(info fs.FileInfo) uint64 {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		panic("BUG: no link count of a file from os.Root")
+	}
+	return uint64(stat.Nlink) //nolint:unconvert // narrower on other systems
+}

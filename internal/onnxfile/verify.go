@@ -1,0 +1,93 @@
+package onnxfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// memoryTag marks a location that ONNX Runtime takes for an address in its own
+// memory, whatever files there are. No file may ask for that.
+const memoryTag = "_MEM_ADDR_"
+
+// VerifyExternalData checks that the model at path in root is an ONNX file, and
+// that all data it names elsewhere lies in plain files under root, which is the
+// version's folder: no link leads out, no file has a second name that could lead
+// out, and each is long enough. Errors are Invalid and name tensor and location.
+//
+// It says what is so now; who may write into the folder can change it afterwards.
+func VerifyExternalData(root *os.Root, path string) error {
+	locations, err := locate(root, path)
+	if err != nil {
+		return err
+	}
+	files := map[string]fs.FileInfo{} // large models keep thousands of tensors in one file
+	for _, l := range locations {
+		file, ok := files[l.Path]
+		if !ok {
+			if file, err = l.stat(root); err != nil {
+				return err
+			}
+			files[l.Path] = file
+		}
+		if size := file.Size(); l.Offset > size || l.Length > size-l.Offset {
+			return l.invalid("%d bytes from %d on are beyond the file's end at %d", max(l.Length, 0), l.Offset, size)
+		}
+	}
+	return nil
+}
+
+func locate(root *os.Root, path string) ([]Location, error) {
+	info, err := root.Stat(path)
+	if err != nil {
+		return nil, &infer.Error{Code: infer.Invalid, Msg: "the model file " + path + " " + reason(err), Err: err}
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
+		return nil, infer.Errorf(infer.Invalid, "the model file %s is not a regular file", path)
+	}
+	file, err := root.Open(path)
+	if err != nil {
+		return nil, &infer.Error{Code: infer.Invalid, Msg: "the model file " + path + " " + reason(err), Err: err}
+	}
+	defer file.Close() //nolint:errcheck // only read
+	return ExternalData(file, info.Size())
+}
+
+// stat finds a location's file.
+func (l Location) stat(root *os.Root) (fs.FileInfo, error) {
+	switch {
+	case strings.Contains(l.Path, memoryTag):
+		return nil, l.invalid("it names memory, not a file")
+	case !filepath.IsLocal(l.Path), strings.ContainsAny(l.Path, "\\\x00"), slices.Contains(strings.Split(l.Path, "/"), ".."):
+		return nil, l.invalid("it must be a relative path inside the version's folder, without '..' and backslashes")
+	}
+	info, err := root.Stat(l.Path)
+	if err != nil {
+		e := l.invalid("the file %s", reason(err))
+		e.Err = err
+		return nil, e
+	}
+	if !info.Mode().IsRegular() {
+		return nil, l.invalid("it is not a regular file")
+	}
+	if n := links(info); n > 1 {
+		return nil, l.invalid("the file has %d hard links and may belong elsewhere; copy it", n)
+	}
+	return info, nil
+}
+
+func reason(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "is missing"
+	case errors.Is(err, fs.ErrPermission):
+		return "may not be read"
+	default: // os.Root says no more of a link that leads out
+		return "cannot be opened inside the version's folder"
+	}
+}
