@@ -59,9 +59,9 @@ func TestExternalDataFindsEveryPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	for _, l := range locations {
-		got = append(got, l.Tensor+":"+l.Path)
+	got := make([]string, len(locations))
+	for i, l := range locations {
+		got[i] = l.Tensor + ":" + l.Path
 	}
 	want := []string{
 		":attribute", ":subgraph", "b:graphs", ":tensors", ":sparse attribute", "a:initializer",
@@ -300,7 +300,7 @@ func TestVerifyWrittenModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
+	t.Cleanup(func() { _ = root.Close() })
 	if err := onnxfile.VerifyExternalData(root, "model.onnx"); err != nil {
 		t.Error(err)
 	}

@@ -86,9 +86,9 @@ func TestStructure(t *testing.T) {
 	graph := fields(t, model[7][0])
 	f := func(field protowire.Number, want ...string) {
 		t.Helper()
-		var got []string
-		for _, b := range graph[field] {
-			got = append(got, string(fields(t, b)[1][0]))
+		got := make([]string, len(graph[field]))
+		for i, b := range graph[field] {
+			got[i] = string(fields(t, b)[1][0])
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("field %d names %q, want %q", field, got, want)
