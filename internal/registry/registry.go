@@ -71,7 +71,8 @@ type Plan struct {
 
 // Prepare loads what specs ask for and is not there yet, several at a time, and
 // keeps what already serves unchanged. A version that fails to load is listed
-// with its reason; where an older instance of it serves, that one goes on.
+// with its reason; where an older instance of it serves, that one goes on, and so
+// do the model's versions that are no longer asked for.
 // Nothing that serves changes until Commit. retry says whether a version that
 // failed before is tried again with the same files and settings; nil is never.
 func (r *Registry) Prepare(ctx context.Context, specs []Spec, retry func(infer.Version) bool) *Plan {
@@ -94,7 +95,22 @@ func (r *Registry) Prepare(ctx context.Context, specs []Spec, retry func(infer.V
 	}
 	r.announce(loads)
 	p.load(ctx, loads)
+	for v, old := range r.records {
+		if old.instance != nil && p.next[v] == nil && p.lacking(v.Model) {
+			p.next[v] = old
+		}
+	}
 	return p
+}
+
+// lacking reports whether a version of the model was asked for and cannot serve.
+func (p *Plan) lacking(model string) bool {
+	for v, rec := range p.next {
+		if v.Model == model && rec.instance == nil && rec.spec.Idle == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // keeps reports whether the record already is what spec asks for.

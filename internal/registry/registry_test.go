@@ -128,6 +128,28 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 	})
 }
 
+func TestBrokenNewVersionDisplacesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		a, c := &fakeServable{}, &fakeServable{}
+		apply(t, r, spec(1, "x", a, nil))
+		broken := spec(2, "y", nil, infer.Errorf(infer.Invalid, "not an ONNX model"))
+		for range 2 { // the second time nothing is tried, and version 1 still serves
+			if p := apply(t, r, broken); p.Instances()[version(1)] == nil {
+				t.Fatal("version 1 was retired for one that does not load")
+			}
+		}
+		if p := apply(t, r, spec(2, "z", c, nil)); len(p.Instances()) != 1 || p.Instances()[version(2)] == nil {
+			t.Errorf("serving %v, want version 2 alone", p.Instances())
+		}
+		synctest.Wait()
+		if !a.closed.Load() {
+			t.Error("version 1 was not closed")
+		}
+		_ = r.Shutdown(t.Context())
+	})
+}
+
 func TestLeaseHoldsTheInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := registry.New(registry.Options{UnloadTimeout: time.Minute})

@@ -1,0 +1,196 @@
+// Package app puts the parts together: it reads the configuration, builds every
+// part, connects them, reconciles what serves with what should, and stops in
+// order. It is the only package that knows all the others.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/admin"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/router"
+	"sluice.io/sluice/internal/wire/httpapi"
+)
+
+// Options are what an App needs beside its configuration.
+type Options struct {
+	Config *config.Config
+	// Reload reads the configuration again, flags included. Without it a reload
+	// is refused.
+	Reload func() (*config.Config, error)
+	// OpenRuntime opens the runtime; nil means ONNX Runtime.
+	OpenRuntime func(cfg *config.Config, log *zap.Logger) (Runtime, error)
+	// Listening is told the addresses once both listeners are open, Ready that the
+	// first pass over the repository is over. Both may be nil and must not block.
+	Listening func(Addresses)
+	Ready     func()
+	Logger    *zap.Logger
+	Build     Build
+}
+
+// Addresses are where the listeners listen.
+type Addresses struct {
+	HTTP, Admin net.Addr
+}
+
+// Build says which build this is.
+type Build struct {
+	Version  string
+	Revision string // of the source code; may be empty
+}
+
+// App is the whole gateway.
+type App struct {
+	opts      Options
+	log       *zap.Logger
+	started   time.Time
+	runtime   Runtime
+	repo      *registry.Repository
+	registry  *registry.Registry
+	router    *router.Router
+	metrics   *metrics.Metrics
+	reconcile *reconciler
+	http      *httpapi.Server
+	admin     *admin.Server
+	stopping  chan struct{} // closed when the stop begins
+}
+
+// New builds an App: it opens the runtime and the repository, and starts nothing.
+// Where Run is never called, Close gives back what New took.
+func New(opts Options) (*App, error) {
+	a := &App{opts: opts, log: opts.Logger, started: time.Now(), router: router.New(), stopping: make(chan struct{})}
+	if err := a.open(); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *App) open() (err error) {
+	cfg := a.opts.Config
+	if a.repo, err = registry.OpenRepository(cfg.Repository.Path); err != nil {
+		return err
+	}
+	openRuntime := a.opts.OpenRuntime
+	if openRuntime == nil {
+		openRuntime = openORT
+	}
+	if a.runtime, err = openRuntime(cfg, a.log); err != nil {
+		return err
+	}
+	a.registry = registry.New(registry.Options{
+		ParallelLoads: cfg.Repository.ParallelLoads,
+		UnloadTimeout: cfg.UnloadTimeout,
+		Closed:        a.closed,
+	})
+	promRegistry := prometheus.NewRegistry()
+	a.metrics = metrics.New(promRegistry)
+	a.reconcile = &reconciler{
+		compose:  &composer{repo: a.repo, runtime: a.runtime, log: a.log.Named("models")},
+		registry: a.registry, router: a.router, metrics: a.metrics, log: a.log.Named("reconcile"),
+		load: a.opts.Reload, onReady: a.opts.Ready, cfg: cfg,
+		commands: make(chan command), stopped: make(chan struct{}),
+		named: map[string]bool{}, series: map[infer.Version]*metrics.Version{},
+	}
+	if err := a.buildFronts(cfg, promRegistry); err != nil {
+		return err
+	}
+	a.watch()
+	return nil
+}
+
+func (a *App) closed(v infer.Version, err error) {
+	if err != nil {
+		a.log.Error("unload", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
+		return
+	}
+	a.log.Info("unloaded", zap.String("model", v.Model), zap.Int64("version", v.Number))
+}
+
+// Run serves until ctx ends or a part fails, and then stops everything in order.
+// It returns nil for an orderly stop.
+func (a *App) Run(ctx context.Context) error {
+	if err := errors.Join(a.admin.Listen(), a.http.Listen()); err != nil {
+		return errors.Join(err, a.Close())
+	}
+	if a.opts.Listening != nil {
+		a.opts.Listening(Addresses{HTTP: a.http.Addr(), Admin: a.admin.Addr()})
+	}
+	a.log.Info("listening", zap.String("http", a.http.Addr().String()), zap.String("admin", a.admin.Addr().String()))
+	// Each part has a goroutine of its own that stop waits for; the first that
+	// ends early stops the others.
+	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	ended := make(chan error, 3)
+	start := func(name string, run func(context.Context) error) {
+		go func() { // received in stop
+			err := run(parts)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+				cancel(err)
+			}
+			ended <- err
+		}()
+	}
+	start("admin", a.admin.Run)
+	start("http", a.http.Run)
+	start("reconciler", a.reconcile.run)
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping")
+	case <-parts.Done():
+		a.log.Error("stopping", zap.Error(context.Cause(parts)))
+	}
+	err := a.stop(func() { cancel(nil) })
+	for range cap(ended) {
+		err = errors.Join(err, <-ended)
+	}
+	return errors.Join(err, a.Close())
+}
+
+// stop runs the stages in their order: readiness off, listeners, batchers and
+// sessions. What is accepted is finished within the drain timeout; batchers get a
+// second one, in which calls that still run are terminated.
+func (a *App) stop(cancelParts func()) error {
+	close(a.stopping)
+	limit := a.opts.Config.Server.DrainTimeout
+	var err error
+	stage := func(name string, shutdown func(context.Context) error) {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		if serr := shutdown(ctx); serr != nil {
+			err = errors.Join(err, fmt.Errorf("stop %s: %w", name, serr))
+		}
+	}
+	stage("http", a.http.Shutdown)
+	stage("admin", a.admin.Shutdown)
+	cancelParts()
+	<-a.reconcile.stopped
+	if stage("models", a.registry.Shutdown); err != nil {
+		a.runtime = nil // calls may still run in it: the end of the process frees it
+	}
+	return err
+}
+
+// Close gives back what New opened. Run calls it.
+func (a *App) Close() error {
+	var err error
+	if a.runtime != nil {
+		err = errors.Join(err, a.runtime.Close())
+		a.runtime = nil
+	}
+	if a.repo != nil {
+		err = errors.Join(err, a.repo.Close())
+		a.repo = nil
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+package app
+
+import (
+	"context"
+	"runtime"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+// control is what the fronts may see and do of the models. It implements
+// admin.Control, and catalog makes it an httpapi.Catalog.
+type control struct{ app *App }
+
+// catalog is control with readiness as the data plane asks for it.
+type catalog struct{ control }
+
+// Ready implements httpapi.Catalog.
+func (c catalog) Ready() bool { return c.control.Ready() == nil }
+
+// errNotReady says what readiness waits for.
+var (
+	errStarting = infer.Errorf(infer.Unavailable, "models are still loading")
+	errStopping = infer.Errorf(infer.Unavailable, "the server is stopping")
+)
+
+// Ready implements admin.Control: nil once the first pass over the repository is
+// over and until the stop begins.
+func (c control) Ready() error {
+	a := c.app
+	select {
+	case <-a.stopping:
+		return errStopping
+	default:
+	}
+	if !a.reconcile.ready.Load() {
+		return errStarting
+	}
+	return nil
+}
+
+// Status implements admin.Control.
+func (c control) Status() api.ServerStatus {
+	a := c.app
+	return api.ServerStatus{
+		Version: a.opts.Build.Version, Revision: a.opts.Build.Revision, GoVersion: runtime.Version(),
+		Runtime: a.runtime.Describe(), StartedAt: a.started, Ready: c.Ready() == nil,
+		ModelControl: a.opts.Config.Repository.Control, TableRevision: a.reconcile.revision.Load(),
+	}
+}
+
+// Models implements admin.Control.
+func (c control) Models() []api.ModelStatus { return c.app.registry.Status() }
+
+// Index implements httpapi.Catalog.
+func (c control) Index(readyOnly bool) []api.ModelStatus {
+	list := []api.ModelStatus{}
+	for _, m := range c.app.registry.Status() {
+		if !readyOnly || m.State == api.StateReady {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// Model implements httpapi.Catalog.
+func (c control) Model(name string, version int64) (*infer.Model, error) {
+	return c.app.router.Model(name, version)
+}
+
+// Versions implements httpapi.Catalog.
+func (c control) Versions(name string) []int64 { return c.app.router.Versions(name) }
+
+// Load implements httpapi.Catalog and admin.Control.
+func (c control) Load(ctx context.Context, name string) error {
+	r := c.app.reconcile
+	return r.send(ctx, func(ctx context.Context) error { return r.loadModel(ctx, name) })
+}
+
+// Unload implements httpapi.Catalog and admin.Control.
+func (c control) Unload(ctx context.Context, name string) error {
+	r := c.app.reconcile
+	return r.send(ctx, func(ctx context.Context) error { return r.unloadModel(ctx, name) })
+}
+
+// Reload implements admin.Control.
+func (c control) Reload(ctx context.Context) (result api.ReloadResult, err error) {
+	r := c.app.reconcile
+	err = r.send(ctx, func(ctx context.Context) (err error) {
+		result, err = r.reload(ctx)
+		return err
+	})
+	return result, err
+}
+
+// Statistics implements httpapi.Catalog.
+func (c control) Statistics(name string, version int64) ([]oip.ModelStatistics, error) {
+	if name != "" {
+		if _, err := c.Model(name, version); err != nil {
+			return nil, err
+		}
+	}
+	list := []oip.ModelStatistics{}
+	for _, m := range c.Index(true) {
+		if (name == "" || m.Name == name) && (version == 0 || m.Version == version) {
+			if v := c.app.reconcile.seriesFor(infer.Version{Model: m.Name, Number: m.Version}); v != nil {
+				list = append(list, c.app.statistics(m, v))
+			}
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,106 @@
+package app
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/admin"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/wire/httpapi"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+// buildFronts makes both listeners over the router and the control.
+func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err error) {
+	tokens := make(map[string]string, len(cfg.Admin.Tokens))
+	for name, secret := range cfg.Admin.Tokens {
+		tokens[name] = secret.Reveal()
+	}
+	c := control{a}
+	a.http, err = httpapi.New(httpapi.Options{
+		Address: cfg.Server.HTTP.Address, Predictor: a.router, Catalog: catalog{c}, Logger: a.log.Named("http"),
+		Version: a.opts.Build.Version, Compat: compat(cfg), Tokens: tokens, Limits: limits(&cfg.Server),
+		Encode:    oip.EncodeOptions{NonFinite: nonFinite(cfg)},
+		AccessLog: httpapi.AccessLog{Enabled: cfg.Server.AccessLog.Enabled, SampleEvery: cfg.Server.AccessLog.SampleEvery},
+	})
+	if err != nil {
+		return err
+	}
+	a.admin, err = admin.New(admin.Options{
+		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Logger: a.log.Named("admin"),
+	})
+	return err
+}
+
+func compat(cfg *config.Config) string {
+	if cfg.Server.Compat == config.CompatTriton {
+		return httpapi.CompatTriton
+	}
+	return ""
+}
+
+func nonFinite(cfg *config.Config) oip.NonFinite {
+	if cfg.Server.JSON.NonFinite == config.NonFiniteError {
+		return oip.NonFiniteError
+	}
+	return oip.NonFiniteTokens
+}
+
+func limits(s *config.Server) httpapi.Limits {
+	return httpapi.Limits{
+		MaxBodyBytes: int(s.HTTP.MaxBody), MaxInflatedBytes: int(s.HTTP.MaxInflated), MaxHeaderBytes: int(s.HTTP.MaxHeader),
+		MaxConnections: s.HTTP.MaxConnections, MaxInFlight: s.HTTP.MaxInFlight,
+		ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
+		Tensors: oip.Limits{
+			MaxInputs: s.Limits.MaxInputs, MaxOutputs: s.Limits.MaxOutputs, MaxRank: s.Limits.MaxRank, MaxNesting: s.Limits.MaxNesting,
+			MaxParameters: s.Limits.MaxParameters, MaxIDBytes: int(s.Limits.MaxID), MaxNameBytes: int(s.Limits.MaxName),
+			MaxTensorBytes: int64(s.Limits.MaxTensor),
+		},
+	}
+}
+
+// watch lets a scrape ask the parts what they know.
+func (a *App) watch() {
+	a.metrics.Watch(metrics.Sources{
+		Version: a.opts.Build.Version, Revision: a.opts.Build.Revision, Runtime: a.runtime.Describe(),
+		Models: func() map[string]int {
+			states := map[string]int{api.StateReady: 0, api.StateLoading: 0, api.StateUnloading: 0, api.StateUnavailable: 0}
+			for _, m := range a.registry.Status() {
+				states[m.State]++
+			}
+			return states
+		},
+		TableRevision: a.reconcile.revision.Load,
+		InFlight:      a.http.InFlight,
+		RuntimeMemory: a.runtime.Memory,
+	})
+}
+
+// statistics turns a version's counters into the protocol's document.
+func (a *App) statistics(m api.ModelStatus, v *metrics.Version) oip.ModelStatistics {
+	s := v.Snapshot()
+	doc := oip.ModelStatistics{
+		Name: m.Name, Version: strconv.FormatInt(m.Version, 10), LastInference: s.LastInference,
+		InferenceCount: s.InferenceCount, ExecutionCount: s.ExecutionCount,
+		InferenceStats: oip.InferenceStatistics{
+			Success: duration(s.Success), Fail: duration(s.Fail), Queue: duration(s.Queue),
+			ComputeInput: duration(s.ComputeInput), ComputeInfer: duration(s.ComputeInfer), ComputeOutput: duration(s.ComputeOutput),
+		},
+	}
+	for _, b := range s.Batches {
+		doc.BatchStats = append(doc.BatchStats, oip.BatchStatistics{
+			BatchSize: b.Size, ComputeInput: duration(b.ComputeInput), ComputeInfer: duration(b.ComputeInfer), ComputeOutput: duration(b.ComputeOutput),
+		})
+	}
+	if m.Memory != nil {
+		doc.MemoryUsage = []oip.MemoryUsage{{Type: "CPU", ByteSize: uint64(max(0, m.Memory.SlotBytes))}}
+	}
+	return doc
+}
+
+func duration(t metrics.Total) oip.StatisticDuration {
+	return oip.StatisticDuration{Count: t.Count, NS: t.NS}
+}

@@ -1,0 +1,184 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest"
+
+	"sluice.io/sluice/internal/app"
+	"sluice.io/sluice/internal/config"
+)
+
+func TestMain(m *testing.M) {
+	// Idle connections of the default client live as long as the process; fasthttp's
+	// pool of workers notices its end only after up to ten seconds.
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		http.DefaultClient.CloseIdleConnections()
+		os.Exit(code)
+	}), goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
+
+// gateway is a whole gateway that runs in this process.
+type gateway struct {
+	url, admin string // "http://127.0.0.1:…"
+	http       string // "127.0.0.1:…"
+	file       string // its configuration
+	stop       func() error
+}
+
+// start runs a gateway over a repository until the test ends. yaml holds further
+// settings; addresses are chosen here.
+func start(t *testing.T, repository string, yaml ...string) *gateway {
+	t.Helper()
+	g := &gateway{file: filepath.Join(t.TempDir(), "sluice.yaml")}
+	g.configure(t, repository, yaml...)
+	load := func() (*config.Config, error) { return config.Load(g.file) }
+	cfg, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listening := make(chan app.Addresses, 1)
+	a, err := app.New(app.Options{
+		Config: cfg, Reload: load, Logger: zaptest.NewLogger(t, zaptest.Level(logLevel)),
+		Listening: func(at app.Addresses) { listening <- at },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	g.stop = func() error {
+		cancel()
+		err := <-ended
+		ended <- err // for the next call
+		return err
+	}
+	t.Cleanup(func() {
+		if err := g.stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	select {
+	case at := <-listening:
+		g.http, g.url, g.admin = at.HTTP.String(), "http://"+at.HTTP.String(), "http://"+at.Admin.String()
+	case err := <-ended:
+		ended <- err
+		t.Fatal(err)
+	}
+	g.await(t)
+	return g
+}
+
+const logLevel = zapcore.ErrorLevel
+
+// configure writes the gateway's file; a reload reads it.
+func (g *gateway) configure(t *testing.T, repository string, yaml ...string) {
+	t.Helper()
+	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\n", repository, repositoryExtra(&yaml))
+	if err := os.WriteFile(g.file, []byte(text+strings.Join(yaml, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// repositoryExtra takes entries that begin with "repository." out of yaml and
+// returns them as further keys of that section.
+func repositoryExtra(yaml *[]string) string {
+	var extra strings.Builder
+	var rest []string
+	for _, y := range *yaml {
+		if key, ok := strings.CutPrefix(y, "repository."); ok {
+			extra.WriteString(", " + key)
+			continue
+		}
+		rest = append(rest, y)
+	}
+	*yaml = rest
+	return extra.String()
+}
+
+// await waits until the gateway is ready.
+func (g *gateway) await(t *testing.T) {
+	t.Helper()
+	for range 3000 {
+		if status, _ := g.call(t, http.MethodGet, g.url+"/v2/health/ready", ""); status == http.StatusOK {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the gateway did not become ready")
+}
+
+// call sends a request and returns status and body.
+func (g *gateway) call(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+// must is call where only 200 is right.
+func (g *gateway) must(t *testing.T, method, url, body string) string {
+	t.Helper()
+	status, text := g.call(t, method, url, body)
+	if status != http.StatusOK {
+		t.Fatalf("%s %s: %d %s", method, url, status, text)
+	}
+	return text
+}
+
+// output is one output of a V2 JSON answer.
+type output struct {
+	Name, Datatype string
+	Shape          []int64
+	Data           []json.Number
+}
+
+func (o output) floats(t *testing.T) []float64 {
+	t.Helper()
+	list := make([]float64, len(o.Data))
+	for i, n := range o.Data {
+		f, err := strconv.ParseFloat(n.String(), 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list[i] = f
+	}
+	return list
+}
+
+func outputs(t *testing.T, body string) []output {
+	t.Helper()
+	var answer struct{ Outputs []output }
+	d := json.NewDecoder(bytes.NewReader([]byte(body)))
+	d.UseNumber()
+	if err := d.Decode(&answer); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	return answer.Outputs
+}

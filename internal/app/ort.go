@@ -1,0 +1,67 @@
+package app
+
+import (
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/runtime/ort"
+)
+
+// ortRuntime is ONNX Runtime as this package uses it.
+type ortRuntime struct {
+	env       *ort.Environment
+	customOps []string
+	maxOutput int64
+}
+
+func openORT(cfg *config.Config, log *zap.Logger) (Runtime, error) {
+	env, err := ort.Open(ort.Options{Library: cfg.Runtime.Library, GlobalThreads: cfg.Runtime.GlobalThreads, Logger: log.Named("ort")})
+	if err != nil {
+		return nil, err
+	}
+	return &ortRuntime{env: env, customOps: cfg.Runtime.CustomOps, maxOutput: int64(cfg.Server.Limits.MaxResponse)}, nil
+}
+
+// Load implements Runtime.
+func (r *ortRuntime) Load(path string, v infer.Version, m config.Model) (Session, error) {
+	o := ort.LoadOptions{
+		Name: v.Model, Version: v.Number, Fallback: m.Fallback,
+		IntraThreads: m.IntraThreads, CPUArena: m.Arena, OptimizationLevel: m.Optimization,
+		ConfigEntries: m.SessionConfig, CustomOps: r.customOps, PreparedShapes: m.PreparedShapes, MaxOutputBytes: r.maxOutput,
+	}
+	if o.OptimizationLevel == "none" {
+		o.OptimizationLevel = "disable"
+	}
+	for _, p := range m.Providers {
+		o.Providers = append(o.Providers, ort.Provider{Name: p.Name, Options: p.Options})
+	}
+	s, err := r.env.Load(path, o)
+	if err != nil {
+		return nil, err
+	}
+	return ortSession{s}, nil
+}
+
+// Describe implements Runtime.
+func (r *ortRuntime) Describe() string { return "ONNX Runtime " + r.env.Version() }
+
+// Memory implements Runtime.
+func (r *ortRuntime) Memory() map[string]int64 {
+	m := r.env.Memory()
+	return map[string]int64{"inputs": m.Inputs(), "outputs": m.Outputs()}
+}
+
+// Close implements Runtime.
+func (r *ortRuntime) Close() error { return r.env.Close() }
+
+// ortSession makes *ort.Session a Session: a slot becomes the interface that the
+// batcher takes.
+type ortSession struct{ *ort.Session }
+
+// NewSlot implements Session.
+func (s ortSession) NewSlot() (batch.Slot, error) { return s.Session.NewSlot() }
+
+// MemoryInUse implements Session.
+func (s ortSession) MemoryInUse() int64 { return s.Session.Memory().InUse() }

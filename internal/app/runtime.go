@@ -1,0 +1,29 @@
+package app
+
+import (
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+)
+
+// Runtime loads models. ortRuntime is the real one; tests may bring their own.
+type Runtime interface {
+	// Load reads the model at path. Errors are *infer.Error and their Msg names no path.
+	Load(path string, v infer.Version, m config.Model) (Session, error)
+	// Describe returns name and version, "ONNX Runtime 1.24.1".
+	Describe() string
+	// Memory returns the bytes held outside Go's heap, by purpose.
+	Memory() map[string]int64
+	// Close frees the runtime. All sessions must be closed.
+	Close() error
+}
+
+// Session is a loaded model. Its slots must be closed before it is.
+type Session interface {
+	Model() *infer.Model
+	Providers() []api.Provider
+	NewSlot() (batch.Slot, error)
+	MemoryInUse() int64 // bytes that its slots hold outside Go's heap
+	Close() error
+}

@@ -1,0 +1,216 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// Batcher serves one version of a model.
+type Batcher struct {
+	opts    Options
+	model   *infer.Model
+	joined  []bool // by input: rows of several requests can be put together
+	log     *zap.Logger
+	epoch   time.Time // all times are durations since then
+	items   sync.Pool
+	workers []*worker
+	started atomic.Bool
+	ended   chan struct{} // closed when Run returns
+	stopped atomic.Bool   // work is cut off
+
+	mu       sync.Mutex
+	queue    queue
+	idle     []*worker // the last one to fall idle is woken first: its caches are warm
+	free     int       // workers that are idle or about to look for work
+	closing  bool      // nothing new is accepted
+	linger   *time.Timer
+	lingerAt time.Duration // when linger wakes a worker, or never
+}
+
+// New returns a batcher. It starts nothing, and leaves the slots to the caller
+// where it fails.
+func New(opts Options) (*Batcher, error) {
+	if err := opts.complete(); err != nil {
+		return nil, err
+	}
+	b := &Batcher{
+		opts: opts, model: opts.Model, log: opts.Logger, epoch: time.Now(),
+		ended: make(chan struct{}), queue: newQueue(opts.MaxSize, opts.MaxDelay), lingerAt: never,
+	}
+	if opts.Batchable {
+		var problem string
+		if b.joined, problem = joinedInputs(opts.Model); problem != "" {
+			return nil, infer.Errorf(infer.Invalid, "model '%s' cannot be batched: %s", opts.Model.Name, problem)
+		}
+	}
+	b.items.New = func() any { return &item{batcher: b, ended: make(chan struct{}, 1)} }
+	for _, slot := range opts.Slots {
+		b.workers = append(b.workers, &worker{batcher: b, slot: slot, wake: make(chan struct{}, 1)})
+	}
+	return b, nil
+}
+
+// Run runs what is accepted, on one goroutine per slot, until Shutdown has
+// emptied the queue or ctx ends, which cuts off what runs and refuses what
+// waits. It returns when all slots are closed, with the errors of closing them.
+func (b *Batcher) Run(ctx context.Context) error {
+	if !b.started.CompareAndSwap(false, true) {
+		return errors.New("batch: Run was called before")
+	}
+	cut := make(chan struct{})
+	detach := context.AfterFunc(ctx, func() { b.stop(); close(cut) })
+	b.mu.Lock()
+	b.free = len(b.workers)
+	b.mu.Unlock()
+	var wg sync.WaitGroup
+	errs := make([]error, len(b.workers))
+	for i, w := range b.workers {
+		wg.Go(func() { // waited for below
+			w.loop()
+			errs[i] = w.slot.Close()
+		})
+	}
+	wg.Wait()
+	if !detach() {
+		<-cut
+	}
+	b.mu.Lock()
+	if b.linger != nil {
+		b.linger.Stop()
+	}
+	b.mu.Unlock()
+	close(b.ended)
+	return errors.Join(errs...)
+}
+
+// Shutdown refuses new requests and returns when all accepted ones have ended
+// and Run has returned, or is about to. Where ctx ends first, it cuts off what
+// runs, refuses what waits and returns ctx's error without waiting for Run,
+// which returns when the runtime lets go. Run must have been called or be about
+// to be.
+func (b *Batcher) Shutdown(ctx context.Context) error {
+	b.close(false)
+	select {
+	case <-b.ended:
+		return nil
+	case <-ctx.Done():
+		b.stop()
+		return fmt.Errorf("batch: work was cut off: %w", context.Cause(ctx))
+	}
+}
+
+// stop refuses what waits and cuts off what runs.
+func (b *Batcher) stop() {
+	b.stopped.Store(true)
+	for _, it := range b.close(true) {
+		it.fail(b.unavailable())
+	}
+	for _, w := range b.workers {
+		w.terminate()
+	}
+}
+
+// close refuses new requests and lets workers end that find nothing. With clear
+// it returns what waits, for the caller to end.
+func (b *Batcher) close(clear bool) (dropped []*item) {
+	b.mu.Lock()
+	b.closing, b.queue.drain = true, true
+	if clear {
+		dropped = b.queue.clear()
+	}
+	idle := b.idle
+	b.idle = nil
+	b.mu.Unlock()
+	for _, w := range idle {
+		w.wake <- struct{}{}
+	}
+	return dropped
+}
+
+// next waits for work and puts it into w: members to run, refused to tell. It
+// is false when there will be no more.
+func (b *Batcher) next(w *worker) bool {
+	b.mu.Lock()
+	if w.busy {
+		w.busy = false
+		b.free++
+	}
+	b.queue.learn(w.last)
+	w.last = lesson{}
+	for {
+		var again time.Duration
+		w.members, w.refused, again = b.queue.take(b.now(), b.free, w.members[:0], w.refused[:0])
+		if len(w.members)+len(w.refused) > 0 {
+			break
+		}
+		if b.closing {
+			b.free--
+			b.mu.Unlock()
+			return false
+		}
+		b.wakeAt(again)
+		b.idle = append(b.idle, w)
+		b.mu.Unlock()
+		<-w.wake
+		b.mu.Lock()
+	}
+	if len(w.members) > 0 {
+		w.busy = true
+		b.free--
+	}
+	other := b.takeIdle()
+	b.mu.Unlock()
+	other.rouse()
+	return true
+}
+
+// takeIdle takes a worker off the idle ones where something waits; nil is none.
+// The caller rouses it once the lock is free.
+func (b *Batcher) takeIdle() (w *worker) {
+	if last := len(b.idle) - 1; last >= 0 && len(b.queue.active) > 0 {
+		w, b.idle = b.idle[last], b.idle[:last]
+	}
+	return w
+}
+
+// wakeAt has an idle worker look again at that time.
+func (b *Batcher) wakeAt(at time.Duration) {
+	if at >= b.lingerAt {
+		return
+	}
+	b.lingerAt = at
+	if b.linger == nil {
+		b.linger = time.AfterFunc(at-b.now(), b.lingered)
+	} else {
+		b.linger.Reset(at - b.now())
+	}
+}
+
+func (b *Batcher) lingered() {
+	b.mu.Lock()
+	b.lingerAt = never
+	w := b.takeIdle()
+	b.mu.Unlock()
+	w.rouse()
+}
+
+// now returns the time since the batcher was made.
+func (b *Batcher) now() time.Duration { return time.Since(b.epoch) }
+
+func (b *Batcher) observe(run Run) {
+	if b.opts.ObserveRun != nil {
+		b.opts.ObserveRun(run)
+	}
+}
+
+func (b *Batcher) unavailable() error {
+	return infer.Errorf(infer.Unavailable, "model '%s' is being unloaded, try again", b.model.Name)
+}

@@ -1,0 +1,57 @@
+// Package batch joins requests for one version of a model into runs.
+//
+// It drains: a free slot takes at once what waits, so the size of a run follows
+// the load without tuning. Under little load a request runs alone and waits for
+// nobody; while all slots are busy a queue builds up, and the next free slot
+// takes it whole. Waiting on purpose (Options.MaxDelay) is possible and off by
+// default.
+//
+// # Outline
+//
+//	Predict:  check rows and deadline
+//	          lock { queue.push; pop an idle worker } wake it
+//	          arm the deadline's timer; wait for the item's one ending
+//
+//	worker:   lock { note the last run's time; queue.take, else idle }
+//	          Gather; lock slot { members gathering → running }
+//	          Run;    lock slot { no longer terminable }
+//	          for each member still there: claim, Scatter, end
+//
+// Waiting items stand in a bucket per shape (the given inputs and their
+// dimensions but the first), so that one odd shape never cuts another's run.
+// A bucket is a heap by priority, then deadline, then order of arrival, and the
+// buckets that are not empty are a heap by their first items: a slot takes the
+// bucket of the most urgent item and fills its run from there.
+//
+// # Invariants
+//
+//   - An item goes queued → gathering → running → done, and whoever brings it to
+//     done by compare-and-swap ends it: sets its result and sends on its channel,
+//     once. (A run that failed goes back from running to gathering, once, to be
+//     tried member by member.)
+//   - The caller's request is read only while its item is queued or gathering, or
+//     by the one who claimed its end. A waiter may leave while queued or running,
+//     at once; one who wants to leave while gathering is marked, and leaves as
+//     soon as the inputs were copied. So a caller never gets its buffers back
+//     while they are read.
+//   - The worker claims a member before it writes its response, so there is no
+//     response that nobody owns.
+//   - An item is used again only where the worker ended it and neither timer nor
+//     context had fired: then nobody else knows it. An item that was left goes to
+//     the garbage collector.
+//   - A slot is terminated only under its lock while it runs, and only when every
+//     member of that very run is done; so a late leaver cannot hit the next run.
+//   - Batcher.mu guards the queue and the idle workers, worker.mu the state of a
+//     run. Neither is taken while the other is held.
+//
+// # What was not done
+//
+// One goroutine that forms batches and hands them to workers over a channel is
+// the obvious design. It costs a second hop for each run, must guess how much to
+// hand over before a worker is free, and holds a batch that no longer can be
+// joined while it waits for one. Here a worker forms its own batch at the moment
+// it can run it.
+//
+// Assigning a request to an idle worker in Predict saves nothing either: the
+// worker takes what has come by the time it wakes, which is more.
+package batch

@@ -1,0 +1,202 @@
+package batch
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// Predict answers a request that has passed Model.Check, and fills its Timing.
+// The response is the caller's to release. The request must not change until
+// Predict returns, and is not read afterwards. Errors are *infer.Error: Invalid
+// (rows do not agree, or are too many), TooLarge (never fits the queue),
+// Overloaded, Unavailable, Deadline, Canceled, and what the model returned.
+func (b *Batcher) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
+	rows, solo, err := b.measure(req)
+	if err != nil {
+		return nil, err
+	}
+	now := b.now()
+	due, err := b.deadline(ctx, req, now)
+	if err != nil {
+		return nil, err
+	}
+	if b.opts.Batchable && rows > int64(b.opts.MaxSize) {
+		if limit := b.maxRows(solo); rows > limit {
+			return nil, infer.Errorf(infer.Invalid, "inference request batch-size must be <= %d for '%s'", limit, b.model.Name)
+		}
+		return b.predictSplit(ctx, req, rows, now, due)
+	}
+	it := b.newItem(req, int(rows), solo, now, due)
+	if err := b.submit(now, it); err != nil {
+		b.recycle(it)
+		return nil, err
+	}
+	quiet := it.wait(it.arm(ctx))
+	resp, err := it.resp, it.err
+	if quiet {
+		b.recycle(it)
+	}
+	return resp, err
+}
+
+// measure returns the rows of a request and whether it must run alone, as it
+// does where an input has no rows to join. Unless Batchable a request is one row.
+func (b *Batcher) measure(req *infer.Request) (rows int64, solo bool, err error) {
+	if !b.opts.Batchable {
+		return 1, true, nil
+	}
+	first := -1 // the first input whose rows differ from the last one's
+	rows = -1
+	for i := len(req.Inputs) - 1; i >= 0; i-- {
+		t := &req.Inputs[i]
+		switch {
+		case !b.joined[t.Index]:
+			solo = true
+		case rows < 0:
+			rows = t.Rows()
+		case rows != t.Rows():
+			first = i
+		}
+	}
+	if first >= 0 {
+		return 0, false, infer.Errorf(infer.Invalid, "input '%s' batch size does not match other inputs for '%s'", req.Inputs[first].Name, b.model.Name)
+	}
+	if rows < 0 {
+		return 1, true, nil
+	}
+	return rows, solo, nil
+}
+
+// maxRows is the most rows of a request: what one run takes, or as many runs as
+// requests may wait where it can be split.
+func (b *Batcher) maxRows(solo bool) int64 {
+	if !b.opts.Split || solo {
+		return int64(b.opts.MaxSize)
+	}
+	return int64(b.opts.MaxSize) * int64(b.opts.MaxRequests)
+}
+
+// deadline returns when the request must have ended.
+func (b *Batcher) deadline(ctx context.Context, req *infer.Request, now time.Duration) (due time.Duration, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, infer.Errorf(infer.CodeOf(err), "request ended before it was accepted")
+	}
+	timeout := b.opts.Timeout
+	if req.Timeout > 0 {
+		timeout = min(timeout, req.Timeout)
+	}
+	due = now + timeout
+	if !req.Arrived.IsZero() {
+		due = req.Arrived.Sub(b.epoch) + timeout
+	}
+	if at, ok := ctx.Deadline(); ok {
+		due = min(due, at.Sub(b.epoch))
+	}
+	if due <= now {
+		return 0, infer.Errorf(infer.Deadline, "deadline exceeded before the request was accepted")
+	}
+	return due, nil
+}
+
+func (b *Batcher) priority(asked int) int {
+	if asked <= 0 {
+		return b.opts.DefaultPriority
+	}
+	return min(asked, b.opts.PriorityLevels)
+}
+
+func (b *Batcher) newItem(req *infer.Request, rows int, solo bool, now, due time.Duration) *item {
+	it := b.items.Get().(*item)
+	it.req, it.rows, it.solo, it.since, it.due = req, rows, solo, now, due
+	it.requests, it.bytes, it.priority = 1, req.ByteSize(), b.priority(req.Priority)
+	it.key = b.appendKey(it.key[:0], req, solo)
+	it.state.Store(queued)
+	return it
+}
+
+// recycle keeps an item that nobody else knows for another request.
+func (b *Batcher) recycle(it *item) {
+	it.req, it.resp, it.err, it.bucket, it.worker = nil, nil, nil, nil, nil
+	b.items.Put(it)
+}
+
+// appendKey appends what requests must share to run together: the inputs given
+// and their dimensions, but for the rows. One that runs alone shares its times
+// with those of the very same shape.
+func (b *Batcher) appendKey(key []byte, req *infer.Request, solo bool) []byte {
+	if solo {
+		key = append(key, 's')
+	}
+	for i := range req.Inputs {
+		t := &req.Inputs[i]
+		dims := t.Shape
+		if !solo {
+			dims = dims[1:]
+		}
+		key = binary.AppendUvarint(key, uint64(t.Index)<<1|1)
+		for _, d := range dims {
+			key = binary.AppendVarint(key, d)
+		}
+	}
+	return key
+}
+
+// submit queues the items of one request, all or none.
+func (b *Batcher) submit(now time.Duration, items ...*item) error {
+	bytes := int64(0)
+	for _, it := range items {
+		bytes += it.bytes
+	}
+	if bytes > b.opts.MaxBytes {
+		return infer.Errorf(infer.TooLarge, "the inputs have %d bytes, more than the %d that may wait for model '%s'", bytes, b.opts.MaxBytes, b.model.Name)
+	}
+	b.mu.Lock()
+	switch {
+	case b.closing:
+		b.mu.Unlock()
+		return b.unavailable()
+	case b.full(bytes):
+		b.mu.Unlock()
+		return infer.Errorf(infer.Overloaded, "the queue of model '%s' is full, try again later", b.model.Name)
+	}
+	ready := false
+	for _, it := range items {
+		ready = b.queue.push(it, now) || ready
+	}
+	var w *worker
+	if ready {
+		w = b.takeIdle()
+	} else if len(b.idle) > 0 {
+		b.wakeAt(items[0].bucket.startBy)
+	}
+	b.mu.Unlock()
+	w.rouse()
+	return nil
+}
+
+// full reports whether one more request with so many bytes is too much. Where
+// nobody waits on purpose, a request for each free slot does not count as
+// waiting: it is taken as soon as the worker wakes.
+func (b *Batcher) full(bytes int64) bool {
+	spare := 0
+	if b.opts.MaxDelay == 0 {
+		spare = b.free
+	}
+	waiting := b.queue.requests - spare
+	return waiting >= 0 && (waiting >= b.opts.MaxRequests || b.queue.bytes+bytes > b.opts.MaxBytes)
+}
+
+// withdraw takes an item that leaves out of the queue; false where a worker was
+// faster.
+func (b *Batcher) withdraw(it *item) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !it.move(queued, done) {
+		return false
+	}
+	b.queue.remove(it)
+	return true
+}

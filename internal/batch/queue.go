@@ -1,0 +1,226 @@
+package batch
+
+import (
+	"maps"
+	"math"
+	"time"
+)
+
+// minBuckets is how many shapes are remembered before empty ones are dropped.
+const minBuckets = 64
+
+// never is a time that does not come.
+const never = time.Duration(math.MaxInt64)
+
+// bucket holds the items of one shape that wait, and what is known of its runs.
+type bucket struct {
+	solo    bool // each item runs alone
+	items   heap[*item]
+	rows    int
+	startBy time.Duration // no later than the earliest startBy of its items
+	times   estimates
+	index   int // in queue.active
+}
+
+func (b *bucket) before(other *bucket) bool { return b.items.top().before(other.items.top()) }
+func (b *bucket) place() *int               { return &b.index }
+
+// queue holds what waits. Batcher.mu guards it.
+type queue struct {
+	maxSize  int           // rows of a run
+	maxDelay time.Duration // how long an item may wait for others
+
+	buckets map[string]*bucket
+	active  heap[*bucket] // those that are not empty
+	sweepAt int           // so many buckets are too many
+	lastSeq uint64
+	drain   bool // nothing waits on purpose any more
+
+	requests, rows int
+	bytes          int64
+}
+
+func newQueue(maxSize int, maxDelay time.Duration) queue {
+	return queue{maxSize: maxSize, maxDelay: maxDelay, buckets: map[string]*bucket{}, sweepAt: minBuckets}
+}
+
+// push adds an item and reports whether a run could start with what waits now.
+func (q *queue) push(it *item, now time.Duration) (ready bool) {
+	b := q.buckets[string(it.key)]
+	if b == nil {
+		b = q.newBucket(it)
+	}
+	q.lastSeq++
+	it.seq, it.bucket = q.lastSeq, b
+	if q.maxDelay > 0 {
+		// At most half of the time that the run itself leaves goes into waiting
+		// for others.
+		spare := (it.due - now - *b.times.at(b.rows + it.rows)) / 2
+		it.startBy = now + max(0, min(q.maxDelay, spare))
+		if len(b.items) == 0 || it.startBy < b.startBy {
+			b.startBy = it.startBy
+		}
+	}
+	b.items.push(it)
+	b.rows += it.rows
+	q.rows += it.rows
+	q.requests += it.requests
+	q.bytes += it.bytes
+	if len(b.items) == 1 {
+		q.active.push(b)
+	} else {
+		q.active.fix(b.index)
+	}
+	return q.full(b) || b.startBy <= now
+}
+
+// newBucket makes room first where too many shapes came by: those that wait for
+// nothing are forgotten, and with them only their times.
+func (q *queue) newBucket(it *item) *bucket {
+	if len(q.buckets) >= q.sweepAt {
+		maps.DeleteFunc(q.buckets, func(_ string, b *bucket) bool { return len(b.items) == 0 })
+		q.sweepAt = max(minBuckets, 2*len(q.buckets))
+	}
+	b := &bucket{solo: it.solo}
+	q.buckets[string(it.key)] = b
+	return b
+}
+
+// remove takes out an item that leaves.
+func (q *queue) remove(it *item) {
+	b := it.bucket
+	q.unlink(it)
+	q.settle(b)
+}
+
+// unlink takes an item out of its bucket, whose own place settle restores.
+func (q *queue) unlink(it *item) {
+	b := it.bucket
+	b.items.remove(it)
+	b.rows -= it.rows
+	q.rows -= it.rows
+	q.requests -= it.requests
+	q.bytes -= it.bytes
+}
+
+func (q *queue) settle(b *bucket) {
+	if len(b.items) == 0 {
+		q.active.remove(b)
+	} else {
+		q.active.fix(b.index)
+	}
+}
+
+// full reports whether waiting longer would not make the bucket's next run larger.
+func (q *queue) full(b *bucket) bool {
+	return q.maxDelay == 0 || q.drain || b.solo || b.rows >= q.maxSize
+}
+
+// pick returns the bucket with the most urgent item among those that may start.
+// Where there is none, next says when the first one may.
+func (q *queue) pick(now time.Duration) (b *bucket, next time.Duration) {
+	if q.maxDelay == 0 || q.drain {
+		if len(q.active) == 0 {
+			return nil, never
+		}
+		return q.active.top(), 0
+	}
+	next = never
+	for _, c := range q.active { // linear in the shapes that wait, where waiting is wanted
+		switch {
+		case !q.full(c) && c.waitUntil(now) > now:
+			next = min(next, c.startBy)
+		case b == nil || c.before(b):
+			b = c
+		}
+	}
+	return b, next
+}
+
+// waitUntil returns when the first of the items no longer waits on purpose. The
+// bound may be that of an item that left, so it is looked up before it is used.
+func (b *bucket) waitUntil(now time.Duration) time.Duration {
+	if b.startBy <= now {
+		b.startBy = never
+		for _, it := range b.items {
+			b.startBy = min(b.startBy, it.startBy)
+		}
+	}
+	return b.startBy
+}
+
+// take moves the items of one run to members, in the state gathering, and those
+// whose time is too short for it to refused, in the state done. With neither,
+// next says when to look again. free counts the slots that share what waits.
+func (q *queue) take(now time.Duration, free int, members, refused []*item) (_, _ []*item, next time.Duration) {
+	for len(members) == 0 {
+		var b *bucket
+		if b, next = q.pick(now); b == nil {
+			break
+		}
+		members, refused = q.fill(b, q.goal(free), now, members, refused)
+		q.settle(b)
+	}
+	return members, refused, next
+}
+
+// goal is how many rows a run should have: all that wait, shared by the free
+// slots. Who waits for fuller runs does not want them split again.
+func (q *queue) goal(free int) int {
+	if q.maxDelay > 0 {
+		return q.maxSize
+	}
+	return max(1, min(q.maxSize, (q.rows+free-1)/free))
+}
+
+// fill takes the items of one run from b, the most urgent first. An item of more
+// rows than are still free is not passed by.
+func (q *queue) fill(b *bucket, goal int, now time.Duration, members, refused []*item) (_, _ []*item) {
+	size, rows := min(goal, b.rows), 0 // the likely size of this run
+	for len(b.items) > 0 {
+		it := b.items.top()
+		if len(members) > 0 && (b.solo || rows >= goal || rows+it.rows > q.maxSize || len(members) >= q.maxSize) {
+			break
+		}
+		q.unlink(it)
+		if b.solo {
+			size = it.rows
+		}
+		left := it.due - now
+		if left <= 0 || left < *b.times.at(size) {
+			it.state.Store(done)
+			refused = append(refused, it)
+			if left > 0 {
+				b.times.refused(size)
+			}
+			continue
+		}
+		it.state.Store(gathering)
+		members = append(members, it)
+		rows += it.rows
+	}
+	return members, refused
+}
+
+// clear takes everything out, in the state done.
+func (q *queue) clear() (items []*item) {
+	for len(q.active) > 0 {
+		b := q.active.top()
+		it := b.items.top()
+		it.state.Store(done)
+		q.remove(it)
+		items = append(items, it)
+	}
+	return items
+}
+
+// learn notes the time of a run.
+func (q *queue) learn(l lesson) {
+	switch {
+	case l.bucket == nil:
+	case l.cut:
+		l.bucket.times.atLeast(l.rows, l.took)
+	default:
+		l.bucket.times.record(l.rows, l.took)
+	}
+}

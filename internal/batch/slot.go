@@ -1,0 +1,63 @@
+package batch
+
+import (
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// Slot is one worker's place in the runtime: its buffers and one run at a time.
+type Slot interface {
+	// Gather copies the inputs of the requests into the slot's buffers, joined
+	// along the first dimension where there are several. All have passed
+	// Model.Check, give the same inputs and have equal shapes but for the first
+	// dimension. Afterwards the requests' tensors are not read.
+	Gather(reqs []*infer.Request) error
+	// Run executes what was gathered. It computes the union of the outputs that
+	// the requests ask for.
+	Run() error
+	// Scatter adds member i's outputs to resp: its rows, in the order it asked
+	// for, all where it named none.
+	Scatter(i int, resp *infer.Response) error
+	// Terminate, called between Gather and the end of Run, makes that Run return
+	// soon. It is safe from any goroutine and spares later runs.
+	Terminate()
+	Close() error
+}
+
+// Run describes one run of a slot.
+type Run struct {
+	Members int // requests, or pieces of split ones
+	Rows    int
+	Input   time.Duration // Gather
+	Compute time.Duration // Run
+	Output  time.Duration // Scatter, all members together
+	Err     error         // Canceled where every member had left
+}
+
+// errPanicked marks the errors that protect made of a panic.
+var errPanicked = errors.New("the runtime panicked")
+
+// protect calls f, a method of a slot, and turns a panic into an error. op is
+// for the log.
+func protect(log *zap.Logger, op string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("panic in the runtime", zap.String("op", op), zap.Any("panic", p), zap.Stack("stack"))
+			err = errPanicked
+		}
+	}()
+	return f()
+}
+
+// internal makes what a slot returned an *infer.Error.
+func internal(op string, err error) error {
+	var e *infer.Error
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	return &infer.Error{Code: infer.Internal, Op: "batch: " + op, Msg: "the model failed", Err: err}
+}

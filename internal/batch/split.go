@@ -1,0 +1,145 @@
+package batch
+
+import (
+	"context"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// predictSplit runs a request of more rows than a run may have in pieces, and
+// joins their outputs. It is admitted or refused as one, and fails as one.
+func (b *Batcher) predictSplit(ctx context.Context, req *infer.Request, rows int64, now, due time.Duration) (*infer.Response, error) {
+	pieces, err := splitRequest(req, rows, int64(b.opts.MaxSize))
+	if err != nil {
+		return nil, err
+	}
+	items := make([]*item, len(pieces)) // not recycled: those of a failed request are left behind
+	for i := range pieces {
+		items[i] = b.newItem(&pieces[i], int(pieces[i].Rows()), false, now, due)
+		items[i].requests = 0
+	}
+	items[len(items)-1].requests = 1
+	if err := b.submit(now, items...); err != nil {
+		return nil, err
+	}
+	detach := make([]func() bool, len(items))
+	for i, it := range items {
+		detach[i] = it.arm(ctx)
+	}
+	responses := make([]*infer.Response, 0, len(items))
+	for i, it := range items {
+		it.wait(detach[i])
+		switch {
+		case it.err == nil:
+			responses = append(responses, it.resp)
+		case err == nil:
+			err = it.err
+			for _, other := range items[i+1:] {
+				other.cancel()
+			}
+		}
+	}
+	req.Timing = joinTiming(pieces)
+	return joinResponses(responses, err)
+}
+
+// splitRequest cuts a request into pieces of at most size rows, which alias its
+// data.
+func splitRequest(req *infer.Request, rows, size int64) ([]infer.Request, error) {
+	pieces := make([]infer.Request, 0, (rows+size-1)/size)
+	rest := append([]infer.Tensor(nil), req.Inputs...)
+	for ; rows > 0; rows -= size {
+		piece := *req
+		piece.Inputs = make([]infer.Tensor, len(rest))
+		for i := range rest {
+			var ok bool
+			if piece.Inputs[i], rest[i], ok = cut(&rest[i], min(size, rows)); !ok {
+				return nil, infer.Errorf(infer.Invalid, "the data of input '%s' does not fit its shape", rest[i].Name)
+			}
+		}
+		pieces = append(pieces, piece)
+	}
+	return pieces, nil
+}
+
+// cut parts a tensor after its first n rows; both parts alias its data. It is
+// not ok where the data is shorter than the shape says.
+func cut(t *infer.Tensor, n int64) (head, rest infer.Tensor, ok bool) {
+	head, rest = *t, *t
+	head.Shape = append(infer.Shape{n}, t.Shape[1:]...)
+	rest.Shape = append(infer.Shape{t.Shape[0] - n}, t.Shape[1:]...)
+	elements, ok := head.Shape.Elements()
+	if !ok {
+		return head, rest, false
+	}
+	if t.DType != infer.Bytes {
+		size := elements * int64(t.DType.Size())
+		if size > int64(len(t.Data)) {
+			return head, rest, false
+		}
+		head.Data, rest.Data = t.Data[:size:size], t.Data[size:]
+		return head, rest, true
+	}
+	for rest.Data = t.Data; elements > 0; elements-- {
+		if _, rest.Data, ok = infer.NextElement(rest.Data); !ok {
+			return head, rest, false
+		}
+	}
+	head.Data = t.Data[:len(t.Data)-len(rest.Data)]
+	return head, rest, true
+}
+
+// joinTiming sums up the pieces: the longest wait, and the work and rows of all.
+func joinTiming(pieces []infer.Request) (sum infer.Timing) {
+	for i := range pieces {
+		t := &pieces[i].Timing
+		sum.Queue = max(sum.Queue, t.Queue)
+		sum.Input += t.Input
+		sum.Compute += t.Compute
+		sum.Output += t.Output
+		sum.Rows += t.Rows
+	}
+	return sum
+}
+
+// joinResponses puts the outputs of the pieces together along the first
+// dimension and releases the pieces. With an error it only releases them.
+func joinResponses(pieces []*infer.Response, err error) (*infer.Response, error) {
+	defer func() {
+		for _, p := range pieces {
+			p.Release()
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	joined := infer.NewResponse()
+	for i := range pieces[0].Outputs {
+		if err := joinOutput(joined, pieces, i); err != nil {
+			joined.Release()
+			return nil, err
+		}
+	}
+	return joined, nil
+}
+
+func joinOutput(joined *infer.Response, pieces []*infer.Response, i int) error {
+	first := &pieces[0].Outputs[i]
+	rows, size := int64(0), 0
+	for _, p := range pieces {
+		t := &p.Outputs[i]
+		if len(t.Shape) == 0 || len(t.Shape) != len(first.Shape) || !t.Shape[1:].Equal(first.Shape[1:]) {
+			return infer.Errorf(infer.Invalid, "output '%s' has shapes %v and %v in the pieces of a split request; send fewer rows at a time",
+				t.Name, first.Shape, t.Shape)
+		}
+		rows += t.Shape[0]
+		size += len(t.Data)
+	}
+	shape := append(infer.Shape{rows}, first.Shape[1:]...)
+	data := joined.Add(first.Name, first.Index, first.DType, shape, size)
+	for _, p := range pieces {
+		data = data[copy(data, p.Outputs[i].Data):]
+	}
+	return nil
+}

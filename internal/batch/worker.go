@@ -1,0 +1,220 @@
+package batch
+
+import (
+	"cmp"
+	"errors"
+	"sync"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// worker runs one slot. Its goroutine is Batcher.Run's.
+type worker struct {
+	batcher *Batcher
+	slot    Slot
+	wake    chan struct{} // of 1; sent by whoever takes the worker off the idle ones
+
+	busy    bool // it counts as not free
+	members []*item
+	refused []*item
+	reqs    []*infer.Request
+	last    lesson
+
+	mu      sync.Mutex
+	running []*item // the members of a run that can be terminated; guarded by mu
+}
+
+// lesson is what the queue learns from a run.
+type lesson struct {
+	bucket *bucket // nil where there is none
+	rows   int
+	took   time.Duration
+	cut    bool // terminated, so it would have taken longer
+}
+
+// rouse wakes a worker that was taken off the idle ones; nil is none.
+func (w *worker) rouse() {
+	if w != nil {
+		w.wake <- struct{}{}
+	}
+}
+
+// loop runs what waits until there is nothing more to come.
+func (w *worker) loop() {
+	for w.batcher.next(w) {
+		for _, it := range w.refused {
+			it.fail(infer.Errorf(infer.Deadline, "deadline exceeded: the time left is shorter than the run would take"))
+		}
+		if len(w.members) > 0 {
+			w.run(w.members)
+		}
+		clear(w.refused)
+		clear(w.members)
+		clear(w.reqs)
+	}
+}
+
+// run takes members, all gathering, to their ends. Where several fail together
+// the data of one may be the cause, so each is run once more alone.
+func (w *worker) run(members []*item) {
+	b, run := w.batcher, Run{Members: len(members)}
+	bucket := members[0].bucket // an item that has ended is no longer ours
+	err := w.gather(members, &run)
+	if lost := w.startRunning(members); lost != nil {
+		w.answer(members, nil, lost)
+		return
+	}
+	start := b.now()
+	if err == nil {
+		err = internal("run", protect(b.log, "run", w.slot.Run))
+	}
+	run.Compute = b.now() - start
+	abandoned := w.stopRunning(members)
+	switch {
+	case abandoned:
+		run.Err = infer.Errorf(infer.Canceled, "every member of the run has left")
+		b.observe(run)
+		w.last = lesson{bucket, run.Rows, run.Input + run.Compute, true}
+	case err == nil:
+		w.answer(members, &run, nil)
+		w.last = lesson{bucket, run.Rows, run.Input + run.Compute + run.Output, false}
+	case b.stopped.Load():
+		w.answer(members, &run, b.unavailable())
+	case len(members) > 1 && !errors.Is(err, errPanicked):
+		run.Err = err
+		b.observe(run)
+		w.runAlone(members)
+	default:
+		w.answer(members, &run, err)
+	}
+}
+
+func (w *worker) runAlone(members []*item) {
+	for i, it := range members {
+		if it.move(running, gathering) {
+			w.run(members[i : i+1])
+		}
+	}
+}
+
+// gather copies the members' inputs. While it does, no waiter can leave, so that
+// the requests may be read and written.
+func (w *worker) gather(members []*item, run *Run) error {
+	w.reqs = w.reqs[:0]
+	for _, it := range members {
+		it.worker = w
+		w.reqs = append(w.reqs, it.req)
+		run.Rows += it.rows
+	}
+	b := w.batcher
+	start := b.now()
+	err := internal("gather", protect(b.log, "gather", func() error { return w.slot.Gather(w.reqs) }))
+	run.Input = b.now() - start
+	for _, it := range members {
+		it.req.Timing = infer.Timing{Queue: start - it.since, Input: run.Input, Rows: run.Rows}
+	}
+	return err
+}
+
+// startRunning lets the members leave again. An error says that there is no
+// point in a run.
+func (w *worker) startRunning(members []*item) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	here := 0
+	for _, it := range members {
+		if it.startRunning() {
+			here++
+		}
+	}
+	switch {
+	case w.batcher.stopped.Load():
+		return w.batcher.unavailable()
+	case here == 0:
+		return infer.Errorf(infer.Canceled, "every member of the run has left")
+	}
+	w.running = members
+	return nil
+}
+
+// stopRunning protects the slot from late leavers. It reports whether nobody
+// waits for the run.
+func (w *worker) stopRunning(members []*item) (abandoned bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = nil
+	return allDone(members)
+}
+
+// memberLeft terminates the run where it was the last member.
+func (w *worker) memberLeft() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running != nil && allDone(w.running) {
+		w.slot.Terminate()
+	}
+}
+
+// terminate cuts off a run in progress.
+func (w *worker) terminate() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running != nil {
+		w.slot.Terminate()
+	}
+}
+
+func allDone(members []*item) bool {
+	for _, it := range members {
+		if it.state.Load() != done {
+			return false
+		}
+	}
+	return true
+}
+
+// answer ends the members that are still there, with err or else with their
+// outputs. run is nil where there was none.
+func (w *worker) answer(members []*item, run *Run, err error) {
+	b := w.batcher
+	var last *item
+	start := b.now()
+	now := start
+	for i, it := range members {
+		if !it.move(running, done) {
+			continue
+		}
+		if last != nil {
+			last.end()
+		}
+		last, it.err = it, err
+		if run == nil {
+			continue
+		}
+		if err == nil {
+			it.resp, it.err = w.scatter(i)
+			run.Err = cmp.Or(run.Err, it.err)
+		}
+		before := now
+		now = b.now()
+		it.req.Timing.Compute, it.req.Timing.Output = run.Compute, now-before
+	}
+	if run != nil {
+		run.Err, run.Output = cmp.Or(err, run.Err), now-start
+		b.observe(*run)
+	}
+	if last != nil { // after the run was observed: who has all answers finds them counted
+		last.end()
+	}
+}
+
+func (w *worker) scatter(i int) (*infer.Response, error) {
+	resp := infer.NewResponse()
+	err := internal("scatter", protect(w.batcher.log, "scatter", func() error { return w.slot.Scatter(i, resp) }))
+	if err != nil {
+		resp.Release()
+		return nil, err
+	}
+	return resp, nil
+}
