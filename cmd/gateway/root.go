@@ -18,7 +18,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newCheck(), newModels(), newInfer(), newHealthcheck(), newVersion())
+	root.AddCommand(newServe(), newCheck(), newModels(), newInfer(), newHealthcheck(), newVersion())
 	return root
 }
 

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/config"
+)
+
+func TestMain(m *testing.M) {
+	// fasthttp's pool of workers sleeps on for a while after its server has stopped.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
+
+func TestServeRefuses(t *testing.T) {
+	f := func(code int, part string, args ...string) {
+		t.Helper()
+		got := command(t, "", append([]string{"serve"}, args...))
+		if got.code != code || !strings.Contains(got.errOut, part) {
+			t.Errorf("%v = %+v, want code %d and %q", args, got, code, part)
+		}
+	}
+	f(exitUsage, "--model-repository DIR")
+	f(exitFailed, "none.yaml", "-c", "none.yaml")
+	f(exitFailed, "--log-level: log.level: ", "--model-repository", t.TempDir(), "--log-level", "loud")
+	f(exitFailed, "gateway: ", "--model-repository", filepath.Join(t.TempDir(), "none"))
+}
+
+// The whole program: it serves the demo models, says where, and the other
+// commands talk to it; a hang-up makes it reload, and the end of its context stop.
+func TestServe(t *testing.T) {
+	models, err := filepath.Abs(filepath.Join("..", "..", "models"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "sluice.yaml")
+	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\n", models)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out, outWriter := io.Pipe()
+	log, logWriter := io.Pipe()
+	code := make(chan int, 1)
+	go func() { // received below
+		code <- run(ctx, []string{"serve", "-c", file}, nil, outWriter, logWriter)
+		_ = outWriter.Close()
+		_ = logWriter.Close()
+	}()
+	reloaded := make(chan bool, 1)
+	go func() { // ends when the program has
+		seen := false
+		for s := bufio.NewScanner(log); s.Scan(); {
+			t.Log(s.Text())
+			if !seen && strings.Contains(s.Text(), `"reloaded"`) {
+				seen = true
+				reloaded <- true
+			}
+		}
+		close(reloaded)
+	}()
+	data, admin := welcomed(t, out)
+
+	if got := command(t, "", []string{"healthcheck", "--admin", admin}); got.code != exitOK {
+		t.Errorf("healthcheck: %+v", got)
+	}
+	if got := command(t, "", []string{"models", "list", "--admin", admin}); got.code != exitOK || !strings.Contains(got.out, "iris") {
+		t.Errorf("models list: %+v", got)
+	}
+	got := command(t, "", []string{"infer", "iris", "--example", "--rows", "3", "--data", data})
+	var answer struct {
+		Outputs []struct{ Shape []int64 }
+	}
+	if err := json.Unmarshal([]byte(got.out), &answer); err != nil || len(answer.Outputs) == 0 || answer.Outputs[0].Shape[0] != 3 {
+		t.Errorf("infer: %+v", got)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if !<-reloaded {
+		t.Error("SIGHUP did not reload")
+	}
+	cancel()
+	if c := <-code; c != exitOK {
+		t.Errorf("exit code %d", c)
+	}
+	<-reloaded // closed: the log was read to its end
+}
+
+// welcomed reads the welcome and returns the addresses in it.
+func welcomed(t *testing.T, out io.Reader) (data, admin string) {
+	t.Helper()
+	for s := bufio.NewScanner(out); s.Scan(); {
+		line := strings.TrimSpace(s.Text())
+		switch {
+		case strings.HasPrefix(line, "HTTP "):
+			data = strings.TrimSpace(line[len("HTTP "):])
+		case strings.HasPrefix(line, "admin "):
+			admin = strings.TrimSpace(line[len("admin "):])
+		case strings.HasSuffix(line, "/metrics"): // its last line
+			return data, admin
+		}
+	}
+	t.Fatal("the program ended before its welcome")
+	return "", ""
+}
+
+func TestLogger(t *testing.T) {
+	f := func(level, format string, check func(text string) bool) {
+		t.Helper()
+		var b bytes.Buffer
+		log, err := newLogger(config.Log{Level: level, Format: format}, &b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Info("loaded", zap.String("model", "iris"))
+		if !check(b.String()) {
+			t.Errorf("%s %s writes %q", level, format, b.String())
+		}
+	}
+	f("info", "json", func(text string) bool {
+		var entry struct{ Level, Msg, Model, Time string }
+		return json.Unmarshal([]byte(text), &entry) == nil && entry.Level == "info" && entry.Msg == "loaded" && entry.Model == "iris" && entry.Time != ""
+	})
+	f("info", "console", func(text string) bool { return strings.Contains(text, "INFO\tloaded") })
+	f("warn", "json", func(text string) bool { return text == "" })
+}
