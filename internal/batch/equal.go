@@ -45,5 +45,8 @@ func near(x, y, tolerance float64) bool {
 	if x == y || x != x && y != y {
 		return true
 	}
+	if math.IsInf(x, 0) || math.IsInf(y, 0) {
+		return false
+	}
 	return math.Abs(x-y) <= tolerance*(1+min(math.Abs(x), math.Abs(y)))
 }
