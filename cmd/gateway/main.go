@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sluice.io/sluice/client"
 	"sluice.io/sluice/internal/config"
 )
 
@@ -60,5 +62,9 @@ func errorText(err error) string {
 	if problems, ok := errors.AsType[config.Problems](err); ok {
 		return problems.Error()
 	}
-	return "gateway: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+	text := "gateway: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+	if answer, ok := errors.AsType[*client.Error](err); ok && answer.Status == http.StatusUnauthorized {
+		text += "; the token is read from $SLUICE_TOKEN"
+	}
+	return text
 }

@@ -225,13 +225,13 @@ Slot memory:    4096 bytes
 func TestTokenComesFromTheEnvironment(t *testing.T) {
 	url := gateway(t, map[string]http.HandlerFunc{"GET /api/v1/models": func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer s3cret" {
-			fails(http.StatusForbidden, "the token is none of admin.tokens")(w, r)
+			fails(http.StatusUnauthorized, "a token is needed")(w, r)
 			return
 		}
 		says(versions)(w, r)
 	}})
 	args := []string{"models", "list", "--admin", url}
-	if got := command(t, "", args); got.code != exitFailed {
+	if got := command(t, "", args); got.code != exitFailed || !strings.Contains(got.errOut, "SLUICE_TOKEN") {
 		t.Errorf("without: %+v", got)
 	}
 	if got := command(t, "", args, "SLUICE_TOKEN", "s3cret"); got.code != exitOK {
