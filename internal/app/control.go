@@ -26,7 +26,8 @@ var (
 )
 
 // Ready implements admin.Control: nil once the first pass over the repository is
-// over and until the stop begins.
+// over and until the stop begins. Under strict readiness every version must be
+// ready as well.
 func (c control) Ready() error {
 	a := c.app
 	select {
@@ -36,6 +37,13 @@ func (c control) Ready() error {
 	}
 	if !a.reconcile.ready.Load() {
 		return errStarting
+	}
+	if a.opts.Config.Server.StrictReadiness {
+		for _, m := range a.registry.Status() {
+			if m.State == api.StateUnavailable {
+				return infer.Errorf(infer.Unavailable, "model '%s' version %d is not ready: %s", m.Name, m.Version, m.Reason)
+			}
+		}
 	}
 	return nil
 }

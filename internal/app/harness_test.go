@@ -89,26 +89,27 @@ const logLevel = zapcore.ErrorLevel
 // configure writes the gateway's file; a reload reads it.
 func (g *gateway) configure(t *testing.T, repository string, yaml ...string) {
 	t.Helper()
-	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\n", repository, repositoryExtra(&yaml))
+	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: '127.0.0.1:0'}%s}\nadmin: {address: '127.0.0.1:0'}\n",
+		repository, extra("repository.", &yaml), extra("server.", &yaml))
 	if err := os.WriteFile(g.file, []byte(text+strings.Join(yaml, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// repositoryExtra takes entries that begin with "repository." out of yaml and
-// returns them as further keys of that section.
-func repositoryExtra(yaml *[]string) string {
-	var extra strings.Builder
+// extra takes the entries that begin with prefix out of yaml and returns them as
+// further keys of that section.
+func extra(prefix string, yaml *[]string) string {
+	var keys strings.Builder
 	var rest []string
 	for _, y := range *yaml {
-		if key, ok := strings.CutPrefix(y, "repository."); ok {
-			extra.WriteString(", " + key)
+		if key, ok := strings.CutPrefix(y, prefix); ok {
+			keys.WriteString(", " + key)
 			continue
 		}
 		rest = append(rest, y)
 	}
 	*yaml = rest
-	return extra.String()
+	return keys.String()
 }
 
 // await waits until the gateway is ready.

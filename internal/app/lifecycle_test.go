@@ -66,6 +66,20 @@ func TestBrokenModelsAreListedAndOthersServe(t *testing.T) {
 	}
 }
 
+func TestStrictReadiness(t *testing.T) {
+	dir := demo(t)
+	g := start(t, dir, "repository.control: explicit", "repository.load: ['*']", "server.strict_readiness: true")
+	g.must(t, http.MethodGet, g.url+"/v2/health/ready", "")
+	g.must(t, http.MethodPost, g.url+"/v2/repository/models/double/unload", "")
+	if status, _ := g.call(t, http.MethodGet, g.url+"/v2/health/ready", ""); status != http.StatusServiceUnavailable {
+		t.Errorf("status %d with a version missing", status)
+	}
+	if status, text := g.call(t, http.MethodGet, g.admin+"/-/ready", ""); status != http.StatusServiceUnavailable || !strings.Contains(text, "double") {
+		t.Errorf("admin: %d %s", status, text)
+	}
+	g.must(t, http.MethodGet, g.url+"/v2/health/live", "")
+}
+
 func TestReloadAppliesOrChangesNothing(t *testing.T) {
 	dir := demo(t)
 	g := start(t, dir)

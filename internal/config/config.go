@@ -61,7 +61,11 @@ type Repository struct {
 
 // Server configures the data plane.
 type Server struct {
-	Compat       string        `yaml:"compat" default:"none" enum:"none|triton" doc:"Whose answers to imitate where they differ from ours."`
+	Compat string `yaml:"compat" default:"none" enum:"none|triton" doc:"Whose answers to imitate where they differ from ours."`
+	// StrictReadiness is not what Triton defaults to: there one broken model takes
+	// the whole server out of rotation.
+	StrictReadiness bool `yaml:"strict_readiness" default:"false" doc:"Whether the server is ready only while every listed version is; else once all loads have ended."`
+
 	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" min:"0s" doc:"How long accepted requests may take after a stop was asked for."`
 	HTTP         HTTP          `yaml:"http" doc:"The HTTP listener."`
 	Limits       Limits        `yaml:"limits" doc:"Limits on one request and its answer; beyond them it is refused."`
