@@ -74,6 +74,8 @@ func next(d infer.DType, data []byte) (v float64, rest []byte) {
 	case infer.Bytes:
 		element, rest, _ := infer.NextElement(data)
 		return float64(len(element)), rest
+	default:
+		panic("BUG: no data type " + d.String())
 	}
 	return v, data[d.Size():]
 }

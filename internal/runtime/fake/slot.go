@@ -1,7 +1,7 @@
 package fake
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -184,7 +184,7 @@ func (s *Slot) Terminate() {
 // Close ends the slot. Closing twice is an error.
 func (s *Slot) Close() error {
 	if s.closed {
-		return fmt.Errorf("fake: slot closed twice")
+		return errors.New("fake: slot closed twice")
 	}
 	s.closed = true
 	s.session.closeSlot()

@@ -5,10 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/runtime/ort"
@@ -123,7 +125,7 @@ func TestOptions(t *testing.T) {
 		f(ort.LoadOptions{OptimizationLevel: level}, "")
 	}
 	f(ort.LoadOptions{OptimizationLevel: "fast"}, "unknown optimization level 'fast'")
-	f(ort.LoadOptions{IntraThreads: 2, CPUArena: true}, "")
+	f(ort.LoadOptions{IntraThreads: 2, CPUArena: true, MemoryPattern: true}, "")
 	f(ort.LoadOptions{ConfigEntries: map[string]string{"session.set_denormal_as_zero": "1"}}, "")
 	f(ort.LoadOptions{CustomOps: []string{filepath.Join(t.TempDir(), "libmissing.so")}}, "a library of custom operators cannot be loaded")
 	f(ort.LoadOptions{CustomOps: []string{ort.FindLibrary()}}, "a library of custom operators cannot be loaded")
@@ -139,16 +141,17 @@ func TestGlobalThreads(t *testing.T) {
 		return len(list)
 	}
 	path := write(t, double("threads"))
-	var sessions []*ort.Session
-	for range 20 {
+	const n = 20
+	sessions := make([]*ort.Session, 0, n)
+	for range n {
 		s, err := env.Load(path, ort.LoadOptions{IntraThreads: 4})
 		if err != nil {
 			t.Fatal(err)
 		}
 		sessions = append(sessions, s)
 	}
-	if n := threads(); n > 20 {
-		t.Errorf("%d threads with 20 sessions", n)
+	if got := threads(); got > n {
+		t.Errorf("%d threads with %d sessions", got, n)
 	}
 	for _, s := range sessions {
 		if err := s.Close(); err != nil {
@@ -169,4 +172,50 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%s is not set", name)
 		}
 	}
+}
+
+// What a model took is given back: a server that reloads for months stays as it is.
+func TestMemoryReturnsAfterUnload(t *testing.T) {
+	g := onnxgen.New("large")
+	w := g.Init(onnxgen.Normal(onnxgen.Rand(1), 0.1, 2, 1<<19)) // 4 MiB
+	g.Output("y", infer.FP32, g.Op("ReduceMax", g.Op("MatMul", g.Input("x", infer.FP32, "N", 2), w)).Ints("axes", 1).Int("keepdims", 0), "N")
+	g.Opset("", 17)
+	path := write(t, g)
+	cycle := func() {
+		s, err := env.Load(path, ort.LoadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slot, err := s.NewSlot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustPredict(t, slot, request(t, s, nil, floats("x", infer.Shape{4, 2}, 1, 2, 3, 4, 5, 6, 7, 8)))
+		if err := errors.Join(slot.Close(), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 10 {
+		cycle()
+	}
+	before := residentBytes(t)
+	for range 40 {
+		cycle()
+	}
+	if after := residentBytes(t); after > before+32<<20 {
+		t.Errorf("40 cycles of a model of 4 MiB: from %d to %d MiB", before>>20, after>>20)
+	}
+}
+
+func residentBytes(t *testing.T) int64 {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Skip("no /proc here")
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
 }

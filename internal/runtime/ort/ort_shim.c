@@ -1,6 +1,9 @@
 #include "ort_shim.h"
 
 #include <dlfcn.h>
+#ifdef __linux__
+#include <malloc.h>
+#endif
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,7 +108,12 @@ OrtStatus *shim_create_session(const OrtEnv *env, const char *path, const OrtSes
 	return api->CreateSession(env, path, options, session);
 }
 
-void shim_release_session(OrtSession *session) { api->ReleaseSession(session); }
+void shim_release_session(OrtSession *session) {
+	api->ReleaseSession(session);
+#ifdef __GLIBC__
+	malloc_trim(0); // the allocator would keep what the weights took
+#endif
+}
 
 OrtStatus *shim_count(const OrtSession *session, int kind, size_t *count) {
 	switch (kind) {

@@ -47,54 +47,54 @@ func TestMain(m *testing.M) {
 }
 
 // write writes a model to a new folder and returns the file's path.
-func write(t testing.TB, g *onnxgen.Graph) string {
-	t.Helper()
-	dir := t.TempDir()
+func write(tb testing.TB, g *onnxgen.Graph) string {
+	tb.Helper()
+	dir := tb.TempDir()
 	if err := g.Write(dir, 1); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return filepath.Join(dir, g.Name(), "1", "model.onnx")
 }
 
 // load loads a model and closes it with the test.
-func load(t testing.TB, g *onnxgen.Graph, o ort.LoadOptions) *ort.Session {
-	t.Helper()
+func load(tb testing.TB, g *onnxgen.Graph, o ort.LoadOptions) *ort.Session {
+	tb.Helper()
 	o.Name, o.Version = g.Name(), 1
-	s, err := env.Load(write(t, g), o)
+	s, err := env.Load(write(tb, g), o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return s
 }
 
-func newSlot(t testing.TB, s *ort.Session) *ort.Slot {
-	t.Helper()
+func newSlot(tb testing.TB, s *ort.Session) *ort.Slot {
+	tb.Helper()
 	slot, err := s.NewSlot()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := slot.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return slot
 }
 
 // request makes a checked request that asks for the named outputs, or for all.
-func request(t testing.TB, s *ort.Session, outputs []string, inputs ...infer.Tensor) *infer.Request {
-	t.Helper()
+func request(tb testing.TB, s *ort.Session, outputs []string, inputs ...infer.Tensor) *infer.Request {
+	tb.Helper()
 	r := &infer.Request{Inputs: inputs}
 	for _, name := range outputs {
 		r.Outputs = append(r.Outputs, infer.OutputRef{Name: name})
 	}
 	if err := s.Model().Check(r); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return r
 }
@@ -119,11 +119,11 @@ func predict(slot *ort.Slot, reqs ...*infer.Request) ([][]infer.Tensor, error) {
 }
 
 // mustPredict is predict for one request that must succeed.
-func mustPredict(t testing.TB, slot *ort.Slot, r *infer.Request) []infer.Tensor {
-	t.Helper()
+func mustPredict(tb testing.TB, slot *ort.Slot, r *infer.Request) []infer.Tensor {
+	tb.Helper()
 	got, err := predict(slot, r)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return got[0]
 }
@@ -143,11 +143,11 @@ func floats(name string, shape infer.Shape, values ...float32) infer.Tensor {
 }
 
 // same compares outputs; an empty and a nil slice are the same.
-func same(t testing.TB, got []infer.Tensor, want ...infer.Tensor) {
-	t.Helper()
+func same(tb testing.TB, got []infer.Tensor, want ...infer.Tensor) {
+	tb.Helper()
 	equal := cmp.FilterValues(func(a, b []byte) bool { return len(a) == 0 && len(b) == 0 }, cmp.Ignore())
 	dims := cmp.FilterValues(func(a, b infer.Shape) bool { return len(a) == 0 && len(b) == 0 }, cmp.Ignore())
 	if diff := cmp.Diff(want, got, equal, dims); diff != "" {
-		t.Error(diff)
+		tb.Error(diff)
 	}
 }
