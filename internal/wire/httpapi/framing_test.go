@@ -141,7 +141,9 @@ func TestKeepAliveAndPipelining(t *testing.T) {
 	addr := start(t, &stub{}, nil)
 	c := dial(t, addr)
 	one := request("POST", inferPath, good)
-	go func() { _, _ = io.WriteString(c, one+request("GET", "/v2/nope", "")+one+request("HEAD", "/v2", "")+one) }()
+	go func() {
+		_, _ = io.WriteString(c, one+request("GET", "/v2/nope", "")+one+request("HEAD", "/v2", "")+one)
+	}()
 	r := bufio.NewReader(c)
 	for i, want := range []int{200, 404, 200, 200, 200} {
 		method := "POST"

@@ -135,7 +135,9 @@ func start(t *testing.T, s *stub, change func(*httpapi.Options)) string {
 	t.Helper()
 	addr, stop := run(t, s, change)
 	t.Cleanup(func() {
-		if err := stop(t.Context()); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := stop(ctx); err != nil {
 			t.Errorf("stop: %v", err)
 		}
 	})
@@ -159,8 +161,6 @@ func run(t *testing.T, s *stub, change func(*httpapi.Options)) (addr string, sto
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run(context.Background()) }()
 	return srv.Addr().String(), func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
 		return errors.Join(srv.Shutdown(ctx), <-ended)
 	}
 }

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"strconv"
+
 	"github.com/valyala/fasthttp"
 
 	"sluice.io/sluice/internal/infer"
@@ -120,7 +122,8 @@ func (x *exchange) writeInference(body []byte, jsonLength int) {
 	contentType := "application/json"
 	if jsonLength >= 0 {
 		contentType = "application/octet-stream"
-		x.ctx.Response.Header.SetCanonical([]byte(headerJSONLength), fasthttp.AppendUint(nil, jsonLength))
+		var digits [20]byte
+		x.ctx.Response.Header.SetCanonical([]byte(headerJSONLength), strconv.AppendInt(digits[:0], int64(jsonLength), 10))
 	}
 	if x.header.acceptEncoding != nil {
 		if to := negotiate(x.header.acceptEncoding); to != identity {

@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
 )
 
 const (
@@ -27,9 +30,11 @@ const (
 // with an answer, and can cut all of them off.
 type listener struct {
 	net.Listener
-	limit       int
-	lingerBytes int64
-	refusal     []byte // a whole answer
+	limit int
+	ids   *requestIDs
+	log   *zap.Logger
+
+	warned time.Time // by warn
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -39,17 +44,10 @@ type listener struct {
 	close    sync.Once
 }
 
-func newListener(l net.Listener, limits Limits) *listener {
-	const body = `{"error":"too many connections, try again later"}`
+func newListener(l net.Listener, limit int, ids *requestIDs, log *zap.Logger) *listener {
 	return &listener{
-		Listener:    l,
-		limit:       limits.MaxConnections,
-		lingerBytes: int64(limits.MaxBodyBytes),
-		refusal: []byte("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\n" +
-			"Retry-After: " + retryAfter + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body),
-		conns:    map[*conn]struct{}{},
-		refusals: make(chan struct{}, maxRefusals),
-		closed:   make(chan struct{}),
+		Listener: l, limit: limit, ids: ids, log: log,
+		conns: map[*conn]struct{}{}, refusals: make(chan struct{}, maxRefusals), closed: make(chan struct{}),
 	}
 }
 
@@ -65,6 +63,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			}
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE),
 			errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
+			l.warn("connections wait: the process or the system is out of descriptors or memory", zap.Error(err))
 			pause := time.NewTimer(acceptPause)
 			select {
 			case <-pause.C:
@@ -88,7 +87,7 @@ func (l *listener) Close() (err error) {
 
 // add enters a connection, or refuses it and returns nil.
 func (l *listener) add(c net.Conn) *conn {
-	nc := &conn{Conn: c, lingerBytes: l.lingerBytes}
+	nc := &conn{Conn: c}
 	l.mu.Lock()
 	full := len(l.conns) >= l.limit
 	if !full {
@@ -99,6 +98,7 @@ func (l *listener) add(c net.Conn) *conn {
 		l.open.Add(1)
 		return nc
 	}
+	l.warn("connections refused: the limit is reached", zap.Int("limit", l.limit))
 	select {
 	case l.refusals <- struct{}{}:
 		l.open.Go(func() { // waited for by wait
@@ -112,22 +112,55 @@ func (l *listener) add(c net.Conn) *conn {
 }
 
 func (l *listener) refuse(c *conn) {
+	const body = `{"error":"too many connections, try again later"}`
+	answer := append(make([]byte, 0, 512), "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nRetry-After: "+
+		retryAfter+"\r\nX-Request-Id: "...)
+	answer = append(l.ids.append(answer, nil), "\r\nContent-Length: "...)
+	answer = append(strconv.AppendInt(answer, int64(len(body)), 10), "\r\n\r\n"+body...)
 	_ = c.SetWriteDeadline(time.Now().Add(lingerTime))
-	if _, err := c.Write(l.refusal); err == nil {
+	if _, err := c.Write(answer); err == nil {
 		c.linger.Store(true)
 	}
 	_ = c.Close()
 }
 
-// remove is called when nothing uses a connection any more.
-func (l *listener) remove(c net.Conn) {
-	nc, ok := c.(*conn)
-	if !ok {
-		return
+// warn logs at most once a minute. Only Accept calls it.
+func (l *listener) warn(msg string, field zap.Field) {
+	if now := time.Now(); now.Sub(l.warned) >= time.Minute {
+		l.warned = now
+		l.log.Warn(msg, field)
 	}
+}
+
+// closeUnused closes the connections on which no request ever began: there is
+// nothing to finish on them.
+func (l *listener) closeUnused() {
 	l.mu.Lock()
-	_, known := l.conns[nc]
-	delete(l.conns, nc)
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		if !c.used.Load() {
+			_ = c.Conn.Close()
+		}
+	}
+}
+
+// state follows what fasthttp does with a connection.
+func (l *listener) state(c net.Conn, state fasthttp.ConnState) {
+	nc, ok := c.(*conn)
+	switch {
+	case !ok:
+	case state == fasthttp.StateActive:
+		nc.used.Store(true)
+	case state == fasthttp.StateClosed:
+		l.remove(nc)
+	}
+}
+
+// remove is called when nothing uses a connection any more.
+func (l *listener) remove(c *conn) {
+	l.mu.Lock()
+	_, known := l.conns[c]
+	delete(l.conns, c)
 	l.mu.Unlock()
 	if known {
 		l.open.Done()
@@ -147,8 +180,8 @@ func (l *listener) abort() {
 // conn is a connection that can be closed gently.
 type conn struct {
 	net.Conn
-	lingerBytes int64
-	linger      atomic.Bool // the caller may still be sending
+	used   atomic.Bool // a request has begun
+	linger atomic.Bool // the caller may still be sending
 }
 
 // Close closes the connection; where linger is set it lets the caller read the
@@ -157,7 +190,7 @@ func (c *conn) Close() error {
 	if c.linger.Swap(false) {
 		if w, ok := c.Conn.(interface{ CloseWrite() error }); ok && w.CloseWrite() == nil {
 			_ = c.SetReadDeadline(time.Now().Add(lingerTime))
-			_, _ = io.CopyN(io.Discard, c.Conn, c.lingerBytes)
+			_, _ = io.Copy(io.Discard, c.Conn)
 		}
 	}
 	return c.Conn.Close()

@@ -117,13 +117,9 @@ func New(opts Options) (*Server, error) {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
 	s.http = &fasthttp.Server{
-		Handler:      s.handle,
-		ErrorHandler: s.handleBroken,
-		ConnState: func(c net.Conn, state fasthttp.ConnState) {
-			if state == fasthttp.StateClosed {
-				s.listener.remove(c)
-			}
-		},
+		Handler:                      s.handle,
+		ErrorHandler:                 s.handleBroken,
+		ConnState:                    func(c net.Conn, state fasthttp.ConnState) { s.listener.state(c, state) },
 		Logger:                       errorLog,
 		Concurrency:                  math.MaxInt32, // the listener has the limit, and refuses with an answer
 		ReadBufferSize:               limits.MaxHeaderBytes,
@@ -148,7 +144,7 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return fmt.Errorf("HTTP address %q: %w", s.opts.Address, err)
 	}
-	s.listener = newListener(l, s.limits)
+	s.listener = newListener(l, s.limits.MaxConnections, s.ids, s.log)
 	return nil
 }
 
@@ -174,6 +170,10 @@ func (s *Server) Run(ctx context.Context) error {
 // Shutdown takes no new connections, closes idle ones, finishes the requests in
 // progress until ctx ends, and then cuts them off, which is its error.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if s.listener != nil {
+		_ = s.listener.Close()
+		s.listener.closeUnused()
+	}
 	err := s.http.ShutdownWithContext(ctx)
 	s.abort()
 	if err != nil {
@@ -184,8 +184,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // abort ends everything at once.
 func (s *Server) abort() {
-	s.cancel()
 	if s.listener != nil {
 		s.listener.abort()
 	}
+	s.cancel()
 }

@@ -1,0 +1,208 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/httpapi"
+)
+
+func TestNewChecksItsOptions(t *testing.T) {
+	f := func(want string, change func(*httpapi.Options)) {
+		t.Helper()
+		s := &stub{}
+		opts := httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop()}
+		change(&opts)
+		if _, err := httpapi.New(opts); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	f("compat", func(o *httpapi.Options) { o.Compat = "kserve" })
+	f("max_body", func(o *httpapi.Options) { o.Limits.MaxBodyBytes = -1 })
+	f("max_header", func(o *httpapi.Options) { o.Limits.MaxHeaderBytes = 10 })
+	f("max_connections", func(o *httpapi.Options) { o.Limits.MaxConnections = -1 })
+	f("read_timeout", func(o *httpapi.Options) { o.Limits.ReadTimeout = -1 })
+	f("token", func(o *httpapi.Options) { o.Tokens = map[string]string{"alice": ""} })
+}
+
+func TestAddressInUse(t *testing.T) {
+	addr := start(t, &stub{}, nil)
+	s := &stub{}
+	srv, err := httpapi.New(httpapi.Options{Address: addr, Predictor: s, Catalog: s, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Listen(); err == nil || !strings.Contains(err.Error(), addr) {
+		t.Errorf("got %v", err)
+	}
+	if err := srv.Shutdown(t.Context()); err != nil { // nothing was taken
+		t.Error(err)
+	}
+}
+
+func TestShutdownWithoutRunGivesTheAddressBack(t *testing.T) {
+	s := &stub{}
+	opts := httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop()}
+	for range 2 {
+		srv, err := httpapi.New(opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := srv.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		opts.Address = srv.Addr().String()
+		if err := srv.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := srv.Run(t.Context()); err != nil { // too late, and no error
+			t.Error(err)
+		}
+	}
+}
+
+func TestMaxConnections(t *testing.T) {
+	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxConnections = 2 })
+	ask := func(c io.ReadWriter) answer {
+		_, _ = io.WriteString(c, request("GET", "/v2", ""))
+		return read(t, bufio.NewReader(c), "GET")
+	}
+	first, second := dial(t, addr), dial(t, addr)
+	if a, b := ask(first), ask(second); a.status != 200 || b.status != 200 {
+		t.Errorf("%+v, %+v", a, b)
+	}
+	for range 3 {
+		a := ask(dial(t, addr))
+		if a.status != 503 || a.body != `{"error":"too many connections, try again later"}` || a.header.Get("Retry-After") != "1" || a.header.Get("X-Request-Id") == "" || !a.close {
+			t.Errorf("%+v", a)
+		}
+	}
+	if a := ask(first); a.status != 200 { // those within the limit go on
+		t.Errorf("%+v", a)
+	}
+	_ = second.Close()
+	for range 100 { // its place is free once the server has seen the end
+		if a := ask(dial(t, addr)); a.status == 200 {
+			return
+		}
+	}
+	t.Error("the place of a closed connection stays taken")
+}
+
+// blocking is a stub whose predictions wait.
+func blocking() (s *stub, entered, release chan struct{}) {
+	entered, release = make(chan struct{}), make(chan struct{})
+	s = &stub{predict: func(ctx context.Context, req *infer.Request) (*infer.Response, error) {
+		close(entered)
+		select {
+		case <-release:
+			return double(req), nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}}
+	return s, entered, release
+}
+
+func TestShutdownFinishesWhatItHasAccepted(t *testing.T) {
+	s, entered, release := blocking()
+	addr, stop := run(t, s, nil)
+	idle := dial(t, addr)
+	idleReader := bufio.NewReader(idle)
+	_, _ = io.WriteString(idle, request("GET", "/v2", ""))
+	_ = read(t, idleReader, "GET")
+	busy := make(chan answer)
+	go func() { busy <- post(t, addr, inferPath, good) }()
+	<-entered
+	stopped := make(chan error)
+	go func() { stopped <- stop(t.Context()) }()
+	if _, err := idleReader.ReadByte(); err != io.EOF {
+		t.Errorf("idle connection: %v, want the end", err)
+	}
+	close(release)
+	if a := <-busy; a.status != 200 || a.body != goodAnswer || !a.close {
+		t.Errorf("accepted request: %+v", a)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownClosesUnusedConnections(t *testing.T) {
+	addr, stop := run(t, &stub{}, nil)
+	first, second := dial(t, addr), dial(t, addr)
+	_, _ = io.WriteString(second, request("GET", "/v2", "")) // accepted after the first
+	_ = read(t, bufio.NewReader(second), "GET")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // fasthttp alone waits for 5 s
+	defer cancel()
+	if err := stop(ctx); err != nil {
+		t.Error(err)
+	}
+	if b, err := io.ReadAll(first); len(b) > 0 || err != nil {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
+	s, entered, _ := blocking()
+	addr, stop := run(t, s, nil)
+	c := dial(t, addr)
+	_, _ = io.WriteString(c, request("POST", inferPath, good))
+	<-entered
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := stop(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that requests were cut off", err)
+	}
+	if b, err := io.ReadAll(c); len(b) > 0 {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	s, entered, _ := blocking()
+	srv, err := httpapi.New(httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- srv.Run(ctx) }()
+	c := dial(t, srv.Addr().String())
+	_, _ = io.WriteString(c, request("POST", inferPath, good))
+	<-entered
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadAll(c); errors.Is(err, context.DeadlineExceeded) {
+		t.Error("the connection stays open")
+	}
+}
+
+// A caller that sends on although the answer is clear gets to read it.
+func TestAnswerSurvivesUnreadBytes(t *testing.T) {
+	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxBodyBytes = 8 << 20 })
+	for range 5 {
+		c := dial(t, addr)
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_, err := io.WriteString(c, request("POST", inferPath, strings.Repeat("x", 12<<20)))
+		if err != nil {
+			t.Fatalf("send: %v", err)
+		}
+		if a := read(t, bufio.NewReader(c), "POST"); a.status != 413 {
+			t.Errorf("%+v", a)
+		}
+	}
+}

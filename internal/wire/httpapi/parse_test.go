@@ -1,0 +1,146 @@
+package httpapi
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestNegotiate(t *testing.T) {
+	f := func(accept string, want coding) {
+		t.Helper()
+		if got := negotiate([]byte(accept)); got != want {
+			t.Errorf("%q: %v, want %v", accept, got, want)
+		}
+	}
+	f("", identity)
+	f("gzip", gzipCoding)
+	f("GZip", gzipCoding)
+	f("deflate", deflateCoding)
+	f("gzip, deflate", gzipCoding)
+	f("deflate, gzip", gzipCoding)
+	f("br, zstd;q=0.9, deflate", deflateCoding)
+	f("gzip;q=0", identity)
+	f("gzip;q=0, deflate", deflateCoding)
+	f("gzip;q=0.000, deflate;q=0.001", deflateCoding)
+	f("gzip;q=0.2, deflate;q=0.9", deflateCoding)
+	f("gzip ; q=0.9 , deflate ; q=0.2", gzipCoding)
+	f("gzip;x=1;Q=0", identity)
+	f("gzip;q=1.000", gzipCoding)
+	f("identity, gzip;q=0.5", identity)
+	f("identity;q=0.5, gzip", gzipCoding)
+	f("identity;q=0, gzip;q=0.1", gzipCoding)
+	f("*", identity)
+	f("*;q=0, gzip", gzipCoding)
+	for _, q := range []string{"", "1.001", "2", "-1", "0.1234", "a", ".5", "1.", "01", "0,5"} {
+		want := identity
+		if q == "1." {
+			want = gzipCoding // the digits after the point are optional
+		}
+		f("gzip;q="+q, want)
+	}
+}
+
+func TestTraceID(t *testing.T) {
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	f := func(header string, ok bool) {
+		t.Helper()
+		if got := string(traceID([]byte(header))); ok != (got == id) || !ok && got != "" {
+			t.Errorf("%q: %q", header, got)
+		}
+	}
+	f("00-"+id+"-00f067aa0ba902b7-01", true)
+	f("00-"+id+"-00f067aa0ba902b7-ff", true)
+	f("01-"+id+"-00f067aa0ba902b7-01", true)
+	f("01-"+id+"-00f067aa0ba902b7-01-more", true)
+	f("01-"+id+"-00f067aa0ba902b7-01more", false)
+	f("00-"+id+"-00f067aa0ba902b7-01-more", false)
+	f("ff-"+id+"-00f067aa0ba902b7-01", false)
+	f("00-"+id+"-0000000000000000-01", false)
+	f("00-"+strings.Repeat("0", 32)+"-00f067aa0ba902b7-01", false)
+	f("00-"+strings.ToUpper(id)+"-00f067aa0ba902b7-01", false)
+	f("00-"+id+"-00f067aa0ba902b7-0g", false)
+	f("00-"+id+"_00f067aa0ba902b7-01", false)
+	f("00-"+id+"-00f067aa0ba902b7", false)
+	f("", false)
+}
+
+func FuzzParsePath(f *testing.F) {
+	for _, s := range []string{"/v2", "/v2/models/a%2fb/versions/1/infer", "/v2/repository/models/%41/load", "//", "%", "/v2/models/%zz", "/v2/models/stats"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, path []byte) {
+		before := bytes.Clone(path)
+		target, _, err := parsePath(path, nil)
+		if !bytes.Equal(path, before) {
+			t.Fatal("the path was changed")
+		}
+		if err != nil || target.route == noRoute {
+			return
+		}
+		// What is left of the path under net/url's rules must name the same.
+		want, uerr := url.PathUnescape(string(path))
+		if uerr != nil {
+			t.Fatalf("%q: accepted, net/url: %v", path, uerr)
+		}
+		if !strings.HasPrefix(want, "/v2") || !strings.Contains(want, target.model) || target.version < 0 {
+			t.Fatalf("%q: %+v", path, target)
+		}
+		named := target.route >= routeModel && target.route <= routeInfer || target.route >= routeLoad
+		if named != (target.model != "") {
+			t.Fatalf("%q: route %d with model %q", path, target.route, target.model)
+		}
+	})
+}
+
+func FuzzNegotiate(f *testing.F) {
+	for _, s := range []string{"gzip;q=0.2, deflate;q=0.9", "*", ",;=", "gzip;q=1.0001"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, accept []byte) {
+		if c := negotiate(accept); c != identity && !bytes.Contains(bytes.ToLower(accept), []byte(c.String())) {
+			t.Fatalf("%q: picked %v", accept, c)
+		}
+	})
+}
+
+func FuzzTraceID(f *testing.F) {
+	f.Add([]byte("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+	f.Add([]byte("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x"))
+	f.Fuzz(func(t *testing.T, header []byte) {
+		if id := traceID(header); id != nil && (len(id) != 32 || !isHex(id)) {
+			t.Fatalf("%q: %q", header, id)
+		}
+	})
+}
+
+func FuzzScan(f *testing.F) {
+	f.Add([]byte("Host: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"))
+	f.Add([]byte("X: a\r\n b\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, block []byte) {
+		var h header
+		err := h.scan(block)
+		if h.contentLength && h.transferEncoding && err == nil {
+			t.Fatalf("%q: accepted", block)
+		}
+	})
+}
+
+func FuzzInflate(f *testing.F) {
+	var c codecs
+	f.Add([]byte(c.deflate(nil, gzipCoding, []byte("abc"))))
+	f.Add([]byte(c.deflate(nil, deflateCoding, []byte("abc"))))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		const limit = 1 << 16
+		for _, from := range []coding{gzipCoding, deflateCoding} {
+			if plain, err := c.inflate(nil, from, body, limit); err == nil && len(plain) > limit || len(plain) > limit+1 {
+				t.Fatalf("%d bytes, limit %d", len(plain), limit)
+			}
+			back, err := c.inflate(nil, from, c.deflate(nil, from, body), len(body))
+			if err != nil || !bytes.Equal(back, body) {
+				t.Fatalf("%q came back as %q, %v", body, back, err)
+			}
+		}
+	})
+}
