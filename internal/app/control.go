@@ -83,23 +83,39 @@ func (c control) Versions(name string) []int64 { return c.app.router.Versions(na
 // Load implements httpapi.Catalog and admin.Control.
 func (c control) Load(ctx context.Context, name string) error {
 	r := c.app.reconcile
-	return r.send(ctx, func(ctx context.Context) error { return r.loadModel(ctx, name) })
+	return c.send(ctx, func(ctx context.Context) error { return r.loadModel(ctx, name) })
 }
 
 // Unload implements httpapi.Catalog and admin.Control.
 func (c control) Unload(ctx context.Context, name string) error {
 	r := c.app.reconcile
-	return r.send(ctx, func(ctx context.Context) error { return r.unloadModel(ctx, name) })
+	return c.send(ctx, func(ctx context.Context) error { return r.unloadModel(ctx, name) })
 }
 
 // Reload implements admin.Control.
-func (c control) Reload(ctx context.Context) (result api.ReloadResult, err error) {
-	r := c.app.reconcile
-	err = r.send(ctx, func(ctx context.Context) (err error) {
-		result, err = r.reload(ctx)
+func (c control) Reload(ctx context.Context) (api.ReloadResult, error) {
+	var result api.ReloadResult // not read unless the reload has ended
+	err := c.send(ctx, func(ctx context.Context) (err error) {
+		result, err = c.app.reconcile.reload(ctx)
 		return err
 	})
-	return result, err
+	if err != nil {
+		return api.ReloadResult{}, err
+	}
+	return result, nil
+}
+
+// send waits for a change for as long as control.timeout says. One that takes
+// longer goes on without its caller.
+func (c control) send(ctx context.Context, do func(context.Context) error) error {
+	limit := c.app.opts.Config.Control.Timeout
+	waiting, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := c.app.reconcile.send(waiting, do)
+	if waiting.Err() != nil && ctx.Err() == nil {
+		return infer.Errorf(infer.Unavailable, "not done within control.timeout (%v); a change that has begun goes on, and the list of models shows how far it is", limit)
+	}
+	return err
 }
 
 // Statistics implements httpapi.Catalog.

@@ -37,7 +37,7 @@ const (
 // Config is everything that a file can say, with defaults for what it leaves
 // out. It is shared and must not be changed.
 type Config struct {
-	Repository Repository `yaml:"repository" doc:"Where the models are and when they are loaded."`
+	Repository Repository `yaml:"repository" restart:"true" doc:"Where the models are and when they are loaded."`
 	Server     Server     `yaml:"server" restart:"true" doc:"The data plane: what applications call."`
 	Admin      Admin      `yaml:"admin" restart:"true" doc:"The side port: metrics, health, control API."`
 	Runtime    Runtime    `yaml:"runtime" restart:"true" doc:"ONNX Runtime as a whole."`
@@ -52,11 +52,11 @@ type Config struct {
 
 // Repository says where the models are and when they are loaded.
 type Repository struct {
-	Path          string        `yaml:"path" required:"true" restart:"true" doc:"The folder of models: PATH/MODEL/VERSION/model.onnx."`
-	Control       string        `yaml:"control" default:"none" enum:"none|explicit|poll" restart:"true" doc:"What loads models: none: all, once at the start; explicit: those in load, and the load and unload calls; poll: all, and again whenever the folder changes."`
-	PollInterval  time.Duration `yaml:"poll_interval" default:"15s" min:"100ms" restart:"true" doc:"How often poll looks at the folder."`
-	Load          []string      `yaml:"load" default:"[]" doc:"The models to load at the start with explicit control; '*' for all. A reload loads those that are new."`
-	ParallelLoads int           `yaml:"parallel_loads" default:"2" min:"1" max:"256" restart:"true" doc:"How many versions load at the same time."`
+	Path          string        `yaml:"path" required:"true" doc:"The folder of models: PATH/MODEL/VERSION/model.onnx."`
+	Control       string        `yaml:"control" default:"none" enum:"none|explicit|poll" doc:"What loads models: none: all, once at the start; explicit: those in load, and the load and unload calls; poll: all, and again whenever the folder changes."`
+	PollInterval  time.Duration `yaml:"poll_interval" default:"15s" min:"100ms" doc:"How often poll looks at the folder."`
+	Load          []string      `yaml:"load" default:"[]" doc:"The models to load at the start with explicit control; '*' for all."`
+	ParallelLoads int           `yaml:"parallel_loads" default:"2" min:"1" max:"256" doc:"How many versions load at the same time."`
 }
 
 // Server configures the data plane.
@@ -75,15 +75,16 @@ type Server struct {
 
 // HTTP configures the HTTP listener.
 type HTTP struct {
-	Address        string        `yaml:"address" default:"\":8000\"" doc:"Where to listen, host:port; without a host on every interface."`
-	MaxBody        Size          `yaml:"max_body" default:"64MiB" min:"1KiB" max:"2GiB" doc:"The largest body of a request, as sent."`
-	MaxInflated    Size          `yaml:"max_inflated" default:"64MiB" min:"1KiB" max:"2GiB" doc:"The largest body of a request after gzip or deflate is undone."`
-	MaxHeader      Size          `yaml:"max_header" default:"16KiB" min:"1KiB" max:"16MiB" doc:"The request line and all headers together."`
-	MaxConnections int           `yaml:"max_connections" default:"8192" min:"1" max:"1000000" doc:"Connections open at the same time; further ones are answered 503."`
-	MaxInFlight    int           `yaml:"max_in_flight" default:"4096" min:"1" max:"1000000" doc:"Requests in progress at the same time; further ones are answered 429."`
-	ReadTimeout    time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"How long reading one request may take."`
-	WriteTimeout   time.Duration `yaml:"write_timeout" default:"30s" min:"1ms" doc:"How long writing one answer may take."`
-	IdleTimeout    time.Duration `yaml:"idle_timeout" default:"120s" min:"1ms" doc:"How long a connection may wait for its next request."`
+	Address                  string        `yaml:"address" default:"\":8000\"" doc:"Where to listen, host:port; without a host on every interface."`
+	MaxBody                  Size          `yaml:"max_body" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The largest body of a request, as sent."`
+	MaxInflated              Size          `yaml:"max_inflated" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The largest body of a request after gzip or deflate is undone."`
+	MaxHeader                Size          `yaml:"max_header" default:"16KiB" min:"1KiB" max:"16MiB" doc:"The request line and all headers together."`
+	MaxConnections           int           `yaml:"max_connections" default:"8192" min:"1" max:"1000000" doc:"Connections open at the same time; further ones are answered 503."`
+	MaxInFlight              int           `yaml:"max_in_flight" default:"4096" min:"1" max:"1000000" doc:"Requests in progress at the same time; further ones are answered 429."`
+	MaxRequestsPerConnection int           `yaml:"max_requests_per_connection" default:"0" min:"0" max:"2000000000" doc:"After this many the connection is closed; 0: never."`
+	ReadTimeout              time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"How long reading one request may take."`
+	WriteTimeout             time.Duration `yaml:"write_timeout" default:"30s" min:"1ms" doc:"How long writing one answer may take."`
+	IdleTimeout              time.Duration `yaml:"idle_timeout" default:"120s" min:"1ms" doc:"How long a connection may wait for its next request."`
 }
 
 // Limits bounds one request and its answer.
@@ -92,11 +93,11 @@ type Limits struct {
 	MaxOutputs    int  `yaml:"max_outputs" default:"1024" min:"1" doc:"Outputs that a request asks for by name."`
 	MaxRank       int  `yaml:"max_rank" default:"32" min:"1" max:"1024" doc:"Dimensions of a tensor."`
 	MaxNesting    int  `yaml:"max_nesting" default:"100" min:"8" max:"10000" doc:"Depth of arrays and objects in JSON."`
-	MaxParameters int  `yaml:"max_parameters" default:"128" min:"0" doc:"Entries of one parameters object."`
+	MaxParameters int  `yaml:"max_parameters" default:"128" min:"1" doc:"Entries of one parameters object."`
 	MaxID         Size `yaml:"max_id" default:"1KiB" min:"1" max:"1MiB" doc:"The request's id."`
 	MaxName       Size `yaml:"max_name" default:"1KiB" min:"1" max:"1MiB" doc:"The name of a tensor or parameter."`
-	MaxTensor     Size `yaml:"max_tensor" default:"64MiB" min:"1KiB" max:"2GiB" doc:"The data of one input tensor in memory; JSON text may grow on its way there."`
-	MaxResponse   Size `yaml:"max_response" default:"256MiB" min:"1KiB" max:"2GiB" doc:"The outputs of one answer in memory."`
+	MaxTensor     Size `yaml:"max_tensor" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The data of one input tensor in memory; JSON text may grow on its way there."`
+	MaxResponse   Size `yaml:"max_response" default:"256MiB" min:"1KiB" max:"2047MiB" doc:"The outputs of one answer in memory."`
 }
 
 // JSON says how numbers are written in JSON answers.
