@@ -165,7 +165,7 @@ func (a *App) stop(cancelParts func()) error {
 	limit := a.opts.Config.Server.DrainTimeout
 	var err error
 	stage := func(name string, shutdown func(context.Context) error) {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		ctx, cancel := context.WithTimeout(context.Background(), limit) //nolint:forbidigo // the stop outlives what asked for it
 		defer cancel()
 		if serr := shutdown(ctx); serr != nil {
 			err = errors.Join(err, fmt.Errorf("stop %s: %w", name, serr))

@@ -100,7 +100,7 @@ func (c *composer) compose(session Session, m config.Model, series *metrics.Vers
 	if finding.Batchable {
 		s.detail.Batching.MaxSize = m.Batching.MaxSize
 	}
-	go func() { s.ended <- s.batcher.Run(context.Background()) }() // Shutdown waits for it
+	go func() { s.ended <- s.batcher.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; Shutdown waits for it
 	return s, nil
 }
 

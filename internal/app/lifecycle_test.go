@@ -230,7 +230,7 @@ func TestStopUnderLoad(t *testing.T) {
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			for {
-				resp, err := client.Post(g.url+"/v2/models/double/infer", "application/json", strings.NewReader(doubleRequest)) //nolint:noctx // ends with the server
+				resp, err := client.Post(g.url+"/v2/models/double/infer", "application/json", strings.NewReader(doubleRequest))
 				if err != nil {
 					if !strings.Contains(err.Error(), "refused") && !strings.Contains(err.Error(), "EOF") && !strings.Contains(err.Error(), "reset") {
 						t.Errorf("a request ended with: %v", err)

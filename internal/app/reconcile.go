@@ -194,7 +194,7 @@ func (r *reconciler) specs(cfg *config.Config) ([]registry.Spec, error) {
 }
 
 func (r *reconciler) specsOf(cfg *config.Config, found []registry.Found) []registry.Spec {
-	var specs []registry.Spec
+	specs := make([]registry.Spec, 0, len(found))
 	for _, f := range found {
 		specs = append(specs, r.modelSpecs(cfg, f)...)
 	}
@@ -204,8 +204,9 @@ func (r *reconciler) specsOf(cfg *config.Config, found []registry.Found) []regis
 func (r *reconciler) modelSpecs(cfg *config.Config, f registry.Found) []registry.Spec {
 	m := cfg.Model(f.Name)
 	settings := settingsText(cfg, m)
-	var specs []registry.Spec
-	for _, fv := range chosen(f, m) {
+	versions := chosen(f, m)
+	specs := make([]registry.Spec, 0, len(versions))
+	for _, fv := range versions {
 		v := infer.Version{Model: f.Name, Number: fv.Number}
 		s := registry.Spec{Version: v, Fingerprint: fv.Fingerprint, Settings: settings, Err: fv.Err, Ignored: f.Ignored}
 		if cfg.Repository.Control == config.ControlExplicit && !r.named[f.Name] && !r.named["*"] {

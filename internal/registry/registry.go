@@ -316,7 +316,7 @@ func (rec *record) status(v infer.Version) api.ModelStatus {
 // ends: then instances that still run are left behind and an error says so.
 func (r *Registry) Shutdown(ctx context.Context) error {
 	p := &Plan{registry: r, next: map[infer.Version]*record{}}
-	p.Commit() //nolint:contextcheck // what it retires has the unload limit, not this call's
+	p.Commit()
 	done := make(chan struct{})
 	go func() { // ends with the last instance; nothing can end it sooner
 		r.closing.Wait()
