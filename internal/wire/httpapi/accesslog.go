@@ -93,14 +93,14 @@ func (l *accessLog) write(x *exchange) {
 		zap.Duration("duration", time.Since(x.arrived)),
 		zap.Int("request_bytes", len(x.ctx.Request.Body())),
 		zap.Int("response_bytes", len(x.ctx.Response.Body())),
-		zap.String("request_id", strings.Clone(x.id)),
+		zap.String("request_id", string(x.id)),
 		zap.Stringer("remote", x.ctx.RemoteAddr()))
 	if x.served.Reason != "" {
 		fields = append(fields, zap.String("route", x.served.Route), zap.Int64("version", x.served.Version.Number),
 			zap.String("reason", string(x.served.Reason)))
 	}
 	if id := traceID(x.header.traceparent); id != nil {
-		fields = append(fields, zap.ByteString("trace_id", id), zap.String("traceparent", printable(view(x.header.traceparent))))
+		fields = append(fields, zap.String("trace_id", string(id)), zap.String("traceparent", printable(view(x.header.traceparent))))
 	}
 	if dropped := l.takeDropped(); dropped > 0 {
 		fields = append(fields, zap.Uint64("errors_not_logged", dropped))

@@ -102,7 +102,8 @@ func TestAccessLogIsInjectionSafe(t *testing.T) {
 	if err := stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
+	for line := range strings.Lines(out.String()) {
+		line = strings.TrimSuffix(line, "\n")
 		if i := strings.IndexFunc(line, func(r rune) bool { return r != '\t' && (r < ' ' || r > '~') }); i >= 0 || len(line) > 1000 {
 			t.Errorf("line with %q: %q", line[max(0, i):], line)
 		}

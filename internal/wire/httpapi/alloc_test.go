@@ -23,7 +23,7 @@ type fixed struct {
 }
 
 func (f *fixed) Predict(_ context.Context, req *infer.Request) (*infer.Response, error) {
-	req.Served = infer.Served{Version: infer.Version{Model: f.model.Name, Number: 1}, Route: "m@0", Reason: infer.ReasonDefault}
+	req.Served = infer.Served{Version: infer.Version{Model: f.model.Name, Number: 1}, Route: "a-route-of-some-length-as-people-make-them@17", Reason: infer.ReasonDefault}
 	if err := f.model.Check(req); err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func benchRequest(head, body string) string {
 }
 
 func jsonRequest() string {
-	return benchRequest("X-Request-Id: my-id\r\n", `{"id":"1","inputs":[{"name":"x","shape":[1,16],"datatype":"FP32","data":[`+strings.Repeat("0.5,", 15)+`0.5]}]}`)
+	return benchRequest("X-Request-Id: 6f1c5e0e-3b2a-4c57-9d8a-0123456789ab\r\n", `{"id":"1","inputs":[{"name":"x","shape":[1,16],"datatype":"FP32","data":[`+strings.Repeat("0.5,", 15)+`0.5]}]}`)
 }
 
 func binaryRequest() string {

@@ -97,7 +97,7 @@ func readUpTo(dst []byte, r io.Reader, limit int) ([]byte, error) {
 		}
 		n, err := r.Read(dst[len(dst):min(cap(dst), limit+1)])
 		dst = dst[:len(dst)+n]
-		if err == io.EOF { //nolint:errorlint // a Reader returns it as it is
+		if err == io.EOF {
 			return dst, nil
 		}
 		if err != nil {

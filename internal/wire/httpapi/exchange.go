@@ -7,7 +7,6 @@ import (
 	"net"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -34,7 +33,7 @@ type exchange struct {
 	arrived time.Time
 	header  header
 	target  target
-	id      string // X-Request-Id
+	id      []byte // X-Request-Id
 	served  infer.Served
 	broken  bool // a panic: something may still use what this holds
 
@@ -51,12 +50,12 @@ func (s *Server) newExchange(ctx *fasthttp.RequestCtx, arrived time.Time) *excha
 // end finishes the answer's headers, logs and gives everything back.
 func (x *exchange) end() {
 	h := &x.ctx.Response.Header
-	h.SetCanonical([]byte("X-Request-Id"), []byte(x.id))
+	h.SetCanonical([]byte("X-Request-Id"), x.id)
 	if x.served.Reason != "" {
-		var number [20]byte
-		h.SetCanonical([]byte("Sluice-Version"), strconv.AppendInt(number[:0], x.served.Version.Number, 10))
-		h.SetCanonical([]byte("Sluice-Route"), []byte(x.served.Route))
-		h.SetCanonical([]byte("Sluice-Reason"), []byte(x.served.Reason))
+		var value [64]byte // on the stack, as long as a value fits
+		h.SetCanonical([]byte("Sluice-Version"), strconv.AppendInt(value[:0], x.served.Version.Number, 10))
+		h.SetCanonical([]byte("Sluice-Route"), append(value[:0], x.served.Route...))
+		h.SetCanonical([]byte("Sluice-Reason"), append(value[:0], x.served.Reason...))
 	}
 	if x.srv.access.wants(x.ctx.Response.StatusCode(), x.arrived) {
 		x.srv.access.write(x)
@@ -97,7 +96,7 @@ func (x *exchange) answer() (err error) {
 	}()
 	req := &x.ctx.Request
 	err = x.header.scan(req.Header.RawHeaders())
-	x.id = view(x.srv.ids.append(x.idBuf[:0], x.header.requestID))
+	x.id = x.srv.ids.append(x.idBuf[:0], x.header.requestID)
 	if err != nil {
 		x.hangUp()
 		return err
@@ -106,7 +105,7 @@ func (x *exchange) answer() (err error) {
 	if len(uri.Hash()) > 0 {
 		return infer.Errorf(infer.Invalid, "the path has a fragment; a '#' in a name is written %%23")
 	}
-	if x.target, _, err = parsePath(uri.PathOriginal(), x.pathBuf[:0]); err != nil {
+	if x.target, err = parsePath(uri.PathOriginal(), x.pathBuf[:0]); err != nil {
 		return err
 	}
 	if x.target.route == noRoute {
@@ -152,7 +151,7 @@ func (x *exchange) dispatch() error {
 func (x *exchange) fail(err error) {
 	code := infer.CodeOf(err)
 	if code == infer.Internal {
-		x.srv.log.Error("request failed", zap.String("request_id", strings.Clone(x.id)),
+		x.srv.log.Error("request failed", zap.String("request_id", string(x.id)),
 			zap.String("model", printable(x.target.model)), zap.Int64("version", x.served.Version.Number), zap.Error(err))
 	}
 	if wire.Retry(code) {
@@ -203,7 +202,7 @@ func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
 	x := s.newExchange(ctx, time.Now())
 	defer x.end()
 	_ = x.header.scan(ctx.Request.Header.RawHeaders()) // as far as fasthttp has kept it
-	x.id = view(x.srv.ids.append(x.idBuf[:0], x.header.requestID))
+	x.id = x.srv.ids.append(x.idBuf[:0], x.header.requestID)
 	status, text := s.describeBroken(err)
 	if status != fasthttp.StatusRequestTimeout {
 		x.hangUp()

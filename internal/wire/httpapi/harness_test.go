@@ -176,7 +176,7 @@ type answer struct {
 // dial connects with a deadline that only a broken server reaches.
 func dial(t *testing.T, addr string) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
+	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +192,7 @@ func read(t *testing.T, r *bufio.Reader, method string) answer {
 	if err != nil {
 		t.Fatalf("read answer: %v", err)
 	}
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatalf("read answer's body: %v", err)

@@ -35,7 +35,7 @@ func (x *exchange) predict(call *oip.Call) error {
 		return err
 	}
 	call.Model, call.Version = x.target.model, x.target.version
-	call.RequestID, call.Arrived = x.id, x.arrived
+	call.RequestID, call.Arrived = view(x.id), x.arrived
 	resp, err := x.srv.opts.Predictor.Predict(x.srv.base, &call.Request)
 	x.served = call.Served
 	if err != nil {

@@ -60,7 +60,7 @@ func (x *exchange) control() error {
 		err = nil // what is not there needs no unloading
 	}
 	x.srv.log.Info("repository control", zap.String("action", verb), zap.String("model", printable(model)), zap.String("actor", actor),
-		zap.String("request_id", strings.Clone(x.id)), zap.Stringer("code", infer.CodeOf(err)))
+		zap.String("request_id", string(x.id)), zap.Stringer("code", infer.CodeOf(err)))
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type requestIDs struct {
 func newRequestIDs() *requestIDs {
 	g := &requestIDs{}
 	var random [8]byte
-	rand.Read(random[:]) //nolint:errcheck // it never fails
+	rand.Read(random[:])
 	hex.Encode(g.prefix[:], random[:])
 	g.prefix[16] = '-'
 	return g

@@ -58,18 +58,18 @@ const maxSegments = 6
 
 // parsePath finds the target of a path as it was sent. Each segment is
 // percent-decoded once, after the path was split, so that an encoded slash is
-// part of a name (and refused there). Decoded segments are appended to scratch,
-// which is returned. A path that names nothing has no route; the error, Invalid,
-// is about percent-encoding.
-func parsePath(path, scratch []byte) (target, []byte, error) {
+// part of a name (and refused there). Decoded segments are appended to scratch.
+// A path that names nothing has no route; the error, Invalid, is about
+// percent-encoding.
+func parsePath(path, scratch []byte) (target, error) {
 	var segments [maxSegments][]byte
 	if len(path) == 0 || path[0] != '/' {
-		return target{}, scratch, nil
+		return target{}, nil
 	}
 	n := 0
 	for rest, more := path[1:], true; more; n++ {
 		if n == maxSegments {
-			return target{}, scratch, nil
+			return target{}, nil
 		}
 		var segment []byte
 		segment, rest, more = bytes.Cut(rest, []byte{'/'})
@@ -77,16 +77,16 @@ func parsePath(path, scratch []byte) (target, []byte, error) {
 			start := len(scratch)
 			var ok bool
 			if scratch, ok = appendUnescaped(scratch, segment); !ok {
-				return target{}, scratch, infer.Errorf(infer.Invalid, "the path has a '%%' that is not followed by two hexadecimal digits")
+				return target{}, infer.Errorf(infer.Invalid, "the path has a '%%' that is not followed by two hexadecimal digits")
 			}
 			segment = scratch[start:len(scratch):len(scratch)]
 		}
 		segments[n] = segment
 	}
 	if string(segments[0]) != "v2" {
-		return target{}, scratch, nil
+		return target{}, nil
 	}
-	return match(segments[1:n]), scratch, nil
+	return match(segments[1:n]), nil
 }
 
 // match finds the target of the segments behind /v2.
