@@ -59,6 +59,7 @@ char *shim_open(const char *path) {
 		return message("%s", "out of memory");
 	base = get();
 	api = found;
+	shim_trap_division((const void *)get);
 	return NULL;
 }
 
@@ -105,7 +106,12 @@ OrtStatus *shim_has_config(const OrtSessionOptions *options, const char *key, in
 
 OrtStatus *shim_create_session(const OrtEnv *env, const char *path, const OrtSessionOptions *options,
 	OrtSession **session) {
-	return api->CreateSession(env, path, options, session);
+	shim_divided();
+	TRY(api->CreateSession(env, path, options, session));
+	if (!shim_divided())
+		return NULL;
+	api->ReleaseSession(*session); // it was a constant, computed beforehand
+	return api->CreateStatus(SHIM_DIVIDED, "the model divides an integer by zero");
 }
 
 void shim_release_session(OrtSession *session) {
@@ -314,8 +320,11 @@ static OrtStatus *describe(OrtValue *value, shim_result *result) {
 OrtStatus *shim_run(OrtSession *session, const OrtRunOptions *options, shim_plan *plan, shim_result *results) {
 	if (results != NULL)
 		shim_release_values(plan->output_values, plan->outputs);
+	shim_divided();
 	TRY(api->Run(session, options, plan->input_names, (const OrtValue *const *)plan->input_values, plan->inputs,
 		plan->output_names, plan->outputs, plan->output_values));
+	if (shim_divided())
+		return api->CreateStatus(SHIM_DIVIDED, "an integer was divided by zero");
 	for (size_t i = 0; results != NULL && i < plan->outputs; i++)
 		TRY(describe(plan->output_values[i], &results[i]));
 	return NULL;

@@ -12,6 +12,8 @@
 #include "onnxruntime_c_api.h"
 
 #define SHIM_MAX_RANK 32
+// The code of a status that says that an integer was divided by zero.
+#define SHIM_DIVIDED ((OrtErrorCode)1000)
 
 // Kinds of a session's arguments.
 enum { SHIM_INPUT, SHIM_OUTPUT, SHIM_INITIALIZER };
@@ -86,5 +88,10 @@ OrtStatus *shim_read_strings(const OrtValue *value, char *out, size_t bytes);
 // shim_run runs the plan. With results the runtime allocates the outputs, and
 // results describes them; without, the plan's output values receive them.
 OrtStatus *shim_run(OrtSession *session, const OrtRunOptions *options, shim_plan *plan, shim_result *results);
+
+// shim_trap_division makes integer divisions by zero give 0 in the library that
+// holds the address; shim_divided tells, once, whether this thread had one.
+void shim_trap_division(const void *inside);
+int shim_divided(void);
 
 #endif

@@ -7,7 +7,7 @@ import (
 )
 
 // Run executes what was gathered and keeps the outputs that some member asks for. Errors are Canceled after Terminate, TooLarge where the outputs exceed
-// MaxOutputBytes, else Internal.
+// MaxOutputBytes, Invalid where an integer was divided by zero, else Internal.
 func (s *Slot) Run() error {
 	if s.state != gathered {
 		return internal("run", "nothing was gathered", nil)
@@ -142,6 +142,9 @@ func (s *Slot) checkSize(n int64) error {
 func (s *Slot) runError(err error) error {
 	if s.terminated.Load() {
 		return &infer.Error{Code: infer.Canceled, Op: "ort: run", Msg: "the run was terminated", Err: err}
+	}
+	if errors.Is(err, errDivided) {
+		return &infer.Error{Code: infer.Invalid, Op: "ort: run", Msg: "the model divides an integer by zero with these inputs", Err: err}
 	}
 	return internal("run", "the model failed to run", err)
 }

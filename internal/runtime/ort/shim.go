@@ -31,21 +31,19 @@ type (
 	cResult     = C.shim_result
 )
 
-// statusError is an error of the library. Its text can hold paths of the host.
-type statusError struct {
-	text string
-}
+// errDivided is the status of a run that divided an integer by zero.
+var errDivided = errors.New("an integer was divided by zero")
 
-func (e *statusError) Error() string { return e.text }
-
-// check converts a status to an error and releases it.
+// check converts a status to an error and releases it. Its text can hold paths of the host.
 func check(status *C.OrtStatus) error {
 	if status == nil {
 		return nil
 	}
-	text := strings.TrimSpace(C.GoString(C.shim_status_message(status)))
-	C.shim_release_status(status)
-	return &statusError{text}
+	defer C.shim_release_status(status)
+	if C.shim_status_code(status) == C.SHIM_DIVIDED {
+		return errDivided
+	}
+	return errors.New(strings.TrimSpace(C.GoString(C.shim_status_message(status))))
 }
 
 // withCString calls f with s as C has it. A NUL inside would cut s short, so it is an error.

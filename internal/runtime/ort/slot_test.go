@@ -3,6 +3,7 @@ package ort_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -131,6 +132,38 @@ func TestFailedRunLeavesTheSlotWell(t *testing.T) {
 		}
 		if err := slot.Scatter(0, infer.NewResponse()); err == nil {
 			t.Error("a failed run was scattered")
+		}
+	}
+}
+
+// Without care this is a signal that ends the process.
+func TestIntegerDivisionByZero(t *testing.T) {
+	sizes := map[infer.DType]int{infer.Int8: 1, infer.Uint8: 1, infer.Int16: 2, infer.Uint16: 2, infer.Int32: 4, infer.Uint32: 4, infer.Int64: 8, infer.Uint64: 8}
+	for d, size := range sizes {
+		for _, op := range []string{"Div", "Mod"} {
+			g := onnxgen.New(op)
+			g.Output("y", d, g.Op(op, g.Input("a", d, "N"), g.Input("b", d, "N")), "N")
+			s := load(t, g, ort.LoadOptions{})
+			slot := newSlot(t, s)
+			for _, n := range []int{1, 3, 100} {
+				tensor := func(name string, first byte) infer.Tensor {
+					data := make([]byte, n*size)
+					for i := range n {
+						data[i*size] = 1
+					}
+					data[0] = first
+					return infer.Tensor{Name: name, DType: d, Shape: infer.Shape{int64(n)}, Data: data}
+				}
+				for range 2 {
+					if _, err := predict(slot, request(t, s, nil, tensor("a", 7), tensor("b", 0))); err != nil && infer.CodeOf(err) != infer.Invalid || err == nil && runtime.GOARCH == "amd64" {
+						t.Errorf("%v %s: got %v, want invalid", d, op, err)
+					}
+					got := mustPredict(t, slot, request(t, s, nil, tensor("a", 7), tensor("b", 4)))
+					if want := map[string]byte{"Div": 1, "Mod": 3}[op]; got[0].Data[0] != want {
+						t.Errorf("%v %s: got %d, want %d", d, op, got[0].Data[0], want)
+					}
+				}
+			}
 		}
 	}
 }
