@@ -23,7 +23,7 @@ type data struct {
 // readData reads the array at the scanner's place into t.Data.
 func (c *Call) readData(t *infer.Tensor) *problem {
 	if c.s.space() != '[' {
-		return invalid("must be an array, not %s", c.s.kind())
+		return c.s.wrong("an array")
 	}
 	total, _ := t.Shape.Elements() // the reader of the shape has checked it
 	// Each element takes a byte and a comma or bracket behind it.
@@ -76,12 +76,11 @@ func (d *data) read(dim int) *problem {
 	}
 	leaf := d.flat || dim == len(d.t.Shape)-1
 	for i := int64(0); i < n; i++ {
-		more, p := s.next(i == 0, ']')
-		if p != nil {
+		var p *problem
+		if i > 0 && s.pos < len(s.text) && s.text[s.pos] == ',' {
+			s.pos++
+		} else if p = d.more(i, n); p != nil {
 			return p
-		}
-		if !more {
-			return invalid("expected %d elements for shape %v, got %d", n, d.t.Shape, i)
 		}
 		if leaf {
 			p = d.element()
@@ -99,117 +98,109 @@ func (d *data) read(dim int) *problem {
 	return p
 }
 
-// element reads one element into the buffer.
-func (d *data) element() (p *problem) {
-	buf, le := d.c.buf, binary.LittleEndian
-	switch d.t.DType {
-	case infer.FP32:
-		var bits uint32
-		bits, p = d.float32()
-		le.PutUint32(buf[d.off:], bits)
-		d.off += 4
-	case infer.FP64:
-		var f float64
-		f, p = d.float64()
-		le.PutUint64(buf[d.off:], math.Float64bits(f))
-		d.off += 8
-	case infer.FP16, infer.BF16:
-		var bits uint16
-		bits, p = d.half()
-		le.PutUint16(buf[d.off:], bits)
-		d.off += 2
-	case infer.Bytes:
-		p = d.string()
-	case infer.Bool:
-		var b bool
-		if b, p = d.c.s.bool(); b {
-			buf[d.off] = 1
-		} else {
-			buf[d.off] = 0
-		}
-		d.off++
-	default:
-		p = d.integer()
+// more reads what stands before element i of n.
+func (d *data) more(i, n int64) *problem {
+	more, p := d.c.s.next(i == 0, ']')
+	if p == nil && !more {
+		return invalid("expected %d elements for shape %v, got %d", n, d.t.Shape, i)
 	}
 	return p
 }
 
-// token reads one of the tokens that are no JSON.
-func (d *data) token() (f float64, ok bool) {
+// element reads one element into the buffer.
+func (d *data) element() *problem {
+	switch d.t.DType {
+	case infer.FP32, infer.FP64, infer.FP16, infer.BF16:
+		return d.float()
+	case infer.Bytes:
+		return d.string()
+	case infer.Bool:
+		return d.bool()
+	default:
+		return d.integer()
+	}
+}
+
+// float reads a number or one of the tokens that are no JSON.
+func (d *data) float() *problem {
 	s := &d.c.s
+	if s.pos < len(s.text) && s.text[s.pos] <= ' ' {
+		s.space()
+	}
+	start := s.pos
+	n := scanDecimal(s.text, start)
+	if n.has(broken) {
+		return d.token()
+	}
+	s.pos = n.end
+	text, ok := s.text[start:n.end], false
+	buf, le := d.c.buf[d.off:], binary.LittleEndian
+	switch d.t.DType {
+	case infer.FP32:
+		var bits uint32
+		bits, ok = n.float32(text)
+		le.PutUint32(buf, bits)
+		d.off += 4
+	case infer.FP64:
+		var f float64
+		f, ok = n.float64(text)
+		le.PutUint64(buf, math.Float64bits(f))
+		d.off += 8
+	case infer.FP16:
+		bits := n.half(text, infer.Float32ToFP16)
+		ok = bits&0x7fff != 0x7c00
+		le.PutUint16(buf, bits)
+		d.off += 2
+	default:
+		bits := n.half(text, infer.Float32ToBF16)
+		ok = bits&0x7fff != 0x7f80
+		le.PutUint16(buf, bits)
+		d.off += 2
+	}
+	if !ok {
+		return invalid("%s does not fit %v", excerpt(text), d.t.DType)
+	}
+	return nil
+}
+
+// token reads NaN or an infinity; anything else is a problem.
+func (d *data) token() *problem {
+	s := &d.c.s
+	var f float64
 	switch {
 	case s.word("NaN"):
-		return math.NaN(), true
+		f = math.NaN()
 	case s.word("Infinity"):
-		return math.Inf(1), true
+		f = math.Inf(1)
 	case s.word("-Infinity"):
-		return math.Inf(-1), true
+		f = math.Inf(-1)
 	default:
-		return 0, false
+		_, _, p := s.decimal()
+		return p
 	}
-}
-
-func (d *data) misfit(text []byte) *problem {
-	return invalid("%s does not fit %v", excerpt(text), d.t.DType)
-}
-
-func (d *data) float32() (uint32, *problem) {
-	if f, ok := d.tokenNext(); ok {
-		return math.Float32bits(float32(f)), nil
-	}
-	n, text, p := d.c.s.decimal()
-	if p != nil {
-		return 0, p
-	}
-	bits, ok := n.float32(text)
-	if !ok {
-		return 0, d.misfit(text)
-	}
-	return bits, nil
-}
-
-func (d *data) float64() (float64, *problem) {
-	if f, ok := d.tokenNext(); ok {
-		return f, nil
-	}
-	n, text, p := d.c.s.decimal()
-	if p != nil {
-		return 0, p
-	}
-	f, ok := n.float64(text)
-	if !ok {
-		return 0, d.misfit(text)
-	}
-	return f, nil
-}
-
-func (d *data) half() (uint16, *problem) {
-	round, infinity := infer.Float32ToFP16, uint16(0x7c00)
-	if d.t.DType == infer.BF16 {
-		round, infinity = infer.Float32ToBF16, 0x7f80
-	}
-	if f, ok := d.tokenNext(); ok {
-		return round(float32(f)), nil
-	}
-	n, text, p := d.c.s.decimal()
-	if p != nil {
-		return 0, p
-	}
-	bits := n.half(text, round)
-	if bits&0x7fff == infinity {
-		return 0, d.misfit(text)
-	}
-	return bits, nil
-}
-
-// tokenNext is token behind a cheap look at the next byte.
-func (d *data) tokenNext() (f float64, ok bool) {
-	switch s := &d.c.s; s.space() {
-	case 'N', 'I', '-':
-		return d.token()
+	buf, le := d.c.buf[d.off:], binary.LittleEndian
+	switch d.t.DType {
+	case infer.FP32:
+		le.PutUint32(buf, math.Float32bits(float32(f)))
+	case infer.FP64:
+		le.PutUint64(buf, math.Float64bits(f))
+	case infer.FP16:
+		le.PutUint16(buf, infer.Float32ToFP16(float32(f)))
 	default:
-		return 0, false
+		le.PutUint16(buf, infer.Float32ToBF16(float32(f)))
 	}
+	d.off += d.t.DType.Size()
+	return nil
+}
+
+func (d *data) bool() *problem {
+	b, p := d.c.s.bool()
+	d.c.buf[d.off] = 0
+	if b {
+		d.c.buf[d.off] = 1
+	}
+	d.off++
+	return p
 }
 
 // integer reads an integer exactly and stores it in the width of the datatype.

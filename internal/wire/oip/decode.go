@@ -19,7 +19,7 @@ func (c *Call) Decode(body []byte, jsonLen int, lim *Limits) error {
 	c.lim = lim.resolve()
 	text, blobs := body, body[len(body):]
 	if jsonLen != -1 {
-		if jsonLen <= 0 || jsonLen > len(body) {
+		if jsonLen < 0 || jsonLen > len(body) {
 			return infer.Errorf(infer.Invalid, "inference header size should be in range (0, %d), got: %d", len(body), jsonLen)
 		}
 		text, blobs = body[:jsonLen], body[jsonLen:]

@@ -7,15 +7,18 @@ import (
 	"strconv"
 )
 
-// half returns the 16-bit float nearest to d, ties to even. round takes a float32
-// to it and must be monotone; both 16-bit formats have less than half the digits
-// of a float32. An infinity means that d is beyond the range.
+// middleBits are the last bits of a float32. They are 0 where it is the middle
+// between two 16-bit floats, which has at most 12 significant bits of the 24.
+const middleBits = 1<<12 - 1
+
+// half returns the 16-bit float nearest to d, ties to even; round takes a float32
+// to it. An infinity means that d is beyond the range.
 //
 // Rounding in steps would round twice: a decimal just above the middle of two
-// halves may become that middle as a float64. So the first step keeps what was
-// cut off in the last bit (a float32 with an odd last bit is never a middle), and
-// where the float64 is a middle the text decides.
-func (d *decimal) half(text []byte, round func(float32) uint16) uint16 {
+// halves may become that middle as a float64. So the step to float32 keeps what
+// it cuts off in the last bit (then it is no middle), and where the float64 is a
+// middle the text decides.
+func (d decimal) half(text []byte, round func(float32) uint16) uint16 {
 	v, ok := d.float64(text)
 	f := float32(v)
 	switch {
@@ -23,21 +26,19 @@ func (d *decimal) half(text []byte, round func(float32) uint16) uint16 {
 		return round(f) // an infinity, or a zero with its sign
 	case float64(f) != v:
 		return round(oddFloat32(f, v))
+	case math.Float32bits(f)&middleBits != 0:
+		return round(f)
 	}
-	down, up := round(math.Nextafter32(f, float32(math.Inf(-1)))), round(math.Nextafter32(f, float32(math.Inf(1))))
-	if down == up {
-		return down
+	below, above := round(math.Nextafter32(f, 0)), round(math.Nextafter32(f, 2*f))
+	if below == above {
+		return below
 	}
 	var buf [192]byte // a middle of the smallest bfloat16 has 95 digits
-	side := compareMagnitude(text, strconv.AppendFloat(buf[:0], v, 'e', 160, 64))
-	if v < 0 {
-		side = -side
-	}
-	switch {
+	switch side := compareMagnitude(text, strconv.AppendFloat(buf[:0], v, 'e', 160, 64)); {
 	case side < 0:
-		return down
+		return below
 	case side > 0:
-		return up
+		return above
 	default:
 		return round(f)
 	}

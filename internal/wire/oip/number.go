@@ -2,20 +2,30 @@ package oip
 
 import (
 	"encoding/binary"
-	"math"
+	"math/bits"
 	"strconv"
 )
 
-// decimal is a JSON number as it was scanned: mant × 10^exp.
+// decimal is a JSON number as it was scanned: mant × 10^exp. It is small enough
+// to travel in registers.
 type decimal struct {
-	mant    uint64 // the digits as an integer, modulo 2^64 where there are many
-	exp     int    // bounded; the text has the true value
-	end     int    // where the number ends, or where it went wrong
-	ok      bool   // false: a digit was expected at end
-	neg     bool
-	many    bool // more than 19 significant digits
-	integer bool // neither fraction nor exponent
+	mant  uint64 // the digits as an integer, modulo 2^64 where there are many
+	exp   int    // bounded; the text has the true value
+	end   int    // where the number ends, or where a digit was expected
+	flags numberFlags
 }
+
+// numberFlags say what a number is like.
+type numberFlags uint8
+
+const (
+	negative   numberFlags = 1 << iota
+	fractional             // written with a fraction or an exponent
+	many                   // more than 19 significant digits
+	broken                 // a digit is missing at end
+)
+
+func (d decimal) has(f numberFlags) bool { return d.flags&f != 0 }
 
 // maxExponent bounds what scanDecimal keeps of an exponent, so that it does not
 // overflow. It is more than the zeros of a text can make up for.
@@ -27,12 +37,12 @@ func isNumber(b byte) bool { return b == '-' || '0' <= b && b <= '9' }
 // decimal reads a number and returns its text with it.
 func (s *scanner) decimal() (d decimal, text []byte, p *problem) {
 	if !isNumber(s.space()) {
-		return d, nil, invalid("must be a number, not %s", s.kind())
+		return d, nil, s.wrong("a number")
 	}
 	start := s.pos
 	d = scanDecimal(s.text, start)
 	s.pos = d.end
-	if !d.ok {
+	if d.has(broken) {
 		return d, nil, s.syntax("a digit")
 	}
 	return d, s.text[start:d.end], nil
@@ -41,36 +51,38 @@ func (s *scanner) decimal() (d decimal, text []byte, p *problem) {
 // integer reads an integer from -below to above; kind names that range.
 func (s *scanner) integer(below, above uint64, kind string) (uint64, *problem) {
 	if !isNumber(s.space()) {
-		return 0, invalid("must be an integer, not %s", s.kind())
+		return 0, s.wrong("an integer")
 	}
 	d, text, p := s.decimal()
 	if p != nil {
 		return 0, p
 	}
-	if !d.integer {
+	if d.has(fractional) {
 		return 0, invalid("%s is not written as an integer", excerpt(text))
 	}
 	n, ok := d.uint64(text)
 	limit := above
-	if d.neg {
+	if d.has(negative) {
 		limit = below
 	}
 	if !ok || n > limit {
 		return 0, invalid("%s does not fit %s", excerpt(text), kind)
 	}
-	if d.neg {
+	if d.has(negative) {
 		n = -n
 	}
 	return n, nil
 }
 
-// scanDecimal scans the number at text[i], which is '-' or a digit. Of digits
-// after a leading zero it reads only the zero: what follows is then the error.
+// scanDecimal scans the number at text[i]. Of digits after a leading zero it
+// reads only the zero: what follows is then the error.
 func scanDecimal(text []byte, i int) (d decimal) {
-	if text[i] == '-' {
-		d.neg = true
-		i++
+	minus := 0 // without a branch: the sign of data cannot be predicted
+	if i < len(text) && text[i] == '-' {
+		minus = 1
 	}
+	d.flags = negative * numberFlags(minus)
+	i += minus
 	start := i
 	for i < len(text) && text[i]-'0' <= 9 {
 		d.mant = d.mant*10 + uint64(text[i]-'0')
@@ -78,44 +90,54 @@ func scanDecimal(text []byte, i int) (d decimal) {
 	}
 	digits := i - start
 	if digits == 0 {
-		d.end = i
+		d.end, d.flags = i, d.flags|broken
 		return d
 	}
 	if digits > 1 && text[start] == '0' {
-		d.end, d.ok, d.integer = start+1, true, true
+		d.end = start + 1
 		return d
 	}
-	d.integer = true
 	if i < len(text) && text[i] == '.' {
 		i++
 		fraction := i
-		d.mant, i = scanFraction(text, i, d.mant)
+		d.flags |= fractional
+		d.mant, i = scanDigits(text, i, d.mant)
 		d.exp = fraction - i
-		d.integer = false
-		if i == fraction {
-			d.end = i
+		if d.exp == 0 {
+			d.end, d.flags = i, d.flags|broken
 			return d
 		}
-		digits += i - fraction
+		digits -= d.exp
 	}
-	d.many = digits > 19 && digits-leadingZeros(text[start:i]) > 19
+	if digits > 19 && digits-leadingZeros(text[start:i]) > 19 {
+		d.flags |= many
+	}
+	d.end = i
 	if i < len(text) && text[i]|0x20 == 'e' {
 		return d.scanExponent(text, i+1)
 	}
-	d.end, d.ok = i, true
 	return d
 }
 
-// scanFraction scans digits behind mant, eight at a time while there are as many:
-// numbers that were once a float64 often have 16 or 17.
-func scanFraction(text []byte, i int, mant uint64) (uint64, int) {
+// shifts are the powers of ten by which up to seven more digits shift a number.
+var shifts = [8]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7}
+
+// scanDigits scans the digits at text[i], behind those of mant, eight bytes at a
+// time. Of the last eight it has no branch on how many are digits, since that
+// cannot be predicted for most data.
+func scanDigits(text []byte, i int, mant uint64) (uint64, int) {
 	for len(text)-i >= 8 {
-		v := binary.LittleEndian.Uint64(text[i:])
-		if !eightDigits(v) {
-			break
+		v := binary.LittleEndian.Uint64(text[i:]) ^ 0x3030303030303030 // digits are 0 to 9 now
+		// The highest bit of a byte says that it is no digit. A carry out of such a
+		// byte spoils those behind it, which do not matter any more.
+		others := (v + 0x7676767676767676 | v) & 0x8080808080808080
+		if others == 0 {
+			mant = mant*1e8 + eightDigits(v)
+			i += 8
+			continue
 		}
-		mant = mant*1e8 + eightDigitsValue(v)
-		i += 8
+		n := bits.TrailingZeros64(others) / 8
+		return mant*shifts[n&7] + eightDigits(v<<(64-8*n)), i + n
 	}
 	for i < len(text) && text[i]-'0' <= 9 {
 		mant = mant*10 + uint64(text[i]-'0')
@@ -124,17 +146,9 @@ func scanFraction(text []byte, i int, mant uint64) (uint64, int) {
 	return mant, i
 }
 
-// eightDigits reports whether all bytes of v are ASCII digits: the high half of
-// each is 3, and stays 3 when 6 is added to the low half.
-func eightDigits(v uint64) bool {
-	const high = 0xf0f0f0f0f0f0f0f0
-	return v&high|(v+0x0606060606060606)&high>>4 == 0x3333333333333333
-}
-
-// eightDigitsValue returns the number that eight digits write, the first one in
-// the lowest byte: pairs, then fours, then all are joined in parallel.
-func eightDigitsValue(v uint64) uint64 {
-	v -= 0x3030303030303030
+// eightDigits returns the number that eight digits write, each a byte from 0 to
+// 9, the first one lowest: they are joined to pairs, to fours and then to one.
+func eightDigits(v uint64) uint64 {
 	v = v*10 + v>>8
 	const pairs = 0x000000ff000000ff
 	return (v&pairs*(100+1_000_000<<32) + v>>16&pairs*(1+10_000<<32)) >> 32
@@ -156,10 +170,10 @@ func leadingZeros(digits []byte) int {
 
 // scanExponent finishes d with the exponent whose sign or first digit is at i.
 func (d decimal) scanExponent(text []byte, i int) decimal {
-	d.integer = false
-	neg := false
+	d.flags |= fractional
+	minus := false
 	if i < len(text) && (text[i] == '+' || text[i] == '-') {
-		neg = text[i] == '-'
+		minus = text[i] == '-'
 		i++
 	}
 	start, e := i, 0
@@ -169,101 +183,23 @@ func (d decimal) scanExponent(text []byte, i int) decimal {
 		}
 		i++
 	}
-	if neg {
+	if minus {
 		e = -e
 	}
 	d.exp += e
-	d.end, d.ok = i, i > start
+	d.end = i
+	if i == start {
+		d.flags |= broken
+	}
 	return d
 }
 
-// pow10 holds the powers of ten as float64. Up to 1e22 they are exact.
-var pow10 = [...]float64{
-	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-	1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27, 1e28, 1e29, 1e30, 1e31,
-	1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40, 1e41, 1e42, 1e43, 1e44, 1e45, 1e46, 1e47,
-	1e48, 1e49, 1e50, 1e51, 1e52, 1e53, 1e54, 1e55, 1e56, 1e57, 1e58, 1e59, 1e60,
-}
-
-// approximate returns mant × 10^exp rounded at most three times: the mantissa,
-// the power and their product or quotient, each by half a unit in the last place.
-// It is ok where the table holds the power.
-func (d *decimal) approximate() (f float64, ok bool) {
-	switch {
-	case d.many:
-		return 0, false
-	case 0 <= d.exp && d.exp < len(pow10):
-		return float64(d.mant) * pow10[d.exp], true
-	case -len(pow10) < d.exp && d.exp < 0:
-		return float64(d.mant) / pow10[-d.exp], true
-	default:
-		return 0, false
-	}
-}
-
-// float32 returns the float32 nearest to d, whose text is text, as bits. It is
-// not ok where d is beyond the range.
-//
-// The fast path rounds twice, to float64 and then to float32. That gives the
-// nearest float32 unless the float64 lies so close to the middle between two of
-// them that its own error could have moved it across: then, and for results that
-// are subnormal or near the limit, strconv decides. The error is below four
-// units of the float64, whose middle is 2^28 of the 2^29 units that the float32
-// cuts off.
-func (d *decimal) float32(text []byte) (bits uint32, ok bool) {
-	const (
-		cut    = 1 << 29
-		middle = cut / 2
-		margin = 4
-		least  = 1023 - 126 // biased exponent of the smallest normal float32
-		most   = 1023 + 126 // one below the largest, so that no rounding overflows
-	)
-	if d.mant == 0 && !d.many {
-		if d.neg {
-			bits = 1 << 31
-		}
-		return bits, true
-	}
-	if f, ok := d.approximate(); ok {
-		b := math.Float64bits(f)
-		e, low := b>>52, b%cut
-		if e-least <= most-least && low-(middle-margin) > 2*margin {
-			bits = math.Float32bits(float32(f))
-			if d.neg {
-				bits |= 1 << 31
-			}
-			return bits, true
-		}
-	}
-	return float32Slow(text)
-}
-
-func float32Slow(text []byte) (bits uint32, ok bool) {
-	f, err := strconv.ParseFloat(string(text), 32)
-	return math.Float32bits(float32(f)), err == nil
-}
-
-// float64 returns the float64 nearest to d, whose text is text. It is not ok
-// where d is beyond the range. The fast path is one operation on two exact
-// numbers, so it rounds once.
-func (d *decimal) float64(text []byte) (f float64, ok bool) {
-	if d.many || d.mant >= 1<<53 || d.exp < -22 || d.exp > 22 {
-		f, err := strconv.ParseFloat(string(text), 64)
-		return f, err == nil
-	}
-	f, _ = d.approximate()
-	if d.neg {
-		f = -f
-	}
-	return f, true
-}
-
 // uint64 returns the digits of an integer. It is not ok above 2^64-1.
-func (d *decimal) uint64(text []byte) (n uint64, ok bool) {
-	if !d.many {
+func (d decimal) uint64(text []byte) (n uint64, ok bool) {
+	if !d.has(many) {
 		return d.mant, true
 	}
-	if d.neg {
+	if d.has(negative) {
 		text = text[1:]
 	}
 	n, err := strconv.ParseUint(string(text), 10, 64)

@@ -42,7 +42,7 @@ func (c *Call) parameters(known func(name []byte) (ok bool, p *problem)) *proble
 			return p
 		}
 		if b := c.s.space(); b == '{' || b == '[' || c.s.has("null") {
-			return invalid("must be a number, a bool or a string, not %s", c.s.kind()).in(string(name))
+			return c.s.wrong("a number, a bool or a string").in(string(name))
 		}
 		return c.s.skip(false)
 	})

@@ -2,7 +2,6 @@ package oip
 
 import (
 	"bytes"
-	"fmt"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -41,7 +40,7 @@ func (s *scanner) space() byte {
 // open reads an opening bracket. It must be answered by close.
 func (s *scanner) open(bracket byte, what string) *problem {
 	if s.space() != bracket {
-		return invalid("must be %s, not %s", what, s.kind())
+		return s.wrong(what)
 	}
 	s.pos++
 	s.depth++
@@ -117,11 +116,18 @@ func (s *scanner) array(element func(i int) *problem) *problem {
 	}
 }
 
-// kind names the value that follows, for messages.
+// wrong says that what follows is not what must be there.
+func (s *scanner) wrong(expected string) *problem {
+	kind := s.kind()
+	if kind == "" {
+		return s.syntax(expected)
+	}
+	return invalid("must be %s, not %s", expected, kind)
+}
+
+// kind names the value that follows, for messages; empty where none begins.
 func (s *scanner) kind() string {
 	switch b := s.space(); {
-	case s.pos >= len(s.text):
-		return "the end of the document"
 	case b == '"':
 		return "a string"
 	case b == '{':
@@ -137,7 +143,7 @@ func (s *scanner) kind() string {
 	case s.has("false"):
 		return "false"
 	default:
-		return fmt.Sprintf("%q", b)
+		return ""
 	}
 }
 
@@ -164,7 +170,7 @@ func (s *scanner) bool() (bool, *problem) {
 	case s.word("false"):
 		return false, nil
 	default:
-		return false, invalid("must be true or false, not %s", s.kind())
+		return false, s.wrong("true or false")
 	}
 }
 
@@ -183,15 +189,23 @@ func (s *scanner) str() ([]byte, *problem) {
 // raw reads a string, checks it and returns what stands between its quotes.
 func (s *scanner) raw() (raw []byte, escaped bool, p *problem) {
 	if s.space() != '"' {
-		return nil, false, invalid("must be a string, not %s", s.kind())
+		return nil, false, s.wrong("a string")
 	}
 	s.pos++
 	start := s.pos
 	ascii := true
-	for s.pos < len(s.text) {
-		switch b := s.text[s.pos]; {
+	for text := s.text; ; {
+		i := s.pos
+		for i < len(text) && plain(text[i]) {
+			i++
+		}
+		s.pos = i
+		if i == len(text) {
+			return nil, false, invalid("invalid JSON at byte %d: a string without end", start-1)
+		}
+		switch b := text[i]; {
 		case b == '"':
-			raw = s.text[start:s.pos]
+			raw = text[start:i]
 			if !ascii && !utf8.Valid(raw) {
 				return nil, false, invalid("invalid JSON at byte %d: a string that is not UTF-8", start-1)
 			}
@@ -203,14 +217,16 @@ func (s *scanner) raw() (raw []byte, escaped bool, p *problem) {
 				return nil, false, p
 			}
 		case b < ' ':
-			return nil, false, invalid("invalid JSON at byte %d: a control character in a string must be escaped", s.pos)
+			return nil, false, invalid("invalid JSON at byte %d: a control character in a string must be escaped", i)
 		default:
-			ascii = ascii && b < utf8.RuneSelf
+			ascii = false
 			s.pos++
 		}
 	}
-	return nil, false, invalid("invalid JSON at byte %d: a string without end", start-1)
 }
+
+// plain reports whether b is a character of a string that means itself.
+func plain(b byte) bool { return b >= ' ' && b < utf8.RuneSelf && b != '"' && b != '\\' }
 
 // escape checks the escape sequence at pos.
 func (s *scanner) escape() *problem {
@@ -318,7 +334,7 @@ func (s *scanner) skip(tokens bool) *problem {
 		return nil
 	default:
 		if !isNumber(b) {
-			return s.syntax("a value")
+			return s.wrong("a value")
 		}
 		_, _, p := s.decimal()
 		return p
