@@ -337,8 +337,9 @@ class PlainChecks:
         same([o["shape"] for o in document["outputs"]], [[1], [1, 10]])
 
     def check_errors_are_json(self):
+        good = json.dumps(Golden("iris", 1).request).encode()
         for path, body, want in (("/v2/models/iris/infer", b"{", 400), ("/v2/models/iris/infer", b"[]", 400),
-                                 ("/v2/models/absent/infer", b"{}", 404), ("/v2/absent", None, 404)):
+                                 ("/v2/models/absent/infer", good, 404), ("/v2/absent", None, 404)):
             status, headers, answer = self._call(path, body)
             same(status, want)
             expect(isinstance(json.loads(answer)["error"], str), f"{path}: {answer[:80]!r}")
