@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 
@@ -39,10 +40,21 @@ func (c control) Ready() error {
 		return errStarting
 	}
 	if a.opts.Config.Server.StrictReadiness {
-		for _, m := range a.registry.Status() {
-			if m.State == api.StateUnavailable {
-				return infer.Errorf(infer.Unavailable, "model '%s' version %d is not ready: %s", m.Name, m.Version, m.Reason)
-			}
+		return missing(a.registry.Status())
+	}
+	return nil
+}
+
+// missing returns an error about the first version that should serve and does
+// not. One that goes because another took its place is not missed.
+func missing(list []api.ModelStatus) error {
+	serving := make(map[string]bool)
+	for _, m := range list {
+		serving[m.Name] = serving[m.Name] || m.State == api.StateReady
+	}
+	for _, m := range list {
+		if m.State == api.StateUnavailable || m.State == api.StateUnloading && !serving[m.Name] {
+			return infer.Errorf(infer.Unavailable, "model '%s' version %d is not ready: %s", m.Name, m.Version, cmp.Or(m.Reason, "unloading"))
 		}
 	}
 	return nil
