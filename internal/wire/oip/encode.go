@@ -158,11 +158,19 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 		}
 		return strconv.AppendInt(dst, n, 10)
 	}
-	format := byte('f')
-	if abs := math.Abs(f); abs < 1e-6 || abs >= 1e21 {
-		format = 'e'
+	abs, small := math.Abs(f), 1e-6
+	if bits == 32 {
+		small = float64(float32(small))
 	}
-	return strconv.AppendFloat(dst, f, format, -1, bits)
+	if abs >= small && abs < 1e21 {
+		return strconv.AppendFloat(dst, f, 'f', -1, bits)
+	}
+	dst = strconv.AppendFloat(dst, f, 'e', -1, bits)
+	if n := len(dst); dst[n-2] == '0' && dst[n-3] == '-' { // e-07: the exponent has two digits at least
+		dst[n-2] = dst[n-1]
+		dst = dst[:n-1]
+	}
+	return dst
 }
 
 func appendIntegers(dst []byte, t *infer.Tensor) []byte {
