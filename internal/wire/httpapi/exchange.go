@@ -57,6 +57,9 @@ func (x *exchange) end() {
 		h.SetCanonical([]byte("Sluice-Route"), append(value[:0], x.served.Route...))
 		h.SetCanonical([]byte("Sluice-Reason"), append(value[:0], x.served.Reason...))
 	}
+	if x.srv.draining.Load() {
+		x.ctx.SetConnectionClose()
+	}
 	if x.srv.access.wants(x.ctx.Response.StatusCode(), x.arrived) {
 		x.srv.access.write(x)
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -24,6 +25,11 @@ const (
 	maxRefusals = 64
 	// acceptPause is how long to wait where the process has no descriptor left.
 	acceptPause = 50 * time.Millisecond
+	// farewell is how long a stop waits for callers to learn from an answer that
+	// their connection ends. Closing it as idle at once would meet the next
+	// request on its way, which its sender would have to count as lost.
+	farewell      = 250 * time.Millisecond
+	farewellCheck = 5 * time.Millisecond
 )
 
 // listener keeps the book of the connections: it refuses those beyond a limit
@@ -38,6 +44,7 @@ type listener struct {
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
+	aborted  bool
 	open     sync.WaitGroup // the connections, refused ones too
 	refusals chan struct{}  // a token for each refusal in progress
 	closed   chan struct{}
@@ -89,12 +96,16 @@ func (l *listener) Close() (err error) {
 func (l *listener) add(c net.Conn) *conn {
 	nc := &conn{Conn: c}
 	l.mu.Lock()
-	full := len(l.conns) >= l.limit
-	if !full {
+	full, aborted := len(l.conns) >= l.limit, l.aborted
+	if !full && !aborted {
 		l.conns[nc] = struct{}{}
 	}
 	l.mu.Unlock()
-	if !full {
+	switch {
+	case aborted:
+		_ = c.Close()
+		return nil
+	case !full:
 		l.open.Add(1)
 		return nc
 	}
@@ -132,16 +143,28 @@ func (l *listener) warn(msg string, field zap.Field) {
 	}
 }
 
-// closeUnused closes the connections on which no request ever began: there is
-// nothing to finish on them.
-func (l *listener) closeUnused() {
+// bidFarewell waits until callers have left, but not for long, stops
+// accepting, and gives connections on which no request ever began as long again.
+func (l *listener) bidFarewell(ctx context.Context) {
+	tick := time.NewTicker(farewellCheck)
+	defer tick.Stop()
+	for begin := time.Now(); l.count() > 0 && time.Since(begin) < farewell && ctx.Err() == nil; {
+		<-tick.C
+	}
+	_ = l.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
 		if !c.used.Load() {
-			_ = c.Conn.Close()
+			_ = c.SetReadDeadline(time.Now().Add(farewell))
 		}
 	}
+}
+
+func (l *listener) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
 }
 
 // state follows what fasthttp does with a connection.
@@ -172,6 +195,7 @@ func (l *listener) abort() {
 	_ = l.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.aborted = true
 	for c := range l.conns {
 		_ = c.Conn.Close()
 	}

@@ -82,6 +82,7 @@ type Server struct {
 	listener  *listener
 	exchanges sync.Pool
 	inFlight  atomic.Int64
+	draining  atomic.Bool // every answer ends its connection
 
 	// base is the context of every request: over HTTP nothing tells when one
 	// caller has gone. It ends when the server is cut off.
@@ -167,12 +168,13 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// Shutdown takes no new connections, closes idle ones, finishes the requests in
-// progress until ctx ends, and then cuts them off, which is its error.
+// Shutdown tells callers with their next answer that the connection ends, then
+// takes no new connections, closes idle ones, finishes the requests in progress
+// until ctx ends, and then cuts them off, which is its error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.listener != nil {
-		_ = s.listener.Close()
-		s.listener.closeUnused()
+		s.draining.Store(true)
+		s.listener.bidFarewell(ctx)
 	}
 	err := s.http.ShutdownWithContext(ctx)
 	s.abort()
