@@ -3,6 +3,7 @@ package oip
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -133,7 +134,7 @@ func (c *Call) DecodeRaw(body []byte, m *infer.Model, lim *Limits) error {
 // rawShape sets the shape that the size of the data leads to.
 func (c *Call) rawShape(t *infer.Tensor, spec *infer.TensorSpec) *problem {
 	c.dims = append(c.dims, spec.Shape...)
-	t.Shape = c.dims[:len(c.dims):len(c.dims)]
+	t.Shape = slices.Clip(c.dims)
 	free := -1
 	for i, d := range t.Shape {
 		if d >= 0 {

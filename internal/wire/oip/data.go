@@ -133,7 +133,8 @@ func (d *data) float() *problem {
 		return d.token()
 	}
 	s.pos = n.end
-	text, ok := s.text[start:n.end], false
+	text := s.text[start:n.end]
+	var ok bool
 	buf, le := d.c.buf[d.off:], binary.LittleEndian
 	switch d.t.DType {
 	case infer.FP32:
@@ -208,8 +209,7 @@ func (d *data) integer() *problem {
 	size := d.t.DType.Size()
 	above := uint64(math.MaxUint64) >> (64 - 8*size) // the largest value
 	below := uint64(0)                               // the magnitude of the smallest
-	switch d.t.DType {
-	case infer.Int8, infer.Int16, infer.Int32, infer.Int64:
+	if infer.Int8 <= d.t.DType && d.t.DType <= infer.Int64 {
 		above >>= 1
 		below = above + 1
 	}

@@ -34,7 +34,7 @@ func values(t *infer.Tensor) []string {
 	for b := t.Data; len(b) > 0; {
 		var v any
 		size := t.DType.Size()
-		switch t.DType {
+		switch t.DType { //nolint:exhaustive // there is no tensor of the zero datatype
 		case infer.Bool, infer.Uint8:
 			v = b[0]
 		case infer.Int8:

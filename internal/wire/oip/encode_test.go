@@ -195,6 +195,7 @@ func isNaN(d infer.DType, data []byte, i int) bool {
 		f = float64(math.Float32frombits(le.Uint32(b)))
 	case infer.FP64:
 		f = math.Float64frombits(le.Uint64(b))
+	default:
 	}
 	return f != f
 }

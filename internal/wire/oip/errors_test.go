@@ -56,7 +56,7 @@ func TestDecodeRefusesDocuments(t *testing.T) {
 	f(`{"inputs":[],"in\u0070uts":[]}`, "inputs: given twice")
 	f(`{"id":"a","id":"b","inputs":[]}`, "id: given twice")
 	f(`{"inputs":[],"x":nul}`, "invalid JSON at byte 17: expected a value, found 'n'")
-	f(`{"inputs":[],"x":truely}`, "invalid JSON at byte 21: expected ',' or '}', found 'l'")
+	f(`{"inputs":[],"x":trues}`, "invalid JSON at byte 21: expected ',' or '}', found 's'")
 	f(`{"inputs":[],"x":NaN}`, "invalid JSON at byte 17: expected a value, found 'N'")
 	f(`{"inputs":[],"x":01}`, "invalid JSON at byte 18: expected ',' or '}', found '1'")
 	f(`{"inputs":[],"x":-}`, "invalid JSON at byte 18: expected a digit, found '}'")
@@ -304,6 +304,7 @@ func TestDecodeAllocatesNothingForShapes(t *testing.T) {
 	c := oip.GetCall()
 	defer c.Put()
 	got := testing.Benchmark(func(b *testing.B) {
+		b.Helper()
 		for b.Loop() {
 			if c.Decode(body, -1, nil) == nil {
 				b.Fatal("accepted")

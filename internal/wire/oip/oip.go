@@ -53,7 +53,9 @@ func set[T int | int64](field *T, value T) {
 // What a pooled Call keeps between requests.
 const (
 	maxPooledBytes   = 1 << 20 // of each buffer
-	maxPooledTensors = 256     // room for inputs, outputs and interned names
+	maxPooledTensors = 256     // room for inputs and outputs
+	maxNames         = 128     // interned names
+	maxInternedBytes = 128     // of each name; longer ones are allocated
 )
 
 // Call is a decoded infer request together with what only the wire needs to know
@@ -141,10 +143,12 @@ func (c *Call) intern(name []byte) string {
 	if s, ok := c.names[string(name)]; ok {
 		return s
 	}
-	if len(c.names) >= maxPooledTensors {
-		clear(c.names)
-	}
 	s := string(name)
-	c.names[s] = s
+	if len(s) <= maxInternedBytes {
+		if len(c.names) >= maxNames {
+			clear(c.names)
+		}
+		c.names[s] = s
+	}
 	return s
 }

@@ -157,6 +157,7 @@ func referenceNumber(t *testing.T, dst []byte, d infer.DType, text string) []byt
 			t.Fatal(err)
 		}
 		return le.AppendUint64(dst, math.Float64bits(f))
+	default:
 	}
 	n, ok := new(big.Int).SetString(text, 10)
 	low, high := new(big.Int), new(big.Int).Lsh(big.NewInt(1), uint(8*d.Size()))
@@ -175,9 +176,16 @@ func referenceNumber(t *testing.T, dst []byte, d infer.DType, text string) []byt
 
 func FuzzDecode(f *testing.F) {
 	for _, data := range [][3]string{
-		{"FP32", "[2,2]", "[[1,-2.5e-3],[NaN,Infinity]]"}, {"FP64", "[2]", "[ 0.1 , -Infinity]"}, {"FP16", "[1]", "[65504]"}, {"BF16", "[]", "[1]"},
-		{"INT8", "[2]", "[-128,127]"}, {"UINT64", "[1]", "[18446744073709551615]"}, {"INT64", "[1]", "[-9223372036854775808]"},
-		{"BOOL", "[2,1]", "[[true],[false]]"}, {"BYTES", "[2]", `["a\ud83d\ude00","\u0000é"]`}, {"FP32", "[2,0]", "[[],[]]"},
+		{"FP32", "[2,2]", "[[1,-2.5e-3],[NaN,Infinity]]"},
+		{"FP64", "[2]", "[ 0.1 , -Infinity]"},
+		{"FP16", "[1]", "[65504]"},
+		{"BF16", "[]", "[1]"},
+		{"INT8", "[2]", "[-128,127]"},
+		{"UINT64", "[1]", "[18446744073709551615]"},
+		{"INT64", "[1]", "[-9223372036854775808]"},
+		{"BOOL", "[2,1]", "[[true],[false]]"},
+		{"BYTES", "[2]", `["a\ud83d\ude00","\u0000é"]`},
+		{"FP32", "[2,0]", "[[],[]]"},
 	} {
 		f.Add([]byte(input(data[0], data[1], data[2])), -1)
 	}
