@@ -113,7 +113,7 @@ func (c *Call) normaliseBools(t *infer.Tensor) {
 // takes one element, the body without a length before it. All outputs are
 // binary. The data aliases body as with Decode.
 func (c *Call) DecodeRaw(body []byte, m *infer.Model, lim *Limits) error {
-	c.begin(nil)
+	c.begin()
 	c.lim = lim.resolve()
 	c.binaryDefault = true
 	if len(m.Inputs) != 1 {

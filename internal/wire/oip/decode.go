@@ -15,7 +15,7 @@ import (
 // The data of binary inputs aliases body, which must stay as it is until the
 // call is over. All other data, and every string, is the Call's own.
 func (c *Call) Decode(body []byte, jsonLen int, lim *Limits) error {
-	c.begin(nil)
+	c.begin()
 	c.lim = lim.resolve()
 	text, blobs := body, body[len(body):]
 	if jsonLen != -1 {

@@ -99,7 +99,7 @@ func (c *Call) Put() {
 // Reset empties the Call and keeps its buffers for the next one, but for those
 // that one large request made large.
 func (c *Call) Reset() {
-	c.begin(nil)
+	c.begin()
 	c.Request = infer.Request{Inputs: c.Inputs, Outputs: c.Outputs}
 	if cap(c.buf) > maxPooledBytes {
 		c.buf = nil
@@ -118,15 +118,15 @@ func (c *Call) Reset() {
 	}
 }
 
-// begin empties what decoding fills and sets the text to be read.
-func (c *Call) begin(text []byte) {
+// begin empties what decoding fills.
+func (c *Call) begin() {
 	clear(c.Inputs)
 	clear(c.Outputs)
 	c.Inputs, c.Outputs = c.Inputs[:0], c.Outputs[:0]
 	c.ID, c.Priority, c.Timeout = "", 0, 0
 	c.binaryDefault, c.binary = false, c.binary[:0]
 	c.sizes, c.buf, c.dims = c.sizes[:0], c.buf[:0], c.dims[:0]
-	c.s = scanner{text: text, tmp: c.s.tmp[:0]}
+	c.s = scanner{tmp: c.s.tmp[:0]}
 }
 
 // BinaryOutput reports whether output i of the answer, in the order asked for,
