@@ -147,7 +147,8 @@ func (b *Batcher) next(w *worker) bool {
 	w.last = lesson{}
 	for {
 		var again time.Duration
-		w.members, w.refused, again = b.queue.take(b.now(), b.free, w.members[:0], w.refused[:0])
+		w.taken = b.now()
+		w.members, w.refused, again = b.queue.take(w.taken, b.free, w.members[:0], w.refused[:0])
 		if len(w.members)+len(w.refused) > 0 {
 			break
 		}

@@ -12,11 +12,12 @@ const sizeClasses = 32
 // double: 0 rows, 1, 2 to 3, 4 to 7 and so on. 0 means not known.
 type estimates [sizeClasses]time.Duration
 
+func class(rows int) int { return min(bits.Len(uint(rows)), sizeClasses-1) }
+
 // at returns the estimate for a run of that many rows: of its class, or of the
 // next smaller one that is known, since more rows take no less.
 func (e *estimates) at(rows int) *time.Duration {
-	class := min(bits.Len(uint(rows)), sizeClasses-1)
-	for c := class; c > 0; c-- {
+	for c := class(rows); c > 0; c-- {
 		if e[c] > 0 {
 			return &e[c]
 		}
@@ -26,7 +27,7 @@ func (e *estimates) at(rows int) *time.Duration {
 
 // record smooths in the time of a run that succeeded.
 func (e *estimates) record(rows int, took time.Duration) {
-	p := &e[min(bits.Len(uint(rows)), sizeClasses-1)]
+	p := &e[class(rows)]
 	if *p == 0 {
 		*p = took
 		return
@@ -34,11 +35,11 @@ func (e *estimates) record(rows int, took time.Duration) {
 	*p += (took - *p) / 8
 }
 
-// atLeast smooths in a run that was cut off after took, which says only that it
-// takes longer.
+// atLeast notes a run that was cut off after took. How long it would have taken
+// is a guess, half as much again; refusals and runs that succeed correct it.
 func (e *estimates) atLeast(rows int, took time.Duration) {
-	if took > *e.at(rows) {
-		e.record(rows, took)
+	if guess := took + took/2; guess > *e.at(rows) {
+		e[class(rows)] = guess
 	}
 }
 

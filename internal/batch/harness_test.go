@@ -57,6 +57,7 @@ func start(t *testing.T, n int, change func(o *batch.Options, slots []*fake)) *s
 	t.Helper()
 	s := build(t, n, change)
 	s.run()
+	synctest.Wait() // all slots are free
 	return s
 }
 
@@ -163,4 +164,9 @@ func sorted(v []int) []int {
 	v = slices.Clone(v)
 	slices.Sort(v)
 	return v
+}
+
+func timeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithTimeout(context.Background(), d)
 }

@@ -77,10 +77,10 @@ func (it *item) fail(err error) {
 // end tells the waiter that the result is set.
 func (it *item) end() { it.ended <- struct{}{} }
 
-// arm lets the deadline and ctx end the wait. detach, nil where ctx never ends,
-// reports whether ctx had not.
+// arm lets the deadline and ctx end the wait of an item that was just admitted.
+// detach, nil where ctx never ends, reports whether ctx had not.
 func (it *item) arm(ctx context.Context) (detach func() bool) {
-	left := it.due - it.batcher.now()
+	left := it.due - it.since
 	if it.timer == nil {
 		it.timer = time.AfterFunc(left, it.expire)
 	} else {

@@ -113,7 +113,7 @@ func (q *queue) settle(b *bucket) {
 
 // full reports whether waiting longer would not make the bucket's next run larger.
 func (q *queue) full(b *bucket) bool {
-	return q.maxDelay == 0 || q.drain || b.solo || b.rows >= q.maxSize
+	return q.maxDelay == 0 || b.solo || b.rows >= q.maxSize
 }
 
 // pick returns the bucket with the most urgent item among those that may start.

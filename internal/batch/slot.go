@@ -55,8 +55,11 @@ func protect(log *zap.Logger, op string, f func() error) (err error) {
 
 // internal makes what a slot returned an *infer.Error.
 func internal(op string, err error) error {
+	if err == nil {
+		return nil // first, since errors.As below costs an allocation
+	}
 	var e *infer.Error
-	if err == nil || errors.As(err, &e) {
+	if errors.As(err, &e) {
 		return err
 	}
 	return &infer.Error{Code: infer.Internal, Op: "batch: " + op, Msg: "the model failed", Err: err}

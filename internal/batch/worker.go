@@ -15,7 +15,8 @@ type worker struct {
 	slot    Slot
 	wake    chan struct{} // of 1; sent by whoever takes the worker off the idle ones
 
-	busy    bool // it counts as not free
+	busy    bool          // it counts as not free
+	taken   time.Duration // when members and refused were taken
 	members []*item
 	refused []*item
 	reqs    []*infer.Request
@@ -47,7 +48,7 @@ func (w *worker) loop() {
 			it.fail(infer.Errorf(infer.Deadline, "deadline exceeded: the time left is shorter than the run would take"))
 		}
 		if len(w.members) > 0 {
-			w.run(w.members)
+			w.run(w.members, w.taken)
 		}
 		clear(w.refused)
 		clear(w.members)
@@ -55,21 +56,21 @@ func (w *worker) loop() {
 	}
 }
 
-// run takes members, all gathering, to their ends. Where several fail together
+// run takes members, all gathering since start, to their ends. Where several fail together
 // the data of one may be the cause, so each is run once more alone.
-func (w *worker) run(members []*item) {
+func (w *worker) run(members []*item, start time.Duration) {
 	b, run := w.batcher, Run{Members: len(members)}
 	bucket := members[0].bucket // an item that has ended is no longer ours
-	err := w.gather(members, &run)
+	err := w.gather(members, &run, start)
 	if lost := w.startRunning(members); lost != nil {
-		w.answer(members, nil, lost)
+		w.answer(members, nil, 0, lost)
 		return
 	}
-	start := b.now()
 	if err == nil {
 		err = internal("run", protect(b.log, "run", w.slot.Run))
 	}
-	run.Compute = b.now() - start
+	computed := b.now()
+	run.Compute = computed - start - run.Input
 	abandoned := w.stopRunning(members)
 	switch {
 	case abandoned:
@@ -77,30 +78,30 @@ func (w *worker) run(members []*item) {
 		b.observe(run)
 		w.last = lesson{bucket, run.Rows, run.Input + run.Compute, true}
 	case err == nil:
-		w.answer(members, &run, nil)
+		w.answer(members, &run, computed, nil)
 		w.last = lesson{bucket, run.Rows, run.Input + run.Compute + run.Output, false}
 	case b.stopped.Load():
-		w.answer(members, &run, b.unavailable())
+		w.answer(members, &run, computed, b.unavailable())
 	case len(members) > 1 && !errors.Is(err, errPanicked):
 		run.Err = err
 		b.observe(run)
 		w.runAlone(members)
 	default:
-		w.answer(members, &run, err)
+		w.answer(members, &run, computed, err)
 	}
 }
 
 func (w *worker) runAlone(members []*item) {
 	for i, it := range members {
 		if it.move(running, gathering) {
-			w.run(members[i : i+1])
+			w.run(members[i:i+1], w.batcher.now())
 		}
 	}
 }
 
 // gather copies the members' inputs. While it does, no waiter can leave, so that
 // the requests may be read and written.
-func (w *worker) gather(members []*item, run *Run) error {
+func (w *worker) gather(members []*item, run *Run, start time.Duration) error {
 	w.reqs = w.reqs[:0]
 	for _, it := range members {
 		it.worker = w
@@ -108,7 +109,6 @@ func (w *worker) gather(members []*item, run *Run) error {
 		run.Rows += it.rows
 	}
 	b := w.batcher
-	start := b.now()
 	err := internal("gather", protect(b.log, "gather", func() error { return w.slot.Gather(w.reqs) }))
 	run.Input = b.now() - start
 	for _, it := range members {
@@ -175,11 +175,10 @@ func allDone(members []*item) bool {
 }
 
 // answer ends the members that are still there, with err or else with their
-// outputs. run is nil where there was none.
-func (w *worker) answer(members []*item, run *Run, err error) {
+// outputs. run is nil where there was none; it has ended at start.
+func (w *worker) answer(members []*item, run *Run, start time.Duration, err error) {
 	b := w.batcher
 	var last *item
-	start := b.now()
 	now := start
 	for i, it := range members {
 		if !it.move(running, done) {

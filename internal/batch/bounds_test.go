@@ -1,0 +1,187 @@
+package batch_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/infer"
+)
+
+func TestFullQueueRefusesAtOnce(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, func(o *batch.Options, slots []*fake) {
+			slow(10*ms)(o, slots)
+			o.MaxRequests, o.MaxBytes = 2, 100
+		})
+		running := s.send(request(0, 1, 1))
+		a := s.send(request(1, 8, 3)) // 96 bytes
+		s.send(request(2, 1, 3)).wantCode(t, infer.Overloaded)
+		b := s.send(request(3, 1, 1))
+		begin := time.Now()
+		refused := s.send(request(4, 0, 1)) // no bytes, but the third
+		refused.wantCode(t, infer.Overloaded)
+		refused.wantEnd(t, begin, 0)
+		s.send(request(5, 1, 26)).wantCode(t, infer.TooLarge) // never fits
+		running.wantDoubled(t)
+		a.wantDoubled(t)
+		b.wantDoubled(t)
+		s.send(request(6, 8, 3)).wantDoubled(t)
+	})
+}
+
+// Who is about to be taken by a free slot does not wait.
+func TestFreeSlotsAreBesideTheQueue(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 2, func(o *batch.Options, slots []*fake) {
+			slow(10*ms)(o, slots)
+			o.MaxRequests, o.MaxBytes, o.Batchable = 1, 4, false
+		})
+		if s.Full(1 << 40) {
+			t.Error("full, though both slots are free")
+		}
+		a, b := s.sendOnly(request(0, 1, 1)), s.sendOnly(request(1, 1, 1))
+		a.wantDoubled(t)
+		b.wantDoubled(t)
+	})
+}
+
+func TestTooManyRowsAreRefused(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, nil)
+		c := s.send(request(0, 9, 1))
+		c.wantCode(t, infer.Invalid)
+		if want := "inference request batch-size must be <= 8 for 'lin'"; infer.Message(c.err) != want {
+			t.Errorf("message %q, want %q", infer.Message(c.err), want)
+		}
+		s.send(request(0, 8, 1)).wantDoubled(t)
+	})
+}
+
+func twoInputs() *infer.Model {
+	spec := func(name string, optional bool, symbol string) infer.TensorSpec {
+		return infer.TensorSpec{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, 2}, Symbols: []string{symbol, ""}, Optional: optional}
+	}
+	return infer.NewModel("two", 1, []infer.TensorSpec{spec("a", false, "N"), spec("b", false, "N"), spec("c", true, "N"), spec("w", true, "M")},
+		[]infer.TensorSpec{spec("y", false, "N")})
+}
+
+func input(name string, rows int) infer.Tensor {
+	return infer.Tensor{Name: name, DType: infer.FP32, Shape: infer.Shape{int64(rows), 2}, Data: make([]byte, 8*rows)}
+}
+
+func TestRowsOfInputsMustAgree(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, func(o *batch.Options, _ []*fake) { o.Model = twoInputs() })
+		c := s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 2)}})
+		c.wantCode(t, infer.Invalid)
+		if want := "input 'a' batch size does not match other inputs for 'two'"; infer.Message(c.err) != want {
+			t.Errorf("message %q, want %q", infer.Message(c.err), want)
+		}
+	})
+}
+
+func TestOnlyTheSameInputsAreJoined(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, func(o *batch.Options, slots []*fake) {
+			slow(10*ms)(o, slots)
+			o.Model = twoInputs()
+		})
+		s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 1)}})
+		var calls []*call
+		for range 2 {
+			calls = append(calls,
+				s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 1)}}),
+				s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 1), input("c", 1)}}),
+				s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 1), input("w", 3)}}), // w has no rows: alone
+			)
+		}
+		for _, c := range calls {
+			c.wantDoubled(t)
+		}
+		var members []int
+		for _, run := range s.slots[0].history() {
+			members = append(members, len(run))
+		}
+		if want := []int{1, 1, 1, 2, 2}; !slices.Equal(sorted(members), want) {
+			t.Errorf("members of the runs: %v, want %v in some order", members, want)
+		}
+	})
+}
+
+func TestRequestsForDifferentOutputsAreJoined(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, slow(10*ms))
+		s.send(request(0, 1, 1))
+		named := request(1, 1, 1)
+		named.Outputs = []infer.OutputRef{{Name: "y"}}
+		a, b := s.send(named), s.send(request(2, 1, 1))
+		a.wantDoubled(t)
+		b.wantDoubled(t)
+		wantRuns(t, s.slots[0], []float32{0}, []float32{1, 2})
+	})
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	f := func(want bool, change func(o *batch.Options)) {
+		t.Helper()
+		o := batch.Options{Model: ioModel(), Slots: []batch.Slot{newFake()}, Batchable: true, MaxSize: 8}
+		change(&o)
+		b, err := batch.New(o)
+		if (err == nil) != want || (b != nil) != want || err != nil && infer.CodeOf(err) != infer.Invalid {
+			t.Errorf("New: %v, want ok: %v", err, want)
+		}
+	}
+	f(true, func(*batch.Options) {})
+	f(false, func(o *batch.Options) { o.Slots = nil })
+	f(false, func(o *batch.Options) { o.Model = nil })
+	f(false, func(o *batch.Options) { o.MaxSize = 0 })
+	f(true, func(o *batch.Options) { o.MaxSize, o.Batchable = 0, false })
+	f(false, func(o *batch.Options) { o.MaxDelay = -1 })
+	f(false, func(o *batch.Options) { o.MaxRequests = -1 })
+	f(false, func(o *batch.Options) { o.MaxBytes = -1 })
+	f(false, func(o *batch.Options) { o.Timeout = -1 })
+	f(true, func(o *batch.Options) { o.Timeout = 1<<63 - 1 })
+	f(false, func(o *batch.Options) { o.DefaultPriority = 3 })
+	f(false, func(o *batch.Options) { o.PriorityLevels, o.DefaultPriority = -1, -1 })
+	fixed := infer.TensorSpec{Name: "x", DType: infer.FP32, Shape: infer.Shape{1, 3}}
+	f(false, func(o *batch.Options) { o.Model = infer.NewModel("m", 1, []infer.TensorSpec{fixed}, nil) })
+	f(false, func(o *batch.Options) { o.Model = infer.NewModel("m", 1, nil, nil) })
+}
+
+func TestSecondRunIsRefused(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, nil)
+		s.send(request(0, 1, 1)).wantDoubled(t)
+		if err := s.Run(t.Context()); err == nil {
+			t.Error("Run twice")
+		}
+	})
+}
+
+func TestErrorsOfClosingAreReturned(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		b, err := batch.New(batch.Options{Model: ioModel(), Slots: []batch.Slot{badClose{newFake(), broken}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ran := make(chan error, 1)
+		go func() { ran <- b.Run(t.Context()) }()
+		if err := b.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := <-ran; !errors.Is(err, broken) {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+type badClose struct {
+	*fake
+	err error
+}
+
+func (b badClose) Close() error { return b.err }
