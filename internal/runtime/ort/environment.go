@@ -27,6 +27,7 @@ type Environment struct {
 	log       *zap.Logger
 	sessions  atomic.Int64
 	memory    Memory
+	trims     atomic.Int64 // sessions that were closed since the last trim began
 }
 
 // Open loads ONNX Runtime, with its telemetry off, and makes the environment.
@@ -95,6 +96,22 @@ func (e *Environment) AvailableProviders() []string { return e.providers }
 
 // Memory returns the counters of what all slots hold outside Go's heap.
 func (e *Environment) Memory() *Memory { return &e.memory }
+
+// trim gives the memory of closed sessions back to the system; the allocator
+// would keep what their weights took. It looks at the whole heap, some
+// milliseconds, so that of many callers at once one does it for all.
+func (e *Environment) trim() {
+	if e.trims.Add(1) > 1 {
+		return
+	}
+	for {
+		closed := e.trims.Load()
+		trimHeap()
+		if e.trims.CompareAndSwap(closed, 0) {
+			return
+		}
+	}
+}
 
 // Close frees the environment. All sessions must be closed.
 func (e *Environment) Close() error {

@@ -73,11 +73,13 @@ func (e *Environment) Load(path string, o LoadOptions) (*Session, error) {
 	}
 	session, err := createSession(e.env, path, handle(options))
 	if err != nil {
+		e.trim()
 		return nil, loadError("the model cannot be loaded", err, append([]string{path}, o.CustomOps...)...)
 	}
 	model, err := signature(session, o.Name, o.Version)
 	if err != nil {
 		releaseSession(session)
+		e.trim()
 		return nil, err
 	}
 	e.sessions.Add(1)

@@ -114,10 +114,11 @@ OrtStatus *shim_create_session(const OrtEnv *env, const char *path, const OrtSes
 	return api->CreateStatus(SHIM_DIVIDED, "the model divides an integer by zero");
 }
 
-void shim_release_session(OrtSession *session) {
-	api->ReleaseSession(session);
+void shim_release_session(OrtSession *session) { api->ReleaseSession(session); }
+
+void shim_trim(void) {
 #ifdef __GLIBC__
-	malloc_trim(0); // the allocator would keep what the weights took
+	malloc_trim(0);
 #endif
 }
 

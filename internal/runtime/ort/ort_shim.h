@@ -63,6 +63,7 @@ OrtStatus *shim_use_global_threads(OrtSessionOptions *options);
 OrtStatus *shim_has_config(const OrtSessionOptions *options, const char *key, int *has);
 OrtStatus *shim_create_session(const OrtEnv *env, const char *path, const OrtSessionOptions *options, OrtSession **session);
 void shim_release_session(OrtSession *session);
+void shim_trim(void); // gives freed memory back to the system
 OrtStatus *shim_count(const OrtSession *session, int kind, size_t *count);
 OrtStatus *shim_get_spec(const OrtSession *session, int kind, size_t index, shim_spec *spec);
 void shim_free_spec(shim_spec *spec);

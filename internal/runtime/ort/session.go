@@ -71,6 +71,7 @@ func (s *Session) Close() error {
 		deallocate(name)
 	}
 	s.env.sessions.Add(-1)
+	s.env.trim()
 	return nil
 }
 

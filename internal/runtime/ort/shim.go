@@ -113,6 +113,8 @@ func createSession(env cEnv, path string, options cOptions) (s cSession, err err
 
 func releaseSession(s cSession) { C.shim_release_session(s) }
 
+func trimHeap() { C.shim_trim() }
+
 // argumentKind tells a session's inputs, outputs and optional inputs apart.
 type argumentKind C.int
 
