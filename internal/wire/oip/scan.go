@@ -27,9 +27,16 @@ func (s *scanner) syntax(expected string) *problem {
 // space skips white space and returns the byte that follows, 0 at the end.
 // (A NUL in the text is 0 as well; nothing expects one.)
 func (s *scanner) space() byte {
+	if s.pos < len(s.text) && s.text[s.pos] > ' ' {
+		return s.text[s.pos]
+	}
+	return s.spaceSlow()
+}
+
+func (s *scanner) spaceSlow() byte {
 	for s.pos < len(s.text) {
 		b := s.text[s.pos]
-		if b > ' ' || b != ' ' && b != '\n' && b != '\r' && b != '\t' {
+		if b != ' ' && b != '\n' && b != '\r' && b != '\t' {
 			return b
 		}
 		s.pos++
@@ -83,21 +90,30 @@ func (s *scanner) object(member func(key []byte) *problem) *problem {
 		if p != nil || !more {
 			return p
 		}
-		if s.space() != '"' {
-			return s.syntax("a key in double quotes")
-		}
-		key, p := s.str()
+		key, p := s.key()
 		if p != nil {
 			return p
 		}
-		if s.space() != ':' {
-			return s.syntax("':' after a key")
-		}
-		s.pos++
 		if p := member(key); p != nil {
 			return p
 		}
 	}
+}
+
+// key reads a key and the colon after it.
+func (s *scanner) key() ([]byte, *problem) {
+	if s.space() != '"' {
+		return nil, s.syntax("a key in double quotes")
+	}
+	key, p := s.str()
+	if p != nil {
+		return nil, p
+	}
+	if s.space() != ':' {
+		return nil, s.syntax("':' after a key")
+	}
+	s.pos++
+	return key, nil
 }
 
 // array reads an array and calls element for each index; element reads the value.
