@@ -1,0 +1,95 @@
+package compat
+
+// paths is about methods and paths.
+func paths() []Difference {
+	return []Difference{
+		{
+			Rows: `HEAD_server_meta HEAD_model_meta HEAD_live HEAD_ready HEAD_model_ready HEAD_stats`,
+			Kind: Deliberate, Case: "HEAD", Triton: "405", Sluice: "as GET, without the body", Why: "HTTP asks for it, and probes use it",
+		},
+		{
+			Rows: `HEAD_infer`, Aspects: []Aspect{Body},
+			Kind: Deliberate, Case: "errors to HEAD", Triton: "have a body", Sluice: "have none", Why: "HTTP forbids it",
+		},
+		{
+			Rows: `lower_method`,
+			Kind: Deliberate, Case: "a method in lower case", Triton: "closes the connection", Sluice: "405", Why: "an answer tells more",
+		},
+		{
+			Rows: `GET_server_meta_slash`,
+			Kind: Deliberate, Case: "`/v2/`", Triton: "404", Sluice: "as `/v2`", Why: "the protocol's OpenAPI text has it so",
+		},
+		{
+			Rows: `pct_encoded_model pct_encoded_infer version_%31`,
+			Kind: Deliberate, Case: "percent-encoding in paths", Triton: "not decoded", Sluice: "decoded once", Why: "HTTP asks for it",
+		},
+		{
+			Rows: `pct_unicode html_in_model`, Aspects: []Aspect{Text},
+			Kind: Deliberate, Case: "percent-encoded names in texts", Triton: "as sent", Sluice: "decoded", Why: "HTTP asks for it",
+		},
+		{
+			Rows: `pct_bad pct_nul pct_newline fragment`,
+			Kind: Deliberate, Case: "`%` without two digits, control characters or a fragment in a path", Triton: "404", Sluice: "400", Why: "it can be no name",
+		},
+		{
+			Rows: `version_01`,
+			Kind: Deliberate, Case: "version `01`", Triton: "is 1", Sluice: "404", Why: "one version has one path",
+		},
+		{
+			Rows: `version_99999999999999999999`,
+			Kind: Deliberate, Case: "a version beyond 64 bits", Triton: "400", Sluice: "404", Why: "there is none",
+		},
+		{
+			Rows: `version_0`, Aspects: []Aspect{Text},
+			Kind: Deliberate, Case: "version `0`", Triton: "`… version 0 is not found`", Sluice: "`Not Found`", Why: "versions begin at 1",
+		},
+	}
+}
+
+// framing is about HTTP itself.
+func framing() []Difference {
+	return []Difference{
+		{
+			Rows: `te_chunked_and_cl cl_dup_same`,
+			Kind: Deliberate, Case: "`Content-Length` together with chunks, or twice", Triton: "reads it somehow", Sluice: "400 and closes",
+			Why: "two readers that disagree on where a request ends can be used against each other",
+		},
+		{
+			Rows: `cl_dup_diff`, Aspects: []Aspect{Text},
+			Kind: Deliberate, Case: "two different `Content-Length`", Triton: "400 from the JSON parser", Sluice: "400 and closes", Why: "likewise",
+		},
+		{
+			Rows: `te_chunked_bad cl_neg cl_abc garbage_line`,
+			Kind: Deliberate, Case: "broken chunks, a negative or non-numeric length, a bad request line", Triton: "closes the connection", Sluice: "400 and closes",
+			Why: "an answer tells more",
+		},
+		{
+			Rows: `no_host`,
+			Kind: Deliberate, Case: "HTTP/1.1 without `Host`", Triton: "200", Sluice: "400", Why: "HTTP asks for it",
+		},
+		{
+			Rows: `pipelined_two_gets`, Aspects: []Aspect{Answers},
+			Kind: Deliberate, Case: "pipelined requests", Triton: "the second is never answered", Sluice: "answered in order", Why: "HTTP asks for it",
+		},
+		{
+			Rows: `ce_gzip_upper ce_empty`,
+			Kind: Deliberate, Case: "`Content-Encoding` in upper case, or empty", Triton: "501", Sluice: "accepted", Why: "HTTP asks for it",
+		},
+		{
+			Rows: `ce_gzip_truncated`,
+			Kind: Deliberate, Case: "a compressed body that is cut off", Triton: "500, or read as far as it goes", Sluice: "400", Why: "it is not what was sent",
+		},
+		{
+			Rows: `ce_gzip_body_as_deflate`,
+			Kind: Deliberate, Case: "gzip that is declared as deflate", Triton: "200", Sluice: "400", Why: "it is not what the header says",
+		},
+		{
+			Rows: `bin_hlen_float`,
+			Kind: Deliberate, Case: "`Inference-Header-Content-Length` that is no number", Triton: "read as far as it is one", Sluice: "400", Why: "it is not what was meant",
+		},
+		{
+			Rows: `bin_hlen_plus`,
+			Kind: Deliberate, Case: "`Inference-Header-Content-Length: +99`", Triton: "is 99", Sluice: "400", Why: "HTTP writes lengths in digits alone",
+		},
+	}
+}

@@ -1,0 +1,55 @@
+package compat_test
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"sluice.io/sluice/internal/compat"
+)
+
+var update = flag.Bool("update", false, "write the tables of differences into docs/protocol.md")
+
+const protocolDoc = "../../docs/protocol.md"
+
+// The tables stand between two comments: go test ./internal/compat -update.
+func TestProtocolDocIsCurrent(t *testing.T) {
+	data, err := os.ReadFile(protocolDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	for _, kind := range []compat.Kind{compat.Deliberate, compat.Later} {
+		begin := "<!-- " + string(kind) + " differences, from internal/compat -->\n"
+		before, rest, ok := strings.Cut(text, begin)
+		_, after, ok2 := strings.Cut(rest, "<!-- end -->")
+		if !ok || !ok2 {
+			t.Fatalf("%s has no place for the %s differences", protocolDoc, kind)
+		}
+		text = before + begin + "\n" + compat.Markdown(kind) + "\n<!-- end -->" + after
+	}
+	if text == string(data) {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s is not current; run go test ./internal/compat -update", protocolDoc)
+	}
+	if err := os.WriteFile(protocolDoc, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTableIsFilledIn(t *testing.T) {
+	for _, kind := range []compat.Kind{compat.Deliberate, compat.Later} {
+		table := compat.Markdown(kind)
+		if strings.Contains(table, "|  |") {
+			t.Errorf("%s: a cell is empty:\n%s", kind, table)
+		}
+		for line := range strings.Lines(table) {
+			if strings.Count(line, "|") != strings.Count(table[:strings.IndexByte(table, '\n')], "|") {
+				t.Errorf("%s: %q has another number of cells than the table", kind, line)
+			}
+		}
+	}
+}
