@@ -192,6 +192,9 @@ func (s *servable) Predict(ctx context.Context, req *infer.Request) (*infer.Resp
 // Model implements registry.Servable.
 func (s *servable) Model() *infer.Model { return s.session.Model() }
 
+// Queued implements registry.Servable.
+func (s *servable) Queued() int { return s.batcher.Queued() }
+
 // Memory implements registry.Servable.
 func (s *servable) Memory() api.ModelMemory {
 	return api.ModelMemory{SlotBytes: s.session.MemoryInUse()}

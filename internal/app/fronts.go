@@ -1,6 +1,7 @@
 package app
 
 import (
+	"maps"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,6 +9,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/wire/httpapi"
 	"sluice.io/sluice/internal/wire/oip"
@@ -76,8 +78,21 @@ func (a *App) watch() {
 		},
 		TableRevision: a.reconcile.revision.Load,
 		InFlight:      a.http.InFlight,
+		Unrouted:      a.http.Unrouted,
+		Queued:        a.queued,
 		RuntimeMemory: a.runtime.Memory,
 	})
+}
+
+// queued is how many requests wait, of the versions that have served at all: a
+// thousand idle ones need no series each.
+func (a *App) queued() map[infer.Version]int64 {
+	queued := a.registry.Queued()
+	maps.DeleteFunc(queued, func(v infer.Version, _ int64) bool {
+		series := a.reconcile.seriesFor(v)
+		return series == nil || !series.Used()
+	})
+	return queued
 }
 
 // statistics turns a version's counters into the protocol's document.

@@ -145,9 +145,10 @@ func TestExplicitControl(t *testing.T) {
 	post("/v2/repository/models/nope/unload", http.StatusNotFound, "nope")
 	post("/v2/repository/models/double/unload", http.StatusOK, "")
 	post("/v2/models/double/infer", http.StatusNotFound, "has no available versions")
-	if m := g.models(t)["double/1"]; m.State != api.StateUnavailable || m.Reason != "unloaded" {
-		t.Errorf("%s %q", m.State, m.Reason)
-	}
+	eventually(t, func() bool {
+		m := g.models(t)["double/1"]
+		return m.State == api.StateUnavailable && m.Reason == "unloaded"
+	})
 	if m := g.must(t, http.MethodGet, g.admin+"/metrics", ""); strings.Contains(m, `model="double"`) {
 		t.Error("an unloaded version still has series")
 	}

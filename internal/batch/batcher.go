@@ -107,6 +107,13 @@ func (b *Batcher) Shutdown(ctx context.Context) error {
 	}
 }
 
+// Queued returns how many requests wait for a run.
+func (b *Batcher) Queued() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.queue.requests
+}
+
 // stop refuses what waits and cuts off what runs.
 func (b *Batcher) stop() {
 	b.stopped.Store(true)

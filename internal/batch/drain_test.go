@@ -129,6 +129,26 @@ func TestZeroRowsAnswerAnEmptyOutput(t *testing.T) {
 	})
 }
 
+func TestRunHasNoMoreMembersThanRows(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		most := 0
+		s := start(t, 1, func(o *batch.Options, slots []*fake) {
+			slow(10*ms)(o, slots)
+			o.ObserveRun = func(r batch.Run) { most = max(most, r.Members) }
+		})
+		var calls []*call
+		for range 20 {
+			calls = append(calls, s.send(request(0, 0, 1)))
+		}
+		for _, c := range calls {
+			c.wantDoubled(t)
+		}
+		if most != 8 {
+			t.Errorf("a run of %d requests without rows, want at most 8", most)
+		}
+	})
+}
+
 func TestNotBatchableRunsAloneInParallel(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 2, func(o *batch.Options, slots []*fake) {

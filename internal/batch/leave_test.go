@@ -59,6 +59,13 @@ func TestDeadlineIsTheEarliestLimit(t *testing.T) {
 	f(0, 0, 0, 0, 30*time.Second)              // the default
 }
 
+func TestLongestTimeoutDoesNotOverflow(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, func(o *batch.Options, _ []*fake) { o.Timeout = 1<<63 - 1 })
+		s.send(request(0, 1, 1)).wantDoubled(t)
+	})
+}
+
 func TestWaitersAreAnsweredOnTimeWhenAllSlotsAreBusy(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, slow(time.Second))

@@ -30,9 +30,9 @@ func numbered(rows, cols int) *infer.Request {
 func TestOversizeIsSplitAndJoined(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 2, split)
-		c := s.send(numbered(11, 2))
+		c := s.send(numbered(17, 2))
 		c.wantDoubled(t)
-		want := infer.Timing{Queue: 10 * ms, Compute: 30 * ms, Rows: 11}
+		want := infer.Timing{Queue: 20 * ms, Compute: 50 * ms, Rows: 17} // two at a time
 		if diff := cmp.Diff(want, c.req.Timing); diff != "" {
 			t.Errorf("Timing (-want +got):\n%s", diff)
 		}

@@ -20,6 +20,7 @@ type Sources struct {
 	TableRevision func() int64                   // of the routing table
 	InFlight      func() int64                   // requests accepted and not yet answered
 	Queued        func() map[infer.Version]int64 // requests that wait for a run
+	Unrouted      func() map[string]int64        // requests refused before a version was picked, by code, since the start
 	RuntimeMemory func() map[string]int64        // bytes outside Go's heap by purpose
 }
 
@@ -30,8 +31,8 @@ func (m *Metrics) Watch(s Sources) {
 
 // sourceCollector turns sources into series at each scrape.
 type sourceCollector struct {
-	sources                                           Sources
-	build, models, revision, inFlight, queued, memory *prometheus.Desc
+	sources                                                     Sources
+	build, models, revision, inFlight, queued, unrouted, memory *prometheus.Desc
 }
 
 func newSourceCollector(s Sources) *sourceCollector {
@@ -45,13 +46,14 @@ func newSourceCollector(s Sources) *sourceCollector {
 		revision: desc("table_revision", "How often the routing table was replaced."),
 		inFlight: desc("requests_in_flight", "Requests accepted and not yet answered."),
 		queued:   desc("queued_requests", "Requests that wait for a run.", "model", "version"),
+		unrouted: desc("unrouted_requests_total", "Inference requests refused before a version was picked, by the code of their answer.", "code"),
 		memory:   desc("runtime_memory_bytes", "Bytes that the runtime's buffers hold outside Go's heap, by purpose.", "purpose"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *sourceCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.build, c.models, c.revision, c.inFlight, c.queued, c.memory} {
+	for _, d := range []*prometheus.Desc{c.build, c.models, c.revision, c.inFlight, c.queued, c.unrouted, c.memory} {
 		ch <- d
 	}
 }
@@ -77,6 +79,11 @@ func (c *sourceCollector) Collect(ch chan<- prometheus.Metric) {
 	if s.Queued != nil {
 		for v, n := range s.Queued() {
 			gauge(c.queued, float64(n), v.Model, strconv.FormatInt(v.Number, 10))
+		}
+	}
+	if s.Unrouted != nil {
+		for code, n := range s.Unrouted() {
+			ch <- prometheus.MustNewConstMetric(c.unrouted, prometheus.CounterValue, float64(n), code)
 		}
 	}
 	if s.RuntimeMemory != nil {

@@ -81,6 +81,9 @@ func (v *Version) ObserveRun(rows, members int, input, compute, output time.Dura
 // Snapshot returns the counters since this Version was made.
 func (v *Version) Snapshot() Statistics { return v.stats.snapshot() }
 
+// Used reports whether the version's series show.
+func (v *Version) Used() bool { return v.series.Load() != nil }
+
 // Delete removes the version's series for good; a request that ends later does
 // not bring them back.
 func (v *Version) Delete() {

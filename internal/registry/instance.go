@@ -14,6 +14,8 @@ type Servable interface {
 	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
 	Model() *infer.Model
 	Detail() *api.ModelDetail
+	// Queued returns how many accepted requests wait for a run.
+	Queued() int
 	// Memory returns the bytes held outside Go's heap, as far as they are known.
 	Memory() api.ModelMemory
 	// Shutdown finishes accepted work and frees everything. Once ctx ends it

@@ -34,7 +34,7 @@ type Options struct {
 }
 
 // Registry holds the loaded versions. Its methods belong to one goroutine, but
-// for Status, which may be called from any.
+// for Status and Queued, which may be called from any.
 type Registry struct {
 	opts Options
 
@@ -298,6 +298,19 @@ func (r *Registry) Status() []api.ModelStatus {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 	})
 	return list
+}
+
+// Queued returns, of each version that serves, how many requests wait for a run.
+func (r *Registry) Queued() map[infer.Version]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	queued := map[infer.Version]int64{}
+	for v, rec := range r.records {
+		if rec.instance != nil {
+			queued[v] = int64(rec.instance.Queued())
+		}
+	}
+	return queued
 }
 
 func (rec *record) status(v infer.Version) api.ModelStatus {

@@ -30,6 +30,7 @@ func (f *fakeServable) Predict(context.Context, *infer.Request) (*infer.Response
 }
 func (f *fakeServable) Model() *infer.Model      { return f.model }
 func (f *fakeServable) Detail() *api.ModelDetail { return &api.ModelDetail{} }
+func (f *fakeServable) Queued() int              { return 0 }
 func (f *fakeServable) Memory() api.ModelMemory  { return api.ModelMemory{} }
 func (f *fakeServable) Shutdown(ctx context.Context) error {
 	f.ended.Store(ctx.Err() != nil)

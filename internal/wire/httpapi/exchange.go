@@ -157,6 +157,9 @@ func (x *exchange) fail(err error) {
 		x.srv.log.Error("request failed", zap.String("request_id", string(x.id)),
 			zap.String("model", printable(x.target.model)), zap.Int64("version", x.served.Version.Number), zap.Error(err))
 	}
+	if x.target.route == routeInfer && x.served.Reason == "" {
+		x.srv.unrouted[code].Add(1)
+	}
 	if wire.Retry(code) {
 		x.ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
 	}
@@ -210,6 +213,7 @@ func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
 	if status != fasthttp.StatusRequestTimeout {
 		x.hangUp()
 	}
+	s.unrouted[infer.Invalid].Add(1)
 	x.write(status, text)
 }
 

@@ -27,11 +27,16 @@ func (x *exchange) infer() error {
 }
 
 func (x *exchange) predict(call *oip.Call) error {
+	// A name that nobody serves is said before the body is looked at.
+	model, err := x.srv.opts.Catalog.Model(x.target.model, x.target.version)
+	if err != nil {
+		return err
+	}
 	body, err := x.plainBody()
 	if err != nil {
 		return err
 	}
-	if err := x.decode(call, body); err != nil {
+	if err := x.decode(call, body, model); err != nil {
 		return err
 	}
 	call.Model, call.Version = x.target.model, x.target.version
@@ -71,8 +76,8 @@ func (x *exchange) plainBody() ([]byte, error) {
 	return x.spare, err
 }
 
-// decode reads the body as the length header says.
-func (x *exchange) decode(call *oip.Call, body []byte) error {
+// decode reads the body as the length header says; model is who would serve it.
+func (x *exchange) decode(call *oip.Call, body []byte, model *infer.Model) error {
 	limits := &x.srv.limits.Tensors
 	if x.header.jsonLength == nil {
 		return call.Decode(body, len(body), limits)
@@ -83,10 +88,6 @@ func (x *exchange) decode(call *oip.Call, body []byte) error {
 		return infer.Errorf(infer.Invalid, "%s should be in range [0, %d], got: '%s'", headerJSONLength, len(body), x.header.jsonLength)
 	case length > 0:
 		return call.Decode(body, length, limits)
-	}
-	model, err := x.srv.opts.Catalog.Model(x.target.model, x.target.version)
-	if err != nil {
-		return err
 	}
 	return call.DecodeRaw(body, model, limits)
 }

@@ -82,6 +82,7 @@ type Server struct {
 	listener  *listener
 	exchanges sync.Pool
 	inFlight  atomic.Int64
+	unrouted  [infer.NumCodes]atomic.Int64
 	draining  atomic.Bool // every answer ends its connection
 
 	// base is the context of every request: over HTTP nothing tells when one
@@ -151,6 +152,19 @@ func (s *Server) Listen() error {
 
 // Addr returns the address that Listen took.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Unrouted returns how many inference requests were refused before a version was
+// picked, by the name of the code; those that could not be read as a request
+// count as invalid.
+func (s *Server) Unrouted() map[string]int64 {
+	counts := map[string]int64{}
+	for code := range s.unrouted {
+		if n := s.unrouted[code].Load(); n > 0 {
+			counts[infer.Code(code).String()] = n
+		}
+	}
+	return counts
+}
 
 // InFlight returns the inferences in progress.
 func (s *Server) InFlight() int64 { return s.inFlight.Load() }
