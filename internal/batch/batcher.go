@@ -125,12 +125,12 @@ func (b *Batcher) stop() {
 	}
 }
 
-// close refuses new requests and lets workers end that find nothing. With clear
-// it returns what waits, for the caller to end.
-func (b *Batcher) close(clear bool) (dropped []*item) {
+// close refuses new requests and lets workers end that find nothing. With drop
+// it takes out what waits, for the caller to end.
+func (b *Batcher) close(drop bool) (dropped []*item) {
 	b.mu.Lock()
 	b.closing, b.queue.drain = true, true
-	if clear {
+	if drop {
 		dropped = b.queue.clear()
 	}
 	idle := b.idle

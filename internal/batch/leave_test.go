@@ -62,6 +62,7 @@ func TestDeadlineIsTheEarliestLimit(t *testing.T) {
 func TestLongestTimeoutDoesNotOverflow(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, func(o *batch.Options, _ []*fake) { o.Timeout = 1<<63 - 1 })
+		time.Sleep(ms)
 		s.send(request(0, 1, 1)).wantDoubled(t)
 	})
 }

@@ -37,6 +37,9 @@ func (c *chaos) options(o *batch.Options, slots []*fake) {
 			seed = seed*6364136223846793005 + 1442695040888963407
 			return time.Duration(seed%uint64(2+rows)) * ms
 		}
+		if c.IntN(2) == 0 {
+			f.gather = func() { time.Sleep(time.Duration(seed>>40%3) * ms) }
+		}
 		f.compute = func(x matrix) (matrix, error) {
 			for i := range x.rows {
 				if x.cols > 0 && int(x.row(i)[0])%badEvery == 0 {
@@ -71,13 +74,13 @@ func (c *chaos) caller(s *server, id int, results *results) {
 			timer := time.AfterFunc(time.Duration(c.IntN(20))*ms, stop)
 			cancel = func() { timer.Stop(); stop() }
 		}
-		results.add(c.check(s, ctx, req, number))
+		results.add(c.check(ctx, s, req, number))
 		cancel()
 	}
 }
 
 // check calls Predict and says what is wrong with its answer.
-func (c *chaos) check(s *server, ctx context.Context, req *infer.Request, number int) error {
+func (c *chaos) check(ctx context.Context, s *server, req *infer.Request, number int) error {
 	begin := time.Now()
 	resp, err := s.Predict(ctx, req)
 	if took := time.Since(begin); took > 60*ms {

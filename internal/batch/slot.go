@@ -56,10 +56,9 @@ func protect(log *zap.Logger, op string, f func() error) (err error) {
 // internal makes what a slot returned an *infer.Error.
 func internal(op string, err error) error {
 	if err == nil {
-		return nil // first, since errors.As below costs an allocation
+		return nil
 	}
-	var e *infer.Error
-	if errors.As(err, &e) {
+	if _, ok := errors.AsType[*infer.Error](err); ok {
 		return err
 	}
 	return &infer.Error{Code: infer.Internal, Op: "batch: " + op, Msg: "the model failed", Err: err}

@@ -91,7 +91,7 @@ func CodeOf(err error) Code {
 }
 
 // Message returns what a caller may read of err: an Error's Msg, and a fixed
-// text for anything internal, whose details belong in the log.
+// text for anything internal, whose details belong in the log. err is not nil.
 func Message(err error) string {
 	var e *Error
 	code := CodeOf(err)

@@ -36,10 +36,10 @@ func (x *exchange) predict(call *oip.Call) error {
 	if err != nil {
 		return err
 	}
+	call.Model, call.Version = x.target.model, x.target.version
 	if err := x.decode(call, body, model); err != nil {
 		return err
 	}
-	call.Model, call.Version = x.target.model, x.target.version
 	call.RequestID, call.Arrived = view(x.id), x.arrived
 	resp, err := x.srv.opts.Predictor.Predict(x.srv.base, &call.Request)
 	x.served = call.Served
