@@ -56,8 +56,8 @@ func (w *worker) loop() {
 	}
 }
 
-// run takes members, all gathering since start, to their ends. Where several fail together
-// the data of one may be the cause, so each is run once more alone.
+// run takes members, all gathering since start, to their ends. Where several
+// fail together the data of one may be the cause, so each is run once more alone.
 func (w *worker) run(members []*item, start time.Duration) {
 	b, run := w.batcher, Run{Members: len(members)}
 	bucket := members[0].bucket // an item that has ended is no longer ours
