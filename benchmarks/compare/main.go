@@ -159,7 +159,7 @@ func startServer(cmd *exec.Cmd, url string) (stop func() error, err error) {
 		return nil
 	}
 	for range 600 {
-		resp, err := http.Get(url) //nolint:gosec,noctx // our own server
+		resp, err := http.Get(url)
 		if err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -175,7 +175,7 @@ func startServer(cmd *exec.Cmd, url string) (stop func() error, err error) {
 func freeAddresses() (a, b, c string, err error) {
 	var list [3]string
 	for i := range list {
-		ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not wait
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return "", "", "", err
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+
+	"sluice.io/sluice/internal/infer"
 )
 
 // FP32Target makes a V2 request of one FP32 input with a fixed seed, as JSON with
@@ -12,17 +14,11 @@ import (
 func FP32Target(base, model, input string, shape []int64, binaryForm bool) Target {
 	rng := rand.New(rand.NewPCG(20260101, uint64(len(shape))))
 	n := int64(1)
-	dims := "["
-	for i, d := range shape {
+	for _, d := range shape {
 		n *= d
-		if i > 0 {
-			dims += ","
-		}
-		dims += strconv.FormatInt(d, 10)
 	}
-	dims += "]"
 	t := Target{URL: base + "/v2/models/" + model + "/infer", Headers: map[string]string{}}
-	head := fmt.Sprintf(`{"inputs":[{"name":%q,"shape":%s,"datatype":"FP32",`, input, dims)
+	head := fmt.Sprintf(`{"inputs":[{"name":%q,"shape":%s,"datatype":"FP32",`, input, infer.Shape(shape))
 	if !binaryForm {
 		t.Body = append([]byte(head), `"data":[`...)
 		for i := range n {
