@@ -73,9 +73,8 @@ func texts() []Difference {
 				in_dtype_lower in_dtype_fp16 in_dtype_bf16 typed_str_datatype_STRING in_data_missing in_input_binary_size_and_data
 				in_shape_empty in_shape_rank1 in_shape_swapped in_shape_mul_overflow in_shape_zero_with_data param_null param_object
 				param_array param_reserved_triton_ two_extra two_batch_mismatch bin_hlen_0_raw_with_json bin_hlen_2e31 bin_hlen_2e63
-				bin_hlen_abc bin_hlen_empty bin_hlen_neg bin_hlen_too_big bin_hlen_one_more bin_no_hlen bin_payload_empty
-				bin_payload_short bin_raw_request_wrong_size bin_size_0 bin_size_60 bin_size_60_payload_60 bin_size_68_payload_64
-				bin_size_68_payload_68 bin_size_huge bin_size_uint64max bin_trailing_bytes binstr_extra_elem binstr_len_ffffffff
+				bin_hlen_abc bin_hlen_empty bin_hlen_neg bin_hlen_too_big bin_hlen_one_more bin_no_hlen bin_raw_request_wrong_size
+				bin_size_0 bin_size_60 bin_size_60_payload_60 bin_size_68_payload_68 bin_size_uint64max bin_trailing_bytes binstr_extra_elem binstr_len_ffffffff
 				binstr_len_too_big binstr_missing_elem binstr_prefix_truncated ce_br ce_list ce_deflate_raw ce_gzip_broken
 				ce_gzip_empty load_broken load_mode_none unload_mode_none`, Aspects: []Aspect{Text},
 			Kind: Deliberate, Case: "other texts of errors", Triton: "its own words", Sluice: "say the field, what was expected and what was found",
