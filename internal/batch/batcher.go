@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -168,6 +169,7 @@ func (b *Batcher) next(w *worker) bool {
 		b.idle = append(b.idle, w)
 		b.mu.Unlock()
 		<-w.wake
+		runtime.Gosched()
 		b.mu.Lock()
 	}
 	if len(w.members) > 0 {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -104,11 +105,11 @@ func (x *exchange) answer() (err error) {
 		x.hangUp()
 		return err
 	}
-	uri := req.URI()
-	if len(uri.Hash()) > 0 {
+	path, ok := requestPath(req)
+	if !ok {
 		return infer.Errorf(infer.Invalid, "the path has a fragment; a '#' in a name is written %%23")
 	}
-	if x.target, err = parsePath(uri.PathOriginal(), x.pathBuf[:0]); err != nil {
+	if x.target, err = parsePath(path, x.pathBuf[:0]); err != nil {
 		return err
 	}
 	if x.target.route == noRoute {
@@ -120,6 +121,22 @@ func (x *exchange) answer() (err error) {
 		return nil
 	}
 	return x.dispatch()
+}
+
+// requestPath returns the path as it was sent; it is not ok where a fragment
+// follows. Only an absolute URI takes fasthttp's parser, which decodes and folds
+// what is then not used.
+func requestPath(req *fasthttp.Request) (path []byte, ok bool) {
+	raw := req.Header.RequestURI()
+	if len(raw) == 0 || raw[0] != '/' {
+		uri := req.URI()
+		return uri.PathOriginal(), len(uri.Hash()) == 0
+	}
+	if bytes.IndexByte(raw, '#') >= 0 {
+		return nil, false
+	}
+	path, _, _ = bytes.Cut(raw, []byte{'?'})
+	return path, true
 }
 
 func (x *exchange) dispatch() error {

@@ -41,7 +41,7 @@ func (x *exchange) predict(call *oip.Call) error {
 		return err
 	}
 	call.RequestID, call.Arrived = view(x.id), x.arrived
-	resp, err := x.srv.opts.Predictor.Predict(x.srv.base, &call.Request)
+	resp, err := x.srv.opts.Predictor.Predict(x.srv.predictions, &call.Request)
 	x.served = call.Served
 	if err != nil {
 		return err

@@ -85,8 +85,11 @@ type Server struct {
 	unrouted  [infer.NumCodes]atomic.Int64
 	draining  atomic.Bool // every answer ends its connection
 
-	// base is the context of every request: over HTTP nothing tells when one
-	// caller has gone. It ends when the server is cut off.
+	// predictions is the context of every prediction. It never ends: over HTTP
+	// nothing tells when a caller has gone, each request has a deadline of its own,
+	// and watching a context would cost each an allocation and a lock.
+	predictions context.Context //nolint:containedctx // shared by all requests
+	// base is the context of loads and unloads; it ends when the server is cut off.
 	base   context.Context //nolint:containedctx // the server's own lifetime
 	cancel context.CancelFunc
 }
@@ -112,7 +115,8 @@ func New(opts Options) (*Server, error) {
 		access: newAccessLog(opts.AccessLog, opts.Logger.Named("access")), ids: newRequestIDs(),
 	}
 	s.exchanges.New = func() any { return &exchange{srv: s} }
-	s.base, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // ended by abort
+	s.predictions = context.Background() //nolint:forbidigo // as its comment says
+	s.base, s.cancel = context.WithCancel(s.predictions)
 	// What fasthttp has to say is about bad requests, which the access log shows.
 	errorLog, err := zap.NewStdLogAt(opts.Logger, zapcore.DebugLevel)
 	if err != nil {
