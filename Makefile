@@ -1,13 +1,13 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt bench clean
+.PHONY: help setup build run test check lint fmt soak bench bench-micro clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
 golangci := $(CURDIR)/.cache/bin/golangci-lint-$(golangci_version)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install ONNX Runtime's library and headers into .deps
 	@scripts/setup-ort.sh
@@ -38,8 +38,15 @@ $(golangci):
 	@GOBIN=$(dir $@)new go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(golangci_version)
 	@mv $(dir $@)new/golangci-lint $@ && rmdir $(dir $@)new
 
-bench: setup ## run the micro-benchmarks
+SOAK := 10m
+soak: setup ## good and broken requests at full speed for SOAK=10m
+	go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/app -soak $(SOAK)
+
+bench: build ## the gateway beside a no-op HTTP server, in turn
+	cd benchmarks && go build -o bin/noop ./noop && go run ./compare
+
+bench-micro: setup ## time and allocations of the hot functions
 	go test -run '^$$' -bench . -benchmem ./...
 
 clean: ## remove what was built, not what was downloaded
-	rm -rf bin
+	rm -rf bin benchmarks/bin

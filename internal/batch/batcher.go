@@ -169,6 +169,9 @@ func (b *Batcher) next(w *worker) bool {
 		b.idle = append(b.idle, w)
 		b.mu.Unlock()
 		<-w.wake
+		// The scheduler runs a woken goroutine before those that are ready already.
+		// Among these are callers about to submit: let them come first, and the run
+		// is fuller. Where nobody else is ready this costs some 100 ns.
 		runtime.Gosched()
 		b.mu.Lock()
 	}
