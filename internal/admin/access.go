@@ -1,40 +1,14 @@
 package admin
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire"
 )
-
-// token is a name and the digest of what it must show. Digests are of equal
-// length, so comparing them tells nothing about the token's.
-type token struct {
-	name   string
-	digest [sha256.Size]byte
-}
-
-func newTokens(named map[string]string) ([]token, error) {
-	tokens := make([]token, 0, len(named))
-	for _, name := range slices.Sorted(maps.Keys(named)) {
-		if name == "" || named[name] == "" {
-			return nil, fmt.Errorf("admin.tokens.%s: name and token must not be empty", name)
-		}
-		t := token{name, sha256.Sum256([]byte(named[name]))}
-		if i := slices.IndexFunc(tokens, func(o token) bool { return o.digest == t.digest }); i >= 0 {
-			return nil, fmt.Errorf("admin.tokens: %s and %s have the same token, so who acts could not be told", tokens[i].name, name)
-		}
-		tokens = append(tokens, t)
-	}
-	return tokens, nil
-}
 
 // actor is who asks, as far as that is known.
 type actor struct {
@@ -45,10 +19,10 @@ type actor struct {
 // authorize decides whether a request may have what is not open to everyone.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) (actor, error) {
 	switch {
-	case len(s.tokens) > 0:
-		name, err := s.bearer(r)
+	case s.tokens.Any():
+		name, err := s.tokens.Bearer([]byte(r.Header.Get("Authorization")))
 		if infer.CodeOf(err) == infer.Unauthenticated {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
+			w.Header().Set("WWW-Authenticate", wire.Challenge)
 		}
 		return actor{name, true}, err
 	case !s.loopback:
@@ -57,25 +31,6 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) (actor, error
 	default:
 		return actor{name: r.Header.Get("Sluice-Actor")}, sameOrigin(r)
 	}
-}
-
-// bearer returns the name of the token that a request shows. It compares with
-// every token, so that the time taken does not tell which one came close.
-func (s *Server) bearer(r *http.Request) (name string, err error) {
-	scheme, shown, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || shown == "" {
-		return "", infer.Errorf(infer.Unauthenticated, "this needs the header 'Authorization: Bearer TOKEN' with one of admin.tokens")
-	}
-	digest := sha256.Sum256([]byte(strings.TrimSpace(shown)))
-	for i := range s.tokens {
-		if subtle.ConstantTimeCompare(digest[:], s.tokens[i].digest[:]) == 1 {
-			name = s.tokens[i].name
-		}
-	}
-	if name == "" {
-		return "", infer.Errorf(infer.Forbidden, "the token is none of admin.tokens")
-	}
-	return name, nil
 }
 
 // sameOrigin keeps web pages out where being on this machine is what gives the

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/wire"
 )
 
 // Control is what the side port may see and do of the gateway.
@@ -50,7 +51,7 @@ const (
 type Server struct {
 	opts     Options
 	log      *zap.Logger
-	tokens   []token
+	tokens   wire.Tokens
 	http     *http.Server
 	listener net.Listener
 	loopback bool // the listener's address is; set by Listen
@@ -65,7 +66,7 @@ func New(opts Options) (*Server, error) {
 	if opts.Gatherer == nil || opts.Control == nil || opts.Logger == nil {
 		panic("BUG: admin.New needs a gatherer, a control and a logger")
 	}
-	tokens, err := newTokens(opts.Tokens)
+	tokens, err := wire.NewTokens(opts.Tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func (s *Server) Listen() error {
 	s.listener = ln
 	tcp, ok := ln.Addr().(*net.TCPAddr)
 	s.loopback = ok && tcp.IP.IsLoopback()
-	if !s.loopback && len(s.tokens) == 0 {
+	if !s.loopback && !s.tokens.Any() {
 		s.log.Warn("no admin.tokens are configured: on this address only metrics and health are served",
 			zap.Stringer("address", ln.Addr()))
 	}

@@ -1,5 +1,5 @@
 // Package wire holds what the fronts of all protocols share: the one table from
-// an error's code to what a protocol calls it.
+// an error's code to what a protocol calls it, and the tokens that callers show.
 package wire
 
 import (

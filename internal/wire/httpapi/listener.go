@@ -112,7 +112,7 @@ func (l *listener) add(c net.Conn) *conn {
 	l.warn("connections refused: the limit is reached", zap.Int("limit", l.limit))
 	select {
 	case l.refusals <- struct{}{}:
-		l.open.Go(func() { // waited for by wait
+		l.open.Go(func() { // Server.Run waits for it
 			l.refuse(nc)
 			<-l.refusals
 		})

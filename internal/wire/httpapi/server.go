@@ -20,6 +20,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
@@ -74,7 +75,7 @@ type Server struct {
 	limits    Limits
 	log       *zap.Logger
 	triton    bool
-	tokens    []token
+	tokens    wire.Tokens
 	access    *accessLog
 	ids       *requestIDs
 	codecs    codecs
@@ -106,7 +107,7 @@ func New(opts Options) (*Server, error) {
 	if err := limits.validate(); err != nil {
 		return nil, err
 	}
-	tokens, err := newTokens(opts.Tokens)
+	tokens, err := wire.NewTokens(opts.Tokens)
 	if err != nil {
 		return nil, err
 	}
