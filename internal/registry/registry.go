@@ -64,7 +64,8 @@ func New(opts Options) *Registry {
 type Plan struct {
 	registry *Registry
 	next     map[infer.Version]*record
-	fresh    []*Instance // loaded for this plan
+	fresh    []*Instance               // loaded for this plan
+	former   map[infer.Version]*record // what announce put LOADING in place of; nil where there was nothing
 	failed   map[infer.Version]error
 	changed  []infer.Version
 }
@@ -76,7 +77,10 @@ type Plan struct {
 // Nothing that serves changes until Commit. retry says whether a version that
 // failed before is tried again with the same files and settings; nil is never.
 func (r *Registry) Prepare(ctx context.Context, specs []Spec, retry func(infer.Version) bool) *Plan {
-	p := &Plan{registry: r, next: make(map[infer.Version]*record, len(specs)), failed: map[infer.Version]error{}}
+	p := &Plan{
+		registry: r, next: make(map[infer.Version]*record, len(specs)),
+		former: map[infer.Version]*record{}, failed: map[infer.Version]error{},
+	}
 	var loads []*record
 	for _, spec := range specs {
 		old := r.records[spec.Version]
@@ -93,7 +97,7 @@ func (r *Registry) Prepare(ctx context.Context, specs []Spec, retry func(infer.V
 		p.changed = append(p.changed, spec.Version)
 		loads = append(loads, rec)
 	}
-	r.announce(loads)
+	p.announce(loads)
 	p.load(ctx, loads)
 	for v, old := range r.records {
 		if old.instance != nil && p.next[v] == nil && p.lacking(v.Model) {
@@ -124,12 +128,15 @@ func (rec *record) keeps(spec Spec, retry func(infer.Version) bool) bool {
 }
 
 // announce lists versions that begin to load and have nothing serving.
-func (r *Registry) announce(loads []*record) {
+func (p *Plan) announce(loads []*record) {
+	r := p.registry
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, rec := range loads {
-		if old := r.records[rec.spec.Version]; old == nil || old.instance == nil {
-			r.records[rec.spec.Version] = &record{spec: Spec{Version: rec.spec.Version}, state: api.StateLoading}
+		v := rec.spec.Version
+		if old := r.records[v]; old == nil || old.instance == nil {
+			p.former[v] = old
+			r.records[v] = &record{spec: Spec{Version: v}, state: api.StateLoading}
 		}
 	}
 }
@@ -229,9 +236,11 @@ func (p *Plan) Discard() {
 	r := p.registry
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for v, rec := range r.records {
-		if rec.state == api.StateLoading && rec.instance == nil {
-			delete(r.records, v) // announced, nothing more
+	for v, old := range p.former {
+		if old == nil {
+			delete(r.records, v)
+		} else {
+			r.records[v] = old
 		}
 	}
 	for _, rec := range p.next {

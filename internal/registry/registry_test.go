@@ -223,6 +223,16 @@ func TestDiscardClosesWhatWasLoaded(t *testing.T) {
 	})
 }
 
+func TestDiscardKeepsWhatWasListed(t *testing.T) {
+	r := registry.New(registry.Options{})
+	broken := spec(1, "x", nil, infer.Errorf(infer.Invalid, "not an ONNX model"))
+	apply(t, r, broken)
+	r.Prepare(t.Context(), []registry.Spec{broken}, func(infer.Version) bool { return true }).Discard()
+	if st, reason := state(r, 1); st != api.StateUnavailable || reason != "not an ONNX model" {
+		t.Errorf("%s %q", st, reason)
+	}
+}
+
 func TestIdleVersionsAreListed(t *testing.T) {
 	r := registry.New(registry.Options{})
 	s := registry.Spec{Version: version(1), Idle: "unloaded"}
