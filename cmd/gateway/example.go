@@ -49,18 +49,7 @@ func exampleBody(meta client.Metadata, rows int64) ([]byte, error) {
 // exampleBytes returns the bytes of an input with rows rows, or the most there
 // is where they cannot be counted.
 func exampleBytes(shape infer.Shape, dtype infer.DType, rows int64) int64 {
-	resolved := make(infer.Shape, len(shape))
-	for i, d := range shape {
-		switch {
-		case d >= 0:
-			resolved[i] = d
-		case i == 0:
-			resolved[i] = rows
-		default:
-			resolved[i] = 1
-		}
-	}
-	size, ok := resolved.ByteSize(dtype)
+	size, ok := shape.Fixed(rows).ByteSize(dtype)
 	if !ok {
 		return math.MaxInt64
 	}

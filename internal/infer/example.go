@@ -18,17 +18,7 @@ func (m *Model) Example(rows int64, rng *rand.Rand) []Tensor {
 		if spec.Optional {
 			continue
 		}
-		shape := make(Shape, len(spec.Shape))
-		for j, d := range spec.Shape {
-			switch {
-			case d >= 0:
-				shape[j] = d
-			case j == 0:
-				shape[j] = rows
-			default:
-				shape[j] = 1
-			}
-		}
+		shape := spec.Shape.Fixed(rows)
 		n, ok := shape.Elements()
 		if !ok {
 			n = 0 // a fixed shape beyond 2^63: the request is refused, not made

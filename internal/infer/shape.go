@@ -58,6 +58,23 @@ func (s Shape) ByteSize(d DType) (n int64, ok bool) {
 // Equal reports whether both shapes have the same dimensions.
 func (s Shape) Equal(t Shape) bool { return slices.Equal(s, t) }
 
+// Fixed returns the shape with rows for a first dimension that varies, and 1 for
+// any other that does.
+func (s Shape) Fixed(rows int64) Shape {
+	fixed := make(Shape, len(s))
+	for i, d := range s {
+		switch {
+		case d >= 0:
+			fixed[i] = d
+		case i == 0:
+			fixed[i] = rows
+		default:
+			fixed[i] = 1
+		}
+	}
+	return fixed
+}
+
 // String returns the shape as the protocol prints it: "[-1,16]".
 func (s Shape) String() string { return string(s.Append(nil)) }
 

@@ -82,17 +82,7 @@ func next(d infer.DType, data []byte) (v float64, rest []byte) {
 
 // fill makes an output.
 func fill(spec *infer.TensorSpec, index int, sums []float64) infer.Tensor {
-	t := infer.Tensor{Name: spec.Name, DType: spec.DType, Index: index, Shape: make(infer.Shape, len(spec.Shape))}
-	for i, d := range spec.Shape {
-		switch {
-		case d >= 0:
-			t.Shape[i] = d
-		case i == 0:
-			t.Shape[i] = int64(len(sums))
-		default:
-			t.Shape[i] = 1
-		}
-	}
+	t := infer.Tensor{Name: spec.Name, DType: spec.DType, Index: index, Shape: spec.Shape.Fixed(int64(len(sums)))}
 	n, _ := t.Shape.Elements() // small: it is a test's model
 	for i := range n {
 		row := int64(0)
