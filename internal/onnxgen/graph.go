@@ -132,9 +132,6 @@ func (g *Graph) OpIn(domain, op string, inputs ...*Value) *Value {
 	return n.output(g)
 }
 
-// Also adds an output to the operator that made v.
-func (g *Graph) Also(v *Value) *Value { return v.node.output(g) }
-
 func (n *node) output(g *Graph) *Value {
 	v := &Value{name: g.unique(n.op), node: n}
 	n.outputs = append(n.outputs, v)
