@@ -6,7 +6,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Run executes what was gathered and keeps the outputs that some member asks for. Errors are Canceled after Terminate, TooLarge where the outputs exceed
+// Run executes what was gathered and keeps the outputs that some member asks for.
+// Errors are Canceled after Terminate, TooLarge where the outputs exceed
 // MaxOutputBytes, Invalid where an integer was divided by zero, else Internal.
 func (s *Slot) Run() error {
 	if s.state != gathered {
