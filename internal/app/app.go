@@ -154,7 +154,10 @@ func (a *App) Run(ctx context.Context) error {
 	for range cap(ended) {
 		err = errors.Join(err, <-ended)
 	}
-	return errors.Join(err, a.Close())
+	if err = errors.Join(err, a.Close()); err == nil {
+		a.log.Info("stopped")
+	}
+	return err
 }
 
 // stop runs the stages in their order: readiness off, listeners, batchers and
