@@ -13,8 +13,8 @@ const (
 	StateUnavailable = "UNAVAILABLE"
 )
 
-// ModelStatus is one version of one model as the registry sees it. A model that
-// has no usable version folder has one ModelStatus with version 0 and a reason.
+// ModelStatus is one version of one model as the registry sees it. A folder
+// without a version in it is no model.
 type ModelStatus struct {
 	Name    string `json:"name"`
 	Version int64  `json:"version"`

@@ -74,7 +74,7 @@ func (r *Repository) Scan() ([]Found, error) {
 	}
 	var found []Found
 	for _, e := range entries {
-		if m, ok := r.scanModel(e.Name()); ok {
+		if m, ok := r.ScanModel(e.Name()); ok {
 			found = append(found, m)
 		}
 	}
@@ -84,10 +84,6 @@ func (r *Repository) Scan() ([]Found, error) {
 // ScanModel looks at one model. It is not ok where there is no such folder, or
 // none with a version in it.
 func (r *Repository) ScanModel(name string) (Found, bool) {
-	return r.scanModel(name)
-}
-
-func (r *Repository) scanModel(name string) (Found, bool) {
 	m := Found{Name: name}
 	if !infer.ValidName(name) {
 		return m, false
