@@ -36,9 +36,6 @@ type LoadOptions struct {
 	// CPUArena lets ONNX Runtime keep freed memory for itself; its lock costs small
 	// models up to a quarter of their speed.
 	CPUArena bool
-	// MemoryPattern lets ONNX Runtime allocate once per run. It remembers a pattern
-	// for every shape it ever meets, without limit: only for models of fixed shapes.
-	MemoryPattern bool
 	// OptimizationLevel is disable, basic, extended or all; empty means all.
 	OptimizationLevel string
 	// ConfigEntries are session config entries of ONNX Runtime, by their key.
@@ -105,7 +102,7 @@ func configure(options *binding.SessionOptions, o *LoadOptions) error {
 		options.SetIntraOpNumThreads(1),
 		options.SetInterOpNumThreads(1),
 		options.SetCpuMemArena(o.CPUArena),
-		options.SetMemPattern(o.MemoryPattern),
+		options.SetMemPattern(false),                           // it would remember every shape it ever meets, without limit
 		options.SetLogSeverityLevel(binding.LoggingLevelFatal), // errors come back as statuses
 	}
 	if o.IntraThreads > 1 {

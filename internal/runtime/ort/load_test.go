@@ -125,7 +125,7 @@ func TestOptions(t *testing.T) {
 		f(ort.LoadOptions{OptimizationLevel: level}, "")
 	}
 	f(ort.LoadOptions{OptimizationLevel: "fast"}, "unknown optimization level 'fast'")
-	f(ort.LoadOptions{IntraThreads: 2, CPUArena: true, MemoryPattern: true}, "")
+	f(ort.LoadOptions{IntraThreads: 2, CPUArena: true}, "")
 	f(ort.LoadOptions{ConfigEntries: map[string]string{"session.set_denormal_as_zero": "1"}}, "")
 	f(ort.LoadOptions{CustomOps: []string{filepath.Join(t.TempDir(), "libmissing.so")}}, "a library of custom operators cannot be loaded")
 	f(ort.LoadOptions{CustomOps: []string{ort.FindLibrary()}}, "a library of custom operators cannot be loaded")
