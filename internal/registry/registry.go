@@ -42,6 +42,10 @@ type Registry struct {
 	records  map[infer.Version]*record
 	retiring map[*Instance]api.ModelStatus
 	closing  sync.WaitGroup // one for each goroutine of retire
+
+	// patience ends when a Shutdown can wait no longer for work to finish.
+	patience context.Context //nolint:containedctx // the registry's own lifetime
+	hurry    context.CancelFunc
 }
 
 // record is what is known of a version. The instance is nil where none serves.
@@ -57,7 +61,9 @@ type record struct {
 // New returns an empty registry.
 func New(opts Options) *Registry {
 	opts.ParallelLoads = max(1, opts.ParallelLoads)
-	return &Registry{opts: opts, records: map[infer.Version]*record{}, retiring: map[*Instance]api.ModelStatus{}}
+	r := &Registry{opts: opts, records: map[infer.Version]*record{}, retiring: map[*Instance]api.ModelStatus{}}
+	r.patience, r.hurry = context.WithCancel(context.Background()) //nolint:forbidigo // Shutdown ends it
+	return r
 }
 
 // Plan is the outcome of Prepare: what would serve. Commit or Discard it.
@@ -257,7 +263,7 @@ func (r *Registry) retire(v infer.Version, rec *record) {
 	r.retiring[inst] = api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateUnloading, Digest: rec.digest}
 	inst.retire()
 	r.closing.Go(func() { // Shutdown waits for it
-		ctx, cancel := context.WithTimeout(context.Background(), r.opts.UnloadTimeout) //nolint:forbidigo // it outlives the call that retired
+		ctx, cancel := context.WithTimeout(r.patience, r.opts.UnloadTimeout)
 		defer cancel()
 		select {
 		case <-inst.drained:
@@ -334,11 +340,15 @@ func (rec *record) status(v infer.Version) api.ModelStatus {
 	return s
 }
 
-// Shutdown retires everything and waits until all memory is given back, or ctx
-// ends: then instances that still run are left behind and an error says so.
+// Shutdown retires everything and waits until all memory is given back. Work has
+// half of the time until ctx ends to finish; what still runs then is terminated.
+// Instances that outlive ctx all the same are left behind, and an error says so.
 func (r *Registry) Shutdown(ctx context.Context) error {
 	p := &Plan{registry: r, next: map[infer.Version]*record{}}
 	p.Commit()
+	if end, ok := ctx.Deadline(); ok {
+		defer time.AfterFunc(time.Until(end)/2, r.hurry).Stop()
+	}
 	done := make(chan struct{})
 	go func() { // ends with the last instance; nothing can end it sooner
 		r.closing.Wait()
@@ -346,8 +356,10 @@ func (r *Registry) Shutdown(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
+		r.hurry()
 		return nil
 	case <-ctx.Done():
+		r.hurry()
 		return errors.New("versions still run past the time to stop")
 	}
 }

@@ -206,6 +206,26 @@ func TestUnloadLimit(t *testing.T) {
 	})
 }
 
+// Shutdown does not give work the whole of its own time: the last half is for
+// what has to be terminated.
+func TestShutdownHurriesAtHalfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := registry.New(registry.Options{UnloadTimeout: time.Hour})
+		a := &fakeServable{}
+		inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
+		inst.Acquire() // and never lets go before the end
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := r.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != 5*time.Second || !a.ended.Load() {
+			t.Errorf("took %v, terminated %v", took, a.ended.Load())
+		}
+	})
+}
+
 func TestDiscardClosesWhatWasLoaded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := registry.New(registry.Options{UnloadTimeout: time.Second})
