@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -141,7 +142,8 @@ func requestPath(req *fasthttp.Request) (path []byte, ok bool) {
 
 func (x *exchange) dispatch() error {
 	if x.target.model != "" && !infer.ValidName(x.target.model) {
-		return infer.Errorf(infer.Invalid, "'%s' is no valid model name: a name has no slash, no control character and no blank at its ends", x.target.model)
+		return infer.Errorf(infer.Invalid, "'%s' is no valid model name: a name is UTF-8 of at most %d bytes, without a slash, a control character or a blank at its ends",
+			cut(x.target.model), infer.MaxNameBytes)
 	}
 	switch x.target.route {
 	case routeInfer:
@@ -165,6 +167,15 @@ func (x *exchange) dispatch() error {
 	default:
 		panic("BUG: a route without a handler")
 	}
+}
+
+// cut shortens a name of the caller's for a message.
+func cut(name string) string {
+	const most = 64
+	if len(name) <= most {
+		return name
+	}
+	return strings.ToValidUTF8(name[:most], "") + "…"
 }
 
 // fail answers with an error. The details of an internal one are only logged.

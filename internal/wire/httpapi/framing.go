@@ -23,7 +23,8 @@ type header struct {
 // scan reads the header block as it came over the wire, in one pass. fasthttp
 // has parsed it before, but accepts what two parsers may frame differently: a
 // Content-Length beside chunks (RFC 9112, 6.3), the identity coding, folded lines
-// (5.2). Such a request is Invalid, and its connection must be closed.
+// (5.2), lines that end without a CR (2.2). Such a request is Invalid, and its
+// connection must be closed.
 func (h *header) scan(block []byte) error {
 	var err error
 	for len(block) > 0 {
@@ -32,6 +33,9 @@ func (h *header) scan(block []byte) error {
 		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
 			err = infer.Errorf(infer.Invalid, "folded header lines are obsolete and not accepted")
 			continue
+		}
+		if len(line) == 0 || line[len(line)-1] != '\r' {
+			err = infer.Errorf(infer.Invalid, "a header line ends with a bare line feed; lines end with CR and LF")
 		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
 		if !ok {

@@ -53,6 +53,11 @@ func TestBadFramingIsRefusedAndClosed(t *testing.T) {
 	f("two different lengths", 400, "Content-Length", post(length+"Content-Length: 7\r\n"))
 	f("two equal lengths", 400, "Content-Length", post(length+length))
 
+	const bare = "bare line feed"
+	f("LF hides a field", 400, bare, post("X: a\n"+length))
+	f("LF ends a length", 400, bare, post("Content-Length: "+itoa(len(good))+"\nX: a\r\n"))
+	f("LF ends the block", 400, bare, "GET /v2 HTTP/1.1\nHost: a\n\nGET /v2 HTTP/1.1\r\nHost: a\r\n\r\n")
+
 	const malformed = "malformed request line, header or chunk size"
 	for _, value := range []string{"-1", "+5", "abc", "0x10", "1e2", "1.0", "5, 5", "", "99999999999999999999"} {
 		f("length "+value, 400, malformed, post("Content-Length: "+value+"\r\n"))

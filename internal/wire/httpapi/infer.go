@@ -40,7 +40,7 @@ func (x *exchange) predict(call *oip.Call) error {
 	if err := x.decode(call, body, model); err != nil {
 		return err
 	}
-	call.RequestID, call.Arrived = view(x.id), x.arrived
+	call.Arrived = x.arrived
 	resp, err := x.srv.opts.Predictor.Predict(x.srv.predictions, &call.Request)
 	x.served = call.Served
 	if err != nil {

@@ -149,7 +149,7 @@ func TestPanicIsAnsweredAndContained(t *testing.T) {
 func TestRequestReachesThePredictor(t *testing.T) {
 	s := &stub{}
 	s.predict = func(ctx context.Context, req *infer.Request) (*infer.Response, error) {
-		if ctx.Err() != nil || req.RequestID != "my-id" || req.ID != "7" || req.Model != "double" || req.Version != 2 || req.Arrived.IsZero() || req.Priority != 1 {
+		if ctx.Err() != nil || req.ID != "7" || req.Model != "double" || req.Version != 2 || req.Arrived.IsZero() || req.Priority != 1 {
 			t.Errorf("got %+v", req)
 		}
 		return double(req), nil

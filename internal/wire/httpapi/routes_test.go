@@ -71,6 +71,7 @@ func TestRoutes(t *testing.T) {
 		f("POST", "/v2/repository/models/"+name+"/load", 400, badName)
 		f("POST", "/v2/repository/models/"+name+"/unload", 400, badName)
 	}
+	f("GET", "/v2/models/"+strings.Repeat("x", 256), 400, strings.Repeat("x", 64)+"…' is no valid model name: a name is UTF-8 of at most 255 bytes")
 	for _, name := range []string{"%", "a%", "a%2", "li%zz", "%g1", "%1g"} {
 		f("GET", "/v2/models/"+name, 400, "'%' that is not followed by two hexadecimal digits")
 	}
