@@ -41,11 +41,10 @@ type Timing struct {
 // Request is one call to predict. Whoever builds it owns it, the tensors
 // included, and must not change it before Predict has returned.
 type Request struct {
-	Model     string // the called name: a route or a model
-	Version   int64  // the pinned version, 0 for none
-	ID        string // the caller's own id, echoed; empty for none
-	RequestID string // X-Request-Id, for logs
-	Inputs    []Tensor
+	Model   string // the called name: a route or a model
+	Version int64  // the pinned version, 0 for none
+	ID      string // the caller's own id, echoed; empty for none
+	Inputs  []Tensor
 	// Outputs are the outputs asked for, in that order; none means all, in the
 	// model's order. Check fills Index.
 	Outputs  []OutputRef
