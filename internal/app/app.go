@@ -162,7 +162,7 @@ func (a *App) Run(ctx context.Context) error {
 
 // stop runs the stages in their order: readiness off, listeners, batchers and
 // sessions. What is accepted is finished within the drain timeout; batchers get a
-// second one, in which calls that still run are terminated.
+// second one, at half of which the calls that still run are terminated.
 func (a *App) stop(cancelParts func()) error {
 	close(a.stopping)
 	limit := a.opts.Config.Server.DrainTimeout
