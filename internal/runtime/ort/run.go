@@ -52,6 +52,9 @@ func (s *Slot) runBound(p *plan) error {
 			return internal("run", "outputs cannot be handed to the runtime", err)
 		}
 	}
+	// Some kernels leave parts of an output unwritten. Nobody may see there what
+	// the slot computed for another.
+	clear(s.out.bytes(0, p.outBytes))
 	if err := run(s.session.session, s.options, p.c, nil); err != nil {
 		return s.runError(err)
 	}
