@@ -26,10 +26,12 @@ const ModelFile = "model.onnx"
 const maxFiles = 10_000
 
 // Repository reads a folder of models, <model>/<version>/model.onnx. Every access
-// goes through os.Root: a link that leads out of the folder is an error.
+// goes through os.Root: a link that leads out of the folder is an error. Scan
+// and ScanModel must not run beside anything else.
 type Repository struct {
+	path string // as configured, absolute
+	dir  string // the folder that root is, without links
 	root *os.Root
-	path string
 }
 
 // OpenRepository opens the folder at path. Close it when done.
@@ -38,11 +40,41 @@ func OpenRepository(path string) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(abs)
-	if err != nil {
-		return nil, fmt.Errorf("model repository: %w", err)
+	r := &Repository{path: abs}
+	if err := r.open(); err != nil {
+		return nil, err
 	}
-	return &Repository{root: root, path: abs}, nil
+	return r, nil
+}
+
+// open opens the folder that now bears the configured path, which may be another
+// than before: made anew, mounted, or a link that was turned to it.
+func (r *Repository) open() error {
+	dir, err := filepath.EvalSymlinks(r.path)
+	if err != nil {
+		return fmt.Errorf("model repository: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("model repository: %w", err)
+	}
+	if r.root != nil {
+		_ = r.root.Close() // it was only read
+	}
+	r.dir, r.root = dir, root
+	return nil
+}
+
+// follow opens the folder again where it is no longer the one that is open.
+func (r *Repository) follow() error {
+	now, err := os.Stat(r.path)
+	if err != nil {
+		return fmt.Errorf("model repository: %w", err)
+	}
+	if open, err := r.root.Stat("."); err == nil && os.SameFile(now, open) {
+		return nil
+	}
+	return r.open()
 }
 
 // Close releases the folder.
@@ -68,13 +100,16 @@ type FoundVersion struct {
 // Scan lists the models, sorted by name. Folders without an integer sub-folder
 // are left out, as are names that no request could use.
 func (r *Repository) Scan() ([]Found, error) {
+	if err := r.follow(); err != nil {
+		return nil, err
+	}
 	entries, err := fs.ReadDir(r.root.FS(), ".")
 	if err != nil {
 		return nil, fmt.Errorf("model repository: %w", err)
 	}
 	var found []Found
 	for _, e := range entries {
-		if m, ok := r.ScanModel(e.Name()); ok {
+		if m, ok := r.scanModel(e.Name()); ok {
 			found = append(found, m)
 		}
 	}
@@ -84,6 +119,13 @@ func (r *Repository) Scan() ([]Found, error) {
 // ScanModel looks at one model. It is not ok where there is no such folder, or
 // none with a version in it.
 func (r *Repository) ScanModel(name string) (Found, bool) {
+	if err := r.follow(); err != nil {
+		return Found{Name: name}, false
+	}
+	return r.scanModel(name)
+}
+
+func (r *Repository) scanModel(name string) (Found, bool) {
 	m := Found{Name: name}
 	if !infer.ValidName(name) {
 		return m, false
@@ -213,7 +255,7 @@ func (r *Repository) rel(v infer.Version) string {
 
 // Dir returns the host's path of a version's folder.
 func (r *Repository) Dir(v infer.Version) string {
-	return filepath.Join(r.path, filepath.FromSlash(r.rel(v)))
+	return filepath.Join(r.dir, filepath.FromSlash(r.rel(v)))
 }
 
 // Root opens a version's folder, so that a reader cannot leave it.

@@ -113,6 +113,44 @@ func TestLinksInsideTheRepositoryWork(t *testing.T) {
 	}
 }
 
+// The folder is the one that bears the configured path now, and files are loaded
+// from the same one that was scanned.
+func TestTheRepositoryIsReplaced(t *testing.T) {
+	top := t.TempDir()
+	write(t, filepath.Join(top, "a", "old", "1", "model.onnx"), "a")
+	write(t, filepath.Join(top, "b", "new", "1", "model.onnx"), "b")
+	link := filepath.Join(top, "current")
+	turn := func(to string) {
+		t.Helper()
+		_ = os.Remove(link)
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn("a")
+	r, err := registry.OpenRepository(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	v := infer.Version{Model: "old", Number: 1}
+	turn("b")
+	if b, err := os.ReadFile(filepath.Join(r.Dir(v), "model.onnx")); err != nil || string(b) != "a" {
+		t.Errorf("before the next scan: %q, %v, want the folder that was scanned", b, err)
+	}
+	if diff := cmp.Diff(map[string][]int64{"new": {1}}, scan(t, r)); diff != "" {
+		t.Errorf("after the link was turned (-want +got):\n%s", diff)
+	}
+	_ = os.Remove(link)
+	if _, err := r.Scan(); err == nil {
+		t.Error("no error where the folder is gone")
+	}
+	turn("a")
+	if _, ok := r.ScanModel("old"); !ok {
+		t.Error("not found in the folder that came back")
+	}
+}
+
 func TestDigestIsTheContent(t *testing.T) {
 	files := map[string]string{"m/1/model.onnx": "abc", "m/1/data/w.bin": "w", "m/2/model.onnx": "abc", "m/2/data/w.bin": "w"}
 	r, dir := repository(t, files)
