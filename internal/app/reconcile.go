@@ -108,9 +108,21 @@ func (r *reconciler) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.logAbsent(specs)
 	plan := r.prepare(ctx, specs, nil)
 	r.commit(plan, specs)
 	return nil
+}
+
+// logAbsent reports the models that the configuration names and the repository lacks.
+func (r *reconciler) logAbsent(specs []registry.Spec) {
+	names := slices.Concat(r.cfg.Repository.Load, slices.Sorted(maps.Keys(r.cfg.Models)))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if name != "*" && !slices.ContainsFunc(specs, func(s registry.Spec) bool { return s.Version.Model == name }) {
+			r.log.Warn("the configuration names a model that the repository lacks", zap.String("model", name))
+		}
+	}
 }
 
 // prepare loads what specs ask for. While it does, names that nothing serves
