@@ -2,6 +2,7 @@ package ort
 
 import (
 	"errors"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -29,10 +30,11 @@ func loadError(msg string, err error, paths ...string) *infer.Error {
 }
 
 // withoutPaths replaces each path in text, as given or resolved, by its last
-// element, and its folder by nothing.
+// element, and its folder by nothing; likewise the paths of ONNX Runtime's own
+// source files on the machine that built it.
 func withoutPaths(text string, paths []string) string {
-	for _, path := range paths {
-		for _, p := range spellings(path) {
+	for _, given := range paths {
+		for _, p := range spellings(given) {
 			text = strings.ReplaceAll(text, p, filepath.Base(p))
 			if dir := filepath.Dir(p); len(dir) > 1 {
 				text = strings.ReplaceAll(text, dir+string(filepath.Separator), "")
@@ -40,15 +42,26 @@ func withoutPaths(text string, paths []string) string {
 			}
 		}
 	}
-	return text
+	const sources = "/onnxruntime_src/"
+	for {
+		before, rest, ok := strings.Cut(text, sources)
+		if !ok {
+			return text
+		}
+		name, after := rest, ""
+		if i := strings.IndexByte(rest, ' '); i >= 0 {
+			name, after = rest[:i], rest[i:]
+		}
+		text = before + path.Base(name) + after
+	}
 }
 
-func spellings(path string) []string {
-	list := []string{path}
-	if abs, err := filepath.Abs(path); err == nil {
+func spellings(given string) []string {
+	list := []string{given}
+	if abs, err := filepath.Abs(given); err == nil {
 		list = append(list, abs)
 	}
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+	if resolved, err := filepath.EvalSymlinks(given); err == nil {
 		list = append(list, resolved)
 		if abs, err := filepath.Abs(resolved); err == nil {
 			list = append(list, abs)
