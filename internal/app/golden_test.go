@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,5 +73,69 @@ func golden(t *testing.T, g *gateway, file string) {
 				}
 			}
 		}
+	}
+}
+
+// TestJoinedRowsAreGolden sends the held-out rows one by one and all at once, so
+// that the batcher joins them, and compares with the answers to all of them in
+// one request: joined equals alone, within the golden tolerance.
+func TestJoinedRowsAreGolden(t *testing.T) {
+	g := start(t, filepath.Join("..", "..", "models"), "defaults: {versions: all, instances: 1}")
+	text, err := os.ReadFile(filepath.Join("..", "..", "testdata", "golden", "digits-1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f goldenFile
+	if err := json.Unmarshal(text, &f); err != nil {
+		t.Fatal(err)
+	}
+	var all struct {
+		Inputs []struct {
+			Shape []int
+			Data  []json.Number
+		}
+	}
+	if err := json.Unmarshal(f.Cases[0].Request, &all); err != nil {
+		t.Fatal(err)
+	}
+	rows, width := all.Inputs[0].Shape[0], all.Inputs[0].Shape[1]
+	want := f.Cases[0].Outputs[1].floats(t)
+	classes := len(want) / rows
+	url := fmt.Sprintf("%s/v2/models/%s/infer", g.url, f.Model)
+	var wg sync.WaitGroup
+	for i := range 20 * rows {
+		row := i % rows
+		data, err := json.Marshal(all.Inputs[0].Data[row*width : (row+1)*width])
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			body := fmt.Sprintf(`{"inputs":[{"name":"input","shape":[1,%d],"datatype":"FP32","data":%s}]}`, width, data)
+			status, answer := g.call(t, http.MethodPost, url, body)
+			if status != http.StatusOK {
+				t.Errorf("row %d: %d %s", row, status, answer)
+				return
+			}
+			for j, got := range outputs(t, answer)[1].floats(t) {
+				w := want[row*classes+j]
+				if math.Abs(got-w) > f.Tolerance.Absolute+f.Tolerance.Relative*math.Abs(w) {
+					t.Errorf("row %d, class %d: got %v, want %v", row, j, got, w)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	runs := g.must(t, http.MethodGet, g.url+"/v2/models/"+f.Model+"/stats", "")
+	var stats struct {
+		Models []struct {
+			Inferences int `json:"inference_count"`
+			Executions int `json:"execution_count"`
+		} `json:"model_stats"`
+	}
+	if err := json.Unmarshal([]byte(runs), &stats); err != nil {
+		t.Fatal(err)
+	}
+	if s := stats.Models[0]; s.Inferences != 20*rows || s.Executions >= s.Inferences {
+		t.Errorf("%d rows in %d runs: nothing was joined", s.Inferences, s.Executions)
 	}
 }
