@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -15,6 +17,9 @@ import (
 // compressionLevel is the fastest: an answer is mostly floats, on which more
 // effort gains little.
 const compressionLevel = gzip.BestSpeed
+
+// minRoom is the least room for inflated bytes that is made at a time.
+const minRoom = 4 << 10
 
 // codecs keeps readers and writers for reuse; each holds tens of kilobytes.
 type codecs struct {
@@ -30,9 +35,9 @@ type inflater struct {
 	src   bytes.Reader
 }
 
-// inflate appends the plain form of body to dst, max bytes of it at the most.
-// What the stream says about its own size is not trusted. Errors are Invalid,
-// and TooLarge beyond max.
+// inflate appends the plain form of body to dst, limit bytes of it at the most.
+// What the stream says about its own size is a hint, not trusted. Errors are
+// Invalid, and TooLarge beyond limit.
 func (c *codecs) inflate(dst []byte, from coding, body []byte, limit int) ([]byte, error) {
 	pool, open := &c.gzipReaders, openGzip
 	if from == deflateCoding {
@@ -54,6 +59,7 @@ func (c *codecs) inflate(dst []byte, from coding, body []byte, limit int) ([]byt
 		err = z.reset(&z.src)
 	}
 	if err == nil {
+		dst = slices.Grow(dst, min(plainSize(from, body), limit)+1) // one more, to meet the end without growing
 		dst, err = readUpTo(dst, z, limit)
 	}
 	switch {
@@ -88,12 +94,23 @@ func openZlib(z *inflater) error {
 	return nil
 }
 
+// plainSize guesses how many bytes body inflates to: what a gzip stream says in
+// its last four bytes, no more than deflate can make of it, else a few times more.
+func plainSize(from coding, body []byte) int {
+	const usual, most = 4, 1032
+	if from == deflateCoding || len(body) < 4 {
+		return usual * len(body)
+	}
+	return min(int(binary.LittleEndian.Uint32(body[len(body)-4:])), most*len(body))
+}
+
 // readUpTo appends what r holds to dst and stops one byte after limit, which is
-// how the caller knows that there is more.
+// how the caller knows that there is more. It doubles the room: append grows large
+// slices by a quarter, which leaves several times the size behind as garbage.
 func readUpTo(dst []byte, r io.Reader, limit int) ([]byte, error) {
 	for len(dst) <= limit {
 		if len(dst) == cap(dst) {
-			dst = append(dst, 0)[:len(dst)]
+			dst = slices.Grow(dst, max(minRoom, min(len(dst), limit+1-len(dst))))
 		}
 		n, err := r.Read(dst[len(dst):min(cap(dst), limit+1)])
 		dst = dst[:len(dst)+n]

@@ -185,7 +185,8 @@ func (x *exchange) fail(err error) {
 		x.srv.log.Error("request failed", zap.String("request_id", string(x.id)),
 			zap.String("model", printable(x.target.model)), zap.Int64("version", x.served.Version.Number), zap.Error(err))
 	}
-	if x.target.route == routeInfer && x.served.Reason == "" {
+	unreadable := x.target.route == noRoute && code == infer.Invalid
+	if unreadable || x.target.route == routeInfer && x.served.Reason == "" {
 		x.srv.unrouted[code].Add(1)
 	}
 	if wire.Retry(code) {
@@ -241,7 +242,11 @@ func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
 	if status != fasthttp.StatusRequestTimeout {
 		x.hangUp()
 	}
-	s.unrouted[infer.Invalid].Add(1)
+	code := infer.Invalid
+	if status == fasthttp.StatusRequestEntityTooLarge {
+		code = infer.TooLarge
+	}
+	s.unrouted[code].Add(1)
 	x.write(status, text)
 }
 

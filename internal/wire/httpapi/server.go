@@ -159,8 +159,8 @@ func (s *Server) Listen() error {
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Unrouted returns how many inference requests were refused before a version was
-// picked, by the name of the code; those that could not be read as a request
-// count as invalid.
+// picked, by the name of the code. What could not be read as a request counts
+// too, since nobody can tell what it was to be.
 func (s *Server) Unrouted() map[string]int64 {
 	counts := map[string]int64{}
 	for code := range s.unrouted {
