@@ -9,7 +9,11 @@ func BenchmarkInfer(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			s := benchServer(b)
 			b.ReportAllocs()
-			_ = s.http.ServeConn(&replay{request: request, left: b.N})
+			c := &replay{request: request, left: b.N}
+			_ = s.http.ServeConn(c)
+			if c.served != b.N {
+				b.Fatalf("%d of %d answered 200", c.served, b.N)
+			}
 		})
 	}
 }
