@@ -54,6 +54,7 @@ func nonFinite(cfg *config.Config) oip.NonFinite {
 func limits(s *config.Server) httpapi.Limits {
 	return httpapi.Limits{
 		MaxBodyBytes: int(s.HTTP.MaxBody), MaxInflatedBytes: int(s.HTTP.MaxInflated), MaxHeaderBytes: int(s.HTTP.MaxHeader),
+		MaxBodyMemory:    int64(s.HTTP.MaxBodyMemory),
 		MaxResponseBytes: int(s.Limits.MaxResponse), MaxRequestsPerConn: s.HTTP.MaxRequestsPerConnection,
 		MaxConnections: s.HTTP.MaxConnections, MaxInFlight: s.HTTP.MaxInFlight,
 		ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,

@@ -19,6 +19,7 @@ const minTokenBytes = 16
 // fit together.
 func (d *decoder) validate() {
 	d.addresses()
+	d.bodies()
 	d.repository()
 	d.tokens()
 	inherited := modelProblems(d.cfg.Defaults)
@@ -78,6 +79,12 @@ func parseAddress(s string) (address, error) {
 // is a free one, chosen by the system.
 func (a address) clashes(b address) bool {
 	return a.port != 0 && a.port == b.port && (a.host == "" || b.host == "" || a.host == b.host)
+}
+
+func (d *decoder) bodies() {
+	if h := d.cfg.Server.HTTP; h.MaxBodyMemory < h.MaxBody {
+		d.problemAt("server.http.max_body_memory", "%v is less than max_body, %v: no such body could ever be read", h.MaxBodyMemory, h.MaxBody)
+	}
 }
 
 func (d *decoder) repository() {

@@ -106,7 +106,8 @@ func TestInferAllocations(t *testing.T) {
 			c.left, c.served = requests, 0
 			_ = s.http.ServeConn(c)
 		}) / requests
-		if n >= 1 || c.served != requests { // a pool that the garbage collector emptied is no allocation of the request
+		// The one is fasthttp's, when it makes sure that the body's stream was read.
+		if n >= 2 || c.served != requests { // a pool that the garbage collector emptied is no allocation of the request
 			t.Errorf("%s: %v allocations per request, %d of %d answered 200", name, n, c.served, requests)
 		}
 	}

@@ -40,6 +40,8 @@ type exchange struct {
 	broken  bool // a panic: something may still use what this holds
 
 	idBuf, pathBuf [maxRequestID]byte
+	raw            []byte // the body as it was sent
+	reserved       int64  // of the server's bodyMemory
 	spare          []byte // for inflating a body or compressing an answer
 }
 
@@ -65,17 +67,18 @@ func (x *exchange) end() {
 	if x.srv.access.wants(x.ctx.Response.StatusCode(), x.arrived) {
 		x.srv.access.write(x)
 	}
-	if cap(x.ctx.Request.Body()) > maxKeptBytes {
-		x.ctx.Request.SwapBody(nil)
-	}
+	x.srv.bodyMemory.Add(-x.reserved)
 	if x.broken {
 		return
 	}
-	s, spare := x.srv, x.spare[:0]
+	s, raw, spare := x.srv, x.raw[:0], x.spare[:0]
+	if cap(raw) > maxKeptBytes {
+		raw = nil
+	}
 	if cap(spare) > maxKeptBytes {
 		spare = nil
 	}
-	*x = exchange{srv: s, spare: spare}
+	*x = exchange{srv: s, raw: raw, spare: spare}
 	s.exchanges.Put(x)
 }
 
@@ -95,7 +98,6 @@ func (x *exchange) answer() (err error) {
 		if v := recover(); v != nil {
 			err = &infer.Error{Code: infer.Internal, Op: "panic", Msg: fmt.Sprintf("%v\n%s", v, debug.Stack())}
 			x.broken = true
-			x.ctx.Request.SwapBody(nil)
 			x.hangUp()
 		}
 	}()
@@ -180,6 +182,10 @@ func cut(name string) string {
 
 // fail answers with an error. The details of an internal one are only logged.
 func (x *exchange) fail(err error) {
+	if body := (*bodyError)(nil); errors.As(err, &body) {
+		x.failBroken(body.err)
+		return
+	}
 	code := infer.CodeOf(err)
 	if code == infer.Internal {
 		x.srv.log.Error("request failed", zap.String("request_id", string(x.id)),
@@ -238,7 +244,13 @@ func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
 	defer x.end()
 	_ = x.header.scan(ctx.Request.Header.RawHeaders()) // as far as fasthttp has kept it
 	x.id = x.srv.ids.append(x.idBuf[:0], x.header.requestID)
-	status, text := s.describeBroken(err)
+	x.failBroken(err)
+}
+
+// failBroken answers what could not be read, and closes the connection.
+func (x *exchange) failBroken(err error) {
+	status, text := x.srv.describeBroken(err)
+	x.ctx.SetConnectionClose()
 	if status != fasthttp.StatusRequestTimeout {
 		x.hangUp()
 	}
@@ -246,7 +258,7 @@ func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
 	if status == fasthttp.StatusRequestEntityTooLarge {
 		code = infer.TooLarge
 	}
-	s.unrouted[code].Add(1)
+	x.srv.unrouted[code].Add(1)
 	x.write(status, text)
 }
 
@@ -260,7 +272,7 @@ func (s *Server) describeBroken(err error) (status int, text string) {
 	case errors.As(err, &small):
 		return fasthttp.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the request line and headers take more than the limit of %d bytes", s.limits.MaxHeaderBytes)
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		return fasthttp.StatusRequestEntityTooLarge, fmt.Sprintf("the body takes more than the limit of %d bytes", s.limits.MaxBodyBytes)
+		return fasthttp.StatusRequestEntityTooLarge, tooLargeText(s.limits.MaxBodyBytes)
 	case errors.As(err, &netErr) && netErr.Timeout():
 		return fasthttp.StatusRequestTimeout, fmt.Sprintf("the request did not arrive within %v", s.limits.ReadTimeout)
 	case errors.As(err, &chunk):

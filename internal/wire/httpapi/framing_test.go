@@ -94,7 +94,7 @@ func TestBadFramingIsRefusedAndClosed(t *testing.T) {
 	f("length over the limit", 413, tooLarge, "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n"+strings.Repeat("x", 1<<20+1))
 	f("length far over the limit", 413, tooLarge, "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000000000000000\r\n\r\n"+strings.Repeat("x", 1<<20+1))
 	f("chunks over the limit", 413, tooLarge, chunked("", strings.Repeat(chunk(strings.Repeat("x", 1<<18)), 5)+chunk("")))
-	f("one huge chunk", 413, tooLarge, chunked("", "7fffffff\r\nxx"))
+	f("one huge chunk", 413, tooLarge, chunked("", "7fffffff\r\n"+strings.Repeat("x", 1<<20+1)))
 	f("huge header", 431, "limit of 16384 bytes", "GET /v2 HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 20<<10)+"\r\n\r\n")
 	f("huge path", 431, "limit of 16384 bytes", "GET /v2/"+strings.Repeat("x", 20<<10)+" HTTP/1.1\r\nHost: a\r\n\r\n")
 	f("many headers", 431, "limit of 16384 bytes", "GET /v2 HTTP/1.1\r\nHost: a\r\n"+strings.Repeat("X: y\r\n", 4000)+"\r\n")

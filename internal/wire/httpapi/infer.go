@@ -16,23 +16,28 @@ const headerJSONLength = "Inference-Header-Content-Length"
 
 // infer answers POST /v2/models/M[/versions/V]/infer.
 func (x *exchange) infer() error {
+	// A name that nobody serves is said before the body is looked at, and a body
+	// that arrives slowly takes no place among the requests in progress.
+	model, err := x.srv.opts.Catalog.Model(x.target.model, x.target.version)
+	if err != nil {
+		return err
+	}
+	body, err := x.readBody()
+	if err != nil {
+		return err
+	}
 	defer x.srv.inFlight.Add(-1)
 	if n := x.srv.inFlight.Add(1); n > int64(x.srv.limits.MaxInFlight) {
 		return infer.Errorf(infer.Overloaded, "more than %d requests in progress, try again later", x.srv.limits.MaxInFlight)
 	}
 	call := oip.GetCall()
-	err := x.predict(call)
+	err = x.predict(call, model, body)
 	call.Put() // not deferred: after a panic something may still use it
 	return err
 }
 
-func (x *exchange) predict(call *oip.Call) error {
-	// A name that nobody serves is said before the body is looked at.
-	model, err := x.srv.opts.Catalog.Model(x.target.model, x.target.version)
-	if err != nil {
-		return err
-	}
-	body, err := x.plainBody()
+func (x *exchange) predict(call *oip.Call, model *infer.Model, body []byte) error {
+	body, err := x.plainBody(body)
 	if err != nil {
 		return err
 	}
@@ -59,8 +64,7 @@ func (x *exchange) predict(call *oip.Call) error {
 }
 
 // plainBody returns the request's body with its compression undone.
-func (x *exchange) plainBody() ([]byte, error) {
-	body := x.ctx.Request.Body()
+func (x *exchange) plainBody(body []byte) ([]byte, error) {
 	if x.header.contentEncoding == nil {
 		return body, nil
 	}
@@ -72,7 +76,16 @@ func (x *exchange) plainBody() ([]byte, error) {
 	if from == identity {
 		return body, nil
 	}
-	x.spare, err = x.srv.codecs.inflate(x.spare[:0], from, body, x.srv.limits.MaxInflatedBytes)
+	limit := x.srv.limits.MaxInflatedBytes
+	guess := min(plainSize(from, body), limit)
+	if err := x.reserve(guess - freeBytes); err != nil {
+		return nil, err
+	}
+	x.spare, err = x.srv.codecs.inflate(x.spare[:0], from, body, limit)
+	if more := int64(cap(x.spare) - max(guess, freeBytes)); more > 0 { // the guess was wrong: the next ones feel it
+		x.srv.bodyMemory.Add(more)
+		x.reserved += more
+	}
 	return x.spare, err
 }
 

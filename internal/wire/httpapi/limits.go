@@ -15,6 +15,7 @@ type Limits struct {
 	MaxBodyBytes       int           // of a body as sent; 64 MiB
 	MaxInflatedBytes   int           // of a body after gzip or deflate was undone; 64 MiB
 	MaxResponseBytes   int           // of the outputs of one answer, in memory; 256 MiB
+	MaxBodyMemory      int64         // of all bodies together, beyond it 429; 1 GiB
 	MaxHeaderBytes     int           // of the request line and all headers; 16 KiB
 	MaxConnections     int           // open at the same time, beyond it 503; 8192
 	MaxInFlight        int           // inferences in progress, beyond it 429; 4096
@@ -29,6 +30,7 @@ func (l Limits) withDefaults() Limits {
 	l.MaxBodyBytes = cmp.Or(l.MaxBodyBytes, 64<<20)
 	l.MaxInflatedBytes = cmp.Or(l.MaxInflatedBytes, 64<<20)
 	l.MaxResponseBytes = cmp.Or(l.MaxResponseBytes, 256<<20)
+	l.MaxBodyMemory = cmp.Or(l.MaxBodyMemory, 1<<30)
 	l.MaxHeaderBytes = cmp.Or(l.MaxHeaderBytes, 16<<10)
 	l.MaxConnections = cmp.Or(l.MaxConnections, 8192)
 	l.MaxInFlight = cmp.Or(l.MaxInFlight, 4096)
@@ -55,6 +57,9 @@ func (l Limits) validate() error {
 		if f.value < f.min || f.value > f.max {
 			return fmt.Errorf("httpapi: %s is %d, expected %d to %d", f.name, f.value, f.min, f.max)
 		}
+	}
+	if l.MaxBodyMemory < int64(l.MaxBodyBytes) {
+		return fmt.Errorf("httpapi: max_body_memory is %d, expected at least max_body, %d", l.MaxBodyMemory, l.MaxBodyBytes)
 	}
 	for name, d := range map[string]time.Duration{
 		"read_timeout": l.ReadTimeout, "write_timeout": l.WriteTimeout, "idle_timeout": l.IdleTimeout,

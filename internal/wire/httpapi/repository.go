@@ -84,8 +84,11 @@ func checkParameter(load bool, name string) error {
 
 // readJSON reads the body, an object or nothing, into doc.
 func (x *exchange) readJSON(doc any) error {
-	body, err := x.plainBody()
+	body, err := x.readBody()
 	if err != nil {
+		return err
+	}
+	if body, err = x.plainBody(body); err != nil {
 		return err
 	}
 	if len(body) == 0 {

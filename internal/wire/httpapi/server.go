@@ -71,20 +71,21 @@ type Options struct {
 
 // Server is the HTTP front.
 type Server struct {
-	opts      Options
-	limits    Limits
-	log       *zap.Logger
-	triton    bool
-	tokens    wire.Tokens
-	access    *accessLog
-	ids       *requestIDs
-	codecs    codecs
-	http      *fasthttp.Server
-	listener  *listener
-	exchanges sync.Pool
-	inFlight  atomic.Int64
-	unrouted  [infer.NumCodes]atomic.Int64
-	draining  atomic.Bool // every answer ends its connection
+	opts       Options
+	limits     Limits
+	log        *zap.Logger
+	triton     bool
+	tokens     wire.Tokens
+	access     *accessLog
+	ids        *requestIDs
+	codecs     codecs
+	http       *fasthttp.Server
+	listener   *listener
+	exchanges  sync.Pool
+	inFlight   atomic.Int64
+	bodyMemory atomic.Int64 // what the bodies of all requests hold, see readBody
+	unrouted   [infer.NumCodes]atomic.Int64
+	draining   atomic.Bool // every answer ends its connection
 
 	// predictions is the context of every prediction. It never ends: over HTTP
 	// nothing tells when a caller has gone, each request has a deadline of its own,
@@ -131,6 +132,7 @@ func New(opts Options) (*Server, error) {
 		Concurrency:                  math.MaxInt32, // the listener has the limit, and refuses with an answer
 		ReadBufferSize:               limits.MaxHeaderBytes,
 		MaxRequestBodySize:           limits.MaxBodyBytes,
+		StreamRequestBody:            true, // see readBody
 		MaxRequestsPerConn:           limits.MaxRequestsPerConn,
 		ReadTimeout:                  limits.ReadTimeout,
 		WriteTimeout:                 limits.WriteTimeout,

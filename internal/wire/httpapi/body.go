@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+const (
+	// firstRead is the room for a body before anything of it was seen.
+	firstRead = 4 << 10
+	// freeBytes of each buffer are not counted against MaxBodyMemory.
+	freeBytes = 64 << 10
+)
+
+// bodyError is a body that ended or stalled before it was complete, or was
+// framed wrongly. describeBroken has the answer to it.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string { return "read the body: " + e.err.Error() }
+func (e *bodyError) Unwrap() error { return e.err }
+
+// readBody returns the request's body as it was sent. fasthttp hands over a
+// stream: read whole by itself it would allocate what a Content-Length only
+// claims, and a few hundred connections could claim all memory. Here the buffer
+// grows with what arrives, and what all requests together hold is limited.
+func (x *exchange) readBody() ([]byte, error) {
+	stream := x.ctx.RequestBodyStream()
+	if stream == nil {
+		return x.ctx.Request.Body(), nil
+	}
+	length, limit := x.ctx.Request.Header.ContentLength(), x.srv.limits.MaxBodyBytes // -1 for chunks
+	if length > limit {
+		return nil, x.bodyTooLarge()
+	}
+	x.raw = x.raw[:0]
+	for {
+		if len(x.raw) == cap(x.raw) {
+			if err := x.growBody(length); err != nil {
+				return nil, err
+			}
+		}
+		n, err := stream.Read(x.raw[len(x.raw):cap(x.raw)])
+		x.raw = x.raw[:len(x.raw)+n]
+		switch {
+		case len(x.raw) > limit:
+			return nil, x.bodyTooLarge()
+		case errors.Is(err, io.EOF) && len(x.raw) < length:
+			return nil, &bodyError{io.ErrUnexpectedEOF}
+		case errors.Is(err, io.EOF):
+			return x.raw, nil
+		case err != nil:
+			return nil, &bodyError{err}
+		}
+	}
+}
+
+// growBody doubles the buffer, but not beyond what the body can need: length, or
+// one byte over the limit, which shows that it is too large.
+func (x *exchange) growBody(length int) error {
+	most := x.srv.limits.MaxBodyBytes + 1
+	if length >= 0 {
+		most = max(length, 1)
+	}
+	size := min(max(2*cap(x.raw), firstRead), most)
+	if err := x.reserve(size - max(cap(x.raw), freeBytes)); err != nil {
+		x.hangUp()
+		return err
+	}
+	grown := make([]byte, len(x.raw), size)
+	copy(grown, x.raw)
+	x.raw = grown
+	return nil
+}
+
+// reserve takes so many bytes of what all bodies may hold together; end gives
+// them back. Overloaded where there are not so many left.
+func (x *exchange) reserve(bytes int) error {
+	if bytes <= 0 {
+		return nil
+	}
+	limit := x.srv.limits.MaxBodyMemory
+	if x.srv.bodyMemory.Add(int64(bytes)) > limit {
+		x.srv.bodyMemory.Add(int64(-bytes))
+		return infer.Errorf(infer.Overloaded, "the bodies of all requests together take more than the limit of %d bytes, try again later", limit)
+	}
+	x.reserved += int64(bytes)
+	return nil
+}
+
+func (x *exchange) bodyTooLarge() error {
+	x.hangUp()
+	return infer.Errorf(infer.TooLarge, "%s", tooLargeText(x.srv.limits.MaxBodyBytes))
+}
+
+func tooLargeText(limit int) string {
+	return fmt.Sprintf("the body takes more than the limit of %d bytes", limit)
+}
