@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/valyala/fasthttp"
+
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -32,9 +34,6 @@ func (x *exchange) readBody() ([]byte, error) {
 		return x.ctx.Request.Body(), nil
 	}
 	length, limit := x.ctx.Request.Header.ContentLength(), x.srv.limits.MaxBodyBytes // -1 for chunks
-	if length > limit {
-		return nil, x.bodyTooLarge()
-	}
 	x.raw = x.raw[:0]
 	for {
 		if len(x.raw) == cap(x.raw) {
@@ -55,6 +54,26 @@ func (x *exchange) readBody() ([]byte, error) {
 			return nil, &bodyError{err}
 		}
 	}
+}
+
+// headerReceived makes fasthttp answer a request whose body is refused for its
+// length without waiting for any of it. The header block still has the length:
+// answer sees it, refuses and closes.
+func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if h.ContentLength() > s.limits.MaxBodyBytes {
+		h.SetContentLength(0)
+	}
+	return fasthttp.RequestConfig{}
+}
+
+// expect answers Expect: 100-continue, before anything of the body was sent.
+func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
+	var h header
+	if err := h.scan(ctx.Request.Header.RawHeaders()); err != nil || !h.claims(s.limits.MaxBodyBytes) {
+		return fasthttp.StatusContinue
+	}
+	s.handleBroken(ctx, fasthttp.ErrBodyTooLarge)
+	return fasthttp.StatusRequestEntityTooLarge
 }
 
 // growBody doubles the buffer, but not beyond what the body can need: length, or

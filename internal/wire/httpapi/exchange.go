@@ -108,6 +108,9 @@ func (x *exchange) answer() (err error) {
 		x.hangUp()
 		return err
 	}
+	if x.header.claims(x.srv.limits.MaxBodyBytes) {
+		return x.bodyTooLarge() // on every route: what follows is the body, not a request
+	}
 	path, ok := requestPath(req)
 	if !ok {
 		return infer.Errorf(infer.Invalid, "the path has a fragment; a '#' in a name is written %%23")
@@ -191,7 +194,7 @@ func (x *exchange) fail(err error) {
 		x.srv.log.Error("request failed", zap.String("request_id", string(x.id)),
 			zap.String("model", printable(x.target.model)), zap.Int64("version", x.served.Version.Number), zap.Error(err))
 	}
-	unreadable := x.target.route == noRoute && code == infer.Invalid
+	unreadable := x.target.route == noRoute && (code == infer.Invalid || code == infer.TooLarge)
 	if unreadable || x.target.route == routeInfer && x.served.Reason == "" {
 		x.srv.unrouted[code].Add(1)
 	}

@@ -16,8 +16,9 @@ type header struct {
 	contentEncoding []byte
 	acceptEncoding  []byte
 	jsonLength      []byte // Inference-Header-Content-Length
+	contentLength   []byte
 
-	contentLength, transferEncoding bool
+	transferEncoding bool
 }
 
 // scan reads the header block as it came over the wire, in one pass. fasthttp
@@ -52,7 +53,7 @@ func (h *header) scan(block []byte) error {
 			err = ferr
 		}
 	}
-	if h.contentLength && h.transferEncoding {
+	if h.contentLength != nil && h.transferEncoding {
 		err = infer.Errorf(infer.Invalid, "Content-Length and Transfer-Encoding must not be sent together")
 	}
 	return err
@@ -77,7 +78,9 @@ func (h *header) field(name, value []byte) error {
 			h.authorization = value
 		}
 	case len("content-length"):
-		h.contentLength = h.contentLength || isField(name, "content-length")
+		if isField(name, "content-length") {
+			h.contentLength = value
+		}
 	case len("accept-encoding"):
 		if isField(name, "accept-encoding") {
 			h.acceptEncoding = joinList(h.acceptEncoding, value)
@@ -102,6 +105,18 @@ func (h *header) field(name, value []byte) error {
 		}
 	}
 	return nil
+}
+
+// claims reports whether the Content-Length is more than limit. fasthttp has made
+// sure that it is one number.
+func (h *header) claims(limit int) bool {
+	n := 0
+	for _, c := range h.contentLength {
+		if n = 10*n + int(c-'0'); n > limit {
+			return true
+		}
+	}
+	return false
 }
 
 // visible reports whether all bytes are printable ASCII and no blank.

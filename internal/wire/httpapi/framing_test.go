@@ -92,6 +92,9 @@ func TestBadFramingIsRefusedAndClosed(t *testing.T) {
 
 	const tooLarge = "more than the limit of 1048576 bytes"
 	f("length over the limit", 413, tooLarge, "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n"+strings.Repeat("x", 1<<20+1))
+	f("length over the limit, nothing sent", 413, tooLarge, "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n")
+	f("length over the limit on GET", 413, tooLarge, "GET /v2 HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\nGET /v2 HTTP/1.1\r\nHost: a\r\n\r\n")
+	f("length over the limit, expected", 413, tooLarge, "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n")
 	f("length far over the limit", 413, tooLarge, "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000000000000000\r\n\r\n"+strings.Repeat("x", 1<<20+1))
 	f("chunks over the limit", 413, tooLarge, chunked("", strings.Repeat(chunk(strings.Repeat("x", 1<<18)), 5)+chunk("")))
 	f("one huge chunk", 413, tooLarge, chunked("", "7fffffff\r\n"+strings.Repeat("x", 1<<20+1)))

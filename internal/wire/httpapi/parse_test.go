@@ -121,7 +121,7 @@ func FuzzScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, block []byte) {
 		var h header
 		err := h.scan(block)
-		if h.contentLength && h.transferEncoding && err == nil {
+		if h.contentLength != nil && h.transferEncoding && err == nil {
 			t.Fatalf("%q: accepted", block)
 		}
 	})

@@ -133,6 +133,8 @@ func New(opts Options) (*Server, error) {
 		ReadBufferSize:               limits.MaxHeaderBytes,
 		MaxRequestBodySize:           limits.MaxBodyBytes,
 		StreamRequestBody:            true, // see readBody
+		HeaderReceived:               s.headerReceived,
+		ExpectHandler:                s.expect,
 		MaxRequestsPerConn:           limits.MaxRequestsPerConn,
 		ReadTimeout:                  limits.ReadTimeout,
 		WriteTimeout:                 limits.WriteTimeout,
