@@ -35,6 +35,9 @@ func (x *exchange) readBody() ([]byte, error) {
 	}
 	length, limit := x.ctx.Request.Header.ContentLength(), x.srv.limits.MaxBodyBytes // -1 for chunks
 	x.raw = x.raw[:0]
+	if x.reserve(cap(x.raw)-freeBytes) != nil {
+		x.raw = nil // a large buffer of an earlier body counts too; begin with a small one
+	}
 	for {
 		if len(x.raw) == cap(x.raw) {
 			if err := x.growBody(length); err != nil {
