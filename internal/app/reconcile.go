@@ -253,8 +253,10 @@ func chosen(f registry.Found, m config.Model) []registry.FoundVersion {
 	}
 }
 
-// settingsText is equal exactly where an instance need not be built anew.
+// settingsText is equal exactly where an instance need not be built anew. Which
+// versions to load is no setting of an instance.
 func settingsText(cfg *config.Config, m config.Model) string {
+	m.Versions = config.Versions{}
 	text, err := json.Marshal(struct {
 		Model     config.Model
 		CustomOps []string
@@ -275,9 +277,10 @@ func (r *reconciler) poll(ctx context.Context) error {
 	specs := r.specsOf(r.cfg, found)
 	before := r.registry.Instances()
 	plan := r.registry.Prepare(ctx, specs, nil)
-	if list := changes(before, plan); len(list) > 0 {
-		r.log.Info("repository changed", zap.Strings("changed", list))
+	if plan.Same() {
+		return nil
 	}
+	r.log.Info("repository changed", zap.Strings("changed", changes(before, plan)))
 	r.logFailed(plan)
 	r.commit(plan, specs)
 	return nil

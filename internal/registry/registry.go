@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -217,6 +218,9 @@ func (p *Plan) Failed() map[infer.Version]error { return p.failed }
 
 // Changed returns the versions that were loaded or tried in this plan.
 func (p *Plan) Changed() []infer.Version { return p.changed }
+
+// Same reports whether a Commit would change nothing.
+func (p *Plan) Same() bool { return maps.Equal(p.next, p.registry.records) }
 
 // Commit makes the plan the registry's state and retires every instance that is
 // no longer part of it. Call it after the table that names the instances was

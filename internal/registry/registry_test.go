@@ -75,7 +75,14 @@ func TestUnchangedVersionsAreKept(t *testing.T) {
 		a := &fakeServable{}
 		p := apply(t, r, spec(1, "x", a, nil))
 		inst := p.Instances()[version(1)]
-		p = apply(t, r, spec(1, "x", &fakeServable{}, errors.New("must not be loaded again")))
+		p = r.Prepare(t.Context(), []registry.Spec{spec(1, "x", &fakeServable{}, errors.New("must not be loaded again"))}, nil)
+		if !p.Same() {
+			t.Error("a plan of what serves is not the same")
+		}
+		if r.Prepare(t.Context(), nil, nil).Same() {
+			t.Error("a plan that unloads is the same")
+		}
+		p.Commit()
 		if p.Instances()[version(1)] != inst || len(p.Changed()) != 0 {
 			t.Error("an unchanged version was loaded again")
 		}
