@@ -128,7 +128,9 @@ func (it *item) leave(mark uint32) {
 		case running:
 			if it.move(running, done) {
 				worker := it.worker
-				it.fail(it.leaveError(mark, "while the request ran"))
+				err := it.leaveError(mark, "while the request ran")
+				err.Err = infer.ErrStarted
+				it.fail(err)
 				worker.memberLeft()
 				return
 			}
@@ -148,7 +150,7 @@ func (it *item) startRunning() bool {
 	return false
 }
 
-func (it *item) leaveError(mark uint32, when string) error {
+func (it *item) leaveError(mark uint32, when string) *infer.Error {
 	if mark == gatheringExpired {
 		return infer.Errorf(infer.Deadline, "deadline exceeded %s", when)
 	}

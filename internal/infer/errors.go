@@ -51,6 +51,10 @@ type Error struct {
 	Err  error // the cause; may be nil
 }
 
+// ErrStarted is the cause of an Error about a deadline that passed while the model
+// was running, as opposed to one that passed in a queue.
+var ErrStarted = errors.New("the run had begun")
+
 // Error returns operation, message and cause, for logs.
 func (e *Error) Error() string {
 	s := e.Msg

@@ -16,8 +16,12 @@ type Reason string
 
 // The reasons, as the header Sluice-Reason carries them.
 const (
-	ReasonPinned  Reason = "pinned"  // the path named the version
-	ReasonDefault Reason = "default" // no route: the model's newest version
+	ReasonPinned   Reason = "pinned"   // the path named the version
+	ReasonOverride Reason = "override" // a header named it, with the route's token
+	ReasonSticky   Reason = "sticky"   // the slot of the request's key
+	ReasonRandom   Reason = "random"   // a random slot, since the request bears no key
+	ReasonFallback Reason = "fallback" // who should have served cannot
+	ReasonDefault  Reason = "default"  // no route: the model's newest version
 )
 
 // Served says what answered a request. The router fills it as soon as a version
@@ -52,9 +56,23 @@ type Request struct {
 	Timeout  time.Duration // the caller's own limit; 0 for none. It only shortens.
 	Arrived  time.Time     // when the front accepted the request; zero means now
 
+	// What the router picks by, beside Model and Version. Empty means none.
+	RequestID     string // X-Request-Id; copies for shadows are chosen by its hash
+	StickyKey     string // keeps its bearer on a version
+	Override      string // the version that a header asks for
+	Authorization string // what shows that it may: the value of that header
+
 	// Served and Timing are results, filled on the way.
 	Served Served
 	Timing Timing
+}
+
+// Called is what a front must know of a called name before it reads the request.
+type Called struct {
+	Model *Model // the signature of who would serve it
+	// Where the request bears its sticky key: in a header, or in a parameter. At
+	// most one is set.
+	StickyHeader, StickyParameter string
 }
 
 // OutputRef is an output asked for by name, and its place in the model's Outputs.

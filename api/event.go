@@ -1,0 +1,44 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Where a change came from.
+const (
+	OriginAPI     = "api"     // a request to the control API
+	OriginFile    = "file"    // the configuration file
+	OriginGateway = "gateway" // the gateway itself
+)
+
+// The types of events. Those of routes are what the routes are a fold of; the
+// others are for the record.
+const (
+	EventRouteSet       = "route.set"
+	EventRouteDeleted   = "route.deleted"
+	EventModelLoaded    = "model.loaded"
+	EventModelUnloaded  = "model.unloaded"
+	EventConfigReloaded = "config.reloaded"
+)
+
+// Actor is who asks for a change, and why.
+type Actor struct {
+	Actor    string `json:"actor"`
+	Verified bool   `json:"actor_verified"` // a token shows it; else they only say so
+	Reason   string `json:"reason"`
+}
+
+// Event is one change of state. GET /api/v1/journal answers with a list of them.
+type Event struct {
+	Seq     int64     `json:"seq"` // 1, 2, 3, …
+	Time    time.Time `json:"time"`
+	Type    string    `json:"type"`
+	Subject string    `json:"subject"` // what changed, "routes/iris"
+	Origin  string    `json:"origin"`
+	Actor
+	// Before and After are the state of the subject, a RouteState for a route;
+	// absent where there was or is none.
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
+}

@@ -1,0 +1,275 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// TotalWeight is what the weights of a route add up to: all of the traffic, in
+// basis points. It is also the number of slots that keys are hashed to.
+const TotalWeight = 10_000
+
+// The roles of a variant.
+const (
+	RoleStable  = "stable"  // what is trusted; the default
+	RoleCanary  = "canary"  // what is tried out
+	RoleControl = "control" // a slice of the trusted version, as large as the canary, to compare it with
+)
+
+// The limits of a route's parts.
+const (
+	MaxVariants  = 16
+	MaxShadows   = 4
+	MaxSeedBytes = 255
+)
+
+// Route is what clients call by its name: a split of the traffic over versions
+// of one model, and copies to others. It answers GET /api/v1/routes/{name} and is
+// the body of PUT; a PUT replaces the whole of it.
+type Route struct {
+	Name  string `json:"name"`
+	Model string `json:"model"` // default: the name
+	// Revision counts the changes of this route, and no number above 0 is used
+	// twice. 0 marks an implied route: a model that has none serves its newest
+	// version. A PUT does not set it; the header If-Match says which one it changes.
+	Revision int64     `json:"revision"`
+	Variants []Variant `json:"variants"`
+	Shadows  []Shadow  `json:"shadows"`
+	Sticky   Sticky    `json:"sticky,omitzero"`
+	Fallback Fallback  `json:"fallback,omitzero"`
+	// Seed goes before each key when it is hashed to a slot; it is constant for as
+	// long as the route exists. Default: the name.
+	Seed string `json:"seed"`
+}
+
+// Variant is a version and its share of the traffic.
+type Variant struct {
+	Version int64  `json:"version"`
+	Weight  int    `json:"weight"` // basis points; 0 gets nothing but overrides
+	Role    string `json:"role"`   // default: stable
+}
+
+// Shadow is a version that gets copies, whose answers nobody waits for.
+type Shadow struct {
+	Version int64 `json:"version"`
+	Sample  int   `json:"sample"` // basis points of the answered requests
+}
+
+// Sticky says where a request bears the key that keeps its caller on a version;
+// one of the two is set. Without a key the split is random.
+type Sticky struct {
+	Header    string `json:"header,omitempty"`    // the name of an HTTP header, or of gRPC metadata
+	Parameter string `json:"parameter,omitempty"` // the name of a V2 parameter of the request
+}
+
+// Fallback is who serves instead of a variant that cannot: the variant whose role
+// is stable, or a version. In JSON it is "stable" or the number.
+type Fallback struct {
+	Stable  bool
+	Version int64
+}
+
+// IsZero reports whether there is no fallback.
+func (f Fallback) IsZero() bool { return f == Fallback{} }
+
+// MarshalJSON writes "stable" or the version's number.
+func (f Fallback) MarshalJSON() ([]byte, error) {
+	switch {
+	case f.Stable:
+		return json.Marshal(RoleStable)
+	case f.Version != 0:
+		return json.Marshal(f.Version)
+	default:
+		return []byte("null"), nil
+	}
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (f *Fallback) UnmarshalJSON(text []byte) error {
+	*f = Fallback{}
+	var role string
+	switch {
+	case string(text) == "null":
+		return nil
+	case json.Unmarshal(text, &role) == nil && role == RoleStable:
+		f.Stable = true
+		return nil
+	case json.Unmarshal(text, &f.Version) == nil && f.Version > 0:
+		return nil
+	}
+	f.Version = 0
+	return fmt.Errorf(`fallback: expected "stable" or a version's number, got %.40s`, text)
+}
+
+// Slots says which slots each variant of a route holds: an entry per variant, in
+// the variants' order, of ranges [from, to) in the order in which it got them.
+type Slots [][][2]int
+
+// RouteState is a route with its slots, as the journal keeps it.
+type RouteState struct {
+	Route
+	Slots Slots `json:"slots"`
+}
+
+// RouteResult answers a PUT or DELETE of a route: the route as it is now, or as
+// it would be after a dry run.
+type RouteResult struct {
+	Route
+	SlotsMoved int  `json:"slots_moved"` // slots that are served by another version than before
+	DryRun     bool `json:"dry_run,omitempty"`
+}
+
+// Problem is something wrong with a field of a document.
+type Problem struct {
+	Field   string // "variants[1].weight"
+	Message string
+}
+
+// String returns field and message.
+func (p Problem) String() string { return p.Field + ": " + p.Message }
+
+// Complete fills in what the document leaves to its defaults.
+func (r *Route) Complete() {
+	if r.Model == "" {
+		r.Model = r.Name
+	}
+	if r.Seed == "" {
+		r.Seed = r.Name
+	}
+	for i := range r.Variants {
+		if r.Variants[i].Role == "" {
+			r.Variants[i].Role = RoleStable
+		}
+	}
+	if r.Variants == nil {
+		r.Variants = []Variant{}
+	}
+	if r.Shadows == nil {
+		r.Shadows = []Shadow{}
+	}
+}
+
+// Stable returns the index of the variant whose role is stable, the first where
+// there are several, and how many there are.
+func (r *Route) Stable() (first, n int) {
+	first = -1
+	for i, v := range r.Variants {
+		if v.Role == RoleStable {
+			if n++; first < 0 {
+				first = i
+			}
+		}
+	}
+	return first, n
+}
+
+// Check returns what is wrong with a completed route as far as the document
+// itself tells.
+func (r *Route) Check() []Problem {
+	var c routeCheck
+	c.variants(r)
+	c.shadows(r)
+	c.sticky(r.Sticky)
+	if _, stable := r.Stable(); r.Fallback.Stable && stable > 1 {
+		c.add("fallback", "'stable' is ambiguous, since %d variants have that role; name a version", stable)
+	}
+	if r.Fallback.Version < 0 {
+		c.add("fallback", "expected \"stable\" or a version of 1 or more, got %d", r.Fallback.Version)
+	}
+	if len(r.Seed) > MaxSeedBytes || !utf8.ValidString(r.Seed) {
+		c.add("seed", "expected UTF-8 of at most %d bytes", MaxSeedBytes)
+	}
+	return c.problems
+}
+
+type routeCheck struct{ problems []Problem }
+
+func (c *routeCheck) add(field, format string, args ...any) {
+	c.problems = append(c.problems, Problem{field, fmt.Sprintf(format, args...)})
+}
+
+func (c *routeCheck) variants(r *Route) {
+	if len(r.Variants) == 0 || len(r.Variants) > MaxVariants {
+		c.add("variants", "expected 1 to %d variants, got %d", MaxVariants, len(r.Variants))
+		return
+	}
+	type arm struct {
+		version int64
+		role    string
+	}
+	seen := map[arm]int{}
+	sum, whole := 0, true
+	for i, v := range r.Variants {
+		at := fmt.Sprintf("variants[%d]", i)
+		if v.Version < 1 {
+			c.add(at+".version", "expected a version of 1 or more, got %d", v.Version)
+		}
+		if v.Weight < 0 || v.Weight > TotalWeight {
+			c.add(at+".weight", "expected 0 to %d basis points, got %d", TotalWeight, v.Weight)
+			whole = false
+		}
+		switch v.Role {
+		case RoleStable, RoleCanary, RoleControl:
+		default:
+			c.add(at+".role", "expected stable, canary or control, got %.40q", v.Role)
+		}
+		if first, twice := seen[arm{v.Version, v.Role}]; twice {
+			c.add(at+".version", "version %d is named with the role %s by variants[%d] already", v.Version, v.Role, first)
+		}
+		seen[arm{v.Version, v.Role}] = i
+		sum += v.Weight
+	}
+	if whole && sum != TotalWeight {
+		c.add("variants", "the weights add up to %d basis points, expected %d (100%%)", sum, TotalWeight)
+	}
+	if _, n := r.Stable(); n == 0 {
+		c.add("variants", "no variant has the role stable")
+	}
+}
+
+func (c *routeCheck) shadows(r *Route) {
+	if len(r.Shadows) > MaxShadows {
+		c.add("shadows", "expected at most %d shadows, got %d", MaxShadows, len(r.Shadows))
+		return
+	}
+	seen := map[int64]int{}
+	for i, s := range r.Shadows {
+		at := fmt.Sprintf("shadows[%d]", i)
+		if s.Version < 1 {
+			c.add(at+".version", "expected a version of 1 or more, got %d", s.Version)
+		}
+		if s.Sample < 0 || s.Sample > TotalWeight {
+			c.add(at+".sample", "expected 0 to %d basis points, got %d", TotalWeight, s.Sample)
+		}
+		for j, v := range r.Variants {
+			if v.Version == s.Version {
+				c.add(at+".version", "version %d is variants[%d]; a version cannot be the shadow of its own route's traffic", s.Version, j)
+				break
+			}
+		}
+		if first, twice := seen[s.Version]; twice {
+			c.add(at+".version", "version %d is shadows[%d] already", s.Version, first)
+		}
+		seen[s.Version] = i
+	}
+}
+
+func (c *routeCheck) sticky(s Sticky) {
+	const most = 128
+	switch {
+	case s.Header != "" && s.Parameter != "":
+		c.add("sticky", "expected a header or a parameter, got both")
+	case len(s.Header) > most || strings.ContainsFunc(s.Header, notHeaderLetter):
+		c.add("sticky.header", "expected the name of a header, at most %d letters, digits and any of !#$%%&'*+-.^_`|~", most)
+	case len(s.Parameter) > most || !utf8.ValidString(s.Parameter):
+		c.add("sticky.parameter", "expected UTF-8 of at most %d bytes", most)
+	}
+}
+
+// notHeaderLetter tells what RFC 9110, 5.6.2, does not allow in a field's name.
+func notHeaderLetter(r rune) bool {
+	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+}
