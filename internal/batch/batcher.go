@@ -27,6 +27,9 @@ type Batcher struct {
 	ended   chan struct{} // closed when Run returns
 	stopped atomic.Bool   // work is cut off
 
+	lower    func() error // lowers the calling thread's priority
+	complain sync.Once    // that it cannot be lowered
+
 	mu       sync.Mutex
 	queue    queue
 	idle     []*worker // the last one to fall idle is woken first: its caches are warm
@@ -44,7 +47,7 @@ func New(opts Options) (*Batcher, error) {
 	}
 	b := &Batcher{
 		opts: opts, model: opts.Model, log: opts.Logger, epoch: time.Now(),
-		ended: make(chan struct{}), queue: newQueue(opts.MaxSize, opts.MaxDelay), lingerAt: never,
+		ended: make(chan struct{}), queue: newQueue(opts.MaxSize, opts.MaxDelay), lingerAt: never, lower: lowerPriority,
 	}
 	if opts.Batchable {
 		var problem string
@@ -74,9 +77,16 @@ func (b *Batcher) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(b.workers))
 	for i, w := range b.workers {
-		wg.Go(func() { // waited for below
+		work := func() {
 			w.loop()
 			errs[i] = w.slot.Close()
+		}
+		wg.Go(func() { // waited for below
+			if b.opts.Background {
+				b.onOwnThread(work)
+			} else {
+				work()
+			}
 		})
 	}
 	wg.Wait()

@@ -29,3 +29,6 @@ var Cut = cut
 
 // Equal compares tensors within a tolerance.
 var Equal = equal
+
+// FailToLower has the workers' attempts to lower their priority fail.
+func (b *Batcher) FailToLower(err error) { b.lower = func() error { return err } }

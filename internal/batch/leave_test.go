@@ -2,6 +2,7 @@ package batch_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,6 +152,54 @@ func TestSlotStaysBusyUntilRunReturns(t *testing.T) {
 		next := s.send(request(1, 1, 2))
 		next.wantDoubled(t)
 		next.wantEnd(t, begin, 2*time.Second)
+	})
+}
+
+// Only a run's own time is the version's fault, so whoever counts failures must
+// be able to tell.
+func TestDeadlineWhileRunningIsToldFromOneInTheQueue(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		f := func(c *call, code infer.Code, started bool) {
+			t.Helper()
+			c.wantCode(t, code)
+			if got := errors.Is(c.err, infer.ErrStarted); got != started {
+				t.Errorf("%v: started %t, want %t", c.err, got, started)
+			}
+		}
+		s := start(t, 1, func(o *batch.Options, slots []*fake) {
+			slow(time.Second)(o, slots)
+			o.Split = true
+		})
+		late := within(time.Second, request(0, 1, 1))
+		late.Arrived = time.Now().Add(-time.Minute)
+		f(s.send(late), infer.Deadline, false)
+
+		runs := s.send(within(100*ms, request(1, 1, 1)))
+		waits := s.send(within(50*ms, request(2, 1, 2)))
+		f(waits, infer.Deadline, false)
+		f(runs, infer.Deadline, true)
+
+		canceled, waiting := s.send(request(3, 1, 3)), s.send(request(4, 1, 4))
+		waiting.cancel()
+		f(waiting, infer.Canceled, false)
+		canceled.cancel()
+		f(canceled, infer.Canceled, true)
+
+		f(s.send(within(1500*ms, request(5, 12, 5))), infer.Deadline, true) // in its second piece
+	})
+}
+
+// A deadline while inputs are copied was spent in the queue.
+func TestDeadlineWhileGatheringIsNotStarted(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, func(_ *batch.Options, slots []*fake) {
+			slots[0].gather = func() { time.Sleep(100 * ms) }
+		})
+		c := s.send(within(50*ms, request(0, 1, 1)))
+		c.wantCode(t, infer.Deadline)
+		if errors.Is(c.err, infer.ErrStarted) {
+			t.Errorf("%v: started, but nothing ran", c.err)
+		}
 	})
 }
 

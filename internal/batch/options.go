@@ -33,6 +33,11 @@ type Options struct {
 	// request that asks for a lower one gets the lowest. DefaultPriority is that
 	// of a request that asks for none; default the lowest.
 	PriorityLevels, DefaultPriority int
+	// Background has each worker run on an OS thread of its own, with the lowest
+	// priority, so that it gets the processor time that others leave. It takes
+	// effect on Linux only. Threads that the runtime starts on its own are not
+	// affected: a slot should run on the thread that calls it.
+	Background bool
 	// ObserveRun is told of each run before its last member has its answer. It
 	// must not block; it may be nil.
 	ObserveRun func(Run)
