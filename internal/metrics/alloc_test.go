@@ -7,19 +7,34 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
 )
 
 func TestObservingAllocatesNothing(t *testing.T) {
-	v := metrics.New(prometheus.NewRegistry()).Version("iris", 1)
+	m := metrics.New(prometheus.NewRegistry())
+	v, a, s := m.Version("iris", 1), m.Arm("iris", "iris", 1, api.RoleStable), m.Shadow("iris", "iris", 2)
 	req := request()
-	n := testing.AllocsPerRun(1000, func() {
+	f := func(what string, observe func()) {
+		t.Helper()
+		if n := testing.AllocsPerRun(1000, observe); n != 0 {
+			t.Errorf("%s: %v allocations per request, want 0", what, n)
+		}
+	}
+	f("version", func() {
 		v.ObserveRun(300, 3, ms, 5*ms, ms, nil)
 		v.ObserveRequest(req, infer.OK, 10*ms)
 		v.ObserveRequest(req, infer.Overloaded, 10*ms)
 	})
-	if n != 0 {
-		t.Errorf("%v allocations per request, want 0", n)
-	}
+	f("arm", func() {
+		a.Observe(infer.ReasonSticky, infer.OK, 10*ms)
+		a.Observe(infer.ReasonRandom, infer.Deadline, 10*ms)
+		a.Observe(infer.ReasonFallback, infer.OK, 10*ms)
+		a.Observe(infer.ReasonPinned, infer.OK, 10*ms)
+	})
+	f("shadow", func() {
+		s.Answered(infer.OK, 10*ms)
+		s.Dropped(api.DropQueueFull)
+	})
 }

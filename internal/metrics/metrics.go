@@ -1,9 +1,10 @@
-// Package metrics records what the gateway did: Prometheus series, and per
-// version the counters that the protocol's statistics answer is made of.
+// Package metrics records what the gateway did: Prometheus series, per version
+// the counters that the protocol's statistics answer is made of, and per variant
+// and shadow of a route those that the control API shows beside the weights.
 //
-// Labels come only from loaded versions. A version's series are made at its
-// first request and deleted when it is unloaded; in between a request costs some
-// atomic additions, no lock and no allocation.
+// Labels come only from what is configured. The series of a version, a variant or
+// a shadow are made at its first request and deleted with it; in between a request
+// costs some atomic additions, no lock and no allocation.
 package metrics
 
 import (
@@ -28,6 +29,10 @@ type Metrics struct {
 	batchRows    *prometheus.HistogramVec
 	reloadOK     prometheus.Gauge
 	reloadOKTime prometheus.Gauge
+
+	arms           *armVectors
+	shadows        *shadowVectors
+	breakerChanges *prometheus.CounterVec
 }
 
 // New makes the series and registers them, and those of the Go runtime and the
@@ -73,9 +78,16 @@ func New(reg prometheus.Registerer) *Metrics {
 			Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds",
 			Help: "When the configuration was last applied.",
 		}),
+		arms:    newArmVectors(),
+		shadows: newShadowVectors(),
+		breakerChanges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "breaker_transitions_total",
+			Help: "How often a version's breaker changed, by the state it changed to.",
+		}, []string{"model", "version", "to"}),
 	}
 	reg.MustRegister(
 		m.requests, m.runs, m.runRequests, m.requestTime, m.queueTime, m.runTime, m.batchRows, m.reloadOK, m.reloadOKTime,
+		m.arms.requests, m.arms.errors, m.arms.requestTime, m.shadows.requests, m.shadows.requestTime, m.shadows.dropped, m.breakerChanges,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.Reloaded(true, time.Now()) // a gateway that starts has applied its configuration
@@ -97,4 +109,15 @@ func (m *Metrics) Reloaded(ok bool, at time.Time) {
 	}
 	m.reloadOK.Set(1)
 	m.reloadOKTime.Set(float64(at.UnixMilli()) / 1e3)
+}
+
+// BreakerChanged counts a change of a version's breaker to a state: "closed",
+// "half-open" or "open". The series go with the version's Delete, or DeleteBreaker.
+func (m *Metrics) BreakerChanged(model string, version int64, to string) {
+	m.breakerChanges.WithLabelValues(model, number(version), to).Inc()
+}
+
+// DeleteBreaker removes the series of a version's breaker.
+func (m *Metrics) DeleteBreaker(model string, version int64) {
+	m.breakerChanges.DeletePartialMatch(prometheus.Labels{"model": model, "version": number(version)})
 }

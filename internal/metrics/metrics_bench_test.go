@@ -31,3 +31,31 @@ func BenchmarkRequest(b *testing.B) {
 		v.ObserveRequest(req, infer.OK, 80*time.Microsecond)
 	}
 }
+
+func BenchmarkArm(b *testing.B) {
+	a := newArm()
+	b.ReportAllocs()
+	for b.Loop() {
+		a.Observe(infer.ReasonSticky, infer.OK, 80*time.Microsecond)
+	}
+}
+
+func BenchmarkArmParallel(b *testing.B) {
+	a := newArm()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			a.Observe(infer.ReasonSticky, infer.OK, 80*time.Microsecond)
+		}
+	})
+}
+
+func BenchmarkArmSnapshot(b *testing.B) {
+	a := newArm()
+	a.Observe(infer.ReasonSticky, infer.OK, 80*time.Microsecond)
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		a.Snapshot(now)
+	}
+}

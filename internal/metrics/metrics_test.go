@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
 )
@@ -127,10 +128,29 @@ func TestNamesAreWellFormed(t *testing.T) {
 		InFlight:      func() int64 { return 3 },
 		Queued:        func() map[infer.Version]int64 { return map[infer.Version]int64{{Model: "iris", Number: 1}: 4} },
 		RuntimeMemory: func() map[string]int64 { return map[string]int64{"input": 1024} },
+		Breakers: func() map[infer.Version]string {
+			return map[infer.Version]string{
+				{Model: "iris", Number: 1}: "closed", {Model: "iris", Number: 2}: "half-open", {Model: "iris", Number: 3}: "open", {Model: "iris", Number: 4}: "?",
+			}
+		},
+		Routes: func() []api.Route {
+			return []api.Route{{Name: "flowers", Model: "iris", Revision: 12, Variants: []api.Variant{
+				{Version: 1, Weight: 9500, Role: api.RoleStable}, {Version: 2, Weight: 500, Role: api.RoleCanary},
+			}}, {Name: "iris", Model: "iris", Revision: 1}}
+		},
+		ShadowQueues: func() map[infer.Version]metrics.QueueSize {
+			return map[infer.Version]metrics.QueueSize{{Model: "iris", Number: 3}: {Requests: 5, Bytes: 4096}}
+		},
+		Journal: func() (events, bytes int64) { return 100, 65536 },
 	})
 	v := m.Version("iris", 1)
 	v.ObserveRun(1, 1, ms, ms, ms, nil)
 	v.ObserveRequest(request(), infer.OK, ms)
+	m.Arm("flowers", "iris", 1, api.RoleStable).Observe(infer.ReasonSticky, infer.OK, ms)
+	s := m.Shadow("flowers", "iris", 3)
+	s.Answered(infer.OK, ms)
+	s.Dropped(api.DropExpired)
+	m.BreakerChanged("iris", 1, "open")
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
 		t.Fatal(err)
@@ -139,6 +159,18 @@ func TestNamesAreWellFormed(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	want := `
+# HELP sluice_breaker_state State of a version's breaker: 0 closed, 1 half-open, 2 open.
+# TYPE sluice_breaker_state gauge
+sluice_breaker_state{model="iris",version="1"} 0
+sluice_breaker_state{model="iris",version="2"} 1
+sluice_breaker_state{model="iris",version="3"} 2
+sluice_breaker_state{model="iris",version="4"} NaN
+# HELP sluice_journal_bytes Size of the journal.
+# TYPE sluice_journal_bytes gauge
+sluice_journal_bytes 65536
+# HELP sluice_journal_events Events in the journal.
+# TYPE sluice_journal_events gauge
+sluice_journal_events 100
 # HELP sluice_model_versions Versions that the registry knows, by state.
 # TYPE sluice_model_versions gauge
 sluice_model_versions{state="READY"} 2
@@ -148,15 +180,31 @@ sluice_queued_requests{model="iris",version="1"} 4
 # HELP sluice_requests_in_flight Requests accepted and not yet answered.
 # TYPE sluice_requests_in_flight gauge
 sluice_requests_in_flight 3
+# HELP sluice_route_revision Revision of a declared route.
+# TYPE sluice_route_revision gauge
+sluice_route_revision{route="flowers"} 12
+sluice_route_revision{route="iris"} 1
+# HELP sluice_route_weight_ratio A variant's share of its route's traffic as declared, 0 to 1.
+# TYPE sluice_route_weight_ratio gauge
+sluice_route_weight_ratio{role="canary",route="flowers",version="2"} 0.05
+sluice_route_weight_ratio{role="stable",route="flowers",version="1"} 0.95
 # HELP sluice_runtime_memory_bytes Bytes that the runtime's buffers hold outside Go's heap, by purpose.
 # TYPE sluice_runtime_memory_bytes gauge
 sluice_runtime_memory_bytes{purpose="input"} 1024
+# HELP sluice_shadow_queued_bytes Bytes that the copies that wait for a shadow hold.
+# TYPE sluice_shadow_queued_bytes gauge
+sluice_shadow_queued_bytes{model="iris",version="3"} 4096
+# HELP sluice_shadow_queued_requests Copies that wait for a shadow.
+# TYPE sluice_shadow_queued_requests gauge
+sluice_shadow_queued_requests{model="iris",version="3"} 5
 # HELP sluice_table_revision How often the routing table was replaced.
 # TYPE sluice_table_revision gauge
 sluice_table_revision 7
 `
 	err = testutil.GatherAndCompare(reg, strings.NewReader(want), "sluice_model_versions", "sluice_queued_requests",
-		"sluice_requests_in_flight", "sluice_runtime_memory_bytes", "sluice_table_revision")
+		"sluice_requests_in_flight", "sluice_runtime_memory_bytes", "sluice_table_revision",
+		"sluice_breaker_state", "sluice_route_revision", "sluice_route_weight_ratio", "sluice_shadow_queued_requests",
+		"sluice_shadow_queued_bytes", "sluice_journal_events", "sluice_journal_bytes")
 	if err != nil {
 		t.Error(err)
 	}
@@ -271,4 +319,34 @@ func TestConcurrentUse(t *testing.T) {
 	if got := s.Success.Count + s.Fail.Count; got != workers*each || s.ExecutionCount != workers*each || len(s.Batches) != 16 {
 		t.Errorf("%d requests, %d runs, %d sizes; want %d, %d, 16", got, s.ExecutionCount, len(s.Batches), workers*each, workers*each)
 	}
+}
+
+func TestBreakerTransitions(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := metrics.New(reg)
+	f := func(want string) {
+		t.Helper()
+		if want != "" {
+			want = "# HELP sluice_breaker_transitions_total How often a version's breaker changed, by the state it changed to.\n" +
+				"# TYPE sluice_breaker_transitions_total counter\n" + want
+		}
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "sluice_breaker_transitions_total"); err != nil {
+			t.Error(err)
+		}
+	}
+	v := m.Version("iris", 1)
+	m.BreakerChanged("iris", 1, "open")
+	m.BreakerChanged("iris", 1, "half-open")
+	m.BreakerChanged("iris", 1, "open")
+	m.BreakerChanged("iris", 2, "open")
+	f(`sluice_breaker_transitions_total{model="iris",to="half-open",version="1"} 1
+sluice_breaker_transitions_total{model="iris",to="open",version="1"} 2
+sluice_breaker_transitions_total{model="iris",to="open",version="2"} 1
+`)
+	v.Delete()
+	f(`sluice_breaker_transitions_total{model="iris",to="open",version="2"} 1
+`)
+	m.DeleteBreaker("iris", 2)
+	f("")
+	m.DeleteBreaker("iris", 2) // harmless
 }

@@ -1,11 +1,13 @@
 package metrics
 
 import (
+	"math"
 	"runtime"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -22,6 +24,17 @@ type Sources struct {
 	Queued        func() map[infer.Version]int64 // requests that wait for a run
 	Unrouted      func() map[string]int64        // requests refused before a version was picked, by code, since the start
 	RuntimeMemory func() map[string]int64        // bytes outside Go's heap by purpose
+
+	Breakers     func() map[infer.Version]string    // "closed", "half-open" or "open"
+	Routes       func() []api.Route                 // those declared
+	ShadowQueues func() map[infer.Version]QueueSize // of the copies that wait for a shadow
+	Journal      func() (events, bytes int64)       // what it holds, and the size of its file
+}
+
+// QueueSize is how much waits in a queue.
+type QueueSize struct {
+	Requests int
+	Bytes    int64
 }
 
 // Watch registers the series of the sources. It may be called once.
@@ -33,6 +46,8 @@ func (m *Metrics) Watch(s Sources) {
 type sourceCollector struct {
 	sources                                                     Sources
 	build, models, revision, inFlight, queued, unrouted, memory *prometheus.Desc
+	breaker, routeRevision, routeWeight                         *prometheus.Desc
+	shadowRequests, shadowBytes, journalEvents, journalBytes    *prometheus.Desc
 }
 
 func newSourceCollector(s Sources) *sourceCollector {
@@ -48,37 +63,45 @@ func newSourceCollector(s Sources) *sourceCollector {
 		queued:   desc("queued_requests", "Requests that wait for a run.", "model", "version"),
 		unrouted: desc("unrouted_requests_total", "Inference requests refused before a version was picked, by the code of their answer.", "code"),
 		memory:   desc("runtime_memory_bytes", "Bytes that the runtime's buffers hold outside Go's heap, by purpose.", "purpose"),
+
+		breaker:        desc("breaker_state", "State of a version's breaker: 0 closed, 1 half-open, 2 open.", "model", "version"),
+		routeRevision:  desc("route_revision", "Revision of a declared route.", "route"),
+		routeWeight:    desc("route_weight_ratio", "A variant's share of its route's traffic as declared, 0 to 1.", "route", "version", "role"),
+		shadowRequests: desc("shadow_queued_requests", "Copies that wait for a shadow.", "model", "version"),
+		shadowBytes:    desc("shadow_queued_bytes", "Bytes that the copies that wait for a shadow hold.", "model", "version"),
+		journalEvents:  desc("journal_events", "Events in the journal."),
+		journalBytes:   desc("journal_bytes", "Size of the journal."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *sourceCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.build, c.models, c.revision, c.inFlight, c.queued, c.unrouted, c.memory} {
+	for _, d := range []*prometheus.Desc{
+		c.build, c.models, c.revision, c.inFlight, c.queued, c.unrouted, c.memory,
+		c.breaker, c.routeRevision, c.routeWeight, c.shadowRequests, c.shadowBytes, c.journalEvents, c.journalBytes,
+	} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *sourceCollector) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
-	}
 	s := &c.sources
-	gauge(c.build, 1, s.Version, s.Revision, runtime.Version(), s.Runtime)
+	gauge(ch, c.build, 1, s.Version, s.Revision, runtime.Version(), s.Runtime)
 	if s.Models != nil {
 		for state, n := range s.Models() {
-			gauge(c.models, float64(n), state)
+			gauge(ch, c.models, float64(n), state)
 		}
 	}
 	if s.TableRevision != nil {
-		gauge(c.revision, float64(s.TableRevision()))
+		gauge(ch, c.revision, float64(s.TableRevision()))
 	}
 	if s.InFlight != nil {
-		gauge(c.inFlight, float64(s.InFlight()))
+		gauge(ch, c.inFlight, float64(s.InFlight()))
 	}
 	if s.Queued != nil {
 		for v, n := range s.Queued() {
-			gauge(c.queued, float64(n), v.Model, strconv.FormatInt(v.Number, 10))
+			gauge(ch, c.queued, float64(n), v.Model, number(v.Number))
 		}
 	}
 	if s.Unrouted != nil {
@@ -88,7 +111,58 @@ func (c *sourceCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.RuntimeMemory != nil {
 		for purpose, n := range s.RuntimeMemory() {
-			gauge(c.memory, float64(n), purpose)
+			gauge(ch, c.memory, float64(n), purpose)
 		}
+	}
+	if s.Journal != nil {
+		events, bytes := s.Journal()
+		gauge(ch, c.journalEvents, float64(events))
+		gauge(ch, c.journalBytes, float64(bytes))
+	}
+	c.collectRouting(ch)
+}
+
+func (c *sourceCollector) collectRouting(ch chan<- prometheus.Metric) {
+	s := &c.sources
+	if s.Breakers != nil {
+		for v, state := range s.Breakers() {
+			gauge(ch, c.breaker, breakerValue(state), v.Model, number(v.Number))
+		}
+	}
+	if s.Routes != nil {
+		for _, r := range s.Routes() {
+			gauge(ch, c.routeRevision, float64(r.Revision), r.Name)
+			for _, v := range r.Variants {
+				gauge(ch, c.routeWeight, float64(v.Weight)/api.TotalWeight, r.Name, number(v.Version), v.Role)
+			}
+		}
+	}
+	if s.ShadowQueues != nil {
+		for v, size := range s.ShadowQueues() {
+			gauge(ch, c.shadowRequests, float64(size.Requests), v.Model, number(v.Number))
+			gauge(ch, c.shadowBytes, float64(size.Bytes), v.Model, number(v.Number))
+		}
+	}
+}
+
+func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+// number is a version as a label.
+func number(version int64) string { return strconv.FormatInt(version, 10) }
+
+// breakerValue orders the states by how little they let through. What is none of
+// them shows as not a number rather than as healthy.
+func breakerValue(state string) float64 {
+	switch state {
+	case "closed":
+		return 0
+	case "half-open":
+		return 1
+	case "open":
+		return 2
+	default:
+		return math.NaN()
 	}
 }

@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,9 +16,7 @@ type Version struct {
 	labels  []string // model, version
 	stats   statistics
 	series  atomic.Pointer[series] // nil before the first request and after Delete
-
-	mu      sync.Mutex // held while series are made or deleted
-	deleted bool
+	life    life
 }
 
 // series are the Prometheus series of a version.
@@ -30,17 +26,11 @@ type series struct {
 	requests, runs                             byCode
 }
 
-// byCode holds a counter for each code that has appeared.
-type byCode [infer.NumCodes]atomic.Pointer[counter]
-
-// counter makes an interface something that an atomic.Pointer can point to.
-type counter struct{ prometheus.Counter }
-
 // Version returns what records for a version. Nothing shows before its first
 // request. There should be one of them per version at a time: two share series,
 // but not statistics, and the Delete of one takes them from the other.
 func (m *Metrics) Version(model string, version int64) *Version {
-	return &Version{metrics: m, labels: []string{model, strconv.FormatInt(version, 10)}}
+	return &Version{metrics: m, labels: []string{model, number(version)}}
 }
 
 // ObserveRequest records a request that has ended, elapsed after its arrival.
@@ -87,18 +77,19 @@ func (v *Version) Used() bool { return v.series.Load() != nil }
 // Delete removes the version's series for good; a request that ends later does
 // not bring them back.
 func (v *Version) Delete() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.deleted = true
+	v.life.mu.Lock()
+	defer v.life.mu.Unlock()
+	v.life.over = true
+	m := v.metrics
+	own := prometheus.Labels{"model": v.labels[0], "version": v.labels[1]}
+	m.breakerChanges.DeletePartialMatch(own)
 	if v.series.Swap(nil) == nil {
 		return
 	}
-	m := v.metrics
 	for _, vec := range []*prometheus.HistogramVec{m.requestTime, m.queueTime, m.runTime, m.batchRows} {
 		vec.DeleteLabelValues(v.labels...)
 	}
 	m.runRequests.DeleteLabelValues(v.labels...)
-	own := prometheus.Labels{"model": v.labels[0], "version": v.labels[1]}
 	m.requests.DeletePartialMatch(own)
 	m.runs.DeletePartialMatch(own)
 }
@@ -112,9 +103,9 @@ func (v *Version) current() *series {
 }
 
 func (v *Version) makeSeries() *series {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if s := v.series.Load(); s != nil || v.deleted {
+	v.life.mu.Lock()
+	defer v.life.mu.Unlock()
+	if s := v.series.Load(); s != nil || v.life.over {
 		return s
 	}
 	m := v.metrics
@@ -130,23 +121,10 @@ func (v *Version) makeSeries() *series {
 }
 
 func (v *Version) count(vec *prometheus.CounterVec, counters *byCode, code infer.Code) {
-	if code >= infer.NumCodes {
-		code = infer.Internal
-	}
+	code = known(code)
 	if c := counters[code].Load(); c != nil {
 		c.Inc()
 		return
 	}
-	v.countFirst(vec, &counters[code], code)
-}
-
-func (v *Version) countFirst(vec *prometheus.CounterVec, slot *atomic.Pointer[counter], code infer.Code) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.deleted {
-		return
-	}
-	c := &counter{vec.WithLabelValues(v.labels[0], v.labels[1], code.String())}
-	c.Inc()
-	slot.Store(c)
+	v.life.first(&counters[code], vec, v.labels[0], v.labels[1], code.String())
 }

@@ -1,0 +1,180 @@
+package metrics_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/metrics"
+)
+
+func routeSeries(t *testing.T, reg *prometheus.Registry) int {
+	t.Helper()
+	n, err := testutil.GatherAndCount(reg,
+		"sluice_route_requests_total", "sluice_route_errors_total", "sluice_route_request_duration_seconds",
+		"sluice_shadow_requests_total", "sluice_shadow_duration_seconds", "sluice_shadow_dropped_total")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// samples returns how many durations the histograms hold that bear the name.
+func samples(t *testing.T, reg *prometheus.Registry, name string) (n uint64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				n += m.GetHistogram().GetSampleCount()
+			}
+		}
+	}
+	return n
+}
+
+func TestArm(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := metrics.New(reg)
+	stable, canary := m.Arm("flowers", "iris", 1, api.RoleStable), m.Arm("flowers", "iris", 2, api.RoleCanary)
+	if n := routeSeries(t, reg); n != 0 {
+		t.Errorf("%d series before the first request, want 0", n)
+	}
+	stable.Observe(infer.ReasonSticky, infer.OK, 2*ms)
+	stable.Observe(infer.ReasonSticky, infer.OK, 2*ms)
+	stable.Observe(infer.ReasonRandom, infer.Invalid, ms)
+	canary.Observe(infer.ReasonSticky, infer.Internal, ms)
+	canary.Observe(infer.ReasonFallback, infer.OK, ms)
+	canary.Observe(infer.ReasonFallback, infer.Invalid, ms)
+	canary.Observe(infer.ReasonRandom, infer.NumCodes+7, ms)
+	for _, r := range []infer.Reason{infer.ReasonPinned, infer.ReasonOverride, infer.ReasonDefault, ""} {
+		canary.Observe(r, infer.OK, ms)
+	}
+
+	want := `
+# HELP sluice_route_errors_total Requests that a variant of a route failed, those that the fallback served among them; mistakes of callers are none.
+# TYPE sluice_route_errors_total counter
+sluice_route_errors_total{model="iris",role="canary",route="flowers",version="2"} 4
+sluice_route_errors_total{model="iris",role="stable",route="flowers",version="1"} 0
+# HELP sluice_route_requests_total Requests assigned to a variant of a route, by why and by how they ended for the variant; what the fallback served is unavailable.
+# TYPE sluice_route_requests_total counter
+sluice_route_requests_total{code="internal",model="iris",reason="random",role="canary",route="flowers",version="2"} 1
+sluice_route_requests_total{code="internal",model="iris",reason="sticky",role="canary",route="flowers",version="2"} 1
+sluice_route_requests_total{code="invalid",model="iris",reason="random",role="stable",route="flowers",version="1"} 1
+sluice_route_requests_total{code="ok",model="iris",reason="sticky",role="stable",route="flowers",version="1"} 2
+sluice_route_requests_total{code="unavailable",model="iris",reason="fallback",role="canary",route="flowers",version="2"} 2
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "sluice_route_requests_total", "sluice_route_errors_total"); err != nil {
+		t.Error(err)
+	}
+	if n := samples(t, reg, "sluice_route_request_duration_seconds"); n != 2 {
+		t.Errorf("%d durations, want 2", n)
+	}
+	total, recent := canary.Snapshot(time.Now())
+	count := api.ArmCount{Requests: 4, Errors: 4, Fallbacks: 2}
+	if diff := cmp.Diff(count, total); diff != "" {
+		t.Errorf("total (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(api.Recent{Window: recent.Window, ArmCount: count}, recent); diff != "" {
+		t.Errorf("recent (-want +got):\n%s", diff)
+	}
+}
+
+// What a variant is blamed for, and what not.
+func TestArmErrors(t *testing.T) {
+	blamed := map[infer.Code]bool{infer.Internal: true, infer.Deadline: true, infer.Unavailable: true, infer.Overloaded: true}
+	for code := range infer.NumCodes {
+		a := newArm()
+		a.Observe(infer.ReasonSticky, code, ms)
+		total, recent := a.Snapshot(time.Now())
+		want := api.ArmCount{Requests: 1}
+		if blamed[code] {
+			want.Errors = 1
+		}
+		if total != want || recent.ArmCount != want {
+			t.Errorf("%v: counted %+v, lately %+v; want %+v", code, total, recent.ArmCount, want)
+		}
+		if answered := recent.P50 != 0; answered != (code == infer.OK) {
+			t.Errorf("%v: p50 is %v", code, time.Duration(recent.P50))
+		}
+	}
+}
+
+func TestArmDelete(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := metrics.New(reg)
+	one, two := m.Arm("iris", "iris", 1, api.RoleStable), m.Arm("iris", "iris", 1, api.RoleControl)
+	use := func(a *metrics.Arm) {
+		a.Observe(infer.ReasonSticky, infer.OK, ms)
+		a.Observe(infer.ReasonRandom, infer.Internal, ms)
+		a.Observe(infer.ReasonFallback, infer.OK, ms)
+	}
+	use(one)
+	use(two)
+	both := routeSeries(t, reg)
+	one.Delete()
+	if n := routeSeries(t, reg); 2*n != both {
+		t.Errorf("%d of %d series left, want half", n, both)
+	}
+	use(one)
+	if n := routeSeries(t, reg); 2*n != both {
+		t.Errorf("%d of %d series after a late request, want half", n, both)
+	}
+	if total, _ := one.Snapshot(time.Now()); total.Requests != 6 {
+		t.Errorf("%d requests, want 6", total.Requests)
+	}
+	one.Delete() // harmless
+	two.Delete()
+	if n := routeSeries(t, reg); n != 0 {
+		t.Errorf("%d series left, want 0", n)
+	}
+	use(m.Arm("iris", "iris", 1, api.RoleStable))
+	if n := routeSeries(t, reg); 2*n != both {
+		t.Errorf("%d series after it came back, want %d", n, both/2)
+	}
+	m.Arm("iris", "iris", 3, api.RoleStable).Delete() // without a request
+}
+
+func TestArmConcurrentUse(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	a := metrics.New(reg).Arm("iris", "iris", 1, api.RoleStable)
+	reasons := []infer.Reason{infer.ReasonSticky, infer.ReasonRandom, infer.ReasonFallback}
+	const workers, each = 4, 600
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				a.Observe(reasons[i%3], infer.Code(i%int(infer.NumCodes)), ms)
+				if w == 0 && i == each/2 {
+					a.Delete()
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 20 {
+			a.Snapshot(time.Now())
+			if _, err := reg.Gather(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+	if n := routeSeries(t, reg); n != 0 {
+		t.Errorf("%d series left", n)
+	}
+	total, _ := a.Snapshot(time.Now())
+	if total.Requests != workers*each || total.Fallbacks != workers*each/3 {
+		t.Errorf("%+v, want %d requests, a third of them fallbacks", total, workers*each)
+	}
+}

@@ -1,0 +1,175 @@
+package metrics
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// tally counts requests by how they ended.
+type tally struct{ requests, errors, fallbacks atomic.Int64 }
+
+func (t *tally) count(failed, fallback bool) {
+	t.requests.Add(1)
+	if failed {
+		t.errors.Add(1)
+	}
+	if fallback {
+		t.fallbacks.Add(1)
+	}
+}
+
+func (t *tally) snapshot() api.ArmCount {
+	return api.ArmCount{Requests: t.requests.Load(), Errors: t.errors.Load(), Fallbacks: t.fallbacks.Load()}
+}
+
+// recent counts what happened in the last one to two minutes: in the minute that
+// runs, and in the one before. Minutes count from when it was made, on the
+// monotonic clock, so that a clock that is set shifts nothing.
+//
+// Whoever first counts in a new minute puts a fresh pair of minutes in place of the
+// old one. Nothing is cleared, so no count can fall into a minute that is being
+// emptied. Three things are inexact. Who took hold of a minute just before it
+// ended counts in it after its end; that shows, since it is the minute before by
+// then. Who is held up for another whole minute counts where nobody looks any
+// more. A snapshot reads one counter after the other while they move, so its
+// counts may be a few requests apart.
+type recent struct {
+	made time.Time
+	now  atomic.Pointer[minutes]
+}
+
+// minutes are the minute that runs and the one before.
+type minutes struct {
+	number       int64   // of the minute that runs, 0 the first
+	this, before *minute // before is nil where nothing was counted in it
+}
+
+type minute struct {
+	tally
+	durations histogram // of requests answered ok
+}
+
+func (r *recent) start(at time.Time) {
+	r.made = at
+	r.now.Store(&minutes{this: &minute{}})
+}
+
+// observe counts a request that ends now.
+func (r *recent) observe(code infer.Code, failed, fallback bool, elapsed time.Duration) {
+	m := r.minute(int64(time.Since(r.made) / time.Minute))
+	m.count(failed, fallback)
+	if code == infer.OK {
+		m.durations[bucket(elapsed)].Add(1)
+	}
+}
+
+// minute returns the minute with the number, or the one that runs where that is
+// a later one already.
+func (r *recent) minute(number int64) *minute {
+	now := r.now.Load()
+	for now.number < number {
+		next := &minutes{number: number, this: &minute{}}
+		if now.number == number-1 {
+			next.before = now.this
+		}
+		if r.now.CompareAndSwap(now, next) {
+			return next.this
+		}
+		now = r.now.Load()
+	}
+	return now.this
+}
+
+// snapshot only reads: time that passes without a request turns no minute.
+func (r *recent) snapshot(at time.Time) api.Recent {
+	age := max(0, at.Sub(r.made))
+	number := int64(age / time.Minute)
+	window := age
+	if number > 0 {
+		window = age - time.Duration(number-1)*time.Minute
+	}
+	now := r.now.Load()
+	var shown []*minute
+	switch {
+	case now.number >= number && now.before == nil, now.number == number-1:
+		shown = []*minute{now.this}
+	case now.number >= number:
+		shown = []*minute{now.before, now.this}
+	}
+
+	s := api.Recent{Window: api.Duration(window)}
+	var counts [buckets]uint64
+	for _, m := range shown {
+		c := m.snapshot()
+		s.Requests += c.Requests
+		s.Errors += c.Errors
+		s.Fallbacks += c.Fallbacks
+		for i := range m.durations {
+			counts[i] += uint64(m.durations[i].Load())
+		}
+	}
+	s.P50 = api.Duration(quantile(&counts, 50))
+	s.P99 = api.Duration(quantile(&counts, 99))
+	return s
+}
+
+// A histogram splits each power of two of nanoseconds into steps of equal width.
+// The middle of a step is within 1/16 of all that is in it. A Prometheus histogram
+// of that precision would be 241 series per variant.
+const (
+	stepBits = 3  // 8 steps
+	minBits  = 10 // 1.024 µs; what is shorter counts as 1 µs
+	maxBits  = 40 // 1100 s; what is longer counts as that
+	buckets  = 1 + (maxBits-minBits)<<stepBits
+)
+
+// histogram counts durations. 32 bits are enough for what a minute can bring.
+type histogram [buckets]atomic.Uint32
+
+// bucket returns the place of a duration in a histogram.
+func bucket(d time.Duration) int {
+	if d < 1<<minBits {
+		return 0
+	}
+	power := bits.Len64(uint64(d)) - 1
+	if power >= maxBits {
+		return buckets - 1
+	}
+	step := int(d>>(power-stepBits)) & (1<<stepBits - 1)
+	return 1 + (power-minBits)<<stepBits + step
+}
+
+// middle returns the duration that stands for those of a bucket.
+func middle(bucket int) time.Duration {
+	if bucket == 0 {
+		return time.Microsecond
+	}
+	power := minBits + (bucket-1)>>stepBits
+	step := (bucket - 1) & (1<<stepBits - 1)
+	width := time.Duration(1) << (power - stepBits)
+	return (1<<stepBits+time.Duration(step))*width + width/2
+}
+
+// quantile returns the smallest duration that percent of all are not above, 0
+// where there is none.
+func quantile(counts *[buckets]uint64, percent uint64) time.Duration {
+	var n uint64
+	for _, c := range counts {
+		n += c
+	}
+	if n == 0 {
+		return 0
+	}
+	rank := (n*percent + 99) / 100
+	for i, c := range counts {
+		if rank <= c {
+			return middle(i)
+		}
+		rank -= c
+	}
+	return middle(buckets - 1)
+}

@@ -1,0 +1,156 @@
+package metrics
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// dropReasons are told apart; any other is counted as dropOther, so that the
+// reasons stay few whoever gives them.
+var dropReasons = [...]string{
+	api.DropQueueFull, api.DropQueueBytes, api.DropExpired, api.DropPrimaryBusy, api.DropStopped, dropOther,
+}
+
+const dropOther = "other"
+
+// shadowVectors are the series of all shadows of routes.
+type shadowVectors struct {
+	requests, dropped *prometheus.CounterVec
+	requestTime       *prometheus.HistogramVec
+}
+
+func newShadowVectors() *shadowVectors {
+	return &shadowVectors{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "shadow_requests_total",
+			Help: "Copies of a route's requests that a shadow answered, by the code of its answer.",
+		}, []string{"route", "model", "version", "code"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "shadow_dropped_total",
+			Help: "Copies of a route's requests that a shadow never answered, by the reason.",
+		}, []string{"route", "model", "version", "reason"}),
+		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "shadow_duration_seconds", Buckets: secondsBuckets(),
+			Help: "Time that a shadow took for a copy, of those it answered with code ok.",
+		}, []string{"route", "model", "version"}),
+	}
+}
+
+// Shadow records for a shadow of a route. Its methods are safe for concurrent use.
+type Shadow struct {
+	metrics *Metrics
+	labels  []string // route, model, version
+	total   tally
+	dropped [len(dropReasons)]atomic.Int64
+	recent  recent
+	series  atomic.Pointer[shadowSeries] // nil before the first copy and after Delete
+	life    life
+}
+
+type shadowSeries struct {
+	requests    byCode
+	dropped     [len(dropReasons)]slot
+	requestTime prometheus.Observer
+}
+
+// Shadow returns what records for a shadow of a route. Nothing shows before its
+// first copy. There should be one of them per shadow at a time, as with Arm.
+func (m *Metrics) Shadow(route, model string, version int64) *Shadow {
+	s := &Shadow{metrics: m, labels: []string{route, model, number(version)}}
+	s.recent.start(time.Now())
+	return s
+}
+
+// Dropped records a copy that was given up, for one of the reasons in package api.
+func (s *Shadow) Dropped(reason string) {
+	i := slices.Index(dropReasons[:], reason)
+	if i < 0 {
+		i = len(dropReasons) - 1
+	}
+	s.dropped[i].Add(1)
+	series := s.current()
+	if series == nil {
+		return
+	}
+	if c := series.dropped[i].Load(); c != nil {
+		c.Inc()
+		return
+	}
+	s.life.first(&series.dropped[i], s.metrics.shadows.dropped, s.labels[0], s.labels[1], s.labels[2], dropReasons[i])
+}
+
+// Answered records a copy that the shadow has answered, whatever with, and how
+// long that took. Only what another version has served is copied, so each code but
+// ok and canceled is a failure of the shadow: there is no caller to blame.
+func (s *Shadow) Answered(code infer.Code, elapsed time.Duration) {
+	code = known(code)
+	failed := code != infer.OK && code != infer.Canceled
+	s.total.count(failed, false)
+	s.recent.observe(code, failed, false, elapsed)
+	series := s.current()
+	if series == nil {
+		return
+	}
+	if code == infer.OK {
+		series.requestTime.Observe(elapsed.Seconds())
+	}
+	if c := series.requests[code].Load(); c != nil {
+		c.Inc()
+		return
+	}
+	s.life.first(&series.requests[code], s.metrics.shadows.requests, s.labels[0], s.labels[1], s.labels[2], code.String())
+}
+
+// Snapshot returns what was recorded since this Shadow was made, and lately. Errors
+// are among the answered; dropped holds the reasons that have occurred.
+func (s *Shadow) Snapshot(now time.Time) (answered, errors int64, dropped map[string]int64, recent api.Recent) {
+	total := s.total.snapshot()
+	dropped = map[string]int64{}
+	for i, reason := range dropReasons {
+		if n := s.dropped[i].Load(); n > 0 {
+			dropped[reason] = n
+		}
+	}
+	return total.Requests, total.Errors, dropped, s.recent.snapshot(now)
+}
+
+// Delete removes the shadow's series for good; a copy that ends later does not
+// bring them back.
+func (s *Shadow) Delete() {
+	s.life.mu.Lock()
+	defer s.life.mu.Unlock()
+	s.life.over = true
+	if s.series.Swap(nil) == nil {
+		return
+	}
+	v := s.metrics.shadows
+	own := prometheus.Labels{"route": s.labels[0], "model": s.labels[1], "version": s.labels[2]}
+	v.requestTime.DeleteLabelValues(s.labels...)
+	v.requests.DeletePartialMatch(own)
+	v.dropped.DeletePartialMatch(own)
+}
+
+// current returns the series, nil once they were deleted.
+func (s *Shadow) current() *shadowSeries {
+	if series := s.series.Load(); series != nil {
+		return series
+	}
+	return s.makeSeries()
+}
+
+func (s *Shadow) makeSeries() *shadowSeries {
+	s.life.mu.Lock()
+	defer s.life.mu.Unlock()
+	if series := s.series.Load(); series != nil || s.life.over {
+		return series
+	}
+	series := &shadowSeries{requestTime: s.metrics.shadows.requestTime.WithLabelValues(s.labels...)}
+	s.series.Store(series)
+	return series
+}
