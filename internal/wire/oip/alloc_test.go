@@ -19,6 +19,7 @@ func TestNoAllocations(t *testing.T) {
 		var out []byte
 		got := testing.AllocsPerRun(200, func() {
 			c := oip.GetCall()
+			c.StickyParameter = "user"
 			if err := c.Decode(body, len(head), nil); err != nil {
 				t.Fatal(err)
 			}
@@ -49,5 +50,7 @@ func TestNoAllocations(t *testing.T) {
 	f("bools", input("BOOL", "[2]", "[true,false]"), "")
 	f("strings", input("BYTES", "[2]", `["a\u00e9","b"]`), "")
 	f("data first", `{"inputs":[{"data":[1,2],"datatype":"FP32","shape":[2],"name":"x"}]}`, "")
+	f("sticky string", `{"parameters":{"user":"a\u00e9-0123456789"},`+input("BYTES", "[1]", `["\u00e9"]`)[1:], "")
+	f("sticky number", `{"parameters":{"user":42},`+input("FP32", "[1]", "[1]")[1:], "")
 	f("binary", `{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}],"outputs":[{"name":"y"}],"parameters":{"binary_data_output":true,"timeout":5}}`, "12345678")
 }

@@ -9,21 +9,22 @@ import (
 // Limits bound what a request may hold. A zero field takes its value from
 // DefaultLimits.
 type Limits struct {
-	MaxInputs      int   // input tensors
-	MaxOutputs     int   // outputs asked for by name
-	MaxRank        int   // dimensions of a tensor
-	MaxNesting     int   // depth of arrays and objects, the document itself counted
-	MaxParameters  int   // entries of one parameters object
-	MaxIDBytes     int   // length of the id
-	MaxNameBytes   int   // length of the name of a tensor or parameter
-	MaxTensorBytes int64 // data of one input in memory; JSON text may grow on its way there
+	MaxInputs         int   // input tensors
+	MaxOutputs        int   // outputs asked for by name
+	MaxRank           int   // dimensions of a tensor
+	MaxNesting        int   // depth of arrays and objects, the document itself counted
+	MaxParameters     int   // entries of one parameters object
+	MaxIDBytes        int   // length of the id
+	MaxNameBytes      int   // length of the name of a tensor or parameter
+	MaxStickyKeyBytes int   // length of the sticky key in a parameter
+	MaxTensorBytes    int64 // data of one input in memory; JSON text may grow on its way there
 }
 
 // DefaultLimits returns the limits that hold where nothing else is set.
 func DefaultLimits() Limits {
 	return Limits{
 		MaxInputs: 1024, MaxOutputs: 1024, MaxRank: 32, MaxNesting: 100, MaxParameters: 128,
-		MaxIDBytes: 1 << 10, MaxNameBytes: 1 << 10, MaxTensorBytes: 64 << 20,
+		MaxIDBytes: 1 << 10, MaxNameBytes: 1 << 10, MaxStickyKeyBytes: 1 << 10, MaxTensorBytes: 64 << 20,
 	}
 }
 
@@ -40,6 +41,7 @@ func (l *Limits) resolve() Limits {
 	set(&r.MaxParameters, l.MaxParameters)
 	set(&r.MaxIDBytes, l.MaxIDBytes)
 	set(&r.MaxNameBytes, l.MaxNameBytes)
+	set(&r.MaxStickyKeyBytes, l.MaxStickyKeyBytes)
 	set(&r.MaxTensorBytes, l.MaxTensorBytes)
 	return r
 }
@@ -60,10 +62,15 @@ const (
 
 // Call is a decoded infer request together with what only the wire needs to know
 // of it: which outputs the caller wants as binary. Decode and DecodeRaw fill
-// Inputs, Outputs, ID, Priority and Timeout; the other fields of the Request are
-// the front's.
+// Inputs, Outputs, ID, Priority, Timeout and StickyKey; the other fields of the
+// Request are the front's. A key that a header bears is set after decoding.
 type Call struct {
 	infer.Request
+
+	// StickyParameter names the parameter of the request that is its StickyKey;
+	// empty for none. The front sets it before Decode. One that has a meaning of its
+	// own, as priority has, is never a key, and a raw body has no parameters.
+	StickyParameter string
 
 	binaryDefault bool     // of outputs that say nothing themselves
 	binary        []choice // parallel to Request.Outputs
@@ -73,6 +80,7 @@ type Call struct {
 	sizes []int64           // binary_data_size by input, -1 where the data is JSON
 	buf   []byte            // the data of tensors that do not alias the body
 	dims  []int64           // their shapes
+	key   []byte            // the bytes of StickyKey
 	names map[string]string // names seen before, so that a repeated one is not allocated again
 }
 
@@ -101,8 +109,12 @@ func (c *Call) Put() {
 func (c *Call) Reset() {
 	c.begin()
 	c.Request = infer.Request{Inputs: c.Inputs, Outputs: c.Outputs}
+	c.StickyParameter = ""
 	if cap(c.buf) > maxPooledBytes {
 		c.buf = nil
+	}
+	if cap(c.key) > maxPooledBytes {
+		c.key = nil
 	}
 	if cap(c.s.tmp) > maxPooledBytes {
 		c.s.tmp = nil
@@ -123,9 +135,9 @@ func (c *Call) begin() {
 	clear(c.Inputs)
 	clear(c.Outputs)
 	c.Inputs, c.Outputs = c.Inputs[:0], c.Outputs[:0]
-	c.ID, c.Priority, c.Timeout = "", 0, 0
+	c.ID, c.Priority, c.Timeout, c.StickyKey = "", 0, 0, ""
 	c.binaryDefault, c.binary = false, c.binary[:0]
-	c.sizes, c.buf, c.dims = c.sizes[:0], c.buf[:0], c.dims[:0]
+	c.sizes, c.buf, c.dims, c.key = c.sizes[:0], c.buf[:0], c.dims[:0], c.key[:0]
 	c.s = scanner{tmp: c.s.tmp[:0]}
 }
 

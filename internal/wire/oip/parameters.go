@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"time"
+	"unsafe"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -41,11 +42,20 @@ func (c *Call) parameters(known func(name []byte) (ok bool, p *problem)) *proble
 		if ok, p := known(name); ok {
 			return p
 		}
-		if b := c.s.space(); b == '{' || b == '[' || c.s.has("null") {
-			return c.s.wrong("a number, a bool or a string").in(string(name))
+		if p := c.notScalar(); p != nil {
+			return p.in(string(name))
 		}
 		return c.s.skip(false)
 	})
+}
+
+// notScalar says that the value of a parameter is an object, an array or null,
+// where one follows.
+func (c *Call) notScalar() *problem {
+	if b := c.s.space(); b == '{' || b == '[' || c.s.has("null") {
+		return c.s.wrong("a number, a bool or a string")
+	}
+	return nil
 }
 
 func unsupported(msg string) *problem { return &problem{code: infer.Unsupported, msg: msg} }
@@ -55,6 +65,7 @@ const (
 	paramTimeout
 	paramBinary
 	paramClassification
+	paramSticky
 )
 
 // requestParameters reads those of the request.
@@ -75,8 +86,37 @@ func (c *Call) requestParameters() *problem {
 		if bytes.HasPrefix(name, []byte("sequence_")) {
 			return true, unsupported("sequences are not supported").in(string(name))
 		}
+		if c.StickyParameter != "" && string(name) == c.StickyParameter {
+			return true, seen.once(paramSticky, c.stickyKey).in(c.StickyParameter)
+		}
 		return false, nil
 	})
+}
+
+// stickyKey reads the parameter that is the request's key: the content of a
+// string, or the text of a number or bool as it stands, so that 42 and "42" are
+// the same key.
+func (c *Call) stickyKey() *problem {
+	p := c.notScalar()
+	if p != nil {
+		return p
+	}
+	var key []byte
+	if start := c.s.pos; c.s.space() == '"' {
+		key, p = c.s.str()
+	} else if p = c.s.skip(false); p == nil {
+		key = c.s.text[start:c.s.pos]
+	}
+	if p != nil {
+		return p
+	}
+	if len(key) > c.lim.MaxStickyKeyBytes {
+		return invalid("longer than the limit of %d bytes for a sticky key", c.lim.MaxStickyKeyBytes)
+	}
+	// Keys are too many to intern, and what str returned is soon overwritten.
+	c.key = append(c.key[:0], key...)
+	c.StickyKey = unsafe.String(unsafe.SliceData(c.key), len(c.key))
+	return nil
 }
 
 func (c *Call) priority() *problem {

@@ -17,6 +17,9 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
+// sticky is the name of the parameter that is the key.
+const sticky = "user"
+
 // token marks what stood as a bare NaN or infinity in the text.
 const token = "\U0010ffff"
 
@@ -73,6 +76,14 @@ func reference(t *testing.T, text []byte) infer.Request {
 		if n, ok := params["priority"].(json.Number); ok {
 			p, _ := strconv.Atoi(n.String())
 			req.Priority = p
+		}
+		switch key := params[sticky].(type) {
+		case string:
+			req.StickyKey = key
+		case json.Number:
+			req.StickyKey = key.String()
+		case bool:
+			req.StickyKey = strconv.FormatBool(key)
 		}
 	}
 	for _, v := range raw["inputs"].([]any) {
@@ -192,10 +203,15 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"id":"x","inputs":[{"data":[1],"name":"\u0061","parameters":{"a":1.5},"datatype":"FP32","shape":[1]}],"outputs":[{"name":"y","parameters":{"binary_data":true}}],"parameters":{"priority":1,"timeout":5},"z":[null,{"q":-0e1}]}`), -1)
 	f.Add([]byte(`{"inputs":[{"name":"x","shape":[1],"datatype":"BYTES","parameters":{"binary_data_size":6}}]}`+"\x02\x00\x00\x00hi"), 92)
 	f.Add([]byte("\ufeff{\"inputs\":[]}\n"), -1)
+	for _, value := range []string{`"a\u00e9\ud83d\ude00"`, `""`, "42", "-0.5e+1", "true", "false", "null", "[1]", `{"a":1}`, `"x","user":"y"`, `"x","us\u0065r":1`, "", "nul", `"`} {
+		f.Add([]byte(`{"parameters":{"us\u0065r": `+value+` },"inputs":[]}`), -1)
+	}
+	f.Add([]byte(`{"parameters":{"user":`), -1)
 	f.Fuzz(func(t *testing.T, body []byte, jsonLen int) {
 		before := bytes.Clone(body)
 		c := oip.GetCall()
 		defer c.Put()
+		c.StickyParameter = sticky
 		err := c.Decode(body, jsonLen, nil)
 		if !bytes.Equal(before, body) {
 			t.Fatal("the body was changed")
