@@ -20,12 +20,17 @@ import (
 // fixed answers every request with its first input.
 type fixed struct {
 	Catalog
-	model *infer.Model
+	called infer.Called
+	key    string
+	keyed  int // requests whose sticky key was that
 }
 
 func (f *fixed) Predict(_ context.Context, req *infer.Request) (*infer.Response, error) {
-	req.Served = infer.Served{Version: infer.Version{Model: f.model.Name, Number: 1}, Route: "a-route-of-some-length-as-people-make-them@17", Reason: infer.ReasonDefault}
-	if err := f.model.Check(req); err != nil {
+	if req.StickyKey == f.key {
+		f.keyed++
+	}
+	req.Served = infer.Served{Version: infer.Version{Model: f.called.Model.Name, Number: 1}, Route: "a-route-of-some-length-as-people-make-them@17", Reason: infer.ReasonDefault}
+	if err := f.called.Model.Check(req); err != nil {
 		return nil, err
 	}
 	resp := infer.NewResponse()
@@ -33,7 +38,7 @@ func (f *fixed) Predict(_ context.Context, req *infer.Request) (*infer.Response,
 	return resp, nil
 }
 
-func (f *fixed) Model(string, int64) (*infer.Model, error) { return f.model, nil }
+func (f *fixed) Called(string, int64) (infer.Called, error) { return f.called, nil }
 
 // replay is a connection on which the same request comes again and again, and
 // whose answers nobody reads.
@@ -72,7 +77,8 @@ func (c *replay) LocalAddr() net.Addr              { return &net.TCPAddr{} }
 func benchServer(tb testing.TB) *Server {
 	tb.Helper()
 	spec := []infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, 16}}}
-	f := &fixed{model: infer.NewModel("m", 1, spec, []infer.TensorSpec{{Name: "y", DType: infer.FP32, Shape: infer.Shape{-1, 16}}})}
+	f := &fixed{}
+	f.called.Model = infer.NewModel("m", 1, spec, []infer.TensorSpec{{Name: "y", DType: infer.FP32, Shape: infer.Shape{-1, 16}}})
 	s, err := New(Options{Predictor: f, Catalog: f, Logger: zap.NewNop(), AccessLog: AccessLog{Enabled: true, SampleEvery: 1 << 30}})
 	if err != nil {
 		tb.Fatal(err)
@@ -87,7 +93,11 @@ func benchRequest(head, body string) string {
 }
 
 func jsonRequest() string {
-	return benchRequest("X-Request-Id: 6f1c5e0e-3b2a-4c57-9d8a-0123456789ab\r\n", `{"id":"1","inputs":[{"name":"x","shape":[1,16],"datatype":"FP32","data":[`+strings.Repeat("0.5,", 15)+`0.5]}]}`)
+	return benchRequest("X-Request-Id: 6f1c5e0e-3b2a-4c57-9d8a-0123456789ab\r\n", jsonBody())
+}
+
+func jsonBody() string {
+	return `{"id":"1","inputs":[{"name":"x","shape":[1,16],"datatype":"FP32","data":[` + strings.Repeat("0.5,", 15) + `0.5]}]}`
 }
 
 func binaryRequest() string {
@@ -97,18 +107,28 @@ func binaryRequest() string {
 
 func TestInferAllocations(t *testing.T) {
 	const requests = 2000
-	s := benchServer(t)
-	for name, request := range map[string]string{
-		"JSON": jsonRequest(), "binary": binaryRequest(), "version": strings.Replace(jsonRequest(), "/m/", "/%6d/versions/1/", 1),
-	} {
+	f := func(name, request string, called infer.Called, key string) {
+		t.Helper()
+		s := benchServer(t)
+		catalog := s.opts.Catalog.(*fixed)
+		called.Model = catalog.called.Model
+		catalog.called, catalog.key = called, key
 		c := &replay{request: request}
 		n := testing.AllocsPerRun(3, func() {
-			c.left, c.served = requests, 0
+			c.left, c.served, catalog.keyed = requests, 0, 0
 			_ = s.http.ServeConn(c)
 		}) / requests
 		// The one is fasthttp's, when it makes sure that the body's stream was read.
-		if n >= 2 || c.served != requests { // a pool that the garbage collector emptied is no allocation of the request
-			t.Errorf("%s: %v allocations per request, %d of %d answered 200", name, n, c.served, requests)
+		if n >= 2 || c.served != requests || catalog.keyed != requests { // a pool that the garbage collector emptied is no allocation of the request
+			t.Errorf("%s: %v allocations per request, %d of %d answered 200, %d with the key", name, n, c.served, requests, catalog.keyed)
 		}
 	}
+	var none infer.Called
+	f("JSON", jsonRequest(), none, "")
+	f("binary", binaryRequest(), none, "")
+	f("version", strings.Replace(jsonRequest(), "/m/", "/%6d/versions/1/", 1), none, "")
+	f("sticky header", strings.Replace(jsonRequest(), "X-Request", "x-user-id-of-a-name-that-is-rather-long: alice\r\nSluice-Override: 2\r\nAuthorization: Bearer x\r\nX-Request", 1),
+		infer.Called{StickyHeader: "X-User-Id-Of-A-Name-That-Is-Rather-Long"}, "alice")
+	f("sticky header, absent", jsonRequest(), infer.Called{StickyHeader: "X-User-Id"}, "")
+	f("sticky parameter", benchRequest("", strings.Replace(jsonBody(), "{", `{"parameters":{"user":"alice"},`, 1)), infer.Called{StickyParameter: "user"}, "alice")
 }

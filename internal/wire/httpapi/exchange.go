@@ -36,6 +36,7 @@ type exchange struct {
 	header  header
 	target  target
 	id      []byte // X-Request-Id
+	sticky  []byte // the key that a header bears, a view of the connection's buffer
 	served  infer.Served
 	broken  bool // a panic: something may still use what this holds
 
@@ -197,6 +198,9 @@ func (x *exchange) fail(err error) {
 	unreadable := x.target.route == noRoute && (code == infer.Invalid || code == infer.TooLarge)
 	if unreadable || x.target.route == routeInfer && x.served.Reason == "" {
 		x.srv.unrouted[code].Add(1)
+	}
+	if code == infer.Unauthenticated {
+		x.ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, wire.Challenge)
 	}
 	if wire.Retry(code) {
 		x.ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)

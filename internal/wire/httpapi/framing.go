@@ -16,6 +16,7 @@ type header struct {
 	contentEncoding []byte
 	acceptEncoding  []byte
 	jsonLength      []byte // Inference-Header-Content-Length
+	override        []byte // Sluice-Override
 	contentLength   []byte
 
 	transferEncoding bool
@@ -59,7 +60,7 @@ func (h *header) scan(block []byte) error {
 	return err
 }
 
-// field takes one line. No two names of interest are of the same length.
+// field takes one line.
 func (h *header) field(name, value []byte) error {
 	switch len(name) {
 	case len("traceparent"):
@@ -81,9 +82,14 @@ func (h *header) field(name, value []byte) error {
 		if isField(name, "content-length") {
 			h.contentLength = value
 		}
-	case len("accept-encoding"):
+	case len("accept-encoding"): // and of sluice-override
 		if isField(name, "accept-encoding") {
 			h.acceptEncoding = joinList(h.acceptEncoding, value)
+		} else if isField(name, "sluice-override") {
+			if h.override != nil {
+				return infer.Errorf(infer.Invalid, "more than one Sluice-Override header")
+			}
+			h.override = value
 		}
 	case len("content-encoding"):
 		if isField(name, "content-encoding") {

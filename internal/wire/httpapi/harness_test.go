@@ -38,6 +38,8 @@ type stub struct {
 	explicit bool
 	loaded   []string
 	names    []string // further models
+	sticky   infer.Called
+	by       []api.Actor // of each of loaded
 }
 
 func spec(name string) infer.TensorSpec {
@@ -57,6 +59,11 @@ func (s *stub) Model(name string, version int64) (*infer.Model, error) {
 	default:
 		return nil, infer.Errorf(infer.NotFound, "Request for unknown model: '%s' is not found", name)
 	}
+}
+
+func (s *stub) Called(name string, version int64) (infer.Called, error) {
+	m, err := s.Model(name, version)
+	return infer.Called{Model: m, StickyHeader: s.sticky.StickyHeader, StickyParameter: s.sticky.StickyParameter}, err
 }
 
 func (s *stub) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
@@ -114,10 +121,15 @@ func (s *stub) Statistics(name string, version int64) ([]oip.ModelStatistics, er
 	return []oip.ModelStatistics{{Name: "double", Version: "1"}}, nil
 }
 
-func (s *stub) Load(_ context.Context, name string) error   { return s.control("load " + name) }
-func (s *stub) Unload(_ context.Context, name string) error { return s.control("unload " + name) }
+func (s *stub) Load(_ context.Context, name string, by api.Actor) error {
+	return s.control("load "+name, by)
+}
 
-func (s *stub) control(action string) error {
+func (s *stub) Unload(_ context.Context, name string, by api.Actor) error {
+	return s.control("unload "+name, by)
+}
+
+func (s *stub) control(action string, by api.Actor) error {
 	if !s.explicit {
 		return infer.Errorf(infer.Unavailable, "models are loaded and unloaded by request only under --model-control explicit")
 	}
@@ -126,7 +138,7 @@ func (s *stub) control(action string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.loaded = append(s.loaded, action)
+	s.loaded, s.by = append(s.loaded, action), append(s.by, by)
 	return nil
 }
 

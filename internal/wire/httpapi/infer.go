@@ -18,8 +18,11 @@ const headerJSONLength = "Inference-Header-Content-Length"
 func (x *exchange) infer() error {
 	// A name that nobody serves is said before the body is looked at, and a body
 	// that arrives slowly takes no place among the requests in progress.
-	model, err := x.srv.opts.Catalog.Model(x.target.model, x.target.version)
+	called, err := x.srv.opts.Catalog.Called(x.target.model, x.target.version)
 	if err != nil {
+		return err
+	}
+	if err := x.pickedBy(called.StickyHeader); err != nil {
 		return err
 	}
 	body, err := x.readBody()
@@ -31,21 +34,43 @@ func (x *exchange) infer() error {
 		return infer.Errorf(infer.Overloaded, "more than %d requests in progress, try again later", x.srv.limits.MaxInFlight)
 	}
 	call := oip.GetCall()
-	err = x.predict(call, model, body)
+	err = x.predict(call, called, body)
 	call.Put() // not deferred: after a panic something may still use it
 	return err
 }
 
-func (x *exchange) predict(call *oip.Call, model *infer.Model, body []byte) error {
+// pickedBy checks the headers that a version is picked by. sticky names the one
+// that bears the key; it is empty for none, and then nothing is looked for.
+func (x *exchange) pickedBy(sticky string) (err error) {
+	if x.header.override != nil && len(x.header.override) == 0 {
+		return infer.Errorf(infer.Invalid, "header 'Sluice-Override' is empty, expected the number of a version")
+	}
+	if sticky == "" {
+		return nil
+	}
+	if x.sticky, err = x.field(sticky); err != nil {
+		return err
+	}
+	if limit := x.srv.limits.MaxStickyKeyBytes; len(x.sticky) > limit {
+		return infer.Errorf(infer.Invalid, "the sticky key in header '%s' is longer than the limit of %d bytes", sticky, limit)
+	}
+	return nil
+}
+
+func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) error {
 	body, err := x.plainBody(body)
 	if err != nil {
 		return err
 	}
-	call.Model, call.Version = x.target.model, x.target.version
-	if err := x.decode(call, body, model); err != nil {
+	call.Model, call.Version, call.StickyParameter = x.target.model, x.target.version, called.StickyParameter
+	if err := x.decode(call, body, called.Model); err != nil {
 		return err
 	}
-	call.Arrived = x.arrived
+	call.Arrived, call.RequestID = x.arrived, view(x.id)
+	call.Override, call.Authorization = view(x.header.override), view(x.header.authorization)
+	if called.StickyHeader != "" {
+		call.StickyKey = view(x.sticky)
+	}
 	resp, err := x.srv.opts.Predictor.Predict(x.srv.predictions, &call.Request)
 	x.served = call.Served
 	if err != nil {

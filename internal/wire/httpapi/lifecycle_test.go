@@ -31,6 +31,7 @@ func TestNewChecksItsOptions(t *testing.T) {
 	f("compat", func(o *httpapi.Options) { o.Compat = "kserve" })
 	f("max_body", func(o *httpapi.Options) { o.Limits.MaxBodyBytes = -1 })
 	f("max_header", func(o *httpapi.Options) { o.Limits.MaxHeaderBytes = 10 })
+	f("max_sticky_key", func(o *httpapi.Options) { o.Limits.MaxStickyKeyBytes = -1 })
 	f("max_connections", func(o *httpapi.Options) { o.Limits.MaxConnections = -1 })
 	f("read_timeout", func(o *httpapi.Options) { o.Limits.ReadTimeout = -1 })
 	f("token", func(o *httpapi.Options) { o.Tokens = map[string]string{"alice": ""} })

@@ -17,6 +17,7 @@ type Limits struct {
 	MaxResponseBytes   int           // of the outputs of one answer, in memory; 256 MiB
 	MaxBodyMemory      int64         // of all bodies together, beyond it 429; 1 GiB
 	MaxHeaderBytes     int           // of the request line and all headers; 16 KiB
+	MaxStickyKeyBytes  int           // of the key that keeps a caller on a version; 1 KiB
 	MaxConnections     int           // open at the same time, beyond it 503; 8192
 	MaxInFlight        int           // inferences in progress, beyond it 429; 4096
 	MaxRequestsPerConn int           // then the connection is closed; 0: without limit
@@ -32,6 +33,8 @@ func (l Limits) withDefaults() Limits {
 	l.MaxResponseBytes = cmp.Or(l.MaxResponseBytes, 256<<20)
 	l.MaxBodyMemory = cmp.Or(l.MaxBodyMemory, 1<<30)
 	l.MaxHeaderBytes = cmp.Or(l.MaxHeaderBytes, 16<<10)
+	l.MaxStickyKeyBytes = cmp.Or(l.MaxStickyKeyBytes, 1<<10)
+	l.Tensors.MaxStickyKeyBytes = cmp.Or(l.Tensors.MaxStickyKeyBytes, l.MaxStickyKeyBytes)
 	l.MaxConnections = cmp.Or(l.MaxConnections, 8192)
 	l.MaxInFlight = cmp.Or(l.MaxInFlight, 4096)
 	l.ReadTimeout = cmp.Or(l.ReadTimeout, 30*time.Second)
@@ -50,6 +53,7 @@ func (l Limits) validate() error {
 		{"max_inflated", l.MaxInflatedBytes, 1, math.MaxInt32},
 		{"max_response", l.MaxResponseBytes, 1, math.MaxInt32},
 		{"max_header", l.MaxHeaderBytes, 256, 16 << 20},
+		{"max_sticky_key", l.MaxStickyKeyBytes, 1, math.MaxInt32},
 		{"max_connections", l.MaxConnections, 1, math.MaxInt32 / 4},
 		{"max_in_flight", l.MaxInFlight, 1, math.MaxInt32},
 		{"max_requests_per_connection", l.MaxRequestsPerConn, 0, math.MaxInt32},

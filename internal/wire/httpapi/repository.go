@@ -35,7 +35,7 @@ func (x *exchange) index() error {
 // control answers POST /v2/repository/models/M/load and unload: 200 without a
 // body, which is what Triton's clients expect.
 func (x *exchange) control() error {
-	actor, err := x.authorize()
+	by, err := x.actor()
 	if err != nil {
 		return err
 	}
@@ -55,11 +55,12 @@ func (x *exchange) control() error {
 	if load {
 		do, verb = x.srv.opts.Catalog.Load, "load"
 	}
-	err = do(x.srv.base, model)
+	err = do(x.srv.base, model, by)
 	if x.srv.triton && !load && infer.CodeOf(err) == infer.NotFound {
 		err = nil // what is not there needs no unloading
 	}
-	x.srv.log.Info("repository control", zap.String("action", verb), zap.String("model", printable(model)), zap.String("actor", actor),
+	x.srv.log.Info("repository control", zap.String("action", verb), zap.String("model", printable(model)),
+		zap.String("actor", printable(by.Actor)), zap.Bool("actor_verified", by.Verified), zap.String("reason", printable(by.Reason)),
 		zap.String("request_id", string(x.id)), zap.Stringer("code", infer.CodeOf(err)))
 	if err != nil {
 		return err

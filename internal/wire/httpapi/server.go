@@ -33,19 +33,22 @@ type Predictor interface {
 // Catalog is what the front knows of the models. Its errors are *infer.Error
 // with texts for the caller: NotFound where a name or version is unknown,
 // Unavailable while it is loading. Names given to it are valid strings only
-// until it returns, but for those of Load and Unload, which it may keep.
+// until it returns, but for what Load and Unload get, which it may keep.
 type Catalog interface {
 	Ready() bool
 	// Model returns the signature of a ready version; version 0 is the default one.
 	Model(name string, version int64) (*infer.Model, error)
+	// Called returns what must be known of a called name before its body is read.
+	// Errors as Model's.
+	Called(name string, version int64) (infer.Called, error)
 	Versions(name string) []int64 // that are ready, ascending
 	Index(readyOnly bool) []api.ModelStatus
 	// Statistics returns those of a model; an empty name means all models, and
 	// version 0 all versions.
 	Statistics(name string, version int64) ([]oip.ModelStatistics, error)
 	// Load and Unload are Unavailable where models are not controlled by request.
-	Load(ctx context.Context, name string) error
-	Unload(ctx context.Context, name string) error
+	Load(ctx context.Context, name string, by api.Actor) error
+	Unload(ctx context.Context, name string, by api.Actor) error
 }
 
 // CompatTriton makes the front answer as Triton does where the two differ and a
