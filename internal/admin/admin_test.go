@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // control is a gateway with one model of two versions.
 type control struct {
 	ready  error
+	by     api.Actor // of the last change
 	change func(ctx context.Context, what, name string) error
 }
 
@@ -45,10 +46,19 @@ func (c *control) do(ctx context.Context, what, name string) error {
 	}
 	return c.change(ctx, what, name)
 }
-func (c *control) Load(ctx context.Context, name string) error   { return c.do(ctx, "load", name) }
-func (c *control) Unload(ctx context.Context, name string) error { return c.do(ctx, "unload", name) }
 
-func (c *control) Reload(ctx context.Context) (api.ReloadResult, error) {
+func (c *control) Load(ctx context.Context, name string, by api.Actor) error {
+	c.by = by
+	return c.do(ctx, "load", name)
+}
+
+func (c *control) Unload(ctx context.Context, name string, by api.Actor) error {
+	c.by = by
+	return c.do(ctx, "unload", name)
+}
+
+func (c *control) Reload(ctx context.Context, by api.Actor) (api.ReloadResult, error) {
+	c.by = by
 	return api.ReloadResult{Changed: []string{"iris version 2 loaded"}}, c.do(ctx, "reload", "")
 }
 
@@ -57,6 +67,7 @@ type side struct {
 	t       *testing.T
 	server  *admin.Server
 	control *control
+	routes  *routes
 	logs    *observer.ObservedLogs
 	url     string
 	ended   chan error
@@ -69,9 +80,9 @@ func serve(t *testing.T, address string, tokens map[string]string) *side {
 	reg := prometheus.NewRegistry()
 	up := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_up", Help: "One."})
 	reg.MustRegister(up)
-	s := &side{t: t, control: &control{}, logs: logs, ended: make(chan error, 1)}
+	s := &side{t: t, control: &control{}, routes: newRoutes(), logs: logs, ended: make(chan error, 1)}
 	var err error
-	s.server, err = admin.New(admin.Options{Address: address, Tokens: tokens, Gatherer: reg, Control: s.control, Logger: zap.New(core)})
+	s.server, err = admin.New(admin.Options{Address: address, Tokens: tokens, Gatherer: reg, Control: s.control, Routes: s.routes, Logger: zap.New(core)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,15 +122,7 @@ func (s *side) ask(method, path string, body io.Reader, header ...string) answer
 		}
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	text, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		s.t.Fatal(err)
-	}
-	return answer{resp.StatusCode, string(text), resp.Header}
+	return s.do(req)
 }
 
 func (s *side) request(method, path string, body io.Reader) *http.Request {
@@ -129,6 +132,20 @@ func (s *side) request(method, path string, body io.Reader) *http.Request {
 		s.t.Fatal(err)
 	}
 	return req
+}
+
+// do sends a request as it is.
+func (s *side) do(req *http.Request) answer {
+	s.t.Helper()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{resp.StatusCode, string(text), resp.Header}
 }
 
 // expectError checks an answer that is not 2xx: its status, that it is a JSON
@@ -144,7 +161,7 @@ func (s *side) expectError(got answer, status int, part string) {
 	}
 }
 
-func TestRoutes(t *testing.T) {
+func TestEndpoints(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
 	f := func(method, path string, part string) {
 		t.Helper()
@@ -323,4 +340,5 @@ func TestChangesAreLoggedWithTheirActor(t *testing.T) {
 		map[string]any{"model": "iris", "actor": "carol", "actor_verified": false, "reason": "too slow", "code": "ok"})
 	f(map[string]string{"alice": "a-secret"}, []string{"Authorization", "Bearer a-secret", "Sluice-Actor", "carol"},
 		map[string]any{"model": "iris", "actor": "alice", "actor_verified": true, "reason": "", "code": "ok"})
+	f(nil, nil, map[string]any{"model": "iris", "actor": "anonymous", "actor_verified": false, "reason": "", "code": "ok"})
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -41,12 +42,16 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if wire.Retry(code) {
 		w.Header().Set("Retry-After", "1")
 	}
-	_ = write(w, wire.HTTPStatus(code), api.Error{Error: infer.Message(err)}) // a string always encodes
+	status := wire.HTTPStatus(code)
+	if errors.Is(err, errNoIfMatch) {
+		status = http.StatusPreconditionRequired // the table has one status for each code
+	}
+	_ = write(w, status, api.Error{Error: infer.Message(err)}) // a string always encodes
 }
 
-func (s *Server) wrongMethod(w http.ResponseWriter, r *http.Request, rt route) {
-	w.Header().Set("Allow", rt.method)
+func (s *Server) wrongMethod(w http.ResponseWriter, r *http.Request, allowed string) {
+	w.Header().Set("Allow", allowed)
 	_ = write(w, http.StatusMethodNotAllowed, api.Error{
-		Error: fmt.Sprintf("method %s is not allowed here, use %s", r.Method, rt.method),
+		Error: fmt.Sprintf("method %s is not allowed here, use %s", r.Method, allowed),
 	})
 }

@@ -11,13 +11,13 @@ import (
 )
 
 // healthy answers as long as the process can answer at all.
-func (s *Server) healthy(w http.ResponseWriter, _ *http.Request, _ actor) error {
+func (s *Server) healthy(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
 	return answer(w, struct {
 		Healthy bool `json:"healthy"`
 	}{true})
 }
 
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request, _ actor) error {
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
 	if err := s.opts.Control.Ready(); err != nil {
 		return err
 	}
@@ -26,15 +26,15 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request, _ actor) error {
 	}{true})
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ actor) error {
+func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
 	return answer(w, s.opts.Control.Status())
 }
 
-func (s *Server) models(w http.ResponseWriter, _ *http.Request, _ actor) error {
+func (s *Server) models(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
 	return answer(w, append([]api.ModelStatus{}, s.opts.Control.Models()...)) // [] rather than null
 }
 
-func (s *Server) model(w http.ResponseWriter, r *http.Request, _ actor) error {
+func (s *Server) model(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 	name := r.PathValue("name")
 	versions := s.versions(name)
 	if len(versions) == 0 {
@@ -53,8 +53,8 @@ func (s *Server) versions(name string) []api.ModelStatus {
 	return versions
 }
 
-func (s *Server) reload(w http.ResponseWriter, r *http.Request, who actor) error {
-	result, err := s.opts.Control.Reload(r.Context())
+func (s *Server) reload(w http.ResponseWriter, r *http.Request, who api.Actor) error {
+	result, err := s.opts.Control.Reload(r.Context(), who)
 	s.logChange(r, who, "reload", err)
 	if err != nil {
 		return err
@@ -62,21 +62,21 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request, who actor) error
 	return answer(w, result)
 }
 
-func (s *Server) load(w http.ResponseWriter, r *http.Request, who actor) error {
+func (s *Server) load(w http.ResponseWriter, r *http.Request, who api.Actor) error {
 	return s.change(w, r, who, "load", s.opts.Control.Load)
 }
 
-func (s *Server) unload(w http.ResponseWriter, r *http.Request, who actor) error {
+func (s *Server) unload(w http.ResponseWriter, r *http.Request, who api.Actor) error {
 	return s.change(w, r, who, "unload", s.opts.Control.Unload)
 }
 
 // change does something to a model and answers with its versions afterwards.
-func (s *Server) change(w http.ResponseWriter, r *http.Request, who actor, what string, do func(context.Context, string) error) error {
+func (s *Server) change(w http.ResponseWriter, r *http.Request, who api.Actor, what string, do func(context.Context, string, api.Actor) error) error {
 	name := r.PathValue("name")
 	if !infer.ValidName(name) {
 		return infer.Errorf(infer.Invalid, "'%s' cannot be a model's name", name)
 	}
-	err := do(r.Context(), name)
+	err := do(r.Context(), name, who)
 	s.logChange(r, who, what, err, zap.String("model", name))
 	if err != nil {
 		return err
@@ -85,9 +85,9 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, who actor, what 
 }
 
 // logChange records who changed what, and why as far as they say.
-func (s *Server) logChange(r *http.Request, who actor, what string, err error, fields ...zap.Field) {
+func (s *Server) logChange(r *http.Request, who api.Actor, what string, err error, fields ...zap.Field) {
 	s.log.Info(what, append(fields,
-		zap.String("actor", who.name), zap.Bool("actor_verified", who.verified),
-		zap.String("reason", r.Header.Get("Sluice-Change-Reason")), zap.Stringer("code", infer.CodeOf(err)),
+		zap.String("actor", who.Actor), zap.Bool("actor_verified", who.Verified),
+		zap.String("reason", who.Reason), zap.Stringer("code", infer.CodeOf(err)),
 		zap.String("remote", r.RemoteAddr))...)
 }

@@ -1,163 +1,169 @@
 package admin
 
 import (
-	"context"
 	"io"
+	"mime"
 	"net/http"
-	"net/http/pprof"
-	"runtime/debug"
-	"time"
+	"net/url"
+	"strconv"
+	"strings"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 )
 
-// How long a request may take, answer included.
+func (s *Server) listRoutes(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
+	return answer(w, append([]api.Route{}, s.opts.Routes.Routes()...)) // [] rather than null
+}
+
+func (s *Server) getRoute(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	route, err := s.opts.Routes.Route(r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	setETag(w, route.Revision)
+	return answer(w, route)
+}
+
+func (s *Server) routeStats(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	stats, err := s.opts.Routes.RouteStats(r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	return answer(w, stats)
+}
+
+func (s *Server) setRoute(w http.ResponseWriter, r *http.Request, who api.Actor) error {
+	edit, err := editOf(r, who)
+	if err != nil {
+		return err
+	}
+	route, err := routeOf(r)
+	if err != nil {
+		return err
+	}
+	result, err := s.opts.Routes.SetRoute(r.Context(), route, edit)
+	return s.edited(w, r, "set route", edit, result, err)
+}
+
+func (s *Server) deleteRoute(w http.ResponseWriter, r *http.Request, who api.Actor) error {
+	edit, err := editOf(r, who)
+	if err != nil {
+		return err
+	}
+	result, err := s.opts.Routes.DeleteRoute(r.Context(), r.PathValue("name"), edit)
+	return s.edited(w, r, "delete route", edit, result, err)
+}
+
+// edited records an edit and answers it.
+func (s *Server) edited(w http.ResponseWriter, r *http.Request, what string, edit Edit, result api.RouteResult, err error) error {
+	s.logChange(r, edit.By, what, err, zap.String("route", r.PathValue("name")),
+		zap.Int64("from_revision", edit.Revision), zap.Int64("revision", result.Revision), zap.Bool("dry_run", edit.DryRun))
+	if err != nil {
+		return err
+	}
+	if !edit.DryRun {
+		setETag(w, result.Revision)
+	}
+	return answer(w, result)
+}
+
+// editOf reads what a change of a route needs beside the route.
+func editOf(r *http.Request, who api.Actor) (Edit, error) {
+	if name := r.PathValue("name"); !infer.ValidName(name) {
+		return Edit{}, infer.Errorf(infer.Invalid, "'%s' cannot be a route's name", name)
+	}
+	query, err := queryOf(r)
+	if err != nil {
+		return Edit{}, err
+	}
+	edit := Edit{By: who}
+	switch dry := query["dry_run"]; {
+	case dry == nil || dry[0] == "false":
+	case dry[0] == "true":
+		edit.DryRun = true
+	default:
+		return Edit{}, infer.Errorf(infer.Invalid, "dry_run: expected true or false, got '%.40s'", dry[0])
+	}
+	edit.Revision, err = ifMatch(r.Header.Values("If-Match"))
+	return edit, err
+}
+
+// routeOf reads the route that a request bears, completes it and checks it.
+func routeOf(r *http.Request) (api.Route, error) {
+	if text := r.Header.Get("Content-Type"); text != "" {
+		if kind, _, err := mime.ParseMediaType(text); err != nil || kind != "application/json" {
+			return api.Route{}, infer.Errorf(infer.Invalid, "the body is of the type '%.80s', expected a route as application/json", text)
+		}
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return api.Route{}, err
+	}
+	route, err := decodeRoute(body)
+	if err != nil {
+		return api.Route{}, err
+	}
+	name := r.PathValue("name")
+	if route.Name != "" && route.Name != name {
+		return api.Route{}, infer.Errorf(infer.Invalid, "name: expected '%s' as the path has it, or none, got '%.255s'", name, route.Name)
+	}
+	route.Name, route.Revision = name, 0
+	route.Complete()
+	if !infer.ValidName(route.Model) {
+		return api.Route{}, infer.Errorf(infer.Invalid, "model: '%.255s' cannot be a model's name", route.Model)
+	}
+	if problems := route.Check(); len(problems) > 0 {
+		list := make([]string, len(problems))
+		for i, p := range problems {
+			list[i] = p.String()
+		}
+		return api.Route{}, infer.Errorf(infer.Invalid, "%s", strings.Join(list, "; "))
+	}
+	return route, nil
+}
+
+// The events that an answer holds: unless asked, and at most.
 const (
-	quick = time.Minute
-	slow  = 10 * time.Minute // loads a model, or profiles for as long as it is told
+	defaultEvents = 1_000
+	maxEvents     = 10_000
 )
 
-// route is a path and who may ask what of it. An error that handle returns has
-// not been answered yet.
-type route struct {
-	method string // GET allows HEAD; "" allows any
-	path   string // as http.ServeMux takes it
-	open   bool   // to everyone
-	limit  time.Duration
-	handle func(w http.ResponseWriter, r *http.Request, who actor) error
-}
-
-func (s *Server) routes() http.Handler {
-	metrics := promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{
-		ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError, CoalesceGather: true,
-	})
-	mux := http.NewServeMux()
-	for _, rt := range []route{
-		{http.MethodGet, "/metrics", true, quick, plain(metrics.ServeHTTP)},
-		{http.MethodGet, "/-/healthy", true, quick, s.healthy},
-		{http.MethodGet, "/-/ready", true, quick, s.ready},
-		{http.MethodPost, "/-/reload", false, slow, s.reload},
-		{http.MethodGet, "/api/v1/status", false, quick, s.status},
-		{http.MethodGet, "/api/v1/models", false, quick, s.models},
-		{http.MethodGet, "/api/v1/models/{name}", false, quick, s.model},
-		{http.MethodPost, "/api/v1/models/{name}/load", false, slow, s.load},
-		{http.MethodPost, "/api/v1/models/{name}/unload", false, slow, s.unload},
-		{http.MethodGet, "/debug/pprof/", false, slow, s.whileUp(pprof.Index)},
-		{http.MethodGet, "/debug/pprof/cmdline", false, quick, plain(pprof.Cmdline)},
-		{http.MethodGet, "/debug/pprof/profile", false, slow, s.whileUp(pprof.Profile)},
-		{http.MethodGet, "/debug/pprof/trace", false, slow, s.whileUp(pprof.Trace)},
-		{"", "/debug/pprof/symbol", false, quick, plain(pprof.Symbol)},
-		{"", "/", false, quick, notFound},
-	} {
-		mux.HandleFunc(rt.path, s.serve(rt))
-	}
-	return mux
-}
-
-// plain makes a handle of a handler that answers its own errors.
-func plain(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, actor) error {
-	return func(w http.ResponseWriter, r *http.Request, _ actor) error {
-		h(w, r)
-		return nil
-	}
-}
-
-// whileUp is plain for a handler that may wait: it ends when the server stops.
-func (s *Server) whileUp(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, actor) error {
-	return func(w http.ResponseWriter, r *http.Request, _ actor) error {
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		go func() { // ends with ctx
-			select {
-			case <-s.stopping:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-		h(w, r.WithContext(ctx))
-		return nil
-	}
-}
-
-func notFound(_ http.ResponseWriter, r *http.Request, _ actor) error {
-	return infer.Errorf(infer.NotFound, "there is nothing at %s", r.URL.Path)
-}
-
-// serve puts around a route what all have in common: who may, the method, the
-// limits, and the answer to an error.
-func (s *Server) serve(rt route) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		defer s.recovered(w, r)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
-		var who actor
-		var err error
-		if !rt.open {
-			who, err = s.authorize(w, r)
-		}
-		if err == nil && !rt.allows(r.Method) {
-			s.wrongMethod(w, r, rt)
-			return
-		}
-		if err == nil {
-			err = skipBody(w, r)
-		}
-		if err == nil {
-			err = s.handle(rt, w, r, who)
-		}
-		if err != nil {
-			s.fail(w, r, err)
-		}
-	}
-}
-
-// handle runs a route within its limit.
-func (s *Server) handle(rt route, w http.ResponseWriter, r *http.Request, who actor) error {
-	const toAnswer = 10 * time.Second // beyond the limit, to say that it has passed
-	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(rt.limit + toAnswer)); err != nil {
+func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	query, err := queryOf(r)
+	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), rt.limit)
-	defer cancel()
-	return rt.handle(w, r.WithContext(ctx), who)
-}
-
-func (rt route) allows(method string) bool {
-	return rt.method == "" || rt.method == method || rt.method == http.MethodGet && method == http.MethodHead
-}
-
-// skipBody reads what no route has a use for, so that the connection can be used
-// again; what is too long or too slow is refused.
-func skipBody(w http.ResponseWriter, r *http.Request) error {
-	if r.Body == http.NoBody {
-		return nil
+	after, limit := int64(0), int64(defaultEvents)
+	if text := query["after"]; text != nil {
+		if after, err = strconv.ParseInt(text[0], 10, 64); err != nil || after < 0 {
+			return infer.Errorf(infer.Invalid, "after: expected the number of an event, 0 or more, got '%.40s'", text[0])
+		}
 	}
-	conn := http.NewResponseController(w)
-	if err := conn.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+	if text := query["limit"]; text != nil {
+		if limit, err = strconv.ParseInt(text[0], 10, 64); err != nil || limit < 1 || limit > maxEvents {
+			return infer.Errorf(infer.Invalid, "limit: expected 1 to %d, got '%.40s'", maxEvents, text[0])
+		}
+	}
+	events, err := s.opts.Routes.Events(after, int(limit), query.Get("subject"))
+	if err != nil {
 		return err
 	}
-	n, err := io.Copy(io.Discard, io.LimitReader(r.Body, maxBodyBytes+1))
-	switch {
-	case err != nil:
-		return infer.Errorf(infer.Invalid, "the request's body could not be read")
-	case n > maxBodyBytes:
-		w.Header().Set("Connection", "close")
-		return infer.Errorf(infer.TooLarge, "the request's body is longer than %d bytes", maxBodyBytes)
-	}
-	return conn.SetReadDeadline(time.Time{})
+	return answer(w, append([]api.Event{}, events...)) // [] rather than null
 }
 
-// recovered answers for a handler that panicked.
-func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
-	switch p := recover(); p {
-	case nil:
-	case http.ErrAbortHandler:
-		panic(p)
-	default:
-		s.log.Error("panic", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-		s.fail(w, r, infer.Errorf(infer.Internal, "panic"))
+// queryOf returns the parameters of a request, each of which may be given once.
+func queryOf(r *http.Request) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, infer.Errorf(infer.Invalid, "the part of the address after '?' cannot be read: %v", err)
 	}
+	for name, values := range query {
+		if len(values) > 1 {
+			return nil, infer.Errorf(infer.Invalid, "%.40s is given %d times, expected once", name, len(values))
+		}
+	}
+	return query, nil
 }

@@ -12,21 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/wire"
 )
-
-// Control is what the side port may see and do of the gateway.
-type Control interface {
-	Status() api.ServerStatus
-	// Ready returns nil where requests can be served, else why not.
-	Ready() error
-	// Models returns every version of every model that is known.
-	Models() []api.ModelStatus
-	Load(ctx context.Context, name string) error
-	Unload(ctx context.Context, name string) error
-	Reload(ctx context.Context) (api.ReloadResult, error)
-}
 
 // Options are what a Server needs. All but Tokens are required.
 type Options struct {
@@ -34,11 +21,12 @@ type Options struct {
 	Tokens   map[string]string // who may, and the bearer token of each
 	Gatherer prometheus.Gatherer
 	Control  Control
+	Routes   RouteControl
 	Logger   *zap.Logger
 }
 
-// The limits of a connection. None of the routes reads a body; a request that
-// bears one all the same may send this much of it.
+// The limits of a connection. A body may be this long also where nobody has a
+// use for it.
 const (
 	headerTimeout  = 5 * time.Second
 	bodyTimeout    = 10 * time.Second
@@ -63,8 +51,8 @@ type Server struct {
 
 // New checks the options and listens to nothing yet.
 func New(opts Options) (*Server, error) {
-	if opts.Gatherer == nil || opts.Control == nil || opts.Logger == nil {
-		panic("BUG: admin.New needs a gatherer, a control and a logger")
+	if opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Logger == nil {
+		panic("BUG: admin.New needs a gatherer, two controls and a logger")
 	}
 	tokens, err := wire.NewTokens(opts.Tokens)
 	if err != nil {

@@ -1,0 +1,45 @@
+package admin
+
+import (
+	"context"
+
+	"sluice.io/sluice/api"
+)
+
+// Control is what the side port may see and do of the gateway and its models.
+type Control interface {
+	Status() api.ServerStatus
+	// Ready returns nil where requests can be served, else why not.
+	Ready() error
+	// Models returns every version of every model that is known.
+	Models() []api.ModelStatus
+	Load(ctx context.Context, name string, by api.Actor) error
+	Unload(ctx context.Context, name string, by api.Actor) error
+	Reload(ctx context.Context, by api.Actor) (api.ReloadResult, error)
+}
+
+// RouteControl is what it may see and do of the routes.
+type RouteControl interface {
+	// Routes returns the declared and the implied ones, sorted by name.
+	Routes() []api.Route
+	// Route and RouteStats fail with NotFound.
+	Route(name string) (api.Route, error)
+	RouteStats(name string) (api.RouteStats, error)
+	// SetRoute gets a completed route that has passed its own check. It fails with
+	// Precondition where the route is at another revision than the edit's.
+	SetRoute(ctx context.Context, route api.Route, edit Edit) (api.RouteResult, error)
+	DeleteRoute(ctx context.Context, name string, edit Edit) (api.RouteResult, error)
+	// Events returns up to limit events after a sequence number, of one subject
+	// unless that is empty.
+	Events(after int64, limit int, subject string) ([]api.Event, error)
+}
+
+// AnyRevision is the revision of an edit to whatever the route is now.
+const AnyRevision = -1
+
+// Edit says how a route is to be changed.
+type Edit struct {
+	Revision int64 // that the change is made to, from If-Match; AnyRevision for "*"
+	DryRun   bool  // answer what would be, and change nothing
+	By       api.Actor
+}

@@ -1,0 +1,207 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// document reads JSON token by token. Decoding into a struct at once would take
+// the last of two equal keys, keys in any case, and null for a number, and would
+// not say which element of a list is wrong.
+type document struct{ dec *json.Decoder }
+
+// decodeRoute reads a route. Nothing is completed or checked but the form.
+func decodeRoute(body []byte) (api.Route, error) {
+	var route api.Route
+	if !utf8.Valid(body) {
+		return route, infer.Errorf(infer.Invalid, "the body is not UTF-8; expected a route as JSON")
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return route, infer.Errorf(infer.Invalid, "the body is empty; expected a route as JSON")
+	}
+	d := document{json.NewDecoder(bytes.NewReader(body))}
+	if err := d.route(&route); err != nil {
+		return api.Route{}, err
+	}
+	if _, err := d.dec.Token(); !errors.Is(err, io.EOF) {
+		return api.Route{}, infer.Errorf(infer.Invalid, "the body goes on after the route, at byte %d", d.dec.InputOffset())
+	}
+	return route, nil
+}
+
+func (d document) route(route *api.Route) error {
+	return d.object("", func(key, at string) error {
+		switch key {
+		case "name":
+			return d.scalar(at, "text", &route.Name)
+		case "model":
+			return d.scalar(at, "text", &route.Model)
+		case "revision": // If-Match says it; a GET's answer may come back as it is
+			return d.scalar(at, "a whole number", &route.Revision)
+		case "variants":
+			return d.list(at, func(at string) error {
+				route.Variants = append(route.Variants, api.Variant{})
+				return d.variant(at, &route.Variants[len(route.Variants)-1])
+			})
+		case "shadows":
+			return d.list(at, func(at string) error {
+				route.Shadows = append(route.Shadows, api.Shadow{})
+				return d.shadow(at, &route.Shadows[len(route.Shadows)-1])
+			})
+		case "sticky":
+			return d.sticky(at, &route.Sticky)
+		case "fallback":
+			return d.optional(at, `"stable" or a version's number`, &route.Fallback)
+		case "seed":
+			return d.scalar(at, "text", &route.Seed)
+		}
+		return unknown(at, "name, model, revision, variants, shadows, sticky, fallback and seed")
+	})
+}
+
+func (d document) variant(at string, v *api.Variant) error {
+	return d.object(at, func(key, at string) error {
+		switch key {
+		case "version":
+			return d.scalar(at, "a version's number", &v.Version)
+		case "weight":
+			return d.scalar(at, "a whole number of basis points, 2000 for 20%", &v.Weight)
+		case "role":
+			return d.scalar(at, "stable, canary or control", &v.Role)
+		}
+		return unknown(at, "version, weight and role")
+	})
+}
+
+func (d document) shadow(at string, s *api.Shadow) error {
+	return d.object(at, func(key, at string) error {
+		switch key {
+		case "version":
+			return d.scalar(at, "a version's number", &s.Version)
+		case "sample":
+			return d.scalar(at, "a whole number of basis points, 2000 for 20%", &s.Sample)
+		}
+		return unknown(at, "version and sample")
+	})
+}
+
+func (d document) sticky(at string, s *api.Sticky) error {
+	return d.object(at, func(key, at string) error {
+		switch key {
+		case "header":
+			return d.scalar(at, "the name of a header", &s.Header)
+		case "parameter":
+			return d.scalar(at, "the name of a parameter", &s.Parameter)
+		}
+		return unknown(at, "header or parameter")
+	})
+}
+
+func unknown(at, expected string) error {
+	return infer.Errorf(infer.Invalid, "%.255s: unknown field; expected %s", at, expected)
+}
+
+// object reads an object; member reads the value of a key. null is an empty one,
+// except for the document itself.
+func (d document) object(at string, member func(key, at string) error) error {
+	found, err := d.open(at, '{', "an object")
+	if err != nil || !found {
+		return err
+	}
+	seen := make(map[string]bool)
+	for d.dec.More() {
+		token, err := d.dec.Token()
+		if err != nil {
+			return d.broken(at, err)
+		}
+		key, _ := token.(string) // the decoder takes nothing else here
+		path := key
+		if at != "" {
+			path = at + "." + key
+		}
+		if seen[key] {
+			return infer.Errorf(infer.Invalid, "%.255s: given twice", path)
+		}
+		seen[key] = true
+		if err := member(key, path); err != nil {
+			return err
+		}
+	}
+	return d.close(at)
+}
+
+// list reads a list; element reads one. null is an empty list.
+func (d document) list(at string, element func(at string) error) error {
+	found, err := d.open(at, '[', "a list")
+	if err != nil || !found {
+		return err
+	}
+	for i := 0; d.dec.More(); i++ {
+		if err := element(fmt.Sprintf("%s[%d]", at, i)); err != nil {
+			return err
+		}
+	}
+	return d.close(at)
+}
+
+// open reads the beginning of an object or a list, or null.
+func (d document) open(at string, delim json.Delim, expected string) (found bool, err error) {
+	switch token, err := d.dec.Token(); {
+	case err != nil:
+		return false, d.broken(at, err)
+	case token == delim:
+		return true, nil
+	case token == nil && at != "":
+		return false, nil
+	case at == "":
+		return false, infer.Errorf(infer.Invalid, "the body is no JSON object; expected a route")
+	default:
+		return false, infer.Errorf(infer.Invalid, "%s: expected %s", at, expected)
+	}
+}
+
+func (d document) close(at string) error {
+	if _, err := d.dec.Token(); err != nil {
+		return d.broken(at, err)
+	}
+	return nil
+}
+
+// scalar reads a value other than null.
+func (d document) scalar(at, expected string, into any) error {
+	return d.value(at, expected, false, into)
+}
+
+// optional reads a value that may be null.
+func (d document) optional(at, expected string, into any) error {
+	return d.value(at, expected, true, into)
+}
+
+func (d document) value(at, expected string, null bool, into any) error {
+	var raw json.RawMessage
+	if err := d.dec.Decode(&raw); err != nil {
+		return d.broken(at, err)
+	}
+	if string(raw) == "null" && !null || json.Unmarshal(raw, into) != nil {
+		return infer.Errorf(infer.Invalid, "%s: expected %s, got %.40s", at, expected, raw)
+	}
+	return nil
+}
+
+// broken says where the JSON ends to be JSON.
+func (d document) broken(at string, err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends too early")
+	}
+	if at != "" {
+		at = " (" + at + ")"
+	}
+	return infer.Errorf(infer.Invalid, "the body is no valid JSON at byte %d%s: %v", d.dec.InputOffset(), at, err)
+}

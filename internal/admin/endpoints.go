@@ -1,0 +1,197 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/pprof"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// How long a request may take, answer included.
+const (
+	quick = time.Minute
+	slow  = 10 * time.Minute // loads a model, or profiles for as long as it is told
+)
+
+// endpoint is a path and who may ask what of it. Those of one path are open alike.
+// handle finds the whole body in the request, and who makes a change where the
+// method is one that may. An error that it returns has not been answered yet.
+type endpoint struct {
+	method string // GET allows HEAD; "" allows any
+	path   string // as http.ServeMux takes it
+	open   bool   // to everyone
+	limit  time.Duration
+	handle func(w http.ResponseWriter, r *http.Request, who api.Actor) error
+}
+
+func (s *Server) routes() http.Handler {
+	metrics := promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{
+		ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError, CoalesceGather: true,
+	})
+	mux := http.NewServeMux()
+	paths := make(map[string][]endpoint)
+	for _, e := range []endpoint{
+		{http.MethodGet, "/metrics", true, quick, plain(metrics.ServeHTTP)},
+		{http.MethodGet, "/-/healthy", true, quick, s.healthy},
+		{http.MethodGet, "/-/ready", true, quick, s.ready},
+		{http.MethodPost, "/-/reload", false, slow, s.reload},
+		{http.MethodGet, "/api/v1/status", false, quick, s.status},
+		{http.MethodGet, "/api/v1/models", false, quick, s.models},
+		{http.MethodGet, "/api/v1/models/{name}", false, quick, s.model},
+		{http.MethodPost, "/api/v1/models/{name}/load", false, slow, s.load},
+		{http.MethodPost, "/api/v1/models/{name}/unload", false, slow, s.unload},
+		{http.MethodGet, "/api/v1/routes", false, quick, s.listRoutes},
+		{http.MethodGet, "/api/v1/routes/{name}", false, quick, s.getRoute},
+		{http.MethodPut, "/api/v1/routes/{name}", false, slow, s.setRoute},
+		{http.MethodDelete, "/api/v1/routes/{name}", false, slow, s.deleteRoute},
+		{http.MethodGet, "/api/v1/routes/{name}/stats", false, quick, s.routeStats},
+		{http.MethodGet, "/api/v1/journal", false, quick, s.journal},
+		{http.MethodGet, "/debug/pprof/", false, slow, s.whileUp(pprof.Index)},
+		{http.MethodGet, "/debug/pprof/cmdline", false, quick, plain(pprof.Cmdline)},
+		{http.MethodGet, "/debug/pprof/profile", false, slow, s.whileUp(pprof.Profile)},
+		{http.MethodGet, "/debug/pprof/trace", false, slow, s.whileUp(pprof.Trace)},
+		{"", "/debug/pprof/symbol", false, quick, plain(pprof.Symbol)},
+		{"", "/", false, quick, notFound},
+	} {
+		paths[e.path] = append(paths[e.path], e)
+	}
+	for path, methods := range paths {
+		mux.HandleFunc(path, s.serve(methods))
+	}
+	return mux
+}
+
+// plain makes a handle of a handler that answers its own errors.
+func plain(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, api.Actor) error {
+	return func(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+		h(w, r)
+		return nil
+	}
+}
+
+// whileUp is plain for a handler that may wait: it ends when the server stops.
+func (s *Server) whileUp(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, api.Actor) error {
+	return func(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		go func() { // ends with ctx
+			select {
+			case <-s.stopping:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		h(w, r.WithContext(ctx))
+		return nil
+	}
+}
+
+func notFound(_ http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	return infer.Errorf(infer.NotFound, "there is nothing at %s", r.URL.Path)
+}
+
+// serve puts around the endpoints of a path what all have in common: who may, the
+// methods, the limits, and the answer to an error.
+func (s *Server) serve(methods []endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		defer s.recovered(w, r)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		var token string
+		var err error
+		if !methods[0].open {
+			token, err = s.authorize(w, r)
+		}
+		i := slices.IndexFunc(methods, func(e endpoint) bool { return e.allows(r.Method) })
+		if err == nil && i < 0 {
+			s.wrongMethod(w, r, allowed(methods))
+			return
+		}
+		if err == nil {
+			err = takeBody(w, r)
+		}
+		if err == nil {
+			err = s.handle(methods[i], w, r, token)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+		}
+	}
+}
+
+// handle runs an endpoint within its limit.
+func (s *Server) handle(e endpoint, w http.ResponseWriter, r *http.Request, token string) error {
+	const toAnswer = 10 * time.Second // beyond the limit, to say that it has passed
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(e.limit + toAnswer)); err != nil {
+		return err
+	}
+	var who api.Actor
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		var err error
+		if who, err = actorOf(r, token); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), e.limit)
+	defer cancel()
+	return e.handle(w, r.WithContext(ctx), who)
+}
+
+func (e endpoint) allows(method string) bool {
+	return e.method == "" || e.method == method || e.method == http.MethodGet && method == http.MethodHead
+}
+
+// allowed lists the methods of a path.
+func allowed(methods []endpoint) string {
+	list := make([]string, len(methods))
+	for i, e := range methods {
+		list[i] = e.method
+	}
+	return strings.Join(list, ", ")
+}
+
+// takeBody replaces the request's body with its bytes. All of it is read, also
+// where nobody has a use for it, so that the connection can be used again; what
+// is too long or too slow is refused.
+func takeBody(w http.ResponseWriter, r *http.Request) error {
+	if r.Body == http.NoBody {
+		return nil
+	}
+	conn := http.NewResponseController(w)
+	if err := conn.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBodyBytes+1))
+	switch {
+	case err != nil:
+		return infer.Errorf(infer.Invalid, "the request's body could not be read")
+	case len(body) > maxBodyBytes:
+		w.Header().Set("Connection", "close")
+		return infer.Errorf(infer.TooLarge, "the request's body is longer than %d bytes", maxBodyBytes)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return conn.SetReadDeadline(time.Time{})
+}
+
+// recovered answers for a handler that panicked.
+func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
+	switch p := recover(); p {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(p)
+	default:
+		s.log.Error("panic", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+		s.fail(w, r, infer.Errorf(infer.Internal, "panic"))
+	}
+}

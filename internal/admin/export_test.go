@@ -1,0 +1,4 @@
+package admin
+
+// DecodeRoute is decodeRoute, for its fuzz test.
+var DecodeRoute = decodeRoute
