@@ -44,10 +44,12 @@ type Config struct {
 	Log        Log        `yaml:"log" restart:"true" doc:"The program's log, on standard error."`
 	Control    Control    `yaml:"control" restart:"true" doc:"Changes made through the control API."`
 
+	DataDir       string        `yaml:"data_dir" default:"\"\"" restart:"true" doc:"The folder of the journal; empty: it is kept in memory and lost at the end."`
 	UnloadTimeout time.Duration `yaml:"unload_timeout" default:"30s" min:"0s" restart:"true" doc:"How long the running calls of a retired version may take before they are terminated."`
 
 	Defaults Model            `yaml:"defaults" doc:"Settings of every model that does not say otherwise."`
 	Models   map[string]Model `yaml:"models" doc:"Settings by the model's name, over those in defaults."`
+	Routes   map[string]Route `yaml:"routes" doc:"Splits of the traffic over versions, by the name that clients call. A name without a route serves the newest version of the model."`
 }
 
 // Repository says where the models are and when they are loaded.
@@ -96,6 +98,7 @@ type Limits struct {
 	MaxNesting    int  `yaml:"max_nesting" default:"100" min:"8" max:"10000" doc:"Depth of arrays and objects in JSON."`
 	MaxParameters int  `yaml:"max_parameters" default:"128" min:"1" doc:"Entries of one parameters object."`
 	MaxID         Size `yaml:"max_id" default:"1KiB" min:"1" max:"1MiB" doc:"The request's id."`
+	MaxStickyKey  Size `yaml:"max_sticky_key" default:"1KiB" min:"1" max:"16KiB" doc:"The key of a sticky route; a longer one is refused."`
 	MaxName       Size `yaml:"max_name" default:"1KiB" min:"1" max:"1MiB" doc:"The name of a tensor or parameter."`
 	MaxTensor     Size `yaml:"max_tensor" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The data of one input tensor in memory; JSON text may grow on its way there."`
 	MaxResponse   Size `yaml:"max_response" default:"256MiB" min:"1KiB" max:"2047MiB" doc:"The outputs of one answer in memory."`

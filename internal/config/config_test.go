@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 )
 
@@ -206,6 +207,8 @@ func TestRestartOnly(t *testing.T) {
 	}
 	f("", "")
 	f("", "defaults: {timeout: 1s}\nmodels: {a: {instances: 1}}")
+	f("", "routes: {a: {variants: [{version: 1, weight: 100%}]}}\ndefaults: {breaker: {enabled: false}}")
+	f("", "data_dir: d", "data_dir")
 	f(
 		"server: {http: {address: ':1'}}", "server: {http: {address: ':2'}, compat: triton}\nruntime: {custom_ops: [x]}",
 		"server.compat", "server.http.address", "runtime.custom_ops",
@@ -263,8 +266,8 @@ func TestShippedFiles(t *testing.T) {
 	}
 	_, example, _ := strings.Cut(config.Reference(), "```yaml\n")
 	example, _, _ = strings.Cut(example, "```")
-	cfg, err := config.Parse("example", []byte(example), env("ALICE_TOKEN", "0123456789abcdef"))
-	if err != nil || cfg.Model("iris").Batching.MaxSize != 32 {
+	cfg, err := config.Parse("example", []byte(example), env("ALICE_TOKEN", "0123456789abcdef", "IRIS_TOKEN", "fedcba9876543210"))
+	if err != nil || cfg.Model("iris").Batching.MaxSize != 32 || len(cfg.Routes["iris"].Variants) != 2 {
 		t.Errorf("the reference's example: %v", err)
 	}
 }
@@ -334,7 +337,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 func TestReferenceListsEveryKey(t *testing.T) {
 	text := config.Reference()
 	section := func(f reflect.StructField) bool {
-		return f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[config.Versions]()
+		return f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[config.Versions]() && f.Type != reflect.TypeFor[api.Fallback]()
 	}
 	var walk func(typ reflect.Type, prefix string)
 	walk = func(typ reflect.Type, prefix string) {
@@ -352,7 +355,9 @@ func TestReferenceListsEveryKey(t *testing.T) {
 				t.Errorf("no section %s", name)
 			case heading && section(f):
 				walk(f.Type, "")
-			case heading: // the models, which have the keys of defaults
+			case f.Type == reflect.TypeFor[map[string]config.Model](): // has the keys of defaults
+			case heading:
+				walk(f.Type.Elem(), "")
 			case section(f):
 				walk(f.Type, name+".")
 			case !strings.Contains(text, "| `"+name+"` |"):

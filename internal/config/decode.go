@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"sluice.io/sluice/api"
 )
 
 // maxNodes bounds the values that a file may hold once its aliases are
@@ -18,6 +20,7 @@ type place struct {
 	source string
 	line   int
 	layer  int
+	plain  bool // a weight without its %
 }
 
 // decoder walks YAML trees over one Config. A tree is a layer: the file first,
@@ -27,14 +30,15 @@ type decoder struct {
 	env      func(string) (string, bool)
 	at       place // source and layer of the tree being walked
 	given    map[string]place
-	late     []func() // decodes what starts from other settings, once those are known
+	fresh    map[reflect.Type]reflect.Value // what an item of that type starts from
+	late     []func()                       // decodes what starts from other settings, once those are known
 	nodes    int
 	problems Problems
 	dropped  int
 }
 
 func newDecoder(cfg *Config, env func(string) (string, bool)) *decoder {
-	return &decoder{cfg: cfg, env: env, given: map[string]place{}}
+	return &decoder{cfg: cfg, env: env, given: map[string]place{}, fresh: map[reflect.Type]reflect.Value{}}
 }
 
 // layer decodes one tree into the config.
@@ -91,6 +95,8 @@ func (d *decoder) value(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	switch t := v.Type(); {
 	case typeIs[Versions](t):
 		d.versions(n, path, v)
+	case typeIs[api.Fallback](t):
+		d.fallback(n, path, v)
 	case t.Kind() == reflect.Struct:
 		d.section(n, path, v)
 	case t.Kind() == reflect.Map:
@@ -180,58 +186,17 @@ func (d *decoder) field(n *yaml.Node, path string, f field, v reflect.Value) {
 	})
 }
 
-// mapping decodes into a new map over the entries that v has, so that a map
-// shared with the defaults is never written to.
-func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
-	t := v.Type()
-	merged := reflect.MakeMap(t)
-	for entries := v.MapRange(); entries.Next(); {
-		merged.SetMapIndex(entries.Key(), entries.Value())
-	}
-	d.pairs(n, path, func(key string, keyNode, value *yaml.Node) {
-		d.note(keyNode, child(path, key), t.Elem().Kind())
-		entry := reflect.New(t.Elem()).Elem()
-		if old := merged.MapIndex(reflect.ValueOf(key)); old.IsValid() {
-			entry.Set(old)
-		} else if typeIs[Model](t.Elem()) {
-			entry.Set(reflect.ValueOf(d.cfg.Defaults))
-		}
-		d.value(value, child(path, key), bounds{}, entry)
-		merged.SetMapIndex(reflect.ValueOf(key), entry)
-	})
-	v.Set(merged)
-}
-
-// list decodes into a new slice: a list replaces the one before it.
-func (d *decoder) list(n *yaml.Node, path string, b bounds, v reflect.Value) {
-	if isEmpty(n) {
-		return
-	}
-	if n.Kind != yaml.SequenceNode || n.ShortTag() != "!!seq" {
-		d.problem(n, path, "expected a list, got %s", describe(n))
-		return
-	}
-	items := reflect.MakeSlice(v.Type(), 0, 0)
-	for i, itemNode := range n.Content {
-		d.note(itemNode, element(path, i), reflect.String)
-		item := reflect.New(v.Type().Elem()).Elem()
-		d.value(itemNode, element(path, i), b, item)
-		if isSection(item.Type()) {
-			d.required(element(path, i), item)
-		}
-		items = reflect.Append(items, item)
-	}
-	v.Set(items)
-}
-
-// required reports the settings that must be given and are empty.
+// required reports the settings of a section that must be given and are empty; a 0
+// that was given is a number like any other. What is in lists and mappings is not
+// looked at.
 func (d *decoder) required(path string, v reflect.Value) {
 	for _, f := range fields(v.Type()) {
-		switch value := v.Field(f.index); {
+		value, name := v.Field(f.index), child(path, f.name)
+		switch {
 		case isSection(value.Type()):
-			d.required(child(path, f.name), value)
-		case f.required && value.IsZero() && !d.failed(child(path, f.name)):
-			d.problemAt(child(path, f.name), "must be given")
+			d.required(name, value)
+		case f.required && value.IsZero() && !d.failed(name) && (!value.CanInt() || !d.isGiven(name)):
+			d.problemAt(name, "must be given")
 		}
 	}
 }
@@ -248,6 +213,20 @@ func (d *decoder) failed(path string) bool {
 		}
 		path = parent(path)
 	}
+}
+
+// failedIn reports whether a problem with a setting, with a section around it or
+// with anything below it is known already.
+func (d *decoder) failedIn(path string) bool {
+	return d.failed(path) || slices.ContainsFunc(d.problems, func(p Problem) bool {
+		rest, below := strings.CutPrefix(p.Path, path)
+		return below && strings.IndexAny(rest, ".[") == 0
+	})
+}
+
+func (d *decoder) isGiven(path string) bool {
+	_, given := d.given[path]
+	return given
 }
 
 // versions decodes the three forms of Versions.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"sluice.io/sluice/api"
 )
 
 // scalar decodes one value: text, a number, true or false, a size, a duration.
@@ -18,6 +20,8 @@ func (d *decoder) scalar(n *yaml.Node, path string, b bounds, v reflect.Value) {
 		d.secret(n, path, v)
 	case typeIs[Size](t):
 		number(d, n, path, b, v, `a size such as 64MiB (units: B, KiB, MiB, GiB)`, parseSize)
+	case typeIs[Weight](t):
+		d.weight(n, path, b, v)
 	case typeIs[time.Duration](t):
 		number(d, n, path, b, v, `a duration such as 30s or 1m30s`, time.ParseDuration)
 	case t.Kind() == reflect.Bool:
@@ -35,7 +39,7 @@ func (d *decoder) scalar(n *yaml.Node, path string, b bounds, v reflect.Value) {
 
 // number decodes what has an order. Text in quotes is no plain number, but may be
 // a size or a duration, which have types of their own.
-func number[T int64 | float64 | Size | time.Duration](
+func number[T int64 | float64 | Size | Weight | time.Duration](
 	d *decoder, n *yaml.Node, path string, b bounds, v reflect.Value, kind string, parse func(string) (T, error),
 ) {
 	x, err := parse(n.Value)
@@ -49,6 +53,28 @@ func number[T int64 | float64 | Size | time.Duration](
 		return
 	}
 	v.Set(reflect.ValueOf(x).Convert(v.Type()))
+}
+
+// weight decodes a share, and notes how it was written.
+func (d *decoder) weight(n *yaml.Node, path string, b bounds, v reflect.Value) {
+	number(d, n, path, b, v, "a percentage in steps of 0.01% such as 2.5%, or a whole number of basis points such as 250", parseWeight)
+	if at, given := d.given[path]; given {
+		at.plain = !strings.HasSuffix(n.Value, "%")
+		d.given[path] = at
+	}
+}
+
+// fallback decodes the two forms of a fallback.
+func (d *decoder) fallback(n *yaml.Node, path string, v reflect.Value) {
+	version, err := parseInt(n.Value)
+	switch {
+	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" && n.Value == api.RoleStable:
+		v.Set(reflect.ValueOf(api.Fallback{Stable: true}))
+	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" && err == nil && version > 0:
+		v.Set(reflect.ValueOf(api.Fallback{Version: version}))
+	default:
+		d.problem(n, path, "expected stable or the number of a version, got %s", describe(n))
+	}
 }
 
 func parseInt(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }

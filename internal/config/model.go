@@ -18,6 +18,8 @@ type Model struct {
 	Batching        Batching          `yaml:"batching" doc:"Joining requests into one run."`
 	Warmup          bool              `yaml:"warmup" default:"true" doc:"Whether a version runs made-up inputs before it is ready."`
 	PreparedShapes  int               `yaml:"prepared_shapes" default:"64" min:"1" max:"65536" doc:"Input shapes for which each slot keeps its buffers."`
+	Breaker         Breaker           `yaml:"breaker" doc:"Sparing a version that fails its requests."`
+	Shadow          Shadow            `yaml:"shadow" doc:"Limits of a version that runs as a shadow."`
 }
 
 // Provider is an execution provider and its options, which are passed on.
@@ -40,6 +42,31 @@ type Batching struct {
 type Queue struct {
 	MaxRequests int  `yaml:"max_requests" default:"1024" min:"1" max:"1000000" doc:"Requests that wait."`
 	MaxBytes    Size `yaml:"max_bytes" default:"64MiB" min:"1KiB" max:"64GiB" doc:"The inputs of all requests that wait."`
+}
+
+// Breaker says when a version that fails gets no more traffic, and for how long.
+// Mistakes of clients, cancellations and full queues are no failures.
+type Breaker struct {
+	Enabled      bool          `yaml:"enabled" default:"true" doc:"Whether a version that fails its requests gets no traffic for a while. Mistakes of clients, cancellations and full queues are no failures."`
+	Window       time.Duration `yaml:"window" default:"10s" min:"1s" doc:"The rolling window over which requests and failures are counted."`
+	MinRequests  int           `yaml:"min_requests" default:"20" min:"1" max:"1000000" doc:"Requests within the window before their failures count as a ratio."`
+	FailureRatio float64       `yaml:"failure_ratio" default:"0.5" min:"0.001" max:"1" doc:"The share of failures within the window from which on the breaker opens."`
+	Consecutive  int           `yaml:"consecutive" default:"5" min:"1" max:"1000000" doc:"Failures in a row that open the breaker, however few requests there were."`
+	Open         time.Duration `yaml:"open" default:"5s" min:"100ms" doc:"How long a version whose breaker opened gets no traffic but probes afterwards."`
+	Probes       int           `yaml:"probes" default:"5" min:"1" max:"1000" doc:"Probes that are let through, and must all succeed for the breaker to close."`
+}
+
+// Shadow bounds what a version may take while it runs as a shadow.
+type Shadow struct {
+	MaxRequests int           `yaml:"max_requests" default:"100" min:"1" max:"100000" doc:"Copies that wait; further ones are dropped."`
+	MaxBytes    Size          `yaml:"max_bytes" default:"64MiB" min:"1KiB" max:"64GiB" doc:"The inputs of all copies that wait; further ones are dropped."`
+	MaxAge      time.Duration `yaml:"max_age" default:"5s" min:"1ms" doc:"How long a copy may wait; an older one is dropped."`
+	Timeout     time.Duration `yaml:"timeout" default:"5s" min:"1ms" doc:"The longest a copy may take once it was begun."`
+	PauseAbove  time.Duration `yaml:"pause_above" default:"100ms" min:"0s" doc:"No copies are made while requests wait longer than this in the queue of the version that answers; 0s: copies never pause."`
+	Concurrency int           `yaml:"concurrency" default:"8" min:"1" max:"256" doc:"Copies handed to the shadow at the same time."`
+	KeepPairs   int           `yaml:"keep_pairs" default:"128" min:"0" max:"100000" doc:"Pairs of an answer and the shadow's that are kept to be compared; 0: none."`
+	KeepBytes   Size          `yaml:"keep_bytes" default:"8MiB" min:"1KiB" max:"64GiB" doc:"The outputs of all kept pairs; the oldest go first."`
+	KeepFor     time.Duration `yaml:"keep_for" default:"1m" min:"1s" doc:"How long a pair is kept."`
 }
 
 // Model returns the settings of a model: those under its name, else the defaults.

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"sluice.io/sluice/api"
 )
 
 const referenceHead = `# Configuration reference
@@ -15,8 +17,10 @@ const referenceHead = `# Configuration reference
 its line and path, and exits with 1. No file is needed: ` + "`gateway serve --model-repository DIR`" + ` serves a folder with the defaults below.
 
 - A flag wins over the file, the file over the default.
-- Unknown keys, keys given twice and values of the wrong type are errors. A section with nothing in it is as good as absent.
+- Unknown keys, keys given twice and values of the wrong type are errors. A section with nothing in it is as good as absent;
+  only ` + "`sticky`" + ` has to say something.
 - A **size** is a number of bytes, plain or with a unit: ` + "`64MiB`" + ` (B, KiB, MiB, GiB). A **duration** is written as in Go: ` + "`30s`, `1m30s`, `500ms`" + `.
+- A **share** is a percentage in steps of 0.01%: ` + "`5%`, `2.5%`" + `. A plain number is basis points: ` + "`250`" + ` is 2.5%.
 - A **secret** may hold ` + "`${NAME}`" + `, which is replaced by that environment variable; an unset one is an error. Other settings and keys
   are taken as they are, and refuse ` + "`${`" + `. No message or log line shows a secret.
 - Relative paths start from the directory in which the gateway was started.
@@ -36,6 +40,13 @@ models:
   iris:
     versions: [1, 2]
     batching: {max_size: 32, queue: {max_requests: 1024, max_bytes: 64MiB}}
+routes:
+  iris:
+    variants: [{version: 1, weight: 95%}, {version: 2, weight: 5%, role: canary}]
+    shadows:  [{version: 3, sample: 10%}]
+    sticky:   {header: X-User-Id}
+    fallback: stable
+    override: {token: "${IRIS_TOKEN}"}
 ` + "```" + `
 `
 
@@ -51,6 +62,9 @@ func Reference() string {
 		switch {
 		case typeIs[map[string]Model](t):
 			fmt.Fprintf(&b, "\n## models\n\n%s `models.<name>` takes the keys of `defaults`.\n", f.doc)
+		case t.Kind() == reflect.Map:
+			heading(&b, f.name, f.doc+" The keys of `"+f.name+".<name>`:", f.restart)
+			rows(&b, "", t.Elem())
 		case isSection(t):
 			heading(&b, f.name, f.doc, f.restart)
 			rows(&b, "", t)
@@ -131,6 +145,10 @@ func plainTypeName(t reflect.Type) string {
 	switch {
 	case typeIs[Size](t):
 		return "size"
+	case typeIs[Weight](t):
+		return "share"
+	case typeIs[api.Fallback](t):
+		return "`stable` or a version"
 	case typeIs[time.Duration](t):
 		return "duration"
 	case typeIs[Secret](t):

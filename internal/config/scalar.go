@@ -36,6 +36,38 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
+// Weight is a share of the traffic in basis points, in YAML a percentage such as
+// 2.5%, or plain basis points.
+type Weight int64
+
+// parseWeight reads what Weight.String writes. Where a percentage is finer than a
+// basis point it is refused rather than rounded: the weights have to add up.
+func parseWeight(s string) (Weight, error) {
+	percent, is := strings.CutSuffix(s, "%")
+	if !is {
+		n, err := strconv.ParseInt(s, 10, 64)
+		return Weight(n), err
+	}
+	whole, fraction, point := strings.Cut(strings.TrimSpace(percent), ".")
+	if point && fraction == "" || strings.Trim(fraction, "0123456789") != "" {
+		return 0, strconv.ErrSyntax
+	}
+	fraction = strings.TrimRight(fraction, "0")
+	if len(fraction) > 2 {
+		return 0, strconv.ErrSyntax
+	}
+	n, err := strconv.ParseInt(whole+(fraction + "00")[:2], 10, 64)
+	if err != nil || strings.TrimLeft(whole, "+-") == "" {
+		return 0, strconv.ErrSyntax
+	}
+	return Weight(n), nil
+}
+
+// String returns the weight as a percentage.
+func (w Weight) String() string {
+	return strconv.FormatFloat(float64(w)/100, 'f', -1, 64) + "%"
+}
+
 // Secret is a string that does not show itself in logs and messages.
 type Secret string
 

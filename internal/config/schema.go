@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sluice.io/sluice/api"
 )
 
 // field is one setting or section of a struct, with its tags read.
@@ -47,7 +49,9 @@ func fields(t reflect.Type) []field {
 func typeIs[T any](t reflect.Type) bool { return t == reflect.TypeFor[T]() }
 
 // isSection reports whether t is a struct of settings.
-func isSection(t reflect.Type) bool { return t.Kind() == reflect.Struct && !typeIs[Versions](t) }
+func isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !typeIs[Versions](t) && !typeIs[api.Fallback](t)
+}
 
 // child returns the path of a key in a mapping; a key that could be misread as
 // part of a path is quoted.
@@ -68,7 +72,7 @@ func parent(path string) string { return path[:max(0, strings.LastIndexAny(path,
 
 // check returns what a number should have been, or "" where it is in bounds.
 // parse reads a bound.
-func check[T int64 | float64 | Size | time.Duration](v T, b bounds, parse func(string) (T, error)) string {
+func check[T int64 | float64 | Size | Weight | time.Duration](v T, b bounds, parse func(string) (T, error)) string {
 	low, high := b.min == "", b.max == ""
 	if !low {
 		limit, err := parse(b.min)

@@ -22,6 +22,7 @@ func (d *decoder) validate() {
 	d.bodies()
 	d.repository()
 	d.tokens()
+	d.routes()
 	inherited := modelProblems(d.cfg.Defaults)
 	for _, setting := range sortedKeys(inherited) {
 		d.problemAt("defaults."+setting, "%s", inherited[setting])
@@ -109,6 +110,11 @@ func notHolderLetter(r rune) bool {
 	return !letter && !strings.ContainsRune(".@_-", r)
 }
 
+// weak reports whether a token is too short, or holds what no header can carry.
+func weak(token Secret) bool {
+	return len(token) < minTokenBytes || strings.IndexFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) >= 0
+}
+
 func (d *decoder) tokens() {
 	holders := make(map[Secret]string)
 	for _, name := range sortedKeys(d.cfg.Admin.Tokens) {
@@ -119,7 +125,7 @@ func (d *decoder) tokens() {
 		if d.failed(path) {
 			continue
 		}
-		if len(token) < minTokenBytes || strings.IndexFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
+		if weak(token) {
 			d.problemAt(path, "a token is %d or more visible ASCII characters", minTokenBytes)
 			continue
 		}
