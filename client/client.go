@@ -143,6 +143,11 @@ func (c *Client) call(ctx context.Context, method, target string, authorized boo
 	if authorized {
 		c.authorize(req)
 	}
+	return c.decode(req, out)
+}
+
+// decode sends a request and decodes the answer into out unless that is nil.
+func (c *Client) decode(req *http.Request, out any) error {
 	body, _, err := c.do(req)
 	if err != nil || out == nil {
 		return err
