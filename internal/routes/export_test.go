@@ -1,0 +1,7 @@
+package routes
+
+// What property tests step through without the detour over JSON.
+var (
+	Move       = move
+	CheckSlots = checkSlots
+)

@@ -1,0 +1,101 @@
+package routes_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/routes"
+)
+
+// log is a Set with the events that it is the fold of.
+type log struct {
+	*testing.T
+	*routes.Set
+	events []api.Event
+}
+
+func newLog(t *testing.T) *log {
+	t.Helper()
+	return &log{T: t, Set: routes.NewSet()}
+}
+
+func (l *log) append(e api.Event) {
+	l.Helper()
+	e.Seq = int64(len(l.events) + 1)
+	if err := l.Apply(e); err != nil {
+		l.Fatal(err)
+	}
+	l.events = append(l.events, e)
+}
+
+// put does what a change of a route does, and returns the state after it and the
+// slots that moved.
+func (l *log) put(origin string, next api.Route) (api.RouteState, int) {
+	l.Helper()
+	after, err := l.Put(next)
+	if err != nil {
+		l.Fatal(err)
+	}
+	var before *api.RouteState
+	moved := api.TotalWeight
+	if now, ok := l.Get(next.Name); ok {
+		before, moved = &now, routes.Moved(now, after)
+	}
+	e, err := routes.SetEvent(origin, before, after)
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.append(e)
+	if now, ok := l.Get(next.Name); !ok {
+		l.Fatal("the route is not there")
+	} else if diff := cmp.Diff(after, now); diff != "" {
+		l.Fatalf("what was applied is not what was planned (+ is applied):\n%s", diff)
+	}
+	return after, moved
+}
+
+func (l *log) remove(origin, name string) {
+	l.Helper()
+	before, ok := l.Get(name)
+	if !ok {
+		before = api.RouteState{Route: api.Route{Name: name}}
+	}
+	e, err := routes.DeleteEvent(origin, before)
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.append(e)
+}
+
+// reload does what a reload of the configuration file does.
+func (l *log) reload(file map[string]api.Route) {
+	l.Helper()
+	set, deleted := l.FileChanges(file)
+	for _, r := range set {
+		l.put(api.OriginFile, r)
+	}
+	for _, name := range deleted {
+		l.remove(api.OriginFile, name)
+	}
+	if set, deleted = l.FileChanges(file); len(set)+len(deleted) > 0 {
+		l.Errorf("after a reload the file still differs: %v, %v", set, deleted)
+	}
+}
+
+func route(variants ...api.Variant) api.Route {
+	return api.Route{Name: "iris", Variants: variants}
+}
+
+func stable(version int64, weight int) api.Variant {
+	return api.Variant{Version: version, Weight: weight, Role: api.RoleStable}
+}
+
+func canary(version int64, weight int) api.Variant {
+	return api.Variant{Version: version, Weight: weight, Role: api.RoleCanary}
+}
+
+func control(version int64, weight int) api.Variant {
+	return api.Variant{Version: version, Weight: weight, Role: api.RoleControl}
+}
