@@ -83,6 +83,9 @@ type ServerStatus struct {
 // ReloadResult answers POST /-/reload.
 type ReloadResult struct {
 	Changed []string `json:"changed"` // what was applied, one line each; empty when nothing differed
+	// Differing lists the routes that are not as the file says because of edits
+	// through the control API, which a reload leaves alone; one line each.
+	Differing []string `json:"differing,omitempty"`
 }
 
 // Error is the body of every answer that is not 2xx, on both planes.

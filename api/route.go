@@ -265,7 +265,18 @@ func (c *routeCheck) sticky(s Sticky) {
 		c.add("sticky.header", "expected the name of a header, at most %d letters, digits and any of !#$%%&'*+-.^_`|~", most)
 	case len(s.Parameter) > most || !utf8.ValidString(s.Parameter):
 		c.add("sticky.parameter", "expected UTF-8 of at most %d bytes", most)
+	case reserved(s.Parameter):
+		c.add("sticky.parameter", "the parameter '%s' has a meaning of its own; choose another name", s.Parameter)
 	}
+}
+
+// reserved reports whether the protocol gives a parameter a meaning, or refuses it.
+func reserved(parameter string) bool {
+	switch parameter {
+	case "priority", "timeout", "binary_data_output":
+		return true
+	}
+	return strings.HasPrefix(parameter, "triton_") || strings.HasPrefix(parameter, "sequence_") || strings.HasPrefix(parameter, "shared_memory_")
 }
 
 // notHeaderLetter tells what RFC 9110, 5.6.2, does not allow in a field's name.

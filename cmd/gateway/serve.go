@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
 )
@@ -78,7 +79,7 @@ func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, log *zap
 	for {
 		select {
 		case <-hangup:
-			if _, err := a.Reload(ctx); err != nil {
+			if _, err := a.Reload(ctx, api.Actor{Actor: "SIGHUP", Verified: true}); err != nil {
 				log.Error("reload", zap.Error(err))
 			}
 		case <-ctx.Done():

@@ -16,9 +16,11 @@ import (
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
+	"sluice.io/sluice/internal/routes"
 	"sluice.io/sluice/internal/wire/httpapi"
 )
 
@@ -57,6 +59,8 @@ type App struct {
 	runtime   Runtime
 	repo      *registry.Repository
 	registry  *registry.Registry
+	shadows   *registry.Registry
+	journal   *journal.Log
 	router    *router.Router
 	metrics   *metrics.Metrics
 	reconcile *reconciler
@@ -87,25 +91,35 @@ func (a *App) open() (err error) {
 	if a.runtime, err = openRuntime(cfg, a.log); err != nil {
 		return err
 	}
-	a.registry = registry.New(registry.Options{
-		ParallelLoads: cfg.Repository.ParallelLoads,
-		UnloadTimeout: cfg.UnloadTimeout,
-		Closed:        a.closed,
-	})
+	if a.journal, err = openJournal(cfg.DataDir, a.log); err != nil {
+		return err
+	}
+	loads := registry.Options{ParallelLoads: cfg.Repository.ParallelLoads, UnloadTimeout: cfg.UnloadTimeout, Closed: a.closed}
+	a.registry, a.shadows = registry.New(loads), registry.New(loads)
 	promRegistry := prometheus.NewRegistry()
 	a.metrics = metrics.New(promRegistry)
 	a.reconcile = &reconciler{
 		compose:  &composer{repo: a.repo, runtime: a.runtime, log: a.log.Named("models")},
-		registry: a.registry, router: a.router, metrics: a.metrics, log: a.log.Named("reconcile"),
-		load: a.opts.Reload, onReady: a.opts.Ready, cfg: cfg,
+		registry: a.registry, shadows: a.shadows, router: a.router, record: newRecorder(a.metrics), journal: a.journal,
+		log: a.log.Named("reconcile"), load: a.opts.Reload, onReady: a.opts.Ready, cfg: cfg,
 		commands: make(chan command), stopped: make(chan struct{}),
-		named: map[string]bool{}, series: map[infer.Version]*metrics.Version{},
+		routes: routes.NewSet(), named: map[string]bool{},
 	}
+	a.reconcile.view.Store(&view{})
 	if err := a.buildFronts(cfg, promRegistry); err != nil {
 		return err
 	}
 	a.watch()
 	return nil
+}
+
+// openJournal opens the journal in the data directory, or one in memory.
+func openJournal(dir string, log *zap.Logger) (*journal.Log, error) {
+	if dir == "" {
+		log.Warn("without a data directory (--data-dir) the journal is kept in memory: changes of routes and who made them are lost when the gateway stops")
+		return journal.Memory(), nil
+	}
+	return journal.Open(dir)
 }
 
 func (a *App) closed(v infer.Version, err error) {
@@ -178,6 +192,7 @@ func (a *App) stop(cancelParts func()) error {
 	stage("admin", a.admin.Shutdown)
 	cancelParts()
 	<-a.reconcile.stopped
+	stage("shadows", a.shadows.Shutdown)
 	if stage("models", a.registry.Shutdown); err != nil {
 		a.runtime = nil // calls may still run in it: the end of the process frees it
 	}
@@ -190,6 +205,10 @@ func (a *App) Close() error {
 	if a.runtime != nil {
 		err = errors.Join(err, a.runtime.Close())
 		a.runtime = nil
+	}
+	if a.journal != nil {
+		err = errors.Join(err, a.journal.Close())
+		a.journal = nil
 	}
 	if a.repo != nil {
 		err = errors.Join(err, a.repo.Close())

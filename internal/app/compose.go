@@ -36,9 +36,29 @@ type composer struct {
 	log     *zap.Logger
 }
 
-// load verifies, loads, probes and warms a version. On an error everything it
-// had taken is given back.
+// load verifies, loads, probes and warms a version that answers callers.
 func (c *composer) load(ctx context.Context, v infer.Version, m config.Model, series *metrics.Version) (registry.Servable, string, error) {
+	s, digest, err := c.servable(ctx, v, m, part{observe: func(r batch.Run) {
+		series.ObserveRun(r.Rows, r.Members, r.Input, r.Compute, r.Output, r.Err)
+	}})
+	if err != nil {
+		return nil, "", err // not s: a nil *servable is no nil Servable
+	}
+	c.log.Info("loaded", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("digest", digest),
+		zap.Any("providers", s.detail.Providers), zap.Int("instances", s.detail.Instances),
+		zap.Bool("batching", s.detail.Batching.Enabled), zap.String("finding", s.detail.Batching.Reason))
+	return s, digest, nil
+}
+
+// part is what distinguishes a servable that answers callers from a shadow's.
+type part struct {
+	observe    func(batch.Run) // told of each run once it serves; may be nil
+	background bool            // lowest priority of the OS
+}
+
+// servable verifies, loads, probes and warms a version. On an error everything it
+// had taken is given back.
+func (c *composer) servable(ctx context.Context, v infer.Version, m config.Model, p part) (*servable, string, error) {
 	root, err := c.repo.Root(v)
 	if err != nil {
 		return nil, "", &infer.Error{Code: infer.Invalid, Msg: "cannot open the version's folder", Err: err}
@@ -55,7 +75,7 @@ func (c *composer) load(ctx context.Context, v infer.Version, m config.Model, se
 	if err != nil {
 		return nil, "", err
 	}
-	s, err := c.compose(session, m, series)
+	s, err := c.compose(session, m, p)
 	if err != nil {
 		return nil, "", errors.Join(err, session.Close())
 	}
@@ -63,14 +83,11 @@ func (c *composer) load(ctx context.Context, v infer.Version, m config.Model, se
 		return nil, "", errors.Join(err, s.Shutdown(ctx))
 	}
 	s.serving.Store(true)
-	c.log.Info("loaded", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("digest", digest),
-		zap.Any("providers", s.detail.Providers), zap.Int("instances", s.detail.Instances),
-		zap.Bool("batching", s.detail.Batching.Enabled), zap.String("finding", s.detail.Batching.Reason))
 	return s, digest, nil
 }
 
 // compose builds slots and batcher over a session, and starts the batcher.
-func (c *composer) compose(session Session, m config.Model, series *metrics.Version) (*servable, error) {
+func (c *composer) compose(session Session, m config.Model, p part) (*servable, error) {
 	slots, err := newSlots(session, instances(m))
 	if err != nil {
 		return nil, err
@@ -84,11 +101,12 @@ func (c *composer) compose(session Session, m config.Model, series *metrics.Vers
 		MaxRequests: m.Batching.Queue.MaxRequests, MaxBytes: int64(m.Batching.Queue.MaxBytes),
 		Timeout: m.Timeout, PriorityLevels: m.PriorityLevels, DefaultPriority: m.DefaultPriority,
 		ObserveRun: func(r batch.Run) {
-			if s.serving.Load() {
-				series.ObserveRun(r.Rows, r.Members, r.Input, r.Compute, r.Output, r.Err)
+			if p.observe != nil && s.serving.Load() {
+				p.observe(r)
 			}
 		},
-		Logger: c.log,
+		Background: p.background,
+		Logger:     c.log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, closeSlots(slots))

@@ -89,26 +89,31 @@ func (c control) Model(name string, version int64) (*infer.Model, error) {
 	return c.app.router.Model(name, version)
 }
 
+// Called implements httpapi.Catalog.
+func (c control) Called(name string, version int64) (infer.Called, error) {
+	return c.app.router.Called(name, version)
+}
+
 // Versions implements httpapi.Catalog.
 func (c control) Versions(name string) []int64 { return c.app.router.Versions(name) }
 
 // Load implements httpapi.Catalog and admin.Control.
-func (c control) Load(ctx context.Context, name string) error {
+func (c control) Load(ctx context.Context, name string, by api.Actor) error {
 	r := c.app.reconcile
-	return c.send(ctx, func(ctx context.Context) error { return r.loadModel(ctx, name) })
+	return c.send(ctx, func(ctx context.Context) error { return r.loadModel(ctx, name, by) })
 }
 
 // Unload implements httpapi.Catalog and admin.Control.
-func (c control) Unload(ctx context.Context, name string) error {
+func (c control) Unload(ctx context.Context, name string, by api.Actor) error {
 	r := c.app.reconcile
-	return c.send(ctx, func(ctx context.Context) error { return r.unloadModel(ctx, name) })
+	return c.send(ctx, func(ctx context.Context) error { return r.unloadModel(ctx, name, by) })
 }
 
 // Reload implements admin.Control.
-func (c control) Reload(ctx context.Context) (api.ReloadResult, error) {
+func (c control) Reload(ctx context.Context, by api.Actor) (api.ReloadResult, error) {
 	var result api.ReloadResult // not read unless the reload has ended
 	err := c.send(ctx, func(ctx context.Context) (err error) {
-		result, err = c.app.reconcile.reload(ctx)
+		result, err = c.app.reconcile.reload(ctx, by)
 		return err
 	})
 	if err != nil {
@@ -140,7 +145,7 @@ func (c control) Statistics(name string, version int64) ([]oip.ModelStatistics, 
 	list := []oip.ModelStatistics{}
 	for _, m := range c.Index(true) {
 		if (name == "" || m.Name == name) && (version == 0 || m.Version == version) {
-			if v := c.app.reconcile.seriesFor(infer.Version{Model: m.Name, Number: m.Version}); v != nil {
+			if v := c.app.reconcile.record.versionFor(infer.Version{Model: m.Name, Number: m.Version}); v != nil {
 				list = append(list, c.app.statistics(m, v))
 			}
 		}

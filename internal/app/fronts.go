@@ -32,7 +32,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		return err
 	}
 	a.admin, err = admin.New(admin.Options{
-		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Logger: a.log.Named("admin"),
+		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Routes: c, Logger: a.log.Named("admin"),
 	})
 	return err
 }
@@ -61,7 +61,7 @@ func limits(s *config.Server) httpapi.Limits {
 		Tensors: oip.Limits{
 			MaxInputs: s.Limits.MaxInputs, MaxOutputs: s.Limits.MaxOutputs, MaxRank: s.Limits.MaxRank, MaxNesting: s.Limits.MaxNesting,
 			MaxParameters: s.Limits.MaxParameters, MaxIDBytes: int(s.Limits.MaxID), MaxNameBytes: int(s.Limits.MaxName),
-			MaxTensorBytes: int64(s.Limits.MaxTensor),
+			MaxTensorBytes: int64(s.Limits.MaxTensor), MaxStickyKeyBytes: int(s.Limits.MaxStickyKey),
 		},
 	}
 }
@@ -82,6 +82,10 @@ func (a *App) watch() {
 		Unrouted:      a.http.Unrouted,
 		Queued:        a.queued,
 		RuntimeMemory: a.runtime.Memory,
+		Breakers:      a.breakers,
+		Routes:        a.declared,
+		ShadowQueues:  a.shadowQueues,
+		Journal:       a.journal.Size,
 	})
 }
 
@@ -90,10 +94,48 @@ func (a *App) watch() {
 func (a *App) queued() map[infer.Version]int64 {
 	queued := a.registry.Queued()
 	maps.DeleteFunc(queued, func(v infer.Version, _ int64) bool {
-		series := a.reconcile.seriesFor(v)
+		series := a.reconcile.record.versionFor(v)
 		return series == nil || !series.Used()
 	})
 	return queued
+}
+
+// breakers returns the states of the breakers of what routes send to.
+func (a *App) breakers() map[infer.Version]string {
+	states := map[infer.Version]string{}
+	for _, v := range a.reconcile.view.Load().routes {
+		for i, b := range v.breakers {
+			if b != nil {
+				states[infer.Version{Model: v.route.Model, Number: v.route.Variants[i].Version}] = b.State()
+			}
+		}
+	}
+	return states
+}
+
+// declared returns the routes that are not implied.
+func (a *App) declared() []api.Route {
+	var list []api.Route
+	for _, v := range a.reconcile.view.Load().routes {
+		if v.route.Revision > 0 {
+			list = append(list, v.route)
+		}
+	}
+	return list
+}
+
+// shadowQueues returns what waits for each shadow.
+func (a *App) shadowQueues() map[infer.Version]metrics.QueueSize {
+	queues := map[infer.Version]metrics.QueueSize{}
+	for _, v := range a.reconcile.view.Load().routes {
+		for i, m := range v.mirrors {
+			if m != nil {
+				n, bytes := m.Queued()
+				queues[infer.Version{Model: v.route.Model, Number: v.route.Shadows[i].Version}] = metrics.QueueSize{Requests: n, Bytes: bytes}
+			}
+		}
+	}
+	return queues
 }
 
 // statistics turns a version's counters into the protocol's document.

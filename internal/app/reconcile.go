@@ -2,30 +2,34 @@ package app
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
+	"sluice.io/sluice/internal/routes"
 )
 
-// reconciler takes every cause of change in turn: it reads the repository, loads
-// what should serve and does not, swaps the table, and retires the rest. All its
-// fields but the channels and the atomics belong to the goroutine of run.
+// reconciler takes every cause of change in turn: it loads what should serve and
+// does not, writes the change to the journal, swaps the table, and retires the
+// rest. All its fields but the channels and the atomics belong to the goroutine
+// of run.
 type reconciler struct {
 	compose  *composer
-	registry *registry.Registry
+	registry *registry.Registry // versions that answer callers
+	shadows  *registry.Registry // versions that run as shadows
 	router   *router.Router
-	metrics  *metrics.Metrics
+	record   *recorder
+	journal  *journal.Log
 	log      *zap.Logger
 	load     func() (*config.Config, error) // reads the configuration again; may be nil
 	onReady  func()                         // may be nil
@@ -34,13 +38,12 @@ type reconciler struct {
 	stopped  chan struct{} // closed when run has ended
 	ready    atomic.Bool   // the first pass is over
 	revision atomic.Int64  // of the table
+	view     atomic.Pointer[view]
 
-	cfg   *config.Config
-	named map[string]bool          // models to load under explicit control
-	seen  map[infer.Version]string // fingerprints at the last poll
-
-	mu     sync.Mutex                         // guards series, which statistics read
-	series map[infer.Version]*metrics.Version // of the versions in the table
+	cfg    *config.Config
+	routes *routes.Set
+	named  map[string]bool          // models to load under explicit control
+	seen   map[infer.Version]string // fingerprints at the last poll
 }
 
 // command is a change asked for from outside. done gets its one answer.
@@ -86,7 +89,7 @@ func (r *reconciler) send(ctx context.Context, do func(ctx context.Context) erro
 	select {
 	case r.commands <- c:
 	case <-r.stopped:
-		return infer.Errorf(infer.Unavailable, "the server is stopping")
+		return errStopping
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -94,24 +97,68 @@ func (r *reconciler) send(ctx context.Context, do func(ctx context.Context) erro
 	case err := <-c.done:
 		return err
 	case <-r.stopped:
-		return infer.Errorf(infer.Unavailable, "the server is stopping")
+		return errStopping
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
+// sendOrNothing is send for a change that is either answered or not made: do
+// calls commit before it changes anything, and must not where that is false. A
+// caller that leaves after that waits for the little that is left.
+func (r *reconciler) sendOrNothing(ctx context.Context, do func(ctx context.Context, commit func() bool) error) error {
+	const (
+		pending int32 = iota
+		committing
+		abandoned
+	)
+	var state atomic.Int32
+	done := make(chan error, 1)
+	err := r.send(ctx, func(run context.Context) error {
+		run, cancel := context.WithCancel(run)
+		defer cancel()
+		defer context.AfterFunc(ctx, cancel)()
+		err := do(run, func() bool { return state.CompareAndSwap(pending, committing) })
+		done <- err
+		return err
+	})
+	if ctx.Err() == nil || state.CompareAndSwap(pending, abandoned) {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-r.stopped:
+		return errStopping
+	}
+}
+
+// start folds the journal and brings up what it and the configuration say. A
+// route whose version cannot serve is brought up without it.
 func (r *reconciler) start(ctx context.Context) error {
+	began := time.Now()
+	if err := r.journal.Replay(r.routes.Apply); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if last := r.journal.Last(); last > 0 {
+		r.log.Info("journal read", zap.Int64("events", last), zap.Duration("took", time.Since(began)))
+	}
 	for _, name := range r.cfg.Repository.Load {
 		r.named[name] = true
 	}
-	specs, err := r.specs(r.cfg)
+	edits, err := r.fileEdits(r.cfg)
+	if err != nil { // what is right is brought up all the same
+		r.log.Error("routes of the configuration cannot be applied", zap.Error(err))
+	}
+	t, err := r.prepare(ctx, r.goal(r.cfg, edits), nil)
 	if err != nil {
 		return err
 	}
-	r.logAbsent(specs)
-	plan := r.prepare(ctx, specs, nil)
-	r.commit(plan, specs)
-	return nil
+	r.logAbsent(t.specs)
+	for _, problem := range t.routeProblems(t.goal.routes) {
+		r.log.Error("a route cannot serve as it should", zap.String("route", problem.route), zap.String("problem", problem.String()))
+	}
+	return r.commit(t, edits, api.Actor{})
 }
 
 // logAbsent reports the models that the configuration names and the repository lacks.
@@ -125,165 +172,21 @@ func (r *reconciler) logAbsent(specs []registry.Spec) {
 	}
 }
 
-// prepare loads what specs ask for. While it does, names that nothing serves
-// yet answer that they are loading.
-func (r *reconciler) prepare(ctx context.Context, specs []registry.Spec, retry func(infer.Version) bool) *registry.Plan {
-	r.swap(r.registry.Instances(), specs, true)
-	plan := r.registry.Prepare(ctx, specs, retry)
-	r.logFailed(plan)
-	return plan
-}
-
-func (r *reconciler) logFailed(plan *registry.Plan) {
-	for v, err := range plan.Failed() {
-		r.log.Error("load failed", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
-	}
-}
-
-// commit swaps the table and retires what is no longer in it.
-func (r *reconciler) commit(plan *registry.Plan, specs []registry.Spec) {
-	instances := plan.Instances()
-	r.swap(instances, specs, false)
-	plan.Commit()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for v, s := range r.series {
-		if instances[v] == nil {
-			s.Delete()
-			delete(r.series, v)
-		}
-	}
-}
-
-// swap builds a table of the instances and makes it current. Every model of
-// specs has an entry, so that one without a version is told from an unknown one.
-func (r *reconciler) swap(instances map[infer.Version]*registry.Instance, specs []registry.Spec, loading bool) {
-	entries := map[string]*router.Entry{}
-	entry := func(name string) *router.Entry {
-		if entries[name] == nil {
-			entries[name] = &router.Entry{Name: name}
-		}
-		return entries[name]
-	}
-	for _, s := range specs {
-		e := entry(s.Version.Model)
-		e.Loading = e.Loading || loading && s.Idle == "" && s.Err == nil && instances[s.Version] == nil
-	}
-	for v, inst := range instances {
-		e := entry(v.Model)
-		e.Targets = append(e.Targets, &router.Target{Model: inst.Model(), Instance: inst, Observe: r.seriesOf(v).ObserveRequest})
-	}
-	r.router.Swap(router.NewTable(slices.Collect(maps.Values(entries))))
-	r.revision.Add(1)
-}
-
-// seriesFor returns what records for a version in the table, nil for any other.
-func (r *reconciler) seriesFor(v infer.Version) *metrics.Version {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.series[v]
-}
-
-// seriesOf is seriesFor that makes what is missing.
-func (r *reconciler) seriesOf(v infer.Version) *metrics.Version {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.series[v] == nil {
-		r.series[v] = r.metrics.Version(v.Model, v.Number)
-	}
-	return r.series[v]
-}
-
-// specs reads the repository and says what should be loaded under cfg.
-func (r *reconciler) specs(cfg *config.Config) ([]registry.Spec, error) {
-	found, err := r.compose.repo.Scan()
-	if err != nil {
-		return nil, err
-	}
-	return r.specsOf(cfg, found), nil
-}
-
-func (r *reconciler) specsOf(cfg *config.Config, found []registry.Found) []registry.Spec {
-	specs := make([]registry.Spec, 0, len(found))
-	for _, f := range found {
-		specs = append(specs, r.modelSpecs(cfg, f)...)
-	}
-	return specs
-}
-
-func (r *reconciler) modelSpecs(cfg *config.Config, f registry.Found) []registry.Spec {
-	m := cfg.Model(f.Name)
-	settings := settingsText(cfg, m)
-	versions := chosen(f, m)
-	specs := make([]registry.Spec, 0, len(versions))
-	for _, fv := range versions {
-		v := infer.Version{Model: f.Name, Number: fv.Number}
-		s := registry.Spec{Version: v, Fingerprint: fv.Fingerprint, Settings: settings, Err: fv.Err, Ignored: f.Ignored}
-		if cfg.Repository.Control == config.ControlExplicit && !r.named[f.Name] && !r.named["*"] {
-			s.Idle = "unloaded"
-		}
-		series := r.seriesOf(v)
-		s.Load = func(ctx context.Context) (registry.Servable, string, error) {
-			return r.compose.load(ctx, v, m, series)
-		}
-		specs = append(specs, s)
-	}
-	return specs
-}
-
-// chosen applies a model's version policy. A version that the policy names and
-// the repository lacks is listed with that as its reason.
-func chosen(f registry.Found, m config.Model) []registry.FoundVersion {
-	switch {
-	case m.Versions.All:
-		return f.Versions
-	case len(m.Versions.Numbers) > 0:
-		var list []registry.FoundVersion
-		for _, n := range m.Versions.Numbers {
-			i := slices.IndexFunc(f.Versions, func(v registry.FoundVersion) bool { return v.Number == n })
-			if i < 0 {
-				list = append(list, registry.FoundVersion{Number: n, Err: infer.Errorf(infer.NotFound, "the repository has no version %d", n)})
-				continue
-			}
-			list = append(list, f.Versions[i])
-		}
-		return list
-	default:
-		return f.Versions[max(0, len(f.Versions)-m.Versions.Latest):]
-	}
-}
-
-// settingsText is equal exactly where an instance need not be built anew. Which
-// versions to load is no setting of an instance.
-func settingsText(cfg *config.Config, m config.Model) string {
-	m.Versions = config.Versions{}
-	text, err := json.Marshal(struct {
-		Model     config.Model
-		CustomOps []string
-	}{m, cfg.Runtime.CustomOps})
-	if err != nil {
-		panic("BUG: a model's settings do not marshal: " + err.Error())
-	}
-	return string(text)
-}
-
 // poll looks for changed folders.
 func (r *reconciler) poll(ctx context.Context) error {
+	g := r.goal(r.cfg, nil)
 	found, err := r.compose.repo.Scan()
 	if err != nil {
 		return err
 	}
 	r.settle(found)
-	specs := r.specsOf(r.cfg, found)
 	before := r.registry.Instances()
-	plan := r.registry.Prepare(ctx, specs, nil)
-	if plan.Same() {
+	t := r.plan(ctx, g, found, nil)
+	if t.live.Same() && t.shadow.Same() {
 		return nil
 	}
-	r.log.Info("repository changed", zap.Strings("changed", changes(before, plan)))
-	r.logFailed(plan)
-	r.commit(plan, specs)
-	return nil
+	r.log.Info("repository changed", zap.Strings("changed", changes(before, t.live)))
+	return r.commit(t, nil, api.Actor{})
 }
 
 // settle takes out of found what this poll sees for the first time: a folder
@@ -312,7 +215,7 @@ func (r *reconciler) settle(found []registry.Found) {
 
 // loadModel loads a model by name under explicit control, again where its files
 // have changed or it failed before.
-func (r *reconciler) loadModel(ctx context.Context, name string) error {
+func (r *reconciler) loadModel(ctx context.Context, name string, by api.Actor) error {
 	if err := r.explicit(); err != nil {
 		return err
 	}
@@ -320,37 +223,47 @@ func (r *reconciler) loadModel(ctx context.Context, name string) error {
 		return infer.Errorf(infer.NotFound, "failed to load '%s': the repository has no such model", name)
 	}
 	r.named[name] = true
-	specs, err := r.specs(r.cfg)
+	t, err := r.prepare(ctx, r.goal(r.cfg, nil), func(v infer.Version) bool { return v.Model == name })
 	if err != nil {
 		return err
 	}
-	plan := r.prepare(ctx, specs, func(v infer.Version) bool { return v.Model == name })
-	r.commit(plan, specs)
-	for v, err := range plan.Failed() {
+	if err := r.commit(t, nil, by); err != nil {
+		return err
+	}
+	for v, err := range t.live.Failed() {
 		if v.Model == name {
 			return infer.Errorf(infer.Invalid, "failed to load '%s': version %d: %s", name, v.Number, registry.Reason(err))
 		}
 	}
 	r.log.Info("model loaded by request", zap.String("model", name))
+	r.audit(api.EventModelLoaded, "models/"+name, by)
 	return nil
 }
 
 // unloadModel takes a model out of service; what it has accepted is finished.
-func (r *reconciler) unloadModel(ctx context.Context, name string) error {
+func (r *reconciler) unloadModel(ctx context.Context, name string, by api.Actor) error {
 	if err := r.explicit(); err != nil {
 		return err
 	}
 	if _, ok := r.compose.repo.ScanModel(name); !ok && !r.named[name] {
 		return infer.Errorf(infer.NotFound, "failed to unload '%s': the repository has no such model", name)
 	}
+	for _, route := range r.routes.All() {
+		if route.Model == name {
+			return infer.Errorf(infer.Conflict, "failed to unload '%s': route '%s' names it; delete the route first", name, route.Name)
+		}
+	}
 	r.unnameAll()
 	delete(r.named, name)
-	specs, err := r.specs(r.cfg)
+	t, err := r.prepare(ctx, r.goal(r.cfg, nil), nil)
 	if err != nil {
 		return err
 	}
-	r.commit(r.registry.Prepare(ctx, specs, nil), specs)
+	if err := r.commit(t, nil, by); err != nil {
+		return err
+	}
 	r.log.Info("model unloaded by request", zap.String("model", name))
+	r.audit(api.EventModelUnloaded, "models/"+name, by)
 	return nil
 }
 
@@ -371,4 +284,21 @@ func (r *reconciler) explicit() error {
 		return infer.Errorf(infer.Unavailable, "models are loaded and unloaded by request only under --model-control explicit")
 	}
 	return nil
+}
+
+// audit records a change that has happened and that nothing is folded from: one
+// that cannot be written down is not undone for that.
+func (r *reconciler) audit(kind, subject string, by api.Actor) {
+	_, err := r.journal.Append(r.journal.Last(), api.Event{Type: kind, Subject: subject, Origin: origin(by), Actor: by})
+	if err != nil {
+		r.log.Error("a change is not in the journal", zap.String("type", kind), zap.String("subject", subject), zap.Error(err))
+	}
+}
+
+// origin tells a change that someone asked for from one of the gateway's own.
+func origin(by api.Actor) string {
+	if by == (api.Actor{}) {
+		return api.OriginGateway
+	}
+	return api.OriginAPI
 }

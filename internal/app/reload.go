@@ -15,13 +15,16 @@ import (
 )
 
 // Reload reads the configuration again and applies it, as POST /-/reload does.
-func (a *App) Reload(ctx context.Context) (api.ReloadResult, error) { return control{a}.Reload(ctx) }
+func (a *App) Reload(ctx context.Context, by api.Actor) (api.ReloadResult, error) {
+	return control{a}.Reload(ctx, by)
+}
 
 // reload reads the configuration again and applies it, or changes nothing: where
-// the file has mistakes, asks for what needs a restart, or breaks a version that
-// serves. A version that is new and fails to load is listed with its reason.
-func (r *reconciler) reload(ctx context.Context) (result api.ReloadResult, err error) {
-	defer func() { r.metrics.Reloaded(err == nil, time.Now()) }()
+// the file has mistakes, asks for what needs a restart, changes a route into one
+// that cannot serve, or breaks a version that serves. A version that is new and
+// fails to load is listed with its reason.
+func (r *reconciler) reload(ctx context.Context, by api.Actor) (result api.ReloadResult, err error) {
+	defer func() { r.record.metrics.Reloaded(err == nil, time.Now()) }()
 	if r.load == nil {
 		return result, infer.Errorf(infer.Precondition, "there is no configuration to read again")
 	}
@@ -32,24 +35,49 @@ func (r *reconciler) reload(ctx context.Context) (result api.ReloadResult, err e
 	if names := config.RestartOnly(r.cfg, next); len(names) > 0 {
 		return result, infer.Errorf(infer.Invalid, "settings that need a restart have changed: %v; nothing was applied", names)
 	}
-	specs, err := r.specs(next)
+	edits, err := r.fileEdits(next)
+	if err != nil {
+		return result, infer.Errorf(infer.CodeOf(err), "%s; nothing was applied", infer.Message(err))
+	}
+	before := r.registry.Instances()
+	t, err := r.prepare(ctx, r.goal(next, edits), func(infer.Version) bool { return true })
 	if err != nil {
 		return result, err
 	}
-	before := r.registry.Instances()
-	plan := r.prepare(ctx, specs, func(infer.Version) bool { return true })
-	for v, ferr := range plan.Failed() {
+	if err := r.refuses(t, edits, before); err != nil {
+		r.discard(t)
+		return result, err
+	}
+	if err := r.commit(t, edits, by); err != nil {
+		return result, err
+	}
+	result.Changed = append(changes(before, t.live), routeChanges(edits)...)
+	result.Differing = r.differing()
+	r.log.Info("reloaded", zap.Strings("changed", result.Changed), zap.Strings("differing", result.Differing))
+	if len(edits) == 0 {
+		r.audit(api.EventConfigReloaded, "config", by)
+	}
+	return result, nil
+}
+
+// refuses returns why a reload cannot be applied.
+func (r *reconciler) refuses(t *transition, edits []routeEdit, before map[infer.Version]*registry.Instance) error {
+	for v, err := range t.live.Failed() {
 		if before[v] != nil {
-			plan.Discard()
-			r.swap(before, specs, false)
-			return result, infer.Errorf(infer.Invalid, "model '%s' version %d failed to load: %s; nothing was applied", v.Model, v.Number, registry.Reason(ferr))
+			return infer.Errorf(infer.Invalid, "model '%s' version %d failed to load: %s; nothing was applied", v.Model, v.Number, registry.Reason(err))
 		}
 	}
-	r.cfg = next
-	r.commit(plan, specs)
-	result.Changed = changes(before, plan)
-	r.log.Info("reloaded", zap.Strings("changed", result.Changed))
-	return result, nil
+	return refusal(t.routeProblems(states(edits)), true)
+}
+
+// differing lists the routes of the file that an edit through the control API has
+// made other than the file says.
+func (r *reconciler) differing() []string {
+	names := r.routes.Differing(documents(r.cfg))
+	for i, name := range names {
+		names[i] = fmt.Sprintf("route %s differs from the file by an edit through the control API", name)
+	}
+	return names
 }
 
 // changes lists, sorted, what a plan did.
@@ -72,5 +100,16 @@ func changes(before map[infer.Version]*registry.Instance, plan *registry.Plan) [
 		}
 	}
 	slices.Sort(list)
+	return list
+}
+
+// routeChanges lists what edits did.
+func routeChanges(edits []routeEdit) []string {
+	list := make([]string, len(edits))
+	for i, e := range edits {
+		if list[i] = fmt.Sprintf("route %s deleted", e.name); e.after != nil {
+			list[i] = fmt.Sprintf("route %s set to revision %d", e.name, e.after.Revision)
+		}
+	}
 	return list
 }

@@ -47,7 +47,7 @@ func request(name string, version int64) *infer.Request {
 func TestNewestServesAndPinPins(t *testing.T) {
 	one, ten, two := &instance{}, &instance{}, &instance{}
 	r := router.New()
-	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Targets: []*router.Target{target(1, one), target(10, ten), target(2, two)}}}))
+	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{target(1, one), target(10, ten), target(2, two)}}}))
 	f := func(version int64, hit *instance, want infer.Served) {
 		t.Helper()
 		before := hit.calls
@@ -100,7 +100,7 @@ func TestServedStandsOnErrors(t *testing.T) {
 	tg := target(1, i)
 	var codes []infer.Code
 	tg.Observe = func(_ *infer.Request, code infer.Code, _ time.Duration) { codes = append(codes, code) }
-	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Targets: []*router.Target{tg}}}))
+	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{tg}}}))
 	req := request("iris", 0)
 	if _, err := r.Predict(t.Context(), req); infer.CodeOf(err) != infer.Overloaded || req.Served.Version.Number != 1 {
 		t.Errorf("%v, served %+v", err, req.Served)
@@ -127,9 +127,9 @@ func TestRetiredBetweenPickAndLease(t *testing.T) {
 	r := router.New()
 	fresh := &instance{}
 	old := &swapping{then: func() {
-		r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Targets: []*router.Target{target(2, fresh)}}}))
+		r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{target(2, fresh)}}}))
 	}}
-	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Targets: []*router.Target{{Model: target(1, nil).Model, Instance: old}}}}))
+	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{{Model: target(1, nil).Model, Instance: old}}}}))
 	req := request("iris", 0)
 	if _, err := r.Predict(t.Context(), req); err != nil || req.Served.Version.Number != 2 {
 		t.Errorf("%v, served %+v", err, req.Served)
@@ -143,7 +143,7 @@ func TestRetiredBetweenPickAndLease(t *testing.T) {
 func TestPanicReleasesTheLease(t *testing.T) {
 	i := &instance{onCall: func() { panic("model") }}
 	r := router.New()
-	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Targets: []*router.Target{target(1, i)}}}))
+	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{target(1, i)}}}))
 	func() {
 		defer func() { _ = recover() }()
 		_, _ = r.Predict(t.Context(), request("iris", 0))

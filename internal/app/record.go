@@ -1,0 +1,167 @@
+package app
+
+import (
+	"sync"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/router"
+)
+
+// recorder keeps what counts and watches versions, routes and shadows, from one
+// table to the next. Only versionFor may be called from other goroutines than the
+// reconciler's.
+type recorder struct {
+	metrics *metrics.Metrics
+
+	mu       sync.Mutex // guards versions
+	versions map[infer.Version]*metrics.Version
+
+	arms     map[armKey]*metrics.Arm
+	shadows  map[shadowKey]*metrics.Shadow
+	breakers map[infer.Version]watched
+	compiled map[string]compiledSlots // by route
+}
+
+type armKey struct {
+	route, model, role string
+	version            int64
+}
+
+type shadowKey struct {
+	route, model string
+	version      int64
+}
+
+// watched is a breaker, and what it was made for.
+type watched struct {
+	instance *registry.Instance
+	settings config.Breaker
+	breaker  *router.Breaker
+}
+
+type compiledSlots struct {
+	revision int64
+	slots    *router.Slots
+}
+
+func newRecorder(m *metrics.Metrics) *recorder {
+	return &recorder{
+		metrics: m, versions: map[infer.Version]*metrics.Version{}, arms: map[armKey]*metrics.Arm{},
+		shadows: map[shadowKey]*metrics.Shadow{}, breakers: map[infer.Version]watched{}, compiled: map[string]compiledSlots{},
+	}
+}
+
+// versionFor returns what records for a version in the table, nil for any other.
+func (r *recorder) versionFor(v infer.Version) *metrics.Version {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.versions[v]
+}
+
+// version is versionFor that makes what is missing.
+func (r *recorder) version(v infer.Version) *metrics.Version {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.versions[v] == nil {
+		r.versions[v] = r.metrics.Version(v.Model, v.Number)
+	}
+	return r.versions[v]
+}
+
+func (r *recorder) arm(route, model string, v api.Variant) *metrics.Arm {
+	key := armKey{route, model, v.Role, v.Version}
+	if r.arms[key] == nil {
+		r.arms[key] = r.metrics.Arm(route, model, v.Version, v.Role)
+	}
+	return r.arms[key]
+}
+
+func (r *recorder) shadow(route, model string, version int64) *metrics.Shadow {
+	key := shadowKey{route, model, version}
+	if r.shadows[key] == nil {
+		r.shadows[key] = r.metrics.Shadow(route, model, version)
+	}
+	return r.shadows[key]
+}
+
+// breaker returns the one that watches an instance, nil where none is to. A new
+// instance or other settings start with a new one.
+func (r *recorder) breaker(v infer.Version, instance *registry.Instance, s config.Breaker) *router.Breaker {
+	if !s.Enabled {
+		delete(r.breakers, v)
+		return nil
+	}
+	if w, ok := r.breakers[v]; ok && w.instance == instance && w.settings == s {
+		return w.breaker
+	}
+	b := router.NewBreaker(router.BreakerOptions{
+		Window: s.Window, MinRequests: s.MinRequests, FailureRatio: s.FailureRatio, Consecutive: s.Consecutive,
+		Open: s.Open, Probes: s.Probes,
+		Changed: func(to string) { r.metrics.BreakerChanged(v.Model, v.Number, to) },
+	})
+	r.breakers[v] = watched{instance, s, b}
+	return b
+}
+
+// slots returns the slots of a route's revision as the router looks them up.
+func (r *recorder) slots(state *api.RouteState) *router.Slots {
+	if c, ok := r.compiled[state.Name]; ok && c.revision == state.Revision {
+		return c.slots
+	}
+	c := compiledSlots{state.Revision, router.NewSlots(state.Slots)}
+	r.compiled[state.Name] = c
+	return c.slots
+}
+
+// prune drops what nothing in the table counts for any more.
+func (r *recorder) prune(s serving) {
+	arms, shadows, routes := map[armKey]bool{}, map[shadowKey]bool{}, map[string]bool{}
+	for i := range s.goal.routes {
+		route := &s.goal.routes[i]
+		routes[route.Name] = true
+		for _, v := range route.Variants {
+			arms[armKey{route.Name, route.Model, v.Role, v.Version}] = true
+		}
+		for _, sh := range route.Shadows {
+			shadows[shadowKey{route.Name, route.Model, sh.Version}] = true
+		}
+	}
+	for key, arm := range r.arms {
+		if !arms[key] {
+			arm.Delete()
+			delete(r.arms, key)
+		}
+	}
+	for key, sh := range r.shadows {
+		if !shadows[key] {
+			sh.Delete()
+			delete(r.shadows, key)
+		}
+	}
+	for name := range r.compiled {
+		if !routes[name] {
+			delete(r.compiled, name)
+		}
+	}
+	r.pruneVersions(s)
+}
+
+func (r *recorder) pruneVersions(s serving) {
+	for v := range r.breakers {
+		if s.live[v] == nil {
+			delete(r.breakers, v)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for v, series := range r.versions {
+		if s.live[v] == nil {
+			series.Delete()
+			delete(r.versions, v)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/shadow"
+)
+
+// shadowed is a version that runs as a shadow: mirror → batcher → one slot →
+// session. It is a registry.Servable, so that it lives and ends as the versions
+// do that answer callers.
+type shadowed struct {
+	*servable
+	mirror *shadow.Mirror
+	ended  chan error // the result of the mirror's Run
+}
+
+// loadShadow is load for a version that runs as a shadow.
+func (c *composer) loadShadow(ctx context.Context, v infer.Version, m config.Model) (registry.Servable, string, error) {
+	s, digest, err := c.servable(ctx, v, shadowSettings(m), part{background: true})
+	if err != nil {
+		return nil, "", err
+	}
+	x := &shadowed{servable: s, ended: make(chan error, 1)}
+	x.mirror = shadow.New(shadow.Options{
+		Version: v, Predictor: s, Model: s.Model(),
+		MaxRequests: m.Shadow.MaxRequests, MaxBytes: int64(m.Shadow.MaxBytes), MaxAge: m.Shadow.MaxAge,
+		Timeout: m.Shadow.Timeout, PauseAbove: m.Shadow.PauseAbove, Concurrency: m.Shadow.Concurrency,
+		KeepPairs: m.Shadow.KeepPairs, KeepBytes: int64(m.Shadow.KeepBytes), KeepFor: m.Shadow.KeepFor,
+		Logger: c.log.Named("shadow"),
+	})
+	go func() { x.ended <- x.mirror.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; Shutdown waits for it
+	c.log.Info("loaded as a shadow", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("digest", digest))
+	return x, digest, nil
+}
+
+// shadowSettings are a model's settings for its shadows: one slot, on its own
+// thread, since the shared pool is for those who answer callers.
+func shadowSettings(m config.Model) config.Model {
+	m.Instances, m.IntraThreads = 1, 1
+	return m
+}
+
+// Queued implements registry.Servable.
+func (x *shadowed) Queued() int {
+	n, _ := x.mirror.Queued()
+	return n
+}
+
+// Shutdown implements registry.Servable.
+func (x *shadowed) Shutdown(ctx context.Context) error {
+	err := x.mirror.Shutdown(ctx)
+	if rerr := <-x.ended; rerr != nil {
+		err = errors.Join(err, fmt.Errorf("shadow: %w", rerr))
+	}
+	return errors.Join(err, x.servable.Shutdown(ctx))
+}

@@ -1,0 +1,177 @@
+package app
+
+import (
+	"crypto/sha256"
+	"maps"
+	"slices"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/router"
+	"sluice.io/sluice/internal/shadow"
+)
+
+// serving is all that a table is built of.
+type serving struct {
+	goal    *goal
+	live    map[infer.Version]*registry.Instance
+	shadows map[infer.Version]*registry.Instance
+}
+
+// serving returns what serves now, for a goal.
+func (r *reconciler) serving(g *goal) serving {
+	return serving{goal: g, live: r.registry.Instances(), shadows: r.shadows.Instances()}
+}
+
+// view is what the control API shows of the table: immutable, and replaced with it.
+type view struct {
+	routes map[string]*routeView // declared and implied, by name
+}
+
+// routeView is a route with what counts for its parts.
+type routeView struct {
+	route    api.Route
+	arms     []*metrics.Arm // by variant; none for an implied route
+	breakers []*router.Breaker
+	shadows  []*metrics.Shadow
+	mirrors  []*shadow.Mirror // nil where the shadow cannot run
+}
+
+// swap builds a table and makes it current. Every model of specs has an entry, so
+// that one without a version is told from an unknown one; where they are loading,
+// those that nothing serves yet say so.
+func (r *reconciler) swap(s serving, specs []registry.Spec, loading bool) {
+	b := tableBuilder{record: r.record, serving: s, targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}}
+	for v, instance := range s.live {
+		b.targets[v] = b.target(v, instance)
+		e := b.entry(v.Model)
+		e.Targets = append(e.Targets, b.targets[v])
+	}
+	for _, spec := range specs {
+		e := b.entry(spec.Version.Model)
+		e.Loading = e.Loading || loading && spec.Idle == "" && spec.Err == nil && s.live[spec.Version] == nil
+	}
+	next := &view{routes: map[string]*routeView{}}
+	for v := range s.live {
+		if old := next.routes[v.Model]; old == nil || old.route.Variants[0].Version < v.Number {
+			next.routes[v.Model] = &routeView{route: implied(v)}
+		}
+	}
+	for i := range s.goal.routes {
+		next.routes[s.goal.routes[i].Name] = b.route(&s.goal.routes[i])
+	}
+	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
+	r.view.Store(next)
+	r.revision.Add(1)
+}
+
+// implied is the route of a model that has none: its newest version serves.
+func implied(newest infer.Version) api.Route {
+	route := api.Route{Name: newest.Model, Variants: []api.Variant{{Version: newest.Number, Weight: api.TotalWeight}}}
+	route.Complete()
+	return route
+}
+
+type tableBuilder struct {
+	serving
+	record  *recorder
+	targets map[infer.Version]*router.Target
+	entries map[string]*router.Entry
+}
+
+func (b *tableBuilder) entry(name string) *router.Entry {
+	if b.entries[name] == nil {
+		b.entries[name] = &router.Entry{Name: name, Model: name}
+	}
+	return b.entries[name]
+}
+
+func (b *tableBuilder) target(v infer.Version, instance *registry.Instance) *router.Target {
+	m := b.goal.cfg.Model(v.Model)
+	return &router.Target{
+		Model: instance.Model(), Instance: instance, Timeout: m.Timeout,
+		Breaker: b.record.breaker(v, instance, m.Breaker), Observe: b.record.version(v).ObserveRequest,
+	}
+}
+
+// route adds the entry of a route and returns what the control API shows of it.
+func (b *tableBuilder) route(state *api.RouteState) *routeView {
+	e := b.entry(state.Name)
+	if state.Name != state.Model {
+		model := b.entry(state.Model)
+		e.Model, e.Targets, e.Loading = state.Model, slices.Clone(model.Targets), model.Loading
+	}
+	shown := &routeView{route: state.Route}
+	e.Route = &router.Route{
+		Revision: state.Revision, Seed: state.Seed, Sticky: state.Sticky, Slots: b.record.slots(state),
+		Fallback: b.fallback(&state.Route), Override: b.override(state.Name),
+	}
+	for i, v := range state.Variants {
+		arm := b.record.arm(state.Name, state.Model, v)
+		target := b.fitting(&state.Route, v.Version)
+		e.Route.Arms = append(e.Route.Arms, router.Arm{
+			Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Target: target, Observe: arm.Observe,
+		})
+		shown.arms = append(shown.arms, arm)
+		shown.breakers = append(shown.breakers, nil)
+		if target != nil {
+			shown.breakers[i] = target.Breaker
+		}
+	}
+	for _, s := range state.Shadows {
+		counts := b.record.shadow(state.Name, state.Model, s.Version)
+		mirror := b.mirror(&state.Route, s.Version)
+		if mirror != nil {
+			e.Route.Shadows = append(e.Route.Shadows, router.Shadow{Sample: s.Sample, Copy: mirror.Tap(counts)})
+		}
+		shown.shadows, shown.mirrors = append(shown.shadows, counts), append(shown.mirrors, mirror)
+	}
+	return shown
+}
+
+// fitting returns the target of a version, nil where it cannot serve the route:
+// it is not loaded, or takes other requests than the stable version.
+func (b *tableBuilder) fitting(route *api.Route, version int64) *router.Target {
+	t := b.targets[infer.Version{Model: route.Model, Number: version}]
+	if t == nil || !b.fits(route, t.Model) {
+		return nil
+	}
+	return t
+}
+
+func (b *tableBuilder) fits(route *api.Route, model *infer.Model) bool {
+	i, _ := route.Stable()
+	stable := b.targets[infer.Version{Model: route.Model, Number: route.Variants[i].Version}]
+	return stable == nil || infer.Compatible(stable.Model, model) == nil
+}
+
+func (b *tableBuilder) fallback(route *api.Route) *router.Target {
+	version := route.Fallback.Version
+	if route.Fallback.Stable {
+		i, _ := route.Stable()
+		version = route.Variants[i].Version
+	}
+	if version == 0 {
+		return nil
+	}
+	return b.fitting(route, version)
+}
+
+func (b *tableBuilder) mirror(route *api.Route, version int64) *shadow.Mirror {
+	instance := b.shadows[infer.Version{Model: route.Model, Number: version}]
+	if instance == nil || !b.fits(route, instance.Model()) {
+		return nil
+	}
+	return instance.Servable.(*shadowed).mirror //nolint:forcetypeassert,errcheck // loadShadow makes nothing else
+}
+
+// override returns the digest of the token that the file has for a route.
+func (b *tableBuilder) override(name string) [sha256.Size]byte {
+	token := b.goal.cfg.Routes[name].Override.Token.Reveal()
+	if token == "" {
+		return [sha256.Size]byte{}
+	}
+	return sha256.Sum256([]byte(token))
+}

@@ -1,0 +1,178 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/registry"
+)
+
+// transition is a change that is loaded and not yet made: commit or discard it.
+type transition struct {
+	goal         *goal
+	found        []registry.Found
+	specs        []registry.Spec
+	live, shadow *registry.Plan
+}
+
+// prepare loads what a goal asks for. While it does, names that nothing serves
+// yet answer that they are loading.
+func (r *reconciler) prepare(ctx context.Context, g *goal, retry func(infer.Version) bool) (*transition, error) {
+	found, err := r.compose.repo.Scan()
+	if err != nil {
+		return nil, err
+	}
+	r.swap(r.serving(r.goal(r.cfg, nil)), r.specs(g, found), true)
+	return r.plan(ctx, g, found, retry), nil
+}
+
+// plan is prepare without a word to anyone.
+func (r *reconciler) plan(ctx context.Context, g *goal, found []registry.Found, retry func(infer.Version) bool) *transition {
+	t := &transition{goal: g, found: found, specs: r.specs(g, found)}
+	t.live = r.registry.Prepare(ctx, t.specs, retry)
+	t.shadow = r.shadows.Prepare(ctx, r.shadowSpecs(g, found), retry)
+	for v, err := range t.live.Failed() {
+		r.log.Error("load failed", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
+	}
+	for v, err := range t.shadow.Failed() {
+		r.log.Error("load of a shadow failed", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
+	}
+	return t
+}
+
+// commit writes the edits of routes down, swaps the table, and retires what is no
+// longer in it. Where the journal cannot be written nothing changes.
+func (r *reconciler) commit(t *transition, edits []routeEdit, by api.Actor) error {
+	if err := r.append(edits, by); err != nil {
+		r.discard(t)
+		return err
+	}
+	r.cfg = t.goal.cfg
+	s := serving{goal: t.goal, live: t.live.Instances(), shadows: t.shadow.Instances()}
+	for _, e := range edits {
+		for i := range s.goal.routes { // what was folded is what serves
+			if state, ok := r.routes.Get(e.name); ok && s.goal.routes[i].Name == e.name {
+				s.goal.routes[i] = state
+			}
+		}
+	}
+	r.swap(s, t.specs, false)
+	t.live.Commit()
+	t.shadow.Commit()
+	r.record.prune(s)
+	return nil
+}
+
+// discard gives back what was loaded and leaves all as it was.
+func (r *reconciler) discard(t *transition) {
+	t.live.Discard()
+	t.shadow.Discard()
+	g := r.goal(r.cfg, nil)
+	r.swap(r.serving(g), r.specs(g, t.found), false)
+}
+
+// routeProblem is why a route cannot serve as it says.
+type routeProblem struct {
+	route string
+	api.Problem
+	code infer.Code // Unavailable where another try may help, else Invalid
+}
+
+// refusal makes one error of problems; nil for none.
+func refusal(problems []routeProblem, prefix bool) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	code, list := infer.Unavailable, make([]string, len(problems))
+	for i, p := range problems {
+		if list[i] = p.String(); prefix {
+			list[i] = fmt.Sprintf("routes.%s.%s", p.route, p)
+		}
+		if p.code == infer.Invalid {
+			code = infer.Invalid
+		}
+	}
+	return infer.Errorf(code, "%s; nothing was changed", strings.Join(list, "; "))
+}
+
+// routeProblems returns what the repository and the versions that were loaded
+// have against routes.
+func (t *transition) routeProblems(routes []api.RouteState) []routeProblem {
+	var list []routeProblem
+	for i := range routes {
+		c := routeChecker{transition: t, route: &routes[i].Route}
+		c.check()
+		list = append(list, c.problems...)
+	}
+	return list
+}
+
+type routeChecker struct {
+	*transition
+	route    *api.Route
+	model    *infer.Model // of the first version that is there: the others must fit it
+	problems []routeProblem
+}
+
+func (c *routeChecker) add(code infer.Code, field, format string, args ...any) {
+	c.problems = append(c.problems, routeProblem{c.route.Name, api.Problem{Field: field, Message: fmt.Sprintf(format, args...)}, code})
+}
+
+func (c *routeChecker) check() {
+	if c.route.Name != c.route.Model && c.has(c.route.Name) {
+		c.add(infer.Invalid, "model", "'%s' is the name of another model, which would no longer be reached; name the route otherwise", c.route.Name)
+	}
+	if !c.has(c.route.Model) {
+		c.add(infer.Invalid, "model", "the repository has no model '%s'", c.route.Model)
+		return
+	}
+	for i, v := range c.route.Variants {
+		c.version(fmt.Sprintf("variants[%d].version", i), v.Version, c.live)
+	}
+	if v := c.route.Fallback.Version; v != 0 {
+		c.version("fallback", v, c.live)
+	}
+	for i, s := range c.route.Shadows {
+		c.version(fmt.Sprintf("shadows[%d].version", i), s.Version, c.shadow)
+	}
+}
+
+func (c *routeChecker) has(model string) bool {
+	for _, f := range c.found {
+		if f.Name == model {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *routeChecker) version(field string, number int64, plan *registry.Plan) {
+	v := infer.Version{Model: c.route.Model, Number: number}
+	for _, f := range c.found {
+		if f.Name == v.Model && indexOf(f.Versions, number) < 0 {
+			c.add(infer.Invalid, field, "the repository has no version %d of model '%s'", number, v.Model)
+			return
+		}
+	}
+	instance := plan.Instances()[v]
+	if instance == nil {
+		reason := "it is not loaded"
+		if err := plan.Failed()[v]; err != nil {
+			reason = registry.Reason(err)
+		}
+		c.add(infer.Unavailable, field, "version %d of model '%s' failed to load: %s", number, v.Model, reason)
+		return
+	}
+	if c.model == nil {
+		c.model = instance.Model()
+		return
+	}
+	if err := infer.Compatible(c.model, instance.Model()); err != nil {
+		c.add(infer.Invalid, field, "version %d cannot take the requests of version %d: %s", number, c.model.Version, infer.Message(err))
+	}
+}

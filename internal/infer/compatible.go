@@ -1,0 +1,42 @@
+package infer
+
+// Compatible returns an Invalid error where a request that fits model a may not
+// fit model b, or the other way round, for more than the values of dimensions
+// that vary: both must have inputs of the same names and datatypes, of as many
+// dimensions, of which those that both fix are equal. Outputs may differ.
+func Compatible(a, b *Model) error {
+	for i := range a.Inputs {
+		x := &a.Inputs[i]
+		at, ok := b.inputs[x.Name]
+		if !ok {
+			return Errorf(Invalid, "it has no input '%s'", x.Name)
+		}
+		y := &b.Inputs[at]
+		switch {
+		case y.Optional != x.Optional:
+			return Errorf(Invalid, "its input '%s' is optional in one and required in the other", x.Name)
+		case y.DType != x.DType:
+			return Errorf(Invalid, "its input '%s' is %v, not %v", x.Name, y.DType, x.DType)
+		case !compatibleShapes(x.Shape, y.Shape):
+			return Errorf(Invalid, "its input '%s' has the shape %v, not %v", x.Name, y.Shape, x.Shape)
+		}
+	}
+	for i := range b.Inputs {
+		if _, ok := a.inputs[b.Inputs[i].Name]; !ok {
+			return Errorf(Invalid, "it has a further input '%s'", b.Inputs[i].Name)
+		}
+	}
+	return nil
+}
+
+func compatibleShapes(a, b Shape) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] >= 0 && b[i] >= 0 && a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,140 @@
+package router
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// call is one request on its way to a version. It is pooled together with the
+// function that a breaker executes, which would cost an allocation each time.
+type call struct {
+	ctx  context.Context //nolint:containedctx // of the request that the call is for
+	req  *infer.Request
+	pick pick
+	run  func() (*infer.Response, error) // execute as a value
+
+	target  *Target // who is tried now
+	resp    *infer.Response
+	err     error
+	retired bool // the instance went between pick and lease; nothing ran
+}
+
+var calls = sync.Pool{New: func() any {
+	c := new(call)
+	c.run = c.execute
+	return c
+}}
+
+func newCall(ctx context.Context, req *infer.Request, p pick) *call {
+	c := calls.Get().(*call)
+	c.ctx, c.req, c.pick = ctx, req, p
+	return c
+}
+
+func (c *call) recycle() {
+	*c = call{run: c.run}
+	calls.Put(c)
+}
+
+// serve sets the result.
+func (c *call) serve() {
+	p := &c.pick
+	if p.arm == nil {
+		p.served(c.req, p.target.Model.Version, p.reason)
+		c.send(p.target, false)
+		return
+	}
+	p.served(c.req, p.arm.Version, p.reason)
+	own := c.send(p.target, true)
+	if !own {
+		own = c.instead()
+	}
+	if c.retired {
+		return
+	}
+	if p.arm.Observe != nil {
+		// Whoever else answered, for the arm it counts as a failure.
+		outcome := infer.Unavailable
+		if own {
+			outcome = infer.CodeOf(c.err)
+		}
+		p.arm.Observe(c.req.Served.Reason, outcome, time.Since(c.req.Arrived))
+	}
+	if c.err == nil {
+		p.entry.copyToShadows(c.req, c.resp)
+	}
+}
+
+// instead lets another version serve for an arm that cannot; where there is none,
+// the result is an error. own says that the arm's version itself served after all.
+func (c *call) instead() (own bool) {
+	p := &c.pick
+	route := p.entry.Route
+	if f := route.Fallback; f != nil && f != p.target {
+		p.served(c.req, f.Model.Version, infer.ReasonFallback)
+		if c.send(f, true) {
+			return false
+		}
+	}
+	// With every arm given up, breakers no longer tell who is better: the stable
+	// version serves whatever its own says (Envoy's panic threshold).
+	if stable := route.stable().Target; stable != nil && route.allOpen() {
+		if own = stable == p.target; own {
+			p.served(c.req, p.arm.Version, p.reason)
+		} else {
+			p.served(c.req, stable.Model.Version, infer.ReasonFallback)
+		}
+		return c.send(stable, false) && own
+	}
+	p.served(c.req, p.arm.Version, p.reason)
+	why := "its breaker is open"
+	if p.target == nil {
+		why = "it is not loaded"
+	}
+	c.err = infer.Errorf(infer.Unavailable, "version %d of route '%s' cannot serve, since %s, nor can a fallback; try again later", p.arm.Version, p.entry.Name, why)
+	return false
+}
+
+// allOpen reports whether no arm that has traffic would be let through.
+func (r *Route) allOpen() bool {
+	for i := range r.Arms {
+		if t := r.Arms[i].Target; r.Arms[i].Weight > 0 && t != nil && (t.Breaker == nil || t.Breaker.closed()) {
+			return false
+		}
+	}
+	return true
+}
+
+// send lets a target serve, through its breaker where guarded. It is false where
+// nothing ran: the target is missing, or its breaker refused.
+func (c *call) send(t *Target, guarded bool) bool {
+	if t == nil {
+		return false
+	}
+	if !t.Instance.Acquire() {
+		c.retired = true
+		return true
+	}
+	defer t.Instance.Release()
+	c.target = t
+	if c.err = t.Model.Check(c.req); c.err == nil {
+		if !guarded || t.Breaker == nil {
+			_, _ = c.execute()
+		} else if _, err := t.Breaker.cb.Execute(c.run); rejected(err) {
+			return false
+		}
+	}
+	if t.Observe != nil {
+		t.Observe(c.req, infer.CodeOf(c.err), time.Since(c.req.Arrived))
+	}
+	return true
+}
+
+// execute runs the request and returns the breaker's verdict on it.
+func (c *call) execute() (*infer.Response, error) {
+	c.resp, c.err = c.target.Instance.Predict(c.ctx, c.req)
+	return c.resp, c.target.judge(c.req, c.err)
+}

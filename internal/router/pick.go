@@ -1,0 +1,75 @@
+package router
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"math/rand/v2"
+	"strings"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/slot"
+)
+
+// pick is who a request was assigned to, and why.
+type pick struct {
+	entry  *Entry
+	arm    *Arm    // nil where the request was not split: pinned, override, default
+	target *Target // nil where the arm's version cannot serve
+	reason infer.Reason
+}
+
+// pick assigns a request: a version in the path goes before one in an authorised
+// header, that before the slot of a key, and that before chance.
+func (t *Table) pick(req *infer.Request) (pick, error) {
+	e := t.entries[req.Model]
+	switch {
+	case e == nil:
+		return pick{}, unknown(req.Model, req.Version)
+	case req.Version != 0:
+		return e.pickVersion(req.Version, infer.ReasonPinned)
+	case req.Override != "":
+		return e.pickOverride(req)
+	case e.Route == nil:
+		if len(e.Targets) == 0 {
+			return pick{}, e.missing(0)
+		}
+		return pick{entry: e, target: e.Targets[len(e.Targets)-1], reason: infer.ReasonDefault}, nil
+	}
+	number, reason := 0, infer.ReasonRandom
+	if req.StickyKey != "" {
+		number, reason = slot.Slot(e.Route.Seed, req.StickyKey), infer.ReasonSticky
+	} else {
+		number = rand.IntN(len(e.Route.Slots)) //nolint:gosec // a share of the traffic is no secret
+	}
+	arm := &e.Route.Arms[e.Route.Slots[number]]
+	return pick{e, arm, arm.Target, reason}, nil
+}
+
+func (e *Entry) pickVersion(version int64, reason infer.Reason) (pick, error) {
+	target := e.target(version)
+	if target == nil {
+		return pick{}, e.missing(version)
+	}
+	return pick{entry: e, target: target, reason: reason}, nil
+}
+
+// pickOverride lets who shows the route's token choose the version.
+func (e *Entry) pickOverride(req *infer.Request) (pick, error) {
+	if e.Route == nil || e.Route.Override == [sha256.Size]byte{} {
+		return pick{}, infer.Errorf(infer.Forbidden, "'%s' takes no Sluice-Override: its route has no override.token", e.Name)
+	}
+	scheme, token, _ := strings.Cut(req.Authorization, " ")
+	if token = strings.TrimSpace(token); token == "" || !strings.EqualFold(scheme, "Bearer") {
+		return pick{}, infer.Errorf(infer.Unauthenticated, "Sluice-Override needs the header 'Authorization: Bearer TOKEN' with the route's override token")
+	}
+	// Digests are of equal length: comparing them tells nothing about the token's.
+	digest := sha256.Sum256([]byte(token))
+	if subtle.ConstantTimeCompare(digest[:], e.Route.Override[:]) != 1 {
+		return pick{}, infer.Errorf(infer.Forbidden, "the token is not the override token of '%s'", e.Name)
+	}
+	version, ok := infer.ParseVersion(req.Override)
+	if !ok {
+		return pick{}, infer.Errorf(infer.Invalid, "Sluice-Override is the number of a version, 1 or more")
+	}
+	return e.pickVersion(version, infer.ReasonOverride)
+}

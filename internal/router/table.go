@@ -1,0 +1,174 @@
+package router
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"slices"
+	"strconv"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// Instance is a loaded version with a count of its users.
+type Instance interface {
+	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
+	Acquire() bool // false where it was retired
+	Release()
+}
+
+// Target is a version that can serve.
+type Target struct {
+	Model    *infer.Model
+	Instance Instance
+	Timeout  time.Duration // the longest that a request may take here
+	Breaker  *Breaker      // watches what routes send here; nil for none
+	// Observe is told of each request that was sent here, when it has ended. It
+	// must not block; it may be nil.
+	Observe func(req *infer.Request, code infer.Code, elapsed time.Duration)
+}
+
+// Entry is a name that can be called: a route, or a model without one.
+type Entry struct {
+	Name    string
+	Model   string
+	Targets []*Target // the model's versions, in any order; empty where none can serve
+	Loading bool      // a version is on its way
+	Route   *Route    // nil: the newest version serves
+
+	revision string // "iris@7", as answers show it
+}
+
+// Route splits an entry's traffic.
+type Route struct {
+	Revision int64
+	Seed     string
+	Sticky   api.Sticky
+	Arms     []Arm
+	Slots    *Slots
+	Fallback *Target           // who serves for an arm that cannot; nil for none
+	Override [sha256.Size]byte // digest of the token that an override must show; zero: none is configured
+	Shadows  []Shadow
+}
+
+// Slots gives the index of the arm that holds each slot.
+type Slots [api.TotalWeight]uint8
+
+// NewSlots spreads out what a route's state says. It panics where that does not
+// cover every slot, since such a state must not come this far.
+func NewSlots(ranges api.Slots) *Slots {
+	s, n := new(Slots), 0
+	for arm, list := range ranges {
+		for _, r := range list {
+			for i := r[0]; i < r[1]; i++ {
+				s[i] = uint8(arm) //nolint:gosec // at most api.MaxVariants
+				n++
+			}
+		}
+	}
+	if n != len(s) {
+		panic("BUG: a route's slots do not add up: " + strconv.Itoa(n))
+	}
+	return s
+}
+
+// Arm is a variant of a route.
+type Arm struct {
+	Version int64
+	Weight  int // in slots
+	Stable  bool
+	Target  *Target // nil where the version cannot serve
+	// Observe is told how a request ended for the arm it was assigned to. One that
+	// the fallback served was unavailable here, whoever answered: otherwise a
+	// broken canary would look well. It must not block; it may be nil.
+	Observe func(reason infer.Reason, code infer.Code, elapsed time.Duration)
+}
+
+// Shadow gets copies of what the route has answered.
+type Shadow struct {
+	Sample int // of TotalWeight
+	Copy   Copier
+}
+
+// Copier takes a copy of a request and its answer for a shadow, or drops it. It
+// must not block.
+type Copier interface {
+	Offer(req *infer.Request, resp *infer.Response)
+}
+
+// Table is the immutable answer to "who serves this name".
+type Table struct {
+	entries map[string]*Entry
+}
+
+// NewTable builds a table; it keeps the entries and sorts their targets.
+func NewTable(entries []*Entry) *Table {
+	t := &Table{entries: make(map[string]*Entry, len(entries))}
+	for _, e := range entries {
+		slices.SortFunc(e.Targets, func(a, b *Target) int { return cmp.Compare(a.Model.Version, b.Model.Version) })
+		revision := int64(0)
+		if e.Route != nil {
+			revision = e.Route.Revision
+		}
+		e.revision = e.Name + "@" + strconv.FormatInt(revision, 10)
+		t.entries[e.Name] = e
+	}
+	return t
+}
+
+// stable returns the arm that is trusted; the first where there are several. A
+// route has one.
+func (r *Route) stable() *Arm {
+	for i := range r.Arms {
+		if r.Arms[i].Stable {
+			return &r.Arms[i]
+		}
+	}
+	panic("BUG: a route without a stable variant")
+}
+
+// target returns the target of a version, nil where it cannot serve.
+func (e *Entry) target(version int64) *Target {
+	for _, t := range e.Targets {
+		if t.Model.Version == version {
+			return t
+		}
+	}
+	return nil
+}
+
+// front returns who would serve a request that bears no key and names no
+// version, as far as signatures matter: nil where nobody can.
+func (e *Entry) front() *Target {
+	if e.Route != nil {
+		if t := e.Route.stable().Target; t != nil {
+			return t
+		}
+	}
+	if len(e.Targets) == 0 {
+		return nil
+	}
+	return e.Targets[len(e.Targets)-1]
+}
+
+// The texts below begin as clients of Triton expect them to.
+
+func unknown(name string, version int64) error {
+	if version != 0 {
+		return infer.Errorf(infer.NotFound, "Request for unknown model: '%s' version %d is not found", name, version)
+	}
+	return infer.Errorf(infer.NotFound, "Request for unknown model: '%s' is not found", name)
+}
+
+func (e *Entry) missing(version int64) error {
+	switch {
+	case e.Loading:
+		return infer.Errorf(infer.Unavailable, "model '%s' is loading, try again", e.Name)
+	case len(e.Targets) == 0:
+		return infer.Errorf(infer.NotFound, "Request for unknown model: '%s' has no available versions", e.Name)
+	default:
+		return unknown(e.Name, version)
+	}
+}
