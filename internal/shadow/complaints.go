@@ -1,0 +1,52 @@
+package shadow
+
+import (
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+const (
+	// causePanic is the cause of a complaint beside the codes.
+	causePanic = int(infer.NumCodes)
+	// complainEvery is how often a cause is logged: a shadow may fail with every
+	// request, and that it does so is known from the first and the counters.
+	complainEvery = time.Minute
+)
+
+// complaints remembers what was logged.
+type complaints struct {
+	mu     sync.Mutex
+	again  [causePanic + 1]time.Time // when the cause may be logged again
+	unsaid [causePanic + 1]int       // how often it was not, since it was last
+}
+
+// due reports whether a cause is to be logged, and how often it was not.
+func (c *complaints) due(cause int, now time.Time) (unsaid int, due bool) {
+	cause = min(cause, causePanic)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Before(c.again[cause]) {
+		c.unsaid[cause]++
+		return 0, false
+	}
+	unsaid = c.unsaid[cause]
+	c.again[cause], c.unsaid[cause] = now.Add(complainEvery), 0
+	return unsaid, true
+}
+
+// complain logs what a copy came to, at most once per cause and minute.
+func (m *Mirror) complain(cause int, what string, s *sample, fields ...zap.Field) {
+	unsaid, due := m.complaints.due(cause, time.Now())
+	if !due {
+		return
+	}
+	if cause == causePanic { // it is still on the stack
+		fields = append(fields, zap.Stack("stack"))
+	}
+	m.log.Warn(what, append(fields, zap.String("model", m.opts.Version.Model), zap.Int64("version", m.opts.Version.Number),
+		zap.String("route", s.req.Served.Route), zap.String("request_id", s.req.RequestID), zap.Int("unsaid", unsaid))...)
+}

@@ -1,0 +1,218 @@
+package shadow_test
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/shadow"
+)
+
+const ms = time.Millisecond
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func model() *infer.Model {
+	spec := func(name string) infer.TensorSpec {
+		return infer.TensorSpec{Name: name, DType: infer.Uint8, Shape: infer.Shape{-1, -1}, Symbols: []string{"N", "T"}}
+	}
+	return infer.NewModel("iris", 3, []infer.TensorSpec{spec("a"), spec("b")}, []infer.TensorSpec{spec("y"), spec("z")})
+}
+
+// request asks for both outputs with two inputs of n bytes each.
+func request(id string, n int) *infer.Request {
+	in := func(name string, fill byte) infer.Tensor {
+		t := infer.Tensor{Name: name, DType: infer.Uint8, Shape: infer.Shape{1, int64(n)}, Data: make([]byte, n)}
+		for i := range t.Data {
+			t.Data[i] = fill
+		}
+		return t
+	}
+	return &infer.Request{
+		Model: "iris", RequestID: id, Inputs: []infer.Tensor{in("b", 2), in("a", 1)},
+		Served: infer.Served{Version: infer.Version{Model: "iris", Number: 1}, Route: "iris@7", Reason: infer.ReasonSticky},
+	}
+}
+
+// respond makes an answer of one output of n bytes.
+func respond(n int, fill byte) *infer.Response {
+	resp := infer.NewResponse()
+	data := resp.Add("y", 0, infer.Uint8, infer.Shape{1, int64(n)}, n)
+	for i := range data {
+		data[i] = fill
+	}
+	return resp
+}
+
+// predictor is a shadow that does as f says.
+type predictor func(ctx context.Context, req *infer.Request) (*infer.Response, error)
+
+func (f predictor) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
+	return f(ctx, req)
+}
+
+func answers(context.Context, *infer.Request) (*infer.Response, error) { return respond(3, 9), nil }
+
+func hangs(ctx context.Context, _ *infer.Request) (*infer.Response, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// takes answers after d, whatever its context says.
+func takes(d time.Duration) predictor {
+	return func(ctx context.Context, req *infer.Request) (*infer.Response, error) {
+		time.Sleep(d)
+		return answers(ctx, req)
+	}
+}
+
+// recorder remembers what it was told.
+type recorder struct {
+	mu      sync.Mutex
+	dropped map[string]int
+	codes   map[infer.Code]int
+	elapsed []time.Duration
+}
+
+func newRecorder() *recorder {
+	return &recorder{dropped: map[string]int{}, codes: map[infer.Code]int{}}
+}
+
+func (r *recorder) Dropped(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.dropped[reason]++
+}
+
+func (r *recorder) Answered(code infer.Code, elapsed time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.codes[code]++
+	r.elapsed = append(r.elapsed, elapsed)
+}
+
+type (
+	drops map[string]int
+	codes map[infer.Code]int
+)
+
+func (r *recorder) want(t *testing.T, d drops, c codes) {
+	t.Helper()
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !maps.Equal(r.dropped, d) || !maps.Equal(r.codes, c) {
+		t.Errorf("dropped %v, want %v; answered %v, want %v", r.dropped, d, r.codes, c)
+	}
+}
+
+// counted is how many requests were counted in all.
+func (r *recorder) counted() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range r.dropped {
+		n += k
+	}
+	for _, k := range r.codes {
+		n += k
+	}
+	return n
+}
+
+// mirror is one with a tap.
+type mirror struct {
+	*shadow.Mirror
+	t   *testing.T
+	tap *shadow.Tap
+	got *recorder
+	ran chan error // the result of Run
+}
+
+// build makes a mirror over p that is not running.
+func build(t *testing.T, p predictor, change func(o *shadow.Options)) *mirror {
+	t.Helper()
+	o := shadow.Options{Version: infer.Version{Model: "iris", Number: 3}, Predictor: p, Model: model()}
+	if change != nil {
+		change(&o)
+	}
+	m := &mirror{Mirror: shadow.New(o), t: t, got: newRecorder(), ran: make(chan error, 1)}
+	m.tap = m.Tap(m.got)
+	return m
+}
+
+// start makes a mirror that runs until the test ends.
+func start(t *testing.T, p predictor, change func(o *shadow.Options)) *mirror {
+	t.Helper()
+	m := build(t, p, change)
+	m.run()
+	t.Cleanup(func() {
+		if err := m.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		m.wantEnded()
+	})
+	return m
+}
+
+func (m *mirror) run() {
+	go func() { m.ran <- m.Run(context.Background()) }()
+	synctest.Wait()
+}
+
+// wantEnded waits for Run and checks that nothing is left.
+func (m *mirror) wantEnded() {
+	m.t.Helper()
+	if err := <-m.ran; err != nil {
+		m.t.Errorf("Run: %v", err)
+	}
+	m.wantQueued(0, 0)
+}
+
+func (m *mirror) wantQueued(requests int, bytes int64) {
+	m.t.Helper()
+	synctest.Wait()
+	if r, b := m.Queued(); r != requests || b != bytes {
+		m.t.Errorf("%d copies of %d bytes are queued, want %d of %d", r, b, requests, bytes)
+	}
+}
+
+// offer offers a request of 2n + 3 bytes, and checks that no time passes.
+func (m *mirror) offer(id string, n int) {
+	m.t.Helper()
+	m.offerThis(request(id, n))
+	synctest.Wait()
+}
+
+func (m *mirror) offerThis(req *infer.Request) {
+	m.t.Helper()
+	began := time.Now()
+	resp := respond(3, 8)
+	m.tap.Offer(req, resp)
+	resp.Release()
+	if took := time.Since(began); took != 0 {
+		m.t.Errorf("Offer took %v", took)
+	}
+}
+
+// ids returns the ids of the requests whose results are kept.
+func (m *mirror) ids() (ids []string) {
+	for _, p := range m.Pairs() {
+		ids = append(ids, p.RequestID)
+	}
+	return ids
+}
+
+func (m *mirror) wantKept(ids ...string) {
+	m.t.Helper()
+	synctest.Wait()
+	if diff := cmp.Diff(ids, m.ids()); diff != "" {
+		m.t.Errorf("kept results (-want +got):\n%s", diff)
+	}
+}
