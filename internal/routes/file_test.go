@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/routes"
 )
 
 func TestFileAndAPIMeet(t *testing.T) {
@@ -18,8 +17,8 @@ func TestFileAndAPIMeet(t *testing.T) {
 	f := func(file map[string]api.Route, set, deleted, differing []string) {
 		t.Helper()
 		var got []string
-		routes, gone := l.FileChanges(file)
-		for _, r := range routes {
+		changes, gone := l.FileChanges(file)
+		for _, r := range changes {
 			got = append(got, r.Name)
 		}
 		if diff := cmp.Diff(set, got) + cmp.Diff(deleted, gone) + cmp.Diff(differing, l.Differing(file)); diff != "" {
@@ -27,8 +26,8 @@ func TestFileAndAPIMeet(t *testing.T) {
 		}
 		// A restart knows no more than the journal does.
 		again := fold(t, l.events)
-		routes2, gone2 := again.FileChanges(file)
-		if diff := cmp.Diff(routes, routes2) + cmp.Diff(gone, gone2) + cmp.Diff(l.Differing(file), again.Differing(file)); diff != "" {
+		changes2, gone2 := again.FileChanges(file)
+		if diff := cmp.Diff(changes, changes2) + cmp.Diff(gone, gone2) + cmp.Diff(l.Differing(file), again.Differing(file)); diff != "" {
 			t.Errorf("after a restart (+):\n%s", diff)
 		}
 	}
@@ -108,16 +107,4 @@ func TestFileEntriesByMeaning(t *testing.T) {
 	if now, _ := seeded.Get("iris"); now.Seed != "spring" || len(seeded.Differing(map[string]api.Route{"iris": brief})) > 0 {
 		t.Errorf("the seed is %q", now.Seed)
 	}
-}
-
-// fold returns a new Set of the events.
-func fold(t *testing.T, events []api.Event) *routes.Set {
-	t.Helper()
-	s := routes.NewSet()
-	for _, e := range events {
-		if err := s.Apply(e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return s
 }

@@ -34,13 +34,16 @@ func BenchmarkFold(b *testing.B) {
 		}
 		events = append(events, e)
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		set := routes.NewSet()
-		for i := range events {
-			if err := set.Apply(events[i]); err != nil {
-				b.Fatal(err)
+	f := func(name string, fold func(s *routes.Set) error) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := fold(routes.NewSet()); err != nil {
+					b.Fatal(err)
+				}
 			}
-		}
+		})
 	}
+	f("Replay", func(s *routes.Set) error { return s.Replay(visitor(events)) })
+	f("Apply", func(s *routes.Set) error { return visitor(events)(s.Apply) })
 }

@@ -1,6 +1,7 @@
 package routes_test
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -98,4 +99,34 @@ func canary(version int64, weight int) api.Variant {
 
 func control(version int64, weight int) api.Variant {
 	return api.Variant{Version: version, Weight: weight, Role: api.RoleControl}
+}
+
+// fold returns the Set of the events, and fails where the two ways to it differ.
+func fold(t *testing.T, events []api.Event) *routes.Set {
+	t.Helper()
+	one, all := routes.NewSet(), routes.NewSet()
+	for _, e := range events {
+		if err := one.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := all.Replay(visitor(events)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(one, all, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+		t.Fatalf("Apply and Replay differ (+ is Replay):\n%s", diff)
+	}
+	return all
+}
+
+// visitor goes through events as a journal does.
+func visitor(events []api.Event) func(visit func(e api.Event) error) error {
+	return func(visit func(e api.Event) error) error {
+		for _, e := range events {
+			if err := visit(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }

@@ -1,0 +1,195 @@
+package routes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// Apply folds the next event in; those that are not about routes change nothing. On
+// an error nothing is changed either: the event does not follow from those before
+// it, or what it bears is no route.
+func (s *Set) Apply(e api.Event) error {
+	switch e.Type {
+	case api.EventRouteSet:
+		return malformed(e, s.set(e))
+	case api.EventRouteDeleted:
+		return malformed(e, s.deleted(e))
+	default:
+		return nil
+	}
+}
+
+// latest are the events that a route's state is read from after a replay.
+type latest struct{ now, file api.Event }
+
+// Replay applies all the events that each visits, for a start with a long journal.
+// It comes to the same as Apply but reads only the states that nothing replaced; the
+// revisions of the others are counted, and the last must be the number of them. So
+// it does not see whether one of the others could not be read, which nothing depends
+// on. After an error the Set is of no use.
+func (s *Set) Replay(each func(visit func(e api.Event) error) error) error {
+	last := map[string]*latest{}
+	err := each(func(e api.Event) error {
+		switch e.Type {
+		case api.EventRouteSet:
+			return malformed(e, s.count(e, last))
+		case api.EventRouteDeleted:
+			return malformed(e, s.deleted(e))
+		default:
+			return nil
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for name, l := range last {
+		h := s.routes[name]
+		now, err := decode(l.now, h.revision)
+		if err != nil {
+			return malformed(l.now, err)
+		}
+		if h.now != nil {
+			h.now = now
+		}
+		if h.file == nil || l.file.Type == "" {
+			continue // deleted since, or known from before
+		}
+		said, err := decode(l.file, 0)
+		if err != nil {
+			return malformed(l.file, err)
+		}
+		h.file = &said.Route
+	}
+	return nil
+}
+
+// count notes that there is one more state, without reading it.
+func (s *Set) count(e api.Event, last map[string]*latest) error {
+	name, ok := strings.CutPrefix(e.Subject, subject)
+	if !ok {
+		return errors.New("the subject is no route")
+	}
+	l := last[name]
+	if l == nil {
+		l = &latest{}
+		last[name] = l
+	}
+	h := s.history(name)
+	h.revision++
+	h.now, l.now = &api.RouteState{}, e
+	if e.Origin == api.OriginFile {
+		h.file, l.file = &api.Route{}, e
+	}
+	return nil
+}
+
+// set makes what the event bears the state of its route.
+func (s *Set) set(e api.Event) error {
+	name, ok := strings.CutPrefix(e.Subject, subject)
+	if !ok {
+		return errors.New("the subject is no route")
+	}
+	after, err := decode(e, s.Revision(name)+1)
+	if err != nil {
+		return err
+	}
+	if now, ok := s.Get(name); ok && now.Seed != after.Seed {
+		return fmt.Errorf("expected the seed %q, got %.300q", now.Seed, after.Seed)
+	}
+	h := s.history(name)
+	h.revision, h.now = after.Revision, after
+	if e.Origin == api.OriginFile {
+		h.file = &after.Route
+	}
+	return nil
+}
+
+// deleted ends a route, or the file's entry of one that the API deleted before.
+func (s *Set) deleted(e api.Event) error {
+	name, ok := strings.CutPrefix(e.Subject, subject)
+	h := s.routes[name]
+	file := e.Origin == api.OriginFile
+	if !ok || h == nil || h.now == nil && (!file || h.file == nil) {
+		return errors.New("there is no such route")
+	}
+	h.now = nil
+	if file {
+		h.file = nil
+	}
+	return nil
+}
+
+// history returns what is known of a route, and begins it where nothing is.
+func (s *Set) history(name string) *history {
+	h := s.routes[name]
+	if h == nil {
+		h = &history{}
+		s.routes[name] = h
+	}
+	return h
+}
+
+// decode reads and checks the state that an event bears; revision is what it must
+// have, 0 where that does not matter.
+func decode(e api.Event, revision int64) (*api.RouteState, error) {
+	after := &api.RouteState{}
+	if err := json.Unmarshal(e.After, after); err != nil {
+		return nil, fmt.Errorf("after is not a route: %w", err)
+	}
+	if after.Name == "" || e.Subject != subject+after.Name {
+		return nil, fmt.Errorf("after is the route %.300q", after.Name)
+	}
+	if revision != 0 && after.Revision != revision {
+		return nil, fmt.Errorf("expected revision %d, got %d", revision, after.Revision)
+	}
+	after.Complete()
+	return after, checkSlots(*after)
+}
+
+func malformed(e api.Event, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &infer.Error{Code: infer.Internal, Op: "routes", Msg: fmt.Sprintf("event %d of the journal, %s of %.300q", e.Seq, e.Type, e.Subject), Err: err}
+}
+
+// checkSlots returns what is wrong with a state's slots: each must be held exactly
+// once, and each variant must hold as many as its weight says.
+func checkSlots(s api.RouteState) error {
+	if len(s.Slots) != len(s.Variants) {
+		return fmt.Errorf("%d variants, but slots of %d", len(s.Variants), len(s.Slots))
+	}
+	var all [][2]int
+	for i, held := range s.Slots {
+		for _, r := range held {
+			if r[0] < 0 || r[0] >= r[1] || r[1] > api.TotalWeight {
+				return fmt.Errorf("slots[%d]: expected ranges [from, to) within 0 and %d, got [%d, %d)", i, api.TotalWeight, r[0], r[1])
+			}
+		}
+		if n := size(held); n != s.Variants[i].Weight {
+			return fmt.Errorf("slots[%d]: %d slots, but a weight of %d", i, n, s.Variants[i].Weight)
+		}
+		all = append(all, held...)
+	}
+	slices.SortFunc(all, func(a, b [2]int) int { return a[0] - b[0] })
+	next := 0
+	for _, r := range all {
+		if r[0] < next {
+			return fmt.Errorf("slot %d is held twice", r[0])
+		}
+		if r[0] > next {
+			break
+		}
+		next = r[1]
+	}
+	if next != api.TotalWeight {
+		return fmt.Errorf("slot %d is held by nobody", next)
+	}
+	return nil
+}
