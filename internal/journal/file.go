@@ -1,0 +1,131 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+)
+
+// The buckets and keys of the file.
+const (
+	metaBucket   = "journal"
+	formatKey    = "format"
+	headKey      = "head"
+	eventsBucket = "events"
+
+	format = "1"
+)
+
+// errPanic says that bbolt panicked or that its memory map faulted. It may hold
+// its locks for ever, so it must not be called again.
+var errPanic = errors.New("panic in the store")
+
+// file keeps the records in a bbolt file.
+type file struct {
+	db *bbolt.DB
+	// fd is db's own file. It is closed by us where db can no longer be asked to.
+	fd *os.File
+
+	panicked atomic.Bool
+	broken   bool // put cannot know what is on disk; only put touches it
+}
+
+func (f *file) put(h head, record []byte) error {
+	if f.broken {
+		return errBroken
+	}
+	err := f.guard(func() error {
+		return f.db.Update(func(tx *bbolt.Tx) error {
+			events := tx.Bucket([]byte(eventsBucket))
+			events.FillPercent = 1 // keys only grow, so a page that was split is never inserted into
+			if err := events.Put(seqKey(h.seq), record); err != nil {
+				return err
+			}
+			return tx.Bucket([]byte(metaBucket)).Put([]byte(headKey), headValue(h))
+		})
+	})
+	if err != nil {
+		f.broken = f.mayHave(h.seq)
+	}
+	return err
+}
+
+// mayHave reports whether a transaction that failed left its mark nonetheless:
+// the page that makes it valid was written, but is perhaps not on disk. Until
+// that is known bbolt must not reuse pages.
+func (f *file) mayHave(seq int64) bool {
+	var last int64
+	err := f.guard(func() error {
+		return f.db.View(func(tx *bbolt.Tx) error {
+			if key, _ := tx.Bucket([]byte(eventsBucket)).Cursor().Last(); key != nil {
+				last = int64(binary.BigEndian.Uint64(key)) //nolint:gosec // was written from an int64
+			}
+			return nil
+		})
+	})
+	return err != nil || last >= seq
+}
+
+func (f *file) each(after int64, visit func(seq int64, record []byte) (bool, error)) error {
+	return f.guard(func() error {
+		return f.db.View(func(tx *bbolt.Tx) error {
+			cursor := tx.Bucket([]byte(eventsBucket)).Cursor()
+			for key, record := cursor.Seek(seqKey(after + 1)); key != nil; key, record = cursor.Next() {
+				if len(key) != 8 {
+					return fmt.Errorf("a key of %d bytes among the events", len(key))
+				}
+				more, err := visit(int64(binary.BigEndian.Uint64(key)), record) //nolint:gosec // a number beyond int64 follows on no other
+				if err != nil || !more {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+func (f *file) bytes() int64 {
+	info, err := f.fd.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func (f *file) close() error {
+	if f.panicked.Load() {
+		return f.fd.Close() // the lock goes with it; the map stays until the process ends
+	}
+	return f.guard(f.db.Close)
+}
+
+// guard calls into bbolt and makes an error of a panic, and of a fault in mapped
+// memory, which is what is left of a file that somebody cut while it was open.
+func (f *file) guard(call func() error) (err error) {
+	if f.panicked.Load() {
+		return errPanic
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			f.panicked.Store(true)
+			err = fmt.Errorf("%w: %v", errPanic, p)
+		}
+	}()
+	if err = call(); errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
+		return errClosed
+	}
+	return err
+}
+
+func seqKey(seq int64) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(seq)) //nolint:gosec // never negative
+}
+
+func headValue(h head) []byte { return append(seqKey(h.seq), h.hash[:]...) }

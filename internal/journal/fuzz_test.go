@@ -1,0 +1,121 @@
+package journal
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+)
+
+// FuzzDecode holds that any stored bytes give an event or an error, and that an
+// event that was read says what would be stored for it.
+func FuzzDecode(f *testing.F) {
+	add := func(seq int64, text string) { f.Add(seq, append(make([]byte, sha256.Size), text...)) }
+	add(1, `{"seq":1,"time":"2026-01-02T03:04:05.6Z","type":"route.set","subject":"routes/a","origin":"api","actor":"a","actor_verified":true,"reason":"r","before":{"x":1},"after":null}`)
+	add(2, `{"seq":1}`)
+	add(0, `{}`)
+	add(0, `null`)
+	add(0, `{"seq":1e3,"after":[[[[`)
+	add(3, `{"seq":3,"SEQ":4}`)
+	add(3, `{"seq":3,"time":"0000-01-01T00:00:00+23:59"}`)
+	f.Add(int64(1), []byte(nil))
+	f.Add(int64(1), make([]byte, sha256.Size))
+	f.Fuzz(func(t *testing.T, seq int64, record []byte) {
+		e, err := decode(seq, record)
+		if err != nil {
+			return
+		}
+		if e.Seq != seq {
+			t.Fatalf("event %d was read as %d", seq, e.Seq)
+		}
+		text, err := encode(e)
+		if err != nil {
+			return // a time whose zone JSON does not write
+		}
+		h, again := head{seq: seq - 1}.seal(text)
+		if _, err := (head{seq: seq - 1}).follow(seq, again); err != nil || h.seq != seq {
+			t.Fatalf("what was sealed does not follow: %v", err)
+		}
+		got, err := decode(seq, again)
+		if err != nil || !got.Time.Equal(e.Time) {
+			t.Fatalf("%v, the time %v was %v", err, got.Time, e.Time)
+		}
+		got.Time = e.Time
+		compact(t, &e)
+		if d := cmp.Diff(e, got); d != "" {
+			t.Fatal(d)
+		}
+	})
+}
+
+// compact brings before and after into the form in which they are stored.
+func compact(t *testing.T, e *api.Event) {
+	t.Helper()
+	for _, state := range []*json.RawMessage{&e.Before, &e.After} {
+		if *state == nil {
+			continue
+		}
+		var b bytes.Buffer
+		if err := json.Compact(&b, *state); err != nil {
+			t.Fatal(err)
+		}
+		*state = b.Bytes()
+	}
+}
+
+// FuzzFile changes bytes of a small journal's file, whole pages too, and cuts it.
+// What check lets through neither panics nor faults in bbolt.
+func FuzzFile(f *testing.F) {
+	dir := f.TempDir()
+	l, err := Open(dir)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i := range int64(12) {
+		if _, err := l.Append(i, api.Event{Subject: "s", After: json.RawMessage(`"` + string(bytes.Repeat([]byte("x"), 700)) + `"`)}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(filepath.Join(dir, fileName))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint32(len(whole)), uint32(0), []byte(nil))
+	f.Add(uint32(len(whole)), uint32(4096+16), []byte{1, 2, 3})
+	f.Add(uint32(len(whole)), uint32(3*4096), bytes.Repeat([]byte{0xff}, 64))
+	f.Add(uint32(4096), uint32(8), []byte{2})
+	f.Add(uint32(len(whole)), uint32(8192), whole[3*4096:4*4096])
+	f.Fuzz(func(t *testing.T, size, at uint32, change []byte) {
+		data := bytes.Clone(whole)
+		copy(data[int(at)%len(data):], change)
+		data = data[:min(int(size), len(data))]
+		dir := t.TempDir()
+		path := filepath.Join(dir, fileName)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := openFile(path)
+		if err != nil {
+			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, data) {
+				t.Fatalf("a file that was refused has changed, %v", err)
+			}
+			return
+		}
+		_, err = file.verify()
+		if file.panicked.Load() {
+			t.Errorf("check let through what bbolt cannot take: %v", err)
+		}
+		if err := file.close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

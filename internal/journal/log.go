@@ -1,0 +1,197 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// replayEvents is how many events Replay holds in memory at once.
+const replayEvents = 256
+
+// Log is an append-only list of events. All methods may be called at any time
+// from any goroutine.
+type Log struct {
+	store store
+
+	// write is held over the whole of an Append. What only looks at the end of the
+	// log takes head instead, so that it never waits for the disk.
+	write  sync.Mutex
+	head   atomic.Pointer[head]
+	bytes  atomic.Int64
+	closed atomic.Bool
+}
+
+// store keeps the records. The Log sees to it that only one put runs at a time.
+type store interface {
+	// put adds the record of event h.seq together with the new head. Both are on
+	// disk when it returns, or neither is.
+	put(h head, record []byte) error
+	// each passes on the records after a number, oldest first, until f says that it
+	// has had enough. A record is f's only until it returns.
+	each(after int64, f func(seq int64, record []byte) (more bool, err error)) error
+	bytes() int64
+	close() error
+}
+
+var (
+	errClosed = errors.New("the journal is closed")
+	errBroken = errors.New("an earlier write failed in its last step")
+)
+
+func newLog(s store, h head) *Log {
+	l := &Log{store: s}
+	l.head.Store(&h)
+	l.bytes.Store(s.bytes())
+	return l
+}
+
+// Append adds an event if expected is still the number of the last one, else it
+// is Conflict. It sets the number, and the time where there is none, and returns
+// the event as Read will. Once it has returned the event survives a
+// crash. Unavailable means that it could not be written.
+func (l *Log) Append(expected int64, e api.Event) (api.Event, error) {
+	l.write.Lock()
+	defer l.write.Unlock()
+	last := l.head.Load()
+	if l.closed.Load() {
+		return api.Event{}, readError(errClosed)
+	}
+	if expected != last.seq {
+		return api.Event{}, infer.Errorf(infer.Conflict, "the journal's last event is %d, expected %d: something else has changed", last.seq, expected)
+	}
+	e.Seq = last.seq + 1
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	e.Time = e.Time.UTC()
+	text, err := encode(e)
+	if err != nil {
+		return api.Event{}, err
+	}
+	if len(text) > maxEventBytes {
+		return api.Event{}, infer.Errorf(infer.TooLarge, "the event is %d bytes of JSON, at most %d are kept", len(text), maxEventBytes)
+	}
+	next, record := last.seal(text)
+	// Read back first, since what cannot be read would end the log: JSON that is
+	// nested just as deep as is allowed is too deep once it is part of an event.
+	if e, err = decode(next.seq, record); err != nil {
+		return api.Event{}, &infer.Error{Code: infer.Invalid, Op: "journal: append", Msg: "the event cannot be read back from its JSON", Err: err}
+	}
+	if err := l.store.put(next, record); err != nil {
+		return api.Event{}, writeError(err)
+	}
+	l.head.Store(&next)
+	l.bytes.Store(l.store.bytes())
+	return e, nil
+}
+
+// Last returns the number of the last event, 0 where there is none.
+func (l *Log) Last() int64 { return l.head.Load().seq }
+
+// Size returns how many events there are and how many bytes their file has, which
+// grows in steps. In memory the bytes are 0.
+func (l *Log) Size() (events, fileBytes int64) { return l.Last(), l.bytes.Load() }
+
+// Read returns events after a number, oldest first and at most limit, all of them
+// or those of one subject.
+func (l *Log) Read(after int64, limit int, subject string) ([]api.Event, error) {
+	if l.closed.Load() {
+		return nil, readError(errClosed)
+	}
+	events := []api.Event{}
+	last := l.Last() // what is being appended right now is not acknowledged yet
+	if limit < 1 || after >= last {
+		return events, nil
+	}
+	mark, err := subjectMark(subject)
+	if err != nil {
+		return nil, err
+	}
+	err = l.store.each(max(after, 0), func(seq int64, record []byte) (bool, error) {
+		if seq > last {
+			return false, nil
+		}
+		if !bytes.Contains(record, mark) {
+			return true, nil
+		}
+		e, err := decode(seq, record)
+		if err != nil {
+			return false, err
+		}
+		if subject == "" || e.Subject == subject {
+			events = append(events, e)
+		}
+		return len(events) < limit && seq < last, nil
+	})
+	if err != nil {
+		return nil, readError(err)
+	}
+	return events, nil
+}
+
+// subjectMark returns bytes that are in the record of each event of a subject, and
+// in few others. Looking for them costs so much less than decoding that an index
+// is not worth its trouble: it would have to be kept, checked and repaired.
+func subjectMark(subject string) ([]byte, error) {
+	if subject == "" {
+		return nil, nil
+	}
+	text, err := encode(subject)
+	return append([]byte(`"subject":`), text...), err
+}
+
+// Replay calls f with all events, oldest first, until f fails. f may call the log.
+func (l *Log) Replay(f func(e api.Event) error) error {
+	for after := int64(0); ; {
+		events, err := l.Read(after, replayEvents, "")
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, e := range events {
+			if err := f(e); err != nil {
+				return err
+			}
+		}
+		after = events[len(events)-1].Seq
+	}
+}
+
+// Close waits for calls that have begun and releases the file. Later calls are
+// Unavailable; a second Close does nothing.
+func (l *Log) Close() error {
+	l.write.Lock()
+	defer l.write.Unlock()
+	if l.closed.Swap(true) {
+		return nil
+	}
+	if err := l.store.close(); err != nil {
+		return &infer.Error{Code: infer.Internal, Op: "journal: close", Msg: "the journal's file was not closed", Err: err}
+	}
+	return nil
+}
+
+func writeError(err error) error {
+	e := &infer.Error{Code: infer.Unavailable, Op: "journal: append", Err: err}
+	switch {
+	case errors.Is(err, errClosed):
+		e.Msg, e.Err = err.Error(), nil
+	case errors.Is(err, errBroken):
+		e.Msg = "the journal takes no more changes, since an earlier write failed; restart the gateway"
+	default:
+		e.Msg = "the journal cannot be written; its disk may be full"
+	}
+	return e
+}
+
+func readError(err error) error {
+	if errors.Is(err, errClosed) {
+		return infer.Errorf(infer.Unavailable, "%v", errClosed)
+	}
+	return &infer.Error{Code: infer.Internal, Op: "journal: read", Msg: "the journal cannot be read", Err: err}
+}

@@ -1,0 +1,40 @@
+package journal
+
+import "sync"
+
+// Memory returns a log that is lost with the process.
+func Memory() *Log { return newLog(&memory{}, head{}) }
+
+// memory keeps the same records as a file does, so that both behave alike.
+type memory struct {
+	mu      sync.RWMutex
+	records [][]byte // that of event n at n-1
+}
+
+func (m *memory) put(_ head, record []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records = append(m.records, record)
+	return nil
+}
+
+func (m *memory) each(after int64, f func(seq int64, record []byte) (bool, error)) error {
+	m.mu.RLock()
+	records := m.records // records are never changed, so this may be read without the lock
+	m.mu.RUnlock()
+	for seq := after + 1; seq <= int64(len(records)); seq++ {
+		if more, err := f(seq, records[seq-1]); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) bytes() int64 { return 0 }
+
+func (m *memory) close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records = nil
+	return nil
+}

@@ -1,0 +1,251 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+const (
+	fileName = "journal.db"
+	// newName is the file while it is made. A crash leaves it behind, and the next
+	// first start takes it up again.
+	newName = "journal.db.new"
+
+	lockTimeout = time.Second
+)
+
+var (
+	errLocked  = errors.New("it is locked")
+	errForeign = errors.New("it is a file of another program")
+	errFormat  = errors.New("its format is a later one")
+	errDamaged = errors.New("it is damaged")
+)
+
+// Open opens the log in the data directory dir, and makes both where there is
+// none. It reads and checks all of the file. A file that is damaged, foreign, of
+// a later format, or in use is an error, and is left as it is.
+func Open(dir string) (*Log, error) {
+	dir = filepath.Clean(dir)
+	path := filepath.Join(dir, fileName)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := create(dir); err != nil {
+			return nil, openError(err)
+		}
+	}
+	f, err := openFile(path)
+	if err != nil {
+		return nil, openError(err)
+	}
+	h, err := f.verify()
+	if err == nil { // always, since who made the file may have died before it came to this
+		err = syncDir(dir)
+	}
+	if err != nil {
+		return nil, openError(errors.Join(err, f.close()))
+	}
+	return newLog(f, h), nil
+}
+
+// create makes an empty log under another name and renames it when it is complete
+// and on disk, so that there is never half a journal.db. The lock on the new file
+// keeps two processes that start together from making one each.
+func create(dir string) error {
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	path, newPath := filepath.Join(dir, fileName), filepath.Join(dir, newName)
+	fd, err := openLocked(newPath, os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return err
+	}
+	f := &file{fd: fd}
+	err = func() error {
+		if err := isStill(newPath, fd); err != nil {
+			return err
+		}
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(errLocked, err, os.Remove(newPath)) // somebody was faster
+		}
+		if err := fd.Truncate(0); err != nil {
+			return err
+		}
+		if err := f.open(newPath); err != nil {
+			return err
+		}
+		if err := f.guard(func() error { return f.db.Update(writeEmpty) }); err != nil {
+			return err
+		}
+		return os.Rename(newPath, path)
+	}()
+	if f.db == nil {
+		return errors.Join(err, fd.Close())
+	}
+	return errors.Join(err, f.close())
+}
+
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := syncDir(filepath.Dir(dir)); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil // then it is not we who made dir in it
+}
+
+// isStill checks that path names the open file: while we waited for the lock, its
+// holder may have renamed it.
+func isStill(path string, fd *os.File) error {
+	opened, err := fd.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := os.Lstat(path)
+	if err == nil && os.SameFile(opened, named) {
+		return nil
+	}
+	return errors.Join(errLocked, err)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func writeEmpty(tx *bbolt.Tx) error {
+	meta, err := tx.CreateBucket([]byte(metaBucket))
+	if err != nil {
+		return err
+	}
+	if _, err := tx.CreateBucket([]byte(eventsBucket)); err != nil {
+		return err
+	}
+	if err := meta.Put([]byte(formatKey), []byte(format)); err != nil {
+		return err
+	}
+	return meta.Put([]byte(headKey), headValue(head{}))
+}
+
+// openFile opens an existing file after it has been checked under its lock.
+func openFile(path string) (*file, error) {
+	fd, err := openLocked(path, os.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	f := &file{fd: fd}
+	if err := check(fd); err != nil {
+		return nil, errors.Join(err, fd.Close())
+	}
+	if err := f.open(path); err != nil {
+		if f.panicked.Load() { // else bbolt has closed it
+			err = errors.Join(errDamaged, err, fd.Close())
+		}
+		return nil, err
+	}
+	return f, nil
+}
+
+// open gives the open and locked file to bbolt, which would make a new one where
+// it found none.
+func (f *file) open(path string) error {
+	return f.guard(func() error {
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout:      lockTimeout,
+			NoStatistics: true,
+			OpenFile:     func(string, int, os.FileMode) (*os.File, error) { return f.fd, nil },
+		})
+		f.db = db
+		return err
+	})
+}
+
+// openLocked opens a regular file and takes the lock that bbolt takes as well;
+// what it reads before that another process could be writing.
+func openLocked(path string, flag int) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: it is not a regular file", errForeign) // opening a pipe would wait for ever
+	}
+	fd, err := os.OpenFile(path, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(20 * time.Millisecond) {
+		locked, err := lock(fd)
+		if locked {
+			return fd, nil
+		}
+		if err == nil && time.Now().After(deadline) {
+			err = errLocked
+		}
+		if err != nil {
+			return nil, errors.Join(err, fd.Close())
+		}
+	}
+}
+
+// verify checks that the file is a journal of our format, and follows the chain
+// of hashes from the first event to the last.
+func (f *file) verify() (head, error) {
+	var stored []byte
+	err := f.guard(func() error {
+		return f.db.View(func(tx *bbolt.Tx) error {
+			meta := tx.Bucket([]byte(metaBucket))
+			if meta == nil || tx.Bucket([]byte(eventsBucket)) == nil {
+				return fmt.Errorf("%w: a bbolt file without a journal", errForeign)
+			}
+			if got := meta.Get([]byte(formatKey)); string(got) != format {
+				return fmt.Errorf("%w: format %.20q, this version knows %q", errFormat, got, format)
+			}
+			stored = bytes.Clone(meta.Get([]byte(headKey)))
+			return nil
+		})
+	})
+	if err != nil {
+		return head{}, err
+	}
+	var h head
+	err = f.each(-1, func(seq int64, record []byte) (more bool, err error) {
+		h, err = h.follow(seq, record)
+		return true, err
+	})
+	if err == nil && !bytes.Equal(stored, headValue(h)) {
+		err = fmt.Errorf("the last event is %d, which is not the one that was written last", h.seq)
+	}
+	if err != nil {
+		return head{}, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return h, nil
+}
+
+func openError(err error) error {
+	e := &infer.Error{Code: infer.Internal, Op: "journal: open", Err: err}
+	switch {
+	case errors.Is(err, errLocked), errors.Is(err, bbolterrors.ErrTimeout):
+		e.Code = infer.Unavailable
+		e.Msg = "the journal is in use by another process; one data directory serves one gateway"
+	case errors.Is(err, errForeign):
+		e.Msg = "journal.db in the data directory is not a journal; move it away or name another directory"
+	case errors.Is(err, errFormat):
+		e.Msg = "journal.db was written by a later version of this program; use that version"
+	case errors.Is(err, errDamaged), errors.Is(err, errPanic):
+		e.Msg = "journal.db is damaged and was left as it is; restore it from a backup, or move it away to start with an empty journal"
+	case errors.Is(err, fs.ErrPermission):
+		e.Msg = "no permission for the journal; the data directory and journal.db must be readable and writable for the gateway's user"
+	default:
+		e.Msg = "the journal cannot be opened"
+	}
+	return e
+}

@@ -1,0 +1,346 @@
+package journal_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
+)
+
+const fileName = "journal.db"
+
+func TestOpenAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "data")
+	for round := range int64(4) {
+		l, err := journal.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEvents(t, l, 10*round)
+		add(t, l, 10)
+		info, err := os.Stat(filepath.Join(dir, fileName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if events, size := l.Size(); events != 10*round+10 || size != info.Size() || info.Mode().Perm() != 0o600 {
+			t.Errorf("Size says %d events and %d bytes, the file has %d and the mode %v", events, size, info.Size(), info.Mode())
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the directory has the mode %v, %v", info.Mode(), err)
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+		t.Errorf("the directory holds %v, %v", names, err)
+	}
+}
+
+// TestOpenUnfinished starts where an earlier first start ended half-way.
+func TestOpenUnfinished(t *testing.T) {
+	f := func(left []byte) {
+		t.Helper()
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "journal.db.new"), left)
+		l := open(t, dir)
+		add(t, l, 1)
+		wantEvents(t, l, 1)
+		if _, err := os.Stat(filepath.Join(dir, "journal.db.new")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("what was left is still there: %v", err)
+		}
+	}
+	f(nil)
+	f([]byte("half"))
+	f(read(t, filepath.Join(made(t, 3), fileName)))
+}
+
+// refused checks that a file is not opened, for the reason given, and not changed.
+func refused(t *testing.T, data []byte, want string) {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, fileName)
+	write(t, path, data)
+	l, err := journal.Open(dir)
+	if err == nil {
+		t.Errorf("opened with %d events, want an error with %q", l.Last(), want)
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	if msg := messageOf(err); !strings.Contains(msg, want) || strings.Contains(msg, dir) {
+		t.Errorf("message %q, want %q (%v)", msg, want, err)
+	}
+	if !bytes.Equal(read(t, path), data) {
+		t.Error("the file was changed")
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+		t.Errorf("the directory holds %v, %v", names, err)
+	}
+}
+
+func TestOpenForeign(t *testing.T) {
+	f := func(data []byte, want string) {
+		t.Helper()
+		refused(t, data, want)
+	}
+	f(nil, "damaged")
+	f([]byte("x"), "not a journal")
+	f([]byte("name: iris\n"), "not a journal")
+	f(bytes.Repeat([]byte("SQLite format 3\x00"), 4096), "not a journal")
+	f(make([]byte, 1<<16), "not a journal")
+
+	change := func(f func(tx *bbolt.Tx) error) []byte { return edited(t, 3, f) }
+	f(change(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("journal")) }), "not a journal")
+	f(change(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("events")) }), "not a journal")
+	f(change(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("journal")).Put([]byte("format"), []byte("2")) }), "later version")
+	f(change(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("journal")).Delete([]byte("format")) }), "later version")
+}
+
+// edited returns the file of a journal of n events after bbolt changed it.
+func edited(t *testing.T, n int, change func(tx *bbolt.Tx) error) []byte {
+	t.Helper()
+	path := filepath.Join(made(t, n), fileName)
+	db, err := bbolt.Open(path, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(change), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return read(t, path)
+}
+
+// TestTampered changes events in ways that bbolt finds nothing wrong with.
+func TestTampered(t *testing.T) {
+	key := func(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+	f := func(change func(events *bbolt.Bucket) error) {
+		t.Helper()
+		refused(t, edited(t, 20, func(tx *bbolt.Tx) error { return change(tx.Bucket([]byte("events"))) }), "damaged")
+	}
+	replace := func(seq uint64, old, now string) func(b *bbolt.Bucket) error {
+		return func(b *bbolt.Bucket) error {
+			record := b.Get(key(seq))
+			if !bytes.Contains(record, []byte(old)) {
+				t.Fatalf("no %q in %q", old, record)
+			}
+			return b.Put(key(seq), bytes.Replace(record, []byte(old), []byte(now), 1))
+		}
+	}
+	f(replace(7, "alice", "mallo"))
+	f(replace(20, "alice", "mallory"))
+	f(replace(1, "<1>", "<2>"))
+	f(func(b *bbolt.Bucket) error { return b.Delete(key(1)) })
+	f(func(b *bbolt.Bucket) error { return b.Delete(key(10)) })
+	f(func(b *bbolt.Bucket) error { return b.Delete(key(20)) }) // the chain is whole, the head tells
+	f(func(b *bbolt.Bucket) error { return b.Put(key(21), b.Get(key(20))) })
+	f(func(b *bbolt.Bucket) error { return b.Put(key(0), b.Get(key(1))) })
+	f(func(b *bbolt.Bucket) error { return b.Put(key(1<<63+1), b.Get(key(1))) })
+	f(func(b *bbolt.Bucket) error { return b.Put([]byte("odd"), b.Get(key(1))) })
+	f(func(b *bbolt.Bucket) error { return b.Put(key(5), nil) })
+	f(func(b *bbolt.Bucket) error { return b.Put(key(5), b.Get(key(5))[:31]) })
+	f(func(b *bbolt.Bucket) error {
+		five, six := bytes.Clone(b.Get(key(5))), bytes.Clone(b.Get(key(6)))
+		return errors.Join(b.Put(key(5), six), b.Put(key(6), five))
+	})
+	f(func(b *bbolt.Bucket) error { _, err := b.CreateBucket([]byte("a bucket")); return err })
+}
+
+// TestTruncated cuts a journal at many places.
+func TestTruncated(t *testing.T) {
+	data := read(t, filepath.Join(made(t, 60), fileName))
+	end := len(bytes.TrimRight(data, "\x00")) // the file is longer than what is in use
+	cuts := []int{0, 1, 15, 16, 79, 80, 4095, 4096, 4097, 4176, end - 4096}
+	for at := 8192; at < end-4096; at += 4096 {
+		cuts = append(cuts, at-512, at)
+	}
+	for _, at := range cuts {
+		want := "damaged"
+		if at > 0 && at < 80 {
+			want = "not a journal"
+		}
+		refused(t, data[:at], want)
+	}
+}
+
+var every = flag.Bool("every-bit", false, "turn every bit of the pages' structure, not a sample; takes a minute")
+
+// TestFlipped turns single bits. The journal is refused, or, where the bit was in
+// none of the pages in use, has all events, takes more, and can be opened again.
+func TestFlipped(t *testing.T) {
+	data := read(t, filepath.Join(made(t, 40), fileName))
+	end := len(bytes.TrimRight(data, "\x00"))
+	var places []int
+	for page := 0; page < end; page += 4096 { // where the structure is, each bit
+		for bit := range 8 * 80 {
+			places = append(places, 8*page+bit)
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	r.Shuffle(len(places), func(i, j int) { places[i], places[j] = places[j], places[i] })
+	if !*every {
+		places = places[:200]
+	}
+	for range len(places) / 4 {
+		places = append(places, r.IntN(8*end))
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, fileName)
+	bad := 0
+	for _, place := range places {
+		flipped := bytes.Clone(data)
+		flipped[place/8] ^= 1 << (place % 8)
+		write(t, path, flipped)
+		l, err := journal.Open(dir)
+		if err != nil {
+			bad++
+			if msg := messageOf(err); !strings.Contains(msg, "damaged") && !strings.Contains(msg, "not a journal") && !strings.Contains(msg, "later version") {
+				t.Fatalf("bit %d: %v", place, err)
+			}
+			if !bytes.Equal(read(t, path), flipped) {
+				t.Fatalf("bit %d: the file was changed", place)
+			}
+			continue
+		}
+		wantEvents(t, l, 40)
+		add(t, l, 2)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if l, err = journal.Open(dir); err != nil {
+			t.Fatalf("bit %d: damaged after more events: %v", place, err)
+		}
+		wantEvents(t, l, 42)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d of %d flipped bits were found", bad, len(places))
+	if bad < len(places)/3 {
+		t.Errorf("only %d of %d flipped bits were found", bad, len(places))
+	}
+}
+
+// TestTornCommit builds the files that a crash of the machine in the middle of an
+// Append may leave: some of its pages are on disk, the one that makes them valid is
+// not. Each has the events from before.
+func TestTornCommit(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, fileName)
+	l := open(t, dir)
+	r := rand.New(rand.NewPCG(3, 4))
+	tornDir := t.TempDir()
+	for n := range int64(40) {
+		before := read(t, path)
+		add(t, l, 1)
+		after := read(t, path)
+		for range 4 {
+			torn := bytes.Clone(before)
+			if r.IntN(2) == 0 { // the file had grown
+				torn = append(torn, make([]byte, len(after)-len(torn))...)
+			}
+			for at := 8192; at < len(torn); at += 512 {
+				if r.IntN(2) == 0 {
+					copy(torn[at:at+512], after[at:])
+				}
+			}
+			write(t, filepath.Join(tornDir, fileName), torn)
+			got, err := journal.Open(tornDir)
+			if err != nil {
+				t.Fatalf("torn at event %d: %v", n+1, err)
+			}
+			wantEvents(t, got, n)
+			if err := got.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestOpenLocked(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir)
+	add(t, l, 1)
+	_, err := journal.Open(dir)
+	wantCode(t, err, infer.Unavailable)
+	if !strings.Contains(messageOf(err), "in use by another process") {
+		t.Errorf("message %q", messageOf(err))
+	}
+	add(t, l, 1)
+	wantEvents(t, l, 2)
+}
+
+// TestOpenTogether lets many make the same journal at once: one gets it.
+func TestOpenTogether(t *testing.T) {
+	dir := t.TempDir()
+	const n = 8
+	results := make(chan error, n)
+	logs := make(chan *journal.Log, n)
+	for range n {
+		go func() {
+			l, err := journal.Open(dir)
+			if err == nil {
+				add(t, l, 3)
+				logs <- l
+			}
+			results <- err
+		}()
+	}
+	for range n {
+		if err := <-results; err != nil {
+			wantCode(t, err, infer.Unavailable)
+		}
+	}
+	if len(logs) != 1 {
+		t.Fatalf("%d hold the journal", len(logs))
+	}
+	l := <-logs
+	wantEvents(t, l, 3)
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	wantEvents(t, open(t, dir), 3)
+}
+
+func TestOpenOddPlaces(t *testing.T) {
+	f := func(dir, want string) {
+		t.Helper()
+		l, err := journal.Open(dir)
+		if err == nil {
+			t.Errorf("opened with %d events", l.Last())
+			return
+		}
+		if !strings.Contains(messageOf(err), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "file"), nil)
+	f(filepath.Join(dir, "file"), "cannot be opened")
+	f(filepath.Join(dir, "file", "below"), "cannot be opened")
+
+	if err := os.MkdirAll(filepath.Join(dir, "dir", fileName), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f(filepath.Join(dir, "dir"), "not a journal")
+
+	if err := os.Mkdir(filepath.Join(dir, "link"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", filepath.Join(dir, "link", fileName)); err != nil {
+		t.Fatal(err)
+	}
+	f(filepath.Join(dir, "link"), "cannot be opened")
+}

@@ -1,0 +1,86 @@
+package journal
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// maxEventBytes bounds the JSON of one event.
+const maxEventBytes = 1 << 20
+
+// head is the last event's number and hash; the zero head is that of an empty log.
+type head struct {
+	seq  int64
+	hash [sha256.Size]byte
+}
+
+// seal returns the head after an event with the given JSON, and its record.
+func (h head) seal(text []byte) (head, []byte) {
+	next := h.next(text)
+	return next, append(next.hash[:len(next.hash):len(next.hash)], text...)
+}
+
+func (h head) next(text []byte) head {
+	next := head{seq: h.seq + 1}
+	sum := sha256.New()
+	sum.Write(h.hash[:])
+	sum.Write(text)
+	sum.Sum(next.hash[:0])
+	return next
+}
+
+// follow returns the head after a stored record, which must be the next one.
+func (h head) follow(seq int64, record []byte) (head, error) {
+	if seq != h.seq+1 {
+		return h, fmt.Errorf("event %d is missing, %d follows on %d", h.seq+1, seq, h.seq)
+	}
+	text, err := textOf(record)
+	if err != nil {
+		return h, fmt.Errorf("event %d: %w", seq, err)
+	}
+	next := h.next(text)
+	if !bytes.Equal(next.hash[:], record[:sha256.Size]) {
+		return h, fmt.Errorf("event %d, or one before it, is not what was written: the hashes differ", seq)
+	}
+	return next, nil
+}
+
+func textOf(record []byte) ([]byte, error) {
+	if n := len(record) - sha256.Size; n < 1 || n > maxEventBytes {
+		return nil, fmt.Errorf("a record of %d bytes, expected a hash of %d and 1 to %d more", len(record), sha256.Size, maxEventBytes)
+	}
+	return record[sha256.Size:], nil
+}
+
+// encode returns the JSON that is stored. It leaves <, > and & as they are, so
+// that the file can be searched for what people wrote.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, &infer.Error{Code: infer.Invalid, Op: "journal: encode", Msg: "the event cannot be written as JSON", Err: err}
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// decode returns the event of a record. It shares no memory with it.
+func decode(seq int64, record []byte) (api.Event, error) {
+	text, err := textOf(record)
+	if err != nil {
+		return api.Event{}, fmt.Errorf("event %d: %w", seq, err)
+	}
+	var e api.Event
+	if err := json.Unmarshal(text, &e); err != nil {
+		return api.Event{}, fmt.Errorf("event %d: %w", seq, err)
+	}
+	if e.Seq != seq {
+		return api.Event{}, fmt.Errorf("event %d says that its number is %d", seq, e.Seq)
+	}
+	return e, nil
+}
