@@ -34,7 +34,7 @@
 //
 // # What was not done
 //
-// Copies are not pooled. One takes about a dozen allocations, which is little
+// Copies are not pooled. One takes about ten allocations, which is little
 // beside the run it is made for, and a pool would tie the memory of the largest
 // requests to a path that exists only to be cheap for the primary.
 //

@@ -1,8 +1,34 @@
 package shadow
 
+import (
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// OfferAround offers a request for which there is room, and calls f when the room
+// is taken and nothing has been copied.
+func (t *Tap) OfferAround(req *infer.Request, resp *infer.Response, f func()) {
+	size := req.ByteSize() + outputBytes(resp)
+	if reason := t.mirror.admit(req, size); reason != "" {
+		panic("no room: " + reason)
+	}
+	f()
+	t.add(req, resp, size)
+}
+
 // Kept returns how many pairs are kept, old ones too, and their bytes.
 func (m *Mirror) Kept() (n int, bytes int64) {
 	m.pairs.mu.Lock()
 	defer m.pairs.mu.Unlock()
 	return len(m.pairs.kept), m.pairs.held
+}
+
+// Discard drops what waits.
+func (m *Mirror) Discard() {
+	m.mu.Lock()
+	dropped := m.queue
+	m.queue = nil
+	m.waiting.Add(-int64(len(dropped)))
+	m.mu.Unlock()
+	m.drop(dropped, api.DropExpired)
 }

@@ -80,6 +80,21 @@ func TestTheContextOfRunCutsOff(t *testing.T) {
 	})
 }
 
+func TestACopyThatIsMadeDuringShutdownIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := build(t, answers, nil)
+		m.run()
+		m.tap.OfferAround(request("r", 1), nil, func() {
+			m.wantQueued(1, 2)
+			if err := m.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		m.wantEnded()
+		m.got.want(t, drops{api.DropStopped: 1}, codes{})
+	})
+}
+
 func TestRunAfterShutdownEndsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := build(t, answers, nil)

@@ -57,11 +57,17 @@ func (t *Tap) Offer(req *infer.Request, resp *infer.Response) {
 		t.to.Dropped(reason)
 		return
 	}
-	s := t.mirror.copy(req, resp)
+	t.add(req, resp, size)
+}
+
+// add copies a request for which there is room, and lets the copy wait.
+func (t *Tap) add(req *infer.Request, resp *infer.Response, size int64) {
+	m := t.mirror
+	s := m.copy(req, resp)
 	s.tap, s.bytes = t, size
-	if !t.mirror.push(s) {
-		t.mirror.waiting.Add(-1)
-		t.mirror.drop([]*sample{s}, api.DropStopped)
+	if !m.push(s) {
+		m.waiting.Add(-1)
+		m.drop([]*sample{s}, api.DropStopped)
 	}
 }
 

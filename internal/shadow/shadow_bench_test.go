@@ -1,0 +1,31 @@
+//go:build !race
+
+package shadow_test
+
+import (
+	"fmt"
+	"testing"
+
+	"sluice.io/sluice/internal/shadow"
+)
+
+// BenchmarkOffer is what a primary pays for a shadow.
+func BenchmarkOffer(b *testing.B) {
+	const waits = 100
+	f := func(name string, n, maxBytes int) {
+		b.Run(fmt.Sprintf("%s/%d", name, 2*n), func(b *testing.B) {
+			m := shadow.New(shadow.Options{Model: model(), MaxRequests: waits, MaxBytes: int64(maxBytes)})
+			tap, req, resp := m.Tap(&lastDrop{}), request("0190c2a4-5d2e", n), respond(3, 8)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if i%waits == 0 {
+					m.Discard()
+				}
+				tap.Offer(req, resp)
+			}
+		})
+	}
+	f("dropped", 32, 10)
+	f("copied", 32, 1<<30)
+	f("copied", 300_000, 1<<30)
+}
