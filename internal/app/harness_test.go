@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest"
 
@@ -38,11 +39,18 @@ type gateway struct {
 	http       string // "127.0.0.1:…"
 	file       string // its configuration
 	stop       func() error
+	unclean    bool // the test itself has looked at what stop returns
 }
 
 // start runs a gateway over a repository until the test ends. yaml holds further
 // settings; addresses are chosen here.
 func start(t *testing.T, repository string, yaml ...string) *gateway {
+	t.Helper()
+	return startOn(t, nil, repository, yaml...)
+}
+
+// startOn is start on another runtime than ONNX Runtime.
+func startOn(t *testing.T, runtime app.Runtime, repository string, yaml ...string) *gateway {
 	t.Helper()
 	g := &gateway{file: filepath.Join(t.TempDir(), "sluice.yaml")}
 	g.configure(t, repository, yaml...)
@@ -52,10 +60,14 @@ func start(t *testing.T, repository string, yaml ...string) *gateway {
 		t.Fatal(err)
 	}
 	listening := make(chan app.Addresses, 1)
-	a, err := app.New(app.Options{
+	options := app.Options{
 		Config: cfg, Reload: load, Logger: zaptest.NewLogger(t, zaptest.Level(logLevel)),
 		Listening: func(at app.Addresses) { listening <- at },
-	})
+	}
+	if runtime != nil {
+		options.OpenRuntime = func(*config.Config, *zap.Logger) (app.Runtime, error) { return runtime, nil }
+	}
+	a, err := app.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +81,7 @@ func start(t *testing.T, repository string, yaml ...string) *gateway {
 		return err
 	}
 	t.Cleanup(func() {
-		if err := g.stop(); err != nil {
+		if err := g.stop(); err != nil && !g.unclean {
 			t.Errorf("stop: %v", err)
 		}
 	})
