@@ -37,6 +37,17 @@ func TestSlotsOfAWalk(t *testing.T) {
 	f(10000, api.Slots{{{0, 10000}}}, stable(2, 10000))
 }
 
+// TestWhoTakesWhat: two give back and two take.
+func TestWhoTakesWhat(t *testing.T) {
+	l := newLog(t)
+	l.put(api.OriginAPI, route(stable(1, 5000), stable(2, 3000), stable(4, 1000), canary(3, 1000)))
+	after, moved := l.put(api.OriginAPI, route(stable(1, 4000), stable(2, 2000), stable(4, 1500), canary(3, 2500)))
+	want := api.Slots{{{0, 4000}}, {{5000, 7000}}, {{8000, 9000}, {7500, 8000}}, {{9000, 10000}, {4000, 5000}, {7000, 7500}}}
+	if diff := cmp.Diff(want, after.Slots); diff != "" || moved != 2000 {
+		t.Errorf("%d moved; slots (+ is got):\n%s", moved, diff)
+	}
+}
+
 func TestPromotionMovesNobodyOfTheCanary(t *testing.T) {
 	f := func(moved int, next ...api.Variant) {
 		t.Helper()
@@ -108,15 +119,17 @@ func TestRevisionsGoOn(t *testing.T) {
 	}
 	large.Seed = "another" // a new route may have a seed of its own
 	f(api.OriginFile, large, 3, true)
+	small.Seed = large.Seed
+	f(api.OriginAPI, small, 4, false)
 	other := large
 	other.Model = "other" // no slot of another model's versions is worth keeping
-	f(api.OriginAPI, other, 4, true)
+	f(api.OriginAPI, other, 5, true)
 	if _, n := l.put(api.OriginAPI, large); n != api.TotalWeight {
 		t.Errorf("%d slots moved to another model", n)
 	}
 	other.Name = "b"
 	f(api.OriginAPI, other, 1, true)
-	if diff := cmp.Diff([]string{"b", "iris"}, l.Names()); diff != "" || l.All()[0].Name != "b" || l.All()[1].Revision != 5 {
+	if diff := cmp.Diff([]string{"b", "iris"}, l.Names()); diff != "" || l.All()[0].Name != "b" || l.All()[1].Revision != 6 {
 		t.Errorf("%s, %+v", diff, l.All())
 	}
 }

@@ -206,7 +206,7 @@ func TestLongWalk(t *testing.T) {
 	w := walker{rand.New(rand.NewPCG(3, 4))}
 	now := routes.Fresh(api.Route{Name: "iris", Variants: w.weighted(w.add(nil, api.MaxVariants))})
 	most := 0
-	for range 3_000 {
+	for range 1_500 {
 		next := slices.Clone(now.Variants)
 		cuts := []int{0, api.TotalWeight}
 		for range len(next) - 1 {
@@ -239,7 +239,7 @@ func TestNewestGoFirst(t *testing.T) {
 		}
 		return by
 	}
-	for range 40 {
+	for range 15 {
 		now := routes.Fresh(api.Route{Name: "iris", Variants: w.first()})
 		var since [api.TotalWeight]int
 		for revision := 1; revision <= 20; revision++ {
@@ -278,7 +278,7 @@ func TestOrderOfTheDocument(t *testing.T) {
 		}
 		return m
 	}
-	for range 300 {
+	for range 150 {
 		a := routes.Fresh(api.Route{Name: "iris", Variants: w.first()})
 		b := a
 		for range 10 {
