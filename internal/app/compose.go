@@ -38,7 +38,7 @@ type composer struct {
 
 // load verifies, loads, probes and warms a version that answers callers.
 func (c *composer) load(ctx context.Context, v infer.Version, m config.Model, series *metrics.Version) (registry.Servable, string, error) {
-	s, digest, err := c.servable(ctx, v, m, part{observe: func(r batch.Run) {
+	s, digest, err := c.servable(ctx, v, m, part{log: c.log, observe: func(r batch.Run) {
 		series.ObserveRun(r.Rows, r.Members, r.Input, r.Compute, r.Output, r.Err)
 	}})
 	if err != nil {
@@ -52,6 +52,7 @@ func (c *composer) load(ctx context.Context, v infer.Version, m config.Model, se
 
 // part is what distinguishes a servable that answers callers from a shadow's.
 type part struct {
+	log        *zap.Logger
 	observe    func(batch.Run) // told of each run once it serves; may be nil
 	background bool            // lowest priority of the OS
 }
@@ -106,7 +107,7 @@ func (c *composer) compose(session Session, m config.Model, p part) (*servable, 
 			}
 		},
 		Background: p.background,
-		Logger:     c.log,
+		Logger:     p.log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, closeSlots(slots))

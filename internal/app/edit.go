@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -156,10 +157,7 @@ func (r *reconciler) change(ctx context.Context, commit func() bool, name string
 	retry := func(v infer.Version) bool {
 		return next != nil && v.Model == next.Model && (slices.Contains(named(&next.Route), v.Number) || isShadow(&next.Route, v.Number))
 	}
-	t, err := r.prepare(ctx, r.goal(r.cfg, edits), retry)
-	if err != nil {
-		return api.RouteResult{}, err
-	}
+	t := r.prepare(ctx, r.goal(r.cfg, r.lookFor(next), edits), retry)
 	if err := refusal(t.routeProblems(states(edits)), false); err != nil {
 		r.discard(t)
 		return api.RouteResult{}, err
@@ -168,7 +166,7 @@ func (r *reconciler) change(ctx context.Context, commit func() bool, name string
 	after.Complete()
 	if next != nil {
 		after = *next
-	} else if newest := newestOf(t.live.Instances(), name); newest != 0 {
+	} else if newest := newestOf(t, name); newest != 0 {
 		after = routes.Implied(name, newest)
 	}
 	result := api.RouteResult{Route: after.Route, SlotsMoved: routes.Moved(before, after), DryRun: asked.DryRun}
@@ -204,12 +202,47 @@ func isShadow(route *api.Route, version int64) bool {
 	return slices.ContainsFunc(route.Shadows, func(s api.Shadow) bool { return s.Version == version })
 }
 
-// newestOf returns the newest version of a model that serves, 0 for none.
-func newestOf(instances map[infer.Version]*registry.Instance, model string) (newest int64) {
-	for v := range instances {
-		if v.Model == model {
+// newestOf returns the version that would serve a model without a route, 0 for none.
+func newestOf(t *transition, model string) (newest int64) {
+	for v := range t.live.Instances() {
+		if v.Model == model && !t.goal.borrowed[v] {
 			newest = max(newest, v.Number)
 		}
 	}
 	return newest
+}
+
+// lookFor returns the repository as it was last read, and the versions that a
+// route names as they are now. So an edit of one route brings nothing else into
+// service that has come to lie there, nor takes away what does no longer.
+func (r *reconciler) lookFor(state *api.RouteState) []registry.Found {
+	if state == nil {
+		return r.found
+	}
+	now, ok := r.compose.repo.ScanModel(state.Model)
+	if !ok {
+		return r.found
+	}
+	found := slices.Clone(r.found)
+	i := slices.IndexFunc(found, func(f registry.Found) bool { return f.Name == state.Model })
+	if i < 0 {
+		i, found = len(found), append(found, registry.Found{Name: now.Name, Ignored: now.Ignored})
+	}
+	f := &found[i]
+	f.Versions = slices.Clone(f.Versions)
+	live, shadows := r.registry.Instances(), r.shadows.Instances()
+	for _, fv := range now.Versions {
+		v := infer.Version{Model: state.Model, Number: fv.Number}
+		asked := slices.Contains(named(&state.Route), fv.Number) || isShadow(&state.Route, fv.Number)
+		at := indexOf(f.Versions, fv.Number)
+		switch {
+		case !asked || live[v] != nil || shadows[v] != nil:
+		case at < 0:
+			f.Versions = append(f.Versions, fv)
+		default:
+			f.Versions[at] = fv
+		}
+	}
+	slices.SortFunc(f.Versions, func(a, b registry.FoundVersion) int { return cmp.Compare(a.Number, b.Number) })
+	return found
 }

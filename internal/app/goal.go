@@ -16,24 +16,29 @@ import (
 // goal is what should serve.
 type goal struct {
 	cfg    *config.Config
+	found  []registry.Found // the repository that it is to come from
 	routes []api.RouteState // sorted by name
 
 	live, shadow map[infer.Version]bool // the versions that routes name
+	// borrowed are the versions that serve only since a route names them. Who calls
+	// the model by its own name does not get them, unless by number.
+	borrowed           map[infer.Version]bool
+	specs, shadowSpecs []registry.Spec // what should be loaded for it
 }
 
-// goal returns what should serve under cfg once edits are made.
-func (r *reconciler) goal(cfg *config.Config, edits []routeEdit) *goal {
-	g := &goal{cfg: cfg, live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}}
+// goal returns what should serve under cfg, from what was found, once edits are
+// made.
+func (r *reconciler) goal(cfg *config.Config, found []registry.Found, edits []routeEdit) *goal {
+	g := &goal{
+		cfg: cfg, found: found,
+		live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}, borrowed: map[infer.Version]bool{},
+	}
 	for _, route := range r.routes.All() {
 		if !slices.ContainsFunc(edits, func(e routeEdit) bool { return e.name == route.Name }) {
 			g.routes = append(g.routes, route)
 		}
 	}
-	for _, e := range edits {
-		if e.after != nil {
-			g.routes = append(g.routes, *e.after)
-		}
-	}
+	g.routes = append(g.routes, states(edits)...)
 	slices.SortFunc(g.routes, func(a, b api.RouteState) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range g.routes {
 		for _, n := range named(&g.routes[i].Route) {
@@ -43,8 +48,15 @@ func (r *reconciler) goal(cfg *config.Config, edits []routeEdit) *goal {
 			g.shadow[infer.Version{Model: g.routes[i].Model, Number: s.Version}] = true
 		}
 	}
+	for _, f := range found {
+		g.specs = append(g.specs, r.modelSpecs(g, f)...)
+	}
+	g.shadowSpecs = r.shadowsOf(g)
 	return g
 }
+
+// now is the goal that the table was last built for.
+func (r *reconciler) now() *goal { return r.goal(r.cfg, r.found, nil) }
 
 // named returns the versions that answer a route's callers.
 func named(route *api.Route) []int64 {
@@ -59,40 +71,37 @@ func named(route *api.Route) []int64 {
 	return slices.Compact(list)
 }
 
-// specs says what should be loaded to answer callers.
-func (r *reconciler) specs(g *goal, found []registry.Found) []registry.Spec {
-	specs := make([]registry.Spec, 0, len(found))
-	for _, f := range found {
-		m := g.cfg.Model(f.Name)
-		settings := settingsText(g.cfg, m)
-		idle := g.cfg.Repository.Control == config.ControlExplicit && !r.named[f.Name] && !r.named["*"]
-		for _, fv := range chosen(f, m, g) {
-			v := infer.Version{Model: f.Name, Number: fv.Number}
-			s := registry.Spec{Version: v, Fingerprint: fv.Fingerprint, Settings: settings, Err: fv.Err, Ignored: f.Ignored}
-			if idle && !g.live[v] {
-				s.Idle = "unloaded"
-			}
-			series := r.record.version(v)
-			s.Load = func(ctx context.Context) (registry.Servable, string, error) {
-				return r.compose.load(ctx, v, m, series)
-			}
-			specs = append(specs, s)
+// modelSpecs says what should be loaded of a model to answer callers, and notes
+// what of it is borrowed.
+func (r *reconciler) modelSpecs(g *goal, f registry.Found) []registry.Spec {
+	m := g.cfg.Model(f.Name)
+	settings := settingsText(g.cfg, m)
+	idle := g.cfg.Repository.Control == config.ControlExplicit && !r.named[f.Name] && !r.named["*"]
+	own := chosen(f, m)
+	versions := g.withNamed(f, own)
+	specs := make([]registry.Spec, 0, len(versions))
+	for _, fv := range versions {
+		v := infer.Version{Model: f.Name, Number: fv.Number}
+		g.borrowed[v] = idle || indexOf(own, v.Number) < 0
+		s := registry.Spec{Version: v, Fingerprint: fv.Fingerprint, Settings: settings, Err: fv.Err, Ignored: f.Ignored}
+		if idle && !g.live[v] {
+			s.Idle = "unloaded"
 		}
+		series := r.record.version(v)
+		s.Load = func(ctx context.Context) (registry.Servable, string, error) {
+			return r.compose.load(ctx, v, m, series)
+		}
+		specs = append(specs, s)
 	}
 	return specs
 }
 
-// shadowSpecs says what should be loaded to run as shadows.
-func (r *reconciler) shadowSpecs(g *goal, found []registry.Found) []registry.Spec {
-	var specs []registry.Spec
+// shadowsOf says what should be loaded to run as shadows.
+func (r *reconciler) shadowsOf(g *goal) []registry.Spec {
+	specs := make([]registry.Spec, 0, len(g.shadow))
 	for v := range g.shadow {
 		m := g.cfg.Model(v.Model)
-		fv := registry.FoundVersion{Number: v.Number, Err: absent(v.Number)}
-		for _, f := range found {
-			if i := indexOf(f.Versions, v.Number); f.Name == v.Model && i >= 0 {
-				fv = f.Versions[i]
-			}
-		}
+		fv := find(foundModel(g.found, v.Model), v.Number)
 		specs = append(specs, registry.Spec{
 			Version: v, Fingerprint: fv.Fingerprint, Settings: settingsText(g.cfg, shadowSettings(m)) + text(m.Shadow), Err: fv.Err,
 			Load: func(ctx context.Context) (registry.Servable, string, error) { return r.compose.loadShadow(ctx, v, m) },
@@ -101,42 +110,54 @@ func (r *reconciler) shadowSpecs(g *goal, found []registry.Found) []registry.Spe
 	return specs
 }
 
-// chosen returns the versions that a model's policy says and those that routes
-// name. One that the repository lacks is listed with that as its reason.
-func chosen(f registry.Found, m config.Model, g *goal) []registry.FoundVersion {
-	numbers := m.Versions.Numbers
-	var list []registry.FoundVersion
+// chosen applies a model's version policy. A version that the policy names and
+// the repository lacks is listed with that as its reason.
+func chosen(f registry.Found, m config.Model) []registry.FoundVersion {
 	switch {
 	case m.Versions.All:
-		list = slices.Clone(f.Versions)
-	case len(numbers) == 0:
-		list = slices.Clone(f.Versions[max(0, len(f.Versions)-m.Versions.Latest):])
+		return f.Versions
+	case len(m.Versions.Numbers) > 0:
+		list := make([]registry.FoundVersion, len(m.Versions.Numbers))
+		for i, n := range m.Versions.Numbers {
+			list[i] = find(f, n)
+		}
+		return list
+	default:
+		return f.Versions[max(0, len(f.Versions)-m.Versions.Latest):]
 	}
+}
+
+// withNamed adds to a model's own versions those that routes name.
+func (g *goal) withNamed(f registry.Found, own []registry.FoundVersion) []registry.FoundVersion {
+	list := slices.Clone(own)
 	for v := range g.live {
-		if v.Model == f.Name {
-			numbers = append(slices.Clip(numbers), v.Number)
+		if v.Model == f.Name && indexOf(list, v.Number) < 0 {
+			list = append(list, find(f, v.Number))
 		}
 	}
-	for _, n := range numbers {
-		if indexOf(list, n) >= 0 {
-			continue
-		}
-		if i := indexOf(f.Versions, n); i >= 0 {
-			list = append(list, f.Versions[i])
-		} else {
-			list = append(list, registry.FoundVersion{Number: n, Err: absent(n)})
-		}
-	}
-	slices.SortFunc(list, func(a, b registry.FoundVersion) int { return cmp.Compare(a.Number, b.Number) })
 	return list
+}
+
+// find returns a version as it was found, or one that says that it was not.
+func find(f registry.Found, number int64) registry.FoundVersion {
+	if i := indexOf(f.Versions, number); i >= 0 {
+		return f.Versions[i]
+	}
+	return registry.FoundVersion{Number: number, Err: infer.Errorf(infer.NotFound, "the repository has no version %d", number)}
+}
+
+// foundModel returns what was found of a model; without versions where nothing was.
+func foundModel(found []registry.Found, name string) registry.Found {
+	for _, f := range found {
+		if f.Name == name {
+			return f
+		}
+	}
+	return registry.Found{Name: name}
 }
 
 func indexOf(list []registry.FoundVersion, number int64) int {
 	return slices.IndexFunc(list, func(v registry.FoundVersion) bool { return v.Number == number })
-}
-
-func absent(number int64) error {
-	return infer.Errorf(infer.NotFound, "the repository has no version %d", number)
 }
 
 // settingsText is equal exactly where an instance need not be built anew. Which

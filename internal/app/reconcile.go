@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,6 +42,7 @@ type reconciler struct {
 	view     atomic.Pointer[view]
 
 	cfg    *config.Config
+	found  []registry.Found // the repository as it was last read
 	routes *routes.Set
 	named  map[string]bool          // models to load under explicit control
 	seen   map[infer.Version]string // fingerprints at the last poll
@@ -150,15 +152,16 @@ func (r *reconciler) start(ctx context.Context) error {
 	if err != nil { // what is right is brought up all the same
 		r.log.Error("routes of the configuration cannot be applied", zap.Error(err))
 	}
-	t, err := r.prepare(ctx, r.goal(r.cfg, edits), nil)
+	found, err := r.compose.repo.Scan()
 	if err != nil {
 		return err
 	}
-	r.logAbsent(t.specs)
+	t := r.prepare(ctx, r.goal(r.cfg, found, edits), nil)
+	r.logAbsent(t.goal.specs)
 	for _, problem := range t.routeProblems(t.goal.routes) {
 		r.log.Error("a route cannot serve as it should", zap.String("route", problem.route), zap.String("problem", problem.String()))
 	}
-	return r.commit(t, edits, api.Actor{})
+	return r.commit(t, edits, api.Actor{Actor: "gateway", Verified: true, Reason: "start"})
 }
 
 // logAbsent reports the models that the configuration names and the repository lacks.
@@ -174,14 +177,13 @@ func (r *reconciler) logAbsent(specs []registry.Spec) {
 
 // poll looks for changed folders.
 func (r *reconciler) poll(ctx context.Context) error {
-	g := r.goal(r.cfg, nil)
 	found, err := r.compose.repo.Scan()
 	if err != nil {
 		return err
 	}
 	r.settle(found)
 	before := r.registry.Instances()
-	t := r.plan(ctx, g, found, nil)
+	t := r.plan(ctx, r.goal(r.cfg, found, nil), nil)
 	if t.live.Same() && t.shadow.Same() {
 		return nil
 	}
@@ -223,10 +225,11 @@ func (r *reconciler) loadModel(ctx context.Context, name string, by api.Actor) e
 		return infer.Errorf(infer.NotFound, "failed to load '%s': the repository has no such model", name)
 	}
 	r.named[name] = true
-	t, err := r.prepare(ctx, r.goal(r.cfg, nil), func(v infer.Version) bool { return v.Model == name })
+	found, err := r.compose.repo.Scan()
 	if err != nil {
 		return err
 	}
+	t := r.prepare(ctx, r.goal(r.cfg, found, nil), func(v infer.Version) bool { return v.Model == name })
 	if err := r.commit(t, nil, by); err != nil {
 		return err
 	}
@@ -236,7 +239,7 @@ func (r *reconciler) loadModel(ctx context.Context, name string, by api.Actor) e
 		}
 	}
 	r.log.Info("model loaded by request", zap.String("model", name))
-	r.audit(api.EventModelLoaded, "models/"+name, by)
+	r.audit(api.EventModelLoaded, "models/"+name, by, nil)
 	return nil
 }
 
@@ -255,15 +258,16 @@ func (r *reconciler) unloadModel(ctx context.Context, name string, by api.Actor)
 	}
 	r.unnameAll()
 	delete(r.named, name)
-	t, err := r.prepare(ctx, r.goal(r.cfg, nil), nil)
+	found, err := r.compose.repo.Scan()
 	if err != nil {
 		return err
 	}
+	t := r.prepare(ctx, r.goal(r.cfg, found, nil), nil)
 	if err := r.commit(t, nil, by); err != nil {
 		return err
 	}
 	r.log.Info("model unloaded by request", zap.String("model", name))
-	r.audit(api.EventModelUnloaded, "models/"+name, by)
+	r.audit(api.EventModelUnloaded, "models/"+name, by, nil)
 	return nil
 }
 
@@ -288,17 +292,16 @@ func (r *reconciler) explicit() error {
 
 // audit records a change that has happened and that nothing is folded from: one
 // that cannot be written down is not undone for that.
-func (r *reconciler) audit(kind, subject string, by api.Actor) {
-	_, err := r.journal.Append(r.journal.Last(), api.Event{Type: kind, Subject: subject, Origin: origin(by), Actor: by})
+func (r *reconciler) audit(kind, subject string, by api.Actor, after any) {
+	e := api.Event{Type: kind, Subject: subject, Origin: api.OriginAPI, Actor: by}
+	var err error
+	if after != nil {
+		e.After, err = json.Marshal(after)
+	}
+	if err == nil {
+		_, err = r.journal.Append(r.journal.Last(), e)
+	}
 	if err != nil {
 		r.log.Error("a change is not in the journal", zap.String("type", kind), zap.String("subject", subject), zap.Error(err))
 	}
-}
-
-// origin tells a change that someone asked for from one of the gateway's own.
-func origin(by api.Actor) string {
-	if by == (api.Actor{}) {
-		return api.OriginGateway
-	}
-	return api.OriginAPI
 }

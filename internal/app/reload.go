@@ -39,11 +39,12 @@ func (r *reconciler) reload(ctx context.Context, by api.Actor) (result api.Reloa
 	if err != nil {
 		return result, infer.Errorf(infer.CodeOf(err), "%s; nothing was applied", infer.Message(err))
 	}
-	before := r.registry.Instances()
-	t, err := r.prepare(ctx, r.goal(next, edits), func(infer.Version) bool { return true })
+	found, err := r.compose.repo.Scan()
 	if err != nil {
 		return result, err
 	}
+	before := r.registry.Instances()
+	t := r.prepare(ctx, r.goal(next, found, edits), func(infer.Version) bool { return true })
 	if err := r.refuses(t, edits, before); err != nil {
 		r.discard(t)
 		return result, err
@@ -54,9 +55,7 @@ func (r *reconciler) reload(ctx context.Context, by api.Actor) (result api.Reloa
 	result.Changed = append(changes(before, t.live), routeChanges(edits)...)
 	result.Differing = r.differing()
 	r.log.Info("reloaded", zap.Strings("changed", result.Changed), zap.Strings("differing", result.Differing))
-	if len(edits) == 0 {
-		r.audit(api.EventConfigReloaded, "config", by)
-	}
+	r.audit(api.EventConfigReloaded, "config", by, result)
 	return result, nil
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
@@ -24,7 +26,11 @@ type shadowed struct {
 
 // loadShadow is load for a version that runs as a shadow.
 func (c *composer) loadShadow(ctx context.Context, v infer.Version, m config.Model) (registry.Servable, string, error) {
-	s, digest, err := c.servable(ctx, v, shadowSettings(m), part{background: true})
+	// A shadow may fail each of its runs, and nobody waits for any of them.
+	log := c.log.Named("shadow").WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(core, time.Minute, 1, 0)
+	}))
+	s, digest, err := c.servable(ctx, v, shadowSettings(m), part{log: log, background: true})
 	if err != nil {
 		return nil, "", err
 	}
@@ -34,7 +40,7 @@ func (c *composer) loadShadow(ctx context.Context, v infer.Version, m config.Mod
 		MaxRequests: m.Shadow.MaxRequests, MaxBytes: int64(m.Shadow.MaxBytes), MaxAge: m.Shadow.MaxAge,
 		Timeout: m.Shadow.Timeout, PauseAbove: m.Shadow.PauseAbove, Concurrency: m.Shadow.Concurrency,
 		KeepPairs: m.Shadow.KeepPairs, KeepBytes: int64(m.Shadow.KeepBytes), KeepFor: m.Shadow.KeepFor,
-		Logger: c.log.Named("shadow"),
+		Logger: log,
 	})
 	go func() { x.ended <- x.mirror.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; Shutdown waits for it
 	c.log.Info("loaded as a shadow", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("digest", digest))

@@ -10,6 +10,7 @@ import (
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
+	"sluice.io/sluice/internal/routes"
 	"sluice.io/sluice/internal/shadow"
 )
 
@@ -39,24 +40,31 @@ type routeView struct {
 	mirrors  []*shadow.Mirror // nil where the shadow cannot run
 }
 
-// swap builds a table and makes it current. Every model of specs has an entry, so
-// that one without a version is told from an unknown one; where they are loading,
-// those that nothing serves yet say so.
-func (r *reconciler) swap(s serving, specs []registry.Spec, loading bool) {
+// swap builds a table and makes it current. Every model of the goal has an entry,
+// so that one without a version is told from an unknown one; names of coming that
+// nothing serves yet say that they are loading.
+func (r *reconciler) swap(s serving, coming []registry.Spec) {
 	b := tableBuilder{record: r.record, serving: s, targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}}
 	for v, instance := range s.live {
-		b.targets[v] = b.target(v, instance)
+		target := b.target(v, instance)
+		b.targets[v] = target
 		e := b.entry(v.Model)
-		e.Targets = append(e.Targets, b.targets[v])
+		e.Targets = append(e.Targets, target)
+		if !s.goal.borrowed[v] && (e.Default == nil || e.Default.Model.Version < v.Number) {
+			e.Default = target
+		}
 	}
-	for _, spec := range specs {
+	for _, spec := range s.goal.specs {
+		b.entry(spec.Version.Model)
+	}
+	for _, spec := range coming {
 		e := b.entry(spec.Version.Model)
-		e.Loading = e.Loading || loading && spec.Idle == "" && spec.Err == nil && s.live[spec.Version] == nil
+		e.Loading = e.Loading || spec.Idle == "" && spec.Err == nil && s.live[spec.Version] == nil
 	}
 	next := &view{routes: map[string]*routeView{}}
-	for v := range s.live {
-		if old := next.routes[v.Model]; old == nil || old.route.Variants[0].Version < v.Number {
-			next.routes[v.Model] = &routeView{route: implied(v)}
+	for name, e := range b.entries {
+		if e.Default != nil {
+			next.routes[name] = &routeView{route: routes.Implied(name, e.Default.Model.Version).Route}
 		}
 	}
 	for i := range s.goal.routes {
@@ -65,13 +73,6 @@ func (r *reconciler) swap(s serving, specs []registry.Spec, loading bool) {
 	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
 	r.view.Store(next)
 	r.revision.Add(1)
-}
-
-// implied is the route of a model that has none: its newest version serves.
-func implied(newest infer.Version) api.Route {
-	route := api.Route{Name: newest.Model, Variants: []api.Variant{{Version: newest.Number, Weight: api.TotalWeight}}}
-	route.Complete()
-	return route
 }
 
 type tableBuilder struct {
@@ -101,7 +102,7 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	e := b.entry(state.Name)
 	if state.Name != state.Model {
 		model := b.entry(state.Model)
-		e.Model, e.Targets, e.Loading = state.Model, slices.Clone(model.Targets), model.Loading
+		e.Model, e.Targets, e.Default, e.Loading = state.Model, slices.Clone(model.Targets), model.Default, model.Loading
 	}
 	shown := &routeView{route: state.Route}
 	e.Route = &router.Route{
@@ -164,7 +165,7 @@ func (b *tableBuilder) mirror(route *api.Route, version int64) *shadow.Mirror {
 	if instance == nil || !b.fits(route, instance.Model()) {
 		return nil
 	}
-	return instance.Servable.(*shadowed).mirror //nolint:forcetypeassert,errcheck // loadShadow makes nothing else
+	return instance.Servable.(*shadowed).mirror //nolint:forcetypeassert // loadShadow makes nothing else
 }
 
 // override returns the digest of the token that the file has for a route.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -15,27 +16,19 @@ import (
 // transition is a change that is loaded and not yet made: commit or discard it.
 type transition struct {
 	goal         *goal
-	found        []registry.Found
-	specs        []registry.Spec
 	live, shadow *registry.Plan
 }
 
 // prepare loads what a goal asks for. While it does, names that nothing serves
 // yet answer that they are loading.
-func (r *reconciler) prepare(ctx context.Context, g *goal, retry func(infer.Version) bool) (*transition, error) {
-	found, err := r.compose.repo.Scan()
-	if err != nil {
-		return nil, err
-	}
-	r.swap(r.serving(r.goal(r.cfg, nil)), r.specs(g, found), true)
-	return r.plan(ctx, g, found, retry), nil
+func (r *reconciler) prepare(ctx context.Context, g *goal, retry func(infer.Version) bool) *transition {
+	r.swap(r.serving(r.now()), g.specs)
+	return r.plan(ctx, g, retry)
 }
 
 // plan is prepare without a word to anyone.
-func (r *reconciler) plan(ctx context.Context, g *goal, found []registry.Found, retry func(infer.Version) bool) *transition {
-	t := &transition{goal: g, found: found, specs: r.specs(g, found)}
-	t.live = r.registry.Prepare(ctx, t.specs, retry)
-	t.shadow = r.shadows.Prepare(ctx, r.shadowSpecs(g, found), retry)
+func (r *reconciler) plan(ctx context.Context, g *goal, retry func(infer.Version) bool) *transition {
+	t := &transition{goal: g, live: r.registry.Prepare(ctx, g.specs, retry), shadow: r.shadows.Prepare(ctx, g.shadowSpecs, retry)}
 	for v, err := range t.live.Failed() {
 		r.log.Error("load failed", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
 	}
@@ -52,16 +45,10 @@ func (r *reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 		r.discard(t)
 		return err
 	}
-	r.cfg = t.goal.cfg
+	r.cfg, r.found = t.goal.cfg, t.goal.found
+	t.goal.routes = r.routes.All() // what was folded is what serves
 	s := serving{goal: t.goal, live: t.live.Instances(), shadows: t.shadow.Instances()}
-	for _, e := range edits {
-		for i := range s.goal.routes { // what was folded is what serves
-			if state, ok := r.routes.Get(e.name); ok && s.goal.routes[i].Name == e.name {
-				s.goal.routes[i] = state
-			}
-		}
-	}
-	r.swap(s, t.specs, false)
+	r.swap(s, nil)
 	t.live.Commit()
 	t.shadow.Commit()
 	r.record.prune(s)
@@ -72,8 +59,7 @@ func (r *reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 func (r *reconciler) discard(t *transition) {
 	t.live.Discard()
 	t.shadow.Discard()
-	g := r.goal(r.cfg, nil)
-	r.swap(r.serving(g), r.specs(g, t.found), false)
+	r.swap(r.serving(r.now()), nil)
 }
 
 // routeProblem is why a route cannot serve as it says.
@@ -143,21 +129,14 @@ func (c *routeChecker) check() {
 }
 
 func (c *routeChecker) has(model string) bool {
-	for _, f := range c.found {
-		if f.Name == model {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.goal.found, func(f registry.Found) bool { return f.Name == model })
 }
 
 func (c *routeChecker) version(field string, number int64, plan *registry.Plan) {
 	v := infer.Version{Model: c.route.Model, Number: number}
-	for _, f := range c.found {
-		if f.Name == v.Model && indexOf(f.Versions, number) < 0 {
-			c.add(infer.Invalid, field, "the repository has no version %d of model '%s'", number, v.Model)
-			return
-		}
+	if indexOf(foundModel(c.goal.found, v.Model).Versions, number) < 0 {
+		c.add(infer.Invalid, field, "the repository has no version %d of model '%s'", number, v.Model)
+		return
 	}
 	instance := plan.Instances()[v]
 	if instance == nil {

@@ -30,19 +30,20 @@ func (t *Table) pick(req *infer.Request) (pick, error) {
 	case req.Override != "":
 		return e.pickOverride(req)
 	case e.Route == nil:
-		if len(e.Targets) == 0 {
+		if e.Default == nil {
 			return pick{}, e.missing(0)
 		}
-		return pick{entry: e, target: e.Targets[len(e.Targets)-1], reason: infer.ReasonDefault}, nil
+		return pick{entry: e, target: e.Default, reason: infer.ReasonDefault}, nil
+	case req.StickyKey != "":
+		return e.pickSlot(slot.Slot(e.Route.Seed, req.StickyKey), infer.ReasonSticky), nil
+	default:
+		return e.pickSlot(rand.IntN(len(e.Route.Slots)), infer.ReasonRandom), nil //nolint:gosec // a share of the traffic is no secret
 	}
-	number, reason := 0, infer.ReasonRandom
-	if req.StickyKey != "" {
-		number, reason = slot.Slot(e.Route.Seed, req.StickyKey), infer.ReasonSticky
-	} else {
-		number = rand.IntN(len(e.Route.Slots)) //nolint:gosec // a share of the traffic is no secret
-	}
+}
+
+func (e *Entry) pickSlot(number int, reason infer.Reason) pick {
 	arm := &e.Route.Arms[e.Route.Slots[number]]
-	return pick{e, arm, arm.Target, reason}, nil
+	return pick{e, arm, arm.Target, reason}
 }
 
 func (e *Entry) pickVersion(version int64, reason infer.Reason) (pick, error) {

@@ -1,7 +1,9 @@
 package router_test
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +42,12 @@ func target(n int64, i *instance) *router.Target {
 	return &router.Target{Model: infer.NewModel("iris", n, spec, nil), Instance: i}
 }
 
+// entry is the model iris without a route, served by the newest of the targets.
+func entry(targets ...*router.Target) *router.Entry {
+	newest := slices.MaxFunc(targets, func(a, b *router.Target) int { return cmp.Compare(a.Model.Version, b.Model.Version) })
+	return &router.Entry{Name: "iris", Model: "iris", Targets: targets, Default: newest}
+}
+
 func request(name string, version int64) *infer.Request {
 	return &infer.Request{Model: name, Version: version, Inputs: []infer.Tensor{{Name: "x", DType: infer.FP32, Shape: infer.Shape{1}, Data: make([]byte, 4)}}}
 }
@@ -47,7 +55,7 @@ func request(name string, version int64) *infer.Request {
 func TestNewestServesAndPinPins(t *testing.T) {
 	one, ten, two := &instance{}, &instance{}, &instance{}
 	r := router.New()
-	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{target(1, one), target(10, ten), target(2, two)}}}))
+	r.Swap(router.NewTable([]*router.Entry{entry(target(1, one), target(10, ten), target(2, two))}))
 	f := func(version int64, hit *instance, want infer.Served) {
 		t.Helper()
 		before := hit.calls
@@ -73,7 +81,7 @@ func TestNewestServesAndPinPins(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	r := router.New()
 	r.Swap(router.NewTable([]*router.Entry{
-		{Name: "iris", Targets: []*router.Target{target(1, &instance{})}},
+		entry(target(1, &instance{})),
 		{Name: "broken"},
 		{Name: "soon", Loading: true},
 	}))
@@ -100,7 +108,7 @@ func TestServedStandsOnErrors(t *testing.T) {
 	tg := target(1, i)
 	var codes []infer.Code
 	tg.Observe = func(_ *infer.Request, code infer.Code, _ time.Duration) { codes = append(codes, code) }
-	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{tg}}}))
+	r.Swap(router.NewTable([]*router.Entry{entry(tg)}))
 	req := request("iris", 0)
 	if _, err := r.Predict(t.Context(), req); infer.CodeOf(err) != infer.Overloaded || req.Served.Version.Number != 1 {
 		t.Errorf("%v, served %+v", err, req.Served)
@@ -127,9 +135,9 @@ func TestRetiredBetweenPickAndLease(t *testing.T) {
 	r := router.New()
 	fresh := &instance{}
 	old := &swapping{then: func() {
-		r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{target(2, fresh)}}}))
+		r.Swap(router.NewTable([]*router.Entry{entry(target(2, fresh))}))
 	}}
-	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{{Model: target(1, nil).Model, Instance: old}}}}))
+	r.Swap(router.NewTable([]*router.Entry{entry(&router.Target{Model: target(1, nil).Model, Instance: old})}))
 	req := request("iris", 0)
 	if _, err := r.Predict(t.Context(), req); err != nil || req.Served.Version.Number != 2 {
 		t.Errorf("%v, served %+v", err, req.Served)
@@ -143,7 +151,7 @@ func TestRetiredBetweenPickAndLease(t *testing.T) {
 func TestPanicReleasesTheLease(t *testing.T) {
 	i := &instance{onCall: func() { panic("model") }}
 	r := router.New()
-	r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{target(1, i)}}}))
+	r.Swap(router.NewTable([]*router.Entry{entry(target(1, i))}))
 	func() {
 		defer func() { _ = recover() }()
 		_, _ = r.Predict(t.Context(), request("iris", 0))

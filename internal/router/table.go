@@ -34,9 +34,10 @@ type Target struct {
 type Entry struct {
 	Name    string
 	Model   string
-	Targets []*Target // the model's versions, in any order; empty where none can serve
+	Targets []*Target // the versions that can serve, in any order
+	Default *Target   // who serves where there is no route; nil for nobody
 	Loading bool      // a version is on its way
-	Route   *Route    // nil: the newest version serves
+	Route   *Route    // nil: Default serves
 
 	revision string // "iris@7", as answers show it
 }
@@ -147,10 +148,7 @@ func (e *Entry) front() *Target {
 			return t
 		}
 	}
-	if len(e.Targets) == 0 {
-		return nil
-	}
-	return e.Targets[len(e.Targets)-1]
+	return e.Default
 }
 
 // The texts below begin as clients of Triton expect them to.
@@ -166,7 +164,7 @@ func (e *Entry) missing(version int64) error {
 	switch {
 	case e.Loading:
 		return infer.Errorf(infer.Unavailable, "model '%s' is loading, try again", e.Name)
-	case len(e.Targets) == 0:
+	case version == 0 || len(e.Targets) == 0:
 		return infer.Errorf(infer.NotFound, "Request for unknown model: '%s' has no available versions", e.Name)
 	default:
 		return unknown(e.Name, version)
