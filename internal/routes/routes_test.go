@@ -37,15 +37,25 @@ func TestSlotsOfAWalk(t *testing.T) {
 	f(10000, api.Slots{{{0, 10000}}}, stable(2, 10000))
 }
 
-// TestWhoTakesWhat: two give back and two take.
+// TestWhoTakesWhat: several give back and several take.
 func TestWhoTakesWhat(t *testing.T) {
-	l := newLog(t)
-	l.put(api.OriginAPI, route(stable(1, 5000), stable(2, 3000), stable(4, 1000), canary(3, 1000)))
-	after, moved := l.put(api.OriginAPI, route(stable(1, 4000), stable(2, 2000), stable(4, 1500), canary(3, 2500)))
-	want := api.Slots{{{0, 4000}}, {{5000, 7000}}, {{8000, 9000}, {7500, 8000}}, {{9000, 10000}, {4000, 5000}, {7000, 7500}}}
-	if diff := cmp.Diff(want, after.Slots); diff != "" || moved != 2000 {
-		t.Errorf("%d moved; slots (+ is got):\n%s", moved, diff)
+	f := func(moved int, want api.Slots, before, next []api.Variant) {
+		t.Helper()
+		l := newLog(t)
+		l.put(api.OriginAPI, route(before...))
+		after, n := l.put(api.OriginAPI, route(next...))
+		if diff := cmp.Diff(want, after.Slots); diff != "" || n != moved {
+			t.Errorf("%d moved, want %d; slots (+ is got):\n%s", n, moved, diff)
+		}
 	}
+	// The lowest slots first, and to the lowest version.
+	f(2000, api.Slots{{{0, 4000}}, {{5000, 7000}}, {{8000, 9000}, {7500, 8000}}, {{9000, 10000}, {4000, 5000}, {7000, 7500}}},
+		[]api.Variant{stable(1, 5000), stable(2, 3000), stable(4, 1000), canary(3, 1000)},
+		[]api.Variant{stable(1, 4000), stable(2, 2000), stable(4, 1500), canary(3, 2500)})
+	// Those of the own version first of all; what came together is kept in the slots' order.
+	f(1000, api.Slots{{{0, 2000}}, {{3000, 7500}}, {{8000, 10000}, {2000, 3000}, {7500, 8000}}},
+		[]api.Variant{stable(2, 3000), stable(1, 5000), control(1, 2000)},
+		[]api.Variant{stable(2, 2000), stable(1, 4500), control(1, 3500)})
 }
 
 func TestPromotionMovesNobodyOfTheCanary(t *testing.T) {
@@ -121,7 +131,7 @@ func TestRevisionsGoOn(t *testing.T) {
 	f(api.OriginFile, large, 3, true)
 	small.Seed = large.Seed
 	f(api.OriginAPI, small, 4, false)
-	other := large
+	other := small
 	other.Model = "other" // no slot of another model's versions is worth keeping
 	f(api.OriginAPI, other, 5, true)
 	if _, n := l.put(api.OriginAPI, large); n != api.TotalWeight {
