@@ -35,7 +35,7 @@ var (
 	promName      = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
 	promOperators = labels("+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless")
 	promSums      = labels("sum", "min", "max", "avg", "count")
-	promFunctions = labels("rate", "increase", "changes", "max_over_time", "min_over_time", "histogram_quantile", "sqrt", "absent", "round", "time")
+	promFunctions = labels("rate", "increase", "changes", "max_over_time", "min_over_time", "histogram_quantile", "sqrt", "absent", "round", "time", "vector")
 )
 
 // check returns the labels of the expression's result and what is wrong with it.
