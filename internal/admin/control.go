@@ -25,8 +25,9 @@ type RouteControl interface {
 	// Route and RouteStats fail with NotFound.
 	Route(name string) (api.Route, error)
 	RouteStats(name string) (api.RouteStats, error)
-	// SetRoute gets a completed route that has passed its own check. It fails with
-	// Precondition where the route is at another revision than the edit's.
+	// SetRoute gets a completed route that has passed its own check, but for the
+	// seed: none keeps the one that the route has. It fails with Precondition where
+	// the route is at another revision than the edit's.
 	SetRoute(ctx context.Context, route api.Route, edit Edit) (api.RouteResult, error)
 	DeleteRoute(ctx context.Context, name string, edit Edit) (api.RouteResult, error)
 	// Events returns up to limit events after a sequence number, of one subject

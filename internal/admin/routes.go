@@ -2,7 +2,6 @@ package admin
 
 import (
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -93,11 +92,6 @@ func editOf(r *http.Request, who api.Actor) (Edit, error) {
 
 // routeOf reads the route that a request bears, completes it and checks it.
 func routeOf(r *http.Request) (api.Route, error) {
-	if text := r.Header.Get("Content-Type"); text != "" {
-		if kind, _, err := mime.ParseMediaType(text); err != nil || kind != "application/json" {
-			return api.Route{}, infer.Errorf(infer.Invalid, "the body is of the type '%.80s', expected a route as application/json", text)
-		}
-	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return api.Route{}, err
@@ -111,6 +105,7 @@ func routeOf(r *http.Request) (api.Route, error) {
 		return api.Route{}, infer.Errorf(infer.Invalid, "name: expected '%s' as the path has it, or none, got '%.255s'", name, route.Name)
 	}
 	route.Name, route.Revision = name, 0
+	seed := route.Seed
 	route.Complete()
 	if !infer.ValidName(route.Model) {
 		return api.Route{}, infer.Errorf(infer.Invalid, "model: '%.255s' cannot be a model's name", route.Model)
@@ -122,6 +117,7 @@ func routeOf(r *http.Request) (api.Route, error) {
 		}
 		return api.Route{}, infer.Errorf(infer.Invalid, "%s", strings.Join(list, "; "))
 	}
+	route.Seed = seed // none keeps what the route has, which only Control knows
 	return route, nil
 }
 

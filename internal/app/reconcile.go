@@ -139,7 +139,7 @@ func (r *reconciler) sendOrNothing(ctx context.Context, do func(ctx context.Cont
 // route whose version cannot serve is brought up without it.
 func (r *reconciler) start(ctx context.Context) error {
 	began := time.Now()
-	if err := r.journal.Replay(r.routes.Apply); err != nil {
+	if err := r.routes.Replay(r.journal.Replay); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	if last := r.journal.Last(); last > 0 {

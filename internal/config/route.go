@@ -37,8 +37,8 @@ type RouteOverride struct {
 	Token Secret `yaml:"token" default:"\"\"" doc:"What a request shows as its bearer token for its header Sluice-Override to count, 16 bytes or more; empty: no request may."`
 }
 
-// Document returns the route as the control plane speaks of it, complete with
-// what the file leaves to the name.
+// Document returns the route as the control plane speaks of it, complete but for
+// a seed that the file does not say: a route that exists keeps the one it has.
 func (r Route) Document(name string) api.Route {
 	doc := api.Route{
 		Name: name, Model: r.Model, Seed: r.Seed,
@@ -51,5 +51,6 @@ func (r Route) Document(name string) api.Route {
 		doc.Shadows = append(doc.Shadows, api.Shadow{Version: s.Version, Sample: int(s.Sample)})
 	}
 	doc.Complete()
+	doc.Seed = r.Seed
 	return doc
 }

@@ -19,7 +19,7 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	f("iris: {variants: [{version: 1, weight: 100%}]}", api.Route{
-		Name: "iris", Model: "iris", Seed: "iris",
+		Name: "iris", Model: "iris",
 		Variants: []api.Variant{{Version: 1, Weight: 10_000, Role: api.RoleStable}},
 		Shadows:  []api.Shadow{},
 	})
@@ -43,7 +43,7 @@ func TestDocument(t *testing.T) {
 		Fallback: api.Fallback{Stable: true},
 	})
 	f(`"v1.2": {variants: [{version: 7, weight: 100%}], sticky: {header: X-User-Id}, fallback: 6, override: }`, api.Route{
-		Name: "v1.2", Model: "v1.2", Seed: "v1.2",
+		Name: "v1.2", Model: "v1.2",
 		Variants: []api.Variant{{Version: 7, Weight: 10_000, Role: api.RoleStable}},
 		Shadows:  []api.Shadow{},
 		Sticky:   api.Sticky{Header: "X-User-Id"},
