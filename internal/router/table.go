@@ -58,12 +58,19 @@ type Route struct {
 type Slots [api.TotalWeight]uint8
 
 // NewSlots spreads out what a route's state says. It panics where that does not
-// cover every slot, since such a state must not come this far.
+// hold every slot exactly once, since such a state must not come this far.
 func NewSlots(ranges api.Slots) *Slots {
+	const nobody = api.MaxVariants
 	s, n := new(Slots), 0
+	for i := range s {
+		s[i] = nobody
+	}
 	for arm, list := range ranges {
 		for _, r := range list {
 			for i := r[0]; i < r[1]; i++ {
+				if s[i] != nobody {
+					panic("BUG: a slot is held twice: " + strconv.Itoa(i))
+				}
 				s[i] = uint8(arm) //nolint:gosec // at most api.MaxVariants
 				n++
 			}
