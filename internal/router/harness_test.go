@@ -1,0 +1,126 @@
+package router_test
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/router"
+	"sluice.io/sluice/internal/slot"
+)
+
+// ended is what an arm's observer was told.
+type ended struct {
+	Reason infer.Reason
+	Code   infer.Code
+}
+
+// version is a loaded version, and what its observers were told.
+type version struct {
+	instance
+	target *router.Target
+	codes  []infer.Code // for the version
+	arms   []ended      // for its arms
+}
+
+// load makes a version; one with settings has a breaker.
+func load(number int64, o ...router.BreakerOptions) *version {
+	v := new(version)
+	v.target = target(number, &v.instance)
+	v.target.Timeout = 30 * time.Second
+	v.target.Observe = func(_ *infer.Request, code infer.Code, _ time.Duration) { v.codes = append(v.codes, code) }
+	for i := range o {
+		v.target.Breaker = router.NewBreaker(o[i])
+	}
+	return v
+}
+
+// arm is the version as a variant of a route.
+func (v *version) arm(weight int) router.Arm {
+	return router.Arm{Version: v.target.Model.Version, Weight: weight, Target: v.target, Observe: v.observe}
+}
+
+func (v *version) observe(reason infer.Reason, code infer.Code, _ time.Duration) {
+	v.arms = append(v.arms, ended{reason, code})
+}
+
+// options are the defaults of the configuration.
+func options() router.BreakerOptions {
+	return router.BreakerOptions{
+		Window: 10 * time.Second, MinRequests: 20, FailureRatio: 0.5, Consecutive: 5, Open: 5 * time.Second, Probes: 5,
+	}
+}
+
+// open makes a version's breaker open by sending it failures past its route.
+func (v *version) open(t *testing.T) {
+	t.Helper()
+	failing := v.err
+	v.err = infer.Errorf(infer.Internal, "broken")
+	alone := serving(iris(split(router.Arm{Version: v.target.Model.Version, Weight: api.TotalWeight, Stable: true, Target: v.target}), v))
+	for range options().Consecutive {
+		_, _ = alone.Predict(t.Context(), request("iris", 0))
+	}
+	v.err, v.codes, v.calls = failing, nil, 0
+	if state := v.target.Breaker.State(); state != "open" {
+		t.Fatalf("the breaker is %s after %d failures", state, options().Consecutive)
+	}
+}
+
+const seed = "a seed"
+
+// split is a route whose arms hold the slots in their order; the first is stable.
+func split(arms ...router.Arm) *router.Route {
+	arms[0].Stable = true
+	slots, from := make(api.Slots, len(arms)), 0
+	for i, a := range arms {
+		if a.Weight > 0 {
+			slots[i] = [][2]int{{from, from + a.Weight}}
+		}
+		from += a.Weight
+	}
+	return &router.Route{Revision: 7, Seed: seed, Arms: arms, Slots: router.NewSlots(slots)}
+}
+
+// iris is a route "iris" of the model "iris" and its loaded versions, the last of
+// which is the default; route may be nil.
+func iris(route *router.Route, versions ...*version) *router.Entry {
+	e := &router.Entry{Name: "iris", Model: "iris", Route: route}
+	for _, v := range versions {
+		e.Targets = append(e.Targets, v.target)
+		e.Default = v.target
+	}
+	return e
+}
+
+func serving(entries ...*router.Entry) *router.Router {
+	r := router.New()
+	r.Swap(router.NewTable(entries))
+	return r
+}
+
+// keyed is a request of a key that holds a slot within [from, to).
+func keyed(from, to int) *infer.Request {
+	for i := 0; ; i++ {
+		key := "user-" + strconv.Itoa(i)
+		if n := slot.Slot(seed, key); n >= from && n < to {
+			req := request("iris", 0)
+			req.StickyKey = key
+			return req
+		}
+	}
+}
+
+// by is what a request to the route "iris" is served by.
+func by(number int64, reason infer.Reason) infer.Served {
+	return infer.Served{Version: infer.Version{Model: "iris", Number: number}, Route: "iris@7", Reason: reason}
+}
+
+// panics reports whether the request panicked.
+func panics(ctx context.Context, r *router.Router, req *infer.Request) (did bool) {
+	defer func() { did = recover() != nil }()
+	_, _ = r.Predict(ctx, req)
+	return false
+}
