@@ -1,0 +1,125 @@
+package app_test
+
+import (
+	"encoding/binary"
+	"math"
+	"sync"
+
+	"sluice.io/sluice/internal/app"
+	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/runtime/fake"
+)
+
+// fakes is a runtime whose models behave as a test says, whatever their files
+// hold: each doubles "x", FP32 [N, 3], to "y".
+type fakes struct {
+	live   map[int64]fake.Options // of the versions that answer callers, by number
+	shadow map[int64]fake.Options // of those that run as shadows
+
+	mu       sync.Mutex
+	sessions []*fakeSession // as they were loaded
+}
+
+// fakeSession is a model that fakes has loaded.
+type fakeSession struct {
+	*fake.Session
+	version  int64
+	settings config.Model
+	over     chan struct{} // closed with the session
+}
+
+// fakeSlots is the number of slots of a version that answers callers. A shadow
+// has one, which tells the two apart.
+const fakeSlots = 2
+
+// fakeModels are the settings under which nothing runs but what callers send, for
+// the model "double".
+const fakeModels = "instances: 2, batching: {enabled: 'false'}, warmup: false"
+
+// Load implements app.Runtime.
+func (f *fakes) Load(_ string, v infer.Version, m config.Model) (app.Session, error) {
+	tensor := func(name string) []infer.TensorSpec {
+		return []infer.TensorSpec{{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, 3}, Symbols: []string{"N", ""}}}
+	}
+	options := f.live
+	if m.Instances != fakeSlots {
+		options = f.shadow
+	}
+	o := options[v.Number]
+	if o.Compute == nil {
+		o.Compute = double
+	}
+	s := &fakeSession{
+		Session: fake.New(infer.NewModel(v.Model, v.Number, tensor("x"), tensor("y")), o),
+		version: v.Number, settings: m, over: make(chan struct{}),
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sessions = append(f.sessions, s)
+	return s, nil
+}
+
+// loaded returns the sessions of a version, those that are closed too.
+func (f *fakes) loaded(version int64) (live, shadows []*fakeSession) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.sessions {
+		switch {
+		case s.version != version:
+		case s.settings.Instances == fakeSlots:
+			live = append(live, s)
+		default:
+			shadows = append(shadows, s)
+		}
+	}
+	return live, shadows
+}
+
+// Describe implements app.Runtime.
+func (f *fakes) Describe() string { return "fake" }
+
+// Memory implements app.Runtime.
+func (f *fakes) Memory() map[string]int64 { return map[string]int64{"inputs": 0} }
+
+// Close implements app.Runtime.
+func (f *fakes) Close() error { return nil }
+
+// NewSlot implements app.Session.
+func (s *fakeSession) NewSlot() (batch.Slot, error) { return s.Session.NewSlot() }
+
+// MemoryInUse implements app.Session.
+func (s *fakeSession) MemoryInUse() int64 { return 0 }
+
+// Close implements app.Session.
+func (s *fakeSession) Close() error {
+	err := s.Session.Close()
+	close(s.over)
+	return err
+}
+
+func (s *fakeSession) closed() bool {
+	select {
+	case <-s.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// double computes what the models of fakes answer.
+func double(m *infer.Model, inputs []infer.Tensor) ([]infer.Tensor, error) {
+	y := inputs[0]
+	y.Name, y.Data = m.Outputs[0].Name, nil
+	for i := 0; i < len(inputs[0].Data); i += 4 {
+		v := math.Float32frombits(binary.LittleEndian.Uint32(inputs[0].Data[i:]))
+		y.Data = binary.LittleEndian.AppendUint32(y.Data, math.Float32bits(2*v))
+	}
+	return []infer.Tensor{y}, nil
+}
+
+// first returns the first element of an FP32 tensor.
+func first(t infer.Tensor) float32 {
+	return math.Float32frombits(binary.LittleEndian.Uint32(t.Data))
+}
