@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,6 +78,6 @@ func modelsRun(
 		if err != nil {
 			return err
 		}
-		return out.print(cmd.OutOrStdout(), versions, text)
+		return out.print(cmd.OutOrStdout(), versions, func(b *strings.Builder) { text(b, versions) })
 	}
 }

@@ -34,14 +34,15 @@ func (o *output) check() error {
 	return nil
 }
 
-func (o *output) print(w io.Writer, versions []api.ModelStatus, text printer) error {
+// print writes a document as JSON, or what text says of it for people.
+func (o *output) print(w io.Writer, doc any, text func(b *strings.Builder)) error {
 	if o.format == "json" {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
-		return enc.Encode(versions)
+		return enc.Encode(doc)
 	}
 	var b strings.Builder
-	text(&b, versions)
+	text(&b)
 	aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if _, err := io.WriteString(aligned, b.String()); err != nil {
 		return err

@@ -18,7 +18,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe(), newCheck(), newModels(), newInfer(), newHealthcheck(), newVersion())
+	root.AddCommand(newServe(), newCheck(), newModels(), newRoutes(), newJournal(), newInfer(), newHealthcheck(), newVersion())
 	return root
 }
 
@@ -36,16 +36,25 @@ func (c *connection) flags(cmd *cobra.Command, timeout time.Duration) {
 	f.DurationVar(&c.timeout, "timeout", timeout, "how long to wait for an answer")
 }
 
-// open returns a client, and a context that ends with the timeout. The token
-// comes from the environment alone, since everyone can read a command line.
-func (c *connection) open(cmd *cobra.Command) (*client.Client, context.Context, context.CancelFunc, error) {
+// client returns a client. The token comes from the environment alone, since
+// everyone can read a command line.
+func (c *connection) client() (*client.Client, error) {
 	cl, err := client.New(client.Options{
 		Admin: cmp.Or(c.admin, os.Getenv("SLUICE_ADMIN")),
 		Data:  cmp.Or(c.data, os.Getenv("SLUICE_DATA")),
 		Token: os.Getenv("SLUICE_TOKEN"),
 	})
 	if err != nil {
-		return nil, nil, nil, usageError{err.Error()}
+		return nil, usageError{err.Error()}
+	}
+	return cl, nil
+}
+
+// open returns a client, and a context that ends with the timeout.
+func (c *connection) open(cmd *cobra.Command) (*client.Client, context.Context, context.CancelFunc, error) {
+	cl, err := c.client()
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), c.timeout)
 	return cl, ctx, func() { cancel(); cl.Close() }, nil
@@ -59,22 +68,54 @@ func oneModel(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// oneRoute checks that exactly one argument names a route.
+func oneRoute(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 || args[0] == "" {
+		return usageError{"name one route: " + cmd.CommandPath() + " ROUTE"}
+	}
+	return nil
+}
+
 // completeModels offers the names of the models that the gateway knows.
 func (c *connection) completeModels(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return c.complete(cmd, args, func(ctx context.Context, cl *client.Client) ([]string, error) {
+		models, err := cl.Models(ctx)
+		var names []string
+		for _, m := range models {
+			if len(names) == 0 || names[len(names)-1] != m.Name {
+				names = append(names, m.Name)
+			}
+		}
+		return names, err
+	})
+}
+
+// completeRoutes offers the names of the routes, those of models without one
+// included.
+func (c *connection) completeRoutes(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return c.complete(cmd, args, func(ctx context.Context, cl *client.Client) ([]string, error) {
+		routes, err := cl.Routes(ctx)
+		names := make([]string, len(routes))
+		for i := range routes {
+			names[i] = routes[i].Name
+		}
+		return names, err
+	})
+}
+
+// complete offers names for the first argument. Where they cannot be had, there
+// is nobody to tell why.
+func (c *connection) complete(
+	cmd *cobra.Command, args []string, list func(context.Context, *client.Client) ([]string, error),
+) ([]string, cobra.ShellCompDirective) {
 	cl, ctx, done, err := c.open(cmd)
 	if err != nil || len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	defer done()
-	models, err := cl.Models(ctx)
+	names, err := list(ctx, cl)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, m := range models {
-		if len(names) == 0 || names[len(names)-1] != m.Name {
-			names = append(names, m.Name)
-		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }

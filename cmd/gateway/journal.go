@@ -1,0 +1,260 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/client"
+)
+
+// eventPage is how many events are asked for at once.
+const eventPage = 1_000
+
+// journalCommand is one call of gateway journal.
+type journalCommand struct {
+	conn    connection
+	out     output
+	after   int64
+	limit   int
+	follow  bool
+	subject string
+	every   time.Duration
+}
+
+func newJournal() *cobra.Command {
+	var j journalCommand
+	cmd := &cobra.Command{
+		Use:   "journal",
+		Short: "Print who changed what, and why",
+		Long: `Print the changes that the gateway's journal holds, the oldest first.
+
+-o json prints a list as the control API answers it, and with --follow an event
+on each line.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return j.run(cmd) },
+	}
+	j.conn.flags(cmd, time.Minute)
+	j.out.flags(cmd)
+	f := cmd.Flags()
+	f.Int64Var(&j.after, "after", 0, "only events after the one with this number")
+	f.IntVar(&j.limit, "limit", 0, "at most this many (default: all)")
+	f.BoolVar(&j.follow, "follow", false, "go on with what is added, until interrupted")
+	f.DurationVar(&j.every, "interval", time.Second, "with --follow, how long to wait before asking for more")
+	f.StringVar(&j.subject, "subject", "", "only of what this names, routes/iris for example")
+	return cmd
+}
+
+func (j *journalCommand) run(cmd *cobra.Command) error {
+	if err := j.out.check(); err != nil {
+		return err
+	}
+	switch {
+	case j.after < 0:
+		return usageError{"--after must be 0 or more"}
+	case j.limit < 0:
+		return usageError{"--limit must be 0 or more"}
+	case j.every <= 0:
+		return usageError{"--interval must be more than 0"}
+	case j.limit > 0 && j.follow:
+		return usageError{"give --limit or --follow, not both"}
+	}
+	cl, err := j.conn.client()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	w := cmd.OutOrStdout()
+	if j.out.format == "json" && !j.follow {
+		all := []api.Event{}
+		_, err := j.each(cmd.Context(), cl, func(events []api.Event) error {
+			all = append(all, events...)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return j.out.print(w, all, nil)
+	}
+	if j.out.format != "json" {
+		if _, err := fmt.Fprintf(w, eventColumns, "SEQ", "TIME", "TYPE", "SUBJECT", "ACTOR", "REASON", "CHANGE"); err != nil {
+			return err
+		}
+	}
+	if j.follow {
+		return j.goOn(cmd, cl)
+	}
+	_, err = j.each(cmd.Context(), cl, func(events []api.Event) error { return j.print(w, events) })
+	return err
+}
+
+// each hands on what there is after the last event, and returns the new last one.
+func (j *journalCommand) each(ctx context.Context, cl *client.Client, do func([]api.Event) error) (last int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, j.conn.timeout)
+	defer cancel()
+	return eachEvent(ctx, cl, j.after, j.limit, j.subject, do)
+}
+
+// goOn prints until the command is interrupted, which is how it is meant to end.
+func (j *journalCommand) goOn(cmd *cobra.Command, cl *client.Client) error {
+	ctx := cmd.Context()
+	tick := time.NewTicker(j.every)
+	defer tick.Stop()
+	for first := true; ; first = false {
+		var err error
+		j.after, err = j.each(ctx, cl, func(events []api.Event) error { return j.print(cmd.OutOrStdout(), events) })
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && (first || !transient(err)):
+			return err
+		case err != nil:
+			cmd.PrintErrln(errorText(err) + "; trying again")
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// eventColumns are of fixed widths, since what follows is not known yet.
+const eventColumns = "%-6s  %-19s  %-16s  %-16s  %-20s  %s  %s\n"
+
+func (j *journalCommand) print(w io.Writer, events []api.Event) error {
+	var b strings.Builder
+	for i := range events {
+		e := &events[i]
+		if j.out.format == "json" {
+			text, err := json.Marshal(e)
+			if err != nil {
+				return err
+			}
+			b.Write(append(text, '\n'))
+			continue
+		}
+		fmt.Fprintf(&b, eventColumns, strconv.FormatInt(e.Seq, 10), timeText(&e.Time), oneLine(e.Type), oneLine(e.Subject),
+			eventActor(e), quoted(e.Reason), eventChange(e))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// quoted keeps a reason apart from what stands beside it.
+func quoted(reason string) string {
+	if reason == "" {
+		return "-"
+	}
+	return `"` + oneLine(reason) + `"`
+}
+
+// eachEvent hands on the events after a number, a page at a time, up to limit
+// unless that is 0. It returns the number of the last one that was handed on.
+func eachEvent(ctx context.Context, cl *client.Client, after int64, limit int, subject string, do func([]api.Event) error) (last int64, err error) {
+	for left := limit; ; {
+		page := eventPage
+		if limit > 0 {
+			page = min(page, left)
+		}
+		events, err := cl.Events(ctx, after, page, subject)
+		if err != nil || len(events) == 0 {
+			return after, err
+		}
+		if err := do(events); err != nil {
+			return after, err
+		}
+		after = events[len(events)-1].Seq
+		if left -= len(events); len(events) < page || limit > 0 && left <= 0 {
+			return after, nil
+		}
+	}
+}
+
+// eventActor is who made a change; a name that no token shows says so.
+func eventActor(e *api.Event) string {
+	if e.Origin != api.OriginAPI {
+		return oneLine(cmp.Or(e.Actor.Actor, e.Origin))
+	}
+	if e.Verified {
+		return oneLine(e.Actor.Actor)
+	}
+	return oneLine(cmp.Or(e.Actor.Actor, "anonymous")) + " (unverified)"
+}
+
+func routeSubject(name string) string { return "routes/" + name }
+
+// eventRevision returns the revision of a route that an event made or, where it
+// deleted the route, ended; 0 where there is none.
+func eventRevision(e *api.Event) int64 {
+	for _, text := range []json.RawMessage{e.After, e.Before} {
+		if route, err := routeState(text); err == nil && route != nil {
+			return route.Revision
+		}
+	}
+	return 0
+}
+
+func eventRevisionText(e *api.Event) string {
+	if e.Type == api.EventRouteDeleted {
+		return "-"
+	}
+	return strconv.FormatInt(eventRevision(e), 10)
+}
+
+func newRouteHistory(conn *connection, out *output) *cobra.Command {
+	var most int
+	cmd := &cobra.Command{
+		Use:   "history ROUTE",
+		Short: "Print who changed a route, how and why",
+		Args:  oneRoute, ValidArgsFunction: conn.completeRoutes,
+		RunE: func(cmd *cobra.Command, args []string) error { return routeHistory(cmd, conn, out, args[0], most) },
+	}
+	cmd.Flags().IntVarP(&most, "number", "n", 20, "the last so many changes; 0 for all")
+	return cmd
+}
+
+func routeHistory(cmd *cobra.Command, conn *connection, out *output, name string, most int) error {
+	if err := out.check(); err != nil {
+		return err
+	}
+	if most < 0 {
+		return usageError{"-n must be 0 or more"}
+	}
+	cl, ctx, done, err := conn.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer done()
+	list := []api.Event{}
+	_, err = eachEvent(ctx, cl, 0, 0, routeSubject(name), func(events []api.Event) error {
+		list = append(list, events...)
+		if most > 0 && len(list) > most {
+			list = append(list[:0], list[len(list)-most:]...)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 { // a name that is no route at all is a mistake
+		if _, err := cl.Route(ctx, name); err != nil {
+			return err
+		}
+	}
+	return out.print(cmd.OutOrStdout(), list, func(b *strings.Builder) {
+		fmt.Fprintln(b, "REV\tTIME\tACTOR\tREASON\tCHANGE")
+		for i := range list {
+			e := &list[i]
+			fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\n", eventRevisionText(e), timeText(&e.Time), eventActor(e), orDash(oneLine(e.Reason)), eventChange(e))
+		}
+	})
+}

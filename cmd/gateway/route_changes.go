@@ -1,0 +1,167 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sluice.io/sluice/api"
+)
+
+// changes says in a few words what differs between two states of a route, nil
+// where there was or is none.
+func changes(before, after *api.Route) []string {
+	switch {
+	case before == nil && after == nil:
+		return nil
+	case before == nil:
+		return append([]string{"declared: " + splitText(after.Variants)}, settingChanges(&api.Route{Name: after.Name, Model: after.Name, Seed: after.Name}, after)...)
+	case after == nil:
+		return []string{"deleted"}
+	}
+	return append(variantChanges(before.Variants, after.Variants), settingChanges(before, after)...)
+}
+
+// variantChanges leaves out that the one stable variant gives or gets what
+// others get or give.
+func variantChanges(before, after []api.Variant) []string {
+	var list, stable []string
+	gone := slices.DeleteFunc(slices.Clone(before), func(v api.Variant) bool { return variantOf(after, v) != nil })
+	for _, v := range after {
+		was := variantOf(before, v)
+		moved := slices.IndexFunc(gone, func(g api.Variant) bool { return g.Version == v.Version })
+		switch {
+		case was != nil && was.Weight == v.Weight:
+		case was != nil && v.Role == api.RoleStable:
+			stable = append(stable, fmt.Sprintf("%s %s → %s", armText(v), shareText(was.Weight), shareText(v.Weight)))
+		case was != nil:
+			list = append(list, fmt.Sprintf("%s %s → %s", armText(v), shareText(was.Weight), shareText(v.Weight)))
+		case moved >= 0:
+			list = append(list, fmt.Sprintf("%s %s → %s %s", armText(gone[moved]), shareText(gone[moved].Weight), v.Role, shareText(v.Weight)))
+			gone = slices.Delete(gone, moved, moved+1)
+		default:
+			list = append(list, fmt.Sprintf("%s added with %s", armText(v), shareText(v.Weight)))
+		}
+	}
+	for _, v := range gone {
+		list = append(list, fmt.Sprintf("%s removed (had %s)", armText(v), shareText(v.Weight)))
+	}
+	if len(list) == 0 || len(stable) > 1 {
+		list = append(list, stable...)
+	}
+	return list
+}
+
+func variantOf(list []api.Variant, like api.Variant) *api.Variant {
+	for i := range list {
+		if list[i].Version == like.Version && list[i].Role == like.Role {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// settingChanges compares all but the variants.
+func settingChanges(before, after *api.Route) []string {
+	var list []string
+	note := func(what, was, is string) {
+		if was != is {
+			list = append(list, fmt.Sprintf("%s %s → %s", what, was, is))
+		}
+	}
+	note("model", orDash(oneLine(before.Model)), orDash(oneLine(after.Model)))
+	was, is := samples(before.Shadows), samples(after.Shadows)
+	for _, s := range slices.Concat(after.Shadows, before.Shadows) {
+		note(fmt.Sprintf("shadow v%d", s.Version), orDash(was[s.Version]), orDash(is[s.Version]))
+		delete(was, s.Version) // said once
+		delete(is, s.Version)
+	}
+	note("sticky", stickyText(before.Sticky), stickyText(after.Sticky))
+	note("fallback", fallbackText(before.Fallback), fallbackText(after.Fallback))
+	note("seed", oneLine(before.Seed), oneLine(after.Seed))
+	return list
+}
+
+func samples(shadows []api.Shadow) map[int64]string {
+	m := make(map[int64]string)
+	for _, s := range shadows {
+		m[s.Version] = shareText(s.Sample)
+	}
+	return m
+}
+
+// eventChange says what an event changed. What is no route is shown as it is.
+func eventChange(e *api.Event) string {
+	const shown = 120
+	if e.Type != api.EventRouteSet && e.Type != api.EventRouteDeleted {
+		text := []rune(oneLine(string(e.After)))
+		if len(text) > shown {
+			text = append(text[:shown], '…')
+		}
+		return string(text)
+	}
+	before, errBefore := routeState(e.Before)
+	after, errAfter := routeState(e.After)
+	if errBefore != nil || errAfter != nil {
+		return "in a form that this program does not know"
+	}
+	if before != nil && before.Revision == 0 { // it was only implied
+		before = nil
+	}
+	if text := strings.Join(changes(before, after), ", "); text != "" {
+		return text
+	}
+	return "nothing but the revision"
+}
+
+// routeState reads a route out of an event; nil where there is none.
+func routeState(text json.RawMessage) (*api.Route, error) {
+	if len(text) == 0 || string(text) == "null" {
+		return nil, nil //nolint:nilnil // no route is no error
+	}
+	var state api.RouteState
+	if err := json.Unmarshal(text, &state); err != nil {
+		return nil, err
+	}
+	return &state.Route, nil
+}
+
+// armText names a variant: "v1", "v2 canary".
+func armText(v api.Variant) string {
+	if v.Role == api.RoleStable {
+		return fmt.Sprintf("v%d", v.Version)
+	}
+	return fmt.Sprintf("v%d %s", v.Version, oneLine(v.Role))
+}
+
+// splitText lists variants: "v1 95%, v2 canary 5%".
+func splitText(variants []api.Variant) string {
+	list := make([]string, len(variants))
+	for i, v := range variants {
+		list[i] = armText(v) + " " + shareText(v.Weight)
+	}
+	return strings.Join(list, ", ")
+}
+
+func stickyText(s api.Sticky) string {
+	switch {
+	case s.Header != "":
+		return "header:" + oneLine(s.Header)
+	case s.Parameter != "":
+		return "parameter:" + oneLine(s.Parameter)
+	default:
+		return "none"
+	}
+}
+
+func fallbackText(f api.Fallback) string {
+	switch {
+	case f.Stable:
+		return api.RoleStable
+	case f.Version != 0:
+		return fmt.Sprintf("v%d", f.Version)
+	default:
+		return "none"
+	}
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/client"
+)
+
+// maxRetries bounds how often --yes makes a change again; each time another
+// writer was first.
+const maxRetries = 100
+
+// retry makes a change to a route that others may be changing as well.
+type retry struct {
+	cmd      *cobra.Command
+	conn     *connection
+	client   *client.Client
+	name     string
+	question string
+	yes      bool
+	terminal func(stream any) bool
+}
+
+func (r *retry) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "do not ask: make the change also where somebody else changed the route meanwhile")
+}
+
+// do makes a change to a revision, and to later ones as long as it is refused for
+// being late and the caller wants it all the same.
+func (r *retry) do(base api.Route, change func(ctx context.Context, base api.Route) error) error {
+	for n := 0; ; n++ {
+		err := r.limited(func(ctx context.Context) error { return change(ctx, base) })
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != http.StatusPreconditionFailed || n == maxRetries {
+			return err
+		}
+		now, errRead := r.read()
+		if errRead != nil {
+			return fmt.Errorf("%w; reading it again: %w", err, errRead)
+		}
+		r.cmd.PrintErrf("Route %s was changed meanwhile:\n%s", oneLine(r.name), r.meanwhile(&base, &now))
+		if !r.yes && !r.agreed() {
+			return errors.New("nothing was changed; look at the new revision and try again, or give --yes")
+		}
+		base = now
+	}
+}
+
+// limited gives a call the time that --timeout allows.
+func (r *retry) limited(call func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(r.cmd.Context(), r.conn.timeout)
+	defer cancel()
+	return call(ctx)
+}
+
+func (r *retry) read() (route api.Route, err error) {
+	err = r.limited(func(ctx context.Context) error {
+		route, err = r.client.Route(ctx, r.name)
+		return err
+	})
+	return route, err
+}
+
+// meanwhile says who changed what between two revisions, or only what where the
+// journal does not tell.
+func (r *retry) meanwhile(base, now *api.Route) string {
+	var list []api.Event
+	late := func(e *api.Event) bool {
+		revision := eventRevision(e)
+		return revision > base.Revision || revision == base.Revision && e.Type == api.EventRouteDeleted
+	}
+	err := r.limited(func(ctx context.Context) error {
+		_, err := eachEvent(ctx, r.client, 0, 0, routeSubject(r.name), func(events []api.Event) error {
+			for i := range events {
+				if late(&events[i]) {
+					list = append(list, events[i])
+				}
+			}
+			return nil
+		})
+		return err
+	})
+	var b strings.Builder
+	if err != nil || len(list) == 0 || base.Revision == 0 {
+		fmt.Fprintf(&b, "  revision %d → %d: %s\n", base.Revision, now.Revision, orDash(strings.Join(changes(base, now), ", ")))
+		return b.String()
+	}
+	for i := range list {
+		e := &list[i]
+		fmt.Fprintf(&b, "  revision %s, %s, %s: %s", eventRevisionText(e), timeText(&e.Time), eventActor(e), eventChange(e))
+		if e.Reason != "" {
+			fmt.Fprintf(&b, " (%s)", oneLine(e.Reason))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// agreed asks whoever sits at the terminal; where nobody does, the answer is no.
+func (r *retry) agreed() bool {
+	in := r.cmd.InOrStdin()
+	if !r.terminal(in) {
+		return false
+	}
+	r.cmd.PrintErrf("%s [y/N] ", r.question)
+	answer := make(chan string, 1)
+	go func() { // a read of a terminal cannot be ended; it is left to the end of the process
+		text, err := bufio.NewReader(in).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			text = ""
+		}
+		answer <- text
+	}()
+	select {
+	case text := <-answer:
+		text = strings.ToLower(strings.TrimSpace(text))
+		return text == "y" || text == "yes"
+	case <-r.cmd.Context().Done():
+		return false
+	}
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/client"
+)
+
+func newRoutes() *cobra.Command {
+	var (
+		conn connection
+		out  output
+	)
+	cmd := &cobra.Command{
+		Use:   "routes",
+		Short: "See and change how the traffic is split over versions",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{"say what to do with routes: list, get, set, delete or history"}
+		},
+	}
+	conn.flags(cmd, 10*time.Minute) // a change may have to load a version first
+	out.flags(cmd)
+	list := &cobra.Command{
+		Use: "list", Short: "List every route", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return listRoutes(cmd, &conn, &out) },
+	}
+	cmd.AddCommand(list, newRouteGet(&conn, &out), newRouteSet(&conn, &out), newRouteDelete(&conn, &out), newRouteHistory(&conn, &out))
+	return cmd
+}
+
+func listRoutes(cmd *cobra.Command, conn *connection, out *output) error {
+	if err := out.check(); err != nil {
+		return err
+	}
+	c, ctx, done, err := conn.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer done()
+	routes, err := c.Routes(ctx)
+	if err != nil {
+		return err
+	}
+	return out.print(cmd.OutOrStdout(), routes, func(b *strings.Builder) { printRoutes(b, routes) })
+}
+
+// routeGet is one call of gateway routes get.
+type routeGet struct {
+	conn     *connection
+	out      *output
+	client   *client.Client
+	name     string
+	stats    bool
+	watch    bool
+	interval time.Duration
+	last     *look
+}
+
+// look is what a watched route was at a time.
+type look struct {
+	at    time.Time
+	route api.Route
+	stats api.RouteStats
+}
+
+func newRouteGet(conn *connection, out *output) *cobra.Command {
+	g := routeGet{conn: conn, out: out}
+	cmd := &cobra.Command{
+		Use:   "get ROUTE",
+		Short: "Show a route and what its versions did",
+		Long: `Show a route, and per version the requests and errors since this gateway first
+routed to it, and the latency of the last one to two minutes.
+
+-o json prints the route, which routes set -f takes, or with --stats what its
+versions did.`,
+		Args: oneRoute, ValidArgsFunction: conn.completeRoutes,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			g.name = args[0]
+			return g.run(cmd)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&g.stats, "stats", false, "with -o json, print what the versions did instead of the route")
+	f.BoolVarP(&g.watch, "watch", "w", false, "show it again and again, with the requests in a second")
+	f.DurationVar(&g.interval, "interval", 2*time.Second, "how long to wait before the next look")
+	return cmd
+}
+
+func (g *routeGet) run(cmd *cobra.Command) error {
+	if err := g.out.check(); err != nil {
+		return err
+	}
+	if g.interval <= 0 {
+		return usageError{"--interval must be more than 0"}
+	}
+	var err error
+	if g.client, err = g.conn.client(); err != nil {
+		return err
+	}
+	defer g.client.Close()
+	if !g.watch {
+		return g.show(cmd.Context(), cmd.OutOrStdout())
+	}
+	return g.repeat(cmd)
+}
+
+// repeat looks until the command is interrupted, which is how it is meant to end.
+func (g *routeGet) repeat(cmd *cobra.Command) error {
+	ctx, w := cmd.Context(), cmd.OutOrStdout()
+	tick := time.NewTicker(g.interval)
+	defer tick.Stop()
+	for first := true; ; first = false {
+		var b strings.Builder
+		switch err := g.show(ctx, &b); {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && (first || !transient(err)):
+			return err
+		case err != nil:
+			cmd.PrintErrln(errorText(err) + "; trying again")
+		default:
+			if err := g.repaint(w, b.String(), first); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// repaint writes a block in the place of the last one where that can be done,
+// and else below it.
+func (g *routeGet) repaint(w io.Writer, block string, first bool) error {
+	const clearScreen = "\x1b[2J\x1b[H"
+	switch {
+	case g.out.format == "json":
+	case terminal(w):
+		block = clearScreen + block
+	case !first:
+		block = "\n" + block
+	}
+	_, err := io.WriteString(w, block)
+	return err
+}
+
+// show looks once.
+func (g *routeGet) show(ctx context.Context, w io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, g.conn.timeout)
+	defer cancel()
+	now := &look{}
+	var err error
+	if now.route, err = g.client.Route(ctx, g.name); err != nil {
+		return err
+	}
+	if g.out.format == "json" && !g.stats && !g.watch {
+		return g.out.print(w, now.route, nil)
+	}
+	if now.stats, err = g.client.RouteStats(ctx, g.name); err != nil {
+		return err
+	}
+	now.at = time.Now()
+	var perSecond rates
+	if g.watch {
+		perSecond = now.rates(g.last)
+	}
+	g.last = now
+	return g.out.print(w, now.stats, func(b *strings.Builder) { printRoute(b, &now.route, &now.stats, perSecond) })
+}
+
+// rates returns the requests in a second since the look before, of variants that
+// it showed too. Counts that shrank began anew.
+func (l *look) rates(before *look) rates {
+	r := rates{}
+	if before == nil || !l.at.After(before.at) {
+		return r
+	}
+	for i := range l.stats.Variants {
+		v := &l.stats.Variants[i]
+		for j := range before.stats.Variants {
+			was := &before.stats.Variants[j]
+			if arm(was) == arm(v) && v.Total.Requests >= was.Total.Requests {
+				r[arm(v)] = float64(v.Total.Requests-was.Total.Requests) / l.at.Sub(before.at).Seconds()
+			}
+		}
+	}
+	return r
+}
+
+// transient reports whether an error may pass by itself: a gateway that starts
+// anew does not answer for a while.
+func transient(err error) bool {
+	answer, ok := errors.AsType[*client.Error](err)
+	return !ok || answer.Status >= http.StatusInternalServerError || answer.Status == http.StatusTooManyRequests
+}
+
+// terminal reports whether somebody sits at the other end.
+func terminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+}
