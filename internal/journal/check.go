@@ -132,15 +132,15 @@ func (w *walk) read(id uint64) (page, error) {
 	if id < 2 || id >= uint64(len(w.used)) {
 		return page{}, fmt.Errorf("page %d is named, there are %d", id, len(w.used))
 	}
-	var header [headerBytes]byte
+	data := make([]byte, w.pageSize)
 	at := int64(id) * w.pageSize //nolint:gosec // below the number of pages
-	if _, err := w.file.ReadAt(header[:], at); err != nil {
+	if _, err := w.file.ReadAt(data, at); err != nil {
 		return page{}, err
 	}
-	if got := order().Uint64(header[:]); got != id {
+	if got := order().Uint64(data); got != id {
 		return page{}, fmt.Errorf("page %d says that it is page %d", id, got)
 	}
-	more := uint64(order().Uint32(header[12:]))
+	more := uint64(order().Uint32(data[12:]))
 	if more >= uint64(len(w.used))-id {
 		return page{}, fmt.Errorf("page %d goes on for %d pages, beyond the last", id, more)
 	}
@@ -149,9 +149,12 @@ func (w *walk) read(id uint64) (page, error) {
 			return page{}, err
 		}
 	}
-	data := make([]byte, int64(1+more)*w.pageSize) //nolint:gosec // below the number of pages
-	_, err := w.file.ReadAt(data, at)
-	return newPage(data), err
+	if more == 0 {
+		return newPage(data), nil
+	}
+	whole := make([]byte, int64(1+more)*w.pageSize) //nolint:gosec // below the number of pages
+	_, err := w.file.ReadAt(whole, at)
+	return newPage(whole), err
 }
 
 func (w *walk) use(id uint64) error {

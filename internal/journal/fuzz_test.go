@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,7 +37,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		text, err := encode(e)
 		if err != nil {
-			return // a time whose zone JSON does not write
+			return // a state that is no JSON, a time whose zone JSON does not write
 		}
 		h, again := head{seq: seq - 1}.seal(text)
 		if _, err := (head{seq: seq - 1}).follow(seq, again); err != nil || h.seq != seq {
@@ -50,6 +51,38 @@ func FuzzDecode(f *testing.F) {
 		compact(t, &e)
 		if d := cmp.Diff(e, got); d != "" {
 			t.Fatal(d)
+		}
+	})
+}
+
+// FuzzSplit holds that cutting out the states changes nothing.
+func FuzzSplit(f *testing.F) {
+	f.Add("route.set", `why ,"before":{}`, `{"a":[1,"}\\"",{}]}`, `null`)
+	f.Add(`,"after":`, `\`, ``, `"x,\"}"`)
+	f.Add("", "", ` [ ] `, "")
+	f.Add("", "", "1.5e3", "true")
+	f.Fuzz(func(t *testing.T, kind, reason, before, after string) {
+		subject := strings.ToValidUTF8(reason, "\uFFFD") // as Append does
+		e := api.Event{Seq: 7, Type: kind, Subject: subject, Actor: api.Actor{Actor: kind, Reason: reason}, Before: []byte(before), After: []byte(after)}
+		text, err := encode(e)
+		if err != nil {
+			return
+		}
+		var want api.Event
+		if json.Unmarshal(text, &want) != nil {
+			return // nested too deep
+		}
+		_, record := head{seq: 6}.seal(text)
+		got, err := decode(7, record)
+		if d := cmp.Diff(want, got); d != "" || err != nil {
+			t.Fatal(err, d)
+		}
+		if rest, _, _ := split(text); len(rest) == len(text) && before+after != "" {
+			t.Fatalf("nothing was cut out of %s", text)
+		}
+		is, err := subjectIs(want.Subject)
+		if err != nil || !is(record) {
+			t.Fatalf("not found by its subject: %s, %v", text, err)
 		}
 	})
 }

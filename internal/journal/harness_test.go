@@ -133,7 +133,7 @@ func childNobody(dir string) error {
 		}
 	}
 	_, err := journal.Open(dir)
-	if err == nil || !strings.Contains(infer.Message(&infer.Error{Code: infer.Invalid, Msg: messageOf(err)}), "no permission") {
+	if err == nil || !strings.Contains(messageOf(err), "no permission") {
 		return fmt.Errorf("opened without permission: %w", err)
 	}
 	return nil

@@ -47,6 +47,8 @@ func TestAppendAndRead(t *testing.T) {
 			{Type: api.EventRouteSet, Subject: "routes/a", Actor: api.Actor{Reason: `"subject":"routes/b"`}},
 			{Type: api.EventRouteSet, Subject: "routes/c", After: json.RawMessage(`{"subject":"routes/b"}`)},
 			{},
+			{Type: `"subject":"routes/b",`, Subject: "routes/c"},
+			{Type: "\xff", Subject: "\xff\xfe", Origin: "é", Actor: api.Actor{Reason: "\x00\xff"}},
 		} {
 			got, err := l.Append(int64(i), e)
 			if err != nil {
@@ -75,11 +77,11 @@ func TestAppendAndRead(t *testing.T) {
 				t.Errorf("Read(%d, %d, %q): %s", after, limit, subject, d)
 			}
 		}
-		f(0, 100, "", 1, 2, 3, 4, 5, 6, 7, 8)
+		f(0, 100, "", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 		f(0, 2, "", 1, 2)
-		f(6, 100, "", 7, 8)
+		f(6, 100, "", 7, 8, 9, 10)
 		f(7, 1, "", 8)
-		f(8, 100, "")
+		f(10, 100, "")
 		f(math.MaxInt64, 100, "")
 		f(-5, 1, "", 1)
 		f(math.MinInt64, 1, "", 1)
@@ -90,11 +92,13 @@ func TestAppendAndRead(t *testing.T) {
 		f(2, 100, "routes/a", 6)
 		f(0, 100, "routes/b", 3)
 		f(0, 100, "routes/ab", 4)
+		f(0, 100, "routes/c", 7, 9)
 		f(0, 100, `routes/a","subject":"routes/b`, 5)
 		f(0, 100, "routes")
 		f(0, 100, "\xff")
+		f(0, 100, "\uFFFD", 10)
 
-		if events, _ := l.Size(); events != 8 || l.Last() != 8 {
+		if events, _ := l.Size(); events != 10 || l.Last() != 10 {
 			t.Errorf("Size says %d events, Last %d", events, l.Last())
 		}
 	})

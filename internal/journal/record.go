@@ -75,12 +75,68 @@ func decode(seq int64, record []byte) (api.Event, error) {
 	if err != nil {
 		return api.Event{}, fmt.Errorf("event %d: %w", seq, err)
 	}
+	rest, before, after := split(text)
 	var e api.Event
-	if err := json.Unmarshal(text, &e); err != nil {
+	if err := json.Unmarshal(rest, &e); err != nil {
 		return api.Event{}, fmt.Errorf("event %d: %w", seq, err)
+	}
+	if before != nil {
+		e.Before = bytes.Clone(before)
+	}
+	if after != nil {
+		e.After = bytes.Clone(after)
 	}
 	if e.Seq != seq {
 		return api.Event{}, fmt.Errorf("event %d says that its number is %d", seq, e.Seq)
 	}
 	return e, nil
+}
+
+// split cuts the two states, most of an event, out of its JSON, so that nobody
+// parses them who only passes them on: a start reads every event there ever was.
+// It relies on how encode writes an event, whose hash shows that it still is what was
+// written: the states come last, and only strings and numbers before them. What looks
+// otherwise is returned whole.
+func split(text []byte) (rest, before, after []byte) {
+	const beforeField, afterField = `,"before":`, `,"after":`
+	at := bytes.Index(text, []byte(beforeField))
+	tail := text
+	if at >= 0 {
+		tail = text[at+len(beforeField):]
+		n := valueBytes(tail)
+		before, tail = tail[:n], tail[n:]
+	} else if at = bytes.Index(text, []byte(afterField)); at >= 0 {
+		tail = text[at:]
+	}
+	if bytes.HasPrefix(tail, []byte(afterField)) {
+		tail = tail[len(afterField):]
+		n := valueBytes(tail)
+		after, tail = tail[:n], tail[n:]
+	}
+	if at < 0 || string(tail) != "}" {
+		return text, nil, nil
+	}
+	return append(text[:at:at], '}'), before, after
+}
+
+// valueBytes returns the length of the JSON value that text begins with, up to a
+// comma or a closing bracket that is not its own.
+func valueBytes(text []byte) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case depth == 0 && (c == ',' || c == '}' || c == ']'):
+			return i
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return len(text)
 }
