@@ -2,6 +2,7 @@ package router
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -25,18 +26,21 @@ type BreakerOptions struct {
 // Breaker watches the requests that routes send to a version. While it is open
 // the version gets none of them.
 type Breaker struct {
-	cb *gobreaker.CircuitBreaker[*infer.Response]
+	cb      *gobreaker.CircuitBreaker[*infer.Response]
+	part    time.Duration // of the window
+	changes atomic.Uint64 // how often the state changed
 }
 
-// buckets is how many parts the window has; the oldest is dropped as a whole.
-const buckets = 10
+// parts is how many the window has; the oldest is dropped as a whole.
+const parts = 10
 
 // NewBreaker returns a closed breaker.
 func NewBreaker(o BreakerOptions) *Breaker {
-	return &Breaker{gobreaker.NewCircuitBreaker[*infer.Response](gobreaker.Settings{
+	b := &Breaker{part: o.Window / parts}
+	b.cb = gobreaker.NewCircuitBreaker[*infer.Response](gobreaker.Settings{
 		MaxRequests:  uint32(o.Probes), //nolint:gosec // bounded by the configuration
 		Interval:     o.Window,
-		BucketPeriod: o.Window / buckets,
+		BucketPeriod: b.part,
 		Timeout:      o.Open,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			judged := c.TotalSuccesses + c.TotalFailures
@@ -45,11 +49,32 @@ func NewBreaker(o BreakerOptions) *Breaker {
 		},
 		IsExcluded: func(err error) bool { return errors.Is(err, errNotCounted) },
 		OnStateChange: func(_ string, _, to gobreaker.State) {
+			b.changes.Add(1)
 			if o.Changed != nil {
 				o.Changed(to.String())
 			}
 		},
-	})}
+	})
+	return b
+}
+
+// run lets a call run, unless the breaker refuses it.
+//
+// gobreaker counts a request in the part of the window in which it began: one that
+// took longer than the window not at all, so that a version which hangs would
+// never be given up. One that took longer than a part is therefore counted when
+// it has ended, unless the state has changed since it began.
+func (b *Breaker) run(c *call) (ran bool) {
+	before := b.changes.Load()
+	_, err := b.cb.Execute(c.run)
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return false
+	}
+	if c.late && b.changes.Load() == before {
+		verdict := c.verdict
+		_, _ = b.cb.Execute(func() (*infer.Response, error) { return nil, verdict })
+	}
+	return true
 }
 
 // State returns "closed", "half-open" or "open".
@@ -80,9 +105,4 @@ func (t *Target) judge(req *infer.Request, err error) error {
 	default:
 	}
 	return errNotCounted
-}
-
-// rejected reports whether the breaker refused a request that never ran.
-func rejected(err error) bool {
-	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
 }

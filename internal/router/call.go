@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,17 +15,20 @@ type call struct {
 	ctx  context.Context //nolint:containedctx // of the request that the call is for
 	req  *infer.Request
 	pick pick
-	run  func() (*infer.Response, error) // execute as a value
+	run  func() (*infer.Response, error) // watched as a value
 
 	target  *Target // who is tried now
 	resp    *infer.Response
 	err     error
-	retired bool // the instance went between pick and lease; nothing ran
+	elapsed time.Duration // since the request arrived
+	verdict error         // what the breaker is told
+	late    bool          // it is told when the run has ended
+	retired bool          // the instance went between pick and lease; nothing ran
 }
 
 var calls = sync.Pool{New: func() any {
 	c := new(call)
-	c.run = c.execute
+	c.run = c.watched
 	return c
 }}
 
@@ -61,7 +65,7 @@ func (c *call) serve() {
 		if own {
 			outcome = infer.CodeOf(c.err)
 		}
-		p.arm.Observe(c.req.Served.Reason, outcome, time.Since(c.req.Arrived))
+		p.arm.Observe(c.req.Served.Reason, outcome, c.elapsed)
 	}
 	if c.err == nil {
 		p.entry.copyToShadows(c.req, c.resp)
@@ -94,6 +98,7 @@ func (c *call) instead() (own bool) {
 	if p.target == nil {
 		why = "it is not loaded"
 	}
+	c.elapsed = time.Since(c.req.Arrived)
 	c.err = infer.Errorf(infer.Unavailable, "version %d of route '%s' cannot serve, since %s, nor can a fallback; try again later", p.arm.Version, p.entry.Name, why)
 	return false
 }
@@ -120,21 +125,32 @@ func (c *call) send(t *Target, guarded bool) bool {
 	}
 	defer t.Instance.Release()
 	c.target = t
-	if c.err = t.Model.Check(c.req); c.err == nil {
-		if !guarded || t.Breaker == nil {
-			_, _ = c.execute()
-		} else if _, err := t.Breaker.cb.Execute(c.run); rejected(err) {
-			return false
-		}
+	if c.err = t.Model.Check(c.req); c.err != nil {
+		c.elapsed = time.Since(c.req.Arrived)
+	} else if !guarded || t.Breaker == nil {
+		c.predict()
+	} else if !t.Breaker.run(c) {
+		return false
 	}
 	if t.Observe != nil {
-		t.Observe(c.req, infer.CodeOf(c.err), time.Since(c.req.Arrived))
+		t.Observe(c.req, infer.CodeOf(c.err), c.elapsed)
 	}
 	return true
 }
 
-// execute runs the request and returns the breaker's verdict on it.
-func (c *call) execute() (*infer.Response, error) {
+func (c *call) predict() {
 	c.resp, c.err = c.target.Instance.Predict(c.ctx, c.req)
-	return c.resp, c.target.judge(c.req, c.err)
+	c.elapsed = time.Since(c.req.Arrived)
+}
+
+// watched is predict for a breaker: it returns the verdict.
+func (c *call) watched() (*infer.Response, error) {
+	c.predict()
+	c.verdict = c.target.judge(c.req, c.err)
+	// A probe's verdict is needed for its place, and counts whenever it began.
+	if b := c.target.Breaker; c.elapsed >= b.part && !errors.Is(c.verdict, errNotCounted) && b.closed() {
+		c.late = true
+		return nil, errNotCounted
+	}
+	return nil, c.verdict
 }
