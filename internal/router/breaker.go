@@ -92,17 +92,24 @@ var (
 // errors of the runtime and runs that took too long; what a caller did, a full
 // queue, and a deadline shorter than the version's own say nothing. (routing.md
 // of the documentation, "Breaker".)
-func (t *Target) judge(req *infer.Request, err error) error {
-	switch infer.CodeOf(err) {
+func (c *call) judge() error {
+	switch infer.CodeOf(c.err) {
 	case infer.OK:
 		return nil
 	case infer.Internal:
 		return errFailed
 	case infer.Deadline:
-		if errors.Is(err, infer.ErrStarted) && (req.Timeout == 0 || req.Timeout >= t.Timeout) {
+		if errors.Is(c.err, infer.ErrStarted) && !c.shortened() {
 			return errFailed
 		}
 	default:
 	}
 	return errNotCounted
+}
+
+// shortened reports whether the caller gave the request less than the version's
+// own time, by its timeout or by its context.
+func (c *call) shortened() bool {
+	end, ok := c.ctx.Deadline()
+	return c.req.Timeout > 0 && c.req.Timeout < c.target.Timeout || ok && end.Sub(c.req.Arrived) < c.target.Timeout
 }

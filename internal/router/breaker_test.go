@@ -61,6 +61,24 @@ func TestWhatOpensABreaker(t *testing.T) {
 	f(false, errStarted, 30*time.Second-1)
 }
 
+func TestCallersDeadlineOpensNoBreaker(t *testing.T) {
+	r, canary := half(options())
+	canary.err = errStarted
+	f := func(left time.Duration, want string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), left)
+		defer cancel()
+		for range 100 {
+			_, _ = r.Predict(ctx, toCanary())
+		}
+		if state := canary.target.Breaker.State(); state != want {
+			t.Errorf("a context that ends in %v: %s, want %s", left, state, want)
+		}
+	}
+	f(20*time.Second, "closed")
+	f(time.Hour, "open")
+}
+
 func TestConsecutiveFailuresOpenABreaker(t *testing.T) {
 	o := options()
 	o.MinRequests = 1000

@@ -146,7 +146,7 @@ func (c *call) predict() {
 // watched is predict for a breaker: it returns the verdict.
 func (c *call) watched() (*infer.Response, error) {
 	c.predict()
-	c.verdict = c.target.judge(c.req, c.err)
+	c.verdict = c.judge()
 	// A probe's verdict is needed for its place, and counts whenever it began.
 	if b := c.target.Breaker; c.elapsed >= b.part && !errors.Is(c.verdict, errNotCounted) && b.closed() {
 		c.late = true
