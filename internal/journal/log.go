@@ -118,6 +118,9 @@ func (l *Log) Read(after int64, limit int, subject string) ([]api.Event, error) 
 	if err != nil {
 		return nil, err
 	}
+	if subject == "" {
+		events = make([]api.Event, 0, min(int64(limit), last-max(after, 0)))
+	}
 	err = l.store.each(max(after, 0), func(seq int64, record []byte) (bool, error) {
 		if seq > last {
 			return false, nil
