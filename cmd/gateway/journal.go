@@ -28,6 +28,7 @@ type journalCommand struct {
 	follow  bool
 	subject string
 	every   time.Duration
+	titled  bool // the titles of the columns are printed
 }
 
 func newJournal() *cobra.Command {
@@ -84,16 +85,13 @@ func (j *journalCommand) run(cmd *cobra.Command) error {
 		}
 		return j.out.print(w, all, nil)
 	}
-	if j.out.format != "json" {
-		if _, err := fmt.Fprintf(w, eventColumns, "SEQ", "TIME", "TYPE", "SUBJECT", "ACTOR", "REASON", "CHANGE"); err != nil {
-			return err
-		}
-	}
 	if j.follow {
 		return j.goOn(cmd, cl)
 	}
-	_, err = j.each(cmd.Context(), cl, func(events []api.Event) error { return j.print(w, events) })
-	return err
+	if _, err = j.each(cmd.Context(), cl, func(events []api.Event) error { return j.print(w, events) }); err != nil {
+		return err
+	}
+	return j.print(w, nil)
 }
 
 // each hands on what there is after the last event, and returns the new last one.
@@ -111,6 +109,9 @@ func (j *journalCommand) goOn(cmd *cobra.Command, cl *client.Client) error {
 	for first := true; ; first = false {
 		var err error
 		j.after, err = j.each(ctx, cl, func(events []api.Event) error { return j.print(cmd.OutOrStdout(), events) })
+		if err == nil {
+			err = j.print(cmd.OutOrStdout(), nil)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -128,10 +129,16 @@ func (j *journalCommand) goOn(cmd *cobra.Command, cl *client.Client) error {
 }
 
 // eventColumns are of fixed widths, since what follows is not known yet.
-const eventColumns = "%-6s  %-19s  %-16s  %-16s  %-20s  %s  %s\n"
+const eventColumns = "%-6s  %-19s  %-16s  %-16s  %-20s  %-24s  %s\n"
 
+// print prints events, with the titles of the columns before the first, and the
+// titles alone where there are none yet.
 func (j *journalCommand) print(w io.Writer, events []api.Event) error {
 	var b strings.Builder
+	if !j.titled && j.out.format != "json" {
+		j.titled = true
+		fmt.Fprintf(&b, eventColumns, "SEQ", "TIME", "TYPE", "SUBJECT", "ACTOR", "REASON", "CHANGE")
+	}
 	for i := range events {
 		e := &events[i]
 		if j.out.format == "json" {

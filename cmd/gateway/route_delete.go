@@ -65,12 +65,13 @@ func (d *routeDelete) run(cmd *cobra.Command, name string) error {
 }
 
 func printDelete(b *strings.Builder, before *api.Route, result *api.RouteResult) {
-	deleted := "deleted"
+	deleted, moved := "deleted", "moved"
 	if result.DryRun {
+		moved = "would move"
 		deleted = "would be deleted; this was a dry run, and nothing has changed"
 	}
 	fmt.Fprintf(b, "Route %s, revision %d, %s\n", oneLine(before.Name), before.Revision, deleted)
 	if len(result.Variants) > 0 {
-		fmt.Fprintf(b, "Without it: %s; %d of %d slots moved\n", splitText(result.Variants), result.SlotsMoved, api.TotalWeight)
+		fmt.Fprintf(b, "Without it: %s; %d of %d slots %s\n", splitText(result.Variants), result.SlotsMoved, api.TotalWeight, moved)
 	}
 }

@@ -179,9 +179,10 @@ func (s *routeSet) write(ctx context.Context, cmd *cobra.Command, cl *client.Cli
 		return err
 	}
 	next.Revision = base.Revision
-	if base.Revision > 0 && revision == base.Revision && reflect.DeepEqual(next, base) && s.out.format != "json" {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "Route %s is so already, at revision %d\n", oneLine(base.Name), base.Revision)
-		return err
+	if base.Revision > 0 && revision == base.Revision && reflect.DeepEqual(next, base) {
+		return s.out.print(cmd.OutOrStdout(), api.RouteResult{Route: base, DryRun: s.dryRun}, func(b *strings.Builder) {
+			fmt.Fprintf(b, "Route %s is so already, at revision %d\n", oneLine(base.Name), base.Revision)
+		})
 	}
 	stats, err := cl.RouteStats(ctx, base.Name)
 	before := &stats

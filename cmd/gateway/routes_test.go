@@ -142,6 +142,11 @@ VERSION  ROLE    BEFORE  AFTER  REQUESTS  ERRORS      P50     P99
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	expect(t, result{exitOK, "Route iris is so already, at revision 3\n", noReason}, routesCommand(t, url, "", "set", "iris", "--canary", "2=20%"))
+	got := routesCommand(t, url, "", "set", "iris", "--canary", "2=20%", "--reason", "x", "-o", "json")
+	var doc api.RouteResult
+	if err := json.Unmarshal([]byte(got.out), &doc); err != nil || doc.Revision != 3 || len(f.events) != 3 {
+		t.Errorf("%v in %+v", err, got)
+	}
 	expect(t, result{exitOK, `Route iris, revision 3 → 4
 
 VERSION  ROLE    BEFORE  AFTER  REQUESTS  ERRORS      P50     P99
@@ -173,7 +178,7 @@ VERSION  ROLE    BEFORE  AFTER  REQUESTS  ERRORS  P50  P99
 model - → iris
 0 of 10000 slots moved
 `, noReason}, routesCommand(t, url, "", "set", "new", "--stable", "1", "--model", "iris"))
-	got := routesCommand(t, url, "", "set", "typo", "--canary", "2=5%")
+	got = routesCommand(t, url, "", "set", "typo", "--canary", "2=5%")
 	if got.code != exitFailed || !strings.Contains(got.errOut, "there is no route or model 'typo'") {
 		t.Errorf("%+v", got)
 	}
@@ -415,7 +420,7 @@ func TestRoutesDelete(t *testing.T) {
 	expect(t, result{exitFailed, "", "gateway: route 'wine' is not declared, so there is nothing to delete\n"}, routesCommand(t, url, "", "delete", "wine", "--reason", "x"))
 	expect(t, result{exitFailed, "", "gateway: there is no route or model 'none' (404 Not Found)\n"}, routesCommand(t, url, "", "delete", "none", "--reason", "x"))
 	expect(t, result{exitOK, `Route iris, revision 2, would be deleted; this was a dry run, and nothing has changed
-Without it: v4 100%; 500 of 10000 slots moved
+Without it: v4 100%; 500 of 10000 slots would move
 `, ""}, routesCommand(t, url, "", "delete", "iris", "--reason", "x", "--dry-run"))
 	expect(t, result{exitOK, `Route iris, revision 2, deleted
 Without it: v4 100%; 500 of 10000 slots moved

@@ -20,6 +20,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if args := os.Getenv(asGateway); args != "" {
+		os.Exit(run(context.Background(), strings.Split(args, "\n"), nil, os.Stdout, os.Stderr))
+	}
 	// fasthttp's pool of workers sleeps on for a while after its server has stopped.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }
