@@ -74,18 +74,19 @@ func TestJournalFollow(t *testing.T) {
 		f := newFold()
 		ctx, cancel := context.WithCancel(t.Context())
 		polls := 0
+		f.fails = 3
 		f.before = func(f *fold, _ string) {
 			switch polls++; polls {
 			case 2: // something comes while it is followed
 				f.put(api.Route{Name: "wine", Variants: []api.Variant{variant(4, 100, "stable")}}, api.OriginFile, api.Actor{})
-			case 3:
+			case 4:
 				cancel()
 			}
 		}
 		t.Setenv("SLUICE_TOKEN", "")
 		var out, errOut strings.Builder
 		code := run(ctx, []string{"journal", "--follow", "--interval", "1ms", "--after", "2", "-o", format, "--admin", sideOf(t, f)}, strings.NewReader(""), &out, &errOut)
-		expect(t, result{exitOK, want, ""}, result{code, out.String(), errOut.String()})
+		expect(t, result{exitOK, want, stopping}, result{code, out.String(), errOut.String()})
 	}
 	f("table", journalHead+"3       2026-05-04 03:04:01  route.set         routes/wine       file                  -                         declared: v4 100%\n")
 	f("json", `{"seq":3,"time":"`+foldAt.Add(2*time.Minute).Format(time.RFC3339)+`","type":"route.set","subject":"routes/wine","origin":"file","actor":"","actor_verified":false,"reason":"",`+

@@ -25,6 +25,8 @@ type fold struct {
 	stats  map[string]api.RouteStats
 	events []api.Event
 	asked  int                        // for statistics
+	looks  int                        // for statistics or events
+	fails  int                        // the number of the look that finds nobody ready
 	before func(f *fold, what string) // each change and each look, while nothing is locked
 }
 
@@ -93,6 +95,13 @@ func (f *fold) hook(what string) {
 	}
 }
 
+func (f *fold) look() error {
+	if f.looks++; f.looks == f.fails {
+		return infer.Errorf(infer.Unavailable, "the server is stopping")
+	}
+	return nil
+}
+
 // put adds a route, or deletes it where it has no variants, and returns it.
 func (f *fold) put(route api.Route, origin string, by api.Actor) api.Route {
 	f.mu.Lock()
@@ -150,6 +159,9 @@ func (f *fold) RouteStats(name string) (api.RouteStats, error) {
 	f.hook("stats")
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := f.look(); err != nil {
+		return api.RouteStats{}, err
+	}
 	f.asked++
 	if s, ok := f.stats[name]; ok {
 		return s, nil
@@ -192,6 +204,9 @@ func (f *fold) Events(after int64, limit int, subject string) ([]api.Event, erro
 	f.hook("events")
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := f.look(); err != nil {
+		return nil, err
+	}
 	var list []api.Event
 	for _, e := range f.events {
 		if e.Seq > after && len(list) < limit && (subject == "" || e.Subject == subject) {
