@@ -85,7 +85,7 @@ func (c *call) instead() (own bool) {
 	}
 	// With every arm given up, breakers no longer tell who is better: the stable
 	// version serves whatever its own says (Envoy's panic threshold).
-	if stable := route.stable().Target; stable != nil && route.allOpen() {
+	if stable := route.stable().Target; stable != nil && route.allOpen(p.target) {
 		if own = stable == p.target; own {
 			p.served(c.req, p.arm.Version, p.reason)
 		} else {
@@ -103,10 +103,15 @@ func (c *call) instead() (own bool) {
 	return false
 }
 
-// allOpen reports whether no arm that has traffic would be let through.
-func (r *Route) allOpen() bool {
+// allOpen reports whether no arm that has traffic would be let through, after own
+// and the fallback refused: a breaker that closed since is asked too late.
+func (r *Route) allOpen(own *Target) bool {
 	for i := range r.Arms {
-		if t := r.Arms[i].Target; r.Arms[i].Weight > 0 && t != nil && (t.Breaker == nil || t.Breaker.closed()) {
+		t := r.Arms[i].Target
+		if r.Arms[i].Weight == 0 || t == nil || t == own || t == r.Fallback {
+			continue
+		}
+		if t.Breaker == nil || t.Breaker.closed() {
 			return false
 		}
 	}

@@ -1,7 +1,6 @@
 package router_test
 
 import (
-	"crypto/sha256"
 	"strconv"
 	"testing"
 
@@ -16,7 +15,7 @@ import (
 func TestOrderOfPicking(t *testing.T) {
 	one, two, three := load(1), load(2), load(3)
 	route := split(one.arm(5000), two.arm(5000), three.arm(0))
-	route.Override = sha256.Sum256([]byte("secret"))
+	route.Override = digest("secret")
 	r := serving(iris(route, one, two, three))
 	key := keyed(0, 5000).StickyKey
 	f := func(pinned int64, override, key string, want infer.Served) {
@@ -53,7 +52,7 @@ func TestOrderOfPicking(t *testing.T) {
 func TestOverrideMustBeAllowed(t *testing.T) {
 	one, two := load(1), load(2)
 	locked, open := split(one.arm(5000), two.arm(5000)), split(one.arm(5000), two.arm(5000))
-	locked.Override = sha256.Sum256([]byte("secret"))
+	locked.Override = digest("secret")
 	with := iris(locked, one, two)
 	without := iris(open, one, two)
 	without.Name = "open"

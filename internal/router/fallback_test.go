@@ -1,0 +1,263 @@
+package router_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/router"
+)
+
+// outcome is what a test expects of one request.
+type outcome struct {
+	code   infer.Code
+	served infer.Served
+}
+
+// ends sends a request and compares how it ended.
+func ends(t *testing.T, r *router.Router, req *infer.Request, want outcome) {
+	t.Helper()
+	_, err := r.Predict(t.Context(), req)
+	if got := (outcome{infer.CodeOf(err), req.Served}); got != want {
+		t.Errorf("got %v %+v (%v), want %v %+v", got.code, got.served, err, want.code, want.served)
+	}
+}
+
+// told compares what a version's observers were told, and forgets it.
+func (v *version) told(t *testing.T, codes []infer.Code, arms []ended) {
+	t.Helper()
+	if diff := cmp.Diff(codes, v.codes); diff != "" {
+		t.Errorf("version %d saw (- wanted):\n%s", v.target.Model.Version, diff)
+	}
+	if diff := cmp.Diff(arms, v.arms); diff != "" {
+		t.Errorf("the arm of version %d saw (- wanted):\n%s", v.target.Model.Version, diff)
+	}
+	if v.leases != 0 {
+		t.Errorf("version %d: %d leases left", v.target.Model.Version, v.leases)
+	}
+	v.codes, v.arms = nil, nil
+}
+
+func TestFallbackServesForTheCanary(t *testing.T) {
+	stable, canary := load(1, options()), load(2, options())
+	route := split(stable.arm(5000), canary.arm(5000))
+	route.Fallback = stable.target
+	r := serving(iris(route, stable, canary))
+	canary.open(t)
+	ends(t, r, keyed(5000, 10_000), outcome{infer.OK, by(1, infer.ReasonFallback)})
+	stable.told(t, []infer.Code{infer.OK}, nil)
+	canary.told(t, nil, []ended{{infer.ReasonFallback, infer.Unavailable}})
+
+	// Whatever the fallback answers, for the canary it was unavailable.
+	stable.err = infer.Errorf(infer.Overloaded, "full")
+	ends(t, r, keyed(5000, 10_000), outcome{infer.Overloaded, by(1, infer.ReasonFallback)})
+	stable.told(t, []infer.Code{infer.Overloaded}, nil)
+	canary.told(t, nil, []ended{{infer.ReasonFallback, infer.Unavailable}})
+
+	stable.err = nil
+	ends(t, r, keyed(0, 5000), outcome{infer.OK, by(1, infer.ReasonSticky)})
+	stable.told(t, []infer.Code{infer.OK}, []ended{{infer.ReasonSticky, infer.OK}})
+
+	// It is watched there as well.
+	stable.err = errBroken
+	for range 5 {
+		ends(t, r, keyed(5000, 10_000), outcome{infer.Internal, by(1, infer.ReasonFallback)})
+	}
+	if state := stable.target.Breaker.State(); state != "open" {
+		t.Errorf("the fallback's breaker is %s after 5 failures", state)
+	}
+}
+
+func TestFallbackThatIsNoVariant(t *testing.T) {
+	stable, canary, other := load(1), load(2, options()), load(3, options())
+	route := split(stable.arm(5000), canary.arm(5000))
+	route.Fallback = other.target
+	r := serving(iris(route, stable, canary, other))
+	canary.open(t)
+	ends(t, r, keyed(5000, 10_000), outcome{infer.OK, by(3, infer.ReasonFallback)})
+	other.told(t, []infer.Code{infer.OK}, nil)
+	canary.told(t, nil, []ended{{infer.ReasonFallback, infer.Unavailable}})
+
+	// With that given up too the request is lost: the stable version serves only
+	// where nobody else is left.
+	other.open(t)
+	ends(t, r, keyed(5000, 10_000), outcome{infer.Unavailable, by(2, infer.ReasonSticky)})
+	canary.told(t, nil, []ended{{infer.ReasonSticky, infer.Unavailable}})
+	other.told(t, nil, nil)
+	stable.told(t, nil, nil)
+}
+
+func TestNoFallback(t *testing.T) {
+	stable, canary := load(1), load(2, options())
+	r := serving(iris(split(stable.arm(5000), canary.arm(5000)), stable, canary))
+	canary.open(t)
+	ends(t, r, keyed(5000, 10_000), outcome{infer.Unavailable, by(2, infer.ReasonSticky)})
+	canary.told(t, nil, []ended{{infer.ReasonSticky, infer.Unavailable}})
+	stable.told(t, nil, nil)
+	ends(t, r, keyed(0, 5000), outcome{infer.OK, by(1, infer.ReasonSticky)})
+}
+
+func TestArmThatIsNotLoaded(t *testing.T) {
+	stable, canary := load(1), load(2)
+	arm := canary.arm(5000)
+	arm.Target = nil
+	route := split(stable.arm(5000), arm)
+	r := serving(iris(route, stable))
+	ends(t, r, keyed(5000, 10_000), outcome{infer.Unavailable, by(2, infer.ReasonSticky)})
+	canary.told(t, nil, []ended{{infer.ReasonSticky, infer.Unavailable}})
+	route.Fallback = stable.target
+	ends(t, r, keyed(5000, 10_000), outcome{infer.OK, by(1, infer.ReasonFallback)})
+	canary.told(t, nil, []ended{{infer.ReasonFallback, infer.Unavailable}})
+	stable.told(t, []infer.Code{infer.OK}, nil)
+
+	// Nothing is loaded at all.
+	arm.Weight = api.TotalWeight
+	route = split(arm)
+	r = serving(iris(route))
+	ends(t, r, request("iris", 0), outcome{infer.Unavailable, by(2, infer.ReasonRandom)})
+	canary.told(t, nil, []ended{{infer.ReasonRandom, infer.Unavailable}})
+}
+
+// TestCanaryNeverServesForStable: the fallback of a stable version that is given
+// up is itself, and the canary gets none of its traffic.
+func TestCanaryNeverServesForStable(t *testing.T) {
+	stable, canary := load(1, options()), load(2, options())
+	route := split(stable.arm(9500), canary.arm(500))
+	route.Fallback = stable.target
+	r := serving(iris(route, stable, canary))
+	stable.open(t)
+	ends(t, r, keyed(0, 9500), outcome{infer.Unavailable, by(1, infer.ReasonSticky)})
+	stable.told(t, nil, []ended{{infer.ReasonSticky, infer.Unavailable}})
+	canary.told(t, nil, nil)
+	ends(t, r, keyed(9500, 10_000), outcome{infer.OK, by(2, infer.ReasonSticky)})
+}
+
+func TestStableServesWhenAllAreGivenUp(t *testing.T) {
+	stable, canary, idle := load(1, options()), load(2, options()), load(3)
+	route := split(stable.arm(5000), canary.arm(5000), idle.arm(0))
+	r := serving(iris(route, stable, canary, idle))
+	stable.open(t)
+	canary.open(t)
+	f := func() {
+		t.Helper()
+		for range 3 {
+			ends(t, r, keyed(0, 5000), outcome{infer.OK, by(1, infer.ReasonSticky)})
+			stable.told(t, []infer.Code{infer.OK}, []ended{{infer.ReasonSticky, infer.OK}})
+			ends(t, r, keyed(5000, 10_000), outcome{infer.OK, by(1, infer.ReasonFallback)})
+			stable.told(t, []infer.Code{infer.OK}, nil)
+			canary.told(t, nil, []ended{{infer.ReasonFallback, infer.Unavailable}})
+		}
+	}
+	f()
+	route.Fallback = stable.target
+	f()
+	route.Fallback = canary.target
+	f()
+	if state := stable.target.Breaker.State(); state != "open" {
+		t.Errorf("what passes a breaker by closed it: %s", state)
+	}
+	// A random pick keeps its reason.
+	seen := map[infer.Reason]bool{}
+	for range 200 {
+		req := request("iris", 0)
+		if _, err := r.Predict(t.Context(), req); err != nil || req.Served.Version.Number != 1 {
+			t.Fatal(err, req.Served)
+		}
+		seen[req.Served.Reason] = true
+	}
+	if diff := cmp.Diff(map[infer.Reason]bool{infer.ReasonRandom: true, infer.ReasonFallback: true}, seen); diff != "" {
+		t.Errorf("reasons (- wanted):\n%s", diff)
+	}
+	// Its errors are its own.
+	stable.err = errBroken
+	stable.arms = nil
+	ends(t, r, keyed(0, 5000), outcome{infer.Internal, by(1, infer.ReasonSticky)})
+	if diff := cmp.Diff([]ended{{infer.ReasonSticky, infer.Internal}}, stable.arms); diff != "" {
+		t.Errorf("the arm saw (- wanted):\n%s", diff)
+	}
+	if idle.calls != 0 {
+		t.Error("a version of weight 0 served")
+	}
+}
+
+// TestStableNotLoadedWhenAllAreGivenUp: then there is nobody left.
+func TestStableNotLoadedWhenAllAreGivenUp(t *testing.T) {
+	stable, canary := load(1), load(2, options())
+	arm := stable.arm(5000)
+	arm.Target = nil
+	r := serving(iris(split(arm, canary.arm(5000)), canary))
+	canary.open(t)
+	ends(t, r, keyed(0, 5000), outcome{infer.Unavailable, by(1, infer.ReasonSticky)})
+	ends(t, r, keyed(5000, 10_000), outcome{infer.Unavailable, by(2, infer.ReasonSticky)})
+	canary.told(t, nil, []ended{{infer.ReasonSticky, infer.Unavailable}})
+}
+
+// TestBreakerThatClosesMeanwhile: a request that its own arm refused is not lost
+// because the arm recovers before the request asks who else is left.
+func TestBreakerThatClosesMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := options()
+		o.Probes = 1
+		stable, other := load(1, o), load(2, options())
+		gate := make(chan error)
+		stable.open(t)
+		time.Sleep(5*time.Second + time.Nanosecond)
+		other.open(t)
+		stable.target.Instance, stable.target.Observe = &gated{gate: gate}, nil
+		arm := stable.arm(api.TotalWeight)
+		arm.Observe = nil
+		route := split(arm)
+		route.Fallback = other.target
+		r := serving(iris(route, stable, other))
+		go r.Predict(t.Context(), request("iris", 0)) //nolint:errcheck // the probe
+		synctest.Wait()
+		other.target.Instance = &hooked{instance: &other.instance, onAcquire: func() {
+			gate <- nil
+			synctest.Wait()
+			close(gate)
+		}}
+		ends(t, r, keyed(0, api.TotalWeight), outcome{infer.OK, by(1, infer.ReasonSticky)})
+	})
+}
+
+// hooked tells when it is leased.
+type hooked struct {
+	*instance
+	onAcquire func()
+}
+
+func (h *hooked) Acquire() bool { h.onAcquire(); return h.instance.Acquire() }
+
+func TestPinnedGoPastBreakers(t *testing.T) {
+	stable, canary := load(1, options()), load(2, options())
+	route := split(stable.arm(5000), canary.arm(5000))
+	route.Override = digest("secret")
+	plain := iris(nil, stable, canary)
+	plain.Name = "plain"
+	r := serving(iris(route, stable, canary), plain)
+	stable.open(t)
+	canary.open(t)
+	override := request("iris", 0)
+	override.Override, override.Authorization = "2", "Bearer secret"
+	ends(t, r, request("iris", 2), outcome{infer.OK, by(2, infer.ReasonPinned)})
+	ends(t, r, override, outcome{infer.OK, by(2, infer.ReasonOverride)})
+	ends(t, r, request("plain", 0), outcome{infer.OK, infer.Served{Version: infer.Version{Model: "iris", Number: 2}, Route: "plain@0", Reason: infer.ReasonDefault}})
+	canary.told(t, []infer.Code{infer.OK, infer.OK, infer.OK}, nil)
+
+	// Nor do they make one open.
+	canary = load(2, options())
+	canary.err = errBroken
+	r = serving(iris(route, stable, canary))
+	override.Served = infer.Served{}
+	for range 100 {
+		ends(t, r, request("iris", 2), outcome{infer.Internal, by(2, infer.ReasonPinned)})
+		ends(t, r, override, outcome{infer.Internal, by(2, infer.ReasonOverride)})
+	}
+	if state := canary.target.Breaker.State(); state != "closed" {
+		t.Errorf("%s after failures of pinned requests", state)
+	}
+}
