@@ -51,6 +51,7 @@ func (r *Router) Predict(ctx context.Context, req *infer.Request) (*infer.Respon
 	for range attempts {
 		p, err := r.table.Load().pick(req)
 		if err != nil {
+			req.Served = infer.Served{} // whoever was picked before is gone
 			return nil, err
 		}
 		c := newCall(ctx, req, p)

@@ -16,6 +16,7 @@ type instance struct {
 	retired bool
 	leases  int
 	calls   int
+	resp    *infer.Response
 	err     error
 	onCall  func()
 }
@@ -25,7 +26,10 @@ func (i *instance) Predict(context.Context, *infer.Request) (*infer.Response, er
 	if i.onCall != nil {
 		i.onCall()
 	}
-	return nil, i.err
+	if i.err != nil {
+		return nil, i.err
+	}
+	return i.resp, nil
 }
 
 func (i *instance) Acquire() bool {
