@@ -110,14 +110,18 @@ func Reducer() *Graph {
 	return g
 }
 
-// Slow is Identity on FP32 [N, 4] whose run takes about the milliseconds asked
-// for on one core, within a factor of a few. It is a loop of small nodes, so
-// that a run can be terminated on its way.
+// Slow is Steps whose run takes about the milliseconds asked for on one core,
+// within a factor of a few.
 func Slow(milliseconds int64) *Graph {
-	const (
-		size           = 64
-		stepsPerMillis = 150
-	)
+	const stepsPerMillis = 150
+	return Steps(milliseconds * stepsPerMillis)
+}
+
+// Steps is Identity on FP32 [N, 4], called "slow", whose run takes a time that is
+// proportional to n. It is a loop of small nodes, so that a run can be terminated
+// on its way.
+func Steps(n int64) *Graph {
+	const size = 64
 	g := New("slow")
 	x := g.Input("input", infer.FP32, "N", 4)
 	unit := make([]float32, size*size)
@@ -126,7 +130,7 @@ func Slow(milliseconds int64) *Graph {
 	}
 	matrix := g.Init(Float32s(unit, size, size))
 	always := g.Init(infer.Tensor{DType: infer.Bool, Shape: infer.Shape{}, Data: []byte{1}})
-	steps := g.Init(Int64s([]int64{milliseconds * stepsPerMillis}))
+	steps := g.Init(Int64s([]int64{n}))
 
 	body := g.Sub("body") // state = state · 1; neither grows nor vanishes
 	body.Input("step", infer.Int64)
