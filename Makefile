@@ -1,13 +1,13 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak bench bench-micro clean
+.PHONY: help setup build run test check lint fmt soak bench bench-shadow bench-micro clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
 golangci := $(CURDIR)/.cache/bin/golangci-lint-$(golangci_version)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install ONNX Runtime's library and headers into .deps
 	@scripts/setup-ort.sh
@@ -44,6 +44,9 @@ soak: setup ## good and broken requests at full speed for SOAK=10m
 
 bench: build ## the gateway beside a no-op HTTP server, in turn
 	cd benchmarks && go build -o bin/noop ./noop && go run ./compare
+
+bench-shadow: build ## what callers notice of shadows that are slow, hang or fail
+	cd benchmarks && go run ./shadow
 
 bench-micro: setup ## time and allocations of the hot functions
 	go test -run '^$$' -bench . -benchmem ./...

@@ -6,23 +6,19 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/internal/onnxgen"
 )
 
@@ -68,17 +64,18 @@ func run(gateway, noop string, rounds int, d time.Duration, out io.Writer) (err 
 			return err
 		}
 	}
-	httpAddr, adminAddr, noopAddr, err := freeAddresses()
+	free, err := process.FreeAddresses(3)
 	if err != nil {
 		return err
 	}
-	stopGateway, err := startServer(exec.Command(gateway, "serve", "--model-repository", dir, //nolint:gosec // the operator's own binary
+	httpAddr, adminAddr, noopAddr := free[0], free[1], free[2]
+	stopGateway, err := process.Start(exec.Command(gateway, "serve", "--model-repository", dir, //nolint:gosec // the operator's own binary
 		"--http-address", httpAddr, "--admin-address", adminAddr, "--log-level", "error"), "http://"+httpAddr+"/v2/health/ready")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stopGateway()) }()
-	stopNoop, err := startServer(exec.Command(noop, "-address", noopAddr), "http://"+noopAddr+"/") //nolint:gosec // as above
+	stopNoop, err := process.Start(exec.Command(noop, "-address", noopAddr), "http://"+noopAddr+"/") //nolint:gosec // as above
 	if err != nil {
 		return err
 	}
@@ -128,59 +125,4 @@ func measure(out io.Writer, gateway, noop string, rounds int, d time.Duration) e
 func spread(values []float64) (median, low, high float64) {
 	s := slices.Sorted(slices.Values(values))
 	return s[len(s)/2], s[0], s[len(s)-1]
-}
-
-// startServer starts a process and waits until url answers. The returned func
-// asks it to stop and waits.
-func startServer(cmd *exec.Cmd, url string) (stop func() error, err error) {
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	var said strings.Builder
-	drained := make(chan struct{})
-	go func() { // ends with the process
-		defer close(drained)
-		for s := bufio.NewScanner(stderr); s.Scan(); {
-			if said.Len() < 1<<16 {
-				said.WriteString(s.Text() + "\n")
-			}
-		}
-	}()
-	stop = func() error {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-drained
-		if err := cmd.Wait(); err != nil && cmd.ProcessState.Exited() {
-			return fmt.Errorf("%s: %w: %s", cmd.Path, err, said.String())
-		}
-		return nil
-	}
-	for range 600 {
-		resp, err := http.Get(url)
-		if err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return stop, nil
-			}
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	_ = cmd.Process.Kill()
-	return nil, errors.Join(fmt.Errorf("%s did not become ready at %s", cmd.Path, url), stop())
-}
-
-func freeAddresses() (a, b, c string, err error) {
-	var list [3]string
-	for i := range list {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return "", "", "", err
-		}
-		defer ln.Close() //nolint:errcheck // only to find a free port
-		list[i] = ln.Addr().String()
-	}
-	return list[0], list[1], list[2], nil
 }

@@ -68,17 +68,24 @@ func newResult() *Result {
 }
 
 func (r *Result) loop(ctx context.Context, client *fasthttp.HostClient, t *Target) {
+	send, done := r.sender(client, t)
+	defer done()
+	for ctx.Err() == nil {
+		send(time.Now())
+	}
+}
+
+// sender returns what sends a request and records its end, as one that began at
+// the time given. done gives back what that took.
+func (r *Result) sender(client *fasthttp.HostClient, t *Target) (send func(begun time.Time), done func()) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
-	defer fasthttp.ReleaseRequest(req)
-	defer fasthttp.ReleaseResponse(resp)
 	req.SetRequestURI(t.URL)
 	req.Header.SetMethod(fasthttp.MethodPost)
 	for k, v := range t.Headers {
 		req.Header.Set(k, v)
 	}
 	req.SetBodyRaw(t.Body)
-	for ctx.Err() == nil {
-		start := time.Now()
+	send = func(begun time.Time) {
 		err := client.Do(req, resp)
 		switch {
 		case err != nil:
@@ -87,8 +94,12 @@ func (r *Result) loop(ctx context.Context, client *fasthttp.HostClient, t *Targe
 			r.Errors[resp.StatusCode()]++
 		default:
 			r.Requests++
-			_ = r.Latency.RecordValue(min(maxLatency, max(minLatency, time.Since(start).Microseconds())))
+			_ = r.Latency.RecordValue(min(maxLatency, max(minLatency, time.Since(begun).Microseconds())))
 		}
+	}
+	return send, func() {
+		fasthttp.ReleaseRequest(req)
+		fasthttp.ReleaseResponse(resp)
 	}
 }
 

@@ -39,6 +39,29 @@ func TestClosedCountsAnswersAndErrors(t *testing.T) {
 	}
 }
 
+// Requests come at the same times however slow the answers are, and a latency
+// counts from when its request was due.
+func TestOpenDoesNotWaitForAnswers(t *testing.T) {
+	const answer, rate, conns = 50 * time.Millisecond, 400, 8
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(answer) }))
+	defer server.Close()
+	r, err := loadgen.Open(t.Context(), loadgen.Target{URL: server.URL}, rate, conns, 500*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 8 connections carry 160 a second, so the last of some 200 waits most of a second.
+	if r.Requests < 100 || r.Requests > 300 || len(r.Errors) > 0 {
+		t.Errorf("%d requests, errors %v; want some 200", r.Requests, r.Errors)
+	}
+	if low, high := r.Latency.Min(), r.Latency.Max(); low < answer.Microseconds() || high < 5*answer.Microseconds() {
+		t.Errorf("latencies of %d to %d µs", low, high)
+	}
+	again, err := loadgen.Open(t.Context(), loadgen.Target{URL: server.URL}, rate, conns, 500*time.Millisecond)
+	if err != nil || again.Requests != r.Requests {
+		t.Errorf("%v; %d requests, %d before", err, again.Requests, r.Requests)
+	}
+}
+
 func TestClosedSaysThatNobodyAnswers(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
