@@ -12,6 +12,7 @@ import (
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/routes"
 )
@@ -52,11 +53,9 @@ func (r *reconciler) append(edits []routeEdit, by api.Actor) error {
 		events[i] = e.event
 		events[i].Actor = by
 	}
-	for i, e := range events {
-		var err error
-		if events[i], err = r.journal.Append(r.journal.Last(), e); err != nil {
-			return err
-		}
+	events, err := r.journal.AppendAll(journal.Any, events) // nobody else writes events of routes
+	if err != nil {
+		return err
 	}
 	for _, e := range events {
 		if err := r.routes.Apply(e); err != nil {

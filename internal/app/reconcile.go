@@ -185,30 +185,29 @@ func (r *reconciler) poll(ctx context.Context) error {
 	before := r.registry.Instances()
 	t := r.plan(ctx, r.goal(r.cfg, found, nil), nil)
 	if t.live.Same() && t.shadow.Same() {
+		r.found = found
 		return nil
 	}
 	r.log.Info("repository changed", zap.Strings("changed", changes(before, t.live)))
 	return r.commit(t, nil, api.Actor{})
 }
 
-// settle takes out of found what this poll sees for the first time: a folder
-// counts as changed once two polls saw the same files in it, so that one that is
-// still being copied is left alone.
+// settle puts in place of what this poll sees for the first time what was there
+// before: a folder counts as changed once two polls saw the same files in it, so
+// that one that is still being copied is left alone.
 func (r *reconciler) settle(found []registry.Found) {
 	seen := map[infer.Version]string{}
 	for i := range found {
-		f := &found[i]
+		f, last := &found[i], foundModel(r.found, found[i].Name)
 		f.Versions = slices.DeleteFunc(f.Versions, func(fv registry.FoundVersion) bool {
 			v := infer.Version{Model: f.Name, Number: fv.Number}
 			seen[v] = fv.Fingerprint
-			_, known := r.registry.Spec(v)
-			return !known && fv.Fingerprint != r.seen[v]
+			return fv.Fingerprint != r.seen[v] && indexOf(last.Versions, fv.Number) < 0
 		})
 		for j := range f.Versions {
 			fv := &f.Versions[j]
-			v := infer.Version{Model: f.Name, Number: fv.Number}
-			if last, known := r.registry.Spec(v); known && fv.Fingerprint != r.seen[v] {
-				fv.Fingerprint, fv.Err = last.Fingerprint, last.Err
+			if fv.Fingerprint != r.seen[infer.Version{Model: f.Name, Number: fv.Number}] {
+				*fv = find(last, fv.Number)
 			}
 		}
 	}
@@ -299,7 +298,7 @@ func (r *reconciler) audit(kind, subject string, by api.Actor, after any) {
 		e.After, err = json.Marshal(after)
 	}
 	if err == nil {
-		_, err = r.journal.Append(r.journal.Last(), e)
+		_, err = r.journal.Append(journal.Any, e)
 	}
 	if err != nil {
 		r.log.Error("a change is not in the journal", zap.String("type", kind), zap.String("subject", subject), zap.Error(err))

@@ -36,7 +36,7 @@ type file struct {
 	broken   bool // put cannot know what is on disk; only put touches it
 }
 
-func (f *file) put(h head, record []byte) error {
+func (f *file) put(h head, records [][]byte) error {
 	if f.broken {
 		return errBroken
 	}
@@ -44,14 +44,17 @@ func (f *file) put(h head, record []byte) error {
 		return f.db.Update(func(tx *bbolt.Tx) error {
 			events := tx.Bucket([]byte(eventsBucket))
 			events.FillPercent = 1 // keys only grow, so a page that was split is never inserted into
-			if err := events.Put(seqKey(h.seq), record); err != nil {
-				return err
+			first := h.seq - int64(len(records)) + 1
+			for i, record := range records {
+				if err := events.Put(seqKey(first+int64(i)), record); err != nil {
+					return err
+				}
 			}
 			return tx.Bucket([]byte(metaBucket)).Put([]byte(headKey), headValue(h))
 		})
 	})
 	if err != nil {
-		f.broken = f.mayHave(h.seq)
+		f.broken = f.mayHave(h.seq) // the last of them: all are there or none
 	}
 	return err
 }

@@ -3,12 +3,9 @@ package journal
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
@@ -32,9 +29,9 @@ type Log struct {
 
 // store keeps the records. The Log sees to it that only one put runs at a time.
 type store interface {
-	// put adds the record of event h.seq together with the new head. Both are on
-	// disk when it returns, or neither is.
-	put(h head, record []byte) error
+	// put adds the records of the events up to h.seq together with the new head. All
+	// of it is on disk when it returns, or nothing is.
+	put(h head, records [][]byte) error
 	// each passes on the records after a number, oldest first, until f says that it
 	// has had enough. A record is f's only until it returns.
 	each(after int64, f func(seq int64, record []byte) (more bool, err error)) error
@@ -54,46 +51,49 @@ func newLog(s store, h head) *Log {
 	return l
 }
 
+// Any is what Append takes for "whatever the last event is": for events that do
+// not depend on those before them.
+const Any = -1
+
 // Append adds an event if expected is still the number of the last one, else it
 // is Conflict. It sets the number, and the time where there is none, and returns
 // the event as Read will. Once it has returned the event survives a
 // crash. Unavailable means that it could not be written.
 func (l *Log) Append(expected int64, e api.Event) (api.Event, error) {
-	l.write.Lock()
-	defer l.write.Unlock()
-	last := l.head.Load()
-	if l.closed.Load() {
-		return api.Event{}, readError(errClosed)
-	}
-	if expected != last.seq {
-		return api.Event{}, infer.Errorf(infer.Conflict, "the journal's last event is %d, expected %d: something else has changed", last.seq, expected)
-	}
-	e.Seq = last.seq + 1
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
-	e.Time = e.Time.UTC()
-	e.Subject = strings.ToValidUTF8(e.Subject, "\uFFFD") // as JSON will have it; it is searched for by its bytes
-	text, err := encode(e)
+	events, err := l.AppendAll(expected, []api.Event{e})
 	if err != nil {
 		return api.Event{}, err
 	}
-	if len(text) > maxEventBytes {
-		return api.Event{}, infer.Errorf(infer.TooLarge, "the event is %d bytes of JSON, at most %d are kept", len(text), maxEventBytes)
+	return events[0], nil
+}
+
+// AppendAll is Append for several events, all or none.
+func (l *Log) AppendAll(expected int64, events []api.Event) ([]api.Event, error) {
+	l.write.Lock()
+	defer l.write.Unlock()
+	last := *l.head.Load()
+	if l.closed.Load() {
+		return nil, readError(errClosed)
 	}
-	next, record := last.seal(text)
-	// Read back first, since what cannot be read would end the log: JSON that is
-	// nested just as deep as is allowed is too deep once it is part of an event.
-	e = api.Event{}
-	if err := json.Unmarshal(text, &e); err != nil {
-		return api.Event{}, &infer.Error{Code: infer.Invalid, Op: "journal: append", Msg: "the event cannot be read back from its JSON", Err: err}
+	if expected != Any && expected != last.seq {
+		return nil, infer.Errorf(infer.Conflict, "the journal's last event is %d, expected %d: something else has changed", last.seq, expected)
 	}
-	if err := l.store.put(next, record); err != nil {
-		return api.Event{}, writeError(err)
+	added, records := make([]api.Event, len(events)), make([][]byte, len(events))
+	for i, e := range events {
+		var err error
+		if last, added[i], records[i], err = last.add(e); err != nil {
+			return nil, err
+		}
 	}
-	l.head.Store(&next)
+	if len(records) == 0 {
+		return added, nil
+	}
+	if err := l.store.put(last, records); err != nil {
+		return nil, writeError(err)
+	}
+	l.head.Store(&last)
 	l.bytes.Store(l.store.bytes())
-	return e, nil
+	return added, nil
 }
 
 // Last returns the number of the last event, 0 where there is none.

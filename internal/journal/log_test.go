@@ -116,7 +116,7 @@ func TestAppendRefuses(t *testing.T) {
 		f(infer.Conflict, 2, event(4))
 		f(infer.Conflict, 4, event(4))
 		f(infer.Conflict, 0, event(4))
-		f(infer.Conflict, -1, event(4))
+		f(infer.Conflict, -2, event(4))
 		f(infer.Conflict, math.MaxInt64, event(4))
 		f(infer.Invalid, 3, api.Event{After: json.RawMessage(`{`)})
 		f(infer.Invalid, 3, api.Event{Before: json.RawMessage(`1 2`)})
@@ -283,6 +283,30 @@ func TestClose(t *testing.T) {
 		wantCode(t, l.Replay(func(api.Event) error { return nil }), infer.Unavailable)
 		if events, _ := l.Size(); events < 2 {
 			t.Errorf("Size says %d events", events)
+		}
+	})
+}
+
+func TestAppendAllOrNone(t *testing.T) {
+	both(t, func(t *testing.T, l *journal.Log) {
+		one, two := api.Event{Subject: "routes/a"}, api.Event{Subject: "routes/b"}
+		added, err := l.AppendAll(0, []api.Event{one, two})
+		if err != nil || len(added) != 2 || added[0].Seq != 1 || added[1].Seq != 2 {
+			t.Fatalf("added %v, %v", added, err)
+		}
+		_, err = l.AppendAll(2, []api.Event{one, {After: json.RawMessage(`{`)}})
+		wantCode(t, err, infer.Invalid)
+		_, err = l.AppendAll(1, []api.Event{one})
+		wantCode(t, err, infer.Conflict)
+		if got, err := l.AppendAll(2, nil); err != nil || len(got) != 0 {
+			t.Errorf("nothing added: %v, %v", got, err)
+		}
+		if _, err := l.Append(journal.Any, one); err != nil {
+			t.Error(err)
+		}
+		got, err := l.Read(0, 10, "")
+		if err != nil || len(got) != 3 || got[2].Seq != 3 || got[1].Subject != "routes/b" {
+			t.Errorf("the log holds %v, %v", got, err)
 		}
 	})
 }

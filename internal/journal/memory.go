@@ -11,10 +11,10 @@ type memory struct {
 	records [][]byte // that of event n at n-1
 }
 
-func (m *memory) put(_ head, record []byte) error {
+func (m *memory) put(_ head, records [][]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.records = append(m.records, record)
+	m.records = append(m.records, records...)
 	return nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"strings"
+	"time"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
@@ -23,6 +25,32 @@ type head struct {
 func (h head) seal(text []byte) (head, []byte) {
 	next := h.next(text)
 	return next, append(next.hash[:len(next.hash):len(next.hash)], text...)
+}
+
+// add returns the head after an event, the event as Read will return it, and its
+// record.
+func (h head) add(e api.Event) (head, api.Event, []byte, error) {
+	e.Seq = h.seq + 1
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	e.Time = e.Time.UTC()
+	e.Subject = strings.ToValidUTF8(e.Subject, "\uFFFD") // as JSON will have it; it is searched for by its bytes
+	text, err := encode(e)
+	if err != nil {
+		return h, api.Event{}, nil, err
+	}
+	if len(text) > maxEventBytes {
+		return h, api.Event{}, nil, infer.Errorf(infer.TooLarge, "the event is %d bytes of JSON, at most %d are kept", len(text), maxEventBytes)
+	}
+	// Read back first, since what cannot be read would end the log: JSON that is
+	// nested just as deep as is allowed is too deep once it is part of an event.
+	e = api.Event{}
+	if err := json.Unmarshal(text, &e); err != nil {
+		return h, api.Event{}, nil, &infer.Error{Code: infer.Invalid, Op: "journal: append", Msg: "the event cannot be read back from its JSON", Err: err}
+	}
+	next, record := h.seal(text)
+	return next, e, record, nil
 }
 
 func (h head) next(text []byte) head {
