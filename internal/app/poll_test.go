@@ -1,0 +1,44 @@
+package app_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestPollLeavesShadowsAlone: a version that only a shadow or a route needs is no
+// news to a poll.
+func TestPollLeavesShadowsAlone(t *testing.T) {
+	dir, runtime := doubles(t, 3), &fakes{}
+	g := startOn(t, runtime, dir, "repository.control: poll", "repository.poll_interval: 100ms", "models: {double: {"+fakeModels+"}}")
+	loads := func(version int64, wantLive, wantShadows int) {
+		t.Helper()
+		if live, shadows := runtime.loaded(version); len(live) != wantLive || len(shadows) != wantShadows {
+			t.Errorf("version %d was loaded %d times, and %d times as a shadow", version, len(live), len(shadows))
+		}
+	}
+	polled := func(version int64) { // twice, or it would not be there
+		t.Helper()
+		put(t, dir, "double", version, scale(t, 2))
+		eventually(t, func() bool { live, _ := runtime.loaded(version); return len(live) > 0 })
+	}
+	g.set(t, "shop", `{"model":"double","variants":[{"version":1,"weight":10000}],"shadows":[{"version":2,"sample":10000}]}`)
+	polled(4)
+	polled(5)
+	loads(1, 1, 0)
+	loads(2, 0, 1)
+	if s := g.shadowOf(t, "shop"); s.State != "READY" {
+		t.Errorf("%+v", s)
+	}
+	// A shadow whose folder changes is another one.
+	put(t, dir, "double", 2, scale(t, 3))
+	eventually(t, func() bool { _, shadows := runtime.loaded(2); return len(shadows) == 2 && shadows[0].closed() })
+	// One whose folder goes serves on, since a route names it.
+	if err := os.RemoveAll(filepath.Join(dir, "double", "2")); err != nil {
+		t.Fatal(err)
+	}
+	polled(6)
+	if _, shadows := runtime.loaded(2); len(shadows) != 2 || shadows[1].closed() {
+		t.Errorf("%d loads", len(shadows))
+	}
+}
