@@ -50,11 +50,11 @@ func (d *routeDelete) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	return d.retry.do(base, func(ctx context.Context, base api.Route) error {
+	return d.retry.do(base, base.Revision, func(ctx context.Context, base api.Route, seen int64) error {
 		if base.Revision == 0 {
 			return fmt.Errorf("route '%s' is not declared, so there is nothing to delete", name)
 		}
-		options := d.author.options(base.Revision)
+		options := d.author.options(seen)
 		options.DryRun = d.dryRun
 		result, err := cl.DeleteRoute(ctx, name, options)
 		if err != nil {

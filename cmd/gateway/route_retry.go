@@ -34,11 +34,12 @@ func (r *retry) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "do not ask: make the change also where somebody else changed the route meanwhile")
 }
 
-// do makes a change to a revision, and to later ones as long as it is refused for
-// being late and the caller wants it all the same.
-func (r *retry) do(base api.Route, change func(ctx context.Context, base api.Route) error) error {
+// do makes a change to the revision that the caller has seen, and to later ones as
+// long as it is refused for being late and the caller wants it all the same. base
+// is the route as it was read last.
+func (r *retry) do(base api.Route, seen int64, change func(ctx context.Context, base api.Route, seen int64) error) error {
 	for n := 0; ; n++ {
-		err := r.limited(func(ctx context.Context) error { return change(ctx, base) })
+		err := r.limited(func(ctx context.Context) error { return change(ctx, base, seen) })
 		if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != http.StatusPreconditionFailed || n == maxRetries {
 			return err
 		}
@@ -46,11 +47,11 @@ func (r *retry) do(base api.Route, change func(ctx context.Context, base api.Rou
 		if errRead != nil {
 			return fmt.Errorf("%w; reading it again: %w", err, errRead)
 		}
-		r.cmd.PrintErrf("Route %s was changed meanwhile:\n%s", oneLine(r.name), r.meanwhile(&base, &now))
+		r.cmd.PrintErrf("Route %s was changed meanwhile:\n%s", oneLine(r.name), r.meanwhile(seen, &base, &now))
 		if !r.yes && !r.agreed() {
 			return errors.New("nothing was changed; look at the new revision and try again, or give --yes")
 		}
-		base = now
+		base, seen = now, now.Revision
 	}
 }
 
@@ -69,18 +70,18 @@ func (r *retry) read() (route api.Route, err error) {
 	return route, err
 }
 
-// meanwhile says who changed what between two revisions, or only what where the
-// journal does not tell.
-func (r *retry) meanwhile(base, now *api.Route) string {
+// meanwhile says who changed what since the revision that the caller has seen, or
+// only what where the journal does not tell.
+func (r *retry) meanwhile(seen int64, base, now *api.Route) string {
 	var list []api.Event
-	late := func(e *api.Event) bool {
-		revision := eventRevision(e)
-		return revision > base.Revision || revision == base.Revision && e.Type == api.EventRouteDeleted
-	}
 	err := r.limited(func(ctx context.Context) error {
 		_, err := eachEvent(ctx, r.client, 0, 0, routeSubject(r.name), func(events []api.Event) error {
 			for i := range events {
-				if late(&events[i]) {
+				revision, deleted := eventRevision(&events[i]), events[i].Type == api.EventRouteDeleted
+				switch {
+				case deleted && seen == 0: // it was not declared then, so what came before is past
+					list = nil
+				case revision > seen || deleted && revision == seen:
 					list = append(list, events[i])
 				}
 			}
@@ -89,8 +90,8 @@ func (r *retry) meanwhile(base, now *api.Route) string {
 		return err
 	})
 	var b strings.Builder
-	if err != nil || len(list) == 0 || base.Revision == 0 {
-		fmt.Fprintf(&b, "  revision %d → %d: %s\n", base.Revision, now.Revision, orDash(strings.Join(changes(base, now), ", ")))
+	if err != nil || len(list) == 0 {
+		fmt.Fprintf(&b, "  revision %d → %d: %s\n", seen, now.Revision, orDash(strings.Join(changes(base, now), ", ")))
 		return b.String()
 	}
 	for i := range list {

@@ -99,12 +99,12 @@ func (s *routeSet) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	s.retry.question = "Apply your change to the new revision?"
-	return s.retry.do(base, func(ctx context.Context, base api.Route) error {
-		at := base.Revision
-		if revision != nil {
-			at, revision = *revision, nil // once; after that the caller has seen what came between
-		}
-		return s.write(ctx, cmd, cl, base, at, apply)
+	seen := base.Revision
+	if revision != nil {
+		seen = *revision
+	}
+	return s.retry.do(base, seen, func(ctx context.Context, base api.Route, seen int64) error {
+		return s.write(ctx, cmd, cl, base, seen, apply)
 	})
 }
 

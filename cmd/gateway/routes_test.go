@@ -200,10 +200,10 @@ func TestRoutesSetFromAFile(t *testing.T) {
 		t.Fatalf("%+v gives %+v", got, f.routes["iris"])
 	}
 	// The file's revision is the one that it was made from.
-	got = routesCommand(t, url, strings.Replace(edited, "1000", "1001", 1), "set", "iris", "-f", path)
-	if got.code != exitFailed || !strings.Contains(got.errOut, "changed meanwhile") {
-		t.Errorf("a file of an old revision: %+v", got)
-	}
+	expect(t, result{exitFailed, "", noReason + `Route iris was changed meanwhile:
+  revision 3, 2026-05-04 03:04:01, tester (unverified): v2 canary 5% → 10%
+gateway: nothing was changed; look at the new revision and try again, or give --yes
+`}, routesCommand(t, url, "", "set", "iris", "-f", path))
 	got = routesCommand(t, url, `{"variants":[{"version":7,"weight":10000}]}`, "set", "iris", "-f", "-")
 	if got.code != exitOK || f.routes["iris"].Revision != 4 || len(f.routes["iris"].Shadows) != 0 {
 		t.Errorf("a file without a revision: %+v gives %+v", got, f.routes["iris"])
@@ -299,6 +299,17 @@ func TestRoutesSetWhenAnotherWasFirst(t *testing.T) {
 	got = routesCommand(t, url, "", "set", "iris", "--canary", "2=21%", "--reason", "x", "--yes")
 	if got.code != exitFailed || !strings.Contains(got.errOut, "there is no route") {
 		t.Errorf("deleted meanwhile: %+v", got)
+	}
+	// What came before it was deleted is past for whoever saw it without a route.
+	f.before = func(f *fold, what string) {
+		if what == "set" {
+			f.before = nil
+			f.put(api.Route{Name: "iris", Variants: []api.Variant{variant(8, 100, "stable")}}, api.OriginAPI, api.Actor{Actor: "bob"})
+		}
+	}
+	got = routesCommand(t, url, "", "set", "iris", "--stable", "1", "--reason", "x")
+	if got.code != exitFailed || strings.Count(got.errOut, "\n  ") != 1 || !strings.Contains(got.errOut, "declared: v8 100%") {
+		t.Errorf("declared meanwhile: %+v", got)
 	}
 }
 
