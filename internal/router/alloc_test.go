@@ -5,18 +5,22 @@ package router_test
 import (
 	"testing"
 	"time"
-
-	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/router"
 )
 
 func TestPredictAllocatesNothing(t *testing.T) {
-	r := router.New()
-	tg := target(1, &instance{})
-	tg.Observe = func(*infer.Request, infer.Code, time.Duration) {}
-	r.Swap(router.NewTable([]*router.Entry{entry(tg)}))
-	req, ctx := request("iris", 0), t.Context()
-	if n := testing.AllocsPerRun(200, func() { _, _ = r.Predict(ctx, req) }); n != 0 {
-		t.Errorf("%v allocations", n)
+	for _, w := range ways(t) {
+		ctx := t.Context()
+		n := testing.AllocsPerRun(1000, func() {
+			w.req.Arrived = time.Time{}
+			if _, err := w.router.Predict(ctx, w.req); err != nil {
+				t.Fatal(err)
+			}
+			if w.req.Served.Reason != w.want {
+				t.Fatalf("%s: served %+v", w.name, w.req.Served)
+			}
+		})
+		if n != 0 {
+			t.Errorf("%s: %v allocations", w.name, n)
+		}
 	}
 }

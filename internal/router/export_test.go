@@ -1,6 +1,10 @@
 package router
 
-import "reflect"
+import (
+	"reflect"
+
+	"sluice.io/sluice/internal/infer"
+)
 
 // Leftovers takes a call from the pool, as the next request would, and returns
 // the names of what it still holds.
@@ -14,4 +18,13 @@ func Leftovers() []string {
 		}
 	}
 	return names
+}
+
+// Pick is the part of Predict before anything runs.
+func (t *Table) Pick(req *infer.Request) infer.Reason {
+	p, err := t.pick(req)
+	if err != nil {
+		return ""
+	}
+	return p.reason
 }

@@ -56,7 +56,7 @@ func options() router.BreakerOptions {
 }
 
 // open makes a version's breaker open by sending it failures past its route.
-func (v *version) open(t *testing.T) {
+func (v *version) open(t testing.TB) {
 	t.Helper()
 	failing := v.err
 	v.err = infer.Errorf(infer.Internal, "broken")
