@@ -35,6 +35,8 @@ type Options struct {
 	Data  string
 	// Token is sent as bearer token to the admin port; empty sends none.
 	Token string
+	// Actor is who makes the changes, where no token says it; one line of text.
+	Actor string
 	// HTTP does the requests; nil means a client of its own, without a time
 	// limit: each call's context has that.
 	HTTP *http.Client
@@ -42,8 +44,8 @@ type Options struct {
 
 // Client is safe for concurrent use.
 type Client struct {
-	admin, data, token string
-	http               *http.Client
+	admin, data, token, actor string
+	http                      *http.Client
 }
 
 // Error is an answer other than 2xx.
@@ -67,7 +69,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data address: %w", err)
 	}
-	c := &Client{admin: admin, data: data, token: o.Token, http: o.HTTP}
+	c := &Client{admin: admin, data: data, token: o.Token, actor: o.Actor, http: o.HTTP}
 	if c.http == nil {
 		c.http = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
 	}
@@ -158,8 +160,12 @@ func (c *Client) decode(req *http.Request, out any) error {
 	return nil
 }
 
+// authorize says who asks.
 func (c *Client) authorize(req *http.Request) {
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if c.actor != "" && req.Method != http.MethodGet {
+		req.Header.Set("Sluice-Actor", c.actor)
 	}
 }

@@ -21,8 +21,8 @@ type EditOptions struct {
 	// not declared yet.
 	Revision int64
 	DryRun   bool // tell what would be, and change nothing
-	// Actor is who makes the change, where no token says it; Reason is why. Both
-	// are one line of text.
+	// Actor is who makes this change, if not the client's; Reason is why. Both are
+	// one line of text.
 	Actor, Reason string
 }
 
@@ -78,13 +78,13 @@ func (c *Client) edit(ctx context.Context, method, name string, body []byte, o E
 		match = strconv.Quote(strconv.FormatInt(o.Revision, 10))
 	}
 	req.Header.Set("If-Match", match)
+	c.authorize(req)
 	if o.Actor != "" {
 		req.Header.Set("Sluice-Actor", o.Actor)
 	}
 	if o.Reason != "" {
 		req.Header.Set("Sluice-Change-Reason", o.Reason)
 	}
-	c.authorize(req)
 	err = c.decode(req, &result)
 	return result, err
 }

@@ -37,7 +37,7 @@ func record(t *testing.T, status int, answer string) (*recorded, *client.Client)
 		_, _ = io.WriteString(w, answer)
 	}))
 	t.Cleanup(s.Close)
-	c, err := client.New(client.Options{Admin: s.URL, Token: "secret"})
+	c, err := client.New(client.Options{Admin: s.URL, Token: "secret", Actor: "dave"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,14 +84,16 @@ func TestRoutes(t *testing.T) {
 		func(ctx context.Context, c *client.Client) (any, error) {
 			return c.SetRoute(ctx, route, client.EditOptions{Revision: 7, Actor: "Zoë", Reason: "zu langsam — 20 % 👎"})
 		})
-	f(answer, recorded{Target: "PUT " + path + "?dry_run=true", Body: string(text), Match: `"0"`, Type: "application/json"}, result,
+	f(answer, recorded{Target: "PUT " + path + "?dry_run=true", Body: string(text), Match: `"0"`, Type: "application/json", Actor: "dave"}, result,
 		func(ctx context.Context, c *client.Client) (any, error) {
 			return c.SetRoute(ctx, route, client.EditOptions{DryRun: true})
 		})
-	f(answer, recorded{Target: "DELETE " + path, Match: "*", Reason: "over"}, result,
+	f(answer, recorded{Target: "DELETE " + path, Match: "*", Actor: "dave", Reason: "over"}, result,
 		func(ctx context.Context, c *client.Client) (any, error) {
 			return c.DeleteRoute(ctx, "a b?", client.EditOptions{Revision: client.AnyRevision, Reason: "over"})
 		})
+	f(`[]`, recorded{Target: "POST /api/v1/models/iris/load", Actor: "dave"}, []api.ModelStatus{},
+		func(ctx context.Context, c *client.Client) (any, error) { return c.Load(ctx, "iris") })
 	event := `[{"seq":4,"time":"0001-01-01T00:00:00Z","type":"route.set","subject":"routes/iris","origin":"api","actor":"carol","after":{"x":1}}]`
 	events := []api.Event{{Seq: 4, Type: api.EventRouteSet, Subject: "routes/iris", Origin: api.OriginAPI, Actor: api.Actor{Actor: "carol"}, After: json.RawMessage(`{"x":1}`)}}
 	f(event, recorded{Target: "GET /api/v1/journal?after=3&limit=10&subject=routes%2Firis"}, events,

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// author is who makes a change, and why, as the journal keeps it.
+// author says why a change is made, for the journal.
 type author struct{ reason string }
 
 func (a *author) flags(cmd *cobra.Command) {
@@ -28,14 +28,20 @@ func (a *author) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// options returns what a change of a revision bears. The gateway takes the name
-// for what the caller says, unless a token shows another.
+// options returns what a change of a revision bears.
 func (a *author) options(revision int64) client.EditOptions {
-	name := os.Getenv("SLUICE_ACTOR")
-	if name == "" {
-		if u, err := user.Current(); err == nil {
-			name = u.Username
-		}
+	return client.EditOptions{Revision: revision, Reason: strings.TrimSpace(a.reason)}
+}
+
+// actor returns who types. The gateway takes it for what the caller says, unless a
+// token shows another name.
+func actor() string {
+	if name := os.Getenv("SLUICE_ACTOR"); name != "" {
+		return name
 	}
-	return client.EditOptions{Revision: revision, Actor: name, Reason: strings.TrimSpace(a.reason)}
+	u, err := user.Current()
+	if err != nil { // a container may know no name; the gateway has one for nobody
+		return ""
+	}
+	return u.Username
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -236,6 +237,24 @@ func TestTokenComesFromTheEnvironment(t *testing.T) {
 	}
 	if got := command(t, "", args, "SLUICE_TOKEN", "s3cret"); got.code != exitOK {
 		t.Errorf("with: %+v", got)
+	}
+}
+
+func TestChangesBearTheirActor(t *testing.T) {
+	var sent string
+	url := gateway(t, map[string]http.HandlerFunc{"POST /api/v1/models/iris/load": func(w http.ResponseWriter, r *http.Request) {
+		sent = r.Header.Get("Sluice-Actor")
+		says(versions)(w, r)
+	}})
+	if got := command(t, "", []string{"models", "load", "iris", "--admin", url}, "SLUICE_ACTOR", "carol"); got.code != exitOK || sent != "carol" {
+		t.Errorf("%+v as %q", got, sent)
+	}
+	u, err := user.Current()
+	if err != nil {
+		t.Skip("this user has no name")
+	}
+	if got := command(t, "", []string{"models", "load", "iris", "--admin", url}, "SLUICE_ACTOR", ""); got.code != exitOK || sent != u.Username {
+		t.Errorf("%+v as %q, want %q", got, sent, u.Username)
 	}
 }
 

@@ -43,6 +43,7 @@ func (c *connection) client() (*client.Client, error) {
 		Admin: cmp.Or(c.admin, os.Getenv("SLUICE_ADMIN")),
 		Data:  cmp.Or(c.data, os.Getenv("SLUICE_DATA")),
 		Token: os.Getenv("SLUICE_TOKEN"),
+		Actor: actor(),
 	})
 	if err != nil {
 		return nil, usageError{err.Error()}
