@@ -97,3 +97,33 @@ func TestStragglersOpenNothing(t *testing.T) {
 		f("closed")
 	})
 }
+
+func TestSlowProbes(t *testing.T) {
+	f := func(want string, priorities ...int) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			stable, canary := load(1), load(2, options())
+			canary.open(t)
+			time.Sleep(5*time.Second + time.Nanosecond)
+			canary.target.Instance, canary.target.Observe = &sleeper{took: 12 * time.Second}, nil
+			arm := canary.arm(5000)
+			arm.Observe = nil
+			r := serving(iris(split(stable.arm(5000), arm), stable, canary))
+			var all sync.WaitGroup
+			for _, priority := range priorities {
+				req := toCanary()
+				req.Priority = priority
+				all.Go(func() { _, _ = r.Predict(t.Context(), req) })
+				synctest.Wait()
+			}
+			all.Wait()
+			if state := canary.target.Breaker.State(); state != want {
+				t.Errorf("after probes of %v: %s, want %s", priorities, state, want)
+			}
+		})
+	}
+	f("closed", 0, 0, 0, 0, 0)
+	f("half-open", 0, 0, 0, 0)
+	f("open", 0, 1, 0, 0, 0)
+	f("open", 1)
+}
