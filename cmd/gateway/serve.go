@@ -60,6 +60,9 @@ func serve(cmd *cobra.Command, s *settings) error {
 	if err != nil {
 		return err
 	}
+	// Where the size of files is limited (ulimit -f) a journal that is full is an
+	// error like any other, not the end of the process.
+	signal.Ignore(syscall.SIGXFSZ)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
