@@ -171,6 +171,8 @@ func (e *Entry) missing(version int64) error {
 	switch {
 	case e.Loading:
 		return infer.Errorf(infer.Unavailable, "model '%s' is loading, try again", e.Name)
+	case version == 0 && e.Route != nil:
+		return infer.Errorf(infer.Unavailable, "no version of route '%s' is loaded, try again later", e.Name)
 	case version == 0 || len(e.Targets) == 0:
 		return infer.Errorf(infer.NotFound, "Request for unknown model: '%s' has no available versions", e.Name)
 	default:
