@@ -1,0 +1,133 @@
+//go:build unix
+
+package app_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// inChild marks the process in which files cannot grow.
+const inChild = "SLUICE_TEST_FULL_DISK"
+
+// TestFullDisk runs itself in a process of its own, since the limit on the size of
+// files is the process's.
+func TestFullDisk(t *testing.T) {
+	if os.Getenv(inChild) == "" {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(self, "-test.run=^TestFullDisk$", "-test.v")
+		cmd.Env = append(os.Environ(), inChild+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestFullDisk") {
+			t.Errorf("%v %s", err, out)
+		}
+		return
+	}
+	signal.Ignore(syscall.SIGXFSZ) // then a write says that the file is too large
+	dir, data := triple(t), t.TempDir()
+	g := start(t, dir, dataIn(data))
+	g.set(t, "double", split(1, 2, 500))
+	for range 2 {
+		fullDisk(t, g, dir, data)
+	}
+	routes, events := g.must(t, http.MethodGet, g.admin+"/api/v1/routes", ""), g.journal(t, 0)
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	g = start(t, dir, dataIn(data))
+	if diff := cmp.Diff(routes, g.must(t, http.MethodGet, g.admin+"/api/v1/routes", "")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(events, g.journal(t, 0)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// limited runs f while no file can grow beyond a size.
+func limited(t *testing.T, size int64, f func()) {
+	t.Helper()
+	var before syscall.Rlimit
+	err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before)
+	if err == nil {
+		err = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(size), Max: before.Max})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Error(err)
+		}
+	}()
+	f()
+}
+
+// fullDisk changes things until the journal cannot grow, looks at what goes on,
+// and makes room again.
+func fullDisk(t *testing.T, g *gateway, dir, data string) {
+	t.Helper()
+	journal, err := os.Stat(filepath.Join(data, "journal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(change func() reply) {
+		t.Helper()
+		was, routes, events := g.route(t, "double"), g.must(t, http.MethodGet, g.admin+"/api/v1/routes", ""), g.journal(t, 0)
+		if r := change(); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "the journal cannot be written") {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+		if diff := cmp.Diff(routes, g.must(t, http.MethodGet, g.admin+"/api/v1/routes", "")); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff(events, g.journal(t, 0)); diff != "" {
+			t.Error(diff)
+		}
+		if a := g.predict(t, "double"); a.route != fmt.Sprintf("double@%d", was.Revision) {
+			t.Errorf("%+v", a)
+		}
+		g.must(t, http.MethodGet, g.admin+"/-/ready", "")
+	}
+	put := func(body string) func() reply {
+		return func() reply { return g.change(t, http.MethodPut, "double", "*", body) }
+	}
+	var many strings.Builder
+	for i := range 50 {
+		many.WriteString(fileRoute(fmt.Sprintf("route-%d", i), 5))
+	}
+	reload := func() reply {
+		r, err := g.send(t.Context(), http.MethodPost, g.admin+"/-/reload", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	g.configure(t, dir, dataIn(data), "routes:\n"+many.String())
+	limited(t, journal.Size(), func() {
+		i := 0
+		for r := put(split(1, 2, i))(); r.status == http.StatusOK && i < 3000; r = put(split(1, 2, i))() {
+			i++
+		}
+		refused(put(split(1, 2, i)))
+		refused(put(split(2, 3, 500))) // another version is loaded for nothing, and given back
+		refused(reload)                // a file with many routes is applied as a whole or not at all
+	})
+	put(split(1, 2, 700))().result(t)
+	if r := reload(); r.status != http.StatusOK {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	g.configure(t, dir, dataIn(data))
+	if r := reload(); r.status != http.StatusOK {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
