@@ -75,6 +75,7 @@ func startOn(t *testing.T, runtime app.Runtime, repository string, yaml ...strin
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	g.stop = func() error {
+		http.DefaultClient.CloseIdleConnections() // the gateway would wait for them to take leave
 		cancel()
 		err := <-ended
 		ended <- err // for the next call
