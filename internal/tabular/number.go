@@ -1,0 +1,43 @@
+package tabular
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// number returns the value of a field. NaN and infinities are values, in any
+// spelling that strconv knows; a number beyond the range of a float64 is infinite,
+// as it is for every reader of such files. True and False are 1 and 0.
+func number(field string) (float64, bool) {
+	x, err := strconv.ParseFloat(field, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return x, true
+	}
+	switch {
+	case strings.EqualFold(field, "true"):
+		return 1, true
+	case strings.EqualFold(field, "false"):
+		return 0, true
+	default:
+		return 0, false
+	}
+}
+
+// trim cuts blanks off, which most numbers do not have.
+func trim(field string) string {
+	if n := len(field); n == 0 || field[0] > ' ' && field[n-1] > ' ' && field[0] < 0x80 && field[n-1] < 0x80 {
+		return field
+	}
+	return strings.TrimSpace(field)
+}
+
+// isMissing reports whether a trimmed field stands for a value that is not there.
+func (o *Options) isMissing(field string) bool {
+	for _, m := range o.Missing {
+		if strings.EqualFold(field, m) {
+			return true
+		}
+	}
+	return false
+}

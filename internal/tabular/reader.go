@@ -1,0 +1,326 @@
+package tabular
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// Header says whether the first row holds the names of the columns.
+type Header uint8
+
+// The headers.
+const (
+	HeaderAuto Header = iota // told from the first two rows
+	HeaderYes
+	HeaderNo
+)
+
+// The limits of Options where they are 0.
+const (
+	DefaultMaxRowBytes   = 1 << 20
+	DefaultMaxFieldBytes = 64 << 10
+	DefaultMaxColumns    = 10_000
+)
+
+const (
+	minBuffer = 64 << 10
+	bom       = "\xef\xbb\xbf" // that UTF-8 may begin with
+)
+
+// Options say how a file is read. The zero value takes what most files are.
+type Options struct {
+	Header        Header
+	Comma         rune // 0: the one of comma, semicolon and tab that fits the first rows
+	MaxRowBytes   int  // 0: 1 MiB; about four times as much is kept in memory
+	MaxFieldBytes int  // 0: 64 KiB
+	MaxColumns    int  // 0: 10,000
+	// Missing are the texts that stand for a value that is not there, whatever their
+	// case; nil: the empty field, NA, N/A, null, None and ?.
+	Missing []string
+	// TextIsMissing takes a text in a column of numbers as missing; else it is an error.
+	TextIsMissing bool
+
+	numbersMissing bool // one of Missing would be a number else, -999 for example
+}
+
+// Column is a column of the file.
+type Column struct {
+	Name    string // col1 for the first one, where the file gives no name
+	Text    bool   // its first rows hold texts rather than numbers
+	Example string // one of these texts
+}
+
+// Reader reads rows of numbers. It belongs to one goroutine.
+type Reader struct {
+	opts    Options
+	guard   *guard
+	csv     *csv.Reader
+	columns []Column
+	header  bool
+	first   []string // the first row, where it is no header and was not returned yet
+	skipped int64    // bytes before the first row
+	line    int      // where the last row began
+	width   int      // fields of each row
+	place   []int    // by column: its place among the values, -1 if it is left out
+	values  []float64
+	missing []bool
+}
+
+// New reads the beginning of a file: names and kinds of its columns. Every number
+// column is in use at first. Errors are *infer.Error with code Invalid where the
+// file is at fault.
+func New(r io.Reader, o Options) (*Reader, error) {
+	o.complete()
+	ahead := max(2*o.MaxRowBytes, minBuffer)
+	g := &guard{r: r, most: int64(ahead)}
+	buffer := bufio.NewReaderSize(g, ahead)
+	prefix, err := buffer.Peek(ahead)
+	whole := errors.Is(err, io.EOF)
+	if err != nil && !whole && !errors.Is(err, errRowTooLong) {
+		return nil, err
+	}
+	t := &Reader{opts: o, guard: g}
+	if bytes.HasPrefix(prefix, []byte(bom)) {
+		n, _ := buffer.Discard(len(bom))
+		t.skipped, prefix = int64(n), prefix[n:]
+	}
+	if err := checkPrefix(prefix); err != nil {
+		return nil, err
+	}
+	comma := o.Comma
+	if comma == 0 {
+		comma = sniffComma(prefix, whole)
+	}
+	t.csv = csv.NewReader(buffer)
+	t.csv.Comma, t.csv.FieldsPerRecord, t.csv.ReuseRecord = comma, -1, true
+	if err := t.begin(parsePrefix(prefix, comma, whole)); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (o *Options) complete() {
+	if o.MaxRowBytes <= 0 {
+		o.MaxRowBytes = DefaultMaxRowBytes
+	}
+	if o.MaxFieldBytes <= 0 {
+		o.MaxFieldBytes = DefaultMaxFieldBytes
+	}
+	if o.MaxColumns <= 0 {
+		o.MaxColumns = DefaultMaxColumns
+	}
+	if o.Missing == nil {
+		o.Missing = []string{"", "NA", "N/A", "null", "None", "?"}
+	}
+	o.numbersMissing = slices.ContainsFunc(o.Missing, func(m string) bool {
+		_, ok := number(m)
+		return ok
+	})
+}
+
+// begin reads the first row and makes the columns of it and of the rows that were
+// looked at beforehand.
+func (r *Reader) begin(rows [][]string) error {
+	first, err := r.record()
+	if errors.Is(err, io.EOF) {
+		return infer.Errorf(infer.Invalid, "the file holds blank lines only; expected rows of numbers")
+	}
+	if err != nil {
+		return err
+	}
+	if len(first) > r.opts.MaxColumns {
+		return infer.Errorf(infer.Invalid, "line %d: %d columns; at most %d are read", r.line, len(first), r.opts.MaxColumns)
+	}
+	r.header = r.opts.Header == HeaderYes || r.opts.Header == HeaderAuto && r.opts.sniffHeader(rows)
+	if r.columns, err = nameColumns(first, r.header); err != nil {
+		return err
+	}
+	r.width = len(first)
+	if r.header {
+		rows = rows[min(1, len(rows)):]
+		for i, name := range first {
+			if err := r.checkText(i, name); err != nil {
+				return err
+			}
+		}
+	} else {
+		r.first = slices.Clone(first)
+	}
+	r.opts.sniffColumns(r.columns, rows)
+	r.place = make([]int, r.width)
+	for i := range r.place {
+		r.place[i] = -1
+		if !r.columns[i].Text {
+			r.use(i)
+		}
+	}
+	return nil
+}
+
+func (r *Reader) use(column int) {
+	r.place[column] = len(r.values)
+	r.values, r.missing = append(r.values, 0), append(r.missing, false)
+}
+
+// Columns returns the columns of the file, in its order.
+func (r *Reader) Columns() []Column { return r.columns }
+
+// Named reports whether the file names its columns.
+func (r *Reader) Named() bool { return r.header }
+
+// Bytes returns how far the file was read.
+func (r *Reader) Bytes() int64 { return r.skipped + r.csv.InputOffset() }
+
+// Line returns the line in which the last row began, counted from 1.
+func (r *Reader) Line() int { return r.line }
+
+// Use leaves out all columns but these, and brings the values of Next into their
+// order. It is called before the first Next.
+func (r *Reader) Use(names []string) error {
+	at := make(map[string]int, len(r.columns))
+	for i := range r.columns {
+		at[r.columns[i].Name] = i
+	}
+	r.values, r.missing = r.values[:0], r.missing[:0]
+	for i := range r.place {
+		r.place[i] = -1
+	}
+	for _, name := range names {
+		i, ok := at[name]
+		switch {
+		case !ok:
+			return infer.Errorf(infer.Invalid, "the file has no column '%s'; it has %s", clip(name), r.names())
+		case r.columns[i].Text:
+			return infer.Errorf(infer.Invalid, "column '%s' holds texts, '%s' for example; expected numbers", clip(name), r.columns[i].Example)
+		case r.place[i] >= 0:
+			return infer.Errorf(infer.Invalid, "column '%s' is named twice", clip(name))
+		}
+		r.use(i)
+	}
+	return nil
+}
+
+// names lists the columns as far as a message has room.
+func (r *Reader) names() string {
+	const most = 20
+	var b strings.Builder
+	for i := range r.columns[:min(most, len(r.columns))] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("'" + clip(r.columns[i].Name) + "'")
+	}
+	if len(r.columns) > most {
+		b.WriteString(", …")
+	}
+	return b.String()
+}
+
+// Next returns the next row: the values of the columns in use, and which of them
+// are missing. The slices are overwritten by the next call. After the last row the
+// error is io.EOF.
+func (r *Reader) Next() (values []float64, missing []bool, err error) {
+	row := r.first
+	if row == nil {
+		if row, err = r.record(); err != nil {
+			return nil, nil, err
+		}
+	}
+	r.first = nil
+	if len(row) != r.width {
+		return nil, nil, infer.Errorf(infer.Invalid, "line %d has %d fields; expected %d, as in the first row", r.line, len(row), r.width)
+	}
+	for i, field := range row {
+		if len(field) > r.opts.MaxFieldBytes {
+			return nil, nil, r.errorAt(i, "a field of %d bytes; at most %d are read", len(field), r.opts.MaxFieldBytes)
+		}
+		place := r.place[i]
+		if place < 0 {
+			if err := r.checkText(i, field); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		if r.values[place], r.missing[place], err = r.value(i, field); err != nil {
+			return nil, nil, err
+		}
+	}
+	return r.values, r.missing, nil
+}
+
+// value returns what a field of a column of numbers says.
+func (r *Reader) value(column int, field string) (x float64, missing bool, err error) {
+	field = trim(field)
+	x, ok := number(field)
+	switch {
+	case ok && !r.opts.numbersMissing:
+		return x, false, nil
+	case r.opts.isMissing(field):
+		return 0, true, nil
+	case ok:
+		return x, false, nil
+	}
+	if err := r.checkText(column, field); err != nil {
+		return 0, false, err
+	}
+	if r.opts.TextIsMissing {
+		return 0, true, nil
+	}
+	hint := "; if it stands for a missing value, say so"
+	if _, decimal := number(strings.Replace(field, ",", ".", 1)); decimal {
+		hint = "; write decimals with a point"
+	}
+	return 0, false, r.errorAt(column, "'%s' is no number%s", clip(field), hint)
+}
+
+// checkText refuses bytes that are no text in UTF-8.
+func (r *Reader) checkText(column int, field string) error {
+	if strings.IndexByte(field, 0) >= 0 {
+		return r.errorAt(column, "a NUL byte; expected text in UTF-8")
+	}
+	if !utf8.ValidString(field) {
+		return r.errorAt(column, "'%s' is not UTF-8; save the file as UTF-8, for example with iconv -f LATIN1 -t UTF-8", clip(field))
+	}
+	return nil
+}
+
+// errorAt says where in the file something is wrong. It fits the last record.
+func (r *Reader) errorAt(column int, format string, args ...any) error {
+	name := ""
+	if column < len(r.columns) {
+		name = " ('" + clip(r.columns[column].Name) + "')"
+	}
+	line, _ := r.csv.FieldPos(column)
+	return infer.Errorf(infer.Invalid, "line %d, column %d%s: %s", line, column+1, name, fmt.Sprintf(format, args...))
+}
+
+// record reads the fields of the next row, within the limit on its size.
+func (r *Reader) record() ([]string, error) {
+	start := r.csv.InputOffset()
+	limit := int64(r.opts.MaxRowBytes)
+	r.guard.most = r.skipped + start + max(2*limit, minBuffer)
+	row, err := r.csv.Read()
+	if errors.Is(err, errRowTooLong) || err == nil && r.csv.InputOffset()-start > limit {
+		return nil, infer.Errorf(infer.Invalid, "the row after line %d is longer than %d bytes; is a quote not closed?", r.line, limit)
+	}
+	var wrong *csv.ParseError
+	switch {
+	case errors.As(err, &wrong) && errors.Is(err, csv.ErrQuote) && wrong.Line != wrong.StartLine:
+		return nil, infer.Errorf(infer.Invalid, "line %d: a quote that opens in this row is not closed properly by line %d, byte %d", wrong.StartLine, wrong.Line, wrong.Column)
+	case errors.As(err, &wrong):
+		return nil, infer.Errorf(infer.Invalid, "line %d, byte %d: %v", wrong.Line, wrong.Column, wrong.Err)
+	case err != nil:
+		return nil, err
+	}
+	r.line, _ = r.csv.FieldPos(0)
+	return row, nil
+}
