@@ -44,7 +44,9 @@ type Config struct {
 	Log        Log        `yaml:"log" restart:"true" doc:"The program's log, on standard error."`
 	Control    Control    `yaml:"control" restart:"true" doc:"Changes made through the control API."`
 
-	DataDir       string        `yaml:"data_dir" default:"\"\"" restart:"true" doc:"The folder of the journal; empty: it is kept in memory and lost at the end."`
+	DataDir string  `yaml:"data_dir" default:"\"\"" restart:"true" doc:"The folder of the journal; empty: it is kept in memory and lost at the end."`
+	Retrain Retrain `yaml:"retrain" restart:"true" doc:"Asking for a model to be trained anew."`
+
 	UnloadTimeout time.Duration `yaml:"unload_timeout" default:"30s" min:"0s" restart:"true" doc:"How long the running calls of a retired version may take before they are terminated."`
 
 	Defaults Model            `yaml:"defaults" doc:"Settings of every model that does not say otherwise."`

@@ -18,6 +18,7 @@ type Model struct {
 	Batching        Batching          `yaml:"batching" doc:"Joining requests into one run."`
 	Warmup          bool              `yaml:"warmup" default:"true" doc:"Whether a version runs made-up inputs before it is ready."`
 	PreparedShapes  int               `yaml:"prepared_shapes" default:"64" min:"1" max:"65536" doc:"Input shapes for which each slot keeps its buffers."`
+	Drift           Drift             `yaml:"drift" doc:"Noticing that what the model is asked, or what it answers, is no longer what it was."`
 	Breaker         Breaker           `yaml:"breaker" doc:"Sparing a version that fails its requests."`
 	Shadow          Shadow            `yaml:"shadow" doc:"Limits of a version that runs as a shadow."`
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ func (d *decoder) validate() {
 	d.bodies()
 	d.repository()
 	d.tokens()
+	d.webhook()
 	d.routes()
 	inherited := modelProblems(d.cfg.Defaults)
 	for _, setting := range sortedKeys(inherited) {
@@ -136,12 +138,25 @@ func (d *decoder) tokens() {
 	}
 }
 
+func (d *decoder) webhook() {
+	w := d.cfg.Retrain.Webhook
+	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
+		d.problemAt("retrain.webhook.url", "expected a URL that begins with http:// or https:// and bears no password, got %s", clip(w.URL))
+	}
+	if w.Secret != "" && len(w.Secret) < minTokenBytes {
+		d.problemAt("retrain.webhook.secret", "a secret is %d bytes or more", minTokenBytes)
+	}
+}
+
 // modelProblems returns what does not fit together in a model's settings, by the
 // path below the model.
 func modelProblems(m Model) map[string]string {
 	found := make(map[string]string)
 	if m.DefaultPriority > m.PriorityLevels {
 		found["default_priority"] = fmt.Sprintf("%d is beyond priority_levels, which is %d", m.DefaultPriority, m.PriorityLevels)
+	}
+	if m.Drift.Rows == 0 && m.Drift.FalseAlarmEvery < m.Drift.Window {
+		found["drift.false_alarm_every"] = fmt.Sprintf("%v is less than a window of %v", m.Drift.FalseAlarmEvery, m.Drift.Window)
 	}
 	if m.Batching.MaxDelay >= m.Timeout {
 		found["batching.max_delay"] = fmt.Sprintf("%v leaves no time before the timeout of %v", m.Batching.MaxDelay, m.Timeout)
