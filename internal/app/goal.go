@@ -161,9 +161,10 @@ func indexOf(list []registry.FoundVersion, number int64) int {
 }
 
 // settingsText is equal exactly where an instance need not be built anew. Which
-// versions to load, the breaker and the limits of shadows are no settings of one.
+// versions to load, the breaker, the limits of shadows and what is compared with a
+// reference are no settings of one.
 func settingsText(cfg *config.Config, m config.Model) string {
-	m.Versions, m.Breaker, m.Shadow = config.Versions{}, config.Breaker{}, config.Shadow{}
+	m.Versions, m.Breaker, m.Shadow, m.Drift = config.Versions{}, config.Breaker{}, config.Shadow{}, config.Drift{}
 	return text(m) + text(cfg.Runtime.CustomOps)
 }
 

@@ -14,8 +14,8 @@ type Drift struct {
 	Tolerance         float64       `yaml:"tolerance" default:"0.02" min:"0.0001" max:"10" doc:"The divergence from the reference, as PSI, that never raises an alarm. A shift of the mean by d standard deviations has about d² of it."`
 	QualityTolerance  float64       `yaml:"quality_tolerance" default:"0.01" min:"0.0001" max:"0.99" doc:"By how much the share of missing, of NaN and of infinite values may exceed the reference's."`
 	RangeTolerance    float64       `yaml:"range_tolerance" default:"0.05" min:"0.0001" max:"0.99" doc:"The same for values outside the reference's range."`
-	FalseAlarmEvery   time.Duration `yaml:"false_alarm_every" default:"720h" min:"1m" doc:"At most one false alarm is expected in this time, over all that is watched for the model; for windows of time."`
-	FalseAlarmWindows int           `yaml:"false_alarm_windows" default:"720" min:"1" max:"1000000000" doc:"The same as a number of windows; for windows of rows."`
+	FalseAlarmEvery   time.Duration `yaml:"false_alarm_every" default:"720h" min:"1m" doc:"At most one false alarm is expected in this time, over all features of all models that this gateway watches; for windows of time."`
+	FalseAlarmWindows int           `yaml:"false_alarm_windows" default:"720" min:"1" max:"1000000000" doc:"The same as a number of windows of each stream; for windows of rows."`
 	Recover           int           `yaml:"recover" default:"3" min:"1" max:"1000" doc:"Windows in a row that must look well before an alarm is over."`
 	MaxRowsPerRequest int           `yaml:"max_rows_per_request" default:"16" min:"1" max:"100000" doc:"Rows looked at of one request, taken evenly."`
 	MaxBuffer         Size          `yaml:"max_buffer" default:"1MiB" min:"4KiB" max:"1GiB" doc:"What may wait to be counted, for each version and role; further rows are dropped and counted."`
