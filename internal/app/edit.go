@@ -3,8 +3,9 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -70,7 +71,7 @@ func (r *reconciler) append(edits []routeEdit, by api.Actor) error {
 func (r *reconciler) fileEdits(cfg *config.Config) ([]routeEdit, error) {
 	set, deleted := r.routes.FileChanges(documents(cfg))
 	edits := make([]routeEdit, 0, len(set)+len(deleted))
-	var problems []error
+	var problems []string
 	add := func(name string, next *api.RouteState, err error) {
 		if err == nil {
 			var e routeEdit
@@ -79,7 +80,7 @@ func (r *reconciler) fileEdits(cfg *config.Config) ([]routeEdit, error) {
 			}
 		}
 		if err != nil {
-			problems = append(problems, infer.Errorf(infer.CodeOf(err), "routes.%s.%s", name, infer.Message(err)))
+			problems = append(problems, fmt.Sprintf("routes.%s.%s", name, infer.Message(err)))
 		}
 	}
 	for _, route := range set {
@@ -89,7 +90,10 @@ func (r *reconciler) fileEdits(cfg *config.Config) ([]routeEdit, error) {
 	for _, name := range deleted {
 		add(name, nil, nil)
 	}
-	return edits, errors.Join(problems...)
+	if len(problems) > 0 {
+		return edits, infer.Errorf(infer.Invalid, "%s", strings.Join(problems, "; "))
+	}
+	return edits, nil
 }
 
 // documents returns the routes of the file.

@@ -225,7 +225,7 @@ func TestReloadWithABadRoute(t *testing.T) {
 	dir := triple(t)
 	put(t, dir, "double", 4, []byte("this is not ONNX"))
 	models := "models: {double: {versions: [3]}}"
-	g := start(t, dir, models, "routes:\n"+fileRoute("a", 5, ", seed: one"))
+	g := start(t, dir, models, "routes:\n"+fileRoute("a", 5, ", seed: one")+fileRoute("d", 5, ", seed: one"))
 	before := g.must(t, http.MethodGet, g.admin+"/api/v1/routes", "")
 	f := func(parts []string, routes ...string) {
 		t.Helper()
@@ -239,7 +239,7 @@ func TestReloadWithABadRoute(t *testing.T) {
 		if diff := cmp.Diff(before, g.must(t, http.MethodGet, g.admin+"/api/v1/routes", "")); diff != "" {
 			t.Errorf("half a file was applied: %s", diff)
 		}
-		if events := g.journal(t, 0); len(events) != 1 {
+		if events := g.journal(t, 0); len(events) != 2 {
 			t.Errorf("%+v", events)
 		}
 	}
@@ -250,6 +250,7 @@ func TestReloadWithABadRoute(t *testing.T) {
 	f([]string{"routes.z.variants[1].version", "no version 9"}, good, bad(9))
 	f([]string{"routes.z.variants[1].version", "version 4 of model 'double' failed to load"}, good, bad(4))
 	f([]string{"routes.a.seed", "nothing was applied"}, fileRoute("a", 6, ", seed: two"), fileRoute("b", 5))
+	f([]string{"routes.a.seed", "routes.d.seed"}, fileRoute("a", 6, ", seed: two"), fileRoute("d", 5, ", seed: two"))
 	f([]string{"'strings' is the name of another model"}, good, fileRoute("strings", 5))
 	f([]string{"routes.y.", "routes.z."}, good, bad(9), strings.Replace(bad(9), "z:", "y:", 1))
 	eventually(t, func() bool {
