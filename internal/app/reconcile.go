@@ -223,11 +223,11 @@ func (r *reconciler) loadModel(ctx context.Context, name string, by api.Actor) e
 	if _, ok := r.compose.repo.ScanModel(name); !ok {
 		return infer.Errorf(infer.NotFound, "failed to load '%s': the repository has no such model", name)
 	}
-	r.named[name] = true
 	found, err := r.compose.repo.Scan()
 	if err != nil {
 		return err
 	}
+	r.named[name] = true
 	t := r.prepare(ctx, r.goal(r.cfg, found, nil), func(v infer.Version) bool { return v.Model == name })
 	if err := r.commit(t, nil, by); err != nil {
 		return err
@@ -255,12 +255,12 @@ func (r *reconciler) unloadModel(ctx context.Context, name string, by api.Actor)
 			return infer.Errorf(infer.Conflict, "failed to unload '%s': route '%s' names it; delete the route first", name, route.Name)
 		}
 	}
-	r.unnameAll()
-	delete(r.named, name)
 	found, err := r.compose.repo.Scan()
 	if err != nil {
 		return err
 	}
+	r.unnameAll()
+	delete(r.named, name)
 	t := r.prepare(ctx, r.goal(r.cfg, found, nil), nil)
 	if err := r.commit(t, nil, by); err != nil {
 		return err
