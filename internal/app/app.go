@@ -206,9 +206,8 @@ func (a *App) Close() error {
 		err = errors.Join(err, a.runtime.Close())
 		a.runtime = nil
 	}
-	if a.journal != nil {
+	if a.journal != nil { // kept: a reader that was cut off may ask it still, and is told that it is closed
 		err = errors.Join(err, a.journal.Close())
-		a.journal = nil
 	}
 	if a.repo != nil {
 		err = errors.Join(err, a.repo.Close())
