@@ -161,7 +161,7 @@ func (r *reconciler) change(ctx context.Context, commit func() bool, name string
 		return next != nil && v.Model == next.Model && (slices.Contains(named(&next.Route), v.Number) || isShadow(&next.Route, v.Number))
 	}
 	t := r.prepare(ctx, r.goal(r.cfg, r.lookFor(next), edits), retry)
-	if err := refusal(t.routeProblems(states(edits)), false); err != nil {
+	if err := refusal(t.offers().problems(states(edits)), false); err != nil {
 		r.discard(t)
 		return api.RouteResult{}, err
 	}

@@ -158,7 +158,7 @@ func (r *reconciler) start(ctx context.Context) error {
 	}
 	t := r.prepare(ctx, r.goal(r.cfg, found, edits), nil)
 	r.logAbsent(t.goal.specs)
-	for _, problem := range t.routeProblems(t.goal.routes) {
+	for _, problem := range t.offers().problems(t.goal.routes) {
 		r.log.Error("a route cannot serve as it should", zap.String("route", problem.route), zap.String("problem", problem.String()))
 	}
 	return r.commit(t, edits, api.Actor{Actor: "gateway", Verified: true, Reason: "start"})

@@ -20,8 +20,8 @@ func (a *App) Reload(ctx context.Context, by api.Actor) (api.ReloadResult, error
 }
 
 // reload reads the configuration again and applies it, or changes nothing: where
-// the file has mistakes, asks for what needs a restart, changes a route into one
-// that cannot serve, or breaks a version that serves. A version that is new and
+// the file has mistakes, asks for what needs a restart, makes a route one that
+// cannot serve as it says, or breaks a version that serves. A version that is new and
 // fails to load is listed with its reason.
 func (r *reconciler) reload(ctx context.Context, by api.Actor) (result api.ReloadResult, err error) {
 	defer func() { r.record.metrics.Reloaded(err == nil, time.Now()) }()
@@ -66,7 +66,21 @@ func (r *reconciler) refuses(t *transition, edits []routeEdit, before map[infer.
 			return infer.Errorf(infer.Invalid, "model '%s' version %d failed to load: %s; nothing was applied", v.Model, v.Number, registry.Reason(err))
 		}
 	}
-	return refusal(t.routeProblems(states(edits)), true)
+	problems := t.offers().problems(states(edits))
+	// Of the other routes none may get worse by what the repository holds now.
+	others := slices.DeleteFunc(r.routes.All(), func(s api.RouteState) bool {
+		return slices.ContainsFunc(edits, func(e routeEdit) bool { return e.name == s.Name })
+	})
+	known := map[string]bool{}
+	for _, p := range (offer{found: r.found, live: before, shadow: r.shadows.Instances()}).problems(others) {
+		known[p.route+p.Field] = true
+	}
+	for _, p := range t.offers().problems(others) {
+		if !known[p.route+p.Field] {
+			problems = append(problems, p)
+		}
+	}
+	return refusal(problems, true)
 }
 
 // differing lists the routes of the file that an edit through the control API has

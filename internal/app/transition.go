@@ -86,12 +86,28 @@ func refusal(problems []routeProblem, prefix bool) error {
 	return infer.Errorf(code, "%s; nothing was changed", strings.Join(list, "; "))
 }
 
-// routeProblems returns what the repository and the versions that were loaded
-// have against routes.
-func (t *transition) routeProblems(routes []api.RouteState) []routeProblem {
+// offer is what there is for routes: the repository, and the versions that are
+// loaded or why they are not.
+type offer struct {
+	found        []registry.Found
+	live, shadow map[infer.Version]*registry.Instance
+
+	failed, failedShadow map[infer.Version]error
+}
+
+// offers returns what there will be once the transition is made.
+func (t *transition) offers() offer {
+	return offer{
+		found: t.goal.found, live: t.live.Instances(), shadow: t.shadow.Instances(),
+		failed: t.live.Failed(), failedShadow: t.shadow.Failed(),
+	}
+}
+
+// problems returns what an offer has against routes.
+func (o offer) problems(routes []api.RouteState) []routeProblem {
 	var list []routeProblem
 	for i := range routes {
-		c := routeChecker{transition: t, route: &routes[i].Route}
+		c := routeChecker{offer: o, route: &routes[i].Route}
 		c.check()
 		list = append(list, c.problems...)
 	}
@@ -99,9 +115,9 @@ func (t *transition) routeProblems(routes []api.RouteState) []routeProblem {
 }
 
 type routeChecker struct {
-	*transition
+	offer
 	route    *api.Route
-	model    *infer.Model // of the first version that is there: the others must fit it
+	model    *infer.Model // of the stable version, else of the first that is there: the others must fit it
 	problems []routeProblem
 }
 
@@ -117,31 +133,37 @@ func (c *routeChecker) check() {
 		c.add(infer.Invalid, "model", "the repository has no model '%s'", c.route.Model)
 		return
 	}
+	// What fits the same third need not fit each other, so it is the stable one that
+	// counts, as in the table.
+	stable, _ := c.route.Stable()
+	if i := c.live[infer.Version{Model: c.route.Model, Number: c.route.Variants[stable].Version}]; i != nil {
+		c.model = i.Model()
+	}
 	for i, v := range c.route.Variants {
-		c.version(fmt.Sprintf("variants[%d].version", i), v.Version, c.live)
+		c.version(fmt.Sprintf("variants[%d].version", i), v.Version, c.live, c.failed)
 	}
 	if v := c.route.Fallback.Version; v != 0 {
-		c.version("fallback", v, c.live)
+		c.version("fallback", v, c.live, c.failed)
 	}
 	for i, s := range c.route.Shadows {
-		c.version(fmt.Sprintf("shadows[%d].version", i), s.Version, c.shadow)
+		c.version(fmt.Sprintf("shadows[%d].version", i), s.Version, c.shadow, c.failedShadow)
 	}
 }
 
 func (c *routeChecker) has(model string) bool {
-	return slices.ContainsFunc(c.goal.found, func(f registry.Found) bool { return f.Name == model })
+	return slices.ContainsFunc(c.found, func(f registry.Found) bool { return f.Name == model })
 }
 
-func (c *routeChecker) version(field string, number int64, plan *registry.Plan) {
+func (c *routeChecker) version(field string, number int64, loaded map[infer.Version]*registry.Instance, failed map[infer.Version]error) {
 	v := infer.Version{Model: c.route.Model, Number: number}
-	if indexOf(foundModel(c.goal.found, v.Model).Versions, number) < 0 {
+	if indexOf(foundModel(c.found, v.Model).Versions, number) < 0 {
 		c.add(infer.Invalid, field, "the repository has no version %d of model '%s'", number, v.Model)
 		return
 	}
-	instance := plan.Instances()[v]
+	instance := loaded[v]
 	if instance == nil {
 		reason := "it is not loaded"
-		if err := plan.Failed()[v]; err != nil {
+		if err := failed[v]; err != nil {
 			reason = registry.Reason(err)
 		}
 		c.add(infer.Unavailable, field, "version %d of model '%s' failed to load: %s", number, v.Model, reason)

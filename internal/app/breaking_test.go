@@ -1,0 +1,73 @@
+package app_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/onnxgen"
+)
+
+// TestReloadThatBreaksARoute: what the repository holds by now must not take the
+// versions from a route that nobody changed.
+func TestReloadThatBreaksARoute(t *testing.T) {
+	dir := triple(t)
+	g := start(t, dir)
+	g.set(t, "double", split(1, 2, 5000, `,"shadows":[{"version":3,"sample":10000}]`))
+	routes := g.must(t, http.MethodGet, g.admin+"/api/v1/routes", "")
+	f := func(part string) {
+		t.Helper()
+		status, text := g.call(t, http.MethodPost, g.admin+"/-/reload", "")
+		if status != http.StatusBadRequest || !strings.Contains(text, part) {
+			t.Errorf("reload: %d %s, want %q", status, text, part)
+		}
+		if diff := cmp.Diff(routes, g.must(t, http.MethodGet, g.admin+"/api/v1/routes", "")); diff != "" {
+			t.Error(diff)
+		}
+		for range 20 {
+			g.predict(t, "double")
+		}
+	}
+	other := onnxgen.New("other")
+	other.Output("y", infer.FP32, other.Op("Identity", other.Input("z", infer.FP32, "N", 3)), "N", 3)
+	put(t, dir, "double", 2, other.Bytes())
+	f("routes.double.variants[1].version: version 2 cannot take the requests of version 1")
+	put(t, dir, "double", 2, scale(t, 20))
+	put(t, dir, "double", 3, other.Bytes())
+	f("routes.double.shadows[0].version: version 3 cannot take the requests of version 1")
+	put(t, dir, "double", 3, scale(t, 30))
+	if err := os.RemoveAll(filepath.Join(dir, "double", "2")); err != nil {
+		t.Fatal(err)
+	}
+	f("the repository has no version 2")
+	// What is broken already stands in the way of nothing.
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	file := "routes:\n" + fileRoute("double", 50)
+	g = start(t, dir, file)
+	put(t, dir, "third", 1, scale(t, 5))
+	g.must(t, http.MethodPost, g.admin+"/-/reload", "")
+	if a := g.predict(t, "third"); a.data != "[5 10 15]" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestAllVariantsFitTheStableOne: a version that takes any width fits two that do
+// not fit each other.
+func TestAllVariantsFitTheStableOne(t *testing.T) {
+	dir := t.TempDir()
+	for i, width := range []any{"M", 3, 4} {
+		put(t, dir, "wide", int64(i+1), onnxgen.Identity(infer.FP32, "N", width).Bytes())
+	}
+	g := start(t, dir)
+	r := g.change(t, http.MethodPut, "wide", "*", `{"variants":[{"version":1,"weight":1000,"role":"canary"},{"version":2,"weight":8000},{"version":3,"weight":1000,"role":"control"}]}`)
+	if r.status != http.StatusBadRequest || !strings.Contains(r.body, "variants[2].version: version 3 cannot take the requests of version 2") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
