@@ -49,6 +49,9 @@ func (c *call) serve() {
 	if p.arm == nil {
 		p.served(c.req, p.target.Model.Version, p.reason)
 		c.send(p.target, false)
+		if e := p.entry; c.err == nil && !c.retired && e.Tap != nil && p.target == e.Default && p.reason != infer.ReasonOverride {
+			e.Tap.Offer(c.req, c.resp)
+		}
 		return
 	}
 	p.served(c.req, p.arm.Version, p.reason)
@@ -67,9 +70,13 @@ func (c *call) serve() {
 		}
 		p.arm.Observe(c.req.Served.Reason, outcome, c.elapsed)
 	}
-	if c.err == nil {
-		p.entry.copyToShadows(c.req, c.resp)
+	if c.err != nil {
+		return
 	}
+	if own && p.arm.Tap != nil {
+		p.arm.Tap.Offer(c.req, c.resp)
+	}
+	p.entry.copyToShadows(c.req, c.resp)
 }
 
 // instead lets another version serve for an arm that cannot; where there is none,

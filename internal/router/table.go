@@ -38,6 +38,7 @@ type Entry struct {
 	Default *Target   // who serves where there is no route; nil for nobody
 	Loading bool      // a version is on its way
 	Route   *Route    // nil: Default serves
+	Tap     Copier    // gets what Default answered where there is no route; may be nil
 
 	revision string // "iris@7", as answers show it
 }
@@ -88,6 +89,7 @@ type Arm struct {
 	Weight  int // in slots
 	Stable  bool
 	Target  *Target // nil where the version cannot serve
+	Tap     Copier  // gets what the arm's own version answered; may be nil
 	// Observe is told how a request ended for the arm it was assigned to. One that
 	// the fallback served was unavailable here, whoever answered: otherwise a
 	// broken canary would look well. It must not block; it may be nil.
@@ -100,8 +102,8 @@ type Shadow struct {
 	Copy   Copier
 }
 
-// Copier takes a copy of a request and its answer for a shadow, or drops it. It
-// must not block.
+// Copier takes a copy of a request and its answer, for a shadow or to be compared
+// with a reference, or drops it. It must not block.
 type Copier interface {
 	Offer(req *infer.Request, resp *infer.Response)
 }
