@@ -43,6 +43,7 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 7, "rounds; in each every set-up runs once")
 	flag.DurationVar(&b.duration, "d", 6*time.Second, "how long a set-up runs in a round")
 	flag.Float64Var(&b.load, "load", 0.5, "the load as a share of the peak without a shadow")
+	flag.Float64Var(&b.rate, "rate", 0, "the load in requests per second; 0: as -load says")
 	flag.Int64Var(&b.steps, "steps", 40, "how long a run of the model takes, in steps of some 10 µs")
 	flag.Parse()
 	if err := b.run(os.Stdout); err != nil {
@@ -57,10 +58,10 @@ type bench struct {
 	rounds              int
 	duration            time.Duration
 	load                float64
+	rate                float64 // requests per second of the open loop
 	steps               int64
 
-	dir  string // the models
-	rate float64
+	dir string // the models
 }
 
 // conns are the connections of both loops. The open loop needs more of them than
@@ -78,13 +79,16 @@ func (b *bench) run(out io.Writer) (err error) {
 	if err := writeModels(b.dir, b.steps); err != nil {
 		return err
 	}
-	peak, single, err := b.peak()
-	if err != nil {
-		return err
-	}
-	b.rate = b.load * peak
 	fmt.Fprintf(out, "%d cores, gateway on %s, %s, %d rounds of %v\n", runtime.NumCPU(), orAll(b.serverCPUs), runtime.Version(), b.rounds, b.duration)
-	fmt.Fprintf(out, "one request alone takes %d µs; peak %.0f requests/s with %d in flight; open loop at %.0f requests/s\n\n", single, peak, closedConns, b.rate)
+	if b.rate == 0 {
+		peak, single, err := b.peak()
+		if err != nil {
+			return err
+		}
+		b.rate = b.load * peak
+		fmt.Fprintf(out, "one request alone takes %d µs; peak %.0f requests/s with %d in flight\n", single, peak, closedConns)
+	}
+	fmt.Fprintf(out, "open loop at %.0f requests/s\n\n", b.rate)
 	list := setups()
 	measured := make([][]measurement, len(list))
 	for round := range b.rounds {
