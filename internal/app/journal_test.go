@@ -81,6 +81,20 @@ func TestRestartWithoutAVersion(t *testing.T) {
 	if result := g.change(t, http.MethodPut, "double", `"1"`, split(1, 3, 500)).result(t); result.Revision != 2 {
 		t.Errorf("%+v", result)
 	}
+	if err := errors.Join(g.stop(), os.RemoveAll(filepath.Join(dir, "double"))); err != nil {
+		t.Fatal(err)
+	}
+	g = start(t, dir, dataIn(data))
+	if status, text := g.call(t, http.MethodPost, g.url+"/v2/models/double/infer", doubleRequest); status != http.StatusServiceUnavailable {
+		t.Errorf("%d %s", status, text)
+	}
+	if r := g.route(t, "double"); r.Revision != 2 {
+		t.Errorf("%+v", r)
+	}
+	if result := g.change(t, http.MethodDelete, "double", `"2"`, "").result(t); result.SlotsMoved != 10000 {
+		t.Errorf("%+v", result)
+	}
+	g.fold(t)
 }
 
 // TestJournalIsTheTrail reads who did what, and why.

@@ -94,6 +94,9 @@ func TestRouteLifecycle(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 
+	if dry := g.change(t, http.MethodDelete, "double?dry_run=true", `"2"`, "").result(t); !dry.DryRun || dry.SlotsMoved != 10000 || g.route(t, "double").Revision != 2 {
+		t.Errorf("dry DELETE: %+v", dry)
+	}
 	refused(http.MethodDelete, "", "", http.StatusPreconditionRequired)
 	refused(http.MethodDelete, `"1"`, "", http.StatusPreconditionFailed)
 	if result := g.change(t, http.MethodDelete, "double", `"2"`, "").result(t); result.Revision != 0 || result.SlotsMoved != 10000 {

@@ -235,6 +235,7 @@ func TestSampleFollowsFromTheRequestID(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		eventually(t, func() bool { return g.shadowOf(t, "double").Queued == 0 })
 		if err := g.stop(); err != nil { // nothing is copied any more
 			t.Error(err)
 		}

@@ -25,7 +25,7 @@ import (
 )
 
 // swapTime is how long each TestSwap changes things: make soak gives it a minute.
-var swapTime = flag.Duration("swap", 1500*time.Millisecond, "how long each TestSwap runs")
+var swapTime = flag.Duration("swap", time.Second, "how long each TestSwap runs")
 
 const (
 	swapEvery    = 50 * time.Millisecond
