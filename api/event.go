@@ -12,14 +12,20 @@ const (
 	OriginGateway = "gateway" // the gateway itself
 )
 
-// The types of events. Those of routes are what the routes are a fold of; the
-// others are for the record.
+// The types of events. Those of routes are what the routes are a fold of, those of
+// retrain and dataquality what the signals are; the others are for the record.
 const (
 	EventRouteSet       = "route.set"
 	EventRouteDeleted   = "route.deleted"
 	EventModelLoaded    = "model.loaded"
 	EventModelUnloaded  = "model.unloaded"
 	EventConfigReloaded = "config.reloaded"
+
+	EventRetrainRequested  = "retrain.requested"
+	EventRetrainSuppressed = "retrain.suppressed" // a request was not made, since another one holds it back
+	EventRetrainDelivered  = "retrain.delivered"  // of requests and violations
+	EventRetrainClosed     = "retrain.closed"     // of requests and violations
+	EventQualityViolated   = "dataquality.violated"
 )
 
 // Actor is who asks for a change, and why.

@@ -1,0 +1,6 @@
+package retrain
+
+import "sluice.io/sluice/api"
+
+// Encode writes the body that a webhook sends.
+func Encode(s api.RetrainSignal, source string) ([]byte, error) { return encode(s, source) }

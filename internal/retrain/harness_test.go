@@ -1,0 +1,242 @@
+package retrain_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/retrain"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	errFull = errors.New("the disk is full")
+	errDown = errors.New("connection refused")
+)
+
+// drift is a request for retraining because of what began n hours after some moment.
+func drift(model string, version int64, n int) api.RetrainSignal {
+	start := time.Date(2026, 11, 1, n, 0, 0, 0, time.UTC)
+	return api.RetrainSignal{
+		Type: api.TypeRetrainRequested, Model: model, Version: version, Role: api.RoleStable, Rows: 500,
+		Window:   api.RetrainWindow{Start: start, End: start.Add(5 * time.Minute)},
+		Features: []api.RetrainFinding{{Feature: "petal_length", Kind: "input", Statistic: "g", Value: 97.5, P: 1e-9, Effect: 0.31, Low: 0.2, High: 0.4, Shift: 0.5}},
+	}
+}
+
+// missing is a violation: values of a feature are.
+func missing(model, feature string, n int) api.RetrainSignal {
+	s := drift(model, 1, n)
+	s.Type = api.TypeDataQualityViolated
+	s.Features = []api.RetrainFinding{{Feature: feature, Kind: "input", Statistic: "missing", Value: 40, P: 1e-12, Effect: 0.2, Low: 0.15, High: 0.25}}
+	return s
+}
+
+// tape is a journal in memory that can fail.
+type tape struct {
+	mu     sync.Mutex
+	events []api.Event
+	err    error // of all that is appended
+}
+
+func (j *tape) Append(e api.Event) (api.Event, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err != nil {
+		return api.Event{}, j.err
+	}
+	e.Seq, e.Time = int64(len(j.events)+1), time.Now().UTC()
+	text, err := json.Marshal(e)
+	if err != nil {
+		return api.Event{}, err
+	}
+	var back api.Event
+	if err := json.Unmarshal(text, &back); err != nil {
+		return api.Event{}, err
+	}
+	j.events = append(j.events, back)
+	return back, nil
+}
+
+func (j *tape) fail(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.err = err
+}
+
+func (j *tape) types() (types []string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range j.events {
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+// fold replays the journal.
+func (j *tape) fold(t testing.TB) *retrain.Store {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s := retrain.NewStore()
+	for _, e := range j.events {
+		if err := s.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// receiver is a sink that does as answer says, and remembers when it was called.
+type receiver struct {
+	t      testing.TB
+	mu     sync.Mutex
+	answer func(ctx context.Context, s api.RetrainSignal) (time.Duration, error) // nil: it takes everything
+	calls  map[string][]time.Time
+	now    map[string]bool // in progress
+	most   int             // at once
+}
+
+func newReceiver(t testing.TB) *receiver {
+	t.Helper()
+	return &receiver{t: t, calls: map[string][]time.Time{}, now: map[string]bool{}}
+}
+
+func (r *receiver) set(answer func(context.Context, api.RetrainSignal) (time.Duration, error)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = answer
+}
+
+func (r *receiver) Deliver(ctx context.Context, s api.RetrainSignal) (time.Duration, error) {
+	r.mu.Lock()
+	if r.now[s.ID] {
+		r.t.Errorf("two deliveries of %s at once", s.ID)
+	}
+	r.now[s.ID] = true
+	r.most = max(r.most, len(r.now))
+	r.calls[s.ID] = append(r.calls[s.ID], time.Now())
+	answer := r.answer
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.now, s.ID)
+	}()
+	if answer == nil {
+		return 0, nil
+	}
+	return answer(ctx, s)
+}
+
+func (r *receiver) times(id string) []time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.calls[id])
+}
+
+func down(context.Context, api.RetrainSignal) (time.Duration, error) { return 0, errDown }
+
+func hangs(ctx context.Context, _ api.RetrainSignal) (time.Duration, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+// box is an outbox that runs, with what is around it.
+type box struct {
+	*retrain.Outbox
+	t       testing.TB
+	journal *tape
+	to      *receiver
+	opts    retrain.Options
+	ran     chan error
+}
+
+// start builds an outbox on a new journal and runs it; call it in a bubble.
+func start(t testing.TB, change func(o *retrain.Options)) *box {
+	t.Helper()
+	b := &box{t: t, journal: &tape{}, to: newReceiver(t)}
+	b.opts = retrain.Options{Journal: b.journal, Sink: b.to}
+	if change != nil {
+		change(&b.opts)
+	}
+	b.again()
+	t.Cleanup(func() { b.stop() })
+	return b
+}
+
+// again starts as after a restart: with what the journal holds.
+func (b *box) again() {
+	b.t.Helper()
+	b.Outbox = retrain.New(b.journal.fold(b.t), b.opts)
+	b.ran = make(chan error, 1)
+	go func() { b.ran <- b.Run(context.Background()) }() // b.stop waits for it
+	synctest.Wait()
+}
+
+func (b *box) stop() {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = b.Shutdown(ctx) // it may have been called before
+	if b.ran != nil {
+		if err := <-b.ran; err != nil {
+			b.t.Error(err)
+		}
+		b.ran = nil
+	}
+}
+
+// detect records a signal and returns its id.
+func (b *box) detect(s api.RetrainSignal) string {
+	b.t.Helper()
+	out, err := b.Detected(s)
+	if err != nil || out.HeldBack != "" || !out.New {
+		b.t.Fatalf("got %+v %v", out, err)
+	}
+	synctest.Wait()
+	return out.ID
+}
+
+// wantHeld checks that a request for retraining is not made.
+func (b *box) wantHeld(s api.RetrainSignal, why, by string) {
+	b.t.Helper()
+	out, err := b.Detected(s)
+	if err != nil || out.HeldBack != why || out.By != by || out.New {
+		b.t.Errorf("got %+v %v, want it held back, since %s, by %s", out, err, why, by)
+	}
+}
+
+// want checks a signal's state and how often the receiver was called.
+func (b *box) want(id, state string, calls int) api.RetrainRequest {
+	b.t.Helper()
+	synctest.Wait()
+	r, err := b.Get(id)
+	if err != nil || r.State != state || len(b.to.times(id)) != calls {
+		b.t.Errorf("got %q after %d calls, %v; want %q after %d", r.State, len(b.to.times(id)), err, state, calls)
+	}
+	return r
+}
+
+func (b *box) wantEvents(want ...string) {
+	b.t.Helper()
+	synctest.Wait()
+	if got := b.journal.types(); !slices.Equal(got, want) {
+		b.t.Errorf("the journal has %v, want %v", got, want)
+	}
+}
+
+// sleep lets time pass in a bubble.
+func sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}

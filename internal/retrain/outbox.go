@@ -1,0 +1,201 @@
+package retrain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+)
+
+// Journal is where signals are recorded. Append returns once the event survives a
+// crash, with the number and time it has got.
+type Journal interface {
+	Append(e api.Event) (api.Event, error)
+}
+
+// Sink is where signals are delivered to. It ends when ctx does. Where it fails,
+// wait is how long the receiver asks to be left alone, 0 where it does not say.
+type Sink interface {
+	Deliver(ctx context.Context, s api.RetrainSignal) (wait time.Duration, err error)
+}
+
+// Observer counts. It is called with nothing locked, from any goroutine.
+type Observer interface {
+	Recorded(kind, model string)                       // a signal was journalled
+	HeldBack(model, why string)                        // a detection came to nothing, each time
+	Attempted(kind string, err error, d time.Duration) // a delivery ended
+}
+
+// Options configure an Outbox. Zero values of those with a default mean the default.
+type Options struct {
+	Journal  Journal
+	Sink     Sink          // nil: signals are recorded and listed, and stay open until they are closed
+	Initial  time.Duration // how long to wait after a first failure, at most; it doubles with each; default 1 s
+	Max      time.Duration // how long to wait at most; default 5 min
+	Timeout  time.Duration // of one delivery; default 10 s
+	Parallel int           // how many deliveries are in progress at once, of different signals; default 4
+	CoolDown time.Duration // default 24 h; below 0 there is none
+	Observer Observer      // may be nil
+	Logger   *zap.Logger   // may be nil
+}
+
+const (
+	defaultInitial  = time.Second
+	defaultMax      = 5 * time.Minute
+	defaultTimeout  = 10 * time.Second
+	defaultParallel = 4
+	defaultCoolDown = 24 * time.Hour
+)
+
+func (o *Options) complete() {
+	setDefault(&o.Initial, defaultInitial)
+	setDefault(&o.Max, defaultMax)
+	setDefault(&o.Timeout, defaultTimeout)
+	setDefault(&o.Parallel, defaultParallel)
+	if o.CoolDown == 0 {
+		o.CoolDown = defaultCoolDown
+	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+}
+
+func setDefault[T int | time.Duration](v *T, to T) {
+	if *v <= 0 {
+		*v = to
+	}
+}
+
+type unobserved struct{}
+
+func (unobserved) Recorded(string, string)                {}
+func (unobserved) HeldBack(string, string)                {}
+func (unobserved) Attempted(string, error, time.Duration) {}
+
+// Outbox records signals and delivers them. All methods may be called at any time
+// from any goroutine.
+type Outbox struct {
+	opts     Options
+	log      *zap.Logger
+	started  atomic.Bool
+	wake     chan struct{} // there may be something to do
+	stopping chan struct{} // closed when no delivery is begun any more
+	stopOnce sync.Once
+	ended    chan struct{} // closed when Run returns
+
+	// write is held from a decision until it is in the journal and in the store, so
+	// that decisions follow each other. What only looks takes mu, and never waits
+	// for the disk.
+	write sync.Mutex
+
+	mu      sync.Mutex
+	store   *Store // changed with both locks held
+	jobs    map[string]*job
+	running int    // deliveries
+	cancel  func() // cuts off deliveries; nil before Run
+}
+
+// New returns an outbox over what a replay of the journal has told the store, which
+// it takes over. It starts nothing: what is open is delivered by Run.
+func New(store *Store, opts Options) *Outbox {
+	opts.complete()
+	o := &Outbox{
+		opts: opts, log: opts.Logger, store: store, jobs: map[string]*job{},
+		wake: make(chan struct{}, 1), stopping: make(chan struct{}), ended: make(chan struct{}),
+	}
+	for _, r := range store.All() {
+		if r.State == api.RetrainOpen {
+			o.plan(r.RetrainSignal)
+		}
+	}
+	return o
+}
+
+// plan makes a job of a signal that is open. Where nobody receives it there is none.
+func (o *Outbox) plan(s api.RetrainSignal) {
+	if o.opts.Sink != nil {
+		o.jobs[s.ID] = &job{signal: s, due: time.Now()}
+	}
+}
+
+// Run delivers until Shutdown, or until ctx ends, which cuts off what is in
+// progress. It returns when neither sink nor journal are in use by it any more.
+func (o *Outbox) Run(ctx context.Context) error {
+	if !o.started.CompareAndSwap(false, true) {
+		return errors.New("retrain: Run was called before")
+	}
+	defer close(o.ended)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	o.mu.Lock()
+	o.cancel = cancel
+	open := len(o.jobs)
+	o.mu.Unlock()
+	if open > 0 {
+		o.log.Info("signals wait for their delivery since before the start", zap.Int("open", open))
+	}
+
+	var wg sync.WaitGroup // deliveries; waited for below
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for o.goesOn(ctx) {
+		timer.Reset(o.begin(ctx, &wg))
+		select {
+		case <-o.wake:
+		case <-timer.C:
+		case <-o.stopping:
+		case <-ctx.Done():
+		}
+	}
+	wg.Wait()
+	o.writeDown()
+	return nil
+}
+
+func (o *Outbox) goesOn(ctx context.Context) bool {
+	select {
+	case <-o.stopping:
+		return false
+	default:
+		return ctx.Err() == nil
+	}
+}
+
+// Shutdown begins no more deliveries and returns when those in progress have
+// ended. Where ctx ends first, it cuts them off and returns ctx's error, still not
+// before they have ended. Signals that are open are delivered after the next
+// start, those too that are detected after this. Run must have been called or be
+// about to be.
+func (o *Outbox) Shutdown(ctx context.Context) error {
+	o.stopOnce.Do(func() { close(o.stopping) })
+	select {
+	case <-o.ended:
+		return nil
+	case <-ctx.Done():
+	}
+	o.mu.Lock()
+	cancel := o.cancel
+	o.mu.Unlock()
+	if cancel != nil { // before Run there is nothing to cut off, and nothing comes any more
+		cancel()
+	}
+	<-o.ended
+	return fmt.Errorf("retrain: deliveries were cut off: %w", context.Cause(ctx))
+}
+
+// wakeUp has Run look for something to do.
+func (o *Outbox) wakeUp() {
+	select {
+	case o.wake <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}

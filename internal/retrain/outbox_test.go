@@ -1,0 +1,569 @@
+package retrain_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/retrain"
+)
+
+func TestASignalIsDeliveredOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		id := b.detect(drift("iris", 1, 0))
+		r := b.want(id, api.RetrainDelivered, 1)
+		if r.Attempts != 1 || r.DeliveredAt == nil || r.NextAttempt != nil || r.LastError != "" || r.Cause != api.CauseDrift || !r.Began.Equal(r.Window.Start) {
+			t.Errorf("got %+v", r)
+		}
+		for range 3 { // the next windows of the same trouble
+			s := drift("iris", 1, 0)
+			s.Began, s.Window.Start = s.Window.Start, s.Window.Start.Add(time.Hour)
+			if out, err := b.Detected(s); err != nil || out != (retrain.Outcome{ID: id}) {
+				t.Errorf("got %+v %v", out, err)
+			}
+		}
+		b.wantEvents(api.EventRetrainRequested, api.EventRetrainDelivered)
+		sleep(48 * time.Hour)
+		b.stop()
+		b.again()
+		if diff := cmp.Diff(b.want(id, api.RetrainDelivered, 1), r); diff != "" {
+			t.Errorf("after a restart: %s", diff)
+		}
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, func(o *retrain.Options) { o.Max = 20 * time.Second })
+		b.to.set(down)
+		id := b.detect(drift("iris", 1, 0))
+		for range 12 {
+			r := b.want(id, api.RetrainOpen, len(b.to.times(id)))
+			if r.LastError != errDown.Error() || r.Attempts != len(b.to.times(id)) {
+				t.Fatalf("got %+v", r)
+			}
+			sleep(time.Until(*r.NextAttempt))
+		}
+		times := b.to.times(id)
+		for i := range len(times) - 1 {
+			most := min(time.Second<<i, 20*time.Second)
+			if got := times[i+1].Sub(times[i]); got < most/2 || got > most {
+				t.Errorf("after attempt %d: waited %v, want %v to %v", i+1, got, most/2, most)
+			}
+		}
+		b.to.set(nil)
+		sleep(20 * time.Second)
+		b.want(id, api.RetrainDelivered, 14)
+	})
+}
+
+// TestADay: nothing is given up.
+func TestADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.WarnLevel)
+		b := start(t, func(o *retrain.Options) { o.Logger = zap.New(core) })
+		b.to.set(down)
+		id := b.detect(drift("iris", 1, 0))
+		sleep(24 * time.Hour)
+		n := len(b.to.times(id))
+		if n < 24*60/5 || n > 2*24*60/5+20 {
+			t.Errorf("%d attempts in a day", n)
+		}
+		if lines := logs.FilterMessageSnippet("could not be delivered").Len(); lines != 9 && lines != 10 { // 1, 2, 4, …, 256 or 512
+			t.Errorf("%d lines in the log", lines)
+		}
+		b.to.set(nil)
+		sleep(5 * time.Minute)
+		b.want(id, api.RetrainDelivered, n+1)
+	})
+}
+
+func TestRetryAfter(t *testing.T) {
+	f := func(asked, least, most time.Duration) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			b := start(t, nil)
+			b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) { return asked, errDown })
+			r := b.want(b.detect(drift("iris", 1, 0)), api.RetrainOpen, 1)
+			if wait := time.Until(*r.NextAttempt); wait < least || wait > most {
+				t.Errorf("asked for %v, waits %v", asked, wait)
+			}
+		})
+	}
+	f(0, 500*time.Millisecond, time.Second)
+	f(time.Minute, time.Minute, time.Minute)
+	f(time.Hour, 5*time.Minute, 5*time.Minute)
+}
+
+func TestAHangIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(hangs)
+		id := b.detect(drift("iris", 1, 0))
+		if r := b.want(id, api.RetrainOpen, 1); r.NextAttempt != nil {
+			t.Errorf("in progress, and the next attempt is at %v", r.NextAttempt)
+		}
+		sleep(10 * time.Second)
+		if r := b.want(id, api.RetrainOpen, 1); r.LastError != context.DeadlineExceeded.Error() || r.NextAttempt == nil {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestRequestsAreHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(down)
+		first := b.detect(drift("iris", 1, 0))
+		for range 3 {
+			b.wantHeld(drift("iris", 1, 1), api.HeldBackOpen, first)
+			b.wantHeld(drift("iris", 2, 1), api.HeldBackOpen, first)
+		}
+		other := b.detect(drift("wine", 1, 0))
+		b.wantEvents(api.EventRetrainRequested, api.EventRetrainSuppressed, api.EventRetrainSuppressed, api.EventRetrainRequested)
+		b.stop()
+		b.to.set(nil)
+		b.again() // in which they are delivered
+		b.want(other, api.RetrainDelivered, 2)
+		sleep(24*time.Hour - time.Nanosecond)
+		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, first)
+		b.wantHeld(drift("iris", 2, 1), api.HeldBackCoolDown, first)
+		if r := b.want(first, api.RetrainDelivered, 2); r.Suppressed != 2 {
+			t.Errorf("%d suppressed, want 2", r.Suppressed)
+		}
+		sleep(time.Nanosecond)
+		second := b.detect(drift("iris", 2, 1)) // it lasts still
+		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, second)
+		b.wantEvents(api.EventRetrainRequested, api.EventRetrainSuppressed, api.EventRetrainSuppressed, api.EventRetrainRequested,
+			api.EventRetrainDelivered, api.EventRetrainDelivered, api.EventRetrainRequested, api.EventRetrainDelivered, api.EventRetrainSuppressed)
+	})
+}
+
+func TestViolationsAreNotHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(down)
+		request := b.detect(drift("iris", 1, 0))
+		ids := []string{b.detect(missing("iris", "a", 0)), b.detect(missing("iris", "b", 0)), b.detect(missing("iris", "a", 1))}
+		b.to.set(nil)
+		sleep(time.Second)
+		for _, id := range ids {
+			if r := b.want(id, api.RetrainDelivered, 2); r.Type != api.TypeDataQualityViolated || !strings.HasSuffix(r.Cause, " missing") {
+				t.Errorf("got %+v", r)
+			}
+		}
+		b.want(request, api.RetrainDelivered, 2)
+		sleep(time.Hour)
+		b.want(b.detect(missing("iris", "a", 2)), api.RetrainDelivered, 1)
+		// Nor do they hold anything back.
+		b.detect(missing("wine", "a", 0))
+		b.want(b.detect(drift("wine", 1, 0)), api.RetrainDelivered, 1)
+	})
+}
+
+func TestNoCoolDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, func(o *retrain.Options) { o.CoolDown = -1 })
+		b.want(b.detect(drift("iris", 1, 0)), api.RetrainDelivered, 1)
+		b.want(b.detect(drift("iris", 1, 1)), api.RetrainDelivered, 1)
+	})
+}
+
+func TestCloseEndsRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(down)
+		first := b.detect(drift("iris", 1, 0))
+		r, err := b.Close(first, api.Actor{Actor: "alice", Reason: "a holiday"})
+		if err != nil || r.State != api.RetrainClosed || r.ClosedBy != "alice" || r.Reason != "a holiday" || r.ClosedAt == nil {
+			t.Errorf("got %+v %v", r, err)
+		}
+		b.to.set(nil)
+		sleep(time.Hour)
+		b.want(first, api.RetrainClosed, 1)
+		b.wantHeld(drift("iris", 1, 1), api.HeldBackCoolDown, first)
+		b.stop()
+		b.again()
+		sleep(22*time.Hour + 59*time.Minute)
+		b.want(first, api.RetrainClosed, 1)
+		b.wantHeld(drift("iris", 1, 1), api.HeldBackCoolDown, first)
+		sleep(time.Minute)
+		second := b.detect(drift("iris", 1, 1))
+		b.want(second, api.RetrainDelivered, 1)
+		if _, err := b.Close(second, api.Actor{}); err != nil {
+			t.Error(err)
+		}
+		b.want(second, api.RetrainClosed, 1)
+		sleep(23 * time.Hour) // since the delivery, that is
+		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, second)
+		for _, e := range b.journal.events {
+			if want := e.Type == api.EventRetrainClosed; want != (e.Origin == api.OriginAPI) {
+				t.Errorf("%s has the origin %s", e.Type, e.Origin)
+			}
+		}
+	})
+}
+
+func TestCloseCutsOffADelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(hangs)
+		id := b.detect(drift("iris", 1, 0))
+		began := time.Now()
+		if _, err := b.Close(id, api.Actor{}); err != nil {
+			t.Error(err)
+		}
+		b.want(id, api.RetrainClosed, 1)
+		ctx := t.Context()
+		if err := b.Shutdown(ctx); err != nil || time.Since(began) > 0 {
+			t.Errorf("it was not cut off: %v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// TestADeliveryThatClosingCannotStop is written down all the same.
+func TestADeliveryThatClosingCannotStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+			time.Sleep(time.Second)
+			return 0, nil
+		})
+		id := b.detect(drift("iris", 1, 0))
+		if _, err := b.Close(id, api.Actor{}); err != nil {
+			t.Error(err)
+		}
+		sleep(time.Second)
+		if r := b.want(id, api.RetrainClosed, 1); r.DeliveredAt == nil {
+			t.Errorf("got %+v", r)
+		}
+		b.wantEvents(api.EventRetrainRequested, api.EventRetrainClosed, api.EventRetrainDelivered)
+		b.stop()
+		b.again()
+		sleep(time.Hour)
+		b.want(id, api.RetrainClosed, 1)
+	})
+}
+
+func TestRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(down)
+		id := b.detect(drift("iris", 1, 0))
+		sleep(time.Hour)
+		n := len(b.to.times(id))
+		if _, err := b.Retry(id); err != nil {
+			t.Error(err)
+		}
+		r := b.want(id, api.RetrainOpen, n+1)
+		if wait := time.Until(*r.NextAttempt); wait > time.Second {
+			t.Errorf("waits %v after the first of a new series", wait)
+		}
+		b.to.set(nil)
+		if _, err := b.Retry(id); err != nil {
+			t.Error(err)
+		}
+		b.want(id, api.RetrainDelivered, n+2)
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		f := func(err error, code infer.Code, want string) {
+			t.Helper()
+			if infer.CodeOf(err) != code || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		}
+		delivered := b.detect(drift("iris", 1, 0))
+		_, err := b.Retry(delivered)
+		f(err, infer.Conflict, delivered+" is delivered; only what is open is delivered")
+		if _, err := b.Close(delivered, api.Actor{}); err != nil {
+			t.Error(err)
+		}
+		_, err = b.Retry(delivered)
+		f(err, infer.Conflict, delivered+" is closed; only what is open is delivered")
+		_, err = b.Close(delivered, api.Actor{})
+		f(err, infer.Conflict, delivered+" was closed at 2000-01-01T00:00:00Z already")
+		_, err = b.Retry("x")
+		f(err, infer.NotFound, `there is no signal "x"`)
+		_, err = b.Close(strings.Repeat("x", 1000), api.Actor{})
+		f(err, infer.NotFound, `there is no signal "xxx`)
+		if err := b.Run(t.Context()); err == nil {
+			t.Error("a second Run was accepted")
+		}
+	})
+}
+
+func TestNoWebhook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.WarnLevel)
+		b := start(t, func(o *retrain.Options) { o.Sink, o.Logger = nil, zap.New(core) })
+		id := b.detect(drift("iris", 1, 0))
+		sleep(time.Hour)
+		b.want(id, api.RetrainOpen, 0)
+		lines := logs.All()
+		if len(lines) != 1 || lines[0].ContextMap()["delivery"] == nil || fmt.Sprint(lines[0].ContextMap()["features"]) != "[petal_length]" {
+			t.Errorf("got %v", lines)
+		}
+		if _, err := b.Retry(id); infer.CodeOf(err) != infer.Conflict || !strings.Contains(err.Error(), "no webhook") {
+			t.Errorf("got %v", err)
+		}
+		if n, oldest := b.Open(); n != 1 || time.Since(oldest) != time.Hour {
+			t.Errorf("%d open, since %v", n, oldest)
+		}
+		b.stop()
+		b.opts.Sink = b.to // configured since
+		b.again()
+		b.want(id, api.RetrainDelivered, 1)
+		if n, oldest := b.Open(); n != 0 || !oldest.IsZero() {
+			t.Errorf("%d open, since %v", n, oldest)
+		}
+	})
+}
+
+func TestOnlySoManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+			time.Sleep(time.Second)
+			return 0, nil
+		})
+		began := time.Now()
+		for i := range 10 {
+			b.detect(missing("iris", "a", i))
+		}
+		sleep(3 * time.Second)
+		if n, _ := b.Open(); n != 0 || b.to.most != 4 || time.Since(began) != 3*time.Second {
+			t.Errorf("%d open, %d at once", n, b.to.most)
+		}
+	})
+}
+
+// TestTheJournalFails: what was delivered is not delivered again, and what could
+// not be recorded is at the next window.
+func TestTheJournalFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.journal.fail(errFull)
+		if out, err := b.Detected(drift("iris", 1, 0)); !errors.Is(err, errFull) || out.New {
+			t.Errorf("got %+v %v", out, err)
+		}
+		b.journal.fail(nil)
+		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+			b.journal.fail(errFull)
+			return 0, nil
+		})
+		id := b.detect(drift("iris", 1, 0))
+		if _, err := b.Close(id, api.Actor{}); !errors.Is(err, errFull) {
+			t.Errorf("got %v", err)
+		}
+		sleep(time.Hour)
+		if r := b.want(id, api.RetrainOpen, 1); !strings.Contains(r.LastError, "it was delivered, but") || r.Attempts != 1 {
+			t.Errorf("got %+v", r)
+		}
+		b.journal.fail(nil)
+		sleep(5 * time.Minute)
+		b.want(id, api.RetrainDelivered, 1)
+
+		b.detect(missing("iris", "a", 0))
+		b.journal.fail(nil)
+		b.stop() // writes down what is left
+		b.wantEvents(api.EventRetrainRequested, api.EventRetrainDelivered, api.EventQualityViolated, api.EventRetrainDelivered)
+	})
+}
+
+func TestShutdownFinishesDeliveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, func(o *retrain.Options) { o.Parallel = 1 })
+		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+			time.Sleep(time.Second)
+			return 0, nil
+		})
+		first, second := b.detect(missing("iris", "a", 0)), b.detect(missing("iris", "b", 0))
+		began := time.Now()
+		if err := b.Shutdown(t.Context()); err != nil || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		b.want(first, api.RetrainDelivered, 1)
+		b.want(second, api.RetrainOpen, 0)
+		third := b.detect(missing("iris", "c", 0)) // a late one
+		b.want(third, api.RetrainOpen, 0)
+		b.stop()
+		b.again()
+		sleep(2 * time.Second)
+		b.want(second, api.RetrainDelivered, 1)
+		b.want(third, api.RetrainDelivered, 1)
+	})
+}
+
+func TestShutdownCutsOffWhatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.WarnLevel)
+		b := start(t, func(o *retrain.Options) { o.Logger = zap.New(core) })
+		b.to.set(hangs)
+		id := b.detect(drift("iris", 1, 0))
+		logs.TakeAll()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := b.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		b.want(id, api.RetrainOpen, 1)
+		if logs.Len() > 0 {
+			t.Errorf("got %v", logs.All())
+		}
+	})
+}
+
+func TestShutdownBeforeRun(t *testing.T) {
+	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: &tape{}, Sink: newReceiver(t)})
+	down := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	go func() { down <- o.Shutdown(ctx) }()
+	if _, err := o.Detected(drift("iris", 1, 0)); err != nil {
+		t.Error(err)
+	}
+	if err := o.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := <-down; err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// TestClockJumps: a cool-down that seems to begin in the future ends, and retries
+// do not look at the clock at all.
+func TestClockJumps(t *testing.T) {
+	s := retrain.NewStore()
+	j := &tape{}
+	o := retrain.New(s, retrain.Options{Journal: j, Sink: newReceiver(t)})
+	out, err := o.Detected(drift("iris", 1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := api.Event{Type: api.EventRetrainDelivered, Subject: "retrain/" + out.ID, Time: time.Now().AddDate(1, 0, 0), After: []byte(`{}`)}
+	if err := s.Apply(e); err != nil {
+		t.Fatal(err)
+	}
+	f := func(ahead time.Duration, want string) {
+		t.Helper()
+		if by, why := s.HeldBack("iris", e.Time.Add(-ahead), time.Hour); why != want || (by == out.ID) != (want != "") {
+			t.Errorf("%v ahead: held back by %q, since %q", ahead, by, why)
+		}
+	}
+	f(365*24*time.Hour, "")
+	f(time.Hour, "")
+	f(59*time.Minute, api.HeldBackCoolDown)
+	f(-59*time.Minute, api.HeldBackCoolDown)
+	f(-time.Hour, "")
+}
+
+// counter is an observer.
+type counter struct {
+	mu  sync.Mutex
+	got map[string]int
+}
+
+func (c *counter) add(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got[what]++
+}
+
+func (c *counter) Recorded(kind, model string) { c.add("recorded " + kind + " " + model) }
+func (c *counter) HeldBack(model, why string)  { c.add("held back " + model + " " + why) }
+func (c *counter) Attempted(kind string, err error, d time.Duration) {
+	c.add(fmt.Sprintf("attempted %s %v %v", kind, err, d))
+}
+
+func TestObserver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &counter{got: map[string]int{}}
+		b := start(t, func(o *retrain.Options) { o.Observer = c })
+		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+			time.Sleep(time.Minute)
+			return 0, errDown
+		})
+		first := b.detect(drift("iris", 1, 0))
+		b.wantHeld(drift("iris", 1, 1), api.HeldBackOpen, first)
+		b.wantHeld(drift("iris", 1, 1), api.HeldBackOpen, first)
+		sleep(time.Minute)
+		b.to.set(nil)
+		sleep(time.Minute)
+		b.detect(missing("iris", "a", 0))
+		want := map[string]int{
+			"recorded io.sluice.retrain.requested.v1 iris":                     1,
+			"recorded io.sluice.dataquality.violated.v1 iris":                  1,
+			"held back iris open":                                              2,
+			"attempted io.sluice.retrain.requested.v1 connection refused 1m0s": 1,
+			"attempted io.sluice.retrain.requested.v1 <nil> 0s":                1,
+			"attempted io.sluice.dataquality.violated.v1 <nil> 0s":             1,
+		}
+		synctest.Wait()
+		if diff := cmp.Diff(want, c.got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestManyAtOnce has all methods race with each other.
+func TestManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, func(o *retrain.Options) { o.CoolDown = -1 })
+		var calls atomic.Int64
+		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+			if calls.Add(1)%3 != 0 {
+				return 0, errDown
+			}
+			return 0, nil
+		})
+		var wg sync.WaitGroup
+		for g := range 4 {
+			wg.Go(func() {
+				for i := range 100 {
+					s := missing("iris", "a", i)
+					if i%2 == 0 {
+						s = drift(fmt.Sprint("m", i), 1, g%2)
+					}
+					out, err := b.Detected(s)
+					if err != nil {
+						t.Error(err)
+					}
+					if i%7 == 0 {
+						_, _ = b.Retry(out.ID) // it may be delivered by now
+					}
+					if i%11 == 0 {
+						_, _ = b.Close(out.ID, api.Actor{Actor: "a"})
+					}
+					_ = b.List()
+				}
+			})
+		}
+		wg.Wait()
+		sleep(24 * time.Hour)
+		if n, _ := b.Open(); n > 0 {
+			t.Errorf("%d are open", n)
+		}
+		got := b.List()
+		if diff := cmp.Diff(b.journal.fold(t).All(), got); diff != "" || len(got) < 100 {
+			t.Errorf("%d signals: %s", len(got), diff)
+		}
+	})
+}

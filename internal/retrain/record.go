@@ -1,0 +1,236 @@
+package retrain
+
+import (
+	"encoding/json"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// Outcome is what a detection came to. With an empty HeldBack the signal with that
+// ID is recorded; New tells whether it was not before.
+type Outcome struct {
+	ID       string
+	New      bool
+	HeldBack string // why a request for retraining was not made; empty where it was
+	By       string // the id of the request that held it back
+}
+
+// Detected records what a detector has found, unless it is known or held back. It
+// fills in ID, CreatedAt and FeaturesTotal, of requests for retraining the cause, and
+// Began, where it is not set, with the start of the window. A violation without a
+// cause has one finding, which is the cause.
+//
+// It may be called for each window for as long as a trouble lasts, and should be:
+// that makes up for a journal that could not be written and for a request that was
+// held back. Began must stay the same meanwhile, since the id is made from it.
+//
+// It returns when the signal survives a crash, so it may take as long as the disk.
+func (o *Outbox) Detected(s api.RetrainSignal) (Outcome, error) {
+	if err := complete(&s, time.Now()); err != nil {
+		return Outcome{}, err
+	}
+	o.write.Lock()
+	out, err := o.detected(s)
+	o.write.Unlock()
+	switch {
+	case err != nil:
+	case out.HeldBack != "":
+		o.opts.Observer.HeldBack(s.Model, out.HeldBack)
+	case out.New:
+		o.opts.Observer.Recorded(s.Type, s.Model)
+		o.announce(s)
+		o.wakeUp()
+	}
+	return out, err
+}
+
+// detected decides, with write locked.
+func (o *Outbox) detected(s api.RetrainSignal) (Outcome, error) {
+	out := Outcome{ID: s.ID}
+	kind := api.EventQualityViolated
+	o.mu.Lock()
+	known, noted := o.store.Known(s.ID), false
+	if s.Type == api.TypeRetrainRequested && !known {
+		kind = api.EventRetrainRequested
+		if out.By, out.HeldBack = o.store.HeldBack(s.Model, s.CreatedAt, o.opts.CoolDown); out.By != "" {
+			noted = o.store.noted(s)
+		}
+	}
+	o.mu.Unlock()
+	switch {
+	case known || noted:
+		return out, nil
+	case out.By != "":
+		return out, o.suppress(s, out)
+	}
+	err := o.append(api.Event{Type: kind}, s.ID, api.RetrainRequest{RetrainSignal: s, RetrainProgress: api.RetrainProgress{State: api.RetrainOpen}})
+	if err != nil {
+		return Outcome{}, err
+	}
+	out.New = true
+	o.mu.Lock()
+	o.plan(s)
+	o.mu.Unlock()
+	return out, nil
+}
+
+// suppress writes down that a request was not made.
+func (o *Outbox) suppress(s api.RetrainSignal, out Outcome) error {
+	err := o.append(api.Event{Type: api.EventRetrainSuppressed}, out.By, api.RetrainSuppression{RetrainSignal: s, HeldBackBy: out.By, Why: out.HeldBack})
+	if err == nil {
+		o.log.Info("drift detected; the request for retraining is held back",
+			append(describe(s), zap.String("why", out.HeldBack), zap.String("by", out.By))...)
+	}
+	return err
+}
+
+// Close ends a signal that somebody has dealt with: it is not sent any more, though
+// a delivery in progress may still arrive. It returns the signal as it is then.
+func (o *Outbox) Close(id string, actor api.Actor) (api.RetrainRequest, error) {
+	o.write.Lock()
+	defer o.write.Unlock()
+	r, err := o.Get(id)
+	if err != nil {
+		return api.RetrainRequest{}, err
+	}
+	if r.State == api.RetrainClosed {
+		return api.RetrainRequest{}, infer.Errorf(infer.Conflict, "%s was closed at %s already", id, r.ClosedAt.Format(time.RFC3339))
+	}
+	e := api.Event{Type: api.EventRetrainClosed, Origin: api.OriginAPI, Actor: actor}
+	if err := o.append(e, id, api.RetrainProgress{State: api.RetrainClosed, Attempts: r.Attempts}); err != nil {
+		return api.RetrainRequest{}, err
+	}
+	o.mu.Lock()
+	if j := o.jobs[id]; j != nil {
+		delete(o.jobs, id)
+		if j.cancel != nil {
+			j.cancel()
+		}
+	}
+	o.mu.Unlock()
+	o.log.Info("a signal was closed", zap.String("id", id), zap.String("actor", actor.Actor), zap.String("reason", actor.Reason))
+	return o.Get(id)
+}
+
+// Retry delivers an open signal now, whatever it would wait for. It returns the
+// signal as it is before that.
+func (o *Outbox) Retry(id string) (api.RetrainRequest, error) {
+	r, err := o.Get(id)
+	if err != nil {
+		return api.RetrainRequest{}, err
+	}
+	o.mu.Lock()
+	j := o.jobs[id]
+	if j != nil {
+		j.due, j.failures = time.Now(), 0
+	}
+	o.mu.Unlock()
+	switch {
+	case j != nil:
+		o.wakeUp()
+		return r, nil
+	case r.State == api.RetrainOpen && o.opts.Sink == nil:
+		return api.RetrainRequest{}, infer.Errorf(infer.Conflict, "there is no webhook to deliver %s to; configure one, or close it", id)
+	default:
+		return api.RetrainRequest{}, infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
+	}
+}
+
+// List returns the signals that are open and the last ones that are not, oldest first.
+func (o *Outbox) List() []api.RetrainRequest {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := o.store.All()
+	for i := range all {
+		o.progress(&all[i])
+	}
+	return all
+}
+
+// Get returns one of those that List does.
+func (o *Outbox) Get(id string) (api.RetrainRequest, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r, ok := o.store.Get(id)
+	if !ok {
+		return api.RetrainRequest{}, infer.Errorf(infer.NotFound, "there is no signal %.100q", id)
+	}
+	o.progress(&r)
+	return r, nil
+}
+
+// Open returns how many signals are open, and since when the oldest is.
+func (o *Outbox) Open() (n int, oldest time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range o.store.signals {
+		if r.State != api.RetrainOpen {
+			continue
+		}
+		if n++; n == 1 {
+			oldest = r.CreatedAt
+		}
+	}
+	return n, oldest
+}
+
+// progress adds what only the deliveries know, with mu locked.
+func (o *Outbox) progress(r *api.RetrainRequest) {
+	j := o.jobs[r.ID]
+	if j == nil {
+		return
+	}
+	r.Attempts, r.LastError = j.attempts, j.lastError
+	if j.cancel == nil {
+		due := j.due.UTC().Round(0)
+		r.NextAttempt = &due
+	}
+}
+
+// append writes an event about a signal and folds it in, with write locked.
+func (o *Outbox) append(e api.Event, id string, after any) error {
+	var err error
+	if e.After, err = json.Marshal(after); err != nil {
+		return &infer.Error{Code: infer.Invalid, Op: "retrain", Msg: "writing signal " + id + " as JSON", Err: err}
+	}
+	e.Subject = subject + id
+	if e.Origin == "" {
+		e.Origin = api.OriginGateway
+	}
+	if e, err = o.opts.Journal.Append(e); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.store.Apply(e)
+}
+
+// announce says in the log what was detected.
+func (o *Outbox) announce(s api.RetrainSignal) {
+	what := "drift detected; retraining is requested"
+	if s.Type == api.TypeDataQualityViolated {
+		what = "data of bad quality detected"
+	}
+	fields := describe(s)
+	if o.opts.Sink == nil {
+		fields = append(fields, zap.String("delivery", "none, since no webhook is configured; it stays open until it is closed"))
+	}
+	o.log.Warn(what, fields...)
+}
+
+func describe(s api.RetrainSignal) []zap.Field {
+	const most = 10
+	names := make([]string, min(len(s.Features), most))
+	for i := range names {
+		names[i] = s.Features[i].Feature
+	}
+	return []zap.Field{
+		zap.String("id", s.ID), zap.String("model", s.Model), zap.Int64("version", s.Version), zap.String("role", s.Role),
+		zap.String("cause", s.Cause), zap.Strings("features", names), zap.Int("features_total", s.FeaturesTotal),
+		zap.Time("began", s.Began), zap.Uint64("rows", s.Rows),
+	}
+}

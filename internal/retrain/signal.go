@@ -1,0 +1,77 @@
+package retrain
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// idBytes is how much of the hash an id has.
+const idBytes = 16
+
+// ID returns the id of a signal: the first 32 hexadecimal digits of the SHA-256
+// over type, model, version, cause and began, each after the first behind a byte
+// 0x1f. Began is written in UTC as RFC 3339 with as many decimals as it needs. No
+// two signals are written alike, since only a cause may hold that byte.
+func ID(s api.RetrainSignal) string {
+	text := strings.Join([]string{
+		s.Type, s.Model, strconv.FormatInt(s.Version, 10), s.Cause, s.Began.UTC().Format(time.RFC3339Nano),
+	}, "\x1f")
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:idBytes])
+}
+
+// complete checks a signal and fills in what Detected promises to.
+func complete(s *api.RetrainSignal, now time.Time) error {
+	switch {
+	case s.Type == api.TypeRetrainRequested:
+		s.Cause = api.CauseDrift
+	case s.Type != api.TypeDataQualityViolated:
+		return infer.Errorf(infer.Invalid, "expected the type %s or %s, got %.100q", api.TypeRetrainRequested, api.TypeDataQualityViolated, s.Type)
+	case s.Cause == "" && len(s.Features) != 1:
+		return infer.Errorf(infer.Invalid, "a violation without a cause has one finding, got %d", len(s.Features))
+	case s.Cause == "":
+		f := s.Features[0]
+		s.Cause = f.Kind + " " + f.Feature + " " + f.Statistic
+	}
+	if !infer.ValidName(s.Model) || s.Version < 1 {
+		return infer.Errorf(infer.Invalid, "expected a model and its version, got %.300q and %d", s.Model, s.Version)
+	}
+	if s.Began.IsZero() {
+		s.Began = s.Window.Start
+	}
+	if s.Began.IsZero() {
+		return infer.Errorf(infer.Invalid, "expected the start of a window")
+	}
+	s.Cause, s.Role = strings.ToValidUTF8(s.Cause, "\uFFFD"), strings.ToValidUTF8(s.Role, "\uFFFD") // as JSON will have them
+	s.Began, s.CreatedAt = s.Began.UTC(), now.UTC().Round(0)
+	s.Window = api.RetrainWindow{Start: s.Window.Start.UTC(), End: s.Window.End.UTC()}
+	s.FeaturesTotal = len(s.Features)
+	s.Features = slices.Clone(s.Features[:min(len(s.Features), api.MaxRetrainFindings)])
+	for i := range s.Features {
+		finish(&s.Features[i])
+	}
+	s.ID = ID(*s)
+	return nil
+}
+
+// finish makes a finding one that JSON can carry, and that is not long.
+func finish(f *api.RetrainFinding) {
+	const most = 256
+	f.Feature = strings.ToValidUTF8(f.Feature[:min(len(f.Feature), most)], "\uFFFD")
+	for _, v := range []*float64{&f.Value, &f.P, &f.Effect, &f.Low, &f.High, &f.Shift} {
+		switch {
+		case math.IsNaN(*v):
+			*v = 0
+		case math.IsInf(*v, 0):
+			*v = math.Copysign(math.MaxFloat64, *v)
+		}
+	}
+}

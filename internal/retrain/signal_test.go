@@ -1,0 +1,78 @@
+package retrain_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/retrain"
+)
+
+// TestID has the ids that Python's hashlib gives; they must never change, since
+// receivers know signals by them.
+func TestID(t *testing.T) {
+	f := func(s api.RetrainSignal, want string) {
+		t.Helper()
+		if got := retrain.ID(s); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	s := api.RetrainSignal{Type: api.TypeRetrainRequested, Model: "iris", Version: 2, Cause: "drift", Began: time.Date(2026, 11, 1, 10, 5, 0, 0, time.UTC)}
+	f(s, "96bb43d2bb8b1e6c235e1433c3090156")
+	s.Began = s.Began.In(time.FixedZone("", 3600))
+	s.Role, s.Rows, s.CreatedAt, s.Window.End = "canary", 7, time.Now(), time.Now() // which do not count
+	f(s, "96bb43d2bb8b1e6c235e1433c3090156")
+	s.Type, s.Model, s.Cause, s.Began = api.TypeDataQualityViolated, "größe", "input petal length missing", s.Began.Add(1500*time.Millisecond)
+	f(s, "dea93e6663889a037eef6cd38be89d6f")
+}
+
+func TestDetectedCompletes(t *testing.T) {
+	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: &tape{}})
+	s := drift("iris", 1, 0)
+	s.Cause, s.ID, s.FeaturesTotal = "something", "something", 7
+	s.Features = nil
+	for range api.MaxRetrainFindings + 50 {
+		s.Features = append(s.Features, api.RetrainFinding{
+			Feature: strings.Repeat("\xff", 1000), Value: math.Inf(1), Low: math.Inf(-1), P: math.NaN(), Effect: 0.5,
+		})
+	}
+	out, err := o.Detected(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := o.Get(out.ID)
+	if err != nil || r.ID != retrain.ID(r.RetrainSignal) || r.Cause != api.CauseDrift || time.Since(r.CreatedAt) > time.Minute {
+		t.Errorf("got %+v %v", r, err)
+	}
+	want := api.RetrainFinding{Feature: "\uFFFD", Value: math.MaxFloat64, Low: -math.MaxFloat64, Effect: 0.5}
+	if diff := cmp.Diff(want, r.Features[0]); diff != "" || len(r.Features) != api.MaxRetrainFindings || r.FeaturesTotal != api.MaxRetrainFindings+50 {
+		t.Errorf("%d of %d features; %s", len(r.Features), r.FeaturesTotal, diff)
+	}
+	if !math.IsInf(s.Features[0].Value, 1) {
+		t.Error("the caller's findings were changed")
+	}
+}
+
+func TestDetectedRefuses(t *testing.T) {
+	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: &tape{}})
+	f := func(want string, s api.RetrainSignal, change func(s *api.RetrainSignal)) {
+		t.Helper()
+		change(&s)
+		_, err := o.Detected(s)
+		if infer.CodeOf(err) != infer.Invalid || !strings.Contains(err.Error(), want) || len(o.List()) > 0 {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	f("expected the type", drift("iris", 1, 0), func(s *api.RetrainSignal) { s.Type = "x" })
+	f("expected a model", drift("", 1, 0), func(*api.RetrainSignal) {})
+	f("expected a model", drift("a\x1fb", 1, 0), func(*api.RetrainSignal) {})
+	f("expected a model and its version", drift("iris", 0, 0), func(*api.RetrainSignal) {})
+	f("expected the start of a window", drift("iris", 1, 0), func(s *api.RetrainSignal) { s.Window.Start = time.Time{} })
+	f("a violation without a cause has one finding, got 0", missing("iris", "a", 0), func(s *api.RetrainSignal) { s.Features = nil })
+	f("writing signal", drift("iris", 1, 0), func(s *api.RetrainSignal) { s.Detector = []byte("{") })
+}

@@ -1,0 +1,23 @@
+package retrain
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"time"
+)
+
+// SignatureHeader bears the signature of a webhook's request.
+const SignatureHeader = "Sluice-Signature"
+
+// Sign returns the value of the header: the moment in seconds since 1970, and the
+// HMAC-SHA256 in hexadecimal digits over that number, a dot and the body. The
+// moment is part of it so that a receiver can refuse what was recorded long ago.
+func Sign(secret []byte, at time.Time, body []byte) string {
+	moment := strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, secret)
+	_, _ = mac.Write([]byte(moment + ".")) // never fails
+	_, _ = mac.Write(body)
+	return "t=" + moment + ",v1=" + hex.EncodeToString(mac.Sum(nil))
+}

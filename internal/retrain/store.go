@@ -1,0 +1,218 @@
+package retrain
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// subject is what the subjects of a signal's events begin with.
+const subject = "retrain/"
+
+// maxSettled is how many signals are kept that are delivered or closed. Of older
+// ones only the ids are.
+const maxSettled = 1000
+
+// Store knows the signals: those that are open, the last ones that are not, and
+// which id was ever used. It is a fold over the journal. It belongs to one
+// goroutine, until New takes it over.
+type Store struct {
+	signals []*api.RetrainRequest // oldest first
+	byID    map[string]*api.RetrainRequest
+	settled int // of signals, how many are not open
+	used    map[string]struct{}
+	models  map[string]*model
+}
+
+// model is what decides whether a model may have another request.
+type model struct {
+	last *api.RetrainRequest // of those for retraining
+	// suppressed are those that were held back because of last and are in the
+	// journal as such. The versions of a model bound them.
+	suppressed map[suppressed]struct{}
+}
+
+type suppressed struct {
+	version int64
+	cause   string
+}
+
+// NewStore returns a Store that has seen no event.
+func NewStore() *Store {
+	return &Store{byID: map[string]*api.RetrainRequest{}, used: map[string]struct{}{}, models: map[string]*model{}}
+}
+
+// Apply folds the next event in; those that are not about signals change nothing,
+// and neither does one that says what is known already. On an error nothing is
+// changed: the event does not follow from those before it, or cannot be read.
+func (s *Store) Apply(e api.Event) error {
+	var err error
+	switch e.Type {
+	case api.EventRetrainRequested:
+		err = s.add(e, api.TypeRetrainRequested)
+	case api.EventQualityViolated:
+		err = s.add(e, api.TypeDataQualityViolated)
+	case api.EventRetrainDelivered:
+		err = s.change(e, s.delivered)
+	case api.EventRetrainClosed:
+		err = s.change(e, s.closed)
+	case api.EventRetrainSuppressed:
+		err = s.suppressed(e)
+	}
+	if err != nil {
+		return &infer.Error{Code: infer.Internal, Op: "retrain", Msg: fmt.Sprintf("event %d of the journal, %s of %.300q", e.Seq, e.Type, e.Subject), Err: err}
+	}
+	return nil
+}
+
+func (s *Store) add(e api.Event, kind string) error {
+	r := &api.RetrainRequest{}
+	if err := json.Unmarshal(e.After, r); err != nil {
+		return fmt.Errorf("after is not a signal: %w", err)
+	}
+	switch {
+	case r.ID == "" || e.Subject != subject+r.ID:
+		return fmt.Errorf("after is the signal %.100q", r.ID)
+	case r.Type != kind:
+		return fmt.Errorf("after is of type %.100q, expected %s", r.Type, kind)
+	case s.Known(r.ID):
+		return nil
+	}
+	r.RetrainProgress = api.RetrainProgress{State: api.RetrainOpen}
+	s.signals = append(s.signals, r)
+	s.byID[r.ID] = r
+	s.used[r.ID] = struct{}{}
+	if kind == api.TypeRetrainRequested {
+		s.models[r.Model] = &model{last: r, suppressed: map[suppressed]struct{}{}}
+	}
+	return nil
+}
+
+// change applies an event to the signal that it is about, unless that one is so
+// old that it has been forgotten.
+func (s *Store) change(e api.Event, f func(r *api.RetrainRequest, e api.Event) error) error {
+	id := strings.TrimPrefix(e.Subject, subject)
+	r := s.byID[id]
+	switch {
+	case r == nil && s.Known(id):
+		return nil
+	case r == nil:
+		return errors.New("there is no such signal")
+	}
+	was := r.State
+	if err := f(r, e); err != nil {
+		return err
+	}
+	if was == api.RetrainOpen {
+		s.settled++
+		s.forget()
+	}
+	return nil
+}
+
+// delivered notes a delivery, also one that had begun when the signal was closed.
+func (s *Store) delivered(r *api.RetrainRequest, e api.Event) error {
+	var after api.RetrainProgress
+	if err := json.Unmarshal(e.After, &after); err != nil {
+		return fmt.Errorf("after is not a signal's progress: %w", err)
+	}
+	if r.DeliveredAt != nil {
+		return nil
+	}
+	r.DeliveredAt, r.Attempts = &e.Time, after.Attempts
+	if r.State == api.RetrainOpen {
+		r.State = api.RetrainDelivered
+	}
+	return nil
+}
+
+func (s *Store) closed(r *api.RetrainRequest, e api.Event) error {
+	if r.State != api.RetrainClosed {
+		r.State, r.ClosedAt, r.ClosedBy, r.Reason = api.RetrainClosed, &e.Time, e.Actor.Actor, e.Reason
+	}
+	return nil
+}
+
+func (s *Store) suppressed(e api.Event) error {
+	var after api.RetrainSuppression
+	if err := json.Unmarshal(e.After, &after); err != nil {
+		return fmt.Errorf("after is not a suppression: %w", err)
+	}
+	m := s.models[after.Model]
+	if m == nil || m.last.ID != after.HeldBackBy || e.Subject != subject+after.HeldBackBy {
+		return fmt.Errorf("held back by %.100q, which is not the model's last request", after.HeldBackBy)
+	}
+	key := suppressed{after.Version, after.Cause}
+	if _, ok := m.suppressed[key]; !ok {
+		m.suppressed[key] = struct{}{}
+		m.last.Suppressed++
+	}
+	return nil
+}
+
+// forget keeps the number of settled signals bounded.
+func (s *Store) forget() {
+	if s.settled <= maxSettled {
+		return
+	}
+	oldest := slices.IndexFunc(s.signals, func(r *api.RetrainRequest) bool { return r.State != api.RetrainOpen })
+	delete(s.byID, s.signals[oldest].ID)
+	s.signals = slices.Delete(s.signals, oldest, oldest+1)
+	s.settled--
+}
+
+// Known reports whether there has ever been a signal of that id.
+func (s *Store) Known(id string) bool {
+	_, ok := s.used[id]
+	return ok
+}
+
+// Get returns a signal that has not been forgotten.
+func (s *Store) Get(id string) (api.RetrainRequest, bool) {
+	if r := s.byID[id]; r != nil {
+		return *r, true
+	}
+	return api.RetrainRequest{}, false
+}
+
+// All returns the signals, oldest first.
+func (s *Store) All() []api.RetrainRequest {
+	all := make([]api.RetrainRequest, len(s.signals))
+	for i, r := range s.signals {
+		all[i] = *r
+	}
+	return all
+}
+
+// HeldBack returns the request for retraining, if any, that stands in the way of
+// another one for its model, and why it does.
+func (s *Store) HeldBack(name string, now time.Time, coolDown time.Duration) (by, why string) {
+	m := s.models[name]
+	if m == nil {
+		return "", ""
+	}
+	over := m.last.DeliveredAt
+	if over == nil {
+		over = m.last.ClosedAt
+	}
+	if over == nil {
+		return m.last.ID, api.HeldBackOpen
+	}
+	// Where the clock was ahead when it was over, waiting until then could take for ever.
+	if since := now.Sub(*over); since > -coolDown && since < coolDown {
+		return m.last.ID, api.HeldBackCoolDown
+	}
+	return "", ""
+}
+
+// noted reports whether it is in the journal that such a signal was held back.
+func (s *Store) noted(signal api.RetrainSignal) bool {
+	_, ok := s.models[signal.Model].suppressed[suppressed{signal.Version, signal.Cause}]
+	return ok
+}

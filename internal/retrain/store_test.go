@@ -1,0 +1,174 @@
+package retrain_test
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/retrain"
+)
+
+// about makes an event about a signal.
+func about(kind, id string, after any) api.Event {
+	e := api.Event{Seq: 42, Type: kind, Subject: "retrain/" + id, Time: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)}
+	if after != nil {
+		e.After, _ = json.Marshal(after) // what a test makes can be written
+	}
+	return e
+}
+
+func requested(s api.RetrainSignal, id string) api.Event {
+	s.ID, s.Cause = id, api.CauseDrift
+	return about(api.EventRetrainRequested, id, s)
+}
+
+func TestApplyRefuses(t *testing.T) {
+	s := retrain.NewStore()
+	for _, e := range []api.Event{requested(drift("iris", 1, 0), "a"), requested(drift("wine", 1, 0), "b")} {
+		if err := s.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := s.All()
+	f := func(e api.Event, want string) {
+		t.Helper()
+		err := s.Apply(e)
+		if infer.CodeOf(err) != infer.Internal || !strings.Contains(err.Error(), "event 42") || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+		if diff := cmp.Diff(before, s.All()); diff != "" {
+			t.Errorf("a refused event changed something: %s", diff)
+		}
+	}
+	f(about(api.EventRetrainRequested, "c", nil), "after is not a signal")
+	f(about(api.EventRetrainRequested, "c", drift("iris", 1, 0)), `after is the signal ""`)
+	f(about(api.EventRetrainRequested, "", drift("iris", 1, 0)), `after is the signal ""`)
+	e := requested(drift("iris", 1, 0), "c")
+	e.Subject = "retrain/d"
+	f(e, `after is the signal "c"`)
+	f(requested(missing("iris", "x", 0), "c"), "after is of type")
+	e = requested(drift("iris", 1, 0), "c")
+	e.Type = api.EventQualityViolated
+	f(e, "after is of type")
+	f(about(api.EventRetrainDelivered, "c", api.RetrainProgress{}), "there is no such signal")
+	f(about(api.EventRetrainClosed, "c", nil), "there is no such signal")
+	f(about(api.EventRetrainDelivered, "a", nil), "after is not a signal's progress")
+	f(about(api.EventRetrainSuppressed, "a", nil), "after is not a suppression")
+	held := api.RetrainSuppression{RetrainSignal: drift("iris", 1, 0), HeldBackBy: "b"}
+	f(about(api.EventRetrainSuppressed, "b", held), "not the model's last request")
+	held.HeldBackBy = "a"
+	f(about(api.EventRetrainSuppressed, "b", held), "not the model's last request")
+	held.Model = "x"
+	f(about(api.EventRetrainSuppressed, "a", held), "not the model's last request")
+	for _, kind := range []string{api.EventRouteSet, api.EventModelLoaded, "of.tomorrow"} {
+		if err := s.Apply(api.Event{Type: kind, Subject: "retrain/a"}); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+// TestApplyTwice: what is known already changes nothing.
+func TestApplyTwice(t *testing.T) {
+	s := retrain.NewStore()
+	closed := about(api.EventRetrainClosed, "a", nil)
+	closed.Actor = api.Actor{Actor: "alice", Reason: "done"}
+	held := about(api.EventRetrainSuppressed, "a", api.RetrainSuppression{RetrainSignal: drift("iris", 2, 0), HeldBackBy: "a"})
+	delivered := about(api.EventRetrainDelivered, "a", api.RetrainProgress{Attempts: 3})
+	for _, e := range []api.Event{requested(drift("iris", 1, 0), "a"), held, delivered, closed} {
+		if err := s.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+		before := s.All()
+		e.Time, e.Actor = e.Time.Add(time.Hour), api.Actor{Actor: "bob"}
+		if err := s.Apply(e); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(before, s.All()); diff != "" {
+			t.Errorf("%s, twice: %s", e.Type, diff)
+		}
+	}
+	want := api.RetrainProgress{
+		State: api.RetrainClosed, Attempts: 3, DeliveredAt: &delivered.Time, ClosedAt: &closed.Time, ClosedBy: "alice", Reason: "done", Suppressed: 1,
+	}
+	if diff := cmp.Diff(want, s.All()[0].RetrainProgress); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestOldSignalsAreForgotten but for their ids; those that are open are not.
+func TestOldSignalsAreForgotten(t *testing.T) {
+	s := retrain.NewStore()
+	apply := func(e api.Event) {
+		t.Helper()
+		if err := s.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(requested(drift("open", 1, 0), "open"))
+	for i := range 1500 {
+		id := strconv.Itoa(i)
+		apply(requested(drift("iris", 1, i), id))
+		apply(about(api.EventRetrainClosed, id, nil))
+	}
+	all := s.All()
+	if len(all) != 1001 || all[0].ID != "open" || all[1].ID != "500" || all[1000].ID != "1499" {
+		t.Errorf("%d signals, %s, %s, …", len(all), all[0].ID, all[1].ID)
+	}
+	if _, ok := s.Get("499"); ok || !s.Known("499") || s.Known("1500") {
+		t.Error("499 is not known, or 1500 is")
+	}
+	apply(requested(drift("iris", 1, 499), "499"))
+	apply(about(api.EventRetrainDelivered, "499", api.RetrainProgress{}))
+	if diff := cmp.Diff(all, s.All()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// FuzzStore folds any events: nothing panics, an error changes nothing, and the
+// same events come to the same.
+func FuzzStore(f *testing.F) {
+	f.Add([]byte{0, 0, 1, 0, 2, 0, 3, 0, 4, 0}, []byte(`{}`))
+	f.Add([]byte{0, 0, 4, 0, 0, 1, 2, 1, 1, 9, 3, 1, 2, 1}, []byte(`{"id":"0","state":"closed","attempts":-1}`))
+	f.Add([]byte{5, 0, 5, 5, 0, 0, 8, 0}, []byte(`{"id":"0","type":"io.sluice.retrain.requested.v1","model":"","features":[null]}`))
+	f.Fuzz(func(t *testing.T, steps, after []byte) {
+		s, again := retrain.NewStore(), retrain.NewStore()
+		for len(steps) > 1 {
+			n := int(steps[1]) % 16
+			id, now := strconv.Itoa(n), drift("iris", int64(n%3), n)
+			e := [...]api.Event{
+				requested(now, id),
+				about(api.EventQualityViolated, id, api.RetrainSignal{ID: id, Type: api.TypeDataQualityViolated}),
+				about(api.EventRetrainDelivered, id, api.RetrainProgress{Attempts: n}),
+				about(api.EventRetrainClosed, id, nil),
+				about(api.EventRetrainSuppressed, id, api.RetrainSuppression{RetrainSignal: now, HeldBackBy: id}),
+			}[steps[0]%5]
+			if steps[0]%10 > 4 {
+				e.After = after
+			}
+			steps = steps[2:]
+			before := s.All()
+			if err := s.Apply(e); err != nil {
+				if diff := cmp.Diff(before, s.All()); diff != "" {
+					t.Fatalf("%v changed: %s", err, diff)
+				}
+				continue
+			}
+			if err := again.Apply(e); err != nil {
+				t.Fatal(err)
+			}
+			r, ok := s.Get(strings.TrimPrefix(e.Subject, "retrain/"))
+			if !ok || (r.State == api.RetrainOpen) != (r.DeliveredAt == nil && r.ClosedAt == nil) || (r.State == api.RetrainClosed) != (r.ClosedAt != nil) {
+				t.Fatalf("after %s: %+v", e.Type, r)
+			}
+		}
+		if diff := cmp.Diff(s.All(), again.All()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -1,0 +1,161 @@
+package retrain
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// What is read of an answer at most.
+const (
+	maxAnswerBytes = 64 << 10
+	maxHeaderBytes = 64 << 10
+	maxQuotedBytes = 200 // of a text in an error
+)
+
+// WebhookOptions configure a Webhook.
+type WebhookOptions struct {
+	URL     string      // http or https
+	Secret  []byte      // the key of the signature
+	Source  string      // the CloudEvents' source, a URI reference; default /gateway/sluice
+	Version string      // of the gateway, for the header User-Agent; may be empty
+	Logger  *zap.Logger // may be nil
+}
+
+const defaultSource = "/gateway/sluice"
+
+// Webhook is a Sink that posts CloudEvents to a URL.
+type Webhook struct {
+	url    string
+	secret []byte
+	source string
+	agent  string
+	client *http.Client
+}
+
+// NewWebhook checks the options. It connects to nothing.
+func NewWebhook(o WebhookOptions) (*Webhook, error) {
+	to, err := url.Parse(o.URL)
+	switch {
+	case err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https":
+		return nil, infer.Errorf(infer.Invalid, "webhook: expected a URL that begins with https:// or http:// and a host")
+	case len(o.Secret) == 0:
+		return nil, infer.Errorf(infer.Invalid, "webhook: expected a secret to sign with")
+	}
+	if o.Source == "" {
+		o.Source = defaultSource
+	}
+	if _, err := url.Parse(o.Source); err != nil {
+		return nil, infer.Errorf(infer.Invalid, "webhook: the source: expected a URI reference, got %.100q", o.Source)
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if to.Scheme == "http" && !loopback(to.Hostname()) {
+		o.Logger.Warn("the webhook's URL is plain http: what is sent can be read on the way, though not forged", zap.String("host", to.Host))
+	}
+	agent := "sluice"
+	if o.Version != "" {
+		agent += "/" + o.Version
+	}
+	// Deliveries are rare, so each has a connection of its own. On one that is kept
+	// the client might send a request a second time by itself.
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, DisableCompression: true,
+		MaxResponseHeaderBytes: maxHeaderBytes, Protocols: new(http.Protocols),
+	}
+	transport.Protocols.SetHTTP1(true)
+	return &Webhook{
+		url: o.URL, secret: bytes.Clone(o.Secret), source: o.Source, agent: agent,
+		client: &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Deliver posts a signal once. Only a 2xx is success; it counts from the moment
+// its status is there, whatever follows.
+func (w *Webhook) Deliver(ctx context.Context, s api.RetrainSignal) (wait time.Duration, err error) {
+	body, err := encode(s, w.source)
+	if err != nil {
+		return 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
+	if err != nil {
+		return 0, plain(err)
+	}
+	now := time.Now()
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("User-Agent", w.agent)
+	req.Header.Set(SignatureHeader, Sign(w.secret, now, body))
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return 0, plain(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing more is wanted of it
+	switch status := resp.StatusCode; {
+	case status < 200: // its body is the connection itself, without an end
+		return 0, fmt.Errorf("the receiver answered %d", status)
+	case status < 300:
+		return 0, nil // without looking at the body: each moment until it is journalled counts
+	case status < 400:
+		return 0, fmt.Errorf("the receiver answered %d, a redirect to %s; redirects are not followed, so configure the final URL",
+			status, quote(resp.Header.Get("Location")))
+	}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes)) // what there is of it will do
+	return retryAfter(resp.Header.Get("Retry-After"), now), fmt.Errorf("the receiver answered %d: %s", resp.StatusCode, quote(string(text)))
+}
+
+// plain is the cause alone: http's own error quotes the URL, which may hold a token.
+func plain(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("the receiver did not answer in time")
+	}
+	return err
+}
+
+// quote returns the beginning of what a receiver said, without what would spoil a line.
+func quote(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s[:min(len(s), maxQuotedBytes)], " "))
+	return strconv.Quote(strings.TrimSpace(s))
+}
+
+// retryAfter reads the header: seconds, or a date. 0 where it says nothing.
+func retryAfter(text string, now time.Time) time.Duration {
+	const most = 24 * time.Hour // so that no number overflows
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return min(time.Duration(n)*time.Second, most)
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return min(max(at.Sub(now), 0), most)
+	}
+	return 0
+}
