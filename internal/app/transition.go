@@ -59,7 +59,9 @@ func (r *reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 func (r *reconciler) discard(t *transition) {
 	t.live.Discard()
 	t.shadow.Discard()
-	r.swap(r.serving(r.now()), nil)
+	s := r.serving(r.now())
+	r.swap(s, nil)
+	r.record.prune(s)
 }
 
 // routeProblem is why a route cannot serve as it says.
