@@ -48,7 +48,7 @@ def prepare(directory: Path) -> None:
     path = directory / STRINGS / "1" / "model.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
-    # Both versions of iris are called; by default only the newest is loaded.
+    # Every version of iris is called; by default only the newest is loaded.
     settings = f"repository:\n  path: {json.dumps(str(directory.resolve()))}\ndefaults:\n  versions: all\n"
     (directory / "gateway.yaml").write_text(settings)
     print(f"models and gateway.yaml in {directory}")
@@ -162,7 +162,7 @@ class TritonChecks:
         expect(len(self.client.get_inference_statistics()["model_stats"]) >= 5, "too few models")
 
     def check_infer_default_binary(self):
-        for model, version in (("iris", 1), ("iris", 2), ("breast_cancer", 1), ("digits", 1), ("diabetes", 1)):
+        for model, version in (("iris", 1), ("iris", 2), ("iris", 3), ("breast_cancer", 1), ("digits", 1), ("diabetes", 1)):
             self._golden(Golden(model, version))
 
     def check_infer_json(self):

@@ -58,9 +58,8 @@ done
 promtool check config "$root/configs/prometheus/prometheus.yml"
 promtool test rules "$rules/sluice.test.yml"
 
-# Three versions of iris: stable, canary, shadow.
+# Of iris 1 is stable, 2 the canary, 3 the shadow.
 cp -R "$root/models" "$tmp/models"
-cp -R "$tmp/models/iris/2" "$tmp/models/iris/3"
 set -- $(python3 -c 'import socket
 s = [socket.socket() for _ in range(3)]
 [x.bind(("127.0.0.1", 0)) for x in s]
