@@ -68,11 +68,12 @@ func TestShadowsThatMisbehave(t *testing.T) {
 			}
 		})
 	}
+	// A time limit beyond max_age keeps the workers busy until what waits is too old.
 	quick := fake.Options{}
-	f("hangs", quick, takes(time.Hour), "max_requests: 8, max_age: 300ms, timeout: 200ms, pause_above: 0s", "failed", api.DropQueueFull, api.DropExpired)
+	f("hangs", quick, takes(time.Hour), "max_requests: 8, max_age: 300ms, timeout: 1s, pause_above: 0s", "failed", api.DropQueueFull, api.DropExpired)
 	f("hangs with large copies", quick, takes(time.Hour), "max_bytes: 1KiB, max_age: 300ms, timeout: 200ms, pause_above: 0s", "failed", api.DropQueueBytes)
-	f("ends late", quick, fake.Options{IgnoreTerminate: true, Latency: func(int64) time.Duration { return time.Second }},
-		"max_requests: 8, max_age: 300ms, timeout: 100ms, pause_above: 0s", "failed", api.DropQueueFull, api.DropExpired)
+	f("ends late", quick, fake.Options{IgnoreTerminate: true, Latency: func(int64) time.Duration { return 1500 * time.Millisecond }},
+		"max_requests: 8, max_age: 300ms, timeout: 1s, pause_above: 0s", "failed", api.DropQueueFull, api.DropExpired)
 	f("panics", quick, fake.Options{Fail: func(int) error { panic("on purpose") }}, "pause_above: 0s", "failed")
 	f("panics and works", quick, fake.Options{Fail: func(run int) error {
 		if run%2 == 0 {
