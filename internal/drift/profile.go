@@ -34,15 +34,31 @@ type Feature struct {
 	Kind    string `json:"kind"`    // input or output
 	Tensor  string `json:"tensor"`  // its name in the model
 	Element int    `json:"element"` // its place in a row of the tensor, counted from 0 in row-major order
+	// Datatype is the tensor's, to which the values were rounded first; empty where
+	// the profile was made without a model.
+	Datatype string `json:"datatype,omitempty"`
 	// Edges are ascending and finite; bin i holds Edges[i-1] < x <= Edges[i], the
 	// first and the last are open. A constant feature has the edges just around its
 	// value, and one without a finite value in the reference has none.
-	Edges     []float64 `json:"edges"`
-	Min       float64   `json:"min"` // of all finite values read
-	Max       float64   `json:"max"`
-	Mean      float64   `json:"mean"`
-	Variance  float64   `json:"variance"` // sample variance (n-1)
-	Reference Counts    `json:"reference"`
+	Edges []float64 `json:"edges"`
+	// Min to Variance are of all finite values read, 0 where there were none. Without
+	// a datatype Min and Max include the values' rounding to FP32.
+	Min      float64 `json:"min"`
+	Max      float64 `json:"max"`
+	Mean     float64 `json:"mean"`
+	Variance float64 `json:"variance"` // sample variance (n-1)
+	Read     Odd     `json:"read"`
+	// Reference counts the sampled rows alone, the values that are no numbers too, so
+	// that its N is Sampled and its shares belong together.
+	Reference Counts `json:"reference"`
+}
+
+// Odd is how many values of all rows read were no finite numbers.
+type Odd struct {
+	Missing uint64 `json:"missing,omitempty"`
+	NaN     uint64 `json:"nan,omitempty"`
+	PosInf  uint64 `json:"pos_inf,omitempty"`
+	NegInf  uint64 `json:"neg_inf,omitempty"`
 }
 
 // Counts are what is counted of one feature over some rows. They can be added up,
