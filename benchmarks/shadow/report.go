@@ -76,16 +76,18 @@ func absolute(list []float64) []float64 {
 	return positive
 }
 
+// judge says whether a difference can be told from chance, and whether it is as
+// small as it has to be.
 func judge(diff []float64, chance float64) string {
+	verdict := "within A/A"
 	m := median(diff)
-	switch {
-	case m >= most:
-		return fmt.Sprintf("above %d %%", most)
-	case m > chance:
-		return "above A/A"
-	default:
-		return "within A/A"
+	if m > chance {
+		verdict = "above A/A"
 	}
+	if m >= most {
+		verdict += fmt.Sprintf(", not below %d %%", most)
+	}
+	return verdict
 }
 
 func median(list []float64) float64 {
