@@ -51,7 +51,7 @@ func serve(cmd *cobra.Command, s *settings) error {
 		return err
 	}
 	version, revision := build()
-	hello := welcome{out: cmd.OutOrStdout(), tokens: cfg.Admin.Tokens, ready: make(chan struct{})}
+	hello := welcome{out: cmd.OutOrStdout(), program: os.Args[0], tokens: cfg.Admin.Tokens, ready: make(chan struct{})}
 	a, err := app.New(app.Options{
 		Config: cfg, Reload: s.read, Logger: log, Build: app.Build{Version: version, Revision: revision},
 		Listening: func(at app.Addresses) { hello.at = at },

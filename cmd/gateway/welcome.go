@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -26,10 +27,11 @@ const (
 // welcome tells whoever started a gateway where it listens and what to type
 // first.
 type welcome struct {
-	out    io.Writer
-	tokens map[string]config.Secret // of the admin port
-	at     app.Addresses            // set before ready is closed
-	ready  chan struct{}
+	out     io.Writer
+	program string                   // as it was called
+	tokens  map[string]config.Secret // of the admin port
+	at      app.Addresses            // set before ready is closed
+	ready   chan struct{}
 }
 
 // run prints the welcome once the gateway is ready, unless ctx ends before.
@@ -49,19 +51,40 @@ func (w *welcome) text(ctx context.Context) string {
 	for _, name := range slices.Sorted(maps.Keys(w.tokens)) {
 		options.Token = w.tokens[name].Reveal()
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "Sluice is ready.\n  HTTP   %s\n  admin  %s\n\nTry:\n", options.Data, options.Admin)
 	commands := []string{"curl -s " + options.Data + "/v2", "curl -s " + options.Data + "/v2/health/ready"}
+	var operate []string
 	if c, err := client.New(options); err == nil {
 		defer c.Close()
-		if tried := tryModel(ctx, c); tried != nil {
+		route := declared(ctx, c)
+		tried := tryRoute(ctx, c, route)
+		if tried == nil {
+			tried = tryModel(ctx, c)
+		}
+		if tried != nil {
 			commands = tried
 		}
+		if route != nil {
+			operate = w.routeCommands(route)
+		}
 	}
-	for _, command := range append(commands, "curl -s "+options.Admin+"/metrics") {
-		b.WriteString("  " + command + "\n")
+	var b strings.Builder
+	fmt.Fprintf(&b, "Sluice is ready.\n  HTTP   %s\n  admin  %s\n", options.Data, options.Admin)
+	block(&b, "Try", append(commands, "curl -s "+options.Admin+"/metrics"))
+	switch {
+	case len(operate) == 0:
+	case len(w.tokens) > 0:
+		block(&b, "Split the traffic, with a token of the admin port in SLUICE_TOKEN", operate)
+	default:
+		block(&b, "Split the traffic", operate)
 	}
 	return b.String()
+}
+
+func block(b *strings.Builder, title string, commands []string) {
+	fmt.Fprintf(b, "\n%s:\n", title)
+	for _, command := range commands {
+		b.WriteString("  " + command + "\n")
+	}
 }
 
 // tryModel returns commands that ask for the metadata of the model with the
@@ -91,6 +114,107 @@ func tryModel(ctx context.Context, c *client.Client) []string {
 		"curl -s " + quote(strings.TrimSuffix(infer, "/infer")),
 		"curl -s " + quote(infer) + " -d " + quote(string(shortest)),
 	}
+}
+
+// declared returns the first route that somebody declared, before others one
+// that tries something out; nil where there is none or it may not be seen.
+func declared(ctx context.Context, c *client.Client) *api.Route {
+	routes, err := c.Routes(ctx)
+	if err != nil {
+		return nil
+	}
+	var first *api.Route
+	for i := range routes {
+		r := &routes[i]
+		if r.Revision == 0 {
+			continue
+		}
+		if canary(r) != nil {
+			return r
+		}
+		if first == nil {
+			first = r
+		}
+	}
+	return first
+}
+
+// tryRoute returns commands that ask for the metadata of a route and send it an
+// example of one caller, with who served it; nil where no example can be shown.
+func tryRoute(ctx context.Context, c *client.Client, r *api.Route) []string {
+	if r == nil {
+		return nil
+	}
+	meta, err := c.Metadata(ctx, r.Name, 0)
+	if err != nil {
+		return nil
+	}
+	body, err := exampleBody(meta, 1)
+	if err != nil || len(body) > maxShownBytes {
+		return nil
+	}
+	infer := c.InferURL(r.Name, 0)
+	send := "curl -si " + quote(infer)
+	switch {
+	case r.Sticky.Header != "":
+		send += " -H " + quote(r.Sticky.Header+": u1")
+	case r.Sticky.Parameter != "":
+		key, err := json.Marshal(map[string]string{r.Sticky.Parameter: "u1"})
+		if err != nil {
+			return nil
+		}
+		body = fmt.Appendf(nil, `{"parameters":%s,%s`, key, body[1:])
+	}
+	return []string{"curl -s " + quote(strings.TrimSuffix(infer, "/infer")), send + " -d " + quote(string(body))}
+}
+
+// routeCommands returns commands that watch a route, give its canary more, and
+// show who changed what.
+func (w *welcome) routeCommands(r *api.Route) []string {
+	program, admin := quote(w.program), ""
+	if at := reachable(w.at.Admin); at != "http://"+client.DefaultAdmin {
+		admin = " --admin " + quote(at)
+	}
+	name := quote(r.Name)
+	commands := []string{program + " routes get " + name + " --watch" + admin}
+	if v := canary(r); v != nil {
+		if share := moreFor(r, v); share > 0 {
+			commands = append(commands, fmt.Sprintf(`%s routes set %s --canary %d=%s --reason "looks good"%s`,
+				program, name, v.Version, shareText(share), admin))
+		}
+	}
+	return append(commands, program+" journal"+admin)
+}
+
+// canary returns what a route tries out; nil where that is nothing, or several
+// versions: setting one would end the others.
+func canary(r *api.Route) *api.Variant {
+	var found *api.Variant
+	for i := range r.Variants {
+		if r.Variants[i].Role != api.RoleCanary {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = &r.Variants[i]
+	}
+	return found
+}
+
+// moreFor returns the next larger share of a canary that the one stable version
+// can give; 0 where there is none.
+func moreFor(r *api.Route, canary *api.Variant) int {
+	stable, n := r.Stable()
+	if n != 1 {
+		return 0
+	}
+	for _, share := range []int{500, 2_000, 5_000} {
+		if share > canary.Weight && share <= canary.Weight+r.Variants[stable].Weight {
+			return share
+		}
+	}
+	return 0
 }
 
 func readyNames(models []api.ModelStatus) []string {

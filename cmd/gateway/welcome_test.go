@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/client"
 	"sluice.io/sluice/internal/app"
@@ -27,7 +29,9 @@ func greeted(t *testing.T, tokens map[string]config.Secret, routes map[string]ht
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	w := welcome{out: &out, tokens: tokens, at: app.Addresses{HTTP: addr, Admin: addr}, ready: make(chan struct{})}
+	w := welcome{
+		out: &out, program: "./my gateway", tokens: tokens, at: app.Addresses{HTTP: addr, Admin: addr}, ready: make(chan struct{}),
+	}
 	close(w.ready)
 	w.run(t.Context())
 	return out.String(), at
@@ -79,6 +83,77 @@ func TestWelcomeWithoutModels(t *testing.T) {
 	f(map[string]http.HandlerFunc{"GET /api/v1/models": fails(http.StatusForbidden, "no")})
 	f(map[string]http.HandlerFunc{"GET /api/v1/models": says([]api.ModelStatus{})})
 	f(map[string]http.HandlerFunc{"GET /api/v1/models": says([]api.ModelStatus{{Name: "gone", State: api.StateReady}})})
+}
+
+func TestWelcomeSplitsTheTraffic(t *testing.T) {
+	meta := client.Metadata{Inputs: []client.TensorMetadata{{Name: "x", Datatype: "BOOL", Shape: []int64{0}}}}
+	implied := api.Route{Name: "digits", Variants: []api.Variant{variant(1, 100, "stable")}}
+	plain := api.Route{Name: "boring", Revision: 4, Variants: []api.Variant{variant(1, 100, "stable")}}
+	split := api.Route{Name: "it's", Revision: 2, Variants: []api.Variant{variant(1, 95, "stable"), variant(2, 5, "canary")}}
+	const secret = "a-long-enough-secret"
+	tokens := map[string]config.Secret{"alice": secret}
+	f := func(want string, tokens map[string]config.Secret, routes ...api.Route) {
+		t.Helper()
+		got, at := greeted(t, tokens, map[string]http.HandlerFunc{
+			"GET /api/v1/routes": func(w http.ResponseWriter, r *http.Request) {
+				if tokens != nil && r.Header.Get("Authorization") != "Bearer "+secret {
+					fails(http.StatusUnauthorized, "no token")(w, r)
+					return
+				}
+				says(routes)(w, r)
+			},
+			"GET /v2/models/it's": says(meta), "GET /v2/models/boring": fails(http.StatusServiceUnavailable, "not loaded"),
+		})
+		want = "Sluice is ready.\n  HTTP   " + at + "\n  admin  " + at + "\n\nTry:\n" + strings.ReplaceAll(want, "URL", at)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	const send, data = `  curl -s URL/v2/models/it%27s
+  curl -si URL/v2/models/it%27s/infer`, `"inputs":[{"name":"x","shape":[0],"datatype":"BOOL","data":[]}]}'
+  curl -s URL/metrics
+`
+	const split20 = `
+Split the traffic:
+  './my gateway' routes get 'it'\''s' --watch --admin URL
+  './my gateway' routes set 'it'\''s' --canary 2=20% --reason "looks good" --admin URL
+  './my gateway' journal --admin URL
+`
+	f(send+` -d '{`+data+split20, nil, implied, plain, split)
+	split.Sticky.Parameter = "user"
+	f(send+` -d '{"parameters":{"user":"u1"},`+data+split20, nil, split)
+	split.Sticky = api.Sticky{Header: "X-User-Id"}
+	f(send+` -H 'X-User-Id: u1' -d '{`+data+strings.Replace(split20, "traffic:", "traffic, with a token of the admin port in SLUICE_TOKEN:", 1), tokens, split)
+
+	const nothing = "  curl -s URL/v2\n  curl -s URL/v2/health/ready\n  curl -s URL/metrics\n"
+	f(nothing+`
+Split the traffic:
+  './my gateway' routes get boring --watch --admin URL
+  './my gateway' journal --admin URL
+`, nil, implied, plain) // none of its versions is loaded
+	f(nothing, nil, implied)
+}
+
+func TestMoreForACanary(t *testing.T) {
+	f := func(want int, variants ...api.Variant) {
+		t.Helper()
+		r := api.Route{Variants: variants}
+		got := 0
+		if v := canary(&r); v != nil {
+			got = moreFor(&r, v)
+		}
+		if got != want {
+			t.Errorf("%v: %d, want %d", variants, got, want)
+		}
+	}
+	f(500, variant(1, 100, "stable"), variant(2, 0, "canary"))
+	f(2_000, variant(1, 95, "stable"), variant(2, 5, "canary"))
+	f(2_000, variant(1, 15, "stable"), variant(2, 5, "canary"), variant(1, 80, "control"))
+	f(5_000, variant(1, 80, "stable"), variant(2, 20, "canary"))
+	f(0, variant(1, 50, "stable"), variant(2, 50, "canary"))
+	f(0, variant(1, 14, "stable"), variant(2, 5, "canary"), variant(1, 81, "control"))
+	f(0, variant(1, 50, "stable"), variant(3, 45, "stable"), variant(2, 5, "canary"))
+	f(0, variant(1, 90, "stable"), variant(2, 5, "canary"), variant(3, 5, "canary"))
 }
 
 func TestReachable(t *testing.T) {
