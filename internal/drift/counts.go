@@ -1,0 +1,134 @@
+package drift
+
+import (
+	"fmt"
+	"math"
+)
+
+// NewCounts returns the counts of no rows.
+func (f *Feature) NewCounts() Counts {
+	return Counts{Bins: make([]uint64, len(f.Edges)+1)}
+}
+
+// Add counts one value of the feature. It never allocates.
+//
+// The search halves what is left without asking whether it is done, so that each
+// value takes the same few steps; a value that is hard to predict costs no more.
+func (c *Counts) Add(f *Feature, x float64) {
+	d := x - f.Mean
+	if d-d != 0 { // NaN or infinite, and so is x unless the difference overflows
+		c.addSlow(f, x)
+		return
+	}
+	bin, n := 0, len(f.Edges)
+	for n > 0 {
+		half := (n + 1) >> 1
+		if f.Edges[bin+half-1] < x {
+			bin += half
+		}
+		n -= half
+	}
+	c.Bins[bin]++
+	if len(f.Edges) > 0 && (x < f.Min || x > f.Max) {
+		c.addOutside(f, x)
+	}
+	c.Sum += d
+	if sq := c.Squares + d*d; sq <= math.MaxFloat64 {
+		c.Squares = sq
+	} else {
+		c.Squares = math.MaxFloat64
+	}
+}
+
+// addSlow counts a value that is no number, or so far off that it is not added up
+// but taken as the largest number: sums must stay finite, for JSON has no others.
+func (c *Counts) addSlow(f *Feature, x float64) {
+	switch {
+	case x != x: // NaN
+		c.NaN++
+	case x > math.MaxFloat64:
+		c.PosInf++
+	case x < -math.MaxFloat64:
+		c.NegInf++
+	default:
+		bin := 0
+		for bin < len(f.Edges) && f.Edges[bin] < x {
+			bin++
+		}
+		c.Bins[bin]++
+		if len(f.Edges) > 0 {
+			c.addOutside(f, x)
+		}
+		c.Sum = addFinite(c.Sum, math.Copysign(math.MaxFloat64, x))
+		c.Squares = math.MaxFloat64
+	}
+}
+
+func (c *Counts) addOutside(f *Feature, x float64) {
+	if x < f.Min {
+		c.Below++
+	} else if x > f.Max {
+		c.Above++
+	}
+}
+
+// AddMissing counts a row that has no value.
+func (c *Counts) AddMissing() { c.Missing++ }
+
+// Merge adds other rows of the same feature.
+func (c *Counts) Merge(o Counts) {
+	if len(c.Bins) != len(o.Bins) {
+		panic(fmt.Sprintf("BUG: drift: counts of %d bins added to counts of %d", len(o.Bins), len(c.Bins)))
+	}
+	for i, n := range o.Bins {
+		c.Bins[i] += n
+	}
+	c.Missing += o.Missing
+	c.NaN += o.NaN
+	c.PosInf += o.PosInf
+	c.NegInf += o.NegInf
+	c.Below += o.Below
+	c.Above += o.Above
+	c.Sum = addFinite(c.Sum, o.Sum)
+	c.Squares = addFinite(c.Squares, o.Squares)
+}
+
+func addFinite(a, b float64) float64 {
+	return max(-math.MaxFloat64, min(a+b, math.MaxFloat64))
+}
+
+// Finite returns how many finite values were counted.
+func (c *Counts) Finite() uint64 {
+	var n uint64
+	for _, k := range c.Bins {
+		n += k
+	}
+	return n
+}
+
+// N returns how many rows were counted.
+func (c *Counts) N() uint64 {
+	return c.Finite() + c.Missing + c.NaN + c.PosInf + c.NegInf
+}
+
+// Moments returns mean and sample variance of the finite values; both are 0 where
+// they are not defined.
+func (c *Counts) Moments(f *Feature) (mean, variance float64) {
+	n := float64(c.Finite())
+	if n == 0 {
+		return 0, 0
+	}
+	d := c.Sum / n
+	if n > 1 {
+		variance = max(0, c.Squares/(n-1)-d*(c.Sum/(n-1)))
+	}
+	return finite(f.Mean + d), finite(variance)
+}
+
+// finite keeps a number within what JSON can hold; NaN becomes 0.
+func finite(x float64) float64 {
+	if x != x { // NaN
+		return 0
+	}
+	return max(-math.MaxFloat64, min(x, math.MaxFloat64))
+}
