@@ -1,0 +1,94 @@
+package drift_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"sluice.io/sluice/internal/drift"
+)
+
+// alarms counts how often a finding is newly detected in clean windows of ten
+// features, over several references.
+func alarms(t *testing.T, references, windows, m, n int, o drift.Options, s func(*rand.Rand) source) (drifts, quality int) {
+	t.Helper()
+	for seed := range references {
+		rng := rand.New(rand.NewPCG(7, uint64(seed)))
+		p := profile(10, m, s(rng))
+		d := detector(t, p, o)
+		sources := make([]source, len(p.Features))
+		for i := range sources {
+			sources[i] = s(rng)
+		}
+		before := map[string]bool{}
+		count := func(findings []drift.Finding) (n int) {
+			for _, f := range findings {
+				key := f.Statistic + f.Feature
+				is := f.State == drift.Detected || f.State == drift.Recovering
+				if is && !before[key] {
+					n++
+				}
+				before[key] = is
+			}
+			return n
+		}
+		for k := range windows {
+			v := d.Judge(window(p, k, n, func(i int) source { return sources[i] }))
+			drifts += count(v.Features)
+			quality += count(v.Quality)
+		}
+	}
+	return drifts, quality
+}
+
+// What is promised is an expectation of one alarm in T; here T is short, so that
+// there is something to count. Without a tolerance, the statistic's law is all
+// that keeps the promise.
+func TestFalseAlarmsOnCleanWindows(t *testing.T) {
+	f := func(name string, references, windows, m, n int, o drift.Options, s func(*rand.Rand) source) {
+		t.Helper()
+		o.FalseAlarmWindows = 200
+		promised := float64(references*windows) / o.FalseAlarmWindows
+		bins, quality := alarms(t, references, windows, m, n, o, s)
+		t.Logf("%s, windows of %d, reference %d: promised at most %v alarms in %d windows, measured %d of bins and %d of quality",
+			name, n, m, promised, references*windows, bins, quality)
+		if got := float64(bins + quality); got > promised+4*math.Sqrt(promised) {
+			t.Errorf("%v alarms", got)
+		}
+	}
+	none := drift.Options{Tolerance: 1e-12, QualityTolerance: 1e-12, RangeTolerance: 1e-12}
+	rare := func(rng *rand.Rand) source { // many values at 0, few others
+		return func() float64 {
+			if rng.Float64() < 0.9 {
+				return 0
+			}
+			return math.Floor(6 * rng.Float64() * rng.Float64())
+		}
+	}
+	f("normal, no tolerance", 50, 200, 500, 100, none, normal)
+	f("normal, no tolerance", 20, 100, 1000, 500, none, normal)
+	f("rare values, no tolerance", 50, 200, 500, 100, none, rare)
+	f("normal", 20, 200, 500, 100, drift.Options{}, normal)
+	f("normal", 10, 100, 2000, 500, drift.Options{}, normal)
+}
+
+// Rows that depend on each other are beyond what is promised: neighbours that are alike
+// are worth fewer rows than they are counted as. What that does is measured here, with
+// a reference whose rows depend on each other likewise.
+func TestFalseAlarmsOnDependentRows(t *testing.T) {
+	f := func(rho float64, m, n int, tolerance float64, most int) {
+		t.Helper()
+		o := drift.Options{Tolerance: tolerance, FalseAlarmWindows: 200}
+		bins, quality := alarms(t, 5, 100, m, n, o, func(rng *rand.Rand) source { return dependent(rng, rho) })
+		t.Logf("rho %v, tolerance %v, windows of %d, reference %d: promised at most 2.5 alarms in 500 windows, measured %d of bins and %d of quality",
+			rho, tolerance, n, m, bins, quality)
+		if bins+quality > most {
+			t.Errorf("%d alarms; there were never more than %d", bins+quality, most)
+		}
+	}
+	f(0.3, 500, 200, 0, 3)
+	f(0.6, 500, 200, 0, 15)
+	f(0.6, 5000, 1000, 0, 0)
+	f(0.6, 5000, 1000, 1e-12, 40) // without the tolerance
+	f(0.9, 500, 200, 0, 90)
+}

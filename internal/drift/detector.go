@@ -1,0 +1,190 @@
+package drift
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// Tumbling is the Detector of windows that follow each other. It judges every window
+// alone, and together with those before it while a suspicion lasts.
+//
+// For each feature and stream it remembers five states of 64 bytes, and while a feature
+// is suspected the sum of its windows, up to 400 bytes more.
+type Tumbling struct {
+	profile *Profile
+	options Options
+	limits  alarmLimits
+	tracks  [][1 + len(qualities)]track // by feature: its bins, then its qualities
+}
+
+var _ Detector = (*Tumbling)(nil)
+
+// NewDetector returns a detector in the state OK. The profile must stay as it is.
+func NewDetector(p *Profile, o Options) (*Tumbling, error) {
+	o = o.withDefaults()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	d := &Tumbling{profile: p, options: o, limits: o.thresholds(len(p.Features))}
+	d.tracks = make([][1 + len(qualities)]track, len(p.Features))
+	for i := range d.tracks {
+		for j := range d.tracks[i] {
+			d.tracks[i][j].State = OK
+		}
+	}
+	return d, nil
+}
+
+// Options returns the options with the defaults filled in.
+func (d *Tumbling) Options() Options { return d.options }
+
+// ranked is a finding and the logarithm of its p-value, by which it is ranked.
+type ranked struct {
+	finding Finding
+	logP    float64
+}
+
+// Judge takes the next window. Its counts must fit the profile; CheckWindow tells of
+// a window from elsewhere.
+func (d *Tumbling) Judge(w Window) Verdict {
+	if len(w.Counts) != len(d.profile.Features) {
+		panic(fmt.Sprintf("BUG: drift: a window of %d features for a profile of %d", len(w.Counts), len(d.profile.Features)))
+	}
+	v := Verdict{Window: Span{Start: w.Start, End: w.End}, Rows: w.Rows, Features: []Finding{}, Quality: []Finding{}}
+	if w.Rows < d.options.MinRows {
+		v.Reason = fmt.Sprintf("the window has %d rows, and fewer than %d say too little", w.Rows, d.options.MinRows)
+		v.State, v.Began = d.state()
+		return v
+	}
+	features := make([]ranked, 0, len(w.Counts))
+	var quality []ranked
+	for i := range w.Counts {
+		f, c := &d.profile.Features[i], &w.Counts[i]
+		if len(c.Bins) != len(f.Edges)+1 || len(c.Bins) > MaxBins {
+			panic(fmt.Sprintf("BUG: drift: %s has %d bins in a window and %d edges in the profile", f.Name, len(c.Bins), len(f.Edges)))
+		}
+		features = append(features, d.judgeBins(w.Start, f, c, &d.tracks[i][0]))
+		for j, statistic := range qualities {
+			if r, ok := d.judgeQuality(w.Start, f, c, statistic, &d.tracks[i][1+j]); ok {
+				quality = append(quality, r)
+			}
+		}
+	}
+	v.Features, v.Quality = rank(features), rank(quality)
+	v.State, v.Began = d.state()
+	return v
+}
+
+// judgeBins compares the finite values.
+func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track) ranked {
+	rows := c.Finite()
+	if len(f.Edges) == 0 || rows < d.options.MinRows {
+		return d.finding(f, StatisticG, t, ranked{finding: Finding{Windows: 1, Rows: rows}})
+	}
+	alone := compare(c.Bins, f.Reference.Bins, d.options.Tolerance)
+	t.begin(start, alone.logP)
+	best, counts, windows, recent := alone, c, 1, alone
+	if run := t.extend(c); run != nil {
+		recent = compare(run.Bins, f.Reference.Bins, d.options.Tolerance)
+		if recent.logP < alone.logP {
+			best, counts, windows, rows = recent, run, t.Windows, run.Finite()
+		}
+	}
+	t.observe(evidence{best: best.logP, well: recent.effect < d.options.Tolerance/2}, d.limits, d.options.Recover)
+	r := ranked{logP: best.logP, finding: Finding{
+		Value: finite(best.g), Effect: best.effect, Low: best.low, High: best.high,
+		Shift: shift(f, counts), Windows: windows, Rows: rows,
+	}}
+	if t.State != OK {
+		r.finding.Change = describe(f, counts)
+	}
+	return d.finding(f, StatisticG, t, r)
+}
+
+// judgeQuality compares the share of values that should not be there. It reports
+// whether there is anything to say.
+func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statistic string, t *track) (ranked, bool) {
+	window := qualityOf(statistic, c)
+	if window.bad == 0 && t.idle() {
+		return ranked{}, false
+	}
+	ref := referenceQuality(statistic, &f.Reference)
+	tolerance := d.options.QualityTolerance
+	if statistic == StatisticRange {
+		tolerance = d.options.RangeTolerance
+	}
+	r := ranked{finding: Finding{Value: window.bad, Windows: 1, Rows: uint64(window.rows)}}
+	if ref.rows == 0 || window.rows < float64(d.options.MinRows) {
+		return d.finding(f, statistic, t, r), !t.idle()
+	}
+	r.logP = excessTail(window, ref, tolerance)
+	r.finding.Effect, r.finding.Low, r.finding.High = excess(window, ref)
+	t.begin(start, r.logP)
+	t.observe(evidence{best: r.logP, well: r.finding.Effect < tolerance/2}, d.limits, d.options.Recover)
+	if t.State != OK {
+		r.finding.Change = percent(window.value()) + " of the rows, " + percent(qualityOf(statistic, &f.Reference).value()) + " in the reference"
+	}
+	return d.finding(f, statistic, t, r), true
+}
+
+// finding fills in what all findings have.
+func (d *Tumbling) finding(f *Feature, statistic string, t *track, r ranked) ranked {
+	r.finding.Feature, r.finding.Kind, r.finding.Statistic = f.Name, f.Kind, statistic
+	r.finding.P = max(math.Exp(r.logP), 1e-300)
+	r.finding.State = t.State
+	if t.State != OK {
+		began := t.Began
+		r.finding.Began = &began
+	}
+	return r
+}
+
+// rank orders findings, the strongest evidence first.
+func rank(all []ranked) []Finding {
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		a, b := &all[i], &all[j]
+		return cmp.Or(
+			cmp.Compare(a.logP, b.logP),
+			cmp.Compare(b.finding.Effect, a.finding.Effect),
+			cmp.Compare(a.finding.Feature, b.finding.Feature),
+			cmp.Compare(a.finding.Kind, b.finding.Kind),
+			cmp.Compare(a.finding.Statistic, b.finding.Statistic),
+		)
+	})
+	findings := make([]Finding, len(all))
+	for i, from := range order {
+		findings[i] = all[from].finding
+	}
+	return findings
+}
+
+// State returns the state of the stream, the gravest of its findings'.
+func (d *Tumbling) State() string {
+	state, _ := d.state()
+	return state
+}
+
+// state also returns when the first finding in that state began.
+func (d *Tumbling) state() (string, *time.Time) {
+	state := OK
+	var began *time.Time
+	for i := range d.tracks {
+		for j := range d.tracks[i] {
+			t := &d.tracks[i][j]
+			switch s := severity(t.State) - severity(state); {
+			case s > 0, s == 0 && t.State != OK && t.Began.Before(*began):
+				at := t.Began
+				state, began = t.State, &at
+			default:
+			}
+		}
+	}
+	return state, began
+}

@@ -1,0 +1,67 @@
+package drift
+
+import (
+	"fmt"
+	"iter"
+	"time"
+)
+
+// SimulateOptions say how rows become windows.
+type SimulateOptions struct {
+	RowsPerWindow uint64
+	Start         time.Time     // of the first row
+	Step          time.Duration // from one row to the next; a second by default
+}
+
+// Simulate judges rows as they would have been judged had they come one after the
+// other, and yields what is said of each window; the last may be shorter. A row has a
+// value for each feature of the profile and says which of them are missing; it may be
+// used again for the next row. No more than one window is held in memory.
+func Simulate(p *Profile, d Detector, rows iter.Seq2[[]float64, []bool], o SimulateOptions) iter.Seq[Verdict] {
+	o.Step = max(o.Step, 0)
+	setDefault(&o.Step, time.Second)
+	setDefault(&o.RowsPerWindow, 1000)
+	return func(yield func(Verdict) bool) {
+		w := p.NewWindow(o.Start)
+		at := o.Start
+		for values, missing := range rows {
+			w.addRow(p, values, missing)
+			at = at.Add(o.Step)
+			if w.Rows < o.RowsPerWindow {
+				continue
+			}
+			w.End = at
+			if !yield(d.Judge(w)) {
+				return
+			}
+			w = p.NewWindow(at)
+		}
+		if w.Rows > 0 {
+			w.End = at
+			yield(d.Judge(w))
+		}
+	}
+}
+
+// NewWindow returns an empty window that begins at start and ends there as yet.
+func (p *Profile) NewWindow(start time.Time) Window {
+	w := Window{Start: start, End: start, Counts: make([]Counts, len(p.Features))}
+	for i := range p.Features {
+		w.Counts[i] = p.Features[i].NewCounts()
+	}
+	return w
+}
+
+func (w *Window) addRow(p *Profile, values []float64, missing []bool) {
+	if len(values) != len(w.Counts) || len(missing) != len(w.Counts) {
+		panic(fmt.Sprintf("BUG: drift: a row of %d values and %d marks for %d features", len(values), len(missing), len(w.Counts)))
+	}
+	for i, x := range values {
+		if missing[i] {
+			w.Counts[i].AddMissing()
+		} else {
+			w.Counts[i].Add(&p.Features[i], x)
+		}
+	}
+	w.Rows++
+}

@@ -1,0 +1,86 @@
+package drift_test
+
+import (
+	"iter"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/internal/drift"
+)
+
+// rows yields n rows of independent normal values; mark may change a row.
+func rows(n, features int, mark func(i int, values []float64, missing []bool)) iter.Seq2[[]float64, []bool] {
+	rng := rand.New(rand.NewPCG(21, 1))
+	return func(yield func([]float64, []bool) bool) {
+		values, missing := make([]float64, features), make([]bool, features)
+		for i := range n {
+			for j := range values {
+				values[j], missing[j] = rng.NormFloat64(), false
+			}
+			mark(i, values, missing)
+			if !yield(values, missing) {
+				return
+			}
+		}
+	}
+}
+
+func TestSimulate(t *testing.T) {
+	p := profile(3, 2000, normal(rand.New(rand.NewPCG(20, 1))))
+	var states []string
+	from := uint64(0)
+	stream := rows(4100, 3, func(i int, values []float64, missing []bool) {
+		switch {
+		case i >= 1000 && i < 2000:
+			values[1]++
+		case i >= 3000 && i%4 == 0:
+			missing[2] = true
+			values[2] = math.NaN() // what a missing value holds does not matter
+		}
+	})
+	o := drift.SimulateOptions{RowsPerWindow: 500, Start: epoch, Step: time.Minute}
+	for v := range drift.Simulate(p, detector(t, p, drift.Options{}), stream, o) {
+		valid(t, v)
+		to := from + v.Rows
+		if v.Window.Start != epoch.Add(time.Duration(from)*time.Minute) || v.Window.End != epoch.Add(time.Duration(to)*time.Minute) {
+			t.Errorf("rows %d to %d: window %v", from, to, v.Window)
+		}
+		if v.State == drift.Detected && from < 2500 && (v.Features[0].Feature != "ba" || v.Features[0].Change == "") {
+			t.Errorf("rows %d to %d: %+v", from, to, v.Features[0])
+		}
+		if v.State == drift.Detected && from >= 3000 && (v.Quality[0].Feature != "ca" || v.Quality[0].Statistic != "missing") {
+			t.Errorf("rows %d to %d: %+v", from, to, v.Quality)
+		}
+		from = to
+		states = append(states, v.State)
+	}
+	want := []string{
+		drift.OK, drift.OK, drift.Detected, drift.Detected, drift.Recovering, drift.Recovering,
+		drift.Detected, drift.Detected, drift.Detected,
+	}
+	if len(states) != len(want) || from != 4100 {
+		t.Fatalf("%d rows in windows %v", from, states)
+	}
+	for i := range want {
+		if states[i] != want[i] {
+			t.Errorf("window %d: %s, want %s", i, states[i], want[i])
+		}
+	}
+}
+
+func TestSimulateStopsWhenAsked(t *testing.T) {
+	p := profile(1, 500, normal(rand.New(rand.NewPCG(22, 1))))
+	read := 0
+	stream := rows(1000, 1, func(int, []float64, []bool) { read++ })
+	for range drift.Simulate(p, detector(t, p, drift.Options{}), stream, drift.SimulateOptions{RowsPerWindow: 100}) {
+		break
+	}
+	if read != 100 {
+		t.Errorf("%d rows read for one window of 100", read)
+	}
+	for v := range drift.Simulate(p, detector(t, p, drift.Options{}), rows(0, 1, nil), drift.SimulateOptions{}) {
+		t.Errorf("a window of no rows: %+v", v)
+	}
+}

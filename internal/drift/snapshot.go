@@ -1,0 +1,113 @@
+package drift
+
+import (
+	"sluice.io/sluice/internal/infer"
+)
+
+// Snapshot is the state of a detector between two windows. One that is restored from
+// it gives the same verdicts as the first.
+type Snapshot struct {
+	Options  Options         `json:"options"`
+	Findings []FindingStatus `json:"findings"` // those there is something to remember of
+}
+
+// FindingStatus is the state of one finding.
+type FindingStatus struct {
+	Feature   string `json:"feature"`
+	Kind      string `json:"kind"`
+	Statistic string `json:"statistic"`
+	track
+}
+
+// Snapshot returns a copy of the detector's state.
+func (d *Tumbling) Snapshot() Snapshot {
+	s := Snapshot{Options: d.options, Findings: []FindingStatus{}}
+	for i := range d.tracks {
+		for j := range d.tracks[i] {
+			t := d.tracks[i][j]
+			if t.idle() {
+				continue
+			}
+			if t.Run != nil {
+				run := d.profile.Features[i].NewCounts()
+				run.Merge(*t.Run)
+				t.Run = &run
+			}
+			f := &d.profile.Features[i]
+			s.Findings = append(s.Findings, FindingStatus{Feature: f.Name, Kind: f.Kind, Statistic: statisticAt(j), track: t})
+		}
+	}
+	return s
+}
+
+// Restore makes a detector from a snapshot. What it was promised may have changed
+// since, so the options are the caller's.
+func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
+	d, err := NewDetector(p, o)
+	if err != nil {
+		return nil, err
+	}
+	type key struct{ feature, kind, statistic string }
+	places := make(map[key]*track)
+	features := make(map[string]*Feature)
+	for i := range d.tracks {
+		f := &p.Features[i]
+		features[f.Kind+"/"+f.Name] = f
+		for j := range d.tracks[i] {
+			places[key{f.Name, f.Kind, statisticAt(j)}] = &d.tracks[i][j]
+		}
+	}
+	for _, saved := range s.Findings {
+		bad := func(why string) error {
+			return infer.Errorf(infer.Invalid, "state of %s %s, %s: %s", saved.Kind, saved.Feature, saved.Statistic, why)
+		}
+		t := places[key{saved.Feature, saved.Kind, saved.Statistic}]
+		if t == nil {
+			return nil, bad("the profile has no such feature")
+		}
+		if why := saved.check(features[saved.Kind+"/"+saved.Feature]); why != "" {
+			return nil, bad(why)
+		}
+		*t = saved.track
+		if saved.Run != nil {
+			run := Counts{Bins: make([]uint64, len(saved.Run.Bins))}
+			run.Merge(*saved.Run)
+			t.Run = &run
+		}
+	}
+	return d, nil
+}
+
+// check returns what is wrong with a state that was stored.
+func (t *track) check(f *Feature) string {
+	switch t.State {
+	case OK, Suspected:
+		if t.Calm != 0 {
+			return "it recovers from nothing"
+		}
+	case Detected, Recovering:
+		if t.Run != nil || t.Windows != 0 {
+			return "it gathers evidence of what is detected"
+		}
+	default:
+		return "unknown state " + t.State
+	}
+	switch {
+	case t.Began.IsZero():
+		return "it does not say when it began"
+	case t.Calm < 0 || t.Windows < 0 || t.Windows > maxRun || (t.Windows == 0) != (t.Run == nil):
+		return "its numbers of windows are impossible"
+	case t.Run != nil:
+		if err := checkCounts(f, t.Run, maxRows); err != nil {
+			return err.Msg
+		}
+	}
+	return ""
+}
+
+func statisticAt(j int) string {
+	if j == 0 {
+		return StatisticG
+	}
+	return qualities[j-1]
+}
