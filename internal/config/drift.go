@@ -25,13 +25,13 @@ type Drift struct {
 type Retrain struct {
 	Webhook  Webhook       `yaml:"webhook" doc:"Who is told. Without one, requests are only listed."`
 	CoolDown time.Duration `yaml:"cool_down" default:"24h" min:"0s" doc:"How long after a request for a model was closed no new one is made."`
-	Source   string        `yaml:"source" default:"/sluice" doc:"The source of the CloudEvents: which gateway speaks."`
+	Source   string        `yaml:"source" default:"/gateway/sluice" doc:"The source of the CloudEvents: which gateway speaks."`
 }
 
 // Webhook is where events are posted.
 type Webhook struct {
 	URL        string        `yaml:"url" default:"\"\"" doc:"Where events are posted as CloudEvents; http or https."`
-	Secret     Secret        `yaml:"secret" default:"\"\"" doc:"The key of the HMAC-SHA256 that signs each event, 16 bytes or more; empty: they are not signed."`
+	Secret     Secret        `yaml:"secret" default:"\"\"" doc:"The key of the HMAC-SHA256 that signs each event, 16 bytes or more; needed with a URL."`
 	Timeout    time.Duration `yaml:"timeout" default:"10s" min:"100ms" max:"10m" doc:"The longest that one delivery may take."`
 	MaxBackoff time.Duration `yaml:"max_backoff" default:"5m" min:"1s" doc:"The longest wait between two attempts; the first is 1s and each doubles."`
 }

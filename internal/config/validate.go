@@ -143,7 +143,10 @@ func (d *decoder) webhook() {
 	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
 		d.problemAt("retrain.webhook.url", "expected a URL that begins with http:// or https:// and bears no password, got %s", clip(w.URL))
 	}
-	if w.Secret != "" && len(w.Secret) < minTokenBytes {
+	switch {
+	case w.URL != "" && w.Secret == "" && !d.failed("retrain.webhook.secret"):
+		d.problemAt("retrain.webhook", "a URL needs a secret, with which events are signed")
+	case w.Secret != "" && len(w.Secret) < minTokenBytes:
 		d.problemAt("retrain.webhook.secret", "a secret is %d bytes or more", minTokenBytes)
 	}
 }
