@@ -1,0 +1,232 @@
+package drift
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// Stream is what is watched: a version in one role. A canary is never mixed with
+// the stable version, nor a version with its own past in another role.
+type Stream struct {
+	Version infer.Version
+	Role    string
+}
+
+// Watch says how a stream is watched.
+type Watch struct {
+	Tap      TapOptions
+	Detector Detector
+	// Save returns the detector's state, as it can be given to a new one; nil where
+	// it has none worth keeping.
+	Save   func() (json.RawMessage, error)
+	Window time.Duration // how long a window is; they begin at multiples of it
+	Rows   uint64        // with 1 or more a window ends after so many rows instead
+}
+
+// Closed is a window that was judged.
+type Closed struct {
+	Stream  Stream
+	Profile *Profile
+	Window  Window
+	Verdict Verdict
+	From    string // the state before it
+	// Before is what Save returned before the window, and After behind it: from
+	// Before the same window gives the same verdict.
+	Before, After json.RawMessage
+}
+
+// Status is where a stream stands.
+type Status struct {
+	Stream  Stream
+	State   string
+	Since   time.Time // when this state began, or the watch
+	Windows uint64    // judged
+	Rows    uint64    // counted, in all windows and the present one
+	Dropped uint64    // sampled, and there was no room
+	Begun   time.Time // the present window
+	Waiting uint64    // rows in it so far
+	Last    *Verdict  // of the last window that said something; nil before
+}
+
+// MonitorOptions configure a Monitor.
+type MonitorOptions struct {
+	// Every is how often taps are emptied and windows looked at, 200ms by default:
+	// the most by which a row may be counted in the next window.
+	Every time.Duration
+	// Closed is told of each window, one at a time. Taps go on meanwhile.
+	Closed func(Closed)
+}
+
+// Monitor empties taps into windows and has these judged. It is the one part of
+// this package that looks at a clock.
+type Monitor struct {
+	o MonitorOptions
+
+	mu      sync.Mutex // guards streams and what is in them, but for the taps
+	streams map[Stream]*stream
+}
+
+type stream struct {
+	watch   Watch
+	tap     *Tap
+	window  Window
+	started bool // window has a beginning
+	status  Status
+}
+
+// NewMonitor returns a monitor without streams.
+func NewMonitor(o MonitorOptions) *Monitor {
+	if o.Every <= 0 {
+		o.Every = 200 * time.Millisecond
+	}
+	return &Monitor{o: o, streams: map[Stream]*stream{}}
+}
+
+// Start watches a stream and returns its tap. A watch that is there already is
+// replaced; what it had not yet judged is lost.
+func (m *Monitor) Start(s Stream, w Watch) *Tap {
+	state := OK
+	if d, ok := w.Detector.(interface{ State() string }); ok {
+		state = d.State()
+	}
+	x := &stream{watch: w, tap: NewTap(w.Tap), status: Status{Stream: s, State: state, Since: time.Now()}}
+	x.window = x.empty()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.streams[s] = x
+	return x.tap
+}
+
+// Stop ends the watch of a stream and returns what its detector saved, nil where
+// there is nothing. The present window is not judged any more.
+func (m *Monitor) Stop(s Stream) json.RawMessage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := m.streams[s]
+	if x == nil {
+		return nil
+	}
+	delete(m.streams, s)
+	return x.save()
+}
+
+// Status returns where all streams stand, sorted by model, version and role.
+func (m *Monitor) Status() []Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := make([]Status, 0, len(m.streams))
+	for _, s := range m.streams {
+		list = append(list, s.status)
+	}
+	slices.SortFunc(list, func(a, b Status) int {
+		return cmp.Or(cmp.Compare(a.Stream.Version.Model, b.Stream.Version.Model),
+			cmp.Compare(a.Stream.Version.Number, b.Stream.Version.Number), cmp.Compare(a.Stream.Role, b.Stream.Role))
+	})
+	return list
+}
+
+// Run empties taps until ctx ends.
+func (m *Monitor) Run(ctx context.Context) error {
+	ticker := time.NewTicker(m.o.Every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			m.tick(time.Now().Round(0)) // the wall clock alone: windows are aligned to it
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// tick empties every tap, and judges the windows that have ended.
+func (m *Monitor) tick(now time.Time) {
+	for _, c := range m.collect(now) {
+		if m.o.Closed != nil {
+			m.o.Closed(c)
+		}
+	}
+}
+
+func (m *Monitor) collect(now time.Time) []Closed {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var closed []Closed
+	for _, s := range m.streams {
+		if !s.started {
+			s.begin(now)
+		}
+		rows, dropped := s.tap.drain(s.window.Counts)
+		s.window.Rows, s.window.Dropped = s.window.Rows+rows, s.window.Dropped+dropped
+		s.status.Rows, s.status.Dropped = s.status.Rows+rows, s.status.Dropped+dropped
+		if s.ended(now) {
+			closed = append(closed, s.close(now))
+			s.begin(now)
+		}
+		s.status.Begun, s.status.Waiting = s.window.Start, s.window.Rows
+	}
+	return closed
+}
+
+// begin starts a window. One of time begins at a multiple of its length, however
+// much of it has passed.
+func (s *stream) begin(now time.Time) {
+	s.started, s.window = true, s.empty()
+	s.window.Start = now.UTC()
+	if s.watch.Rows == 0 {
+		s.window.Start = now.UTC().Truncate(s.watch.Window)
+		s.window.End = s.window.Start.Add(s.watch.Window)
+	}
+}
+
+func (s *stream) empty() Window {
+	counts := make([]Counts, len(s.watch.Tap.Profile.Features))
+	for i := range counts {
+		counts[i] = s.watch.Tap.Profile.Features[i].NewCounts()
+	}
+	return Window{Counts: counts}
+}
+
+// ended reports whether the present window is over. A clock that was set back to
+// before its beginning ends it too, or it would last until the clock has caught up.
+func (s *stream) ended(now time.Time) bool {
+	if s.watch.Rows > 0 {
+		return s.window.Rows >= s.watch.Rows
+	}
+	return !now.Before(s.window.End) || now.Before(s.window.Start)
+}
+
+func (s *stream) close(now time.Time) Closed {
+	if s.watch.Rows > 0 {
+		s.window.End = now.UTC()
+	}
+	c := Closed{Stream: s.status.Stream, Profile: s.watch.Tap.Profile, Window: s.window, From: s.status.State, Before: s.save()}
+	c.Verdict = s.watch.Detector.Judge(s.window)
+	c.After = s.save()
+	s.status.Windows++
+	if c.Verdict.State != s.status.State {
+		s.status.State, s.status.Since = c.Verdict.State, s.window.End
+	}
+	if c.Verdict.Reason == "" {
+		s.status.Last = &c.Verdict
+	}
+	return c
+}
+
+// save returns the detector's state; nil where it cannot be had.
+func (s *stream) save() json.RawMessage {
+	if s.watch.Save == nil {
+		return nil
+	}
+	text, err := s.watch.Save()
+	if err != nil {
+		return nil
+	}
+	return text
+}

@@ -1,0 +1,165 @@
+package drift
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// judge is a detector that remembers what it saw and answers as it is told.
+type judge struct {
+	seen  []Window
+	state string
+}
+
+func (j *judge) Judge(w Window) Verdict {
+	j.seen = append(j.seen, w)
+	return Verdict{Window: Span{Start: w.Start, End: w.End}, Rows: w.Rows, State: j.state}
+}
+
+func (j *judge) save() (json.RawMessage, error) { return json.Marshal(len(j.seen)) }
+
+var iris1 = Stream{Version: infer.Version{Model: "iris", Number: 1}, Role: "stable"}
+
+// watched is a Watch of windows of a minute.
+func watched(j *judge) Watch {
+	m, p := tapped()
+	return Watch{
+		Tap:      TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 1 << 20},
+		Detector: j, Save: j.save, Window: time.Minute,
+	}
+}
+
+// monitored runs a monitor until the test's function returns.
+func monitored(t *testing.T, f func(m *Monitor, closed *[]Closed)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var closed []Closed
+		m := NewMonitor(MonitorOptions{Closed: func(c Closed) { closed = append(closed, c) }})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- m.Run(ctx) }() // received below
+		f(m, &closed)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// wait lets time pass and the monitor come to rest.
+func wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func offer(tap *Tap, rows int) {
+	m := tap.o.Model
+	tap.Offer(asked(m, "1", rows, true), answered(rows))
+}
+
+func TestWindowsOfTimeAreAligned(t *testing.T) {
+	monitored(t, func(m *Monitor, closed *[]Closed) {
+		time.Sleep(17 * time.Second) // the bubble's clock begins at midnight
+		j := &judge{state: Detected}
+		tap := m.Start(iris1, watched(j))
+		offer(tap, 3)
+		wait(42 * time.Second)
+		if len(*closed) != 0 {
+			t.Fatal("a window of less than a minute")
+		}
+		if s := m.Status()[0]; s.Waiting != 3 || s.State != OK || s.Begun.Second() != 0 {
+			t.Errorf("status %+v", s)
+		}
+		wait(2 * time.Second)
+		offer(tap, 2)
+		wait(time.Minute)
+		if len(*closed) != 2 {
+			t.Fatalf("%d windows", len(*closed))
+		}
+		first, second := (*closed)[0], (*closed)[1]
+		if first.Window.Rows != 3 || second.Window.Rows != 2 || first.Window.Start.Second() != 0 || !first.Window.End.Equal(second.Window.Start) {
+			t.Errorf("windows %v to %v of %d rows, %v to %v of %d", first.Window.Start, first.Window.End, first.Window.Rows,
+				second.Window.Start, second.Window.End, second.Window.Rows)
+		}
+		if first.From != OK || second.From != Detected || string(first.Before) != "0" || string(second.After) != "2" {
+			t.Errorf("from %s and %s, saved %s and %s", first.From, second.From, first.Before, second.After)
+		}
+		if s := m.Status()[0]; s.Windows != 2 || s.Rows != 5 || s.State != Detected || s.Last == nil || s.Last.Rows != 2 {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+func TestWindowsOfRows(t *testing.T) {
+	monitored(t, func(m *Monitor, closed *[]Closed) {
+		j := &judge{state: OK}
+		w := watched(j)
+		w.Rows = 10
+		tap := m.Start(iris1, w)
+		offer(tap, 9)
+		wait(time.Hour)
+		if len(*closed) != 0 {
+			t.Fatal("a window of nine rows")
+		}
+		offer(tap, 9)
+		wait(time.Second)
+		if len(*closed) != 1 || (*closed)[0].Window.Rows != 18 {
+			t.Fatalf("windows %+v", *closed)
+		}
+		if s := m.Status()[0]; s.Waiting != 0 || s.Windows != 1 {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+func TestStoppedStreamsAreNotJudged(t *testing.T) {
+	monitored(t, func(m *Monitor, closed *[]Closed) {
+		j := &judge{state: OK}
+		tap := m.Start(iris1, watched(j))
+		if saved := m.Stop(iris1); string(saved) != "0" {
+			t.Errorf("saved %s", saved)
+		}
+		offer(tap, 3) // a request that was on its way
+		wait(2 * time.Minute)
+		if len(*closed) != 0 || len(m.Status()) != 0 {
+			t.Errorf("%d windows, %d streams", len(*closed), len(m.Status()))
+		}
+		if m.Stop(iris1) != nil {
+			t.Error("what is not there was saved")
+		}
+	})
+}
+
+// A clock that is set back or forward ends the window and loses no row.
+func TestClockJumps(t *testing.T) {
+	m := NewMonitor(MonitorOptions{})
+	j := &judge{state: OK}
+	tap := m.Start(iris1, watched(j))
+	noon := time.Date(2026, 5, 4, 12, 0, 30, 0, time.UTC)
+	at := func(now time.Time, windows int, start time.Time) {
+		t.Helper()
+		offer(tap, 1)
+		m.collect(now)
+		if s := m.Status()[0]; len(j.seen) != windows || !s.Begun.Equal(start) {
+			t.Errorf("at %v: %d windows, the present one from %v; want %d and %v", now, len(j.seen), s.Begun, windows, start)
+		}
+	}
+	minute := noon.Truncate(time.Minute)
+	at(noon, 0, minute)
+	at(noon.Add(-10*time.Second), 0, minute)
+	at(noon.Add(-24*time.Hour), 1, minute.Add(-24*time.Hour))
+	at(noon.Add(24*time.Hour), 2, minute.Add(24*time.Hour))
+	var rows uint64
+	for _, w := range j.seen {
+		rows += w.Rows
+	}
+	if rows+m.Status()[0].Waiting != 4 {
+		t.Errorf("%d rows of 4", rows)
+	}
+}

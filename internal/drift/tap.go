@@ -1,0 +1,240 @@
+package drift
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/slot"
+)
+
+// TapOptions say what a Tap copies.
+type TapOptions struct {
+	Model   *infer.Model // the version that is tapped
+	Profile *Profile     // fits Model
+	// Sample is the share of requests, of api.TotalWeight, chosen by the hash of
+	// their ids.
+	Sample int
+	// MaxRows is the most rows copied of one request; they are taken evenly.
+	MaxRows int
+	// MaxBytes bounds what waits for the Monitor; what has no room is dropped. Twice
+	// as much may be held for a moment.
+	MaxBytes int
+}
+
+// Tap copies rows of what a version is asked together with what it answers.
+// Offer may be called from any goroutine and costs a short lock and a copy.
+type Tap struct {
+	o               TapOptions
+	inputs, outputs []cut // by the tensor's index in the model
+
+	mu      sync.Mutex // guards what follows
+	waiting []byte     // records, see put
+	dropped uint64     // rows that had no room since the last drain
+	spare   []byte     // for the next drain; nil while one goes on
+}
+
+// cut is what of a tensor's row is copied: the elements from the first to the last
+// that a feature wants.
+type cut struct {
+	places   []place // none: nothing of this tensor
+	rows     bool    // the first dimension counts rows; else the whole tensor is one
+	size     int     // bytes of an element
+	from, to int     // elements of a row
+	read     func([]byte) float64
+}
+
+// place is a feature within a cut.
+type place struct{ feature, at int }
+
+// Whether a tensor was part of a request; what is unknown was not asked for.
+const (
+	unknown byte = iota
+	given
+	absent
+)
+
+// NewTap returns a tap for a model that the profile fits.
+func NewTap(o TapOptions) *Tap {
+	t := &Tap{o: o, inputs: make([]cut, len(o.Model.Inputs)), outputs: make([]cut, len(o.Model.Outputs))}
+	for i := range o.Profile.Features {
+		f := &o.Profile.Features[i]
+		specs, cuts := o.Model.Inputs, t.inputs
+		if f.Kind == KindOutput {
+			specs, cuts = o.Model.Outputs, t.outputs
+		}
+		for j := range specs {
+			if specs[j].Name == f.Tensor {
+				cuts[j].add(&specs[j], place{i, f.Element})
+			}
+		}
+	}
+	return t
+}
+
+func (c *cut) add(s *infer.TensorSpec, p place) {
+	if len(c.places) == 0 {
+		c.rows = len(s.Shape) > 0 && s.Shape[0] < 0
+		c.size, c.read = s.DType.Size(), reader(s.DType)
+		c.from, c.to = p.at, p.at+1
+	}
+	c.places = append(c.places, p)
+	c.from, c.to = min(c.from, p.at), max(c.to, p.at+1)
+}
+
+// Offer copies the rows of an answered request, if it is among the sampled ones.
+func (t *Tap) Offer(req *infer.Request, resp *infer.Response) {
+	if t.o.Sample < api.TotalWeight && slot.Slot("drift", req.RequestID) >= t.o.Sample {
+		return
+	}
+	n := t.rowsOf(req, resp)
+	if n == 0 {
+		return
+	}
+	take := min(n, t.o.MaxRows)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := len(t.waiting)
+	t.put(req, resp, n, take)
+	if len(t.waiting) > t.o.MaxBytes {
+		t.waiting = t.waiting[:before]
+		t.dropped += uint64(take) //nolint:gosec // not negative
+	}
+}
+
+// rowsOf returns how many rows a request has, 0 where its tensors do not agree,
+// which a model whose outputs have other rows than its inputs brings about.
+func (t *Tap) rowsOf(req *infer.Request, resp *infer.Response) int {
+	n := -1
+	for i := range req.Inputs {
+		n = t.inputs[req.Inputs[i].Index].count(&req.Inputs[i], n)
+	}
+	for i := range resp.Outputs {
+		n = t.outputs[resp.Outputs[i].Index].count(&resp.Outputs[i], n)
+	}
+	return max(n, 0)
+}
+
+// count returns the rows of a tensor, as far as it agrees with n rows so far; -1
+// is none yet.
+func (c *cut) count(x *infer.Tensor, n int) int {
+	if len(c.places) == 0 {
+		return n
+	}
+	rows := 1
+	if c.rows {
+		rows = int(x.Rows())
+	}
+	if n >= 0 && n != rows || rows > 0 && len(x.Data) < rows*c.to*c.size {
+		return 0
+	}
+	return rows
+}
+
+// put appends a record: the number of rows, whether each tensor was given, and
+// then row by row the cuts of those that were.
+func (t *Tap) put(req *infer.Request, resp *infer.Response, n, take int) {
+	t.waiting = binary.LittleEndian.AppendUint32(t.waiting, uint32(take)) //nolint:gosec // at most MaxRows
+	marks := len(t.waiting)
+	for range t.inputs {
+		t.waiting = append(t.waiting, absent)
+	}
+	for range t.outputs {
+		t.waiting = append(t.waiting, unknown)
+	}
+	for i := range req.Inputs {
+		t.waiting[marks+req.Inputs[i].Index] = given
+	}
+	for i := range resp.Outputs {
+		t.waiting[marks+len(t.inputs)+resp.Outputs[i].Index] = given
+	}
+	for k := range take {
+		row := k * n / take
+		for i := range req.Inputs {
+			t.waiting = t.inputs[req.Inputs[i].Index].append(t.waiting, &req.Inputs[i], row, n)
+		}
+		t.putOutputs(resp, row, n)
+	}
+}
+
+// putOutputs appends the outputs in the model's order, whatever the caller's is.
+func (t *Tap) putOutputs(resp *infer.Response, row, n int) {
+	for at := range t.outputs {
+		if len(t.outputs[at].places) == 0 {
+			continue
+		}
+		for i := range resp.Outputs {
+			if resp.Outputs[i].Index == at {
+				t.waiting = t.outputs[at].append(t.waiting, &resp.Outputs[i], row, n)
+				break
+			}
+		}
+	}
+}
+
+func (c *cut) append(dst []byte, x *infer.Tensor, row, rows int) []byte {
+	if len(c.places) == 0 {
+		return dst
+	}
+	stride := len(x.Data)
+	if c.rows {
+		stride /= rows
+	} else {
+		row = 0
+	}
+	start := row * stride
+	return append(dst, x.Data[start+c.from*c.size:start+c.to*c.size]...)
+}
+
+// drain adds what waits to counts, by feature of the profile, and returns the rows
+// added and those that had no room. It belongs to one goroutine.
+func (t *Tap) drain(counts []Counts) (rows, dropped uint64) {
+	t.mu.Lock()
+	records := t.waiting
+	t.waiting, t.spare = t.spare[:0], nil
+	dropped, t.dropped = t.dropped, 0
+	t.mu.Unlock()
+	for left := records; len(left) > 0; {
+		n := binary.LittleEndian.Uint32(left)
+		marks := left[4 : 4+len(t.inputs)+len(t.outputs)]
+		left = left[4+len(marks):]
+		for range n {
+			left = t.addRow(counts, marks, left)
+		}
+		rows += uint64(n)
+	}
+	t.mu.Lock()
+	t.spare = records[:0]
+	t.mu.Unlock()
+	return rows, dropped
+}
+
+// cut returns that of a record's i-th mark.
+func (t *Tap) cut(i int) *cut {
+	if i < len(t.inputs) {
+		return &t.inputs[i]
+	}
+	return &t.outputs[i-len(t.inputs)]
+}
+
+// addRow counts one row and returns what follows it.
+func (t *Tap) addRow(counts []Counts, marks, left []byte) []byte {
+	for i, mark := range marks {
+		c := t.cut(i)
+		if len(c.places) == 0 || mark == unknown {
+			continue
+		}
+		for _, p := range c.places {
+			if mark == absent {
+				counts[p.feature].AddMissing()
+				continue
+			}
+			counts[p.feature].Add(&t.o.Profile.Features[p.feature], c.read(left[(p.at-c.from)*c.size:]))
+		}
+		if mark == given {
+			left = left[(c.to-c.from)*c.size:]
+		}
+	}
+	return left
+}
