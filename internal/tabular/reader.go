@@ -44,7 +44,7 @@ type Options struct {
 	MaxFieldBytes int  // 0: 64 KiB
 	MaxColumns    int  // 0: 10,000
 	// Missing are the texts that stand for a value that is not there, whatever their
-	// case; nil: the empty field, NA, N/A, null, None and ?.
+	// case; nil: UsualMissing.
 	Missing []string
 	// TextIsMissing takes a text in a column of numbers as missing; else it is an error.
 	TextIsMissing bool
@@ -108,6 +108,9 @@ func New(r io.Reader, o Options) (*Reader, error) {
 	return t, nil
 }
 
+// UsualMissing returns the texts that stand for a missing value by default.
+func UsualMissing() []string { return []string{"", "NA", "N/A", "null", "None", "?"} }
+
 func (o *Options) complete() {
 	if o.MaxRowBytes <= 0 {
 		o.MaxRowBytes = DefaultMaxRowBytes
@@ -119,7 +122,7 @@ func (o *Options) complete() {
 		o.MaxColumns = DefaultMaxColumns
 	}
 	if o.Missing == nil {
-		o.Missing = []string{"", "NA", "N/A", "null", "None", "?"}
+		o.Missing = UsualMissing()
 	}
 	o.numbersMissing = slices.ContainsFunc(o.Missing, func(m string) bool {
 		_, ok := number(m)
@@ -275,7 +278,7 @@ func (r *Reader) value(column int, field string) (x float64, missing bool, err e
 	if r.opts.TextIsMissing {
 		return 0, true, nil
 	}
-	hint := "; if it stands for a missing value, say so"
+	hint := "; say that it stands for a missing value, or leave the column out"
 	if _, decimal := number(strings.Replace(field, ",", ".", 1)); decimal {
 		hint = "; write decimals with a point"
 	}
