@@ -1,0 +1,202 @@
+package drift
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// The limits of a profile.
+const (
+	MaxFeatures     = 10_000
+	MaxProfileBytes = 64 << 20 // of one with as many features, with room to spare
+)
+
+// Read reads a profile of at most maxBytes. One that is cut short, of another
+// format or in itself contradictory is refused with code Invalid.
+func Read(r io.Reader, maxBytes int64) (*Profile, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(text)) > maxBytes {
+		return nil, infer.Errorf(infer.TooLarge, "the profile is larger than %d bytes", maxBytes)
+	}
+	var head struct {
+		Format string `json:"format"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, unreadable(err, text)
+	}
+	if head.Format != Format {
+		return nil, infer.Errorf(infer.Invalid, "the profile's format is '%.60s'; expected '%s': make it again with gateway profile", head.Format, Format)
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	var p Profile
+	if err := dec.Decode(&p); err != nil {
+		return nil, unreadable(err, text)
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+// unreadable says what is wrong with a profile's text.
+func unreadable(err error, text []byte) error {
+	var syntax *json.SyntaxError
+	switch {
+	case len(bytes.TrimSpace(text)) == 0:
+		return infer.Errorf(infer.Invalid, "the profile is empty")
+	case errors.As(err, &syntax) && syntax.Offset >= int64(len(text)):
+		return infer.Errorf(infer.Invalid, "the profile is cut short after %d bytes", len(text))
+	default:
+		return infer.Errorf(infer.Invalid, "the file is no profile: %v", err)
+	}
+}
+
+// Write writes the profile, a feature on each line, so that the differences of two
+// files can be read.
+func (p *Profile) Write(w io.Writer) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	text, err := p.text()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	return err
+}
+
+// Digest returns "sha256:" and the hex of the SHA-256 over what Write writes. It
+// names the profile in events, so that what was compared can be found again.
+func (p *Profile) Digest() (string, error) {
+	text, err := p.text()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// text is the one form of a profile. No number in it can be NaN or infinite, which
+// JSON does not have: edges, range and moments are of finite values.
+func (p *Profile) text() ([]byte, error) {
+	head := *p
+	head.Features = []Feature{}
+	text, err := json.Marshal(&head)
+	if err != nil {
+		return nil, fmt.Errorf("drift: write profile: %w", err)
+	}
+	text = bytes.TrimSuffix(text, []byte("]}"))
+	for i := range p.Features {
+		feature, err := json.Marshal(&p.Features[i])
+		if err != nil {
+			return nil, fmt.Errorf("drift: write profile: feature '%s': %w", p.Features[i].Name, err)
+		}
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, '\n')
+		text = append(text, feature...)
+	}
+	return append(text, "\n]}\n"...), nil
+}
+
+// check finds what the rest of the package relies on. It names the feature.
+func (p *Profile) check() error {
+	switch {
+	case p.Rows < 1 || p.Sampled < 1:
+		return infer.Errorf(infer.Invalid, "the profile is of no rows; expected at least one")
+	case p.Sampled > p.Rows:
+		return infer.Errorf(infer.Invalid, "the profile is of %d rows and samples %d of them", p.Rows, p.Sampled)
+	case p.Version < 0:
+		return infer.Errorf(infer.Invalid, "the profile's version is %d; expected 1 or more, or none for all", p.Version)
+	case len(p.Features) < 1 || len(p.Features) > MaxFeatures:
+		return infer.Errorf(infer.Invalid, "the profile has %d features; expected 1 to %d", len(p.Features), MaxFeatures)
+	}
+	type name struct{ kind, name string }
+	at, named := map[position]string{}, map[name]bool{}
+	for i := range p.Features {
+		f := &p.Features[i]
+		if err := f.check(uint64(p.Sampled)); err != nil {
+			return infer.Errorf(infer.Invalid, "feature %d, '%.60s': %v", i+1, f.Name, err)
+		}
+		if named[name{f.Kind, f.Name}] {
+			return infer.Errorf(infer.Invalid, "two features of kind %s are named '%.60s'", f.Kind, f.Name)
+		}
+		if other, ok := at[f.position()]; ok {
+			return infer.Errorf(infer.Invalid, "features '%.60s' and '%.60s' are both element %d of %s '%.60s'", other, f.Name, f.Element, f.Kind, f.Tensor)
+		}
+		at[f.position()], named[name{f.Kind, f.Name}] = f.Name, true
+	}
+	return nil
+}
+
+func (f *Feature) check(sampled uint64) error {
+	dtype, known := infer.ParseDType(f.Datatype)
+	switch {
+	case f.Name == "":
+		return errors.New("it has no name")
+	case f.Kind != KindInput && f.Kind != KindOutput:
+		return fmt.Errorf("kind '%.60s'; expected %s or %s", f.Kind, KindInput, KindOutput)
+	case f.Tensor == "":
+		return errors.New("it names no tensor")
+	case f.Element < 0:
+		return fmt.Errorf("element %d; expected 0 or more", f.Element)
+	case f.Datatype != "" && (!known || dtype == infer.Bytes):
+		return fmt.Errorf("datatype '%.60s'; expected a numeric one", f.Datatype)
+	case len(f.Edges) >= MaxBins:
+		return fmt.Errorf("%d edges; expected at most %d", len(f.Edges), MaxBins-1)
+	case len(f.Reference.Bins) != len(f.Edges)+1:
+		return fmt.Errorf("%d bins for %d edges; expected %d", len(f.Reference.Bins), len(f.Edges), len(f.Edges)+1)
+	}
+	for i, e := range f.Edges {
+		if i > 0 && !(e > f.Edges[i-1]) {
+			return fmt.Errorf("edge %d is %v after %v; expected them to ascend", i+1, e, f.Edges[i-1])
+		}
+	}
+	return f.checkCounts(sampled)
+}
+
+func (f *Feature) checkCounts(sampled uint64) error {
+	c := &f.Reference
+	n := uint64(0)
+	for _, k := range append([]uint64{c.Missing, c.NaN, c.PosInf, c.NegInf}, c.Bins...) {
+		if k > sampled {
+			return fmt.Errorf("a count of %d where %d rows are sampled", k, sampled)
+		}
+		n += k // at most 37 numbers below 2^63 that are checked one by one
+		if n > sampled {
+			break
+		}
+	}
+	values := [...]float64{f.Min, f.Max, f.Mean, f.Variance, c.Sum, c.Squares}
+	for _, x := range values {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return fmt.Errorf("a moment is %v; expected finite numbers", x)
+		}
+	}
+	switch {
+	case n != sampled:
+		return fmt.Errorf("its counts do not add up to the %d rows that are sampled", sampled)
+	case len(f.Edges) == 0 && c.Finite() > 0:
+		return errors.New("finite values and no edges")
+	case f.Min > f.Max || f.Mean < f.Min || f.Mean > f.Max:
+		return fmt.Errorf("mean %v, minimum %v and maximum %v contradict each other", f.Mean, f.Min, f.Max)
+	case f.Variance < 0 || c.Squares < 0:
+		return errors.New("a negative variance or sum of squares")
+	case c.Below > 0 || c.Above > 0:
+		return errors.New("values of the reference outside of its own range")
+	}
+	return nil
+}
