@@ -1,0 +1,239 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/app"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+)
+
+// profileCommand is one call of gateway profile.
+type profileCommand struct {
+	file       string // "-": standard input
+	out        string // "": standard output
+	repository string
+	model      string // MODEL or MODEL/VERSION
+	modelFile  string
+	mapping    map[string]string
+	options    app.ProfileOptions
+}
+
+func newProfile() *cobra.Command {
+	var c profileCommand
+	cmd := &cobra.Command{
+		Use:   "profile DATA.csv [-o FILE]",
+		Short: "Make a profile of the data that a model was trained on",
+		Long: `Make a profile of the data that a model was trained on, with which a gateway
+compares what the model is asked and what it answers.
+
+The file is read once, in bounded memory; - is standard input. With a model its
+columns are matched to the elements of the model's tensors: by --map, by names
+("input[3]", or a tensor's name where it has one element), or else by their order,
+the inputs first and then, where the file has them, the outputs. Without a model
+each column is a tensor with one element. Columns of texts are left out.`,
+		Example: `  gateway profile train.csv --model-repository models --model iris -o iris.json
+  gateway profile train.csv --columns age,income,score --outputs score -o loans.json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] == "" {
+				return usageError{"name one file: " + cmd.CommandPath() + " DATA.csv"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.file = args[0]
+			return c.run(cmd)
+		},
+	}
+	c.flags(cmd)
+	cmd.AddCommand(newProfileShow(), newProfileCompare())
+	return cmd
+}
+
+func (c *profileCommand) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&c.out, "output", "o", "", "the file to write (default: standard output)")
+	f.StringVar(&c.repository, "model-repository", "", "the folder of models, with --model")
+	f.StringVar(&c.model, "model", "", "the model whose tensors the columns are: MODEL, whose newest version is looked at, or MODEL/VERSION for that version alone")
+	f.StringVar(&c.modelFile, "model-file", "", "a model file instead of one in a repository")
+	f.StringToStringVar(&c.mapping, "map", nil, "the place of a column in the model, COLUMN=TENSOR[ELEMENT] (repeatable)")
+	f.StringSliceVar(&c.options.Columns, "columns", nil, "the columns to read (default: all that hold numbers)")
+	f.StringSliceVar(&c.options.Outputs, "outputs", nil, "without a model, the columns that are outputs")
+	f.StringVar(&c.options.Header, "header", "auto", "whether the first row holds names: yes, no or auto")
+	f.StringSliceVar(&c.options.Missing, "missing", nil, "texts that stand for a missing value, besides the usual ones")
+	f.BoolVar(&c.options.TextIsMissing, "text-is-missing", false, "take any text in a column of numbers as a missing value")
+	f.Uint64Var(&c.options.Seed, "seed", 1, "of the choice of rows; the same file and seed give the same bins")
+}
+
+func (c *profileCommand) check() error {
+	inRepository := c.model != "" || c.repository != ""
+	switch h := c.options.Header; {
+	case h != "auto" && h != "yes" && h != "no":
+		return usageError{fmt.Sprintf("--header %s: expected yes, no or auto", h)}
+	case (c.model == "") != (c.repository == ""):
+		return usageError{"--model and --model-repository go together"}
+	case inRepository && c.modelFile != "":
+		return usageError{"give --model or --model-file, not both"}
+	case len(c.mapping) > 0 && !inRepository && c.modelFile == "":
+		return usageError{"--map needs a model"}
+	case len(c.options.Outputs) > 0 && (inRepository || c.modelFile != ""):
+		return usageError{"--outputs is told by the model"}
+	}
+	return nil
+}
+
+func (c *profileCommand) run(cmd *cobra.Command) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	in, size, err := c.open(cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	defer in.Close() //nolint:errcheck // only read
+	if err := c.signature(); err != nil {
+		return err
+	}
+	o := c.options
+	o.Mapping, o.Created, o.Source = c.mapping, time.Now().Truncate(time.Second), filepath.Base(c.file)
+	if c.file == "-" {
+		o.Source = ""
+	}
+	o.Note = func(text string) { cmd.PrintErrln("gateway: " + text) }
+	bar := progress{w: cmd.ErrOrStderr(), size: size, started: time.Now(), every: 200 * time.Millisecond}
+	if terminal(bar.w) {
+		o.Progress = bar.show
+	}
+	p, err := app.MakeProfile(cmd.Context(), in, o)
+	bar.clear()
+	if err != nil {
+		return err
+	}
+	if c.out == "" {
+		return p.Write(cmd.OutOrStdout())
+	}
+	if err := writeWhole(c.out, p.Write); err != nil {
+		return err
+	}
+	cmd.PrintErrf("%s: %d features of %d rows\n", c.out, len(p.Features), p.Rows)
+	return nil
+}
+
+// open opens the data; the size is 0 where it is not known.
+func (c *profileCommand) open(stdin io.Reader) (io.ReadCloser, int64, error) {
+	if c.file == "-" {
+		return io.NopCloser(stdin), 0, nil
+	}
+	f, err := os.Open(c.file)
+	if err != nil {
+		return nil, 0, err
+	}
+	size := int64(0)
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	return f, size, nil
+}
+
+// signature asks the model, where one is named, for its tensors.
+func (c *profileCommand) signature() (err error) {
+	cfg, log := config.Default(), zap.NewNop()
+	switch {
+	case c.modelFile != "":
+		c.options.Model, err = app.FileSignature(cfg, c.modelFile, log)
+	case c.model != "":
+		name, number, given := strings.Cut(c.model, "/")
+		v := infer.Version{Model: name}
+		if given {
+			if v.Number, given = infer.ParseVersion(number); !given {
+				return usageError{fmt.Sprintf("--model %s: '%s' is no version; expected a number of 1 or more", c.model, number)}
+			}
+			c.options.Version = v.Number
+		}
+		cfg.Repository.Path = c.repository
+		c.options.Model, err = app.RepositorySignature(cfg, v, log)
+	}
+	return err
+}
+
+// writeWhole writes a file so that nobody ever sees a half of it.
+func writeWhole(path string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	const readable = 0o644
+	for _, step := range []func() error{
+		func() error { return write(f) },
+		func() error { return f.Chmod(readable) },
+		f.Sync,
+		f.Close,
+		func() error { return os.Rename(f.Name(), path) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// progress is a line on a terminal that says how far a file was read.
+type progress struct {
+	w             io.Writer
+	size          int64 // 0: not known
+	started, last time.Time
+	every         time.Duration
+	width         int // of what stands there
+}
+
+func (p *progress) show(read, rows int64) {
+	now := time.Now()
+	if now.Sub(p.last) < p.every {
+		return
+	}
+	p.last = now
+	const mega = 1e6
+	text := fmt.Sprintf("%d rows, %.0f MB", rows, float64(read)/mega)
+	if p.size > 0 {
+		text = fmt.Sprintf("%.0f %%, %s of %.0f MB", min(100, 100*float64(read)/float64(p.size)), text, float64(p.size)/mega)
+	}
+	if s := now.Sub(p.started).Seconds(); s > 0 {
+		text += fmt.Sprintf(", %.0f MB/s", float64(read)/mega/s)
+	}
+	_, _ = fmt.Fprintf(p.w, "\r%-*s", p.width, text) // a line that is not seen harms nobody
+	p.width = len(text)
+}
+
+func (p *progress) clear() {
+	if p.width > 0 {
+		_, _ = fmt.Fprintf(p.w, "\r%*s\r", p.width, "")
+	}
+}
+
+// readProfile reads a profile's file.
+func readProfile(path string) (*app.Profile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	p, err := app.ReadProfile(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
+}

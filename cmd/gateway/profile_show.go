@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/internal/app"
+)
+
+func newProfileShow() *cobra.Command {
+	var out output
+	cmd := &cobra.Command{
+		Use:   "show FILE",
+		Short: "Print what a profile says of each feature",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{"name one profile: " + cmd.CommandPath() + " FILE"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			p, err := readProfile(args[0])
+			if err != nil {
+				return err
+			}
+			digest, err := p.Digest()
+			if err != nil {
+				return err
+			}
+			return out.print(cmd.OutOrStdout(), p, func(b *strings.Builder) { printProfile(b, p, digest) })
+		},
+	}
+	out.flags(cmd)
+	return cmd
+}
+
+func printProfile(b *strings.Builder, p *app.Profile, digest string) {
+	model := orDash(p.Model)
+	if p.Version > 0 {
+		model += "/" + strconv.FormatInt(p.Version, 10)
+	}
+	fmt.Fprintf(b, "Model:\t%s\nSource:\t%s\nCreated:\t%s\nRows:\t%d, of which %d are sampled\nDigest:\t%s\n\n",
+		oneLine(model), orDash(oneLine(p.Source)), timeText(&p.Created), p.Rows, p.Sampled, digest)
+	fmt.Fprintln(b, "FEATURE\tKIND\tPLACE\tBINS\tMIN\tMAX\tMEAN\tSD\tMISSING\tNAN\tINF")
+	for i := range p.Features {
+		f := &p.Features[i]
+		numbers := []string{numberText(f.Min), numberText(f.Max), numberText(f.Mean), numberText(math.Sqrt(f.Variance))}
+		if f.Reference.Finite() == 0 {
+			numbers = []string{"-", "-", "-", "-"}
+		}
+		fmt.Fprintf(b, "%s\t%s\t%s[%d]\t%d\t%s\t%s\t%s\t%s\n", oneLine(f.Name), f.Kind, oneLine(f.Tensor), f.Element,
+			len(f.Reference.Bins), strings.Join(numbers, "\t"), rowShare(f.Read.Missing, p.Rows), rowShare(f.Read.NaN, p.Rows),
+			rowShare(f.Read.PosInf+f.Read.NegInf, p.Rows))
+	}
+}
+
+func numberText(x float64) string { return strconv.FormatFloat(x, 'g', 5, 64) }
+
+// rowShare is a share of the rows; one that is not 0 never looks like it.
+func rowShare(n uint64, rows int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return numberText(100*float64(n)/float64(rows)) + "%"
+}
+
+func newProfileCompare() *cobra.Command {
+	var out output
+	cmd := &cobra.Command{
+		Use:   "compare A B",
+		Short: "Print how the data of profile B differs from that of A",
+		Long: `Print how the data of profile B differs from that of A, what moved most first.
+
+Each profile has its own bins, so PSI is an estimate over A's bins, with B's rows
+spread evenly within its own; beside it stand the limits that hold however they lie,
+and as noise how much of it two samples of the same data would show. MOVED is the
+share of the rows that would have to change their bin, SHIFT the difference of the
+means in A's standard deviations, SPREAD the ratio of the standard deviations,
+OUTSIDE the share of B that is certainly beyond A's range.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usageError{"name two profiles: " + cmd.CommandPath() + " A B"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			a, err := readProfile(args[0])
+			if err != nil {
+				return err
+			}
+			b, err := readProfile(args[1])
+			if err != nil {
+				return err
+			}
+			c := app.CompareProfiles(a, b)
+			return out.print(cmd.OutOrStdout(), c, func(b *strings.Builder) { printComparison(b, c) })
+		},
+	}
+	out.flags(cmd)
+	return cmd
+}
+
+func printComparison(b *strings.Builder, c *app.ProfileComparison) {
+	fmt.Fprintln(b, "FEATURE\tKIND\tPSI\tLIMITS\tNOISE\tMOVED\tKS\tSHIFT\tSPREAD\tOUTSIDE\tMISSING\tNAN\tINF")
+	for i := range c.Features {
+		d := &c.Features[i]
+		fmt.Fprintf(b, "%s\t%s\t%.4f\t%.4f to %.4f\t%.4f\t%.1f%%\t%.3f to %.3f\t%+.3g\t%.3g\t%.1f%%\t%s\t%s\t%s\n", oneLine(d.Name), d.Kind,
+			d.PSI, d.PSILow, d.PSIHigh, d.Noise, 100*d.Moved, d.KSLow, d.KSHigh, d.Shift, d.Spread, 100*d.Outside,
+			pointsText(d.Missing), pointsText(d.NaN), pointsText(d.Inf))
+	}
+	for _, only := range []struct {
+		in    string
+		names []string
+	}{{"A", c.OnlyA}, {"B", c.OnlyB}} {
+		if len(only.names) > 0 {
+			fmt.Fprintf(b, "only in %s: %s\n", only.in, oneLine(strings.Join(only.names, ", ")))
+		}
+	}
+}
+
+// pointsText is a difference of two shares, in percentage points.
+func pointsText(x float64) string {
+	if x == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%+.2fpp", 100*x)
+}

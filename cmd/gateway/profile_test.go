@@ -1,0 +1,169 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/internal/app"
+)
+
+const rowsCSV = "a,kind,b\n1,red,10\n2,red,20\n3,green,\n"
+
+// profileLine runs gateway profile.
+func profileLine(t *testing.T, in string, args ...string) result {
+	t.Helper()
+	var out, errOut strings.Builder
+	cmd := newProfile()
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetArgs(args)
+	cmd.SetIn(strings.NewReader(in))
+	cmd.SetOut(&out)
+	cmd.SetErr(&errOut)
+	code := exitOK
+	if err := cmd.ExecuteContext(t.Context()); err != nil {
+		cmd.PrintErrln(errorText(err))
+		if code = exitFailed; isUsage(err) {
+			code = exitUsage
+		}
+	}
+	return result{code, out.String(), errOut.String()}
+}
+
+func isUsage(err error) bool {
+	_, ok := errors.AsType[usageError](err)
+	return ok
+}
+
+func rowsFile(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "rows.csv")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestProfile(t *testing.T) {
+	file := rowsFile(t, rowsCSV)
+	to := filepath.Join(filepath.Dir(file), "p.json")
+	r := profileLine(t, "", file, "-o", to)
+	if r.code != exitOK || r.out != "" || r.errOut != "gateway: column 'kind' is left out: it holds texts, 'red' for example\n"+to+": 2 features of 3 rows\n" {
+		t.Fatalf("%+v", r)
+	}
+	p, err := readProfile(to)
+	if err != nil || p.Source != "rows.csv" || p.Rows != 3 || p.Features[1].Read.Missing != 1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if files, _ := filepath.Glob(filepath.Join(filepath.Dir(file), ".*")); len(files) > 0 {
+		t.Errorf("left behind: %v", files)
+	}
+
+	r = profileLine(t, "", "show", to)
+	for _, part := range []string{"rows.csv", "3, of which 3 are sampled", "sha256:", "a[0]", "33.333%"} {
+		if r.code != exitOK || !strings.Contains(r.out, part) {
+			t.Errorf("no %q in %+v", part, r)
+		}
+	}
+	r = profileLine(t, "", "show", to, "-o", "json")
+	var shown app.Profile
+	if err := json.Unmarshal([]byte(r.out), &shown); err != nil || len(shown.Features) != 2 {
+		t.Errorf("%v of %s", err, r.out)
+	}
+
+	other := filepath.Join(filepath.Dir(file), "q.json")
+	if r := profileLine(t, strings.ReplaceAll(rowsCSV, "1,red", "7,red"), "-", "--columns", "a", "-o", other); r.code != exitOK {
+		t.Fatalf("%+v", r)
+	}
+	r = profileLine(t, "", "compare", to, other)
+	if r.code != exitOK || !strings.Contains(r.out, "PSI") || !strings.Contains(r.out, "only in A: b") {
+		t.Errorf("%+v", r)
+	}
+	r = profileLine(t, "", "compare", to, other, "-o", "json")
+	var compared app.ProfileComparison
+	if err := json.Unmarshal([]byte(r.out), &compared); err != nil || len(compared.Features) != 1 || compared.Features[0].Shift != 2 {
+		t.Errorf("%v of %s", err, r.out)
+	}
+}
+
+func TestProfileToStandardOutput(t *testing.T) {
+	r := profileLine(t, "1,2\n3,4\n", "-", "--header", "no", "--outputs", "col2")
+	p, err := app.ReadProfile(strings.NewReader(r.out))
+	if r.code != exitOK || err != nil || p.Features[1].Kind != "output" || p.Source != "" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestProfileOfDemoModel(t *testing.T) {
+	file := rowsFile(t, "a,b,c,d\n5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2\n")
+	models := filepath.Join("..", "..", "models")
+	r := profileLine(t, "", file, "--model-repository", models, "--model", "iris/1")
+	p, err := app.ReadProfile(strings.NewReader(r.out))
+	if r.code != exitOK || err != nil || p.Model != "iris" || p.Version != 1 || p.Features[3].Element != 3 || p.Features[3].Datatype != "FP32" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	r = profileLine(t, "", file, "--model-file", filepath.Join(models, "iris", "1", "model.onnx"))
+	if p, err := app.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || p.Model != "" || p.Features[3].Element != 3 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestProfileRefused(t *testing.T) {
+	file := rowsFile(t, rowsCSV)
+	broken := rowsFile(t, "a,b\n1,2\n3\n")
+	f := func(code int, want string, args ...string) {
+		t.Helper()
+		if r := profileLine(t, "", args...); r.code != code || !strings.Contains(r.errOut, want) || r.out != "" {
+			t.Errorf("%v: %+v, want %d %q", args, r, code, want)
+		}
+	}
+	f(exitUsage, "name one file")
+	f(exitUsage, "name one file", file, file)
+	f(exitUsage, "--header maybe", file, "--header", "maybe")
+	f(exitUsage, "go together", file, "--model", "iris")
+	f(exitUsage, "not both", file, "--model", "iris", "--model-repository", "m", "--model-file", "x")
+	f(exitUsage, "--map needs a model", file, "--map", "a=x[0]")
+	f(exitUsage, "told by the model", file, "--outputs", "a", "--model-file", "x")
+	f(exitUsage, "'one' is no version", file, "--model", "iris/one", "--model-repository", "m")
+	f(exitUsage, "name one profile", "show")
+	f(exitUsage, "name two profiles", "compare", file)
+	f(exitUsage, "expected table or json", "show", file, "-o", "yaml")
+	f(exitFailed, "no such file", "gone.csv")
+	f(exitFailed, "line 3 has 1 fields; expected 2", broken)
+	f(exitFailed, "no column 'z'; it has 'a', 'kind', 'b'", file, "--columns", "a,z")
+	f(exitFailed, "output 'z' is no column", file, "--outputs", "z")
+	f(exitFailed, "is no profile", "show", file)
+
+	to := filepath.Join(t.TempDir(), "p.json")
+	if err := os.WriteFile(to, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f(exitFailed, "line 3", broken, "-o", to)
+	if text, err := os.ReadFile(to); err != nil || string(text) != "before" {
+		t.Errorf("a failed profile left %q, %v", text, err)
+	}
+	f(exitFailed, "no such file", file, "-o", filepath.Join(t.TempDir(), "gone", "p.json"))
+}
+
+func TestProgress(t *testing.T) {
+	var b strings.Builder
+	p := progress{w: &b, size: 200e6, started: time.Now().Add(-time.Second)}
+	p.show(50e6, 1000)
+	if got := b.String(); !strings.HasPrefix(got, "\r25 %, 1000 rows, 50 MB of 200 MB, ") || !strings.HasSuffix(got, " MB/s") {
+		t.Errorf("%q", got)
+	}
+	b.Reset()
+	p.every = time.Hour
+	p.show(60e6, 2000)
+	if b.Len() > 0 {
+		t.Errorf("%q within the interval", b.String())
+	}
+	p.clear()
+	if got := b.String(); strings.Trim(got, "\r ") != "" || !strings.HasSuffix(got, "\r") {
+		t.Errorf("%q", got)
+	}
+}
