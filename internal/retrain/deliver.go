@@ -123,13 +123,10 @@ func (o *Outbox) delivered(j *job) error {
 	return nil
 }
 
-// failed says when there is another attempt, unless the signal has been closed.
+// failed says when there is another attempt.
 func (o *Outbox) failed(j *job, wait time.Duration, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.jobs[j.signal.ID] != j {
-		return
-	}
 	j.failures++
 	j.lastError = err.Error()
 	after := min(max(backoff(j.failures, o.opts.Initial, o.opts.Max), wait), o.opts.Max)

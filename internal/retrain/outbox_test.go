@@ -203,12 +203,15 @@ func TestCloseEndsRetries(t *testing.T) {
 		sleep(time.Minute)
 		second := b.detect(drift("iris", 1, 1))
 		b.want(second, api.RetrainDelivered, 1)
+		sleep(time.Hour)
 		if _, err := b.Close(second, api.Actor{}); err != nil {
 			t.Error(err)
 		}
 		b.want(second, api.RetrainClosed, 1)
-		sleep(23 * time.Hour) // since the delivery, that is
+		sleep(23*time.Hour - time.Nanosecond)
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, second)
+		sleep(time.Nanosecond) // a day since the delivery
+		b.detect(drift("iris", 1, 2))
 		for _, e := range b.journal.events {
 			if want := e.Type == api.EventRetrainClosed; want != (e.Origin == api.OriginAPI) {
 				t.Errorf("%s has the origin %s", e.Type, e.Origin)

@@ -13,6 +13,12 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
+// The limits of texts in a signal, so that the largest one fits into the journal.
+const (
+	maxNameBytes  = 256
+	maxCauseBytes = 1 << 10
+)
+
 // idBytes is how much of the hash an id has.
 const idBytes = 16
 
@@ -50,7 +56,7 @@ func complete(s *api.RetrainSignal, now time.Time) error {
 	if s.Began.IsZero() {
 		return infer.Errorf(infer.Invalid, "expected the start of a window")
 	}
-	s.Cause, s.Role = strings.ToValidUTF8(s.Cause, "\uFFFD"), strings.ToValidUTF8(s.Role, "\uFFFD") // as JSON will have them
+	s.Cause, s.Role = strings.ToValidUTF8(s.Cause, "\uFFFD"), short(s.Role, maxNameBytes)
 	s.Began, s.CreatedAt = s.Began.UTC(), now.UTC().Round(0)
 	s.Window = api.RetrainWindow{Start: s.Window.Start.UTC(), End: s.Window.End.UTC()}
 	s.FeaturesTotal = len(s.Features)
@@ -59,13 +65,13 @@ func complete(s *api.RetrainSignal, now time.Time) error {
 		finish(&s.Features[i])
 	}
 	s.ID = ID(*s)
+	s.Cause = short(s.Cause, maxCauseBytes) // of a name that is no name any more; the id tells them apart
 	return nil
 }
 
 // finish makes a finding one that JSON can carry, and that is not long.
 func finish(f *api.RetrainFinding) {
-	const most = 256
-	f.Feature = strings.ToValidUTF8(f.Feature[:min(len(f.Feature), most)], "\uFFFD")
+	f.Feature, f.Kind, f.Statistic = short(f.Feature, maxNameBytes), short(f.Kind, maxNameBytes), short(f.Statistic, maxNameBytes)
 	for _, v := range []*float64{&f.Value, &f.P, &f.Effect, &f.Low, &f.High, &f.Shift} {
 		switch {
 		case math.IsNaN(*v):
@@ -74,4 +80,9 @@ func finish(f *api.RetrainFinding) {
 			*v = math.Copysign(math.MaxFloat64, *v)
 		}
 	}
+}
+
+// short returns the beginning of a text, as JSON will have it.
+func short(s string, most int) string {
+	return strings.ToValidUTF8(s[:min(len(s), most)], "\uFFFD")
 }

@@ -2,6 +2,7 @@ package retrain_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/retrain"
 )
 
@@ -55,6 +57,32 @@ func TestDetectedCompletes(t *testing.T) {
 	}
 	if !math.IsInf(s.Features[0].Value, 1) {
 		t.Error("the caller's findings were changed")
+	}
+}
+
+// TestTheLargestSignalFits into an event of the journal, whatever a feature is called.
+func TestTheLargestSignalFits(t *testing.T) {
+	log := journal.Memory()
+	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: onDisk{log}})
+	long := strings.Repeat("\x01", 1<<20)
+	finding := api.RetrainFinding{Feature: long, Kind: "input", Statistic: "range", Value: -math.MaxFloat64, P: 1e-300, Effect: 0.1 + 0.2, Low: -math.Pi, High: math.E, Shift: -math.Pi}
+	s, v := drift("iris", 1, 0), missing("iris", "a", 0)
+	s.Features, v.Features = slices.Repeat([]api.RetrainFinding{finding}, 10_000), []api.RetrainFinding{finding}
+	first, err := o.Detected(s)
+	if err != nil {
+		t.Error(err)
+	}
+	a, err := o.Detected(v)
+	if err != nil {
+		t.Error(err)
+	}
+	v.Features[0].Feature += "b"
+	b, err := o.Detected(v)
+	if err != nil || first.ID == a.ID || a.ID == b.ID || !b.New {
+		t.Errorf("%v: %v, %v, %v", err, first, a, b)
+	}
+	if _, err := o.Close(first.ID, api.Actor{Reason: long[:1<<10]}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -69,7 +69,7 @@ func TestWebhookSendsACloudEvent(t *testing.T) {
 		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			header = r.Header
 			body, _ = io.ReadAll(r.Body)
-			if r.Method != http.MethodPost || r.URL.RequestURI() != "/in?k=v" {
+			if r.Method != http.MethodPost || r.URL.RequestURI() != "/in?k=v" || !r.Close {
 				t.Errorf("got %s %s", r.Method, r.URL)
 			}
 			w.WriteHeader(http.StatusAccepted)
