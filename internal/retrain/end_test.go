@@ -1,0 +1,208 @@
+package retrain_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/retrain"
+)
+
+func TestCloseEndsRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(down)
+		first := b.detect(drift("iris", 1, 0))
+		r, err := b.Close(first, api.Actor{Actor: "alice", Reason: "a holiday"})
+		if err != nil || r.State != api.RetrainClosed || r.ClosedBy != "alice" || r.Reason != "a holiday" || r.ClosedAt == nil {
+			t.Errorf("got %+v %v", r, err)
+		}
+		b.to.set(nil)
+		sleep(time.Hour)
+		b.want(first, api.RetrainClosed, 1)
+		b.wantHeld(drift("iris", 1, 1), api.HeldBackCoolDown, first)
+		b.stop()
+		b.again()
+		sleep(22*time.Hour + 59*time.Minute)
+		b.want(first, api.RetrainClosed, 1)
+		b.wantHeld(drift("iris", 1, 1), api.HeldBackCoolDown, first)
+		sleep(time.Minute)
+		second := b.detect(drift("iris", 1, 1))
+		b.want(second, api.RetrainDelivered, 1)
+		sleep(time.Hour)
+		if _, err := b.Close(second, api.Actor{}); err != nil {
+			t.Error(err)
+		}
+		b.want(second, api.RetrainClosed, 1)
+		sleep(23*time.Hour - time.Nanosecond)
+		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, second)
+		sleep(time.Nanosecond) // a day since the delivery
+		b.detect(drift("iris", 1, 2))
+		for _, e := range b.journal.events {
+			if want := e.Type == api.EventRetrainClosed; want != (e.Origin == api.OriginAPI) {
+				t.Errorf("%s has the origin %s", e.Type, e.Origin)
+			}
+		}
+	})
+}
+
+func TestCloseCutsOffADelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(hangs)
+		id := b.detect(drift("iris", 1, 0))
+		began := time.Now()
+		if _, err := b.Close(id, api.Actor{}); err != nil {
+			t.Error(err)
+		}
+		b.want(id, api.RetrainClosed, 1)
+		ctx := t.Context()
+		if err := b.Shutdown(ctx); err != nil || time.Since(began) > 0 {
+			t.Errorf("it was not cut off: %v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// TestADeliveryThatClosingCannotStop is written down all the same.
+func TestADeliveryThatClosingCannotStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+			time.Sleep(time.Second)
+			return 0, nil
+		})
+		id := b.detect(drift("iris", 1, 0))
+		if _, err := b.Close(id, api.Actor{}); err != nil {
+			t.Error(err)
+		}
+		sleep(time.Second)
+		if r := b.want(id, api.RetrainClosed, 1); r.DeliveredAt == nil {
+			t.Errorf("got %+v", r)
+		}
+		b.wantEvents(api.EventRetrainRequested, api.EventRetrainClosed, api.EventRetrainDelivered)
+		b.stop()
+		b.again()
+		sleep(time.Hour)
+		b.want(id, api.RetrainClosed, 1)
+	})
+}
+
+func TestRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		b.to.set(down)
+		id := b.detect(drift("iris", 1, 0))
+		sleep(time.Hour)
+		n := len(b.to.times(id))
+		if _, err := b.Retry(id); err != nil {
+			t.Error(err)
+		}
+		r := b.want(id, api.RetrainOpen, n+1)
+		if wait := time.Until(*r.NextAttempt); wait > time.Second {
+			t.Errorf("waits %v after the first of a new series", wait)
+		}
+		b.to.set(nil)
+		if _, err := b.Retry(id); err != nil {
+			t.Error(err)
+		}
+		b.want(id, api.RetrainDelivered, n+2)
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		f := func(err error, code infer.Code, want string) {
+			t.Helper()
+			if infer.CodeOf(err) != code || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		}
+		delivered := b.detect(drift("iris", 1, 0))
+		_, err := b.Retry(delivered)
+		f(err, infer.Conflict, delivered+" is delivered; only what is open is delivered")
+		if _, err := b.Close(delivered, api.Actor{}); err != nil {
+			t.Error(err)
+		}
+		_, err = b.Retry(delivered)
+		f(err, infer.Conflict, delivered+" is closed; only what is open is delivered")
+		_, err = b.Close(delivered, api.Actor{})
+		f(err, infer.Conflict, delivered+" was closed at 2000-01-01T00:00:00Z already")
+		_, err = b.Retry("x")
+		f(err, infer.NotFound, `there is no signal "x"`)
+		_, err = b.Close(strings.Repeat("x", 1000), api.Actor{})
+		f(err, infer.NotFound, `there is no signal "xxx`)
+		if err := b.Run(t.Context()); err == nil {
+			t.Error("a second Run was accepted")
+		}
+	})
+}
+
+func TestShutdownFinishesDeliveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, func(o *retrain.Options) { o.Parallel = 1 })
+		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+			time.Sleep(time.Second)
+			return 0, nil
+		})
+		first, second := b.detect(missing("iris", "a", 0)), b.detect(missing("iris", "b", 0))
+		began := time.Now()
+		if err := b.Shutdown(t.Context()); err != nil || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		b.want(first, api.RetrainDelivered, 1)
+		b.want(second, api.RetrainOpen, 0)
+		third := b.detect(missing("iris", "c", 0)) // a late one
+		b.want(third, api.RetrainOpen, 0)
+		b.stop()
+		b.again()
+		sleep(2 * time.Second)
+		b.want(second, api.RetrainDelivered, 1)
+		b.want(third, api.RetrainDelivered, 1)
+	})
+}
+
+func TestShutdownCutsOffWhatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.WarnLevel)
+		b := start(t, func(o *retrain.Options) { o.Logger = zap.New(core) })
+		b.to.set(hangs)
+		id := b.detect(drift("iris", 1, 0))
+		logs.TakeAll()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := b.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		b.want(id, api.RetrainOpen, 1)
+		if logs.Len() > 0 {
+			t.Errorf("got %v", logs.All())
+		}
+	})
+}
+
+func TestShutdownBeforeRun(t *testing.T) {
+	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: &tape{}, Sink: newReceiver(t)})
+	down := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	go func() { down <- o.Shutdown(ctx) }()
+	if _, err := o.Detected(drift("iris", 1, 0)); err != nil {
+		t.Error(err)
+	}
+	if err := o.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := <-down; err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
