@@ -13,7 +13,8 @@ const (
 )
 
 // The types of events. Those of routes are what the routes are a fold of, those of
-// retrain and dataquality what the signals are; the others are for the record.
+// retrain and dataquality what the signals are, and a detector goes on from the last
+// one of drift; the others are for the record.
 const (
 	EventRouteSet       = "route.set"
 	EventRouteDeleted   = "route.deleted"
@@ -26,6 +27,8 @@ const (
 	EventRetrainDelivered  = "retrain.delivered"  // of requests and violations
 	EventRetrainClosed     = "retrain.closed"     // of requests and violations
 	EventQualityViolated   = "dataquality.violated"
+
+	EventDriftState = "drift.state" // of a version in a role; the state after is a DriftEvidence
 )
 
 // Actor is who asks for a change, and why.

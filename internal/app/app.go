@@ -13,12 +13,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/retrain"
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/routes"
 	"sluice.io/sluice/internal/wire/httpapi"
@@ -61,6 +63,7 @@ type App struct {
 	registry  *registry.Registry
 	shadows   *registry.Registry
 	journal   *journal.Log
+	outbox    *retrain.Outbox
 	router    *router.Router
 	metrics   *metrics.Metrics
 	reconcile *reconciler
@@ -103,7 +106,10 @@ func (a *App) open() (err error) {
 		registry: a.registry, shadows: a.shadows, router: a.router, record: newRecorder(a.metrics), journal: a.journal,
 		log: a.log.Named("reconcile"), load: a.opts.Reload, onReady: a.opts.Ready, cfg: cfg,
 		commands: make(chan command), stopped: make(chan struct{}),
-		routes: routes.NewSet(), named: map[string]bool{},
+		routes: routes.NewSet(), references: references{}, named: map[string]bool{},
+	}
+	if err := a.replay(cfg); err != nil {
+		return err
 	}
 	a.reconcile.view.Store(&view{})
 	if err := a.buildFronts(cfg, promRegistry); err != nil {
@@ -112,6 +118,58 @@ func (a *App) open() (err error) {
 	a.watch()
 	return nil
 }
+
+// replay folds the journal: routes, signals, and where detectors were.
+func (a *App) replay(cfg *config.Config) error {
+	began := time.Now()
+	signals := retrain.NewStore()
+	w := newWatcher(a.journal, a.log.Named("drift"))
+	err := a.reconcile.routes.Replay(func(visit func(api.Event) error) error {
+		return a.journal.Replay(func(e api.Event) error {
+			return errors.Join(visit(e), signals.Apply(e), w.apply(e))
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if last := a.journal.Last(); last > 0 {
+		a.log.Info("journal read", zap.Int64("events", last), zap.Duration("took", time.Since(began)))
+	}
+	sink, err := newSink(&cfg.Retrain, a.opts.Build.Version, a.log)
+	if err != nil {
+		return err
+	}
+	a.outbox = retrain.New(signals, retrain.Options{
+		Journal: eventLog{a.journal}, Sink: sink, Max: cfg.Retrain.Webhook.MaxBackoff, Timeout: cfg.Retrain.Webhook.Timeout,
+		CoolDown: coolDown(cfg.Retrain.CoolDown), Logger: a.log.Named("retrain"),
+	})
+	w.outbox, a.reconcile.watch = a.outbox, w
+	return nil
+}
+
+// coolDown turns 0, which is none, into what the outbox takes for that.
+func coolDown(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// newSink returns where signals are delivered to; nil where that is not configured.
+func newSink(c *config.Retrain, version string, log *zap.Logger) (retrain.Sink, error) {
+	if c.Webhook.URL == "" {
+		return nil, nil //nolint:nilnil // none is not an error
+	}
+	return retrain.NewWebhook(retrain.WebhookOptions{
+		URL: c.Webhook.URL, Secret: []byte(c.Webhook.Secret.Reveal()), Source: c.Source, Version: version, Logger: log.Named("retrain"),
+	})
+}
+
+// eventLog is the journal for what writes events that depend on no others.
+type eventLog struct{ log *journal.Log }
+
+// Append implements retrain.Journal.
+func (l eventLog) Append(e api.Event) (api.Event, error) { return l.log.Append(journal.Any, e) }
 
 // openJournal opens the journal in the data directory, or one in memory.
 func openJournal(dir string, log *zap.Logger) (*journal.Log, error) {
@@ -144,7 +202,7 @@ func (a *App) Run(ctx context.Context) error {
 	// ends early stops the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 3)
+	ended := make(chan error, 5)
 	start := func(name string, run func(context.Context) error) {
 		go func() { // received in stop
 			err := run(parts)
@@ -157,6 +215,8 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	start("admin", a.admin.Run)
 	start("http", a.http.Run)
+	start("signals", a.outbox.Run)
+	start("drift", a.reconcile.watch.monitor.Run)
 	start("reconciler", a.reconcile.run)
 	select {
 	case <-ctx.Done():
@@ -190,6 +250,7 @@ func (a *App) stop(cancelParts func()) error {
 	}
 	stage("http", a.http.Shutdown)
 	stage("admin", a.admin.Shutdown)
+	stage("signals", a.outbox.Shutdown)
 	cancelParts()
 	<-a.reconcile.stopped
 	stage("shadows", a.shadows.Shutdown)

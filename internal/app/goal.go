@@ -23,7 +23,8 @@ type goal struct {
 	// borrowed are the versions that serve only since a route names them. Who calls
 	// the model by its own name does not get them, unless by number.
 	borrowed           map[infer.Version]bool
-	specs, shadowSpecs []registry.Spec // what should be loaded for it
+	references         map[string]*reference // by model
+	specs, shadowSpecs []registry.Spec       // what should be loaded for it
 }
 
 // goal returns what should serve under cfg, from what was found, once edits are
@@ -51,6 +52,7 @@ func (r *reconciler) goal(cfg *config.Config, found []registry.Found, edits []ro
 	for _, f := range found {
 		g.specs = append(g.specs, r.modelSpecs(g, f)...)
 	}
+	g.references = r.references.of(cfg, found)
 	g.shadowSpecs = r.shadowsOf(g)
 	return g
 }

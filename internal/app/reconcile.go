@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"sync/atomic"
@@ -30,6 +29,7 @@ type reconciler struct {
 	shadows  *registry.Registry // versions that run as shadows
 	router   *router.Router
 	record   *recorder
+	watch    *watcher
 	journal  *journal.Log
 	log      *zap.Logger
 	load     func() (*config.Config, error) // reads the configuration again; may be nil
@@ -44,8 +44,10 @@ type reconciler struct {
 	cfg    *config.Config
 	found  []registry.Found // the repository as it was last read
 	routes *routes.Set
-	named  map[string]bool          // models to load under explicit control
-	seen   map[infer.Version]string // fingerprints at the last poll
+
+	references references               // profiles that were read
+	named      map[string]bool          // models to load under explicit control
+	seen       map[infer.Version]string // fingerprints at the last poll
 }
 
 // command is a change asked for from outside. done gets its one answer.
@@ -135,16 +137,8 @@ func (r *reconciler) sendOrNothing(ctx context.Context, do func(ctx context.Cont
 	}
 }
 
-// start folds the journal and brings up what it and the configuration say. A
-// route whose version cannot serve is brought up without it.
+// start brings up what the journal and the configuration say. A route whose version cannot serve is brought up without it.
 func (r *reconciler) start(ctx context.Context) error {
-	began := time.Now()
-	if err := r.routes.Replay(r.journal.Replay); err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	if last := r.journal.Last(); last > 0 {
-		r.log.Info("journal read", zap.Int64("events", last), zap.Duration("took", time.Since(began)))
-	}
 	for _, name := range r.cfg.Repository.Load {
 		r.named[name] = true
 	}
@@ -158,6 +152,9 @@ func (r *reconciler) start(ctx context.Context) error {
 	}
 	t := r.prepare(ctx, r.goal(r.cfg, found, edits), nil)
 	r.logAbsent(t.goal.specs)
+	for _, problem := range t.goal.referenceProblems() {
+		r.log.Error("a model is not compared with its reference", zap.String("problem", problem))
+	}
 	for _, problem := range t.offers().problems(t.goal.routes) {
 		r.log.Error("a route cannot serve as it should", zap.String("route", problem.route), zap.String("problem", problem.String()))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -44,7 +45,11 @@ func (r *reconciler) reload(ctx context.Context, by api.Actor) (result api.Reloa
 		return result, err
 	}
 	before := r.registry.Instances()
-	t := r.prepare(ctx, r.goal(next, found, edits), func(infer.Version) bool { return true })
+	g := r.goal(next, found, edits)
+	if problems := g.referenceProblems(); len(problems) > 0 {
+		return result, infer.Errorf(infer.Invalid, "%s; nothing was applied", strings.Join(problems, "; "))
+	}
+	t := r.prepare(ctx, g, func(infer.Version) bool { return true })
 	if err := r.refuses(t, edits, before); err != nil {
 		r.discard(t)
 		return result, err

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/registry"
@@ -44,7 +45,10 @@ type routeView struct {
 // so that one without a version is told from an unknown one; names of coming that
 // nothing serves yet say that they are loading.
 func (r *reconciler) swap(s serving, coming []registry.Spec) {
-	b := tableBuilder{record: r.record, serving: s, targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}}
+	b := tableBuilder{
+		record: r.record, watch: r.watch, serving: s,
+		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{},
+	}
 	for v, instance := range s.live {
 		target := b.target(v, instance)
 		b.targets[v] = target
@@ -70,14 +74,22 @@ func (r *reconciler) swap(s serving, coming []registry.Spec) {
 	for i := range s.goal.routes {
 		next.routes[s.goal.routes[i].Name] = b.route(&s.goal.routes[i])
 	}
+	for _, e := range b.entries {
+		if e.Route == nil && e.Default != nil {
+			e.Tap = b.tap(infer.Version{Model: e.Model, Number: e.Default.Model.Version}, api.RoleDefault)
+		}
+	}
 	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
 	r.view.Store(next)
+	r.watch.keep(b.streams)
 	r.revision.Add(1)
 }
 
 type tableBuilder struct {
 	serving
 	record  *recorder
+	watch   *watcher
+	streams map[drift.Stream]bool // that the table sends rows to
 	targets map[infer.Version]*router.Target
 	entries map[string]*router.Entry
 }
@@ -97,6 +109,13 @@ func (b *tableBuilder) target(v infer.Version, instance *registry.Instance) *rou
 	}
 }
 
+// tap returns what takes a version's rows in a role, nil where nothing does.
+func (b *tableBuilder) tap(v infer.Version, role string) router.Copier {
+	s := drift.Stream{Version: v, Role: role}
+	b.streams[s] = true
+	return b.watch.tap(s, b.live[v], b.goal)
+}
+
 // route adds the entry of a route and returns what the control API shows of it.
 func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	e := b.entry(state.Name)
@@ -112,9 +131,11 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	for i, v := range state.Variants {
 		arm := b.record.arm(state.Name, state.Model, v)
 		target := b.fitting(&state.Route, v.Version)
-		e.Route.Arms = append(e.Route.Arms, router.Arm{
-			Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Target: target, Observe: arm.Observe,
-		})
+		a := router.Arm{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Target: target, Observe: arm.Observe}
+		if target != nil {
+			a.Tap = b.tap(infer.Version{Model: state.Model, Number: v.Version}, v.Role)
+		}
+		e.Route.Arms = append(e.Route.Arms, a)
 		shown.arms = append(shown.arms, arm)
 		shown.breakers = append(shown.breakers, nil)
 		if target != nil {

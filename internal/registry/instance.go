@@ -32,14 +32,18 @@ const retired = int64(1) << 62
 type Instance struct {
 	Servable
 
+	digest  string
 	users   atomic.Int64
 	once    sync.Once
 	drained chan struct{} // closed when retired and without users
 }
 
-func newInstance(s Servable) *Instance {
-	return &Instance{Servable: s, drained: make(chan struct{})}
+func newInstance(s Servable, digest string) *Instance {
+	return &Instance{Servable: s, digest: digest, drained: make(chan struct{})}
 }
+
+// Digest returns the digest of the version's files, as they were loaded.
+func (i *Instance) Digest() string { return i.digest }
 
 // Acquire takes a lease. It is false where the instance was retired; the caller
 // then looks for another.

@@ -189,7 +189,7 @@ func (rec *record) load(ctx context.Context) error {
 		rec.state, rec.reason = api.StateUnavailable, Reason(err)
 		return err
 	}
-	rec.instance, rec.state, rec.loadedAt = newInstance(s), api.StateReady, time.Now()
+	rec.instance, rec.state, rec.loadedAt = newInstance(s, rec.digest), api.StateReady, time.Now()
 	return nil
 }
 

@@ -1,0 +1,169 @@
+package app
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
+)
+
+func compareStatus(a, b api.DriftStatus) int {
+	return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Role, b.Role))
+}
+
+// closed is told of each window: it records what has changed, and signals what is
+// detected for as long as it is.
+func (w *watcher) closed(c drift.Closed) {
+	w.mu.Lock()
+	x, ok := w.watches[c.Stream]
+	w.mu.Unlock()
+	if !ok || x.tap == nil {
+		return // the watch ended meanwhile
+	}
+	if standing(c.Before) != standing(c.After) {
+		w.changed(c, x)
+	}
+	for _, s := range signals(c, x) {
+		if _, err := w.outbox.Detected(s); err != nil { // the next window tries again
+			w.log.Error("a signal is not in the journal", zap.String("type", s.Type), zap.String("model", s.Model), zap.Error(err))
+		}
+	}
+}
+
+// standing says of a saved detector what it has detected. Suspicions come and go.
+func standing(state json.RawMessage) string {
+	var s drift.Snapshot
+	if len(state) == 0 || json.Unmarshal(state, &s) != nil {
+		return ""
+	}
+	var list []string
+	for _, f := range s.Findings {
+		if f.State == drift.Detected || f.State == drift.Recovering {
+			list = append(list, f.Kind+" "+f.Feature+" "+f.Statistic+" "+f.State)
+		}
+	}
+	return strings.Join(list, "\n")
+}
+
+// changed writes a change of state to the journal and to the log.
+func (w *watcher) changed(c drift.Closed, x watch) {
+	v := c.Stream.Version
+	evidence := api.DriftEvidence{
+		Model: v.Model, Version: v.Number, Role: c.Stream.Role, From: c.From, State: c.Verdict.State,
+		ProfileDigest: x.ref.digest, Verdict: c.Verdict, Before: c.Before, After: c.After,
+	}
+	e := api.Event{Type: api.EventDriftState, Subject: fmt.Sprintf("drift/%s/%d/%s", v.Model, v.Number, c.Stream.Role), Origin: api.OriginGateway}
+	err := w.append(e, &evidence, c.Window)
+	fields := []zap.Field{
+		zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("role", c.Stream.Role),
+		zap.String("from", c.From), zap.String("state", c.Verdict.State),
+		zap.Strings("features", inWords(c.Verdict.Features)), zap.Strings("quality", inWords(c.Verdict.Quality)),
+		zap.Uint64("rows", c.Verdict.Rows), zap.Time("window_start", c.Window.Start),
+	}
+	if c.Verdict.Began != nil {
+		fields = append(fields, zap.Time("began", *c.Verdict.Began))
+	}
+	if err != nil {
+		w.log.Error("a change of a drift state is not in the journal", append(fields, zap.Error(err))...)
+		return
+	}
+	w.log.Warn("drift", fields...)
+}
+
+// append journals evidence with its window, or without where that is too large.
+func (w *watcher) append(e api.Event, evidence *api.DriftEvidence, window drift.Window) error {
+	var err error
+	if evidence.Window, err = json.Marshal(window); err != nil {
+		return err
+	}
+	for {
+		if e.After, err = json.Marshal(evidence); err != nil {
+			return err
+		}
+		_, err = w.journal.Append(journal.Any, e)
+		if infer.CodeOf(err) != infer.TooLarge || evidence.Window == nil {
+			return err
+		}
+		evidence.Window, evidence.Verdict.Features = nil, troubled(evidence.Verdict.Features, api.MaxRetrainFindings)
+	}
+}
+
+// inWords names the findings that are not OK, the strongest first.
+func inWords(findings []drift.Finding) []string {
+	const most = 20
+	list := []string{}
+	for _, f := range troubled(findings, most) {
+		list = append(list, fmt.Sprintf("%s %s: %s", f.Kind, f.Feature, cmp.Or(f.Change, f.Statistic)))
+	}
+	return list
+}
+
+// troubled returns up to most findings that are not OK.
+func troubled(findings []drift.Finding, most int) []drift.Finding {
+	list := []drift.Finding{}
+	for _, f := range findings {
+		if f.State != drift.OK && len(list) < most {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// signals returns what a window gives reason to tell others. Data of which too
+// much is missing or no number asks for no retraining: a model that is trained on
+// it would learn the fault.
+func signals(c drift.Closed, x watch) []api.RetrainSignal {
+	base := api.RetrainSignal{
+		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
+		Window: api.RetrainWindow{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
+		ProfileDigest: x.ref.digest, ModelDigest: x.instance.Digest(), Detector: x.options,
+	}
+	var list []api.RetrainSignal
+	broken := false
+	for _, f := range c.Verdict.Quality {
+		if f.State == drift.Detected {
+			s := base
+			s.Type, s.Began, s.Features = api.TypeDataQualityViolated, began(f, c), []api.RetrainFinding{finding(f)}
+			list = append(list, s)
+			broken = broken || f.Statistic != drift.StatisticRange
+		}
+	}
+	var drifted []drift.Finding
+	for _, f := range c.Verdict.Features {
+		if f.State == drift.Detected {
+			drifted = append(drifted, f)
+		}
+	}
+	if len(drifted) == 0 || broken {
+		return list
+	}
+	s := base
+	s.Type, s.Began = api.TypeRetrainRequested, began(slices.MinFunc(drifted, func(a, b drift.Finding) int { return began(a, c).Compare(began(b, c)) }), c)
+	for _, f := range drifted {
+		s.Features = append(s.Features, finding(f))
+	}
+	return append(list, s)
+}
+
+func began(f drift.Finding, c drift.Closed) time.Time {
+	if f.Began == nil {
+		return c.Window.Start
+	}
+	return *f.Began
+}
+
+func finding(f drift.Finding) api.RetrainFinding {
+	return api.RetrainFinding{
+		Feature: f.Feature, Kind: f.Kind, Statistic: f.Statistic, Value: f.Value, P: f.P,
+		Effect: f.Effect, Low: f.Low, High: f.High, Shift: f.Shift,
+	}
+}

@@ -1,0 +1,225 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/retrain"
+	"sluice.io/sluice/internal/router"
+)
+
+// watcher has versions compared with their references, and passes on what is
+// found. watch and keep belong to the reconciler, closed to the monitor; apply is
+// called before either.
+type watcher struct {
+	monitor *drift.Monitor
+	outbox  *retrain.Outbox
+	journal *journal.Log
+	log     *zap.Logger
+
+	saved map[drift.Stream]savedDetector // of streams that are not watched now
+
+	mu      sync.Mutex // guards watches, which the control API and the monitor read
+	watches map[drift.Stream]watch
+}
+
+// savedDetector is a detector's state, and the profile that it belongs to.
+type savedDetector struct {
+	digest string
+	state  json.RawMessage
+}
+
+// watch is how a stream is watched; off says why it is not.
+type watch struct {
+	instance *registry.Instance
+	ref      *reference
+	settings config.Drift
+	streams  int
+
+	tap     *drift.Tap
+	off     string
+	promise string
+	options json.RawMessage // of the detector, for the record
+}
+
+// newWatcher returns a watcher that needs an outbox yet.
+func newWatcher(log *journal.Log, logger *zap.Logger) *watcher {
+	w := &watcher{
+		journal: log, log: logger,
+		saved: map[drift.Stream]savedDetector{}, watches: map[drift.Stream]watch{},
+	}
+	w.monitor = drift.NewMonitor(drift.MonitorOptions{Closed: w.closed})
+	return w
+}
+
+// apply folds an event of the journal in: a detector goes on from where it was.
+func (w *watcher) apply(e api.Event) error {
+	if e.Type != api.EventDriftState {
+		return nil
+	}
+	var d api.DriftEvidence
+	if err := json.Unmarshal(e.After, &d); err != nil {
+		return fmt.Errorf("event %d: %w", e.Seq, err)
+	}
+	w.saved[drift.Stream{Version: infer.Version{Model: d.Model, Number: d.Version}, Role: d.Role}] = savedDetector{d.ProfileDigest, d.After}
+	return nil
+}
+
+// tap returns what takes the rows of a stream, nil where it is not compared with
+// anything.
+func (w *watcher) tap(s drift.Stream, instance *registry.Instance, g *goal) router.Copier {
+	ref := g.references[s.Version.Model]
+	if ref == nil || ref.err != nil {
+		return nil
+	}
+	next := watch{instance: instance, ref: ref, settings: g.cfg.Model(s.Version.Model).Drift, streams: g.streams()}
+	w.mu.Lock()
+	old, ok := w.watches[s]
+	w.mu.Unlock()
+	if !ok || old.instance != next.instance || old.ref != next.ref || old.settings != next.settings || old.streams != next.streams {
+		w.stop(s, old)
+		w.start(s, &next)
+		old = next
+	}
+	if old.tap == nil {
+		return nil
+	}
+	return old.tap
+}
+
+func (w *watcher) start(s drift.Stream, next *watch) {
+	err := next.ref.profile.Fits(next.instance.Model())
+	var detector *drift.Tumbling
+	if err == nil {
+		detector, err = w.detector(s, next)
+	}
+	if err != nil {
+		next.off = infer.Message(err)
+		w.log.Warn("a version is not compared with its reference", zap.String("model", s.Version.Model),
+			zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.Error(err))
+	} else {
+		c := &next.settings
+		next.tap = w.monitor.Start(s, drift.Watch{
+			Tap: drift.TapOptions{
+				Model: next.instance.Model(), Profile: next.ref.profile, Sample: int(c.Sample),
+				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer),
+			},
+			Detector: detector, Save: func() (json.RawMessage, error) { return json.Marshal(detector.Snapshot()) },
+			Window: c.Window, Rows: uint64(c.Rows), //nolint:gosec // not negative
+		})
+		next.promise = promise(c)
+		next.options = json.RawMessage(text(struct {
+			Name    string        `json:"name"`
+			Options drift.Options `json:"options"`
+		}{"tumbling", detector.Options()}))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watches[s] = *next
+}
+
+// detector makes the detector of a stream, from where an earlier one of the same
+// reference was.
+func (w *watcher) detector(s drift.Stream, next *watch) (*drift.Tumbling, error) {
+	options := detectorOptions(&next.settings, next.streams)
+	saved, ok := w.saved[s]
+	if !ok || saved.digest != next.ref.digest {
+		return drift.NewDetector(next.ref.profile, options)
+	}
+	var state drift.Snapshot
+	if err := json.Unmarshal(saved.state, &state); err != nil {
+		return nil, err
+	}
+	return drift.Restore(next.ref.profile, options, state)
+}
+
+func detectorOptions(c *config.Drift, streams int) drift.Options {
+	o := drift.Options{
+		Tolerance: c.Tolerance, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
+		FalseAlarmEvery: c.FalseAlarmEvery, Window: c.Window, FalseAlarmWindows: float64(c.FalseAlarmWindows),
+		Streams: streams, MinRows: uint64(c.MinRows), Recover: c.Recover, //nolint:gosec // not negative
+	}
+	if c.Rows > 0 {
+		o.Window = 0
+	}
+	return o
+}
+
+// promise says in words how rare false alarms are to be.
+func promise(c *config.Drift) string {
+	if c.Rows > 0 {
+		return fmt.Sprintf("at most one false alarm expected in %d windows of %d rows, over all that is watched", c.FalseAlarmWindows, c.Rows)
+	}
+	return fmt.Sprintf("at most one false alarm expected in %v of windows of %v, over all that is watched", c.FalseAlarmEvery, c.Window)
+}
+
+// stop ends the watch of a stream and remembers where its detector was.
+func (w *watcher) stop(s drift.Stream, old watch) {
+	if state := w.monitor.Stop(s); state != nil {
+		w.saved[s] = savedDetector{old.ref.digest, state}
+	}
+}
+
+// keep ends the watches of all other streams.
+func (w *watcher) keep(streams map[drift.Stream]bool) {
+	w.mu.Lock()
+	gone := map[drift.Stream]watch{}
+	for s, old := range w.watches {
+		if !streams[s] {
+			gone[s] = old
+			delete(w.watches, s)
+		}
+	}
+	w.mu.Unlock()
+	for s, old := range gone {
+		w.stop(s, old)
+	}
+}
+
+// status returns where all streams stand.
+func (w *watcher) status() []api.DriftStatus {
+	list := []api.DriftStatus{}
+	for _, s := range w.monitor.Status() {
+		d := w.describe(s.Stream)
+		d.State, d.Since, d.Windows, d.Rows, d.Dropped = s.State, s.Since, s.Windows, s.Rows, s.Dropped
+		d.Begun, d.Waiting, d.Last = s.Begun, s.Waiting, s.Last
+		list = append(list, d)
+	}
+	w.mu.Lock()
+	var off []drift.Stream
+	for s, x := range w.watches {
+		if x.tap == nil {
+			off = append(off, s)
+		}
+	}
+	w.mu.Unlock()
+	for _, s := range off {
+		list = append(list, w.describe(s))
+	}
+	slices.SortFunc(list, compareStatus)
+	return list
+}
+
+// describe fills in what does not change from window to window.
+func (w *watcher) describe(s drift.Stream) api.DriftStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := w.watches[s]
+	d := api.DriftStatus{
+		Model: s.Version.Model, Version: s.Version.Number, Role: s.Role, State: api.DriftOff, Reason: x.off, Promise: x.promise,
+	}
+	if x.ref != nil {
+		d.ProfileDigest, d.Features, d.ReferenceRows = x.ref.digest, len(x.ref.profile.Features), x.ref.profile.Rows
+	}
+	return d
+}
