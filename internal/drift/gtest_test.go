@@ -118,7 +118,7 @@ func TestLawOfStatistic(t *testing.T) {
 		t.Helper()
 		rng := rand.New(rand.NewPCG(5, 5))
 		window, ref := make([]uint64, len(upTo)), make([]uint64, len(upTo))
-		const runs = 20_000
+		const runs = 10_000
 		levels := []float64{0.01, 0.001}
 		below := make([]float64, len(levels))
 		for range runs {
@@ -148,6 +148,40 @@ func TestLawOfStatistic(t *testing.T) {
 	f("a rare value", 60, 300, cumulative(0.97, 0.03))
 }
 
+// With two bins the rates can be computed, far into the tail.
+func TestLawOfTwoBins(t *testing.T) {
+	const rows, refRows = 200, 500
+	log := func(n, k uint64, p float64) float64 { // of the binomial probability of k
+		a, _ := math.Lgamma(float64(n) + 1)
+		b, _ := math.Lgamma(float64(k) + 1)
+		c, _ := math.Lgamma(float64(n-k) + 1)
+		return a - b - c + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p)
+	}
+	levels := []float64{1e-2, 1e-3, 1e-4, 1e-5, 1e-6}
+	for _, p := range []float64{0.003, 0.03, 0.1} {
+		below := make([]float64, len(levels))
+		for x := range uint64(rows + 1) {
+			for y := range uint64(refRows / 4) { // more are out of the question
+				chance := math.Exp(log(rows, x, p) + log(refRows, y, p))
+				if chance < 1e-12 {
+					continue
+				}
+				c := compare([]uint64{rows - x, x}, []uint64{refRows - y, y}, 0)
+				for i, a := range levels {
+					if c.logP < math.Log(a) {
+						below[i] += chance
+					}
+				}
+			}
+		}
+		for i, a := range levels {
+			if below[i] > 1.5*a {
+				t.Errorf("a value in %v of the rows: p < %v with a probability of %.3g", p, a, below[i])
+			}
+		}
+	}
+}
+
 func TestIntervalOfEffect(t *testing.T) {
 	f := func(name string, rows, refRows int, p, r []float64) {
 		t.Helper()
@@ -158,7 +192,7 @@ func TestIntervalOfEffect(t *testing.T) {
 		rng := rand.New(rand.NewPCG(6, 6))
 		window, ref := make([]uint64, len(p)), make([]uint64, len(p))
 		upP, upR := cumulative(slices.Clone(p)...), cumulative(slices.Clone(r)...)
-		const runs = 2000
+		const runs = 1000
 		inside, sum := 0.0, 0.0
 		for range runs {
 			draw(rng, window, rows, upP)

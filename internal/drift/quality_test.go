@@ -48,7 +48,7 @@ func TestExcessTailIsNotTooSmall(t *testing.T) {
 			}
 			return k
 		}
-		const runs = 3000
+		const runs = 2000
 		for _, a := range []float64{0.1, 0.02} {
 			below := 0.0
 			for range runs {
