@@ -24,8 +24,8 @@ const (
 
 // The reasons why a request for retraining was held back.
 const (
-	HeldBackOpen     = "open"      // an earlier request for the model is open
-	HeldBackCoolDown = "cool_down" // it was delivered, or closed, not long enough ago
+	HeldBackOpen     = "open"      // an earlier request for the model is not closed, delivered or not
+	HeldBackCoolDown = "cool_down" // it was closed not long enough ago
 )
 
 // MaxRetrainFindings is how many findings a signal lists at most.

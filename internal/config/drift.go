@@ -25,6 +25,7 @@ type Drift struct {
 type Retrain struct {
 	Webhook  Webhook       `yaml:"webhook" doc:"Who is told. Without one, requests are only listed."`
 	CoolDown time.Duration `yaml:"cool_down" default:"24h" min:"0s" doc:"How long after a request for a model was closed no new one is made."`
+	Expire   time.Duration `yaml:"expire" default:"168h" min:"1m" doc:"How long after its delivery a request that nobody closes keeps new ones for its model from being made."`
 	Source   string        `yaml:"source" default:"/gateway/sluice" doc:"The source of the CloudEvents: which gateway speaks."`
 }
 

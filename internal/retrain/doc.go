@@ -11,12 +11,13 @@
 // has answered 2xx, and closed when somebody says that it is dealt with. Nothing
 // else ends it: there is no number of attempts after which one is given up.
 //
-// A request for retraining is held back while an earlier one for its model, of any
-// version, is open, and for the cool-down after that one stopped being open: was
-// delivered, or closed before it could be. Closing one that was delivered does not
-// shorten the cool-down. What was held back is not lost where Detected is called
-// for each window of a trouble that lasts: the first call after the cool-down makes
-// the request. Violations of data quality are never held back.
+// A request for retraining is held back until an earlier one for its model, of any
+// version, is closed, and for the cool-down after that: delivered or not, somebody
+// may be at it. One that was delivered and never closed expires, so that a ticket
+// that is forgotten does not silence a model for ever; one that was never delivered
+// does not, for nobody has it. What was held back is not lost where Detected is
+// called for each window of a trouble that lasts: the first call after the cool-down
+// makes the request. Violations of data quality are never held back.
 //
 // # Invariants
 //
@@ -31,6 +32,6 @@
 //     the answer is lost, between the receiver's decision and that. It has the same
 //     id. A journal that cannot be written does not lead to one while the gateway
 //     runs: then it is the writing that is tried again.
-//   - Clocks decide about the cool-down alone, and one that jumps back makes it at
-//     most twice as long. Retries go by the monotonic clock.
+//   - Clocks decide about cool-down and expiry alone, and one that jumps back makes
+//     either at most twice as long. Retries go by the monotonic clock.
 package retrain

@@ -207,6 +207,14 @@ func (b *box) detect(s api.RetrainSignal) string {
 	return out.ID
 }
 
+// close closes a signal.
+func (b *box) close(id string) {
+	b.t.Helper()
+	if r, err := b.Close(id, api.Actor{}); err != nil || r.State != api.RetrainClosed {
+		b.t.Errorf("got %+v %v", r, err)
+	}
+}
+
 // wantHeld checks that a request for retraining is not made.
 func (b *box) wantHeld(s api.RetrainSignal, why, by string) {
 	b.t.Helper()

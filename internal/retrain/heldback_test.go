@@ -25,17 +25,51 @@ func TestRequestsAreHeldBack(t *testing.T) {
 		b.to.set(nil)
 		b.again() // in which they are delivered
 		b.want(other, api.RetrainDelivered, 2)
+		sleep(5 * 24 * time.Hour) // somebody is at it
+		b.wantHeld(drift("iris", 1, 2), api.HeldBackOpen, first)
+		b.close(first)
 		sleep(24*time.Hour - time.Nanosecond)
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, first)
 		b.wantHeld(drift("iris", 2, 1), api.HeldBackCoolDown, first)
-		if r := b.want(first, api.RetrainDelivered, 2); r.Suppressed != 2 {
+		if r := b.want(first, api.RetrainClosed, 2); r.Suppressed != 2 {
 			t.Errorf("%d suppressed, want 2", r.Suppressed)
 		}
 		sleep(time.Nanosecond)
 		second := b.detect(drift("iris", 2, 1)) // it lasts still
-		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, second)
+		b.wantHeld(drift("iris", 1, 2), api.HeldBackOpen, second)
 		b.wantEvents(api.EventRetrainRequested, api.EventRetrainSuppressed, api.EventRetrainSuppressed, api.EventRetrainRequested,
-			api.EventRetrainDelivered, api.EventRetrainDelivered, api.EventRetrainRequested, api.EventRetrainDelivered, api.EventRetrainSuppressed)
+			api.EventRetrainDelivered, api.EventRetrainDelivered, api.EventRetrainClosed,
+			api.EventRetrainRequested, api.EventRetrainDelivered, api.EventRetrainSuppressed)
+	})
+}
+
+// TestForgottenRequestsExpire: what was delivered and is never closed holds nothing
+// back for ever. What was not delivered does.
+func TestForgottenRequestsExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		first := b.detect(drift("iris", 1, 0))
+		sleep(7*24*time.Hour - time.Nanosecond)
+		b.wantHeld(drift("iris", 1, 1), api.HeldBackOpen, first)
+		b.stop()
+		b.again()
+		b.wantHeld(drift("iris", 1, 1), api.HeldBackOpen, first)
+		sleep(time.Nanosecond)
+		out, err := b.Detected(drift("iris", 1, 0))
+		if err != nil || out.New || out.ID != first { // the same trouble is not a new request
+			t.Errorf("got %+v %v", out, err)
+		}
+		second := b.detect(drift("iris", 1, 1)) // without a cool-down
+		b.close(first)                          // late, and of no importance any more
+		b.wantHeld(drift("iris", 1, 2), api.HeldBackOpen, second)
+		sleep(8 * 24 * time.Hour)
+		b.close(second) // expired, and yet a cool-down follows
+		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, second)
+
+		b.to.set(down)
+		third := b.detect(drift("wine", 1, 0))
+		sleep(30 * 24 * time.Hour)
+		b.wantHeld(drift("wine", 1, 1), api.HeldBackOpen, third)
 	})
 }
 
@@ -64,31 +98,43 @@ func TestViolationsAreNotHeldBack(t *testing.T) {
 func TestNoCoolDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, func(o *retrain.Options) { o.CoolDown = -1 })
-		b.want(b.detect(drift("iris", 1, 0)), api.RetrainDelivered, 1)
+		first := b.detect(drift("iris", 1, 0))
+		b.wantHeld(drift("iris", 1, 1), api.HeldBackOpen, first)
+		b.close(first)
 		b.want(b.detect(drift("iris", 1, 1)), api.RetrainDelivered, 1)
 	})
 }
 
-// TestClockJumps: a cool-down that seems to begin in the future ends, and retries
-// do not look at the clock at all.
+// TestClockJumps: a cool-down that seems to begin in the future ends, and so does
+// the time that a request has to be closed. Retries do not look at the clock at all.
 func TestClockJumps(t *testing.T) {
 	s := retrain.NewStore()
-	j := &tape{}
-	o := retrain.New(s, retrain.Options{Journal: j, Sink: newReceiver(t)})
+	o := retrain.New(s, retrain.Options{Journal: &tape{}, Sink: newReceiver(t)})
 	out, err := o.Detected(drift("iris", 1, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := api.Event{Type: api.EventRetrainDelivered, Subject: "retrain/" + out.ID, Time: time.Now().AddDate(1, 0, 0), After: []byte(`{}`)}
-	if err := s.Apply(e); err != nil {
-		t.Fatal(err)
-	}
+	at := time.Now().AddDate(1, 0, 0)
 	f := func(ahead time.Duration, want string) {
 		t.Helper()
-		if by, why := s.HeldBack("iris", e.Time.Add(-ahead), time.Hour); why != want || (by == out.ID) != (want != "") {
+		if by, why := s.HeldBack("iris", at.Add(-ahead), time.Hour, 2*time.Hour); why != want || (by == out.ID) != (want != "") {
 			t.Errorf("%v ahead: held back by %q, since %q", ahead, by, why)
 		}
 	}
+	apply := func(kind string) {
+		t.Helper()
+		if err := s.Apply(api.Event{Type: kind, Subject: "retrain/" + out.ID, Time: at, After: []byte(`{}`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f(365*24*time.Hour, api.HeldBackOpen)
+	apply(api.EventRetrainDelivered)
+	f(365*24*time.Hour, "")
+	f(2*time.Hour, "")
+	f(119*time.Minute, api.HeldBackOpen)
+	f(-119*time.Minute, api.HeldBackOpen)
+	f(-2*time.Hour, "")
+	apply(api.EventRetrainClosed)
 	f(365*24*time.Hour, "")
 	f(time.Hour, "")
 	f(59*time.Minute, api.HeldBackCoolDown)

@@ -40,7 +40,8 @@ type Options struct {
 	Max      time.Duration // how long to wait at most; default 5 min
 	Timeout  time.Duration // of one delivery; default 10 s
 	Parallel int           // how many deliveries are in progress at once, of different signals; default 4
-	CoolDown time.Duration // default 24 h; below 0 there is none
+	CoolDown time.Duration // after a request for retraining was closed; default 24 h; below 0 there is none
+	Expire   time.Duration // after which one that was delivered and not closed holds nothing back; default 7 d
 	Observer Observer      // may be nil
 	Logger   *zap.Logger   // may be nil
 }
@@ -51,6 +52,7 @@ const (
 	defaultTimeout  = 10 * time.Second
 	defaultParallel = 4
 	defaultCoolDown = 24 * time.Hour
+	defaultExpire   = 7 * 24 * time.Hour
 )
 
 func (o *Options) complete() {
@@ -58,6 +60,7 @@ func (o *Options) complete() {
 	setDefault(&o.Max, defaultMax)
 	setDefault(&o.Timeout, defaultTimeout)
 	setDefault(&o.Parallel, defaultParallel)
+	setDefault(&o.Expire, defaultExpire)
 	if o.CoolDown == 0 {
 		o.CoolDown = defaultCoolDown
 	}

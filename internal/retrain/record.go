@@ -56,7 +56,7 @@ func (o *Outbox) detected(s api.RetrainSignal) (Outcome, error) {
 	known, noted := o.store.Known(s.ID), false
 	if s.Type == api.TypeRetrainRequested && !known {
 		kind = api.EventRetrainRequested
-		if out.By, out.HeldBack = o.store.HeldBack(s.Model, s.CreatedAt, o.opts.CoolDown); out.By != "" {
+		if out.By, out.HeldBack = o.store.HeldBack(s.Model, s.CreatedAt, o.opts.CoolDown, o.opts.Expire); out.By != "" {
 			noted = o.store.noted(s)
 		}
 	}

@@ -15,8 +15,8 @@ import (
 // subject is what the subjects of a signal's events begin with.
 const subject = "retrain/"
 
-// maxSettled is how many signals are kept that are delivered or closed. Of older
-// ones only the ids are.
+// maxSettled is how many signals are kept that are delivered or closed, beside the
+// last request of each model. Of older ones only the ids are.
 const maxSettled = 1000
 
 // Store knows the signals: those that are open, the last ones that are not, and
@@ -156,15 +156,21 @@ func (s *Store) suppressed(e api.Event) error {
 	return nil
 }
 
-// forget keeps the number of settled signals bounded.
+// forget keeps the number of settled signals bounded. A model's last request stays
+// until it is closed, for whoever is to close it.
 func (s *Store) forget() {
-	if s.settled <= maxSettled {
-		return
+	for s.settled > maxSettled {
+		oldest := slices.IndexFunc(s.signals, func(r *api.RetrainRequest) bool {
+			m := s.models[r.Model]
+			return r.State == api.RetrainClosed || r.State == api.RetrainDelivered && (m == nil || m.last != r)
+		})
+		if oldest < 0 {
+			return
+		}
+		delete(s.byID, s.signals[oldest].ID)
+		s.signals = slices.Delete(s.signals, oldest, oldest+1)
+		s.settled--
 	}
-	oldest := slices.IndexFunc(s.signals, func(r *api.RetrainRequest) bool { return r.State != api.RetrainOpen })
-	delete(s.byID, s.signals[oldest].ID)
-	s.signals = slices.Delete(s.signals, oldest, oldest+1)
-	s.settled--
 }
 
 // Known reports whether there has ever been a signal of that id.
@@ -191,24 +197,27 @@ func (s *Store) All() []api.RetrainRequest {
 }
 
 // HeldBack returns the request for retraining, if any, that stands in the way of
-// another one for its model, and why it does.
-func (s *Store) HeldBack(name string, now time.Time, coolDown time.Duration) (by, why string) {
+// another one for its model, and why it does. One that is not closed does until
+// expire has passed since its delivery, a closed one for the cool-down.
+func (s *Store) HeldBack(name string, now time.Time, coolDown, expire time.Duration) (by, why string) {
 	m := s.models[name]
-	if m == nil {
-		return "", ""
-	}
-	over := m.last.DeliveredAt
-	if over == nil {
-		over = m.last.ClosedAt
-	}
-	if over == nil {
+	switch {
+	case m == nil:
+	case m.last.ClosedAt != nil:
+		if within(now, *m.last.ClosedAt, coolDown) {
+			return m.last.ID, api.HeldBackCoolDown
+		}
+	case m.last.DeliveredAt == nil || within(now, *m.last.DeliveredAt, expire):
 		return m.last.ID, api.HeldBackOpen
 	}
-	// Where the clock was ahead when it was over, waiting until then could take for ever.
-	if since := now.Sub(*over); since > -coolDown && since < coolDown {
-		return m.last.ID, api.HeldBackCoolDown
-	}
 	return "", ""
+}
+
+// within reports whether now is less than d after a moment, or before it: where the
+// clock was ahead then, waiting until it is there again could take for ever.
+func within(now, moment time.Time, d time.Duration) bool {
+	since := now.Sub(moment)
+	return since > -d && since < d
 }
 
 // noted reports whether it is in the journal that such a signal was held back.

@@ -130,6 +130,48 @@ func TestOldSignalsAreForgotten(t *testing.T) {
 	}
 }
 
+// TestLastRequestsAreNotForgotten until they are closed: somebody is to do that.
+func TestLastRequestsAreNotForgotten(t *testing.T) {
+	s := retrain.NewStore()
+	apply := func(e api.Event) {
+		t.Helper()
+		if err := s.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle := func(id string, e api.Event) {
+		t.Helper()
+		apply(e)
+		apply(about(api.EventRetrainDelivered, id, api.RetrainProgress{Attempts: 1}))
+	}
+	many := func(from int) {
+		t.Helper()
+		for i := range 1100 {
+			id := strconv.Itoa(from + i)
+			v := missing("iris", "x", from+i)
+			v.ID = id
+			settle(id, about(api.EventQualityViolated, id, v))
+		}
+	}
+	settle("first", requested(drift("iris", 1, 0), "first"))
+	settle("wine", requested(drift("wine", 1, 0), "wine"))
+	many(0)
+	if _, ok := s.Get("first"); !ok || len(s.All()) != 1000 {
+		t.Errorf("the request that holds back is forgotten, or one of %d too many is not", len(s.All()))
+	}
+	settle("second", requested(drift("iris", 1, 1), "second"))
+	apply(about(api.EventRetrainClosed, "wine", nil))
+	many(2000)
+	for id, want := range map[string]bool{"first": false, "wine": false, "second": true} {
+		if _, ok := s.Get(id); ok != want || !s.Known(id) {
+			t.Errorf("%s: there is %t, want %t", id, ok, want)
+		}
+	}
+	if n := len(s.All()); n != 1000 {
+		t.Errorf("%d signals", n)
+	}
+}
+
 // FuzzStore folds any events: nothing panics, an error changes nothing, and the
 // same events come to the same.
 func FuzzStore(f *testing.F) {
