@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -141,7 +142,7 @@ func TestTapSamplesByRequestID(t *testing.T) {
 	sampled := func() (ids []int) {
 		tap := NewTap(TapOptions{Model: m, Profile: p, Sample: 1000, MaxRows: 1, MaxBytes: 1 << 20})
 		for i := range 2000 {
-			tap.Offer(asked(m, fmt.Sprint(i), 1, false), answered(1))
+			tap.Offer(asked(m, strconv.Itoa(i), 1, false), answered(1))
 			if rows, _ := tap.drain(empty(p)); rows == 1 {
 				ids = append(ids, i)
 			}

@@ -32,9 +32,12 @@ const (
 	Recovering = "RECOVERING" // was detected, and looks well again
 )
 
-// What a detector says, as the control plane speaks of it.
+// The documents of the control plane in which a detector speaks.
 type (
+	// Verdict is what a detector says of a window.
 	Verdict = api.DriftVerdict
+	// Finding is what a statistic says of one feature in one window.
 	Finding = api.DriftFinding
-	Span    = api.Span
+	// Span is a stretch of time.
+	Span = api.Span
 )
