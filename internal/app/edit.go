@@ -122,6 +122,9 @@ func (r *reconciler) setRoute(ctx context.Context, commit func() bool, route api
 	if err := r.checkRevision(route.Name, asked.Revision); err != nil {
 		return api.RouteResult{}, err
 	}
+	if _, exists := r.routes.Get(route.Name); !exists && len(r.routes.Names()) >= r.cfg.Control.MaxRoutes {
+		return api.RouteResult{}, infer.Errorf(infer.Conflict, "%d routes are declared, as many as control.max_routes allows", r.cfg.Control.MaxRoutes)
+	}
 	next, err := r.routes.Put(route)
 	if err != nil {
 		return api.RouteResult{}, err

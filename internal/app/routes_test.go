@@ -372,3 +372,19 @@ func (s *slowLoads) Load(path string, v infer.Version, m config.Model) (app.Sess
 	}
 	return s.fakes.Load(path, v, m)
 }
+
+func TestNoMoreRoutesThanAllowed(t *testing.T) {
+	g := start(t, demo(t), "control: {max_routes: 2}")
+	body := `{"model":"double","variants":[{"version":1,"weight":10000}]}`
+	put := func(name string, want int) {
+		t.Helper()
+		r := g.change(t, http.MethodPut, name, "*", body)
+		if r.status != want {
+			t.Errorf("route %s: %d %s, want %d", name, r.status, r.body, want)
+		}
+	}
+	put("a", http.StatusOK)
+	put("b", http.StatusOK)
+	put("c", http.StatusConflict)
+	put("a", http.StatusOK) // one that is there may change
+}

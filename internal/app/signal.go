@@ -100,8 +100,9 @@ func (w *watcher) append(e api.Event, evidence *api.DriftEvidence, window drift.
 // inWords names the findings that are not OK, the strongest first.
 func inWords(findings []drift.Finding) []string {
 	const most = 20
-	list := []string{}
-	for _, f := range troubled(findings, most) {
+	shown := troubled(findings, most)
+	list := make([]string, 0, len(shown))
+	for _, f := range shown {
 		list = append(list, fmt.Sprintf("%s %s: %s", f.Kind, f.Feature, cmp.Or(f.Change, f.Statistic)))
 	}
 	return list

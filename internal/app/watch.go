@@ -188,8 +188,9 @@ func (w *watcher) keep(streams map[drift.Stream]bool) {
 
 // status returns where all streams stand.
 func (w *watcher) status() []api.DriftStatus {
-	list := []api.DriftStatus{}
-	for _, s := range w.monitor.Status() {
+	running := w.monitor.Status()
+	list := make([]api.DriftStatus, 0, len(running))
+	for _, s := range running {
 		d := w.describe(s.Stream)
 		d.State, d.Since, d.Windows, d.Rows, d.Dropped = s.State, s.Since, s.Windows, s.Rows, s.Dropped
 		d.Begun, d.Waiting, d.Last = s.Begun, s.Waiting, s.Last

@@ -138,5 +138,6 @@ type Log struct {
 
 // Control configures changes made through the control API.
 type Control struct {
-	Timeout time.Duration `yaml:"timeout" default:"60s" min:"1ms" doc:"How long a call that loads versions waits for them."`
+	Timeout   time.Duration `yaml:"timeout" default:"60s" min:"1ms" doc:"How long a call that loads versions waits for them."`
+	MaxRoutes int           `yaml:"max_routes" default:"10000" min:"1" max:"1000000" doc:"Routes declared at the same time; a call that would declare one more is refused."`
 }
