@@ -39,7 +39,8 @@ func (w *watcher) closed(c drift.Closed) {
 	}
 }
 
-// standing says of a saved detector what it has detected. Suspicions come and go.
+// standing says of a saved detector what it has detected and is not yet over it.
+// Suspicions come and go, and so do windows that look well in between.
 func standing(state json.RawMessage) string {
 	var s drift.Snapshot
 	if len(state) == 0 || json.Unmarshal(state, &s) != nil {
@@ -48,7 +49,7 @@ func standing(state json.RawMessage) string {
 	var list []string
 	for _, f := range s.Findings {
 		if f.State == drift.Detected || f.State == drift.Recovering {
-			list = append(list, f.Kind+" "+f.Feature+" "+f.Statistic+" "+f.State)
+			list = append(list, f.Kind+" "+f.Feature+" "+f.Statistic)
 		}
 	}
 	return strings.Join(list, "\n")
