@@ -20,14 +20,16 @@ import (
 // fold is the routes of a gateway as a fold over a journal: it compares and sets
 // as a gateway does, and moves a slot for each basis point.
 type fold struct {
-	mu     sync.Mutex
-	routes map[string]api.Route
-	stats  map[string]api.RouteStats
-	events []api.Event
-	asked  int                        // for statistics
-	looks  int                        // for statistics or events
-	fails  int                        // the number of the look that finds nobody ready
-	before func(f *fold, what string) // each change and each look, while nothing is locked
+	mu      sync.Mutex
+	routes  map[string]api.Route
+	stats   map[string]api.RouteStats
+	events  []api.Event
+	streams []api.DriftStatus
+	signals []api.RetrainRequest
+	asked   int                        // for statistics
+	looks   int                        // for statistics or events
+	fails   int                        // the number of the look that finds nobody ready
+	before  func(f *fold, what string) // each change and each look, while nothing is locked
 }
 
 // foldAt is when the first event was.
@@ -37,7 +39,7 @@ var foldAt = time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
 func sideOf(t *testing.T, f *fold) string {
 	t.Helper()
 	s, err := admin.New(admin.Options{
-		Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: struct{ admin.Control }{}, Routes: f, Logger: zap.NewNop(),
+		Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: struct{ admin.Control }{}, Routes: f, Drift: f, Logger: zap.NewNop(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -68,6 +68,7 @@ type side struct {
 	server  *admin.Server
 	control *control
 	routes  *routes
+	signals *signals
 	logs    *observer.ObservedLogs
 	url     string
 	ended   chan error
@@ -80,9 +81,9 @@ func serve(t *testing.T, address string, tokens map[string]string) *side {
 	reg := prometheus.NewRegistry()
 	up := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_up", Help: "One."})
 	reg.MustRegister(up)
-	s := &side{t: t, control: &control{}, routes: newRoutes(), logs: logs, ended: make(chan error, 1)}
+	s := &side{t: t, control: &control{}, routes: newRoutes(), signals: newSignals(), logs: logs, ended: make(chan error, 1)}
 	var err error
-	s.server, err = admin.New(admin.Options{Address: address, Tokens: tokens, Gatherer: reg, Control: s.control, Routes: s.routes, Logger: zap.New(core)})
+	s.server, err = admin.New(admin.Options{Address: address, Tokens: tokens, Gatherer: reg, Control: s.control, Routes: s.routes, Drift: s.signals, Logger: zap.New(core)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func TestSizeLimits(t *testing.T) {
 func TestNewRefusesBadTokens(t *testing.T) {
 	f := func(tokens map[string]string, part string) {
 		t.Helper()
-		_, err := admin.New(admin.Options{Tokens: tokens, Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Logger: zap.NewNop()})
+		_, err := admin.New(admin.Options{Tokens: tokens, Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v gives %v, want %q", tokens, err, part)
 		}
@@ -43,7 +43,7 @@ func TestNewRefusesBadTokens(t *testing.T) {
 
 func TestListenSaysWhichAddress(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
-	again, err := admin.New(admin.Options{Address: s.server.Addr().String(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Logger: zap.NewNop()})
+	again, err := admin.New(admin.Options{Address: s.server.Addr().String(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestShutdownEndsAProfile(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	s, err := admin.New(admin.Options{Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Logger: zap.NewNop()})
+	s, err := admin.New(admin.Options{Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 }
 
 func TestShutdownWithoutRun(t *testing.T) {
-	s, err := admin.New(admin.Options{Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Logger: zap.NewNop()})
+	s, err := admin.New(admin.Options{Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

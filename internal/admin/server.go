@@ -22,6 +22,7 @@ type Options struct {
 	Gatherer prometheus.Gatherer
 	Control  Control
 	Routes   RouteControl
+	Drift    DriftControl
 	Logger   *zap.Logger
 }
 
@@ -51,8 +52,8 @@ type Server struct {
 
 // New checks the options and listens to nothing yet.
 func New(opts Options) (*Server, error) {
-	if opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Logger == nil {
-		panic("BUG: admin.New needs a gatherer, two controls and a logger")
+	if opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Logger == nil {
+		panic("BUG: admin.New needs a gatherer, three controls and a logger")
 	}
 	tokens, err := wire.NewTokens(opts.Tokens)
 	if err != nil {

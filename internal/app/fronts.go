@@ -32,7 +32,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		return err
 	}
 	a.admin, err = admin.New(admin.Options{
-		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Routes: c, Logger: a.log.Named("admin"),
+		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Routes: c, Drift: c, Logger: a.log.Named("admin"),
 	})
 	return err
 }

@@ -1,0 +1,79 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"sluice.io/sluice/api"
+)
+
+// Drift returns where every version in every role stands that is compared with a
+// reference.
+func (c *Client) Drift(ctx context.Context) (list []api.DriftStatus, err error) {
+	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/drift", true, &list)
+	return list, err
+}
+
+// DriftOf returns where the versions of one model stand; none where it is not
+// compared with anything. An unknown model is an Error with status 404.
+func (c *Client) DriftOf(ctx context.Context, model string) (list []api.DriftStatus, err error) {
+	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/drift/"+url.PathEscape(model), true, &list)
+	return list, err
+}
+
+// RetrainFilter says which signals are asked for; an empty field means all.
+type RetrainFilter struct {
+	Model string
+	State string // api.RetrainOpen, api.RetrainDelivered or api.RetrainClosed
+}
+
+// Retrains returns the signals that are open and the last ones that are not, the
+// newest first: requests for retraining, and reports of data of bad quality.
+func (c *Client) Retrains(ctx context.Context, filter RetrainFilter) (list []api.RetrainRequest, err error) {
+	query := url.Values{}
+	for name, value := range map[string]string{"model": filter.Model, "state": filter.State} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	target := c.admin + "/api/v1/retrain"
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	err = c.call(ctx, http.MethodGet, target, true, &list)
+	return list, err
+}
+
+// Retrain returns one signal. An unknown id is an Error with status 404.
+func (c *Client) Retrain(ctx context.Context, id string) (request api.RetrainRequest, err error) {
+	err = c.call(ctx, http.MethodGet, c.retrainURL(id), true, &request)
+	return request, err
+}
+
+// RetryRetrain delivers an open signal now, whatever it would wait for, and returns
+// it as it was before that. One that is not open is an Error with status 409.
+func (c *Client) RetryRetrain(ctx context.Context, id string) (request api.RetrainRequest, err error) {
+	err = c.call(ctx, http.MethodPost, c.retrainURL(id)+"/retry", true, &request)
+	return request, err
+}
+
+// CloseRetrain ends a signal that somebody has dealt with, and returns it. reason is
+// one line of text, for the journal. One that is closed already is an Error with
+// status 409.
+func (c *Client) CloseRetrain(ctx context.Context, id, reason string) (request api.RetrainRequest, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.retrainURL(id)+"/close", nil)
+	if err != nil {
+		return request, err
+	}
+	c.authorize(req)
+	if reason != "" {
+		req.Header.Set("Sluice-Change-Reason", reason)
+	}
+	err = c.decode(req, &request)
+	return request, err
+}
+
+func (c *Client) retrainURL(id string) string {
+	return c.admin + "/api/v1/retrain/" + url.PathEscape(id)
+}

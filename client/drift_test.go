@@ -1,0 +1,70 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/client"
+)
+
+func TestDriftAndRetrain(t *testing.T) {
+	f := func(answer string, sent recorded, want any, call func(context.Context, *client.Client) (any, error)) {
+		t.Helper()
+		last, c := record(t, http.StatusOK, answer)
+		got, err := call(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent.Token = "Bearer secret"
+		if diff := cmp.Diff(sent, *last); diff != "" {
+			t.Errorf("(-want +sent):\n%s", diff)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", sent.Target, diff)
+		}
+	}
+	streams := []api.DriftStatus{{
+		Model: "a b", Version: 2, Role: "canary", State: "DETECTED", Windows: 7,
+		Last: &api.DriftVerdict{State: "DETECTED", Features: []api.DriftFinding{{Feature: "x", P: 1e-300}}},
+	}}
+	const status = `[{"model":"a b","version":2,"role":"canary","state":"DETECTED","windows":7,"last":{"state":"DETECTED","features":[{"feature":"x","p":1e-300}]}}]`
+	f(status, recorded{Target: "GET /api/v1/drift"}, streams,
+		func(ctx context.Context, c *client.Client) (any, error) { return c.Drift(ctx) })
+	f(status, recorded{Target: "GET /api/v1/drift/a%20b%2F"}, streams,
+		func(ctx context.Context, c *client.Client) (any, error) { return c.DriftOf(ctx, "a b/") })
+
+	signal := api.RetrainRequest{
+		RetrainSignal:   api.RetrainSignal{ID: "s?", Model: "a b", Version: 2},
+		RetrainProgress: api.RetrainProgress{State: api.RetrainOpen, Attempts: 3},
+	}
+	const text = `{"id":"s?","model":"a b","version":2,"state":"open","attempts":3}`
+	f("["+text+"]", recorded{Target: "GET /api/v1/retrain"}, []api.RetrainRequest{signal},
+		func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Retrains(ctx, client.RetrainFilter{})
+		})
+	f("["+text+"]", recorded{Target: "GET /api/v1/retrain?model=a+b&state=open"}, []api.RetrainRequest{signal},
+		func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Retrains(ctx, client.RetrainFilter{Model: "a b", State: api.RetrainOpen})
+		})
+	f(text, recorded{Target: "GET /api/v1/retrain/s%3F"}, signal,
+		func(ctx context.Context, c *client.Client) (any, error) { return c.Retrain(ctx, "s?") })
+	f(text, recorded{Target: "POST /api/v1/retrain/s%3F/retry", Actor: "dave"}, signal,
+		func(ctx context.Context, c *client.Client) (any, error) { return c.RetryRetrain(ctx, "s?") })
+	f(text, recorded{Target: "POST /api/v1/retrain/s%3F/close", Actor: "dave", Reason: "trained — v4"}, signal,
+		func(ctx context.Context, c *client.Client) (any, error) {
+			return c.CloseRetrain(ctx, "s?", "trained — v4")
+		})
+	f(text, recorded{Target: "POST /api/v1/retrain/s%3F/close", Actor: "dave"}, signal,
+		func(ctx context.Context, c *client.Client) (any, error) { return c.CloseRetrain(ctx, "s?", "") })
+
+	_, c := record(t, http.StatusConflict, `{"error":"s was closed already"}`)
+	_, err := c.CloseRetrain(t.Context(), "s", "")
+	if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != http.StatusConflict || e.Message != "s was closed already" {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,176 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// signals is a control of drift with three signals, the oldest first.
+type signals struct {
+	mu    sync.Mutex
+	drift []api.DriftStatus
+	list  []api.RetrainRequest
+	by    api.Actor // of the last close
+	tried []string  // again
+}
+
+func newSignals() *signals {
+	signal := func(id, model, state string) api.RetrainRequest {
+		return api.RetrainRequest{RetrainSignal: api.RetrainSignal{ID: id, Model: model, Version: 1}, RetrainProgress: api.RetrainProgress{State: state}}
+	}
+	return &signals{
+		drift: []api.DriftStatus{
+			{Model: "gone", Version: 1, Role: api.RoleStable, State: api.DriftOff, Reason: "the profile does not fit"},
+			{Model: "iris", Version: 1, Role: api.RoleStable, State: "OK"},
+			{Model: "iris", Version: 2, Role: api.RoleCanary, State: "DETECTED"},
+		},
+		list: []api.RetrainRequest{
+			signal("s1", "iris", api.RetrainClosed), signal("s2", "wine", api.RetrainOpen), signal("s3", "iris", api.RetrainOpen),
+		},
+	}
+}
+
+func (c *signals) Drift() []api.DriftStatus { return c.drift }
+
+func (c *signals) Retrains() []api.RetrainRequest {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]api.RetrainRequest(nil), c.list...)
+}
+
+func (c *signals) RetryRetrain(id string) (api.RetrainRequest, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.list {
+		switch {
+		case r.ID != id:
+		case r.State != api.RetrainOpen:
+			return api.RetrainRequest{}, infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
+		default:
+			c.tried = append(c.tried, id)
+			return r, nil
+		}
+	}
+	return api.RetrainRequest{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
+}
+
+func (c *signals) CloseRetrain(id string, by api.Actor) (api.RetrainRequest, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.list {
+		r := &c.list[i]
+		switch {
+		case r.ID != id:
+		case r.State == api.RetrainClosed:
+			return api.RetrainRequest{}, infer.Errorf(infer.Conflict, "%s was closed already", id)
+		default:
+			r.State, r.ClosedBy, r.Reason, c.by = api.RetrainClosed, by.Actor, by.Reason, by
+			return *r, nil
+		}
+	}
+	return api.RetrainRequest{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
+}
+
+func TestDrift(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", nil)
+	f := func(path, want string) {
+		t.Helper()
+		got := s.ask("GET", path, nil)
+		var list []api.DriftStatus
+		if err := json.Unmarshal([]byte(got.body), &list); err != nil || got.status != http.StatusOK || list == nil {
+			t.Fatalf("GET %s = %d %s: %v", path, got.status, got.body, err)
+		}
+		var names []string
+		for _, d := range list {
+			names = append(names, d.Model+" "+d.Role+" "+d.State)
+		}
+		if diff := cmp.Diff(want, strings.Join(names, ", ")); diff != "" {
+			t.Errorf("GET %s (-want +got):\n%s", path, diff)
+		}
+	}
+	f("/api/v1/drift", "gone stable OFF, iris stable OK, iris canary DETECTED")
+	f("/api/v1/drift/iris", "iris stable OK, iris canary DETECTED")
+	f("/api/v1/drift/gone", "gone stable OFF") // its files are gone, and it is watched still
+	f("/api/v1/drift/a%20b", "")               // known, and compared with nothing
+	s.expectError(s.ask("GET", "/api/v1/drift/none", nil), http.StatusNotFound, "there is no model 'none'")
+	s.signals.drift = nil
+	f("/api/v1/drift", "")
+}
+
+func TestRetrains(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", nil)
+	f := func(query, want string) {
+		t.Helper()
+		got := s.ask("GET", "/api/v1/retrain"+query, nil)
+		var list []api.RetrainRequest
+		if err := json.Unmarshal([]byte(got.body), &list); err != nil || got.status != http.StatusOK || list == nil {
+			t.Fatalf("GET %s = %d %s: %v", query, got.status, got.body, err)
+		}
+		var ids []string
+		for _, r := range list {
+			ids = append(ids, r.ID)
+		}
+		if text := strings.Join(ids, " "); text != want {
+			t.Errorf("GET %s lists %s, want %s", query, text, want)
+		}
+	}
+	f("", "s3 s2 s1")
+	f("?model=iris", "s3 s1")
+	f("?model=none", "")
+	f("?state=open", "s3 s2")
+	f("?model=iris&state=closed", "s1")
+	s.expectError(s.ask("GET", "/api/v1/retrain?state=OPEN", nil), http.StatusBadRequest, "state: expected open, delivered or closed, got 'OPEN'")
+	s.expectError(s.ask("GET", "/api/v1/retrain?state=open&state=closed", nil), http.StatusBadRequest, "state is given 2 times")
+
+	if got := s.ask("GET", "/api/v1/retrain/s2", nil); got.status != http.StatusOK || !strings.Contains(got.body, `"model":"wine"`) {
+		t.Errorf("s2 = %d %s", got.status, got.body)
+	}
+	s.expectError(s.ask("GET", "/api/v1/retrain/s9", nil), http.StatusNotFound, "there is no signal 's9'")
+	s.signals.list = nil
+	f("", "")
+}
+
+func TestRetryAndCloseRetrain(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", map[string]string{"carol": "a secret of 16+ characters"})
+	f := func(path, part string, header ...string) {
+		t.Helper()
+		got := s.ask("POST", "/api/v1/retrain/"+path, nil, append(header, "Authorization", "Bearer a secret of 16+ characters")...)
+		if got.status != http.StatusOK || !strings.Contains(got.body, part) {
+			t.Errorf("POST %s = %d %s, want %s", path, got.status, got.body, part)
+		}
+	}
+	refused := func(path string, status int, part string, header ...string) {
+		t.Helper()
+		got := s.ask("POST", "/api/v1/retrain/"+path, nil, append(header, "Authorization", "Bearer a secret of 16+ characters")...)
+		s.expectError(got, status, part)
+	}
+	f("s3/retry", `"state":"open"`)
+	f("s3/close", `"state":"closed","attempts":0,"closed_by":"carol","reason":"trained anew — v4"`, "Sluice-Change-Reason", "trained anew — v4")
+	refused("s3/close", http.StatusConflict, "s3 was closed already")
+	refused("s3/retry", http.StatusConflict, "s3 is closed")
+	refused("s9/retry", http.StatusNotFound, "there is no signal")
+	refused("s9/close", http.StatusNotFound, "there is no signal")
+	s.expectError(s.ask("POST", "/api/v1/retrain/s2/close", nil), http.StatusUnauthorized, "")
+	s.expectError(s.ask("GET", "/api/v1/drift", nil), http.StatusUnauthorized, "")
+
+	want := api.Actor{Actor: "carol", Verified: true, Reason: "trained anew — v4"}
+	if s.signals.by != want || len(s.signals.tried) != 1 {
+		t.Errorf("closed by %+v, tried again %v", s.signals.by, s.signals.tried)
+	}
+	entries := s.logs.FilterMessage("close retrain").FilterField(zap.String("actor", "carol")).FilterField(zap.String("id", "s3")).All()
+	if len(entries) != 2 || entries[0].ContextMap()["model"] != "iris" || entries[1].ContextMap()["code"] != "conflict" {
+		t.Errorf("the log has %v", entries)
+	}
+	if n := s.logs.FilterMessage("retry retrain").Len(); n != 3 {
+		t.Errorf("the log has %d retries, want 3", n)
+	}
+}
