@@ -15,7 +15,7 @@ usage: scripts/image.sh COMMAND
   clean   remove the images that these commands have made
 
 "bases" and "build" followed by "check" need root, buildah (1.28 or later) and, for
-"bases", debootstrap and dpkg; "check" also needs curl, python3, iproute2 and
+"bases", debootstrap and dpkg; "check" also needs curl, python3, iproute2, procps and
 util-linux. Elsewhere "docker build ." or "podman build ." does the same as "build".
 
 Environment:
@@ -110,7 +110,7 @@ build() {
 # check runs inside namespaces of its own: a network with nothing but a loopback
 # interface, so that the image's own ports are free, and processes that all end with it.
 check() {
-	need curl ip python3 unshare
+	need curl ip pgrep python3 unshare
 	[ -n "${SLUICE_IMAGE_CHECK:-}" ] || SLUICE_IMAGE_CHECK=1 exec unshare --net --pid --fork --kill-child --mount-proc "$0" check
 	ip link set lo up
 	tmp=$(mktemp -d)
