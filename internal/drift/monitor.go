@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -147,31 +148,54 @@ func (m *Monitor) Run(ctx context.Context) error {
 
 // tick empties every tap, and judges the windows that have ended.
 func (m *Monitor) tick(now time.Time) {
-	for _, c := range m.collect(now) {
-		if m.o.Closed != nil {
-			m.o.Closed(c)
+	for _, x := range m.take(now) {
+		for c, ok := m.next(x, now); ok; c, ok = m.next(x, now) {
+			if m.o.Closed != nil {
+				m.o.Closed(c)
+			}
 		}
 	}
 }
 
-func (m *Monitor) collect(now time.Time) []Closed {
+// take takes what waits in the taps, and returns their streams.
+func (m *Monitor) take(now time.Time) []*stream {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var closed []Closed
-	for _, s := range m.streams {
-		if !s.started {
-			s.begin(now)
+	list := make([]*stream, 0, len(m.streams))
+	for _, x := range m.streams {
+		if !x.started {
+			x.begin(now)
 		}
-		rows, dropped := s.tap.drain(s.window.Counts)
-		s.window.Rows, s.window.Dropped = s.window.Rows+rows, s.window.Dropped+dropped
-		s.status.Rows, s.status.Dropped = s.status.Rows+rows, s.status.Dropped+dropped
-		if s.ended(now) {
-			closed = append(closed, s.close(now))
-			s.begin(now)
-		}
-		s.status.Begun, s.status.Waiting = s.window.Start, s.window.Rows
+		dropped := x.tap.take()
+		x.window.Dropped, x.status.Dropped = x.window.Dropped+dropped, x.status.Dropped+dropped
+		list = append(list, x)
 	}
-	return closed
+	return list
+}
+
+// next counts what was taken until a window ends, and judges that one.
+func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.streams[x.status.Stream] != x {
+		return c, false // its watch has ended meanwhile
+	}
+	rows := x.tap.count(x.window.Counts, x.room())
+	x.window.Rows, x.status.Rows = x.window.Rows+rows, x.status.Rows+rows
+	if ok = x.ended(now); ok {
+		c = x.close(now)
+		x.begin(now)
+	}
+	x.status.Begun, x.status.Waiting = x.window.Start, x.window.Rows
+	return c, ok
+}
+
+// room returns how many rows the present window may still have.
+func (s *stream) room() uint64 {
+	if s.watch.Rows == 0 {
+		return math.MaxUint64
+	}
+	return s.watch.Rows - s.window.Rows
 }
 
 // begin starts a window. One of time begins at a multiple of its length, however

@@ -109,10 +109,22 @@ func TestWindowsOfRows(t *testing.T) {
 		}
 		offer(tap, 9)
 		wait(time.Second)
-		if len(*closed) != 1 || (*closed)[0].Window.Rows != 18 {
+		if len(*closed) != 1 || (*closed)[0].Window.Rows != 10 {
 			t.Fatalf("windows %+v", *closed)
 		}
-		if s := m.Status()[0]; s.Waiting != 0 || s.Windows != 1 {
+		if s := m.Status()[0]; s.Waiting != 8 || s.Windows != 1 || s.Rows != 18 {
+			t.Errorf("status %+v", s)
+		}
+		for range 4 { // what comes at once is windows of ten all the same
+			offer(tap, 8)
+		}
+		wait(time.Second)
+		for _, c := range *closed {
+			if n := c.Window.Counts[0].N(); c.Window.Rows != 10 || n != 10 {
+				t.Errorf("a window of %d rows that counts %d", c.Window.Rows, n)
+			}
+		}
+		if s := m.Status()[0]; s.Waiting != 0 || s.Windows != 5 || s.Rows != 50 || len(*closed) != 5 {
 			t.Errorf("status %+v", s)
 		}
 	})
@@ -145,7 +157,7 @@ func TestClockJumps(t *testing.T) {
 	at := func(now time.Time, windows int, start time.Time) {
 		t.Helper()
 		offer(tap, 1)
-		m.collect(now)
+		m.tick(now)
 		if s := m.Status()[0]; len(j.seen) != windows || !s.Begun.Equal(start) {
 			t.Errorf("at %v: %d windows, the present one from %v; want %d and %v", now, len(j.seen), s.Begun, windows, start)
 		}

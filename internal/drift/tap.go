@@ -31,8 +31,13 @@ type Tap struct {
 
 	mu      sync.Mutex // guards what follows
 	waiting []byte     // records, see put
-	dropped uint64     // rows that had no room since the last drain
-	spare   []byte     // for the next drain; nil while one goes on
+	dropped uint64     // rows that had no room since the last take
+
+	// What was taken, which belongs to one goroutine.
+	taken []byte // all of it, to be used again
+	rest  []byte // of it, what is not yet counted
+	marks []byte // of the record that rest begins in
+	rows  uint32 // that are left of it
 }
 
 // cut is what of a tensor's row is copied: the elements from the first to the last
@@ -42,6 +47,7 @@ type cut struct {
 	rows     bool    // the first dimension counts rows; else the whole tensor is one
 	size     int     // bytes of an element
 	from, to int     // elements of a row
+	width    int     // bytes of them
 	read     func([]byte) float64
 }
 
@@ -54,6 +60,9 @@ const (
 	given
 	absent
 )
+
+// headBytes is the size of the number that a record begins with.
+const headBytes = 4
 
 // NewTap returns a tap for a model that the profile fits.
 func NewTap(o TapOptions) *Tap {
@@ -81,6 +90,7 @@ func (c *cut) add(s *infer.TensorSpec, p place) {
 	}
 	c.places = append(c.places, p)
 	c.from, c.to = min(c.from, p.at), max(c.to, p.at+1)
+	c.width = (c.to - c.from) * c.size
 }
 
 // Offer copies the rows of an answered request, if it is among the sampled ones.
@@ -95,12 +105,23 @@ func (t *Tap) Offer(req *infer.Request, resp *infer.Response) {
 	take := min(n, t.o.MaxRows)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before := len(t.waiting)
-	t.put(req, resp, n, take)
-	if len(t.waiting) > t.o.MaxBytes {
-		t.waiting = t.waiting[:before]
+	if len(t.waiting)+t.size(req, resp, take) > t.o.MaxBytes {
 		t.dropped += uint64(take) //nolint:gosec // not negative
+		return
 	}
+	t.put(req, resp, n, take)
+}
+
+// size returns the bytes of a record.
+func (t *Tap) size(req *infer.Request, resp *infer.Response, take int) int {
+	row := 0
+	for i := range req.Inputs {
+		row += t.inputs[req.Inputs[i].Index].width
+	}
+	for i := range resp.Outputs {
+		row += t.outputs[resp.Outputs[i].Index].width
+	}
+	return headBytes + len(t.inputs) + len(t.outputs) + take*row
 }
 
 // rowsOf returns how many rows a request has, 0 where its tensors do not agree,
@@ -187,27 +208,32 @@ func (c *cut) append(dst []byte, x *infer.Tensor, row, rows int) []byte {
 	return append(dst, x.Data[start+c.from*c.size:start+c.to*c.size]...)
 }
 
-// drain adds what waits to counts, by feature of the profile, and returns the rows
-// added and those that had no room. It belongs to one goroutine.
-func (t *Tap) drain(counts []Counts) (rows, dropped uint64) {
+// take makes what waits the next to be counted, once all that was taken before is,
+// and returns how many rows had no room since the last time.
+func (t *Tap) take() (dropped uint64) {
 	t.mu.Lock()
-	records := t.waiting
-	t.waiting, t.spare = t.spare[:0], nil
+	defer t.mu.Unlock()
 	dropped, t.dropped = t.dropped, 0
-	t.mu.Unlock()
-	for left := records; len(left) > 0; {
-		n := binary.LittleEndian.Uint32(left)
-		marks := left[4 : 4+len(t.inputs)+len(t.outputs)]
-		left = left[4+len(marks):]
-		for range n {
-			left = t.addRow(counts, marks, left)
-		}
-		rows += uint64(n)
+	if len(t.rest) == 0 {
+		t.taken, t.waiting = t.waiting, t.taken[:0]
+		t.rest = t.taken
 	}
-	t.mu.Lock()
-	t.spare = records[:0]
-	t.mu.Unlock()
-	return rows, dropped
+	return dropped
+}
+
+// count adds up to most of the rows that were taken to counts, by feature of the
+// profile, and returns how many.
+func (t *Tap) count(counts []Counts, most uint64) (rows uint64) {
+	for ; rows < most && len(t.rest) > 0; rows++ {
+		if t.rows == 0 {
+			t.rows = binary.LittleEndian.Uint32(t.rest)
+			t.marks = t.rest[headBytes : headBytes+len(t.inputs)+len(t.outputs)]
+			t.rest = t.rest[headBytes+len(t.marks):]
+		}
+		t.rest = t.addRow(counts, t.marks, t.rest)
+		t.rows--
+	}
+	return rows
 }
 
 // cut returns that of a record's i-th mark.
@@ -233,7 +259,7 @@ func (t *Tap) addRow(counts []Counts, marks, left []byte) []byte {
 			counts[p.feature].Add(&t.o.Profile.Features[p.feature], c.read(left[(p.at-c.from)*c.size:]))
 		}
 		if mark == given {
-			left = left[(c.to-c.from)*c.size:]
+			left = left[c.width:]
 		}
 	}
 	return left

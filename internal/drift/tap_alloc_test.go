@@ -16,7 +16,7 @@ func TestOfferAllocatesNothing(t *testing.T) {
 		for range 50 {
 			tap.Offer(req, resp)
 		}
-		tap.drain(counts)
+		drain(tap, counts)
 	}
 	offer()
 	offer() // both buffers have grown
@@ -35,7 +35,7 @@ func BenchmarkOffer(b *testing.B) {
 		tap.Offer(req, resp)
 		if i%1000 == 999 {
 			b.StopTimer()
-			tap.drain(counts)
+			drain(tap, counts)
 			b.StartTimer()
 		}
 	}
@@ -53,7 +53,7 @@ func BenchmarkDrain(b *testing.B) {
 			tap.Offer(req, resp)
 		}
 		b.StartTimer()
-		tap.drain(counts)
+		drain(tap, counts)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/row")
 }

@@ -77,13 +77,19 @@ func empty(p *Profile) []Counts {
 	return counts
 }
 
+// drain counts all that waits, and returns the rows and those that had no room.
+func drain(tap *Tap, counts []Counts) (rows, dropped uint64) {
+	dropped = tap.take()
+	return tap.count(counts, math.MaxUint64), dropped
+}
+
 func TestTapCountsInputsAndOutputsTogether(t *testing.T) {
 	m, p := tapped()
 	tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 100, MaxBytes: 1 << 20})
 	tap.Offer(asked(m, "1", 4, true), answered(4))
 	tap.Offer(asked(m, "2", 2, false), answered(2))
 	counts := empty(p)
-	rows, dropped := tap.drain(counts)
+	rows, dropped := drain(tap, counts)
 	if rows != 6 || dropped != 0 {
 		t.Fatalf("%d rows, %d dropped", rows, dropped)
 	}
@@ -98,7 +104,7 @@ func TestTapCountsInputsAndOutputsTogether(t *testing.T) {
 	f(1, 5, 0, 1, 0) // c: 0 -1 NaN -3, 0 -1
 	f(2, 4, 0, 0, 2) // flag was left out of the second
 	f(3, 0, 6, 0, 0) // q, though the answer has another order
-	if rows, _ := tap.drain(counts); rows != 0 {
+	if rows, _ := drain(tap, counts); rows != 0 {
 		t.Errorf("%d rows are there twice", rows)
 	}
 }
@@ -110,7 +116,7 @@ func TestTapTakesRowsEvenlyAndOutputsThatWereAskedFor(t *testing.T) {
 	resp.Add("label", 0, infer.Int64, infer.Shape{100}, 800)
 	tap.Offer(asked(m, "1", 100, true), resp)
 	counts := empty(p)
-	if rows, _ := tap.drain(counts); rows != 4 {
+	if rows, _ := drain(tap, counts); rows != 4 {
 		t.Errorf("%d rows of a request of 100, want 4", rows)
 	}
 	if n := counts[0].Bins[0] + counts[0].Bins[1]; n != 4 || counts[0].Sum != 0+25+50+75 {
@@ -128,12 +134,21 @@ func TestTapDropsWhatHasNoRoom(t *testing.T) {
 		tap.Offer(asked(m, "1", 2, true), answered(2))
 	}
 	counts := empty(p)
-	rows, dropped := tap.drain(counts)
+	rows, dropped := drain(tap, counts)
 	if rows == 0 || dropped == 0 || rows+dropped != 20 {
 		t.Errorf("%d rows and %d dropped of 20", rows, dropped)
 	}
-	if _, dropped := tap.drain(counts); dropped != 0 {
+	if _, dropped := drain(tap, counts); dropped != 0 {
 		t.Errorf("%d dropped are counted twice", dropped)
+	}
+	large := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 1 << 20, MaxBytes: 400})
+	large.Offer(asked(m, "1", 10_000, true), answered(10_000))
+	if _, dropped := drain(large, counts); dropped != 10_000 || cap(large.taken) > 0 {
+		t.Errorf("%d dropped of 10000 rows, for which there was room of %d bytes", dropped, cap(large.taken))
+	}
+	large.Offer(asked(m, "1", 7, true), answered(7))
+	if n := len(large.waiting); n != large.size(asked(m, "1", 7, true), answered(7), 7) {
+		t.Errorf("a record of %d bytes", n)
 	}
 }
 
@@ -143,7 +158,7 @@ func TestTapSamplesByRequestID(t *testing.T) {
 		tap := NewTap(TapOptions{Model: m, Profile: p, Sample: 1000, MaxRows: 1, MaxBytes: 1 << 20})
 		for i := range 2000 {
 			tap.Offer(asked(m, strconv.Itoa(i), 1, false), answered(1))
-			if rows, _ := tap.drain(empty(p)); rows == 1 {
+			if rows, _ := drain(tap, empty(p)); rows == 1 {
 				ids = append(ids, i)
 			}
 		}
@@ -163,7 +178,7 @@ func TestTapKeepsOutOfRequestsThatDoNotFit(t *testing.T) {
 	tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 1 << 20})
 	tap.Offer(asked(m, "1", 3, true), answered(2)) // rows that do not agree
 	tap.Offer(asked(m, "2", 0, true), answered(0))
-	if rows, dropped := tap.drain(empty(p)); rows != 0 || dropped != 0 {
+	if rows, dropped := drain(tap, empty(p)); rows != 0 || dropped != 0 {
 		t.Errorf("%d rows, %d dropped", rows, dropped)
 	}
 }
@@ -190,7 +205,7 @@ func TestTapFromManyGoroutines(t *testing.T) {
 			ended = true
 		default:
 		}
-		rows, dropped := tap.drain(counts)
+		rows, dropped := drain(tap, counts)
 		total += rows + dropped
 	}
 	if total != 4000 || counts[3].Bins[1] != 4000 {
