@@ -94,6 +94,11 @@ func (c control) Called(name string, version int64) (infer.Called, error) {
 	return c.app.router.Called(name, version)
 }
 
+// ModelReady implements httpapi.Catalog.
+func (c control) ModelReady(name string, version int64) error {
+	return c.app.router.Ready(name, version)
+}
+
 // Versions implements httpapi.Catalog.
 func (c control) Versions(name string) []int64 { return c.app.router.Versions(name) }
 

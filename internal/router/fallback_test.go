@@ -122,6 +122,38 @@ func TestArmThatIsNotLoaded(t *testing.T) {
 	canary.told(t, nil, []ended{{infer.ReasonRandom, infer.Unavailable}})
 }
 
+// TestStableThatIsNotLoaded: versions that a route alone keeps loaded, so that the
+// model has no default, serve all the same, and a request for them can be read.
+func TestStableThatIsNotLoaded(t *testing.T) {
+	f := func(change func(*router.Route), called int64, ready bool) {
+		t.Helper()
+		stable, canary := load(2), load(1)
+		arm := stable.arm(5000)
+		arm.Target = nil
+		entry := iris(split(arm, canary.arm(5000)), canary)
+		entry.Default = nil
+		change(entry.Route)
+		r := serving(entry)
+		if c, err := r.Called("iris", 0); err != nil || c.Model.Version != called {
+			t.Errorf("called: %+v, %v; want version %d", c, err, called)
+		}
+		if err := r.Ready("iris", 0); (err == nil) != ready || err != nil && infer.CodeOf(err) != infer.Unavailable {
+			t.Errorf("ready: %v, want %v", err, ready)
+		}
+		if err := r.Ready("iris", 1); err != nil {
+			t.Errorf("version 1: %v", err)
+		}
+		if err := r.Ready("iris", 2); infer.CodeOf(err) != infer.NotFound {
+			t.Errorf("version 2, which is not loaded: %v", err)
+		}
+	}
+	spare := load(3)
+	f(func(*router.Route) {}, 1, true)
+	f(func(r *router.Route) { r.Fallback = spare.target }, 3, true)
+	f(func(r *router.Route) { r.Arms[1].Weight = 0 }, 1, false)
+	f(func(r *router.Route) { r.Arms[1].Target = nil }, 1, false)
+}
+
 // TestCanaryNeverServesForStable: the fallback of a stable version that is given
 // up is itself, and the canary gets none of its traffic.
 func TestCanaryNeverServesForStable(t *testing.T) {

@@ -119,6 +119,22 @@ func (r *Router) Model(name string, version int64) (*infer.Model, error) {
 	return called.Model, err
 }
 
+// Ready returns nil where requests to name find a version that serves, and else
+// why they do not; version 0 means no particular one. Breakers do not matter.
+func (r *Router) Ready(name string, version int64) error {
+	e := r.table.Load().entries[name]
+	switch {
+	case e == nil:
+		return unknown(name, version)
+	case version != 0:
+		_, err := e.pickVersion(version, infer.ReasonPinned)
+		return err
+	case e.Route == nil && e.Default == nil || e.Route != nil && e.Route.serving() == nil:
+		return e.missing(0)
+	}
+	return nil
+}
+
 // Versions returns the numbers that can serve name, ascending.
 func (r *Router) Versions(name string) []int64 {
 	e := r.table.Load().entries[name]

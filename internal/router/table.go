@@ -150,14 +150,32 @@ func (e *Entry) target(version int64) *Target {
 }
 
 // front returns who would serve a request that bears no key and names no
-// version, as far as signatures matter: nil where nobody can.
+// version, as far as signatures matter: nil where nothing is loaded.
 func (e *Entry) front() *Target {
-	if e.Route != nil {
-		if t := e.Route.stable().Target; t != nil {
-			return t
-		}
+	if e.Route == nil {
+		return e.Default
+	}
+	if t := e.Route.serving(); t != nil {
+		return t
+	}
+	if e.Default == nil && len(e.Targets) > 0 {
+		return e.Targets[len(e.Targets)-1] // an override may ask for it
 	}
 	return e.Default
+}
+
+// serving returns a target that gets requests of the route, the trusted one
+// first; nil where every request would find none.
+func (r *Route) serving() *Target {
+	if t := cmp.Or(r.stable().Target, r.Fallback); t != nil {
+		return t
+	}
+	for i := range r.Arms {
+		if a := &r.Arms[i]; a.Weight > 0 && a.Target != nil {
+			return a.Target
+		}
+	}
+	return nil
 }
 
 // The texts below begin as clients of Triton expect them to.

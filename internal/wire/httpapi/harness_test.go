@@ -66,6 +66,11 @@ func (s *stub) Called(name string, version int64) (infer.Called, error) {
 	return infer.Called{Model: m, StickyHeader: s.sticky.StickyHeader, StickyParameter: s.sticky.StickyParameter}, err
 }
 
+func (s *stub) ModelReady(name string, version int64) error {
+	_, err := s.Model(name, version)
+	return err
+}
+
 func (s *stub) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
 	m, err := s.Model(req.Model, req.Version)
 	if err != nil {

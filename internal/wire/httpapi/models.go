@@ -64,7 +64,7 @@ func (x *exchange) ready() error {
 // known is one that is not ready.
 func (x *exchange) modelReady() error {
 	r := readiness{Name: x.target.model, Ready: true}
-	if _, err := x.srv.opts.Catalog.Model(x.target.model, x.target.version); err != nil {
+	if err := x.srv.opts.Catalog.ModelReady(x.target.model, x.target.version); err != nil {
 		r.Ready, r.Error = false, infer.Message(err)
 	}
 	return x.state(r.Ready, r)

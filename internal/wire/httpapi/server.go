@@ -41,6 +41,9 @@ type Catalog interface {
 	// Called returns what must be known of a called name before its body is read.
 	// Errors as Model's.
 	Called(name string, version int64) (infer.Called, error)
+	// ModelReady returns nil where requests to a name or to one of its versions are
+	// served, and else why they are not.
+	ModelReady(name string, version int64) error
 	Versions(name string) []int64 // that are ready, ascending
 	Index(readyOnly bool) []api.ModelStatus
 	// Statistics returns those of a model; an empty name means all models, and
