@@ -77,7 +77,7 @@ func (d document) variant(at string, v *api.Variant) error {
 			return d.scalar(at, "stable, canary or control", &v.Role)
 		}
 		return unknown(at, "version, weight and role")
-	})
+	}, "version", "weight")
 }
 
 func (d document) shadow(at string, s *api.Shadow) error {
@@ -89,7 +89,7 @@ func (d document) shadow(at string, s *api.Shadow) error {
 			return d.scalar(at, "a whole number of basis points, 2000 for 20%", &s.Sample)
 		}
 		return unknown(at, "version and sample")
-	})
+	}, "version", "sample")
 }
 
 func (d document) sticky(at string, s *api.Sticky) error {
@@ -108,9 +108,9 @@ func unknown(at, expected string) error {
 	return infer.Errorf(infer.Invalid, "%.255s: unknown field; expected %s", at, expected)
 }
 
-// object reads an object; member reads the value of a key. null is an empty one,
-// except for the document itself.
-func (d document) object(at string, member func(key, at string) error) error {
+// object reads an object; member reads the value of a key, and the required ones
+// must be there. null is an empty one, except for the document itself.
+func (d document) object(at string, member func(key, at string) error, required ...string) error {
 	found, err := d.open(at, '{', "an object")
 	if err != nil || !found {
 		return err
@@ -134,7 +134,15 @@ func (d document) object(at string, member func(key, at string) error) error {
 			return err
 		}
 	}
-	return d.close(at)
+	if err := d.close(at); err != nil {
+		return err
+	}
+	for _, key := range required {
+		if !seen[key] {
+			return infer.Errorf(infer.Invalid, "%s.%s: missing", at, key)
+		}
+	}
+	return nil
 }
 
 // list reads a list; element reads one. null is an empty list.

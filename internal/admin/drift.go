@@ -32,7 +32,7 @@ func (s *Server) driftOf(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 
 // retrains lists signals, the newest first.
 func (s *Server) retrains(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
-	query, err := queryOf(r)
+	query, err := queryOf(r, "model", "state")
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -74,7 +75,7 @@ func editOf(r *http.Request, who api.Actor) (Edit, error) {
 	if name := r.PathValue("name"); !infer.ValidName(name) {
 		return Edit{}, infer.Errorf(infer.Invalid, "'%s' cannot be a route's name", name)
 	}
-	query, err := queryOf(r)
+	query, err := queryOf(r, "dry_run")
 	if err != nil {
 		return Edit{}, err
 	}
@@ -128,7 +129,7 @@ const (
 )
 
 func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
-	query, err := queryOf(r)
+	query, err := queryOf(r, "after", "limit", "subject")
 	if err != nil {
 		return err
 	}
@@ -151,12 +152,16 @@ func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 }
 
 // queryOf returns the parameters of a request, each of which may be given once.
-func queryOf(r *http.Request) (url.Values, error) {
+// Others are refused: a misspelt dry_run must not become a change.
+func queryOf(r *http.Request, known ...string) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, infer.Errorf(infer.Invalid, "the part of the address after '?' cannot be read: %v", err)
 	}
 	for name, values := range query {
+		if !slices.Contains(known, name) {
+			return nil, infer.Errorf(infer.Invalid, "%.40s: unknown parameter; expected %s", name, strings.Join(known, ", "))
+		}
 		if len(values) > 1 {
 			return nil, infer.Errorf(infer.Invalid, "%.40s is given %d times, expected once", name, len(values))
 		}

@@ -223,6 +223,9 @@ func TestBadRoutes(t *testing.T) {
 	f(`{"variants":[{"version":1,"wieght":10000}]}`, "variants[0].wieght: unknown field; expected version, weight and role")
 	f(`{"variants":[{"version":1,"Weight":10000}]}`, "variants[0].Weight: unknown field")
 	f(`{"shadows":[{"version":1,"weight":1}]}`, "shadows[0].weight: unknown field")
+	f(`{"variants":[{"version":1,"weight":10000},{"version":2,"role":"canary"}]}`, "variants[1].weight: missing")
+	f(`{"variants":[{"weight":10000}]}`, "variants[0].version: missing")
+	f(`{"shadows":[{"version":3}]}`, "shadows[0].sample: missing")
 	f(`{"sticky":{"cookie":"x"}}`, "sticky.cookie: unknown field")
 	f(`{"variants":[{"version":1,"weight":10000,"weight":1}]}`, "variants[0].weight: given twice")
 	f(`{"variants":[],"variants":[]}`, "variants: given twice")
@@ -249,7 +252,7 @@ func TestBadRoutes(t *testing.T) {
 	s.expectError(s.put(strings.Repeat(" ", 70<<10)+split, "If-Match", `"7"`), http.StatusRequestEntityTooLarge, "longer than 65536 bytes")
 	s.expectError(s.ask("PUT", "/api/v1/routes/a%2Fb", strings.NewReader(split), "If-Match", `"0"`), http.StatusBadRequest, "'a/b' cannot be")
 	s.expectError(s.ask("DELETE", "/api/v1/routes/%20", nil, "If-Match", `"0"`), http.StatusBadRequest, "cannot be")
-	for _, query := range []string{"dry_run", "dry_run=1", "dry_run=True", "dry_run=true&dry_run=false", "%zz"} {
+	for _, query := range []string{"dry_run", "dry_run=1", "dry_run=True", "dry_run=true&dry_run=false", "dry-run=true", "dryrun", "%zz"} {
 		for _, method := range []string{"PUT", "DELETE"} {
 			s.expectError(s.ask(method, "/api/v1/routes/iris?"+query, strings.NewReader(split), "If-Match", `"7"`), http.StatusBadRequest, "")
 		}
@@ -326,7 +329,7 @@ func TestJournal(t *testing.T) {
 	f("?after=9223372036854775807&limit=10000", "9223372036854775807 10000 ")
 	f("?subject=routes/iris", "0 1000 routes/iris", 1, 2, 3)
 	f("?subject=routes%2Fa%20b", "0 1000 routes/a b")
-	for _, query := range []string{"after=-1", "after=x", "after=", "after=9223372036854775808", "limit=0", "limit=10001", "limit=", "limit=1&limit=2", "limit=%"} {
+	for _, query := range []string{"after=-1", "after=x", "after=", "after=9223372036854775808", "limit=0", "limit=10001", "limit=", "limit=1&limit=2", "limit=%", "afer=1"} {
 		s.expectError(s.ask("GET", "/api/v1/journal?"+query, nil), http.StatusBadRequest, "")
 	}
 }
