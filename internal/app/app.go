@@ -141,7 +141,8 @@ func (a *App) replay(cfg *config.Config) error {
 	}
 	a.outbox = retrain.New(signals, retrain.Options{
 		Journal: eventLog{a.journal}, Sink: sink, Max: cfg.Retrain.Webhook.MaxBackoff, Timeout: cfg.Retrain.Webhook.Timeout,
-		CoolDown: coolDown(cfg.Retrain.CoolDown), Expire: cfg.Retrain.Expire, Logger: a.log.Named("retrain"),
+		CoolDown: coolDown(cfg.Retrain.CoolDown), Expire: cfg.Retrain.Expire,
+		Observer: a.metrics.Signals(), Logger: a.log.Named("retrain"),
 	})
 	w.outbox, a.reconcile.watch = a.outbox, w
 	return nil

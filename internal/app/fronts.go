@@ -86,6 +86,8 @@ func (a *App) watch() {
 		Routes:        a.declared,
 		ShadowQueues:  a.shadowQueues,
 		Journal:       a.journal.Size,
+		Drift:         a.reconcile.watch.status,
+		Signals:       a.outbox.Open,
 	})
 }
 

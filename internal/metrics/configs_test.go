@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +38,8 @@ func everything() *prometheus.Registry {
 		},
 		ShadowQueues: func() map[infer.Version]metrics.QueueSize { return map[infer.Version]metrics.QueueSize{iris: {}} },
 		Journal:      func() (events, bytes int64) { return 1, 2 },
+		Drift:        func() []api.DriftStatus { return []api.DriftStatus{driftedStream()} },
+		Signals:      func() (int, time.Time) { return 1, time.Unix(1000, 0) },
 	})
 	v := m.Version("iris", 1)
 	v.ObserveRun(1, 1, ms, ms, ms, nil)
@@ -46,6 +49,10 @@ func everything() *prometheus.Registry {
 	s.Answered(infer.OK, ms)
 	s.Dropped(api.DropExpired)
 	m.BreakerChanged("iris", 1, "open")
+	signals := m.Signals()
+	signals.Recorded(api.TypeRetrainRequested, "iris")
+	signals.HeldBack("iris", api.HeldBackOpen)
+	signals.Attempted(api.TypeRetrainRequested, nil, ms)
 	return reg
 }
 

@@ -1,6 +1,7 @@
 // Package metrics records what the gateway did: Prometheus series, per version
 // the counters that the protocol's statistics answer is made of, and per variant
-// and shadow of a route those that the control API shows beside the weights.
+// and shadow of a route those that the control API shows beside the weights. What
+// other parts keep themselves, drift among it, they are asked for at each scrape.
 //
 // Labels come only from what is configured. The series of a version, a variant or
 // a shadow are made at its first request and deleted with it; in between a request
@@ -33,6 +34,7 @@ type Metrics struct {
 	arms           *armVectors
 	shadows        *shadowVectors
 	breakerChanges *prometheus.CounterVec
+	signals        *signalVectors
 }
 
 // New makes the series and registers them, and those of the Go runtime and the
@@ -84,10 +86,12 @@ func New(reg prometheus.Registerer) *Metrics {
 			Namespace: namespace, Name: "breaker_transitions_total",
 			Help: "How often a version's breaker changed, by the state it changed to.",
 		}, []string{"model", "version", "to"}),
+		signals: newSignalVectors(),
 	}
 	reg.MustRegister(
 		m.requests, m.runs, m.runRequests, m.requestTime, m.queueTime, m.runTime, m.batchRows, m.reloadOK, m.reloadOKTime,
 		m.arms.requests, m.arms.errors, m.arms.requestTime, m.shadows.requests, m.shadows.requestTime, m.shadows.dropped, m.breakerChanges,
+		m.signals.recorded, m.signals.heldBack, m.signals.deliveries, m.signals.deliveryTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.Reloaded(true, time.Now()) // a gateway that starts has applied its configuration

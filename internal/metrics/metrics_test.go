@@ -142,7 +142,12 @@ func TestNamesAreWellFormed(t *testing.T) {
 			return map[infer.Version]metrics.QueueSize{{Model: "iris", Number: 3}: {Requests: 5, Bytes: 4096}}
 		},
 		Journal: func() (events, bytes int64) { return 100, 65536 },
+		Drift:   func() []api.DriftStatus { return []api.DriftStatus{driftedStream()} },
+		Signals: func() (int, time.Time) { return 1, time.Unix(1000, 0) },
 	})
+	m.Signals().Recorded(api.TypeRetrainRequested, "iris")
+	m.Signals().HeldBack("iris", api.HeldBackOpen)
+	m.Signals().Attempted(api.TypeRetrainRequested, nil, ms)
 	v := m.Version("iris", 1)
 	v.ObserveRun(1, 1, ms, ms, ms, nil)
 	v.ObserveRequest(request(), infer.OK, ms)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"runtime"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -29,6 +30,9 @@ type Sources struct {
 	Routes       func() []api.Route                 // those declared
 	ShadowQueues func() map[infer.Version]QueueSize // of the copies that wait for a shadow
 	Journal      func() (events, bytes int64)       // what it holds, and the size of its file
+
+	Drift   func() []api.DriftStatus            // of each version in a role that is compared with a reference
+	Signals func() (open int, oldest time.Time) // those neither delivered nor closed, and when the oldest was recorded
 }
 
 // QueueSize is how much waits in a queue.
@@ -39,7 +43,7 @@ type QueueSize struct {
 
 // Watch registers the series of the sources. It may be called once.
 func (m *Metrics) Watch(s Sources) {
-	m.reg.MustRegister(newSourceCollector(s))
+	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newOpenCollector(s.Signals))
 }
 
 // sourceCollector turns sources into series at each scrape.
