@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak bench bench-shadow bench-micro clean
+.PHONY: help setup build run test check lint fmt soak demo-drift bench bench-shadow bench-micro clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -41,6 +41,9 @@ $(golangci):
 SOAK := 10m
 soak: setup ## good and broken requests at full speed for SOAK=10m
 	go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/app -soak $(SOAK)
+
+demo-drift: setup ## real rows through a gateway, spoilt in three ways: what is detected and told, also across kills
+	go test -count=1 -v -run '^TestDriftOnRealData$$' ./cmd/gateway
 
 bench: build ## the gateway beside a no-op HTTP server, in turn
 	cd benchmarks && go build -o bin/noop ./noop && go run ./compare
