@@ -1,10 +1,11 @@
 #!/bin/sh
 # Shows that a real Prometheus takes what configs/prometheus ships: checks the
 # configuration and the rules, runs the rules' unit tests, then starts a gateway on
-# the demo models (a route with a canary and a shadow) and a Prometheus on free
-# ports, sends requests, and waits until the target is up and every rule has been
-# evaluated without an error; then asks every query of the dashboard. Prints what it
-# saw; exits 1 where something is wrong.
+# the demo models (a route with a canary and a shadow, compared with a reference
+# that the requests are unlike) and a Prometheus on free ports, sends requests, and
+# waits until the target is up and every rule has been evaluated without an error;
+# then asks every query of the dashboard. Prints what it saw; exits 1 where something
+# is wrong.
 #
 #   apt-get install prometheus      # has promtool too; nothing is installed from here
 #   make build && scripts/prometheus-check.sh
@@ -65,12 +66,18 @@ s = [socket.socket() for _ in range(3)]
 [x.bind(("127.0.0.1", 0)) for x in s]
 print(*[x.getsockname()[1] for x in s])')
 http=127.0.0.1:$1 admin=127.0.0.1:$2 prometheus=127.0.0.1:$3
+python3 -c 'import random
+random.seed(1)
+print(*("input[%d]" % i for i in range(4)), sep=",")
+for _ in range(1000):
+    print(*(round(random.gauss(mean, 0.5), 2) for mean in (5.8, 3.1, 3.8, 1.2)), sep=",")' >"$tmp/iris.csv"
+"$gateway" profile "$tmp/iris.csv" --model-repository "$tmp/models" --model iris -o "$tmp/iris.json"
 cat >"$tmp/gateway.yaml" <<END
 repository: {path: $tmp/models}
 server: {http: {address: "$http"}}
 admin: {address: "$admin"}
 data_dir: $tmp/data
-models: {iris: {versions: all}}
+models: {iris: {versions: all, drift: {profile: $tmp/iris.json, window: 1s, min_rows: 5}}}
 routes:
   iris:
     variants: [{version: 1, weight: 80%}, {version: 2, weight: 20%, role: canary}]
