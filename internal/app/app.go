@@ -103,8 +103,9 @@ func (a *App) open() (err error) {
 	a.metrics = metrics.New(promRegistry)
 	a.reconcile = &reconciler{
 		compose:  &composer{repo: a.repo, runtime: a.runtime, log: a.log.Named("models")},
-		registry: a.registry, shadows: a.shadows, router: a.router, record: newRecorder(a.metrics), journal: a.journal,
-		log: a.log.Named("reconcile"), load: a.opts.Reload, onReady: a.opts.Ready, cfg: cfg,
+		registry: a.registry, shadows: a.shadows, router: a.router, journal: a.journal,
+		record: newRecorder(a.metrics, a.log.Named("routes")),
+		log:    a.log.Named("reconcile"), load: a.opts.Reload, onReady: a.opts.Ready, cfg: cfg,
 		commands: make(chan command), stopped: make(chan struct{}),
 		routes: routes.NewSet(), references: references{}, named: map[string]bool{},
 	}

@@ -3,6 +3,8 @@ package app
 import (
 	"sync"
 
+	"go.uber.org/zap"
+
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
@@ -16,6 +18,7 @@ import (
 // reconciler's.
 type recorder struct {
 	metrics *metrics.Metrics
+	log     *zap.Logger
 
 	mu       sync.Mutex // guards versions
 	versions map[infer.Version]*metrics.Version
@@ -48,9 +51,9 @@ type compiledSlots struct {
 	slots    *router.Slots
 }
 
-func newRecorder(m *metrics.Metrics) *recorder {
+func newRecorder(m *metrics.Metrics, log *zap.Logger) *recorder {
 	return &recorder{
-		metrics: m, versions: map[infer.Version]*metrics.Version{}, arms: map[armKey]*metrics.Arm{},
+		metrics: m, log: log, versions: map[infer.Version]*metrics.Version{}, arms: map[armKey]*metrics.Arm{},
 		shadows: map[shadowKey]*metrics.Shadow{}, breakers: map[infer.Version]watched{}, compiled: map[string]compiledSlots{},
 	}
 }
@@ -101,10 +104,21 @@ func (r *recorder) breaker(v infer.Version, instance *registry.Instance, s confi
 	b := router.NewBreaker(router.BreakerOptions{
 		Window: s.Window, MinRequests: s.MinRequests, FailureRatio: s.FailureRatio, Consecutive: s.Consecutive,
 		Open: s.Open, Probes: s.Probes,
-		Changed: func(to string) { r.metrics.BreakerChanged(v.Model, v.Number, to) },
+		Changed: func(to string) { r.breakerChanged(v, to) },
 	})
 	r.breakers[v] = watched{instance, s, b}
 	return b
+}
+
+// breakerChanged tells that a version was given up, for a while, or taken back.
+// There are few such changes, however many requests fail.
+func (r *recorder) breakerChanged(v infer.Version, to string) {
+	r.metrics.BreakerChanged(v.Model, v.Number, to)
+	level := zap.InfoLevel
+	if to == "open" {
+		level = zap.WarnLevel
+	}
+	r.log.Log(level, "breaker changed", zap.String("state", to), zap.String("model", v.Model), zap.Int64("version", v.Number))
 }
 
 // slots returns the slots of a route's revision as the router looks them up.

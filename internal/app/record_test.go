@@ -1,0 +1,67 @@
+package app
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/router"
+)
+
+// failing is an instance whose requests end with err.
+type failing struct{ err error }
+
+func (f *failing) Predict(context.Context, *infer.Request) (*infer.Response, error) {
+	return infer.NewResponse(), f.err
+}
+func (f *failing) Acquire() bool { return true }
+func (f *failing) Release()      {}
+
+// A version that is given up, and one that is taken back, stand in the log.
+func TestBreakersAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zapcore.InfoLevel)
+		r := newRecorder(metrics.New(prometheus.NewRegistry()), zap.New(core))
+		instance := &failing{infer.Errorf(infer.Internal, "broken")}
+		target := &router.Target{
+			Model: infer.NewModel("iris", 2, nil, nil), Instance: instance, Timeout: time.Second,
+			Breaker: r.breaker(infer.Version{Model: "iris", Number: 2}, nil, config.Breaker{
+				Enabled: true, Window: 10 * time.Second, MinRequests: 20, FailureRatio: 0.5, Consecutive: 3, Open: time.Second, Probes: 1,
+			}),
+		}
+		table := router.New()
+		table.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{target}, Route: &router.Route{
+			Arms:  []router.Arm{{Version: 2, Weight: api.TotalWeight, Stable: true, Target: target}},
+			Slots: router.NewSlots(api.Slots{{{0, api.TotalWeight}}}),
+		}}}))
+		for range 5 {
+			_, _ = table.Predict(t.Context(), &infer.Request{Model: "iris"})
+		}
+		instance.err = nil
+		time.Sleep(2 * time.Second)
+		_, _ = table.Predict(t.Context(), &infer.Request{Model: "iris"})
+		var got []string
+		for _, e := range logs.All() {
+			m := e.ContextMap()
+			if m["model"] != "iris" || m["version"] != int64(2) {
+				t.Errorf("%v", m)
+			}
+			state, _ := m["state"].(string)
+			got = append(got, e.Level.String()+" "+state)
+		}
+		if diff := cmp.Diff([]string{"warn open", "info half-open", "info closed"}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
