@@ -23,6 +23,7 @@ type goal struct {
 	// borrowed are the versions that serve only since a route names them. Who calls
 	// the model by its own name does not get them, unless by number.
 	borrowed           map[infer.Version]bool
+	profiles           references            // what references is taken from
 	references         map[string]*reference // by model
 	specs, shadowSpecs []registry.Spec       // what should be loaded for it
 }
@@ -31,7 +32,7 @@ type goal struct {
 // made.
 func (r *reconciler) goal(cfg *config.Config, found []registry.Found, edits []routeEdit) *goal {
 	g := &goal{
-		cfg: cfg, found: found,
+		cfg: cfg, found: found, profiles: r.references,
 		live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}, borrowed: map[infer.Version]bool{},
 	}
 	for _, route := range r.routes.All() {
@@ -52,7 +53,7 @@ func (r *reconciler) goal(cfg *config.Config, found []registry.Found, edits []ro
 	for _, f := range found {
 		g.specs = append(g.specs, r.modelSpecs(g, f)...)
 	}
-	g.references = r.references.of(cfg, found)
+	g.references = g.profiles.of(cfg, found)
 	g.shadowSpecs = r.shadowsOf(g)
 	return g
 }

@@ -45,7 +45,7 @@ type reconciler struct {
 	found  []registry.Found // the repository as it was last read
 	routes *routes.Set
 
-	references references               // profiles that were read
+	references references               // the profiles in force
 	named      map[string]bool          // models to load under explicit control
 	seen       map[infer.Version]string // fingerprints at the last poll
 }
@@ -152,9 +152,6 @@ func (r *reconciler) start(ctx context.Context) error {
 	}
 	t := r.prepare(ctx, r.goal(r.cfg, found, edits), nil)
 	r.logAbsent(t.goal.specs)
-	for _, problem := range t.goal.referenceProblems() {
-		r.log.Error("a model is not compared with its reference", zap.String("problem", problem))
-	}
 	for _, problem := range t.offers().problems(t.goal.routes) {
 		r.log.Error("a route cannot serve as it should", zap.String("route", problem.route), zap.String("problem", problem.String()))
 	}

@@ -18,15 +18,30 @@ type reference struct {
 	profile *drift.Profile
 	digest  string
 	err     error
+
+	modified time.Time // of the file
+	size     int64
 }
 
-// references reads profiles, each file once for as long as it stays the same.
-type references map[string]readReference // by path
+// same reports whether two references say the same.
+func (r *reference) same(o *reference) bool {
+	return r == o || r != nil && o != nil && r.err == nil && o.err == nil && r.digest == o.digest
+}
 
-type readReference struct {
-	modified time.Time
-	size     int64
-	*reference
+// references are the profiles that were read, by path. A file is read again by a
+// reload only, as the configuration is: until then what was read is in force.
+type references map[string]*reference
+
+// again returns the references whose files are as they were; the others are read
+// when they are asked for.
+func (r references) again() references {
+	next := references{}
+	for path, ref := range r {
+		if info, err := os.Stat(path); err == nil && ref.err == nil && ref.modified.Equal(info.ModTime()) && ref.size == info.Size() {
+			next[path] = ref
+		}
+	}
+	return next
 }
 
 // of returns the references of the models that were found, by model.
@@ -41,30 +56,30 @@ func (r references) of(cfg *config.Config, found []registry.Found) map[string]*r
 }
 
 func (r references) read(path string) *reference {
-	info, err := os.Stat(path)
-	if err != nil {
-		return &reference{err: fileError(err)}
+	if r[path] == nil {
+		ref := &reference{}
+		ref.err = ref.read(path)
+		r[path] = ref
 	}
-	if old, ok := r[path]; ok && old.modified.Equal(info.ModTime()) && old.size == info.Size() {
-		return old.reference
-	}
-	read := readReference{info.ModTime(), info.Size(), readProfile(path)}
-	r[path] = read
-	return read.reference
+	return r[path]
 }
 
-func readProfile(path string) *reference {
+func (r *reference) read(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return &reference{err: fileError(err)}
+		return fileError(err)
 	}
 	defer file.Close() //nolint:errcheck // only read
-	profile, err := drift.Read(file, drift.MaxProfileBytes)
+	info, err := file.Stat()
 	if err != nil {
-		return &reference{err: err}
+		return fileError(err)
 	}
-	digest, err := profile.Digest()
-	return &reference{profile: profile, digest: digest, err: err}
+	r.modified, r.size = info.ModTime(), info.Size()
+	if r.profile, err = drift.Read(file, drift.MaxProfileBytes); err != nil {
+		return err
+	}
+	r.digest, err = r.profile.Digest()
+	return err
 }
 
 // fileError is what may be said of a file that cannot be read: not where it is.
@@ -79,15 +94,44 @@ func fileError(err error) error {
 	return &infer.Error{Code: infer.Invalid, Msg: why, Err: err}
 }
 
-// referenceProblems returns what is wrong with the profiles that a goal names.
-func (g *goal) referenceProblems() []string {
+// referenceProblems returns what is wrong with the profiles that a goal names, for
+// the versions that answer callers. One that fits some of a model's versions is
+// right: it says of which.
+func (g *goal) referenceProblems(live map[infer.Version]*registry.Instance) []string {
 	var list []string
 	for _, f := range g.found {
-		if ref := g.references[f.Name]; ref != nil && ref.err != nil {
-			list = append(list, fmt.Sprintf("models.%s.drift.profile: %s", f.Name, infer.Message(ref.err)))
+		ref := g.references[f.Name]
+		if ref == nil {
+			continue
+		}
+		err := ref.err
+		if err == nil {
+			err = ref.fitsAny(f.Name, live)
+		}
+		if err != nil {
+			list = append(list, fmt.Sprintf("models.%s.drift.profile: %s", f.Name, infer.Message(err)))
 		}
 	}
 	return list
+}
+
+// fitsAny returns why a profile fits none of a model's versions, the newest's
+// reason; nil where it fits one, or there is none.
+func (r *reference) fitsAny(model string, live map[infer.Version]*registry.Instance) (err error) {
+	newest := int64(0)
+	for v, instance := range live {
+		if v.Model != model {
+			continue
+		}
+		why := r.profile.Fits(instance.Model())
+		if why == nil {
+			return nil
+		}
+		if v.Number > newest {
+			newest, err = v.Number, why
+		}
+	}
+	return err
 }
 
 // streams returns how many streams are compared with a reference, rounded up to a

@@ -46,9 +46,8 @@ func (r *reconciler) reload(ctx context.Context, by api.Actor) (result api.Reloa
 	}
 	before := r.registry.Instances()
 	g := r.goal(next, found, edits)
-	if problems := g.referenceProblems(); len(problems) > 0 {
-		return result, infer.Errorf(infer.Invalid, "%s; nothing was applied", strings.Join(problems, "; "))
-	}
+	g.profiles = r.references.again()
+	g.references = g.profiles.of(next, found)
 	t := r.prepare(ctx, g, func(infer.Version) bool { return true })
 	if err := r.refuses(t, edits, before); err != nil {
 		r.discard(t)
@@ -70,6 +69,9 @@ func (r *reconciler) refuses(t *transition, edits []routeEdit, before map[infer.
 		if before[v] != nil {
 			return infer.Errorf(infer.Invalid, "model '%s' version %d failed to load: %s; nothing was applied", v.Model, v.Number, registry.Reason(err))
 		}
+	}
+	if problems := t.goal.referenceProblems(t.live.Instances()); len(problems) > 0 {
+		return infer.Errorf(infer.Invalid, "%s; nothing was applied", strings.Join(problems, "; "))
 	}
 	problems := t.offers().problems(states(edits))
 	// Of the other routes none may get worse by what the repository holds now.

@@ -45,7 +45,7 @@ func (r *reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 		r.discard(t)
 		return err
 	}
-	r.cfg, r.found = t.goal.cfg, t.goal.found
+	r.cfg, r.found, r.references = t.goal.cfg, t.goal.found, t.goal.profiles
 	t.goal.routes = r.routes.All() // what was folded is what serves
 	s := serving{goal: t.goal, live: t.live.Instances(), shadows: t.shadow.Instances()}
 	r.swap(s, nil)

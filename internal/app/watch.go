@@ -78,15 +78,18 @@ func (w *watcher) apply(e api.Event) error {
 // tap returns what takes the rows of a stream, nil where it is not compared with
 // anything.
 func (w *watcher) tap(s drift.Stream, instance *registry.Instance, g *goal) router.Copier {
-	ref := g.references[s.Version.Model]
-	if ref == nil || ref.err != nil {
-		return nil
-	}
-	next := watch{instance: instance, ref: ref, settings: g.cfg.Model(s.Version.Model).Drift, streams: g.streams()}
+	next := watch{instance: instance, ref: g.references[s.Version.Model], settings: g.cfg.Model(s.Version.Model).Drift, streams: g.streams()}
 	w.mu.Lock()
 	old, ok := w.watches[s]
+	if ok && next.ref == nil { // no more
+		delete(w.watches, s)
+	}
 	w.mu.Unlock()
-	if !ok || old.instance != next.instance || old.ref != next.ref || old.settings != next.settings || old.streams != next.streams {
+	if next.ref == nil {
+		w.stop(s, old)
+		return nil
+	}
+	if !ok || old.instance != next.instance || !old.ref.same(next.ref) || old.settings != next.settings || old.streams != next.streams {
 		w.stop(s, old)
 		w.start(s, &next)
 		old = next
@@ -98,7 +101,10 @@ func (w *watcher) tap(s drift.Stream, instance *registry.Instance, g *goal) rout
 }
 
 func (w *watcher) start(s drift.Stream, next *watch) {
-	err := next.ref.profile.Fits(next.instance.Model())
+	err := next.ref.err
+	if err == nil {
+		err = next.ref.profile.Fits(next.instance.Model())
+	}
 	var detector *drift.Tumbling
 	if err == nil {
 		detector, err = w.detector(s, next)
@@ -219,7 +225,7 @@ func (w *watcher) describe(s drift.Stream) api.DriftStatus {
 	d := api.DriftStatus{
 		Model: s.Version.Model, Version: s.Version.Number, Role: s.Role, State: api.DriftOff, Reason: x.off, Promise: x.promise,
 	}
-	if x.ref != nil {
+	if x.ref != nil && x.ref.err == nil {
 		d.ProfileDigest, d.Features, d.ReferenceRows = x.ref.digest, len(x.ref.profile.Features), x.ref.profile.Rows
 	}
 	return d

@@ -1,0 +1,177 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/app"
+	"sluice.io/sluice/internal/infer"
+)
+
+// doubleProfile is a profile of the inputs and the outputs of the model "double":
+// x[0] to x[2] are normal, and y is twice x.
+func doubleProfile(t *testing.T, version int64, seed uint64) *app.Profile {
+	t.Helper()
+	tensor := func(name string) []infer.TensorSpec {
+		return []infer.TensorSpec{{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, 3}}}
+	}
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var text strings.Builder
+	text.WriteString("x[0],x[1],x[2],y[0],y[1],y[2]\n")
+	for range 2000 {
+		a, b, c := rng.NormFloat64(), rng.NormFloat64(), rng.NormFloat64()
+		fmt.Fprintf(&text, "%v,%v,%v,%v,%v,%v\n", a, b, c, 2*a, 2*b, 2*c)
+	}
+	p, err := app.MakeProfile(t.Context(), strings.NewReader(text.String()), app.ProfileOptions{
+		Model: infer.NewModel("double", 1, tensor("x"), tensor("y")), Version: version,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// writeProfile puts a profile in place of a file, at once.
+func writeProfile(t *testing.T, file string, p *app.Profile) {
+	t.Helper()
+	next, err := os.Create(file + ".next")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Write(next); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next.Name(), file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// drifts is a gateway on fakes whose model "double" is compared with a reference.
+type drifts struct {
+	*gateway
+	fakes   *fakes
+	dir     string // the repository
+	profile string // the file
+	rng     *rand.Rand
+}
+
+// driftRows is how many rows a window has, unless a test says otherwise.
+const driftRows = 400
+
+// compared returns the settings of "double", with more of drift.
+func (d *drifts) compared(more ...string) string {
+	rows := fmt.Sprintf("rows: %d", driftRows)
+	if len(more) > 0 {
+		rows = strings.Join(more, ", ")
+	}
+	return fmt.Sprintf("models: {double: {%s, drift: {profile: %q, %s}}}", fakeModels, d.profile, rows)
+}
+
+// newDrifts makes a repository of so many versions, and a profile, and starts nothing.
+func newDrifts(t *testing.T, versions int64) *drifts {
+	t.Helper()
+	d := &drifts{fakes: &fakes{}, dir: doubles(t, versions), profile: filepath.Join(t.TempDir(), "double.json"), rng: rand.New(rand.NewPCG(1, 2))}
+	writeProfile(t, d.profile, doubleProfile(t, 0, 1))
+	return d
+}
+
+func (d *drifts) start(t *testing.T, yaml ...string) {
+	t.Helper()
+	d.gateway = startOn(t, d.fakes, d.dir, yaml...)
+}
+
+// feed sends rows, in requests of up to 10, after spoil has had its way with each.
+func (d *drifts) feed(t *testing.T, path string, rows int, spoil func(row []float64), header ...string) {
+	t.Helper()
+	for rows > 0 {
+		n := min(rows, 10)
+		d.request(t, path, n, spoil, header...)
+		rows -= n
+	}
+}
+
+func (d *drifts) request(t *testing.T, path string, rows int, spoil func(row []float64), header ...string) {
+	t.Helper()
+	data := make([]float64, 0, 3*rows)
+	for range rows {
+		row := []float64{d.rng.NormFloat64(), d.rng.NormFloat64(), d.rng.NormFloat64()}
+		if spoil != nil {
+			spoil(row)
+		}
+		data = append(data, row...)
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := fmt.Sprintf(`{"inputs":[{"name":"x","shape":[%d,3],"datatype":"FP32","data":%s}]}`, rows, text)
+	r, err := d.send(t.Context(), http.MethodPost, d.url+"/v2/models/"+path+"/infer", body, header...)
+	if err != nil || r.status != http.StatusOK {
+		t.Fatalf("%+v %v", r, err)
+	}
+}
+
+// higher spoils the second feature.
+func higher(row []float64) { row[1]++ }
+
+func (d *drifts) status(t *testing.T) (list []api.DriftStatus) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(d.must(t, http.MethodGet, d.admin+"/api/v1/drift", "")), &list); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// stream returns where one version in a role stands.
+func (d *drifts) stream(t *testing.T, version int64, role string) api.DriftStatus {
+	t.Helper()
+	for _, s := range d.status(t) {
+		if s.Version == version && s.Role == role {
+			return s
+		}
+	}
+	t.Fatalf("no version %d as %s: %+v", version, role, d.status(t))
+	return api.DriftStatus{}
+}
+
+// counted waits until so many rows were counted of a version in a role, and
+// returns where it stands.
+func (d *drifts) counted(t *testing.T, version int64, role string, rows uint64) api.DriftStatus {
+	t.Helper()
+	return d.until(t, version, role, func(s api.DriftStatus) bool { return s.Rows+s.Dropped >= rows })
+}
+
+func (d *drifts) until(t *testing.T, version int64, role string, ok func(s api.DriftStatus) bool) api.DriftStatus {
+	t.Helper()
+	for range 3000 {
+		if s := d.stream(t, version, role); ok(s) {
+			return s
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%+v", d.stream(t, version, role))
+	return api.DriftStatus{}
+}
+
+// signals returns what was signalled, oldest first.
+func (d *drifts) signals(t *testing.T) (list []api.RetrainRequest) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(d.must(t, http.MethodGet, d.admin+"/api/v1/retrain", "")), &list); err != nil {
+		t.Fatal(err)
+	}
+	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
+		list[i], list[j] = list[j], list[i]
+	}
+	return list
+}

@@ -1,0 +1,127 @@
+package app_test
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/app"
+)
+
+// wrongProfiles are files that "double" cannot be compared with, and what is said.
+func wrongProfiles(t *testing.T) map[string]func(file string) {
+	t.Helper()
+	write := func(p *app.Profile) func(string) { return func(file string) { writeProfile(t, file, p) } }
+	other, columns := doubleProfile(t, 0, 1), doubleProfile(t, 0, 1)
+	other.Model = "triple"
+	columns.Features[2].Element = 7
+	return map[string]func(string){
+		"it is of model 'triple'":                   write(other),
+		"it is of version 9":                        write(doubleProfile(t, 9, 1)),
+		"element 7 of input 'x', whose rows have 3": write(columns),
+		"there is no such file":                     func(file string) { must(t, os.Remove(file)) },
+		"the profile is cut short after 1000 bytes": func(file string) { must(t, os.Truncate(file, 1000)) },
+		"the file is no profile":                    func(file string) { must(t, os.WriteFile(file, []byte("[1, 2]"), 0o600)) },
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestStartWithAWrongProfile: the gateway serves, and says why nothing is compared.
+func TestStartWithAWrongProfile(t *testing.T) {
+	for want, spoil := range wrongProfiles(t) {
+		d := newDrifts(t, 1)
+		spoil(d.profile)
+		d.start(t, d.compared())
+		d.feed(t, "double", 10, nil)
+		s := d.stream(t, 1, api.RoleDefault)
+		if s.State != api.DriftOff || !strings.Contains(s.Reason, want) || strings.Contains(s.Reason, os.TempDir()) {
+			t.Errorf("%+v, want %q", s, want)
+		}
+		writeProfile(t, d.profile, doubleProfile(t, 0, 1))
+		d.must(t, http.MethodPost, d.admin+"/-/reload", "")
+		d.feed(t, "double", 10, nil)
+		if s := d.counted(t, 1, api.RoleDefault, 10); s.State != "OK" || s.Reason != "" || s.ReferenceRows != 2000 || s.Features != 6 {
+			t.Errorf("%+v", s)
+		}
+		must(t, d.stop())
+	}
+}
+
+// TestReloadWithAWrongProfile: it is refused, and what is compared stays that,
+// also where a route is edited afterwards.
+func TestReloadWithAWrongProfile(t *testing.T) {
+	d := newDrifts(t, 2)
+	d.start(t, d.compared(), "routes: {double: {variants: [{version: 1, weight: 100%}]}}")
+	d.feed(t, "double", 30, nil)
+	digest := d.counted(t, 1, api.RoleStable, 30).ProfileDigest
+	for want, spoil := range wrongProfiles(t) {
+		writeProfile(t, d.profile, doubleProfile(t, 0, 1))
+		spoil(d.profile)
+		status, body := d.call(t, http.MethodPost, d.admin+"/-/reload", "")
+		if status != http.StatusBadRequest || !strings.Contains(body, "models.double.drift.profile: ") || !strings.Contains(body, want) ||
+			!strings.Contains(body, "nothing was applied") {
+			t.Errorf("%d %s, want %q", status, body, want)
+		}
+		d.set(t, "double", `{"variants":[{"version":1,"weight":10000}]}`)
+		if s := d.stream(t, 1, api.RoleStable); s.State != "OK" || s.Waiting != 30 || s.ProfileDigest != digest {
+			t.Errorf("%q: %+v", want, s)
+		}
+	}
+	d.feed(t, "double", 10, nil)
+	d.counted(t, 1, api.RoleStable, 40)
+}
+
+// TestReloadOfAProfile: another one takes effect, the same one changes nothing,
+// and without one nothing is compared any more.
+func TestReloadOfAProfile(t *testing.T) {
+	d := newDrifts(t, 1)
+	d.start(t, d.compared())
+	d.feed(t, "double", 30, nil)
+	first := d.counted(t, 1, api.RoleDefault, 30)
+	writeProfile(t, d.profile, doubleProfile(t, 0, 1))
+	d.must(t, http.MethodPost, d.admin+"/-/reload", "")
+	if s := d.stream(t, 1, api.RoleDefault); s.ProfileDigest != first.ProfileDigest || s.Waiting != 30 {
+		t.Errorf("the same again: %+v", s)
+	}
+	writeProfile(t, d.profile, doubleProfile(t, 0, 2))
+	if s := d.stream(t, 1, api.RoleDefault); s.ProfileDigest != first.ProfileDigest {
+		t.Errorf("before the reload: %+v", s)
+	}
+	d.must(t, http.MethodPost, d.admin+"/-/reload", "")
+	if s := d.stream(t, 1, api.RoleDefault); s.ProfileDigest == first.ProfileDigest || s.Waiting != 0 {
+		t.Errorf("another one: %+v", s)
+	}
+	d.feed(t, "double", 10, nil)
+	d.counted(t, 1, api.RoleDefault, 10)
+	d.configure(t, d.dir, "models: {double: {"+fakeModels+"}}")
+	d.must(t, http.MethodPost, d.admin+"/-/reload", "")
+	if list := d.status(t); len(list) != 0 {
+		t.Errorf("without one: %+v", list)
+	}
+	d.feed(t, "double", 10, nil)
+	must(t, errors.Join(os.Remove(d.profile), d.stop()))
+}
+
+// TestProfileOfOneVersion: the other is not compared, which is no reason to refuse
+// it.
+func TestProfileOfOneVersion(t *testing.T) {
+	d := newDrifts(t, 2)
+	writeProfile(t, d.profile, doubleProfile(t, 1, 1))
+	d.start(t, d.compared(), "routes: {double: {variants: [{version: 1, weight: 50%}, {version: 2, weight: 50%, role: canary}], sticky: {header: User}}}")
+	d.must(t, http.MethodPost, d.admin+"/-/reload", "")
+	if s := d.stream(t, 1, api.RoleStable); s.State != "OK" {
+		t.Errorf("%+v", s)
+	}
+	if s := d.stream(t, 2, api.RoleCanary); s.State != api.DriftOff || !strings.Contains(s.Reason, "it is of version 1") {
+		t.Errorf("%+v", s)
+	}
+}
