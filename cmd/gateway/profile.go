@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/internal/app"
@@ -24,6 +27,7 @@ type profileCommand struct {
 	model      string // MODEL or MODEL/VERSION
 	modelFile  string
 	mapping    map[string]string
+	outputs    bool // computed by the model where the file has none
 	options    app.ProfileOptions
 }
 
@@ -38,8 +42,10 @@ compares what the model is asked and what it answers.
 The file is read once, in bounded memory; - is standard input. With a model its
 columns are matched to the elements of the model's tensors: by --map, by names
 ("input[3]", or a tensor's name where it has one element), or else by their order,
-the inputs first and then, where the file has them, the outputs. Without a model
-each column is a tensor with one element. Columns of texts are left out.`,
+the inputs first and then, where the file has them, the outputs. Outputs that the
+file does not have are computed: each row is run through the model, with NaN for a
+missing float; where an integer is missing, so are the outputs of that row. Without
+a model each column is a tensor with one element. Columns of texts are left out.`,
 		Example: `  gateway profile train.csv --model-repository models --model iris -o iris.json
   gateway profile train.csv --columns age,income,score --outputs score -o loans.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -64,56 +70,58 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 	f.StringVar(&c.repository, "model-repository", "", "the folder of models, with --model")
 	f.StringVar(&c.model, "model", "", "the model whose tensors the columns are: MODEL, whose newest version is looked at, or MODEL/VERSION for that version alone")
 	f.StringVar(&c.modelFile, "model-file", "", "a model file instead of one in a repository")
+	f.BoolVar(&c.outputs, "outputs-from-model", true, "run the rows through the model where the file has no outputs; =false leaves the outputs out")
 	f.StringToStringVar(&c.mapping, "map", nil, "the place of a column in the model, COLUMN=TENSOR[ELEMENT] (repeatable)")
 	f.StringSliceVar(&c.options.Columns, "columns", nil, "the columns to read (default: all that hold numbers)")
 	f.StringSliceVar(&c.options.Outputs, "outputs", nil, "without a model, the columns that are outputs")
-	f.StringVar(&c.options.Header, "header", "auto", "whether the first row holds names: yes, no or auto")
-	f.StringSliceVar(&c.options.Missing, "missing", nil, "texts that stand for a missing value, besides the usual ones")
-	f.BoolVar(&c.options.TextIsMissing, "text-is-missing", false, "take any text in a column of numbers as a missing value")
+	tableFlags(f, &c.options.TableOptions)
 	f.Uint64Var(&c.options.Seed, "seed", 1, "of the choice of rows; the same file and seed give the same bins")
 }
 
-func (c *profileCommand) check() error {
-	inRepository := c.model != "" || c.repository != ""
-	switch h := c.options.Header; {
-	case h != "auto" && h != "yes" && h != "no":
+// tableFlags adds the flags that say how a table is read.
+func tableFlags(f *pflag.FlagSet, o *app.TableOptions) {
+	f.StringVar(&o.Header, "header", "auto", "whether the first row holds names: yes, no or auto")
+	f.StringSliceVar(&o.Missing, "missing", nil, "texts that stand for a missing value, besides the usual ones")
+	f.BoolVar(&o.TextIsMissing, "text-is-missing", false, "take any text in a column of numbers as a missing value")
+}
+
+func checkTable(o *app.TableOptions) error {
+	if h := o.Header; h != "auto" && h != "yes" && h != "no" {
 		return usageError{fmt.Sprintf("--header %s: expected yes, no or auto", h)}
-	case (c.model == "") != (c.repository == ""):
-		return usageError{"--model and --model-repository go together"}
-	case inRepository && c.modelFile != "":
-		return usageError{"give --model or --model-file, not both"}
-	case len(c.mapping) > 0 && !inRepository && c.modelFile == "":
-		return usageError{"--map needs a model"}
-	case len(c.options.Outputs) > 0 && (inRepository || c.modelFile != ""):
-		return usageError{"--outputs is told by the model"}
 	}
 	return nil
 }
 
+func (c *profileCommand) check(cmd *cobra.Command) error {
+	inRepository := c.model != "" || c.repository != ""
+	named := inRepository || c.modelFile != ""
+	c.options.NeedOutputs = c.outputs && cmd.Flags().Changed("outputs-from-model")
+	switch {
+	case (c.model == "") != (c.repository == ""):
+		return usageError{"--model and --model-repository go together"}
+	case inRepository && c.modelFile != "":
+		return usageError{"give --model or --model-file, not both"}
+	case len(c.mapping) > 0 && !named:
+		return usageError{"--map needs a model"}
+	case len(c.options.Outputs) > 0 && named:
+		return usageError{"--outputs is told by the model"}
+	case c.options.NeedOutputs && !named:
+		return usageError{"--outputs-from-model needs a model"}
+	}
+	return checkTable(&c.options.TableOptions)
+}
+
 func (c *profileCommand) run(cmd *cobra.Command) error {
-	if err := c.check(); err != nil {
+	if err := c.check(cmd); err != nil {
 		return err
 	}
-	in, size, err := c.open(cmd.InOrStdin())
+	t, err := openTable(cmd, c.file, &c.options.TableOptions)
 	if err != nil {
 		return err
 	}
-	defer in.Close() //nolint:errcheck // only read
-	if err := c.signature(); err != nil {
-		return err
-	}
-	o := c.options
-	o.Mapping, o.Created, o.Source = c.mapping, time.Now().Truncate(time.Second), filepath.Base(c.file)
-	if c.file == "-" {
-		o.Source = ""
-	}
-	o.Note = func(text string) { cmd.PrintErrln("gateway: " + text) }
-	bar := progress{w: cmd.ErrOrStderr(), size: size, started: time.Now(), every: 200 * time.Millisecond}
-	if terminal(bar.w) {
-		o.Progress = bar.show
-	}
-	p, err := app.MakeProfile(cmd.Context(), in, o)
-	bar.clear()
+	defer t.close()
+	p, err := c.profile(cmd.Context(), t)
+	t.bar.clear()
 	if err != nil {
 		return err
 	}
@@ -127,42 +135,79 @@ func (c *profileCommand) run(cmd *cobra.Command) error {
 	return nil
 }
 
-// open opens the data; the size is 0 where it is not known.
-func (c *profileCommand) open(stdin io.Reader) (io.ReadCloser, int64, error) {
-	if c.file == "-" {
-		return io.NopCloser(stdin), 0, nil
+// profile makes the profile, with the help of the model where one is named.
+func (c *profileCommand) profile(ctx context.Context, t *tableFile) (p *app.Profile, err error) {
+	o := c.options
+	o.Mapping, o.Created = c.mapping, time.Now().Truncate(time.Second)
+	if c.file != "-" {
+		o.Source = filepath.Base(c.file)
 	}
-	f, err := os.Open(c.file)
+	e, err := c.evaluator(&o)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	size := int64(0)
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-		size = info.Size()
+	if e != nil {
+		defer func() { err = errors.Join(err, e.Close()) }()
+		o.Model = e.Model()
+		if c.outputs {
+			o.Evaluator = e
+		}
 	}
-	return f, size, nil
+	return app.MakeProfile(ctx, t.in, o)
 }
 
-// signature asks the model, where one is named, for its tensors.
-func (c *profileCommand) signature() (err error) {
+// evaluator loads the model, nil where none is named.
+func (c *profileCommand) evaluator(o *app.ProfileOptions) (*app.Evaluator, error) {
 	cfg, log := config.Default(), zap.NewNop()
 	switch {
 	case c.modelFile != "":
-		c.options.Model, err = app.FileSignature(cfg, c.modelFile, log)
-	case c.model != "":
-		name, number, given := strings.Cut(c.model, "/")
-		v := infer.Version{Model: name}
-		if given {
-			if v.Number, given = infer.ParseVersion(number); !given {
-				return usageError{fmt.Sprintf("--model %s: '%s' is no version; expected a number of 1 or more", c.model, number)}
-			}
-			c.options.Version = v.Number
-		}
-		cfg.Repository.Path = c.repository
-		c.options.Model, err = app.RepositorySignature(cfg, v, log)
+		return app.FileEvaluator(cfg, c.modelFile, log)
+	case c.model == "":
+		return nil, nil //nolint:nilnil // no model is no error
 	}
-	return err
+	name, number, given := strings.Cut(c.model, "/")
+	v := infer.Version{Model: name}
+	if given {
+		if v.Number, given = infer.ParseVersion(number); !given {
+			return nil, usageError{fmt.Sprintf("--model %s: '%s' is no version; expected a number of 1 or more", c.model, number)}
+		}
+		o.Version = v.Number
+	}
+	cfg.Repository.Path = c.repository
+	return app.RepositoryEvaluator(cfg, v, log)
 }
+
+// tableFile is a file of rows that is read.
+type tableFile struct {
+	in  io.ReadCloser
+	bar *progress
+}
+
+// openTable opens a file, "-" for standard input, and has the command say what it
+// is told of it.
+func openTable(cmd *cobra.Command, path string, o *app.TableOptions) (*tableFile, error) {
+	t := &tableFile{
+		in:  io.NopCloser(cmd.InOrStdin()),
+		bar: &progress{w: cmd.ErrOrStderr(), started: time.Now(), every: 200 * time.Millisecond},
+	}
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			t.bar.size = info.Size()
+		}
+		t.in = f
+	}
+	o.Note = func(text string) { cmd.PrintErrln("gateway: " + text) }
+	if terminal(t.bar.w) {
+		o.Progress = t.bar.show
+	}
+	return t, nil
+}
+
+func (t *tableFile) close() { _ = t.in.Close() } // only read
 
 // writeWhole writes a file so that nobody ever sees a half of it.
 func writeWhole(path string, write func(io.Writer) error) (err error) {

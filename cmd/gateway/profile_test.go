@@ -106,6 +106,22 @@ func TestProfileOfDemoModel(t *testing.T) {
 	if r.code != exitOK || err != nil || p.Model != "iris" || p.Version != 1 || p.Features[3].Element != 3 || p.Features[3].Datatype != "FP32" {
 		t.Errorf("%+v, %v", r, err)
 	}
+	if n := len(p.Features); n != 4+1+3 || p.Features[4].Name != "label" || p.Features[7].Name != "probabilities[2]" || p.Features[7].Mean <= 0 || r.errOut != "" {
+		t.Errorf("%d features: %+v", n, p.Features[n-1])
+	}
+	r = profileLine(t, "", file, "--model-repository", models, "--model", "iris", "--outputs-from-model=false")
+	if p, err := app.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || len(p.Features) != 4 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	partly := []string{file, "--model-repository", models, "--model", "iris", "--columns", "a", "--map", "a=input[0]"}
+	r = profileLine(t, "", partly...)
+	if p, err := app.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || len(p.Features) != 1 ||
+		r.errOut != "gateway: outputs are left out: the file has columns for 1 of the 4 elements of input 'input'\n" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r = profileLine(t, "", append(partly, "--outputs-from-model")...); r.code != exitFailed || !strings.Contains(r.errOut, "1 of the 4 elements") {
+		t.Errorf("%+v", r)
+	}
 	r = profileLine(t, "", file, "--model-file", filepath.Join(models, "iris", "1", "model.onnx"))
 	if p, err := app.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || p.Model != "" || p.Features[3].Element != 3 {
 		t.Errorf("%+v, %v", r, err)
@@ -127,6 +143,7 @@ func TestProfileRefused(t *testing.T) {
 	f(exitUsage, "go together", file, "--model", "iris")
 	f(exitUsage, "not both", file, "--model", "iris", "--model-repository", "m", "--model-file", "x")
 	f(exitUsage, "--map needs a model", file, "--map", "a=x[0]")
+	f(exitUsage, "--outputs-from-model needs a model", file, "--outputs-from-model")
 	f(exitUsage, "told by the model", file, "--outputs", "a", "--model-file", "x")
 	f(exitUsage, "'one' is no version", file, "--model", "iris/one", "--model-repository", "m")
 	f(exitUsage, "name one profile", "show")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"sluice.io/sluice/internal/drift"
@@ -25,24 +26,20 @@ type ProfileOptions struct {
 	Model   *infer.Model
 	Version int64    // that the profile is for; 0: every one
 	Outputs []string // without a model, the columns that are outputs
+	// Evaluator computes the outputs where the table has none, and then is of the
+	// same model; nil: they are left out. With NeedOutputs it is an error where that is
+	// not possible, and else a note.
+	Evaluator   *Evaluator
+	NeedOutputs bool
 
-	Columns       []string          // those to read; empty: all columns of numbers
-	Mapping       map[string]string // a column's place in the model, "input[3]", where its name does not say it
-	Header        string            // yes, no or auto
-	Missing       []string          // texts that stand for a missing value, besides the usual ones
-	TextIsMissing bool              // any other text in a column of numbers does too
+	Columns []string          // those to read; empty: all columns of numbers
+	Mapping map[string]string // a column's place in the model, "input[3]", where its name does not say it
+	TableOptions
 
 	Seed    uint64
 	Created time.Time
 	Source  string
-	// Note is told once of each column that is left out. Progress is told now and
-	// then how much was read. Both may be nil.
-	Note     func(text string)
-	Progress func(bytes, rows int64)
 }
-
-// progressRows is after how many rows the command hears of it and may end it.
-const progressRows = 4096
 
 // MakeProfile reads a CSV file to its end, once, and makes a profile of it.
 func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile, error) {
@@ -50,28 +47,16 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	if err != nil {
 		return nil, err
 	}
-	b := drift.NewBuilder(features, drift.BuilderOptions{Seed: o.Seed})
-	rows := int64(0)
-	for ; ; rows++ {
-		if rows%progressRows == 0 && rows > 0 {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			if o.Progress != nil {
-				o.Progress(table.Bytes(), rows)
-			}
-		}
-		values, missing, err := table.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		b.Add(values, missing)
+	x, err := o.evaluation(ctx, features)
+	if err != nil {
+		return nil, err
 	}
-	if rows == 0 {
-		return nil, infer.Errorf(infer.Invalid, "the file has no rows; expected some below the names of the columns")
+	if x != nil {
+		features = x.features
+	}
+	b := drift.NewBuilder(features, drift.BuilderOptions{Seed: o.Seed})
+	if err := addRows(ctx, table, b, x, &o.TableOptions); err != nil {
+		return nil, err
 	}
 	meta := drift.Meta{Version: o.Version, Created: o.Created, Source: o.Source}
 	if o.Model != nil {
@@ -80,20 +65,52 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	return b.Profile(meta), nil
 }
 
+// evaluation prepares to compute the outputs of a table that has none; nil where
+// that is not wanted or, with a note, not possible.
+func (o *ProfileOptions) evaluation(ctx context.Context, columns []drift.Feature) (*evaluation, error) {
+	if o.Evaluator == nil || slices.ContainsFunc(columns, func(f drift.Feature) bool { return f.Kind == drift.KindOutput }) {
+		return nil, nil //nolint:nilnil // none is no error
+	}
+	x, err := o.Evaluator.newEvaluation(ctx, columns, o.note)
+	if err == nil || o.NeedOutputs {
+		return x, err
+	}
+	o.note("outputs are left out: " + infer.Message(err))
+	return nil, nil //nolint:nilnil // as above
+}
+
+// addRows reads a table to its end, with the outputs that are computed for it.
+func addRows(ctx context.Context, table *tabular.Reader, b *drift.Builder, x *evaluation, o *TableOptions) error {
+	if x != nil {
+		x.add = b.Add
+	}
+	for rows := int64(0); ; rows++ {
+		if err := o.tell(ctx, table, rows); err != nil {
+			return err
+		}
+		values, missing, err := table.Next()
+		switch {
+		case errors.Is(err, io.EOF) && rows == 0:
+			return errNoRows()
+		case errors.Is(err, io.EOF) && x == nil:
+			return nil
+		case errors.Is(err, io.EOF):
+			return x.end(ctx, o)
+		case err != nil:
+			return err
+		case x == nil:
+			b.Add(values, missing)
+		default:
+			if err := x.row(ctx, values, missing, table.Line()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 // openTable reads the beginning of a table and says which feature each value is.
 func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []drift.Feature, error) {
-	options := tabular.Options{TextIsMissing: o.TextIsMissing}
-	switch o.Header {
-	case "yes":
-		options.Header = tabular.HeaderYes
-	case "no":
-		options.Header = tabular.HeaderNo
-	default:
-	}
-	if len(o.Missing) > 0 {
-		options.Missing = append(tabular.UsualMissing(), o.Missing...)
-	}
-	table, err := tabular.New(in, options)
+	table, err := tabular.New(in, o.tabular())
 	if err != nil {
 		return nil, nil, err
 	}

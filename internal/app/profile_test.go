@@ -158,7 +158,7 @@ func TestProfileOfManyRows(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	reports := 0
-	p, err := app.MakeProfile(t.Context(), newGenerated(rows), app.ProfileOptions{Seed: 3, Progress: func(_, at int64) {
+	p, err := app.MakeProfile(t.Context(), newGenerated(rows), app.ProfileOptions{Seed: 3, TableOptions: app.TableOptions{Progress: func(_, at int64) {
 		if reports++; reports%100 == 0 {
 			runtime.GC()
 			runtime.ReadMemStats(&during)
@@ -166,7 +166,7 @@ func TestProfileOfManyRows(t *testing.T) {
 				t.Errorf("after %d rows the heap has grown by %d bytes", at, grown)
 			}
 		}
-	}})
+	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestProfileAgain(t *testing.T) {
 
 func TestProfileInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := app.MakeProfile(ctx, newGenerated(1e9), app.ProfileOptions{Progress: func(int64, int64) { cancel() }})
+	_, err := app.MakeProfile(ctx, newGenerated(1e9), app.ProfileOptions{TableOptions: app.TableOptions{Progress: func(int64, int64) { cancel() }}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}

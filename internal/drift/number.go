@@ -7,6 +7,10 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
+// NumberReader returns the function that reads an element of a tensor as a number;
+// nil for what is none.
+func NumberReader(d infer.DType) func([]byte) float64 { return reader(d) }
+
 // reader returns the function that reads an element of a tensor as a number; nil
 // for what is none. Integers beyond 2^53 are rounded.
 func reader(d infer.DType) func([]byte) float64 {

@@ -16,16 +16,21 @@ type SimulateOptions struct {
 // Simulate judges rows as they would have been judged had they come one after the
 // other, and yields what is said of each window; the last may be shorter. A row has a
 // value for each feature of the profile and says which of them are missing; it may be
-// used again for the next row. No more than one window is held in memory.
+// used again for the next row. Values are rounded to the features' datatypes, as they
+// are on their way into a tensor. No more than one window is held in memory.
 func Simulate(p *Profile, d Detector, rows iter.Seq2[[]float64, []bool], o SimulateOptions) iter.Seq[Verdict] {
 	o.Step = max(o.Step, 0)
 	setDefault(&o.Step, time.Second)
 	setDefault(&o.RowsPerWindow, 1000)
+	round := make([]func(float64) float64, len(p.Features))
+	for i := range round {
+		round[i] = rounding(p.Features[i].Datatype)
+	}
 	return func(yield func(Verdict) bool) {
 		w := p.NewWindow(o.Start)
 		at := o.Start
 		for values, missing := range rows {
-			w.addRow(p, values, missing)
+			w.addRow(p, round, values, missing)
 			at = at.Add(o.Step)
 			if w.Rows < o.RowsPerWindow {
 				continue
@@ -52,14 +57,17 @@ func (p *Profile) NewWindow(start time.Time) Window {
 	return w
 }
 
-func (w *Window) addRow(p *Profile, values []float64, missing []bool) {
+func (w *Window) addRow(p *Profile, round []func(float64) float64, values []float64, missing []bool) {
 	if len(values) != len(w.Counts) || len(missing) != len(w.Counts) {
 		panic(fmt.Sprintf("BUG: drift: a row of %d values and %d marks for %d features", len(values), len(missing), len(w.Counts)))
 	}
 	for i, x := range values {
-		if missing[i] {
+		switch {
+		case missing[i]:
 			w.Counts[i].AddMissing()
-		} else {
+		case round[i] != nil:
+			w.Counts[i].Add(&p.Features[i], round[i](x))
+		default:
 			w.Counts[i].Add(&p.Features[i], x)
 		}
 	}

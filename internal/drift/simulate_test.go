@@ -84,3 +84,27 @@ func TestSimulateStopsWhenAsked(t *testing.T) {
 		t.Errorf("a window of no rows: %+v", v)
 	}
 }
+
+// TestSimulateRounds judges numbers of a file as the tensors that a gateway sees.
+func TestSimulateRounds(t *testing.T) {
+	b := drift.NewBuilder([]drift.Feature{{Name: "a", Kind: drift.KindInput, Tensor: "a", Datatype: "FP32"}}, drift.BuilderOptions{Seed: 1})
+	stream := func(yield func([]float64, []bool) bool) {
+		for i := range 2000 {
+			if !yield([]float64{float64(i%8) / 10}, []bool{false}) {
+				return
+			}
+		}
+	}
+	stream(func(values []float64, missing []bool) bool { b.Add(values, missing); return true })
+	p := b.Profile(drift.Meta{})
+	n := 0
+	for v := range drift.Simulate(p, detector(t, p, drift.Options{}), stream, drift.SimulateOptions{RowsPerWindow: 1000}) {
+		n++
+		if v.Features[0].Effect > .001 || len(v.Quality) > 0 {
+			t.Errorf("the reference itself: %+v", v)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d windows", n)
+	}
+}

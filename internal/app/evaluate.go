@@ -1,0 +1,331 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/infer"
+)
+
+// Evaluator is a model that is loaded for a command, and serves nobody. It belongs
+// to one goroutine.
+type Evaluator struct {
+	runtime  Runtime
+	session  Session
+	settings config.Model
+	slot     batch.Slot // nil until it is needed
+}
+
+// Model returns the model's signature.
+func (e *Evaluator) Model() *infer.Model { return e.session.Model() }
+
+// Close frees the model.
+func (e *Evaluator) Close() error {
+	var err error
+	if e.slot != nil {
+		err = e.slot.Close()
+	}
+	return errors.Join(err, e.session.Close(), e.runtime.Close())
+}
+
+// The limits of a run.
+const (
+	runRows  = 256
+	runBytes = 8 << 20 // of the rows' numbers, as float64
+)
+
+// evaluation runs the rows of a table through a model. Rows whose number of an
+// integer input is missing are not run, for no integer stands for that; where a float
+// is missing, the model gets NaN.
+type evaluation struct {
+	e        *Evaluator
+	inputs   []tensorPlan
+	outputs  []tensorPlan
+	features []drift.Feature // the columns and after them the outputs
+	columns  int
+	size     int // rows of a run
+
+	values  []float64 // of the rows that wait, one after the other
+	missing []bool
+	lines   []int
+	unrun   int64 // rows that were not run
+	add     func(values []float64, missing []bool)
+}
+
+// tensorPlan says which feature each element of a tensor's row is.
+type tensorPlan struct {
+	index int // in the model
+	spec  *infer.TensorSpec
+	at    []int // by element; of optional inputs and of outputs as well
+	read  func([]byte) float64
+}
+
+// newEvaluation plans how columns become inputs, and outputs features. It fails
+// where the columns are not all of the inputs, or no output can be a feature.
+func (e *Evaluator) newEvaluation(ctx context.Context, columns []drift.Feature, note func(string)) (*evaluation, error) {
+	x := &evaluation{e: e, features: columns, columns: len(columns)}
+	m := e.Model()
+	for i := range m.Inputs {
+		if err := x.planInput(i, &m.Inputs[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range m.Outputs {
+		if err := x.planOutput(i, &m.Outputs[i]); err != nil {
+			note("outputs that are left out: " + err.Error())
+		}
+	}
+	if len(x.outputs) == 0 {
+		return nil, infer.Errorf(infer.Invalid, "the model has no output of numbers whose size is fixed")
+	}
+	if e.slot == nil {
+		var err error
+		if e.slot, err = e.session.NewSlot(); err != nil {
+			return nil, err
+		}
+	}
+	x.size = 1
+	if batchable(endingSlot{e.slot, ctx}, m, e.settings).Batchable && x.rowsVary() {
+		const numberBytes = 8
+		x.size = max(1, min(runRows, runBytes/(numberBytes*len(x.features))))
+	}
+	return x, nil
+}
+
+// planInput finds the columns of an input.
+func (x *evaluation) planInput(index int, s *infer.TensorSpec) error {
+	n, fixed := drift.RowElements(s.Shape)
+	given := map[int]int{}
+	for i := range x.columns {
+		if f := &x.features[i]; f.Kind == drift.KindInput && f.Tensor == s.Name {
+			given[f.Element] = i
+		}
+	}
+	switch {
+	case len(given) == 0 && s.Optional:
+		return nil
+	case s.DType == infer.Bytes:
+		return infer.Errorf(infer.Invalid, "input '%.60s' holds strings", s.Name)
+	case !fixed:
+		return infer.Errorf(infer.Invalid, "the rows of input '%.60s' vary in size", s.Name)
+	case n != int64(len(given)):
+		return infer.Errorf(infer.Invalid, "the file has columns for %d of the %d elements of input '%.60s'", len(given), n, s.Name)
+	}
+	p := tensorPlan{index: index, spec: s, at: make([]int, n)}
+	for element, i := range given {
+		p.at[element] = i
+	}
+	x.inputs = append(x.inputs, p)
+	return nil
+}
+
+// planOutput makes features of an output.
+func (x *evaluation) planOutput(index int, s *infer.TensorSpec) error {
+	n, fixed := drift.RowElements(s.Shape)
+	read := drift.NumberReader(s.DType)
+	switch {
+	case read == nil:
+		return fmt.Errorf("'%.60s' does not hold numbers", s.Name)
+	case !fixed:
+		return fmt.Errorf("the rows of '%.60s' vary in size", s.Name)
+	case n > int64(drift.MaxFeatures-len(x.features)):
+		return fmt.Errorf("'%.60s' has %d elements, and a profile at most %d features", s.Name, n, drift.MaxFeatures)
+	}
+	p := tensorPlan{index: index, spec: s, read: read}
+	for element := range int(n) {
+		f := drift.Feature{Name: s.Name, Kind: drift.KindOutput, Tensor: s.Name, Element: element, Datatype: s.DType.String()}
+		if n > 1 {
+			f.Name = fmt.Sprintf("%s[%d]", s.Name, element)
+		}
+		p.at = append(p.at, len(x.features))
+		x.features = append(x.features, f)
+	}
+	x.outputs = append(x.outputs, p)
+	return nil
+}
+
+// rowsVary reports whether the first dimension of every input counts rows.
+func (x *evaluation) rowsVary() bool {
+	for i := range x.inputs {
+		if s := x.inputs[i].spec; len(s.Shape) == 0 || s.Shape[0] >= 0 {
+			return false
+		}
+	}
+	return len(x.inputs) > 0
+}
+
+// row takes a row, and runs those that wait once they are enough.
+func (x *evaluation) row(ctx context.Context, values []float64, missing []bool, line int) error {
+	outputs := len(x.features) - x.columns
+	x.values = append(append(x.values, values...), make([]float64, outputs)...)
+	x.missing = append(append(x.missing, missing...), make([]bool, outputs)...)
+	if x.lines = append(x.lines, line); len(x.lines) < x.size {
+		return nil
+	}
+	return x.flush(ctx)
+}
+
+// end runs the last rows, and says how many were not.
+func (x *evaluation) end(ctx context.Context, o *TableOptions) error {
+	err := x.flush(ctx)
+	if err == nil && x.unrun > 0 {
+		o.note(fmt.Sprintf("in %d rows the outputs are missing, since a number of an integer input is", x.unrun))
+	}
+	return err
+}
+
+// flush runs the rows that wait, and passes them on with their outputs.
+func (x *evaluation) flush(ctx context.Context) error {
+	if len(x.lines) == 0 {
+		return nil
+	}
+	if err := x.evaluate(ctx); err != nil {
+		return fmt.Errorf("the outputs for lines %d to %d cannot be computed: %w", x.lines[0], x.lines[len(x.lines)-1], err)
+	}
+	for i := range x.lines {
+		x.add(x.values[i*len(x.features):(i+1)*len(x.features)], x.missing[i*len(x.features):(i+1)*len(x.features)])
+	}
+	x.values, x.missing, x.lines = x.values[:0], x.missing[:0], x.lines[:0]
+	return nil
+}
+
+// evaluate fills in the outputs of the rows that wait.
+func (x *evaluation) evaluate(ctx context.Context) error {
+	rows, req, err := x.request()
+	if err != nil {
+		return err
+	}
+	x.unrun += int64(len(x.lines) - len(rows))
+	for i := range x.missing {
+		if i%len(x.features) >= x.columns {
+			x.missing[i] = true
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := x.e.Model().Check(req); err != nil {
+		return err
+	}
+	resp := infer.NewResponse()
+	defer resp.Release()
+	if err := x.e.run(ctx, req, resp); err != nil {
+		return err
+	}
+	return x.take(rows, resp)
+}
+
+// request makes a request of the rows that can be run, and says which they are.
+func (x *evaluation) request() (rows []int, req *infer.Request, err error) {
+	for i := range x.lines {
+		whole, err := x.runs(i)
+		if err != nil {
+			return nil, nil, err
+		}
+		if whole {
+			rows = append(rows, i)
+		}
+	}
+	req = &infer.Request{}
+	for i := range x.inputs {
+		p := &x.inputs[i]
+		size := p.spec.DType.Size()
+		data := make([]byte, len(rows)*len(p.at)*size)
+		for k, row := range rows {
+			for element, at := range p.at {
+				putNumber(data[(k*len(p.at)+element)*size:], p.spec.DType, x.number(row, at))
+			}
+		}
+		req.Inputs = append(req.Inputs, infer.Tensor{
+			Name: p.spec.Name, DType: p.spec.DType, Shape: p.spec.Shape.Fixed(int64(len(rows))), Data: data, Index: p.index,
+		})
+	}
+	return rows, req, nil
+}
+
+// runs reports whether a row can be an input. It is an error where a number is
+// none of the input's datatype.
+func (x *evaluation) runs(row int) (bool, error) {
+	var element [8]byte
+	for i := range x.inputs {
+		p := &x.inputs[i]
+		for _, at := range p.at {
+			value := x.number(row, at)
+			switch {
+			case putNumber(element[:], p.spec.DType, value):
+			case value != value: // missing, or NaN
+				return false, nil
+			default:
+				return false, infer.Errorf(infer.Invalid, "line %d: %v in column '%.60s' is no %v", x.lines[row], value, x.features[at].Name, p.spec.DType)
+			}
+		}
+	}
+	return true, nil
+}
+
+// number returns a row's value as the model gets it.
+func (x *evaluation) number(row, at int) float64 {
+	i := row*len(x.features) + at
+	if x.missing[i] {
+		return math.NaN()
+	}
+	return x.values[i]
+}
+
+// take reads the outputs of some rows.
+func (x *evaluation) take(rows []int, resp *infer.Response) error {
+	for i := range x.outputs {
+		p := &x.outputs[i]
+		if p.index >= len(resp.Outputs) {
+			return infer.Errorf(infer.Internal, "the model gave %d outputs, expected %d", len(resp.Outputs), len(x.e.Model().Outputs))
+		}
+		t := &resp.Outputs[p.index]
+		size := p.spec.DType.Size()
+		if len(t.Data) != len(rows)*len(p.at)*size {
+			return infer.Errorf(infer.Invalid, "output '%.60s' has shape %v for %d rows; expected %d elements for each", p.spec.Name, t.Shape, len(rows), len(p.at))
+		}
+		for k, row := range rows {
+			for element, at := range p.at {
+				x.values[row*len(x.features)+at] = p.read(t.Data[(k*len(p.at)+element)*size:])
+				x.missing[row*len(x.features)+at] = false
+			}
+		}
+	}
+	return nil
+}
+
+// run runs one request alone.
+func (e *Evaluator) run(ctx context.Context, req *infer.Request, resp *infer.Response) error {
+	slot := endingSlot{e.slot, ctx}
+	if err := slot.Gather([]*infer.Request{req}); err != nil {
+		return err
+	}
+	if err := slot.Run(); err != nil {
+		return err
+	}
+	return slot.Scatter(0, resp)
+}
+
+// endingSlot is a slot whose runs return soon after ctx ends.
+type endingSlot struct {
+	batch.Slot
+	ctx context.Context //nolint:containedctx // the interface's Run takes none
+}
+
+// Run implements batch.Slot.
+func (s endingSlot) Run() error {
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(s.ctx, s.Terminate)
+	defer stop()
+	if err := s.Slot.Run(); err != nil {
+		return errors.Join(s.ctx.Err(), err)
+	}
+	return nil
+}

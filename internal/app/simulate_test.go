@@ -1,0 +1,191 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/app"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/drift"
+)
+
+// normalRows is a table of a, b and out with so many rows, of which a is moved by
+// shift from row number from on.
+func normalRows(seed uint64, rows, from int, shift float64) string {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	var b strings.Builder
+	b.WriteString("a,b,out\n")
+	for i := range rows {
+		a := rng.NormFloat64()
+		if i+1 >= from {
+			a += shift
+		}
+		fmt.Fprintf(&b, "%.4f,%.4f,%.4f\n", a, rng.NormFloat64(), rng.NormFloat64())
+	}
+	return b.String()
+}
+
+func normalProfile(t *testing.T) *app.Profile {
+	t.Helper()
+	p, err := app.MakeProfile(t.Context(), strings.NewReader(normalRows(1, 5000, 5001, 0)), app.ProfileOptions{Outputs: []string{"out"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// simulation is of windows of 500 rows.
+func simulation() app.SimulationOptions {
+	o := app.SimulationOptions{Drift: config.Default().Model("").Drift}
+	o.Drift.Rows = 500
+	return o
+}
+
+func TestSimulateProfile(t *testing.T) {
+	p := normalProfile(t)
+	f := func(csv string, o app.SimulationOptions, want, wantNotes string) {
+		t.Helper()
+		var got, notes []string
+		o.Note = func(text string) { notes = append(notes, text) }
+		err := app.SimulateProfile(t.Context(), p, strings.NewReader(csv), o, func(s app.Simulated) error {
+			text := fmt.Sprintf("%d-%d %s", s.From, s.To, s.State)
+			if s.State != drift.OK && len(s.Features) > 0 {
+				text += fmt.Sprintf(" %s since %d", s.Features[0].Feature, s.Since)
+			}
+			got = append(got, text)
+			return nil
+		})
+		if err != nil {
+			got = append(got, err.Error())
+		}
+		if text := strings.Join(got, ", "); text != want || strings.Join(notes, ", ") != wantNotes {
+			t.Errorf("%s\nnotes %v\nwant %s", text, notes, want)
+		}
+	}
+	f(normalRows(2, 1600, 1601, 0), simulation(), "1-500 OK, 501-1000 OK, 1001-1500 OK, 1501-1600 OK", "")
+	moved := normalRows(3, 2000, 1001, .8)
+	f(moved, simulation(), "1-500 OK, 501-1000 OK, 1001-1500 DETECTED a since 1001, 1501-2000 DETECTED a since 1001", "")
+	lax := simulation()
+	lax.Drift.Tolerance = 5
+	f(moved, lax, "1-500 OK, 501-1000 OK, 1001-1500 OK, 1501-2000 OK", "")
+
+	// Columns are found by name, in any order, and without outputs inputs alone count.
+	lines := strings.Split(strings.TrimSpace(moved), "\n")
+	var inputs strings.Builder
+	for _, line := range lines {
+		fields := strings.Split(line, ",")
+		fmt.Fprintf(&inputs, "x,%s,%s\n", fields[1], fields[0])
+	}
+	f(inputs.String(), simulation(), "1-500 OK, 501-1000 OK, 1001-1500 DETECTED a since 1001, 1501-2000 DETECTED a since 1001",
+		"the file does not have all outputs of the profile; inputs alone are judged")
+
+	f("a,b\n", simulation(), "the file has no rows; expected some below the names of the columns", "the file does not have all outputs of the profile; inputs alone are judged")
+	f("a,out\n1,2\n", simulation(), "no column of numbers for feature 'b'", "")
+	f("a,b,out\n1,2,3\n1,2\n", simulation(), "line 3 has 2 fields; expected 3, as in the first row", "")
+	bad := simulation()
+	bad.Drift.Tolerance = -1
+	f(moved, bad, "the tolerance is -1; it must be above 0 and at most 10", "")
+
+	stop := errors.New("enough")
+	err := app.SimulateProfile(t.Context(), p, strings.NewReader(moved), simulation(), func(app.Simulated) error { return stop })
+	if !errors.Is(err, stop) {
+		t.Errorf("%v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	o := simulation()
+	o.Progress = func(int64, int64) { cancel() }
+	err = app.SimulateProfile(ctx, p, strings.NewReader(normalRows(4, 10_000, 1, 0)), o, func(app.Simulated) error { return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestReplayDrift judges each window of a stream again as an event would keep it.
+func TestReplayDrift(t *testing.T) {
+	p := normalProfile(t)
+	digest, err := p.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	detector, err := drift.NewDetector(p, drift.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(doc any) json.RawMessage {
+		t.Helper()
+		text, err := json.Marshal(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	begin := time.Date(2026, 5, 4, 3, 0, 0, 0, time.UTC)
+	rng := rand.New(rand.NewPCG(5, 5))
+	var events []api.DriftEvidence
+	for i := range 12 {
+		w := p.NewWindow(begin.Add(time.Duration(i) * time.Hour))
+		w.End, w.Rows = begin.Add(time.Duration(i+1)*time.Hour), 300
+		for range w.Rows {
+			for k := range w.Counts {
+				x := rng.NormFloat64()
+				if k == 0 && i >= 3 && i < 8 {
+					x += .35
+				}
+				w.Counts[k].Add(&p.Features[k], x)
+			}
+		}
+		e := api.DriftEvidence{ProfileDigest: digest, From: detector.State(), Before: text(detector.Snapshot()), Window: text(w)}
+		e.Verdict = detector.Judge(w)
+		e.State, e.After = e.Verdict.State, text(detector.Snapshot())
+		var stored api.DriftEvidence // as the journal and the API keep it
+		if err := json.Unmarshal(text(e), &stored); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, stored)
+	}
+	if !slices.ContainsFunc(events, func(e api.DriftEvidence) bool { return e.State == drift.Detected }) {
+		t.Fatal("nothing is detected")
+	}
+	for i := range events {
+		if r, err := app.ReplayDrift(p, &events[i]); err != nil || !r.Same || r.Verdict.State != events[i].State {
+			t.Errorf("window %d: %+v, %v", i, r, err)
+		}
+	}
+
+	at := slices.IndexFunc(events, func(e api.DriftEvidence) bool { return e.State == drift.Detected })
+	f := func(change func(e *api.DriftEvidence), want string) {
+		t.Helper()
+		e := events[at]
+		e.Verdict.Features = slices.Clone(e.Verdict.Features)
+		change(&e)
+		r, err := app.ReplayDrift(p, &e)
+		switch {
+		case want == "" && (err != nil || r.Same):
+			t.Errorf("a change is not noticed: %v", err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	f(func(e *api.DriftEvidence) { e.Verdict.Features[0].P *= 1 + 1e-15 }, "")
+	f(func(e *api.DriftEvidence) { e.Verdict.State = drift.OK }, "")
+	f(func(e *api.DriftEvidence) { e.After = e.Before }, "")
+	f(func(e *api.DriftEvidence) { e.Window = bytes.Replace(e.Window, []byte(`"sum":`), []byte(`"sum":1`), 1) }, "")
+	f(func(e *api.DriftEvidence) { e.ProfileDigest = "sha256:0" }, "was compared with profile sha256:0, and this one is sha256:")
+	f(func(e *api.DriftEvidence) { e.Window = nil }, "does not hold its window")
+	f(func(e *api.DriftEvidence) { e.Window = json.RawMessage("null") }, "does not hold its window")
+	f(func(e *api.DriftEvidence) { e.Before = nil }, "does not hold the state")
+	f(func(e *api.DriftEvidence) { e.Window = json.RawMessage(`{"rows":-1}`) }, "window cannot be read")
+	f(func(e *api.DriftEvidence) { e.Window = json.RawMessage(`{}`) }, "it has 0 features and the profile 3")
+	f(func(e *api.DriftEvidence) {
+		e.Before = json.RawMessage(`{"findings":[{"feature":"z","kind":"input","statistic":"g","state":"OK"}]}`)
+	}, "the profile has no such feature")
+}
