@@ -153,8 +153,8 @@ func rank(all []ranked) []Finding {
 		return cmp.Or(
 			cmp.Compare(a.logP, b.logP),
 			cmp.Compare(b.finding.Effect, a.finding.Effect),
+			cmp.Compare(a.finding.Kind, b.finding.Kind), // an input before the outputs that follow from it
 			cmp.Compare(a.finding.Feature, b.finding.Feature),
-			cmp.Compare(a.finding.Kind, b.finding.Kind),
 			cmp.Compare(a.finding.Statistic, b.finding.Statistic),
 		)
 	})

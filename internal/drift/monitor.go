@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -69,16 +70,19 @@ type MonitorOptions struct {
 type Monitor struct {
 	o MonitorOptions
 
-	mu      sync.Mutex // guards streams and what is in them, but for the taps
+	mu      sync.Mutex // guards streams and their statuses; never held while a window is judged
 	streams map[Stream]*stream
 }
 
 type stream struct {
-	watch   Watch
-	tap     *Tap
+	watch  Watch
+	tap    *Tap
+	status Status // guarded by Monitor.mu, written by Run alone
+
+	mu      sync.Mutex // guards the window and the detector; taken before Monitor.mu
 	window  Window
 	started bool // window has a beginning
-	status  Status
+	stopped bool
 }
 
 // NewMonitor returns a monitor without streams.
@@ -99,8 +103,10 @@ func (m *Monitor) Start(s Stream, w Watch) *Tap {
 	x := &stream{watch: w, tap: NewTap(w.Tap), status: Status{Stream: s, State: state, Since: time.Now()}}
 	x.window = x.empty()
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	old := m.streams[s]
 	m.streams[s] = x
+	m.mu.Unlock()
+	old.stop()
 	return x.tap
 }
 
@@ -108,13 +114,22 @@ func (m *Monitor) Start(s Stream, w Watch) *Tap {
 // there is nothing. The present window is not judged any more.
 func (m *Monitor) Stop(s Stream) json.RawMessage {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	x := m.streams[s]
-	if x == nil {
+	delete(m.streams, s)
+	m.mu.Unlock()
+	return x.stop()
+}
+
+// stop waits for a window that is being judged, and lets no other be; it returns
+// what the detector saved. The stream may be nil.
+func (s *stream) stop() json.RawMessage {
+	if s == nil {
 		return nil
 	}
-	delete(m.streams, s)
-	return x.save()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	return s.save()
 }
 
 // Status returns where all streams stand, sorted by model, version and role.
@@ -157,37 +172,65 @@ func (m *Monitor) tick(now time.Time) {
 	}
 }
 
-// take takes what waits in the taps, and returns their streams.
+// take takes what waits in the taps, all at about the same time, and returns their
+// streams.
 func (m *Monitor) take(now time.Time) []*stream {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	list := make([]*stream, 0, len(m.streams))
-	for _, x := range m.streams {
+	list := slices.Collect(maps.Values(m.streams))
+	m.mu.Unlock()
+	for _, x := range list {
+		x.mu.Lock()
 		if !x.started {
 			x.begin(now)
 		}
 		dropped := x.tap.take()
-		x.window.Dropped, x.status.Dropped = x.window.Dropped+dropped, x.status.Dropped+dropped
-		list = append(list, x)
+		x.window.Dropped += dropped
+		x.mu.Unlock()
+		m.update(func() { x.status.Dropped += dropped })
 	}
 	return list
 }
 
 // next counts what was taken until a window ends, and judges that one.
 func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.streams[x.status.Stream] != x {
-		return c, false // its watch has ended meanwhile
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.stopped {
+		return c, false
 	}
 	rows := x.tap.count(x.window.Counts, x.room())
-	x.window.Rows, x.status.Rows = x.window.Rows+rows, x.status.Rows+rows
+	x.window.Rows += rows
 	if ok = x.ended(now); ok {
 		c = x.close(now)
 		x.begin(now)
 	}
-	x.status.Begun, x.status.Waiting = x.window.Start, x.window.Rows
+	m.update(func() {
+		x.status.Rows += rows
+		x.status.Begun, x.status.Waiting = x.window.Start, x.window.Rows
+		if ok {
+			x.status.judged(c)
+		}
+	})
 	return c, ok
+}
+
+// update changes statuses.
+func (m *Monitor) update(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
+}
+
+// judged takes in a window that was judged.
+func (s *Status) judged(c Closed) {
+	s.Windows++
+	if c.Verdict.State != s.State {
+		s.State, s.Since = c.Verdict.State, c.Window.End
+	}
+	if c.Verdict.Reason == "" {
+		last := c.Verdict // a copy, or the window would live as long as the verdict
+		s.Last = &last
+	}
 }
 
 // room returns how many rows the present window may still have.
@@ -233,13 +276,6 @@ func (s *stream) close(now time.Time) Closed {
 	c := Closed{Stream: s.status.Stream, Profile: s.watch.Tap.Profile, Window: s.window, From: s.status.State, Before: s.save()}
 	c.Verdict = s.watch.Detector.Judge(s.window)
 	c.After = s.save()
-	s.status.Windows++
-	if c.Verdict.State != s.status.State {
-		s.status.State, s.status.Since = c.Verdict.State, s.window.End
-	}
-	if c.Verdict.Reason == "" {
-		s.status.Last = &c.Verdict
-	}
 	return c
 }
 
