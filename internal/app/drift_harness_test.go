@@ -175,3 +175,16 @@ func (d *drifts) signals(t *testing.T) (list []api.RetrainRequest) {
 	}
 	return list
 }
+
+// signalled waits for so many signals and returns them.
+func (d *drifts) signalled(t *testing.T, n int) []api.RetrainRequest {
+	t.Helper()
+	for range 3000 {
+		if list := d.signals(t); len(list) >= n {
+			return list
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%+v", d.signals(t))
+	return nil
+}

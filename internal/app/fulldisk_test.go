@@ -19,22 +19,30 @@ import (
 // inChild marks the process in which files cannot grow.
 const inChild = "SLUICE_TEST_FULL_DISK"
 
-// TestFullDisk runs itself in a process of its own, since the limit on the size of
-// files is the process's.
+// alone reports whether a test runs in a process of its own, and runs it in one
+// where it does not: the limit on the size of files is the process's.
+func alone(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(inChild) != "" {
+		signal.Ignore(syscall.SIGXFSZ) // then a write says that the file is too large
+		return true
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), inChild+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("%v %s", err, out)
+	}
+	return false
+}
+
 func TestFullDisk(t *testing.T) {
-	if os.Getenv(inChild) == "" {
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(self, "-test.run=^TestFullDisk$", "-test.v")
-		cmd.Env = append(os.Environ(), inChild+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestFullDisk") {
-			t.Errorf("%v %s", err, out)
-		}
+	if !alone(t) {
 		return
 	}
-	signal.Ignore(syscall.SIGXFSZ) // then a write says that the file is too large
 	dir, data := triple(t), t.TempDir()
 	g := start(t, dir, dataIn(data))
 	g.set(t, "double", split(1, 2, 500))

@@ -20,19 +20,29 @@ func compareStatus(a, b api.DriftStatus) int {
 	return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Role, b.Role))
 }
 
+// told is what others know of a stream.
+type told struct {
+	digest   string    // of the reference
+	recorded string    // what the journal says is standing
+	drifting time.Time // since when features drift, the same for as long as any does; zero: none does
+}
+
 // closed is told of each window: it records what has changed, and signals what is
-// detected for as long as it is.
+// detected until that is over. A window for which the journal cannot be written is
+// made up for by the next.
 func (w *watcher) closed(c drift.Closed) {
 	w.mu.Lock()
 	x, ok := w.watches[c.Stream]
 	w.mu.Unlock()
-	if !ok || x.tap == nil {
+	if !ok || x.tap == nil || x.ref.profile != c.Profile {
 		return // the watch ended meanwhile
 	}
-	if standing(c.Before) != standing(c.After) {
-		w.changed(c, x)
+	t := w.toldOf(c.Stream, x.ref.digest)
+	t.drifts(c.After)
+	if now := standing(c.After); now != t.recorded && w.changed(c, x) {
+		t.recorded = now
 	}
-	for _, s := range signals(c, x) {
+	for _, s := range signals(c, x, t.drifting) {
 		if _, err := w.outbox.Detected(s); err != nil { // the next window tries again
 			w.log.Error("a signal is not in the journal", zap.String("type", s.Type), zap.String("model", s.Model), zap.Error(err))
 		}
@@ -42,21 +52,43 @@ func (w *watcher) closed(c drift.Closed) {
 // standing says of a saved detector what it has detected and is not yet over it.
 // Suspicions come and go, and so do windows that look well in between.
 func standing(state json.RawMessage) string {
-	var s drift.Snapshot
-	if len(state) == 0 || json.Unmarshal(state, &s) != nil {
-		return ""
-	}
 	var list []string
-	for _, f := range s.Findings {
-		if f.State == drift.Detected || f.State == drift.Recovering {
-			list = append(list, f.Kind+" "+f.Feature+" "+f.Statistic)
-		}
+	for _, f := range found(state) {
+		list = append(list, f.Kind+" "+f.Feature+" "+f.Statistic)
 	}
 	return strings.Join(list, "\n")
 }
 
-// changed writes a change of state to the journal and to the log.
-func (w *watcher) changed(c drift.Closed, x watch) {
+// found returns what a saved detector has detected and is not yet over.
+func found(state json.RawMessage) []drift.FindingStatus {
+	var s drift.Snapshot
+	if len(state) == 0 || json.Unmarshal(state, &s) != nil {
+		return nil
+	}
+	return slices.DeleteFunc(s.Findings, func(f drift.FindingStatus) bool { return !lasts(f.State) })
+}
+
+// lasts reports whether something was detected and is not yet over.
+func lasts(state string) bool { return state == drift.Detected || state == drift.Recovering }
+
+// drifts notes since when features drift. The first that is detected says so for
+// all that follow: a request for retraining is known by that moment.
+func (t *told) drifts(state json.RawMessage) {
+	was := t.drifting
+	t.drifting = time.Time{}
+	for _, f := range found(state) {
+		if f.Statistic == drift.StatisticG && (t.drifting.IsZero() || f.Began.Before(t.drifting)) {
+			t.drifting = f.Began
+		}
+	}
+	if !t.drifting.IsZero() && !was.IsZero() {
+		t.drifting = was
+	}
+}
+
+// changed writes a change of state to the journal and to the log, and reports
+// whether it could.
+func (w *watcher) changed(c drift.Closed, x watch) bool {
 	v := c.Stream.Version
 	evidence := api.DriftEvidence{
 		Model: v.Model, Version: v.Number, Role: c.Stream.Role, From: c.From, State: c.Verdict.State,
@@ -75,12 +107,14 @@ func (w *watcher) changed(c drift.Closed, x watch) {
 	}
 	if err != nil {
 		w.log.Error("a change of a drift state is not in the journal", append(fields, zap.Error(err))...)
-		return
+		return false
 	}
 	w.log.Warn("drift", fields...)
+	return true
 }
 
-// append journals evidence with its window, or without where that is too large.
+// append journals evidence with its window. Where that is too large it goes without,
+// and at last with nothing but what a start needs.
 func (w *watcher) append(e api.Event, evidence *api.DriftEvidence, window drift.Window) error {
 	var err error
 	if evidence.Window, err = json.Marshal(window); err != nil {
@@ -91,10 +125,17 @@ func (w *watcher) append(e api.Event, evidence *api.DriftEvidence, window drift.
 			return err
 		}
 		_, err = w.journal.Append(journal.Any, e)
-		if infer.CodeOf(err) != infer.TooLarge || evidence.Window == nil {
+		switch {
+		case infer.CodeOf(err) != infer.TooLarge:
+			return err
+		case evidence.Window != nil:
+			evidence.Window, evidence.Verdict.Features = nil, troubled(evidence.Verdict.Features, api.MaxRetrainFindings)
+		case evidence.Before != nil:
+			evidence.Before, evidence.Verdict.Quality = nil, troubled(evidence.Verdict.Quality, api.MaxRetrainFindings)
+			evidence.After = json.RawMessage(text(drift.Snapshot{Findings: found(evidence.After)}))
+		default:
 			return err
 		}
-		evidence.Window, evidence.Verdict.Features = nil, troubled(evidence.Verdict.Features, api.MaxRetrainFindings)
 	}
 }
 
@@ -122,8 +163,9 @@ func troubled(findings []drift.Finding, most int) []drift.Finding {
 
 // signals returns what a window gives reason to tell others. Data of which too
 // much is missing or no number asks for no retraining: a model that is trained on
-// it would learn the fault.
-func signals(c drift.Closed, x watch) []api.RetrainSignal {
+// it would learn the fault. What looks well again, and was detected, is among them:
+// the gateway may have ended before it could tell.
+func signals(c drift.Closed, x watch, drifting time.Time) []api.RetrainSignal {
 	base := api.RetrainSignal{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
 		Window: api.RetrainWindow{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
@@ -132,7 +174,7 @@ func signals(c drift.Closed, x watch) []api.RetrainSignal {
 	var list []api.RetrainSignal
 	broken := false
 	for _, f := range c.Verdict.Quality {
-		if f.State == drift.Detected {
+		if lasts(f.State) {
 			s := base
 			s.Type, s.Began, s.Features = api.TypeDataQualityViolated, began(f, c), []api.RetrainFinding{finding(f)}
 			list = append(list, s)
@@ -141,7 +183,7 @@ func signals(c drift.Closed, x watch) []api.RetrainSignal {
 	}
 	var drifted []drift.Finding
 	for _, f := range c.Verdict.Features {
-		if f.State == drift.Detected {
+		if lasts(f.State) {
 			drifted = append(drifted, f)
 		}
 	}
@@ -149,7 +191,7 @@ func signals(c drift.Closed, x watch) []api.RetrainSignal {
 		return list
 	}
 	s := base
-	s.Type, s.Began = api.TypeRetrainRequested, began(slices.MinFunc(drifted, func(a, b drift.Finding) int { return began(a, c).Compare(began(b, c)) }), c)
+	s.Type, s.Began = api.TypeRetrainRequested, drifting
 	for _, f := range drifted {
 		s.Features = append(s.Features, finding(f))
 	}

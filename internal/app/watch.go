@@ -29,8 +29,9 @@ type watcher struct {
 
 	saved map[drift.Stream]savedDetector // of streams that are not watched now
 
-	mu      sync.Mutex // guards watches, which the control API and the monitor read
+	mu      sync.Mutex // guards watches, which the control API and the monitor read, and told
 	watches map[drift.Stream]watch
+	told    map[drift.Stream]*told // what is in one belongs to the monitor
 }
 
 // savedDetector is a detector's state, and the profile that it belongs to.
@@ -44,7 +45,7 @@ type watch struct {
 	instance *registry.Instance
 	ref      *reference
 	settings config.Drift
-	streams  int
+	streams  int // that share the promise about false alarms
 
 	tap     *drift.Tap
 	off     string
@@ -56,7 +57,7 @@ type watch struct {
 func newWatcher(log *journal.Log, logger *zap.Logger) *watcher {
 	w := &watcher{
 		journal: log, log: logger,
-		saved: map[drift.Stream]savedDetector{}, watches: map[drift.Stream]watch{},
+		saved: map[drift.Stream]savedDetector{}, watches: map[drift.Stream]watch{}, told: map[drift.Stream]*told{},
 	}
 	w.monitor = drift.NewMonitor(drift.MonitorOptions{Closed: w.closed})
 	return w
@@ -71,14 +72,29 @@ func (w *watcher) apply(e api.Event) error {
 	if err := json.Unmarshal(e.After, &d); err != nil {
 		return fmt.Errorf("event %d: %w", e.Seq, err)
 	}
-	w.saved[drift.Stream{Version: infer.Version{Model: d.Model, Number: d.Version}, Role: d.Role}] = savedDetector{d.ProfileDigest, d.After}
+	s := drift.Stream{Version: infer.Version{Model: d.Model, Number: d.Version}, Role: d.Role}
+	w.saved[s] = savedDetector{d.ProfileDigest, d.After}
+	t := w.toldOf(s, d.ProfileDigest)
+	t.recorded = standing(d.After)
+	t.drifts(d.After)
 	return nil
 }
 
-// tap returns what takes the rows of a stream, nil where it is not compared with
-// anything.
-func (w *watcher) tap(s drift.Stream, instance *registry.Instance, g *goal) router.Copier {
-	next := watch{instance: instance, ref: g.references[s.Version.Model], settings: g.cfg.Model(s.Version.Model).Drift, streams: g.streams()}
+// toldOf returns what others know of a stream that is compared with a reference.
+func (w *watcher) toldOf(s drift.Stream, digest string) *told {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t := w.told[s]; t != nil && t.digest == digest {
+		return t
+	}
+	t := &told{digest: digest}
+	w.told[s] = t
+	return t
+}
+
+// tap returns what takes the rows of a stream that is to be watched as next says, nil
+// where it is not compared with anything.
+func (w *watcher) tap(s drift.Stream, next watch) router.Copier {
 	w.mu.Lock()
 	old, ok := w.watches[s]
 	if ok && next.ref == nil { // no more
@@ -143,10 +159,16 @@ func (w *watcher) detector(s drift.Stream, next *watch) (*drift.Tumbling, error)
 		return drift.NewDetector(next.ref.profile, options)
 	}
 	var state drift.Snapshot
-	if err := json.Unmarshal(saved.state, &state); err != nil {
-		return nil, err
+	err := json.Unmarshal(saved.state, &state)
+	if err == nil {
+		var d *drift.Tumbling
+		if d, err = drift.Restore(next.ref.profile, options, state); err == nil {
+			return d, nil
+		}
 	}
-	return drift.Restore(next.ref.profile, options, state)
+	w.log.Warn("a detector begins anew, since it cannot go on from what is in the journal", zap.String("model", s.Version.Model),
+		zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.Error(err))
+	return drift.NewDetector(next.ref.profile, options)
 }
 
 func detectorOptions(c *config.Drift, streams int) drift.Options {

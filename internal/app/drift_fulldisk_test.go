@@ -1,0 +1,67 @@
+//go:build unix
+
+package app_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+)
+
+// TestDriftOnAFullDisk: what is detected while the journal cannot grow is told once
+// it can, though the rows look well by then, and is the same after a restart.
+func TestDriftOnAFullDisk(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	d, data := newDrifts(t, 2), t.TempDir()
+	d.start(t, dataIn(data), d.compared())
+	d.set(t, "other", `{"model":"double","variants":[{"version":1,"weight":10000}]}`)
+	journal, err := os.Stat(filepath.Join(data, "journal.db"))
+	must(t, err)
+	limited(t, journal.Size(), func() {
+		status := http.StatusOK
+		for i := 0; status == http.StatusOK && i < 3000; i++ {
+			status = d.change(t, http.MethodPut, "other", "*", splitOther(i)).status
+		}
+		if status != http.StatusServiceUnavailable {
+			t.Fatalf("%d", status)
+		}
+		d.feed(t, "double", driftRows, higher)
+		if s := d.until(t, 2, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 1 }); s.State != "DETECTED" {
+			t.Fatalf("%+v", s)
+		}
+		d.feed(t, "double", 10, nil) // serving goes on
+		if list := d.signals(t); len(list) != 0 {
+			t.Fatalf("%+v", list)
+		}
+	})
+	d.feed(t, "double", driftRows-10, nil)
+	d.until(t, 2, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 2 && s.State == "RECOVERING" })
+	list := d.signalled(t, 1)
+	if s := list[0]; s.Type != api.TypeRetrainRequested || s.Features[0].Feature != "x[1]" && s.Features[0].Feature != "y[1]" || s.State != api.RetrainOpen {
+		t.Errorf("%+v", s)
+	}
+	must(t, d.stop())
+	d.start(t, dataIn(data), d.compared())
+	if s := d.stream(t, 2, api.RoleDefault); s.State != "RECOVERING" {
+		t.Errorf("after the restart: %+v", s)
+	}
+	d.feed(t, "double", driftRows, higher)
+	d.until(t, 2, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 1 && s.State == "DETECTED" })
+	d.feed(t, "double", driftRows, nil)
+	d.until(t, 2, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 2 })
+	if diff := cmp.Diff(list, d.signals(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// splitOther is a route that a number makes different from the last.
+func splitOther(n int) string {
+	return `{"model":"double",` + split(1, 2, n)[1:]
+}

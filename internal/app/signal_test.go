@@ -1,0 +1,63 @@
+package app
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/registry"
+)
+
+// TestDriftsSince: one trouble has one beginning, though other features join in and
+// the first is well again before them.
+func TestDriftsSince(t *testing.T) {
+	at := func(minute int) time.Time { return time.Date(2026, 5, 4, 12, minute, 0, 0, time.UTC) }
+	var told told
+	f := func(want time.Time, findings string) {
+		t.Helper()
+		if told.drifts(json.RawMessage(`{"findings":[` + findings + `]}`)); !told.drifting.Equal(want) {
+			t.Errorf("%s: since %v, want %v", findings, told.drifting, want)
+		}
+	}
+	a, b := `{"feature":"a","statistic":"g","state":"DETECTED","began":"2026-05-04T12:05:00Z"}`, `{"feature":"b","statistic":"g","state":"DETECTED","began":"2026-05-04T12:03:00Z"}`
+	f(time.Time{}, `{"feature":"a","statistic":"g","state":"SUSPECTED","began":"2026-05-04T12:05:00Z"}`)
+	f(time.Time{}, `{"feature":"a","statistic":"nan","state":"DETECTED","began":"2026-05-04T12:05:00Z"}`)
+	f(at(5), a)
+	f(at(5), a+","+b)
+	f(at(5), b)
+	f(at(5), `{"feature":"b","statistic":"g","state":"RECOVERING","began":"2026-05-04T12:03:00Z"}`)
+	f(time.Time{}, "")
+	f(at(3), a+","+b)
+}
+
+// TestSignals: what is broken asks for no training, until that is over.
+func TestSignals(t *testing.T) {
+	x := watch{ref: &reference{digest: "sha256:0"}, instance: &registry.Instance{}}
+	f := func(quality, statistic, features string, want ...string) {
+		t.Helper()
+		c := drift.Closed{Verdict: drift.Verdict{
+			Features: []drift.Finding{{Feature: "a", Statistic: drift.StatisticG, State: features}},
+			Quality:  []drift.Finding{{Feature: "a", Statistic: statistic, State: quality}},
+		}}
+		list := signals(c, x, time.Now())
+		for i, s := range list {
+			if i >= len(want) || s.Type != want[i] {
+				t.Errorf("quality %s, features %s: signal %d is %s, want %v", quality, features, i, s.Type, want)
+			}
+		}
+		if len(list) != len(want) {
+			t.Errorf("quality %s, features %s: %d signals, want %v", quality, features, len(list), want)
+		}
+	}
+	const violated, requested = api.TypeDataQualityViolated, api.TypeRetrainRequested
+	f(drift.OK, drift.StatisticNaN, drift.OK)
+	f(drift.Suspected, drift.StatisticNaN, drift.Suspected)
+	f(drift.OK, drift.StatisticNaN, drift.Detected, requested)
+	f(drift.OK, drift.StatisticNaN, drift.Recovering, requested)
+	f(drift.Detected, drift.StatisticNaN, drift.Detected, violated)
+	f(drift.Recovering, drift.StatisticMissing, drift.Detected, violated)
+	f(drift.Detected, drift.StatisticRange, drift.Detected, violated, requested)
+	f(drift.Recovering, drift.StatisticInf, drift.OK, violated)
+}
