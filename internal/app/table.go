@@ -46,7 +46,7 @@ type routeView struct {
 // nothing serves yet say that they are loading.
 func (r *reconciler) swap(s serving, coming []registry.Spec) {
 	b := tableBuilder{
-		record: r.record, watch: r.watch, serving: s,
+		record: r.record, watch: r.watch, serving: s, shared: s.goal.streams(),
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{},
 	}
 	for v, instance := range s.live {
@@ -90,6 +90,7 @@ type tableBuilder struct {
 	record  *recorder
 	watch   *watcher
 	streams map[drift.Stream]bool // that the table sends rows to
+	shared  int                   // how many streams share the promise about false alarms
 	targets map[infer.Version]*router.Target
 	entries map[string]*router.Entry
 }
@@ -113,7 +114,7 @@ func (b *tableBuilder) target(v infer.Version, instance *registry.Instance) *rou
 func (b *tableBuilder) tap(v infer.Version, role string) router.Copier {
 	s := drift.Stream{Version: v, Role: role}
 	b.streams[s] = true
-	return b.watch.tap(s, b.live[v], b.goal)
+	return b.watch.tap(s, watch{instance: b.live[v], ref: b.goal.references[v.Model], settings: b.goal.cfg.Model(v.Model).Drift, streams: b.shared})
 }
 
 // route adds the entry of a route and returns what the control API shows of it.
