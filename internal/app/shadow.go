@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,8 @@ func (c *composer) loadShadow(ctx context.Context, v infer.Version, m config.Mod
 		Version: v, Predictor: s, Model: s.Model(),
 		MaxRequests: m.Shadow.MaxRequests, MaxBytes: int64(m.Shadow.MaxBytes), MaxAge: m.Shadow.MaxAge,
 		Timeout: m.Shadow.Timeout, PauseAbove: m.Shadow.PauseAbove, Concurrency: m.Shadow.Concurrency,
-		KeepPairs: m.Shadow.KeepPairs, KeepBytes: int64(m.Shadow.KeepBytes), KeepFor: m.Shadow.KeepFor,
+		KeepPairs: cmp.Or(m.Shadow.KeepPairs, -1), // 0 is none
+		KeepBytes: int64(m.Shadow.KeepBytes), KeepFor: m.Shadow.KeepFor,
 		Logger: log,
 	})
 	go func() { x.ended <- x.mirror.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; Shutdown waits for it

@@ -38,7 +38,7 @@ type Options struct {
 	// batcher can join them; default 8.
 	Concurrency int
 	// KeepPairs, KeepBytes and KeepFor bound the results that are kept; default
-	// 128, 8 MiB and a minute.
+	// 128, below 0 none, 8 MiB and a minute.
 	KeepPairs int
 	KeepBytes int64
 	KeepFor   time.Duration
@@ -56,14 +56,16 @@ const (
 	defaultKeepFor     = time.Minute
 )
 
-// complete sets defaults; a number below 0 has no meaning and counts as none.
+// complete sets defaults; a number below 0 has no meaning but for KeepPairs.
 func (o *Options) complete() {
 	setDefault(&o.MaxRequests, defaultRequests)
 	setDefault(&o.MaxBytes, defaultBytes)
 	setDefault(&o.MaxAge, defaultAge)
 	setDefault(&o.Timeout, defaultTimeout)
 	setDefault(&o.Concurrency, defaultConcurrency)
-	setDefault(&o.KeepPairs, defaultKeepPairs)
+	if o.KeepPairs == 0 {
+		o.KeepPairs = defaultKeepPairs
+	}
 	setDefault(&o.KeepBytes, defaultKeepBytes)
 	setDefault(&o.KeepFor, defaultKeepFor)
 	if o.Logger == nil {

@@ -31,6 +31,15 @@ func TestPairsAreBoundedByCount(t *testing.T) {
 	})
 }
 
+func TestNoPairs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := start(t, answers, func(o *shadow.Options) { o.KeepPairs = -1 })
+		m.offer("a", 1)
+		m.wantHeld(0, 0)
+		m.got.want(t, drops{}, codes{infer.OK: 1})
+	})
+}
+
 func TestPairsAreBoundedByBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := start(t, func(_ context.Context, req *infer.Request) (*infer.Response, error) {
