@@ -27,11 +27,13 @@ type shadowed struct {
 
 // loadShadow is load for a version that runs as a shadow.
 func (c *composer) loadShadow(ctx context.Context, v infer.Version, m config.Model) (registry.Servable, string, error) {
-	// A shadow may fail each of its runs, and nobody waits for any of them.
-	log := c.log.Named("shadow").WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+	log := c.log.Named("shadow")
+	// A shadow may fail each of its runs, and nobody waits for any of them. The mirror
+	// sees to that itself, for each cause.
+	sampled := log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, time.Minute, 1, 0)
 	}))
-	s, digest, err := c.servable(ctx, v, shadowSettings(m), part{log: log, background: true})
+	s, digest, err := c.servable(ctx, v, shadowSettings(m), part{log: sampled, background: true})
 	if err != nil {
 		return nil, "", err
 	}
