@@ -60,7 +60,7 @@ type Breaker struct {
 // Shadow bounds what a version may take while it runs as a shadow.
 type Shadow struct {
 	MaxRequests int           `yaml:"max_requests" default:"100" min:"1" max:"100000" doc:"Copies that wait; further ones are dropped."`
-	MaxBytes    Size          `yaml:"max_bytes" default:"64MiB" min:"1KiB" max:"64GiB" doc:"The inputs of all copies that wait; further ones are dropped."`
+	MaxBytes    Size          `yaml:"max_bytes" default:"64MiB" min:"1KiB" max:"64GiB" doc:"The inputs, and the outputs of the version that answered, of all copies that wait or run; further ones are dropped."`
 	MaxAge      time.Duration `yaml:"max_age" default:"5s" min:"1ms" doc:"How long a copy may wait; an older one is dropped."`
 	Timeout     time.Duration `yaml:"timeout" default:"5s" min:"1ms" doc:"The longest a copy may take once it was begun."`
 	PauseAbove  time.Duration `yaml:"pause_above" default:"100ms" min:"0s" doc:"No copies are made while requests wait longer than this in the queue of the version that answers; 0s: copies never pause."`
