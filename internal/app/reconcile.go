@@ -97,11 +97,9 @@ func (r *reconciler) send(ctx context.Context, do func(ctx context.Context) erro
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	select {
+	select { // what run has taken it answers, also where it then ends
 	case err := <-c.done:
 		return err
-	case <-r.stopped:
-		return errStopping
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -129,15 +127,11 @@ func (r *reconciler) sendOrNothing(ctx context.Context, do func(ctx context.Cont
 	if ctx.Err() == nil || state.CompareAndSwap(pending, abandoned) {
 		return err
 	}
-	select {
-	case err := <-done:
-		return err
-	case <-r.stopped:
-		return errStopping
-	}
+	return <-done
 }
 
-// start brings up what the journal and the configuration say. A route whose version cannot serve is brought up without it.
+// start brings up what the journal and the configuration say. A route whose version
+// cannot serve is brought up without it.
 func (r *reconciler) start(ctx context.Context) error {
 	for _, name := range r.cfg.Repository.Load {
 		r.named[name] = true
