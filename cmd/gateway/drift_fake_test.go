@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -54,3 +55,8 @@ func (f *fold) signal(id string, do func(*api.RetrainRequest) error) (api.Retrai
 	}
 	return api.RetrainRequest{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
 }
+
+// noModels is a control of a gateway that has none.
+type noModels struct{ admin.Control }
+
+func (noModels) Models() []api.ModelStatus { return nil }

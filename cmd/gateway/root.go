@@ -18,7 +18,8 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe(), newCheck(), newModels(), newRoutes(), newJournal(), newInfer(), newHealthcheck(), newVersion())
+	root.AddCommand(newServe(), newCheck(), newModels(), newRoutes(), newDrift(), newRetrain(), newProfile(), newJournal(),
+		newInfer(), newHealthcheck(), newVersion())
 	return root
 }
 

@@ -91,20 +91,33 @@ func samples(shadows []api.Shadow) map[int64]string {
 	return m
 }
 
-// eventChange says what an event changed. What is no route is shown as it is.
+// unknownForm stands for an event of a later version.
+const unknownForm = "in a form that this program does not know"
+
+// eventChange says what an event changed. What no command knows is shown as it is.
 func eventChange(e *api.Event) string {
-	const shown = 120
-	if e.Type != api.EventRouteSet && e.Type != api.EventRouteDeleted {
+	switch e.Type {
+	case api.EventRouteSet, api.EventRouteDeleted:
+		return routeChange(e)
+	case api.EventDriftState:
+		return driftChange(e)
+	case api.EventRetrainRequested, api.EventQualityViolated, api.EventRetrainSuppressed, api.EventRetrainDelivered, api.EventRetrainClosed:
+		return retrainChange(e)
+	default:
+		const shown = 120
 		text := []rune(oneLine(string(e.After)))
 		if len(text) > shown {
 			text = append(text[:shown], '…')
 		}
 		return string(text)
 	}
+}
+
+func routeChange(e *api.Event) string {
 	before, errBefore := routeState(e.Before)
 	after, errAfter := routeState(e.After)
 	if errBefore != nil || errAfter != nil {
-		return "in a form that this program does not know"
+		return unknownForm
 	}
 	if before != nil && before.Revision == 0 { // it was only implied
 		before = nil
@@ -113,6 +126,49 @@ func eventChange(e *api.Event) string {
 		return text
 	}
 	return "nothing but the revision"
+}
+
+// driftChange says what state a stream came to, and what is different.
+func driftChange(e *api.Event) string {
+	var d api.DriftEvidence
+	if err := json.Unmarshal(e.After, &d); err != nil {
+		return unknownForm
+	}
+	text := oneLine(d.From) + " → " + oneLine(d.State)
+	if trouble := troubleText(&d.Verdict, maxShown); trouble != "" {
+		text += ": " + trouble
+	}
+	return text
+}
+
+// retrainChange says of what a signal is, and what has become of it; an event that
+// only says the latter does not name the model.
+func retrainChange(e *api.Event) string {
+	var s struct {
+		api.RetrainSignal
+		api.RetrainProgress
+		HeldBackBy string `json:"held_back_by"`
+		Why        string `json:"why"`
+	}
+	if err := json.Unmarshal(e.After, &s); err != nil {
+		return unknownForm
+	}
+	var list []string
+	if s.Model != "" {
+		list = append(list, fmt.Sprintf("%s of %s", signalText(s.Type), strings.TrimSpace(oneLine(fmt.Sprintf("%s/%d %s", s.Model, s.Version, s.Role)))))
+	}
+	switch {
+	case s.HeldBackBy != "":
+		list = append(list, fmt.Sprintf("held back by %s (%s)", oneLine(s.HeldBackBy), oneLine(s.Why)))
+	case s.Attempts > 0:
+		list = append(list, fmt.Sprintf("%s, attempts %d", oneLine(s.State), s.Attempts))
+	default:
+		list = append(list, oneLine(s.State))
+	}
+	if features := signalFeatures(&s.RetrainSignal); features != "" {
+		list = append(list, features)
+	}
+	return strings.Join(list, ", ")
 }
 
 // routeState reads a route out of an event; nil where there is none.

@@ -56,14 +56,13 @@ func listRoutes(cmd *cobra.Command, conn *connection, out *output) error {
 
 // routeGet is one call of gateway routes get.
 type routeGet struct {
-	conn     *connection
-	out      *output
-	client   *client.Client
-	name     string
-	stats    bool
-	watch    bool
-	interval time.Duration
-	last     *look
+	conn   *connection
+	out    *output
+	client *client.Client
+	name   string
+	stats  bool
+	watch  watching
+	last   *look
 }
 
 // look is what a watched route was at a time.
@@ -74,7 +73,7 @@ type look struct {
 }
 
 func newRouteGet(conn *connection, out *output) *cobra.Command {
-	g := routeGet{conn: conn, out: out}
+	g := routeGet{conn: conn, out: out, watch: watching{out: out}}
 	cmd := &cobra.Command{
 		Use:   "get ROUTE",
 		Short: "Show a route and what its versions did",
@@ -89,71 +88,21 @@ versions did.`,
 			return g.run(cmd)
 		},
 	}
-	f := cmd.Flags()
-	f.BoolVar(&g.stats, "stats", false, "with -o json, print what the versions did instead of the route")
-	f.BoolVarP(&g.watch, "watch", "w", false, "show it again and again, with the requests in a second")
-	f.DurationVar(&g.interval, "interval", 2*time.Second, "how long to wait before the next look")
+	cmd.Flags().BoolVar(&g.stats, "stats", false, "with -o json, print what the versions did instead of the route")
+	g.watch.flags(cmd, "show it again and again, with the requests in a second")
 	return cmd
 }
 
 func (g *routeGet) run(cmd *cobra.Command) error {
-	if err := g.out.check(); err != nil {
+	if err := g.watch.check(); err != nil {
 		return err
-	}
-	if g.interval <= 0 {
-		return usageError{"--interval must be more than 0"}
 	}
 	var err error
 	if g.client, err = g.conn.client(); err != nil {
 		return err
 	}
 	defer g.client.Close()
-	if !g.watch {
-		return g.show(cmd.Context(), cmd.OutOrStdout())
-	}
-	return g.repeat(cmd)
-}
-
-// repeat looks until the command is interrupted, which is how it is meant to end.
-func (g *routeGet) repeat(cmd *cobra.Command) error {
-	ctx, w := cmd.Context(), cmd.OutOrStdout()
-	tick := time.NewTicker(g.interval)
-	defer tick.Stop()
-	for first := true; ; first = false {
-		var b strings.Builder
-		switch err := g.show(ctx, &b); {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil && (first || !transient(err)):
-			return err
-		case err != nil:
-			cmd.PrintErrln(errorText(err) + "; trying again")
-		default:
-			if err := g.repaint(w, b.String(), first); err != nil {
-				return err
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// repaint writes a block in the place of the last one where that can be done,
-// and else below it.
-func (g *routeGet) repaint(w io.Writer, block string, first bool) error {
-	const clearScreen = "\x1b[2J\x1b[H"
-	switch {
-	case g.out.format == "json":
-	case terminal(w):
-		block = clearScreen + block
-	case !first:
-		block = "\n" + block
-	}
-	_, err := io.WriteString(w, block)
-	return err
+	return g.watch.run(cmd, g.show)
 }
 
 // show looks once.
@@ -165,7 +114,7 @@ func (g *routeGet) show(ctx context.Context, w io.Writer) error {
 	if now.route, err = g.client.Route(ctx, g.name); err != nil {
 		return err
 	}
-	if g.out.format == "json" && !g.stats && !g.watch {
+	if g.out.format == "json" && !g.stats && !g.watch.on {
 		return g.out.print(w, now.route, nil)
 	}
 	if now.stats, err = g.client.RouteStats(ctx, g.name); err != nil {
@@ -173,7 +122,7 @@ func (g *routeGet) show(ctx context.Context, w io.Writer) error {
 	}
 	now.at = time.Now()
 	var perSecond rates
-	if g.watch {
+	if g.watch.on {
 		perSecond = now.rates(g.last)
 	}
 	g.last = now

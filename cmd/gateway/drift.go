@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/client"
+)
+
+// driftShow is one call of gateway drift.
+type driftShow struct {
+	conn   *connection
+	out    *output
+	client *client.Client
+	model  string // "": every one
+	all    bool
+	watch  watching
+}
+
+func newDrift() *cobra.Command {
+	var (
+		conn connection
+		out  output
+	)
+	d := driftShow{conn: &conn, out: &out, watch: watching{out: &out}}
+	cmd := &cobra.Command{
+		Use:   "drift [MODEL]",
+		Short: "Show whether models are asked, and answer, what they were trained on",
+		Long: `Show where each version in each role stands against its reference, and for those
+that are not OK what is different, the strongest evidence first.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{"name one model or none: " + cmd.CommandPath() + " [MODEL]"}
+			}
+			return nil
+		},
+		ValidArgsFunction: conn.completeModels,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				d.model = args[0]
+			}
+			return d.run(cmd)
+		},
+	}
+	conn.flags(cmd, time.Minute)
+	out.flags(cmd)
+	cmd.Flags().BoolVarP(&d.all, "all", "a", false, "show every feature of the last window, those that are OK as well")
+	d.watch.flags(cmd, "show it again and again")
+	cmd.AddCommand(newDriftSimulate(), newDriftReplay(&conn, &out))
+	return cmd
+}
+
+func (d *driftShow) run(cmd *cobra.Command) (err error) {
+	if err := d.watch.check(); err != nil {
+		return err
+	}
+	if d.client, err = d.conn.client(); err != nil {
+		return err
+	}
+	defer d.client.Close()
+	return d.watch.run(cmd, d.show)
+}
+
+// show looks once.
+func (d *driftShow) show(ctx context.Context, w io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, d.conn.timeout)
+	defer cancel()
+	var (
+		list []api.DriftStatus
+		err  error
+	)
+	if d.model == "" {
+		list, err = d.client.Drift(ctx)
+	} else {
+		list, err = d.client.DriftOf(ctx, d.model)
+	}
+	if err != nil {
+		return err
+	}
+	return d.out.print(w, list, func(b *strings.Builder) { printDrift(b, list, d.all) })
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice.io/sluice/api"
+)
+
+// The states of a stream and of a finding that commands look at.
+const (
+	stateOK         = "OK"
+	stateDetected   = "DETECTED"
+	stateRecovering = "RECOVERING"
+)
+
+// printDrift prints a line for each stream, and below what is different in those
+// that are not OK; with all, what every feature of every stream is like.
+func printDrift(b *strings.Builder, list []api.DriftStatus, all bool) {
+	fmt.Fprintln(b, "MODEL\tVERSION\tROLE\tSTATE\tSINCE\tROWS\tWINDOWS\tDROPPED")
+	for i := range list {
+		d := &list[i]
+		fmt.Fprintf(b, "%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n", oneLine(d.Model), d.Version, d.Role, d.State, sinceText(d.Since), d.Rows, d.Windows, d.Dropped)
+	}
+	for i := range list {
+		if d := &list[i]; all || d.State != stateOK {
+			printStream(b, d, all)
+		}
+	}
+}
+
+func printStream(b *strings.Builder, d *api.DriftStatus, all bool) {
+	fmt.Fprintf(b, "\n%s/%d %s: ", oneLine(d.Model), d.Version, d.Role)
+	switch {
+	case d.State == api.DriftOff:
+		fmt.Fprintf(b, "not compared: %s\n", oneLine(d.Reason))
+		return
+	case d.Last == nil:
+		fmt.Fprintf(b, "%s, and no window had rows enough yet\n", d.State)
+		return
+	}
+	fmt.Fprintf(b, "%s, the last window from %s to %s had %d rows\n", d.State, timeText(&d.Last.Window.Start), timeText(&d.Last.Window.End), d.Last.Rows)
+	printFindings(b, d.Last, all)
+}
+
+// printFindings prints what a verdict says of features, or of all of them, and
+// whether there was anything.
+func printFindings(b *strings.Builder, v *api.DriftVerdict, all bool) {
+	title := "FEATURE\tKIND\tCHANGE\tEFFECT\tSHIFT\tP\tSTATE\tBEGAN\n"
+	for _, list := range [][]api.DriftFinding{v.Features, v.Quality} {
+		for i := range list {
+			f := &list[i]
+			if f.State == stateOK && !all {
+				continue
+			}
+			b.WriteString(title)
+			title = ""
+			fmt.Fprintf(b, "%s\t%s\t%s\t%s [%s, %s]\t%s\t%s\t%s\t%s\n", oneLine(f.Feature), f.Kind, orDash(changeText(f)),
+				effectText(f.Effect), effectText(f.Low), effectText(f.High), shiftText(f.Shift), pText(f.P), f.State, timeText(f.Began))
+		}
+	}
+	if title != "" {
+		fmt.Fprintln(b, "nothing in it is different")
+	}
+}
+
+// changeText says in words what is different; of what is missing, NaN, infinite or
+// out of range, that it is that.
+func changeText(f *api.DriftFinding) string {
+	const bins = "g"
+	switch {
+	case f.Statistic == bins:
+		return oneLine(f.Change)
+	case f.Change == "":
+		return oneLine(f.Statistic)
+	default:
+		return oneLine(f.Statistic + ": " + f.Change)
+	}
+}
+
+// featureText names a finding and says what is different: "input a: stuck at 3".
+func featureText(f *api.DriftFinding) string {
+	text := f.Kind + " " + oneLine(f.Feature)
+	if change := changeText(f); change != "" {
+		text += ": " + change
+	}
+	return text
+}
+
+// troubleText lists up to most findings that are not OK, the strongest first.
+func troubleText(v *api.DriftVerdict, most int) string {
+	var list []string
+	more := 0
+	for _, findings := range [][]api.DriftFinding{v.Features, v.Quality} {
+		for i := range findings {
+			switch f := &findings[i]; {
+			case f.State == stateOK:
+			case len(list) < most:
+				list = append(list, featureText(f))
+			default:
+				more++
+			}
+		}
+	}
+	text := strings.Join(list, "; ")
+	if more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
+}
+
+func effectText(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }
+
+func shiftText(x float64) string {
+	if x == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%+.2f", x)
+}
+
+// pText is a p-value; the least one there is stands for all below.
+func pText(p float64) string {
+	const least = 1e-300
+	if p <= least {
+		return "<1e-300"
+	}
+	return strconv.FormatFloat(p, 'g', 2, 64)
+}
+
+func sinceText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return timeText(&t)
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/app"
+	"sluice.io/sluice/internal/config"
+)
+
+// driftSimulate is one call of gateway drift simulate.
+type driftSimulate struct {
+	profile string
+	options app.SimulationOptions
+	out     output
+	found   found
+}
+
+// found is what a simulation has come to so far.
+type found struct {
+	rows, windows uint64
+	silent        uint64 // windows of too few rows
+	changes       []string
+	state         string // after the last window
+	trouble       string // what was detected and not over then
+	first         *app.Simulated
+}
+
+func newDriftSimulate() *cobra.Command {
+	var s driftSimulate
+	cmd := &cobra.Command{
+		Use:   "simulate DATA.csv --profile FILE",
+		Short: "Say what would have been detected in a file of rows, and when",
+		Long: `Say what would have been detected in a file of rows, and when, without a gateway.
+
+The rows are judged in their order, in windows of --window-rows, with the settings
+of a model's drift in the configuration. Columns are matched to the profile's
+features by name, by place ("input[3]"), or else by order; - is standard input. A
+line is printed for each change, and -o json prints the verdict on each window on a
+line: began_row is the row in which the trouble began, and times are as if a row had
+come each second from 1970 on.`,
+		Example: `  gateway drift simulate may.csv --profile iris.json
+  gateway drift simulate may.csv --profile iris.json --window-rows 500 --tolerance 0.05 -o json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] == "" {
+				return usageError{"name one file: " + cmd.CommandPath() + " DATA.csv --profile FILE"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return s.run(cmd, args[0]) },
+	}
+	s.out.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&s.profile, "profile", "", "the profile to compare with")
+	d := &s.options.Drift
+	*d = config.Default().Model("").Drift
+	f.IntVar(&d.Rows, "window-rows", 1000, "rows of a window")
+	f.IntVar(&d.MinRows, "min-rows", d.MinRows, "windows of fewer rows say nothing")
+	f.Float64Var(&d.Tolerance, "tolerance", d.Tolerance, "the divergence from the reference, as PSI, that never raises an alarm")
+	f.Float64Var(&d.QualityTolerance, "quality-tolerance", d.QualityTolerance, "by how much the share of missing, of NaN and of infinite values may exceed the reference's")
+	f.Float64Var(&d.RangeTolerance, "range-tolerance", d.RangeTolerance, "the same for values outside the reference's range")
+	f.IntVar(&d.FalseAlarmWindows, "false-alarm-windows", d.FalseAlarmWindows, "at most one false alarm is expected in so many windows of a stream")
+	f.IntVar(&s.options.Streams, "streams", 1, "versions and roles that share the promise about false alarms")
+	f.IntVar(&d.Recover, "recover", d.Recover, "windows in a row that must look well before an alarm is over")
+	tableFlags(f, &s.options.TableOptions)
+	return cmd
+}
+
+func (s *driftSimulate) check() error {
+	d := &s.options.Drift
+	if s.profile == "" {
+		return usageError{"--profile: name the profile to compare with"}
+	}
+	for _, flag := range []struct {
+		name  string
+		value int
+	}{
+		{"window-rows", d.Rows},
+		{"min-rows", d.MinRows},
+		{"false-alarm-windows", d.FalseAlarmWindows},
+		{"streams", s.options.Streams},
+		{"recover", d.Recover},
+	} {
+		if flag.value < 1 {
+			return usageError{fmt.Sprintf("--%s %d: expected 1 or more", flag.name, flag.value)}
+		}
+	}
+	for _, flag := range []struct {
+		name        string
+		value, most float64
+	}{
+		{"tolerance", d.Tolerance, 10},
+		{"quality-tolerance", d.QualityTolerance, 0.99},
+		{"range-tolerance", d.RangeTolerance, 0.99},
+	} {
+		if !(flag.value > 0 && flag.value <= flag.most) { // NaN is neither
+			return usageError{fmt.Sprintf("--%s %v: expected more than 0 and at most %v", flag.name, flag.value, flag.most)}
+		}
+	}
+	if err := checkTable(&s.options.TableOptions); err != nil {
+		return err
+	}
+	return s.out.check()
+}
+
+func (s *driftSimulate) run(cmd *cobra.Command, path string) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	p, err := readProfile(s.profile)
+	if err != nil {
+		return err
+	}
+	t, err := openTable(cmd, path, &s.options.TableOptions)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	tell := s.found.add
+	if s.out.format == "json" {
+		lines := json.NewEncoder(cmd.OutOrStdout())
+		tell = func(v app.Simulated) error { return lines.Encode(v) }
+	}
+	err = app.SimulateProfile(cmd.Context(), p, t.in, s.options, tell)
+	t.bar.clear()
+	if err != nil || s.out.format == "json" {
+		return err
+	}
+	return s.out.print(cmd.OutOrStdout(), nil, s.print)
+}
+
+// add takes the verdict on a window.
+func (f *found) add(v app.Simulated) error {
+	f.rows = v.To
+	f.windows++
+	if v.Reason != "" {
+		f.silent++
+		return nil
+	}
+	if f.state == "" {
+		f.state = stateOK
+	}
+	now := standing(&v.DriftVerdict)
+	if v.State != f.state || now != f.trouble {
+		since := "-"
+		if v.Since > 0 {
+			since = strconv.FormatUint(v.Since, 10)
+		}
+		f.changes = append(f.changes, fmt.Sprintf("%d to %d\t%s → %s\t%s\t%s", v.From, v.To, f.state, v.State, since, orDash(troubleText(&v.DriftVerdict, maxShown))))
+	}
+	if f.first == nil && v.State == stateDetected {
+		f.first = &v
+	}
+	f.state, f.trouble = v.State, now
+	return nil
+}
+
+// standing names what is detected and not over: a change of it is worth a line also
+// where the state as a whole stays the same.
+func standing(v *api.DriftVerdict) string {
+	names := map[string]bool{}
+	for _, list := range [][]api.DriftFinding{v.Features, v.Quality} {
+		for i := range list {
+			if f := &list[i]; f.State == stateDetected || f.State == stateRecovering {
+				names[f.Kind+" "+f.Statistic+" "+f.Feature] = true
+			}
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(names)), "\n")
+}
+
+func (s *driftSimulate) print(b *strings.Builder) {
+	f := &s.found
+	if len(f.changes) > 0 {
+		fmt.Fprintln(b, "ROWS\tSTATE\tBEGAN AT\tFEATURES")
+		for _, line := range f.changes {
+			fmt.Fprintln(b, line)
+		}
+		fmt.Fprintln(b)
+	}
+	windows := fmt.Sprintf("%d of %d rows", f.windows, s.options.Drift.Rows)
+	if f.silent > 0 {
+		windows += fmt.Sprintf("; those of fewer than %d rows say nothing: %d", s.options.Drift.MinRows, f.silent)
+	}
+	first := "none"
+	if f.first != nil {
+		first = fmt.Sprintf("after row %d; what it found began at row %d", f.first.To, f.first.Since)
+	}
+	line(b, "Rows", strconv.FormatUint(f.rows, 10))
+	line(b, "Windows", windows)
+	line(b, "First detection", first)
+}

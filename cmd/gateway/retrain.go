@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/client"
+)
+
+func newRetrain() *cobra.Command {
+	var (
+		conn connection
+		out  output
+	)
+	cmd := &cobra.Command{
+		Use:   "retrain",
+		Short: "See and deal with requests for retraining",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{"say what to do with requests for retraining: list, show, retry or close"}
+		},
+	}
+	conn.flags(cmd, time.Minute)
+	out.flags(cmd)
+	cmd.AddCommand(newRetrainList(&conn, &out), newRetrainShow(&conn, &out), newRetrainRetry(&conn, &out), newRetrainClose(&conn, &out))
+	return cmd
+}
+
+func newRetrainList(conn *connection, out *output) *cobra.Command {
+	var filter client.RetrainFilter
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List requests for retraining and reports of bad data, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			switch filter.State {
+			case "", api.RetrainOpen, api.RetrainDelivered, api.RetrainClosed:
+			default:
+				return usageError{fmt.Sprintf("--state %s: expected open, delivered or closed", filter.State)}
+			}
+			cl, ctx, done, err := conn.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			list, err := cl.Retrains(ctx, filter)
+			if err != nil {
+				return err
+			}
+			return out.print(cmd.OutOrStdout(), list, func(b *strings.Builder) { printRetrains(b, list) })
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&filter.Model, "model", "", "only of this model")
+	f.StringVar(&filter.State, "state", "", "only those that are open, delivered or closed")
+	return cmd
+}
+
+func newRetrainShow(conn *connection, out *output) *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show all that is known of one of them",
+		Args: oneSignal, ValidArgsFunction: conn.completeRetrains(""),
+		RunE: retrainRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
+			return cl.Retrain(ctx, id)
+		}, printRetrain),
+	}
+}
+
+func newRetrainRetry(conn *connection, out *output) *cobra.Command {
+	return &cobra.Command{
+		Use: "retry ID", Short: "Deliver an open one now, and not when its next attempt is due",
+		Args: oneSignal, ValidArgsFunction: conn.completeRetrains(api.RetrainOpen),
+		RunE: retrainRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
+			return cl.RetryRetrain(ctx, id)
+		}, func(b *strings.Builder, r *api.RetrainRequest) {
+			fmt.Fprintf(b, "%s of %s is delivered now; attempts so far: %d\n", oneLine(r.ID), oneLine(r.Model), r.Attempts)
+		}),
+	}
+}
+
+func newRetrainClose(conn *connection, out *output) *cobra.Command {
+	var a author
+	cmd := &cobra.Command{
+		Use: "close ID", Short: "Say that one of them is dealt with, so that it is not sent any more",
+		Args: oneSignal, ValidArgsFunction: conn.completeRetrains(api.RetrainOpen),
+	}
+	a.flags(cmd)
+	run := retrainRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
+		return cl.CloseRetrain(ctx, id, strings.TrimSpace(a.reason))
+	}, func(b *strings.Builder, r *api.RetrainRequest) {
+		fmt.Fprintf(b, "%s of %s is closed\n", oneLine(r.ID), oneLine(r.Model))
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := a.check(cmd); err != nil {
+			return err
+		}
+		return run(cmd, args)
+	}
+	return cmd
+}
+
+// oneSignal checks that exactly one argument names a signal.
+func oneSignal(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 || args[0] == "" {
+		return usageError{"name one: " + cmd.CommandPath() + " ID, as gateway retrain list prints it"}
+	}
+	return nil
+}
+
+// retrainRun makes a command's run of a call about one signal, and of how to print
+// it for people.
+func retrainRun(
+	conn *connection, out *output,
+	call func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error),
+	text func(b *strings.Builder, r *api.RetrainRequest),
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := out.check(); err != nil {
+			return err
+		}
+		cl, ctx, done, err := conn.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		r, err := call(ctx, cl, args[0])
+		if err != nil {
+			return err
+		}
+		return out.print(cmd.OutOrStdout(), r, func(b *strings.Builder) { text(b, &r) })
+	}
+}
+
+// completeRetrains offers the ids of signals in a state, or in any, and says what
+// they are of.
+func (c *connection) completeRetrains(state string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return c.complete(cmd, args, func(ctx context.Context, cl *client.Client) ([]string, error) {
+			list, err := cl.Retrains(ctx, client.RetrainFilter{State: state})
+			ids := make([]string, len(list))
+			for i := range list {
+				r := &list[i]
+				ids[i] = fmt.Sprintf("%s\t%s/%d, %s, %s", r.ID, oneLine(r.Model), r.Version, signalText(r.Type), r.State)
+			}
+			return ids, err
+		})
+	}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sluice.io/sluice/api"
+)
+
+func printRetrains(b *strings.Builder, list []api.RetrainRequest) {
+	fmt.Fprintln(b, "ID\tMODEL\tVERSION\tROLE\tTYPE\tSTATE\tCREATED\tATTEMPTS\tFEATURES")
+	for i := range list {
+		r := &list[i]
+		fmt.Fprintf(b, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", oneLine(r.ID), oneLine(r.Model), r.Version, orDash(oneLine(r.Role)), signalText(r.Type),
+			r.State, timeText(&r.CreatedAt), r.Attempts, orDash(signalFeatures(&r.RetrainSignal)))
+	}
+}
+
+// signalText is the type of a signal in a word.
+func signalText(kind string) string {
+	switch kind {
+	case api.TypeRetrainRequested:
+		return "retrain"
+	case api.TypeDataQualityViolated:
+		return "quality"
+	default:
+		return oneLine(kind)
+	}
+}
+
+// signalFeatures names the strongest findings of a signal.
+func signalFeatures(s *api.RetrainSignal) string {
+	list := make([]string, 0, maxShown)
+	for i := range s.Features[:min(maxShown, len(s.Features))] {
+		list = append(list, oneLine(s.Features[i].Feature))
+	}
+	text := strings.Join(list, ", ")
+	if more := max(s.FeaturesTotal, len(s.Features)) - len(list); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+func printRetrain(b *strings.Builder, r *api.RetrainRequest) {
+	line(b, "ID", oneLine(r.ID))
+	line(b, "Type", oneLine(r.Type))
+	line(b, "Model", oneLine(fmt.Sprintf("%s/%d %s", r.Model, r.Version, r.Role)))
+	line(b, "Cause", oneLine(r.Cause))
+	line(b, "Began", timeText(&r.Began))
+	line(b, "Window", fmt.Sprintf("%s to %s, %d rows", timeText(&r.Window.Start), timeText(&r.Window.End), r.Rows))
+	line(b, "Created", timeText(&r.CreatedAt))
+	line(b, "State", r.State)
+	line(b, "Attempts", strconv.Itoa(r.Attempts))
+	line(b, "Last error", oneLine(r.LastError))
+	if r.NextAttempt != nil {
+		line(b, "Next attempt", timeText(r.NextAttempt))
+	}
+	if r.DeliveredAt != nil {
+		line(b, "Delivered", timeText(r.DeliveredAt))
+	}
+	if r.ClosedAt != nil {
+		line(b, "Closed", fmt.Sprintf("%s by %s", timeText(r.ClosedAt), cmp.Or(oneLine(r.ClosedBy), "-")))
+	}
+	line(b, "Reason", oneLine(r.Reason))
+	if r.Suppressed > 0 {
+		line(b, "Held back", fmt.Sprintf("%d detections since", r.Suppressed))
+	}
+	line(b, "Profile", oneLine(r.ProfileDigest))
+	line(b, "Model files", oneLine(r.ModelDigest))
+	line(b, "Detector", oneLine(string(r.Detector)))
+	fmt.Fprintln(b, "\nFEATURE\tKIND\tSTATISTIC\tVALUE\tEFFECT\tSHIFT\tP")
+	for i := range r.Features {
+		f := &r.Features[i]
+		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s [%s, %s]\t%s\t%s\n", oneLine(f.Feature), oneLine(f.Kind), oneLine(f.Statistic), numberText(f.Value),
+			effectText(f.Effect), effectText(f.Low), effectText(f.High), shiftText(f.Shift), pText(f.P))
+	}
+	if more := r.FeaturesTotal - len(r.Features); more > 0 {
+		fmt.Fprintf(b, "and %d more\n", more)
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+)
+
+// signalFold has an open request that could not be delivered, and a violation that
+// was.
+func signalFold() *fold {
+	f := newFold()
+	next, delivered := foldAt.Add(time.Minute), foldAt.Add(2*time.Hour)
+	f.signals = []api.RetrainRequest{
+		{
+			RetrainSignal: api.RetrainSignal{
+				ID: "aaaa", Type: api.TypeRetrainRequested, Model: "iris", Version: 2, Role: "canary", Cause: api.CauseDrift,
+				Window: api.RetrainWindow{Start: foldAt.Add(-5 * time.Minute), End: foldAt}, Began: foldAt.Add(-time.Hour), Rows: 1234,
+				Features: []api.RetrainFinding{
+					{Feature: "petal length", Kind: "input", Statistic: "g", Value: 432.1, P: 1e-300, Effect: .31, Low: .25, High: .38, Shift: .5},
+					{Feature: "label", Kind: "output", Statistic: "g", Value: 40, P: 1e-8, Effect: .05, Low: .03, High: .07},
+				},
+				FeaturesTotal: 9, CreatedAt: foldAt, ProfileDigest: "sha256:abc", ModelDigest: "sha256:def", Detector: json.RawMessage(`{"name":"tumbling"}`),
+			},
+			RetrainProgress: api.RetrainProgress{State: api.RetrainOpen, Attempts: 3, LastError: "503", NextAttempt: &next, Suppressed: 2},
+		},
+		{
+			RetrainSignal: api.RetrainSignal{
+				ID: "bbbb", Type: api.TypeDataQualityViolated, Model: "wine", Version: 4, CreatedAt: foldAt.Add(time.Hour),
+				Features: []api.RetrainFinding{{Feature: "ash", Kind: "input", Statistic: "missing"}}, FeaturesTotal: 1,
+			},
+			RetrainProgress: api.RetrainProgress{State: api.RetrainDelivered, Attempts: 1, DeliveredAt: &delivered},
+		},
+	}
+	return f
+}
+
+func retrainCommand(t *testing.T, url string, args ...string) result {
+	t.Helper()
+	return command(t, "", append([]string{"retrain", "--admin", url}, args...), "SLUICE_ACTOR", "tester")
+}
+
+func TestRetrainCommands(t *testing.T) {
+	fold := signalFold()
+	url := sideOf(t, fold)
+	f := func(want string, args ...string) {
+		t.Helper()
+		expect(t, result{exitOK, want, ""}, retrainCommand(t, url, args...))
+	}
+	const head = "ID    MODEL  VERSION  ROLE    TYPE     STATE      CREATED              ATTEMPTS  FEATURES\n"
+	f(head+`bbbb  wine   4        -       quality  delivered  2026-05-04 04:02:01  1         ash
+aaaa  iris   2        canary  retrain  open       2026-05-04 03:02:01  3         petal length, label and 7 more
+`, "list")
+	f("ID    MODEL  VERSION  ROLE  TYPE     STATE      CREATED              ATTEMPTS  FEATURES\n"+
+		"bbbb  wine   4        -     quality  delivered  2026-05-04 04:02:01  1         ash\n", "list", "--state", "delivered", "--model", "wine")
+	f("ID  MODEL  VERSION  ROLE  TYPE  STATE  CREATED  ATTEMPTS  FEATURES\n", "list", "--state", "closed")
+	f(`ID:            aaaa
+Type:          io.sluice.retrain.requested.v1
+Model:         iris/2 canary
+Cause:         drift
+Began:         2026-05-04 02:02:01
+Window:        2026-05-04 02:57:01 to 2026-05-04 03:02:01, 1234 rows
+Created:       2026-05-04 03:02:01
+State:         open
+Attempts:      3
+Last error:    503
+Next attempt:  2026-05-04 03:03:01
+Held back:     2 detections since
+Profile:       sha256:abc
+Model files:   sha256:def
+Detector:      {"name":"tumbling"}
+
+FEATURE       KIND    STATISTIC  VALUE  EFFECT             SHIFT  P
+petal length  input   g          432.1  0.31 [0.25, 0.38]  +0.50  <1e-300
+label         output  g          40     0.05 [0.03, 0.07]  -      1e-08
+and 7 more
+`, "show", "aaaa")
+	f("aaaa of iris is delivered now; attempts so far: 3\n", "retry", "aaaa")
+	f("aaaa of iris is closed\n", "close", "aaaa", "--reason", " trained anew ")
+	if r := fold.signals[0]; r.ClosedBy != "tester" || r.Reason != "trained anew" {
+		t.Errorf("closed by %q because of %q", r.ClosedBy, r.Reason)
+	}
+	if got := retrainCommand(t, url, "show", "aaaa"); !strings.Contains(got.out, "Closed:       2026-05-04 04:02:01 by tester\nReason:       trained anew\n") {
+		t.Errorf("%+v", got)
+	}
+	var list []api.RetrainRequest
+	got := retrainCommand(t, url, "list", "-o", "json")
+	if err := json.Unmarshal([]byte(got.out), &list); err != nil || len(list) != 2 || list[1].Features[0].Value != 432.1 {
+		t.Errorf("%v in %+v", err, got)
+	}
+	expect(t, result{exitOK, "bbbb of wine is closed\n", noReason}, retrainCommand(t, url, "close", "bbbb"))
+
+	failed := func(code int, want string, args ...string) {
+		t.Helper()
+		if got := retrainCommand(t, url, args...); got.code != code || got.out != "" || !strings.HasSuffix(got.errOut, want) {
+			t.Errorf("%v: %+v, want %d %q", args, got, code, want)
+		}
+	}
+	failed(exitFailed, "gateway: there is no signal 'cccc' (404 Not Found)\n", "show", "cccc")
+	failed(exitFailed, "gateway: aaaa is closed; only what is open is delivered (409 Conflict)\n", "retry", "aaaa")
+	failed(exitFailed, "gateway: aaaa was closed already (409 Conflict)\n", "close", "aaaa", "--reason", "again")
+	failed(exitUsage, "list, show, retry or close\n")
+	failed(exitUsage, "gateway: --state new: expected open, delivered or closed\n", "list", "--state", "new")
+	failed(exitUsage, "gateway: --reason: expected one line of text\n", "close", "aaaa", "--reason", "a\nb")
+	failed(exitUsage, "ID, as gateway retrain list prints it\n", "show")
+}
+
+func TestRetrainIDsComplete(t *testing.T) {
+	url := sideOf(t, signalFold())
+	f := func(want string, args ...string) {
+		t.Helper()
+		got := command(t, "", append([]string{"__complete", "retrain"}, args...), "SLUICE_ADMIN", url)
+		if got.out != want {
+			t.Errorf("%v = %+v, want %q", args, got, want)
+		}
+	}
+	f("bbbb\twine/4, quality, delivered\naaaa\tiris/2, retrain, open\n:4\n", "show", "")
+	f("aaaa\tiris/2, retrain, open\n:4\n", "retry", "")
+	f("aaaa\tiris/2, retrain, open\n:4\n", "close", "")
+	f(":4\n", "close", "aaaa", "")
+}
+
+func TestSignalsInTheJournal(t *testing.T) {
+	fold := signalFold()
+	f := func(kind string, after any, want string) {
+		t.Helper()
+		text, err := json.Marshal(after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := eventChange(&api.Event{Type: kind, After: text}); got != want {
+			t.Errorf("%s is %q, want %q", kind, got, want)
+		}
+	}
+	request := fold.signals[0]
+	request.Attempts = 0
+	f(api.EventRetrainRequested, request, "retrain of iris/2 canary, open, petal length, label and 7 more")
+	f(api.EventQualityViolated, fold.signals[1], "quality of wine/4, delivered, attempts 1, ash")
+	f(api.EventRetrainSuppressed, api.RetrainSuppression{RetrainSignal: request.RetrainSignal, HeldBackBy: "cccc", Why: api.HeldBackCoolDown},
+		"retrain of iris/2 canary, held back by cccc (cool_down), petal length, label and 7 more")
+	f(api.EventRetrainDelivered, api.RetrainProgress{State: api.RetrainDelivered, Attempts: 4}, "delivered, attempts 4")
+	f(api.EventRetrainClosed, api.RetrainProgress{State: api.RetrainClosed}, "closed")
+	f(api.EventRetrainClosed, "text", unknownForm)
+	f(api.EventDriftState, 7, unknownForm)
+	f(api.EventDriftState, api.DriftEvidence{From: "DETECTED", State: "OK"}, "DETECTED → OK")
+
+	v := api.DriftVerdict{}
+	for i := range 7 {
+		v.Features = append(v.Features, api.DriftFinding{Feature: fmt.Sprint("f", i), Kind: "input", Statistic: "g", State: "DETECTED", Change: "stuck\tat 1"})
+	}
+	v.Features[1].State = "OK"
+	f(api.EventDriftState, api.DriftEvidence{From: "OK", State: "DETECTED", Verdict: v},
+		"OK → DETECTED: input f0: stuck at 1; input f2: stuck at 1; input f3: stuck at 1; input f4: stuck at 1; input f5: stuck at 1; and 1 more")
+}
