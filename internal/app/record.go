@@ -104,21 +104,24 @@ func (r *recorder) breaker(v infer.Version, instance *registry.Instance, s confi
 	b := router.NewBreaker(router.BreakerOptions{
 		Window: s.Window, MinRequests: s.MinRequests, FailureRatio: s.FailureRatio, Consecutive: s.Consecutive,
 		Open: s.Open, Probes: s.Probes,
-		Changed: func(to string) { r.breakerChanged(v, to) },
+		Changed: r.breakerChanged(v),
 	})
 	r.breakers[v] = watched{instance, s, b}
 	return b
 }
 
-// breakerChanged tells that a version was given up, for a while, or taken back.
-// There are few such changes, however many requests fail.
-func (r *recorder) breakerChanged(v infer.Version, to string) {
-	r.metrics.BreakerChanged(v.Model, v.Number, to)
-	level := zap.InfoLevel
-	if to == "open" {
-		level = zap.WarnLevel
+// breakerChanged returns what tells that a version was given up, for a while, or
+// taken back. There are few such changes, however many requests fail.
+func (r *recorder) breakerChanged(v infer.Version) func(to string) {
+	series := r.version(v)
+	return func(to string) {
+		series.BreakerChanged(to)
+		level := zap.InfoLevel
+		if to == "open" {
+			level = zap.WarnLevel
+		}
+		r.log.Log(level, "breaker changed", zap.String("state", to), zap.String("model", v.Model), zap.Int64("version", v.Number))
 	}
-	r.log.Log(level, "breaker changed", zap.String("state", to), zap.String("model", v.Model), zap.Int64("version", v.Number))
 }
 
 // slots returns the slots of a route's revision as the router looks them up.

@@ -48,7 +48,7 @@ func everything() *prometheus.Registry {
 	s := m.Shadow("iris", "iris", 2)
 	s.Answered(infer.OK, ms)
 	s.Dropped(api.DropExpired)
-	m.BreakerChanged("iris", 1, "open")
+	v.BreakerChanged("open")
 	signals := m.Signals()
 	signals.Recorded(api.TypeRetrainRequested, "iris")
 	signals.HeldBack("iris", api.HeldBackOpen)

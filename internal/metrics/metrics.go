@@ -114,14 +114,3 @@ func (m *Metrics) Reloaded(ok bool, at time.Time) {
 	m.reloadOK.Set(1)
 	m.reloadOKTime.Set(float64(at.UnixMilli()) / 1e3)
 }
-
-// BreakerChanged counts a change of a version's breaker to a state: "closed",
-// "half-open" or "open". The series go with the version's Delete, or DeleteBreaker.
-func (m *Metrics) BreakerChanged(model string, version int64, to string) {
-	m.breakerChanges.WithLabelValues(model, number(version), to).Inc()
-}
-
-// DeleteBreaker removes the series of a version's breaker.
-func (m *Metrics) DeleteBreaker(model string, version int64) {
-	m.breakerChanges.DeletePartialMatch(prometheus.Labels{"model": model, "version": number(version)})
-}

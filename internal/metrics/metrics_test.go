@@ -155,7 +155,7 @@ func TestNamesAreWellFormed(t *testing.T) {
 	s := m.Shadow("flowers", "iris", 3)
 	s.Answered(infer.OK, ms)
 	s.Dropped(api.DropExpired)
-	m.BreakerChanged("iris", 1, "open")
+	v.BreakerChanged("open")
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
 		t.Fatal(err)
@@ -339,19 +339,19 @@ func TestBreakerTransitions(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	v := m.Version("iris", 1)
-	m.BreakerChanged("iris", 1, "open")
-	m.BreakerChanged("iris", 1, "half-open")
-	m.BreakerChanged("iris", 1, "open")
-	m.BreakerChanged("iris", 2, "open")
+	v, other := m.Version("iris", 1), m.Version("iris", 2)
+	v.BreakerChanged("open")
+	v.BreakerChanged("half-open")
+	v.BreakerChanged("open")
+	other.BreakerChanged("open")
 	f(`sluice_breaker_transitions_total{model="iris",to="half-open",version="1"} 1
 sluice_breaker_transitions_total{model="iris",to="open",version="1"} 2
 sluice_breaker_transitions_total{model="iris",to="open",version="2"} 1
 `)
 	v.Delete()
+	v.BreakerChanged("closed") // by a request that has outlived it
 	f(`sluice_breaker_transitions_total{model="iris",to="open",version="2"} 1
 `)
-	m.DeleteBreaker("iris", 2)
+	other.Delete()
 	f("")
-	m.DeleteBreaker("iris", 2) // harmless
 }

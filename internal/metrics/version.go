@@ -68,6 +68,16 @@ func (v *Version) ObserveRun(rows, members int, input, compute, output time.Dura
 	}
 }
 
+// BreakerChanged records a change of the version's breaker to a state: "closed",
+// "half-open" or "open".
+func (v *Version) BreakerChanged(to string) {
+	v.life.mu.Lock()
+	defer v.life.mu.Unlock()
+	if !v.life.over {
+		v.metrics.breakerChanges.WithLabelValues(v.labels[0], v.labels[1], to).Inc()
+	}
+}
+
 // Snapshot returns the counters since this Version was made.
 func (v *Version) Snapshot() Statistics { return v.stats.snapshot() }
 
