@@ -52,9 +52,10 @@ func (w *watcher) closed(c drift.Closed) {
 // standing says of a saved detector what it has detected and is not yet over it.
 // Suspicions come and go, and so do windows that look well in between.
 func standing(state json.RawMessage) string {
-	var list []string
-	for _, f := range found(state) {
-		list = append(list, f.Kind+" "+f.Feature+" "+f.Statistic)
+	findings := found(state)
+	list := make([]string, len(findings))
+	for i, f := range findings {
+		list[i] = f.Kind + " " + f.Feature + " " + f.Statistic
 	}
 	return strings.Join(list, "\n")
 }

@@ -34,10 +34,10 @@ type watcher struct {
 	told    map[drift.Stream]*told // what is in one belongs to the monitor
 }
 
-// savedDetector is a detector's state, and the profile that it belongs to.
+// savedDetector is where a stream stood, and the profile that it was compared with.
 type savedDetector struct {
 	digest string
-	state  json.RawMessage
+	past   *drift.Past
 }
 
 // watch is how a stream is watched; off says why it is not.
@@ -73,7 +73,9 @@ func (w *watcher) apply(e api.Event) error {
 		return fmt.Errorf("event %d: %w", e.Seq, err)
 	}
 	s := drift.Stream{Version: infer.Version{Model: d.Model, Number: d.Version}, Role: d.Role}
-	w.saved[s] = savedDetector{d.ProfileDigest, d.After}
+	w.saved[s] = savedDetector{d.ProfileDigest, &drift.Past{
+		State: d.After, Status: drift.Status{State: d.State, Since: d.Verdict.Window.End, Last: &d.Verdict},
+	}}
 	t := w.toldOf(s, d.ProfileDigest)
 	t.recorded = standing(d.After)
 	t.drifts(d.After)
@@ -106,8 +108,12 @@ func (w *watcher) tap(s drift.Stream, next watch) router.Copier {
 		return nil
 	}
 	if !ok || old.instance != next.instance || !old.ref.same(next.ref) || old.settings != next.settings || old.streams != next.streams {
-		w.stop(s, old)
-		w.start(s, &next)
+		past := w.stop(s, old)
+		if past != nil && old.instance == next.instance && old.ref.digest == next.ref.digest {
+			w.start(s, &next, past)
+		} else {
+			w.start(s, &next, nil)
+		}
 		old = next
 	}
 	if old.tap == nil {
@@ -116,14 +122,19 @@ func (w *watcher) tap(s drift.Stream, next watch) router.Copier {
 	return old.tap
 }
 
-func (w *watcher) start(s drift.Stream, next *watch) {
+// start begins a watch. past is that of the same instance, if there was one; without
+// it the stream goes on from what is saved.
+func (w *watcher) start(s drift.Stream, next *watch, past *drift.Past) {
+	if saved, ok := w.saved[s]; past == nil && ok && saved.digest == next.ref.digest {
+		past = saved.past
+	}
 	err := next.ref.err
 	if err == nil {
 		err = next.ref.profile.Fits(next.instance.Model())
 	}
 	var detector *drift.Tumbling
 	if err == nil {
-		detector, err = w.detector(s, next)
+		detector, err = w.detector(s, next, past)
 	}
 	if err != nil {
 		next.off = infer.Message(err)
@@ -137,7 +148,7 @@ func (w *watcher) start(s drift.Stream, next *watch) {
 				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer),
 			},
 			Detector: detector, Save: func() (json.RawMessage, error) { return json.Marshal(detector.Snapshot()) },
-			Window: c.Window, Rows: uint64(c.Rows), //nolint:gosec // not negative
+			Window: c.Window, Rows: uint64(c.Rows), Past: past, //nolint:gosec // not negative
 		})
 		next.promise = promise(c)
 		next.options = json.RawMessage(text(struct {
@@ -151,15 +162,14 @@ func (w *watcher) start(s drift.Stream, next *watch) {
 }
 
 // detector makes the detector of a stream, from where an earlier one of the same
-// reference was.
-func (w *watcher) detector(s drift.Stream, next *watch) (*drift.Tumbling, error) {
+// reference was, if there was one.
+func (w *watcher) detector(s drift.Stream, next *watch, past *drift.Past) (*drift.Tumbling, error) {
 	options := detectorOptions(&next.settings, next.streams)
-	saved, ok := w.saved[s]
-	if !ok || saved.digest != next.ref.digest {
+	if past == nil {
 		return drift.NewDetector(next.ref.profile, options)
 	}
 	var state drift.Snapshot
-	err := json.Unmarshal(saved.state, &state)
+	err := json.Unmarshal(past.State, &state)
 	if err == nil {
 		var d *drift.Tumbling
 		if d, err = drift.Restore(next.ref.profile, options, state); err == nil {
@@ -191,11 +201,14 @@ func promise(c *config.Drift) string {
 	return fmt.Sprintf("at most one false alarm expected in %v of windows of %v, over all that is watched", c.FalseAlarmEvery, c.Window)
 }
 
-// stop ends the watch of a stream and remembers where its detector was.
-func (w *watcher) stop(s drift.Stream, old watch) {
-	if state := w.monitor.Stop(s); state != nil {
-		w.saved[s] = savedDetector{old.ref.digest, state}
+// stop ends the watch of a stream, and remembers where it stood but for its present
+// window, which is only returned.
+func (w *watcher) stop(s drift.Stream, old watch) *drift.Past {
+	past := w.monitor.Stop(s)
+	if past != nil {
+		w.saved[s] = savedDetector{old.ref.digest, &drift.Past{State: past.State, Status: past.Status}}
 	}
+	return past
 }
 
 // keep ends the watches of all other streams.

@@ -29,6 +29,17 @@ type Watch struct {
 	Save   func() (json.RawMessage, error)
 	Window time.Duration // how long a window is; they begin at multiples of it
 	Rows   uint64        // with 1 or more a window ends after so many rows instead
+	Past   *Past         // of an earlier watch of the stream, where there was one
+}
+
+// Past is what a watch leaves to the next one of the same stream.
+type Past struct {
+	State  json.RawMessage // what the detector saved
+	Status Status
+
+	from    *Watch
+	started bool
+	window  Window // that was not yet judged
 }
 
 // Closed is a window that was judged.
@@ -94,7 +105,8 @@ func NewMonitor(o MonitorOptions) *Monitor {
 }
 
 // Start watches a stream and returns its tap. A watch that is there already is
-// replaced; what it had not yet judged is lost.
+// replaced; what it had not yet judged is lost, unless it is stopped before and is
+// the past of this one.
 func (m *Monitor) Start(s Stream, w Watch) *Tap {
 	state := OK
 	if d, ok := w.Detector.(interface{ State() string }); ok {
@@ -102,6 +114,10 @@ func (m *Monitor) Start(s Stream, w Watch) *Tap {
 	}
 	x := &stream{watch: w, tap: NewTap(w.Tap), status: Status{Stream: s, State: state, Since: time.Now()}}
 	x.window = x.empty()
+	if w.Past != nil {
+		x.goOn(w.Past)
+	}
+	x.watch.Past = nil
 	m.mu.Lock()
 	old := m.streams[s]
 	m.streams[s] = x
@@ -110,26 +126,49 @@ func (m *Monitor) Start(s Stream, w Watch) *Tap {
 	return x.tap
 }
 
-// Stop ends the watch of a stream and returns what its detector saved, nil where
-// there is nothing. The present window is not judged any more.
-func (m *Monitor) Stop(s Stream) json.RawMessage {
+// goOn takes up the counters, and the window where windows are as they were.
+func (s *stream) goOn(p *Past) {
+	s.status.Windows, s.status.Rows, s.status.Dropped, s.status.Last = p.Status.Windows, p.Status.Rows, p.Status.Dropped, p.Status.Last
+	if p.Status.State == s.status.State && !p.Status.Since.IsZero() {
+		s.status.Since = p.Status.Since
+	}
+	if p.started && p.from.Tap.Profile == s.watch.Tap.Profile && p.from.Window == s.watch.Window && p.from.Rows == s.watch.Rows {
+		s.started, s.window = true, p.window
+		s.status.Begun, s.status.Waiting = p.window.Start, p.window.Rows
+	}
+}
+
+// Stop ends the watch of a stream and returns what it leaves, nil where there is
+// none. The present window is not judged, unless another watch goes on with it.
+func (m *Monitor) Stop(s Stream) *Past {
 	m.mu.Lock()
 	x := m.streams[s]
 	delete(m.streams, s)
 	m.mu.Unlock()
-	return x.stop()
+	if x == nil {
+		return nil
+	}
+	x.stop()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	dropped := x.tap.take()
+	rows := x.tap.count(x.window.Counts, x.room())
+	x.window.Rows, x.window.Dropped = x.window.Rows+rows, x.window.Dropped+dropped
+	p := &Past{State: x.save(), from: &x.watch, started: x.started, window: x.window}
+	m.update(func() { p.Status = x.status })
+	p.Status.Rows, p.Status.Dropped = p.Status.Rows+rows, p.Status.Dropped+dropped
+	return p
 }
 
-// stop waits for a window that is being judged, and lets no other be; it returns
-// what the detector saved. The stream may be nil.
-func (s *stream) stop() json.RawMessage {
+// stop waits for a window that is being judged, and lets no other be. The stream
+// may be nil.
+func (s *stream) stop() {
 	if s == nil {
-		return nil
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
-	return s.save()
 }
 
 // Status returns where all streams stand, sorted by model, version and role.

@@ -134,8 +134,8 @@ func TestStoppedStreamsAreNotJudged(t *testing.T) {
 	monitored(t, func(m *Monitor, closed *[]Closed) {
 		j := &judge{state: OK}
 		tap := m.Start(iris1, watched(j))
-		if saved := m.Stop(iris1); string(saved) != "0" {
-			t.Errorf("saved %s", saved)
+		if past := m.Stop(iris1); string(past.State) != "0" {
+			t.Errorf("saved %s", past.State)
 		}
 		offer(tap, 3) // a request that was on its way
 		wait(2 * time.Minute)
@@ -144,6 +144,40 @@ func TestStoppedStreamsAreNotJudged(t *testing.T) {
 		}
 		if m.Stop(iris1) != nil {
 			t.Error("what is not there was saved")
+		}
+	})
+}
+
+// A watch goes on with the window and the counters of the one before it, unless its
+// windows are others.
+func TestWatchesGoOn(t *testing.T) {
+	monitored(t, func(m *Monitor, closed *[]Closed) {
+		w := watched(&judge{state: OK})
+		tap := m.Start(iris1, w)
+		offer(tap, 3)
+		wait(time.Minute)
+		offer(tap, 3)
+		wait(time.Second)
+		offer(tap, 4) // not yet taken
+		w.Past = m.Stop(iris1)
+		offer(tap, 5) // too late
+		tap = m.Start(iris1, w)
+		if s := m.Status()[0]; s.Rows != 10 || s.Windows != 1 || s.Waiting != 7 || s.Last == nil || s.Begun.IsZero() {
+			t.Errorf("status %+v", s)
+		}
+		offer(tap, 1)
+		wait(time.Minute)
+		if len(*closed) != 2 || (*closed)[1].Window.Rows != 8 || (*closed)[1].Window.Counts[0].N() != 8 {
+			t.Errorf("windows %+v", *closed)
+		}
+		offer(tap, 1)
+		wait(time.Second)
+		w.Past, w.Rows = m.Stop(iris1), 2
+		tap = m.Start(iris1, w)
+		offer(tap, 2)
+		wait(time.Second)
+		if s := m.Status()[0]; len(*closed) != 3 || (*closed)[2].Window.Rows != 2 || s.Windows != 3 || s.Rows != 14 {
+			t.Errorf("windows %+v, status %+v", *closed, s)
 		}
 	})
 }

@@ -1,0 +1,216 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/runtime/fake"
+)
+
+// TestDriftOfACanary: its answers change, and nothing else is found.
+func TestDriftOfACanary(t *testing.T) {
+	d := newDrifts(t, 3)
+	d.fakes.live = map[int64]fake.Options{2: {Compute: func(m *infer.Model, inputs []infer.Tensor) ([]infer.Tensor, error) {
+		once, err := double(m, inputs)
+		if err != nil {
+			return nil, err
+		}
+		twice, err := double(m, once) // four times the input
+		return twice, err
+	}}}
+	d.start(t, d.compared(), `routes: {double: {variants: [{version: 1, weight: 50%}, {version: 2, weight: 50%, role: canary}], sticky: {header: User}, shadows: [{version: 3, sample: 100%}]}}`)
+	const asked = 8 // rows of 1, 2 and 3
+	users := map[string]string{}
+	for user, version := range d.assigned(t, "double", asked) {
+		users[version] = user
+	}
+	d.feed(t, "double", driftRows, nil, "User", users["1"])
+	d.feed(t, "double", driftRows, nil, "User", users["2"])
+	canary := d.until(t, 2, api.RoleCanary, func(s api.DriftStatus) bool { return s.Windows >= 1 })
+	if canary.State != "DETECTED" || canary.Last.Features[0].Kind != "output" {
+		t.Errorf("%+v", canary)
+	}
+	for _, f := range canary.Last.Features {
+		if f.Kind == "input" && f.State == "DETECTED" {
+			t.Errorf("%+v", f)
+		}
+	}
+	stable := d.until(t, 1, api.RoleStable, func(s api.DriftStatus) bool { return s.Windows >= 1 })
+	if stable.State == "DETECTED" {
+		t.Errorf("%+v", stable)
+	}
+	d.until(t, 1, api.RoleStable, func(s api.DriftStatus) bool {
+		return s.Rows+d.stream(t, 2, api.RoleCanary).Rows == 2*driftRows+asked
+	})
+	if list := d.status(t); len(list) != 2 {
+		t.Errorf("the shadow is compared too: %+v", list)
+	}
+	for _, s := range d.signalled(t, 1) {
+		if s.Version != 2 || s.Role != api.RoleCanary {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// TestDriftStaysOverEdits: edits of routes, and reloads, take no row from a window.
+func TestDriftStaysOverEdits(t *testing.T) {
+	d := newDrifts(t, 3)
+	d.start(t, d.compared())
+	d.feed(t, "double", 30, nil)
+	d.counted(t, 3, api.RoleDefault, 30)
+	d.set(t, "other", `{"model":"double","variants":[{"version":1,"weight":5000},{"version":2,"weight":5000,"role":"canary"}]}`) // three streams, not one
+	d.must(t, http.MethodPost, d.admin+"/-/reload", "")
+	d.feed(t, "double", 30, nil)
+	if s := d.counted(t, 3, api.RoleDefault, 60); s.Rows != 60 || s.Waiting != 60 {
+		t.Errorf("%+v", s)
+	}
+	if list := d.status(t); len(list) != 3 {
+		t.Errorf("%+v", list)
+	}
+	d.set(t, "double", `{"variants":[{"version":3,"weight":10000}]}`)
+	d.feed(t, "double", 10, nil)
+	if s := d.counted(t, 3, api.RoleStable, 10); s.Rows != 10 {
+		t.Errorf("another role goes on from the old one: %+v", s)
+	}
+	if list := d.status(t); len(list) != 3 {
+		t.Errorf("%+v", list)
+	}
+}
+
+// TestDriftAfterARestart: what is detected stays that, with what was found, and is
+// signalled once.
+func TestDriftAfterARestart(t *testing.T) {
+	d := newDrifts(t, 1)
+	settings := []string{dataIn(t.TempDir()), d.compared()}
+	d.start(t, settings...)
+	d.feed(t, "double", driftRows, higher)
+	before := d.until(t, 1, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 1 })
+	list := d.signalled(t, 1)
+	must(t, d.stop())
+	d.start(t, settings...)
+	after := d.stream(t, 1, api.RoleDefault)
+	if diff := cmp.Diff(before.Last, after.Last); diff != "" || before.State != "DETECTED" || after.State != "DETECTED" || !after.Since.Equal(before.Since) || after.Windows != 0 {
+		t.Errorf("%s %+v %+v", diff, before, after)
+	}
+	d.feed(t, "double", driftRows, higher)
+	d.until(t, 1, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 1 && s.State == "DETECTED" })
+	if diff := cmp.Diff(list, d.signals(t)); diff != "" || list[0].Type != api.TypeRetrainRequested {
+		t.Errorf("%s %+v", diff, list)
+	}
+	var evidence api.DriftEvidence
+	for _, e := range d.journal(t, 0) {
+		if e.Type == api.EventDriftState {
+			must(t, json.Unmarshal(e.After, &evidence))
+		}
+	}
+	if diff := cmp.Diff(*before.Last, evidence.Verdict); diff != "" || evidence.Window == nil {
+		t.Errorf("%s %s", diff, evidence.Window)
+	}
+}
+
+// TestWindowsOfFewRows say so, and nothing else.
+func TestWindowsOfFewRows(t *testing.T) {
+	d := newDrifts(t, 1)
+	d.start(t, d.compared("window: 1s"))
+	d.feed(t, "double", 2, func(row []float64) { row[1] = 1e9 })
+	s := d.until(t, 1, api.RoleDefault, func(s api.DriftStatus) bool { return s.Rows == 2 && s.Waiting == 0 && s.Windows > 0 })
+	if s.State != "OK" || s.Last != nil || len(d.signals(t)) != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestWhatIsLookedAt: of many requests a sample, of a large one some rows, and no
+// more than there is room for.
+func TestWhatIsLookedAt(t *testing.T) {
+	const many = 1_000_000_000
+	f := func(settings string, requests, rows int, counted, dropped func(n uint64) bool) {
+		t.Helper()
+		d := newDrifts(t, 1)
+		d.start(t, d.compared(fmt.Sprintf("rows: %d", many), settings))
+		for range requests {
+			d.request(t, "double", rows, nil)
+		}
+		for last := uint64(0); ; {
+			time.Sleep(300 * time.Millisecond) // the monitor looks every 200 ms
+			s := d.stream(t, 1, api.RoleDefault)
+			if n := s.Rows + s.Dropped; n != last {
+				last = n
+				continue
+			}
+			if !counted(s.Rows) || !dropped(s.Dropped) || s.Rows != s.Waiting {
+				t.Errorf("%s: %+v", settings, s)
+			}
+			break
+		}
+		must(t, d.stop())
+	}
+	is := func(want uint64) func(uint64) bool { return func(n uint64) bool { return n == want } }
+	f("sample: 10%", 1000, 1, func(n uint64) bool { return math.Abs(float64(n)-100) < 50 }, is(0))
+	f("sample: 0%", 100, 1, is(0), is(0))
+	f("sample: 100%", 100, 1, is(100), is(0))
+	f("max_rows_per_request: 16", 3, 300, is(48), is(0))
+	f("max_rows_per_request: 300", 3, 300, is(900), is(0))
+	f("max_rows_per_request: 300, max_buffer: 4KiB", 3, 300, is(0), is(900)) // one is 7,200 bytes
+}
+
+// TestWebhookHangs: it delays neither answers nor, beyond the time of one delivery,
+// the end of the gateway.
+func TestWebhookHangs(t *testing.T) {
+	d := newDrifts(t, 1)
+	asked, let := make(chan struct{}, 10), make(chan struct{})
+	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		asked <- struct{}{}
+		<-let
+	}))
+	t.Cleanup(hangs.Close)
+	t.Cleanup(func() { close(let) })
+	d.start(t, d.compared(), fmt.Sprintf("retrain: {webhook: {url: %q, secret: sixteen-bytes-long, timeout: 1s}}", hangs.URL))
+	d.feed(t, "double", driftRows, higher)
+	<-asked
+	began := time.Now()
+	d.feed(t, "double", 100, nil)
+	if took := time.Since(began); took > 500*time.Millisecond {
+		t.Errorf("100 rows took %v", took)
+	}
+	began = time.Now()
+	must(t, d.stop())
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
+}
+
+// TestWebhookIsTold: once, and of what a reader needs.
+func TestWebhookIsTold(t *testing.T) {
+	d := newDrifts(t, 1)
+	bodies := make(chan string, 10)
+	told := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies <- r.Header.Get("Sluice-Signature") + " " + string(body)
+	}))
+	t.Cleanup(told.Close)
+	d.start(t, d.compared(), fmt.Sprintf("retrain: {webhook: {url: %q, secret: sixteen-bytes-long}}", told.URL))
+	d.feed(t, "double", 3*driftRows, higher)
+	body := <-bodies
+	for _, part := range []string{"t=", `"type":"io.sluice.retrain.requested.v1"`, `"feature":"x[1]"`, `"modelname":"double"`, `"detector":{"name":"tumbling"`, `"profile_digest":"sha256:`} {
+		if !strings.Contains(body, part) {
+			t.Errorf("no %s in %s", part, body)
+		}
+	}
+	d.until(t, 1, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 3 })
+	must(t, d.stop())
+	if len(bodies) > 0 {
+		t.Errorf("told again: %s", <-bodies)
+	}
+}
