@@ -129,7 +129,7 @@ func (j *journalCommand) goOn(cmd *cobra.Command, cl *client.Client) error {
 }
 
 // eventColumns are of fixed widths, since what follows is not known yet.
-const eventColumns = "%-6s  %-19s  %-16s  %-16s  %-20s  %-24s  %s\n"
+const eventColumns = "%-6s  %-19s  %-20s  %-24s  %-20s  %-24s  %s\n"
 
 // print prints events, with the titles of the columns before the first, and the
 // titles alone where there are none yet.
@@ -180,7 +180,7 @@ func eachEvent(ctx context.Context, cl *client.Client, after int64, limit int, s
 			return after, err
 		}
 		after = events[len(events)-1].Seq
-		if left -= len(events); len(events) < page || limit > 0 && left <= 0 {
+		if left -= len(events); limit > 0 && left <= 0 {
 			return after, nil
 		}
 	}

@@ -11,11 +11,11 @@ import (
 	"sluice.io/sluice/api"
 )
 
-const journalHead = "SEQ     TIME                 TYPE              SUBJECT           ACTOR                 REASON                    CHANGE\n"
+const journalHead = "SEQ     TIME                 TYPE                  SUBJECT                   ACTOR                 REASON                    CHANGE\n"
 
-const journalLines = `1       2026-05-04 03:02:01  route.set         routes/iris       file                  -                         declared: v1 100%
-2       2026-05-04 03:03:01  route.set         routes/iris       alice                 "first users"             v2 canary added with 5%, shadow v3 - → 10%, sticky none → header:X-User-Id, fallback none → stable
-3       2026-05-04 03:04:01  model.loaded      models/wine       eve (unverified)      -                         {"version":4}
+const journalLines = `1       2026-05-04 03:02:01  route.set             routes/iris               file                  -                         declared: v1 100%
+2       2026-05-04 03:03:01  route.set             routes/iris               alice                 "first users"             v2 canary added with 5%, shadow v3 - → 10%, sticky none → header:X-User-Id, fallback none → stable
+3       2026-05-04 03:04:01  model.loaded          models/wine               eve (unverified)      -                         {"version":4}
 `
 
 // journalFold has an event that is about no route.
@@ -88,7 +88,7 @@ func TestJournalFollow(t *testing.T) {
 		code := run(ctx, []string{"journal", "--follow", "--interval", "1ms", "--after", "2", "-o", format, "--admin", sideOf(t, f)}, strings.NewReader(""), &out, &errOut)
 		expect(t, result{exitOK, want, stopping}, result{code, out.String(), errOut.String()})
 	}
-	f("table", journalHead+"3       2026-05-04 03:04:01  route.set         routes/wine       file                  -                         declared: v4 100%\n")
+	f("table", journalHead+"3       2026-05-04 03:04:01  route.set             routes/wine               file                  -                         declared: v4 100%\n")
 	f("json", `{"seq":3,"time":"`+foldAt.Add(2*time.Minute).Format(time.RFC3339)+`","type":"route.set","subject":"routes/wine","origin":"file","actor":"","actor_verified":false,"reason":"",`+
 		`"before":{"name":"wine","model":"wine","revision":0,"variants":[{"version":4,"weight":10000,"role":"stable"}],"shadows":[],"seed":"wine","slots":null},`+
 		`"after":{"name":"wine","model":"wine","revision":1,"variants":[{"version":4,"weight":10000,"role":"stable"}],"shadows":[],"seed":"wine","slots":null}}`+"\n")
