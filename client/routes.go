@@ -90,7 +90,8 @@ func (c *Client) edit(ctx context.Context, method, name string, body []byte, o E
 }
 
 // Events returns the changes after a sequence number, the oldest first. limit 0
-// leaves to the gateway how many; an empty subject means all, "routes/iris" those
+// leaves to the gateway how many, and of large ones there are fewer than asked for;
+// none means that there are no more. An empty subject means all, "routes/iris" those
 // of a route.
 func (c *Client) Events(ctx context.Context, after int64, limit int, subject string) (events []api.Event, err error) {
 	query := url.Values{"after": {strconv.FormatInt(after, 10)}}

@@ -62,8 +62,8 @@ func TestJournalOfManyPages(t *testing.T) {
 			t.Errorf("%v gives %d lines from %d pages, want %d from %d", args, n, pages, want, wantPages)
 		}
 	}
-	count(2*eventPage+5, 3)
-	count(eventPage+5, 2, "--after", strconv.Itoa(eventPage))
+	count(2*eventPage+5, 4) // the last is empty: of large events a page has fewer
+	count(eventPage+5, 3, "--after", strconv.Itoa(eventPage))
 	count(eventPage+1, 2, "--limit", strconv.Itoa(eventPage+1))
 	count(3, 1, "--limit", "3")
 }

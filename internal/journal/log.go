@@ -11,8 +11,12 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// replayEvents is how many events Replay holds in memory at once.
-const replayEvents = 256
+// replayEvents is how many events Replay holds in memory at once, and readBytes the
+// size at which a Read ends before its limit.
+const (
+	replayEvents = 256
+	readBytes    = 16 << 20
+)
 
 // Log is an append-only list of events. All methods may be called at any time
 // from any goroutine.
@@ -104,7 +108,8 @@ func (l *Log) Last() int64 { return l.head.Load().seq }
 func (l *Log) Size() (events, fileBytes int64) { return l.Last(), l.bytes.Load() }
 
 // Read returns events after a number, oldest first and at most limit, all of them
-// or those of one subject.
+// or those of one subject. Of large ones there are fewer; none means that there are
+// no more.
 func (l *Log) Read(after int64, limit int, subject string) ([]api.Event, error) {
 	if l.closed.Load() {
 		return nil, readError(errClosed)
@@ -121,6 +126,7 @@ func (l *Log) Read(after int64, limit int, subject string) ([]api.Event, error) 
 	if subject == "" {
 		events = make([]api.Event, 0, min(int64(limit), last-max(after, 0)))
 	}
+	size := 0
 	err = l.store.each(max(after, 0), func(seq int64, record []byte) (bool, error) {
 		if seq > last {
 			return false, nil
@@ -133,7 +139,8 @@ func (l *Log) Read(after int64, limit int, subject string) ([]api.Event, error) 
 			return false, err
 		}
 		events = append(events, e)
-		return len(events) < limit && seq < last, nil
+		size += len(record)
+		return len(events) < limit && size < readBytes && seq < last, nil
 	})
 	if err != nil {
 		return nil, readError(err)

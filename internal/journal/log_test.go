@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -151,6 +152,28 @@ func TestLargest(t *testing.T) {
 		f(infer.OK, 1<<20-len(text))
 		if got, err := l.Read(1, 10, ""); err != nil || len(got) != 2 || len(got[1].After) != 1<<20-len(text)+2 {
 			t.Errorf("%d events, %v", len(got), err)
+		}
+	})
+}
+
+// TestLargeReads holds that what is read at once is bounded by its size too.
+func TestLargeReads(t *testing.T) {
+	both(t, func(t *testing.T, l *journal.Log) {
+		large := api.Event{After: json.RawMessage(`"` + strings.Repeat("x", 1<<20-1000) + `"`)}
+		if _, err := l.AppendAll(0, slices.Repeat([]api.Event{large}, 20)); err != nil {
+			t.Fatal(err)
+		}
+		f := func(after int64, want int) {
+			t.Helper()
+			if got, err := l.Read(after, 100, ""); err != nil || len(got) != want || got[0].Seq != after+1 {
+				t.Errorf("after %d: %d events, want %d; %v", after, len(got), want, err)
+			}
+		}
+		f(0, 17)
+		f(17, 3)
+		n := 0
+		if err := l.Replay(func(api.Event) error { n++; return nil }); err != nil || n != 20 {
+			t.Errorf("%d events replayed, %v", n, err)
 		}
 	})
 }
