@@ -47,7 +47,7 @@ func New(opts Options) (*Batcher, error) {
 	}
 	b := &Batcher{
 		opts: opts, model: opts.Model, log: opts.Logger, epoch: time.Now(),
-		ended: make(chan struct{}), queue: newQueue(opts.MaxSize, opts.MaxDelay), lingerAt: never, lower: lowerPriority,
+		ended: make(chan struct{}), queue: newQueue(opts.MaxSize, opts.MaxDelay, opts.Timeout), lingerAt: never, lower: lowerPriority,
 	}
 	if opts.Batchable {
 		var problem string

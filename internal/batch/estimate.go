@@ -36,9 +36,12 @@ func (e *estimates) record(rows int, took time.Duration) {
 }
 
 // atLeast notes a run that was cut off after took. How long it would have taken
-// is a guess, half as much again; refusals and runs that succeed correct it.
-func (e *estimates) atLeast(rows int, took time.Duration) {
-	if guess := took + took/2; guess > *e.at(rows) {
+// is a guess, half as much again; refusals and runs that succeed correct it. The
+// guess stays below the longest that a request may take, so that one that comes
+// fresh is tried: one slow run must not speak for all that follow, and whether the
+// version has become too slow only runs can tell.
+func (e *estimates) atLeast(rows int, took, timeout time.Duration) {
+	if guess := min(took+took/2, timeout-timeout/8); guess > *e.at(rows) {
 		e[class(rows)] = guess
 	}
 }

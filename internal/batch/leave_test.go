@@ -258,6 +258,25 @@ func TestHopelessIsRefusedBeforeItRuns(t *testing.T) {
 	})
 }
 
+func TestRunsThatOutlastTheTimeoutRefuseNobodyFresh(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		took := time.Minute
+		s := start(t, 1, func(o *batch.Options, slots []*fake) {
+			o.Timeout = time.Second
+			slots[0].takes = func(int) time.Duration { return took }
+		})
+		c := s.send(request(0, 1, 1))
+		if c.wantCode(t, infer.Deadline); !errors.Is(c.err, infer.ErrStarted) {
+			t.Error("it was not tried")
+		}
+		synctest.Wait()
+		took = ms
+		time.Sleep(time.Minute) // the fake's run has no end before
+		s.send(within(500*ms, request(1, 1, 1))).wantCode(t, infer.Deadline) // has less time than the last one took
+		s.send(request(2, 1, 1)).wantDoubled(t)
+	})
+}
+
 func TestOneSlowRunLocksNobodyOutForEver(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		took := time.Minute

@@ -29,6 +29,7 @@ func (b *bucket) place() *int               { return &b.index }
 type queue struct {
 	maxSize  int           // rows of a run
 	maxDelay time.Duration // how long an item may wait for others
+	timeout  time.Duration // the longest that an item may take
 
 	buckets map[string]*bucket
 	active  heap[*bucket] // those that are not empty
@@ -40,8 +41,8 @@ type queue struct {
 	bytes          int64
 }
 
-func newQueue(maxSize int, maxDelay time.Duration) queue {
-	return queue{maxSize: maxSize, maxDelay: maxDelay, buckets: map[string]*bucket{}, sweepAt: minBuckets}
+func newQueue(maxSize int, maxDelay, timeout time.Duration) queue {
+	return queue{maxSize: maxSize, maxDelay: maxDelay, timeout: timeout, buckets: map[string]*bucket{}, sweepAt: minBuckets}
 }
 
 // push adds an item and reports whether a run could start with what waits now.
@@ -219,7 +220,7 @@ func (q *queue) learn(l lesson) {
 	switch {
 	case l.bucket == nil:
 	case l.cut:
-		l.bucket.times.atLeast(l.rows, l.took)
+		l.bucket.times.atLeast(l.rows, l.took, q.timeout)
 	default:
 		l.bucket.times.record(l.rows, l.took)
 	}
