@@ -271,7 +271,7 @@ func TestRunsThatOutlastTheTimeoutRefuseNobodyFresh(t *testing.T) {
 		}
 		synctest.Wait()
 		took = ms
-		time.Sleep(time.Minute) // the fake's run has no end before
+		time.Sleep(time.Minute)                                              // the fake's run has no end before
 		s.send(within(500*ms, request(1, 1, 1))).wantCode(t, infer.Deadline) // has less time than the last one took
 		s.send(request(2, 1, 1)).wantDoubled(t)
 	})
