@@ -48,7 +48,7 @@ type RetrainSignal struct {
 	Model   string `json:"model"`
 	Version int64  `json:"version"`
 	Role    string `json:"role,omitempty"` // of the version where it was noticed
-	Cause   string `json:"cause"`          // "drift"; of a violation its features and statistic
+	Cause   string `json:"cause"`          // "drift"; of a violation its first feature and statistic
 	// Window is the one that made the verdict, and Began the start of the first
 	// window in which the trouble showed.
 	Window   RetrainWindow    `json:"window"`

@@ -84,7 +84,7 @@ func TestDriftOnRealData(t *testing.T) {
 	p.stop(t)
 	for _, m := range p.models {
 		if got := p.receiver.of(t, m.name); len(got) != len(phases()) {
-			t.Errorf("%s: the receiver was told %d times: %+v", m.name, len(got), got)
+			t.Errorf("%s: the receiver was told %s", m.name, brief(got))
 		}
 	}
 }
@@ -174,6 +174,18 @@ func (p *replayed) window(ctx context.Context, m *replayedModel, n, first int, s
 	}
 }
 
+// brief lists signals for a message.
+func brief(list []api.RetrainSignal) string {
+	var text strings.Builder
+	for _, s := range list {
+		fmt.Fprintf(&text, "\n  %s %s: %s, since %v:", s.ID, s.Type, s.Cause, s.Began)
+		for _, f := range s.Features {
+			fmt.Fprintf(&text, " %s %s %s", f.Kind, f.Feature, f.Statistic)
+		}
+	}
+	return text.String()
+}
+
 // say adds a line to what the demo shows.
 func say(t *testing.T, format string, args ...any) {
 	_, _ = fmt.Fprintf(t.Output(), format+"\n", args...)
@@ -198,7 +210,7 @@ func (p *replayed) silent(t *testing.T, m *replayedModel, how string) {
 		}
 	}
 	if got := p.receiver.of(t, m.name); len(got) != m.told {
-		t.Errorf("%s, rows %s: the receiver was told %+v", m.name, how, got)
+		t.Errorf("%s, rows %s: the receiver was told %s", m.name, how, brief(got))
 	}
 	say(t, "%-13s  %-17s %-20s silence in %d windows of %d rows", m.name, "nothing", how, cleanWindows, windowRows)
 }
@@ -232,7 +244,7 @@ func (p *replayed) phase(t *testing.T, ph phase) {
 		p.await(t, m, api.RetrainDelivered, 1)
 		got := p.receiver.of(t, m.name)
 		if len(got) != m.told {
-			t.Errorf("%s, %s: the receiver was told %d times: %+v", m.name, ph.name, len(got), got)
+			t.Errorf("%s, %s: the receiver was told %s", m.name, ph.name, brief(got))
 			return
 		}
 		if last := got[m.told-1]; last.Type != ph.kind || last.Features[0].Feature != features[m] {

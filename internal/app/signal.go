@@ -22,9 +22,17 @@ func compareStatus(a, b api.DriftStatus) int {
 
 // told is what others know of a stream.
 type told struct {
-	digest   string    // of the reference
-	recorded string    // what the journal says is standing
-	drifting time.Time // since when features drift, the same for as long as any does; zero: none does
+	digest   string               // of the reference
+	recorded string               // what the journal says is standing
+	drifting time.Time            // since when features drift, the same for as long as any does; zero: none does
+	violated map[string]violation // of which trouble each finding of bad quality is part, by its name
+}
+
+// violation is a trouble with the quality of data. What is detected in the same
+// window is one, as an input without numbers and the outputs made of it.
+type violation struct {
+	cause string // the name of its first finding
+	began time.Time
 }
 
 // closed is told of each window: it records what has changed, and signals what is
@@ -38,11 +46,11 @@ func (w *watcher) closed(c drift.Closed) {
 		return // the watch ended meanwhile
 	}
 	t := w.toldOf(c.Stream, x.ref.digest)
-	t.drifts(c.After)
+	t.look(c.After)
 	if now := standing(c.After); now != t.recorded && w.changed(c, x) {
 		t.recorded = now
 	}
-	for _, s := range signals(c, x, t.drifting) {
+	for _, s := range signals(c, x, t) {
 		if _, err := w.outbox.Detected(s); err != nil { // the next window tries again
 			w.log.Error("a signal is not in the journal", zap.String("type", s.Type), zap.String("model", s.Model), zap.Error(err))
 		}
@@ -55,7 +63,7 @@ func standing(state json.RawMessage) string {
 	findings := found(state)
 	list := make([]string, len(findings))
 	for i, f := range findings {
-		list[i] = f.Kind + " " + f.Feature + " " + f.Statistic
+		list[i] = findingName(f.Kind, f.Feature, f.Statistic)
 	}
 	return strings.Join(list, "\n")
 }
@@ -72,19 +80,45 @@ func found(state json.RawMessage) []drift.FindingStatus {
 // lasts reports whether something was detected and is not yet over.
 func lasts(state string) bool { return state == drift.Detected || state == drift.Recovering }
 
-// drifts notes since when features drift. The first that is detected says so for
-// all that follow: a request for retraining is known by that moment.
-func (t *told) drifts(state json.RawMessage) {
-	was := t.drifting
-	t.drifting = time.Time{}
+func findingName(kind, feature, statistic string) string {
+	return kind + " " + feature + " " + statistic
+}
+
+// look notes what signals are known by, for as long as what they tell of lasts: of
+// features since when the first drifts, which says so for all that follow, and of
+// bad data the trouble that it came with.
+func (t *told) look(state json.RawMessage) {
+	var drifting time.Time
+	violated, fresh := map[string]violation{}, violation{}
 	for _, f := range found(state) {
-		if f.Statistic == drift.StatisticG && (t.drifting.IsZero() || f.Began.Before(t.drifting)) {
-			t.drifting = f.Began
+		name := findingName(f.Kind, f.Feature, f.Statistic)
+		old, known := t.violated[name]
+		switch {
+		case f.Statistic == drift.StatisticG:
+			drifting = earlier(drifting, f.Began)
+		case known:
+			violated[name] = old
+		default:
+			fresh.cause, fresh.began = cmp.Or(fresh.cause, name), earlier(fresh.began, f.Began)
+			violated[name] = violation{} // fresh, once that is complete
 		}
 	}
-	if !t.drifting.IsZero() && !was.IsZero() {
-		t.drifting = was
+	for name, v := range violated {
+		if v.cause == "" {
+			violated[name] = fresh
+		}
 	}
+	if t.violated = violated; t.drifting.IsZero() || drifting.IsZero() {
+		t.drifting = drifting
+	}
+}
+
+// earlier returns the earlier of two moments, of which a may be zero.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // changed writes a change of state to the journal and to the log, and reports
@@ -166,7 +200,7 @@ func troubled(findings []drift.Finding, most int) []drift.Finding {
 // much is missing or no number asks for no retraining: a model that is trained on
 // it would learn the fault. What looks well again, and was detected, is among them:
 // the gateway may have ended before it could tell.
-func signals(c drift.Closed, x watch, drifting time.Time) []api.RetrainSignal {
+func signals(c drift.Closed, x watch, t *told) []api.RetrainSignal {
 	base := api.RetrainSignal{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
 		Window: api.RetrainWindow{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
@@ -175,12 +209,18 @@ func signals(c drift.Closed, x watch, drifting time.Time) []api.RetrainSignal {
 	var list []api.RetrainSignal
 	broken := false
 	for _, f := range c.Verdict.Quality {
-		if lasts(f.State) {
-			s := base
-			s.Type, s.Began, s.Features = api.TypeDataQualityViolated, began(f, c), []api.RetrainFinding{finding(f)}
-			list = append(list, s)
-			broken = broken || f.Statistic != drift.StatisticRange
+		if !lasts(f.State) {
+			continue
 		}
+		broken = broken || f.Statistic != drift.StatisticRange
+		v := t.violated[findingName(f.Kind, f.Feature, f.Statistic)]
+		at := slices.IndexFunc(list, func(s api.RetrainSignal) bool { return s.Cause == v.cause && s.Began.Equal(v.began) })
+		if at < 0 {
+			s := base
+			s.Type, s.Cause, s.Began = api.TypeDataQualityViolated, v.cause, v.began
+			at, list = len(list), append(list, s)
+		}
+		list[at].Features = append(list[at].Features, finding(f))
 	}
 	var drifted []drift.Finding
 	for _, f := range c.Verdict.Features {
@@ -192,18 +232,11 @@ func signals(c drift.Closed, x watch, drifting time.Time) []api.RetrainSignal {
 		return list
 	}
 	s := base
-	s.Type, s.Began = api.TypeRetrainRequested, drifting
+	s.Type, s.Began = api.TypeRetrainRequested, t.drifting
 	for _, f := range drifted {
 		s.Features = append(s.Features, finding(f))
 	}
 	return append(list, s)
-}
-
-func began(f drift.Finding, c drift.Closed) time.Time {
-	if f.Began == nil {
-		return c.Window.Start
-	}
-	return *f.Began
 }
 
 func finding(f drift.Finding) api.RetrainFinding {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ func TestDriftsSince(t *testing.T) {
 	var told told
 	f := func(want time.Time, findings string) {
 		t.Helper()
-		if told.drifts(json.RawMessage(`{"findings":[` + findings + `]}`)); !told.drifting.Equal(want) {
+		if told.look(json.RawMessage(`{"findings":[` + findings + `]}`)); !told.drifting.Equal(want) {
 			t.Errorf("%s: since %v, want %v", findings, told.drifting, want)
 		}
 	}
@@ -32,6 +33,44 @@ func TestDriftsSince(t *testing.T) {
 	f(at(3), a+","+b)
 }
 
+// TestOneTroubleIsOneViolation, however many features it shows in, and whichever of
+// them is well again first.
+func TestOneTroubleIsOneViolation(t *testing.T) {
+	var told told
+	f := func(names ...string) []violation {
+		t.Helper()
+		findings := make([]string, len(names))
+		for i, name := range names {
+			feature, began, _ := strings.Cut(name, "@")
+			findings[i] = `{"feature":"` + feature + `","kind":"input","statistic":"nan","state":"DETECTED","began":"2026-05-04T12:0` + began + `:00Z"}`
+		}
+		told.look(json.RawMessage(`{"findings":[` + strings.Join(findings, ",") + `]}`))
+		list := make([]violation, len(names))
+		for i, name := range names {
+			feature, _, _ := strings.Cut(name, "@")
+			list[i] = told.violated["input "+feature+" nan"]
+		}
+		return list
+	}
+	first := f("a@5", "b@4")
+	if first[0] != first[1] || first[0].cause != "input a nan" || first[0].began.Minute() != 4 {
+		t.Errorf("%+v", first)
+	}
+	second := f("a@5", "b@4", "c@7")
+	if second[0] != first[0] || second[1] != first[1] || second[2].cause != "input c nan" || second[2].began.Minute() != 7 {
+		t.Errorf("%+v", second)
+	}
+	if last := f("b@4", "c@7"); last[0] != first[0] || last[1] != second[2] {
+		t.Errorf("%+v", last)
+	}
+	if f(); len(told.violated) != 0 {
+		t.Errorf("%+v", told)
+	}
+	if again := f("b@9"); again[0].cause != "input b nan" {
+		t.Errorf("%+v", again)
+	}
+}
+
 // TestSignals: what is broken asks for no training, until that is over.
 func TestSignals(t *testing.T) {
 	x := watch{ref: &reference{digest: "sha256:0"}, instance: &registry.Instance{}}
@@ -41,7 +80,7 @@ func TestSignals(t *testing.T) {
 			Features: []drift.Finding{{Feature: "a", Statistic: drift.StatisticG, State: features}},
 			Quality:  []drift.Finding{{Feature: "a", Statistic: statistic, State: quality}},
 		}}
-		list := signals(c, x, time.Now())
+		list := signals(c, x, &told{drifting: time.Now()})
 		for i, s := range list {
 			if i >= len(want) || s.Type != want[i] {
 				t.Errorf("quality %s, features %s: signal %d is %s, want %v", quality, features, i, s.Type, want)

@@ -78,7 +78,7 @@ func (w *watcher) apply(e api.Event) error {
 	}}
 	t := w.toldOf(s, d.ProfileDigest)
 	t.recorded = standing(d.After)
-	t.drifts(d.After)
+	t.look(d.After)
 	return nil
 }
 
