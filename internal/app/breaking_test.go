@@ -71,3 +71,21 @@ func TestAllVariantsFitTheStableOne(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 }
+
+// The token is no part of a route's document; a reload says all the same that it
+// is another one.
+func TestReloadTellsOfAnotherToken(t *testing.T) {
+	dir := demo(t)
+	route := func(token string) string {
+		return `routes: {double: {variants: [{version: 1, weight: 100%}], override: {token: ` + token + `}}}`
+	}
+	g := start(t, dir, route("0123456789abcdef"))
+	g.configure(t, dir, route("fedcba9876543210"))
+	body := g.must(t, http.MethodPost, g.admin+"/-/reload", "")
+	if want := `"changed":["route double takes another override token"]`; !strings.Contains(body, want) {
+		t.Errorf("%s, want %s", body, want)
+	}
+	if a := g.predict(t, "double", "Sluice-Override", "1", "Authorization", "Bearer fedcba9876543210"); a.reason != "override" {
+		t.Errorf("the new token: %+v", a)
+	}
+}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -53,10 +54,11 @@ func (r *reconciler) reload(ctx context.Context, by api.Actor) (result api.Reloa
 		r.discard(t)
 		return result, err
 	}
+	tokens := tokenChanges(r.cfg, next)
 	if err := r.commit(t, edits, by); err != nil {
 		return result, err
 	}
-	result.Changed = append(changes(before, t.live), routeChanges(edits)...)
+	result.Changed = append(append(changes(before, t.live), routeChanges(edits)...), tokens...)
 	result.Differing = r.differing()
 	r.log.Info("reloaded", zap.Strings("changed", result.Changed), zap.Strings("differing", result.Differing))
 	r.audit(api.EventConfigReloaded, "config", by, result)
@@ -98,6 +100,19 @@ func (r *reconciler) differing() []string {
 		names[i] = fmt.Sprintf("route %s differs from the file by an edit through the control API", name)
 	}
 	return names
+}
+
+// tokenChanges lists the routes that take another override token, which is no part
+// of their document.
+func tokenChanges(before, after *config.Config) []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(after.Routes)) {
+		old, ok := before.Routes[name]
+		if ok && old.Override != after.Routes[name].Override {
+			list = append(list, fmt.Sprintf("route %s takes another override token", name))
+		}
+	}
+	return list
 }
 
 // changes lists, sorted, what a plan did.
