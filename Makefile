@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak demo-drift bench bench-shadow bench-micro clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-shadow bench-micro clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -41,6 +41,11 @@ $(golangci):
 SOAK := 10m
 soak: setup ## good and broken requests at full speed for SOAK=10m
 	go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/app -soak $(SOAK)
+
+SWAP := 1m
+swap: setup ## edits of routes, reloads, loads and unloads every 50 ms under full load for SWAP=1m, without and with the race detector
+	go test -count=1 -timeout 0 -v -run '^TestSwap' ./internal/app -swap $(SWAP)
+	go test -race -count=1 -timeout 0 -v -run '^TestSwap' ./internal/app -swap $(SWAP)
 
 demo-drift: setup ## real rows through a gateway, spoilt in three ways: what is detected and told, also across kills
 	go test -count=1 -v -run '^TestDriftOnRealData$$' ./cmd/gateway
