@@ -252,7 +252,7 @@ func (a *App) stop(cancelParts func()) error {
 	}
 	stage("http", a.http.Shutdown)
 	stage("admin", a.admin.Shutdown)
-	stage("signals", a.outbox.Shutdown)
+	stage("signals", a.endDeliveries)
 	cancelParts()
 	<-a.reconcile.stopped
 	stage("shadows", a.shadows.Shutdown)
@@ -260,6 +260,15 @@ func (a *App) stop(cancelParts func()) error {
 		a.runtime = nil // calls may still run in it: the end of the process frees it
 	}
 	return err
+}
+
+// endDeliveries waits for the deliveries in progress. One that is cut off is no
+// failure of the stop, since it is made again after the next start.
+func (a *App) endDeliveries(ctx context.Context) error {
+	if err := a.outbox.Shutdown(ctx); err != nil {
+		a.log.Warn("signals are delivered after the next start", zap.Error(err))
+	}
+	return nil
 }
 
 // Close gives back what New opened. Run calls it.

@@ -1,0 +1,58 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/journal"
+)
+
+// TestStopDuringADelivery: a receiver that does not answer makes a stop no failure,
+// since the signal is delivered after the next start.
+func TestStopDuringADelivery(t *testing.T) {
+	came := make(chan struct{}, 2)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then is it noticed that the caller has gone
+		came <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer receiver.Close()
+	data, dir := t.TempDir(), doubles(t, 1)
+	writeSignal(t, data)
+	for range 2 {
+		g := startOn(t, &fakes{}, dir, dataIn(data), "server.drain_timeout: 100ms",
+			fmt.Sprintf("retrain: {webhook: {url: %q, secret: 0123456789abcdef}}", receiver.URL))
+		<-came
+		if err := g.stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// writeSignal makes a journal with an open signal.
+func writeSignal(t *testing.T, data string) {
+	t.Helper()
+	r := api.RetrainRequest{RetrainSignal: api.RetrainSignal{
+		ID: "1", Type: api.TypeRetrainRequested, Model: "double", Version: 1, CreatedAt: time.Now(),
+	}}
+	after, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := journal.Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Append(0, api.Event{Type: api.EventRetrainRequested, Subject: "retrain/1", After: after}); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
