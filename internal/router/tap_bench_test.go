@@ -1,0 +1,131 @@
+package router_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/router"
+)
+
+// sixteen is a model of sixteen inputs and three outputs that answers at once.
+type sixteen struct {
+	steady
+	model  *infer.Model
+	answer infer.Response
+}
+
+// Predict implements router.Instance.
+func (s *sixteen) Predict(context.Context, *infer.Request) (*infer.Response, error) {
+	return &s.answer, nil
+}
+
+func newSixteen() *sixteen {
+	s := &sixteen{model: infer.NewModel("iris", 1,
+		[]infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, 16}}},
+		[]infer.TensorSpec{{Name: "y", DType: infer.FP32, Shape: infer.Shape{-1, 3}}})}
+	s.answer.Outputs = []infer.Tensor{row("y", 3)}
+	return s
+}
+
+func row(name string, elements int) infer.Tensor {
+	t := infer.Tensor{Name: name, DType: infer.FP32, Shape: infer.Shape{1, int64(elements)}}
+	for i := range elements {
+		t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(float32(i)/10))
+	}
+	return t
+}
+
+// profile is of all of the model's elements.
+func (s *sixteen) profile(b *testing.B) *drift.Profile {
+	b.Helper()
+	var columns []string
+	for i := range 16 {
+		columns = append(columns, fmt.Sprintf("x[%d]", i))
+	}
+	columns = append(columns, "y[0]", "y[1]", "y[2]")
+	features, err := drift.FeaturesOf(s.model, columns, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	builder := drift.NewBuilder(features, drift.BuilderOptions{})
+	values, missing := make([]float64, len(columns)), make([]bool, len(columns))
+	for i := range 1000 {
+		for j := range values {
+			values[j] = float64(i%(j+40)) / 20
+		}
+		builder.Add(values, missing)
+	}
+	return builder.Profile(drift.Meta{Model: "iris"})
+}
+
+// BenchmarkDrift is what a request costs while its version is compared with a
+// reference, all requests or none, and where it is not. The clock stops while what
+// waits is counted, which other cores do.
+func BenchmarkDrift(b *testing.B) {
+	s := newSixteen()
+	p := s.profile(b)
+	f := func(name string, tap func(b *testing.B) (router.Copier, func(rows uint64))) {
+		b.Run(name, func(b *testing.B) {
+			v := load(1)
+			v.target.Instance, v.target.Model, v.target.Observe = s, s.model, nil
+			e := iris(nil, v)
+			var wait func(rows uint64)
+			e.Tap, wait = tap(b)
+			r, req := serving(e), request("iris", 0)
+			req.Inputs, req.RequestID, req.Arrived = []infer.Tensor{row("x", 16)}, "123e4567-e89b-12d3-a456-426614174000", time.Now()
+			b.ReportAllocs()
+			const most = 4000 // of which there is room for some more
+			for i := uint64(1); b.Loop(); i++ {
+				if _, err := r.Predict(b.Context(), req); err != nil {
+					b.Fatal(err)
+				}
+				if i%most == 0 {
+					b.StopTimer()
+					wait(i)
+					b.StartTimer()
+				}
+			}
+		})
+	}
+	watched := func(sample int) func(b *testing.B) (router.Copier, func(rows uint64)) {
+		return func(b *testing.B) (router.Copier, func(rows uint64)) {
+			b.Helper()
+			detector, err := drift.NewDetector(p, drift.Options{Window: 5 * time.Minute})
+			if err != nil {
+				b.Fatal(err)
+			}
+			m := drift.NewMonitor(drift.MonitorOptions{Every: time.Millisecond})
+			tap := m.Start(drift.Stream{Version: infer.Version{Model: "iris", Number: 1}, Role: api.RoleDefault}, drift.Watch{
+				Tap:      drift.TapOptions{Model: s.model, Profile: p, Sample: sample, MaxRows: 16, MaxBytes: 1 << 20},
+				Detector: detector, Window: 5 * time.Minute,
+			})
+			ctx, cancel := context.WithCancel(b.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- m.Run(ctx) }() // received in the cleanup
+			b.Cleanup(func() {
+				cancel()
+				if err := <-ended; err != nil {
+					b.Error(err)
+				}
+				if s := m.Status()[0]; s.Dropped > 0 {
+					b.Errorf("%d rows of %d were dropped", s.Dropped, s.Rows)
+				}
+			})
+			return tap, func(rows uint64) {
+				for sample > 0 && m.Status()[0].Rows < rows {
+					time.Sleep(time.Millisecond)
+				}
+			}
+		}
+	}
+	f("off", func(*testing.B) (router.Copier, func(uint64)) { return nil, func(uint64) {} })
+	f("on, 100 %", watched(api.TotalWeight))
+	f("on, none sampled", watched(0))
+}
