@@ -51,7 +51,7 @@ type RetrainSignal struct {
 	Cause   string `json:"cause"`          // "drift"; of a violation its first feature and statistic
 	// Window is the one that made the verdict, and Began the start of the first
 	// window in which the trouble showed.
-	Window   RetrainWindow    `json:"window"`
+	Window   Span             `json:"window"`
 	Began    time.Time        `json:"began"`
 	Rows     uint64           `json:"rows"`     // in the window
 	Features []RetrainFinding `json:"features"` // the strongest evidence first
@@ -61,12 +61,6 @@ type RetrainSignal struct {
 	ProfileDigest string          `json:"profile_digest,omitempty"` // of the reference
 	ModelDigest   string          `json:"model_digest,omitempty"`   // of the version's files
 	Detector      json.RawMessage `json:"detector,omitempty"`       // its name and settings
-}
-
-// RetrainWindow is a stretch of time.
-type RetrainWindow struct {
-	Start time.Time `json:"start"`
-	End   time.Time `json:"end"`
 }
 
 // RetrainFinding is what a statistic says of one feature or output.

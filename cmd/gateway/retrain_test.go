@@ -19,7 +19,7 @@ func signalFold() *fold {
 		{
 			RetrainSignal: api.RetrainSignal{
 				ID: "aaaa", Type: api.TypeRetrainRequested, Model: "iris", Version: 2, Role: "canary", Cause: api.CauseDrift,
-				Window: api.RetrainWindow{Start: foldAt.Add(-5 * time.Minute), End: foldAt}, Began: foldAt.Add(-time.Hour), Rows: 1234,
+				Window: api.Span{Start: foldAt.Add(-5 * time.Minute), End: foldAt}, Began: foldAt.Add(-time.Hour), Rows: 1234,
 				Features: []api.RetrainFinding{
 					{Feature: "petal length", Kind: "input", Statistic: "g", Value: 432.1, P: 1e-300, Effect: .31, Low: .25, High: .38, Shift: .5},
 					{Feature: "label", Kind: "output", Statistic: "g", Value: 40, P: 1e-8, Effect: .05, Low: .03, High: .07},

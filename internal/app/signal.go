@@ -203,7 +203,7 @@ func troubled(findings []drift.Finding, most int) []drift.Finding {
 func signals(c drift.Closed, x watch, t *told) []api.RetrainSignal {
 	base := api.RetrainSignal{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
-		Window: api.RetrainWindow{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
+		Window: api.Span{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
 		ProfileDigest: x.ref.digest, ModelDigest: x.instance.Digest(), Detector: x.options,
 	}
 	var list []api.RetrainSignal

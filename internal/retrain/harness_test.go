@@ -28,7 +28,7 @@ func drift(model string, version int64, n int) api.RetrainSignal {
 	start := time.Date(2026, 11, 1, n, 0, 0, 0, time.UTC)
 	return api.RetrainSignal{
 		Type: api.TypeRetrainRequested, Model: model, Version: version, Role: api.RoleStable, Rows: 500,
-		Window:   api.RetrainWindow{Start: start, End: start.Add(5 * time.Minute)},
+		Window:   api.Span{Start: start, End: start.Add(5 * time.Minute)},
 		Features: []api.RetrainFinding{{Feature: "petal_length", Kind: "input", Statistic: "g", Value: 97.5, P: 1e-9, Effect: 0.31, Low: 0.2, High: 0.4, Shift: 0.5}},
 	}
 }

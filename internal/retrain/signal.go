@@ -58,7 +58,7 @@ func complete(s *api.RetrainSignal, now time.Time) error {
 	}
 	s.Cause, s.Role = strings.ToValidUTF8(s.Cause, "\uFFFD"), short(s.Role, maxNameBytes)
 	s.Began, s.CreatedAt = s.Began.UTC(), now.UTC().Round(0)
-	s.Window = api.RetrainWindow{Start: s.Window.Start.UTC(), End: s.Window.End.UTC()}
+	s.Window = api.Span{Start: s.Window.Start.UTC(), End: s.Window.End.UTC()}
 	s.FeaturesTotal = len(s.Features)
 	s.Features = slices.Clone(s.Features[:min(len(s.Features), api.MaxRetrainFindings)])
 	for i := range s.Features {
