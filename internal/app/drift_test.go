@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/runtime/fake"
+	"sluice.io/sluice/internal/slot"
 )
 
 // TestDriftOfACanary: its answers change, and nothing else is found.
@@ -133,35 +133,33 @@ func TestWindowsOfFewRows(t *testing.T) {
 // TestWhatIsLookedAt: of many requests a sample, of a large one some rows, and no
 // more than there is room for.
 func TestWhatIsLookedAt(t *testing.T) {
-	const many = 1_000_000_000
-	f := func(settings string, requests, rows int, counted, dropped func(n uint64) bool) {
+	f := func(settings string, requests, rows int, counted, dropped uint64) {
 		t.Helper()
 		d := newDrifts(t, 1)
-		d.start(t, d.compared(fmt.Sprintf("rows: %d", many), settings))
-		for range requests {
-			d.request(t, "double", rows, nil)
+		d.start(t, d.compared("rows: 1000000000", settings))
+		for i := range requests {
+			d.request(t, "double", rows, nil, "X-Request-Id", fmt.Sprintf("request-%d", i))
 		}
-		for last := uint64(0); ; {
-			time.Sleep(300 * time.Millisecond) // the monitor looks every 200 ms
-			s := d.stream(t, 1, api.RoleDefault)
-			if n := s.Rows + s.Dropped; n != last {
-				last = n
-				continue
-			}
-			if !counted(s.Rows) || !dropped(s.Dropped) || s.Rows != s.Waiting {
-				t.Errorf("%s: %+v", settings, s)
-			}
-			break
+		s := d.counted(t, 1, api.RoleDefault, counted+dropped)
+		if s.Rows != counted || s.Dropped != dropped || s.Rows != s.Waiting {
+			t.Errorf("%s: %+v", settings, s)
 		}
 		must(t, d.stop())
 	}
-	is := func(want uint64) func(uint64) bool { return func(n uint64) bool { return n == want } }
-	f("sample: 10%", 1000, 1, func(n uint64) bool { return math.Abs(float64(n)-100) < 50 }, is(0))
-	f("sample: 0%", 100, 1, is(0), is(0))
-	f("sample: 100%", 100, 1, is(100), is(0))
-	f("max_rows_per_request: 16", 3, 300, is(48), is(0))
-	f("max_rows_per_request: 300", 3, 300, is(900), is(0))
-	f("max_rows_per_request: 300, max_buffer: 4KiB", 3, 300, is(0), is(900)) // one is 7,200 bytes
+	sampled := uint64(0)
+	for i := range 1000 {
+		if slot.Slot("drift", fmt.Sprintf("request-%d", i)) < api.TotalWeight/10 {
+			sampled++
+		}
+	}
+	if sampled < 70 || sampled > 130 {
+		t.Errorf("10 %% of 1000 are %d", sampled)
+	}
+	f("sample: 10%", 1000, 1, sampled, 0)
+	f("sample: 100%", 100, 1, 100, 0)
+	f("max_rows_per_request: 16", 3, 300, 48, 0)
+	f("max_rows_per_request: 300", 3, 300, 900, 0)
+	f("max_rows_per_request: 300, max_buffer: 4KiB", 3, 300, 0, 900) // one is 7,200 bytes
 }
 
 // TestWebhookHangs: it delays neither answers nor, beyond the time of one delivery,
