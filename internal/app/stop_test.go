@@ -26,7 +26,7 @@ func TestStopDuringADelivery(t *testing.T) {
 	data, dir := t.TempDir(), doubles(t, 1)
 	writeSignal(t, data)
 	for range 2 {
-		g := startOn(t, &fakes{}, dir, dataIn(data), "server.drain_timeout: 100ms",
+		g := startOn(t, &fakes{}, dir, dataIn(data), "server.drain_timeout: 2s",
 			fmt.Sprintf("retrain: {webhook: {url: %q, secret: 0123456789abcdef}}", receiver.URL))
 		<-came
 		if err := g.stop(); err != nil {
