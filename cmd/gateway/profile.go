@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,6 +116,9 @@ func (c *profileCommand) run(cmd *cobra.Command) error {
 	if err := c.check(cmd); err != nil {
 		return err
 	}
+	if err := c.checkOut(); err != nil {
+		return err
+	}
 	t, err := openTable(cmd, c.file, &c.options.TableOptions)
 	if err != nil {
 		return err
@@ -132,6 +136,32 @@ func (c *profileCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	cmd.PrintErrf("%s: %d features of %d rows\n", c.out, len(p.Features), p.Rows)
+	return nil
+}
+
+// checkOut refuses what cannot or must not be written to, before the time that a
+// large file takes.
+func (c *profileCommand) checkOut() error {
+	if c.out == "" {
+		return nil
+	}
+	to, err := os.Stat(c.out)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.Stat(filepath.Dir(c.out))
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if to.IsDir() {
+		return usageError{"-o " + c.out + " is a folder; name a file"}
+	}
+	if c.file == "-" {
+		return nil
+	}
+	if from, err := os.Stat(c.file); err == nil && os.SameFile(from, to) {
+		return usageError{"-o " + c.out + " is the file that is read; the profile would take its place"}
+	}
 	return nil
 }
 
@@ -209,8 +239,16 @@ func openTable(cmd *cobra.Command, path string, o *app.TableOptions) (*tableFile
 
 func (t *tableFile) close() { _ = t.in.Close() } // only read
 
-// writeWhole writes a file so that nobody ever sees a half of it.
+// writeWhole writes a file so that nobody ever sees a half of it. A pipe or a
+// device is written to, not replaced.
 func writeWhole(path string, write func(io.Writer) error) (err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err

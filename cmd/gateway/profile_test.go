@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,6 +88,54 @@ func TestProfile(t *testing.T) {
 	var compared app.ProfileComparison
 	if err := json.Unmarshal([]byte(r.out), &compared); err != nil || len(compared.Features) != 1 || compared.Features[0].Shift != 2 {
 		t.Errorf("%v of %s", err, r.out)
+	}
+}
+
+func TestProfileOutputRefused(t *testing.T) {
+	file := rowsFile(t, rowsCSV)
+	dir := filepath.Dir(file)
+	link := filepath.Join(dir, "link.csv")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	f := func(to, want string) {
+		t.Helper()
+		r := profileLine(t, "", file, "-o", to)
+		if r.code == exitOK || !strings.Contains(r.errOut, want) || strings.Contains(r.errOut, "left out") {
+			t.Errorf("-o %s: %+v; want '%s' before anything is read", to, r, want)
+		}
+	}
+	f(file, "is the file that is read")
+	f(link, "is the file that is read")
+	f(dir, "is a folder")
+	f(filepath.Join(dir, "none", "p.json"), "no such file or directory")
+	if text, err := os.ReadFile(file); err != nil || string(text) != rowsCSV {
+		t.Errorf("the rows are now %q, %v", text, err)
+	}
+}
+
+// A pipe or a device stays what it is: as root the name /dev/null could be taken.
+func TestProfileToPipe(t *testing.T) {
+	file := rowsFile(t, rowsCSV)
+	pipe := filepath.Join(filepath.Dir(file), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, err := os.OpenFile(pipe, os.O_RDWR, 0) // both ends, so that neither waits for the other
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = in.Close() }()
+	if r := profileLine(t, "", file, "-o", pipe); r.code != exitOK {
+		t.Fatalf("%+v", r)
+	}
+	if info, err := os.Lstat(pipe); err != nil || info.Mode().Type() != os.ModeNamedPipe {
+		t.Errorf("the pipe is now %v, %v", info.Mode(), err)
+	}
+	text := make([]byte, 64<<10)
+	n, err := in.Read(text)
+	if err != nil || !json.Valid(text[:n]) {
+		t.Errorf("through the pipe came %q, %v", text[:n], err)
 	}
 }
 
