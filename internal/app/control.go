@@ -20,7 +20,7 @@ type catalog struct{ control }
 // Ready implements httpapi.Catalog.
 func (c catalog) Ready() bool { return c.control.Ready() == nil }
 
-// errNotReady says what readiness waits for.
+// What readiness waits for, and why it goes.
 var (
 	errStarting = infer.Errorf(infer.Unavailable, "models are still loading")
 	errStopping = infer.Errorf(infer.Unavailable, "the server is stopping")
