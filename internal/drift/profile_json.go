@@ -53,14 +53,27 @@ func Read(r io.Reader, maxBytes int64) (*Profile, error) {
 // unreadable says what is wrong with a profile's text.
 func unreadable(err error, text []byte) error {
 	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
 	switch {
 	case len(bytes.TrimSpace(text)) == 0:
 		return infer.Errorf(infer.Invalid, "the profile is empty")
 	case errors.As(err, &syntax) && syntax.Offset >= int64(len(text)):
 		return infer.Errorf(infer.Invalid, "the profile is cut short after %d bytes", len(text))
+	case errors.As(err, &kind) && kind.Field == "":
+		return infer.Errorf(infer.Invalid, "the file is no profile: expected a JSON object, got %s %s", article(kind.Value), kind.Value)
+	case errors.As(err, &kind):
+		return infer.Errorf(infer.Invalid, "the file is no profile: %s cannot be %s %s", kind.Field, article(kind.Value), kind.Value)
 	default:
 		return infer.Errorf(infer.Invalid, "the file is no profile: %v", err)
 	}
+}
+
+// article is that of a kind of JSON value.
+func article(kind string) string {
+	if kind == "array" || kind == "object" {
+		return "an"
+	}
+	return "a"
 }
 
 // Write writes the profile, a feature on each line, so that the differences of two
