@@ -111,6 +111,9 @@ func (a *App) breakers() map[infer.Version]string {
 				states[infer.Version{Model: v.route.Model, Number: v.route.Variants[i].Version}] = b.State()
 			}
 		}
+		if v.fallback != nil {
+			states[infer.Version{Model: v.route.Model, Number: v.route.Fallback.Version}] = v.fallback.State()
+		}
 	}
 	return states
 }

@@ -388,3 +388,14 @@ func TestNoMoreRoutesThanAllowed(t *testing.T) {
 	put("c", http.StatusConflict)
 	put("a", http.StatusOK) // one that is there may change
 }
+
+// TestBreakerOfAFallback: the version that serves for others is watched as well.
+func TestBreakerOfAFallback(t *testing.T) {
+	g := startOn(t, &fakes{}, doubles(t, 2), "routes: {double: {variants: [{version: 1, weight: 100%}], fallback: 2}}")
+	text := g.must(t, http.MethodGet, g.admin+"/metrics", "")
+	for _, version := range []string{"1", "2"} {
+		if want := `sluice_breaker_state{model="double",version="` + version + `"} 0`; !strings.Contains(text, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}

@@ -37,6 +37,7 @@ type routeView struct {
 	route    api.Route
 	arms     []*metrics.Arm // by variant; none for an implied route
 	breakers []*router.Breaker
+	fallback *router.Breaker // of the version that the route names as such
 	shadows  []*metrics.Shadow
 	mirrors  []*shadow.Mirror // nil where the shadow cannot run
 }
@@ -128,6 +129,9 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	e.Route = &router.Route{
 		Revision: state.Revision, Seed: state.Seed, Sticky: state.Sticky, Slots: b.record.slots(state),
 		Fallback: b.fallback(&state.Route), Override: b.override(state.Name),
+	}
+	if f := e.Route.Fallback; f != nil && state.Fallback.Version != 0 {
+		shown.fallback = f.Breaker
 	}
 	for i, v := range state.Variants {
 		arm := b.record.arm(state.Name, state.Model, v)
