@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-shadow bench-micro clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-shadow bench-drift bench-micro clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -55,6 +55,16 @@ bench: build ## the gateway beside a no-op HTTP server, in turn
 
 bench-shadow: build ## what callers notice of shadows that are slow, hang or fail
 	cd benchmarks && go run ./shadow
+
+# Evidently takes about 1 GB. "make bench-drift evidently=" leaves its rows out.
+evidently := $(CURDIR)/.cache/evidently
+bench-drift: $(evidently:%=%/installed) ## the drift detector: false alarms, delays beside PSI and Evidently, cost
+	cd benchmarks && go run ./drift $(evidently:%=-python %/bin/python)
+
+$(CURDIR)/.cache/evidently/installed: benchmarks/drift/requirements.txt
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/pip install -q -r $<
+	@touch $@
 
 bench-micro: setup ## time and allocations of the hot functions
 	go test -run '^$$' -bench . -benchmem ./...

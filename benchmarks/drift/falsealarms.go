@@ -1,0 +1,227 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"sluice.io/sluice/internal/drift"
+)
+
+// windowsPerReference is how many clean windows each reference is compared with. The
+// error of a reference is in all of them, so that many references count for more than
+// many windows. Large windows take most of the time and are fewer unless all is wanted.
+func (b *bench) windowsPerReference(rows int) int {
+	if rows > 1000 && !b.full {
+		return 20
+	}
+	return 100
+}
+
+// promises are the detectors that are measured. Without a tolerance, nothing but the
+// law of the statistic stands between chance and an alarm.
+func promises() []promise {
+	const none = 1e-6
+	return []promise{
+		{"defaults", drift.Options{}},
+		{"1 in 200", drift.Options{FalseAlarmWindows: 200}},
+		{"1 in 200, no tolerance", drift.Options{FalseAlarmWindows: 200, Tolerance: none, QualityTolerance: none, RangeTolerance: none}},
+	}
+}
+
+type promise struct {
+	name    string
+	options drift.Options
+}
+
+// falseAlarmsLine is what became of the clean windows of one set-up.
+type falseAlarmsLine struct {
+	Part          string  `json:"part"`
+	Promise       string  `json:"promise"`
+	Rho           float64 `json:"rho"`
+	ReferenceRows int     `json:"reference_rows"`
+	WindowRows    int     `json:"window_rows"`
+	Windows       int     `json:"windows"`
+	Allowed       float64 `json:"allowed"` // alarms in so many windows
+	tally
+}
+
+// tally counts alarms.
+type tally struct {
+	Alarms int `json:"alarms"`  // streams that became DETECTED
+	AtRisk int `json:"at_risk"` // windows before which they were not
+	// Findings are those that became DETECTED, by the feature's law and the statistic.
+	Findings   map[string]int `json:"findings"`
+	Suspicions int            `json:"suspicions"` // findings that were OK and no longer are
+	Streams    int            `json:"streams"`
+	Alarmed    int            `json:"streams_alarmed"` // that alarmed at least once
+}
+
+func (t *tally) merge(o tally) {
+	t.Alarms += o.Alarms
+	t.AtRisk += o.AtRisk
+	t.Suspicions += o.Suspicions
+	t.Streams += o.Streams
+	t.Alarmed += o.Alarmed
+	for name, n := range o.Findings {
+		t.Findings[name] += n
+	}
+}
+
+// watched is a detector and what it said before.
+type watched struct {
+	tally
+	detector drift.Detector
+	state    string
+	states   map[string]string // of findings that are not OK
+}
+
+func watch(p *drift.Profile, o drift.Options) *watched {
+	return &watched{
+		tally:    tally{Streams: 1, Findings: map[string]int{}},
+		detector: newDetector(p, o), state: drift.OK, states: map[string]string{},
+	}
+}
+
+// armed reports whether what is in a state can alarm; what has alarmed and has not
+// recovered does not alarm again.
+func armed(state string) bool { return state == "" || state == drift.OK || state == drift.Suspected }
+
+// judge takes a window. law names that of a feature.
+func (w *watched) judge(window drift.Window, law func(feature string) string) {
+	v := w.detector.Judge(window)
+	if armed(w.state) {
+		w.AtRisk++
+		if v.State == drift.Detected {
+			w.Alarms++
+			w.Alarmed = 1
+		}
+	}
+	if v.State == drift.OK && w.state == drift.OK {
+		return
+	}
+	w.state = v.State
+	before := w.states
+	w.states = map[string]string{}
+	for _, findings := range [][]drift.Finding{v.Features, v.Quality} {
+		for i := range findings {
+			f := &findings[i]
+			if f.State == drift.OK {
+				continue
+			}
+			key := f.Feature + " " + f.Statistic
+			w.states[key] = f.State
+			if before[key] == "" {
+				w.Suspicions++
+			}
+			if armed(before[key]) && f.State == drift.Detected {
+				w.Findings[law(f.Feature)+" "+f.Statistic]++
+			}
+		}
+	}
+}
+
+// falseAlarms counts alarms in windows that come from where the reference comes from.
+// The rows of a reference are independent, and so are features.
+func (b *bench) falseAlarms() error {
+	streams, err := parallel(b.references, b.falseAlarmsOf)
+	if err != nil {
+		return err
+	}
+	for i, line := range streams[0] {
+		for _, other := range streams[1:] {
+			line.merge(other[i].tally)
+		}
+		line.Windows = b.windowsPerReference(line.WindowRows) * b.references
+		line.Allowed = float64(line.Windows) / newOptions(line.Promise).FalseAlarmWindows
+		b.add(line)
+	}
+	return nil
+}
+
+// newOptions returns those of a promise with what the detector fills in.
+func newOptions(name string) drift.Options {
+	p := profileOf([][]float64{{1, 2, 3}}, "FP64")
+	for _, promise := range promises() {
+		if promise.name == name {
+			return newDetector(p, promise.options).Options()
+		}
+	}
+	panic(fmt.Sprintf("BUG: drift: no promise is named %q", name))
+}
+
+// falseAlarmsOf measures one reference, of which the first 500 and 5,000 rows serve as
+// smaller ones, in all set-ups. The references see the same windows, and so do promises.
+func (b *bench) falseAlarmsOf(stream int) ([]falseAlarmsLine, error) {
+	laws := marginals()
+	references := []int{500, 5_000, 100_000}
+	largest := make([][]float64, len(laws))
+	rng := b.seeded(1, stream)
+	for i, law := range laws {
+		largest[i] = make([]float64, references[len(references)-1])
+		for k := range largest[i] {
+			largest[i][k] = law.of(rng.NormFloat64())
+		}
+	}
+	profiles := make([]*drift.Profile, len(references))
+	lawOf := map[string]string{}
+	for r, rows := range references {
+		columns := make([][]float64, len(laws))
+		for i := range columns {
+			columns[i] = largest[i][:rows]
+		}
+		profiles[r] = profileOf(columns, "FP64")
+		for i, f := range profiles[r].Features {
+			lawOf[f.Name] = laws[i].name
+		}
+	}
+	rhos, sizes := []float64{0, 0.6, 0.9}, []int{200, 500, 1000, 5000}
+	lines := make([]falseAlarmsLine, 0, len(rhos)*len(sizes)*len(references)*len(promises()))
+	for dependence, rho := range rhos {
+		for size, rows := range sizes {
+			all := b.cleanWindows(b.seeded(2, stream, dependence, size), profiles, rho, rows, func(f string) string { return lawOf[f] })
+			for r := range references {
+				for i, promise := range promises() {
+					lines = append(lines, falseAlarmsLine{
+						Part: partFalseAlarms, Promise: promise.name, Rho: rho, ReferenceRows: references[r], WindowRows: rows, tally: all[r][i].tally,
+					})
+				}
+			}
+		}
+	}
+	return lines, nil
+}
+
+// cleanWindows compares windows of one stream with all profiles, by all promises.
+func (b *bench) cleanWindows(rng *rand.Rand, profiles []*drift.Profile, rho float64, rows int, law func(string) string) [][]*watched {
+	all := make([][]*watched, len(profiles))
+	for r, p := range profiles {
+		for _, promise := range promises() {
+			all[r] = append(all[r], watch(p, promise.options))
+		}
+	}
+	laws := marginals()
+	past := make([]*process, len(laws))
+	for i := range past {
+		past[i] = newProcess(rng, rho)
+	}
+	windows := make([]drift.Window, len(profiles))
+	for number := range b.windowsPerReference(rows) {
+		for r, p := range profiles {
+			windows[r] = newWindow(p, number, rows)
+		}
+		for i := range laws {
+			for range rows {
+				x := laws[i].of(past[i].next())
+				for r, p := range profiles {
+					windows[r].Counts[i].Add(&p.Features[i], x)
+				}
+			}
+		}
+		for r := range profiles {
+			for _, w := range all[r] {
+				w.judge(windows[r], law)
+			}
+		}
+	}
+	return all
+}
