@@ -116,7 +116,7 @@ func (a *App) open() (err error) {
 	if err := a.buildFronts(cfg, promRegistry); err != nil {
 		return err
 	}
-	a.watch()
+	a.exposeMetrics()
 	return nil
 }
 
@@ -243,20 +243,22 @@ func (a *App) stop(cancelParts func()) error {
 	close(a.stopping)
 	limit := a.opts.Config.Server.DrainTimeout
 	var err error
-	stage := func(name string, shutdown func(context.Context) error) {
+	stage := func(name string, shutdown func(context.Context) error) (ended bool) {
 		ctx, cancel := context.WithTimeout(context.Background(), limit) //nolint:forbidigo // the stop outlives what asked for it
 		defer cancel()
-		if serr := shutdown(ctx); serr != nil {
+		serr := shutdown(ctx)
+		if serr != nil {
 			err = errors.Join(err, fmt.Errorf("stop %s: %w", name, serr))
 		}
+		return serr == nil
 	}
 	stage("http", a.http.Shutdown)
 	stage("admin", a.admin.Shutdown)
 	stage("signals", a.endDeliveries)
 	cancelParts()
 	<-a.reconcile.stopped
-	stage("shadows", a.shadows.Shutdown)
-	if stage("models", a.registry.Shutdown); err != nil {
+	shadows, models := stage("shadows", a.shadows.Shutdown), stage("models", a.registry.Shutdown)
+	if !shadows || !models {
 		a.runtime = nil // calls may still run in it: the end of the process frees it
 	}
 	return err

@@ -66,8 +66,8 @@ func limits(s *config.Server) httpapi.Limits {
 	}
 }
 
-// watch lets a scrape ask the parts what they know.
-func (a *App) watch() {
+// exposeMetrics lets a scrape ask the parts what they know.
+func (a *App) exposeMetrics() {
 	a.metrics.Watch(metrics.Sources{
 		Version: a.opts.Build.Version, Revision: a.opts.Build.Revision, Runtime: a.runtime.Describe(),
 		Models: func() map[string]int {
