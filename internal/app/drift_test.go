@@ -14,6 +14,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/runtime/fake"
 	"sluice.io/sluice/internal/slot"
 )
@@ -116,6 +117,37 @@ func TestDriftAfterARestart(t *testing.T) {
 	}
 	if diff := cmp.Diff(*before.Last, evidence.Verdict); diff != "" || evidence.Window == nil {
 		t.Errorf("%s %s", diff, evidence.Window)
+	}
+}
+
+// TestDetectedButNotTold: what is detected is signalled after a kill in between, even
+// where no window follows that would tell of it.
+func TestDetectedButNotTold(t *testing.T) {
+	d := newDrifts(t, 1)
+	d.start(t, d.compared(), dataIn(t.TempDir()))
+	d.feed(t, "double", driftRows, higher)
+	want := d.signalled(t, 1)[0]
+	data := t.TempDir()
+	log, err := journal.Open(data)
+	must(t, err)
+	for _, e := range d.journal(t, 0) {
+		if e.Type == api.EventDriftState {
+			_, err := log.Append(journal.Any, e)
+			must(t, err)
+		}
+	}
+	must(t, log.Close())
+	must(t, d.stop())
+	for range 2 { // the second start has nothing to tell
+		d.start(t, d.compared(), dataIn(data))
+		list := d.signals(t)
+		if len(list) != 1 || list[0].ID != want.ID || list[0].Window != want.Window || list[0].Rows != want.Rows {
+			t.Errorf("%+v, want %+v", list, want)
+		}
+		if diff := cmp.Diff(want.Features, list[0].Features); diff != "" {
+			t.Error(diff)
+		}
+		must(t, d.stop())
 	}
 }
 

@@ -50,6 +50,11 @@ func (w *watcher) closed(c drift.Closed) {
 	if now := standing(c.After); now != t.recorded && w.changed(c, x) {
 		t.recorded = now
 	}
+	w.tell(c, x, t)
+}
+
+// tell signals what is detected.
+func (w *watcher) tell(c drift.Closed, x watch, t *told) {
 	for _, s := range signals(c, x, t) {
 		if _, err := w.outbox.Detected(s); err != nil { // the next window tries again
 			w.log.Error("a signal is not in the journal", zap.String("type", s.Type), zap.String("model", s.Model), zap.Error(err))

@@ -31,13 +31,14 @@ type watcher struct {
 
 	mu      sync.Mutex // guards watches, which the control API and the monitor read, and told
 	watches map[drift.Stream]watch
-	told    map[drift.Stream]*told // what is in one belongs to the monitor
+	told    map[drift.Stream]*told // what is in one belongs to the monitor, once there is a watch
 }
 
 // savedDetector is where a stream stood, and the profile that it was compared with.
 type savedDetector struct {
 	digest string
 	past   *drift.Past
+	untold bool // of the journal: the gateway may have ended before others were told
 }
 
 // watch is how a stream is watched; off says why it is not.
@@ -73,7 +74,7 @@ func (w *watcher) apply(e api.Event) error {
 		return fmt.Errorf("event %d: %w", e.Seq, err)
 	}
 	s := drift.Stream{Version: infer.Version{Model: d.Model, Number: d.Version}, Role: d.Role}
-	w.saved[s] = savedDetector{d.ProfileDigest, &drift.Past{
+	w.saved[s] = savedDetector{untold: true, digest: d.ProfileDigest, past: &drift.Past{
 		State: d.After, Status: drift.Status{State: d.State, Since: d.Verdict.Window.End, Last: &d.Verdict},
 	}}
 	t := w.toldOf(s, d.ProfileDigest)
@@ -142,6 +143,12 @@ func (w *watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 			zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.Error(err))
 	} else {
 		c := &next.settings
+		next.promise = promise(c)
+		next.options = json.RawMessage(text(struct {
+			Name    string        `json:"name"`
+			Options drift.Options `json:"options"`
+		}{"tumbling", detector.Options()}))
+		w.catchUp(s, next)
 		next.tap = w.monitor.Start(s, drift.Watch{
 			Tap: drift.TapOptions{
 				Model: next.instance.Model(), Profile: next.ref.profile, Sample: int(c.Sample),
@@ -150,15 +157,26 @@ func (w *watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 			Detector: detector, Save: func() (json.RawMessage, error) { return json.Marshal(detector.Snapshot()) },
 			Window: c.Window, Rows: uint64(c.Rows), Past: past, //nolint:gosec // not negative
 		})
-		next.promise = promise(c)
-		next.options = json.RawMessage(text(struct {
-			Name    string        `json:"name"`
-			Options drift.Options `json:"options"`
-		}{"tumbling", detector.Options()}))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.watches[s] = *next
+}
+
+// catchUp signals what the journal says was detected: the gateway may have ended
+// before it could, and the next window may be one in which that is over. It is called
+// before the first watch of a stream, when nobody else tells of it.
+func (w *watcher) catchUp(s drift.Stream, next *watch) {
+	saved, ok := w.saved[s]
+	if !ok || !saved.untold || saved.digest != next.ref.digest {
+		return
+	}
+	saved.untold = false
+	w.saved[s] = saved
+	last := saved.past.Status.Last
+	w.tell(drift.Closed{
+		Stream: s, Window: drift.Window{Start: last.Window.Start, End: last.Window.End}, Verdict: *last,
+	}, *next, w.toldOf(s, saved.digest))
 }
 
 // detector makes the detector of a stream, from where an earlier one of the same
@@ -206,7 +224,7 @@ func promise(c *config.Drift) string {
 func (w *watcher) stop(s drift.Stream, old watch) *drift.Past {
 	past := w.monitor.Stop(s)
 	if past != nil {
-		w.saved[s] = savedDetector{old.ref.digest, &drift.Past{State: past.State, Status: past.Status}}
+		w.saved[s] = savedDetector{digest: old.ref.digest, past: &drift.Past{State: past.State, Status: past.Status}}
 	}
 	return past
 }
