@@ -49,6 +49,7 @@ func (r *reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 	t.live.Commit()
 	t.shadow.Commit()
 	r.record.prune(s)
+	r.watch.forget(t.goal.found)
 	return nil
 }
 

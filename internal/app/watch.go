@@ -245,6 +245,25 @@ func (w *watcher) keep(streams map[drift.Stream]bool) {
 	}
 }
 
+// forget drops what is remembered of versions that the repository no longer has.
+func (w *watcher) forget(found []registry.Found) {
+	there := func(s drift.Stream) bool {
+		return indexOf(foundModel(found, s.Version.Model).Versions, s.Version.Number) >= 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for s := range w.saved {
+		if !there(s) {
+			delete(w.saved, s)
+		}
+	}
+	for s := range w.told {
+		if _, watched := w.watches[s]; !watched && !there(s) {
+			delete(w.told, s)
+		}
+	}
+}
+
 // status returns where all streams stand.
 func (w *watcher) status() []api.DriftStatus {
 	running := w.monitor.Status()
