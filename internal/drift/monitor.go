@@ -286,9 +286,20 @@ func (s *stream) begin(now time.Time) {
 	s.started, s.window = true, s.empty()
 	s.window.Start = now.UTC()
 	if s.watch.Rows == 0 {
-		s.window.Start = now.UTC().Truncate(s.watch.Window)
+		s.window.Start = aligned(now, s.watch.Window)
 		s.window.End = s.window.Start.Add(s.watch.Window)
 	}
+}
+
+// aligned returns the last moment up to now that is a multiple of d since the epoch.
+// Time.Truncate counts from the year 1, which is another one for 7 minutes or a week.
+func aligned(now time.Time, d time.Duration) time.Time {
+	epoch := time.Unix(0, 0).UTC()
+	start := epoch.Add(now.Sub(epoch).Truncate(d))
+	if start.After(now) { // a clock that is before the epoch
+		start = start.Add(-d)
+	}
+	return start
 }
 
 func (s *stream) empty() Window {

@@ -182,6 +182,23 @@ func TestWatchesGoOn(t *testing.T) {
 	})
 }
 
+func TestAligned(t *testing.T) {
+	f := func(now int64, d time.Duration, want int64) {
+		t.Helper()
+		if got := aligned(time.Unix(now, 1), d); got.Unix() != want || got.Nanosecond() != 0 || got.Location() != time.UTC {
+			t.Errorf("%v before second %d: %v, want second %d", d, now, got, want)
+		}
+	}
+	f(0, time.Minute, 0)
+	f(59, time.Minute, 0)
+	f(60, time.Minute, 60)
+	f(7*60*1000-1, 7*time.Minute, 7*60*999)
+	f(7*60*1000, 7*time.Minute, 7*60*1000)
+	const week = 7 * 24 * 60 * 60
+	f(2940*week+5, week*time.Second, 2940*week)
+	f(-1, time.Minute, -60)
+}
+
 // A clock that is set back or forward ends the window and loses no row.
 func TestClockJumps(t *testing.T) {
 	m := NewMonitor(MonitorOptions{})
