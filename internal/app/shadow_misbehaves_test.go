@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,9 +166,16 @@ func TestStopWhileTheShadowHangs(t *testing.T) {
 
 	// One that heeds nothing is left behind, and the stop says so.
 	o, release := stuck()
+	var begun atomic.Bool
+	hang := o.Fail
+	o.Fail = func(n int) error {
+		begun.Store(true)
+		return hang(n)
+	}
 	g, f = startShadowed(t, fake.Options{}, o, "timeout: 1h", drain, "unload_timeout: 100ms")
 	g.unclean = true
 	g.asks(t, "double", 50, 4)
+	eventually(t, begun.Load) // on a busy machine its thread may have to wait long
 	_, shadows = f.loaded(2)
 	g.setRoute(t, "double", `{"variants":[{"version":1,"weight":10000}]}`)
 	g.asks(t, "double", 50, 4)
