@@ -94,7 +94,7 @@ func (l *listener) Close() (err error) {
 
 // add enters a connection, or refuses it and returns nil.
 func (l *listener) add(c net.Conn) *conn {
-	nc := &conn{Conn: c}
+	nc := newConn(c)
 	l.mu.Lock()
 	full, aborted := len(l.conns) >= l.limit, l.aborted
 	if !full && !aborted {
@@ -204,8 +204,9 @@ func (l *listener) abort() {
 // conn is a connection that can be closed gently.
 type conn struct {
 	net.Conn
-	used   atomic.Bool // a request has begun
-	linger atomic.Bool // the caller may still be sending
+	read, write deadline
+	used        atomic.Bool // a request has begun
+	linger      atomic.Bool // the caller may still be sending
 }
 
 // Close closes the connection; where linger is set it lets the caller read the
@@ -214,7 +215,7 @@ func (c *conn) Close() error {
 	if c.linger.Swap(false) {
 		if w, ok := c.Conn.(interface{ CloseWrite() error }); ok && w.CloseWrite() == nil {
 			_ = c.SetReadDeadline(time.Now().Add(lingerTime))
-			_, _ = io.Copy(io.Discard, c.Conn)
+			_, _ = io.Copy(io.Discard, c)
 		}
 	}
 	return c.Conn.Close()
