@@ -157,17 +157,10 @@ func (b *Batcher) close(drop bool) (dropped []*item) {
 // is false when there will be no more.
 func (b *Batcher) next(w *worker) bool {
 	b.mu.Lock()
-	if w.busy {
-		w.busy = false
-		b.free++
-	}
-	b.queue.learn(w.last)
-	w.last = lesson{}
+	b.finish(w)
 	for {
-		var again time.Duration
-		w.taken = b.now()
-		w.members, w.refused, again = b.queue.take(w.taken, b.free, w.members[:0], w.refused[:0])
-		if len(w.members)+len(w.refused) > 0 {
+		again, ok := b.take(w)
+		if ok {
 			break
 		}
 		if b.closing {
@@ -185,14 +178,32 @@ func (b *Batcher) next(w *worker) bool {
 		runtime.Gosched()
 		b.mu.Lock()
 	}
-	if len(w.members) > 0 {
-		w.busy = true
-		b.free--
-	}
 	other := b.takeIdle()
 	b.mu.Unlock()
 	other.rouse()
 	return true
+}
+
+// take puts what waits into w. It is not ok where that is nothing; again then
+// says when to look next.
+func (b *Batcher) take(w *worker) (again time.Duration, ok bool) {
+	w.taken = b.now()
+	w.members, w.refused, again = b.queue.take(w.taken, b.free, w.members[:0], w.refused[:0])
+	if len(w.members) > 0 {
+		w.busy = true
+		b.free--
+	}
+	return again, len(w.members)+len(w.refused) > 0
+}
+
+// finish ends the worker's last run.
+func (b *Batcher) finish(w *worker) {
+	if w.busy {
+		w.busy = false
+		b.free++
+	}
+	b.queue.learn(w.last)
+	w.last = lesson{}
 }
 
 // takeIdle takes a worker off the idle ones where something waits; nil is none.

@@ -9,8 +9,10 @@
 // # Outline
 //
 //	Predict:  check rows and deadline
-//	          lock { queue.push; pop an idle worker } wake it
-//	          arm the deadline's timer; wait for the item's one ending
+//	          lock { queue.push; pop an idle worker }
+//	          make sure of the deadline's timer
+//	          lead the worker's run where it is short, else wake the worker
+//	          wait for the item's one ending
 //
 //	worker:   lock { note the last run's time; queue.take, else idle }
 //	          Gather; lock slot { members gathering → running }
@@ -36,9 +38,11 @@
 //     while they are read.
 //   - The worker claims a member before it writes its response, so there is no
 //     response that nobody owns.
-//   - An item is used again only where the worker ended it and neither timer nor
-//     context had fired: then nobody else knows it. An item that was left goes to
-//     the garbage collector.
+//   - An item is used again only where the worker ended it: then no worker knows it.
+//     Its timer and a context may, but say which use they mean, and find it over.
+//     An item that was left goes to the garbage collector.
+//   - A caller may lead a run, in the place of a worker that is idle, where it is
+//     expected to be short. It cannot leave meanwhile, though its item can.
 //   - A slot is terminated only under its lock while it runs, and only when every
 //     member of that very run is done; so a late leaver cannot hit the next run.
 //   - Batcher.mu guards the queue and the idle workers, worker.mu the state of a
@@ -52,6 +56,7 @@
 // joined while it waits for one. Here a worker forms its own batch at the moment
 // it can run it.
 //
-// Assigning a request to an idle worker in Predict saves nothing either: the
-// worker takes what has come by the time it wakes, which is more.
+// A caller who leads without letting others come first finds its own request
+// alone nearly always: with 64 callers that took half as much again per request
+// (1.8 against 1.2 µs), though a run of one is all that a single caller needs.
 package batch

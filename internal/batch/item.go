@@ -17,16 +17,19 @@ const (
 	gatheringCanceled
 	running
 	done
+
+	stateBits = 7 // of the word that holds a state and, above it, the use
 )
 
 // item is one request on its way, or a piece of one that was split.
 type item struct {
 	batcher *Batcher
-	state   atomic.Uint32
+	state   atomic.Uint32 // of this use: the two in one word
 	ended   chan struct{} // of 1; through it comes the one ending
-	timer   *time.Timer   // of the deadline; nil in a new item
+	alarm   alarm         // of the deadline
 
 	// Set by the owner before push, read-only until the end.
+	use      uint32 // tells the requests apart that one item serves after each other
 	req      *infer.Request
 	rows     int
 	requests int // 1; 0 in all pieces of a split request but the last
@@ -48,6 +51,7 @@ type item struct {
 	// The result, set by whoever brought the state to done.
 	resp *infer.Response
 	err  error
+	left bool // the waiter left: a worker may still know the item
 }
 
 // before orders by priority, deadline and arrival.
@@ -64,8 +68,21 @@ func (it *item) before(other *item) bool {
 
 func (it *item) place() *int { return &it.index }
 
+// begin takes the item into use for a request with that deadline. Until it is
+// queued, nobody can end it.
+func (it *item) begin(due time.Duration) {
+	it.use += stateBits + 1
+	it.due = due
+	it.alarm.due.Store(int64(due))
+	it.state.Store(it.use | done)
+}
+
 // move brings the item from one state to the next; false where it was elsewhere.
-func (it *item) move(from, to uint32) bool { return it.state.CompareAndSwap(from, to) }
+func (it *item) move(from, to uint32) bool {
+	return it.state.CompareAndSwap(it.use|from, it.use|to)
+}
+
+func (it *item) isDone() bool { return it.state.Load()&stateBits == done }
 
 // fail ends the item with an error. Only who brought the state to done may end
 // it, and may not touch it afterwards.
@@ -78,58 +95,57 @@ func (it *item) fail(err error) {
 func (it *item) end() { it.ended <- struct{}{} }
 
 // arm lets the deadline and ctx end the wait of an item that was just admitted.
-// detach, nil where ctx never ends, reports whether ctx had not.
+// detach, nil where ctx never ends, takes that back.
 func (it *item) arm(ctx context.Context) (detach func() bool) {
-	left := it.due - it.since
-	if it.timer == nil {
-		it.timer = time.AfterFunc(left, it.expire)
-	} else {
-		it.timer.Reset(left)
-	}
+	it.alarm.set(it)
 	if ctx.Done() == nil {
 		return nil
 	}
+	use := it.use
 	return context.AfterFunc(ctx, func() {
+		mark := gatheringCanceled
 		if infer.CodeOf(ctx.Err()) == infer.Deadline {
-			it.expire()
-		} else {
-			it.cancel()
+			mark = gatheringExpired
 		}
+		it.leave(use, mark)
 	})
 }
 
-// wait returns the ending, and whether nothing but the worker knows of the item
-// any more.
-func (it *item) wait(detach func() bool) (quiet bool) {
+// wait returns the ending.
+func (it *item) wait(detach func() bool) {
 	<-it.ended
-	quiet = it.timer.Stop()
-	if detach != nil && !detach() {
-		quiet = false
+	if detach != nil {
+		detach()
 	}
-	return quiet
 }
 
-func (it *item) expire() { it.leave(gatheringExpired) }
-func (it *item) cancel() { it.leave(gatheringCanceled) }
+func (it *item) cancel() { it.leave(it.use, gatheringCanceled) }
 
-// leave ends the item before its time; mark is how a later end would know why.
-func (it *item) leave(mark uint32) {
+// leave ends a use of the item before its time; mark is how a later end would
+// know why. Where that use is over it does nothing.
+func (it *item) leave(use, mark uint32) {
 	for {
-		switch it.state.Load() {
+		state := it.state.Load()
+		if state&^stateBits != use {
+			return
+		}
+		switch state & stateBits {
 		case queued:
-			if it.batcher.withdraw(it) {
+			if it.batcher.withdraw(it, use) {
+				it.left = true
 				it.fail(it.leaveError(mark, "while the request waited"))
 				return
 			}
 		case gathering:
-			if it.move(gathering, mark) {
+			if it.state.CompareAndSwap(use|gathering, use|mark) {
 				return
 			}
 		case running:
-			if it.move(running, done) {
+			if it.state.CompareAndSwap(use|running, use|done) {
 				worker := it.worker
 				err := it.leaveError(mark, "while the request ran")
 				err.Err = infer.ErrStarted
+				it.left = true
 				it.fail(err)
 				worker.memberLeft()
 				return
@@ -145,7 +161,8 @@ func (it *item) startRunning() bool {
 	if it.move(gathering, running) {
 		return true
 	}
-	mark := it.state.Swap(done)
+	mark := it.state.Swap(it.use|done) & stateBits
+	it.left = true
 	it.fail(it.leaveError(mark, "before the request ran"))
 	return false
 }

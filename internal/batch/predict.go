@@ -30,13 +30,20 @@ func (b *Batcher) Predict(ctx context.Context, req *infer.Request) (*infer.Respo
 		return b.predictSplit(ctx, req, rows, now, due)
 	}
 	it := b.newItem(req, int(rows), solo, now, due)
-	if err := b.submit(now, it); err != nil {
+	w, err := b.submit(now, it)
+	if err != nil {
 		b.recycle(it)
 		return nil, err
 	}
-	quiet := it.wait(it.arm(ctx))
+	detach := it.arm(ctx)
+	if w != nil {
+		w.lead()
+	}
+	it.wait(detach)
 	resp, err := it.resp, it.err
-	if quiet {
+	if it.left {
+		it.alarm.stop()
+	} else {
 		b.recycle(it)
 	}
 	return resp, err
@@ -110,14 +117,15 @@ func (b *Batcher) priority(asked int) int {
 
 func (b *Batcher) newItem(req *infer.Request, rows int, solo bool, now, due time.Duration) *item {
 	it := b.items.Get().(*item)
-	it.req, it.rows, it.solo, it.since, it.due = req, rows, solo, now, due
+	it.req, it.rows, it.solo, it.since = req, rows, solo, now
 	it.requests, it.bytes, it.priority = 1, req.ByteSize(), b.priority(req.Priority)
 	it.key = b.appendKey(it.key[:0], req, solo)
-	it.state.Store(queued)
+	it.begin(due)
 	return it
 }
 
-// recycle keeps an item that nobody else knows for another request.
+// recycle keeps an item that no worker knows any more for another request. Its
+// alarm and a context may, but know which use they mean.
 func (b *Batcher) recycle(it *item) {
 	it.req, it.resp, it.err, it.bucket, it.worker = nil, nil, nil, nil, nil
 	b.items.Put(it)
@@ -144,23 +152,24 @@ func (b *Batcher) appendKey(key []byte, req *infer.Request, solo bool) []byte {
 	return key
 }
 
-// submit queues the items of one request, all or none.
-func (b *Batcher) submit(now time.Duration, items ...*item) error {
+// submit queues the items of one request, all or none. Where it returns a worker,
+// the caller is to lead it.
+func (b *Batcher) submit(now time.Duration, items ...*item) (lead *worker, err error) {
 	bytes := int64(0)
 	for _, it := range items {
 		bytes += it.bytes
 	}
 	if bytes > b.opts.MaxBytes {
-		return infer.Errorf(infer.TooLarge, "the inputs have %d bytes, more than the %d that may wait for model '%s'", bytes, b.opts.MaxBytes, b.model.Name)
+		return nil, infer.Errorf(infer.TooLarge, "the inputs have %d bytes, more than the %d that may wait for model '%s'", bytes, b.opts.MaxBytes, b.model.Name)
 	}
 	b.mu.Lock()
 	switch {
 	case b.closing:
 		b.mu.Unlock()
-		return b.unavailable()
+		return nil, b.unavailable()
 	case b.full(bytes):
 		b.mu.Unlock()
-		return infer.Errorf(infer.Overloaded, "the queue of model '%s' is full, try again later", b.model.Name)
+		return nil, infer.Errorf(infer.Overloaded, "the queue of model '%s' is full, try again later", b.model.Name)
 	}
 	ready := false
 	for _, it := range items {
@@ -172,9 +181,12 @@ func (b *Batcher) submit(now time.Duration, items ...*item) error {
 	} else if len(b.idle) > 0 {
 		b.wakeAt(items[0].bucket.startBy)
 	}
+	if w != nil && len(items) == 1 && b.mayLead(items[0]) {
+		lead, w = w, nil
+	}
 	b.mu.Unlock()
 	w.rouse()
-	return nil
+	return lead, nil
 }
 
 // full reports whether one more request with so many bytes is too much. Where
@@ -191,10 +203,10 @@ func (b *Batcher) full(bytes int64) bool {
 
 // withdraw takes an item that leaves out of the queue; false where a worker was
 // faster.
-func (b *Batcher) withdraw(it *item) bool {
+func (b *Batcher) withdraw(it *item, use uint32) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !it.move(queued, done) {
+	if !it.state.CompareAndSwap(use|queued, use|done) {
 		return false
 	}
 	b.queue.remove(it)

@@ -62,6 +62,7 @@ func (q *queue) push(it *item, now time.Duration) (ready bool) {
 			b.startBy = it.startBy
 		}
 	}
+	it.state.Store(it.use | queued)
 	b.items.push(it)
 	b.rows += it.rows
 	q.rows += it.rows
@@ -189,14 +190,14 @@ func (q *queue) fill(b *bucket, goal int, now time.Duration, members, refused []
 		}
 		left := it.due - now
 		if left <= 0 || left < *b.times.at(size) {
-			it.state.Store(done)
+			it.state.Store(it.use | done)
 			refused = append(refused, it)
 			if left > 0 {
 				b.times.refused(size)
 			}
 			continue
 		}
-		it.state.Store(gathering)
+		it.state.Store(it.use | gathering)
 		members = append(members, it)
 		rows += it.rows
 	}
@@ -208,7 +209,7 @@ func (q *queue) clear() (items []*item) {
 	for len(q.active) > 0 {
 		b := q.active.top()
 		it := b.items.top()
-		it.state.Store(done)
+		it.state.Store(it.use | done)
 		q.remove(it)
 		items = append(items, it)
 	}

@@ -20,7 +20,7 @@ func (b *Batcher) predictSplit(ctx context.Context, req *infer.Request, rows int
 		items[i].requests = 0
 	}
 	items[len(items)-1].requests = 1
-	if err := b.submit(now, items...); err != nil {
+	if _, err := b.submit(now, items...); err != nil {
 		return nil, err
 	}
 	detach := make([]func() bool, len(items))
@@ -30,6 +30,7 @@ func (b *Batcher) predictSplit(ctx context.Context, req *infer.Request, rows int
 	responses := make([]*infer.Response, 0, len(items))
 	for i, it := range items {
 		it.wait(detach[i])
+		it.alarm.stop()
 		switch {
 		case it.err == nil:
 			responses = append(responses, it.resp)

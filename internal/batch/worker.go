@@ -44,16 +44,21 @@ func (w *worker) rouse() {
 // loop runs what waits until there is nothing more to come.
 func (w *worker) loop() {
 	for w.batcher.next(w) {
-		for _, it := range w.refused {
-			it.fail(infer.Errorf(infer.Deadline, "deadline exceeded: the time left is shorter than the run would take"))
-		}
-		if len(w.members) > 0 {
-			w.run(w.members, w.taken)
-		}
-		clear(w.refused)
-		clear(w.members)
-		clear(w.reqs)
+		w.process()
 	}
+}
+
+// process brings what was taken to its end.
+func (w *worker) process() {
+	for _, it := range w.refused {
+		it.fail(infer.Errorf(infer.Deadline, "deadline exceeded: the time left is shorter than the run would take"))
+	}
+	if len(w.members) > 0 {
+		w.run(w.members, w.taken)
+	}
+	clear(w.refused)
+	clear(w.members)
+	clear(w.reqs)
 }
 
 // run takes members, all gathering since start, to their ends. Where several
@@ -167,7 +172,7 @@ func (w *worker) terminate() {
 
 func allDone(members []*item) bool {
 	for _, it := range members {
-		if it.state.Load() != done {
+		if !it.isDone() {
 			return false
 		}
 	}
