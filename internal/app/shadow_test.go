@@ -281,7 +281,7 @@ func TestShadowIsUnloadedWithItsRoute(t *testing.T) {
 	const shadowed = `{"variants":[{"version":1,"weight":10000}],"shadows":[{"version":2,"sample":10000}]}`
 	g.setRoute(t, "double", plain)
 	g.asks(t, "double", 10, 1)
-	goroutines := settle(t)
+	goroutines := settled(t)
 	for range 3 {
 		g.setRoute(t, "double", shadowed)
 		g.asks(t, "double", 10, 1)
@@ -299,9 +299,7 @@ func TestShadowIsUnloadedWithItsRoute(t *testing.T) {
 			t.Errorf("%d copies were run, want 10", n)
 		}
 	}
-	if n := settle(t); n > goroutines {
-		t.Errorf("%d goroutines before, %d after", goroutines, n)
-	}
+	noMore(t, goroutines)
 	if n := g.series(t, "sluice_shadow_requests_total") + g.series(t, "sluice_shadow_queued_requests"); n != 0 {
 		t.Errorf("the shadow's series remain: %v", n)
 	}

@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,15 +29,13 @@ func TestSoak(t *testing.T) {
 	g := start(t, demo(t))
 	// Everything that is made once is made before the first count.
 	soak(t, g, time.Second)
-	goroutines, memory := settle(t), runtimeMemory(t, g)
+	goroutines, memory := settled(t), runtimeMemory(t, g)
 	good, bad := soak(t, g, *soakTime)
 	t.Logf("%d good requests, %d broken ones", good, bad)
 	if good == 0 || bad == 0 {
 		t.Fatalf("nothing was tested: %d good, %d bad", good, bad)
 	}
-	if after := settle(t); after > goroutines+5 {
-		t.Errorf("%d goroutines before, %d after", goroutines, after)
-	}
+	noMore(t, goroutines)
 	// A slot's blocks grow to the largest run they have seen; here that is tiny.
 	if after := runtimeMemory(t, g); after > memory+256<<10 {
 		t.Errorf("memory of the runtime: %d bytes before, %d after", memory, after)
@@ -67,23 +64,6 @@ func runtimeMemory(t *testing.T, g *gateway) int {
 		t.Fatal("the metric is missing")
 	}
 	return sum
-}
-
-// settle waits until connections that were left behind are closed and returns the
-// number of goroutines.
-func settle(t *testing.T) int {
-	t.Helper()
-	http.DefaultClient.CloseIdleConnections()
-	n, still := runtime.NumGoroutine(), 0
-	for range 300 {
-		time.Sleep(10 * time.Millisecond)
-		if m := runtime.NumGoroutine(); m < n {
-			n, still = m, 0
-		} else if still++; still > 50 {
-			break
-		}
-	}
-	return n
 }
 
 func soak(t *testing.T, g *gateway, d time.Duration) (good, bad int64) {

@@ -1,0 +1,131 @@
+package app_test
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// census counts the goroutines of this process by the line that started them. It
+// leaves out those that wait in fasthttp's pool: how many they are depends on how
+// many connections were open at once, and they stay for up to ten seconds. One that
+// has a connection, or that hangs in a handler, is counted. Nor does it count the
+// second goroutine of a shadow's worker that began on the main thread: the first,
+// which waits for it, is counted.
+func census() map[string]int {
+	text := make([]byte, 1<<20)
+	for {
+		if n := runtime.Stack(text, true); n < len(text) {
+			text = text[:n]
+			break
+		}
+		text = make([]byte, 2*len(text))
+	}
+	counts := map[string]int{}
+	for stack := range strings.SplitSeq(string(text), "\n\n") {
+		_, frames, _ := strings.Cut(stack, "\n") // after "goroutine 7 [chan receive]:"
+		if strings.HasPrefix(frames, "github.com/valyala/fasthttp.(*workerPool).workerFunc(") {
+			continue
+		}
+		place := "started by the runtime"
+		if _, by, ok := strings.Cut(frames, "\ncreated by "); ok {
+			by, _, _ = strings.Cut(by, " +0x") // "f in goroutine 1\n\tfile.go:7 +0x1d"
+			function, line, _ := strings.Cut(by, "\n\t")
+			function, _, _ = strings.Cut(function, " in goroutine ")
+			place = function + " at " + line
+		}
+		if !strings.Contains(place, "internal/batch.(*Batcher).onOwnThread at ") {
+			counts[place]++
+		}
+	}
+	return counts
+}
+
+// settled waits until nothing ends any more and returns the census.
+func settled(t *testing.T) map[string]int {
+	t.Helper()
+	least, still := census(), 0
+	for range 100 {
+		http.DefaultClient.CloseIdleConnections()
+		time.Sleep(20 * time.Millisecond)
+		if now := census(); total(now) < total(least) {
+			least, still = now, 0
+		} else if still++; still > 25 {
+			break
+		}
+	}
+	return least
+}
+
+func total(census map[string]int) (n int) {
+	for c := range maps.Values(census) {
+		n += c
+	}
+	return n
+}
+
+// grown waits for up to within until no line has started more goroutines that
+// still live than before, and names those that have.
+func grown(before map[string]int, within time.Duration) (lines []string) {
+	for end := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+		http.DefaultClient.CloseIdleConnections()
+		lines = nil
+		for place, n := range census() {
+			if n > before[place] {
+				lines = append(lines, fmt.Sprintf("%d goroutines before, %d after: %s", before[place], n, place))
+			}
+		}
+		if len(lines) == 0 || time.Now().After(end) {
+			slices.Sort(lines)
+			return lines
+		}
+	}
+}
+
+// noMore fails the test for goroutines that before did not have. A machine that is
+// busy may be slow to end them, so it waits long.
+func noMore(t *testing.T, before map[string]int) {
+	t.Helper()
+	for _, line := range grown(before, 30*time.Second) {
+		t.Error(line)
+	}
+}
+
+// One goroutine too many is found, wherever it hangs: in a test of its own, or in
+// a connection that nobody closes.
+func TestCensusFindsOneLeak(t *testing.T) {
+	g := start(t, demo(t))
+	soak(t, g, 100*time.Millisecond)
+	before := settled(t)
+
+	hang := make(chan struct{})
+	go func() { <-hang }()
+	if lines := grown(before, 100*time.Millisecond); len(lines) != 1 || !strings.Contains(lines[0], "TestCensusFindsOneLeak") {
+		t.Errorf("a goroutine that hangs: %q", lines)
+	}
+	close(hang)
+
+	conn, err := net.Dial("tcp", g.http)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write([]byte("GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if lines := grown(before, 100*time.Millisecond); len(lines) != 1 || !strings.Contains(lines[0], "fasthttp.(*workerPool)") {
+		t.Errorf("a connection that stays: %q", lines)
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	noMore(t, before)
+}
