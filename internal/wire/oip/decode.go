@@ -24,6 +24,9 @@ func (c *Call) Decode(body []byte, jsonLen int, lim *Limits) error {
 		}
 		text, blobs = body[:jsonLen], body[jsonLen:]
 	}
+	if c.recall(text, lim) {
+		return c.attach(blobs).err()
+	}
 	c.s.text, c.s.maxDepth = text, c.lim.MaxNesting
 	if p := c.s.document(c.request); p != nil {
 		if c.s.depth == 0 && slices.ContainsFunc(c.sizes, func(size int64) bool { return size >= 0 }) {
@@ -31,6 +34,7 @@ func (c *Call) Decode(body []byte, jsonLen int, lim *Limits) error {
 		}
 		return p.err()
 	}
+	c.memorise(text, lim)
 	return c.attach(blobs).err()
 }
 

@@ -75,6 +75,7 @@ type Call struct {
 	binaryDefault bool     // of outputs that say nothing themselves
 	binary        []choice // parallel to Request.Outputs
 
+	memo  memo
 	s     scanner
 	lim   Limits
 	sizes []int64           // binary_data_size by input, -1 where the data is JSON
@@ -93,7 +94,9 @@ const (
 	no
 )
 
-var calls = sync.Pool{New: func() any { return &Call{names: map[string]string{}} }}
+var calls = sync.Pool{New: func() any { return newCall() }}
+
+func newCall() *Call { return &Call{names: map[string]string{}} }
 
 // GetCall returns an empty Call from the pool.
 func GetCall() *Call { return calls.Get().(*Call) }

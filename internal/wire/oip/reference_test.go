@@ -229,6 +229,16 @@ func FuzzDecode(f *testing.F) {
 		if !json.Valid(plainJSON(text)) {
 			t.Fatalf("%q was accepted", text)
 		}
+		again := oip.NewCall()
+		again.StickyParameter = sticky
+		for range 2 { // the second time it may be known
+			if err := again.Decode(body, jsonLen, nil); err != nil {
+				t.Fatalf("%q is refused, but was not before: %v", body, err)
+			}
+			if diff := cmp.Diff(c.Request, again.Request, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%q (-before +again):\n%s", body, diff)
+			}
+		}
 		want := reference(t, text)
 		for i := range c.Inputs {
 			in, ref := &c.Inputs[i], &want.Inputs[i]

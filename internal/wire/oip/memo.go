@@ -1,0 +1,68 @@
+package oip
+
+import (
+	"bytes"
+	"slices"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// What a memo keeps.
+const (
+	maxMemoBytes   = 1 << 10 // of a document
+	maxMemoTensors = 16      // inputs, and outputs
+)
+
+// memo is the last document that a Call read, with what it said. Where all data is
+// binary, a client's documents are the same from one request to the next unless
+// the id, the rows or the parameters change; to find that out takes 0.03 µs, to
+// read one again 0.4.
+type memo struct {
+	text   []byte
+	lim    *Limits
+	sticky string // Call.StickyParameter
+
+	inputs  []infer.Tensor // without data; their shapes are parts of dims
+	outputs []infer.OutputRef
+	sizes   []int64
+	dims    []int64
+	binary  []choice
+
+	request       infer.Request // ID, Priority, Timeout
+	binaryDefault bool
+}
+
+// recall sets what the document says, where it is the last one again.
+func (c *Call) recall(text []byte, lim *Limits) bool {
+	m := &c.memo
+	if len(text) == 0 || !bytes.Equal(text, m.text) || lim != m.lim || c.StickyParameter != m.sticky {
+		return false
+	}
+	c.Inputs, c.Outputs = append(c.Inputs, m.inputs...), append(c.Outputs, m.outputs...)
+	c.sizes, c.binary = append(c.sizes, m.sizes...), append(c.binary, m.binary...)
+	c.ID, c.Priority, c.Timeout = m.request.ID, m.request.Priority, m.request.Timeout
+	c.binaryDefault = m.binaryDefault
+	return true
+}
+
+// memorise keeps what a document without data said. One with a sticky key is not
+// kept: many callers mean many keys.
+func (c *Call) memorise(text []byte, lim *Limits) {
+	m := &c.memo
+	m.text = m.text[:0]
+	if len(text) > maxMemoBytes || len(c.Inputs) > maxMemoTensors || len(c.Outputs) > maxMemoTensors ||
+		c.StickyKey != "" || slices.Contains(c.sizes, -1) {
+		return
+	}
+	m.text, m.lim, m.sticky = append(m.text, text...), lim, c.StickyParameter
+	m.inputs, m.outputs = append(m.inputs[:0], c.Inputs...), append(m.outputs[:0], c.Outputs...)
+	m.sizes, m.binary = append(m.sizes[:0], c.sizes...), append(m.binary[:0], c.binary...)
+	m.request.ID, m.request.Priority, m.request.Timeout = c.ID, c.Priority, c.Timeout
+	m.binaryDefault = c.binaryDefault
+	m.dims = append(m.dims[:0], c.dims...)
+	rest := m.dims
+	for i := range m.inputs {
+		n := len(m.inputs[i].Shape)
+		m.inputs[i].Shape, rest = infer.Shape(rest[:n:n]), rest[n:]
+	}
+}
