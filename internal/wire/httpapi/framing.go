@@ -30,8 +30,12 @@ type header struct {
 func (h *header) scan(block []byte) error {
 	var err error
 	for len(block) > 0 {
-		var line []byte
-		line, block, _ = bytes.Cut(block, []byte{'\n'})
+		end := bytes.IndexByte(block, '\n')
+		line, rest := block, []byte(nil)
+		if end >= 0 {
+			line, rest = block[:end], block[end+1:]
+		}
+		block = rest
 		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
 			err = infer.Errorf(infer.Invalid, "folded header lines are obsolete and not accepted")
 			continue
@@ -39,18 +43,14 @@ func (h *header) scan(block []byte) error {
 		if len(line) == 0 || line[len(line)-1] != '\r' {
 			err = infer.Errorf(infer.Invalid, "a header line ends with a bare line feed; lines end with CR and LF")
 		}
-		name, value, ok := bytes.Cut(line, []byte{':'})
-		if !ok {
-			continue // the empty line at the end
+		colon := nameEnd(line)
+		if colon < 0 {
+			if bytes.IndexByte(line, ':') >= 0 {
+				err = infer.Errorf(infer.Invalid, "a header's name has a blank or a control character")
+			}
+			continue // or the empty line at the end
 		}
-		if !visible(name) {
-			err = infer.Errorf(infer.Invalid, "a header's name has a blank or a control character")
-			continue
-		}
-		if value = bytes.Trim(value, " \t\r"); value == nil {
-			value = []byte{} // there, and empty
-		}
-		if ferr := h.field(name, value); ferr != nil {
+		if ferr := h.field(line[:colon], trim(line[colon+1:])); ferr != nil {
 			err = ferr
 		}
 	}
@@ -125,15 +125,33 @@ func (h *header) claims(limit int) bool {
 	return false
 }
 
-// visible reports whether all bytes are printable ASCII and no blank.
-func visible(name []byte) bool {
-	for _, c := range name {
-		if c <= ' ' || c > '~' {
-			return false
+// nameEnd returns where the colon after a field's name is; -1 where there is none,
+// or something else than printable ASCII, blanks not included, before it.
+func nameEnd(line []byte) int {
+	for i, c := range line {
+		switch {
+		case c == ':':
+			return i
+		case c <= ' ' || c > '~':
+			return -1
 		}
 	}
-	return true
+	return -1
 }
+
+// trim returns a field's value without the blanks around it; not nil, though it
+// be empty, since the field is there.
+func trim(value []byte) []byte {
+	for len(value) > 0 && isBlank(value[0]) {
+		value = value[1:]
+	}
+	for len(value) > 0 && isBlank(value[len(value)-1]) {
+		value = value[:len(value)-1]
+	}
+	return value
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
 // isField compares a field's name with a lower-case one of the same length. A
 // name's characters that are no letters have the bit 0x20 set already.
