@@ -101,6 +101,22 @@ func TestMaxConnections(t *testing.T) {
 	t.Error("the place of a closed connection stays taken")
 }
 
+// Who is refused learns why, however many others were refused just before and
+// have not left yet.
+func TestEveryRefusalIsTold(t *testing.T) {
+	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxConnections = 1 })
+	first := dial(t, addr)
+	_, _ = io.WriteString(first, request("GET", "/v2", ""))
+	if a := read(t, bufio.NewReader(first), "GET"); a.status != 200 {
+		t.Fatalf("%+v", a)
+	}
+	for range 200 {
+		if a := read(t, bufio.NewReader(dial(t, addr)), "GET"); a.status != 503 {
+			t.Fatalf("%+v", a)
+		}
+	}
+}
+
 // blocking is a stub whose predictions wait for their release.
 func blocking() (s *stub, entered, release chan struct{}) {
 	entered, release = make(chan struct{}), make(chan struct{})

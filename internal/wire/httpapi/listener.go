@@ -20,9 +20,12 @@ const (
 	// still be sending goes on reading: with unread bytes left, the kernel would
 	// send a reset that can overtake the answer.
 	lingerTime = 2 * time.Second
-	// maxRefusals is how many refused connections are told so at the same time;
-	// beyond it they are closed without a word.
+	// maxRefusals is how many refused connections linger at the same time; further
+	// ones are closed with their answer on its way.
 	maxRefusals = 64
+	// refusalTime is the longest that a refusal may take to be written. It does
+	// not wait: nothing was sent on the connection before.
+	refusalTime = 10 * time.Millisecond
 	// acceptPause is how long to wait where the process has no descriptor left.
 	acceptPause = 50 * time.Millisecond
 	// farewell is how long a stop waits for callers to learn from an answer that
@@ -110,10 +113,11 @@ func (l *listener) add(c net.Conn) *conn {
 		return nc
 	}
 	l.warn("connections refused: the limit is reached", zap.Int("limit", l.limit))
+	l.refuse(nc)
 	select {
 	case l.refusals <- struct{}{}:
 		l.open.Go(func() { // Server.Run waits for it
-			l.refuse(nc)
+			_ = nc.Close()
 			<-l.refusals
 		})
 	default:
@@ -122,17 +126,17 @@ func (l *listener) add(c net.Conn) *conn {
 	return nil
 }
 
+// refuse writes the answer and leaves the connection open.
 func (l *listener) refuse(c *conn) {
 	const body = `{"error":"too many connections, try again later"}`
 	answer := append(make([]byte, 0, 512), "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nRetry-After: "+
 		retryAfter+"\r\nX-Request-Id: "...)
 	answer = append(l.ids.append(answer, nil), "\r\nContent-Length: "...)
 	answer = append(strconv.AppendInt(answer, int64(len(body)), 10), "\r\n\r\n"+body...)
-	_ = c.SetWriteDeadline(time.Now().Add(lingerTime))
+	_ = c.SetWriteDeadline(time.Now().Add(refusalTime))
 	if _, err := c.Write(answer); err == nil {
 		c.linger.Store(true)
 	}
-	_ = c.Close()
 }
 
 // warn logs at most once a minute. Only Accept calls it.
