@@ -82,7 +82,7 @@ type HTTP struct {
 	Address                  string        `yaml:"address" default:"\":8000\"" doc:"Where to listen, host:port; without a host on every interface."`
 	MaxBody                  Size          `yaml:"max_body" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The largest body of a request, as sent."`
 	MaxInflated              Size          `yaml:"max_inflated" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The largest body of a request after gzip or deflate is undone."`
-	MaxBodyMemory            Size          `yaml:"max_body_memory" default:"1GiB" min:"1KiB" max:"1024GiB" doc:"What the bodies of all requests may hold together, as sent and inflated; beyond it 429. At least max_body."`
+	MaxBodyMemory            Size          `yaml:"max_body_memory" default:"1GiB" min:"1KiB" max:"1024GiB" doc:"What the bodies of all requests, as sent and inflated, and of answers beyond 1 MiB may hold together; beyond it 429. At least max_body."`
 	MaxHeader                Size          `yaml:"max_header" default:"16KiB" min:"1KiB" max:"16MiB" doc:"The request line and all headers together."`
 	MaxConnections           int           `yaml:"max_connections" default:"8192" min:"1" max:"1000000" doc:"Connections open at the same time; further ones are answered 503."`
 	MaxInFlight              int           `yaml:"max_in_flight" default:"4096" min:"1" max:"1000000" doc:"Requests in progress at the same time; further ones are answered 429."`

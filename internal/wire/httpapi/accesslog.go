@@ -92,7 +92,7 @@ func (l *accessLog) write(x *exchange) {
 		zap.Int("status", status),
 		zap.Duration("duration", time.Since(x.arrived)),
 		zap.Int("request_bytes", len(x.raw)),
-		zap.Int("response_bytes", len(x.ctx.Response.Body())),
+		zap.Int("response_bytes", x.answered),
 		zap.String("request_id", string(x.id)),
 		zap.Stringer("remote", x.ctx.RemoteAddr()))
 	if x.served.Reason != "" {

@@ -106,7 +106,7 @@ func (x *exchange) reserve(bytes int) error {
 	limit := x.srv.limits.MaxBodyMemory
 	if x.srv.bodyMemory.Add(int64(bytes)) > limit {
 		x.srv.bodyMemory.Add(int64(-bytes))
-		return infer.Errorf(infer.Overloaded, "the bodies of all requests together take more than the limit of %d bytes, try again later", limit)
+		return infer.Errorf(infer.Overloaded, "the bodies of all requests and answers together take more than the limit of %d bytes, try again later", limit)
 	}
 	x.reserved += int64(bytes)
 	return nil

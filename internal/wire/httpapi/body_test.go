@@ -1,6 +1,8 @@
 package httpapi_test
 
 import (
+	"bufio"
+	"context"
 	"io"
 	"net"
 	"runtime"
@@ -8,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire/httpapi"
 )
 
@@ -68,4 +71,48 @@ func TestBodyMemoryIsBounded(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Error("the room of closed connections stays taken")
+}
+
+// Answers that nobody reads share the limit, and give their room back when they
+// were read or their time is up.
+func TestAnswersThatWaitAreBounded(t *testing.T) {
+	const values = 4 << 20 // 16 MiB, more than the kernel takes off the server
+	s := &stub{predict: func(_ context.Context, _ *infer.Request) (*infer.Response, error) {
+		resp := infer.NewResponse()
+		resp.Add("y", 0, infer.FP32, infer.Shape{1, values}, 4*values)
+		return resp, nil
+	}}
+	addr := start(t, s, func(o *httpapi.Options) {
+		o.Limits.MaxBodyBytes, o.Limits.MaxBodyMemory, o.Limits.WriteTimeout = 1<<20, 40<<20, 500*time.Millisecond
+	})
+	ask := request("POST", inferPath, strings.TrimSuffix(good, "}")+`,"parameters":{"binary_data_output":true}}`)
+	status := func(c net.Conn) string { // reads no more than the first line
+		line := make([]byte, len("HTTP/1.1 200"))
+		if _, err := io.ReadFull(c, line); err != nil {
+			t.Fatal(err)
+		}
+		return string(line[len(line)-3:])
+	}
+	var statuses []string
+	for range 4 {
+		c := dial(t, addr)
+		_, _ = io.WriteString(c, ask)
+		statuses = append(statuses, status(c))
+	}
+	if got := strings.Join(statuses, " "); got != "200 200 429 429" {
+		t.Errorf("answered %s", got)
+	}
+	answered := 0
+	for range 100 { // the room is back once the write timeout has passed
+		c := dial(t, addr)
+		_, _ = io.WriteString(c, ask)
+		if a := read(t, bufio.NewReader(c), "POST"); a.status == 200 && len(a.body) > 4*values {
+			answered++
+		}
+		if answered == 5 { // and what was read gives it back at once
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("%d answers", answered)
 }

@@ -43,6 +43,7 @@ type exchange struct {
 	idBuf, pathBuf [maxRequestID]byte
 	raw            []byte // the body as it was sent
 	reserved       int64  // of the server's bodyMemory
+	answered       int    // bytes of the answer's body
 	spare          []byte // for inflating a body or compressing an answer
 }
 
@@ -236,8 +237,9 @@ func (x *exchange) body() []byte { return x.ctx.Response.SwapBody(nil)[:0] }
 // setBody makes body the answer's. It leaves a large one to the garbage
 // collector instead of the connection.
 func (x *exchange) setBody(body []byte, contentType string) {
+	x.answered = len(body)
 	if cap(body) > maxKeptBytes {
-		x.ctx.Response.SetBodyRaw(body)
+		x.ctx.Response.SetBodyStream(x.holdAnswer(body), len(body))
 	} else {
 		x.ctx.Response.SwapBody(body)
 	}

@@ -77,11 +77,15 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 		return err
 	}
 	defer resp.Release()
-	if err := x.checkSize(resp); err != nil {
+	size, err := x.reserveOutputs(resp)
+	if err != nil {
 		return err
 	}
 	out, jsonLength, err := oip.AppendResponse(x.body(), call, x.target.model, x.served.Version.Number, resp, x.srv.opts.Encode)
 	if err != nil {
+		return err
+	}
+	if err := x.reserve(cap(out) - max(size, maxKeptBytes)); err != nil { // as JSON it has grown
 		return err
 	}
 	x.writeInference(out, jsonLength)
@@ -142,17 +146,6 @@ func parseLength(s []byte) (n int, ok bool) {
 		n = n*10 + int(c-'0')
 	}
 	return n, true
-}
-
-func (x *exchange) checkSize(resp *infer.Response) error {
-	size := 0
-	for i := range resp.Outputs {
-		size += len(resp.Outputs[i].Data)
-	}
-	if size > x.srv.limits.MaxResponseBytes {
-		return infer.Errorf(infer.TooLarge, "the outputs take %d bytes, more than the limit of %d for an answer; ask for fewer rows or outputs", size, x.srv.limits.MaxResponseBytes)
-	}
-	return nil
 }
 
 // writeInference answers 200 with an encoded response, compressed where the

@@ -15,7 +15,7 @@ type Limits struct {
 	MaxBodyBytes       int           // of a body as sent; 64 MiB
 	MaxInflatedBytes   int           // of a body after gzip or deflate was undone; 64 MiB
 	MaxResponseBytes   int           // of the outputs of one answer, in memory; 256 MiB
-	MaxBodyMemory      int64         // of all bodies together, beyond it 429; 1 GiB
+	MaxBodyMemory      int64         // of all bodies, and answers beyond 1 MiB, together; 429; 1 GiB
 	MaxHeaderBytes     int           // of the request line and all headers; 16 KiB
 	MaxStickyKeyBytes  int           // of the key that keeps a caller on a version; 1 KiB
 	MaxConnections     int           // open at the same time, beyond it 503; 8192

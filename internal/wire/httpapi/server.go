@@ -89,7 +89,7 @@ type Server struct {
 	listener   *listener
 	exchanges  sync.Pool
 	inFlight   atomic.Int64
-	bodyMemory atomic.Int64 // what the bodies of all requests hold, see readBody
+	bodyMemory atomic.Int64 // what the bodies of all requests and answers hold, see readBody and holdAnswer
 	unrouted   [infer.NumCodes]atomic.Int64
 	draining   atomic.Bool // every answer ends its connection
 
