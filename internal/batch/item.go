@@ -11,7 +11,7 @@ import (
 // The states of an item, in order. Who wants to leave while gathering is marked
 // with the reason, and leaves when the inputs were copied.
 const (
-	queued uint32 = iota
+	queued uint32 = iota + 1
 	gathering
 	gatheringExpired
 	gatheringCanceled

@@ -83,7 +83,7 @@ func benchServer(tb testing.TB) *Server {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.listener = newListener(nil, 1, s.ids, s.log)
+	s.listener = newListener(nil, 1, s.timeouts, s.ids, s.log)
 	return s
 }
 

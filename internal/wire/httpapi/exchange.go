@@ -66,6 +66,9 @@ func (x *exchange) end() {
 	if x.srv.draining.Load() {
 		x.ctx.SetConnectionClose()
 	}
+	if c, ok := x.ctx.Conn().(*conn); ok {
+		c.answering()
+	}
 	if x.srv.access.wants(x.ctx.Response.StatusCode(), x.arrived) {
 		x.srv.access.write(x)
 	}

@@ -3,11 +3,9 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,9 +37,10 @@ const (
 // with an answer, and can cut all of them off.
 type listener struct {
 	net.Listener
-	limit int
-	ids   *requestIDs
-	log   *zap.Logger
+	limit    int
+	timeouts *timeouts
+	ids      *requestIDs
+	log      *zap.Logger
 
 	warned time.Time // by warn
 
@@ -54,9 +53,9 @@ type listener struct {
 	close    sync.Once
 }
 
-func newListener(l net.Listener, limit int, ids *requestIDs, log *zap.Logger) *listener {
+func newListener(l net.Listener, limit int, t *timeouts, ids *requestIDs, log *zap.Logger) *listener {
 	return &listener{
-		Listener: l, limit: limit, ids: ids, log: log,
+		Listener: l, limit: limit, timeouts: t, ids: ids, log: log,
 		conns: map[*conn]struct{}{}, refusals: make(chan struct{}, maxRefusals), closed: make(chan struct{}),
 	}
 }
@@ -97,7 +96,7 @@ func (l *listener) Close() (err error) {
 
 // add enters a connection, or refuses it and returns nil.
 func (l *listener) add(c net.Conn) *conn {
-	nc := newConn(c)
+	nc := newConn(c, l.timeouts)
 	l.mu.Lock()
 	full, aborted := len(l.conns) >= l.limit, l.aborted
 	if !full && !aborted {
@@ -110,6 +109,7 @@ func (l *listener) add(c net.Conn) *conn {
 		return nil
 	case !full:
 		l.open.Add(1)
+		nc.opened()
 		return nc
 	}
 	l.warn("connections refused: the limit is reached", zap.Int("limit", l.limit))
@@ -177,7 +177,9 @@ func (l *listener) state(c net.Conn, state fasthttp.ConnState) {
 	switch {
 	case !ok:
 	case state == fasthttp.StateActive:
-		nc.used.Store(true)
+		nc.begun()
+	case state == fasthttp.StateIdle:
+		nc.answered()
 	case state == fasthttp.StateClosed:
 		l.remove(nc)
 	}
@@ -203,24 +205,4 @@ func (l *listener) abort() {
 	for c := range l.conns {
 		_ = c.Conn.Close()
 	}
-}
-
-// conn is a connection that can be closed gently.
-type conn struct {
-	net.Conn
-	read, write deadline
-	used        atomic.Bool // a request has begun
-	linger      atomic.Bool // the caller may still be sending
-}
-
-// Close closes the connection; where linger is set it lets the caller read the
-// answer first.
-func (c *conn) Close() error {
-	if c.linger.Swap(false) {
-		if w, ok := c.Conn.(interface{ CloseWrite() error }); ok && w.CloseWrite() == nil {
-			_ = c.SetReadDeadline(time.Now().Add(lingerTime))
-			_, _ = io.Copy(io.Discard, c)
-		}
-	}
-	return c.Conn.Close()
 }

@@ -35,7 +35,7 @@ func TestAcceptOutlastsWantOfDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
 		emfile := &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
-		l := newListener(&scripted{next: []error{emfile, emfile, syscall.ENFILE}}, 1, newRequestIDs(), zap.New(core))
+		l := newListener(&scripted{next: []error{emfile, emfile, syscall.ENFILE}}, 1, newTimeouts(&Limits{}), newRequestIDs(), zap.New(core))
 		begin := time.Now()
 		c, err := l.Accept()
 		if err != nil || time.Since(begin) != 3*acceptPause {
@@ -49,7 +49,7 @@ func TestAcceptOutlastsWantOfDescriptors(t *testing.T) {
 }
 
 func TestAcceptReturnsOtherErrors(t *testing.T) {
-	l := newListener(&scripted{next: []error{net.ErrClosed}}, 1, newRequestIDs(), zap.NewNop())
+	l := newListener(&scripted{next: []error{net.ErrClosed}}, 1, newTimeouts(&Limits{}), newRequestIDs(), zap.NewNop())
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v", err)
 	}

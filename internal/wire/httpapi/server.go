@@ -79,6 +79,7 @@ type Options struct {
 type Server struct {
 	opts       Options
 	limits     Limits
+	timeouts   *timeouts // fasthttp has none of its own
 	log        *zap.Logger
 	triton     bool
 	tokens     wire.Tokens
@@ -119,7 +120,7 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: opts, limits: limits, log: opts.Logger, triton: opts.Compat == CompatTriton, tokens: tokens,
+		opts: opts, limits: limits, timeouts: newTimeouts(&limits), log: opts.Logger, triton: opts.Compat == CompatTriton, tokens: tokens,
 		access: newAccessLog(opts.AccessLog, opts.Logger.Named("access")), ids: newRequestIDs(),
 	}
 	s.exchanges.New = func() any { return &exchange{srv: s} }
@@ -142,9 +143,6 @@ func New(opts Options) (*Server, error) {
 		HeaderReceived:               s.headerReceived,
 		ExpectHandler:                s.expect,
 		MaxRequestsPerConn:           limits.MaxRequestsPerConn,
-		ReadTimeout:                  limits.ReadTimeout,
-		WriteTimeout:                 limits.WriteTimeout,
-		IdleTimeout:                  limits.IdleTimeout,
 		DisablePreParseMultipartForm: true, // a body is a body, whatever its Content-Type
 		NoDefaultServerHeader:        true,
 		NoDefaultDate:                true,
@@ -161,7 +159,7 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return fmt.Errorf("HTTP address %q: %w", s.opts.Address, err)
 	}
-	s.listener = newListener(l, s.limits.MaxConnections, s.ids, s.log)
+	s.listener = newListener(l, s.limits.MaxConnections, s.timeouts, s.ids, s.log)
 	return nil
 }
 
@@ -188,6 +186,11 @@ func (s *Server) InFlight() int64 { return s.inFlight.Load() }
 // connections off. It returns when every connection has ended.
 func (s *Server) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.abort)()
+	ctx, stop := context.WithCancel(ctx)
+	var clock sync.WaitGroup
+	clock.Go(func() { s.timeouts.run(ctx) })
+	defer clock.Wait()
+	defer stop()
 	err := s.http.Serve(s.listener)
 	if err != nil {
 		s.abort()
