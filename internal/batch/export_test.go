@@ -1,5 +1,7 @@
 package batch
 
+import "time"
+
 // Waiting returns what the queue counts, and how many shapes it remembers.
 func (b *Batcher) Waiting() (requests, rows int, bytes int64, buckets int) {
 	b.mu.Lock()
@@ -32,3 +34,27 @@ var Equal = equal
 
 // FailToLower has the workers' attempts to lower their priority fail.
 func (b *Batcher) FailToLower(err error) { b.lower = func() error { return err } }
+
+// Cost is the fit of run times.
+type Cost struct{ cost }
+
+// Record notes a run.
+func (c *Cost) Record(rows int, took time.Duration) { c.record(rows, took) }
+
+// At returns how long a run takes.
+func (c *Cost) At(rows int) time.Duration { return c.at(rows) }
+
+// AtLeast notes a run that was cut off.
+func (c *Cost) AtLeast(rows int, took, timeout time.Duration) { c.atLeast(rows, took, timeout) }
+
+// Refused notes that a request was refused.
+func (c *Cost) Refused() { c.refused() }
+
+// Members returns how many requests the next run may have.
+func (c *Cost) Members(rows float64, maxSize int) int { return c.members(rows, maxSize) }
+
+// TryEvery is how often a run goes the other way, TryTogether how large it may be.
+const (
+	TryEvery    = tryEvery
+	TryTogether = tryTogether
+)

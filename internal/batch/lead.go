@@ -11,7 +11,7 @@ const longestLead = time.Millisecond
 
 // mayLead reports whether the caller who submitted an item may lead its run.
 func (b *Batcher) mayLead(it *item) bool {
-	took := *it.bucket.times.at(it.rows)
+	took := it.bucket.times.at(it.rows)
 	return took > 0 && took <= longestLead && !b.opts.Background
 }
 

@@ -18,7 +18,7 @@ type bucket struct {
 	items   heap[*item]
 	rows    int
 	startBy time.Duration // no later than the earliest startBy of its items
-	times   estimates
+	times   cost
 	index   int // in queue.active
 }
 
@@ -56,7 +56,7 @@ func (q *queue) push(it *item, now time.Duration) (ready bool) {
 	if q.maxDelay > 0 {
 		// At most half of the time that the run itself leaves goes into waiting
 		// for others.
-		spare := (it.due - now - *b.times.at(b.rows + it.rows)) / 2
+		spare := (it.due - now - b.times.at(b.rows+it.rows)) / 2
 		it.startBy = now + max(0, min(q.maxDelay, spare))
 		if len(b.items) == 0 || it.startBy < b.startBy {
 			b.startBy = it.startBy
@@ -178,30 +178,44 @@ func (q *queue) goal(free int) int {
 // fill takes the items of one run from b, the most urgent first. An item of more
 // rows than are still free is not passed by.
 func (q *queue) fill(b *bucket, goal int, now time.Duration, members, refused []*item) (_, _ []*item) {
-	size, rows := min(goal, b.rows), 0 // the likely size of this run
+	most, doubted := q.members(b, goal), false
+	likely, rows := min(goal, b.rows, most*b.rows/len(b.items)), 0 // of this run
 	for len(b.items) > 0 {
 		it := b.items.top()
-		if len(members) > 0 && (b.solo || rows >= goal || rows+it.rows > q.maxSize || len(members) >= q.maxSize) {
+		if len(members) > 0 && (rows >= goal || rows+it.rows > q.maxSize || len(members) >= most) {
 			break
 		}
 		q.unlink(it)
-		if b.solo {
+		left, size := it.due-now, max(likely, it.rows)
+		if most == 1 {
 			size = it.rows
 		}
-		left := it.due - now
-		if left <= 0 || left < *b.times.at(size) {
+		if left <= 0 || left < b.times.at(size) {
 			it.state.Store(it.use | done)
 			refused = append(refused, it)
-			if left > 0 {
-				b.times.refused(size)
-			}
+			doubted = doubted || left > 0
 			continue
 		}
 		it.state.Store(it.use | gathering)
 		members = append(members, it)
 		rows += it.rows
 	}
+	if doubted { // once for all: that many were too late does not make it less likely
+		b.times.refused()
+	}
 	return members, refused
+}
+
+// members is how many of the bucket's items the next run may have.
+func (q *queue) members(b *bucket, goal int) int {
+	switch {
+	case b.solo:
+		return 1
+	case q.maxDelay > 0 || goal == 1 || len(b.items) == 1:
+		return q.maxSize
+	default:
+		return b.times.members(float64(b.rows)/float64(len(b.items)), q.maxSize)
+	}
 }
 
 // clear takes everything out, in the state done.

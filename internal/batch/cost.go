@@ -1,0 +1,181 @@
+package batch
+
+import "time"
+
+// cost is what is known of the run times of a shape: a line
+//
+//	t(n) = a + b·n    for n rows, with a, b ≥ 0
+//
+// fitted to the runs as they come. This is the cost of batches in Inoue, "Queueing
+// analysis of GPU-based inference servers with dynamic batching" (2021). The fit is
+// weighted recursive least squares with exponential forgetting, for a line in its
+// centred form, which is stable where the textbook's sums cancel. Its subject is the
+// time of one row: with x = 1/n and y = t/n the line is y = b + a·x. The noise of run
+// times is in proportion to them; so that no size drowns the others, x and y are
+// bounded by those of one row, and g makes up for what y still differs.
+//
+//	g   = my/(b + a·x)                  within 1/4 and 4
+//	w   = keep·w + g
+//	mx += g·(x-mx)/w                    my likewise
+//	sxx = keep·sxx + g·(x-mx')·(x-mx)   sxy likewise, with y-my; mx' is mx before
+//	a   = sxy/sxx    b = my - a·mx      clamped to a, b ≥ 0 through (mx, my)
+//
+// Runs that are all of one size tell the mean at that size and nothing of the slope:
+// sxx and sxy change, and forget, only with runs apart from the mean. So a slope is
+// kept until there is a better one. Beyond the sizes seen, what is used of the line
+// is the bound that a, b ≥ 0 leave: fewer rows take at least their share of the time
+// of the smallest run, more take no less than the largest.
+//
+// Run times have outliers: a thread that lost its core takes a hundred times as long.
+// A run that takes more than four times what it should is left out, unless three such
+// came just before. One that takes less than a quarter proves what is known wrong,
+// which then starts anew from that run; so does it after four slow ones.
+//
+// The zero value knows nothing. Times are in nanoseconds.
+type cost struct {
+	w, mx, my, sxx, sxy float64
+	noise               float64 // the mean square of the relative error of the line
+	a, b                float64
+	lo, hi              int // the fewest and most rows seen
+	runs                uint64
+	slow                int // the last runs that were left out, in a row
+
+	trust     float64 // lowers the line after refusals; 1 after a run that it described
+	least     time.Duration
+	leastRows int // runs of so many rows take at least that; where least is 0, nothing is known
+
+	alone bool // requests are not joined
+	turns uint // runs where that made a difference
+}
+
+const (
+	keep       = 1 - 1./32 // what a run leaves of the weight of those before
+	mostWeight = 4.
+	outlier    = 4    // so many times slower or faster is no noise
+	mostSlow   = 4    // so many outliers in a row are none
+	fewest     = 12   // the weight below which a fit is not used to decide
+	precision  = 0.08 // the standard error of a, relative to the time of one row, above which it is not
+)
+
+// record notes a run that succeeded.
+func (c *cost) record(rows int, took time.Duration) {
+	c.runs++
+	rows = max(1, rows)
+	n, t := float64(rows), max(1e-3, float64(took)) // a test's clock may stand still
+	if c.w > 0 {
+		least, most := c.bounds(rows)
+		if t > outlier*most {
+			if c.slow++; c.slow < mostSlow {
+				return
+			}
+			c.forget()
+		} else if outlier*t < least {
+			c.forget()
+		}
+		c.weigh(t, least)
+	}
+	c.slow = 0
+	if c.w == 0 {
+		c.lo, c.hi, c.trust = rows, rows, 1
+	} else if e := t/c.line(n) - 1; rows >= c.lo && rows <= c.hi {
+		c.noise += (e*e - c.noise) / c.w
+	}
+	c.lo, c.hi = min(c.lo, rows), max(c.hi, rows)
+	if rows >= c.leastRows && took < c.least {
+		c.least = 0
+	}
+
+	x, y := 1/n, t/n
+	dx, dy := x-c.mx, y-c.my
+	g := 1.
+	if c.w > 0 {
+		g = min(mostWeight, max(1/mostWeight, c.my/(c.b+c.a*x)))
+	}
+	c.w = keep*c.w + g
+	c.mx += g * dx / c.w
+	c.my += g * dy / c.w
+	if 4*dx*dx*c.w >= c.sxx {
+		c.sxx = keep*c.sxx + g*dx*(x-c.mx)
+		c.sxy = keep*c.sxy + g*dx*(y-c.my)
+	}
+	c.solve()
+}
+
+// weigh restores trust as far as a run did not take less than the line says.
+func (c *cost) weigh(t, line float64) {
+	if c.trust < 1 {
+		c.trust = min(1, max(c.trust, t/line))
+	}
+}
+
+// forget drops the line, and keeps how requests run until there is another.
+func (c *cost) forget() {
+	*c = cost{runs: c.runs, alone: c.alone, turns: c.turns}
+}
+
+func (c *cost) solve() {
+	switch a := c.sxy / c.sxx; {
+	case c.lo == c.hi: // any slope will do; see at
+		c.a, c.b = c.my/c.mx, 0
+	case a <= 0:
+		c.a, c.b = 0, c.my
+	case a*c.mx >= c.my:
+		c.a, c.b = c.my/c.mx, 0
+	default:
+		c.a, c.b = a, c.my-a*c.mx
+	}
+}
+
+func (c *cost) line(rows float64) float64 { return c.a + c.b*rows }
+
+// bounds returns between which times a run must lie if the line is right: one time
+// within the sizes seen.
+func (c *cost) bounds(rows int) (least, most float64) {
+	n := float64(rows)
+	switch {
+	case rows < c.lo:
+		most = c.line(float64(c.lo))
+		return most * n / float64(c.lo), most
+	case rows > c.hi:
+		least = c.line(float64(c.hi))
+		return least, least * n / float64(c.hi)
+	default:
+		t := c.line(n)
+		return t, t
+	}
+}
+
+// at returns how long a run of so many rows takes, or at least takes; 0 where nothing
+// is known.
+func (c *cost) at(rows int) time.Duration {
+	if c.w == 0 && c.least == 0 {
+		return 0
+	}
+	rows = max(1, rows)
+	t, _ := c.bounds(rows)
+	took := time.Duration(t * c.trust)
+	if rows >= c.leastRows {
+		took = max(took, c.least)
+	}
+	return took
+}
+
+// atLeast notes a run that was cut off after took; if that is less than was to be
+// expected it tells nothing. How long it would have taken is a guess, half as much
+// again; refusals and runs that succeed correct it. The guess stays below the longest
+// that a request may take, so that one that comes fresh is tried: one slow run must
+// not speak for all that follow, and whether the version has become too slow only runs
+// can tell.
+func (c *cost) atLeast(rows int, took, timeout time.Duration) {
+	if took >= c.at(rows) {
+		c.least, c.leastRows = min(took+took/2, timeout-timeout/8), rows
+	}
+}
+
+// refused lowers what a request was refused for. Without it one slow run would lock
+// out for ever those who would wait less, as nothing runs any more that could show
+// better.
+func (c *cost) refused() {
+	c.trust -= c.trust / 16
+	c.least -= (c.least + 15) / 16
+}

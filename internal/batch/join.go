@@ -1,0 +1,58 @@
+package batch
+
+// Joining requests saves the fixed part of their runs but one, and makes the first
+// wait for the last. Where that part is next to nothing, runs of one request each give
+// the same throughput and answer sooner, and free slots share the requests better; a
+// large run may even take longer, as it leaves the caches. So a shape's requests are
+// joined unless it is known that the fixed part is too small a share of a run of one:
+// as good as the most that joining ever saves. For most models it is a large one.
+const (
+	joinAgain = 0.12 // the share above which requests are joined again
+	joinLess  = 0.08 // and below which no longer; between them it stays as it is
+	joinSure  = 0.25 // and above which nothing is tried
+
+	// perRun is what a run costs beside the slot's work, in ns: to take its members
+	// and to wake its worker.
+	perRun = 1000
+
+	// Each time after so many runs, one goes the other way: the fit must see both
+	// under the same load, since runs of one row under a light load and full ones
+	// under a heavy load would compare the loads. Alone means tryTogether at most.
+	tryEvery    = 64
+	tryTogether = 4
+)
+
+// members returns how many requests, of so many rows on average, the next run may
+// have at most.
+func (c *cost) members(rows float64, maxSize int) int {
+	fixed := c.a + perRun
+	share := fixed / (fixed + c.b*rows)
+	if c.sure() {
+		switch {
+		case c.alone && share > joinAgain:
+			c.alone = false
+		case !c.alone && share < joinLess:
+			c.alone = true
+		}
+		if share > joinSure {
+			return maxSize
+		}
+	}
+	c.turns++
+	try := c.turns%tryEvery == 0
+	switch {
+	case c.alone && try:
+		return min(maxSize, tryTogether)
+	case c.alone != try:
+		return 1
+	default:
+		return maxSize
+	}
+}
+
+// sure reports whether the line is known well enough to decide by it: enough runs,
+// of sizes that differ enough for their noise. The variance of a is noise/sxx.
+func (c *cost) sure() bool {
+	limit := precision * (c.a + c.b)
+	return c.w >= fewest && c.hi > c.lo && c.noise*c.my*c.my <= limit*limit*c.sxx
+}
