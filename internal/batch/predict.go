@@ -168,11 +168,17 @@ func (b *Batcher) submit(now time.Duration, items ...*item) (lead *worker, err e
 		b.mu.Unlock()
 		return nil, b.unavailable()
 	case b.full(bytes):
+		err := b.overloaded()
 		b.mu.Unlock()
-		return nil, infer.Errorf(infer.Overloaded, "the queue of model '%s' is full, try again later", b.model.Name)
+		return nil, err
 	}
 	ready := false
-	for _, it := range items {
+	for i, it := range items {
+		b.queue.enter(it)
+		if i == 0 && b.queue.hopeless(it, now, len(b.workers)) {
+			b.mu.Unlock()
+			return nil, tooLate()
+		}
 		ready = b.queue.push(it, now) || ready
 	}
 	var w *worker

@@ -18,6 +18,7 @@ type bucket struct {
 	items   heap[*item]
 	rows    int
 	startBy time.Duration // no later than the earliest startBy of its items
+	last    rank          // no item has a later one
 	times   cost
 	index   int // in queue.active
 }
@@ -45,14 +46,19 @@ func newQueue(maxSize int, maxDelay, timeout time.Duration) queue {
 	return queue{maxSize: maxSize, maxDelay: maxDelay, timeout: timeout, buckets: map[string]*bucket{}, sweepAt: minBuckets}
 }
 
-// push adds an item and reports whether a run could start with what waits now.
-func (q *queue) push(it *item, now time.Duration) (ready bool) {
-	b := q.buckets[string(it.key)]
-	if b == nil {
-		b = q.newBucket(it)
+// enter gives an item its bucket and its place in the order of arrival, for push.
+func (q *queue) enter(it *item) {
+	it.bucket = q.buckets[string(it.key)]
+	if it.bucket == nil {
+		it.bucket = q.newBucket(it)
 	}
 	q.lastSeq++
-	it.seq, it.bucket = q.lastSeq, b
+	it.seq = q.lastSeq
+}
+
+// push adds an item and reports whether a run could start with what waits now.
+func (q *queue) push(it *item, now time.Duration) (ready bool) {
+	b := it.bucket
 	if q.maxDelay > 0 {
 		// At most half of the time that the run itself leaves goes into waiting
 		// for others.
@@ -63,6 +69,9 @@ func (q *queue) push(it *item, now time.Duration) (ready bool) {
 		}
 	}
 	it.state.Store(it.use | queued)
+	if at := it.rank(); len(b.items) == 0 || b.last.before(at) {
+		b.last = at
+	}
 	b.items.push(it)
 	b.rows += it.rows
 	q.rows += it.rows

@@ -51,7 +51,7 @@ func (w *worker) loop() {
 // process brings what was taken to its end.
 func (w *worker) process() {
 	for _, it := range w.refused {
-		it.fail(infer.Errorf(infer.Deadline, "deadline exceeded: the time left is shorter than the run would take"))
+		it.fail(tooLate())
 	}
 	if len(w.members) > 0 {
 		w.run(w.members, w.taken)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code says what kind of failure an Error is. Only package wire knows which
@@ -49,6 +50,9 @@ type Error struct {
 	Op   string // what failed, "ort: run" for example; may be empty
 	Msg  string
 	Err  error // the cause; may be nil
+	// RetryAfter is when it may be worth to try again, as far as that is known;
+	// else 0. It has a meaning where the protocol's answer carries such a hint.
+	RetryAfter time.Duration
 }
 
 // ErrStarted is the cause of an Error about a deadline that passed while the model

@@ -207,7 +207,7 @@ func (x *exchange) fail(err error) {
 		x.ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, wire.Challenge)
 	}
 	if wire.Retry(code) {
-		x.ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
+		x.ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(wire.RetryAfter(err)))
 	}
 	x.write(x.status(code), infer.Message(err))
 }

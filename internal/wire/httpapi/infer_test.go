@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -115,6 +116,7 @@ func TestErrorsOfPredict(t *testing.T) {
 		}
 	}
 	f("", infer.Errorf(infer.Overloaded, "queue full"), 429, "queue full", "1")
+	f("", &infer.Error{Code: infer.Overloaded, Msg: "queue full", RetryAfter: 2500 * time.Millisecond}, 429, "queue full", "3")
 	f("", infer.Errorf(infer.Unavailable, "loading"), 503, "loading", "1")
 	f("", infer.Errorf(infer.Deadline, "too late"), 504, "too late", "")
 	f("", context.DeadlineExceeded, 504, "deadline exceeded", "")

@@ -1,0 +1,131 @@
+package batch
+
+import (
+	"math"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// The most shapes, and requests of each, that an arrival looks at: what it does not
+// count it takes for no work at all.
+const (
+	mostShapes  = 16
+	mostScanned = 128
+)
+
+// rank orders items by priority and deadline.
+type rank struct {
+	priority int
+	due      time.Duration
+}
+
+func (it *item) rank() rank { return rank{it.priority, it.due} }
+
+func (r rank) before(other rank) bool {
+	if r.priority != other.priority {
+		return r.priority < other.priority
+	}
+	return r.due < other.due
+}
+
+// hopeless reports whether an item that comes now would be too late, so that its
+// caller can be told at once. It is certain if those that go before it stay and are
+// served:
+//
+//	wait = work/slots - longest/slots·(slots-1) - longest/slots
+//	too late if wait + its own run > time left
+//
+// where work is the least that the requests before it can cost, in runs that are all
+// full, and longest the longest such run. The first term supposes that all slots are
+// busy with nothing else from now on. But when the item's run begins, those of the
+// other slots need not have ended, which is the second term; and part of the work may
+// be in the very run of the item, which is the third, and does not apply where
+// requests run alone. So the margin is one full run, and what runs already, which is
+// not counted. What is not known costs nothing. The worker that takes an item checks
+// again, and knows more by then.
+func (q *queue) hopeless(it *item, now time.Duration, slots int) bool {
+	left := it.due - now
+	c := &it.bucket.times
+	own := c.at(it.rows)
+	if left < own {
+		c.refused()
+		return true
+	}
+	// Nearly all stand behind all others or find little work, so nothing is scanned.
+	return q.requests > 0 && left < own+q.wait(it, true, slots) && left < own+q.wait(it, false, slots)
+}
+
+// wait is the least time until the run of a new item begins. With all, everything
+// that waits is taken to go before it.
+func (q *queue) wait(it *item, all bool, slots int) time.Duration {
+	work, longest := 0., 0.
+	for _, b := range q.active[:min(len(q.active), mostShapes)] {
+		rows, items := b.rows, len(b.items)
+		if first := it.rider(b); !all && first.rank().before(b.last) {
+			rows, items = b.ahead(first)
+		}
+		c := &b.times
+		if b.solo {
+			work += c.work(rows, float64(items))
+			longest = max(longest, c.line(float64(c.hi)))
+		} else {
+			work += c.work(rows, float64(rows)/float64(q.maxSize))
+			longest = max(longest, c.line(float64(min(rows, q.maxSize))))
+		}
+	}
+	if it.solo {
+		work += longest
+	}
+	return time.Duration(max(0, work/float64(slots)-longest))
+}
+
+// rider returns what must come before the items of b for the run of a new item to
+// come before them too: itself, or the first of its own shape, with which it may go.
+func (it *item) rider(b *bucket) *item {
+	if own := it.bucket; own != b && !own.solo && len(own.items) > 0 {
+		return own.items.top()
+	}
+	return it
+}
+
+// work is the time of so many runs that have so many rows in all.
+func (c *cost) work(rows int, runs float64) float64 {
+	return c.trust * (c.a*runs + c.b*float64(rows))
+}
+
+// ahead counts what comes before an item.
+func (b *bucket) ahead(it *item) (rows, items int) {
+	for _, other := range b.items[:min(len(b.items), mostScanned)] {
+		if other.before(it) {
+			rows += other.rows
+			items++
+		}
+	}
+	return rows, items
+}
+
+// drainTime estimates how long the slots are busy with what waits.
+func (q *queue) drainTime(slots int) time.Duration {
+	work := 0.
+	for _, b := range q.active[:min(len(q.active), mostShapes)] {
+		runs := float64(len(b.items))
+		if !b.solo && !b.times.alone {
+			runs = float64((b.rows + q.maxSize - 1) / q.maxSize)
+		}
+		work += b.times.work(b.rows, runs)
+	}
+	return time.Duration(math.Round(work / float64(slots)))
+}
+
+// overloaded is the refusal where the queue is full.
+func (b *Batcher) overloaded() error {
+	err := infer.Errorf(infer.Overloaded, "the queue of model '%s' is full, try again later", b.model.Name)
+	err.RetryAfter = b.queue.drainTime(len(b.workers))
+	return err
+}
+
+// tooLate is the refusal of a request that would not end in time.
+func tooLate() error {
+	return infer.Errorf(infer.Deadline, "deadline exceeded: the time left is shorter than the wait and the run would take")
+}
