@@ -66,6 +66,26 @@ type BatchingStatus struct {
 	Enabled bool   `json:"enabled"`
 	Reason  string `json:"reason"` // the finding of the probe, or "configured"
 	MaxSize int    `json:"max_size,omitempty"`
+	// RunTimes are what was learnt of the shapes that ran most, the most used first.
+	RunTimes []RunTime `json:"run_times,omitempty"`
+}
+
+// RunTime is the time of a shape's runs as far as it is known: fixed + per_row · rows,
+// fitted to the runs as they come. It describes runs of min_rows to max_rows; where
+// these are equal, fixed is the mean and per_row 0.
+type RunTime struct {
+	Shape   string   `json:"shape"` // "x[-1,3]": the inputs given; -1 stands for the rows that are joined
+	Runs    uint64   `json:"runs"`
+	MinRows int      `json:"min_rows"`
+	MaxRows int      `json:"max_rows"`
+	Fixed   Duration `json:"fixed"`
+	PerRow  Duration `json:"per_row"`
+	// Gain is how many times as many rows a second runs of max_size would do as runs
+	// of one row; absent where that is not known.
+	Gain float64 `json:"gain,omitempty"`
+	// Joined says that requests that wait are joined. Those whose runs would gain next
+	// to nothing run one by one.
+	Joined bool `json:"joined"`
 }
 
 // ServerStatus answers GET /api/v1/status.

@@ -158,7 +158,10 @@ var (
 				Outputs:   []api.Tensor{{Name: "label", Datatype: "INT64", Shape: []int64{-1}}},
 				Instances: 2, Warmup: "ok", Ignored: []string{"config.pbtxt"},
 				Providers: []api.Provider{{Name: "cuda", Options: map[string]string{"device_id": "0", "arena": "1"}}, {Name: "cpu"}},
-				Batching:  api.BatchingStatus{Enabled: true, MaxSize: 32, Reason: "rows are equal alone and together"},
+				Batching: api.BatchingStatus{Enabled: true, MaxSize: 32, Reason: "rows are equal alone and together", RunTimes: []api.RunTime{
+					{Shape: "x[-1,4]", Runs: 1000, MinRows: 1, MaxRows: 32, Fixed: 4000, PerRow: 850, Gain: 4.96, Joined: true},
+					{Shape: "x[-1,9]", Runs: 7, MinRows: 2, MaxRows: 2, Fixed: 135000},
+				}},
 			},
 			Memory: &api.ModelMemory{SlotBytes: 4096},
 		},
@@ -193,6 +196,8 @@ Digest:         sha256:abc
 Loaded:         2026-05-04 03:02:01
 Slots:          2
 Batching:       up to 32 rows (rows are equal alone and together)
+Run time:       x[-1,4] 4µs + 850ns a row, in 1000 runs of 1 to 32 rows; 5.0 times the rows in runs of 32; joined
+Run time:       x[-1,9] 135µs, in 7 runs of 2 rows; one by one
 Warm-up:        ok
 Provider:       cuda arena=1 device_id=0
 Provider:       cpu

@@ -220,7 +220,25 @@ func (s *servable) Memory() api.ModelMemory {
 }
 
 // Detail implements registry.Servable.
-func (s *servable) Detail() *api.ModelDetail { return &s.detail }
+func (s *servable) Detail() *api.ModelDetail {
+	detail := s.detail
+	detail.Batching.RunTimes = runTimes(s.batcher.Fits(mostRunTimes))
+	return &detail
+}
+
+// mostRunTimes is of how many shapes a version's detail tells the run times.
+const mostRunTimes = 16
+
+func runTimes(fits []batch.Fit) []api.RunTime {
+	times := make([]api.RunTime, len(fits))
+	for i, f := range fits {
+		times[i] = api.RunTime{
+			Shape: f.Shape, Runs: f.Runs, MinRows: f.MinRows, MaxRows: f.MaxRows,
+			Fixed: api.Duration(f.Fixed), PerRow: api.Duration(f.PerRow), Gain: f.Gain, Joined: f.Joined,
+		}
+	}
+	return times
+}
 
 // Shutdown implements registry.Servable. The session is closed when the last
 // run has returned, however long ago ctx ended.

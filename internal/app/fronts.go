@@ -3,6 +3,7 @@ package app
 import (
 	"maps"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -81,6 +82,7 @@ func (a *App) exposeMetrics() {
 		InFlight:      a.http.InFlight,
 		Unrouted:      a.http.Unrouted,
 		Queued:        a.queued,
+		RunTimes:      a.runTimes,
 		RuntimeMemory: a.runtime.Memory,
 		Breakers:      a.breakers,
 		Routes:        a.declared,
@@ -95,11 +97,28 @@ func (a *App) exposeMetrics() {
 // thousand idle ones need no series each.
 func (a *App) queued() map[infer.Version]int64 {
 	queued := a.registry.Queued()
-	maps.DeleteFunc(queued, func(v infer.Version, _ int64) bool {
-		series := a.reconcile.record.versionFor(v)
-		return series == nil || !series.Used()
-	})
+	maps.DeleteFunc(queued, func(v infer.Version, _ int64) bool { return !a.used(v) })
 	return queued
+}
+
+// runTimes is what is known of the run times of the versions that have served.
+func (a *App) runTimes() map[infer.Version]metrics.RunTime {
+	times := map[infer.Version]metrics.RunTime{}
+	for _, m := range a.registry.Status() {
+		v := infer.Version{Model: m.Name, Number: m.Version}
+		if m.Detail == nil || len(m.Detail.Batching.RunTimes) == 0 || !a.used(v) {
+			continue
+		}
+		t := &m.Detail.Batching.RunTimes[0]
+		times[v] = metrics.RunTime{Fixed: time.Duration(t.Fixed), PerRow: time.Duration(t.PerRow)}
+	}
+	return times
+}
+
+// used reports whether a version has served at all.
+func (a *App) used(v infer.Version) bool {
+	series := a.reconcile.record.versionFor(v)
+	return series != nil && series.Used()
 }
 
 // breakers returns the states of the breakers of what routes send to.

@@ -25,6 +25,11 @@
 // buckets that are not empty are a heap by their first items: a slot takes the
 // bucket of the most urgent item and fills its run from there.
 //
+// What a bucket's runs cost is fitted as they come (cost.go). By that, requests that
+// gain nothing from it are not joined (join.go), those who would be too late are
+// refused when they come (hopeless.go) and again when a slot takes them, and a full
+// queue says when it will have drained.
+//
 // # Invariants
 //
 //   - An item goes queued → gathering → running → done, and whoever brings it to

@@ -30,6 +30,7 @@ func everything() *prometheus.Registry {
 		TableRevision: func() int64 { return 7 },
 		InFlight:      func() int64 { return 3 },
 		Queued:        func() map[infer.Version]int64 { return map[infer.Version]int64{iris: 4} },
+		RunTimes:      func() map[infer.Version]metrics.RunTime { return map[infer.Version]metrics.RunTime{iris: {ms, ms}} },
 		Unrouted:      func() map[string]int64 { return map[string]int64{infer.NotFound.String(): 1} },
 		RuntimeMemory: func() map[string]int64 { return map[string]int64{"input": 1024} },
 		Breakers:      func() map[infer.Version]string { return map[infer.Version]string{iris: "closed"} },

@@ -127,6 +127,9 @@ func TestNamesAreWellFormed(t *testing.T) {
 		TableRevision: func() int64 { return 7 },
 		InFlight:      func() int64 { return 3 },
 		Queued:        func() map[infer.Version]int64 { return map[infer.Version]int64{{Model: "iris", Number: 1}: 4} },
+		RunTimes: func() map[infer.Version]metrics.RunTime {
+			return map[infer.Version]metrics.RunTime{{Model: "iris", Number: 1}: {Fixed: 4 * time.Microsecond, PerRow: 850}}
+		},
 		RuntimeMemory: func() map[string]int64 { return map[string]int64{"input": 1024} },
 		Breakers: func() map[infer.Version]string {
 			return map[infer.Version]string{
@@ -164,6 +167,10 @@ func TestNamesAreWellFormed(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	want := `
+# HELP sluice_batch_cost_seconds What a run takes, as fitted for the version's most used shape: a fixed part, and a part per row.
+# TYPE sluice_batch_cost_seconds gauge
+sluice_batch_cost_seconds{model="iris",term="fixed",version="1"} 4e-06
+sluice_batch_cost_seconds{model="iris",term="per_row",version="1"} 8.5e-07
 # HELP sluice_breaker_state State of a version's breaker: 0 closed, 1 half-open, 2 open.
 # TYPE sluice_breaker_state gauge
 sluice_breaker_state{model="iris",version="1"} 0
@@ -206,7 +213,7 @@ sluice_shadow_queued_requests{model="iris",version="3"} 5
 # TYPE sluice_table_revision gauge
 sluice_table_revision 7
 `
-	err = testutil.GatherAndCompare(reg, strings.NewReader(want), "sluice_model_versions", "sluice_queued_requests",
+	err = testutil.GatherAndCompare(reg, strings.NewReader(want), "sluice_model_versions", "sluice_queued_requests", "sluice_batch_cost_seconds",
 		"sluice_requests_in_flight", "sluice_runtime_memory_bytes", "sluice_table_revision",
 		"sluice_breaker_state", "sluice_route_revision", "sluice_route_weight_ratio", "sluice_shadow_queued_requests",
 		"sluice_shadow_queued_bytes", "sluice_journal_events", "sluice_journal_bytes")

@@ -19,12 +19,13 @@ type Sources struct {
 	Revision string // of the source code
 	Runtime  string // "ONNX Runtime 1.24.1"
 
-	Models        func() map[string]int          // how many versions are in each state
-	TableRevision func() int64                   // of the routing table
-	InFlight      func() int64                   // requests accepted and not yet answered
-	Queued        func() map[infer.Version]int64 // requests that wait for a run
-	Unrouted      func() map[string]int64        // requests refused before a version was picked, by code, since the start
-	RuntimeMemory func() map[string]int64        // bytes outside Go's heap by purpose
+	Models        func() map[string]int            // how many versions are in each state
+	TableRevision func() int64                     // of the routing table
+	InFlight      func() int64                     // requests accepted and not yet answered
+	Queued        func() map[infer.Version]int64   // requests that wait for a run
+	RunTimes      func() map[infer.Version]RunTime // of their most used shapes
+	Unrouted      func() map[string]int64          // requests refused before a version was picked, by code, since the start
+	RuntimeMemory func() map[string]int64          // bytes outside Go's heap by purpose
 
 	Breakers     func() map[infer.Version]string    // "closed", "half-open" or "open"
 	Routes       func() []api.Route                 // those declared
@@ -34,6 +35,9 @@ type Sources struct {
 	Drift   func() []api.DriftStatus            // of each version in a role that is compared with a reference
 	Signals func() (open int, oldest time.Time) // those neither delivered nor closed, and when the oldest was recorded
 }
+
+// RunTime is how long runs of a version take: Fixed + PerRow · rows.
+type RunTime struct{ Fixed, PerRow time.Duration }
 
 // QueueSize is how much waits in a queue.
 type QueueSize struct {
@@ -50,6 +54,7 @@ func (m *Metrics) Watch(s Sources) {
 type sourceCollector struct {
 	sources                                                     Sources
 	build, models, revision, inFlight, queued, unrouted, memory *prometheus.Desc
+	runTime                                                     *prometheus.Desc
 	breaker, routeRevision, routeWeight                         *prometheus.Desc
 	shadowRequests, shadowBytes, journalEvents, journalBytes    *prometheus.Desc
 }
@@ -65,6 +70,7 @@ func newSourceCollector(s Sources) *sourceCollector {
 		revision: desc("table_revision", "How often the routing table was replaced."),
 		inFlight: desc("requests_in_flight", "Requests accepted and not yet answered."),
 		queued:   desc("queued_requests", "Requests that wait for a run.", "model", "version"),
+		runTime:  desc("batch_cost_seconds", "What a run takes, as fitted for the version's most used shape: a fixed part, and a part per row.", "model", "version", "term"),
 		unrouted: desc("unrouted_requests_total", "Inference requests refused before a version was picked, by the code of their answer.", "code"),
 		memory:   desc("runtime_memory_bytes", "Bytes that the runtime's buffers hold outside Go's heap, by purpose.", "purpose"),
 
@@ -81,7 +87,7 @@ func newSourceCollector(s Sources) *sourceCollector {
 // Describe implements prometheus.Collector.
 func (c *sourceCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.build, c.models, c.revision, c.inFlight, c.queued, c.unrouted, c.memory,
+		c.build, c.models, c.revision, c.inFlight, c.queued, c.runTime, c.unrouted, c.memory,
 		c.breaker, c.routeRevision, c.routeWeight, c.shadowRequests, c.shadowBytes, c.journalEvents, c.journalBytes,
 	} {
 		ch <- d
@@ -106,6 +112,12 @@ func (c *sourceCollector) Collect(ch chan<- prometheus.Metric) {
 	if s.Queued != nil {
 		for v, n := range s.Queued() {
 			gauge(ch, c.queued, float64(n), v.Model, number(v.Number))
+		}
+	}
+	if s.RunTimes != nil {
+		for v, t := range s.RunTimes() {
+			gauge(ch, c.runTime, t.Fixed.Seconds(), v.Model, number(v.Number), "fixed")
+			gauge(ch, c.runTime, t.PerRow.Seconds(), v.Model, number(v.Number), "per_row")
 		}
 	}
 	if s.Unrouted != nil {

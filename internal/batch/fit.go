@@ -1,0 +1,92 @@
+package batch
+
+import (
+	"cmp"
+	"encoding/binary"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// Fit is what is known of the run times of a shape: Fixed + PerRow · rows. Of runs
+// that were all of one size Fixed is their mean, and PerRow 0.
+type Fit struct {
+	Shape            string // "x[-1,3]", the inputs given; -1 stands for the rows that are joined
+	Runs             uint64 // since the shape was last new
+	MinRows, MaxRows int    // of the runs it was learnt from
+	Fixed, PerRow    time.Duration
+	// Gain is how many times as many rows a second runs of the most rows are expected
+	// to do as runs of one row. 0 where requests cannot be joined, and where runs of
+	// one size do not tell.
+	Gain   float64
+	Joined bool // requests that wait are joined; otherwise they run one by one
+}
+
+// Fits returns what is known of the shapes that ran most, the most used first.
+func (b *Batcher) Fits(most int) []Fit {
+	type known struct {
+		key  string
+		solo bool
+		cost cost
+	}
+	b.mu.Lock()
+	all := make([]known, 0, len(b.queue.buckets))
+	for key, bucket := range b.queue.buckets {
+		if bucket.times.w > 0 {
+			all = append(all, known{key, bucket.solo, bucket.times})
+		}
+	}
+	b.mu.Unlock()
+	slices.SortFunc(all, func(x, y known) int {
+		return cmp.Or(cmp.Compare(y.cost.runs, x.cost.runs), cmp.Compare(x.key, y.key))
+	})
+	fits := make([]Fit, 0, min(most, len(all)))
+	for _, k := range all[:min(most, len(all))] {
+		c := &k.cost
+		f := Fit{
+			Shape: shapeText(k.key, k.solo, b.model), Runs: c.runs, MinRows: c.lo, MaxRows: c.hi, Joined: !k.solo && !c.alone,
+			Fixed: time.Duration(math.Round(c.a)), PerRow: time.Duration(math.Round(c.b)),
+		}
+		if !k.solo && c.hi > c.lo {
+			size := float64(b.opts.MaxSize)
+			f.Gain = size * c.line(1) / c.line(size)
+		}
+		fits = append(fits, f)
+	}
+	return fits
+}
+
+// mostNamed is how many inputs the text of a shape names.
+const mostNamed = 8
+
+// shapeText reads what Batcher.appendKey wrote, for people.
+func shapeText(key string, solo bool, m *infer.Model) string {
+	rest := []byte(key)
+	if solo {
+		rest = rest[1:]
+	}
+	var parts []string
+	for len(rest) > 0 {
+		if len(parts) == mostNamed {
+			parts = append(parts, "…")
+			break
+		}
+		tag, n := binary.Uvarint(rest)
+		rest = rest[n:]
+		spec := &m.Inputs[tag>>1]
+		shape := make(infer.Shape, len(spec.Shape))
+		for i := range shape {
+			if i == 0 && !solo {
+				shape[i] = -1
+				continue
+			}
+			shape[i], n = binary.Varint(rest)
+			rest = rest[n:]
+		}
+		parts = append(parts, spec.Name+shape.String())
+	}
+	return strings.Join(parts, " ")
+}
