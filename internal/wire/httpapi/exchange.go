@@ -40,6 +40,7 @@ type exchange struct {
 	served  infer.Served
 	broken  bool // a panic: something may still use what this holds
 
+	call           *oip.Call
 	idBuf, pathBuf [maxRequestID]byte
 	raw            []byte // the body as it was sent
 	reserved       int64  // of the server's bodyMemory
@@ -76,14 +77,14 @@ func (x *exchange) end() {
 	if x.broken {
 		return
 	}
-	s, raw, spare := x.srv, x.raw[:0], x.spare[:0]
+	s, call, raw, spare := x.srv, x.call, x.raw[:0], x.spare[:0]
 	if cap(raw) > maxKeptBytes {
 		raw = nil
 	}
 	if cap(spare) > maxKeptBytes {
 		spare = nil
 	}
-	*x = exchange{srv: s, raw: raw, spare: spare}
+	*x = exchange{srv: s, call: call, raw: raw, spare: spare}
 	s.exchanges.Put(x)
 }
 

@@ -33,9 +33,8 @@ func (x *exchange) infer() error {
 	if n := x.srv.inFlight.Add(1); n > int64(x.srv.limits.MaxInFlight) {
 		return infer.Errorf(infer.Overloaded, "more than %d requests in progress, try again later", x.srv.limits.MaxInFlight)
 	}
-	call := oip.GetCall()
-	err = x.predict(call, called, body)
-	call.Put() // not deferred: after a panic something may still use it
+	err = x.predict(x.call, called, body)
+	x.call.Reset() // not deferred: after a panic something may still use it
 	return err
 }
 

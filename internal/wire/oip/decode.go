@@ -24,7 +24,7 @@ func (c *Call) Decode(body []byte, jsonLen int, lim *Limits) error {
 		}
 		text, blobs = body[:jsonLen], body[jsonLen:]
 	}
-	if c.recall(text, lim) {
+	if c.recall(text) {
 		return c.attach(blobs).err()
 	}
 	c.s.text, c.s.maxDepth = text, c.lim.MaxNesting
@@ -34,7 +34,7 @@ func (c *Call) Decode(body []byte, jsonLen int, lim *Limits) error {
 		}
 		return p.err()
 	}
-	c.memorise(text, lim)
+	c.memorise(text)
 	return c.attach(blobs).err()
 }
 

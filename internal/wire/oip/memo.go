@@ -19,7 +19,7 @@ const (
 // read one again 0.4.
 type memo struct {
 	text   []byte
-	lim    *Limits
+	lim    Limits
 	sticky string // Call.StickyParameter
 
 	inputs  []infer.Tensor // without data; their shapes are parts of dims
@@ -33,9 +33,9 @@ type memo struct {
 }
 
 // recall sets what the document says, where it is the last one again.
-func (c *Call) recall(text []byte, lim *Limits) bool {
+func (c *Call) recall(text []byte) bool {
 	m := &c.memo
-	if len(text) == 0 || !bytes.Equal(text, m.text) || lim != m.lim || c.StickyParameter != m.sticky {
+	if len(text) == 0 || !bytes.Equal(text, m.text) || c.lim != m.lim || c.StickyParameter != m.sticky {
 		return false
 	}
 	c.Inputs, c.Outputs = append(c.Inputs, m.inputs...), append(c.Outputs, m.outputs...)
@@ -47,14 +47,14 @@ func (c *Call) recall(text []byte, lim *Limits) bool {
 
 // memorise keeps what a document without data said. One with a sticky key is not
 // kept: many callers mean many keys.
-func (c *Call) memorise(text []byte, lim *Limits) {
+func (c *Call) memorise(text []byte) {
 	m := &c.memo
 	m.text = m.text[:0]
 	if len(text) > maxMemoBytes || len(c.Inputs) > maxMemoTensors || len(c.Outputs) > maxMemoTensors ||
 		c.StickyKey != "" || slices.Contains(c.sizes, -1) {
 		return
 	}
-	m.text, m.lim, m.sticky = append(m.text, text...), lim, c.StickyParameter
+	m.text, m.lim, m.sticky = append(m.text, text...), c.lim, c.StickyParameter
 	m.inputs, m.outputs = append(m.inputs[:0], c.Inputs...), append(m.outputs[:0], c.Outputs...)
 	m.sizes, m.binary = append(m.sizes[:0], c.sizes...), append(m.binary[:0], c.binary...)
 	m.request.ID, m.request.Priority, m.request.Timeout = c.ID, c.Priority, c.Timeout
