@@ -58,3 +58,6 @@ const (
 	TryEvery    = tryEvery
 	TryTogether = tryTogether
 )
+
+// Worth returns the fewest rows that are worth a run of their own.
+func (c *Cost) Worth(maxSize int) int { return c.worth(maxSize) }

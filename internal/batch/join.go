@@ -50,6 +50,15 @@ func (c *cost) members(rows float64, maxSize int) int {
 	}
 }
 
+// worth returns the rows below which a run is not worth splitting off: it would take
+// more for itself than for them. Where that is not known, every share is worth it.
+func (c *cost) worth(maxSize int) int {
+	if !c.sure() {
+		return 1
+	}
+	return int(min(float64(maxSize), (c.a+perRun)/max(c.b, 1)))
+}
+
 // sure reports whether the line is known well enough to decide by it: enough runs,
 // of sizes that differ enough for their noise. The variance of a is noise/sxx.
 func (c *cost) sure() bool {

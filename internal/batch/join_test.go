@@ -175,6 +175,27 @@ func TestBatcherFindsOutWhetherJoiningPays(t *testing.T) {
 	})
 }
 
+// A share of what waits is not worth a run that takes more for itself than for it.
+func TestSharesAreWorthTheirRuns(t *testing.T) {
+	f := func(l law, want int) {
+		t.Helper()
+		var c batch.Cost
+		for i := range 100 {
+			c.Record(1+i%8, l.exact(1+i%8))
+		}
+		if got := c.Worth(64); got != want {
+			t.Errorf("%v: a run is worth it from %d rows on, want %d", l, got, want)
+		}
+	}
+	f(law{10 * ms, 2 * ms, 0}, 5)
+	f(law{0, 10 * ms, 0}, 0) // every share
+	f(law{10 * ms, 0, 0}, 64)
+	f(law{0, us / 4, 0}, 4) // what a run costs beside the slot counts too
+	if got := new(batch.Cost).Worth(64); got != 1 {
+		t.Errorf("where nothing is known, from %d rows on", got)
+	}
+}
+
 // Who waits on purpose wants full runs.
 func TestMaxDelayJoinsWhateverItCosts(t *testing.T) {
 	virtual(t, func(t *testing.T) {

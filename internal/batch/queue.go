@@ -169,19 +169,21 @@ func (q *queue) take(now time.Duration, free int, members, refused []*item) (_, 
 		if b, next = q.pick(now); b == nil {
 			break
 		}
-		members, refused = q.fill(b, q.goal(free), now, members, refused)
+		members, refused = q.fill(b, q.goal(b, free), now, members, refused)
 		q.settle(b)
 	}
 	return members, refused, next
 }
 
 // goal is how many rows a run should have: all that wait, shared by the free
-// slots. Who waits for fuller runs does not want them split again.
-func (q *queue) goal(free int) int {
+// slots, as far as shares are worth a run of their own. Who waits for fuller runs
+// does not want them split again.
+func (q *queue) goal(b *bucket, free int) int {
 	if q.maxDelay > 0 {
 		return q.maxSize
 	}
-	return max(1, min(q.maxSize, (q.rows+free-1)/free))
+	share := (q.rows + free - 1) / free
+	return max(1, min(q.maxSize, max(share, b.times.worth(q.maxSize))))
 }
 
 // fill takes the items of one run from b, the most urgent first. An item of more
