@@ -25,19 +25,24 @@ func TestOfferAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A row of sixteen inputs and three outputs, as the request path pays for it.
+// A row of sixteen inputs and three outputs, as the request path pays for it, where
+// its request is looked at and where it is not.
 func BenchmarkOffer(b *testing.B) {
-	m, p := wide()
-	tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 1 << 20})
-	req, resp, counts := wideRequest(m), wideResponse(), empty(p)
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		tap.Offer(req, resp)
-		if i%1000 == 999 {
-			b.StopTimer()
-			drain(tap, counts)
-			b.StartTimer()
-		}
+	for name, sample := range map[string]int{"sampled=yes": api.TotalWeight, "sampled=no": 0} {
+		b.Run(name, func(b *testing.B) {
+			m, p := wide()
+			tap := NewTap(TapOptions{Model: m, Profile: p, Sample: sample, MaxRows: 16, MaxBytes: 1 << 20})
+			req, resp, counts := wideRequest(m), wideResponse(), empty(p)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				tap.Offer(req, resp)
+				if i%1000 == 999 {
+					b.StopTimer()
+					drain(tap, counts)
+					b.StartTimer()
+				}
+			}
+		})
 	}
 }
 

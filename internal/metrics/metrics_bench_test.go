@@ -6,47 +6,41 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
 )
 
-// A request that is a run of its own, which is the dearest case.
-func BenchmarkRequestAndRun(b *testing.B) {
-	v := metrics.New(prometheus.NewRegistry()).Version("iris", 1)
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		req := request()
-		for pb.Next() {
-			v.ObserveRun(1, 1, time.Microsecond, 5*time.Microsecond, time.Microsecond, nil)
-			v.ObserveRequest(req, infer.OK, 80*time.Microsecond)
-		}
-	})
-}
-
-func BenchmarkRequest(b *testing.B) {
-	v := metrics.New(prometheus.NewRegistry()).Version("iris", 1)
-	b.ReportAllocs()
+// BenchmarkObserve is what requests and runs pay for being counted. With "all" it
+// is one that is a run of its own and was sent by a route, which is the dearest case.
+func BenchmarkObserve(b *testing.B) {
+	m := metrics.New(prometheus.NewRegistry())
+	v, a, s := m.Version("iris", 1), m.Arm("iris", "iris", 1, api.RoleStable), m.Shadow("iris", "iris", 2)
 	req := request()
-	for b.Loop() {
-		v.ObserveRequest(req, infer.OK, 80*time.Microsecond)
+	ofRequest := func() { v.ObserveRequest(req, infer.OK, 80*time.Microsecond) }
+	ofRun := func() { v.ObserveRun(1, 1, time.Microsecond, 5*time.Microsecond, time.Microsecond, nil) }
+	ofArm := func() { a.Observe(infer.ReasonSticky, infer.OK, 80*time.Microsecond) }
+	all := func() { ofRun(); ofRequest(); ofArm() }
+	f := func(of string, observe func()) {
+		b.Run("of="+of+"/callers=1", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				observe()
+			}
+		})
 	}
-}
-
-func BenchmarkArm(b *testing.B) {
-	a := newArm()
-	b.ReportAllocs()
-	for b.Loop() {
-		a.Observe(infer.ReasonSticky, infer.OK, 80*time.Microsecond)
-	}
-}
-
-func BenchmarkArmParallel(b *testing.B) {
-	a := newArm()
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			a.Observe(infer.ReasonSticky, infer.OK, 80*time.Microsecond)
-		}
+	f("request", ofRequest)
+	f("run", ofRun)
+	f("arm", ofArm)
+	f("shadow", func() { s.Answered(infer.OK, 80*time.Microsecond) })
+	f("all", all)
+	b.Run("of=all/callers=procs", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				all()
+			}
+		})
 	})
 }
 

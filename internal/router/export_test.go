@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"reflect"
 
 	"sluice.io/sluice/internal/infer"
@@ -27,4 +28,12 @@ func (t *Table) Pick(req *infer.Request) infer.Reason {
 		return ""
 	}
 	return p.reason
+}
+
+// Guarded is a call through a target's breaker, and nothing else of Predict. It
+// returns whether the breaker let it run.
+func Guarded(ctx context.Context, t *Target, req *infer.Request) func() bool {
+	c := newCall(ctx, req, pick{})
+	c.target = t
+	return func() bool { return t.Breaker.run(c) }
 }

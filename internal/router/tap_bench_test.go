@@ -125,7 +125,7 @@ func BenchmarkDrift(b *testing.B) {
 			}
 		}
 	}
-	f("off", func(*testing.B) (router.Copier, func(uint64)) { return nil, func(uint64) {} })
-	f("on, 100 %", watched(api.TotalWeight))
-	f("on, none sampled", watched(0))
+	f("tap=off", func(*testing.B) (router.Copier, func(uint64)) { return nil, func(uint64) {} })
+	f("tap=on/sampled=yes", watched(api.TotalWeight))
+	f("tap=on/sampled=no", watched(0))
 }

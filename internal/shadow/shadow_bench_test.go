@@ -13,7 +13,7 @@ import (
 func BenchmarkOffer(b *testing.B) {
 	const waits = 100
 	f := func(name string, n, maxBytes int) {
-		b.Run(fmt.Sprintf("%s/%d", name, 2*n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("copied=%s/values=%d", name, 2*n), func(b *testing.B) {
 			m := shadow.New(shadow.Options{Model: model(), MaxRequests: waits, MaxBytes: int64(maxBytes)})
 			tap, req, resp := m.Tap(&lastDrop{}), request("0190c2a4-5d2e", n), respond(3, 8)
 			b.ReportAllocs()
@@ -25,7 +25,7 @@ func BenchmarkOffer(b *testing.B) {
 			}
 		})
 	}
-	f("dropped", 32, 10)
-	f("copied", 32, 1<<30)
-	f("copied", 300_000, 1<<30)
+	f("no", 32, 10)
+	f("yes", 32, 1<<30)
+	f("yes", 300_000, 1<<30)
 }

@@ -132,7 +132,7 @@ func TestSlotIsTheRule(t *testing.T) {
 func BenchmarkSlot(b *testing.B) {
 	for _, n := range []int{8, 36, 200, 1024, 16 << 10} {
 		key := strings.Repeat("k", n)
-		b.Run(strconv.Itoa(n), func(b *testing.B) {
+		b.Run("bytes="+strconv.Itoa(n), func(b *testing.B) {
 			b.ReportAllocs()
 			sum := 0
 			for b.Loop() {

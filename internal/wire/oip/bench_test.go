@@ -41,7 +41,16 @@ func BenchmarkDecodeIntegers(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/number")
 }
 
-func BenchmarkDecodeSmall(b *testing.B) { benchmarkDecode(b, input("FP32", "[1,16]", floats(16, 64))) }
+// BenchmarkDecode is a tiny request in both forms, and a binary one of the size of a
+// picture, of which nothing is copied; with the document of the last request, and
+// with another one each time.
+func BenchmarkDecode(b *testing.B) {
+	b.Run("form=json/values=16", func(b *testing.B) { benchmarkDecode(b, input("FP32", "[1,16]", floats(16, 64))) })
+	for _, n := range []int{16, 3 * 224 * 224} {
+		b.Run(fmt.Sprintf("form=binary/values=%d/document=same", n), func(b *testing.B) { benchmarkDecodeBinary(b, n, "1") })
+		b.Run(fmt.Sprintf("form=binary/values=%d/document=new", n), func(b *testing.B) { benchmarkDecodeBinary(b, n, "1", "2") })
+	}
+}
 
 func benchmarkDecode(b *testing.B, text string) {
 	b.Helper()
@@ -57,16 +66,48 @@ func benchmarkDecode(b *testing.B, text string) {
 	}
 }
 
-func BenchmarkDecodeBinarySmall(b *testing.B) {
-	text := `{"inputs":[{"name":"input","shape":[1,16],"datatype":"FP32","parameters":{"binary_data_size":64}}],"parameters":{"binary_data_output":true}}`
-	body := append([]byte(text), make([]byte, 64)...)
+// benchmarkDecodeBinary decodes requests with these ids in turn.
+func benchmarkDecodeBinary(b *testing.B, n int, ids ...string) {
+	b.Helper()
+	length, bodies := 0, make([][]byte, len(ids))
+	for i, id := range ids {
+		text := fmt.Sprintf(`{"id":%q,"inputs":[{"name":"input","shape":[1,%d],"datatype":"FP32","parameters":{"binary_data_size":%d}}],"parameters":{"binary_data_output":true}}`, id, n, 4*n)
+		length, bodies[i] = len(text), append([]byte(text), make([]byte, 4*n)...)
+	}
 	b.ReportAllocs()
-	for b.Loop() {
+	for i := 0; b.Loop(); i++ {
 		c := oip.GetCall()
-		if err := c.Decode(body, len(text), nil); err != nil {
+		if err := c.Decode(bodies[i%len(bodies)], length, nil); err != nil {
 			b.Fatal(err)
 		}
 		c.Put()
+	}
+}
+
+// BenchmarkEncode is the answer to the tiny request in both forms.
+func BenchmarkEncode(b *testing.B) {
+	for form, body := range map[string]string{
+		"json":   `{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1]}]}`,
+		"binary": `{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1]}],"parameters":{"binary_data_output":true}}`,
+	} {
+		b.Run("form="+form+"/values=1", func(b *testing.B) {
+			c := oip.GetCall()
+			defer c.Put()
+			if err := c.Decode([]byte(body), len(body), nil); err != nil {
+				b.Fatal(err)
+			}
+			resp := infer.NewResponse()
+			defer resp.Release()
+			copy(resp.Add("output", 0, infer.FP32, infer.Shape{1, 1}, 4), []byte{0x12, 0x34, 0x56, 0x3f})
+			var out []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				var err error
+				if out, _, err = oip.AppendResponse(out[:0], c, "lin", 1, resp, oip.EncodeOptions{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
