@@ -40,7 +40,7 @@ func doubleProfile(t *testing.T, version int64, seed uint64) *app.Profile {
 }
 
 // writeProfile puts a profile in place of a file, at once.
-func writeProfile(t *testing.T, file string, p *app.Profile) {
+func writeProfile(t testing.TB, file string, p *app.Profile) {
 	t.Helper()
 	next, err := os.Create(file + ".next")
 	if err != nil {

@@ -44,13 +44,19 @@ type gateway struct {
 
 // start runs a gateway over a repository until the test ends. yaml holds further
 // settings; addresses are chosen here.
-func start(t *testing.T, repository string, yaml ...string) *gateway {
+func start(t testing.TB, repository string, yaml ...string) *gateway {
 	t.Helper()
 	return startOn(t, nil, repository, yaml...)
 }
 
 // startOn is start on another runtime than ONNX Runtime.
-func startOn(t *testing.T, runtime app.Runtime, repository string, yaml ...string) *gateway {
+func startOn(t testing.TB, runtime app.Runtime, repository string, yaml ...string) *gateway {
+	t.Helper()
+	return startLogging(t, zaptest.NewLogger(t, zaptest.Level(logLevel)), runtime, repository, yaml...)
+}
+
+// startLogging is startOn with a log of one's own.
+func startLogging(t testing.TB, log *zap.Logger, runtime app.Runtime, repository string, yaml ...string) *gateway {
 	t.Helper()
 	g := &gateway{file: filepath.Join(t.TempDir(), "sluice.yaml")}
 	g.configure(t, repository, yaml...)
@@ -61,7 +67,7 @@ func startOn(t *testing.T, runtime app.Runtime, repository string, yaml ...strin
 	}
 	listening := make(chan app.Addresses, 1)
 	options := app.Options{
-		Config: cfg, Reload: load, Logger: zaptest.NewLogger(t, zaptest.Level(logLevel)),
+		Config: cfg, Reload: load, Logger: log,
 		Listening: func(at app.Addresses) { listening <- at },
 	}
 	if runtime != nil {
@@ -100,7 +106,7 @@ func startOn(t *testing.T, runtime app.Runtime, repository string, yaml ...strin
 const logLevel = zapcore.ErrorLevel
 
 // configure writes the gateway's file; a reload reads it.
-func (g *gateway) configure(t *testing.T, repository string, yaml ...string) {
+func (g *gateway) configure(t testing.TB, repository string, yaml ...string) {
 	t.Helper()
 	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: '127.0.0.1:0'}%s}\nadmin: {address: '127.0.0.1:0'%s}\n",
 		repository, extra("repository.", &yaml), extra("server.", &yaml), extra("admin.", &yaml))
@@ -126,7 +132,7 @@ func extra(prefix string, yaml *[]string) string {
 }
 
 // await waits until the gateway is ready.
-func (g *gateway) await(t *testing.T) {
+func (g *gateway) await(t testing.TB) {
 	t.Helper()
 	for range 3000 {
 		if status, _ := g.call(t, http.MethodGet, g.url+"/v2/health/ready", ""); status == http.StatusOK {
@@ -138,7 +144,7 @@ func (g *gateway) await(t *testing.T) {
 }
 
 // call sends a request and returns status and body.
-func (g *gateway) call(t *testing.T, method, url, body string) (int, string) {
+func (g *gateway) call(t testing.TB, method, url, body string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -157,7 +163,7 @@ func (g *gateway) call(t *testing.T, method, url, body string) (int, string) {
 }
 
 // must is call where only 200 is right.
-func (g *gateway) must(t *testing.T, method, url, body string) string {
+func (g *gateway) must(t testing.TB, method, url, body string) string {
 	t.Helper()
 	status, text := g.call(t, method, url, body)
 	if status != http.StatusOK {
