@@ -1,10 +1,12 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-shadow bench-drift bench-micro clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-shadow bench-drift bench-micro bench-compare clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
 golangci := $(CURDIR)/.cache/bin/golangci-lint-$(golangci_version)
+benchstat_version := v0.0.0-20260908200009-22c9c6c9d4da
+benchstat := $(CURDIR)/.cache/bin/benchstat-$(benchstat_version)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,8 +68,19 @@ $(CURDIR)/.cache/evidently/installed: benchmarks/drift/requirements.txt
 	$(@D)/bin/pip install -q -r $<
 	@touch $@
 
-bench-micro: setup ## time and allocations of the hot functions
-	go test -run '^$$' -bench . -benchmem ./...
+# What a request passes. PKG=./... has the benchmarks of all packages.
+PKG := $(addprefix ./internal/,app infer wire/httpapi wire/oip slot router batch runtime/ort metrics drift shadow)
+BENCH := .
+bench-micro: setup ## time and allocations of every stage of a request; PKG= and BENCH= choose
+	go test -run '^$$' -bench '$(value BENCH)' -benchmem $(PKG)
+
+bench-compare: setup $(benchstat) ## the same in turn with those of revision BASE=, and benchstat; PKG=, BENCH=, COUNT=6
+	@BENCHSTAT=$(benchstat) PKG='$(PKG)' BENCH='$(value BENCH)' COUNT='$(COUNT)' BENCHTIME='$(BENCHTIME)' scripts/bench-compare.sh '$(BASE)'
+
+# Pinned and built as the linter is.
+$(benchstat):
+	@GOBIN=$(dir $@)new go install golang.org/x/perf/cmd/benchstat@$(benchstat_version)
+	@mv $(dir $@)new/benchstat $@ && rmdir $(dir $@)new
 
 clean: ## remove what was built, not what was downloaded
 	rm -rf bin benchmarks/bin
