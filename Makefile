@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-shadow bench-drift bench-micro bench-compare clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-shadow bench-drift bench-cost bench-micro bench-compare clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -67,6 +67,9 @@ $(CURDIR)/.cache/evidently/installed: benchmarks/drift/requirements.txt
 	rm -rf $(@D) && python3 -m venv $(@D)
 	$(@D)/bin/pip install -q -r $<
 	@touch $@
+
+bench-cost: build ## what each feature costs a request, and how costs grow; the gateway on one core, its client on another
+	cd benchmarks && go run ./cost $(COST) && go run ./cost -growth $(COST)
 
 # What a request passes. PKG=./... has the benchmarks of all packages.
 PKG := $(addprefix ./internal/,app infer wire/httpapi wire/oip slot router batch runtime/ort metrics drift shadow)

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/metrics"
+)
+
+// observing measures what metrics cost. They cannot be switched off, so that no
+// gateway without them can be compared; here nothing else runs.
+func observing() []observed {
+	m := metrics.New(prometheus.NewRegistry())
+	v, a := m.Version("lin", 1), m.Arm("lin", "lin", 1, api.RoleStable)
+	req := &infer.Request{Inputs: []infer.Tensor{{DType: infer.FP32, Shape: infer.Shape{1, 16}}}}
+	req.Timing = infer.Timing{Queue: time.Microsecond, Compute: time.Microsecond, Rows: 1}
+	request := func() { v.ObserveRequest(req, infer.OK, 80*time.Microsecond) }
+	run := func() { v.ObserveRun(1, 1, time.Microsecond, time.Microsecond, time.Microsecond, nil) }
+	arm := func() { a.Observe(infer.ReasonSticky, infer.OK, 80*time.Microsecond) }
+	return []observed{
+		observe("a request", request),
+		observe("a run, of which requests share one", run),
+		observe("a request that a route sent", arm),
+		observe("all three, for a request alone in its run", func() { request(); run(); arm() }),
+	}
+}
+
+func observe(what string, f func()) observed {
+	r := testing.Benchmark(func(b *testing.B) {
+		b.Helper()
+		b.ReportAllocs()
+		for b.Loop() {
+			f()
+		}
+	})
+	return observed{partMetrics, what, float64(r.T.Nanoseconds()) / float64(r.N), r.AllocsPerOp()}
+}
