@@ -1,0 +1,77 @@
+//go:build !race
+
+package batch_test
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+
+	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/infer"
+)
+
+// crowded is an echo that lets others come before it runs, and counts who was joined.
+type crowded struct {
+	echo
+	joined int
+}
+
+func (c *crowded) Gather(reqs []*infer.Request) error {
+	if len(reqs) > 1 {
+		c.joined += len(reqs)
+	}
+	return c.echo.Gather(reqs)
+}
+
+func (c *crowded) Run() error {
+	runtime.Gosched()
+	return nil
+}
+
+// Requests that wait for each other take other ways than one alone: they queue, are
+// joined, and are woken.
+func TestManyCallersAllocateNothing(t *testing.T) {
+	const callers, each = 16, 2000
+	slot, ctx := &crowded{}, context.Background()
+	b, err := batch.New(batch.Options{Model: ioModel(), Batchable: true, MaxSize: 64, Slots: []batch.Slot{slot}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- b.Run(ctx) }()
+	all := func() {
+		var wg sync.WaitGroup
+		for range callers {
+			wg.Go(func() {
+				req := request(1, 1, 1)
+				for range each {
+					resp, err := b.Predict(ctx, req)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					resp.Release()
+				}
+			})
+		}
+		wg.Wait()
+	}
+	all()
+	n := testing.AllocsPerRun(3, all) / (callers * each)
+	if err := b.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	// The callers' goroutines and requests, and pools that the collector emptied, are
+	// some dozens of allocations in all.
+	if n > 0.01 {
+		t.Errorf("%.4f allocations per Predict, want 0", n)
+	}
+	if slot.joined < callers*each {
+		t.Errorf("%d requests were joined, of %d: they did not meet", slot.joined, 5*callers*each)
+	}
+}
