@@ -123,7 +123,7 @@ func New(opts Options) (*Server, error) {
 		opts: opts, limits: limits, timeouts: newTimeouts(&limits), log: opts.Logger, triton: opts.Compat == CompatTriton, tokens: tokens,
 		access: newAccessLog(opts.AccessLog, opts.Logger.Named("access")), ids: newRequestIDs(),
 	}
-	s.exchanges.New = func() any { return &exchange{srv: s, call: oip.GetCall()} }
+	s.exchanges.New = func() any { return &exchange{srv: s, call: oip.NewCall()} }
 	s.predictions = context.Background() //nolint:forbidigo // as its comment says
 	s.base, s.cancel = context.WithCancel(s.predictions)
 	// What fasthttp has to say is about bad requests, which the access log shows.

@@ -17,8 +17,8 @@ func TestNoAllocations(t *testing.T) {
 		t.Helper()
 		body := []byte(head + blob)
 		var out []byte
+		c := oip.NewCall()
 		got := testing.AllocsPerRun(200, func() {
-			c := oip.GetCall()
 			c.StickyParameter = "user"
 			if err := c.Decode(body, len(head), nil); err != nil {
 				t.Fatal(err)
@@ -33,7 +33,7 @@ func TestNoAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp.Release()
-			c.Put()
+			c.Reset()
 		})
 		if got != 0 {
 			t.Errorf("%s: %v allocations", name, got)

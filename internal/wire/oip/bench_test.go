@@ -57,12 +57,12 @@ func benchmarkDecode(b *testing.B, text string) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(text)))
 	body := []byte(text)
+	c := oip.NewCall()
 	for b.Loop() {
-		c := oip.GetCall()
 		if err := c.Decode(body, -1, nil); err != nil {
 			b.Fatal(err)
 		}
-		c.Put()
+		c.Reset()
 	}
 }
 
@@ -75,12 +75,12 @@ func benchmarkDecodeBinary(b *testing.B, n int, ids ...string) {
 		length, bodies[i] = len(text), append([]byte(text), make([]byte, 4*n)...)
 	}
 	b.ReportAllocs()
+	c := oip.NewCall()
 	for i := 0; b.Loop(); i++ {
-		c := oip.GetCall()
 		if err := c.Decode(bodies[i%len(bodies)], length, nil); err != nil {
 			b.Fatal(err)
 		}
-		c.Put()
+		c.Reset()
 	}
 }
 
@@ -91,8 +91,7 @@ func BenchmarkEncode(b *testing.B) {
 		"binary": `{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1]}],"parameters":{"binary_data_output":true}}`,
 	} {
 		b.Run("form="+form+"/values=1", func(b *testing.B) {
-			c := oip.GetCall()
-			defer c.Put()
+			c := oip.NewCall()
 			if err := c.Decode([]byte(body), len(body), nil); err != nil {
 				b.Fatal(err)
 			}
@@ -113,12 +112,10 @@ func BenchmarkEncode(b *testing.B) {
 
 func BenchmarkEncodeFloats(b *testing.B) {
 	const n = 1000
-	c := oip.GetCall()
-	defer c.Put()
+	c := oip.NewCall()
 	resp := infer.NewResponse()
 	defer resp.Release()
-	src := oip.GetCall()
-	defer src.Put()
+	src := oip.NewCall()
 	if err := src.Decode([]byte(input("FP32", fmt.Sprintf("[%d]", n), floats(n, 32))), -1, nil); err != nil {
 		b.Fatal(err)
 	}

@@ -22,8 +22,7 @@ func input(dtype, shape, data string) string {
 
 func decode(t *testing.T, body string, jsonLen int) (*oip.Call, error) {
 	t.Helper()
-	c := oip.GetCall()
-	t.Cleanup(c.Put)
+	c := oip.NewCall()
 	return c, c.Decode([]byte(body), jsonLen, nil)
 }
 

@@ -27,8 +27,7 @@ func response(t *testing.T, dtype infer.DType, n int64, data []byte) *infer.Resp
 // encode returns the member "data" of the only output.
 func encode(t *testing.T, dtype infer.DType, n int64, data []byte, opt oip.EncodeOptions) (string, error) {
 	t.Helper()
-	c := oip.GetCall()
-	defer c.Put()
+	c := oip.NewCall()
 	out, jsonLen, err := oip.AppendResponse([]byte("before"), c, "m", 1, response(t, dtype, n, data), opt)
 	if err != nil {
 		if string(out) != "before" {

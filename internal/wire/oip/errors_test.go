@@ -280,8 +280,7 @@ func TestDecodeRefusesParameters(t *testing.T) {
 func TestDecodeLimits(t *testing.T) {
 	f := func(body string, jsonLen int, lim oip.Limits, code infer.Code, want string) {
 		t.Helper()
-		c := oip.GetCall()
-		defer c.Put()
+		c := oip.NewCall()
 		err := c.Decode([]byte(body), jsonLen, &lim)
 		if infer.CodeOf(err) != code || err != nil && infer.Message(err) != want {
 			t.Errorf("%.200s\n got %v: %s\nwant %v: %s", body, infer.CodeOf(err), infer.Message(err), code, want)
@@ -301,8 +300,7 @@ func TestDecodeLimits(t *testing.T) {
 // A shape that the body cannot fill costs nothing.
 func TestDecodeAllocatesNothingForShapes(t *testing.T) {
 	body := []byte(input("FP64", "[1000000000]", "[1,2,3]"))
-	c := oip.GetCall()
-	defer c.Put()
+	c := oip.NewCall()
 	got := testing.Benchmark(func(b *testing.B) {
 		b.Helper()
 		for b.Loop() {
@@ -352,8 +350,7 @@ func TestDecodeBinary(t *testing.T) {
 	// The data is the body itself, but for bools that had to be changed.
 	head := one("UINT8", "[2]", 2)
 	body := []byte(head + "ab")
-	c := oip.GetCall()
-	defer c.Put()
+	c := oip.NewCall()
 	if err := c.Decode(body, len(head), nil); err != nil || &c.Inputs[0].Data[0] != &body[len(head)] {
 		t.Errorf("the data was copied: %v", err)
 	}
@@ -397,8 +394,7 @@ func TestDecodeRefusesBinary(t *testing.T) {
 	refuseLen(t, head+z(4), 10, infer.Invalid, "inputs: invalid JSON at byte 10: expected an array, but the document ends")
 	refuseLen(t, head+z(4), 0, infer.Invalid, "the document is empty")
 
-	c := oip.GetCall()
-	defer c.Put()
+	c := oip.NewCall()
 	c.Model = "lin"
 	if err := c.Decode([]byte(head), -1, nil); infer.Message(err) != "unexpected size for input 'x', expecting 4 additional bytes for model 'lin'" {
 		t.Error(err)
@@ -411,8 +407,7 @@ func TestDecodeRaw(t *testing.T) {
 	f := func(dtype infer.DType, spec infer.Shape, body, shape string, want ...string) {
 		t.Helper()
 		m := model(infer.TensorSpec{Name: "x", DType: dtype, Shape: spec})
-		c := oip.GetCall()
-		defer c.Put()
+		c := oip.NewCall()
 		if err := c.DecodeRaw([]byte(body), m, nil); err != nil {
 			t.Errorf("%v %v: %v", dtype, spec, err)
 			return
@@ -441,8 +436,7 @@ func TestDecodeRaw(t *testing.T) {
 func TestDecodeRawRefuses(t *testing.T) {
 	f := func(body, want string, inputs ...infer.TensorSpec) {
 		t.Helper()
-		c := oip.GetCall()
-		defer c.Put()
+		c := oip.NewCall()
 		c.Model = "m"
 		err := c.DecodeRaw([]byte(body), model(inputs...), nil)
 		if infer.CodeOf(err) != infer.Invalid || infer.Message(err) != want {
@@ -470,8 +464,7 @@ func FuzzStringElements(f *testing.F) {
 	f.Add([]byte(""), uint8(0))
 	f.Fuzz(func(t *testing.T, blob []byte, n uint8) {
 		head := fmt.Sprintf(`{"inputs":[{"name":"x","shape":[%d],"datatype":"BYTES","parameters":{"binary_data_size":%d}}]}`, n, len(blob))
-		c := oip.GetCall()
-		defer c.Put()
+		c := oip.NewCall()
 		err := c.Decode(append([]byte(head), blob...), len(head), nil)
 		rest, elements := blob, 0
 		for len(rest) >= 4 && uint64(binary.LittleEndian.Uint32(rest)) <= uint64(len(rest)-4) {

@@ -1,8 +1,6 @@
 package oip
 
 import (
-	"sync"
-
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -94,18 +92,8 @@ const (
 	no
 )
 
-var calls = sync.Pool{New: func() any { return newCall() }}
-
-func newCall() *Call { return &Call{names: map[string]string{}} }
-
-// GetCall returns an empty Call from the pool.
-func GetCall() *Call { return calls.Get().(*Call) }
-
-// Put gives the Call back. Neither it nor its tensors may be used afterwards.
-func (c *Call) Put() {
-	c.Reset()
-	calls.Put(c)
-}
+// NewCall returns an empty Call, to be used for one request after the other.
+func NewCall() *Call { return &Call{names: map[string]string{}} }
 
 // Reset empties the Call and keeps its buffers for the next one, but for those
 // that one large request made large.

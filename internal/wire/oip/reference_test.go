@@ -209,8 +209,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"parameters":{"user":`), -1)
 	f.Fuzz(func(t *testing.T, body []byte, jsonLen int) {
 		before := bytes.Clone(body)
-		c := oip.GetCall()
-		defer c.Put()
+		c := oip.NewCall()
 		c.StickyParameter = sticky
 		err := c.Decode(body, jsonLen, nil)
 		if !bytes.Equal(before, body) {

@@ -11,8 +11,7 @@ import (
 // decodeSticky decodes a request with these parameters, whose key is the parameter name.
 func decodeSticky(t *testing.T, name, parameters string) (*oip.Call, error) {
 	t.Helper()
-	c := oip.GetCall()
-	t.Cleanup(c.Put)
+	c := oip.NewCall()
 	c.StickyParameter = name
 	return c, c.Decode([]byte(`{"parameters":`+parameters+`,"inputs":[{"name":"\u0078","shape":[1],"datatype":"BYTES","data":["\u00e9\u00e9\u00e9"]}]}`), -1, nil)
 }
@@ -73,8 +72,7 @@ func TestDecodeRefusesStickyKeys(t *testing.T) {
 
 // A Call from the pool keeps nothing of the request before.
 func TestStickyKeyOfTheRequestBefore(t *testing.T) {
-	c := oip.GetCall()
-	defer c.Put()
+	c := oip.NewCall()
 	f := func(body, want string, raw bool) {
 		t.Helper()
 		var err error
@@ -103,8 +101,7 @@ func TestStickyKeyOfTheRequestBefore(t *testing.T) {
 }
 
 func TestStickyKeyLimit(t *testing.T) {
-	c := oip.GetCall()
-	defer c.Put()
+	c := oip.NewCall()
 	c.StickyParameter = "user"
 	f := func(key string, code infer.Code) {
 		t.Helper()
