@@ -79,22 +79,39 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	return fasthttp.StatusRequestEntityTooLarge
 }
 
-// growBody doubles the buffer, but not beyond what the body can need: length, or
-// one byte over the limit, which shows that it is too large.
+// growBody gives the buffer four times the room, but hardly more than the body can
+// need: length, or one byte over the limit, which shows that it is too large.
 func (x *exchange) growBody(length int) error {
 	most := x.srv.limits.MaxBodyBytes + 1
 	if length >= 0 {
 		most = max(length, 1)
 	}
-	size := min(max(2*cap(x.raw), firstRead), most)
+	size := min(max(4*cap(x.raw), firstRead), most)
 	if err := x.reserve(size - max(cap(x.raw), freeBytes)); err != nil {
 		x.hangUp()
 		return err
 	}
-	grown := make([]byte, len(x.raw), size)
-	copy(grown, x.raw)
+	var grown []byte
+	if size > maxKeptBytes {
+		grown = x.srv.spares.get(size)
+	} else {
+		grown = make([]byte, 0, size)
+	}
+	grown = append(grown, x.raw...)
+	x.releaseRaw()
 	x.raw = grown
 	return nil
+}
+
+// releaseRaw gives raw back where it is a spare. The largest other one is kept for the
+// next body.
+func (x *exchange) releaseRaw() {
+	if cap(x.raw) > maxKeptBytes {
+		x.srv.spares.put(x.raw)
+		x.raw = nil
+	} else if cap(x.raw) > cap(x.kept) {
+		x.kept = x.raw
+	}
 }
 
 // reserve takes so many bytes of what all bodies may hold together; end gives

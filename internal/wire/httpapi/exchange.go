@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// maxKeptBytes is the largest body that a connection keeps as a buffer for
-	// the next one.
+	// maxKeptBytes is the largest buffer that an exchange keeps for the next body;
+	// see also spares.
 	maxKeptBytes = 1 << 20
 	// retryAfter, in seconds, is what an answer that says "try again" suggests.
 	retryAfter = "1"
@@ -43,6 +43,7 @@ type exchange struct {
 	call           *oip.Call
 	idBuf, pathBuf [maxRequestID]byte
 	raw            []byte // the body as it was sent
+	kept           []byte // what raw was before it had to grow
 	reserved       int64  // of the server's bodyMemory
 	answered       int    // bytes of the answer's body
 	spare          []byte // for inflating a body or compressing an answer
@@ -77,10 +78,8 @@ func (x *exchange) end() {
 	if x.broken {
 		return
 	}
-	s, call, raw, spare := x.srv, x.call, x.raw[:0], x.spare[:0]
-	if cap(raw) > maxKeptBytes {
-		raw = nil
-	}
+	x.releaseRaw()
+	s, call, raw, spare := x.srv, x.call, x.kept[:0], x.spare[:0]
 	if cap(spare) > maxKeptBytes {
 		spare = nil
 	}

@@ -89,6 +89,7 @@ type Server struct {
 	http       *fasthttp.Server
 	listener   *listener
 	exchanges  sync.Pool
+	spares     spares
 	inFlight   atomic.Int64
 	bodyMemory atomic.Int64 // what the bodies of all requests and answers hold, see readBody and holdAnswer
 	unrouted   [infer.NumCodes]atomic.Int64
