@@ -1,121 +1,101 @@
 // Package loadgen sends load to an HTTP server and measures it.
+//
+// On Linux a few threads, each with an epoll loop, carry all connections: a
+// request costs little more than its two system calls. Elsewhere, and over TLS, a
+// goroutine per connection does the same.
 package loadgen
 
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"github.com/valyala/fasthttp"
 )
 
-// Target is the one request that is sent again and again.
-type Target struct {
-	URL     string
-	Body    []byte
-	Headers map[string]string
-}
-
-// Result is what one run of load saw.
+// Result is what a run saw. Requests count that began, or were due, within the
+// counted time, even where their answers came later.
 type Result struct {
-	Requests int64         `json:"requests"` // answered 200
-	Errors   map[int]int64 `json:"errors"`   // by status; 0 for a broken connection
-	Elapsed  time.Duration `json:"elapsed_ns"`
-	// Latency holds microseconds, from just before a request is written.
-	Latency *hdrhistogram.Histogram `json:"-"`
+	Requests int64         // answered 200
+	Errors   map[int]int64 // other statuses; 0 for a broken connection or a timeout
+	Answered int64         // 200s that came within the counted time, whenever begun
+	Sent     int64         // requests that were written in the whole run
+	Elapsed  time.Duration // the counted time
+
+	// Latency holds the microseconds of answers 200, from when a request was due in
+	// an open loop and from when it was sent in a closed one. Refused holds those of
+	// other answers.
+	Latency, Refused *hdrhistogram.Histogram
+	// Lag holds by how many microseconds requests of an open loop left late though a
+	// connection was free: what the generator itself adds.
+	Lag      *hdrhistogram.Histogram
+	Timeline []Slice
+
+	ClientCPU time.Duration // of this process during the counted time
+	// Busy is the share of the counted time that the sending threads, or as many
+	// cores as they may use, were at work, without waiting in a loop for a due time.
+	Busy    float64
+	Threads int
 }
 
-// Rate returns the answered requests per second.
-func (r *Result) Rate() float64 { return float64(r.Requests) / r.Elapsed.Seconds() }
+// Slice is a tenth of a second of the counted time or, at the end, after it.
+type Slice struct {
+	Due      int64         `json:"due"`      // requests of an open loop that should leave
+	Answered int64         `json:"answered"` // answers 200
+	Refused  int64         `json:"refused"`  // other answers
+	Failed   int64         `json:"failed"`   // connections broken, timeouts
+	Worst    time.Duration `json:"worst_ns"` // latency of what ended
+}
 
-// The histogram's range in microseconds and its significant digits.
+// Rate returns the answers 200 per second of the counted time.
+func (r *Result) Rate() float64 {
+	if r.Elapsed <= 0 {
+		return 0
+	}
+	return float64(r.Answered) / r.Elapsed.Seconds()
+}
+
+// The limits of GeneratorBound.
 const (
-	minLatency, maxLatency = 1, 60_000_000
-	digits                 = 3
+	boundBusy = 0.9
+	boundLag  = time.Millisecond
 )
+
+// GeneratorBound returns why a result says more about the generator than about
+// the server, or "". Threads that were at work for 90 % of the time had hardly any
+// left in which to wait for the server: more could not have been sent. An open
+// loop of which one request in a hundred leaves a millisecond late, though a
+// connection was free, has no right to blame the server for a millisecond.
+func (r *Result) GeneratorBound() string {
+	if r.Busy >= boundBusy {
+		return fmt.Sprintf("the generator's threads were at work for %.0f %% of the time", 100*r.Busy)
+	}
+	if lag := time.Duration(r.Lag.ValueAtQuantile(99)) * time.Microsecond; r.Lag.TotalCount() > 0 && lag >= boundLag {
+		return fmt.Sprintf("the generator sent 1 %% of the requests %v late or more", lag)
+	}
+	return ""
+}
 
 // Closed keeps c requests in flight for d: each of c connections sends its next
 // request when the last was answered. In a closed loop a stalled server is also
-// sent less, so its latencies are flattered; its throughput is not.
+// sent less, so its latencies are flattered; its throughput is not. That no
+// request was answered 200 is an error.
 func Closed(ctx context.Context, t Target, c int, d time.Duration) (*Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	client := &fasthttp.HostClient{Addr: hostOf(t.URL), MaxConns: c, ReadBufferSize: 16 << 10, WriteBufferSize: 16 << 10}
-	defer client.CloseIdleConnections()
-	results := make([]*Result, c)
-	start := time.Now()
-	var wg sync.WaitGroup
-	for i := range results {
-		results[i] = newResult()
-		wg.Go(func() { results[i].loop(ctx, client, &t) })
-	}
-	wg.Wait()
-	total := newResult()
-	total.Elapsed = time.Since(start)
-	for _, r := range results {
-		total.add(r)
-	}
-	if total.Requests == 0 {
-		return total, fmt.Errorf("no request was answered 200; errors by status: %v", total.Errors)
-	}
-	return total, nil
+	return some(Run(ctx, Plan{Targets: []Target{t}, Conns: c, Duration: d}))
 }
 
-func newResult() *Result {
-	return &Result{Errors: map[int]int64{}, Latency: hdrhistogram.New(minLatency, maxLatency, digits)}
+// Open sends requests at times of its own for d, rate of them a second on
+// average, at random as independent callers do; the same times for the same rate
+// and d. A request's latency counts from when it was due, so that one that waited
+// for a connection, of which there are conns, shows the wait. That no request was
+// answered 200 is an error.
+func Open(ctx context.Context, t Target, rate float64, conns int, d time.Duration) (*Result, error) {
+	return some(Run(ctx, Plan{Targets: []Target{t}, Conns: conns, Rate: rate, Duration: d}))
 }
 
-func (r *Result) loop(ctx context.Context, client *fasthttp.HostClient, t *Target) {
-	send, done := r.sender(client, t)
-	defer done()
-	for ctx.Err() == nil {
-		send(time.Now())
+func some(r *Result, err error) (*Result, error) {
+	if err == nil && r.Requests == 0 {
+		err = fmt.Errorf("no request was answered 200; errors by status: %v", r.Errors)
 	}
-}
-
-// sender returns what sends a request and records its end, as one that began at
-// the time given. done gives back what that took.
-func (r *Result) sender(client *fasthttp.HostClient, t *Target) (send func(begun time.Time), done func()) {
-	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
-	req.SetRequestURI(t.URL)
-	req.Header.SetMethod(fasthttp.MethodPost)
-	for k, v := range t.Headers {
-		req.Header.Set(k, v)
-	}
-	req.SetBodyRaw(t.Body)
-	send = func(begun time.Time) {
-		err := client.Do(req, resp)
-		switch {
-		case err != nil:
-			r.Errors[0]++
-		case resp.StatusCode() != fasthttp.StatusOK:
-			r.Errors[resp.StatusCode()]++
-		default:
-			r.Requests++
-			_ = r.Latency.RecordValue(min(maxLatency, max(minLatency, time.Since(begun).Microseconds())))
-		}
-	}
-	return send, func() {
-		fasthttp.ReleaseRequest(req)
-		fasthttp.ReleaseResponse(resp)
-	}
-}
-
-func (r *Result) add(o *Result) {
-	r.Requests += o.Requests
-	for status, n := range o.Errors {
-		r.Errors[status] += n
-	}
-	r.Latency.Merge(o.Latency)
-}
-
-func hostOf(url string) string {
-	u := fasthttp.AcquireURI()
-	defer fasthttp.ReleaseURI(u)
-	if err := u.Parse(nil, []byte(url)); err != nil {
-		return ""
-	}
-	return string(u.Host())
+	return r, err
 }

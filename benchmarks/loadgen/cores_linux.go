@@ -1,0 +1,78 @@
+package loadgen
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cores returns how many cores this process may use now.
+func cores() int {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil {
+		return runtime.NumCPU()
+	}
+	return max(1, set.Count())
+}
+
+// processTime returns the processor time of this process so far.
+func processTime() time.Duration { return used(unix.RUSAGE_SELF) }
+
+// threadTime returns that of the calling thread.
+func threadTime() time.Duration { return used(unix.RUSAGE_THREAD) }
+
+func used(who int) time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(who, &u) // it cannot fail for these two
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// senders returns one loop per thread.
+func (r *run) senders(ctx context.Context) ([]sender, error) {
+	if r.secure {
+		return []sender{newPool(r)}, nil
+	}
+	address, err := resolve(ctx, r.address)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]sender, r.Threads)
+	for i := range list {
+		l, err := newLoop(r, address, i)
+		if err != nil {
+			for _, s := range list[:i] {
+				s.close()
+			}
+			return nil, err
+		}
+		list[i] = l
+	}
+	return list, nil
+}
+
+func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	chosen := ips[0].Unmap()
+	for _, ip := range ips { // like most clients, IPv4 first
+		if ip.Unmap().Is4() {
+			chosen = ip.Unmap()
+			break
+		}
+	}
+	return netip.AddrPortFrom(chosen, uint16(port)), nil //nolint:gosec // a port
+}
