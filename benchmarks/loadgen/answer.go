@@ -135,6 +135,9 @@ func (a *answer) head(h []byte) error {
 		end := bytes.IndexByte(rest, '\n')
 		line := rest[:end]
 		rest = rest[end+1:]
+		if !bytes.HasSuffix(line, []byte("\r")) {
+			return errAnswer
+		}
 		switch line[0] | 0x20 { // lower case
 		case 'c':
 			if v, ok := value(line, "content-length"); ok {

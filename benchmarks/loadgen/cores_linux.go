@@ -4,7 +4,10 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +27,18 @@ func processTime() time.Duration { return used(unix.RUSAGE_SELF) }
 
 // threadTime returns that of the calling thread.
 func threadTime() time.Duration { return used(unix.RUSAGE_THREAD) }
+
+// threadDelay returns for how long the calling thread could have run and had no
+// core; 0 where the kernel does not count that.
+func threadDelay() time.Duration {
+	text, err := os.ReadFile("/proc/thread-self/schedstat")
+	fields := strings.Fields(string(text)) // it ran, it waited, turns
+	if err != nil || len(fields) < 2 {
+		return 0
+	}
+	ns, _ := strconv.ParseInt(fields[1], 10, 64)
+	return time.Duration(ns)
+}
 
 func used(who int) time.Duration {
 	var u unix.Rusage

@@ -34,7 +34,10 @@ type Result struct {
 	ClientCPU time.Duration // of this process during the counted time
 	// Busy is the share of the counted time that the sending threads, or as many
 	// cores as they may use, were at work, without waiting in a loop for a due time.
-	Busy    float64
+	Busy float64
+	// Starved is the share of the counted time that the threads waited for a core
+	// which others used: the server, where they share cores. Latencies include it.
+	Starved float64
 	Threads int
 }
 

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -15,10 +16,11 @@ import (
 // its arrivals. There is no queue of requests that wait for a connection: those
 // are the arrivals that have not been taken yet.
 type loop struct {
-	run     *run
-	index   int
-	address unix.Sockaddr
-	record  *record
+	run      *run
+	index    int
+	address  unix.Sockaddr
+	loopback bool
+	record   *record
 
 	epoll, timer int // file descriptors
 	conns        []conn
@@ -42,7 +44,8 @@ type loop struct {
 	entered      bool  // the counted time
 	left         bool
 	cpu, process time.Duration // when it began
-	spun         int64         // nanoseconds in it that were spent waiting for a due time
+	delay        time.Duration
+	spun         int64 // nanoseconds in it that were spent waiting for a due time
 }
 
 const (
@@ -52,7 +55,7 @@ const (
 
 func newLoop(r *run, address netip.AddrPort, index int) (*loop, error) {
 	l := &loop{
-		run: r, index: index, record: newRecord(), epoll: -1, timer: -1,
+		run: r, index: index, loopback: address.Addr().IsLoopback(), record: newRecord(), epoll: -1, timer: -1,
 		events: make([]unix.EpollEvent, batch), buf: make([]byte, 64<<10), due: never, sleep: newSleeper(),
 	}
 	if l.address = (&unix.SockaddrInet6{Port: int(address.Port()), Addr: address.Addr().As16()}); address.Addr().Is4() {
@@ -107,7 +110,9 @@ func (l *loop) connect(ctx context.Context) error {
 	var failure error
 	for ctx.Err() == nil {
 		for ; opening < group && next < len(l.conns) && l.run.startOf(l.number(next)) == 0; next++ {
-			if err := l.open(&l.conns[next]); err != nil {
+			if err := l.open(&l.conns[next]); errors.Is(err, unix.EMFILE) {
+				return fmt.Errorf("%d connections: %w (ulimit -n)", l.run.Conns, err)
+			} else if err != nil {
 				failure = err
 				continue
 			}
@@ -183,11 +188,12 @@ func (l *loop) over(now int64) bool {
 func (l *loop) phases(now int64) {
 	if !l.entered && now >= l.run.from {
 		l.entered = true
-		l.cpu, l.process, l.spun = threadTime(), processTime(), 0
+		l.cpu, l.process, l.delay, l.spun = threadTime(), processTime(), threadDelay(), 0
 	}
 	if l.entered && !l.left && (now >= l.run.to || l.run.stop.Load()) {
 		l.left = true
-		l.record.cpu, l.record.process, l.record.spun = threadTime()-l.cpu, processTime()-l.process, time.Duration(l.spun)
+		l.record.cpu, l.record.process = threadTime()-l.cpu, processTime()-l.process
+		l.record.spun, l.record.delay = time.Duration(l.spun), threadDelay()-l.delay
 	}
 }
 

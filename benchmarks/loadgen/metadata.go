@@ -36,10 +36,7 @@ type BodyOptions struct {
 // of all of them: standard normal floats, integers and booleans 0 or 1, since
 // they are often indices, strings "0" or "1".
 func FromMetadata(ctx context.Context, base, model string, o BodyOptions) (Target, error) {
-	address := strings.TrimRight(base, "/") + "/v2/models/" + url.PathEscape(model)
-	if o.Version != "" {
-		address += "/versions/" + url.PathEscape(o.Version)
-	}
+	address := modelURL(base, model, o.Version)
 	var meta oip.ModelMetadata
 	if err := get(ctx, address, o.Headers, &meta); err != nil {
 		return Target{}, fmt.Errorf("model %q: %w", model, err)
@@ -48,10 +45,21 @@ func FromMetadata(ctx context.Context, base, model string, o BodyOptions) (Targe
 	if err != nil {
 		return Target{}, fmt.Errorf("model %q: %w", model, err)
 	}
-	t := Target{URL: address + "/infer", Headers: map[string]string{}}
+	t := Target{URL: InferURL(base, model, o.Version), Headers: map[string]string{}}
 	maps.Copy(t.Headers, o.Headers)
 	t.encode(inputs, o.Binary)
 	return t, nil
+}
+
+// InferURL returns where requests for a model go; its version may be "".
+func InferURL(base, model, version string) string { return modelURL(base, model, version) + "/infer" }
+
+func modelURL(base, model, version string) string {
+	address := strings.TrimRight(base, "/") + "/v2/models/" + url.PathEscape(model)
+	if version != "" {
+		address += "/versions/" + url.PathEscape(version)
+	}
+	return address
 }
 
 const maxMetadata = 16 << 20
@@ -198,7 +206,7 @@ func appendData(b []byte, t *infer.Tensor) []byte {
 // FP32Target makes a V2 request of one FP32 input with a fixed seed, as JSON with
 // 7 significant digits or with the binary tensor extension both ways.
 func FP32Target(base, model, input string, shape []int64, binaryForm bool) Target {
-	t := Target{URL: base + "/v2/models/" + model + "/infer", Headers: map[string]string{}}
+	t := Target{URL: InferURL(base, model, ""), Headers: map[string]string{}}
 	specs := []infer.TensorSpec{{Name: input, DType: infer.FP32, Shape: shape}}
 	rng := rand.New(rand.NewPCG(defaultSeed, uint64(len(shape))))
 	t.encode(infer.NewModel(model, 0, specs, nil).Example(1, rng), binaryForm)

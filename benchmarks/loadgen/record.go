@@ -25,6 +25,7 @@ type record struct {
 	errors                [1000]int64 // by status
 	timeline              []Slice
 	cpu, spun             time.Duration // of the thread, during the counted time
+	delay                 time.Duration // likewise, without a core to run on
 	process               time.Duration // likewise, of the whole process
 	live                  struct{ answered, failed atomic.Int64 }
 }

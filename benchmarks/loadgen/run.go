@@ -152,6 +152,7 @@ func (r *run) result(senders []sender) *Result {
 		total.answered += part.answered
 		total.sent += part.sent
 		total.cpu += part.cpu - part.spun
+		total.delay += part.delay
 		total.process = max(total.process, part.process)
 		total.latency.Merge(part.latency)
 		total.refused.Merge(part.refused)
@@ -177,7 +178,8 @@ func (r *run) result(senders []sender) *Result {
 		ClientCPU: total.process, Threads: len(senders),
 	}
 	if elapsed > 0 {
-		result.Busy = float64(total.cpu) / float64(elapsed) / float64(min(len(senders), cores()))
+		result.Busy = max(0, float64(total.cpu)/float64(elapsed)/float64(min(len(senders), cores())))
+		result.Starved = float64(total.delay) / float64(elapsed) / float64(len(senders))
 	}
 	return result
 }
