@@ -1,57 +1,78 @@
-// Command load sends one V2 request again and again to a running gateway and
-// prints what came back: throughput, latency, errors by status.
+// Command load sends V2 requests to a running gateway, in a closed or in an open
+// loop, and prints what came back: throughput, latencies, errors by status, and
+// whether the generator itself was the limit. load -h shows its flags.
 package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"strconv"
-	"strings"
-	"time"
+	"os/signal"
+	"syscall"
 
 	"sluice.io/sluice/benchmarks/loadgen"
 )
 
 func main() {
-	base := flag.String("url", "http://127.0.0.1:8000", "the gateway")
-	model := flag.String("model", "", "the model to call")
-	input := flag.String("input", "input", "its one FP32 input")
-	shape := flag.String("shape", "1,16", "the input's shape")
-	asJSON := flag.Bool("json", false, "send JSON instead of binary tensors")
-	conns := flag.Int("c", 64, "requests in flight")
-	duration := flag.Duration("d", 5*time.Second, "for how long")
-	output := flag.String("o", "text", "text or json")
-	flag.Parse()
-	if err := run(*base, *model, *input, *shape, !*asJSON, *conns, *duration, *output); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
 }
 
-func run(base, model, input, shape string, binaryForm bool, conns int, d time.Duration, output string) error {
-	var dims []int64
-	for part := range strings.SplitSeq(shape, ",") {
-		n, err := strconv.ParseInt(part, 10, 64)
-		if err != nil || n < 0 {
-			return fmt.Errorf("-shape %q: want dimensions such as 1,16", shape)
-		}
-		dims = append(dims, n)
+func command(ctx context.Context, args []string, out, progress io.Writer) error {
+	if len(args) > 0 && args[0] == noopArg {
+		return serveNoop(out, os.Stdin)
 	}
-	r, err := loadgen.Closed(context.Background(), loadgen.FP32Target(base, model, input, dims, binaryForm), conns, d)
+	o, err := parse(args, progress)
 	if err != nil {
 		return err
 	}
-	report := map[string]any{
-		"requests_per_second": r.Rate(), "requests": r.Requests, "errors": r.Errors,
-		"p50_us": r.Latency.ValueAtQuantile(50), "p99_us": r.Latency.ValueAtQuantile(99), "p999_us": r.Latency.ValueAtQuantile(99.9),
+	if o.calibrate {
+		return calibrate(ctx, o, out)
 	}
-	if output == "json" {
-		return json.NewEncoder(os.Stdout).Encode(report)
+	p, err := o.plan(ctx)
+	if err != nil {
+		return err
 	}
-	fmt.Printf("%.0f requests/s, p50 %d µs, p99 %d µs, p99.9 %d µs, errors by status %v\n",
-		r.Rate(), report["p50_us"], report["p99_us"], report["p999_us"], r.Errors)
+	if file, ok := progress.(*os.File); ok && terminal(file) {
+		p.Progress = progressLine(file, &p)
+	}
+	r, err := loadgen.Run(ctx, p)
+	if p.Progress != nil {
+		fmt.Fprint(progress, "\r\x1b[K") // the line has done its work
+	}
+	if r == nil {
+		return err
+	}
+	if werr := newReport(&p, r).write(out, o.output); werr != nil {
+		return werr
+	}
+	if err != nil {
+		return fmt.Errorf("ended early: %w", err)
+	}
+	if r.Requests == 0 {
+		return errors.New("no request was answered 200")
+	}
 	return nil
+}
+
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// progressLine writes over one line, once a second.
+func progressLine(w io.Writer, p *loadgen.Plan) func(loadgen.Progress) {
+	total := p.Ramp + p.Warmup + p.Duration
+	return func(now loadgen.Progress) {
+		fmt.Fprintf(w, "\r\x1b[K%s %.0f of %.0f s: %.0f/s answered, %d in all, %d failed",
+			now.Phase, now.Since.Seconds(), total.Seconds(), now.Rate, now.Answered, now.Failed)
+	}
 }
