@@ -69,25 +69,18 @@ func (r *run) senders(ctx context.Context) ([]sender, error) {
 	return list, nil
 }
 
+// resolve returns the address of a host. A name may have several, of two families:
+// a connection finds out which one answers.
 func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
-	host, service, err := net.SplitHostPort(address)
+	if known, err := netip.ParseAddrPort(address); err == nil {
+		return known, nil
+	}
+	const patience = 10 * time.Second
+	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	chosen := ips[0].Unmap()
-	for _, ip := range ips { // like most clients, IPv4 first
-		if ip.Unmap().Is4() {
-			chosen = ip.Unmap()
-			break
-		}
-	}
-	return netip.AddrPortFrom(chosen, uint16(port)), nil //nolint:gosec // a port
+	defer conn.Close() //nolint:errcheck // nothing was written
+	found, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	return netip.AddrPortFrom(found.Addr().Unmap(), found.Port()), err
 }

@@ -219,6 +219,7 @@ func (l *loop) dispatch(now int64) {
 			}
 			l.record.due(&l.run.window, l.due)
 			l.request(&l.conns[i], l.due)
+			now = l.run.now() // of the next one's lag
 		} else { // it waited too long for a connection
 			l.record.due(&l.run.window, l.due)
 			l.record.ended(&l.run.window, l.due, now, 0)

@@ -206,6 +206,28 @@ func TestRunTimesOut(t *testing.T) {
 	}
 }
 
+func TestRunFindsAddresses(t *testing.T) {
+	for listen, hosts := range map[string][]string{"127.0.0.1:0": {"127.0.0.1", "localhost"}, "[::1]:0": {"::1"}} {
+		ln, err := net.Listen("tcp", listen)
+		if err != nil {
+			t.Logf("%s is not tried: %v", listen, err)
+			continue
+		}
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		_ = server.Listener.Close()
+		server.Listener = ln
+		server.Start()
+		t.Cleanup(server.Close)
+		_, port, _ := net.SplitHostPort(ln.Addr().String())
+		for _, host := range hosts {
+			target := loadgen.Target{URL: "http://" + net.JoinHostPort(host, port)}
+			if r := run(t, loadgen.Plan{Targets: []loadgen.Target{target}, Conns: 2, Duration: 20 * time.Millisecond}); r.Requests == 0 || len(r.Errors) > 0 {
+				t.Errorf("%s: %d answered, errors %v", host, r.Requests, r.Errors)
+			}
+		}
+	}
+}
+
 func TestRunSaysWhatIsWrong(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
