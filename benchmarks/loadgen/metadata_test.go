@@ -61,7 +61,7 @@ func TestFromMetadataMakesValidRequests(t *testing.T) {
 		if target.URL != base+"/v2/models/a%20model/infer" || (jsonLen >= 0) != binary || target.Headers["X-Key"] != "a" {
 			t.Errorf("%s with %v", target.URL, target.Headers)
 		}
-		call := oip.GetCall()
+		call := oip.NewCall()
 		if err := call.Decode(target.Body, jsonLen, nil); err != nil {
 			t.Fatal(err)
 		}
