@@ -1,0 +1,198 @@
+package process
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// startOn starts a process that may run on the given cores only. The calling
+// goroutine has its thread for itself from then on and has to outlive the process:
+// the process inherits the thread's cores, and is told to stop when the thread ends,
+// which is at the latest when this process does, however that dies. A signal that
+// can be handled is used for it: who is killed outright leaves workers behind.
+func startOn(cmd *exec.Cmd, cpus []int) error {
+	runtime.LockOSThread() // never undone: the thread ends with the goroutine
+	if len(cpus) > 0 {
+		set, err := cpuSet(cpus)
+		if err != nil {
+			return err
+		}
+		if err := unix.SchedSetaffinity(0, set); err != nil {
+			return fmt.Errorf("cores %v: %w", cpus, err)
+		}
+	}
+	// A session of its own shows whose descendants are whose.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
+	return cmd.Start()
+}
+
+func cpuSet(cpus []int) (*unix.CPUSet, error) {
+	set := new(unix.CPUSet)
+	for _, c := range cpus {
+		if c < 0 || c >= len(set)*strconv.IntSize {
+			return nil, fmt.Errorf("no core has the number %d", c)
+		}
+		set.Set(c)
+	}
+	return set, nil
+}
+
+// Pin lets this process, with all its threads, run on the given cores only.
+func Pin(cpus ...int) error {
+	set, err := cpuSet(cpus)
+	if err != nil {
+		return err
+	}
+	pinned := map[string]bool{}
+	for { // until there is none that another started meanwhile
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return err
+		}
+		before := len(pinned)
+		for _, t := range tasks {
+			if pinned[t.Name()] {
+				continue
+			}
+			id, err := strconv.Atoi(t.Name())
+			if err != nil {
+				return err
+			}
+			if err := unix.SchedSetaffinity(id, set); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("cores %v: %w", cpus, err)
+			}
+			pinned[t.Name()] = true
+		}
+		if len(pinned) == before {
+			return nil
+		}
+	}
+}
+
+// usage adds up the process and its descendants.
+func usage(pid int) (Usage, error) {
+	var u Usage
+	if err := u.add(pid); err != nil {
+		return Usage{}, err
+	}
+	for p := range descendants(pid) {
+		_ = u.add(p) // it may have ended meanwhile; its parent has its time then
+	}
+	return u, nil
+}
+
+func (u *Usage) add(pid int) error {
+	stat, err := readStat(pid)
+	if err != nil {
+		return err
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return err
+	}
+	u.CPU += cpuTime(pid, stat) + stat.reaped
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, ":")
+		n, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		switch name {
+		case "VmRSS":
+			u.RSS += n << 10
+		case "VmHWM":
+			u.PeakRSS += n << 10
+		case "Threads":
+			u.Threads += int(n)
+		}
+	}
+	return nil
+}
+
+// cpuTime returns the time of all threads of a process, those that have ended too.
+// The clock of the process has it to the nanosecond, /proc only to ticks of 10 ms.
+func cpuTime(pid int, s stat) time.Duration {
+	const scheduler = 2 // clock_getcpuclockid(3): which of a process's clocks
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|scheduler), &t); err != nil { //nolint:gosec // as the kernel encodes it
+		return s.own
+	}
+	return time.Duration(t.Nano())
+}
+
+// stat is what /proc/PID/stat says. A number may come to mean another process: a
+// process is known by its number and its begin.
+type stat struct {
+	parent, session int
+	begin           int64
+	own, reaped     time.Duration // of the process; of its children that have ended and were waited for
+}
+
+func readStat(pid int) (s stat, err error) {
+	const tick = time.Second / 100 // of every Linux that Go runs on
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return s, err
+	}
+	// proc_pid_stat(5): the third field, the state, comes after the name, which may
+	// hold anything.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 22-2 {
+		return s, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
+	}
+	field := func(n int) int64 {
+		v, ferr := strconv.ParseInt(fields[n-3], 10, 64)
+		err = errors.Join(err, ferr)
+		return v
+	}
+	s = stat{
+		parent: int(field(4)), session: int(field(6)), begin: field(22),
+		own: time.Duration(field(14)+field(15)) * tick, reaped: time.Duration(field(16)+field(17)) * tick,
+	}
+	return s, err
+}
+
+// descendants returns those, by their number, whose ancestor or whose session's
+// first process is pid.
+func descendants(pid int) map[int]stat {
+	all := map[int]stat{}
+	dirs, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well-formed
+	for _, dir := range dirs {
+		id, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			continue
+		}
+		if s, err := readStat(id); err == nil && id != pid {
+			all[id] = s
+		}
+	}
+	found := map[int]stat{}
+	for more := true; more; {
+		more = false
+		for id, s := range all {
+			_, known := found[id]
+			_, child := found[s.parent]
+			if !known && (child || s.parent == pid || s.session == pid) {
+				found[id], more = s, true
+			}
+		}
+	}
+	return found
+}
+
+// killAll kills those that still live.
+func killAll(list map[int]stat) {
+	for pid, was := range list {
+		if s, err := readStat(pid); err == nil && s.begin == was.begin {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended just now
+		}
+	}
+}

@@ -1,0 +1,29 @@
+//go:build !linux
+
+package process
+
+import (
+	"errors"
+	"os/exec"
+)
+
+var errUnsupported = errors.New("only on Linux")
+
+func startOn(cmd *exec.Cmd, cpus []int) error {
+	if len(cpus) > 0 {
+		return errUnsupported
+	}
+	return cmd.Start()
+}
+
+// Pin lets this process run on the given cores only. Here it cannot.
+func Pin(...int) error { return errUnsupported }
+
+func usage(int) (Usage, error) { return Usage{}, errUnsupported }
+
+// stat tells processes apart.
+type stat struct{}
+
+func descendants(int) map[int]stat { return nil }
+
+func killAll(map[int]stat) {}
