@@ -25,6 +25,18 @@ func MLP() *Graph {
 	return g.Graph
 }
 
+// ThreeHeads is a small network with three outputs of different widths, FP32
+// [N, 16] → "a" [N, 4], "b" [N, 1], "c" [N, 32].
+func ThreeHeads() *Graph {
+	const width = 32
+	g := newNetwork("three")
+	x := g.Op("Relu", g.dense(g.Input("input", infer.FP32, "N", 16), 16, width))
+	g.Output("a", infer.FP32, g.Op("Softmax", g.dense(x, width, 4)).Int("axis", 1), "N", 4)
+	g.Output("b", infer.FP32, g.Op("Sigmoid", g.dense(x, width, 1)), "N", 1)
+	g.Output("c", infer.FP32, g.Op("Tanh", g.dense(x, width, width)), "N", width)
+	return g.Graph
+}
+
 func (g network) dense(x *Value, in, out int64) *Value {
 	return g.Op("Gemm", x, g.Init(Normal(g.rng, math.Sqrt(2/float64(in)), in, out)), g.bias(out))
 }

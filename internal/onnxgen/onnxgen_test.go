@@ -18,7 +18,7 @@ import (
 func all() []*onnxgen.Graph {
 	list := []*onnxgen.Graph{
 		onnxgen.Lin(), onnxgen.Two(), onnxgen.ThreeOutputs(), onnxgen.Scaled(), onnxgen.Scalar(), onnxgen.NonZero(),
-		onnxgen.RowSum(), onnxgen.Centered(), onnxgen.Reducer(), onnxgen.Slow(20), onnxgen.MLP(), onnxgen.CNN(),
+		onnxgen.RowSum(), onnxgen.Centered(), onnxgen.Reducer(), onnxgen.Slow(20), onnxgen.MLP(), onnxgen.ThreeHeads().As("three_heads"), onnxgen.CNN(),
 		onnxgen.Encoder(1, 32).As("enc_static"), onnxgen.Encoder(1, "S").As("enc_dynamic"), onnxgen.TreeEnsemble(),
 		onnxgen.ZipMap(), onnxgen.SequenceOutput(), onnxgen.SequenceInput(), onnxgen.OptionalInput(), external(), constants(),
 	}
