@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-shadow bench-drift bench-cost bench-micro bench-compare clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-peers bench-peers-setup bench-shadow bench-drift bench-cost bench-micro bench-compare clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -9,7 +9,7 @@ benchstat_version := v0.0.0-20260908200009-22c9c6c9d4da
 benchstat := $(CURDIR)/.cache/bin/benchstat-$(benchstat_version)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install ONNX Runtime's library and headers into .deps
 	@scripts/setup-ort.sh
@@ -54,6 +54,14 @@ demo-drift: setup ## real rows through a gateway, spoilt in three ways: what is 
 
 bench: build ## the gateway beside a no-op HTTP server, in turn
 	cd benchmarks && go build -o bin/noop ./noop && go run ./compare
+
+# peers=fastapi,node names some of those in benchmarks/peers/peers.txt.
+peers := all
+bench-peers: build bench-peers-setup ## the gateway beside the servers that people use today
+	cd benchmarks && go build -o bin/noop ./noop && go run ./compare -peers $(peers)
+
+bench-peers-setup: setup ## install those servers into .cache/peers, 1.8 GB
+	cd benchmarks && go run ./peers/check -setup -peers $(peers)
 
 bench-shadow: build ## what callers notice of shadows that are slow, hang or fail
 	cd benchmarks && go run ./shadow

@@ -45,8 +45,7 @@ func (r *Raw) Answer(model string, t loadgen.Target) (out []Output, err error) {
 	}
 	defer func() { err = errors.Join(err, slot.Close()) }()
 
-	call := oip.GetCall()
-	defer call.Put()
+	call := oip.NewCall()
 	length := -1
 	if s, ok := t.Headers[lengthHeader]; ok {
 		if length, err = strconv.Atoi(s); err != nil {
