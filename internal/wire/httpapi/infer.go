@@ -120,17 +120,18 @@ func (x *exchange) plainBody(body []byte) ([]byte, error) {
 // decode reads the body as the length header says; model is who would serve it.
 func (x *exchange) decode(call *oip.Call, body []byte, model *infer.Model) error {
 	limits := &x.srv.limits.Tensors
-	if x.header.jsonLength == nil {
-		return call.Decode(body, len(body), limits)
+	length, ok := len(body), true
+	if x.header.jsonLength != nil {
+		length, ok = parseLength(x.header.jsonLength)
 	}
-	length, ok := parseLength(x.header.jsonLength)
 	switch {
 	case !ok || length > len(body):
 		return infer.Errorf(infer.Invalid, "%s should be in range [0, %d], got: '%s'", headerJSONLength, len(body), x.header.jsonLength)
-	case length > 0:
-		return call.Decode(body, length, limits)
+	case length == 0 && x.header.jsonLength != nil:
+		return call.DecodeRaw(body, model, limits)
 	}
-	return call.DecodeRaw(body, model, limits)
+	defer x.srv.takeTurn(length)()
+	return call.Decode(body, length, limits)
 }
 
 // parseLength reads decimal digits, at most those of a body's length.

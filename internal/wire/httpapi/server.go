@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -93,7 +94,8 @@ type Server struct {
 	inFlight   atomic.Int64
 	bodyMemory atomic.Int64 // what the bodies of all requests and answers hold, see readBody and holdAnswer
 	unrouted   [infer.NumCodes]atomic.Int64
-	draining   atomic.Bool // every answer ends its connection
+	draining   atomic.Bool   // every answer ends its connection
+	turns      chan struct{} // a token for each long text that is being read
 
 	// predictions is the context of every prediction. It never ends: over HTTP
 	// nothing tells when a caller has gone, each request has a deadline of its own,
@@ -124,6 +126,7 @@ func New(opts Options) (*Server, error) {
 		opts: opts, limits: limits, timeouts: newTimeouts(&limits), log: opts.Logger, triton: opts.Compat == CompatTriton, tokens: tokens,
 		access: newAccessLog(opts.AccessLog, opts.Logger.Named("access")), ids: newRequestIDs(),
 	}
+	s.turns = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 	s.exchanges.New = func() any { return &exchange{srv: s, call: oip.NewCall()} }
 	s.predictions = context.Background() //nolint:forbidigo // as its comment says
 	s.base, s.cancel = context.WithCancel(s.predictions)
