@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-peers bench-peers-setup bench-shadow bench-drift bench-cost bench-micro bench-compare clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-peers bench-peers-setup bench-shadow bench-stress bench-batching bench-drift bench-cost bench-micro bench-compare clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -65,6 +65,12 @@ bench-peers-setup: setup ## install those servers into .cache/peers, 1.8 GB
 
 bench-shadow: build ## what callers notice of shadows that are slow, hang or fail
 	cd benchmarks && go run ./shadow
+
+bench-stress: build ## hostile clients, overload, bursts, many connections, changes under load; 10 minutes
+	cd benchmarks && go run ./stress
+
+bench-batching: build ## what joining requests gains: an encoder, rows in requests, lengths of sequences
+	cd benchmarks && go build -o bin/rawort ./rawort && go run ./stress -group batching
 
 # Evidently takes about 1 GB. "make bench-drift evidently=" leaves its rows out.
 evidently := $(CURDIR)/.cache/evidently

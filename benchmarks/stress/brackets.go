@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+const (
+	bracketBytes   = 16 << 20
+	bracketClients = 16
+)
+
+// bracketBodies are bodies of 16 MB of little but brackets, by what they are.
+func bracketBodies() map[string][]byte {
+	fill := func(head, unit, tail string) []byte {
+		n := (bracketBytes - len(head) - len(tail)) / len(unit)
+		return append(append([]byte(head), bytes.Repeat([]byte(unit), n)...), tail...)
+	}
+	const tensor = `{"inputs":[{"name":"input","shape":[1,16],"datatype":"FP32","data":`
+	nest := string(bytes.Repeat([]byte("["), 90)) + string(bytes.Repeat([]byte("]"), 90)) + ","
+	return map[string][]byte{
+		"brackets alone":                    fill("", "[", ""),
+		"braces and brackets":               fill("", `{"a":[`, ""),
+		"nested data":                       fill(tensor, "[", ""),
+		"data of empty lists":               fill(tensor+"[", "[],", "[]]}]}"),
+		"an unknown member, nested":         fill(`{"x":`, "[", ""),
+		"an unknown member, 90 deep, often": fill(`{"x":[`, nest, `[]],"inputs":[]}`),
+		"parameters of empty lists":         fill(`{"parameters":{"x":[`, "[],", `[]]},"inputs":[]}`),
+	}
+}
+
+// brackets sends them from several clients at once, one kind after the other.
+func brackets(ctx context.Context, b *bench, r *Record) error {
+	bodies := bracketBodies()
+	r.What = fmt.Sprintf("%d clients each send bodies of %d MiB that hold little but brackets, one after the other for %v, each kind in turn.",
+		bracketClients, bracketBytes>>20, b.scale(2*time.Second))
+	t := Table{Title: "Answers", Columns: []string{"body", "answers", "status and text", "p50 ms", "latest ms", "gateway's CPU ms of each"}}
+	wrong := 0
+	err := b.beside(ctx, r, setup{}, func(ctx context.Context, o *ordeal) error {
+		for _, name := range sortedKeys(bodies) {
+			o.mark("attack: " + name)
+			ends := newTally()
+			before := o.g.cpu()
+			target := politeTarget(o.g.url())
+			target.Body, target.Headers = bodies[name], nil
+			keepAsking(ctx, o.g, target, bracketClients, b.scale(2*time.Second), ends)
+			cpu := o.g.cpu() - before // the polite caller's is in it
+			o.mark("")                // what waits is answered before the next kind begins
+			time.Sleep(b.scale(time.Second))
+			for _, ending := range sortedKeys(ends.counts) {
+				list := ends.after[ending]
+				t.add(name, ends.counts[ending], ending, quantile(list, 0.5), quantile(list, 1), millis(cpu)/float64(ends.total))
+			}
+			wrong += ends.total - ends.count(http.StatusBadRequest, "")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.Tables = append(r.Tables, t)
+	r.atMost("answers that are no 400", float64(wrong), 0, "")
+	for _, c := range r.Checks {
+		if c.Unit == "MiB" {
+			r.atMost("most memory, as three bodies of each client", c.Got, 3*bracketClients*bracketBytes>>20, "MiB")
+			break
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/onnxgen"
+)
+
+const (
+	heavyRun      = 10 * time.Second
+	heavyDeadline = 100 * time.Millisecond
+	heavyClients  = 16
+)
+
+// deadlineNodes is a model of many small nodes, deadlineNode one of a single node.
+// ONNX Runtime ends a run between two nodes, so only the first can be ended early.
+func deadlineNodes(ctx context.Context, b *bench, r *Record) error {
+	r.What = "its run is a loop of small nodes, which ONNX Runtime ends when it is told to"
+	return b.deadline(ctx, r, func(n int64) *onnxgen.Graph { return onnxgen.Steps(n).As("heavy") }, 100_000, true)
+}
+
+func deadlineNode(ctx context.Context, b *bench, r *Record) error {
+	r.What = "its run is one node, which nothing ends before it is done"
+	return b.deadline(ctx, r, recurrent, 200, false)
+}
+
+// deadline finds out how large a model has to be for a run of 10 s, and then asks
+// it with a deadline of 100 ms.
+func (b *bench) deadline(ctx context.Context, r *Record, model func(n int64) *onnxgen.Graph, probe int64, ends bool) error {
+	took, err := b.single(ctx, model(probe))
+	if err != nil {
+		return err
+	}
+	run := b.scale(heavyRun)
+	n := int64(float64(probe) * float64(run) / float64(took))
+	r.What = fmt.Sprintf("%d callers ask a model whose run takes %v under a deadline of %v, each again when it was answered; %s. It has one worker.",
+		heavyClients, run, heavyDeadline, r.What)
+	s := setup{
+		models: []versioned{one(model(n))},
+		rest:   fmt.Sprintf("models: {heavy: {instances: 1, timeout: %v, warmup: false, batching: {enabled: 'false'}}}", heavyDeadline),
+	}
+	tally := newTally()
+	var free time.Duration
+	err = b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
+		during := b.scale(6 * time.Second)
+		keepAsking(ctx, o.g, heavyTarget(o.g), heavyClients, during, tally)
+		o.mark("no more requests")
+		begun := time.Now()
+		for o.g.busy() && time.Since(begun) < 2*heavyRun {
+			time.Sleep(20 * time.Millisecond)
+		}
+		free = time.Since(begun)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.Tables = append(r.Tables, tally.table("Answers of the heavy model"))
+	r.atLeast("answered 504", tally.share(http.StatusGatewayTimeout, ""), 100, "%")
+	r.atMost("the latest answer", tally.latest(), millis(heavyDeadline)+100, "ms")
+	if ends {
+		r.atMost("its worker is free again after the last answer", millis(free), 1000, "ms")
+	} else {
+		r.record("its worker is free again after the last answer", millis(free), "ms")
+	}
+	return nil
+}
+
+func heavyTarget(g *gateway) loadgen.Target {
+	return loadgen.FP32Target(g.url(), "heavy", "input", []int64{1, 4}, true)
+}
+
+// single returns how long one run of a model takes.
+func (b *bench) single(ctx context.Context, model *onnxgen.Graph) (took time.Duration, err error) {
+	g, err := b.start(setup{models: []versioned{one(model)}, rest: "models: {heavy: {instances: 1, batching: {enabled: 'false'}}}"})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = g.stop() }()
+	for range 2 {
+		begun := time.Now()
+		if e := knock(ctx, g, raw(heavyTarget(g))); e.status != http.StatusOK {
+			return 0, fmt.Errorf("%d %s", e.status, e.text)
+		}
+		took = time.Since(begun)
+	}
+	return took, nil
+}
+
+// recurrent is "input" FP32 [1, 4] → "output" [1, 4], unchanged but for the last
+// state of a recurrent node of n steps, times 0: a single node of any length in
+// little memory.
+func recurrent(n int64) *onnxgen.Graph {
+	const hidden = 2048 // a step takes long and leaves little behind
+	g := onnxgen.New("heavy")
+	x := g.Input("input", infer.FP32, 1, 4)
+	sequence := g.Op("Expand", g.Op("Reshape", x, g.Init(onnxgen.Int64s([]int64{1, 1, 4}, 3))), g.Init(onnxgen.Int64s([]int64{n, 1, 4}, 3)))
+	rng := onnxgen.Rand(1)
+	states := g.Op("RNN", sequence, g.Init(onnxgen.Normal(rng, 0.01, 1, hidden, 4)), g.Init(onnxgen.Normal(rng, 0.01, 1, hidden, hidden))).Int("hidden_size", hidden)
+	sum := g.Op("ReduceMax", states).Int("keepdims", 0)
+	nothing := g.Op("Mul", sum, g.Init(onnxgen.Float32s([]float32{0})))
+	g.Output("output", infer.FP32, g.Op("Add", x, nothing), 1, 4)
+	return g
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/models"
+)
+
+// work is a model and the request that is sent to it.
+type work struct {
+	models.Model
+	conns int // of the closed loop that finds the peak
+}
+
+// The models of the load scenarios: 16 numbers, a picture, a text of 32 tokens.
+func tiny() work    { return workOf("lin", 64) }
+func cnn() work     { return workOf("cnn", 16) }
+func encoder() work { return workOf("enc", 64) }
+
+func workOf(name string, conns int) work {
+	m, ok := models.ByName(name)
+	if !ok {
+		panic("BUG: there is no model " + name)
+	}
+	return work{m, conns}
+}
+
+func (w work) target(g *gateway) loadgen.Target {
+	return loadgen.FP32Target(g.url(), w.Name, w.Input, w.Shape, true)
+}
+
+// graphs lists the works' models for a setup.
+func graphs(works ...work) (list []versioned) {
+	for _, w := range works {
+		list = append(list, one(w.Graph()))
+	}
+	return list
+}
+
+// peak returns the most answers per second in a closed loop.
+func (b *bench) peak(ctx context.Context, t loadgen.Target, conns int) (float64, error) {
+	r, err := loadgen.Run(ctx, loadgen.Plan{
+		Targets: []loadgen.Target{t}, Conns: conns, Warmup: b.scale(time.Second), Duration: b.scale(3 * time.Second),
+	})
+	if err != nil {
+		return 0, err
+	}
+	if r.Requests == 0 {
+		return 0, fmt.Errorf("no request was answered 200; errors by status: %v", r.Errors)
+	}
+	return r.Rate(), nil
+}
+
+// openConns are the connections of an open loop at most: more than requests wait.
+const openConns = 2048
+
+// loadTable has a row for each run of load.
+func loadTable(title string, first ...string) Table {
+	return Table{Title: title, Columns: append(first,
+		"asked /s", "answered /s", "p50 ms", "p99 ms", "p99.9 ms", "other answers", "generator")}
+}
+
+func (t *Table) addRun(asked float64, r *loadgen.Result, first ...any) {
+	generator := r.GeneratorBound()
+	if generator == "" {
+		generator = "-"
+	}
+	t.add(append(first, asked, r.Rate(), latency(r, 50), latency(r, 99), latency(r, 99.9), byStatus(r.Errors), generator)...)
+}
+
+// latency is a quantile of the answers 200 in milliseconds.
+func latency(r *loadgen.Result, percent float64) float64 {
+	return float64(r.Latency.ValueAtQuantile(percent)) / 1000
+}
+
+func failures(r *loadgen.Result) (sum int64) {
+	for _, n := range r.Errors {
+		sum += n
+	}
+	return sum
+}
+
+// levels runs open loops at shares of each model's own peak.
+func levels(ctx context.Context, b *bench, r *Record) error {
+	r.What = "An open loop at random times, at 30, 70 and 90 % of what a closed loop reached on the same gateway just before."
+	works := []work{tiny(), cnn(), encoder()}
+	g, err := b.start(setup{models: graphs(works...)})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = g.stop() }()
+	t := loadTable("", "model", "% of peak")
+	refused := int64(0)
+	for _, w := range works {
+		peak, err := b.peak(ctx, w.target(g), w.conns)
+		if err != nil {
+			return err
+		}
+		for _, percent := range []float64{30, 70, 90} {
+			rate := peak * percent / 100
+			res, err := loadgen.Run(ctx, loadgen.Plan{
+				Targets: []loadgen.Target{w.target(g)}, Conns: openConns, Rate: rate,
+				Warmup: b.scale(time.Second), Duration: b.scale(4 * time.Second),
+			})
+			if err != nil {
+				return err
+			}
+			t.addRun(rate, res, w.Name, percent)
+			refused += failures(res)
+			if percent == 70 {
+				r.record("p99 of "+w.Name+" at 70 %", latency(res, 99), "ms")
+			}
+		}
+	}
+	r.Tables = append(r.Tables, t)
+	r.atMost("requests that were not answered 200", float64(refused), 0, "")
+	return nil
+}
+
+// manyConnections runs closed loops of 1 to 4,096 connections.
+func manyConnections(ctx context.Context, b *bench, r *Record) error {
+	r.What = "Closed loops of the tiny model, a request in flight on each connection; the queue takes 8,192, so that none is refused. " +
+		"Memory of each is what the gateway grew by since the first row."
+	w := tiny()
+	g, err := b.start(setup{models: graphs(w), rest: "models: {lin: {batching: {queue: {max_requests: 8192}}}}"})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = g.stop() }()
+	t := Table{Columns: []string{"connections", "answered /s", "p50 ms", "p99 ms", "other answers", "RSS MiB", "KiB of each", "goroutines", "CPU µs of a request"}}
+	var first usage
+	var best, last, memory float64
+	failed := int64(0)
+	for _, n := range []int{1, 4, 16, 64, 256, 1024, 4096} {
+		before, stop := g.cpu(), g.watch(ctx)
+		res, err := loadgen.Run(ctx, loadgen.Plan{
+			Targets: []loadgen.Target{w.target(g)}, Conns: n, Warmup: b.scale(500 * time.Millisecond), Duration: b.scale(2 * time.Second),
+		})
+		used := stop()
+		if err != nil {
+			return err
+		}
+		if n == 1 {
+			first = used
+		}
+		memory = 1024 * (used.RSS - first.RSS) / float64(n)
+		last, best = res.Rate(), max(best, res.Rate())
+		failed += failures(res)
+		t.add(n, res.Rate(), latency(res, 50), latency(res, 99), byStatus(res.Errors), used.RSS, memory, used.Goroutines,
+			float64((g.cpu()-before).Microseconds())/float64(res.Sent))
+	}
+	r.Tables = append(r.Tables, t)
+	r.atMost("requests that were not answered 200", float64(failed), 0, "")
+	r.record("throughput with 4,096 connections, of the best", 100*last/best, "%")
+	r.record("memory of each of 4,096 connections", memory, "KiB")
+	return nil
+}
+
+// heavyBesideLight measures a light model alone, alone again, and beside a heavy
+// one that is always busy: nothing shares the cores between models yet.
+func heavyBesideLight(ctx context.Context, b *bench, r *Record) error {
+	r.What = "The tiny model in an open loop at 10 % of its peak, alone, and beside an encoder that 16 callers keep busy with all of its workers. " +
+		"What fair scheduling will have to better."
+	light, heavy := tiny(), encoder()
+	g, err := b.start(setup{models: graphs(light, heavy)})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = g.stop() }()
+	peak, err := b.peak(ctx, light.target(g), light.conns)
+	if err != nil {
+		return err
+	}
+	t := loadTable("The light model", "beside")
+	run := func() (*loadgen.Result, error) {
+		return loadgen.Run(ctx, loadgen.Plan{
+			Targets: []loadgen.Target{light.target(g)}, Conns: openConns, Rate: peak / 10,
+			Warmup: b.scale(500 * time.Millisecond), Duration: b.scale(4 * time.Second),
+		})
+	}
+	var alone float64
+	for _, name := range []string{"nothing", "nothing, again"} {
+		res, err := run()
+		if err != nil {
+			return err
+		}
+		alone = max(alone, latency(res, 99))
+		t.addRun(peak/10, res, name)
+	}
+	busy, cancel := context.WithCancel(ctx)
+	ends, done := newTally(), make(chan struct{})
+	go func() {
+		defer close(done)
+		keepAsking(busy, g, heavy.target(g), 16, time.Hour, ends)
+	}()
+	begun := time.Now()
+	res, err := run()
+	cancel()
+	<-done
+	if err != nil {
+		return err
+	}
+	t.addRun(peak/10, res, "the heavy model")
+	r.Tables = append(r.Tables, t)
+	r.atMost("requests that were not answered 200", float64(failures(res)), 0, "")
+	r.record("p99 beside the heavy model, to that alone", latency(res, 99)/alone, "×")
+	r.record("the heavy model meanwhile", float64(ends.total)/time.Since(begun).Seconds(), "/s")
+	return nil
+}
