@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+
+	"sluice.io/sluice/benchmarks/drain"
+	"sluice.io/sluice/benchmarks/record"
+)
+
+// target is a row of "Speed to reach".
+type target struct {
+	what    string
+	setup   string
+	want    float64
+	stretch float64 // 0: none
+	most    bool    // want is the most, not the least
+	binds   bool    // else it is reported only
+	note    string  // said after the verdict
+	measure func(r *results, t *target) (spread, bool)
+}
+
+// targets lists all rows that this comparison can answer.
+func targets(r *results) []target {
+	list := tiny()
+	for _, setup := range []string{record.Pinned, record.Shared} {
+		list = append(list, heavy(setup)...)
+	}
+	list = append(list, beside()...)
+	return append(list, tails(r)...)
+}
+
+func tiny() []target {
+	const binary, text = "lin binary c=64", "lin JSON c=64"
+	noop := func(setup, work string, want, stretch float64) target {
+		return target{
+			what: "R_noop, " + work, setup: setup, want: want, stretch: stretch, binds: true,
+			measure: func(r *results, _ *target) (spread, bool) {
+				return r.ratio(setup, work, record.Gateway, record.Noop)
+			},
+		}
+	}
+	allocated := func(work string) target {
+		return target{
+			what: "allocations per request, " + work, setup: record.Shared, want: 2, most: true, binds: true,
+			measure: func(r *results, _ *target) (spread, bool) {
+				s, ok := r.of(record.Shared, work, record.Gateway, allocations)
+				return s, ok && s.low > 0
+			},
+		}
+	}
+	return []target{
+		noop(record.Shared, binary, 0.80, 0.90), noop(record.Shared, text, 0.80, 0.90),
+		noop(record.Pinned, binary, 0.80, 0.85), noop(record.Pinned, text, 0.65, 0.75),
+		allocated(binary), allocated(text),
+	}
+}
+
+// allocations of a request; 0 where they are not known.
+func allocations(c record.Cell) float64 {
+	if c.Go == nil {
+		return 0
+	}
+	return c.Go.Allocs
+}
+
+func collections(c record.Cell) float64 {
+	if c.Go == nil {
+		return 0
+	}
+	return c.Go.GCs
+}
+
+// heavy models are compared with raw ONNX Runtime; those rows bind where the
+// client has a core of its own.
+func heavy(setup string) []target {
+	raw := func(what, work string, want, batch float64) target {
+		return target{
+			what: what + ", " + work, setup: setup, want: want, binds: setup == record.Pinned,
+			measure: func(r *results, _ *target) (spread, bool) {
+				return r.share(setup, work, record.Gateway, batch)
+			},
+		}
+	}
+	batched := raw("share of unbatched raw", "enc binary c=16", 1.2, 1)
+	batched.measure = func(r *results, t *target) (spread, bool) {
+		s, ok := r.share(setup, "enc binary c=16", record.Gateway, 1)
+		size, _ := r.of(setup, "enc binary c=16", record.Gateway, meanBatch)
+		_, one := r.best(setup, "enc", 1, 0)
+		if _, many := r.best(setup, "enc", max(1, size.median), 0); ok && one > 0 {
+			t.note = fmt.Sprintf("runs of %.1f rows; raw itself gains %.2f × by such", size.median, many/one)
+		}
+		return s, ok
+	}
+	return []target{
+		raw("R_raw, model of about 100 µs", "cnn binary c=8", 0.85, 0),
+		raw("R_raw, model of 1 ms or more", "enc binary c=8", 0.95, 0),
+		batched,
+	}
+}
+
+// beside are the rows of a Triton in the same run.
+func beside() (list []target) {
+	for _, row := range []struct {
+		work string
+		want float64
+	}{
+		{"lin binary c=64", 2.5},
+		{"lin JSON c=64", 2.5},
+		{"mlp binary c=64", 2.5},
+		{"mlp JSON c=64", 2.5},
+		{"cnn binary c=8", 1.3},
+		{"big binary c=8", 1.3},
+		{"enc binary c=8", 1.0},
+		{"enc binary c=16", 1.0},
+	} {
+		list = append(list, target{
+			what: "times Triton, " + row.work, setup: record.Shared, want: row.want, binds: true,
+			measure: func(r *results, _ *target) (spread, bool) {
+				return r.ratio(record.Shared, row.work, record.Gateway, record.Triton)
+			},
+		})
+	}
+	return list
+}
+
+// tails compares the open loop at 70 % of the peak with the ideal queue. That says
+// something of a gateway where runs take a millisecond or more: a request over the
+// loopback takes longer than all that a tiny model's queue does.
+func tails(r *results) (list []target) {
+	seen := false
+	for _, p := range r.Points {
+		if p.Kind != record.Open || p.Contender != record.Gateway || p.Load != idealLoad {
+			continue
+		}
+		seen = true
+		list = append(list, target{
+			what: "p99 of an open loop at 70 % of the peak, times an ideal drain queue's, " + p.Model, setup: p.Setup, want: 1.3, most: true, binds: r.takesMillis(p),
+			measure: func(r *results, t *target) (spread, bool) {
+				ideal, err := r.ideal(p)
+				if err != nil {
+					t.note = err.Error()
+					return spread{}, false
+				}
+				t.note = fmt.Sprintf("p99 %s, ideal %s", micros(float64(p.P99)), micros(float64(ideal.P99.Nanoseconds())/1e3))
+				v := float64(p.P99) * 1e3 / float64(ideal.P99.Nanoseconds())
+				return spread{v, v, v}, true
+			},
+		})
+	}
+	if !seen {
+		list = append(list, target{
+			what: "p99 of an open loop at 70 % of the peak, times an ideal drain queue's", setup: record.Pinned, want: 1.3, most: true, binds: true,
+			measure: func(*results, *target) (spread, bool) { return spread{}, false },
+		})
+	}
+	return list
+}
+
+const idealLoad = 0.70
+
+// takesMillis says whether a run of a point's model takes a millisecond or more.
+func (r *results) takesMillis(p record.Point) bool {
+	const millisecond = 1e-3
+	c, _ := r.contender(p.Setup, p.Contender)
+	cost, err := r.cost(p.Setup, p.Model, c.Slots)
+	return err == nil && cost.Of(1) >= millisecond
+}
+
+// ideal simulates the drain queue at the rate of a point.
+func (r *results) ideal(p record.Point) (drain.Result, error) {
+	c, ok := r.contender(p.Setup, p.Contender)
+	if !ok || c.Slots == 0 || c.Batch == 0 {
+		return drain.Result{}, fmt.Errorf("the slots of %s are not known", p.Contender)
+	}
+	cost, err := r.cost(p.Setup, p.Model, c.Slots)
+	if err != nil {
+		return drain.Result{}, err
+	}
+	const arrivals = 200_000
+	return drain.Queue{Rate: p.Asked, Servers: c.Slots, MaxBatch: c.Batch, Cost: cost, Arrivals: arrivals, Seed: 1}.Simulate()
+}
+
+// verdict says what became of a target; ok is false where it is missed.
+func (t *target) verdict(r *results) (measured, verdict string, ok bool) {
+	s, found := t.measure(r, t)
+	if !found {
+		return "-", with("not measured in this run", t.note), true
+	}
+	measured, ok = s.text(ratioText), s.median >= t.want
+	beyond := t.stretch > 0 && s.median >= t.stretch
+	if t.most {
+		ok = s.median <= t.want
+	}
+	verdict = fmt.Sprintf("**missed**, %s of %s", ratioText(s.median), ratioText(t.want))
+	switch {
+	case !t.binds:
+		return measured, with("reported", t.note), true
+	case beyond:
+		verdict = "met, and the stretch"
+	case ok && t.stretch > 0:
+		verdict = fmt.Sprintf("met; the stretch of %s is not", ratioText(t.stretch))
+	case ok:
+		verdict = "met"
+	}
+	return measured, with(verdict, t.note), ok
+}
+
+func with(text, note string) string {
+	if note == "" {
+		return text
+	}
+	return text + " (" + note + ")"
+}
