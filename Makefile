@@ -52,13 +52,18 @@ swap: setup ## edits of routes, reloads, loads and unloads every 50 ms under ful
 demo-drift: setup ## real rows through a gateway, spoilt in three ways: what is detected and told, also across kills
 	go test -count=1 -v -run '^TestDriftOnRealData$$' ./cmd/gateway
 
-bench: build ## the gateway beside a no-op HTTP server, in turn
-	cd benchmarks && go build -o bin/noop ./noop && go run ./compare
+# COMPARE takes more flags, such as COMPARE='-peers fastapi,node' or COMPARE='-works enc'. With QUICK=1 it shows
+# in two minutes that all works, in files of its own: so short a run says nothing about speed.
+bench_in := $(if $(QUICK),bin/quick.jsonl,results/compare.jsonl)
+bench: build ## the gateway beside raw ONNX Runtime and a no-op server: benchmarks/results/compare.md and the README's table
+	cd benchmarks && go build -o bin/ ./noop ./rawort ./compare ./report
+	cd benchmarks && bin/compare -out $(bench_in) $(if $(QUICK),-rounds 2 -d 300ms -raw 50ms -sweep 400ms) $(COMPARE)
+	cd benchmarks && bin/report -in $(bench_in) $(if $(QUICK),,-readme ../README.md)
 
 # peers=fastapi,node names some of those in benchmarks/peers/peers.txt.
 peers := all
-bench-peers: build bench-peers-setup ## the gateway beside the servers that people use today
-	cd benchmarks && go build -o bin/noop ./noop && go run ./compare -peers $(peers)
+bench-peers: bench-peers-setup ## the same beside the servers that people use today, in one run
+	$(MAKE) bench COMPARE="-peers $(peers) $(COMPARE)"
 
 bench-peers-setup: setup ## install those servers into .cache/peers, 1.8 GB
 	cd benchmarks && go run ./peers/check -setup -peers $(peers)

@@ -1,128 +1,217 @@
-// Command compare runs the gateway beside a no-op HTTP server that answers a
-// constant, in interleaved rounds on the same cores, and prints medians and their
-// ratio: how much of what HTTP allows the gateway keeps.
+// Command compare measures the gateway beside its two limits, raw ONNX Runtime and
+// a no-op HTTP server, and beside other servers: every work against every
+// contender in turn, in rounds, first with client and server on the same cores and
+// then with a core for each. It writes what it saw as JSON lines, which report
+// renders.
 //
-//	go run ./compare -gateway ../bin/gateway -noop ./bin/noop
+//	go run ./compare -out results/compare.jsonl
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
+	"os/signal"
 	"runtime"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
-	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/models"
+	"sluice.io/sluice/benchmarks/peers"
 	"sluice.io/sluice/benchmarks/process"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/benchmarks/record"
 )
 
-// work is one row of the table.
-type work struct {
-	name  string
-	model string
-	shape []int64
-	conns int
-	json  bool
+// options are what a run is asked for.
+type options struct {
+	gateway, noop, rawort, library string
+	out, modelDir                  string
+	peersFile, peersCache          string
+	works                          []record.Work
+	contenders, setups             []string
+	rounds                         int
+	cell, raw, sweep               time.Duration
+	noisyAbove                     float64
 }
 
-// works are the rows; every model has one FP32 input "input".
-func works() []work {
-	return []work{
-		{"lin binary c=64", "lin", []int64{1, 16}, 64, false},
-		{"lin JSON c=64", "lin", []int64{1, 16}, 64, true},
-		{"mlp binary c=64", "mlp", []int64{1, 64}, 64, false},
-		{"cnn binary c=8", "cnn", []int64{1, 3, 32, 32}, 8, false},
-	}
+// tritonVariable holds the address of a Triton that runs already.
+const tritonVariable = "TRITON_URL"
+
+// bench is a run. All from setup on belongs to the set-up that runs.
+type bench struct {
+	o                    options
+	dir, models, profile string
+	expected             map[string][]peers.Output // raw ONNX Runtime's, by work
+	out                  *record.Writer
+	log                  io.Writer
+
+	setup    string
+	started  []*process.Server
+	servers  []*server
+	answers  map[string]answerForm // the gateway's, by work
+	repeated int
 }
 
 func main() {
-	gateway := flag.String("gateway", "../bin/gateway", "the gateway's binary")
-	noop := flag.String("noop", "bin/noop", "the no-op server's binary")
-	rounds := flag.Int("rounds", 5, "rounds; the median of each row is printed")
-	duration := flag.Duration("d", 2*time.Second, "how long each row runs in a round")
-	flag.Parse()
-	if err := run(*gateway, *noop, *rounds, *duration, os.Stdout); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	o, err := parse(os.Args[1:])
+	if err == nil {
+		err = run(ctx, o, os.Stderr)
+	}
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
 }
 
-func run(gateway, noop string, rounds int, d time.Duration, out io.Writer) (err error) {
-	dir, err := os.MkdirTemp("", "sluice-bench-")
-	if err != nil {
-		return err
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("compare", flag.ContinueOnError)
+	f.StringVar(&o.gateway, "gateway", "../bin/gateway", "the gateway's binary")
+	f.StringVar(&o.noop, "noop", "bin/noop", "the no-op server's binary")
+	f.StringVar(&o.rawort, "rawort", "bin/rawort", "the binary that runs raw ONNX Runtime")
+	f.StringVar(&o.library, "library", cmp.Or(os.Getenv("SLUICE_ORT_LIBRARY"), "../.deps/onnxruntime/lib/libonnxruntime.so"), "ONNX Runtime's library")
+	f.StringVar(&o.out, "out", "results/compare.jsonl", "the results; those of a former run are overwritten")
+	f.StringVar(&o.modelDir, "models", "", "the folder to write the models to, for a Triton that reads them there; empty: one that is removed at the end")
+	works := f.String("works", "", "what works begin with, parted by commas: lin, 'enc binary c=16'; empty: all")
+	contenders := f.String("contenders", "gateway,noop,raw", "who is measured, parted by commas: gateway, gateway-plain, noop, raw")
+	setups := f.String("setups", "shared,pinned", "client and server on the same cores, or a core for each")
+	others := f.String("peers", "", "other servers, parted by commas, as they are named in -peers-file; or all")
+	f.StringVar(&o.peersFile, "peers-file", "peers/peers.txt", "the file of other servers")
+	f.StringVar(&o.peersCache, "peers-cache", "../.cache/peers", "the folder that they are installed into")
+	f.IntVar(&o.rounds, "rounds", 5, "rounds")
+	f.DurationVar(&o.cell, "d", time.Second, "how long a work runs against a contender in a round")
+	f.DurationVar(&o.raw, "raw", 150*time.Millisecond, "how long raw ONNX Runtime runs a batch size in a round")
+	f.DurationVar(&o.sweep, "sweep", 3*time.Second, "how long each load of a sweep is kept; 0: no sweeps")
+	f.Float64Var(&o.noisyAbove, "noisy", 0.1, "how much of a core others may use before a cell is repeated")
+	if err := f.Parse(args); err != nil {
+		return o, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	for _, g := range []*onnxgen.Graph{onnxgen.Lin(), onnxgen.MLP(), onnxgen.CNN()} {
-		if err := g.Write(dir, 1); err != nil {
-			return err
+	if o.rounds < 1 || o.cell <= 0 || o.raw <= 0 || o.sweep < 0 {
+		return o, errors.New("rounds and durations must be above 0")
+	}
+	var err error
+	if o.works, err = chooseWorks(*works); err != nil {
+		return o, err
+	}
+	if *others == "all" {
+		if *others, err = allPeers(o.peersFile, o.peersCache); err != nil {
+			return o, err
 		}
 	}
-	free, err := process.FreeAddresses(3)
-	if err != nil {
-		return err
-	}
-	httpAddr, adminAddr, noopAddr := free[0], free[1], free[2]
-	stopGateway, err := process.Start(exec.Command(gateway, "serve", "--model-repository", dir, //nolint:gosec // the operator's own binary
-		"--http-address", httpAddr, "--admin-address", adminAddr, "--log-level", "error"), "http://"+httpAddr+"/v2/health/ready")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stopGateway()) }()
-	stopNoop, err := process.Start(exec.Command(noop, "-address", noopAddr), "http://"+noopAddr+"/") //nolint:gosec // as above
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stopNoop()) }()
-	return measure(out, "http://"+httpAddr, "http://"+noopAddr, rounds, d)
+	o.contenders = chooseContenders(*contenders, *others, os.Getenv(tritonVariable) != "")
+	o.setups, err = chooseSetups(*setups, runtime.NumCPU())
+	return o, err
 }
 
-// measure runs every row against both servers in turn, round by round.
-func measure(out io.Writer, gateway, noop string, rounds int, d time.Duration) error {
-	list := works()
-	rates, ceilings := make([][]float64, len(list)), make([][]float64, len(list))
-	p99 := make([][]float64, len(list))
-	ctx := context.Background()
-	for round := range rounds + 1 { // the first warms up
-		for i, w := range list {
-			target := loadgen.FP32Target(gateway, w.model, "input", w.shape, !w.json)
-			ours, err := loadgen.Closed(ctx, target, w.conns, d)
-			if err != nil {
-				return fmt.Errorf("%s: %w", w.name, err)
-			}
-			target.URL = noop + "/v2/models/" + w.model + "/infer"
-			ceiling, err := loadgen.Closed(ctx, target, w.conns, d)
-			if err != nil {
-				return fmt.Errorf("no-op: %w", err)
-			}
-			if len(ours.Errors) > 0 {
-				return fmt.Errorf("%s: errors by status %v", w.name, ours.Errors)
-			}
-			if round > 0 {
-				rates[i] = append(rates[i], ours.Rate())
-				ceilings[i] = append(ceilings[i], ceiling.Rate())
-				p99[i] = append(p99[i], float64(ours.Latency.ValueAtQuantile(99)))
-			}
+// chooseContenders returns the names of all who take part.
+func chooseContenders(own, peers string, triton bool) []string {
+	list := strings.FieldsFunc(own+","+peers, func(c rune) bool { return c == ',' || c == ' ' })
+	if triton && !slices.Contains(list, record.Triton) {
+		list = append(list, record.Triton)
+	}
+	return list
+}
+
+// chooseSetups returns set-ups in the order in which they are run: the client
+// cannot get back the cores that it gave up.
+func chooseSetups(names string, cores int) ([]string, error) {
+	wanted := strings.Split(names, ",")
+	for _, name := range wanted {
+		if name != record.Shared && name != record.Pinned {
+			return nil, fmt.Errorf("set-up %q; there are %s and %s", name, record.Shared, record.Pinned)
 		}
 	}
-	fmt.Fprintf(out, "%d cores shared by client and server, %s, %d rounds of %v; medians (range)\n\n", runtime.NumCPU(), runtime.Version(), rounds, d)
-	fmt.Fprintln(out, "| work | gateway requests/s | no-op requests/s | R_noop | p99 µs |\n|---|---|---|---|---|")
-	for i, w := range list {
-		ours, lo, hi := spread(rates[i])
-		ceiling, nlo, nhi := spread(ceilings[i])
-		tail, _, _ := spread(p99[i])
-		fmt.Fprintf(out, "| %s | %.0f (%.0f–%.0f) | %.0f (%.0f–%.0f) | %.2f | %.0f |\n", w.name, ours, lo, hi, ceiling, nlo, nhi, ours/ceiling, tail)
+	var list []string
+	if slices.Contains(wanted, record.Shared) || cores < 2 {
+		list = append(list, record.Shared)
+	}
+	if slices.Contains(wanted, record.Pinned) && cores > 1 {
+		list = append(list, record.Pinned)
+	}
+	return list, nil
+}
+
+func run(ctx context.Context, o options, log io.Writer) (err error) {
+	file, err := os.Create(o.out)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	b := &bench{o: o, out: record.NewWriter(file), log: log}
+	if b.dir, err = os.MkdirTemp("", "sluice-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir) //nolint:errcheck // a temporary folder
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	for i, setup := range o.setups {
+		if err := b.run(ctx, setup, i == len(o.setups)-1); err != nil {
+			return fmt.Errorf("%s: %w", setup, err)
+		}
 	}
 	return nil
 }
 
-func spread(values []float64) (median, low, high float64) {
-	s := slices.Sorted(slices.Values(values))
-	return s[len(s)/2], s[0], s[len(s)-1]
+// prepare writes the models, the profile and the results' first line.
+func (b *bench) prepare(ctx context.Context) error {
+	b.models = cmp.Or(b.o.modelDir, b.dir+"/models")
+	var list []models.Model
+	for _, name := range workModels(b.o.works) {
+		m, ok := models.ByName(name)
+		if !ok {
+			return fmt.Errorf("there is no model %q", name)
+		}
+		list = append(list, m)
+	}
+	if err := models.Write(b.models, list...); err != nil {
+		return err
+	}
+	if slices.Contains(workModels(b.o.works), profileOf) {
+		if err := b.makeProfile(ctx); err != nil {
+			return err
+		}
+	}
+	if err := b.expect(ctx); err != nil {
+		return err
+	}
+	machine := describe(record.Settings{
+		Rounds: b.o.rounds, CellMS: b.o.cell.Milliseconds(), RawMS: b.o.raw.Milliseconds(), SweepMS: b.o.sweep.Milliseconds(),
+		Setups: b.o.setups, Contenders: b.o.contenders, Works: workNames(b.o.works), NoisyAbove: b.o.noisyAbove,
+	}, b.o.library)
+	return b.out.Write(record.Line{Machine: &machine})
+}
+
+// run runs a set-up. The load is swept in the last: there the client has a core
+// of its own where there are two.
+func (b *bench) run(ctx context.Context, setup string, last bool) (err error) {
+	b.setup, b.answers, b.repeated = setup, map[string]answerForm{}, 0
+	if setup == record.Pinned {
+		if err := process.Pin(clientCore); err != nil {
+			return err
+		}
+		runtime.GOMAXPROCS(1)
+	}
+	defer func() { err = errors.Join(err, b.stop()) }()
+	if err := b.start(ctx); err != nil {
+		return err
+	}
+	if err := b.rounds(ctx); err != nil {
+		return err
+	}
+	if last && b.o.sweep > 0 {
+		return b.sweep(ctx)
+	}
+	return nil
 }

@@ -80,13 +80,17 @@ func (r *results) machine() string {
 // calibration says whether the load generator was cheap enough: what it could
 // send with a whole core, beside what the no-op server could answer with one.
 func (r *results) calibration() string {
-	t := newTable("work", "client's core", "no-op's core", "client could send, of the no-op's rate")
+	t, some := newTable("work", "client's core", "no-op's core", "client could send, of the no-op's rate"), false
 	for _, w := range r.works(record.Pinned) {
 		client, ok := r.of(record.Pinned, w.Name, record.Noop, func(c record.Cell) float64 { return c.Client })
 		server, _ := r.of(record.Pinned, w.Name, record.Noop, func(c record.Cell) float64 { return c.Server })
 		if ok && client.median > 0 && w.Conns > 1 {
 			t.row(w.Name, ratioText(client.median), ratioText(server.median), ratioText(server.median/client.median)+" ×")
+			some = true
 		}
+	}
+	if !some {
+		return "The load generator was not calibrated: that takes the pinned set-up and the no-op server.\n"
 	}
 	return "The load generator, calibrated on the no-op server with a core for each: the shares of their cores that both used. " +
 		"Below 1.2 × the generator may set the rate, and such cells are marked.\n\n" + t.String()

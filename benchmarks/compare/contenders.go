@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/benchmarks/record"
+)
+
+// server is a contender that runs.
+type server struct {
+	name, version string
+	at            map[string]endpoint // by work; those that it does not do are missing
+	ready         time.Duration       // from its start to its first answer
+	slots, batch  int                 // runs at once and rows of a run, where known
+	metrics       string              // a gateway's
+	scrapes       told                // what asking for them takes
+	foreign       bool                // somebody else started it: what it uses is not known
+	maxDiff       map[string]float64
+	left          map[string]string
+}
+
+// endpoint is where a work is done.
+type endpoint struct {
+	url     string
+	process *process.Server // nil where it is not ours
+}
+
+// newServer returns one that does all works, each where url says for its model.
+func (b *bench) newServer(name string, url func(model string) string, running *process.Server) *server {
+	s := &server{name: name, at: map[string]endpoint{}, maxDiff: map[string]float64{}, left: map[string]string{}}
+	for _, w := range b.o.works {
+		s.at[w.Name] = endpoint{url(w.Model), running}
+	}
+	if running != nil {
+		s.ready = running.ReadyAfter()
+	}
+	return s
+}
+
+// ours says whether it is the gateway.
+func (s *server) ours() bool { return s.name == record.Gateway || s.name == record.Plain }
+
+// at returns where a server at an address answers V2 requests for a model.
+func at(address string) func(model string) string {
+	return func(model string) string { return "http://" + address + "/v2/models/" + model + "/infer" }
+}
+
+// leaveOut takes a work from a server, which says why in the results.
+func (s *server) leaveOut(w record.Work, why error) {
+	delete(s.at, w.Name)
+	s.left[w.Name] = why.Error()
+}
+
+// The cores of the pinned set-up.
+const serverCore, clientCore = 0, 1
+
+// serverCPUs are the cores that a server may use; nil are all.
+func (b *bench) serverCPUs() []int {
+	if b.setup == record.Pinned {
+		return []int{serverCore}
+	}
+	return nil
+}
+
+// cores is how many cores a server has.
+func (b *bench) cores() int {
+	if b.setup == record.Pinned {
+		return 1
+	}
+	return runtime.NumCPU()
+}
+
+// launch starts a server of ours on the cores of the set-up. It is stopped with
+// the set-up.
+func (b *bench) launch(ctx context.Context, spec process.Spec) (*process.Server, error) {
+	const patience = time.Minute
+	spec.CPUs = b.serverCPUs()
+	if spec.Timeout == 0 {
+		spec.Timeout = patience
+	}
+	running, err := process.Launch(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	b.started = append(b.started, running)
+	return running, nil
+}
+
+// stop ends what the set-up has started.
+func (b *bench) stop() error {
+	var err error
+	for _, s := range b.started {
+		err = errors.Join(err, s.Stop())
+	}
+	b.started, b.servers = nil, nil
+	return err
+}
+
+// start starts all contenders of a set-up, checks their answers and writes down
+// who takes part. The gateway is first: the no-op server answers as many bytes.
+func (b *bench) start(ctx context.Context) error {
+	for _, name := range b.o.contenders {
+		s, err := b.startOne(ctx, name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if s == nil {
+			continue
+		}
+		b.servers = append(b.servers, s)
+		if s.name != record.Noop {
+			if err := b.verify(ctx, s); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		err = b.out.Write(record.Line{Contender: &record.Contender{
+			Setup: b.setup, Name: s.name, Version: s.version, ReadyMS: float64(s.ready.Microseconds()) / 1e3,
+			Slots: s.slots, Batch: s.batch, MaxDiff: s.maxDiff, Left: s.left,
+		}})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startOne returns nil for a contender that does not take part in the set-up.
+func (b *bench) startOne(ctx context.Context, name string) (*server, error) {
+	switch name {
+	case record.Gateway, record.Plain:
+		return b.startGateway(ctx, name)
+	case record.Noop:
+		return b.startNoop(ctx)
+	case rawName:
+		return nil, nil //nolint:nilnil // it is no server
+	}
+	return b.startPeer(ctx, name)
+}
