@@ -36,8 +36,16 @@ func (r *retry) flags(cmd *cobra.Command) {
 
 // do makes a change to the revision that the caller has seen, and to later ones as
 // long as it is refused for being late and the caller wants it all the same. base
-// is the route as it was read last.
+// is the route as it was read last. Who was first is told before the caller is asked,
+// but with --yes only at the end: reading the journal takes longer than some writers
+// leave between two changes.
 func (r *retry) do(base api.Route, seen int64, change func(ctx context.Context, base api.Route, seen int64) error) error {
+	first, firstSeen := base, seen
+	defer func() {
+		if r.yes && seen != firstSeen {
+			r.tell(firstSeen, &first, &base)
+		}
+	}()
 	for n := 0; ; n++ {
 		err := r.limited(func(ctx context.Context) error { return change(ctx, base, seen) })
 		if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != http.StatusPreconditionFailed || n == maxRetries {
@@ -47,12 +55,19 @@ func (r *retry) do(base api.Route, seen int64, change func(ctx context.Context, 
 		if errRead != nil {
 			return fmt.Errorf("%w; reading it again: %w", err, errRead)
 		}
-		r.cmd.PrintErrf("Route %s was changed meanwhile:\n%s", oneLine(r.name), r.meanwhile(seen, &base, &now))
-		if !r.yes && !r.agreed() {
-			return errors.New("nothing was changed; look at the new revision and try again, or give --yes")
+		if !r.yes {
+			r.tell(seen, &base, &now)
+			if !r.agreed() {
+				return errors.New("nothing was changed; look at the new revision and try again, or give --yes")
+			}
 		}
 		base, seen = now, now.Revision
 	}
+}
+
+// tell says who was first.
+func (r *retry) tell(seen int64, base, now *api.Route) {
+	r.cmd.PrintErrf("Route %s was changed meanwhile:\n%s", oneLine(r.name), r.meanwhile(seen, base, now))
 }
 
 // limited gives a call the time that --timeout allows.
@@ -79,6 +94,7 @@ func (r *retry) meanwhile(seen int64, base, now *api.Route) string {
 			for i := range events {
 				revision, deleted := eventRevision(&events[i]), events[i].Type == api.EventRouteDeleted
 				switch {
+				case !deleted && now.Revision > 0 && revision > now.Revision: // the caller's own, or a later one
 				case deleted && seen == 0: // it was not declared then, so what came before is past
 					list = nil
 				case revision > seen || deleted && revision == seen:

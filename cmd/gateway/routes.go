@@ -162,5 +162,6 @@ func terminal(stream any) bool {
 		return false
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+	null, errNull := os.Stat(os.DevNull) // a device as well; the standard streams never bear its name
+	return err == nil && errNull == nil && info.Mode()&os.ModeCharDevice != 0 && !os.SameFile(info, null)
 }

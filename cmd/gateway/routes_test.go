@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -281,7 +282,7 @@ func TestRoutesSetWhenAnotherWasFirst(t *testing.T) {
 	url = sideOf(t, f)
 	outrun(f, 3)
 	got := routesCommand(t, url, "", "set", "iris", "--canary", "2=20%", "--reason", "x", "--yes")
-	if got.code != exitOK || strings.Count(got.errOut, "changed meanwhile") != 3 || !strings.Contains(got.out, "revision 5 → 6") || !strings.Contains(got.out, "2        canary  6%      20%") {
+	if got.code != exitOK || strings.Count(got.errOut, "changed meanwhile") != 1 || strings.Count(got.errOut, ", bob (unverified): ") != 3 || !strings.Contains(got.out, "revision 5 → 6") || !strings.Contains(got.out, "2        canary  6%      20%") {
 		t.Errorf("--yes: %+v", got)
 	}
 	outrun(f, 1)
@@ -501,5 +502,18 @@ func TestTransient(t *testing.T) {
 	}
 	if !transient(io.ErrUnexpectedEOF) {
 		t.Error("no answer at all is for ever")
+	}
+}
+
+// Standard input is /dev/null under cron and in containers, where nobody can answer.
+func TestNullIsNoTerminal(t *testing.T) {
+	fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdin := os.NewFile(uintptr(fd), "/dev/stdin")
+	defer stdin.Close() //nolint:errcheck // only looked at
+	if terminal(stdin) {
+		t.Error("/dev/null is taken for a terminal")
 	}
 }
