@@ -129,6 +129,9 @@ func (c *profileCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if p.OutputsOf > 0 && p.Version == 0 {
+		cmd.PrintErrf("gateway: the outputs are those of version %d; other versions are compared by their inputs alone\n", p.OutputsOf)
+	}
 	if c.out == "" {
 		return p.Write(cmd.OutOrStdout())
 	}

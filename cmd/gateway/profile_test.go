@@ -152,14 +152,18 @@ func TestProfileOfDemoModel(t *testing.T) {
 	models := filepath.Join("..", "..", "models")
 	r := profileLine(t, "", file, "--model-repository", models, "--model", "iris/1")
 	p, err := app.ReadProfile(strings.NewReader(r.out))
-	if r.code != exitOK || err != nil || p.Model != "iris" || p.Version != 1 || p.Features[3].Element != 3 || p.Features[3].Datatype != "FP32" {
+	if r.code != exitOK || err != nil || p.Model != "iris" || p.Version != 1 || p.OutputsOf != 1 || p.Features[3].Element != 3 || p.Features[3].Datatype != "FP32" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if n := len(p.Features); n != 4+1+3 || p.Features[4].Name != "label" || p.Features[7].Name != "probabilities[2]" || p.Features[7].Mean <= 0 || r.errOut != "" {
 		t.Errorf("%d features: %+v", n, p.Features[n-1])
 	}
+	r = profileLine(t, "", file, "--model-repository", models, "--model", "iris")
+	if p, err := app.ReadProfile(strings.NewReader(r.out)); err != nil || p.Version != 0 || p.OutputsOf != 3 || !strings.Contains(r.errOut, "the outputs are those of version 3") {
+		t.Errorf("%+v, %v", r, err)
+	}
 	r = profileLine(t, "", file, "--model-repository", models, "--model", "iris", "--outputs-from-model=false")
-	if p, err := app.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || len(p.Features) != 4 {
+	if p, err := app.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || len(p.Features) != 4 || p.OutputsOf != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	partly := []string{file, "--model-repository", models, "--model", "iris", "--columns", "a", "--map", "a=input[0]"}

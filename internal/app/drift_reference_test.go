@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -123,5 +124,42 @@ func TestProfileOfOneVersion(t *testing.T) {
 	}
 	if s := d.stream(t, 2, api.RoleCanary); s.State != api.DriftOff || !strings.Contains(s.Reason, "it is of version 1") {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Two versions answer differently while nothing drifts: outputs that one of them
+// computed are compared with its own alone, inputs with both.
+func TestProfileWithOutputsOfOneVersion(t *testing.T) {
+	d := newDrifts(t, 2)
+	p := doubleProfile(t, 0, 1)
+	p.OutputsOf = 1
+	writeProfile(t, d.profile, p)
+	d.start(t, d.compared(), "routes: {double: {variants: [{version: 1, weight: 5000}, {version: 2, weight: 5000, role: canary}]}}")
+	if s := d.stream(t, 1, api.RoleStable); s.Features != 6 {
+		t.Errorf("the version that computed them: %+v", s)
+	}
+	if s := d.stream(t, 2, api.RoleCanary); s.State != "OK" || s.Features != 3 {
+		t.Errorf("the version that did not: %+v", s)
+	}
+	d.feed(t, "double", 4*driftRows, nil)
+	d.until(t, 2, api.RoleCanary, func(s api.DriftStatus) bool { return s.Windows > 0 })
+	if s := d.stream(t, 2, api.RoleCanary); s.State != "OK" {
+		t.Errorf("clean rows: %+v", s)
+	}
+	d.feed(t, "double", 6*driftRows, func(row []float64) { row[1]++ })
+	s := d.until(t, 2, api.RoleCanary, func(s api.DriftStatus) bool { return s.State == "DETECTED" })
+	if s.Last.Features[0].Feature != "x[1]" || len(s.Last.Features) != 3 {
+		t.Errorf("%+v", s.Last.Features)
+	}
+	var events []api.Event
+	if err := json.Unmarshal([]byte(d.must(t, http.MethodGet, d.admin+"/api/v1/journal?subject=drift/double/2/canary", "")), &events); err != nil || len(events) == 0 {
+		t.Fatalf("%d events: %v", len(events), err)
+	}
+	var e api.DriftEvidence
+	if err := json.Unmarshal(events[0].After, &e); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := app.ReplayDrift(p, &e); err != nil || !r.Same {
+		t.Errorf("judged again: %+v %v", r, err)
 	}
 }

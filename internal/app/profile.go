@@ -62,6 +62,9 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	if o.Model != nil {
 		meta.Model = o.Model.Name
 	}
+	if x != nil {
+		meta.OutputsOf = o.Model.Version
+	}
 	return b.Profile(meta), nil
 }
 

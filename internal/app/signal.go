@@ -42,7 +42,7 @@ func (w *watcher) closed(c drift.Closed) {
 	w.mu.Lock()
 	x, ok := w.watches[c.Stream]
 	w.mu.Unlock()
-	if !ok || x.tap == nil || x.ref.profile != c.Profile {
+	if !ok || x.tap == nil || x.profile != c.Profile {
 		return // the watch ended meanwhile
 	}
 	t := w.toldOf(c.Stream, x.ref.digest)

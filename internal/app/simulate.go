@@ -152,6 +152,7 @@ func ReplayDrift(p *Profile, e *api.DriftEvidence) (*Replayed, error) {
 			return nil, &infer.Error{Code: infer.Invalid, Msg: "the event's " + part.name + " cannot be read", Err: err}
 		}
 	}
+	p = p.For(e.Version)
 	if err := drift.CheckWindow(p, &window); err != nil {
 		return nil, err
 	}

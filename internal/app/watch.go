@@ -45,6 +45,7 @@ type savedDetector struct {
 type watch struct {
 	instance *registry.Instance
 	ref      *reference
+	profile  *drift.Profile // what of the reference's is for this version
 	settings config.Drift
 	streams  int // that share the promise about false alarms
 
@@ -131,7 +132,8 @@ func (w *watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 	}
 	err := next.ref.err
 	if err == nil {
-		err = next.ref.profile.Fits(next.instance.Model())
+		next.profile = next.ref.profile.For(s.Version.Number)
+		err = next.profile.Fits(next.instance.Model())
 	}
 	var detector *drift.Tumbling
 	if err == nil {
@@ -151,7 +153,7 @@ func (w *watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 		w.catchUp(s, next)
 		next.tap = w.monitor.Start(s, drift.Watch{
 			Tap: drift.TapOptions{
-				Model: next.instance.Model(), Profile: next.ref.profile, Sample: int(c.Sample),
+				Model: next.instance.Model(), Profile: next.profile, Sample: int(c.Sample),
 				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer),
 			},
 			Detector: detector, Save: func() (json.RawMessage, error) { return json.Marshal(detector.Snapshot()) },
@@ -184,19 +186,19 @@ func (w *watcher) catchUp(s drift.Stream, next *watch) {
 func (w *watcher) detector(s drift.Stream, next *watch, past *drift.Past) (*drift.Tumbling, error) {
 	options := detectorOptions(&next.settings, next.streams)
 	if past == nil {
-		return drift.NewDetector(next.ref.profile, options)
+		return drift.NewDetector(next.profile, options)
 	}
 	var state drift.Snapshot
 	err := json.Unmarshal(past.State, &state)
 	if err == nil {
 		var d *drift.Tumbling
-		if d, err = drift.Restore(next.ref.profile, options, state); err == nil {
+		if d, err = drift.Restore(next.profile, options, state); err == nil {
 			return d, nil
 		}
 	}
 	w.log.Warn("a detector begins anew, since it cannot go on from what is in the journal", zap.String("model", s.Version.Model),
 		zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.Error(err))
-	return drift.NewDetector(next.ref.profile, options)
+	return drift.NewDetector(next.profile, options)
 }
 
 func detectorOptions(c *config.Drift, streams int) drift.Options {
@@ -297,8 +299,8 @@ func (w *watcher) describe(s drift.Stream) api.DriftStatus {
 	d := api.DriftStatus{
 		Model: s.Version.Model, Version: s.Version.Number, Role: s.Role, State: api.DriftOff, Reason: x.off, Promise: x.promise,
 	}
-	if x.ref != nil && x.ref.err == nil {
-		d.ProfileDigest, d.Features, d.ReferenceRows = x.ref.digest, len(x.ref.profile.Features), x.ref.profile.Rows
+	if x.profile != nil {
+		d.ProfileDigest, d.Features, d.ReferenceRows = x.ref.digest, len(x.profile.Features), x.profile.Rows
 	}
 	return d
 }

@@ -182,16 +182,17 @@ func around(x float64) (low, high float64) {
 
 // Meta is what a profile says of its origin.
 type Meta struct {
-	Model   string
-	Version int64
-	Created time.Time
-	Source  string
+	Model     string
+	Version   int64
+	OutputsOf int64
+	Created   time.Time
+	Source    string
 }
 
 // Profile returns the profile of the rows so far.
 func (b *Builder) Profile(meta Meta) *Profile {
 	p := &Profile{
-		Format: Format, Model: meta.Model, Version: meta.Version, Created: meta.Created.UTC(), Source: meta.Source,
+		Format: Format, Model: meta.Model, Version: meta.Version, OutputsOf: meta.OutputsOf, Created: meta.Created.UTC(), Source: meta.Source,
 		Rows: int64(b.rows), Sampled: int64(b.sampled), //nolint:gosec // nobody reads 2^63 rows
 		Features: slices.Clone(b.features),
 	}

@@ -22,9 +22,25 @@ func RowElements(shape infer.Shape) (int64, bool) {
 	return shape.Elements()
 }
 
+// For returns what of a profile a version can be compared with: without the outputs
+// where another version computed them, for two versions answer the same requests
+// differently while nothing drifts.
+func (p *Profile) For(version int64) *Profile {
+	if p.OutputsOf == 0 || p.OutputsOf == version {
+		return p
+	}
+	inputs := *p
+	inputs.Features = slices.DeleteFunc(slices.Clone(p.Features), func(f Feature) bool { return f.Kind == KindOutput })
+	return &inputs
+}
+
 // Fits reports all that keeps the profile from describing a version of a model.
 func (p *Profile) Fits(m *infer.Model) error {
+	p = p.For(m.Version)
 	var wrong []string
+	if len(p.Features) == 0 {
+		wrong = append(wrong, fmt.Sprintf("it has the outputs of version %d and no inputs", p.OutputsOf))
+	}
 	if p.Model != "" && p.Model != m.Name {
 		wrong = append(wrong, fmt.Sprintf("it is of model '%.60s'", p.Model))
 	}

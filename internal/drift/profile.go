@@ -18,14 +18,17 @@ const (
 // Profile is what is remembered of a reference, the data that a model was trained
 // or validated on: enough to compare later data with, and no row of it.
 type Profile struct {
-	Format   string    `json:"format"`
-	Model    string    `json:"model"`             // whose inputs and outputs these are
-	Version  int64     `json:"version,omitempty"` // 0: every version
-	Created  time.Time `json:"created"`
-	Source   string    `json:"source,omitempty"` // the name of the file it was made from, without its folder
-	Rows     int64     `json:"rows"`             // read
-	Sampled  int64     `json:"sampled"`          // of these, what the bins come from
-	Features []Feature `json:"features"`
+	Format  string `json:"format"`
+	Model   string `json:"model"`             // whose inputs and outputs these are
+	Version int64  `json:"version,omitempty"` // 0: every version
+	// OutputsOf is the version that computed the outputs; 0: they were in the file, or
+	// there are none.
+	OutputsOf int64     `json:"outputs_of,omitempty"`
+	Created   time.Time `json:"created"`
+	Source    string    `json:"source,omitempty"` // the name of the file it was made from, without its folder
+	Rows      int64     `json:"rows"`             // read
+	Sampled   int64     `json:"sampled"`          // of these, what the bins come from
+	Features  []Feature `json:"features"`
 }
 
 // Feature is one number of each row: an element of an input or an output.

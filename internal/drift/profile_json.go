@@ -134,6 +134,8 @@ func (p *Profile) check() error {
 		return infer.Errorf(infer.Invalid, "the profile is of %d rows and samples %d of them", p.Rows, p.Sampled)
 	case p.Version < 0:
 		return infer.Errorf(infer.Invalid, "the profile's version is %d; expected 1 or more, or none for all", p.Version)
+	case p.OutputsOf < 0:
+		return infer.Errorf(infer.Invalid, "the profile's outputs_of is %d; expected a version, or none", p.OutputsOf)
 	case len(p.Features) < 1 || len(p.Features) > MaxFeatures:
 		return infer.Errorf(infer.Invalid, "the profile has %d features; expected 1 to %d", len(p.Features), MaxFeatures)
 	}
