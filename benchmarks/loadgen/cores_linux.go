@@ -75,7 +75,6 @@ func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
 	if known, err := netip.ParseAddrPort(address); err == nil {
 		return known, nil
 	}
-	const patience = 10 * time.Second
 	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return netip.AddrPort{}, err

@@ -104,8 +104,8 @@ func (l *loop) close() {
 // connect opens the connections in small groups, so that the server's queue of
 // those it has not accepted never overflows.
 func (l *loop) connect(ctx context.Context) error {
-	const group, patience = 32, 10 * time.Second
-	last := l.run.now() + int64(min(patience, l.run.Timeout))
+	const group = 32
+	last := l.run.now() + int64(patience)
 	opening, open, next := 0, 0, 0
 	var failure error
 	for ctx.Err() == nil {

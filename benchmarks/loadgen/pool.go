@@ -28,7 +28,7 @@ type pool struct {
 // with certificates of their own.
 func newPool(r *run) *pool {
 	p := &pool{run: r, record: newRecord(), first: make([]net.Conn, r.Conns)}
-	dialer := net.Dialer{Timeout: r.Timeout}
+	dialer := net.Dialer{Timeout: patience}
 	p.dial = func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", r.address) }
 	if r.secure {
 		over := tls.Dialer{NetDialer: &dialer, Config: &tls.Config{ServerName: r.host, InsecureSkipVerify: true}} //nolint:gosec // see above
@@ -175,19 +175,23 @@ func (e *exchange) do(ctx context.Context, at int64) int {
 	r := e.pool.run
 	request := r.requests[e.target]
 	e.target = (e.target + 1) % len(r.requests)
+	ends := r.clock.Add(time.Duration(at) + r.Timeout)
 	if e.conn == nil {
-		conn, err := e.pool.dial(ctx)
+		dialing, cancel := context.WithDeadline(ctx, ends)
+		conn, err := e.pool.dial(dialing)
+		cancel()
 		if err != nil {
 			return 0
 		}
 		e.conn = conn
 	}
-	defer context.AfterFunc(ctx, func() { _ = e.conn.SetDeadline(time.Now()) })()
-	_ = e.conn.SetDeadline(r.clock.Add(time.Duration(at) + r.Timeout)) // else a write fails
-	_, werr := e.conn.Write(request)
+	conn := e.conn
+	_ = conn.SetDeadline(ends) // where it fails the write does too
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
+	_, werr := conn.Write(request)
 	e.answer.reset()
 	for { // also after a failed write: there may be a refusal to read
-		n, err := e.conn.Read(e.buf)
+		n, err := conn.Read(e.buf)
 		_, done, aerr := e.answer.feed(e.buf[:n])
 		switch {
 		case aerr != nil:

@@ -12,6 +12,9 @@ import (
 // gone must not be asked, and counted, thousands of times a second.
 const pause = 10 * time.Millisecond
 
+// patience is how long the first connections may take.
+const patience = 10 * time.Second
+
 // run is a plan while it is carried out. Threads only read it, but for stop.
 type run struct {
 	Plan

@@ -102,35 +102,30 @@ func TestRunCountsTheCountedTime(t *testing.T) {
 	}
 }
 
-// The connections of a closed loop grow during the ramp: each sends one request,
-// which is answered at the end, so that what is open is what has begun.
+// The connections of a closed loop grow during the ramp: none begins before its
+// time. All are answered at the end, so that each has sent one request until then.
 func TestRunRampsAClosedLoop(t *testing.T) {
-	const conns = 40
+	const conns, ramp, counted = 40, 400 * time.Millisecond, 400 * time.Millisecond
 	times := make(chan time.Time, conns)
-	all := make(chan struct{})
+	end := make(chan struct{})
 	target := served(t, func(http.ResponseWriter, *http.Request) {
 		select {
 		case times <- time.Now():
-			if len(times) == conns {
-				close(all)
-			}
 		default:
 		}
-		<-all
+		<-end
 	})
-	r := run(t, loadgen.Plan{Targets: []loadgen.Target{target}, Conns: conns, Ramp: 400 * time.Millisecond, Duration: 50 * time.Millisecond, Threads: 2})
-	first, before, last := <-times, time.Time{}, time.Time{}
-	for i := 1; i < conns; i++ {
-		if last = <-times; last.Before(before) && before.Sub(last) > 20*time.Millisecond {
-			t.Errorf("number %d came out of turn", i)
+	began := time.Now()
+	timer := time.AfterFunc(ramp+counted/2, func() { close(end) })
+	defer timer.Stop()
+	r := run(t, loadgen.Plan{Targets: []loadgen.Target{target}, Conns: conns, Ramp: ramp, Duration: counted, Threads: 2})
+	if len(times) != conns || len(r.Errors) > 0 {
+		t.Fatalf("%d connections sent, errors %v", len(times), r.Errors)
+	}
+	for i := range conns {
+		if after, least := (<-times).Sub(began), ramp*time.Duration(i)/conns; after < least {
+			t.Errorf("number %d began after %v, before its time %v", i, after, least)
 		}
-		before = last
-	}
-	if took := last.Sub(first); took < 350*time.Millisecond {
-		t.Errorf("all had begun after %v", took)
-	}
-	if len(r.Errors) > 0 {
-		t.Errorf("errors %v", r.Errors)
 	}
 }
 
