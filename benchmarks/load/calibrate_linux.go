@@ -117,6 +117,9 @@ func (o *options) against(ctx context.Context, self, address string, pid, cpu in
 		return nil, err
 	}
 	c := &calibration{PerSecond: r.PerSecond, GeneratorCore: r.ClientBusy, ServerCore: (after - before).Seconds() / r.ElapsedS}
+	if c.PerSecond == 0 || c.GeneratorCore == 0 || c.ServerCore == 0 {
+		return nil, errors.New("the no-op server or the generator had no core: the machine is too busy, or -d too short")
+	}
 	c.Generator, c.Server = c.PerSecond/c.GeneratorCore, c.PerSecond/c.ServerCore
 	c.Ratio = c.Generator / c.Server
 	c.Enough = c.Ratio >= enough

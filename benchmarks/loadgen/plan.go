@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"time"
 )
 
@@ -78,6 +77,7 @@ const (
 	defaultTimeout = time.Minute
 	defaultSeed    = 20260101
 	maxConns       = 1 << 16
+	maxThreads     = 256
 )
 
 // checked returns the plan with its defaults.
@@ -91,7 +91,7 @@ func (p Plan) checked() (Plan, error) {
 	if p.Threads <= 0 {
 		p.Threads = max(1, cores()/2)
 	}
-	p.Threads = min(p.Threads, max(1, p.Conns), runtime.GOMAXPROCS(0))
+	p.Threads = min(p.Threads, max(1, p.Conns), maxThreads)
 	switch {
 	case len(p.Targets) == 0:
 		return p, errors.New("there is no target")
