@@ -27,9 +27,9 @@ import "time"
 // of the smallest run, more take no less than the largest.
 //
 // Run times have outliers: a thread that lost its core takes a hundred times as long.
-// A run that takes more than four times what it should is left out, unless three such
-// came just before. One that takes less than a quarter proves what is known wrong,
-// which then starts anew from that run; so does it after four slow ones.
+// A run that takes more than four times what it should is left out. One that takes less
+// than a quarter counts, and lowers at once what requests are refused for. After four
+// in a row of either kind the line starts anew from the last.
 //
 // The zero value knows nothing. Times are in nanoseconds.
 type cost struct {
@@ -38,9 +38,9 @@ type cost struct {
 	a, b                float64
 	lo, hi              int // the fewest and most rows seen
 	runs                uint64
-	slow                int // the last runs that were left out, in a row
+	slow, fast          int // so many of the last runs, in a row, were outliers
 
-	trust     float64 // lowers the line after refusals; 1 after a run that it described
+	trust     float64 // lowers the line after refusals and fast runs; 1 after a run that it described
 	least     time.Duration
 	leastRows int // runs of so many rows take at least that; where least is 0, nothing is known
 
@@ -52,7 +52,7 @@ const (
 	keep       = 1 - 1./32 // what a run leaves of the weight of those before
 	mostWeight = 4.
 	outlier    = 4    // so many times slower or faster is no noise
-	mostSlow   = 4    // so many outliers in a row are none
+	mostOdd    = 4    // so many outliers in a row are none
 	fewest     = 12   // the weight below which a fit is not used to decide
 	precision  = 0.08 // the standard error of a, relative to the time of one row, above which it is not
 )
@@ -64,17 +64,24 @@ func (c *cost) record(rows int, took time.Duration) {
 	n, t := float64(rows), max(1e-3, float64(took)) // a test's clock may stand still
 	if c.w > 0 {
 		least, most := c.bounds(rows)
-		if t > outlier*most {
-			if c.slow++; c.slow < mostSlow {
+		switch {
+		case t > outlier*most:
+			if c.slow, c.fast = c.slow+1, 0; c.slow < mostOdd {
 				return
 			}
 			c.forget()
-		} else if outlier*t < least {
-			c.forget()
+		case outlier*t < least:
+			c.trust = min(c.trust, t/least)
+			if c.slow, c.fast = 0, c.fast+1; c.fast == mostOdd {
+				c.forget()
+			}
+		default:
+			c.slow, c.fast = 0, 0
+			if c.trust < 1 { // not further than to this run
+				c.trust = min(1, max(c.trust, t/least))
+			}
 		}
-		c.weigh(t, least)
 	}
-	c.slow = 0
 	if c.w == 0 {
 		c.lo, c.hi, c.trust = rows, rows, 1
 	} else if e := t/c.line(n) - 1; rows >= c.lo && rows <= c.hi {
@@ -99,13 +106,6 @@ func (c *cost) record(rows int, took time.Duration) {
 		c.sxy = keep*c.sxy + g*dx*(y-c.my)
 	}
 	c.solve()
-}
-
-// weigh restores trust as far as a run did not take less than the line says.
-func (c *cost) weigh(t, line float64) {
-	if c.trust < 1 {
-		c.trust = min(1, max(c.trust, t/line))
-	}
 }
 
 // forget drops the line, and keeps how requests run until there is another.

@@ -189,6 +189,23 @@ func TestRefusalsLowerTheFitUntilTheNextRun(t *testing.T) {
 	near(t, "after a faster one", c.At(1), 50*ms, 0.05)
 }
 
+// A fast run shows that it can be, at once; what runs take as a rule it changes little.
+func TestFastRunCountsAtOnce(t *testing.T) {
+	var c batch.Cost
+	for range 100 {
+		c.Record(1, 100*ms)
+	}
+	c.Record(1, 10*ms)
+	near(t, "after a fast run", c.At(1), 10*ms, 0.05)
+	c.Record(1, 100*ms)
+	near(t, "after one that took as long as ever", c.At(1), 100*ms, 0.05)
+	for range 4 {
+		c.Record(1, 10*ms)
+	}
+	c.Record(1, 11*ms)
+	near(t, "after four", c.At(1), 10500*us, 0.01)
+}
+
 // A run that was cut off says something only where it had taken long.
 func TestCutOffRunsSayAtLeast(t *testing.T) {
 	var c batch.Cost
