@@ -106,6 +106,7 @@ func (c *composer) compose(session Session, m config.Model, p part) (*servable, 
 				p.observe(r)
 			}
 		},
+		Steady:     session.Steady(),
 		Background: p.background,
 		Logger:     p.log,
 	})

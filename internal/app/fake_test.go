@@ -89,6 +89,9 @@ func (f *fakes) Close() error { return nil }
 // NewSlot implements app.Session.
 func (s *fakeSession) NewSlot() (batch.Slot, error) { return s.Session.NewSlot() }
 
+// Steady implements app.Session.
+func (s *fakeSession) Steady() bool { return false }
+
 // MemoryInUse implements app.Session.
 func (s *fakeSession) MemoryInUse() int64 { return 0 }
 

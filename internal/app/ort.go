@@ -1,11 +1,16 @@
 package app
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
+
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/onnxfile"
 	"sluice.io/sluice/internal/runtime/ort"
 )
 
@@ -41,7 +46,20 @@ func (r *ortRuntime) Load(path string, v infer.Version, m config.Model) (Session
 	if err != nil {
 		return nil, err
 	}
-	return ortSession{s}, nil
+	steady, err := isSteady(path)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return ortSession{s, steady}, nil
+}
+
+func isSteady(path string) (bool, error) {
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return false, &infer.Error{Code: infer.Invalid, Msg: "cannot open the version's folder", Err: err}
+	}
+	defer root.Close() //nolint:errcheck // only read
+	return onnxfile.Steady(root, filepath.Base(path))
 }
 
 // Describe implements Runtime.
@@ -58,10 +76,16 @@ func (r *ortRuntime) Close() error { return r.env.Close() }
 
 // ortSession makes *ort.Session a Session: a slot becomes the interface that the
 // batcher takes.
-type ortSession struct{ *ort.Session }
+type ortSession struct {
+	*ort.Session
+	steady bool
+}
 
 // NewSlot implements Session.
 func (s ortSession) NewSlot() (batch.Slot, error) { return s.Session.NewSlot() }
+
+// Steady implements Session.
+func (s ortSession) Steady() bool { return s.steady }
 
 // MemoryInUse implements Session.
 func (s ortSession) MemoryInUse() int64 { return s.Session.Memory().InUse() }

@@ -24,6 +24,7 @@ type Session interface {
 	Model() *infer.Model
 	Providers() []api.Provider
 	NewSlot() (batch.Slot, error)
+	Steady() bool       // run times follow from the shapes of the inputs
 	MemoryInUse() int64 // bytes that its slots hold outside Go's heap
 	Close() error
 }

@@ -35,7 +35,7 @@ type server struct {
 func build(t *testing.T, n int, change func(o *batch.Options, slots []*fake)) *server {
 	t.Helper()
 	s := &server{t: t, ran: make(chan error, 1)}
-	o := batch.Options{Model: ioModel(), Batchable: true, MaxSize: 8, Timeout: time.Minute}
+	o := batch.Options{Model: ioModel(), Batchable: true, MaxSize: 8, Timeout: time.Minute, Steady: true}
 	for range n {
 		f := newFake()
 		s.slots = append(s.slots, f)

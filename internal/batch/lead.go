@@ -12,7 +12,7 @@ const longestLead = time.Millisecond
 // mayLead reports whether the caller who submitted an item may lead its run.
 func (b *Batcher) mayLead(it *item) bool {
 	took := it.bucket.times.at(it.rows)
-	return took > 0 && took <= longestLead && !b.opts.Background
+	return b.opts.Steady && took > 0 && took <= longestLead && !b.opts.Background
 }
 
 // lead does one run in the place of a worker that was taken off the idle ones, on

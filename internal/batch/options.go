@@ -33,6 +33,9 @@ type Options struct {
 	// request that asks for a lower one gets the lowest. DefaultPriority is that
 	// of a request that asks for none; default the lowest.
 	PriorityLevels, DefaultPriority int
+	// Steady says that the time of a run follows from the shapes of its inputs. Callers
+	// may then lead runs that were short so far: they cannot leave one that is not.
+	Steady bool
 	// Background has each worker run on an OS thread of its own, with the lowest
 	// priority, so that it gets the processor time that others leave. It takes
 	// effect on Linux only. Threads that the runtime starts on its own are not

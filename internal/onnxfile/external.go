@@ -25,7 +25,10 @@ type Location struct {
 // order: of initializers, sparse ones, attributes, subgraphs, functions and
 // training graphs. The error is Invalid where the file is not an ONNX model.
 func ExternalData(r io.ReaderAt, size int64) ([]Location, error) {
-	w := &walker{file: r, buf: make([]byte, windowBytes)}
+	return newWalker(r).externalData(size)
+}
+
+func (w *walker) externalData(size int64) ([]Location, error) {
 	if err := w.walk(model, span{0, size}, 0); err != nil {
 		return nil, err
 	}

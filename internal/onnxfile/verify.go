@@ -42,20 +42,29 @@ func VerifyExternalData(root *os.Root, path string) error {
 	return nil
 }
 
-func locate(root *os.Root, path string) ([]Location, error) {
+func locate(root *os.Root, path string) (locations []Location, err error) {
+	err = open(root, path, func(w *walker, size int64) error {
+		locations, err = w.externalData(size)
+		return err
+	})
+	return locations, err
+}
+
+// open lets visit walk a model file.
+func open(root *os.Root, path string, visit func(w *walker, size int64) error) error {
 	info, err := root.Stat(path)
 	if err != nil {
-		return nil, &infer.Error{Code: infer.Invalid, Msg: "the model file " + path + " " + reason(err), Err: err}
+		return &infer.Error{Code: infer.Invalid, Msg: "the model file " + path + " " + reason(err), Err: err}
 	}
 	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
-		return nil, infer.Errorf(infer.Invalid, "the model file %s is not a regular file", path)
+		return infer.Errorf(infer.Invalid, "the model file %s is not a regular file", path)
 	}
 	file, err := root.Open(path)
 	if err != nil {
-		return nil, &infer.Error{Code: infer.Invalid, Msg: "the model file " + path + " " + reason(err), Err: err}
+		return &infer.Error{Code: infer.Invalid, Msg: "the model file " + path + " " + reason(err), Err: err}
 	}
 	defer file.Close() //nolint:errcheck // only read
-	return ExternalData(file, info.Size())
+	return visit(newWalker(file), info.Size())
 }
 
 // stat finds a location's file.

@@ -77,6 +77,11 @@ type walker struct {
 
 	graphs int
 	found  []Location
+	node   func(operator, domain string) // told of each; may be nil
+}
+
+func newWalker(file io.ReaderAt) *walker {
+	return &walker{file: file, buf: make([]byte, windowBytes)}
 }
 
 // walk visits every tensor in a message.
@@ -89,6 +94,11 @@ func (w *walker) walk(k kind, s span, depth int) error {
 	}
 	if k == graph {
 		w.graphs++
+	}
+	if k == node && w.node != nil {
+		if err := w.operator(s); err != nil {
+			return err
+		}
 	}
 	return w.fields(s, func(f field) error {
 		if child := k.child(f.number); child != other && f.typ == protowire.BytesType {
