@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-peers bench-peers-setup bench-shadow bench-stress bench-batching bench-drift bench-cost bench-micro bench-compare clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-peers bench-peers-setup bench-shadow bench-stress bench-batching bench-drift bench-cost bench-micro bench-compare pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -93,6 +93,9 @@ bench-cost: build ## what each feature costs a request, and how costs grow; the 
 # What a request passes. PKG=./... has the benchmarks of all packages.
 PKG := $(addprefix ./internal/,app infer wire/httpapi wire/oip slot router batch runtime/ort metrics drift shadow)
 BENCH := .
+pgo: setup ## record the profile that guides the compiler, on a quiet machine
+	scripts/pgo.sh
+
 bench-micro: setup ## time and allocations of every stage of a request; PKG= and BENCH= choose
 	go test -run '^$$' -bench '$(value BENCH)' -benchmem $(PKG)
 

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Records what the gateway does under load and writes cmd/gateway/default.pgo, by which
+# `go build` optimises it (go.dev/doc/pgo). Run it now and then, on a machine that does
+# nothing else: small models in binary and as JSON, with a route and with drift watched.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+seconds=${SECONDS_EACH:-10}
+dir=$(mktemp -d)
+trap 'kill "${gateway:-}" 2>/dev/null || true; rm -rf "$dir"' EXIT
+
+go build -pgo=off -o bin/gateway-unprofiled ./cmd/gateway
+(cd benchmarks && go build -o "$dir/load" ./load)
+sed 's/sample: 100%/sample: 1%/' configs/demo.yaml >"$dir/demo.yaml" # the demo copies every request to a shadow
+bin/gateway-unprofiled serve -c "$dir/demo.yaml" --model-repository models --data-dir "$dir/data" --log-level error \
+  --http-address 127.0.0.1:18000 --admin-address 127.0.0.1:18002 >/dev/null &
+gateway=$!
+until curl -fs http://127.0.0.1:18000/v2/health/ready >/dev/null; do
+  kill -0 "$gateway"
+  sleep 0.1
+done
+
+record() { # NAME, flags of the load
+  "$dir/load" -url http://127.0.0.1:18000 -d "$((seconds + 2))s" "${@:2}" &
+  local load=$!
+  sleep 1.5
+  curl -fs "http://127.0.0.1:18002/debug/pprof/profile?seconds=$seconds" >"$dir/$1.prof"
+  wait "$load"
+}
+record iris -model iris -header 'X-User-Id: alice'
+record iris-json -model iris -json
+record diabetes -model diabetes
+record digits -model digits
+go tool pprof -proto "$dir"/*.prof >"$dir/default.pgo" 2>/dev/null
+mv "$dir/default.pgo" cmd/gateway/default.pgo
