@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
@@ -97,22 +96,15 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// load keeps conns requests in flight until ctx ends, the targets dealt out among
-// the connections.
+// load keeps conns requests in flight until ctx ends; each connection sends the
+// targets in turn.
 func load(ctx context.Context, targets []loadgen.Target, conns int, most time.Duration) error {
-	n := min(len(targets), conns)
-	errs := make([]error, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			c := conns/n + min(1, max(0, conns%n-i))
-			r, err := loadgen.Closed(ctx, targets[i*len(targets)/n], c, most)
-			if err == nil && len(r.Errors) > 0 {
-				err = fmt.Errorf("errors by status %v", r.Errors)
-			}
-			errs[i] = err
-		})
+	r, err := loadgen.Run(ctx, loadgen.Plan{Targets: targets, Conns: conns, Duration: most})
+	switch {
+	case err != nil && !errors.Is(err, context.Canceled): // which is how it ends
+		return err
+	case r != nil && len(r.Errors) > 0:
+		return fmt.Errorf("errors by status %v", r.Errors)
 	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return nil
 }
