@@ -112,8 +112,10 @@ func TestReplacedDuringRuns(t *testing.T) {
 	g := startOn(t, runtime, dir, "unload_timeout: 20s", "models: {double: {"+fakeModels+"}}")
 	g.set(t, "double", split(1, 2, api.TotalWeight))
 	g.predict(t, "double")
-	replies := g.askers(t, "double", 4)
-	eventually(t, func() bool { return old.running.Load() == fakeSlots })
+	replies := g.askers(t, "double", 4) // two run, two wait
+	eventually(t, func() bool {
+		return old.running.Load() == fakeSlots && g.series(t, "sluice_queued_requests", `model="double"`, `version="2"`) == 2
+	})
 	g.set(t, "double", split(1, 3, api.TotalWeight))
 	if a := g.predict(t, "double"); a.version != "3" {
 		t.Errorf("%+v", a)
