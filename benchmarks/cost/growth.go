@@ -56,8 +56,8 @@ func curves() []curve {
 		},
 		{
 			name: "payload", of: "bytes of the input tensor", load: "binary, a model that answers the shape alone, 4 requests in flight",
-			why: "bytes are read from the socket into the body and copied once more into the runtime's buffer. The buffer of a body above 1 MiB " +
-				"is not kept for the connection's next one: it is taken anew, doubled while the body arrives, cleared and collected, which costs several times as much a byte.",
+			why: "bytes are read from the socket into the body and copied once more into the runtime's buffer. From some MiB on neither stays in the " +
+				"processor's caches.",
 			unit: "byte", log: true,
 			at: []float64{64, 1 << 10, 16 << 10, 256 << 10, 512 << 10, 1 << 20, 4 << 20, 16 << 20}, make: payload,
 		},
