@@ -125,6 +125,13 @@ func TestCheck(t *testing.T) {
 	if got := command(t, "", []string{"check", "-c", "none.yaml"}); got.code != exitFailed {
 		t.Errorf("no file: %+v", got)
 	}
+	// What else the file names is looked at too.
+	profile := file("{\"format\":\"sluice.io/profile/v0\"}")
+	watched := file("repository: {path: models}\nmodels: {a: {drift: {profile: none.json}}, b: {drift: {profile: " + profile + "}}}\n")
+	got = command(t, "", []string{"check", "-c", watched})
+	if got.code != exitFailed || !strings.Contains(got.errOut, "models.a.drift.profile: there is no such file") || !strings.Contains(got.errOut, "models.b.drift.profile: ") {
+		t.Errorf("profiles: %+v", got)
+	}
 }
 
 func TestHealthcheck(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
 )
 
@@ -58,16 +59,21 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check -c FILE",
 		Short: "Report every problem of a configuration file",
-		Long:  "Report every problem of a configuration file, each with its line and path. Flags win over the file as they do for serve.",
-		Args:  cobra.NoArgs,
+		Long: `Report every problem of a configuration file, each with its line and path, and of
+the profiles that it names. Flags win over the file as they do for serve.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if s.file == "" {
 				return usageError{"name the file to check: gateway check -c FILE"}
 			}
-			if _, err := s.read(); err != nil {
+			cfg, err := s.read()
+			if err == nil {
+				err = app.CheckProfiles(cfg)
+			}
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", s.file)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", s.file)
 			return err
 		},
 	}

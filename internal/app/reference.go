@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"sluice.io/sluice/internal/config"
@@ -80,6 +82,22 @@ func (r *reference) read(path string) error {
 	}
 	r.digest, err = r.profile.Digest()
 	return err
+}
+
+// CheckProfiles returns what is wrong with the profiles that a configuration names,
+// one error for each model, by itself: whether one fits its model shows when it serves.
+func CheckProfiles(cfg *config.Config) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(cfg.Models)) {
+		path := cfg.Model(name).Drift.Profile
+		if path == "" {
+			continue
+		}
+		if err := new(reference).read(path); err != nil {
+			errs = append(errs, fmt.Errorf("models.%s.drift.profile: %s", name, infer.Message(err)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // fileError is what may be said of a file that cannot be read: not where it is.
