@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -10,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 
@@ -108,14 +106,7 @@ type answerForm struct {
 
 // formOfAnswer asks for it.
 func formOfAnswer(ctx context.Context, t loadgen.Target) (f answerForm, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, bytes.NewReader(t.Body))
-	if err != nil {
-		return f, err
-	}
-	for k, v := range t.Headers {
-		req.Header.Set(k, v)
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := t.Ask(ctx)
 	if err != nil {
 		return f, err
 	}

@@ -1,9 +1,12 @@
 package loadgen
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,6 +17,19 @@ type Target struct {
 	URL     string
 	Body    []byte
 	Headers map[string]string
+}
+
+// Ask sends the request once, by the client of the standard library. The caller
+// closes the answer's body.
+func (t *Target) Ask(ctx context.Context) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, bytes.NewReader(t.Body))
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range t.Headers {
+		req.Header.Set(k, v)
+	}
+	return http.DefaultClient.Do(req)
 }
 
 // prepared is what a connection needs to know of the targets.

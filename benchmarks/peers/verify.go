@@ -1,7 +1,6 @@
 package peers
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -79,14 +78,7 @@ func compare(got, want Output) (diff float64, err error) {
 }
 
 func ask(ctx context.Context, t loadgen.Target) ([]Output, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, bytes.NewReader(t.Body))
-	if err != nil {
-		return nil, err
-	}
-	for k, v := range t.Headers {
-		req.Header.Set(k, v)
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := t.Ask(ctx)
 	if err != nil {
 		return nil, err
 	}
