@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/process"
 )
 
 // enough is how many times what a no-op server can do the generator must be able
@@ -65,7 +65,7 @@ func calibrate(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := startOn(server, cpus[0]); err != nil {
+	if err := process.StartOn(server, cpus[0]); err != nil {
 		return err
 	}
 	defer func() {
@@ -102,7 +102,7 @@ func (o *options) against(ctx context.Context, self, address string, pid, cpu in
 	if err != nil {
 		return nil, err
 	}
-	if err := startOn(client, cpu); err != nil {
+	if err := process.StartOn(client, cpu); err != nil {
 		return nil, err
 	}
 	if err := client.Wait(); err != nil {
@@ -139,23 +139,6 @@ func (c *calibration) write(out io.Writer, form string) error {
 	fmt.Fprintf(out, "a core is worth %.0f requests/s to the generator and %.0f to the no-op server: %.2f times as many (want %.1f): %s\n",
 		c.Generator, c.Server, c.Ratio, enough, verdict)
 	return nil
-}
-
-// startOn starts a process that may use one core only: it inherits that from the
-// thread that starts it.
-func startOn(cmd *exec.Cmd, cpu int) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var mine, its unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &mine); err != nil {
-		return err
-	}
-	its.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &its); err != nil {
-		return err
-	}
-	err := cmd.Start()
-	return errors.Join(err, unix.SchedSetaffinity(0, &mine))
 }
 
 // processorTime returns what a process has used so far.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -94,10 +95,13 @@ func launch(ctx context.Context, cmd *exec.Cmd, spec Spec) (*Server, error) {
 	return s, nil
 }
 
-// keep starts the process and waits for it.
+// keep starts the process and waits for it, on one thread: were that to end, the
+// process would be told to stop.
 func (s *Server) keep(cpus []int, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	defer close(s.ended)
-	if err := startOn(s.cmd, cpus); err != nil {
+	if err := startTied(s.cmd, cpus); err != nil {
 		started <- err
 		return
 	}

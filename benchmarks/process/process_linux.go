@@ -16,25 +16,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startOn starts a process that may run on the given cores only. The calling
-// goroutine has its thread for itself from then on and has to outlive the process:
-// the process inherits the thread's cores, and is told to stop when the thread ends,
-// which is at the latest when this process does, however that dies. A signal that
-// can be handled is used for it: who is killed outright leaves workers behind.
-func startOn(cmd *exec.Cmd, cpus []int) error {
-	runtime.LockOSThread() // never undone: the thread ends with the goroutine
-	if len(cpus) > 0 {
-		set, err := cpuSet(cpus)
-		if err != nil {
-			return err
-		}
-		if err := unix.SchedSetaffinity(0, set); err != nil {
-			return fmt.Errorf("cores %v: %w", cpus, err)
-		}
-	}
+// startTied starts a process that may run on the given cores only, and is told to stop
+// when the thread that started it ends. The caller has that thread for itself until
+// the process has ended: so it is told when this process ends, however that dies. A
+// signal that can be handled is used for it: who is killed outright leaves workers
+// behind.
+func startTied(cmd *exec.Cmd, cpus []int) error {
 	// A session of its own shows whose descendants are whose.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
-	return cmd.Start()
+	return StartOn(cmd, cpus...)
+}
+
+// StartOn starts a process that may run on the given cores only, on those of this
+// process where none are given.
+func StartOn(cmd *exec.Cmd, cpus ...int) error {
+	if len(cpus) == 0 {
+		return cmd.Start()
+	}
+	its, err := cpuSet(cpus)
+	if err != nil {
+		return err
+	}
+	// A process inherits the cores of the thread that starts it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var mine unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &mine); err != nil {
+		return err
+	}
+	if err := unix.SchedSetaffinity(0, its); err != nil {
+		return fmt.Errorf("cores %v: %w", cpus, err)
+	}
+	return errors.Join(cmd.Start(), unix.SchedSetaffinity(0, &mine))
 }
 
 func cpuSet(cpus []int) (*unix.CPUSet, error) {

@@ -9,7 +9,10 @@ import (
 
 var errUnsupported = errors.New("only on Linux")
 
-func startOn(cmd *exec.Cmd, cpus []int) error {
+func startTied(cmd *exec.Cmd, cpus []int) error { return StartOn(cmd, cpus...) }
+
+// StartOn starts a process. It cannot keep it to some cores here.
+func StartOn(cmd *exec.Cmd, cpus ...int) error {
 	if len(cpus) > 0 {
 		return errUnsupported
 	}
