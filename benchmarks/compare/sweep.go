@@ -67,7 +67,7 @@ func (b *bench) open(ctx context.Context, s *server, w record.Work) error {
 			d *= longer
 		}
 		p := record.Point{Kind: record.Open, Load: load, Peak: peak.rate, Asked: load * peak.rate, Work: w}
-		plan := loadgen.Plan{Rate: p.Asked, Conns: openConns, Warmup: b.o.sweep / 10, Duration: d}
+		plan := loadgen.Plan{Rate: p.Asked, Asleep: b.setup == record.Shared, Conns: openConns, Warmup: b.o.sweep / 10, Duration: d}
 		if err := b.point(ctx, s, p, plan); err != nil {
 			return err
 		}

@@ -84,6 +84,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.IntVar(&o.p.Conns, "c", 64, "requests in flight or, with -rate, connections at most")
 	f.Float64Var(&o.p.Rate, "rate", 0, "requests a second: an open loop; 0: a closed one")
 	f.StringVar(&o.arrival, "arrival", "poisson", "when an open loop sends: poisson or constant")
+	f.BoolVar(&o.p.Asleep, "asleep", false, "an open loop leaves the core to others while it waits, and sends some 50 µs late: for a server that shares the cores")
 	f.DurationVar(&o.p.Duration, "d", 5*time.Second, "the counted `time`")
 	f.DurationVar(&o.p.Warmup, "warmup", time.Second, "`time` before it that is not counted")
 	f.DurationVar(&o.p.Ramp, "ramp", 0, "`time` before the warm-up in which the rate, or the connections, grow from nothing")

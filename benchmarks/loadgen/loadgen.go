@@ -32,6 +32,7 @@ type Result struct {
 	Timeline []Slice
 
 	ClientCPU time.Duration // of this process during the counted time
+	Spun      time.Duration // of that, in a loop that waited for a due time; none where Plan.Asleep
 	// Busy is the share of the counted time that the sending threads, or as many
 	// cores as they may use, were at work, without waiting in a loop for a due time.
 	Busy float64
@@ -84,19 +85,7 @@ func (r *Result) GeneratorBound() string {
 // sent less, so its latencies are flattered; its throughput is not. That no
 // request was answered 200 is an error.
 func Closed(ctx context.Context, t Target, c int, d time.Duration) (*Result, error) {
-	return some(Run(ctx, Plan{Targets: []Target{t}, Conns: c, Duration: d}))
-}
-
-// Open sends requests at times of its own for d, rate of them a second on
-// average, at random as independent callers do; the same times for the same rate
-// and d. A request's latency counts from when it was due, so that one that waited
-// for a connection, of which there are conns, shows the wait. That no request was
-// answered 200 is an error.
-func Open(ctx context.Context, t Target, rate float64, conns int, d time.Duration) (*Result, error) {
-	return some(Run(ctx, Plan{Targets: []Target{t}, Conns: conns, Rate: rate, Duration: d}))
-}
-
-func some(r *Result, err error) (*Result, error) {
+	r, err := Run(ctx, Plan{Targets: []Target{t}, Conns: c, Duration: d})
 	if err == nil && r.Requests == 0 {
 		err = fmt.Errorf("no request was answered 200; errors by status: %v", r.Errors)
 	}

@@ -45,7 +45,8 @@ func TestOpenDoesNotWaitForAnswers(t *testing.T) {
 	const answer, rate, conns = 50 * time.Millisecond, 400, 8
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(answer) }))
 	defer server.Close()
-	r, err := loadgen.Open(t.Context(), loadgen.Target{URL: server.URL}, rate, conns, 500*time.Millisecond)
+	plan := loadgen.Plan{Targets: []loadgen.Target{{URL: server.URL}}, Rate: rate, Conns: conns, Duration: 500 * time.Millisecond}
+	r, err := loadgen.Run(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestOpenDoesNotWaitForAnswers(t *testing.T) {
 	if low, high := r.Latency.Min(), r.Latency.Max(); low < answer.Microseconds() || high < 5*answer.Microseconds() {
 		t.Errorf("latencies of %d to %d µs", low, high)
 	}
-	again, err := loadgen.Open(t.Context(), loadgen.Target{URL: server.URL}, rate, conns, 500*time.Millisecond)
+	again, err := loadgen.Run(t.Context(), plan)
 	if err != nil || again.Requests != r.Requests {
 		t.Errorf("%v; %d requests, %d before", err, again.Requests, r.Requests)
 	}

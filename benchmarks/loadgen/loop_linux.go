@@ -56,7 +56,7 @@ const (
 func newLoop(r *run, address netip.AddrPort, index int) (*loop, error) {
 	l := &loop{
 		run: r, index: index, loopback: address.Addr().IsLoopback(), record: newRecord(), epoll: -1, timer: -1,
-		events: make([]unix.EpollEvent, batch), buf: make([]byte, 64<<10), due: never, sleep: newSleeper(),
+		events: make([]unix.EpollEvent, batch), buf: make([]byte, 64<<10), due: never, sleep: newSleeper(r.Asleep),
 	}
 	if l.address = (&unix.SockaddrInet6{Port: int(address.Port()), Addr: address.Addr().As16()}); address.Addr().Is4() {
 		l.address = &unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}

@@ -162,6 +162,7 @@ func (r *run) result(senders []sender) *Result {
 		total.answered += part.answered
 		total.sent += part.sent
 		total.cpu += part.cpu - part.spun
+		total.spun += part.spun
 		total.delay += part.delay
 		total.process = max(total.process, part.process)
 		total.latency.Merge(part.latency)
@@ -185,7 +186,7 @@ func (r *run) result(senders []sender) *Result {
 	result := &Result{
 		Requests: total.requests, Errors: errors, Answered: total.answered, Sent: total.sent, Elapsed: elapsed,
 		Latency: total.latency, Refused: total.refused, Lag: total.lag, Timeline: total.timeline,
-		ClientCPU: total.process, Threads: len(senders),
+		ClientCPU: total.process, Spun: total.spun, Threads: len(senders),
 	}
 	if elapsed > 0 {
 		result.Busy = max(0, float64(total.cpu)/float64(elapsed)/float64(min(len(senders), cores())))

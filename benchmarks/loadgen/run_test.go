@@ -165,6 +165,17 @@ func TestRunDoesNotOmitWhatAStallDelays(t *testing.T) {
 	}
 }
 
+// Whoever shares the server's cores does not wait on them.
+func TestRunAsleepSpendsNothingOnWaiting(t *testing.T) {
+	target := served(t, func(http.ResponseWriter, *http.Request) {})
+	for _, asleep := range []bool{true, false} {
+		r := run(t, loadgen.Plan{Targets: []loadgen.Target{target}, Conns: 16, Rate: 1000, Asleep: asleep, Duration: 200 * time.Millisecond})
+		if r.Requests < 100 || len(r.Errors) > 0 || (r.Spun == 0) != (asleep || runtime.GOOS != "linux") {
+			t.Errorf("asleep %v: %d requests, errors %v, %v awake", asleep, r.Requests, r.Errors, r.Spun)
+		}
+	}
+}
+
 // What ended late in an open loop is no throughput of the counted time.
 func TestRunDoesNotCountTheBacklogAsThroughput(t *testing.T) {
 	target := served(t, func(http.ResponseWriter, *http.Request) { time.Sleep(10 * time.Millisecond) })

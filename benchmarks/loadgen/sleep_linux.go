@@ -10,7 +10,7 @@ import (
 // the kernel ends late, by a few microseconds on a core that is awake and by fifty
 // and more on a virtual machine's that sleeps; the rest is spent asking the clock.
 type sleeper struct {
-	margin int64 // nanoseconds
+	margin int64 // nanoseconds; 0 where it is never to stay awake
 	armed  int64 // when the thread meant to wake up; 0 when it did not mean to
 }
 
@@ -19,11 +19,19 @@ const (
 	mostMargin  = int64(200 * time.Microsecond)
 )
 
-func newSleeper() sleeper { return sleeper{margin: int64(50 * time.Microsecond)} }
+func newSleeper(asleep bool) sleeper {
+	if asleep {
+		return sleeper{}
+	}
+	return sleeper{margin: int64(50 * time.Microsecond)}
+}
 
 // woke learns from a sleep that nothing ended but the timer: quickly that it was
 // too long, slowly that it was too short.
 func (s *sleeper) woke(now int64) {
+	if s.margin == 0 {
+		return
+	}
 	want := now - s.armed + leastMargin/2
 	if want > s.margin {
 		s.margin += (want - s.margin) / 2

@@ -147,17 +147,15 @@ func (b *bench) measure(s setup) (m measurement, err error) {
 			err = serr
 		}
 	}()
-	ctx := context.Background()
-	if _, err := loadgen.Open(ctx, g.target(), b.rate, openConns, time.Second); err != nil { // warms up
-		return m, err
-	}
 	before, began := g.background(), time.Now()
-	r, err := loadgen.Open(ctx, g.target(), b.rate, openConns, b.duration)
+	r, err := loadgen.Run(context.Background(), loadgen.Plan{
+		Targets: []loadgen.Target{g.target()}, Conns: openConns, Rate: b.rate, Asleep: true, Warmup: time.Second, Duration: b.duration,
+	})
 	if err != nil {
 		return m, err
 	}
-	if len(r.Errors) > 0 {
-		return m, fmt.Errorf("errors by status %v", r.Errors)
+	if r.Requests == 0 || len(r.Errors) > 0 {
+		return m, fmt.Errorf("%d requests were answered 200; errors by status %v", r.Requests, r.Errors)
 	}
 	m = measurement{
 		p50: r.Latency.ValueAtQuantile(50), p99: r.Latency.ValueAtQuantile(99), latency: r.Latency,

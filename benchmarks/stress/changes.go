@@ -120,7 +120,7 @@ func (b *bench) disturbed(ctx context.Context, d disturbance, rate *float64) (*l
 	failed := make(chan error, 1)
 	go func() { failed <- d.run(during, g) }()
 	res, err := loadgen.Run(ctx, loadgen.Plan{
-		Targets: []loadgen.Target{target}, Conns: openConns, Rate: *rate, Warmup: b.scale(time.Second), Duration: b.scale(4 * time.Second),
+		Targets: []loadgen.Target{target}, Conns: openConns, Rate: *rate, Asleep: true, Warmup: b.scale(time.Second), Duration: b.scale(4 * time.Second),
 	})
 	cancel()
 	if ferr := <-failed; err == nil {

@@ -102,7 +102,7 @@ func levels(ctx context.Context, b *bench, r *Record) error {
 		for _, percent := range []float64{30, 70, 90} {
 			rate := peak * percent / 100
 			res, err := loadgen.Run(ctx, loadgen.Plan{
-				Targets: []loadgen.Target{w.target(g)}, Conns: openConns, Rate: rate,
+				Targets: []loadgen.Target{w.target(g)}, Conns: openConns, Rate: rate, Asleep: true,
 				Warmup: b.scale(time.Second), Duration: b.scale(4 * time.Second),
 			})
 			if err != nil {
@@ -177,7 +177,7 @@ func heavyBesideLight(ctx context.Context, b *bench, r *Record) error {
 	t := loadTable("The light model", "beside")
 	run := func() (*loadgen.Result, error) {
 		return loadgen.Run(ctx, loadgen.Plan{
-			Targets: []loadgen.Target{light.target(g)}, Conns: openConns, Rate: peak / 10,
+			Targets: []loadgen.Target{light.target(g)}, Conns: openConns, Rate: peak / 10, Asleep: true,
 			Warmup: b.scale(500 * time.Millisecond), Duration: b.scale(4 * time.Second),
 		})
 	}

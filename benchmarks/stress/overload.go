@@ -46,7 +46,7 @@ func (b *bench) surge(ctx context.Context, s surge) (out surged, err error) {
 	}
 	out.base = s.base * out.peak
 	out.result, err = loadgen.Run(ctx, loadgen.Plan{
-		Targets: []loadgen.Target{s.w.target(g)}, Conns: 2 * openConns, Rate: out.base,
+		Targets: []loadgen.Target{s.w.target(g)}, Conns: 2 * openConns, Rate: out.base, Asleep: true,
 		Burst:  loadgen.Burst{Factor: s.factor / s.base, At: s.before, For: s.during},
 		Warmup: b.scale(time.Second), Duration: s.before + s.during + s.after,
 	})
