@@ -85,7 +85,7 @@ func TestShadowsThatMisbehave(t *testing.T) {
 	f("fails", quick, fake.Options{Fail: func(int) error { return errors.New("broken on purpose") }}, "pause_above: 0s", "failed")
 	f("100 times slower", takes(time.Millisecond), takes(100*time.Millisecond), "max_requests: 10, max_age: 500ms, pause_above: 0s",
 		"answered", api.DropQueueFull, api.DropExpired)
-	f("too little for those who answer", takes(10*time.Millisecond), quick, "pause_above: 1ms", "answered", api.DropPrimaryBusy)
+	f("too little for those who answer", takes(20*time.Millisecond), quick, "pause_above: 10ms", "answered", api.DropPrimaryBusy)
 }
 
 // Copies that wait for a shadow that hangs take no more memory than they may.
