@@ -37,13 +37,13 @@ func (r rank) before(other rank) bool {
 //	too late if wait + its own run > time left
 //
 // where work is the least that the requests before it can cost, in runs that are all
-// full, and longest the longest such run. The first term supposes that all slots are
-// busy with nothing else from now on. But when the item's run begins, those of the
-// other slots need not have ended, which is the second term; and part of the work may
-// be in the very run of the item, which is the third, and does not apply where
-// requests run alone. So the margin is one full run, and what runs already, which is
-// not counted. What is not known costs nothing. The worker that takes an item checks
-// again, and knows more by then.
+// full, and longest the longest run that may come of them. The first term supposes
+// that all slots are busy with nothing else from now on. But when the item's run
+// begins, those of the other slots need not have ended, which is the second term; and
+// part of the work may be in the very run of the item, which is the third, and does
+// not apply where requests run alone. So the margin is one such run, and what runs
+// already, which is not counted. What is not known costs nothing. The worker that
+// takes an item checks again, and knows more by then.
 func (q *queue) hopeless(it *item, now time.Duration, slots int) bool {
 	left := it.due - now
 	c := &it.bucket.times
@@ -71,7 +71,7 @@ func (q *queue) wait(it *item, all bool, slots int) time.Duration {
 			longest = max(longest, c.line(float64(c.hi)))
 		} else {
 			work += c.work(rows, float64(rows)/float64(q.maxSize))
-			longest = max(longest, c.line(float64(min(rows, q.maxSize))))
+			longest = max(longest, c.line(float64(min(rows, q.longest(b)))))
 		}
 	}
 	if it.solo {
@@ -111,7 +111,8 @@ func (q *queue) drainTime(slots int) time.Duration {
 	for _, b := range q.active[:min(len(q.active), mostShapes)] {
 		runs := float64(len(b.items))
 		if !b.solo && !b.times.alone {
-			runs = float64((b.rows + q.maxSize - 1) / q.maxSize)
+			most := q.most(b)
+			runs = float64((b.rows + most - 1) / most)
 		}
 		work += b.times.work(b.rows, runs)
 	}

@@ -196,6 +196,31 @@ func TestSharesAreWorthTheirRuns(t *testing.T) {
 	}
 }
 
+// Runs grow no further once there is little left to share: here 16 rows, of which each
+// takes as long as the fixed part, though 64 may run together. Requests of many rows are
+// not passed by for it.
+func TestRunsAreNoLargerThanPays(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 2, func(o *batch.Options, slots []*fake) {
+			o.MaxSize = 64
+			for _, f := range slots {
+				f.takes = law{10 * ms, 10 * ms, 0}.exact
+			}
+		})
+		first, _ := s.storm(130)
+		if largest(first) != 64 {
+			t.Errorf("sizes of the first runs %v, want 64 among them", first)
+		}
+		for range 4 {
+			s.storm(20)
+		}
+		if sizes, _ := s.storm(130); largest(sizes) != 16 {
+			t.Errorf("sizes of runs %v, want at most 16", sizes)
+		}
+		s.send(request(1, 40, 1)).wantDoubled(t)
+	})
+}
+
 // Who waits on purpose wants full runs.
 func TestMaxDelayJoinsWhateverItCosts(t *testing.T) {
 	virtual(t, func(t *testing.T) {

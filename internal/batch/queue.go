@@ -19,6 +19,7 @@ type bucket struct {
 	rows    int
 	startBy time.Duration // no later than the earliest startBy of its items
 	last    rank          // no item has a later one
+	widest  int           // no item has more rows
 	times   cost
 	index   int // in queue.active
 }
@@ -69,9 +70,12 @@ func (q *queue) push(it *item, now time.Duration) (ready bool) {
 		}
 	}
 	it.state.Store(it.use | queued)
-	if at := it.rank(); len(b.items) == 0 || b.last.before(at) {
+	if len(b.items) == 0 {
+		b.last, b.widest = it.rank(), 0
+	} else if at := it.rank(); b.last.before(at) {
 		b.last = at
 	}
+	b.widest = max(b.widest, it.rows)
 	b.items.push(it)
 	b.rows += it.rows
 	q.rows += it.rows
@@ -83,6 +87,11 @@ func (q *queue) push(it *item, now time.Duration) (ready bool) {
 		q.active.fix(b.index)
 	}
 	return q.full(b) || b.startBy <= now
+}
+
+// longest bounds the rows of a run of the bucket's.
+func (q *queue) longest(b *bucket) int {
+	return min(q.maxSize, q.most(b)-1+b.widest)
 }
 
 // newBucket makes room first where too many shapes came by: those that wait for
@@ -183,7 +192,17 @@ func (q *queue) goal(b *bucket, free int) int {
 		return q.maxSize
 	}
 	share := (q.rows + free - 1) / free
-	return max(1, min(q.maxSize, max(share, b.times.worth(q.maxSize))))
+	return max(1, min(q.most(b), max(share, b.times.worth(q.maxSize))))
+}
+
+// most is how many rows a run of the bucket's should have at most.
+func (q *queue) most(b *bucket) int {
+	if q.maxDelay > 0 {
+		return q.maxSize
+	}
+	// What the line says is tried now and then with more than one request.
+	try := (tryTogether*b.rows + len(b.items) - 1) / max(1, len(b.items))
+	return min(q.maxSize, max(try, b.times.enough(q.maxSize)))
 }
 
 // fill takes the items of one run from b, the most urgent first. An item of more
