@@ -80,7 +80,10 @@ type RunTime struct {
 	MaxRows int      `json:"max_rows"`
 	Fixed   Duration `json:"fixed"`
 	PerRow  Duration `json:"per_row"`
-	// Gain is how many times as many rows a second runs of max_size would do as runs
+	// RunRows is what a run grows to where as many rows wait: at most max_size, and
+	// less where more would save nothing. Absent where requests are never joined.
+	RunRows int `json:"run_rows,omitempty"`
+	// Gain is how many times as many rows a second runs of run_rows would do as runs
 	// of one row; absent where that is not known.
 	Gain float64 `json:"gain,omitempty"`
 	// Joined says that requests that wait are joined. Those whose runs would gain next

@@ -166,7 +166,7 @@ var (
 				Instances: 2, Warmup: "ok", Ignored: []string{"config.pbtxt"},
 				Providers: []api.Provider{{Name: "cuda", Options: map[string]string{"device_id": "0", "arena": "1"}}, {Name: "cpu"}},
 				Batching: api.BatchingStatus{Enabled: true, MaxSize: 32, Reason: "rows are equal alone and together", RunTimes: []api.RunTime{
-					{Shape: "x[-1,4]", Runs: 1000, MinRows: 1, MaxRows: 32, Fixed: 4000, PerRow: 850, Gain: 4.96, Joined: true},
+					{Shape: "x[-1,4]", Runs: 1000, MinRows: 1, MaxRows: 32, Fixed: 4000, PerRow: 850, RunRows: 32, Gain: 4.96, Joined: true},
 					{Shape: "x[-1,9]", Runs: 7, MinRows: 2, MaxRows: 2, Fixed: 135000},
 				}},
 			},

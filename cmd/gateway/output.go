@@ -89,7 +89,7 @@ func printDetail(b *strings.Builder, d *api.ModelDetail) {
 	fmt.Fprintf(b, "Slots:\t%d\n", d.Instances)
 	line(b, "Batching", fmt.Sprintf("%s (%s)", batchingText(d.Batching), d.Batching.Reason))
 	for i := range d.Batching.RunTimes {
-		line(b, "Run time", runTimeText(&d.Batching.RunTimes[i], d.Batching.MaxSize))
+		line(b, "Run time", runTimeText(&d.Batching.RunTimes[i]))
 	}
 	line(b, "Warm-up", d.Warmup)
 	for _, p := range d.Providers {
@@ -141,8 +141,8 @@ func batchingText(s api.BatchingStatus) string {
 }
 
 // runTimeText is one line of what is known of a shape: "x[-1,16] 4µs + 850ns a row,
-// in 1000 runs of 1 to 64 rows; 5.2 times the rows in runs of 256; joined".
-func runTimeText(r *api.RunTime, maxSize int) string {
+// in 1000 runs of 1 to 64 rows; 5.2 times the rows in runs of 80; joined".
+func runTimeText(r *api.RunTime) string {
 	text := fmt.Sprintf("%s %v", r.Shape, time.Duration(r.Fixed))
 	if r.MinRows < r.MaxRows {
 		text += fmt.Sprintf(" + %v a row, in %d runs of %d to %d rows", time.Duration(r.PerRow), r.Runs, r.MinRows, r.MaxRows)
@@ -150,7 +150,7 @@ func runTimeText(r *api.RunTime, maxSize int) string {
 		text += fmt.Sprintf(", in %d runs of %d rows", r.Runs, r.MinRows)
 	}
 	if r.Gain > 0 {
-		text += fmt.Sprintf("; %.1f times the rows in runs of %d", r.Gain, maxSize)
+		text += fmt.Sprintf("; %.1f times the rows in runs of %d", r.Gain, r.RunRows)
 	}
 	if r.Joined {
 		return text + "; joined"

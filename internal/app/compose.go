@@ -235,7 +235,7 @@ func runTimes(fits []batch.Fit) []api.RunTime {
 	for i, f := range fits {
 		times[i] = api.RunTime{
 			Shape: f.Shape, Runs: f.Runs, MinRows: f.MinRows, MaxRows: f.MaxRows,
-			Fixed: api.Duration(f.Fixed), PerRow: api.Duration(f.PerRow), Gain: f.Gain, Joined: f.Joined,
+			Fixed: api.Duration(f.Fixed), PerRow: api.Duration(f.PerRow), RunRows: f.RunRows, Gain: f.Gain, Joined: f.Joined,
 		}
 	}
 	return times

@@ -18,9 +18,10 @@ type Fit struct {
 	Runs             uint64 // since the shape was last new
 	MinRows, MaxRows int    // of the runs it was learnt from
 	Fixed, PerRow    time.Duration
-	// Gain is how many times as many rows a second runs of the most rows are expected
-	// to do as runs of one row. 0 where requests cannot be joined, and where runs of
-	// one size do not tell.
+	RunRows          int // what a run grows to where as many wait; 0 where requests cannot be joined
+	// Gain is how many times as many rows a second runs of RunRows are expected to do
+	// as runs of one row. 0 where requests cannot be joined, and where runs of one size
+	// do not tell.
 	Gain   float64
 	Joined bool // requests that wait are joined; otherwise they run one by one
 }
@@ -50,9 +51,11 @@ func (b *Batcher) Fits(most int) []Fit {
 			Shape: shapeText(k.key, k.solo, b.model), Runs: c.runs, MinRows: c.lo, MaxRows: c.hi, Joined: !k.solo && !c.alone,
 			Fixed: time.Duration(math.Round(c.a)), PerRow: time.Duration(math.Round(c.b)),
 		}
+		if !k.solo {
+			f.RunRows = b.queue.grown(c)
+		}
 		if !k.solo && c.hi > c.lo {
-			size := float64(b.opts.MaxSize)
-			f.Gain = size * c.line(1) / c.line(size)
+			f.Gain = float64(f.RunRows) * c.line(1) / c.line(float64(f.RunRows))
 		}
 		fits = append(fits, f)
 	}

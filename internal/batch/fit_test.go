@@ -23,8 +23,8 @@ func TestFitsTellWhatIsKnownOfEachShape(t *testing.T) {
 		}
 		s.send(request(0, 2, 5)).wantDoubled(t)
 		want := []batch.Fit{
-			{Shape: "x[-1,3]", Runs: 3, MinRows: 1, MaxRows: 4, Fixed: 10 * ms, PerRow: ms, Gain: 8 * 11. / 18, Joined: true},
-			{Shape: "x[-1,5]", Runs: 1, MinRows: 2, MaxRows: 2, Fixed: 12 * ms, Joined: true},
+			{Shape: "x[-1,3]", Runs: 3, MinRows: 1, MaxRows: 4, Fixed: 10 * ms, PerRow: ms, RunRows: 8, Gain: 8 * 11. / 18, Joined: true},
+			{Shape: "x[-1,5]", Runs: 1, MinRows: 2, MaxRows: 2, Fixed: 12 * ms, RunRows: 8, Joined: true},
 		}
 		near := cmp.Comparer(func(x, y float64) bool { return x-y < 1e-9 && y-x < 1e-9 })
 		if diff := cmp.Diff(want, s.Fits(16), near); diff != "" {
@@ -53,7 +53,7 @@ func TestFitsNameInputs(t *testing.T) {
 		s.send(req).wantDoubled(t)
 		got := s.Fits(16)
 		want := "i0[300,2] i1[300,2] i2[300,2] i3[300,2] i4[300,2] i5[300,2] i6[300,2] i7[300,2] …"
-		if len(got) != 1 || got[0].Shape != want || got[0].Joined || got[0].Gain != 0 || got[0].Fixed != ms {
+		if len(got) != 1 || got[0].Shape != want || got[0].Joined || got[0].RunRows != 0 || got[0].Gain != 0 || got[0].Fixed != ms {
 			t.Errorf("%+v, want a shape %q that is not joined", got, want)
 		}
 	})

@@ -195,14 +195,19 @@ func (q *queue) goal(b *bucket, free int) int {
 	return max(1, min(q.most(b), max(share, b.times.worth(q.maxSize))))
 }
 
-// most is how many rows a run of the bucket's should have at most.
+// most is how many rows a run of the bucket's should have at most: a few requests may
+// always run together, so that what is known of it can be tried.
 func (q *queue) most(b *bucket) int {
+	few := (tryTogether*b.rows + len(b.items) - 1) / max(1, len(b.items))
+	return min(q.maxSize, max(few, q.grown(&b.times)))
+}
+
+// grown is how many rows a run grows to where as many wait.
+func (q *queue) grown(c *cost) int {
 	if q.maxDelay > 0 {
 		return q.maxSize
 	}
-	// What the line says is tried now and then with more than one request.
-	try := (tryTogether*b.rows + len(b.items) - 1) / max(1, len(b.items))
-	return min(q.maxSize, max(try, b.times.enough(q.maxSize)))
+	return c.enough(q.maxSize)
 }
 
 // fill takes the items of one run from b, the most urgent first. An item of more
