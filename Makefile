@@ -72,7 +72,7 @@ bench-shadow: build ## what callers notice of shadows that are slow, hang or fai
 	cd benchmarks && go run ./shadow
 
 bench-stress: build ## hostile clients, overload, bursts, many connections, changes under load; 10 minutes
-	cd benchmarks && go run ./stress
+	cd benchmarks && go build -o bin/noop ./noop && go run ./stress
 
 bench-batching: build ## what joining requests gains: an encoder, rows in requests, lengths of sequences
 	cd benchmarks && go build -o bin/rawort ./rawort && go run ./stress -group batching

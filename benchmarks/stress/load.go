@@ -120,45 +120,6 @@ func levels(ctx context.Context, b *bench, r *Record) error {
 	return nil
 }
 
-// manyConnections runs closed loops of 1 to 4,096 connections.
-func manyConnections(ctx context.Context, b *bench, r *Record) error {
-	r.What = "Closed loops of the tiny model, a request in flight on each connection; the queue takes 8,192, so that none is refused. " +
-		"Memory of each is what the gateway grew by since the first row."
-	w := tiny()
-	g, err := b.start(setup{models: graphs(w), rest: "models: {lin: {batching: {queue: {max_requests: 8192}}}}"})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = g.stop() }()
-	t := Table{Columns: []string{"connections", "answered /s", "p50 ms", "p99 ms", "other answers", "RSS MiB", "KiB of each", "goroutines", "CPU µs of a request"}}
-	var first usage
-	var best, last, memory float64
-	failed := int64(0)
-	for _, n := range []int{1, 4, 16, 64, 256, 1024, 4096} {
-		before, stop := g.cpu(), g.watch(ctx)
-		res, err := loadgen.Run(ctx, loadgen.Plan{
-			Targets: []loadgen.Target{w.target(g)}, Conns: n, Warmup: b.scale(500 * time.Millisecond), Duration: b.scale(2 * time.Second),
-		})
-		used := stop()
-		if err != nil {
-			return err
-		}
-		if n == 1 {
-			first = used
-		}
-		memory = 1024 * (used.RSS - first.RSS) / float64(n)
-		last, best = res.Rate(), max(best, res.Rate())
-		failed += failures(res)
-		t.add(n, res.Rate(), latency(res, 50), latency(res, 99), byStatus(res.Errors), used.RSS, memory, used.Goroutines,
-			float64((g.cpu()-before).Microseconds())/float64(res.Sent))
-	}
-	r.Tables = append(r.Tables, t)
-	r.atMost("requests that were not answered 200", float64(failed), 0, "")
-	r.record("throughput with 4,096 connections, of the best", 100*last/best, "%")
-	r.record("memory of each of 4,096 connections", memory, "KiB")
-	return nil
-}
-
 // heavyBesideLight measures a light model alone, alone again, and beside a heavy
 // one that is always busy: nothing shares the cores between models yet.
 func heavyBesideLight(ctx context.Context, b *bench, r *Record) error {

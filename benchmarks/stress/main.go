@@ -70,9 +70,9 @@ func (g group) names() []string {
 
 // bench is what all scenarios share.
 type bench struct {
-	gateway, rawort string // programs
-	quick           bool
-	dir             string // for models and configurations
+	gateway, rawort, constant string // programs
+	quick                     bool
+	dir                       string // for models and configurations
 }
 
 // scale shortens a time in a quick run.
@@ -96,6 +96,7 @@ func main() {
 	var name, only, out string
 	flag.StringVar(&b.gateway, "gateway", "../bin/gateway", "the gateway's binary")
 	flag.StringVar(&b.rawort, "rawort", "bin/rawort", "the program that runs a model in raw ONNX Runtime; left out where there is none")
+	flag.StringVar(&b.constant, "noop", "bin/noop", "the program that answers a constant, for many-connections")
 	flag.StringVar(&name, "group", "stress", "stress or batching")
 	flag.StringVar(&only, "only", "", "the scenarios of the group to run, with commas between; empty for all")
 	flag.StringVar(&out, "out", "", "where to write: .jsonl and .md are added, and scenarios that were not run keep their lines; empty for results/GROUP")
