@@ -188,19 +188,6 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-func TestParseProcess(t *testing.T) {
-	const stat = "42 (a name) (x) S 7 42 42 0 -1 4194304 100 0 0 0 300 20 1 4 20 0 5 0 100 1000 200"
-	got, err := parseProcess(stat)
-	if want := (used{7, 3250 * time.Millisecond}); err != nil || got != want {
-		t.Errorf("%+v, %v; want %+v", got, err, want)
-	}
-	for _, bad := range []string{"", "1 (x) S 1", "1 (x) S x 42 42 0 -1 4194304 100 0 0 0 300 20 1 4"} {
-		if got, err := parseProcess(bad); err == nil {
-			t.Errorf("%q: %+v", bad, got)
-		}
-	}
-}
-
 // What this process burns is ours.
 func TestNow(t *testing.T) {
 	before, err := now()

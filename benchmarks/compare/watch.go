@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"sluice.io/sluice/benchmarks/process"
 )
 
 // tick is the unit of the kernel's CPU times.
@@ -92,34 +96,18 @@ func processes() (map[int]used, error) {
 	}
 	list := make(map[int]used, len(files))
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		if err != nil {
 			return nil, err
 		}
-		if list[pid], err = parseProcess(string(text)); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+		switch stat, err := process.ReadStat(file); {
+		case err == nil:
+			list[pid] = used{stat.Parent, stat.CPU + stat.Reaped}
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH): // else it has ended
+			return nil, err
 		}
 	}
 	return list, nil
-}
-
-func parseProcess(stat string) (u used, err error) {
-	// proc_pid_stat(5): the third field, the state, comes after the name, which may
-	// hold anything.
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	const parent, user, system, childUser, childSystem = 4 - 3, 14 - 3, 15 - 3, 16 - 3, 17 - 3
-	if len(fields) <= childSystem {
-		return u, fmt.Errorf("%d fields", len(fields))
-	}
-	if u.parent, err = strconv.Atoi(fields[parent]); err != nil {
-		return u, err
-	}
-	u.cpu, err = sum(fields[user], fields[system], fields[childUser], fields[childSystem])
-	return u, err
 }
 
 func sum(ticks ...string) (total time.Duration, err error) {

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -98,7 +97,8 @@ func (o *options) against(ctx context.Context, self, address string, pid, cpu in
 	client := exec.CommandContext(ctx, self, "-url", "http://"+address+"/v2/models/noop/infer", "-body", file.Name(), //nolint:gosec // this program
 		"-c", strconv.Itoa(o.p.Conns), "-threads", "1", "-warmup", "0s", "-d", o.p.Duration.String(), "-o", "json")
 	client.Stdout, client.Stderr = &said, os.Stderr
-	before, err := processorTime(pid)
+	stat := fmt.Sprintf("/proc/%d/stat", pid)
+	before, err := process.ReadStat(stat)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (o *options) against(ctx context.Context, self, address string, pid, cpu in
 	if err := client.Wait(); err != nil {
 		return nil, err
 	}
-	after, err := processorTime(pid)
+	after, err := process.ReadStat(stat)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (o *options) against(ctx context.Context, self, address string, pid, cpu in
 	if err := json.Unmarshal([]byte(said.String()), &r); err != nil {
 		return nil, err
 	}
-	c := &calibration{PerSecond: r.PerSecond, GeneratorCore: r.ClientBusy, ServerCore: (after - before).Seconds() / r.ElapsedS}
+	c := &calibration{PerSecond: r.PerSecond, GeneratorCore: r.ClientBusy, ServerCore: (after.CPU - before.CPU).Seconds() / r.ElapsedS}
 	if c.PerSecond == 0 || c.GeneratorCore == 0 || c.ServerCore == 0 {
 		return nil, errors.New("the no-op server or the generator had no core: the machine is too busy, or -d too short")
 	}
@@ -139,18 +139,4 @@ func (c *calibration) write(out io.Writer, form string) error {
 	fmt.Fprintf(out, "a core is worth %.0f requests/s to the generator and %.0f to the no-op server: %.2f times as many (want %.1f): %s\n",
 		c.Generator, c.Server, c.Ratio, enough, verdict)
 	return nil
-}
-
-// processorTime returns what a process has used so far.
-func processorTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// proc_pid_stat(5): the third field, the state, comes after the name.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	const user, system, tick = 14 - 3, 15 - 3, time.Second / 100 // of every Linux that Go runs on
-	u, uerr := strconv.ParseInt(fields[user], 10, 64)
-	s, serr := strconv.ParseInt(fields[system], 10, 64)
-	return time.Duration(u+s) * tick, errors.Join(uerr, serr)
 }

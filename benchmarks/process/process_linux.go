@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -114,7 +113,7 @@ func (u *Usage) add(pid int) error {
 	if err != nil {
 		return err
 	}
-	u.CPU += cpuTime(pid, stat) + stat.reaped
+	u.CPU += cpuTime(pid, stat) + stat.Reaped
 	for line := range strings.Lines(string(status)) {
 		name, value, _ := strings.Cut(line, ":")
 		n, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
@@ -132,51 +131,21 @@ func (u *Usage) add(pid int) error {
 
 // cpuTime returns the time of all threads of a process, those that have ended too.
 // The clock of the process has it to the nanosecond, /proc only to ticks of 10 ms.
-func cpuTime(pid int, s stat) time.Duration {
+func cpuTime(pid int, s Stat) time.Duration {
 	const scheduler = 2 // clock_getcpuclockid(3): which of a process's clocks
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|scheduler), &t); err != nil { //nolint:gosec // as the kernel encodes it
-		return s.own
+		return s.CPU
 	}
 	return time.Duration(t.Nano())
 }
 
-// stat is what /proc/PID/stat says. A number may come to mean another process: a
-// process is known by its number and its begin.
-type stat struct {
-	parent, session int
-	begin           int64
-	own, reaped     time.Duration // of the process; of its children that have ended and were waited for
-}
-
-func readStat(pid int) (s stat, err error) {
-	const tick = time.Second / 100 // of every Linux that Go runs on
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return s, err
-	}
-	// proc_pid_stat(5): the third field, the state, comes after the name, which may
-	// hold anything.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 22-2 {
-		return s, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
-	}
-	field := func(n int) int64 {
-		v, ferr := strconv.ParseInt(fields[n-3], 10, 64)
-		err = errors.Join(err, ferr)
-		return v
-	}
-	s = stat{
-		parent: int(field(4)), session: int(field(6)), begin: field(22),
-		own: time.Duration(field(14)+field(15)) * tick, reaped: time.Duration(field(16)+field(17)) * tick,
-	}
-	return s, err
-}
+func readStat(pid int) (Stat, error) { return ReadStat(fmt.Sprintf("/proc/%d/stat", pid)) }
 
 // descendants returns those, by their number, whose ancestor or whose session's
 // first process is pid.
-func descendants(pid int) map[int]stat {
-	all := map[int]stat{}
+func descendants(pid int) map[int]Stat {
+	all := map[int]Stat{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well-formed
 	for _, dir := range dirs {
 		id, err := strconv.Atoi(filepath.Base(dir))
@@ -187,13 +156,13 @@ func descendants(pid int) map[int]stat {
 			all[id] = s
 		}
 	}
-	found := map[int]stat{}
+	found := map[int]Stat{}
 	for more := true; more; {
 		more = false
 		for id, s := range all {
 			_, known := found[id]
-			_, child := found[s.parent]
-			if !known && (child || s.parent == pid || s.session == pid) {
+			_, child := found[s.Parent]
+			if !known && (child || s.Parent == pid || s.Session == pid) {
 				found[id], more = s, true
 			}
 		}
@@ -202,9 +171,9 @@ func descendants(pid int) map[int]stat {
 }
 
 // killAll kills those that still live.
-func killAll(list map[int]stat) {
+func killAll(list map[int]Stat) {
 	for pid, was := range list {
-		if s, err := readStat(pid); err == nil && s.begin == was.begin {
+		if s, err := readStat(pid); err == nil && s.Begin == was.Begin {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended just now
 		}
 	}

@@ -24,9 +24,6 @@ func Pin(...int) error { return errUnsupported }
 
 func usage(int) (Usage, error) { return Usage{}, errUnsupported }
 
-// stat tells processes apart.
-type stat struct{}
+func descendants(int) map[int]Stat { return nil }
 
-func descendants(int) map[int]stat { return nil }
-
-func killAll(map[int]stat) {}
+func killAll(map[int]Stat) {}

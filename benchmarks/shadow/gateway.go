@@ -91,21 +91,11 @@ func (g *running) resident() int64 {
 // background returns the processor time of the gateway's threads of the lowest
 // priority.
 func (g *running) background() (sum time.Duration) {
-	const tick = time.Second / 100 // of every Linux that Go runs on
+	const lowest = 19
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", g.pid))
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		// proc_pid_stat(5): the third field, the state, comes after the name.
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		const user, system, nice = 14 - 3, 15 - 3, 19 - 3
-		if fields[nice] == "19" {
-			for _, i := range []int{user, system} {
-				n, _ := strconv.ParseInt(fields[i], 10, 64)
-				sum += time.Duration(n) * tick
-			}
+		if s, err := process.ReadStat(file); err == nil && s.Nice == lowest { // else it has ended
+			sum += s.CPU
 		}
 	}
 	return sum

@@ -143,22 +143,10 @@ func (g *gateway) cpu() time.Duration {
 	return processorTime(fmt.Sprintf("/proc/%d/stat", g.pid))
 }
 
-// processorTime reads it from the kernel's file about a process or a thread.
+// processorTime is that of a process or a thread, by the kernel's file about it.
 func processorTime(file string) time.Duration {
-	const tick = time.Second / 100 // of every Linux that Go runs on
-	text, err := os.ReadFile(file) //nolint:gosec // a file of the kernel's
-	if err != nil {
-		return 0
-	}
-	// proc_pid_stat(5): the third field, the state, comes after the name.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	const user, system = 14 - 3, 15 - 3
-	var sum time.Duration
-	for _, i := range []int{user, system} {
-		n, _ := strconv.ParseInt(fields[i], 10, 64)
-		sum += time.Duration(n) * tick
-	}
-	return sum
+	s, _ := process.ReadStat(file) // nothing of one that has ended
+	return s.CPU
 }
 
 // busy says whether one of the gateway's threads works for a good part of a
