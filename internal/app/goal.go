@@ -50,10 +50,11 @@ func (r *reconciler) goal(cfg *config.Config, found []registry.Found, edits []ro
 			g.shadow[infer.Version{Model: g.routes[i].Model, Number: s.Version}] = true
 		}
 	}
-	for _, f := range found {
+	models := g.withGone()
+	for _, f := range models {
 		g.specs = append(g.specs, r.modelSpecs(g, f)...)
 	}
-	g.references = g.profiles.of(cfg, found)
+	g.references = g.profiles.of(cfg, models)
 	g.shadowSpecs = r.shadowsOf(g)
 	return g
 }
@@ -128,6 +129,24 @@ func chosen(f registry.Found, m config.Model) []registry.FoundVersion {
 	default:
 		return f.Versions[max(0, len(f.Versions)-m.Versions.Latest):]
 	}
+}
+
+// withGone adds to what was found, without versions, the models that routes name
+// and the repository lacks: what serves of them serves on, as it does where the
+// folder of a version has gone alone.
+func (g *goal) withGone() []registry.Found {
+	known := make(map[string]bool, len(g.found))
+	for _, f := range g.found {
+		known[f.Name] = true
+	}
+	list := slices.Clone(g.found)
+	for v := range g.live {
+		if !known[v.Model] {
+			known[v.Model] = true
+			list = append(list, registry.Found{Name: v.Model})
+		}
+	}
+	return list
 }
 
 // withNamed adds to a model's own versions those that routes name.

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -41,4 +42,34 @@ func TestPollLeavesShadowsAlone(t *testing.T) {
 	if _, shadows := runtime.loaded(2); len(shadows) != 2 || shadows[1].closed() {
 		t.Errorf("%d loads", len(shadows))
 	}
+}
+
+// TestRoutedModelsWhoseFolderGoes: what routes name serves on, and goes with the
+// last route that names it.
+func TestRoutedModelsWhoseFolderGoes(t *testing.T) {
+	f := func(control string, news func(g *gateway)) {
+		t.Helper()
+		dir, runtime := doubles(t, 2), &fakes{}
+		g := startOn(t, runtime, dir, "repository.control: "+control, "repository.poll_interval: 100ms", "defaults: {"+fakeModels+"}")
+		g.set(t, "shop", `{"model":"double","variants":[{"version":1,"weight":10000}],"fallback":2,"shadows":[{"version":2,"sample":10000}]}`)
+		if err := os.RemoveAll(filepath.Join(dir, "double")); err != nil {
+			t.Fatal(err)
+		}
+		put(t, dir, "other", 9, scale(t, 2))
+		news(g)
+		eventually(t, func() bool { live, _ := runtime.loaded(9); return len(live) > 0 })
+		g.must(t, http.MethodGet, g.url+"/v2/models/shop/versions/2/ready", "")
+		if err := g.ask("shop", 1); err != nil {
+			t.Errorf("%s: %v", control, err)
+		}
+		if live, _ := runtime.loaded(1); len(live) != 1 || live[0].closed() {
+			t.Errorf("%s: version 1 was loaded %d times", control, len(live))
+		}
+		g.change(t, http.MethodDelete, "shop", "*", "").result(t)
+		eventually(t, func() bool { live, _ := runtime.loaded(1); return live[0].closed() })
+	}
+	f("poll", func(*gateway) {})
+	f("explicit", func(g *gateway) {
+		g.must(t, http.MethodPost, g.admin+"/api/v1/models/other/load", "")
+	})
 }
