@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"sluice.io/sluice/api"
 )
@@ -59,7 +60,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (%d %s)", e.Message, e.Status, http.StatusText(e.Status))
 }
 
-// New checks the addresses and returns a client. It does not connect.
+// New checks the options and returns a client. It does not connect.
 func New(o Options) (*Client, error) {
 	admin, err := baseURL(cmp.Or(o.Admin, DefaultAdmin))
 	if err != nil {
@@ -68,6 +69,12 @@ func New(o Options) (*Client, error) {
 	data, err := baseURL(cmp.Or(o.Data, DefaultData))
 	if err != nil {
 		return nil, fmt.Errorf("data address: %w", err)
+	}
+	if err := sendable("token", o.Token); err != nil {
+		return nil, err
+	}
+	if err := sendable("actor", o.Actor); err != nil {
+		return nil, err
 	}
 	c := &Client{admin: admin, data: data, token: o.Token, actor: o.Actor, http: o.HTTP}
 	if c.http == nil {
@@ -78,6 +85,15 @@ func New(o Options) (*Client, error) {
 
 // Close closes idle connections. The client stays usable.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// sendable reports what no header can bear. net/http would say so too, but only
+// when it sends, as if the gateway had not answered.
+func sendable(what, text string) error {
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return fmt.Errorf("%s: it has a line break or another control character in it", what)
+	}
+	return nil
+}
 
 func baseURL(address string) (string, error) {
 	text := address

@@ -163,3 +163,14 @@ func TestAddresses(t *testing.T) {
 	bad("a b:1")
 	bad("host:port")
 }
+
+func TestWhatNoHeaderBears(t *testing.T) {
+	f := func(o client.Options, want string) {
+		t.Helper()
+		if _, err := client.New(o); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%+v gives %v, want %s…", o, err, want)
+		}
+	}
+	f(client.Options{Token: "from-a-file\n"}, "token: ")
+	f(client.Options{Actor: "carol\x1b[31m"}, "actor: ")
+}

@@ -79,6 +79,7 @@ func TestUsageErrors(t *testing.T) {
 	f("models load MODEL", "models", "load", "a", "b")
 	f("table or json", "models", "list", "-o", "yaml")
 	f("http://", "models", "list", "--admin", "ftp://x")
+	f("--timeout", "models", "list", "--timeout", "0s")
 	f("-c FILE", "check")
 	f("infer MODEL", "infer")
 	f("one of --example", "infer", "iris")

@@ -40,6 +40,9 @@ func (c *connection) flags(cmd *cobra.Command, timeout time.Duration) {
 // client returns a client. The token comes from the environment alone, since
 // everyone can read a command line.
 func (c *connection) client() (*client.Client, error) {
+	if c.timeout <= 0 {
+		return nil, usageError{"--timeout must be more than 0"}
+	}
 	cl, err := client.New(client.Options{
 		Admin: cmp.Or(c.admin, os.Getenv("SLUICE_ADMIN")),
 		Data:  cmp.Or(c.data, os.Getenv("SLUICE_DATA")),
