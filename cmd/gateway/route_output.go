@@ -200,7 +200,7 @@ func orDash(text string) string {
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\t' || r == '\n':
+		case r == '\t' || r == '\n' || unicode.In(r, unicode.Zl, unicode.Zp):
 			return ' '
 		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
 			return unicode.ReplacementChar

@@ -449,7 +449,7 @@ func TestRoutesHistory(t *testing.T) {
 	url := sideOf(t, f)
 	routesCommand(t, url, "", "set", "iris", "--canary", "2=20%", "--reason", "no errors")
 	routesCommand(t, url, "", "delete", "iris")
-	f.put(api.Route{Name: "other", Variants: []api.Variant{variant(1, 100, "stable")}}, api.OriginAPI, api.Actor{Actor: "eve", Reason: "\x1b[2J\u202e"})
+	f.put(api.Route{Name: "other", Variants: []api.Variant{variant(1, 100, "stable")}}, api.OriginAPI, api.Actor{Actor: "eve", Reason: "\x1b[2J\u202e\u2028\u2029"})
 	const head = "REV  TIME                 ACTOR                REASON       CHANGE\n"
 	lines := []string{
 		"1    2026-05-04 03:02:01  file                 -            declared: v1 100%\n",
@@ -463,7 +463,7 @@ func TestRoutesHistory(t *testing.T) {
 -    2026-05-04 03:05:01  tester (unverified)  -          deleted
 `, ""}, routesCommand(t, url, "", "history", "iris", "-n", "2"))
 	got := routesCommand(t, url, "", "history", "other")
-	if got.code != exitOK || strings.ContainsAny(got.out, "\x1b\u202e") || !strings.Contains(got.out, "eve (unverified)") {
+	if got.code != exitOK || strings.ContainsAny(got.out, "\x1b\u202e\u2028\u2029") || !strings.Contains(got.out, "eve (unverified)") {
 		t.Errorf("%+v", got)
 	}
 	expect(t, result{exitOK, "REV  TIME  ACTOR  REASON  CHANGE\n", ""}, routesCommand(t, url, "", "history", "wine"))
