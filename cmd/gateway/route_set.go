@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -154,7 +155,7 @@ func readRoute(file string, in io.Reader, name string) (route api.Route, revisio
 	dec := json.NewDecoder(strings.NewReader(string(text)))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&doc); err != nil {
-		return api.Route{}, nil, fmt.Errorf("%s holds no route: %w", file, err)
+		return api.Route{}, nil, fmt.Errorf("%s holds no route: %w", file, inJSON(err))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return api.Route{}, nil, fmt.Errorf("%s goes on after the route", file)
@@ -165,6 +166,19 @@ func readRoute(file string, in io.Reader, name string) (route api.Route, revisio
 	doc.Name = name
 	doc.Complete()
 	return doc.Route, doc.Revision, nil
+}
+
+// inJSON says what is wrong with a document in the words of JSON where the error
+// names types of Go.
+func inJSON(err error) error {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		field := strings.TrimPrefix(e.Field, "Route.") // it is embedded
+		return fmt.Errorf("%s: there is no place for a JSON %s", cmp.Or(field, "the document"), e.Value)
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("it is empty")
+	}
+	return err
 }
 
 // write makes the change to one revision and prints what it did.

@@ -216,7 +216,9 @@ gateway: nothing was changed; look at the new revision and try again, or give --
 			t.Errorf("%s = %+v, want %q", text, got, part)
 		}
 	}
-	bad("", "- holds no route")
+	bad("", "- holds no route: it is empty")
+	bad("[]", "- holds no route: the document: there is no place for a JSON array")
+	bad(`{"variants":[{"version":1,"weight":"20%"}]}`, "- holds no route: variants.weight: there is no place for a JSON string")
 	bad(`{"wieght":1}`, "wieght")
 	bad(`{"variants":[{"version":7,"weight":10000}]} {}`, "goes on")
 	bad(`{"name":"wine","variants":[{"version":7,"weight":10000}]}`, "holds the route 'wine'")
