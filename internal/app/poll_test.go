@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -64,6 +65,11 @@ func TestRoutedModelsWhoseFolderGoes(t *testing.T) {
 		}
 		if live, _ := runtime.loaded(1); len(live) != 1 || live[0].closed() {
 			t.Errorf("%s: version 1 was loaded %d times", control, len(live))
+		}
+		// A rollback does not wait for the folder.
+		g.set(t, "shop", `{"model":"double","variants":[{"version":1,"weight":4000},{"version":2,"role":"canary","weight":6000}]}`)
+		if r := g.change(t, http.MethodPut, "shop", "*", `{"model":"double","variants":[{"version":3,"weight":10000}]}`); r.status != http.StatusBadRequest || !strings.Contains(r.body, "no version 3") {
+			t.Errorf("%s: %d %s", control, r.status, r.body)
 		}
 		g.change(t, http.MethodDelete, "shop", "*", "").result(t)
 		eventually(t, func() bool { live, _ := runtime.loaded(1); return live[0].closed() })

@@ -77,7 +77,7 @@ func (c *routeChecker) check() {
 	if c.route.Name != c.route.Model && c.has(c.route.Name) {
 		c.add(infer.Invalid, "model", "'%s' is the name of another model, which would no longer be reached; name the route otherwise", c.route.Name)
 	}
-	if !c.has(c.route.Model) {
+	if !c.has(c.route.Model) && !c.serves(c.route.Model) {
 		c.add(infer.Invalid, "model", "the repository has no model '%s'", c.route.Model)
 		return
 	}
@@ -102,13 +102,24 @@ func (c *routeChecker) has(model string) bool {
 	return slices.ContainsFunc(c.found, func(f registry.Found) bool { return f.Name == model })
 }
 
+// serves reports whether a version of a model is loaded, though its folder may have
+// gone: its weights can still be changed.
+func (c *routeChecker) serves(model string) bool {
+	for v := range c.live {
+		if v.Model == model {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *routeChecker) version(field string, number int64, loaded map[infer.Version]*registry.Instance, failed map[infer.Version]error) {
 	v := infer.Version{Model: c.route.Model, Number: number}
-	if indexOf(foundModel(c.found, v.Model).Versions, number) < 0 {
+	instance := loaded[v]
+	if instance == nil && indexOf(foundModel(c.found, v.Model).Versions, number) < 0 {
 		c.add(infer.Invalid, field, "the repository has no version %d of model '%s'", number, v.Model)
 		return
 	}
-	instance := loaded[v]
 	if instance == nil {
 		reason := "it is not loaded"
 		if err := failed[v]; err != nil {

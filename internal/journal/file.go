@@ -30,7 +30,8 @@ var errPanic = errors.New("panic in the store")
 type file struct {
 	db *bbolt.DB
 	// fd is db's own file. It is closed by us where db can no longer be asked to.
-	fd *os.File
+	fd   *os.File
+	path string
 
 	panicked atomic.Bool
 	broken   bool // put cannot know what is on disk; only put touches it
@@ -39,6 +40,9 @@ type file struct {
 func (f *file) put(h head, records [][]byte) error {
 	if f.broken {
 		return errBroken
+	}
+	if !isStill(f.path, f.fd) { // what is written to it would be acknowledged and lost
+		return errMoved
 	}
 	err := f.guard(func() error {
 		return f.db.Update(func(tx *bbolt.Tx) error {

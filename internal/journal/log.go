@@ -206,6 +206,8 @@ func writeError(err error) error {
 		e.Msg, e.Err = err.Error(), nil
 	case errors.Is(err, errBroken):
 		e.Msg = "the journal takes no more changes, since an earlier write failed; restart the gateway"
+	case errors.Is(err, errMoved):
+		e.Msg = "the journal takes no changes while its file is not in the data directory; put it back, or restart the gateway to begin a new one"
 	default:
 		e.Msg = "the journal cannot be written; its disk may be full"
 	}

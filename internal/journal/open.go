@@ -29,6 +29,7 @@ var (
 	errForeign = errors.New("it is a file of another program")
 	errFormat  = errors.New("its format is a later one")
 	errDamaged = errors.New("it is damaged")
+	errMoved   = errors.New("its file was moved, replaced or deleted")
 )
 
 // Open opens the log in the data directory dir, and makes both where there is
@@ -70,8 +71,8 @@ func create(dir string) error {
 	}
 	f := &file{fd: fd}
 	err = func() error {
-		if err := isStill(newPath, fd); err != nil {
-			return err
+		if !isStill(newPath, fd) { // while we waited for the lock, its holder renamed it
+			return errLocked
 		}
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(errLocked, err, os.Remove(newPath)) // somebody was faster
@@ -103,18 +104,14 @@ func makeDir(dir string) error {
 	return nil // then it is not we who made dir in it
 }
 
-// isStill checks that path names the open file: while we waited for the lock, its
-// holder may have renamed it.
-func isStill(path string, fd *os.File) error {
+// isStill reports whether path names the open file.
+func isStill(path string, fd *os.File) bool {
 	opened, err := fd.Stat()
 	if err != nil {
-		return err
+		return false
 	}
-	named, err := os.Lstat(path)
-	if err == nil && os.SameFile(opened, named) {
-		return nil
-	}
-	return errors.Join(errLocked, err)
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(opened, named)
 }
 
 func syncDir(dir string) error {
@@ -145,7 +142,7 @@ func openFile(path string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &file{fd: fd}
+	f := &file{fd: fd, path: path}
 	if err := check(fd); err != nil {
 		return nil, errors.Join(err, fd.Close())
 	}

@@ -48,6 +48,33 @@ func TestOpenAgain(t *testing.T) {
 	}
 }
 
+// TestMovedFile: what the next start would not find is not acknowledged.
+func TestMovedFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, fileName)
+	l := open(t, dir)
+	add(t, l, 3)
+	refused := func() {
+		t.Helper()
+		_, err := l.Append(journal.Any, event(4))
+		if wantCode(t, err, infer.Unavailable); !strings.Contains(messageOf(err), "not in the data directory") {
+			t.Errorf("%q", messageOf(err))
+		}
+		wantEvents(t, l, 3)
+	}
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	refused()
+	write(t, path, []byte("another"))
+	refused()
+	if err := os.Rename(path+".old", path); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, 1)
+	wantEvents(t, l, 4)
+}
+
 // TestOpenUnfinished starts where an earlier first start ended half-way.
 func TestOpenUnfinished(t *testing.T) {
 	f := func(left []byte) {
