@@ -37,8 +37,8 @@ func (c *Counts) Add(f *Feature, x float64) {
 	c.Sum += d
 	if sq := c.Squares + d*d; sq <= math.MaxFloat64 {
 		c.Squares = sq
-	} else {
-		c.Squares = math.MaxFloat64
+	} else { // only here can the sum be out of range too
+		c.Sum, c.Squares = finite(c.Sum), math.MaxFloat64
 	}
 }
 

@@ -78,24 +78,28 @@ func TestAddCountsEachValueOnce(t *testing.T) {
 }
 
 func TestSumsStayFinite(t *testing.T) {
-	f := feature("x", []float64{-1, 0, 1, 2})
-	f.Mean = -1e308 // as of a sample with a huge value
-	c := f.NewCounts()
-	for range 3 {
-		c.Add(&f, math.MaxFloat64)
-		c.Add(&f, 1e300)
-	}
-	o := f.NewCounts()
-	o.Add(&f, math.MaxFloat64)
-	c.Merge(o)
-	if c.N() != 7 || c.Finite() != 7 || c.Above != 7 || math.IsInf(c.Sum, 0) || math.IsInf(c.Squares, 0) {
-		t.Errorf("got %+v", c)
-	}
-	if _, err := json.Marshal(c); err != nil {
-		t.Error(err)
-	}
-	if mean, variance := c.Moments(&f); math.IsNaN(mean+variance) || math.IsInf(mean+variance, 0) {
-		t.Errorf("mean %v, variance %v", mean, variance)
+	for _, mean := range []float64{-1e308, 0, 1e308} { // of a sample with a huge value, or without
+		for _, sign := range []float64{-1, 1} {
+			f := feature("x", []float64{-1, 0, 1, 2})
+			f.Mean = mean
+			c := f.NewCounts()
+			for range 3 {
+				c.Add(&f, sign*math.MaxFloat64)
+				c.Add(&f, sign*1e300)
+			}
+			if _, err := json.Marshal(c); err != nil {
+				t.Errorf("mean %v: %v", mean, err)
+			}
+			o := f.NewCounts()
+			o.Add(&f, sign*math.MaxFloat64)
+			c.Merge(o)
+			if c.N() != 7 || c.Finite() != 7 || c.Above+c.Below != 7 || math.IsInf(c.Sum, 0) || math.IsInf(c.Squares, 0) {
+				t.Errorf("mean %v: got %+v", mean, c)
+			}
+			if m, variance := c.Moments(&f); math.IsNaN(m+variance) || math.IsInf(m+variance, 0) {
+				t.Errorf("mean %v: got mean %v, variance %v", mean, m, variance)
+			}
+		}
 	}
 }
 
