@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -114,10 +115,15 @@ func troubleText(v *api.DriftVerdict, most int) string {
 func effectText(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }
 
 func shiftText(x float64) string {
-	if x == 0 {
+	const long = 1e4 // a unit that was changed, or numbers that are none: no column is wide enough for their digits
+	switch {
+	case x == 0:
 		return "-"
+	case math.Abs(x) < long:
+		return fmt.Sprintf("%+.2f", x)
+	default:
+		return fmt.Sprintf("%+.3g", x)
 	}
-	return fmt.Sprintf("%+.2f", x)
 }
 
 // pText is a p-value; the least one there is stands for all below.

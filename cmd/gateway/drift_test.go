@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -58,6 +59,16 @@ wine/4 default: SUSPECTED, and no window had rows enough yet
 
 wine/5 canary: not compared: the profile does not fit model 'wine', version 5
 `
+
+func TestShiftText(t *testing.T) {
+	for x, want := range map[float64]string{
+		0: "-", .5432: "+0.54", -.001: "-0.00", 9999.99: "+9999.99", -1e4: "-1e+04", 123456: "+1.23e+05", -math.MaxFloat64: "-1.8e+308",
+	} {
+		if got := shiftText(x); got != want {
+			t.Errorf("%v: got %s, want %s", x, got, want)
+		}
+	}
+}
 
 func TestDriftTable(t *testing.T) {
 	fold := driftFold()
