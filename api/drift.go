@@ -30,7 +30,7 @@ type DriftStatus struct {
 
 	Windows uint64    `json:"windows"` // judged since the gateway started
 	Rows    uint64    `json:"rows"`    // counted since then
-	Dropped uint64    `json:"dropped"` // sampled, and there was no room
+	Dropped uint64    `json:"dropped"` // sampled, and there was no room, or the tensors of a request did not agree on the rows
 	Begun   time.Time `json:"begun,omitzero"`
 	Waiting uint64    `json:"waiting"` // rows in the present window so far
 

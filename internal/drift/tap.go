@@ -31,7 +31,7 @@ type Tap struct {
 
 	mu      sync.Mutex // guards what follows
 	waiting []byte     // records, see put
-	dropped uint64     // rows that had no room since the last take
+	dropped uint64     // rows that had no room, or do not agree, since the last take
 
 	// What was taken, which belongs to one goroutine.
 	taken []byte // all of it, to be used again
@@ -98,14 +98,14 @@ func (t *Tap) Offer(req *infer.Request, resp *infer.Response) {
 	if t.o.Sample < api.TotalWeight && slot.Slot("drift", req.RequestID) >= t.o.Sample {
 		return
 	}
-	n := t.rowsOf(req, resp)
+	n, agree := t.rowsOf(req, resp)
 	if n == 0 {
 		return
 	}
 	take := min(n, t.o.MaxRows)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting)+t.size(req, resp, take) > t.o.MaxBytes {
+	if !agree || len(t.waiting)+t.size(req, resp, take) > t.o.MaxBytes {
 		t.dropped += uint64(take) //nolint:gosec // not negative
 		return
 	}
@@ -124,33 +124,31 @@ func (t *Tap) size(req *infer.Request, resp *infer.Response, take int) int {
 	return headBytes + len(t.inputs) + len(t.outputs) + take*row
 }
 
-// rowsOf returns how many rows a request has, 0 where its tensors do not agree,
-// which a model whose outputs have other rows than its inputs brings about.
-func (t *Tap) rowsOf(req *infer.Request, resp *infer.Response) int {
-	n := -1
+// rowsOf returns how many rows a request has, and whether its tensors agree. They do
+// not where an input without rows stands beside one with several, where outputs have
+// other rows than inputs, or where a row is shorter than the profile's.
+func (t *Tap) rowsOf(req *infer.Request, resp *infer.Response) (n int, agree bool) {
+	n, agree = -1, true
 	for i := range req.Inputs {
-		n = t.inputs[req.Inputs[i].Index].count(&req.Inputs[i], n)
+		n, agree = t.inputs[req.Inputs[i].Index].count(&req.Inputs[i], n, agree)
 	}
 	for i := range resp.Outputs {
-		n = t.outputs[resp.Outputs[i].Index].count(&resp.Outputs[i], n)
+		n, agree = t.outputs[resp.Outputs[i].Index].count(&resp.Outputs[i], n, agree)
 	}
-	return max(n, 0)
+	return max(n, 0), agree
 }
 
-// count returns the rows of a tensor, as far as it agrees with n rows so far; -1
-// is none yet.
-func (c *cut) count(x *infer.Tensor, n int) int {
+// count takes in the rows of a tensor, of n at most so far; -1 is none yet.
+func (c *cut) count(x *infer.Tensor, n int, agree bool) (int, bool) {
 	if len(c.places) == 0 {
-		return n
+		return n, agree
 	}
 	rows := 1
 	if c.rows {
 		rows = int(x.Rows())
 	}
-	if n >= 0 && n != rows || rows > 0 && len(x.Data) < rows*c.to*c.size {
-		return 0
-	}
-	return rows
+	agree = agree && (n < 0 || n == rows) && (rows == 0 || len(x.Data) >= rows*c.to*c.size)
+	return max(n, rows), agree
 }
 
 // put appends a record: the number of rows, whether each tensor was given, and
@@ -209,7 +207,7 @@ func (c *cut) append(dst []byte, x *infer.Tensor, row, rows int) []byte {
 }
 
 // take makes what waits the next to be counted, once all that was taken before is,
-// and returns how many rows had no room since the last time.
+// and returns how many rows were dropped since the last time.
 func (t *Tap) take() (dropped uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

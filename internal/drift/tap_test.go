@@ -173,13 +173,29 @@ func TestTapSamplesByRequestID(t *testing.T) {
 	}
 }
 
-func TestTapKeepsOutOfRequestsThatDoNotFit(t *testing.T) {
+func TestTapDropsRowsThatDoNotAgree(t *testing.T) {
 	m, p := tapped()
-	tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 1 << 20})
-	tap.Offer(asked(m, "1", 3, true), answered(2)) // rows that do not agree
-	tap.Offer(asked(m, "2", 0, true), answered(0))
-	if rows, dropped := drain(tap, empty(p)); rows != 0 || dropped != 0 {
-		t.Errorf("%d rows, %d dropped", rows, dropped)
+	short := asked(m, "1", 4, false)
+	short.Inputs[0].Data = short.Inputs[0].Data[:4*4*2] // rows of 2, where the profile has 3
+	whole := asked(m, "1", 4, true)
+	whole.Inputs[1].Shape, whole.Inputs[1].Data = infer.Shape{1}, whole.Inputs[1].Data[:8]
+	for name, c := range map[string]struct {
+		req  *infer.Request
+		resp *infer.Response
+		want uint64
+	}{
+		"outputs of fewer rows": {asked(m, "1", 3, true), answered(2), 3},
+		"outputs of more rows":  {asked(m, "1", 2, true), answered(3), 3},
+		"one row for all":       {whole, answered(4), 4},
+		"short rows":            {short, answered(4), 4},
+		"more than are taken":   {asked(m, "1", 100, true), answered(1), 16},
+		"no rows":               {asked(m, "1", 0, true), answered(0), 0},
+	} {
+		tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 1 << 20})
+		tap.Offer(c.req, c.resp)
+		if rows, dropped := drain(tap, empty(p)); rows != 0 || dropped != c.want {
+			t.Errorf("%s: %d rows, %d dropped; want none and %d", name, rows, dropped, c.want)
+		}
 	}
 }
 

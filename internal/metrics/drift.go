@@ -32,7 +32,7 @@ func newDriftCollector(source func() []api.DriftStatus) *driftCollector {
 		state:     desc("state", "State of a version in a role against its reference: 0 OK, 1 SUSPECTED, 2 RECOVERING, 3 DETECTED, -1 OFF."),
 		windows:   desc("windows_total", "Windows that were judged."),
 		rows:      desc("rows_total", "Rows that were counted."),
-		dropped:   desc("dropped_rows_total", "Rows that were sampled and not counted, since there was no room."),
+		dropped:   desc("dropped_rows_total", "Rows that were sampled and not counted: there was no room, or the tensors of a request did not agree on the rows."),
 		lastRows:  desc("last_window_rows", "Rows of the last window that had enough of them."),
 		effectMax: desc("effect_max", "The largest divergence of a feature from the reference in that window, as PSI."),
 

@@ -51,7 +51,7 @@ func TestDriftSeries(t *testing.T) {
 	)
 	const canary, stable = `model="iris",role="canary",version="2"`, `model="iris",role="stable",version="1"`
 	want := strings.NewReplacer("CANARY", canary, "STABLE", stable, "FINDING", `model="iris",role="canary"`).Replace(`
-# HELP sluice_drift_dropped_rows_total Rows that were sampled and not counted, since there was no room.
+# HELP sluice_drift_dropped_rows_total Rows that were sampled and not counted: there was no room, or the tensors of a request did not agree on the rows.
 # TYPE sluice_drift_dropped_rows_total counter
 sluice_drift_dropped_rows_total{CANARY} 40
 sluice_drift_dropped_rows_total{STABLE} 0
