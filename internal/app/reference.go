@@ -67,6 +67,11 @@ func (r references) read(path string) *reference {
 }
 
 func (r *reference) read(path string) error {
+	if info, err := os.Stat(path); err != nil {
+		return fileError(err)
+	} else if !info.Mode().IsRegular() { // to open a named pipe would wait for a writer, and all changes with it
+		return infer.Errorf(infer.Invalid, "it is no regular file")
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return fileError(err)
