@@ -166,8 +166,8 @@ func (f *Feature) check(sampled uint64) error {
 		return fmt.Errorf("kind '%.60s'; expected %s or %s", f.Kind, KindInput, KindOutput)
 	case f.Tensor == "":
 		return errors.New("it names no tensor")
-	case f.Element < 0:
-		return fmt.Errorf("element %d; expected 0 or more", f.Element)
+	case f.Element < 0 || f.Element > math.MaxInt32: // far more than a row has, so that no sum of bytes overflows
+		return fmt.Errorf("element %d; expected 0 to %d", f.Element, math.MaxInt32)
 	case f.Datatype != "" && (!known || dtype == infer.Bytes):
 		return fmt.Errorf("datatype '%.60s'; expected a numeric one", f.Datatype)
 	case len(f.Edges) >= MaxBins:

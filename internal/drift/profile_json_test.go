@@ -96,6 +96,7 @@ func TestReadRefuses(t *testing.T) {
 	f(`"tensor":"y"`, `"tensor":"x"`, "features 'x' and 'y' are both element 0 of input 'x'")
 	f(`"tensor":"y"`, `"tensor":""`, "names no tensor")
 	f(`"element":1`, `"element":-1`, "element -1")
+	f(`"element":1`, `"element":2305843009213693952`, "element 2305843009213693952; expected 0 to 2147483647")
 	f(`"FP32"`, `"BYTES"`, "datatype 'BYTES'")
 	f(`"edges":[0.5`, `"edges":[9.5`, "expected them to ascend")
 	f(`"edges":[]`, `"edges":[7]`, "1 bins for 1 edges; expected 2")
