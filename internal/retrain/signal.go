@@ -24,13 +24,16 @@ const idBytes = 16
 
 // ID returns the id of a signal: the first 32 hexadecimal digits of the SHA-256
 // over type, model, version, cause and began, each after the first behind a byte
-// 0x1f. Began is written in UTC as RFC 3339 with as many decimals as it needs. No
-// two signals are written alike, since only a cause may hold that byte.
+// 0x1f, and of a violation the role: each role of a version has its own data, while
+// the version is trained once. Began is written in UTC as RFC 3339 with as many
+// decimals as it needs. No two signals are written alike, since only a cause may
+// hold that byte.
 func ID(s api.RetrainSignal) string {
-	text := strings.Join([]string{
-		s.Type, s.Model, strconv.FormatInt(s.Version, 10), s.Cause, s.Began.UTC().Format(time.RFC3339Nano),
-	}, "\x1f")
-	sum := sha256.Sum256([]byte(text))
+	parts := []string{s.Type, s.Model, strconv.FormatInt(s.Version, 10), s.Cause, s.Began.UTC().Format(time.RFC3339Nano)}
+	if s.Type == api.TypeDataQualityViolated {
+		parts = append(parts, s.Role)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x1f")))
 	return hex.EncodeToString(sum[:idBytes])
 }
 

@@ -30,7 +30,9 @@ func TestID(t *testing.T) {
 	s.Role, s.Rows, s.CreatedAt, s.Window.End = "canary", 7, time.Now(), time.Now() // which do not count
 	f(s, "96bb43d2bb8b1e6c235e1433c3090156")
 	s.Type, s.Model, s.Cause, s.Began = api.TypeDataQualityViolated, "größe", "input petal length missing", s.Began.Add(1500*time.Millisecond)
-	f(s, "dea93e6663889a037eef6cd38be89d6f")
+	f(s, "ac6c20295844efc6e6c06b0a66d58994")
+	s.Role = "stable" // whose callers send other data
+	f(s, "ad443f83ea12fd22b2248e33898d3b76")
 }
 
 func TestDetectedCompletes(t *testing.T) {
