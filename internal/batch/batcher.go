@@ -172,6 +172,10 @@ func (b *Batcher) next(w *worker) bool {
 		b.idle = append(b.idle, w)
 		b.mu.Unlock()
 		<-w.wake
+		if w.handed {
+			w.handed = false
+			return true
+		}
 		// The scheduler runs a woken goroutine before those that are ready already.
 		// Among these are callers about to submit: let them come first, and the run
 		// is fuller. Where nobody else is ready this costs some 100 ns.

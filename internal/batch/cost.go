@@ -160,6 +160,16 @@ func (c *cost) at(rows int) time.Duration {
 	return took
 }
 
+// atMost returns how long a run of so many rows takes at the most, as far as one
+// knows; 0 where nothing is known.
+func (c *cost) atMost(rows int) time.Duration {
+	if c.w == 0 {
+		return 0
+	}
+	_, most := c.bounds(max(1, rows))
+	return max(time.Duration(most), c.at(rows))
+}
+
 // atLeast notes a run that was cut off after took; if that is less than was to be
 // expected it tells nothing. How long it would have taken is a guess, half as much
 // again; refusals and runs that succeed correct it. The guess stays below the longest

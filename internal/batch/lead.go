@@ -9,9 +9,9 @@ import (
 // cannot leave while it does.
 const longestLead = time.Millisecond
 
-// mayLead reports whether the caller who submitted an item may lead its run.
-func (b *Batcher) mayLead(it *item) bool {
-	took := it.bucket.times.at(it.rows)
+// mayLead reports whether a caller may lead a run of so many rows of the bucket's.
+func (b *Batcher) mayLead(of *bucket, rows int) bool {
+	took := of.times.atMost(rows)
 	return b.opts.Steady && took > 0 && took <= longestLead && !b.opts.Background
 }
 
@@ -19,7 +19,9 @@ func (b *Batcher) mayLead(it *item) bool {
 // the goroutine of the caller: it need not go to sleep and wake the worker's own
 // first, nor be woken itself. What comes meanwhile is the worker's again.
 //
-// Callers who are about to submit are let go first, so that the run is fuller.
+// Callers who are about to submit are let go first, so that the run is fuller. Their
+// requests may make it a long one, or be more urgent and long themselves: then it is
+// the worker's, since the caller could not leave it.
 func (w *worker) lead() {
 	runtime.Gosched()
 	b := w.batcher
@@ -29,12 +31,25 @@ func (w *worker) lead() {
 		return
 	}
 	other := b.takeIdle()
+	long := len(w.members) > 0 && !b.mayLead(w.members[0].bucket, rowsOf(w.members))
+	w.handed = long
 	b.mu.Unlock()
 	other.rouse()
+	if long {
+		w.rouse()
+		return
+	}
 	w.process()
 	b.mu.Lock()
 	b.finish(w)
 	w.rest(never)
+}
+
+func rowsOf(members []*item) (rows int) {
+	for _, it := range members {
+		rows += it.rows
+	}
+	return rows
 }
 
 // rest makes the worker idle again, or wakes it where there is work. It unlocks

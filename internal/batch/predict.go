@@ -187,7 +187,7 @@ func (b *Batcher) submit(now time.Duration, items ...*item) (lead *worker, err e
 	} else if len(b.idle) > 0 {
 		b.wakeAt(items[0].bucket.startBy)
 	}
-	if w != nil && len(items) == 1 && b.mayLead(items[0]) {
+	if w != nil && len(items) == 1 && b.mayLead(items[0].bucket, items[0].rows) {
 		lead, w = w, nil
 	}
 	b.mu.Unlock()

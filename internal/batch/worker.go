@@ -16,6 +16,7 @@ type worker struct {
 	wake    chan struct{} // of 1; sent by whoever takes the worker off the idle ones
 
 	busy    bool          // it counts as not free
+	handed  bool          // a caller took the members and does not lead their run
 	taken   time.Duration // when members and refused were taken
 	members []*item
 	refused []*item
