@@ -31,6 +31,9 @@ func (t *timeouts) tick() time.Duration {
 	return min(100*time.Millisecond, max(time.Millisecond, min(t.read, t.write, t.idle)/16))
 }
 
+// now sets the clock.
+func (t *timeouts) now() { t.clock.Store(int64(time.Since(t.epoch))) }
+
 // run keeps the clock until ctx ends.
 func (t *timeouts) run(ctx context.Context) {
 	ticker := time.NewTicker(t.tick())

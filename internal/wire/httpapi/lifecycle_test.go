@@ -73,6 +73,31 @@ func TestShutdownWithoutRunGivesTheAddressBack(t *testing.T) {
 	}
 }
 
+// A server may have to wait for other parts before it runs.
+func TestTimeoutsCountFromRun(t *testing.T) {
+	s := &stub{}
+	opts := httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop()}
+	opts.Limits.WriteTimeout = 300 * time.Millisecond
+	srv, err := httpapi.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, srv.Addr().String())
+	time.Sleep(opts.Limits.WriteTimeout + 50*time.Millisecond)
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(context.Background()) }()
+	_, _ = io.WriteString(c, request("GET", "/v2", ""))
+	if a := read(t, bufio.NewReader(c), "GET"); a.status != 200 {
+		t.Errorf("%+v", a)
+	}
+	if err := errors.Join(srv.Shutdown(t.Context()), <-ended); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMaxConnections(t *testing.T) {
 	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxConnections = 2 })
 	ask := func(c io.ReadWriter) answer {

@@ -191,6 +191,7 @@ func (s *Server) InFlight() int64 { return s.inFlight.Load() }
 func (s *Server) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.abort)()
 	ctx, stop := context.WithCancel(ctx)
+	s.timeouts.now() // before a connection asks
 	var clock sync.WaitGroup
 	clock.Go(func() { s.timeouts.run(ctx) })
 	defer clock.Wait()
