@@ -29,6 +29,7 @@ func (e *bodyError) Unwrap() error { return e.err }
 // claims, and a few hundred connections could claim all memory. Here the buffer
 // grows with what arrives, and what all requests together hold is limited.
 func (x *exchange) readBody() ([]byte, error) {
+	x.bodyTaken = true
 	stream := x.ctx.RequestBodyStream()
 	if stream == nil {
 		return x.ctx.Request.Body(), nil

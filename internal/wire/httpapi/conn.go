@@ -41,7 +41,7 @@ func (t *timeouts) run(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
-			t.clock.Store(int64(time.Since(t.epoch)))
+			t.now()
 		case <-ctx.Done():
 			return
 		}
@@ -135,8 +135,13 @@ func (c *conn) begun() {
 // answering begins the time for an answer.
 func (c *conn) answering() { _ = c.write.set(c.timeouts.after(c.timeouts.write)) }
 
-// answered begins the time until the next request.
-func (c *conn) answered() { _ = c.read.set(c.timeouts.after(c.timeouts.idle)) }
+// answered begins the time until the next request. All of the last one was read.
+func (c *conn) answered() {
+	if c.linger.Load() {
+		c.linger.Store(false)
+	}
+	_ = c.read.set(c.timeouts.after(c.timeouts.idle))
+}
 
 // SetReadDeadline sets when reads fail.
 func (c *conn) SetReadDeadline(t time.Time) error { return c.read.setTime(t) }

@@ -44,6 +44,7 @@ type exchange struct {
 	idBuf, pathBuf [maxRequestID]byte
 	raw            []byte // the body as it was sent
 	kept           []byte // what raw was before it had to grow
+	bodyTaken      bool   // somebody has begun to read the body
 	reserved       int64  // of the server's bodyMemory
 	answered       int    // bytes of the answer's body
 	spare          []byte // for inflating a body or compressing an answer
@@ -70,6 +71,9 @@ func (x *exchange) end() {
 	}
 	if c, ok := x.ctx.Conn().(*conn); ok {
 		c.answering()
+		if !x.bodyTaken && x.hasBody() {
+			c.linger.Store(true) // fasthttp passes over a small one, and closes on a large one
+		}
 	}
 	if x.srv.access.wants(x.ctx.Response.StatusCode(), x.arrived) {
 		x.srv.access.write(x)
@@ -85,6 +89,12 @@ func (x *exchange) end() {
 	}
 	*x = exchange{srv: s, call: call, raw: raw, spare: spare}
 	s.exchanges.Put(x)
+}
+
+// hasBody reports whether a body follows the headers.
+func (x *exchange) hasBody() bool {
+	length := x.ctx.Request.Header.ContentLength()
+	return length > 0 || length == -1 // chunks
 }
 
 // handle answers a request that fasthttp could read.

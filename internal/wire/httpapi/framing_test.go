@@ -164,6 +164,31 @@ func TestKeepAliveAndPipelining(t *testing.T) {
 	}
 }
 
+// A body that nobody wants is too large to be passed over, so the connection ends.
+// Its sender can send all of it and read why, however slow it is at that.
+func TestUnwantedLargeBodies(t *testing.T) {
+	addr := start(t, &stub{}, nil)
+	body := strings.Repeat("x", 4<<20)
+	f := func(name string, status int, raw string) {
+		t.Helper()
+		c := dial(t, addr)
+		if _, err := io.WriteString(c, raw); err != nil {
+			t.Errorf("%s: send: %v", name, err)
+		}
+		r := bufio.NewReader(c)
+		if a := read(t, r, "POST"); a.status != status {
+			t.Errorf("%s: %+v, want %d", name, a, status)
+		}
+		if b, err := r.ReadByte(); err != io.EOF {
+			t.Errorf("%s: got %q, %v, want the end", name, b, err)
+		}
+	}
+	f("no such model", 404, request("POST", "/v2/models/nope/infer", body))
+	f("no such path", 404, request("POST", "/v2/nope", body))
+	f("no such method", 405, request("POST", "/v2", body))
+	f("chunks", 404, "POST /v2/nope HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"+chunk(body)+chunk(""))
+}
+
 func TestContinue(t *testing.T) {
 	addr := start(t, &stub{}, nil)
 	c := dial(t, addr)
