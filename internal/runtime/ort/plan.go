@@ -2,6 +2,7 @@ package ort
 
 import (
 	"encoding/binary"
+	"math"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -108,14 +109,19 @@ func joinedRows(reqs []*infer.Request, i int) (rows int64) {
 }
 
 // layOutputs places the outputs in the block where all of their shapes can be told.
+// Where they take more bytes than can be counted, outSize is the most that can be.
 func (p *plan) layOutputs(rules []shapeRule) {
 	for i := range p.outputs {
 		out := &p.outputs[i]
 		shape, ok := rules[out.index].shape(p.inputs)
-		n, fits := shape.ByteSize(out.dtype)
-		if !ok || !fits {
+		if !ok {
 			p.trust = unforeseen
 			return
+		}
+		n, fits := shape.ByteSize(out.dtype)
+		if !fits || n > math.MaxInt64-p.outSize {
+			p.outSize = math.MaxInt64
+			continue // another may be one that cannot be told
 		}
 		out.shape, out.bytes, out.offset = shape, n, p.outBytes
 		p.outBytes += align(n)

@@ -15,6 +15,7 @@ func (s *Slot) Run() error {
 	}
 	s.state = idle
 	if err := s.execute(s.plan); err != nil {
+		s.recycle() // what it has computed may be large, and the next run far away
 		return err
 	}
 	s.state = ran
@@ -22,6 +23,12 @@ func (s *Slot) Run() error {
 }
 
 func (s *Slot) execute(p *plan) error {
+	// Outputs can be far larger than inputs: rows of nothing cost a request nothing.
+	if p.trust != unforeseen {
+		if err := s.checkSize(p.outSize); err != nil {
+			return err
+		}
+	}
 	if p.trust != proven {
 		return s.runAllocating(p)
 	}
@@ -41,9 +48,6 @@ func (s *Slot) execute(p *plan) error {
 
 // runBound runs into the slot's own block.
 func (s *Slot) runBound(p *plan) error {
-	if err := s.checkSize(p.outSize); err != nil {
-		return err
-	}
 	if err := s.ensureOut(p.outBytes); err != nil {
 		return err
 	}

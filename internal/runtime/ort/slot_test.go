@@ -2,7 +2,10 @@ package ort_test
 
 import (
 	"bytes"
+	"fmt"
+	"math"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -250,6 +253,57 @@ func TestOutputLimit(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
+}
+
+// A request without data can ask for outputs of any size. They are refused before
+// anything is allocated for them.
+func TestHugeOutputsOfNothing(t *testing.T) {
+	g := onnxgen.New("sums")
+	x := g.Input("x", infer.FP32, "N", "T")
+	sum := g.Op("ReduceSum", x, g.Init(onnxgen.Int64s([]int64{1}, 1)))
+	g.Output("sum", infer.FP32, sum, "N", 1)
+	g.Output("negative", infer.FP32, g.Op("Neg", sum), "N", 1)
+	s := load(t, g, ort.LoadOptions{})
+	slot := newSlot(t, s)
+	for _, rows := range []int64{1 << 36, 1 << 60, 1 << 61, math.MaxInt64} {
+		_, err := predict(slot, request(t, s, nil, floats("x", infer.Shape{rows, 0})))
+		if infer.CodeOf(err) != infer.TooLarge {
+			t.Errorf("%d rows: got %v", rows, err)
+		}
+	}
+	same(t, mustPredict(t, slot, request(t, s, []string{"sum"}, floats("x", infer.Shape{2, 0}))), floats("sum", infer.Shape{2, 1}, 0, 0))
+}
+
+// What a run has computed before it was refused is not kept until the next one.
+func TestRefusedOutputsAreFreed(t *testing.T) {
+	const elements = 16 << 20
+	s := load(t, onnxgen.NonZero(), ort.LoadOptions{MaxOutputBytes: 1 << 20})
+	slot := newSlot(t, s)
+	x := floats("input", infer.Shape{elements})
+	x.Data = bytes.Repeat([]byte{1}, 4*elements)
+	_, err := predict(slot, request(t, s, nil, x))
+	if infer.CodeOf(err) != infer.TooLarge {
+		t.Fatalf("got %v", err)
+	}
+	held := resident(t)
+	mustPredict(t, slot, request(t, s, nil, floats("input", infer.Shape{1}, 1))) // frees what was kept
+	if now := resident(t); held-now > elements {
+		t.Errorf("%d bytes resident after the refusal, %d after the next run", held, now)
+	}
+}
+
+// resident returns the memory of the process, 0 where it cannot be told.
+func resident(t *testing.T) (bytes int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, pages int
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
 }
 
 // forever is a loop of as many turns as the input says.
