@@ -147,7 +147,8 @@ func (c *cut) count(x *infer.Tensor, n int, agree bool) (int, bool) {
 	if c.rows {
 		rows = int(x.Rows())
 	}
-	agree = agree && (n < 0 || n == rows) && (rows == 0 || len(x.Data) >= rows*c.to*c.size)
+	// Divided, since rows of no elements can be as many as an int64 can count.
+	agree = agree && (n < 0 || n == rows) && (rows == 0 || len(x.Data)/rows >= c.to*c.size)
 	return max(n, rows), agree
 }
 

@@ -199,6 +199,25 @@ func TestTapDropsRowsThatDoNotAgree(t *testing.T) {
 	}
 }
 
+// Rows of no elements take no bytes, so a request can have any number of them. They
+// are shorter than the profile's.
+func TestTapDropsRowsOfNothing(t *testing.T) {
+	_, p := tapped()
+	p.Features = p.Features[:1]
+	m := infer.NewModel("free", 1, []infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, -1}}}, nil)
+	tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 100, MaxBytes: 1 << 20})
+	for _, rows := range []int64{1, 1 << 20, 1 << 61, 1 << 62, math.MaxInt64} {
+		req := &infer.Request{Inputs: []infer.Tensor{{Name: "x", DType: infer.FP32, Shape: infer.Shape{rows, 0}, Data: []byte{}}}}
+		if err := m.Check(req); err != nil {
+			t.Fatal(err)
+		}
+		tap.Offer(req, infer.NewResponse())
+		if n, dropped := drain(tap, empty(p)); n != 0 || dropped != uint64(min(rows, 100)) { //nolint:gosec // not negative
+			t.Errorf("%d rows: %d counted, %d dropped", rows, n, dropped)
+		}
+	}
+}
+
 func TestTapFromManyGoroutines(t *testing.T) {
 	m, p := tapped()
 	tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 1 << 20})
