@@ -181,10 +181,26 @@ func (c *Call) shape(t *infer.Tensor) *problem {
 		return p
 	})
 	t.Shape = c.dims[start:len(c.dims):len(c.dims)]
-	if _, ok := t.Shape.Elements(); p == nil && !ok {
-		return invalid("%v holds more elements than can be counted", t.Shape)
+	if p != nil {
+		return p
 	}
-	return p
+	switch n, ok := t.Shape.Elements(); {
+	case !ok:
+		return invalid("%v holds more elements than can be counted", t.Shape)
+	case n == 0 && extent(t.Shape) > c.lim.MaxTensorBytes:
+		return invalid("%v holds nothing, and more of it than a tensor may have bytes, %d", t.Shape, c.lim.MaxTensorBytes)
+	}
+	return nil
+}
+
+// extent is the product of the dimensions that are not 0. Rows of nothing take no
+// bytes, but a model makes outputs of them that do.
+func extent(s infer.Shape) int64 {
+	n := int64(1)
+	for _, d := range s {
+		n *= max(1, d)
+	}
+	return n
 }
 
 func (c *Call) datatype(t *infer.Tensor) *problem {

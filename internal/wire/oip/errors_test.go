@@ -116,6 +116,7 @@ func TestDecodeRefusesMembers(t *testing.T) {
 	in("shape", `[1,"2"]`, "inputs[0].shape[1]: must be an integer, not a string")
 	in("shape", "[true,2]", "inputs[0].shape[0]: must be an integer, not true")
 	in("shape", "[[1,2]]", "inputs[0].shape[0]: must be an integer, not an array")
+	in("shape", "[67108865,0]", "inputs[0].shape: [67108865,0] holds nothing, and more of it than a tensor may have bytes, 67108864")
 	in("shape", "[-1,2]", "inputs[0].shape[0]: -1 does not fit a dimension (0 to 9223372036854775807)")
 	in("shape", "[18446744073709551615,2]", "inputs[0].shape[0]: 18446744073709551615 does not fit a dimension (0 to 9223372036854775807)")
 	in("shape", "[1000000000000000000000000000000,2]", "inputs[0].shape[0]: 1000000000000000000000000000000 does not fit a dimension (0 to 9223372036854775807)")
