@@ -85,7 +85,30 @@ func TestShadowsThatMisbehave(t *testing.T) {
 	f("fails", quick, fake.Options{Fail: func(int) error { return errors.New("broken on purpose") }}, "pause_above: 0s", "failed")
 	f("100 times slower", takes(time.Millisecond), takes(100*time.Millisecond), "max_requests: 10, max_age: 500ms, pause_above: 0s",
 		"answered", api.DropQueueFull, api.DropExpired)
-	f("too little for those who answer", takes(20*time.Millisecond), quick, "pause_above: 10ms", "answered", api.DropPrimaryBusy)
+}
+
+// A request that had to wait too long for its run is not copied: there is too little
+// for those who answer. The others are.
+func TestShadowsPauseWhereThereIsTooLittle(t *testing.T) {
+	const limit = time.Second
+	h := newHeld()
+	g, _ := startShadowed(t, h.options(), fake.Options{}, "pause_above: "+limit.String())
+	g.predict(t, "double")
+	replies := g.askers(t, "double", 4) // two run, two wait
+	eventually(t, func() bool {
+		return h.running.Load() == fakeSlots && g.series(t, "sluice_queued_requests", `model="double"`) == 2
+	})
+	time.Sleep(limit)
+	close(h.let)
+	for range cap(replies) {
+		if r := <-replies; r.status != http.StatusOK {
+			t.Errorf("%+v", r)
+		}
+	}
+	g.predict(t, "double")
+	if s := g.copied(t, "double", 6); s.Dropped[api.DropPrimaryBusy] < 2 || s.Answered < 1 || s.Errors > 0 {
+		t.Errorf("%+v", s)
+	}
 }
 
 // Copies that wait for a shadow that hangs take no more memory than they may.
