@@ -236,6 +236,10 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
+// shadowGrace is how long runs of shadows may go on once the gateway stops: nobody
+// waits for them.
+const shadowGrace = time.Second
+
 // stop runs the stages in their order: readiness off, listeners, batchers and
 // sessions. What is accepted is finished within the drain timeout; batchers get a
 // second one, at half of which the calls that still run are terminated.
@@ -257,7 +261,8 @@ func (a *App) stop(cancelParts func()) error {
 	stage("signals", a.endDeliveries)
 	cancelParts()
 	<-a.reconcile.stopped
-	shadows, models := stage("shadows", a.shadows.Shutdown), stage("models", a.registry.Shutdown)
+	shadows := stage("shadows", func(ctx context.Context) error { return a.shadows.Shutdown(ctx, shadowGrace) })
+	models := stage("models", func(ctx context.Context) error { return a.registry.Shutdown(ctx, limit/2) })
 	if !shadows || !models {
 		a.runtime = nil // calls may still run in it: the end of the process frees it
 	}

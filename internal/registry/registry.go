@@ -345,14 +345,16 @@ func (rec *record) status(v infer.Version) api.ModelStatus {
 }
 
 // Shutdown retires everything and waits until all memory is given back. Work has
-// half of the time until ctx ends to finish; what still runs then is terminated.
-// Instances that outlive ctx all the same are left behind, and an error says so.
-func (r *Registry) Shutdown(ctx context.Context) error {
+// grace to finish, and no more than half of the time until ctx ends; what still runs
+// then is terminated. Instances that outlive ctx all the same are left behind, and an
+// error says so.
+func (r *Registry) Shutdown(ctx context.Context, grace time.Duration) error {
 	p := &Plan{registry: r, next: map[infer.Version]*record{}}
 	p.Commit()
 	if end, ok := ctx.Deadline(); ok {
-		defer time.AfterFunc(time.Until(end)/2, r.hurry).Stop()
+		grace = min(grace, time.Until(end)/2)
 	}
+	defer time.AfterFunc(grace, r.hurry).Stop()
 	done := make(chan struct{})
 	go func() { // ends with the last instance; nothing can end it sooner
 		r.closing.Wait()

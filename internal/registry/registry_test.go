@@ -92,7 +92,7 @@ func TestUnchangedVersionsAreKept(t *testing.T) {
 		if !a.closed.Load() || b.closed.Load() {
 			t.Error("a changed version must replace the old instance, which then closes")
 		}
-		if err := r.Shutdown(t.Context()); err != nil || !b.closed.Load() {
+		if err := r.Shutdown(t.Context(), time.Hour); err != nil || !b.closed.Load() {
 			t.Errorf("shutdown: %v", err)
 		}
 	})
@@ -132,7 +132,7 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 		if a.closed.Load() {
 			t.Error("the serving instance was closed")
 		}
-		_ = r.Shutdown(t.Context())
+		_ = r.Shutdown(t.Context(), time.Hour)
 	})
 }
 
@@ -154,7 +154,7 @@ func TestBrokenNewVersionDisplacesNothing(t *testing.T) {
 		if !a.closed.Load() {
 			t.Error("version 1 was not closed")
 		}
-		_ = r.Shutdown(t.Context())
+		_ = r.Shutdown(t.Context(), time.Hour)
 	})
 }
 
@@ -204,7 +204,7 @@ func TestUnloadLimit(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := r.Shutdown(ctx); err == nil {
+		if err := r.Shutdown(ctx, time.Hour); err == nil {
 			t.Error("Shutdown hid a version that still runs")
 		}
 		close(a.hold)
@@ -214,23 +214,28 @@ func TestUnloadLimit(t *testing.T) {
 }
 
 // Shutdown does not give work the whole of its own time: the last half is for
-// what has to be terminated.
-func TestShutdownHurriesAtHalfTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{UnloadTimeout: time.Hour})
-		a := &fakeServable{}
-		inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
-		inst.Acquire() // and never lets go before the end
-		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		if err := r.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(start); took != 5*time.Second || !a.ended.Load() {
-			t.Errorf("took %v, terminated %v", took, a.ended.Load())
-		}
-	})
+// what has to be terminated. It may give it less.
+func TestShutdownHurries(t *testing.T) {
+	f := func(grace, want time.Duration) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			r := registry.New(registry.Options{UnloadTimeout: time.Hour})
+			a := &fakeServable{}
+			inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
+			inst.Acquire() // and never lets go before the end
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if err := r.Shutdown(ctx, grace); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(start); took != want || !a.ended.Load() {
+				t.Errorf("took %v, terminated %v", took, a.ended.Load())
+			}
+		})
+	}
+	f(time.Hour, 5*time.Second)
+	f(time.Second, time.Second)
 }
 
 func TestDiscardClosesWhatWasLoaded(t *testing.T) {
@@ -246,7 +251,7 @@ func TestDiscardClosesWhatWasLoaded(t *testing.T) {
 		if got := r.Status(); len(got) != 1 {
 			t.Errorf("listed: %v", got)
 		}
-		_ = r.Shutdown(t.Context())
+		_ = r.Shutdown(t.Context(), time.Hour)
 	})
 }
 
