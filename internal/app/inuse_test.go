@@ -54,7 +54,7 @@ func (g *gateway) askers(t *testing.T, path string, n int) <-chan reply {
 func TestUnloadDuringRuns(t *testing.T) {
 	h := newHeld()
 	runtime := &fakes{live: map[int64]fake.Options{1: h.options()}}
-	g := startOn(t, runtime, doubles(t, 1), "repository.control: explicit", "repository.load: ['*']", "unload_timeout: 200ms", "models: {double: {timeout: 1s, "+fakeModels+"}}")
+	g := startOn(t, runtime, doubles(t, 1), "repository.control: explicit", "repository.load: ['*']", "unload_timeout: 200ms", "models: {double: {timeout: 3s, "+fakeModels+"}}")
 	g.predict(t, "double")              // what has answered nothing yet has no series
 	replies := g.askers(t, "double", 4) // two run, two wait
 	eventually(t, func() bool {

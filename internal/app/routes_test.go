@@ -334,10 +334,10 @@ func TestAnEditLeavesTheRestAlone(t *testing.T) {
 func TestSlowLoad(t *testing.T) {
 	open := make(chan struct{})
 	runtime := &slowLoads{open: open, version: 2}
-	g := startOn(t, runtime, triple(t), "models: {double: {"+fakeModels+"}}", "control: {timeout: 200ms}")
+	g := startOn(t, runtime, triple(t), "models: {double: {"+fakeModels+"}}", "control: {timeout: 1s}")
 	for _, query := range []string{"", "?dry_run=true"} {
 		r := g.change(t, http.MethodPut, "double"+query, `"0"`, split(1, 2, 500))
-		if r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "control.timeout (200ms); nothing was changed") {
+		if r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "control.timeout (1s); nothing was changed") {
 			t.Errorf("%d %s", r.status, r.body)
 		}
 	}

@@ -121,7 +121,9 @@ func TestShadowMemoryIsBounded(t *testing.T) {
 	echo := fake.Options{Compute: func(m *infer.Model, in []infer.Tensor) ([]infer.Tensor, error) {
 		return []infer.Tensor{{Name: m.Outputs[0].Name, DType: in[0].DType, Shape: in[0].Shape, Data: in[0].Data}}, nil
 	}}
-	g, _ := startShadowed(t, echo, takes(time.Hour), "max_bytes: 8MiB, timeout: 1h, max_age: 1h, pause_above: 0s", "server.drain_timeout: 2s")
+	hang, release := stuck()
+	g, _ := startShadowed(t, echo, hang, "max_bytes: 8MiB, timeout: 1h, max_age: 1h, pause_above: 0s", "server.drain_timeout: 1m", "defaults: {timeout: 1h}")
+	t.Cleanup(release) // before the gateway is stopped
 	head := fmt.Sprintf(`{"inputs":[{"name":"x","shape":[%d,3],"datatype":"FP32","parameters":{"binary_data_size":%d}}],"parameters":{"binary_data_output":true}}`, rows, rows*12)
 	body := append([]byte(head), make([]byte, rows*12)...)
 	send := func() {
@@ -167,19 +169,19 @@ func TestShadowMemoryIsBounded(t *testing.T) {
 // A shadow that hangs does not keep the gateway from stopping in time, nor its
 // route from being changed.
 func TestStopWhileTheShadowHangs(t *testing.T) {
-	const limit = 2 * time.Second
-	drain := "server.drain_timeout: " + limit.String()
 	stop := func(g *gateway) error {
 		t.Helper()
 		began := time.Now()
 		err := g.stop()
-		if took := time.Since(began); took > 2*limit {
+		if took := time.Since(began); took > time.Minute { // of an hour
 			t.Errorf("the stop took %v", took)
 		}
 		return err
 	}
 
-	g, f := startShadowed(t, fake.Options{}, takes(time.Hour), "timeout: 1h", drain)
+	// At half of the time the run is terminated. Its thread is the last that a busy
+	// machine lets run, and has the other half to end.
+	g, f := startShadowed(t, fake.Options{}, takes(time.Hour), "timeout: 1h", "server.drain_timeout: 12s")
 	g.asks(t, "double", 50, 4)
 	if err := stop(g); err != nil {
 		t.Errorf("stop: %v", err)
@@ -195,7 +197,7 @@ func TestStopWhileTheShadowHangs(t *testing.T) {
 		begun.Store(true)
 		return hang(n)
 	}
-	g, f = startShadowed(t, fake.Options{}, o, "timeout: 1h", drain, "unload_timeout: 100ms")
+	g, f = startShadowed(t, fake.Options{}, o, "timeout: 1h", "server.drain_timeout: 2s", "unload_timeout: 100ms")
 	g.unclean = true
 	g.asks(t, "double", 50, 4)
 	eventually(t, begun.Load) // on a busy machine its thread may have to wait long
@@ -219,7 +221,8 @@ func TestShadowRunsBehindAllOthers(t *testing.T) {
 	if err := errors.Join(onnxgen.Identity(infer.FP32, "N", 4).As("slow").Write(dir, 1), onnxgen.Slow(600_000).Write(dir, 2)); err != nil {
 		t.Fatal(err)
 	}
-	g := start(t, dir, "server.drain_timeout: 4s", "models: {slow: {versions: [1], batching: {enabled: 'false'}, warmup: false, shadow: {timeout: 2s, pause_above: 0s}}}",
+	// A thread of the lowest priority may wait long until it sees that its run is over.
+	g := start(t, dir, "server.drain_timeout: 1m", "models: {slow: {versions: [1], batching: {enabled: 'false'}, warmup: false, shadow: {timeout: 2s, pause_above: 0s}}}",
 		"routes: {slow: {variants: [{version: 1, weight: 100%}], shadows: [{version: 2, sample: 100%}]}}")
 	send := func() {
 		t.Helper()
