@@ -21,7 +21,7 @@ func profileLine(t *testing.T, in string, args ...string) result {
 	var out, errOut strings.Builder
 	cmd := newProfile()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetArgs(args)
+	cmd.SetArgs(append([]string{}, args...)) // of none, nil would mean the arguments of the test
 	cmd.SetIn(strings.NewReader(in))
 	cmd.SetOut(&out)
 	cmd.SetErr(&errOut)

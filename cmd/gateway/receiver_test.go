@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,10 +42,15 @@ func newReceiver(t *testing.T, secret string) *receiver {
 	return r
 }
 
-// up listens.
+// up listens. While it was down another test may have been given its port, and
+// gives it back when it ends.
 func (r *receiver) up(t *testing.T) {
 	t.Helper()
 	l, err := net.Listen("tcp", r.at)
+	for end := time.Now().Add(patience); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+		l, err = net.Listen("tcp", r.at)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
