@@ -122,7 +122,11 @@ func TestCommandSaysWhatIsWrong(t *testing.T) {
 		"no request was answered":  {"-url", base + "/v2/models/m", "-body", os.Args[0], "-d", "20ms", "-warmup", "0s"},
 		"ended early":              {"-url", base, "-model", "m", "-dim", "1", "-d", "1h"},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		limit := time.Minute
+		if want == "ended early" {
+			limit = 2 * time.Second
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		err := command(ctx, args, io.Discard, io.Discard)
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), want) {

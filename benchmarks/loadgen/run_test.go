@@ -207,7 +207,7 @@ func TestRunTimesOut(t *testing.T) {
 	if open.Requests != 0 || open.Errors[0] < 199 || open.Sent >= 100 {
 		t.Errorf("open: %d answered, errors %v, %d sent", open.Requests, open.Errors, open.Sent)
 	}
-	if r := run(t, loadgen.Plan{Targets: []loadgen.Target{slow, target}, Conns: 1, Duration: 150 * time.Millisecond, Timeout: 50 * time.Millisecond}); r.Requests == 0 || r.Errors[0] == 0 {
+	if r := run(t, loadgen.Plan{Targets: []loadgen.Target{slow, target}, Conns: 1, Duration: time.Second, Timeout: 300 * time.Millisecond}); r.Requests == 0 || r.Errors[0] == 0 {
 		t.Errorf("in turn: %d answered, errors %v", r.Requests, r.Errors)
 	}
 }
@@ -263,10 +263,10 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	defer close(release)
 	target := served(t, func(http.ResponseWriter, *http.Request) { <-release })
 	for _, rate := range []float64{0, 10} {
-		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // to connect, too
 		r, err := loadgen.Run(ctx, loadgen.Plan{Targets: []loadgen.Target{target}, Conns: 2, Rate: rate, Duration: time.Hour})
 		cancel()
-		if !errors.Is(err, context.DeadlineExceeded) || r == nil || r.Elapsed < 100*time.Millisecond || r.Elapsed > time.Minute {
+		if !errors.Is(err, context.DeadlineExceeded) || r == nil || r.Elapsed <= 0 || r.Elapsed > time.Minute {
 			t.Errorf("%v, %+v", err, r)
 		}
 	}
@@ -276,7 +276,7 @@ func TestRunTellsOfProgress(t *testing.T) {
 	target := served(t, func(http.ResponseWriter, *http.Request) {})
 	var said []loadgen.Progress
 	r := run(t, loadgen.Plan{
-		Targets: []loadgen.Target{target}, Conns: 2, Warmup: 500 * time.Millisecond, Duration: time.Second,
+		Targets: []loadgen.Target{target}, Conns: 2, Warmup: 500 * time.Millisecond, Duration: 2 * time.Second, // it is told each second
 		Progress: func(p loadgen.Progress) { said = append(said, p) },
 	})
 	if len(said) == 0 || said[0].Phase != "counted" || said[0].Answered == 0 || said[0].Rate == 0 {
@@ -324,7 +324,7 @@ func TestRunOverTLS(t *testing.T) {
 }
 
 func TestRunManyConnections(t *testing.T) {
-	const conns = 2048
+	const conns = 1500 // both ends of each are files of this process, which may have 4096
 	var open atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -358,7 +358,7 @@ func TestRunLeavesNothing(t *testing.T) {
 		once()
 	}
 	// The server's side of connections ends a moment later.
-	for range 200 {
+	for range 3000 {
 		if runtime.NumGoroutine() <= goroutines && descriptors() <= files {
 			return
 		}
