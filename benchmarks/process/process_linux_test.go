@@ -132,13 +132,52 @@ func spec(role, address string) process.Spec {
 	}
 }
 
+// address returns one for a server. A socket that is bound to it and does not listen
+// keeps it from all others until the test ends.
 func address(t *testing.T) string {
 	t.Helper()
-	free, err := process.FreeAddresses(1)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return free[0]
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint("127.0.0.1:", name.(*unix.SockaddrInet4).Port) //nolint:forcetypeassert // bound to one
+}
+
+func TestFreeAddresses(t *testing.T) {
+	list, err := process.FreeAddresses(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(list)
+	if list = slices.Compact(list); len(list) != 3 || !strings.HasPrefix(list[0], "127.0.0.1:") {
+		t.Errorf("%q", list)
+	}
+}
+
+// cores returns those that this process may use.
+func cores(t *testing.T) (list []int) {
+	t.Helper()
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(set) * 64 {
+		if set.IsSet(i) {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 func launch(t *testing.T, s process.Spec) *process.Server {
@@ -234,7 +273,8 @@ func TestLaunchTellsWhatAServerUses(t *testing.T) {
 
 func TestLaunchPins(t *testing.T) {
 	here := allowed("self")
-	for cpu := range min(2, runtime.NumCPU()) {
+	usable := cores(t)
+	for _, cpu := range usable[:min(2, len(usable))] {
 		want := spec("server", address(t))
 		want.CPUs = []int{cpu}
 		s := launch(t, want)
@@ -257,16 +297,7 @@ func TestLaunchPins(t *testing.T) {
 }
 
 func TestPin(t *testing.T) {
-	var old unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &old); err != nil {
-		t.Fatal(err)
-	}
-	var cpus []int
-	for i := range 1024 {
-		if old.IsSet(i) {
-			cpus = append(cpus, i)
-		}
-	}
+	cpus := cores(t)
 	defer func() {
 		if err := process.Pin(cpus...); err != nil {
 			t.Error(err)
