@@ -20,13 +20,16 @@ build: setup ## build bin/gateway
 run: build ## serve the demo models
 	bin/gateway serve -c configs/demo.yaml
 
+# How long the tests of one package may take: internal/app's need ten minutes on a
+# quarter of a core with the race detector.
+patience := 40m
 test: setup ## run all tests
-	go test ./...
+	go test -timeout $(patience) ./...
 
 check: setup lint ## lint, vet, tidy, and the tests under the race detector and with invariants checked
 	@$(foreach m,$(modules),echo "== vet and tidy: $(m)" && (cd $(m) && go vet ./... && go mod tidy -diff) &&) true
-	@$(foreach m,$(modules),echo "== test -race: $(m)" && (cd $(m) && go test -race ./...) &&) true
-	go test -tags invariants ./internal/runtime/... ./internal/app/...
+	@$(foreach m,$(modules),echo "== test -race: $(m)" && (cd $(m) && go test -race -timeout $(patience) ./...) &&) true
+	go test -timeout $(patience) -tags invariants ./internal/runtime/... ./internal/app/...
 
 lint: setup $(golangci) ## formatting, linters, and the arrows between packages
 	@$(foreach m,$(modules),echo "== lint: $(m)" && (cd $(m) && $(golangci) run ./...) &&) true
