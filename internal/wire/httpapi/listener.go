@@ -22,8 +22,9 @@ const (
 	// ones are closed with their answer on its way.
 	maxRefusals = 64
 	// refusalTime is the longest that a refusal may take to be written. It does
-	// not wait: nothing was sent on the connection before.
-	refusalTime = 10 * time.Millisecond
+	// not wait, since nothing was sent on the connection before; but a machine that
+	// is busy may stop between the deadline and the write, which then fails untried.
+	refusalTime = time.Second
 	// acceptPause is how long to wait where the process has no descriptor left.
 	acceptPause = 50 * time.Millisecond
 	// farewell is how long a stop waits for callers to learn from an answer that

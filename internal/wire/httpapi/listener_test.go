@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -45,6 +47,34 @@ func TestAcceptOutlastsWantOfDescriptors(t *testing.T) {
 			t.Errorf("%d warnings, want one a minute", logs.Len())
 		}
 		_ = c.Close()
+	})
+}
+
+// halting is a connection of a machine that stops for a while after a deadline was set.
+type halting struct{ net.Conn }
+
+func (h halting) SetWriteDeadline(at time.Time) error {
+	err := h.Conn.SetWriteDeadline(at)
+	time.Sleep(200 * time.Millisecond)
+	return err
+}
+
+func TestRefusalIsToldOnABusyMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, caller := net.Pipe()
+		l := newListener(nil, 0, newTimeouts(&Limits{}), newRequestIDs(), zap.NewNop())
+		told := make(chan string, 1)
+		go func() {
+			text, _ := io.ReadAll(caller)
+			told <- string(text)
+		}()
+		if c := l.add(halting{server}); c != nil {
+			t.Error("not refused")
+		}
+		if got := <-told; !strings.HasPrefix(got, "HTTP/1.1 503 ") {
+			t.Errorf("got %q", got)
+		}
+		l.open.Wait()
 	})
 }
 
