@@ -34,11 +34,14 @@ func census() map[string]int {
 			continue
 		}
 		place := "started by the runtime"
-		if _, by, ok := strings.Cut(frames, "\ncreated by "); ok {
+		if calls, by, ok := strings.Cut(frames, "\ncreated by "); ok {
 			by, _, _ = strings.Cut(by, " +0x") // "f in goroutine 1\n\tfile.go:7 +0x1d"
 			function, line, _ := strings.Cut(by, "\n\t")
 			function, _, _ = strings.Cut(function, " in goroutine ")
 			place = function + " at " + line
+			if function == "sync.(*WaitGroup).Go" {
+				place += " for " + begun(calls)
+			}
 		}
 		if !strings.Contains(place, "internal/batch.(*Batcher).onOwnThread at ") {
 			counts[place]++
@@ -47,27 +50,32 @@ func census() map[string]int {
 	return counts
 }
 
-// settled waits until nothing ends any more and returns the census.
-func settled(t *testing.T) map[string]int {
-	t.Helper()
-	least, still := census(), 0
-	for range 100 {
-		http.DefaultClient.CloseIdleConnections()
-		time.Sleep(20 * time.Millisecond)
-		if now := census(); total(now) < total(least) {
-			least, still = now, 0
-		} else if still++; still > 25 {
-			break
+// begun names the func that was given to a WaitGroup, of the calls of its goroutine.
+func begun(calls string) (name string) {
+	for line := range strings.Lines(calls) {
+		if !strings.HasPrefix(line, "\t") && !strings.HasPrefix(line, "sync.(*WaitGroup).Go.func1(") {
+			name, _, _ = strings.Cut(line, "({")
+			name, _, _ = strings.Cut(name, "(0x")
+			name = strings.TrimSuffix(strings.TrimSpace(name), "()")
 		}
 	}
-	return least
+	return name
 }
 
-func total(census map[string]int) (n int) {
-	for c := range maps.Values(census) {
-		n += c
+// settled waits until no goroutine ends any more, and none begins: what was loaded
+// just now may not have started all of its own. It returns the census.
+func settled(t *testing.T) map[string]int {
+	t.Helper()
+	last := census()
+	for looks, still := 0, 0; looks < 500 && still <= 25; looks++ {
+		http.DefaultClient.CloseIdleConnections()
+		time.Sleep(20 * time.Millisecond)
+		now := census()
+		if still++; !maps.Equal(now, last) {
+			last, still = now, 0
+		}
 	}
-	return n
+	return last
 }
 
 // grown waits for up to within until no line has started more goroutines that

@@ -52,9 +52,11 @@ func (c *composer) loadShadow(ctx context.Context, v infer.Version, m config.Mod
 }
 
 // shadowSettings are a model's settings for its shadows: one slot, on its own
-// thread, since the shared pool is for those who answer callers.
+// thread, since the shared pool is for those who answer callers; and no limit on the
+// time of a copy but the shadow's own.
 func shadowSettings(m config.Model) config.Model {
 	m.Instances, m.IntraThreads = 1, 1
+	m.Timeout = max(m.Timeout, m.Shadow.Timeout)
 	return m
 }
 
