@@ -11,6 +11,11 @@ const (
 	joinLess  = 0.08 // and below which no longer; between them it stays as it is
 	joinSure  = 0.25 // and above which nothing is tried
 
+	// joinFew requests leave no cache, and save wake-ups that the fit does not see:
+	// convolutions of 117 µs on one core with 8 callers do 7.3 thousand a second when
+	// these are joined, and 6.9 when few of them are.
+	joinFew = 8
+
 	// perRun is what a run costs beside the slot's work, in ns: to take its members
 	// and to wake its worker.
 	perRun = 1000

@@ -196,29 +196,33 @@ func TestSharesAreWorthTheirRuns(t *testing.T) {
 	}
 }
 
-// Runs grow no further once there is little left to share: here 16 rows, of which each
-// takes as long as the fixed part, though 64 may run together. Requests of many rows are
-// not passed by for it.
+// Runs grow no further once there is little left to share, though 64 rows may run
+// together; but a few requests may always. Those of many rows are not passed by for it.
 func TestRunsAreNoLargerThanPays(t *testing.T) {
-	virtual(t, func(t *testing.T) {
-		s := start(t, 2, func(o *batch.Options, slots []*fake) {
-			o.MaxSize = 64
-			for _, f := range slots {
-				f.takes = law{10 * ms, 10 * ms, 0}.exact
+	f := func(l law, want int) {
+		t.Helper()
+		virtual(t, func(t *testing.T) {
+			s := start(t, 2, func(o *batch.Options, slots []*fake) {
+				o.MaxSize = 64
+				for _, f := range slots {
+					f.takes = l.exact
+				}
+			})
+			first, _ := s.storm(130)
+			if largest(first) != 64 {
+				t.Errorf("%v: sizes of the first runs %v, want 64 among them", l, first)
 			}
+			for range 4 {
+				s.storm(20)
+			}
+			if sizes, _ := s.storm(130); largest(sizes) != want {
+				t.Errorf("%v: sizes of runs %v, want at most %d", l, sizes, want)
+			}
+			s.send(request(1, 40, 1)).wantDoubled(t)
 		})
-		first, _ := s.storm(130)
-		if largest(first) != 64 {
-			t.Errorf("sizes of the first runs %v, want 64 among them", first)
-		}
-		for range 4 {
-			s.storm(20)
-		}
-		if sizes, _ := s.storm(130); largest(sizes) != 16 {
-			t.Errorf("sizes of runs %v, want at most 16", sizes)
-		}
-		s.send(request(1, 40, 1)).wantDoubled(t)
-	})
+	}
+	f(law{10 * ms, 10 * ms, 0}, 16)
+	f(law{10 * ms, 100 * ms, 0}, 8) // little, but enough to be joined
 }
 
 // Who waits on purpose wants full runs.

@@ -195,10 +195,10 @@ func (q *queue) goal(b *bucket, free int) int {
 	return max(1, min(q.most(b), max(share, b.times.worth(q.maxSize))))
 }
 
-// most is how many rows a run of the bucket's should have at most: a few requests may
-// always run together, so that what is known of it can be tried.
+// most is how many rows a run of the bucket's should have at most. Where requests are
+// joined at all, a few may always run together.
 func (q *queue) most(b *bucket) int {
-	few := (tryTogether*b.rows + len(b.items) - 1) / max(1, len(b.items))
+	few := (joinFew*b.rows + len(b.items) - 1) / max(1, len(b.items))
 	return min(q.maxSize, max(few, q.grown(&b.times)))
 }
 
