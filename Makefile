@@ -93,12 +93,12 @@ $(CURDIR)/.cache/evidently/installed: benchmarks/drift/requirements.txt
 bench-cost: build ## what each feature costs a request, and how costs grow; the gateway on one core, its client on another
 	cd benchmarks && go run ./cost $(COST) && go run ./cost -growth $(COST)
 
-# What a request passes. PKG=./... has the benchmarks of all packages.
-PKG := $(addprefix ./internal/,app infer wire/httpapi wire/oip slot router batch runtime/ort metrics drift shadow)
-BENCH := .
 pgo: setup ## record the profile that guides the compiler, on a quiet machine
 	scripts/pgo.sh
 
+# What a request passes. PKG=./... has the benchmarks of all packages.
+PKG := $(addprefix ./internal/,app infer wire/httpapi wire/oip slot router batch runtime/ort metrics drift shadow)
+BENCH := .
 bench-micro: setup ## time and allocations of every stage of a request; PKG= and BENCH= choose
 	go test -run '^$$' -bench '$(value BENCH)' -benchmem $(PKG)
 

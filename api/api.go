@@ -81,7 +81,8 @@ type RunTime struct {
 	Fixed   Duration `json:"fixed"`
 	PerRow  Duration `json:"per_row"`
 	// RunRows is what a run grows to where as many rows wait: at most max_size, and
-	// less where more would save nothing. Absent where requests are never joined.
+	// less where more would save nothing. A few requests may always run together, of
+	// more rows than these. Absent where requests are never joined.
 	RunRows int `json:"run_rows,omitempty"`
 	// Gain is how many times as many rows a second runs of run_rows would do as runs
 	// of one row; absent where that is not known.

@@ -262,7 +262,7 @@ func (a *App) stop(cancelParts func()) error {
 	cancelParts()
 	<-a.reconcile.stopped
 	shadows := stage("shadows", func(ctx context.Context) error { return a.shadows.Shutdown(ctx, shadowGrace) })
-	models := stage("models", func(ctx context.Context) error { return a.registry.Shutdown(ctx, limit/2) })
+	models := stage("models", func(ctx context.Context) error { return a.registry.Shutdown(ctx, limit) })
 	if !shadows || !models {
 		a.runtime = nil // calls may still run in it: the end of the process frees it
 	}

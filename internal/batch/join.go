@@ -61,7 +61,7 @@ func (c *cost) worth(maxSize int) int {
 	if !c.sure() {
 		return 1
 	}
-	return int(min(float64(maxSize), (c.a+perRun)/max(c.b, 1)))
+	return int(min(float64(maxSize), c.fixedRows()))
 }
 
 // enough returns the rows that a run need not exceed: what runs have to themselves is a
@@ -74,8 +74,11 @@ func (c *cost) enough(maxSize int) int {
 	if !c.sure() {
 		return maxSize
 	}
-	return int(min(float64(maxSize), max(1, times*(c.a+perRun)/max(c.b, 1))))
+	return int(min(float64(maxSize), max(1, times*c.fixedRows())))
 }
+
+// fixedRows is how many rows take as long as what a run has to itself.
+func (c *cost) fixedRows() float64 { return (c.a + perRun) / max(c.b, 1) }
 
 // sure reports whether the line is known well enough to decide by it: enough runs,
 // of sizes that differ enough for their noise. The variance of a is noise/sxx.
