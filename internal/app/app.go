@@ -23,6 +23,7 @@ import (
 	"sluice.io/sluice/internal/retrain"
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/routes"
+	"sluice.io/sluice/internal/serving"
 	"sluice.io/sluice/internal/wire/httpapi"
 )
 
@@ -33,7 +34,7 @@ type Options struct {
 	// is refused.
 	Reload func() (*config.Config, error)
 	// OpenRuntime opens the runtime; nil means ONNX Runtime.
-	OpenRuntime func(cfg *config.Config, log *zap.Logger) (Runtime, error)
+	OpenRuntime func(cfg *config.Config, log *zap.Logger) (serving.Runtime, error)
 	// Listening is told the addresses once both listeners are open, Ready that the
 	// first pass over the repository is over. Both may be nil and must not block.
 	Listening func(Addresses)
@@ -58,7 +59,7 @@ type App struct {
 	opts      Options
 	log       *zap.Logger
 	started   time.Time
-	runtime   Runtime
+	runtime   serving.Runtime
 	repo      *registry.Repository
 	registry  *registry.Registry
 	shadows   *registry.Registry
@@ -89,7 +90,7 @@ func (a *App) open() (err error) {
 	}
 	openRuntime := a.opts.OpenRuntime
 	if openRuntime == nil {
-		openRuntime = openORT
+		openRuntime = serving.OpenORT
 	}
 	if a.runtime, err = openRuntime(cfg, a.log); err != nil {
 		return err
@@ -102,7 +103,7 @@ func (a *App) open() (err error) {
 	promRegistry := prometheus.NewRegistry()
 	a.metrics = metrics.New(promRegistry)
 	a.reconcile = &reconciler{
-		compose:  &composer{repo: a.repo, runtime: a.runtime, log: a.log.Named("models")},
+		repo: a.repo, loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")),
 		registry: a.registry, shadows: a.shadows, router: a.router, journal: a.journal,
 		record: newRecorder(a.metrics, a.log.Named("routes")),
 		log:    a.log.Named("reconcile"), load: a.opts.Reload, onReady: a.opts.Ready, cfg: cfg,

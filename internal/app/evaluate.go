@@ -10,13 +10,14 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/serving"
 )
 
 // Evaluator is a model that is loaded for a command, and serves nobody. It belongs
 // to one goroutine.
 type Evaluator struct {
-	runtime  Runtime
-	session  Session
+	runtime  serving.Runtime
+	session  serving.Session
 	settings config.Model
 	slot     batch.Slot // nil until it is needed
 }
@@ -90,7 +91,7 @@ func (e *Evaluator) newEvaluation(ctx context.Context, columns []drift.Feature, 
 		}
 	}
 	x.size = 1
-	if batchable(endingSlot{e.slot, ctx}, m, e.settings).Batchable && x.rowsVary() {
+	if serving.Batchable(endingSlot{e.slot, ctx}, m, e.settings).Batchable && x.rowsVary() {
 		const numberBytes = 8
 		x.size = max(1, min(runRows, runBytes/(numberBytes*len(x.features))))
 	}

@@ -5,11 +5,11 @@ import (
 	"math"
 	"sync"
 
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/runtime/fake"
+	"sluice.io/sluice/internal/serving"
 )
 
 // fakes is a runtime whose models behave as a test says, whatever their files
@@ -38,8 +38,8 @@ const fakeSlots = 2
 // the model "double".
 const fakeModels = "instances: 2, batching: {enabled: 'false'}, warmup: false"
 
-// Load implements app.Runtime.
-func (f *fakes) Load(_ string, v infer.Version, m config.Model) (app.Session, error) {
+// Load implements serving.Runtime.
+func (f *fakes) Load(_ string, v infer.Version, m config.Model) (serving.Session, error) {
 	tensor := func(name string) []infer.TensorSpec {
 		return []infer.TensorSpec{{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, 3}, Symbols: []string{"N", ""}}}
 	}
@@ -77,25 +77,25 @@ func (f *fakes) loaded(version int64) (live, shadows []*fakeSession) {
 	return live, shadows
 }
 
-// Describe implements app.Runtime.
+// Describe implements serving.Runtime.
 func (f *fakes) Describe() string { return "fake" }
 
-// Memory implements app.Runtime.
+// Memory implements serving.Runtime.
 func (f *fakes) Memory() map[string]int64 { return map[string]int64{"inputs": 0} }
 
-// Close implements app.Runtime.
+// Close implements serving.Runtime.
 func (f *fakes) Close() error { return nil }
 
-// NewSlot implements app.Session.
+// NewSlot implements serving.Session.
 func (s *fakeSession) NewSlot() (batch.Slot, error) { return s.Session.NewSlot() }
 
-// Steady implements app.Session.
+// Steady implements serving.Session.
 func (s *fakeSession) Steady() bool { return false }
 
-// MemoryInUse implements app.Session.
+// MemoryInUse implements serving.Session.
 func (s *fakeSession) MemoryInUse() int64 { return 0 }
 
-// Close implements app.Session.
+// Close implements serving.Session.
 func (s *fakeSession) Close() error {
 	err := s.Session.Close()
 	close(s.over)

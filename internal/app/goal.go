@@ -8,9 +8,11 @@ import (
 	"slices"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/serving"
 )
 
 // goal is what should serve.
@@ -93,7 +95,9 @@ func (r *reconciler) modelSpecs(g *goal, f registry.Found) []registry.Spec {
 		}
 		series := r.record.version(v)
 		s.Load = func(ctx context.Context) (registry.Servable, string, error) {
-			return r.compose.load(ctx, v, m, series)
+			return asServable(r.loader.Load(ctx, v, m, func(run batch.Run) {
+				series.ObserveRun(run.Rows, run.Members, run.Input, run.Compute, run.Output, run.Err)
+			}))
 		}
 		specs = append(specs, s)
 	}
@@ -107,11 +111,21 @@ func (r *reconciler) shadowsOf(g *goal) []registry.Spec {
 		m := g.cfg.Model(v.Model)
 		fv := find(foundModel(g.found, v.Model), v.Number)
 		specs = append(specs, registry.Spec{
-			Version: v, Fingerprint: fv.Fingerprint, Settings: settingsText(g.cfg, shadowSettings(m)) + text(m.Shadow), Err: fv.Err,
-			Load: func(ctx context.Context) (registry.Servable, string, error) { return r.compose.loadShadow(ctx, v, m) },
+			Version: v, Fingerprint: fv.Fingerprint, Settings: settingsText(g.cfg, serving.ShadowSettings(m)) + text(m.Shadow), Err: fv.Err,
+			Load: func(ctx context.Context) (registry.Servable, string, error) {
+				return asServable(r.loader.LoadShadow(ctx, v, m))
+			},
 		})
 	}
 	return specs
+}
+
+// asServable keeps a nil pointer from becoming a Servable that is not nil.
+func asServable[S registry.Servable](s S, digest string, err error) (registry.Servable, string, error) {
+	if err != nil {
+		return nil, digest, err
+	}
+	return s, digest, nil
 }
 
 // chosen applies a model's version policy. A version that the policy names and

@@ -21,6 +21,7 @@ import (
 
 	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/serving"
 )
 
 func TestMain(m *testing.M) {
@@ -50,13 +51,13 @@ func start(t testing.TB, repository string, yaml ...string) *gateway {
 }
 
 // startOn is start on another runtime than ONNX Runtime.
-func startOn(t testing.TB, runtime app.Runtime, repository string, yaml ...string) *gateway {
+func startOn(t testing.TB, runtime serving.Runtime, repository string, yaml ...string) *gateway {
 	t.Helper()
 	return startLogging(t, zaptest.NewLogger(t, zaptest.Level(logLevel)), runtime, repository, yaml...)
 }
 
 // startLogging is startOn with a log of one's own.
-func startLogging(t testing.TB, log *zap.Logger, runtime app.Runtime, repository string, yaml ...string) *gateway {
+func startLogging(t testing.TB, log *zap.Logger, runtime serving.Runtime, repository string, yaml ...string) *gateway {
 	t.Helper()
 	g := &gateway{file: filepath.Join(t.TempDir(), "sluice.yaml")}
 	g.configure(t, repository, yaml...)
@@ -71,7 +72,7 @@ func startLogging(t testing.TB, log *zap.Logger, runtime app.Runtime, repository
 		Listening: func(at app.Addresses) { listening <- at },
 	}
 	if runtime != nil {
-		options.OpenRuntime = func(*config.Config, *zap.Logger) (app.Runtime, error) { return runtime, nil }
+		options.OpenRuntime = func(*config.Config, *zap.Logger) (serving.Runtime, error) { return runtime, nil }
 	}
 	a, err := app.New(options)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/routes"
+	"sluice.io/sluice/internal/serving"
 )
 
 // reconciler takes every cause of change in turn: it loads what should serve and
@@ -24,7 +25,8 @@ import (
 // rest. All its fields but the channels and the atomics belong to the goroutine
 // of run.
 type reconciler struct {
-	compose  *composer
+	repo     *registry.Repository
+	loader   *serving.Loader
 	registry *registry.Registry // versions that answer callers
 	shadows  *registry.Registry // versions that run as shadows
 	router   *router.Router
@@ -140,7 +142,7 @@ func (r *reconciler) start(ctx context.Context) error {
 	if err != nil { // what is right is brought up all the same
 		r.log.Error("routes of the configuration cannot be applied", zap.Error(err))
 	}
-	found, err := r.compose.repo.Scan()
+	found, err := r.repo.Scan()
 	if err != nil {
 		return err
 	}
@@ -165,7 +167,7 @@ func (r *reconciler) logAbsent(specs []registry.Spec) {
 
 // poll looks for changed folders.
 func (r *reconciler) poll(ctx context.Context) error {
-	found, err := r.compose.repo.Scan()
+	found, err := r.repo.Scan()
 	if err != nil {
 		return err
 	}
@@ -208,10 +210,10 @@ func (r *reconciler) loadModel(ctx context.Context, name string, by api.Actor) e
 	if err := r.explicit(); err != nil {
 		return err
 	}
-	if _, ok := r.compose.repo.ScanModel(name); !ok {
+	if _, ok := r.repo.ScanModel(name); !ok {
 		return infer.Errorf(infer.NotFound, "failed to load '%s': the repository has no such model", name)
 	}
-	found, err := r.compose.repo.Scan()
+	found, err := r.repo.Scan()
 	if err != nil {
 		return err
 	}
@@ -235,7 +237,7 @@ func (r *reconciler) unloadModel(ctx context.Context, name string, by api.Actor)
 	if err := r.explicit(); err != nil {
 		return err
 	}
-	if _, ok := r.compose.repo.ScanModel(name); !ok && !r.named[name] {
+	if _, ok := r.repo.ScanModel(name); !ok && !r.named[name] {
 		return infer.Errorf(infer.NotFound, "failed to unload '%s': the repository has no such model", name)
 	}
 	for _, route := range r.routes.All() {
@@ -243,7 +245,7 @@ func (r *reconciler) unloadModel(ctx context.Context, name string, by api.Actor)
 			return infer.Errorf(infer.Conflict, "failed to unload '%s': route '%s' names it; delete the route first", name, route.Name)
 		}
 	}
-	found, err := r.compose.repo.Scan()
+	found, err := r.repo.Scan()
 	if err != nil {
 		return err
 	}

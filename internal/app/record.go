@@ -135,7 +135,7 @@ func (r *recorder) slots(state *api.RouteState) *router.Slots {
 }
 
 // prune drops what nothing in the table counts for any more.
-func (r *recorder) prune(s serving) {
+func (r *recorder) prune(s actual) {
 	arms, shadows, routes := map[armKey]bool{}, map[shadowKey]bool{}, map[string]bool{}
 	for i := range s.goal.routes {
 		route := &s.goal.routes[i]
@@ -167,7 +167,7 @@ func (r *recorder) prune(s serving) {
 	r.pruneVersions(s)
 }
 
-func (r *recorder) pruneVersions(s serving) {
+func (r *recorder) pruneVersions(s actual) {
 	for v := range r.breakers {
 		if s.live[v] == nil {
 			delete(r.breakers, v)

@@ -41,7 +41,7 @@ func (r *reconciler) reload(ctx context.Context, by api.Actor) (result api.Reloa
 	if err != nil {
 		return result, infer.Errorf(infer.CodeOf(err), "%s; nothing was applied", infer.Message(err))
 	}
-	found, err := r.compose.repo.Scan()
+	found, err := r.repo.Scan()
 	if err != nil {
 		return result, err
 	}

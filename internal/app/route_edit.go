@@ -225,7 +225,7 @@ func (r *reconciler) lookFor(state *api.RouteState) []registry.Found {
 	if state == nil {
 		return r.found
 	}
-	now, ok := r.compose.repo.ScanModel(state.Model)
+	now, ok := r.repo.ScanModel(state.Model)
 	if !ok {
 		return r.found
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/serving"
 )
 
 // ready lists the versions that are loaded, "double/3".
@@ -365,8 +365,8 @@ type slowLoads struct {
 	version int64
 }
 
-// Load implements app.Runtime.
-func (s *slowLoads) Load(path string, v infer.Version, m config.Model) (app.Session, error) {
+// Load implements serving.Runtime.
+func (s *slowLoads) Load(path string, v infer.Version, m config.Model) (serving.Session, error) {
 	if v.Number == s.version {
 		<-s.open
 	}

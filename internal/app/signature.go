@@ -11,6 +11,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/onnxfile"
 	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/serving"
 )
 
 // RepositorySignature reads the signature of a model in the configured repository
@@ -70,7 +71,11 @@ func versionFile(cfg *config.Config, v infer.Version) (path string, found infer.
 		return "", v, err
 	}
 	v.Number = model.Versions[at].Number
-	return filepath.Join(repo.Dir(v), registry.ModelFile), v, nil
+	files, err := repo.Open(v)
+	if err != nil {
+		return "", v, err
+	}
+	return files.Path(registry.ModelFile), v, files.Close()
 }
 
 // openEvaluator loads a model that nothing was made of yet.
@@ -83,7 +88,7 @@ func openEvaluator(cfg *config.Config, path string, v infer.Version, log *zap.Lo
 	if err := onnxfile.VerifyExternalData(dir, filepath.Base(path)); err != nil {
 		return nil, err
 	}
-	runtime, err := openORT(cfg, log)
+	runtime, err := serving.OpenORT(cfg, log)
 	if err != nil {
 		return nil, err
 	}

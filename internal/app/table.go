@@ -12,19 +12,20 @@ import (
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/routes"
+	"sluice.io/sluice/internal/serving"
 	"sluice.io/sluice/internal/shadow"
 )
 
-// serving is all that a table is built of.
-type serving struct {
+// actual is all that a table is built of.
+type actual struct {
 	goal    *goal
 	live    map[infer.Version]*registry.Instance
 	shadows map[infer.Version]*registry.Instance
 }
 
-// serving returns what serves now, for a goal.
-func (r *reconciler) serving(g *goal) serving {
-	return serving{goal: g, live: r.registry.Instances(), shadows: r.shadows.Instances()}
+// actual returns what serves now, for a goal.
+func (r *reconciler) actual(g *goal) actual {
+	return actual{goal: g, live: r.registry.Instances(), shadows: r.shadows.Instances()}
 }
 
 // view is what the control API shows of the table: immutable, and replaced with it.
@@ -45,9 +46,9 @@ type routeView struct {
 // swap builds a table and makes it current. Every model of the goal has an entry,
 // so that one without a version is told from an unknown one; names of coming that
 // nothing serves yet say that they are loading.
-func (r *reconciler) swap(s serving, coming []registry.Spec) {
+func (r *reconciler) swap(s actual, coming []registry.Spec) {
 	b := tableBuilder{
-		record: r.record, watch: r.watch, serving: s, shared: s.goal.streams(),
+		record: r.record, watch: r.watch, actual: s, shared: s.goal.streams(),
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{},
 	}
 	for v, instance := range s.live {
@@ -87,7 +88,7 @@ func (r *reconciler) swap(s serving, coming []registry.Spec) {
 }
 
 type tableBuilder struct {
-	serving
+	actual
 	record  *recorder
 	watch   *watcher
 	streams map[drift.Stream]bool // that the table sends rows to
@@ -191,7 +192,7 @@ func (b *tableBuilder) mirror(route *api.Route, version int64) *shadow.Mirror {
 	if instance == nil || !b.fits(route, instance.Model()) {
 		return nil
 	}
-	return instance.Servable.(*shadowed).mirror //nolint:forcetypeassert // loadShadow makes nothing else
+	return instance.Servable.(*serving.Shadow).Mirror() //nolint:forcetypeassert // LoadShadow makes nothing else
 }
 
 // override returns the digest of the token that the file has for a route.

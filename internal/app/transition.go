@@ -19,7 +19,7 @@ type transition struct {
 // prepare loads what a goal asks for. While it does, names that nothing serves
 // yet answer that they are loading.
 func (r *reconciler) prepare(ctx context.Context, g *goal, retry func(infer.Version) bool) *transition {
-	r.swap(r.serving(r.now()), g.specs)
+	r.swap(r.actual(r.now()), g.specs)
 	return r.plan(ctx, g, retry)
 }
 
@@ -44,7 +44,7 @@ func (r *reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 	}
 	r.cfg, r.found, r.references = t.goal.cfg, t.goal.found, t.goal.profiles
 	t.goal.routes = r.routes.All() // what was folded is what serves
-	s := serving{goal: t.goal, live: t.live.Instances(), shadows: t.shadow.Instances()}
+	s := actual{goal: t.goal, live: t.live.Instances(), shadows: t.shadow.Instances()}
 	r.swap(s, nil)
 	t.live.Commit()
 	t.shadow.Commit()
@@ -57,7 +57,7 @@ func (r *reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 func (r *reconciler) discard(t *transition) {
 	t.live.Discard()
 	t.shadow.Discard()
-	s := r.serving(r.now())
+	s := r.actual(r.now())
 	r.swap(s, nil)
 	r.record.prune(s)
 }

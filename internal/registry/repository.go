@@ -1,12 +1,8 @@
 package registry
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -14,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -26,11 +23,13 @@ const ModelFile = "model.onnx"
 const maxFiles = 10_000
 
 // Repository reads a folder of models, <model>/<version>/model.onnx. Every access
-// goes through os.Root: a link that leads out of the folder is an error. Scan
-// and ScanModel must not run beside anything else.
+// goes through os.Root: a link that leads out of the folder is an error. All methods
+// may be called from any goroutine.
 type Repository struct {
 	path string // as configured, absolute
-	dir  string // the folder that root is, without links
+
+	mu   sync.RWMutex // held for writing while the folder is opened again
+	dir  string       // the folder that root is, without links
 	root *os.Root
 }
 
@@ -65,8 +64,10 @@ func (r *Repository) open() error {
 	return nil
 }
 
-// follow opens the folder again where it is no longer the one that is open.
+// follow opens the folder again if it is no longer the one that is open.
 func (r *Repository) follow() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	now, err := os.Stat(r.path)
 	if err != nil {
 		return fmt.Errorf("model repository: %w", err)
@@ -78,7 +79,11 @@ func (r *Repository) follow() error {
 }
 
 // Close releases the folder.
-func (r *Repository) Close() error { return r.root.Close() }
+func (r *Repository) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.root.Close()
+}
 
 // Found is a model folder.
 type Found struct {
@@ -103,6 +108,8 @@ func (r *Repository) Scan() ([]Found, error) {
 	if err := r.follow(); err != nil {
 		return nil, err
 	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	entries, err := fs.ReadDir(r.root.FS(), ".")
 	if err != nil {
 		return nil, fmt.Errorf("model repository: %w", err)
@@ -122,6 +129,8 @@ func (r *Repository) ScanModel(name string) (Found, bool) {
 	if err := r.follow(); err != nil {
 		return Found{Name: name}, false
 	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	return r.scanModel(name)
 }
 
@@ -156,7 +165,7 @@ func (r *Repository) fingerprint(dir string) (string, error) {
 	}
 	var b strings.Builder
 	hasModel := false
-	err = r.walk(dir, func(rel string, info fs.FileInfo) error {
+	err = walk(r.root, dir, func(rel string, info fs.FileInfo) error {
 		hasModel = hasModel || rel == ModelFile
 		fmt.Fprintf(&b, "%q %d %d\n", rel, info.Size(), info.ModTime().UnixNano())
 		return nil
@@ -170,38 +179,10 @@ func (r *Repository) fingerprint(dir string) (string, error) {
 	return b.String(), nil
 }
 
-// Digest returns "sha256:" and the hex of the SHA-256 over the version's files in
-// the order of their paths: length and text of the path, length and contents of
-// the file, lengths as 8 bytes little-endian.
-func (r *Repository) Digest(v infer.Version) (string, error) {
-	h := sha256.New()
-	writeLen := func(n int64) { _ = binary.Write(h, binary.LittleEndian, n) } // a hash never fails
-	dir := r.rel(v)
-	err := r.walk(dir, func(rel string, info fs.FileInfo) error {
-		f, err := r.root.Open(path.Join(dir, rel))
-		if err != nil {
-			return err
-		}
-		defer f.Close() //nolint:errcheck // only read
-		writeLen(int64(len(rel)))
-		_, _ = io.WriteString(h, rel)
-		writeLen(info.Size())
-		n, err := io.Copy(h, f)
-		if err == nil && n != info.Size() {
-			err = infer.Errorf(infer.Unavailable, "file '%s' changed while it was read", rel)
-		}
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
-}
-
 // walk calls visit for each regular file below dir, in the order of their paths.
-func (r *Repository) walk(dir string, visit func(rel string, info fs.FileInfo) error) error {
+func walk(root *os.Root, dir string, visit func(rel string, info fs.FileInfo) error) error {
 	var files []string
-	err := fs.WalkDir(r.root.FS(), dir, func(p string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(root.FS(), dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -218,7 +199,7 @@ func (r *Repository) walk(dir string, visit func(rel string, info fs.FileInfo) e
 	}
 	slices.Sort(files)
 	for _, rel := range files {
-		info, err := r.root.Stat(path.Join(dir, rel))
+		info, err := root.Stat(path.Join(dir, rel))
 		if err != nil {
 			return hidePath(fmt.Errorf("file '%s': %w", rel, err))
 		}
@@ -251,14 +232,4 @@ func hidePath(err error) error {
 
 func (r *Repository) rel(v infer.Version) string {
 	return path.Join(v.Model, strconv.FormatInt(v.Number, 10))
-}
-
-// Dir returns the host's path of a version's folder.
-func (r *Repository) Dir(v infer.Version) string {
-	return filepath.Join(r.dir, filepath.FromSlash(r.rel(v)))
-}
-
-// Root opens a version's folder, so that a reader cannot leave it.
-func (r *Repository) Root(v infer.Version) (*os.Root, error) {
-	return r.root.OpenRoot(r.rel(v))
 }

@@ -100,6 +100,20 @@ func TestScanSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func digest(t *testing.T, r *registry.Repository, v infer.Version) string {
+	t.Helper()
+	files, err := r.Open(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer files.Close() //nolint:errcheck // only read
+	d, err := files.Digest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 func TestLinksInsideTheRepositoryWork(t *testing.T) {
 	r, dir := repository(t, map[string]string{"store/blob": "weights"})
 	if err := os.MkdirAll(filepath.Join(dir, "m/1"), 0o755); err != nil {
@@ -108,9 +122,7 @@ func TestLinksInsideTheRepositoryWork(t *testing.T) {
 	if err := os.Symlink("../../store/blob", filepath.Join(dir, "m/1/model.onnx")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Digest(infer.Version{Model: "m", Number: 1}); err != nil {
-		t.Error(err)
-	}
+	digest(t, r, infer.Version{Model: "m", Number: 1})
 }
 
 // The folder is the one that bears the configured path now, and files are loaded
@@ -135,7 +147,12 @@ func TestTheRepositoryIsReplaced(t *testing.T) {
 	t.Cleanup(func() { _ = r.Close() })
 	v := infer.Version{Model: "old", Number: 1}
 	turn("b")
-	if b, err := os.ReadFile(filepath.Join(r.Dir(v), "model.onnx")); err != nil || string(b) != "a" {
+	files, err := r.Open(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer files.Close() //nolint:errcheck // only read
+	if b, err := os.ReadFile(files.Path("model.onnx")); err != nil || string(b) != "a" {
 		t.Errorf("before the next scan: %q, %v, want the folder that was scanned", b, err)
 	}
 	if diff := cmp.Diff(map[string][]int64{"new": {1}}, scan(t, r)); diff != "" {
@@ -154,20 +171,13 @@ func TestTheRepositoryIsReplaced(t *testing.T) {
 func TestDigestIsTheContent(t *testing.T) {
 	files := map[string]string{"m/1/model.onnx": "abc", "m/1/data/w.bin": "w", "m/2/model.onnx": "abc", "m/2/data/w.bin": "w"}
 	r, dir := repository(t, files)
-	digest := func(n int64) string {
-		t.Helper()
-		d, err := r.Digest(infer.Version{Model: "m", Number: n})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
-	one := digest(1)
-	if one != digest(2) {
+	of := func(n int64) string { return digest(t, r, infer.Version{Model: "m", Number: n}) }
+	one := of(1)
+	if one != of(2) {
 		t.Error("equal folders have different digests")
 	}
 	write(t, filepath.Join(dir, "m/2/data/w.bin"), "W")
-	if one == digest(2) {
+	if one == of(2) {
 		t.Error("a changed file left the digest alone")
 	}
 	// A name that swallows the next file's bytes must not give the same digest.
@@ -175,7 +185,7 @@ func TestDigestIsTheContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "m/2/data/x.bin"), "w")
-	if one == digest(2) {
+	if one == of(2) {
 		t.Error("a renamed file left the digest alone")
 	}
 }

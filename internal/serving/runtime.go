@@ -1,4 +1,4 @@
-package app
+package serving
 
 import (
 	"sluice.io/sluice/api"

@@ -1,4 +1,4 @@
-package app
+package serving
 
 import (
 	"cmp"
@@ -12,32 +12,31 @@ import (
 
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/shadow"
 )
 
-// shadowed is a version that runs as a shadow: mirror → batcher → one slot →
-// session. It is a registry.Servable, so that it lives and ends as the versions
-// do that answer callers.
-type shadowed struct {
-	*servable
+// Shadow is a loaded version that runs as a shadow: mirror → batcher → one slot →
+// session. It is a registry.Servable, so it lives and ends as the versions do that
+// answer callers.
+type Shadow struct {
+	*Version
 	mirror *shadow.Mirror
 	ended  chan error // the result of the mirror's Run
 }
 
-// loadShadow is load for a version that runs as a shadow.
-func (c *composer) loadShadow(ctx context.Context, v infer.Version, m config.Model) (registry.Servable, string, error) {
-	log := c.log.Named("shadow")
+// LoadShadow is Load for a version that runs as a shadow.
+func (l *Loader) LoadShadow(ctx context.Context, v infer.Version, m config.Model) (_ *Shadow, digest string, err error) {
+	log := l.log.Named("shadow")
 	// A shadow may fail each of its runs, and nobody waits for any of them. The mirror
 	// sees to that itself, for each cause.
 	sampled := log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, time.Minute, 1, 0)
 	}))
-	s, digest, err := c.servable(ctx, v, shadowSettings(m), part{log: sampled, background: true})
+	s, digest, err := l.load(ctx, v, ShadowSettings(m), purpose{log: sampled, background: true})
 	if err != nil {
-		return nil, "", err
+		return nil, digest, err
 	}
-	x := &shadowed{servable: s, ended: make(chan error, 1)}
+	x := &Shadow{Version: s, ended: make(chan error, 1)}
 	x.mirror = shadow.New(shadow.Options{
 		Version: v, Predictor: s, Model: s.Model(),
 		MaxRequests: m.Shadow.MaxRequests, MaxBytes: int64(m.Shadow.MaxBytes), MaxAge: m.Shadow.MaxAge,
@@ -47,30 +46,33 @@ func (c *composer) loadShadow(ctx context.Context, v infer.Version, m config.Mod
 		Logger: log,
 	})
 	go func() { x.ended <- x.mirror.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; Shutdown waits for it
-	c.log.Info("loaded as a shadow", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("digest", digest))
+	l.log.Info("loaded as a shadow", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("digest", digest))
 	return x, digest, nil
 }
 
-// shadowSettings are a model's settings for its shadows: one slot, on its own
+// ShadowSettings are a model's settings for its shadows: one slot, on its own
 // thread, since the shared pool is for those who answer callers; and no limit on the
 // time of a copy but the shadow's own.
-func shadowSettings(m config.Model) config.Model {
+func ShadowSettings(m config.Model) config.Model {
 	m.Instances, m.IntraThreads = 1, 1
 	m.Timeout = max(m.Timeout, m.Shadow.Timeout)
 	return m
 }
 
+// Mirror returns what copies are offered to.
+func (x *Shadow) Mirror() *shadow.Mirror { return x.mirror }
+
 // Queued implements registry.Servable.
-func (x *shadowed) Queued() int {
+func (x *Shadow) Queued() int {
 	n, _ := x.mirror.Queued()
 	return n
 }
 
 // Shutdown implements registry.Servable.
-func (x *shadowed) Shutdown(ctx context.Context) error {
+func (x *Shadow) Shutdown(ctx context.Context) error {
 	err := x.mirror.Shutdown(ctx)
 	if rerr := <-x.ended; rerr != nil {
 		err = errors.Join(err, fmt.Errorf("shadow: %w", rerr))
 	}
-	return errors.Join(err, x.servable.Shutdown(ctx))
+	return errors.Join(err, x.Version.Shutdown(ctx))
 }

@@ -1,4 +1,4 @@
-package app
+package serving
 
 import (
 	"errors"
@@ -21,7 +21,8 @@ type ortRuntime struct {
 	maxOutput int64
 }
 
-func openORT(cfg *config.Config, log *zap.Logger) (Runtime, error) {
+// OpenORT opens ONNX Runtime as the configuration says.
+func OpenORT(cfg *config.Config, log *zap.Logger) (Runtime, error) {
 	env, err := ort.Open(ort.Options{Library: cfg.Runtime.Library, GlobalThreads: cfg.Runtime.GlobalThreads, Logger: log.Named("ort")})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,49 @@
+package serving
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+)
+
+// warm runs a few example requests, as many at once as there are slots. A model
+// that refuses them (random data may not suit it) is listed as not warmed; that
+// never fails a load. The only error is a ctx that ended.
+func (s *Version) warm(ctx context.Context, m config.Model) error {
+	s.detail.Warmup = "ok"
+	if !m.Warmup {
+		s.detail.Warmup = "configured off"
+		return nil
+	}
+	const rounds = 3
+	for round := range rounds {
+		errs := make(chan error, s.detail.Instances)
+		for i := range s.detail.Instances {
+			go func() { errs <- s.example(ctx, uint64(round), uint64(i)) }() // received below
+		}
+		for range s.detail.Instances {
+			if err := <-errs; err != nil {
+				s.detail.Warmup = "not warmed: the model refused example data"
+			}
+		}
+		if s.detail.Warmup != "ok" {
+			break
+		}
+	}
+	return ctx.Err()
+}
+
+func (s *Version) example(ctx context.Context, seed1, seed2 uint64) error {
+	model := s.session.Model()
+	req := &infer.Request{Inputs: model.Example(1, rand.New(rand.NewPCG(seed1, seed2)))} //nolint:gosec // example data, fixed seed
+	if err := model.Check(req); err != nil {
+		return err
+	}
+	resp, err := s.batcher.Predict(ctx, req)
+	if err == nil {
+		resp.Release()
+	}
+	return err
+}
