@@ -16,6 +16,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/metrics"
@@ -108,7 +109,7 @@ func (a *App) open() (err error) {
 		record: newRecorder(a.metrics, a.log.Named("routes")),
 		log:    a.log.Named("reconcile"), load: a.opts.Reload, onReady: a.opts.Ready, cfg: cfg,
 		commands: make(chan command), stopped: make(chan struct{}),
-		routes: routes.NewSet(), references: references{}, named: map[string]bool{},
+		routes: routes.NewSet(), references: driftwatch.References{}, named: map[string]bool{},
 	}
 	if err := a.replay(cfg); err != nil {
 		return err
@@ -125,10 +126,10 @@ func (a *App) open() (err error) {
 func (a *App) replay(cfg *config.Config) error {
 	began := time.Now()
 	signals := retrain.NewStore()
-	w := newWatcher(a.journal, a.log.Named("drift"))
+	w := driftwatch.New(a.journal, a.log.Named("drift"))
 	err := a.reconcile.routes.Replay(func(visit func(api.Event) error) error {
 		return a.journal.Replay(func(e api.Event) error {
-			return errors.Join(visit(e), signals.Apply(e), w.apply(e))
+			return errors.Join(visit(e), signals.Apply(e), w.Apply(e))
 		})
 	})
 	if err != nil {
@@ -146,7 +147,8 @@ func (a *App) replay(cfg *config.Config) error {
 		CoolDown: coolDown(cfg.Retrain.CoolDown), Expire: cfg.Retrain.Expire,
 		Observer: a.metrics.Signals(), Logger: a.log.Named("retrain"),
 	})
-	w.outbox, a.reconcile.watch = a.outbox, w
+	w.SetOutbox(a.outbox)
+	a.reconcile.watch = w
 	return nil
 }
 
@@ -219,7 +221,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("admin", a.admin.Run)
 	start("http", a.http.Run)
 	start("signals", a.outbox.Run)
-	start("drift", a.reconcile.watch.monitor.Run)
+	start("drift", a.reconcile.watch.Run)
 	start("reconciler", a.reconcile.run)
 	select {
 	case <-ctx.Done():

@@ -88,7 +88,7 @@ func (a *App) exposeMetrics() {
 		Routes:        a.declared,
 		ShadowQueues:  a.shadowQueues,
 		Journal:       a.journal.Size,
-		Drift:         a.reconcile.watch.status,
+		Drift:         a.reconcile.watch.Status,
 		Signals:       a.outbox.Open,
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/serving"
@@ -25,9 +27,9 @@ type goal struct {
 	// borrowed are the versions that serve only since a route names them. Who calls
 	// the model by its own name does not get them, unless by number.
 	borrowed           map[infer.Version]bool
-	profiles           references            // what references is taken from
-	references         map[string]*reference // by model
-	specs, shadowSpecs []registry.Spec       // what should be loaded for it
+	profiles           driftwatch.References            // what references is taken from
+	references         map[string]*driftwatch.Reference // by model
+	specs, shadowSpecs []registry.Spec                  // what should be loaded for it
 }
 
 // goal returns what should serve under cfg, from what was found, once edits are
@@ -56,7 +58,7 @@ func (r *reconciler) goal(cfg *config.Config, found []registry.Found, edits []ro
 	for _, f := range models {
 		g.specs = append(g.specs, r.modelSpecs(g, f)...)
 	}
-	g.references = g.profiles.of(cfg, models)
+	g.references = g.profiles.Of(cfg, models)
 	g.shadowSpecs = r.shadowsOf(g)
 	return g
 }
@@ -210,4 +212,54 @@ func text(settings any) string {
 		panic(fmt.Sprintf("BUG: settings do not marshal: %v", err))
 	}
 	return string(b)
+}
+
+// referenceProblems returns what is wrong with the profiles that a goal names, for
+// the versions that answer callers. One that fits some of a model's versions is
+// right: it says of which.
+func (g *goal) referenceProblems(live map[infer.Version]*registry.Instance) []string {
+	var list []string
+	for _, f := range g.found {
+		ref := g.references[f.Name]
+		if ref == nil {
+			continue
+		}
+		err := ref.Err()
+		if err == nil {
+			err = ref.FitsAny(f.Name, live)
+		}
+		if err != nil {
+			list = append(list, fmt.Sprintf("models.%s.drift.profile: %s", f.Name, infer.Message(err)))
+		}
+	}
+	return list
+}
+
+// streams returns how many streams are compared with a reference, rounded up to a
+// power of two: the promise about false alarms is shared among them, and a new
+// share means new thresholds for all.
+func (g *goal) streams() int {
+	seen := map[drift.Stream]bool{}
+	own := map[string]bool{} // models with a route of their name
+	for i := range g.routes {
+		route := &g.routes[i]
+		own[route.Name] = true
+		if ref := g.references[route.Model]; ref == nil || ref.Err() != nil {
+			continue
+		}
+		for _, v := range route.Variants {
+			seen[drift.Stream{Version: infer.Version{Model: route.Model, Number: v.Version}, Role: v.Role}] = true
+		}
+	}
+	n := len(seen)
+	for model, ref := range g.references {
+		if ref.Err() == nil && !own[model] {
+			n++
+		}
+	}
+	share := 1
+	for share < n {
+		share *= 2
+	}
+	return share
 }

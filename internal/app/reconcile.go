@@ -12,6 +12,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/registry"
@@ -31,7 +32,7 @@ type reconciler struct {
 	shadows  *registry.Registry // versions that run as shadows
 	router   *router.Router
 	record   *recorder
-	watch    *watcher
+	watch    *driftwatch.Watcher
 	journal  *journal.Log
 	log      *zap.Logger
 	load     func() (*config.Config, error) // reads the configuration again; may be nil
@@ -47,7 +48,7 @@ type reconciler struct {
 	found  []registry.Found // the repository as it was last read
 	routes *routes.Set
 
-	references references               // the profiles in force
+	references driftwatch.References    // the profiles in force
 	named      map[string]bool          // models to load under explicit control
 	seen       map[infer.Version]string // fingerprints at the last poll
 }

@@ -47,8 +47,8 @@ func (r *reconciler) reload(ctx context.Context, by api.Actor) (result api.Reloa
 	}
 	before := r.registry.Instances()
 	g := r.goal(next, found, edits)
-	g.profiles = r.references.again()
-	g.references = g.profiles.of(next, found)
+	g.profiles = r.references.Again()
+	g.references = g.profiles.Of(next, found)
 	t := r.prepare(ctx, g, func(infer.Version) bool { return true })
 	if err := r.refuses(t, edits, before); err != nil {
 		r.discard(t)

@@ -13,6 +13,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/tabular"
 )
@@ -40,7 +41,7 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	if err != nil {
 		return err
 	}
-	detector, err := drift.NewDetector(p, detectorOptions(&o.Drift, max(1, o.Streams)))
+	detector, err := drift.NewDetector(p, driftwatch.DetectorOptions(&o.Drift, max(1, o.Streams)))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/registry"
@@ -83,14 +84,14 @@ func (r *reconciler) swap(s actual, coming []registry.Spec) {
 	}
 	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
 	r.view.Store(next)
-	r.watch.keep(b.streams)
+	r.watch.Keep(b.streams)
 	r.revision.Add(1)
 }
 
 type tableBuilder struct {
 	actual
 	record  *recorder
-	watch   *watcher
+	watch   *driftwatch.Watcher
 	streams map[drift.Stream]bool // that the table sends rows to
 	shared  int                   // how many streams share the promise about false alarms
 	targets map[infer.Version]*router.Target
@@ -116,7 +117,9 @@ func (b *tableBuilder) target(v infer.Version, instance *registry.Instance) *rou
 func (b *tableBuilder) tap(v infer.Version, role string) router.Copier {
 	s := drift.Stream{Version: v, Role: role}
 	b.streams[s] = true
-	return b.watch.tap(s, watch{instance: b.live[v], ref: b.goal.references[v.Model], settings: b.goal.cfg.Model(v.Model).Drift, streams: b.shared})
+	return b.watch.Tap(s, driftwatch.Watch{
+		Instance: b.live[v], Reference: b.goal.references[v.Model], Settings: b.goal.cfg.Model(v.Model).Drift, Streams: b.shared,
+	})
 }
 
 // route adds the entry of a route and returns what the control API shows of it.

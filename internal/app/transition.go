@@ -49,7 +49,7 @@ func (r *reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 	t.live.Commit()
 	t.shadow.Commit()
 	r.record.prune(s)
-	r.watch.forget(t.goal.found)
+	r.watch.Forget(func(v infer.Version) bool { return indexOf(foundModel(t.goal.found, v.Model).Versions, v.Number) >= 0 })
 	return nil
 }
 

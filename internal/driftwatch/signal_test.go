@@ -1,4 +1,4 @@
-package app
+package driftwatch
 
 import (
 	"encoding/json"
@@ -73,7 +73,7 @@ func TestOneTroubleIsOneViolation(t *testing.T) {
 
 // TestSignals: what is broken asks for no training, until that is over.
 func TestSignals(t *testing.T) {
-	x := watch{ref: &reference{digest: "sha256:0"}, instance: &registry.Instance{}}
+	x := watch{Watch: Watch{Reference: &Reference{digest: "sha256:0"}, Instance: &registry.Instance{}}}
 	f := func(quality, statistic, features string, want ...string) {
 		t.Helper()
 		c := drift.Closed{Verdict: drift.Verdict{

@@ -1,4 +1,4 @@
-package app
+package driftwatch
 
 import (
 	"errors"
@@ -15,8 +15,8 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// reference is a profile that a model is compared with, or why it cannot be.
-type reference struct {
+// Reference is a profile that a model is compared with, or why it cannot be.
+type Reference struct {
 	profile *drift.Profile
 	digest  string
 	err     error
@@ -26,18 +26,18 @@ type reference struct {
 }
 
 // same reports whether two references say the same.
-func (r *reference) same(o *reference) bool {
+func (r *Reference) same(o *Reference) bool {
 	return r == o || r != nil && o != nil && r.err == nil && o.err == nil && r.digest == o.digest
 }
 
-// references are the profiles that were read, by path. A file is read again by a
+// References are the profiles that were read, by path. A file is read again by a
 // reload only, as the configuration is: until then what was read is in force.
-type references map[string]*reference
+type References map[string]*Reference
 
-// again returns the references whose files are as they were; the others are read
+// Again returns the references whose files are as they were; the others are read
 // when they are asked for.
-func (r references) again() references {
-	next := references{}
+func (r References) Again() References {
+	next := References{}
 	for path, ref := range r {
 		if info, err := os.Stat(path); err == nil && ref.err == nil && ref.modified.Equal(info.ModTime()) && ref.size == info.Size() {
 			next[path] = ref
@@ -46,9 +46,9 @@ func (r references) again() references {
 	return next
 }
 
-// of returns the references of the models that were found, by model.
-func (r references) of(cfg *config.Config, found []registry.Found) map[string]*reference {
-	list := map[string]*reference{}
+// Of returns the references of models that were found, by model.
+func (r References) Of(cfg *config.Config, found []registry.Found) map[string]*Reference {
+	list := map[string]*Reference{}
 	for _, f := range found {
 		if path := cfg.Model(f.Name).Drift.Profile; path != "" {
 			list[f.Name] = r.read(path)
@@ -57,16 +57,16 @@ func (r references) of(cfg *config.Config, found []registry.Found) map[string]*r
 	return list
 }
 
-func (r references) read(path string) *reference {
+func (r References) read(path string) *Reference {
 	if r[path] == nil {
-		ref := &reference{}
+		ref := &Reference{}
 		ref.err = ref.read(path)
 		r[path] = ref
 	}
 	return r[path]
 }
 
-func (r *reference) read(path string) error {
+func (r *Reference) read(path string) error {
 	if info, err := os.Stat(path); err != nil {
 		return fileError(err)
 	} else if !info.Mode().IsRegular() { // to open a named pipe would wait for a writer, and all changes with it
@@ -98,7 +98,7 @@ func CheckProfiles(cfg *config.Config) error {
 		if path == "" {
 			continue
 		}
-		if err := new(reference).read(path); err != nil {
+		if err := new(Reference).read(path); err != nil {
 			errs = append(errs, fmt.Errorf("models.%s.drift.profile: %s", name, infer.Message(err)))
 		}
 	}
@@ -117,30 +117,12 @@ func fileError(err error) error {
 	return &infer.Error{Code: infer.Invalid, Msg: why, Err: err}
 }
 
-// referenceProblems returns what is wrong with the profiles that a goal names, for
-// the versions that answer callers. One that fits some of a model's versions is
-// right: it says of which.
-func (g *goal) referenceProblems(live map[infer.Version]*registry.Instance) []string {
-	var list []string
-	for _, f := range g.found {
-		ref := g.references[f.Name]
-		if ref == nil {
-			continue
-		}
-		err := ref.err
-		if err == nil {
-			err = ref.fitsAny(f.Name, live)
-		}
-		if err != nil {
-			list = append(list, fmt.Sprintf("models.%s.drift.profile: %s", f.Name, infer.Message(err)))
-		}
-	}
-	return list
-}
+// Err returns why nothing can be compared with the reference, nil if it can.
+func (r *Reference) Err() error { return r.err }
 
-// fitsAny returns why a profile fits none of a model's versions, the newest's
-// reason; nil where it fits one, or there is none.
-func (r *reference) fitsAny(model string, live map[infer.Version]*registry.Instance) (err error) {
+// FitsAny returns why the profile fits none of a model's versions, the newest's
+// reason; nil if it fits one, or there is none.
+func (r *Reference) FitsAny(model string, live map[infer.Version]*registry.Instance) (err error) {
 	newest := int64(0)
 	for v, instance := range live {
 		if v.Model != model {
@@ -155,33 +137,4 @@ func (r *reference) fitsAny(model string, live map[infer.Version]*registry.Insta
 		}
 	}
 	return err
-}
-
-// streams returns how many streams are compared with a reference, rounded up to a
-// power of two: the promise about false alarms is shared among them, and a new
-// share means new thresholds for all.
-func (g *goal) streams() int {
-	seen := map[drift.Stream]bool{}
-	own := map[string]bool{} // models with a route of their name
-	for i := range g.routes {
-		route := &g.routes[i]
-		own[route.Name] = true
-		if ref := g.references[route.Model]; ref == nil || ref.err != nil {
-			continue
-		}
-		for _, v := range route.Variants {
-			seen[drift.Stream{Version: infer.Version{Model: route.Model, Number: v.Version}, Role: v.Role}] = true
-		}
-	}
-	n := len(seen)
-	for model, ref := range g.references {
-		if ref.err == nil && !own[model] {
-			n++
-		}
-	}
-	share := 1
-	for share < n {
-		share *= 2
-	}
-	return share
 }

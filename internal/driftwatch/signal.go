@@ -1,4 +1,4 @@
-package app
+package driftwatch
 
 import (
 	"cmp"
@@ -38,14 +38,14 @@ type violation struct {
 // closed is told of each window: it records what has changed, and signals what is
 // detected until that is over. A window for which the journal cannot be written is
 // made up for by the next.
-func (w *watcher) closed(c drift.Closed) {
+func (w *Watcher) closed(c drift.Closed) {
 	w.mu.Lock()
 	x, ok := w.watches[c.Stream]
 	w.mu.Unlock()
 	if !ok || x.tap == nil || x.profile != c.Profile {
 		return // the watch ended meanwhile
 	}
-	t := w.toldOf(c.Stream, x.ref.digest)
+	t := w.toldOf(c.Stream, x.Reference.digest)
 	t.look(c.After)
 	if now := standing(c.After); now != t.recorded && w.changed(c, x) {
 		t.recorded = now
@@ -54,7 +54,7 @@ func (w *watcher) closed(c drift.Closed) {
 }
 
 // tell signals what is detected.
-func (w *watcher) tell(c drift.Closed, x watch, t *told) {
+func (w *Watcher) tell(c drift.Closed, x watch, t *told) {
 	for _, s := range signals(c, x, t) {
 		if _, err := w.outbox.Detected(s); err != nil { // the next window tries again
 			w.log.Error("a signal is not in the journal", zap.String("type", s.Type), zap.String("model", s.Model), zap.Error(err))
@@ -128,11 +128,11 @@ func earlier(a, b time.Time) time.Time {
 
 // changed writes a change of state to the journal and to the log, and reports
 // whether it could.
-func (w *watcher) changed(c drift.Closed, x watch) bool {
+func (w *Watcher) changed(c drift.Closed, x watch) bool {
 	v := c.Stream.Version
 	evidence := api.DriftEvidence{
 		Model: v.Model, Version: v.Number, Role: c.Stream.Role, From: c.From, State: c.Verdict.State,
-		ProfileDigest: x.ref.digest, Verdict: c.Verdict, Before: c.Before, After: c.After,
+		ProfileDigest: x.Reference.digest, Verdict: c.Verdict, Before: c.Before, After: c.After,
 	}
 	e := api.Event{Type: api.EventDriftState, Subject: fmt.Sprintf("drift/%s/%d/%s", v.Model, v.Number, c.Stream.Role), Origin: api.OriginGateway}
 	err := w.append(e, &evidence, c.Window)
@@ -155,7 +155,7 @@ func (w *watcher) changed(c drift.Closed, x watch) bool {
 
 // append journals evidence with its window. Where that is too large it goes without,
 // and at last with nothing but what a start needs.
-func (w *watcher) append(e api.Event, evidence *api.DriftEvidence, window drift.Window) error {
+func (w *Watcher) append(e api.Event, evidence *api.DriftEvidence, window drift.Window) error {
 	var err error
 	if evidence.Window, err = json.Marshal(window); err != nil {
 		return err
@@ -172,7 +172,7 @@ func (w *watcher) append(e api.Event, evidence *api.DriftEvidence, window drift.
 			evidence.Window, evidence.Verdict.Features = nil, troubled(evidence.Verdict.Features, api.MaxRetrainFindings)
 		case evidence.Before != nil:
 			evidence.Before, evidence.Verdict.Quality = nil, troubled(evidence.Verdict.Quality, api.MaxRetrainFindings)
-			evidence.After = json.RawMessage(text(drift.Snapshot{Findings: found(evidence.After)}))
+			evidence.After = encoded(drift.Snapshot{Findings: found(evidence.After)})
 		default:
 			return err
 		}
@@ -209,7 +209,7 @@ func signals(c drift.Closed, x watch, t *told) []api.RetrainSignal {
 	base := api.RetrainSignal{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
 		Window: api.Span{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
-		ProfileDigest: x.ref.digest, ModelDigest: x.instance.Digest(), Detector: x.options,
+		ProfileDigest: x.Reference.digest, ModelDigest: x.Instance.Digest(), Detector: x.options,
 	}
 	var list []api.RetrainSignal
 	broken := false

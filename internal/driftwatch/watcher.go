@@ -1,6 +1,7 @@
-package app
+package driftwatch
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -18,10 +19,9 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-// watcher has versions compared with their references, and passes on what is
-// found. watch and keep belong to the reconciler, closed to the monitor; apply is
-// called before either.
-type watcher struct {
+// Watcher has streams compared with their references, and passes on what is found.
+// Tap, Keep and Forget belong to one goroutine; Apply is called before any of them.
+type Watcher struct {
 	monitor *drift.Monitor
 	outbox  *retrain.Outbox
 	journal *journal.Log
@@ -41,23 +41,28 @@ type savedDetector struct {
 	untold bool // of the journal: the gateway may have ended before others were told
 }
 
-// watch is how a stream is watched; off says why it is not.
-type watch struct {
-	instance *registry.Instance
-	ref      *reference
-	profile  *drift.Profile // what of the reference's is for this version
-	settings config.Drift
-	streams  int // that share the promise about false alarms
+// Watch says how a stream is to be watched.
+type Watch struct {
+	Instance  *registry.Instance
+	Reference *Reference // nil: it is not compared with anything
+	Settings  config.Drift
+	Streams   int // how many streams share the promise about false alarms
+}
 
+// watch is a stream that is watched; off says why it is not.
+type watch struct {
+	Watch
+
+	profile *drift.Profile // the part of the reference's profile that is for this version
 	tap     *drift.Tap
 	off     string
 	promise string
 	options json.RawMessage // of the detector, for the record
 }
 
-// newWatcher returns a watcher that needs an outbox yet.
-func newWatcher(log *journal.Log, logger *zap.Logger) *watcher {
-	w := &watcher{
+// New returns a watcher that needs an outbox yet.
+func New(log *journal.Log, logger *zap.Logger) *Watcher {
+	w := &Watcher{
 		journal: log, log: logger,
 		saved: map[drift.Stream]savedDetector{}, watches: map[drift.Stream]watch{}, told: map[drift.Stream]*told{},
 	}
@@ -65,8 +70,14 @@ func newWatcher(log *journal.Log, logger *zap.Logger) *watcher {
 	return w
 }
 
-// apply folds an event of the journal in: a detector goes on from where it was.
-func (w *watcher) apply(e api.Event) error {
+// SetOutbox says who makes signals of what is found.
+func (w *Watcher) SetOutbox(o *retrain.Outbox) { w.outbox = o }
+
+// Run compares what the taps have taken until ctx ends.
+func (w *Watcher) Run(ctx context.Context) error { return w.monitor.Run(ctx) }
+
+// Apply folds an event of the journal in: a detector goes on from where it was.
+func (w *Watcher) Apply(e api.Event) error {
 	if e.Type != api.EventDriftState {
 		return nil
 	}
@@ -85,7 +96,7 @@ func (w *watcher) apply(e api.Event) error {
 }
 
 // toldOf returns what others know of a stream that is compared with a reference.
-func (w *watcher) toldOf(s drift.Stream, digest string) *told {
+func (w *Watcher) toldOf(s drift.Stream, digest string) *told {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if t := w.told[s]; t != nil && t.digest == digest {
@@ -96,27 +107,26 @@ func (w *watcher) toldOf(s drift.Stream, digest string) *told {
 	return t
 }
 
-// tap returns what takes the rows of a stream that is to be watched as next says, nil
-// where it is not compared with anything.
-func (w *watcher) tap(s drift.Stream, next watch) router.Copier {
+// Tap returns what takes the rows of a stream that is to be watched as next says, nil
+// if it is not compared with anything.
+func (w *Watcher) Tap(s drift.Stream, next Watch) router.Copier {
 	w.mu.Lock()
 	old, ok := w.watches[s]
-	if ok && next.ref == nil { // no more
+	if ok && next.Reference == nil { // no more
 		delete(w.watches, s)
 	}
 	w.mu.Unlock()
-	if next.ref == nil {
+	if next.Reference == nil {
 		w.stop(s, old)
 		return nil
 	}
-	if !ok || old.instance != next.instance || !old.ref.same(next.ref) || old.settings != next.settings || old.streams != next.streams {
+	if !ok || old.Instance != next.Instance || !old.Reference.same(next.Reference) || old.Settings != next.Settings || old.Streams != next.Streams {
 		past := w.stop(s, old)
-		if past != nil && old.instance == next.instance && old.ref.digest == next.ref.digest {
-			w.start(s, &next, past)
-		} else {
-			w.start(s, &next, nil)
+		if past != nil && (old.Instance != next.Instance || old.Reference.digest != next.Reference.digest) {
+			past = nil
 		}
-		old = next
+		old = watch{Watch: next}
+		w.start(s, &old, past)
 	}
 	if old.tap == nil {
 		return nil
@@ -126,14 +136,14 @@ func (w *watcher) tap(s drift.Stream, next watch) router.Copier {
 
 // start begins a watch. past is that of the same instance, if there was one; without
 // it the stream goes on from what is saved.
-func (w *watcher) start(s drift.Stream, next *watch, past *drift.Past) {
-	if saved, ok := w.saved[s]; past == nil && ok && saved.digest == next.ref.digest {
+func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
+	if saved, ok := w.saved[s]; past == nil && ok && saved.digest == next.Reference.digest {
 		past = saved.past
 	}
-	err := next.ref.err
+	err := next.Reference.err
 	if err == nil {
-		next.profile = next.ref.profile.For(s.Version.Number)
-		err = next.profile.Fits(next.instance.Model())
+		next.profile = next.Reference.profile.For(s.Version.Number)
+		err = next.profile.Fits(next.Instance.Model())
 	}
 	var detector *drift.Tumbling
 	if err == nil {
@@ -144,16 +154,16 @@ func (w *watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 		w.log.Warn("a version is not compared with its reference", zap.String("model", s.Version.Model),
 			zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.Error(err))
 	} else {
-		c := &next.settings
+		c := &next.Settings
 		next.promise = promise(c)
-		next.options = json.RawMessage(text(struct {
+		next.options = encoded(struct {
 			Name    string        `json:"name"`
 			Options drift.Options `json:"options"`
-		}{"tumbling", detector.Options()}))
+		}{"tumbling", detector.Options()})
 		w.catchUp(s, next)
 		next.tap = w.monitor.Start(s, drift.Watch{
 			Tap: drift.TapOptions{
-				Model: next.instance.Model(), Profile: next.profile, Sample: int(c.Sample),
+				Model: next.Instance.Model(), Profile: next.profile, Sample: int(c.Sample),
 				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer),
 			},
 			Detector: detector, Save: func() (json.RawMessage, error) { return json.Marshal(detector.Snapshot()) },
@@ -168,9 +178,9 @@ func (w *watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 // catchUp signals what the journal says was detected: the gateway may have ended
 // before it could, and the next window may be one in which that is over. It is called
 // before the first watch of a stream, when nobody else tells of it.
-func (w *watcher) catchUp(s drift.Stream, next *watch) {
+func (w *Watcher) catchUp(s drift.Stream, next *watch) {
 	saved, ok := w.saved[s]
-	if !ok || !saved.untold || saved.digest != next.ref.digest {
+	if !ok || !saved.untold || saved.digest != next.Reference.digest {
 		return
 	}
 	saved.untold = false
@@ -183,8 +193,8 @@ func (w *watcher) catchUp(s drift.Stream, next *watch) {
 
 // detector makes the detector of a stream, from where an earlier one of the same
 // reference was, if there was one.
-func (w *watcher) detector(s drift.Stream, next *watch, past *drift.Past) (*drift.Tumbling, error) {
-	options := detectorOptions(&next.settings, next.streams)
+func (w *Watcher) detector(s drift.Stream, next *watch, past *drift.Past) (*drift.Tumbling, error) {
+	options := DetectorOptions(&next.Settings, next.Streams)
 	if past == nil {
 		return drift.NewDetector(next.profile, options)
 	}
@@ -201,7 +211,9 @@ func (w *watcher) detector(s drift.Stream, next *watch, past *drift.Past) (*drif
 	return drift.NewDetector(next.profile, options)
 }
 
-func detectorOptions(c *config.Drift, streams int) drift.Options {
+// DetectorOptions are the settings of a model as its detectors take them; streams
+// share the promise about false alarms.
+func DetectorOptions(c *config.Drift, streams int) drift.Options {
 	o := drift.Options{
 		Tolerance: c.Tolerance, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
 		FalseAlarmEvery: c.FalseAlarmEvery, Window: c.Window, FalseAlarmWindows: float64(c.FalseAlarmWindows),
@@ -223,16 +235,16 @@ func promise(c *config.Drift) string {
 
 // stop ends the watch of a stream, and remembers where it stood but for its present
 // window, which is only returned.
-func (w *watcher) stop(s drift.Stream, old watch) *drift.Past {
+func (w *Watcher) stop(s drift.Stream, old watch) *drift.Past {
 	past := w.monitor.Stop(s)
 	if past != nil {
-		w.saved[s] = savedDetector{digest: old.ref.digest, past: &drift.Past{State: past.State, Status: past.Status}}
+		w.saved[s] = savedDetector{digest: old.Reference.digest, past: &drift.Past{State: past.State, Status: past.Status}}
 	}
 	return past
 }
 
-// keep ends the watches of all other streams.
-func (w *watcher) keep(streams map[drift.Stream]bool) {
+// Keep ends the watches of all other streams.
+func (w *Watcher) Keep(streams map[drift.Stream]bool) {
 	w.mu.Lock()
 	gone := map[drift.Stream]watch{}
 	for s, old := range w.watches {
@@ -247,11 +259,10 @@ func (w *watcher) keep(streams map[drift.Stream]bool) {
 	}
 }
 
-// forget drops what is remembered of versions that the repository no longer has.
-func (w *watcher) forget(found []registry.Found) {
-	there := func(s drift.Stream) bool {
-		return indexOf(foundModel(found, s.Version.Model).Versions, s.Version.Number) >= 0
-	}
+// Forget drops what is remembered of versions that are no longer there and are not
+// watched.
+func (w *Watcher) Forget(exists func(v infer.Version) bool) {
+	there := func(s drift.Stream) bool { return exists(s.Version) }
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for s := range w.saved {
@@ -266,8 +277,8 @@ func (w *watcher) forget(found []registry.Found) {
 	}
 }
 
-// status returns where all streams stand.
-func (w *watcher) status() []api.DriftStatus {
+// Status returns where all streams stand.
+func (w *Watcher) Status() []api.DriftStatus {
 	running := w.monitor.Status()
 	list := make([]api.DriftStatus, 0, len(running))
 	for _, s := range running {
@@ -292,7 +303,7 @@ func (w *watcher) status() []api.DriftStatus {
 }
 
 // describe fills in what does not change from window to window.
-func (w *watcher) describe(s drift.Stream) api.DriftStatus {
+func (w *Watcher) describe(s drift.Stream) api.DriftStatus {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	x := w.watches[s]
@@ -300,7 +311,16 @@ func (w *watcher) describe(s drift.Stream) api.DriftStatus {
 		Model: s.Version.Model, Version: s.Version.Number, Role: s.Role, State: api.DriftOff, Reason: x.off, Promise: x.promise,
 	}
 	if x.profile != nil {
-		d.ProfileDigest, d.Features, d.ReferenceRows = x.ref.digest, len(x.profile.Features), x.profile.Rows
+		d.ProfileDigest, d.Features, d.ReferenceRows = x.Reference.digest, len(x.profile.Features), x.profile.Rows
 	}
 	return d
+}
+
+// encoded returns the JSON of a document of ours.
+func encoded(document any) json.RawMessage {
+	b, err := json.Marshal(document)
+	if err != nil {
+		panic(fmt.Sprintf("BUG: a document does not marshal: %v", err))
+	}
+	return b
 }

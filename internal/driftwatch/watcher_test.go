@@ -1,4 +1,4 @@
-package app
+package driftwatch
 
 import (
 	"testing"
@@ -8,11 +8,10 @@ import (
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
-	"sluice.io/sluice/internal/registry"
 )
 
 func TestWhatIsNoLongerInTheRepositoryIsForgotten(t *testing.T) {
-	w := newWatcher(journal.Memory(), zap.NewNop())
+	w := New(journal.Memory(), zap.NewNop())
 	stream := func(n int64) drift.Stream {
 		return drift.Stream{Version: infer.Version{Model: "iris", Number: n}, Role: "stable"}
 	}
@@ -21,7 +20,7 @@ func TestWhatIsNoLongerInTheRepositoryIsForgotten(t *testing.T) {
 		w.toldOf(stream(n), "digest")
 	}
 	w.watches[stream(0)] = watch{} // runs yet
-	w.forget([]registry.Found{{Name: "iris", Versions: []registry.FoundVersion{{Number: 2}, {Number: 3}}}})
+	w.Forget(func(v infer.Version) bool { return v.Number >= 2 })
 	for n, want := range []bool{false, false, true, true} {
 		if _, saved := w.saved[stream(int64(n))]; saved != want {
 			t.Errorf("version %d: saved %v", n, saved)
