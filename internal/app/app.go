@@ -17,13 +17,12 @@ import (
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/reconcile"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/retrain"
 	"sluice.io/sluice/internal/router"
-	"sluice.io/sluice/internal/routes"
 	"sluice.io/sluice/internal/serving"
 	"sluice.io/sluice/internal/wire/httpapi"
 )
@@ -62,13 +61,12 @@ type App struct {
 	started   time.Time
 	runtime   serving.Runtime
 	repo      *registry.Repository
-	registry  *registry.Registry
-	shadows   *registry.Registry
 	journal   *journal.Log
 	outbox    *retrain.Outbox
 	router    *router.Router
 	metrics   *metrics.Metrics
-	reconcile *reconciler
+	watch     *driftwatch.Watcher
+	reconcile *reconcile.Reconciler
 	http      *httpapi.Server
 	admin     *admin.Server
 	stopping  chan struct{} // closed when the stop begins
@@ -99,22 +97,16 @@ func (a *App) open() (err error) {
 	if a.journal, err = openJournal(cfg.DataDir, a.log); err != nil {
 		return err
 	}
-	loads := registry.Options{ParallelLoads: cfg.Repository.ParallelLoads, UnloadTimeout: cfg.UnloadTimeout, Closed: a.closed}
-	a.registry, a.shadows = registry.New(loads), registry.New(loads)
 	promRegistry := prometheus.NewRegistry()
 	a.metrics = metrics.New(promRegistry)
-	a.reconcile = &reconciler{
-		repo: a.repo, loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")),
-		registry: a.registry, shadows: a.shadows, router: a.router, journal: a.journal,
-		record: newRecorder(a.metrics, a.log.Named("routes")),
-		log:    a.log.Named("reconcile"), load: a.opts.Reload, onReady: a.opts.Ready, cfg: cfg,
-		commands: make(chan command), stopped: make(chan struct{}),
-		routes: routes.NewSet(), references: driftwatch.References{}, named: map[string]bool{},
-	}
+	a.watch = driftwatch.New(a.journal, a.log.Named("drift"))
+	a.reconcile = reconcile.New(reconcile.Options{
+		Config: cfg, Repository: a.repo, Loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")), Router: a.router,
+		Journal: a.journal, Watcher: a.watch, Metrics: a.metrics, Logger: a.log, Reload: a.opts.Reload, Ready: a.opts.Ready,
+	})
 	if err := a.replay(cfg); err != nil {
 		return err
 	}
-	a.reconcile.view.Store(&view{})
 	if err := a.buildFronts(cfg, promRegistry); err != nil {
 		return err
 	}
@@ -126,12 +118,7 @@ func (a *App) open() (err error) {
 func (a *App) replay(cfg *config.Config) error {
 	began := time.Now()
 	signals := retrain.NewStore()
-	w := driftwatch.New(a.journal, a.log.Named("drift"))
-	err := a.reconcile.routes.Replay(func(visit func(api.Event) error) error {
-		return a.journal.Replay(func(e api.Event) error {
-			return errors.Join(visit(e), signals.Apply(e), w.Apply(e))
-		})
-	})
+	err := a.reconcile.Replay(func(e api.Event) error { return errors.Join(signals.Apply(e), a.watch.Apply(e)) })
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -147,8 +134,7 @@ func (a *App) replay(cfg *config.Config) error {
 		CoolDown: coolDown(cfg.Retrain.CoolDown), Expire: cfg.Retrain.Expire,
 		Observer: a.metrics.Signals(), Logger: a.log.Named("retrain"),
 	})
-	w.SetOutbox(a.outbox)
-	a.reconcile.watch = w
+	a.watch.SetOutbox(a.outbox)
 	return nil
 }
 
@@ -185,18 +171,10 @@ func openJournal(dir string, log *zap.Logger) (*journal.Log, error) {
 	return journal.Open(dir)
 }
 
-func (a *App) closed(v infer.Version, err error) {
-	if err != nil {
-		a.log.Error("unload", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
-		return
-	}
-	a.log.Info("unloaded", zap.String("model", v.Model), zap.Int64("version", v.Number))
-}
-
 // Run serves until ctx ends or a part fails, and then stops everything in order.
 // It returns nil for an orderly stop.
 func (a *App) Run(ctx context.Context) error {
-	if err := errors.Join(a.admin.Listen(), a.http.Listen()); err != nil {
+	if err := a.listen(ctx); err != nil {
 		return errors.Join(err, a.Close())
 	}
 	if a.opts.Listening != nil {
@@ -221,55 +199,80 @@ func (a *App) Run(ctx context.Context) error {
 	start("admin", a.admin.Run)
 	start("http", a.http.Run)
 	start("signals", a.outbox.Run)
-	start("drift", a.reconcile.watch.Run)
-	start("reconciler", a.reconcile.run)
+	start("drift", a.watch.Run)
+	start("reconciler", a.reconcile.Run)
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping")
 	case <-parts.Done():
 		a.log.Error("stopping", zap.Error(context.Cause(parts)))
 	}
-	err := a.stop(func() { cancel(nil) })
-	for range cap(ended) {
-		err = errors.Join(err, <-ended)
-	}
-	if err = errors.Join(err, a.Close()); err == nil {
+	deadline := time.Now().Add(a.opts.Config.Server.DrainTimeout)
+	err := a.stop(deadline, func() { cancel(nil) })
+	if err = errors.Join(err, a.await(deadline, ended), a.Close()); err == nil {
 		a.log.Info("stopped")
 	}
 	return err
 }
 
-// shadowGrace is how long runs of shadows may go on once the gateway stops: nobody
-// waits for them.
-const shadowGrace = time.Second
+// listen opens both listeners, or none.
+func (a *App) listen(ctx context.Context) error {
+	if err := a.admin.Listen(); err != nil {
+		return err
+	}
+	if err := a.http.Listen(); err != nil {
+		return errors.Join(err, a.admin.Shutdown(ctx))
+	}
+	return nil
+}
 
-// stop runs the stages in their order: readiness off, listeners, batchers and
-// sessions. What is accepted is finished within the drain timeout; batchers get a
-// second one, at half of which the calls that still run are terminated.
-func (a *App) stop(cancelParts func()) error {
+// stop runs the stages in their order: readiness off, listeners, deliveries, batchers
+// and sessions. All of them together have until the deadline. Accepted requests have
+// half of that time; at half of what is then left, runs that still go on are terminated.
+func (a *App) stop(deadline time.Time, cancelParts func()) error {
 	close(a.stopping)
-	limit := a.opts.Config.Server.DrainTimeout
 	var err error
-	stage := func(name string, shutdown func(context.Context) error) (ended bool) {
-		ctx, cancel := context.WithTimeout(context.Background(), limit) //nolint:forbidigo // the stop outlives what asked for it
+	stage := func(name string, until time.Time, shutdown func(context.Context) error) {
+		ctx, cancel := context.WithDeadline(context.Background(), until) //nolint:forbidigo // the stop outlives what asked for it
 		defer cancel()
-		serr := shutdown(ctx)
-		if serr != nil {
+		if serr := shutdown(ctx); serr != nil {
 			err = errors.Join(err, fmt.Errorf("stop %s: %w", name, serr))
 		}
-		return serr == nil
 	}
-	stage("http", a.http.Shutdown)
-	stage("admin", a.admin.Shutdown)
-	stage("signals", a.endDeliveries)
+	half := time.Now().Add(time.Until(deadline) / 2)
+	stage("http", half, a.http.Shutdown)
+	stage("admin", half, a.admin.Shutdown)
+	stage("signals", half, a.endDeliveries)
 	cancelParts()
-	<-a.reconcile.stopped
-	shadows := stage("shadows", func(ctx context.Context) error { return a.shadows.Shutdown(ctx, shadowGrace) })
-	models := stage("models", func(ctx context.Context) error { return a.registry.Shutdown(ctx, limit) })
-	if !shadows || !models {
-		a.runtime = nil // calls may still run in it: the end of the process frees it
+	stage("models", deadline, func(ctx context.Context) error { return a.reconcile.Shutdown(ctx, time.Until(deadline)) })
+	if !a.reconcile.Idle() {
+		a.log.Warn("a load or a run is cut off by the end of the process")
+		a.runtime = nil // calls still run in it: the end of the process frees it
 	}
 	return err
+}
+
+// await returns how the parts have ended. One that does not end in time is left to the
+// end of the process.
+func (a *App) await(deadline time.Time, ended <-chan error) (err error) {
+	const grace = time.Second // they were told to end before
+	late := time.NewTimer(time.Until(deadline) + grace)
+	defer late.Stop()
+	for range cap(ended) {
+		select {
+		case e := <-ended:
+			err = errors.Join(err, e)
+		case <-late.C:
+			a.runtime = nil
+			return errors.Join(err, errors.New("a part still runs past the time to stop"))
+		}
+	}
+	return err
+}
+
+// Reload reads the configuration again and applies it, as POST /-/reload does.
+func (a *App) Reload(ctx context.Context, by api.Actor) (api.ReloadResult, error) {
+	return control{a}.Reload(ctx, by)
 }
 
 // endDeliveries waits for the deliveries in progress. One that is cut off is no

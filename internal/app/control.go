@@ -36,11 +36,11 @@ func (c control) Ready() error {
 		return errStopping
 	default:
 	}
-	if !a.reconcile.ready.Load() {
+	if !a.reconcile.Ready() {
 		return errStarting
 	}
 	if a.opts.Config.Server.StrictReadiness {
-		return missing(a.registry.Status())
+		return missing(a.reconcile.Models())
 	}
 	return nil
 }
@@ -66,17 +66,17 @@ func (c control) Status() api.ServerStatus {
 	return api.ServerStatus{
 		Version: a.opts.Build.Version, Revision: a.opts.Build.Revision, GoVersion: runtime.Version(),
 		Runtime: a.runtime.Describe(), StartedAt: a.started, Ready: c.Ready() == nil,
-		ModelControl: a.opts.Config.Repository.Control, TableRevision: a.reconcile.revision.Load(),
+		ModelControl: a.opts.Config.Repository.Control, TableRevision: a.reconcile.Revision(),
 	}
 }
 
 // Models implements admin.Control.
-func (c control) Models() []api.ModelStatus { return c.app.registry.Status() }
+func (c control) Models() []api.ModelStatus { return c.app.reconcile.Details() }
 
 // Index implements httpapi.Catalog.
 func (c control) Index(readyOnly bool) []api.ModelStatus {
 	list := []api.ModelStatus{}
-	for _, m := range c.app.registry.Status() {
+	for _, m := range c.app.reconcile.Models() {
 		if !readyOnly || m.State == api.StateReady {
 			list = append(list, m)
 		}
@@ -104,55 +104,54 @@ func (c control) Versions(name string) []int64 { return c.app.router.Versions(na
 
 // Load implements httpapi.Catalog and admin.Control.
 func (c control) Load(ctx context.Context, name string, by api.Actor) error {
-	r := c.app.reconcile
-	return c.send(ctx, func(ctx context.Context) error { return r.loadModel(ctx, name, by) })
+	return c.within(ctx, func(ctx context.Context) error { return c.app.reconcile.Load(ctx, name, by) })
 }
 
 // Unload implements httpapi.Catalog and admin.Control.
 func (c control) Unload(ctx context.Context, name string, by api.Actor) error {
-	r := c.app.reconcile
-	return c.send(ctx, func(ctx context.Context) error { return r.unloadModel(ctx, name, by) })
+	return c.within(ctx, func(ctx context.Context) error { return c.app.reconcile.Unload(ctx, name, by) })
 }
 
 // Reload implements admin.Control.
-func (c control) Reload(ctx context.Context, by api.Actor) (api.ReloadResult, error) {
-	var result api.ReloadResult // not read unless the reload has ended
-	err := c.send(ctx, func(ctx context.Context) (err error) {
-		result, err = c.app.reconcile.reload(ctx, by)
+func (c control) Reload(ctx context.Context, by api.Actor) (result api.ReloadResult, err error) {
+	err = c.within(ctx, func(ctx context.Context) error {
+		result, err = c.app.reconcile.Reload(ctx, by)
 		return err
 	})
-	if err != nil {
-		return api.ReloadResult{}, err
-	}
-	return result, nil
+	return result, err
 }
 
-// send waits for a change for as long as control.timeout says. One that takes
-// longer goes on without its caller.
-func (c control) send(ctx context.Context, do func(context.Context) error) error {
+// within waits for a change for as long as control.timeout says. One that takes longer
+// goes on without its caller.
+func (c control) within(ctx context.Context, do func(context.Context) error) error {
 	limit := c.app.opts.Config.Control.Timeout
 	waiting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := c.app.reconcile.send(waiting, do)
-	if waiting.Err() != nil && ctx.Err() == nil {
+	err := do(waiting)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
 		return infer.Errorf(infer.Unavailable, "not done within control.timeout (%v); a change that has begun goes on, and the list of models shows how far it is", limit)
 	}
 	return err
 }
 
-// Statistics implements httpapi.Catalog.
+// Statistics implements httpapi.Catalog. A route has those of the versions that serve
+// it, under its own name.
 func (c control) Statistics(name string, version int64) ([]oip.ModelStatistics, error) {
+	model := ""
 	if name != "" {
-		if _, err := c.Model(name, version); err != nil {
+		called, err := c.Model(name, version)
+		if err != nil {
 			return nil, err
 		}
+		model = called.Name
 	}
 	list := []oip.ModelStatistics{}
-	for _, m := range c.Index(true) {
-		if (name == "" || m.Name == name) && (version == 0 || m.Version == version) {
-			if v := c.app.reconcile.record.versionFor(infer.Version{Model: m.Name, Number: m.Version}); v != nil {
-				list = append(list, c.app.statistics(m, v))
-			}
+	for _, m := range c.app.reconcile.Models() {
+		if m.State != api.StateReady || model != "" && m.Name != model || version != 0 && m.Version != version {
+			continue
+		}
+		if s, ok := c.app.reconcile.Serving(infer.Version{Model: m.Name, Number: m.Version}); ok {
+			list = append(list, statistics(cmp.Or(name, m.Name), m.Version, s))
 		}
 	}
 	return list, nil

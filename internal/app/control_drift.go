@@ -5,7 +5,7 @@ import (
 )
 
 // Drift implements admin.DriftControl.
-func (c control) Drift() []api.DriftStatus { return c.app.reconcile.watch.Status() }
+func (c control) Drift() []api.DriftStatus { return c.app.watch.Status() }
 
 // Retrains implements admin.DriftControl.
 func (c control) Retrains() []api.RetrainRequest { return c.app.outbox.List() }

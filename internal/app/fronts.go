@@ -1,7 +1,6 @@
 package app
 
 import (
-	"maps"
 	"strconv"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/reconcile"
 	"sluice.io/sluice/internal/wire/httpapi"
 	"sluice.io/sluice/internal/wire/oip"
 )
@@ -73,100 +73,51 @@ func (a *App) exposeMetrics() {
 		Version: a.opts.Build.Version, Revision: a.opts.Build.Revision, Runtime: a.runtime.Describe(),
 		Models: func() map[string]int {
 			states := map[string]int{api.StateReady: 0, api.StateLoading: 0, api.StateUnloading: 0, api.StateUnavailable: 0}
-			for _, m := range a.registry.Status() {
+			for _, m := range a.reconcile.Models() {
 				states[m.State]++
 			}
 			return states
 		},
-		TableRevision: a.reconcile.revision.Load,
+		TableRevision: a.reconcile.Revision,
 		InFlight:      a.http.InFlight,
 		Unrouted:      a.http.Unrouted,
 		Queued:        a.queued,
 		RunTimes:      a.runTimes,
 		RuntimeMemory: a.runtime.Memory,
-		Breakers:      a.breakers,
-		Routes:        a.declared,
-		ShadowQueues:  a.shadowQueues,
+		Breakers:      a.reconcile.Breakers,
+		Routes:        a.reconcile.Declared,
+		ShadowQueues:  a.reconcile.ShadowQueues,
 		Journal:       a.journal.Size,
-		Drift:         a.reconcile.watch.Status,
+		Drift:         a.watch.Status,
 		Signals:       a.outbox.Open,
 	})
 }
 
-// queued is how many requests wait, of the versions that have served at all: a
-// thousand idle ones need no series each.
+// queued is how many requests wait, of the versions that have served.
 func (a *App) queued() map[infer.Version]int64 {
-	queued := a.registry.Queued()
-	maps.DeleteFunc(queued, func(v infer.Version, _ int64) bool { return !a.used(v) })
+	queued := map[infer.Version]int64{}
+	for v, s := range a.reconcile.Served() {
+		queued[v] = int64(s.Instance.Queued())
+	}
 	return queued
 }
 
 // runTimes is what is known of the run times of the versions that have served.
 func (a *App) runTimes() map[infer.Version]metrics.RunTime {
 	times := map[infer.Version]metrics.RunTime{}
-	for _, m := range a.registry.Status() {
-		v := infer.Version{Model: m.Name, Number: m.Version}
-		if m.Detail == nil || len(m.Detail.Batching.RunTimes) == 0 || !a.used(v) {
-			continue
+	for v, s := range a.reconcile.Served() {
+		if known := s.Instance.Detail().Batching.RunTimes; len(known) > 0 {
+			times[v] = metrics.RunTime{Fixed: time.Duration(known[0].Fixed), PerRow: time.Duration(known[0].PerRow)}
 		}
-		t := &m.Detail.Batching.RunTimes[0]
-		times[v] = metrics.RunTime{Fixed: time.Duration(t.Fixed), PerRow: time.Duration(t.PerRow)}
 	}
 	return times
 }
 
-// used reports whether a version has served at all.
-func (a *App) used(v infer.Version) bool {
-	series := a.reconcile.record.versionFor(v)
-	return series != nil && series.Used()
-}
-
-// breakers returns the states of the breakers of what routes send to.
-func (a *App) breakers() map[infer.Version]string {
-	states := map[infer.Version]string{}
-	for _, v := range a.reconcile.view.Load().routes {
-		for i, b := range v.breakers {
-			if b != nil {
-				states[infer.Version{Model: v.route.Model, Number: v.route.Variants[i].Version}] = b.State()
-			}
-		}
-		if v.fallback != nil {
-			states[infer.Version{Model: v.route.Model, Number: v.route.Fallback.Version}] = v.fallback.State()
-		}
-	}
-	return states
-}
-
-// declared returns the routes that are not implied.
-func (a *App) declared() []api.Route {
-	var list []api.Route
-	for _, v := range a.reconcile.view.Load().routes {
-		if v.route.Revision > 0 {
-			list = append(list, v.route)
-		}
-	}
-	return list
-}
-
-// shadowQueues returns what waits for each shadow.
-func (a *App) shadowQueues() map[infer.Version]metrics.QueueSize {
-	queues := map[infer.Version]metrics.QueueSize{}
-	for _, v := range a.reconcile.view.Load().routes {
-		for i, m := range v.mirrors {
-			if m != nil {
-				n, bytes := m.Queued()
-				queues[infer.Version{Model: v.route.Model, Number: v.route.Shadows[i].Version}] = metrics.QueueSize{Requests: n, Bytes: bytes}
-			}
-		}
-	}
-	return queues
-}
-
 // statistics turns a version's counters into the protocol's document.
-func (a *App) statistics(m api.ModelStatus, v *metrics.Version) oip.ModelStatistics {
-	s := v.Snapshot()
+func statistics(name string, version int64, served reconcile.Served) oip.ModelStatistics {
+	s := served.Series.Snapshot()
 	doc := oip.ModelStatistics{
-		Name: m.Name, Version: strconv.FormatInt(m.Version, 10), LastInference: s.LastInference,
+		Name: name, Version: strconv.FormatInt(version, 10), LastInference: s.LastInference,
 		InferenceCount: s.InferenceCount, ExecutionCount: s.ExecutionCount,
 		InferenceStats: oip.InferenceStatistics{
 			Success: duration(s.Success), Fail: duration(s.Fail), Queue: duration(s.Queue),
@@ -178,9 +129,7 @@ func (a *App) statistics(m api.ModelStatus, v *metrics.Version) oip.ModelStatist
 			BatchSize: b.Size, ComputeInput: duration(b.ComputeInput), ComputeInfer: duration(b.ComputeInfer), ComputeOutput: duration(b.ComputeOutput),
 		})
 	}
-	if m.Memory != nil {
-		doc.MemoryUsage = []oip.MemoryUsage{{Type: "CPU", ByteSize: uint64(max(0, m.Memory.SlotBytes))}}
-	}
+	doc.MemoryUsage = []oip.MemoryUsage{{Type: "CPU", ByteSize: uint64(max(0, served.Instance.Memory().SlotBytes))}}
 	return doc
 }
 

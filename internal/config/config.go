@@ -60,7 +60,8 @@ type Repository struct {
 	Control       string        `yaml:"control" default:"none" enum:"none|explicit|poll" doc:"What loads models: none: all, once at the start; explicit: those in load, and the load and unload calls; poll: all, and again whenever the folder changes."`
 	PollInterval  time.Duration `yaml:"poll_interval" default:"15s" min:"100ms" doc:"How often poll looks at the folder."`
 	Load          []string      `yaml:"load" default:"[]" doc:"The models to load at the start with explicit control; '*' for all."`
-	ParallelLoads int           `yaml:"parallel_loads" default:"2" min:"1" max:"256" doc:"How many versions load at the same time."`
+	ParallelLoads int           `yaml:"parallel_loads" default:"2" min:"1" max:"256" doc:"How many versions load at the same time. Versions of less than 10 MiB have as many places of their own beside these."`
+	LoadTimeout   time.Duration `yaml:"load_timeout" default:"10m" min:"1s" doc:"How long one version may take to load, with its probe and warm-up; then it has failed, and its place is free for another."`
 }
 
 // Server configures the data plane.
@@ -70,7 +71,7 @@ type Server struct {
 	// the whole server out of rotation.
 	StrictReadiness bool `yaml:"strict_readiness" default:"false" doc:"Whether the server is ready only while every listed version is; else once all loads have ended."`
 
-	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" min:"0s" doc:"How long accepted requests may take after a stop was asked for."`
+	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" min:"0s" doc:"How long a stop may take as a whole. Accepted requests have half of it; after three quarters, runs that still go on are terminated. What then does not end is cut off by the end of the process."`
 	HTTP         HTTP          `yaml:"http" doc:"The HTTP listener."`
 	Limits       Limits        `yaml:"limits" doc:"Limits on one request and its answer; beyond them it is refused."`
 	JSON         JSON          `yaml:"json" doc:"How numbers are written in JSON answers."`

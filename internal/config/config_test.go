@@ -133,7 +133,7 @@ test.yaml:1: repository.load: only explicit control loads models by name; reposi
 test.yaml:2: server.drain_timeout: expected a duration such as 30s or 1m30s, got "x"
 --http-address: server.http.address: expected host:port such as "127.0.0.1:8000" or ":8000", got "8000"
 --model-control: repository.control: expected none, explicit or poll, got "sometimes"
---no-such: repository.no_such: unknown key; known here: path, control, poll_interval, load, parallel_loads`
+--no-such: repository.no_such: unknown key; known here: path, control, poll_interval, load, parallel_loads, load_timeout`
 	if err == nil {
 		t.Fatal("no error")
 	}

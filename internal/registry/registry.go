@@ -13,184 +13,105 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Spec asks for one version to be loaded.
-type Spec struct {
-	Version     infer.Version
-	Fingerprint string   // of the files, as the repository saw them
-	Settings    string   // a changed text means a new instance
-	Err         error    // why it cannot be loaded; Load is then not called
-	Idle        string   // why it is not to be loaded, "unloaded"; Load is then not called
-	Ignored     []string // told in the status
-	// Load makes the version ready: verified, loaded, warm. It gives back its
-	// memory where it fails.
-	Load func(ctx context.Context) (s Servable, digest string, err error)
-}
-
 // Options configure a Registry.
 type Options struct {
-	ParallelLoads int           // how many versions load at the same time; at least 1
+	ParallelLoads int           // how many versions load at the same time, beside small ones; at least 1
+	LoadTimeout   time.Duration // how long a load may take; 10 minutes if it is 0
 	UnloadTimeout time.Duration // how long a retired version may finish its work
+	// Ended is told that a load has ended. It is called on any goroutine and must not
+	// block; it may be nil.
+	Ended func()
 	// Closed is told how the shutdown of a version ended; it may be nil.
 	Closed func(v infer.Version, err error)
 }
 
 // Registry holds the loaded versions. Its methods belong to one goroutine, but
-// for Status and Queued, which may be called from any.
+// for List, Status, Serving and Instance, which may be called from any.
 type Registry struct {
-	opts Options
+	opts  Options
+	loads loads
 
-	mu       sync.Mutex // guards records and retiring
+	living context.Context //nolint:containedctx // of all loads; Shutdown ends it
+	stop   context.CancelFunc
+
+	mu       sync.Mutex    // guards the fields below
+	begun    map[key]*load // that plans hold
 	records  map[infer.Version]*record
 	retiring map[*Instance]api.ModelStatus
 	closing  sync.WaitGroup // one for each goroutine of retire
+
+	idle bool // set by Shutdown
 
 	// patience ends when a Shutdown can wait no longer for work to finish.
 	patience context.Context //nolint:containedctx // the registry's own lifetime
 	hurry    context.CancelFunc
 }
 
-// record is what is known of a version. The instance is nil where none serves.
+// record is what is known of a version. It does not change once it is made.
 type record struct {
 	spec     Spec
+	from     *load // the attempt that it tells of
 	state    string
 	reason   string
-	digest   string
+	digest   string // of the instance, else of the files that failed to load
 	loadedAt time.Time
-	instance *Instance
+	instance *Instance // nil if none serves
+	err      error     // why the spec could not be loaded
+	failed   string    // the digest of what could not be loaded; "" if it is not known
 }
 
 // New returns an empty registry.
 func New(opts Options) *Registry {
 	opts.ParallelLoads = max(1, opts.ParallelLoads)
-	r := &Registry{opts: opts, records: map[infer.Version]*record{}, retiring: map[*Instance]api.ModelStatus{}}
+	opts.LoadTimeout = cmp.Or(opts.LoadTimeout, 10*time.Minute)
+	if opts.Ended == nil {
+		opts.Ended = func() {}
+	}
+	r := &Registry{opts: opts, begun: map[key]*load{}, records: map[infer.Version]*record{}, retiring: map[*Instance]api.ModelStatus{}}
 	r.patience, r.hurry = context.WithCancel(context.Background()) //nolint:forbidigo // Shutdown ends it
+	r.living, r.stop = context.WithCancel(r.patience)
+	r.loads = loads{
+		timeout: opts.LoadTimeout, ended: opts.Ended, late: r.discard,
+		all: lane{width: opts.ParallelLoads}, small: lane{width: max(2, opts.ParallelLoads)},
+	}
 	return r
 }
 
-// Plan is the outcome of Prepare: what would serve. Commit or Discard it.
-type Plan struct {
-	registry *Registry
-	next     map[infer.Version]*record
-	fresh    []*Instance               // loaded for this plan
-	former   map[infer.Version]*record // what announce put LOADING in place of; nil where there was nothing
-	failed   map[infer.Version]error
-	changed  []infer.Version
+// begin starts to load a version.
+func (r *Registry) begin(spec *Spec) *load {
+	x := &load{spec: *spec, done: make(chan struct{})}
+	x.ctx, x.cancel = context.WithCancel(r.living)
+	r.mu.Lock()
+	r.begun[spec.key()] = x
+	r.mu.Unlock()
+	if spec.Err != nil {
+		x.end(nil, "", spec.Err)
+	} else {
+		r.loads.start(x)
+	}
+	return x
 }
 
-// Prepare loads what specs ask for and is not there yet, several at a time, and
-// keeps what already serves unchanged. A version that fails to load is listed
-// with its reason; where an older instance of it serves, that one goes on, and so
-// do the model's versions that are no longer asked for.
-// Nothing that serves changes until Commit. retry says whether a version that
-// failed before is tried again with the same files and settings; nil is never.
-func (r *Registry) Prepare(ctx context.Context, specs []Spec, retry func(infer.Version) bool) *Plan {
-	p := &Plan{
-		registry: r, next: make(map[infer.Version]*record, len(specs)),
-		former: map[infer.Version]*record{}, failed: map[infer.Version]error{},
-	}
-	var loads []*record
-	for _, spec := range specs {
-		old := r.records[spec.Version]
-		if old != nil && old.keeps(spec, retry) {
-			p.next[spec.Version] = old
-			continue
-		}
-		rec := &record{spec: spec, state: api.StateLoading}
-		p.next[spec.Version] = rec
-		if spec.Idle != "" {
-			rec.state, rec.reason = api.StateUnavailable, spec.Idle
-			continue
-		}
-		p.changed = append(p.changed, spec.Version)
-		loads = append(loads, rec)
-	}
-	p.announce(loads)
-	p.load(ctx, loads)
-	for v, old := range r.records {
-		if old.instance != nil && p.next[v] == nil && p.lacking(v.Model) {
-			p.next[v] = old
-		}
-	}
-	return p
-}
-
-// lacking reports whether a version of the model was asked for and cannot serve.
-func (p *Plan) lacking(model string) bool {
-	for v, rec := range p.next {
-		if v.Model == model && rec.instance == nil && rec.spec.Idle == "" {
-			return true
-		}
-	}
-	return false
-}
-
-// keeps reports whether the record already is what spec asks for.
-func (rec *record) keeps(spec Spec, retry func(infer.Version) bool) bool {
-	old := rec.spec
-	same := old.Fingerprint == spec.Fingerprint && old.Settings == spec.Settings && old.Idle == spec.Idle &&
-		(old.Err == nil) == (spec.Err == nil)
-	failed := rec.reason != "" && spec.Idle == ""
-	retried := failed && retry != nil && retry(spec.Version)
-	return same && !retried
-}
-
-// announce lists versions that begin to load and have nothing serving.
-func (p *Plan) announce(loads []*record) {
-	r := p.registry
+// drop forgets a load that no plan holds: it is given up, and what it made retires
+// unless it serves.
+func (r *Registry) drop(x *load) {
+	inst := r.loads.giveUp(x)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, rec := range loads {
-		v := rec.spec.Version
-		if old := r.records[v]; old == nil || old.instance == nil {
-			p.former[v] = old
-			r.records[v] = &record{spec: Spec{Version: v}, state: api.StateLoading}
-		}
+	delete(r.begun, x.spec.key())
+	if inst == nil {
+		return
+	}
+	if rec := r.records[x.spec.Version]; rec == nil || rec.instance != inst {
+		r.retire(x.spec.Version, inst, x.digest)
 	}
 }
 
-func (p *Plan) load(ctx context.Context, loads []*record) {
-	tokens := make(chan struct{}, p.registry.opts.ParallelLoads)
-	var wg sync.WaitGroup
-	errs := make([]error, len(loads))
-	for i, rec := range loads {
-		tokens <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-tokens }()
-			errs[i] = rec.load(ctx)
-		})
-	}
-	wg.Wait()
-	for i, rec := range loads {
-		v := rec.spec.Version
-		if errs[i] == nil {
-			p.fresh = append(p.fresh, rec.instance)
-			continue
-		}
-		p.failed[v] = errs[i]
-		if old := p.registry.records[v]; old != nil && old.instance != nil {
-			// The old one serves on; the reason shows, and the new spec is
-			// remembered so that only a further change is tried again.
-			rec.instance, rec.state, rec.digest, rec.loadedAt = old.instance, old.state, old.digest, old.loadedAt
-			rec.reason = "still serving the former files and settings; the newer ones failed to load: " + rec.reason
-		}
-	}
-}
-
-func (rec *record) load(ctx context.Context) error {
-	err := rec.spec.Err
-	if err == nil && ctx.Err() != nil {
-		err = infer.Errorf(infer.Unavailable, "the load was given up")
-	}
-	var s Servable
-	if err == nil {
-		s, rec.digest, err = rec.spec.Load(ctx)
-	}
-	if err != nil {
-		rec.state, rec.reason = api.StateUnavailable, Reason(err)
-		return err
-	}
-	rec.instance, rec.state, rec.loadedAt = newInstance(s, rec.digest), api.StateReady, time.Now()
-	return nil
+// discard closes what was loaded too late.
+func (r *Registry) discard(s Servable) {
+	ctx, cancel := context.WithTimeout(r.patience, r.opts.UnloadTimeout)
+	defer cancel()
+	_ = s.Shutdown(ctx) // it never served; its load was reported as failed
 }
 
 // Reason is what of a load's error may be shown: an Error's Msg never holds a
@@ -202,69 +123,10 @@ func Reason(err error) string {
 	return "the load failed; the log has the details"
 }
 
-// Instances returns what would serve after Commit.
-func (p *Plan) Instances() map[infer.Version]*Instance {
-	m := make(map[infer.Version]*Instance, len(p.next))
-	for v, rec := range p.next {
-		if rec.instance != nil {
-			m[v] = rec.instance
-		}
-	}
-	return m
-}
-
-// Failed returns why versions could not be loaded in this plan.
-func (p *Plan) Failed() map[infer.Version]error { return p.failed }
-
-// Changed returns the versions that were loaded or tried in this plan.
-func (p *Plan) Changed() []infer.Version { return p.changed }
-
-// Same reports whether a Commit would change nothing.
-func (p *Plan) Same() bool { return maps.Equal(p.next, p.registry.records) }
-
-// Commit makes the plan the registry's state and retires every instance that is
-// no longer part of it. Call it after the table that names the instances was
-// swapped. It does not wait for retired instances.
-func (p *Plan) Commit() {
-	r := p.registry
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	keep := make(map[*Instance]bool, len(p.next))
-	for _, rec := range p.next {
-		keep[rec.instance] = true
-	}
-	for v, old := range r.records {
-		if old.instance != nil && !keep[old.instance] {
-			r.retire(v, old)
-		}
-	}
-	r.records = p.next
-}
-
-// Discard closes what the plan had loaded and leaves the registry as it was.
-func (p *Plan) Discard() {
-	r := p.registry
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for v, old := range p.former {
-		if old == nil {
-			delete(r.records, v)
-		} else {
-			r.records[v] = old
-		}
-	}
-	for _, rec := range p.next {
-		if slices.Contains(p.fresh, rec.instance) {
-			r.retire(rec.spec.Version, rec)
-		}
-	}
-}
-
 // retire closes an instance in a goroutine of its own once its users have gone,
 // or the unload limit has passed. r.mu is held.
-func (r *Registry) retire(v infer.Version, rec *record) {
-	inst := rec.instance
-	r.retiring[inst] = api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateUnloading, Digest: rec.digest}
+func (r *Registry) retire(v infer.Version, inst *Instance, digest string) {
+	r.retiring[inst] = api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateUnloading, Digest: digest}
 	inst.retire()
 	r.closing.Go(func() { // Shutdown waits for it
 		ctx, cancel := context.WithTimeout(r.patience, r.opts.UnloadTimeout)
@@ -289,66 +151,114 @@ func (r *Registry) Instances() map[infer.Version]*Instance {
 	return p.Instances()
 }
 
-// Spec returns what a version was last asked to be.
-func (r *Registry) Spec(v infer.Version) (Spec, bool) {
-	rec := r.records[v]
-	if rec == nil {
-		return Spec{}, false
+// Failures returns why versions could not be loaded as they were last asked for, with
+// the digest of their files, or else their fingerprint.
+func (p *Plan) Failures() map[infer.Version]Failure {
+	m := map[infer.Version]Failure{}
+	for v, rec := range p.next {
+		if rec.err != nil {
+			m[v] = Failure{Digest: rec.failed, Fingerprint: rec.spec.Fingerprint, Reason: Reason(rec.err)}
+		}
 	}
-	return rec.spec, true
+	return m
 }
 
-// Status lists every version, sorted by name and number. A version that is being
-// unloaded stands beside a newer instance of itself.
+// Failure is why a version could not be loaded.
+type Failure struct {
+	Digest      string // "" if the load failed before it was known
+	Fingerprint string
+	Reason      string
+}
+
+// List returns the state of every version, sorted by name and number, without details.
+// A version that loads or is being unloaded is listed as such if no instance of it serves.
+func (r *Registry) List() []api.ModelStatus {
+	list, _ := r.list()
+	return list
+}
+
+// Status is List with details.
 func (r *Registry) Status() []api.ModelStatus {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := make([]api.ModelStatus, 0, len(r.records)+len(r.retiring))
-	for v, rec := range r.records {
-		list = append(list, rec.status(v))
-	}
-	for _, s := range r.retiring {
-		if rec := r.records[infer.Version{Model: s.Name, Number: s.Version}]; rec == nil || rec.instance == nil {
-			list = slices.DeleteFunc(list, func(l api.ModelStatus) bool { return l.Name == s.Name && l.Version == s.Version })
-			list = append(list, s)
+	list, records := r.list()
+	for i := range list { // not under the lock: details are counted on demand
+		s := &list[i]
+		if rec := records[infer.Version{Model: s.Name, Number: s.Version}]; rec != nil && rec.instance != nil {
+			detail, memory := *rec.instance.Detail(), rec.instance.Memory()
+			detail.Ignored = rec.spec.Ignored
+			s.Detail, s.Memory = &detail, &memory
 		}
+	}
+	return list
+}
+
+// list returns the states, and the records that they are of.
+func (r *Registry) list() ([]api.ModelStatus, map[infer.Version]*record) {
+	r.mu.Lock()
+	records := r.records // replaced as a whole, never changed
+	others := map[infer.Version]api.ModelStatus{}
+	for _, s := range r.retiring {
+		others[infer.Version{Model: s.Name, Number: s.Version}] = s
+	}
+	for k, x := range r.begun {
+		if !x.ended() {
+			others[k.version] = api.ModelStatus{Name: k.version.Model, Version: k.version.Number, State: api.StateLoading}
+		}
+	}
+	r.mu.Unlock()
+	list := make([]api.ModelStatus, 0, len(records)+len(others))
+	for v, rec := range records {
+		if _, other := others[v]; !other || rec.instance != nil {
+			delete(others, v)
+			list = append(list, rec.status(v))
+		}
+	}
+	for _, s := range others {
+		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b api.ModelStatus) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 	})
-	return list
-}
-
-// Queued returns, of each version that serves, how many requests wait for a run.
-func (r *Registry) Queued() map[infer.Version]int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	queued := map[infer.Version]int64{}
-	for v, rec := range r.records {
-		if rec.instance != nil {
-			queued[v] = int64(rec.instance.Queued())
-		}
-	}
-	return queued
+	return list, records
 }
 
 func (rec *record) status(v infer.Version) api.ModelStatus {
 	s := api.ModelStatus{Name: v.Model, Version: v.Number, State: rec.state, Reason: rec.reason, Digest: rec.digest}
-	if rec.instance == nil {
-		return s
+	if rec.instance != nil {
+		s.LoadedAt = &rec.loadedAt
 	}
-	detail := *rec.instance.Detail()
-	detail.Ignored = rec.spec.Ignored
-	memory := rec.instance.Memory()
-	s.Detail, s.Memory, s.LoadedAt = &detail, &memory, &rec.loadedAt
 	return s
 }
 
-// Shutdown retires everything and waits until all memory is given back. Work has
-// grace to finish, and no more than half of the time until ctx ends; what still runs
-// then is terminated. Instances that outlive ctx all the same are left behind, and an
-// error says so.
+// Serving returns what serves now. It may be called from any goroutine, and the
+// result must not be changed.
+func (r *Registry) Serving() map[infer.Version]*Instance {
+	r.mu.Lock()
+	p := Plan{next: r.records}
+	r.mu.Unlock()
+	return p.Instances()
+}
+
+// Instance returns what serves a version now, nil if nothing does. It may be called
+// from any goroutine.
+func (r *Registry) Instance(v infer.Version) *Instance {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if rec := r.records[v]; rec != nil {
+		return rec.instance
+	}
+	return nil
+}
+
+// Shutdown gives up what loads, retires everything and waits until all memory is given
+// back. Work has grace to finish, and no more than half of the time until ctx ends; what
+// still runs then is terminated. Instances that outlive ctx are left behind, and an
+// error says so. A load that is in a call that nothing can interrupt is left behind
+// too, after a moment and without an error; Idle says so.
 func (r *Registry) Shutdown(ctx context.Context, grace time.Duration) error {
+	r.stop()
+	for _, x := range slices.Collect(maps.Values(r.begun)) {
+		r.drop(x)
+	}
 	p := &Plan{registry: r, next: map[infer.Version]*record{}}
 	p.Commit()
 	if end, ok := ctx.Deadline(); ok {
@@ -360,12 +270,18 @@ func (r *Registry) Shutdown(ctx context.Context, grace time.Duration) error {
 		r.closing.Wait()
 		close(done)
 	}()
+	defer r.hurry()
 	select {
 	case <-done:
-		r.hurry()
-		return nil
 	case <-ctx.Done():
-		r.hurry()
 		return errors.New("versions still run past the time to stop")
 	}
+	const moment = time.Second
+	loads, cancel := context.WithTimeout(ctx, moment)
+	defer cancel()
+	r.idle = r.loads.wait(loads)
+	return nil
 }
+
+// Idle reports, after Shutdown, whether nothing uses the runtime any more.
+func (r *Registry) Idle() bool { return r.idle }

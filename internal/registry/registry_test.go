@@ -55,8 +55,21 @@ func spec(n int64, fingerprint string, s *fakeServable, err error) registry.Spec
 
 func apply(t *testing.T, r *registry.Registry, specs ...registry.Spec) *registry.Plan {
 	t.Helper()
-	p := r.Prepare(t.Context(), specs, nil)
+	p := settle(r, specs, nil)
 	p.Commit()
+	p.Release()
+	return p
+}
+
+// settle plans until nothing loads any more.
+func settle(r *registry.Registry, specs []registry.Spec, retry func(infer.Version) bool) *registry.Plan {
+	p := r.Plan(specs, retry)
+	for len(p.Awaits(nil)) > 0 {
+		time.Sleep(time.Millisecond)
+		next := r.Plan(specs, nil)
+		p.Release()
+		p = next
+	}
 	return p
 }
 
@@ -75,15 +88,15 @@ func TestUnchangedVersionsAreKept(t *testing.T) {
 		a := &fakeServable{}
 		p := apply(t, r, spec(1, "x", a, nil))
 		inst := p.Instances()[version(1)]
-		p = r.Prepare(t.Context(), []registry.Spec{spec(1, "x", &fakeServable{}, errors.New("must not be loaded again"))}, nil)
+		p = r.Plan([]registry.Spec{spec(1, "x", &fakeServable{}, errors.New("must not be loaded again"))}, nil)
 		if !p.Same() {
 			t.Error("a plan of what serves is not the same")
 		}
-		if r.Prepare(t.Context(), nil, nil).Same() {
+		if r.Plan(nil, nil).Same() {
 			t.Error("a plan that unloads is the same")
 		}
 		p.Commit()
-		if p.Instances()[version(1)] != inst || len(p.Changed()) != 0 {
+		if p.Instances()[version(1)] != inst || len(p.Tried()) != 0 {
 			t.Error("an unchanged version was loaded again")
 		}
 		b := &fakeServable{}
@@ -124,7 +137,7 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 		if loads != 0 {
 			t.Error("a failed load was tried again without a change")
 		}
-		r.Prepare(t.Context(), []registry.Spec{spec(1, "y", nil, broken), again}, func(infer.Version) bool { return true }).Discard()
+		settle(r, []registry.Spec{spec(1, "y", nil, broken), again}, func(infer.Version) bool { return true }).Release()
 		if loads != 1 {
 			t.Error("retry did not try again")
 		}
@@ -238,12 +251,12 @@ func TestShutdownHurries(t *testing.T) {
 	f(time.Second, time.Second)
 }
 
-func TestDiscardClosesWhatWasLoaded(t *testing.T) {
+func TestReleaseClosesWhatWasLoaded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := registry.New(registry.Options{UnloadTimeout: time.Second})
 		a, b := &fakeServable{}, &fakeServable{}
 		apply(t, r, spec(1, "x", a, nil))
-		r.Prepare(t.Context(), []registry.Spec{spec(1, "x", nil, nil), spec(2, "y", b, nil)}, nil).Discard()
+		settle(r, []registry.Spec{spec(1, "x", nil, nil), spec(2, "y", b, nil)}, nil).Release()
 		synctest.Wait()
 		if a.closed.Load() || !b.closed.Load() {
 			t.Errorf("a closed %v, b closed %v", a.closed.Load(), b.closed.Load())
@@ -255,11 +268,11 @@ func TestDiscardClosesWhatWasLoaded(t *testing.T) {
 	})
 }
 
-func TestDiscardKeepsWhatWasListed(t *testing.T) {
+func TestReleaseKeepsWhatWasListed(t *testing.T) {
 	r := registry.New(registry.Options{})
 	broken := spec(1, "x", nil, infer.Errorf(infer.Invalid, "not an ONNX model"))
 	apply(t, r, broken)
-	r.Prepare(t.Context(), []registry.Spec{broken}, func(infer.Version) bool { return true }).Discard()
+	settle(r, []registry.Spec{broken}, func(infer.Version) bool { return true }).Release()
 	if st, reason := state(r, 1); st != api.StateUnavailable || reason != "not an ONNX model" {
 		t.Errorf("%s %q", st, reason)
 	}

@@ -98,6 +98,7 @@ type FoundVersion struct {
 	// Fingerprint changes when a file's path, size or time changes. It is cheap
 	// to take; the digest is the identity.
 	Fingerprint string
+	Size        int64 // bytes of all files
 	// Err says why the version cannot be loaded, without a path of the host.
 	Err error
 }
@@ -149,7 +150,7 @@ func (r *Repository) scanModel(name string) (Found, bool) {
 		}
 		if number, ok := infer.ParseVersion(e.Name()); ok {
 			v := FoundVersion{Number: number}
-			v.Fingerprint, v.Err = r.fingerprint(path.Join(name, e.Name()))
+			v.Fingerprint, v.Size, v.Err = r.fingerprint(path.Join(name, e.Name()))
 			m.Versions = append(m.Versions, v)
 		}
 	}
@@ -158,25 +159,23 @@ func (r *Repository) scanModel(name string) (Found, bool) {
 }
 
 // fingerprint walks a version's folder; it also finds what makes loading impossible.
-func (r *Repository) fingerprint(dir string) (string, error) {
+func (r *Repository) fingerprint(dir string) (text string, size int64, err error) {
 	info, err := r.root.Stat(dir)
 	if err != nil || !info.IsDir() {
-		return "", infer.Errorf(infer.Invalid, "the version is not a folder inside the repository")
+		return "", 0, infer.Errorf(infer.Invalid, "the version is not a folder inside the repository")
 	}
 	var b strings.Builder
 	hasModel := false
 	err = walk(r.root, dir, func(rel string, info fs.FileInfo) error {
 		hasModel = hasModel || rel == ModelFile
+		size += info.Size()
 		fmt.Fprintf(&b, "%q %d %d\n", rel, info.Size(), info.ModTime().UnixNano())
 		return nil
 	})
-	if err != nil {
-		return "", err
+	if err == nil && !hasModel {
+		err = infer.Errorf(infer.Invalid, "the version's folder has no %s", ModelFile)
 	}
-	if !hasModel {
-		return b.String(), infer.Errorf(infer.Invalid, "the version's folder has no %s", ModelFile)
-	}
-	return b.String(), nil
+	return b.String(), size, err
 }
 
 // walk calls visit for each regular file below dir, in the order of their paths.

@@ -1,4 +1,4 @@
-package app
+package reconcile
 
 import (
 	"testing"
@@ -16,10 +16,10 @@ import (
 // A misspelt name in the configuration is told, once.
 func TestModelsThatTheRepositoryLacks(t *testing.T) {
 	core, logs := observer.New(zapcore.WarnLevel)
-	r := &reconciler{log: zap.New(core), cfg: &config.Config{
+	r := &Reconciler{log: zap.New(core), desired: desired{cfg: &config.Config{
 		Repository: config.Repository{Load: []string{"iris", "irsi", "*"}},
 		Models:     map[string]config.Model{"iris": {}, "irsi": {}, "digtis": {}},
-	}}
+	}}}
 	r.logAbsent([]registry.Spec{{Version: infer.Version{Model: "iris", Number: 1}}})
 	var got []any
 	for _, e := range logs.All() {

@@ -1,6 +1,7 @@
-package app
+package reconcile
 
 import (
+	"context"
 	"sync"
 
 	"go.uber.org/zap"
@@ -14,11 +15,12 @@ import (
 )
 
 // recorder keeps what counts and watches versions, routes and shadows, from one
-// table to the next. Only versionFor may be called from other goroutines than the
-// reconciler's.
+// table to the next. Only version, versionFor and run may be called from other
+// goroutines than the reconciler's.
 type recorder struct {
 	metrics *metrics.Metrics
 	log     *zap.Logger
+	changes chan breakerChange
 
 	mu       sync.Mutex // guards versions
 	versions map[infer.Version]*metrics.Version
@@ -53,7 +55,7 @@ type compiledSlots struct {
 
 func newRecorder(m *metrics.Metrics, log *zap.Logger) *recorder {
 	return &recorder{
-		metrics: m, log: log, versions: map[infer.Version]*metrics.Version{}, arms: map[armKey]*metrics.Arm{},
+		metrics: m, log: log, changes: make(chan breakerChange, maxBreakerChanges), versions: map[infer.Version]*metrics.Version{}, arms: map[armKey]*metrics.Arm{},
 		shadows: map[shadowKey]*metrics.Shadow{}, breakers: map[infer.Version]watched{}, compiled: map[string]compiledSlots{},
 	}
 }
@@ -110,18 +112,48 @@ func (r *recorder) breaker(v infer.Version, instance *registry.Instance, s confi
 	return b
 }
 
-// breakerChanged returns what tells that a version was given up, for a while, or
-// taken back. There are few such changes, however many requests fail.
+// breakerChange is that a version was given up for a while, or taken back.
+type breakerChange struct {
+	version infer.Version
+	to      string
+}
+
+// maxBreakerChanges is how many changes of breakers may wait to be recorded. There are
+// few, however many requests fail; those beyond are not recorded.
+const maxBreakerChanges = 1024
+
+// breakerChanged returns what is told of a breaker's changes. It is called on the path
+// of a request, so it only hands them over.
 func (r *recorder) breakerChanged(v infer.Version) func(to string) {
-	series := r.version(v)
 	return func(to string) {
-		series.BreakerChanged(to)
-		level := zap.InfoLevel
-		if to == "open" {
-			level = zap.WarnLevel
+		select {
+		case r.changes <- breakerChange{v, to}:
+		default:
 		}
-		r.log.Log(level, "breaker changed", zap.String("state", to), zap.String("model", v.Model), zap.Int64("version", v.Number))
 	}
+}
+
+// run records changes of breakers until ctx ends.
+func (r *recorder) run(ctx context.Context) {
+	for {
+		select {
+		case c := <-r.changes:
+			r.breakerIs(c)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *recorder) breakerIs(c breakerChange) {
+	if series := r.versionFor(c.version); series != nil {
+		series.BreakerChanged(c.to)
+	}
+	level := zap.InfoLevel
+	if c.to == "open" {
+		level = zap.WarnLevel
+	}
+	r.log.Log(level, "breaker changed", zap.String("state", c.to), zap.String("model", c.version.Model), zap.Int64("version", c.version.Number))
 }
 
 // slots returns the slots of a route's revision as the router looks them up.

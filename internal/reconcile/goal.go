@@ -1,11 +1,13 @@
-package app
+package reconcile
 
 import (
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/batch"
@@ -13,32 +15,57 @@ import (
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/serving"
 )
 
+// desired is what the goal is made of, beside the routes. It does not change once it is
+// made.
+type desired struct {
+	cfg      *config.Config
+	found    []registry.Found      // the repository as it was last read
+	named    map[string]bool       // models to load under explicit control; "*" is all
+	profiles driftwatch.References // what models are compared with
+}
+
+// with returns what is desired with one model as it was found anew.
+func (d desired) with(f registry.Found) desired {
+	i, exists := slices.BinarySearchFunc(d.found, f.Name, func(e registry.Found, name string) int { return cmp.Compare(e.Name, name) })
+	d.found = slices.Clone(d.found)
+	switch {
+	case exists && len(f.Versions) == 0:
+		d.found = slices.Delete(d.found, i, i+1)
+	case exists:
+		d.found[i] = f
+	case len(f.Versions) > 0:
+		d.found = slices.Insert(d.found, i, f)
+	}
+	return d
+}
+
+// loads reports whether a model is to be loaded though no route names it.
+func (d desired) loads(model string) bool {
+	return d.cfg.Repository.Control != config.ControlExplicit || d.named[model] || d.named["*"]
+}
+
 // goal is what should serve.
 type goal struct {
-	cfg    *config.Config
-	found  []registry.Found // the repository that it is to come from
+	desired
+
 	routes []api.RouteState // sorted by name
 
 	live, shadow map[infer.Version]bool // the versions that routes name
 	// borrowed are the versions that serve only since a route names them. Who calls
 	// the model by its own name does not get them, unless by number.
 	borrowed           map[infer.Version]bool
-	profiles           driftwatch.References            // what references is taken from
 	references         map[string]*driftwatch.Reference // by model
 	specs, shadowSpecs []registry.Spec                  // what should be loaded for it
 }
 
-// goal returns what should serve under cfg, from what was found, once edits are
-// made.
-func (r *reconciler) goal(cfg *config.Config, found []registry.Found, edits []routeEdit) *goal {
-	g := &goal{
-		cfg: cfg, found: found, profiles: r.references,
-		live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}, borrowed: map[infer.Version]bool{},
-	}
+// goal returns what should serve as d says, once edits are made.
+func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
+	g := &goal{desired: d, live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}, borrowed: map[infer.Version]bool{}}
 	for _, route := range r.routes.All() {
 		if !slices.ContainsFunc(edits, func(e routeEdit) bool { return e.name == route.Name }) {
 			g.routes = append(g.routes, route)
@@ -58,13 +85,10 @@ func (r *reconciler) goal(cfg *config.Config, found []registry.Found, edits []ro
 	for _, f := range models {
 		g.specs = append(g.specs, r.modelSpecs(g, f)...)
 	}
-	g.references = g.profiles.Of(cfg, models)
+	g.references = g.profiles.Of(d.cfg, models)
 	g.shadowSpecs = r.shadowsOf(g)
 	return g
 }
-
-// now is the goal that the table was last built for.
-func (r *reconciler) now() *goal { return r.goal(r.cfg, r.found, nil) }
 
 // named returns the versions that answer a route's callers.
 func named(route *api.Route) []int64 {
@@ -81,24 +105,24 @@ func named(route *api.Route) []int64 {
 
 // modelSpecs says what should be loaded of a model to answer callers, and notes
 // what of it is borrowed.
-func (r *reconciler) modelSpecs(g *goal, f registry.Found) []registry.Spec {
+func (r *Reconciler) modelSpecs(g *goal, f registry.Found) []registry.Spec {
 	m := g.cfg.Model(f.Name)
 	settings := settingsText(g.cfg, m)
-	idle := g.cfg.Repository.Control == config.ControlExplicit && !r.named[f.Name] && !r.named["*"]
+	idle := !g.loads(f.Name)
 	own := chosen(f, m)
 	versions := g.withNamed(f, own)
 	specs := make([]registry.Spec, 0, len(versions))
 	for _, fv := range versions {
 		v := infer.Version{Model: f.Name, Number: fv.Number}
 		g.borrowed[v] = idle || indexOf(own, v.Number) < 0
-		s := registry.Spec{Version: v, Fingerprint: fv.Fingerprint, Settings: settings, Err: fv.Err, Ignored: f.Ignored}
+		s := registry.Spec{Version: v, Fingerprint: fv.Fingerprint, Settings: settings, Size: fv.Size, Err: fv.Err, Ignored: f.Ignored}
 		if idle && !g.live[v] {
 			s.Idle = "unloaded"
 		}
-		series := r.record.version(v)
 		s.Load = func(ctx context.Context) (registry.Servable, string, error) {
+			series := sync.OnceValue(func() *metrics.Version { return r.record.version(v) }) // once it serves
 			return asServable(r.loader.Load(ctx, v, m, func(run batch.Run) {
-				series.ObserveRun(run.Rows, run.Members, run.Input, run.Compute, run.Output, run.Err)
+				series().ObserveRun(run.Rows, run.Members, run.Input, run.Compute, run.Output, run.Err)
 			}))
 		}
 		specs = append(specs, s)
@@ -107,13 +131,13 @@ func (r *reconciler) modelSpecs(g *goal, f registry.Found) []registry.Spec {
 }
 
 // shadowsOf says what should be loaded to run as shadows.
-func (r *reconciler) shadowsOf(g *goal) []registry.Spec {
+func (r *Reconciler) shadowsOf(g *goal) []registry.Spec {
 	specs := make([]registry.Spec, 0, len(g.shadow))
 	for v := range g.shadow {
 		m := g.cfg.Model(v.Model)
 		fv := find(foundModel(g.found, v.Model), v.Number)
 		specs = append(specs, registry.Spec{
-			Version: v, Fingerprint: fv.Fingerprint, Settings: settingsText(g.cfg, serving.ShadowSettings(m)) + text(m.Shadow), Err: fv.Err,
+			Version: v, Fingerprint: fv.Fingerprint, Size: fv.Size, Settings: settingsText(g.cfg, serving.ShadowSettings(m)) + text(m.Shadow), Err: fv.Err,
 			Load: func(ctx context.Context) (registry.Servable, string, error) {
 				return asServable(r.loader.LoadShadow(ctx, v, m))
 			},
@@ -219,17 +243,14 @@ func text(settings any) string {
 // right: it says of which.
 func (g *goal) referenceProblems(live map[infer.Version]*registry.Instance) []string {
 	var list []string
-	for _, f := range g.found {
-		ref := g.references[f.Name]
-		if ref == nil {
-			continue
-		}
+	for _, name := range slices.Sorted(maps.Keys(g.references)) {
+		ref := g.references[name]
 		err := ref.Err()
 		if err == nil {
-			err = ref.FitsAny(f.Name, live)
+			err = ref.FitsAny(name, live)
 		}
 		if err != nil {
-			list = append(list, fmt.Sprintf("models.%s.drift.profile: %s", f.Name, infer.Message(err)))
+			list = append(list, fmt.Sprintf("models.%s.drift.profile: %s", name, infer.Message(err)))
 		}
 	}
 	return list

@@ -1,4 +1,4 @@
-package app
+package reconcile
 
 import (
 	"crypto/sha256"
@@ -9,7 +9,6 @@ import (
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/routes"
@@ -22,32 +21,13 @@ type actual struct {
 	goal    *goal
 	live    map[infer.Version]*registry.Instance
 	shadows map[infer.Version]*registry.Instance
-}
-
-// actual returns what serves now, for a goal.
-func (r *reconciler) actual(g *goal) actual {
-	return actual{goal: g, live: r.registry.Instances(), shadows: r.shadows.Instances()}
-}
-
-// view is what the control API shows of the table: immutable, and replaced with it.
-type view struct {
-	routes map[string]*routeView // declared and implied, by name
-}
-
-// routeView is a route with what counts for its parts.
-type routeView struct {
-	route    api.Route
-	arms     []*metrics.Arm // by variant; none for an implied route
-	breakers []*router.Breaker
-	fallback *router.Breaker // of the version that the route names as such
-	shadows  []*metrics.Shadow
-	mirrors  []*shadow.Mirror // nil where the shadow cannot run
+	loading func(v infer.Version) bool // a version is on its way
 }
 
 // swap builds a table and makes it current. Every model of the goal has an entry,
-// so that one without a version is told from an unknown one; names of coming that
-// nothing serves yet say that they are loading.
-func (r *reconciler) swap(s actual, coming []registry.Spec) {
+// so that one without a version is told from an unknown one; names that nothing serves
+// yet say that they are loading.
+func (r *Reconciler) swap(s actual) {
 	b := tableBuilder{
 		record: r.record, watch: r.watch, actual: s, shared: s.goal.streams(),
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{},
@@ -62,11 +42,8 @@ func (r *reconciler) swap(s actual, coming []registry.Spec) {
 		}
 	}
 	for _, spec := range s.goal.specs {
-		b.entry(spec.Version.Model)
-	}
-	for _, spec := range coming {
 		e := b.entry(spec.Version.Model)
-		e.Loading = e.Loading || spec.Idle == "" && spec.Err == nil && s.live[spec.Version] == nil
+		e.Loading = e.Loading || s.loading(spec.Version) && s.live[spec.Version] == nil
 	}
 	next := &view{routes: map[string]*routeView{}}
 	for name, e := range b.entries {

@@ -1,4 +1,4 @@
-package app
+package reconcile
 
 import (
 	"cmp"
@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
@@ -27,7 +26,7 @@ type routeEdit struct {
 }
 
 // edit makes the edit of a route that becomes next, or ends where that is nil.
-func (r *reconciler) edit(origin, name string, next *api.RouteState) (routeEdit, error) {
+func (r *Reconciler) edit(origin, name string, next *api.RouteState) (routeEdit, error) {
 	e := routeEdit{name: name, after: next, origin: origin}
 	now, exists := r.routes.Get(name)
 	var err error
@@ -45,7 +44,7 @@ func (r *reconciler) edit(origin, name string, next *api.RouteState) (routeEdit,
 }
 
 // append writes edits to the journal, all or none, and folds them in.
-func (r *reconciler) append(edits []routeEdit, by api.Actor) error {
+func (r *Reconciler) append(edits []routeEdit, by api.Actor) error {
 	if len(edits) == 0 {
 		return nil
 	}
@@ -68,7 +67,7 @@ func (r *reconciler) append(edits []routeEdit, by api.Actor) error {
 
 // fileEdits returns the edits that the file of cfg asks for, compared with the
 // file that was last applied; those that cannot be are left out and reported.
-func (r *reconciler) fileEdits(cfg *config.Config) ([]routeEdit, error) {
+func (r *Reconciler) fileEdits(cfg *config.Config) ([]routeEdit, error) {
 	set, deleted := r.routes.FileChanges(documents(cfg))
 	edits := make([]routeEdit, 0, len(set)+len(deleted))
 	var problems []string
@@ -116,58 +115,104 @@ func states(edits []routeEdit) []api.RouteState {
 	return list
 }
 
-// setRoute replaces a route, or declares it. Before the change the versions that
-// it names are loaded; where one cannot be, or commit is false, nothing changes.
-func (r *reconciler) setRoute(ctx context.Context, commit func() bool, route api.Route, asked admin.Edit) (api.RouteResult, error) {
-	if err := r.checkRevision(route.Name, asked.Revision); err != nil {
-		return api.RouteResult{}, err
-	}
-	if _, exists := r.routes.Get(route.Name); !exists && len(r.routes.Names()) >= r.cfg.Control.MaxRoutes {
-		return api.RouteResult{}, infer.Errorf(infer.Conflict, "%d routes are declared, as many as control.max_routes allows", r.cfg.Control.MaxRoutes)
-	}
-	next, err := r.routes.Put(route)
-	if err != nil {
-		return api.RouteResult{}, err
-	}
-	return r.change(ctx, commit, route.Name, &next, asked)
+// Edit says how a route is to be changed.
+type Edit struct {
+	Revision int64 // that the change is made to; AnyRevision for any
+	DryRun   bool  // say what would be, and change nothing
+	By       api.Actor
 }
 
-// deleteRoute ends a route; its model's newest version serves from then on.
-func (r *reconciler) deleteRoute(ctx context.Context, commit func() bool, name string, asked admin.Edit) (api.RouteResult, error) {
-	if _, ok := r.routes.Get(name); !ok {
-		return api.RouteResult{}, infer.Errorf(infer.NotFound, "there is no declared route '%s'", name)
-	}
-	if err := r.checkRevision(name, asked.Revision); err != nil {
-		return api.RouteResult{}, err
-	}
-	return r.change(ctx, commit, name, nil, asked)
-}
+// AnyRevision is the revision of an edit to whatever the route is now.
+const AnyRevision = -1
 
-func (r *reconciler) checkRevision(name string, asked int64) error {
-	now, _ := r.routes.Get(name)
-	if asked != admin.AnyRevision && asked != now.Revision {
-		return infer.Errorf(infer.Precondition, "route '%s' has revision %d now, not %d: read it again and decide anew", name, now.Revision, asked)
-	}
-	return nil
-}
-
-// change makes one edit that a caller asked for.
-func (r *reconciler) change(ctx context.Context, commit func() bool, name string, next *api.RouteState, asked admin.Edit) (api.RouteResult, error) {
-	edit, err := r.edit(api.OriginAPI, name, next)
-	if err != nil {
-		return api.RouteResult{}, err
-	}
-	edits := []routeEdit{edit}
-	before := r.shown(name, r.view.Load())
+// SetRoute replaces a route, or declares it. The versions that it names are loaded
+// first; if one cannot be, or ctx ends before, nothing changes. An empty seed keeps the
+// one that the route has.
+func (r *Reconciler) SetRoute(ctx context.Context, route api.Route, asked Edit) (api.RouteResult, error) {
 	// A version that failed before is tried again, since someone asks for it.
-	retry := func(v infer.Version) bool {
-		return next != nil && v.Model == next.Model && (slices.Contains(named(&next.Route), v.Number) || isShadow(&next.Route, v.Number))
+	names := func(v infer.Version) bool {
+		return v.Model == route.Model && (slices.Contains(named(&route), v.Number) || isShadow(&route, v.Number))
 	}
-	t := r.prepare(ctx, r.goal(r.cfg, r.lookFor(next), edits), retry)
-	if err := refusal(t.offers().problems(states(edits)), false); err != nil {
-		r.discard(t)
+	now := registry.Found{}
+	if !r.serves(&route) { // else no disk is waited for
+		now, _ = r.repo.ScanModel(route.Model)
+	}
+	return r.edited(ctx, route.Name, asked, names, func() (*api.RouteState, desired, error) {
+		if _, exists := r.routes.Get(route.Name); !exists && len(r.routes.Names()) >= r.desired.cfg.Control.MaxRoutes {
+			return nil, desired{}, infer.Errorf(infer.Conflict, "%d routes are declared, as many as control.max_routes allows", r.desired.cfg.Control.MaxRoutes)
+		}
+		next, err := r.routes.Put(route)
+		if err != nil {
+			return nil, desired{}, err
+		}
+		return &next, r.lookFor(&next, now), nil
+	})
+}
+
+// serves reports whether all versions that a route names are loaded.
+func (r *Reconciler) serves(route *api.Route) bool {
+	live, shadows := r.registry.Serving(), r.shadows.Serving()
+	return !slices.ContainsFunc(named(route), func(n int64) bool { return live[infer.Version{Model: route.Model, Number: n}] == nil }) &&
+		!slices.ContainsFunc(route.Shadows, func(s api.Shadow) bool { return shadows[infer.Version{Model: route.Model, Number: s.Version}] == nil })
+}
+
+// DeleteRoute ends a route; its model's newest version serves from then on.
+func (r *Reconciler) DeleteRoute(ctx context.Context, name string, asked Edit) (api.RouteResult, error) {
+	none := func(infer.Version) bool { return false }
+	return r.edited(ctx, name, asked, none, func() (*api.RouteState, desired, error) {
+		if _, ok := r.routes.Get(name); !ok {
+			return nil, desired{}, infer.Errorf(infer.NotFound, "there is no declared route '%s'", name)
+		}
+		return nil, r.desired, nil
+	})
+}
+
+// edited makes one edit that a caller asked for. names are the versions that it needs,
+// and next what the route becomes, nil if it ends.
+func (r *Reconciler) edited(ctx context.Context, name string, asked Edit, names func(infer.Version) bool,
+	next func() (*api.RouteState, desired, error),
+) (result api.RouteResult, err error) {
+	var edits []routeEdit
+	var after *api.RouteState
+	since := int64(AnyRevision) // the route's revision when the change was asked for
+	err = r.do(ctx, &change{
+		retry: names, awaits: names,
+		goal: func() (*goal, error) {
+			now, _ := r.routes.Get(name)
+			if since == AnyRevision {
+				since = now.Revision
+			}
+			if since != now.Revision || asked.Revision != AnyRevision && asked.Revision != now.Revision {
+				return nil, infer.Errorf(infer.Precondition, "route '%s' has revision %d now, not %d: read it again and decide anew", name, now.Revision, max(since, asked.Revision))
+			}
+			state, d, err := next()
+			if err != nil {
+				return nil, err
+			}
+			edit, err := r.edit(api.OriginAPI, name, state)
+			if err != nil {
+				return nil, err
+			}
+			after, edits = state, []routeEdit{edit}
+			return r.goal(d, edits), nil
+		},
+		finish: func(t *transition) (err error) {
+			result, err = r.finishEdit(t, name, after, edits, asked)
+			return err
+		},
+	})
+	if err != nil {
 		return api.RouteResult{}, err
 	}
+	return result, nil
+}
+
+// finishEdit makes an edit whose versions are loaded, or refuses it.
+func (r *Reconciler) finishEdit(t *transition, name string, next *api.RouteState, edits []routeEdit, asked Edit) (api.RouteResult, error) {
+	if err := refusal(t.offers().problems(states(edits)), false); err != nil {
+		return api.RouteResult{}, err
+	}
+	before := r.shown(name, r.view.Load())
 	after := api.RouteState{Route: api.Route{Name: name}}
 	after.Complete()
 	if next != nil {
@@ -177,12 +222,7 @@ func (r *reconciler) change(ctx context.Context, commit func() bool, name string
 	}
 	result := api.RouteResult{Route: after.Route, SlotsMoved: routes.Moved(before, after), DryRun: asked.DryRun}
 	if asked.DryRun {
-		r.discard(t)
 		return result, nil
-	}
-	if !commit() {
-		r.discard(t)
-		return api.RouteResult{}, infer.Errorf(infer.Unavailable, "the versions were not ready in time; nothing was changed")
 	}
 	if err := r.commit(t, edits, asked.By); err != nil {
 		return api.RouteResult{}, err
@@ -194,7 +234,7 @@ func (r *reconciler) change(ctx context.Context, commit func() bool, name string
 
 // shown returns a route as callers see it: declared or implied, the zero state
 // where there is neither.
-func (r *reconciler) shown(name string, v *view) api.RouteState {
+func (r *Reconciler) shown(name string, v *view) api.RouteState {
 	if state, ok := r.routes.Get(name); ok {
 		return state
 	}
@@ -218,25 +258,14 @@ func newestOf(t *transition, model string) (newest int64) {
 	return newest
 }
 
-// lookFor returns the repository as it was last read, and the versions that a
-// route names as they are now. So an edit of one route brings nothing else into
-// service that has come to lie there, nor takes away what does no longer.
-func (r *reconciler) lookFor(state *api.RouteState) []registry.Found {
-	if state == nil {
-		return r.found
-	}
-	now, ok := r.repo.ScanModel(state.Model)
-	if !ok {
-		return r.found
-	}
-	found := slices.Clone(r.found)
-	i := slices.IndexFunc(found, func(f registry.Found) bool { return f.Name == state.Model })
-	if i < 0 {
-		i, found = len(found), append(found, registry.Found{Name: now.Name, Ignored: now.Ignored})
-	}
-	f := &found[i]
+// lookFor returns what is desired once a route's versions are there: the repository as
+// it was last read, and the versions that the route names as they are now. So an edit of
+// one route brings nothing else into service that has come to lie there, nor takes away
+// what does no longer.
+func (r *Reconciler) lookFor(state *api.RouteState, now registry.Found) desired {
+	f := foundModel(r.desired.found, state.Model)
 	f.Versions = slices.Clone(f.Versions)
-	live, shadows := r.registry.Instances(), r.shadows.Instances()
+	live, shadows := r.registry.Serving(), r.shadows.Serving()
 	for _, fv := range now.Versions {
 		v := infer.Version{Model: state.Model, Number: fv.Number}
 		asked := slices.Contains(named(&state.Route), fv.Number) || isShadow(&state.Route, fv.Number)
@@ -250,5 +279,5 @@ func (r *reconciler) lookFor(state *api.RouteState) []registry.Found {
 		}
 	}
 	slices.SortFunc(f.Versions, func(a, b registry.FoundVersion) int { return cmp.Compare(a.Number, b.Number) })
-	return found
+	return r.desired.with(f)
 }

@@ -1,4 +1,4 @@
-package app
+package reconcile
 
 import (
 	"fmt"

@@ -1,0 +1,191 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/registry"
+)
+
+// Load loads a model by name under explicit control, again if its files have changed
+// or it failed before, and waits until it is loaded. It touches no other model. The load
+// goes on if ctx ends.
+func (r *Reconciler) Load(ctx context.Context, name string, by api.Actor) error {
+	if err := r.explicit(); err != nil {
+		return err
+	}
+	found, ok := r.repo.ScanModel(name)
+	if !ok {
+		return infer.Errorf(infer.NotFound, "failed to load '%s': the repository has no such model", name)
+	}
+	of := func(v infer.Version) bool { return v.Model == name }
+	return r.do(ctx, &change{
+		outlives: true, awaits: of,
+		begin: func() { // it is to be loaded, whatever comes of it now
+			r.desired = r.desired.with(found)
+			r.desired.named = maps.Clone(r.desired.named)
+			r.desired.named[name] = true
+			r.again = of
+		},
+		goal: func() (*goal, error) {
+			if !r.desired.loads(name) {
+				return nil, infer.Errorf(infer.Conflict, "failed to load '%s': it was unloaded meanwhile", name)
+			}
+			return r.goal(r.desired, nil), nil
+		},
+		finish: func(t *transition) error {
+			if !t.same() { // the load ended within this pass
+				if err := r.commit(t, nil, by); err != nil {
+					return err
+				}
+			}
+			for v, err := range t.live.Failed() {
+				if v.Model == name {
+					return infer.Errorf(infer.Invalid, "failed to load '%s': version %d: %s", name, v.Number, registry.Reason(err))
+				}
+			}
+			r.log.Info("model loaded by request", zap.String("model", name))
+			r.audit(api.EventModelLoaded, "models/"+name, by, nil)
+			return nil
+		},
+	})
+}
+
+// Unload takes a model out of service; what it has accepted is finished. It touches no
+// other model.
+func (r *Reconciler) Unload(ctx context.Context, name string, by api.Actor) error {
+	if err := r.explicit(); err != nil {
+		return err
+	}
+	found, ok := r.repo.ScanModel(name)
+	return r.do(ctx, &change{
+		awaits: func(infer.Version) bool { return false },
+		goal: func() (*goal, error) {
+			if !ok && !r.desired.named[name] {
+				return nil, infer.Errorf(infer.NotFound, "failed to unload '%s': the repository has no such model", name)
+			}
+			for _, route := range r.routes.All() {
+				if route.Model == name {
+					return nil, infer.Errorf(infer.Conflict, "failed to unload '%s': route '%s' names it; delete the route first", name, route.Name)
+				}
+			}
+			d := r.desired.with(found)
+			d.named = r.namedBut(name)
+			return r.goal(d, nil), nil
+		},
+		finish: func(t *transition) error {
+			if err := r.commit(t, nil, by); err != nil {
+				return err
+			}
+			r.log.Info("model unloaded by request", zap.String("model", name))
+			r.audit(api.EventModelUnloaded, "models/"+name, by, nil)
+			return nil
+		},
+	})
+}
+
+// namedBut returns the models to load without one of them. The wildcard is replaced by
+// the names that it stands for.
+func (r *Reconciler) namedBut(name string) map[string]bool {
+	named := maps.Clone(r.desired.named)
+	if named["*"] {
+		delete(named, "*")
+		for _, f := range r.desired.found {
+			named[f.Name] = true
+		}
+	}
+	delete(named, name)
+	return named
+}
+
+func (r *Reconciler) explicit() error {
+	if r.opts.Config.Repository.Control != config.ControlExplicit {
+		return infer.Errorf(infer.Unavailable, "models are loaded and unloaded by request only under --model-control explicit")
+	}
+	return nil
+}
+
+// audit records a change that has happened and that nothing is folded from: one
+// that cannot be written down is not undone for that.
+func (r *Reconciler) audit(kind, subject string, by api.Actor, after any) {
+	e := api.Event{Type: kind, Subject: subject, Origin: api.OriginAPI, Actor: by}
+	var err error
+	if after != nil {
+		e.After, err = json.Marshal(after)
+	}
+	if err == nil {
+		_, err = r.journal.Append(journal.Any, e)
+	}
+	if err != nil {
+		r.log.Error("a change is not in the journal", zap.String("type", kind), zap.String("subject", subject), zap.Error(err))
+	}
+}
+
+// poll looks at the repository again and again until ctx ends. A look that a slow disk
+// holds up holds up nothing else.
+func (r *Reconciler) poll(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	type look struct {
+		found []registry.Found
+		err   error
+	}
+	looks := make(chan look, 1)
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		go func() { // received below, unless ctx ends first: no read from a disk can be interrupted
+			found, err := r.repo.Scan()
+			looks <- look{found, err}
+		}()
+		select {
+		case l := <-looks:
+			if l.err != nil {
+				r.log.Error("poll", zap.Error(l.err))
+				continue
+			}
+			select {
+			case r.scanned <- l.found:
+			case <-ctx.Done():
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// take makes what a poll has found the repository that should serve. A folder counts as
+// changed once two polls saw the same files in it, so that one that is still being copied
+// is left alone: until then, what was there before stays in its place.
+func (r *Reconciler) take(found []registry.Found) {
+	seen := map[infer.Version]string{}
+	for i := range found {
+		f, last := &found[i], foundModel(r.desired.found, found[i].Name)
+		f.Versions = slices.DeleteFunc(f.Versions, func(fv registry.FoundVersion) bool {
+			v := infer.Version{Model: f.Name, Number: fv.Number}
+			seen[v] = fv.Fingerprint
+			return fv.Fingerprint != r.seen[v] && indexOf(last.Versions, fv.Number) < 0
+		})
+		for j := range f.Versions {
+			fv := &f.Versions[j]
+			if fv.Fingerprint != r.seen[infer.Version{Model: f.Name, Number: fv.Number}] {
+				*fv = find(last, fv.Number)
+			}
+		}
+	}
+	r.seen = seen
+	r.desired.found = found
+}

@@ -1,0 +1,225 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/driftwatch"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/router"
+	"sluice.io/sluice/internal/routes"
+	"sluice.io/sluice/internal/serving"
+)
+
+// Options are what a Reconciler needs. All but Reload and Ready are required.
+type Options struct {
+	Config     *config.Config
+	Repository *registry.Repository
+	Loader     *serving.Loader
+	Router     *router.Router
+	Journal    *journal.Log
+	Watcher    *driftwatch.Watcher
+	Metrics    *metrics.Metrics
+	Logger     *zap.Logger
+	// Reload reads the configuration again. Without it a reload is refused.
+	Reload func() (*config.Config, error)
+	// Ready is told that the loads of the start have ended. It must not block.
+	Ready func()
+}
+
+// Reconciler makes what serves what should serve. Its exported methods may be called
+// from any goroutine; the fields below belong to the goroutine of Run, but for what
+// is atomic.
+type Reconciler struct {
+	opts     Options
+	repo     *registry.Repository
+	loader   *serving.Loader
+	registry *registry.Registry // versions that answer callers
+	shadows  *registry.Registry // versions that run as shadows
+	router   *router.Router
+	record   *recorder
+	watch    *driftwatch.Watcher
+	journal  *journal.Log
+	log      *zap.Logger
+
+	commands chan func()           // each is called by the goroutine of Run
+	scanned  chan []registry.Found // what a poll has found
+	woken    chan struct{}         // a load has ended, or a change may have
+	stopped  chan struct{}         // closed when Run has ended
+	ready    atomic.Bool           // the loads of the start have ended
+	revision atomic.Int64          // of the table
+	view     atomic.Pointer[view]
+
+	desired desired
+	routes  *routes.Set
+	again   func(infer.Version) bool // versions to try again at the next pass; may be nil
+	current *transition              // to the goal, as far as it is loaded
+	changes []*change                // that wait, in the order in which they came
+	starts  []awaited                // the loads that readiness waits for
+	reloads int                      // that were asked for
+
+	seen      map[infer.Version]string // fingerprints at the last poll
+	unwritten bool                     // the last pass could not be written to the journal
+}
+
+// New returns a reconciler. Replay must be called before Run.
+func New(opts Options) *Reconciler {
+	r := &Reconciler{
+		opts: opts, repo: opts.Repository, loader: opts.Loader, router: opts.Router, watch: opts.Watcher, journal: opts.Journal,
+		record: newRecorder(opts.Metrics, opts.Logger.Named("routes")), log: opts.Logger.Named("reconcile"),
+		commands: make(chan func()), scanned: make(chan []registry.Found), woken: make(chan struct{}, 1), stopped: make(chan struct{}),
+		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(),
+	}
+	loads := registry.Options{
+		ParallelLoads: opts.Config.Repository.ParallelLoads, LoadTimeout: opts.Config.Repository.LoadTimeout,
+		UnloadTimeout: opts.Config.UnloadTimeout, Ended: r.wake, Closed: r.closed,
+	}
+	r.registry, r.shadows = registry.New(loads), registry.New(loads)
+	r.view.Store(&view{})
+	return r
+}
+
+// Replay folds the journal: the declared routes. visit is called with each event too.
+func (r *Reconciler) Replay(visit func(api.Event) error) error {
+	return r.routes.Replay(func(fold func(api.Event) error) error {
+		return r.journal.Replay(func(e api.Event) error { return errors.Join(fold(e), visit(e)) })
+	})
+}
+
+// Run brings up what the journal and the configuration say, and then takes changes
+// until ctx ends. What waits then is refused.
+func (r *Reconciler) Run(ctx context.Context) error {
+	defer close(r.stopped)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	beside.Go(func() { r.record.run(ctx) })
+	if err := r.start(); err != nil {
+		return err
+	}
+	if r.desired.cfg.Repository.Control == config.ControlPoll {
+		beside.Go(func() { r.poll(ctx, r.desired.cfg.Repository.PollInterval) })
+	}
+	r.pass()
+	r.loop(ctx)
+	for _, c := range r.changes {
+		c.end(errStopping)
+	}
+	return nil
+}
+
+// errStopping answers changes that come too late.
+var errStopping = infer.Errorf(infer.Unavailable, "the server is stopping")
+
+// loop takes what comes. A pass costs time in proportion to the models, so those for
+// loads that have ended leave some between them: most of the loop's time is for callers.
+func (r *Reconciler) loop(ctx context.Context) {
+	const share = 4 // of the time that a pass takes, until the next for a load
+	later := time.NewTimer(0)
+	<-later.C
+	defer later.Stop()
+	waiting, notBefore := false, time.Time{}
+	for {
+		select {
+		case do := <-r.commands:
+			do()
+			continue // it makes the pass that it needs
+		case found := <-r.scanned:
+			r.take(found)
+		case <-r.woken:
+			if wait := time.Until(notBefore); wait > 0 {
+				if !waiting {
+					later.Reset(wait)
+				}
+				waiting = true
+				continue
+			}
+		case <-later.C:
+			waiting = false
+		case <-ctx.Done():
+			return
+		}
+		began := time.Now()
+		r.pass()
+		notBefore = time.Now().Add(share * time.Since(began))
+		if r.unwritten && !waiting { // the journal could not be written: try again
+			waiting = true
+			later.Reset(retryUnwritten)
+		}
+	}
+}
+
+// retryUnwritten is how long a pass waits that the journal did not take.
+const retryUnwritten = time.Second
+
+// wake has the loop make a pass soon.
+func (r *Reconciler) wake() {
+	select {
+	case r.woken <- struct{}{}:
+	default: // it will
+	}
+}
+
+// command has do called by the goroutine of Run, and returns when it was. It fails if
+// ctx or Run ends first; do is then not called.
+func (r *Reconciler) command(ctx context.Context, do func()) error {
+	done := make(chan struct{})
+	select {
+	case r.commands <- func() { defer close(done); do() }:
+		<-done // what the loop has taken it ends
+		return nil
+	case <-r.stopped:
+		return errStopping
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Ready reports whether the loads of the start have ended.
+func (r *Reconciler) Ready() bool { return r.ready.Load() }
+
+// Revision returns the number of the table that serves; each change makes a new one.
+func (r *Reconciler) Revision() int64 { return r.revision.Load() }
+
+// shadowGrace is how long runs of shadows may go on once the gateway stops: nobody
+// waits for them.
+const shadowGrace = time.Second
+
+// Shutdown retires all versions once Run has ended, shadows first. What they have
+// accepted has grace to finish, and no more than half of the time until ctx ends.
+func (r *Reconciler) Shutdown(ctx context.Context, grace time.Duration) error {
+	select {
+	case <-r.stopped:
+	case <-ctx.Done():
+		return errors.New("the reconciler still runs past the time to stop")
+	}
+	shadows, cancel := ctx, context.CancelFunc(func() {})
+	if end, ok := ctx.Deadline(); ok {
+		shadows, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+	}
+	err := r.shadows.Shutdown(shadows, shadowGrace)
+	cancel()
+	return errors.Join(err, r.registry.Shutdown(ctx, grace))
+}
+
+// Idle reports, after Shutdown, whether nothing uses the runtime any more.
+func (r *Reconciler) Idle() bool { return r.shadows.Idle() && r.registry.Idle() }
+
+func (r *Reconciler) closed(v infer.Version, err error) {
+	if err != nil {
+		r.log.Error("unload", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
+		return
+	}
+	r.log.Info("unloaded", zap.String("model", v.Model), zap.Int64("version", v.Number))
+}

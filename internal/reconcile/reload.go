@@ -1,0 +1,188 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/driftwatch"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/registry"
+)
+
+// Reload reads the configuration again and applies it, or changes nothing: if the file
+// has mistakes, asks for what needs a restart, makes a route one that cannot serve as it
+// says, or breaks a version that serves. A version that is new and fails to load is
+// listed with its reason. The reload goes on if ctx ends; a later one takes the place of
+// one that still waits for loads.
+func (r *Reconciler) Reload(ctx context.Context, by api.Actor) (result api.ReloadResult, err error) {
+	if r.opts.Reload == nil {
+		return result, infer.Errorf(infer.Precondition, "there is no configuration to read again")
+	}
+	next := desired{profiles: driftwatch.References{}}
+	if next.cfg, err = r.opts.Reload(); err != nil {
+		r.reloaded(err)
+		return result, infer.Errorf(infer.Invalid, "%v", err)
+	}
+	if next.found, err = r.repo.Scan(); err != nil {
+		r.reloaded(err)
+		return result, err
+	}
+	next.profiles.Of(next.cfg, next.found) // read here, not by the loop
+	reload := &reload{r: r, next: next, by: by}
+	err = r.do(ctx, &change{
+		outlives: true, begin: reload.begin, goal: reload.goal, retry: func(infer.Version) bool { return true }, finish: reload.finish,
+	})
+	if err != nil {
+		return api.ReloadResult{}, err
+	}
+	return reload.result, nil
+}
+
+func (r *Reconciler) reloaded(err error) { r.record.metrics.Reloaded(err == nil, time.Now()) }
+
+// reload is one reload on its way.
+type reload struct {
+	r      *Reconciler
+	next   desired // but for named, which stays as it is
+	by     api.Actor
+	number int
+	before map[infer.Version]*registry.Instance // that served when it was asked for
+	edits  []routeEdit
+	result api.ReloadResult
+}
+
+func (x *reload) begin() {
+	x.r.reloads++
+	x.number, x.before = x.r.reloads, x.r.registry.Serving()
+}
+
+func (x *reload) goal() (g *goal, err error) {
+	r := x.r
+	defer func() {
+		if err != nil {
+			r.reloaded(err)
+		}
+	}()
+	if x.number != r.reloads {
+		return nil, infer.Errorf(infer.Conflict, "a later reload took the place of this one; nothing was applied")
+	}
+	if names := config.RestartOnly(r.desired.cfg, x.next.cfg); len(names) > 0 {
+		return nil, infer.Errorf(infer.Invalid, "settings that need a restart have changed: %v; nothing was applied", names)
+	}
+	if x.edits, err = r.fileEdits(x.next.cfg); err != nil {
+		return nil, infer.Errorf(infer.CodeOf(err), "%s; nothing was applied", infer.Message(err))
+	}
+	x.next.named = r.desired.named
+	return r.goal(x.next, x.edits), nil
+}
+
+func (x *reload) finish(t *transition) (err error) {
+	r := x.r
+	defer func() { r.reloaded(err) }()
+	if err := r.refuses(t, x.edits, x.before); err != nil {
+		return err
+	}
+	tokens := tokenChanges(r.desired.cfg, x.next.cfg)
+	if err := r.commit(t, x.edits, x.by); err != nil {
+		return err
+	}
+	x.result.Changed = append(append(changes(x.before, t.live.Instances(), t.live.Failed()), routeChanges(x.edits)...), tokens...)
+	x.result.Differing = r.differing()
+	r.log.Info("reloaded", zap.Strings("changed", x.result.Changed), zap.Strings("differing", x.result.Differing))
+	r.audit(api.EventConfigReloaded, "config", x.by, x.result)
+	return nil
+}
+
+// refuses returns why a reload cannot be applied.
+func (r *Reconciler) refuses(t *transition, edits []routeEdit, before map[infer.Version]*registry.Instance) error {
+	for v, err := range t.live.Failed() {
+		if before[v] != nil {
+			return infer.Errorf(infer.Invalid, "model '%s' version %d failed to load: %s; nothing was applied", v.Model, v.Number, registry.Reason(err))
+		}
+	}
+	if problems := t.goal.referenceProblems(t.live.Instances()); len(problems) > 0 {
+		return infer.Errorf(infer.Invalid, "%s; nothing was applied", strings.Join(problems, "; "))
+	}
+	problems := t.offers().problems(states(edits))
+	// Of the other routes none may get worse by what the repository holds now.
+	others := slices.DeleteFunc(r.routes.All(), func(s api.RouteState) bool {
+		return slices.ContainsFunc(edits, func(e routeEdit) bool { return e.name == s.Name })
+	})
+	known := map[string]bool{}
+	for _, p := range (offer{found: r.desired.found, live: before, shadow: r.shadows.Serving()}).problems(others) {
+		known[p.route+p.Field] = true
+	}
+	for _, p := range t.offers().problems(others) {
+		if !known[p.route+p.Field] {
+			problems = append(problems, p)
+		}
+	}
+	return refusal(problems, true)
+}
+
+// differing lists the routes of the file that an edit through the control API has
+// made other than the file says.
+func (r *Reconciler) differing() []string {
+	names := r.routes.Differing(documents(r.desired.cfg))
+	for i, name := range names {
+		names[i] = fmt.Sprintf("route %s differs from the file by an edit through the control API", name)
+	}
+	return names
+}
+
+// tokenChanges lists the routes that take another override token, which is no part
+// of their document.
+func tokenChanges(before, after *config.Config) []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(after.Routes)) {
+		old, ok := before.Routes[name]
+		if ok && old.Override != after.Routes[name].Override {
+			list = append(list, fmt.Sprintf("route %s takes another override token", name))
+		}
+	}
+	return list
+}
+
+// changes lists, sorted, what becomes of the versions that served before, and of those
+// that failed to load.
+func changes(before, after map[infer.Version]*registry.Instance, failed map[infer.Version]error) []string {
+	list := []string{} // an empty list, not null, in JSON
+	for v, err := range failed {
+		list = append(list, fmt.Sprintf("%s version %d failed to load: %s", v.Model, v.Number, registry.Reason(err)))
+	}
+	for v, instance := range after {
+		switch before[v] {
+		case instance:
+		case nil:
+			list = append(list, fmt.Sprintf("%s version %d loaded", v.Model, v.Number))
+		default:
+			list = append(list, fmt.Sprintf("%s version %d replaced", v.Model, v.Number))
+		}
+	}
+	for v := range before {
+		if after[v] == nil {
+			list = append(list, fmt.Sprintf("%s version %d unloaded", v.Model, v.Number))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// routeChanges lists what edits did.
+func routeChanges(edits []routeEdit) []string {
+	list := make([]string, len(edits))
+	for i, e := range edits {
+		if list[i] = fmt.Sprintf("route %s deleted", e.name); e.after != nil {
+			list[i] = fmt.Sprintf("route %s set to revision %d", e.name, e.after.Revision)
+		}
+	}
+	return list
+}

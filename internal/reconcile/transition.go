@@ -1,0 +1,180 @@
+package reconcile
+
+import (
+	"maps"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/registry"
+)
+
+// transition is a goal and what of it is loaded. It holds loads until it is released.
+type transition struct {
+	goal         *goal
+	live, shadow *registry.Plan
+}
+
+// plan starts the loads that a goal needs, and returns what there is of it.
+func (r *Reconciler) plan(g *goal, retry func(infer.Version) bool) *transition {
+	return &transition{goal: g, live: r.registry.Plan(g.specs, retry), shadow: r.shadows.Plan(g.shadowSpecs, retry)}
+}
+
+// awaits returns the versions that still load, but for the loads that other waits for
+// too; it may be nil.
+func (t *transition) awaits(other *transition) []infer.Version {
+	if other == nil {
+		return append(t.live.Awaits(nil), t.shadow.Awaits(nil)...)
+	}
+	return append(t.live.Awaits(other.live), t.shadow.Awaits(other.shadow)...)
+}
+
+func (t *transition) same() bool { return t.live.Same() && t.shadow.Same() }
+
+func (t *transition) release() {
+	t.live.Release()
+	t.shadow.Release()
+}
+
+// pass commits the goal as far as it is loaded, and the changes that wait no more.
+func (r *Reconciler) pass() {
+	r.advance()
+	before := r.revision.Load()
+	r.tryChanges()
+	if r.revision.Load() != before { // what was committed may have to go on, or need not
+		r.advance()
+	}
+	r.checkStart()
+}
+
+// advance commits what is loaded of the goal.
+func (r *Reconciler) advance() {
+	t := r.plan(r.goal(r.desired, nil), r.again)
+	r.again = nil
+	r.logTried(t)
+	r.unwritten = false
+	if r.current == nil || !t.same() {
+		before := r.registry.Serving()
+		if err := r.commit(t, nil, byGateway("")); err != nil {
+			if !r.unwritten {
+				r.log.Error("what is loaded does not serve yet, since the journal takes no event", zap.Error(err))
+			}
+			r.unwritten = true
+		} else if list := changes(before, t.live.Instances(), nil); len(list) > 0 {
+			r.log.Info("versions changed", zap.Strings("changed", list))
+		}
+	}
+	r.hold(t)
+}
+
+// hold keeps the loads of the goal, instead of those of the last one.
+func (r *Reconciler) hold(t *transition) {
+	if r.current != nil && r.current != t {
+		r.current.release()
+	}
+	r.current = t
+}
+
+// logTried logs loads that have failed.
+func (r *Reconciler) logTried(t *transition) {
+	for _, v := range t.live.Tried() {
+		if err := t.live.Failed()[v]; err != nil {
+			r.log.Error("load failed", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
+		}
+	}
+	for _, v := range t.shadow.Tried() {
+		if err := t.shadow.Failed()[v]; err != nil {
+			r.log.Error("load of a shadow failed", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
+		}
+	}
+}
+
+// commit writes the edits of routes down, swaps the table, and retires what is no
+// longer in it. If the journal cannot be written nothing changes. The desired state
+// becomes that of the goal.
+func (r *Reconciler) commit(t *transition, edits []routeEdit, by api.Actor) error {
+	if err := r.append(edits, by); err != nil {
+		return err
+	}
+	r.desired = t.goal.desired
+	t.goal.routes = r.routes.All() // what was folded is what serves
+	s := actual{goal: t.goal, live: t.live.Instances(), shadows: t.shadow.Instances(), loading: t.live.Loading}
+	r.swap(s)
+	t.live.Commit()
+	t.shadow.Commit()
+	r.record.prune(s)
+	r.watch.Forget(func(v infer.Version) bool { return indexOf(foundModel(t.goal.found, v.Model).Versions, v.Number) >= 0 })
+	return nil
+}
+
+// awaited is a load that the start waits for.
+type awaited struct {
+	version infer.Version
+	shadow  bool
+}
+
+// checkStart says that the start is over once its loads have ended.
+func (r *Reconciler) checkStart() {
+	if r.ready.Load() {
+		return
+	}
+	r.starts = slices.DeleteFunc(r.starts, func(a awaited) bool {
+		if a.shadow {
+			return !r.current.shadow.Loading(a.version)
+		}
+		return !r.current.live.Loading(a.version)
+	})
+	if len(r.starts) > 0 {
+		return
+	}
+	for _, problem := range r.current.offers().problems(r.current.goal.routes) {
+		r.log.Error("a route cannot serve as it should", zap.String("route", problem.route), zap.String("problem", problem.String()))
+	}
+	r.ready.Store(true)
+	if r.opts.Ready != nil {
+		r.opts.Ready()
+	}
+}
+
+// start reads the repository for the first time, and says which loads readiness waits
+// for. A route whose version cannot serve is brought up without it.
+func (r *Reconciler) start() error {
+	for _, name := range r.desired.cfg.Repository.Load {
+		r.desired.named[name] = true
+	}
+	edits, err := r.fileEdits(r.desired.cfg)
+	if err != nil { // what is right is brought up
+		r.log.Error("routes of the configuration cannot be applied", zap.Error(err))
+	}
+	if r.desired.found, err = r.repo.Scan(); err != nil {
+		return err
+	}
+	t := r.plan(r.goal(r.desired, edits), nil)
+	r.logAbsent(t.goal.specs)
+	for _, v := range t.live.Awaits(nil) {
+		r.starts = append(r.starts, awaited{version: v})
+	}
+	for _, v := range t.shadow.Awaits(nil) {
+		r.starts = append(r.starts, awaited{version: v, shadow: true})
+	}
+	defer r.hold(t)
+	return r.commit(t, edits, byGateway("start"))
+}
+
+func byGateway(reason string) api.Actor {
+	return api.Actor{Actor: "gateway", Verified: true, Reason: reason}
+}
+
+// logAbsent reports the models that the configuration names and the repository lacks.
+func (r *Reconciler) logAbsent(specs []registry.Spec) {
+	cfg := r.desired.cfg
+	names := slices.Concat(cfg.Repository.Load, slices.Sorted(maps.Keys(cfg.Models)))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if name != "*" && !slices.ContainsFunc(specs, func(s registry.Spec) bool { return s.Version.Model == name }) {
+			r.log.Warn("the configuration names a model that the repository lacks", zap.String("model", name))
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package reconcile
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/router"
+	"sluice.io/sluice/internal/shadow"
+)
+
+// view is what the control API shows of the table: immutable, and replaced with it.
+type view struct {
+	routes map[string]*routeView // declared and implied, by name
+}
+
+// routeView is a route with what counts for its parts.
+type routeView struct {
+	route    api.Route
+	arms     []*metrics.Arm // by variant; none for an implied route
+	breakers []*router.Breaker
+	fallback *router.Breaker // of the version that the route names as such
+	shadows  []*metrics.Shadow
+	mirrors  []*shadow.Mirror // nil if the shadow cannot run
+}
+
+// Routes returns the declared and the implied routes, sorted by name.
+func (r *Reconciler) Routes() []api.Route {
+	v := r.view.Load()
+	list := make([]api.Route, 0, len(v.routes))
+	for _, route := range v.routes {
+		list = append(list, route.route)
+	}
+	slices.SortFunc(list, func(a, b api.Route) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// Route returns a declared or implied route. It fails with NotFound.
+func (r *Reconciler) Route(name string) (api.Route, error) {
+	route, err := r.routeView(name)
+	if err != nil {
+		return api.Route{}, err
+	}
+	return route.route, nil
+}
+
+func (r *Reconciler) routeView(name string) (*routeView, error) {
+	route := r.view.Load().routes[name]
+	if route == nil {
+		return nil, infer.Errorf(infer.NotFound, "there is no route '%s', nor a model of that name that serves", name)
+	}
+	return route, nil
+}
+
+// RouteStats returns what counts for a route's parts. It fails with NotFound.
+func (r *Reconciler) RouteStats(name string) (api.RouteStats, error) {
+	v, err := r.routeView(name)
+	if err != nil {
+		return api.RouteStats{}, err
+	}
+	now := time.Now()
+	stats := api.RouteStats{
+		Name: v.route.Name, Model: v.route.Model, Revision: v.route.Revision,
+		Variants: make([]api.VariantStats, len(v.route.Variants)), Shadows: make([]api.ShadowStats, len(v.route.Shadows)),
+	}
+	live, shadows := statesOf(r.registry), statesOf(r.shadows)
+	for i, variant := range v.route.Variants {
+		s := &stats.Variants[i]
+		version := infer.Version{Model: v.route.Model, Number: variant.Version}
+		s.Variant, s.State = variant, live[version]
+		if len(v.arms) == 0 {
+			s.Total = r.impliedCount(version)
+			continue
+		}
+		s.Total, s.Recent = v.arms[i].Snapshot(now)
+		if b := v.breakers[i]; b != nil {
+			s.Breaker = b.State()
+		}
+	}
+	for i, shadow := range v.route.Shadows {
+		s := &stats.Shadows[i]
+		s.Shadow, s.State = shadow, shadows[infer.Version{Model: v.route.Model, Number: shadow.Version}]
+		s.Answered, s.Errors, s.Dropped, s.Recent = v.shadows[i].Snapshot(now)
+		if m := v.mirrors[i]; m != nil {
+			s.Queued, _ = m.Queued()
+		}
+	}
+	return stats, nil
+}
+
+// impliedCount is what a version did that no route splits. Its own counters know
+// successes and failures, whoever made the mistake.
+func (r *Reconciler) impliedCount(v infer.Version) api.ArmCount {
+	series := r.record.versionFor(v)
+	if series == nil {
+		return api.ArmCount{}
+	}
+	s := series.Snapshot()
+	return api.ArmCount{Requests: int64(s.Success.Count + s.Fail.Count), Errors: int64(s.Fail.Count)} //nolint:gosec // counts of requests
+}
+
+// statesOf returns the state of each version that a registry knows.
+func statesOf(r *registry.Registry) map[infer.Version]string {
+	m := map[infer.Version]string{}
+	for _, s := range r.List() {
+		m[infer.Version{Model: s.Name, Number: s.Version}] = s.State
+	}
+	return m
+}
+
+// Breakers returns the states of the breakers of what routes send to.
+func (r *Reconciler) Breakers() map[infer.Version]string {
+	states := map[infer.Version]string{}
+	for _, v := range r.view.Load().routes {
+		for i, b := range v.breakers {
+			if b != nil {
+				states[infer.Version{Model: v.route.Model, Number: v.route.Variants[i].Version}] = b.State()
+			}
+		}
+		if v.fallback != nil {
+			states[infer.Version{Model: v.route.Model, Number: v.route.Fallback.Version}] = v.fallback.State()
+		}
+	}
+	return states
+}
+
+// Declared returns the routes that are not implied.
+func (r *Reconciler) Declared() []api.Route {
+	var list []api.Route
+	for _, v := range r.view.Load().routes {
+		if v.route.Revision > 0 {
+			list = append(list, v.route)
+		}
+	}
+	return list
+}
+
+// ShadowQueues returns what waits for each shadow.
+func (r *Reconciler) ShadowQueues() map[infer.Version]metrics.QueueSize {
+	queues := map[infer.Version]metrics.QueueSize{}
+	for _, v := range r.view.Load().routes {
+		for i, m := range v.mirrors {
+			if m != nil {
+				n, bytes := m.Queued()
+				queues[infer.Version{Model: v.route.Model, Number: v.route.Shadows[i].Version}] = metrics.QueueSize{Requests: n, Bytes: bytes}
+			}
+		}
+	}
+	return queues
+}
+
+// Models returns the state of every version that answers callers, or should, without
+// details.
+func (r *Reconciler) Models() []api.ModelStatus { return r.registry.List() }
+
+// Details is Models with details.
+func (r *Reconciler) Details() []api.ModelStatus { return r.registry.Status() }
+
+// Served are the versions that have served at all, with what counts for them. A
+// thousand idle ones need no series each.
+func (r *Reconciler) Served() map[infer.Version]Served {
+	m := map[infer.Version]Served{}
+	for v, instance := range r.registry.Serving() {
+		if series := r.record.versionFor(v); series != nil && series.Used() {
+			m[v] = Served{Instance: instance, Series: series}
+		}
+	}
+	return m
+}
+
+// Served is a version that serves, and what counts for it.
+type Served struct {
+	Instance *registry.Instance
+	Series   *metrics.Version
+}
+
+// Serving returns a version that serves and what counts for it; it is not ok for any
+// other.
+func (r *Reconciler) Serving(v infer.Version) (s Served, ok bool) {
+	s = Served{Instance: r.registry.Instance(v), Series: r.record.versionFor(v)}
+	return s, s.Instance != nil && s.Series != nil
+}
