@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync"
 
+	"go.uber.org/zap"
+
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
@@ -76,6 +78,8 @@ func (f *fakes) loaded(version int64) (live, shadows []*fakeSession) {
 	}
 	return live, shadows
 }
+
+func fakeRuntime(*config.Config, *zap.Logger) (serving.Runtime, error) { return &fakes{}, nil }
 
 // Describe implements serving.Runtime.
 func (f *fakes) Describe() string { return "fake" }

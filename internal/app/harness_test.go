@@ -59,6 +59,14 @@ func startOn(t testing.TB, runtime serving.Runtime, repository string, yaml ...s
 // startLogging is startOn with a log of one's own.
 func startLogging(t testing.TB, log *zap.Logger, runtime serving.Runtime, repository string, yaml ...string) *gateway {
 	t.Helper()
+	g := launch(t, log, runtime, repository, yaml...)
+	g.await(t)
+	return g
+}
+
+// launch is startLogging that does not wait until the gateway is ready.
+func launch(t testing.TB, log *zap.Logger, runtime serving.Runtime, repository string, yaml ...string) *gateway {
+	t.Helper()
 	g := &gateway{file: filepath.Join(t.TempDir(), "sluice.yaml")}
 	g.configure(t, repository, yaml...)
 	load := func() (*config.Config, error) { return config.Load(g.file) }
@@ -100,7 +108,6 @@ func startLogging(t testing.TB, log *zap.Logger, runtime serving.Runtime, reposi
 		ended <- err
 		t.Fatal(err)
 	}
-	g.await(t)
 	return g
 }
 

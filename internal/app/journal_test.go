@@ -21,7 +21,6 @@ import (
 	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/serving"
 )
 
 // dataIn is the setting that keeps the journal in a folder.
@@ -376,8 +375,7 @@ func refusedStart(t *testing.T, repository, data string, log *zap.Logger) error 
 	cfg := config.Default()
 	cfg.Repository.Path, cfg.DataDir = repository, data
 	cfg.Server.HTTP.Address, cfg.Admin.Address = "127.0.0.1:0", "127.0.0.1:0"
-	runtime := func(*config.Config, *zap.Logger) (serving.Runtime, error) { return &fakes{}, nil }
-	a, err := app.New(app.Options{Config: cfg, Logger: log, OpenRuntime: runtime})
+	a, err := app.New(app.Options{Config: cfg, Logger: log, OpenRuntime: fakeRuntime})
 	if err != nil {
 		return err
 	}

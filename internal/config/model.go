@@ -17,6 +17,7 @@ type Model struct {
 	SessionConfig   map[string]string `yaml:"session_config" doc:"Session entries passed to ONNX Runtime as they are, such as session.set_denormal_as_zero: 1."`
 	Batching        Batching          `yaml:"batching" doc:"Joining requests into one run."`
 	Warmup          bool              `yaml:"warmup" default:"true" doc:"Whether a version runs made-up inputs before it is ready."`
+	WarmupTimeout   time.Duration     `yaml:"warmup_timeout" default:"30s" min:"1ms" doc:"How long the probe for batching and the warm-up may take together; runs that still go on are then terminated, and the version serves without."`
 	PreparedShapes  int               `yaml:"prepared_shapes" default:"64" min:"1" max:"65536" doc:"Input shapes for which each slot keeps its buffers."`
 	Drift           Drift             `yaml:"drift" doc:"Noticing that what the model is asked, or what it answers, is no longer what it was."`
 	Breaker         Breaker           `yaml:"breaker" doc:"Sparing a version that fails its requests."`

@@ -41,10 +41,12 @@ func (t *transition) release() {
 // pass commits the goal as far as it is loaded, and the changes that wait no more.
 func (r *Reconciler) pass() {
 	r.advance()
-	before := r.revision.Load()
-	r.tryChanges()
-	if r.revision.Load() != before { // what was committed may have to go on, or need not
-		r.advance()
+	for before := int64(-1); before != r.revision.Load(); { // what was committed matters to those that wait
+		before = r.revision.Load()
+		r.tryChanges()
+		if before != r.revision.Load() {
+			r.advance()
+		}
 	}
 	r.checkStart()
 }

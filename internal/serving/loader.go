@@ -65,12 +65,15 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	if err != nil {
 		return nil, digest, err
 	}
+	trial, cancel := context.WithTimeout(ctx, m.WarmupTimeout)
+	defer cancel()
 	s, err := compose(session, m, p)
 	if err != nil {
 		return nil, digest, errors.Join(err, session.Close())
 	}
-	if err := s.warm(ctx, m); err != nil {
-		return nil, digest, errors.Join(err, s.Shutdown(ctx))
+	s.warm(trial, m)
+	if err := ctx.Err(); err != nil {
+		return nil, digest, errors.Join(infer.Errorf(infer.CodeOf(err), "the load was given up"), s.Shutdown(ctx))
 	}
 	s.serving.Store(true)
 	return s, digest, nil

@@ -8,14 +8,14 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// warm runs a few example requests, as many at once as there are slots. A model
-// that refuses them (random data may not suit it) is listed as not warmed; that
-// never fails a load. The only error is a ctx that ended.
-func (s *Version) warm(ctx context.Context, m config.Model) error {
+// warm runs a few example requests, as many at once as there are slots, until ctx ends.
+// A model that refuses them (random data may not suit it), or that takes too long, is
+// listed as not warmed; that never fails a load.
+func (s *Version) warm(ctx context.Context, m config.Model) {
 	s.detail.Warmup = "ok"
 	if !m.Warmup {
 		s.detail.Warmup = "configured off"
-		return nil
+		return
 	}
 	const rounds = 3
 	for round := range rounds {
@@ -28,11 +28,13 @@ func (s *Version) warm(ctx context.Context, m config.Model) error {
 				s.detail.Warmup = "not warmed: the model refused example data"
 			}
 		}
+		if ctx.Err() != nil {
+			s.detail.Warmup = "not warmed: example data took longer than warmup_timeout"
+		}
 		if s.detail.Warmup != "ok" {
-			break
+			return
 		}
 	}
-	return ctx.Err()
 }
 
 func (s *Version) example(ctx context.Context, seed1, seed2 uint64) error {
