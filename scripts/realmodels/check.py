@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 from .gateway import Client, Gateway, decode, encode
@@ -22,20 +23,23 @@ class Finding:
     cases: list[Case] = field(default_factory=list)
     right: int = 0
     wrong: int = 0
+    refused: int = 0  # because a queue was full
     first_wrong: str = ""  # what was wrong with the first answer that was
     unbatchable: str = ""  # why its requests may not be joined; empty if they may
     batched: bool = False
     reason: str = ""  # why the gateway batches it or does not
     served: bool = True
-    rows: int = 0  # of the phase with all models, and in how many runs
+    requests: int = 0  # of the phase with all models, and in how many runs
     runs: int = 0
 
     @property
     def missed(self) -> bool:
-        return not self.unbatchable and not self.batched
+        """It may be batched, and is not."""
+        return self.served and not self.unbatchable and not self.batched
 
     @property
-    def harmful(self) -> bool:
+    def mistaken(self) -> bool:
+        """It is batched, and may not be."""
         return self.batched and bool(self.unbatchable)
 
     def note(self, problem: str) -> None:
@@ -68,9 +72,15 @@ def alone(gateway: Gateway, models: list[Model], repository: Path) -> list[Findi
     return findings
 
 
+class Refused(Exception):
+    """The gateway has too much to do."""
+
+
 def ask(client: Client, model: Model, case: Case, request: tuple[bytes, dict[str, str]]) -> str:
     """What is wrong with the answer to a request; empty if nothing is."""
     status, body, header = client.infer(model.name, *request)
+    if status == 429:
+        raise Refused
     if status != 200:
         return f"{case}: status {status}: {body[:300].decode(errors='replace')}"
     got = decode(body, header)
@@ -86,7 +96,8 @@ def together(gateway: Gateway, findings: list[Finding], callers: int, seconds: f
     """Many callers ask for what is known from the first phase. Half of the calls go to any model, and half to the
     model whose turn it is, so that each has requests that wait side by side."""
     served = [f for f in findings if f.served]
-    before = {f.model.name: gateway.runs(f.model.name) for f in served}
+    for f in served:
+        f.requests, f.runs = -f.right - f.wrong, -gateway.runs(f.model.name)
     requests = {id(case): encode(case.inputs, True) for f in served for case in f.cases}
     start, lock = time.monotonic(), threading.Lock()
 
@@ -97,7 +108,12 @@ def together(gateway: Gateway, findings: list[Finding], callers: int, seconds: f
             case = rng.choice(finding.cases)
             try:
                 problem = ask(client, finding.model, case, requests[id(case)])
-            except OSError as error:
+            except Refused:
+                with lock:
+                    finding.refused += 1
+                time.sleep(rng.random())
+                continue
+            except (OSError, HTTPException) as error:
                 problem, client = f"{case}: {error!r}", gateway.client()
             with lock:
                 finding.note(problem)
@@ -108,8 +124,8 @@ def together(gateway: Gateway, findings: list[Finding], callers: int, seconds: f
     for thread in threads:
         thread.join()
     for f in served:
-        after = gateway.runs(f.model.name)
-        f.rows, f.runs = after[0] - before[f.model.name][0], after[1] - before[f.model.name][1]
+        f.requests += f.right + f.wrong
+        f.runs += gateway.runs(f.model.name)
 
 
 def conclude(gateway: Gateway, findings: list[Finding]) -> None:

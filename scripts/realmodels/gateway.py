@@ -24,8 +24,9 @@ class Gateway:
     def __init__(self, binary: Path, repository: Path, models: list[Model], directory: Path):
         self.port, self.admin = free_ports(2)
         config = directory / "gateway.yaml"
+        path, names = json.dumps(str(repository.resolve())), json.dumps([m.name for m in models])
         config.write_text(
-            f"repository: {{path: {json.dumps(str(repository.resolve()))}, control: explicit, load: {json.dumps([m.name for m in models])}}}\n"
+            f"repository: {{path: {path}, control: explicit, load: {names}}}\n"
             f'server: {{http: {{address: "127.0.0.1:{self.port}"}}}}\n'
             f'admin: {{address: "127.0.0.1:{self.admin}"}}\n'
         )
@@ -45,6 +46,14 @@ class Gateway:
 
     def alive(self) -> bool:
         return self.process.poll() is None
+
+    def ended(self, seconds: float) -> bool:
+        """Whether the gateway ends within so long."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def wait_ready(self, seconds: float) -> None:
         """Waits until every model of the repository was loaded or could not be."""
@@ -70,10 +79,9 @@ class Gateway:
             raise SystemExit(f"/api/v1/models answered {status}: {body[:200]!r}")
         return {model["name"]: model for model in json.loads(body)}
 
-    def runs(self, name: str) -> tuple[int, int]:
-        """How many rows a model has answered, and in how many runs."""
-        stats = json.loads(self.client().get(f"/v2/models/{name}/stats")[1])["model_stats"][0]
-        return stats["inference_count"], stats["execution_count"]
+    def runs(self, name: str) -> int:
+        """How many runs answered all requests for a model until now."""
+        return json.loads(self.client().get(f"/v2/models/{name}/stats")[1])["model_stats"][0]["execution_count"]
 
 
 def free_ports(count: int) -> list[int]:

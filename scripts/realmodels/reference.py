@@ -10,10 +10,10 @@ from . import data
 from .table import Model
 
 DTYPES = {
-    "float": np.float32, "double": np.float64, "float16": np.float16, "bool": np.bool_, "int8": np.int8, "uint8": np.uint8,
-    "int16": np.int16, "uint16": np.uint16, "int32": np.int32, "uint32": np.uint32, "int64": np.int64, "uint64": np.uint64,
+    "float": np.float32, "double": np.float64, "float16": np.float16, "bool": np.bool_,
+    "int8": np.int8, "int16": np.int16, "int32": np.int32, "int64": np.int64,
+    "uint8": np.uint8, "uint16": np.uint16, "uint32": np.uint32, "uint64": np.uint64,
 }
-
 ROUNDS = 4  # of different data, to find out whether rows may be joined
 
 
@@ -39,7 +39,8 @@ class Reference:
         options.log_severity_level = 4
         self.model = model
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.dtypes = {i.name: DTYPES[i.type.removeprefix("tensor(").removesuffix(")")] for i in self.session.get_inputs()}
+        inputs = self.session.get_inputs()
+        self.dtypes = {i.name: DTYPES[i.type.removeprefix("tensor(").removesuffix(")")] for i in inputs}
         self.output_names = [o.name for o in self.session.get_outputs()]
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
