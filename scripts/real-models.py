@@ -36,11 +36,12 @@ def main() -> int:
         raise SystemExit(f"not fetched: {', '.join(missing)}; run \"{sys.argv[0]} fetch\" first")
     if args.command == "careless":
         return 0 if careless.run(args.gateway, repository, models, args.patience) else 1
-    with tempfile.TemporaryDirectory() as temporary, Gateway(args.gateway, repository, models, Path(temporary)) as gateway:
-        gateway.wait_ready(args.patience)
-        findings = check.alone(gateway, models, repository)
-        check.together(gateway, findings, args.callers, args.seconds)
-        check.conclude(gateway, findings)
+    with tempfile.TemporaryDirectory() as temporary:
+        with Gateway(args.gateway, repository, models, Path(temporary)) as gateway:
+            gateway.wait_ready(args.patience)
+            findings = check.alone(gateway, models, repository)
+            check.together(gateway, findings, args.callers, args.seconds)
+            check.conclude(gateway, findings)
     report.print_lines(findings)
     if args.report:
         report.write(args.report, findings, args.callers, args.seconds)

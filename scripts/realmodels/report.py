@@ -33,9 +33,9 @@ def summary(findings: list[Finding]) -> list[str]:
     mistaken, lost = [f for f in served if f.mistaken], [f for f in findings if not f.served]
     return [
         f"{len(served)} of {len(findings)} models served{names(lost)}",
-        f"{len(served) - len(wrong)} gave right answers only; wrong ones came from {len(wrong)}{names(wrong)}",
-        f"{len(may)} may be batched, and {len(may) - len(missed)} of them are; not batched are {len(missed)}{names(missed)}",
-        f"{len(served) - len(may)} may not be batched; of them {len(mistaken)} are{names(mistaken)}",
+        f"{len(served) - len(wrong)} gave right answers only, {len(wrong)} gave wrong ones{names(wrong)}",
+        f"{len(may)} may be batched: {len(may) - len(missed)} are, {len(missed)} are not{names(missed)}",
+        f"{len(served) - len(may)} may not be batched: {len(mistaken)} are nevertheless{names(mistaken)}",
     ]
 
 
@@ -55,13 +55,13 @@ def write(path: Path, findings: list[Finding], callers: int, seconds: float) -> 
     lines = [
         "# Real models", "",
         f"Made by `make real-models`, {date.today()}, {os.cpu_count()} cores, commit {commit()}.",
-        f"Models out of public Python packages, pinned in `scripts/realmodels/models.toml`, answer {callers} callers for",
-        f"{seconds:.0f} s after each was called alone, as binary data and as JSON.",
-        "Every answer is compared with that of ONNX Runtime in Python to the same request alone: floats to 1e-3 of their",
-        "value and 1e-4, unless the table says otherwise, other types exactly.", "",
-        "\"May be\" is found in Python, without the gateway: rows of realistic data give the same answers alone and joined",
-        "along the first dimension, and every input and output is declared with a first dimension that varies. If a model",
-        "may not be batched, the last column ends with why.", "",
+        "Models out of public Python packages, pinned in `scripts/realmodels/models.toml`. Each is called alone, with",
+        f"binary data and with JSON; then {callers} callers ask all of them for {seconds:.0f} s.",
+        "Every answer is compared with that of ONNX Runtime in Python to the same request alone: floats to 1e-3 of",
+        "their value plus 1e-4 unless the table says otherwise, other types exactly.", "",
+        "\"May be\" is found in Python, without the gateway: rows of realistic data give the same answers alone and",
+        "joined along the first dimension, and every input and output is declared with a first dimension that varies.",
+        "If a model may not be batched, the last column ends with why.", "",
         *(f"- {line}" for line in summary(findings)), "",
         table_row(HEADER), table_row(["---"] * len(HEADER)),
         *(table_row(row(f)) for f in findings), "",
