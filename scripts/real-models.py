@@ -15,7 +15,6 @@ careless prints what such calls were answered, and exits 1 if one of them ends t
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 from realmodels import careless, check, fetch, report, table
@@ -35,13 +34,12 @@ def main() -> int:
     if missing:
         raise SystemExit(f"not fetched: {', '.join(missing)}; run \"{sys.argv[0]} fetch\" first")
     if args.command == "careless":
-        return 0 if careless.run(args.gateway, repository, models, args.patience) else 1
-    with tempfile.TemporaryDirectory() as temporary:
-        with Gateway(args.gateway, repository, models, Path(temporary)) as gateway:
-            gateway.wait_ready(args.patience)
-            findings = check.alone(gateway, models, repository)
-            check.together(gateway, findings, args.callers, args.seconds)
-            check.conclude(gateway, findings)
+        return 0 if careless.run(args.gateway, args.cache, models, args.patience) else 1
+    with Gateway(args.gateway, repository, models, args.cache) as gateway:
+        gateway.wait_ready(args.patience)
+        findings = check.alone(gateway, models, repository)
+        check.together(gateway, findings, args.callers, args.seconds)
+        check.conclude(gateway, findings)
     report.print_lines(findings)
     if args.report:
         report.write(args.report, findings, args.callers, args.seconds)

@@ -3,7 +3,6 @@
 What such a call is answered is up to the model. But the gateway must outlive it, and answer the next request right.
 """
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -11,27 +10,26 @@ from pathlib import Path
 
 import numpy as np
 
-from .check import ask
+from .check import Refused, ask
 from .data import resolve
 from .gateway import Gateway, encode
 from .reference import Case, Reference
 from .table import ROWS, Model
 
 
-def run(binary: Path, repository: Path, models: list[Model], patience: float) -> bool:
+def run(binary: Path, cache: Path, models: list[Model], patience: float) -> bool:
     """Gives each model a gateway of its own, and says whether all of them behaved."""
     behaved = True
     for model in models:
-        good = Reference(model, repository / model.name / "1" / "model.onnx").cases()[0]
+        good = Reference(model, cache / "models" / model.name / "1" / "model.onnx").cases()[0]
         statuses: Counter[str] = Counter()
         problems = []
         calls = list(spoilt(model, good))
         while calls:
-            with tempfile.TemporaryDirectory() as temporary:
-                with Gateway(binary, repository, [model], Path(temporary)) as gateway:
-                    gateway.wait_ready(patience)
-                    problem = until_it_ends(gateway, model, good, calls, statuses)
-                    problems += [problem] if problem else []
+            with Gateway(binary, cache / "models", [model], cache) as gateway:
+                gateway.wait_ready(patience)
+                problem = until_it_ends(gateway, model, good, calls, statuses)
+                problems += [problem] if problem else []
         behaved = behaved and not problems
         counts = ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items()))
         print(f"{model.name}: {counts}{''.join(f'; {p}' for p in problems)}", flush=True)
@@ -46,6 +44,8 @@ def until_it_ends(gateway: Gateway, model: Model, good: Case, calls: list, statu
             statuses[str(gateway.client().infer(model.name, *encode(inputs, True))[0])] += 1
             if problem := ask(gateway.client(), model, good, encode(good.inputs, True)):
                 return f"after {label} a good request is wrong: {problem}"
+        except Refused as refusal:
+            return f"after {label} a good request is refused: {refusal}"
         except (OSError, HTTPException):
             return f"{label} ends the gateway" if gateway.ended(5) else f"{label} breaks the connection"
     return ""

@@ -4,13 +4,13 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 
 from .gateway import Client, Gateway, decode, encode
 from .reference import Case, Reference, difference
 from .table import Model
 
+OVERLOADED = (429, 503, 504)
 JSON_LIMIT = 200_000  # elements of a request; larger ones are sent as binary data only
 
 
@@ -23,7 +23,8 @@ class Finding:
     cases: list[Case] = field(default_factory=list)
     right: int = 0
     wrong: int = 0
-    refused: int = 0  # because a queue was full
+    refused: int = 0  # because there was too much to do
+    first_refusal: str = ""
     first_wrong: str = ""  # what was wrong with the first answer that was
     unbatchable: str = ""  # why its requests may not be joined; empty if they may
     batched: bool = False
@@ -67,7 +68,10 @@ def alone(gateway: Gateway, models: list[Model], repository: Path) -> list[Findi
         for case in finding.cases:
             forms = [True, False] if sum(t.size for t in case.inputs.values()) <= JSON_LIMIT else [True]
             for binary in forms:
-                finding.note(ask(client, model, case, encode(case.inputs, binary)))
+                try:
+                    finding.note(ask(client, model, case, encode(case.inputs, binary)))
+                except Refused as refusal:  # nobody else asks now
+                    finding.note(str(refusal))
         print(f"{model.name}: {finding.right} right, {finding.wrong} wrong {finding.first_wrong}", flush=True)
     return findings
 
@@ -79,10 +83,11 @@ class Refused(Exception):
 def ask(client: Client, model: Model, case: Case, request: tuple[bytes, dict[str, str]]) -> str:
     """What is wrong with the answer to a request; empty if nothing is."""
     status, body, header = client.infer(model.name, *request)
-    if status == 429:
-        raise Refused
     if status != 200:
-        return f"{case}: status {status}: {body[:300].decode(errors='replace')}"
+        problem = f"{case}: status {status}: {body[:300].decode(errors='replace')}"
+        if status in OVERLOADED:
+            raise Refused(problem)
+        return problem
     got = decode(body, header)
     if set(got) != set(case.outputs):
         return f"{case}: outputs {sorted(got)}, want {sorted(case.outputs)}"
@@ -108,12 +113,13 @@ def together(gateway: Gateway, findings: list[Finding], callers: int, seconds: f
             case = rng.choice(finding.cases)
             try:
                 problem = ask(client, finding.model, case, requests[id(case)])
-            except Refused:
+            except Refused as refusal:
                 with lock:
                     finding.refused += 1
+                    finding.first_refusal = finding.first_refusal or str(refusal)
                 time.sleep(rng.random())
                 continue
-            except (OSError, HTTPException) as error:
+            except Exception as error:  # whatever it is, no right answer came
                 problem, client = f"{case}: {error!r}", gateway.client()
             with lock:
                 finding.note(problem)
@@ -123,6 +129,8 @@ def together(gateway: Gateway, findings: list[Finding], callers: int, seconds: f
         thread.start()
     for thread in threads:
         thread.join()
+    if not gateway.alive():
+        raise SystemExit(f"the gateway ended: see {gateway.log}")
     for f in served:
         f.requests += f.right + f.wrong
         f.runs += gateway.runs(f.model.name)

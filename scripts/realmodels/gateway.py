@@ -19,7 +19,7 @@ DTYPES = {name: np.dtype(dtype) for dtype, name in NAMES.items()}
 
 
 class Gateway:
-    """A gateway that serves models of a repository on free ports of this machine. Its log goes to a file."""
+    """A gateway that serves models of a repository on free ports of this machine. DIRECTORY/gateway.log is its log."""
 
     def __init__(self, binary: Path, repository: Path, models: list[Model], directory: Path):
         self.port, self.admin = free_ports(2)

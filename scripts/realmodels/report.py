@@ -14,7 +14,8 @@ def row(f: Finding) -> list[str]:
     """What is told of a model."""
     counts = {"right": f.right, "wrong": f.wrong, "refused": f.refused}
     answers = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    reasons = [f.reason, f"first wrong answer: {f.first_wrong}" if f.first_wrong else "", f.unbatchable]
+    firsts = {"first wrong answer": f.first_wrong, "first refusal": f.first_refusal}
+    reasons = [f.reason, *(f"{what}: {text}" for what, text in firsts.items() if text), f.unbatchable]
     return [
         f.model.name, f.model.package, f"{f.size / 1e6:.2g} MB", answers if f.served else "not served",
         "yes" if f.batched else "no", "no" if f.unbatchable else "yes",
