@@ -47,20 +47,21 @@ func (r *ortRuntime) Load(path string, v infer.Version, m config.Model) (Session
 	if err != nil {
 		return nil, err
 	}
-	steady, err := isSteady(path)
+	traits, err := traitsOf(path)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return ortSession{s, steady}, nil
+	s.Model().NoEmpty = traits.Recurrent
+	return ortSession{s, traits.Steady}, nil
 }
 
-func isSteady(path string) (bool, error) {
+func traitsOf(path string) (onnxfile.Traits, error) {
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
-		return false, &infer.Error{Code: infer.Invalid, Msg: "cannot open the version's folder", Err: err}
+		return onnxfile.Traits{}, &infer.Error{Code: infer.Invalid, Msg: "cannot open the version's folder", Err: err}
 	}
 	defer root.Close() //nolint:errcheck // only read
-	return onnxfile.Steady(root, filepath.Base(path))
+	return onnxfile.TraitsOf(root, filepath.Base(path))
 }
 
 // Describe implements Runtime.

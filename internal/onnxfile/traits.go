@@ -2,6 +2,7 @@ package onnxfile
 
 import (
 	"os"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -9,17 +10,36 @@ import (
 // Fields of NodeProto.
 const nodeOperator, nodeDomain = 4, 7
 
-// Steady reports whether the time of a run follows from the shapes of its inputs, so
-// far as the operators tell: none repeats a subgraph or makes a tensor as large as a
-// value says, and all are of the standard. The error is that of VerifyExternalData
-// where the file cannot be read or is not an ONNX model.
-func Steady(root *os.Root, path string) (bool, error) {
-	steady := true
+// Traits are what a model's operators tell of its runs.
+type Traits struct {
+	// Steady says that the time of a run follows from the shapes of its inputs: no
+	// operator repeats a subgraph or makes a tensor as large as a value says, and all are
+	// of the standard.
+	Steady bool
+	// Recurrent says that the model, or a graph within it, has an operator such as LSTM.
+	// Of an empty input ONNX Runtime 1.24 makes with these a call of std::terminate, which
+	// nothing can catch, or outputs that it has not written.
+	Recurrent bool
+}
+
+// TraitsOf looks at all operators of a model file. The error is that of
+// VerifyExternalData if the file cannot be read or is not an ONNX model.
+func TraitsOf(root *os.Root, path string) (Traits, error) {
+	t := Traits{Steady: true}
 	err := open(root, path, func(w *walker, size int64) error {
-		w.node = func(operator, domain string) { steady = steady && isSteady(operator, domain) }
+		w.node = func(operator, domain string) {
+			t.Steady = t.Steady && isSteady(operator, domain)
+			t.Recurrent = t.Recurrent || isRecurrent(operator)
+		}
 		return w.walk(model, span{0, size}, 0)
 	})
-	return steady, err
+	return t, err
+}
+
+// isRecurrent looks at the name alone: DynamicQuantizeLSTM and others are of domains of
+// their own.
+func isRecurrent(operator string) bool {
+	return strings.HasSuffix(operator, "LSTM") || strings.HasSuffix(operator, "GRU") || operator == "RNN"
 }
 
 func isSteady(operator, domain string) bool {

@@ -10,8 +10,8 @@ import (
 	"sluice.io/sluice/internal/onnxgen"
 )
 
-func TestSteady(t *testing.T) {
-	f := func(want bool, g *onnxgen.Graph) {
+func TestTraits(t *testing.T) {
+	f := func(want onnxfile.Traits, g *onnxgen.Graph) {
 		t.Helper()
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "model.onnx"), g.Bytes(), 0o600); err != nil {
@@ -22,8 +22,8 @@ func TestSteady(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer root.Close() //nolint:errcheck // only read
-		if got, err := onnxfile.Steady(root, "model.onnx"); err != nil || got != want {
-			t.Errorf("%v, %v, want %v", got, err, want)
+		if got, err := onnxfile.TraitsOf(root, "model.onnx"); err != nil || got != want {
+			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
 	}
 	op := func(name string) *onnxgen.Graph {
@@ -32,16 +32,20 @@ func TestSteady(t *testing.T) {
 		g.Output("output", infer.FP32, g.Op(name, g.Op("Relu", x), x), "N", 4)
 		return g
 	}
-	f(true, onnxgen.Lin())
-	f(true, onnxgen.CNN())
-	f(true, onnxgen.TreeEnsemble())
-	f(true, op("Add"))
-	f(false, op("Expand")) // as large as the second input says
-	f(false, op("Range"))
-	f(false, onnxgen.Steps(3)) // a loop
+	steady, varies := onnxfile.Traits{Steady: true}, onnxfile.Traits{}
+	f(steady, onnxgen.Lin())
+	f(steady, onnxgen.CNN())
+	f(steady, onnxgen.TreeEnsemble())
+	f(steady, op("Add"))
+	f(varies, op("Expand")) // as large as the second input says
+	f(varies, op("Range"))
+	f(varies, onnxgen.Steps(3)) // a loop
+	for _, name := range []string{"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"} {
+		f(onnxfile.Traits{Steady: true, Recurrent: true}, op(name))
+	}
 }
 
-func TestSteadyRefusesWhatIsNoModel(t *testing.T) {
+func TestTraitsOfWhatIsNotAModel(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "model.onnx"), []byte("\x3a\xff\x01"), 0o600); err != nil {
 		t.Fatal(err)
@@ -52,7 +56,7 @@ func TestSteadyRefusesWhatIsNoModel(t *testing.T) {
 	}
 	defer root.Close() //nolint:errcheck // only read
 	for _, name := range []string{"model.onnx", "missing.onnx"} {
-		if _, err := onnxfile.Steady(root, name); infer.CodeOf(err) != infer.Invalid {
+		if _, err := onnxfile.TraitsOf(root, name); infer.CodeOf(err) != infer.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
