@@ -6,6 +6,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/reconcile"
 )
 
@@ -56,5 +57,9 @@ func (c control) edit(ctx context.Context, do func(context.Context) (api.RouteRe
 
 // Events implements admin.RouteControl.
 func (c control) Events(after int64, limit int, subject string) ([]api.Event, error) {
-	return c.app.journal.Read(after, limit, subject)
+	var filter journal.Filter
+	if subject != "" {
+		filter.Subjects = []string{subject}
+	}
+	return c.app.journal.Read(after, limit, filter)
 }

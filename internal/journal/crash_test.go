@@ -81,7 +81,7 @@ func TestCutWhileOpen(t *testing.T) {
 		if err := os.Truncate(filepath.Join(dir, fileName), size); err != nil {
 			t.Fatal(err)
 		}
-		_, err := l.Read(0, 100, "")
+		_, err := l.Read(0, 100, journal.Filter{})
 		wantCode(t, err, infer.Internal)
 		for range 2 {
 			_, err = l.Append(50, event(51))

@@ -11,7 +11,8 @@
 //
 // journal.db is a bbolt file with two buckets:
 //
-//	journal   format → "1", head → number and hash of the last event
+//	journal   format → "1", head → number and hash of the last event,
+//	          alive → when the process last said that it lives (8 bytes, nanoseconds), and a hash of that
 //	events    number (8 bytes, big endian) → hash (32 bytes), the event as JSON
 //
 // An event's hash is the SHA-256 over the hash before it (zeros before the

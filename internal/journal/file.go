@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ const (
 	metaBucket   = "journal"
 	formatKey    = "format"
 	headKey      = "head"
+	aliveKey     = "alive"
 	eventsBucket = "events"
 
 	format = "1"
@@ -34,49 +36,55 @@ type file struct {
 	path string
 
 	panicked atomic.Bool
-	broken   bool // put cannot know what is on disk; only put touches it
+	broken   bool // write cannot know what is on disk; only write touches it
 }
 
 func (f *file) put(h head, records [][]byte) error {
+	change := func(tx *bbolt.Tx) error {
+		events := tx.Bucket([]byte(eventsBucket))
+		events.FillPercent = 1 // keys only grow, so a page that was split is never inserted into
+		first := h.seq - int64(len(records)) + 1
+		for i, record := range records {
+			if err := events.Put(seqKey(first+int64(i)), record); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket([]byte(metaBucket)).Put([]byte(headKey), headValue(h))
+	}
+	return f.write(change, func(tx *bbolt.Tx) bool {
+		key, _ := tx.Bucket([]byte(eventsBucket)).Cursor().Last()         // the last of them: all are there or none
+		return key != nil && int64(binary.BigEndian.Uint64(key)) >= h.seq //nolint:gosec // was written from an int64
+	})
+}
+
+func (f *file) beat(value []byte) error {
+	change := func(tx *bbolt.Tx) error { return tx.Bucket([]byte(metaBucket)).Put([]byte(aliveKey), value) }
+	return f.write(change, func(tx *bbolt.Tx) bool {
+		return bytes.Equal(tx.Bucket([]byte(metaBucket)).Get([]byte(aliveKey)), value)
+	})
+}
+
+// write makes one transaction. After one that failed, made reports whether it left
+// its mark nonetheless: the page that makes it valid was written, but is perhaps not
+// on disk. Until that is known bbolt must not reuse pages.
+func (f *file) write(change func(tx *bbolt.Tx) error, made func(tx *bbolt.Tx) bool) error {
 	if f.broken {
 		return errBroken
 	}
 	if !isStill(f.path, f.fd) { // what is written to it would be acknowledged and lost
 		return errMoved
 	}
-	err := f.guard(func() error {
-		return f.db.Update(func(tx *bbolt.Tx) error {
-			events := tx.Bucket([]byte(eventsBucket))
-			events.FillPercent = 1 // keys only grow, so a page that was split is never inserted into
-			first := h.seq - int64(len(records)) + 1
-			for i, record := range records {
-				if err := events.Put(seqKey(first+int64(i)), record); err != nil {
-					return err
-				}
-			}
-			return tx.Bucket([]byte(metaBucket)).Put([]byte(headKey), headValue(h))
-		})
-	})
+	err := f.guard(func() error { return f.db.Update(change) })
 	if err != nil {
-		f.broken = f.mayHave(h.seq) // the last of them: all are there or none
+		looked := f.guard(func() error {
+			return f.db.View(func(tx *bbolt.Tx) error {
+				f.broken = made(tx)
+				return nil
+			})
+		})
+		f.broken = f.broken || looked != nil
 	}
 	return err
-}
-
-// mayHave reports whether a transaction that failed left its mark nonetheless:
-// the page that makes it valid was written, but is perhaps not on disk. Until
-// that is known bbolt must not reuse pages.
-func (f *file) mayHave(seq int64) bool {
-	var last int64
-	err := f.guard(func() error {
-		return f.db.View(func(tx *bbolt.Tx) error {
-			if key, _ := tx.Bucket([]byte(eventsBucket)).Cursor().Last(); key != nil {
-				last = int64(binary.BigEndian.Uint64(key)) //nolint:gosec // was written from an int64
-			}
-			return nil
-		})
-	})
-	return err != nil || last >= seq
 }
 
 func (f *file) each(after int64, visit func(seq int64, record []byte) (bool, error)) error {

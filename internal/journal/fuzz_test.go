@@ -62,7 +62,7 @@ func FuzzSplit(f *testing.F) {
 	f.Add("", "", ` [ ] `, "")
 	f.Add("", "", "1.5e3", "true")
 	f.Fuzz(func(t *testing.T, kind, reason, before, after string) {
-		subject := strings.ToValidUTF8(reason, "\uFFFD") // as Append does
+		subject, kind := strings.ToValidUTF8(reason, "\uFFFD"), strings.ToValidUTF8(kind, "\uFFFD") // as Append does
 		e := api.Event{Seq: 7, Type: kind, Subject: subject, Actor: api.Actor{Actor: kind, Reason: reason}, Before: []byte(before), After: []byte(after)}
 		text, err := encode(e)
 		if err != nil {
@@ -80,9 +80,12 @@ func FuzzSplit(f *testing.F) {
 		if rest, _, _ := split(text); len(rest) == len(text) && before+after != "" {
 			t.Fatalf("nothing was cut out of %s", text)
 		}
-		is, err := subjectIs(want.Subject)
-		if err != nil || !is(record) {
-			t.Fatalf("not found by its subject: %s, %v", text, err)
+		m, err := newMatcher(Filter{Subjects: []string{want.Subject}, Types: []string{want.Type}, Until: want.Time.Add(1), Since: want.Time})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fits, err := m.fits(7, record); err != nil || !fits {
+			t.Fatalf("not found by its subject, type and time: %s, %v", text, err)
 		}
 	})
 }
@@ -143,7 +146,7 @@ func FuzzFile(f *testing.F) {
 			}
 			return
 		}
-		_, err = file.verify()
+		_, _, err = file.verify()
 		if file.panicked.Load() {
 			t.Errorf("check let through what bbolt cannot take: %v", err)
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -69,6 +70,9 @@ func childAppend(dir string) error {
 		if _, err := fmt.Println(e.Seq); err != nil {
 			return err
 		}
+		if err := l.Beat(e.Time); err != nil {
+			return err
+		}
 	}
 }
 
@@ -92,6 +96,9 @@ func childFill(dir string) error {
 		if err := fill(l); err != nil {
 			return err
 		}
+		if err := l.Beat(time.Now()); err != nil && infer.CodeOf(err) != infer.Unavailable {
+			return fmt.Errorf("a beat on a full disk gives %w", err)
+		}
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
 			return err
 		}
@@ -113,7 +120,7 @@ func fill(l *journal.Log) error {
 		if infer.CodeOf(err) != infer.Unavailable || strings.Contains(infer.Message(err), string(filepath.Separator)) {
 			return fmt.Errorf("a full disk gives %w", err)
 		}
-		events, err := l.Read(0, int(last)+2, "")
+		events, err := l.Read(0, int(last)+2, journal.Filter{})
 		if err != nil || int64(len(events)) != last || l.Last() != last {
 			return fmt.Errorf("after a refused event %d: %d events, Last %d, %w", last+1, len(events), l.Last(), err)
 		}
@@ -146,6 +153,14 @@ func event(seq int64) api.Event {
 		Actor:  api.Actor{Actor: "alice", Verified: true, Reason: fmt.Sprintf("change <%d> & more", seq)},
 		Before: state(seq - 1), After: state(seq),
 	}
+}
+
+// bySubject returns the filter of a subject; an empty one is of all.
+func bySubject(subject string) journal.Filter {
+	if subject == "" {
+		return journal.Filter{}
+	}
+	return journal.Filter{Subjects: []string{subject}}
 }
 
 // state is of the size of a route with two variants and a shadow.

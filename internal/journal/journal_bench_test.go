@@ -51,7 +51,7 @@ func BenchmarkRead(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := l.Read(after, limit, subject); err != nil {
+				if _, err := l.Read(after, limit, bySubject(subject)); err != nil {
 					b.Fatal(err)
 				}
 			}

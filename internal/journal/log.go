@@ -1,11 +1,10 @@
 package journal
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
@@ -28,6 +27,7 @@ type Log struct {
 	write  sync.Mutex
 	head   atomic.Pointer[head]
 	bytes  atomic.Int64
+	alive  atomic.Pointer[time.Time] // the last beat
 	closed atomic.Bool
 }
 
@@ -36,6 +36,8 @@ type store interface {
 	// put adds the records of the events up to h.seq together with the new head. All
 	// of it is on disk when it returns, or nothing is.
 	put(h head, records [][]byte) error
+	// beat keeps one value in place of the last one, apart from the events.
+	beat(value []byte) error
 	// each passes on the records after a number, oldest first, until f says that it
 	// has had enough. A record is f's only until it returns.
 	each(after int64, f func(seq int64, record []byte) (more bool, err error)) error
@@ -107,32 +109,21 @@ func (l *Log) Last() int64 { return l.head.Load().seq }
 // grows in steps. In memory the bytes are 0.
 func (l *Log) Size() (events, fileBytes int64) { return l.Last(), l.bytes.Load() }
 
-// Read returns events after a number, oldest first and at most limit, all of them
-// or those of one subject. Of large ones there are fewer; none means that there are
-// no more.
-func (l *Log) Read(after int64, limit int, subject string) ([]api.Event, error) {
-	if l.closed.Load() {
-		return nil, readError(errClosed)
-	}
+// Read returns events after a number that a filter chooses, oldest first and at most
+// limit. Of large ones there are fewer; none means that there are no more.
+func (l *Log) Read(after int64, limit int, filter Filter) ([]api.Event, error) {
 	events := []api.Event{}
-	last := l.Last() // what is being appended right now is not acknowledged yet
-	if limit < 1 || after >= last {
-		return events, nil
-	}
-	is, err := subjectIs(subject)
+	m, err := newMatcher(filter)
 	if err != nil {
 		return nil, err
 	}
-	if subject == "" {
-		events = make([]api.Event, 0, min(int64(limit), last-max(after, 0)))
-	}
 	size := 0
-	err = l.store.each(max(after, 0), func(seq int64, record []byte) (bool, error) {
-		if seq > last {
+	err = l.each(after, filter.Last, func(seq int64, record []byte) (bool, error) {
+		if len(events) >= limit {
 			return false, nil
 		}
-		if !is(record) {
-			return seq < last, nil
+		if fits, err := m.fits(seq, record); err != nil || !fits {
+			return true, err
 		}
 		e, err := decode(seq, record)
 		if err != nil {
@@ -140,39 +131,61 @@ func (l *Log) Read(after int64, limit int, subject string) ([]api.Event, error) 
 		}
 		events = append(events, e)
 		size += len(record)
-		return len(events) < limit && size < readBytes && seq < last, nil
+		return len(events) < limit && size < readBytes, nil
 	})
 	if err != nil {
-		return nil, readError(err)
+		return nil, err
 	}
 	return events, nil
 }
 
-// subjectIs returns a function that tells the records of a subject without
-// decoding them; "" is any. The first "subject": in our JSON is the event's own,
-// since nothing but strings stands before it, and in those a quote is escaped.
-// With that, 100,000 events are looked through in milliseconds, so there is
-// no index that would have to be kept, checked and repaired.
-func subjectIs(subject string) (func(record []byte) bool, error) {
-	if subject == "" {
-		return func([]byte) bool { return true }, nil
+// LastAt returns the number of the last event whose time is not after t, 0 if there
+// is none. A clock that was set back can make events before it that are later than t.
+func (l *Log) LastAt(t time.Time) (last int64, err error) {
+	err = l.each(0, 0, func(seq int64, record []byte) (bool, error) {
+		h, err := headerOf(seq, record)
+		if err != nil {
+			return false, err
+		}
+		at, err := h.when(seq)
+		if err == nil && !at.After(t) {
+			last = seq
+		}
+		return true, err
+	})
+	return last, err
+}
+
+// each passes on the records after a number up to last, which is the last one of the
+// log if it is 0. What is being appended right now is not acknowledged yet, and is
+// left out.
+func (l *Log) each(after, last int64, f func(seq int64, record []byte) (more bool, err error)) error {
+	if l.closed.Load() {
+		return readError(errClosed)
 	}
-	text, err := encode(subject)
+	if end := l.Last(); last <= 0 || last > end {
+		last = end
+	}
+	if after = max(after, 0); after >= last {
+		return nil
+	}
+	err := l.store.each(after, func(seq int64, record []byte) (bool, error) {
+		if seq > last {
+			return false, nil
+		}
+		more, err := f(seq, record)
+		return more && seq < last, err
+	})
 	if err != nil {
-		return nil, err
+		return readError(err)
 	}
-	field := []byte(`"subject":`)
-	text = append(text, ',')
-	return func(record []byte) bool {
-		_, rest, _ := bytes.Cut(record[min(sha256.Size, len(record)):], field)
-		return bytes.HasPrefix(rest, text)
-	}, nil
+	return nil
 }
 
 // Replay calls f with all events, oldest first, until f fails. f may call the log.
 func (l *Log) Replay(f func(e api.Event) error) error {
 	for after := int64(0); ; {
-		events, err := l.Read(after, replayEvents, "")
+		events, err := l.Read(after, replayEvents, Filter{})
 		if err != nil || len(events) == 0 {
 			return err
 		}

@@ -34,7 +34,7 @@ func wantCode(t *testing.T, err error, code infer.Code) {
 
 func TestAppendAndRead(t *testing.T) {
 	both(t, func(t *testing.T, l *journal.Log) {
-		if got, err := l.Read(0, 10, ""); l.Last() != 0 || err != nil || got == nil || len(got) != 0 {
+		if got, err := l.Read(0, 10, journal.Filter{}); l.Last() != 0 || err != nil || got == nil || len(got) != 0 {
 			t.Fatalf("an empty log has Last %d and %v, %v", l.Last(), got, err)
 		}
 		given := time.Date(2026, 5, 1, 12, 0, 0, 123456789, time.FixedZone("CEST", 7200))
@@ -66,7 +66,7 @@ func TestAppendAndRead(t *testing.T) {
 
 		f := func(after int64, limit int, subject string, seqs ...int64) {
 			t.Helper()
-			got, err := l.Read(after, limit, subject)
+			got, err := l.Read(after, limit, bySubject(subject))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +150,7 @@ func TestLargest(t *testing.T) {
 		f(infer.OK, 1<<20-len(text))
 		f(infer.TooLarge, 1<<20-len(text)+1)
 		f(infer.OK, 1<<20-len(text))
-		if got, err := l.Read(1, 10, ""); err != nil || len(got) != 2 || len(got[1].After) != 1<<20-len(text)+2 {
+		if got, err := l.Read(1, 10, journal.Filter{}); err != nil || len(got) != 2 || len(got[1].After) != 1<<20-len(text)+2 {
 			t.Errorf("%d events, %v", len(got), err)
 		}
 	})
@@ -165,7 +165,7 @@ func TestLargeReads(t *testing.T) {
 		}
 		f := func(after int64, want int) {
 			t.Helper()
-			if got, err := l.Read(after, 100, ""); err != nil || len(got) != want || got[0].Seq != after+1 {
+			if got, err := l.Read(after, 100, journal.Filter{}); err != nil || len(got) != want || got[0].Seq != after+1 {
 				t.Errorf("after %d: %d events, want %d; %v", after, len(got), want, err)
 			}
 		}
@@ -189,7 +189,7 @@ func TestOwnMemory(t *testing.T) {
 		clear(given.After)
 		clear(got.Before)
 		wantEvents(t, l, 1)
-		events, err := l.Read(0, 1, "")
+		events, err := l.Read(0, 1, journal.Filter{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +207,7 @@ func TestOneWins(t *testing.T) {
 		readers.Go(func() {
 			for !stop.Load() {
 				last := l.Last()
-				events, err := l.Read(0, rounds+1, "")
+				events, err := l.Read(0, rounds+1, journal.Filter{})
 				if err != nil || int64(len(events)) < last {
 					t.Errorf("%d events after Last said %d: %v", len(events), last, err)
 					return
@@ -286,7 +286,7 @@ func TestClose(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					if _, err := l.Read(last-1, 2, ""); err != nil && infer.CodeOf(err) != infer.Unavailable {
+					if _, err := l.Read(last-1, 2, journal.Filter{}); err != nil && infer.CodeOf(err) != infer.Unavailable {
 						t.Error(err)
 					}
 				}
@@ -301,7 +301,7 @@ func TestClose(t *testing.T) {
 		}
 		_, err := l.Append(l.Last(), event(l.Last()+1))
 		wantCode(t, err, infer.Unavailable)
-		_, err = l.Read(0, 1, "")
+		_, err = l.Read(0, 1, journal.Filter{})
 		wantCode(t, err, infer.Unavailable)
 		wantCode(t, l.Replay(func(api.Event) error { return nil }), infer.Unavailable)
 		if events, _ := l.Size(); events < 2 {
@@ -327,7 +327,7 @@ func TestAppendAllOrNone(t *testing.T) {
 		if _, err := l.Append(journal.Any, one); err != nil {
 			t.Error(err)
 		}
-		got, err := l.Read(0, 10, "")
+		got, err := l.Read(0, 10, journal.Filter{})
 		if err != nil || len(got) != 3 || got[2].Seq != 3 || got[1].Subject != "routes/b" {
 			t.Errorf("the log holds %v, %v", got, err)
 		}

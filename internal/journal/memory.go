@@ -30,6 +30,8 @@ func (m *memory) each(after int64, f func(seq int64, record []byte) (bool, error
 	return nil
 }
 
+func (m *memory) beat([]byte) error { return nil } // the Log knows the last one
+
 func (m *memory) bytes() int64 { return 0 }
 
 func (m *memory) close() error {

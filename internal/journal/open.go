@@ -47,14 +47,18 @@ func Open(dir string) (*Log, error) {
 	if err != nil {
 		return nil, openError(err)
 	}
-	h, err := f.verify()
+	h, alive, err := f.verify()
 	if err == nil { // always, since who made the file may have died before it came to this
 		err = syncDir(dir)
 	}
 	if err != nil {
 		return nil, openError(errors.Join(err, f.close()))
 	}
-	return newLog(f, h), nil
+	l := newLog(f, h)
+	if !alive.IsZero() {
+		l.alive.Store(&alive)
+	}
+	return l, nil
 }
 
 // create makes an empty log under another name and renames it when it is complete
@@ -193,11 +197,12 @@ func openLocked(path string, flag int) (*os.File, error) {
 	}
 }
 
-// verify checks that the file is a journal of our format, and follows the chain
-// of hashes from the first event to the last.
-func (f *file) verify() (head, error) {
-	var stored []byte
-	err := f.guard(func() error {
+// verify checks that the file is a journal of our format, follows the chain of
+// hashes from the first event to the last, and returns the last event's head and the
+// last beat, zero if there is none: earlier versions of this program wrote none.
+func (f *file) verify() (h head, alive time.Time, err error) {
+	var last, beat []byte
+	err = f.guard(func() error {
 		return f.db.View(func(tx *bbolt.Tx) error {
 			meta := tx.Bucket([]byte(metaBucket))
 			if meta == nil || tx.Bucket([]byte(eventsBucket)) == nil {
@@ -206,25 +211,27 @@ func (f *file) verify() (head, error) {
 			if got := meta.Get([]byte(formatKey)); string(got) != format {
 				return fmt.Errorf("%w: format %.20q, this version knows %q", errFormat, got, format)
 			}
-			stored = bytes.Clone(meta.Get([]byte(headKey)))
+			last, beat = bytes.Clone(meta.Get([]byte(headKey))), bytes.Clone(meta.Get([]byte(aliveKey)))
 			return nil
 		})
 	})
 	if err != nil {
-		return head{}, err
+		return head{}, time.Time{}, err
 	}
-	var h head
 	err = f.each(-1, func(seq int64, record []byte) (more bool, err error) {
 		h, err = h.follow(seq, record)
 		return true, err
 	})
-	if err == nil && !bytes.Equal(stored, headValue(h)) {
+	if err == nil && !bytes.Equal(last, headValue(h)) {
 		err = fmt.Errorf("the last event is %d, which is not the one that was written last", h.seq)
 	}
-	if err != nil {
-		return head{}, fmt.Errorf("%w: %w", errDamaged, err)
+	if err == nil && beat != nil {
+		alive, err = beatOf(beat)
 	}
-	return h, nil
+	if err != nil {
+		return head{}, time.Time{}, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return h, alive, nil
 }
 
 func openError(err error) error {

@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"flag"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -185,6 +187,25 @@ func TestTampered(t *testing.T) {
 	f(func(b *bbolt.Bucket) error { _, err := b.CreateBucket([]byte("a bucket")); return err })
 }
 
+// TestTamperedBeat changes the last sign of life.
+func TestTamperedBeat(t *testing.T) {
+	whole := binary.BigEndian.AppendUint64(nil, 1)
+	sum := sha256.Sum256(whole)
+	whole = append(whole, sum[:]...)
+	f := func(value []byte) []byte {
+		t.Helper()
+		return edited(t, 2, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("journal")).Put([]byte("alive"), value) })
+	}
+	for _, value := range [][]byte{{}, whole[:7], whole[:8], whole[:39], append(bytes.Clone(whole), 0), append([]byte{1}, whole[1:]...)} {
+		refused(t, f(value), "damaged")
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, fileName), f(whole))
+	if got := open(t, dir).LastBeat(); !got.Equal(time.Unix(0, 1)) {
+		t.Errorf("the last beat is %v", got)
+	}
+}
+
 // TestTruncated cuts a journal at many places.
 func TestTruncated(t *testing.T) {
 	data := read(t, filepath.Join(made(t, 60), fileName))
@@ -207,7 +228,12 @@ var every = flag.Bool("every-bit", false, "turn every bit of the pages' structur
 // TestFlipped turns single bits. The journal is refused, or, where the bit was in
 // none of the pages in use, has all events, takes more, and can be opened again.
 func TestFlipped(t *testing.T) {
-	data := read(t, filepath.Join(made(t, 40), fileName))
+	dir := made(t, 40)
+	beat := open(t, dir)
+	if err := errors.Join(beat.Beat(time.Unix(7, 0)), beat.Close()); err != nil {
+		t.Fatal(err)
+	}
+	data := read(t, filepath.Join(dir, fileName))
 	end := len(bytes.TrimRight(data, "\x00"))
 	var places []int
 	for page := 0; page < end; page += 4096 { // where the structure is, each bit
@@ -223,7 +249,7 @@ func TestFlipped(t *testing.T) {
 	for range len(places) / 4 {
 		places = append(places, r.IntN(8*end))
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	path := filepath.Join(dir, fileName)
 	bad := 0
 	for _, place := range places {
@@ -242,6 +268,9 @@ func TestFlipped(t *testing.T) {
 			continue
 		}
 		wantEvents(t, l, 40)
+		if at := l.LastBeat(); !at.Equal(time.Unix(7, 0)) {
+			t.Fatalf("bit %d: the last beat is %v", place, at)
+		}
 		add(t, l, 2)
 		if err := l.Close(); err != nil {
 			t.Fatal(err)

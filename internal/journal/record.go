@@ -35,7 +35,8 @@ func (h head) add(e api.Event) (head, api.Event, []byte, error) {
 		e.Time = time.Now()
 	}
 	e.Time = e.Time.UTC()
-	e.Subject = strings.ToValidUTF8(e.Subject, "\uFFFD") // as JSON will have it; it is searched for by its bytes
+	e.Type = strings.ToValidUTF8(e.Type, "\uFFFD") // as JSON will have them; they are searched for by their bytes
+	e.Subject = strings.ToValidUTF8(e.Subject, "\uFFFD")
 	text, err := encode(e)
 	if err != nil {
 		return h, api.Event{}, nil, err

@@ -1,0 +1,129 @@
+package journal
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Filter chooses events. The zero Filter chooses all of them.
+type Filter struct {
+	// Of Subjects and of Types one must fit; an empty list fits every event. A subject
+	// that ends in "/" stands for all that begin with it, as does a type that ends in
+	// ".".
+	Subjects, Types []string
+	// Since and Until bound the time of an event, both included; zero is no bound.
+	Since, Until time.Time
+	// Last is the number of the last event that is looked at; 0 is no bound.
+	Last int64
+}
+
+// pattern is a string as JSON writes it, with its quotes; a prefix lacks the last one.
+type pattern struct {
+	text   []byte
+	prefix bool
+}
+
+func (p pattern) fits(text []byte) bool {
+	if p.prefix {
+		return bytes.HasPrefix(text, p.text)
+	}
+	return bytes.Equal(text, p.text)
+}
+
+// matcher applies a Filter to records without decoding them: 100,000 events are
+// looked through in milliseconds, so there is no index to keep, check and repair.
+type matcher struct {
+	Filter
+	subjects, types []pattern
+}
+
+func newMatcher(f Filter) (*matcher, error) {
+	m := &matcher{Filter: f}
+	var err error
+	if m.subjects, err = patterns(f.Subjects, "/"); err != nil {
+		return nil, err
+	}
+	m.types, err = patterns(f.Types, ".")
+	return m, err
+}
+
+func patterns(texts []string, prefix string) ([]pattern, error) {
+	list := make([]pattern, len(texts))
+	for i, s := range texts {
+		text, err := encode(s)
+		if err != nil {
+			return nil, err
+		}
+		if list[i] = (pattern{text: text}); strings.HasSuffix(s, prefix) {
+			list[i] = pattern{text: bytes.TrimSuffix(text, []byte(`"`)), prefix: true}
+		}
+	}
+	return list, nil
+}
+
+// fits reports whether the event of a record is one that the filter chooses, its
+// number apart.
+func (m *matcher) fits(seq int64, record []byte) (bool, error) {
+	if len(m.subjects) == 0 && len(m.types) == 0 && m.Since.IsZero() && m.Until.IsZero() {
+		return true, nil
+	}
+	h, err := headerOf(seq, record)
+	if err != nil {
+		return false, err
+	}
+	if !anyFits(m.types, h.kind) || !anyFits(m.subjects, h.subject) {
+		return false, nil
+	}
+	if m.Since.IsZero() && m.Until.IsZero() {
+		return true, nil
+	}
+	at, err := h.when(seq)
+	return err == nil && (m.Since.IsZero() || !at.Before(m.Since)) && (m.Until.IsZero() || !at.After(m.Until)), err
+}
+
+func anyFits(list []pattern, text []byte) bool {
+	for _, p := range list {
+		if p.fits(text) {
+			return true
+		}
+	}
+	return len(list) == 0
+}
+
+// header is the beginning of an event's JSON: strings as they stand there, with
+// their quotes.
+type header struct{ at, kind, subject []byte }
+
+// headerOf relies, as split does, on how encode writes an event.
+func headerOf(seq int64, record []byte) (h header, err error) {
+	text, err := textOf(record)
+	if err != nil {
+		return h, fmt.Errorf("event %d: %w", seq, err)
+	}
+	rest, ok := bytes.CutPrefix(text, []byte(`{"seq":`))
+	rest = bytes.TrimLeft(rest, "0123456789")
+	for _, field := range []struct {
+		name string
+		into *[]byte
+	}{{`,"time":`, &h.at}, {`,"type":`, &h.kind}, {`,"subject":`, &h.subject}} {
+		if ok {
+			if rest, ok = bytes.CutPrefix(rest, []byte(field.name)); ok {
+				n := valueBytes(rest)
+				*field.into, rest = rest[:n], rest[n:]
+			}
+		}
+	}
+	if !ok {
+		return h, fmt.Errorf("event %d does not begin as events do", seq)
+	}
+	return h, nil
+}
+
+func (h header) when(seq int64) (at time.Time, err error) {
+	if err = at.UnmarshalText(bytes.Trim(h.at, `"`)); err != nil {
+		return at, fmt.Errorf("event %d: %w", seq, err)
+	}
+	return at, nil
+}
