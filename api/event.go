@@ -12,9 +12,9 @@ const (
 	OriginGateway = "gateway" // the gateway itself
 )
 
-// The types of events. Those of routes are what the routes are a fold of, those of
-// retrain and dataquality what the signals are, and a detector goes on from the last
-// one of drift; the others are for the record.
+// The types of events; those that say what serves are in version.go. The routes are
+// a fold over those of routes, the signals over those of retrain and dataquality, and
+// a detector goes on from the last one of drift. The others are for the record.
 const (
 	EventRouteSet       = "route.set"
 	EventRouteDeleted   = "route.deleted"

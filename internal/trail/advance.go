@@ -1,0 +1,199 @@
+package trail
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// maxReason is how many bytes of a failure's reason are kept.
+const maxReason = 1_000
+
+// Snapshot is what serves now.
+type Snapshot struct {
+	Serving map[Place]Instance
+	Default map[string]int64  // by model, the version that answers for it; 0 or absent is none
+	Failed  map[Place]Failure // the loads that were tried and failed; those of earlier snapshots may be left out
+}
+
+// Advance returns the events that lead from the state to a snapshot, in the order in
+// which it came about: what is new serves before what was there goes. It is empty if
+// nothing differs. The state does not change: the events do that once they are applied.
+// cause is one of the causes of package api; by is who asked for the change, the zero
+// value for the gateway itself.
+//
+// A version that goes was unloaded if a call is the cause and no version of its model
+// answers callers any more; else it was retired.
+func (s *State) Advance(next Snapshot, cause string, by api.Actor) []api.Event {
+	a := advance{cause: cause, origin: originOf(cause), by: by}
+	s.arrivals(&a, next.Serving)
+	s.newFailures(&a, next.Failed)
+	s.defaultChanges(&a, next.Default)
+	s.departures(&a, next.Serving)
+	return a.events
+}
+
+// advance collects events.
+type advance struct {
+	cause, origin string
+	by            api.Actor
+	events        []api.Event
+	arrived       []Place // in order
+	staying       int     // how many of the places that served still do
+}
+
+// originOf returns where a change with a cause comes from.
+func originOf(cause string) string {
+	switch cause {
+	case api.CauseCall, api.CauseRoute, api.CauseReload:
+		return api.OriginAPI
+	default:
+		return api.OriginGateway
+	}
+}
+
+// add adds the event of a version; c lacks what p and the change say.
+func (a *advance) add(kind string, p Place, c api.VersionChange) {
+	c.Model, c.Version, c.Role, c.Cause = p.Model, p.Number, p.role(), a.cause
+	a.append(kind, versionSubject(p.Version), c)
+}
+
+func (a *advance) append(kind, subject string, after any) {
+	text, err := json.Marshal(after)
+	if err != nil {
+		panic(fmt.Sprintf("BUG: what serves does not marshal: %v", err))
+	}
+	a.events = append(a.events, api.Event{Type: kind, Subject: subject, Origin: a.origin, Actor: a.by, After: text})
+}
+
+// arrivals adds what serves now and did not, or not this instance of it.
+func (s *State) arrivals(a *advance, serving map[Place]Instance) {
+	for p, now := range serving {
+		was, served := s.serving[p]
+		if served {
+			a.staying++
+		}
+		if !served || !now.same(was) {
+			a.arrived = append(a.arrived, p)
+		}
+	}
+	slices.SortFunc(a.arrived, compare)
+	for _, p := range a.arrived {
+		was, replaced := s.serving[p]
+		kind, c := api.EventVersionLoaded, change(serving[p])
+		if replaced {
+			kind, c.Was = api.EventVersionReplaced, was.Digest
+		}
+		a.add(kind, p, c)
+	}
+}
+
+func change(i Instance) api.VersionChange {
+	c := api.VersionChange{Digest: i.Digest}
+	if !i.Loaded.IsZero() {
+		at := i.Loaded.UTC()
+		c.LoadedAt = &at
+	}
+	return c
+}
+
+// departures adds what served and does not any more.
+func (s *State) departures(a *advance, serving map[Place]Instance) {
+	if a.staying == len(s.serving) {
+		return
+	}
+	var places []Place
+	for p := range s.serving {
+		if _, stays := serving[p]; !stays {
+			places = append(places, p)
+		}
+	}
+	slices.SortFunc(places, compare)
+	answering := map[string]bool{}
+	for p := range serving {
+		if !p.Shadow {
+			answering[p.Model] = true
+		}
+	}
+	for _, p := range places {
+		kind := api.EventVersionRetired
+		if a.cause == api.CauseCall && !answering[p.Model] {
+			kind = api.EventVersionUnloaded
+		}
+		a.add(kind, p, change(s.serving[p]))
+	}
+}
+
+// newFailures adds the failures that the state does not know, or forgets since another
+// instance serves in their place. It looks at no more than it can remember: the others
+// would be new each time.
+func (s *State) newFailures(a *advance, failures map[Place]Failure) {
+	places := slices.SortedFunc(maps.Keys(failures), compare)
+	places = slices.DeleteFunc(places[:min(len(places), maxFailed/2)], func(p Place) bool {
+		was, known := s.failed[p]
+		_, arrived := slices.BinarySearchFunc(a.arrived, p, compare)
+		return known && !arrived && was.Failure == kept(failures[p])
+	})
+	for _, p := range places {
+		f := kept(failures[p])
+		a.add(api.EventVersionFailed, p, api.VersionChange{Digest: f.Digest, Files: f.Files, Reason: f.Reason})
+	}
+}
+
+// kept returns a failure as it is after it was written and read again.
+func kept(f Failure) Failure {
+	f.Digest, f.Files = strings.ToValidUTF8(f.Digest, "\uFFFD"), strings.ToValidUTF8(f.Files, "\uFFFD")
+	f.Reason = strings.ToValidUTF8(f.Reason[:min(len(f.Reason), maxReason)], "\uFFFD")
+	if f.Digest != "" {
+		f.Files = "" // the digest is the identity
+	}
+	return f
+}
+
+// defaultChanges adds the models for which another version answers than before.
+func (s *State) defaultChanges(a *advance, defaults map[string]int64) {
+	var models []string
+	staying := 0
+	for model, v := range defaults {
+		was, had := s.defaults[model]
+		if had {
+			staying++
+		}
+		if was != v {
+			models = append(models, model)
+		}
+	}
+	if staying < len(s.defaults) {
+		for model := range s.defaults {
+			if _, ok := defaults[model]; !ok {
+				models = append(models, model)
+			}
+		}
+	}
+	slices.Sort(models)
+	for _, model := range models {
+		a.append(api.EventDefaultChanged, modelSubject(model),
+			api.DefaultChange{Model: model, Version: defaults[model], Was: s.defaults[model], Cause: a.cause})
+	}
+}
+
+// Breaker returns the event of a breaker that opened or closed, and whether there is
+// one: the state may know, or the version may serve no longer.
+func (s *State) Breaker(v infer.Version, open bool) (api.Event, bool) {
+	instance, ok := s.serving[Place{Version: v}]
+	if !ok || s.open[v] == open {
+		return api.Event{}, false
+	}
+	kind := api.EventBreakerClosed
+	if open {
+		kind = api.EventBreakerOpened
+	}
+	a := advance{cause: api.CauseRequests, origin: api.OriginGateway}
+	a.add(kind, Place{Version: v}, change(instance))
+	return a.events[0], true
+}
