@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 
 	"sluice.io/sluice/api"
 )
@@ -89,21 +91,46 @@ func (c *Client) edit(ctx context.Context, method, name string, body []byte, o E
 	return result, err
 }
 
-// Events returns the changes after a sequence number, the oldest first. limit 0
-// leaves to the gateway how many, and of large ones there are fewer than asked for;
-// none means that there are no more. An empty subject means all, "routes/iris" those
-// of a route.
-func (c *Client) Events(ctx context.Context, after int64, limit int, subject string) (events []api.Event, err error) {
+// ServedAt returns what served a route, or a model by its own name, at a time. It is
+// an Error with status 404 if nothing is known of the name or of that time.
+func (c *Client) ServedAt(ctx context.Context, name string, at time.Time) (served api.ServedAt, err error) {
+	query := url.Values{"at": {timeText(at)}}
+	err = c.call(ctx, http.MethodGet, c.routeURL(name)+"?"+query.Encode(), true, &served)
+	return served, err
+}
+
+// EventFilter says which events are asked for. Its zero value is all.
+type EventFilter struct {
+	Subject      string    // "routes/iris"; one that ends in "/" stands for all that begin with it
+	Types        []string  // any of these; one that ends in "." stands for all that begin with it
+	Since, Until time.Time // both included; zero is no bound
+}
+
+// Events returns the changes after a sequence number that a filter chooses, the oldest
+// first. limit 0 leaves to the gateway how many, and of large ones there are fewer than
+// asked for; none means that there are no more.
+func (c *Client) Events(ctx context.Context, after int64, limit int, filter EventFilter) (events []api.Event, err error) {
 	query := url.Values{"after": {strconv.FormatInt(after, 10)}}
 	if limit > 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}
-	if subject != "" {
-		query.Set("subject", subject)
+	if filter.Subject != "" {
+		query.Set("subject", filter.Subject)
+	}
+	if len(filter.Types) > 0 {
+		query.Set("type", strings.Join(filter.Types, ","))
+	}
+	if !filter.Since.IsZero() {
+		query.Set("since", timeText(filter.Since))
+	}
+	if !filter.Until.IsZero() {
+		query.Set("until", timeText(filter.Until))
 	}
 	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/journal?"+query.Encode(), true, &events)
 	return events, err
 }
+
+func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 func (c *Client) routeURL(name string) string {
 	return c.admin + "/api/v1/routes/" + url.PathEscape(name)

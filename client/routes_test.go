@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -97,9 +98,20 @@ func TestRoutes(t *testing.T) {
 	event := `[{"seq":4,"time":"0001-01-01T00:00:00Z","type":"route.set","subject":"routes/iris","origin":"api","actor":"carol","after":{"x":1}}]`
 	events := []api.Event{{Seq: 4, Type: api.EventRouteSet, Subject: "routes/iris", Origin: api.OriginAPI, Actor: api.Actor{Actor: "carol"}, After: json.RawMessage(`{"x":1}`)}}
 	f(event, recorded{Target: "GET /api/v1/journal?after=3&limit=10&subject=routes%2Firis"}, events,
-		func(ctx context.Context, c *client.Client) (any, error) { return c.Events(ctx, 3, 10, "routes/iris") })
+		func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Events(ctx, 3, 10, client.EventFilter{Subject: "routes/iris"})
+		})
 	f(event, recorded{Target: "GET /api/v1/journal?after=0"}, events,
-		func(ctx context.Context, c *client.Client) (any, error) { return c.Events(ctx, 0, 0, "") })
+		func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Events(ctx, 0, 0, client.EventFilter{})
+		})
+	noon := time.Date(2026, 11, 30, 13, 0, 0, 5, time.FixedZone("", 3600))
+	f(event, recorded{Target: "GET /api/v1/journal?after=0&since=2026-11-30T12%3A00%3A00.000000005Z&type=route.set%2Cversion.&until=2026-11-30T13%3A00%3A00.000000005Z"}, events,
+		func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Events(ctx, 0, 0, client.EventFilter{Types: []string{"route.set", "version."}, Since: noon, Until: noon.Add(time.Hour)})
+		})
+	f(`{"name":"a b","revision":3}`, recorded{Target: "GET /api/v1/routes/a%20b?at=2026-11-30T12%3A00%3A00.000000005Z"}, api.ServedAt{Name: "a b", Revision: 3},
+		func(ctx context.Context, c *client.Client) (any, error) { return c.ServedAt(ctx, "a b", noon) })
 }
 
 func TestRefusedEditsCarryTheirStatus(t *testing.T) {

@@ -80,7 +80,7 @@ func (r *driftReplay) run(cmd *cobra.Command, args []string) error {
 
 // driftEvent reads what an event says of drift.
 func driftEvent(ctx context.Context, cl *client.Client, seq int64) (*api.DriftEvidence, error) {
-	events, err := cl.Events(ctx, seq-1, 1, "")
+	events, err := cl.Events(ctx, seq-1, 1, client.EventFilter{})
 	switch {
 	case err != nil:
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,14 +22,16 @@ const eventPage = 1_000
 
 // journalCommand is one call of gateway journal.
 type journalCommand struct {
-	conn    connection
-	out     output
-	after   int64
-	limit   int
-	follow  bool
-	subject string
-	every   time.Duration
-	titled  bool // the titles of the columns are printed
+	conn   connection
+	out    output
+	after  int64
+	limit  int
+	follow bool
+	filter client.EventFilter
+	since  string
+	until  string
+	every  time.Duration
+	titled bool // the titles of the columns are printed
 }
 
 func newJournal() *cobra.Command {
@@ -37,6 +40,10 @@ func newJournal() *cobra.Command {
 		Use:   "journal",
 		Short: "Print who changed what, and why",
 		Long: `Print the changes that the gateway's journal holds, the oldest first.
+
+A time is one of RFC 3339, such as 2026-11-30T12:00:00Z, or how long ago it was,
+such as 2h. A type that ends in a dot stands for all that begin with it:
+--type version. prints what was loaded, replaced, retired, unloaded and failed.
 
 -o json prints a list as the control API answers it, and with --follow an event
 on each line.`,
@@ -50,7 +57,10 @@ on each line.`,
 	f.IntVar(&j.limit, "limit", 0, "at most this many (default: all)")
 	f.BoolVar(&j.follow, "follow", false, "go on with what is added, until interrupted")
 	f.DurationVar(&j.every, "interval", time.Second, "with --follow, how long to wait before asking for more")
-	f.StringVar(&j.subject, "subject", "", "only of what this names, routes/iris for example")
+	f.StringVar(&j.filter.Subject, "subject", "", "only of what this names, routes/iris for example; models/iris/ for all versions of a model")
+	f.StringSliceVar(&j.filter.Types, "type", nil, "only of these types, with commas between them or given again")
+	f.StringVar(&j.since, "since", "", "only from this time on")
+	f.StringVar(&j.until, "until", "", "only up to this time")
 	return cmd
 }
 
@@ -67,6 +77,13 @@ func (j *journalCommand) run(cmd *cobra.Command) error {
 		return usageError{"--interval must be more than 0"}
 	case j.limit > 0 && j.follow:
 		return usageError{"give --limit or --follow, not both"}
+	case j.until != "" && j.follow:
+		return usageError{"give --until or --follow, not both"}
+	case slices.Contains(j.filter.Types, ""):
+		return usageError{"--type: expected a type, such as route.set, or the beginning of one with its dot"}
+	}
+	if err := j.times(time.Now()); err != nil {
+		return err
 	}
 	cl, err := j.conn.client()
 	if err != nil {
@@ -94,11 +111,40 @@ func (j *journalCommand) run(cmd *cobra.Command) error {
 	return j.print(w, nil)
 }
 
+// times reads --since and --until.
+func (j *journalCommand) times(now time.Time) (err error) {
+	if j.filter.Since, err = timeFlag("since", j.since, now); err != nil {
+		return err
+	}
+	if j.filter.Until, err = timeFlag("until", j.until, now); err != nil {
+		return err
+	}
+	if j.since != "" && j.until != "" && j.filter.Since.After(j.filter.Until) {
+		return usageError{"--since is after --until"}
+	}
+	return nil
+}
+
+// timeFlag reads a time that a flag gives, or how long ago it was. Without a text it
+// is the zero time.
+func timeFlag(name, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	return time.Time{}, usageError{fmt.Sprintf("--%s %s: expected a time such as 2026-11-30T12:00:00Z, or how long ago it was, such as 2h", name, text)}
+}
+
 // each hands on what there is after the last event, and returns the new last one.
 func (j *journalCommand) each(ctx context.Context, cl *client.Client, do func([]api.Event) error) (last int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, j.conn.timeout)
 	defer cancel()
-	return eachEvent(ctx, cl, j.after, j.limit, j.subject, do)
+	return eachEvent(ctx, cl, j.after, j.limit, j.filter, do)
 }
 
 // goOn prints until the command is interrupted, which is how it is meant to end.
@@ -164,15 +210,15 @@ func quoted(reason string) string {
 	return `"` + oneLine(reason) + `"`
 }
 
-// eachEvent hands on the events after a number, a page at a time, up to limit
-// unless that is 0. It returns the number of the last one that was handed on.
-func eachEvent(ctx context.Context, cl *client.Client, after int64, limit int, subject string, do func([]api.Event) error) (last int64, err error) {
+// eachEvent hands on the events after a number that a filter chooses, a page at a
+// time, up to limit unless that is 0. It returns the number of the last one that was handed on.
+func eachEvent(ctx context.Context, cl *client.Client, after int64, limit int, filter client.EventFilter, do func([]api.Event) error) (last int64, err error) {
 	for left := limit; ; {
 		page := eventPage
 		if limit > 0 {
 			page = min(page, left)
 		}
-		events, err := cl.Events(ctx, after, page, subject)
+		events, err := cl.Events(ctx, after, page, filter)
 		if err != nil || len(events) == 0 {
 			return after, err
 		}
@@ -242,7 +288,7 @@ func routeHistory(cmd *cobra.Command, conn *connection, out *output, name string
 	}
 	defer done()
 	list := []api.Event{}
-	_, err = eachEvent(ctx, cl, 0, 0, routeSubject(name), func(events []api.Event) error {
+	_, err = eachEvent(ctx, cl, 0, 0, client.EventFilter{Subject: routeSubject(name)}, func(events []api.Event) error {
 		list = append(list, events...)
 		if most > 0 && len(list) > most {
 			list = append(list[:0], list[len(list)-most:]...)

@@ -103,6 +103,13 @@ func eventChange(e *api.Event) string {
 		return driftChange(e)
 	case api.EventRetrainRequested, api.EventQualityViolated, api.EventRetrainSuppressed, api.EventRetrainDelivered, api.EventRetrainClosed:
 		return retrainChange(e)
+	case api.EventGatewayStarted:
+		return startChange(e)
+	case api.EventDefaultChanged:
+		return defaultChange(e)
+	case api.EventVersionLoaded, api.EventVersionReplaced, api.EventVersionRetired, api.EventVersionUnloaded, api.EventVersionFailed,
+		api.EventBreakerOpened, api.EventBreakerClosed:
+		return versionChange(e)
 	default:
 		const shown = 120
 		text := []rune(oneLine(string(e.After)))

@@ -90,7 +90,7 @@ func (r *retry) read() (route api.Route, err error) {
 func (r *retry) meanwhile(seen int64, base, now *api.Route) string {
 	var list []api.Event
 	err := r.limited(func(ctx context.Context) error {
-		_, err := eachEvent(ctx, r.client, 0, 0, routeSubject(r.name), func(events []api.Event) error {
+		_, err := eachEvent(ctx, r.client, 0, 0, client.EventFilter{Subject: routeSubject(r.name)}, func(events []api.Event) error {
 			for i := range events {
 				revision, deleted := eventRevision(&events[i]), events[i].Type == api.EventRouteDeleted
 				switch {

@@ -61,6 +61,7 @@ type routeGet struct {
 	client *client.Client
 	name   string
 	stats  bool
+	at     string
 	watch  watching
 	last   *look
 }
@@ -81,7 +82,11 @@ func newRouteGet(conn *connection, out *output) *cobra.Command {
 routed to it, and the latency of the last one to two minutes.
 
 -o json prints the route, which routes set -f takes, or with --stats what its
-versions did.`,
+versions did.
+
+--at shows instead which versions and digests served the route, or a model by its
+own name, at a time: one of RFC 3339, such as 2026-11-30T12:00:00Z, or how long
+ago it was, such as 2h.`,
 		Args: oneRoute, ValidArgsFunction: conn.completeRoutes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			g.name = args[0]
@@ -89,6 +94,7 @@ versions did.`,
 		},
 	}
 	cmd.Flags().BoolVar(&g.stats, "stats", false, "with -o json, print what the versions did instead of the route")
+	cmd.Flags().StringVar(&g.at, "at", "", "show what served it at this time")
 	g.watch.flags(cmd, "show it again and again, with the requests in a second")
 	return cmd
 }
@@ -97,12 +103,32 @@ func (g *routeGet) run(cmd *cobra.Command) error {
 	if err := g.watch.check(); err != nil {
 		return err
 	}
-	var err error
+	if g.at != "" && (g.stats || g.watch.on) {
+		return usageError{"--at goes with neither --stats nor --watch"}
+	}
+	at, err := timeFlag("at", g.at, time.Now())
+	if err != nil {
+		return err
+	}
 	if g.client, err = g.conn.client(); err != nil {
 		return err
 	}
 	defer g.client.Close()
+	if g.at != "" {
+		return g.showAt(cmd, at)
+	}
 	return g.watch.run(cmd, g.show)
+}
+
+// showAt shows what served at a time.
+func (g *routeGet) showAt(cmd *cobra.Command, at time.Time) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), g.conn.timeout)
+	defer cancel()
+	served, err := g.client.ServedAt(ctx, g.name, at)
+	if err != nil {
+		return err
+	}
+	return g.out.print(cmd.OutOrStdout(), served, func(b *strings.Builder) { printServed(b, &served) })
 }
 
 // show looks once.

@@ -24,6 +24,9 @@ type fold struct {
 	routes  map[string]api.Route
 	stats   map[string]api.RouteStats
 	events  []api.Event
+	served  map[string]api.ServedAt
+	askedAt time.Time
+	filter  admin.EventFilter // of the last look
 	streams []api.DriftStatus
 	signals []api.RetrainRequest
 	asked   int                        // for statistics
@@ -202,7 +205,18 @@ func (f *fold) DeleteRoute(ctx context.Context, name string, edit admin.Edit) (a
 	return result, err
 }
 
-func (f *fold) Events(after int64, limit int, subject string) ([]api.Event, error) {
+func (f *fold) ServedAt(name string, at time.Time) (api.ServedAt, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.askedAt = at
+	if s, ok := f.served[name]; ok {
+		s.At = at
+		return s, nil
+	}
+	return api.ServedAt{}, infer.Errorf(infer.NotFound, "there was no route '%s'", name)
+}
+
+func (f *fold) Events(after int64, limit int, filter admin.EventFilter) ([]api.Event, error) {
 	f.hook("events")
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -210,8 +224,9 @@ func (f *fold) Events(after int64, limit int, subject string) ([]api.Event, erro
 		return nil, err
 	}
 	var list []api.Event
+	f.filter = filter
 	for _, e := range f.events {
-		if e.Seq > after && len(list) < limit && (subject == "" || e.Subject == subject) {
+		if e.Seq > after && len(list) < limit && (filter.Subject == "" || e.Subject == filter.Subject) {
 			list = append(list, e)
 		}
 	}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"sluice.io/sluice/api"
 )
@@ -30,9 +31,19 @@ type RouteControl interface {
 	// the route is at another revision than the edit's.
 	SetRoute(ctx context.Context, route api.Route, edit Edit) (api.RouteResult, error)
 	DeleteRoute(ctx context.Context, name string, edit Edit) (api.RouteResult, error)
-	// Events returns up to limit events after a sequence number, of one subject
-	// unless that is empty.
-	Events(after int64, limit int, subject string) ([]api.Event, error)
+	// Events returns up to limit events after a sequence number that a filter chooses.
+	Events(after int64, limit int, filter EventFilter) ([]api.Event, error)
+	// ServedAt returns what served a route, or a model by its own name, at a time. It
+	// fails with NotFound if nothing is known of the name or of that time, and with
+	// Invalid for a time to come.
+	ServedAt(name string, at time.Time) (api.ServedAt, error)
+}
+
+// EventFilter chooses events of the journal. The zero value chooses all.
+type EventFilter struct {
+	Subject      string    // empty is any
+	Types        []string  // any of these; one that ends in "." stands for all that begin with it
+	Since, Until time.Time // both included; zero is no bound
 }
 
 // DriftControl is what it may see and do of drift, and of the signals that come of it.

@@ -3,9 +3,6 @@ package admin
 import (
 	"io"
 	"net/http"
-	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
@@ -18,7 +15,23 @@ func (s *Server) listRoutes(w http.ResponseWriter, _ *http.Request, _ api.Actor)
 	return answer(w, append([]api.Route{}, s.opts.Routes.Routes()...)) // [] rather than null
 }
 
+// getRoute answers with a route as it is, or with what served it at a time.
 func (s *Server) getRoute(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	query, err := queryOf(r, "at")
+	if err != nil {
+		return err
+	}
+	if query.Has("at") {
+		at, err := timeOf(query, "at")
+		if err != nil {
+			return err
+		}
+		served, err := s.opts.Routes.ServedAt(r.PathValue("name"), at)
+		if err != nil {
+			return err
+		}
+		return answer(w, served)
+	}
 	route, err := s.opts.Routes.Route(r.PathValue("name"))
 	if err != nil {
 		return err
@@ -120,51 +133,4 @@ func routeOf(r *http.Request) (api.Route, error) {
 	}
 	route.Seed = seed // none keeps what the route has, which only Control knows
 	return route, nil
-}
-
-// The events that an answer holds: unless asked, and at most.
-const (
-	defaultEvents = 1_000
-	maxEvents     = 10_000
-)
-
-func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
-	query, err := queryOf(r, "after", "limit", "subject")
-	if err != nil {
-		return err
-	}
-	after, limit := int64(0), int64(defaultEvents)
-	if text := query["after"]; text != nil {
-		if after, err = strconv.ParseInt(text[0], 10, 64); err != nil || after < 0 {
-			return infer.Errorf(infer.Invalid, "after: expected the number of an event, 0 or more, got '%.40s'", text[0])
-		}
-	}
-	if text := query["limit"]; text != nil {
-		if limit, err = strconv.ParseInt(text[0], 10, 64); err != nil || limit < 1 || limit > maxEvents {
-			return infer.Errorf(infer.Invalid, "limit: expected 1 to %d, got '%.40s'", maxEvents, text[0])
-		}
-	}
-	events, err := s.opts.Routes.Events(after, int(limit), query.Get("subject"))
-	if err != nil {
-		return err
-	}
-	return answer(w, append([]api.Event{}, events...)) // [] rather than null
-}
-
-// queryOf returns the parameters of a request, each of which may be given once.
-// Others are refused: a misspelt dry_run must not become a change.
-func queryOf(r *http.Request, known ...string) (url.Values, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, infer.Errorf(infer.Invalid, "the part of the address after '?' cannot be read: %v", err)
-	}
-	for name, values := range query {
-		if !slices.Contains(known, name) {
-			return nil, infer.Errorf(infer.Invalid, "%.40s: unknown parameter; expected %s", name, strings.Join(known, ", "))
-		}
-		if len(values) > 1 {
-			return nil, infer.Errorf(infer.Invalid, "%.40s is given %d times, expected once", name, len(values))
-		}
-	}
-	return query, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
@@ -85,15 +86,23 @@ func (c *routes) DeleteRoute(ctx context.Context, name string, edit admin.Edit) 
 	return result, err
 }
 
-func (c *routes) Events(after int64, limit int, subject string) ([]api.Event, error) {
-	c.asked = fmt.Sprintf("%d %d %s", after, limit, subject)
+func (c *routes) Events(after int64, limit int, filter admin.EventFilter) ([]api.Event, error) {
+	c.asked = fmt.Sprintf("%d %d %s", after, limit, filter.Subject)
+	if filter.Types != nil || !filter.Since.IsZero() || !filter.Until.IsZero() {
+		c.asked += fmt.Sprintf("%q %s %s", filter.Types, filter.Since.UTC().Format(time.RFC3339Nano), filter.Until.UTC().Format(time.RFC3339Nano))
+	}
 	var list []api.Event
 	for _, e := range c.events {
-		if e.Seq > after && len(list) < limit && (subject == "" || e.Subject == subject) {
+		if e.Seq > after && len(list) < limit && (filter.Subject == "" || e.Subject == filter.Subject) {
 			list = append(list, e)
 		}
 	}
 	return list, nil
+}
+
+func (c *routes) ServedAt(name string, at time.Time) (api.ServedAt, error) {
+	r, err := c.Route(name)
+	return api.ServedAt{Name: name, Model: r.Model, At: at, Event: 5, Gateway: api.GatewayAt{State: api.GatewayUp}, Revision: r.Revision}, err
 }
 
 const split = `{"variants":[{"version":1,"weight":9500},{"version":2,"weight":500,"role":"canary"}]}`
@@ -123,6 +132,13 @@ func TestReadRoutes(t *testing.T) {
 	f("/api/v1/routes/iris", iris, `"7"`)
 	f("/api/v1/routes/iris/stats", `{"name":"iris","model":"","revision":7,"variants":null,"shadows":null}`, "")
 	f("/api/v1/journal", "[]", "")
+	f("/api/v1/routes/iris?at=2026-11-30T12:00:00.5Z", `{"name":"iris","model":"iris","at":"2026-11-30T12:00:00.5Z","event":5,"gateway":{"state":"up"},"revision":7,"variants":null,"shadows":null}`, "")
+	f("/api/v1/routes/iris?at=2026-11-30T12:00:00%2B01:00", `{"name":"iris","model":"iris","at":"2026-11-30T12:00:00+01:00","event":5,"gateway":{"state":"up"},"revision":7,"variants":null,"shadows":null}`, "")
+	for _, at := range []string{"", "noon", "2h", "2026-11-30", "2026-11-30T12:00:00", "2026-11-30T12:00:00+01:00"} { // a plus is a blank in a query
+		s.expectError(s.ask("GET", "/api/v1/routes/iris?at="+at, nil), http.StatusBadRequest, "at: expected a time as in RFC 3339")
+	}
+	s.expectError(s.ask("GET", "/api/v1/routes/none?at=2026-11-30T12:00:00Z", nil), http.StatusNotFound, "there is no route")
+	s.expectError(s.ask("GET", "/api/v1/routes/iris?when=now", nil), http.StatusBadRequest, "unknown parameter; expected at")
 	for _, path := range []string{"/api/v1/routes/none", "/api/v1/routes/none/stats", "/api/v1/routes/a%2Fb"} {
 		s.expectError(s.ask("GET", path, nil), http.StatusNotFound, "there is no route")
 	}
@@ -329,7 +345,13 @@ func TestJournal(t *testing.T) {
 	f("?after=9223372036854775807&limit=10000", "9223372036854775807 10000 ")
 	f("?subject=routes/iris", "0 1000 routes/iris", 1, 2, 3)
 	f("?subject=routes%2Fa%20b", "0 1000 routes/a b")
-	for _, query := range []string{"after=-1", "after=x", "after=", "after=9223372036854775808", "limit=0", "limit=10001", "limit=", "limit=1&limit=2", "limit=%", "afer=1"} {
+	f("?type=version.,route.set&since=2026-11-30T12:00:00%2B01:00&until=2026-11-30T12:00:00.5Z",
+		`0 1000 ["version." "route.set"] 2026-11-30T11:00:00Z 2026-11-30T12:00:00.5Z`, 1, 2, 3)
+	f("?type=version.loaded", `0 1000 ["version.loaded"] 0001-01-01T00:00:00Z 0001-01-01T00:00:00Z`, 1, 2, 3)
+	for _, query := range []string{
+		"after=-1", "after=x", "after=", "after=9223372036854775808", "limit=0", "limit=10001", "limit=", "limit=1&limit=2", "limit=%", "afer=1",
+		"type=", "type=a,", "type=" + strings.Repeat("a,", 64) + "a", "since=", "since=2h", "until=yesterday",
+	} {
 		s.expectError(s.ask("GET", "/api/v1/journal?"+query, nil), http.StatusBadRequest, "")
 	}
 }

@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/reconcile"
+	"sluice.io/sluice/internal/trail"
 )
 
 // Routes implements admin.RouteControl.
@@ -56,10 +58,35 @@ func (c control) edit(ctx context.Context, do func(context.Context) (api.RouteRe
 }
 
 // Events implements admin.RouteControl.
-func (c control) Events(after int64, limit int, subject string) ([]api.Event, error) {
-	var filter journal.Filter
-	if subject != "" {
-		filter.Subjects = []string{subject}
+func (c control) Events(after int64, limit int, filter admin.EventFilter) ([]api.Event, error) {
+	f := journal.Filter{Types: filter.Types, Since: filter.Since, Until: filter.Until}
+	if filter.Subject != "" {
+		f.Subjects = []string{filter.Subject}
 	}
-	return c.app.journal.Read(after, limit, filter)
+	return c.app.journal.Read(after, limit, f)
+}
+
+// ServedAt implements admin.RouteControl.
+func (c control) ServedAt(name string, at time.Time) (api.ServedAt, error) {
+	return trail.At(trailLog{c.app.journal}, name, at, time.Now())
+}
+
+// trailLog is the journal as package trail reads it.
+type trailLog struct{ *journal.Log }
+
+// Each implements trail.Journal.
+func (l trailLog) Each(q trail.Query, visit func(api.Event) error) error {
+	const page = 1_000
+	for after := q.After; ; {
+		events, err := l.Read(after, page, journal.Filter{Types: q.Types, Subjects: q.Subjects, Last: q.Last})
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, e := range events {
+			if err := visit(e); err != nil {
+				return err
+			}
+		}
+		after = events[len(events)-1].Seq
+	}
 }
