@@ -181,11 +181,13 @@ func (a *App) Run(ctx context.Context) error {
 		a.opts.Listening(Addresses{HTTP: a.http.Addr(), Admin: a.admin.Addr()})
 	}
 	a.log.Info("listening", zap.String("http", a.http.Addr().String()), zap.String("admin", a.admin.Addr().String()))
+	alive := alive{journal: a.journal, build: a.opts.Build, log: a.log.Named("journal")}
+	alive.started()
 	// Each part has a goroutine of its own that stop waits for; the first that
 	// ends early stops the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 5)
+	ended := make(chan error, 6)
 	start := func(name string, run func(context.Context) error) {
 		go func() { // received in stop
 			err := run(parts)
@@ -201,6 +203,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("signals", a.outbox.Run)
 	start("drift", a.watch.Run)
 	start("reconciler", a.reconcile.Run)
+	start("heartbeat", alive.run)
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping")
@@ -209,7 +212,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	deadline := time.Now().Add(a.opts.Config.Server.DrainTimeout)
 	err := a.stop(deadline, func() { cancel(nil) })
-	if err = errors.Join(err, a.await(deadline, ended), a.Close()); err == nil {
+	err = errors.Join(err, a.await(deadline, ended))
+	alive.stopped()
+	if err = errors.Join(err, a.Close()); err == nil {
 		a.log.Info("stopped")
 	}
 	return err

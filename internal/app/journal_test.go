@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
@@ -116,7 +117,7 @@ func TestJournalIsTheTrail(t *testing.T) {
 		return events
 	}
 	g.must(t, http.MethodGet, g.admin+"/-/ready", "")
-	events := get("?after=0")
+	events := get("?after=0&type=route.")
 	if len(events) != 2 {
 		t.Fatalf("%+v", events)
 	}
@@ -125,7 +126,7 @@ func TestJournalIsTheTrail(t *testing.T) {
 	if err := errors.Join(json.Unmarshal(set.After, &after), json.Unmarshal(deleted.Before, &before)); err != nil {
 		t.Fatal(err)
 	}
-	if set.Seq != 1 || set.Type != api.EventRouteSet || set.Subject != "routes/double" || set.Origin != api.OriginAPI || set.Time.IsZero() || set.Before != nil {
+	if set.Seq < 1 || set.Type != api.EventRouteSet || set.Subject != "routes/double" || set.Origin != api.OriginAPI || set.Time.IsZero() || set.Before != nil {
 		t.Errorf("%+v", set)
 	}
 	if set.Actor != (api.Actor{Actor: "alice", Verified: true, Reason: "try 2"}) {
@@ -137,10 +138,13 @@ func TestJournalIsTheTrail(t *testing.T) {
 	if deleted.Type != api.EventRouteDeleted || deleted.After != nil || cmp.Diff(after, before) != "" {
 		t.Errorf("%+v", deleted)
 	}
-	if list := get("?after=1"); len(list) != 1 || list[0].Seq != 2 {
-		t.Errorf("after=1: %+v", list)
+	if list := get(fmt.Sprintf("?type=route.set,route.deleted&after=%d", set.Seq)); len(list) != 1 || list[0].Seq != deleted.Seq {
+		t.Errorf("after the first: %+v", list)
 	}
-	if list := get("?limit=1&subject=routes/double"); len(list) != 1 || list[0].Seq != 1 {
+	if list := get("?since=" + deleted.Time.Format(time.RFC3339Nano) + "&until=" + deleted.Time.Format(time.RFC3339Nano)); len(list) != 1 || list[0].Seq != deleted.Seq {
+		t.Errorf("at the time of the last: %+v", list)
+	}
+	if list := get("?limit=1&subject=routes/double"); len(list) != 1 || list[0].Seq != set.Seq {
 		t.Errorf("limit=1: %+v", list)
 	}
 	if list := get("?after=99"); list == nil || len(list) != 0 {
@@ -226,8 +230,8 @@ func TestFileAndEditsMeet(t *testing.T) {
 	}
 	reload(fileRoute("a", 6), fileRoute("c", 2))
 	canary("c", 2, 200)
-	for _, e := range g.journal(t, 0) {
-		if api := e.Subject == "routes/mine" || e.Seq == 3; !api && e.Origin != "file" && e.Type == "route.set" {
+	for i, e := range g.journal(t, 0) {
+		if api := e.Subject == "routes/mine" || i == 2; !api && e.Origin != "file" && e.Type == "route.set" {
 			t.Errorf("%+v", e)
 		}
 	}
@@ -309,12 +313,12 @@ func TestTenWriters(t *testing.T) {
 	if len(events) != rounds {
 		t.Errorf("%d events of %d changes", len(events), rounds)
 	}
-	for _, e := range events {
+	for i, e := range events {
 		var state api.RouteState
 		if err := json.Unmarshal(e.After, &state); err != nil {
 			t.Fatal(err)
 		}
-		if state.Revision != e.Seq || state.Variants[1].Weight != weights[state.Revision] {
+		if state.Revision != int64(i)+1 || state.Variants[1].Weight != weights[state.Revision] {
 			t.Errorf("event %d has revision %d and a weight of %d, acknowledged was %d", e.Seq, state.Revision, state.Variants[1].Weight, weights[state.Revision])
 		}
 	}
@@ -356,10 +360,8 @@ func TestJournalsThatAreNone(t *testing.T) {
 	f("journal.db", nil)
 	f("is damaged", good[:len(good)/2])
 	torn := slices.Clone(good)
-	copy(torn[len(torn)/2:], make([]byte, 1<<12))
-	if !slices.Equal(torn, good) {
-		f("is damaged", torn)
-	}
+	clear(torn[2<<12 : len(torn)/2]) // more than pages that are free
+	f("is damaged", torn)
 	core, logs := observer.New(zapcore.WarnLevel)
 	if err := refusedStart(t, dir, "", zap.New(core)); err != nil {
 		t.Error(err)
