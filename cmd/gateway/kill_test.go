@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -207,6 +208,7 @@ func (k *killed) check(t *testing.T) {
 		}
 		events = events[1:]
 	}
+	k.checkStart(t, events)
 	for _, e := range events {
 		if e.Seq != int64(len(k.events))+1 {
 			t.Errorf("event %d follows on %d", e.Seq, len(k.events))
@@ -218,6 +220,34 @@ func (k *killed) check(t *testing.T) {
 	}
 	for _, w := range k.writers {
 		k.checkRoute(t, w)
+	}
+}
+
+// checkStart holds that the start after a kill says between when the gateway ended.
+// events are those that have not been looked at; what was written before the kill, and
+// perhaps never acknowledged, stands before the start.
+func (k *killed) checkStart(t *testing.T, events []api.Event) {
+	t.Helper()
+	before := slices.Clone(k.events)
+	starts := 0
+	for _, e := range events {
+		if e.Type == api.EventGatewayStarted {
+			starts++
+			var start api.GatewayStart
+			if err := json.Unmarshal(e.After, &start); err != nil {
+				t.Fatal(err)
+			}
+			switch end := start.Before; {
+			case len(before) == 0 && end == nil:
+			case len(before) == 0 || end == nil || end.How != api.EndKilled ||
+				end.LastAlive.Before(before[len(before)-1].Time) || end.LastAlive.After(e.Time):
+				t.Errorf("%d events and then a start that says %s", len(before), e.After)
+			}
+		}
+		before = append(before, e)
+	}
+	if starts != 1 {
+		t.Errorf("%d starts since the last look", starts)
 	}
 }
 

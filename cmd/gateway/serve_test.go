@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,7 +22,10 @@ import (
 
 func TestMain(m *testing.M) {
 	if args := os.Getenv(asGateway); args != "" {
-		os.Exit(run(context.Background(), strings.Split(args, "\n"), nil, os.Stdout, os.Stderr))
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		code := run(ctx, strings.Split(args, "\n"), nil, os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
 	}
 	// fasthttp's pool of workers sleeps on for a while after its server has stopped.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
