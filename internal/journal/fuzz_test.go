@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,10 +25,17 @@ func FuzzDecode(f *testing.F) {
 	add(0, `null`)
 	add(0, `{"seq":1e3,"after":[[[[`)
 	add(3, `{"seq":3,"SEQ":4}`)
+	add(1, `{"seq":1,"x":true,"after":}`)
+	add(1, `{"seq":1,"x":true,"before":,"after":1}`)
 	add(3, `{"seq":3,"time":"0000-01-01T00:00:00+23:59"}`)
 	f.Add(int64(1), []byte(nil))
 	f.Add(int64(1), make([]byte, sha256.Size))
+	m, err := newMatcher(Filter{Subjects: []string{"routes/"}, Types: []string{"route."}, Since: time.Unix(0, 0)})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, seq int64, record []byte) {
+		_, _ = m.fits(seq, record) // may be anything but a panic
 		e, err := decode(seq, record)
 		if err != nil {
 			return

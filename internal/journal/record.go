@@ -142,7 +142,8 @@ func split(text []byte) (rest, before, after []byte) {
 		n := valueBytes(tail)
 		after, tail = tail[:n], tail[n:]
 	}
-	if at < 0 || string(tail) != "}" {
+	empty := before != nil && len(before) == 0 || after != nil && len(after) == 0 // is not JSON
+	if at < 0 || empty || string(tail) != "}" {
 		return text, nil, nil
 	}
 	return append(text[:at:at], '}'), before, after
