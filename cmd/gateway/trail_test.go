@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -119,7 +120,7 @@ func (l *lived) publish(t *testing.T, version int64, factor float32) {
 	if err := g.As("model").Write(work, version); err != nil {
 		t.Fatal(err)
 	}
-	l.place(t, version, filepath.Join(work, "model", fmt.Sprint(version), "model.onnx"))
+	l.place(t, version, filepath.Join(work, "model", strconv.FormatInt(version, 10), "model.onnx"))
 }
 
 // spoil puts a file in place that is not a model.
@@ -134,7 +135,7 @@ func (l *lived) spoil(t *testing.T, version int64) {
 
 func (l *lived) place(t *testing.T, version int64, file string) {
 	t.Helper()
-	folder := filepath.Join(l.repository, "model", fmt.Sprint(version))
+	folder := filepath.Join(l.repository, "model", strconv.FormatInt(version, 10))
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
