@@ -31,7 +31,7 @@ type desired struct {
 
 // with returns what is desired with one model as it was found anew.
 func (d desired) with(f registry.Found) desired {
-	i, exists := slices.BinarySearchFunc(d.found, f.Name, func(e registry.Found, name string) int { return cmp.Compare(e.Name, name) })
+	i, exists := placeOf(d.found, f.Name)
 	d.found = slices.Clone(d.found)
 	switch {
 	case exists && len(f.Versions) == 0:
@@ -208,14 +208,17 @@ func find(f registry.Found, number int64) registry.FoundVersion {
 	return registry.FoundVersion{Number: number, Err: infer.Errorf(infer.NotFound, "the repository has no version %d", number)}
 }
 
-// foundModel returns what was found of a model; without versions where nothing was.
+// foundModel returns what was found of a model; without versions if nothing was.
 func foundModel(found []registry.Found, name string) registry.Found {
-	for _, f := range found {
-		if f.Name == name {
-			return f
-		}
+	if i, ok := placeOf(found, name); ok {
+		return found[i]
 	}
 	return registry.Found{Name: name}
+}
+
+// placeOf returns where a model is in what was found, which is sorted, or belongs.
+func placeOf(found []registry.Found, name string) (i int, ok bool) {
+	return slices.BinarySearchFunc(found, name, func(f registry.Found, name string) int { return cmp.Compare(f.Name, name) })
 }
 
 func indexOf(list []registry.FoundVersion, number int64) int {

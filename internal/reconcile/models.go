@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -35,6 +36,7 @@ func (r *Reconciler) Load(ctx context.Context, name string, by api.Actor) error 
 			r.desired.named = maps.Clone(r.desired.named)
 			r.desired.named[name] = true
 			r.again = of
+			r.told.because(name, api.CauseCall, by)
 		},
 		goal: func() (*goal, error) {
 			if !r.desired.loads(name) {
@@ -83,6 +85,7 @@ func (r *Reconciler) Unload(ctx context.Context, name string, by api.Actor) erro
 			return r.goal(d, nil), nil
 		},
 		finish: func(t *transition) error {
+			r.told.because(name, api.CauseCall, by)
 			if err := r.commit(t, nil, by); err != nil {
 				return err
 			}
@@ -187,5 +190,15 @@ func (r *Reconciler) take(found []registry.Found) {
 		}
 	}
 	r.seen = seen
+	for _, f := range found {
+		if !reflect.DeepEqual(f.Versions, foundModel(r.desired.found, f.Name).Versions) {
+			r.told.because(f.Name, api.CausePoll, api.Actor{})
+		}
+	}
+	for _, f := range r.desired.found {
+		if len(foundModel(found, f.Name).Versions) == 0 {
+			r.told.because(f.Name, api.CausePoll, api.Actor{})
+		}
+	}
 	r.desired.found = found
 }

@@ -68,6 +68,8 @@ type Reconciler struct {
 	starts  []awaited                // the loads that readiness waits for
 	reloads int                      // that were asked for
 
+	told told
+
 	seen      map[infer.Version]string // fingerprints at the last poll
 	unwritten bool                     // the last pass could not be written to the journal
 }
@@ -78,7 +80,7 @@ func New(opts Options) *Reconciler {
 		opts: opts, repo: opts.Repository, loader: opts.Loader, router: opts.Router, watch: opts.Watcher, journal: opts.Journal,
 		record: newRecorder(opts.Metrics, opts.Logger.Named("routes")), log: opts.Logger.Named("reconcile"),
 		commands: make(chan func()), scanned: make(chan []registry.Found), woken: make(chan struct{}, 1), stopped: make(chan struct{}),
-		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(),
+		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(), told: newTold(),
 	}
 	loads := registry.Options{
 		ParallelLoads: opts.Config.Repository.ParallelLoads, LoadTimeout: opts.Config.Repository.LoadTimeout,
@@ -89,10 +91,16 @@ func New(opts Options) *Reconciler {
 	return r
 }
 
-// Replay folds the journal: the declared routes. visit is called with each event too.
+// Replay folds the journal: the declared routes, and what is known of what served. visit
+// is called with each event too.
 func (r *Reconciler) Replay(visit func(api.Event) error) error {
 	return r.routes.Replay(func(fold func(api.Event) error) error {
-		return r.journal.Replay(func(e api.Event) error { return errors.Join(fold(e), visit(e)) })
+		return r.journal.Replay(func(e api.Event) error {
+			if err := r.told.state.Apply(e); err != nil { // nothing but the trail depends on it
+				r.log.Warn("an event of what served cannot be read", zap.Error(err))
+			}
+			return errors.Join(fold(e), visit(e))
+		})
 	})
 }
 
@@ -104,7 +112,6 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer beside.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	beside.Go(func() { r.record.run(ctx) })
 	if err := r.start(); err != nil {
 		return err
 	}
@@ -135,6 +142,9 @@ func (r *Reconciler) loop(ctx context.Context) {
 		case do := <-r.commands:
 			do()
 			continue // it makes the pass that it needs
+		case c := <-r.record.changes:
+			r.breakerIs(c)
+			continue
 		case found := <-r.scanned:
 			r.take(found)
 		case <-r.woken:

@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"context"
 	"sync"
 
 	"go.uber.org/zap"
@@ -15,8 +14,8 @@ import (
 )
 
 // recorder keeps what counts and watches versions, routes and shadows, from one
-// table to the next. Only version, versionFor and run may be called from other
-// goroutines than the reconciler's.
+// table to the next. Only version and versionFor may be called from other goroutines
+// than the reconciler's.
 type recorder struct {
 	metrics *metrics.Metrics
 	log     *zap.Logger
@@ -112,12 +111,6 @@ func (r *recorder) breaker(v infer.Version, instance *registry.Instance, s confi
 	return b
 }
 
-// breakerChange is that a version was given up for a while, or taken back.
-type breakerChange struct {
-	version infer.Version
-	to      string
-}
-
 // maxBreakerChanges is how many changes of breakers may wait to be recorded. There are
 // few, however many requests fail; those beyond are not recorded.
 const maxBreakerChanges = 1024
@@ -129,18 +122,6 @@ func (r *recorder) breakerChanged(v infer.Version) func(to string) {
 		select {
 		case r.changes <- breakerChange{v, to}:
 		default:
-		}
-	}
-}
-
-// run records changes of breakers until ctx ends.
-func (r *recorder) run(ctx context.Context) {
-	for {
-		select {
-		case c := <-r.changes:
-			r.breakerIs(c)
-		case <-ctx.Done():
-			return
 		}
 	}
 }

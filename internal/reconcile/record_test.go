@@ -34,9 +34,6 @@ func TestBreakersAreLogged(t *testing.T) {
 		core, logs := observer.New(zapcore.InfoLevel)
 		r := newRecorder(metrics.New(prometheus.NewRegistry()), zap.New(core))
 		r.version(infer.Version{Model: "iris", Number: 2}) // as it is while the version serves
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go r.run(ctx)
 		instance := &failing{infer.Errorf(infer.Internal, "broken")}
 		target := &router.Target{
 			Model: infer.NewModel("iris", 2, nil, nil), Instance: instance, Timeout: time.Second,
@@ -55,7 +52,9 @@ func TestBreakersAreLogged(t *testing.T) {
 		instance.err = nil
 		time.Sleep(2 * time.Second)
 		_, _ = table.Predict(t.Context(), &infer.Request{Model: "iris"})
-		synctest.Wait()
+		for len(r.changes) > 0 {
+			r.breakerIs(<-r.changes)
+		}
 		var got []string
 		for _, e := range logs.All() {
 			m := e.ContextMap()

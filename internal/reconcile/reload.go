@@ -91,6 +91,7 @@ func (x *reload) finish(t *transition) (err error) {
 		return err
 	}
 	tokens := tokenChanges(r.desired.cfg, x.next.cfg)
+	r.told.becauseAll(api.CauseReload, x.by)
 	if err := r.commit(t, x.edits, x.by); err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/routes"
 )
@@ -41,28 +40,6 @@ func (r *Reconciler) edit(origin, name string, next *api.RouteState) (routeEdit,
 		e.event, err = routes.SetEvent(origin, nil, *next)
 	}
 	return e, err
-}
-
-// append writes edits to the journal, all or none, and folds them in.
-func (r *Reconciler) append(edits []routeEdit, by api.Actor) error {
-	if len(edits) == 0 {
-		return nil
-	}
-	events := make([]api.Event, len(edits))
-	for i, e := range edits {
-		events[i] = e.event
-		events[i].Actor = by
-	}
-	events, err := r.journal.AppendAll(journal.Any, events) // nobody else writes events of routes
-	if err != nil {
-		return err
-	}
-	for _, e := range events {
-		if err := r.routes.Apply(e); err != nil {
-			panic("BUG: the journal took what cannot be folded: " + err.Error())
-		}
-	}
-	return nil
 }
 
 // fileEdits returns the edits that the file of cfg asks for, compared with the
@@ -224,6 +201,13 @@ func (r *Reconciler) finishEdit(t *transition, name string, next *api.RouteState
 	if asked.DryRun {
 		return result, nil
 	}
+	model := name
+	if next != nil {
+		model = next.Model
+	} else if now, ok := r.routes.Get(name); ok {
+		model = now.Model
+	}
+	r.told.because(model, api.CauseRoute, asked.By)
 	if err := r.commit(t, edits, asked.By); err != nil {
 		return api.RouteResult{}, err
 	}

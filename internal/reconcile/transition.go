@@ -56,11 +56,12 @@ func (r *Reconciler) advance() {
 	t := r.plan(r.goal(r.desired, nil), r.again)
 	r.again = nil
 	r.logTried(t)
+	wasUnwritten := r.unwritten
 	r.unwritten = false
-	if r.current == nil || !t.same() {
+	if !t.same() {
 		before := r.registry.Serving()
-		if err := r.commit(t, nil, byGateway("")); err != nil {
-			if !r.unwritten {
+		if err := r.commit(t, nil, api.Actor{}); err != nil {
+			if !wasUnwritten {
 				r.log.Error("what is loaded does not serve yet, since the journal takes no event", zap.Error(err))
 			}
 			r.unwritten = true
@@ -69,6 +70,8 @@ func (r *Reconciler) advance() {
 		}
 	}
 	r.hold(t)
+	r.catchUp()
+	r.unwritten = r.unwritten || r.told.behind
 }
 
 // hold keeps the loads of the goal, instead of those of the last one.
@@ -93,12 +96,18 @@ func (r *Reconciler) logTried(t *transition) {
 	}
 }
 
-// commit writes the edits of routes down, swaps the table, and retires what is no
-// longer in it. If the journal cannot be written nothing changes. The desired state
-// becomes that of the goal.
+// commit writes down what changes, with the edits of routes, swaps the table, and
+// retires what is no longer in it. If the journal cannot be written nothing changes; but
+// what loads at the start serves nevertheless. The desired state becomes that of the goal.
 func (r *Reconciler) commit(t *transition, edits []routeEdit, by api.Actor) error {
-	if err := r.append(edits, by); err != nil {
-		return err
+	if err := r.write(r.events(t, edits, by)); err != nil {
+		if r.ready.Load() || len(edits) > 0 {
+			return err
+		}
+		if !r.told.behind {
+			r.log.Error("what serves is not in the journal", zap.Error(err))
+		}
+		r.told.behind = true
 	}
 	r.desired = t.goal.desired
 	t.goal.routes = r.routes.All() // what was folded is what serves
@@ -143,6 +152,7 @@ func (r *Reconciler) checkStart() {
 // start reads the repository for the first time, and says which loads readiness waits
 // for. A route whose version cannot serve is brought up without it.
 func (r *Reconciler) start() error {
+	_ = r.told.state.Apply(api.Event{Type: api.EventGatewayStarted}) // whether it could be written or not; it cannot fail
 	for _, name := range r.desired.cfg.Repository.Load {
 		r.desired.named[name] = true
 	}

@@ -151,6 +151,23 @@ func (r *Registry) Instances() map[infer.Version]*Instance {
 	return p.Instances()
 }
 
+// Loaded says which files an instance was made of, and when.
+type Loaded struct {
+	Digest string
+	At     time.Time
+}
+
+// Loaded returns what would serve after Commit.
+func (p *Plan) Loaded() map[infer.Version]Loaded {
+	m := make(map[infer.Version]Loaded, len(p.next))
+	for v, rec := range p.next {
+		if rec.instance != nil {
+			m[v] = Loaded{Digest: rec.digest, At: rec.loadedAt}
+		}
+	}
+	return m
+}
+
 // Failures returns why versions could not be loaded as they were last asked for, with
 // the digest of their files, or else their fingerprint.
 func (p *Plan) Failures() map[infer.Version]Failure {

@@ -24,13 +24,12 @@ type Snapshot struct {
 // Advance returns the events that lead from the state to a snapshot, in the order in
 // which it came about: what is new serves before what was there goes. It is empty if
 // nothing differs. The state does not change: the events do that once they are applied.
-// cause is one of the causes of package api; by is who asked for the change, the zero
-// value for the gateway itself.
+// why says what changed a model.
 //
 // A version that goes was unloaded if a call is the cause and no version of its model
 // answers callers any more; else it was retired.
-func (s *State) Advance(next Snapshot, cause string, by api.Actor) []api.Event {
-	a := advance{cause: cause, origin: originOf(cause), by: by}
+func (s *State) Advance(next Snapshot, why func(model string) Cause) []api.Event {
+	a := advance{why: why}
 	s.arrivals(&a, next.Serving)
 	s.newFailures(&a, next.Failed)
 	s.defaultChanges(&a, next.Default)
@@ -38,13 +37,18 @@ func (s *State) Advance(next Snapshot, cause string, by api.Actor) []api.Event {
 	return a.events
 }
 
+// Cause is what made a version serve, or serve no longer.
+type Cause struct {
+	Cause string    // one of the causes of package api
+	By    api.Actor // who asked for the change; the zero value is the gateway itself
+}
+
 // advance collects events.
 type advance struct {
-	cause, origin string
-	by            api.Actor
-	events        []api.Event
-	arrived       []Place // in order
-	staying       int     // how many of the places that served still do
+	why     func(model string) Cause
+	events  []api.Event
+	arrived []Place // in order
+	staying int     // how many of the places that served still do
 }
 
 // originOf returns where a change with a cause comes from.
@@ -59,16 +63,17 @@ func originOf(cause string) string {
 
 // add adds the event of a version; c lacks what p and the change say.
 func (a *advance) add(kind string, p Place, c api.VersionChange) {
-	c.Model, c.Version, c.Role, c.Cause = p.Model, p.Number, p.role(), a.cause
-	a.append(kind, versionSubject(p.Version), c)
+	why := a.why(p.Model)
+	c.Model, c.Version, c.Role, c.Cause = p.Model, p.Number, p.role(), why.Cause
+	a.append(kind, versionSubject(p.Version), why, c)
 }
 
-func (a *advance) append(kind, subject string, after any) {
+func (a *advance) append(kind, subject string, why Cause, after any) {
 	text, err := json.Marshal(after)
 	if err != nil {
 		panic(fmt.Sprintf("BUG: what serves does not marshal: %v", err))
 	}
-	a.events = append(a.events, api.Event{Type: kind, Subject: subject, Origin: a.origin, Actor: a.by, After: text})
+	a.events = append(a.events, api.Event{Type: kind, Subject: subject, Origin: originOf(why.Cause), Actor: why.By, After: text})
 }
 
 // arrivals adds what serves now and did not, or not this instance of it.
@@ -122,7 +127,7 @@ func (s *State) departures(a *advance, serving map[Place]Instance) {
 	}
 	for _, p := range places {
 		kind := api.EventVersionRetired
-		if a.cause == api.CauseCall && !answering[p.Model] {
+		if a.why(p.Model).Cause == api.CauseCall && !answering[p.Model] {
 			kind = api.EventVersionUnloaded
 		}
 		a.add(kind, p, change(s.serving[p]))
@@ -177,8 +182,9 @@ func (s *State) defaultChanges(a *advance, defaults map[string]int64) {
 	}
 	slices.Sort(models)
 	for _, model := range models {
-		a.append(api.EventDefaultChanged, modelSubject(model),
-			api.DefaultChange{Model: model, Version: defaults[model], Was: s.defaults[model], Cause: a.cause})
+		why := a.why(model)
+		a.append(api.EventDefaultChanged, modelSubject(model), why,
+			api.DefaultChange{Model: model, Version: defaults[model], Was: s.defaults[model], Cause: why.Cause})
 	}
 }
 
@@ -193,7 +199,7 @@ func (s *State) Breaker(v infer.Version, open bool) (api.Event, bool) {
 	if open {
 		kind = api.EventBreakerOpened
 	}
-	a := advance{cause: api.CauseRequests, origin: api.OriginGateway}
+	a := advance{why: func(string) Cause { return Cause{Cause: api.CauseRequests} }}
 	a.add(kind, Place{Version: v}, change(instance))
 	return a.events[0], true
 }

@@ -19,7 +19,7 @@ func TestAdvance(t *testing.T) {
 	s := newScript(t)
 	f := func(next trail.Snapshot, cause string, want ...string) {
 		t.Helper()
-		events := s.state.Advance(next, cause, gatewayItself)
+		events := s.state.Advance(next, always(cause, gatewayItself))
 		if diff := cmp.Diff(append([]string{}, want...), texts(events)); diff != "" {
 			t.Error(diff)
 		}
@@ -59,7 +59,7 @@ func TestActors(t *testing.T) {
 		api.CauseStart: api.OriginGateway, api.CausePoll: api.OriginGateway, api.CauseBatching: api.OriginGateway,
 		api.CauseCall: api.OriginAPI, api.CauseRoute: api.OriginAPI, api.CauseReload: api.OriginAPI,
 	} {
-		events := trail.NewState().Advance(of(map[trail.Place]string{live(1): "a"}, nil), cause, alice)
+		events := trail.NewState().Advance(of(map[trail.Place]string{live(1): "a"}, nil), always(cause, alice))
 		if len(events) != 1 || events[0].Origin != origin || events[0].Actor != alice {
 			t.Errorf("%s: %+v", cause, events)
 		}
@@ -77,7 +77,7 @@ func TestRepeatedFailures(t *testing.T) {
 	}
 	f := func(events int, next trail.Snapshot) {
 		t.Helper()
-		got := s.state.Advance(next, api.CausePoll, gatewayItself)
+		got := s.state.Advance(next, always(api.CausePoll, gatewayItself))
 		if len(got) != events {
 			t.Errorf("%v, want %d events", texts(got), events)
 		}
@@ -110,7 +110,7 @@ func TestManyFailures(t *testing.T) {
 		for i := range int64(15_000) {
 			next.Failed[live(i+1)] = trail.Failure{Files: strconv.Itoa(round), Reason: "broken"}
 		}
-		events := state.Advance(next, api.CausePoll, gatewayItself)
+		events := state.Advance(next, always(api.CausePoll, gatewayItself))
 		if len(events) != 10_000 {
 			t.Fatalf("round %d: %d events", round, len(events))
 		}
@@ -119,7 +119,7 @@ func TestManyFailures(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if more := state.Advance(next, api.CausePoll, gatewayItself); len(more) != 0 {
+		if more := state.Advance(next, always(api.CausePoll, gatewayItself)); len(more) != 0 {
 			t.Fatalf("round %d: %d more events", round, len(more))
 		}
 	}
@@ -181,12 +181,12 @@ func TestAnySnapshots(t *testing.T) {
 		}
 		next := anySnapshot(r)
 		if r.IntN(20) == 0 { // it could not be written, and is said with the next
-			state.Advance(next, api.CausePoll, gatewayItself)
+			state.Advance(next, always(api.CausePoll, gatewayItself))
 			next = anySnapshot(r)
 		}
 		cause := causes[r.IntN(len(causes))]
-		apply(state.Advance(next, cause, gatewayItself))
-		if more := state.Advance(next, cause, gatewayItself); len(more) != 0 {
+		apply(state.Advance(next, always(cause, gatewayItself)))
+		if more := state.Advance(next, always(cause, gatewayItself)); len(more) != 0 {
 			t.Fatalf("step %d: more to say of the same: %v", step, texts(more))
 		}
 		if step%50 != 0 {
@@ -196,7 +196,7 @@ func TestAnySnapshots(t *testing.T) {
 		if err := log.Replay(fresh.Apply); err != nil {
 			t.Fatal(err)
 		}
-		if more := fresh.Advance(next, cause, gatewayItself); len(more) != 0 {
+		if more := fresh.Advance(next, always(cause, gatewayItself)); len(more) != 0 {
 			t.Fatalf("step %d: a state that read all has more to say: %v", step, texts(more))
 		}
 	}

@@ -26,7 +26,7 @@ func BenchmarkAdvance(b *testing.B) {
 		return s
 	}
 	state := trail.NewState()
-	for _, e := range state.Advance(snapshot(), api.CauseStart, gatewayItself) {
+	for _, e := range state.Advance(snapshot(), always(api.CauseStart, gatewayItself)) {
 		if err := state.Apply(e); err != nil {
 			b.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func BenchmarkAdvance(b *testing.B) {
 	next.Serving[trail.Place{Version: infer.Version{Model: "model-7", Number: 1}}] = trail.Instance{Digest: "sha256:new", Loaded: time.Unix(9, 9)}
 	b.ReportAllocs()
 	for b.Loop() {
-		if n := len(state.Advance(next, api.CausePoll, gatewayItself)); n != 1 {
+		if n := len(state.Advance(next, always(api.CausePoll, gatewayItself))); n != 1 {
 			b.Fatalf("%d events", n)
 		}
 	}

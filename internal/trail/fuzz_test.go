@@ -56,7 +56,7 @@ func FuzzApply(f *testing.F) {
 				t.Error(diff)
 			}
 		}
-		s.Advance(Snapshot{}, api.CausePoll, api.Actor{})
+		s.Advance(Snapshot{}, func(string) Cause { return Cause{Cause: api.CausePoll} })
 		start := api.Event{Seq: 1, Time: time.Unix(1, 0), Type: api.EventGatewayStarted, Subject: api.SubjectGateway, After: []byte(`{}`)}
 		for _, name := range []string{"iris", "wine"} {
 			_, _ = At(few{start, e}, name, time.Unix(3, 0), time.Unix(4, 0))

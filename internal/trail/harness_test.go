@@ -84,8 +84,8 @@ func (s *script) append(events ...api.Event) {
 // more to say of it.
 func (s *script) serve(next trail.Snapshot, cause string, by api.Actor) {
 	s.t.Helper()
-	s.append(s.state.Advance(next, cause, by)...)
-	if more := s.state.Advance(next, cause, by); len(more) > 0 {
+	s.append(s.state.Advance(next, always(cause, by))...)
+	if more := s.state.Advance(next, always(cause, by)); len(more) > 0 {
 		s.t.Errorf("the same once more: %v", texts(more))
 	}
 }
@@ -192,4 +192,9 @@ func texts(events []api.Event) []string {
 		list[i] = strings.Join(slices.DeleteFunc([]string{e.Type, e.Subject, c.Role, c.Was, c.Digest, c.Files, c.Reason, c.Cause}, func(s string) bool { return s == "" }), " ")
 	}
 	return list
+}
+
+// always is one cause of all changes.
+func always(cause string, by api.Actor) func(string) trail.Cause {
+	return func(string) trail.Cause { return trail.Cause{Cause: cause, By: by} }
 }
