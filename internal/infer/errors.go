@@ -59,6 +59,15 @@ type Error struct {
 // was running, as opposed to one that passed in a queue.
 var ErrStarted = errors.New("the run had begun")
 
+// ErrRefused is a cause of an Error of code Invalid that the model itself returned: the
+// request fits the signature, but the model does not take its values. The version is
+// not at fault, and such refusals are counted apart.
+var ErrRefused = errors.New("the model refused the values")
+
+// ErrVersionWell is a cause of an Error of code Internal after which the version still
+// answered an input that it had answered before. So the version is not at fault.
+var ErrVersionWell = errors.New("the version still answers a known input")
+
 // Error returns operation, message and cause, for logs.
 func (e *Error) Error() string {
 	s := e.Msg

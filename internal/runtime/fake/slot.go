@@ -90,8 +90,23 @@ func (s *Slot) Run() error {
 		}
 	}
 	outputs, err := o.Compute(s.session.model, s.inputs)
-	s.outputs = outputs
+	if err == nil {
+		err = s.checkRows(outputs)
+	}
+	if err == nil {
+		s.outputs = outputs
+	}
 	return err
+}
+
+// checkRows makes sure that several members can part the outputs.
+func (s *Slot) checkRows(outputs []infer.Tensor) error {
+	for i := range outputs {
+		if t := &outputs[i]; len(s.rows) > 1 && (len(t.Shape) == 0 || t.Shape[0] != total(s.rows)) {
+			return infer.Errorf(infer.Internal, "output '%s' of shape %v for %d rows", t.Name, t.Shape, total(s.rows))
+		}
+	}
+	return nil
 }
 
 // sleep waits, or until Terminate.
@@ -127,9 +142,6 @@ func (s *Slot) Scatter(i int, resp *infer.Response) error {
 	for _, index := range asked {
 		t := s.outputs[index]
 		if len(s.rows) > 1 {
-			if len(t.Shape) == 0 || t.Shape[0] != total(s.rows) {
-				return infer.Errorf(infer.Internal, "output '%s' of shape %v for %d rows", t.Name, t.Shape, total(s.rows))
-			}
 			t = rowsOf(t, total(s.rows[:i]), s.rows[i])
 		}
 		copy(resp.Add(t.Name, index, t.DType, t.Shape, len(t.Data)), t.Data)

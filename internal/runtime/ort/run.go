@@ -7,14 +7,18 @@ import (
 )
 
 // Run executes what was gathered and keeps the outputs that some member asks for.
-// Errors are Canceled after Terminate, TooLarge where the outputs exceed
-// MaxOutputBytes, Invalid where an integer was divided by zero, else Internal.
+// Errors are Canceled after Terminate, TooLarge if the outputs exceed MaxOutputBytes,
+// Invalid with the cause infer.ErrRefused if the model refuses the values, else Internal.
 func (s *Slot) Run() error {
 	if s.state != gathered {
 		return internal("run", "nothing was gathered", nil)
 	}
 	s.state = idle
-	if err := s.execute(s.plan); err != nil {
+	err := s.execute(s.plan)
+	if err == nil {
+		err = s.checkRows()
+	}
+	if err != nil {
 		s.recycle() // what it has computed may be large, and the next run far away
 		return err
 	}
@@ -33,17 +37,25 @@ func (s *Slot) execute(p *plan) error {
 		return s.runAllocating(p)
 	}
 	err := s.runBound(p)
-	if err == nil || infer.CodeOf(err) != infer.Internal {
+	if err == nil || !doubtful(err) {
 		return err
 	}
 	// Either the request is at fault, or this time the shapes came out otherwise.
-	// Where the run works with outputs of the runtime's own, it was the shapes.
+	// If the run works with outputs of the runtime's own, it was the shapes.
 	p.unbindOutputs()
 	if err := s.runAllocating(p); err != nil {
 		return err
 	}
 	p.trust = unforeseen
 	return nil
+}
+
+// doubtful reports whether a run may have failed because its outputs have other shapes
+// than predicted. ONNX Runtime has no status of its own for that, and a kernel may turn
+// it into any. A division by zero is marked by the processor, whatever the outputs.
+func doubtful(err error) bool {
+	status, ok := errors.AsType[*statusError](err)
+	return infer.CodeOf(err) == infer.Internal || errors.Is(err, infer.ErrRefused) && ok && status.code != statusDivided
 }
 
 // runBound runs into the slot's own block.
@@ -147,14 +159,20 @@ func (s *Slot) checkSize(n int64) error {
 	return nil
 }
 
-func (s *Slot) runError(err error) error {
-	if s.terminated.Load() {
-		return &infer.Error{Code: infer.Canceled, Op: "ort: run", Msg: "the run was terminated", Err: err}
+// checkRows makes sure that each of several members has rows of its own in every output.
+// It is a part of the run, since nobody has an answer yet: members can be run alone.
+func (s *Slot) checkRows() error {
+	if len(s.members) == 1 {
+		return nil
 	}
-	if errors.Is(err, errDivided) {
-		return &infer.Error{Code: infer.Invalid, Op: "ort: run", Msg: "the model divides an integer by zero with these inputs", Err: err}
+	for i := range s.plan.outputs {
+		if shape := s.computed[i].shape; len(shape) == 0 || shape[0] != s.rows {
+			name := s.session.model.Outputs[s.plan.outputs[i].index].Name
+			return internal("run", "a batched output has another number of rows than the inputs",
+				errors.New("output "+name+" has shape "+shape.String()))
+		}
 	}
-	return internal("run", "the model failed to run", err)
+	return nil
 }
 
 // Scatter adds member i's outputs to resp: its rows, in the order it asked for,
@@ -191,10 +209,6 @@ func (s *Slot) scatter(m member, index int, resp *infer.Response) error {
 	if len(s.members) == 1 {
 		copy(resp.Add(spec.Name, index, spec.DType, t.shape, len(t.data)), t.data)
 		return nil
-	}
-	if len(t.shape) == 0 || t.shape[0] != s.rows {
-		return internal("scatter", "a batched output has another number of rows than the inputs",
-			errors.New("output "+spec.Name+" has shape "+t.shape.String()))
 	}
 	data := t.rows(m.row, m.rows, spec.DType)
 	s.shape = append(s.shape[:0], t.shape...)

@@ -31,19 +31,37 @@ type (
 	cResult     = C.shim_result
 )
 
-// errDivided is the status of a run that divided an integer by zero.
-var errDivided = errors.New("an integer was divided by zero")
+// statusCode is an OrtErrorCode, or a code of the shim's own.
+type statusCode C.OrtErrorCode
 
-// check converts a status to an error and releases it. Its text can hold paths of the host.
+const (
+	statusFail             = statusCode(C.ORT_FAIL)
+	statusInvalidArgument  = statusCode(C.ORT_INVALID_ARGUMENT)
+	statusNoSuchFile       = statusCode(C.ORT_NO_SUCHFILE)
+	statusNoModel          = statusCode(C.ORT_NO_MODEL)
+	statusEngineError      = statusCode(C.ORT_ENGINE_ERROR)
+	statusRuntimeException = statusCode(C.ORT_RUNTIME_EXCEPTION)
+	statusInvalidProtobuf  = statusCode(C.ORT_INVALID_PROTOBUF)
+	statusModelLoaded      = statusCode(C.ORT_MODEL_LOADED)
+	statusNotImplemented   = statusCode(C.ORT_NOT_IMPLEMENTED)
+	statusInvalidGraph     = statusCode(C.ORT_INVALID_GRAPH)
+	statusEPFail           = statusCode(C.ORT_EP_FAIL)
+	statusLoadCanceled     = statusCode(C.ORT_MODEL_LOAD_CANCELED)
+	statusRequiresCompile  = statusCode(C.ORT_MODEL_REQUIRES_COMPILATION)
+	statusNotFound         = statusCode(C.ORT_NOT_FOUND)
+	statusDivided          = statusCode(C.SHIM_DIVIDED)
+)
+
+// check converts a status to a *statusError and releases it.
 func check(status *C.OrtStatus) error {
 	if status == nil {
 		return nil
 	}
 	defer C.shim_release_status(status)
-	if C.shim_status_code(status) == C.SHIM_DIVIDED {
-		return errDivided
+	return &statusError{
+		code: statusCode(C.shim_status_code(status)),
+		text: strings.TrimSpace(C.GoString(C.shim_status_message(status))),
 	}
-	return errors.New(strings.TrimSpace(C.GoString(C.shim_status_message(status))))
 }
 
 // withCString calls f with s as C has it. A NUL inside would cut s short, so it is an error.

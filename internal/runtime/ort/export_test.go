@@ -1,0 +1,7 @@
+package ort
+
+// PublicText returns what a caller may read of a status.
+var PublicText = publicText
+
+// MaxPublicText bounds it, in bytes.
+const MaxPublicText = maxPublicText
