@@ -46,6 +46,7 @@ type ArmCount struct {
 	Requests  int64 `json:"requests"`
 	Errors    int64 `json:"errors"`    // the variant's own failures, fallbacks among them; mistakes of callers are none
 	Fallbacks int64 `json:"fallbacks"` // answered by the route's fallback
+	Refused   int64 `json:"refused"`   // fitted the signature, but the variant's model refused their values; not among the errors
 }
 
 // Recent is what happened in the last one to two minutes.

@@ -18,9 +18,9 @@ func observing() []observed {
 	v, a := m.Version("lin", 1), m.Arm("lin", "lin", 1, api.RoleStable)
 	req := &infer.Request{Inputs: []infer.Tensor{{DType: infer.FP32, Shape: infer.Shape{1, 16}}}}
 	req.Timing = infer.Timing{Queue: time.Microsecond, Compute: time.Microsecond, Rows: 1}
-	request := func() { v.ObserveRequest(req, infer.OK, 80*time.Microsecond) }
+	request := func() { v.ObserveRequest(req, nil, 80*time.Microsecond) }
 	run := func() { v.ObserveRun(1, 1, time.Microsecond, time.Microsecond, time.Microsecond, nil) }
-	arm := func() { a.Observe(infer.ReasonSticky, infer.OK, 80*time.Microsecond) }
+	arm := func() { a.Observe(infer.ReasonSticky, nil, 80*time.Microsecond) }
 	return []observed{
 		observe("a request", request),
 		observe("a run, of which requests share one", run),

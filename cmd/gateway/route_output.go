@@ -47,7 +47,7 @@ func printRoute(b *strings.Builder, r *api.Route, stats *api.RouteStats, perSeco
 	if perSecond != nil {
 		rateTitle = "REQ/S\t"
 	}
-	fmt.Fprintf(b, "\nVERSION\tROLE\tWEIGHT\tSTATE\tBREAKER\tREQUESTS\t%sERRORS\tFALLBACKS\tP50\tP99\n", rateTitle)
+	fmt.Fprintf(b, "\nVERSION\tROLE\tWEIGHT\tSTATE\tBREAKER\tREQUESTS\t%sERRORS\tREFUSED\tFALLBACKS\tP50\tP99\n", rateTitle)
 	for i := range stats.Variants {
 		v := &stats.Variants[i]
 		rate := ""
@@ -57,8 +57,8 @@ func printRoute(b *strings.Builder, r *api.Route, stats *api.RouteStats, perSeco
 				rate = strconv.FormatFloat(n, 'f', 1, 64) + "\t"
 			}
 		}
-		fmt.Fprintf(b, "%d\t%s\t%s\t%s\t%s\t%d\t%s%s\t%d\t%s\t%s\n", v.Version, v.Role, shareText(v.Weight), orDash(v.State), orDash(v.Breaker),
-			v.Total.Requests, rate, errorsText(v.Total), v.Total.Fallbacks, latencyText(v.Recent.P50), latencyText(v.Recent.P99))
+		fmt.Fprintf(b, "%d\t%s\t%s\t%s\t%s\t%d\t%s%s\t%d\t%d\t%s\t%s\n", v.Version, v.Role, shareText(v.Weight), orDash(v.State), orDash(v.Breaker),
+			v.Total.Requests, rate, errorsText(v.Total), v.Total.Refused, v.Total.Fallbacks, latencyText(v.Recent.P50), latencyText(v.Recent.P99))
 	}
 	if len(stats.Shadows) == 0 {
 		return

@@ -83,7 +83,7 @@ func newFold() *fold {
 			},
 			{
 				Variant: variant(2, 5, "canary"), State: api.StateReady, Breaker: "half-open",
-				Total: api.ArmCount{Requests: 500, Errors: 25, Fallbacks: 20}, Recent: api.Recent{P50: 87_654, P99: 1500 * ms},
+				Total: api.ArmCount{Requests: 500, Errors: 25, Fallbacks: 20, Refused: 7}, Recent: api.Recent{P50: 87_654, P99: 1500 * ms},
 			},
 		},
 		Shadows: []api.ShadowStats{{

@@ -92,12 +92,12 @@ func Errorf(code Code, format string, args ...any) *Error {
 // to Deadline and Canceled, nil to OK and everything else to Internal.
 func CodeOf(err error) Code {
 	if err == nil {
-		return OK // first, since errors.As below costs an allocation
+		return OK
 	}
-	var e *Error
-	switch {
-	case errors.As(err, &e):
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
+	}
+	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return Deadline
 	case errors.Is(err, context.Canceled):

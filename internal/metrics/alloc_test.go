@@ -15,7 +15,7 @@ import (
 func TestObservingAllocatesNothing(t *testing.T) {
 	m := metrics.New(prometheus.NewRegistry())
 	v, a, s := m.Version("iris", 1), m.Arm("iris", "iris", 1, api.RoleStable), m.Shadow("iris", "iris", 2)
-	req := request()
+	req, overloaded, late := request(), ended(infer.Overloaded), ended(infer.Deadline)
 	f := func(what string, observe func()) {
 		t.Helper()
 		if n := testing.AllocsPerRun(1000, observe); n != 0 {
@@ -24,17 +24,20 @@ func TestObservingAllocatesNothing(t *testing.T) {
 	}
 	f("version", func() {
 		v.ObserveRun(300, 3, ms, 5*ms, ms, nil)
-		v.ObserveRequest(req, infer.OK, 10*ms)
-		v.ObserveRequest(req, infer.Overloaded, 10*ms)
+		v.ObserveRequest(req, nil, 10*ms)
+		v.ObserveRequest(req, overloaded, 10*ms)
+		v.ObserveRequest(req, errRefused, 10*ms)
 	})
 	f("arm", func() {
-		a.Observe(infer.ReasonSticky, infer.OK, 10*ms)
-		a.Observe(infer.ReasonRandom, infer.Deadline, 10*ms)
-		a.Observe(infer.ReasonFallback, infer.OK, 10*ms)
-		a.Observe(infer.ReasonPinned, infer.OK, 10*ms)
+		a.Observe(infer.ReasonSticky, nil, 10*ms)
+		a.Observe(infer.ReasonRandom, late, 10*ms)
+		a.Observe(infer.ReasonRandom, errRefused, 10*ms)
+		a.Observe(infer.ReasonFallback, nil, 10*ms)
+		a.Observe(infer.ReasonPinned, nil, 10*ms)
 	})
 	f("shadow", func() {
-		s.Answered(infer.OK, 10*ms)
+		s.Answered(nil, 10*ms)
+		s.Answered(errRefused, 10*ms)
 		s.Dropped(api.DropQueueFull)
 	})
 }

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 
 // armVectors are the series of all variants of routes.
 type armVectors struct {
-	requests, errors *prometheus.CounterVec
-	requestTime      *prometheus.HistogramVec
+	requests, errors, refusals *prometheus.CounterVec
+	requestTime                *prometheus.HistogramVec
 }
 
 func newArmVectors() *armVectors {
@@ -26,6 +27,10 @@ func newArmVectors() *armVectors {
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "route_errors_total",
 			Help: "Requests that a variant of a route failed, those that the fallback served among them; mistakes of callers are none.",
+		}, arm),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "route_refusals_total",
+			Help: "Requests that fitted the signature of a variant of a route, but whose values its model refused.",
 		}, arm),
 		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "route_request_duration_seconds", Buckets: secondsBuckets(),
@@ -47,6 +52,7 @@ type Arm struct {
 type armSeries struct {
 	sticky, random byCode
 	fallback       slot
+	refusals       slot
 	errors         prometheus.Counter
 	requestTime    prometheus.Observer
 }
@@ -60,12 +66,12 @@ func (m *Metrics) Arm(route, model string, version int64, role string) *Arm {
 	return a
 }
 
-// Observe records a request by how it ended, elapsed after its arrival, for the
+// Observe records a request that ended with err, elapsed after its arrival, for the
 // variant it was assigned to. With the reason fallback that is a failure of the
 // variant, whoever answered and however. A request that was not assigned by its
 // route (pinned, override, default) is left out.
-func (a *Arm) Observe(reason infer.Reason, code infer.Code, elapsed time.Duration) {
-	fallback := reason == infer.ReasonFallback
+func (a *Arm) Observe(reason infer.Reason, err error, elapsed time.Duration) {
+	code, fallback := infer.CodeOf(err), reason == infer.ReasonFallback
 	switch {
 	case fallback:
 		code = infer.Unavailable
@@ -73,17 +79,20 @@ func (a *Arm) Observe(reason infer.Reason, code infer.Code, elapsed time.Duratio
 		return
 	}
 	code = known(code)
-	failed := ownFailure(code)
-	a.total.count(failed, fallback)
-	a.recent.observe(code, failed, fallback, elapsed)
+	e := ending{failed: ownFailure(code), fallback: fallback, refused: code == infer.Invalid && errors.Is(err, infer.ErrRefused)}
+	a.total.count(e)
+	a.recent.observe(code, e, elapsed)
 
 	s := a.current()
 	if s == nil {
 		return
 	}
 	a.count(s.slot(reason, code), reason, code)
-	if failed {
+	if e.failed {
 		s.errors.Inc()
+	}
+	if e.refused && !counted(&s.refusals) {
+		a.life.first(&s.refusals, a.metrics.arms.refusals, a.labels...)
 	}
 	if code == infer.OK {
 		s.requestTime.Observe(elapsed.Seconds())
@@ -117,6 +126,7 @@ func (a *Arm) Delete() {
 	}
 	v := a.metrics.arms
 	v.errors.DeleteLabelValues(a.labels...)
+	v.refusals.DeleteLabelValues(a.labels...)
 	v.requestTime.DeleteLabelValues(a.labels...)
 	v.requests.DeletePartialMatch(prometheus.Labels{
 		"route": a.labels[0], "model": a.labels[1], "version": a.labels[2], "role": a.labels[3],
@@ -155,9 +165,7 @@ func (s *armSeries) slot(reason infer.Reason, code infer.Code) *slot {
 }
 
 func (a *Arm) count(at *slot, reason infer.Reason, code infer.Code) {
-	if c := at.Load(); c != nil {
-		c.Inc()
-		return
+	if !counted(at) {
+		a.life.first(at, a.metrics.arms.requests, a.labels[0], a.labels[1], a.labels[2], a.labels[3], string(reason), code.String())
 	}
-	a.life.first(at, a.metrics.arms.requests, a.labels[0], a.labels[1], a.labels[2], a.labels[3], string(reason), code.String())
 }

@@ -50,15 +50,15 @@ func TestArm(t *testing.T) {
 	if n := routeSeries(t, reg); n != 0 {
 		t.Errorf("%d series before the first request, want 0", n)
 	}
-	stable.Observe(infer.ReasonSticky, infer.OK, 2*ms)
-	stable.Observe(infer.ReasonSticky, infer.OK, 2*ms)
-	stable.Observe(infer.ReasonRandom, infer.Invalid, ms)
-	canary.Observe(infer.ReasonSticky, infer.Internal, ms)
-	canary.Observe(infer.ReasonFallback, infer.OK, ms)
-	canary.Observe(infer.ReasonFallback, infer.Invalid, ms)
-	canary.Observe(infer.ReasonRandom, infer.NumCodes+7, ms)
+	stable.Observe(infer.ReasonSticky, nil, 2*ms)
+	stable.Observe(infer.ReasonSticky, nil, 2*ms)
+	stable.Observe(infer.ReasonRandom, ended(infer.Invalid), ms)
+	canary.Observe(infer.ReasonSticky, ended(infer.Internal), ms)
+	canary.Observe(infer.ReasonFallback, nil, ms)
+	canary.Observe(infer.ReasonFallback, ended(infer.Invalid), ms)
+	canary.Observe(infer.ReasonRandom, ended(infer.NumCodes+7), ms)
 	for _, r := range []infer.Reason{infer.ReasonPinned, infer.ReasonOverride, infer.ReasonDefault, ""} {
-		canary.Observe(r, infer.OK, ms)
+		canary.Observe(r, nil, ms)
 	}
 
 	want := `
@@ -90,12 +90,54 @@ sluice_route_requests_total{code="unavailable",model="iris",reason="fallback",ro
 	}
 }
 
+// What the model refuses is told from what the gateway refuses, for the version, for
+// its variant and for a shadow, and goes with them.
+func TestRefusals(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := metrics.New(reg)
+	v, a, s := m.Version("iris", 1), m.Arm("flowers", "iris", 1, api.RoleStable), m.Shadow("flowers", "iris", 2)
+	for _, err := range []error{errRefused, ended(infer.Invalid), errRefused, nil} {
+		v.ObserveRequest(request(), err, ms)
+		a.Observe(infer.ReasonSticky, err, ms)
+		s.Answered(err, ms)
+	}
+	a.Observe(infer.ReasonFallback, errRefused, ms) // another version did
+	want := `
+# HELP sluice_refusals_total Requests that fitted a version's signature, but whose values its model refused.
+# TYPE sluice_refusals_total counter
+sluice_refusals_total{model="iris",version="1"} 2
+# HELP sluice_route_refusals_total Requests that fitted the signature of a variant of a route, but whose values its model refused.
+# TYPE sluice_route_refusals_total counter
+sluice_route_refusals_total{model="iris",role="stable",route="flowers",version="1"} 2
+# HELP sluice_shadow_refusals_total Copies of a route's requests whose values the shadow's model refused, though another version answered them.
+# TYPE sluice_shadow_refusals_total counter
+sluice_shadow_refusals_total{model="iris",route="flowers",version="2"} 2
+`
+	series := []string{"sluice_refusals_total", "sluice_route_refusals_total", "sluice_shadow_refusals_total"}
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), series...); err != nil {
+		t.Error(err)
+	}
+	count := api.ArmCount{Requests: 5, Errors: 1, Fallbacks: 1, Refused: 2}
+	if total, recent := a.Snapshot(time.Now()); total != count || recent.ArmCount != count {
+		t.Errorf("counted %+v, lately %+v; want %+v", total, recent.ArmCount, count)
+	}
+	if _, errs, _, recent := s.Snapshot(time.Now()); errs != 3 || recent.Refused != 2 {
+		t.Errorf("the shadow has %d errors and %+v, want 3, of which the model refused 2", errs, recent.ArmCount)
+	}
+	v.Delete()
+	a.Delete()
+	s.Delete()
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(""), series...); err != nil {
+		t.Error(err)
+	}
+}
+
 // What a variant is blamed for, and what not.
 func TestArmErrors(t *testing.T) {
 	blamed := map[infer.Code]bool{infer.Internal: true, infer.Deadline: true, infer.Unavailable: true, infer.Overloaded: true}
 	for code := range infer.NumCodes {
 		a := newArm()
-		a.Observe(infer.ReasonSticky, code, ms)
+		a.Observe(infer.ReasonSticky, ended(code), ms)
 		total, recent := a.Snapshot(time.Now())
 		want := api.ArmCount{Requests: 1}
 		if blamed[code] {
@@ -115,9 +157,9 @@ func TestArmDelete(t *testing.T) {
 	m := metrics.New(reg)
 	one, two := m.Arm("iris", "iris", 1, api.RoleStable), m.Arm("iris", "iris", 1, api.RoleControl)
 	use := func(a *metrics.Arm) {
-		a.Observe(infer.ReasonSticky, infer.OK, ms)
-		a.Observe(infer.ReasonRandom, infer.Internal, ms)
-		a.Observe(infer.ReasonFallback, infer.OK, ms)
+		a.Observe(infer.ReasonSticky, nil, ms)
+		a.Observe(infer.ReasonRandom, ended(infer.Internal), ms)
+		a.Observe(infer.ReasonFallback, nil, ms)
 	}
 	use(one)
 	use(two)
@@ -154,7 +196,7 @@ func TestArmConcurrentUse(t *testing.T) {
 	for w := range workers {
 		wg.Go(func() {
 			for i := range each {
-				a.Observe(reasons[i%3], infer.Code(i%int(infer.NumCodes)), ms)
+				a.Observe(reasons[i%3], ended(infer.Code(i%int(infer.NumCodes))), ms)
 				if w == 0 && i == each/2 {
 					a.Delete()
 				}

@@ -25,6 +25,15 @@ type slot = atomic.Pointer[counter]
 // byCode holds a counter for each code that has appeared.
 type byCode [infer.NumCodes]slot
 
+// counted counts one if the slot has a series already.
+func counted(s *slot) bool {
+	c := s.Load()
+	if c != nil {
+		c.Inc()
+	}
+	return c != nil
+}
+
 // first counts one in a series that is made for it and kept in the slot.
 func (l *life) first(s *slot, vec *prometheus.CounterVec, labels ...string) {
 	l.mu.Lock()

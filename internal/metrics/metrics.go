@@ -22,6 +22,7 @@ type Metrics struct {
 	reg prometheus.Registerer
 
 	requests     *prometheus.CounterVec
+	refusals     *prometheus.CounterVec
 	runs         *prometheus.CounterVec
 	runRequests  *prometheus.CounterVec
 	requestTime  *prometheus.HistogramVec
@@ -48,6 +49,10 @@ func New(reg prometheus.Registerer) *Metrics {
 			Namespace: namespace, Name: "requests_total",
 			Help: "Requests for which a version was picked, by the code of their answer.",
 		}, coded),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "refusals_total",
+			Help: "Requests that fitted a version's signature, but whose values its model refused.",
+		}, version),
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "runs_total",
 			Help: "Runs of the model, by the code of their result.",
@@ -89,8 +94,9 @@ func New(reg prometheus.Registerer) *Metrics {
 		signals: newSignalVectors(),
 	}
 	reg.MustRegister(
-		m.requests, m.runs, m.runRequests, m.requestTime, m.queueTime, m.runTime, m.batchRows, m.reloadOK, m.reloadOKTime,
-		m.arms.requests, m.arms.errors, m.arms.requestTime, m.shadows.requests, m.shadows.requestTime, m.shadows.dropped, m.breakerChanges,
+		m.requests, m.refusals, m.runs, m.runRequests, m.requestTime, m.queueTime, m.runTime, m.batchRows, m.reloadOK, m.reloadOKTime,
+		m.arms.requests, m.arms.errors, m.arms.refusals, m.arms.requestTime,
+		m.shadows.requests, m.shadows.refusals, m.shadows.requestTime, m.shadows.dropped, m.breakerChanges,
 		m.signals.recorded, m.signals.heldBack, m.signals.deliveries, m.signals.deliveryTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

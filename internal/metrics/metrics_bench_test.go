@@ -17,9 +17,9 @@ func BenchmarkObserve(b *testing.B) {
 	m := metrics.New(prometheus.NewRegistry())
 	v, a, s := m.Version("iris", 1), m.Arm("iris", "iris", 1, api.RoleStable), m.Shadow("iris", "iris", 2)
 	req := request()
-	ofRequest := func() { v.ObserveRequest(req, infer.OK, 80*time.Microsecond) }
+	ofRequest := func() { v.ObserveRequest(req, nil, 80*time.Microsecond) }
 	ofRun := func() { v.ObserveRun(1, 1, time.Microsecond, 5*time.Microsecond, time.Microsecond, nil) }
-	ofArm := func() { a.Observe(infer.ReasonSticky, infer.OK, 80*time.Microsecond) }
+	ofArm := func() { a.Observe(infer.ReasonSticky, nil, 80*time.Microsecond) }
 	all := func() { ofRun(); ofRequest(); ofArm() }
 	f := func(of string, observe func()) {
 		b.Run("of="+of+"/callers=1", func(b *testing.B) {
@@ -32,7 +32,7 @@ func BenchmarkObserve(b *testing.B) {
 	f("request", ofRequest)
 	f("run", ofRun)
 	f("arm", ofArm)
-	f("shadow", func() { s.Answered(infer.OK, 80*time.Microsecond) })
+	f("shadow", func() { s.Answered(nil, 80*time.Microsecond) })
 	f("all", all)
 	b.Run("of=all/callers=procs", func(b *testing.B) {
 		b.ReportAllocs()
@@ -46,7 +46,7 @@ func BenchmarkObserve(b *testing.B) {
 
 func BenchmarkArmSnapshot(b *testing.B) {
 	a := newArm()
-	a.Observe(infer.ReasonSticky, infer.OK, 80*time.Microsecond)
+	a.Observe(infer.ReasonSticky, nil, 80*time.Microsecond)
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {

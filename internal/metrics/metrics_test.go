@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,17 @@ import (
 const ms = time.Millisecond
 
 // request is one that was part of a run of 8 rows and arrived at Unix time 1000 s.
+// ended is the error of a request that ended with code.
+func ended(code infer.Code) error {
+	if code == infer.OK {
+		return nil
+	}
+	return infer.Errorf(code, "no")
+}
+
+// errRefused is the error of a request whose values the model refused.
+var errRefused = &infer.Error{Code: infer.Invalid, Msg: "no", Err: fmt.Errorf("%w: index", infer.ErrRefused)}
+
 func request() *infer.Request {
 	return &infer.Request{
 		Arrived: time.Unix(1000, 0),
@@ -44,9 +56,9 @@ func TestSeriesLiveFromFirstRequestToDelete(t *testing.T) {
 		t.Errorf("%d series before the first request, want 0", n)
 	}
 	v.ObserveRun(8, 3, ms, 5*ms, ms, nil)
-	v.ObserveRequest(request(), infer.OK, 10*ms)
-	v.ObserveRequest(request(), infer.OK, 10*ms)
-	v.ObserveRequest(&infer.Request{}, infer.Overloaded, 0)
+	v.ObserveRequest(request(), nil, 10*ms)
+	v.ObserveRequest(request(), nil, 10*ms)
+	v.ObserveRequest(&infer.Request{}, ended(infer.Overloaded), 0)
 
 	want := `
 # HELP sluice_requests_total Requests for which a version was picked, by the code of their answer.
@@ -67,7 +79,7 @@ sluice_runs_total{code="ok",model="iris",version="2"} 1
 	if n := ownSeries(t, reg); n != 0 {
 		t.Errorf("%d series after Delete, want 0", n)
 	}
-	v.ObserveRequest(request(), infer.Internal, 10*ms)
+	v.ObserveRequest(request(), ended(infer.Internal), 10*ms)
 	v.ObserveRun(8, 3, ms, 5*ms, ms, errors.New("late"))
 	if n := ownSeries(t, reg); n != 0 {
 		t.Errorf("%d series after a late request, want 0", n)
@@ -79,15 +91,15 @@ func TestDeleteLeavesOtherVersions(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := metrics.New(reg)
 	one, two := m.Version("iris", 1), m.Version("iris", 2)
-	one.ObserveRequest(request(), infer.OK, ms)
-	two.ObserveRequest(request(), infer.OK, ms)
+	one.ObserveRequest(request(), nil, ms)
+	two.ObserveRequest(request(), nil, ms)
 	both := ownSeries(t, reg)
 	one.Delete()
 	if n := ownSeries(t, reg); 2*n != both {
 		t.Errorf("%d of %d series left, want half", n, both)
 	}
 	again := m.Version("iris", 1)
-	again.ObserveRequest(request(), infer.OK, ms)
+	again.ObserveRequest(request(), nil, ms)
 	if n := ownSeries(t, reg); n != both {
 		t.Errorf("%d series after loading it again, want %d", n, both)
 	}
@@ -96,9 +108,9 @@ func TestDeleteLeavesOtherVersions(t *testing.T) {
 func TestDurationHistograms(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	v := metrics.New(reg).Version("iris", 1)
-	v.ObserveRequest(request(), infer.OK, 10*ms)
-	v.ObserveRequest(request(), infer.Internal, time.Hour)             // run, but not in the request durations
-	v.ObserveRequest(&infer.Request{}, infer.Deadline, 30*time.Second) // never run
+	v.ObserveRequest(request(), nil, 10*ms)
+	v.ObserveRequest(request(), ended(infer.Internal), time.Hour)             // run, but not in the request durations
+	v.ObserveRequest(&infer.Request{}, ended(infer.Deadline), 30*time.Second) // never run
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -153,10 +165,10 @@ func TestNamesAreWellFormed(t *testing.T) {
 	m.Signals().Attempted(api.TypeRetrainRequested, nil, ms)
 	v := m.Version("iris", 1)
 	v.ObserveRun(1, 1, ms, ms, ms, nil)
-	v.ObserveRequest(request(), infer.OK, ms)
-	m.Arm("flowers", "iris", 1, api.RoleStable).Observe(infer.ReasonSticky, infer.OK, ms)
+	v.ObserveRequest(request(), nil, ms)
+	m.Arm("flowers", "iris", 1, api.RoleStable).Observe(infer.ReasonSticky, nil, ms)
 	s := m.Shadow("flowers", "iris", 3)
-	s.Answered(infer.OK, ms)
+	s.Answered(nil, ms)
 	s.Dropped(api.DropExpired)
 	v.BreakerChanged("open")
 	problems, err := testutil.GatherAndLint(reg)
@@ -263,10 +275,10 @@ func TestStatistics(t *testing.T) {
 	v.ObserveRun(8, 1, ms, 5*ms, ms, nil)
 	v.ObserveRun(1, 1, ms, 2*ms, ms, nil)
 	v.ObserveRun(4, 4, ms, 9*ms, 0, errors.New("refused"))
-	v.ObserveRequest(request(), infer.OK, 10*ms)
-	v.ObserveRequest(request(), infer.OK, 10*ms)
-	v.ObserveRequest(request(), infer.Internal, 3*ms)
-	v.ObserveRequest(&infer.Request{Arrived: time.Unix(1000, 0)}, infer.Overloaded, -ms)
+	v.ObserveRequest(request(), nil, 10*ms)
+	v.ObserveRequest(request(), nil, 10*ms)
+	v.ObserveRequest(request(), ended(infer.Internal), 3*ms)
+	v.ObserveRequest(&infer.Request{Arrived: time.Unix(1000, 0)}, ended(infer.Overloaded), -ms)
 
 	ns := func(count int, d time.Duration) metrics.Total {
 		return metrics.Total{Count: uint64(count), NS: uint64(d)}
@@ -308,7 +320,7 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			for i := range each {
 				v.ObserveRun(1+i%16, 1, ms, ms, ms, nil)
-				v.ObserveRequest(request(), infer.Code(i%int(infer.NumCodes)), ms)
+				v.ObserveRequest(request(), ended(infer.Code(i%int(infer.NumCodes))), ms)
 				if w == 0 && i == each/2 {
 					v.Delete()
 				}

@@ -9,21 +9,29 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// tally counts requests by how they ended.
-type tally struct{ requests, errors, fallbacks atomic.Int64 }
+// ending says how a request ended for who was to serve it.
+type ending struct{ failed, fallback, refused bool }
 
-func (t *tally) count(failed, fallback bool) {
+// tally counts requests by how they ended.
+type tally struct{ requests, errors, fallbacks, refused atomic.Int64 }
+
+func (t *tally) count(e ending) {
 	t.requests.Add(1)
-	if failed {
+	if e.failed {
 		t.errors.Add(1)
 	}
-	if fallback {
+	if e.fallback {
 		t.fallbacks.Add(1)
+	}
+	if e.refused {
+		t.refused.Add(1)
 	}
 }
 
 func (t *tally) snapshot() api.ArmCount {
-	return api.ArmCount{Requests: t.requests.Load(), Errors: t.errors.Load(), Fallbacks: t.fallbacks.Load()}
+	return api.ArmCount{
+		Requests: t.requests.Load(), Errors: t.errors.Load(), Fallbacks: t.fallbacks.Load(), Refused: t.refused.Load(),
+	}
 }
 
 // recent counts what happened in the last one to two minutes: in the minute that
@@ -59,9 +67,9 @@ func (r *recent) start(at time.Time) {
 }
 
 // observe counts a request that ends now.
-func (r *recent) observe(code infer.Code, failed, fallback bool, elapsed time.Duration) {
+func (r *recent) observe(code infer.Code, e ending, elapsed time.Duration) {
 	m := r.minute(int64(time.Since(r.made) / time.Minute))
-	m.count(failed, fallback)
+	m.count(e)
 	if code == infer.OK {
 		m.durations[bucket(elapsed)].Add(1)
 	}
@@ -108,6 +116,7 @@ func (r *recent) snapshot(at time.Time) api.Recent {
 		s.Requests += c.Requests
 		s.Errors += c.Errors
 		s.Fallbacks += c.Fallbacks
+		s.Refused += c.Refused
 		for i := range m.durations {
 			counts[i] += uint64(m.durations[i].Load())
 		}

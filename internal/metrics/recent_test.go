@@ -31,7 +31,7 @@ func TestRecentQuantiles(t *testing.T) {
 			all := make([]time.Duration, n)
 			for i := range all {
 				all[i] = time.Duration(min(max(draw(), 1e-6), 1000) * 1e9)
-				a.Observe(infer.ReasonRandom, infer.OK, all[i])
+				a.Observe(infer.ReasonRandom, nil, all[i])
 			}
 			slices.Sort(all)
 			_, recent := a.Snapshot(time.Now())
@@ -59,7 +59,7 @@ func TestRecentQuantilesAtTheEdges(t *testing.T) {
 	f := func(elapsed, least, most time.Duration) {
 		t.Helper()
 		a := newArm()
-		a.Observe(infer.ReasonRandom, infer.OK, elapsed)
+		a.Observe(infer.ReasonRandom, nil, elapsed)
 		_, recent := a.Snapshot(time.Now())
 		if p := time.Duration(recent.P50); p < least || p > most || recent.P99 != recent.P50 {
 			t.Errorf("one request of %v: p50 %v and p99 %v, want both between %v and %v", elapsed, p, time.Duration(recent.P99), least, most)
@@ -98,7 +98,7 @@ func TestRecentTurnsEachMinute(t *testing.T) {
 		}
 		observe := func(at, elapsed time.Duration) {
 			time.Sleep(at - time.Since(made))
-			a.Observe(infer.ReasonSticky, infer.OK, elapsed)
+			a.Observe(infer.ReasonSticky, nil, elapsed)
 		}
 		f(-time.Second, 0, 0, 0)
 		f(0, 0, 0, 0)
@@ -139,7 +139,7 @@ func TestRecentTurnsUnderLoad(t *testing.T) {
 			for range workers {
 				wg.Go(func() {
 					for range each {
-						a.Observe(infer.ReasonRandom, infer.OK, ms)
+						a.Observe(infer.ReasonRandom, nil, ms)
 						a.Snapshot(time.Now())
 					}
 				})

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,8 @@ const dropOther = "other"
 
 // shadowVectors are the series of all shadows of routes.
 type shadowVectors struct {
-	requests, dropped *prometheus.CounterVec
-	requestTime       *prometheus.HistogramVec
+	requests, refusals, dropped *prometheus.CounterVec
+	requestTime                 *prometheus.HistogramVec
 }
 
 func newShadowVectors() *shadowVectors {
@@ -31,6 +32,10 @@ func newShadowVectors() *shadowVectors {
 			Namespace: namespace, Name: "shadow_requests_total",
 			Help: "Copies of a route's requests that a shadow answered, by the code of its answer.",
 		}, []string{"route", "model", "version", "code"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "shadow_refusals_total",
+			Help: "Copies of a route's requests whose values the shadow's model refused, though another version answered them.",
+		}, []string{"route", "model", "version"}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "shadow_dropped_total",
 			Help: "Copies of a route's requests that a shadow never answered, by the reason.",
@@ -55,6 +60,7 @@ type Shadow struct {
 
 type shadowSeries struct {
 	requests    byCode
+	refusals    slot
 	dropped     [len(dropReasons)]slot
 	requestTime prometheus.Observer
 }
@@ -78,21 +84,19 @@ func (s *Shadow) Dropped(reason string) {
 	if series == nil {
 		return
 	}
-	if c := series.dropped[i].Load(); c != nil {
-		c.Inc()
-		return
+	if !counted(&series.dropped[i]) {
+		s.life.first(&series.dropped[i], s.metrics.shadows.dropped, s.labels[0], s.labels[1], s.labels[2], dropReasons[i])
 	}
-	s.life.first(&series.dropped[i], s.metrics.shadows.dropped, s.labels[0], s.labels[1], s.labels[2], dropReasons[i])
 }
 
-// Answered records a copy that the shadow has answered, whatever with, and how
-// long that took. Only what another version has served is copied, so each code but
-// ok and canceled is a failure of the shadow: there is no caller to blame.
-func (s *Shadow) Answered(code infer.Code, elapsed time.Duration) {
-	code = known(code)
-	failed := code != infer.OK && code != infer.Canceled
-	s.total.count(failed, false)
-	s.recent.observe(code, failed, false, elapsed)
+// Answered records a copy that the shadow has answered with err, and how long that
+// took. Another version has served each request that is copied, so each code but ok
+// and canceled is a failure of the shadow, also values that it refuses.
+func (s *Shadow) Answered(err error, elapsed time.Duration) {
+	code := known(infer.CodeOf(err))
+	e := ending{failed: code != infer.OK && code != infer.Canceled, refused: code == infer.Invalid && errors.Is(err, infer.ErrRefused)}
+	s.total.count(e)
+	s.recent.observe(code, e, elapsed)
 	series := s.current()
 	if series == nil {
 		return
@@ -100,11 +104,12 @@ func (s *Shadow) Answered(code infer.Code, elapsed time.Duration) {
 	if code == infer.OK {
 		series.requestTime.Observe(elapsed.Seconds())
 	}
-	if c := series.requests[code].Load(); c != nil {
-		c.Inc()
-		return
+	if e.refused && !counted(&series.refusals) {
+		s.life.first(&series.refusals, s.metrics.shadows.refusals, s.labels...)
 	}
-	s.life.first(&series.requests[code], s.metrics.shadows.requests, s.labels[0], s.labels[1], s.labels[2], code.String())
+	if !counted(&series.requests[code]) {
+		s.life.first(&series.requests[code], s.metrics.shadows.requests, s.labels[0], s.labels[1], s.labels[2], code.String())
+	}
 }
 
 // Snapshot returns what was recorded since this Shadow was made, and lately. Errors
@@ -133,6 +138,7 @@ func (s *Shadow) Delete() {
 	own := prometheus.Labels{"route": s.labels[0], "model": s.labels[1], "version": s.labels[2]}
 	v.requestTime.DeleteLabelValues(s.labels...)
 	v.requests.DeletePartialMatch(own)
+	v.refusals.DeletePartialMatch(own)
 	v.dropped.DeletePartialMatch(own)
 }
 

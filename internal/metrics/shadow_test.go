@@ -22,11 +22,11 @@ func TestShadow(t *testing.T) {
 	if answered != 0 || errors != 0 || dropped == nil || len(dropped) != 0 || recent.Requests != 0 || routeSeries(t, reg) != 0 {
 		t.Errorf("before the first copy: %d, %d, %v, %+v", answered, errors, dropped, recent)
 	}
-	s.Answered(infer.OK, 4*ms)
-	s.Answered(infer.OK, 4*ms)
-	s.Answered(infer.Invalid, ms)
-	s.Answered(infer.Canceled, ms)
-	s.Answered(infer.NumCodes, ms)
+	s.Answered(nil, 4*ms)
+	s.Answered(nil, 4*ms)
+	s.Answered(ended(infer.Invalid), ms)
+	s.Answered(ended(infer.Canceled), ms)
+	s.Answered(ended(infer.NumCodes), ms)
 	for _, reason := range []string{api.DropQueueFull, api.DropQueueFull, api.DropQueueBytes, api.DropExpired, api.DropPrimaryBusy, api.DropStopped, "whim", "mood"} {
 		s.Dropped(reason)
 	}
@@ -66,8 +66,8 @@ sluice_shadow_requests_total{code="ok",model="iris",route="flowers",version="3"}
 	s.Delete()
 	s.Dropped(api.DropStopped)
 	s.Dropped("late")
-	s.Answered(infer.OK, ms)
-	s.Answered(infer.Deadline, ms)
+	s.Answered(nil, ms)
+	s.Answered(ended(infer.Deadline), ms)
 	s.Delete()
 	if n := routeSeries(t, reg); n != 0 {
 		t.Errorf("%d series after Delete, want 0", n)
@@ -85,7 +85,7 @@ func TestShadowConcurrentUse(t *testing.T) {
 	for range workers {
 		wg.Go(func() {
 			for i := range each {
-				s.Answered(infer.Code(i%int(infer.NumCodes)), ms)
+				s.Answered(ended(infer.Code(i%int(infer.NumCodes))), ms)
 				s.Dropped(api.DropQueueFull)
 			}
 		})

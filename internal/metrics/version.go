@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,7 @@ type series struct {
 	requestTime, queueTime, runTime, batchRows prometheus.Observer
 	runRequests                                prometheus.Counter
 	requests, runs                             byCode
+	refusals                                   slot
 }
 
 // Version returns what records for a version. Nothing shows before its first
@@ -33,8 +35,9 @@ func (m *Metrics) Version(model string, version int64) *Version {
 	return &Version{metrics: m, labels: []string{model, number(version)}}
 }
 
-// ObserveRequest records a request that has ended, elapsed after its arrival.
-func (v *Version) ObserveRequest(req *infer.Request, code infer.Code, elapsed time.Duration) {
+// ObserveRequest records a request that has ended with err, elapsed after its arrival.
+func (v *Version) ObserveRequest(req *infer.Request, err error, elapsed time.Duration) {
+	code := infer.CodeOf(err)
 	v.stats.request(req, code, elapsed)
 	s := v.current()
 	if s == nil {
@@ -43,6 +46,10 @@ func (v *Version) ObserveRequest(req *infer.Request, code infer.Code, elapsed ti
 	v.count(v.metrics.requests, &s.requests, code)
 	if code == infer.OK {
 		s.requestTime.Observe(elapsed.Seconds())
+	} else if errors.Is(err, infer.ErrRefused) {
+		if !counted(&s.refusals) {
+			v.life.first(&s.refusals, v.metrics.refusals, v.labels...)
+		}
 	}
 	if req.Timing.Rows > 0 {
 		s.queueTime.Observe(req.Timing.Queue.Seconds())
@@ -101,6 +108,7 @@ func (v *Version) Delete() {
 	}
 	m.runRequests.DeleteLabelValues(v.labels...)
 	m.requests.DeletePartialMatch(own)
+	m.refusals.DeletePartialMatch(own)
 	m.runs.DeletePartialMatch(own)
 }
 
@@ -132,9 +140,7 @@ func (v *Version) makeSeries() *series {
 
 func (v *Version) count(vec *prometheus.CounterVec, counters *byCode, code infer.Code) {
 	code = known(code)
-	if c := counters[code].Load(); c != nil {
-		c.Inc()
-		return
+	if !counted(&counters[code]) {
+		v.life.first(&counters[code], vec, v.labels[0], v.labels[1], code.String())
 	}
-	v.life.first(&counters[code], vec, v.labels[0], v.labels[1], code.String())
 }

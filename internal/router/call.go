@@ -43,6 +43,9 @@ func (c *call) recycle() {
 	calls.Put(c)
 }
 
+// errElsewhere is what an arm is told of a request that it could not serve.
+var errElsewhere error = infer.Errorf(infer.Unavailable, "the variant could not serve")
+
 // serve sets the result.
 func (c *call) serve() {
 	p := &c.pick
@@ -63,12 +66,11 @@ func (c *call) serve() {
 		return
 	}
 	if p.arm.Observe != nil {
-		// Whoever else answered, for the arm it counts as a failure.
-		outcome := infer.Unavailable
-		if own {
-			outcome = infer.CodeOf(c.err)
+		err := c.err
+		if !own { // whoever answered, for the arm it counts as a failure
+			err = errElsewhere
 		}
-		p.arm.Observe(c.req.Served.Reason, outcome, c.elapsed)
+		p.arm.Observe(c.req.Served.Reason, err, c.elapsed)
 	}
 	if c.err != nil {
 		return
@@ -145,7 +147,7 @@ func (c *call) send(t *Target, guarded bool) bool {
 		return false
 	}
 	if t.Observe != nil {
-		t.Observe(c.req, infer.CodeOf(c.err), c.elapsed)
+		t.Observe(c.req, c.err, c.elapsed)
 	}
 	return true
 }

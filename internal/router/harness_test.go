@@ -32,7 +32,7 @@ func load(number int64, o ...router.BreakerOptions) *version {
 	v := new(version)
 	v.target = target(number, &v.instance)
 	v.target.Timeout = 30 * time.Second
-	v.target.Observe = func(_ *infer.Request, code infer.Code, _ time.Duration) { v.codes = append(v.codes, code) }
+	v.target.Observe = func(_ *infer.Request, err error, _ time.Duration) { v.codes = append(v.codes, infer.CodeOf(err)) }
 	for i := range o {
 		v.target.Breaker = router.NewBreaker(o[i])
 	}
@@ -44,8 +44,8 @@ func (v *version) arm(weight int) router.Arm {
 	return router.Arm{Version: v.target.Model.Version, Weight: weight, Target: v.target, Observe: v.observe}
 }
 
-func (v *version) observe(reason infer.Reason, code infer.Code, _ time.Duration) {
-	v.arms = append(v.arms, ended{reason, code})
+func (v *version) observe(reason infer.Reason, err error, _ time.Duration) {
+	v.arms = append(v.arms, ended{reason, infer.CodeOf(err)})
 }
 
 // options are the defaults of the configuration.

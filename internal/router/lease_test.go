@@ -170,7 +170,7 @@ func TestSwapsUnderTraffic(t *testing.T) {
 		arms := []router.Arm{stable.arm(9000 - i%2*4000), canary.arm(1000 + i%2*4000)}
 		for k, v := range []*version{stable, canary} {
 			v.target.Observe = nil
-			arms[k].Observe = func(infer.Reason, infer.Code, time.Duration) { told.Add(1) }
+			arms[k].Observe = func(infer.Reason, error, time.Duration) { told.Add(1) }
 		}
 		route := split(arms...)
 		route.Revision = int64(i)

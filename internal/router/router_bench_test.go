@@ -41,8 +41,8 @@ func ways(t testing.TB) []way {
 		route := split(stable.arm(5000), canary.arm(5000))
 		for i, v := range []*version{stable, canary} {
 			v.target.Instance = steady{}
-			v.target.Observe = func(*infer.Request, infer.Code, time.Duration) {}
-			route.Arms[i].Observe = func(infer.Reason, infer.Code, time.Duration) {}
+			v.target.Observe = func(*infer.Request, error, time.Duration) {}
+			route.Arms[i].Observe = func(infer.Reason, error, time.Duration) {}
 		}
 		route.Fallback = stable.target
 		route.Shadows = []router.Shadow{{Sample: 0, Copy: &copies{}}}

@@ -111,7 +111,7 @@ func TestServedStandsOnErrors(t *testing.T) {
 	r := router.New()
 	tg := target(1, i)
 	var codes []infer.Code
-	tg.Observe = func(_ *infer.Request, code infer.Code, _ time.Duration) { codes = append(codes, code) }
+	tg.Observe = func(_ *infer.Request, err error, _ time.Duration) { codes = append(codes, infer.CodeOf(err)) }
 	r.Swap(router.NewTable([]*router.Entry{entry(tg)}))
 	req := request("iris", 0)
 	if _, err := r.Predict(t.Context(), req); infer.CodeOf(err) != infer.Overloaded || req.Served.Version.Number != 1 {

@@ -25,9 +25,9 @@ type Target struct {
 	Instance Instance
 	Timeout  time.Duration // the longest that a request may take here
 	Breaker  *Breaker      // watches what routes send here; nil for none
-	// Observe is told of each request that was sent here, when it has ended. It
-	// must not block; it may be nil.
-	Observe func(req *infer.Request, code infer.Code, elapsed time.Duration)
+	// Observe is told of each request that was sent here, when it has ended, and of
+	// its error. It must not block; it may be nil.
+	Observe func(req *infer.Request, err error, elapsed time.Duration)
 }
 
 // Entry is a name that can be called: a route, or a model without one.
@@ -93,7 +93,7 @@ type Arm struct {
 	// Observe is told how a request ended for the arm it was assigned to. One that
 	// the fallback served was unavailable here, whoever answered: otherwise a
 	// broken canary would look well. It must not block; it may be nil.
-	Observe func(reason infer.Reason, code infer.Code, elapsed time.Duration)
+	Observe func(reason infer.Reason, err error, elapsed time.Duration)
 }
 
 // Shadow gets copies of what the route has answered.

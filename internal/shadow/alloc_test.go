@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/shadow"
 )
 
 type lastDrop struct{ reason string }
 
-func (l *lastDrop) Dropped(reason string)              { l.reason = reason }
-func (l *lastDrop) Answered(infer.Code, time.Duration) {}
+func (l *lastDrop) Dropped(reason string)         { l.reason = reason }
+func (l *lastDrop) Answered(error, time.Duration) {}
 
 func TestADropAllocatesNothing(t *testing.T) {
 	f := func(want string, change func(o *shadow.Options), prepare func(m *shadow.Mirror, tap *shadow.Tap)) {

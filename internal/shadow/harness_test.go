@@ -91,10 +91,10 @@ func (r *recorder) Dropped(reason string) {
 	r.dropped[reason]++
 }
 
-func (r *recorder) Answered(code infer.Code, elapsed time.Duration) {
+func (r *recorder) Answered(err error, elapsed time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.codes[code]++
+	r.codes[infer.CodeOf(err)]++
 	r.elapsed = append(r.elapsed, elapsed)
 }
 

@@ -19,7 +19,7 @@ type Recorder interface {
 	Dropped(reason string)
 	// Answered counts a copy that was run. elapsed is how long the Predictor took,
 	// 0 where the copy does not fit the version's signature.
-	Answered(code infer.Code, elapsed time.Duration)
+	Answered(err error, elapsed time.Duration)
 }
 
 // Tap is where one route offers its requests.

@@ -74,7 +74,7 @@ func (m *Mirror) run(ctx context.Context, s *sample) {
 		resp.Release()
 	}
 	m.held.Add(-s.bytes)
-	s.tap.to.Answered(infer.CodeOf(err), shadow.elapsed)
+	s.tap.to.Answered(err, shadow.elapsed)
 	if err != nil && !errors.Is(err, errPanicked) { // a panic was logged where its stack was
 		m.complain(int(infer.CodeOf(err)), "the shadow failed", s, zap.Error(err))
 	}
