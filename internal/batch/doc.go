@@ -18,6 +18,7 @@
 //	          Gather; lock slot { members gathering → running }
 //	          Run;    lock slot { no longer terminable }
 //	          for each member still there: claim, Scatter, end
+//	          or, if the run failed, run each half again (bisect.go)
 //
 // Waiting items stand in a bucket per shape (the given inputs and their
 // dimensions but the first), so that one odd shape never cuts another's run.
@@ -34,8 +35,8 @@
 //
 //   - An item goes queued → gathering → running → done, and whoever brings it to
 //     done by compare-and-swap ends it: sets its result and sends on its channel,
-//     once. (A run that failed goes back from running to gathering, once, to be
-//     tried member by member.)
+//     once. (Members of a run that failed go back from running to gathering, to be
+//     tried again with fewer others.)
 //   - The caller's request is read only while its item is queued or gathering, or
 //     by the one who claimed its end. A waiter may leave while queued or running,
 //     at once; one who wants to leave while gathering is marked, and leaves as

@@ -46,9 +46,9 @@ func TestOnlyTheGuiltyMemberFails(t *testing.T) {
 		a.wantDoubled(t)
 		c.wantDoubled(t)
 		gone.wantCode(t, infer.Deadline)
-		wantRuns(t, s.slots[0], []float32{0}, []float32{4, 1, 2, 3}, []float32{1}, []float32{2}, []float32{3})
-		if failed != 2 { // the joined one and the guilty alone
-			t.Errorf("%d failed runs were observed, want 2", failed)
+		wantRuns(t, s.slots[0], []float32{0}, []float32{4, 1, 2, 3}, []float32{1}, []float32{2, 3}, []float32{2}, []float32{3})
+		if failed != 3 { // both that were joined, and the guilty alone
+			t.Errorf("%d failed runs were observed, want 3", failed)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package batch
 
 import (
 	"cmp"
-	"errors"
 	"sync"
 	"time"
 
@@ -22,6 +21,7 @@ type worker struct {
 	refused []*item
 	reqs    []*infer.Request
 	last    lesson
+	joint   int // so many runs of several members may follow one that failed
 
 	mu      sync.Mutex
 	running []*item // the members of a run that can be terminated; guarded by mu
@@ -55,6 +55,7 @@ func (w *worker) process() {
 		it.fail(tooLate())
 	}
 	if len(w.members) > 0 {
+		w.joint = 2 * levels(len(w.members))
 		w.run(w.members, w.taken)
 	}
 	clear(w.refused)
@@ -62,15 +63,15 @@ func (w *worker) process() {
 	clear(w.reqs)
 }
 
-// run takes members, all gathering since start, to their ends. Where several
-// fail together the data of one may be the cause, so each is run once more alone.
-func (w *worker) run(members []*item, start time.Duration) {
+// try runs members, all gathering since start, once. On an error those that are still
+// there have no answer yet; the run has been observed. Otherwise all have ended.
+func (w *worker) try(members []*item, start time.Duration) (compute time.Duration, err error) {
 	b, run := w.batcher, Run{Members: len(members)}
 	bucket := members[0].bucket // an item that has ended is no longer ours
-	err := w.gather(members, &run, start)
+	err = w.gather(members, &run, start)
 	if lost := w.startRunning(members); lost != nil {
-		w.answer(members, nil, 0, lost)
-		return
+		w.fail(members, 0, lost)
+		return 0, nil
 	}
 	if err == nil {
 		err = internal("run", protect(b.log, "run", w.slot.Run))
@@ -83,26 +84,17 @@ func (w *worker) run(members []*item, start time.Duration) {
 		run.Err = infer.Errorf(infer.Canceled, "every member of the run has left")
 		b.observe(run)
 		w.last = lesson{bucket, run.Rows, run.Input + run.Compute, true}
+		return 0, nil
 	case err == nil:
-		w.answer(members, &run, computed, nil)
+		w.answer(members, &run, computed)
 		w.last = lesson{bucket, run.Rows, run.Input + run.Compute + run.Output, false}
+		return 0, nil
 	case b.stopped.Load():
-		w.answer(members, &run, computed, b.unavailable())
-	case len(members) > 1 && !errors.Is(err, errPanicked):
-		run.Err = err
-		b.observe(run)
-		w.runAlone(members)
-	default:
-		w.answer(members, &run, computed, err)
+		err = b.unavailable() // it was terminated, or would be
 	}
-}
-
-func (w *worker) runAlone(members []*item) {
-	for i, it := range members {
-		if it.move(running, gathering) {
-			w.run(members[i:i+1], w.batcher.now())
-		}
-	}
+	run.Err = err
+	b.observe(run)
+	return run.Compute, err
 }
 
 // gather copies the members' inputs. While it does, no waiter can leave, so that
@@ -180,9 +172,9 @@ func allDone(members []*item) bool {
 	return true
 }
 
-// answer ends the members that are still there, with err or else with their
-// outputs. run is nil where there was none; it has ended at start.
-func (w *worker) answer(members []*item, run *Run, start time.Duration, err error) {
+// answer ends the members that are still there with their outputs. The run has ended
+// at start.
+func (w *worker) answer(members []*item, run *Run, start time.Duration) {
 	b := w.batcher
 	var last *item
 	now := start
@@ -193,24 +185,27 @@ func (w *worker) answer(members []*item, run *Run, start time.Duration, err erro
 		if last != nil {
 			last.end()
 		}
-		last, it.err = it, err
-		if run == nil {
-			continue
-		}
-		if err == nil {
-			it.resp, it.err = w.scatter(i)
-			run.Err = cmp.Or(run.Err, it.err)
-		}
+		last = it
+		it.resp, it.err = w.scatter(i)
+		run.Err = cmp.Or(run.Err, it.err)
 		before := now
 		now = b.now()
 		it.req.Timing.Compute, it.req.Timing.Output = run.Compute, now-before
 	}
-	if run != nil {
-		run.Err, run.Output = cmp.Or(err, run.Err), now-start
-		b.observe(*run)
-	}
+	run.Output = now - start
+	b.observe(*run)
 	if last != nil { // after the run was observed: who has all answers finds them counted
 		last.end()
+	}
+}
+
+// fail ends the members that are still there with err. compute is the time of their run.
+func (w *worker) fail(members []*item, compute time.Duration, err error) {
+	for _, it := range members {
+		if it.move(running, done) {
+			it.req.Timing.Compute = compute
+			it.fail(err)
+		}
 	}
 }
 
