@@ -27,6 +27,8 @@ type Batcher struct {
 	ended   chan struct{} // closed when Run returns
 	stopped atomic.Bool   // work is cut off
 
+	health health // of the version
+
 	lower    func() error // lowers the calling thread's priority
 	complain sync.Once    // that it cannot be lowered
 

@@ -31,6 +31,9 @@
 // refused when they come (hopeless.go) and again when a slot takes them, and a full
 // queue says when it will have drained.
 //
+// A run that fails with code Internal says little about the version, so an input that
+// it has answered before is run again (known.go), at most once a second.
+//
 // # Invariants
 //
 //   - An item goes queued → gathering → running → done, and whoever brings it to

@@ -46,7 +46,7 @@ func TestOnlyTheGuiltyMemberFails(t *testing.T) {
 		a.wantDoubled(t)
 		c.wantDoubled(t)
 		gone.wantCode(t, infer.Deadline)
-		wantRuns(t, s.slots[0], []float32{0}, []float32{4, 1, 2, 3}, []float32{1}, []float32{2, 3}, []float32{2}, []float32{3})
+		wantRuns(t, s.slots[0], []float32{0}, []float32{4, 1, 2, 3}, []float32{1}, []float32{2, 3}, []float32{2}, []float32{3}, []float32{0})
 		if failed != 3 { // both that were joined, and the guilty alone
 			t.Errorf("%d failed runs were observed, want 3", failed)
 		}
@@ -84,7 +84,7 @@ func TestPanicBecomesInternalAndTheSlotGoesOn(t *testing.T) {
 		a.wantCode(t, infer.Internal) // nothing is run again: a panic is no answer to data
 		b.wantCode(t, infer.Internal)
 		s.send(request(3, 1, 1)).wantDoubled(t)
-		wantRuns(t, s.slots[0], []float32{0}, []float32{1, 2}, []float32{3})
+		wantRuns(t, s.slots[0], []float32{0}, []float32{1, 2}, []float32{0}, []float32{3})
 		if logs.Len() != 1 || logs.All()[0].ContextMap()["stack"] == "" {
 			t.Errorf("log: %v, want one entry with a stack", logs.All())
 		}

@@ -91,6 +91,14 @@ func (it *item) fail(err error) {
 	it.end()
 }
 
+// failRun ends the item with the error of a run that took compute, if it is still there.
+func (it *item) failRun(compute time.Duration, err error) {
+	if it.move(running, done) {
+		it.req.Timing.Compute = compute
+		it.fail(err)
+	}
+}
+
 // end tells the waiter that the result is set.
 func (it *item) end() { it.ended <- struct{}{} }
 

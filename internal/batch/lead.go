@@ -40,6 +40,11 @@ func (w *worker) lead() {
 		return
 	}
 	w.process()
+	if len(w.failed) > 0 { // a check of the version may be long: it is the worker's own
+		w.handed = true
+		w.rouse()
+		return
+	}
 	b.mu.Lock()
 	b.finish(w)
 	w.rest(never)

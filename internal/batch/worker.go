@@ -21,10 +21,12 @@ type worker struct {
 	refused []*item
 	reqs    []*infer.Request
 	last    lesson
-	joint   int // so many runs of several members may follow one that failed
+	joint   int       // so many runs of several members may follow one that failed
+	failed  []failure // who waits for a check of the version
 
-	mu      sync.Mutex
-	running []*item // the members of a run that can be terminated; guarded by mu
+	mu       sync.Mutex // guards what follows
+	running  []*item    // the members of a run that can be terminated
+	checking bool       // a run of the known input can be
 }
 
 // lesson is what the queue learns from a run.
@@ -46,10 +48,11 @@ func (w *worker) rouse() {
 func (w *worker) loop() {
 	for w.batcher.next(w) {
 		w.process()
+		w.settle()
 	}
 }
 
-// process brings what was taken to its end.
+// process brings what was taken to its end, but for those in failed.
 func (w *worker) process() {
 	for _, it := range w.refused {
 		it.fail(tooLate())
@@ -61,6 +64,7 @@ func (w *worker) process() {
 	clear(w.refused)
 	clear(w.members)
 	clear(w.reqs)
+	w.refused, w.members = w.refused[:0], w.members[:0]
 }
 
 // try runs members, all gathering since start, once. On an error those that are still
@@ -158,7 +162,7 @@ func (w *worker) memberLeft() {
 func (w *worker) terminate() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.running != nil {
+	if w.running != nil || w.checking {
 		w.slot.Terminate()
 	}
 }
@@ -188,6 +192,9 @@ func (w *worker) answer(members []*item, run *Run, start time.Duration) {
 		last = it
 		it.resp, it.err = w.scatter(i)
 		run.Err = cmp.Or(run.Err, it.err)
+		if it.err == nil {
+			b.health.remember(it, b.model, run.Input+run.Compute)
+		}
 		before := now
 		now = b.now()
 		it.req.Timing.Compute, it.req.Timing.Output = run.Compute, now-before
@@ -199,12 +206,16 @@ func (w *worker) answer(members []*item, run *Run, start time.Duration) {
 	}
 }
 
-// fail ends the members that are still there with err. compute is the time of their run.
+// fail ends the members that are still there with err, or has them wait until it is
+// known who is at fault. compute is the time of their run.
 func (w *worker) fail(members []*item, compute time.Duration, err error) {
+	h := &w.batcher.health
+	wait := infer.CodeOf(err) == infer.Internal && h.due(w.batcher.now())
 	for _, it := range members {
-		if it.move(running, done) {
-			it.req.Timing.Compute = compute
-			it.fail(err)
+		if wait {
+			w.failed = append(w.failed, failure{it, compute, err})
+		} else {
+			it.failRun(compute, h.blame(err))
 		}
 	}
 }

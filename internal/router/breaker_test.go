@@ -53,6 +53,8 @@ func TestWhatOpensABreaker(t *testing.T) {
 	f(true, errors.New("of an unknown kind"), 0)
 	f(true, fmt.Errorf("wrapped: %w", errBroken), 0)
 	f(true, errBroken, time.Second)
+	f(false, &infer.Error{Code: infer.Internal, Msg: "no", Err: fmt.Errorf("%w: %w", infer.ErrVersionWell, errBroken)}, 0)
+	f(false, &infer.Error{Code: infer.Invalid, Msg: "no", Err: fmt.Errorf("%w: index", infer.ErrRefused)}, 0)
 	f(false, context.Canceled, 0)
 	f(false, context.DeadlineExceeded, 0)
 	f(true, errStarted, 0)

@@ -1,0 +1,163 @@
+package batch
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// A run that fails with code Internal does not say who is at fault: many kernels do not
+// check the values that they get, and throw. If the version is to blame, it fails on
+// other values too. So the first small input that it answers, which is that of the
+// warm-up if there is one, is kept, and run again after such a failure. If it is
+// answered, the error is marked with infer.ErrVersionWell.
+//
+// The worker whose run failed does that on its own slot, after the others of the batch
+// have their answers, and never on the goroutine of a caller who leads. It does so at
+// most once a second for the whole version; in between, and for those who fail while a
+// check is under way, the last finding holds. A version counts as well when its input
+// is kept, and again when nothing has failed for a second after a finding: then a
+// finding is too old to blame a version for.
+const (
+	maxKnownBytes = 1 << 20 // of the inputs that are kept
+	checkEvery    = time.Second
+	// A check may take so many times as long as the run that answered the input, but
+	// a second in any case and the longest time of a request at the most.
+	checkTimes    = 16
+	shortestCheck = time.Second
+)
+
+// health is what is known of a version by its known input.
+type health struct {
+	known atomic.Pointer[knownInput] // nil until there is one
+	next  atomic.Int64               // when it may be run again; never while it is
+	ill   atomic.Bool                // what the last check found
+}
+
+// knownInput is an input that was answered. It is not changed.
+type knownInput struct {
+	req  *infer.Request
+	took time.Duration // its run
+}
+
+// failure is a member whose run failed, and which has no answer yet.
+type failure struct {
+	it      *item
+	compute time.Duration
+	err     error
+}
+
+// remember keeps the input of an item that has just been answered by a run, which took
+// so long, if there is none yet. The item's end must be claimed and not yet told.
+func (h *health) remember(it *item, m *infer.Model, took time.Duration) {
+	if h.known.Load() != nil || it.rows == 0 || it.bytes > maxKnownBytes || it.bytes == 0 && len(it.req.Inputs) > 0 {
+		return
+	}
+	req := &infer.Request{Inputs: slices.Clone(it.req.Inputs), Outputs: slices.Clone(it.req.Outputs)}
+	for i := range req.Inputs {
+		t := &req.Inputs[i]
+		t.Name, t.Shape, t.Data = m.Inputs[t.Index].Name, slices.Clone(t.Shape), slices.Clone(t.Data)
+	}
+	for i := range req.Outputs {
+		req.Outputs[i].Name = m.Outputs[req.Outputs[i].Index].Name
+	}
+	h.known.CompareAndSwap(nil, &knownInput{req, took})
+}
+
+// due reports whether the version should be checked.
+func (h *health) due(now time.Duration) bool {
+	return h.known.Load() != nil && int64(now) >= h.next.Load()
+}
+
+// blame marks an error of the runtime if the version was found well.
+func (h *health) blame(err error) error {
+	if infer.CodeOf(err) != infer.Internal || h.known.Load() == nil || h.ill.Load() {
+		return err
+	}
+	return &infer.Error{
+		Code: infer.Internal, Op: "batch", Msg: "the model failed with these values", Err: fmt.Errorf("%w: %w", infer.ErrVersionWell, err),
+	}
+}
+
+// settle answers those whose runs failed, once it is known who is at fault.
+func (w *worker) settle() {
+	if len(w.failed) == 0 {
+		return
+	}
+	w.check()
+	for _, f := range w.failed {
+		f.it.failRun(f.compute, w.batcher.health.blame(f.err))
+	}
+	clear(w.failed)
+	w.failed = w.failed[:0]
+}
+
+// check finds out whether the version is well, unless another worker does or has done
+// so of late.
+func (w *worker) check() {
+	b, h := w.batcher, &w.batcher.health
+	begin, next := b.now(), h.next.Load()
+	if int64(begin) < next || !h.next.CompareAndSwap(next, int64(never)) {
+		return
+	}
+	if begin > time.Duration(next)+checkEvery {
+		h.ill.Store(false)
+	}
+	err := w.runKnown(h.known.Load())
+	if ill := err != nil; !b.stopped.Load() && h.ill.Swap(ill) != ill {
+		b.logHealth(err)
+	}
+	end := b.now()
+	h.next.Store(int64(end + max(checkEvery, end-begin))) // a slow model is not checked all the time
+}
+
+func (b *Batcher) logHealth(err error) {
+	version := []zap.Field{zap.String("model", b.model.Name), zap.Int64("version", b.model.Version)}
+	if err != nil {
+		b.log.Warn("the version fails on an input that it has answered before", append(version, zap.Error(err))...)
+	} else {
+		b.log.Info("the version answers a known input again", version...)
+	}
+}
+
+// runKnown runs the known input on the worker's slot, for a limited time.
+func (w *worker) runKnown(known *knownInput) error {
+	b := w.batcher
+	err := protect(b.log, "gather", func() error { return w.slot.Gather([]*infer.Request{known.req}) })
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	if b.stopped.Load() {
+		w.mu.Unlock()
+		return b.unavailable()
+	}
+	w.checking = true
+	w.mu.Unlock()
+	over := false // guarded by mu: the timer may be late
+	limit := time.AfterFunc(min(b.opts.Timeout, max(shortestCheck, checkTimes*known.took)), func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !over {
+			w.slot.Terminate()
+		}
+	})
+	err = protect(b.log, "run", w.slot.Run)
+	w.mu.Lock()
+	w.checking, over = false, true
+	w.mu.Unlock()
+	limit.Stop()
+	if err != nil {
+		return err
+	}
+	resp, err := w.scatter(0)
+	if err == nil {
+		resp.Release()
+	}
+	return err
+}
