@@ -18,8 +18,11 @@ type BreakerOptions struct {
 	Consecutive  int           // failures in a row that open it by themselves
 	Open         time.Duration // how long it then stays open
 	Probes       int           // requests let through afterwards; all must succeed
-	// Changed is told of each change of state. It is called under the breaker's
-	// lock and must not block; it may be nil.
+	// Changed is told of each change of state; it may be nil. It is called under the
+	// breaker's lock, which every request that a route sends to the version takes
+	// twice. So it must hand over what it is told and return: it must not log, do
+	// I/O, take a lock that others hold for long, or call the breaker. The calls come
+	// in the order of the changes.
 	Changed func(to string)
 }
 
