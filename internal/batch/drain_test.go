@@ -224,6 +224,46 @@ func TestShapesAreForgottenWhenIdle(t *testing.T) {
 	})
 }
 
+// A shape that is asked for now and then keeps its times, whatever odd ones come by.
+func TestPopularShapeIsRemembered(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, slow(ms))
+		for cols := range 10 * batch.MaxBuckets {
+			if cols%(batch.MaxBuckets/2) == 0 {
+				s.send(request(1, 1, 10_000)).wantDoubled(t)
+			}
+			s.send(request(1, 1, cols)).wantDoubled(t)
+		}
+		if fits := s.Fits(1); len(fits) != 1 || fits[0].Shape != "x[-1,10000]" || fits[0].Runs != 20 {
+			t.Errorf("got %+v, want 20 runs of x[-1,10000]", fits)
+		}
+	})
+}
+
+// Shapes with requests that wait are kept, however many, and forgotten afterwards.
+func TestShapesThatWaitAreRemembered(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		const n = 3 * batch.MaxBuckets
+		s := start(t, 1, slow(ms))
+		calls := []*call{s.send(request(0, 1, 1))}
+		for cols := range n {
+			calls = append(calls, s.send(request(1, 1, 2+cols)))
+		}
+		if _, _, _, buckets := s.Waiting(); buckets < n {
+			t.Errorf("%d shapes are remembered while %d wait", buckets, n)
+		}
+		for _, c := range calls {
+			c.wantDoubled(t)
+		}
+		for cols := range n {
+			s.send(request(1, 1, 1000+cols)).wantDoubled(t)
+		}
+		if _, _, _, buckets := s.Waiting(); buckets > batch.MaxBuckets {
+			t.Errorf("%d shapes are remembered, want at most %d", buckets, batch.MaxBuckets)
+		}
+	})
+}
+
 func TestTimingIsFilled(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, func(o *batch.Options, slots []*fake) {

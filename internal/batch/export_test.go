@@ -23,8 +23,8 @@ func (b *Batcher) Free() int {
 	return b.free
 }
 
-// MaxBuckets is the most shapes that are remembered where none wait.
-const MaxBuckets = minBuckets
+// MaxBuckets is the most shapes that are remembered if none wait.
+const MaxBuckets = maxBuckets
 
 // Cut parts a tensor by rows.
 var Cut = cut

@@ -1,13 +1,14 @@
 package batch
 
 import (
-	"maps"
 	"math"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// minBuckets is how many shapes are remembered before empty ones are dropped.
-const minBuckets = 64
+// maxBuckets is how many shapes are remembered, beside those that have requests waiting.
+const maxBuckets = 64
 
 // never is a time that does not come.
 const never = time.Duration(math.MaxInt64)
@@ -34,8 +35,9 @@ type queue struct {
 	timeout  time.Duration // the longest that an item may take
 
 	buckets map[string]*bucket
-	active  heap[*bucket] // those that are not empty
-	sweepAt int           // so many buckets are too many
+	recent  *simplelru.LRU[*bucket, string] // the buckets' keys, by use; no limit of its own, see newBucket
+	latest  *bucket                         // that was used last
+	active  heap[*bucket]                   // those that are not empty
 	lastSeq uint64
 	drain   bool // nothing waits on purpose any more
 
@@ -44,7 +46,11 @@ type queue struct {
 }
 
 func newQueue(maxSize int, maxDelay, timeout time.Duration) queue {
-	return queue{maxSize: maxSize, maxDelay: maxDelay, timeout: timeout, buckets: map[string]*bucket{}, sweepAt: minBuckets}
+	recent, err := simplelru.NewLRU[*bucket, string](math.MaxInt, nil)
+	if err != nil {
+		panic("BUG: " + err.Error()) // only of a size below 1
+	}
+	return queue{maxSize: maxSize, maxDelay: maxDelay, timeout: timeout, buckets: map[string]*bucket{}, recent: recent}
 }
 
 // enter gives an item its bucket and its place in the order of arrival, for push.
@@ -52,7 +58,10 @@ func (q *queue) enter(it *item) {
 	it.bucket = q.buckets[string(it.key)]
 	if it.bucket == nil {
 		it.bucket = q.newBucket(it)
+	} else if it.bucket != q.latest { // nearly all have the shape of the one before
+		q.recent.Get(it.bucket)
 	}
+	q.latest = it.bucket
 	q.lastSeq++
 	it.seq = q.lastSeq
 }
@@ -94,15 +103,25 @@ func (q *queue) longest(b *bucket) int {
 	return min(q.maxSize, q.most(b)-1+b.widest)
 }
 
-// newBucket makes room first where too many shapes came by: those that wait for
-// nothing are forgotten, and with them only their times.
+// newBucket makes room first if there are too many shapes: what was not asked for the
+// longest is forgotten, and with it only its times. A shape with requests that wait is
+// in use. Two are looked at, so that an arrival does little, and the shapes of a burst
+// still go faster than others come.
 func (q *queue) newBucket(it *item) *bucket {
-	if len(q.buckets) >= q.sweepAt {
-		maps.DeleteFunc(q.buckets, func(_ string, b *bucket) bool { return len(b.items) == 0 })
-		q.sweepAt = max(minBuckets, 2*len(q.buckets))
+	for range 2 {
+		if len(q.buckets) < maxBuckets {
+			break
+		}
+		if oldest, key, _ := q.recent.GetOldest(); len(oldest.items) > 0 {
+			q.recent.Get(oldest)
+		} else {
+			q.recent.RemoveOldest()
+			delete(q.buckets, key)
+		}
 	}
-	b := &bucket{solo: it.solo}
-	q.buckets[string(it.key)] = b
+	b, key := &bucket{solo: it.solo}, string(it.key)
+	q.buckets[key] = b
+	q.recent.Add(b, key)
 	return b
 }
 
