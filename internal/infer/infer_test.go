@@ -1,6 +1,7 @@
 package infer_test
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -165,6 +166,29 @@ func TestResponseKeepsEarlierOutputs(t *testing.T) {
 	}
 	if string(r.Outputs[0].Data) != "abc" || !r.Outputs[0].Shape.Equal(infer.Shape{3}) {
 		t.Errorf("first output became %q %v", r.Outputs[0].Data, r.Outputs[0].Shape)
+	}
+	r.Release()
+}
+
+func TestResponseCopies(t *testing.T) {
+	r := infer.NewResponse()
+	var want [][]byte
+	for i, n := range []int{3, 2 << 20, 0, 1 << 20, 5, 1<<20 + 1} {
+		data := bytes.Repeat([]byte{byte(i + 1)}, n)
+		shape := infer.Shape{int64(n)}
+		r.AddCopy("y", i, infer.Uint8, shape, data)
+		want = append(want, bytes.Clone(data))
+		clear(data)
+		shape[0] = -1
+	}
+	for i, out := range r.Outputs {
+		if !bytes.Equal(out.Data, want[i]) || !out.Shape.Equal(infer.Shape{int64(len(want[i]))}) || out.Index != i || out.DType != infer.Uint8 {
+			t.Errorf("output %d has %d bytes and shape %v, or not those that were copied", i, len(out.Data), out.Shape)
+		}
+		_ = append(out.Data, 9) // must not reach the next output
+	}
+	if !bytes.Equal(r.Outputs[4].Data, want[4]) {
+		t.Error("an output reaches into the next")
 	}
 	r.Release()
 }

@@ -36,12 +36,27 @@ func (r *Response) Release() {
 // is copied. A slice returned earlier stays valid.
 func (r *Response) Add(name string, index int, dtype DType, shape Shape, n int) []byte {
 	data := r.alloc(n)
+	r.add(name, index, dtype, shape, data)
+	return data
+}
+
+// AddCopy appends an output with a copy of data. The shape is copied too.
+func (r *Response) AddCopy(name string, index int, dtype DType, shape Shape, data []byte) {
+	if len(data) > maxPooledBytes {
+		// It would not be kept with the buffer. append, unlike make, does not clear what
+		// is overwritten at once.
+		r.add(name, index, dtype, shape, append([]byte(nil), data...))
+		return
+	}
+	copy(r.Add(name, index, dtype, shape, len(data)), data)
+}
+
+func (r *Response) add(name string, index int, dtype DType, shape Shape, data []byte) {
 	start := len(r.dims)
 	r.dims = append(r.dims, shape...)
 	r.Outputs = append(r.Outputs, Tensor{
 		Name: name, DType: dtype, Shape: Shape(r.dims[start:len(r.dims):len(r.dims)]), Data: data, Index: index,
 	})
-	return data
 }
 
 // alloc cuts n bytes off the buffer. Where they do not fit it starts a new

@@ -144,7 +144,7 @@ func (s *Slot) Scatter(i int, resp *infer.Response) error {
 		if len(s.rows) > 1 {
 			t = rowsOf(t, total(s.rows[:i]), s.rows[i])
 		}
-		copy(resp.Add(t.Name, index, t.DType, t.Shape, len(t.Data)), t.Data)
+		resp.AddCopy(t.Name, index, t.DType, t.Shape, t.Data)
 	}
 	return nil
 }

@@ -68,8 +68,8 @@ func (s *Slot) runBound(p *plan) error {
 			return internal("run", "outputs cannot be handed to the runtime", err)
 		}
 	}
-	// Some kernels leave parts of an output unwritten. Nobody may see there what
-	// the slot computed for another.
+	// Some kernels leave parts of an output unwritten, ReverseSequence for example.
+	// Nobody may see there what the slot computed for another.
 	clear(s.out.bytes(0, p.outBytes))
 	if err := run(s.session.session, s.options, p.c, nil); err != nil {
 		return s.runError(err)
@@ -207,13 +207,13 @@ func (s *Slot) scatter(m member, index int, resp *infer.Response) error {
 	spec := &s.session.model.Outputs[index]
 	t := s.computed[s.plan.place[index]]
 	if len(s.members) == 1 {
-		copy(resp.Add(spec.Name, index, spec.DType, t.shape, len(t.data)), t.data)
+		resp.AddCopy(spec.Name, index, spec.DType, t.shape, t.data)
 		return nil
 	}
 	data := t.rows(m.row, m.rows, spec.DType)
 	s.shape = append(s.shape[:0], t.shape...)
 	s.shape[0] = m.rows
-	copy(resp.Add(spec.Name, index, spec.DType, s.shape, len(data)), data)
+	resp.AddCopy(spec.Name, index, spec.DType, s.shape, data)
 	return nil
 }
 
