@@ -184,7 +184,7 @@ func TestVersionThatNeverWorked(t *testing.T) {
 	x := g.Op("Add", g.Input("x", infer.Int64, "N"), g.Init(onnxgen.Int64s([]int64{100}, 1)))
 	g.Output("y", infer.FP32, g.Op("GatherElements", g.Init(onnxgen.Float32s([]float32{1}, 1)), x), "N")
 	put(t, dir, "words", 2, g.Bytes())
-	gw := startLogging(t, zap.NewNop(), nil, dir, "models: {words: {instances: 1}}")
+	gw := startLogging(t, zap.NewNop(), nil, dir, "models: {words: {instances: 1, breaker: {open: 1h}}}")
 	gw.opensBreaker(t, "words", func(user string) reply { return gw.word(t, 1, user) })
 }
 
@@ -198,7 +198,7 @@ func TestVersionThatBreaks(t *testing.T) {
 		return nil
 	}
 	f := &fakes{live: map[int64]fake.Options{1: {}, 2: {Fail: fail}}}
-	g := startLogging(t, zap.NewNop(), f, triple(t), "models: {double: {instances: 2}}")
+	g := startLogging(t, zap.NewNop(), f, triple(t), "models: {double: {instances: 2, breaker: {open: 1h}}}")
 	g.set(t, "double", split(1, 2, 5000))
 	broken.Store(true)
 	g.opensBreaker(t, "double", func(user string) reply {

@@ -27,7 +27,9 @@ const (
 	maxKnownBytes = 1 << 20 // of the inputs that are kept
 	checkEvery    = time.Second
 	// A check may take so many times as long as the run that answered the input, but
-	// a second in any case and the longest time of a request at the most.
+	// a second in any case and the longest time of a request at the most. One that is
+	// cut off finds nothing: it may be the machine that is busy, and a version that
+	// hangs is given up for its timeouts.
 	checkTimes    = 16
 	shortestCheck = time.Second
 )
@@ -108,8 +110,8 @@ func (w *worker) check() {
 	if begin > time.Duration(next)+checkEvery {
 		h.ill.Store(false)
 	}
-	err := w.runKnown(h.known.Load())
-	if ill := err != nil; !b.stopped.Load() && h.ill.Swap(ill) != ill {
+	cut, err := w.runKnown(h.known.Load())
+	if ill := err != nil; !cut && h.ill.Swap(ill) != ill {
 		b.logHealth(err)
 	}
 	end := b.now()
@@ -125,39 +127,50 @@ func (b *Batcher) logHealth(err error) {
 	}
 }
 
-// runKnown runs the known input on the worker's slot, for a limited time.
-func (w *worker) runKnown(known *knownInput) error {
+// runKnown runs the known input on the worker's slot. It is cut off when its time is
+// over, or by a stop; err then says nothing.
+func (w *worker) runKnown(known *knownInput) (cut bool, err error) {
 	b := w.batcher
-	err := protect(b.log, "gather", func() error { return w.slot.Gather([]*infer.Request{known.req}) })
-	if err != nil {
-		return err
+	if err := protect(b.log, "gather", func() error { return w.slot.Gather([]*infer.Request{known.req}) }); err != nil {
+		return false, err
 	}
-	w.mu.Lock()
-	if b.stopped.Load() {
-		w.mu.Unlock()
-		return b.unavailable()
+	c := new(checkRun)
+	w.setChecking(c)
+	if b.stopped.Load() { // now, since a stop sees the run
+		w.setChecking(nil)
+		return true, nil
 	}
-	w.checking = true
-	w.mu.Unlock()
-	over := false // guarded by mu: the timer may be late
-	limit := time.AfterFunc(min(b.opts.Timeout, max(shortestCheck, checkTimes*known.took)), func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if !over {
-			w.slot.Terminate()
-		}
-	})
+	limit := time.AfterFunc(min(b.opts.Timeout, max(shortestCheck, checkTimes*known.took)), func() { w.cutCheck(c) })
 	err = protect(b.log, "run", w.slot.Run)
-	w.mu.Lock()
-	w.checking, over = false, true
-	w.mu.Unlock()
 	limit.Stop()
-	if err != nil {
-		return err
+	w.setChecking(nil)
+	if c.cut || err != nil {
+		return c.cut, err
 	}
 	resp, err := w.scatter(0)
 	if err == nil {
 		resp.Release()
 	}
-	return err
+	return false, err
+}
+
+// checkRun is a run of the known input that is under way.
+type checkRun struct {
+	cut bool // guarded by the worker's mu until the run is over
+}
+
+func (w *worker) setChecking(c *checkRun) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.checking = c
+}
+
+// cutCheck terminates a run of the known input unless it is over: a timer may be late.
+func (w *worker) cutCheck(c *checkRun) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.checking == c {
+		c.cut = true
+		w.slot.Terminate()
+	}
 }

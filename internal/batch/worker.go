@@ -26,7 +26,7 @@ type worker struct {
 
 	mu       sync.Mutex // guards what follows
 	running  []*item    // the members of a run that can be terminated
-	checking bool       // a run of the known input can be
+	checking *checkRun  // a run of the known input, which can be too; nil for none
 }
 
 // lesson is what the queue learns from a run.
@@ -162,7 +162,10 @@ func (w *worker) memberLeft() {
 func (w *worker) terminate() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.running != nil || w.checking {
+	if w.checking != nil {
+		w.checking.cut = true
+	}
+	if w.running != nil || w.checking != nil {
 		w.slot.Terminate()
 	}
 }
