@@ -3,6 +3,7 @@ package batch_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,6 +23,7 @@ func TestFitsTellWhatIsKnownOfEachShape(t *testing.T) {
 			s.send(request(0, rows, 3)).wantDoubled(t)
 		}
 		s.send(request(0, 2, 5)).wantDoubled(t)
+		synctest.Wait() // the worker learns from a run after it has answered
 		want := []batch.Fit{
 			{Shape: "x[-1,3]", Runs: 3, MinRows: 1, MaxRows: 4, Fixed: 10 * ms, PerRow: ms, RunRows: 8, Gain: 8 * 11. / 18, Joined: true},
 			{Shape: "x[-1,5]", Runs: 1, MinRows: 2, MaxRows: 2, Fixed: 12 * ms, RunRows: 8, Joined: true},
@@ -51,6 +53,7 @@ func TestFitsNameInputs(t *testing.T) {
 			o.Model, o.Batchable = infer.NewModel("wide", 1, specs, specs[:1]), false
 		})
 		s.send(req).wantDoubled(t)
+		synctest.Wait() // the worker learns from a run after it has answered
 		got := s.Fits(16)
 		want := "i0[300,2] i1[300,2] i2[300,2] i3[300,2] i4[300,2] i5[300,2] i6[300,2] i7[300,2] …"
 		if len(got) != 1 || got[0].Shape != want || got[0].Joined || got[0].RunRows != 0 || got[0].Gain != 0 || got[0].Fixed != ms {
@@ -65,6 +68,7 @@ func TestFitsOfRequestsThatRunAlone(t *testing.T) {
 		for range 4 {
 			s.storm(20)
 		}
+		synctest.Wait()
 		if got := s.Fits(16); len(got) != 1 || got[0].Joined || got[0].Gain > 1.01 || got[0].Gain < 0.99 {
 			t.Errorf("%+v, want a gain of 1 and requests not joined", got)
 		}
