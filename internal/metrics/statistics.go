@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -24,6 +25,7 @@ type Statistics struct {
 
 	Success Total // from arrival to answer
 	Fail    Total
+	Refused uint64 // failures of requests whose values the model refused
 	// The parts of the successful requests' time. The run's times count once for
 	// each of its requests.
 	Queue         Total
@@ -54,7 +56,7 @@ type statistics struct {
 	last                         atomic.Int64
 	inferences                   atomic.Uint64
 	executions                   atomic.Uint64
-	success, fail                atomic.Uint64
+	success, fail, refused       atomic.Uint64
 	successNS, failNS            atomic.Uint64
 	queueNS                      atomic.Uint64
 	computed                     atomic.Uint64 // successful requests that were part of a run
@@ -72,9 +74,12 @@ type batch struct {
 	inputNS, computeNS, outputNS atomic.Uint64
 }
 
-func (s *statistics) request(req *infer.Request, code infer.Code, elapsed time.Duration) {
+func (s *statistics) request(req *infer.Request, err error, elapsed time.Duration) {
 	s.last.Store(req.Arrived.Add(elapsed).UnixMilli())
-	if code != infer.OK {
+	if err != nil {
+		if errors.Is(err, infer.ErrRefused) {
+			s.refused.Add(1)
+		}
 		s.fail.Add(1)
 		addNS(&s.failNS, elapsed)
 		return
@@ -143,12 +148,12 @@ func (s *statistics) snapshot() Statistics {
 		InferenceCount: s.inferences.Load(),
 		ExecutionCount: s.executions.Load(),
 		Success:        Total{s.success.Load(), s.successNS.Load()},
-		Fail:           Total{s.fail.Load(), s.failNS.Load()},
-		Queue:          Total{computed, s.queueNS.Load()},
-		ComputeInput:   Total{computed, s.inputNS.Load()},
-		ComputeInfer:   Total{computed, s.computeNS.Load()},
-		ComputeOutput:  Total{computed, s.outputNS.Load()},
-		Batches:        s.batchSnapshot(),
+		Fail:           Total{s.fail.Load(), s.failNS.Load()}, Refused: s.refused.Load(),
+		Queue:         Total{computed, s.queueNS.Load()},
+		ComputeInput:  Total{computed, s.inputNS.Load()},
+		ComputeInfer:  Total{computed, s.computeNS.Load()},
+		ComputeOutput: Total{computed, s.outputNS.Load()},
+		Batches:       s.batchSnapshot(),
 	}
 }
 

@@ -38,7 +38,7 @@ func (m *Metrics) Version(model string, version int64) *Version {
 // ObserveRequest records a request that has ended with err, elapsed after its arrival.
 func (v *Version) ObserveRequest(req *infer.Request, err error, elapsed time.Duration) {
 	code := infer.CodeOf(err)
-	v.stats.request(req, code, elapsed)
+	v.stats.request(req, err, elapsed)
 	s := v.current()
 	if s == nil {
 		return

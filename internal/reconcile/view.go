@@ -100,7 +100,8 @@ func (r *Reconciler) impliedCount(v infer.Version) api.ArmCount {
 		return api.ArmCount{}
 	}
 	s := series.Snapshot()
-	return api.ArmCount{Requests: int64(s.Success.Count + s.Fail.Count), Errors: int64(s.Fail.Count)} //nolint:gosec // counts of requests
+	success, fail, refused := int64(s.Success.Count), int64(s.Fail.Count), int64(s.Refused)       //nolint:gosec // counts of requests
+	return api.ArmCount{Requests: success + fail, Errors: max(0, fail-refused), Refused: refused} // the counters are not one instant
 }
 
 // statesOf returns the state of each version that a registry knows.
