@@ -24,12 +24,13 @@ func (s *Version) warm(ctx context.Context, m config.Model) {
 			go func() { errs <- s.example(ctx, uint64(round), uint64(i)) }() // received below
 		}
 		for range s.detail.Instances {
-			if err := <-errs; err != nil {
+			switch err := <-errs; {
+			case err == nil:
+			case infer.CodeOf(err) == infer.Deadline:
+				s.detail.Warmup = "not warmed: example data took longer than warmup_timeout or timeout allows"
+			default:
 				s.detail.Warmup = "not warmed: the model refused example data"
 			}
-		}
-		if ctx.Err() != nil {
-			s.detail.Warmup = "not warmed: example data took longer than warmup_timeout"
 		}
 		if s.detail.Warmup != "ok" {
 			return
