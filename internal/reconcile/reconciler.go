@@ -115,8 +115,8 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	if err := r.start(); err != nil {
 		return err
 	}
-	if r.desired.cfg.Repository.Control == config.ControlPoll {
-		beside.Go(func() { r.poll(ctx, r.desired.cfg.Repository.PollInterval) })
+	if every := r.desired.cfg.Repository.PollInterval; r.desired.cfg.Repository.Control == config.ControlPoll {
+		beside.Go(func() { r.poll(ctx, every) })
 	}
 	r.pass()
 	r.loop(ctx)
