@@ -20,6 +20,11 @@ type Traits struct {
 	// Of an empty input ONNX Runtime 1.24 makes with these a call of std::terminate, which
 	// nothing can catch, or outputs that it has not written.
 	Recurrent bool
+	// Mixes names an operator that computes each row of a run by all of them, however
+	// little, or is empty: dynamic quantization takes its scale from the largest and the
+	// smallest number of a run. Answers that are rounded after it, labels for example, hide
+	// that until the data is such that they do not.
+	Mixes string
 }
 
 // TraitsOf looks at all operators of a model file. The error is that of
@@ -30,6 +35,9 @@ func TraitsOf(root *os.Root, path string) (Traits, error) {
 		w.node = func(operator, domain string) {
 			t.Steady = t.Steady && isSteady(operator, domain)
 			t.Recurrent = t.Recurrent || isRecurrent(operator)
+			if t.Mixes == "" && mixes(operator, domain) {
+				t.Mixes = operator
+			}
 		}
 		return w.walk(model, span{0, size}, 0)
 	})
@@ -40,6 +48,17 @@ func TraitsOf(root *os.Root, path string) (Traits, error) {
 // their own.
 func isRecurrent(operator string) bool {
 	return strings.HasSuffix(operator, "LSTM") || strings.HasSuffix(operator, "GRU") || operator == "RNN"
+}
+
+func mixes(operator, domain string) bool {
+	switch domain {
+	case "", "ai.onnx":
+		return operator == "DynamicQuantizeLinear"
+	case "com.microsoft":
+		return operator == "DynamicQuantizeMatMul" || operator == "DynamicQuantizeLSTM"
+	default:
+		return false
+	}
 }
 
 func isSteady(operator, domain string) bool {

@@ -60,11 +60,13 @@ func (k kind) child(n protowire.Number) kind {
 // span is a range of the file.
 type span struct{ from, to int64 }
 
-// field is one field of a message: its payload, or its value where it is a number.
+// field is one field of a message: where its tag is, and its payload, or its value if it
+// is a number.
 type field struct {
 	number protowire.Number
 	typ    protowire.Type
 	value  uint64
+	tag    int64
 	span
 }
 
@@ -132,7 +134,7 @@ func (w *walker) next(s span) (field, error) {
 	if number < protowire.MinValidNumber {
 		return field{}, malformed("bad field number at byte %d", s.from)
 	}
-	f := field{number: number, typ: typ, span: span{at, s.to}}
+	f := field{number: number, typ: typ, tag: s.from, span: span{at, s.to}}
 	var size uint64
 	switch typ {
 	case protowire.VarintType:

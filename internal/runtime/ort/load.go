@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	binding "github.com/yalue/onnxruntime_go"
@@ -24,6 +25,10 @@ const (
 type LoadOptions struct {
 	Name    string
 	Version int64
+
+	// Model is loaded in place of the file's content if it is not nil. Tensors that it
+	// keeps elsewhere are read from the file's folder. It is not kept.
+	Model []byte
 
 	// Providers are in order of preference; the CPU follows by itself. One that the
 	// library lacks is an error, or with Fallback logged and left out.
@@ -61,14 +66,14 @@ func (e *Environment) Load(path string, o LoadOptions) (*Session, error) {
 		return nil, internal("load", "no session options", err)
 	}
 	defer options.Destroy() //nolint:errcheck // it fails only when destroyed twice
-	if err := configure(options, &o); err != nil {
+	if err := configure(options, &o, filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	providers, err := e.appendProviders(options, &o)
 	if err != nil {
 		return nil, err
 	}
-	session, err := createSession(e.env, path, handle(options))
+	session, err := createFrom(e.env, path, o.Model, handle(options))
 	if err != nil {
 		e.trim()
 		return nil, loadError("the model cannot be loaded", err, append([]string{path}, o.CustomOps...)...)
@@ -80,11 +85,20 @@ func (e *Environment) Load(path string, o LoadOptions) (*Session, error) {
 		return nil, err
 	}
 	e.sessions.Add(1)
+	o.Model = nil
 	return newSession(e, session, model, providers, &o), nil
 }
 
-// configure sets everything but the providers.
-func configure(options *binding.SessionOptions, o *LoadOptions) error {
+// createFrom makes a session of the file at path, or of model in its place.
+func createFrom(env cEnv, path string, model []byte, options cOptions) (cSession, error) {
+	if model == nil {
+		return createSession(env, path, options)
+	}
+	return createSessionFrom(env, model, options)
+}
+
+// configure sets everything but the providers. folder is that of a model's external data.
+func configure(options *binding.SessionOptions, o *LoadOptions, folder string) error {
 	levels := map[string]binding.GraphOptimizationLevel{
 		"": binding.GraphOptimizationLevelEnableAll, "all": binding.GraphOptimizationLevelEnableAll,
 		"extended": binding.GraphOptimizationLevelEnableExtended, "basic": binding.GraphOptimizationLevelEnableBasic,
@@ -96,6 +110,9 @@ func configure(options *binding.SessionOptions, o *LoadOptions) error {
 	}
 	entries := map[string]string{"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
 	maps.Copy(entries, o.ConfigEntries)
+	if o.Model != nil {
+		entries["session.model_external_initializers_file_folder_path"] = folder
+	}
 	errs := []error{
 		options.SetGraphOptimizationLevel(level),
 		options.SetExecutionMode(binding.ExecutionModeSequential),

@@ -104,14 +104,26 @@ OrtStatus *shim_has_config(const OrtSessionOptions *options, const char *key, in
 	return api->HasSessionConfigEntry(options, key, has);
 }
 
+// undivided refuses a session whose making divided an integer by zero.
+static OrtStatus *undivided(OrtSession *session) {
+	if (!shim_divided())
+		return NULL;
+	api->ReleaseSession(session); // it was a constant, computed beforehand
+	return api->CreateStatus(SHIM_DIVIDED, "the model divides an integer by zero");
+}
+
 OrtStatus *shim_create_session(const OrtEnv *env, const char *path, const OrtSessionOptions *options,
 	OrtSession **session) {
 	shim_divided();
 	TRY(api->CreateSession(env, path, options, session));
-	if (!shim_divided())
-		return NULL;
-	api->ReleaseSession(*session); // it was a constant, computed beforehand
-	return api->CreateStatus(SHIM_DIVIDED, "the model divides an integer by zero");
+	return undivided(*session);
+}
+
+OrtStatus *shim_create_session_from(const OrtEnv *env, const void *model, size_t bytes, const OrtSessionOptions *options,
+	OrtSession **session) {
+	shim_divided();
+	TRY(api->CreateSessionFromArray(env, model, bytes, options, session));
+	return undivided(*session);
 }
 
 void shim_release_session(OrtSession *session) { api->ReleaseSession(session); }

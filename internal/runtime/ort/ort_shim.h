@@ -62,6 +62,9 @@ OrtStatus *shim_register_custom_ops(OrtSessionOptions *options, const char *path
 OrtStatus *shim_use_global_threads(OrtSessionOptions *options);
 OrtStatus *shim_has_config(const OrtSessionOptions *options, const char *key, int *has);
 OrtStatus *shim_create_session(const OrtEnv *env, const char *path, const OrtSessionOptions *options, OrtSession **session);
+// shim_create_session_from makes a session of a model in memory, which is not used afterwards.
+OrtStatus *shim_create_session_from(const OrtEnv *env, const void *model, size_t bytes, const OrtSessionOptions *options,
+	OrtSession **session);
 void shim_release_session(OrtSession *session);
 void shim_trim(void); // gives freed memory back to the system
 OrtStatus *shim_count(const OrtSession *session, int kind, size_t *count);

@@ -129,6 +129,12 @@ func createSession(env cEnv, path string, options cOptions) (s cSession, err err
 	return s, err
 }
 
+// createSessionFrom makes a session of a model in memory, which is not used afterwards.
+func createSessionFrom(env cEnv, model []byte, options cOptions) (s cSession, err error) {
+	err = check(C.shim_create_session_from(env, unsafe.Pointer(unsafe.SliceData(model)), C.size_t(len(model)), options, &s))
+	return s, err
+}
+
 func releaseSession(s cSession) { C.shim_release_session(s) }
 
 func trimHeap() { C.shim_trim() }

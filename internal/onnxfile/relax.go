@@ -1,0 +1,267 @@
+package onnxfile
+
+import (
+	"io"
+	"os"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// maxMessage is the size from which on a file is no protobuf message any more.
+const maxMessage = 2 << 30
+
+// Relaxed is a model whose first dimensions of 1 were made free.
+type Relaxed struct {
+	Model           []byte   // the whole file, changed; tensors kept elsewhere stay there
+	Inputs, Outputs []string // whose first dimension is free now, and was 1
+}
+
+// Relax reads the model at path in root and makes the first dimension of each input and
+// output free that the file fixes at 1, except of inputs with a default. What the file
+// says of shapes inside the graph would contradict that, and is left out; constants are
+// not, so that the result may fail to load or to run with more than one row. The file
+// is not changed.
+//
+// Relax reads the whole file into memory. Errors are Invalid: the file is not an ONNX
+// model, has 2 GiB or more, or fixes the first dimension of no input at 1.
+func Relax(root *os.Root, path string) (*Relaxed, error) {
+	var r relaxer
+	err := open(root, path, func(w *walker, size int64) (err error) {
+		if size >= maxMessage {
+			return infer.Errorf(infer.Invalid, "a model file of 2 GiB or more cannot be changed in memory")
+		}
+		r.walker = w
+		if err := r.model(span{0, size}); err != nil {
+			return err
+		}
+		if len(r.Inputs) == 0 {
+			return infer.Errorf(infer.Invalid, "the model fixes the first dimension of no input at 1")
+		}
+		r.Model = make([]byte, size)
+		if _, err := io.ReadFull(io.NewSectionReader(w.file, 0, size), r.Model); err != nil {
+			return &infer.Error{Code: infer.Internal, Op: "onnxfile: relax", Msg: "cannot read the model file", Err: err}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range r.patches {
+		copy(r.Model[p.at:], p.bytes)
+	}
+	return &r.Relaxed, nil
+}
+
+// Fields of GraphProto, ValueInfoProto, TypeProto, its Tensor, and TensorShapeProto with
+// its Dimension.
+const (
+	graphNode, graphInitializer, graphInput, graphOutput, graphInfo, graphSparse = 1, 5, 11, 12, 13, 15
+
+	valueName, valueType = 1, 2
+	typeTensor           = 1
+	tensorShape          = 2
+	shapeDimension       = 1
+
+	dimensionValue, dimensionDenotation = 1, 3
+
+	// No message that is changed here has such a field. A reader skips it.
+	unknownField = 9
+)
+
+// patch replaces bytes by as many others. Since no length changes, no message around
+// them has to be written anew.
+type patch struct {
+	at    int64
+	bytes []byte
+}
+
+// relaxer collects the changes to a model.
+type relaxer struct {
+	*walker
+	Relaxed
+	patches []patch
+}
+
+func (r *relaxer) model(s span) error {
+	found := false
+	err := r.fields(s, func(f field) error {
+		if model.child(f.number) != graph || f.number != modelGraph || f.typ != protowire.BytesType {
+			return nil
+		}
+		found = true
+		return r.graph(f.span, true, 0)
+	})
+	if err == nil && !found {
+		return malformed("it has no graph")
+	}
+	return err
+}
+
+// modelGraph is the field of the graph that runs, of ModelProto.
+const modelGraph = 7
+
+// graph changes the inputs and outputs of the graph on top. Of those within nodes the
+// shapes are left out, as is everything said of values on the way.
+func (r *relaxer) graph(s span, top bool, depth int) error {
+	if depth > maxDepth {
+		return malformed("messages nest more than %d deep", maxDepth)
+	}
+	defaults, err := r.defaults(s)
+	if err != nil {
+		return err
+	}
+	return r.fields(s, func(f field) error {
+		switch {
+		case f.typ != protowire.BytesType:
+			return nil
+		case f.number == graphInfo:
+			return r.hide(f)
+		case f.number == graphInput && top:
+			return r.value(f.span, &r.Inputs, defaults)
+		case f.number == graphOutput && top:
+			return r.value(f.span, &r.Outputs, nil)
+		case f.number == graphInput, f.number == graphOutput:
+			return r.shapes(f.span, r.hide)
+		case f.number == graphNode:
+			return r.subgraphs(f.span, depth)
+		}
+		return nil
+	})
+}
+
+// defaults returns the names of a graph's initializers.
+func (r *relaxer) defaults(s span) (map[string]bool, error) {
+	names := map[string]bool{}
+	err := r.fields(s, func(f field) error {
+		if f.number != graphInitializer && f.number != graphSparse || f.typ != protowire.BytesType {
+			return nil
+		}
+		if f.number == graphInitializer {
+			return r.named(f.span, tensorName, func(name string) { names[name] = true })
+		}
+		return r.fields(f.span, func(values field) error {
+			if sparse.child(values.number) != tensor || values.typ != protowire.BytesType {
+				return nil
+			}
+			return r.named(values.span, tensorName, func(name string) { names[name] = true })
+		})
+	})
+	return names, err
+}
+
+// named tells f the name of a message, which is in a field of it.
+func (r *relaxer) named(s span, number protowire.Number, f func(name string)) error {
+	return r.fields(s, func(x field) error {
+		if x.number != number || x.typ != protowire.BytesType {
+			return nil
+		}
+		if x.to-x.from > maxTextBytes {
+			return malformed("a name of more than %d bytes", maxTextBytes)
+		}
+		name, err := r.text(x.span)
+		if err == nil {
+			f(name)
+		}
+		return err
+	})
+}
+
+// value makes the first dimension of a value free that is 1, and adds its name to list.
+func (r *relaxer) value(s span, list *[]string, except map[string]bool) error {
+	var name string
+	if err := r.named(s, valueName, func(n string) { name = n }); err != nil || except[name] {
+		return err
+	}
+	return r.shapes(s, func(shape field) error {
+		first := true
+		return r.fields(shape.span, func(f field) error {
+			if f.number != shapeDimension || f.typ != protowire.BytesType || !first {
+				return nil
+			}
+			first = false
+			one, err := r.isOne(f.span)
+			if err == nil && one && r.free(f.span) {
+				*list = append(*list, name)
+			}
+			return err
+		})
+	})
+}
+
+// shapes calls f with the shape of a value that is a tensor.
+func (r *relaxer) shapes(s span, f func(shape field) error) error {
+	path := []protowire.Number{valueType, typeTensor, tensorShape}
+	var descend func(s span, path []protowire.Number) error
+	descend = func(s span, path []protowire.Number) error {
+		return r.fields(s, func(x field) error {
+			switch {
+			case x.number != path[0] || x.typ != protowire.BytesType:
+				return nil
+			case len(path) == 1:
+				return f(x)
+			default:
+				return descend(x.span, path[1:])
+			}
+		})
+	}
+	return descend(s, path)
+}
+
+// isOne reports whether a dimension is 1.
+func (r *relaxer) isOne(s span) (one bool, err error) {
+	err = r.fields(s, func(f field) error {
+		if f.number != dimensionDenotation { // the last one counts
+			one = f.number == dimensionValue && f.typ == protowire.VarintType && f.value == 1
+		}
+		return nil
+	})
+	return one, err
+}
+
+// free makes a dimension say nothing but a denotation, which nobody reads. It does not
+// where the file has more to say than a number and a few words.
+func (r *relaxer) free(s span) bool {
+	n := int(s.to - s.from)
+	const head, longest = 2, 129 // a tag and a length of one byte each
+	if n > longest {
+		return false
+	}
+	b := protowire.AppendTag(make([]byte, 0, n), dimensionDenotation, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(n-head)) //nolint:gosec // at least 2: it has a value
+	for len(b) < n {
+		b = append(b, ' ')
+	}
+	r.patches = append(r.patches, patch{s.from, b})
+	return true
+}
+
+// hide makes a field, whose tag has one byte, one that a reader does not know.
+func (r *relaxer) hide(f field) error {
+	tag, err := r.bytes(span{f.tag, f.tag + 1})
+	if err != nil {
+		return err
+	}
+	const more = 0x80
+	if tag[0]&more != 0 {
+		return malformed("a tag of more bytes than it needs at byte %d", f.tag)
+	}
+	r.patches = append(r.patches, patch{f.tag, protowire.AppendTag(nil, unknownField, protowire.BytesType)})
+	return nil
+}
+
+// subgraphs changes the graphs in a node's attributes.
+func (r *relaxer) subgraphs(s span, depth int) error {
+	return r.fields(s, func(f field) error {
+		if node.child(f.number) != attribute || f.typ != protowire.BytesType {
+			return nil
+		}
+		return r.fields(f.span, func(x field) error {
+			if attribute.child(x.number) != graph || x.typ != protowire.BytesType {
+				return nil
+			}
+			return r.graph(x.span, false, depth+1)
+		})
+	})
+}
