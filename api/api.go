@@ -64,7 +64,9 @@ type Provider struct {
 // BatchingStatus says whether requests for a version are joined into one run.
 type BatchingStatus struct {
 	Enabled bool   `json:"enabled"`
-	Reason  string `json:"reason"` // the finding of the probe, or "configured"
+	Summary string `json:"summary,omitempty"` // two words or so: "yes, probed", "no, rows mix", "on trial"
+	Reason  string `json:"reason"`            // one plain sentence: what was found, and in which tensor
+	Advice  string `json:"advice,omitempty"`  // what to do about it; absent where nothing needs to be done
 	MaxSize int    `json:"max_size,omitempty"`
 	// RunTimes are what was learnt of the shapes that ran most, the most used first.
 	RunTimes []RunTime `json:"run_times,omitempty"`

@@ -3,7 +3,7 @@ package api
 import "time"
 
 // The types of events that say what serves. VersionChange is the state after those
-// of versions and breakers, DefaultChange after default.changed, GatewayStart after
+// of versions, batching and breakers, DefaultChange after default.changed, GatewayStart after
 // gateway.started. What serves at a time is a fold over them.
 const (
 	EventVersionLoaded   = "version.loaded"   // it serves, and nothing of it did before
@@ -14,6 +14,9 @@ const (
 
 	EventBreakerOpened = "breaker.opened" // the version gets no requests from routes for a while
 	EventBreakerClosed = "breaker.closed"
+
+	EventBatchingEnabled  = "batching.enabled"  // real requests have shown that they can be joined
+	EventBatchingDisabled = "batching.disabled" // or that they cannot
 
 	// EventDefaultChanged says which version answers those who call a model by its own
 	// name while no route of that name is declared.
@@ -33,8 +36,7 @@ const (
 	CauseReload   = "reload"   // the configuration was read again
 	CauseCall     = "call"     // a call to load or to unload a model
 	CauseRoute    = "route"    // an edit of a route
-	CauseBatching = "batching" // a trial of joining requests has ended
-	CauseRequests = "requests" // how requests ended; of breakers
+	CauseRequests = "requests" // what requests have shown; of breakers and batching
 )
 
 // The roles in which a version is loaded. In each it has an instance of its own.
@@ -57,7 +59,7 @@ type VersionChange struct {
 	Files    string     `json:"files,omitempty"`
 	LoadedAt *time.Time `json:"loaded_at,omitempty"` // when the instance that serves was ready
 	Cause    string     `json:"cause"`
-	Reason   string     `json:"reason,omitempty"` // of a failure
+	Reason   string     `json:"reason,omitempty"` // of a failure, or why requests are joined or not
 }
 
 // DefaultChange is what default.changed says of a model, its subject "models/iris".

@@ -159,6 +159,9 @@ var (
 	loadedAt = time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
 	versions = []api.ModelStatus{
 		{Name: "broken", State: api.StateUnavailable, Reason: "the file is no ONNX model"},
+		{Name: "face", Version: 1, State: api.StateReady, Detail: &api.ModelDetail{Instances: 2, Warmup: "ok", Batching: api.BatchingStatus{
+			Summary: "no, fixed rows", Reason: "input 'x' has no free first dimension (it is fixed at 1)", Advice: "set batching.relax to let requests be joined",
+		}}},
 		{
 			Name: "iris", Version: 2, State: api.StateReady, Digest: "sha256:abc", LoadedAt: &loadedAt,
 			Detail: &api.ModelDetail{
@@ -166,7 +169,7 @@ var (
 				Outputs:   []api.Tensor{{Name: "label", Datatype: "INT64", Shape: []int64{-1}}},
 				Instances: 2, Warmup: "ok", Ignored: []string{"config.pbtxt"},
 				Providers: []api.Provider{{Name: "cuda", Options: map[string]string{"device_id": "0", "arena": "1"}}, {Name: "cpu"}},
-				Batching: api.BatchingStatus{Enabled: true, MaxSize: 32, Reason: "rows are equal alone and together", RunTimes: []api.RunTime{
+				Batching: api.BatchingStatus{Enabled: true, MaxSize: 32, Summary: "yes, probed", Reason: "rows are equal alone and together", RunTimes: []api.RunTime{
 					{Shape: "x[-1,4]", Runs: 1000, MinRows: 1, MaxRows: 32, Fixed: 4000, PerRow: 850, RunRows: 32, Gain: 4.96, Joined: true},
 					{Shape: "x[-1,9]", Runs: 7, MinRows: 2, MaxRows: 2, Fixed: 135000},
 				}},
@@ -179,8 +182,9 @@ var (
 func TestModels(t *testing.T) {
 	url := gateway(t, map[string]http.HandlerFunc{
 		"GET /api/v1/models":              says(versions),
-		"GET /api/v1/models/iris":         says(versions[1:]),
-		"POST /api/v1/models/iris/load":   says(versions[1:]),
+		"GET /api/v1/models/iris":         says(versions[2:]),
+		"GET /api/v1/models/face":         says(versions[1:2]),
+		"POST /api/v1/models/iris/load":   says(versions[2:]),
 		"POST /api/v1/models/iris/unload": fails(http.StatusServiceUnavailable, "only under --model-control explicit"),
 	})
 	f := func(want string, args ...string) {
@@ -190,12 +194,20 @@ func TestModels(t *testing.T) {
 			t.Errorf("%v (-want +got):\n%s", args, diff)
 		}
 	}
-	f(`MODEL   VERSION  STATE        LOADED               BATCHING       SLOTS  REASON
-broken  -        UNAVAILABLE  -                    -              -      the file is no ONNX model
-iris    2        READY        2026-05-04 03:02:01  up to 32 rows  2      
+	f(`MODEL   VERSION  STATE        LOADED               BATCHING        SLOTS  REASON
+broken  -        UNAVAILABLE  -                    -               -      the file is no ONNX model
+face    1        READY        -                    no, fixed rows  2      
+iris    2        READY        2026-05-04 03:02:01  yes, probed     2      
 `, "list")
-	f(`MODEL  VERSION  STATE  LOADED               BATCHING       SLOTS  REASON
-iris   2        READY  2026-05-04 03:02:01  up to 32 rows  2      
+	f(`Model:     face
+Version:   1
+State:     READY
+Slots:     2
+Batching:  no, fixed rows: input 'x' has no free first dimension (it is fixed at 1); set batching.relax to let requests be joined
+Warm-up:   ok
+`, "describe", "face")
+	f(`MODEL  VERSION  STATE  LOADED               BATCHING     SLOTS  REASON
+iris   2        READY  2026-05-04 03:02:01  yes, probed  2      
 `, "load", "iris")
 	f(`Model:          iris
 Version:        2
@@ -203,7 +215,7 @@ State:          READY
 Digest:         sha256:abc
 Loaded:         2026-05-04 03:02:01
 Slots:          2
-Batching:       up to 32 rows (rows are equal alone and together)
+Batching:       yes, probed, up to 32 rows: rows are equal alone and together
 Run time:       x[-1,4] 4µs + 850ns a row, in 1000 runs of 1 to 32 rows; 5.0 times the rows in runs of 32; joined
 Run time:       x[-1,9] 135µs, in 7 runs of 2 rows; one by one
 Warm-up:        ok
@@ -272,7 +284,7 @@ func TestChangesBearTheirActor(t *testing.T) {
 }
 
 func TestModelNamesComplete(t *testing.T) {
-	url := gateway(t, map[string]http.HandlerFunc{"GET /api/v1/models": says(append(versions, versions[1]))})
+	url := gateway(t, map[string]http.HandlerFunc{"GET /api/v1/models": says(append(versions, versions[2]))})
 	f := func(want string, args ...string) {
 		t.Helper()
 		got := command(t, "", append([]string{"__complete"}, args...), "SLUICE_ADMIN", url)
@@ -280,8 +292,8 @@ func TestModelNamesComplete(t *testing.T) {
 			t.Errorf("%v = %+v, want %q", args, got, want)
 		}
 	}
-	f("broken\niris\n:4\n", "models", "describe", "")
-	f("broken\niris\n:4\n", "infer", "")
+	f("broken\nface\niris\n:4\n", "models", "describe", "")
+	f("broken\nface\niris\n:4\n", "infer", "")
 	f(":4\n", "infer", "iris", "")
 	f(":4\n", "infer", "--admin", "ftp://x", "")
 }

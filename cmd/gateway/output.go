@@ -87,7 +87,7 @@ func printDetails(b *strings.Builder, versions []api.ModelStatus) {
 
 func printDetail(b *strings.Builder, d *api.ModelDetail) {
 	fmt.Fprintf(b, "Slots:\t%d\n", d.Instances)
-	line(b, "Batching", fmt.Sprintf("%s (%s)", batchingText(d.Batching), d.Batching.Reason))
+	line(b, "Batching", batchingDetail(d.Batching))
 	for i := range d.Batching.RunTimes {
 		line(b, "Run time", runTimeText(&d.Batching.RunTimes[i]))
 	}
@@ -133,11 +133,28 @@ func versionText(v *api.ModelStatus) string {
 	return strconv.FormatInt(v.Version, 10)
 }
 
+// batchingText says in two words or so whether a version is batched, and why.
 func batchingText(s api.BatchingStatus) string {
-	if !s.Enabled {
+	switch {
+	case s.Summary != "": // a gateway of an older release has none
+		return s.Summary
+	case s.Enabled:
+		return "yes"
+	default:
 		return "no"
 	}
-	return fmt.Sprintf("up to %d rows", s.MaxSize)
+}
+
+// batchingDetail adds the most rows, the reason in a sentence, and what to do.
+func batchingDetail(s api.BatchingStatus) string {
+	text := batchingText(s)
+	if s.Enabled {
+		text += fmt.Sprintf(", up to %d rows", s.MaxSize)
+	}
+	if text += ": " + s.Reason; s.Advice != "" {
+		text += "; " + s.Advice
+	}
+	return text
 }
 
 // runTimeText is one line of what is known of a shape: "x[-1,16] 4µs + 850ns a row,

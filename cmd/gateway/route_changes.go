@@ -108,7 +108,7 @@ func eventChange(e *api.Event) string {
 	case api.EventDefaultChanged:
 		return defaultChange(e)
 	case api.EventVersionLoaded, api.EventVersionReplaced, api.EventVersionRetired, api.EventVersionUnloaded, api.EventVersionFailed,
-		api.EventBreakerOpened, api.EventBreakerClosed:
+		api.EventBreakerOpened, api.EventBreakerClosed, api.EventBatchingEnabled, api.EventBatchingDisabled:
 		return versionChange(e)
 	default:
 		const shown = 120

@@ -44,7 +44,7 @@ func trailFold(t *testing.T) *fold {
 	start(nil)
 	version(api.EventVersionLoaded, api.VersionChange{Digest: digestOf("a"), Cause: api.CauseStart})
 	version(api.EventVersionReplaced, api.VersionChange{Was: digestOf("a"), Digest: digestOf("b"), Cause: api.CausePoll})
-	version(api.EventVersionReplaced, api.VersionChange{Was: digestOf("b"), Digest: digestOf("b"), Cause: api.CauseBatching})
+	version(api.EventVersionReplaced, api.VersionChange{Was: digestOf("b"), Digest: digestOf("b"), Cause: api.CauseReload})
 	version(api.EventVersionFailed, api.VersionChange{Digest: digestOf("c"), Cause: api.CauseReload, Reason: "not\nONNX"})
 	version(api.EventVersionFailed, api.VersionChange{Files: "f", Cause: api.CausePoll, Reason: "no model.onnx"})
 	version(api.EventVersionLoaded, api.VersionChange{Role: api.RoleShadow, Digest: digestOf("b"), Cause: api.CauseRoute})
@@ -65,7 +65,7 @@ func trailFold(t *testing.T) *fold {
 const trailLines = `1       2026-05-04 03:02:01  gateway.started       gateway                   gateway               -                         version 1.2.3; the first start
 2       2026-05-04 03:03:01  version.loaded        models/iris/3             gateway               -                         digest aaaaaaaaaaaa, cause start
 3       2026-05-04 03:04:01  version.replaced      models/iris/3             gateway               -                         digest aaaaaaaaaaaa → bbbbbbbbbbbb, cause poll
-4       2026-05-04 03:05:01  version.replaced      models/iris/3             gateway               -                         digest bbbbbbbbbbbb built anew, cause batching
+4       2026-05-04 03:05:01  version.replaced      models/iris/3             gateway               -                         digest bbbbbbbbbbbb built anew, cause reload
 5       2026-05-04 03:06:01  version.failed        models/iris/3             gateway               -                         digest cccccccccccc, cause reload: not ONNX
 6       2026-05-04 03:07:01  version.failed        models/iris/3             gateway               -                         cause poll: no model.onnx
 7       2026-05-04 03:08:01  version.loaded        models/iris/3             gateway               -                         shadow, digest bbbbbbbbbbbb, cause route

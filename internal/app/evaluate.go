@@ -91,7 +91,7 @@ func (e *Evaluator) newEvaluation(ctx context.Context, columns []drift.Feature, 
 		}
 	}
 	x.size = 1
-	if serving.Batchable(endingSlot{e.slot, ctx}, m, e.settings).Batchable && x.rowsVary() {
+	if serving.Batchable(ctx, e.slot, e.session, e.settings).Batchable && x.rowsVary() {
 		const numberBytes = 8
 		x.size = max(1, min(runRows, runBytes/(numberBytes*len(x.features))))
 	}

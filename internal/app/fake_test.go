@@ -10,6 +10,7 @@ import (
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/onnxfile"
 	"sluice.io/sluice/internal/runtime/fake"
 	"sluice.io/sluice/internal/serving"
 )
@@ -41,7 +42,7 @@ const fakeSlots = 2
 const fakeModels = "instances: 2, batching: {enabled: 'false'}, warmup: false"
 
 // Load implements serving.Runtime.
-func (f *fakes) Load(_ string, v infer.Version, m config.Model) (serving.Session, error) {
+func (f *fakes) Load(_ string, _ []byte, v infer.Version, m config.Model) (serving.Session, error) {
 	tensor := func(name string) []infer.TensorSpec {
 		return []infer.TensorSpec{{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, 3}, Symbols: []string{"N", ""}}}
 	}
@@ -93,8 +94,8 @@ func (f *fakes) Close() error { return nil }
 // NewSlot implements serving.Session.
 func (s *fakeSession) NewSlot() (batch.Slot, error) { return s.Session.NewSlot() }
 
-// Steady implements serving.Session.
-func (s *fakeSession) Steady() bool { return false }
+// Traits implements serving.Session.
+func (s *fakeSession) Traits() onnxfile.Traits { return onnxfile.Traits{} }
 
 // MemoryInUse implements serving.Session.
 func (s *fakeSession) MemoryInUse() int64 { return 0 }

@@ -93,7 +93,7 @@ func openEvaluator(cfg *config.Config, path string, v infer.Version, log *zap.Lo
 		return nil, err
 	}
 	settings := cfg.Model(v.Model)
-	session, err := runtime.Load(path, v, settings)
+	session, err := runtime.Load(path, nil, v, settings)
 	if err != nil {
 		return nil, errors.Join(err, runtime.Close())
 	}

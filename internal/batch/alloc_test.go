@@ -81,3 +81,17 @@ func TestPredictAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations per Predict, want 0", n)
 	}
 }
+
+// A trial that wants no copies costs those who offer nothing.
+func TestASettledTrialAllocatesNothing(t *testing.T) {
+	x, err := batch.NewTrial(batch.TrialOptions{
+		Model: ioModel(), NewSlot: func() (batch.Slot, error) { return &echo{}, nil }, Settled: func(batch.Finding) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, resp := request(1, 1, 1), infer.NewResponse()
+	if n := testing.AllocsPerRun(100, func() { x.Offer(req, resp) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

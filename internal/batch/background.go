@@ -1,16 +1,12 @@
 package batch
 
-import (
-	"runtime"
+import "runtime"
 
-	"go.uber.org/zap"
-)
-
-// onOwnThread calls f, a worker's loop, on an OS thread of its own with the
-// lowest priority. The goroutine never lets go of the thread, so that it ends
-// with the goroutine: without privileges a priority can be lowered but not raised
-// again, and no other goroutine may find itself there.
-func (b *Batcher) onOwnThread(f func()) {
+// onOwnThread calls f on an OS thread of its own with the lowest priority, which lower
+// gives to the calling thread; complain is told if it cannot. The goroutine never lets
+// go of the thread, so that it ends with the goroutine: without privileges a priority can
+// be lowered but not raised again, and no other goroutine may find itself there.
+func onOwnThread(lower func() error, complain func(error), f func()) {
 	runtime.LockOSThread()
 	if onMainThread() {
 		// This one outlives the goroutine, and what it has is taken for what the
@@ -19,16 +15,13 @@ func (b *Batcher) onOwnThread(f func()) {
 		done := make(chan struct{})
 		go func() { // waited for below
 			defer close(done)
-			b.onOwnThread(f)
+			onOwnThread(lower, complain, f)
 		}()
 		<-done
 		return
 	}
-	if err := b.lower(); err != nil {
-		b.complain.Do(func() {
-			b.log.Warn("background work runs with the priority of the rest", zap.String("model", b.model.Name),
-				zap.Int64("version", b.model.Version), zap.Error(err))
-		})
+	if err := lower(); err != nil {
+		complain(err)
 	}
 	f()
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/infer"
 )
 
 // niceOf reads a thread's nice value as the kernel shows it; ok is false where
@@ -105,14 +106,20 @@ func TestBackgroundWorkersHaveTheLowestPriority(t *testing.T) {
 	if len(workers) != 2 {
 		t.Errorf("the runs had %d threads, want 2: a worker keeps its own", len(workers))
 	}
-	for tid := range workers { // a thread ends soon after its goroutine
-		for began := time.Now(); ; runtime.Gosched() {
-			if _, there := niceOf(t, tid); !there {
-				break
-			}
-			if time.Since(began) > 10*time.Second {
-				t.Fatalf("thread %d of low priority has outlived its worker", tid)
-			}
+	for tid := range workers {
+		awaitEnd(t, tid)
+	}
+}
+
+// awaitEnd waits for a thread, which ends soon after its goroutine.
+func awaitEnd(t *testing.T, tid int) {
+	t.Helper()
+	for began := time.Now(); ; runtime.Gosched() {
+		if _, there := niceOf(t, tid); !there {
+			return
+		}
+		if time.Since(began) > 10*time.Second {
+			t.Fatalf("thread %d of low priority has outlived its worker", tid)
 		}
 	}
 }
@@ -126,4 +133,45 @@ func TestForegroundWorkersKeepTheirPriority(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestTrialsHaveTheLowestPriority(t *testing.T) {
+	own, ok := niceOf(t, os.Getpid())
+	if !ok || own == 19 {
+		t.Skipf("the process has the lowest priority already")
+	}
+	slot := newTensors(rowSums)
+	tids := make(chan int, 1)
+	slot.during = func() {
+		select {
+		case tids <- unix.Gettid():
+		default:
+		}
+	}
+	m := rowsModel(infer.Shape{-1, -1})
+	x, err := batch.NewTrial(batch.TrialOptions{
+		Model: m, NewSlot: func() (batch.Slot, error) { return slot, nil }, Settled: func(batch.Finding) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- x.Run(context.Background()) }()
+	var tid int
+	for i := float32(0); tid == 0; i++ { // until the trial has begun and has four
+		req := &infer.Request{Inputs: []infer.Tensor{{Name: "a", DType: infer.FP32, Shape: infer.Shape{1, 1}, Data: floats(i)}}}
+		x.Offer(req, infer.NewResponse())
+		select {
+		case tid = <-tids:
+		default:
+			runtime.Gosched()
+		}
+	}
+	if nice, ok := niceOf(t, tid); ok && nice != 19 {
+		t.Errorf("the trial's thread has the nice value %d, want %d", nice, 19)
+	}
+	if err := errors.Join(x.Shutdown(context.Background()), <-ended); err != nil {
+		t.Error(err)
+	}
+	awaitEnd(t, tid)
 }

@@ -16,16 +16,18 @@ import (
 
 // Batcher serves one version of a model.
 type Batcher struct {
-	opts    Options
-	model   *infer.Model
-	joined  []bool // by input: rows of several requests can be put together
-	log     *zap.Logger
-	epoch   time.Time // all times are durations since then
-	items   sync.Pool
-	workers []*worker
-	started atomic.Bool
-	ended   chan struct{} // closed when Run returns
-	stopped atomic.Bool   // work is cut off
+	opts   Options
+	model  *infer.Model
+	joined []bool // by input: rows of several requests can be put together
+	// sameRows says that all joined inputs of a request must have equally many rows.
+	sameRows bool
+	log      *zap.Logger
+	epoch    time.Time // all times are durations since then
+	items    sync.Pool
+	workers  []*worker
+	started  atomic.Bool
+	ended    chan struct{} // closed when Run returns
+	stopped  atomic.Bool   // work is cut off
 
 	health health // of the version
 
@@ -56,6 +58,7 @@ func New(opts Options) (*Batcher, error) {
 		if b.joined, problem = joinedInputs(opts.Model); problem != "" {
 			return nil, infer.Errorf(infer.Invalid, "model '%s' cannot be batched: %s", opts.Model.Name, problem)
 		}
+		b.sameRows = sameRows(opts.Model, b.joined)
 	}
 	b.items.New = func() any { return &item{batcher: b, ended: make(chan struct{}, 1)} }
 	for _, slot := range opts.Slots {
@@ -85,7 +88,7 @@ func (b *Batcher) Run(ctx context.Context) error {
 		}
 		wg.Go(func() { // waited for below
 			if b.opts.Background {
-				b.onOwnThread(work)
+				onOwnThread(b.lower, b.notLowered, work)
 			} else {
 				work()
 			}
@@ -102,6 +105,14 @@ func (b *Batcher) Run(ctx context.Context) error {
 	b.mu.Unlock()
 	close(b.ended)
 	return errors.Join(errs...)
+}
+
+// notLowered logs, once, that workers run with the priority of the rest.
+func (b *Batcher) notLowered(err error) {
+	b.complain.Do(func() {
+		b.log.Warn("background work runs with the priority of the rest", zap.String("model", b.model.Name),
+			zap.Int64("version", b.model.Version), zap.Error(err))
+	})
 }
 
 // Shutdown refuses new requests and returns when all accepted ones have ended

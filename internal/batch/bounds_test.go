@@ -53,7 +53,8 @@ func TestTooManyRowsAreRefused(t *testing.T) {
 		s := start(t, 1, nil)
 		c := s.send(request(0, 9, 1))
 		c.wantCode(t, infer.Invalid)
-		if want := "inference request batch-size must be <= 8 for 'lin'"; infer.Message(c.err) != want {
+		if want := "inference request batch-size must be <= 8 for 'lin' " +
+			"(batching.max_size; with batching.oversize: split it would run in pieces)"; infer.Message(c.err) != want {
 			t.Errorf("message %q, want %q", infer.Message(c.err), want)
 		}
 		s.send(request(0, 8, 1)).wantDoubled(t)
@@ -79,6 +80,35 @@ func TestRowsOfInputsMustAgree(t *testing.T) {
 		c.wantCode(t, infer.Invalid)
 		if want := "input 'a' batch size does not match other inputs for 'two'"; infer.Message(c.err) != want {
 			t.Errorf("message %q, want %q", infer.Message(c.err), want)
+		}
+	})
+}
+
+// Dimensions of different names may be of different sizes: such a request is not the
+// caller's mistake.
+func TestRowsOfDifferentNamesMayDiffer(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		m := twoInputs()
+		m.Inputs[1].Symbols = []string{"other", ""}
+		s := start(t, 1, func(o *batch.Options, slots []*fake) {
+			slow(10*ms)(o, slots)
+			o.Model = m
+		})
+		s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 1)}})
+		calls := []*call{
+			s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 1)}}),
+			s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 2)}}), // alone
+			s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 1)}}),
+		}
+		for _, c := range calls {
+			c.wantDoubled(t)
+		}
+		var members []int
+		for _, run := range s.slots[0].history() {
+			members = append(members, len(run))
+		}
+		if want := []int{1, 1, 2}; !slices.Equal(sorted(members), want) {
+			t.Errorf("members of the runs: %v, want %v in some order", members, want)
 		}
 	})
 }

@@ -31,6 +31,10 @@
 // refused when they come (hopeless.go) and again when a slot takes them, and a full
 // queue says when it will have drained.
 //
+// Whether requests can be joined is found out beforehand (probe.go), with made-up data
+// (sizes.go, sample.go) that is run alone and together (compare.go). If that does not
+// settle it, copies of real requests do (trial.go), while callers get runs of their own.
+//
 // A run that fails with code Internal says little about the version, so an input that
 // it has answered before is run again (known.go), at most once a second.
 //

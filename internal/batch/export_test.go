@@ -1,6 +1,11 @@
 package batch
 
-import "time"
+import (
+	"math/rand/v2"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+)
 
 // Waiting returns what the queue counts, and how many shapes it remembers.
 func (b *Batcher) Waiting() (requests, rows int, bytes int64, buckets int) {
@@ -61,3 +66,26 @@ const (
 
 // Worth returns the fewest rows that are worth a run of their own.
 func (c *Cost) Worth(maxSize int) int { return c.worth(maxSize) }
+
+// MadeUp returns a row of each kind of made-up data, with free dimensions of a size.
+func MadeUp(m *infer.Model, size int64) (rows [][]infer.Tensor) {
+	dims := freeDimensions(m)
+	sizes := make([]int64, len(dims))
+	for i := range sizes {
+		sizes[i] = size
+	}
+	for _, kind := range kindsOfData() {
+		rows = append(rows, kind.row(withSizes(m, dims, sizes), rand.New(rand.NewPCG(rand.Uint64(), 0)))) //nolint:gosec // test data
+	}
+	return rows
+}
+
+// Held returns what a trial has copied, and whether it wants more.
+func (t *Trial) Held() (copies int, bytes int64, open bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.copies), t.bytes, t.open.Load()
+}
+
+// KeepPriority leaves the thread of a trial the priority that it has.
+func (t *Trial) KeepPriority() { t.lower = func() error { return nil } }

@@ -25,7 +25,7 @@ func (b *Batcher) Predict(ctx context.Context, req *infer.Request) (*infer.Respo
 	}
 	if b.opts.Batchable && rows > int64(b.opts.MaxSize) {
 		if limit := b.maxRows(solo); rows > limit {
-			return nil, infer.Errorf(infer.Invalid, "inference request batch-size must be <= %d for '%s'", limit, b.model.Name)
+			return nil, b.tooManyRows(limit, solo)
 		}
 		return b.predictSplit(ctx, req, rows, now, due)
 	}
@@ -49,8 +49,21 @@ func (b *Batcher) Predict(ctx context.Context, req *infer.Request) (*infer.Respo
 	return resp, err
 }
 
-// measure returns the rows of a request and whether it must run alone, as it
-// does where an input has no rows to join. Unless Batchable a request is one row.
+// tooManyRows says which setting a request is beyond.
+func (b *Batcher) tooManyRows(limit int64, solo bool) error {
+	what := "batching.max_size; with batching.oversize: split it would run in pieces"
+	switch {
+	case solo:
+		what = "batching.max_size; it cannot be split, since one of its inputs has no rows"
+	case b.opts.Split:
+		what = "batching.max_size times batching.queue.max_requests"
+	}
+	return infer.Errorf(infer.Invalid, "inference request batch-size must be <= %d for '%s' (%s)", limit, b.model.Name, what)
+}
+
+// measure returns the rows of a request and whether it must run alone, as it does if
+// an input has no rows to join, or if rows disagree that the model does not call the
+// same. Unless Batchable a request is one row.
 func (b *Batcher) measure(req *infer.Request) (rows int64, solo bool, err error) {
 	if !b.opts.Batchable {
 		return 1, true, nil
@@ -67,6 +80,9 @@ func (b *Batcher) measure(req *infer.Request) (rows int64, solo bool, err error)
 		case rows != t.Rows():
 			first = i
 		}
+	}
+	if first >= 0 && !b.sameRows {
+		return 1, true, nil
 	}
 	if first >= 0 {
 		return 0, false, infer.Errorf(infer.Invalid, "input '%s' batch size does not match other inputs for '%s'", req.Inputs[first].Name, b.model.Name)

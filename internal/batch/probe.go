@@ -1,7 +1,8 @@
 package batch
 
 import (
-	"fmt"
+	"context"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -10,237 +11,246 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Finding says whether requests for a model can be joined, and why.
-type Finding struct {
-	Batchable bool
-	Reason    string // for people; it stands in the model's metadata
-}
-
-// ProbeOptions configure Probe.
+// ProbeOptions configure Probe. Zero values mean the defaults, but for Tolerance.
 type ProbeOptions struct {
 	// Tolerance is how far an FP32 or FP64 output of the same row may differ from
 	// one run to another, relative to its value plus 1. FP16 and BF16 may differ
 	// 64 and 512 times as much, in proportion to their precision. Integers,
 	// booleans and strings must be equal.
 	Tolerance float64
+	// Mixes names an operator of the model that is known to compute a row by those beside
+	// it, which outputs that are rounded may hide; "" is none.
+	Mixes string
+	// Timeout is the longest that a probe takes: a run that is in progress then is
+	// terminated. After a fifth of it no further data is tried. Default 10 s.
+	Timeout time.Duration
+	// MaxBytes bounds the made-up inputs of one run, and its outputs; larger data is not
+	// tried. Default 64 MiB.
+	MaxBytes int64
 }
 
 const (
-	probeRows   = 4 // unlike the sizes below, so that no axis is mistaken for the rows
-	probeBudget = 2 * time.Second
+	defaultProbeTimeout = 10 * time.Second
+	defaultProbeBytes   = 64 << 20
+	budgetShare         = 5 // of the timeout, in which data is tried
+
+	probeRows = 5 // unlike the small sizes, so that no axis is mistaken for the rows
+	enoughFit = 3 // sets of data that the model takes, of different sizes and kinds
 )
 
-// Probe finds out whether rows can be put together in one run. The signature
-// must allow it: every required input and every output has a first dimension
-// that varies, and where these have names it is the same one. Then rows of
-// made-up data must give equal outputs alone, together, in requests of several
-// rows and in another order. Slow models are probed less: after two seconds no
-// further data is tried.
-func Probe(slot Slot, m *infer.Model, opts ProbeOptions) Finding {
-	if problem := signatureProblem(m); problem != "" {
-		return Finding{Reason: problem}
+// Probe finds out whether rows can be put together in one run. The signature must
+// allow it: every required input and every output has a free first dimension, of
+// whatever name. Then rows of made-up data must give equal outputs alone, in runs of 2,
+// 3 and 5 rows, in requests of several rows and in another order. Sizes of the other
+// dimensions and kinds of data are tried until the model takes some. A model that
+// refuses all of them, or answers every row alike, is undecided.
+//
+// Slow models are probed less, and never longer than the timeout or ctx allows. Probe
+// returns when the slot is no longer in use.
+func Probe(ctx context.Context, slot Slot, m *infer.Model, o ProbeOptions) Finding {
+	if f, found := signatureFinding(m); found {
+		return f
 	}
-	p := &prober{slot: slot, tolerance: opts.Tolerance}
-	deadline := time.Now().Add(probeBudget)
-	tried := false
-	for seed, size := range probeSizes(m) {
-		if tried && time.Now().After(deadline) {
+	if o.Mixes != "" {
+		f := mixed("operator %s quantizes a row by all rows of a run", o.Mixes)
+		f.Advice = "set batching.enabled to true if small differences do not matter"
+		return f
+	}
+	setDefault(&o.Timeout, defaultProbeTimeout)
+	setDefault(&o.MaxBytes, defaultProbeBytes)
+	p := &prober{
+		comparer: comparer{slot: slot, tolerance: o.Tolerance, log: zap.NewNop()},
+		model:    m, free: freeDimensions(m), kinds: kindsOfData(), most: o.MaxBytes,
+	}
+	p.enough = time.Now().Add(o.Timeout / budgetShare)
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	pattern := 0
+	for at, sizes := range sizes(len(p.free)) {
+		if p.slight.Reason != "" || p.seeing > 0 && at != pattern || p.seeing == enoughFit || p.late() {
+			break // a model that takes one pattern of sizes needs no other
+		}
+		pattern = at
+		if f, found := p.try(ctx, withSizes(m, p.free, sizes)); found {
+			return f
+		}
+	}
+	return p.conclude(ctx, o.Timeout)
+}
+
+// prober tries made-up data.
+type prober struct {
+	comparer
+	model *infer.Model
+	free  []free
+	kinds []data
+	most  int64 // bytes of the inputs of a run, and of its outputs
+
+	enough time.Time // from then on nothing further is tried
+	fits   int       // how many sets of data the model took
+	seeing int       // and of these, with rows that could be told apart
+	takes  int       // the kind of data that it took first, or -1
+	large  bool      // some data was too large to be tried
+	slight Finding   // of rows that differed a little; its Reason may be empty
+	seed   uint64    // of the next data
+}
+
+// verdict is what came of one set of data.
+type verdict int
+
+const (
+	refused verdict = iota // by the model, or too large, or not clear
+	ended                  // the time is over
+	blind                  // all is equal, but so are the rows
+	agrees
+	decided // the finding says why requests cannot be joined
+)
+
+// try looks for kinds of data that the model takes in these sizes. It is found where
+// they show that requests cannot be joined.
+func (p *prober) try(ctx context.Context, m *infer.Model) (f Finding, found bool) {
+	for _, kind := range p.kindsToTry() {
+		if p.late() {
 			break
 		}
-		rows, err := p.alone(withSize(m, size), uint64(seed))
-		if err != nil {
-			continue // another size may suit the model
-		}
-		tried = true
-		if problem := oneRowEach(rows); problem != "" {
-			return Finding{Reason: problem}
-		}
-		for _, arrangement := range arrangements() {
-			if problem := p.compare(rows, arrangement); problem != "" {
-				return Finding{Reason: problem}
+		v, f := p.probe(ctx, m, p.kinds[kind])
+		switch v {
+		case decided:
+			return f, true
+		case ended:
+			return Finding{}, false
+		case refused:
+		case blind:
+			p.fits++
+		case agrees:
+			p.fits++
+			p.seeing++
+			if p.takes = kind; len(p.free) > 0 || p.seeing == enoughFit {
+				return Finding{}, false // another size next
 			}
 		}
 	}
-	if !tried {
-		return Finding{Reason: "the model refuses made-up data"}
-	}
-	return Finding{Batchable: true, Reason: "rows give equal outputs alone, together and permuted"}
+	return Finding{}, false
 }
 
-// signatureProblem says why a model cannot be batched whatever it computes.
-func signatureProblem(m *infer.Model) string {
-	if _, problem := joinedInputs(m); problem != "" {
-		return problem
+// kindsToTry begins with another kind each time, so that sizes and kinds are both
+// varied. Once one kind is taken, the rest is not tried at every size.
+func (p *prober) kindsToTry() []int {
+	if next := p.fits % len(p.kinds); p.seeing > 0 && len(p.free) > 0 {
+		return []int{next, p.takes}
 	}
-	symbol, owner := "", ""
-	check := func(kind string, s *infer.TensorSpec) string {
-		if !varies(s) {
-			return fmt.Sprintf("%s '%s' has no first dimension that varies", kind, s.Name)
-		}
-		switch name := firstSymbol(s); {
-		case name == "" || name == symbol:
-		case symbol == "":
-			symbol, owner = name, s.Name
-		default:
-			return fmt.Sprintf("the first dimension of '%s' is '%s', that of '%s' is '%s'", owner, symbol, s.Name, name)
-		}
-		return ""
+	all := make([]int, len(p.kinds))
+	for i := range all {
+		all[i] = i
 	}
-	for i := range m.Inputs {
-		if s := &m.Inputs[i]; !s.Optional {
-			if problem := check("input", s); problem != "" {
-				return problem
-			}
-		}
-	}
-	for i := range m.Outputs {
-		if problem := check("output", &m.Outputs[i]); problem != "" {
-			return problem
-		}
-	}
-	return ""
+	return all
 }
 
-// probeSizes are the sizes to give dimensions that vary beside the rows, one for
-// each attempt. Where there are none the size does not matter.
-func probeSizes(m *infer.Model) []int64 {
-	for i := range m.Inputs {
-		for j, d := range m.Inputs[i].Shape {
-			if j > 0 && d < 0 && !m.Inputs[i].Optional {
-				return []int64{1, 2, 3}
-			}
+// probe runs rows of one kind alone and together.
+func (p *prober) probe(ctx context.Context, m *infer.Model, kind data) (verdict, Finding) {
+	if p.tooLarge(m) {
+		p.large = true
+		return refused, Finding{}
+	}
+	rng := rand.New(rand.NewPCG(p.seed, 0x51)) //nolint:gosec // data that is the same at each load
+	p.seed++
+	rows := make([]sample, probeRows)
+	for i := range rows {
+		rows[i] = sample{rows: 1, inputs: kind.row(m, rng)}
+		if err := p.alone(ctx, &rows[i]); err != nil {
+			return p.failed(ctx, err), Finding{}
+		}
+		if bytesOf(rows[i].outputs) > p.most/probeRows {
+			p.large = true
+			return refused, Finding{}
+		}
+		if f := checkRows(&rows[i]); f.Reason != "" {
+			return decided, f
 		}
 	}
-	return []int64{1, 1}
-}
-
-// withSize returns the signature with every dimension but the rows fixed.
-func withSize(m *infer.Model, size int64) *infer.Model {
-	inputs := append([]infer.TensorSpec(nil), m.Inputs...)
-	for i := range inputs {
-		shape := append(infer.Shape(nil), inputs[i].Shape...)
-		for j := range shape {
-			if j > 0 && shape[j] < 0 {
-				shape[j] = size
-			}
+	for i, arrangement := range arrangements() {
+		if i > 0 && p.late() {
+			break
 		}
-		inputs[i].Shape = shape
+		f, err := p.together(ctx, rows, arrangement)
+		switch {
+		case ctx.Err() != nil || infer.CodeOf(err) == infer.TooLarge:
+			return p.failed(ctx, err), Finding{}
+		case err != nil:
+			return decided, failTogether()
+		case f.Undecided:
+			p.slight = f
+			return refused, Finding{}
+		case f.Reason != "":
+			return decided, f
+		}
 	}
-	return infer.NewModel(m.Name, m.Version, inputs, m.Outputs)
+	if !p.distinct(rows) {
+		return blind, Finding{}
+	}
+	return agrees, Finding{}
 }
 
-// arrangements are ways to run rows together: each is a list of requests, each a
+// late reports whether no further data is to be tried.
+func (p *prober) late() bool { return time.Now().After(p.enough) }
+
+// failed says what an error of a run means.
+func (p *prober) failed(ctx context.Context, err error) verdict {
+	if ctx.Err() != nil {
+		return ended
+	}
+	if infer.CodeOf(err) == infer.TooLarge {
+		p.large = true
+	}
+	return refused
+}
+
+// arrangements are ways to run 5 rows together: each is a list of requests, each a
 // list of rows.
 func arrangements() [][][]int {
 	return [][][]int{
-		{{0}, {1}, {2}, {3}},
-		{{3, 1}, {0}, {2}},
-		{{2}, {1}},
+		{{3, 1, 0}}, // all that a slow model is asked for
+		{{0}, {1}, {2}, {3}, {4}},
+		{{4}, {2}},
+		{{2, 0}, {4, 1, 3}},
 	}
 }
 
-// prober runs requests on a slot that nobody else uses.
-type prober struct {
-	slot      Slot
-	tolerance float64
+// tooLarge reports whether the inputs of all rows would be, or outputs whose shapes
+// the signature tells.
+func (p *prober) tooLarge(m *infer.Model) bool {
+	return fixedBytes(m.Inputs) > p.most || fixedBytes(m.Outputs) > p.most
 }
 
-// row is one row of made-up inputs and what it gives alone.
-type row struct {
-	inputs  []infer.Tensor
-	outputs []infer.Tensor
+// fixedBytes is the least that tensors of probeRows rows take.
+func fixedBytes(specs []infer.TensorSpec) (sum int64) {
+	for i := range specs {
+		if specs[i].Optional {
+			continue
+		}
+		n, ok := specs[i].Shape.Fixed(probeRows).ByteSize(specs[i].DType)
+		if !ok || n > math.MaxInt64-sum {
+			return math.MaxInt64
+		}
+		sum += n
+	}
+	return sum
 }
 
-// alone makes rows of data and runs each of them for itself.
-func (p *prober) alone(m *infer.Model, seed uint64) ([]row, error) {
-	rng := rand.New(rand.NewPCG(seed, 0x51)) //nolint:gosec // data that is the same at each load
-	rows := make([]row, probeRows)
-	for i := range rows {
-		rows[i].inputs = m.Example(1, rng)
-		responses, err := p.run([]*infer.Request{{Inputs: rows[i].inputs}})
-		if err != nil {
-			return nil, err
-		}
-		rows[i].outputs = responses[0].Outputs // kept: the response is not released
+// conclude is the finding where no data showed that requests cannot be joined.
+func (p *prober) conclude(ctx context.Context, timeout time.Duration) Finding {
+	switch {
+	case p.slight.Reason != "":
+		return undecided("with made-up data, " + p.slight.Reason + ", but so little that it may be rounding")
+	case p.seeing > 0:
+		return Finding{Batchable: true, Summary: yesProbed, Reason: "rows give equal outputs alone, together and permuted"}
+	case ctx.Err() != nil:
+		return undecided("the probe with made-up data did not end within " + timeout.String())
+	case p.fits > 0:
+		return undecided("the model answers all made-up data alike, so that rows cannot be told apart")
+	case p.large:
+		return undecided("made-up data that might suit the model takes more than " + sizeText(p.most) + " for a few rows")
+	default:
+		return undecided("the model refuses made-up data")
 	}
-	return rows, nil
-}
-
-// run executes one run. The responses are left to the garbage collector.
-func (p *prober) run(reqs []*infer.Request) (responses []*infer.Response, err error) {
-	err = protect(zap.NewNop(), "probe", func() error {
-		if err := p.slot.Gather(reqs); err != nil {
-			return err
-		}
-		if err := p.slot.Run(); err != nil {
-			return err
-		}
-		for i := range reqs {
-			resp := infer.NewResponse()
-			if err := p.slot.Scatter(i, resp); err != nil {
-				return err
-			}
-			responses = append(responses, resp)
-		}
-		return nil
-	})
-	return responses, err
-}
-
-// oneRowEach says which output of a row alone is not one row, or "".
-func oneRowEach(rows []row) string {
-	for i := range rows {
-		for k := range rows[i].outputs {
-			if out := &rows[i].outputs[k]; !hasRows(out, 1) {
-				return fmt.Sprintf("output '%s' has shape %v for 1 row", out.Name, out.Shape)
-			}
-		}
-	}
-	return ""
-}
-
-func hasRows(t *infer.Tensor, n int) bool { return len(t.Shape) > 0 && t.Shape[0] == int64(n) }
-
-// compare runs the rows in an arrangement and says which output of a row is not
-// what it is alone, or "".
-func (p *prober) compare(rows []row, arrangement [][]int) string {
-	reqs := make([]*infer.Request, len(arrangement))
-	for i, members := range arrangement {
-		reqs[i] = &infer.Request{Inputs: joinRows(rows, members)}
-	}
-	responses, err := p.run(reqs)
-	if err != nil {
-		return "rows that run alone fail together"
-	}
-	for i, members := range arrangement {
-		for k := range responses[i].Outputs {
-			rest := responses[i].Outputs[k]
-			if !hasRows(&rest, len(members)) {
-				return fmt.Sprintf("output '%s' has shape %v for %d rows", rest.Name, rest.Shape, len(members))
-			}
-			for _, r := range members {
-				var one infer.Tensor
-				var ok bool
-				one, rest, ok = cut(&rest, 1)
-				if !ok || !equal(&one, &rows[r].outputs[k], p.tolerance) {
-					return fmt.Sprintf("output '%s' of a row changes with the rows beside it", rest.Name)
-				}
-			}
-		}
-	}
-	return ""
-}
-
-// joinRows makes the inputs of one request of several rows.
-func joinRows(rows []row, members []int) []infer.Tensor {
-	inputs := append([]infer.Tensor(nil), rows[members[0]].inputs...)
-	for k := range inputs {
-		t := &inputs[k]
-		t.Shape = append(infer.Shape{int64(len(members))}, t.Shape[1:]...)
-		t.Data = nil
-		for _, r := range members {
-			t.Data = append(t.Data, rows[r].inputs[k].Data...)
-		}
-	}
-	return inputs
 }

@@ -46,9 +46,12 @@ func TestProbe(t *testing.T) {
 		t.Helper()
 		slot := newFake()
 		slot.compute = compute
-		got := batch.Probe(slot, ioModel(), batch.ProbeOptions{Tolerance: 1e-4})
+		got := batch.Probe(t.Context(), slot, ioModel(), batch.ProbeOptions{Tolerance: 1e-4})
 		if got.Batchable != (want == "") || !strings.Contains(got.Reason, want) || got.Reason == "" {
 			t.Errorf("%s: %+v, want reason %q", name, got, want)
+		}
+		if undecided := strings.Contains(want, "made-up data"); got.Undecided != undecided {
+			t.Errorf("%s: %+v, want undecided: %t", name, got, undecided)
 		}
 	}
 	const changes = "output 'y' of a row changes with the rows beside it"
@@ -64,8 +67,9 @@ func TestProbe(t *testing.T) {
 		for i := range out {
 			out[i] = float32(math.NaN())
 		}
-	}), "")
+	}), "answers all made-up data alike")
 	f("noise of rounding", across(func(v, _ float32, _, rows int) float32 { return v * (1 + 1e-6*float32(rows)) }), "")
+	f("more than rounding", across(func(v, _ float32, _, rows int) float32 { return v * (1 + 1e-3*float32(rows)) }), "made-up data, output 'y'")
 	f("mean of the rows", across(func(_, sum float32, _, rows int) float32 { return sum / float32(rows) }), changes)
 	f("batch normalising", across(func(v, sum float32, _, rows int) float32 { return v - sum/float32(rows) }), changes)
 	f("share of the sum", across(func(v, sum float32, _, _ int) float32 { return v / sum }), changes)
@@ -87,7 +91,7 @@ func TestProbe(t *testing.T) {
 		}
 		return y, err
 	}, changes)
-	f("reduced over the rows", func(x matrix) (matrix, error) { return matrix{1, x.cols, make([]float32, x.cols)}, nil }, "fail together")
+	f("reduced over the rows", func(x matrix) (matrix, error) { return matrix{1, x.cols, make([]float32, x.cols)}, nil }, "has shape [1,1] for 3 rows")
 	f("rows dropped", func(x matrix) (matrix, error) { return matrix{0, x.cols, nil}, nil }, "has shape [0,1] for 1 row")
 	f("no more than one row", func(x matrix) (matrix, error) {
 		if x.rows > 1 {
@@ -105,12 +109,23 @@ func TestProbe(t *testing.T) {
 	f("panic", func(matrix) (matrix, error) { panic("no") }, "refuses made-up data")
 }
 
+func TestProbeOfOperatorsThatMix(t *testing.T) {
+	slot := newFake()
+	got := batch.Probe(t.Context(), slot, ioModel(), batch.ProbeOptions{Mixes: "DynamicQuantizeLinear"})
+	if got.Batchable || got.Undecided || got.Summary != "no, rows mix" || got.Reason != "operator DynamicQuantizeLinear quantizes a row by all rows of a run" {
+		t.Errorf("%+v", got)
+	}
+	if n := len(slot.history()); n != 0 {
+		t.Errorf("%d runs", n)
+	}
+}
+
 func TestProbeOfSlowModelsIsShort(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		slot := newFake()
 		slot.takes = constant(time.Second)
 		begin := time.Now()
-		if got := batch.Probe(slot, ioModel(), batch.ProbeOptions{Tolerance: 1e-4}); !got.Batchable {
+		if got := batch.Probe(t.Context(), slot, ioModel(), batch.ProbeOptions{Tolerance: 1e-4}); !got.Batchable {
 			t.Error(got.Reason)
 		}
 		if took := time.Since(begin); took > 10*time.Second {
@@ -130,7 +145,7 @@ func TestProbeOfSignatures(t *testing.T) {
 	type specs = []infer.TensorSpec
 	f := func(inputs, outputs specs, want string) {
 		t.Helper()
-		got := batch.Probe(newFake(), infer.NewModel("m", 1, inputs, outputs), batch.ProbeOptions{})
+		got := batch.Probe(t.Context(), newFake(), infer.NewModel("m", 1, inputs, outputs), batch.ProbeOptions{})
 		if got.Batchable != (want == "") || !strings.Contains(got.Reason, want) {
 			t.Errorf("%+v, want reason %q", got, want)
 		}
@@ -142,11 +157,11 @@ func TestProbeOfSignatures(t *testing.T) {
 	f(specs{x, optional}, specs{y}, "")
 	f(specs{x}, specs{spec("y", "", -1, 3)}, "")
 	f(specs{spec("x", "", -1, 3)}, specs{spec("y", "", -1, 3)}, "")
-	f(specs{spec("x", "", 1, 3)}, specs{y}, "input 'x' has no first dimension that varies")
-	f(specs{x, spec("scale", "")}, specs{y}, "input 'scale' has no first dimension that varies")
-	f(specs{x, spec("z", "M", -1)}, specs{y}, "the first dimension of 'x' is 'N', that of 'z' is 'M'")
-	f(specs{x}, specs{y, spec("loss", "")}, "output 'loss' has no first dimension that varies")
-	f(specs{x}, specs{y, spec("k", "K", -1)}, "the first dimension of 'x' is 'N', that of 'k' is 'K'")
+	f(specs{spec("x", "", 1, 3)}, specs{y}, "input 'x' has no free first dimension")
+	f(specs{x, spec("scale", "")}, specs{y}, "input 'scale' has no first dimension")
+	f(specs{x, spec("z", "M", -1, 3)}, specs{y}, "")
+	f(specs{x}, specs{y, spec("loss", "")}, "output 'loss' has no first dimension")
+	f(specs{x}, specs{spec("y", "K", -1, 3)}, "")
 	f(nil, specs{y}, "no input")
 	f(specs{optional}, specs{y}, "no input")
 }

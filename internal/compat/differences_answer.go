@@ -4,6 +4,11 @@ package compat
 func answers() []Difference {
 	return []Difference{
 		{
+			Rows: `in_batch_above_max_9`,
+			Kind: Deliberate, Case: "a batch of more rows than one run may have", Triton: "400", Sluice: "runs in pieces; 400 with `batching.oversize: reject`",
+			Why: "a caller need not know how the server batches",
+		},
+		{
 			Rows: `out_binary_mixed`, Aspects: []Aspect{Body},
 			Kind: Deliberate, Case: "the order of outputs that were asked for", Triton: "the model's", Sluice: "as asked", Why: "the protocol's text",
 		},

@@ -32,12 +32,29 @@ type Provider struct {
 
 // Batching says how requests for one version are joined into one run.
 type Batching struct {
-	Enabled   string        `yaml:"enabled" default:"auto" enum:"auto|true|false" doc:"auto asks the model: every input and output shares a symbolic first dimension, and a probe at load gives the same rows together as alone."`
+	Enabled   string        `yaml:"enabled" default:"auto" enum:"auto|true|false" doc:"auto asks the model: every input and output has a free first dimension, whatever its name, and the same rows give the same answers together as alone."`
 	MaxSize   int           `yaml:"max_size" default:"256" min:"1" max:"1000000" doc:"Rows of one run."`
 	MaxDelay  time.Duration `yaml:"max_delay" default:"0s" min:"0s" doc:"How long a free slot waits for more requests; 0s takes what is there."`
-	Oversize  string        `yaml:"oversize" default:"reject" enum:"reject|split" doc:"What becomes of a request with more rows than max_size."`
-	Tolerance float64       `yaml:"tolerance" default:"0.0001" min:"0" max:"1" doc:"How far floats may differ in the probe, absolute and relative to the value; other types must be equal."`
+	Oversize  string        `yaml:"oversize" default:"split" enum:"split|reject" doc:"What becomes of a request with more rows than max_size: it runs in pieces, or it is refused."`
+	Tolerance float64       `yaml:"tolerance" default:"0.0001" min:"0" max:"1" doc:"How far floats may differ from one run to another, absolute and relative to the value; other types must be equal."`
+	Relax     bool          `yaml:"relax" default:"false" doc:"Whether a first dimension that the model file fixes at 1 is made free in memory, if the same rows then give the same answers. The file is not changed; a model of 2 GiB or more is left as it is."`
+	Probe     Probe         `yaml:"probe" doc:"Asking the model with made-up data when it loads."`
+	Trial     Trial         `yaml:"trial" doc:"Asking the model with copies of real requests, if made-up data does not suit it. Callers are answered by runs of their own until it is settled."`
 	Queue     Queue         `yaml:"queue" doc:"Requests that wait; beyond either limit the answer is 429."`
+}
+
+// Probe bounds what a model is asked when it loads.
+type Probe struct {
+	Timeout  time.Duration `yaml:"timeout" default:"10s" min:"10ms" max:"10m" doc:"The longest that it takes; what runs then is terminated. After a fifth of it nothing further is tried."`
+	MaxBytes Size          `yaml:"max_bytes" default:"64MiB" min:"1KiB" max:"64GiB" doc:"The inputs of one run, and its outputs; larger data is not tried."`
+}
+
+// Trial bounds what copies of requests may take.
+type Trial struct {
+	Enabled    bool          `yaml:"enabled" default:"true" doc:"Whether real requests decide where made-up data cannot; else such a model is not batched."`
+	Requests   int           `yaml:"requests" default:"32" min:"32" max:"1000000" doc:"Requests with different inputs and answers that must give the same together as alone."`
+	MaxBytes   Size          `yaml:"max_bytes" default:"16MiB" min:"1KiB" max:"64GiB" doc:"The copies that are held at a time, inputs and outputs."`
+	CheckEvery time.Duration `yaml:"check_every" default:"10s" min:"100ms" max:"24h" doc:"How often a few requests are run together and alone once more after requests are joined. A difference ends joining for good."`
 }
 
 // Queue bounds the requests that wait for one version.

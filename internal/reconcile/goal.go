@@ -121,8 +121,11 @@ func (r *Reconciler) modelSpecs(g *goal, f registry.Found) []registry.Spec {
 		}
 		s.Load = func(ctx context.Context) (registry.Servable, string, error) {
 			series := sync.OnceValue(func() *metrics.Version { return r.record.version(v) }) // once it serves
-			return asServable(r.loader.Load(ctx, v, m, func(run batch.Run) {
-				series().ObserveRun(run.Rows, run.Members, run.Input, run.Compute, run.Output, run.Err)
+			return asServable(r.loader.Load(ctx, v, m, serving.Observer{
+				Run: func(run batch.Run) {
+					series().ObserveRun(run.Rows, run.Members, run.Input, run.Compute, run.Output, run.Err)
+				},
+				Settled: func(f batch.Finding) { r.record.hand(incident{version: v, finding: &f}) },
 			}))
 		}
 		specs = append(specs, s)

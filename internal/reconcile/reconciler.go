@@ -142,8 +142,8 @@ func (r *Reconciler) loop(ctx context.Context) {
 		case do := <-r.commands:
 			do()
 			continue // it makes the pass that it needs
-		case c := <-r.record.changes:
-			r.breakerIs(c)
+		case i := <-r.record.incidents:
+			r.note(i)
 			continue
 		case found := <-r.scanned:
 			r.take(found)

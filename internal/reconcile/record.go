@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
@@ -17,9 +18,9 @@ import (
 // table to the next. Only version and versionFor may be called from other goroutines
 // than the reconciler's.
 type recorder struct {
-	metrics *metrics.Metrics
-	log     *zap.Logger
-	changes chan breakerChange
+	metrics   *metrics.Metrics
+	log       *zap.Logger
+	incidents chan incident
 
 	mu       sync.Mutex // guards versions
 	versions map[infer.Version]*metrics.Version
@@ -54,7 +55,7 @@ type compiledSlots struct {
 
 func newRecorder(m *metrics.Metrics, log *zap.Logger) *recorder {
 	return &recorder{
-		metrics: m, log: log, changes: make(chan breakerChange, maxBreakerChanges), versions: map[infer.Version]*metrics.Version{}, arms: map[armKey]*metrics.Arm{},
+		metrics: m, log: log, incidents: make(chan incident, maxIncidents), versions: map[infer.Version]*metrics.Version{}, arms: map[armKey]*metrics.Arm{},
 		shadows: map[shadowKey]*metrics.Shadow{}, breakers: map[infer.Version]watched{}, compiled: map[string]compiledSlots{},
 	}
 }
@@ -111,30 +112,41 @@ func (r *recorder) breaker(v infer.Version, instance *registry.Instance, s confi
 	return b
 }
 
-// maxBreakerChanges is how many changes of breakers may wait to be recorded. There are
-// few, however many requests fail; those beyond are not recorded.
-const maxBreakerChanges = 1024
+// incident is what requests have shown of a version.
+type incident struct {
+	version infer.Version
+	breaker string         // the state that its breaker changed to, or
+	finding *batch.Finding // whether its requests can be joined
+}
+
+// maxIncidents is how many incidents may wait to be recorded. There are few, however many
+// requests fail; those beyond are not recorded.
+const maxIncidents = 1024
+
+// hand hands an incident over to be recorded, and does not block.
+func (r *recorder) hand(i incident) {
+	select {
+	case r.incidents <- i:
+	default:
+	}
+}
 
 // breakerChanged returns what is told of a breaker's changes. It is called on the path
 // of a request, so it only hands them over.
 func (r *recorder) breakerChanged(v infer.Version) func(to string) {
-	return func(to string) {
-		select {
-		case r.changes <- breakerChange{v, to}:
-		default:
-		}
-	}
+	return func(to string) { r.hand(incident{version: v, breaker: to}) }
 }
 
-func (r *recorder) breakerIs(c breakerChange) {
-	if series := r.versionFor(c.version); series != nil {
-		series.BreakerChanged(c.to)
+// breakerIs counts and logs that a breaker changed to a state.
+func (r *recorder) breakerIs(v infer.Version, to string) {
+	if series := r.versionFor(v); series != nil {
+		series.BreakerChanged(to)
 	}
 	level := zap.InfoLevel
-	if c.to == "open" {
+	if to == "open" {
 		level = zap.WarnLevel
 	}
-	r.log.Log(level, "breaker changed", zap.String("state", c.to), zap.String("model", c.version.Model), zap.Int64("version", c.version.Number))
+	r.log.Log(level, "breaker changed", zap.String("state", to), zap.String("model", v.Model), zap.Int64("version", v.Number))
 }
 
 // slots returns the slots of a route's revision as the router looks them up.

@@ -52,8 +52,9 @@ func TestBreakersAreLogged(t *testing.T) {
 		instance.err = nil
 		time.Sleep(2 * time.Second)
 		_, _ = table.Predict(t.Context(), &infer.Request{Model: "iris"})
-		for len(r.changes) > 0 {
-			r.breakerIs(<-r.changes)
+		for len(r.incidents) > 0 {
+			i := <-r.incidents
+			r.breakerIs(i.version, i.breaker)
 		}
 		var got []string
 		for _, e := range logs.All() {

@@ -6,7 +6,6 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/trail"
@@ -110,24 +109,25 @@ func (r *Reconciler) catchUp() {
 	}
 }
 
-// breakerChange is that a version was given up for a while, or taken back.
-type breakerChange struct {
-	version infer.Version
-	to      string
-}
-
-// breakerIs records that a breaker changed.
-func (r *Reconciler) breakerIs(c breakerChange) {
-	r.record.breakerIs(c)
-	if c.to == "half-open" { // it is still open to nearly all
+// note records an incident.
+func (r *Reconciler) note(i incident) {
+	var e api.Event
+	var known bool
+	switch {
+	case i.finding != nil:
+		e, known = r.told.state.Batching(i.version, i.finding.Batchable, i.finding.Reason)
+	case i.breaker == "half-open": // it is still open to nearly all
+		r.record.breakerIs(i.version, i.breaker)
 		return
+	default:
+		r.record.breakerIs(i.version, i.breaker)
+		e, known = r.told.state.Breaker(i.version, i.breaker == "open")
 	}
-	e, changed := r.told.state.Breaker(c.version, c.to == "open")
-	if !changed {
+	if !known {
 		return
 	}
 	if err := r.write([]api.Event{e}); err != nil {
-		r.log.Error("a breaker's change is not in the journal", zap.String("model", c.version.Model), zap.Int64("version", c.version.Number),
-			zap.String("state", c.to), zap.Error(err))
+		r.log.Error("an incident is not in the journal", zap.String("type", e.Type), zap.String("model", i.version.Model),
+			zap.Int64("version", i.version.Number), zap.Error(err))
 	}
 }

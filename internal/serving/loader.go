@@ -26,25 +26,32 @@ func NewLoader(repo *registry.Repository, runtime Runtime, log *zap.Logger) *Loa
 	return &Loader{repo: repo, runtime: runtime, log: log}
 }
 
-// Load makes a version ready that answers callers. observe is told of each run that
-// serves them. The digest is returned with an error too if it is known by then.
-// Errors are *infer.Error and name no path of the host.
-func (l *Loader) Load(ctx context.Context, v infer.Version, m config.Model, observe func(batch.Run)) (_ *Version, digest string, err error) {
-	s, digest, err := l.load(ctx, v, m, purpose{log: l.log, observe: observe})
+// Observer is told what becomes of a version that answers callers. Its functions must
+// not block.
+type Observer struct {
+	Run     func(batch.Run)     // of each run that serves callers
+	Settled func(batch.Finding) // that a trial has shown whether requests can be joined
+}
+
+// Load makes a version ready that answers callers. The digest is returned with an error
+// too if it is known by then. Errors are *infer.Error and name no path of the host.
+func (l *Loader) Load(ctx context.Context, v infer.Version, m config.Model, o Observer) (_ *Version, digest string, err error) {
+	s, digest, err := l.load(ctx, v, m, purpose{log: l.log, Observer: o})
 	if err != nil {
 		return nil, digest, err
 	}
 	l.log.Info("loaded", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("digest", digest),
 		zap.Any("providers", s.detail.Providers), zap.Int("instances", s.detail.Instances),
-		zap.Bool("batching", s.detail.Batching.Enabled), zap.String("finding", s.detail.Batching.Reason))
+		zap.Bool("batching", s.finding.Batchable), zap.String("finding", s.finding.Reason))
 	return s, digest, nil
 }
 
 // purpose is what distinguishes a version that answers callers from a shadow's.
 type purpose struct {
+	Observer // functions that are nil are told nothing
+
 	log        *zap.Logger
-	observe    func(batch.Run) // told of each run once the version serves; may be nil
-	background bool            // runs have the lowest priority of the OS
+	background bool // runs have the lowest priority of the OS
 }
 
 // load verifies, loads, probes and warms a version. On an error everything it had
@@ -61,57 +68,83 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	if digest, err = files.Digest(ctx); err != nil {
 		return nil, "", err
 	}
-	session, err := l.runtime.Load(files.Path(registry.ModelFile), v, m)
+	bounded, cancel := context.WithTimeout(ctx, m.WarmupTimeout)
+	defer cancel()
+	session, finding, err := l.session(bounded, files, v, m)
 	if err != nil {
 		return nil, digest, err
 	}
-	trial, cancel := context.WithTimeout(ctx, m.WarmupTimeout)
-	defer cancel()
-	s, err := compose(session, m, p)
+	s, err := compose(session, finding, m, p)
 	if err != nil {
 		return nil, digest, errors.Join(err, session.Close())
 	}
-	s.warm(trial, m)
+	s.warm(bounded, m)
 	if err := ctx.Err(); err != nil {
 		return nil, digest, errors.Join(infer.Errorf(infer.CodeOf(err), "the load was given up"), s.Shutdown(ctx))
 	}
 	s.serving.Store(true)
+	if !p.background {
+		s.try()
+	}
 	return s, digest, nil
 }
 
-// compose builds slots and a batcher over a session, and starts the batcher.
-func compose(session Session, m config.Model, p purpose) (*Version, error) {
-	slots, err := newSlots(session, instances(m))
+// session loads a model and finds out whether its requests can be joined. If only first
+// dimensions of 1 speak against it, and the settings say so, it is loaded with these
+// made free, unless that does not help.
+func (l *Loader) session(ctx context.Context, files *registry.Files, v infer.Version, m config.Model) (Session, batch.Finding, error) {
+	path := files.Path(registry.ModelFile)
+	session, err := l.runtime.Load(path, nil, v, m)
+	if err != nil {
+		return nil, batch.Finding{}, err
+	}
+	finding, err := find(ctx, session, m)
+	if err != nil {
+		return nil, finding, errors.Join(err, session.Close())
+	}
+	if !finding.Relaxable || !m.Batching.Relax {
+		return session, finding, nil
+	}
+	relaxed, found, err := l.relaxed(ctx, files, v, m)
+	switch {
+	case err != nil:
+		return session, batch.NotRelaxed(infer.Message(err)), nil
+	case !found.Batchable:
+		return session, batch.NotRelaxed(found.Reason), relaxed.Close()
+	default:
+		return relaxed, found, session.Close()
+	}
+}
+
+// relaxed loads a model whose first dimensions of 1 are free.
+func (l *Loader) relaxed(ctx context.Context, files *registry.Files, v infer.Version, m config.Model) (Session, batch.Finding, error) {
+	r, err := onnxfile.Relax(files.Root, registry.ModelFile)
+	if err != nil {
+		return nil, batch.Finding{}, err
+	}
+	session, err := l.runtime.Load(files.Path(registry.ModelFile), r.Model, v, m)
+	if err != nil {
+		return nil, batch.Finding{}, err
+	}
+	finding, err := find(ctx, session, m)
+	if err != nil {
+		return nil, finding, errors.Join(err, session.Close())
+	}
+	return session, finding, nil
+}
+
+// compose starts a batcher over a session.
+func compose(session Session, finding batch.Finding, m config.Model, p purpose) (*Version, error) {
+	s := &Version{session: session, finding: finding, settings: m, purpose: p}
+	s.ending, s.cut = context.WithCancel(context.Background()) //nolint:forbidigo // ends with Shutdown
+	first, err := s.start(finding.Batchable)
 	if err != nil {
 		return nil, err
 	}
+	s.runner.Store(first)
 	model := session.Model()
-	finding := Batchable(slots[0], model, m)
-	s := &Version{session: session, ended: make(chan error, 1)}
-	s.batcher, err = batch.New(batch.Options{
-		Model: model, Slots: slots, Batchable: finding.Batchable,
-		MaxSize: m.Batching.MaxSize, Split: m.Batching.Oversize == config.OversizeSplit, MaxDelay: m.Batching.MaxDelay,
-		MaxRequests: m.Batching.Queue.MaxRequests, MaxBytes: int64(m.Batching.Queue.MaxBytes),
-		Timeout: m.Timeout, PriorityLevels: m.PriorityLevels, DefaultPriority: m.DefaultPriority,
-		ObserveRun: func(r batch.Run) {
-			if p.observe != nil && s.serving.Load() {
-				p.observe(r)
-			}
-		},
-		Steady:     session.Steady(),
-		Background: p.background,
-		Logger:     p.log,
-	})
-	if err != nil {
-		return nil, errors.Join(err, closeSlots(slots))
-	}
 	s.detail = api.ModelDetail{
-		Inputs: describe(model.Inputs), Outputs: describe(model.Outputs), Instances: len(slots), Providers: session.Providers(),
-		Batching: api.BatchingStatus{Enabled: finding.Batchable, Reason: finding.Reason},
+		Inputs: describe(model.Inputs), Outputs: describe(model.Outputs), Instances: instances(m), Providers: session.Providers(),
 	}
-	if finding.Batchable {
-		s.detail.Batching.MaxSize = m.Batching.MaxSize
-	}
-	go func() { s.ended <- s.batcher.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; Shutdown waits for it
 	return s, nil
 }

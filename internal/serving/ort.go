@@ -31,9 +31,9 @@ func OpenORT(cfg *config.Config, log *zap.Logger) (Runtime, error) {
 }
 
 // Load implements Runtime.
-func (r *ortRuntime) Load(path string, v infer.Version, m config.Model) (Session, error) {
+func (r *ortRuntime) Load(path string, model []byte, v infer.Version, m config.Model) (Session, error) {
 	o := ort.LoadOptions{
-		Name: v.Model, Version: v.Number, Fallback: m.Fallback,
+		Name: v.Model, Version: v.Number, Model: model, Fallback: m.Fallback,
 		IntraThreads: m.IntraThreads, CPUArena: m.Arena, OptimizationLevel: m.Optimization,
 		ConfigEntries: m.SessionConfig, CustomOps: r.customOps, PreparedShapes: m.PreparedShapes, MaxOutputBytes: r.maxOutput,
 	}
@@ -52,7 +52,7 @@ func (r *ortRuntime) Load(path string, v infer.Version, m config.Model) (Session
 		return nil, errors.Join(err, s.Close())
 	}
 	s.Model().NoEmpty = traits.Recurrent
-	return ortSession{s, traits.Steady}, nil
+	return ortSession{s, traits}, nil
 }
 
 func traitsOf(path string) (onnxfile.Traits, error) {
@@ -80,14 +80,14 @@ func (r *ortRuntime) Close() error { return r.env.Close() }
 // batcher takes.
 type ortSession struct {
 	*ort.Session
-	steady bool
+	traits onnxfile.Traits
 }
 
 // NewSlot implements Session.
 func (s ortSession) NewSlot() (batch.Slot, error) { return s.Session.NewSlot() }
 
-// Steady implements Session.
-func (s ortSession) Steady() bool { return s.steady }
+// Traits implements Session.
+func (s ortSession) Traits() onnxfile.Traits { return s.traits }
 
 // MemoryInUse implements Session.
 func (s ortSession) MemoryInUse() int64 { return s.Session.Memory().InUse() }

@@ -5,12 +5,14 @@ import (
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/onnxfile"
 )
 
 // Runtime loads models. ortRuntime is the real one; tests may bring their own.
 type Runtime interface {
-	// Load reads the model at path. Errors are *infer.Error and their Msg names no path.
-	Load(path string, v infer.Version, m config.Model) (Session, error)
+	// Load reads the model at path, or takes model in place of the file's content if it
+	// is not nil. Errors are *infer.Error and their Msg names no path.
+	Load(path string, model []byte, v infer.Version, m config.Model) (Session, error)
 	// Describe returns name and version, "ONNX Runtime 1.24.1".
 	Describe() string
 	// Memory returns the bytes held outside Go's heap, by purpose.
@@ -24,7 +26,7 @@ type Session interface {
 	Model() *infer.Model
 	Providers() []api.Provider
 	NewSlot() (batch.Slot, error)
-	Steady() bool       // run times follow from the shapes of the inputs
-	MemoryInUse() int64 // bytes that its slots hold outside Go's heap
+	Traits() onnxfile.Traits // what the file's operators tell
+	MemoryInUse() int64      // bytes that its slots hold outside Go's heap
 	Close() error
 }

@@ -1,12 +1,12 @@
 package serving
 
 import (
+	"context"
 	"errors"
 	"runtime"
 
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
-	"sluice.io/sluice/internal/infer"
 )
 
 // instances is the number of worker slots: as configured, else one per core.
@@ -38,13 +38,25 @@ func closeSlots(slots []batch.Slot) error {
 }
 
 // Batchable decides whether requests are joined: as configured, else by probing.
-func Batchable(slot batch.Slot, model *infer.Model, m config.Model) batch.Finding {
+func Batchable(ctx context.Context, slot batch.Slot, session Session, m config.Model) batch.Finding {
 	switch m.Batching.Enabled {
 	case config.BatchingOn:
-		return batch.Finding{Batchable: true, Reason: "configured"}
+		return batch.Configured(true)
 	case config.BatchingOff:
-		return batch.Finding{Batchable: false, Reason: "configured"}
+		return batch.Configured(false)
 	default:
-		return batch.Probe(slot, model, batch.ProbeOptions{Tolerance: m.Batching.Tolerance})
+		return batch.Probe(ctx, slot, session.Model(), batch.ProbeOptions{
+			Tolerance: m.Batching.Tolerance, Mixes: session.Traits().Mixes,
+			Timeout: m.Batching.Probe.Timeout, MaxBytes: int64(m.Batching.Probe.MaxBytes),
+		})
 	}
+}
+
+// find is Batchable on a slot of its own.
+func find(ctx context.Context, session Session, m config.Model) (batch.Finding, error) {
+	slot, err := session.NewSlot()
+	if err != nil {
+		return batch.Finding{}, err
+	}
+	return Batchable(ctx, slot, session, m), slot.Close()
 }

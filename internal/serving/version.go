@@ -3,34 +3,51 @@ package serving
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 )
 
 // Version is a loaded version that answers callers: batcher → slots → session. It is a
 // registry.Servable.
 type Version struct {
-	session Session
-	batcher *batch.Batcher
-	detail  api.ModelDetail
-	ended   chan error  // the result of the batcher's Run
-	serving atomic.Bool // probe and warm-up are over: runs count from now on
+	session  Session
+	runner   atomic.Pointer[runner]
+	settings config.Model
+	purpose  purpose
+	detail   api.ModelDetail
+	finding  batch.Finding
+	serving  atomic.Bool // probe and warm-up are over: runs count from now on
+	trial    *trial      // of whether requests can be joined; nil if that is known
+	joins    bool        // what the trial has found so far; its goroutine's
+
+	ending context.Context //nolint:containedctx // over when replaced batchers must end at once
+	cut    context.CancelFunc
 }
 
 // Predict implements registry.Servable.
 func (s *Version) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
-	return s.batcher.Predict(ctx, req)
+	for {
+		r := s.runner.Load()
+		resp, err := r.batcher.Predict(ctx, req)
+		if err != nil && infer.CodeOf(err) == infer.Unavailable && s.runner.Load() != r {
+			continue // it was replaced before it took the request
+		}
+		if err == nil && s.trial != nil {
+			s.trial.Offer(req, resp)
+		}
+		return resp, err
+	}
 }
 
 // Model implements registry.Servable.
 func (s *Version) Model() *infer.Model { return s.session.Model() }
 
 // Queued implements registry.Servable.
-func (s *Version) Queued() int { return s.batcher.Queued() }
+func (s *Version) Queued() int { return s.runner.Load().batcher.Queued() }
 
 // Memory implements registry.Servable.
 func (s *Version) Memory() api.ModelMemory {
@@ -39,9 +56,25 @@ func (s *Version) Memory() api.ModelMemory {
 
 // Detail implements registry.Servable.
 func (s *Version) Detail() *api.ModelDetail {
-	detail := s.detail
-	detail.Batching.RunTimes = runTimes(s.batcher.Fits(mostRunTimes))
+	detail, finding := s.detail, s.finding
+	if s.trial != nil {
+		finding = s.trial.Finding()
+	}
+	detail.Batching = finding.Status(s.settings.Batching.MaxSize)
+	detail.Batching.RunTimes = runTimes(s.runner.Load().batcher.Fits(mostRunTimes))
 	return &detail
+}
+
+// Shutdown implements registry.Servable. The session is closed when the last
+// run has returned, however long ago ctx ended.
+func (s *Version) Shutdown(ctx context.Context) error {
+	detach := context.AfterFunc(ctx, s.cut)
+	defer detach()
+	var err error
+	if s.trial != nil {
+		err = s.trial.shutdown(ctx)
+	}
+	return errors.Join(err, s.runner.Load().shutdown(ctx), s.session.Close())
 }
 
 // mostRunTimes is of how many shapes a version's detail tells the run times.
@@ -56,16 +89,6 @@ func runTimes(fits []batch.Fit) []api.RunTime {
 		}
 	}
 	return times
-}
-
-// Shutdown implements registry.Servable. The session is closed when the last
-// run has returned, however long ago ctx ended.
-func (s *Version) Shutdown(ctx context.Context) error {
-	err := s.batcher.Shutdown(ctx)
-	if rerr := <-s.ended; rerr != nil {
-		err = errors.Join(err, fmt.Errorf("batcher: %w", rerr))
-	}
-	return errors.Join(err, s.session.Close())
 }
 
 func describe(specs []infer.TensorSpec) []api.Tensor {

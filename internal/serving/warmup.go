@@ -44,7 +44,7 @@ func (s *Version) example(ctx context.Context, seed1, seed2 uint64) error {
 	if err := model.Check(req); err != nil {
 		return err
 	}
-	resp, err := s.batcher.Predict(ctx, req)
+	resp, err := s.Predict(ctx, req)
 	if err == nil {
 		resp.Release()
 	}

@@ -188,6 +188,24 @@ func (s *State) defaultChanges(a *advance, defaults map[string]int64) {
 	}
 }
 
+// Batching returns the event that says whether requests for a version are joined from
+// now on, and whether there is one: the version may serve no longer. reason says why.
+func (s *State) Batching(v infer.Version, joined bool, reason string) (api.Event, bool) {
+	instance, ok := s.serving[Place{Version: v}]
+	if !ok {
+		return api.Event{}, false
+	}
+	kind := api.EventBatchingDisabled
+	if joined {
+		kind = api.EventBatchingEnabled
+	}
+	a := advance{why: func(string) Cause { return Cause{Cause: api.CauseRequests} }}
+	c := change(instance)
+	c.Reason = reason
+	a.add(kind, Place{Version: v}, c)
+	return a.events[0], true
+}
+
 // Breaker returns the event of a breaker that opened or closed, and whether there is
 // one: the state may know, or the version may serve no longer.
 func (s *State) Breaker(v infer.Version, open bool) (api.Event, bool) {

@@ -56,7 +56,7 @@ func TestAdvance(t *testing.T) {
 
 func TestActors(t *testing.T) {
 	for cause, origin := range map[string]string{
-		api.CauseStart: api.OriginGateway, api.CausePoll: api.OriginGateway, api.CauseBatching: api.OriginGateway,
+		api.CauseStart: api.OriginGateway, api.CausePoll: api.OriginGateway,
 		api.CauseCall: api.OriginAPI, api.CauseRoute: api.OriginAPI, api.CauseReload: api.OriginAPI,
 	} {
 		events := trail.NewState().Advance(of(map[trail.Place]string{live(1): "a"}, nil), always(cause, alice))
@@ -173,7 +173,7 @@ func TestAnySnapshots(t *testing.T) {
 			}
 		}
 	}
-	causes := []string{api.CauseStart, api.CausePoll, api.CauseReload, api.CauseCall, api.CauseRoute, api.CauseBatching}
+	causes := []string{api.CauseStart, api.CausePoll, api.CauseReload, api.CauseCall, api.CauseRoute}
 	for step := range 1_000 {
 		if r.IntN(10) == 0 {
 			kind := []string{api.EventGatewayStarted, api.EventGatewayStopped}[r.IntN(2)]

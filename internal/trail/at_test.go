@@ -81,7 +81,7 @@ func TestEveryInstant(t *testing.T) {
 	s.want("iris", opened, whole, opened)
 	rebuilt := of(four, map[string]int64{"iris": 3, "wine": 1})
 	rebuilt.Serving[live(3)] = trail.Instance{Digest: "a3", Loaded: time.Unix(2, 0)}
-	s.serve(rebuilt, api.CauseBatching, gatewayItself)
+	s.serve(rebuilt, api.CauseReload, gatewayItself)
 	s.want("iris", whole)
 
 	// A kill: until its last sign of life the gateway served.

@@ -1,0 +1,334 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// TrialOptions configure a Trial. Zero values of those with a default mean the default.
+type TrialOptions struct {
+	Model *infer.Model
+	// NewSlot makes a slot that nobody else uses; it is closed before Run returns.
+	NewSlot func() (Slot, error)
+	// Why is the probe's finding, which the trial's own repeats until it is settled.
+	Why Finding
+	// Tolerance is that of ProbeOptions.
+	Tolerance float64
+	// MaxSize is the most rows of one run; default 256.
+	MaxSize int
+	// Requests with different inputs, and answers unlike those of others that ran beside
+	// them, must agree before requests are joined; default 32, which is also the fewest.
+	Requests int
+	// MaxBytes bounds the copies that are held, inputs and outputs; default 16 MiB. What
+	// they give together takes as much again while it is compared.
+	MaxBytes int64
+	// CheckEvery is the time between spot checks once requests are joined, and of a pause
+	// if no few requests can be run together; default 10 s.
+	CheckEvery time.Duration
+	// Timeout is the longest that a run may take; it is then terminated, and its
+	// requests tell nothing. Default 30 s.
+	Timeout time.Duration
+	// Settled is told, on Run's goroutine, once that requests can be joined, and once that
+	// they cannot: at first, or after all. That is final. It must not wait for the trial.
+	Settled func(Finding)
+	Logger  *zap.Logger // may be nil
+}
+
+const (
+	fewestRequests    = 32
+	defaultTrialBytes = 16 << 20
+	defaultCheckEvery = 10 * time.Second
+	defaultTrialRows  = 256
+
+	groupSize  = 4    // requests of one shape that are run together
+	mostCopies = 32   // that wait for others of their shape
+	mostRows   = 4    // that are copied of a request
+	mostTried  = 1024 // requests after which a model that answers too few apart is left alone
+	mostSeen   = 1024 // requests without four of one shape, after which the trial pauses
+)
+
+func (o *TrialOptions) complete() error {
+	setDefault(&o.MaxSize, defaultTrialRows)
+	setDefault(&o.MaxBytes, defaultTrialBytes)
+	setDefault(&o.CheckEvery, defaultCheckEvery)
+	setDefault(&o.Timeout, defaultTimeout)
+	o.Requests = max(o.Requests, fewestRequests)
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Model == nil || o.NewSlot == nil || o.Settled == nil {
+		return infer.Errorf(infer.Invalid, "a trial needs a model, a source of slots and somebody to tell")
+	}
+	if o.MaxSize < 1 || o.MaxBytes < 0 || o.CheckEvery < 0 || o.Timeout < 0 {
+		return infer.Errorf(infer.Invalid, "the limits of a trial must be positive")
+	}
+	return nil
+}
+
+// Trial finds out from real requests whether requests can be joined, for a model that
+// made-up data could not tell it of. It copies some requests that were answered, and
+// runs those of one shape alone and together on a slot of its own, with the lowest
+// priority of the OS (on Linux). When enough have agreed it says so, and goes on with
+// spot checks; the first that disagrees ends it for good.
+//
+// Callers are none of its concern: they must be answered by runs of their own until it
+// has said that requests can be joined.
+type Trial struct {
+	opts    TrialOptions
+	joined  []bool
+	seed    maphash.Seed
+	lower   func() error
+	started atomic.Bool
+	ended   chan struct{}   // closed when Run returns
+	stop    context.Context //nolint:containedctx // of all runs: Shutdown ends them
+	cancel  context.CancelFunc
+
+	open  atomic.Bool // copies are wanted
+	ready chan struct{}
+
+	mu      sync.Mutex
+	copies  []*copied           // oldest first
+	bytes   int64               // of copies
+	seen    int                 // requests since the trial opened last
+	agreed  map[uint64]struct{} // hashes of inputs, until requests are joined
+	finding Finding
+
+	// Run's own.
+	comparer
+	tried int
+}
+
+// NewTrial returns a trial. It starts nothing; what is offered before Run is not taken.
+// The error says why no data could make the model one whose requests can be joined.
+func NewTrial(o TrialOptions) (*Trial, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	joined, problem := joinedInputs(o.Model)
+	if problem != "" {
+		return nil, infer.Errorf(infer.Invalid, "model '%s' cannot be batched: %s", o.Model.Name, problem)
+	}
+	t := &Trial{
+		opts: o, joined: joined, seed: maphash.MakeSeed(), lower: lowerPriority,
+		ended: make(chan struct{}), ready: make(chan struct{}, 1),
+		agreed: map[uint64]struct{}{},
+	}
+	t.stop, t.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // ends with Shutdown
+	t.finding = t.onTrial()
+	return t, nil
+}
+
+// Finding returns what is known so far.
+func (t *Trial) Finding() Finding {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.finding
+}
+
+// Run tries requests until the trial has ended, Shutdown was called or ctx is over. It
+// returns when its slot is closed.
+func (t *Trial) Run(ctx context.Context) (err error) {
+	if !t.started.CompareAndSwap(false, true) {
+		return errors.New("batch: Run of a trial was called before")
+	}
+	defer close(t.ended)
+	detach := context.AfterFunc(ctx, t.cancel)
+	defer detach()
+	done := make(chan struct{})
+	go func() { // waited for below; a thread whose priority was lowered ends with it
+		defer close(done)
+		onOwnThread(t.lower, func(err error) {
+			t.opts.Logger.Warn("a trial of batching runs with the priority of the rest", zap.String("model", t.opts.Model.Name), zap.Error(err))
+		}, func() { err = t.run() })
+	}()
+	<-done
+	return err
+}
+
+// Shutdown ends the trial, whatever it has found, and returns when Run has returned or
+// is about to. A run in progress is terminated. If ctx ends first it returns ctx's
+// error. Run must have been called or be about to be.
+func (t *Trial) Shutdown(ctx context.Context) error {
+	t.cancel()
+	select {
+	case <-t.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("batch: a trial still runs: %w", context.Cause(ctx))
+	}
+}
+
+func (t *Trial) run() error {
+	slot, err := t.opts.NewSlot()
+	if err != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.finding = t.opts.Why
+		return err
+	}
+	t.comparer = comparer{slot: slot, tolerance: t.opts.Tolerance, log: t.opts.Logger}
+	for joining := false; ; {
+		group := t.collect()
+		if group == nil {
+			break
+		}
+		f := t.check(group)
+		if f.Reason == "" && !joining {
+			f = t.conclude()
+		}
+		if f.Reason != "" {
+			t.settle(f)
+			if joining = f.Batchable; !joining {
+				break
+			}
+		}
+		if (joining || len(group) < groupSize) && !t.pause() {
+			break
+		}
+	}
+	t.discard()
+	return slot.Close()
+}
+
+// pause waits until requests are wanted again; false if the trial is to end.
+func (t *Trial) pause() bool {
+	timer := time.NewTimer(t.opts.CheckEvery)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-t.stop.Done():
+		return false
+	}
+}
+
+// settle makes a finding known.
+func (t *Trial) settle(f Finding) {
+	t.mu.Lock()
+	t.finding, t.agreed = f, nil
+	t.mu.Unlock()
+	t.opts.Settled(f)
+}
+
+// check runs a group's requests alone, together, in another order and in pairs. The
+// finding says why requests cannot be joined; its Reason is empty if nothing does.
+// Requests that fail or take too long tell nothing.
+func (t *Trial) check(group []*copied) Finding {
+	var samples []sample
+	var keys []uint64
+	for _, c := range group {
+		t.tried++
+		s := sample{rows: c.rows, inputs: c.inputs}
+		if t.within(func(ctx context.Context) error { return t.alone(ctx, &s) }) != nil {
+			continue
+		}
+		if f := checkRows(&s); f.Reason != "" {
+			return f
+		}
+		samples, keys = append(samples, s), append(keys, c.hash)
+	}
+	if len(samples) < 2 {
+		return Finding{}
+	}
+	for _, arrangement := range orders(len(samples)) {
+		var f Finding
+		err := t.within(func(ctx context.Context) (err error) {
+			f, err = t.together(ctx, samples, arrangement)
+			return err
+		})
+		switch code := infer.CodeOf(err); {
+		case code == infer.TooLarge || code == infer.Canceled || code == infer.Deadline:
+			return Finding{}
+		case err != nil:
+			return t.off("requests that are answered alone fail together")
+		case f.Reason != "":
+			return t.off(f.Reason)
+		}
+	}
+	t.note(samples, keys)
+	return Finding{}
+}
+
+// orders are the arrangements of n samples: a request each, in turn and backwards, a
+// request of two samples beside another, and the last two.
+func orders(n int) [][][]int {
+	ahead, back := make([][]int, n), make([][]int, n)
+	for i := range n {
+		ahead[i], back[n-1-i] = []int{i}, []int{i}
+	}
+	orders := [][][]int{ahead, back}
+	if n > 2 {
+		orders = append(orders, [][]int{{1, 0}, {2}}, [][]int{{n - 1}, {n - 2}})
+	}
+	return orders
+}
+
+// within gives a run its time. The error is Canceled or Deadline if that was over.
+func (t *Trial) within(f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(t.stop, t.opts.Timeout)
+	defer cancel()
+	err := f(ctx)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("a run of a trial was terminated: %w", ctx.Err())
+	}
+	return err
+}
+
+// conclude is the finding where no request showed that requests cannot be joined; its
+// Reason is empty if there is none yet.
+func (t *Trial) conclude() Finding {
+	t.mu.Lock()
+	n := len(t.agreed)
+	t.mu.Unlock()
+	switch {
+	case n >= t.opts.Requests:
+		return Finding{
+			Batchable: true, Summary: yesTried,
+			Reason: fmt.Sprintf("copies of %d requests gave equal outputs alone and together", n),
+		}
+	case t.tried >= max(mostTried, 4*t.opts.Requests):
+		f := undecided(fmt.Sprintf("of %d requests that were tried only %d could be told apart by their answers", t.tried, n))
+		f.Undecided = false // nothing further is tried
+		return f
+	default:
+		return Finding{}
+	}
+}
+
+// off is the finding that ends a trial.
+func (t *Trial) off(reason string) Finding {
+	return mixed("%s, as copies of requests have shown", reason)
+}
+
+// onTrial is the finding while nothing is settled.
+func (t *Trial) onTrial() Finding {
+	return Finding{
+		Undecided: true, Summary: onTrial,
+		Reason: fmt.Sprintf("%s; copies of requests are tried, of which %d of %d have agreed", t.opts.Why.Reason, len(t.agreed), t.opts.Requests),
+	}
+}
+
+// note counts requests that agreed, until enough have. One whose answer is that of all
+// beside it shows nothing.
+func (t *Trial) note(samples []sample, inputs []uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.finding.Undecided {
+		return
+	}
+	if t.distinct(samples) {
+		for _, hash := range inputs {
+			t.agreed[hash] = struct{}{}
+		}
+	}
+	t.finding = t.onTrial()
+}

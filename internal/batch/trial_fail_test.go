@@ -1,0 +1,109 @@
+package batch_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/infer"
+)
+
+func TestTrialRunsAreTerminated(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		slot := newTensors(rowSums)
+		slot.takes = 1 << 60
+		x := startTrial(t, slot, func(o *batch.TrialOptions) { o.Timeout = time.Second })
+		x.offerMany(4, 1)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := slot.terminated(); n != 1 {
+			t.Errorf("%d runs were terminated after the timeout", n)
+		}
+		time.Sleep(4 * time.Second)
+		x.wantSettled()
+		x.offerMany(4, 1)
+		begin := time.Now()
+		if err := x.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("Shutdown took %v", took)
+		}
+		x.wantSettled()
+	})
+}
+
+func TestFailuresOfTrials(t *testing.T) {
+	f := func(name string, compute func([]infer.Tensor) ([]infer.Tensor, error), settled ...bool) {
+		t.Helper()
+		t.Run(name, func(t *testing.T) {
+			virtual(t, func(t *testing.T) {
+				x := startTrial(t, newTensors(compute), nil)
+				x.offerMany(32, 1)
+				x.wantSettled(settled...)
+			})
+		})
+	}
+	several := func(err error) func([]infer.Tensor) ([]infer.Tensor, error) {
+		return func(in []infer.Tensor) ([]infer.Tensor, error) {
+			if in[0].Shape[0] > 1 {
+				return nil, err
+			}
+			return rowSums(in)
+		}
+	}
+	f("always", func([]infer.Tensor) ([]infer.Tensor, error) { return nil, errors.New("no") })
+	f("panics", func([]infer.Tensor) ([]infer.Tensor, error) { panic("no") })
+	f("together", several(errors.New("one row only")), false)
+	f("together for lack of memory", several(infer.Errorf(infer.TooLarge, "too large")))
+	f("fewer rows", func(in []infer.Tensor) ([]infer.Tensor, error) {
+		in[0].Shape[0], in[0].Data = 0, nil
+		return in, nil
+	}, false)
+}
+
+func TestTrialOptions(t *testing.T) {
+	f := func(change func(o *batch.TrialOptions), want string) {
+		t.Helper()
+		o := batch.TrialOptions{
+			Model: ioModel(), NewSlot: func() (batch.Slot, error) { return nil, nil }, Settled: func(batch.Finding) {}, //nolint:nilnil // not called
+		}
+		change(&o)
+		_, err := batch.NewTrial(o)
+		if infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	f(func(o *batch.TrialOptions) { o.Model = nil }, "needs a model")
+	f(func(o *batch.TrialOptions) { o.NewSlot = nil }, "source of slots")
+	f(func(o *batch.TrialOptions) { o.Settled = nil }, "somebody to tell")
+	f(func(o *batch.TrialOptions) { o.MaxBytes = -1 }, "must be positive")
+	f(func(o *batch.TrialOptions) { o.Model = rowsModel(infer.Shape{1, 3}) }, "no free first dimension")
+}
+
+func TestATrialWithoutASlotEnds(t *testing.T) {
+	none := errors.New("no memory")
+	why := batch.Finding{Undecided: true, Summary: "no, undecided", Reason: "the model refuses made-up data"}
+	x, err := batch.NewTrial(batch.TrialOptions{
+		Model: ioModel(), NewSlot: func() (batch.Slot, error) { return nil, none }, Why: why,
+		Settled: func(f batch.Finding) { t.Errorf("settled: %+v", f) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Run(t.Context()); !errors.Is(err, none) {
+		t.Errorf("Run: %v", err)
+	}
+	if err := x.Run(t.Context()); err == nil {
+		t.Error("Run can be called twice")
+	}
+	if x.Finding() != why {
+		t.Errorf("%+v", x.Finding())
+	}
+	if err := x.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,64 @@
+package serving
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/batch"
+)
+
+// trial is a trial that runs, and tells its version what it has found.
+type trial struct {
+	*batch.Trial
+	ended chan error // the result of its Run
+}
+
+// try lets real requests decide whether requests can be joined, if the probe could not.
+func (s *Version) try() {
+	m, model := &s.settings.Batching, s.session.Model()
+	if !s.finding.Undecided || !m.Trial.Enabled {
+		return
+	}
+	t, err := batch.NewTrial(batch.TrialOptions{
+		Model: model, NewSlot: s.session.NewSlot, Why: s.finding, Tolerance: m.Tolerance, MaxSize: m.MaxSize,
+		Requests: m.Trial.Requests, MaxBytes: int64(m.Trial.MaxBytes), CheckEvery: m.Trial.CheckEvery, Timeout: s.settings.Timeout,
+		Settled: s.settled, Logger: s.purpose.log,
+	})
+	if err != nil {
+		s.purpose.log.Error("no trial of batching", zap.String("model", model.Name), zap.Int64("version", model.Version), zap.Error(err))
+		return
+	}
+	s.trial = &trial{Trial: t, ended: make(chan error, 1)}
+	go func() { s.trial.ended <- t.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; shutdown waits for it
+}
+
+// settled replaces the batcher by one that joins requests, or by one that does not any
+// more. The old one answers what it has accepted. It runs on the trial's goroutine.
+func (s *Version) settled(f batch.Finding) {
+	model := s.session.Model()
+	log := s.purpose.log.With(zap.String("model", model.Name), zap.Int64("version", model.Version))
+	log.Info("batching is settled", zap.Bool("batching", f.Batchable), zap.String("finding", f.Reason))
+	if s.purpose.Settled != nil {
+		s.purpose.Settled(f)
+	}
+	if s.joins == f.Batchable {
+		return
+	}
+	next, err := s.start(f.Batchable)
+	if err != nil {
+		log.Error("requests cannot be joined as was found", zap.Error(err))
+		return
+	}
+	s.joins = f.Batchable
+	if err := s.runner.Swap(next).shutdown(s.ending); err != nil && !errors.Is(err, context.Canceled) {
+		log.Error("a batcher that was replaced did not end well", zap.Error(err))
+	}
+}
+
+// shutdown returns when the trial no longer uses the version.
+func (t *trial) shutdown(ctx context.Context) error {
+	err := t.Shutdown(ctx)
+	return errors.Join(err, <-t.ended)
+}
