@@ -50,7 +50,7 @@ const (
 	defaultTrialRows  = 256
 
 	groupSize  = 4    // requests of one shape that are run together
-	mostCopies = 32   // that wait for others of their shape
+	mostCopies = 64   // that wait for others of their shape, or to be run
 	mostRows   = 4    // that are copied of a request
 	mostTried  = 1024 // requests after which a model that answers too few apart is left alone
 	mostSeen   = 1024 // requests without four of one shape, after which the trial pauses
@@ -213,8 +213,10 @@ func (t *Trial) pause() bool {
 
 // settle makes a finding known.
 func (t *Trial) settle(f Finding) {
+	t.open.Store(false)
 	t.mu.Lock()
 	t.finding, t.agreed = f, nil
+	t.copies, t.bytes = nil, 0 // what is checked from now on is new
 	t.mu.Unlock()
 	t.opts.Settled(f)
 }

@@ -45,22 +45,36 @@ func (t *Trial) offer(req *infer.Request, resp *infer.Response) {
 		return
 	}
 	for len(t.copies) == mostCopies || t.bytes+c.bytes > t.opts.MaxBytes {
+		if t.group() != "" { // enough to do for now
+			t.close()
+			return
+		}
 		t.bytes -= t.copies[0].bytes
 		t.copies = slices.Delete(t.copies, 0, 1)
 	}
 	c.own(t.opts.Model)
 	t.copies = append(t.copies, c)
 	t.bytes += c.bytes
-	if t.like(c) == groupSize {
+	switch {
+	case t.like(c.key) < groupSize:
+	case t.agreed == nil: // a spot check needs one group
 		t.close()
+	default: // further ones wait: on a busy machine the trial may run when callers are gone
+		t.wake()
 	}
 }
 
-// close takes nothing further, and wakes collect. There is room, since what was there
-// before was taken before the trial opened.
+// close takes nothing further, and wakes collect.
 func (t *Trial) close() {
 	t.open.Store(false)
-	t.ready <- struct{}{}
+	t.wake()
+}
+
+func (t *Trial) wake() {
+	select {
+	case t.ready <- struct{}{}:
+	default: // it has not looked yet
+	}
 }
 
 // take looks whether a request can be used. What it returns still aliases the request.
@@ -105,14 +119,24 @@ func (c *copied) own(m *infer.Model) {
 	}
 }
 
-// like counts the copies of the shape of c.
-func (t *Trial) like(c *copied) (n int) {
-	for _, other := range t.copies {
-		if other.key == c.key {
+// like counts the copies of a shape.
+func (t *Trial) like(key string) (n int) {
+	for _, c := range t.copies {
+		if c.key == key {
 			n++
 		}
 	}
 	return n
+}
+
+// group returns the first shape with enough copies, "" if there is none.
+func (t *Trial) group() string {
+	for _, c := range t.copies {
+		if t.like(c.key) >= groupSize {
+			return c.key
+		}
+	}
+	return ""
 }
 
 // collect waits for a group of requests of one shape, or for so many requests that there
@@ -120,25 +144,42 @@ func (t *Trial) like(c *copied) (n int) {
 func (t *Trial) collect() []*copied {
 	t.mu.Lock()
 	t.seen = 0
-	t.mu.Unlock()
 	t.open.Store(true)
-	select {
-	case <-t.ready:
-	case <-t.stop.Done():
-		t.open.Store(false)
-		return nil
+	if t.group() != "" {
+		t.wake()
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	group := make([]*copied, 0, groupSize)
-	for _, c := range t.copies {
-		if t.like(c) == groupSize {
-			group = append(group, c)
-			t.bytes -= c.bytes
+	t.mu.Unlock()
+	for {
+		select {
+		case <-t.ready:
+		case <-t.stop.Done():
+			t.open.Store(false)
+			return nil
+		}
+		if group, ok := t.pick(); ok {
+			return group
 		}
 	}
-	t.copies = slices.DeleteFunc(t.copies, func(c *copied) bool { return slices.Contains(group, c) })
-	return group
+}
+
+// pick takes a group of copies; it is not ok if there is none yet.
+func (t *Trial) pick() (group []*copied, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := t.group()
+	if key == "" && t.open.Load() {
+		return nil, false // the one that woke it was taken before
+	}
+	group = make([]*copied, 0, groupSize)
+	t.copies = slices.DeleteFunc(t.copies, func(c *copied) bool {
+		if key == "" || c.key != key || len(group) == groupSize {
+			return false
+		}
+		group = append(group, c)
+		t.bytes -= c.bytes
+		return true
+	})
+	return group, true
 }
 
 // discard forgets what was copied.

@@ -162,6 +162,22 @@ func TestRealRequestsDecideForBatching(t *testing.T) {
 	})
 }
 
+// On a busy machine a trial may get no time until the callers are gone: what it needs was
+// copied by then.
+func TestATrialGoesOnWithoutCallers(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		let := make(chan struct{})
+		slot := newTensors(sortedOnly)
+		slot.during = func() { <-let }
+		x := startTrial(t, slot, nil)
+		x.offerMany(40, 1000)
+		x.wantFinding("0 of 32")
+		close(let)
+		time.Sleep(time.Minute)
+		x.wantSettled(true)
+	})
+}
+
 func TestRealRequestsDecideAgainstBatching(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		x := startTrial(t, newTensors(mixing(0)), nil)
