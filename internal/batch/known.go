@@ -147,7 +147,7 @@ func (w *worker) runKnown(known *knownInput) (cut bool, err error) {
 	if c.cut || err != nil {
 		return c.cut, err
 	}
-	resp, err := w.scatter(0)
+	resp, err := w.scatter(0, nil)
 	if err == nil {
 		resp.Release()
 	}

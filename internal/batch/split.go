@@ -42,7 +42,7 @@ func (b *Batcher) predictSplit(ctx context.Context, req *infer.Request, rows int
 		}
 	}
 	req.Timing = joinTiming(pieces)
-	return joinResponses(responses, err)
+	return joinResponses(responses, req.Memory, err)
 }
 
 // splitRequest cuts a request into pieces of at most size rows, which alias its
@@ -105,8 +105,9 @@ func joinTiming(pieces []infer.Request) (sum infer.Timing) {
 }
 
 // joinResponses puts the outputs of the pieces together along the first
-// dimension and releases the pieces. With an error it only releases them.
-func joinResponses(pieces []*infer.Response, err error) (*infer.Response, error) {
+// dimension and releases the pieces. With an error it only releases them. Until
+// then both are there, and both are reserved from memory.
+func joinResponses(pieces []*infer.Response, memory infer.Memory, err error) (*infer.Response, error) {
 	defer func() {
 		for _, p := range pieces {
 			p.Release()
@@ -116,6 +117,7 @@ func joinResponses(pieces []*infer.Response, err error) (*infer.Response, error)
 		return nil, err
 	}
 	joined := infer.NewResponse()
+	joined.ReserveFrom(memory)
 	for i := range pieces[0].Outputs {
 		if err := joinOutput(joined, pieces, i); err != nil {
 			joined.Release()
@@ -139,6 +141,9 @@ func joinOutput(joined *infer.Response, pieces []*infer.Response, i int) error {
 	}
 	shape := append(infer.Shape{rows}, first.Shape[1:]...)
 	data := joined.Add(first.Name, first.Index, first.DType, shape, size)
+	if err := joined.Err(); err != nil {
+		return err
+	}
 	for _, p := range pieces {
 		data = data[copy(data, p.Outputs[i].Data):]
 	}

@@ -193,7 +193,7 @@ func (w *worker) answer(members []*item, run *Run, start time.Duration) {
 			last.end()
 		}
 		last = it
-		it.resp, it.err = w.scatter(i)
+		it.resp, it.err = w.scatter(i, it.req.Memory)
 		run.Err = cmp.Or(run.Err, it.err)
 		if it.err == nil {
 			b.health.remember(it, b.model, run.Input+run.Compute)
@@ -223,9 +223,13 @@ func (w *worker) fail(members []*item, compute time.Duration, err error) {
 	}
 }
 
-func (w *worker) scatter(i int) (*infer.Response, error) {
+// scatter returns member i's outputs. Their room is taken of memory; without room
+// for all of them there is no response.
+func (w *worker) scatter(i int, memory infer.Memory) (*infer.Response, error) {
 	resp := infer.NewResponse()
+	resp.ReserveFrom(memory)
 	err := internal("scatter", protect(w.batcher.log, "scatter", func() error { return w.slot.Scatter(i, resp) }))
+	err = cmp.Or(err, resp.Err())
 	if err != nil {
 		resp.Release()
 		return nil, err

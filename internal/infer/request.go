@@ -62,6 +62,10 @@ type Request struct {
 	Override      string // the version that a header asks for
 	Authorization string // what shows that it may: the value of that header
 
+	// Memory is what the outputs are reserved from before they are allocated; nil if
+	// they are not counted.
+	Memory Memory
+
 	// Served and Timing are results, filled on the way.
 	Served Served
 	Timing Timing

@@ -1,10 +1,16 @@
 package infer
 
-import "sync"
+import (
+	"cmp"
+	"sync"
+)
 
 // maxPooledBytes is the largest buffer that a released Response keeps; above it
 // the buffer goes to the garbage collector, so one huge answer is not held for ever.
 const maxPooledBytes = 1 << 20
+
+// smallBytes is a buffer whose size is of no account.
+const smallBytes = 64 << 10
 
 // Response is the answer to a Request. Its outputs live in its own buffer and
 // are valid until Release.
@@ -12,7 +18,12 @@ type Response struct {
 	// Outputs are in the order asked for.
 	Outputs []Tensor
 	buf     []byte
+	kept    []byte // an earlier answer's buffer, for the first output that it suits
 	dims    []int64
+
+	memory   Memory // what the buffers are reserved from; nil if they are not counted
+	reserved int    // bytes of it
+	err      error  // of the first output that found no room
 }
 
 var responses = sync.Pool{New: func() any { return new(Response) }}
@@ -20,31 +31,48 @@ var responses = sync.Pool{New: func() any { return new(Response) }}
 // NewResponse returns an empty response from the pool.
 func NewResponse() *Response { return responses.Get().(*Response) }
 
+// ReserveFrom makes Add reserve the room of the outputs from m before it allocates
+// them, and Release give it back. It is called before the first Add; m may be nil.
+func (r *Response) ReserveFrom(m Memory) { r.memory = m }
+
+// Err returns why an output found no room: the error of Memory.Reserve. The
+// response is then not complete.
+func (r *Response) Err() error { return r.err }
+
 // Release returns the response's memory. Neither it nor its outputs may be used
 // afterwards.
 func (r *Response) Release() {
-	clear(r.Outputs)
-	r.Outputs = r.Outputs[:0]
-	r.buf, r.dims = r.buf[:0], r.dims[:0]
-	if cap(r.buf) > maxPooledBytes {
-		r.buf = nil
+	if r.memory != nil {
+		r.memory.Release(r.reserved)
 	}
+	clear(r.Outputs)
+	kept := r.kept
+	if cap(r.buf) > cap(kept) && cap(r.buf) <= maxPooledBytes {
+		kept = r.buf
+	}
+	*r = Response{Outputs: r.Outputs[:0], kept: kept[:0], dims: r.dims[:0]}
 	responses.Put(r)
 }
 
 // Add appends an output and returns its Data, n bytes to be filled. The shape
-// is copied. A slice returned earlier stays valid.
+// is copied. A slice returned earlier stays valid. If there is no room for the
+// output, Err says so and the output has no data.
 func (r *Response) Add(name string, index int, dtype DType, shape Shape, n int) []byte {
 	data := r.alloc(n)
 	r.add(name, index, dtype, shape, data)
 	return data
 }
 
-// AddCopy appends an output with a copy of data. The shape is copied too.
+// AddCopy appends an output with a copy of data. The shape is copied too. If there is no
+// room for it, Err says so.
 func (r *Response) AddCopy(name string, index int, dtype DType, shape Shape, data []byte) {
 	if len(data) > maxPooledBytes {
 		// It would not be kept with the buffer. append, unlike make, does not clear what
 		// is overwritten at once.
+		if err := r.reserve(len(data)); err != nil {
+			r.err = cmp.Or(r.err, err)
+			return
+		}
 		r.add(name, index, dtype, shape, append([]byte(nil), data...))
 		return
 	}
@@ -59,13 +87,44 @@ func (r *Response) add(name string, index int, dtype DType, shape Shape, data []
 	})
 }
 
-// alloc cuts n bytes off the buffer. Where they do not fit it starts a new
-// buffer and leaves the old one to the outputs that use it.
+// alloc cuts n bytes off the buffer. If they do not fit it starts a new buffer and
+// leaves the old one to the outputs that use it.
 func (r *Response) alloc(n int) []byte {
 	start := len(r.buf)
 	if cap(r.buf)-start < n {
-		start, r.buf = 0, make([]byte, 0, max(n, 2*cap(r.buf)))
+		if !r.renew(n) {
+			return nil
+		}
+		start = 0
 	}
 	r.buf = r.buf[:start+n]
 	return r.buf[start : start+n : start+n]
+}
+
+// renew starts a buffer for n bytes: the kept one, unless it is much too large, or a
+// new one, which is for more than one output while it is small.
+func (r *Response) renew(n int) bool {
+	if size := cap(r.kept); size >= n && size <= max(smallBytes, 4*n) && r.reserve(size) == nil {
+		r.buf, r.kept = r.kept[:0], nil
+		return true
+	}
+	size := max(n, min(2*cap(r.buf), smallBytes))
+	if err := r.reserve(size); err != nil {
+		r.err = cmp.Or(r.err, err)
+		return false
+	}
+	r.buf = make([]byte, 0, size)
+	return true
+}
+
+// reserve takes n bytes of the memory.
+func (r *Response) reserve(n int) error {
+	if r.memory == nil {
+		return nil
+	}
+	err := r.memory.Reserve(n)
+	if err == nil {
+		r.reserved += n
+	}
+	return err
 }

@@ -61,7 +61,7 @@ func (c *Call) checkBlob(t *infer.Tensor) *problem {
 		p = c.tooLarge(int64(len(t.Data)))
 	}
 	if p == nil && t.DType == infer.Bool {
-		c.normaliseBools(t)
+		p = c.normaliseBools(t)
 	}
 	return p
 }
@@ -90,21 +90,20 @@ func (c *Call) checkStrings(t *infer.Tensor, want int64) *problem {
 
 // normaliseBools makes every byte other than 0 a 1, in a copy where there is one
 // above: the body is not ours to change.
-func (c *Call) normaliseBools(t *infer.Tensor) {
-	for i, b := range t.Data {
-		if b <= 1 {
-			continue
-		}
-		start := len(c.buf)
-		c.buf = append(c.buf, t.Data...)
-		t.Data = c.buf[start:len(c.buf):len(c.buf)]
-		for j := i; j < len(t.Data); j++ {
-			if t.Data[j] > 1 {
-				t.Data[j] = 1
-			}
-		}
-		return
+func (c *Call) normaliseBools(t *infer.Tensor) *problem {
+	above := func(b byte) bool { return b > 1 }
+	if slices.IndexFunc(t.Data, above) < 0 {
+		return nil
 	}
+	buf, p := c.room(len(t.Data))
+	if p != nil {
+		return p
+	}
+	for i, b := range t.Data {
+		buf[i] = min(b, 1)
+	}
+	t.Data = buf
+	return nil
 }
 
 // DecodeRaw makes the body the data of m's only input: a header
@@ -166,8 +165,12 @@ func (c *Call) rawString(t *infer.Tensor, body []byte) *problem {
 	if size := int64(len(body)) + 4; size > c.lim.MaxTensorBytes || size > math.MaxUint32 {
 		return c.tooLarge(size)
 	}
-	c.buf = binary.LittleEndian.AppendUint32(c.buf, uint32(len(body)))
-	c.buf = append(c.buf, body...)
-	t.Data = c.buf
+	buf, p := c.room(len(body) + 4)
+	if p != nil {
+		return p
+	}
+	binary.LittleEndian.PutUint32(buf, uint32(len(body)))
+	copy(buf[4:], body)
+	t.Data = buf
 	return nil
 }

@@ -9,15 +9,15 @@ import (
 )
 
 // data reads the member "data" of an input whose shape and datatype are known,
-// flat or nested as the shape says, into the Call's buffer. Strings apart, the
-// room is taken once, after the number of elements was compared with the text
-// that is left.
+// flat or nested as the shape says, into memory of the Call. The room is taken
+// once, after the number of elements was compared with the text that is left.
 type data struct {
 	c     *Call
 	t     *infer.Tensor
 	total int64 // elements
 	flat  bool
-	off   int // where in c.buf the next element of fixed size goes
+	buf   []byte // the room for the data; strings are appended
+	off   int    // where in buf the next element of fixed size goes
 }
 
 // readData reads the array at the scanner's place into t.Data.
@@ -34,20 +34,38 @@ func (c *Call) readData(t *infer.Tensor) *problem {
 	if size > c.lim.MaxTensorBytes {
 		return c.tooLarge(size)
 	}
-	start := len(c.buf)
-	c.buf = slices.Grow(c.buf, int(size))
-	if t.DType != infer.Bytes {
-		c.buf = c.buf[:start+int(size)]
+	room := int(size)
+	if t.DType == infer.Bytes {
+		room += c.s.extent() // a length before each, and no more than stands between the quotes
 	}
-	d := data{c: c, t: t, total: total, flat: len(t.Shape) < 2 || !c.s.nested(), off: start}
+	buf, p := c.room(room)
+	if p != nil {
+		return p
+	}
+	if t.DType == infer.Bytes {
+		buf = buf[:0]
+	}
+	d := data{c: c, t: t, total: total, flat: len(t.Shape) < 2 || !c.s.nested(), buf: buf}
 	if p := d.read(0); p != nil {
 		return p
 	}
-	t.Data = c.buf[start:len(c.buf):len(c.buf)]
+	t.Data = slices.Clip(d.buf)
 	if size := int64(len(t.Data)); size > c.lim.MaxTensorBytes {
 		return c.tooLarge(size)
 	}
 	return nil
+}
+
+// extent returns how much text the value that follows takes, or more.
+func (s *scanner) extent() int {
+	const little = 4 << 10 // of text, for which it is not worth to look
+	left := len(s.text) - s.pos
+	if left <= little {
+		return left
+	}
+	look := *s
+	_ = look.skip(true) // where it is not JSON, it will be read no further either
+	return look.pos - s.pos
 }
 
 func (c *Call) tooLarge(size int64) *problem {
@@ -135,7 +153,7 @@ func (d *data) float() *problem {
 	s.pos = n.end
 	text := s.text[start:n.end]
 	var ok bool
-	buf, le := d.c.buf[d.off:], binary.LittleEndian
+	buf, le := d.buf[d.off:], binary.LittleEndian
 	switch d.t.DType {
 	case infer.FP32:
 		var bits uint32
@@ -179,7 +197,7 @@ func (d *data) token() *problem {
 		_, _, p := s.decimal()
 		return p
 	}
-	buf, le := d.c.buf[d.off:], binary.LittleEndian
+	buf, le := d.buf[d.off:], binary.LittleEndian
 	switch d.t.DType {
 	case infer.FP32:
 		le.PutUint32(buf, math.Float32bits(float32(f)))
@@ -196,9 +214,9 @@ func (d *data) token() *problem {
 
 func (d *data) bool() *problem {
 	b, p := d.c.s.bool()
-	d.c.buf[d.off] = 0
+	d.buf[d.off] = 0
 	if b {
-		d.c.buf[d.off] = 1
+		d.buf[d.off] = 1
 	}
 	d.off++
 	return p
@@ -217,7 +235,7 @@ func (d *data) integer() *problem {
 	if p != nil {
 		return p
 	}
-	buf, le := d.c.buf[d.off:], binary.LittleEndian
+	buf, le := d.buf[d.off:], binary.LittleEndian
 	switch size {
 	case 1:
 		buf[0] = byte(v)
@@ -234,18 +252,17 @@ func (d *data) integer() *problem {
 
 // string reads a string and appends it with its length.
 func (d *data) string() *problem {
-	c := d.c
-	raw, escaped, p := c.s.raw()
+	raw, escaped, p := d.c.s.raw()
 	if p != nil {
 		return p
 	}
-	start := len(c.buf)
-	c.buf = append(c.buf, 0, 0, 0, 0)
+	start := len(d.buf)
+	d.buf = append(d.buf, 0, 0, 0, 0)
 	if escaped {
-		c.buf = unescape(c.buf, raw)
+		d.buf = unescape(d.buf, raw)
 	} else {
-		c.buf = append(c.buf, raw...)
+		d.buf = append(d.buf, raw...)
 	}
-	binary.LittleEndian.PutUint32(c.buf[start:], uint32(len(c.buf)-start-4))
+	binary.LittleEndian.PutUint32(d.buf[start:], uint32(len(d.buf)-start-4))
 	return nil
 }

@@ -93,8 +93,8 @@ func (c *Call) name(name *string) *problem {
 	if len(b) > c.lim.MaxNameBytes {
 		return invalid("longer than %d bytes", c.lim.MaxNameBytes)
 	}
-	*name = c.intern(b)
-	return nil
+	*name, p = c.intern(b)
+	return p
 }
 
 func (c *Call) inputs() *problem {
@@ -102,8 +102,13 @@ func (c *Call) inputs() *problem {
 		if i >= c.lim.MaxInputs {
 			return invalid("more than %d inputs", c.lim.MaxInputs)
 		}
-		c.Inputs = append(c.Inputs, infer.Tensor{})
-		c.sizes = append(c.sizes, -1)
+		var p *problem
+		if c.Inputs, p = push(c, c.Inputs, infer.Tensor{}); p == nil {
+			c.sizes, p = push(c, c.sizes, -1)
+		}
+		if p != nil {
+			return p
+		}
 		return c.input(&c.Inputs[i], &c.sizes[i])
 	})
 }
@@ -177,7 +182,9 @@ func (c *Call) shape(t *infer.Tensor) *problem {
 			return invalid("more than %d dimensions", c.lim.MaxRank)
 		}
 		n, p := c.s.integer(0, math.MaxInt64, "a dimension (0 to 9223372036854775807)")
-		c.dims = append(c.dims, int64(n))
+		if p == nil {
+			c.dims, p = push(c, c.dims, int64(n))
+		}
 		return p
 	})
 	t.Shape = c.dims[start:len(c.dims):len(c.dims)]
@@ -221,8 +228,13 @@ func (c *Call) outputs() *problem {
 		if i >= c.lim.MaxOutputs {
 			return invalid("more than %d outputs", c.lim.MaxOutputs)
 		}
-		c.Outputs = append(c.Outputs, infer.OutputRef{})
-		c.binary = append(c.binary, unset)
+		var p *problem
+		if c.Outputs, p = push(c, c.Outputs, infer.OutputRef{}); p == nil {
+			c.binary, p = push(c, c.binary, unset)
+		}
+		if p != nil {
+			return p
+		}
 		return c.output(&c.Outputs[i], &c.binary[i])
 	})
 }

@@ -3,6 +3,7 @@ package oip
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -30,10 +31,19 @@ const askBinary = "; ask for it as binary (parameters.binary_data of the output,
 // AppendResponse appends the answer to dst: the JSON document and then the data
 // of the outputs that go as binary. jsonLen is the length of the document, for
 // the header Inference-Header-Content-Length, or -1 where no output is binary.
-// Errors are Invalid: data that JSON cannot carry. It allocates nothing where
-// dst has room.
+// Errors are Invalid (data that JSON cannot carry) and those of Call.Grow. It
+// allocates nothing where dst has room.
 func AppendResponse(dst []byte, c *Call, model string, version int64, resp *infer.Response, opt EncodeOptions) (out []byte, jsonLen int, err error) {
-	start := len(dst)
+	start, blobs := len(dst), 0
+	for i := range resp.Outputs {
+		if c.BinaryOutput(i) {
+			blobs += len(resp.Outputs[i].Data)
+		}
+	}
+	// The data that goes as it is finds its room at once, not step by step.
+	if dst, err = c.grow(dst, frame+escaped*(len(c.ID)+len(model))+blobs); err != nil {
+		return dst[:start], -1, err
+	}
 	dst = append(dst, '{')
 	if c.ID != "" {
 		dst = append(dst, `"id":`...)
@@ -51,6 +61,9 @@ func AppendResponse(dst []byte, c *Call, model string, version int64, resp *infe
 		if i > 0 {
 			dst = append(dst, ',')
 		}
+		if dst, err = c.grow(dst, frame+escaped*len(t.Name)+widest*len(t.Shape)); err != nil {
+			return dst[:start], -1, err
+		}
 		dst = appendTensorHead(dst, t)
 		if c.BinaryOutput(i) {
 			binaries = true
@@ -59,7 +72,7 @@ func AppendResponse(dst []byte, c *Call, model string, version int64, resp *infe
 			dst = append(dst, `}}`...)
 			continue
 		}
-		if dst, err = appendData(dst, t, opt); err != nil {
+		if dst, err = c.appendData(dst, t, opt); err != nil {
 			return dst[:start], -1, err
 		}
 		dst = append(dst, '}')
@@ -69,12 +82,34 @@ func AppendResponse(dst []byte, c *Call, model string, version int64, resp *infe
 		return dst, -1, nil
 	}
 	jsonLen = len(dst) - start
+	if dst, err = c.grow(dst, blobs); err != nil {
+		return dst[:start], -1, err
+	}
 	for i := range resp.Outputs {
 		if c.BinaryOutput(i) {
 			dst = append(dst, resp.Outputs[i].Data...)
 		}
 	}
 	return dst, jsonLen, nil
+}
+
+// What the parts of an answer take, in bytes, at the most.
+const (
+	frame   = 256 // the punctuation and the fixed names of a document or of an output
+	escaped = 6   // a byte of a string
+	widest  = 32  // a number or a boolean, and the comma before it
+)
+
+// grow returns dst with room for n bytes more.
+func (c *Call) grow(dst []byte, n int) ([]byte, error) {
+	switch {
+	case cap(dst)-len(dst) >= n:
+		return dst, nil
+	case c.Grow == nil:
+		return slices.Grow(dst, n), nil
+	default:
+		return c.Grow(dst, n)
+	}
 }
 
 func appendTensorHead(dst []byte, t *infer.Tensor) []byte {
@@ -87,24 +122,35 @@ func appendTensorHead(dst []byte, t *infer.Tensor) []byte {
 }
 
 // appendData appends the member "data", flat and row-major.
-func appendData(dst []byte, t *infer.Tensor, opt EncodeOptions) ([]byte, error) {
+func (c *Call) appendData(dst []byte, t *infer.Tensor, opt EncodeOptions) ([]byte, error) {
 	dst = append(dst, `,"data":[`...)
 	var err error
-	switch t.DType {
-	case infer.FP16, infer.BF16, infer.FP32, infer.FP64:
-		dst, err = appendFloats(dst, t, opt)
-	case infer.Bytes:
-		dst, err = appendStrings(dst, t)
-	default:
-		dst = appendIntegers(dst, t)
+	if t.DType == infer.Bytes {
+		dst, err = c.appendStrings(dst, t)
+		return append(dst, ']'), err
+	}
+	const block = 128 // elements between two looks at the room
+	step := block * t.DType.Size()
+	for from := 0; from < len(t.Data) && err == nil; from += step {
+		to := min(from+step, len(t.Data))
+		if dst, err = c.grow(dst, widest*(to-from)/t.DType.Size()+frame); err != nil {
+			return dst, err
+		}
+		switch t.DType {
+		case infer.FP16, infer.BF16, infer.FP32, infer.FP64:
+			dst, err = appendFloats(dst, t, from, to, opt)
+		default:
+			dst = appendIntegers(dst, t, from, to)
+		}
 	}
 	return append(dst, ']'), err
 }
 
-func appendFloats(dst []byte, t *infer.Tensor, opt EncodeOptions) ([]byte, error) {
+// appendFloats appends the elements between two places in the data.
+func appendFloats(dst []byte, t *infer.Tensor, from, to int, opt EncodeOptions) ([]byte, error) {
 	le := binary.LittleEndian
 	size := t.DType.Size()
-	for i := 0; i+size <= len(t.Data); i += size {
+	for i := from; i+size <= to; i += size {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -173,10 +219,11 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 	return dst
 }
 
-func appendIntegers(dst []byte, t *infer.Tensor) []byte {
+// appendIntegers is appendFloats for integers and booleans.
+func appendIntegers(dst []byte, t *infer.Tensor, from, to int) []byte {
 	le := binary.LittleEndian
 	size := t.DType.Size()
-	for i := 0; i+size <= len(t.Data); i += size {
+	for i := from; i+size <= to; i += size {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -207,7 +254,7 @@ func appendIntegers(dst []byte, t *infer.Tensor) []byte {
 	return dst
 }
 
-func appendStrings(dst []byte, t *infer.Tensor) ([]byte, error) {
+func (c *Call) appendStrings(dst []byte, t *infer.Tensor) ([]byte, error) {
 	for i, rest := 0, t.Data; len(rest) > 0; i++ {
 		element, next, ok := infer.NextElement(rest)
 		if !ok {
@@ -216,19 +263,47 @@ func appendStrings(dst []byte, t *infer.Tensor) ([]byte, error) {
 		if !utf8.Valid(element) {
 			return dst, infer.Errorf(infer.Invalid, "output '%s': element %d is not valid UTF-8, which JSON cannot carry%s", t.Name, i, askBinary)
 		}
-		if i > 0 {
-			dst = append(dst, ',')
+		var err error
+		if dst, err = c.appendElement(dst, i > 0, element); err != nil {
+			return dst, err
 		}
-		dst = appendString(dst, element)
 		rest = next
 	}
 	return dst, nil
 }
 
+// appendElement appends one string, a piece at a time: its room is that of the text
+// that comes out and not of the longest that could.
+func (c *Call) appendElement(dst []byte, comma bool, s []byte) (_ []byte, err error) {
+	const piece = 4 << 10
+	for first := true; first || len(s) > 0; first = false {
+		end := min(piece, len(s))
+		for end < len(s) && !utf8.RuneStart(s[end]) {
+			end--
+		}
+		if dst, err = c.grow(dst, escaped*end+len(`,""`)); err != nil {
+			return dst, err
+		}
+		if first {
+			if comma {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, '"')
+		}
+		dst = appendEscaped(dst, s[:end])
+		s = s[end:]
+	}
+	return append(dst, '"'), nil
+}
+
 // appendString appends s as a JSON string. What is not valid UTF-8 becomes U+FFFD.
 func appendString[S string | []byte](dst []byte, s S) []byte {
+	return append(appendEscaped(append(dst, '"'), s), '"')
+}
+
+// appendEscaped appends what stands between the quotes of a string.
+func appendEscaped[S string | []byte](dst []byte, s S) []byte {
 	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
 		b := s[i]
@@ -263,6 +338,5 @@ func appendString[S string | []byte](dst []byte, s S) []byte {
 		i++
 		start = i
 	}
-	dst = append(dst, s[start:]...)
-	return append(dst, '"')
+	return append(dst, s[start:]...)
 }

@@ -52,16 +52,20 @@ func set[T int | int64](field *T, value T) {
 
 // What a pooled Call keeps between requests.
 const (
-	maxPooledBytes   = 1 << 20 // of each buffer
-	maxPooledTensors = 256     // room for inputs and outputs
-	maxNames         = 128     // interned names
-	maxInternedBytes = 128     // of each name; longer ones are allocated
+	maxPooledBytes   = 64 << 10 // of each buffer
+	maxPooledDims    = 1 << 10  // of all shapes
+	maxPooledTensors = 64       // room for inputs and outputs
+	maxNames         = 128      // interned names
+	maxInternedBytes = 128      // of each name; longer ones are allocated
 )
 
 // Call is a decoded infer request together with what only the wire needs to know
 // of it: which outputs the caller wants as binary. Decode and DecodeRaw fill
 // Inputs, Outputs, ID, Priority, Timeout and StickyKey; the other fields of the
 // Request are the front's. A key that a header bears is set after decoding.
+//
+// What decoding allocates is reserved from the Request's Memory before, and an
+// error of it is the error of Decode. Drop and Reset give it back.
 type Call struct {
 	infer.Request
 
@@ -70,6 +74,11 @@ type Call struct {
 	// own, as priority has, is never a key, and a raw body has no parameters.
 	StickyParameter string
 
+	// Grow returns the buffer of an answer with room for n bytes more, as
+	// slices.Grow does, which stands for a nil one. It is the front's for good: Reset
+	// keeps it. Its errors end AppendResponse.
+	Grow func(answer []byte, n int) ([]byte, error)
+
 	binaryDefault bool     // of outputs that say nothing themselves
 	binary        []choice // parallel to Request.Outputs
 
@@ -77,10 +86,10 @@ type Call struct {
 	s     scanner
 	lim   Limits
 	sizes []int64           // binary_data_size by input, -1 where the data is JSON
-	buf   []byte            // the data of tensors that do not alias the body
-	dims  []int64           // their shapes
+	dims  []int64           // shapes
 	key   []byte            // the bytes of StickyKey
 	names map[string]string // names seen before, so that a repeated one is not allocated again
+	scratch
 }
 
 // choice is a bool that may be left open.
@@ -93,32 +102,20 @@ const (
 )
 
 // NewCall returns an empty Call, to be used for one request after the other.
-func NewCall() *Call { return &Call{names: map[string]string{}} }
+func NewCall() *Call {
+	c := &Call{names: map[string]string{}}
+	c.s.reserve = c.reserve
+	return c
+}
 
 // Reset empties the Call and keeps its buffers for the next one, but for those
 // that one large request made large.
 func (c *Call) Reset() {
 	c.begin()
+	c.giveBack()
+	c.trim()
 	c.Request = infer.Request{Inputs: c.Inputs, Outputs: c.Outputs}
 	c.StickyParameter = ""
-	if cap(c.buf) > maxPooledBytes {
-		c.buf = nil
-	}
-	if cap(c.key) > maxPooledBytes {
-		c.key = nil
-	}
-	if cap(c.s.tmp) > maxPooledBytes {
-		c.s.tmp = nil
-	}
-	if cap(c.dims) > maxPooledBytes/8 {
-		c.dims = nil
-	}
-	if cap(c.Inputs) > maxPooledTensors {
-		c.Inputs = nil
-	}
-	if cap(c.Outputs) > maxPooledTensors {
-		c.Outputs = nil
-	}
 }
 
 // begin empties what decoding fills.
@@ -128,8 +125,9 @@ func (c *Call) begin() {
 	c.Inputs, c.Outputs = c.Inputs[:0], c.Outputs[:0]
 	c.ID, c.Priority, c.Timeout, c.StickyKey = "", 0, 0, ""
 	c.binaryDefault, c.binary = false, c.binary[:0]
-	c.sizes, c.buf, c.dims, c.key = c.sizes[:0], c.buf[:0], c.dims[:0], c.key[:0]
-	c.s = scanner{tmp: c.s.tmp[:0]}
+	c.sizes, c.dims, c.key = c.sizes[:0], c.dims[:0], c.key[:0]
+	c.scratch.begin()
+	c.s = scanner{tmp: c.s.tmp[:0], reserve: c.s.reserve}
 }
 
 // BinaryOutput reports whether output i of the answer, in the order asked for,
@@ -142,9 +140,12 @@ func (c *Call) BinaryOutput(i int) bool {
 }
 
 // intern returns name as a string, the same one each time while the Call keeps it.
-func (c *Call) intern(name []byte) string {
+func (c *Call) intern(name []byte) (string, *problem) {
 	if s, ok := c.names[string(name)]; ok {
-		return s
+		return s, nil
+	}
+	if p := c.reserve(len(name)); p != nil {
+		return "", p
 	}
 	s := string(name)
 	if len(s) <= maxInternedBytes {
@@ -153,5 +154,5 @@ func (c *Call) intern(name []byte) string {
 		}
 		c.names[s] = s
 	}
-	return s
+	return s, nil
 }

@@ -13,6 +13,8 @@ type problem struct {
 	code infer.Code
 	path string
 	msg  string
+	// cause is an error that is passed on as it is; the other fields then mean nothing.
+	cause error
 }
 
 func invalid(format string, args ...any) *problem {
@@ -43,6 +45,9 @@ func (p *problem) at(i int) *problem {
 func (p *problem) err() error {
 	if p == nil {
 		return nil
+	}
+	if p.cause != nil {
+		return p.cause
 	}
 	msg := p.msg
 	if p.path != "" {

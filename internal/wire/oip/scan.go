@@ -14,6 +14,8 @@ type scanner struct {
 	depth    int // of the arrays and objects that are open
 	maxDepth int
 	tmp      []byte // the last string that had escapes, without them
+
+	reserve func(n int) *problem // called before tmp becomes larger; nil: it may
 }
 
 // syntax returns a problem at pos.
@@ -197,6 +199,14 @@ func (s *scanner) str() ([]byte, *problem) {
 	raw, escaped, p := s.raw()
 	if p != nil || !escaped {
 		return raw, p
+	}
+	if len(raw) > cap(s.tmp) {
+		if s.reserve != nil {
+			if p := s.reserve(len(raw)); p != nil {
+				return nil, p
+			}
+		}
+		s.tmp = make([]byte, 0, len(raw))
 	}
 	s.tmp = unescape(s.tmp[:0], raw)
 	return s.tmp, nil
