@@ -55,7 +55,8 @@ func nonFinite(cfg *config.Config) oip.NonFinite {
 func limits(s *config.Server) httpapi.Limits {
 	return httpapi.Limits{
 		MaxBodyBytes: int(s.HTTP.MaxBody), MaxInflatedBytes: int(s.HTTP.MaxInflated), MaxHeaderBytes: int(s.HTTP.MaxHeader),
-		MaxBodyMemory:    int64(s.HTTP.MaxBodyMemory),
+		MaxBodyMemory:   int64(s.HTTP.MaxBodyMemory),
+		MaxControlBytes: int(s.HTTP.MaxControlBody), MaxControlInFlight: s.HTTP.MaxControlInFlight,
 		MaxResponseBytes: int(s.Limits.MaxResponse), MaxRequestsPerConn: s.HTTP.MaxRequestsPerConnection,
 		MaxConnections: s.HTTP.MaxConnections, MaxInFlight: s.HTTP.MaxInFlight,
 		ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,

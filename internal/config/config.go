@@ -83,10 +83,12 @@ type HTTP struct {
 	Address                  string        `yaml:"address" default:"\":8000\"" doc:"Where to listen, host:port; without a host on every interface."`
 	MaxBody                  Size          `yaml:"max_body" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The largest body of a request, as sent."`
 	MaxInflated              Size          `yaml:"max_inflated" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The largest body of a request after gzip or deflate is undone."`
-	MaxBodyMemory            Size          `yaml:"max_body_memory" default:"1GiB" min:"1KiB" max:"1024GiB" doc:"What the bodies of all requests, as sent and inflated, and of answers beyond 1 MiB may hold together; beyond it 429. At least max_body."`
+	MaxBodyMemory            Size          `yaml:"max_body_memory" default:"1GiB" min:"1KiB" max:"1024GiB" doc:"What all requests and their answers may hold together: bodies as sent and inflated, decoded tensors, outputs, answers until they are written. A request that finds no room is answered 429, one that could never have it 413. At least 16/15 · (2·R + max(5·B, R) + 4MiB), where R is limits.max_response and B the larger of max_body and max_inflated: so much the largest request can need."`
+	MaxControlBody           Size          `yaml:"max_control_body" default:"64KiB" min:"1KiB" max:"64MiB" doc:"The largest body of a call that lists, loads or unloads models, as sent and inflated."`
 	MaxHeader                Size          `yaml:"max_header" default:"16KiB" min:"1KiB" max:"16MiB" doc:"The request line and all headers together."`
 	MaxConnections           int           `yaml:"max_connections" default:"8192" min:"1" max:"1000000" doc:"Connections open at the same time; further ones are answered 503."`
 	MaxInFlight              int           `yaml:"max_in_flight" default:"4096" min:"1" max:"1000000" doc:"Requests in progress at the same time; further ones are answered 429."`
+	MaxControlInFlight       int           `yaml:"max_control_in_flight" default:"64" min:"1" max:"1000000" doc:"Calls that list, load or unload models in progress at the same time; further ones are answered 429."`
 	MaxRequestsPerConnection int           `yaml:"max_requests_per_connection" default:"0" min:"0" max:"2000000000" doc:"After this many the connection is closed; 0: never."`
 	ReadTimeout              time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"How long reading one request may take."`
 	WriteTimeout             time.Duration `yaml:"write_timeout" default:"30s" min:"1ms" doc:"How long writing one answer may take."`
@@ -104,7 +106,7 @@ type Limits struct {
 	MaxStickyKey  Size `yaml:"max_sticky_key" default:"1KiB" min:"1" max:"16KiB" doc:"The key of a sticky route; a longer one is refused."`
 	MaxName       Size `yaml:"max_name" default:"1KiB" min:"1" max:"1MiB" doc:"The name of a tensor or parameter."`
 	MaxTensor     Size `yaml:"max_tensor" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The data of one input tensor in memory; JSON text may grow on its way there."`
-	MaxResponse   Size `yaml:"max_response" default:"256MiB" min:"1KiB" max:"2047MiB" doc:"The outputs of one answer in memory."`
+	MaxResponse   Size `yaml:"max_response" default:"256MiB" min:"1KiB" max:"2047MiB" doc:"The outputs of one answer in memory, and, with 1 MiB for names and shapes, the answer as it is encoded; beyond it 413."`
 }
 
 // JSON says how numbers are written in JSON answers.

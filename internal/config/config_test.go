@@ -182,8 +182,8 @@ func TestSecrets(t *testing.T) {
 func TestSize(t *testing.T) {
 	f := func(text string, want config.Size, shown string) {
 		t.Helper()
-		cfg := mustParse(t, "repository: {path: m}\nserver: {http: {max_body: "+text+"}}")
-		if got := cfg.Server.HTTP.MaxBody; got != want || got.String() != shown {
+		cfg := mustParse(t, "repository: {path: m}\nserver: {limits: {max_tensor: "+text+"}}")
+		if got := cfg.Server.Limits.MaxTensor; got != want || got.String() != shown {
 			t.Errorf("%s: got %d %v, want %d %s", text, got, got, want, shown)
 		}
 	}

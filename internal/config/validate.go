@@ -84,12 +84,6 @@ func (a address) clashes(b address) bool {
 	return a.port != 0 && a.port == b.port && (a.host == "" || b.host == "" || a.host == b.host)
 }
 
-func (d *decoder) bodies() {
-	if h := d.cfg.Server.HTTP; h.MaxBodyMemory < h.MaxBody {
-		d.problemAt("server.http.max_body_memory", "%v is less than max_body, %v: no such body could ever be read", h.MaxBodyMemory, h.MaxBody)
-	}
-}
-
 func (d *decoder) repository() {
 	r := d.cfg.Repository
 	if len(r.Load) > 0 && r.Control != ControlExplicit {

@@ -91,7 +91,7 @@ func (l *accessLog) write(x *exchange) {
 		zap.String("path", printable(view(x.ctx.Request.URI().PathOriginal()))),
 		zap.Int("status", status),
 		zap.Duration("duration", time.Since(x.arrived)),
-		zap.Int("request_bytes", len(x.raw)),
+		zap.Int("request_bytes", x.received),
 		zap.Int("response_bytes", x.answered),
 		zap.String("request_id", string(x.id)),
 		zap.Stringer("remote", x.ctx.RemoteAddr()))

@@ -3,107 +3,11 @@
 package httpapi
 
 import (
-	"bytes"
-	"context"
-	"io"
-	"net"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	"go.uber.org/zap"
 
 	"sluice.io/sluice/internal/infer"
 )
-
-// fixed answers every request with its first input.
-type fixed struct {
-	Catalog
-	called infer.Called
-	key    string
-	keyed  int // requests whose sticky key was that
-}
-
-func (f *fixed) Predict(_ context.Context, req *infer.Request) (*infer.Response, error) {
-	if req.StickyKey == f.key {
-		f.keyed++
-	}
-	req.Served = infer.Served{Version: infer.Version{Model: f.called.Model.Name, Number: 1}, Route: "a-route-of-some-length-as-people-make-them@17", Reason: infer.ReasonDefault}
-	if err := f.called.Model.Check(req); err != nil {
-		return nil, err
-	}
-	resp := infer.NewResponse()
-	copy(resp.Add("y", 0, infer.FP32, req.Inputs[0].Shape, len(req.Inputs[0].Data)), req.Inputs[0].Data)
-	return resp, nil
-}
-
-func (f *fixed) Called(string, int64) (infer.Called, error) { return f.called, nil }
-
-// replay is a connection on which the same request comes again and again, and
-// whose answers nobody reads.
-type replay struct {
-	net.Conn
-	request string
-	rest    string
-	left    int
-	served  int // answers of 200
-}
-
-func (c *replay) Read(p []byte) (int, error) {
-	if c.rest == "" {
-		if c.left == 0 {
-			return 0, io.EOF
-		}
-		c.left--
-		c.rest = c.request
-	}
-	n := copy(p, c.rest)
-	c.rest = c.rest[n:]
-	return n, nil
-}
-
-func (c *replay) Write(p []byte) (int, error) {
-	c.served += bytes.Count(p, []byte("HTTP/1.1 200 OK\r\n"))
-	return len(p), nil
-}
-
-func (c *replay) Close() error                     { return nil }
-func (c *replay) SetReadDeadline(time.Time) error  { return nil }
-func (c *replay) SetWriteDeadline(time.Time) error { return nil }
-func (c *replay) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
-func (c *replay) LocalAddr() net.Addr              { return &net.TCPAddr{} }
-
-func benchServer(tb testing.TB) *Server {
-	tb.Helper()
-	spec := []infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, 16}}}
-	f := &fixed{}
-	f.called.Model = infer.NewModel("m", 1, spec, []infer.TensorSpec{{Name: "y", DType: infer.FP32, Shape: infer.Shape{-1, 16}}})
-	s, err := New(Options{Predictor: f, Catalog: f, Logger: zap.NewNop(), AccessLog: AccessLog{Enabled: true, SampleEvery: 1 << 30}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s.listener = newListener(nil, 1, s.timeouts, s.ids, s.log)
-	return s
-}
-
-func benchRequest(head, body string) string {
-	return "POST /v2/models/m/infer HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nUser-Agent: client/1.0\r\nAccept: */*\r\nContent-Type: application/json\r\n" +
-		head + "Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
-}
-
-func jsonRequest() string {
-	return benchRequest("X-Request-Id: 6f1c5e0e-3b2a-4c57-9d8a-0123456789ab\r\n", jsonBody())
-}
-
-func jsonBody() string {
-	return `{"id":"1","inputs":[{"name":"x","shape":[1,16],"datatype":"FP32","data":[` + strings.Repeat("0.5,", 15) + `0.5]}]}`
-}
-
-func binaryRequest() string {
-	const head = `{"inputs":[{"name":"x","shape":[1,16],"datatype":"FP32","parameters":{"binary_data_size":64}}],"parameters":{"binary_data_output":true}}`
-	return benchRequest("Inference-Header-Content-Length: "+strconv.Itoa(len(head))+"\r\n", head+string(make([]byte, 64)))
-}
 
 func TestInferAllocations(t *testing.T) {
 	const requests = 2000
@@ -116,7 +20,7 @@ func TestInferAllocations(t *testing.T) {
 		c := &replay{request: request}
 		n := testing.AllocsPerRun(3, func() {
 			c.left, c.served, catalog.keyed = requests, 0, 0
-			_ = s.http.ServeConn(c)
+			_ = s.http.ServeConn(newConn(c, s.timeouts))
 		}) / requests
 		// The one is fasthttp's, when it makes sure that the body's stream was read.
 		if n >= 2 || c.served != requests || catalog.keyed != requests { // a pool that the garbage collector emptied is no allocation of the request

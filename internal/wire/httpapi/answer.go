@@ -1,46 +1,48 @@
 package httpapi
 
 import (
-	"bytes"
-	"sync/atomic"
+	"github.com/valyala/fasthttp"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/oip"
 )
 
-// largeAnswer is the body of an answer that is too large for its connection to
-// keep. It counts against what all bodies may hold until it was written: who asks
-// for much and does not read holds it for as long as WriteTimeout.
-type largeAnswer struct {
-	bytes.Reader
-	memory *atomic.Int64 // the server's bodyMemory
-	held   int64
-}
-
-// Close is called by fasthttp when the answer was written, or could not be.
-func (a *largeAnswer) Close() error {
-	a.memory.Add(-a.held)
-	a.held = 0
-	a.Reset(nil)
-	return nil
-}
-
-// holdAnswer passes what a large answer takes from the exchange, which ends when
-// it was encoded, to the answer itself, which lasts until it was written.
-func (x *exchange) holdAnswer(body []byte) *largeAnswer {
-	a := &largeAnswer{memory: &x.srv.bodyMemory, held: int64(cap(body) - maxKeptBytes)}
-	a.Reset(body)
-	x.reserved -= a.held // below 0 where nothing was reserved: end then adds it
-	return a
-}
-
-// reserveOutputs checks how much the outputs of an answer take, and takes room for
-// them as they will be encoded.
-func (x *exchange) reserveOutputs(resp *infer.Response) (size int, err error) {
+// encode makes the answer of a response, which it releases.
+func (x *exchange) encode(call *oip.Call, resp *infer.Response) (body []byte, jsonLength int, err error) {
+	defer resp.Release()
+	size := 0
 	for i := range resp.Outputs {
 		size += len(resp.Outputs[i].Data)
 	}
-	if limit := int(min(int64(x.srv.limits.MaxResponseBytes), x.srv.limits.MaxBodyMemory)); size > limit {
-		return 0, infer.Errorf(infer.TooLarge, "the outputs take %d bytes, more than the limit of %d for an answer; ask for fewer rows or outputs", size, limit)
+	if limit := x.srv.limits.MaxResponseBytes; size > limit {
+		return nil, 0, x.answerTooLarge(size, limit)
 	}
-	return size, x.reserve(size - maxKeptBytes)
+	x.out, jsonLength, err = oip.AppendResponse(x.body(), call, x.target.model, x.served.Version.Number, resp, x.srv.opts.Encode)
+	return x.out, jsonLength, err
+}
+
+func (x *exchange) answerTooLarge(size, limit int) error {
+	return infer.Errorf(infer.TooLarge, "the answer takes %d bytes, more than the limit of %d; ask for fewer rows or outputs, or for binary data", size, limit)
+}
+
+// body returns the empty buffer in which the answer's body is built.
+func (x *exchange) body() []byte { return x.out[:0] }
+
+// setBody makes body the answer's. The exchange holds it until it was written: who
+// asks for much and does not read holds what it takes for as long as WriteTimeout.
+func (x *exchange) setBody(body []byte, contentType string) {
+	x.out, x.answered = body, len(body)
+	x.ctx.Response.SetBodyRaw(body)
+	x.ctx.Response.Header.SetContentType(contentType)
+}
+
+// document answers 200 with JSON about the server. Its size is not the caller's to
+// choose, so it is counted when it is there.
+func (x *exchange) document(body []byte) error {
+	if err := x.memory.Reserve(max(0, cap(body)-cap(x.out))); err != nil {
+		return err
+	}
+	x.ctx.SetStatusCode(fasthttp.StatusOK)
+	x.setBody(body, "application/json")
+	return nil
 }

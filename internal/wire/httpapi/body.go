@@ -13,8 +13,9 @@ import (
 const (
 	// firstRead is the room for a body before anything of it was seen.
 	firstRead = 4 << 10
-	// freeBytes of each buffer are not counted against MaxBodyMemory.
-	freeBytes = 64 << 10
+	// believed is the longest body whose Content-Length is taken for true once a 64th
+	// of it has come: to grow step by step copies much of it.
+	believed = 1 << 20
 )
 
 // bodyError is a body that ended or stalled before it was complete, or was
@@ -24,32 +25,49 @@ type bodyError struct{ err error }
 func (e *bodyError) Error() string { return "read the body: " + e.err.Error() }
 func (e *bodyError) Unwrap() error { return e.err }
 
-// readBody returns the request's body as it was sent. fasthttp hands over a
-// stream: read whole by itself it would allocate what a Content-Length only
-// claims, and a few hundred connections could claim all memory. Here the buffer
-// grows with what arrives, and what all requests together hold is limited.
-func (x *exchange) readBody() ([]byte, error) {
+// readBody returns the request's body as it was sent, limit bytes at the most.
+// fasthttp hands over a stream: read whole by itself it would allocate what a
+// Content-Length only claims, and a few hundred connections could claim all
+// memory. Here the buffer grows with what arrives, and is reserved before it does.
+func (x *exchange) readBody(limit int) ([]byte, error) {
 	x.bodyTaken = true
 	stream := x.ctx.RequestBodyStream()
 	if stream == nil {
 		return x.ctx.Request.Body(), nil
 	}
-	length, limit := x.ctx.Request.Header.ContentLength(), x.srv.limits.MaxBodyBytes // -1 for chunks
-	x.raw = x.raw[:0]
-	if x.reserve(cap(x.raw)-freeBytes) != nil {
-		x.raw = nil // a large buffer of an earlier body counts too; begin with a small one
+	length := x.ctx.Request.Header.ContentLength() // -1 for chunks
+	if length > limit {
+		return nil, x.bodyTooLarge(limit)
 	}
+	most := limit // of what the body can need
+	if length >= 0 {
+		most = min(spareSize(length), limit)
+	}
+	x.raw = x.raw[:0]
 	for {
-		if len(x.raw) == cap(x.raw) {
-			if err := x.growBody(length); err != nil {
+		room := x.raw[len(x.raw):cap(x.raw)]
+		if len(room) == 0 && len(x.raw) < most && len(x.raw) != length {
+			var err error
+			size := max(4*cap(x.raw), firstRead)
+			if length >= 0 && length <= believed && len(x.raw) >= max(1, length/64) {
+				size = most
+			}
+			if x.raw, err = x.larger(x.raw, size, most); err != nil {
+				x.hangUp()
 				return nil, err
 			}
+			continue
 		}
-		n, err := stream.Read(x.raw[len(x.raw):cap(x.raw)])
+		if len(room) == 0 {
+			room = x.probe[:] // meets the end, or one byte too many
+		}
+		n, err := stream.Read(room)
+		if len(x.raw)+n > min(limit, cap(x.raw)) {
+			return nil, x.bodyTooLarge(limit)
+		}
 		x.raw = x.raw[:len(x.raw)+n]
+		x.received = len(x.raw)
 		switch {
-		case len(x.raw) > limit:
-			return nil, x.bodyTooLarge()
 		case errors.Is(err, io.EOF) && len(x.raw) < length:
 			return nil, &bodyError{io.ErrUnexpectedEOF}
 		case errors.Is(err, io.EOF):
@@ -80,59 +98,9 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	return fasthttp.StatusRequestEntityTooLarge
 }
 
-// growBody gives the buffer four times the room, but hardly more than the body can
-// need: length, or one byte over the limit, which shows that it is too large.
-func (x *exchange) growBody(length int) error {
-	most := x.srv.limits.MaxBodyBytes + 1
-	if length >= 0 {
-		most = max(length, 1)
-	}
-	size := min(max(4*cap(x.raw), firstRead), most)
-	if err := x.reserve(size - max(cap(x.raw), freeBytes)); err != nil {
-		x.hangUp()
-		return err
-	}
-	var grown []byte
-	if size > maxKeptBytes {
-		grown = x.srv.spares.get(size)
-	} else {
-		grown = make([]byte, 0, size)
-	}
-	grown = append(grown, x.raw...)
-	x.releaseRaw()
-	x.raw = grown
-	return nil
-}
-
-// releaseRaw gives raw back where it is a spare. The largest other one is kept for the
-// next body.
-func (x *exchange) releaseRaw() {
-	if cap(x.raw) > maxKeptBytes {
-		x.srv.spares.put(x.raw)
-		x.raw = nil
-	} else if cap(x.raw) > cap(x.kept) {
-		x.kept = x.raw
-	}
-}
-
-// reserve takes so many bytes of what all bodies may hold together; end gives
-// them back. Overloaded where there are not so many left.
-func (x *exchange) reserve(bytes int) error {
-	if bytes <= 0 {
-		return nil
-	}
-	limit := x.srv.limits.MaxBodyMemory
-	if x.srv.bodyMemory.Add(int64(bytes)) > limit {
-		x.srv.bodyMemory.Add(int64(-bytes))
-		return infer.Errorf(infer.Overloaded, "the bodies of all requests and answers together take more than the limit of %d bytes, try again later", limit)
-	}
-	x.reserved += int64(bytes)
-	return nil
-}
-
-func (x *exchange) bodyTooLarge() error {
+func (x *exchange) bodyTooLarge(limit int) error {
 	x.hangUp()
-	return infer.Errorf(infer.TooLarge, "%s", tooLargeText(x.srv.limits.MaxBodyBytes))
+	return infer.Errorf(infer.TooLarge, "%s", tooLargeText(limit))
 }
 
 func tooLargeText(limit int) string {

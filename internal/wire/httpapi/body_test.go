@@ -25,12 +25,14 @@ func TestDeclaredLengthTakesNoMemory(t *testing.T) {
 	before := heap()
 	for range 50 {
 		_, _ = io.WriteString(dial(t, addr), "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nContent-Length: 60000000\r\n\r\n"+strings.Repeat("x", 10<<10))
+		_, _ = io.WriteString(dial(t, addr), "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"+strings.Repeat("x", 10<<10))
+		_, _ = io.WriteString(dial(t, addr), "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3000000\r\n"+strings.Repeat("x", 10<<10))
 	}
 	if a := post(t, addr, inferPath, good); a.status != 200 { // and the others were read as far as they go
 		t.Errorf("%+v", a)
 	}
 	if after := heap(); after > before+10<<20 {
-		t.Errorf("50 connections that claim 60 MB each hold %d MiB", (after-before)>>20)
+		t.Errorf("150 connections that claim 1 to 60 MB each hold %d MiB", (after-before)>>20)
 	}
 }
 
@@ -114,7 +116,7 @@ func granted(t *testing.T, ask func() (net.Conn, string)) net.Conn {
 // Answers that nobody reads share the limit, and give their room back when they
 // were read.
 func TestAnswersThatWaitAreBounded(t *testing.T) {
-	ask := startLarge(t, 40<<20, time.Minute)
+	ask := startLarge(t, 64<<20, time.Minute)
 	conns, statuses := make([]net.Conn, 4), make([]string, 4)
 	for i := range conns {
 		conns[i], statuses[i] = ask()
@@ -132,7 +134,7 @@ func TestAnswersThatWaitAreBounded(t *testing.T) {
 
 // They give it back as well when their time is up.
 func TestAnswersThatNobodyReadsAreCutOff(t *testing.T) {
-	ask := startLarge(t, 20<<20, 200*time.Millisecond)
+	ask := startLarge(t, 40<<20, 200*time.Millisecond)
 	for range 3 {
 		granted(t, ask)
 	}

@@ -2,10 +2,8 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
-	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -21,7 +19,14 @@ const compressionLevel = gzip.BestSpeed
 // minRoom is the least room for inflated bytes that is made at a time.
 const minRoom = 4 << 10
 
-// codecs keeps readers and writers for reuse; each holds tens of kilobytes.
+// What a reader and a writer hold, in bytes. The exchange reserves it while it uses
+// one.
+const (
+	readerBytes = 48 << 10
+	writerBytes = 800 << 10
+)
+
+// codecs keeps readers and writers for reuse.
 type codecs struct {
 	gzipReaders, zlibReaders sync.Pool
 	gzipWriters, zlibWriters sync.Pool
@@ -33,12 +38,17 @@ type inflater struct {
 	io.Reader
 	reset func(io.Reader) error
 	src   bytes.Reader
+	probe [1]byte // what a full buffer reads into
 }
 
-// inflate appends the plain form of body to dst, limit bytes of it at the most.
-// What the stream says about its own size is a hint, not trusted. Errors are
-// Invalid, and TooLarge beyond limit.
-func (c *codecs) inflate(dst []byte, from coding, body []byte, limit int) ([]byte, error) {
+// grower returns a buffer of at least size bytes, but most at the most, that holds
+// what buf does; or buf and why there is none.
+type grower func(buf []byte, size, most int) ([]byte, error)
+
+// inflate appends the plain form of body to dst, limit bytes of it at the most, and
+// asks grow for each step of the room. What the stream says about its own size is
+// not looked at. Errors are Invalid, TooLarge beyond limit, and those of grow.
+func (c *codecs) inflate(dst []byte, from coding, body []byte, limit int, grow grower) ([]byte, error) {
 	pool, open := &c.gzipReaders, openGzip
 	if from == deflateCoding {
 		pool, open = &c.zlibReaders, openZlib
@@ -59,12 +69,12 @@ func (c *codecs) inflate(dst []byte, from coding, body []byte, limit int) ([]byt
 		err = z.reset(&z.src)
 	}
 	if err == nil {
-		dst = slices.Grow(dst, min(plainSize(from, body), limit)+1) // one more, to meet the end without growing
-		dst, err = readUpTo(dst, z, limit)
+		dst, err = z.readUpTo(dst, limit, max(minRoom, 2*len(body)), grow)
 	}
+	refused, ok := errors.AsType[*infer.Error](err)
 	switch {
-	case err == nil && len(dst) > limit:
-		return dst, infer.Errorf(infer.TooLarge, "the body inflates to more than the limit of %d bytes", limit)
+	case ok:
+		return dst, refused
 	case err == nil && z.src.Len() > 0:
 		return dst, infer.Errorf(infer.Invalid, "the body has %d bytes after its %v stream", z.src.Len(), from)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
@@ -94,34 +104,33 @@ func openZlib(z *inflater) error {
 	return nil
 }
 
-// plainSize guesses how many bytes body inflates to: what a gzip stream says in
-// its last four bytes, no more than deflate can make of it, else a few times more.
-func plainSize(from coding, body []byte) int {
-	const usual, most = 4, 1032
-	if from == deflateCoding || len(body) < 4 {
-		return usual * len(body)
-	}
-	return min(int(binary.LittleEndian.Uint32(body[len(body)-4:])), most*len(body))
-}
-
-// readUpTo appends what r holds to dst and stops one byte after limit, which is
-// how the caller knows that there is more. It doubles the room: append grows large
-// slices by a quarter, which leaves several times the size behind as garbage.
-func readUpTo(dst []byte, r io.Reader, limit int) ([]byte, error) {
-	for len(dst) <= limit {
-		if len(dst) == cap(dst) {
-			dst = slices.Grow(dst, max(minRoom, min(len(dst), limit+1-len(dst))))
+// readUpTo appends what the reader holds to dst, limit bytes at the most. The room
+// begins with first bytes and doubles.
+func (z *inflater) readUpTo(dst []byte, limit, first int, grow grower) ([]byte, error) {
+	for {
+		room := dst[len(dst):min(cap(dst), limit)]
+		if len(room) == 0 && len(dst) < limit {
+			var err error
+			if dst, err = grow(dst, max(first, 2*cap(dst)), limit); err != nil {
+				return dst, err
+			}
+			continue
 		}
-		n, err := r.Read(dst[len(dst):min(cap(dst), limit+1)])
+		if len(room) == 0 {
+			room = z.probe[:] // meets the end, or one byte too many
+		}
+		n, err := z.Read(room)
+		if len(dst)+n > limit {
+			return dst, infer.Errorf(infer.TooLarge, "the body inflates to more than the limit of %d bytes", limit)
+		}
 		dst = dst[:len(dst)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return dst, nil
 		}
 		if err != nil {
 			return dst, err
 		}
 	}
-	return dst, nil
 }
 
 // deflater is what a writer of either format does.
@@ -130,13 +139,14 @@ type deflater interface {
 	Reset(w io.Writer)
 }
 
-// deflate appends the compressed form of body to dst.
-func (c *codecs) deflate(dst []byte, to coding, body []byte) []byte {
+// deflate appends the compressed form of body to dst; it is not ok if grow has no
+// room for it.
+func (c *codecs) deflate(dst []byte, to coding, body []byte, grow grower) (_ []byte, ok bool) {
 	pool := &c.gzipWriters
 	if to == deflateCoding {
 		pool = &c.zlibWriters
 	}
-	out := (*sliceWriter)(&dst)
+	out := &growingWriter{buf: dst, most: longest(len(body)), grow: grow}
 	z, _ := pool.Get().(deflater)
 	switch {
 	case z != nil:
@@ -147,18 +157,28 @@ func (c *codecs) deflate(dst []byte, to coding, body []byte) []byte {
 		z, _ = gzip.NewWriterLevel(out, compressionLevel)
 	}
 	_, err := z.Write(body)
-	if cerr := z.Close(); err != nil || cerr != nil {
-		panic("BUG: compressing into memory failed")
-	}
+	err = errors.Join(err, z.Close())
 	z.Reset(io.Discard) // let go of dst
 	pool.Put(z)
-	return dst
+	return out.buf, err == nil
 }
 
-// sliceWriter appends what is written to it.
-type sliceWriter []byte
+// longest is more than n bytes take that cannot be compressed.
+func longest(n int) int { return n + n>>8 + minRoom }
 
-func (w *sliceWriter) Write(p []byte) (int, error) {
-	*w = append(*w, p...)
+// growingWriter appends what is written to it, most bytes at the most.
+type growingWriter struct {
+	buf  []byte
+	most int
+	grow grower
+}
+
+func (w *growingWriter) Write(p []byte) (_ int, err error) {
+	if need := len(w.buf) + len(p); need > cap(w.buf) {
+		if w.buf, err = w.grow(w.buf, max(need, minRoom, 2*cap(w.buf)), w.most); err != nil {
+			return 0, err
+		}
+	}
+	w.buf = append(w.buf, p...)
 	return len(p), nil
 }

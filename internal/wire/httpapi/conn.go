@@ -109,8 +109,9 @@ type conn struct {
 	net.Conn
 	timeouts    *timeouts
 	read, write deadline
-	used        atomic.Bool // a request has begun
-	linger      atomic.Bool // the caller may still be sending
+	used        atomic.Bool              // a request has begun
+	linger      atomic.Bool              // the caller may still be sending
+	exchange    atomic.Pointer[exchange] // whose answer is being written
 }
 
 func newConn(c net.Conn, t *timeouts) *conn {
@@ -135,8 +136,16 @@ func (c *conn) begun() {
 // answering begins the time for an answer.
 func (c *conn) answering() { _ = c.write.set(c.timeouts.after(c.timeouts.write)) }
 
+// written ends the exchange whose answer was written, or could not be.
+func (c *conn) written() {
+	if x := c.exchange.Swap(nil); x != nil {
+		x.written()
+	}
+}
+
 // answered begins the time until the next request. All of the last one was read.
 func (c *conn) answered() {
+	c.written()
 	if c.linger.Load() {
 		c.linger.Store(false)
 	}
@@ -176,6 +185,7 @@ func (c *conn) Write(p []byte) (n int, err error) {
 // Close closes the connection; where linger is set it lets the caller read the
 // answer first.
 func (c *conn) Close() error {
+	c.written()
 	if c.linger.Swap(false) {
 		if w, ok := c.Conn.(interface{ CloseWrite() error }); ok && w.CloseWrite() == nil {
 			_ = c.SetReadDeadline(time.Now().Add(lingerTime))

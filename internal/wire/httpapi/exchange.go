@@ -19,44 +19,55 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-const (
-	// maxKeptBytes is the largest buffer that an exchange keeps for the next body;
-	// see also spares.
-	maxKeptBytes = 1 << 20
-	// retryAfter, in seconds, is what an answer that says "try again" suggests.
-	retryAfter = "1"
-)
+// retryAfter, in seconds, is what an answer that says "try again" suggests.
+const retryAfter = "1"
 
-// exchange is one request and its answer. It is pooled; its strings are views of
-// its own buffers or of the request's.
+// exchange is one request and its answer, until that was written. It is pooled; its
+// strings are views of its own buffers or of the request's.
 type exchange struct {
 	srv     *Server
 	ctx     *fasthttp.RequestCtx
+	conn    *conn
 	arrived time.Time
 	header  header
 	target  target
 	id      []byte // X-Request-Id
 	sticky  []byte // the key that a header bears, a view of the connection's buffer
 	served  infer.Served
+	turn    bool // it may compute for long: see takeTurn
 	broken  bool // a panic: something may still use what this holds
 
 	call           *oip.Call
 	idBuf, pathBuf [maxRequestID]byte
-	raw            []byte // the body as it was sent
-	kept           []byte // what raw was before it had to grow
-	bodyTaken      bool   // somebody has begun to read the body
-	reserved       int64  // of the server's bodyMemory
-	answered       int    // bytes of the answer's body
-	spare          []byte // for inflating a body or compressing an answer
+	bodyTaken      bool // somebody has begun to read the body
+	received       int  // bytes of the request's body
+	answered       int  // of the answer's
+
+	// What the request holds, all of it reserved.
+	memory reservation
+	raw    []byte  // the body as it was sent
+	spare  []byte  // for inflating a body or compressing an answer
+	out    []byte  // the answer's body
+	kept   []byte  // the largest buffer that became too small, for the next body
+	probe  [1]byte // what a full buffer reads into
 }
 
 func (s *Server) newExchange(ctx *fasthttp.RequestCtx, arrived time.Time) *exchange {
 	x := s.exchanges.Get().(*exchange) //nolint:forcetypeassert // nothing else is put there
 	x.ctx, x.arrived = ctx, arrived
+	x.conn = ctx.Conn().(*conn) //nolint:forcetypeassert // the listener accepts no others
+	x.memory.begin(&s.budget)
+	x.reserveKept()
 	return x
 }
 
-// end finishes the answer's headers, logs and gives everything back.
+func (x *exchange) newCall() {
+	x.call = oip.NewCall()
+	x.call.Grow = x.growAnswer
+}
+
+// end finishes the answer's headers, logs and lets go of the request. The answer is
+// the connection's to write; then it calls written.
 func (x *exchange) end() {
 	h := &x.ctx.Response.Header
 	h.SetCanonical([]byte("X-Request-Id"), x.id)
@@ -69,25 +80,32 @@ func (x *exchange) end() {
 	if x.srv.draining.Load() {
 		x.ctx.SetConnectionClose()
 	}
-	if c, ok := x.ctx.Conn().(*conn); ok {
-		c.answering()
-		if !x.bodyTaken && x.hasBody() {
-			c.linger.Store(true) // fasthttp passes over a small one, and closes on a large one
-		}
+	x.conn.answering()
+	if !x.bodyTaken && x.hasBody() {
+		x.conn.linger.Store(true) // fasthttp passes over a small one, and closes on a large one
 	}
 	if x.srv.access.wants(x.ctx.Response.StatusCode(), x.arrived) {
 		x.srv.access.write(x)
 	}
-	x.srv.bodyMemory.Add(-x.reserved)
+	x.endTurn()
+	if !x.broken {
+		x.dropBody()
+	}
+	x.conn.exchange.Store(x)
+}
+
+// written gives everything back: the answer was written, or could not be.
+func (x *exchange) written() {
+	x.memory.end()
 	if x.broken {
 		return
 	}
-	x.releaseRaw()
-	s, call, raw, spare := x.srv, x.call, x.kept[:0], x.spare[:0]
-	if cap(spare) > maxKeptBytes {
-		spare = nil
+	s, call, raw, spare, out := x.srv, x.call, x.kept[:0], x.spare[:0], x.out[:0]
+	if cap(out) > maxKeptBytes {
+		s.spares.put(out)
+		out = nil
 	}
-	*x = exchange{srv: s, call: call, raw: raw, spare: spare}
+	*x = exchange{srv: s, call: call, raw: raw, spare: spare, out: out}
 	s.exchanges.Put(x)
 }
 
@@ -124,7 +142,7 @@ func (x *exchange) answer() (err error) {
 		return err
 	}
 	if x.header.claims(x.srv.limits.MaxBodyBytes) {
-		return x.bodyTooLarge() // on every route: what follows is the body, not a request
+		return x.bodyTooLarge(x.srv.limits.MaxBodyBytes) // on every route: what follows is the body, not a request
 	}
 	path, ok := requestPath(req)
 	if !ok {
@@ -226,9 +244,7 @@ func (x *exchange) fail(err error) {
 // sending.
 func (x *exchange) hangUp() {
 	x.ctx.SetConnectionClose()
-	if c, ok := x.ctx.Conn().(*conn); ok {
-		c.linger.Store(true)
-	}
+	x.conn.linger.Store(true)
 }
 
 func (x *exchange) status(code infer.Code) int {
@@ -242,21 +258,6 @@ func (x *exchange) status(code infer.Code) int {
 func (x *exchange) write(status int, text string) {
 	x.ctx.SetStatusCode(status)
 	x.setBody(oip.AppendError(x.body(), text), "application/json")
-}
-
-// body returns the empty buffer in which the answer's body is built.
-func (x *exchange) body() []byte { return x.ctx.Response.SwapBody(nil)[:0] }
-
-// setBody makes body the answer's. It leaves a large one to the garbage
-// collector instead of the connection.
-func (x *exchange) setBody(body []byte, contentType string) {
-	x.answered = len(body)
-	if cap(body) > maxKeptBytes {
-		x.ctx.Response.SetBodyStream(x.holdAnswer(body), len(body))
-	} else {
-		x.ctx.Response.SwapBody(body)
-	}
-	x.ctx.Response.Header.SetContentType(contentType)
 }
 
 // handleBroken answers what fasthttp could not read as a request, and closes

@@ -164,6 +164,13 @@ func start(t *testing.T, s *stub, change func(*httpapi.Options)) string {
 // run runs a front; stop shuts it down and returns what Shutdown and Run did.
 func run(t *testing.T, s *stub, change func(*httpapi.Options)) (addr string, stop func(context.Context) error) {
 	t.Helper()
+	srv, stop := serve(t, s, change)
+	return srv.Addr().String(), stop
+}
+
+// serve is run for who asks the server as well.
+func serve(t *testing.T, s *stub, change func(*httpapi.Options)) (srv *httpapi.Server, stop func(context.Context) error) {
+	t.Helper()
 	opts := httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop(), Version: "1.2.3"}
 	if change != nil {
 		change(&opts)
@@ -177,7 +184,7 @@ func run(t *testing.T, s *stub, change func(*httpapi.Options)) (addr string, sto
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run(context.Background()) }()
-	return srv.Addr().String(), func(ctx context.Context) error {
+	return srv, func(ctx context.Context) error {
 		return errors.Join(srv.Shutdown(ctx), <-ended)
 	}
 }

@@ -25,7 +25,7 @@ func (x *exchange) infer() error {
 	if err := x.pickedBy(called.StickyHeader); err != nil {
 		return err
 	}
-	body, err := x.readBody()
+	body, err := x.readBody(x.srv.limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
@@ -57,14 +57,16 @@ func (x *exchange) pickedBy(sticky string) (err error) {
 }
 
 func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) error {
-	body, err := x.plainBody(body)
+	body, err := x.plainBody(body, x.srv.limits.MaxInflatedBytes)
 	if err != nil {
 		return err
 	}
+	call.Memory = &x.memory
 	call.Model, call.Version, call.StickyParameter = x.target.model, x.target.version, called.StickyParameter
 	if err := x.decode(call, body, called.Model); err != nil {
 		return err
 	}
+	x.endTurn()
 	call.Arrived, call.RequestID = x.arrived, view(x.id)
 	call.Override, call.Authorization = view(x.header.override), view(x.header.authorization)
 	if called.StickyHeader != "" {
@@ -75,24 +77,18 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 	if err != nil {
 		return err
 	}
-	defer resp.Release()
-	size, err := x.reserveOutputs(resp)
+	x.dropBody() // nobody reads it any more, and the answer may be large
+	out, jsonLength, err := x.encode(call, resp)
 	if err != nil {
-		return err
-	}
-	out, jsonLength, err := oip.AppendResponse(x.body(), call, x.target.model, x.served.Version.Number, resp, x.srv.opts.Encode)
-	if err != nil {
-		return err
-	}
-	if err := x.reserve(cap(out) - max(size, maxKeptBytes)); err != nil { // as JSON it has grown
 		return err
 	}
 	x.writeInference(out, jsonLength)
 	return nil
 }
 
-// plainBody returns the request's body with its compression undone.
-func (x *exchange) plainBody(body []byte) ([]byte, error) {
+// plainBody returns the request's body with its compression undone, limit bytes at
+// the most.
+func (x *exchange) plainBody(body []byte, limit int) ([]byte, error) {
 	if x.header.contentEncoding == nil {
 		return body, nil
 	}
@@ -104,16 +100,13 @@ func (x *exchange) plainBody(body []byte) ([]byte, error) {
 	if from == identity {
 		return body, nil
 	}
-	limit := x.srv.limits.MaxInflatedBytes
-	guess := min(plainSize(from, body), limit)
-	if err := x.reserve(guess - freeBytes); err != nil {
+	if err := x.memory.Reserve(readerBytes); err != nil {
 		return nil, err
 	}
-	x.spare, err = x.srv.codecs.inflate(x.spare[:0], from, body, limit)
-	if more := int64(cap(x.spare) - max(guess, freeBytes)); more > 0 { // the guess was wrong: the next ones feel it
-		x.srv.bodyMemory.Add(more)
-		x.reserved += more
-	}
+	x.spare, err = x.srv.codecs.inflate(x.spare[:0], from, body, limit, x.inflated)
+	x.memory.Release(readerBytes)
+	x.drop(x.raw)
+	x.raw = nil
 	return x.spare, err
 }
 
@@ -130,7 +123,9 @@ func (x *exchange) decode(call *oip.Call, body []byte, model *infer.Model) error
 	case length == 0 && x.header.jsonLength != nil:
 		return call.DecodeRaw(body, model, limits)
 	}
-	defer x.srv.takeTurn(length)()
+	if length >= longText {
+		x.takeTurn()
+	}
 	return call.Decode(body, length, limits)
 }
 
@@ -158,11 +153,26 @@ func (x *exchange) writeInference(body []byte, jsonLength int) {
 		x.ctx.Response.Header.SetCanonical([]byte(headerJSONLength), strconv.AppendInt(digits[:0], int64(jsonLength), 10))
 	}
 	if x.header.acceptEncoding != nil {
-		if to := negotiate(x.header.acceptEncoding); to != identity {
-			compressed := x.srv.codecs.deflate(x.spare[:0], to, body)
-			x.spare, body = body, compressed
-			x.ctx.Response.Header.SetContentEncoding(to.String())
-		}
+		body = x.compress(body, negotiate(x.header.acceptEncoding))
 	}
 	x.setBody(body, contentType)
+}
+
+// compress returns the answer's body in a coding, and says so in the header; or as
+// it is, if there is no memory for both.
+func (x *exchange) compress(body []byte, to coding) []byte {
+	if to == identity || x.memory.Reserve(writerBytes) != nil {
+		return body
+	}
+	defer x.memory.Release(writerBytes)
+	if len(body) >= longText {
+		x.takeTurn()
+	}
+	compressed, ok := x.srv.codecs.deflate(x.spare[:0], to, body, x.larger)
+	x.spare = compressed
+	if ok {
+		x.spare, body = body, compressed
+		x.ctx.Response.Header.SetContentEncoding(to.String())
+	}
+	return body
 }

@@ -10,7 +10,7 @@ func BenchmarkInfer(b *testing.B) {
 			s := benchServer(b)
 			b.ReportAllocs()
 			c := &replay{request: request, left: b.N}
-			_ = s.http.ServeConn(c)
+			_ = s.http.ServeConn(newConn(c, s.timeouts))
 			if c.served != b.N {
 				b.Fatalf("%d of %d answered 200", c.served, b.N)
 			}

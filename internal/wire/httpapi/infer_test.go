@@ -206,7 +206,7 @@ func TestMaxInFlight(t *testing.T) {
 
 func TestMaxResponse(t *testing.T) {
 	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxResponseBytes = 15 })
-	if a := post(t, addr, inferPath, good); a.status != 413 || !strings.Contains(a.body, "the outputs take 16 bytes, more than the limit of 15") {
+	if a := post(t, addr, inferPath, good); a.status != 413 || !strings.Contains(a.body, "the answer takes 16 bytes, more than the limit of 15") {
 		t.Errorf("%+v", a)
 	}
 }

@@ -1,5 +1,3 @@
-//go:build !race
-
 package httpapi
 
 import (
@@ -7,42 +5,120 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"io"
-	"runtime"
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
 )
 
-// What inflating allocates is bounded by what comes out, and by what could come
-// out, whatever the stream says of its size.
-func TestInflateAllocatesLittleMore(t *testing.T) {
+// stepper grows buffers within a limit on what is held at a time.
+type stepper struct{ limit, held, most int }
+
+func (s *stepper) grow(buf []byte, size, most int) ([]byte, error) {
+	size = min(size, most)
+	if s.most = max(s.most, s.held+size); s.most > s.limit {
+		return buf, infer.Errorf(infer.Overloaded, "no room for %d bytes", size)
+	}
+	s.held = size // and the old one is gone
+	return append(make([]byte, 0, size), buf...), nil
+}
+
+func compress(w io.WriteCloser, b *bytes.Buffer, n int) []byte {
+	_, _ = w.Write(make([]byte, n))
+	_ = w.Close()
+	return b.Bytes()
+}
+
+func gz(n int) []byte { var b bytes.Buffer; return compress(gzip.NewWriter(&b), &b, n) }
+func zl(n int) []byte { var b bytes.Buffer; return compress(zlib.NewWriter(&b), &b, n) }
+
+// forged is a stream of n bytes that claims to be one of 4 GiB.
+func forged(n int) []byte {
+	stream := gz(n)
+	copy(stream[len(stream)-4:], "\xff\xff\xff\xff")
+	return stream
+}
+
+// Inflating asks for room step by step, for at most three times what comes out or
+// could come out, whatever the stream says of its size.
+func TestInflateAsksForLittleMore(t *testing.T) {
 	const limit = 16 << 20
-	f := func(name string, from coding, body []byte, most uint64, code infer.Code) {
+	f := func(name string, from coding, body []byte, most int, want infer.Code) {
 		t.Helper()
 		var c codecs
-		var before, after runtime.MemStats
-		_, _ = c.inflate(nil, from, body[:0], limit) // makes what is kept
-		runtime.ReadMemStats(&before)
-		_, err := c.inflate(nil, from, body, limit)
-		runtime.ReadMemStats(&after)
-		if got := after.TotalAlloc - before.TotalAlloc; got > most || (err != nil) != (code != 0) || err != nil && infer.CodeOf(err) != code {
-			t.Errorf("%s: %d bytes, %v, want at most %d bytes and code %v", name, got, err, most, code)
+		s := &stepper{limit: 1 << 40}
+		if _, err := c.inflate(nil, from, body, limit, s.grow); infer.CodeOf(err) != want || s.most > most {
+			t.Errorf("%s: %d bytes, %v, want at most %d bytes and %v", name, s.most, err, most, want)
 		}
 	}
-	compress := func(w io.WriteCloser, b *bytes.Buffer, n int) []byte {
-		_, _ = w.Write(make([]byte, n))
-		_ = w.Close()
-		return b.Bytes()
-	}
-	gz := func(n int) []byte { var b bytes.Buffer; return compress(gzip.NewWriter(&b), &b, n) }
-	zl := func(n int) []byte { var b bytes.Buffer; return compress(zlib.NewWriter(&b), &b, n) }
-	const small = 128 << 10 // readers and the like
-
-	f("gzip", gzipCoding, gz(limit), limit+small, 0)
-	f("gzip beyond the limit", gzipCoding, gz(limit*4), limit+small, infer.TooLarge)
-	f("deflate", deflateCoding, zl(limit), 3*limit, 0)
+	f("gzip", gzipCoding, gz(limit), 3*limit, infer.OK)
+	f("gzip beyond the limit", gzipCoding, gz(limit*4), 3*limit, infer.TooLarge)
+	f("deflate", deflateCoding, zl(limit), 3*limit, infer.OK)
 	f("deflate beyond the limit", deflateCoding, zl(limit*4), 3*limit, infer.TooLarge)
-	lies := gz(10)
-	copy(lies[len(lies)-4:], "\xff\xff\xff\xff")
-	f("a size that is a lie", gzipCoding, lies, small, infer.Invalid)
+	f("a size that is a lie", gzipCoding, forged(10), minRoom, infer.Invalid)
+	f("a size that is a lie, of more", gzipCoding, forged(1<<20), 4<<20, infer.Invalid)
+}
+
+// Where there is no more room, inflating ends with nothing allocated beyond it.
+func TestInflateStopsWithoutRoom(t *testing.T) {
+	var c codecs
+	for name, body := range map[string][]byte{"gzip": gz(16 << 20), "forged": forged(16 << 20)} {
+		s := &stepper{limit: 1 << 20}
+		dst, err := c.inflate(nil, gzipCoding, body, 16<<20, s.grow)
+		if infer.CodeOf(err) != infer.Overloaded || cap(dst) > s.limit {
+			t.Errorf("%s: %v with %d bytes", name, err, cap(dst))
+		}
+	}
+}
+
+// FuzzInflate compares with the standard library what is inflated, and holds the
+// limits on what it may take. The two do not agree on what a valid header is.
+func FuzzInflate(f *testing.F) {
+	for _, n := range []int{0, 1, 5000} {
+		f.Add(gz(n), true)
+		f.Add(zl(n), false)
+		f.Add(forged(n), true)
+	}
+	f.Add(append(gz(3), gz(4)...), true)
+	f.Add([]byte{}, false)
+	f.Fuzz(func(t *testing.T, body []byte, zipped bool) {
+		const limit = 1 << 16
+		from := deflateCoding
+		if zipped {
+			from = gzipCoding
+		}
+		var c codecs
+		s := &stepper{limit: 1 << 40}
+		got, err := c.inflate(nil, from, body, limit, s.grow)
+		if s.most > max(2*limit, limit+2*len(body)) || len(got) > limit {
+			t.Fatalf("%d bytes become %d, with %d asked for", len(body), len(got), s.most)
+		}
+		if again, err2 := c.inflate(nil, from, body, limit, s.grow); !bytes.Equal(got, again) || infer.CodeOf(err) != infer.CodeOf(err2) {
+			t.Fatalf("a used reader makes %d bytes and %v, a new one %d and %v", len(again), err2, len(got), err)
+		}
+		want, wantErr := reference(body, zipped, limit)
+		switch code := infer.CodeOf(err); {
+		case code == infer.TooLarge:
+			if wantErr == nil && len(want) <= limit {
+				t.Fatalf("%d bytes are refused as too many", len(want))
+			}
+		case err == nil && !bytes.Equal(got, want):
+			t.Fatalf("%d bytes, want %d and %v", len(got), len(want), wantErr)
+		case err != nil && code != infer.Invalid:
+			t.Fatal(err)
+		}
+	})
+}
+
+// reference inflates up to a byte more than limit.
+func reference(body []byte, zipped bool, limit int64) (plain []byte, err error) {
+	var r io.Reader
+	if src := bytes.NewReader(body); zipped {
+		r, err = gzip.NewReader(src)
+	} else {
+		r, err = zlib.NewReader(src)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(r, limit+1))
 }

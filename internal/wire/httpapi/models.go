@@ -27,13 +27,6 @@ type readiness struct {
 	Error string `json:"error,omitempty"`
 }
 
-// document answers 200 with JSON.
-func (x *exchange) document(body []byte) error {
-	x.ctx.SetStatusCode(fasthttp.StatusOK)
-	x.setBody(body, "application/json")
-	return nil
-}
-
 // serverMetadata answers GET /v2.
 func (x *exchange) serverMetadata() error {
 	name := "sluice"
@@ -76,7 +69,9 @@ func (x *exchange) state(ready bool, doc any) error {
 	if err != nil {
 		return err
 	}
-	_ = x.document(append(x.body(), body...))
+	if err := x.document(append(x.body(), body...)); err != nil {
+		return err
+	}
 	switch {
 	case ready:
 	case x.srv.triton:

@@ -18,9 +18,11 @@ func (x *exchange) index() error {
 	var ask struct {
 		Ready bool `json:"ready"`
 	}
-	if err := x.readJSON(&ask); err != nil {
+	leave, err := x.readControl(&ask)
+	if err != nil {
 		return err
 	}
+	defer leave()
 	models := x.srv.opts.Catalog.Index(ask.Ready)
 	entries := make([]oip.IndexEntry, len(models))
 	for i, m := range models {
@@ -42,9 +44,11 @@ func (x *exchange) control() error {
 	var ask struct {
 		Parameters map[string]json.RawMessage `json:"parameters"`
 	}
-	if err := x.readJSON(&ask); err != nil {
+	leave, err := x.readControl(&ask)
+	if err != nil {
 		return err
 	}
+	defer leave()
 	load := x.target.route == routeLoad
 	for name := range ask.Parameters {
 		if err := checkParameter(load, name); err != nil {
@@ -83,15 +87,40 @@ func checkParameter(load bool, name string) error {
 	}
 }
 
-// readJSON reads the body, an object or nothing, into doc.
-func (x *exchange) readJSON(doc any) error {
-	body, err := x.readBody()
+// readControl reads the body, an object or nothing, into doc, and counts the request
+// among the control documents in progress until leave. One that arrives slowly does
+// not count before it is there.
+func (x *exchange) readControl(doc any) (leave func(), err error) {
+	limits := &x.srv.limits
+	body, err := x.readBody(limits.MaxControlBytes)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if body, err = x.plainBody(body); err != nil {
-		return err
+	leave = func() { x.srv.controls.Add(-1) }
+	if x.srv.controls.Add(1) > int64(limits.MaxControlInFlight) {
+		leave()
+		return nil, infer.Errorf(infer.Overloaded, "more than %d requests to the model repository in progress, try again later", limits.MaxControlInFlight)
 	}
+	if body, err = x.plainBody(body, limits.MaxControlBytes); err == nil {
+		err = x.readJSON(body, doc)
+	}
+	x.endTurn()
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
+}
+
+// inMemory is how many bytes a byte of a control document becomes at the most, an
+// object of many short members for example.
+const inMemory = 16
+
+// longControl is longText for a control document, which is read by a slower reader.
+const longControl = 8 << 10
+
+// readJSON reads text into doc.
+func (x *exchange) readJSON(body []byte, doc any) error {
 	if len(body) == 0 {
 		return nil
 	}
@@ -102,7 +131,13 @@ func (x *exchange) readJSON(doc any) error {
 	if nesting(body) > limit {
 		return infer.Errorf(infer.Invalid, "the body is nested deeper than the limit of %d", limit)
 	}
-	err = json.Unmarshal(body, doc)
+	if err := x.memory.Reserve(inMemory * len(body)); err != nil {
+		return err
+	}
+	if len(body) >= longControl {
+		x.takeTurn()
+	}
+	err := json.Unmarshal(body, doc)
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong) && wrong.Field != "":

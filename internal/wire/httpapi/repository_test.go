@@ -29,7 +29,7 @@ func TestIndex(t *testing.T) {
 	f(`{"ready":1}`, 400, "field 'ready'")
 	f(`{"x":`+strings.Repeat("[", 99)+strings.Repeat("]", 99)+"}", 200, all)
 	f(`{"x":`+strings.Repeat("[", 100)+strings.Repeat("]", 100)+"}", 400, "nested deeper than the limit of 100")
-	f(strings.Repeat(`{"x":`, 100_000), 400, "nested deeper than the limit of 100")
+	f(strings.Repeat(`{"x":`, 10_000), 400, "nested deeper than the limit of 100")
 	if a := post(t, addr, "/v2/repository/index", gzipped(`{"ready":true}`), "Content-Encoding: gzip"); a.status != 200 || a.body != "["+ready+"]" {
 		t.Errorf("%+v", a)
 	}

@@ -78,24 +78,25 @@ type Options struct {
 
 // Server is the HTTP front.
 type Server struct {
-	opts       Options
-	limits     Limits
-	timeouts   *timeouts // fasthttp has none of its own
-	log        *zap.Logger
-	triton     bool
-	tokens     wire.Tokens
-	access     *accessLog
-	ids        *requestIDs
-	codecs     codecs
-	http       *fasthttp.Server
-	listener   *listener
-	exchanges  sync.Pool
-	spares     spares
-	inFlight   atomic.Int64
-	bodyMemory atomic.Int64 // what the bodies of all requests and answers hold, see readBody and holdAnswer
-	unrouted   [infer.NumCodes]atomic.Int64
-	draining   atomic.Bool   // every answer ends its connection
-	turns      chan struct{} // a token for each long text that is being read
+	opts      Options
+	limits    Limits
+	timeouts  *timeouts // fasthttp has none of its own
+	log       *zap.Logger
+	triton    bool
+	tokens    wire.Tokens
+	access    *accessLog
+	ids       *requestIDs
+	codecs    codecs
+	http      *fasthttp.Server
+	listener  *listener
+	exchanges sync.Pool
+	spares    spares
+	inFlight  atomic.Int64
+	controls  atomic.Int64 // control documents in progress
+	budget    budget       // of what all requests and answers hold
+	unrouted  [infer.NumCodes]atomic.Int64
+	draining  atomic.Bool   // every answer ends its connection
+	turns     chan struct{} // a token for each long text that is being read
 
 	// predictions is the context of every prediction. It never ends: over HTTP
 	// nothing tells when a caller has gone, each request has a deadline of its own,
@@ -127,7 +128,12 @@ func New(opts Options) (*Server, error) {
 		access: newAccessLog(opts.AccessLog, opts.Logger.Named("access")), ids: newRequestIDs(),
 	}
 	s.turns = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
-	s.exchanges.New = func() any { return &exchange{srv: s, call: oip.NewCall()} }
+	s.budget.limit = limits.MaxBodyMemory
+	s.exchanges.New = func() any {
+		x := &exchange{srv: s}
+		x.newCall()
+		return x
+	}
 	s.predictions = context.Background() //nolint:forbidigo // as its comment says
 	s.base, s.cancel = context.WithCancel(s.predictions)
 	// What fasthttp has to say is about bad requests, which the access log shows.
@@ -182,6 +188,9 @@ func (s *Server) Unrouted() map[string]int64 {
 	}
 	return counts
 }
+
+// BodyMemory returns the bytes that requests and answers hold, of Limits.MaxBodyMemory.
+func (s *Server) BodyMemory() int64 { return s.budget.taken.Load() }
 
 // InFlight returns the inferences in progress.
 func (s *Server) InFlight() int64 { return s.inFlight.Load() }

@@ -77,7 +77,7 @@ func BenchmarkAccessLog(b *testing.B) {
 		s.access = newAccessLog(AccessLog{Enabled: true}, zap.New(core))
 		b.ReportAllocs()
 		c := &replay{request: binaryRequest(), left: b.N}
-		_ = s.http.ServeConn(c)
+		_ = s.http.ServeConn(newConn(c, s.timeouts))
 		if c.served != b.N {
 			b.Fatalf("%d of %d answered 200", c.served, b.N)
 		}

@@ -5,25 +5,66 @@ import (
 	"testing/synctest"
 )
 
-// A long text waits while another is read, and a short one does not.
-func TestLongTextsTakeTurns(t *testing.T) {
+// A long computation waits while another runs, and a request has one turn for all of
+// its own.
+func TestLongComputationsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{turns: make(chan struct{}, 1)}
-		end, began := s.takeTurn(longText), make(chan struct{})
+		first, second, began := &exchange{srv: s}, &exchange{srv: s}, make(chan struct{})
+		first.takeTurn()
+		first.takeTurn()
 		go func() {
-			defer s.takeTurn(longText)()
+			second.takeTurn()
 			close(began)
+			second.endTurn()
 		}()
-		s.takeTurn(longText - 1)()
 		synctest.Wait()
 		select {
 		case <-began:
-			t.Error("two long texts are read at the same time")
+			t.Error("two long computations run at the same time")
 		default:
 		}
-		end()
+		first.endTurn()
+		first.endTurn()
 		<-began
 		synctest.Wait()
-		s.takeTurn(longText)() // both have given their turns back
+		if len(s.turns) != 0 {
+			t.Error("a turn is never given back")
+		}
 	})
+}
+
+// Reading, inflating and writing take a turn if they are long, and only then.
+func TestWhatTakesATurn(t *testing.T) {
+	s := benchServer(t)
+	f := func(name string, grow func(*exchange) error, want bool) {
+		t.Helper()
+		x := s.exchanges.Get().(*exchange)
+		x.memory.begin(&s.budget)
+		if err := grow(x); err != nil || x.turn != want {
+			t.Errorf("%s: %v, has a turn: %t", name, err, x.turn)
+		}
+		x.endTurn()
+		x.memory.end()
+	}
+	inflate := func(size int) func(*exchange) error {
+		return func(x *exchange) error {
+			_, err := x.inflated(nil, size, 1<<30)
+			return err
+		}
+	}
+	answer := func(size, n int) func(*exchange) error {
+		return func(x *exchange) error {
+			_, err := x.growAnswer(make([]byte, size), n)
+			if cap(x.out) < size+n {
+				t.Errorf("room for %d bytes, want %d", cap(x.out), size+n)
+			}
+			return err
+		}
+	}
+	f("little plain text", inflate(longText/2), false)
+	f("much plain text", inflate(longText), true)
+	f("a small answer", answer(1000, 4000), false)
+	f("a large answer in JSON", answer(longText, 4000), true)
+	f("a large answer of binary data", answer(1000, 4*longText), false)
 }

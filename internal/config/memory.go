@@ -1,0 +1,37 @@
+package config
+
+// bodies checks that the largest request that the limits allow can be served at all.
+func (d *decoder) bodies() {
+	h, l := &d.cfg.Server.HTTP, &d.cfg.Server.Limits
+	for _, setting := range []string{"http.max_body_memory", "http.max_body", "http.max_inflated", "limits.max_response"} {
+		if d.failed("server." + setting) {
+			return
+		}
+	}
+	if least := leastBodyMemory(h, l); h.MaxBodyMemory < least {
+		d.problemAt("server.http.max_body_memory", "%v is too little for one request of max_body %v, max_inflated %v and server.limits.max_response %v; it takes at least %v",
+			h.MaxBodyMemory, h.MaxBody, h.MaxInflated, l.MaxResponse, least)
+	}
+}
+
+// leastBodyMemory returns the least max_body_memory under which the largest request
+// fits. The HTTP front lets go of what a phase does not need, so it is the most that
+// one of them holds:
+//
+//   - Inflating: the body as sent, and the plain one twice, as its buffer grows.
+//   - Predicting: the plain body, four times its size in decoded tensors ("0," is an
+//     FP64), and the outputs, twice if the request was split into pieces.
+//   - Encoding: the outputs, and the answer twice, as its buffer grows.
+//
+// Beside that there are names, shapes and buffers kept from earlier requests, and the
+// last sixteenth of the memory, which is left to small requests.
+func leastBodyMemory(h *HTTP, l *Limits) Size {
+	const (
+		beside = 4 << 20
+		unit   = 1 << 20
+	)
+	plain := max(h.MaxBody, h.MaxInflated)
+	predicting, encoding := 5*plain+2*l.MaxResponse, 3*l.MaxResponse // inflating takes less than predicting
+	least := (max(predicting, encoding) + beside) * 16 / 15
+	return (least + unit - 1) / unit * unit
+}

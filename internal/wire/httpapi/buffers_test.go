@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"bytes"
+	"runtime"
+	"testing"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// A buffer is reserved before it is allocated: refused, it is not there, and the old
+// one is as it was.
+func TestBuffersAreReservedFirst(t *testing.T) {
+	s := benchServer(t)
+	s.budget.limit = 2 << 20
+	x := s.exchanges.Get().(*exchange)
+	x.memory.begin(&s.budget)
+	buf, err := x.larger(nil, 1<<20, 1<<30)
+	if err != nil || cap(buf) != 1<<20 || s.budget.taken.Load() != 1<<20 {
+		t.Fatalf("room for %d bytes, %v, %d taken", cap(buf), err, s.budget.taken.Load())
+	}
+	buf = append(buf, "abc"...)
+	other := s.exchanges.New().(*exchange)
+	other.memory.begin(&s.budget)
+	var before, after runtime.MemStats
+	for _, f := range []struct {
+		x    *exchange
+		want infer.Code
+	}{{x, infer.TooLarge}, {other, infer.Overloaded}} {
+		runtime.ReadMemStats(&before)
+		same, err := f.x.larger(buf, 3<<19, 1<<30)
+		runtime.ReadMemStats(&after)
+		if infer.CodeOf(err) != f.want || &same[0] != &buf[0] || !bytes.Equal(same, []byte("abc")) {
+			t.Errorf("%v, want %v", err, f.want)
+		}
+		if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
+			t.Errorf("%d bytes are allocated for what was refused", got)
+		}
+	}
+	x.drop(buf)
+	if got := s.budget.taken.Load(); got != 0 {
+		t.Errorf("%d bytes stay taken", got)
+	}
+	x.memory.end()
+	other.memory.end()
+}
+
+// Buffers of earlier requests count for the one that has them now; without room for
+// them it begins with none.
+func TestKeptBuffersCount(t *testing.T) {
+	s := benchServer(t)
+	s.budget.limit = 10 * grain
+	x := s.exchanges.Get().(*exchange)
+	for _, full := range []bool{false, true} {
+		x.raw, x.spare = make([]byte, 0, grain), make([]byte, 0, grain)
+		if full {
+			s.budget.taken.Store(s.budget.limit)
+		}
+		x.memory.begin(&s.budget)
+		x.reserveKept()
+		held := int(x.memory.held.Load())
+		if want := cap(x.raw) + cap(x.spare) + cap(x.out) + x.call.Kept(); held != want && !full || (x.raw == nil) != full || full && held != 0 {
+			t.Errorf("holds %d bytes of which %d are counted, kept: %t", want, held, x.raw != nil)
+		}
+		x.memory.end()
+	}
+}
