@@ -187,7 +187,7 @@ func (a *App) Run(ctx context.Context) error {
 	// ends early stops the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 6)
+	ended := make(chan error, 7)
 	start := func(name string, run func(context.Context) error) {
 		go func() { // received in stop
 			err := run(parts)
@@ -204,6 +204,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("drift", a.watch.Run)
 	start("reconciler", a.reconcile.Run)
 	start("heartbeat", alive.run)
+	start("memory", (&memoryLimit{budget: int64(a.opts.Config.Server.HTTP.MaxBodyMemory), held: a.http.BodyMemory}).run)
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping")
