@@ -25,8 +25,9 @@ const (
 )
 
 // endpoint is a path and who may ask what of it. Those of one path are open alike.
-// handle finds the whole body in the request, and who makes a change where the
-// method is one that may. An error that it returns has not been answered yet.
+// handle finds the whole body in the request, if the endpoint has a use for one, and
+// who makes a change where the method is one that may. An error that it returns has
+// not been answered yet.
 type endpoint struct {
 	method string // GET allows HEAD; "" allows any
 	path   string // as http.ServeMux takes it
@@ -125,10 +126,11 @@ func (s *Server) serve(methods []endpoint) http.HandlerFunc {
 			return
 		}
 		if err == nil {
-			err = takeBody(w, r)
-		}
-		if err == nil {
-			err = s.handle(methods[i], w, r, token)
+			var done func()
+			if done, err = s.takeBody(w, r, methods[i].reads()); err == nil {
+				defer done()
+				err = s.handle(methods[i], w, r, token)
+			}
 		}
 		if err != nil {
 			s.fail(w, r, err)
@@ -158,6 +160,12 @@ func (e endpoint) allows(method string) bool {
 	return e.method == "" || e.method == method || e.method == http.MethodGet && method == http.MethodHead
 }
 
+// reads reports whether the endpoint has a use for a body: a route, or the addresses
+// of symbols.
+func (e endpoint) reads() bool {
+	return e.method == http.MethodPut || e.method == "" && !e.open
+}
+
 // allowed lists the methods of a path.
 func allowed(methods []endpoint) string {
 	list := make([]string, len(methods))
@@ -167,27 +175,52 @@ func allowed(methods []endpoint) string {
 	return strings.Join(list, ", ")
 }
 
-// takeBody replaces the request's body with its bytes. All of it is read, also
-// where nobody has a use for it, so that the connection can be used again; what
-// is too long or too slow is refused.
-func takeBody(w http.ResponseWriter, r *http.Request) error {
+// takeBody replaces the request's body with its bytes, which count until done among
+// those that are in memory. All of it is read, also where nobody has a use for it,
+// so that the connection can be used again; what is too long or too slow is refused.
+func (s *Server) takeBody(w http.ResponseWriter, r *http.Request, wanted bool) (done func(), err error) {
+	done = func() {}
 	if r.Body == http.NoBody {
-		return nil
+		return done, nil
 	}
-	conn := http.NewResponseController(w)
-	if err := conn.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
-		return err
+	if wanted {
+		select {
+		case s.bodies <- struct{}{}:
+			done = func() { <-s.bodies }
+		default:
+			w.Header().Set("Connection", "close")
+			return nil, infer.Errorf(infer.Overloaded, "more than %d requests with a body in progress, try again later", maxBodies)
+		}
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBodyBytes+1))
-	switch {
-	case err != nil:
-		return infer.Errorf(infer.Invalid, "the request's body could not be read")
-	case len(body) > maxBodyBytes:
-		w.Header().Set("Connection", "close")
-		return infer.Errorf(infer.TooLarge, "the request's body is longer than %d bytes", maxBodyBytes)
+	body, err := readBody(w, r, wanted)
+	if err != nil {
+		done()
+		return nil, err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return conn.SetReadDeadline(time.Time{})
+	return done, nil
+}
+
+// readBody returns the request's body, or nothing of it if it is not wanted.
+func readBody(w http.ResponseWriter, r *http.Request, wanted bool) ([]byte, error) {
+	conn := http.NewResponseController(w)
+	if err := conn.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+		return nil, err
+	}
+	var body bytes.Buffer
+	var into io.Writer = &body
+	if !wanted {
+		into = io.Discard
+	}
+	n, err := io.Copy(into, io.LimitReader(r.Body, maxBodyBytes+1))
+	switch {
+	case err != nil:
+		return nil, infer.Errorf(infer.Invalid, "the request's body could not be read")
+	case n > maxBodyBytes:
+		w.Header().Set("Connection", "close")
+		return nil, infer.Errorf(infer.TooLarge, "the request's body is longer than %d bytes", maxBodyBytes)
+	}
+	return body.Bytes(), conn.SetReadDeadline(time.Time{})
 }
 
 // recovered answers for a handler that panicked.

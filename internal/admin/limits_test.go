@@ -28,6 +28,47 @@ func TestSizeLimits(t *testing.T) {
 	}
 }
 
+// Many bodies at once are refused, whatever becomes of them, and leave their room to
+// the next ones. One that nobody has a use for takes none.
+func TestBodiesInMemoryAreBounded(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", nil)
+	var writers []*io.PipeWriter
+	answers := make(chan int, 100)
+	for len(answers) == 0 { // until one is refused
+		r, w := io.Pipe()
+		writers = append(writers, w)
+		req := s.request(http.MethodPut, "/api/v1/routes/x", r)
+		go func() { // ends when its body does
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				answers <- 0
+				return
+			}
+			answers <- resp.StatusCode
+			_ = resp.Body.Close()
+		}()
+		_, _ = io.WriteString(w, "{") // its sender has begun
+		if len(writers) > 90 {
+			break
+		}
+	}
+	if got := <-answers; got != http.StatusTooManyRequests || len(writers) <= 64 {
+		t.Errorf("answered %d after %d bodies", got, len(writers))
+	}
+	if got := s.ask("POST", "/-/reload", strings.NewReader("{}")); got.status != http.StatusOK {
+		t.Errorf("a body that is not kept: %d %s", got.status, got.body)
+	}
+	for _, w := range writers {
+		_ = w.CloseWithError(io.ErrUnexpectedEOF)
+	}
+	for range len(writers) - 1 {
+		<-answers
+	}
+	if got := s.ask("PUT", "/api/v1/routes/x", strings.NewReader("[")); got.status == http.StatusTooManyRequests {
+		t.Errorf("afterwards: %d %s", got.status, got.body)
+	}
+}
+
 func TestNewRefusesBadTokens(t *testing.T) {
 	f := func(tokens map[string]string, part string) {
 		t.Helper()

@@ -34,6 +34,7 @@ const (
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
 	maxBodyBytes   = 64 << 10
+	maxBodies      = 64 // in memory at the same time
 )
 
 // Server is the side port.
@@ -43,7 +44,8 @@ type Server struct {
 	tokens   wire.Tokens
 	http     *http.Server
 	listener net.Listener
-	loopback bool // the listener's address is; set by Listen
+	loopback bool          // the listener's address is; set by Listen
+	bodies   chan struct{} // a token for each body in memory
 	// stopping is closed when Shutdown begins, so that a profile of minutes does
 	// not hold it up; stop closes it.
 	stopping chan struct{}
@@ -59,7 +61,7 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, log: opts.Logger, tokens: tokens, stopping: make(chan struct{})}
+	s := &Server{opts: opts, log: opts.Logger, tokens: tokens, bodies: make(chan struct{}, maxBodies), stopping: make(chan struct{})}
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	s.http = &http.Server{
 		Handler:           s.routes(),
