@@ -74,7 +74,7 @@ bench-peers-setup: setup ## install those servers into .cache/peers, 1.8 GB
 bench-shadow: build ## what callers notice of shadows that are slow, hang or fail
 	cd benchmarks && go run ./shadow
 
-bench-stress: build ## hostile clients, overload, bursts, many connections, changes under load; 10 minutes
+bench-stress: build ## hostile clients, overload, bursts, many connections, changes under load; 15 minutes
 	cd benchmarks && go build -o bin/noop ./noop && go run ./stress
 
 bench-batching: build ## what joining requests gains: an encoder, rows in requests, lengths of sequences

@@ -20,6 +20,8 @@ import (
 type setup struct {
 	models []versioned
 	http   string // settings of server.http besides the address, as YAML in braces has them
+	limits string // those of server.limits, in the same way
+	repo   string // those of repository besides the path
 	rest   string // whole sections
 	settle bool   // whether goroutines that an attack leaves are waited for
 }
@@ -58,8 +60,11 @@ func (b *bench) start(s setup) (*gateway, error) {
 	if s.http != "" {
 		s.http = ", " + s.http
 	}
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %q%s}, drain_timeout: 2s}\nadmin: {address: %q}\nlog: {level: error}\n%s\n",
-		dir, g.http, s.http, g.admin, s.rest)
+	if s.repo != "" {
+		s.repo = ", " + s.repo
+	}
+	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: %q%s}, limits: {%s}, drain_timeout: 2s}\nadmin: {address: %q}\nlog: {level: error}\n%s\n",
+		dir, s.repo, g.http, s.http, s.limits, g.admin, s.rest)
 	if err := os.WriteFile(g.file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

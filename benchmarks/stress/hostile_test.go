@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -131,5 +133,23 @@ func TestPoliteViews(t *testing.T) {
 	}
 	if took, ok := p.recovered(0, 200*ms, 200*ms, 900*ms); ok {
 		t.Errorf("%v, %v", took, ok)
+	}
+}
+
+// The bombs are small where they are compressed, and become what they say.
+func TestBombs(t *testing.T) {
+	const most = 1 << 20
+	doc := numbers(most)
+	if len(doc) > most+1024 || !json.Valid(doc) || !json.Valid(members(1<<10)) {
+		t.Errorf("%d bytes, or not JSON", len(doc))
+	}
+	for _, k := range bombKinds(&gateway{http: "127.0.0.1:1"}, most) {
+		head, body, ok := bytes.Cut(k.request, []byte("\r\n\r\n"))
+		if !ok || len(body) == 0 && !bytes.Contains(head, []byte("Accept-Encoding")) {
+			t.Errorf("%s: %.200q", k.name, k.request)
+		}
+		if bytes.Contains(head, []byte("Content-Encoding")) && len(body) > most/20 {
+			t.Errorf("%s: %d bytes", k.name, len(body))
+		}
 	}
 }

@@ -40,6 +40,8 @@ func groups() map[string]group {
 			{"slow", slowWithin},
 			{"slow-beyond", slowBeyond},
 			{"unread", unread},
+			{"bombs", bombs},
+			{"bombs-default", bombsDefault},
 			{"pipelined", pipelined},
 			{"brackets", brackets},
 			{"deadline", deadlineNodes},
