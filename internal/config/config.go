@@ -81,8 +81,8 @@ type Server struct {
 // HTTP configures the HTTP listener.
 type HTTP struct {
 	Address                  string        `yaml:"address" default:"\":8000\"" doc:"Where to listen, host:port; without a host on every interface."`
-	MaxBody                  Size          `yaml:"max_body" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The largest body of a request, as sent."`
-	MaxInflated              Size          `yaml:"max_inflated" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The largest body of a request after gzip or deflate is undone."`
+	MaxBody                  Size          `yaml:"max_body" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The largest body of a request, as sent. Unless given, at most a sixteenth of max_body_memory."`
+	MaxInflated              Size          `yaml:"max_inflated" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The largest body of a request after gzip or deflate is undone. Unless given, at most a sixteenth of max_body_memory."`
 	MaxBodyMemory            Size          `yaml:"max_body_memory" default:"1GiB" min:"1KiB" max:"1024GiB" doc:"What all requests and their answers may hold together: bodies as sent and inflated, decoded tensors, outputs, answers until they are written. A request that finds no room is answered 429, one that could never have it 413. At least 16/15 · (2·R + max(5·B, R) + 4MiB), where R is limits.max_response and B the larger of max_body and max_inflated: so much the largest request can need."`
 	MaxControlBody           Size          `yaml:"max_control_body" default:"64KiB" min:"1KiB" max:"64MiB" doc:"The largest body of a call that lists, loads or unloads models, as sent and inflated."`
 	MaxHeader                Size          `yaml:"max_header" default:"16KiB" min:"1KiB" max:"16MiB" doc:"The request line and all headers together."`
@@ -105,8 +105,8 @@ type Limits struct {
 	MaxID         Size `yaml:"max_id" default:"1KiB" min:"1" max:"1MiB" doc:"The request's id."`
 	MaxStickyKey  Size `yaml:"max_sticky_key" default:"1KiB" min:"1" max:"16KiB" doc:"The key of a sticky route; a longer one is refused."`
 	MaxName       Size `yaml:"max_name" default:"1KiB" min:"1" max:"1MiB" doc:"The name of a tensor or parameter."`
-	MaxTensor     Size `yaml:"max_tensor" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The data of one input tensor in memory; JSON text may grow on its way there."`
-	MaxResponse   Size `yaml:"max_response" default:"256MiB" min:"1KiB" max:"2047MiB" doc:"The outputs of one answer in memory, and, with 1 MiB for names and shapes, the answer as it is encoded; beyond it 413."`
+	MaxTensor     Size `yaml:"max_tensor" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The data of one input tensor in memory; JSON text may grow on its way there. Unless given, at most a sixteenth of max_body_memory."`
+	MaxResponse   Size `yaml:"max_response" default:"256MiB" min:"1KiB" max:"2047MiB" doc:"The outputs of one answer in memory, and, with 1 MiB for names and shapes, the answer as it is encoded; beyond it 413. Unless given, at most a quarter of max_body_memory."`
 }
 
 // JSON says how numbers are written in JSON answers.

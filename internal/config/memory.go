@@ -8,11 +8,38 @@ func (d *decoder) bodies() {
 			return
 		}
 	}
+	d.fitBodies()
 	if least := leastBodyMemory(h, l); h.MaxBodyMemory < least {
 		d.problemAt("server.http.max_body_memory", "%v is too little for one request of max_body %v, max_inflated %v and server.limits.max_response %v; it takes at least %v",
 			h.MaxBodyMemory, h.MaxBody, h.MaxInflated, l.MaxResponse, least)
 	}
 }
+
+// fitBodies lowers the limits that were not given to what fits into max_body_memory, so
+// that it can be set alone.
+func (d *decoder) fitBodies() {
+	h, l := &d.cfg.Server.HTTP, &d.cfg.Server.Limits
+	for path, limit := range map[string]struct {
+		size *Size
+		part Size
+	}{
+		"server.http.max_body":       {&h.MaxBody, bodyPart},
+		"server.http.max_inflated":   {&h.MaxInflated, bodyPart},
+		"server.limits.max_tensor":   {&l.MaxTensor, bodyPart},
+		"server.limits.max_response": {&l.MaxResponse, responsePart},
+	} {
+		if !d.isGiven(path) {
+			*limit.size = min(*limit.size, h.MaxBodyMemory/limit.part)
+		}
+	}
+}
+
+// The parts of max_body_memory, one in so many, that a body and an answer have at the
+// most unless their limits are given. Under these the largest request fits.
+const (
+	bodyPart     = 16
+	responsePart = 4
+)
 
 // leastBodyMemory returns the least max_body_memory under which the largest request
 // fits. The HTTP front lets go of what a phase does not need, so it is the most that

@@ -33,3 +33,23 @@ server: {http: {max_body: %s, max_inflated: %s, max_body_memory: %s}, limits: {m
 	f("1MiB", "1MiB", "100MiB", "325MiB") // the answer takes more than the request
 	f("2047MiB", "2047MiB", "2047MiB", "15289MiB")
 }
+
+// max_body_memory can be set alone: limits that are not given are lowered to fit.
+func TestBodyMemoryAlone(t *testing.T) {
+	f := func(memory, extra string, body, response config.Size) {
+		t.Helper()
+		cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, "repository: {path: m}\nserver: {http: {max_body_memory: %s%s}}", memory, extra), noEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Server.HTTP.MaxBody != body || cfg.Server.Limits.MaxResponse != response {
+			t.Errorf("%s: max_body %v, max_response %v, want %v and %v", memory, cfg.Server.HTTP.MaxBody, cfg.Server.Limits.MaxResponse, body, response)
+		}
+	}
+	const mib = 1 << 20
+	f("64MiB", "", 4*mib, 16*mib)
+	f("256MiB", "", 16*mib, 64*mib)
+	f("256MiB", ", max_body: 1MiB", mib, 64*mib)
+	f("1GiB", "", 64*mib, 256*mib)
+	f("8GiB", "", 64*mib, 256*mib)
+}
