@@ -224,7 +224,11 @@ func (x *exchange) fail(err error) {
 	}
 	code := infer.CodeOf(err)
 	if code == infer.Internal {
-		x.srv.log.Error("request failed", zap.String("request_id", string(x.id)),
+		log := x.srv.log
+		if errors.Is(err, infer.ErrVersionWell) { // a caller can send such values as often as it likes
+			log = x.srv.sampled
+		}
+		log.Error("request failed", zap.String("request_id", string(x.id)),
 			zap.String("model", printable(x.target.model)), zap.Int64("version", x.served.Version.Number), zap.Error(err))
 	}
 	unreadable := x.target.route == noRoute && (code == infer.Invalid || code == infer.TooLarge)

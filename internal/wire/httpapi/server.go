@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -82,6 +83,7 @@ type Server struct {
 	limits    Limits
 	timeouts  *timeouts // fasthttp has none of its own
 	log       *zap.Logger
+	sampled   *zap.Logger // for what a caller can cause at will
 	triton    bool
 	tokens    wire.Tokens
 	access    *accessLog
@@ -127,6 +129,10 @@ func New(opts Options) (*Server, error) {
 		opts: opts, limits: limits, timeouts: newTimeouts(&limits), log: opts.Logger, triton: opts.Compat == CompatTriton, tokens: tokens,
 		access: newAccessLog(opts.AccessLog, opts.Logger.Named("access")), ids: newRequestIDs(),
 	}
+	s.sampled = s.log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		const first, thereafter = 10, 100 // in a second
+		return zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)
+	}))
 	s.turns = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 	s.budget.limit = limits.MaxBodyMemory
 	s.exchanges.New = func() any {
