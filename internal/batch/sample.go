@@ -67,7 +67,7 @@ func (d data) elements(s *infer.TensorSpec, n, longest int64, rng *rand.Rand) []
 			whole = 1
 		case r == mask:
 			whole = 0
-		case r == length:
+		case r == length && longest > 0:
 			whole = 1 + rng.Int64N(longest)
 		case r == category:
 			whole = rng.Int64N(2)
@@ -134,7 +134,7 @@ func roleOf(s *infer.TensorSpec) role {
 }
 
 // lengths returns the longest that a length may say: the shortest second axis of an
-// input, or 1.
+// input; 0 if none has one, and nothing has a length.
 func lengths(m *infer.Model) int64 {
 	shortest := int64(math.MaxInt64)
 	for i := range m.Inputs {
@@ -143,7 +143,7 @@ func lengths(m *infer.Model) int64 {
 		}
 	}
 	if shortest == math.MaxInt64 {
-		return 1
+		return 0
 	}
 	return max(shortest, 1)
 }
