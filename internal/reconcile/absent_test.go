@@ -20,7 +20,7 @@ func TestModelsThatTheRepositoryLacks(t *testing.T) {
 		Repository: config.Repository{Load: []string{"iris", "irsi", "*"}},
 		Models:     map[string]config.Model{"iris": {}, "irsi": {}, "digtis": {}},
 	}}}
-	r.logAbsent([]registry.Spec{{Version: infer.Version{Model: "iris", Number: 1}}})
+	r.logAbsent([]*registry.Spec{{Version: infer.Version{Model: "iris", Number: 1}}})
 	var got []any
 	for _, e := range logs.All() {
 		got = append(got, e.ContextMap()["model"])

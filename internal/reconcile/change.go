@@ -38,6 +38,7 @@ func (r *Reconciler) do(ctx context.Context, c *change) error {
 	err := r.command(ctx, func() {
 		if c.begin != nil {
 			c.begin()
+			r.stale = true
 		}
 		r.changes = append(r.changes, c)
 		r.pass()
@@ -56,10 +57,9 @@ func (r *Reconciler) do(ctx context.Context, c *change) error {
 	}
 }
 
-func (c *change) end(err error) {
-	if c.held != nil {
-		c.held.release()
-	}
+// end answers those who wait for a change.
+func (r *Reconciler) end(c *change, err error) {
+	r.release(c.held)
 	c.done <- err
 }
 
@@ -69,7 +69,7 @@ func (r *Reconciler) tryChanges() {
 	r.changes = nil
 	for _, c := range waiting {
 		if ended, err := r.try(c); ended {
-			c.end(err)
+			r.end(c, err)
 		} else {
 			r.changes = append(r.changes, c)
 		}
@@ -87,9 +87,7 @@ func (r *Reconciler) try(c *change) (ended bool, err error) {
 	}
 	t := r.plan(g, c.retry)
 	c.retry = nil
-	if c.held != nil {
-		c.held.release()
-	}
+	r.release(c.held)
 	c.held = t
 	if r.waits(c, t) {
 		return false, nil

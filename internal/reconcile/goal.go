@@ -55,17 +55,21 @@ type goal struct {
 
 	routes []api.RouteState // sorted by name
 
+	named        map[string][]int64     // by model, the versions that answer callers of routes; ascending
 	live, shadow map[infer.Version]bool // the versions that routes name
 	// borrowed are the versions that serve only since a route names them. Who calls
 	// the model by its own name does not get them, unless by number.
 	borrowed           map[infer.Version]bool
 	references         map[string]*driftwatch.Reference // by model
-	specs, shadowSpecs []registry.Spec                  // what should be loaded for it
+	specs, shadowSpecs []*registry.Spec                 // what should be loaded for it
 }
 
 // goal returns what should serve as d says, once edits are made.
 func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
-	g := &goal{desired: d, live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}, borrowed: map[infer.Version]bool{}}
+	g := &goal{
+		desired: d, named: map[string][]int64{},
+		live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}, borrowed: map[infer.Version]bool{},
+	}
 	for _, route := range r.routes.All() {
 		if !slices.ContainsFunc(edits, func(e routeEdit) bool { return e.name == route.Name }) {
 			g.routes = append(g.routes, route)
@@ -75,16 +79,26 @@ func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 	slices.SortFunc(g.routes, func(a, b api.RouteState) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range g.routes {
 		for _, n := range named(&g.routes[i].Route) {
-			g.live[infer.Version{Model: g.routes[i].Model, Number: n}] = true
+			model := g.routes[i].Model
+			g.live[infer.Version{Model: model, Number: n}] = true
+			if at, known := slices.BinarySearch(g.named[model], n); !known {
+				g.named[model] = slices.Insert(g.named[model], at, n)
+			}
 		}
 		for _, s := range g.routes[i].Shadows {
 			g.shadow[infer.Version{Model: g.routes[i].Model, Number: s.Version}] = true
 		}
 	}
 	models := g.withGone()
-	for _, f := range models {
-		g.specs = append(g.specs, r.modelSpecs(g, f)...)
+	g.specs = make([]*registry.Spec, 0, len(models))
+	for i := range models {
+		planned := r.planned(g, &models[i])
+		g.specs = append(g.specs, planned.specs...)
+		for v := range planned.borrowed {
+			g.borrowed[v] = true
+		}
 	}
+	r.forget(len(models), g)
 	g.references = g.profiles.Of(d.cfg, models)
 	g.shadowSpecs = r.shadowsOf(g)
 	return g
@@ -103,20 +117,65 @@ func named(route *api.Route) []int64 {
 	return slices.Compact(list)
 }
 
-// modelSpecs says what should be loaded of a model to answer callers, and notes
-// what of it is borrowed.
-func (r *Reconciler) modelSpecs(g *goal, f registry.Found) []registry.Spec {
-	m := g.cfg.Model(f.Name)
-	settings := settingsText(g.cfg, m)
-	idle := !g.loads(f.Name)
-	own := chosen(f, m)
-	versions := g.withNamed(f, own)
-	specs := make([]registry.Spec, 0, len(versions))
-	for _, fv := range versions {
-		v := infer.Version{Model: f.Name, Number: fv.Number}
-		g.borrowed[v] = idle || indexOf(own, v.Number) < 0
-		s := registry.Spec{Version: v, Fingerprint: fv.Fingerprint, Settings: settings, Size: fv.Size, Err: fv.Err, Ignored: f.Ignored}
-		if idle && !g.live[v] {
+// planned is what should be loaded of a model to answer callers, and what that follows
+// from. It is kept from one goal to the next, since most models stay as they are.
+type planned struct {
+	cfg   *config.Config
+	found *registry.Found
+	idle  bool
+	named []int64 // by routes
+
+	specs    []*registry.Spec
+	borrowed map[infer.Version]bool
+}
+
+// planned says what should be loaded of a model to answer callers.
+func (r *Reconciler) planned(g *goal, f *registry.Found) *planned {
+	idle, named := !g.loads(f.Name), g.named[f.Name]
+	p := r.plans[f.Name]
+	if p == nil || p.cfg != g.cfg || p.idle != idle || !slices.Equal(p.named, named) || !sameFound(p.found, f) {
+		p = &planned{cfg: g.cfg, found: f, idle: idle, named: named, borrowed: map[infer.Version]bool{}}
+		r.specify(p)
+		r.plans[f.Name] = p
+	}
+	return p
+}
+
+// forget drops what was planned of models that are gone, once there is much of it.
+func (r *Reconciler) forget(models int, g *goal) {
+	if len(r.plans) <= 2*models {
+		return
+	}
+	for name := range r.plans {
+		if _, found := placeOf(g.found, name); !found && len(g.named[name]) == 0 {
+			delete(r.plans, name)
+		}
+	}
+}
+
+// sameFound reports whether a model was found as before. What was found is replaced, not
+// changed, so that most of the time one look tells.
+func sameFound(a, b *registry.Found) bool {
+	if len(a.Versions) != len(b.Versions) || !slices.Equal(a.Ignored, b.Ignored) {
+		return false
+	}
+	return len(a.Versions) == 0 || &a.Versions[0] == &b.Versions[0] || slices.EqualFunc(a.Versions, b.Versions, func(x, y registry.FoundVersion) bool {
+		return x.Number == y.Number && x.Fingerprint == y.Fingerprint && x.Size == y.Size && (x.Err == nil) == (y.Err == nil)
+	})
+}
+
+// specify fills in the specs of a model.
+func (r *Reconciler) specify(p *planned) {
+	m := p.cfg.Model(p.found.Name)
+	settings := settingsText(p.cfg, m)
+	own := chosen(p.found, m)
+	for _, fv := range withNamed(p.found, own, p.named) {
+		v := infer.Version{Model: p.found.Name, Number: fv.Number}
+		if p.idle || indexOf(own, v.Number) < 0 {
+			p.borrowed[v] = true
+		}
+		s := &registry.Spec{Version: v, Fingerprint: fv.Fingerprint, Settings: settings, Size: fv.Size, Err: fv.Err, Ignored: p.found.Ignored}
+		if p.idle && !slices.Contains(p.named, v.Number) {
 			s.Idle = "unloaded"
 		}
 		s.Load = func(ctx context.Context) (registry.Servable, string, error) {
@@ -128,18 +187,17 @@ func (r *Reconciler) modelSpecs(g *goal, f registry.Found) []registry.Spec {
 				Settled: func(f batch.Finding) { r.record.hand(incident{version: v, finding: &f}) },
 			}))
 		}
-		specs = append(specs, s)
+		p.specs = append(p.specs, s)
 	}
-	return specs
 }
 
 // shadowsOf says what should be loaded to run as shadows.
-func (r *Reconciler) shadowsOf(g *goal) []registry.Spec {
-	specs := make([]registry.Spec, 0, len(g.shadow))
+func (r *Reconciler) shadowsOf(g *goal) []*registry.Spec {
+	specs := make([]*registry.Spec, 0, len(g.shadow))
 	for v := range g.shadow {
 		m := g.cfg.Model(v.Model)
 		fv := find(foundModel(g.found, v.Model), v.Number)
-		specs = append(specs, registry.Spec{
+		specs = append(specs, &registry.Spec{
 			Version: v, Fingerprint: fv.Fingerprint, Size: fv.Size, Settings: settingsText(g.cfg, serving.ShadowSettings(m)) + text(m.Shadow), Err: fv.Err,
 			Load: func(ctx context.Context) (registry.Servable, string, error) {
 				return asServable(r.loader.LoadShadow(ctx, v, m))
@@ -159,14 +217,14 @@ func asServable[S registry.Servable](s S, digest string, err error) (registry.Se
 
 // chosen applies a model's version policy. A version that the policy names and
 // the repository lacks is listed with that as its reason.
-func chosen(f registry.Found, m config.Model) []registry.FoundVersion {
+func chosen(f *registry.Found, m config.Model) []registry.FoundVersion {
 	switch {
 	case m.Versions.All:
 		return f.Versions
 	case len(m.Versions.Numbers) > 0:
 		list := make([]registry.FoundVersion, len(m.Versions.Numbers))
 		for i, n := range m.Versions.Numbers {
-			list[i] = find(f, n)
+			list[i] = find(*f, n)
 		}
 		return list
 	default:
@@ -193,11 +251,11 @@ func (g *goal) withGone() []registry.Found {
 }
 
 // withNamed adds to a model's own versions those that routes name.
-func (g *goal) withNamed(f registry.Found, own []registry.FoundVersion) []registry.FoundVersion {
+func withNamed(f *registry.Found, own []registry.FoundVersion, named []int64) []registry.FoundVersion {
 	list := slices.Clone(own)
-	for v := range g.live {
-		if v.Model == f.Name && indexOf(list, v.Number) < 0 {
-			list = append(list, find(f, v.Number))
+	for _, n := range named {
+		if indexOf(list, n) < 0 {
+			list = append(list, find(*f, n))
 		}
 	}
 	return list

@@ -45,10 +45,8 @@ func (r *Reconciler) Load(ctx context.Context, name string, by api.Actor) error 
 			return r.goal(r.desired, nil), nil
 		},
 		finish: func(t *transition) error {
-			if !t.same() { // the load ended within this pass
-				if err := r.commit(t, nil, by); err != nil {
-					return err
-				}
+			if err := r.commit(t, nil, by); err != nil {
+				return err
 			}
 			for v, err := range t.live.Failed() {
 				if v.Model == name {

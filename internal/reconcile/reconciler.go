@@ -62,7 +62,9 @@ type Reconciler struct {
 
 	desired desired
 	routes  *routes.Set
+	plans   map[string]*planned      // by model
 	again   func(infer.Version) bool // versions to try again at the next pass; may be nil
+	stale   bool                     // the current transition may not be all that there is
 	current *transition              // to the goal, as far as it is loaded
 	changes []*change                // that wait, in the order in which they came
 	starts  []awaited                // the loads that readiness waits for
@@ -80,7 +82,7 @@ func New(opts Options) *Reconciler {
 		opts: opts, repo: opts.Repository, loader: opts.Loader, router: opts.Router, watch: opts.Watcher, journal: opts.Journal,
 		record: newRecorder(opts.Metrics, opts.Logger.Named("routes")), log: opts.Logger.Named("reconcile"),
 		commands: make(chan func()), scanned: make(chan []registry.Found), woken: make(chan struct{}, 1), stopped: make(chan struct{}),
-		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(), told: newTold(),
+		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(), plans: map[string]*planned{}, told: newTold(),
 	}
 	loads := registry.Options{
 		ParallelLoads: opts.Config.Repository.ParallelLoads, LoadTimeout: opts.Config.Repository.LoadTimeout,
@@ -118,10 +120,11 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	if every := r.desired.cfg.Repository.PollInterval; r.desired.cfg.Repository.Control == config.ControlPoll {
 		beside.Go(func() { r.poll(ctx, every) })
 	}
+	r.stale = true
 	r.pass()
 	r.loop(ctx)
 	for _, c := range r.changes {
-		c.end(errStopping)
+		r.end(c, errStopping)
 	}
 	return nil
 }
@@ -161,6 +164,7 @@ func (r *Reconciler) loop(ctx context.Context) {
 			return
 		}
 		began := time.Now()
+		r.stale = true
 		r.pass()
 		notBefore = time.Now().Add(share * time.Since(began))
 		if r.unwritten && !waiting { // the journal could not be written: try again

@@ -33,20 +33,14 @@ func (t *transition) awaits(other *transition) []infer.Version {
 
 func (t *transition) same() bool { return t.live.Same() && t.shadow.Same() }
 
-func (t *transition) release() {
-	t.live.Release()
-	t.shadow.Release()
-}
-
 // pass commits the goal as far as it is loaded, and the changes that wait no more.
 func (r *Reconciler) pass() {
-	r.advance()
+	if r.stale {
+		r.advance()
+	}
 	for before := int64(-1); before != r.revision.Load(); { // what was committed matters to those that wait
 		before = r.revision.Load()
 		r.tryChanges()
-		if before != r.revision.Load() {
-			r.advance()
-		}
 	}
 	r.checkStart()
 }
@@ -54,11 +48,11 @@ func (r *Reconciler) pass() {
 // advance commits what is loaded of the goal.
 func (r *Reconciler) advance() {
 	t := r.plan(r.goal(r.desired, nil), r.again)
-	r.again = nil
+	r.again, r.stale = nil, false
 	r.logTried(t)
 	wasUnwritten := r.unwritten
 	r.unwritten = false
-	if !t.same() {
+	if wasUnwritten || !t.same() || !maps.Equal(t.goal.borrowed, r.current.goal.borrowed) {
 		before := r.registry.Serving()
 		if err := r.commit(t, nil, api.Actor{}); err != nil {
 			if !wasUnwritten {
@@ -69,17 +63,26 @@ func (r *Reconciler) advance() {
 			r.log.Info("versions changed", zap.Strings("changed", list))
 		}
 	}
-	r.hold(t)
+	r.hold(t) // if it could not be committed, it is tried again
 	r.catchUp()
 	r.unwritten = r.unwritten || r.told.behind
 }
 
-// hold keeps the loads of the goal, instead of those of the last one.
+// hold makes a transition the current one: its loads are kept, instead of those of the
+// last.
 func (r *Reconciler) hold(t *transition) {
-	if r.current != nil && r.current != t {
-		r.current.release()
+	if last := r.current; last != t {
+		r.current = t
+		r.release(last)
 	}
-	r.current = t
+}
+
+// release gives up the loads of a transition unless it is the current one.
+func (r *Reconciler) release(t *transition) {
+	if t != nil && t != r.current {
+		t.live.Release()
+		t.shadow.Release()
+	}
 }
 
 // logTried logs loads that have failed.
@@ -117,6 +120,7 @@ func (r *Reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 	t.shadow.Commit()
 	r.record.prune(s)
 	r.watch.Forget(func(v infer.Version) bool { return indexOf(foundModel(t.goal.found, v.Model).Versions, v.Number) >= 0 })
+	r.hold(t)
 	return nil
 }
 
@@ -171,8 +175,11 @@ func (r *Reconciler) start() error {
 	for _, v := range t.shadow.Awaits(nil) {
 		r.starts = append(r.starts, awaited{version: v, shadow: true})
 	}
-	defer r.hold(t)
-	return r.commit(t, edits, byGateway("start"))
+	if err := r.commit(t, edits, byGateway("start")); err != nil {
+		r.release(t)
+		return err
+	}
+	return nil
 }
 
 func byGateway(reason string) api.Actor {
@@ -180,12 +187,12 @@ func byGateway(reason string) api.Actor {
 }
 
 // logAbsent reports the models that the configuration names and the repository lacks.
-func (r *Reconciler) logAbsent(specs []registry.Spec) {
+func (r *Reconciler) logAbsent(specs []*registry.Spec) {
 	cfg := r.desired.cfg
 	names := slices.Concat(cfg.Repository.Load, slices.Sorted(maps.Keys(cfg.Models)))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		if name != "*" && !slices.ContainsFunc(specs, func(s registry.Spec) bool { return s.Version.Model == name }) {
+		if name != "*" && !slices.ContainsFunc(specs, func(s *registry.Spec) bool { return s.Version.Model == name }) {
 			r.log.Warn("the configuration names a model that the repository lacks", zap.String("model", name))
 		}
 	}

@@ -32,10 +32,11 @@ const retired = int64(1) << 62
 type Instance struct {
 	Servable
 
-	digest  string
-	users   atomic.Int64
-	once    sync.Once
-	drained chan struct{} // closed when retired and without users
+	digest   string
+	retiring bool // guarded by the registry's lock
+	users    atomic.Int64
+	once     sync.Once
+	drained  chan struct{} // closed when retired and without users
 }
 
 func newInstance(s Servable, digest string) *Instance {

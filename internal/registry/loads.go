@@ -27,7 +27,7 @@ var errGivenUp = infer.Errorf(infer.Unavailable, "the load was given up")
 // load is one attempt to make a version ready. Its outcome is written before done is
 // closed and not changed afterwards.
 type load struct {
-	spec    Spec
+	spec    *Spec
 	ctx     context.Context //nolint:containedctx // of the attempt, which cancel ends
 	cancel  context.CancelFunc
 	holders int   // plans that want it; belongs to the registry's owner

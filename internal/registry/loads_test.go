@@ -15,8 +15,8 @@ import (
 )
 
 // slow is a version whose load takes so long, whatever ends its context.
-func slow(n, size int64, takes time.Duration, began func(n int64)) registry.Spec {
-	return registry.Spec{Version: version(n), Fingerprint: "x", Size: size, Load: func(context.Context) (registry.Servable, string, error) {
+func slow(n, size int64, takes time.Duration, began func(n int64)) *registry.Spec {
+	return &registry.Spec{Version: version(n), Fingerprint: "x", Size: size, Load: func(context.Context) (registry.Servable, string, error) {
 		began(n)
 		time.Sleep(takes)
 		return &fakeServable{model: infer.NewModel("m", n, nil, nil)}, fmt.Sprint("sha256:", n), nil
@@ -54,7 +54,7 @@ func TestSmallVersionsLoadFirst(t *testing.T) {
 		var o order
 		ended := make(chan struct{}, 100)
 		r := registry.New(registry.Options{ParallelLoads: 1, UnloadTimeout: time.Second, Ended: func() { ended <- struct{}{} }})
-		specs := []registry.Spec{
+		specs := []*registry.Spec{
 			slow(1, 3*large, time.Minute, o.began), slow(2, 2*large, time.Minute, o.began), slow(3, large, time.Minute, o.began),
 			slow(4, 2, time.Millisecond, o.began), slow(5, 1, time.Millisecond, o.began),
 		}
@@ -95,7 +95,7 @@ func TestSmallVersionsAreOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o order
 		r := registry.New(registry.Options{ParallelLoads: 1, UnloadTimeout: time.Second})
-		var specs []registry.Spec
+		var specs []*registry.Spec
 		for n := range int64(6) {
 			specs = append(specs, slow(n+1, 1, time.Hour, o.began))
 		}
@@ -115,11 +115,11 @@ func TestLoadTimeout(t *testing.T) {
 		var o order
 		r := registry.New(registry.Options{ParallelLoads: 1, LoadTimeout: time.Minute, UnloadTimeout: time.Second})
 		late := &fakeServable{}
-		hang := registry.Spec{Version: version(1), Fingerprint: "x", Size: large, Load: func(context.Context) (registry.Servable, string, error) {
+		hang := &registry.Spec{Version: version(1), Fingerprint: "x", Size: large, Load: func(context.Context) (registry.Servable, string, error) {
 			time.Sleep(time.Hour)
 			return late, "sha256:1", nil
 		}}
-		specs := []registry.Spec{hang, slow(2, large, time.Second, o.began)}
+		specs := []*registry.Spec{hang, slow(2, large, time.Second, o.began)}
 		began := time.Now()
 		p := settle(r, specs, nil)
 		if took := time.Since(began).Round(time.Second); took != 61*time.Second {
@@ -146,14 +146,14 @@ func TestReleaseGivesUpLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := registry.New(registry.Options{ParallelLoads: 1, UnloadTimeout: time.Second})
 		gone := make(chan error, 1)
-		loading := registry.Spec{Version: version(1), Fingerprint: "x", Size: large, Load: func(ctx context.Context) (registry.Servable, string, error) {
+		loading := &registry.Spec{Version: version(1), Fingerprint: "x", Size: large, Load: func(ctx context.Context) (registry.Servable, string, error) {
 			<-ctx.Done()
 			gone <- ctx.Err()
 			return nil, "", ctx.Err()
 		}}
 		queued := slow(2, large, 0, func(int64) { t.Error("a load that was given up began") })
-		p := r.Plan([]registry.Spec{loading, queued}, nil)
-		other := r.Plan([]registry.Spec{loading}, nil)
+		p := r.Plan([]*registry.Spec{loading, queued}, nil)
+		other := r.Plan([]*registry.Spec{loading}, nil)
 		p.Release()
 		synctest.Wait()
 		if len(gone) != 0 {
@@ -174,7 +174,7 @@ func TestReleaseGivesUpLoads(t *testing.T) {
 func TestLoadsThatPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := registry.New(registry.Options{UnloadTimeout: time.Second})
-		p := apply(t, r, registry.Spec{Version: version(1), Load: func(context.Context) (registry.Servable, string, error) { panic("boom") }})
+		p := apply(t, r, &registry.Spec{Version: version(1), Load: func(context.Context) (registry.Servable, string, error) { panic("boom") }})
 		if err := p.Failed()[version(1)]; infer.CodeOf(err) != infer.Internal {
 			t.Errorf("%v", err)
 		}
@@ -187,7 +187,7 @@ func TestShutdownLeavesLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := registry.New(registry.Options{UnloadTimeout: time.Second})
 		var o order
-		r.Plan([]registry.Spec{slow(1, 1, time.Hour, o.began)}, nil)
+		r.Plan([]*registry.Spec{slow(1, 1, time.Hour, o.began)}, nil)
 		o.are(t, 1)
 		began := time.Now()
 		if err := r.Shutdown(t.Context(), time.Hour); err != nil || r.Idle() {
@@ -197,5 +197,24 @@ func TestShutdownLeavesLoads(t *testing.T) {
 			t.Errorf("took %v", took)
 		}
 		time.Sleep(2 * time.Hour)
+	})
+}
+
+// A version that a plan has loaded retires once, whoever lets go of it first.
+func TestVersionsRetireOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		a := &fakeServable{}
+		loaded := settle(r, []*registry.Spec{spec(1, "x", a, nil)}, nil)
+		loaded.Commit()
+		r.Plan(nil, nil).Commit()
+		loaded.Release()
+		synctest.Wait()
+		if !a.closed.Load() || len(r.List()) != 0 {
+			t.Errorf("closed %v, listed %v", a.closed.Load(), r.List())
+		}
+		if err := r.Shutdown(t.Context(), time.Hour); err != nil {
+			t.Error(err)
+		}
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Spec asks for one version to be loaded.
+// Spec asks for one version to be loaded. It must not be changed once it was planned.
 type Spec struct {
 	Version     infer.Version
 	Fingerprint string   // of the files, as the repository saw them
@@ -51,13 +51,12 @@ type Plan struct {
 // no longer asked for go on too. Nothing that serves changes until Commit. retry says
 // whether a version that failed before is tried again with the same files and settings;
 // nil is never. Release the plan when a newer one has taken its place.
-func (r *Registry) Plan(specs []Spec, retry func(infer.Version) bool) *Plan {
+func (r *Registry) Plan(specs []*Spec, retry func(infer.Version) bool) *Plan {
 	p := &Plan{
 		registry: r, next: make(map[infer.Version]*record, len(specs)),
 		pending: map[infer.Version]*load{}, failed: map[infer.Version]error{},
 	}
-	for i := range specs {
-		spec := &specs[i]
+	for _, spec := range specs {
 		p.next[spec.Version] = p.recordOf(spec, r.records[spec.Version], retry)
 	}
 	for v, old := range r.records {
@@ -74,7 +73,7 @@ func (p *Plan) recordOf(spec *Spec, old *record, retry func(infer.Version) bool)
 		if old != nil && old.instance == nil && old.spec.same(spec) {
 			return old
 		}
-		return &record{spec: *spec, state: api.StateUnavailable, reason: spec.Idle}
+		return &record{spec: spec, state: api.StateUnavailable, reason: spec.Idle}
 	}
 	failed := old != nil && old.err != nil
 	if old != nil && !failed && old.instance != nil && old.spec.same(spec) {
@@ -99,7 +98,7 @@ func (p *Plan) recordOf(spec *Spec, old *record, retry func(infer.Version) bool)
 	}
 	p.tried = append(p.tried, spec.Version)
 	if x.err == nil {
-		return &record{spec: *spec, from: x, state: api.StateReady, digest: x.digest, loadedAt: x.loadedAt, instance: x.instance}
+		return &record{spec: spec, from: x, state: api.StateReady, digest: x.digest, loadedAt: x.loadedAt, instance: x.instance}
 	}
 	p.failed[spec.Version] = x.err
 	return unavailable(spec, x, old)
@@ -110,14 +109,14 @@ func loading(spec *Spec, old *record) *record {
 	if old != nil && (old.instance != nil || old.state == api.StateLoading) {
 		return old
 	}
-	return &record{spec: Spec{Version: spec.Version}, state: api.StateLoading}
+	return &record{spec: &Spec{Version: spec.Version}, state: api.StateLoading}
 }
 
 // unavailable is what is known of a version that failed to load. If an instance of it
 // serves, that one goes on; the new spec is remembered, so that only a further change
 // is tried again.
 func unavailable(spec *Spec, x *load, old *record) *record {
-	rec := &record{spec: *spec, from: x, state: api.StateUnavailable, reason: Reason(x.err), err: x.err, failed: x.digest, digest: x.digest}
+	rec := &record{spec: spec, from: x, state: api.StateUnavailable, reason: Reason(x.err), err: x.err, failed: x.digest, digest: x.digest}
 	if old != nil && old.instance != nil {
 		rec.instance, rec.state, rec.digest, rec.loadedAt = old.instance, old.state, old.digest, old.loadedAt
 		rec.reason = "still serving the former files and settings; the newer ones failed to load: " + rec.reason
@@ -127,7 +126,7 @@ func unavailable(spec *Spec, x *load, old *record) *record {
 
 // same reports whether two specs ask for the same.
 func (s *Spec) same(o *Spec) bool {
-	return s.key() == o.key() && s.Idle == o.Idle && (s.Err == nil) == (o.Err == nil)
+	return s == o || s.key() == o.key() && s.Idle == o.Idle && (s.Err == nil) == (o.Err == nil)
 }
 
 // lacking reports whether a version of the model was asked for and does not serve.

@@ -49,7 +49,7 @@ type Registry struct {
 
 // record is what is known of a version. It does not change once it is made.
 type record struct {
-	spec     Spec
+	spec     *Spec
 	from     *load // the attempt that it tells of
 	state    string
 	reason   string
@@ -79,7 +79,7 @@ func New(opts Options) *Registry {
 
 // begin starts to load a version.
 func (r *Registry) begin(spec *Spec) *load {
-	x := &load{spec: *spec, done: make(chan struct{})}
+	x := &load{spec: spec, done: make(chan struct{})}
 	x.ctx, x.cancel = context.WithCancel(r.living)
 	r.mu.Lock()
 	r.begun[spec.key()] = x
@@ -126,6 +126,10 @@ func Reason(err error) string {
 // retire closes an instance in a goroutine of its own once its users have gone,
 // or the unload limit has passed. r.mu is held.
 func (r *Registry) retire(v infer.Version, inst *Instance, digest string) {
+	if inst.retiring { // the table lets go of it, and so does the plan that it was loaded for
+		return
+	}
+	inst.retiring = true
 	r.retiring[inst] = api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateUnloading, Digest: digest}
 	inst.retire()
 	r.closing.Go(func() { // Shutdown waits for it

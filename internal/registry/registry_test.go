@@ -43,8 +43,8 @@ func (f *fakeServable) Shutdown(ctx context.Context) error {
 
 func version(n int64) infer.Version { return infer.Version{Model: "m", Number: n} }
 
-func spec(n int64, fingerprint string, s *fakeServable, err error) registry.Spec {
-	return registry.Spec{Version: version(n), Fingerprint: fingerprint, Load: func(context.Context) (registry.Servable, string, error) {
+func spec(n int64, fingerprint string, s *fakeServable, err error) *registry.Spec {
+	return &registry.Spec{Version: version(n), Fingerprint: fingerprint, Load: func(context.Context) (registry.Servable, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
@@ -53,7 +53,7 @@ func spec(n int64, fingerprint string, s *fakeServable, err error) registry.Spec
 	}}
 }
 
-func apply(t *testing.T, r *registry.Registry, specs ...registry.Spec) *registry.Plan {
+func apply(t *testing.T, r *registry.Registry, specs ...*registry.Spec) *registry.Plan {
 	t.Helper()
 	p := settle(r, specs, nil)
 	p.Commit()
@@ -62,7 +62,7 @@ func apply(t *testing.T, r *registry.Registry, specs ...registry.Spec) *registry
 }
 
 // settle plans until nothing loads any more.
-func settle(r *registry.Registry, specs []registry.Spec, retry func(infer.Version) bool) *registry.Plan {
+func settle(r *registry.Registry, specs []*registry.Spec, retry func(infer.Version) bool) *registry.Plan {
 	p := r.Plan(specs, retry)
 	for len(p.Awaits(nil)) > 0 {
 		time.Sleep(time.Millisecond)
@@ -88,7 +88,7 @@ func TestUnchangedVersionsAreKept(t *testing.T) {
 		a := &fakeServable{}
 		p := apply(t, r, spec(1, "x", a, nil))
 		inst := p.Instances()[version(1)]
-		p = r.Plan([]registry.Spec{spec(1, "x", &fakeServable{}, errors.New("must not be loaded again"))}, nil)
+		p = r.Plan([]*registry.Spec{spec(1, "x", &fakeServable{}, errors.New("must not be loaded again"))}, nil)
 		if !p.Same() {
 			t.Error("a plan of what serves is not the same")
 		}
@@ -129,7 +129,7 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 		}
 		// The same broken files are not tried again unless asked for.
 		loads := 0
-		again := registry.Spec{Version: version(2), Fingerprint: "z", Load: func(context.Context) (registry.Servable, string, error) {
+		again := &registry.Spec{Version: version(2), Fingerprint: "z", Load: func(context.Context) (registry.Servable, string, error) {
 			loads++
 			return nil, "", broken
 		}}
@@ -137,7 +137,7 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 		if loads != 0 {
 			t.Error("a failed load was tried again without a change")
 		}
-		settle(r, []registry.Spec{spec(1, "y", nil, broken), again}, func(infer.Version) bool { return true }).Release()
+		settle(r, []*registry.Spec{spec(1, "y", nil, broken), again}, func(infer.Version) bool { return true }).Release()
 		if loads != 1 {
 			t.Error("retry did not try again")
 		}
@@ -256,7 +256,7 @@ func TestReleaseClosesWhatWasLoaded(t *testing.T) {
 		r := registry.New(registry.Options{UnloadTimeout: time.Second})
 		a, b := &fakeServable{}, &fakeServable{}
 		apply(t, r, spec(1, "x", a, nil))
-		settle(r, []registry.Spec{spec(1, "x", nil, nil), spec(2, "y", b, nil)}, nil).Release()
+		settle(r, []*registry.Spec{spec(1, "x", nil, nil), spec(2, "y", b, nil)}, nil).Release()
 		synctest.Wait()
 		if a.closed.Load() || !b.closed.Load() {
 			t.Errorf("a closed %v, b closed %v", a.closed.Load(), b.closed.Load())
@@ -272,7 +272,7 @@ func TestReleaseKeepsWhatWasListed(t *testing.T) {
 	r := registry.New(registry.Options{})
 	broken := spec(1, "x", nil, infer.Errorf(infer.Invalid, "not an ONNX model"))
 	apply(t, r, broken)
-	settle(r, []registry.Spec{broken}, func(infer.Version) bool { return true }).Release()
+	settle(r, []*registry.Spec{broken}, func(infer.Version) bool { return true }).Release()
 	if st, reason := state(r, 1); st != api.StateUnavailable || reason != "not an ONNX model" {
 		t.Errorf("%s %q", st, reason)
 	}
@@ -280,7 +280,7 @@ func TestReleaseKeepsWhatWasListed(t *testing.T) {
 
 func TestIdleVersionsAreListed(t *testing.T) {
 	r := registry.New(registry.Options{})
-	s := registry.Spec{Version: version(1), Idle: "unloaded"}
+	s := &registry.Spec{Version: version(1), Idle: "unloaded"}
 	if p := apply(t, r, s); len(p.Failed()) != 0 {
 		t.Errorf("failed: %v", p.Failed())
 	}
