@@ -55,6 +55,9 @@ type Request struct {
 	Priority int           // 1 is the highest; 0 is the model's default
 	Timeout  time.Duration // the caller's own limit; 0 for none. It only shortens.
 	Arrived  time.Time     // when the front accepted the request; zero means now
+	// Handle is that of Called, which saves another look-up of the name. It may be nil or
+	// out of date.
+	Handle any
 
 	// What the router picks by, beside Model and Version. Empty means none.
 	RequestID     string // X-Request-Id; copies for shadows are chosen by its hash
@@ -77,6 +80,8 @@ type Called struct {
 	// Where the request bears its sticky key: in a header, or in a parameter. At
 	// most one is set.
 	StickyHeader, StickyParameter string
+	// Handle is what was found, for Request.Handle.
+	Handle any
 }
 
 // OutputRef is an output asked for by name, and its place in the model's Outputs.

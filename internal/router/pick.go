@@ -21,7 +21,7 @@ type pick struct {
 // pick assigns a request: a version in the path goes before one in an authorised
 // header, that before the slot of a key, and that before chance.
 func (t *Table) pick(req *infer.Request) (pick, error) {
-	e := t.entries[req.Model]
+	e := t.entry(req)
 	switch {
 	case e == nil:
 		return pick{}, unknown(req.Model, req.Version)
@@ -39,6 +39,15 @@ func (t *Table) pick(req *infer.Request) (pick, error) {
 	default:
 		return e.pickSlot(rand.IntN(len(e.Route.Slots)), infer.ReasonRandom), nil //nolint:gosec // a share of the traffic is no secret
 	}
+}
+
+// entry returns what a request calls, nil if nobody serves that name: what the front has
+// found, if that was in this table. A change in between counts, however slowly a body came.
+func (t *Table) entry(req *infer.Request) *Entry {
+	if e, ok := req.Handle.(*Entry); ok && e.table == t {
+		return e
+	}
+	return t.entries[req.Model]
 }
 
 func (e *Entry) pickSlot(number int, reason infer.Reason) pick {

@@ -99,17 +99,12 @@ func (r *Router) Called(name string, version int64) (infer.Called, error) {
 		if err != nil {
 			return infer.Called{}, err
 		}
-		return infer.Called{Model: p.target.Model}, nil
+		return infer.Called{Model: p.target.Model, Handle: e}, nil
 	}
-	front := e.front()
-	if front == nil {
+	if e.called.Model == nil {
 		return infer.Called{}, e.missing(0)
 	}
-	called := infer.Called{Model: front.Model}
-	if e.Route != nil {
-		called.StickyHeader, called.StickyParameter = e.Route.Sticky.Header, e.Route.Sticky.Parameter
-	}
-	return called, nil
+	return e.called, nil
 }
 
 // Model returns the signature that serves name; version 0 means the default one.

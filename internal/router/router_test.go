@@ -164,3 +164,28 @@ func TestPanicReleasesTheLease(t *testing.T) {
 		t.Errorf("%d leases left after a panic", i.leases)
 	}
 }
+
+// What was found before the body came spares a look-up, and does not outlive the table.
+func TestHandles(t *testing.T) {
+	old, fresh := &instance{}, &instance{}
+	r := router.New()
+	r.Swap(router.NewTable([]*router.Entry{entry(target(1, old))}))
+	called, err := r.Called("iris", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(name string) {
+		t.Helper()
+		req := request(name, 0)
+		req.Handle = called.Handle
+		if _, err := r.Predict(t.Context(), req); err != nil {
+			t.Error(err)
+		}
+	}
+	ask("not looked up")
+	r.Swap(router.NewTable([]*router.Entry{entry(target(2, fresh))}))
+	ask("iris")
+	if old.calls != 1 || fresh.calls != 1 {
+		t.Errorf("the old version served %d times, the new one %d times", old.calls, fresh.calls)
+	}
+}

@@ -41,6 +41,8 @@ type Entry struct {
 	Tap     Copier    // gets what Default answered where there is no route; may be nil
 
 	revision string // "iris@7", as answers show it
+	table    *Table // that it is of
+	called   infer.Called
 }
 
 // Route splits an entry's traffic.
@@ -123,6 +125,14 @@ func NewTable(entries []*Entry) *Table {
 			revision = e.Route.Revision
 		}
 		e.revision = e.Name + "@" + strconv.FormatInt(revision, 10)
+		e.table = t
+		e.called.Handle = e
+		if front := e.front(); front != nil {
+			e.called.Model = front.Model
+		}
+		if e.Route != nil {
+			e.called.StickyHeader, e.called.StickyParameter = e.Route.Sticky.Header, e.Route.Sticky.Parameter
+		}
 		t.entries[e.Name] = e
 	}
 	return t

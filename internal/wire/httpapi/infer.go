@@ -67,7 +67,7 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 		return err
 	}
 	x.endTurn()
-	call.Arrived, call.RequestID = x.arrived, view(x.id)
+	call.Arrived, call.RequestID, call.Handle = x.arrived, view(x.id), called.Handle
 	call.Override, call.Authorization = view(x.header.override), view(x.header.authorization)
 	if called.StickyHeader != "" {
 		call.StickyKey = view(x.sticky)
