@@ -24,6 +24,7 @@ import (
 	"sluice.io/sluice/internal/retrain"
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/serving"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/httpapi"
 )
 
@@ -67,6 +68,7 @@ type App struct {
 	metrics   *metrics.Metrics
 	watch     *driftwatch.Watcher
 	reconcile *reconcile.Reconciler
+	front     *front.Front
 	http      *httpapi.Server
 	admin     *admin.Server
 	stopping  chan struct{} // closed when the stop begins
@@ -204,7 +206,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("drift", a.watch.Run)
 	start("reconciler", a.reconcile.Run)
 	start("heartbeat", alive.run)
-	start("memory", (&memoryLimit{budget: int64(a.opts.Config.Server.HTTP.MaxBodyMemory), held: a.http.BodyMemory}).run)
+	start("memory", (&memoryLimit{budget: int64(a.opts.Config.Server.HTTP.MaxBodyMemory), held: a.front.Memory}).run)
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping")

@@ -11,13 +11,13 @@ import (
 )
 
 // control is what the fronts may see and do of the models. It implements
-// admin.Control, and catalog makes it an httpapi.Catalog.
+// admin.Control, and catalog makes it a front.Catalog.
 type control struct{ app *App }
 
 // catalog is control with readiness as the data plane asks for it.
 type catalog struct{ control }
 
-// Ready implements httpapi.Catalog.
+// Ready implements front.Catalog.
 func (c catalog) Ready() bool { return c.control.Ready() == nil }
 
 // What readiness waits for, and why it goes.
@@ -73,7 +73,7 @@ func (c control) Status() api.ServerStatus {
 // Models implements admin.Control.
 func (c control) Models() []api.ModelStatus { return c.app.reconcile.Details() }
 
-// Index implements httpapi.Catalog.
+// Index implements front.Catalog.
 func (c control) Index(readyOnly bool) []api.ModelStatus {
 	list := []api.ModelStatus{}
 	for _, m := range c.app.reconcile.Models() {
@@ -84,30 +84,30 @@ func (c control) Index(readyOnly bool) []api.ModelStatus {
 	return list
 }
 
-// Model implements httpapi.Catalog.
+// Model implements front.Catalog.
 func (c control) Model(name string, version int64) (*infer.Model, error) {
 	return c.app.router.Model(name, version)
 }
 
-// Called implements httpapi.Catalog.
+// Called implements front.Catalog.
 func (c control) Called(name string, version int64) (infer.Called, error) {
 	return c.app.router.Called(name, version)
 }
 
-// ModelReady implements httpapi.Catalog.
+// ModelReady implements front.Catalog.
 func (c control) ModelReady(name string, version int64) error {
 	return c.app.router.Ready(name, version)
 }
 
-// Versions implements httpapi.Catalog.
+// Versions implements front.Catalog.
 func (c control) Versions(name string) []int64 { return c.app.router.Versions(name) }
 
-// Load implements httpapi.Catalog and admin.Control.
+// Load implements front.Catalog and admin.Control.
 func (c control) Load(ctx context.Context, name string, by api.Actor) error {
 	return c.within(ctx, func(ctx context.Context) error { return c.app.reconcile.Load(ctx, name, by) })
 }
 
-// Unload implements httpapi.Catalog and admin.Control.
+// Unload implements front.Catalog and admin.Control.
 func (c control) Unload(ctx context.Context, name string, by api.Actor) error {
 	return c.within(ctx, func(ctx context.Context) error { return c.app.reconcile.Unload(ctx, name, by) })
 }
@@ -134,7 +134,7 @@ func (c control) within(ctx context.Context, do func(context.Context) error) err
 	return err
 }
 
-// Statistics implements httpapi.Catalog. A route has those of the versions that serve
+// Statistics implements httpapi.Statistics. A route has those of the versions that serve
 // it, under its own name.
 func (c control) Statistics(name string, version int64) ([]oip.ModelStatistics, error) {
 	model := ""

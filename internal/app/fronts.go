@@ -12,6 +12,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/reconcile"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/httpapi"
 	"sluice.io/sluice/internal/wire/oip"
 )
@@ -23,11 +24,18 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		tokens[name] = secret.Reveal()
 	}
 	c := control{a}
+	http := &cfg.Server.HTTP
+	a.front, err = front.New(front.Options{
+		Predictor: a.router, Catalog: catalog{c}, Log: a.log.Named("http"), Tokens: tokens,
+		Bounds:    front.Limits{MaxInFlight: http.MaxInFlight, MaxControlInFlight: http.MaxControlInFlight, MaxMemory: int64(http.MaxBodyMemory)},
+		AccessLog: front.AccessLog{Enabled: cfg.Server.AccessLog.Enabled, SampleEvery: cfg.Server.AccessLog.SampleEvery},
+	})
+	if err != nil {
+		return err
+	}
 	a.http, err = httpapi.New(httpapi.Options{
-		Address: cfg.Server.HTTP.Address, Predictor: a.router, Catalog: catalog{c}, Logger: a.log.Named("http"),
-		Version: a.opts.Build.Version, Compat: compat(cfg), Tokens: tokens, Limits: limits(&cfg.Server),
-		Encode:    oip.EncodeOptions{NonFinite: nonFinite(cfg)},
-		AccessLog: httpapi.AccessLog{Enabled: cfg.Server.AccessLog.Enabled, SampleEvery: cfg.Server.AccessLog.SampleEvery},
+		Address: http.Address, Front: a.front, Statistics: c, Logger: a.log.Named("http"),
+		Version: a.opts.Build.Version, Compat: compat(cfg), Limits: limits(&cfg.Server), Encode: oip.EncodeOptions{NonFinite: nonFinite(cfg)},
 	})
 	if err != nil {
 		return err
@@ -55,11 +63,10 @@ func nonFinite(cfg *config.Config) oip.NonFinite {
 func limits(s *config.Server) httpapi.Limits {
 	return httpapi.Limits{
 		MaxBodyBytes: int(s.HTTP.MaxBody), MaxInflatedBytes: int(s.HTTP.MaxInflated), MaxHeaderBytes: int(s.HTTP.MaxHeader),
-		MaxBodyMemory:   int64(s.HTTP.MaxBodyMemory),
-		MaxControlBytes: int(s.HTTP.MaxControlBody), MaxControlInFlight: s.HTTP.MaxControlInFlight,
+		MaxControlBytes:  int(s.HTTP.MaxControlBody),
 		MaxResponseBytes: int(s.Limits.MaxResponse), MaxRequestsPerConn: s.HTTP.MaxRequestsPerConnection,
-		MaxConnections: s.HTTP.MaxConnections, MaxInFlight: s.HTTP.MaxInFlight,
-		ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
+		MaxConnections: s.HTTP.MaxConnections,
+		ReadTimeout:    s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
 		Tensors: oip.Limits{
 			MaxInputs: s.Limits.MaxInputs, MaxOutputs: s.Limits.MaxOutputs, MaxRank: s.Limits.MaxRank, MaxNesting: s.Limits.MaxNesting,
 			MaxParameters: s.Limits.MaxParameters, MaxIDBytes: int(s.Limits.MaxID), MaxNameBytes: int(s.Limits.MaxName),
@@ -80,8 +87,8 @@ func (a *App) exposeMetrics() {
 			return states
 		},
 		TableRevision: a.reconcile.Revision,
-		InFlight:      a.http.InFlight,
-		Unrouted:      a.http.Unrouted,
+		InFlight:      a.front.InFlight,
+		Unrouted:      a.front.Unrouted,
 		Queued:        a.queued,
 		RunTimes:      a.runTimes,
 		RuntimeMemory: a.runtime.Memory,

@@ -10,14 +10,14 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"sluice.io/sluice/internal/wire/httpapi"
+	"sluice.io/sluice/internal/wire/front"
 )
 
 // logged runs requests and returns what the access log has of them.
-func logged(t *testing.T, opts httpapi.AccessLog, requests ...string) []observer.LoggedEntry {
+func logged(t *testing.T, opts front.AccessLog, requests ...string) []observer.LoggedEntry {
 	t.Helper()
 	core, logs := observer.New(zap.InfoLevel)
-	addr, stop := run(t, &stub{}, func(o *httpapi.Options) { o.Logger, o.AccessLog = zap.New(core), opts })
+	addr, stop := run(t, &stub{}, func(o *options) { o.Logger, o.AccessLog = zap.New(core), opts })
 	for _, r := range requests {
 		_ = send(t, addr, r)
 	}
@@ -37,7 +37,7 @@ func repeat(n int, request string) []string {
 
 func TestAccessLogFields(t *testing.T) {
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-	lines := logged(t, httpapi.AccessLog{Enabled: true},
+	lines := logged(t, front.AccessLog{Enabled: true},
 		request("POST", inferPath+"?q=1", good, "X-Request-Id: my-id", "traceparent: 00-"+trace+"-00f067aa0ba902b7-01"),
 		request("GET", "/v2/models/nope", "", "traceparent: 00-"+trace+"-0000000000000000-01"))
 	if len(lines) != 2 {
@@ -62,18 +62,18 @@ func TestAccessLogFields(t *testing.T) {
 }
 
 func TestAccessLogSamples(t *testing.T) {
-	if n := len(logged(t, httpapi.AccessLog{Enabled: true, SampleEvery: 4}, repeat(10, request("GET", "/v2", ""))...)); n != 2 {
+	if n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 4}, repeat(10, request("GET", "/v2", ""))...)); n != 2 {
 		t.Errorf("%d of 10 logged, want every 4th", n)
 	}
-	if n := len(logged(t, httpapi.AccessLog{}, repeat(3, request("GET", "/v2", ""))...)); n != 0 {
+	if n := len(logged(t, front.AccessLog{}, repeat(3, request("GET", "/v2", ""))...)); n != 0 {
 		t.Errorf("%d logged although it is off", n)
 	}
 	// Errors are logged in any case; what one second has too many is counted.
-	n := len(logged(t, httpapi.AccessLog{Enabled: true, SampleEvery: 1000, MaxErrors: 3}, repeat(10, request("GET", "/nope", ""))...))
+	n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 1000, MaxErrors: 3}, repeat(10, request("GET", "/nope", ""))...))
 	if n < 3 || n > 9 { // 3 a second, should the second change in between
 		t.Errorf("%d of 10 errors logged", n)
 	}
-	if n := len(logged(t, httpapi.AccessLog{Enabled: true}, "garbage\r\n\r\n")); n != 1 {
+	if n := len(logged(t, front.AccessLog{Enabled: true}, "garbage\r\n\r\n")); n != 1 {
 		t.Errorf("%d lines for garbage", n)
 	}
 }
@@ -85,8 +85,8 @@ func TestAccessLogIsInjectionSafe(t *testing.T) {
 	config := zap.NewDevelopmentEncoderConfig()
 	config.EncodeDuration = zapcore.SecondsDurationEncoder // else "µs"
 	core := zapcore.NewCore(zapcore.NewConsoleEncoder(config), zapcore.AddSync(&out), zap.InfoLevel)
-	addr, stop := run(t, &stub{explicit: true}, func(o *httpapi.Options) {
-		o.Logger, o.AccessLog = zap.New(core), httpapi.AccessLog{Enabled: true}
+	addr, stop := run(t, &stub{explicit: true}, func(o *options) {
+		o.Logger, o.AccessLog = zap.New(core), front.AccessLog{Enabled: true}
 	})
 	for _, r := range []string{
 		request("GET", "/v2/models/\x80\x9b31m%0Afake", ""),

@@ -14,7 +14,7 @@ func TestInferAllocations(t *testing.T) {
 	f := func(name, request string, called infer.Called, key string) {
 		t.Helper()
 		s := benchServer(t)
-		catalog := s.opts.Catalog.(*fixed)
+		catalog := s.front.Catalog.(*fixed)
 		called.Model = catalog.called.Model
 		catalog.called, catalog.key = called, key
 		c := &replay{request: request}

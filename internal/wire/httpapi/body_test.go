@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/wire/httpapi"
 )
 
 // A length that is only claimed costs nothing.
@@ -39,8 +38,8 @@ func TestDeclaredLengthTakesNoMemory(t *testing.T) {
 // Bodies that arrive slowly share a limit, and take no place among the requests
 // in progress.
 func TestBodyMemoryIsBounded(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) {
-		o.Limits.MaxBodyBytes, o.Limits.MaxBodyMemory, o.Limits.MaxInFlight = 1<<20, 4<<20, 1
+	addr := start(t, &stub{}, func(o *options) {
+		o.Limits.MaxBodyBytes, o.Bounds.MaxMemory, o.Bounds.MaxInFlight = 1<<20, 4<<20, 1
 	})
 	large := "POST " + inferPath + " HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 900_000)
 	var open []net.Conn
@@ -83,8 +82,8 @@ func startLarge(t *testing.T, memory int64, patience time.Duration) (ask func() 
 		resp.Add("y", 0, infer.FP32, infer.Shape{1, values}, 4*values)
 		return resp, nil
 	}}
-	addr := start(t, s, func(o *httpapi.Options) {
-		o.Limits.MaxBodyBytes, o.Limits.MaxBodyMemory, o.Limits.WriteTimeout = 1<<20, memory, patience
+	addr := start(t, s, func(o *options) {
+		o.Limits.MaxBodyBytes, o.Bounds.MaxMemory, o.Limits.WriteTimeout = 1<<20, memory, patience
 	})
 	text := request("POST", inferPath, strings.TrimSuffix(good, "}")+`,"parameters":{"binary_data_output":true}}`, "Connection: close")
 	return func() (net.Conn, string) {

@@ -6,22 +6,23 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 )
 
 // A buffer is reserved before it is allocated: refused, it is not there, and the old
 // one is as it was.
 func TestBuffersAreReservedFirst(t *testing.T) {
 	s := benchServer(t)
-	s.budget.limit = 2 << 20
+	s.front = newFront(t, &fixed{}, 2<<20)
 	x := s.exchanges.Get().(*exchange)
-	x.memory.begin(&s.budget)
+	s.front.Hold(&x.memory)
 	buf, err := x.larger(nil, 1<<20, 1<<30)
-	if err != nil || cap(buf) != 1<<20 || s.budget.taken.Load() != 1<<20 {
-		t.Fatalf("room for %d bytes, %v, %d taken", cap(buf), err, s.budget.taken.Load())
+	if err != nil || cap(buf) != 1<<20 || s.front.Memory() != 1<<20 {
+		t.Fatalf("room for %d bytes, %v, %d taken", cap(buf), err, s.front.Memory())
 	}
 	buf = append(buf, "abc"...)
 	other := s.exchanges.New().(*exchange)
-	other.memory.begin(&s.budget)
+	s.front.Hold(&other.memory)
 	var before, after runtime.MemStats
 	for _, f := range []struct {
 		x    *exchange
@@ -38,30 +39,38 @@ func TestBuffersAreReservedFirst(t *testing.T) {
 		}
 	}
 	x.drop(buf)
-	if got := s.budget.taken.Load(); got != 0 {
+	if got := s.front.Memory(); got != 0 {
 		t.Errorf("%d bytes stay taken", got)
 	}
-	x.memory.end()
-	other.memory.end()
+	x.memory.End()
+	other.memory.End()
 }
 
 // Buffers of earlier requests count for the one that has them now; without room for
 // them it begins with none.
 func TestKeptBuffersCount(t *testing.T) {
+	const size = 16 << 10
 	s := benchServer(t)
-	s.budget.limit = 10 * grain
+	s.front = newFront(t, &fixed{}, 10*size)
 	x := s.exchanges.Get().(*exchange)
+	var others [10]front.Reservation
 	for _, full := range []bool{false, true} {
-		x.raw, x.spare = make([]byte, 0, grain), make([]byte, 0, grain)
-		if full {
-			s.budget.taken.Store(s.budget.limit)
+		x.raw, x.spare = make([]byte, 0, size), make([]byte, 0, size)
+		for i := range others {
+			s.front.Hold(&others[i])
+			if err := others[i].Reserve(size); full && err != nil {
+				t.Fatal(err)
+			}
+			if !full {
+				others[i].End()
+			}
 		}
-		x.memory.begin(&s.budget)
+		s.front.Hold(&x.memory)
 		x.reserveKept()
-		held := int(x.memory.held.Load())
+		held := x.memory.Held()
 		if want := cap(x.raw) + cap(x.spare) + cap(x.out) + x.call.Kept(); held != want && !full || (x.raw == nil) != full || full && held != 0 {
 			t.Errorf("holds %d bytes of which %d are counted, kept: %t", want, held, x.raw != nil)
 		}
-		x.memory.end()
+		x.memory.End()
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-
-	"sluice.io/sluice/internal/wire/httpapi"
 )
 
 func gzipped(s string) string {
@@ -48,7 +46,7 @@ func inflate(t *testing.T, a answer) string {
 }
 
 func TestCompressedRequests(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxInflatedBytes = 1 << 20 })
+	addr := start(t, &stub{}, func(o *options) { o.Limits.MaxInflatedBytes = 1 << 20 })
 	f := func(name, encoding, body string, status int, text string, fields ...string) {
 		t.Helper()
 		a := post(t, addr, inferPath, body, append(fields, "Content-Encoding: "+encoding)...)

@@ -13,9 +13,11 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
@@ -38,13 +40,13 @@ type exchange struct {
 	broken  bool // a panic: something may still use what this holds
 
 	call           *oip.Call
-	idBuf, pathBuf [maxRequestID]byte
+	idBuf, pathBuf [front.MaxRequestID]byte
 	bodyTaken      bool // somebody has begun to read the body
 	received       int  // bytes of the request's body
 	answered       int  // of the answer's
 
 	// What the request holds, all of it reserved.
-	memory reservation
+	memory front.Reservation
 	raw    []byte  // the body as it was sent
 	spare  []byte  // for inflating a body or compressing an answer
 	out    []byte  // the answer's body
@@ -56,7 +58,7 @@ func (s *Server) newExchange(ctx *fasthttp.RequestCtx, arrived time.Time) *excha
 	x := s.exchanges.Get().(*exchange) //nolint:forcetypeassert // nothing else is put there
 	x.ctx, x.arrived = ctx, arrived
 	x.conn = ctx.Conn().(*conn) //nolint:forcetypeassert // the listener accepts no others
-	x.memory.begin(&s.budget)
+	s.front.Hold(&x.memory)
 	x.reserveKept()
 	return x
 }
@@ -84,8 +86,8 @@ func (x *exchange) end() {
 	if !x.bodyTaken && x.hasBody() {
 		x.conn.linger.Store(true) // fasthttp passes over a small one, and closes on a large one
 	}
-	if x.srv.access.wants(x.ctx.Response.StatusCode(), x.arrived) {
-		x.srv.access.write(x)
+	if x.srv.front.Logs(x.ctx.Response.StatusCode() >= fasthttp.StatusBadRequest, x.arrived) {
+		x.log()
 	}
 	x.endTurn()
 	if !x.broken {
@@ -96,7 +98,7 @@ func (x *exchange) end() {
 
 // written gives everything back: the answer was written, or could not be.
 func (x *exchange) written() {
-	x.memory.end()
+	x.memory.End()
 	if x.broken {
 		return
 	}
@@ -107,6 +109,23 @@ func (x *exchange) written() {
 	}
 	*x = exchange{srv: s, call: call, raw: raw, spare: spare, out: out}
 	s.exchanges.Put(x)
+}
+
+// log writes the exchange's line in the access log.
+func (x *exchange) log() {
+	a := front.Access{
+		Level: zapcore.InfoLevel, Arrived: x.arrived, Received: x.received, Answered: x.answered, RequestID: x.id,
+		Traceparent: x.header.traceparent, Remote: x.ctx.RemoteAddr(), Served: x.served,
+	}
+	status := x.ctx.Response.StatusCode()
+	if status >= fasthttp.StatusInternalServerError {
+		a.Level = zapcore.WarnLevel
+	}
+	a.Fields = append(make([]zap.Field, 0, 16),
+		zap.String("method", front.Printable(view(x.ctx.Method()))),
+		zap.String("path", front.Printable(view(x.ctx.Request.URI().PathOriginal()))),
+		zap.Int("status", status))
+	x.srv.front.LogAccess(&a)
 }
 
 // hasBody reports whether a body follows the headers.
@@ -136,7 +155,7 @@ func (x *exchange) answer() (err error) {
 	}()
 	req := &x.ctx.Request
 	err = x.header.scan(req.Header.RawHeaders())
-	x.id = x.srv.ids.append(x.idBuf[:0], x.header.requestID)
+	x.id = x.srv.front.AppendRequestID(x.idBuf[:0], x.header.requestID)
 	if err != nil {
 		x.hangUp()
 		return err
@@ -224,16 +243,11 @@ func (x *exchange) fail(err error) {
 	}
 	code := infer.CodeOf(err)
 	if code == infer.Internal {
-		log := x.srv.log
-		if errors.Is(err, infer.ErrVersionWell) { // a caller can send such values as often as it likes
-			log = x.srv.sampled
-		}
-		log.Error("request failed", zap.String("request_id", string(x.id)),
-			zap.String("model", printable(x.target.model)), zap.Int64("version", x.served.Version.Number), zap.Error(err))
+		x.srv.front.LogFailure(err, x.id, x.target.model, x.served.Version.Number)
 	}
 	unreadable := x.target.route == noRoute && (code == infer.Invalid || code == infer.TooLarge)
 	if unreadable || x.target.route == routeInfer && x.served.Reason == "" {
-		x.srv.unrouted[code].Add(1)
+		x.srv.front.CountUnrouted(code)
 	}
 	if code == infer.Unauthenticated {
 		x.ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, wire.Challenge)
@@ -270,7 +284,7 @@ func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
 	x := s.newExchange(ctx, time.Now())
 	defer x.end()
 	_ = x.header.scan(ctx.Request.Header.RawHeaders()) // as far as fasthttp has kept it
-	x.id = x.srv.ids.append(x.idBuf[:0], x.header.requestID)
+	x.id = x.srv.front.AppendRequestID(x.idBuf[:0], x.header.requestID)
 	x.failBroken(err)
 }
 
@@ -285,7 +299,7 @@ func (x *exchange) failBroken(err error) {
 	if status == fasthttp.StatusRequestEntityTooLarge {
 		code = infer.TooLarge
 	}
-	x.srv.unrouted[code].Add(1)
+	x.srv.front.CountUnrouted(code)
 	x.write(status, text)
 }
 

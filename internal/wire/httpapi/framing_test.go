@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"sluice.io/sluice/internal/wire/httpapi"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -23,7 +21,7 @@ func chunk(s string) string { return strconv.FormatInt(int64(len(s)), 16) + "\r\
 // Each class of bad framing: the status, what the message names, and that the
 // connection is closed, as what follows on it cannot be trusted.
 func TestBadFramingIsRefusedAndClosed(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxBodyBytes = 1 << 20 })
+	addr := start(t, &stub{}, func(o *options) { o.Limits.MaxBodyBytes = 1 << 20 })
 	f := func(name string, status int, text, raw string) {
 		t.Helper()
 		a := send(t, addr, raw)
@@ -205,7 +203,7 @@ func TestContinue(t *testing.T) {
 }
 
 func TestSlowRequestTimesOut(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.ReadTimeout = 50 * time.Millisecond })
+	addr := start(t, &stub{}, func(o *options) { o.Limits.ReadTimeout = 50 * time.Millisecond })
 	for name, raw := range map[string]string{
 		"header": "POST /v2 HTTP/1.1\r\nHost",
 		"body":   "POST " + inferPath + " HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{",
@@ -218,7 +216,7 @@ func TestSlowRequestTimesOut(t *testing.T) {
 }
 
 func TestIdleConnectionIsClosed(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.IdleTimeout = 20 * time.Millisecond })
+	addr := start(t, &stub{}, func(o *options) { o.Limits.IdleTimeout = 20 * time.Millisecond })
 	c := dial(t, addr)
 	r := bufio.NewReader(c)
 	_, _ = io.WriteString(c, request("GET", "/v2", ""))
@@ -231,7 +229,7 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 }
 
 func TestMaxRequestsPerConnection(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxRequestsPerConn = 2 })
+	addr := start(t, &stub{}, func(o *options) { o.Limits.MaxRequestsPerConn = 2 })
 	c := dial(t, addr)
 	r := bufio.NewReader(c)
 	for i := range 2 {

@@ -19,6 +19,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/httpapi"
 	"sluice.io/sluice/internal/wire/oip"
 )
@@ -147,8 +148,37 @@ func (s *stub) control(action string, by api.Actor) error {
 	return nil
 }
 
+// options are those of a server and of its front.
+type options struct {
+	httpapi.Options
+	shared
+}
+
+type shared = front.Options
+
+func newOptions(s *stub, address string) *options {
+	return &options{
+		Options: httpapi.Options{Address: address, Statistics: s, Logger: zap.NewNop(), Version: "1.2.3"},
+		shared: shared{
+			Predictor: s, Catalog: s,
+			Bounds: front.Limits{MaxInFlight: 4096, MaxControlInFlight: 64, MaxMemory: 1 << 30},
+		},
+	}
+}
+
+// server returns a server with a front of its own.
+func (o *options) server() (*httpapi.Server, error) {
+	o.Log = o.Logger
+	f, err := front.New(o.shared)
+	if err != nil {
+		return nil, err
+	}
+	o.Front = f
+	return httpapi.New(o.Options)
+}
+
 // start runs a front until the test ends and returns its address.
-func start(t *testing.T, s *stub, change func(*httpapi.Options)) string {
+func start(t *testing.T, s *stub, change func(*options)) string {
 	t.Helper()
 	addr, stop := run(t, s, change)
 	t.Cleanup(func() {
@@ -162,20 +192,20 @@ func start(t *testing.T, s *stub, change func(*httpapi.Options)) string {
 }
 
 // run runs a front; stop shuts it down and returns what Shutdown and Run did.
-func run(t *testing.T, s *stub, change func(*httpapi.Options)) (addr string, stop func(context.Context) error) {
+func run(t *testing.T, s *stub, change func(*options)) (addr string, stop func(context.Context) error) {
 	t.Helper()
-	srv, stop := serve(t, s, change)
+	srv, _, stop := serve(t, s, change)
 	return srv.Addr().String(), stop
 }
 
-// serve is run for who asks the server as well.
-func serve(t *testing.T, s *stub, change func(*httpapi.Options)) (srv *httpapi.Server, stop func(context.Context) error) {
+// serve is run for those who ask the server as well, and what its requests hold.
+func serve(t *testing.T, s *stub, change func(*options)) (srv *httpapi.Server, held func() int64, stop func(context.Context) error) {
 	t.Helper()
-	opts := httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop(), Version: "1.2.3"}
+	opts := newOptions(s, "127.0.0.1:0")
 	if change != nil {
-		change(&opts)
+		change(opts)
 	}
-	srv, err := httpapi.New(opts)
+	srv, err := opts.server()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +214,7 @@ func serve(t *testing.T, s *stub, change func(*httpapi.Options)) (srv *httpapi.S
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run(context.Background()) }()
-	return srv, func(ctx context.Context) error {
+	return srv, opts.Front.Memory, func(ctx context.Context) error {
 		return errors.Join(srv.Shutdown(ctx), <-ended)
 	}
 }

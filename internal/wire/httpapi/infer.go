@@ -18,7 +18,7 @@ const headerJSONLength = "Inference-Header-Content-Length"
 func (x *exchange) infer() error {
 	// A name that nobody serves is said before the body is looked at, and a body
 	// that arrives slowly takes no place among the requests in progress.
-	called, err := x.srv.opts.Catalog.Called(x.target.model, x.target.version)
+	called, err := x.srv.front.Called(x.target.model, x.target.version)
 	if err != nil {
 		return err
 	}
@@ -29,9 +29,9 @@ func (x *exchange) infer() error {
 	if err != nil {
 		return err
 	}
-	defer x.srv.inFlight.Add(-1)
-	if n := x.srv.inFlight.Add(1); n > int64(x.srv.limits.MaxInFlight) {
-		return infer.Errorf(infer.Overloaded, "more than %d requests in progress, try again later", x.srv.limits.MaxInFlight)
+	defer x.srv.front.End()
+	if err := x.srv.front.Begin(); err != nil {
+		return err
 	}
 	err = x.predict(x.call, called, body)
 	x.call.Reset() // not deferred: after a panic something may still use it
@@ -72,7 +72,7 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 	if called.StickyHeader != "" {
 		call.StickyKey = view(x.sticky)
 	}
-	resp, err := x.srv.opts.Predictor.Predict(x.srv.predictions, &call.Request)
+	resp, err := x.srv.front.Predict(x.srv.predictions, &call.Request)
 	x.served = call.Served
 	if err != nil {
 		return err

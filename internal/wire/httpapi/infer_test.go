@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/wire/httpapi"
 )
 
 func floats(values ...float32) string {
@@ -98,7 +97,7 @@ func TestErrorsOfPredict(t *testing.T) {
 		t.Helper()
 		core, logs := observer.New(zap.ErrorLevel)
 		s.predict = func(context.Context, *infer.Request) (*infer.Response, error) { return nil, err }
-		addr := start(t, s, func(o *httpapi.Options) { o.Compat, o.Logger = compat, zap.New(core) })
+		addr := start(t, s, func(o *options) { o.Compat, o.Logger = compat, zap.New(core) })
 		a := post(t, addr, inferPath, good, "X-Request-Id: my-id")
 		if a.status != status || a.body != `{"error":"`+text+`"}` || a.header.Get("Retry-After") != retry {
 			t.Errorf("%v: %+v", err, a)
@@ -134,7 +133,7 @@ func TestPanicIsAnsweredAndContained(t *testing.T) {
 		}
 		return double(req), nil
 	}}
-	addr := start(t, s, func(o *httpapi.Options) { o.Logger, o.Limits.MaxInFlight = zap.New(core), 1 })
+	addr := start(t, s, func(o *options) { o.Logger, o.Bounds.MaxInFlight = zap.New(core), 1 })
 	a := post(t, addr, "/v2/models/double/versions/2/infer", good, "X-Request-Id: my-id")
 	if a.status != 500 || strings.Contains(a.body, "purpose") || !a.close {
 		t.Errorf("%+v", a)
@@ -187,7 +186,7 @@ func TestMaxInFlight(t *testing.T) {
 		<-release
 		return double(req), nil
 	}}
-	addr := start(t, s, func(o *httpapi.Options) { o.Limits.MaxInFlight = 1 })
+	addr := start(t, s, func(o *options) { o.Bounds.MaxInFlight = 1 })
 	first := make(chan answer)
 	go func() { first <- post(t, addr, inferPath, good) }()
 	<-entered
@@ -205,7 +204,7 @@ func TestMaxInFlight(t *testing.T) {
 }
 
 func TestMaxResponse(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxResponseBytes = 15 })
+	addr := start(t, &stub{}, func(o *options) { o.Limits.MaxResponseBytes = 15 })
 	if a := post(t, addr, inferPath, good); a.status != 413 || !strings.Contains(a.body, "the answer takes 16 bytes, more than the limit of 15") {
 		t.Errorf("%+v", a)
 	}

@@ -13,11 +13,13 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
+	"sluice.io/sluice/internal/wire/oip"
 )
 
 // fixed answers every request with its first input.
 type fixed struct {
-	Catalog
+	front.Catalog
 	called infer.Called
 	key    string
 	keyed  int // requests whose sticky key was that
@@ -35,6 +37,8 @@ func (f *fixed) Predict(_ context.Context, req *infer.Request) (*infer.Response,
 	copy(resp.Add("y", 0, infer.FP32, req.Inputs[0].Shape, len(req.Inputs[0].Data)), req.Inputs[0].Data)
 	return resp, nil
 }
+
+func (f *fixed) Statistics(string, int64) ([]oip.ModelStatistics, error) { return nil, nil }
 
 func (f *fixed) Called(string, int64) (infer.Called, error) { return f.called, nil }
 
@@ -77,12 +81,30 @@ func benchServer(tb testing.TB) *Server {
 	spec := []infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, 16}}}
 	f := &fixed{}
 	f.called.Model = infer.NewModel("m", 1, spec, []infer.TensorSpec{{Name: "y", DType: infer.FP32, Shape: infer.Shape{-1, 16}}})
-	s, err := New(Options{Predictor: f, Catalog: f, Logger: zap.NewNop(), AccessLog: AccessLog{Enabled: true, SampleEvery: 1 << 30}})
+	s, err := New(Options{Front: newFront(tb, f, 1<<30), Statistics: f, Logger: zap.NewNop()})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.listener = newListener(nil, 1, s.timeouts, s.ids, s.log)
+	s.listener = newListener(nil, 1, s.timeouts, s.front, s.log)
 	return s
+}
+
+// newFront returns a front whose requests may hold so many bytes. It logs each to log, if
+// there is one.
+func newFront(tb testing.TB, f *fixed, memory int64, log ...*zap.Logger) *front.Front {
+	tb.Helper()
+	every, to := 1<<30, zap.NewNop()
+	for _, l := range log {
+		every, to = 1, l
+	}
+	shared, err := front.New(front.Options{
+		Predictor: f, Catalog: f, Log: to, AccessLog: front.AccessLog{Enabled: true, SampleEvery: every},
+		Bounds: front.Limits{MaxInFlight: 1, MaxControlInFlight: 1, MaxMemory: memory},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return shared
 }
 
 func benchRequest(head, body string) string {

@@ -12,35 +12,32 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/wire/httpapi"
 )
 
 func TestNewChecksItsOptions(t *testing.T) {
-	f := func(want string, change func(*httpapi.Options)) {
+	f := func(want string, change func(*options)) {
 		t.Helper()
 		s := &stub{}
-		opts := httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop()}
-		change(&opts)
-		if _, err := httpapi.New(opts); err == nil || !strings.Contains(err.Error(), want) {
+		opts := newOptions(s, "127.0.0.1:0")
+		change(opts)
+		if _, err := opts.server(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	f("compat", func(o *httpapi.Options) { o.Compat = "kserve" })
-	f("max_body", func(o *httpapi.Options) { o.Limits.MaxBodyBytes = -1 })
-	f("max_header", func(o *httpapi.Options) { o.Limits.MaxHeaderBytes = 10 })
-	f("max_sticky_key", func(o *httpapi.Options) { o.Limits.MaxStickyKeyBytes = -1 })
-	f("max_connections", func(o *httpapi.Options) { o.Limits.MaxConnections = -1 })
-	f("read_timeout", func(o *httpapi.Options) { o.Limits.ReadTimeout = -1 })
-	f("token", func(o *httpapi.Options) { o.Tokens = map[string]string{"alice": ""} })
+	f("compat", func(o *options) { o.Compat = "kserve" })
+	f("max_body", func(o *options) { o.Limits.MaxBodyBytes = -1 })
+	f("max_header", func(o *options) { o.Limits.MaxHeaderBytes = 10 })
+	f("max_sticky_key", func(o *options) { o.Limits.MaxStickyKeyBytes = -1 })
+	f("max_connections", func(o *options) { o.Limits.MaxConnections = -1 })
+	f("read_timeout", func(o *options) { o.Limits.ReadTimeout = -1 })
+	f("token", func(o *options) { o.Tokens = map[string]string{"alice": ""} })
 }
 
 func TestAddressInUse(t *testing.T) {
 	addr := start(t, &stub{}, nil)
 	s := &stub{}
-	srv, err := httpapi.New(httpapi.Options{Address: addr, Predictor: s, Catalog: s, Logger: zap.NewNop()})
+	srv, err := newOptions(s, addr).server()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,9 +51,9 @@ func TestAddressInUse(t *testing.T) {
 
 func TestShutdownWithoutRunGivesTheAddressBack(t *testing.T) {
 	s := &stub{}
-	opts := httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop()}
+	opts := newOptions(s, "127.0.0.1:0")
 	for range 2 {
-		srv, err := httpapi.New(opts)
+		srv, err := opts.server()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,9 +73,9 @@ func TestShutdownWithoutRunGivesTheAddressBack(t *testing.T) {
 // A server may have to wait for other parts before it runs.
 func TestTimeoutsCountFromRun(t *testing.T) {
 	s := &stub{}
-	opts := httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop()}
+	opts := newOptions(s, "127.0.0.1:0")
 	opts.Limits.WriteTimeout = 300 * time.Millisecond
-	srv, err := httpapi.New(opts)
+	srv, err := opts.server()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +96,7 @@ func TestTimeoutsCountFromRun(t *testing.T) {
 }
 
 func TestMaxConnections(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxConnections = 2 })
+	addr := start(t, &stub{}, func(o *options) { o.Limits.MaxConnections = 2 })
 	ask := func(c io.ReadWriter) answer {
 		_, _ = io.WriteString(c, request("GET", "/v2", ""))
 		return read(t, bufio.NewReader(c), "GET")
@@ -129,7 +126,7 @@ func TestMaxConnections(t *testing.T) {
 // Who is refused learns why, however many others were refused just before and
 // have not left yet.
 func TestEveryRefusalIsTold(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxConnections = 1 })
+	addr := start(t, &stub{}, func(o *options) { o.Limits.MaxConnections = 1 })
 	first := dial(t, addr)
 	_, _ = io.WriteString(first, request("GET", "/v2", ""))
 	if a := read(t, bufio.NewReader(first), "GET"); a.status != 200 {
@@ -281,7 +278,7 @@ func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
 
 func TestRunEndsWithItsContext(t *testing.T) {
 	s, entered, release := blocking()
-	srv, err := httpapi.New(httpapi.Options{Address: "127.0.0.1:0", Predictor: s, Catalog: s, Logger: zap.NewNop()})
+	srv, err := newOptions(s, "127.0.0.1:0").server()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +303,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 // A caller that sends on although the answer is clear gets to read it.
 func TestAnswerSurvivesUnreadBytes(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) { o.Limits.MaxBodyBytes = 8 << 20 })
+	addr := start(t, &stub{}, func(o *options) { o.Limits.MaxBodyBytes = 8 << 20 })
 	for range 5 {
 		c := dial(t, addr)
 		_ = c.SetDeadline(time.Now().Add(10 * time.Second))

@@ -15,13 +15,10 @@ type Limits struct {
 	MaxBodyBytes       int           // of a body as sent; 64 MiB
 	MaxInflatedBytes   int           // of a body after gzip or deflate was undone; 64 MiB
 	MaxResponseBytes   int           // of the outputs of one answer, in memory and as they are encoded; 256 MiB
-	MaxBodyMemory      int64         // of all that requests and answers hold together, beyond it 429; 1 GiB
 	MaxControlBytes    int           // of a document other than an inference, as sent and inflated; 64 KiB
 	MaxHeaderBytes     int           // of the request line and all headers; 16 KiB
 	MaxStickyKeyBytes  int           // of the key that keeps a caller on a version; 1 KiB
 	MaxConnections     int           // open at the same time, beyond it 503; 8192
-	MaxInFlight        int           // inferences in progress, beyond it 429; 4096
-	MaxControlInFlight int           // index, load and unload calls in progress, beyond it 429; 64
 	MaxRequestsPerConn int           // then the connection is closed; 0: without limit
 	ReadTimeout        time.Duration // to read one request; 30 s
 	WriteTimeout       time.Duration // to write one answer; 30 s
@@ -33,14 +30,11 @@ func (l Limits) withDefaults() Limits {
 	l.MaxBodyBytes = cmp.Or(l.MaxBodyBytes, 64<<20)
 	l.MaxInflatedBytes = cmp.Or(l.MaxInflatedBytes, 64<<20)
 	l.MaxResponseBytes = cmp.Or(l.MaxResponseBytes, 256<<20)
-	l.MaxBodyMemory = cmp.Or(l.MaxBodyMemory, 1<<30)
 	l.MaxControlBytes = cmp.Or(l.MaxControlBytes, 64<<10)
 	l.MaxHeaderBytes = cmp.Or(l.MaxHeaderBytes, 16<<10)
 	l.MaxStickyKeyBytes = cmp.Or(l.MaxStickyKeyBytes, 1<<10)
 	l.Tensors.MaxStickyKeyBytes = cmp.Or(l.Tensors.MaxStickyKeyBytes, l.MaxStickyKeyBytes)
 	l.MaxConnections = cmp.Or(l.MaxConnections, 8192)
-	l.MaxInFlight = cmp.Or(l.MaxInFlight, 4096)
-	l.MaxControlInFlight = cmp.Or(l.MaxControlInFlight, 64)
 	l.ReadTimeout = cmp.Or(l.ReadTimeout, 30*time.Second)
 	l.WriteTimeout = cmp.Or(l.WriteTimeout, 30*time.Second)
 	l.IdleTimeout = cmp.Or(l.IdleTimeout, 2*time.Minute)
@@ -67,16 +61,11 @@ func (l Limits) validate() error {
 		{"max_header", l.MaxHeaderBytes, 256, 16 << 20},
 		{"max_sticky_key", l.MaxStickyKeyBytes, 1, math.MaxInt32},
 		{"max_connections", l.MaxConnections, 1, math.MaxInt32 / 4},
-		{"max_in_flight", l.MaxInFlight, 1, math.MaxInt32},
-		{"max_control_in_flight", l.MaxControlInFlight, 1, math.MaxInt32},
 		{"max_requests_per_connection", l.MaxRequestsPerConn, 0, math.MaxInt32},
 	} {
 		if f.value < f.min || f.value > f.max {
 			return fmt.Errorf("httpapi: %s is %d, expected %d to %d", f.name, f.value, f.min, f.max)
 		}
-	}
-	if l.MaxBodyMemory < int64(l.MaxBodyBytes) {
-		return fmt.Errorf("httpapi: max_body_memory is %d, expected at least max_body, %d", l.MaxBodyMemory, l.MaxBodyBytes)
 	}
 	for name, d := range map[string]time.Duration{
 		"read_timeout": l.ReadTimeout, "write_timeout": l.WriteTimeout, "idle_timeout": l.IdleTimeout,

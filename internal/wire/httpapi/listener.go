@@ -11,6 +11,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/wire/front"
 )
 
 const (
@@ -40,7 +42,7 @@ type listener struct {
 	net.Listener
 	limit    int
 	timeouts *timeouts
-	ids      *requestIDs
+	front    *front.Front
 	log      *zap.Logger
 
 	warned time.Time // by warn
@@ -54,9 +56,9 @@ type listener struct {
 	close    sync.Once
 }
 
-func newListener(l net.Listener, limit int, t *timeouts, ids *requestIDs, log *zap.Logger) *listener {
+func newListener(l net.Listener, limit int, t *timeouts, front *front.Front, log *zap.Logger) *listener {
 	return &listener{
-		Listener: l, limit: limit, timeouts: t, ids: ids, log: log,
+		Listener: l, limit: limit, timeouts: t, front: front, log: log,
 		conns: map[*conn]struct{}{}, refusals: make(chan struct{}, maxRefusals), closed: make(chan struct{}),
 	}
 }
@@ -132,7 +134,7 @@ func (l *listener) refuse(c *conn) {
 	const body = `{"error":"too many connections, try again later"}`
 	answer := append(make([]byte, 0, 512), "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nRetry-After: "+
 		retryAfter+"\r\nX-Request-Id: "...)
-	answer = append(l.ids.append(answer, nil), "\r\nContent-Length: "...)
+	answer = append(l.front.AppendRequestID(answer, nil), "\r\nContent-Length: "...)
 	answer = append(strconv.AppendInt(answer, int64(len(body)), 10), "\r\n\r\n"+body...)
 	_ = c.SetWriteDeadline(time.Now().Add(refusalTime))
 	if _, err := c.Write(answer); err == nil {

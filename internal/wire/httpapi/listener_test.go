@@ -37,7 +37,7 @@ func TestAcceptOutlastsWantOfDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
 		emfile := &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
-		l := newListener(&scripted{next: []error{emfile, emfile, syscall.ENFILE}}, 1, newTimeouts(&Limits{}), newRequestIDs(), zap.New(core))
+		l := newListener(&scripted{next: []error{emfile, emfile, syscall.ENFILE}}, 1, newTimeouts(&Limits{}), newFront(t, &fixed{}, 1), zap.New(core))
 		begin := time.Now()
 		c, err := l.Accept()
 		if err != nil || time.Since(begin) != 3*acceptPause {
@@ -62,7 +62,7 @@ func (h halting) SetWriteDeadline(at time.Time) error {
 func TestRefusalIsToldOnABusyMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, caller := net.Pipe()
-		l := newListener(nil, 0, newTimeouts(&Limits{}), newRequestIDs(), zap.NewNop())
+		l := newListener(nil, 0, newTimeouts(&Limits{}), newFront(t, &fixed{}, 1), zap.NewNop())
 		told := make(chan string, 1)
 		go func() {
 			text, _ := io.ReadAll(caller)
@@ -79,7 +79,7 @@ func TestRefusalIsToldOnABusyMachine(t *testing.T) {
 }
 
 func TestAcceptReturnsOtherErrors(t *testing.T) {
-	l := newListener(&scripted{next: []error{net.ErrClosed}}, 1, newTimeouts(&Limits{}), newRequestIDs(), zap.NewNop())
+	l := newListener(&scripted{next: []error{net.ErrClosed}}, 1, newTimeouts(&Limits{}), newFront(t, &fixed{}, 1), zap.NewNop())
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v", err)
 	}

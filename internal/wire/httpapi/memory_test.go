@@ -11,7 +11,6 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/wire/httpapi"
 )
 
 // anyone answers every request, whatever it holds.
@@ -45,8 +44,8 @@ func numbers(size int) string {
 // The largest request that the configuration allows fits into the least memory that
 // it takes: 14 MiB for bodies of 1 MiB and answers of 2 MiB. (See config's memory.go.)
 func TestTheLargestRequestFits(t *testing.T) {
-	addr := start(t, &stub{}, func(o *httpapi.Options) {
-		o.Limits.MaxBodyBytes, o.Limits.MaxInflatedBytes, o.Limits.MaxResponseBytes, o.Limits.MaxBodyMemory = 1<<20, 1<<20, 2<<20, 14<<20
+	addr := start(t, &stub{}, func(o *options) {
+		o.Limits.MaxBodyBytes, o.Limits.MaxInflatedBytes, o.Limits.MaxResponseBytes, o.Bounds.MaxMemory = 1<<20, 1<<20, 2<<20, 14<<20
 		split := outputs(2 << 20)
 		o.Predictor = anyone(func(req *infer.Request) (*infer.Response, error) {
 			pieces, err := split(req) // as a split request, whose outputs are there twice
@@ -75,8 +74,8 @@ func TestTheLargestRequestFits(t *testing.T) {
 func TestTooLargeOrLater(t *testing.T) {
 	const budget = 4 << 20
 	wait, waiting := make(chan struct{}), make(chan struct{})
-	addr := start(t, &stub{}, func(o *httpapi.Options) {
-		o.Limits.MaxBodyBytes, o.Limits.MaxBodyMemory = 2<<20, budget
+	addr := start(t, &stub{}, func(o *options) {
+		o.Limits.MaxBodyBytes, o.Bounds.MaxMemory = 2<<20, budget
 		small := outputs(16)
 		o.Predictor = anyone(func(req *infer.Request) (*infer.Response, error) {
 			switch req.ID {
@@ -118,9 +117,9 @@ func TestTooLargeOrLater(t *testing.T) {
 // However a request ends, what it held is given back.
 func TestMemoryComesBack(t *testing.T) {
 	s := &stub{explicit: true}
-	srv, stop := serve(t, s, func(o *httpapi.Options) {
+	srv, held, stop := serve(t, s, func(o *options) {
 		o.Limits.MaxBodyBytes, o.Limits.MaxInflatedBytes, o.Limits.MaxResponseBytes = 1<<20, 1<<20, 1<<20
-		o.Limits.MaxBodyMemory, o.Limits.ReadTimeout, o.Limits.WriteTimeout = 8<<20, time.Second, time.Second
+		o.Bounds.MaxMemory, o.Limits.ReadTimeout, o.Limits.WriteTimeout = 8<<20, time.Second, time.Second
 		o.Predictor = anyone(func(req *infer.Request) (*infer.Response, error) {
 			switch req.ID {
 			case "panic":
@@ -189,9 +188,9 @@ func TestMemoryComesBack(t *testing.T) {
 				_, _ = io.Copy(io.Discard, c)
 			}
 			_ = c.Close()
-			for end := time.Now().Add(20 * time.Second); srv.BodyMemory() != 0; time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(20 * time.Second); held() != 0; time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
-					t.Fatalf("%s: %d bytes stay taken", name, srv.BodyMemory())
+					t.Fatalf("%s: %d bytes stay taken", name, held())
 				}
 			}
 		}
@@ -203,8 +202,8 @@ func TestMemoryComesBack(t *testing.T) {
 func TestControlDocumentsAreBounded(t *testing.T) {
 	s := &stub{explicit: true}
 	begun, finish := make(chan struct{}), make(chan struct{})
-	addr := start(t, s, func(o *httpapi.Options) {
-		o.Limits.MaxControlBytes, o.Limits.MaxControlInFlight = 1<<10, 1
+	addr := start(t, s, func(o *options) {
+		o.Limits.MaxControlBytes, o.Bounds.MaxControlInFlight = 1<<10, 1
 		o.Catalog = slowLoads{s, begun, finish}
 	})
 	const index, load = "/v2/repository/index", "/v2/repository/models/double/load"

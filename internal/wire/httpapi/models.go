@@ -41,12 +41,12 @@ func (x *exchange) serverMetadata() error {
 
 // live answers GET /v2/health/live: the process can answer.
 func (x *exchange) live() error {
-	return x.state(true, health{Live: true, Ready: x.srv.opts.Catalog.Ready()})
+	return x.state(true, health{Live: true, Ready: x.srv.front.Ready()})
 }
 
 // ready answers GET /v2/health/ready: requests can be served.
 func (x *exchange) ready() error {
-	h := health{Live: true, Ready: x.srv.opts.Catalog.Ready()}
+	h := health{Live: true, Ready: x.srv.front.Ready()}
 	if !h.Ready {
 		h.Error = "the server is not ready"
 	}
@@ -57,7 +57,7 @@ func (x *exchange) ready() error {
 // known is one that is not ready.
 func (x *exchange) modelReady() error {
 	r := readiness{Name: x.target.model, Ready: true}
-	if err := x.srv.opts.Catalog.ModelReady(x.target.model, x.target.version); err != nil {
+	if err := x.srv.front.ModelReady(x.target.model, x.target.version); err != nil {
 		r.Ready, r.Error = false, infer.Message(err)
 	}
 	return x.state(r.Ready, r)
@@ -86,13 +86,13 @@ func (x *exchange) state(ready bool, doc any) error {
 // modelMetadata answers GET /v2/models/M[/versions/V].
 func (x *exchange) modelMetadata() error {
 	t := &x.target
-	model, err := x.srv.opts.Catalog.Model(t.model, t.version)
+	model, err := x.srv.front.Model(t.model, t.version)
 	if err != nil {
 		return err
 	}
 	versions := []int64{t.version}
 	if t.version == 0 {
-		versions = x.srv.opts.Catalog.Versions(t.model)
+		versions = x.srv.front.Versions(t.model)
 	}
 	doc := oip.NewModelMetadata(t.model, platform, versions, model)
 	return x.document(oip.AppendModelMetadata(x.body(), &doc))
@@ -100,7 +100,7 @@ func (x *exchange) modelMetadata() error {
 
 // statistics answers GET /v2/models/stats and /v2/models/M[/versions/V]/stats.
 func (x *exchange) statistics() error {
-	models, err := x.srv.opts.Catalog.Statistics(x.target.model, x.target.version)
+	models, err := x.srv.opts.Statistics.Statistics(x.target.model, x.target.version)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/wire/httpapi"
 )
 
 // picked is what a version is picked by.
@@ -94,7 +93,7 @@ func TestBadStickyKeysAreRefused(t *testing.T) {
 	f := func(called infer.Called, status int, text, body string, fields ...string) {
 		t.Helper()
 		s, _ := picking(called)
-		addr := start(t, s, func(o *httpapi.Options) { o.Limits.MaxStickyKeyBytes = 100 })
+		addr := start(t, s, func(o *options) { o.Limits.MaxStickyKeyBytes = 100 })
 		a := post(t, addr, inferPath, body, fields...)
 		if a.status != status || !strings.Contains(a.body, text) || strings.Contains(a.body, "kkk") || a.header.Get("Sluice-Reason") != "" {
 			t.Errorf("%.100q: %d %.200s, headers %v, want %d with %q", fields, a.status, a.body, a.header, status, text)
@@ -182,7 +181,7 @@ func TestRefusedOverrides(t *testing.T) {
 	f := func(compat string, code infer.Code, status int, challenge string) {
 		t.Helper()
 		s := &stub{predict: func(context.Context, *infer.Request) (*infer.Response, error) { return nil, infer.Errorf(code, "no") }}
-		addr := start(t, s, func(o *httpapi.Options) { o.Compat = compat })
+		addr := start(t, s, func(o *options) { o.Compat = compat })
 		a := post(t, addr, inferPath, good, "Sluice-Override: 2")
 		if a.status != status || a.body != `{"error":"no"}` || a.header.Get("WWW-Authenticate") != challenge {
 			t.Errorf("%q, %v: %+v, want %d", compat, code, a, status)

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
@@ -23,7 +24,7 @@ func (x *exchange) index() error {
 		return err
 	}
 	defer leave()
-	models := x.srv.opts.Catalog.Index(ask.Ready)
+	models := x.srv.front.Index(ask.Ready)
 	entries := make([]oip.IndexEntry, len(models))
 	for i, m := range models {
 		entries[i] = oip.IndexEntry{Name: m.Name, State: m.State, Reason: m.Reason}
@@ -37,7 +38,7 @@ func (x *exchange) index() error {
 // control answers POST /v2/repository/models/M/load and unload: 200 without a
 // body, which is what Triton's clients expect.
 func (x *exchange) control() error {
-	by, err := x.actor()
+	by, err := x.srv.front.Actor(x.header.authorization, x.field)
 	if err != nil {
 		return err
 	}
@@ -55,16 +56,16 @@ func (x *exchange) control() error {
 			return err
 		}
 	}
-	model, do, verb := strings.Clone(x.target.model), x.srv.opts.Catalog.Unload, "unload"
+	model, do, verb := strings.Clone(x.target.model), x.srv.front.Unload, "unload"
 	if load {
-		do, verb = x.srv.opts.Catalog.Load, "load"
+		do, verb = x.srv.front.Load, "load"
 	}
 	err = do(x.srv.base, model, by)
 	if x.srv.triton && !load && infer.CodeOf(err) == infer.NotFound {
 		err = nil // what is not there needs no unloading
 	}
-	x.srv.log.Info("repository control", zap.String("action", verb), zap.String("model", printable(model)),
-		zap.String("actor", printable(by.Actor)), zap.Bool("actor_verified", by.Verified), zap.String("reason", printable(by.Reason)),
+	x.srv.log.Info("repository control", zap.String("action", verb), zap.String("model", front.Printable(model)),
+		zap.String("actor", front.Printable(by.Actor)), zap.Bool("actor_verified", by.Verified), zap.String("reason", front.Printable(by.Reason)),
 		zap.String("request_id", string(x.id)), zap.Stringer("code", infer.CodeOf(err)))
 	if err != nil {
 		return err
@@ -96,10 +97,10 @@ func (x *exchange) readControl(doc any) (leave func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	leave = func() { x.srv.controls.Add(-1) }
-	if x.srv.controls.Add(1) > int64(limits.MaxControlInFlight) {
+	leave = x.srv.front.EndControl
+	if err := x.srv.front.BeginControl(); err != nil {
 		leave()
-		return nil, infer.Errorf(infer.Overloaded, "more than %d requests to the model repository in progress, try again later", limits.MaxControlInFlight)
+		return nil, err
 	}
 	if body, err = x.plainBody(body, limits.MaxControlBytes); err == nil {
 		err = x.readJSON(body, doc)

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"sluice.io/sluice/internal/wire/httpapi"
 )
 
 func TestIndex(t *testing.T) {
@@ -63,7 +61,7 @@ func TestLoadAndUnload(t *testing.T) {
 }
 
 func TestUnloadOfUnknownModelUnderTriton(t *testing.T) {
-	addr := start(t, &stub{explicit: true}, func(o *httpapi.Options) { o.Compat = "triton" })
+	addr := start(t, &stub{explicit: true}, func(o *options) { o.Compat = "triton" })
 	if a := post(t, addr, "/v2/repository/models/nope/unload", ""); a.status != 200 || a.body != "" {
 		t.Errorf("%+v", a)
 	}
@@ -83,7 +81,7 @@ func TestControlNeedsExplicitMode(t *testing.T) {
 
 func TestControlNeedsAToken(t *testing.T) {
 	s := &stub{explicit: true}
-	addr := start(t, s, func(o *httpapi.Options) {
+	addr := start(t, s, func(o *options) {
 		o.Tokens = map[string]string{"alice": "secret of alice", "bob": "secret of bob"}
 	})
 	f := func(status int, fields ...string) {

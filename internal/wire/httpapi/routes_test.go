@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-
-	"sluice.io/sluice/internal/wire/httpapi"
 )
 
 func TestRoutes(t *testing.T) {
@@ -128,7 +126,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 func TestServerMetadata(t *testing.T) {
 	f := func(compat, name string) {
 		t.Helper()
-		addr := start(t, &stub{}, func(o *httpapi.Options) { o.Compat = compat })
+		addr := start(t, &stub{}, func(o *options) { o.Compat = compat })
 		var doc struct {
 			Name, Version string
 			Extensions    []string
@@ -147,7 +145,7 @@ func TestServerMetadata(t *testing.T) {
 func TestNotReady(t *testing.T) {
 	f := func(compat string, status int) {
 		t.Helper()
-		addr := start(t, &stub{notReady: true}, func(o *httpapi.Options) { o.Compat = compat })
+		addr := start(t, &stub{notReady: true}, func(o *options) { o.Compat = compat })
 		for path, body := range map[string]string{
 			"/v2/health/ready":      `{"live":true,"ready":false,"error":"the server is not ready"}`,
 			"/v2/models/nope/ready": `{"name":"nope","ready":false,"error":"Request for unknown model: 'nope' is not found"}`,

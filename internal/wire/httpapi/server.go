@@ -1,6 +1,6 @@
-// Package httpapi is the HTTP front of the data plane: the Open Inference
-// Protocol, version 2, over fasthttp. It routes, frames, limits, decodes and
-// answers; what is served it asks of a Predictor and a Catalog.
+// Package httpapi is the HTTP listener of the data plane: the Open Inference
+// Protocol, version 2, over fasthttp. It frames, limits, decodes and answers; what it
+// shares with other listeners it has of a front.Front.
 //
 // Goroutines: fasthttp runs one for each connection; Run owns them and returns
 // when they have ended.
@@ -14,89 +14,52 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/wire"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// Predictor answers inference requests. It must fill req.Served once it has
-// picked a version, and must not keep req or its tensors.
-type Predictor interface {
-	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
-}
-
-// Catalog is what the front knows of the models. Its errors are *infer.Error
-// with texts for the caller: NotFound where a name or version is unknown,
-// Unavailable while it is loading. Names given to it are valid strings only
-// until it returns, but for what Load and Unload get, which it may keep.
-type Catalog interface {
-	Ready() bool
-	// Model returns the signature of a ready version; version 0 is the default one.
-	Model(name string, version int64) (*infer.Model, error)
-	// Called returns what must be known of a called name before its body is read.
-	// Errors as Model's.
-	Called(name string, version int64) (infer.Called, error)
-	// ModelReady returns nil where requests to a name or to one of its versions are
-	// served, and else why they are not.
-	ModelReady(name string, version int64) error
-	Versions(name string) []int64 // that are ready, ascending
-	Index(readyOnly bool) []api.ModelStatus
+// Statistics tells what versions have done.
+type Statistics interface {
 	// Statistics returns those of a model; an empty name means all models, and
-	// version 0 all versions.
+	// version 0 all versions. Errors as front.Catalog's.
 	Statistics(name string, version int64) ([]oip.ModelStatistics, error)
-	// Load and Unload are Unavailable where models are not controlled by request.
-	Load(ctx context.Context, name string, by api.Actor) error
-	Unload(ctx context.Context, name string, by api.Actor) error
 }
 
 // CompatTriton makes the front answer as Triton does where the two differ and a
 // client could depend on it.
 const CompatTriton = "triton"
 
-// Options are what a Server needs. Predictor, Catalog and Logger are required.
+// Options are what a Server needs. Front, Statistics and Logger are required.
 type Options struct {
-	Address   string // ":8000"
-	Predictor Predictor
-	Catalog   Catalog
-	Logger    *zap.Logger
+	Address    string // ":8000"
+	Front      *front.Front
+	Statistics Statistics
+	Logger     *zap.Logger
 
 	Version string // of the program, for the server's metadata
 	Compat  string // "" or CompatTriton
-	// Tokens are who may load and unload models, and the bearer token of each.
-	// Without any, everyone may.
-	Tokens    map[string]string
-	Limits    Limits
-	Encode    oip.EncodeOptions // how outputs are written
-	AccessLog AccessLog
+	Limits  Limits
+	Encode  oip.EncodeOptions // how outputs are written
 }
 
 // Server is the HTTP front.
 type Server struct {
 	opts      Options
+	front     *front.Front
 	limits    Limits
 	timeouts  *timeouts // fasthttp has none of its own
 	log       *zap.Logger
-	sampled   *zap.Logger // for what a caller can cause at will
 	triton    bool
-	tokens    wire.Tokens
-	access    *accessLog
-	ids       *requestIDs
 	codecs    codecs
 	http      *fasthttp.Server
 	listener  *listener
 	exchanges sync.Pool
 	spares    spares
-	inFlight  atomic.Int64
-	controls  atomic.Int64 // control documents in progress
-	budget    budget       // of what all requests and answers hold
-	unrouted  [infer.NumCodes]atomic.Int64
 	draining  atomic.Bool   // every answer ends its connection
 	turns     chan struct{} // a token for each long text that is being read
 
@@ -111,8 +74,8 @@ type Server struct {
 
 // New checks the options; nothing listens yet.
 func New(opts Options) (*Server, error) {
-	if opts.Predictor == nil || opts.Catalog == nil || opts.Logger == nil {
-		panic("BUG: httpapi.New needs a predictor, a catalog and a logger")
+	if opts.Front == nil || opts.Statistics == nil || opts.Logger == nil {
+		panic("BUG: httpapi.New needs a front, statistics and a logger")
 	}
 	if opts.Compat != "" && opts.Compat != CompatTriton {
 		return nil, fmt.Errorf("httpapi: compat is %q, expected nothing or %q", opts.Compat, CompatTriton)
@@ -121,20 +84,10 @@ func New(opts Options) (*Server, error) {
 	if err := limits.validate(); err != nil {
 		return nil, err
 	}
-	tokens, err := wire.NewTokens(opts.Tokens)
-	if err != nil {
-		return nil, err
-	}
 	s := &Server{
-		opts: opts, limits: limits, timeouts: newTimeouts(&limits), log: opts.Logger, triton: opts.Compat == CompatTriton, tokens: tokens,
-		access: newAccessLog(opts.AccessLog, opts.Logger.Named("access")), ids: newRequestIDs(),
+		opts: opts, front: opts.Front, limits: limits, timeouts: newTimeouts(&limits), log: opts.Logger, triton: opts.Compat == CompatTriton,
 	}
-	s.sampled = s.log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		const first, thereafter = 10, 100 // in a second
-		return zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)
-	}))
 	s.turns = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
-	s.budget.limit = limits.MaxBodyMemory
 	s.exchanges.New = func() any {
 		x := &exchange{srv: s}
 		x.newCall()
@@ -175,31 +128,12 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return fmt.Errorf("HTTP address %q: %w", s.opts.Address, err)
 	}
-	s.listener = newListener(l, s.limits.MaxConnections, s.timeouts, s.ids, s.log)
+	s.listener = newListener(l, s.limits.MaxConnections, s.timeouts, s.front, s.log)
 	return nil
 }
 
 // Addr returns the address that Listen took.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
-
-// Unrouted returns how many inference requests were refused before a version was
-// picked, by the name of the code. What could not be read as a request counts
-// too, since nobody can tell what it was to be.
-func (s *Server) Unrouted() map[string]int64 {
-	counts := map[string]int64{}
-	for code := range s.unrouted {
-		if n := s.unrouted[code].Load(); n > 0 {
-			counts[infer.Code(code).String()] = n
-		}
-	}
-	return counts
-}
-
-// BodyMemory returns the bytes that requests and answers hold, of Limits.MaxBodyMemory.
-func (s *Server) BodyMemory() int64 { return s.budget.taken.Load() }
-
-// InFlight returns the inferences in progress.
-func (s *Server) InFlight() int64 { return s.inFlight.Load() }
 
 // Run serves what Listen took until Shutdown, or until ctx ends, which cuts
 // connections off. It returns when every connection has ended.

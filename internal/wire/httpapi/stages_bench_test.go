@@ -9,6 +9,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"sluice.io/sluice/internal/wire/front"
 )
 
 // stage is a part of what a request costs beside its body.
@@ -19,15 +21,16 @@ type stage struct {
 
 // stages are those that every request passes, over the header block that curl and
 // most clients send.
-func stages() []stage {
+func stages(tb testing.TB) []stage {
+	tb.Helper()
+	shared := benchServer(tb).front
 	_, rest, _ := strings.Cut(jsonRequest(), "\r\n")
 	head, _, _ := strings.Cut(rest, "\r\n\r\n")
 	block := []byte(head + "\r\n\r\n")
 	path, escaped := []byte("/v2/models/fraud-score/infer"), []byte("/v2/models/fraud%2Dscore/versions/12/infer")
-	given, ids := []byte("6f1c5e0e-3b2a-4c57-9d8a-0123456789ab"), newRequestIDs()
-	access := newAccessLog(AccessLog{Enabled: true, SampleEvery: 1 << 30}, zap.NewNop())
+	given := []byte("6f1c5e0e-3b2a-4c57-9d8a-0123456789ab")
 	arrived := time.Now()
-	var segments, id [maxRequestID]byte
+	var segments, id [front.MaxRequestID]byte
 	parse := func(path []byte, version int64) bool {
 		t, err := parsePath(path, segments[:0])
 		return err == nil && t.route == routeInfer && t.model == "fraud-score" && t.version == version
@@ -39,9 +42,9 @@ func stages() []stage {
 		}},
 		{"path", "form=plain", func() bool { return parse(path, 0) }},
 		{"path", "form=escaped", func() bool { return parse(escaped, 12) }},
-		{"request id", "from=caller", func() bool { return len(ids.append(id[:0], given)) == len(given) }},
-		{"request id", "from=gateway", func() bool { return len(ids.append(id[:0], nil)) > len(ids.prefix) }},
-		{"access log", "sampled=no", func() bool { return !access.wants(200, arrived) }},
+		{"request id", "from=caller", func() bool { return len(shared.AppendRequestID(id[:0], given)) == len(given) }},
+		{"request id", "from=gateway", func() bool { return len(shared.AppendRequestID(id[:0], nil)) > 0 }},
+		{"access log", "sampled=no", func() bool { return !shared.Logs(false, arrived) }},
 	}
 }
 
@@ -52,7 +55,7 @@ func BenchmarkRequestID(b *testing.B) { benchmarkStage(b, "request id") }
 // benchmarkStage runs those of a part.
 func benchmarkStage(b *testing.B, part string) {
 	b.Helper()
-	for _, s := range stages() {
+	for _, s := range stages(b) {
 		if s.part != part {
 			continue
 		}
@@ -74,7 +77,7 @@ func BenchmarkAccessLog(b *testing.B) {
 	b.Run("sampled=yes", func(b *testing.B) {
 		core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), nowhere{}, zap.InfoLevel)
 		s := benchServer(b)
-		s.access = newAccessLog(AccessLog{Enabled: true}, zap.New(core))
+		s.front = newFront(b, s.front.Catalog.(*fixed), 1<<30, zap.New(core))
 		b.ReportAllocs()
 		c := &replay{request: binaryRequest(), left: b.N}
 		_ = s.http.ServeConn(newConn(c, s.timeouts))

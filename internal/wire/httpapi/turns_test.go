@@ -40,12 +40,12 @@ func TestWhatTakesATurn(t *testing.T) {
 	f := func(name string, grow func(*exchange) error, want bool) {
 		t.Helper()
 		x := s.exchanges.Get().(*exchange)
-		x.memory.begin(&s.budget)
+		s.front.Hold(&x.memory)
 		if err := grow(x); err != nil || x.turn != want {
 			t.Errorf("%s: %v, has a turn: %t", name, err, x.turn)
 		}
 		x.endTurn()
-		x.memory.end()
+		x.memory.End()
 	}
 	inflate := func(size int) func(*exchange) error {
 		return func(x *exchange) error {

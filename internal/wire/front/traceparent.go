@@ -1,8 +1,8 @@
-package httpapi
+package front
 
 import "bytes"
 
-// traceID returns the trace id of a W3C traceparent header, nil where the header
+// traceID returns the trace id of a W3C traceparent header, nil if the header
 // is absent or not valid (Trace Context level 2, section 3.2): version, trace
 // id, parent id and flags in lower-case hexadecimal. A later version may add
 // fields; 00 has none.

@@ -1,4 +1,4 @@
-package httpapi
+package front
 
 import (
 	"crypto/rand"
@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// maxRequestID is the longest X-Request-Id that is kept.
-const maxRequestID = 128
+// MaxRequestID is the longest id of a caller's own that is kept, in bytes.
+const MaxRequestID = 128
 
 // requestIDs makes ids that are unique among all servers: random digits of this
 // one's own, and a count. It is far cheaper than a random id for each.
@@ -26,7 +26,7 @@ func newRequestIDs() *requestIDs {
 	return g
 }
 
-// append appends the caller's own id where it is valid, else a new one.
+// append appends the caller's own id if it is valid, else a new one.
 func (g *requestIDs) append(dst, given []byte) []byte {
 	if validRequestID(given) {
 		return append(dst, given...)
@@ -37,7 +37,7 @@ func (g *requestIDs) append(dst, given []byte) []byte {
 
 // validRequestID accepts what needs no quoting in a header, a log or a shell.
 func validRequestID(id []byte) bool {
-	if len(id) == 0 || len(id) > maxRequestID {
+	if len(id) == 0 || len(id) > MaxRequestID {
 		return false
 	}
 	for _, c := range id {

@@ -1,4 +1,4 @@
-package httpapi
+package front
 
 import (
 	"fmt"
@@ -7,9 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"sluice.io/sluice/internal/infer"
 )
 
 // AccessLog says which requests are logged.
@@ -52,12 +53,12 @@ func newAccessLog(opts AccessLog, log *zap.Logger) *accessLog {
 	return l
 }
 
-// wants reports whether a request that ended with status is to be logged.
-func (l *accessLog) wants(status int, arrived time.Time) bool {
+// wants reports whether a request that has ended is to be logged.
+func (l *accessLog) wants(failed bool, arrived time.Time) bool {
 	if l == nil {
 		return false
 	}
-	if status < fasthttp.StatusBadRequest {
+	if !failed {
 		return l.successes.Add(1)%l.every == 0
 	}
 	l.mu.Lock()
@@ -73,34 +74,39 @@ func (l *accessLog) wants(status int, arrived time.Time) bool {
 	return true
 }
 
-// write logs an exchange that has ended. What comes from the caller is made
-// harmless whatever the encoder does with it, and copied.
-func (l *accessLog) write(x *exchange) {
-	status := x.ctx.Response.StatusCode()
-	level := zapcore.InfoLevel
-	if status >= fasthttp.StatusInternalServerError {
-		level = zapcore.WarnLevel
-	}
-	entry := l.log.Check(level, "request")
+// Access is what the access log says of a request that has ended.
+type Access struct {
+	Fields      []zap.Field // of the protocol, first in the line; text of the caller's is Printable
+	Level       zapcore.Level
+	Arrived     time.Time
+	Received    int // bytes of the request's body
+	Answered    int // bytes of the answer's
+	RequestID   []byte
+	Traceparent []byte // as the caller gave it
+	Remote      fmt.Stringer
+	Served      infer.Served
+}
+
+// write logs a request. What comes from the caller is made harmless whatever the
+// encoder does with it, and copied.
+func (l *accessLog) write(a *Access) {
+	entry := l.log.Check(a.Level, "request")
 	if entry == nil {
 		return
 	}
-	fields := make([]zap.Field, 0, 16)
+	fields := a.Fields
 	fields = append(fields,
-		zap.String("method", printable(view(x.ctx.Method()))),
-		zap.String("path", printable(view(x.ctx.Request.URI().PathOriginal()))),
-		zap.Int("status", status),
-		zap.Duration("duration", time.Since(x.arrived)),
-		zap.Int("request_bytes", x.received),
-		zap.Int("response_bytes", x.answered),
-		zap.String("request_id", string(x.id)),
-		zap.Stringer("remote", x.ctx.RemoteAddr()))
-	if x.served.Reason != "" {
-		fields = append(fields, zap.String("route", x.served.Route), zap.Int64("version", x.served.Version.Number),
-			zap.String("reason", string(x.served.Reason)))
+		zap.Duration("duration", time.Since(a.Arrived)),
+		zap.Int("request_bytes", a.Received),
+		zap.Int("response_bytes", a.Answered),
+		zap.String("request_id", string(a.RequestID)),
+		zap.Stringer("remote", a.Remote))
+	if a.Served.Reason != "" {
+		fields = append(fields, zap.String("route", a.Served.Route), zap.Int64("version", a.Served.Version.Number),
+			zap.String("reason", string(a.Served.Reason)))
 	}
-	if id := traceID(x.header.traceparent); id != nil {
-		fields = append(fields, zap.String("trace_id", string(id)), zap.String("traceparent", printable(view(x.header.traceparent))))
+	if id := traceID(a.Traceparent); id != nil {
+		fields = append(fields, zap.String("trace_id", string(id)), zap.String("traceparent", Printable(string(a.Traceparent))))
 	}
 	if dropped := l.takeDropped(); dropped > 0 {
 		fields = append(fields, zap.Uint64("errors_not_logged", dropped))
@@ -115,9 +121,9 @@ func (l *accessLog) takeDropped() (n uint64) {
 	return n
 }
 
-// printable copies text from a caller for a log: printable ASCII as it is, all
+// Printable copies text from a caller for a log: printable ASCII as it is, all
 // other bytes as \x and two digits, and no more than maxLogged bytes of it.
-func printable(s string) string {
+func Printable(s string) string {
 	cut := ""
 	if len(s) > maxLogged {
 		s, cut = s[:maxLogged], "..."

@@ -1,4 +1,4 @@
-package httpapi
+package front
 
 import (
 	"math"
@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// grain is the unit in which a reservation takes from its budget: a small
+	// grain is the unit in which a Reservation takes from its budget: a small
 	// request takes one, at its beginning, however often it reserves.
 	grain = 16 << 10
 	// leftOver is the part of a budget, one in so many, that is left to requests of
@@ -16,8 +16,8 @@ const (
 	leftOver = 16
 )
 
-// budget is how many bytes all requests together may hold. Each request takes from
-// it by a reservation of its own.
+// budget is how many bytes all requests of all listeners together may hold. Each request
+// takes from it by a Reservation of its own.
 type budget struct {
 	limit int64
 	taken atomic.Int64
@@ -36,26 +36,26 @@ func (b *budget) take(n, most int64) bool {
 	}
 }
 
-// reservation is what one request holds of a budget. It implements infer.Memory.
-// The zero value belongs to no budget.
-type reservation struct {
+// Reservation is what one request holds of the memory of all. It implements
+// infer.Memory. Front.Hold takes the zero value into use.
+type Reservation struct {
 	budget *budget
 	held   atomic.Int64 // bytes, or ended
 }
 
-// ended is what a reservation holds that has given everything back. It stays that
+// ended is what a Reservation holds that has given everything back. It stays that
 // way until begin: nothing that still works for a request that is over can take or
 // give back anything.
 const ended = math.MinInt64
 
 // begin takes the reservation into use.
-func (r *reservation) begin(b *budget) {
+func (r *Reservation) begin(b *budget) {
 	r.budget = b
 	r.held.Store(0)
 }
 
 // Reserve implements infer.Memory.
-func (r *reservation) Reserve(n int) error {
+func (r *Reservation) Reserve(n int) error {
 	for {
 		held := r.held.Load()
 		if held == ended {
@@ -83,7 +83,7 @@ func (r *reservation) Reserve(n int) error {
 }
 
 // Release implements infer.Memory.
-func (r *reservation) Release(n int) {
+func (r *Reservation) Release(n int) {
 	for {
 		held := r.held.Load()
 		if held == ended {
@@ -102,8 +102,11 @@ func (r *reservation) Release(n int) {
 	}
 }
 
-// end gives everything back.
-func (r *reservation) end() {
+// Held returns how many bytes the reservation holds, 0 once it has ended.
+func (r *Reservation) Held() int { return int(max(0, r.held.Load())) }
+
+// End gives everything back.
+func (r *Reservation) End() {
 	if held := r.held.Swap(ended); held > 0 {
 		r.budget.taken.Add(-grains(held))
 	}

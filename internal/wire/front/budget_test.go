@@ -1,4 +1,4 @@
-package httpapi
+package front
 
 import (
 	"sync"
@@ -7,8 +7,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-func newReservation(b *budget) *reservation {
-	r := new(reservation)
+func newReservation(b *budget) *Reservation {
+	r := new(Reservation)
 	r.begin(b)
 	return r
 }
@@ -16,7 +16,7 @@ func newReservation(b *budget) *reservation {
 func TestBudget(t *testing.T) {
 	b := &budget{limit: 64 * grain} // of which 4 are left to small requests
 	large, other, small := newReservation(b), newReservation(b), newReservation(b)
-	f := func(r *reservation, n int, want infer.Code, taken int64) {
+	f := func(r *Reservation, n int, want infer.Code, taken int64) {
 		t.Helper()
 		if err := r.Reserve(n); infer.CodeOf(err) != want {
 			t.Errorf("%d bytes: %v, want %v", n, err, want)
@@ -37,12 +37,12 @@ func TestBudget(t *testing.T) {
 	small.Release(100)
 	large.Release(58*grain + 1)
 	f(other, 50*grain, infer.OK, 52)
-	large.end()
+	large.End()
 	f(large, 1, infer.Canceled, 51)
 	large.Release(1) // who is late changes nothing
-	large.end()
-	other.end()
-	small.end()
+	large.End()
+	other.End()
+	small.End()
 	if got := b.taken.Load(); got != 0 {
 		t.Errorf("%d bytes are never given back", got)
 	}
@@ -75,7 +75,7 @@ func TestBudgetAddsUp(t *testing.T) {
 			if held := r.held.Load(); held != 0 {
 				t.Errorf("%d bytes are held", held)
 			}
-			r.end()
+			r.End()
 		})
 	}
 	all.Wait()
