@@ -132,7 +132,8 @@ func zip(plain []byte, deflate bool) []byte {
 	return out.Bytes()
 }
 
-// post sends a body to the data plane and returns the status of the answer.
+// post sends a body to the data plane and returns the status of the answer. The error has
+// the text of one that is not 200.
 func (k *killed) post(path, coding string, body []byte) (status int, err error) {
 	req, err := http.NewRequest(http.MethodPost, k.data+path, bytes.NewReader(body))
 	if err != nil {
@@ -145,8 +146,13 @@ func (k *killed) post(path, coding string, body []byte) (status int, err error) 
 	if err != nil {
 		return 0, err
 	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if resp.StatusCode != http.StatusOK {
+		text, err := io.ReadAll(io.LimitReader(resp.Body, 300))
+		return resp.StatusCode, errors.Join(errors.New(string(text)), err)
+	}
 	_, err = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode, errors.Join(err, resp.Body.Close())
+	return resp.StatusCode, err
 }
 
 // resident returns the bytes of the gateway that are in memory.

@@ -105,6 +105,10 @@ func (f *Front) AppendRequestID(dst, given []byte) []byte { return f.ids.append(
 // Hold takes a reservation into use for a request. End gives back what it holds.
 func (f *Front) Hold(r *Reservation) { r.begin(&f.budget) }
 
+// Scarce reports whether requests hold more than half of the memory. Then none should
+// hold what it can do without.
+func (f *Front) Scarce() bool { return f.budget.taken.Load() > f.budget.limit/2 }
+
 // Memory returns the bytes that requests and answers hold.
 func (f *Front) Memory() int64 { return f.budget.taken.Load() }
 

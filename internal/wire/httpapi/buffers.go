@@ -5,9 +5,10 @@ package httpapi
 const maxKeptBytes = 16 << 10
 
 // reserveKept counts the buffers of earlier requests among what this one holds. If
-// there is no room for them it goes without.
+// memory is scarce it goes without: a small request must not count as a large one for
+// what others have left, since only small ones get the last of the memory.
 func (x *exchange) reserveKept() {
-	if x.memory.Reserve(cap(x.raw)+cap(x.spare)+cap(x.out)+x.call.Kept()) != nil {
+	if x.srv.front.Scarce() || x.memory.Reserve(cap(x.raw)+cap(x.spare)+cap(x.out)+x.call.Kept()) != nil {
 		x.raw, x.spare, x.out = nil, nil, nil
 		x.newCall()
 	}
