@@ -34,18 +34,18 @@ func variantChanges(before, after []api.Variant) []string {
 		switch {
 		case was != nil && was.Weight == v.Weight:
 		case was != nil && v.Role == api.RoleStable:
-			stable = append(stable, fmt.Sprintf("%s %s → %s", armText(v), shareText(was.Weight), shareText(v.Weight)))
+			stable = append(stable, fmt.Sprintf("%s %s → %s", armText(v), api.Percent(was.Weight), api.Percent(v.Weight)))
 		case was != nil:
-			list = append(list, fmt.Sprintf("%s %s → %s", armText(v), shareText(was.Weight), shareText(v.Weight)))
+			list = append(list, fmt.Sprintf("%s %s → %s", armText(v), api.Percent(was.Weight), api.Percent(v.Weight)))
 		case moved >= 0:
-			list = append(list, fmt.Sprintf("%s %s → %s %s", armText(gone[moved]), shareText(gone[moved].Weight), v.Role, shareText(v.Weight)))
+			list = append(list, fmt.Sprintf("%s %s → %s %s", armText(gone[moved]), api.Percent(gone[moved].Weight), v.Role, api.Percent(v.Weight)))
 			gone = slices.Delete(gone, moved, moved+1)
 		default:
-			list = append(list, fmt.Sprintf("%s added with %s", armText(v), shareText(v.Weight)))
+			list = append(list, fmt.Sprintf("%s added with %s", armText(v), api.Percent(v.Weight)))
 		}
 	}
 	for _, v := range gone {
-		list = append(list, fmt.Sprintf("%s removed (had %s)", armText(v), shareText(v.Weight)))
+		list = append(list, fmt.Sprintf("%s removed (had %s)", armText(v), api.Percent(v.Weight)))
 	}
 	if len(list) == 0 || len(stable) > 1 {
 		list = append(list, stable...)
@@ -86,7 +86,7 @@ func settingChanges(before, after *api.Route) []string {
 func samples(shadows []api.Shadow) map[int64]string {
 	m := make(map[int64]string)
 	for _, s := range shadows {
-		m[s.Version] = shareText(s.Sample)
+		m[s.Version] = api.Percent(s.Sample)
 	}
 	return m
 }
@@ -202,7 +202,7 @@ func armText(v api.Variant) string {
 func splitText(variants []api.Variant) string {
 	list := make([]string, len(variants))
 	for i, v := range variants {
-		list[i] = armText(v) + " " + shareText(v.Weight)
+		list[i] = armText(v) + " " + api.Percent(v.Weight)
 	}
 	return strings.Join(list, ", ")
 }

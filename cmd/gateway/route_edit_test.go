@@ -19,7 +19,7 @@ func routeText(r *api.Route) string {
 	nine := false
 	for _, s := range r.Shadows {
 		if nine = nine || s.Version == 9; s.Version != 9 {
-			parts = append(parts, fmt.Sprintf("shadow v%d %s", s.Version, shareText(s.Sample)))
+			parts = append(parts, fmt.Sprintf("shadow v%d %s", s.Version, api.Percent(s.Sample)))
 		}
 	}
 	if !nine {
@@ -50,7 +50,7 @@ func TestRouteEdit(t *testing.T) {
 		edit, err := flags.parse()
 		if err == nil {
 			var next api.Route
-			if next, err = edit.apply(route); err == nil {
+			if next, err = edit.Apply(route); err == nil {
 				err = problems(&next, false)
 			}
 			got = routeText(&next)
@@ -105,7 +105,7 @@ func TestRouteEdit(t *testing.T) {
 	f(shared, "--canary 3=5% --stable 1=50% --stable 2", "v1 50%, v2 45%, v3 canary 5%")
 	f([]api.Variant{variant(1, 40, "stable"), variant(2, 40, "stable"), variant(3, 20, "canary")}, "--canary none", "error: 20% is left to several stable versions")
 	f(trial, "--canary 2=60% --control 1=50%", "error: add up to 10% more than 100%")
-	f(trial, "--canary 1=5%", "error: a control: --control 1=5%")
+	f(trial, "--canary 1=5%", "error: has the role control")
 	f(trial, "--canary 2", "error: say its share too")
 	f(trial, "--canary 2=20", "error: write 20% or 2000bp")
 	f(trial, "--canary 2=-1%", "error: '-1%' is no share")

@@ -19,7 +19,7 @@ func printRoutes(b *strings.Builder, routes []api.Route) {
 		r := &routes[i]
 		shadows := make([]string, len(r.Shadows))
 		for i, s := range r.Shadows {
-			shadows[i] = fmt.Sprintf("v%d %s", s.Version, shareText(s.Sample))
+			shadows[i] = fmt.Sprintf("v%d %s", s.Version, api.Percent(s.Sample))
 		}
 		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(r.Name), oneLine(r.Model), revisionText(r.Revision), splitText(r.Variants),
 			orDash(strings.Join(shadows, ", ")), stickyText(r.Sticky), fallbackText(r.Fallback))
@@ -57,7 +57,7 @@ func printRoute(b *strings.Builder, r *api.Route, stats *api.RouteStats, perSeco
 				rate = strconv.FormatFloat(n, 'f', 1, 64) + "\t"
 			}
 		}
-		fmt.Fprintf(b, "%d\t%s\t%s\t%s\t%s\t%d\t%s%s\t%d\t%d\t%s\t%s\n", v.Version, v.Role, shareText(v.Weight), orDash(v.State), orDash(v.Breaker),
+		fmt.Fprintf(b, "%d\t%s\t%s\t%s\t%s\t%d\t%s%s\t%d\t%d\t%s\t%s\n", v.Version, v.Role, api.Percent(v.Weight), orDash(v.State), orDash(v.Breaker),
 			v.Total.Requests, rate, errorsText(v.Total), v.Total.Refused, v.Total.Fallbacks, latencyText(v.Recent.P50), latencyText(v.Recent.P99))
 	}
 	if len(stats.Shadows) == 0 {
@@ -66,7 +66,7 @@ func printRoute(b *strings.Builder, r *api.Route, stats *api.RouteStats, perSeco
 	fmt.Fprintln(b, "\nSHADOW\tSAMPLE\tSTATE\tQUEUED\tANSWERED\tERRORS\tDROPPED\tP50\tP99")
 	for i := range stats.Shadows {
 		s := &stats.Shadows[i]
-		fmt.Fprintf(b, "%d\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", s.Version, shareText(s.Sample), orDash(s.State), s.Queued,
+		fmt.Fprintf(b, "%d\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", s.Version, api.Percent(s.Sample), orDash(s.State), s.Queued,
 			s.Answered, s.Errors, droppedText(s.Dropped), latencyText(s.Recent.P50), latencyText(s.Recent.P99))
 	}
 }
@@ -86,12 +86,12 @@ func printEdit(b *strings.Builder, before *api.Route, result *api.RouteResult, s
 	for _, v := range after.Variants {
 		was := ""
 		if old := variantOf(before.Variants, v); old != nil {
-			was = shareText(old.Weight)
+			was = api.Percent(old.Weight)
 		}
-		row(v.Version, v.Role, was, shareText(v.Weight), variantDid(stats, v))
+		row(v.Version, v.Role, was, api.Percent(v.Weight), variantDid(stats, v))
 	}
 	for _, v := range gone {
-		row(v.Version, v.Role, shareText(v.Weight), "", variantDid(stats, v))
+		row(v.Version, v.Role, api.Percent(v.Weight), "", variantDid(stats, v))
 	}
 	was, is := samples(before.Shadows), samples(after.Shadows)
 	for _, version := range slices.Compact(slices.Sorted(keysOf(was, is))) {

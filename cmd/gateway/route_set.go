@@ -129,7 +129,7 @@ func (s *routeSet) change(cmd *cobra.Command, name string) (apply func(api.Route
 		if err != nil {
 			return nil, nil, err
 		}
-		return edit.apply, nil, nil
+		return edit.Apply, nil, nil
 	case edits > 0:
 		return nil, nil, usageError{"-f takes the whole route; give no flags that change it beside"}
 	}

@@ -39,11 +39,6 @@ func parseShare(text string) (int, error) {
 	return int(share), nil
 }
 
-// shareText returns basis points as "20%" or "2.5%".
-func shareText(points int) string {
-	return strconv.FormatFloat(float64(points)/100, 'f', -1, 64) + "%"
-}
-
 // parseVersionShare returns the parts of "2=20%"; given is false where there is
 // only the version.
 func parseVersionShare(text string) (version int64, share int, given bool, err error) {

@@ -43,8 +43,8 @@ func TestShares(t *testing.T) {
 	}
 
 	for points := range api.TotalWeight + 1 {
-		if got, err := parseShare(shareText(points)); err != nil || got != points {
-			t.Fatalf("%d is written %s and read as %d, %v", points, shareText(points), got, err)
+		if got, err := parseShare(api.Percent(points)); err != nil || got != points {
+			t.Fatalf("%d is written %s and read as %d, %v", points, api.Percent(points), got, err)
 		}
 	}
 }

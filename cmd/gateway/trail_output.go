@@ -89,7 +89,7 @@ func printServed(b *strings.Builder, s *api.ServedAt) {
 	fmt.Fprintln(b, "\nVERSION\tROLE\tWEIGHT\tDIGEST\tSTATE\tBREAKER\tLOADED\tREASON")
 	for i := range s.Variants {
 		v := &s.Variants[i]
-		fmt.Fprintf(b, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.Version, oneLine(v.Role), shareText(v.Weight), orDash(shortDigest(v.Digest)),
+		fmt.Fprintf(b, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.Version, oneLine(v.Role), api.Percent(v.Weight), orDash(shortDigest(v.Digest)),
 			oneLine(v.State), orDash(oneLine(v.Breaker)), timeText(v.LoadedAt), orDash(oneLine(v.Reason)))
 	}
 	if len(s.Shadows) == 0 {
@@ -98,7 +98,7 @@ func printServed(b *strings.Builder, s *api.ServedAt) {
 	fmt.Fprintln(b, "\nSHADOW\tSAMPLE\tDIGEST\tSTATE\tLOADED\tREASON")
 	for i := range s.Shadows {
 		v := &s.Shadows[i]
-		fmt.Fprintf(b, "%d\t%s\t%s\t%s\t%s\t%s\n", v.Version, shareText(v.Sample), orDash(shortDigest(v.Digest)),
+		fmt.Fprintf(b, "%d\t%s\t%s\t%s\t%s\t%s\n", v.Version, api.Percent(v.Sample), orDash(shortDigest(v.Digest)),
 			oneLine(v.State), timeText(v.LoadedAt), orDash(oneLine(v.Reason)))
 	}
 }

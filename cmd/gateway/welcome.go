@@ -180,7 +180,7 @@ func (w *welcome) routeCommands(r *api.Route) []string {
 	if v := canary(r); v != nil {
 		if share := moreFor(r, v); share > 0 {
 			commands = append(commands, fmt.Sprintf(`%s routes set %s --canary %d=%s --reason "looks good"%s`,
-				program, name, v.Version, shareText(share), admin))
+				program, name, v.Version, api.Percent(share), admin))
 		}
 	}
 	return append(commands, program+" journal"+admin)

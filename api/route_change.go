@@ -1,0 +1,146 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Rest is the weight of a stable variant of a RouteChange that gets what the others
+// leave.
+const Rest = -1
+
+// RouteChange is what somebody wants of a route, whatever it is now: to try a canary out,
+// to give it more, to promote it. Parts that are nil stay as they are; an empty list takes
+// all of its role away. What the variants of the other roles leave goes to the stable
+// version. If a canary becomes stable it is promoted: it gets everything, and the canaries
+// and controls go unless the change names them. A version that becomes a variant is not a
+// shadow any more.
+type RouteChange struct {
+	Model                   string // empty: as it is
+	Stable, Canary, Control []Variant
+	Shadows                 []Shadow
+	Sticky                  *Sticky
+	Fallback                *Fallback
+}
+
+// Apply returns the route with the change made. It changes nothing that route holds. The
+// error says what of the change contradicts itself or the route.
+func (c *RouteChange) Apply(route Route) (Route, error) {
+	route.Variants = slices.Clone(route.Variants)
+	if c.Model != "" {
+		route.Model = c.Model
+	}
+	canary, control := c.Canary, c.Control
+	if c.promotes(route) { // the trial is over, and what was there for it goes
+		canary, control = orNone(canary), orNone(control)
+	}
+	route.Variants = replaceRole(route.Variants, RoleStable, c.Stable)
+	route.Variants = replaceRole(route.Variants, RoleCanary, canary)
+	route.Variants = replaceRole(route.Variants, RoleControl, control)
+	if err := c.balance(&route); err != nil {
+		return Route{}, err
+	}
+	if c.Shadows != nil {
+		route.Shadows = c.Shadows
+	} else { // one that gets traffic of its own now is no shadow any more
+		route.Shadows = slices.DeleteFunc(slices.Clone(route.Shadows), func(s Shadow) bool {
+			return slices.ContainsFunc(route.Variants, func(v Variant) bool { return v.Version == s.Version })
+		})
+	}
+	if c.Sticky != nil {
+		route.Sticky = *c.Sticky
+	}
+	if c.Fallback != nil {
+		route.Fallback = *c.Fallback
+	}
+	route.Complete()
+	return route, nil
+}
+
+// promotes reports whether a canary becomes stable.
+func (c *RouteChange) promotes(route Route) bool {
+	return slices.ContainsFunc(route.Variants, func(v Variant) bool {
+		return v.Role == RoleCanary && slices.ContainsFunc(c.Stable, func(s Variant) bool { return s.Version == v.Version })
+	})
+}
+
+func orNone(list []Variant) []Variant {
+	if list == nil {
+		return []Variant{}
+	}
+	return list
+}
+
+// replaceRole makes list the variants of a role, where it is not nil. Those that
+// stay keep their place, and the first new one takes that of the first that goes.
+func replaceRole(variants []Variant, role string, list []Variant) []Variant {
+	if list == nil {
+		return variants
+	}
+	place := -1
+	var kept []Variant
+	for _, v := range variants {
+		if v.Role == role {
+			i := slices.IndexFunc(list, func(given Variant) bool { return given.Version == v.Version })
+			if i < 0 {
+				if place < 0 {
+					place = len(kept)
+				}
+				continue
+			}
+			v = list[i]
+		}
+		kept = append(kept, v)
+	}
+	if place < 0 {
+		place = len(kept)
+	}
+	for _, given := range list {
+		if !slices.ContainsFunc(kept, func(v Variant) bool { return v.Role == role && v.Version == given.Version }) {
+			kept = slices.Insert(kept, place, given)
+			place++
+		}
+	}
+	return kept
+}
+
+// balance gives the stable variant what the others leave.
+func (c *RouteChange) balance(route *Route) error {
+	if c.Stable == nil && c.Canary == nil && c.Control == nil {
+		return nil
+	}
+	open := slices.IndexFunc(route.Variants, func(v Variant) bool { return v.Weight == Rest })
+	first, stable := route.Stable()
+	if c.Stable == nil && stable == 1 {
+		open = first
+	}
+	left := TotalWeight
+	for i, v := range route.Variants {
+		if i != open {
+			left -= v.Weight
+		}
+		if v.Role == RoleCanary && slices.ContainsFunc(route.Variants, func(s Variant) bool {
+			return s.Role == RoleStable && s.Version == v.Version
+		}) {
+			return fmt.Errorf("version %d is stable; a slice of it to compare with has the role control", v.Version)
+		}
+	}
+	switch {
+	case left < 0:
+		return fmt.Errorf("the shares add up to %s more than 100%%", Percent(-left))
+	case open >= 0:
+		route.Variants[open].Weight = left
+	case stable == 0: // the route's own check says so
+	case left > 0 && c.Stable == nil:
+		return fmt.Errorf("%s is left to several stable versions; say the share of each", Percent(left))
+	case left > 0:
+		return fmt.Errorf("the shares add up to %s, expected 100%%", Percent(TotalWeight-left))
+	}
+	return nil
+}
+
+// Percent returns basis points as "20%" or "2.5%".
+func Percent(points int) string {
+	return strconv.FormatFloat(float64(points)/100, 'f', -1, 64) + "%"
+}
