@@ -76,7 +76,7 @@ func values() []Difference {
 		{
 			Rows: `in_shape_zero_batch bin_zero_batch`,
 			Kind: Deliberate, Case: "a batch of no rows", Triton: "400 where the model batches", Sluice: "200 and empty outputs",
-			Why: "the model can do it, batching or not; one with recurrent operators cannot, and refuses",
+			Why: "the model can do it, batching or not; one with an operator that cannot refuses",
 		},
 		{
 			Rows: `in_data_nested_over in_data_nested_wrong_shape in_data_ragged in_data_ragged_mixed_depth typed_str_6`,

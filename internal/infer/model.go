@@ -23,9 +23,9 @@ type Model struct {
 	Version int64
 	Inputs  []TensorSpec
 	Outputs []TensorSpec
-	// NoEmpty says that the model takes no input without elements. It is set before the
-	// first Check.
-	NoEmpty bool
+	// NoEmpty names an operator for which the model takes no input without elements, or is
+	// empty. It is set before the first Check.
+	NoEmpty string
 
 	inputs, outputs map[string]int
 	required        int
@@ -94,8 +94,8 @@ func (m *Model) checkInput(t *Tensor) error {
 	if !ok {
 		return Errorf(Invalid, "unexpected shape for input '%s' for model '%s'. Expected %v, got %v", t.Name, m.Name, spec.Shape, t.Shape)
 	}
-	if m.NoEmpty && slices.Contains(t.Shape, 0) && !slices.Contains(spec.Shape, 0) {
-		return Errorf(Invalid, "input '%s' has shape %v, which is empty; model '%s' has recurrent operators, which take no empty input", t.Name, t.Shape, m.Name)
+	if m.NoEmpty != "" && slices.Contains(t.Shape, 0) && !slices.Contains(spec.Shape, 0) {
+		return Errorf(Invalid, "input '%s' has shape %v, which is empty; model '%s' has operator %s, which takes no empty input", t.Name, t.Shape, m.Name, m.NoEmpty)
 	}
 	return t.checkData()
 }

@@ -40,8 +40,8 @@ func TestTraits(t *testing.T) {
 	f(varies, op("Expand")) // as large as the second input says
 	f(varies, op("Range"))
 	f(varies, onnxgen.Steps(3)) // a loop
-	for _, name := range []string{"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"} {
-		f(onnxfile.Traits{Steady: true, Recurrent: true}, op(name))
+	for _, name := range []string{"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM", "ConvTranspose", "Einsum", "GatherND", "GridSample", "LRN", "Unique"} {
+		f(onnxfile.Traits{Steady: true, NoEmpty: name}, op(name))
 	}
 }
 

@@ -51,7 +51,7 @@ func (r *ortRuntime) Load(path string, model []byte, v infer.Version, m config.M
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.Model().NoEmpty = traits.Recurrent
+	s.Model().NoEmpty = traits.NoEmpty
 	return ortSession{s, traits}, nil
 }
 
