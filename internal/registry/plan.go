@@ -81,7 +81,14 @@ func (p *Plan) recordOf(spec *Spec, old *record, retry func(infer.Version) bool)
 	}
 	x := p.registry.begun[spec.key()]
 	known := x != nil && old != nil && old.from == x
-	if known || x == nil && failed && old.spec.same(spec) && (retry == nil || !retry(spec.Version)) {
+	repeated := failed && old.spec.same(spec)
+	if repeated && retry != nil && retry(spec.Version) {
+		repeated = false
+		if known { // the plan that serves now still holds the attempt that failed
+			x, known = nil, false
+		}
+	}
+	if known || x == nil && repeated {
 		if failed {
 			p.failed[spec.Version] = old.err
 		}

@@ -98,7 +98,9 @@ func (r *Registry) drop(x *load) {
 	inst := r.loads.giveUp(x)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.begun, x.spec.key())
+	if r.begun[x.spec.key()] == x { // else another attempt was begun since
+		delete(r.begun, x.spec.key())
+	}
 	if inst == nil {
 		return
 	}
