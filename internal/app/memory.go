@@ -17,7 +17,7 @@ type memoryLimit struct {
 	held   func() int64 // what they hold
 
 	quiet  bool   // since cycle requests have held little
-	cycle  uint64 // of the collector
+	cycle  uint64 // of the collector: what is live at the end of a later one counts
 	wanted int64  // the limit
 }
 
@@ -55,7 +55,8 @@ func (m *memoryLimit) run(ctx context.Context) error {
 }
 
 // learn is told how much was live at the end of a cycle of the collector. It counts if
-// requests held next to nothing all the time since the cycle before. It reports
+// requests held next to nothing all the time since two cycles before: the buffers of
+// former requests lie in pools, and a pool drops them at the second cycle. It reports
 // whether the limit must change.
 func (m *memoryLimit) learn(cycle uint64, live int64) bool {
 	const little = 64 // one in so many
@@ -64,10 +65,10 @@ func (m *memoryLimit) learn(cycle uint64, live int64) bool {
 		return false
 	}
 	if !m.quiet {
-		m.quiet, m.cycle = true, cycle
+		m.quiet, m.cycle = true, cycle+1
 		return false
 	}
-	if cycle == m.cycle {
+	if cycle <= m.cycle {
 		return false
 	}
 	m.cycle = cycle
