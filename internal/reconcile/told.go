@@ -63,7 +63,9 @@ func (r *Reconciler) events(t *transition, edits []routeEdit, by api.Actor) []ap
 
 // snapshot is what serves once a transition is made.
 func snapshot(t *transition) trail.Snapshot {
-	s := trail.Snapshot{Serving: map[trail.Place]trail.Instance{}, Default: map[string]int64{}, Failed: map[trail.Place]trail.Failure{}}
+	s := trail.Snapshot{
+		Serving: map[trail.Place]trail.Instance{}, Default: map[string]int64{}, Failed: map[trail.Place]trail.Failure{}, Loading: map[string]bool{},
+	}
 	add := func(p *registry.Plan, shadow bool) {
 		for v, l := range p.Loaded() {
 			s.Serving[trail.Place{Version: v, Shadow: shadow}] = trail.Instance{Digest: l.Digest, Loaded: l.At}
@@ -74,6 +76,9 @@ func snapshot(t *transition) trail.Snapshot {
 	}
 	add(t.live, false)
 	add(t.shadow, true)
+	for _, v := range t.live.Awaits(nil) {
+		s.Loading[v.Model] = true
+	}
 	for p := range s.Serving {
 		if !p.Shadow && !t.goal.borrowed[p.Version] {
 			s.Default[p.Model] = max(s.Default[p.Model], p.Number)

@@ -19,6 +19,7 @@ type Snapshot struct {
 	Serving map[Place]Instance
 	Default map[string]int64  // by model, the version that answers for it; 0 or absent is none
 	Failed  map[Place]Failure // the loads that were tried and failed; those of earlier snapshots may be left out
+	Loading map[string]bool   // models of which a version loads
 }
 
 // Advance returns the events that lead from the state to a snapshot, in the order in
@@ -32,7 +33,7 @@ func (s *State) Advance(next Snapshot, why func(model string) Cause) []api.Event
 	a := advance{why: why}
 	s.arrivals(&a, next.Serving)
 	s.newFailures(&a, next.Failed)
-	s.defaultChanges(&a, next.Default)
+	s.defaultChanges(&a, next)
 	s.departures(&a, next.Serving)
 	return a.events
 }
@@ -160,10 +161,12 @@ func kept(f Failure) Failure {
 	return f
 }
 
-// defaultChanges adds the models for which another version answers than before.
-func (s *State) defaultChanges(a *advance, defaults map[string]int64) {
+// defaultChanges adds the models for which another version answers than before. A model
+// that has not served since the start and still loads keeps its default: most often the
+// same version answers for it in a moment.
+func (s *State) defaultChanges(a *advance, next Snapshot) {
 	var models []string
-	staying := 0
+	defaults, staying := next.Default, 0
 	for model, v := range defaults {
 		was, had := s.defaults[model]
 		if had {
@@ -174,8 +177,12 @@ func (s *State) defaultChanges(a *advance, defaults map[string]int64) {
 		}
 	}
 	if staying < len(s.defaults) {
+		served := map[string]bool{}
+		for p := range s.serving {
+			served[p.Model] = served[p.Model] || !p.Shadow
+		}
 		for model := range s.defaults {
-			if _, ok := defaults[model]; !ok {
+			if _, ok := defaults[model]; !ok && (served[model] || !next.Loading[model]) {
 				models = append(models, model)
 			}
 		}

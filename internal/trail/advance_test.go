@@ -66,6 +66,27 @@ func TestActors(t *testing.T) {
 	}
 }
 
+// A start loads one version after another. The default of a model stands meanwhile, and
+// ends if nothing of it loads any more.
+func TestDefaultsStandWhileModelsLoad(t *testing.T) {
+	s := newScript(t)
+	serves, defaults := map[trail.Place]string{live(2): "a2", wine(): "w1"}, map[string]int64{"iris": 2, "wine": 1}
+	s.append(s.state.Advance(of(serves, defaults), always(api.CauseStart, gatewayItself))...)
+	f := func(next trail.Snapshot, loading string, want ...string) {
+		t.Helper()
+		next.Loading = map[string]bool{loading: true}
+		events := s.state.Advance(next, always(api.CauseStart, gatewayItself))
+		if diff := cmp.Diff(append([]string{}, want...), texts(events)); diff != "" {
+			t.Error(diff)
+		}
+		s.append(events...)
+	}
+	s.append(api.Event{Type: api.EventGatewayStopped, Subject: "gateway"})
+	f(of(nil, nil), "iris", "default.changed models/wine start")
+	f(of(map[trail.Place]string{live(2): "a2"}, map[string]int64{"iris": 2}), "iris", "version.loaded models/iris/2 live a2 start")
+	f(of(nil, nil), "iris", "default.changed models/iris start", "version.retired models/iris/2 live a2 start") // it served
+}
+
 // TestRepeatedFailures: one digest that fails for one reason is one event, across
 // starts too, until something else was in its place.
 func TestRepeatedFailures(t *testing.T) {
