@@ -29,7 +29,7 @@ test: setup ## run all tests
 check: setup lint ## lint, vet, tidy, and the tests under the race detector and with invariants checked
 	@$(foreach m,$(modules),echo "== vet and tidy: $(m)" && (cd $(m) && go vet ./... && go mod tidy -diff) &&) true
 	@$(foreach m,$(modules),echo "== test -race: $(m)" && (cd $(m) && go test -race -timeout $(patience) ./...) &&) true
-	go test -timeout $(patience) -tags invariants ./internal/runtime/... ./internal/app/...
+	go test -timeout $(patience) -tags invariants ./internal/runtime/... ./internal/app/... ./internal/offline/...
 
 lint: setup $(golangci) ## formatting, linters, and the arrows between packages
 	@$(foreach m,$(modules),echo "== lint: $(m)" && (cd $(m) && $(golangci) run ./...) &&) true

@@ -12,7 +12,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/client"
-	"sluice.io/sluice/internal/app"
+	"sluice.io/sluice/internal/offline"
 )
 
 // driftReplay is one call of gateway drift replay.
@@ -67,7 +67,7 @@ func (r *driftReplay) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	replayed, err := app.ReplayDrift(p, evidence)
+	replayed, err := offline.ReplayDrift(p, evidence)
 	if err != nil {
 		return fmt.Errorf("event %d: %w", seq, err)
 	}
@@ -96,7 +96,7 @@ func driftEvent(ctx context.Context, cl *client.Client, seq int64) (*api.DriftEv
 	return &evidence, nil
 }
 
-func printReplay(b *strings.Builder, e *api.DriftEvidence, r *app.Replayed) {
+func printReplay(b *strings.Builder, e *api.DriftEvidence, r *offline.Replayed) {
 	v := &r.Verdict
 	fmt.Fprintf(b, "%s/%d %s: %s → %s, the window from %s to %s had %d rows\n", oneLine(e.Model), e.Version, oneLine(e.Role),
 		oneLine(e.From), v.State, timeText(&v.Window.Start), timeText(&v.Window.End), v.Rows)

@@ -11,14 +11,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/offline"
 )
 
 // driftSimulate is one call of gateway drift simulate.
 type driftSimulate struct {
 	profile string
-	options app.SimulationOptions
+	options offline.SimulationOptions
 	out     output
 	found   found
 }
@@ -30,7 +30,7 @@ type found struct {
 	changes       []string
 	state         string // after the last window
 	trouble       string // what was detected and not over then
-	first         *app.Simulated
+	first         *offline.Simulated
 }
 
 func newDriftSimulate() *cobra.Command {
@@ -126,9 +126,9 @@ func (s *driftSimulate) run(cmd *cobra.Command, path string) error {
 	tell := s.found.add
 	if s.out.format == "json" {
 		lines := json.NewEncoder(cmd.OutOrStdout())
-		tell = func(v app.Simulated) error { return lines.Encode(v) }
+		tell = func(v offline.Simulated) error { return lines.Encode(v) }
 	}
-	err = app.SimulateProfile(cmd.Context(), p, t.in, s.options, tell)
+	err = offline.SimulateProfile(cmd.Context(), p, t.in, s.options, tell)
 	t.bar.clear()
 	if err != nil || s.out.format == "json" {
 		return err
@@ -137,7 +137,7 @@ func (s *driftSimulate) run(cmd *cobra.Command, path string) error {
 }
 
 // add takes the verdict on a window.
-func (f *found) add(v app.Simulated) error {
+func (f *found) add(v offline.Simulated) error {
 	f.rows = v.To
 	f.windows++
 	if v.Reason != "" {

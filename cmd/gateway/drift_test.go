@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/offline"
 )
 
 // driftFold has streams in every state that a table shows differently.
@@ -176,7 +176,7 @@ func TestDriftSimulate(t *testing.T) {
 	if got.code != exitOK || len(lines) != 8 {
 		t.Fatalf("%+v", got)
 	}
-	var s app.Simulated
+	var s offline.Simulated
 	if err := json.Unmarshal([]byte(lines[3]), &s); err != nil || s.From != 1501 || s.To != 2000 || s.Since != 1501 || s.State != drift.Detected || len(s.Features) != 2 {
 		t.Errorf("%s: %v", lines[3], err)
 	}
@@ -256,7 +256,7 @@ func TestDriftReplay(t *testing.T) {
 		!strings.Contains(got.out, "stuck at 3") || !strings.HasSuffix(got.out, "\n\nThe verdict is the same, to the last bit.\n") {
 		t.Errorf("%+v", got)
 	}
-	var r app.Replayed
+	var r offline.Replayed
 	if got := replay("3", "--profile", file, "-o", "json"); json.Unmarshal([]byte(got.out), &r) != nil || !r.Same || r.Verdict.Rows != 400 {
 		t.Errorf("%+v", got)
 	}

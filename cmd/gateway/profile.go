@@ -15,9 +15,9 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/offline"
 )
 
 // profileCommand is one call of gateway profile.
@@ -29,7 +29,7 @@ type profileCommand struct {
 	modelFile  string
 	mapping    map[string]string
 	outputs    bool // computed by the model where the file has none
-	options    app.ProfileOptions
+	options    offline.ProfileOptions
 }
 
 func newProfile() *cobra.Command {
@@ -80,13 +80,13 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 }
 
 // tableFlags adds the flags that say how a table is read.
-func tableFlags(f *pflag.FlagSet, o *app.TableOptions) {
+func tableFlags(f *pflag.FlagSet, o *offline.TableOptions) {
 	f.StringVar(&o.Header, "header", "auto", "whether the first row holds names: yes, no or auto")
 	f.StringSliceVar(&o.Missing, "missing", nil, "texts that stand for a missing value, besides the usual ones")
 	f.BoolVar(&o.TextIsMissing, "text-is-missing", false, "take any text in a column of numbers as a missing value")
 }
 
-func checkTable(o *app.TableOptions) error {
+func checkTable(o *offline.TableOptions) error {
 	if h := o.Header; h != "auto" && h != "yes" && h != "no" {
 		return usageError{fmt.Sprintf("--header %s: expected yes, no or auto", h)}
 	}
@@ -169,7 +169,7 @@ func (c *profileCommand) checkOut() error {
 }
 
 // profile makes the profile, with the help of the model where one is named.
-func (c *profileCommand) profile(ctx context.Context, t *tableFile) (p *app.Profile, err error) {
+func (c *profileCommand) profile(ctx context.Context, t *tableFile) (p *offline.Profile, err error) {
 	o := c.options
 	o.Mapping, o.Created = c.mapping, time.Now().Truncate(time.Second)
 	if c.file != "-" {
@@ -186,15 +186,15 @@ func (c *profileCommand) profile(ctx context.Context, t *tableFile) (p *app.Prof
 			o.Evaluator = e
 		}
 	}
-	return app.MakeProfile(ctx, t.in, o)
+	return offline.MakeProfile(ctx, t.in, o)
 }
 
 // evaluator loads the model, nil where none is named.
-func (c *profileCommand) evaluator(o *app.ProfileOptions) (*app.Evaluator, error) {
+func (c *profileCommand) evaluator(o *offline.ProfileOptions) (*offline.Evaluator, error) {
 	cfg, log := config.Default(), zap.NewNop()
 	switch {
 	case c.modelFile != "":
-		return app.FileEvaluator(cfg, c.modelFile, log)
+		return offline.FileEvaluator(cfg, c.modelFile, log)
 	case c.model == "":
 		return nil, nil //nolint:nilnil // no model is no error
 	}
@@ -207,7 +207,7 @@ func (c *profileCommand) evaluator(o *app.ProfileOptions) (*app.Evaluator, error
 		o.Version = v.Number
 	}
 	cfg.Repository.Path = c.repository
-	return app.RepositoryEvaluator(cfg, v, log)
+	return offline.RepositoryEvaluator(cfg, v, log)
 }
 
 // tableFile is a file of rows that is read.
@@ -218,7 +218,7 @@ type tableFile struct {
 
 // openTable opens a file, "-" for standard input, and has the command say what it
 // is told of it.
-func openTable(cmd *cobra.Command, path string, o *app.TableOptions) (*tableFile, error) {
+func openTable(cmd *cobra.Command, path string, o *offline.TableOptions) (*tableFile, error) {
 	t := &tableFile{
 		in:  io.NopCloser(cmd.InOrStdin()),
 		bar: &progress{w: cmd.ErrOrStderr(), started: time.Now(), every: 200 * time.Millisecond},
@@ -311,13 +311,13 @@ func (p *progress) clear() {
 }
 
 // readProfile reads a profile's file.
-func readProfile(path string) (*app.Profile, error) {
+func readProfile(path string) (*offline.Profile, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	p, err := app.ReadProfile(f)
+	p, err := offline.ReadProfile(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

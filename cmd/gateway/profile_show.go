@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice.io/sluice/internal/app"
+	"sluice.io/sluice/internal/offline"
 )
 
 func newProfileShow() *cobra.Command {
@@ -41,7 +41,7 @@ func newProfileShow() *cobra.Command {
 	return cmd
 }
 
-func printProfile(b *strings.Builder, p *app.Profile, digest string) {
+func printProfile(b *strings.Builder, p *offline.Profile, digest string) {
 	model := orDash(p.Model)
 	if p.Version > 0 {
 		model += "/" + strconv.FormatInt(p.Version, 10)
@@ -105,7 +105,7 @@ OUTSIDE the share of B that is certainly beyond A's range.`,
 			if err != nil {
 				return err
 			}
-			c := app.CompareProfiles(a, b)
+			c := offline.CompareProfiles(a, b)
 			return out.print(cmd.OutOrStdout(), c, func(b *strings.Builder) { printComparison(b, c) })
 		},
 	}
@@ -113,7 +113,7 @@ OUTSIDE the share of B that is certainly beyond A's range.`,
 	return cmd
 }
 
-func printComparison(b *strings.Builder, c *app.ProfileComparison) {
+func printComparison(b *strings.Builder, c *offline.ProfileComparison) {
 	fmt.Fprintln(b, "FEATURE\tKIND\tPSI\tLIMITS\tNOISE\tMOVED\tKS\tSHIFT\tSPREAD\tOUTSIDE\tMISSING\tNAN\tINF")
 	for i := range c.Features {
 		d := &c.Features[i]

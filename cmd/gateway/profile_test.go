@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice.io/sluice/internal/app"
+	"sluice.io/sluice/internal/offline"
 )
 
 const rowsCSV = "a,kind,b\n1,red,10\n2,red,20\n3,green,\n"
@@ -71,7 +71,7 @@ func TestProfile(t *testing.T) {
 		}
 	}
 	r = profileLine(t, "", "show", to, "-o", "json")
-	var shown app.Profile
+	var shown offline.Profile
 	if err := json.Unmarshal([]byte(r.out), &shown); err != nil || len(shown.Features) != 2 {
 		t.Errorf("%v of %s", err, r.out)
 	}
@@ -85,7 +85,7 @@ func TestProfile(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	r = profileLine(t, "", "compare", to, other, "-o", "json")
-	var compared app.ProfileComparison
+	var compared offline.ProfileComparison
 	if err := json.Unmarshal([]byte(r.out), &compared); err != nil || len(compared.Features) != 1 || compared.Features[0].Shift != 2 {
 		t.Errorf("%v of %s", err, r.out)
 	}
@@ -141,7 +141,7 @@ func TestProfileToPipe(t *testing.T) {
 
 func TestProfileToStandardOutput(t *testing.T) {
 	r := profileLine(t, "1,2\n3,4\n", "-", "--header", "no", "--outputs", "col2")
-	p, err := app.ReadProfile(strings.NewReader(r.out))
+	p, err := offline.ReadProfile(strings.NewReader(r.out))
 	if r.code != exitOK || err != nil || p.Features[1].Kind != "output" || p.Source != "" {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -151,7 +151,7 @@ func TestProfileOfDemoModel(t *testing.T) {
 	file := rowsFile(t, "a,b,c,d\n5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2\n")
 	models := filepath.Join("..", "..", "models")
 	r := profileLine(t, "", file, "--model-repository", models, "--model", "iris/1")
-	p, err := app.ReadProfile(strings.NewReader(r.out))
+	p, err := offline.ReadProfile(strings.NewReader(r.out))
 	if r.code != exitOK || err != nil || p.Model != "iris" || p.Version != 1 || p.OutputsOf != 1 || p.Features[3].Element != 3 || p.Features[3].Datatype != "FP32" {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -159,16 +159,16 @@ func TestProfileOfDemoModel(t *testing.T) {
 		t.Errorf("%d features: %+v", n, p.Features[n-1])
 	}
 	r = profileLine(t, "", file, "--model-repository", models, "--model", "iris")
-	if p, err := app.ReadProfile(strings.NewReader(r.out)); err != nil || p.Version != 0 || p.OutputsOf != 3 || !strings.Contains(r.errOut, "the outputs are those of version 3") {
+	if p, err := offline.ReadProfile(strings.NewReader(r.out)); err != nil || p.Version != 0 || p.OutputsOf != 3 || !strings.Contains(r.errOut, "the outputs are those of version 3") {
 		t.Errorf("%+v, %v", r, err)
 	}
 	r = profileLine(t, "", file, "--model-repository", models, "--model", "iris", "--outputs-from-model=false")
-	if p, err := app.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || len(p.Features) != 4 || p.OutputsOf != 0 {
+	if p, err := offline.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || len(p.Features) != 4 || p.OutputsOf != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	partly := []string{file, "--model-repository", models, "--model", "iris", "--columns", "a", "--map", "a=input[0]"}
 	r = profileLine(t, "", partly...)
-	if p, err := app.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || len(p.Features) != 1 ||
+	if p, err := offline.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || len(p.Features) != 1 ||
 		r.errOut != "gateway: outputs are left out: the file has columns for 1 of the 4 elements of input 'input'\n" {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -176,7 +176,7 @@ func TestProfileOfDemoModel(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	r = profileLine(t, "", file, "--model-file", filepath.Join(models, "iris", "1", "model.onnx"))
-	if p, err := app.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || p.Model != "" || p.Features[3].Element != 3 {
+	if p, err := offline.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || p.Model != "" || p.Features[3].Element != 3 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/offline"
 )
 
 // settings are a configuration file and the flags that win over it.
@@ -69,7 +69,7 @@ the profiles that it names. Flags win over the file as they do for serve.`,
 			}
 			cfg, err := s.read()
 			if err == nil {
-				err = app.CheckProfiles(cfg)
+				err = offline.CheckProfiles(cfg)
 			}
 			if err != nil {
 				return err

@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/offline"
 )
 
 // doubleProfile is a profile of the inputs and the outputs of the model "double":
 // x[0] to x[2] are normal, and y is twice x.
-func doubleProfile(t *testing.T, version int64, seed uint64) *app.Profile {
+func doubleProfile(t *testing.T, version int64, seed uint64) *offline.Profile {
 	t.Helper()
 	tensor := func(name string) []infer.TensorSpec {
 		return []infer.TensorSpec{{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, 3}}}
@@ -30,7 +30,7 @@ func doubleProfile(t *testing.T, version int64, seed uint64) *app.Profile {
 		a, b, c := rng.NormFloat64(), rng.NormFloat64(), rng.NormFloat64()
 		fmt.Fprintf(&text, "%v,%v,%v,%v,%v,%v\n", a, b, c, 2*a, 2*b, 2*c)
 	}
-	p, err := app.MakeProfile(t.Context(), strings.NewReader(text.String()), app.ProfileOptions{
+	p, err := offline.MakeProfile(t.Context(), strings.NewReader(text.String()), offline.ProfileOptions{
 		Model: infer.NewModel("double", 1, tensor("x"), tensor("y")), Version: version,
 	})
 	if err != nil {
@@ -40,7 +40,7 @@ func doubleProfile(t *testing.T, version int64, seed uint64) *app.Profile {
 }
 
 // writeProfile puts a profile in place of a file, at once.
-func writeProfile(t testing.TB, file string, p *app.Profile) {
+func writeProfile(t testing.TB, file string, p *offline.Profile) {
 	t.Helper()
 	next, err := os.Create(file + ".next")
 	if err != nil {

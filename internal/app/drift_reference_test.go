@@ -9,13 +9,13 @@ import (
 	"testing"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/app"
+	"sluice.io/sluice/internal/offline"
 )
 
 // wrongProfiles are files that "double" cannot be compared with, and what is said.
 func wrongProfiles(t *testing.T) map[string]func(file string) {
 	t.Helper()
-	write := func(p *app.Profile) func(string) { return func(file string) { writeProfile(t, file, p) } }
+	write := func(p *offline.Profile) func(string) { return func(file string) { writeProfile(t, file, p) } }
 	other, columns := doubleProfile(t, 0, 1), doubleProfile(t, 0, 1)
 	other.Model = "triple"
 	columns.Features[2].Element = 7
@@ -160,7 +160,7 @@ func TestProfileWithOutputsOfOneVersion(t *testing.T) {
 	if err := json.Unmarshal(events[0].After, &e); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := app.ReplayDrift(p, &e); err != nil || !r.Same {
+	if r, err := offline.ReplayDrift(p, &e); err != nil || !r.Same {
 		t.Errorf("judged again: %+v %v", r, err)
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/internal/testing/golden"
 )
 
 // TestGolden sends held-out rows to every demo model and compares with what
@@ -22,33 +23,12 @@ func TestGolden(t *testing.T) {
 		t.Fatalf("golden files: %v %v", files, err)
 	}
 	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) { golden(t, g, file) })
+		t.Run(filepath.Base(file), func(t *testing.T) { checkGolden(t, g, file) })
 	}
 }
 
-type goldenFile struct {
-	Model     string
-	Version   int64
-	Tolerance struct{ Absolute, Relative float64 }
-	Cases     []struct {
-		Name    string
-		Request json.RawMessage
-		Outputs []output
-	}
-}
-
-func golden(t *testing.T, g *gateway, file string) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var f goldenFile
-	if err := json.Unmarshal(text, &f); err != nil {
-		t.Fatal(err)
-	}
-	if len(f.Cases) == 0 {
-		t.Fatal("no cases")
-	}
+func checkGolden(t *testing.T, g *gateway, file string) {
+	f := golden.Read(t, file)
 	for _, c := range f.Cases {
 		url := fmt.Sprintf("%s/v2/models/%s/versions/%d/infer", g.url, f.Model, f.Version)
 		got := outputs(t, g.must(t, http.MethodPost, url, string(c.Request)))
@@ -66,8 +46,8 @@ func golden(t *testing.T, g *gateway, file string) {
 				}
 				continue
 			}
-			gotFloats := got[i].floats(t)
-			for j, w := range want.floats(t) {
+			gotFloats := got[i].Floats(t)
+			for j, w := range want.Floats(t) {
 				if math.Abs(gotFloats[j]-w) > f.Tolerance.Absolute+f.Tolerance.Relative*math.Abs(w) {
 					t.Errorf("%s %s[%d]: got %v, want %v", c.Name, want.Name, j, gotFloats[j], w)
 				}
@@ -81,25 +61,13 @@ func golden(t *testing.T, g *gateway, file string) {
 // one request: joined equals alone, within the golden tolerance.
 func TestJoinedRowsAreGolden(t *testing.T) {
 	g := start(t, filepath.Join("..", "..", "models"), "defaults: {versions: all, instances: 1}")
-	text, err := os.ReadFile(filepath.Join("..", "..", "testdata", "golden", "digits-1.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var f goldenFile
-	if err := json.Unmarshal(text, &f); err != nil {
-		t.Fatal(err)
-	}
-	var all struct {
-		Inputs []struct {
-			Shape []int
-			Data  []json.Number
-		}
-	}
+	f := golden.Read(t, filepath.Join("..", "..", "testdata", "golden", "digits-1.json"))
+	var all struct{ Inputs []golden.Tensor }
 	if err := json.Unmarshal(f.Cases[0].Request, &all); err != nil {
 		t.Fatal(err)
 	}
-	rows, width := all.Inputs[0].Shape[0], all.Inputs[0].Shape[1]
-	want := f.Cases[0].Outputs[1].floats(t)
+	rows, width := int(all.Inputs[0].Shape[0]), int(all.Inputs[0].Shape[1])
+	want := f.Cases[0].Outputs[1].Floats(t)
 	classes := len(want) / rows
 	url := fmt.Sprintf("%s/v2/models/%s/infer", g.url, f.Model)
 	var wg sync.WaitGroup
@@ -116,7 +84,7 @@ func TestJoinedRowsAreGolden(t *testing.T) {
 				t.Errorf("row %d: %d %s", row, status, answer)
 				return
 			}
-			for j, got := range outputs(t, answer)[1].floats(t) {
+			for j, got := range outputs(t, answer)[1].Floats(t) {
 				w := want[row*classes+j]
 				if math.Abs(got-w) > f.Tolerance.Absolute+f.Tolerance.Relative*math.Abs(w) {
 					t.Errorf("row %d, class %d: got %v, want %v", row, j, got, w)

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +20,7 @@ import (
 	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/serving"
+	"sluice.io/sluice/internal/testing/golden"
 )
 
 func TestMain(m *testing.M) {
@@ -180,32 +179,11 @@ func (g *gateway) must(t testing.TB, method, url, body string) string {
 	return text
 }
 
-// output is one output of a V2 JSON answer.
-type output struct {
-	Name, Datatype string
-	Shape          []int64
-	Data           []json.Number
-}
-
-func (o output) floats(t *testing.T) []float64 {
+// outputs returns the outputs of a V2 JSON answer.
+func outputs(t *testing.T, body string) []golden.Tensor {
 	t.Helper()
-	list := make([]float64, len(o.Data))
-	for i, n := range o.Data {
-		f, err := strconv.ParseFloat(n.String(), 32)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list[i] = f
-	}
-	return list
-}
-
-func outputs(t *testing.T, body string) []output {
-	t.Helper()
-	var answer struct{ Outputs []output }
-	d := json.NewDecoder(bytes.NewReader([]byte(body)))
-	d.UseNumber()
-	if err := d.Decode(&answer); err != nil {
+	var answer struct{ Outputs []golden.Tensor }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
 	return answer.Outputs

@@ -18,8 +18,8 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/offline"
 	"sluice.io/sluice/internal/onnxgen"
 )
 
@@ -88,7 +88,7 @@ func (g *gateway) sawAll(t *testing.T) {
 	}
 }
 
-func linProfile(tb testing.TB) *app.Profile {
+func linProfile(tb testing.TB) *offline.Profile {
 	tb.Helper()
 	var text strings.Builder
 	for i := range 16 {
@@ -105,7 +105,7 @@ func linProfile(tb testing.TB) *app.Profile {
 	tensor := func(name string, width int64) []infer.TensorSpec {
 		return []infer.TensorSpec{{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, width}}}
 	}
-	p, err := app.MakeProfile(tb.Context(), strings.NewReader(text.String()), app.ProfileOptions{
+	p, err := offline.MakeProfile(tb.Context(), strings.NewReader(text.String()), offline.ProfileOptions{
 		Model: infer.NewModel("lin", 1, tensor("input", 16), tensor("output", 1)),
 	})
 	if err != nil {

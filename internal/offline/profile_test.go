@@ -1,4 +1,4 @@
-package app_test
+package offline_test
 
 import (
 	"bytes"
@@ -17,9 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/offline"
 )
 
 // demoConfig is that of a repository with two versions of the demo's iris.
@@ -36,11 +36,19 @@ func demoConfig(t *testing.T) *config.Config {
 	return cfg
 }
 
-func TestSignatures(t *testing.T) {
+// signature closes an evaluator and returns its model's signature.
+func signature(e *offline.Evaluator, err error) (*infer.Model, error) {
+	if err != nil {
+		return nil, err
+	}
+	return e.Model(), e.Close()
+}
+
+func TestEvaluators(t *testing.T) {
 	cfg := demoConfig(t)
 	f := func(model string, number, want int64) *infer.Model {
 		t.Helper()
-		m, err := app.RepositorySignature(cfg, infer.Version{Model: model, Number: number}, zap.NewNop())
+		m, err := signature(offline.RepositoryEvaluator(cfg, infer.Version{Model: model, Number: number}, zap.NewNop()))
 		if err != nil || m.Name != model || m.Version != want || len(m.Inputs) == 0 {
 			t.Fatalf("%s/%d: %+v, %v", model, number, m, err)
 		}
@@ -48,7 +56,7 @@ func TestSignatures(t *testing.T) {
 	}
 	newest := f("iris", 0, 2)
 	f("iris", 1, 1)
-	fromFile, err := app.FileSignature(config.Default(), filepath.Join(cfg.Repository.Path, "iris", "2", "model.onnx"), zap.NewNop())
+	fromFile, err := signature(offline.FileEvaluator(config.Default(), filepath.Join(cfg.Repository.Path, "iris", "2", "model.onnx"), zap.NewNop()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +66,7 @@ func TestSignatures(t *testing.T) {
 
 	fails := func(model string, number int64, code infer.Code, want string) {
 		t.Helper()
-		_, err := app.RepositorySignature(cfg, infer.Version{Model: model, Number: number}, zap.NewNop())
+		_, err := signature(offline.RepositoryEvaluator(cfg, infer.Version{Model: model, Number: number}, zap.NewNop()))
 		if infer.CodeOf(err) != code || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s/%d: %v, want %v %q", model, number, err, code, want)
 		}
@@ -66,21 +74,21 @@ func TestSignatures(t *testing.T) {
 	fails("lotus", 0, infer.NotFound, "no model 'lotus'")
 	fails("../models/iris", 0, infer.NotFound, "no model")
 	fails("iris", 9, infer.NotFound, "no version 9 of model 'iris'")
-	if _, err := app.FileSignature(config.Default(), "profile_test.go", zap.NewNop()); infer.CodeOf(err) != infer.Invalid {
-		t.Errorf("a file that is no model: %v", err)
+	if _, err := signature(offline.FileEvaluator(config.Default(), "profile_test.go", zap.NewNop())); infer.CodeOf(err) != infer.Invalid {
+		t.Errorf("a file that is not a model: %v", err)
 	}
 }
 
 func TestProfileOfModel(t *testing.T) {
-	iris, err := app.RepositorySignature(demoConfig(t), infer.Version{Model: "iris"}, zap.NewNop())
+	iris, err := signature(offline.RepositoryEvaluator(demoConfig(t), infer.Version{Model: "iris"}, zap.NewNop()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := func(csv string, o app.ProfileOptions, want string) {
+	f := func(csv string, o offline.ProfileOptions, want string) {
 		t.Helper()
 		var notes []string
 		o.Model, o.Note = iris, func(text string) { notes = append(notes, text) }
-		p, err := app.MakeProfile(t.Context(), strings.NewReader(csv), o)
+		p, err := offline.MakeProfile(t.Context(), strings.NewReader(csv), o)
 		if err != nil {
 			if want == "" || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: %v, want %q", csv, err, want)
@@ -100,15 +108,15 @@ func TestProfileOfModel(t *testing.T) {
 	}
 	const header, row = "a,b,c,d\n", "5.1,3.5,1.4,0.2\n"
 	in := iris.Inputs[0].Name
-	f(header+row, app.ProfileOptions{}, fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32", in))
-	f(row+row, app.ProfileOptions{}, fmt.Sprintf("%[1]s[0]=%[1]s[0]:FP32 %[1]s[1]=%[1]s[1]:FP32 %[1]s[2]=%[1]s[2]:FP32 %[1]s[3]=%[1]s[3]:FP32", in))
-	f("species,"+header+"setosa,"+row, app.ProfileOptions{},
+	f(header+row, offline.ProfileOptions{}, fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32", in))
+	f(row+row, offline.ProfileOptions{}, fmt.Sprintf("%[1]s[0]=%[1]s[0]:FP32 %[1]s[1]=%[1]s[1]:FP32 %[1]s[2]=%[1]s[2]:FP32 %[1]s[3]=%[1]s[3]:FP32", in))
+	f("species,"+header+"setosa,"+row, offline.ProfileOptions{},
 		fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 column 'species' is left out: it holds texts, 'setosa' for example", in))
-	f(header+row, app.ProfileOptions{Columns: []string{"d"}, Mapping: map[string]string{"d": in + "[0]"}}, fmt.Sprintf("d=%s[0]:FP32", in))
-	f("id,"+header+"7,"+row, app.ProfileOptions{}, "5 columns are neither the 4 elements")
-	f(header, app.ProfileOptions{}, "no rows")
-	f(header+row+"1,2,3\n", app.ProfileOptions{}, "line 3 has 3 fields")
-	f(header+row, app.ProfileOptions{Columns: []string{"e"}}, "no column 'e'")
+	f(header+row, offline.ProfileOptions{Columns: []string{"d"}, Mapping: map[string]string{"d": in + "[0]"}}, fmt.Sprintf("d=%s[0]:FP32", in))
+	f("id,"+header+"7,"+row, offline.ProfileOptions{}, "5 columns are neither the 4 elements")
+	f(header, offline.ProfileOptions{}, "no rows")
+	f(header+row+"1,2,3\n", offline.ProfileOptions{}, "line 3 has 3 fields")
+	f(header+row, offline.ProfileOptions{Columns: []string{"e"}}, "no column 'e'")
 }
 
 // generated is a CSV file that is written while it is read.
@@ -158,7 +166,7 @@ func TestProfileOfManyRows(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	reports := 0
-	p, err := app.MakeProfile(t.Context(), newGenerated(rows), app.ProfileOptions{Seed: 3, TableOptions: app.TableOptions{Progress: func(_, at int64) {
+	p, err := offline.MakeProfile(t.Context(), newGenerated(rows), offline.ProfileOptions{Seed: 3, TableOptions: offline.TableOptions{Progress: func(_, at int64) {
 		if reports++; reports%100 == 0 {
 			runtime.GC()
 			runtime.ReadMemStats(&during)
@@ -190,7 +198,7 @@ func TestProfileOfManyRows(t *testing.T) {
 
 func TestProfileAgain(t *testing.T) {
 	f := func() []byte {
-		p, err := app.MakeProfile(t.Context(), newGenerated(20_000), app.ProfileOptions{Seed: 4})
+		p, err := offline.MakeProfile(t.Context(), newGenerated(20_000), offline.ProfileOptions{Seed: 4})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,11 +206,11 @@ func TestProfileAgain(t *testing.T) {
 		if err := p.Write(&b); err != nil {
 			t.Fatal(err)
 		}
-		back, err := app.ReadProfile(bytes.NewReader(b.Bytes()))
+		back, err := offline.ReadProfile(bytes.NewReader(b.Bytes()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := app.CompareProfiles(p, back).Features[0]; d.PSIHigh != 0 {
+		if d := offline.CompareProfiles(p, back).Features[0]; d.PSIHigh != 0 {
 			t.Errorf("a profile differs from itself: %+v", d)
 		}
 		return b.Bytes()
@@ -214,7 +222,7 @@ func TestProfileAgain(t *testing.T) {
 
 func TestProfileInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := app.MakeProfile(ctx, newGenerated(1e9), app.ProfileOptions{TableOptions: app.TableOptions{Progress: func(int64, int64) { cancel() }}})
+	_, err := offline.MakeProfile(ctx, newGenerated(1e9), offline.ProfileOptions{TableOptions: offline.TableOptions{Progress: func(int64, int64) { cancel() }}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}

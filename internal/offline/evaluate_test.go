@@ -1,7 +1,6 @@
-package app_test
+package offline_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,31 +14,32 @@ import (
 
 	"go.uber.org/zap"
 
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/offline"
 	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/golden"
 )
 
 // evaluated makes a profile of a table and of what a model makes of it.
-func evaluated(t *testing.T, e *app.Evaluator, csv string, need bool) (p *app.Profile, notes string, err error) {
+func evaluated(t *testing.T, e *offline.Evaluator, csv string, need bool) (p *offline.Profile, notes string, err error) {
 	t.Helper()
 	var list []string
-	p, err = app.MakeProfile(t.Context(), strings.NewReader(csv), app.ProfileOptions{
+	p, err = offline.MakeProfile(t.Context(), strings.NewReader(csv), offline.ProfileOptions{
 		Model: e.Model(), Evaluator: e, NeedOutputs: need,
-		TableOptions: app.TableOptions{Note: func(text string) { list = append(list, text) }},
+		TableOptions: offline.TableOptions{Note: func(text string) { list = append(list, text) }},
 	})
 	return p, strings.Join(list, "; "), err
 }
 
 // withModel loads a generated model, and closes it: there is one runtime at a time.
-func withModel(t *testing.T, g *onnxgen.Graph, do func(e *app.Evaluator)) {
+func withModel(t *testing.T, g *onnxgen.Graph, do func(e *offline.Evaluator)) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "model.onnx")
 	if err := os.WriteFile(file, g.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e, err := app.FileEvaluator(config.Default(), file, zap.NewNop())
+	e, err := offline.FileEvaluator(config.Default(), file, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,18 +55,9 @@ func withModel(t *testing.T, g *onnxgen.Graph, do func(e *app.Evaluator)) {
 func TestEvaluateGolden(t *testing.T) {
 	f := func(model string, version int64, times int, names ...string) {
 		t.Helper()
-		text, err := os.ReadFile(filepath.Join("..", "..", "testdata", "golden", fmt.Sprintf("%s-%d.json", model, version)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var golden goldenFile
-		dec := json.NewDecoder(bytes.NewReader(text))
-		dec.UseNumber()
-		if err := dec.Decode(&golden); err != nil {
-			t.Fatal(err)
-		}
-		var request struct{ Inputs []output }
-		if err := json.Unmarshal(golden.Cases[0].Request, &request); err != nil {
+		file := golden.Read(t, filepath.Join("..", "..", "testdata", "golden", fmt.Sprintf("%s-%d.json", model, version)))
+		var request struct{ Inputs []golden.Tensor }
+		if err := json.Unmarshal(file.Cases[0].Request, &request); err != nil {
 			t.Fatal(err)
 		}
 		in := request.Inputs[0]
@@ -84,7 +75,7 @@ func TestEvaluateGolden(t *testing.T) {
 		}
 		cfg := config.Default()
 		cfg.Repository.Path = filepath.Join("..", "..", "models")
-		e, err := app.RepositoryEvaluator(cfg, infer.Version{Model: model, Number: version}, zap.NewNop())
+		e, err := offline.RepositoryEvaluator(cfg, infer.Version{Model: model, Number: version}, zap.NewNop())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,8 +90,8 @@ func TestEvaluateGolden(t *testing.T) {
 			t.Fatalf("%s: %d rows, %d features", model, p.Rows, len(p.Features))
 		}
 		at := width
-		for _, want := range golden.Cases[0].Outputs {
-			values := want.floats(t)
+		for _, want := range file.Cases[0].Outputs {
+			values := want.Floats(t)
 			elements := len(values) / rows
 			for k := range elements {
 				low, high, sum := math.Inf(1), math.Inf(-1), 0.0
@@ -111,7 +102,7 @@ func TestEvaluateGolden(t *testing.T) {
 				got := p.Features[at]
 				near := func(what string, got, want float64) {
 					t.Helper()
-					if math.Abs(got-want) > golden.Tolerance.Absolute+2*golden.Tolerance.Relative*math.Abs(want) {
+					if math.Abs(got-want) > file.Tolerance.Absolute+2*file.Tolerance.Relative*math.Abs(want) {
 						t.Errorf("%s %s: %s is %v, want %v", model, names[at-width], what, got, want)
 					}
 				}
@@ -134,11 +125,11 @@ func TestEvaluate(t *testing.T) {
 	f := func(g *onnxgen.Graph, csv, want string) {
 		t.Helper()
 		var (
-			p     *app.Profile
+			p     *offline.Profile
 			notes string
 			err   error
 		)
-		withModel(t, g, func(e *app.Evaluator) { p, notes, err = evaluated(t, e, csv, false) })
+		withModel(t, g, func(e *offline.Evaluator) { p, notes, err = evaluated(t, e, csv, false) })
 		if err != nil {
 			if want == "" || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v, want %q", err, want)
@@ -186,14 +177,14 @@ func TestEvaluate(t *testing.T) {
 	// What cannot be computed is left out, and said.
 	f(onnxgen.Two(), "a[0],a[1]\n1,2\n", "outputs are left out: the file has columns for 2 of the 4 elements of input 'a'")
 	f(onnxgen.NonZero(), "x\n1\n", "outputs that are left out: the rows of 'output' vary in size; outputs are left out: the model has no output of numbers whose size is fixed")
-	withModel(t, onnxgen.Two(), func(e *app.Evaluator) {
+	withModel(t, onnxgen.Two(), func(e *offline.Evaluator) {
 		if _, _, err := evaluated(t, e, "a[0],a[1]\n1,2\n", true); err == nil || !strings.Contains(err.Error(), "2 of the 4 elements") {
 			t.Errorf("outputs that are asked for: %v", err)
 		}
 	})
 
 	// Outputs in the file are taken from there.
-	withModel(t, onnxgen.Scalar(), func(e *app.Evaluator) {
+	withModel(t, onnxgen.Scalar(), func(e *offline.Evaluator) {
 		p, _, err := evaluated(t, e, "input,output\n3,5\n", true)
 		if err != nil || len(p.Features) != 2 || p.Features[1].Mean != 5 {
 			t.Errorf("%+v, %v", p, err)
@@ -202,19 +193,19 @@ func TestEvaluate(t *testing.T) {
 }
 
 func TestEvaluateInterrupted(t *testing.T) {
-	withModel(t, onnxgen.Scalar(), func(e *app.Evaluator) {
+	withModel(t, onnxgen.Scalar(), func(e *offline.Evaluator) {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := app.MakeProfile(ctx, strings.NewReader("input\n"+strings.Repeat("1\n", 10_000)), app.ProfileOptions{
-			Model: e.Model(), Evaluator: e, TableOptions: app.TableOptions{Progress: func(int64, int64) { cancel() }},
+		_, err := offline.MakeProfile(ctx, strings.NewReader("input\n"+strings.Repeat("1\n", 10_000)), offline.ProfileOptions{
+			Model: e.Model(), Evaluator: e, TableOptions: offline.TableOptions{Progress: func(int64, int64) { cancel() }},
 		})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
 	})
-	withModel(t, onnxgen.Steps(100_000_000), func(e *app.Evaluator) { // within one run
+	withModel(t, onnxgen.Steps(100_000_000), func(e *offline.Evaluator) { // within one run
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
-		_, err := app.MakeProfile(ctx, strings.NewReader("1,2,3,4\n"), app.ProfileOptions{Model: e.Model(), Evaluator: e, TableOptions: app.TableOptions{Header: "no"}})
+		_, err := offline.MakeProfile(ctx, strings.NewReader("1,2,3,4\n"), offline.ProfileOptions{Model: e.Model(), Evaluator: e, TableOptions: offline.TableOptions{Header: "no"}})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}

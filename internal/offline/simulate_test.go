@@ -1,4 +1,4 @@
-package app_test
+package offline_test
 
 import (
 	"bytes"
@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/offline"
 )
 
 // normalRows is a table of a, b and out with so many rows, of which a is moved by
@@ -34,9 +34,9 @@ func normalRows(seed uint64, rows, from int, shift float64) string {
 	return b.String()
 }
 
-func normalProfile(t *testing.T) *app.Profile {
+func normalProfile(t *testing.T) *offline.Profile {
 	t.Helper()
-	p, err := app.MakeProfile(t.Context(), strings.NewReader(normalRows(1, 5000, 5001, 0)), app.ProfileOptions{Outputs: []string{"out"}})
+	p, err := offline.MakeProfile(t.Context(), strings.NewReader(normalRows(1, 5000, 5001, 0)), offline.ProfileOptions{Outputs: []string{"out"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,19 +44,19 @@ func normalProfile(t *testing.T) *app.Profile {
 }
 
 // simulation is of windows of 500 rows.
-func simulation() app.SimulationOptions {
-	o := app.SimulationOptions{Drift: config.Default().Model("").Drift}
+func simulation() offline.SimulationOptions {
+	o := offline.SimulationOptions{Drift: config.Default().Model("").Drift}
 	o.Drift.Rows = 500
 	return o
 }
 
 func TestSimulateProfile(t *testing.T) {
 	p := normalProfile(t)
-	f := func(csv string, o app.SimulationOptions, want, wantNotes string) {
+	f := func(csv string, o offline.SimulationOptions, want, wantNotes string) {
 		t.Helper()
 		var got, notes []string
 		o.Note = func(text string) { notes = append(notes, text) }
-		err := app.SimulateProfile(t.Context(), p, strings.NewReader(csv), o, func(s app.Simulated) error {
+		err := offline.SimulateProfile(t.Context(), p, strings.NewReader(csv), o, func(s offline.Simulated) error {
 			text := fmt.Sprintf("%d-%d %s", s.From, s.To, s.State)
 			if s.State != drift.OK && len(s.Features) > 0 {
 				text += fmt.Sprintf(" %s since %d", s.Features[0].Feature, s.Since)
@@ -96,14 +96,14 @@ func TestSimulateProfile(t *testing.T) {
 	f(moved, bad, "the tolerance is -1; it must be above 0 and at most 10", "")
 
 	stop := errors.New("enough")
-	err := app.SimulateProfile(t.Context(), p, strings.NewReader(moved), simulation(), func(app.Simulated) error { return stop })
+	err := offline.SimulateProfile(t.Context(), p, strings.NewReader(moved), simulation(), func(offline.Simulated) error { return stop })
 	if !errors.Is(err, stop) {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	o := simulation()
 	o.Progress = func(int64, int64) { cancel() }
-	err = app.SimulateProfile(ctx, p, strings.NewReader(normalRows(4, 10_000, 1, 0)), o, func(app.Simulated) error { return nil })
+	err = offline.SimulateProfile(ctx, p, strings.NewReader(normalRows(4, 10_000, 1, 0)), o, func(offline.Simulated) error { return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
@@ -156,7 +156,7 @@ func TestReplayDrift(t *testing.T) {
 		t.Fatal("nothing is detected")
 	}
 	for i := range events {
-		if r, err := app.ReplayDrift(p, &events[i]); err != nil || !r.Same || r.Verdict.State != events[i].State {
+		if r, err := offline.ReplayDrift(p, &events[i]); err != nil || !r.Same || r.Verdict.State != events[i].State {
 			t.Errorf("window %d: %+v, %v", i, r, err)
 		}
 	}
@@ -167,7 +167,7 @@ func TestReplayDrift(t *testing.T) {
 		e := events[at]
 		e.Verdict.Features = slices.Clone(e.Verdict.Features)
 		change(&e)
-		r, err := app.ReplayDrift(p, &e)
+		r, err := offline.ReplayDrift(p, &e)
 		switch {
 		case want == "" && (err != nil || r.Same):
 			t.Errorf("a change is not noticed: %v", err)

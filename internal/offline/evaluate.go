@@ -1,38 +1,14 @@
-package app
+package offline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
-	"sluice.io/sluice/internal/batch"
-	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/serving"
 )
-
-// Evaluator is a model that is loaded for a command, and serves nobody. It belongs
-// to one goroutine.
-type Evaluator struct {
-	runtime  serving.Runtime
-	session  serving.Session
-	settings config.Model
-	slot     batch.Slot // nil until it is needed
-}
-
-// Model returns the model's signature.
-func (e *Evaluator) Model() *infer.Model { return e.session.Model() }
-
-// Close frees the model.
-func (e *Evaluator) Close() error {
-	var err error
-	if e.slot != nil {
-		err = e.slot.Close()
-	}
-	return errors.Join(err, e.session.Close(), e.runtime.Close())
-}
 
 // The limits of a run.
 const (
@@ -296,37 +272,6 @@ func (x *evaluation) take(rows []int, resp *infer.Response) error {
 				x.missing[row*len(x.features)+at] = false
 			}
 		}
-	}
-	return nil
-}
-
-// run runs one request alone.
-func (e *Evaluator) run(ctx context.Context, req *infer.Request, resp *infer.Response) error {
-	slot := endingSlot{e.slot, ctx}
-	if err := slot.Gather([]*infer.Request{req}); err != nil {
-		return err
-	}
-	if err := slot.Run(); err != nil {
-		return err
-	}
-	return slot.Scatter(0, resp)
-}
-
-// endingSlot is a slot whose runs return soon after ctx ends.
-type endingSlot struct {
-	batch.Slot
-	ctx context.Context //nolint:containedctx // the interface's Run takes none
-}
-
-// Run implements batch.Slot.
-func (s endingSlot) Run() error {
-	if err := s.ctx.Err(); err != nil {
-		return err
-	}
-	stop := context.AfterFunc(s.ctx, s.Terminate)
-	defer stop()
-	if err := s.Slot.Run(); err != nil {
-		return errors.Join(s.ctx.Err(), err)
 	}
 	return nil
 }

@@ -1,12 +1,14 @@
-package app
+package offline
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 
 	"go.uber.org/zap"
 
+	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/onnxfile"
@@ -14,26 +16,29 @@ import (
 	"sluice.io/sluice/internal/serving"
 )
 
-// RepositorySignature reads the signature of a model in the configured repository
-// without serving it: of the newest version where the number is 0.
-func RepositorySignature(cfg *config.Config, v infer.Version, log *zap.Logger) (*infer.Model, error) {
-	return signatureOf(RepositoryEvaluator(cfg, v, log))
+// Evaluator is a model that is loaded for a command. It serves no requests, and belongs
+// to one goroutine.
+type Evaluator struct {
+	runtime  serving.Runtime
+	session  serving.Session
+	settings config.Model
+	slot     batch.Slot // nil until it is needed
 }
 
-// FileSignature reads the signature of a model file.
-func FileSignature(cfg *config.Config, path string, log *zap.Logger) (*infer.Model, error) {
-	return signatureOf(FileEvaluator(cfg, path, log))
-}
+// Model returns the model's signature.
+func (e *Evaluator) Model() *infer.Model { return e.session.Model() }
 
-func signatureOf(e *Evaluator, err error) (*infer.Model, error) {
-	if err != nil {
-		return nil, err
+// Close frees the model.
+func (e *Evaluator) Close() error {
+	var err error
+	if e.slot != nil {
+		err = e.slot.Close()
 	}
-	return e.Model(), e.Close()
+	return errors.Join(err, e.session.Close(), e.runtime.Close())
 }
 
 // RepositoryEvaluator loads a model of the configured repository without serving
-// it: the newest version where the number is 0.
+// it: the newest version if the number is 0.
 func RepositoryEvaluator(cfg *config.Config, v infer.Version, log *zap.Logger) (*Evaluator, error) {
 	path, v, err := versionFile(cfg, v)
 	if err != nil {
@@ -47,7 +52,7 @@ func FileEvaluator(cfg *config.Config, path string, log *zap.Logger) (*Evaluator
 	return openEvaluator(cfg, path, infer.Version{}, log)
 }
 
-// versionFile finds a version's file, that of the newest one where the number is 0.
+// versionFile finds a version's file, that of the newest one if the number is 0.
 func versionFile(cfg *config.Config, v infer.Version) (path string, found infer.Version, err error) {
 	repo, err := registry.OpenRepository(cfg.Repository.Path)
 	if err != nil {
@@ -78,7 +83,7 @@ func versionFile(cfg *config.Config, v infer.Version) (path string, found infer.
 	return files.Path(registry.ModelFile), v, files.Close()
 }
 
-// openEvaluator loads a model that nothing was made of yet.
+// openEvaluator checks the external data of a model file, and loads it.
 func openEvaluator(cfg *config.Config, path string, v infer.Version, log *zap.Logger) (*Evaluator, error) {
 	dir, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
@@ -98,4 +103,35 @@ func openEvaluator(cfg *config.Config, path string, v infer.Version, log *zap.Lo
 		return nil, errors.Join(err, runtime.Close())
 	}
 	return &Evaluator{runtime: runtime, session: session, settings: settings}, nil
+}
+
+// run runs one request alone.
+func (e *Evaluator) run(ctx context.Context, req *infer.Request, resp *infer.Response) error {
+	slot := endingSlot{e.slot, ctx}
+	if err := slot.Gather([]*infer.Request{req}); err != nil {
+		return err
+	}
+	if err := slot.Run(); err != nil {
+		return err
+	}
+	return slot.Scatter(0, resp)
+}
+
+// endingSlot is a slot whose runs return soon after ctx ends.
+type endingSlot struct {
+	batch.Slot
+	ctx context.Context //nolint:containedctx // the interface's Run takes none
+}
+
+// Run implements batch.Slot.
+func (s endingSlot) Run() error {
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(s.ctx, s.Terminate)
+	defer stop()
+	if err := s.Slot.Run(); err != nil {
+		return errors.Join(s.ctx.Err(), err)
+	}
+	return nil
 }
