@@ -3,7 +3,6 @@ package drift
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"maps"
 	"math"
 	"slices"
@@ -23,18 +22,15 @@ type Stream struct {
 // Watch says how a stream is watched.
 type Watch struct {
 	Tap      TapOptions
-	Detector Detector
-	// Save returns the detector's state, as it can be given to a new one; nil where
-	// it has none worth keeping.
-	Save   func() (json.RawMessage, error)
-	Window time.Duration // how long a window is; they begin at multiples of it
-	Rows   uint64        // with 1 or more a window ends after so many rows instead
-	Past   *Past         // of an earlier watch of the stream, where there was one
+	Detector Detector      // the monitor's from now on
+	Window   time.Duration // how long a window is; they begin at multiples of it
+	Rows     uint64        // with 1 or more a window ends after so many rows instead
+	Past     *Past         // of an earlier watch of the stream, if there was one
 }
 
 // Past is what a watch leaves to the next one of the same stream.
 type Past struct {
-	State  json.RawMessage // what the detector saved
+	State  Snapshot // of the detector
 	Status Status
 
 	from    *Watch
@@ -49,9 +45,10 @@ type Closed struct {
 	Window  Window
 	Verdict Verdict
 	From    string // the state before it
-	// Before is what Save returned before the window, and After behind it: from
-	// Before the same window gives the same verdict.
-	Before, After json.RawMessage
+	// Before and After are the detector's state before the window and after it: from
+	// Before the same window gives the same verdict. They are shared, and must not be
+	// changed.
+	Before, After Snapshot
 }
 
 // Status is where a stream stands.
@@ -92,7 +89,8 @@ type stream struct {
 
 	mu      sync.Mutex // guards the window and the detector; taken before Monitor.mu
 	window  Window
-	started bool // window has a beginning
+	state   Snapshot // of the detector
+	started bool     // window has a beginning
 	stopped bool
 }
 
@@ -108,11 +106,8 @@ func NewMonitor(o MonitorOptions) *Monitor {
 // replaced; what it had not yet judged is lost, unless it is stopped before and is
 // the past of this one.
 func (m *Monitor) Start(s Stream, w Watch) *Tap {
-	state := OK
-	if d, ok := w.Detector.(interface{ State() string }); ok {
-		state = d.State()
-	}
-	x := &stream{watch: w, tap: NewTap(w.Tap), status: Status{Stream: s, State: state, Since: time.Now()}}
+	x := &stream{watch: w, tap: NewTap(w.Tap), state: w.Detector.Snapshot()}
+	x.status = Status{Stream: s, State: w.Detector.State(), Since: time.Now()}
 	x.window = x.empty()
 	if w.Past != nil {
 		x.goOn(w.Past)
@@ -154,7 +149,7 @@ func (m *Monitor) Stop(s Stream) *Past {
 	dropped := x.tap.take()
 	rows := x.tap.count(x.window.Counts, x.room())
 	x.window.Rows, x.window.Dropped = x.window.Rows+rows, x.window.Dropped+dropped
-	p := &Past{State: x.save(), from: &x.watch, started: x.started, window: x.window}
+	p := &Past{State: x.state, from: &x.watch, started: x.started, window: x.window}
 	m.update(func() { p.Status = x.status })
 	p.Status.Rows, p.Status.Dropped = p.Status.Rows+rows, p.Status.Dropped+dropped
 	return p
@@ -323,20 +318,9 @@ func (s *stream) close(now time.Time) Closed {
 	if s.watch.Rows > 0 {
 		s.window.End = now.UTC()
 	}
-	c := Closed{Stream: s.status.Stream, Profile: s.watch.Tap.Profile, Window: s.window, From: s.status.State, Before: s.save()}
+	c := Closed{Stream: s.status.Stream, Profile: s.watch.Tap.Profile, Window: s.window, From: s.status.State, Before: s.state}
 	c.Verdict = s.watch.Detector.Judge(s.window)
-	c.After = s.save()
+	s.state = s.watch.Detector.Snapshot()
+	c.After = s.state
 	return c
-}
-
-// save returns the detector's state; nil where it cannot be had.
-func (s *stream) save() json.RawMessage {
-	if s.watch.Save == nil {
-		return nil
-	}
-	text, err := s.watch.Save()
-	if err != nil {
-		return nil
-	}
-	return text
 }

@@ -2,7 +2,6 @@ package drift
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +21,10 @@ func (j *judge) Judge(w Window) Verdict {
 	return Verdict{Window: Span{Start: w.Start, End: w.End}, Rows: w.Rows, State: j.state}
 }
 
-func (j *judge) save() (json.RawMessage, error) { return json.Marshal(len(j.seen)) }
+func (j *judge) State() string { return OK }
+
+// Snapshot says in a field of the options how many windows were seen, from 1 on.
+func (j *judge) Snapshot() Snapshot { return Snapshot{Options: Options{Recover: 1 + len(j.seen)}} }
 
 var iris1 = Stream{Version: infer.Version{Model: "iris", Number: 1}, Role: "stable"}
 
@@ -31,7 +33,7 @@ func watched(j *judge) Watch {
 	m, p := tapped()
 	return Watch{
 		Tap:      TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 1 << 20},
-		Detector: j, Save: j.save, Window: time.Minute,
+		Detector: j, Window: time.Minute,
 	}
 }
 
@@ -87,8 +89,8 @@ func TestWindowsOfTimeAreAligned(t *testing.T) {
 			t.Errorf("windows %v to %v of %d rows, %v to %v of %d", first.Window.Start, first.Window.End, first.Window.Rows,
 				second.Window.Start, second.Window.End, second.Window.Rows)
 		}
-		if first.From != OK || second.From != Detected || string(first.Before) != "0" || string(second.After) != "2" {
-			t.Errorf("from %s and %s, saved %s and %s", first.From, second.From, first.Before, second.After)
+		if first.From != OK || second.From != Detected || first.Before.Options.Recover != 1 || second.Before.Options.Recover != 2 || second.After.Options.Recover != 3 {
+			t.Errorf("from %s and %s, saved %+v, %+v and %+v", first.From, second.From, first.Before, second.Before, second.After)
 		}
 		if s := m.Status()[0]; s.Windows != 2 || s.Rows != 5 || s.State != Detected || s.Last == nil || s.Last.Rows != 2 {
 			t.Errorf("status %+v", s)
@@ -134,8 +136,8 @@ func TestStoppedStreamsAreNotJudged(t *testing.T) {
 	monitored(t, func(m *Monitor, closed *[]Closed) {
 		j := &judge{state: OK}
 		tap := m.Start(iris1, watched(j))
-		if past := m.Stop(iris1); string(past.State) != "0" {
-			t.Errorf("saved %s", past.State)
+		if past := m.Stop(iris1); past == nil || past.State.Options.Recover != 1 {
+			t.Errorf("saved %+v", past)
 		}
 		offer(tap, 3) // a request that was on its way
 		wait(2 * time.Minute)

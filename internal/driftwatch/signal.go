@@ -2,7 +2,6 @@ package driftwatch
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,8 +45,9 @@ func (w *Watcher) closed(c drift.Closed) {
 		return // the watch ended meanwhile
 	}
 	t := w.toldOf(c.Stream, x.Reference.digest)
-	t.look(c.After)
-	if now := standing(c.After); now != t.recorded && w.changed(c, x) {
+	detected := found(c.After)
+	t.look(detected)
+	if now := standing(detected); now != t.recorded && w.changed(c, x) {
 		t.recorded = now
 	}
 	w.tell(c, x, t)
@@ -62,10 +62,9 @@ func (w *Watcher) tell(c drift.Closed, x watch, t *told) {
 	}
 }
 
-// standing says of a saved detector what it has detected and is not yet over it.
+// standing names findings in one text, by which two lists of them are compared.
 // Suspicions come and go, and so do windows that look well in between.
-func standing(state json.RawMessage) string {
-	findings := found(state)
+func standing(findings []drift.FindingStatus) string {
 	list := make([]string, len(findings))
 	for i, f := range findings {
 		list[i] = findingName(f.Kind, f.Feature, f.Statistic)
@@ -73,13 +72,15 @@ func standing(state json.RawMessage) string {
 	return strings.Join(list, "\n")
 }
 
-// found returns what a saved detector has detected and is not yet over.
-func found(state json.RawMessage) []drift.FindingStatus {
-	var s drift.Snapshot
-	if len(state) == 0 || json.Unmarshal(state, &s) != nil {
-		return nil
+// found returns what a detector has detected and is not yet over.
+func found(state drift.Snapshot) []drift.FindingStatus {
+	var list []drift.FindingStatus
+	for _, f := range state.Findings {
+		if lasts(f.State) {
+			list = append(list, f)
+		}
 	}
-	return slices.DeleteFunc(s.Findings, func(f drift.FindingStatus) bool { return !lasts(f.State) })
+	return list
 }
 
 // lasts reports whether something was detected and is not yet over.
@@ -92,10 +93,10 @@ func findingName(kind, feature, statistic string) string {
 // look notes what signals are known by, for as long as what they tell of lasts: of
 // features since when the first drifts, which says so for all that follow, and of
 // bad data the trouble that it came with.
-func (t *told) look(state json.RawMessage) {
+func (t *told) look(detected []drift.FindingStatus) {
 	var drifting time.Time
 	violated, fresh := map[string]violation{}, violation{}
-	for _, f := range found(state) {
+	for _, f := range detected {
 		name := findingName(f.Kind, f.Feature, f.Statistic)
 		old, known := t.violated[name]
 		switch {
@@ -132,10 +133,10 @@ func (w *Watcher) changed(c drift.Closed, x watch) bool {
 	v := c.Stream.Version
 	evidence := api.DriftEvidence{
 		Model: v.Model, Version: v.Number, Role: c.Stream.Role, From: c.From, State: c.Verdict.State,
-		ProfileDigest: x.Reference.digest, Verdict: c.Verdict, Before: c.Before, After: c.After,
+		ProfileDigest: x.Reference.digest, Verdict: c.Verdict, Window: encoded(c.Window), Before: encoded(c.Before), After: encoded(c.After),
 	}
 	e := api.Event{Type: api.EventDriftState, Subject: fmt.Sprintf("drift/%s/%d/%s", v.Model, v.Number, c.Stream.Role), Origin: api.OriginGateway}
-	err := w.append(e, &evidence, c.Window)
+	err := w.append(e, &evidence, c.After)
 	fields := []zap.Field{
 		zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("role", c.Stream.Role),
 		zap.String("from", c.From), zap.String("state", c.Verdict.State),
@@ -153,18 +154,12 @@ func (w *Watcher) changed(c drift.Closed, x watch) bool {
 	return true
 }
 
-// append journals evidence with its window. Where that is too large it goes without,
-// and at last with nothing but what a start needs.
-func (w *Watcher) append(e api.Event, evidence *api.DriftEvidence, window drift.Window) error {
-	var err error
-	if evidence.Window, err = json.Marshal(window); err != nil {
-		return err
-	}
+// append journals evidence. If it is too large it goes without the window, and at last
+// with nothing but what a start needs: what was detected in the state after.
+func (w *Watcher) append(e api.Event, evidence *api.DriftEvidence, after drift.Snapshot) error {
 	for {
-		if e.After, err = json.Marshal(evidence); err != nil {
-			return err
-		}
-		_, err = w.journal.Append(journal.Any, e)
+		e.After = encoded(evidence)
+		_, err := w.journal.Append(journal.Any, e)
 		switch {
 		case infer.CodeOf(err) != infer.TooLarge:
 			return err
@@ -172,7 +167,7 @@ func (w *Watcher) append(e api.Event, evidence *api.DriftEvidence, window drift.
 			evidence.Window, evidence.Verdict.Features = nil, troubled(evidence.Verdict.Features, api.MaxRetrainFindings)
 		case evidence.Before != nil:
 			evidence.Before, evidence.Verdict.Quality = nil, troubled(evidence.Verdict.Quality, api.MaxRetrainFindings)
-			evidence.After = encoded(drift.Snapshot{Findings: found(evidence.After)})
+			evidence.After = encoded(drift.Snapshot{Findings: found(after)})
 		default:
 			return err
 		}
@@ -209,7 +204,7 @@ func signals(c drift.Closed, x watch, t *told) []api.RetrainSignal {
 	base := api.RetrainSignal{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
 		Window: api.Span{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
-		ProfileDigest: x.Reference.digest, ModelDigest: x.Instance.Digest(), Detector: x.options,
+		ProfileDigest: x.Reference.digest, ModelDigest: x.Instance.Digest(),
 	}
 	var list []api.RetrainSignal
 	broken := false
@@ -233,15 +228,30 @@ func signals(c drift.Closed, x watch, t *told) []api.RetrainSignal {
 			drifted = append(drifted, f)
 		}
 	}
-	if len(drifted) == 0 || broken {
+	if len(drifted) > 0 && !broken {
+		s := base
+		s.Type, s.Began = api.TypeRetrainRequested, t.drifting
+		for _, f := range drifted {
+			s.Features = append(s.Features, finding(f))
+		}
+		list = append(list, s)
+	}
+	return withDetector(list, x.options)
+}
+
+// withDetector adds to signals by which detector they were made.
+func withDetector(list []api.RetrainSignal, options drift.Options) []api.RetrainSignal {
+	if len(list) == 0 {
 		return list
 	}
-	s := base
-	s.Type, s.Began = api.TypeRetrainRequested, t.drifting
-	for _, f := range drifted {
-		s.Features = append(s.Features, finding(f))
+	text := encoded(struct {
+		Name    string        `json:"name"`
+		Options drift.Options `json:"options"`
+	}{"tumbling", options})
+	for i := range list {
+		list[i].Detector = text
 	}
-	return append(list, s)
+	return list
 }
 
 func finding(f drift.Finding) api.RetrainFinding {

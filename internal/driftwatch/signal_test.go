@@ -1,7 +1,6 @@
 package driftwatch
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -16,21 +15,28 @@ import (
 func TestDriftsSince(t *testing.T) {
 	at := func(minute int) time.Time { return time.Date(2026, 5, 4, 12, minute, 0, 0, time.UTC) }
 	var told told
-	f := func(want time.Time, findings string) {
+	f := func(want time.Time, findings ...drift.FindingStatus) {
 		t.Helper()
-		if told.look(json.RawMessage(`{"findings":[` + findings + `]}`)); !told.drifting.Equal(want) {
-			t.Errorf("%s: since %v, want %v", findings, told.drifting, want)
+		if told.look(found(drift.Snapshot{Findings: findings})); !told.drifting.Equal(want) {
+			t.Errorf("%+v: since %v, want %v", findings, told.drifting, want)
 		}
 	}
-	a, b := `{"feature":"a","statistic":"g","state":"DETECTED","began":"2026-05-04T12:05:00Z"}`, `{"feature":"b","statistic":"g","state":"DETECTED","began":"2026-05-04T12:03:00Z"}`
-	f(time.Time{}, `{"feature":"a","statistic":"g","state":"SUSPECTED","began":"2026-05-04T12:05:00Z"}`)
-	f(time.Time{}, `{"feature":"a","statistic":"nan","state":"DETECTED","began":"2026-05-04T12:05:00Z"}`)
+	a, b := status("a", drift.StatisticG, drift.Detected, at(5)), status("b", drift.StatisticG, drift.Detected, at(3))
+	f(time.Time{}, status("a", drift.StatisticG, drift.Suspected, at(5)))
+	f(time.Time{}, status("a", drift.StatisticNaN, drift.Detected, at(5)))
 	f(at(5), a)
-	f(at(5), a+","+b)
+	f(at(5), a, b)
 	f(at(5), b)
-	f(at(5), `{"feature":"b","statistic":"g","state":"RECOVERING","began":"2026-05-04T12:03:00Z"}`)
-	f(time.Time{}, "")
-	f(at(3), a+","+b)
+	f(at(5), status("b", drift.StatisticG, drift.Recovering, at(3)))
+	f(time.Time{})
+	f(at(3), a, b)
+}
+
+// status is that of one finding of an input.
+func status(feature, statistic, state string, began time.Time) drift.FindingStatus {
+	f := drift.FindingStatus{Feature: feature, Kind: drift.KindInput, Statistic: statistic}
+	f.State, f.Began = state, began
+	return f
 }
 
 // TestOneTroubleIsOneViolation, however many features it shows in, and whichever of
@@ -39,12 +45,12 @@ func TestOneTroubleIsOneViolation(t *testing.T) {
 	var told told
 	f := func(names ...string) []violation {
 		t.Helper()
-		findings := make([]string, len(names))
+		findings := make([]drift.FindingStatus, len(names))
 		for i, name := range names {
-			feature, began, _ := strings.Cut(name, "@")
-			findings[i] = `{"feature":"` + feature + `","kind":"input","statistic":"nan","state":"DETECTED","began":"2026-05-04T12:0` + began + `:00Z"}`
+			feature, minute, _ := strings.Cut(name, "@")
+			findings[i] = status(feature, drift.StatisticNaN, drift.Detected, time.Date(2026, 5, 4, 12, int(minute[0]-'0'), 0, 0, time.UTC))
 		}
-		told.look(json.RawMessage(`{"findings":[` + strings.Join(findings, ",") + `]}`))
+		told.look(findings)
 		list := make([]violation, len(names))
 		for i, name := range names {
 			feature, _, _ := strings.Cut(name, "@")

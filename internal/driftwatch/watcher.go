@@ -57,7 +57,7 @@ type watch struct {
 	tap     *drift.Tap
 	off     string
 	promise string
-	options json.RawMessage // of the detector, for the record
+	options drift.Options // of the detector, for the record
 }
 
 // New returns a watcher that needs an outbox yet.
@@ -86,12 +86,17 @@ func (w *Watcher) Apply(e api.Event) error {
 		return fmt.Errorf("event %d: %w", e.Seq, err)
 	}
 	s := drift.Stream{Version: infer.Version{Model: d.Model, Number: d.Version}, Role: d.Role}
+	var state drift.Snapshot
+	if err := json.Unmarshal(d.After, &state); err != nil {
+		w.anew(s, fmt.Errorf("event %d: the detector's state: %w", e.Seq, err))
+		state = drift.Snapshot{}
+	}
 	w.saved[s] = savedDetector{untold: true, digest: d.ProfileDigest, past: &drift.Past{
-		State: d.After, Status: drift.Status{State: d.State, Since: d.Verdict.Window.End, Last: &d.Verdict},
+		State: state, Status: drift.Status{State: d.State, Since: d.Verdict.Window.End, Last: &d.Verdict},
 	}}
-	t := w.toldOf(s, d.ProfileDigest)
-	t.recorded = standing(d.After)
-	t.look(d.After)
+	t, detected := w.toldOf(s, d.ProfileDigest), found(state)
+	t.recorded = standing(detected)
+	t.look(detected)
 	return nil
 }
 
@@ -156,18 +161,14 @@ func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 	} else {
 		c := &next.Settings
 		next.promise = promise(c)
-		next.options = encoded(struct {
-			Name    string        `json:"name"`
-			Options drift.Options `json:"options"`
-		}{"tumbling", detector.Options()})
+		next.options = detector.Options()
 		w.catchUp(s, next)
 		next.tap = w.monitor.Start(s, drift.Watch{
 			Tap: drift.TapOptions{
 				Model: next.Instance.Model(), Profile: next.profile, Sample: int(c.Sample),
 				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer),
 			},
-			Detector: detector, Save: func() (json.RawMessage, error) { return json.Marshal(detector.Snapshot()) },
-			Window: c.Window, Rows: uint64(c.Rows), Past: past, //nolint:gosec // not negative
+			Detector: detector, Window: c.Window, Rows: uint64(c.Rows), Past: past, //nolint:gosec // not negative
 		})
 	}
 	w.mu.Lock()
@@ -198,17 +199,18 @@ func (w *Watcher) detector(s drift.Stream, next *watch, past *drift.Past) (*drif
 	if past == nil {
 		return drift.NewDetector(next.profile, options)
 	}
-	var state drift.Snapshot
-	err := json.Unmarshal(past.State, &state)
-	if err == nil {
-		var d *drift.Tumbling
-		if d, err = drift.Restore(next.profile, options, state); err == nil {
-			return d, nil
-		}
+	d, err := drift.Restore(next.profile, options, past.State)
+	if err != nil {
+		w.anew(s, err)
+		return drift.NewDetector(next.profile, options)
 	}
+	return d, nil
+}
+
+// anew logs that a stream's detector forgets what is in the journal.
+func (w *Watcher) anew(s drift.Stream, err error) {
 	w.log.Warn("a detector begins anew, since it cannot go on from what is in the journal", zap.String("model", s.Version.Model),
 		zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.Error(err))
-	return drift.NewDetector(next.profile, options)
 }
 
 // DetectorOptions are the settings of a model as its detectors take them; streams

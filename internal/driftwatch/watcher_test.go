@@ -1,10 +1,12 @@
 package driftwatch
 
 import (
+	"encoding/json"
 	"testing"
 
 	"go.uber.org/zap"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
@@ -29,4 +31,32 @@ func TestWhatIsNoLongerInTheRepositoryIsForgotten(t *testing.T) {
 			t.Errorf("version %d: told %v", n, told)
 		}
 	}
+}
+
+// TestApply: a detector's state is read once, and one that cannot be read is forgotten,
+// while the stream is not.
+func TestApply(t *testing.T) {
+	f := func(after string, findings int, recorded string) {
+		t.Helper()
+		w := New(journal.Memory(), zap.NewNop())
+		e := api.Event{Type: api.EventDriftState, After: encoded(api.DriftEvidence{
+			Model: "iris", Version: 1, Role: "stable", State: drift.Detected, ProfileDigest: "sha256:0", After: json.RawMessage(after),
+		})}
+		if err := w.Apply(e); err != nil {
+			t.Fatalf("%s: %v", after, err)
+		}
+		s := drift.Stream{Version: infer.Version{Model: "iris", Number: 1}, Role: "stable"}
+		saved := w.saved[s]
+		if saved.digest != "sha256:0" || saved.past.Status.State != drift.Detected || len(saved.past.State.Findings) != findings {
+			t.Errorf("%s: saved %+v, %+v", after, saved, saved.past)
+		}
+		if told := w.told[s]; told.recorded != recorded || told.drifting.IsZero() != (recorded == "") {
+			t.Errorf("%s: told %+v", after, told)
+		}
+	}
+	const suspected = `{"feature":"b","kind":"input","statistic":"g","state":"SUSPECTED","began":"2026-05-04T12:05:00Z"}`
+	f(`{"findings":[{"feature":"a","kind":"input","statistic":"g","state":"DETECTED","began":"2026-05-04T12:05:00Z"},`+suspected+`]}`, 2, "input a g")
+	f(`{"findings":[`+suspected+`]}`, 1, "")
+	f(`{"findings":7}`, 0, "")
+	f(`null`, 0, "")
 }

@@ -1,0 +1,50 @@
+package driftwatch
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/retrain"
+)
+
+// outboxLog is a journal as an outbox takes it.
+type outboxLog struct{ *journal.Log }
+
+// Append implements retrain.Journal.
+func (l outboxLog) Append(e api.Event) (api.Event, error) { return l.Log.Append(journal.Any, e) }
+
+// BenchmarkClosed takes in a window of 100 features, of which none or each has drifted
+// before.
+func BenchmarkClosed(b *testing.B) {
+	f := func(name, state string) {
+		b.Run(name, func(b *testing.B) {
+			log := journal.Memory()
+			w := New(log, zap.NewNop())
+			w.SetOutbox(retrain.New(retrain.NewStore(), retrain.Options{Journal: outboxLog{log}}))
+			s, p := drift.Stream{Role: "stable"}, &drift.Profile{}
+			w.watches[s] = watch{Watch: Watch{Reference: &Reference{digest: "sha256:0"}, Instance: &registry.Instance{}}, profile: p, tap: &drift.Tap{}}
+			began := time.Unix(0, 0).UTC()
+			c := drift.Closed{Stream: s, Profile: p, Verdict: drift.Verdict{State: state}}
+			for i := range 100 {
+				name := fmt.Sprint("f", i)
+				c.Verdict.Features = append(c.Verdict.Features, drift.Finding{Feature: name, Kind: drift.KindInput, Statistic: drift.StatisticG, State: state, Began: &began})
+				if state != drift.OK {
+					c.After.Findings = append(c.After.Findings, status(name, drift.StatisticG, state, began))
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				w.closed(c)
+			}
+		})
+	}
+	f("clean", drift.OK)
+	f("drifted", drift.Detected)
+}
