@@ -1,7 +1,6 @@
 package serving
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,14 +36,16 @@ func (l *Loader) LoadShadow(ctx context.Context, v infer.Version, m config.Model
 		return nil, digest, err
 	}
 	x := &Shadow{Version: s, ended: make(chan error, 1)}
-	x.mirror = shadow.New(shadow.Options{
+	x.mirror, err = shadow.New(shadow.Options{
 		Version: v, Predictor: s, Model: s.Model(),
 		MaxRequests: m.Shadow.MaxRequests, MaxBytes: int64(m.Shadow.MaxBytes), MaxAge: m.Shadow.MaxAge,
 		Timeout: m.Shadow.Timeout, PauseAbove: m.Shadow.PauseAbove, Concurrency: m.Shadow.Concurrency,
-		KeepPairs: cmp.Or(m.Shadow.KeepPairs, -1), // 0 is none
-		KeepBytes: int64(m.Shadow.KeepBytes), KeepFor: m.Shadow.KeepFor,
+		KeepPairs: m.Shadow.KeepPairs, KeepBytes: int64(m.Shadow.KeepBytes), KeepFor: m.Shadow.KeepFor,
 		Logger: log,
 	})
+	if err != nil {
+		return nil, digest, errors.Join(err, s.Shutdown(ctx))
+	}
 	go func() { x.ended <- x.mirror.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; Shutdown waits for it
 	l.log.Info("loaded as a shadow", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("digest", digest))
 	return x, digest, nil

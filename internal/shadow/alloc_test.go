@@ -18,11 +18,12 @@ func (l *lastDrop) Answered(error, time.Duration) {}
 func TestADropAllocatesNothing(t *testing.T) {
 	f := func(want string, change func(o *shadow.Options), prepare func(m *shadow.Mirror, tap *shadow.Tap)) {
 		t.Helper()
-		o := shadow.Options{Model: model(), PauseAbove: time.Second}
+		o := options()
+		o.PauseAbove = time.Second
 		if change != nil {
 			change(&o)
 		}
-		m, got := shadow.New(o), &lastDrop{}
+		m, got := newMirror(t, o), &lastDrop{}
 		tap, req, resp := m.Tap(got), request("r", 100), respond(3, 8)
 		if prepare != nil {
 			prepare(m, tap)
@@ -50,7 +51,9 @@ func TestADropAllocatesNothing(t *testing.T) {
 // lists of tensors, and for each of the three tensors data and shape.
 func TestACopyAllocatesLittle(t *testing.T) {
 	const runs = 500
-	m := shadow.New(shadow.Options{Model: model(), MaxRequests: runs + 1})
+	o := options()
+	o.MaxRequests = runs + 1
+	m := newMirror(t, o)
 	tap, req, resp := m.Tap(&lastDrop{}), request("r", 100), respond(3, 8)
 	if n := testing.AllocsPerRun(runs, func() { tap.Offer(req, resp) }); n > 10 {
 		t.Errorf("%v allocations, want at most 10", n)

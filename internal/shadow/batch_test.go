@@ -9,7 +9,6 @@ import (
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/runtime/fake"
-	"sluice.io/sluice/internal/shadow"
 )
 
 // Over a batcher with one slot, as it is composed: copies that come while the slot
@@ -34,7 +33,9 @@ func TestOverItsOwnBatcher(t *testing.T) {
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- b.Run(context.Background()) }()
-		m := shadow.New(shadow.Options{Version: infer.Version{Model: "m", Number: 2}, Predictor: b, Model: model, Timeout: 3 * time.Second})
+		o := options()
+		o.Version, o.Predictor, o.Model, o.Timeout = infer.Version{Model: "m", Number: 2}, b, model, 3*time.Second
+		m := newMirror(t, o)
 		got := newRecorder()
 		tap := m.Tap(got)
 		go func() { ended <- m.Run(context.Background()) }()

@@ -126,6 +126,25 @@ func (r *recorder) counted() (n int) {
 	return n
 }
 
+// options are complete.
+func options() shadow.Options {
+	return shadow.Options{
+		Version: infer.Version{Model: "iris", Number: 3}, Predictor: predictor(answers), Model: model(),
+		MaxRequests: 100, MaxBytes: 64 << 20, MaxAge: 5 * time.Second, Timeout: 5 * time.Second, Concurrency: 8,
+		KeepPairs: 128, KeepBytes: 8 << 20, KeepFor: time.Minute,
+	}
+}
+
+// newMirror makes a mirror of options that are right.
+func newMirror(tb testing.TB, o shadow.Options) *shadow.Mirror {
+	tb.Helper()
+	m, err := shadow.New(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
 // mirror is one with a tap.
 type mirror struct {
 	*shadow.Mirror
@@ -138,11 +157,12 @@ type mirror struct {
 // build makes a mirror over p that is not running.
 func build(t *testing.T, p predictor, change func(o *shadow.Options)) *mirror {
 	t.Helper()
-	o := shadow.Options{Version: infer.Version{Model: "iris", Number: 3}, Predictor: p, Model: model()}
+	o := options()
+	o.Predictor = p
 	if change != nil {
 		change(&o)
 	}
-	m := &mirror{Mirror: shadow.New(o), t: t, got: newRecorder(), ran: make(chan error, 1)}
+	m := &mirror{Mirror: newMirror(t, o), t: t, got: newRecorder(), ran: make(chan error, 1)}
 	m.tap = m.Tap(m.got)
 	return m
 }

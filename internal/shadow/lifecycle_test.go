@@ -121,7 +121,8 @@ func TestOffersRaceWithShutdown(t *testing.T) {
 	for round := range 20 {
 		var inUse atomic.Int32
 		var over atomic.Bool
-		o := shadow.Options{Model: model(), MaxRequests: 8, MaxBytes: 400, Concurrency: 3, KeepPairs: 4}
+		o := options()
+		o.MaxRequests, o.MaxBytes, o.Concurrency, o.KeepPairs = 8, 400, 3, 4
 		o.Predictor = predictor(func(ctx context.Context, req *infer.Request) (*infer.Response, error) {
 			inUse.Add(1)
 			defer inUse.Add(-1)
@@ -133,7 +134,7 @@ func TestOffersRaceWithShutdown(t *testing.T) {
 			}
 			return answers(ctx, req)
 		})
-		m, got := shadow.New(o), newRecorder()
+		m, got := newMirror(t, o), newRecorder()
 		ran := make(chan error, 1)
 		go func() { ran <- m.Run(context.Background()) }()
 		const offerers, each = 4, 200

@@ -19,64 +19,56 @@ type Predictor interface {
 	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
 }
 
-// Options configure a Mirror. Zero values of those with a default mean the default.
+// Options configure a Mirror.
 type Options struct {
 	Version   infer.Version
 	Predictor Predictor
 	Model     *infer.Model // the signature that copies are checked against
-	// MaxRequests bounds the copies that wait, default 100. MaxBytes bounds the
-	// inputs and the primary's outputs of all that wait or run, default 64 MiB.
+	// MaxRequests bounds the copies that wait. MaxBytes bounds the inputs and the
+	// primary's outputs of all that wait or run.
 	MaxRequests int
 	MaxBytes    int64
-	MaxAge      time.Duration // how long a copy may wait; default 5 s
-	Timeout     time.Duration // of one run; default 5 s
+	MaxAge      time.Duration // how long a copy may wait
+	Timeout     time.Duration // of one run
 	// PauseAbove is how long a primary may have waited in its queue for a copy to
-	// be made: the processor has no time for shadows where live requests wait. 0
-	// makes copies always.
+	// be made: the processor has no time for shadows if live requests wait. With 0
+	// copies are always made.
 	PauseAbove time.Duration
 	// Concurrency is how many copies are in progress at once, so that the shadow's
-	// batcher can join them; default 8.
+	// batcher can join them.
 	Concurrency int
-	// KeepPairs, KeepBytes and KeepFor bound the results that are kept; default
-	// 128, below 0 none, 8 MiB and a minute.
+	// KeepPairs, KeepBytes and KeepFor bound the results that are kept; with KeepPairs 0
+	// there are none.
 	KeepPairs int
 	KeepBytes int64
 	KeepFor   time.Duration
 	Logger    *zap.Logger // may be nil
 }
 
-const (
-	defaultRequests    = 100
-	defaultBytes       = 64 << 20
-	defaultAge         = 5 * time.Second
-	defaultTimeout     = 5 * time.Second
-	defaultConcurrency = 8
-	defaultKeepPairs   = 128
-	defaultKeepBytes   = 8 << 20
-	defaultKeepFor     = time.Minute
-)
-
-// complete sets defaults; a number below 0 has no meaning but for KeepPairs.
-func (o *Options) complete() {
-	setDefault(&o.MaxRequests, defaultRequests)
-	setDefault(&o.MaxBytes, defaultBytes)
-	setDefault(&o.MaxAge, defaultAge)
-	setDefault(&o.Timeout, defaultTimeout)
-	setDefault(&o.Concurrency, defaultConcurrency)
-	if o.KeepPairs == 0 {
-		o.KeepPairs = defaultKeepPairs
+// check returns what is missing or wrong.
+func (o *Options) check() error {
+	if o.Predictor == nil || o.Model == nil {
+		return infer.Errorf(infer.Invalid, "shadow: Predictor and Model are needed")
 	}
-	setDefault(&o.KeepBytes, defaultKeepBytes)
-	setDefault(&o.KeepFor, defaultKeepFor)
-	if o.Logger == nil {
-		o.Logger = zap.NewNop()
+	for _, f := range []struct {
+		name         string
+		value, least int64
+	}{
+		{"MaxRequests", int64(o.MaxRequests), 1},
+		{"MaxBytes", o.MaxBytes, 1},
+		{"MaxAge", int64(o.MaxAge), 1},
+		{"Timeout", int64(o.Timeout), 1},
+		{"PauseAbove", int64(o.PauseAbove), 0},
+		{"Concurrency", int64(o.Concurrency), 1},
+		{"KeepPairs", int64(o.KeepPairs), 0},
+		{"KeepBytes", o.KeepBytes, 1},
+		{"KeepFor", int64(o.KeepFor), 1},
+	} {
+		if f.value < f.least {
+			return infer.Errorf(infer.Invalid, "shadow: %s is %d; expected at least %d", f.name, f.value, f.least)
+		}
 	}
-}
-
-func setDefault[T int | int64 | time.Duration](v *T, to T) {
-	if *v <= 0 {
-		*v = to
-	}
+	return nil
 }
 
 // Mirror copies requests to one version.
@@ -100,9 +92,15 @@ type Mirror struct {
 	complaints complaints
 }
 
-// New returns a mirror. It starts nothing; what is offered before Run waits.
-func New(o Options) *Mirror {
-	o.complete()
+// New checks the options and returns a mirror. It starts nothing; what is offered before
+// Run waits.
+func New(o Options) (*Mirror, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
 	m := &Mirror{
 		opts: o, log: o.Logger, names: map[string]string{},
 		stopping: make(chan struct{}), ended: make(chan struct{}),
@@ -114,7 +112,7 @@ func New(o Options) *Mirror {
 			m.names[specs[i].Name] = specs[i].Name
 		}
 	}
-	return m
+	return m, nil
 }
 
 // Run runs copies until Shutdown, or until ctx ends, which cuts off what runs and

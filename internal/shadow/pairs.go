@@ -40,7 +40,7 @@ type pairs struct {
 
 // keep keeps the results of a copy that was run; resp is nil where it failed.
 func (m *Mirror) keep(s *sample, shadow result, resp *infer.Response, err error) {
-	if m.opts.KeepPairs < 0 {
+	if m.opts.KeepPairs == 0 {
 		return
 	}
 	if tensorBytes(s.primary.outputs)+outputBytes(resp) > m.opts.KeepBytes {

@@ -33,7 +33,7 @@ func TestPairsAreBoundedByCount(t *testing.T) {
 
 func TestNoPairs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := start(t, answers, func(o *shadow.Options) { o.KeepPairs = -1 })
+		m := start(t, answers, func(o *shadow.Options) { o.KeepPairs = 0 })
 		m.offer("a", 1)
 		m.wantHeld(0, 0)
 		m.got.want(t, drops{}, codes{infer.OK: 1})

@@ -5,8 +5,6 @@ package shadow_test
 import (
 	"fmt"
 	"testing"
-
-	"sluice.io/sluice/internal/shadow"
 )
 
 // BenchmarkOffer is what a primary pays for a shadow.
@@ -14,7 +12,9 @@ func BenchmarkOffer(b *testing.B) {
 	const waits = 100
 	f := func(name string, n, maxBytes int) {
 		b.Run(fmt.Sprintf("copied=%s/values=%d", name, 2*n), func(b *testing.B) {
-			m := shadow.New(shadow.Options{Model: model(), MaxRequests: waits, MaxBytes: int64(maxBytes)})
+			o := options()
+			o.MaxRequests, o.MaxBytes = waits, int64(maxBytes)
+			m := newMirror(b, o)
 			tap, req, resp := m.Tap(&lastDrop{}), request("0190c2a4-5d2e", n), respond(3, 8)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -306,4 +307,27 @@ func TestTapsCountApart(t *testing.T) {
 		m.got.want(t, drops{}, codes{infer.OK: 1})
 		other.want(t, drops{}, codes{infer.OK: 2})
 	})
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	f := func(want string, change func(o *shadow.Options)) {
+		t.Helper()
+		o := options()
+		change(&o)
+		m, err := shadow.New(o)
+		if m != nil || infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	f("Predictor", func(o *shadow.Options) { o.Predictor = nil })
+	f("Model", func(o *shadow.Options) { o.Model = nil })
+	f("MaxRequests is 0", func(o *shadow.Options) { o.MaxRequests = 0 })
+	f("MaxBytes is 0", func(o *shadow.Options) { o.MaxBytes = 0 })
+	f("MaxAge is 0", func(o *shadow.Options) { o.MaxAge = 0 })
+	f("Timeout is 0", func(o *shadow.Options) { o.Timeout = 0 })
+	f("PauseAbove is -1", func(o *shadow.Options) { o.PauseAbove = -1 })
+	f("Concurrency is 0", func(o *shadow.Options) { o.Concurrency = 0 })
+	f("KeepPairs is -1", func(o *shadow.Options) { o.KeepPairs = -1 })
+	f("KeepBytes is 0", func(o *shadow.Options) { o.KeepBytes = 0 })
+	f("KeepFor is 0", func(o *shadow.Options) { o.KeepFor = 0 })
 }
