@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,22 +132,23 @@ func (a *App) replay(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	a.outbox = retrain.New(signals, retrain.Options{
-		Journal: eventLog{a.journal}, Sink: sink, Max: cfg.Retrain.Webhook.MaxBackoff, Timeout: cfg.Retrain.Webhook.Timeout,
-		CoolDown: coolDown(cfg.Retrain.CoolDown), Expire: cfg.Retrain.Expire,
+	a.outbox, err = retrain.New(signals, retrain.Options{
+		Journal: eventLog{a.journal}, Sink: sink, Initial: firstBackoff, Max: cfg.Retrain.Webhook.MaxBackoff,
+		Timeout: cfg.Retrain.Webhook.Timeout, Parallel: parallelDeliveries, CoolDown: cfg.Retrain.CoolDown, Expire: cfg.Retrain.Expire,
 		Observer: a.metrics.Signals(), Logger: a.log.Named("retrain"),
 	})
+	if err != nil {
+		return err
+	}
 	a.watch.SetOutbox(a.outbox)
 	return nil
 }
 
-// coolDown turns 0, which is none, into what the outbox takes for that.
-func coolDown(d time.Duration) time.Duration {
-	if d == 0 {
-		return -1
-	}
-	return d
-}
+// What nobody has needed to set of the delivery of signals.
+const (
+	firstBackoff       = time.Second // docs/config.md says so at retrain.webhook.max_backoff
+	parallelDeliveries = 4
+)
 
 // newSink returns where signals are delivered to; nil where that is not configured.
 func newSink(c *config.Retrain, version string, log *zap.Logger) (retrain.Sink, error) {
@@ -154,7 +156,8 @@ func newSink(c *config.Retrain, version string, log *zap.Logger) (retrain.Sink, 
 		return nil, nil //nolint:nilnil // none is not an error
 	}
 	return retrain.NewWebhook(retrain.WebhookOptions{
-		URL: c.Webhook.URL, Secret: []byte(c.Webhook.Secret.Reveal()), Source: c.Source, Version: version, Logger: log.Named("retrain"),
+		URL: c.Webhook.URL, Secret: []byte(c.Webhook.Secret.Reveal()), Version: version, Logger: log.Named("retrain"),
+		Source: cmp.Or(c.Source, config.Default().Retrain.Source), // CloudEvents have one, whatever the file says
 	})
 }
 

@@ -27,7 +27,13 @@ func BenchmarkClosed(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			log := journal.Memory()
 			w := New(log, zap.NewNop())
-			w.SetOutbox(retrain.New(retrain.NewStore(), retrain.Options{Journal: outboxLog{log}}))
+			outbox, err := retrain.New(retrain.NewStore(), retrain.Options{
+				Journal: outboxLog{log}, Initial: time.Second, Max: time.Minute, Timeout: time.Second, Parallel: 1, Expire: time.Hour,
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			w.SetOutbox(outbox)
 			s, p := drift.Stream{Role: "stable"}, &drift.Profile{}
 			w.watches[s] = watch{Watch: Watch{Reference: &Reference{digest: "sha256:0"}, Instance: &registry.Instance{}}, profile: p, tap: &drift.Tap{}}
 			began := time.Unix(0, 0).UTC()

@@ -119,7 +119,7 @@ func TestKilledAtEachStep(t *testing.T) {
 func live(t *testing.T, k *killer, tape *tape, to *receiver, signals []api.RetrainSignal) {
 	t.Helper()
 	m := mortal{k, tape, to}
-	o := retrain.New(tape.fold(t), retrain.Options{Journal: m, Sink: m})
+	o := outbox(t, tape.fold(t), m, m)
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
 	go func() { ran <- o.Run(ctx) }()
@@ -198,7 +198,7 @@ func TestJournalOnDisk(t *testing.T) {
 		if err := log.Replay(store.Apply); err != nil {
 			t.Fatal(err)
 		}
-		o := retrain.New(store, retrain.Options{Journal: onDisk{log}, Sink: sink})
+		o := outbox(t, store, onDisk{log}, sink)
 		ran := make(chan error, 1)
 		go func() { ran <- o.Run(context.Background()) }()
 		f(o)

@@ -189,7 +189,7 @@ func TestShutdownCutsOffWhatHangs(t *testing.T) {
 }
 
 func TestShutdownBeforeRun(t *testing.T) {
-	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: &tape{}, Sink: newReceiver(t)})
+	o := outbox(t, retrain.NewStore(), &tape{}, newReceiver(t))
 	down := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

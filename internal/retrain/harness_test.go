@@ -151,6 +151,31 @@ func hangs(ctx context.Context, _ api.RetrainSignal) (time.Duration, error) {
 	return 0, ctx.Err()
 }
 
+// options are complete but for Journal and Sink.
+func options() retrain.Options {
+	return retrain.Options{
+		Initial: time.Second, Max: 5 * time.Minute, Timeout: 10 * time.Second, Parallel: 4,
+		CoolDown: 24 * time.Hour, Expire: 7 * 24 * time.Hour,
+	}
+}
+
+// outbox returns one that does not run. The sink may be nil.
+func outbox(tb testing.TB, store *retrain.Store, log retrain.Journal, sink retrain.Sink) *retrain.Outbox {
+	tb.Helper()
+	o := options()
+	o.Journal, o.Sink = log, sink
+	return newOutbox(tb, store, o)
+}
+
+func newOutbox(tb testing.TB, store *retrain.Store, o retrain.Options) *retrain.Outbox {
+	tb.Helper()
+	x, err := retrain.New(store, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return x
+}
+
 // box is an outbox that runs, with what is around it.
 type box struct {
 	*retrain.Outbox
@@ -165,7 +190,8 @@ type box struct {
 func start(t testing.TB, change func(o *retrain.Options)) *box {
 	t.Helper()
 	b := &box{t: t, journal: &tape{}, to: newReceiver(t)}
-	b.opts = retrain.Options{Journal: b.journal, Sink: b.to}
+	b.opts = options()
+	b.opts.Journal, b.opts.Sink = b.journal, b.to
 	if change != nil {
 		change(&b.opts)
 	}
@@ -177,7 +203,7 @@ func start(t testing.TB, change func(o *retrain.Options)) *box {
 // again starts as after a restart: with what the journal holds.
 func (b *box) again() {
 	b.t.Helper()
-	b.Outbox = retrain.New(b.journal.fold(b.t), b.opts)
+	b.Outbox = newOutbox(b.t, b.journal.fold(b.t), b.opts)
 	b.ran = make(chan error, 1)
 	go func() { b.ran <- b.Run(context.Background()) }() // b.stop waits for it
 	synctest.Wait()

@@ -97,7 +97,7 @@ func TestViolationsAreNotHeldBack(t *testing.T) {
 
 func TestNoCoolDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, func(o *retrain.Options) { o.CoolDown = -1 })
+		b := start(t, func(o *retrain.Options) { o.CoolDown = 0 })
 		first := b.detect(drift("iris", 1, 0))
 		b.wantHeld(drift("iris", 1, 1), api.HeldBackOpen, first)
 		b.close(first)
@@ -109,7 +109,7 @@ func TestNoCoolDown(t *testing.T) {
 // the time that a request has to be closed. Retries do not look at the clock at all.
 func TestClockJumps(t *testing.T) {
 	s := retrain.NewStore()
-	o := retrain.New(s, retrain.Options{Journal: &tape{}, Sink: newReceiver(t)})
+	o := outbox(t, s, &tape{}, newReceiver(t))
 	out, err := o.Detected(drift("iris", 1, 0))
 	if err != nil {
 		t.Fatal(err)

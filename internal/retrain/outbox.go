@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
 )
 
 // Journal is where signals are recorded. Append returns once the event survives a
@@ -32,50 +33,41 @@ type Observer interface {
 	Attempted(kind string, err error, d time.Duration) // a delivery ended
 }
 
-// Options configure an Outbox. Zero values of those with a default mean the default.
+// Options configure an Outbox.
 type Options struct {
 	Journal  Journal
 	Sink     Sink          // nil: signals are recorded and listed, and stay open until they are closed
-	Initial  time.Duration // how long to wait after a first failure, at most; it doubles with each; default 1 s
-	Max      time.Duration // how long to wait at most; default 5 min
-	Timeout  time.Duration // of one delivery; default 10 s
-	Parallel int           // how many deliveries are in progress at once, of different signals; default 4
-	CoolDown time.Duration // after a request for retraining was closed; default 24 h; below 0 there is none
-	Expire   time.Duration // after which one that was delivered and not closed holds nothing back; default 7 d
+	Initial  time.Duration // how long to wait after a first failure, at most; it doubles with each
+	Max      time.Duration // how long to wait at most
+	Timeout  time.Duration // of one delivery
+	Parallel int           // how many deliveries are in progress at once, of different signals
+	CoolDown time.Duration // after a request for retraining was closed; 0 is none
+	Expire   time.Duration // after which one that was delivered and not closed holds nothing back
 	Observer Observer      // may be nil
 	Logger   *zap.Logger   // may be nil
 }
 
-const (
-	defaultInitial  = time.Second
-	defaultMax      = 5 * time.Minute
-	defaultTimeout  = 10 * time.Second
-	defaultParallel = 4
-	defaultCoolDown = 24 * time.Hour
-	defaultExpire   = 7 * 24 * time.Hour
-)
-
-func (o *Options) complete() {
-	setDefault(&o.Initial, defaultInitial)
-	setDefault(&o.Max, defaultMax)
-	setDefault(&o.Timeout, defaultTimeout)
-	setDefault(&o.Parallel, defaultParallel)
-	setDefault(&o.Expire, defaultExpire)
-	if o.CoolDown == 0 {
-		o.CoolDown = defaultCoolDown
+// check returns what is missing or wrong.
+func (o *Options) check() error {
+	if o.Journal == nil {
+		return infer.Errorf(infer.Invalid, "retrain: Journal is needed")
 	}
-	if o.Observer == nil {
-		o.Observer = unobserved{}
+	for _, f := range []struct {
+		name         string
+		value, least int64
+	}{
+		{"Initial", int64(o.Initial), 1},
+		{"Max", int64(o.Max), 1},
+		{"Timeout", int64(o.Timeout), 1},
+		{"Parallel", int64(o.Parallel), 1},
+		{"CoolDown", int64(o.CoolDown), 0},
+		{"Expire", int64(o.Expire), 1},
+	} {
+		if f.value < f.least {
+			return infer.Errorf(infer.Invalid, "retrain: %s is %d; expected at least %d", f.name, f.value, f.least)
+		}
 	}
-	if o.Logger == nil {
-		o.Logger = zap.NewNop()
-	}
-}
-
-func setDefault[T int | time.Duration](v *T, to T) {
-	if *v <= 0 {
-		*v = to
-	}
+	return nil
 }
 
 type unobserved struct{}
@@ -107,10 +99,19 @@ type Outbox struct {
 	cancel  func() // cuts off deliveries; nil before Run
 }
 
-// New returns an outbox over what a replay of the journal has told the store, which
-// it takes over. It starts nothing: what is open is delivered by Run.
-func New(store *Store, opts Options) *Outbox {
-	opts.complete()
+// New checks the options and returns an outbox over what a replay of the journal has
+// told the store, which it takes over. It starts nothing: what is open is delivered by
+// Run.
+func New(store *Store, opts Options) (*Outbox, error) {
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
+	if opts.Observer == nil {
+		opts.Observer = unobserved{}
+	}
+	if opts.Logger == nil {
+		opts.Logger = zap.NewNop()
+	}
 	o := &Outbox{
 		opts: opts, log: opts.Logger, store: store, jobs: map[string]*job{},
 		wake: make(chan struct{}, 1), stopping: make(chan struct{}), ended: make(chan struct{}),
@@ -120,7 +121,7 @@ func New(store *Store, opts Options) *Outbox {
 			o.plan(r.RetrainSignal)
 		}
 	}
-	return o
+	return o, nil
 }
 
 // plan makes a job of a signal that is open. Where nobody receives it there is none.

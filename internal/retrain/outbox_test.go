@@ -252,7 +252,7 @@ func TestObserver(t *testing.T) {
 // TestManyAtOnce has all methods race with each other.
 func TestManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, func(o *retrain.Options) { o.CoolDown = -1 })
+		b := start(t, func(o *retrain.Options) { o.CoolDown = 0 })
 		var calls atomic.Int64
 		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
 			if calls.Add(1)%3 != 0 {
@@ -292,4 +292,24 @@ func TestManyAtOnce(t *testing.T) {
 			t.Errorf("%d signals: %s", len(got), diff)
 		}
 	})
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	f := func(want string, change func(o *retrain.Options)) {
+		t.Helper()
+		o := options()
+		o.Journal = &tape{}
+		change(&o)
+		x, err := retrain.New(retrain.NewStore(), o)
+		if x != nil || infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	f("Journal", func(o *retrain.Options) { o.Journal = nil })
+	f("Initial is 0", func(o *retrain.Options) { o.Initial = 0 })
+	f("Max is 0", func(o *retrain.Options) { o.Max = 0 })
+	f("Timeout is 0", func(o *retrain.Options) { o.Timeout = 0 })
+	f("Parallel is 0", func(o *retrain.Options) { o.Parallel = 0 })
+	f("CoolDown is -1", func(o *retrain.Options) { o.CoolDown = -1 })
+	f("Expire is 0", func(o *retrain.Options) { o.Expire = 0 })
 }

@@ -36,7 +36,7 @@ func TestID(t *testing.T) {
 }
 
 func TestDetectedCompletes(t *testing.T) {
-	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: &tape{}})
+	o := outbox(t, retrain.NewStore(), &tape{}, nil)
 	s := drift("iris", 1, 0)
 	s.Cause, s.ID, s.FeaturesTotal = "something", "something", 7
 	s.Features = nil
@@ -65,7 +65,7 @@ func TestDetectedCompletes(t *testing.T) {
 // TestTheLargestSignalFits into an event of the journal, whatever a feature is called.
 func TestTheLargestSignalFits(t *testing.T) {
 	log := journal.Memory()
-	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: onDisk{log}})
+	o := outbox(t, retrain.NewStore(), onDisk{log}, nil)
 	long := strings.Repeat("\x01", 1<<20)
 	finding := api.RetrainFinding{Feature: long, Kind: "input", Statistic: "range", Value: -math.MaxFloat64, P: 1e-300, Effect: 0.1 + 0.2, Low: -math.Pi, High: math.E, Shift: -math.Pi}
 	s, v := drift("iris", 1, 0), missing("iris", "a", 0)
@@ -89,7 +89,7 @@ func TestTheLargestSignalFits(t *testing.T) {
 }
 
 func TestDetectedRefuses(t *testing.T) {
-	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: &tape{}})
+	o := outbox(t, retrain.NewStore(), &tape{}, nil)
 	f := func(want string, s api.RetrainSignal, change func(s *api.RetrainSignal)) {
 		t.Helper()
 		change(&s)

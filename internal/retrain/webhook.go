@@ -31,12 +31,10 @@ const (
 type WebhookOptions struct {
 	URL     string      // http or https
 	Secret  []byte      // the key of the signature
-	Source  string      // the CloudEvents' source, a URI reference; default /gateway/sluice
+	Source  string      // the CloudEvents' source, a URI reference
 	Version string      // of the gateway, for the header User-Agent; may be empty
 	Logger  *zap.Logger // may be nil
 }
-
-const defaultSource = "/gateway/sluice"
 
 // Webhook is a Sink that posts CloudEvents to a URL.
 type Webhook struct {
@@ -56,10 +54,7 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 	case len(o.Secret) == 0:
 		return nil, infer.Errorf(infer.Invalid, "webhook: expected a secret to sign with")
 	}
-	if o.Source == "" {
-		o.Source = defaultSource
-	}
-	if _, err := url.Parse(o.Source); err != nil {
+	if _, err := url.Parse(o.Source); err != nil || o.Source == "" {
 		return nil, infer.Errorf(infer.Invalid, "webhook: the source: expected a URI reference, got %.100q", o.Source)
 	}
 	if o.Logger == nil {

@@ -37,7 +37,7 @@ func webhook(t testing.TB, url string) *retrain.Webhook {
 // signal is one that has been recorded.
 func signal(t testing.TB, s api.RetrainSignal) api.RetrainSignal {
 	t.Helper()
-	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: &tape{}})
+	o := outbox(t, retrain.NewStore(), &tape{}, nil)
 	out, err := o.Detected(s)
 	if err != nil {
 		t.Fatal(err)
@@ -162,13 +162,14 @@ func TestNewWebhookRefuses(t *testing.T) {
 	f("//hunter2", "s", "", badURL)
 	f("https://x", "", "", "expected a secret to sign with")
 	f("https://x", "s", "%zz", `expected a URI reference, got "%zz"`)
+	f("https://x", "s", "", `expected a URI reference, got ""`)
 }
 
 func TestPlainHTTPIsWarnedOf(t *testing.T) {
 	f := func(url string, want int) {
 		t.Helper()
 		core, logs := observer.New(zap.WarnLevel)
-		_, err := retrain.NewWebhook(retrain.WebhookOptions{URL: url, Secret: []byte("s"), Logger: zap.New(core)})
+		_, err := retrain.NewWebhook(retrain.WebhookOptions{URL: url, Secret: []byte("s"), Source: "/gateway/test", Logger: zap.New(core)})
 		if err != nil || logs.Len() != want {
 			t.Errorf("%s: %v, %v", url, err, logs.All())
 		}
@@ -198,7 +199,9 @@ func TestOutboxAndWebhook(t *testing.T) {
 		}
 		arrived <- e.ID()
 	})
-	o := retrain.New(retrain.NewStore(), retrain.Options{Journal: &tape{}, Sink: webhook(t, url), Initial: time.Millisecond})
+	opts := options()
+	opts.Journal, opts.Sink, opts.Initial = &tape{}, webhook(t, url), time.Millisecond
+	o := newOutbox(t, retrain.NewStore(), opts)
 	ran := make(chan error, 1)
 	go func() { ran <- o.Run(context.Background()) }()
 	out, err := o.Detected(drift("iris", 1, 0))
