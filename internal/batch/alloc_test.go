@@ -43,7 +43,8 @@ func (e *echo) Close() error { return nil }
 
 func startEcho(tb testing.TB, slots int) *batch.Batcher {
 	tb.Helper()
-	o := batch.Options{Model: ioModel(), Batchable: true, MaxSize: 64}
+	o := options()
+	o.MaxSize, o.Steady = 64, false
 	for range slots {
 		o.Slots = append(o.Slots, &echo{})
 	}
@@ -84,9 +85,9 @@ func TestPredictAllocatesNothing(t *testing.T) {
 
 // A trial that wants no copies costs those who offer nothing.
 func TestASettledTrialAllocatesNothing(t *testing.T) {
-	x, err := batch.NewTrial(batch.TrialOptions{
-		Model: ioModel(), NewSlot: func() (batch.Slot, error) { return &echo{}, nil }, Settled: func(batch.Finding) {},
-	})
+	o := trialOptions()
+	o.NewSlot = func() (batch.Slot, error) { return &echo{}, nil }
+	x, err := batch.NewTrial(o)
 	if err != nil {
 		t.Fatal(err)
 	}

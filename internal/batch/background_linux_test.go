@@ -149,9 +149,9 @@ func TestTrialsHaveTheLowestPriority(t *testing.T) {
 		}
 	}
 	m := rowsModel(infer.Shape{-1, -1})
-	x, err := batch.NewTrial(batch.TrialOptions{
-		Model: m, NewSlot: func() (batch.Slot, error) { return slot, nil }, Settled: func(batch.Finding) {},
-	})
+	o := trialOptions()
+	o.Model, o.NewSlot = m, func() (batch.Slot, error) { return slot, nil }
+	x, err := batch.NewTrial(o)
 	if err != nil {
 		t.Fatal(err)
 	}

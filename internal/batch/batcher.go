@@ -43,11 +43,15 @@ type Batcher struct {
 	lingerAt time.Duration // when linger wakes a worker, or never
 }
 
-// New returns a batcher. It starts nothing, and leaves the slots to the caller
-// where it fails.
+// New checks the options and returns a batcher. It starts nothing, and leaves the slots
+// to the caller if it fails.
 func New(opts Options) (*Batcher, error) {
-	if err := opts.complete(); err != nil {
+	if err := opts.check(); err != nil {
 		return nil, err
+	}
+	opts.Timeout = min(opts.Timeout, longestTimeout)
+	if opts.Logger == nil {
+		opts.Logger = zap.NewNop()
 	}
 	b := &Batcher{
 		opts: opts, model: opts.Model, log: opts.Logger, epoch: time.Now(),

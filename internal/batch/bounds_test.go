@@ -3,6 +3,7 @@ package batch_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,30 +156,33 @@ func TestRequestsForDifferentOutputsAreJoined(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	f := func(want bool, change func(o *batch.Options)) {
+	f := func(want string, change func(o *batch.Options)) {
 		t.Helper()
-		o := batch.Options{Model: ioModel(), Slots: []batch.Slot{newFake()}, Batchable: true, MaxSize: 8}
+		o := options()
+		o.Slots = []batch.Slot{newFake()}
 		change(&o)
 		b, err := batch.New(o)
-		if (err == nil) != want || (b != nil) != want || err != nil && infer.CodeOf(err) != infer.Invalid {
-			t.Errorf("New: %v, want ok: %v", err, want)
+		ok := want == ""
+		if (err == nil) != ok || (b != nil) != ok || !ok && (infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), want)) {
+			t.Errorf("New: %v, want %q", err, want)
 		}
 	}
-	f(true, func(*batch.Options) {})
-	f(false, func(o *batch.Options) { o.Slots = nil })
-	f(false, func(o *batch.Options) { o.Model = nil })
-	f(false, func(o *batch.Options) { o.MaxSize = 0 })
-	f(true, func(o *batch.Options) { o.MaxSize, o.Batchable = 0, false })
-	f(false, func(o *batch.Options) { o.MaxDelay = -1 })
-	f(false, func(o *batch.Options) { o.MaxRequests = -1 })
-	f(false, func(o *batch.Options) { o.MaxBytes = -1 })
-	f(false, func(o *batch.Options) { o.Timeout = -1 })
-	f(true, func(o *batch.Options) { o.Timeout = 1<<63 - 1 })
-	f(false, func(o *batch.Options) { o.DefaultPriority = 3 })
-	f(false, func(o *batch.Options) { o.PriorityLevels, o.DefaultPriority = -1, -1 })
+	f("", func(*batch.Options) {})
+	f("Slots", func(o *batch.Options) { o.Slots = nil })
+	f("Model", func(o *batch.Options) { o.Model = nil })
+	f("MaxSize is 0", func(o *batch.Options) { o.MaxSize = 0 })
+	f("", func(o *batch.Options) { o.MaxSize, o.Batchable = 0, false })
+	f("MaxDelay is -1", func(o *batch.Options) { o.MaxDelay = -1 })
+	f("MaxRequests is 0", func(o *batch.Options) { o.MaxRequests = 0 })
+	f("MaxBytes is 0", func(o *batch.Options) { o.MaxBytes = 0 })
+	f("Timeout is 0", func(o *batch.Options) { o.Timeout = 0 })
+	f("", func(o *batch.Options) { o.Timeout = 1<<63 - 1 })
+	f("DefaultPriority is 3", func(o *batch.Options) { o.DefaultPriority = 3 })
+	f("DefaultPriority is 0", func(o *batch.Options) { o.DefaultPriority = 0 })
+	f("PriorityLevels is 0", func(o *batch.Options) { o.PriorityLevels, o.DefaultPriority = 0, 0 })
 	fixed := infer.TensorSpec{Name: "x", DType: infer.FP32, Shape: infer.Shape{1, 3}}
-	f(false, func(o *batch.Options) { o.Model = infer.NewModel("m", 1, []infer.TensorSpec{fixed}, nil) })
-	f(false, func(o *batch.Options) { o.Model = infer.NewModel("m", 1, nil, nil) })
+	f("cannot be batched", func(o *batch.Options) { o.Model = infer.NewModel("m", 1, []infer.TensorSpec{fixed}, nil) })
+	f("cannot be batched", func(o *batch.Options) { o.Model = infer.NewModel("m", 1, nil, nil) })
 }
 
 func TestSecondRunIsRefused(t *testing.T) {
@@ -194,7 +198,9 @@ func TestSecondRunIsRefused(t *testing.T) {
 func TestErrorsOfClosingAreReturned(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		broken := errors.New("broken")
-		b, err := batch.New(batch.Options{Model: ioModel(), Slots: []batch.Slot{badClose{newFake(), broken}}})
+		o := options()
+		o.Slots = []batch.Slot{badClose{newFake(), broken}}
+		b, err := batch.New(o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,9 @@ func (c *crowded) Run() error {
 func TestManyCallersAllocateNothing(t *testing.T) {
 	const callers, each = 16, 2000
 	slot, ctx := &crowded{}, context.Background()
-	b, err := batch.New(batch.Options{Model: ioModel(), Batchable: true, MaxSize: 64, Slots: []batch.Slot{slot}})
+	o := options()
+	o.MaxSize, o.Steady, o.Slots = 64, false, []batch.Slot{slot}
+	b, err := batch.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

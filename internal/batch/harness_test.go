@@ -30,12 +30,20 @@ type server struct {
 	ran   chan error // the result of Run
 }
 
+// options are complete but for Slots: 8 rows a run, no delay.
+func options() batch.Options {
+	return batch.Options{
+		Model: ioModel(), Batchable: true, MaxSize: 8, Timeout: time.Minute, Steady: true,
+		MaxRequests: 1024, MaxBytes: 64 << 20, PriorityLevels: 2, DefaultPriority: 2,
+	}
+}
+
 // build makes a batcher that is not running: batchable, 8 rows a run, no delay,
 // n slots.
 func build(t *testing.T, n int, change func(o *batch.Options, slots []*fake)) *server {
 	t.Helper()
 	s := &server{t: t, ran: make(chan error, 1)}
-	o := batch.Options{Model: ioModel(), Batchable: true, MaxSize: 8, Timeout: time.Minute, Steady: true}
+	o := options()
 	for range n {
 		f := newFake()
 		s.slots = append(s.slots, f)

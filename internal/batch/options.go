@@ -8,7 +8,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Options configure a Batcher. Zero values of those with a default mean the default.
+// Options configure a Batcher.
 type Options struct {
 	Model *infer.Model
 	Slots []Slot // the workers' places, at least one; closed at the end of Run
@@ -16,22 +16,22 @@ type Options struct {
 	// many at once as there are slots.
 	Batchable bool
 	// MaxSize is the most rows of one run, at least 1; it has no meaning unless
-	// Batchable. A request of more rows is refused, or split where Split is set.
+	// Batchable. A request of more rows is refused, or split if Split is set.
 	MaxSize int
 	Split   bool
 	// MaxDelay is how long a free slot may wait for a fuller run, counted from the
-	// admission of its oldest member. With 0, the default, it takes what is there.
+	// admission of its oldest member. With 0 it takes what is there.
 	MaxDelay time.Duration
 	// MaxRequests and MaxBytes bound what waits, apart from what free slots are
-	// about to take; default 1024 and 64 MiB.
+	// about to take.
 	MaxRequests int
 	MaxBytes    int64
-	// Timeout is the longest that a request may take; default 30 s. The request
-	// and its context can only shorten it.
+	// Timeout is the longest that a request may take. The request and its context can
+	// only shorten it.
 	Timeout time.Duration
-	// PriorityLevels are the priorities there are, 1 the highest; default 2. A
-	// request that asks for a lower one gets the lowest. DefaultPriority is that
-	// of a request that asks for none; default the lowest.
+	// PriorityLevels are the priorities there are, 1 the highest. A request that asks
+	// for a lower one gets the lowest. DefaultPriority is that of a request that asks
+	// for none.
 	PriorityLevels, DefaultPriority int
 	// Steady says that the time of a run follows from the shapes of its inputs. Callers
 	// may then lead runs that were short so far: they cannot leave one that is not.
@@ -47,40 +47,44 @@ type Options struct {
 	Logger     *zap.Logger // may be nil
 }
 
-const (
-	defaultRequests = 1024
-	defaultBytes    = 64 << 20
-	defaultTimeout  = 30 * time.Second
-	defaultLevels   = 2
-	longestTimeout  = 1 << 61 // ns, 73 years: a time plus this does not overflow
-)
+const longestTimeout = 1 << 61 // ns, 73 years: a time plus this does not overflow
 
-// complete sets defaults and checks the rest.
-func (o *Options) complete() error {
-	setDefault(&o.MaxRequests, defaultRequests)
-	setDefault(&o.MaxBytes, defaultBytes)
-	setDefault(&o.Timeout, defaultTimeout)
-	setDefault(&o.PriorityLevels, defaultLevels)
-	setDefault(&o.DefaultPriority, o.PriorityLevels)
-	o.Timeout = min(o.Timeout, longestTimeout)
-	if o.Logger == nil {
-		o.Logger = zap.NewNop()
+// check returns what is missing or wrong.
+func (o *Options) check() error {
+	if o.Model == nil || len(o.Slots) == 0 {
+		return infer.Errorf(infer.Invalid, "batch: Model and at least one of Slots are needed")
 	}
+	err := atLeast(
+		bound{"MaxDelay", int64(o.MaxDelay), 0},
+		bound{"MaxRequests", int64(o.MaxRequests), 1},
+		bound{"MaxBytes", o.MaxBytes, 1},
+		bound{"Timeout", int64(o.Timeout), 1},
+		bound{"PriorityLevels", int64(o.PriorityLevels), 1},
+		bound{"DefaultPriority", int64(o.DefaultPriority), 1},
+	)
 	switch {
-	case o.Model == nil || len(o.Slots) == 0:
-		return infer.Errorf(infer.Invalid, "a batcher needs a model and at least one slot")
+	case err != nil:
+		return err
 	case o.Batchable && o.MaxSize < 1:
-		return infer.Errorf(infer.Invalid, "max_size must be at least 1, got %d", o.MaxSize)
-	case o.MaxDelay < 0 || o.MaxRequests < 0 || o.MaxBytes < 0 || o.Timeout < 0:
-		return infer.Errorf(infer.Invalid, "delays, timeouts and limits of the queue must not be negative")
-	case o.PriorityLevels < 0 || o.DefaultPriority < 0 || o.DefaultPriority > o.PriorityLevels:
-		return infer.Errorf(infer.Invalid, "the default priority must be one of %d levels, got %d", o.PriorityLevels, o.DefaultPriority)
+		return atLeast(bound{"MaxSize", int64(o.MaxSize), 1})
+	case o.DefaultPriority > o.PriorityLevels:
+		return infer.Errorf(infer.Invalid, "batch: DefaultPriority is %d; expected one of %d levels", o.DefaultPriority, o.PriorityLevels)
 	}
 	return nil
 }
 
-func setDefault[T int | int64 | time.Duration](v *T, to T) {
-	if *v == 0 {
-		*v = to
+// bound is the least value that an option may have.
+type bound struct {
+	option       string
+	value, least int64
+}
+
+// atLeast returns an error that names the first option below its bound.
+func atLeast(bounds ...bound) error {
+	for _, b := range bounds {
+		if b.value < b.least {
+			return infer.Errorf(infer.Invalid, "batch: %s is %d; expected at least %d", b.option, b.value, b.least)
+		}
 	}
+	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// ProbeOptions configure Probe. Zero values mean the defaults, but for Tolerance.
+// ProbeOptions configure Probe.
 type ProbeOptions struct {
 	// Tolerance is how far an FP32 or FP64 output of the same row may differ from
 	// one run to another, relative to its value plus 1. FP16 and BF16 may differ
@@ -22,17 +22,15 @@ type ProbeOptions struct {
 	// it, which outputs that are rounded may hide; "" is none.
 	Mixes string
 	// Timeout is the longest that a probe takes: a run that is in progress then is
-	// terminated. After a fifth of it no further data is tried. Default 10 s.
+	// terminated. After a fifth of it no further data is tried.
 	Timeout time.Duration
 	// MaxBytes bounds the made-up inputs of one run, and its outputs; larger data is not
-	// tried. Default 64 MiB.
+	// tried.
 	MaxBytes int64
 }
 
 const (
-	defaultProbeTimeout = 10 * time.Second
-	defaultProbeBytes   = 64 << 20
-	budgetShare         = 5 // of the timeout, in which data is tried
+	budgetShare = 5 // of the timeout, in which data is tried
 
 	probeRows = 5 // unlike the small sizes, so that no axis is mistaken for the rows
 	enoughFit = 3 // sets of data that the model takes, of different sizes and kinds
@@ -48,6 +46,9 @@ const (
 // Slow models are probed less, and never longer than the timeout or ctx allows. Probe
 // returns when the slot is no longer in use.
 func Probe(ctx context.Context, slot Slot, m *infer.Model, o ProbeOptions) Finding {
+	if err := atLeast(bound{"Timeout", int64(o.Timeout), 1}, bound{"MaxBytes", o.MaxBytes, 1}); err != nil {
+		panic("BUG: a probe: " + err.Error())
+	}
 	if f, found := signatureFinding(m); found {
 		return f
 	}
@@ -56,8 +57,6 @@ func Probe(ctx context.Context, slot Slot, m *infer.Model, o ProbeOptions) Findi
 		f.Advice = "set batching.enabled to true if small differences do not matter"
 		return f
 	}
-	setDefault(&o.Timeout, defaultProbeTimeout)
-	setDefault(&o.MaxBytes, defaultProbeBytes)
 	p := &prober{
 		comparer: comparer{slot: slot, tolerance: o.Tolerance, log: zap.NewNop()},
 		model:    m, free: freeDimensions(m), kinds: kindsOfData(), most: o.MaxBytes,

@@ -32,7 +32,7 @@ func TestProbeFindsSizes(t *testing.T) {
 		t.Helper()
 		virtual(t, func(t *testing.T) { // no time passes: the budget does not matter
 			slot := newTensors(only(suits))
-			got := batch.Probe(t.Context(), slot, m, batch.ProbeOptions{Tolerance: 1e-4, MaxBytes: 1 << 18}) // data takes real time
+			got := probeWithin(t.Context(), slot, m, 10*time.Second, 1<<18) // data takes real time
 			if !got.Batchable {
 				t.Errorf("%s: %+v after %d runs", name, got, len(slot.runs))
 			}
@@ -86,7 +86,7 @@ func TestProbeBoundsMemory(t *testing.T) {
 	const most = 1 << 20
 	suits := func(s []infer.Shape) bool { return s[0][2] >= 320 && s[0][3] >= 320 }
 	slot := newTensors(only(suits))
-	got := batch.Probe(t.Context(), slot, rowsModel(infer.Shape{-1, 3, -1, -1}), batch.ProbeOptions{MaxBytes: most})
+	got := probeWithin(t.Context(), slot, rowsModel(infer.Shape{-1, 3, -1, -1}), 10*time.Second, most)
 	if !got.Undecided || !strings.Contains(got.Reason, "more than 1 MiB") {
 		t.Errorf("%+v", got)
 	}
@@ -102,7 +102,7 @@ func TestProbeBoundsMemory(t *testing.T) {
 		}
 		return []infer.Tensor{{Name: "y", DType: infer.Uint8, Shape: infer.Shape{n, most}, Data: make([]byte, n*most)}}, nil
 	})
-	got = batch.Probe(t.Context(), slot, rowsModel(infer.Shape{-1, 3}), batch.ProbeOptions{MaxBytes: most})
+	got = probeWithin(t.Context(), slot, rowsModel(infer.Shape{-1, 3}), 10*time.Second, most)
 	if !got.Undecided || !strings.Contains(got.Reason, "more than 1 MiB") {
 		t.Errorf("%+v", got)
 	}
@@ -117,7 +117,7 @@ func TestProbeTerminatesRunsThatDoNotEnd(t *testing.T) {
 			slot := newTensors(rowSums)
 			slot.takes = 1 << 60
 			begin := time.Now()
-			got := batch.Probe(ctx, slot, rowsModel(infer.Shape{-1, 3}), batch.ProbeOptions{Timeout: timeout})
+			got := probeWithin(ctx, slot, rowsModel(infer.Shape{-1, 3}), timeout, 64<<20)
 			if took := time.Since(begin); took != want || slot.cut != 1 {
 				t.Errorf("it took %v and %d runs were terminated, want %v and 1", took, slot.cut, want)
 			}
@@ -126,7 +126,7 @@ func TestProbeTerminatesRunsThatDoNotEnd(t *testing.T) {
 			}
 		})
 	}
-	f(context.Background(), 0, 10*time.Second)
+	f(context.Background(), 10*time.Second, 10*time.Second)
 	f(context.Background(), time.Second, time.Second)
 	f(context.Background(), time.Hour, time.Minute) // the caller's context ends first
 }
@@ -136,7 +136,7 @@ func TestProbeGivesUpInTime(t *testing.T) {
 		slot := newTensors(only(func([]infer.Shape) bool { return false }))
 		slot.takes = 10 * time.Millisecond
 		begin := time.Now()
-		got := batch.Probe(t.Context(), slot, rowsModel(infer.Shape{-1, -1, -1, -1}), batch.ProbeOptions{MaxBytes: 1 << 18})
+		got := probeWithin(t.Context(), slot, rowsModel(infer.Shape{-1, -1, -1, -1}), 10*time.Second, 1<<18)
 		if !got.Undecided {
 			t.Errorf("%+v", got)
 		}

@@ -46,7 +46,7 @@ func TestProbe(t *testing.T) {
 		t.Helper()
 		slot := newFake()
 		slot.compute = compute
-		got := batch.Probe(t.Context(), slot, ioModel(), batch.ProbeOptions{Tolerance: 1e-4})
+		got := probe(t.Context(), slot, ioModel())
 		if got.Batchable != (want == "") || !strings.Contains(got.Reason, want) || got.Reason == "" {
 			t.Errorf("%s: %+v, want reason %q", name, got, want)
 		}
@@ -111,7 +111,7 @@ func TestProbe(t *testing.T) {
 
 func TestProbeOfOperatorsThatMix(t *testing.T) {
 	slot := newFake()
-	got := batch.Probe(t.Context(), slot, ioModel(), batch.ProbeOptions{Mixes: "DynamicQuantizeLinear"})
+	got := batch.Probe(t.Context(), slot, ioModel(), batch.ProbeOptions{Mixes: "DynamicQuantizeLinear", Timeout: time.Second, MaxBytes: 1 << 20})
 	if got.Batchable || got.Undecided || got.Summary != "no, rows mix" || got.Reason != "operator DynamicQuantizeLinear quantizes a row by all rows of a run" {
 		t.Errorf("%+v", got)
 	}
@@ -125,7 +125,7 @@ func TestProbeOfSlowModelsIsShort(t *testing.T) {
 		slot := newFake()
 		slot.takes = constant(time.Second)
 		begin := time.Now()
-		if got := batch.Probe(t.Context(), slot, ioModel(), batch.ProbeOptions{Tolerance: 1e-4}); !got.Batchable {
+		if got := probe(t.Context(), slot, ioModel()); !got.Batchable {
 			t.Error(got.Reason)
 		}
 		if took := time.Since(begin); took > 10*time.Second {
@@ -145,7 +145,7 @@ func TestProbeOfSignatures(t *testing.T) {
 	type specs = []infer.TensorSpec
 	f := func(inputs, outputs specs, want string) {
 		t.Helper()
-		got := batch.Probe(t.Context(), newFake(), infer.NewModel("m", 1, inputs, outputs), batch.ProbeOptions{})
+		got := probe(t.Context(), newFake(), infer.NewModel("m", 1, inputs, outputs))
 		if got.Batchable != (want == "") || !strings.Contains(got.Reason, want) {
 			t.Errorf("%+v, want reason %q", got, want)
 		}

@@ -152,7 +152,11 @@ func rowsModel(shapes ...infer.Shape) *infer.Model {
 }
 
 func probe(ctx context.Context, s batch.Slot, m *infer.Model) batch.Finding {
-	return batch.Probe(ctx, s, m, batch.ProbeOptions{Tolerance: 1e-4})
+	return probeWithin(ctx, s, m, 10*time.Second, 64<<20)
+}
+
+func probeWithin(ctx context.Context, s batch.Slot, m *infer.Model, timeout time.Duration, maxBytes int64) batch.Finding {
+	return batch.Probe(ctx, s, m, batch.ProbeOptions{Tolerance: 1e-4, Timeout: timeout, MaxBytes: maxBytes})
 }
 
 // integers returns the elements of an INT64 tensor.

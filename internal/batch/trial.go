@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// TrialOptions configure a Trial. Zero values of those with a default mean the default.
+// TrialOptions configure a Trial.
 type TrialOptions struct {
 	Model *infer.Model
 	// NewSlot makes a slot that nobody else uses; it is closed before Run returns.
@@ -23,19 +23,19 @@ type TrialOptions struct {
 	Why Finding
 	// Tolerance is that of ProbeOptions.
 	Tolerance float64
-	// MaxSize is the most rows of one run; default 256.
+	// MaxSize is the most rows of one run.
 	MaxSize int
 	// Requests with different inputs, and answers unlike those of others that ran beside
-	// them, must agree before requests are joined; default 32, which is also the fewest.
+	// them, must agree before requests are joined; at least 32.
 	Requests int
-	// MaxBytes bounds the copies that are held, inputs and outputs; default 16 MiB. What
+	// MaxBytes bounds the copies that are held, inputs and outputs. What
 	// they give together takes as much again while it is compared.
 	MaxBytes int64
 	// CheckEvery is the time between spot checks once requests are joined, and of a pause
-	// if no few requests can be run together; default 10 s.
+	// if no few requests can be run together.
 	CheckEvery time.Duration
 	// Timeout is the longest that a run may take; it is then terminated, and its
-	// requests tell nothing. Default 30 s.
+	// requests tell nothing.
 	Timeout time.Duration
 	// Settled is told, on Run's goroutine, once that requests can be joined, and once that
 	// they cannot: at first, or after all. That is final. It must not wait for the trial.
@@ -44,10 +44,7 @@ type TrialOptions struct {
 }
 
 const (
-	fewestRequests    = 32
-	defaultTrialBytes = 16 << 20
-	defaultCheckEvery = 10 * time.Second
-	defaultTrialRows  = 256
+	fewestRequests = 32
 
 	groupSize  = 4    // requests of one shape that are run together
 	mostCopies = 64   // that wait for others of their shape, or to be run
@@ -56,22 +53,18 @@ const (
 	mostSeen   = 1024 // requests without four of one shape, after which the trial pauses
 )
 
-func (o *TrialOptions) complete() error {
-	setDefault(&o.MaxSize, defaultTrialRows)
-	setDefault(&o.MaxBytes, defaultTrialBytes)
-	setDefault(&o.CheckEvery, defaultCheckEvery)
-	setDefault(&o.Timeout, defaultTimeout)
-	o.Requests = max(o.Requests, fewestRequests)
-	if o.Logger == nil {
-		o.Logger = zap.NewNop()
-	}
+// check returns what is missing or wrong.
+func (o *TrialOptions) check() error {
 	if o.Model == nil || o.NewSlot == nil || o.Settled == nil {
-		return infer.Errorf(infer.Invalid, "a trial needs a model, a source of slots and somebody to tell")
+		return infer.Errorf(infer.Invalid, "batch: Model, NewSlot and Settled of a trial are needed")
 	}
-	if o.MaxSize < 1 || o.MaxBytes < 0 || o.CheckEvery < 0 || o.Timeout < 0 {
-		return infer.Errorf(infer.Invalid, "the limits of a trial must be positive")
-	}
-	return nil
+	return atLeast(
+		bound{"MaxSize", int64(o.MaxSize), 1},
+		bound{"Requests", int64(o.Requests), fewestRequests},
+		bound{"MaxBytes", o.MaxBytes, 1},
+		bound{"CheckEvery", int64(o.CheckEvery), 1},
+		bound{"Timeout", int64(o.Timeout), 1},
+	)
 }
 
 // Trial finds out from real requests whether requests can be joined, for a model that
@@ -110,8 +103,11 @@ type Trial struct {
 // NewTrial returns a trial. It starts nothing; what is offered before Run is not taken.
 // The error says why no data could make the model one whose requests can be joined.
 func NewTrial(o TrialOptions) (*Trial, error) {
-	if err := o.complete(); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
 	}
 	joined, problem := joinedInputs(o.Model)
 	if problem != "" {

@@ -68,29 +68,31 @@ func TestFailuresOfTrials(t *testing.T) {
 func TestTrialOptions(t *testing.T) {
 	f := func(change func(o *batch.TrialOptions), want string) {
 		t.Helper()
-		o := batch.TrialOptions{
-			Model: ioModel(), NewSlot: func() (batch.Slot, error) { return nil, nil }, Settled: func(batch.Finding) {}, //nolint:nilnil // not called
-		}
+		o := trialOptions()
 		change(&o)
 		_, err := batch.NewTrial(o)
 		if infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	f(func(o *batch.TrialOptions) { o.Model = nil }, "needs a model")
-	f(func(o *batch.TrialOptions) { o.NewSlot = nil }, "source of slots")
-	f(func(o *batch.TrialOptions) { o.Settled = nil }, "somebody to tell")
-	f(func(o *batch.TrialOptions) { o.MaxBytes = -1 }, "must be positive")
+	f(func(o *batch.TrialOptions) { o.Model = nil }, "Model")
+	f(func(o *batch.TrialOptions) { o.NewSlot = nil }, "NewSlot")
+	f(func(o *batch.TrialOptions) { o.Settled = nil }, "Settled")
+	f(func(o *batch.TrialOptions) { o.MaxSize = 0 }, "MaxSize is 0")
+	f(func(o *batch.TrialOptions) { o.Requests = 31 }, "Requests is 31")
+	f(func(o *batch.TrialOptions) { o.MaxBytes = 0 }, "MaxBytes is 0")
+	f(func(o *batch.TrialOptions) { o.CheckEvery = 0 }, "CheckEvery is 0")
+	f(func(o *batch.TrialOptions) { o.Timeout = 0 }, "Timeout is 0")
 	f(func(o *batch.TrialOptions) { o.Model = rowsModel(infer.Shape{1, 3}) }, "no free first dimension")
 }
 
 func TestATrialWithoutASlotEnds(t *testing.T) {
 	none := errors.New("no memory")
 	why := batch.Finding{Undecided: true, Summary: "no, undecided", Reason: "the model refuses made-up data"}
-	x, err := batch.NewTrial(batch.TrialOptions{
-		Model: ioModel(), NewSlot: func() (batch.Slot, error) { return nil, none }, Why: why,
-		Settled: func(f batch.Finding) { t.Errorf("settled: %+v", f) },
-	})
+	o := trialOptions()
+	o.NewSlot, o.Why = func() (batch.Slot, error) { return nil, none }, why
+	o.Settled = func(f batch.Finding) { t.Errorf("settled: %+v", f) }
+	x, err := batch.NewTrial(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,17 +27,24 @@ type trial struct {
 	findings []batch.Finding
 }
 
+// trialOptions are complete; there is no slot.
+func trialOptions() batch.TrialOptions {
+	return batch.TrialOptions{
+		Model: ioModel(), NewSlot: func() (batch.Slot, error) { return nil, errors.New("no slot") }, Settled: func(batch.Finding) {},
+		Tolerance: 1e-4, MaxSize: 256, Requests: 32, MaxBytes: 16 << 20, CheckEvery: 10 * time.Second, Timeout: 30 * time.Second,
+	}
+}
+
 func startTrial(t *testing.T, slot *tensors, change func(o *batch.TrialOptions)) *trial {
 	t.Helper()
 	x := &trial{t: t, slot: slot, model: rowsModel(infer.Shape{-1, -1}), ran: make(chan error, 1)}
-	o := batch.TrialOptions{
-		Model: x.model, NewSlot: func() (batch.Slot, error) { return slot, nil }, Tolerance: 1e-4,
-		Why: batch.Finding{Undecided: true, Reason: "the model refuses made-up data"},
-		Settled: func(f batch.Finding) {
-			x.mu.Lock()
-			defer x.mu.Unlock()
-			x.findings = append(x.findings, f)
-		},
+	o := trialOptions()
+	o.Model, o.NewSlot = x.model, func() (batch.Slot, error) { return slot, nil }
+	o.Why = batch.Finding{Undecided: true, Reason: "the model refuses made-up data"}
+	o.Settled = func(f batch.Finding) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.findings = append(x.findings, f)
 	}
 	if change != nil {
 		change(&o)

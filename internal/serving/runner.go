@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func (s *Version) start(batchable bool) (*runner, error) {
 		Model: s.session.Model(), Slots: slots, Batchable: batchable,
 		MaxSize: m.Batching.MaxSize, Split: m.Batching.Oversize == config.OversizeSplit, MaxDelay: m.Batching.MaxDelay,
 		MaxRequests: m.Batching.Queue.MaxRequests, MaxBytes: int64(m.Batching.Queue.MaxBytes),
-		Timeout: m.Timeout, PriorityLevels: m.PriorityLevels, DefaultPriority: m.DefaultPriority,
+		Timeout: m.Timeout, PriorityLevels: m.PriorityLevels, DefaultPriority: cmp.Or(m.DefaultPriority, m.PriorityLevels),
 		ObserveRun: func(run batch.Run) {
 			if s.purpose.Run != nil && s.serving.Load() {
 				s.purpose.Run(run)

@@ -27,7 +27,10 @@ func TestOverItsOwnBatcher(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := batch.New(batch.Options{Model: model, Slots: []batch.Slot{slot}, Batchable: true, MaxSize: 8, Background: true})
+		b, err := batch.New(batch.Options{
+			Model: model, Slots: []batch.Slot{slot}, Batchable: true, MaxSize: 8, Background: true,
+			MaxRequests: 100, MaxBytes: 1 << 20, Timeout: 30 * time.Second, PriorityLevels: 1, DefaultPriority: 1,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/infer"
@@ -90,6 +91,7 @@ func TestTrialOfARealModel(t *testing.T) {
 		settled := make(chan batch.Finding, 2)
 		trial, err := batch.NewTrial(batch.TrialOptions{
 			Model: s.Model(), NewSlot: func() (batch.Slot, error) { return s.NewSlot() }, Why: why, Tolerance: 1e-4,
+			MaxSize: 256, Requests: 32, MaxBytes: 16 << 20, CheckEvery: 10 * time.Second, Timeout: 30 * time.Second,
 			Settled: func(f batch.Finding) { settled <- f },
 		})
 		if err != nil {
@@ -130,7 +132,7 @@ func TestTrialOfARealModel(t *testing.T) {
 func TestProbeTerminatesALoop(t *testing.T) {
 	s := load(t, onnxgen.Steps(1<<40), ort.LoadOptions{})
 	slot := newSlot(t, s)
-	got := batch.Probe(t.Context(), slot, s.Model(), batch.ProbeOptions{Timeout: 50e6})
+	got := batch.Probe(t.Context(), slot, s.Model(), batch.ProbeOptions{Timeout: 50 * time.Millisecond, MaxBytes: 64 << 20})
 	if !got.Undecided || !strings.Contains(got.Reason, "did not end within 50ms") {
 		t.Errorf("%+v", got)
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,7 +25,7 @@ func probe(t *testing.T, s *ort.Session) batch.Finding {
 		t.Fatal(err)
 	}
 	defer slot.Close() //nolint:errcheck // a test's
-	return batch.Probe(t.Context(), slot, s.Model(), batch.ProbeOptions{Tolerance: 1e-4})
+	return batch.Probe(t.Context(), slot, s.Model(), batch.ProbeOptions{Tolerance: 1e-4, Timeout: 10 * time.Second, MaxBytes: 64 << 20})
 }
 
 // relaxed loads a model with its first dimensions made free.
