@@ -53,7 +53,9 @@ func TestSmallVersionsLoadFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o order
 		ended := make(chan struct{}, 100)
-		r := registry.New(registry.Options{ParallelLoads: 1, UnloadTimeout: time.Second, Ended: func() { ended <- struct{}{} }})
+		opts := options()
+		opts.Ended = func() { ended <- struct{}{} }
+		r := registry.New(opts)
 		specs := []*registry.Spec{
 			slow(1, 3*large, time.Minute, o.began), slow(2, 2*large, time.Minute, o.began), slow(3, large, time.Minute, o.began),
 			slow(4, 2, time.Millisecond, o.began), slow(5, 1, time.Millisecond, o.began),
@@ -94,7 +96,7 @@ func TestSmallVersionsLoadFirst(t *testing.T) {
 func TestSmallVersionsAreOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o order
-		r := registry.New(registry.Options{ParallelLoads: 1, UnloadTimeout: time.Second})
+		r := registry.New(options())
 		var specs []*registry.Spec
 		for n := range int64(6) {
 			specs = append(specs, slow(n+1, 1, time.Hour, o.began))
@@ -113,7 +115,9 @@ func TestSmallVersionsAreOvertaken(t *testing.T) {
 func TestLoadTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o order
-		r := registry.New(registry.Options{ParallelLoads: 1, LoadTimeout: time.Minute, UnloadTimeout: time.Second})
+		opts := options()
+		opts.LoadTimeout = time.Minute
+		r := registry.New(opts)
 		late := &fakeServable{}
 		hang := &registry.Spec{Version: version(1), Fingerprint: "x", Size: large, Load: func(context.Context) (registry.Servable, string, error) {
 			time.Sleep(time.Hour)
@@ -144,7 +148,7 @@ func TestLoadTimeout(t *testing.T) {
 // A load that no plan waits for any more is given up.
 func TestReleaseGivesUpLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{ParallelLoads: 1, UnloadTimeout: time.Second})
+		r := registry.New(options())
 		gone := make(chan error, 1)
 		loading := &registry.Spec{Version: version(1), Fingerprint: "x", Size: large, Load: func(ctx context.Context) (registry.Servable, string, error) {
 			<-ctx.Done()
@@ -173,7 +177,7 @@ func TestReleaseGivesUpLoads(t *testing.T) {
 // A panic of a load fails its version.
 func TestLoadsThatPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		r := registry.New(options())
 		p := apply(t, r, &registry.Spec{Version: version(1), Load: func(context.Context) (registry.Servable, string, error) { panic("boom") }})
 		if err := p.Failed()[version(1)]; infer.CodeOf(err) != infer.Internal {
 			t.Errorf("%v", err)
@@ -185,7 +189,7 @@ func TestLoadsThatPanic(t *testing.T) {
 // Shutdown does not wait for a load that nothing can interrupt.
 func TestShutdownLeavesLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		r := registry.New(options())
 		var o order
 		r.Plan([]*registry.Spec{slow(1, 1, time.Hour, o.began)}, nil)
 		o.are(t, 1)
@@ -203,7 +207,7 @@ func TestShutdownLeavesLoads(t *testing.T) {
 // A version that a plan has loaded retires once, whoever lets go of it first.
 func TestVersionsRetireOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		r := registry.New(options())
 		a := &fakeServable{}
 		loaded := settle(r, []*registry.Spec{spec(1, "x", a, nil)}, nil)
 		loaded.Commit()

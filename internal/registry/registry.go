@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -16,8 +17,8 @@ import (
 // Options configure a Registry.
 type Options struct {
 	ParallelLoads int           // how many versions load at the same time, beside small ones; at least 1
-	LoadTimeout   time.Duration // how long a load may take; 10 minutes if it is 0
-	UnloadTimeout time.Duration // how long a retired version may finish its work
+	LoadTimeout   time.Duration // how long a load may take
+	UnloadTimeout time.Duration // how long a retired version may finish its work; 0 is no time
 	// Ended is told that a load has ended. It is called on any goroutine and must not
 	// block; it may be nil.
 	Ended func()
@@ -60,10 +61,16 @@ type record struct {
 	failed   string    // the digest of what could not be loaded; "" if it is not known
 }
 
-// New returns an empty registry.
+// New returns an empty registry. Options that are not complete are a bug of the caller.
 func New(opts Options) *Registry {
-	opts.ParallelLoads = max(1, opts.ParallelLoads)
-	opts.LoadTimeout = cmp.Or(opts.LoadTimeout, 10*time.Minute)
+	switch {
+	case opts.ParallelLoads < 1:
+		panic(fmt.Sprintf("BUG: registry: ParallelLoads is %d; expected at least 1", opts.ParallelLoads))
+	case opts.LoadTimeout <= 0:
+		panic(fmt.Sprintf("BUG: registry: LoadTimeout is %v; expected more than 0", opts.LoadTimeout))
+	case opts.UnloadTimeout < 0:
+		panic(fmt.Sprintf("BUG: registry: UnloadTimeout is %v; expected at least 0", opts.UnloadTimeout))
+	}
 	if opts.Ended == nil {
 		opts.Ended = func() {}
 	}

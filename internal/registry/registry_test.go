@@ -61,6 +61,11 @@ func apply(t *testing.T, r *registry.Registry, specs ...*registry.Spec) *registr
 	return p
 }
 
+// options are complete: one load at a time.
+func options() registry.Options {
+	return registry.Options{ParallelLoads: 1, LoadTimeout: 10 * time.Minute, UnloadTimeout: time.Second}
+}
+
 // settle plans until nothing loads any more.
 func settle(r *registry.Registry, specs []*registry.Spec, retry func(infer.Version) bool) *registry.Plan {
 	p := r.Plan(specs, retry)
@@ -84,7 +89,7 @@ func state(r *registry.Registry, n int64) (state, reason string) {
 
 func TestUnchangedVersionsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{ParallelLoads: 2, UnloadTimeout: time.Second})
+		r := registry.New(options())
 		a := &fakeServable{}
 		p := apply(t, r, spec(1, "x", a, nil))
 		inst := p.Instances()[version(1)]
@@ -113,7 +118,7 @@ func TestUnchangedVersionsAreKept(t *testing.T) {
 
 func TestFailedLoadKeepsTheOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		r := registry.New(options())
 		a := &fakeServable{}
 		apply(t, r, spec(1, "x", a, nil))
 		broken := infer.Errorf(infer.Invalid, "not an ONNX model")
@@ -157,7 +162,7 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 
 func TestBrokenNewVersionDisplacesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		r := registry.New(options())
 		a, c := &fakeServable{}, &fakeServable{}
 		apply(t, r, spec(1, "x", a, nil))
 		broken := spec(2, "y", nil, infer.Errorf(infer.Invalid, "not an ONNX model"))
@@ -179,7 +184,9 @@ func TestBrokenNewVersionDisplacesNothing(t *testing.T) {
 
 func TestLeaseHoldsTheInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{UnloadTimeout: time.Minute})
+		opts := options()
+		opts.UnloadTimeout = time.Minute
+		r := registry.New(opts)
 		a := &fakeServable{}
 		inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
 		if !inst.Acquire() {
@@ -209,7 +216,7 @@ func TestLeaseHoldsTheInstance(t *testing.T) {
 
 func TestUnloadLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		r := registry.New(options())
 		a := &fakeServable{hold: make(chan struct{})}
 		inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
 		inst.Acquire()
@@ -238,7 +245,9 @@ func TestShutdownHurries(t *testing.T) {
 	f := func(grace, want time.Duration) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
-			r := registry.New(registry.Options{UnloadTimeout: time.Hour})
+			opts := options()
+			opts.UnloadTimeout = time.Hour
+			r := registry.New(opts)
 			a := &fakeServable{}
 			inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
 			inst.Acquire() // and never lets go before the end
@@ -259,7 +268,7 @@ func TestShutdownHurries(t *testing.T) {
 
 func TestReleaseClosesWhatWasLoaded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New(registry.Options{UnloadTimeout: time.Second})
+		r := registry.New(options())
 		a, b := &fakeServable{}, &fakeServable{}
 		apply(t, r, spec(1, "x", a, nil))
 		settle(r, []*registry.Spec{spec(1, "x", nil, nil), spec(2, "y", b, nil)}, nil).Release()
@@ -275,7 +284,7 @@ func TestReleaseClosesWhatWasLoaded(t *testing.T) {
 }
 
 func TestReleaseKeepsWhatWasListed(t *testing.T) {
-	r := registry.New(registry.Options{})
+	r := registry.New(options())
 	broken := spec(1, "x", nil, infer.Errorf(infer.Invalid, "not an ONNX model"))
 	apply(t, r, broken)
 	settle(r, []*registry.Spec{broken}, func(infer.Version) bool { return true }).Release()
@@ -285,7 +294,7 @@ func TestReleaseKeepsWhatWasListed(t *testing.T) {
 }
 
 func TestIdleVersionsAreListed(t *testing.T) {
-	r := registry.New(registry.Options{})
+	r := registry.New(options())
 	s := &registry.Spec{Version: version(1), Idle: "unloaded"}
 	if p := apply(t, r, s); len(p.Failed()) != 0 {
 		t.Errorf("failed: %v", p.Failed())
