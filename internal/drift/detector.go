@@ -20,7 +20,7 @@ type Tumbling struct {
 	tracks  [][1 + len(qualities)]track // by feature: its bins, then its qualities
 }
 
-var _ Detector = (*Tumbling)(nil)
+var _ Resumable = (*Tumbling)(nil)
 
 // NewDetector returns a detector in the state OK. The profile must stay as it is.
 func NewDetector(p *Profile, o Options) (*Tumbling, error) {

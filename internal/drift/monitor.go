@@ -22,7 +22,7 @@ type Stream struct {
 // Watch says how a stream is watched.
 type Watch struct {
 	Tap      TapOptions
-	Detector Detector      // the monitor's from now on
+	Detector Resumable     // the monitor's from now on
 	Window   time.Duration // how long a window is; they begin at multiples of it
 	Rows     uint64        // with 1 or more a window ends after so many rows instead
 	Past     *Past         // of an earlier watch of the stream, if there was one

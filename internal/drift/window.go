@@ -22,6 +22,11 @@ type Window struct {
 type Detector interface {
 	// Judge takes the next window, whose Counts fit the profile it was made for.
 	Judge(w Window) Verdict
+}
+
+// Resumable is a Detector that another one can go on from.
+type Resumable interface {
+	Detector
 	// State returns the state of the stream, one of those below.
 	State() string
 	// Snapshot returns a copy of the detector's state, from which Restore makes
