@@ -3,6 +3,7 @@ package drift
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -66,8 +67,8 @@ type Status struct {
 
 // MonitorOptions configure a Monitor.
 type MonitorOptions struct {
-	// Every is how often taps are emptied and windows looked at, 200ms by default:
-	// the most by which a row may be counted in the next window.
+	// Every is how often taps are emptied and windows looked at, more than 0: the most
+	// by which a row may be counted in the next window.
 	Every time.Duration
 	// Closed is told of each window, one at a time. Taps go on meanwhile.
 	Closed func(Closed)
@@ -94,10 +95,11 @@ type stream struct {
 	stopped bool
 }
 
-// NewMonitor returns a monitor without streams.
+// NewMonitor returns a monitor without streams. Options that are not complete are a bug
+// of the caller.
 func NewMonitor(o MonitorOptions) *Monitor {
-	if o.Every <= 0 {
-		o.Every = 200 * time.Millisecond
+	if o.Every <= 0 || o.Closed == nil {
+		panic(fmt.Sprintf("BUG: drift: a monitor needs Closed and Every above 0, got %v", o.Every))
 	}
 	return &Monitor{o: o, streams: map[Stream]*stream{}}
 }
@@ -199,9 +201,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 func (m *Monitor) tick(now time.Time) {
 	for _, x := range m.take(now) {
 		for c, ok := m.next(x, now); ok; c, ok = m.next(x, now) {
-			if m.o.Closed != nil {
-				m.o.Closed(c)
-			}
+			m.o.Closed(c)
 		}
 	}
 }

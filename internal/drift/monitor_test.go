@@ -42,7 +42,7 @@ func monitored(t *testing.T, f func(m *Monitor, closed *[]Closed)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var closed []Closed
-		m := NewMonitor(MonitorOptions{Closed: func(c Closed) { closed = append(closed, c) }})
+		m := NewMonitor(MonitorOptions{Every: 200 * time.Millisecond, Closed: func(c Closed) { closed = append(closed, c) }})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- m.Run(ctx) }() // received below
@@ -203,7 +203,7 @@ func TestAligned(t *testing.T) {
 
 // A clock that is set back or forward ends the window and loses no row.
 func TestClockJumps(t *testing.T) {
-	m := NewMonitor(MonitorOptions{})
+	m := NewMonitor(MonitorOptions{Every: time.Second, Closed: func(Closed) {}})
 	j := &judge{state: OK}
 	tap := m.Start(iris1, watched(j))
 	noon := time.Date(2026, 5, 4, 12, 0, 30, 0, time.UTC)

@@ -8,9 +8,9 @@ import (
 
 // SimulateOptions say how rows become windows.
 type SimulateOptions struct {
-	RowsPerWindow uint64
+	RowsPerWindow uint64        // at least 1
 	Start         time.Time     // of the first row
-	Step          time.Duration // from one row to the next; a second by default
+	Step          time.Duration // from one row to the next, more than 0
 }
 
 // Simulate judges rows as they would have been judged had they come one after the
@@ -19,9 +19,9 @@ type SimulateOptions struct {
 // used again for the next row. Values are rounded to the features' datatypes, as they
 // are on their way into a tensor. No more than one window is held in memory.
 func Simulate(p *Profile, d Detector, rows iter.Seq2[[]float64, []bool], o SimulateOptions) iter.Seq[Verdict] {
-	o.Step = max(o.Step, 0)
-	setDefault(&o.Step, time.Second)
-	setDefault(&o.RowsPerWindow, 1000)
+	if o.RowsPerWindow < 1 || o.Step <= 0 {
+		panic(fmt.Sprintf("BUG: drift: a simulation needs RowsPerWindow and Step above 0, got %d and %v", o.RowsPerWindow, o.Step))
+	}
 	round := make([]func(float64) float64, len(p.Features))
 	for i := range round {
 		round[i] = rounding(p.Features[i].Datatype)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -60,13 +61,17 @@ type watch struct {
 	options drift.Options // of the detector, for the record
 }
 
+// every is how often rows are counted and windows looked at. Windows last a second at
+// least.
+const every = 200 * time.Millisecond
+
 // New returns a watcher that needs an outbox yet.
 func New(log *journal.Log, logger *zap.Logger) *Watcher {
 	w := &Watcher{
 		journal: log, log: logger,
 		saved: map[drift.Stream]savedDetector{}, watches: map[drift.Stream]watch{}, told: map[drift.Stream]*told{},
 	}
-	w.monitor = drift.NewMonitor(drift.MonitorOptions{Closed: w.closed})
+	w.monitor = drift.NewMonitor(drift.MonitorOptions{Every: every, Closed: w.closed})
 	return w
 }
 

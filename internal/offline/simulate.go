@@ -21,9 +21,9 @@ import (
 // SimulationOptions say how a table is judged.
 type SimulationOptions struct {
 	TableOptions
-	// Drift has the settings of a model, of which Rows is how long a window is.
+	// Drift has the settings of a model, of which Rows is how long a window is, at least 1.
 	Drift   config.Drift
-	Streams int // that share the promise about false alarms; 0 is 1
+	Streams int // that share the promise about false alarms, at least 1
 }
 
 // Simulated is what is said of some rows of a table, which are counted from 1.
@@ -37,17 +37,20 @@ type Simulated struct {
 // SimulateProfile judges the rows of a CSV file as a gateway would that saw one of
 // them a second, the first at the beginning of 1970, and tells of each window.
 func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o SimulationOptions, tell func(Simulated) error) error {
+	if o.Drift.Rows < 1 || o.Streams < 1 {
+		return infer.Errorf(infer.Invalid, "windows of %d rows of %d streams; expected at least 1 of each", o.Drift.Rows, o.Streams)
+	}
 	table, p, err := tableOf(p, in, &o.TableOptions)
 	if err != nil {
 		return err
 	}
-	detector, err := drift.NewDetector(p, driftwatch.DetectorOptions(&o.Drift, max(1, o.Streams)))
+	detector, err := drift.NewDetector(p, driftwatch.DetectorOptions(&o.Drift, o.Streams))
 	if err != nil {
 		return err
 	}
 	var failed error
 	from, start := uint64(0), time.Unix(0, 0).UTC()
-	windows := drift.SimulateOptions{RowsPerWindow: uint64(o.Drift.Rows), Start: start, Step: time.Second} //nolint:gosec // not negative
+	windows := drift.SimulateOptions{RowsPerWindow: uint64(o.Drift.Rows), Start: start, Step: time.Second} //nolint:gosec // positive
 	for v := range drift.Simulate(p, detector, tableRows(ctx, table, &o.TableOptions, &failed), windows) {
 		if failed != nil { // its last window is no window
 			break

@@ -45,7 +45,7 @@ func normalProfile(t *testing.T) *offline.Profile {
 
 // simulation is of windows of 500 rows.
 func simulation() offline.SimulationOptions {
-	o := offline.SimulationOptions{Drift: config.Default().Model("").Drift}
+	o := offline.SimulationOptions{Drift: config.Default().Model("").Drift, Streams: 1}
 	o.Drift.Rows = 500
 	return o
 }
@@ -94,6 +94,10 @@ func TestSimulateProfile(t *testing.T) {
 	bad := simulation()
 	bad.Drift.Tolerance = -1
 	f(moved, bad, "the tolerance is -1; it must be above 0 and at most 10", "")
+
+	bad = simulation()
+	bad.Drift.Rows = 0
+	f(moved, bad, "windows of 0 rows of 1 streams; expected at least 1 of each", "")
 
 	stop := errors.New("enough")
 	err := offline.SimulateProfile(t.Context(), p, strings.NewReader(moved), simulation(), func(offline.Simulated) error { return stop })

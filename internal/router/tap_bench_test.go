@@ -101,7 +101,7 @@ func BenchmarkDrift(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			m := drift.NewMonitor(drift.MonitorOptions{Every: time.Millisecond})
+			m := drift.NewMonitor(drift.MonitorOptions{Every: time.Millisecond, Closed: func(drift.Closed) {}})
 			tap := m.Start(drift.Stream{Version: infer.Version{Model: "iris", Number: 1}, Role: api.RoleDefault}, drift.Watch{
 				Tap:      drift.TapOptions{Model: s.model, Profile: p, Sample: sample, MaxRows: 16, MaxBytes: 1 << 20},
 				Detector: detector, Window: 5 * time.Minute,
