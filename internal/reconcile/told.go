@@ -87,7 +87,8 @@ func snapshot(t *transition) trail.Snapshot {
 	return s
 }
 
-// write appends events to the journal, all or none, and folds them in.
+// write appends events to the journal, all or none, and folds them in as the journal
+// returns them, read back: what serves is then what a replay comes to.
 func (r *Reconciler) write(events []api.Event) error {
 	if len(events) == 0 {
 		return nil
