@@ -120,6 +120,20 @@ func TestProbeOfOperatorsThatMix(t *testing.T) {
 	}
 }
 
+func TestAProbeWithoutLimitsIsABug(t *testing.T) {
+	f := func(want string, o batch.ProbeOptions) {
+		t.Helper()
+		defer func() {
+			if text, ok := recover().(string); !ok || !strings.Contains(text, want) {
+				t.Errorf("%q, want %q", text, want)
+			}
+		}()
+		batch.Probe(t.Context(), newFake(), ioModel(), o)
+	}
+	f("Timeout is 0", batch.ProbeOptions{MaxBytes: 1})
+	f("MaxBytes is 0", batch.ProbeOptions{Timeout: time.Second})
+}
+
 func TestProbeOfSlowModelsIsShort(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		slot := newFake()

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -85,6 +86,23 @@ func state(r *registry.Registry, n int64) (state, reason string) {
 		}
 	}
 	return "", ""
+}
+
+func TestIncompleteOptionsAreABug(t *testing.T) {
+	f := func(want string, change func(o *registry.Options)) {
+		t.Helper()
+		defer func() {
+			if text, ok := recover().(string); !ok || !strings.Contains(text, want) {
+				t.Errorf("%q, want %q", text, want)
+			}
+		}()
+		o := options()
+		change(&o)
+		registry.New(o)
+	}
+	f("ParallelLoads is 0", func(o *registry.Options) { o.ParallelLoads = 0 })
+	f("LoadTimeout is 0s", func(o *registry.Options) { o.LoadTimeout = 0 })
+	f("UnloadTimeout is -1ns", func(o *registry.Options) { o.UnloadTimeout = -1 })
 }
 
 func TestUnchangedVersionsAreKept(t *testing.T) {
