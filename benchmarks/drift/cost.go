@@ -68,7 +68,7 @@ func (b *bench) time(n int) costLine {
 	w := newWindow(p, 1, rows)
 	line.Row = float64(timed(runs, func() {}, func() { count(w, table) })) / rows
 	var d *drift.Tumbling
-	fresh := func() { d = newDetector(p, drift.Options{}) }
+	fresh := func() { d = newDetector(p, defaults()) }
 	line.Clean = float64(timed(runs, fresh, func() { d.Judge(clean) })) / 1e6
 	line.Broken = float64(timed(runs, fresh, func() { d.Judge(broken) })) / 1e6
 	return line
@@ -123,7 +123,7 @@ func (b *bench) memory(n, versions int) memoryLine {
 	detectors := make([]*drift.Tumbling, versions)
 	for v := range detectors {
 		// Without a tolerance, so that less rows make a suspicion.
-		detectors[v] = newDetector(profiles[v], drift.Options{Tolerance: 1e-6})
+		detectors[v] = newDetector(profiles[v], withTolerance(1e-6))
 	}
 	line.Detector = grown()
 	// A shift that is suspected of all features, and not enough to be detected.

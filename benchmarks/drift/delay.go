@@ -122,8 +122,8 @@ func (b *bench) setups() []setup {
 		for _, rows := range []int{250, 500, 1000} {
 			limit := b.calibrate(reference, rows)
 			for _, m := range []method{
-				{"sluice", true, func(ref [][]float64) func() judge { return ours(ref, drift.Options{}) }},
-				{"sluice, tolerance 0.001", true, func(ref [][]float64) func() judge { return ours(ref, drift.Options{Tolerance: 0.001}) }},
+				{"sluice", true, func(ref [][]float64) func() judge { return ours(ref, defaults()) }},
+				{"sluice, tolerance 0.001", true, func(ref [][]float64) func() judge { return ours(ref, withTolerance(0.001)) }},
 				{"PSI ≥ 0.2", false, func(ref [][]float64) func() judge { return fixedPSI(ref, 0.2) }},
 				{fmt.Sprintf("PSI ≥ %.3f, calibrated", limit), false, func(ref [][]float64) func() judge { return fixedPSI(ref, limit) }},
 			} {

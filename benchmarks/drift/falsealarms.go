@@ -20,12 +20,10 @@ func (b *bench) windowsPerReference(rows int) int {
 // promises are the detectors that are measured. Without a tolerance, nothing but the
 // law of the statistic stands between chance and an alarm.
 func promises() []promise {
-	const none = 1e-6
-	return []promise{
-		{"defaults", drift.Options{}},
-		{"1 in 200", drift.Options{FalseAlarmWindows: 200}},
-		{"1 in 200, no tolerance", drift.Options{FalseAlarmWindows: 200, Tolerance: none, QualityTolerance: none, RangeTolerance: none}},
-	}
+	rare, bare := defaults(), withTolerance(1e-6)
+	rare.FalseAlarmWindows, bare.FalseAlarmWindows = 200, 200
+	bare.QualityTolerance, bare.RangeTolerance = 1e-6, 1e-6
+	return []promise{{"defaults", defaults()}, {"1 in 200", rare}, {"1 in 200, no tolerance", bare}}
 }
 
 type promise struct {
@@ -138,12 +136,11 @@ func (b *bench) falseAlarms() error {
 	return nil
 }
 
-// newOptions returns those of a promise with what the detector fills in.
+// newOptions returns those of a promise.
 func newOptions(name string) drift.Options {
-	p := profileOf([][]float64{{1, 2, 3}}, "FP64")
 	for _, promise := range promises() {
 		if promise.name == name {
-			return newDetector(p, promise.options).Options()
+			return promise.options
 		}
 	}
 	panic(fmt.Sprintf("BUG: drift: no promise is named %q", name))

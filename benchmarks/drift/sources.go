@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
 )
 
@@ -90,6 +91,23 @@ func newWindow(p *drift.Profile, number, rows int) drift.Window {
 	w := p.NewWindow(epoch().Add(time.Duration(number) * time.Hour))
 	w.End, w.Rows = w.Start.Add(time.Hour), uint64(rows) //nolint:gosec // positive
 	return w
+}
+
+// defaults are the options of a gateway with one stream, for windows by rows.
+func defaults() drift.Options {
+	c := config.Default().Defaults.Drift
+	return drift.Options{
+		Tolerance: c.Tolerance, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
+		FalseAlarmEvery: c.FalseAlarmEvery, FalseAlarmWindows: float64(c.FalseAlarmWindows),
+		Streams: 1, MinRows: uint64(c.MinRows), Recover: c.Recover, //nolint:gosec // positive
+	}
+}
+
+// withTolerance are the defaults but for the tolerance.
+func withTolerance(tolerance float64) drift.Options {
+	o := defaults()
+	o.Tolerance = tolerance
+	return o
 }
 
 // newDetector makes one of options that are known to be right.

@@ -14,7 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/offline"
 )
 
@@ -224,7 +226,7 @@ func TestDriftReplay(t *testing.T) {
 		}
 		return text
 	}
-	detector, err := drift.NewDetector(p, drift.Options{Window: 5 * time.Minute})
+	detector, err := drift.NewDetector(p, driftwatch.DetectorOptions(&config.Default().Defaults.Drift, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

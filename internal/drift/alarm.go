@@ -7,51 +7,31 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Options say what a detector may miss, and how often it may cry wolf.
+// Options say what a detector may miss, and how often it may raise a false alarm.
 type Options struct {
 	// Tolerance is the divergence, as PSI, that a feature may have from the reference
-	// and still be as before: 0.02 by default. A normal variable whose mean moves by d
-	// standard deviations has a PSI of d²: the default lets 0.14 pass.
+	// and still be as before. A normal variable whose mean moves by d standard deviations
+	// has a PSI of d²: 0.02 lets 0.14 pass.
 	Tolerance float64 `json:"tolerance"`
 	// QualityTolerance is by how much the share of missing, of NaN and of infinite
-	// values may exceed the reference's: 0.01 by default. RangeTolerance is the same for
-	// values outside the reference's range: 0.05, for drift takes some there too.
+	// values may exceed the reference's. RangeTolerance is the same for values outside the
+	// reference's range, for drift takes some there too.
 	QualityTolerance float64 `json:"quality_tolerance"`
 	RangeTolerance   float64 `json:"range_tolerance"`
 
-	// The promise: at most one false alarm in FalseAlarmEvery, 30 days by default, over
-	// all Streams, on windows as long as Window. A detector of windows by rows has
-	// Window 0, and is promised by windows: at most one in FalseAlarmWindows of a
-	// stream, 720 by default.
+	// The promise: at most one false alarm in FalseAlarmEvery, over all Streams, on windows
+	// as long as Window. A detector of windows by rows has Window 0, and is promised by
+	// windows: at most one in FalseAlarmWindows of a stream.
 	FalseAlarmEvery   time.Duration `json:"false_alarm_every"`
 	Window            time.Duration `json:"window"`
 	FalseAlarmWindows float64       `json:"false_alarm_windows"`
-	Streams           int           `json:"streams"` // that share the promise; 1 by default
+	Streams           int           `json:"streams"` // that share the promise
 
-	MinRows uint64 `json:"min_rows"` // of a window that is judged; 50 by default
-	Recover int    `json:"recover"`  // windows in a row that look well before all is; 3 by default
+	MinRows uint64 `json:"min_rows"` // of a window that is judged
+	Recover int    `json:"recover"`  // windows in a row that look well before all is
 }
 
-// withDefaults returns the options with what was left out.
-func (o Options) withDefaults() Options {
-	setDefault(&o.Tolerance, 0.02)
-	setDefault(&o.QualityTolerance, 0.01)
-	setDefault(&o.RangeTolerance, 0.05)
-	setDefault(&o.FalseAlarmEvery, 30*24*time.Hour)
-	setDefault(&o.FalseAlarmWindows, 720)
-	setDefault(&o.Streams, 1)
-	setDefault(&o.MinRows, 50)
-	setDefault(&o.Recover, 3)
-	return o
-}
-
-func setDefault[T comparable](to *T, value T) {
-	var zero T
-	if *to == zero {
-		*to = value
-	}
-}
-
+// check returns what is missing or wrong.
 func (o Options) check() error {
 	bad := func(format string, args ...any) error { return infer.Errorf(infer.Invalid, format, args...) }
 	for _, t := range []struct {
@@ -74,9 +54,11 @@ func (o Options) check() error {
 		return bad("false alarms are allowed every %v, which is less than a window of %v", o.FalseAlarmEvery, o.Window)
 	case o.Window == 0 && !(o.FalseAlarmWindows >= 1 && o.FalseAlarmWindows <= 1e15):
 		return bad("false alarms are allowed every %v windows; it must be from 1 to 1e15", o.FalseAlarmWindows)
-	case o.Streams < 0:
+	case o.Streams < 1:
 		return bad("%d streams; there cannot be fewer than one", o.Streams)
-	case o.Recover < 0:
+	case o.MinRows < 1:
+		return bad("windows of %d rows are judged; it must be at least 1", o.MinRows)
+	case o.Recover < 1:
 		return bad("recovery after %d windows; it must be at least 1", o.Recover)
 	}
 	return nil

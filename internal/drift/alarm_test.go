@@ -56,7 +56,8 @@ func TestFalseAlarmsOnCleanWindows(t *testing.T) {
 			t.Errorf("%v alarms", got)
 		}
 	}
-	none := drift.Options{Tolerance: 1e-12, QualityTolerance: 1e-12, RangeTolerance: 1e-12}
+	none := drift.CompleteOptions()
+	none.Tolerance, none.QualityTolerance, none.RangeTolerance = 1e-12, 1e-12, 1e-12
 	rare := func(rng *rand.Rand) source { // many values at 0, few others
 		return func() float64 {
 			if rng.Float64() < 0.9 {
@@ -68,8 +69,8 @@ func TestFalseAlarmsOnCleanWindows(t *testing.T) {
 	f("normal, no tolerance", 25, 100, 500, 100, none, normal)
 	f("normal, no tolerance", 5, 100, 1000, 500, none, normal)
 	f("rare values, no tolerance", 25, 100, 500, 100, none, rare)
-	f("normal", 20, 100, 500, 100, drift.Options{}, normal)
-	f("normal", 5, 100, 2000, 300, drift.Options{}, normal)
+	f("normal", 20, 100, 500, 100, drift.CompleteOptions(), normal)
+	f("normal", 5, 100, 2000, 300, drift.CompleteOptions(), normal)
 }
 
 // Rows that depend on each other are beyond what is promised: neighbours that are alike
@@ -78,7 +79,8 @@ func TestFalseAlarmsOnCleanWindows(t *testing.T) {
 func TestFalseAlarmsOnDependentRows(t *testing.T) {
 	f := func(rho float64, m, n int, tolerance float64, most int) {
 		t.Helper()
-		o := drift.Options{Tolerance: tolerance, FalseAlarmWindows: 200} // a tolerance of 0 is the default
+		o := drift.CompleteOptions()
+		o.Tolerance, o.FalseAlarmWindows = tolerance, 200
 		bins, quality := alarms(t, 4, 100, m, n, o, func(rng *rand.Rand) source { return dependent(rng, rho) })
 		t.Logf("rho %v, tolerance %v, windows of %d, reference %d: promised at most 2 alarms in 400 windows, measured %d of bins and %d of quality",
 			rho, tolerance, n, m, bins, quality)
@@ -86,9 +88,9 @@ func TestFalseAlarmsOnDependentRows(t *testing.T) {
 			t.Errorf("%d alarms; there were never more than %d", bins+quality, most)
 		}
 	}
-	f(0.3, 500, 200, 0, 3)
-	f(0.6, 500, 200, 0, 15)
-	f(0.6, 5000, 1000, 0, 0)
+	f(0.3, 500, 200, 0.02, 3)
+	f(0.6, 500, 200, 0.02, 15)
+	f(0.6, 5000, 1000, 0.02, 0)
 	f(0.6, 5000, 1000, 1e-12, 40) // without the tolerance
-	f(0.9, 500, 200, 0, 90)
+	f(0.9, 500, 200, 0.02, 90)
 }

@@ -53,7 +53,9 @@ func FuzzJudge(f *testing.F) {
 		if json.Unmarshal(data, &w) != nil || drift.CheckWindow(p, &w) != nil {
 			return
 		}
-		d := detector(t, p, drift.Options{MinRows: 1})
+		o := drift.CompleteOptions()
+		o.MinRows = 1
+		d := detector(t, p, o)
 		for range 10 {
 			valid(t, d.Judge(w))
 		}

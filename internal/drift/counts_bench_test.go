@@ -37,7 +37,7 @@ func BenchmarkJudge(b *testing.B) {
 					}
 				}
 			}
-			d, err := drift.NewDetector(p, drift.Options{})
+			d, err := drift.NewDetector(p, drift.CompleteOptions())
 			if err != nil {
 				b.Fatal(err)
 			}

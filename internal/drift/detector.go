@@ -24,7 +24,6 @@ var _ Resumable = (*Tumbling)(nil)
 
 // NewDetector returns a detector in the state OK. The profile must stay as it is.
 func NewDetector(p *Profile, o Options) (*Tumbling, error) {
-	o = o.withDefaults()
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -38,7 +37,7 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 	return d, nil
 }
 
-// Options returns the options with the defaults filled in.
+// Options returns the options.
 func (d *Tumbling) Options() Options { return d.options }
 
 // ranked is a finding and the logarithm of its p-value, by which it is ranked.

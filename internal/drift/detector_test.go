@@ -32,7 +32,7 @@ func valid(t *testing.T, v drift.Verdict) string {
 func TestVerdictNamesWhatChangedAndSinceWhen(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 1))
 	p := profile(10, 5000, normal(rng))
-	d := detector(t, p, drift.Options{})
+	d := detector(t, p, drift.CompleteOptions())
 	judge := func(k int, of func(i int) source) drift.Verdict {
 		t.Helper()
 		v := d.Judge(window(p, k, 1000, of))
@@ -104,7 +104,7 @@ func TestVerdictNamesWhatChangedAndSinceWhen(t *testing.T) {
 func TestEvidenceAddsUpOverWindows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(12, 2))
 	p := profile(3, 20_000, normal(rng))
-	d := detector(t, p, drift.Options{})
+	d := detector(t, p, drift.CompleteOptions())
 	var states []string
 	for k := range 20 {
 		v := d.Judge(window(p, k, 500, func(i int) source {
@@ -133,7 +133,7 @@ func TestQuality(t *testing.T) {
 	p := profile(4, 5000, normal(rng))
 	f := func(statistic string, share float64, spoil func(c *drift.Counts, f *drift.Feature)) {
 		t.Helper()
-		d := detector(t, p, drift.Options{})
+		d := detector(t, p, drift.CompleteOptions())
 		spoiled := func(k int, share float64) drift.Verdict {
 			w := window(p, k, 1000, func(int) source { return normal(rng) })
 			w.Counts[2] = p.Features[2].NewCounts()
@@ -182,7 +182,7 @@ func TestQuality(t *testing.T) {
 func TestTooFewRows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(14, 1))
 	p := profile(2, 1000, normal(rng))
-	d := detector(t, p, drift.Options{})
+	d := detector(t, p, drift.CompleteOptions())
 	broken := func(int) source { return constant(math.Inf(1)) }
 	for k, rows := range []int{0, 1, 2, 49} {
 		v := d.Judge(window(p, k, rows, broken))
@@ -216,7 +216,7 @@ func TestOddFeatures(t *testing.T) {
 	p.Features[3].Reference.Missing = 500
 	f := func(name string, value float64, missing bool, wantBins, wantQuality string) {
 		t.Helper()
-		d := detector(t, p, drift.Options{})
+		d := detector(t, p, drift.CompleteOptions())
 		w := p.NewWindow(epoch)
 		w.Rows = 1000
 		for i := range p.Features {
@@ -265,7 +265,7 @@ func TestOddFeatures(t *testing.T) {
 func TestReplayGivesTheSameVerdict(t *testing.T) {
 	rng := rand.New(rand.NewPCG(16, 1))
 	p := profile(5, 10_000, normal(rng))
-	d := detector(t, p, drift.Options{})
+	d := detector(t, p, drift.CompleteOptions())
 	seen := map[string]bool{}
 	for k := range 60 {
 		by := []float64{0, 0.27, 0, 0.8}[k/5%4]
@@ -313,7 +313,7 @@ func TestRestoreRefuses(t *testing.T) {
 		if err := json.Unmarshal([]byte(`{"findings":[`+finding+`]}`), &s); err != nil {
 			t.Fatal(err)
 		}
-		_, err := drift.Restore(p, drift.Options{}, s)
+		_, err := drift.Restore(p, drift.CompleteOptions(), s)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: got %v, want %q", finding, err, want)
 		}
@@ -335,19 +335,22 @@ func TestRestoreRefuses(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	p := profile(1, 100, normal(rand.New(rand.NewPCG(18, 1))))
-	f := func(o drift.Options, want string) {
+	f := func(want string, change func(o *drift.Options)) {
 		t.Helper()
+		o := drift.CompleteOptions()
+		change(&o)
 		if _, err := drift.NewDetector(p, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	f(drift.Options{Tolerance: -1}, "tolerance is -1")
-	f(drift.Options{Tolerance: math.NaN()}, "tolerance is NaN")
-	f(drift.Options{QualityTolerance: 1}, "quality tolerance is 1")
-	f(drift.Options{RangeTolerance: math.Inf(1)}, "range tolerance is +Inf")
-	f(drift.Options{Window: -time.Hour}, "cannot be negative")
-	f(drift.Options{Window: time.Hour, FalseAlarmEvery: time.Minute}, "less than a window of 1h0m0s")
-	f(drift.Options{FalseAlarmWindows: 0.5}, "every 0.5 windows")
-	f(drift.Options{Streams: -1}, "-1 streams")
-	f(drift.Options{Recover: -1}, "after -1 windows")
+	f("tolerance is 0", func(o *drift.Options) { o.Tolerance = 0 })
+	f("tolerance is NaN", func(o *drift.Options) { o.Tolerance = math.NaN() })
+	f("quality tolerance is 1", func(o *drift.Options) { o.QualityTolerance = 1 })
+	f("range tolerance is +Inf", func(o *drift.Options) { o.RangeTolerance = math.Inf(1) })
+	f("cannot be negative", func(o *drift.Options) { o.Window = -time.Hour })
+	f("less than a window of 1h0m0s", func(o *drift.Options) { o.Window, o.FalseAlarmEvery = time.Hour, time.Minute })
+	f("every 0.5 windows", func(o *drift.Options) { o.FalseAlarmWindows = 0.5 })
+	f("0 streams", func(o *drift.Options) { o.Streams = 0 })
+	f("windows of 0 rows", func(o *drift.Options) { o.MinRows = 0 })
+	f("after 0 windows", func(o *drift.Options) { o.Recover = 0 })
 }

@@ -18,7 +18,7 @@ func BenchmarkWindowClose(b *testing.B) {
 					Reference: Counts{Bins: []uint64{250, 250, 250, 250}},
 				}
 			}
-			d, err := NewDetector(p, Options{})
+			d, err := NewDetector(p, CompleteOptions())
 			if err != nil {
 				b.Fatal(err)
 			}

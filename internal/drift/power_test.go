@@ -15,7 +15,7 @@ func delays(t *testing.T, seed uint64, reference, rows, runs, limit int, change 
 	for run := range runs {
 		rng := rand.New(rand.NewPCG(seed, uint64(run)))
 		p := profile(10, reference, normal(rng))
-		d := detector(t, p, drift.Options{})
+		d := detector(t, p, drift.CompleteOptions())
 		n := limit
 		for k := range limit {
 			v := d.Judge(window(p, k, rows, func(i int) source {

@@ -41,7 +41,7 @@ func TestSimulate(t *testing.T) {
 		}
 	})
 	o := drift.SimulateOptions{RowsPerWindow: 500, Start: epoch, Step: time.Minute}
-	for v := range drift.Simulate(p, detector(t, p, drift.Options{}), stream, o) {
+	for v := range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), stream, o) {
 		valid(t, v)
 		to := from + v.Rows
 		if v.Window.Start != epoch.Add(time.Duration(from)*time.Minute) || v.Window.End != epoch.Add(time.Duration(to)*time.Minute) {
@@ -74,13 +74,13 @@ func TestSimulateStopsWhenAsked(t *testing.T) {
 	p := profile(1, 500, normal(rand.New(rand.NewPCG(22, 1))))
 	read := 0
 	stream := rows(1000, 1, func(int, []float64, []bool) { read++ })
-	for range drift.Simulate(p, detector(t, p, drift.Options{}), stream, drift.SimulateOptions{RowsPerWindow: 100, Step: time.Second}) {
+	for range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), stream, drift.SimulateOptions{RowsPerWindow: 100, Step: time.Second}) {
 		break
 	}
 	if read != 100 {
 		t.Errorf("%d rows read for one window of 100", read)
 	}
-	for v := range drift.Simulate(p, detector(t, p, drift.Options{}), rows(0, 1, nil), drift.SimulateOptions{RowsPerWindow: 100, Step: time.Second}) {
+	for v := range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), rows(0, 1, nil), drift.SimulateOptions{RowsPerWindow: 100, Step: time.Second}) {
 		t.Errorf("a window of no rows: %+v", v)
 	}
 }
@@ -98,7 +98,7 @@ func TestSimulateRounds(t *testing.T) {
 	stream(func(values []float64, missing []bool) bool { b.Add(values, missing); return true })
 	p := b.Profile(drift.Meta{})
 	n := 0
-	for v := range drift.Simulate(p, detector(t, p, drift.Options{}), stream, drift.SimulateOptions{RowsPerWindow: 1000, Step: time.Second}) {
+	for v := range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), stream, drift.SimulateOptions{RowsPerWindow: 1000, Step: time.Second}) {
 		n++
 		if v.Features[0].Effect > .001 || len(v.Quality) > 0 {
 			t.Errorf("the reference itself: %+v", v)

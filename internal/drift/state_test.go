@@ -73,16 +73,18 @@ func TestRunsHaveALimit(t *testing.T) {
 }
 
 func TestThresholds(t *testing.T) {
-	f := func(o Options, features int, perT float64) {
+	f := func(change func(o *Options), features int, perT float64) {
 		t.Helper()
-		got := o.withDefaults().thresholds(features)
+		o := CompleteOptions()
+		change(&o)
+		got := o.thresholds(features)
 		if want := -logOf(perT); !near(got.detect, want) || got.suspect < got.detect {
 			t.Errorf("%+v: got %+v, want detection at %v", o, got, want)
 		}
 	}
-	f(Options{}, 1, 720*12)
-	f(Options{FalseAlarmWindows: 100, Streams: 5}, 10, 100*5*10*12)
-	f(Options{Window: time.Hour}, 10, 720*10*12)
-	f(Options{Window: 5 * time.Minute, FalseAlarmEvery: 24 * time.Hour, Streams: 2}, 3, 288*2*3*12)
-	f(Options{FalseAlarmWindows: 1}, 1, 12) // less than the suspicions are allowed
+	f(func(*Options) {}, 1, 720*12)
+	f(func(o *Options) { o.FalseAlarmWindows, o.Streams = 100, 5 }, 10, 100*5*10*12)
+	f(func(o *Options) { o.Window = time.Hour }, 10, 720*10*12)
+	f(func(o *Options) { o.Window, o.FalseAlarmEvery, o.Streams = 5*time.Minute, 24*time.Hour, 2 }, 3, 288*2*3*12)
+	f(func(o *Options) { o.FalseAlarmWindows = 1 }, 1, 12) // less than the suspicions are allowed
 }

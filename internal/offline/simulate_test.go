@@ -15,6 +15,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/offline"
 )
 
@@ -120,7 +121,9 @@ func TestReplayDrift(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	detector, err := drift.NewDetector(p, drift.Options{})
+	settings := simulation().Drift
+	options := driftwatch.DetectorOptions(&settings, 1)
+	detector, err := drift.NewDetector(p, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,6 +193,7 @@ func TestReplayDrift(t *testing.T) {
 	f(func(e *api.DriftEvidence) { e.Window = json.RawMessage(`{"rows":-1}`) }, "window cannot be read")
 	f(func(e *api.DriftEvidence) { e.Window = json.RawMessage(`{}`) }, "it has 0 features and the profile 3")
 	f(func(e *api.DriftEvidence) {
-		e.Before = json.RawMessage(`{"findings":[{"feature":"z","kind":"input","statistic":"g","state":"OK"}]}`)
+		e.Before = text(drift.Snapshot{Options: options, Findings: []drift.FindingStatus{{Feature: "z", Kind: drift.KindInput, Statistic: drift.StatisticG}}})
 	}, "the profile has no such feature")
+	f(func(e *api.DriftEvidence) { e.Before = json.RawMessage(`{"findings":[]}`) }, "the tolerance is 0")
 }

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/router"
 )
@@ -97,7 +99,7 @@ func BenchmarkDrift(b *testing.B) {
 	watched := func(sample int) func(b *testing.B) (router.Copier, func(rows uint64)) {
 		return func(b *testing.B) (router.Copier, func(rows uint64)) {
 			b.Helper()
-			detector, err := drift.NewDetector(p, drift.Options{Window: 5 * time.Minute})
+			detector, err := drift.NewDetector(p, driftwatch.DetectorOptions(&config.Default().Defaults.Drift, 1))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -1,0 +1,11 @@
+package drift
+
+import "time"
+
+// CompleteOptions are complete, for windows by rows.
+func CompleteOptions() Options {
+	return Options{
+		Tolerance: 0.02, QualityTolerance: 0.01, RangeTolerance: 0.05,
+		FalseAlarmEvery: 30 * 24 * time.Hour, FalseAlarmWindows: 720, Streams: 1, MinRows: 50, Recover: 3,
+	}
+}
