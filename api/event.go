@@ -51,3 +51,12 @@ type Event struct {
 	Before json.RawMessage `json:"before,omitempty"`
 	After  json.RawMessage `json:"after,omitempty"`
 }
+
+// JournalReport is what reading the whole journal has shown: that every event is the one
+// that was written. Segments are the files of archived events; Hash is that of the last
+// event, in hexadecimal.
+type JournalReport struct {
+	Events   int64  `json:"events"`
+	Segments int    `json:"segments"`
+	Hash     string `json:"hash"`
+}

@@ -25,6 +25,10 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("only %d events", l.Last())
 	}
 	wantEvents(t, l, l.Last())
+	verified(t, l)
+	if segments, _ := journal.Segments(l); segments == 0 {
+		t.Error("nothing was archived")
+	}
 }
 
 // TestFullFileSystem fills a small file system, where the write of a page fails
@@ -49,7 +53,7 @@ func TestFullFileSystem(t *testing.T) {
 		if err := fill(l); err != nil {
 			t.Fatal(err)
 		}
-		if err := fill(l); err != nil { // and again
+		if err := errors.Join(fill(l), cutFull(l), fill(l)); err != nil { // and again
 			t.Fatal(err)
 		}
 		write(t, ballast, make([]byte, size))
@@ -64,10 +68,12 @@ func TestFullFileSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantEvents(t, l, last)
+	verified(t, l)
+	segments, _ := journal.Segments(l)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d events", last)
+	t.Logf("%d events, %d segments", last, segments)
 }
 
 // TestCutWhileOpen takes the file away under a log that is open, which faults in

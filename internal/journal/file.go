@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
@@ -21,7 +22,10 @@ const (
 	aliveKey     = "alive"
 	eventsBucket = "events"
 
-	format = "1"
+	// format is that of a file with segments and snapshots. The first cut makes one of a
+	// file of oldFormat, which differs in nothing else.
+	format    = "2"
+	oldFormat = "1"
 )
 
 // errPanic says that bbolt panicked or that its memory map faulted. It may hold
@@ -34,6 +38,11 @@ type file struct {
 	// fd is db's own file. It is closed by us where db can no longer be asked to.
 	fd   *os.File
 	path string
+
+	index   atomic.Pointer[[]segment]
+	pending atomic.Int64 // bytes of the records that are in no segment
+	checked sync.Map     // names of the segments that were held against their hash
+	stepped func(string) // told of each step of a cut, for tests; may be nil
 
 	panicked atomic.Bool
 	broken   bool // write cannot know what is on disk; only write touches it
@@ -51,10 +60,16 @@ func (f *file) put(h head, records [][]byte) error {
 		}
 		return tx.Bucket([]byte(metaBucket)).Put([]byte(headKey), headValue(h))
 	}
-	return f.write(change, func(tx *bbolt.Tx) bool {
+	err := f.write(change, func(tx *bbolt.Tx) bool {
 		key, _ := tx.Bucket([]byte(eventsBucket)).Cursor().Last()         // the last of them: all are there or none
 		return key != nil && int64(binary.BigEndian.Uint64(key)) >= h.seq //nolint:gosec // was written from an int64
 	})
+	if err == nil {
+		for _, record := range records {
+			f.pending.Add(int64(len(record)))
+		}
+	}
+	return err
 }
 
 func (f *file) beat(value []byte) error {
@@ -87,11 +102,32 @@ func (f *file) write(change func(tx *bbolt.Tx) error, made func(tx *bbolt.Tx) bo
 	return err
 }
 
-func (f *file) each(after int64, visit func(seq int64, record []byte) (bool, error)) error {
-	return f.guard(func() error {
+func (f *file) each(r span, visit func(seq int64, record []byte) (bool, error)) error {
+	for behind := true; behind; {
+		left, more, err := f.eachArchived(r, visit)
+		if err != nil || !more {
+			return err
+		}
+		r = left
+		if behind, err = f.eachActive(r.after, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachActive passes on the records of journal.db after a number. If a cut has archived
+// the first of them meanwhile it passes on none, and reports that it is behind.
+func (f *file) eachActive(after int64, visit func(seq int64, record []byte) (bool, error)) (behind bool, err error) {
+	err = f.guard(func() error {
 		return f.db.View(func(tx *bbolt.Tx) error {
 			cursor := tx.Bucket([]byte(eventsBucket)).Cursor()
-			for key, record := cursor.Seek(seqKey(after + 1)); key != nil; key, record = cursor.Next() {
+			next := seqKey(after + 1)
+			key, record := cursor.Seek(next)
+			if behind = !bytes.Equal(key, next) && f.archived().seq > max(after, 0); behind {
+				return nil
+			}
+			for ; key != nil; key, record = cursor.Next() {
 				if len(key) != 8 {
 					return fmt.Errorf("a key of %d bytes among the events", len(key))
 				}
@@ -103,14 +139,25 @@ func (f *file) each(after int64, visit func(seq int64, record []byte) (bool, err
 			return nil
 		})
 	})
+	return behind, err
 }
 
 func (f *file) bytes() int64 {
-	info, err := f.fd.Stat()
-	if err != nil {
-		return 0
+	var n int64
+	if info, err := f.fd.Stat(); err == nil {
+		n = info.Size()
 	}
-	return info.Size()
+	for _, s := range f.segments() {
+		n += s.Bytes
+	}
+	return n
+}
+
+// step tells a test that a step of a cut is made.
+func (f *file) step(name string) {
+	if f.stepped != nil {
+		f.stepped(name)
+	}
 }
 
 func (f *file) close() error {

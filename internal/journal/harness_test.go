@@ -3,7 +3,9 @@ package journal_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
@@ -56,12 +59,17 @@ func child(t *testing.T, task, dir string) *exec.Cmd {
 	return cmd
 }
 
-// childAppend appends for ever and prints each number once it is acknowledged.
+// childAppend appends for ever and prints each number once it is acknowledged. Beside
+// that it cuts.
 func childAppend(dir string) error {
 	l, err := journal.Open(dir)
 	if err != nil {
 		return err
 	}
+	c := journal.NewCutter(l, journal.CutterOptions{
+		Events: 7, Bytes: 1 << 40, Logger: zap.NewNop(), Folds: func() []journal.NamedFold { return []journal.NamedFold{count("events")()} },
+	})
+	go c.Run(context.Background()) //nolint:errcheck // until the process is killed
 	for {
 		e, err := l.Append(l.Last(), event(l.Last()+1))
 		if err != nil {
@@ -89,11 +97,14 @@ func childFill(dir string) error {
 		return err
 	}
 	for range 5 {
-		_, size := l.Size()
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(size), Max: before.Max}); err != nil {
+		info, err := os.Stat(filepath.Join(dir, "journal.db"))
+		if err != nil {
 			return err
 		}
-		if err := fill(l); err != nil {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(info.Size()), Max: before.Max}); err != nil {
+			return err
+		}
+		if err := errors.Join(fill(l), cutFull(l), fill(l)); err != nil {
 			return err
 		}
 		if err := l.Beat(time.Now()); err != nil && infer.CodeOf(err) != infer.Unavailable {
@@ -127,6 +138,15 @@ func fill(l *journal.Log) error {
 		return nil
 	}
 	return fmt.Errorf("nothing was refused up to event %d", l.Last())
+}
+
+// cutFull cuts on a full disk, which may be possible or not.
+func cutFull(l *journal.Log) error {
+	c := journal.NewCutter(l, journal.CutterOptions{Events: 30, Bytes: 1 << 40, Logger: zap.NewNop(), Folds: func() []journal.NamedFold { return nil }})
+	if err := c.Cut(); err != nil && infer.CodeOf(err) != infer.Unavailable {
+		return fmt.Errorf("a cut on a full disk gives %w", err)
+	}
+	return nil
 }
 
 // childNobody opens as a user without any rights.

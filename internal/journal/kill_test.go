@@ -26,6 +26,7 @@ func TestKill(t *testing.T) {
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	var dir string
 	var last, acknowledged, unknown int64
+	segments := 0 // the most of one journal
 	for i := range kills {
 		if i%10 == 0 {
 			dir, last = t.TempDir(), 0
@@ -39,13 +40,23 @@ func TestKill(t *testing.T) {
 			t.Fatalf("after kill %d: Last is %d, the last one acknowledged was %d", i+1, n, told)
 		}
 		wantEvents(t, l, l.Last())
+		verified(t, l)
+		n, _ := journal.Segments(l)
+		fold := count("events")()
+		if err := l.Restore([]journal.NamedFold{fold}); err != nil || int64(*fold.Fold.(*counter)) != l.Last() {
+			t.Fatalf("after kill %d: %d events folded, %v", i+1, *fold.Fold.(*counter), err)
+		}
+		segments = max(segments, n)
 		acknowledged, unknown = acknowledged+told-last, unknown+l.Last()-told
 		last = l.Last()
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d kills, %d events acknowledged, %d more found", kills, acknowledged, unknown)
+	t.Logf("%d kills, %d events acknowledged, %d more found, up to %d segments", kills, acknowledged, unknown, segments)
+	if segments < 3 {
+		t.Errorf("only %d segments", segments)
+	}
 	if acknowledged < int64(kills) {
 		t.Errorf("only %d events in %d kills", acknowledged, kills)
 	}

@@ -25,6 +25,8 @@ type Log struct {
 	// write is held over the whole of an Append. What only looks at the end of the
 	// log takes head instead, so that it never waits for the disk.
 	write  sync.Mutex
+	cut    sync.Mutex    // held over a cut; taken before write
+	grown  chan struct{} // an event was appended
 	head   atomic.Pointer[head]
 	bytes  atomic.Int64
 	alive  atomic.Pointer[time.Time] // the last beat
@@ -38,11 +40,22 @@ type store interface {
 	put(h head, records [][]byte) error
 	// beat keeps one value in place of the last one, apart from the events.
 	beat(value []byte) error
-	// each passes on the records after a number, oldest first, until f says that it
-	// has had enough. A record is f's only until it returns.
-	each(after int64, f func(seq int64, record []byte) (more bool, err error)) error
+	// each passes on the records of a span, oldest first, until f says that it has had
+	// enough, and others besides. A record is f's only until it returns.
+	each(r span, f func(seq int64, record []byte) (more bool, err error)) error
+	// segments are where the older records are.
+	segments() []segment
+	// snapshots are what is kept of folds, by their names.
+	snapshots() (map[string]snapshot, error)
 	bytes() int64
 	close() error
+}
+
+// span is which records are asked for: those after a number, and of a time. Zero times
+// are no bounds.
+type span struct {
+	after        int64
+	since, until time.Time
 }
 
 var (
@@ -51,7 +64,7 @@ var (
 )
 
 func newLog(s store, h head) *Log {
-	l := &Log{store: s}
+	l := &Log{store: s, grown: make(chan struct{}, 1)}
 	l.head.Store(&h)
 	l.bytes.Store(s.bytes())
 	return l
@@ -99,14 +112,18 @@ func (l *Log) AppendAll(expected int64, events []api.Event) ([]api.Event, error)
 	}
 	l.head.Store(&last)
 	l.bytes.Store(l.store.bytes())
+	select {
+	case l.grown <- struct{}{}:
+	default: // it is known already
+	}
 	return added, nil
 }
 
 // Last returns the number of the last event, 0 where there is none.
 func (l *Log) Last() int64 { return l.head.Load().seq }
 
-// Size returns how many events there are and how many bytes their file has, which
-// grows in steps. In memory the bytes are 0.
+// Size returns how many events there are and how many bytes their files have, which
+// grow in steps. In memory the bytes are 0.
 func (l *Log) Size() (events, fileBytes int64) { return l.Last(), l.bytes.Load() }
 
 // Read returns events after a number that a filter chooses, oldest first and at most
@@ -118,7 +135,7 @@ func (l *Log) Read(after int64, limit int, filter Filter) ([]api.Event, error) {
 		return nil, err
 	}
 	size := 0
-	err = l.each(after, filter.Last, func(seq int64, record []byte) (bool, error) {
+	err = l.each(span{after, filter.Since, filter.Until}, filter.Last, func(seq int64, record []byte) (bool, error) {
 		if len(events) >= limit {
 			return false, nil
 		}
@@ -142,7 +159,13 @@ func (l *Log) Read(after int64, limit int, filter Filter) ([]api.Event, error) {
 // LastAt returns the number of the last event whose time is not after t, 0 if there
 // is none. A clock that was set back can make events before it that are later than t.
 func (l *Log) LastAt(t time.Time) (last int64, err error) {
-	err = l.each(0, 0, func(seq int64, record []byte) (bool, error) {
+	r := span{until: t}
+	for _, s := range l.store.segments() { // nothing before a segment that is not after t changes the answer
+		if !s.Latest.After(t) {
+			last, r.after = s.Last, s.Last
+		}
+	}
+	err = l.each(r, 0, func(seq int64, record []byte) (bool, error) {
 		h, err := headerOf(seq, record)
 		if err != nil {
 			return false, err
@@ -156,20 +179,20 @@ func (l *Log) LastAt(t time.Time) (last int64, err error) {
 	return last, err
 }
 
-// each passes on the records after a number up to last, which is the last one of the
-// log if it is 0. What is being appended right now is not acknowledged yet, and is
+// each passes on the records of a span up to last, which is the last one of the log if
+// it is 0, and others besides whose time is another. What is being appended right now is not acknowledged yet, and is
 // left out.
-func (l *Log) each(after, last int64, f func(seq int64, record []byte) (more bool, err error)) error {
+func (l *Log) each(r span, last int64, f func(seq int64, record []byte) (more bool, err error)) error {
 	if l.closed.Load() {
 		return readError(errClosed)
 	}
 	if end := l.Last(); last <= 0 || last > end {
 		last = end
 	}
-	if after = max(after, 0); after >= last {
+	if r.after = max(r.after, 0); r.after >= last {
 		return nil
 	}
-	err := l.store.each(after, func(seq int64, record []byte) (bool, error) {
+	err := l.store.each(r, func(seq int64, record []byte) (bool, error) {
 		if seq > last {
 			return false, nil
 		}
@@ -183,9 +206,12 @@ func (l *Log) each(after, last int64, f func(seq int64, record []byte) (more boo
 }
 
 // Replay calls f with all events, oldest first, until f fails. f may call the log.
-func (l *Log) Replay(f func(e api.Event) error) error {
-	for after := int64(0); ; {
-		events, err := l.Read(after, replayEvents, Filter{})
+func (l *Log) Replay(f func(e api.Event) error) error { return l.replay(0, 0, f) }
+
+// replay is Replay for the events after a number up to last; 0 is the last of all.
+func (l *Log) replay(after, last int64, f func(e api.Event) error) error {
+	for {
+		events, err := l.Read(after, replayEvents, Filter{Last: last})
 		if err != nil || len(events) == 0 {
 			return err
 		}
@@ -231,5 +257,9 @@ func readError(err error) error {
 	if errors.Is(err, errClosed) {
 		return infer.Errorf(infer.Unavailable, "%v", errClosed)
 	}
-	return &infer.Error{Code: infer.Internal, Op: "journal: read", Msg: "the journal cannot be read", Err: err}
+	e := &infer.Error{Code: infer.Internal, Op: "journal: read", Msg: "the journal cannot be read", Err: err}
+	if s, ok := errors.AsType[*segmentError](err); ok {
+		e.Msg += ": " + s.what()
+	}
+	return e
 }

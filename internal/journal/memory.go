@@ -18,11 +18,11 @@ func (m *memory) put(_ head, records [][]byte) error {
 	return nil
 }
 
-func (m *memory) each(after int64, f func(seq int64, record []byte) (bool, error)) error {
+func (m *memory) each(r span, f func(seq int64, record []byte) (bool, error)) error {
 	m.mu.RLock()
 	records := m.records // records are never changed, so this may be read without the lock
 	m.mu.RUnlock()
-	for seq := after + 1; seq <= int64(len(records)); seq++ {
+	for seq := r.after + 1; seq <= int64(len(records)); seq++ {
 		if more, err := f(seq, records[seq-1]); err != nil || !more {
 			return err
 		}
@@ -31,6 +31,10 @@ func (m *memory) each(after int64, f func(seq int64, record []byte) (bool, error
 }
 
 func (m *memory) beat([]byte) error { return nil } // the Log knows the last one
+
+func (m *memory) snapshots() (map[string]snapshot, error) { return nil, nil } //nolint:nilnil // none
+
+func (m *memory) segments() []segment { return nil }
 
 func (m *memory) bytes() int64 { return 0 }
 

@@ -29,12 +29,14 @@ var (
 	errForeign = errors.New("it is a file of another program")
 	errFormat  = errors.New("its format is a later one")
 	errDamaged = errors.New("it is damaged")
+	errMissing = errors.New("there is none")
 	errMoved   = errors.New("its file was moved, replaced or deleted")
 )
 
 // Open opens the log in the data directory dir, and makes both where there is
-// none. It reads and checks all of the file. A file that is damaged, foreign, of
-// a later format, or in use is an error, and is left as it is.
+// none. It reads and checks all of journal.db, and whether the segments are there
+// that it names. A file that is damaged, foreign, of a later format, or in use is an
+// error, and is left as it is.
 func Open(dir string) (*Log, error) {
 	dir = filepath.Clean(dir)
 	path := filepath.Join(dir, fileName)
@@ -47,12 +49,21 @@ func Open(dir string) (*Log, error) {
 	if err != nil {
 		return nil, openError(err)
 	}
-	h, alive, err := f.verify()
+	l, err := f.log()
 	if err == nil { // always, since who made the file may have died before it came to this
 		err = syncDir(dir)
 	}
 	if err != nil {
 		return nil, openError(errors.Join(err, f.close()))
+	}
+	return l, nil
+}
+
+// log checks the file and returns the log that it holds.
+func (f *file) log() (*Log, error) {
+	h, alive, err := f.verify()
+	if err != nil {
+		return nil, err
 	}
 	l := newLog(f, h)
 	if !alive.IsZero() {
@@ -197,8 +208,8 @@ func openLocked(path string, flag int) (*os.File, error) {
 	}
 }
 
-// verify checks that the file is a journal of our format, follows the chain of
-// hashes from the first event to the last, and returns the last event's head and the
+// verify checks that the file is a journal of a format that we know, reads the list of
+// its segments, follows the chain of hashes from there to the last event, and returns the last event's head and the
 // last beat, zero if there is none: earlier versions of this program wrote none.
 func (f *file) verify() (h head, alive time.Time, err error) {
 	var last, beat []byte
@@ -208,18 +219,24 @@ func (f *file) verify() (h head, alive time.Time, err error) {
 			if meta == nil || tx.Bucket([]byte(eventsBucket)) == nil {
 				return fmt.Errorf("%w: a bbolt file without a journal", errForeign)
 			}
-			if got := meta.Get([]byte(formatKey)); string(got) != format {
+			if got := string(meta.Get([]byte(formatKey))); got != format && got != oldFormat {
 				return fmt.Errorf("%w: format %.20q, this version knows %q", errFormat, got, format)
 			}
 			last, beat = bytes.Clone(meta.Get([]byte(headKey))), bytes.Clone(meta.Get([]byte(aliveKey)))
-			return nil
+			return f.readIndex(tx)
 		})
 	})
 	if err != nil {
 		return head{}, time.Time{}, err
 	}
-	err = f.each(-1, func(seq int64, record []byte) (more bool, err error) {
+	h = f.archived()
+	after := h.seq
+	if after == 0 {
+		after = -1 // nothing may be before the first event
+	}
+	_, err = f.eachActive(after, func(seq int64, record []byte) (more bool, err error) {
 		h, err = h.follow(seq, record)
+		f.pending.Add(int64(len(record)))
 		return true, err
 	})
 	if err == nil && !bytes.Equal(last, headValue(h)) {
@@ -236,7 +253,12 @@ func (f *file) verify() (h head, alive time.Time, err error) {
 
 func openError(err error) error {
 	e := &infer.Error{Code: infer.Internal, Op: "journal: open", Err: err}
+	s, missing := errors.AsType[*segmentError](err)
 	switch {
+	case missing:
+		e.Msg = "the journal is not whole: " + s.what() + "; restore the file from a backup"
+	case errors.Is(err, errMissing):
+		e.Code, e.Msg = infer.NotFound, "there is no journal.db in the directory"
 	case errors.Is(err, errLocked), errors.Is(err, bbolterrors.ErrTimeout):
 		e.Code = infer.Unavailable
 		e.Msg = "the journal is in use by another process; one data directory serves one gateway"

@@ -134,7 +134,7 @@ func TestOpenForeign(t *testing.T) {
 	change := func(f func(tx *bbolt.Tx) error) []byte { return edited(t, 3, f) }
 	f(change(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("journal")) }), "not a journal")
 	f(change(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("events")) }), "not a journal")
-	f(change(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("journal")).Put([]byte("format"), []byte("2")) }), "later version")
+	f(change(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("journal")).Put([]byte("format"), []byte("3")) }), "later version")
 	f(change(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("journal")).Delete([]byte("format")) }), "later version")
 }
 
