@@ -9,7 +9,6 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/journal"
-	"sluice.io/sluice/internal/trail"
 )
 
 // heartbeat is how often the journal is told that the gateway is alive. After a kill
@@ -20,6 +19,7 @@ const heartbeat = 10 * time.Second
 // alive. A journal that cannot be written does not keep the gateway from serving.
 type alive struct {
 	journal *journal.Log
+	before  lastRun // the run before this one
 	build   Build
 	log     *zap.Logger
 }
@@ -27,11 +27,8 @@ type alive struct {
 // started writes that the gateway starts, and how the one before ended. It is called
 // before anything is loaded.
 func (a alive) started() {
-	before, err := a.lastEnd()
-	var after json.RawMessage
-	if err == nil {
-		after, err = json.Marshal(api.GatewayStart{Version: a.build.Version, Revision: a.build.Revision, Before: before})
-	}
+	before := a.lastEnd()
+	after, err := json.Marshal(api.GatewayStart{Version: a.build.Version, Revision: a.build.Revision, Before: before})
 	if err == nil {
 		err = a.append(api.EventGatewayStarted, after)
 	}
@@ -75,35 +72,20 @@ func (a alive) run(ctx context.Context) error {
 }
 
 // lastEnd returns how the gateway before this one ended, nil if there was none.
-func (a alive) lastEnd() (*api.GatewayEnd, error) {
-	last, err := a.journal.Read(a.journal.Last()-1, 1, journal.Filter{})
-	if err != nil || len(last) == 0 {
-		return nil, err
+func (a alive) lastEnd() *api.GatewayEnd {
+	if a.before.Last == 0 {
+		return nil
 	}
-	turn, err := a.lastTurn()
-	if err != nil {
-		return nil, err
-	}
-	end := &api.GatewayEnd{How: api.EndUnknown, LastAlive: last[0].Time}
+	end := &api.GatewayEnd{How: api.EndUnknown, LastAlive: a.before.At}
 	switch {
-	case turn.Type == api.EventGatewayStopped && turn.Seq == last[0].Seq:
+	case a.before.Turn == api.EventGatewayStopped && a.before.TurnSeq == a.before.Last:
 		end.How = api.EndStopped
-	case turn.Type == api.EventGatewayStarted:
+	case a.before.Turn == api.EventGatewayStarted:
 		end.How = api.EndKilled
 		if beat := a.journal.LastBeat(); beat.After(end.LastAlive) {
 			end.LastAlive = beat
 		}
 	default: // an earlier version of this program wrote the last events
 	}
-	return end, nil
-}
-
-// lastTurn returns the last start or stop in the journal, the zero event if it has
-// none.
-func (a alive) lastTurn() (turn api.Event, err error) {
-	err = trailLog{a.journal}.Each(trail.Query{Types: []string{api.EventGatewayStarted, api.EventGatewayStopped}}, func(e api.Event) error {
-		turn = e
-		return nil
-	})
-	return turn, err
+	return end
 }

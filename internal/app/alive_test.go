@@ -27,7 +27,11 @@ func TestStartsAndStops(t *testing.T) {
 		if l, err = journal.Open(dir); err != nil {
 			t.Fatal(err)
 		}
-		a = alive{journal: l, build: Build{Version: "1.2.3", Revision: "abc"}, log: zap.NewNop()}
+		run := &lastRun{}
+		if err := l.Restore([]journal.NamedFold{{Name: "run", Fold: run}}); err != nil {
+			t.Fatal(err)
+		}
+		a = alive{journal: l, before: *run, build: Build{Version: "1.2.3", Revision: "abc"}, log: zap.NewNop()}
 		a.started()
 		events, err := l.Read(l.Last()-1, 1, journal.Filter{})
 		if err != nil {

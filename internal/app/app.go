@@ -64,6 +64,7 @@ type App struct {
 	runtime   serving.Runtime
 	repo      *registry.Repository
 	journal   *journal.Log
+	before    lastRun // the run of the gateway before this one
 	outbox    *retrain.Outbox
 	router    *router.Router
 	metrics   *metrics.Metrics
@@ -117,17 +118,8 @@ func (a *App) open() (err error) {
 	return nil
 }
 
-// replay folds the journal: routes, signals, and where detectors were.
-func (a *App) replay(cfg *config.Config) error {
-	began := time.Now()
-	signals := retrain.NewStore()
-	err := a.reconcile.Replay(func(e api.Event) error { return errors.Join(signals.Apply(e), a.watch.Apply(e)) })
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	if last := a.journal.Last(); last > 0 {
-		a.log.Info("journal read", zap.Int64("events", last), zap.Duration("took", time.Since(began)))
-	}
+// buildOutbox makes what delivers signals, which goes on from those of the journal.
+func (a *App) buildOutbox(cfg *config.Config, signals *retrain.Store) error {
 	sink, err := newSink(&cfg.Retrain, a.opts.Build.Version, a.log)
 	if err != nil {
 		return err
@@ -186,13 +178,13 @@ func (a *App) Run(ctx context.Context) error {
 		a.opts.Listening(Addresses{HTTP: a.http.Addr(), Admin: a.admin.Addr()})
 	}
 	a.log.Info("listening", zap.String("http", a.http.Addr().String()), zap.String("admin", a.admin.Addr().String()))
-	alive := alive{journal: a.journal, build: a.opts.Build, log: a.log.Named("journal")}
+	alive := alive{journal: a.journal, before: a.before, build: a.opts.Build, log: a.log.Named("journal")}
 	alive.started()
 	// Each part has a goroutine of its own that stop waits for; the first that
 	// ends early stops the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 7)
+	ended := make(chan error, 8)
 	start := func(name string, run func(context.Context) error) {
 		go func() { // received in stop
 			err := run(parts)
@@ -210,6 +202,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("reconciler", a.reconcile.Run)
 	start("heartbeat", alive.run)
 	start("memory", (&memoryLimit{budget: int64(a.opts.Config.Server.HTTP.MaxBodyMemory), held: a.front.Memory}).run)
+	start("journal", a.newCutter(a.opts.Config).Run)
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping")

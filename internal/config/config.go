@@ -45,6 +45,7 @@ type Config struct {
 	Control    Control    `yaml:"control" restart:"true" doc:"Changes made through the control API."`
 
 	DataDir string  `yaml:"data_dir" default:"\"\"" restart:"true" doc:"The folder of the journal; empty: it is kept in memory and lost at the end."`
+	Journal Journal `yaml:"journal" restart:"true" doc:"When older events of the journal are moved to segments: files that are kept and that a start does not read."`
 	Retrain Retrain `yaml:"retrain" restart:"true" doc:"Asking for a model to be trained anew."`
 
 	UnloadTimeout time.Duration `yaml:"unload_timeout" default:"30s" min:"0s" restart:"true" doc:"How long the running calls of a retired version may take before they are terminated."`
@@ -137,6 +138,12 @@ type Runtime struct {
 type Log struct {
 	Level  string `yaml:"level" default:"info" enum:"debug|info|warn|error" doc:"The least level that is written."`
 	Format string `yaml:"format" default:"json" enum:"json|console" doc:"One JSON object per line, or text for people."`
+}
+
+// Journal says when older events of the journal are moved to a segment.
+type Journal struct {
+	SegmentEvents int  `yaml:"segment_events" default:"50000" min:"100" max:"10000000" doc:"Once more events are in journal.db, so many at most are moved. A start reads those that are not."`
+	SegmentSize   Size `yaml:"segment_size" default:"64MiB" min:"1MiB" max:"1024MiB" doc:"Likewise in bytes of events, before they are compressed."`
 }
 
 // Control configures changes made through the control API.

@@ -21,7 +21,7 @@ import (
 )
 
 // Watcher has streams compared with their references, and passes on what is found.
-// Tap, Keep and Forget belong to one goroutine; Apply is called before any of them.
+// Tap, Keep and Forget belong to one goroutine; Resume is called before any of them.
 type Watcher struct {
 	monitor *drift.Monitor
 	outbox  *retrain.Outbox
@@ -81,28 +81,20 @@ func (w *Watcher) SetOutbox(o *retrain.Outbox) { w.outbox = o }
 // Run compares what the taps have taken until ctx ends.
 func (w *Watcher) Run(ctx context.Context) error { return w.monitor.Run(ctx) }
 
-// Apply folds an event of the journal in: a detector goes on from where it was.
-func (w *Watcher) Apply(e api.Event) error {
-	if e.Type != api.EventDriftState {
-		return nil
+// Resume goes on from what the journal says: a detector from where it was.
+func (w *Watcher) Resume(f *Fold) {
+	for s, x := range f.streams {
+		state, err := detectorState(x.state)
+		if err != nil {
+			w.anew(s, err)
+		}
+		w.saved[s] = savedDetector{untold: true, digest: x.digest, past: &drift.Past{
+			State: state, Status: drift.Status{State: x.status, Since: x.verdict.Window.End, Last: &x.verdict},
+		}}
+		w.mu.Lock()
+		w.told[s] = &x.told
+		w.mu.Unlock()
 	}
-	var d api.DriftEvidence
-	if err := json.Unmarshal(e.After, &d); err != nil {
-		return fmt.Errorf("event %d: %w", e.Seq, err)
-	}
-	s := drift.Stream{Version: infer.Version{Model: d.Model, Number: d.Version}, Role: d.Role}
-	var state drift.Snapshot
-	if err := json.Unmarshal(d.After, &state); err != nil {
-		w.anew(s, fmt.Errorf("event %d: the detector's state: %w", e.Seq, err))
-		state = drift.Snapshot{}
-	}
-	w.saved[s] = savedDetector{untold: true, digest: d.ProfileDigest, past: &drift.Past{
-		State: state, Status: drift.Status{State: d.State, Since: d.Verdict.Window.End, Last: &d.Verdict},
-	}}
-	t, detected := w.toldOf(s, d.ProfileDigest), found(state)
-	t.recorded = standing(detected)
-	t.look(detected)
-	return nil
 }
 
 // toldOf returns what others know of a stream that is compared with a reference.

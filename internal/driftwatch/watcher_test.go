@@ -33,18 +33,20 @@ func TestWhatIsNoLongerInTheRepositoryIsForgotten(t *testing.T) {
 	}
 }
 
-// TestApply: a detector's state is read once, and one that cannot be read is forgotten,
+// TestResume: a detector's state is read once, and one that cannot be read is forgotten,
 // while the stream is not.
-func TestApply(t *testing.T) {
+func TestResume(t *testing.T) {
 	f := func(after string, findings int, recorded string) {
 		t.Helper()
 		w := New(journal.Memory(), zap.NewNop())
 		e := api.Event{Type: api.EventDriftState, After: encoded(api.DriftEvidence{
 			Model: "iris", Version: 1, Role: "stable", State: drift.Detected, ProfileDigest: "sha256:0", After: json.RawMessage(after),
 		})}
-		if err := w.Apply(e); err != nil {
+		fold := NewFold()
+		if err := fold.Apply(e); err != nil {
 			t.Fatalf("%s: %v", after, err)
 		}
+		w.Resume(fold)
 		s := drift.Stream{Version: infer.Version{Model: "iris", Number: 1}, Role: "stable"}
 		saved := w.saved[s]
 		if saved.digest != "sha256:0" || saved.past.Status.State != drift.Detected || len(saved.past.State.Findings) != findings {

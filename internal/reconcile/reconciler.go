@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
@@ -19,6 +18,7 @@ import (
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/routes"
 	"sluice.io/sluice/internal/serving"
+	"sluice.io/sluice/internal/trail"
 )
 
 // Options are what a Reconciler needs. All but Reload and Ready are required.
@@ -76,7 +76,7 @@ type Reconciler struct {
 	unwritten bool                     // the last pass could not be written to the journal
 }
 
-// New returns a reconciler. Replay must be called before Run.
+// New returns a reconciler. Resume must be called before Run.
 func New(opts Options) *Reconciler {
 	r := &Reconciler{
 		opts: opts, repo: opts.Repository, loader: opts.Loader, router: opts.Router, watch: opts.Watcher, journal: opts.Journal,
@@ -93,17 +93,10 @@ func New(opts Options) *Reconciler {
 	return r
 }
 
-// Replay folds the journal: the declared routes, and what is known of what served. visit
-// is called with each event too.
-func (r *Reconciler) Replay(visit func(api.Event) error) error {
-	return r.routes.Replay(func(fold func(api.Event) error) error {
-		return r.journal.Replay(func(e api.Event) error {
-			if err := r.told.state.Apply(e); err != nil { // nothing but the trail depends on it
-				r.log.Warn("an event of what served cannot be read", zap.Error(err))
-			}
-			return errors.Join(fold(e), visit(e))
-		})
-	})
+// Resume goes on from what the events of the journal come to: the declared routes, and
+// what is known of what served.
+func (r *Reconciler) Resume(declared *routes.Set, served *trail.State) {
+	r.routes, r.told.state = declared, served
 }
 
 // Run brings up what the journal and the configuration say, and then takes changes

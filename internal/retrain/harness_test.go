@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"sluice.io/sluice/api"
@@ -82,18 +84,38 @@ func (j *tape) types() (types []string) {
 	return types
 }
 
-// fold replays the journal.
+// fold replays the journal, from a snapshot half-way.
 func (j *tape) fold(t testing.TB) *retrain.Store {
 	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := retrain.NewStore()
-	for _, e := range j.events {
+	for i, e := range j.events {
+		if i == len(j.events)/2 {
+			s = resumed(t, s)
+		}
 		if err := s.Apply(e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return s
+	return resumed(t, s)
+}
+
+// resumed returns the store that a snapshot of one comes to, which is the same.
+func resumed(t testing.TB, s *retrain.Store) *retrain.Store {
+	t.Helper()
+	next := retrain.NewStore()
+	state, err := s.Snapshot()
+	if err == nil {
+		err = next.Restore(state)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(s, next, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+		t.Fatalf("a snapshot is another store: %s", diff)
+	}
+	return next
 }
 
 // receiver is a sink that does as answer says, and remembers when it was called.

@@ -123,6 +123,7 @@ func TestOldSignalsAreForgotten(t *testing.T) {
 	if _, ok := s.Get("499"); ok || !s.Known("499") || s.Known("1500") {
 		t.Error("499 is not known, or 1500 is")
 	}
+	s = resumed(t, s)
 	apply(requested(drift("iris", 1, 499), "499"))
 	apply(about(api.EventRetrainDelivered, "499", api.RetrainProgress{}))
 	if diff := cmp.Diff(all, s.All()); diff != "" {
@@ -161,7 +162,9 @@ func TestLastRequestsAreNotForgotten(t *testing.T) {
 	}
 	settle("second", requested(drift("iris", 1, 1), "second"))
 	apply(about(api.EventRetrainClosed, "wine", nil))
+	s = resumed(t, s)
 	many(2000)
+	s = resumed(t, s)
 	for id, want := range map[string]bool{"first": false, "wine": false, "second": true} {
 		if _, ok := s.Get(id); ok != want || !s.Known(id) {
 			t.Errorf("%s: there is %t, want %t", id, ok, want)
@@ -169,6 +172,22 @@ func TestLastRequestsAreNotForgotten(t *testing.T) {
 	}
 	if n := len(s.All()); n != 1000 {
 		t.Errorf("%d signals", n)
+	}
+}
+
+// TestRestoreRefuses: what is not a snapshot changes nothing.
+func TestRestoreRefuses(t *testing.T) {
+	s := retrain.NewStore()
+	if err := s.Apply(requested(drift("iris", 1, 0), "a")); err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range []string{"", "[]", `{"signals":[null]}`, `{"signals":[{"id":"x"}]}`, `{"models":{"iris":{}}}`} {
+		if s.Restore([]byte(state)) == nil {
+			t.Errorf("restored from %q", state)
+		}
+	}
+	if !s.Known("a") || len(s.All()) != 1 {
+		t.Error("the store has changed")
 	}
 }
 

@@ -2,7 +2,6 @@ package routes_test
 
 import (
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -116,10 +115,10 @@ func TestApplyRefuses(t *testing.T) {
 			t.Errorf("a refused event changed something:\n%s", diff)
 		}
 		if strings.Contains(want, "seed") {
-			return // which a replay does not compare
+			return // which a fold does not compare
 		}
-		if same := routes.NewSet().Replay(visitor(append(slices.Clone(l.events), e))); same == nil || same.Error() != err.Error() {
-			t.Errorf("Replay says %v, Apply %v", same, err)
+		if _, same := folded(routes.NewFold(), append(slices.Clone(l.events), e)); same == nil || same.Error() != err.Error() {
+			t.Errorf("Fold says %v, Apply %v", same, err)
 		}
 	}
 	f := func(want string, change func(e *api.Event, s *api.RouteState)) {
@@ -183,17 +182,8 @@ func TestApplyRefuses(t *testing.T) {
 	g(api.Event{Type: api.EventRouteDeleted, Subject: "routes/iris", Origin: api.OriginAPI}, "there is no such route")
 }
 
-// TestReplayStops: an error of the journal itself is the caller's to see.
-func TestReplayStops(t *testing.T) {
-	broken := errors.New("broken")
-	err := routes.NewSet().Replay(func(func(e api.Event) error) error { return broken })
-	if !errors.Is(err, broken) {
-		t.Errorf("got %v", err)
-	}
-}
-
-// TestReplayCounts: a gap is noticed also where the route has ended since.
-func TestReplayCounts(t *testing.T) {
+// TestFoldCounts: a gap is noticed even if the route has ended since.
+func TestFoldCounts(t *testing.T) {
 	l := newLog(t)
 	for range 3 {
 		l.put(api.OriginAPI, route(stable(1, 10000)))
@@ -202,26 +192,33 @@ func TestReplayCounts(t *testing.T) {
 	for gap := range 2 {
 		events := slices.Delete(slices.Clone(l.events), gap, gap+1)
 		for _, events := range [][]api.Event{events, events[:2]} {
-			if err := routes.NewSet().Replay(visitor(events)); infer.CodeOf(err) != infer.Internal || !strings.Contains(err.Error(), "expected revision 2, got 3") {
+			if _, err := folded(routes.NewFold(), events); infer.CodeOf(err) != infer.Internal || !strings.Contains(err.Error(), "expected revision 2, got 3") {
 				t.Errorf("without event %d: %v", gap+1, err)
 			}
 		}
 	}
 }
 
-// TestReplayGoesOn: what a Set knows already is not forgotten.
-func TestReplayGoesOn(t *testing.T) {
+// TestRestoreRefuses: what is not a snapshot changes nothing.
+func TestRestoreRefuses(t *testing.T) {
 	l := newLog(t)
 	l.put(api.OriginFile, route(stable(1, 10000)))
-	l.put(api.OriginAPI, route(stable(1, 9000), canary(2, 1000)))
-	s := fold(t, l.events[:1])
-	if err := s.Replay(visitor(l.events[1:])); err != nil {
+	f := restored(t, l.events)
+	good, err := f.Snapshot()
+	if err != nil {
 		t.Fatal(err)
 	}
-	file := map[string]api.Route{"iris": route(stable(1, 10000))}
-	set, _ := s.FileChanges(file)
-	if diff := cmp.Diff(l.All(), s.All()); diff != "" || len(set) > 0 || len(s.Differing(file)) != 1 {
-		t.Errorf("%v, %s", set, diff)
+	for _, state := range []string{
+		"", "[]", `{"iris":1}`, strings.Replace(string(good), `{"iris"`, `{"other"`, 1),
+		strings.Replace(string(good), "10000", "9000", 1), strings.Replace(string(good), `"revision":1`, `"revision":2`, 1),
+	} {
+		if f.Restore([]byte(state)) == nil {
+			t.Errorf("restored from %s", state)
+		}
+	}
+	set, err := f.Set()
+	if diff := cmp.Diff(l.All(), set.All()); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
 	}
 }
 

@@ -34,16 +34,23 @@ func BenchmarkFold(b *testing.B) {
 		}
 		events = append(events, e)
 	}
-	f := func(name string, fold func(s *routes.Set) error) {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := fold(routes.NewSet()); err != nil {
+	b.Run("Fold", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := folded(routes.NewFold(), events); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("Apply", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			set := routes.NewSet()
+			for _, e := range events {
+				if err := set.Apply(e); err != nil {
 					b.Fatal(err)
 				}
 			}
-		})
-	}
-	f("Replay", func(s *routes.Set) error { return s.Replay(visitor(events)) })
-	f("Apply", func(s *routes.Set) error { return visitor(events)(s.Apply) })
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package routes_test
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 
@@ -104,29 +105,56 @@ func control(version int64, weight int) api.Variant {
 // fold returns the Set of the events, and fails where the two ways to it differ.
 func fold(t *testing.T, events []api.Event) *routes.Set {
 	t.Helper()
-	one, all := routes.NewSet(), routes.NewSet()
+	one := routes.NewSet()
 	for _, e := range events {
 		if err := one.Apply(e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := all.Replay(visitor(events)); err != nil {
+	same := func(how string, all *routes.Set) {
+		t.Helper()
+		if diff := cmp.Diff(one, all, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+			t.Fatalf("Apply and %s differ (+ is %s):\n%s", how, how, diff)
+		}
+	}
+	all, err := folded(routes.NewFold(), events)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(one, all, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
-		t.Fatalf("Apply and Replay differ (+ is Replay):\n%s", diff)
+	same("Fold", all)
+	for _, at := range []int{0, len(events) / 3, len(events)} {
+		resumed, err := folded(restored(t, events[:at]), events[at:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(fmt.Sprintf("a snapshot at %d", at), resumed)
 	}
 	return all
 }
 
-// visitor goes through events as a journal does.
-func visitor(events []api.Event) func(visit func(e api.Event) error) error {
-	return func(visit func(e api.Event) error) error {
-		for _, e := range events {
-			if err := visit(e); err != nil {
-				return err
-			}
+// folded returns the Set that a Fold makes of events.
+func folded(f *routes.Fold, events []api.Event) (*routes.Set, error) {
+	for _, e := range events {
+		if err := f.Apply(e); err != nil {
+			return nil, err
 		}
-		return nil
 	}
+	return f.Set()
+}
+
+// restored returns a Fold that was made of the snapshot of another, of events.
+func restored(t *testing.T, events []api.Event) *routes.Fold {
+	t.Helper()
+	first, next := routes.NewFold(), routes.NewFold()
+	if _, err := folded(first, events); err != nil {
+		t.Fatal(err)
+	}
+	state, err := first.Snapshot()
+	if err == nil {
+		err = next.Restore(state)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next
 }

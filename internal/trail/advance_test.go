@@ -2,6 +2,7 @@ package trail_test
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -217,9 +218,43 @@ func TestAnySnapshots(t *testing.T) {
 		if err := log.Replay(fresh.Apply); err != nil {
 			t.Fatal(err)
 		}
+		saved, restored := snapshotOf(t, fresh), trail.NewState()
+		if err := restored.Restore(saved); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(fresh, restored, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+			t.Fatalf("step %d: a snapshot is another state: %s", step, diff)
+		}
 		if more := fresh.Advance(next, always(cause, gatewayItself)); len(more) != 0 {
 			t.Fatalf("step %d: a state that read all has more to say: %v", step, texts(more))
 		}
+	}
+}
+
+func snapshotOf(t *testing.T, s *trail.State) []byte {
+	t.Helper()
+	saved, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return saved
+}
+
+// TestRestoreRefuses: what is not a snapshot changes nothing.
+func TestRestoreRefuses(t *testing.T) {
+	state := trail.NewState()
+	for _, e := range state.Advance(anySnapshot(rand.New(rand.NewPCG(1, 1))), always(api.CauseStart, gatewayItself)) {
+		if err := state.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, saved := range []string{"", "[]", `{"serving":[{"model":1}]}`} {
+		if state.Restore([]byte(saved)) == nil {
+			t.Errorf("restored from %q", saved)
+		}
+	}
+	if more := state.Advance(anySnapshot(rand.New(rand.NewPCG(1, 1))), always(api.CauseStart, gatewayItself)); len(more) != 0 {
+		t.Errorf("the state has changed: %v", texts(more))
 	}
 }
 

@@ -1,0 +1,121 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/driftwatch"
+	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/retrain"
+	"sluice.io/sluice/internal/routes"
+	"sluice.io/sluice/internal/trail"
+)
+
+// folds are the states that the events of the journal come to. A part goes on from its
+// own when the gateway starts; other ones are made for the snapshots of each cut.
+type folds struct {
+	routes  *routes.Fold
+	served  *trail.State
+	signals *retrain.Store
+	drift   *driftwatch.Fold
+	run     *lastRun
+}
+
+func newFolds() folds {
+	return folds{routes: routes.NewFold(), served: trail.NewState(), signals: retrain.NewStore(), drift: driftwatch.NewFold(), run: &lastRun{}}
+}
+
+// list names the folds. A version is raised when the form of a snapshot changes, or what
+// a fold makes of an event: then it is made of the whole trail once.
+func (f folds) list(log *zap.Logger) []journal.NamedFold {
+	return []journal.NamedFold{
+		{Name: "routes", Version: 1, Fold: f.routes},
+		{Name: "served", Version: 1, Fold: served{f.served, log}},
+		{Name: "signals", Version: 1, Fold: f.signals},
+		{Name: "drift", Version: 1, Fold: f.drift},
+		{Name: "run", Version: 1, Fold: f.run},
+	}
+}
+
+// served is what served. An event of it that cannot be read is passed over, since nothing
+// but the trail depends on it.
+type served struct {
+	*trail.State
+
+	log *zap.Logger
+}
+
+func (s served) Apply(e api.Event) error {
+	if err := s.State.Apply(e); err != nil {
+		s.log.Warn("an event of what served cannot be read", zap.Error(err))
+	}
+	return nil
+}
+
+// lastRun is how the last run of the gateway ended, as far as events say.
+type lastRun struct {
+	Turn    string    `json:"turn"` // the type of the last start or stop; empty if there is none
+	TurnSeq int64     `json:"turn_seq"`
+	Last    int64     `json:"last"` // the number of the last event
+	At      time.Time `json:"at"`   // its time
+}
+
+// Apply implements journal.Fold.
+func (r *lastRun) Apply(e api.Event) error {
+	r.Last, r.At = e.Seq, e.Time
+	if e.Type == api.EventGatewayStarted || e.Type == api.EventGatewayStopped {
+		r.Turn, r.TurnSeq = e.Type, e.Seq
+	}
+	return nil
+}
+
+// Snapshot implements journal.Fold.
+func (r *lastRun) Snapshot() ([]byte, error) { return json.Marshal(r) }
+
+// Restore implements journal.Fold.
+func (r *lastRun) Restore(state []byte) error {
+	var next lastRun
+	if err := json.Unmarshal(state, &next); err != nil {
+		return err
+	}
+	*r = next
+	return nil
+}
+
+// replay brings the folds to the end of the journal, and the parts with them.
+func (a *App) replay(cfg *config.Config) error {
+	began := time.Now()
+	f := newFolds()
+	if err := a.journal.Restore(f.list(a.log)); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	declared, err := f.routes.Set()
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if last := a.journal.Last(); last > 0 {
+		a.log.Info("journal read", zap.Int64("events", last), zap.Duration("took", time.Since(began)))
+	}
+	a.reconcile.Resume(declared, f.served)
+	a.watch.Resume(f.drift)
+	a.before = *f.run
+	return a.buildOutbox(cfg, f.signals)
+}
+
+// newCutter returns what keeps the part of the journal small that a start reads.
+func (a *App) newCutter(cfg *config.Config) *journal.Cutter {
+	log := a.log.Named("journal")
+	return journal.NewCutter(a.journal, journal.CutterOptions{
+		Events: int64(cfg.Journal.SegmentEvents), Bytes: int64(cfg.Journal.SegmentSize), Logger: log,
+		Folds: func() []journal.NamedFold { return newFolds().list(log) },
+	})
+}
+
+// VerifyJournal reads the whole journal in a data directory, archived segments included,
+// and returns what is wrong with it. No gateway may have it open.
+func VerifyJournal(dir string) (api.JournalReport, error) { return journal.Verify(dir) }

@@ -1,0 +1,76 @@
+package retrain
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+
+	"sluice.io/sluice/api"
+)
+
+// savedStore is a snapshot of a Store, as JSON.
+type savedStore struct {
+	Signals []*api.RetrainRequest `json:"signals"` // oldest first
+	Used    []string              `json:"used"`
+	Models  map[string]savedModel `json:"models"`
+}
+
+type savedModel struct {
+	Last       *api.RetrainRequest `json:"last"`
+	Suppressed []savedSuppressed   `json:"suppressed,omitempty"`
+}
+
+type savedSuppressed struct {
+	Version int64  `json:"version"`
+	Cause   string `json:"cause"`
+}
+
+// Snapshot implements journal.Fold.
+func (s *Store) Snapshot() ([]byte, error) {
+	saved := savedStore{Signals: s.signals, Used: slices.Sorted(maps.Keys(s.used)), Models: map[string]savedModel{}}
+	for name, m := range s.models {
+		was := savedModel{Last: m.last}
+		for key := range m.suppressed {
+			was.Suppressed = append(was.Suppressed, savedSuppressed{key.version, key.cause})
+		}
+		saved.Models[name] = was
+	}
+	return json.Marshal(saved)
+}
+
+// Restore implements journal.Fold.
+func (s *Store) Restore(state []byte) error {
+	var saved savedStore
+	if err := json.Unmarshal(state, &saved); err != nil {
+		return err
+	}
+	next := NewStore()
+	for _, id := range saved.Used {
+		next.used[id] = struct{}{}
+	}
+	for _, r := range saved.Signals {
+		if r == nil || !next.Known(r.ID) {
+			return errors.New("a signal without an id that is known")
+		}
+		next.signals, next.byID[r.ID] = append(next.signals, r), r
+		if r.State != api.RetrainOpen {
+			next.settled++
+		}
+	}
+	for name, was := range saved.Models {
+		if was.Last == nil {
+			return errors.New("a model without a request")
+		}
+		m := &model{last: was.Last, suppressed: map[suppressed]struct{}{}}
+		if r := next.byID[was.Last.ID]; r != nil { // they are one, unless it has been forgotten
+			m.last = r
+		}
+		for _, key := range was.Suppressed {
+			m.suppressed[suppressed{key.Version, key.Cause}] = struct{}{}
+		}
+		next.models[name] = m
+	}
+	*s = *next
+	return nil
+}
