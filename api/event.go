@@ -52,11 +52,11 @@ type Event struct {
 	After  json.RawMessage `json:"after,omitempty"`
 }
 
-// JournalReport is what reading the whole journal has shown: that every event is the one
-// that was written. Segments are the files of archived events; Hash is that of the last
-// event, in hexadecimal.
+// JournalReport is what reading the whole journal has shown: whether every event is the
+// one that was written. GET /api/v1/journal/verify answers with it.
 type JournalReport struct {
 	Events   int64  `json:"events"`
-	Segments int    `json:"segments"`
-	Hash     string `json:"hash"`
+	Segments int    `json:"segments"`          // files of archived events
+	Hash     string `json:"hash"`              // of the last event, in hexadecimal
+	Problem  string `json:"problem,omitempty"` // what is wrong; empty if nothing is
 }

@@ -130,6 +130,13 @@ func (c *Client) Events(ctx context.Context, after int64, limit int, filter Even
 	return events, err
 }
 
+// VerifyJournal has the gateway read its whole journal, archived events included. The
+// report says what is wrong with it, if anything is.
+func (c *Client) VerifyJournal(ctx context.Context) (report api.JournalReport, err error) {
+	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/journal/verify", true, &report)
+	return report, err
+}
+
 func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 func (c *Client) routeURL(name string) string {

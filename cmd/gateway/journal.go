@@ -61,6 +61,7 @@ on each line.`,
 	f.StringSliceVar(&j.filter.Types, "type", nil, "only of these types, with commas between them or given again")
 	f.StringVar(&j.since, "since", "", "only from this time on")
 	f.StringVar(&j.until, "until", "", "only up to this time")
+	cmd.AddCommand(newJournalVerify(&j.conn, &j.out))
 	return cmd
 }
 

@@ -66,9 +66,9 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	file := filepath.Join(t.TempDir(), "sluice.yaml")
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\ndata_dir: %q\ndefaults: {instances: 1, warmup: false}\n",
-		dir, filepath.Join(t.TempDir(), "data"))
+	file, data := filepath.Join(t.TempDir(), "sluice.yaml"), filepath.Join(t.TempDir(), "data")
+	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\ndata_dir: %q\njournal: {segment_events: 100}\ndefaults: {instances: 1, warmup: false}\n",
+		dir, data)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +85,11 @@ func TestKill(t *testing.T) {
 		k.run(t, time.Duration(i%20)*2*time.Millisecond)
 	}
 	k.stop(t)
+	verified := command(t, "", []string{"journal", "verify", "--data-dir", data})
+	if verified.code != exitOK {
+		t.Errorf("%+v", verified)
+	}
+	t.Logf("the journal: %s", verified.out)
 	t.Logf("%d kills, %d events, %d and %d changes acknowledged, a start takes %v",
 		*kills, len(k.events), k.writers[0].acknowledged, k.writers[1].acknowledged, starting/time.Duration(*kills+1))
 }

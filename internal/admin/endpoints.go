@@ -58,6 +58,7 @@ func (s *Server) routes() http.Handler {
 		{http.MethodDelete, "/api/v1/routes/{name}", false, slow, s.deleteRoute},
 		{http.MethodGet, "/api/v1/routes/{name}/stats", false, quick, s.routeStats},
 		{http.MethodGet, "/api/v1/journal", false, quick, s.journal},
+		{http.MethodGet, "/api/v1/journal/verify", false, slow, s.verifyJournal},
 		{http.MethodGet, "/api/v1/drift", false, quick, s.drift},
 		{http.MethodGet, "/api/v1/drift/{model}", false, quick, s.driftOf},
 		{http.MethodGet, "/api/v1/retrain", false, quick, s.retrains},

@@ -57,6 +57,14 @@ func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	return answer(w, append([]api.Event{}, events...)) // [] rather than null
 }
 
+func (s *Server) verifyJournal(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
+	report, err := s.opts.Routes.VerifyJournal()
+	if err != nil {
+		return err
+	}
+	return answer(w, report)
+}
+
 // timeOf returns the time that a parameter gives, the zero time if it is not there.
 func timeOf(query url.Values, name string) (time.Time, error) {
 	if !query.Has(name) {

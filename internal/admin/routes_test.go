@@ -100,6 +100,10 @@ func (c *routes) Events(after int64, limit int, filter admin.EventFilter) ([]api
 	return list, nil
 }
 
+func (c *routes) VerifyJournal() (api.JournalReport, error) {
+	return api.JournalReport{Events: 7, Segments: 2, Hash: "abc"}, nil
+}
+
 func (c *routes) ServedAt(name string, at time.Time) (api.ServedAt, error) {
 	r, err := c.Route(name)
 	return api.ServedAt{Name: name, Model: r.Model, At: at, Event: 5, Gateway: api.GatewayAt{State: api.GatewayUp}, Revision: r.Revision}, err
@@ -132,6 +136,7 @@ func TestReadRoutes(t *testing.T) {
 	f("/api/v1/routes/iris", iris, `"7"`)
 	f("/api/v1/routes/iris/stats", `{"name":"iris","model":"","revision":7,"variants":null,"shadows":null}`, "")
 	f("/api/v1/journal", "[]", "")
+	f("/api/v1/journal/verify", `{"events":7,"segments":2,"hash":"abc"}`, "")
 	f("/api/v1/routes/iris?at=2026-11-30T12:00:00.5Z", `{"name":"iris","model":"iris","at":"2026-11-30T12:00:00.5Z","event":5,"gateway":{"state":"up"},"revision":7,"variants":null,"shadows":null}`, "")
 	f("/api/v1/routes/iris?at=2026-11-30T12:00:00%2B01:00", `{"name":"iris","model":"iris","at":"2026-11-30T12:00:00+01:00","event":5,"gateway":{"state":"up"},"revision":7,"variants":null,"shadows":null}`, "")
 	for _, at := range []string{"", "noon", "2h", "2026-11-30", "2026-11-30T12:00:00", "2026-11-30T12:00:00+01:00"} { // a plus is a blank in a query

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.uber.org/zap"
+
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/infer"
@@ -64,6 +66,15 @@ func (c control) Events(after int64, limit int, filter admin.EventFilter) ([]api
 		f.Subjects = []string{filter.Subject}
 	}
 	return c.app.journal.Read(after, limit, f)
+}
+
+// VerifyJournal implements admin.RouteControl.
+func (c control) VerifyJournal() (api.JournalReport, error) {
+	report, err := c.app.journal.Verify()
+	if report.Problem != "" {
+		c.app.log.Error("the journal is not what was written", zap.String("problem", report.Problem))
+	}
+	return report, err
 }
 
 // ServedAt implements admin.RouteControl.

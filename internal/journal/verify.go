@@ -13,7 +13,8 @@ import (
 )
 
 // Verify reads the whole trail, segments included: each file against its own hash, and
-// the chain of hashes from the first event to the last.
+// the chain of hashes from the first event to the last. The report says what is wrong; an
+// error means that the log could not be asked.
 func (l *Log) Verify() (api.JournalReport, error) {
 	end := *l.head.Load()
 	report := api.JournalReport{Events: end.seq, Hash: hex.EncodeToString(end.hash[:])}
@@ -30,9 +31,12 @@ func (l *Log) Verify() (api.JournalReport, error) {
 	if err == nil && h != end {
 		wrong = fmt.Errorf("its last event is %d, expected %d, or has another hash", h.seq, end.seq)
 	}
+	e, ok := errors.AsType[*infer.Error](err)
 	switch {
 	case wrong != nil:
-		return api.JournalReport{}, infer.Errorf(infer.Internal, "the journal is damaged: %v", wrong)
+		report.Problem = "the journal is damaged: " + wrong.Error()
+	case ok && e.Code == infer.Internal:
+		report.Problem = e.Msg
 	case err != nil:
 		return api.JournalReport{}, err
 	}
