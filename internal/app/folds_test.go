@@ -20,6 +20,7 @@ import (
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/routes"
+	"sluice.io/sluice/internal/trail"
 )
 
 // openIn opens the journal of an App that has nothing else.
@@ -88,7 +89,7 @@ func TestOldJournal(t *testing.T) {
 			}
 		}
 		before = f
-		if err := cutter.Cut(); err != nil {
+		if err := cutter.Cut(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if report, err := a.journal.Verify(); err != nil || report.Problem != "" || report.Segments != 1 {
@@ -109,27 +110,69 @@ func fixture(t *testing.T, name string) []byte {
 	return data
 }
 
-// BenchmarkStart is what a start has to do with a journal of 1,000,000 events of all
-// kinds, of which the most are archived. It writes them first, which takes minutes.
-func BenchmarkStart(b *testing.B) {
-	const events = 1_000_000
+// BenchmarkMillion is what a start has to do with a journal of 1,000,000 events of all
+// kinds, of which the most are archived, and what reading all of it takes. It writes them
+// first, which takes half a minute.
+func BenchmarkMillion(b *testing.B) {
 	dir := b.TempDir()
+	writeMillion(b, dir)
+	b.Run("start", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			a, _ := openIn(b, dir, nil)
+			f := newFolds()
+			if err := a.journal.Restore(f.list(zap.NewNop())); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := f.routes.Set(); err != nil || f.run.Last != million {
+				b.Fatalf("%+v, %v", f.run, err)
+			}
+			if err := a.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	a, _ := openIn(b, dir, nil)
+	defer a.Close() //nolint:errcheck // only read
+	b.Run("verify", func(b *testing.B) {
+		for b.Loop() {
+			if report, err := a.journal.Verify(); err != nil || report.Problem != "" || report.Segments != 19 {
+				b.Fatalf("%+v, %v", report, err)
+			}
+		}
+	})
+	for name, seconds := range map[string]int{"at the end": million - 10, "at the beginning": 10_000} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := trail.At(trailLog{a.journal}, "route-3", begun.Add(time.Duration(seconds)*time.Second), time.Now()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+const million = 1_000_000
+
+// writeMillion writes the journal of BenchmarkMillion.
+func writeMillion(b *testing.B, dir string) {
+	b.Helper()
 	a, cutter := openIn(b, dir, nil)
 	w := &writer{routes: routes.NewSet()}
 	var cuts time.Duration
 	n := 0
-	for batch := []api.Event(nil); n < events; n++ {
+	for batch := []api.Event(nil); n < million; n++ {
 		if batch = append(batch, w.event(b, n)); len(batch) < 1_000 {
 			continue
 		}
 		if _, err := a.journal.AppendAll(journal.Any, batch); err != nil {
 			b.Fatal(err)
 		}
-		if batch = nil; (n+1)%50_000 != 0 || n+1 == events { // the last 50,000 stay, which is the most that may
+		if batch = nil; (n+1)%50_000 != 0 || n+1 == million { // the last 50,000 stay, which is the most that may
 			continue
 		}
 		began := time.Now()
-		if err := cutter.Cut(); err != nil {
+		if err := cutter.Cut(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 		cuts += time.Since(began)
@@ -138,30 +181,18 @@ func BenchmarkStart(b *testing.B) {
 	if err := a.Close(); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		a, _ := openIn(b, dir, nil)
-		f := newFolds()
-		if err := a.journal.Restore(f.list(zap.NewNop())); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := f.routes.Set(); err != nil || f.run.Last != events {
-			b.Fatalf("%+v, %v", f.run, err)
-		}
-		if err := a.Close(); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(bytes)/(1<<20), "MiB")
-	b.ReportMetric(cuts.Seconds()/19, "s/cut")
+	b.Logf("%d MiB; a cut takes %v", bytes>>20, cuts/19)
 }
+
+// begun is the time of the first event.
+var begun = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // writer makes events such as a busy gateway writes.
 type writer struct{ routes *routes.Set }
 
 func (w *writer) event(b *testing.B, n int) api.Event {
 	b.Helper()
-	at := time.Date(2026, 1, 1, 0, 0, n, 0, time.UTC)
+	at := begun.Add(time.Duration(n) * time.Second)
 	e := api.Event{Time: at, Origin: api.OriginGateway}
 	var after any
 	switch {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -158,7 +159,7 @@ func (f *file) openSegment(s segment) (*os.File, error) {
 
 // archive writes the oldest events up to last to a segment's file, and reads it back. The file
 // is on disk when it returns, and of no account until commit.
-func (f *file) archive(last int64, limit CutterOptions) (s segment, err error) {
+func (f *file) archive(ctx context.Context, last int64, limit CutterOptions) (s segment, err error) {
 	dir := filepath.Dir(f.path)
 	temporary := filepath.Join(dir, newSegment)
 	fd, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -170,7 +171,7 @@ func (f *file) archive(last int64, limit CutterOptions) (s segment, err error) {
 			_ = os.Remove(temporary) // if not, the next cut overwrites it
 		}
 	}()
-	s, err = f.writeSegment(fd, last, limit)
+	s, err = f.writeSegment(ctx, fd, last, limit)
 	if err == nil {
 		f.step("written")
 		err = fd.Sync()
@@ -191,7 +192,7 @@ func (f *file) archive(last int64, limit CutterOptions) (s segment, err error) {
 	return s, syncDir(dir)
 }
 
-func (f *file) writeSegment(fd *os.File, last int64, limit CutterOptions) (segment, error) {
+func (f *file) writeSegment(ctx context.Context, fd *os.File, last int64, limit CutterOptions) (segment, error) {
 	from := f.archived()
 	last = min(last, from.seq+limit.Events)
 	w, err := newSegmentWriter(fd, from)
@@ -207,8 +208,12 @@ func (f *file) writeSegment(fd *os.File, last int64, limit CutterOptions) (segme
 			done = seq == last || w.raw >= limit.Bytes
 			return !done && size < blockBytes, err
 		})
-		if err == nil && w.last.seq == begun {
+		switch {
+		case err != nil:
+		case w.last.seq == begun:
 			err = fmt.Errorf("event %d is missing", begun+1)
+		default:
+			err = ctx.Err()
 		}
 	}
 	s, endErr := w.end()

@@ -32,9 +32,10 @@ const (
 
 func order() binary.ByteOrder { return binary.NativeEndian }
 
-// check reads all pages that are in use and holds them against bbolt's format, in
+// check reads all pages that are in use and compares them with bbolt's format, in
 // the ways in which bbolt relies on it. It reads and never maps, so that whatever
-// the file holds is at worst an error. It is called with the file locked.
+// the file holds is at worst an error. bbolt's own Check maps the file, and walks it in a
+// goroutine where a fault ends the process. The file must be locked.
 func check(fd *os.File) error {
 	info, err := fd.Stat()
 	if err != nil {

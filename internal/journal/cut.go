@@ -57,7 +57,7 @@ func (c *Cutter) Run(ctx context.Context) error {
 			return nil
 		}
 		for ctx.Err() == nil && !failed && c.due() {
-			if err := c.Cut(); err != nil {
+			if err := c.Cut(ctx); err != nil && ctx.Err() == nil {
 				c.opts.Logger.Error("older events cannot be archived; the journal goes on in one file", zap.Error(err))
 				failed = true
 				retry.Reset(retryCut)
@@ -71,12 +71,12 @@ func (c *Cutter) due() bool {
 	return ok && (c.log.Last()-f.archived().seq > c.opts.Events || f.pending.Load() > c.opts.Bytes)
 }
 
-// Cut moves the oldest events of journal.db to a segment, up to the limits. What fails
-// leaves the log as it was.
+// Cut moves the oldest events of journal.db to a segment, up to the limits. One that fails,
+// or is given up since ctx ends, leaves the log as it was.
 //
 // Each step leaves a whole journal behind: the segment's file is of no account until
 // one transaction names it, and from then on what journal.db still has of its events is.
-func (c *Cutter) Cut() error {
+func (c *Cutter) Cut(ctx context.Context) error {
 	l := c.log
 	l.cut.Lock()
 	defer l.cut.Unlock()
@@ -87,12 +87,12 @@ func (c *Cutter) Cut() error {
 	if err := l.trim(); err != nil || l.Last() == f.archived().seq {
 		return err
 	}
-	s, err := f.archive(l.Last(), c.opts)
+	s, err := f.archive(ctx, l.Last(), c.opts)
 	if err != nil {
 		return cutError(err)
 	}
 	folds := c.opts.Folds()
-	_, err = l.restore(folds, s.Last)
+	_, err = l.restore(ctx, folds, s.Last)
 	var snapshots map[string]snapshot
 	if err == nil {
 		snapshots, err = snapshotsOf(folds, s.Last)

@@ -37,7 +37,7 @@ func cutter(l *journal.Log, n int64, folds ...func() journal.NamedFold) *journal
 
 func cut(t testing.TB, c *journal.Cutter) {
 	t.Helper()
-	if err := c.Cut(); err != nil {
+	if err := c.Cut(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -234,12 +234,15 @@ func TestFailedCut(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "journal.seg.new"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, cutter(l, 10).Cut(), infer.Unavailable)
+	wantCode(t, cutter(l, 10).Cut(t.Context()), infer.Unavailable)
 	if err := os.Remove(filepath.Join(dir, "journal.seg.new")); err != nil {
 		t.Fatal(err)
 	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	wantCode(t, cutter(l, 10).Cut(ended), infer.Unavailable)
 	for _, broken := range []*failing{{apply: errors.New("no")}, {snapshot: errors.New("no")}} {
-		wantCode(t, cutter(l, 10, func() journal.NamedFold { return journal.NamedFold{Name: "failing", Fold: broken} }).Cut(), infer.Unavailable)
+		wantCode(t, cutter(l, 10, func() journal.NamedFold { return journal.NamedFold{Name: "failing", Fold: broken} }).Cut(t.Context()), infer.Unavailable)
 	}
 	journal.OnStep(l, func(name string) {
 		if name == "folded" { // then the transaction is refused
@@ -248,7 +251,7 @@ func TestFailedCut(t *testing.T) {
 			}
 		}
 	})
-	wantCode(t, cutter(l, 10).Cut(), infer.Unavailable)
+	wantCode(t, cutter(l, 10).Cut(t.Context()), infer.Unavailable)
 	if err := os.Rename(filepath.Join(dir, "moved"), filepath.Join(dir, fileName)); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func snapshotOf(stored []byte) (snapshot, error) {
 // that fits from the first event. No two may have one name.
 func (l *Log) Restore(folds []NamedFold) error {
 	last := l.Last()
-	from, err := l.restore(folds, last)
+	from, err := l.restore(context.Background(), folds, last) //nolint:forbidigo // a start is not given up half-way
 	if f, ok := l.store.(*file); ok && err == nil && from < f.archived().seq {
 		// A fold was made of the archived events. The next start shall not have to; if this
 		// cannot be written it will.
@@ -69,7 +70,7 @@ func (l *Log) Restore(folds []NamedFold) error {
 }
 
 // restore brings folds to event last, and returns after which event it began to read.
-func (l *Log) restore(folds []NamedFold, last int64) (from int64, err error) {
+func (l *Log) restore(ctx context.Context, folds []NamedFold, last int64) (from int64, err error) {
 	if len(folds) == 0 {
 		return last, nil
 	}
@@ -90,6 +91,9 @@ func (l *Log) restore(folds []NamedFold, last int64) (from int64, err error) {
 		return from, nil
 	}
 	return from, l.replay(from, last, func(e api.Event) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		for i, fold := range folds {
 			if e.Seq <= at[i] {
 				continue

@@ -143,7 +143,7 @@ func fill(l *journal.Log) error {
 // cutFull cuts on a full disk, which may be possible or not.
 func cutFull(l *journal.Log) error {
 	c := journal.NewCutter(l, journal.CutterOptions{Events: 30, Bytes: 1 << 40, Logger: zap.NewNop(), Folds: func() []journal.NamedFold { return nil }})
-	if err := c.Cut(); err != nil && infer.CodeOf(err) != infer.Unavailable {
+	if err := c.Cut(context.Background()); err != nil && infer.CodeOf(err) != infer.Unavailable {
 		return fmt.Errorf("a cut on a full disk gives %w", err)
 	}
 	return nil

@@ -225,14 +225,18 @@ func TestTruncated(t *testing.T) {
 
 var every = flag.Bool("every-bit", false, "turn every bit of the pages' structure, not a sample; takes a minute")
 
-// TestFlipped turns single bits. The journal is refused, or, where the bit was in
-// none of the pages in use, has all events, takes more, and can be opened again.
+// TestFlipped turns single bits of a journal with a segment and a snapshot. The journal is
+// refused, or, if the bit was in none of the pages in use, has all events, takes more, and
+// can be opened again.
 func TestFlipped(t *testing.T) {
-	dir := made(t, 40)
+	dir := made(t, 60)
 	beat := open(t, dir)
+	cut(t, cutter(beat, 20, count("events")))
 	if err := errors.Join(beat.Beat(time.Unix(7, 0)), beat.Close()); err != nil {
 		t.Fatal(err)
 	}
+	const segment = "journal-000001.seg"
+	archived := read(t, filepath.Join(dir, segment))
 	data := read(t, filepath.Join(dir, fileName))
 	end := len(bytes.TrimRight(data, "\x00"))
 	var places []int
@@ -250,6 +254,7 @@ func TestFlipped(t *testing.T) {
 		places = append(places, r.IntN(8*end))
 	}
 	dir = t.TempDir()
+	write(t, filepath.Join(dir, segment), archived)
 	path := filepath.Join(dir, fileName)
 	bad := 0
 	for _, place := range places {
@@ -267,7 +272,11 @@ func TestFlipped(t *testing.T) {
 			}
 			continue
 		}
-		wantEvents(t, l, 40)
+		wantEvents(t, l, 60)
+		fold := count("events")()
+		if err := l.Restore([]journal.NamedFold{fold}); err != nil || *fold.Fold.(*counter) != 60 {
+			t.Fatalf("bit %d: %d events folded, %v", place, *fold.Fold.(*counter), err)
+		}
 		if at := l.LastBeat(); !at.Equal(time.Unix(7, 0)) {
 			t.Fatalf("bit %d: the last beat is %v", place, at)
 		}
@@ -278,7 +287,7 @@ func TestFlipped(t *testing.T) {
 		if l, err = journal.Open(dir); err != nil {
 			t.Fatalf("bit %d: damaged after more events: %v", place, err)
 		}
-		wantEvents(t, l, 42)
+		wantEvents(t, l, 62)
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package trail
 
 import (
 	"encoding/json"
+	"maps"
 	"time"
 
 	"sluice.io/sluice/internal/infer"
@@ -69,9 +70,7 @@ func (s *State) Restore(state []byte) error {
 	}
 	next := NewState()
 	next.failures = saved.Failures
-	for model, v := range saved.Defaults {
-		next.defaults[model] = v
-	}
+	maps.Copy(next.defaults, saved.Defaults)
 	for _, i := range saved.Serving {
 		next.serving[i.place()] = Instance{Digest: i.Digest, Loaded: i.Loaded}
 	}
