@@ -101,7 +101,7 @@ type segmentError struct {
 	err error
 }
 
-func (e *segmentError) Error() string { return fmt.Sprintf("%s: %v", e.what(), e.err) }
+func (e *segmentError) Error() string { return fmt.Sprintf("%s: %v", e.Name, e.err) }
 
 func (e *segmentError) Unwrap() error { return e.err }
 
