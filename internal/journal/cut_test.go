@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.etcd.io/bbolt"
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
@@ -287,139 +285,6 @@ func TestForeignSegment(t *testing.T) {
 	}
 }
 
-// TestDamagedSegment: a start misses a segment that is not there or has another size;
-// whatever else is wrong is found when the segment is read, and by Verify.
-func TestDamagedSegment(t *testing.T) {
-	whole := made(t, 30)
-	l := open(t, whole)
-	cut(t, cutter(l, 10))
-	cut(t, cutter(l, 10))
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	const name = "journal-000001.seg"
-	data := read(t, filepath.Join(whole, name))
-	f := func(change func(path string) error) {
-		t.Helper()
-		dir := copied(t, whole)
-		if err := change(filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := journal.Open(dir)
-		if msg := messageOf(err); !strings.Contains(msg, name+", with the events 1 to 10, is missing or damaged") || strings.Contains(msg, dir) {
-			t.Errorf("%q", msg)
-		}
-	}
-	f(os.Remove)
-	f(func(path string) error { return os.Truncate(path, 100) })
-	f(func(path string) error { return os.Truncate(path, int64(len(data))+1) })
-	f(func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) })
-
-	r := rand.New(rand.NewPCG(7, 8))
-	dir := copied(t, whole)
-	for range 200 {
-		flipped := bytes.Clone(data)
-		flipped[r.IntN(len(data))] ^= 1 << r.IntN(8)
-		write(t, filepath.Join(dir, name), flipped)
-		l, err := journal.Open(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if events, err := l.Read(12, 100, journal.Filter{}); err != nil || len(events) != 18 {
-			t.Fatalf("the rest of the journal: %d events, %v", len(events), err)
-		}
-		report, err := l.Verify()
-		if err != nil {
-			t.Fatal(err)
-		}
-		readErr := readAll(l)
-		wantCode(t, readErr, infer.Internal)
-		for _, msg := range []string{report.Problem, messageOf(readErr)} {
-			if !strings.Contains(msg, name) || strings.Contains(msg, dir) {
-				t.Fatalf("%q", msg)
-			}
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func readAll(l *journal.Log) error {
-	_, err := l.Read(0, 100, journal.Filter{})
-	return err
-}
-
-// TestSegmentChangedLater: what is read of a segment after it was held against its hash
-// has checksums of its own, and Verify does it again.
-func TestSegmentChangedLater(t *testing.T) {
-	dir := made(t, 10)
-	l := open(t, dir)
-	cut(t, cutter(l, 10))
-	wantEvents(t, l, 10)
-	path := filepath.Join(dir, "journal-000001.seg")
-	data := read(t, path)
-	data[len(data)/2] ^= 1
-	write(t, path, data)
-	wantCode(t, readAll(l), infer.Internal)
-	if report, err := l.Verify(); err != nil || report.Problem == "" {
-		t.Errorf("%+v, %v", report, err)
-	}
-}
-
-// TestTamperedIndex changes the list of segments and the snapshots in ways that bbolt
-// finds nothing wrong with.
-func TestTamperedIndex(t *testing.T) {
-	whole := made(t, 30)
-	l := open(t, whole)
-	cut(t, cutter(l, 10, count("events")))
-	cut(t, cutter(l, 10, count("events")))
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	first, second := binarySeq(1), binarySeq(11)
-	f := func(change func(tx *bbolt.Tx) error) {
-		t.Helper()
-		dir := copied(t, whole)
-		db, err := bbolt.Open(filepath.Join(dir, fileName), 0, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(db.Update(change), db.Close()); err != nil {
-			t.Fatal(err)
-		}
-		l, err := journal.Open(dir)
-		if err == nil {
-			t.Error("opened")
-			err = l.Close()
-		}
-		if msg := messageOf(err); !strings.Contains(msg, "damaged") {
-			t.Errorf("%v", err)
-		}
-	}
-	segments := func(f func(b *bbolt.Bucket) error) func(tx *bbolt.Tx) error {
-		return func(tx *bbolt.Tx) error { return f(tx.Bucket([]byte("segments"))) }
-	}
-	f(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("segments")) })
-	f(segments(func(b *bbolt.Bucket) error { return b.Delete(first) }))
-	f(segments(func(b *bbolt.Bucket) error { return b.Delete(second) }))
-	f(segments(func(b *bbolt.Bucket) error { return b.Put(second, b.Get(first)) }))
-	f(segments(func(b *bbolt.Bucket) error { return b.Put(binarySeq(21), b.Get(second)) }))
-	f(segments(func(b *bbolt.Bucket) error {
-		return b.Put(second, bytes.Replace(b.Get(second), []byte("000002"), []byte("000001"), 1))
-	}))
-	f(segments(func(b *bbolt.Bucket) error { return b.Put(second, nil) }))
-	f(segments(func(b *bbolt.Bucket) error { return b.Put(second, b.Get(second)[:40]) }))
-	f(func(tx *bbolt.Tx) error {
-		b := tx.Bucket([]byte("snapshots"))
-		stored := bytes.Clone(b.Get([]byte("events")))
-		stored[7]++
-		return b.Put([]byte("events"), stored)
-	})
-}
-
-func binarySeq(n byte) []byte { return []byte{0, 0, 0, 0, 0, 0, 0, n} }
-
 // TestCutBesideOthers cuts while others append and read.
 func TestCutBesideOthers(t *testing.T) {
 	l := open(t, t.TempDir())
@@ -494,84 +359,5 @@ func TestVerifyDirectory(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		wantEvents(t, memory, 3)
-	}
-}
-
-// counter is a fold that counts events.
-type counter int
-
-func (c *counter) Apply(e api.Event) error {
-	if *c++; int64(*c) != e.Seq {
-		return fmt.Errorf("event %d is the fold's %d", e.Seq, *c)
-	}
-	return nil
-}
-
-func (c *counter) Snapshot() ([]byte, error) { return fmt.Append(nil, int(*c)), nil }
-
-func (c *counter) Restore(state []byte) error {
-	var n int
-	_, err := fmt.Sscan(string(state), &n)
-	*c = counter(n)
-	return err
-}
-
-func count(name string) func() journal.NamedFold {
-	return func() journal.NamedFold { return journal.NamedFold{Name: name, Fold: new(counter)} }
-}
-
-// failing is a fold that does not do what it should, and counts what it was asked.
-type failing struct {
-	apply, snapshot, restore error
-	applied, restored        int
-}
-
-func (f *failing) Apply(api.Event) error     { f.applied++; return f.apply }
-func (f *failing) Snapshot() ([]byte, error) { return []byte("state"), f.snapshot }
-func (f *failing) Restore([]byte) error      { f.restored++; return f.restore }
-
-func TestRestore(t *testing.T) {
-	dir := t.TempDir()
-	l := open(t, dir)
-	add(t, l, 25)
-	good := func(name string, version uint32, fold *failing) journal.NamedFold {
-		return journal.NamedFold{Name: name, Version: version, Fold: fold}
-	}
-	made := func() journal.NamedFold { return good("a", 1, &failing{}) }
-	restore := func(version uint32, fold *failing, restored, applied int) {
-		t.Helper()
-		beside := new(counter) // has no snapshot at first
-		err := l.Restore([]journal.NamedFold{good("a", version, fold), {Name: "counter", Fold: beside}})
-		if err != nil || int64(*beside) != l.Last() || fold.restored != restored || fold.applied != applied {
-			t.Errorf("restored %d times, applied %d events, want %d and %d; the fold beside it %d; %v",
-				fold.restored, fold.applied, restored, applied, *beside, err)
-		}
-	}
-	restore(1, &failing{}, 0, 25) // no cut yet, and so no snapshot
-	cut(t, cutter(l, 10, made))
-	restore(1, &failing{}, 1, 15) // now kept as of event 25, since the counter was made of the archive
-	restore(1, &failing{}, 1, 0)
-	restore(1, &failing{restore: errors.New("no")}, 1, 25)
-	add(t, l, 2)
-	restore(1, &failing{}, 1, 2)
-	restore(2, &failing{}, 0, 27)
-	restore(2, &failing{}, 1, 0)
-	broken := errors.New("broken")
-	if err := l.Restore([]journal.NamedFold{good("b", 1, &failing{apply: broken})}); !errors.Is(err, broken) {
-		t.Errorf("%v", err)
-	}
-	if err := l.Restore(nil); err != nil {
-		t.Error(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	l = open(t, dir)
-	restore(2, &failing{}, 1, 0)
-	memory := journal.Memory()
-	add(t, memory, 5)
-	fold := count("x")()
-	if err := memory.Restore([]journal.NamedFold{fold}); err != nil || *fold.Fold.(*counter) != 5 {
-		t.Errorf("in memory: %d, %v", *fold.Fold.(*counter), err)
 	}
 }
