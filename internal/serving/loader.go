@@ -61,12 +61,12 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	if err != nil {
 		return nil, "", err
 	}
-	defer files.Close() //nolint:errcheck // only read
-	if err := onnxfile.VerifyExternalData(files.Root, registry.ModelFile); err != nil {
+	defer files.Close()                              //nolint:errcheck // only read
+	if digest, err = files.Digest(ctx); err != nil { // first: whatever fails is a failure of these files
 		return nil, "", err
 	}
-	if digest, err = files.Digest(ctx); err != nil {
-		return nil, "", err
+	if err := onnxfile.VerifyExternalData(files.Root, registry.ModelFile); err != nil {
+		return nil, digest, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, m.WarmupTimeout)
 	defer cancel()
