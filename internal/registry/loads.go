@@ -30,8 +30,10 @@ type load struct {
 	spec    *Spec
 	ctx     context.Context //nolint:containedctx // of the attempt, which cancel ends
 	cancel  context.CancelFunc
-	holders int   // plans that want it; belongs to the registry's owner
-	lane    *lane // that it is in; loads.mu guards it
+	holders int // plans that want it; belongs to the registry's owner
+
+	lane     *lane // that it is in; loads.mu guards it
+	returned bool  // nothing of it runs any more; loads.mu guards it
 
 	once     sync.Once
 	done     chan struct{}
@@ -78,13 +80,19 @@ type loads struct {
 	all       lane
 	small     lane
 	overtaken int
+	stuck     []*load        // that run past the timeout
 	running   sync.WaitGroup // one for each attempt that was started
 }
 
-// start queues an attempt.
+// start queues an attempt. One of the same files as an attempt that still runs past the
+// timeout has failed already: each would take another thread that nothing can end.
 func (l *loads) start(x *load) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if slices.ContainsFunc(l.stuck, func(s *load) bool { return s.spec.key() == x.spec.key() }) {
+		x.end(nil, "", infer.Errorf(infer.Unavailable, "an earlier load of these files took longer than repository.load_timeout (%v) and has still not returned", l.timeout))
+		return
+	}
 	at, _ := slices.BinarySearchFunc(l.waiting, x.spec.Size+1, func(w *load, size int64) int { return cmp.Compare(w.spec.Size, size) })
 	l.waiting = slices.Insert(l.waiting, at, x)
 	l.dispatch()
@@ -112,14 +120,7 @@ func (l *loads) laneOf(x *load) *lane {
 	return nil
 }
 
-// leave gives an attempt's lane to others.
-func (l *loads) leave(x *load) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.vacate(x)
-}
-
-// vacate is leave for those who hold l.mu.
+// vacate gives an attempt's lane to others. l.mu is held.
 func (l *loads) vacate(x *load) {
 	if x.lane != nil {
 		x.lane.busy--
@@ -146,8 +147,8 @@ func (l *loads) overtake(x *load) (passed bool) {
 func (l *loads) run(x *load) {
 	expire := time.AfterFunc(l.timeout, func() {
 		x.cancel()
+		l.expire(x)
 		if x.end(nil, "", infer.Errorf(infer.Deadline, "the load took longer than repository.load_timeout (%v)", l.timeout)) {
-			l.leave(x)
 			l.ended()
 		}
 	})
@@ -167,6 +168,25 @@ func (l *loads) run(x *load) {
 	} else if err == nil {
 		l.late(s)
 	}
+}
+
+// expire frees the lane of an attempt that runs past the timeout, also if it was given up.
+func (l *loads) expire(x *load) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !x.returned {
+		l.stuck = append(l.stuck, x)
+		l.vacate(x)
+	}
+}
+
+// leave frees the lane of an attempt that has returned.
+func (l *loads) leave(x *load) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	x.returned = true
+	l.stuck = slices.DeleteFunc(l.stuck, func(s *load) bool { return s == x })
+	l.vacate(x)
 }
 
 // attempt calls Load. A panic fails the version, not the process.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,8 +120,9 @@ func TestLoadTimeout(t *testing.T) {
 		opts := options()
 		opts.LoadTimeout = time.Minute
 		r := registry.New(opts)
-		late := &fakeServable{}
+		late, attempts := &fakeServable{}, atomic.Int64{}
 		hang := &registry.Spec{Version: version(1), Fingerprint: "x", Size: large, Load: func(context.Context) (registry.Servable, string, error) {
+			attempts.Add(1)
 			time.Sleep(time.Hour)
 			return late, "sha256:1", nil
 		}}
@@ -136,12 +139,25 @@ func TestLoadTimeout(t *testing.T) {
 		if s, _ := state(r, 2); s != api.StateReady {
 			t.Errorf("version 2 is %s", s)
 		}
+		// The same files are not loaded beside an attempt that still runs, and again when it has ended.
+		retry := func(infer.Version) bool { return true }
+		again := settle(r, specs, retry)
+		if err := again.Failed()[version(1)]; attempts.Load() != 1 || err == nil || !strings.HasPrefix(registry.Reason(err), "an earlier load of these files took longer") {
+			t.Errorf("%d attempts, %v", attempts.Load(), err)
+		}
+		again.Release()
 		time.Sleep(time.Hour)
 		if !late.closed.Load() {
 			t.Error("what came too late was not closed")
 		}
+		again = r.Plan(specs, retry)
+		if synctest.Wait(); attempts.Load() != 2 {
+			t.Errorf("%d attempts", attempts.Load())
+		}
+		again.Release()
 		p.Release()
 		_ = r.Shutdown(t.Context(), time.Hour)
+		time.Sleep(time.Hour)
 	})
 }
 
@@ -171,6 +187,26 @@ func TestReleaseGivesUpLoads(t *testing.T) {
 			t.Errorf("%v", list)
 		}
 		_ = r.Shutdown(t.Context(), time.Hour)
+	})
+}
+
+// A load that was given up and does not notice has its lane for load_timeout at most.
+func TestLoadsGivenUpLeaveTheirLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o order
+		opts := options()
+		opts.ParallelLoads, opts.LoadTimeout = 1, time.Minute
+		r := registry.New(opts)
+		p := r.Plan([]*registry.Spec{slow(1, large, time.Hour, o.began)}, nil)
+		o.are(t, 1)
+		p.Release()
+		next := r.Plan([]*registry.Spec{slow(2, large, time.Second, o.began)}, nil)
+		o.are(t, 1)
+		time.Sleep(time.Minute)
+		o.are(t, 1, 2)
+		next.Release()
+		_ = r.Shutdown(t.Context(), time.Hour)
+		time.Sleep(time.Hour)
 	})
 }
 
