@@ -102,10 +102,11 @@ func (x *reload) finish(t *transition) (err error) {
 	return nil
 }
 
-// refuses returns why a reload cannot be applied.
+// refuses returns why a reload cannot be applied. A version that served and whose folder
+// is gone is not a reason: it goes on serving, and no edit of the file brings the folder back.
 func (r *Reconciler) refuses(t *transition, edits []routeEdit, before map[infer.Version]*registry.Instance) error {
 	for v, err := range t.live.Failed() {
-		if before[v] != nil {
+		if before[v] != nil && infer.CodeOf(err) != infer.NotFound {
 			return infer.Errorf(infer.Invalid, "model '%s' version %d failed to load: %s; nothing was applied", v.Model, v.Number, registry.Reason(err))
 		}
 	}
