@@ -209,8 +209,10 @@ func (a *App) Run(ctx context.Context) error {
 	case <-parts.Done():
 		a.log.Error("stopping", zap.Error(context.Cause(parts)))
 	}
-	deadline := time.Now().Add(a.opts.Config.Server.DrainTimeout)
-	err := a.stop(deadline, func() { cancel(nil) })
+	whole := a.opts.Config.Server.DrainTimeout
+	deadline := time.Now().Add(whole)
+	rest := min(time.Second, whole/10) // for the parts, which were told to end, and the journal
+	err := a.stop(deadline.Add(-rest), func() { cancel(nil) })
 	err = errors.Join(err, a.await(deadline, ended))
 	alive.stopped()
 	if err = errors.Join(err, a.Close()); err == nil {
@@ -259,8 +261,7 @@ func (a *App) stop(deadline time.Time, cancelParts func()) error {
 // await returns how the parts have ended. One that does not end in time is left to the
 // end of the process.
 func (a *App) await(deadline time.Time, ended <-chan error) (err error) {
-	const grace = time.Second // they were told to end before
-	late := time.NewTimer(time.Until(deadline) + grace)
+	late := time.NewTimer(time.Until(deadline))
 	defer late.Stop()
 	for range cap(ended) {
 		select {
