@@ -7,7 +7,7 @@ import (
 
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // curve is one thing that grows while all else stays.

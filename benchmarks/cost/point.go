@@ -8,7 +8,7 @@ import (
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // point is one thing to be measured: a gateway and the load on it.

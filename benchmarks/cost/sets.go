@@ -5,7 +5,7 @@ import (
 	"maps"
 
 	"sluice.io/sluice/benchmarks/loadgen"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // The sets of features, as the tables name them.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // Input is the name of the one FP32 input that each model has.

@@ -12,8 +12,8 @@ import (
 
 	"sluice.io/sluice/benchmarks/models"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/runtime/ort"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // loaded are all models in the gateway's own runtime.

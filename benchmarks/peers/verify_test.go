@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"sluice.io/sluice/benchmarks/loadgen"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // answering returns a server that answers everything alike. A head's length below 0

@@ -14,7 +14,7 @@ import (
 
 	"sluice.io/sluice/benchmarks/models"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // write writes models to a new folder and returns the path of each by its name.

@@ -4,7 +4,7 @@ import (
 	"errors"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // The versions of the model "slow". 1 answers.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // The polite caller's load: a share of what the gateway can do for it, and no more

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // disturbance is what happens to a gateway that answers.

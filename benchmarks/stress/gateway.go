@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/process"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // setup is a gateway as a scenario wants it.

@@ -24,9 +24,9 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/routes"
 	"sluice.io/sluice/internal/slot"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // kills is how often TestKill kills the gateway: the default keeps the whole run

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // TestHostileBodiesTakeNoMoreThanTheyMay sends many bodies that could become large,

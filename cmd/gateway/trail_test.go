@@ -21,7 +21,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // instant is what a gateway said of a name at a time, as it was then.

@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
-	"sluice.io/sluice/internal/runtime/fake"
+	"sluice.io/sluice/internal/testing/fake"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // badRequests is how many a test sends that the model cannot stand.

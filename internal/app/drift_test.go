@@ -15,8 +15,8 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
-	"sluice.io/sluice/internal/runtime/fake"
 	"sluice.io/sluice/internal/slot"
+	"sluice.io/sluice/internal/testing/fake"
 )
 
 // TestDriftOfACanary: its answers change, and nothing else is found.

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // An empty input of a model with some operators ends the process inside ONNX Runtime,

@@ -11,8 +11,8 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/onnxfile"
-	"sluice.io/sluice/internal/runtime/fake"
 	"sluice.io/sluice/internal/serving"
+	"sluice.io/sluice/internal/testing/fake"
 )
 
 // fakes is a runtime whose models behave as a test says, whatever their files

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/runtime/fake"
+	"sluice.io/sluice/internal/testing/fake"
 )
 
 // held is a model whose runs, all but the first, last until they are let go,

@@ -15,8 +15,8 @@ import (
 	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/runtime/fake"
 	"sluice.io/sluice/internal/serving"
+	"sluice.io/sluice/internal/testing/fake"
 )
 
 // hangingLoads is fakes where loads of one model hang, whatever ends them, until they

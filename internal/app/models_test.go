@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // demo makes a repository with the models that most tests use: "double" is twice

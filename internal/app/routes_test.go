@@ -12,8 +12,8 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/serving"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // ready lists the versions that are loaded, "double/3".

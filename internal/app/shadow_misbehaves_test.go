@@ -17,8 +17,8 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
-	"sluice.io/sluice/internal/runtime/fake"
+	"sluice.io/sluice/internal/testing/fake"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // startShadowed runs a gateway on fakes: version 1 answers, 2 is its shadow and

@@ -16,7 +16,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/runtime/fake"
+	"sluice.io/sluice/internal/testing/fake"
 )
 
 // doubles makes a repository with so many versions of the model "double".

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"testing"
 
-	"sluice.io/sluice/internal/compat"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/compat"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // The weights of the recorded model "lin", whose bias is 0.1.

@@ -17,8 +17,8 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/offline"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/testing/golden"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // evaluated makes a profile of a table and of what a model makes of it.

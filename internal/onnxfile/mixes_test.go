@@ -5,7 +5,7 @@ import (
 
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/onnxfile"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 func TestMixes(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/onnxfile"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // outside returns a model with one external tensor "w" described by entries.

@@ -7,7 +7,7 @@ import (
 
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/onnxfile"
-	"sluice.io/sluice/internal/onnxgen"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 func TestTraits(t *testing.T) {

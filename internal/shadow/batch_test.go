@@ -8,7 +8,7 @@ import (
 
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/runtime/fake"
+	"sluice.io/sluice/internal/testing/fake"
 )
 
 // Over a batcher with one slot, as it is composed: copies that come while the slot

@@ -12,8 +12,8 @@ import (
 
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/runtime/ort"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // Models as exporters write them: the dimensions of inputs and outputs have different

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/runtime/ort"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // BenchmarkPredict is a tiny model (16 numbers to 1): what the three steps cost

@@ -13,8 +13,8 @@ import (
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/onnxfile"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/runtime/ort"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // probe asks a session whether its requests can be joined.

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/runtime/ort"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // double has two outputs: twice its input, and the sum of each row.

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/runtime/ort"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // joined is a slot of the tiny model with so many requests of one row.

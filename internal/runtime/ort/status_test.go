@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/runtime/ort"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // lookup is a table of 3 floats, looked up by op.

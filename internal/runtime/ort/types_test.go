@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxgen"
 	"sluice.io/sluice/internal/runtime/ort"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // TestEveryTypeAndShape sends patterns through Identity, twice each, so that both

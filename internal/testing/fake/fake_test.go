@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/runtime/fake"
+	"sluice.io/sluice/internal/testing/fake"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -17,12 +17,12 @@ import (
 
 	"go.uber.org/goleak"
 
-	"sluice.io/sluice/internal/compat"
+	"sluice.io/sluice/internal/testing/compat"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const record = "../../testdata/triton-2.51-http.jsonl"
+const record = "../../../testdata/triton-2.51-http.jsonl"
 
 func load(t *testing.T, file string) []compat.Row {
 	t.Helper()

@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"sluice.io/sluice/internal/compat"
+	"sluice.io/sluice/internal/testing/compat"
 )
 
 var update = flag.Bool("update", false, "write the tables of differences into docs/protocol.md")
 
-const protocolDoc = "../../docs/protocol.md"
+const protocolDoc = "../../../docs/protocol.md"
 
-// The tables stand between two comments: go test ./internal/compat -update.
+// The tables stand between two comments: go test ./internal/testing/compat -update.
 func TestProtocolDocIsCurrent(t *testing.T) {
 	data, err := os.ReadFile(protocolDoc)
 	if err != nil {
@@ -21,7 +21,7 @@ func TestProtocolDocIsCurrent(t *testing.T) {
 	}
 	text := string(data)
 	for _, kind := range []compat.Kind{compat.Deliberate, compat.Later} {
-		begin := "<!-- " + string(kind) + " differences, from internal/compat -->\n"
+		begin := "<!-- " + string(kind) + " differences, from internal/testing/compat -->\n"
 		before, rest, ok := strings.Cut(text, begin)
 		_, after, ok2 := strings.Cut(rest, "<!-- end -->")
 		if !ok || !ok2 {
@@ -33,7 +33,7 @@ func TestProtocolDocIsCurrent(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s is not current; run go test ./internal/compat -update", protocolDoc)
+		t.Fatalf("%s is not current; run go test ./internal/testing/compat -update", protocolDoc)
 	}
 	if err := os.WriteFile(protocolDoc, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
