@@ -56,7 +56,7 @@ func (r *Reconciler) swap(s actual) {
 	}
 	for _, e := range b.entries {
 		if e.Route == nil && e.Default != nil {
-			e.Tap = b.tap(infer.Version{Model: e.Model, Number: e.Default.Model.Version}, api.RoleDefault)
+			e.Taps = b.taps(infer.Version{Model: e.Model, Number: e.Default.Model.Version}, api.RoleDefault)
 		}
 	}
 	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
@@ -90,13 +90,16 @@ func (b *tableBuilder) target(v infer.Version, instance *registry.Instance) *rou
 	}
 }
 
-// tap returns what takes a version's rows in a role, nil where nothing does.
-func (b *tableBuilder) tap(v infer.Version, role string) router.Copier {
+// taps returns what takes a version's rows in a role.
+func (b *tableBuilder) taps(v infer.Version, role string) (taps router.Taps) {
 	s := drift.Stream{Version: v, Role: role}
 	b.streams[s] = true
-	return b.watch.Tap(s, driftwatch.Watch{
+	if tap := b.watch.Tap(s, driftwatch.Watch{
 		Instance: b.live[v], Reference: b.goal.references[v.Model], Settings: b.goal.cfg.Model(v.Model).Drift, Streams: b.shared,
-	})
+	}); tap != nil {
+		taps = append(taps, tap)
+	}
+	return taps
 }
 
 // route adds the entry of a route and returns what the control API shows of it.
@@ -119,7 +122,7 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 		target := b.fitting(&state.Route, v.Version)
 		a := router.Arm{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Target: target, Observe: arm.Observe}
 		if target != nil {
-			a.Tap = b.tap(infer.Version{Model: state.Model, Number: v.Version}, v.Role)
+			a.Taps = b.taps(infer.Version{Model: state.Model, Number: v.Version}, v.Role)
 		}
 		e.Route.Arms = append(e.Route.Arms, a)
 		shown.arms = append(shown.arms, arm)

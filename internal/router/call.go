@@ -52,8 +52,8 @@ func (c *call) serve() {
 	if p.arm == nil {
 		p.served(c.req, p.target.Model.Version, p.reason)
 		c.send(p.target, false)
-		if e := p.entry; c.err == nil && !c.retired && e.Tap != nil && p.target == e.Default && p.reason != infer.ReasonOverride {
-			e.Tap.Offer(c.req, c.resp)
+		if e := p.entry; c.err == nil && !c.retired && p.target == e.Default && p.reason != infer.ReasonOverride {
+			e.Taps.offer(c.req, c.resp)
 		}
 		return
 	}
@@ -75,8 +75,8 @@ func (c *call) serve() {
 	if c.err != nil {
 		return
 	}
-	if own && p.arm.Tap != nil {
-		p.arm.Tap.Offer(c.req, c.resp)
+	if own {
+		p.arm.Taps.offer(c.req, c.resp)
 	}
 	p.entry.copyToShadows(c.req, c.resp)
 }

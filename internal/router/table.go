@@ -38,7 +38,7 @@ type Entry struct {
 	Default *Target   // who serves where there is no route; nil for nobody
 	Loading bool      // a version is on its way
 	Route   *Route    // nil: Default serves
-	Tap     Copier    // gets what Default answered where there is no route; may be nil
+	Taps    Taps      // get what Default answered if there is no route
 
 	revision string // "iris@7", as answers show it
 	table    *Table // that it is of
@@ -91,7 +91,7 @@ type Arm struct {
 	Weight  int // in slots
 	Stable  bool
 	Target  *Target // nil where the version cannot serve
-	Tap     Copier  // gets what the arm's own version answered; may be nil
+	Taps    Taps    // get what the arm's own version answered
 	// Observe is told how a request ended for the arm it was assigned to. One that
 	// the fallback served was unavailable here, whoever answered: otherwise a
 	// broken canary would look well. It must not block; it may be nil.
@@ -108,6 +108,15 @@ type Shadow struct {
 // with a reference, or drops it. It must not block.
 type Copier interface {
 	Offer(req *infer.Request, resp *infer.Response)
+}
+
+// Taps are all that take copies of what a version answers, in any order.
+type Taps []Copier
+
+func (t Taps) offer(req *infer.Request, resp *infer.Response) {
+	for _, c := range t {
+		c.Offer(req, resp)
+	}
 }
 
 // Table is the immutable answer to "who serves this name".

@@ -73,13 +73,13 @@ func (s *sixteen) profile(b *testing.B) *drift.Profile {
 func BenchmarkDrift(b *testing.B) {
 	s := newSixteen()
 	p := s.profile(b)
-	f := func(name string, tap func(b *testing.B) (router.Copier, func(rows uint64))) {
+	f := func(name string, taps func(b *testing.B) (router.Taps, func(rows uint64))) {
 		b.Run(name, func(b *testing.B) {
 			v := load(1)
 			v.target.Instance, v.target.Model, v.target.Observe = s, s.model, nil
 			e := iris(nil, v)
 			var wait func(rows uint64)
-			e.Tap, wait = tap(b)
+			e.Taps, wait = taps(b)
 			r, req := serving(e), request("iris", 0)
 			req.Inputs, req.RequestID, req.Arrived = []infer.Tensor{row("x", 16)}, "123e4567-e89b-12d3-a456-426614174000", time.Now()
 			b.ReportAllocs()
@@ -96,8 +96,8 @@ func BenchmarkDrift(b *testing.B) {
 			}
 		})
 	}
-	watched := func(sample int) func(b *testing.B) (router.Copier, func(rows uint64)) {
-		return func(b *testing.B) (router.Copier, func(rows uint64)) {
+	watched := func(sample int) func(b *testing.B) (router.Taps, func(rows uint64)) {
+		return func(b *testing.B) (router.Taps, func(rows uint64)) {
 			b.Helper()
 			detector, err := drift.NewDetector(p, driftwatch.DetectorOptions(&config.Default().Defaults.Drift, 1))
 			if err != nil {
@@ -120,14 +120,14 @@ func BenchmarkDrift(b *testing.B) {
 					b.Errorf("%d rows of %d were dropped", s.Dropped, s.Rows)
 				}
 			})
-			return tap, func(rows uint64) {
+			return router.Taps{tap}, func(rows uint64) {
 				for sample > 0 && m.Status()[0].Rows < rows {
 					time.Sleep(time.Millisecond)
 				}
 			}
 		}
 	}
-	f("tap=off", func(*testing.B) (router.Copier, func(uint64)) { return nil, func(uint64) {} })
+	f("tap=off", func(*testing.B) (router.Taps, func(uint64)) { return nil, func(uint64) {} })
 	f("tap=on/sampled=yes", watched(api.TotalWeight))
 	f("tap=on/sampled=no", watched(0))
 }
