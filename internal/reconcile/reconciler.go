@@ -63,6 +63,7 @@ type Reconciler struct {
 	desired desired
 	routes  *routes.Set
 	plans   map[string]*planned      // by model
+	targets targets                  // of the table
 	again   func(infer.Version) bool // versions to try again at the next pass; may be nil
 	stale   bool                     // the current transition may not be all that there is
 	current *transition              // to the goal, as far as it is loaded

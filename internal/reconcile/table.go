@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
@@ -29,7 +30,7 @@ type actual struct {
 // yet say that they are loading.
 func (r *Reconciler) swap(s actual) {
 	b := tableBuilder{
-		record: r.record, watch: r.watch, actual: s, shared: s.goal.streams(),
+		former: r.targets, record: r.record, watch: r.watch, actual: s, shared: s.goal.streams(),
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{},
 	}
 	for v, instance := range s.live {
@@ -59,14 +60,22 @@ func (r *Reconciler) swap(s actual) {
 			e.Taps = b.taps(infer.Version{Model: e.Model, Number: e.Default.Model.Version}, api.RoleDefault)
 		}
 	}
+	r.targets = targets{s.goal.cfg, b.targets}
 	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
 	r.view.Store(next)
 	r.watch.Keep(b.streams)
 	r.revision.Add(1)
 }
 
+// targets are those of a table, and the configuration that they were made from.
+type targets struct {
+	cfg *config.Config
+	of  map[infer.Version]*router.Target
+}
+
 type tableBuilder struct {
 	actual
+	former  targets
 	record  *recorder
 	watch   *driftwatch.Watcher
 	streams map[drift.Stream]bool // that the table sends rows to
@@ -82,7 +91,11 @@ func (b *tableBuilder) entry(name string) *router.Entry {
 	return b.entries[name]
 }
 
+// target returns how an instance is asked. Of thousands an edit changes none.
 func (b *tableBuilder) target(v infer.Version, instance *registry.Instance) *router.Target {
+	if t := b.former.of[v]; t != nil && t.Instance == router.Instance(instance) && b.former.cfg == b.goal.cfg {
+		return t
+	}
 	m := b.goal.cfg.Model(v.Model)
 	return &router.Target{
 		Model: instance.Model(), Instance: instance, Timeout: m.Timeout,
