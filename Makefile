@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-peers bench-peers-setup bench-shadow bench-stress bench-batching bench-drift bench-cost bench-micro bench-compare real-models pgo clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -76,6 +76,9 @@ bench-shadow: build ## what callers notice of shadows that are slow, hang or fai
 
 bench-stress: build ## hostile clients, overload, bursts, many connections, changes under load; 15 minutes
 	cd benchmarks && go build -o bin/noop ./noop && go run ./stress
+
+bench-many: build ## a start, an edit, an index, a scrape, a stop and memory beside 10, 1,000 and 5,000 models
+	cd benchmarks && go run ./many
 
 bench-batching: build ## what joining requests gains: an encoder, rows in requests, lengths of sequences
 	cd benchmarks && go build -o bin/rawort ./rawort && go run ./stress -group batching
