@@ -94,7 +94,7 @@ func underFlood(t *testing.T, op string, f func(t *testing.T, g *gateway)) {
 	for _, batching := range []string{"auto", "false"} {
 		t.Run("batching "+batching, func(t *testing.T) {
 			settings := fmt.Sprintf("models: {words: {instances: 1, batching: {enabled: '%s'}}}", batching)
-			g := startLogging(t, zap.NewNop(), nil, lookups(t, op), settings) // each 500 is logged
+			g := startLogging(t, zap.NewNop(), nil, lookups(t, op), settings)
 			g.set(t, "words", split(1, 2, 5000))
 			if d := g.models(t)["words/1"].Detail; d.Batching.Enabled != (batching == "auto") || d.Warmup != "ok" {
 				t.Fatalf("batching %+v, warm-up %s", d.Batching, d.Warmup)
@@ -104,42 +104,98 @@ func underFlood(t *testing.T, op string, f func(t *testing.T, g *gateway)) {
 	}
 }
 
-// TestRefusedValues sends an index that is out of range for both versions. Gather
-// checks it: 400, and no failure of a version.
+// TestRefusedValues sends an index that is out of range for both versions. Gather checks
+// it and returns a status of its own. GatherElements throws, but the versions still answer
+// the example of their warm-up. Both are 400, and no failure of a version.
 func TestRefusedValues(t *testing.T) {
-	underFlood(t, "Gather", func(t *testing.T, g *gateway) {
-		got := g.flood(t, 7)
-		text := got[http.StatusBadRequest]
-		if len(got) != 1 || !strings.Contains(text, "model 'words' refused the values of the request") ||
-			!strings.Contains(text, "Gather node") || !strings.Contains(text, "idx=7 must be within the inclusive range") {
-			t.Errorf("bad requests were answered %v", got)
+	for op, reason := range map[string]string{
+		"Gather":         "idx=7 must be within the inclusive range",
+		"GatherElements": "GatherElements op: Out of range value in index tensor",
+	} {
+		t.Run(op, func(t *testing.T) {
+			underFlood(t, op, func(t *testing.T, g *gateway) {
+				got := g.flood(t, 7)
+				wantRefusal(t, got[http.StatusBadRequest], op, reason)
+				if len(got) != 1 {
+					t.Errorf("bad requests were answered %v", got)
+				}
+				g.wantRefusals(t, badRequests)
+			})
+		})
+	}
+}
+
+// wantRefusal checks what a caller is told: the model, the node, its operator and the
+// reason, but no place in a source file.
+func wantRefusal(t *testing.T, text, op, reason string) {
+	t.Helper()
+	for _, part := range []string{"model 'words' refused the values of the request", op + " node", "Name:'" + op + "_0'", reason} {
+		if !strings.Contains(text, part) {
+			t.Errorf("got %s, want %s in it", text, part)
 		}
-		refused := int64(0)
-		for _, v := range g.routeStats(t, "words").Variants {
-			if v.Breaker != "closed" || v.Total.Errors != 0 || v.Total.Refused == 0 {
-				t.Errorf("%+v", v)
+	}
+	if strings.Contains(text, ".cc:") || strings.Contains(text, "/") {
+		t.Errorf("a path is in %s", text)
+	}
+}
+
+// wantRefusals checks that the versions of "words" refused n requests together, and that
+// neither has errors or an open breaker.
+func (g *gateway) wantRefusals(t *testing.T, n int64) {
+	t.Helper()
+	refused := int64(0)
+	for _, v := range g.routeStats(t, "words").Variants {
+		if v.Breaker != "closed" || v.Total.Errors != 0 || v.Total.Refused == 0 {
+			t.Errorf("%+v", v)
+		}
+		refused += v.Total.Refused
+	}
+	if refused != n {
+		t.Errorf("%d refusals in the statistics, want %d", refused, n)
+	}
+	// What the gateway refuses itself is not among them.
+	if status, _ := g.call(t, http.MethodPost, g.url+"/v2/models/words/infer", `{"inputs":[]}`); status != http.StatusBadRequest {
+		t.Errorf("no input: %d", status)
+	}
+	for _, v := range g.routeStats(t, "words").Variants {
+		version := fmt.Sprintf(`version="%d"`, v.Version)
+		for _, name := range []string{"sluice_refusals_total", "sluice_route_refusals_total"} {
+			if n := g.series(t, name, `model="words"`, version); n != float64(v.Total.Refused) {
+				t.Errorf("%s of %s is %v, want %d", name, version, n, v.Total.Refused)
 			}
-			refused += v.Total.Refused
 		}
-		if refused != badRequests {
-			t.Errorf("%d refusals in the statistics, want %d", refused, badRequests)
-		}
-		// What the gateway refuses itself is not among them.
-		if r := g.word(t, 1<<62, "x"); r.status != http.StatusBadRequest {
-			t.Errorf("%d %s", r.status, r.body)
-		}
-		if status, _ := g.call(t, http.MethodPost, g.url+"/v2/models/words/infer", `{"inputs":[]}`); status != http.StatusBadRequest {
-			t.Errorf("no input: %d", status)
-		}
-		for _, v := range g.routeStats(t, "words").Variants {
-			version := fmt.Sprintf(`version="%d"`, v.Version)
-			for _, name := range []string{"sluice_refusals_total", "sluice_route_refusals_total"} {
-				if n := g.series(t, name, `model="words"`, version); n != float64(v.Total.Refused) {
-					t.Errorf("%s of %s is %v, want %d", name, version, n, v.Total.Refused)
+	}
+}
+
+// TestNeighbourOfRefusedValues sends a good request beside a bad one until a run joins them.
+func TestNeighbourOfRefusedValues(t *testing.T) {
+	for op, reason := range map[string]string{"Gather": "idx=7 must be within", "GatherElements": "Out of range value"} {
+		t.Run(op, func(t *testing.T) {
+			const settings = "models: {words: {instances: 1, batching: {max_size: 2, max_delay: 50ms}}}"
+			g := startLogging(t, zap.NewNop(), nil, lookups(t, op), settings)
+			g.set(t, "words", split(1, 2, 0))
+			members := func() float64 { return g.series(t, "sluice_run_requests_total", `model="words"`, `version="1"`) }
+			for range 100 {
+				before := members()
+				var bad reply
+				var sends sync.WaitGroup
+				sends.Go(func() { bad = g.word(t, 7, "bad") })
+				good := g.word(t, 1, "good")
+				sends.Wait()
+				if good.status != http.StatusOK || !strings.Contains(good.body, `"data":[11]`) {
+					t.Errorf("the neighbour got %d %s", good.status, good.body)
+				}
+				if bad.status != http.StatusBadRequest {
+					t.Errorf("the bad request got %d", bad.status)
+				}
+				wantRefusal(t, bad.body, op, reason)
+				if members()-before == 4 { // a run of both, and one of each
+					return
 				}
 			}
-		}
-	})
+			t.Error("no run joined them")
+		})
+	}
 }
 
 // TestCanaryThatRefusesMore sends an index that only the stable version knows.
@@ -152,27 +208,6 @@ func TestCanaryThatRefusesMore(t *testing.T) {
 		variants := g.routeStats(t, "words").Variants
 		if variants[0].Total.Refused != 0 || variants[1].Total.Refused == 0 || variants[1].Breaker != "closed" {
 			t.Errorf("%+v", variants)
-		}
-	})
-}
-
-// TestValuesThatFailARun sends the same to GatherElements, which throws: 500, but the
-// versions still answer the example of their warm-up.
-func TestValuesThatFailARun(t *testing.T) {
-	underFlood(t, "GatherElements", func(t *testing.T, g *gateway) {
-		got := g.flood(t, 7)
-		if text := got[http.StatusInternalServerError]; len(got) != 1 || strings.Contains(text, "GatherElements") {
-			t.Errorf("bad requests were answered %v", got)
-		}
-		failed := int64(0)
-		for _, v := range g.routeStats(t, "words").Variants {
-			if v.Breaker != "closed" || v.Total.Refused != 0 {
-				t.Errorf("%+v", v)
-			}
-			failed += v.Total.Errors
-		}
-		if failed != badRequests {
-			t.Errorf("%d errors in the statistics, want %d", failed, badRequests)
 		}
 	})
 }

@@ -36,7 +36,8 @@
 // settle it, copies of real requests do (trial.go), while callers get runs of their own.
 //
 // A run that fails with code Internal says little about the version, so an input that
-// it has answered before is run again (known.go), at most once a second.
+// it has answered before is run again (known.go), at most once a second. If that is
+// answered, the failure can be a refusal of the request's values.
 //
 // # Invariants
 //

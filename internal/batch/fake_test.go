@@ -64,6 +64,9 @@ func double(x matrix) (matrix, error) {
 
 var errTerminated = errors.New("terminated")
 
+// errBadRow is the error of a run that the values may have caused.
+var errBadRow = &infer.Error{Code: infer.Internal, Msg: "bad row", Err: infer.ErrMaybeRefused}
+
 // fake is a slot that computes row by row, takes a settable time for it and
 // remembers its runs.
 type fake struct {

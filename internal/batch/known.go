@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -15,7 +16,8 @@ import (
 // check the values that they get, and throw. If the version is to blame, it fails on
 // other values too. So the first small input that it answers, which is that of the
 // warm-up if there is one, is kept, and run again after such a failure. If it is
-// answered, the error is marked with infer.ErrVersionWell.
+// answered, the error is marked with infer.ErrVersionWell, and becomes a refusal of the
+// values (Invalid) if they may have caused it.
 //
 // The worker whose run failed does that on its own slot, after the others of the batch
 // have their answers, and never on the goroutine of a caller who leads. It does so at
@@ -76,14 +78,18 @@ func (h *health) due(now time.Duration) bool {
 	return h.known.Load() != nil && int64(now) >= h.next.Load()
 }
 
-// blame marks an error of the runtime if the version was found well.
-func (h *health) blame(err error) error {
-	if infer.CodeOf(err) != infer.Internal || h.known.Load() == nil || h.ill.Load() {
+// blame marks an error of the runtime if the version was found well, and makes it a
+// refusal if the runtime says that the values may have caused it.
+func (b *Batcher) blame(err error) error {
+	e, ok := errors.AsType[*infer.Error](err)
+	if !ok || e.Code != infer.Internal || b.health.known.Load() == nil || b.health.ill.Load() {
 		return err
 	}
-	return &infer.Error{
-		Code: infer.Internal, Op: "batch", Msg: "the model failed with these values", Err: fmt.Errorf("%w: %w", infer.ErrVersionWell, err),
+	well := fmt.Errorf("%w: %w", infer.ErrVersionWell, err)
+	if errors.Is(err, infer.ErrMaybeRefused) {
+		return infer.Refused(b.model.Name, e.Msg, well)
 	}
+	return &infer.Error{Code: infer.Internal, Op: "batch", Msg: "the run failed", Err: well}
 }
 
 // settle answers those whose runs failed, once it is known who is at fault.
@@ -93,7 +99,7 @@ func (w *worker) settle() {
 	}
 	w.check()
 	for _, f := range w.failed {
-		f.it.failRun(f.compute, w.batcher.health.blame(f.err))
+		f.it.failRun(f.compute, w.batcher.blame(f.err))
 	}
 	clear(w.failed)
 	w.failed = w.failed[:0]

@@ -14,13 +14,30 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// wantFailed waits for a call that failed with code Internal; well says whether the
-// version was found well.
+// wantFailed waits for a call that failed with errBadRow: a refusal if the version was
+// found well, else an internal error.
 func (c *call) wantFailed(t *testing.T, well bool) {
 	t.Helper()
-	c.wantCode(t, infer.Internal)
+	if !well {
+		c.wantMarked(t, infer.Internal, false)
+		return
+	}
+	c.wantMarked(t, infer.Invalid, true)
+	if got, want := infer.Message(c.err), "model 'lin' refused the values of the request: bad row"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// wantMarked waits for a call that failed with a code; well says whether the version was
+// found well.
+func (c *call) wantMarked(t *testing.T, code infer.Code, well bool) {
+	t.Helper()
+	c.wantCode(t, code)
 	if got := errors.Is(c.err, infer.ErrVersionWell); got != well {
 		t.Errorf("the version was found well: %v, want %v: %v", got, well, c.err)
+	}
+	if refused := errors.Is(c.err, infer.ErrRefused); refused != (code == infer.Invalid) {
+		t.Errorf("refused: %v: %v", refused, c.err)
 	}
 }
 
@@ -41,7 +58,7 @@ type broken bool
 
 func (b *broken) compute(x matrix) (matrix, error) {
 	if *b || x.row(0)[0] == bad {
-		return matrix{}, errors.New("bad row")
+		return matrix{}, errBadRow
 	}
 	return double(x)
 }
@@ -65,6 +82,29 @@ func TestBadValuesAreNotTheVersionsFault(t *testing.T) {
 		wantRuns(t, s.slots[0], []float32{bad}, []float32{1}, []float32{2},
 			[]float32{bad}, []float32{1}, []float32{bad}, []float32{bad}, // once a second
 			[]float32{bad}, []float32{1})
+	})
+}
+
+// A failure that the values cannot have caused is no refusal, though the version is well.
+func TestOtherFailuresStayInternal(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, func(_ *batch.Options, slots []*fake) {
+			slots[0].compute = func(x matrix) (matrix, error) {
+				if x.row(0)[0] == bad {
+					return matrix{}, errors.New("no memory")
+				}
+				return double(x)
+			}
+		})
+		s.send(request(1, 1, 1)).wantDoubled(t)
+		for range 2 { // with a check and without one
+			s.send(request(bad, 1, 1)).wantMarked(t, infer.Internal, true)
+		}
+	})
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, func(_ *batch.Options, slots []*fake) { slots[0].compute = poison(bad, true) })
+		s.send(request(1, 1, 1)).wantDoubled(t)
+		s.send(request(bad, 1, 1)).wantMarked(t, infer.Internal, true)
 	})
 }
 

@@ -46,7 +46,7 @@ func (c *chaos) options(o *batch.Options, slots []*fake) {
 					if c.panics {
 						panic("bad row")
 					}
-					return matrix{}, errors.New("bad row")
+					return matrix{}, errBadRow
 				}
 			}
 			return double(x)
@@ -90,8 +90,12 @@ func (c *chaos) check(ctx context.Context, s *server, req *infer.Request, number
 		code := infer.CodeOf(err)
 		bad := number%badEvery == 0
 		switch code { //nolint:exhaustive // the others are wrong
-		case infer.Deadline, infer.Canceled, infer.Overloaded, infer.Invalid, infer.TooLarge:
+		case infer.Deadline, infer.Canceled, infer.Overloaded, infer.TooLarge:
 			return nil
+		case infer.Invalid:
+			if bad || !errors.Is(err, infer.ErrRefused) {
+				return nil
+			}
 		case infer.Unavailable:
 			if c.shutdown {
 				return nil

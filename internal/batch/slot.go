@@ -17,7 +17,8 @@ type Slot interface {
 	// dimension. Afterwards the requests' tensors are not read.
 	Gather(reqs []*infer.Request) error
 	// Run executes what was gathered. It computes the union of the outputs that
-	// the requests ask for.
+	// the requests ask for. An error that the values may have caused, or the version,
+	// is marked with infer.ErrMaybeRefused.
 	Run() error
 	// Scatter adds member i's outputs to resp: its rows, in the order it asked
 	// for, all where it named none.

@@ -212,13 +212,13 @@ func (w *worker) answer(members []*item, run *Run, start time.Duration) {
 // fail ends the members that are still there with err, or has them wait until it is
 // known who is at fault. compute is the time of their run.
 func (w *worker) fail(members []*item, compute time.Duration, err error) {
-	h := &w.batcher.health
-	wait := infer.CodeOf(err) == infer.Internal && h.due(w.batcher.now())
+	b := w.batcher
+	wait := infer.CodeOf(err) == infer.Internal && b.health.due(b.now())
 	for _, it := range members {
 		if wait {
 			w.failed = append(w.failed, failure{it, compute, err})
 		} else {
-			it.failRun(compute, h.blame(err))
+			it.failRun(compute, b.blame(err))
 		}
 	}
 }

@@ -59,13 +59,20 @@ type Error struct {
 // was running, as opposed to one that passed in a queue.
 var ErrStarted = errors.New("the run had begun")
 
-// ErrRefused is a cause of an Error of code Invalid that the model itself returned: the
-// request fits the signature, but the model does not take its values. The version is
-// not at fault, and such refusals are counted apart.
+// ErrRefused is a cause of an Error of code Invalid: the request fits the signature, but
+// the model does not accept its values. The version is not at fault, and such refusals
+// are counted apart.
 var ErrRefused = errors.New("the model refused the values")
 
-// ErrVersionWell is a cause of an Error of code Internal after which the version still
-// answered an input that it had answered before. So the version is not at fault.
+// ErrMaybeRefused is a cause of an Error of code Internal from a run that failed because
+// of the request's values or because of the version, but not for lack of memory. Msg is
+// the reason, which the caller may read if it was the values: see Refused.
+var ErrMaybeRefused = errors.New("the values or the version are at fault")
+
+// ErrVersionWell is a cause of an Error from a run that failed although the version still
+// answers an input that it has answered before, so the version is not at fault. The code
+// is Invalid, and ErrRefused a cause too, if the run failed with ErrMaybeRefused. It is
+// Internal if the run failed for another reason, for lack of memory for example.
 var ErrVersionWell = errors.New("the version still answers a known input")
 
 // Error returns operation, message and cause, for logs.
@@ -86,6 +93,15 @@ func (e *Error) Unwrap() error { return e.Err }
 // Errorf makes an Error with a message and no cause.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Msg: fmt.Sprintf(format, args...)}
+}
+
+// Refused returns the Error of a request whose values a model refused. The reason is for
+// the caller; the cause is for the log.
+func Refused(model, reason string, cause error) *Error {
+	return &Error{
+		Code: Invalid, Msg: fmt.Sprintf("model '%s' refused the values of the request: %s", model, reason),
+		Err: fmt.Errorf("%w: %w", ErrRefused, cause),
+	}
 }
 
 // CodeOf returns the code of the first Error in err's chain. Context errors map

@@ -29,7 +29,7 @@ func ended(code infer.Code) error {
 }
 
 // errRefused is the error of a request whose values the model refused.
-var errRefused = &infer.Error{Code: infer.Invalid, Msg: "no", Err: fmt.Errorf("%w: index", infer.ErrRefused)}
+var errRefused = infer.Refused("iris", "index", fmt.Errorf("%w: index", infer.ErrVersionWell))
 
 func request() *infer.Request {
 	return &infer.Request{

@@ -92,10 +92,10 @@ var (
 )
 
 // judge says what a request's end tells about the version. Its failures are
-// errors of the runtime and runs that took too long; what a caller did, values that
-// the model refused or that it failed on while it still answers others, a full queue,
-// and a deadline shorter than the version's own say nothing. (routing.md of the
-// documentation, "Breaker".)
+// errors of the runtime and runs that took too long. These say nothing: what a caller
+// did, values that the model refused, a run that failed although the version still
+// answers others, a full queue, and a deadline shorter than the version's own.
+// (routing.md of the documentation, "Breaker".)
 func (c *call) judge() error {
 	switch infer.CodeOf(c.err) {
 	case infer.OK:

@@ -8,7 +8,8 @@ import (
 
 // Run executes what was gathered and keeps the outputs that some member asks for.
 // Errors are Canceled after Terminate, TooLarge if the outputs exceed MaxOutputBytes,
-// Invalid with the cause infer.ErrRefused if the model refuses the values, else Internal.
+// Invalid with the cause infer.ErrRefused if the model refuses the values, else Internal,
+// with the cause infer.ErrMaybeRefused if it may be the values or the version.
 func (s *Slot) Run() error {
 	if s.state != gathered {
 		return internal("run", "nothing was gathered", nil)

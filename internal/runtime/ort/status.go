@@ -19,37 +19,54 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.text }
 
-// runCodes says what each status of a run means for the caller. A status that is not
-// listed, of a later library for example, is Internal.
-var runCodes = [...]struct {
+// cause says what may have made a run fail.
+type cause uint8
+
+const (
+	byVersion cause = iota // the version, its files, its device, or a bug
+	byEither               // the version or the values of the request
+	byValues               // the values
+)
+
+// runCauses says what each status of a run means. A status that is not listed, of a
+// later library for example, is byVersion.
+var runCauses = [...]struct {
 	status statusCode
-	code   infer.Code
+	cause  cause
 }{
-	{statusFail, infer.Internal},             // a kernel's general failure: the version, its memory, or values that the kernel does not check
-	{statusInvalidArgument, infer.Invalid},   // a kernel looked at the values and refused them, an index out of range for example
-	{statusNoSuchFile, infer.Internal},       // a file of the version has gone
-	{statusNoModel, infer.Internal},          // the session has no model; a bug
-	{statusEngineError, infer.Internal},      // the engine of an execution provider failed
-	{statusRuntimeException, infer.Internal}, // a C++ exception: no memory, a broken model, or values that the kernel does not check
-	{statusInvalidProtobuf, infer.Internal},  // about the model file
-	{statusModelLoaded, infer.Internal},      // the session was loaded twice; a bug
-	{statusNotImplemented, infer.Internal},   // the build has no kernel for this operator, type or shape: the version can never serve it
-	{statusInvalidGraph, infer.Internal},     // about the model file
-	{statusEPFail, infer.Internal},           // an execution provider failed, a device that is lost for example
-	{statusLoadCanceled, infer.Internal},     // about loading
-	{statusRequiresCompile, infer.Internal},  // about loading
-	{statusNotFound, infer.Internal},         // the library lacks something that the version needs
-	{statusDivided, infer.Invalid},           // ours: an integer was divided by zero, and the divisor is data
+	{statusFail, byEither},             // a kernel's general failure: the version, its memory, or values that the kernel does not check
+	{statusInvalidArgument, byValues},  // a kernel looked at the values and refused them, an index out of range for example
+	{statusNoSuchFile, byVersion},      // a file of the version has gone
+	{statusNoModel, byVersion},         // the session has no model; a bug
+	{statusEngineError, byVersion},     // the engine of an execution provider failed
+	{statusRuntimeException, byEither}, // a C++ exception: no memory, a broken model, or values that the kernel does not check
+	{statusInvalidProtobuf, byVersion}, // about the model file
+	{statusModelLoaded, byVersion},     // the session was loaded twice; a bug
+	{statusNotImplemented, byEither},   // the build has no kernel for this operator, type or shape
+	{statusInvalidGraph, byVersion},    // about the model file
+	{statusEPFail, byVersion},          // an execution provider failed, a device that is lost for example
+	{statusLoadCanceled, byVersion},    // about loading
+	{statusRequiresCompile, byVersion}, // about loading
+	{statusNotFound, byVersion},        // the library lacks something that the version needs
+	{statusDivided, byValues},          // ours: an integer was divided by zero, and the divisor is data
 }
 
-func runCode(status statusCode) infer.Code {
-	for _, known := range runCodes {
-		if known.status == status {
-			return known.code
+// causeOf says what may have made a run fail that returned e.
+func causeOf(e *statusError) cause {
+	for _, known := range runCauses {
+		if known.status == e.code {
+			if known.cause == byEither && outOfMemory.MatchString(e.text) {
+				return byVersion
+			}
+			return known.cause
 		}
 	}
-	return infer.Internal
+	return byVersion
 }
+
+// outOfMemory finds what the allocators of ONNX Runtime, of C++ and of devices say when
+// they have no memory: there is no status of its own for that.
+var outOfMemory = regexp.MustCompile(`(?i)bad_alloc|out of memory|failed to allocate|cannot allocate|allocation failed|alloc_failed|available memory of`)
 
 // runError makes the error of a run from what the shim returned.
 func (s *Slot) runError(err error) error {
@@ -57,12 +74,16 @@ func (s *Slot) runError(err error) error {
 		return &infer.Error{Code: infer.Canceled, Op: "ort: run", Msg: "the run was terminated", Err: err}
 	}
 	status, ok := errors.AsType[*statusError](err)
-	if !ok || runCode(status.code) != infer.Invalid {
+	if !ok {
 		return internal("run", "the model failed to run", err)
 	}
-	return &infer.Error{
-		Code: infer.Invalid, Op: "ort: run", Err: fmt.Errorf("%w: %w", infer.ErrRefused, err),
-		Msg: fmt.Sprintf("model '%s' refused the values of the request: %s", s.session.model.Name, publicText(status.text)),
+	switch causeOf(status) {
+	case byValues:
+		return infer.Refused(s.session.model.Name, publicText(status.text), err)
+	case byEither:
+		return internal("run", publicText(status.text), fmt.Errorf("%w: %w", infer.ErrMaybeRefused, err))
+	default:
+		return internal("run", "the model failed to run", err)
 	}
 }
 
@@ -72,29 +93,33 @@ const (
 	// did not hold.
 	sourcePlace = `\S+\.(?:h|hpp|cc|cpp|cu|cuh):\d+ ` +
 		`(?:[^()'{}]*::[^()]*\((?:[^()]|\([^()]*\))*\)(?: const)?(?: \[with [^\]]*\])?|\w+) ?(?:.{0,200}? was false\. ?)?`
-	// hostPath is a path of the host. The name of a node, which comes from the model
-	// file, can look like one and is kept.
-	hostPath = `Name:'[^']*'|[^\s/'",:;=(){}\[\]]*(?:/[^\s/'",:;(){}\[\]]+){2,}/?`
+	// hostPlace is an address in memory or a path of the host. The name of a node, which
+	// comes from the model file, can look like one and is kept.
+	hostPlace = `Name:'[^']*'|\b0[xX][0-9a-fA-F]{6,}\b|[^\s/'",:;=(){}\[\]]*(?:/[^\s/'",:;(){}\[\]]+){2,}/?`
 	// maxPublicText bounds what a caller is told, in bytes.
 	maxPublicText = 400
 )
 
 var (
 	sourcePlaces = regexp.MustCompile(sourcePlace)
-	hostPaths    = regexp.MustCompile(hostPath)
+	hostPlaces   = regexp.MustCompile(hostPlace)
 )
 
 // publicText returns what a caller may read of a status: node, operator and reason,
-// without places in source files and without folders, printable and of bounded length.
+// without places in source files, addresses and folders, printable and of bounded length.
 func publicText(text string) string {
 	const most = 16 * maxPublicText // more is not looked at
 	text = strings.ToValidUTF8(text[:min(len(text), most)], "")
 	text = sourcePlaces.ReplaceAllString(text, "")
-	text = hostPaths.ReplaceAllStringFunc(text, func(found string) string {
-		if strings.HasPrefix(found, "Name:") {
+	text = hostPlaces.ReplaceAllStringFunc(text, func(found string) string {
+		switch {
+		case strings.HasPrefix(found, "Name:"):
 			return found
+		case !strings.Contains(found, "/"):
+			return "0x…"
+		default:
+			return path.Base(found)
 		}
-		return path.Base(found)
 	})
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

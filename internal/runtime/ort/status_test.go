@@ -46,16 +46,53 @@ func TestRefusedValues(t *testing.T) {
 }
 
 // GatherElements looks at its indices too, but throws.
-func TestExceptionStaysInternal(t *testing.T) {
+func TestExceptionMayBeARefusal(t *testing.T) {
 	s := load(t, lookup("GatherElements"), ort.LoadOptions{})
 	slot := newSlot(t, s)
 	for range 3 {
 		_, err := predict(slot, request(t, s, nil, indices(7)))
-		if infer.CodeOf(err) != infer.Internal || errors.Is(err, infer.ErrRefused) {
-			t.Fatalf("got %v, want internal", err)
+		e, ok := errors.AsType[*infer.Error](err)
+		if !ok || e.Code != infer.Internal || errors.Is(err, infer.ErrRefused) || !errors.Is(err, infer.ErrMaybeRefused) {
+			t.Fatalf("got %v, want internal, maybe refused", err)
+		}
+		want := "Non-zero status code returned while running GatherElements node. Name:'GatherElements_0' " +
+			"Status Message: GatherElements op: Out of range value in index tensor"
+		if e.Msg != want {
+			t.Errorf("got  %s\nwant %s", e.Msg, want)
 		}
 		same(t, mustPredict(t, slot, request(t, s, nil, indices(2))), floats("y", infer.Shape{1}, 3))
 	}
+}
+
+// A request asks for an output that no address space holds. Its values are the reason,
+// but a smaller one fails likewise if the machine is short of memory.
+func TestNoMemoryIsNoRefusal(t *testing.T) {
+	g := onnxgen.New("sized")
+	g.Output("y", infer.FP32, g.Op("ConstantOfShape", g.Input("x", infer.Int64, "N")), "M")
+	s := load(t, g, ort.LoadOptions{})
+	slot := newSlot(t, s)
+	_, err := predict(slot, request(t, s, nil, indices(1<<50)))
+	if infer.CodeOf(err) != infer.Internal || errors.Is(err, infer.ErrMaybeRefused) || errors.Is(err, infer.ErrRefused) {
+		t.Errorf("got %v, want internal, not refused", err)
+	}
+	same(t, mustPredict(t, slot, request(t, s, nil, indices(2))), floats("y", infer.Shape{2}, 0, 0))
+}
+
+func TestOutOfMemory(t *testing.T) {
+	f := func(text string, want bool) {
+		t.Helper()
+		if got := ort.OutOfMemory(text); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	f("Status Message: std::bad_alloc", true)
+	f("Status Message: bfc_arena.cc:376 AllocateRawInternal Failed to allocate memory for requested buffer of size 4096", true)
+	f("bfc_arena.cc:359 Available memory of 1024 is smaller than requested bytes of 4096", true)
+	f("CUDA failure 2: out of memory ; GPU=0", true)
+	f("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0", true)
+	f("Status Message: indices element out of data bounds, idx=7", false)
+	f("Calculation for Tensor storage size overflowed", false)
+	f("", false)
 }
 
 func TestPublicText(t *testing.T) {
@@ -79,6 +116,7 @@ func TestPublicText(t *testing.T) {
 		node+"Tensor shape.Size() must be >= 0")
 	f("cannot open /srv/models/iris/1/weights.bin: no such file", "cannot open weights.bin: no such file")
 	f("tensor 'core/providers/cpu/x' is 1/2 of input/output", "tensor 'x' is 1/2 of input/output")
+	f("tensor at 0x7f3a5c001040 of Name:'0x7f3a5c001040' has 0x10 rows", "tensor at 0x… of Name:'0x7f3a5c001040' has 0x10 rows")
 	f("a\tb\x00c\x1b[31m\xff  d\u202ee", "a b c [31m d e")
 	f("", "")
 	f(strings.Repeat("é", ort.MaxPublicText), strings.Repeat("é", ort.MaxPublicText/2)+"…")
