@@ -56,7 +56,8 @@ type Event struct {
 // one that was written. GET /api/v1/journal/verify answers with it.
 type JournalReport struct {
 	Events   int64  `json:"events"`
-	Segments int    `json:"segments"`          // files of archived events
-	Hash     string `json:"hash"`              // of the last event, in hexadecimal
-	Problem  string `json:"problem,omitempty"` // what is wrong; empty if nothing is
+	Segments int    `json:"segments"`                   // files of archived events
+	Unnamed  int    `json:"unnamed_segments,omitempty"` // files of segments that the journal does not use, left by a crash or a restore
+	Hash     string `json:"hash"`                       // of the last event, in hexadecimal
+	Problem  string `json:"problem,omitempty"`          // what is wrong; empty if nothing is
 }

@@ -35,6 +35,9 @@ of it that is kept elsewhere shows whether a journal was written anew.`,
 			}
 			err = out.print(cmd.OutOrStdout(), report, func(b *strings.Builder) {
 				fmt.Fprintf(b, "%d events, %d archived segments, last hash %s\n", report.Events, report.Segments, report.Hash)
+				if report.Unnamed > 0 {
+					fmt.Fprintf(b, "%d files of segments that the journal does not use, left by a crash or a restore\n", report.Unnamed)
+				}
 			})
 			if report.Problem != "" {
 				err = errors.Join(err, errors.New(report.Problem))
@@ -48,7 +51,7 @@ of it that is kept elsewhere shows whether a journal was written anew.`,
 
 func verifyJournal(cmd *cobra.Command, conn *connection, dir string) (api.JournalReport, error) {
 	if dir != "" {
-		return app.VerifyJournal(dir)
+		return app.VerifyJournal(cmd.Context(), dir)
 	}
 	cl, err := conn.client()
 	if err != nil {

@@ -217,7 +217,7 @@ func (f *fold) ServedAt(name string, at time.Time) (api.ServedAt, error) {
 	return api.ServedAt{}, infer.Errorf(infer.NotFound, "there was no route '%s'", name)
 }
 
-func (f *fold) VerifyJournal() (api.JournalReport, error) {
+func (f *fold) VerifyJournal(context.Context) (api.JournalReport, error) {
 	return api.JournalReport{Events: int64(len(f.events)), Segments: 1, Hash: "abc", Problem: f.problem}, nil
 }
 

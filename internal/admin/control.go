@@ -34,7 +34,7 @@ type RouteControl interface {
 	// Events returns up to limit events after a sequence number that a filter chooses.
 	Events(after int64, limit int, filter EventFilter) ([]api.Event, error)
 	// VerifyJournal reads all events, which may take some seconds.
-	VerifyJournal() (api.JournalReport, error)
+	VerifyJournal(ctx context.Context) (api.JournalReport, error)
 	// ServedAt returns what served a route, or a model by its own name, at a time. It
 	// fails with NotFound if nothing is known of the name or of that time, and with
 	// Invalid for a time to come.

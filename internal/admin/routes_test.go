@@ -100,7 +100,7 @@ func (c *routes) Events(after int64, limit int, filter admin.EventFilter) ([]api
 	return list, nil
 }
 
-func (c *routes) VerifyJournal() (api.JournalReport, error) {
+func (c *routes) VerifyJournal(context.Context) (api.JournalReport, error) {
 	return api.JournalReport{Events: 7, Segments: 2, Hash: "abc"}, nil
 }
 

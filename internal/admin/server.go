@@ -46,6 +46,8 @@ type Server struct {
 	listener net.Listener
 	loopback bool          // the listener's address is; set by Listen
 	bodies   chan struct{} // a token for each body in memory
+
+	verifying sync.Mutex // held while the journal is verified
 	// stopping is closed when Shutdown begins, so that a profile of minutes does
 	// not hold it up; stop closes it.
 	stopping chan struct{}

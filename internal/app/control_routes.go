@@ -69,8 +69,8 @@ func (c control) Events(after int64, limit int, filter admin.EventFilter) ([]api
 }
 
 // VerifyJournal implements admin.RouteControl.
-func (c control) VerifyJournal() (api.JournalReport, error) {
-	report, err := c.app.journal.Verify()
+func (c control) VerifyJournal(ctx context.Context) (api.JournalReport, error) {
+	report, err := c.app.journal.Verify(ctx)
 	if report.Problem != "" {
 		c.app.log.Error("the journal is not what was written", zap.String("problem", report.Problem))
 	}

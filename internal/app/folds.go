@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -87,16 +88,29 @@ func (r *lastRun) Restore(state []byte) error {
 	return nil
 }
 
+// resume brings new folds to the end of the journal, and returns the routes.
+func (f folds) resume(restore func([]journal.NamedFold) error, log *zap.Logger) (*routes.Set, error) {
+	if err := restore(f.list(log)); err != nil {
+		return nil, err
+	}
+	return f.routes.Set()
+}
+
 // replay brings the folds to the end of the journal, and the parts with them.
 func (a *App) replay(cfg *config.Config) error {
 	began := time.Now()
 	f := newFolds()
-	if err := a.journal.Restore(f.list(a.log)); err != nil {
-		return fmt.Errorf("journal: %w", err)
+	declared, err := f.resume(a.journal.Restore, a.log)
+	if err != nil { // the events decide, and a snapshot is only what they come to
+		a.log.Warn("the snapshots of the journal do not fit its events; all events are read", zap.Error(err))
+		f = newFolds()
+		if declared, err = f.resume(a.journal.Rebuild, a.log); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
 	}
-	declared, err := f.routes.Set()
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+	if unnamed, err := a.journal.Unnamed(); err != nil || len(unnamed) > 0 {
+		a.log.Warn("segments in the data directory are not used: a crash left them, or journal.db is of an older backup",
+			zap.Strings("files", unnamed), zap.Error(err))
 	}
 	if last := a.journal.Last(); last > 0 {
 		a.log.Info("journal read", zap.Int64("events", last), zap.Duration("took", time.Since(began)))
@@ -118,4 +132,6 @@ func (a *App) newCutter(cfg *config.Config) *journal.Cutter {
 
 // VerifyJournal reads the whole journal in a data directory, archived segments included,
 // and returns what is wrong with it. No gateway may have it open.
-func VerifyJournal(dir string) (api.JournalReport, error) { return journal.Verify(dir) }
+func VerifyJournal(ctx context.Context, dir string) (api.JournalReport, error) {
+	return journal.Verify(ctx, dir)
+}

@@ -92,11 +92,67 @@ func TestOldJournal(t *testing.T) {
 		if err := cutter.Cut(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if report, err := a.journal.Verify(); err != nil || report.Problem != "" || report.Segments != 1 {
+		if report, err := a.journal.Verify(t.Context()); err != nil || report.Problem != "" || report.Segments != 1 {
 			t.Errorf("round %d: %+v, %v", round, report, err)
 		}
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// forgetful is a fold whose snapshot says that there were no routes.
+type forgetful struct{ *routes.Fold }
+
+func (forgetful) Apply(api.Event) error { return nil }
+
+// TestRebuild: routes whose snapshot does not fit the events after it are made of all
+// events, and so is the next snapshot.
+func TestRebuild(t *testing.T) {
+	z, err := gzip.NewReader(bytes.NewReader(fixture(t, "journal-0934447.db.gz")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "journal.db"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := openIn(t, dir, nil)
+	defer a.Close() //nolint:errcheck // only read
+	resume := func(restore func([]journal.NamedFold) error) ([]api.RouteState, error) {
+		set, err := newFolds().resume(restore, zap.NewNop())
+		if err != nil {
+			return nil, err
+		}
+		return set.All(), nil
+	}
+	want, err := resume(a.journal.Restore)
+	if err != nil || len(want) == 0 {
+		t.Fatalf("%d routes, %v", len(want), err)
+	}
+	cutter := journal.NewCutter(a.journal, journal.CutterOptions{
+		Events: 10, Bytes: 1 << 20, Logger: zap.NewNop(),
+		Folds: func() []journal.NamedFold {
+			return []journal.NamedFold{{Name: "routes", Version: 1, Fold: forgetful{routes.NewFold()}}}
+		},
+	})
+	if err := cutter.Cut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if routes, err := resume(a.journal.Restore); err == nil {
+		t.Fatalf("the snapshot fits: %d routes", len(routes))
+	}
+	for _, restore := range []func([]journal.NamedFold) error{a.journal.Rebuild, a.journal.Restore} {
+		got, err := resume(restore)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
 		}
 	}
 }
@@ -136,7 +192,7 @@ func BenchmarkMillion(b *testing.B) {
 	defer a.Close() //nolint:errcheck // only read
 	b.Run("verify", func(b *testing.B) {
 		for b.Loop() {
-			if report, err := a.journal.Verify(); err != nil || report.Problem != "" || report.Segments != 19 {
+			if report, err := a.journal.Verify(b.Context()); err != nil || report.Problem != "" || report.Segments != 19 {
 				b.Fatalf("%+v, %v", report, err)
 			}
 		}

@@ -49,7 +49,7 @@ func TestSegments(t *testing.T) {
 		if err := g.stop(); err != nil {
 			t.Fatal(err)
 		}
-		if report, err := app.VerifyJournal(data); err != nil || report.Problem != "" || report.Segments < 2 {
+		if report, err := app.VerifyJournal(t.Context(), data); err != nil || report.Problem != "" || report.Segments < 2 {
 			t.Errorf("%+v, %v", report, err)
 		}
 		g = start(t, dir, settings...)

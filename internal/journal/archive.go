@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"go.etcd.io/bbolt"
 )
@@ -42,17 +43,6 @@ func (f *file) segments() []segment {
 
 // readIndex reads what journal.db says of segments, and sees whether their files are there.
 func (f *file) readIndex(tx *bbolt.Tx) error {
-	if b := tx.Bucket([]byte(snapshotsBucket)); b != nil {
-		err := b.ForEach(func(name, stored []byte) error {
-			if _, err := snapshotOf(stored); err != nil {
-				return fmt.Errorf("%w: the snapshot of %.100q: %w", errDamaged, name, err)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
 	b := tx.Bucket([]byte(segmentsBucket))
 	if b == nil {
 		return nil
@@ -182,7 +172,7 @@ func (f *file) archive(ctx context.Context, last int64, limit CutterOptions) (s 
 	if err = errors.Join(err, fd.Close()); err != nil {
 		return s, err
 	}
-	if s.Name, err = freeName(dir); err != nil {
+	if s.Name, err = f.freeName(); err != nil {
 		return s, err
 	}
 	if err = os.Rename(temporary, f.pathOf(s)); err != nil {
@@ -236,18 +226,45 @@ func (s segment) verify(file *os.File) error {
 	return err
 }
 
-// freeName returns a name for a segment that no file has: a file that journal.db does not
-// name, of a crash or beside a restored backup, is not overwritten.
-func freeName(dir string) (string, error) {
-	entries, err := os.ReadDir(dir)
-	number := 0
-	for _, entry := range entries {
-		var n int
-		if _, err := fmt.Sscanf(entry.Name(), segmentName, &n); err == nil {
-			number = max(number, n)
+// freeName returns a name for the next segment that no file has: a file that journal.db
+// does not name, of a crash or beside a restored backup, is not overwritten.
+func (f *file) freeName() (string, error) {
+	for n := len(f.segments()) + 1; ; n++ {
+		name := fmt.Sprintf(segmentName, n)
+		if _, err := os.Lstat(filepath.Join(filepath.Dir(f.path), name)); errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		} else if err != nil {
+			return "", err
 		}
 	}
-	return fmt.Sprintf(segmentName, number+1), err
+}
+
+// segmentFiles returns the names of all segments in a directory.
+func segmentFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasPrefix(name, "journal-") && strings.HasSuffix(name, ".seg") {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// Unnamed returns the names of segments in the data directory that journal.db does not
+// name, sorted: a crash in a cut left them, or journal.db is of an older backup. They
+// are never read, and can be deleted if the journal is whole.
+func (l *Log) Unnamed() ([]string, error) {
+	f, ok := l.store.(*file)
+	if !ok {
+		return nil, nil
+	}
+	l.cut.Lock() // a segment is named a moment after it gets its name
+	defer l.cut.Unlock()
+	names, err := segmentFiles(filepath.Dir(f.path))
+	return slices.DeleteFunc(names, func(name string) bool {
+		return slices.ContainsFunc(f.segments(), func(s segment) bool { return s.Name == name })
+	}), err
 }
 
 // commit makes a segment part of the log: one transaction, after which its events in
@@ -311,6 +328,7 @@ func putSnapshots(tx *bbolt.Tx, snapshots map[string]snapshot) error {
 	return err
 }
 
+// snapshots returns those that can be read: another is made anew of all events.
 func (f *file) snapshots() (map[string]snapshot, error) {
 	snapshots := map[string]snapshot{}
 	err := f.guard(func() error {
@@ -320,9 +338,10 @@ func (f *file) snapshots() (map[string]snapshot, error) {
 				return nil
 			}
 			return b.ForEach(func(name, stored []byte) error {
-				s, err := snapshotOf(bytes.Clone(stored))
-				snapshots[string(name)] = s
-				return err
+				if s, err := snapshotOf(bytes.Clone(stored)); err == nil {
+					snapshots[string(name)] = s
+				}
+				return nil
 			})
 		})
 	})

@@ -84,6 +84,9 @@ func (c *Cutter) Cut(ctx context.Context) error {
 	if !ok || l.closed.Load() {
 		return nil
 	}
+	if err := l.change(f.usable); err != nil { // else each try would leave a segment behind
+		return cutError(err)
+	}
 	if err := l.trim(); err != nil || l.Last() == f.archived().seq {
 		return err
 	}

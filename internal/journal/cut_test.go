@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,7 +43,7 @@ func cut(t testing.TB, c *journal.Cutter) {
 
 func verified(t testing.TB, l *journal.Log) api.JournalReport {
 	t.Helper()
-	report, err := l.Verify()
+	report, err := l.Verify(t.Context())
 	if err != nil || report.Problem != "" {
 		t.Fatalf("%+v, %v", report, err)
 	}
@@ -260,6 +261,16 @@ func TestFailedCut(t *testing.T) {
 		t.Errorf("%d segments and %d events in none", segments, active)
 	}
 	journal.OnStep(l, nil)
+	// Once nothing can be written any more, a cut writes no segment either.
+	if err := os.Rename(filepath.Join(dir, fileName), filepath.Join(dir, "moved")); err != nil {
+		t.Fatal(err)
+	}
+	journal.OnStep(l, func(name string) { t.Errorf("a cut that cannot be committed came to %q", name) })
+	wantCode(t, cutter(l, 10).Cut(t.Context()), infer.Unavailable)
+	journal.OnStep(l, nil)
+	if err := os.Rename(filepath.Join(dir, "moved"), filepath.Join(dir, fileName)); err != nil {
+		t.Fatal(err)
+	}
 	add(t, l, 1)
 	cut(t, cutter(l, 10))
 	wantEvents(t, l, 21)
@@ -269,19 +280,31 @@ func TestFailedCut(t *testing.T) {
 // as after journal.db alone was restored, is left alone.
 func TestForeignSegment(t *testing.T) {
 	dir := made(t, 10)
-	for _, name := range []string{"journal-000001.seg", "journal-000007.seg", "journal-x.seg"} {
+	foreign := []string{"journal-000001.seg", "journal-000003.seg", "journal-999999.seg", "journal-x.seg"}
+	for _, name := range foreign {
 		write(t, filepath.Join(dir, name), []byte(name))
 	}
 	l := open(t, dir)
-	cut(t, cutter(l, 10))
-	wantEvents(t, l, 10)
-	for _, name := range []string{"journal-000001.seg", "journal-000007.seg", "journal-x.seg"} {
+	for range 3 {
+		cut(t, cutter(l, 10))
+		add(t, l, 10)
+	}
+	wantEvents(t, l, 40)
+	for _, name := range foreign {
 		if got := read(t, filepath.Join(dir, name)); string(got) != name {
 			t.Errorf("%s holds %d bytes", name, len(got))
 		}
 	}
-	if len(read(t, filepath.Join(dir, "journal-000008.seg"))) < 100 {
-		t.Error("the segment is empty")
+	for _, name := range []string{"journal-000002.seg", "journal-000004.seg", "journal-000005.seg"} {
+		if len(read(t, filepath.Join(dir, name))) < 100 {
+			t.Errorf("%s is empty", name)
+		}
+	}
+	if names, err := l.Unnamed(); err != nil || !slices.Equal(names, foreign) {
+		t.Errorf("not named: %v, %v", names, err)
+	}
+	if report, err := l.Verify(t.Context()); err != nil || report.Problem != "" || report.Unnamed != len(foreign) {
+		t.Errorf("%+v, %v", report, err)
 	}
 }
 
@@ -338,16 +361,16 @@ func TestVerifyDirectory(t *testing.T) {
 	l := open(t, dir)
 	cut(t, cutter(l, 10))
 	want := verified(t, l)
-	_, err := journal.Verify(dir)
+	_, err := journal.Verify(t.Context(), dir)
 	wantCode(t, err, infer.Unavailable) // in use
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := journal.Verify(dir); err != nil || got != want || got.Events != 12 || got.Segments != 1 {
+	if got, err := journal.Verify(t.Context(), dir); err != nil || got != want || got.Events != 12 || got.Segments != 1 {
 		t.Errorf("%+v, want %+v; %v", got, want, err)
 	}
 	empty := t.TempDir()
-	_, err = journal.Verify(empty)
+	_, err = journal.Verify(t.Context(), empty)
 	wantCode(t, err, infer.NotFound)
 	if names, err := os.ReadDir(empty); err != nil || len(names) != 0 {
 		t.Errorf("the directory holds %v, %v", names, err)

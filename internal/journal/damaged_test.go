@@ -56,12 +56,12 @@ func TestDamagedSegment(t *testing.T) {
 		if events, err := l.Read(12, 100, journal.Filter{}); err != nil || len(events) != 18 {
 			t.Fatalf("the rest of the journal: %d events, %v", len(events), err)
 		}
-		report, err := l.Verify()
+		report, err := l.Verify(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		readErr := readAll(l)
-		wantCode(t, readErr, infer.Internal)
+		wantCode(t, readErr, infer.Unavailable)
 		for _, msg := range []string{report.Problem, messageOf(readErr)} {
 			if !strings.Contains(msg, name) || strings.Contains(msg, dir) {
 				t.Fatalf("%q", msg)
@@ -89,8 +89,8 @@ func TestSegmentChangedLater(t *testing.T) {
 	data := read(t, path)
 	data[len(data)/2] ^= 1
 	write(t, path, data)
-	wantCode(t, readAll(l), infer.Internal)
-	if report, err := l.Verify(); err != nil || report.Problem == "" {
+	wantCode(t, readAll(l), infer.Unavailable)
+	if report, err := l.Verify(t.Context()); err != nil || report.Problem == "" {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
@@ -138,12 +138,53 @@ func TestTamperedIndex(t *testing.T) {
 	}))
 	f(segments(func(b *bbolt.Bucket) error { return b.Put(second, nil) }))
 	f(segments(func(b *bbolt.Bucket) error { return b.Put(second, b.Get(second)[:40]) }))
-	f(func(tx *bbolt.Tx) error {
+}
+
+// TestDamagedSnapshot: a snapshot that is damaged is made anew of the events.
+func TestDamagedSnapshot(t *testing.T) {
+	dir := made(t, 30)
+	l := open(t, dir)
+	cut(t, cutter(l, 10, count("events")))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(filepath.Join(dir, fileName), 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte("snapshots"))
 		stored := bytes.Clone(b.Get([]byte("events")))
 		stored[7]++
 		return b.Put([]byte("events"), stored)
 	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, dir)
+	for _, want := range []failing{{applied: 30}, {restored: 1}} {
+		fold := new(failing)
+		if err := l.Restore([]journal.NamedFold{{Name: "events", Fold: fold}}); err != nil || *fold != want {
+			t.Errorf("%+v, %v; want %+v", fold, err, want)
+		}
+	}
+}
+
+// TestSegmentsWithoutJournal: an empty journal is not begun beside the segments of another.
+func TestSegmentsWithoutJournal(t *testing.T) {
+	dir := made(t, 10)
+	l := open(t, dir)
+	cut(t, cutter(l, 10))
+	if err := errors.Join(l.Close(), os.Remove(filepath.Join(dir, fileName))); err != nil {
+		t.Fatal(err)
+	}
+	_, err := journal.Open(dir)
+	if msg := messageOf(err); !strings.Contains(msg, "journal.db is missing") || strings.Contains(msg, dir) {
+		t.Errorf("%v", err)
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+		t.Errorf("the directory holds %v, %v", names, err)
+	}
 }
 
 func binarySeq(n byte) []byte { return []byte{0, 0, 0, 0, 0, 0, 0, n} }

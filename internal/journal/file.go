@@ -83,11 +83,8 @@ func (f *file) beat(value []byte) error {
 // its mark nonetheless: the page that makes it valid was written, but is perhaps not
 // on disk. Until that is known bbolt must not reuse pages.
 func (f *file) write(change func(tx *bbolt.Tx) error, made func(tx *bbolt.Tx) bool) error {
-	if f.broken {
-		return errBroken
-	}
-	if !isStill(f.path, f.fd) { // what is written to it would be acknowledged and lost
-		return errMoved
+	if err := f.usable(); err != nil {
+		return err
 	}
 	err := f.guard(func() error { return f.db.Update(change) })
 	if err != nil {
@@ -100,6 +97,17 @@ func (f *file) write(change func(tx *bbolt.Tx) error, made func(tx *bbolt.Tx) bo
 		f.broken = f.broken || looked != nil
 	}
 	return err
+}
+
+// usable returns why nothing can be written any more.
+func (f *file) usable() error {
+	if f.broken {
+		return errBroken
+	}
+	if !isStill(f.path, f.fd) { // what is written to it would be acknowledged and lost
+		return errMoved
+	}
+	return nil
 }
 
 func (f *file) each(r span, visit func(seq int64, record []byte) (bool, error)) error {

@@ -69,6 +69,28 @@ func (l *Log) Restore(folds []NamedFold) error {
 	return err
 }
 
+// Rebuild brings new folds to the last event without their snapshots, which are written
+// anew.
+func (l *Log) Rebuild(folds []NamedFold) error {
+	last := l.Last()
+	if err := l.replay(0, last, func(e api.Event) error {
+		for _, fold := range folds {
+			if err := fold.Apply(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if f, ok := l.store.(*file); ok && last > 0 {
+		if snapshots, err := snapshotsOf(folds, last); err == nil {
+			_ = l.change(func() error { return f.keep(snapshots) }) // if not, the next start rebuilds them again
+		}
+	}
+	return nil
+}
+
 // restore brings folds to event last, and returns after which event it began to read.
 func (l *Log) restore(ctx context.Context, folds []NamedFold, last int64) (from int64, err error) {
 	if len(folds) == 0 {

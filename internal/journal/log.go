@@ -259,6 +259,7 @@ func readError(err error) error {
 	}
 	e := &infer.Error{Code: infer.Internal, Op: "journal: read", Msg: "the journal cannot be read", Err: err}
 	if s, ok := errors.AsType[*segmentError](err); ok {
+		e.Code = infer.Unavailable // until the file is back; the caller may know which it is
 		e.Msg += ": " + s.what()
 	}
 	return e

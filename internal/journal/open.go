@@ -30,6 +30,7 @@ var (
 	errFormat  = errors.New("its format is a later one")
 	errDamaged = errors.New("it is damaged")
 	errMissing = errors.New("there is none")
+	errBereft  = errors.New("there is none, but there are segments")
 	errMoved   = errors.New("its file was moved, replaced or deleted")
 )
 
@@ -41,6 +42,9 @@ func Open(dir string) (*Log, error) {
 	dir = filepath.Clean(dir)
 	path := filepath.Join(dir, fileName)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		if names, _ := segmentFiles(dir); len(names) > 0 {
+			return nil, openError(errBereft)
+		}
 		if err := create(dir); err != nil {
 			return nil, openError(err)
 		}
@@ -259,6 +263,9 @@ func openError(err error) error {
 		e.Msg = "the journal is not whole: " + s.what() + "; restore the file from a backup"
 	case errors.Is(err, errMissing):
 		e.Code, e.Msg = infer.NotFound, "there is no journal.db in the directory"
+	case errors.Is(err, errBereft):
+		e.Msg = "journal.db is missing in the data directory, but segments of a journal (journal-*.seg) are there; restore journal.db from a backup, " +
+			"or move the segments away to start with an empty journal"
 	case errors.Is(err, errLocked), errors.Is(err, bbolterrors.ErrTimeout):
 		e.Code = infer.Unavailable
 		e.Msg = "the journal is in use by another process; one data directory serves one gateway"
@@ -267,7 +274,7 @@ func openError(err error) error {
 	case errors.Is(err, errFormat):
 		e.Msg = "journal.db was written by a later version of this program; use that version"
 	case errors.Is(err, errDamaged), errors.Is(err, errPanic):
-		e.Msg = "journal.db is damaged and was left as it is; restore it from a backup, or move it away to start with an empty journal"
+		e.Msg = "journal.db is damaged and was left as it is; restore it from a backup, or move it away, with the segments (journal-*.seg), to start with an empty journal"
 	case errors.Is(err, fs.ErrPermission):
 		e.Msg = "no permission for the journal; the data directory and journal.db must be readable and writable for the gateway's user"
 	default:
