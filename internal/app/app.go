@@ -22,9 +22,9 @@ import (
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/reconcile"
 	"sluice.io/sluice/internal/registry"
-	"sluice.io/sluice/internal/retrain"
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/serving"
+	"sluice.io/sluice/internal/signal"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/httpapi"
 )
@@ -65,7 +65,7 @@ type App struct {
 	repo      *registry.Repository
 	journal   *journal.Log
 	before    lastRun // the run of the gateway before this one
-	outbox    *retrain.Outbox
+	outbox    *signal.Outbox
 	router    *router.Router
 	metrics   *metrics.Metrics
 	watch     *driftwatch.Watcher
@@ -119,15 +119,15 @@ func (a *App) open() (err error) {
 }
 
 // buildOutbox makes what delivers signals, which goes on from those of the journal.
-func (a *App) buildOutbox(cfg *config.Config, signals *retrain.Store) error {
+func (a *App) buildOutbox(cfg *config.Config, signals *signal.Store) error {
 	sink, err := newSink(&cfg.Retrain, a.opts.Build.Version, a.log)
 	if err != nil {
 		return err
 	}
-	a.outbox, err = retrain.New(signals, retrain.Options{
+	a.outbox, err = signal.New(signals, signal.Options{
 		Journal: eventLog{a.journal}, Sink: sink, Initial: firstBackoff, Max: cfg.Retrain.Webhook.MaxBackoff,
 		Timeout: cfg.Retrain.Webhook.Timeout, Parallel: parallelDeliveries, CoolDown: cfg.Retrain.CoolDown, Expire: cfg.Retrain.Expire,
-		Observer: a.metrics.Signals(), Logger: a.log.Named("retrain"),
+		Observer: a.metrics.Signals(), Logger: a.log.Named("signal"),
 	})
 	if err != nil {
 		return err
@@ -143,12 +143,12 @@ const (
 )
 
 // newSink returns where signals are delivered to; nil where that is not configured.
-func newSink(c *config.Retrain, version string, log *zap.Logger) (retrain.Sink, error) {
+func newSink(c *config.Retrain, version string, log *zap.Logger) (signal.Sink, error) {
 	if c.Webhook.URL == "" {
 		return nil, nil //nolint:nilnil // none is not an error
 	}
-	return retrain.NewWebhook(retrain.WebhookOptions{
-		URL: c.Webhook.URL, Secret: []byte(c.Webhook.Secret.Reveal()), Version: version, Logger: log.Named("retrain"),
+	return signal.NewWebhook(signal.WebhookOptions{
+		URL: c.Webhook.URL, Secret: []byte(c.Webhook.Secret.Reveal()), Version: version, Logger: log.Named("signal"),
 		Source: cmp.Or(c.Source, config.Default().Retrain.Source), // CloudEvents have one, whatever the file says
 	})
 }
@@ -156,7 +156,7 @@ func newSink(c *config.Retrain, version string, log *zap.Logger) (retrain.Sink, 
 // eventLog is the journal for what writes events that depend on no others.
 type eventLog struct{ log *journal.Log }
 
-// Append implements retrain.Journal.
+// Append implements signal.Journal.
 func (l eventLog) Append(e api.Event) (api.Event, error) { return l.log.Append(journal.Any, e) }
 
 // openJournal opens the journal in the data directory, or one in memory.

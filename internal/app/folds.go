@@ -12,8 +12,8 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
-	"sluice.io/sluice/internal/retrain"
 	"sluice.io/sluice/internal/routes"
+	"sluice.io/sluice/internal/signal"
 	"sluice.io/sluice/internal/trail"
 )
 
@@ -22,13 +22,13 @@ import (
 type folds struct {
 	routes  *routes.Fold
 	served  *trail.State
-	signals *retrain.Store
+	signals *signal.Store
 	drift   *driftwatch.Fold
 	run     *lastRun
 }
 
 func newFolds() folds {
-	return folds{routes: routes.NewFold(), served: trail.NewState(), signals: retrain.NewStore(), drift: driftwatch.NewFold(), run: &lastRun{}}
+	return folds{routes: routes.NewFold(), served: trail.NewState(), signals: signal.NewStore(), drift: driftwatch.NewFold(), run: &lastRun{}}
 }
 
 // list names the folds. A version is raised when the form of a snapshot changes, or what

@@ -1,4 +1,4 @@
-package retrain_test
+package signal_test
 
 import (
 	"context"
@@ -20,24 +20,24 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/retrain"
+	"sluice.io/sluice/internal/signal"
 )
 
 const secret = "a secret of the receiver"
 
-func webhook(t testing.TB, url string) *retrain.Webhook {
+func webhook(t testing.TB, url string) *signal.Webhook {
 	t.Helper()
-	w, err := retrain.NewWebhook(retrain.WebhookOptions{URL: url, Secret: []byte(secret), Source: "/gateway/test", Version: "1.2"})
+	w, err := signal.NewWebhook(signal.WebhookOptions{URL: url, Secret: []byte(secret), Source: "/gateway/test", Version: "1.2"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-// signal is one that has been recorded.
-func signal(t testing.TB, s api.RetrainSignal) api.RetrainSignal {
+// recorded returns a signal that is in the journal.
+func recorded(t testing.TB, s api.RetrainSignal) api.RetrainSignal {
 	t.Helper()
-	o := outbox(t, retrain.NewStore(), &tape{}, nil)
+	o := outbox(t, signal.NewStore(), &tape{}, nil)
 	out, err := o.Detected(s)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func serve(t testing.TB, f http.HandlerFunc) string {
 func TestWebhookSendsACloudEvent(t *testing.T) {
 	f := func(s api.RetrainSignal, severity string) {
 		t.Helper()
-		s = signal(t, s)
+		s = recorded(t, s)
 		var header http.Header
 		var body []byte
 		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -82,7 +82,7 @@ func TestWebhookSendsACloudEvent(t *testing.T) {
 		if _, err := fmt.Sscanf(header.Get("Sluice-Signature"), "t=%d,", &at); err != nil || at < began.Unix() || at > time.Now().Unix() {
 			t.Errorf("signed at %d, %v", at, err)
 		}
-		if want := retrain.Sign([]byte(secret), time.Unix(at, 0), body); header.Get("Sluice-Signature") != want {
+		if want := signal.Sign([]byte(secret), time.Unix(at, 0), body); header.Get("Sluice-Signature") != want {
 			t.Errorf("got %s, want %s", header.Get("Sluice-Signature"), want)
 		}
 		var e event.Event
@@ -130,13 +130,13 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 11, 1, 0, 5, 1, 0, time.UTC)
-	if got := retrain.Sign([]byte(secret), at, body); got != strings.TrimSpace(string(signature)) {
+	if got := signal.Sign([]byte(secret), at, body); got != strings.TrimSpace(string(signature)) {
 		t.Errorf("got %s", got)
 	}
 	s := drift("iris", 1, 0)
 	s.Cause, s.Began, s.CreatedAt, s.FeaturesTotal = api.CauseDrift, s.Window.Start, at, 1
-	s.ID = retrain.ID(s)
-	got, err := retrain.Encode(s, "/gateway/sluice")
+	s.ID = signal.ID(s)
+	got, err := signal.Encode(s, "/gateway/sluice")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestGolden(t *testing.T) {
 func TestNewWebhookRefuses(t *testing.T) {
 	f := func(url, secret, source, want string) {
 		t.Helper()
-		_, err := retrain.NewWebhook(retrain.WebhookOptions{URL: url, Secret: []byte(secret), Source: source})
+		_, err := signal.NewWebhook(signal.WebhookOptions{URL: url, Secret: []byte(secret), Source: source})
 		if infer.CodeOf(err) != infer.Invalid || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v, want %q", url, err, want)
 		}
@@ -169,7 +169,7 @@ func TestPlainHTTPIsWarnedOf(t *testing.T) {
 	f := func(url string, want int) {
 		t.Helper()
 		core, logs := observer.New(zap.WarnLevel)
-		_, err := retrain.NewWebhook(retrain.WebhookOptions{URL: url, Secret: []byte("s"), Source: "/gateway/test", Logger: zap.New(core)})
+		_, err := signal.NewWebhook(signal.WebhookOptions{URL: url, Secret: []byte("s"), Source: "/gateway/test", Logger: zap.New(core)})
 		if err != nil || logs.Len() != want {
 			t.Errorf("%s: %v, %v", url, err, logs.All())
 		}
@@ -201,7 +201,7 @@ func TestOutboxAndWebhook(t *testing.T) {
 	})
 	opts := options()
 	opts.Journal, opts.Sink, opts.Initial = &tape{}, webhook(t, url), time.Millisecond
-	o := newOutbox(t, retrain.NewStore(), opts)
+	o := newOutbox(t, signal.NewStore(), opts)
 	ran := make(chan error, 1)
 	go func() { ran <- o.Run(context.Background()) }()
 	out, err := o.Detected(drift("iris", 1, 0))

@@ -1,4 +1,4 @@
-package retrain_test
+package signal_test
 
 import (
 	"bufio"
@@ -16,7 +16,7 @@ import (
 )
 
 func TestWebhookFailures(t *testing.T) {
-	s := signal(t, drift("iris", 1, 0))
+	s := recorded(t, drift("iris", 1, 0))
 	f := func(answer http.HandlerFunc, wantWait time.Duration, want string) {
 		t.Helper()
 		var calls atomic.Int64
@@ -69,7 +69,7 @@ func TestWebhookFailures(t *testing.T) {
 
 // TestWebhookEndsWithItsContext, whatever the receiver is at.
 func TestWebhookEndsWithItsContext(t *testing.T) {
-	s := signal(t, drift("iris", 1, 0))
+	s := recorded(t, drift("iris", 1, 0))
 	over := make(chan struct{})
 	defer close(over) // before the servers are closed, which waits for their handlers
 	f := func(url, want string) {
@@ -120,7 +120,7 @@ func raw(t testing.TB, over <-chan struct{}, text string) (url string) {
 // TestLongAnswersCostNothing: neither what comes with a success nor what comes with
 // a failure is read to its end, which is at 1 GB.
 func TestLongAnswersCostNothing(t *testing.T) {
-	s := signal(t, drift("iris", 1, 0))
+	s := recorded(t, drift("iris", 1, 0))
 	f := func(status string, ok bool) {
 		t.Helper()
 		sent := make(chan int, 1)

@@ -1,4 +1,4 @@
-package retrain
+package signal
 
 import (
 	"crypto/sha256"

@@ -1,4 +1,4 @@
-package retrain
+package signal
 
 import (
 	"context"
@@ -50,7 +50,7 @@ type Options struct {
 // check returns what is missing or wrong.
 func (o *Options) check() error {
 	if o.Journal == nil {
-		return infer.Errorf(infer.Invalid, "retrain: Journal is needed")
+		return infer.Errorf(infer.Invalid, "signal: Journal is needed")
 	}
 	for _, f := range []struct {
 		name         string
@@ -64,7 +64,7 @@ func (o *Options) check() error {
 		{"Expire", int64(o.Expire), 1},
 	} {
 		if f.value < f.least {
-			return infer.Errorf(infer.Invalid, "retrain: %s is %d; expected at least %d", f.name, f.value, f.least)
+			return infer.Errorf(infer.Invalid, "signal: %s is %d; expected at least %d", f.name, f.value, f.least)
 		}
 	}
 	return nil
@@ -135,7 +135,7 @@ func (o *Outbox) plan(s api.RetrainSignal) {
 // progress. It returns when neither sink nor journal are in use by it any more.
 func (o *Outbox) Run(ctx context.Context) error {
 	if !o.started.CompareAndSwap(false, true) {
-		return errors.New("retrain: Run was called before")
+		return errors.New("signal: Run was called before")
 	}
 	defer close(o.ended)
 	ctx, cancel := context.WithCancel(ctx)
@@ -193,7 +193,7 @@ func (o *Outbox) Shutdown(ctx context.Context) error {
 		cancel()
 	}
 	<-o.ended
-	return fmt.Errorf("retrain: deliveries were cut off: %w", context.Cause(ctx))
+	return fmt.Errorf("signal: deliveries were cut off: %w", context.Cause(ctx))
 }
 
 // wakeUp has Run look for something to do.

@@ -1,4 +1,4 @@
-package retrain
+package signal
 
 import (
 	"encoding/json"
@@ -195,7 +195,7 @@ func (o *Outbox) progress(r *api.RetrainRequest) {
 func (o *Outbox) append(e api.Event, id string, after any) error {
 	var err error
 	if e.After, err = json.Marshal(after); err != nil {
-		return &infer.Error{Code: infer.Invalid, Op: "retrain", Msg: "writing signal " + id + " as JSON", Err: err}
+		return &infer.Error{Code: infer.Invalid, Op: "signal", Msg: "writing signal " + id + " as JSON", Err: err}
 	}
 	e.Subject = subject + id
 	if e.Origin == "" {

@@ -1,4 +1,4 @@
-package retrain
+package signal
 
 import "sluice.io/sluice/api"
 

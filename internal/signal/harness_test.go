@@ -1,4 +1,4 @@
-package retrain_test
+package signal_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/retrain"
+	"sluice.io/sluice/internal/signal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -85,11 +85,11 @@ func (j *tape) types() (types []string) {
 }
 
 // fold replays the journal, from a snapshot half-way.
-func (j *tape) fold(t testing.TB) *retrain.Store {
+func (j *tape) fold(t testing.TB) *signal.Store {
 	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s := retrain.NewStore()
+	s := signal.NewStore()
 	for i, e := range j.events {
 		if i == len(j.events)/2 {
 			s = resumed(t, s)
@@ -102,9 +102,9 @@ func (j *tape) fold(t testing.TB) *retrain.Store {
 }
 
 // resumed returns the store that a snapshot of one comes to, which is the same.
-func resumed(t testing.TB, s *retrain.Store) *retrain.Store {
+func resumed(t testing.TB, s *signal.Store) *signal.Store {
 	t.Helper()
-	next := retrain.NewStore()
+	next := signal.NewStore()
 	state, err := s.Snapshot()
 	if err == nil {
 		err = next.Restore(state)
@@ -174,24 +174,24 @@ func hangs(ctx context.Context, _ api.RetrainSignal) (time.Duration, error) {
 }
 
 // options are complete but for Journal and Sink.
-func options() retrain.Options {
-	return retrain.Options{
+func options() signal.Options {
+	return signal.Options{
 		Initial: time.Second, Max: 5 * time.Minute, Timeout: 10 * time.Second, Parallel: 4,
 		CoolDown: 24 * time.Hour, Expire: 7 * 24 * time.Hour,
 	}
 }
 
 // outbox returns one that does not run. The sink may be nil.
-func outbox(tb testing.TB, store *retrain.Store, log retrain.Journal, sink retrain.Sink) *retrain.Outbox {
+func outbox(tb testing.TB, store *signal.Store, log signal.Journal, sink signal.Sink) *signal.Outbox {
 	tb.Helper()
 	o := options()
 	o.Journal, o.Sink = log, sink
 	return newOutbox(tb, store, o)
 }
 
-func newOutbox(tb testing.TB, store *retrain.Store, o retrain.Options) *retrain.Outbox {
+func newOutbox(tb testing.TB, store *signal.Store, o signal.Options) *signal.Outbox {
 	tb.Helper()
-	x, err := retrain.New(store, o)
+	x, err := signal.New(store, o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -200,16 +200,16 @@ func newOutbox(tb testing.TB, store *retrain.Store, o retrain.Options) *retrain.
 
 // box is an outbox that runs, with what is around it.
 type box struct {
-	*retrain.Outbox
+	*signal.Outbox
 	t       testing.TB
 	journal *tape
 	to      *receiver
-	opts    retrain.Options
+	opts    signal.Options
 	ran     chan error
 }
 
 // start builds an outbox on a new journal and runs it; call it in a bubble.
-func start(t testing.TB, change func(o *retrain.Options)) *box {
+func start(t testing.TB, change func(o *signal.Options)) *box {
 	t.Helper()
 	b := &box{t: t, journal: &tape{}, to: newReceiver(t)}
 	b.opts = options()

@@ -1,4 +1,4 @@
-package retrain
+package signal
 
 import (
 	"encoding/json"
@@ -50,5 +50,5 @@ func encode(s api.RetrainSignal, source string) ([]byte, error) {
 			return text, nil
 		}
 	}
-	return nil, &infer.Error{Code: infer.Internal, Op: "retrain", Msg: "writing the CloudEvent", Err: err}
+	return nil, &infer.Error{Code: infer.Internal, Op: "signal", Msg: "writing the CloudEvent", Err: err}
 }

@@ -1,4 +1,4 @@
-package retrain
+package signal
 
 import (
 	"encoding/json"
@@ -66,7 +66,7 @@ func (s *Store) Apply(e api.Event) error {
 		err = s.suppressed(e)
 	}
 	if err != nil {
-		return &infer.Error{Code: infer.Internal, Op: "retrain", Msg: fmt.Sprintf("event %d of the journal, %s of %.300q", e.Seq, e.Type, e.Subject), Err: err}
+		return &infer.Error{Code: infer.Internal, Op: "signal", Msg: fmt.Sprintf("event %d of the journal, %s of %.300q", e.Seq, e.Type, e.Subject), Err: err}
 	}
 	return nil
 }
