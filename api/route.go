@@ -195,11 +195,11 @@ func (c *routeCheck) variants(r *Route) {
 		c.add("variants", "expected 1 to %d variants, got %d", MaxVariants, len(r.Variants))
 		return
 	}
-	type arm struct {
+	type key struct {
 		version int64
 		role    string
 	}
-	seen := map[arm]int{}
+	seen := map[key]int{}
 	sum, whole := 0, true
 	for i, v := range r.Variants {
 		at := fmt.Sprintf("variants[%d]", i)
@@ -215,10 +215,10 @@ func (c *routeCheck) variants(r *Route) {
 		default:
 			c.add(at+".role", "expected stable, canary or control, got %.40q", v.Role)
 		}
-		if first, twice := seen[arm{v.Version, v.Role}]; twice {
+		if first, twice := seen[key{v.Version, v.Role}]; twice {
 			c.add(at+".version", "version %d is named with the role %s by variants[%d] already", v.Version, v.Role, first)
 		}
-		seen[arm{v.Version, v.Role}] = i
+		seen[key{v.Version, v.Role}] = i
 		sum += v.Weight
 	}
 	if whole && sum != TotalWeight {

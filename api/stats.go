@@ -34,15 +34,15 @@ type RouteStats struct {
 // Requests that name a version (pinned, override) are not among them.
 type VariantStats struct {
 	Variant
-	State   string   `json:"state"`   // of the version, READY for example
-	Breaker string   `json:"breaker"` // closed, half-open or open
-	Total   ArmCount `json:"total"`
-	Recent  Recent   `json:"recent"`
+	State   string       `json:"state"`   // of the version, READY for example
+	Breaker string       `json:"breaker"` // closed, half-open or open
+	Total   VariantCount `json:"total"`
+	Recent  Recent       `json:"recent"`
 }
 
-// ArmCount counts requests by how they ended for the variant they were assigned
+// VariantCount counts requests by how they ended for the variant they were assigned
 // to, whoever answered them in the end.
-type ArmCount struct {
+type VariantCount struct {
 	Requests  int64 `json:"requests"`
 	Errors    int64 `json:"errors"`    // the variant's own failures, fallbacks among them; mistakes of callers are none
 	Fallbacks int64 `json:"fallbacks"` // answered by the route's fallback
@@ -52,7 +52,7 @@ type ArmCount struct {
 // Recent is what happened in the last one to two minutes.
 type Recent struct {
 	Window Duration `json:"window"` // how far back it reaches
-	ArmCount
+	VariantCount
 	P50 Duration `json:"p50"` // of answered requests; 0 where there were none
 	P99 Duration `json:"p99"`
 }

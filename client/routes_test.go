@@ -78,7 +78,7 @@ func TestRoutes(t *testing.T) {
 	f(`{"name":"a b?","revision":7,"variants":[{"version":1,"weight":10000,"role":"stable","total":{"requests":9},"recent":{"p50":"1.5ms"}}]}`,
 		recorded{Target: "GET " + path + "/stats"},
 		api.RouteStats{Name: "a b?", Revision: 7, Variants: []api.VariantStats{{
-			Variant: route.Variants[0], Total: api.ArmCount{Requests: 9}, Recent: api.Recent{P50: 1_500_000},
+			Variant: route.Variants[0], Total: api.VariantCount{Requests: 9}, Recent: api.Recent{P50: 1_500_000},
 		}}},
 		func(ctx context.Context, c *client.Client) (any, error) { return c.RouteStats(ctx, "a b?") })
 	f(answer, recorded{"PUT " + path, string(text), `"7"`, "application/json", "", "Zoë", "zu langsam — 20 % 👎"}, result,

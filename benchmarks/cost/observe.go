@@ -15,17 +15,17 @@ import (
 // gateway without them can be compared; here nothing else runs.
 func observing() []observed {
 	m := metrics.New(prometheus.NewRegistry())
-	v, a := m.Version("lin", 1), m.Arm("lin", "lin", 1, api.RoleStable)
+	v, a := m.Version("lin", 1), m.Variant("lin", "lin", 1, api.RoleStable)
 	req := &infer.Request{Inputs: []infer.Tensor{{DType: infer.FP32, Shape: infer.Shape{1, 16}}}}
 	req.Timing = infer.Timing{Queue: time.Microsecond, Compute: time.Microsecond, Rows: 1}
 	request := func() { v.ObserveRequest(req, nil, 80*time.Microsecond) }
 	run := func() { v.ObserveRun(1, 1, time.Microsecond, time.Microsecond, time.Microsecond, nil) }
-	arm := func() { a.Observe(infer.ReasonSticky, nil, 80*time.Microsecond) }
+	variant := func() { a.Observe(infer.ReasonSticky, nil, 80*time.Microsecond) }
 	return []observed{
 		observe("a request", request),
 		observe("a run, of which requests share one", run),
-		observe("a request that a route sent", arm),
-		observe("all three, for a request alone in its run", func() { request(); run(); arm() }),
+		observe("a request that a route sent", variant),
+		observe("all three, for a request alone in its run", func() { request(); run(); variant() }),
 	}
 }
 

@@ -34,18 +34,18 @@ func variantChanges(before, after []api.Variant) []string {
 		switch {
 		case was != nil && was.Weight == v.Weight:
 		case was != nil && v.Role == api.RoleStable:
-			stable = append(stable, fmt.Sprintf("%s %s → %s", armText(v), api.Percent(was.Weight), api.Percent(v.Weight)))
+			stable = append(stable, fmt.Sprintf("%s %s → %s", variantText(v), api.Percent(was.Weight), api.Percent(v.Weight)))
 		case was != nil:
-			list = append(list, fmt.Sprintf("%s %s → %s", armText(v), api.Percent(was.Weight), api.Percent(v.Weight)))
+			list = append(list, fmt.Sprintf("%s %s → %s", variantText(v), api.Percent(was.Weight), api.Percent(v.Weight)))
 		case moved >= 0:
-			list = append(list, fmt.Sprintf("%s %s → %s %s", armText(gone[moved]), api.Percent(gone[moved].Weight), v.Role, api.Percent(v.Weight)))
+			list = append(list, fmt.Sprintf("%s %s → %s %s", variantText(gone[moved]), api.Percent(gone[moved].Weight), v.Role, api.Percent(v.Weight)))
 			gone = slices.Delete(gone, moved, moved+1)
 		default:
-			list = append(list, fmt.Sprintf("%s added with %s", armText(v), api.Percent(v.Weight)))
+			list = append(list, fmt.Sprintf("%s added with %s", variantText(v), api.Percent(v.Weight)))
 		}
 	}
 	for _, v := range gone {
-		list = append(list, fmt.Sprintf("%s removed (had %s)", armText(v), api.Percent(v.Weight)))
+		list = append(list, fmt.Sprintf("%s removed (had %s)", variantText(v), api.Percent(v.Weight)))
 	}
 	if len(list) == 0 || len(stable) > 1 {
 		list = append(list, stable...)
@@ -190,8 +190,8 @@ func routeState(text json.RawMessage) (*api.Route, error) {
 	return &state.Route, nil
 }
 
-// armText names a variant: "v1", "v2 canary".
-func armText(v api.Variant) string {
+// variantText names a variant: "v1", "v2 canary".
+func variantText(v api.Variant) string {
 	if v.Role == api.RoleStable {
 		return fmt.Sprintf("v%d", v.Version)
 	}
@@ -202,7 +202,7 @@ func armText(v api.Variant) string {
 func splitText(variants []api.Variant) string {
 	list := make([]string, len(variants))
 	for i, v := range variants {
-		list[i] = armText(v) + " " + api.Percent(v.Weight)
+		list[i] = variantText(v) + " " + api.Percent(v.Weight)
 	}
 	return strings.Join(list, ", ")
 }

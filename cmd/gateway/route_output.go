@@ -53,7 +53,7 @@ func printRoute(b *strings.Builder, r *api.Route, stats *api.RouteStats, perSeco
 		rate := ""
 		if perSecond != nil {
 			rate = "-\t"
-			if n, ok := perSecond[arm(v)]; ok {
+			if n, ok := perSecond[variantKey(v)]; ok {
 				rate = strconv.FormatFloat(n, 'f', 1, 64) + "\t"
 			}
 		}
@@ -71,8 +71,10 @@ func printRoute(b *strings.Builder, r *api.Route, stats *api.RouteStats, perSeco
 	}
 }
 
-// arm is what tells a variant from others, whatever its weight.
-func arm(v *api.VariantStats) api.Variant { return api.Variant{Version: v.Version, Role: v.Role} }
+// variantKey is what tells a variant from others, whatever its weight.
+func variantKey(v *api.VariantStats) api.Variant {
+	return api.Variant{Version: v.Version, Role: v.Role}
+}
 
 // printEdit prints what a change did beside what the versions did before it.
 func printEdit(b *strings.Builder, before *api.Route, result *api.RouteResult, stats *api.RouteStats) {
@@ -141,7 +143,7 @@ func shadowDid(stats *api.RouteStats, version int64) string {
 	if stats != nil {
 		for i := range stats.Shadows {
 			if s := &stats.Shadows[i]; s.Version == version {
-				total := api.ArmCount{Requests: s.Answered + s.Errors, Errors: s.Errors}
+				total := api.VariantCount{Requests: s.Answered + s.Errors, Errors: s.Errors}
 				return fmt.Sprintf("%d\t%s\t%s\t%s", total.Requests, errorsText(total), latencyText(s.Recent.P50), latencyText(s.Recent.P99))
 			}
 		}
@@ -150,7 +152,7 @@ func shadowDid(stats *api.RouteStats, version int64) string {
 }
 
 // errorsText is a number and its share of the requests: "3 (0.02%)".
-func errorsText(c api.ArmCount) string {
+func errorsText(c api.VariantCount) string {
 	if c.Errors == 0 || c.Requests == 0 {
 		return strconv.FormatInt(c.Errors, 10)
 	}

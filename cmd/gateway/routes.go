@@ -166,8 +166,8 @@ func (l *look) rates(before *look) rates {
 		v := &l.stats.Variants[i]
 		for j := range before.stats.Variants {
 			was := &before.stats.Variants[j]
-			if arm(was) == arm(v) && v.Total.Requests >= was.Total.Requests {
-				r[arm(v)] = float64(v.Total.Requests-was.Total.Requests) / l.at.Sub(before.at).Seconds()
+			if variantKey(was) == variantKey(v) && v.Total.Requests >= was.Total.Requests {
+				r[variantKey(v)] = float64(v.Total.Requests-was.Total.Requests) / l.at.Sub(before.at).Seconds()
 			}
 		}
 	}

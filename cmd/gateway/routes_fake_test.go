@@ -80,11 +80,11 @@ func newFold() *fold {
 		Variants: []api.VariantStats{
 			{
 				Variant: variant(1, 95, "stable"), State: api.StateReady, Breaker: "closed",
-				Total: api.ArmCount{Requests: 9500, Errors: 19}, Recent: api.Recent{P50: ms + 234_567, P99: 12*ms + 345_678},
+				Total: api.VariantCount{Requests: 9500, Errors: 19}, Recent: api.Recent{P50: ms + 234_567, P99: 12*ms + 345_678},
 			},
 			{
 				Variant: variant(2, 5, "canary"), State: api.StateReady, Breaker: "half-open",
-				Total: api.ArmCount{Requests: 500, Errors: 25, Fallbacks: 20, Refused: 7}, Recent: api.Recent{P50: 87_654, P99: 1500 * ms},
+				Total: api.VariantCount{Requests: 500, Errors: 25, Fallbacks: 20, Refused: 7}, Recent: api.Recent{P50: 87_654, P99: 1500 * ms},
 			},
 		},
 		Shadows: []api.ShadowStats{{

@@ -106,7 +106,7 @@ func TestRates(t *testing.T) {
 	at := func(seconds int, requests ...int64) *look {
 		l := &look{at: foldAt.Add(time.Duration(seconds) * time.Second)}
 		for i, n := range requests {
-			l.stats.Variants = append(l.stats.Variants, api.VariantStats{Variant: variant(int64(i+1), 50, "stable"), Total: api.ArmCount{Requests: n}})
+			l.stats.Variants = append(l.stats.Variants, api.VariantStats{Variant: variant(int64(i+1), 50, "stable"), Total: api.VariantCount{Requests: n}})
 		}
 		return l
 	}

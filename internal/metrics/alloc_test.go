@@ -14,7 +14,7 @@ import (
 
 func TestObservingAllocatesNothing(t *testing.T) {
 	m := metrics.New(prometheus.NewRegistry())
-	v, a, s := m.Version("iris", 1), m.Arm("iris", "iris", 1, api.RoleStable), m.Shadow("iris", "iris", 2)
+	v, a, s := m.Version("iris", 1), m.Variant("iris", "iris", 1, api.RoleStable), m.Shadow("iris", "iris", 2)
 	req, overloaded, late := request(), ended(infer.Overloaded), ended(infer.Deadline)
 	f := func(what string, observe func()) {
 		t.Helper()
@@ -28,7 +28,7 @@ func TestObservingAllocatesNothing(t *testing.T) {
 		v.ObserveRequest(req, overloaded, 10*ms)
 		v.ObserveRequest(req, errRefused, 10*ms)
 	})
-	f("arm", func() {
+	f("variant", func() {
 		a.Observe(infer.ReasonSticky, nil, 10*ms)
 		a.Observe(infer.ReasonRandom, late, 10*ms)
 		a.Observe(infer.ReasonRandom, errRefused, 10*ms)

@@ -46,9 +46,9 @@ func everything() *prometheus.Registry {
 	v.ObserveRun(1, 1, ms, ms, ms, nil)
 	v.ObserveRequest(request(), nil, ms)
 	v.ObserveRequest(request(), errRefused, ms)
-	arm := m.Arm("iris", "iris", 1, api.RoleStable)
-	arm.Observe(infer.ReasonSticky, nil, ms)
-	arm.Observe(infer.ReasonSticky, errRefused, ms)
+	variant := m.Variant("iris", "iris", 1, api.RoleStable)
+	variant.Observe(infer.ReasonSticky, nil, ms)
+	variant.Observe(infer.ReasonSticky, errRefused, ms)
 	s := m.Shadow("iris", "iris", 2)
 	s.Answered(nil, ms)
 	s.Answered(errRefused, ms)
@@ -207,6 +207,22 @@ func TestRuleTestsNameWhatExists(t *testing.T) {
 	}
 }
 
+// The names of the last release give what the new ones do.
+func TestOldNamesOfRules(t *testing.T) {
+	var want, got []rule
+	withRules(t, func(r rule, _ labelSet, _ []string) {
+		if name, ok := strings.CutPrefix(r.Record, "variant:"); ok {
+			want = append(want, rule{Record: "arm:" + name, Expr: r.Record})
+		}
+	})
+	for _, g := range readYAML[ruleFile](t, "prometheus/rules/sluice-old-names.rules.yml").Groups {
+		got = append(got, g.Rules...)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the rules with old names (-want +got):\n%s", diff)
+	}
+}
+
 // dashboardQuery is an expression of the dashboard with what names its labels.
 type dashboardQuery struct {
 	where, expr, legend string
@@ -314,10 +330,10 @@ func TestDocumentationListsEachSeries(t *testing.T) {
 
 func TestPromQLFindsMistakes(t *testing.T) {
 	p := promQL{metrics: map[string]labelSet{
-		"hits_total":   labels("job", "code"),
-		"queue":        labels("job"),
-		"time_bucket":  labels("job", "le"),
-		"arm:hits:sum": labels("job"),
+		"hits_total":       labels("job", "code"),
+		"queue":            labels("job"),
+		"time_bucket":      labels("job", "le"),
+		"variant:hits:sum": labels("job"),
 	}}
 	f := func(expr, wantLabels string, want ...string) {
 		t.Helper()
@@ -332,14 +348,14 @@ func TestPromQLFindsMistakes(t *testing.T) {
 	f(`hits_total`, "code,job")
 	f(`sum(rate(hits_total{code=~"a|b{}\"",job!="x"}[5m])) > 0.5`, "")
 	f(`sum by (code) (rate(hits_total[$__rate_interval])) / on (job) group_left () sum by (job) (queue)`, "code,job")
-	f(`(1 - queue or 0 * arm:hits:sum) * -1.5e3`, "job")
+	f(`(1 - queue or 0 * variant:hits:sum) * -1.5e3`, "job")
 	f(`histogram_quantile(0.99, sum by (job, le) (rate(time_bucket[5m]))) >= 0`, "job")
 
 	f(`hit_total`, "", "there is no metric hit_total")
 	f(`hits_total{cod="x"}`, "", "hits_total has no label cod")
 	f(`sum by (route) (hits_total)`, "", "what is summed has no label route")
 	f(`sum by (job) (sum by (code) (hits_total))`, "", "what is summed has no label job")
-	f(`queue / on (code) arm:hits:sum`, "", "either side has no label code")
+	f(`queue / on (code) variant:hits:sum`, "", "either side has no label code")
 	f(`rate_(queue[5m])`, "", "unknown function rate_")
 	f(`histogram_quantile(0.5, queue)`, "", "the histogram has no label le")
 	f(`sum by (job) queue`, "", "expected (, got \"queue\"", "expected an operand, got \"\"", "expected ), got \"\"", "what is summed has no label job")

@@ -32,7 +32,7 @@ type Metrics struct {
 	reloadOK     prometheus.Gauge
 	reloadOKTime prometheus.Gauge
 
-	arms           *armVectors
+	variants       *variantVectors
 	shadows        *shadowVectors
 	breakerChanges *prometheus.CounterVec
 	signals        *signalVectors
@@ -85,8 +85,8 @@ func New(reg prometheus.Registerer) *Metrics {
 			Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds",
 			Help: "When the configuration was last applied.",
 		}),
-		arms:    newArmVectors(),
-		shadows: newShadowVectors(),
+		variants: newVariantVectors(),
+		shadows:  newShadowVectors(),
 		breakerChanges: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "breaker_transitions_total",
 			Help: "How often a version's breaker changed, by the state it changed to.",
@@ -95,7 +95,7 @@ func New(reg prometheus.Registerer) *Metrics {
 	}
 	reg.MustRegister(
 		m.requests, m.refusals, m.runs, m.runRequests, m.requestTime, m.queueTime, m.runTime, m.batchRows, m.reloadOK, m.reloadOKTime,
-		m.arms.requests, m.arms.errors, m.arms.refusals, m.arms.requestTime,
+		m.variants.requests, m.variants.errors, m.variants.refusals, m.variants.requestTime,
 		m.shadows.requests, m.shadows.refusals, m.shadows.requestTime, m.shadows.dropped, m.breakerChanges,
 		m.signals.recorded, m.signals.heldBack, m.signals.deliveries, m.signals.deliveryTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

@@ -15,12 +15,12 @@ import (
 // is one that is a run of its own and was sent by a route, which is the dearest case.
 func BenchmarkObserve(b *testing.B) {
 	m := metrics.New(prometheus.NewRegistry())
-	v, a, s := m.Version("iris", 1), m.Arm("iris", "iris", 1, api.RoleStable), m.Shadow("iris", "iris", 2)
+	v, a, s := m.Version("iris", 1), m.Variant("iris", "iris", 1, api.RoleStable), m.Shadow("iris", "iris", 2)
 	req := request()
 	ofRequest := func() { v.ObserveRequest(req, nil, 80*time.Microsecond) }
 	ofRun := func() { v.ObserveRun(1, 1, time.Microsecond, 5*time.Microsecond, time.Microsecond, nil) }
-	ofArm := func() { a.Observe(infer.ReasonSticky, nil, 80*time.Microsecond) }
-	all := func() { ofRun(); ofRequest(); ofArm() }
+	ofVariant := func() { a.Observe(infer.ReasonSticky, nil, 80*time.Microsecond) }
+	all := func() { ofRun(); ofRequest(); ofVariant() }
 	f := func(of string, observe func()) {
 		b.Run("of="+of+"/callers=1", func(b *testing.B) {
 			b.ReportAllocs()
@@ -31,7 +31,7 @@ func BenchmarkObserve(b *testing.B) {
 	}
 	f("request", ofRequest)
 	f("run", ofRun)
-	f("arm", ofArm)
+	f("variant", ofVariant)
 	f("shadow", func() { s.Answered(nil, 80*time.Microsecond) })
 	f("all", all)
 	b.Run("of=all/callers=procs", func(b *testing.B) {
@@ -44,8 +44,8 @@ func BenchmarkObserve(b *testing.B) {
 	})
 }
 
-func BenchmarkArmSnapshot(b *testing.B) {
-	a := newArm()
+func BenchmarkVariantSnapshot(b *testing.B) {
+	a := newVariant()
 	a.Observe(infer.ReasonSticky, nil, 80*time.Microsecond)
 	now := time.Now()
 	b.ReportAllocs()

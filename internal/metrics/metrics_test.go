@@ -166,7 +166,7 @@ func TestNamesAreWellFormed(t *testing.T) {
 	v := m.Version("iris", 1)
 	v.ObserveRun(1, 1, ms, ms, ms, nil)
 	v.ObserveRequest(request(), nil, ms)
-	m.Arm("flowers", "iris", 1, api.RoleStable).Observe(infer.ReasonSticky, nil, ms)
+	m.Variant("flowers", "iris", 1, api.RoleStable).Observe(infer.ReasonSticky, nil, ms)
 	s := m.Shadow("flowers", "iris", 3)
 	s.Answered(nil, ms)
 	s.Dropped(api.DropExpired)

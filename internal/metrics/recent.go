@@ -28,8 +28,8 @@ func (t *tally) count(e ending) {
 	}
 }
 
-func (t *tally) snapshot() api.ArmCount {
-	return api.ArmCount{
+func (t *tally) snapshot() api.VariantCount {
+	return api.VariantCount{
 		Requests: t.requests.Load(), Errors: t.errors.Load(), Fallbacks: t.fallbacks.Load(), Refused: t.refused.Load(),
 	}
 }

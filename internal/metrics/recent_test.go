@@ -17,8 +17,8 @@ import (
 	"sluice.io/sluice/internal/metrics"
 )
 
-func newArm() *metrics.Arm {
-	return metrics.New(prometheus.NewRegistry()).Arm("iris", "iris", 2, api.RoleCanary)
+func newVariant() *metrics.Variant {
+	return metrics.New(prometheus.NewRegistry()).Variant("iris", "iris", 2, api.RoleCanary)
 }
 
 // Quantiles are within 1/16 of the exact ones, whatever the durations are like.
@@ -27,7 +27,7 @@ func TestRecentQuantiles(t *testing.T) {
 	f := func(name string, n int, draw func() float64) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
-			a := newArm()
+			a := newVariant()
 			all := make([]time.Duration, n)
 			for i := range all {
 				all[i] = time.Duration(min(max(draw(), 1e-6), 1000) * 1e9)
@@ -58,7 +58,7 @@ func TestRecentQuantiles(t *testing.T) {
 func TestRecentQuantilesAtTheEdges(t *testing.T) {
 	f := func(elapsed, least, most time.Duration) {
 		t.Helper()
-		a := newArm()
+		a := newVariant()
 		a.Observe(infer.ReasonRandom, nil, elapsed)
 		_, recent := a.Snapshot(time.Now())
 		if p := time.Duration(recent.P50); p < least || p > most || recent.P99 != recent.P50 {
@@ -81,12 +81,12 @@ func TestRecentQuantilesAtTheEdges(t *testing.T) {
 // A request shows for at least one minute and at most two.
 func TestRecentTurnsEachMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newArm()
+		a := newVariant()
 		made := time.Now()
 		f := func(at time.Duration, window time.Duration, requests int64, p50 time.Duration) {
 			t.Helper()
 			_, got := a.Snapshot(made.Add(at))
-			want := api.Recent{Window: api.Duration(window), ArmCount: api.ArmCount{Requests: requests}}
+			want := api.Recent{Window: api.Duration(window), VariantCount: api.VariantCount{Requests: requests}}
 			// The bounds of the quantile are tested elsewhere.
 			if off := math.Abs(float64(got.P50) - float64(p50)); off > float64(p50)/16 {
 				t.Errorf("at %v: p50 %v, want about %v", at, time.Duration(got.P50), p50)
@@ -132,7 +132,7 @@ func TestRecentTurnsEachMinute(t *testing.T) {
 // When many find that a minute is over, each request counts once all the same.
 func TestRecentTurnsUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newArm()
+		a := newVariant()
 		const workers, each = 8, 200
 		for minute := range 20 {
 			var wg sync.WaitGroup

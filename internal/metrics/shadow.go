@@ -66,7 +66,7 @@ type shadowSeries struct {
 }
 
 // Shadow returns what records for a shadow of a route. Nothing shows before its
-// first copy. There should be one of them per shadow at a time, as with Arm.
+// first copy. There should be one of them per shadow at a time, as with Variant.
 func (m *Metrics) Shadow(route, model string, version int64) *Shadow {
 	s := &Shadow{metrics: m, labels: []string{route, model, number(version)}}
 	s.recent.start(time.Now())

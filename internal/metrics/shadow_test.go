@@ -54,7 +54,7 @@ sluice_shadow_requests_total{code="ok",model="iris",route="flowers",version="3"}
 		t.Errorf("%d durations, want 2", n)
 	}
 	answered, errors, dropped, recent = s.Snapshot(time.Now())
-	if answered != 5 || errors != 2 || recent.ArmCount != (api.ArmCount{Requests: 5, Errors: 2}) || recent.P50 == 0 {
+	if answered != 5 || errors != 2 || recent.VariantCount != (api.VariantCount{Requests: 5, Errors: 2}) || recent.P50 == 0 {
 		t.Errorf("%d answered, %d errors, lately %+v; want 5 and 2", answered, errors, recent)
 	}
 	drops := map[string]int64{

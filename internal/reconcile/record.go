@@ -25,13 +25,13 @@ type recorder struct {
 	mu       sync.Mutex // guards versions
 	versions map[infer.Version]*metrics.Version
 
-	arms     map[armKey]*metrics.Arm
+	variants map[variantKey]*metrics.Variant
 	shadows  map[shadowKey]*metrics.Shadow
 	breakers map[infer.Version]watched
 	compiled map[string]compiledSlots // by route
 }
 
-type armKey struct {
+type variantKey struct {
 	route, model, role string
 	version            int64
 }
@@ -55,7 +55,7 @@ type compiledSlots struct {
 
 func newRecorder(m *metrics.Metrics, log *zap.Logger) *recorder {
 	return &recorder{
-		metrics: m, log: log, incidents: make(chan incident, maxIncidents), versions: map[infer.Version]*metrics.Version{}, arms: map[armKey]*metrics.Arm{},
+		metrics: m, log: log, incidents: make(chan incident, maxIncidents), versions: map[infer.Version]*metrics.Version{}, variants: map[variantKey]*metrics.Variant{},
 		shadows: map[shadowKey]*metrics.Shadow{}, breakers: map[infer.Version]watched{}, compiled: map[string]compiledSlots{},
 	}
 }
@@ -77,12 +77,12 @@ func (r *recorder) version(v infer.Version) *metrics.Version {
 	return r.versions[v]
 }
 
-func (r *recorder) arm(route, model string, v api.Variant) *metrics.Arm {
-	key := armKey{route, model, v.Role, v.Version}
-	if r.arms[key] == nil {
-		r.arms[key] = r.metrics.Arm(route, model, v.Version, v.Role)
+func (r *recorder) variant(route, model string, v api.Variant) *metrics.Variant {
+	key := variantKey{route, model, v.Role, v.Version}
+	if r.variants[key] == nil {
+		r.variants[key] = r.metrics.Variant(route, model, v.Version, v.Role)
 	}
-	return r.arms[key]
+	return r.variants[key]
 }
 
 func (r *recorder) shadow(route, model string, version int64) *metrics.Shadow {
@@ -161,21 +161,21 @@ func (r *recorder) slots(state *api.RouteState) *router.Slots {
 
 // prune drops what nothing in the table counts for any more.
 func (r *recorder) prune(s actual) {
-	arms, shadows, routes := map[armKey]bool{}, map[shadowKey]bool{}, map[string]bool{}
+	variants, shadows, routes := map[variantKey]bool{}, map[shadowKey]bool{}, map[string]bool{}
 	for i := range s.goal.routes {
 		route := &s.goal.routes[i]
 		routes[route.Name] = true
 		for _, v := range route.Variants {
-			arms[armKey{route.Name, route.Model, v.Role, v.Version}] = true
+			variants[variantKey{route.Name, route.Model, v.Role, v.Version}] = true
 		}
 		for _, sh := range route.Shadows {
 			shadows[shadowKey{route.Name, route.Model, sh.Version}] = true
 		}
 	}
-	for key, arm := range r.arms {
-		if !arms[key] {
-			arm.Delete()
-			delete(r.arms, key)
+	for key, variant := range r.variants {
+		if !variants[key] {
+			variant.Delete()
+			delete(r.variants, key)
 		}
 	}
 	for key, sh := range r.shadows {

@@ -43,8 +43,8 @@ func TestBreakersAreLogged(t *testing.T) {
 		}
 		table := router.New()
 		table.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris", Targets: []*router.Target{target}, Route: &router.Route{
-			Arms:  []router.Arm{{Version: 2, Weight: api.TotalWeight, Stable: true, Target: target}},
-			Slots: router.NewSlots(api.Slots{{{0, api.TotalWeight}}}),
+			Variants: []router.Variant{{Version: 2, Weight: api.TotalWeight, Stable: true, Target: target}},
+			Slots:    router.NewSlots(api.Slots{{{0, api.TotalWeight}}}),
 		}}}))
 		for range 5 {
 			_, _ = table.Predict(t.Context(), &infer.Request{Model: "iris"})

@@ -131,14 +131,14 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 		shown.fallback = f.Breaker
 	}
 	for i, v := range state.Variants {
-		arm := b.record.arm(state.Name, state.Model, v)
+		counts := b.record.variant(state.Name, state.Model, v)
 		target := b.fitting(&state.Route, v.Version)
-		a := router.Arm{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Target: target, Observe: arm.Observe}
+		variant := router.Variant{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Target: target, Observe: counts.Observe}
 		if target != nil {
-			a.Taps = b.taps(infer.Version{Model: state.Model, Number: v.Version}, v.Role)
+			variant.Taps = b.taps(infer.Version{Model: state.Model, Number: v.Version}, v.Role)
 		}
-		e.Route.Arms = append(e.Route.Arms, a)
-		shown.arms = append(shown.arms, arm)
+		e.Route.Variants = append(e.Route.Variants, variant)
+		shown.variants = append(shown.variants, counts)
 		shown.breakers = append(shown.breakers, nil)
 		if target != nil {
 			shown.breakers[i] = target.Breaker

@@ -21,7 +21,7 @@ type view struct {
 // routeView is a route with what counts for its parts.
 type routeView struct {
 	route    api.Route
-	arms     []*metrics.Arm // by variant; none for an implied route
+	variants []*metrics.Variant // of the route's variants, in their order; none for an implied route
 	breakers []*router.Breaker
 	fallback *router.Breaker // of the version that the route names as such
 	shadows  []*metrics.Shadow
@@ -72,11 +72,11 @@ func (r *Reconciler) RouteStats(name string) (api.RouteStats, error) {
 		s := &stats.Variants[i]
 		version := infer.Version{Model: v.route.Model, Number: variant.Version}
 		s.Variant, s.State = variant, live[version]
-		if len(v.arms) == 0 {
+		if len(v.variants) == 0 {
 			s.Total = r.impliedCount(version)
 			continue
 		}
-		s.Total, s.Recent = v.arms[i].Snapshot(now)
+		s.Total, s.Recent = v.variants[i].Snapshot(now)
 		if b := v.breakers[i]; b != nil {
 			s.Breaker = b.State()
 		}
@@ -94,14 +94,14 @@ func (r *Reconciler) RouteStats(name string) (api.RouteStats, error) {
 
 // impliedCount is what a version did that no route splits. Its own counters know
 // successes and failures, whoever made the mistake.
-func (r *Reconciler) impliedCount(v infer.Version) api.ArmCount {
+func (r *Reconciler) impliedCount(v infer.Version) api.VariantCount {
 	series := r.record.versionFor(v)
 	if series == nil {
-		return api.ArmCount{}
+		return api.VariantCount{}
 	}
 	s := series.Snapshot()
-	success, fail, refused := int64(s.Success.Count), int64(s.Fail.Count), int64(s.Refused)       //nolint:gosec // counts of requests
-	return api.ArmCount{Requests: success + fail, Errors: max(0, fail-refused), Refused: refused} // the counters are not one instant
+	success, fail, refused := int64(s.Success.Count), int64(s.Fail.Count), int64(s.Refused)           //nolint:gosec // counts of requests
+	return api.VariantCount{Requests: success + fail, Errors: max(0, fail-refused), Refused: refused} // the counters are not one instant
 }
 
 // statesOf returns the state of each version that a registry knows.

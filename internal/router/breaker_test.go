@@ -21,7 +21,7 @@ import (
 func half(o router.BreakerOptions) (r *router.Router, canary *version) {
 	stable := load(1)
 	canary = load(2, o)
-	return serving(iris(split(stable.arm(5000), canary.arm(5000)), stable, canary)), canary
+	return serving(iris(split(stable.variant(5000), canary.variant(5000)), stable, canary)), canary
 }
 
 // toCanary is a request that half's canary is to serve.
@@ -166,11 +166,11 @@ func TestHalfOpenLetsProbesThrough(t *testing.T) {
 		gate := make(chan error)
 		probing := &gated{gate: gate}
 		stable := load(1)
-		arm := canary.arm(5000)
-		arm.Observe = nil
+		variant := canary.variant(5000)
+		variant.Observe = nil
 		canary.open(t)
 		canary.target.Instance = probing
-		r.Swap(router.NewTable([]*router.Entry{iris(split(stable.arm(5000), arm), stable, canary)}))
+		r.Swap(router.NewTable([]*router.Entry{iris(split(stable.variant(5000), variant), stable, canary)}))
 
 		send := func() error { _, err := r.Predict(t.Context(), toCanary()); return err }
 		refused := func(when string) {

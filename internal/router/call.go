@@ -43,13 +43,13 @@ func (c *call) recycle() {
 	calls.Put(c)
 }
 
-// errElsewhere is what an arm is told of a request that it could not serve.
+// errElsewhere is what a variant is told of a request that it could not serve.
 var errElsewhere error = infer.Errorf(infer.Unavailable, "the variant could not serve")
 
 // serve sets the result.
 func (c *call) serve() {
 	p := &c.pick
-	if p.arm == nil {
+	if p.variant == nil {
 		p.served(c.req, p.target.Model.Version, p.reason)
 		c.send(p.target, false)
 		if e := p.entry; c.err == nil && !c.retired && p.target == e.Default && p.reason != infer.ReasonOverride {
@@ -57,7 +57,7 @@ func (c *call) serve() {
 		}
 		return
 	}
-	p.served(c.req, p.arm.Version, p.reason)
+	p.served(c.req, p.variant.Version, p.reason)
 	own := c.send(p.target, true)
 	if !own {
 		own = c.instead()
@@ -65,24 +65,24 @@ func (c *call) serve() {
 	if c.retired {
 		return
 	}
-	if p.arm.Observe != nil {
+	if p.variant.Observe != nil {
 		err := c.err
-		if !own { // whoever answered, for the arm it counts as a failure
+		if !own { // whoever answered, for the variant it counts as a failure
 			err = errElsewhere
 		}
-		p.arm.Observe(c.req.Served.Reason, err, c.elapsed)
+		p.variant.Observe(c.req.Served.Reason, err, c.elapsed)
 	}
 	if c.err != nil {
 		return
 	}
 	if own {
-		p.arm.Taps.offer(c.req, c.resp)
+		p.variant.Taps.offer(c.req, c.resp)
 	}
 	p.entry.copyToShadows(c.req, c.resp)
 }
 
-// instead lets another version serve for an arm that cannot; where there is none,
-// the result is an error. own says that the arm's version itself served after all.
+// instead lets another version serve for a variant that cannot; where there is none,
+// the result is an error. own says that the variant's version itself served after all.
 func (c *call) instead() (own bool) {
 	p := &c.pick
 	route := p.entry.Route
@@ -92,32 +92,32 @@ func (c *call) instead() (own bool) {
 			return false
 		}
 	}
-	// With every arm given up, breakers no longer tell who is better: the stable
+	// With every variant given up, breakers no longer tell who is better: the stable
 	// version serves whatever its own says (Envoy's panic threshold).
 	if stable := route.stable().Target; stable != nil && route.allOpen(p.target) {
 		if own = stable == p.target; own {
-			p.served(c.req, p.arm.Version, p.reason)
+			p.served(c.req, p.variant.Version, p.reason)
 		} else {
 			p.served(c.req, stable.Model.Version, infer.ReasonFallback)
 		}
 		return c.send(stable, false) && own
 	}
-	p.served(c.req, p.arm.Version, p.reason)
+	p.served(c.req, p.variant.Version, p.reason)
 	why := "its breaker is open"
 	if p.target == nil {
 		why = "it is not loaded"
 	}
 	c.elapsed = time.Since(c.req.Arrived)
-	c.err = infer.Errorf(infer.Unavailable, "version %d of route '%s' cannot serve, since %s, nor can a fallback; try again later", p.arm.Version, p.entry.Name, why)
+	c.err = infer.Errorf(infer.Unavailable, "version %d of route '%s' cannot serve, since %s, nor can a fallback; try again later", p.variant.Version, p.entry.Name, why)
 	return false
 }
 
-// allOpen reports whether no arm that has traffic would be let through, after own
+// allOpen reports whether no variant that has traffic would be let through, after own
 // and the fallback refused: a breaker that closed since is asked too late.
 func (r *Route) allOpen(own *Target) bool {
-	for i := range r.Arms {
-		t := r.Arms[i].Target
-		if r.Arms[i].Weight == 0 || t == nil || t == own || t == r.Fallback {
+	for i := range r.Variants {
+		t := r.Variants[i].Target
+		if r.Variants[i].Weight == 0 || t == nil || t == own || t == r.Fallback {
 			continue
 		}
 		if t.Breaker == nil || t.Breaker.closed() {

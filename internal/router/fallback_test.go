@@ -28,23 +28,23 @@ func ends(t *testing.T, r *router.Router, req *infer.Request, want outcome) {
 }
 
 // told compares what a version's observers were told, and forgets it.
-func (v *version) told(t *testing.T, codes []infer.Code, arms []ended) {
+func (v *version) told(t *testing.T, codes []infer.Code, variants []ended) {
 	t.Helper()
 	if diff := cmp.Diff(codes, v.codes); diff != "" {
 		t.Errorf("version %d saw (- wanted):\n%s", v.target.Model.Version, diff)
 	}
-	if diff := cmp.Diff(arms, v.arms); diff != "" {
-		t.Errorf("the arm of version %d saw (- wanted):\n%s", v.target.Model.Version, diff)
+	if diff := cmp.Diff(variants, v.variants); diff != "" {
+		t.Errorf("the variant of version %d saw (- wanted):\n%s", v.target.Model.Version, diff)
 	}
 	if v.leases != 0 {
 		t.Errorf("version %d: %d leases left", v.target.Model.Version, v.leases)
 	}
-	v.codes, v.arms = nil, nil
+	v.codes, v.variants = nil, nil
 }
 
 func TestFallbackServesForTheCanary(t *testing.T) {
 	stable, canary := load(1, options()), load(2, options())
-	route := split(stable.arm(5000), canary.arm(5000))
+	route := split(stable.variant(5000), canary.variant(5000))
 	route.Fallback = stable.target
 	r := serving(iris(route, stable, canary))
 	canary.open(t)
@@ -74,7 +74,7 @@ func TestFallbackServesForTheCanary(t *testing.T) {
 
 func TestFallbackThatIsNoVariant(t *testing.T) {
 	stable, canary, other := load(1), load(2, options()), load(3, options())
-	route := split(stable.arm(5000), canary.arm(5000))
+	route := split(stable.variant(5000), canary.variant(5000))
 	route.Fallback = other.target
 	r := serving(iris(route, stable, canary, other))
 	canary.open(t)
@@ -93,7 +93,7 @@ func TestFallbackThatIsNoVariant(t *testing.T) {
 
 func TestNoFallback(t *testing.T) {
 	stable, canary := load(1), load(2, options())
-	r := serving(iris(split(stable.arm(5000), canary.arm(5000)), stable, canary))
+	r := serving(iris(split(stable.variant(5000), canary.variant(5000)), stable, canary))
 	canary.open(t)
 	ends(t, r, keyed(5000, 10_000), outcome{infer.Unavailable, by(2, infer.ReasonSticky)})
 	canary.told(t, nil, []ended{{infer.ReasonSticky, infer.Unavailable}})
@@ -101,11 +101,11 @@ func TestNoFallback(t *testing.T) {
 	ends(t, r, keyed(0, 5000), outcome{infer.OK, by(1, infer.ReasonSticky)})
 }
 
-func TestArmThatIsNotLoaded(t *testing.T) {
+func TestVariantThatIsNotLoaded(t *testing.T) {
 	stable, canary := load(1), load(2)
-	arm := canary.arm(5000)
-	arm.Target = nil
-	route := split(stable.arm(5000), arm)
+	variant := canary.variant(5000)
+	variant.Target = nil
+	route := split(stable.variant(5000), variant)
 	r := serving(iris(route, stable))
 	ends(t, r, keyed(5000, 10_000), outcome{infer.Unavailable, by(2, infer.ReasonSticky)})
 	canary.told(t, nil, []ended{{infer.ReasonSticky, infer.Unavailable}})
@@ -115,8 +115,8 @@ func TestArmThatIsNotLoaded(t *testing.T) {
 	stable.told(t, []infer.Code{infer.OK}, nil)
 
 	// Nothing is loaded at all.
-	arm.Weight = api.TotalWeight
-	route = split(arm)
+	variant.Weight = api.TotalWeight
+	route = split(variant)
 	r = serving(iris(route))
 	ends(t, r, request("iris", 0), outcome{infer.Unavailable, by(2, infer.ReasonRandom)})
 	canary.told(t, nil, []ended{{infer.ReasonRandom, infer.Unavailable}})
@@ -128,9 +128,9 @@ func TestStableThatIsNotLoaded(t *testing.T) {
 	f := func(change func(*router.Route), called int64, ready bool) {
 		t.Helper()
 		stable, canary := load(2), load(1)
-		arm := stable.arm(5000)
-		arm.Target = nil
-		entry := iris(split(arm, canary.arm(5000)), canary)
+		variant := stable.variant(5000)
+		variant.Target = nil
+		entry := iris(split(variant, canary.variant(5000)), canary)
 		entry.Default = nil
 		change(entry.Route)
 		r := serving(entry)
@@ -150,15 +150,15 @@ func TestStableThatIsNotLoaded(t *testing.T) {
 	spare := load(3)
 	f(func(*router.Route) {}, 1, true)
 	f(func(r *router.Route) { r.Fallback = spare.target }, 3, true)
-	f(func(r *router.Route) { r.Arms[1].Weight = 0 }, 1, false)
-	f(func(r *router.Route) { r.Arms[1].Target = nil }, 1, false)
+	f(func(r *router.Route) { r.Variants[1].Weight = 0 }, 1, false)
+	f(func(r *router.Route) { r.Variants[1].Target = nil }, 1, false)
 }
 
 // TestCanaryNeverServesForStable: the fallback of a stable version that is given
 // up is itself, and the canary gets none of its traffic.
 func TestCanaryNeverServesForStable(t *testing.T) {
 	stable, canary := load(1, options()), load(2, options())
-	route := split(stable.arm(9500), canary.arm(500))
+	route := split(stable.variant(9500), canary.variant(500))
 	route.Fallback = stable.target
 	r := serving(iris(route, stable, canary))
 	stable.open(t)
@@ -170,7 +170,7 @@ func TestCanaryNeverServesForStable(t *testing.T) {
 
 func TestStableServesWhenAllAreGivenUp(t *testing.T) {
 	stable, canary, idle := load(1, options()), load(2, options()), load(3)
-	route := split(stable.arm(5000), canary.arm(5000), idle.arm(0))
+	route := split(stable.variant(5000), canary.variant(5000), idle.variant(0))
 	r := serving(iris(route, stable, canary, idle))
 	stable.open(t)
 	canary.open(t)
@@ -206,10 +206,10 @@ func TestStableServesWhenAllAreGivenUp(t *testing.T) {
 	}
 	// Its errors are its own.
 	stable.err = errBroken
-	stable.arms = nil
+	stable.variants = nil
 	ends(t, r, keyed(0, 5000), outcome{infer.Internal, by(1, infer.ReasonSticky)})
-	if diff := cmp.Diff([]ended{{infer.ReasonSticky, infer.Internal}}, stable.arms); diff != "" {
-		t.Errorf("the arm saw (- wanted):\n%s", diff)
+	if diff := cmp.Diff([]ended{{infer.ReasonSticky, infer.Internal}}, stable.variants); diff != "" {
+		t.Errorf("the variant saw (- wanted):\n%s", diff)
 	}
 	if idle.calls != 0 {
 		t.Error("a version of weight 0 served")
@@ -219,17 +219,17 @@ func TestStableServesWhenAllAreGivenUp(t *testing.T) {
 // TestStableNotLoadedWhenAllAreGivenUp: then there is nobody left.
 func TestStableNotLoadedWhenAllAreGivenUp(t *testing.T) {
 	stable, canary := load(1), load(2, options())
-	arm := stable.arm(5000)
-	arm.Target = nil
-	r := serving(iris(split(arm, canary.arm(5000)), canary))
+	variant := stable.variant(5000)
+	variant.Target = nil
+	r := serving(iris(split(variant, canary.variant(5000)), canary))
 	canary.open(t)
 	ends(t, r, keyed(0, 5000), outcome{infer.Unavailable, by(1, infer.ReasonSticky)})
 	ends(t, r, keyed(5000, 10_000), outcome{infer.Unavailable, by(2, infer.ReasonSticky)})
 	canary.told(t, nil, []ended{{infer.ReasonSticky, infer.Unavailable}})
 }
 
-// TestBreakerThatClosesMeanwhile: a request that its own arm refused is not lost
-// because the arm recovers before the request asks who else is left.
+// TestBreakerThatClosesMeanwhile: a request that its own variant refused is not lost
+// because the variant recovers before the request asks who else is left.
 func TestBreakerThatClosesMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := options()
@@ -240,9 +240,9 @@ func TestBreakerThatClosesMeanwhile(t *testing.T) {
 		time.Sleep(5*time.Second + time.Nanosecond)
 		other.open(t)
 		stable.target.Instance, stable.target.Observe = &gated{gate: gate}, nil
-		arm := stable.arm(api.TotalWeight)
-		arm.Observe = nil
-		route := split(arm)
+		variant := stable.variant(api.TotalWeight)
+		variant.Observe = nil
+		route := split(variant)
 		route.Fallback = other.target
 		r := serving(iris(route, stable, other))
 		go r.Predict(t.Context(), request("iris", 0)) //nolint:errcheck // the probe
@@ -266,7 +266,7 @@ func (h *hooked) Acquire() bool { h.onAcquire(); return h.instance.Acquire() }
 
 func TestPinnedGoPastBreakers(t *testing.T) {
 	stable, canary := load(1, options()), load(2, options())
-	route := split(stable.arm(5000), canary.arm(5000))
+	route := split(stable.variant(5000), canary.variant(5000))
 	route.Override = digest("secret")
 	plain := iris(nil, stable, canary)
 	plain.Name = "plain"

@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/internal/slot"
 )
 
-// ended is what an arm's observer was told.
+// ended is what a variant's observer was told.
 type ended struct {
 	Reason infer.Reason
 	Code   infer.Code
@@ -22,9 +22,9 @@ type ended struct {
 // version is a loaded version, and what its observers were told.
 type version struct {
 	instance
-	target *router.Target
-	codes  []infer.Code // for the version
-	arms   []ended      // for its arms
+	target   *router.Target
+	codes    []infer.Code // for the version
+	variants []ended      // for its variants
 }
 
 // load makes a version; one with settings has a breaker.
@@ -39,13 +39,13 @@ func load(number int64, o ...router.BreakerOptions) *version {
 	return v
 }
 
-// arm is the version as a variant of a route.
-func (v *version) arm(weight int) router.Arm {
-	return router.Arm{Version: v.target.Model.Version, Weight: weight, Target: v.target, Observe: v.observe}
+// variant is the version as a variant of a route.
+func (v *version) variant(weight int) router.Variant {
+	return router.Variant{Version: v.target.Model.Version, Weight: weight, Target: v.target, Observe: v.observe}
 }
 
 func (v *version) observe(reason infer.Reason, err error, _ time.Duration) {
-	v.arms = append(v.arms, ended{reason, infer.CodeOf(err)})
+	v.variants = append(v.variants, ended{reason, infer.CodeOf(err)})
 }
 
 // options are the defaults of the configuration.
@@ -60,7 +60,7 @@ func (v *version) open(t testing.TB) {
 	t.Helper()
 	failing := v.err
 	v.err = infer.Errorf(infer.Internal, "broken")
-	alone := serving(iris(split(router.Arm{Version: v.target.Model.Version, Weight: api.TotalWeight, Stable: true, Target: v.target}), v))
+	alone := serving(iris(split(router.Variant{Version: v.target.Model.Version, Weight: api.TotalWeight, Stable: true, Target: v.target}), v))
 	for range options().Consecutive {
 		_, _ = alone.Predict(t.Context(), request("iris", 0))
 	}
@@ -72,17 +72,17 @@ func (v *version) open(t testing.TB) {
 
 const seed = "a seed"
 
-// split is a route whose arms hold the slots in their order; the first is stable.
-func split(arms ...router.Arm) *router.Route {
-	arms[0].Stable = true
-	slots, from := make(api.Slots, len(arms)), 0
-	for i, a := range arms {
+// split is a route whose variants hold the slots in their order; the first is stable.
+func split(variants ...router.Variant) *router.Route {
+	variants[0].Stable = true
+	slots, from := make(api.Slots, len(variants)), 0
+	for i, a := range variants {
 		if a.Weight > 0 {
 			slots[i] = [][2]int{{from, from + a.Weight}}
 		}
 		from += a.Weight
 	}
-	return &router.Route{Revision: 7, Seed: seed, Arms: arms, Slots: router.NewSlots(slots)}
+	return &router.Route{Revision: 7, Seed: seed, Variants: variants, Slots: router.NewSlots(slots)}
 }
 
 // iris is a route "iris" of the model "iris" and its loaded versions, the last of

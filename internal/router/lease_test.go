@@ -17,13 +17,13 @@ import (
 )
 
 // TestFallbackRetiredMeanwhile: the request picks once more, from the new table,
-// and its arm is told of it once.
+// and its variant is told of it once.
 func TestFallbackRetiredMeanwhile(t *testing.T) {
 	canary, old, fresh := load(2, options()), load(1), load(1)
 	canary.open(t)
 	r := router.New()
 	table := func(stable *version) *router.Table {
-		route := split(stable.arm(5000), canary.arm(5000))
+		route := split(stable.variant(5000), canary.variant(5000))
 		route.Fallback = stable.target
 		return router.NewTable([]*router.Entry{iris(route, stable, canary)})
 	}
@@ -49,20 +49,20 @@ func TestGoneMeanwhile(t *testing.T) {
 	old := load(1)
 	old.target.Instance = &swapping{then: func() { r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris"}})) }}
 	for _, req := range []*infer.Request{request("iris", 0), request("iris", 1), keyed(0, 10_000)} {
-		r.Swap(router.NewTable([]*router.Entry{iris(split(old.arm(api.TotalWeight)), old)}))
+		r.Swap(router.NewTable([]*router.Entry{iris(split(old.variant(api.TotalWeight)), old)}))
 		ends(t, r, req, outcome{infer.NotFound, infer.Served{}})
 	}
 }
 
-// TestRetiredArmPicksAnew: also where the arm's breaker would refuse.
-func TestRetiredArmPicksAnew(t *testing.T) {
+// TestRetiredVariantPicksAnew: also where the variant's breaker would refuse.
+func TestRetiredVariantPicksAnew(t *testing.T) {
 	r := router.New()
 	old, fresh := load(1, options()), load(1)
 	old.open(t)
 	old.target.Instance = &swapping{then: func() {
-		r.Swap(router.NewTable([]*router.Entry{iris(split(fresh.arm(api.TotalWeight)), fresh)}))
+		r.Swap(router.NewTable([]*router.Entry{iris(split(fresh.variant(api.TotalWeight)), fresh)}))
 	}}
-	r.Swap(router.NewTable([]*router.Entry{iris(split(old.arm(api.TotalWeight)), old)}))
+	r.Swap(router.NewTable([]*router.Entry{iris(split(old.variant(api.TotalWeight)), old)}))
 	ends(t, r, keyed(0, 10_000), outcome{infer.OK, by(1, infer.ReasonSticky)})
 	old.told(t, nil, nil)
 	fresh.told(t, []infer.Code{infer.OK}, []ended{{infer.ReasonSticky, infer.OK}})
@@ -70,7 +70,7 @@ func TestRetiredArmPicksAnew(t *testing.T) {
 
 func TestPanicsReleaseLeases(t *testing.T) {
 	stable, canary := load(1, options()), load(2, options())
-	route := split(stable.arm(5000), canary.arm(5000))
+	route := split(stable.variant(5000), canary.variant(5000))
 	route.Fallback = stable.target
 	r := serving(iris(route, stable, canary))
 	boom := func() { panic("model") }
@@ -103,7 +103,7 @@ func TestPanicsReleaseLeases(t *testing.T) {
 func TestPoolHoldsNothing(t *testing.T) {
 	stable, canary := load(1), load(2, options())
 	stable.resp = infer.NewResponse()
-	route := split(stable.arm(5000), canary.arm(5000))
+	route := split(stable.variant(5000), canary.variant(5000))
 	r := serving(iris(route, stable, canary))
 	f := func(what string, req *infer.Request) {
 		t.Helper()
@@ -167,12 +167,12 @@ func TestSwapsUnderTraffic(t *testing.T) {
 		answers.Store(b.resp, second)
 		stable, canary := load(first, options()), load(second, options())
 		stable.target.Instance, canary.target.Instance = a, b
-		arms := []router.Arm{stable.arm(9000 - i%2*4000), canary.arm(1000 + i%2*4000)}
+		variants := []router.Variant{stable.variant(9000 - i%2*4000), canary.variant(1000 + i%2*4000)}
 		for k, v := range []*version{stable, canary} {
 			v.target.Observe = nil
-			arms[k].Observe = func(infer.Reason, error, time.Duration) { told.Add(1) }
+			variants[k].Observe = func(infer.Reason, error, time.Duration) { told.Add(1) }
 		}
-		route := split(arms...)
+		route := split(variants...)
 		route.Revision = int64(i)
 		plain := iris(nil, stable, canary)
 		plain.Name = "plain"
@@ -234,7 +234,7 @@ func TestSwapsUnderTraffic(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(sent.Load(), told.Load()); diff != "" {
-		t.Errorf("requests of the route, and what its arms were told:\n%s", diff)
+		t.Errorf("requests of the route, and what its variants were told:\n%s", diff)
 	}
 	t.Logf("%d requests of the route, by %d of %d instances", sent.Load(), used, len(lives))
 	if used < 10 {

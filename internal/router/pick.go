@@ -12,10 +12,10 @@ import (
 
 // pick is who a request was assigned to, and why.
 type pick struct {
-	entry  *Entry
-	arm    *Arm    // nil where the request was not split: pinned, override, default
-	target *Target // nil where the arm's version cannot serve
-	reason infer.Reason
+	entry   *Entry
+	variant *Variant // nil where the request was not split: pinned, override, default
+	target  *Target  // nil where the variant's version cannot serve
+	reason  infer.Reason
 }
 
 // pick assigns a request: a version in the path goes before one in an authorised
@@ -51,8 +51,8 @@ func (t *Table) entry(req *infer.Request) *Entry {
 }
 
 func (e *Entry) pickSlot(number int, reason infer.Reason) pick {
-	arm := &e.Route.Arms[e.Route.Slots[number]]
-	return pick{e, arm, arm.Target, reason}
+	variant := &e.Route.Variants[e.Route.Slots[number]]
+	return pick{e, variant, variant.Target, reason}
 }
 
 func (e *Entry) pickVersion(version int64, reason infer.Reason) (pick, error) {

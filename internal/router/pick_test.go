@@ -14,7 +14,7 @@ import (
 
 func TestOrderOfPicking(t *testing.T) {
 	one, two, three := load(1), load(2), load(3)
-	route := split(one.arm(5000), two.arm(5000), three.arm(0))
+	route := split(one.variant(5000), two.variant(5000), three.variant(0))
 	route.Override = digest("secret")
 	r := serving(iris(route, one, two, three))
 	key := keyed(0, 5000).StickyKey
@@ -44,14 +44,14 @@ func TestOrderOfPicking(t *testing.T) {
 	if _, err := r.Predict(t.Context(), req); err != nil || req.Served != by(1, infer.ReasonPinned) {
 		t.Errorf("%v, served %+v", err, req.Served)
 	}
-	if len(one.arms) != 1 || len(two.arms) != 0 || len(three.arms) != 0 || len(three.codes) != 2 {
-		t.Errorf("arms saw %v, %v, %v: only split traffic counts there; version 3 served %d", one.arms, two.arms, three.arms, len(three.codes))
+	if len(one.variants) != 1 || len(two.variants) != 0 || len(three.variants) != 0 || len(three.codes) != 2 {
+		t.Errorf("variants saw %v, %v, %v: only split traffic counts there; version 3 served %d", one.variants, two.variants, three.variants, len(three.codes))
 	}
 }
 
 func TestOverrideMustBeAllowed(t *testing.T) {
 	one, two := load(1), load(2)
-	locked, open := split(one.arm(5000), two.arm(5000)), split(one.arm(5000), two.arm(5000))
+	locked, open := split(one.variant(5000), two.variant(5000)), split(one.variant(5000), two.variant(5000))
 	locked.Override = digest("secret")
 	with := iris(locked, one, two)
 	without := iris(open, one, two)
@@ -96,7 +96,7 @@ func TestOverrideMustBeAllowed(t *testing.T) {
 
 func TestRouteOfAnotherName(t *testing.T) {
 	one, two := load(1), load(2)
-	e := iris(split(one.arm(api.TotalWeight)), one, two)
+	e := iris(split(one.variant(api.TotalWeight)), one, two)
 	e.Name = "flowers"
 	r := serving(e)
 	f := func(number int64, want infer.Served) {
@@ -116,15 +116,15 @@ func TestRouteOfAnotherName(t *testing.T) {
 
 func TestServedStandsOnErrorsOfARoute(t *testing.T) {
 	one := load(1)
-	r := serving(iris(split(one.arm(api.TotalWeight)), one))
+	r := serving(iris(split(one.variant(api.TotalWeight)), one))
 	for code := infer.Invalid; code < infer.NumCodes; code++ {
 		one.err = infer.Errorf(code, "no")
 		req := keyed(0, api.TotalWeight)
 		if _, err := r.Predict(t.Context(), req); infer.CodeOf(err) != code || req.Served != by(1, infer.ReasonSticky) {
 			t.Errorf("%v: %v, served %+v", code, err, req.Served)
 		}
-		if got := one.arms[len(one.arms)-1]; got != (ended{infer.ReasonSticky, code}) {
-			t.Errorf("%v: the arm saw %v", code, got)
+		if got := one.variants[len(one.variants)-1]; got != (ended{infer.ReasonSticky, code}) {
+			t.Errorf("%v: the variant saw %v", code, got)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func TestKeyStaysWithItsSlot(t *testing.T) {
 	versions := []*version{load(1), load(2), load(3)}
 	// Not in one piece each, as after a few changes of weights.
 	ranges := api.Slots{{{0, 3000}, {9000, 9500}}, {{3000, 3001}, {9500, 10_000}, {5000, 9000}}, {{3001, 5000}}}
-	route := split(versions[0].arm(3500), versions[1].arm(4501), versions[2].arm(1999))
+	route := split(versions[0].variant(3500), versions[1].variant(4501), versions[2].variant(1999))
 	route.Slots = router.NewSlots(ranges)
 	first, second := serving(iris(route, versions...)), serving(iris(route, versions...))
 	holder := func(n int) int64 {
@@ -168,7 +168,7 @@ func plausible(hits, n, share int) bool {
 
 func TestChanceFollowsTheWeights(t *testing.T) {
 	one, two, three, none := load(1), load(2), load(3), load(4)
-	r := serving(iris(split(one.arm(8000), two.arm(1950), three.arm(50), none.arm(0)), one, two, three, none))
+	r := serving(iris(split(one.variant(8000), two.variant(1950), three.variant(50), none.variant(0)), one, two, three, none))
 	const n = 200_000
 	req := request("iris", 0)
 	for range n {
@@ -178,8 +178,8 @@ func TestChanceFollowsTheWeights(t *testing.T) {
 	}
 	f := func(v *version, share int) {
 		t.Helper()
-		if !plausible(v.calls, n, share) || len(v.arms) != v.calls {
-			t.Errorf("%d of %d for a weight of %d; its arm saw %d", v.calls, n, share, len(v.arms))
+		if !plausible(v.calls, n, share) || len(v.variants) != v.calls {
+			t.Errorf("%d of %d for a weight of %d; its variant saw %d", v.calls, n, share, len(v.variants))
 		}
 	}
 	f(one, 8000)

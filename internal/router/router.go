@@ -5,9 +5,9 @@
 // instance it was given, not on the table.
 //
 //	pick:   version in the path → authorised override → slot of the key → chance
-//	serve:  the arm's version, through its breaker
+//	serve:  the variant's version, through its breaker
 //	        ─ refused → the route's fallback, through its own
-//	                  ─ refused, and every arm's breaker open → the stable version, past its breaker
+//	                  ─ refused, and every variant's breaker open → the stable version, past its breaker
 //	then:   tell the observers; offer copies to the shadows
 package router
 

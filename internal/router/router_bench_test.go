@@ -38,11 +38,11 @@ func ways(t testing.TB) []way {
 		if len(o) > 0 {
 			canary.open(t)
 		}
-		route := split(stable.arm(5000), canary.arm(5000))
+		route := split(stable.variant(5000), canary.variant(5000))
 		for i, v := range []*version{stable, canary} {
 			v.target.Instance = steady{}
 			v.target.Observe = func(*infer.Request, error, time.Duration) {}
-			route.Arms[i].Observe = func(infer.Reason, error, time.Duration) {}
+			route.Variants[i].Observe = func(infer.Reason, error, time.Duration) {}
 		}
 		route.Fallback = stable.target
 		route.Shadows = []router.Shadow{{Sample: 0, Copy: &copies{}}}

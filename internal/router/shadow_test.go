@@ -25,7 +25,7 @@ func TestOnlyAnsweredSplitTrafficIsCopied(t *testing.T) {
 	stable, canary := load(1), load(2, options())
 	resp := infer.NewResponse()
 	stable.resp = resp
-	route := split(stable.arm(5000), canary.arm(5000))
+	route := split(stable.variant(5000), canary.variant(5000))
 	route.Fallback, route.Override = stable.target, digest("secret")
 	first, second := &copies{}, &copies{}
 	route.Shadows = []router.Shadow{{Sample: api.TotalWeight, Copy: first}, {Sample: api.TotalWeight, Copy: second}}
@@ -75,9 +75,9 @@ func TestSampleFollowsTheRequestID(t *testing.T) {
 	gateway := func() (*router.Router, map[int]*copies) {
 		one := load(1)
 		one.target.Observe = nil
-		arm := one.arm(api.TotalWeight)
-		arm.Observe = nil
-		route := split(arm)
+		variant := one.variant(api.TotalWeight)
+		variant.Observe = nil
+		route := split(variant)
 		taken := map[int]*copies{}
 		for _, sample := range []int{0, 1000, 25, api.TotalWeight} {
 			taken[sample] = &copies{}

@@ -22,9 +22,9 @@ func TestSlowRunsCount(t *testing.T) {
 			inst := &sleeper{took: took}
 			slow.target.Instance = inst
 			slow.target.Observe = nil
-			arm := slow.arm(5000)
-			arm.Observe = nil
-			r := serving(iris(split(stable.arm(5000), arm), stable, slow))
+			variant := slow.variant(5000)
+			variant.Observe = nil
+			r := serving(iris(split(stable.variant(5000), variant), stable, slow))
 			var all sync.WaitGroup
 			for i := range n {
 				req := toCanary()
@@ -68,9 +68,9 @@ func TestStragglersOpenNothing(t *testing.T) {
 		stable, canary := load(1), load(2, options())
 		hung := &sleeper{took: 30 * time.Second}
 		canary.target.Instance, canary.target.Observe = hung, nil
-		arm := canary.arm(5000)
-		arm.Observe = nil
-		r := serving(iris(split(stable.arm(5000), arm), stable, canary))
+		variant := canary.variant(5000)
+		variant.Observe = nil
+		r := serving(iris(split(stable.variant(5000), variant), stable, canary))
 		var all sync.WaitGroup
 		send := func(n, priority int) {
 			for range n {
@@ -106,9 +106,9 @@ func TestSlowProbes(t *testing.T) {
 			canary.open(t)
 			time.Sleep(5*time.Second + time.Nanosecond)
 			canary.target.Instance, canary.target.Observe = &sleeper{took: 12 * time.Second}, nil
-			arm := canary.arm(5000)
-			arm.Observe = nil
-			r := serving(iris(split(stable.arm(5000), arm), stable, canary))
+			variant := canary.variant(5000)
+			variant.Observe = nil
+			r := serving(iris(split(stable.variant(5000), variant), stable, canary))
 			var all sync.WaitGroup
 			for _, priority := range priorities {
 				req := toCanary()

@@ -50,14 +50,14 @@ type Route struct {
 	Revision int64
 	Seed     string
 	Sticky   api.Sticky
-	Arms     []Arm
+	Variants []Variant
 	Slots    *Slots
-	Fallback *Target           // who serves for an arm that cannot; nil for none
+	Fallback *Target           // who serves for a variant that cannot; nil for none
 	Override [sha256.Size]byte // digest of the token that an override must show; zero: none is configured
 	Shadows  []Shadow
 }
 
-// Slots gives the index of the arm that holds each slot.
+// Slots gives the index of the variant that holds each slot.
 type Slots [api.TotalWeight]uint8
 
 // NewSlots spreads out what a route's state says. It panics where that does not
@@ -68,13 +68,13 @@ func NewSlots(ranges api.Slots) *Slots {
 	for i := range s {
 		s[i] = nobody
 	}
-	for arm, list := range ranges {
+	for variant, list := range ranges {
 		for _, r := range list {
 			for i := r[0]; i < r[1]; i++ {
 				if s[i] != nobody {
 					panic("BUG: a slot is held twice: " + strconv.Itoa(i))
 				}
-				s[i] = uint8(arm) //nolint:gosec // at most api.MaxVariants
+				s[i] = uint8(variant) //nolint:gosec // at most api.MaxVariants
 				n++
 			}
 		}
@@ -85,14 +85,14 @@ func NewSlots(ranges api.Slots) *Slots {
 	return s
 }
 
-// Arm is a variant of a route.
-type Arm struct {
+// Variant is a version with a weight and a role in a route.
+type Variant struct {
 	Version int64
 	Weight  int // in slots
 	Stable  bool
 	Target  *Target // nil where the version cannot serve
-	Taps    Taps    // get what the arm's own version answered
-	// Observe is told how a request ended for the arm it was assigned to. One that
+	Taps    Taps    // get what the variant's own version answered
+	// Observe is told how a request ended for the variant it was assigned to. One that
 	// the fallback served was unavailable here, whoever answered: otherwise a
 	// broken canary would look well. It must not block; it may be nil.
 	Observe func(reason infer.Reason, err error, elapsed time.Duration)
@@ -147,12 +147,12 @@ func NewTable(entries []*Entry) *Table {
 	return t
 }
 
-// stable returns the arm that is trusted; the first where there are several. A
+// stable returns the variant that is trusted; the first where there are several. A
 // route has one.
-func (r *Route) stable() *Arm {
-	for i := range r.Arms {
-		if r.Arms[i].Stable {
-			return &r.Arms[i]
+func (r *Route) stable() *Variant {
+	for i := range r.Variants {
+		if r.Variants[i].Stable {
+			return &r.Variants[i]
 		}
 	}
 	panic("BUG: a route without a stable variant")
@@ -189,8 +189,8 @@ func (r *Route) serving() *Target {
 	if t := cmp.Or(r.stable().Target, r.Fallback); t != nil {
 		return t
 	}
-	for i := range r.Arms {
-		if a := &r.Arms[i]; a.Weight > 0 && a.Target != nil {
+	for i := range r.Variants {
+		if a := &r.Variants[i]; a.Weight > 0 && a.Target != nil {
 			return a.Target
 		}
 	}

@@ -31,7 +31,7 @@ func TestSlotsOfAWalk(t *testing.T) {
 	f(0, api.Slots{{{9500, 10000}}, {{0, 8000}, {8500, 9500}, {8000, 8500}}}, canary(2, 500), stable(1, 9500))
 	// A control group is carved out of its own version.
 	f(0, api.Slots{{{0, 8000}, {8500, 9500}}, {{9500, 10000}}, {{8000, 8500}}}, stable(1, 9000), canary(2, 500), control(1, 500))
-	// Weight 0 holds nothing, and what a version gives back its own arms take first.
+	// Weight 0 holds nothing, and what a version gives back its own variants take first.
 	f(500, api.Slots{{{0, 8000}, {8500, 9500}}, {}, {{8000, 8500}, {9500, 10000}}}, stable(1, 9000), canary(2, 0), control(1, 1000))
 	f(0, api.Slots{{{0, 8000}, {8500, 9500}, {8000, 8500}, {9500, 10000}}, {}}, stable(1, 10000), canary(2, 0))
 	f(10000, api.Slots{{{0, 10000}}}, stable(2, 10000))

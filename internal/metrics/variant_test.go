@@ -43,10 +43,10 @@ func samples(t *testing.T, reg *prometheus.Registry, name string) (n uint64) {
 	return n
 }
 
-func TestArm(t *testing.T) {
+func TestVariant(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := metrics.New(reg)
-	stable, canary := m.Arm("flowers", "iris", 1, api.RoleStable), m.Arm("flowers", "iris", 2, api.RoleCanary)
+	stable, canary := m.Variant("flowers", "iris", 1, api.RoleStable), m.Variant("flowers", "iris", 2, api.RoleCanary)
 	if n := routeSeries(t, reg); n != 0 {
 		t.Errorf("%d series before the first request, want 0", n)
 	}
@@ -81,11 +81,11 @@ sluice_route_requests_total{code="unavailable",model="iris",reason="fallback",ro
 		t.Errorf("%d durations, want 2", n)
 	}
 	total, recent := canary.Snapshot(time.Now())
-	count := api.ArmCount{Requests: 4, Errors: 4, Fallbacks: 2}
+	count := api.VariantCount{Requests: 4, Errors: 4, Fallbacks: 2}
 	if diff := cmp.Diff(count, total); diff != "" {
 		t.Errorf("total (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(api.Recent{Window: recent.Window, ArmCount: count}, recent); diff != "" {
+	if diff := cmp.Diff(api.Recent{Window: recent.Window, VariantCount: count}, recent); diff != "" {
 		t.Errorf("recent (-want +got):\n%s", diff)
 	}
 }
@@ -95,7 +95,7 @@ sluice_route_requests_total{code="unavailable",model="iris",reason="fallback",ro
 func TestRefusals(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := metrics.New(reg)
-	v, a, s := m.Version("iris", 1), m.Arm("flowers", "iris", 1, api.RoleStable), m.Shadow("flowers", "iris", 2)
+	v, a, s := m.Version("iris", 1), m.Variant("flowers", "iris", 1, api.RoleStable), m.Shadow("flowers", "iris", 2)
 	for _, err := range []error{errRefused, ended(infer.Invalid), errRefused, nil} {
 		v.ObserveRequest(request(), err, ms)
 		a.Observe(infer.ReasonSticky, err, ms)
@@ -117,12 +117,12 @@ sluice_shadow_refusals_total{model="iris",route="flowers",version="2"} 2
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), series...); err != nil {
 		t.Error(err)
 	}
-	count := api.ArmCount{Requests: 5, Errors: 1, Fallbacks: 1, Refused: 2}
-	if total, recent := a.Snapshot(time.Now()); total != count || recent.ArmCount != count {
-		t.Errorf("counted %+v, lately %+v; want %+v", total, recent.ArmCount, count)
+	count := api.VariantCount{Requests: 5, Errors: 1, Fallbacks: 1, Refused: 2}
+	if total, recent := a.Snapshot(time.Now()); total != count || recent.VariantCount != count {
+		t.Errorf("counted %+v, lately %+v; want %+v", total, recent.VariantCount, count)
 	}
 	if _, errs, _, recent := s.Snapshot(time.Now()); errs != 3 || recent.Refused != 2 {
-		t.Errorf("the shadow has %d errors and %+v, want 3, of which the model refused 2", errs, recent.ArmCount)
+		t.Errorf("the shadow has %d errors and %+v, want 3, of which the model refused 2", errs, recent.VariantCount)
 	}
 	v.Delete()
 	a.Delete()
@@ -133,18 +133,18 @@ sluice_shadow_refusals_total{model="iris",route="flowers",version="2"} 2
 }
 
 // What a variant is blamed for, and what not.
-func TestArmErrors(t *testing.T) {
+func TestVariantErrors(t *testing.T) {
 	blamed := map[infer.Code]bool{infer.Internal: true, infer.Deadline: true, infer.Unavailable: true, infer.Overloaded: true}
 	for code := range infer.NumCodes {
-		a := newArm()
+		a := newVariant()
 		a.Observe(infer.ReasonSticky, ended(code), ms)
 		total, recent := a.Snapshot(time.Now())
-		want := api.ArmCount{Requests: 1}
+		want := api.VariantCount{Requests: 1}
 		if blamed[code] {
 			want.Errors = 1
 		}
-		if total != want || recent.ArmCount != want {
-			t.Errorf("%v: counted %+v, lately %+v; want %+v", code, total, recent.ArmCount, want)
+		if total != want || recent.VariantCount != want {
+			t.Errorf("%v: counted %+v, lately %+v; want %+v", code, total, recent.VariantCount, want)
 		}
 		if answered := recent.P50 != 0; answered != (code == infer.OK) {
 			t.Errorf("%v: p50 is %v", code, time.Duration(recent.P50))
@@ -152,11 +152,11 @@ func TestArmErrors(t *testing.T) {
 	}
 }
 
-func TestArmDelete(t *testing.T) {
+func TestVariantDelete(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := metrics.New(reg)
-	one, two := m.Arm("iris", "iris", 1, api.RoleStable), m.Arm("iris", "iris", 1, api.RoleControl)
-	use := func(a *metrics.Arm) {
+	one, two := m.Variant("iris", "iris", 1, api.RoleStable), m.Variant("iris", "iris", 1, api.RoleControl)
+	use := func(a *metrics.Variant) {
 		a.Observe(infer.ReasonSticky, nil, ms)
 		a.Observe(infer.ReasonRandom, ended(infer.Internal), ms)
 		a.Observe(infer.ReasonFallback, nil, ms)
@@ -180,16 +180,16 @@ func TestArmDelete(t *testing.T) {
 	if n := routeSeries(t, reg); n != 0 {
 		t.Errorf("%d series left, want 0", n)
 	}
-	use(m.Arm("iris", "iris", 1, api.RoleStable))
+	use(m.Variant("iris", "iris", 1, api.RoleStable))
 	if n := routeSeries(t, reg); 2*n != both {
 		t.Errorf("%d series after it came back, want %d", n, both/2)
 	}
-	m.Arm("iris", "iris", 3, api.RoleStable).Delete() // without a request
+	m.Variant("iris", "iris", 3, api.RoleStable).Delete() // without a request
 }
 
-func TestArmConcurrentUse(t *testing.T) {
+func TestVariantConcurrentUse(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	a := metrics.New(reg).Arm("iris", "iris", 1, api.RoleStable)
+	a := metrics.New(reg).Variant("iris", "iris", 1, api.RoleStable)
 	reasons := []infer.Reason{infer.ReasonSticky, infer.ReasonRandom, infer.ReasonFallback}
 	const workers, each = 4, 600
 	var wg sync.WaitGroup

@@ -11,15 +11,15 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// armVectors are the series of all variants of routes.
-type armVectors struct {
+// variantVectors are the series of all variants of routes.
+type variantVectors struct {
 	requests, errors, refusals *prometheus.CounterVec
 	requestTime                *prometheus.HistogramVec
 }
 
-func newArmVectors() *armVectors {
-	arm := []string{"route", "model", "version", "role"}
-	return &armVectors{
+func newVariantVectors() *variantVectors {
+	variant := []string{"route", "model", "version", "role"}
+	return &variantVectors{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "route_requests_total",
 			Help: "Requests assigned to a variant of a route, by why and by how they ended for the variant; what the fallback served is unavailable.",
@@ -27,29 +27,29 @@ func newArmVectors() *armVectors {
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "route_errors_total",
 			Help: "Requests that a variant of a route failed, those that the fallback served among them; mistakes of callers are none.",
-		}, arm),
+		}, variant),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "route_refusals_total",
 			Help: "Requests that fitted the signature of a variant of a route, but whose values its model refused.",
-		}, arm),
+		}, variant),
 		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "route_request_duration_seconds", Buckets: secondsBuckets(),
 			Help: "Time from the arrival of a request to its answer, of those that the variant itself answered with code ok.",
-		}, arm),
+		}, variant),
 	}
 }
 
-// Arm records for a variant of a route. Its methods are safe for concurrent use.
-type Arm struct {
+// Variant records for a variant of a route. Its methods are safe for concurrent use.
+type Variant struct {
 	metrics *Metrics
 	labels  []string // route, model, version, role
 	total   tally
 	recent  recent
-	series  atomic.Pointer[armSeries] // nil before the first request and after Delete
+	series  atomic.Pointer[variantSeries] // nil before the first request and after Delete
 	life    life
 }
 
-type armSeries struct {
+type variantSeries struct {
 	sticky, random byCode
 	fallback       slot
 	refusals       slot
@@ -57,20 +57,20 @@ type armSeries struct {
 	requestTime    prometheus.Observer
 }
 
-// Arm returns what records for a variant of a route. Nothing shows before its first
+// Variant returns what records for a variant of a route. Nothing shows before its first
 // request. There should be one of them per variant at a time: two share series,
 // but no counts of their own, and the Delete of one takes the series from the other.
-func (m *Metrics) Arm(route, model string, version int64, role string) *Arm {
-	a := &Arm{metrics: m, labels: []string{route, model, number(version), role}}
-	a.recent.start(time.Now())
-	return a
+func (m *Metrics) Variant(route, model string, version int64, role string) *Variant {
+	v := &Variant{metrics: m, labels: []string{route, model, number(version), role}}
+	v.recent.start(time.Now())
+	return v
 }
 
 // Observe records a request that ended with err, elapsed after its arrival, for the
 // variant it was assigned to. With the reason fallback that is a failure of the
 // variant, whoever answered and however. A request that was not assigned by its
 // route (pinned, override, default) is left out.
-func (a *Arm) Observe(reason infer.Reason, err error, elapsed time.Duration) {
+func (v *Variant) Observe(reason infer.Reason, err error, elapsed time.Duration) {
 	code, fallback := infer.CodeOf(err), reason == infer.ReasonFallback
 	switch {
 	case fallback:
@@ -80,19 +80,19 @@ func (a *Arm) Observe(reason infer.Reason, err error, elapsed time.Duration) {
 	}
 	code = known(code)
 	e := ending{failed: ownFailure(code), fallback: fallback, refused: code == infer.Invalid && errors.Is(err, infer.ErrRefused)}
-	a.total.count(e)
-	a.recent.observe(code, e, elapsed)
+	v.total.count(e)
+	v.recent.observe(code, e, elapsed)
 
-	s := a.current()
+	s := v.current()
 	if s == nil {
 		return
 	}
-	a.count(s.slot(reason, code), reason, code)
+	v.count(s.slot(reason, code), reason, code)
 	if e.failed {
 		s.errors.Inc()
 	}
 	if e.refused && !counted(&s.refusals) {
-		a.life.first(&s.refusals, a.metrics.arms.refusals, a.labels...)
+		v.life.first(&s.refusals, v.metrics.variants.refusals, v.labels...)
 	}
 	if code == infer.OK {
 		s.requestTime.Observe(elapsed.Seconds())
@@ -110,50 +110,50 @@ func ownFailure(code infer.Code) bool {
 	}
 }
 
-// Snapshot returns what was recorded since this Arm was made, and lately.
-func (a *Arm) Snapshot(now time.Time) (total api.ArmCount, recent api.Recent) {
-	return a.total.snapshot(), a.recent.snapshot(now)
+// Snapshot returns what was recorded since this Variant was made, and lately.
+func (v *Variant) Snapshot(now time.Time) (total api.VariantCount, recent api.Recent) {
+	return v.total.snapshot(), v.recent.snapshot(now)
 }
 
 // Delete removes the variant's series for good; a request that ends later does
 // not bring them back.
-func (a *Arm) Delete() {
-	a.life.mu.Lock()
-	defer a.life.mu.Unlock()
-	a.life.over = true
-	if a.series.Swap(nil) == nil {
+func (v *Variant) Delete() {
+	v.life.mu.Lock()
+	defer v.life.mu.Unlock()
+	v.life.over = true
+	if v.series.Swap(nil) == nil {
 		return
 	}
-	v := a.metrics.arms
-	v.errors.DeleteLabelValues(a.labels...)
-	v.refusals.DeleteLabelValues(a.labels...)
-	v.requestTime.DeleteLabelValues(a.labels...)
-	v.requests.DeletePartialMatch(prometheus.Labels{
-		"route": a.labels[0], "model": a.labels[1], "version": a.labels[2], "role": a.labels[3],
+	vectors := v.metrics.variants
+	vectors.errors.DeleteLabelValues(v.labels...)
+	vectors.refusals.DeleteLabelValues(v.labels...)
+	vectors.requestTime.DeleteLabelValues(v.labels...)
+	vectors.requests.DeletePartialMatch(prometheus.Labels{
+		"route": v.labels[0], "model": v.labels[1], "version": v.labels[2], "role": v.labels[3],
 	})
 }
 
 // current returns the series, nil once they were deleted.
-func (a *Arm) current() *armSeries {
-	if s := a.series.Load(); s != nil {
+func (v *Variant) current() *variantSeries {
+	if s := v.series.Load(); s != nil {
 		return s
 	}
-	return a.makeSeries()
+	return v.makeSeries()
 }
 
-func (a *Arm) makeSeries() *armSeries {
-	a.life.mu.Lock()
-	defer a.life.mu.Unlock()
-	if s := a.series.Load(); s != nil || a.life.over {
+func (v *Variant) makeSeries() *variantSeries {
+	v.life.mu.Lock()
+	defer v.life.mu.Unlock()
+	if s := v.series.Load(); s != nil || v.life.over {
 		return s
 	}
-	v := a.metrics.arms
-	s := &armSeries{errors: v.errors.WithLabelValues(a.labels...), requestTime: v.requestTime.WithLabelValues(a.labels...)}
-	a.series.Store(s)
+	vectors := v.metrics.variants
+	s := &variantSeries{errors: vectors.errors.WithLabelValues(v.labels...), requestTime: vectors.requestTime.WithLabelValues(v.labels...)}
+	v.series.Store(s)
 	return s
 }
 
-func (s *armSeries) slot(reason infer.Reason, code infer.Code) *slot {
+func (s *variantSeries) slot(reason infer.Reason, code infer.Code) *slot {
 	switch reason {
 	case infer.ReasonFallback:
 		return &s.fallback
@@ -164,8 +164,8 @@ func (s *armSeries) slot(reason infer.Reason, code infer.Code) *slot {
 	}
 }
 
-func (a *Arm) count(at *slot, reason infer.Reason, code infer.Code) {
+func (v *Variant) count(at *slot, reason infer.Reason, code infer.Code) {
 	if !counted(at) {
-		a.life.first(at, a.metrics.arms.requests, a.labels[0], a.labels[1], a.labels[2], a.labels[3], string(reason), code.String())
+		v.life.first(at, v.metrics.variants.requests, v.labels[0], v.labels[1], v.labels[2], v.labels[3], string(reason), code.String())
 	}
 }
