@@ -31,7 +31,7 @@ const (
 // MaxRetrainFindings is how many findings a signal lists at most.
 const MaxRetrainFindings = 256
 
-// RetrainRequest is a signal and what has become of it. GET /api/v1/retrain
+// RetrainRequest is a signal and what has become of it. GET /api/v1/signals
 // answers with a list of them, those of both types.
 type RetrainRequest struct {
 	RetrainSignal

@@ -37,7 +37,7 @@ func (c *Client) Retrains(ctx context.Context, filter RetrainFilter) (list []api
 			query.Set(name, value)
 		}
 	}
-	target := c.admin + "/api/v1/retrain"
+	target := c.admin + "/api/v1/signals"
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
@@ -47,14 +47,14 @@ func (c *Client) Retrains(ctx context.Context, filter RetrainFilter) (list []api
 
 // Retrain returns one signal. An unknown id is an Error with status 404.
 func (c *Client) Retrain(ctx context.Context, id string) (request api.RetrainRequest, err error) {
-	err = c.call(ctx, http.MethodGet, c.retrainURL(id), true, &request)
+	err = c.call(ctx, http.MethodGet, c.signalURL(id), true, &request)
 	return request, err
 }
 
 // RetryRetrain delivers an open signal now, whatever it would wait for, and returns
 // it as it was before that. One that is not open is an Error with status 409.
 func (c *Client) RetryRetrain(ctx context.Context, id string) (request api.RetrainRequest, err error) {
-	err = c.call(ctx, http.MethodPost, c.retrainURL(id)+"/retry", true, &request)
+	err = c.call(ctx, http.MethodPost, c.signalURL(id)+"/retry", true, &request)
 	return request, err
 }
 
@@ -62,7 +62,7 @@ func (c *Client) RetryRetrain(ctx context.Context, id string) (request api.Retra
 // one line of text, for the journal. One that is closed already is an Error with
 // status 409.
 func (c *Client) CloseRetrain(ctx context.Context, id, reason string) (request api.RetrainRequest, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.retrainURL(id)+"/close", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.signalURL(id)+"/close", nil)
 	if err != nil {
 		return request, err
 	}
@@ -74,6 +74,6 @@ func (c *Client) CloseRetrain(ctx context.Context, id, reason string) (request a
 	return request, err
 }
 
-func (c *Client) retrainURL(id string) string {
-	return c.admin + "/api/v1/retrain/" + url.PathEscape(id)
+func (c *Client) signalURL(id string) string {
+	return c.admin + "/api/v1/signals/" + url.PathEscape(id)
 }

@@ -43,23 +43,23 @@ func TestDriftAndRetrain(t *testing.T) {
 		RetrainProgress: api.RetrainProgress{State: api.RetrainOpen, Attempts: 3},
 	}
 	const text = `{"id":"s?","model":"a b","version":2,"state":"open","attempts":3}`
-	f("["+text+"]", recorded{Target: "GET /api/v1/retrain"}, []api.RetrainRequest{signal},
+	f("["+text+"]", recorded{Target: "GET /api/v1/signals"}, []api.RetrainRequest{signal},
 		func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Retrains(ctx, client.RetrainFilter{})
 		})
-	f("["+text+"]", recorded{Target: "GET /api/v1/retrain?model=a+b&state=open"}, []api.RetrainRequest{signal},
+	f("["+text+"]", recorded{Target: "GET /api/v1/signals?model=a+b&state=open"}, []api.RetrainRequest{signal},
 		func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Retrains(ctx, client.RetrainFilter{Model: "a b", State: api.RetrainOpen})
 		})
-	f(text, recorded{Target: "GET /api/v1/retrain/s%3F"}, signal,
+	f(text, recorded{Target: "GET /api/v1/signals/s%3F"}, signal,
 		func(ctx context.Context, c *client.Client) (any, error) { return c.Retrain(ctx, "s?") })
-	f(text, recorded{Target: "POST /api/v1/retrain/s%3F/retry", Actor: "dave"}, signal,
+	f(text, recorded{Target: "POST /api/v1/signals/s%3F/retry", Actor: "dave"}, signal,
 		func(ctx context.Context, c *client.Client) (any, error) { return c.RetryRetrain(ctx, "s?") })
-	f(text, recorded{Target: "POST /api/v1/retrain/s%3F/close", Actor: "dave", Reason: "trained — v4"}, signal,
+	f(text, recorded{Target: "POST /api/v1/signals/s%3F/close", Actor: "dave", Reason: "trained — v4"}, signal,
 		func(ctx context.Context, c *client.Client) (any, error) {
 			return c.CloseRetrain(ctx, "s?", "trained — v4")
 		})
-	f(text, recorded{Target: "POST /api/v1/retrain/s%3F/close", Actor: "dave"}, signal,
+	f(text, recorded{Target: "POST /api/v1/signals/s%3F/close", Actor: "dave"}, signal,
 		func(ctx context.Context, c *client.Client) (any, error) { return c.CloseRetrain(ctx, "s?", "") })
 
 	_, c := record(t, http.StatusConflict, `{"error":"s was closed already"}`)

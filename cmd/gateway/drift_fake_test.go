@@ -18,13 +18,13 @@ func (f *fold) Drift() []api.DriftStatus {
 	return slices.Clone(f.streams)
 }
 
-func (f *fold) Retrains() []api.RetrainRequest {
+func (f *fold) Signals() []api.RetrainRequest {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.signals)
 }
 
-func (f *fold) RetryRetrain(id string) (api.RetrainRequest, error) {
+func (f *fold) RetrySignal(id string) (api.RetrainRequest, error) {
 	return f.signal(id, func(r *api.RetrainRequest) error {
 		if r.State != api.RetrainOpen {
 			return infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
@@ -33,7 +33,7 @@ func (f *fold) RetryRetrain(id string) (api.RetrainRequest, error) {
 	})
 }
 
-func (f *fold) CloseRetrain(id string, by api.Actor) (api.RetrainRequest, error) {
+func (f *fold) CloseSignal(id string, by api.Actor) (api.RetrainRequest, error) {
 	return f.signal(id, func(r *api.RetrainRequest) error {
 		if r.State == api.RetrainClosed {
 			return infer.Errorf(infer.Conflict, "%s was closed already", id)

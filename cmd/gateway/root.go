@@ -18,7 +18,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe(), newCheck(), newModels(), newRoutes(), newDrift(), newRetrain(), newProfile(), newJournal(),
+	root.AddCommand(newServe(), newCheck(), newModels(), newRoutes(), newDrift(), newSignals(), newProfile(), newJournal(),
 		newInfer(), newHealthcheck(), newVersion())
 	return root
 }

@@ -102,7 +102,7 @@ func eventChange(e *api.Event) string {
 	case api.EventDriftState:
 		return driftChange(e)
 	case api.EventRetrainRequested, api.EventQualityViolated, api.EventRetrainSuppressed, api.EventRetrainDelivered, api.EventRetrainClosed:
-		return retrainChange(e)
+		return signalChange(e)
 	case api.EventGatewayStarted:
 		return startChange(e)
 	case api.EventDefaultChanged:
@@ -148,9 +148,9 @@ func driftChange(e *api.Event) string {
 	return text
 }
 
-// retrainChange says of what a signal is, and what has become of it; an event that
+// signalChange says of what a signal is, and what has become of it; an event that
 // only says the latter does not name the model.
-func retrainChange(e *api.Event) string {
+func signalChange(e *api.Event) string {
 	var s struct {
 		api.RetrainSignal
 		api.RetrainProgress

@@ -53,13 +53,13 @@ type DriftControl interface {
 	// Drift returns where every version in every role stands that is compared with a
 	// reference, sorted by model, version and role.
 	Drift() []api.DriftStatus
-	// Retrains returns the signals that are open and the last ones that are not, the
+	// Signals returns the signals that are open and the last ones that are not, the
 	// oldest first.
-	Retrains() []api.RetrainRequest
-	// RetryRetrain and CloseRetrain fail with NotFound, and with Conflict where the
+	Signals() []api.RetrainRequest
+	// RetrySignal and CloseSignal fail with NotFound, and with Conflict where the
 	// signal's state has no use for it.
-	RetryRetrain(id string) (api.RetrainRequest, error)
-	CloseRetrain(id string, by api.Actor) (api.RetrainRequest, error)
+	RetrySignal(id string) (api.RetrainRequest, error)
+	CloseSignal(id string, by api.Actor) (api.RetrainRequest, error)
 }
 
 // AnyRevision is the revision of an edit to whatever the route is now.

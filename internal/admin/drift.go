@@ -30,8 +30,8 @@ func (s *Server) driftOf(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	return answer(w, list)
 }
 
-// retrains lists signals, the newest first.
-func (s *Server) retrains(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+// signals lists signals, the newest first.
+func (s *Server) signals(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 	query, err := queryOf(r, "model", "state")
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (s *Server) retrains(w http.ResponseWriter, r *http.Request, _ api.Actor) e
 		return infer.Errorf(infer.Invalid, "state: expected %s, %s or %s, got '%.40s'", api.RetrainOpen, api.RetrainDelivered, api.RetrainClosed, state)
 	}
 	list := []api.RetrainRequest{}
-	for _, request := range slices.Backward(s.opts.Drift.Retrains()) {
+	for _, request := range slices.Backward(s.opts.Drift.Signals()) {
 		if (model == "" || request.Model == model) && (state == "" || request.State == state) {
 			list = append(list, request)
 		}
@@ -51,9 +51,9 @@ func (s *Server) retrains(w http.ResponseWriter, r *http.Request, _ api.Actor) e
 	return answer(w, list)
 }
 
-func (s *Server) retrain(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+func (s *Server) signal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 	id := r.PathValue("id")
-	for _, request := range s.opts.Drift.Retrains() {
+	for _, request := range s.opts.Drift.Signals() {
 		if request.ID == id {
 			return answer(w, request)
 		}
@@ -61,14 +61,14 @@ func (s *Server) retrain(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	return infer.Errorf(infer.NotFound, "there is no signal '%.100s'", id)
 }
 
-func (s *Server) retryRetrain(w http.ResponseWriter, r *http.Request, who api.Actor) error {
-	request, err := s.opts.Drift.RetryRetrain(r.PathValue("id"))
-	return s.signaled(w, r, who, "retry retrain", request, err)
+func (s *Server) retrySignal(w http.ResponseWriter, r *http.Request, who api.Actor) error {
+	request, err := s.opts.Drift.RetrySignal(r.PathValue("id"))
+	return s.signaled(w, r, who, "retry signal", request, err)
 }
 
-func (s *Server) closeRetrain(w http.ResponseWriter, r *http.Request, who api.Actor) error {
-	request, err := s.opts.Drift.CloseRetrain(r.PathValue("id"), who)
-	return s.signaled(w, r, who, "close retrain", request, err)
+func (s *Server) closeSignal(w http.ResponseWriter, r *http.Request, who api.Actor) error {
+	request, err := s.opts.Drift.CloseSignal(r.PathValue("id"), who)
+	return s.signaled(w, r, who, "close signal", request, err)
 }
 
 // signaled records what was done to a signal and answers with it.

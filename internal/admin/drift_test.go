@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,13 +42,13 @@ func newSignals() *signals {
 
 func (c *signals) Drift() []api.DriftStatus { return c.drift }
 
-func (c *signals) Retrains() []api.RetrainRequest {
+func (c *signals) Signals() []api.RetrainRequest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]api.RetrainRequest(nil), c.list...)
 }
 
-func (c *signals) RetryRetrain(id string) (api.RetrainRequest, error) {
+func (c *signals) RetrySignal(id string) (api.RetrainRequest, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.list {
@@ -63,7 +64,7 @@ func (c *signals) RetryRetrain(id string) (api.RetrainRequest, error) {
 	return api.RetrainRequest{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
 }
 
-func (c *signals) CloseRetrain(id string, by api.Actor) (api.RetrainRequest, error) {
+func (c *signals) CloseSignal(id string, by api.Actor) (api.RetrainRequest, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.list {
@@ -106,11 +107,11 @@ func TestDrift(t *testing.T) {
 	f("/api/v1/drift", "")
 }
 
-func TestRetrains(t *testing.T) {
+func TestSignals(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
 	f := func(query, want string) {
 		t.Helper()
-		got := s.ask("GET", "/api/v1/retrain"+query, nil)
+		got := s.ask("GET", "/api/v1/signals"+query, nil)
 		var list []api.RetrainRequest
 		if err := json.Unmarshal([]byte(got.body), &list); err != nil || got.status != http.StatusOK || list == nil {
 			t.Fatalf("GET %s = %d %s: %v", query, got.status, got.body, err)
@@ -128,29 +129,29 @@ func TestRetrains(t *testing.T) {
 	f("?model=none", "")
 	f("?state=open", "s3 s2")
 	f("?model=iris&state=closed", "s1")
-	s.expectError(s.ask("GET", "/api/v1/retrain?state=OPEN", nil), http.StatusBadRequest, "state: expected open, delivered or closed, got 'OPEN'")
-	s.expectError(s.ask("GET", "/api/v1/retrain?state=open&state=closed", nil), http.StatusBadRequest, "state is given 2 times")
+	s.expectError(s.ask("GET", "/api/v1/signals?state=OPEN", nil), http.StatusBadRequest, "state: expected open, delivered or closed, got 'OPEN'")
+	s.expectError(s.ask("GET", "/api/v1/signals?state=open&state=closed", nil), http.StatusBadRequest, "state is given 2 times")
 
-	if got := s.ask("GET", "/api/v1/retrain/s2", nil); got.status != http.StatusOK || !strings.Contains(got.body, `"model":"wine"`) {
+	if got := s.ask("GET", "/api/v1/signals/s2", nil); got.status != http.StatusOK || !strings.Contains(got.body, `"model":"wine"`) {
 		t.Errorf("s2 = %d %s", got.status, got.body)
 	}
-	s.expectError(s.ask("GET", "/api/v1/retrain/s9", nil), http.StatusNotFound, "there is no signal 's9'")
+	s.expectError(s.ask("GET", "/api/v1/signals/s9", nil), http.StatusNotFound, "there is no signal 's9'")
 	s.signals.list = nil
 	f("", "")
 }
 
-func TestRetryAndCloseRetrain(t *testing.T) {
+func TestRetryAndCloseSignal(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", map[string]string{"carol": "a secret of 16+ characters"})
 	f := func(path, part string, header ...string) {
 		t.Helper()
-		got := s.ask("POST", "/api/v1/retrain/"+path, nil, append(header, "Authorization", "Bearer a secret of 16+ characters")...)
+		got := s.ask("POST", "/api/v1/signals/"+path, nil, append(header, "Authorization", "Bearer a secret of 16+ characters")...)
 		if got.status != http.StatusOK || !strings.Contains(got.body, part) {
 			t.Errorf("POST %s = %d %s, want %s", path, got.status, got.body, part)
 		}
 	}
 	refused := func(path string, status int, part string, header ...string) {
 		t.Helper()
-		got := s.ask("POST", "/api/v1/retrain/"+path, nil, append(header, "Authorization", "Bearer a secret of 16+ characters")...)
+		got := s.ask("POST", "/api/v1/signals/"+path, nil, append(header, "Authorization", "Bearer a secret of 16+ characters")...)
 		s.expectError(got, status, part)
 	}
 	f("s3/retry", `"state":"open"`)
@@ -159,18 +160,56 @@ func TestRetryAndCloseRetrain(t *testing.T) {
 	refused("s3/retry", http.StatusConflict, "s3 is closed")
 	refused("s9/retry", http.StatusNotFound, "there is no signal")
 	refused("s9/close", http.StatusNotFound, "there is no signal")
-	s.expectError(s.ask("POST", "/api/v1/retrain/s2/close", nil), http.StatusUnauthorized, "")
+	s.expectError(s.ask("POST", "/api/v1/signals/s2/close", nil), http.StatusUnauthorized, "")
 	s.expectError(s.ask("GET", "/api/v1/drift", nil), http.StatusUnauthorized, "")
 
 	want := api.Actor{Actor: "carol", Verified: true, Reason: "trained anew — v4"}
 	if s.signals.by != want || len(s.signals.tried) != 1 {
 		t.Errorf("closed by %+v, tried again %v", s.signals.by, s.signals.tried)
 	}
-	entries := s.logs.FilterMessage("close retrain").FilterField(zap.String("actor", "carol")).FilterField(zap.String("id", "s3")).All()
+	entries := s.logs.FilterMessage("close signal").FilterField(zap.String("actor", "carol")).FilterField(zap.String("id", "s3")).All()
 	if len(entries) != 2 || entries[0].ContextMap()["model"] != "iris" || entries[1].ContextMap()["code"] != "conflict" {
 		t.Errorf("the log has %v", entries)
 	}
-	if n := s.logs.FilterMessage("retry retrain").Len(); n != 3 {
+	if n := s.logs.FilterMessage("retry signal").Len(); n != 3 {
 		t.Errorf("the log has %d retries, want 3", n)
+	}
+}
+
+// The old path of the collection answers as the new one does.
+func TestRetrainIsSignals(t *testing.T) {
+	answers := func(collection string) (list []string) {
+		s := serve(t, "127.0.0.1:0", nil)
+		for _, r := range []struct{ method, path string }{
+			{"GET", ""},
+			{"HEAD", ""},
+			{"GET", "?model=iris&state=open"},
+			{"GET", "?state=OPEN"},
+			{"DELETE", ""},
+			{"GET", "/s2"},
+			{"GET", "/s9"},
+			{"PUT", "/s2"},
+			{"POST", "/s3/retry"},
+			{"POST", "/s1/retry"},
+			{"POST", "/s9/retry"},
+			{"GET", "/s3/retry"},
+			{"POST", "/s3/close"},
+			{"POST", "/s3/close"},
+			{"GET", "/s3/close"},
+			{"GET", "/s3"},
+			{"GET", "/s3/open"},
+		} {
+			got := s.ask(r.method, "/api/v1/"+collection+r.path, nil)
+			body := strings.ReplaceAll(got.body, "/api/v1/"+collection, "/api/v1/…") // an unknown path is named
+			list = append(list, fmt.Sprint(r.method, r.path, " ", got.status, got.header.Get("Allow"), body))
+		}
+		return list
+	}
+	signals := answers("signals")
+	if !strings.HasPrefix(signals[0], "GET 200") || !strings.HasPrefix(signals[8], "POST/s3/retry 200") {
+		t.Errorf("signals answer %q", signals)
+	}
+	if diff := cmp.Diff(signals, answers("retrain")); diff != "" {
+		t.Errorf("/api/v1/retrain beside /api/v1/signals:\n%s", diff)
 	}
 }

@@ -41,8 +41,7 @@ func (s *Server) routes() http.Handler {
 		ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError, CoalesceGather: true,
 	})
 	mux := http.NewServeMux()
-	paths := make(map[string][]endpoint)
-	for _, e := range []endpoint{
+	endpoints := []endpoint{
 		{http.MethodGet, "/metrics", true, quick, plain(metrics.ServeHTTP)},
 		{http.MethodGet, "/-/healthy", true, quick, s.healthy},
 		{http.MethodGet, "/-/ready", true, quick, s.ready},
@@ -61,23 +60,32 @@ func (s *Server) routes() http.Handler {
 		{http.MethodGet, "/api/v1/journal/verify", false, slow, s.verifyJournal},
 		{http.MethodGet, "/api/v1/drift", false, quick, s.drift},
 		{http.MethodGet, "/api/v1/drift/{model}", false, quick, s.driftOf},
-		{http.MethodGet, "/api/v1/retrain", false, quick, s.retrains},
-		{http.MethodGet, "/api/v1/retrain/{id}", false, quick, s.retrain},
-		{http.MethodPost, "/api/v1/retrain/{id}/retry", false, quick, s.retryRetrain},
-		{http.MethodPost, "/api/v1/retrain/{id}/close", false, quick, s.closeRetrain},
 		{http.MethodGet, "/debug/pprof/", false, slow, s.whileUp(pprof.Index)},
 		{http.MethodGet, "/debug/pprof/cmdline", false, quick, plain(pprof.Cmdline)},
 		{http.MethodGet, "/debug/pprof/profile", false, slow, s.whileUp(pprof.Profile)},
 		{http.MethodGet, "/debug/pprof/trace", false, slow, s.whileUp(pprof.Trace)},
 		{"", "/debug/pprof/symbol", false, quick, plain(pprof.Symbol)},
 		{"", "/", false, quick, notFound},
-	} {
+	}
+	signals, oldSignals := s.signalEndpoints("/api/v1/signals"), s.signalEndpoints("/api/v1/retrain") // the old name stays
+	paths := make(map[string][]endpoint)
+	for _, e := range slices.Concat(endpoints, signals, oldSignals) {
 		paths[e.path] = append(paths[e.path], e)
 	}
 	for path, methods := range paths {
 		mux.HandleFunc(path, s.serve(methods))
 	}
 	return mux
+}
+
+// signalEndpoints are those of the collection of signals at a path.
+func (s *Server) signalEndpoints(path string) []endpoint {
+	return []endpoint{
+		{http.MethodGet, path, false, quick, s.signals},
+		{http.MethodGet, path + "/{id}", false, quick, s.signal},
+		{http.MethodPost, path + "/{id}/retry", false, quick, s.retrySignal},
+		{http.MethodPost, path + "/{id}/close", false, quick, s.closeSignal},
+	}
 }
 
 // plain makes a handle of a handler that answers its own errors.

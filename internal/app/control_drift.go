@@ -7,13 +7,13 @@ import (
 // Drift implements admin.DriftControl.
 func (c control) Drift() []api.DriftStatus { return c.app.watch.Status() }
 
-// Retrains implements admin.DriftControl.
-func (c control) Retrains() []api.RetrainRequest { return c.app.outbox.List() }
+// Signals implements admin.DriftControl.
+func (c control) Signals() []api.RetrainRequest { return c.app.outbox.List() }
 
-// RetryRetrain implements admin.DriftControl.
-func (c control) RetryRetrain(id string) (api.RetrainRequest, error) { return c.app.outbox.Retry(id) }
+// RetrySignal implements admin.DriftControl.
+func (c control) RetrySignal(id string) (api.RetrainRequest, error) { return c.app.outbox.Retry(id) }
 
-// CloseRetrain implements admin.DriftControl.
-func (c control) CloseRetrain(id string, by api.Actor) (api.RetrainRequest, error) {
+// CloseSignal implements admin.DriftControl.
+func (c control) CloseSignal(id string, by api.Actor) (api.RetrainRequest, error) {
 	return c.app.outbox.Close(id, by)
 }

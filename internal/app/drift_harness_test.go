@@ -167,7 +167,7 @@ func (d *drifts) until(t *testing.T, version int64, role string, ok func(s api.D
 // signals returns what was signalled, oldest first.
 func (d *drifts) signals(t *testing.T) (list []api.RetrainRequest) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(d.must(t, http.MethodGet, d.admin+"/api/v1/retrain", "")), &list); err != nil {
+	if err := json.Unmarshal([]byte(d.must(t, http.MethodGet, d.admin+"/api/v1/signals", "")), &list); err != nil {
 		t.Fatal(err)
 	}
 	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {

@@ -9,7 +9,7 @@ import (
 	"sluice.io/sluice/api"
 )
 
-func printRetrains(b *strings.Builder, list []api.RetrainRequest) {
+func printSignals(b *strings.Builder, list []api.RetrainRequest) {
 	fmt.Fprintln(b, "ID\tMODEL\tVERSION\tROLE\tTYPE\tSTATE\tCREATED\tATTEMPTS\tFEATURES")
 	for i := range list {
 		r := &list[i]
@@ -43,7 +43,7 @@ func signalFeatures(s *api.RetrainSignal) string {
 	return text
 }
 
-func printRetrain(b *strings.Builder, r *api.RetrainRequest) {
+func printSignal(b *strings.Builder, r *api.RetrainRequest) {
 	line(b, "ID", oneLine(r.ID))
 	line(b, "Type", oneLine(r.Type))
 	line(b, "Model", oneLine(fmt.Sprintf("%s/%d %s", r.Model, r.Version, r.Role)))

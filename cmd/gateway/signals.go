@@ -12,26 +12,27 @@ import (
 	"sluice.io/sluice/client"
 )
 
-func newRetrain() *cobra.Command {
+func newSignals() *cobra.Command {
 	var (
 		conn connection
 		out  output
 	)
 	cmd := &cobra.Command{
-		Use:   "retrain",
-		Short: "See and deal with requests for retraining",
-		Args:  cobra.NoArgs,
+		Use:     "signals",
+		Aliases: []string{"retrain"}, // the name until signals of a second kind were added
+		Short:   "See and deal with requests for retraining and reports of bad data",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{"say what to do with requests for retraining: list, show, retry or close"}
+			return usageError{"say what to do with signals: list, show, retry or close"}
 		},
 	}
 	conn.flags(cmd, time.Minute)
 	out.flags(cmd)
-	cmd.AddCommand(newRetrainList(&conn, &out), newRetrainShow(&conn, &out), newRetrainRetry(&conn, &out), newRetrainClose(&conn, &out))
+	cmd.AddCommand(newSignalsList(&conn, &out), newSignalsShow(&conn, &out), newSignalsRetry(&conn, &out), newSignalsClose(&conn, &out))
 	return cmd
 }
 
-func newRetrainList(conn *connection, out *output) *cobra.Command {
+func newSignalsList(conn *connection, out *output) *cobra.Command {
 	var filter client.RetrainFilter
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -55,7 +56,7 @@ func newRetrainList(conn *connection, out *output) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.print(cmd.OutOrStdout(), list, func(b *strings.Builder) { printRetrains(b, list) })
+			return out.print(cmd.OutOrStdout(), list, func(b *strings.Builder) { printSignals(b, list) })
 		},
 	}
 	f := cmd.Flags()
@@ -64,21 +65,21 @@ func newRetrainList(conn *connection, out *output) *cobra.Command {
 	return cmd
 }
 
-func newRetrainShow(conn *connection, out *output) *cobra.Command {
+func newSignalsShow(conn *connection, out *output) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show all that is known of one of them",
-		Args: oneSignal, ValidArgsFunction: conn.completeRetrains(""),
-		RunE: retrainRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
+		Args: oneSignal, ValidArgsFunction: conn.completeSignals(""),
+		RunE: signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
 			return cl.Retrain(ctx, id)
-		}, printRetrain),
+		}, printSignal),
 	}
 }
 
-func newRetrainRetry(conn *connection, out *output) *cobra.Command {
+func newSignalsRetry(conn *connection, out *output) *cobra.Command {
 	return &cobra.Command{
 		Use: "retry ID", Short: "Deliver an open one now, and not when its next attempt is due",
-		Args: oneSignal, ValidArgsFunction: conn.completeRetrains(api.RetrainOpen),
-		RunE: retrainRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
+		Args: oneSignal, ValidArgsFunction: conn.completeSignals(api.RetrainOpen),
+		RunE: signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
 			return cl.RetryRetrain(ctx, id)
 		}, func(b *strings.Builder, r *api.RetrainRequest) {
 			fmt.Fprintf(b, "%s of %s is delivered now; attempts so far: %d\n", oneLine(r.ID), oneLine(r.Model), r.Attempts)
@@ -86,14 +87,14 @@ func newRetrainRetry(conn *connection, out *output) *cobra.Command {
 	}
 }
 
-func newRetrainClose(conn *connection, out *output) *cobra.Command {
+func newSignalsClose(conn *connection, out *output) *cobra.Command {
 	var a author
 	cmd := &cobra.Command{
 		Use: "close ID", Short: "Say that one of them is dealt with, so that it is not sent any more",
-		Args: oneSignal, ValidArgsFunction: conn.completeRetrains(api.RetrainOpen),
+		Args: oneSignal, ValidArgsFunction: conn.completeSignals(api.RetrainOpen),
 	}
 	a.flags(cmd)
-	run := retrainRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
+	run := signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
 		return cl.CloseRetrain(ctx, id, strings.TrimSpace(a.reason))
 	}, func(b *strings.Builder, r *api.RetrainRequest) {
 		fmt.Fprintf(b, "%s of %s is closed\n", oneLine(r.ID), oneLine(r.Model))
@@ -110,14 +111,14 @@ func newRetrainClose(conn *connection, out *output) *cobra.Command {
 // oneSignal checks that exactly one argument names a signal.
 func oneSignal(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
-		return usageError{"name one: " + cmd.CommandPath() + " ID, as gateway retrain list prints it"}
+		return usageError{"name one: " + cmd.CommandPath() + " ID, as gateway signals list prints it"}
 	}
 	return nil
 }
 
-// retrainRun makes a command's run of a call about one signal, and of how to print
+// signalRun makes a command's run of a call about one signal, and of how to print
 // it for people.
-func retrainRun(
+func signalRun(
 	conn *connection, out *output,
 	call func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error),
 	text func(b *strings.Builder, r *api.RetrainRequest),
@@ -139,9 +140,9 @@ func retrainRun(
 	}
 }
 
-// completeRetrains offers the ids of signals in a state, or in any, and says what
+// completeSignals offers the ids of signals in a state, or in any, and says what
 // they are of.
-func (c *connection) completeRetrains(state string) cobra.CompletionFunc {
+func (c *connection) completeSignals(state string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return c.complete(cmd, args, func(ctx context.Context, cl *client.Client) ([]string, error) {
 			list, err := cl.Retrains(ctx, client.RetrainFilter{State: state})

@@ -39,17 +39,17 @@ func signalFold() *fold {
 	return f
 }
 
-func retrainCommand(t *testing.T, url string, args ...string) result {
+func signalsCommand(t *testing.T, url string, args ...string) result {
 	t.Helper()
-	return command(t, "", append([]string{"retrain", "--admin", url}, args...), "SLUICE_ACTOR", "tester")
+	return command(t, "", append([]string{"signals", "--admin", url}, args...), "SLUICE_ACTOR", "tester")
 }
 
-func TestRetrainCommands(t *testing.T) {
+func TestSignalsCommands(t *testing.T) {
 	fold := signalFold()
 	url := sideOf(t, fold)
 	f := func(want string, args ...string) {
 		t.Helper()
-		expect(t, result{exitOK, want, ""}, retrainCommand(t, url, args...))
+		expect(t, result{exitOK, want, ""}, signalsCommand(t, url, args...))
 	}
 	const head = "ID    MODEL  VERSION  ROLE    TYPE     STATE      CREATED              ATTEMPTS  FEATURES\n"
 	f(head+`bbbb  wine   4        -       quality  delivered  2026-05-04 04:02:01  1         ash
@@ -84,19 +84,19 @@ and 7 more
 	if r := fold.signals[0]; r.ClosedBy != "tester" || r.Reason != "trained anew" {
 		t.Errorf("closed by %q because of %q", r.ClosedBy, r.Reason)
 	}
-	if got := retrainCommand(t, url, "show", "aaaa"); !strings.Contains(got.out, "Closed:       2026-05-04 04:02:01 by tester\nReason:       trained anew\n") {
+	if got := signalsCommand(t, url, "show", "aaaa"); !strings.Contains(got.out, "Closed:       2026-05-04 04:02:01 by tester\nReason:       trained anew\n") {
 		t.Errorf("%+v", got)
 	}
 	var list []api.RetrainRequest
-	got := retrainCommand(t, url, "list", "-o", "json")
+	got := signalsCommand(t, url, "list", "-o", "json")
 	if err := json.Unmarshal([]byte(got.out), &list); err != nil || len(list) != 2 || list[1].Features[0].Value != 432.1 {
 		t.Errorf("%v in %+v", err, got)
 	}
-	expect(t, result{exitOK, "bbbb of wine is closed\n", noReason}, retrainCommand(t, url, "close", "bbbb"))
+	expect(t, result{exitOK, "bbbb of wine is closed\n", noReason}, signalsCommand(t, url, "close", "bbbb"))
 
 	failed := func(code int, want string, args ...string) {
 		t.Helper()
-		if got := retrainCommand(t, url, args...); got.code != code || got.out != "" || !strings.HasSuffix(got.errOut, want) {
+		if got := signalsCommand(t, url, args...); got.code != code || got.out != "" || !strings.HasSuffix(got.errOut, want) {
 			t.Errorf("%v: %+v, want %d %q", args, got, code, want)
 		}
 	}
@@ -106,14 +106,25 @@ and 7 more
 	failed(exitUsage, "list, show, retry or close\n")
 	failed(exitUsage, "gateway: --state new: expected open, delivered or closed\n", "list", "--state", "new")
 	failed(exitUsage, "gateway: --reason: expected one line of text\n", "close", "aaaa", "--reason", "a\nb")
-	failed(exitUsage, "ID, as gateway retrain list prints it\n", "show")
+	failed(exitUsage, "ID, as gateway signals list prints it\n", "show")
 }
 
-func TestRetrainIDsComplete(t *testing.T) {
+// The old name of the noun does what the new one does.
+func TestRetrainIsSignals(t *testing.T) {
+	url := sideOf(t, signalFold())
+	for _, args := range [][]string{{"list"}, {"show", "aaaa"}, {"show", "cccc"}, {"retry", "bbbb"}} {
+		old := command(t, "", append([]string{"retrain", "--admin", url}, args...), "SLUICE_ACTOR", "tester")
+		if got := signalsCommand(t, url, args...); got != old || got.out+got.errOut == "" {
+			t.Errorf("gateway signals %v: %+v, gateway retrain %v: %+v", args, got, args, old)
+		}
+	}
+}
+
+func TestSignalIDsComplete(t *testing.T) {
 	url := sideOf(t, signalFold())
 	f := func(want string, args ...string) {
 		t.Helper()
-		got := command(t, "", append([]string{"__complete", "retrain"}, args...), "SLUICE_ADMIN", url)
+		got := command(t, "", append([]string{"__complete", "signals"}, args...), "SLUICE_ADMIN", url)
 		if got.out != want {
 			t.Errorf("%v = %+v, want %q", args, got, want)
 		}
