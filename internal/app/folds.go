@@ -32,7 +32,7 @@ func newFolds() folds {
 }
 
 // list names the folds. A version is raised when the form of a snapshot changes, or what
-// a fold makes of an event: then it is made of the whole trail once.
+// a fold makes of an event: then it is made of the whole journal once.
 func (f folds) list(log *zap.Logger) []journal.NamedFold {
 	return []journal.NamedFold{
 		{Name: "routes", Version: 1, Fold: f.routes},

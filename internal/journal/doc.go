@@ -1,6 +1,6 @@
 // Package journal keeps every change of state as one appended event: what
 // changed, when, who asked for it and why, and how it looked before and after.
-// A state is made by a Fold over the events; the events are also the trail that
+// A state is made by a Fold over the events; the events are also the record that
 // people read.
 //
 // An Append names the number that it takes for the last one, and is refused with
@@ -31,7 +31,7 @@
 // if an event of theirs is asked for. With each cut it keeps a snapshot of every fold,
 // which it makes of new folds, so that no running part has to stand still for it. A
 // start restores the snapshots and applies what came later; it takes as long as
-// journal.db is large, however long the trail is. Nothing is ever deleted.
+// journal.db is large, however many events there are. Nothing is ever deleted.
 //
 // The steps of a cut are: write journal.seg.new, sync it, read it back, give it its name,
 // sync the directory; name it in journal.db together with the snapshots, in one

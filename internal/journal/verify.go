@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Verify reads the whole trail, segments included: each file against its own hash, and
+// Verify reads the whole journal, segments included: each file against its own hash, and
 // the chain of hashes from the first event to the last. The report says what is wrong; an
 // error means that the log could not be asked, or that ctx has ended.
 func (l *Log) Verify(ctx context.Context) (api.JournalReport, error) {
