@@ -36,12 +36,12 @@ type endpoint struct {
 	handle func(w http.ResponseWriter, r *http.Request, who api.Actor) error
 }
 
-func (s *Server) routes() http.Handler {
+func (s *Server) endpoints() http.Handler {
 	metrics := promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError, CoalesceGather: true,
 	})
 	mux := http.NewServeMux()
-	endpoints := []endpoint{
+	list := []endpoint{
 		{http.MethodGet, "/metrics", true, quick, plain(metrics.ServeHTTP)},
 		{http.MethodGet, "/-/healthy", true, quick, s.healthy},
 		{http.MethodGet, "/-/ready", true, quick, s.ready},
@@ -69,7 +69,7 @@ func (s *Server) routes() http.Handler {
 	}
 	signals, oldSignals := s.signalEndpoints("/api/v1/signals"), s.signalEndpoints("/api/v1/retrain") // the old name stays
 	paths := make(map[string][]endpoint)
-	for _, e := range slices.Concat(endpoints, signals, oldSignals) {
+	for _, e := range slices.Concat(list, signals, oldSignals) {
 		paths[e.path] = append(paths[e.path], e)
 	}
 	for path, methods := range paths {

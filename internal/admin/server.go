@@ -66,7 +66,7 @@ func New(opts Options) (*Server, error) {
 	s := &Server{opts: opts, log: opts.Logger, tokens: tokens, bodies: make(chan struct{}, maxBodies), stopping: make(chan struct{})}
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	s.http = &http.Server{
-		Handler:           s.routes(),
+		Handler:           s.endpoints(),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

@@ -18,15 +18,15 @@ type life struct {
 // counter makes an interface something that an atomic.Pointer can point to.
 type counter struct{ prometheus.Counter }
 
-// slot holds a counter once it has counted something. What is never counted
+// lazyCounter holds a counter once it has counted something. What is never counted
 // shows no series.
-type slot = atomic.Pointer[counter]
+type lazyCounter = atomic.Pointer[counter]
 
 // byCode holds a counter for each code that has appeared.
-type byCode [infer.NumCodes]slot
+type byCode [infer.NumCodes]lazyCounter
 
-// counted counts one if the slot has a series already.
-func counted(s *slot) bool {
+// counted counts one if s has a series already.
+func counted(s *lazyCounter) bool {
 	c := s.Load()
 	if c != nil {
 		c.Inc()
@@ -34,8 +34,8 @@ func counted(s *slot) bool {
 	return c != nil
 }
 
-// first counts one in a series that is made for it and kept in the slot.
-func (l *life) first(s *slot, vec *prometheus.CounterVec, labels ...string) {
+// first counts one in a series that is made for it and kept in s.
+func (l *life) first(s *lazyCounter, vec *prometheus.CounterVec, labels ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {

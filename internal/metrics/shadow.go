@@ -60,8 +60,8 @@ type Shadow struct {
 
 type shadowSeries struct {
 	requests    byCode
-	refusals    slot
-	dropped     [len(dropReasons)]slot
+	refusals    lazyCounter
+	dropped     [len(dropReasons)]lazyCounter
 	requestTime prometheus.Observer
 }
 

@@ -51,8 +51,8 @@ type Variant struct {
 
 type variantSeries struct {
 	sticky, random byCode
-	fallback       slot
-	refusals       slot
+	fallback       lazyCounter
+	refusals       lazyCounter
 	errors         prometheus.Counter
 	requestTime    prometheus.Observer
 }
@@ -87,7 +87,7 @@ func (v *Variant) Observe(reason infer.Reason, err error, elapsed time.Duration)
 	if s == nil {
 		return
 	}
-	v.count(s.slot(reason, code), reason, code)
+	v.count(s.counter(reason, code), reason, code)
 	if e.failed {
 		s.errors.Inc()
 	}
@@ -153,7 +153,7 @@ func (v *Variant) makeSeries() *variantSeries {
 	return s
 }
 
-func (s *variantSeries) slot(reason infer.Reason, code infer.Code) *slot {
+func (s *variantSeries) counter(reason infer.Reason, code infer.Code) *lazyCounter {
 	switch reason {
 	case infer.ReasonFallback:
 		return &s.fallback
@@ -164,7 +164,7 @@ func (s *variantSeries) slot(reason infer.Reason, code infer.Code) *slot {
 	}
 }
 
-func (v *Variant) count(at *slot, reason infer.Reason, code infer.Code) {
+func (v *Variant) count(at *lazyCounter, reason infer.Reason, code infer.Code) {
 	if !counted(at) {
 		v.life.first(at, v.metrics.variants.requests, v.labels[0], v.labels[1], v.labels[2], v.labels[3], string(reason), code.String())
 	}

@@ -25,7 +25,7 @@ type series struct {
 	requestTime, queueTime, runTime, batchRows prometheus.Observer
 	runRequests                                prometheus.Counter
 	requests, runs                             byCode
-	refusals                                   slot
+	refusals                                   lazyCounter
 }
 
 // Version returns what records for a version. Nothing shows before its first

@@ -161,7 +161,7 @@ func (x *exchange) answer() (err error) {
 		return err
 	}
 	if x.header.claims(x.srv.limits.MaxBodyBytes) {
-		return x.bodyTooLarge(x.srv.limits.MaxBodyBytes) // on every route: what follows is the body, not a request
+		return x.bodyTooLarge(x.srv.limits.MaxBodyBytes) // on every endpoint: what follows is the body, not a request
 	}
 	path, ok := requestPath(req)
 	if !ok {
@@ -170,11 +170,11 @@ func (x *exchange) answer() (err error) {
 	if x.target, err = parsePath(path, x.pathBuf[:0]); err != nil {
 		return err
 	}
-	if x.target.route == noRoute {
+	if x.target.endpoint == noEndpoint {
 		return infer.Errorf(infer.NotFound, "Not Found")
 	}
-	if !x.target.route.takes(&req.Header) {
-		x.ctx.Response.Header.Set(fasthttp.HeaderAllow, x.target.route.allow())
+	if !x.target.endpoint.takes(&req.Header) {
+		x.ctx.Response.Header.Set(fasthttp.HeaderAllow, x.target.endpoint.allow())
 		x.write(fasthttp.StatusMethodNotAllowed, "Method Not Allowed")
 		return nil
 	}
@@ -202,27 +202,27 @@ func (x *exchange) dispatch() error {
 		return infer.Errorf(infer.Invalid, "'%s' is no valid model name: a name is UTF-8 of at most %d bytes, without a slash, a control character or a blank at its ends",
 			cut(x.target.model), infer.MaxNameBytes)
 	}
-	switch x.target.route {
-	case routeInfer:
+	switch x.target.endpoint {
+	case endpointInfer:
 		return x.infer()
-	case routeServer:
+	case endpointServer:
 		return x.serverMetadata()
-	case routeLive:
+	case endpointLive:
 		return x.live()
-	case routeReady:
+	case endpointReady:
 		return x.ready()
-	case routeModel:
+	case endpointModel:
 		return x.modelMetadata()
-	case routeModelReady:
+	case endpointModelReady:
 		return x.modelReady()
-	case routeModelStatistics, routeAllStatistics:
+	case endpointModelStatistics, endpointAllStatistics:
 		return x.statistics()
-	case routeIndex:
+	case endpointIndex:
 		return x.index()
-	case routeLoad, routeUnload:
+	case endpointLoad, endpointUnload:
 		return x.control()
 	default:
-		panic("BUG: a route without a handler")
+		panic("BUG: an endpoint without a handler")
 	}
 }
 
@@ -245,8 +245,8 @@ func (x *exchange) fail(err error) {
 	if code == infer.Internal {
 		x.srv.front.LogFailure(err, x.id, x.target.model, x.served.Version.Number)
 	}
-	unreadable := x.target.route == noRoute && (code == infer.Invalid || code == infer.TooLarge)
-	if unreadable || x.target.route == routeInfer && x.served.Reason == "" {
+	unreadable := x.target.endpoint == noEndpoint && (code == infer.Invalid || code == infer.TooLarge)
+	if unreadable || x.target.endpoint == endpointInfer && x.served.Reason == "" {
 		x.srv.front.CountUnrouted(code)
 	}
 	if code == infer.Unauthenticated {

@@ -52,7 +52,7 @@ func FuzzParsePath(f *testing.F) {
 		if !bytes.Equal(path, before) {
 			t.Fatal("the path was changed")
 		}
-		if err != nil || target.route == noRoute {
+		if err != nil || target.endpoint == noEndpoint {
 			return
 		}
 		// What is left of the path under net/url's rules must name the same.
@@ -63,9 +63,9 @@ func FuzzParsePath(f *testing.F) {
 		if !strings.HasPrefix(want, "/v2") || !strings.Contains(want, target.model) || target.version < 0 {
 			t.Fatalf("%q: %+v", path, target)
 		}
-		named := target.route >= routeModel && target.route <= routeInfer || target.route >= routeLoad
+		named := target.endpoint >= endpointModel && target.endpoint <= endpointInfer || target.endpoint >= endpointLoad
 		if named != (target.model != "") {
-			t.Fatalf("%q: route %d with model %q", path, target.route, target.model)
+			t.Fatalf("%q: endpoint %d with model %q", path, target.endpoint, target.model)
 		}
 	})
 }

@@ -50,7 +50,7 @@ func (x *exchange) control() error {
 		return err
 	}
 	defer leave()
-	load := x.target.route == routeLoad
+	load := x.target.endpoint == endpointLoad
 	for name := range ask.Parameters {
 		if err := checkParameter(load, name); err != nil {
 			return err

@@ -33,7 +33,7 @@ func stages(tb testing.TB) []stage {
 	var segments, id [front.MaxRequestID]byte
 	parse := func(path []byte, version int64) bool {
 		t, err := parsePath(path, segments[:0])
-		return err == nil && t.route == routeInfer && t.model == "fraud-score" && t.version == version
+		return err == nil && t.endpoint == endpointInfer && t.model == "fraud-score" && t.version == version
 	}
 	return []stage{
 		{"header", "fields=6", func() bool {

@@ -8,38 +8,38 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// route is one endpoint of the protocol.
-type route uint8
+// endpoint is one method and path of the protocol.
+type endpoint uint8
 
 const (
-	noRoute route = iota
-	routeServer
-	routeLive
-	routeReady
-	routeAllStatistics
-	routeModel
-	routeModelReady
-	routeModelStatistics
-	routeInfer
-	routeIndex
-	routeLoad
-	routeUnload
+	noEndpoint endpoint = iota
+	endpointServer
+	endpointLive
+	endpointReady
+	endpointAllStatistics
+	endpointModel
+	endpointModelReady
+	endpointModelStatistics
+	endpointInfer
+	endpointIndex
+	endpointLoad
+	endpointUnload
 )
 
 // allow returns the value of the Allow header.
-func (r route) allow() string {
-	switch r {
-	case routeInfer, routeIndex, routeLoad, routeUnload:
+func (e endpoint) allow() string {
+	switch e {
+	case endpointInfer, endpointIndex, endpointLoad, endpointUnload:
 		return fasthttp.MethodPost
 	default:
 		return fasthttp.MethodGet + ", " + fasthttp.MethodHead
 	}
 }
 
-// takes reports whether the route answers the method. HEAD is GET without the body.
-func (r route) takes(h *fasthttp.RequestHeader) bool {
-	switch r {
-	case routeInfer, routeIndex, routeLoad, routeUnload:
+// takes reports whether the endpoint answers the method. HEAD is GET without the body.
+func (e endpoint) takes(h *fasthttp.RequestHeader) bool {
+	switch e {
+	case endpointInfer, endpointIndex, endpointLoad, endpointUnload:
 		return h.IsPost()
 	default:
 		return h.IsGet() || h.IsHead()
@@ -48,9 +48,9 @@ func (r route) takes(h *fasthttp.RequestHeader) bool {
 
 // target is what a path names. model is a view of the path's bytes.
 type target struct {
-	route   route
-	model   string
-	version int64 // 0 where the path names none
+	endpoint endpoint
+	model    string
+	version  int64 // 0 where the path names none
 }
 
 // maxSegments is those of the longest path, /v2/models/M/versions/V/infer.
@@ -59,7 +59,7 @@ const maxSegments = 6
 // parsePath finds the target of a path as it was sent. Each segment is
 // percent-decoded once, after the path was split, so that an encoded slash is
 // part of a name (and refused there). Decoded segments are appended to scratch.
-// A path that names nothing has no route; the error, Invalid, is about
+// A path that names nothing has no endpoint; the error, Invalid, is about
 // percent-encoding.
 func parsePath(path, scratch []byte) (target, error) {
 	var segments [maxSegments][]byte
@@ -93,7 +93,7 @@ func parsePath(path, scratch []byte) (target, error) {
 func match(s [][]byte) target {
 	switch {
 	case len(s) == 0, len(s) == 1 && len(s[0]) == 0: // /v2/ stands in the specification too
-		return target{route: routeServer}
+		return target{endpoint: endpointServer}
 	case len(s) < 2:
 		return target{}
 	}
@@ -112,9 +112,9 @@ func match(s [][]byte) target {
 func matchHealth(s [][]byte) target {
 	switch {
 	case len(s) == 1 && string(s[0]) == "live":
-		return target{route: routeLive}
+		return target{endpoint: endpointLive}
 	case len(s) == 1 && string(s[0]) == "ready":
-		return target{route: routeReady}
+		return target{endpoint: endpointReady}
 	default:
 		return target{}
 	}
@@ -123,7 +123,7 @@ func matchHealth(s [][]byte) target {
 // matchModel takes M, M/versions/V, and either followed by a word.
 func matchModel(s [][]byte) target {
 	if len(s) == 1 && string(s[0]) == "stats" {
-		return target{route: routeAllStatistics}
+		return target{endpoint: endpointAllStatistics}
 	}
 	t := target{model: view(s[0])}
 	if s = s[1:]; len(s) >= 2 && string(s[0]) == "versions" {
@@ -136,14 +136,14 @@ func matchModel(s [][]byte) target {
 	switch {
 	case t.model == "": // a doubled or trailing slash
 	case len(s) == 0:
-		t.route = routeModel
+		t.endpoint = endpointModel
 	case len(s) > 1:
 	case string(s[0]) == "infer":
-		t.route = routeInfer
+		t.endpoint = endpointInfer
 	case string(s[0]) == "ready":
-		t.route = routeModelReady
+		t.endpoint = endpointModelReady
 	case string(s[0]) == "stats":
-		t.route = routeModelStatistics
+		t.endpoint = endpointModelStatistics
 	}
 	return t
 }
@@ -152,13 +152,13 @@ func matchModel(s [][]byte) target {
 func matchRepository(s [][]byte) target {
 	switch {
 	case len(s) == 1 && string(s[0]) == "index":
-		return target{route: routeIndex}
+		return target{endpoint: endpointIndex}
 	case len(s) != 3 || string(s[0]) != "models" || len(s[1]) == 0:
 		return target{}
 	case string(s[2]) == "load":
-		return target{route: routeLoad, model: view(s[1])}
+		return target{endpoint: endpointLoad, model: view(s[1])}
 	case string(s[2]) == "unload":
-		return target{route: routeUnload, model: view(s[1])}
+		return target{endpoint: endpointUnload, model: view(s[1])}
 	default:
 		return target{}
 	}
