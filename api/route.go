@@ -257,14 +257,14 @@ func (c *routeCheck) shadows(r *Route) {
 }
 
 func (c *routeCheck) sticky(s Sticky) {
-	const most = 128
+	const maxName = 128
 	switch {
 	case s.Header != "" && s.Parameter != "":
 		c.add("sticky", "expected a header or a parameter, got both")
-	case len(s.Header) > most || strings.ContainsFunc(s.Header, notHeaderLetter):
-		c.add("sticky.header", "expected the name of a header, at most %d letters, digits and any of !#$%%&'*+-.^_`|~", most)
-	case len(s.Parameter) > most || !utf8.ValidString(s.Parameter):
-		c.add("sticky.parameter", "expected UTF-8 of at most %d bytes", most)
+	case len(s.Header) > maxName || strings.ContainsFunc(s.Header, notHeaderLetter):
+		c.add("sticky.header", "expected the name of a header, at most %d letters, digits and any of !#$%%&'*+-.^_`|~", maxName)
+	case len(s.Parameter) > maxName || !utf8.ValidString(s.Parameter):
+		c.add("sticky.parameter", "expected UTF-8 of at most %d bytes", maxName)
 	case reserved(s.Parameter):
 		c.add("sticky.parameter", "the parameter '%s' has a meaning of its own; choose another name", s.Parameter)
 	}

@@ -90,15 +90,15 @@ func featureText(f *api.DriftFinding) string {
 	return text
 }
 
-// troubleText lists up to most findings that are not OK, the strongest first.
-func troubleText(v *api.DriftVerdict, most int) string {
+// troubleText lists up to limit findings that are not OK, the strongest first.
+func troubleText(v *api.DriftVerdict, limit int) string {
 	var list []string
 	more := 0
 	for _, findings := range [][]api.DriftFinding{v.Features, v.Quality} {
 		for i := range findings {
 			switch f := &findings[i]; {
 			case f.State == stateOK:
-			case len(list) < most:
+			case len(list) < limit:
 				list = append(list, featureText(f))
 			default:
 				more++

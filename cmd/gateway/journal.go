@@ -265,22 +265,22 @@ func eventRevisionText(e *api.Event) string {
 }
 
 func newRouteHistory(conn *connection, out *output) *cobra.Command {
-	var most int
+	var limit int
 	cmd := &cobra.Command{
 		Use:   "history ROUTE",
 		Short: "Print who changed a route, how and why",
 		Args:  oneRoute, ValidArgsFunction: conn.completeRoutes,
-		RunE: func(cmd *cobra.Command, args []string) error { return routeHistory(cmd, conn, out, args[0], most) },
+		RunE: func(cmd *cobra.Command, args []string) error { return routeHistory(cmd, conn, out, args[0], limit) },
 	}
-	cmd.Flags().IntVarP(&most, "number", "n", 20, "the last so many changes; 0 for all")
+	cmd.Flags().IntVarP(&limit, "number", "n", 20, "the last so many changes; 0 for all")
 	return cmd
 }
 
-func routeHistory(cmd *cobra.Command, conn *connection, out *output, name string, most int) error {
+func routeHistory(cmd *cobra.Command, conn *connection, out *output, name string, limit int) error {
 	if err := out.check(); err != nil {
 		return err
 	}
-	if most < 0 {
+	if limit < 0 {
 		return usageError{"-n must be 0 or more"}
 	}
 	cl, ctx, done, err := conn.open(cmd)
@@ -291,8 +291,8 @@ func routeHistory(cmd *cobra.Command, conn *connection, out *output, name string
 	list := []api.Event{}
 	_, err = eachEvent(ctx, cl, 0, 0, client.EventFilter{Subject: routeSubject(name)}, func(events []api.Event) error {
 		list = append(list, events...)
-		if most > 0 && len(list) > most {
-			list = append(list[:0], list[len(list)-most:]...)
+		if limit > 0 && len(list) > limit {
+			list = append(list[:0], list[len(list)-limit:]...)
 		}
 		return nil
 	})

@@ -220,10 +220,10 @@ func (t *Tap) take() (dropped uint64) {
 	return dropped
 }
 
-// count adds up to most of the rows that were taken to counts, by feature of the
+// count adds up to limit of the rows that were taken to counts, by feature of the
 // profile, and returns how many.
-func (t *Tap) count(counts []Counts, most uint64) (rows uint64) {
-	for ; rows < most && len(t.rest) > 0; rows++ {
+func (t *Tap) count(counts []Counts, limit uint64) (rows uint64) {
+	for ; rows < limit && len(t.rest) > 0; rows++ {
 		if t.rows == 0 {
 			t.rows = binary.LittleEndian.Uint32(t.rest)
 			t.marks = t.rest[headBytes : headBytes+len(t.inputs)+len(t.outputs)]

@@ -51,8 +51,8 @@ func (o *Options) check() error {
 		return infer.Errorf(infer.Invalid, "shadow: Predictor and Model are needed")
 	}
 	for _, f := range []struct {
-		name         string
-		value, least int64
+		name           string
+		value, minimum int64
 	}{
 		{"MaxRequests", int64(o.MaxRequests), 1},
 		{"MaxBytes", o.MaxBytes, 1},
@@ -64,8 +64,8 @@ func (o *Options) check() error {
 		{"KeepBytes", o.KeepBytes, 1},
 		{"KeepFor", int64(o.KeepFor), 1},
 	} {
-		if f.value < f.least {
-			return infer.Errorf(infer.Invalid, "shadow: %s is %d; expected at least %d", f.name, f.value, f.least)
+		if f.value < f.minimum {
+			return infer.Errorf(infer.Invalid, "shadow: %s is %d; expected at least %d", f.name, f.value, f.minimum)
 		}
 	}
 	return nil

@@ -138,12 +138,12 @@ func (o *Outbox) failed(j *job, wait time.Duration, err error) {
 }
 
 // backoff returns how long to wait after the nth failure: initial, doubled with
-// each, up to most; of that half for certain and the other half by chance, so that
+// each, up to maxDelay; of that half for certain and the other half by chance, so that
 // signals that failed together do not stay together.
-func backoff(n int, initial, most time.Duration) time.Duration {
-	d := min(initial, most)
-	for ; n > 1 && d < most; n-- {
-		d = min(2*d, most)
+func backoff(n int, initial, maxDelay time.Duration) time.Duration {
+	d := min(initial, maxDelay)
+	for ; n > 1 && d < maxDelay; n-- {
+		d = min(2*d, maxDelay)
 	}
 	return d/2 + rand.N(d/2+1)
 }

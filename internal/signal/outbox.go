@@ -53,8 +53,8 @@ func (o *Options) check() error {
 		return infer.Errorf(infer.Invalid, "signal: Journal is needed")
 	}
 	for _, f := range []struct {
-		name         string
-		value, least int64
+		name           string
+		value, minimum int64
 	}{
 		{"Initial", int64(o.Initial), 1},
 		{"Max", int64(o.Max), 1},
@@ -63,8 +63,8 @@ func (o *Options) check() error {
 		{"CoolDown", int64(o.CoolDown), 0},
 		{"Expire", int64(o.Expire), 1},
 	} {
-		if f.value < f.least {
-			return infer.Errorf(infer.Invalid, "signal: %s is %d; expected at least %d", f.name, f.value, f.least)
+		if f.value < f.minimum {
+			return infer.Errorf(infer.Invalid, "signal: %s is %d; expected at least %d", f.name, f.value, f.minimum)
 		}
 	}
 	return nil
