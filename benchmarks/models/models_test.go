@@ -48,7 +48,9 @@ type model struct {
 
 func (l loaded) open(t *testing.T, name string) model {
 	t.Helper()
-	session, err := l.env.Load(filepath.Join(l.dir, name, "1", "model.onnx"), ort.LoadOptions{Name: name, Version: 1})
+	session, err := l.env.Load(filepath.Join(l.dir, name, "1", "model.onnx"), ort.LoadOptions{
+		Name: name, Version: 1, OptimizationLevel: "all", PreparedShapes: 1, KeepBytes: 64 << 20, MaxOutputBytes: 1 << 30,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

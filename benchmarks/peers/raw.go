@@ -34,7 +34,9 @@ func (r *Raw) Close() error { return r.env.Close() }
 
 // Answer runs the model once on what the request's body holds.
 func (r *Raw) Answer(model string, t loadgen.Target) (out []Output, err error) {
-	session, err := r.env.Load(filepath.Join(r.models, model, "1", "model.onnx"), ort.LoadOptions{Name: model, Version: 1})
+	session, err := r.env.Load(filepath.Join(r.models, model, "1", "model.onnx"), ort.LoadOptions{
+		Name: model, Version: 1, OptimizationLevel: "all", PreparedShapes: 1, KeepBytes: 64 << 20, MaxOutputBytes: 1 << 30,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,11 @@ import (
 	"sluice.io/sluice/internal/runtime/ort"
 )
 
+// keepBytes is the size up to which a worker keeps its input block, and its output block,
+// between runs, in bytes. Larger blocks are freed, so that one large request does not hold
+// its memory for as long as the version is loaded.
+const keepBytes = 64 << 20
+
 // ortRuntime is ONNX Runtime as this package uses it.
 type ortRuntime struct {
 	env       *ort.Environment
@@ -35,7 +40,8 @@ func (r *ortRuntime) Load(path string, model []byte, v infer.Version, m config.M
 	o := ort.LoadOptions{
 		Name: v.Model, Version: v.Number, Model: model, Fallback: m.Fallback,
 		IntraThreads: m.IntraThreads, CPUArena: m.Arena, OptimizationLevel: m.Optimization,
-		ConfigEntries: m.SessionConfig, CustomOps: r.customOps, PreparedShapes: m.PreparedShapes, MaxOutputBytes: r.maxOutput,
+		ConfigEntries: m.SessionConfig, CustomOps: r.customOps,
+		PreparedShapes: m.PreparedShapes, KeepBytes: keepBytes, MaxOutputBytes: r.maxOutput,
 	}
 	if o.OptimizationLevel == "none" {
 		o.OptimizationLevel = "disable"

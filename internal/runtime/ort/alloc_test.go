@@ -6,11 +6,10 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/runtime/ort"
 )
 
 func TestSteadyStateAllocatesNothing(t *testing.T) {
-	s := load(t, double("alloc"), ort.LoadOptions{})
+	s := load(t, double("alloc"), options())
 	slot := newSlot(t, s)
 	reqs := []*infer.Request{
 		request(t, s, nil, floats("x", infer.Shape{1, 2}, 1, 2)),

@@ -12,7 +12,6 @@ import (
 
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/runtime/ort"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -21,7 +20,7 @@ import (
 func TestProbeOfExportedModels(t *testing.T) {
 	f := func(g *onnxgen.Graph, want string) {
 		t.Helper()
-		got := probe(t, load(t, g, ort.LoadOptions{}))
+		got := probe(t, load(t, g, options()))
 		if got.Batchable != (want == "") || !strings.Contains(got.Reason, want) {
 			t.Errorf("%s: %+v, want %q", g.Name(), got, want)
 		}
@@ -83,7 +82,7 @@ func numbered(mixes bool) *onnxgen.Graph {
 func TestTrialOfARealModel(t *testing.T) {
 	f := func(mixes bool) {
 		t.Helper()
-		s := load(t, numbered(mixes), ort.LoadOptions{})
+		s := load(t, numbered(mixes), options())
 		why := probe(t, s)
 		if !why.Undecided || why.Reason != "the model refuses made-up data" {
 			t.Fatalf("the probe says %+v", why)
@@ -130,7 +129,7 @@ func TestTrialOfARealModel(t *testing.T) {
 
 // A loop that hardly ends is terminated by the probe's timeout.
 func TestProbeTerminatesALoop(t *testing.T) {
-	s := load(t, onnxgen.Steps(1<<40), ort.LoadOptions{})
+	s := load(t, onnxgen.Steps(1<<40), options())
 	slot := newSlot(t, s)
 	got := batch.Probe(t.Context(), slot, s.Model(), batch.ProbeOptions{Timeout: 50 * time.Millisecond, MaxBytes: 64 << 20})
 	if !got.Undecided || !strings.Contains(got.Reason, "did not end within 50ms") {

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/runtime/ort"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -15,7 +14,7 @@ func BenchmarkPredict(b *testing.B) {
 	x := g.Input("x", infer.FP32, "N", 16)
 	w := g.Init(onnxgen.Normal(onnxgen.Rand(1), 0.1, 16, 1))
 	g.Output("y", infer.FP32, g.Op("Sigmoid", g.Op("MatMul", x, w)), "N", 1)
-	s := load(b, g, ort.LoadOptions{})
+	s := load(b, g, options())
 	slot := newSlot(b, s)
 	reqs := []*infer.Request{request(b, s, nil, infer.Tensor{Name: "x", DType: infer.FP32, Shape: infer.Shape{1, 16}, Data: make([]byte, 64)})}
 	b.ReportAllocs()

@@ -13,15 +13,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The limits of LoadOptions where they are 0.
-const (
-	defaultPreparedShapes = 64
-	defaultKeepBytes      = 64 << 20
-	defaultMaxOutputBytes = 1 << 30
-)
-
-// LoadOptions configure one version of a model. The zero value is one thread
-// per run on the CPU with every optimization.
+// LoadOptions configure one version of a model. OptimizationLevel and the limits at
+// the end have no default.
 type LoadOptions struct {
 	Name    string
 	Version int64
@@ -41,7 +34,7 @@ type LoadOptions struct {
 	// CPUArena lets ONNX Runtime keep freed memory for itself; its lock costs small
 	// models up to a quarter of their speed.
 	CPUArena bool
-	// OptimizationLevel is disable, basic, extended or all; empty means all.
+	// OptimizationLevel is disable, basic, extended or all.
 	OptimizationLevel string
 	// ConfigEntries are session config entries of ONNX Runtime, by their key.
 	ConfigEntries map[string]string
@@ -49,14 +42,32 @@ type LoadOptions struct {
 	// process: take them from the operator's configuration only.
 	CustomOps []string
 
-	PreparedShapes int   // shapes for which a slot keeps its tensors ready; 0: 64
-	KeepBytes      int64 // a slot's larger blocks are freed after each run; 0: 64 MiB
-	MaxOutputBytes int64 // all outputs of one run together; 0: 1 GiB
+	PreparedShapes int   // shapes for which a slot keeps its tensors ready; at least 1
+	KeepBytes      int64 // a slot's larger blocks are freed after each run; at least 1
+	MaxOutputBytes int64 // all outputs of one run together; at least 1
+}
+
+// check returns an error that names the first limit that is missing.
+func (o *LoadOptions) check() error {
+	for _, limit := range []struct {
+		option string
+		value  int64
+	}{
+		{"PreparedShapes", int64(o.PreparedShapes)}, {"KeepBytes", o.KeepBytes}, {"MaxOutputBytes", o.MaxOutputBytes},
+	} {
+		if limit.value < 1 {
+			return infer.Errorf(infer.Invalid, "ort: %s is %d; expected at least 1", limit.option, limit.value)
+		}
+	}
+	return nil
 }
 
 // Load makes a session of the model file at path. Errors are *infer.Error with
-// code Invalid where the model or the options are at fault; no message names a path.
+// code Invalid if the model or the options are at fault; no message names a path.
 func (e *Environment) Load(path string, o LoadOptions) (*Session, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	// Before ONNX Runtime sees the file, since its own message quotes the path.
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil, &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: "the model file cannot be read", Err: cmp.Or(err, errors.New("not a regular file"))}
@@ -100,13 +111,12 @@ func createFrom(env cEnv, path string, model []byte, options cOptions) (cSession
 // configure sets everything but the providers. folder is that of a model's external data.
 func configure(options *binding.SessionOptions, o *LoadOptions, folder string) error {
 	levels := map[string]binding.GraphOptimizationLevel{
-		"": binding.GraphOptimizationLevelEnableAll, "all": binding.GraphOptimizationLevelEnableAll,
-		"extended": binding.GraphOptimizationLevelEnableExtended, "basic": binding.GraphOptimizationLevelEnableBasic,
-		"disable": binding.GraphOptimizationLevelDisableAll,
+		"all": binding.GraphOptimizationLevelEnableAll, "extended": binding.GraphOptimizationLevelEnableExtended,
+		"basic": binding.GraphOptimizationLevelEnableBasic, "disable": binding.GraphOptimizationLevelDisableAll,
 	}
 	level, ok := levels[o.OptimizationLevel]
 	if !ok {
-		return infer.Errorf(infer.Invalid, "unknown optimization level '%s': use disable, basic, extended or all", o.OptimizationLevel)
+		return infer.Errorf(infer.Invalid, "ort: OptimizationLevel is '%s'; expected disable, basic, extended or all", o.OptimizationLevel)
 	}
 	entries := map[string]string{"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
 	maps.Copy(entries, o.ConfigEntries)

@@ -27,7 +27,7 @@ func TestBadFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s, err := env.Load(path, ort.LoadOptions{})
+		s, err := env.Load(path, options())
 		if err == nil {
 			t.Error(name, "was loaded", s.Close())
 			return
@@ -84,23 +84,23 @@ func TestProviders(t *testing.T) {
 		return list
 	}
 	const cpu = "CPUExecutionProvider"
-	f(ort.LoadOptions{}, "", cpu)
-	f(ort.LoadOptions{Providers: provider("cpu")}, "", cpu)
-	f(ort.LoadOptions{Providers: provider("CPUExecutionProvider")}, "", cpu)
-	f(ort.LoadOptions{Providers: provider("nonsense")}, "execution provider 'nonsense' is not in this ONNX Runtime; it has")
+	f(options(), "", cpu)
+	f(complete(ort.LoadOptions{Providers: provider("cpu")}), "", cpu)
+	f(complete(ort.LoadOptions{Providers: provider("CPUExecutionProvider")}), "", cpu)
+	f(complete(ort.LoadOptions{Providers: provider("nonsense")}), "execution provider 'nonsense' is not in this ONNX Runtime; it has")
 	_ = logs.TakeAll()
-	f(ort.LoadOptions{Providers: provider("nonsense", "cpu"), Fallback: true}, "", cpu)
+	f(complete(ort.LoadOptions{Providers: provider("nonsense", "cpu"), Fallback: true}), "", cpu)
 	if lines := logs.TakeAll(); len(lines) != 1 || lines[0].ContextMap()["provider"] != "nonsense" {
 		t.Errorf("logged %v, want one line that names the provider", lines)
 	}
-	f(ort.LoadOptions{Providers: provider("cpu", "cuda")}, "always the last")
-	f(ort.LoadOptions{Providers: []ort.Provider{{Name: "cpu", Options: map[string]string{"a": "b"}}}}, "takes no options")
+	f(complete(ort.LoadOptions{Providers: provider("cpu", "cuda")}), "always the last")
+	f(complete(ort.LoadOptions{Providers: []ort.Provider{{Name: "cpu", Options: map[string]string{"a": "b"}}}}), "takes no options")
 	if !slices.Contains(env.AvailableProviders(), "CUDAExecutionProvider") {
-		f(ort.LoadOptions{Providers: provider("cuda")}, "execution provider 'cuda' is not in this ONNX Runtime")
-		f(ort.LoadOptions{Providers: provider("tensorrt", "cuda"), Fallback: true}, "", cpu)
+		f(complete(ort.LoadOptions{Providers: provider("cuda")}), "execution provider 'cuda' is not in this ONNX Runtime")
+		f(complete(ort.LoadOptions{Providers: provider("tensorrt", "cuda"), Fallback: true}), "", cpu)
 	}
 	if slices.Contains(env.AvailableProviders(), "AzureExecutionProvider") {
-		f(ort.LoadOptions{Providers: provider("azure")}, "", "AzureExecutionProvider", cpu) // by the generic way
+		f(complete(ort.LoadOptions{Providers: provider("azure")}), "", "AzureExecutionProvider", cpu) // by the generic way
 	}
 }
 
@@ -122,13 +122,13 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	for _, level := range []string{"disable", "basic", "extended", "all"} {
-		f(ort.LoadOptions{OptimizationLevel: level}, "")
+		f(complete(ort.LoadOptions{OptimizationLevel: level}), "")
 	}
-	f(ort.LoadOptions{OptimizationLevel: "fast"}, "unknown optimization level 'fast'")
-	f(ort.LoadOptions{IntraThreads: 2, CPUArena: true}, "")
-	f(ort.LoadOptions{ConfigEntries: map[string]string{"session.set_denormal_as_zero": "1"}}, "")
-	f(ort.LoadOptions{CustomOps: []string{filepath.Join(t.TempDir(), "libmissing.so")}}, "a library of custom operators cannot be loaded")
-	f(ort.LoadOptions{CustomOps: []string{ort.FindLibrary()}}, "a library of custom operators cannot be loaded")
+	f(complete(ort.LoadOptions{OptimizationLevel: "fast"}), "OptimizationLevel is 'fast'")
+	f(complete(ort.LoadOptions{IntraThreads: 2, CPUArena: true}), "")
+	f(complete(ort.LoadOptions{ConfigEntries: map[string]string{"session.set_denormal_as_zero": "1"}}), "")
+	f(complete(ort.LoadOptions{CustomOps: []string{filepath.Join(t.TempDir(), "libmissing.so")}}), "a library of custom operators cannot be loaded")
+	f(complete(ort.LoadOptions{CustomOps: []string{ort.FindLibrary()}}), "a library of custom operators cannot be loaded")
 }
 
 // Sessions on the global pool add no threads of their own.
@@ -145,7 +145,7 @@ func TestGlobalThreads(t *testing.T) {
 	before := threads()
 	sessions := make([]*ort.Session, 0, n)
 	for range n {
-		s, err := env.Load(path, ort.LoadOptions{IntraThreads: 4})
+		s, err := env.Load(path, complete(ort.LoadOptions{IntraThreads: 4}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestMemoryReturnsAfterUnload(t *testing.T) {
 	g.Opset("", 17)
 	path := write(t, g)
 	cycle := func() {
-		s, err := env.Load(path, ort.LoadOptions{})
+		s, err := env.Load(path, options())
 		if err != nil {
 			t.Fatal(err)
 		}

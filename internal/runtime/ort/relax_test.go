@@ -41,7 +41,7 @@ func relaxed(t *testing.T, g *onnxgen.Graph) (*ort.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := env.Load(path, ort.LoadOptions{Name: g.Name(), Version: 1, Model: r.Model})
+	s, err := env.Load(path, complete(ort.LoadOptions{Name: g.Name(), Version: 1, Model: r.Model}))
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func fixed(rows any) *onnxgen.Graph {
 }
 
 func TestRelaxedModelsAreBatched(t *testing.T) {
-	original := load(t, fixed(1), ort.LoadOptions{})
+	original := load(t, fixed(1), options())
 	if f := probe(t, original); f.Batchable || !f.Relaxable || f.Advice != "set batching.relax to let requests be joined" {
 		t.Errorf("the original: %+v", f)
 	}
@@ -154,7 +154,7 @@ func TestModelsThatCannotBeRelaxed(t *testing.T) {
 
 func TestLoadOfBytesThatAreNoModel(t *testing.T) {
 	path := write(t, onnxgen.Lin())
-	_, err := env.Load(path, ort.LoadOptions{Name: "m", Version: 1, Model: []byte("no model")})
+	_, err := env.Load(path, complete(ort.LoadOptions{Name: "m", Version: 1, Model: []byte("no model")}))
 	if infer.CodeOf(err) != infer.Invalid || strings.Contains(infer.Message(err), filepath.Dir(path)) {
 		t.Errorf("%v", err)
 	}
@@ -167,7 +167,7 @@ func TestLoadOfBytesThatAreNoModel(t *testing.T) {
 	if err := os.Remove(filepath.Join(root, "weights.bin")); err != nil {
 		t.Fatal(err)
 	}
-	_, err = env.Load(filepath.Join(root, "model.onnx"), ort.LoadOptions{Name: "m", Version: 1, Model: model})
+	_, err = env.Load(filepath.Join(root, "model.onnx"), complete(ort.LoadOptions{Name: "m", Version: 1, Model: model}))
 	if infer.CodeOf(err) != infer.Invalid || strings.Contains(infer.Message(err), root) {
 		t.Errorf("%v", err)
 	}

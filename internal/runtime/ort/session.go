@@ -27,9 +27,6 @@ type Session struct {
 
 func newSession(e *Environment, session cSession, model *infer.Model, providers []api.Provider, o *LoadOptions) *Session {
 	s := &Session{env: e, session: session, model: model, providers: providers, options: *o, memory: Memory{parent: &e.memory}}
-	setDefault(&s.options.PreparedShapes, defaultPreparedShapes)
-	setDefault(&s.options.KeepBytes, defaultKeepBytes)
-	setDefault(&s.options.MaxOutputBytes, defaultMaxOutputBytes)
 	for i := range model.Inputs {
 		s.inputNames = append(s.inputNames, newCString(model.Inputs[i].Name))
 	}
@@ -38,12 +35,6 @@ func newSession(e *Environment, session cSession, model *infer.Model, providers 
 		s.rules = append(s.rules, newShapeRule(&model.Outputs[i], model.Inputs))
 	}
 	return s
-}
-
-func setDefault[T int | int64](v *T, value T) {
-	if *v <= 0 {
-		*v = value
-	}
 }
 
 // Model returns the signature. Inputs with a default in the model file come

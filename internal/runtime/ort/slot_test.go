@@ -29,7 +29,7 @@ func double(name string) *onnxgen.Graph {
 }
 
 func TestMembersGetTheirRows(t *testing.T) {
-	s := load(t, double("rows"), ort.LoadOptions{})
+	s := load(t, double("rows"), options())
 	slot := newSlot(t, s)
 	reqs := []*infer.Request{
 		request(t, s, nil, floats("x", infer.Shape{1, 2}, 1, 2)),
@@ -57,7 +57,7 @@ func TestOutputsHoldNoOldMemory(t *testing.T) {
 	x, lengths := g.Input("x", infer.FP32, "N", 2), g.Input("lengths", infer.Int64, "N")
 	y := g.Op("ReverseSequence", x, lengths).Int("batch_axis", 0).Int("time_axis", 1)
 	g.Output("y", infer.FP32, y, "N", 2)
-	s := load(t, g, ort.LoadOptions{})
+	s := load(t, g, options())
 	slot := newSlot(t, s)
 	ask := func(a, b float32, length int64) []infer.Tensor {
 		t.Helper()
@@ -76,7 +76,7 @@ func TestOutputsHoldNoOldMemory(t *testing.T) {
 func TestStringsAreSplitByRows(t *testing.T) {
 	g := onnxgen.New("words")
 	g.Output("y", infer.Bytes, g.Op("Identity", g.Input("x", infer.Bytes, "N", 2)), "N", 2)
-	s := load(t, g, ort.LoadOptions{})
+	s := load(t, g, options())
 	slot := newSlot(t, s)
 	one := named("x", 0, onnxgen.Strings([]string{"a", ""}, 1, 2))
 	two := named("x", 0, onnxgen.Strings([]string{"b\x00b", strings.Repeat("c", 1000), "d", "e"}, 2, 2))
@@ -91,7 +91,7 @@ func TestStringsAreSplitByRows(t *testing.T) {
 }
 
 func TestOnlyWantedOutputsAreFetched(t *testing.T) {
-	s := load(t, double("wanted"), ort.LoadOptions{})
+	s := load(t, double("wanted"), options())
 	slot := newSlot(t, s)
 	x := floats("x", infer.Shape{1, 2}, 1, 2)
 	for range 2 {
@@ -109,7 +109,7 @@ func TestOptionalInputs(t *testing.T) {
 	x := g.Input("x", infer.FP32, "N")
 	bias := g.InputWithDefault(named("bias", 0, onnxgen.Float32s([]float32{100}, 1)), 1)
 	g.Output("y", infer.FP32, g.Op("Add", x, bias), "N")
-	s := load(t, g, ort.LoadOptions{})
+	s := load(t, g, options())
 	slot := newSlot(t, s)
 	for range 2 {
 		same(t, mustPredict(t, slot, request(t, s, nil, floats("x", infer.Shape{1}, 1))), floats("y", infer.Shape{1}, 101))
@@ -125,7 +125,7 @@ func TestShapesThatDependOnData(t *testing.T) {
 	where := g.Op("NonZero", x)
 	g.Output("free", infer.Int64, where, 1, "K")
 	g.Output("promised", infer.Int64, g.Op("Identity", where), 1, "N")
-	s := load(t, g, ort.LoadOptions{})
+	s := load(t, g, options())
 	slot := newSlot(t, s)
 	f := func(output string, want []int64, values ...float32) {
 		t.Helper()
@@ -148,7 +148,7 @@ func TestShapesThatDependOnData(t *testing.T) {
 func TestFailedRunLeavesTheSlotWell(t *testing.T) {
 	g := onnxgen.New("gather")
 	g.Output("y", infer.FP32, g.Op("Gather", g.Init(onnxgen.Float32s([]float32{10, 11}, 2)), g.Input("x", infer.Int64, "N")), "N")
-	s := load(t, g, ort.LoadOptions{})
+	s := load(t, g, options())
 	slot := newSlot(t, s)
 	good := request(t, s, nil, named("x", 0, onnxgen.Int64s([]int64{1}, 1)))
 	bad := request(t, s, nil, named("x", 0, onnxgen.Int64s([]int64{7}, 1)))
@@ -171,7 +171,7 @@ func TestIntegerDivisionByZero(t *testing.T) {
 		for _, op := range []string{"Div", "Mod"} {
 			g := onnxgen.New(op)
 			g.Output("y", d, g.Op(op, g.Input("a", d, "N"), g.Input("b", d, "N")), "N")
-			s := load(t, g, ort.LoadOptions{})
+			s := load(t, g, options())
 			slot := newSlot(t, s)
 			for _, n := range []int{1, 3, 100} {
 				tensor := func(name string, first byte) infer.Tensor {
@@ -199,7 +199,7 @@ func TestIntegerDivisionByZero(t *testing.T) {
 func TestOutputThatIsNoBatchIsRefused(t *testing.T) {
 	g := onnxgen.New("sum")
 	g.Output("y", infer.FP32, g.Op("ReduceSum", g.Input("x", infer.FP32, "N")).Int("keepdims", 1), 1)
-	s := load(t, g, ort.LoadOptions{})
+	s := load(t, g, options())
 	slot := newSlot(t, s)
 	r := request(t, s, nil, floats("x", infer.Shape{1}, 1))
 	if err := slot.Gather([]*infer.Request{r, r}); err != nil {
@@ -215,7 +215,7 @@ func TestOutputThatIsNoBatchIsRefused(t *testing.T) {
 func TestMembersThatDoNotFitAreRefused(t *testing.T) {
 	g := onnxgen.New("loose")
 	g.Output("y", infer.FP32, g.Op("Identity", g.Input("x", infer.FP32, "N", "M")), "N", "M")
-	s := load(t, g, ort.LoadOptions{})
+	s := load(t, g, options())
 	slot := newSlot(t, s)
 	a, b := request(t, s, nil, floats("x", infer.Shape{1, 1}, 1)), request(t, s, nil, floats("x", infer.Shape{1, 2}, 1, 2))
 	if _, err := predict(slot, a, b); infer.CodeOf(err) != infer.Internal {
@@ -228,7 +228,7 @@ func TestMembersThatDoNotFitAreRefused(t *testing.T) {
 
 func TestMemoryIsBoundedAndCounted(t *testing.T) {
 	const keep = 4096
-	s := load(t, double("memory"), ort.LoadOptions{KeepBytes: keep, PreparedShapes: 2})
+	s := load(t, double("memory"), complete(ort.LoadOptions{KeepBytes: keep, PreparedShapes: 2}))
 	slot := newSlot(t, s)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 { // shapes come and go, blocks move and are freed under kept plans
@@ -248,7 +248,7 @@ func TestMemoryIsBoundedAndCounted(t *testing.T) {
 }
 
 func TestOutputLimit(t *testing.T) {
-	s := load(t, double("limit"), ort.LoadOptions{MaxOutputBytes: 12 * 4})
+	s := load(t, double("limit"), complete(ort.LoadOptions{MaxOutputBytes: 12 * 4}))
 	slot := newSlot(t, s)
 	four := request(t, s, nil, floats("x", infer.Shape{4, 2}, 1, 2, 3, 4, 5, 6, 7, 8))
 	five := request(t, s, nil, floats("x", infer.Shape{5, 2}, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10))
@@ -269,7 +269,7 @@ func TestHugeOutputsOfNothing(t *testing.T) {
 	sum := g.Op("ReduceSum", x, g.Init(onnxgen.Int64s([]int64{1}, 1)))
 	g.Output("sum", infer.FP32, sum, "N", 1)
 	g.Output("negative", infer.FP32, g.Op("Neg", sum), "N", 1)
-	s := load(t, g, ort.LoadOptions{})
+	s := load(t, g, options())
 	slot := newSlot(t, s)
 	for _, rows := range []int64{1 << 36, 1 << 60, 1 << 61, math.MaxInt64} {
 		_, err := predict(slot, request(t, s, nil, floats("x", infer.Shape{rows, 0})))
@@ -283,7 +283,7 @@ func TestHugeOutputsOfNothing(t *testing.T) {
 // What a run has computed before it was refused is not kept until the next one.
 func TestRefusedOutputsAreFreed(t *testing.T) {
 	const elements = 16 << 20
-	s := load(t, onnxgen.NonZero(), ort.LoadOptions{MaxOutputBytes: 1 << 20})
+	s := load(t, onnxgen.NonZero(), complete(ort.LoadOptions{MaxOutputBytes: 1 << 20}))
 	slot := newSlot(t, s)
 	x := floats("input", infer.Shape{elements})
 	x.Data = bytes.Repeat([]byte{1}, 4*elements)
@@ -329,7 +329,7 @@ func forever() *onnxgen.Graph {
 }
 
 func TestTerminate(t *testing.T) {
-	s := load(t, forever(), ort.LoadOptions{})
+	s := load(t, forever(), options())
 	slot := newSlot(t, s)
 	turns := func(n int64) *infer.Request { return request(t, s, nil, named("turns", 0, onnxgen.Int64s([]int64{n}))) }
 	for range 3 {
@@ -353,7 +353,7 @@ func TestTerminate(t *testing.T) {
 }
 
 func TestTerminateBetweenGatherAndRun(t *testing.T) {
-	s := load(t, forever(), ort.LoadOptions{})
+	s := load(t, forever(), options())
 	slot := newSlot(t, s)
 	if err := slot.Gather([]*infer.Request{request(t, s, nil, named("turns", 0, onnxgen.Int64s([]int64{1 << 40})))}); err != nil {
 		t.Fatal(err)
@@ -365,7 +365,7 @@ func TestTerminateBetweenGatherAndRun(t *testing.T) {
 }
 
 func TestSlotsRunAtOnce(t *testing.T) {
-	s := load(t, double("parallel"), ort.LoadOptions{})
+	s := load(t, double("parallel"), options())
 	var wg sync.WaitGroup
 	for worker := range 4 {
 		slot := newSlot(t, s)
@@ -392,7 +392,7 @@ func TestSlotsRunAtOnce(t *testing.T) {
 }
 
 func TestCloseInOrder(t *testing.T) {
-	s, err := env.Load(write(t, double("close")), ort.LoadOptions{})
+	s, err := env.Load(write(t, double("close")), options())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 // joined is a slot of the tiny model with so many requests of one row.
 func joined(b *testing.B, members int) (*ort.Slot, []*infer.Request) {
 	b.Helper()
-	s := load(b, onnxgen.Lin(), ort.LoadOptions{})
+	s := load(b, onnxgen.Lin(), options())
 	reqs := make([]*infer.Request, members)
 	for i := range reqs {
 		reqs[i] = request(b, s, nil, infer.Tensor{Name: "input", DType: infer.FP32, Shape: infer.Shape{1, 16}, Data: make([]byte, 64)})

@@ -27,7 +27,7 @@ func indices(list ...int64) infer.Tensor {
 // TestRefusedValues sends an index out of range at first, when the runtime allocates
 // the outputs, and again when they go to the slot's block.
 func TestRefusedValues(t *testing.T) {
-	s := load(t, lookup("Gather"), ort.LoadOptions{})
+	s := load(t, lookup("Gather"), options())
 	slot := newSlot(t, s)
 	for range 3 {
 		_, err := predict(slot, request(t, s, nil, indices(7)))
@@ -47,7 +47,7 @@ func TestRefusedValues(t *testing.T) {
 
 // GatherElements looks at its indices too, but throws.
 func TestExceptionMayBeARefusal(t *testing.T) {
-	s := load(t, lookup("GatherElements"), ort.LoadOptions{})
+	s := load(t, lookup("GatherElements"), options())
 	slot := newSlot(t, s)
 	for range 3 {
 		_, err := predict(slot, request(t, s, nil, indices(7)))
@@ -69,7 +69,7 @@ func TestExceptionMayBeARefusal(t *testing.T) {
 func TestNoMemoryIsNoRefusal(t *testing.T) {
 	g := onnxgen.New("sized")
 	g.Output("y", infer.FP32, g.Op("ConstantOfShape", g.Input("x", infer.Int64, "N")), "M")
-	s := load(t, g, ort.LoadOptions{})
+	s := load(t, g, options())
 	slot := newSlot(t, s)
 	_, err := predict(slot, request(t, s, nil, indices(1<<50)))
 	if infer.CodeOf(err) != infer.Internal || errors.Is(err, infer.ErrMaybeRefused) || errors.Is(err, infer.ErrRefused) {

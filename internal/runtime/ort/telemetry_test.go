@@ -17,7 +17,7 @@ const underTrace = "SLUICE_TEST_UNDER_TRACE"
 // socket: nothing about models leaves the process.
 func TestNoSocketIsOpened(t *testing.T) {
 	if os.Getenv(underTrace) != "" {
-		s := load(t, double("quiet"), ort.LoadOptions{IntraThreads: 2})
+		s := load(t, double("quiet"), complete(ort.LoadOptions{IntraThreads: 2}))
 		mustPredict(t, newSlot(t, s), request(t, s, nil, floats("x", infer.Shape{1, 2}, 1, 2)))
 		return
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/runtime/ort"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -22,7 +21,7 @@ func TestEveryTypeAndShape(t *testing.T) {
 					dims[i] = string(rune('a' + i))
 				}
 				g.Output("y", d, g.Op("Identity", g.Input("x", d, dims...)), dims...)
-				s := load(t, g, ort.LoadOptions{})
+				s := load(t, g, options())
 				x := infer.Tensor{Name: "x", DType: d, Shape: shape, Data: pattern(t, d, shape)}
 				y := x
 				y.Name = "y"
@@ -63,7 +62,7 @@ func TestBoolIsNormalised(t *testing.T) {
 	x := g.Input("x", infer.Bool, "N")
 	g.Output("y", infer.Bool, g.Op("Identity", x), "N")
 	g.Output("where", infer.Int64, g.Op("NonZero", x), 1, "K")
-	s := load(t, g, ort.LoadOptions{})
+	s := load(t, g, options())
 	got := mustPredict(t, newSlot(t, s), request(t, s, nil,
 		infer.Tensor{Name: "x", DType: infer.Bool, Shape: infer.Shape{4}, Data: []byte{0, 255, 1, 2}}))
 	same(t, got, infer.Tensor{Name: "y", DType: infer.Bool, Shape: infer.Shape{4}, Data: []byte{0, 1, 1, 1}},
@@ -76,7 +75,7 @@ func TestSignature(t *testing.T) {
 	bias := g.InputWithDefault(named("bias", 0, onnxgen.Float32s([]float32{1, 2, 3}, 3)), 3)
 	g.Output("y", infer.FP32, g.Op("Add", x, bias), "batch", nil, 3)
 	g.Output("rank", infer.Int64, g.Op("Size", x))
-	m := load(t, g, ort.LoadOptions{}).Model()
+	m := load(t, g, options()).Model()
 	if m.Name != "signature" || m.Version != 1 {
 		t.Errorf("%s version %d", m.Name, m.Version)
 	}
@@ -97,7 +96,7 @@ func TestRefusedTypes(t *testing.T) {
 	f := func(g *onnxgen.Graph, want string) {
 		t.Helper()
 		before := env.Memory().InUse()
-		s, err := env.Load(write(t, g), ort.LoadOptions{})
+		s, err := env.Load(write(t, g), options())
 		if err == nil {
 			t.Fatal("loaded", s.Close())
 		}
