@@ -158,7 +158,7 @@ type shared = front.Options
 
 func newOptions(s *stub, address string) *options {
 	return &options{
-		Options: httpapi.Options{Address: address, Statistics: s, Logger: zap.NewNop(), Version: "1.2.3"},
+		Options: httpapi.Options{Address: address, Statistics: s, Logger: zap.NewNop(), Version: "1.2.3", Limits: httpapi.UsualLimits()},
 		shared: shared{
 			Predictor: s, Catalog: s,
 			Bounds: front.Limits{MaxInFlight: 4096, MaxControlInFlight: 64, MaxMemory: 1 << 30},

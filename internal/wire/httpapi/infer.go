@@ -50,7 +50,7 @@ func (x *exchange) pickedBy(sticky string) (err error) {
 	if x.sticky, err = x.field(sticky); err != nil {
 		return err
 	}
-	if limit := x.srv.limits.MaxStickyKeyBytes; len(x.sticky) > limit {
+	if limit := x.srv.limits.Tensors.MaxStickyKeyBytes; len(x.sticky) > limit {
 		return infer.Errorf(infer.Invalid, "the sticky key in header '%s' is longer than the limit of %d bytes", sticky, limit)
 	}
 	return nil

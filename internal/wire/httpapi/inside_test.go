@@ -81,7 +81,7 @@ func benchServer(tb testing.TB) *Server {
 	spec := []infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, 16}}}
 	f := &fixed{}
 	f.called.Model = infer.NewModel("m", 1, spec, []infer.TensorSpec{{Name: "y", DType: infer.FP32, Shape: infer.Shape{-1, 16}}})
-	s, err := New(Options{Front: newFront(tb, f, 1<<30), Statistics: f, Logger: zap.NewNop()})
+	s, err := New(Options{Front: newFront(tb, f, 1<<30), Statistics: f, Logger: zap.NewNop(), Limits: UsualLimits()})
 	if err != nil {
 		tb.Fatal(err)
 	}

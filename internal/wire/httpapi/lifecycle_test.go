@@ -28,9 +28,11 @@ func TestNewChecksItsOptions(t *testing.T) {
 	f("compat", func(o *options) { o.Compat = "kserve" })
 	f("max_body", func(o *options) { o.Limits.MaxBodyBytes = -1 })
 	f("max_header", func(o *options) { o.Limits.MaxHeaderBytes = 10 })
-	f("max_sticky_key", func(o *options) { o.Limits.MaxStickyKeyBytes = -1 })
+	f("max_sticky_key", func(o *options) { o.Limits.Tensors.MaxStickyKeyBytes = -1 })
 	f("max_connections", func(o *options) { o.Limits.MaxConnections = -1 })
 	f("read_timeout", func(o *options) { o.Limits.ReadTimeout = -1 })
+	f("idle_timeout", func(o *options) { o.Limits.IdleTimeout = 0 })
+	f("max_body is 0", func(o *options) { o.Limits.MaxBodyBytes = 0 })
 	f("token", func(o *options) { o.Tokens = map[string]string{"alice": ""} })
 }
 

@@ -93,7 +93,7 @@ func TestBadStickyKeysAreRefused(t *testing.T) {
 	f := func(called infer.Called, status int, text, body string, fields ...string) {
 		t.Helper()
 		s, _ := picking(called)
-		addr := start(t, s, func(o *options) { o.Limits.MaxStickyKeyBytes = 100 })
+		addr := start(t, s, func(o *options) { o.Limits.Tensors.MaxStickyKeyBytes = 100 })
 		a := post(t, addr, inferPath, body, fields...)
 		if a.status != status || !strings.Contains(a.body, text) || strings.Contains(a.body, "kkk") || a.header.Get("Sluice-Reason") != "" {
 			t.Errorf("%.100q: %d %.200s, headers %v, want %d with %q", fields, a.status, a.body, a.header, status, text)
