@@ -69,7 +69,7 @@ const (
 // ShadowStats is what a shadow did.
 type ShadowStats struct {
 	Shadow
-	State    string           `json:"state"` // of the shadow's own instance
+	State    string           `json:"state"` // of the version as the shadow loaded it
 	Queued   int              `json:"queued"`
 	Answered int64            `json:"answered"`
 	Errors   int64            `json:"errors"`

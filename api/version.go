@@ -7,7 +7,7 @@ import "time"
 // gateway.started. What serves at a time is a fold over them.
 const (
 	EventVersionLoaded   = "version.loaded"   // it serves, and nothing of it did before
-	EventVersionReplaced = "version.replaced" // another instance of it serves, of other files or settings
+	EventVersionReplaced = "version.replaced" // it was loaded anew and serves, from other files or with other settings
 	EventVersionRetired  = "version.retired"  // it serves no longer: something took over, or nothing wants it
 	EventVersionUnloaded = "version.unloaded" // it serves no longer, since a call unloaded its model
 	EventVersionFailed   = "version.failed"   // it could not be loaded; what served before goes on
@@ -39,7 +39,7 @@ const (
 	CauseRequests = "requests" // what requests have shown; of breakers and batching
 )
 
-// The roles in which a version is loaded. In each it has an instance of its own.
+// The roles in which a version is loaded. In each it is loaded apart.
 const (
 	RoleLive   = "live"   // it answers callers
 	RoleShadow = "shadow" // it gets copies
@@ -57,7 +57,7 @@ type VersionChange struct {
 	Was    string `json:"was,omitempty"` // the digest that was replaced
 	// Files stands for the files of a version that failed and has no digest.
 	Files    string     `json:"files,omitempty"`
-	LoadedAt *time.Time `json:"loaded_at,omitempty"` // when the instance that serves was ready
+	LoadedAt *time.Time `json:"loaded_at,omitempty"` // when what serves was ready
 	Cause    string     `json:"cause"`
 	Reason   string     `json:"reason,omitempty"` // of a failure, or why requests are joined or not
 }

@@ -105,7 +105,7 @@ func (a *App) exposeMetrics() {
 func (a *App) queued() map[infer.Version]int64 {
 	queued := map[infer.Version]int64{}
 	for v, s := range a.reconcile.Served() {
-		queued[v] = int64(s.Instance.Queued())
+		queued[v] = int64(s.Leased.Queued())
 	}
 	return queued
 }
@@ -114,7 +114,7 @@ func (a *App) queued() map[infer.Version]int64 {
 func (a *App) runTimes() map[infer.Version]metrics.RunTime {
 	times := map[infer.Version]metrics.RunTime{}
 	for v, s := range a.reconcile.Served() {
-		if known := s.Instance.Detail().Batching.RunTimes; len(known) > 0 {
+		if known := s.Leased.Detail().Batching.RunTimes; len(known) > 0 {
 			times[v] = metrics.RunTime{Fixed: time.Duration(known[0].Fixed), PerRow: time.Duration(known[0].PerRow)}
 		}
 	}
@@ -137,7 +137,7 @@ func statistics(name string, version int64, served reconcile.Served) oip.ModelSt
 			BatchSize: b.Size, ComputeInput: duration(b.ComputeInput), ComputeInfer: duration(b.ComputeInfer), ComputeOutput: duration(b.ComputeOutput),
 		})
 	}
-	doc.MemoryUsage = []oip.MemoryUsage{{Type: "CPU", ByteSize: uint64(max(0, served.Instance.Memory().SlotBytes))}}
+	doc.MemoryUsage = []oip.MemoryUsage{{Type: "CPU", ByteSize: uint64(max(0, served.Leased.Memory().SlotBytes))}}
 	return doc
 }
 

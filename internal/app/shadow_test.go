@@ -186,7 +186,7 @@ func TestShadowIsCountedApart(t *testing.T) {
 
 // A version that is a shadow here and live elsewhere runs twice, and copies never
 // meet requests in a run.
-func TestShadowHasAnInstanceOfItsOwn(t *testing.T) {
+func TestShadowIsLoadedApart(t *testing.T) {
 	f := &fakes{}
 	g := startOn(t, f, doubles(t, 2), "models: {double: {"+fakeModels+", "+patient+"}}", `routes:
   one: {model: double, variants: [{version: 1, weight: 100%}], shadows: [{version: 2, sample: 100%}]}
@@ -197,7 +197,7 @@ func TestShadowHasAnInstanceOfItsOwn(t *testing.T) {
 	g.copied(t, "one", 20)
 	live, shadows := f.loaded(2)
 	if len(live) != 1 || len(shadows) != 1 || len(live[0].Runs()) != 15 || len(shadows[0].Runs()) != 20 {
-		t.Fatalf("%d live instances, %d shadows, want one each with 15 and 20 runs", len(live), len(shadows))
+		t.Fatalf("%d live versions, %d shadows, want one each with 15 and 20 runs", len(live), len(shadows))
 	}
 	if m := shadows[0].settings; m.Instances != 1 || m.IntraThreads != 1 {
 		t.Errorf("the shadow has %d slots and %d threads", m.Instances, m.IntraThreads)

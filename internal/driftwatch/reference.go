@@ -122,13 +122,13 @@ func (r *Reference) Err() error { return r.err }
 
 // FitsAny returns why the profile fits none of a model's versions, the newest's
 // reason; nil if it fits one, or there is none.
-func (r *Reference) FitsAny(model string, live map[infer.Version]*registry.Instance) (err error) {
+func (r *Reference) FitsAny(model string, live map[infer.Version]*registry.Leased) (err error) {
 	newest := int64(0)
-	for v, instance := range live {
+	for v, leased := range live {
 		if v.Model != model {
 			continue
 		}
-		why := r.profile.Fits(instance.Model())
+		why := r.profile.Fits(leased.Model())
 		if why == nil {
 			return nil
 		}

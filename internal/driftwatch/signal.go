@@ -204,7 +204,7 @@ func signals(c drift.Closed, x watch, t *told) []api.RetrainSignal {
 	base := api.RetrainSignal{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
 		Window: api.Span{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
-		ProfileDigest: x.Reference.digest, ModelDigest: x.Instance.Digest(),
+		ProfileDigest: x.Reference.digest, ModelDigest: x.Leased.Digest(),
 	}
 	var list []api.RetrainSignal
 	broken := false

@@ -35,7 +35,7 @@ func BenchmarkClosed(b *testing.B) {
 			}
 			w.SetOutbox(outbox)
 			s, p := drift.Stream{Role: "stable"}, &drift.Profile{}
-			w.watches[s] = watch{Watch: Watch{Reference: &Reference{digest: "sha256:0"}, Instance: &registry.Instance{}}, profile: p, tap: &drift.Tap{}}
+			w.watches[s] = watch{Watch: Watch{Reference: &Reference{digest: "sha256:0"}, Leased: &registry.Leased{}}, profile: p, tap: &drift.Tap{}}
 			began := time.Unix(0, 0).UTC()
 			c := drift.Closed{Stream: s, Profile: p, Verdict: drift.Verdict{State: state}}
 			for i := range 100 {

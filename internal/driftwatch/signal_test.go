@@ -79,7 +79,7 @@ func TestOneTroubleIsOneViolation(t *testing.T) {
 
 // TestSignals: what is broken asks for no training, until that is over.
 func TestSignals(t *testing.T) {
-	x := watch{Watch: Watch{Reference: &Reference{digest: "sha256:0"}, Instance: &registry.Instance{}}}
+	x := watch{Watch: Watch{Reference: &Reference{digest: "sha256:0"}, Leased: &registry.Leased{}}}
 	f := func(quality, statistic, features string, want ...string) {
 		t.Helper()
 		c := drift.Closed{Verdict: drift.Verdict{

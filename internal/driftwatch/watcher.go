@@ -44,7 +44,7 @@ type savedDetector struct {
 
 // Watch says how a stream is to be watched.
 type Watch struct {
-	Instance  *registry.Instance
+	Leased    *registry.Leased
 	Reference *Reference // nil: it is not compared with anything
 	Settings  config.Drift
 	Streams   int // how many streams share the promise about false alarms
@@ -122,9 +122,9 @@ func (w *Watcher) Tap(s drift.Stream, next Watch) router.Copier {
 		w.stop(s, old)
 		return nil
 	}
-	if !ok || old.Instance != next.Instance || !old.Reference.same(next.Reference) || old.Settings != next.Settings || old.Streams != next.Streams {
+	if !ok || old.Leased != next.Leased || !old.Reference.same(next.Reference) || old.Settings != next.Settings || old.Streams != next.Streams {
 		past := w.stop(s, old)
-		if past != nil && (old.Instance != next.Instance || old.Reference.digest != next.Reference.digest) {
+		if past != nil && (old.Leased != next.Leased || old.Reference.digest != next.Reference.digest) {
 			past = nil
 		}
 		old = watch{Watch: next}
@@ -136,7 +136,7 @@ func (w *Watcher) Tap(s drift.Stream, next Watch) router.Copier {
 	return old.tap
 }
 
-// start begins a watch. past is that of the same instance, if there was one; without
+// start begins a watch. past is that of the same loaded version, if there was one; without
 // it the stream goes on from what is saved.
 func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 	if saved, ok := w.saved[s]; past == nil && ok && saved.digest == next.Reference.digest {
@@ -145,7 +145,7 @@ func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 	err := next.Reference.err
 	if err == nil {
 		next.profile = next.Reference.profile.For(s.Version.Number)
-		err = next.profile.Fits(next.Instance.Model())
+		err = next.profile.Fits(next.Leased.Model())
 	}
 	var detector *drift.Tumbling
 	if err == nil {
@@ -162,7 +162,7 @@ func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 		w.catchUp(s, next)
 		next.tap = w.monitor.Start(s, drift.Watch{
 			Tap: drift.TapOptions{
-				Model: next.Instance.Model(), Profile: next.profile, Sample: int(c.Sample),
+				Model: next.Leased.Model(), Profile: next.profile, Sample: int(c.Sample),
 				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer),
 			},
 			Detector: detector, Window: c.Window, Rows: uint64(c.Rows), Past: past, //nolint:gosec // not negative

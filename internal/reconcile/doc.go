@@ -4,7 +4,7 @@
 // reload, a load or unload call, a poll, a load that has ended. From the configuration,
 // the routes and the repository it makes a goal, has the registries plan it, and commits
 // the plan as far as it is loaded: the change is written to the journal, the routing
-// table is swapped, and instances that are no longer part of it retire.
+// table is swapped, and loaded versions that are no longer part of it retire.
 //
 //	pass:    plan the goal; commit it if it differs
 //	         try each change that waits: plan its goal; once its loads have ended, commit or refuse it

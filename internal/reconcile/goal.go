@@ -286,7 +286,7 @@ func indexOf(list []registry.FoundVersion, number int64) int {
 	return slices.IndexFunc(list, func(v registry.FoundVersion) bool { return v.Number == number })
 }
 
-// settingsText is equal exactly where an instance need not be built anew. Which
+// settingsText is equal if and only if a loaded version need not be built anew. Which
 // versions to load, the breaker, the limits of shadows and what is compared with a
 // reference are no settings of one.
 func settingsText(cfg *config.Config, m config.Model) string {
@@ -305,7 +305,7 @@ func text(settings any) string {
 // referenceProblems returns what is wrong with the profiles that a goal names, for
 // the versions that answer callers. One that fits some of a model's versions is
 // right: it says of which.
-func (g *goal) referenceProblems(live map[infer.Version]*registry.Instance) []string {
+func (g *goal) referenceProblems(live map[infer.Version]*registry.Leased) []string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(g.references)) {
 		ref := g.references[name]

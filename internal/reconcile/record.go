@@ -43,7 +43,7 @@ type shadowKey struct {
 
 // watched is a breaker, and what it was made for.
 type watched struct {
-	instance *registry.Instance
+	leased   *registry.Leased
 	settings config.Breaker
 	breaker  *router.Breaker
 }
@@ -93,14 +93,14 @@ func (r *recorder) shadow(route, model string, version int64) *metrics.Shadow {
 	return r.shadows[key]
 }
 
-// breaker returns the one that watches an instance, nil where none is to. A new
-// instance or other settings start with a new one.
-func (r *recorder) breaker(v infer.Version, instance *registry.Instance, s config.Breaker) *router.Breaker {
+// breaker returns the one that watches a loaded version, nil if none does. A version
+// that is loaded anew, or has other settings, starts with a new one.
+func (r *recorder) breaker(v infer.Version, leased *registry.Leased, s config.Breaker) *router.Breaker {
 	if !s.Enabled {
 		delete(r.breakers, v)
 		return nil
 	}
-	if w, ok := r.breakers[v]; ok && w.instance == instance && w.settings == s {
+	if w, ok := r.breakers[v]; ok && w.leased == leased && w.settings == s {
 		return w.breaker
 	}
 	b := router.NewBreaker(router.BreakerOptions{
@@ -108,7 +108,7 @@ func (r *recorder) breaker(v infer.Version, instance *registry.Instance, s confi
 		Open: s.Open, Probes: s.Probes,
 		Changed: r.breakerChanged(v),
 	})
-	r.breakers[v] = watched{instance, s, b}
+	r.breakers[v] = watched{leased, s, b}
 	return b
 }
 

@@ -19,7 +19,7 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-// failing is an instance whose requests end with err.
+// failing is a loaded version whose requests end with err.
 type failing struct{ err error }
 
 func (f *failing) Predict(context.Context, *infer.Request) (*infer.Response, error) {
@@ -34,9 +34,9 @@ func TestBreakersAreLogged(t *testing.T) {
 		core, logs := observer.New(zapcore.InfoLevel)
 		r := newRecorder(metrics.New(prometheus.NewRegistry()), zap.New(core))
 		r.version(infer.Version{Model: "iris", Number: 2}) // as it is while the version serves
-		instance := &failing{infer.Errorf(infer.Internal, "broken")}
+		leased := &failing{infer.Errorf(infer.Internal, "broken")}
 		target := &router.Target{
-			Model: infer.NewModel("iris", 2, nil, nil), Instance: instance, Timeout: time.Second,
+			Model: infer.NewModel("iris", 2, nil, nil), Leased: leased, Timeout: time.Second,
 			Breaker: r.breaker(infer.Version{Model: "iris", Number: 2}, nil, config.Breaker{
 				Enabled: true, Window: 10 * time.Second, MinRequests: 20, FailureRatio: 0.5, Consecutive: 3, Open: time.Second, Probes: 1,
 			}),
@@ -49,7 +49,7 @@ func TestBreakersAreLogged(t *testing.T) {
 		for range 5 {
 			_, _ = table.Predict(t.Context(), &infer.Request{Model: "iris"})
 		}
-		instance.err = nil
+		leased.err = nil
 		time.Sleep(2 * time.Second)
 		_, _ = table.Predict(t.Context(), &infer.Request{Model: "iris"})
 		for len(r.incidents) > 0 {

@@ -54,7 +54,7 @@ type reload struct {
 	next   desired // but for named, which stays as it is
 	by     api.Actor
 	number int
-	before map[infer.Version]*registry.Instance // that served when it was asked for
+	before map[infer.Version]*registry.Leased // that served when it was asked for
 	edits  []routeEdit
 	result api.ReloadResult
 }
@@ -95,7 +95,7 @@ func (x *reload) finish(t *transition) (err error) {
 	if err := r.commit(t, x.edits, x.by); err != nil {
 		return err
 	}
-	x.result.Changed = append(append(changes(x.before, t.live.Instances(), t.live.Failed()), routeChanges(x.edits)...), tokens...)
+	x.result.Changed = append(append(changes(x.before, t.live.Serving(), t.live.Failed()), routeChanges(x.edits)...), tokens...)
 	x.result.Differing = r.differing()
 	r.log.Info("reloaded", zap.Strings("changed", x.result.Changed), zap.Strings("differing", x.result.Differing))
 	r.audit(api.EventConfigReloaded, "config", x.by, x.result)
@@ -104,13 +104,13 @@ func (x *reload) finish(t *transition) (err error) {
 
 // refuses returns why a reload cannot be applied. A version that served and whose folder
 // is gone is not a reason: it goes on serving, and no edit of the file brings the folder back.
-func (r *Reconciler) refuses(t *transition, edits []routeEdit, before map[infer.Version]*registry.Instance) error {
+func (r *Reconciler) refuses(t *transition, edits []routeEdit, before map[infer.Version]*registry.Leased) error {
 	for v, err := range t.live.Failed() {
 		if before[v] != nil && infer.CodeOf(err) != infer.NotFound {
 			return infer.Errorf(infer.Invalid, "model '%s' version %d failed to load: %s; nothing was applied", v.Model, v.Number, registry.Reason(err))
 		}
 	}
-	if problems := t.goal.referenceProblems(t.live.Instances()); len(problems) > 0 {
+	if problems := t.goal.referenceProblems(t.live.Serving()); len(problems) > 0 {
 		return infer.Errorf(infer.Invalid, "%s; nothing was applied", strings.Join(problems, "; "))
 	}
 	problems := t.offers().problems(states(edits))
@@ -155,14 +155,14 @@ func tokenChanges(before, after *config.Config) []string {
 
 // changes lists, sorted, what becomes of the versions that served before, and of those
 // that failed to load.
-func changes(before, after map[infer.Version]*registry.Instance, failed map[infer.Version]error) []string {
+func changes(before, after map[infer.Version]*registry.Leased, failed map[infer.Version]error) []string {
 	list := []string{} // an empty list, not null, in JSON
 	for v, err := range failed {
 		list = append(list, fmt.Sprintf("%s version %d failed to load: %s", v.Model, v.Number, registry.Reason(err)))
 	}
-	for v, instance := range after {
+	for v, leased := range after {
 		switch before[v] {
-		case instance:
+		case leased:
 		case nil:
 			list = append(list, fmt.Sprintf("%s version %d loaded", v.Model, v.Number))
 		default:

@@ -38,7 +38,7 @@ func refusal(problems []routeProblem, prefix bool) error {
 // loaded or why they are not.
 type offer struct {
 	found        []registry.Found
-	live, shadow map[infer.Version]*registry.Instance
+	live, shadow map[infer.Version]*registry.Leased
 
 	failed, failedShadow map[infer.Version]error
 }
@@ -46,7 +46,7 @@ type offer struct {
 // offers returns what there will be once the transition is made.
 func (t *transition) offers() offer {
 	return offer{
-		found: t.goal.found, live: t.live.Instances(), shadow: t.shadow.Instances(),
+		found: t.goal.found, live: t.live.Serving(), shadow: t.shadow.Serving(),
 		failed: t.live.Failed(), failedShadow: t.shadow.Failed(),
 	}
 }
@@ -113,14 +113,14 @@ func (c *routeChecker) serves(model string) bool {
 	return false
 }
 
-func (c *routeChecker) version(field string, number int64, loaded map[infer.Version]*registry.Instance, failed map[infer.Version]error) {
+func (c *routeChecker) version(field string, number int64, loaded map[infer.Version]*registry.Leased, failed map[infer.Version]error) {
 	v := infer.Version{Model: c.route.Model, Number: number}
-	instance := loaded[v]
-	if instance == nil && indexOf(foundModel(c.found, v.Model).Versions, number) < 0 {
+	leased := loaded[v]
+	if leased == nil && indexOf(foundModel(c.found, v.Model).Versions, number) < 0 {
 		c.add(infer.Invalid, field, "the repository has no version %d of model '%s'", number, v.Model)
 		return
 	}
-	if instance == nil {
+	if leased == nil {
 		reason := "it is not loaded"
 		if err := failed[v]; err != nil {
 			reason = registry.Reason(err)
@@ -129,10 +129,10 @@ func (c *routeChecker) version(field string, number int64, loaded map[infer.Vers
 		return
 	}
 	if c.model == nil {
-		c.model = instance.Model()
+		c.model = leased.Model()
 		return
 	}
-	if err := infer.Compatible(c.model, instance.Model()); err != nil {
+	if err := infer.Compatible(c.model, leased.Model()); err != nil {
 		c.add(infer.Invalid, field, "version %d cannot take the requests of version %d: %s", number, c.model.Version, infer.Message(err))
 	}
 }

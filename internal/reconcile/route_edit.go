@@ -234,7 +234,7 @@ func isShadow(route *api.Route, version int64) bool {
 
 // newestOf returns the version that would serve a model without a route, 0 for none.
 func newestOf(t *transition, model string) (newest int64) {
-	for v := range t.live.Instances() {
+	for v := range t.live.Serving() {
 		if v.Model == model && !t.goal.borrowed[v] {
 			newest = max(newest, v.Number)
 		}

@@ -20,8 +20,8 @@ import (
 // actual is all that a table is built of.
 type actual struct {
 	goal    *goal
-	live    map[infer.Version]*registry.Instance
-	shadows map[infer.Version]*registry.Instance
+	live    map[infer.Version]*registry.Leased
+	shadows map[infer.Version]*registry.Leased
 	loading func(v infer.Version) bool // a version is on its way
 }
 
@@ -33,8 +33,8 @@ func (r *Reconciler) swap(s actual) {
 		former: r.targets, record: r.record, watch: r.watch, actual: s, shared: s.goal.streams(),
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{},
 	}
-	for v, instance := range s.live {
-		target := b.target(v, instance)
+	for v, leased := range s.live {
+		target := b.target(v, leased)
 		b.targets[v] = target
 		e := b.entry(v.Model)
 		e.Targets = append(e.Targets, target)
@@ -91,15 +91,15 @@ func (b *tableBuilder) entry(name string) *router.Entry {
 	return b.entries[name]
 }
 
-// target returns how an instance is asked. Of thousands an edit changes none.
-func (b *tableBuilder) target(v infer.Version, instance *registry.Instance) *router.Target {
-	if t := b.former.of[v]; t != nil && t.Instance == router.Instance(instance) && b.former.cfg == b.goal.cfg {
+// target returns how a loaded version is asked. Of thousands an edit changes none.
+func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.Target {
+	if t := b.former.of[v]; t != nil && t.Leased == router.Leased(leased) && b.former.cfg == b.goal.cfg {
 		return t
 	}
 	m := b.goal.cfg.Model(v.Model)
 	return &router.Target{
-		Model: instance.Model(), Instance: instance, Timeout: m.Timeout,
-		Breaker: b.record.breaker(v, instance, m.Breaker), Observe: b.record.version(v).ObserveRequest,
+		Model: leased.Model(), Leased: leased, Timeout: m.Timeout,
+		Breaker: b.record.breaker(v, leased, m.Breaker), Observe: b.record.version(v).ObserveRequest,
 	}
 }
 
@@ -108,7 +108,7 @@ func (b *tableBuilder) taps(v infer.Version, role string) (taps router.Taps) {
 	s := drift.Stream{Version: v, Role: role}
 	b.streams[s] = true
 	if tap := b.watch.Tap(s, driftwatch.Watch{
-		Instance: b.live[v], Reference: b.goal.references[v.Model], Settings: b.goal.cfg.Model(v.Model).Drift, Streams: b.shared,
+		Leased: b.live[v], Reference: b.goal.references[v.Model], Settings: b.goal.cfg.Model(v.Model).Drift, Streams: b.shared,
 	}); tap != nil {
 		taps = append(taps, tap)
 	}
@@ -184,11 +184,11 @@ func (b *tableBuilder) fallback(route *api.Route) *router.Target {
 }
 
 func (b *tableBuilder) mirror(route *api.Route, version int64) *shadow.Mirror {
-	instance := b.shadows[infer.Version{Model: route.Model, Number: version}]
-	if instance == nil || !b.fits(route, instance.Model()) {
+	leased := b.shadows[infer.Version{Model: route.Model, Number: version}]
+	if leased == nil || !b.fits(route, leased.Model()) {
 		return nil
 	}
-	return instance.Servable.(*serving.Shadow).Mirror() //nolint:forcetypeassert // LoadShadow makes nothing else
+	return leased.Servable.(*serving.Shadow).Mirror() //nolint:forcetypeassert // LoadShadow makes nothing else
 }
 
 // override returns the digest of the token that the file has for a route.

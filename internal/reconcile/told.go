@@ -64,11 +64,11 @@ func (r *Reconciler) events(t *transition, edits []routeEdit, by api.Actor) []ap
 // snapshot is what serves once a transition is made.
 func snapshot(t *transition) trail.Snapshot {
 	s := trail.Snapshot{
-		Serving: map[trail.Place]trail.Instance{}, Default: map[string]int64{}, Failed: map[trail.Place]trail.Failure{}, Loading: map[string]bool{},
+		Serving: map[trail.Place]trail.Loaded{}, Default: map[string]int64{}, Failed: map[trail.Place]trail.Failure{}, Loading: map[string]bool{},
 	}
 	add := func(p *registry.Plan, shadow bool) {
 		for v, l := range p.Loaded() {
-			s.Serving[trail.Place{Version: v, Shadow: shadow}] = trail.Instance{Digest: l.Digest, Loaded: l.At}
+			s.Serving[trail.Place{Version: v, Shadow: shadow}] = trail.Loaded{Digest: l.Digest, At: l.At}
 		}
 		for v, f := range p.Failures() {
 			s.Failed[trail.Place{Version: v, Shadow: shadow}] = trail.Failure{Digest: f.Digest, Files: f.Fingerprint, Reason: f.Reason}

@@ -59,7 +59,7 @@ func (r *Reconciler) advance() {
 				r.log.Error("what is loaded does not serve yet, since the journal takes no event", zap.Error(err))
 			}
 			r.unwritten = true
-		} else if list := changes(before, t.live.Instances(), nil); len(list) > 0 {
+		} else if list := changes(before, t.live.Serving(), nil); len(list) > 0 {
 			r.log.Info("versions changed", zap.Strings("changed", list))
 		}
 	}
@@ -114,7 +114,7 @@ func (r *Reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 	}
 	r.desired = t.goal.desired
 	t.goal.routes = r.routes.All() // what was folded is what serves
-	s := actual{goal: t.goal, live: t.live.Instances(), shadows: t.shadow.Instances(), loading: t.live.Loading}
+	s := actual{goal: t.goal, live: t.live.Serving(), shadows: t.shadow.Serving(), loading: t.live.Loading}
 	r.swap(s)
 	t.live.Commit()
 	t.shadow.Commit()

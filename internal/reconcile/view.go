@@ -165,9 +165,9 @@ func (r *Reconciler) Details() []api.ModelStatus { return r.registry.Status() }
 // thousand idle ones need no series each.
 func (r *Reconciler) Served() map[infer.Version]Served {
 	m := map[infer.Version]Served{}
-	for v, instance := range r.registry.Serving() {
+	for v, leased := range r.registry.Serving() {
 		if series := r.record.versionFor(v); series != nil && series.Used() {
-			m[v] = Served{Instance: instance, Series: series}
+			m[v] = Served{Leased: leased, Series: series}
 		}
 	}
 	return m
@@ -175,13 +175,13 @@ func (r *Reconciler) Served() map[infer.Version]Served {
 
 // Served is a version that serves, and what counts for it.
 type Served struct {
-	Instance *registry.Instance
-	Series   *metrics.Version
+	Leased *registry.Leased
+	Series *metrics.Version
 }
 
 // Serving returns a version that serves and what counts for it; it is not ok for any
 // other.
 func (r *Reconciler) Serving(v infer.Version) (s Served, ok bool) {
-	s = Served{Instance: r.registry.Instance(v), Series: r.record.versionFor(v)}
-	return s, s.Instance != nil && s.Series != nil
+	s = Served{Leased: r.registry.Leased(v), Series: r.record.versionFor(v)}
+	return s, s.Leased != nil && s.Series != nil
 }

@@ -37,7 +37,7 @@ type load struct {
 
 	once     sync.Once
 	done     chan struct{}
-	instance *Instance // nil if err is set
+	leased   *Leased // nil if err is set
 	digest   string
 	loadedAt time.Time
 	err      error
@@ -58,7 +58,7 @@ func (x *load) end(s Servable, digest string, err error) (first bool) {
 	x.once.Do(func() {
 		first = true
 		if x.digest, x.err, x.loadedAt = digest, err, time.Now(); err == nil {
-			x.instance = newInstance(s, digest)
+			x.leased = newLeased(s, digest)
 		}
 		close(x.done)
 	})
@@ -204,7 +204,7 @@ func (s *Spec) attempt(ctx context.Context) (made Servable, digest string, err e
 
 // giveUp ends an attempt that nobody wants any more, and returns what it has made
 // if it has ended before. One that runs keeps its lane until it has noticed.
-func (l *loads) giveUp(x *load) *Instance {
+func (l *loads) giveUp(x *load) *Leased {
 	x.cancel()
 	l.mu.Lock()
 	if i := slices.Index(l.waiting, x); i >= 0 {
@@ -214,7 +214,7 @@ func (l *loads) giveUp(x *load) *Instance {
 	if x.end(nil, "", errGivenUp) {
 		return nil
 	}
-	return x.instance
+	return x.leased
 }
 
 // wait waits until nothing runs any more; it is false if ctx ended first.

@@ -64,7 +64,7 @@ func TestSmallVersionsLoadFirst(t *testing.T) {
 		}
 		began := time.Now()
 		p := r.Plan(specs, nil)
-		if time.Since(began) != 0 || len(p.Awaits(nil)) != 5 || len(p.Instances()) != 0 {
+		if time.Since(began) != 0 || len(p.Awaits(nil)) != 5 || len(p.Serving()) != 0 {
 			t.Errorf("%v, waits for %v", time.Since(began), p.Awaits(nil))
 		}
 		for range 2 {
@@ -76,7 +76,7 @@ func TestSmallVersionsLoadFirst(t *testing.T) {
 		next := r.Plan(specs, nil)
 		p.Release()
 		next.Commit()
-		if got := next.Instances(); len(got) != 2 || got[version(4)] == nil || got[version(5)] == nil {
+		if got := next.Serving(); len(got) != 2 || got[version(4)] == nil || got[version(5)] == nil {
 			t.Errorf("%v", got)
 		}
 		if s, _ := state(r, 2); s != api.StateLoading {

@@ -12,7 +12,7 @@ import (
 type Spec struct {
 	Version     infer.Version
 	Fingerprint string   // of the files, as the repository saw them
-	Settings    string   // a changed text means a new instance
+	Settings    string   // the version is loaded anew if the text changes
 	Size        int64    // bytes of the files; the smallest version loads first
 	Err         error    // why it cannot be loaded; Load is then not called
 	Idle        string   // why it is not to be loaded, "unloaded"; Load is then not called
@@ -46,7 +46,7 @@ type Plan struct {
 // Plan compares what specs ask for with what there is, and starts the loads that are
 // missing. It does not wait for them: Options.Ended is told of each that has ended,
 // and the next plan of equal specs has its outcome. A version that fails to load is
-// listed with its reason; if an older instance of it serves, that one goes on. While a
+// listed with its reason; if it was loaded before and serves, that goes on. While a
 // wanted version of a model loads, or if it cannot serve, the model's versions that are
 // no longer asked for go on too. Nothing that serves changes until Commit. retry says
 // whether a version that failed before is tried again with the same files and settings;
@@ -60,7 +60,7 @@ func (r *Registry) Plan(specs []*Spec, retry func(infer.Version) bool) *Plan {
 		p.next[spec.Version] = p.recordOf(spec, r.records[spec.Version], retry)
 	}
 	for v, old := range r.records {
-		if old.instance != nil && p.next[v] == nil && p.lacking(v.Model) {
+		if old.serving != nil && p.next[v] == nil && p.lacking(v.Model) {
 			p.next[v] = old
 		}
 	}
@@ -70,13 +70,13 @@ func (r *Registry) Plan(specs []*Spec, retry func(infer.Version) bool) *Plan {
 // recordOf returns what would be known of a version. old is what is known now, or nil.
 func (p *Plan) recordOf(spec *Spec, old *record, retry func(infer.Version) bool) *record {
 	if spec.Idle != "" {
-		if old != nil && old.instance == nil && old.spec.same(spec) {
+		if old != nil && old.serving == nil && old.spec.same(spec) {
 			return old
 		}
 		return &record{spec: spec, state: api.StateUnavailable, reason: spec.Idle}
 	}
 	failed := old != nil && old.err != nil
-	if old != nil && !failed && old.instance != nil && old.spec.same(spec) {
+	if old != nil && !failed && old.serving != nil && old.spec.same(spec) {
 		return old
 	}
 	x := p.registry.begun[spec.key()]
@@ -105,7 +105,7 @@ func (p *Plan) recordOf(spec *Spec, old *record, retry func(infer.Version) bool)
 	}
 	p.tried = append(p.tried, spec.Version)
 	if x.err == nil {
-		return &record{spec: spec, from: x, state: api.StateReady, digest: x.digest, loadedAt: x.loadedAt, instance: x.instance}
+		return &record{spec: spec, from: x, state: api.StateReady, digest: x.digest, loadedAt: x.loadedAt, serving: x.leased}
 	}
 	p.failed[spec.Version] = x.err
 	return unavailable(spec, x, old)
@@ -113,19 +113,19 @@ func (p *Plan) recordOf(spec *Spec, old *record, retry func(infer.Version) bool)
 
 // loading is what is known of a version while it loads.
 func loading(spec *Spec, old *record) *record {
-	if old != nil && (old.instance != nil || old.state == api.StateLoading) {
+	if old != nil && (old.serving != nil || old.state == api.StateLoading) {
 		return old
 	}
 	return &record{spec: &Spec{Version: spec.Version}, state: api.StateLoading}
 }
 
-// unavailable is what is known of a version that failed to load. If an instance of it
-// serves, that one goes on; the new spec is remembered, so that only a further change
+// unavailable is what is known of a version that failed to load. If it was loaded before and
+// serves, that goes on; the new spec is remembered, so that only a further change
 // is tried again.
 func unavailable(spec *Spec, x *load, old *record) *record {
 	rec := &record{spec: spec, from: x, state: api.StateUnavailable, reason: Reason(x.err), err: x.err, failed: x.digest, digest: x.digest}
-	if old != nil && old.instance != nil {
-		rec.instance, rec.state, rec.digest, rec.loadedAt = old.instance, old.state, old.digest, old.loadedAt
+	if old != nil && old.serving != nil {
+		rec.serving, rec.state, rec.digest, rec.loadedAt = old.serving, old.state, old.digest, old.loadedAt
 		rec.reason = "still serving the former files and settings; the newer ones failed to load: " + rec.reason
 	}
 	return rec
@@ -139,7 +139,7 @@ func (s *Spec) same(o *Spec) bool {
 // lacking reports whether a version of the model was asked for and does not serve.
 func (p *Plan) lacking(model string) bool {
 	for v, rec := range p.next {
-		if v.Model == model && rec.spec.Idle == "" && (rec.instance == nil || p.pending[v] != nil) {
+		if v.Model == model && rec.spec.Idle == "" && (rec.serving == nil || p.pending[v] != nil) {
 			return true
 		}
 	}
@@ -161,12 +161,12 @@ func (p *Plan) Awaits(other *Plan) []infer.Version {
 // Loading reports whether a version still loads.
 func (p *Plan) Loading(v infer.Version) bool { return p.pending[v] != nil }
 
-// Instances returns what would serve after Commit.
-func (p *Plan) Instances() map[infer.Version]*Instance {
-	m := make(map[infer.Version]*Instance, len(p.next))
+// Serving returns what would serve after Commit.
+func (p *Plan) Serving() map[infer.Version]*Leased {
+	m := make(map[infer.Version]*Leased, len(p.next))
 	for v, rec := range p.next {
-		if rec.instance != nil {
-			m[v] = rec.instance
+		if rec.serving != nil {
+			m[v] = rec.serving
 		}
 	}
 	return m
@@ -181,20 +181,20 @@ func (p *Plan) Tried() []infer.Version { return p.tried }
 // Same reports whether a Commit would change nothing.
 func (p *Plan) Same() bool { return maps.Equal(p.next, p.registry.records) }
 
-// Commit makes the plan the registry's state and retires every instance that is
-// no longer part of it. Call it after the table that names the instances was
-// swapped. It does not wait for retired instances.
+// Commit makes the plan the registry's state and retires every loaded version that is
+// no longer part of it. Call it after the table that no longer names them was
+// swapped in. It does not wait for those that retire.
 func (p *Plan) Commit() {
 	r := p.registry
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	keep := make(map[*Instance]bool, len(p.next))
+	keep := make(map[*Leased]bool, len(p.next))
 	for _, rec := range p.next {
-		keep[rec.instance] = true
+		keep[rec.serving] = true
 	}
 	for v, old := range r.records {
-		if old.instance != nil && !keep[old.instance] {
-			r.retire(v, old.instance, old.digest)
+		if old.serving != nil && !keep[old.serving] {
+			r.retire(v, old.serving, old.digest)
 		}
 	}
 	r.records = p.next

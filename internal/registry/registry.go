@@ -27,7 +27,7 @@ type Options struct {
 }
 
 // Registry holds the loaded versions. Its methods belong to one goroutine, but
-// for List, Status, Serving and Instance, which may be called from any.
+// for List, Status, Serving and Leased, which may be called from any.
 type Registry struct {
 	opts  Options
 	loads loads
@@ -38,7 +38,7 @@ type Registry struct {
 	mu       sync.Mutex    // guards the fields below
 	begun    map[key]*load // that plans hold
 	records  map[infer.Version]*record
-	retiring map[*Instance]api.ModelStatus
+	retiring map[*Leased]api.ModelStatus
 	closing  sync.WaitGroup // one for each goroutine of retire
 
 	idle bool // set by Shutdown
@@ -54,11 +54,11 @@ type record struct {
 	from     *load // the attempt that it tells of
 	state    string
 	reason   string
-	digest   string // of the instance, else of the files that failed to load
+	digest   string // of what serves, else of the files that failed to load
 	loadedAt time.Time
-	instance *Instance // nil if none serves
-	err      error     // why the spec could not be loaded
-	failed   string    // the digest of what could not be loaded; "" if it is not known
+	serving  *Leased // nil if none serves
+	err      error   // why the spec could not be loaded
+	failed   string  // the digest of what could not be loaded; "" if it is not known
 }
 
 // New returns an empty registry. Options that are not complete are a bug of the caller.
@@ -74,7 +74,7 @@ func New(opts Options) *Registry {
 	if opts.Ended == nil {
 		opts.Ended = func() {}
 	}
-	r := &Registry{opts: opts, begun: map[key]*load{}, records: map[infer.Version]*record{}, retiring: map[*Instance]api.ModelStatus{}}
+	r := &Registry{opts: opts, begun: map[key]*load{}, records: map[infer.Version]*record{}, retiring: map[*Leased]api.ModelStatus{}}
 	r.patience, r.hurry = context.WithCancel(context.Background()) //nolint:forbidigo // Shutdown ends it
 	r.living, r.stop = context.WithCancel(r.patience)
 	r.loads = loads{
@@ -102,17 +102,17 @@ func (r *Registry) begin(spec *Spec) *load {
 // drop forgets a load that no plan holds: it is given up, and what it made retires
 // unless it serves.
 func (r *Registry) drop(x *load) {
-	inst := r.loads.giveUp(x)
+	leased := r.loads.giveUp(x)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.begun[x.spec.key()] == x { // else another attempt was begun since
 		delete(r.begun, x.spec.key())
 	}
-	if inst == nil {
+	if leased == nil {
 		return
 	}
-	if rec := r.records[x.spec.Version]; rec == nil || rec.instance != inst {
-		r.retire(x.spec.Version, inst, x.digest)
+	if rec := r.records[x.spec.Version]; rec == nil || rec.serving != leased {
+		r.retire(x.spec.Version, leased, x.digest)
 	}
 }
 
@@ -132,25 +132,25 @@ func Reason(err error) string {
 	return "the load failed; the log has the details"
 }
 
-// retire closes an instance in a goroutine of its own once its users have gone,
+// retire closes a version in a goroutine of its own once its users have gone,
 // or the unload limit has passed. r.mu is held.
-func (r *Registry) retire(v infer.Version, inst *Instance, digest string) {
-	if inst.retiring { // the table lets go of it, and so does the plan that it was loaded for
+func (r *Registry) retire(v infer.Version, leased *Leased, digest string) {
+	if leased.retiring { // the table lets go of it, and so does the plan that it was loaded for
 		return
 	}
-	inst.retiring = true
-	r.retiring[inst] = api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateUnloading, Digest: digest}
-	inst.retire()
+	leased.retiring = true
+	r.retiring[leased] = api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateUnloading, Digest: digest}
+	leased.retire()
 	r.closing.Go(func() { // Shutdown waits for it
 		ctx, cancel := context.WithTimeout(r.patience, r.opts.UnloadTimeout)
 		defer cancel()
 		select {
-		case <-inst.drained:
+		case <-leased.drained:
 		case <-ctx.Done():
 		}
-		err := inst.Shutdown(ctx)
+		err := leased.Shutdown(ctx)
 		r.mu.Lock()
-		delete(r.retiring, inst)
+		delete(r.retiring, leased)
 		r.mu.Unlock()
 		if r.opts.Closed != nil {
 			r.opts.Closed(v, err)
@@ -158,13 +158,7 @@ func (r *Registry) retire(v infer.Version, inst *Instance, digest string) {
 	})
 }
 
-// Instances returns what serves now.
-func (r *Registry) Instances() map[infer.Version]*Instance {
-	p := Plan{next: r.records}
-	return p.Instances()
-}
-
-// Loaded says which files an instance was made of, and when.
+// Loaded says which files a version was loaded from, and when.
 type Loaded struct {
 	Digest string
 	At     time.Time
@@ -174,7 +168,7 @@ type Loaded struct {
 func (p *Plan) Loaded() map[infer.Version]Loaded {
 	m := make(map[infer.Version]Loaded, len(p.next))
 	for v, rec := range p.next {
-		if rec.instance != nil {
+		if rec.serving != nil {
 			m[v] = Loaded{Digest: rec.digest, At: rec.loadedAt}
 		}
 	}
@@ -201,7 +195,7 @@ type Failure struct {
 }
 
 // List returns the state of every version, sorted by name and number, without details.
-// A version that loads or is being unloaded is listed as such if no instance of it serves.
+// A version that loads or is being unloaded is listed as such unless it serves.
 func (r *Registry) List() []api.ModelStatus {
 	list, _ := r.list()
 	return list
@@ -212,8 +206,8 @@ func (r *Registry) Status() []api.ModelStatus {
 	list, records := r.list()
 	for i := range list { // not under the lock: details are counted on demand
 		s := &list[i]
-		if rec := records[infer.Version{Model: s.Name, Number: s.Version}]; rec != nil && rec.instance != nil {
-			detail, memory := *rec.instance.Detail(), rec.instance.Memory()
+		if rec := records[infer.Version{Model: s.Name, Number: s.Version}]; rec != nil && rec.serving != nil {
+			detail, memory := *rec.serving.Detail(), rec.serving.Memory()
 			detail.Ignored = rec.spec.Ignored
 			s.Detail, s.Memory = &detail, &memory
 		}
@@ -237,7 +231,7 @@ func (r *Registry) list() ([]api.ModelStatus, map[infer.Version]*record) {
 	r.mu.Unlock()
 	list := make([]api.ModelStatus, 0, len(records)+len(others))
 	for v, rec := range records {
-		if _, other := others[v]; !other || rec.instance != nil {
+		if _, other := others[v]; !other || rec.serving != nil {
 			delete(others, v)
 			list = append(list, rec.status(v))
 		}
@@ -253,7 +247,7 @@ func (r *Registry) list() ([]api.ModelStatus, map[infer.Version]*record) {
 
 func (rec *record) status(v infer.Version) api.ModelStatus {
 	s := api.ModelStatus{Name: v.Model, Version: v.Number, State: rec.state, Reason: rec.reason, Digest: rec.digest}
-	if rec.instance != nil {
+	if rec.serving != nil {
 		s.LoadedAt = &rec.loadedAt
 	}
 	return s
@@ -261,27 +255,27 @@ func (rec *record) status(v infer.Version) api.ModelStatus {
 
 // Serving returns what serves now. It may be called from any goroutine, and the
 // result must not be changed.
-func (r *Registry) Serving() map[infer.Version]*Instance {
+func (r *Registry) Serving() map[infer.Version]*Leased {
 	r.mu.Lock()
 	p := Plan{next: r.records}
 	r.mu.Unlock()
-	return p.Instances()
+	return p.Serving()
 }
 
-// Instance returns what serves a version now, nil if nothing does. It may be called
+// Leased returns what serves a version now, nil if nothing does. It may be called
 // from any goroutine.
-func (r *Registry) Instance(v infer.Version) *Instance {
+func (r *Registry) Leased(v infer.Version) *Leased {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if rec := r.records[v]; rec != nil {
-		return rec.instance
+		return rec.serving
 	}
 	return nil
 }
 
 // Shutdown gives up what loads, retires everything and waits until all memory is given
 // back. Work has grace to finish, and no more than half of the time until ctx ends; what
-// still runs then is terminated. Instances that outlive ctx are left behind, and an
+// still runs then is terminated. Versions that outlive ctx are left behind, and an
 // error says so. A load that is in a call that nothing can interrupt is left behind
 // too, after a moment and without an error; Idle says so.
 func (r *Registry) Shutdown(ctx context.Context, grace time.Duration) error {
@@ -296,7 +290,7 @@ func (r *Registry) Shutdown(ctx context.Context, grace time.Duration) error {
 	}
 	defer time.AfterFunc(grace, r.hurry).Stop()
 	done := make(chan struct{})
-	go func() { // ends with the last instance; nothing can end it sooner
+	go func() { // ends with the last version; nothing can end it sooner
 		r.closing.Wait()
 		close(done)
 	}()

@@ -110,7 +110,7 @@ func TestUnchangedVersionsAreKept(t *testing.T) {
 		r := registry.New(options())
 		a := &fakeServable{}
 		p := apply(t, r, spec(1, "x", a, nil))
-		inst := p.Instances()[version(1)]
+		leased := p.Serving()[version(1)]
 		p = r.Plan([]*registry.Spec{spec(1, "x", &fakeServable{}, errors.New("must not be loaded again"))}, nil)
 		if !p.Same() {
 			t.Error("a plan of what serves is not the same")
@@ -119,14 +119,14 @@ func TestUnchangedVersionsAreKept(t *testing.T) {
 			t.Error("a plan that unloads is the same")
 		}
 		p.Commit()
-		if p.Instances()[version(1)] != inst || len(p.Tried()) != 0 {
+		if p.Serving()[version(1)] != leased || len(p.Tried()) != 0 {
 			t.Error("an unchanged version was loaded again")
 		}
 		b := &fakeServable{}
 		apply(t, r, spec(1, "y", b, nil))
 		synctest.Wait()
 		if !a.closed.Load() || b.closed.Load() {
-			t.Error("a changed version must replace the old instance, which then closes")
+			t.Error("a changed version must replace the old one, which then closes")
 		}
 		if err := r.Shutdown(t.Context(), time.Hour); err != nil || !b.closed.Load() {
 			t.Errorf("shutdown: %v", err)
@@ -141,8 +141,8 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 		apply(t, r, spec(1, "x", a, nil))
 		broken := infer.Errorf(infer.Invalid, "not an ONNX model")
 		p := apply(t, r, spec(1, "y", nil, broken), spec(2, "z", nil, broken))
-		if len(p.Failed()) != 2 || len(p.Instances()) != 1 {
-			t.Fatalf("failed %v, instances %v", p.Failed(), p.Instances())
+		if len(p.Failed()) != 2 || len(p.Serving()) != 1 {
+			t.Fatalf("failed %v, serving %v", p.Failed(), p.Serving())
 		}
 		if s, reason := state(r, 1); s != api.StateReady || reason == "" {
 			t.Errorf("version 1 is %s %q", s, reason)
@@ -172,7 +172,7 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 		}
 		synctest.Wait()
 		if a.closed.Load() {
-			t.Error("the serving instance was closed")
+			t.Error("the serving version was closed")
 		}
 		_ = r.Shutdown(t.Context(), time.Hour)
 	})
@@ -185,12 +185,12 @@ func TestBrokenNewVersionDisplacesNothing(t *testing.T) {
 		apply(t, r, spec(1, "x", a, nil))
 		broken := spec(2, "y", nil, infer.Errorf(infer.Invalid, "not an ONNX model"))
 		for range 2 { // the second time nothing is tried, and version 1 still serves
-			if p := apply(t, r, broken); p.Instances()[version(1)] == nil {
+			if p := apply(t, r, broken); p.Serving()[version(1)] == nil {
 				t.Fatal("version 1 was retired for one that does not load")
 			}
 		}
-		if p := apply(t, r, spec(2, "z", c, nil)); len(p.Instances()) != 1 || p.Instances()[version(2)] == nil {
-			t.Errorf("serving %v, want version 2 alone", p.Instances())
+		if p := apply(t, r, spec(2, "z", c, nil)); len(p.Serving()) != 1 || p.Serving()[version(2)] == nil {
+			t.Errorf("serving %v, want version 2 alone", p.Serving())
 		}
 		synctest.Wait()
 		if !a.closed.Load() {
@@ -200,28 +200,28 @@ func TestBrokenNewVersionDisplacesNothing(t *testing.T) {
 	})
 }
 
-func TestLeaseHoldsTheInstance(t *testing.T) {
+func TestLeaseHoldsTheVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opts := options()
 		opts.UnloadTimeout = time.Minute
 		r := registry.New(opts)
 		a := &fakeServable{}
-		inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
-		if !inst.Acquire() {
-			t.Fatal("no lease on a live instance")
+		leased := apply(t, r, spec(1, "x", a, nil)).Serving()[version(1)]
+		if !leased.Acquire() {
+			t.Fatal("no lease on a live version")
 		}
 		apply(t, r) // unload
 		time.Sleep(59 * time.Second)
 		if a.closed.Load() {
 			t.Fatal("closed under a lease")
 		}
-		if inst.Acquire() {
-			t.Fatal("a lease on a retired instance")
+		if leased.Acquire() {
+			t.Fatal("a lease on a retired version")
 		}
 		if s, _ := state(r, 1); s != api.StateUnloading {
 			t.Errorf("state %s, want UNLOADING", s)
 		}
-		inst.Release()
+		leased.Release()
 		synctest.Wait()
 		if !a.closed.Load() || a.ended.Load() {
 			t.Error("not closed, or closed as if late")
@@ -236,8 +236,8 @@ func TestUnloadLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := registry.New(options())
 		a := &fakeServable{hold: make(chan struct{})}
-		inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
-		inst.Acquire()
+		leased := apply(t, r, spec(1, "x", a, nil)).Serving()[version(1)]
+		leased.Acquire()
 		apply(t, r)
 		time.Sleep(2 * time.Second)
 		if !a.ended.Load() {
@@ -252,7 +252,7 @@ func TestUnloadLimit(t *testing.T) {
 			t.Error("Shutdown hid a version that still runs")
 		}
 		close(a.hold)
-		inst.Release()
+		leased.Release()
 		synctest.Wait()
 	})
 }
@@ -267,8 +267,8 @@ func TestShutdownHurries(t *testing.T) {
 			opts.UnloadTimeout = time.Hour
 			r := registry.New(opts)
 			a := &fakeServable{}
-			inst := apply(t, r, spec(1, "x", a, nil)).Instances()[version(1)]
-			inst.Acquire() // and never lets go before the end
+			leased := apply(t, r, spec(1, "x", a, nil)).Serving()[version(1)]
+			leased.Acquire() // and never lets go before the end
 			start := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()

@@ -10,7 +10,7 @@ import (
 // with as many callers as cores: they share its lock.
 func BenchmarkBreaker(b *testing.B) {
 	v := load(1, options())
-	v.target.Instance = steady{}
+	v.target.Leased = steady{}
 	b.Run("callers=1", func(b *testing.B) {
 		call := router.Guarded(b.Context(), v.target, request("iris", 0))
 		b.ReportAllocs()

@@ -169,7 +169,7 @@ func TestHalfOpenLetsProbesThrough(t *testing.T) {
 		variant := canary.variant(5000)
 		variant.Observe = nil
 		canary.open(t)
-		canary.target.Instance = probing
+		canary.target.Leased = probing
 		r.Swap(router.NewTable([]*router.Entry{iris(split(stable.variant(5000), variant), stable, canary)}))
 
 		send := func() error { _, err := r.Predict(t.Context(), toCanary()); return err }

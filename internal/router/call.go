@@ -23,7 +23,7 @@ type call struct {
 	elapsed time.Duration // since the request arrived
 	verdict error         // what the breaker is told
 	late    bool          // it is told when the run has ended
-	retired bool          // the instance went between pick and lease; nothing ran
+	retired bool          // the version was retired between pick and lease; nothing ran
 }
 
 var calls = sync.Pool{New: func() any {
@@ -133,11 +133,11 @@ func (c *call) send(t *Target, guarded bool) bool {
 	if t == nil {
 		return false
 	}
-	if !t.Instance.Acquire() {
+	if !t.Leased.Acquire() {
 		c.retired = true
 		return true
 	}
-	defer t.Instance.Release()
+	defer t.Leased.Release()
 	c.target = t
 	if c.err = t.Model.Check(c.req); c.err != nil {
 		c.elapsed = time.Since(c.req.Arrived)
@@ -153,7 +153,7 @@ func (c *call) send(t *Target, guarded bool) bool {
 }
 
 func (c *call) predict() {
-	c.resp, c.err = c.target.Instance.Predict(c.ctx, c.req)
+	c.resp, c.err = c.target.Leased.Predict(c.ctx, c.req)
 	c.elapsed = time.Since(c.req.Arrived)
 }
 

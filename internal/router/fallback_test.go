@@ -239,7 +239,7 @@ func TestBreakerThatClosesMeanwhile(t *testing.T) {
 		stable.open(t)
 		time.Sleep(5*time.Second + time.Nanosecond)
 		other.open(t)
-		stable.target.Instance, stable.target.Observe = &gated{gate: gate}, nil
+		stable.target.Leased, stable.target.Observe = &gated{gate: gate}, nil
 		variant := stable.variant(api.TotalWeight)
 		variant.Observe = nil
 		route := split(variant)
@@ -247,7 +247,7 @@ func TestBreakerThatClosesMeanwhile(t *testing.T) {
 		r := serving(iris(route, stable, other))
 		go r.Predict(t.Context(), request("iris", 0)) //nolint:errcheck // the probe
 		synctest.Wait()
-		other.target.Instance = &hooked{instance: &other.instance, onAcquire: func() {
+		other.target.Leased = &hooked{loaded: &other.loaded, onAcquire: func() {
 			gate <- nil
 			synctest.Wait()
 			close(gate)
@@ -258,11 +258,11 @@ func TestBreakerThatClosesMeanwhile(t *testing.T) {
 
 // hooked tells when it is leased.
 type hooked struct {
-	*instance
+	*loaded
 	onAcquire func()
 }
 
-func (h *hooked) Acquire() bool { h.onAcquire(); return h.instance.Acquire() }
+func (h *hooked) Acquire() bool { h.onAcquire(); return h.loaded.Acquire() }
 
 func TestPinnedGoPastBreakers(t *testing.T) {
 	stable, canary := load(1, options()), load(2, options())

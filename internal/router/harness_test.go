@@ -21,7 +21,7 @@ type ended struct {
 
 // version is a loaded version, and what its observers were told.
 type version struct {
-	instance
+	loaded
 	target   *router.Target
 	codes    []infer.Code // for the version
 	variants []ended      // for its variants
@@ -30,7 +30,7 @@ type version struct {
 // load makes a version; one with settings has a breaker.
 func load(number int64, o ...router.BreakerOptions) *version {
 	v := new(version)
-	v.target = target(number, &v.instance)
+	v.target = target(number, &v.loaded)
 	v.target.Timeout = 30 * time.Second
 	v.target.Observe = func(_ *infer.Request, err error, _ time.Duration) { v.codes = append(v.codes, infer.CodeOf(err)) }
 	for i := range o {

@@ -27,7 +27,7 @@ func TestFallbackRetiredMeanwhile(t *testing.T) {
 		route.Fallback = stable.target
 		return router.NewTable([]*router.Entry{iris(route, stable, canary)})
 	}
-	old.target.Instance = &swapping{then: func() { r.Swap(table(fresh)) }}
+	old.target.Leased = &swapping{then: func() { r.Swap(table(fresh)) }}
 	r.Swap(table(old))
 	ends(t, r, keyed(5000, 10_000), outcome{infer.OK, by(1, infer.ReasonFallback)})
 	fresh.told(t, []infer.Code{infer.OK}, nil)
@@ -47,7 +47,7 @@ func TestFallbackRetiredMeanwhile(t *testing.T) {
 func TestGoneMeanwhile(t *testing.T) {
 	r := router.New()
 	old := load(1)
-	old.target.Instance = &swapping{then: func() { r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris"}})) }}
+	old.target.Leased = &swapping{then: func() { r.Swap(router.NewTable([]*router.Entry{{Name: "iris", Model: "iris"}})) }}
 	for _, req := range []*infer.Request{request("iris", 0), request("iris", 1), keyed(0, 10_000)} {
 		r.Swap(router.NewTable([]*router.Entry{iris(split(old.variant(api.TotalWeight)), old)}))
 		ends(t, r, req, outcome{infer.NotFound, infer.Served{}})
@@ -59,7 +59,7 @@ func TestRetiredVariantPicksAnew(t *testing.T) {
 	r := router.New()
 	old, fresh := load(1, options()), load(1)
 	old.open(t)
-	old.target.Instance = &swapping{then: func() {
+	old.target.Leased = &swapping{then: func() {
 		r.Swap(router.NewTable([]*router.Entry{iris(split(fresh.variant(api.TotalWeight)), fresh)}))
 	}}
 	r.Swap(router.NewTable([]*router.Entry{iris(split(old.variant(api.TotalWeight)), old)}))
@@ -123,10 +123,10 @@ func TestPoolHoldsNothing(t *testing.T) {
 	route.Fallback = stable.target
 	f("a fallback", keyed(5000, 10_000))
 	stable.retired = true
-	f("a retired instance", keyed(0, 5000))
+	f("a retired version", keyed(0, 5000))
 }
 
-// leased is an instance that knows when it must not be used any more, as the
+// leased is a loaded version that knows when it must not be used any more, as the
 // registry's do.
 type leased struct {
 	users atomic.Int64 // below 0 it is retired
@@ -154,7 +154,7 @@ func (l *leased) Predict(context.Context, *infer.Request) (*infer.Response, erro
 }
 
 // TestSwapsUnderTraffic: no request fails, and each is told of the version that
-// answered it, while every table replaces all instances and numbers of the last.
+// answered it, while every table replaces all versions and numbers of the last.
 func TestSwapsUnderTraffic(t *testing.T) {
 	r := router.New()
 	var answers sync.Map // of *infer.Response: the version that gives it
@@ -166,7 +166,7 @@ func TestSwapsUnderTraffic(t *testing.T) {
 		answers.Store(a.resp, first)
 		answers.Store(b.resp, second)
 		stable, canary := load(first, options()), load(second, options())
-		stable.target.Instance, canary.target.Instance = a, b
+		stable.target.Leased, canary.target.Leased = a, b
 		variants := []router.Variant{stable.variant(9000 - i%2*4000), canary.variant(1000 + i%2*4000)}
 		for k, v := range []*version{stable, canary} {
 			v.target.Observe = nil
@@ -227,7 +227,7 @@ func TestSwapsUnderTraffic(t *testing.T) {
 	used := 0
 	for i, l := range lives {
 		if n := l.users.Load(); n != 0 && n != retired {
-			t.Errorf("instance %d: %d leases left", i, n)
+			t.Errorf("loaded version %d: %d leases left", i, n)
 		}
 		if l.used.Load() > 0 {
 			used++
@@ -236,8 +236,8 @@ func TestSwapsUnderTraffic(t *testing.T) {
 	if diff := cmp.Diff(sent.Load(), told.Load()); diff != "" {
 		t.Errorf("requests of the route, and what its variants were told:\n%s", diff)
 	}
-	t.Logf("%d requests of the route, by %d of %d instances", sent.Load(), used, len(lives))
+	t.Logf("%d requests of the route, by %d of %d loaded versions", sent.Load(), used, len(lives))
 	if used < 10 {
-		t.Errorf("only %d of %d instances served: no traffic to speak of", used, len(lives))
+		t.Errorf("only %d of %d loaded versions served: no traffic to speak of", used, len(lives))
 	}
 }

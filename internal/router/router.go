@@ -2,7 +2,7 @@
 //
 // Everything a request needs is resolved when a Table is built; a change is a
 // new table, swapped in with one atomic store. A request takes a lease on the
-// instance it was given, not on the table.
+// loaded version it was given, not on the table.
 //
 //	pick:   version in the path → authorised override → slot of the key → chance
 //	serve:  the variant's version, through its breaker
@@ -35,7 +35,7 @@ func New() *Router {
 // Swap replaces the table; requests that already picked are not affected.
 func (r *Router) Swap(t *Table) { r.table.Store(t) }
 
-// attempts is how often a request picks anew where its instance was retired
+// attempts is how often a request picks anew where its version was retired
 // between pick and lease. Each needs another change in that instant.
 const attempts = 5
 

@@ -40,7 +40,7 @@ func ways(t testing.TB) []way {
 		}
 		route := split(stable.variant(5000), canary.variant(5000))
 		for i, v := range []*version{stable, canary} {
-			v.target.Instance = steady{}
+			v.target.Leased = steady{}
 			v.target.Observe = func(*infer.Request, error, time.Duration) {}
 			route.Variants[i].Observe = func(infer.Reason, error, time.Duration) {}
 		}

@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-type instance struct {
+type loaded struct {
 	retired bool
 	leases  int
 	calls   int
@@ -21,7 +21,7 @@ type instance struct {
 	onCall  func()
 }
 
-func (i *instance) Predict(context.Context, *infer.Request) (*infer.Response, error) {
+func (i *loaded) Predict(context.Context, *infer.Request) (*infer.Response, error) {
 	i.calls++
 	if i.onCall != nil {
 		i.onCall()
@@ -32,18 +32,18 @@ func (i *instance) Predict(context.Context, *infer.Request) (*infer.Response, er
 	return i.resp, nil
 }
 
-func (i *instance) Acquire() bool {
+func (i *loaded) Acquire() bool {
 	if i.retired {
 		return false
 	}
 	i.leases++
 	return true
 }
-func (i *instance) Release() { i.leases-- }
+func (i *loaded) Release() { i.leases-- }
 
-func target(n int64, i *instance) *router.Target {
+func target(n int64, i *loaded) *router.Target {
 	spec := []infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{1}}}
-	return &router.Target{Model: infer.NewModel("iris", n, spec, nil), Instance: i}
+	return &router.Target{Model: infer.NewModel("iris", n, spec, nil), Leased: i}
 }
 
 // entry is the model iris without a route, served by the newest of the targets.
@@ -57,10 +57,10 @@ func request(name string, version int64) *infer.Request {
 }
 
 func TestNewestServesAndPinPins(t *testing.T) {
-	one, ten, two := &instance{}, &instance{}, &instance{}
+	one, ten, two := &loaded{}, &loaded{}, &loaded{}
 	r := router.New()
 	r.Swap(router.NewTable([]*router.Entry{entry(target(1, one), target(10, ten), target(2, two))}))
-	f := func(version int64, hit *instance, want infer.Served) {
+	f := func(version int64, hit *loaded, want infer.Served) {
 		t.Helper()
 		before := hit.calls
 		req := request("iris", version)
@@ -85,7 +85,7 @@ func TestNewestServesAndPinPins(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	r := router.New()
 	r.Swap(router.NewTable([]*router.Entry{
-		entry(target(1, &instance{})),
+		entry(target(1, &loaded{})),
 		{Name: "broken"},
 		{Name: "soon", Loading: true},
 	}))
@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestServedStandsOnErrors(t *testing.T) {
-	i := &instance{err: infer.Errorf(infer.Overloaded, "full")}
+	i := &loaded{err: infer.Errorf(infer.Overloaded, "full")}
 	r := router.New()
 	tg := target(1, i)
 	var codes []infer.Code
@@ -129,7 +129,7 @@ func TestServedStandsOnErrors(t *testing.T) {
 
 // swapping retires itself in the middle of a pick, as a reload does.
 type swapping struct {
-	instance
+	loaded
 	then func()
 }
 
@@ -137,11 +137,11 @@ func (s *swapping) Acquire() bool { s.then(); return false }
 
 func TestRetiredBetweenPickAndLease(t *testing.T) {
 	r := router.New()
-	fresh := &instance{}
+	fresh := &loaded{}
 	old := &swapping{then: func() {
 		r.Swap(router.NewTable([]*router.Entry{entry(target(2, fresh))}))
 	}}
-	r.Swap(router.NewTable([]*router.Entry{entry(&router.Target{Model: target(1, nil).Model, Instance: old})}))
+	r.Swap(router.NewTable([]*router.Entry{entry(&router.Target{Model: target(1, nil).Model, Leased: old})}))
 	req := request("iris", 0)
 	if _, err := r.Predict(t.Context(), req); err != nil || req.Served.Version.Number != 2 {
 		t.Errorf("%v, served %+v", err, req.Served)
@@ -153,7 +153,7 @@ func TestRetiredBetweenPickAndLease(t *testing.T) {
 }
 
 func TestPanicReleasesTheLease(t *testing.T) {
-	i := &instance{onCall: func() { panic("model") }}
+	i := &loaded{onCall: func() { panic("model") }}
 	r := router.New()
 	r.Swap(router.NewTable([]*router.Entry{entry(target(1, i))}))
 	func() {
@@ -167,7 +167,7 @@ func TestPanicReleasesTheLease(t *testing.T) {
 
 // What was found before the body came spares a look-up, and does not outlive the table.
 func TestHandles(t *testing.T) {
-	old, fresh := &instance{}, &instance{}
+	old, fresh := &loaded{}, &loaded{}
 	r := router.New()
 	r.Swap(router.NewTable([]*router.Entry{entry(target(1, old))}))
 	called, err := r.Called("iris", 0)

@@ -19,8 +19,8 @@ func TestSlowRunsCount(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			slow := load(2, options())
 			stable := load(1)
-			inst := &sleeper{took: took}
-			slow.target.Instance = inst
+			loaded := &sleeper{took: took}
+			slow.target.Leased = loaded
 			slow.target.Observe = nil
 			variant := slow.variant(5000)
 			variant.Observe = nil
@@ -67,7 +67,7 @@ func TestStragglersOpenNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stable, canary := load(1), load(2, options())
 		hung := &sleeper{took: 30 * time.Second}
-		canary.target.Instance, canary.target.Observe = hung, nil
+		canary.target.Leased, canary.target.Observe = hung, nil
 		variant := canary.variant(5000)
 		variant.Observe = nil
 		r := serving(iris(split(stable.variant(5000), variant), stable, canary))
@@ -105,7 +105,7 @@ func TestSlowProbes(t *testing.T) {
 			stable, canary := load(1), load(2, options())
 			canary.open(t)
 			time.Sleep(5*time.Second + time.Nanosecond)
-			canary.target.Instance, canary.target.Observe = &sleeper{took: 12 * time.Second}, nil
+			canary.target.Leased, canary.target.Observe = &sleeper{took: 12 * time.Second}, nil
 			variant := canary.variant(5000)
 			variant.Observe = nil
 			r := serving(iris(split(stable.variant(5000), variant), stable, canary))

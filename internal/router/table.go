@@ -12,8 +12,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Instance is a loaded version with a count of its users.
-type Instance interface {
+// Leased is a loaded version with a count of its users.
+type Leased interface {
 	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
 	Acquire() bool // false where it was retired
 	Release()
@@ -21,10 +21,10 @@ type Instance interface {
 
 // Target is a version that can serve.
 type Target struct {
-	Model    *infer.Model
-	Instance Instance
-	Timeout  time.Duration // the longest that a request may take here
-	Breaker  *Breaker      // watches what routes send here; nil for none
+	Model   *infer.Model
+	Leased  Leased
+	Timeout time.Duration // the longest that a request may take here
+	Breaker *Breaker      // watches what routes send here; nil for none
 	// Observe is told of each request that was sent here, when it has ended, and of
 	// its error. It must not block; it may be nil.
 	Observe func(req *infer.Request, err error, elapsed time.Duration)

@@ -23,7 +23,7 @@ type sixteen struct {
 	answer infer.Response
 }
 
-// Predict implements router.Instance.
+// Predict implements router.Leased.
 func (s *sixteen) Predict(context.Context, *infer.Request) (*infer.Response, error) {
 	return &s.answer, nil
 }
@@ -76,7 +76,7 @@ func BenchmarkDrift(b *testing.B) {
 	f := func(name string, taps func(b *testing.B) (router.Taps, func(rows uint64))) {
 		b.Run(name, func(b *testing.B) {
 			v := load(1)
-			v.target.Instance, v.target.Model, v.target.Observe = s, s.model, nil
+			v.target.Leased, v.target.Model, v.target.Observe = s, s.model, nil
 			e := iris(nil, v)
 			var wait func(rows uint64)
 			e.Taps, wait = taps(b)

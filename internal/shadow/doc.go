@@ -1,8 +1,8 @@
 // Package shadow runs copies of answered requests on a version whose answers
 // nobody waits for.
 //
-// A Mirror stands before one version, which is its own: an instance that serves
-// nothing else. Each route that copies to it offers requests through a Tap, so
+// A Mirror stands before one version, which is its own: it is loaded for the
+// shadow alone. Each route that copies to it offers requests through a Tap, so
 // that what becomes of them is counted per route.
 //
 // # Outline

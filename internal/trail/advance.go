@@ -16,7 +16,7 @@ const maxReason = 1_000
 
 // Snapshot is what serves now.
 type Snapshot struct {
-	Serving map[Place]Instance
+	Serving map[Place]Loaded
 	Default map[string]int64  // by model, the version that answers for it; 0 or absent is none
 	Failed  map[Place]Failure // the loads that were tried and failed; those of earlier snapshots may be left out
 	Loading map[string]bool   // models of which a version loads
@@ -77,8 +77,8 @@ func (a *advance) append(kind, subject string, why Cause, after any) {
 	a.events = append(a.events, api.Event{Type: kind, Subject: subject, Origin: originOf(why.Cause), Actor: why.By, After: text})
 }
 
-// arrivals adds what serves now and did not, or not this instance of it.
-func (s *State) arrivals(a *advance, serving map[Place]Instance) {
+// arrivals adds what serves now and did not, or was loaded anew.
+func (s *State) arrivals(a *advance, serving map[Place]Loaded) {
 	for p, now := range serving {
 		was, served := s.serving[p]
 		if served {
@@ -99,17 +99,17 @@ func (s *State) arrivals(a *advance, serving map[Place]Instance) {
 	}
 }
 
-func change(i Instance) api.VersionChange {
-	c := api.VersionChange{Digest: i.Digest}
-	if !i.Loaded.IsZero() {
-		at := i.Loaded.UTC()
+func change(l Loaded) api.VersionChange {
+	c := api.VersionChange{Digest: l.Digest}
+	if !l.At.IsZero() {
+		at := l.At.UTC()
 		c.LoadedAt = &at
 	}
 	return c
 }
 
 // departures adds what served and does not any more.
-func (s *State) departures(a *advance, serving map[Place]Instance) {
+func (s *State) departures(a *advance, serving map[Place]Loaded) {
 	if a.staying == len(s.serving) {
 		return
 	}
@@ -135,8 +135,8 @@ func (s *State) departures(a *advance, serving map[Place]Instance) {
 	}
 }
 
-// newFailures adds the failures that the state does not know, or forgets since another
-// instance serves in their place. It looks at no more than it can remember: the others
+// newFailures adds the failures that the state does not know, or forgets since a
+// version that was loaded later serves in their place. It looks at no more than it can remember: the others
 // would be new each time.
 func (s *State) newFailures(a *advance, failures map[Place]Failure) {
 	places := slices.SortedFunc(maps.Keys(failures), compare)
@@ -198,7 +198,7 @@ func (s *State) defaultChanges(a *advance, next Snapshot) {
 // Batching returns the event that says whether requests for a version are joined from
 // now on, and whether there is one: the version may serve no longer. reason says why.
 func (s *State) Batching(v infer.Version, joined bool, reason string) (api.Event, bool) {
-	instance, ok := s.serving[Place{Version: v}]
+	loaded, ok := s.serving[Place{Version: v}]
 	if !ok {
 		return api.Event{}, false
 	}
@@ -207,7 +207,7 @@ func (s *State) Batching(v infer.Version, joined bool, reason string) (api.Event
 		kind = api.EventBatchingEnabled
 	}
 	a := advance{why: func(string) Cause { return Cause{Cause: api.CauseRequests} }}
-	c := change(instance)
+	c := change(loaded)
 	c.Reason = reason
 	a.add(kind, Place{Version: v}, c)
 	return a.events[0], true
@@ -216,7 +216,7 @@ func (s *State) Batching(v infer.Version, joined bool, reason string) (api.Event
 // Breaker returns the event of a breaker that opened or closed, and whether there is
 // one: the state may know, or the version may serve no longer.
 func (s *State) Breaker(v infer.Version, open bool) (api.Event, bool) {
-	instance, ok := s.serving[Place{Version: v}]
+	loaded, ok := s.serving[Place{Version: v}]
 	if !ok || s.open[v] == open {
 		return api.Event{}, false
 	}
@@ -225,6 +225,6 @@ func (s *State) Breaker(v infer.Version, open bool) (api.Event, bool) {
 		kind = api.EventBreakerOpened
 	}
 	a := advance{why: func(string) Cause { return Cause{Cause: api.CauseRequests} }}
-	a.add(kind, Place{Version: v}, change(instance))
+	a.add(kind, Place{Version: v}, change(loaded))
 	return a.events[0], true
 }

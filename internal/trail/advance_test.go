@@ -41,10 +41,10 @@ func TestAdvance(t *testing.T) {
 		"default.changed models/iris poll", "version.retired models/iris/1 live a1 poll", "version.retired models/iris/4 shadow a4 poll")
 	f(next, api.CausePoll)
 
-	// The same digest in another instance, and a time that is not known.
+	// The same digest loaded again, and a time that is not known.
 	rebuilt := of(map[trail.Place]string{wine(): "w2", live(3): "a3", live(2): "a2"}, map[string]int64{"iris": 3, "wine": 1})
-	rebuilt.Serving[live(2)] = trail.Instance{Digest: "a2", Loaded: time.Unix(2, 0)}
-	rebuilt.Serving[live(3)] = trail.Instance{Digest: "a3"}
+	rebuilt.Serving[live(2)] = trail.Loaded{Digest: "a2", At: time.Unix(2, 0)}
+	rebuilt.Serving[live(3)] = trail.Loaded{Digest: "a3"}
 	f(rebuilt, api.CauseReload, "version.replaced models/iris/2 live a2 a2 reload")
 
 	// A call that loads a newer version retires the older one; one that takes the
@@ -265,7 +265,7 @@ func anySnapshot(r *rand.Rand) trail.Snapshot {
 			for _, shadow := range []bool{false, true} {
 				p := trail.Place{Version: infer.Version{Model: model, Number: number + 1}, Shadow: shadow}
 				if r.IntN(2) == 0 {
-					s.Serving[p] = trail.Instance{Digest: strconv.Itoa(r.IntN(3)), Loaded: time.Unix(r.Int64N(3), r.Int64N(2))}
+					s.Serving[p] = trail.Loaded{Digest: strconv.Itoa(r.IntN(3)), At: time.Unix(r.Int64N(3), r.Int64N(2))}
 				}
 				if r.IntN(4) == 0 {
 					s.Failed[p] = trail.Failure{Digest: []string{"", "1", "2"}[r.IntN(3)], Files: strconv.Itoa(r.IntN(2)), Reason: []string{"a", "\xff<&>"}[r.IntN(2)]}

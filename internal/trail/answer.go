@@ -46,12 +46,12 @@ func (f *fold) instead() int64 {
 func (f *fold) version(number int64, shadow bool) api.VersionAt {
 	p := Place{Version: infer.Version{Model: f.model, Number: number}, Shadow: shadow}
 	v := api.VersionAt{Version: number, State: api.StateReady}
-	instance, serves := f.state.serving[p]
+	loaded, serves := f.state.serving[p]
 	switch {
 	case serves:
-		v.Digest = instance.Digest
-		if !instance.Loaded.IsZero() {
-			v.LoadedAt = &instance.Loaded
+		v.Digest = loaded.Digest
+		if !loaded.At.IsZero() {
+			v.LoadedAt = &loaded.At
 		}
 		if !shadow {
 			v.Breaker = "closed"

@@ -25,11 +25,11 @@ func shadow(number int64) trail.Place {
 
 func wine() trail.Place { return trail.Place{Version: infer.Version{Model: "wine", Number: 1}} }
 
-// of is what serves with the digests given; every instance is of the same time.
+// of is what serves with the digests given; all are of the same time.
 func of(digests map[trail.Place]string, defaults map[string]int64) trail.Snapshot {
-	s := trail.Snapshot{Serving: map[trail.Place]trail.Instance{}, Default: defaults, Failed: map[trail.Place]trail.Failure{}}
+	s := trail.Snapshot{Serving: map[trail.Place]trail.Loaded{}, Default: defaults, Failed: map[trail.Place]trail.Failure{}}
 	for p, digest := range digests {
-		s.Serving[p] = trail.Instance{Digest: digest, Loaded: time.Unix(1, 0)}
+		s.Serving[p] = trail.Loaded{Digest: digest, At: time.Unix(1, 0)}
 	}
 	return s
 }
@@ -69,7 +69,7 @@ func TestEveryInstant(t *testing.T) {
 	const whole = split + "3 RE a3; shadow 10: 4 RE a4; fallback: 2 RE b2"
 	s.want("iris", split+"3 RE a3"+late, whole, whole)
 
-	// The canary's breaker opens, and a new instance closes it.
+	// The canary's breaker opens, and it closes when the version is loaded anew.
 	for _, open := range []bool{true, false, true} {
 		e, ok := s.state.Breaker(live(3).Version, open)
 		if !ok {
@@ -80,7 +80,7 @@ func TestEveryInstant(t *testing.T) {
 	const opened = split + "3 RE a3 open; shadow 10: 4 RE a4; fallback: 2 RE b2"
 	s.want("iris", opened, whole, opened)
 	rebuilt := of(four, map[string]int64{"iris": 3, "wine": 1})
-	rebuilt.Serving[live(3)] = trail.Instance{Digest: "a3", Loaded: time.Unix(2, 0)}
+	rebuilt.Serving[live(3)] = trail.Loaded{Digest: "a3", At: time.Unix(2, 0)}
 	s.serve(rebuilt, api.CauseReload, gatewayItself)
 	s.want("iris", whole)
 

@@ -18,8 +18,8 @@ func BenchmarkAdvance(b *testing.B) {
 		s := of(nil, map[string]int64{})
 		for i := range 5_000 {
 			model := fmt.Sprintf("model-%d", i)
-			s.Serving[trail.Place{Version: infer.Version{Model: model, Number: 1}}] = trail.Instance{
-				Digest: fmt.Sprintf("sha256:%064d", i), Loaded: time.Unix(int64(i), 0),
+			s.Serving[trail.Place{Version: infer.Version{Model: model, Number: 1}}] = trail.Loaded{
+				Digest: fmt.Sprintf("sha256:%064d", i), At: time.Unix(int64(i), 0),
 			}
 			s.Default[model] = 1
 		}
@@ -32,7 +32,7 @@ func BenchmarkAdvance(b *testing.B) {
 		}
 	}
 	next := snapshot()
-	next.Serving[trail.Place{Version: infer.Version{Model: "model-7", Number: 1}}] = trail.Instance{Digest: "sha256:new", Loaded: time.Unix(9, 9)}
+	next.Serving[trail.Place{Version: infer.Version{Model: "model-7", Number: 1}}] = trail.Loaded{Digest: "sha256:new", At: time.Unix(9, 9)}
 	b.ReportAllocs()
 	for b.Loop() {
 		if n := len(state.Advance(next, always(api.CausePoll, gatewayItself))); n != 1 {

@@ -44,7 +44,7 @@ func FuzzApply(f *testing.F) {
 		build := func() *State {
 			s := NewState()
 			v := infer.Version{Model: "iris", Number: 1}
-			s.serving[Place{Version: v}], s.serving[Place{Version: v, Shadow: true}] = Instance{Digest: "a"}, Instance{Digest: "a"}
+			s.serving[Place{Version: v}], s.serving[Place{Version: v, Shadow: true}] = Loaded{Digest: "a"}, Loaded{Digest: "a"}
 			s.defaults["iris"], s.open[v] = 1, true
 			s.fail(Place{Version: infer.Version{Model: "iris", Number: 2}}, Failure{Reason: "r"})
 			return s

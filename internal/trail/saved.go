@@ -10,7 +10,7 @@ import (
 
 // savedState is a snapshot of a State, as JSON.
 type savedState struct {
-	Serving  []savedInstance  `json:"serving"`
+	Serving  []savedLoaded    `json:"serving"`
 	Defaults map[string]int64 `json:"defaults"`
 	Open     []savedPlace     `json:"open"`
 	Failed   []savedFailure   `json:"failed"`
@@ -23,7 +23,7 @@ type savedPlace struct {
 	Shadow  bool   `json:"shadow,omitempty"`
 }
 
-type savedInstance struct {
+type savedLoaded struct {
 	savedPlace
 
 	Digest string    `json:"digest"`
@@ -49,7 +49,7 @@ func (s savedPlace) place() Place {
 func (s *State) Snapshot() ([]byte, error) {
 	saved := savedState{Defaults: s.defaults, Failures: s.failures}
 	for p, i := range s.serving {
-		saved.Serving = append(saved.Serving, savedInstance{savedOf(p), i.Digest, i.Loaded})
+		saved.Serving = append(saved.Serving, savedLoaded{savedOf(p), i.Digest, i.At})
 	}
 	for v, open := range s.open {
 		if open {
@@ -72,7 +72,7 @@ func (s *State) Restore(state []byte) error {
 	next.failures = saved.Failures
 	maps.Copy(next.defaults, saved.Defaults)
 	for _, i := range saved.Serving {
-		next.serving[i.place()] = Instance{Digest: i.Digest, Loaded: i.Loaded}
+		next.serving[i.place()] = Loaded{Digest: i.Digest, At: i.Loaded}
 	}
 	for _, p := range saved.Open {
 		next.open[p.place().Version] = true

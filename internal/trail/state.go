@@ -40,15 +40,15 @@ func compare(a, b Place) int {
 	return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Number, b.Number))
 }
 
-// Instance is what serves in a place. Two instances are the same if their digests and
-// times are; a zero time is not known, and then the digest alone decides.
-type Instance struct {
+// Loaded is what serves in a place. Two are the same if their digests
+// and times are; a zero time is not known, and then the digest alone decides.
+type Loaded struct {
 	Digest string
-	Loaded time.Time // when it was ready
+	At     time.Time // when it was ready
 }
 
-func (i Instance) same(as Instance) bool {
-	return i.Digest == as.Digest && (i.Loaded.IsZero() || as.Loaded.IsZero() || i.Loaded.Equal(as.Loaded))
+func (l Loaded) same(as Loaded) bool {
+	return l.Digest == as.Digest && (l.At.IsZero() || as.At.IsZero() || l.At.Equal(as.At))
 }
 
 // Failure is a load that failed.
@@ -60,7 +60,7 @@ type Failure struct {
 
 // State is what serves after some events. It belongs to one goroutine.
 type State struct {
-	serving  map[Place]Instance
+	serving  map[Place]Loaded
 	defaults map[string]int64 // by model; that of a former run stands until another is said
 	open     map[infer.Version]bool
 	failed   map[Place]failed
@@ -75,7 +75,7 @@ type failed struct {
 
 // NewState returns the State before any event.
 func NewState() *State {
-	return &State{serving: map[Place]Instance{}, defaults: map[string]int64{}, open: map[infer.Version]bool{}, failed: map[Place]failed{}}
+	return &State{serving: map[Place]Loaded{}, defaults: map[string]int64{}, open: map[infer.Version]bool{}, failed: map[Place]failed{}}
 }
 
 // Apply folds the next event in; events that do not say what serves change nothing.
@@ -124,16 +124,16 @@ func (s *State) version(kind string, c api.VersionChange, p Place) {
 		delete(s.open, p.Version)
 		return
 	case api.EventVersionLoaded, api.EventVersionReplaced:
-		instance := Instance{Digest: c.Digest}
+		loaded := Loaded{Digest: c.Digest}
 		if c.LoadedAt != nil {
-			instance.Loaded = *c.LoadedAt
+			loaded.At = *c.LoadedAt
 		}
-		s.serving[p] = instance
+		s.serving[p] = loaded
 		delete(s.failed, p)
 	default:
 		delete(s.serving, p)
 	}
-	if !p.Shadow { // a new instance begins with a closed breaker
+	if !p.Shadow { // a version that is loaded anew begins with a closed breaker
 		delete(s.open, p.Version)
 	}
 }

@@ -23,13 +23,13 @@ type Servable interface {
 	Shutdown(ctx context.Context) error
 }
 
-// retired marks an instance that takes no new users; the bits below count them.
+// retired marks a version that takes no new users; the bits below count them.
 const retired = int64(1) << 62
 
-// Instance is a Servable with a count of its users. A user holds a lease from
+// Leased is a loaded version, a Servable, with a count of its users. A user holds a lease from
 // Acquire to Release; what is retired takes no new leases and is closed when the
 // last one ends.
-type Instance struct {
+type Leased struct {
 	Servable
 
 	digest   string
@@ -39,33 +39,33 @@ type Instance struct {
 	drained  chan struct{} // closed when retired and without users
 }
 
-func newInstance(s Servable, digest string) *Instance {
-	return &Instance{Servable: s, digest: digest, drained: make(chan struct{})}
+func newLeased(s Servable, digest string) *Leased {
+	return &Leased{Servable: s, digest: digest, drained: make(chan struct{})}
 }
 
 // Digest returns the digest of the version's files, as they were loaded.
-func (i *Instance) Digest() string { return i.digest }
+func (l *Leased) Digest() string { return l.digest }
 
-// Acquire takes a lease. It is false where the instance was retired; the caller
+// Acquire takes a lease. It is false if the version was retired; the caller
 // then looks for another.
-func (i *Instance) Acquire() bool {
-	if i.users.Add(1)&retired == 0 {
+func (l *Leased) Acquire() bool {
+	if l.users.Add(1)&retired == 0 {
 		return true
 	}
-	i.Release()
+	l.Release()
 	return false
 }
 
 // Release ends a lease.
-func (i *Instance) Release() {
-	if i.users.Add(-1) == retired {
-		i.once.Do(func() { close(i.drained) })
+func (l *Leased) Release() {
+	if l.users.Add(-1) == retired {
+		l.once.Do(func() { close(l.drained) })
 	}
 }
 
 // retire refuses new leases from now on. It may be called once.
-func (i *Instance) retire() {
-	if i.users.Add(retired) == retired {
-		i.once.Do(func() { close(i.drained) })
+func (l *Leased) retire() {
+	if l.users.Add(retired) == retired {
+		l.once.Do(func() { close(l.drained) })
 	}
 }
