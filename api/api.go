@@ -34,14 +34,14 @@ type ModelStatus struct {
 type ModelDetail struct {
 	Inputs    []Tensor       `json:"inputs"`
 	Outputs   []Tensor       `json:"outputs"`
-	Instances int            `json:"instances"` // worker slots
+	Instances int            `json:"instances"` // workers, each with buffers of its own
 	Providers []Provider     `json:"providers"` // the effective execution providers, in order
 	Batching  BatchingStatus `json:"batching"`
 	Warmup    string         `json:"warmup"`            // "ok", or why it was not warmed
 	Ignored   []string       `json:"ignored,omitempty"` // files that are not used, "config.pbtxt"
 }
 
-// ModelMemory counts the bytes that a version's slots hold outside Go's heap.
+// ModelMemory counts the bytes that a version's instances hold outside Go's heap.
 type ModelMemory struct {
 	SlotBytes int64 `json:"slot_bytes"`
 }

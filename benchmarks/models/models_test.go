@@ -40,10 +40,10 @@ func load(t *testing.T) loaded {
 	return loaded{env, dir}
 }
 
-// model is a session with one slot.
+// model is a session with one instance.
 type model struct {
-	session *ort.Session
-	slot    *ort.Slot
+	session  *ort.Session
+	instance *ort.Instance
 }
 
 func (l loaded) open(t *testing.T, name string) model {
@@ -54,16 +54,16 @@ func (l loaded) open(t *testing.T, name string) model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slot, err := session.NewSlot()
+	instance, err := session.NewInstance()
 	if err != nil {
 		t.Fatal(errors.Join(err, session.Close()))
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(slot.Close(), session.Close()); err != nil {
+		if err := errors.Join(instance.Close(), session.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	return model{session, slot}
+	return model{session, instance}
 }
 
 // run returns the outputs by name, of which each has as many rows as the input.
@@ -73,12 +73,12 @@ func (m model) run(t *testing.T, shape infer.Shape, input []float32) map[string]
 	tensor.Name = models.Input
 	req := &infer.Request{Inputs: []infer.Tensor{tensor}}
 	resp := new(infer.Response)
-	err := errors.Join(m.session.Model().Check(req), m.slot.Gather([]*infer.Request{req}))
+	err := errors.Join(m.session.Model().Check(req), m.instance.Gather([]*infer.Request{req}))
 	if err == nil {
-		err = m.slot.Run()
+		err = m.instance.Run()
 	}
 	if err == nil {
-		err = m.slot.Scatter(0, resp)
+		err = m.instance.Scatter(0, resp)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -41,11 +41,11 @@ func (r *Raw) Answer(model string, t loadgen.Target) (out []Output, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	slot, err := session.NewSlot()
+	instance, err := session.NewInstance()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, slot.Close()) }()
+	defer func() { err = errors.Join(err, instance.Close()) }()
 
 	call := oip.NewCall()
 	length := -1
@@ -57,22 +57,22 @@ func (r *Raw) Answer(model string, t loadgen.Target) (out []Output, err error) {
 	if err := call.Decode(t.Body, length, nil); err != nil {
 		return nil, err
 	}
-	return runOnce(session, slot, &call.Request)
+	return runOnce(session, instance, &call.Request)
 }
 
-func runOnce(session *ort.Session, slot *ort.Slot, req *infer.Request) ([]Output, error) {
+func runOnce(session *ort.Session, instance *ort.Instance, req *infer.Request) ([]Output, error) {
 	if err := session.Model().Check(req); err != nil {
 		return nil, err
 	}
-	if err := slot.Gather([]*infer.Request{req}); err != nil {
+	if err := instance.Gather([]*infer.Request{req}); err != nil {
 		return nil, err
 	}
-	if err := slot.Run(); err != nil {
+	if err := instance.Run(); err != nil {
 		return nil, err
 	}
 	resp := infer.NewResponse()
 	defer resp.Release()
-	if err := slot.Scatter(0, resp); err != nil {
+	if err := instance.Scatter(0, resp); err != nil {
 		return nil, err
 	}
 	list := make([]Output, 0, len(resp.Outputs))

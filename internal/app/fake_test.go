@@ -33,9 +33,9 @@ type fakeSession struct {
 	over     chan struct{} // closed with the session
 }
 
-// fakeSlots is the number of slots of a version that answers callers. A shadow
+// fakeInstances is the number of instances of a version that answers callers. A shadow
 // has one, which tells the two apart.
-const fakeSlots = 2
+const fakeInstances = 2
 
 // fakeModels are the settings under which nothing runs but what callers send, for
 // the model "double".
@@ -47,7 +47,7 @@ func (f *fakes) Load(_ string, _ []byte, v infer.Version, m config.Model) (servi
 		return []infer.TensorSpec{{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, 3}, Symbols: []string{"N", ""}}}
 	}
 	options := f.live
-	if m.Instances != fakeSlots {
+	if m.Instances != fakeInstances {
 		options = f.shadow
 	}
 	o := options[v.Number]
@@ -71,7 +71,7 @@ func (f *fakes) loaded(version int64) (live, shadows []*fakeSession) {
 	for _, s := range f.sessions {
 		switch {
 		case s.version != version:
-		case s.settings.Instances == fakeSlots:
+		case s.settings.Instances == fakeInstances:
 			live = append(live, s)
 		default:
 			shadows = append(shadows, s)
@@ -91,8 +91,8 @@ func (f *fakes) Memory() map[string]int64 { return map[string]int64{"inputs": 0}
 // Close implements serving.Runtime.
 func (f *fakes) Close() error { return nil }
 
-// NewSlot implements serving.Session.
-func (s *fakeSession) NewSlot() (batch.Slot, error) { return s.Session.NewSlot() }
+// NewInstance implements serving.Session.
+func (s *fakeSession) NewInstance() (batch.Instance, error) { return s.Session.NewInstance() }
 
 // Traits implements serving.Session.
 func (s *fakeSession) Traits() onnxfile.Traits { return onnxfile.Traits{} }

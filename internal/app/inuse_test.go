@@ -58,7 +58,7 @@ func TestUnloadDuringRuns(t *testing.T) {
 	g.predict(t, "double")              // what has answered nothing yet has no series
 	replies := g.askers(t, "double", 4) // two run, two wait
 	eventually(t, func() bool {
-		return h.running.Load() == fakeSlots && g.series(t, "sluice_queued_requests", `model="double"`) == 2
+		return h.running.Load() == fakeInstances && g.series(t, "sluice_queued_requests", `model="double"`) == 2
 	})
 	g.must(t, http.MethodPost, g.url+"/v2/repository/models/double/unload", "")
 	state := func(want string) {
@@ -84,7 +84,7 @@ func TestUnloadDuringRuns(t *testing.T) {
 	}
 	live, _ := runtime.loaded(1)
 	state(api.StateUnloading)
-	if len(live) != 1 || live[0].closed() || h.running.Load() != fakeSlots {
+	if len(live) != 1 || live[0].closed() || h.running.Load() != fakeInstances {
 		t.Errorf("freed while %d runs go on", h.running.Load())
 	}
 	// It can be loaded again beside itself.
@@ -114,7 +114,7 @@ func TestReplacedDuringRuns(t *testing.T) {
 	g.predict(t, "double")
 	replies := g.askers(t, "double", 4) // two run, two wait
 	eventually(t, func() bool {
-		return old.running.Load() == fakeSlots && g.series(t, "sluice_queued_requests", `model="double"`, `version="2"`) == 2
+		return old.running.Load() == fakeInstances && g.series(t, "sluice_queued_requests", `model="double"`, `version="2"`) == 2
 	})
 	g.set(t, "double", split(1, 3, api.TotalWeight))
 	if a := g.predict(t, "double"); a.version != "3" {
@@ -143,7 +143,7 @@ func TestReloadDuringRuns(t *testing.T) {
 	g := startOn(t, runtime, dir, "models: {double: {"+fakeModels+"}}")
 	g.predict(t, "double")
 	replies := g.askers(t, "double", 3)
-	eventually(t, func() bool { return h.running.Load() == fakeSlots })
+	eventually(t, func() bool { return h.running.Load() == fakeInstances })
 	put(t, dir, "double", 1, scale(t, 3))
 	g.must(t, http.MethodPost, g.admin+"/-/reload", "")
 	live, _ := runtime.loaded(1)

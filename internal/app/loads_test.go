@@ -102,7 +102,7 @@ func TestLoadsThatTakeTooLong(t *testing.T) {
 	eventually(t, func() bool { // what came too late is given back
 		live, _ := runtime.loaded(1)
 		for _, s := range live {
-			if s.settings.Instances == fakeSlots && s.closed() {
+			if s.settings.Instances == fakeInstances && s.closed() {
 				return true
 			}
 		}

@@ -96,7 +96,7 @@ func TestShadowsPauseWhereThereIsTooLittle(t *testing.T) {
 	g.predict(t, "double")
 	replies := g.askers(t, "double", 4) // two run, two wait
 	eventually(t, func() bool {
-		return h.running.Load() == fakeSlots && g.series(t, "sluice_queued_requests", `model="double"`) == 2
+		return h.running.Load() == fakeInstances && g.series(t, "sluice_queued_requests", `model="double"`) == 2
 	})
 	time.Sleep(limit)
 	close(h.let)

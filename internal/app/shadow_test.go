@@ -200,7 +200,7 @@ func TestShadowIsLoadedApart(t *testing.T) {
 		t.Fatalf("%d live versions, %d shadows, want one each with 15 and 20 runs", len(live), len(shadows))
 	}
 	if m := shadows[0].settings; m.Instances != 1 || m.IntraThreads != 1 {
-		t.Errorf("the shadow has %d slots and %d threads", m.Instances, m.IntraThreads)
+		t.Errorf("the shadow has %d instances and %d threads", m.Instances, m.IntraThreads)
 	}
 	if n := g.series(t, "sluice_requests_total", `version="2"`); n != 15 {
 		t.Errorf("version 2 answered %v requests, want 15", n)

@@ -36,7 +36,7 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("nothing was tested: %d good, %d bad", good, bad)
 	}
 	noMore(t, goroutines)
-	// A slot's blocks grow to the largest run they have seen; here that is tiny.
+	// An instance's blocks grow to the largest run they have seen; here that is tiny.
 	if after := runtimeMemory(t, g); after > memory+256<<10 {
 		t.Errorf("memory of the runtime: %d bytes before, %d after", memory, after)
 	}

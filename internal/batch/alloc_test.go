@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// echo is a slot that costs next to nothing: one float per row, and back.
+// echo is an instance that costs next to nothing: one float per row, and back.
 type echo struct {
 	data []byte
 	ends []int
@@ -41,12 +41,12 @@ func (e *echo) Scatter(i int, resp *infer.Response) error {
 func (e *echo) Terminate()   {}
 func (e *echo) Close() error { return nil }
 
-func startEcho(tb testing.TB, slots int) *batch.Batcher {
+func startEcho(tb testing.TB, instances int) *batch.Batcher {
 	tb.Helper()
 	o := options()
 	o.MaxSize, o.Steady = 64, false
-	for range slots {
-		o.Slots = append(o.Slots, &echo{})
+	for range instances {
+		o.Instances = append(o.Instances, &echo{})
 	}
 	b, err := batch.New(o)
 	if err != nil {
@@ -86,7 +86,7 @@ func TestPredictAllocatesNothing(t *testing.T) {
 // A trial that wants no copies costs those who offer nothing.
 func TestASettledTrialAllocatesNothing(t *testing.T) {
 	o := trialOptions()
-	o.NewSlot = func() (batch.Slot, error) { return &echo{}, nil }
+	o.NewInstance = func() (batch.Instance, error) { return &echo{}, nil }
 	x, err := batch.NewTrial(o)
 	if err != nil {
 		t.Fatal(err)

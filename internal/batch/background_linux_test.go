@@ -52,14 +52,14 @@ func threads(t *testing.T) (tids []int) {
 	return tids
 }
 
-// runThreads runs two slots at once, twice, and returns the threads of each run;
-// during is called while both slots run.
+// runThreads runs two instances at once, twice, and returns the threads of each run;
+// during is called while both instances run.
 func runThreads(t *testing.T, background bool, during func(tids []int)) {
 	t.Helper()
 	began, goOn := make(chan int), make(chan struct{})
-	s := build(t, 2, func(o *batch.Options, slots []*fake) {
+	s := build(t, 2, func(o *batch.Options, instances []*fake) {
 		o.Background, o.MaxSize = background, 1
-		for _, f := range slots {
+		for _, f := range instances {
 			f.compute = func(x matrix) (matrix, error) {
 				began <- unix.Gettid()
 				<-goOn
@@ -140,9 +140,9 @@ func TestTrialsHaveTheLowestPriority(t *testing.T) {
 	if !ok || own == 19 {
 		t.Skipf("the process has the lowest priority already")
 	}
-	slot := newTensors(rowSums)
+	instance := newTensors(rowSums)
 	tids := make(chan int, 1)
-	slot.during = func() {
+	instance.during = func() {
 		select {
 		case tids <- unix.Gettid():
 		default:
@@ -150,7 +150,7 @@ func TestTrialsHaveTheLowestPriority(t *testing.T) {
 	}
 	m := rowsModel(infer.Shape{-1, -1})
 	o := trialOptions()
-	o.Model, o.NewSlot = m, func() (batch.Slot, error) { return slot, nil }
+	o.Model, o.NewInstance = m, func() (batch.Instance, error) { return instance, nil }
 	x, err := batch.NewTrial(o)
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ type Batcher struct {
 	lingerAt time.Duration // when linger wakes a worker, or never
 }
 
-// New checks the options and returns a batcher. It starts nothing, and leaves the slots
+// New checks the options and returns a batcher. It starts nothing, and leaves the instances
 // to the caller if it fails.
 func New(opts Options) (*Batcher, error) {
 	if err := opts.check(); err != nil {
@@ -65,15 +65,15 @@ func New(opts Options) (*Batcher, error) {
 		b.sameRows = sameRows(opts.Model, b.joined)
 	}
 	b.items.New = func() any { return &item{batcher: b, ended: make(chan struct{}, 1)} }
-	for _, slot := range opts.Slots {
-		b.workers = append(b.workers, &worker{batcher: b, slot: slot, wake: make(chan struct{}, 1)})
+	for _, instance := range opts.Instances {
+		b.workers = append(b.workers, &worker{batcher: b, instance: instance, wake: make(chan struct{}, 1)})
 	}
 	return b, nil
 }
 
-// Run runs what is accepted, on one goroutine per slot, until Shutdown has
+// Run runs what is accepted, on one goroutine per instance, until Shutdown has
 // emptied the queue or ctx ends, which cuts off what runs and refuses what
-// waits. It returns when all slots are closed, with the errors of closing them.
+// waits. It returns when all instances are closed, with the errors of closing them.
 func (b *Batcher) Run(ctx context.Context) error {
 	if !b.started.CompareAndSwap(false, true) {
 		return errors.New("batch: Run was called before")
@@ -88,7 +88,7 @@ func (b *Batcher) Run(ctx context.Context) error {
 	for i, w := range b.workers {
 		work := func() {
 			w.loop()
-			errs[i] = w.slot.Close()
+			errs[i] = w.instance.Close()
 		}
 		wg.Go(func() { // waited for below
 			if b.opts.Background {

@@ -13,10 +13,10 @@ import (
 
 // failOn fails a run that holds one of the ids, after a millisecond.
 func failOn(ids ...float32) func(*batch.Options, []*fake) {
-	return func(o *batch.Options, slots []*fake) {
-		slow(ms)(o, slots)
+	return func(o *batch.Options, instances []*fake) {
+		slow(ms)(o, instances)
 		o.MaxSize = 64
-		for _, f := range slots {
+		for _, f := range instances {
 			f.compute = func(x matrix) (matrix, error) {
 				for i := range x.rows {
 					if slices.Contains(ids, x.row(i)[0]) {
@@ -30,7 +30,7 @@ func failOn(ids ...float32) func(*batch.Options, []*fake) {
 }
 
 // together sends requests 1 to n so that one run takes them all. It returns them by
-// id, 0 being one that keeps the slot busy until they wait.
+// id, 0 being one that keeps the instance busy until they wait.
 func (s *server) together(n int) []*call {
 	s.t.Helper()
 	calls := []*call{s.send(request(0, 1, 1))}
@@ -59,7 +59,7 @@ func TestOneAmongMany(t *testing.T) {
 						}
 					}
 					// Beside them there is a run of the known input, request 0.
-					if further, most := len(s.slots[0].history())-3, 2*logarithm(n); further > most {
+					if further, most := len(s.instances[0].history())-3, 2*logarithm(n); further > most {
 						t.Errorf("%d further runs, want at most %d", further, most)
 					}
 				})
@@ -86,7 +86,7 @@ func TestManyAmongMany(t *testing.T) {
 						c.wantDoubled(t)
 					}
 				}
-				if further, most := len(s.slots[0].history())-3, n+2*logarithm(n); further > most {
+				if further, most := len(s.instances[0].history())-3, n+2*logarithm(n); further > most {
 					t.Errorf("%d further runs, want at most %d", further, most)
 				}
 			})
@@ -133,7 +133,7 @@ func TestLeavingABisection(t *testing.T) {
 		for _, c := range gone {
 			c.wantCode(t, infer.Deadline)
 		}
-		wantRuns(t, s.slots[0], []float32{0}, []float32{3, 4, 1, 2}, []float32{3, 4}, []float32{1, 2}, []float32{1}, []float32{2}, []float32{0})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{3, 4, 1, 2}, []float32{3, 4}, []float32{1, 2}, []float32{1}, []float32{2}, []float32{0})
 	})
 }
 
@@ -162,8 +162,8 @@ func TestCutOffInABisection(t *testing.T) {
 // The pieces of a split request are members like others.
 func TestBadPieceOfASplitRequest(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			failOn(7)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			failOn(7)(o, instances)
 			o.MaxSize, o.Split = 4, true
 		})
 		s.send(request(0, 1, 1))

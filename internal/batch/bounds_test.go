@@ -13,8 +13,8 @@ import (
 
 func TestFullQueueRefusesAtOnce(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
 			o.MaxRequests, o.MaxBytes = 2, 100
 		})
 		running := s.send(request(0, 1, 1))
@@ -33,15 +33,15 @@ func TestFullQueueRefusesAtOnce(t *testing.T) {
 	})
 }
 
-// Who is about to be taken by a free slot does not wait.
-func TestFreeSlotsAreBesideTheQueue(t *testing.T) {
+// Who is about to be taken by a free instance does not wait.
+func TestFreeInstancesAreBesideTheQueue(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 2, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
+		s := start(t, 2, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
 			o.MaxRequests, o.MaxBytes, o.Batchable = 1, 4, false
 		})
 		if s.Full(1 << 40) {
-			t.Error("full, though both slots are free")
+			t.Error("full, though both instances are free")
 		}
 		a, b := s.sendOnly(request(0, 1, 1)), s.sendOnly(request(1, 1, 1))
 		a.wantDoubled(t)
@@ -91,8 +91,8 @@ func TestRowsOfDifferentNamesMayDiffer(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		m := twoInputs()
 		m.Inputs[1].Symbols = []string{"other", ""}
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
 			o.Model = m
 		})
 		s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 1)}})
@@ -105,7 +105,7 @@ func TestRowsOfDifferentNamesMayDiffer(t *testing.T) {
 			c.wantDoubled(t)
 		}
 		var members []int
-		for _, run := range s.slots[0].history() {
+		for _, run := range s.instances[0].history() {
 			members = append(members, len(run))
 		}
 		if want := []int{1, 1, 2}; !slices.Equal(sorted(members), want) {
@@ -116,8 +116,8 @@ func TestRowsOfDifferentNamesMayDiffer(t *testing.T) {
 
 func TestOnlyTheSameInputsAreJoined(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
 			o.Model = twoInputs()
 		})
 		s.send(&infer.Request{Inputs: []infer.Tensor{input("a", 1), input("b", 1)}})
@@ -133,7 +133,7 @@ func TestOnlyTheSameInputsAreJoined(t *testing.T) {
 			c.wantDoubled(t)
 		}
 		var members []int
-		for _, run := range s.slots[0].history() {
+		for _, run := range s.instances[0].history() {
 			members = append(members, len(run))
 		}
 		if want := []int{1, 1, 1, 2, 2}; !slices.Equal(sorted(members), want) {
@@ -151,7 +151,7 @@ func TestRequestsForDifferentOutputsAreJoined(t *testing.T) {
 		a, b := s.send(named), s.send(request(2, 1, 1))
 		a.wantDoubled(t)
 		b.wantDoubled(t)
-		wantRuns(t, s.slots[0], []float32{0}, []float32{1, 2})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{1, 2})
 	})
 }
 
@@ -159,7 +159,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	f := func(want string, change func(o *batch.Options)) {
 		t.Helper()
 		o := options()
-		o.Slots = []batch.Slot{newFake()}
+		o.Instances = []batch.Instance{newFake()}
 		change(&o)
 		b, err := batch.New(o)
 		ok := want == ""
@@ -168,7 +168,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 	f("", func(*batch.Options) {})
-	f("Slots", func(o *batch.Options) { o.Slots = nil })
+	f("Instances", func(o *batch.Options) { o.Instances = nil })
 	f("Model", func(o *batch.Options) { o.Model = nil })
 	f("MaxSize is 0", func(o *batch.Options) { o.MaxSize = 0 })
 	f("", func(o *batch.Options) { o.MaxSize, o.Batchable = 0, false })
@@ -199,7 +199,7 @@ func TestErrorsOfClosingAreReturned(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		broken := errors.New("broken")
 		o := options()
-		o.Slots = []batch.Slot{badClose{newFake(), broken}}
+		o.Instances = []batch.Instance{badClose{newFake(), broken}}
 		b, err := batch.New(o)
 		if err != nil {
 			t.Fatal(err)

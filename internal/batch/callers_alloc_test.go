@@ -34,9 +34,9 @@ func (c *crowded) Run() error {
 // joined, and are woken.
 func TestManyCallersAllocateNothing(t *testing.T) {
 	const callers, each = 16, 2000
-	slot, ctx := &crowded{}, context.Background()
+	instance, ctx := &crowded{}, context.Background()
 	o := options()
-	o.MaxSize, o.Steady, o.Slots = 64, false, []batch.Slot{slot}
+	o.MaxSize, o.Steady, o.Instances = 64, false, []batch.Instance{instance}
 	b, err := batch.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestManyCallersAllocateNothing(t *testing.T) {
 	if n > 0.01 {
 		t.Errorf("%.4f allocations per Predict, want 0", n)
 	}
-	if slot.joined < callers*each {
-		t.Errorf("%d requests were joined, of %d: they did not meet", slot.joined, 5*callers*each)
+	if instance.joined < callers*each {
+		t.Errorf("%d requests were joined, of %d: they did not meet", instance.joined, 5*callers*each)
 	}
 }

@@ -22,9 +22,9 @@ type sample struct {
 	outputs []infer.Tensor
 }
 
-// comparer runs requests together and apart on a slot that nobody else uses.
+// comparer runs requests together and apart on an instance that nobody else uses.
 type comparer struct {
-	slot      Slot
+	instance  Instance
 	tolerance float64
 	log       *zap.Logger
 }
@@ -33,7 +33,7 @@ type comparer struct {
 // garbage collector.
 func (c *comparer) run(ctx context.Context, reqs []*infer.Request) (responses []*infer.Response, err error) {
 	err = protect(c.log, "probe", func() error {
-		if err := c.slot.Gather(reqs); err != nil {
+		if err := c.instance.Gather(reqs); err != nil {
 			return err
 		}
 		if err := c.execute(ctx); err != nil {
@@ -41,7 +41,7 @@ func (c *comparer) run(ctx context.Context, reqs []*infer.Request) (responses []
 		}
 		for i := range reqs {
 			resp := infer.NewResponse()
-			if err := c.slot.Scatter(i, resp); err != nil {
+			if err := c.instance.Scatter(i, resp); err != nil {
 				return err
 			}
 			responses = append(responses, resp)
@@ -59,7 +59,7 @@ func (c *comparer) execute(ctx context.Context) error {
 	}
 	terminated := make(chan struct{})
 	detach := context.AfterFunc(ctx, func() {
-		c.slot.Terminate()
+		c.instance.Terminate()
 		close(terminated)
 	})
 	defer func() {
@@ -67,7 +67,7 @@ func (c *comparer) execute(ctx context.Context) error {
 			<-terminated
 		}
 	}()
-	return c.slot.Run()
+	return c.instance.Run()
 }
 
 // alone runs the sample for itself and keeps its outputs.

@@ -87,7 +87,7 @@ func TestFitFollowsAChange(t *testing.T) {
 }
 
 // A thread that loses its core makes a run take a hundred times as long: the very
-// first, now and then, or all slots at once.
+// first, now and then, or all instances at once.
 func TestOutliersDoNotPoisonTheFit(t *testing.T) {
 	for name, l := range laws {
 		for what, stalled := range map[string]func(i int) bool{

@@ -1,8 +1,8 @@
 // Package batch joins requests for one version of a model into runs.
 //
-// It drains: a free slot takes at once what waits, so the size of a run follows
+// It drains: a free instance takes at once what waits, so the size of a run follows
 // the load without tuning. Under little load a request runs alone and waits for
-// nobody; while all slots are busy a queue builds up, and the next free slot
+// nobody; while all instances are busy a queue builds up, and the next free instance
 // takes it whole. Waiting on purpose (Options.MaxDelay) is possible and off by
 // default.
 //
@@ -15,20 +15,20 @@
 //	          wait for the item's one ending
 //
 //	worker:   lock { note the last run's time; queue.take, else idle }
-//	          Gather; lock slot { members gathering → running }
-//	          Run;    lock slot { no longer terminable }
+//	          Gather; lock instance { members gathering → running }
+//	          Run;    lock instance { no longer terminable }
 //	          for each member still there: claim, Scatter, end
 //	          or, if the run failed, run each half again (bisect.go)
 //
 // Waiting items stand in a bucket per shape (the given inputs and their
 // dimensions but the first), so that one odd shape never cuts another's run.
 // A bucket is a heap by priority, then deadline, then order of arrival, and the
-// buckets that are not empty are a heap by their first items: a slot takes the
+// buckets that are not empty are a heap by their first items: an instance takes the
 // bucket of the most urgent item and fills its run from there.
 //
 // What a bucket's runs cost is fitted as they come (cost.go). By that, requests that
 // gain nothing from it are not joined (join.go), those who would be too late are
-// refused when they come (hopeless.go) and again when a slot takes them, and a full
+// refused when they come (hopeless.go) and again when an instance takes them, and a full
 // queue says when it will have drained.
 //
 // Whether requests can be joined is found out beforehand (probe.go), with made-up data
@@ -57,7 +57,7 @@
 //     An item that was left goes to the garbage collector.
 //   - A caller may lead a run, in the place of a worker that is idle, where it is
 //     expected to be short. It cannot leave meanwhile, though its item can.
-//   - A slot is terminated only under its lock while it runs, and only when every
+//   - An instance is terminated only under its lock while it runs, and only when every
 //     member of that very run is done; so a late leaver cannot hit the next run.
 //   - Batcher.mu guards the queue and the idle workers, worker.mu the state of a
 //     run. Neither is taken while the other is held.

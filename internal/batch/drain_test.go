@@ -12,8 +12,8 @@ import (
 )
 
 func slow(d time.Duration) func(*batch.Options, []*fake) {
-	return func(_ *batch.Options, slots []*fake) {
-		for _, f := range slots {
+	return func(_ *batch.Options, instances []*fake) {
+		for _, f := range instances {
 			f.takes = constant(d)
 		}
 	}
@@ -26,7 +26,7 @@ func wantRuns(t *testing.T, f *fake, want ...[]float32) {
 	}
 }
 
-func TestFreeSlotTakesWhatWaits(t *testing.T) {
+func TestFreeInstanceTakesWhatWaits(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, slow(10*ms))
 		var calls []*call
@@ -36,7 +36,7 @@ func TestFreeSlotTakesWhatWaits(t *testing.T) {
 		for _, c := range calls {
 			c.wantDoubled(t)
 		}
-		wantRuns(t, s.slots[0], []float32{0}, []float32{1, 2, 3, 4, 5, 6, 7, 8}, []float32{9, 10, 11})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{1, 2, 3, 4, 5, 6, 7, 8}, []float32{9, 10, 11})
 	})
 }
 
@@ -52,11 +52,11 @@ func TestFirstRequestDoesNotWait(t *testing.T) {
 	})
 }
 
-func TestFreeSlotsShareWhatWaits(t *testing.T) {
-	f := func(slots, waiting int, want ...int) {
+func TestFreeInstancesShareWhatWaits(t *testing.T) {
+	f := func(instances, waiting int, want ...int) {
 		t.Helper()
 		virtual(t, func(t *testing.T) {
-			s := build(t, slots, slow(ms))
+			s := build(t, instances, slow(ms))
 			var calls []*call
 			for id := range waiting {
 				calls = append(calls, s.send(request(float32(id), 1, 1)))
@@ -66,13 +66,13 @@ func TestFreeSlotsShareWhatWaits(t *testing.T) {
 				c.wantDoubled(t)
 			}
 			var got []int
-			for _, f := range s.slots {
+			for _, f := range s.instances {
 				for _, run := range f.history() {
 					got = append(got, len(run))
 				}
 			}
 			if diff := cmp.Diff(want, got, cmp.Transformer("sort", sorted)); diff != "" {
-				t.Errorf("%d slots, %d waiting: sizes of runs (-want +got):\n%s", slots, waiting, diff)
+				t.Errorf("%d instances, %d waiting: sizes of runs (-want +got):\n%s", instances, waiting, diff)
 			}
 		})
 	}
@@ -97,7 +97,7 @@ func TestOddShapeDoesNotCutARun(t *testing.T) {
 		for _, c := range calls {
 			c.wantDoubled(t)
 		}
-		wantRuns(t, s.slots[0], []float32{0}, []float32{1, 2, 3, 5, 6, 7}, []float32{4})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{1, 2, 3, 5, 6, 7}, []float32{4})
 	})
 }
 
@@ -110,7 +110,7 @@ func TestRequestOfManyRowsCountsThem(t *testing.T) {
 			c.wantDoubled(t)
 		}
 		// 3 does not fit beside 1 and 2, and 4 does not overtake it.
-		wantRuns(t, s.slots[0], []float32{0}, []float32{1, 2}, []float32{3, 4})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{1, 2}, []float32{3, 4})
 		if got := a.req.Timing.Rows; got != 7 {
 			t.Errorf("Timing.Rows = %d, want the rows of the whole run, 7", got)
 		}
@@ -125,15 +125,15 @@ func TestZeroRowsAnswerAnEmptyOutput(t *testing.T) {
 		for _, c := range []*call{alone, joined, beside} {
 			c.wantDoubled(t)
 		}
-		wantRuns(t, s.slots[0], nil, []float32{5})
+		wantRuns(t, s.instances[0], nil, []float32{5})
 	})
 }
 
 func TestRunHasNoMoreMembersThanRows(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		most := 0
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
 			o.ObserveRun = func(r batch.Run) { most = max(most, r.Members) }
 		})
 		var calls []*call
@@ -151,8 +151,8 @@ func TestRunHasNoMoreMembersThanRows(t *testing.T) {
 
 func TestNotBatchableRunsAloneInParallel(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 2, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
+		s := start(t, 2, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
 			o.Batchable, o.MaxSize = false, 0
 		})
 		begin := time.Now()
@@ -174,8 +174,8 @@ func TestNotBatchableRunsAloneInParallel(t *testing.T) {
 
 func TestOrderIsPriorityThenDeadlineThenArrival(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
 			o.MaxSize, o.PriorityLevels, o.DefaultPriority = 1, 3, 2
 		})
 		calls := []*call{s.send(request(0, 1, 1))}
@@ -194,7 +194,7 @@ func TestOrderIsPriorityThenDeadlineThenArrival(t *testing.T) {
 		for _, c := range calls {
 			c.wantDoubled(t)
 		}
-		wantRuns(t, s.slots[0], []float32{0}, []float32{1}, []float32{2}, []float32{5}, []float32{6}, []float32{7}, []float32{9}, []float32{8})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{1}, []float32{2}, []float32{5}, []float32{6}, []float32{7}, []float32{9}, []float32{8})
 	})
 }
 
@@ -208,7 +208,7 @@ func TestMostUrgentShapeGoesFirst(t *testing.T) {
 		for _, c := range calls {
 			c.wantDoubled(t)
 		}
-		wantRuns(t, s.slots[0], []float32{0}, []float32{3}, []float32{1, 2})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{3}, []float32{1, 2})
 	})
 }
 
@@ -266,9 +266,9 @@ func TestShapesThatWaitAreRemembered(t *testing.T) {
 
 func TestTimingIsFilled(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
-			slots[0].gather = func() { time.Sleep(2 * ms) }
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
+			instances[0].gather = func() { time.Sleep(2 * ms) }
 		})
 		first, second := s.send(request(0, 1, 1)), s.send(request(1, 3, 1))
 		first.wantDoubled(t)
@@ -283,8 +283,8 @@ func TestTimingIsFilled(t *testing.T) {
 func TestRunsAreObservedBeforeTheLastAnswer(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		var runs []batch.Run
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
 			o.ObserveRun = func(r batch.Run) { runs = append(runs, r) }
 		})
 		a, b, c := s.send(request(0, 1, 1)), s.send(request(1, 1, 1)), s.send(request(2, 2, 1))

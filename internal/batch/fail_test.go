@@ -29,9 +29,9 @@ func poison(bad float32, panics bool) func(matrix) (matrix, error) {
 func TestOnlyTheGuiltyMemberFails(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		var failed int
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
-			slots[0].compute = poison(2, false)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
+			instances[0].compute = poison(2, false)
 			o.ObserveRun = func(r batch.Run) {
 				if r.Err != nil {
 					failed++
@@ -45,7 +45,7 @@ func TestOnlyTheGuiltyMemberFails(t *testing.T) {
 		a.wantDoubled(t)
 		c.wantDoubled(t)
 		gone.wantCode(t, infer.Deadline)
-		wantRuns(t, s.slots[0], []float32{0}, []float32{4, 1, 2, 3}, []float32{1}, []float32{2, 3}, []float32{2}, []float32{3}, []float32{0})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{4, 1, 2, 3}, []float32{1}, []float32{2, 3}, []float32{2}, []float32{3}, []float32{0})
 		if failed != 3 { // both that were joined, and the guilty alone
 			t.Errorf("%d failed runs were observed, want 3", failed)
 		}
@@ -54,28 +54,28 @@ func TestOnlyTheGuiltyMemberFails(t *testing.T) {
 
 func TestFailureAloneIsFinal(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(_ *batch.Options, slots []*fake) { slots[0].compute = poison(2, false) })
+		s := start(t, 1, func(_ *batch.Options, instances []*fake) { instances[0].compute = poison(2, false) })
 		s.send(request(2, 1, 1)).wantFailed(t, false)
-		wantRuns(t, s.slots[0], []float32{2})
+		wantRuns(t, s.instances[0], []float32{2})
 		s.send(request(1, 1, 1)).wantDoubled(t)
 	})
 }
 
 func TestErrorOfTheRuntimeKeepsItsCode(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(_ *batch.Options, slots []*fake) {
-			slots[0].compute = func(matrix) (matrix, error) { return matrix{}, infer.Errorf(infer.TooLarge, "too much") }
+		s := start(t, 1, func(_ *batch.Options, instances []*fake) {
+			instances[0].compute = func(matrix) (matrix, error) { return matrix{}, infer.Errorf(infer.TooLarge, "too much") }
 		})
 		s.send(request(2, 1, 1)).wantCode(t, infer.TooLarge)
 	})
 }
 
-func TestPanicBecomesInternalAndTheSlotGoesOn(t *testing.T) {
+func TestPanicBecomesInternalAndTheInstanceGoesOn(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		core, logs := observer.New(zap.ErrorLevel)
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
-			slots[0].compute = poison(2, true)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
+			instances[0].compute = poison(2, true)
 			o.Logger = zap.New(core)
 		})
 		s.send(request(0, 1, 1))
@@ -83,7 +83,7 @@ func TestPanicBecomesInternalAndTheSlotGoesOn(t *testing.T) {
 		a.wantCode(t, infer.Internal) // nothing is run again: a panic is no answer to data
 		b.wantCode(t, infer.Internal)
 		s.send(request(3, 1, 1)).wantDoubled(t)
-		wantRuns(t, s.slots[0], []float32{0}, []float32{1, 2}, []float32{0}, []float32{3})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{1, 2}, []float32{0}, []float32{3})
 		if logs.Len() != 1 || logs.All()[0].ContextMap()["stack"] == "" {
 			t.Errorf("log: %v, want one entry with a stack", logs.All())
 		}
@@ -92,22 +92,22 @@ func TestPanicBecomesInternalAndTheSlotGoesOn(t *testing.T) {
 
 func TestPanicsInGatherAndScatter(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(_ *batch.Options, slots []*fake) {
-			slots[0].gather = func() { panic("gather") }
+		s := start(t, 1, func(_ *batch.Options, instances []*fake) {
+			instances[0].gather = func() { panic("gather") }
 		})
 		s.send(request(0, 1, 1)).wantCode(t, infer.Internal)
-		s.slots[0].gather = nil
-		s.slots[0].compute = func(x matrix) (matrix, error) { return matrix{rows: x.rows, cols: 99}, nil } // too few data
+		s.instances[0].gather = nil
+		s.instances[0].compute = func(x matrix) (matrix, error) { return matrix{rows: x.rows, cols: 99}, nil } // too few data
 		s.send(request(0, 1, 1)).wantCode(t, infer.Internal)
-		s.slots[0].compute = nil
+		s.instances[0].compute = nil
 		s.send(request(0, 1, 1)).wantDoubled(t)
 	})
 }
 
 func TestShutdownFinishesAcceptedWork(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 2, func(o *batch.Options, slots []*fake) {
-			slow(time.Second)(o, slots)
+		s := start(t, 2, func(o *batch.Options, instances []*fake) {
+			slow(time.Second)(o, instances)
 			o.MaxSize = 1
 		})
 		var calls []*call
@@ -132,10 +132,10 @@ func TestShutdownCutsOffWhenItsTimeIsUp(t *testing.T) {
 	f := func(deaf bool, wantEnd time.Duration) {
 		t.Helper()
 		virtual(t, func(t *testing.T) {
-			s := build(t, 1, func(o *batch.Options, slots []*fake) {
-				slow(10*time.Second)(o, slots)
-				slots[0].deaf = deaf
-				slots[0].compute = func(x matrix) (matrix, error) {
+			s := build(t, 1, func(o *batch.Options, instances []*fake) {
+				slow(10*time.Second)(o, instances)
+				instances[0].deaf = deaf
+				instances[0].compute = func(x matrix) (matrix, error) {
 					if deaf {
 						return matrix{}, errTerminated
 					}
@@ -161,7 +161,7 @@ func TestShutdownCutsOffWhenItsTimeIsUp(t *testing.T) {
 		})
 	}
 	f(false, time.Second)
-	f(true, 10*time.Second) // the slot is closed when the runtime lets go, not before
+	f(true, 10*time.Second) // the instance is closed when the runtime lets go, not before
 }
 
 func TestEndOfRunsContextCutsOff(t *testing.T) {
@@ -176,16 +176,16 @@ func TestEndOfRunsContextCutsOff(t *testing.T) {
 		runs.wantCode(t, infer.Unavailable)
 		waits.wantCode(t, infer.Unavailable)
 		s.send(request(2, 1, 1)).wantCode(t, infer.Unavailable)
-		if s.slots[0].closed != 1 {
-			t.Error("the slot is open")
+		if s.instances[0].closed != 1 {
+			t.Error("the instance is open")
 		}
 	})
 }
 
 func TestCutOffWhileGatheringStartsNoRun(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := build(t, 1, func(_ *batch.Options, slots []*fake) {
-			slots[0].gather = func() { time.Sleep(2 * time.Second) }
+		s := build(t, 1, func(_ *batch.Options, instances []*fake) {
+			instances[0].gather = func() { time.Sleep(2 * time.Second) }
 		})
 		ctx, cancel := timeout(t, time.Second)
 		defer cancel()
@@ -194,7 +194,7 @@ func TestCutOffWhileGatheringStartsNoRun(t *testing.T) {
 			t.Error(err)
 		}
 		c.wantCode(t, infer.Unavailable)
-		if len(s.slots[0].ends) != 0 {
+		if len(s.instances[0].ends) != 0 {
 			t.Error("a run was started")
 		}
 	})

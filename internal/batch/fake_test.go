@@ -67,7 +67,7 @@ var errTerminated = errors.New("terminated")
 // errBadRow is the error of a run that the values may have caused.
 var errBadRow = &infer.Error{Code: infer.Internal, Msg: "bad row", Err: infer.ErrMaybeRefused}
 
-// fake is a slot that computes row by row, takes a settable time for it and
+// fake is an instance that computes row by row, takes a settable time for it and
 // remembers its runs.
 type fake struct {
 	compute func(matrix) (matrix, error) // double where nil
@@ -152,7 +152,7 @@ func (f *fake) setRunning(on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.inRun == on {
-		panic("BUG: two runs at once on one slot")
+		panic("BUG: two runs at once on one instance")
 	}
 	f.inRun = on
 	if !on {

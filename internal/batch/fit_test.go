@@ -15,7 +15,7 @@ import (
 func TestFitsTellWhatIsKnownOfEachShape(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		l := law{10 * ms, ms, 0}
-		s := start(t, 1, func(_ *batch.Options, slots []*fake) { slots[0].takes = l.exact })
+		s := start(t, 1, func(_ *batch.Options, instances []*fake) { instances[0].takes = l.exact })
 		if got := s.Fits(16); len(got) != 0 {
 			t.Errorf("%+v before the first run", got)
 		}
@@ -48,8 +48,8 @@ func TestFitsNameInputs(t *testing.T) {
 			specs = append(specs, infer.TensorSpec{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, 2}})
 			req.Inputs = append(req.Inputs, input(name, 300))
 		}
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(time.Millisecond)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(time.Millisecond)(o, instances)
 			o.Model, o.Batchable = infer.NewModel("wide", 1, specs, specs[:1]), false
 		})
 		s.send(req).wantDoubled(t)
@@ -64,7 +64,7 @@ func TestFitsNameInputs(t *testing.T) {
 
 func TestFitsOfRequestsThatRunAlone(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(_ *batch.Options, slots []*fake) { slots[0].takes = law{0, 10 * ms, 0}.exact })
+		s := start(t, 1, func(_ *batch.Options, instances []*fake) { instances[0].takes = law{0, 10 * ms, 0}.exact })
 		for range 4 {
 			s.storm(20)
 		}

@@ -21,16 +21,16 @@ func virtual(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// server is a batcher with its slots.
+// server is a batcher with its instances.
 type server struct {
 	*batch.Batcher
-	t     *testing.T
-	model *infer.Model
-	slots []*fake
-	ran   chan error // the result of Run
+	t         *testing.T
+	model     *infer.Model
+	instances []*fake
+	ran       chan error // the result of Run
 }
 
-// options are complete but for Slots: 8 rows a run, no delay.
+// options are complete but for Instances: 8 rows a run, no delay.
 func options() batch.Options {
 	return batch.Options{
 		Model: ioModel(), Batchable: true, MaxSize: 8, Timeout: time.Minute, Steady: true,
@@ -39,18 +39,18 @@ func options() batch.Options {
 }
 
 // build makes a batcher that is not running: batchable, 8 rows a run, no delay,
-// n slots.
-func build(t *testing.T, n int, change func(o *batch.Options, slots []*fake)) *server {
+// n instances.
+func build(t *testing.T, n int, change func(o *batch.Options, instances []*fake)) *server {
 	t.Helper()
 	s := &server{t: t, ran: make(chan error, 1)}
 	o := options()
 	for range n {
 		f := newFake()
-		s.slots = append(s.slots, f)
-		o.Slots = append(o.Slots, f)
+		s.instances = append(s.instances, f)
+		o.Instances = append(o.Instances, f)
 	}
 	if change != nil {
-		change(&o, s.slots)
+		change(&o, s.instances)
 	}
 	s.model = o.Model
 	var err error
@@ -61,11 +61,11 @@ func build(t *testing.T, n int, change func(o *batch.Options, slots []*fake)) *s
 }
 
 // start makes a batcher that runs until the test ends.
-func start(t *testing.T, n int, change func(o *batch.Options, slots []*fake)) *server {
+func start(t *testing.T, n int, change func(o *batch.Options, instances []*fake)) *server {
 	t.Helper()
 	s := build(t, n, change)
 	s.run()
-	synctest.Wait() // all slots are free
+	synctest.Wait() // all instances are free
 	return s
 }
 
@@ -80,9 +80,9 @@ func (s *server) run() {
 			s.t.Errorf("Run: %v", err)
 		}
 		s.checkEmpty()
-		for i, f := range s.slots {
+		for i, f := range s.instances {
 			if f.closed != 1 {
-				s.t.Errorf("slot %d was closed %d times", i, f.closed)
+				s.t.Errorf("instance %d was closed %d times", i, f.closed)
 			}
 		}
 	})

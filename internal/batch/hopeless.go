@@ -33,18 +33,18 @@ func (r rank) before(other rank) bool {
 // caller can be told at once. It is certain if those that go before it stay and are
 // served:
 //
-//	wait = work/slots - longest/slots·(slots-1) - longest/slots
+//	wait = work/instances - longest/instances·(instances-1) - longest/instances
 //	too late if wait + its own run > time left
 //
 // where work is the least that the requests before it can cost, in runs that are all
 // full, and longest the longest run that may come of them. The first term supposes
-// that all slots are busy with nothing else from now on. But when the item's run
-// begins, those of the other slots need not have ended, which is the second term; and
+// that all instances are busy with nothing else from now on. But when the item's run
+// begins, those of the other instances need not have ended, which is the second term; and
 // part of the work may be in the very run of the item, which is the third, and does
 // not apply where requests run alone. So the margin is one such run, and what runs
 // already, which is not counted. What is not known costs nothing. The worker that
 // takes an item checks again, and knows more by then.
-func (q *queue) hopeless(it *item, now time.Duration, slots int) bool {
+func (q *queue) hopeless(it *item, now time.Duration, instances int) bool {
 	left := it.due - now
 	c := &it.bucket.times
 	own := c.at(it.rows)
@@ -53,12 +53,12 @@ func (q *queue) hopeless(it *item, now time.Duration, slots int) bool {
 		return true
 	}
 	// Nearly all stand behind all others or find little work, so nothing is scanned.
-	return q.requests > 0 && left < own+q.wait(it, true, slots) && left < own+q.wait(it, false, slots)
+	return q.requests > 0 && left < own+q.wait(it, true, instances) && left < own+q.wait(it, false, instances)
 }
 
 // wait is the least time until the run of a new item begins. With all, everything
 // that waits is taken to go before it.
-func (q *queue) wait(it *item, all bool, slots int) time.Duration {
+func (q *queue) wait(it *item, all bool, instances int) time.Duration {
 	work, longest := 0., 0.
 	for _, b := range q.active[:min(len(q.active), mostShapes)] {
 		rows, items := b.rows, len(b.items)
@@ -77,7 +77,7 @@ func (q *queue) wait(it *item, all bool, slots int) time.Duration {
 	if it.solo {
 		work += longest
 	}
-	return time.Duration(max(0, work/float64(slots)-longest))
+	return time.Duration(max(0, work/float64(instances)-longest))
 }
 
 // rider returns what must come before the items of b for the run of a new item to
@@ -105,8 +105,8 @@ func (b *bucket) ahead(it *item) (rows, items int) {
 	return rows, items
 }
 
-// drainTime estimates how long the slots are busy with what waits.
-func (q *queue) drainTime(slots int) time.Duration {
+// drainTime estimates how long the instances are busy with what waits.
+func (q *queue) drainTime(instances int) time.Duration {
 	work := 0.
 	for _, b := range q.active[:min(len(q.active), mostShapes)] {
 		runs := float64(len(b.items))
@@ -116,7 +116,7 @@ func (q *queue) drainTime(slots int) time.Duration {
 		}
 		work += b.times.work(b.rows, runs)
 	}
-	return time.Duration(math.Round(work / float64(slots)))
+	return time.Duration(math.Round(work / float64(instances)))
 }
 
 // overloaded is the refusal where the queue is full.

@@ -12,9 +12,9 @@ import (
 
 // taught starts a server whose runs take what the law says, and that knows it.
 // Requests have priority 1 unless they ask for 2.
-func taught(t *testing.T, slots int, l law, change func(*batch.Options)) *server {
+func taught(t *testing.T, instances int, l law, change func(*batch.Options)) *server {
 	t.Helper()
-	s := start(t, slots, func(o *batch.Options, fakes []*fake) {
+	s := start(t, instances, func(o *batch.Options, fakes []*fake) {
 		o.DefaultPriority = 1
 		for _, f := range fakes {
 			f.takes = l.exact
@@ -50,12 +50,12 @@ func (c *call) wantAtOnce(t *testing.T, begin time.Time) {
 
 func TestHopelessIsRefusedWhenItComes(t *testing.T) {
 	// In each case that many requests wait, and one behind them needs at least that long.
-	f := func(what string, slots int, l law, change func(*batch.Options), waiting int, least time.Duration) {
+	f := func(what string, instances int, l law, change func(*batch.Options), waiting int, least time.Duration) {
 		t.Helper()
 		virtual(t, func(t *testing.T) {
-			s := taught(t, slots, l, change)
+			s := taught(t, instances, l, change)
 			begin := time.Now()
-			for range slots + waiting {
+			for range instances + waiting {
 				s.send(request(0, 1, 1))
 			}
 			for range 1 + 10*waiting { // however many are refused, nothing changes
@@ -70,7 +70,7 @@ func TestHopelessIsRefusedWhenItComes(t *testing.T) {
 	}
 	f("none waits", 1, law{10 * ms, 0, 0}, singles, 0, 10*ms)
 	f("singles", 1, law{10 * ms, 0, 0}, singles, 3, 40*ms)
-	f("two slots", 2, law{10 * ms, 0, 0}, singles, 5, 5*10*ms/2-5*ms+10*ms) // less what another slot may still run
+	f("two instances", 2, law{10 * ms, 0, 0}, singles, 5, 5*10*ms/2-5*ms+10*ms) // less what another instance may still run
 	f("joined", 1, law{10 * ms, ms, 0}, nil, 17, 17*10*ms/8+17*ms-18*ms+11*ms)
 	f("joined, of no fixed cost", 1, law{0, 10 * ms, 0}, nil, 17, 17*10*ms-80*ms+10*ms)
 }
@@ -105,16 +105,16 @@ func TestHopelessSupposesNothingOfTheUnknown(t *testing.T) {
 }
 
 func TestFullQueueSaysWhenToTryAgain(t *testing.T) {
-	f := func(slots int, l law, change func(*batch.Options), rows int, want time.Duration) {
+	f := func(instances int, l law, change func(*batch.Options), rows int, want time.Duration) {
 		t.Helper()
 		virtual(t, func(t *testing.T) {
-			s := taught(t, slots, l, func(o *batch.Options) {
+			s := taught(t, instances, l, func(o *batch.Options) {
 				o.MaxRequests = 6
 				if change != nil {
 					change(o)
 				}
 			})
-			for range slots + 6 {
+			for range instances + 6 {
 				s.send(request(0, rows, 1))
 			}
 			c := s.send(request(0, rows, 1))
@@ -132,8 +132,8 @@ func TestFullQueueSaysWhenToTryAgain(t *testing.T) {
 
 func TestUnknownQueueSaysNotWhen(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(10*ms)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(10*ms)(o, instances)
 			o.MaxRequests = 1
 		})
 		s.send(request(0, 1, 1))
@@ -200,10 +200,10 @@ func TestNobodyInTimeIsRefused(t *testing.T) {
 // Half as much again as the model can do: what it does is still of use, and those it
 // cannot serve are told at once.
 func TestOverloadKeepsItsGoodput(t *testing.T) {
-	f := func(what string, slots int, l law, change func(*batch.Options), every time.Duration, best int) {
+	f := func(what string, instances int, l law, change func(*batch.Options), every time.Duration, best int) {
 		t.Helper()
 		virtual(t, func(t *testing.T) {
-			s := taught(t, slots, l, change)
+			s := taught(t, instances, l, change)
 			const timeout = 150 * ms
 			var calls []*call
 			var begins []time.Time
@@ -234,6 +234,6 @@ func TestOverloadKeepsItsGoodput(t *testing.T) {
 		})
 	}
 	f("singles", 1, law{10 * ms, 0, 0}, singles, 10*ms*2/3, 2000)
-	f("two slots", 2, law{10 * ms, 0, 0}, singles, 5*ms*2/3, 2000)
+	f("two instances", 2, law{10 * ms, 0, 0}, singles, 5*ms*2/3, 2000)
 	f("joined", 1, law{10 * ms, ms, 0}, nil, 18*ms/8*2/3, 2000)
 }

@@ -2,7 +2,7 @@ package batch
 
 // Joining requests saves the fixed part of their runs but one, and makes the first
 // wait for the last. Where that part is next to nothing, runs of one request each give
-// the same throughput and answer sooner, and free slots share the requests better; a
+// the same throughput and answer sooner, and free instances share the requests better; a
 // large run may even take longer, as it leaves the caches. So a shape's requests are
 // joined unless it is known that the fixed part is too small a share of a run of one:
 // as good as the most that joining ever saves. For most models it is a large one.
@@ -16,7 +16,7 @@ const (
 	// these are joined, and 6.9 when few of them are.
 	joinFew = 8
 
-	// perRun is what a run costs beside the slot's work, in ns: to take its members
+	// perRun is what a run costs beside the instance's work, in ns: to take its members
 	// and to wake its worker.
 	perRun = 1000
 

@@ -98,7 +98,7 @@ func TestJoiningHasHysteresis(t *testing.T) {
 	f(0.40, 0)
 }
 
-// What a run costs beside the slot counts: tiny models are joined however they scale.
+// What a run costs beside the instance counts: tiny models are joined however they scale.
 func TestTinyRunsAreJoined(t *testing.T) {
 	var c batch.Cost
 	for i := range 100 {
@@ -113,8 +113,8 @@ func TestTinyRunsAreJoined(t *testing.T) {
 // since from, and how long the requests took on average.
 func (s *server) storm(n int) (sizes []int, mean time.Duration) {
 	s.t.Helper()
-	from := make([]int, len(s.slots))
-	for i, f := range s.slots {
+	from := make([]int, len(s.instances))
+	for i, f := range s.instances {
 		from[i] = len(f.history())
 	}
 	var calls []*call
@@ -128,7 +128,7 @@ func (s *server) storm(n int) (sizes []int, mean time.Duration) {
 	}
 	mean /= time.Duration(n)
 	synctest.Wait()
-	for i, f := range s.slots {
+	for i, f := range s.instances {
 		for _, run := range f.history()[from[i]:] {
 			sizes = append(sizes, len(run))
 		}
@@ -143,14 +143,14 @@ func largest(sizes []int) (most int) {
 	return most
 }
 
-// The free slots share what waits one by one, and answers come sooner for it. Once
+// The free instances share what waits one by one, and answers come sooner for it. Once
 // joining pays, requests are joined again.
 func TestBatcherFindsOutWhetherJoiningPays(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		var now atomic.Pointer[law]
 		now.Store(&law{0, 10 * ms, 0})
-		s := start(t, 2, func(_ *batch.Options, slots []*fake) {
-			for _, f := range slots {
+		s := start(t, 2, func(_ *batch.Options, instances []*fake) {
+			for _, f := range instances {
 				f.takes = func(rows int) time.Duration { return now.Load().exact(rows) }
 			}
 		})
@@ -190,7 +190,7 @@ func TestSharesAreWorthTheirRuns(t *testing.T) {
 	f(law{10 * ms, 2 * ms, 0}, 5)
 	f(law{0, 10 * ms, 0}, 0) // every share
 	f(law{10 * ms, 0, 0}, 64)
-	f(law{0, us / 4, 0}, 4) // what a run costs beside the slot counts too
+	f(law{0, us / 4, 0}, 4) // what a run costs beside the instance counts too
 	if got := new(batch.Cost).Worth(64); got != 1 {
 		t.Errorf("where nothing is known, from %d rows on", got)
 	}
@@ -202,9 +202,9 @@ func TestRunsAreNoLargerThanPays(t *testing.T) {
 	f := func(l law, want int) {
 		t.Helper()
 		virtual(t, func(t *testing.T) {
-			s := start(t, 2, func(o *batch.Options, slots []*fake) {
+			s := start(t, 2, func(o *batch.Options, instances []*fake) {
 				o.MaxSize = 64
-				for _, f := range slots {
+				for _, f := range instances {
 					f.takes = l.exact
 				}
 			})
@@ -228,9 +228,9 @@ func TestRunsAreNoLargerThanPays(t *testing.T) {
 // Who waits on purpose wants full runs.
 func TestMaxDelayJoinsWhateverItCosts(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 2, func(o *batch.Options, slots []*fake) {
+		s := start(t, 2, func(o *batch.Options, instances []*fake) {
 			o.MaxDelay = ms
-			for _, f := range slots {
+			for _, f := range instances {
 				f.takes = func(rows int) time.Duration { return time.Duration(rows) * 10 * ms }
 			}
 		})

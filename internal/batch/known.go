@@ -19,7 +19,7 @@ import (
 // answered, the error is marked with infer.ErrVersionWell, and becomes a refusal of the
 // values (Invalid) if they may have caused it.
 //
-// The worker whose run failed does that on its own slot, after the others of the batch
+// The worker whose run failed does that on its own instance, after the others of the batch
 // have their answers, and never on the goroutine of a caller who leads. It does so at
 // most once a second for the whole version; in between, and for those who fail while a
 // check is under way, the last finding holds. A version counts as well when its input
@@ -133,11 +133,11 @@ func (b *Batcher) logHealth(err error) {
 	}
 }
 
-// runKnown runs the known input on the worker's slot. It is cut off when its time is
+// runKnown runs the known input on the worker's instance. It is cut off when its time is
 // over, or by a stop; err then says nothing.
 func (w *worker) runKnown(known *knownInput) (cut bool, err error) {
 	b := w.batcher
-	if err := protect(b.log, "gather", func() error { return w.slot.Gather([]*infer.Request{known.req}) }); err != nil {
+	if err := protect(b.log, "gather", func() error { return w.instance.Gather([]*infer.Request{known.req}) }); err != nil {
 		return false, err
 	}
 	c := new(checkRun)
@@ -147,7 +147,7 @@ func (w *worker) runKnown(known *knownInput) (cut bool, err error) {
 		return true, nil
 	}
 	limit := time.AfterFunc(min(b.opts.Timeout, max(shortestCheck, checkTimes*known.took)), func() { w.cutCheck(c) })
-	err = protect(b.log, "run", w.slot.Run)
+	err = protect(b.log, "run", w.instance.Run)
 	limit.Stop()
 	w.setChecking(nil)
 	if c.cut || err != nil {
@@ -177,6 +177,6 @@ func (w *worker) cutCheck(c *checkRun) {
 	defer w.mu.Unlock()
 	if w.checking == c {
 		c.cut = true
-		w.slot.Terminate()
+		w.instance.Terminate()
 	}
 }

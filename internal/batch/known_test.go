@@ -41,7 +41,7 @@ func (c *call) wantMarked(t *testing.T, code infer.Code, well bool) {
 	}
 }
 
-// takeInTurn has the runs of a slot take these times, one after the other, and later
+// takeInTurn has the runs of an instance take these times, one after the other, and later
 // ones as long as the last.
 func takeInTurn(times ...time.Duration) func(int) time.Duration {
 	return func(int) (d time.Duration) {
@@ -67,8 +67,8 @@ const bad = 13
 
 func TestBadValuesAreNotTheVersionsFault(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			failOn(bad)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			failOn(bad)(o, instances)
 			o.MaxSize = 1
 		})
 		s.send(request(bad, 1, 1)).wantFailed(t, false) // nothing has been answered yet
@@ -79,7 +79,7 @@ func TestBadValuesAreNotTheVersionsFault(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		s.send(request(bad, 1, 1)).wantFailed(t, true)
-		wantRuns(t, s.slots[0], []float32{bad}, []float32{1}, []float32{2},
+		wantRuns(t, s.instances[0], []float32{bad}, []float32{1}, []float32{2},
 			[]float32{bad}, []float32{1}, []float32{bad}, []float32{bad}, // once a second
 			[]float32{bad}, []float32{1})
 	})
@@ -88,8 +88,8 @@ func TestBadValuesAreNotTheVersionsFault(t *testing.T) {
 // A failure that the values cannot have caused is no refusal, though the version is well.
 func TestOtherFailuresStayInternal(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(_ *batch.Options, slots []*fake) {
-			slots[0].compute = func(x matrix) (matrix, error) {
+		s := start(t, 1, func(_ *batch.Options, instances []*fake) {
+			instances[0].compute = func(x matrix) (matrix, error) {
 				if x.row(0)[0] == bad {
 					return matrix{}, errors.New("no memory")
 				}
@@ -102,7 +102,7 @@ func TestOtherFailuresStayInternal(t *testing.T) {
 		}
 	})
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(_ *batch.Options, slots []*fake) { slots[0].compute = poison(bad, true) })
+		s := start(t, 1, func(_ *batch.Options, instances []*fake) { instances[0].compute = poison(bad, true) })
 		s.send(request(1, 1, 1)).wantDoubled(t)
 		s.send(request(bad, 1, 1)).wantMarked(t, infer.Internal, true)
 	})
@@ -113,9 +113,9 @@ func TestBrokenVersion(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		var b broken
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(ms)(o, slots)
-			slots[0].compute = b.compute
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(ms)(o, instances)
+			instances[0].compute = b.compute
 			o.Logger = zap.New(core)
 		})
 		s.send(request(1, 1, 1)).wantDoubled(t)
@@ -124,7 +124,7 @@ func TestBrokenVersion(t *testing.T) {
 			s.send(request(2, 1, 1)).wantFailed(t, false)
 		}
 		checks := 0
-		for _, run := range s.slots[0].history()[1:] {
+		for _, run := range s.instances[0].history()[1:] {
 			if run[0] == 1 {
 				checks++
 			}
@@ -147,8 +147,8 @@ func TestWhatIsKnown(t *testing.T) {
 	f := func(known bool, first *infer.Request, change func(*infer.Request)) {
 		t.Helper()
 		virtual(t, func(t *testing.T) {
-			s := start(t, 1, func(o *batch.Options, slots []*fake) {
-				failOn(bad)(o, slots)
+			s := start(t, 1, func(o *batch.Options, instances []*fake) {
+				failOn(bad)(o, instances)
 				o.MaxBytes = 1 << 30
 			})
 			want := values(first.Inputs[0].Data)
@@ -157,7 +157,7 @@ func TestWhatIsKnown(t *testing.T) {
 				change(first)
 			}
 			s.send(request(bad, 1, 1)).wantFailed(t, known)
-			runs := s.slots[0].history()
+			runs := s.instances[0].history()
 			if !known && len(runs) != 2 || known && (len(runs) != 3 || !slices.Equal(runs[2], want[:1])) {
 				t.Errorf("runs %v", runs)
 			}
@@ -170,14 +170,14 @@ func TestWhatIsKnown(t *testing.T) {
 	f(true, request(1, 1, 1), func(r *infer.Request) { copy(r.Inputs[0].Data, floats(bad)); r.Inputs[0].Shape[0] = 7 })
 }
 
-// A check that hangs is terminated, and its slot goes on.
+// A check that hangs is terminated, and its instance goes on.
 func TestCheckIsBounded(t *testing.T) {
 	f := func(run, limit, want time.Duration) {
 		t.Helper()
 		virtual(t, func(t *testing.T) {
-			s := start(t, 1, func(o *batch.Options, slots []*fake) {
-				failOn(bad)(o, slots)
-				slots[0].takes = takeInTurn(run, ms, time.Hour, ms)
+			s := start(t, 1, func(o *batch.Options, instances []*fake) {
+				failOn(bad)(o, instances)
+				instances[0].takes = takeInTurn(run, ms, time.Hour, ms)
 				o.Timeout = limit
 			})
 			s.send(request(1, 1, 1)).wantDoubled(t)
@@ -204,9 +204,9 @@ func TestCheckIsBounded(t *testing.T) {
 // The others of the batch do not wait for the check, nor does a caller who leads.
 func TestNobodyElseWaitsForACheck(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			failOn(bad)(o, slots)
-			slots[0].takes = takeInTurn(ms, ms, ms, ms, ms, 500*ms, ms)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			failOn(bad)(o, instances)
+			instances[0].takes = takeInTurn(ms, ms, ms, ms, ms, 500*ms, ms)
 		})
 		s.send(request(1, 1, 1)).wantDoubled(t)
 		begin := time.Now()
@@ -218,9 +218,9 @@ func TestNobodyElseWaitsForACheck(t *testing.T) {
 		guilty.wantEnd(t, begin, 504*ms)
 	})
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			failOn(bad)(o, slots)
-			slots[0].takes = takeInTurn(ms, ms, 500*ms, ms)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			failOn(bad)(o, instances)
+			instances[0].takes = takeInTurn(ms, ms, 500*ms, ms)
 		})
 		s.send(request(1, 1, 1)).wantDoubled(t) // known to be short
 		begin := time.Now()
@@ -236,8 +236,8 @@ func TestNobodyElseWaitsForACheck(t *testing.T) {
 func TestOneCheckAtATime(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		var b broken
-		s := start(t, 2, func(_ *batch.Options, slots []*fake) {
-			for _, f := range slots {
+		s := start(t, 2, func(_ *batch.Options, instances []*fake) {
+			for _, f := range instances {
 				f.compute = b.compute
 			}
 		})
@@ -245,7 +245,7 @@ func TestOneCheckAtATime(t *testing.T) {
 		begin := time.Now()
 		check := func(well, other bool) {
 			t.Helper()
-			for _, f := range s.slots {
+			for _, f := range s.instances {
 				f.takes = takeInTurn(ms, 200*ms)
 			}
 			first := s.send(request(bad, 1, 1))
@@ -275,9 +275,9 @@ func TestOneCheckAtATime(t *testing.T) {
 func TestCutOffInACheck(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
-		s := build(t, 1, func(o *batch.Options, slots []*fake) {
-			failOn(bad)(o, slots)
-			slots[0].takes = takeInTurn(ms, ms, time.Hour)
+		s := build(t, 1, func(o *batch.Options, instances []*fake) {
+			failOn(bad)(o, instances)
+			instances[0].takes = takeInTurn(ms, ms, time.Hour)
 			o.Logger = zap.New(core)
 		})
 		ran := make(chan error, 1)

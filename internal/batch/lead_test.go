@@ -15,9 +15,9 @@ import (
 func TestWaitersLeaveRunsThatWereQuickBefore(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		takes := time.Duration(0)
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
 			o.Steady = false
-			slots[0].takes = func(int) time.Duration { return takes }
+			instances[0].takes = func(int) time.Duration { return takes }
 		})
 		for range 10 {
 			s.send(request(0, 1, 1)).wantDoubled(t)
@@ -48,8 +48,8 @@ func TestWaitersLeaveLongRunsOfOthers(t *testing.T) {
 	f := func(name string, other *infer.Request) {
 		t.Run(name, func(t *testing.T) {
 			virtual(t, func(t *testing.T) {
-				s := start(t, 1, func(_ *batch.Options, slots []*fake) {
-					slots[0].takes = func(rows int) time.Duration { return time.Duration(rows*rows) * ms }
+				s := start(t, 1, func(_ *batch.Options, instances []*fake) {
+					instances[0].takes = func(rows int) time.Duration { return time.Duration(rows*rows) * ms }
 				})
 				for range 10 {
 					s.send(request(0, 1, 1)).wantDoubled(t)

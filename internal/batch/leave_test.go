@@ -28,8 +28,8 @@ func TestDeadlineIsTheEarliestLimit(t *testing.T) {
 	f := func(modelLimit, own, sinceArrival, ctxLimit, want time.Duration) {
 		t.Helper()
 		virtual(t, func(t *testing.T) {
-			s := start(t, 1, func(o *batch.Options, slots []*fake) {
-				slow(time.Hour)(o, slots)
+			s := start(t, 1, func(o *batch.Options, instances []*fake) {
+				slow(time.Hour)(o, instances)
 				o.Timeout = modelLimit
 			})
 			req := within(own, request(1, 1, 1))
@@ -67,7 +67,7 @@ func TestLongestTimeoutDoesNotOverflow(t *testing.T) {
 	})
 }
 
-func TestWaitersAreAnsweredOnTimeWhenAllSlotsAreBusy(t *testing.T) {
+func TestWaitersAreAnsweredOnTimeWhenAllInstancesAreBusy(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, slow(time.Second))
 		begin := time.Now()
@@ -86,7 +86,7 @@ func TestWaitersAreAnsweredOnTimeWhenAllSlotsAreBusy(t *testing.T) {
 		}
 		busy.wantDoubled(t)
 		stays.wantDoubled(t)
-		wantRuns(t, s.slots[0], []float32{0}, []float32{3})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{3})
 		if expires.req.Timing != (infer.Timing{}) {
 			t.Errorf("Timing %+v of a request that did not run", expires.req.Timing)
 		}
@@ -107,7 +107,7 @@ func TestLeavingWhileRunningSparesTheOthers(t *testing.T) {
 		expires.wantEnd(t, begin, 1500*ms)
 		stays.wantDoubled(t)
 		stays.wantEnd(t, begin, 2*time.Second)
-		if s.slots[0].cut != 0 {
+		if s.instances[0].cut != 0 {
 			t.Error("the run was terminated")
 		}
 	})
@@ -116,8 +116,8 @@ func TestLeavingWhileRunningSparesTheOthers(t *testing.T) {
 func TestRunIsTerminatedWhenAllMembersHaveLeft(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		var codes []infer.Code
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(time.Second)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(time.Second)(o, instances)
 			o.ObserveRun = func(r batch.Run) { codes = append(codes, infer.CodeOf(r.Err)) }
 		})
 		begin := time.Now()
@@ -128,8 +128,8 @@ func TestRunIsTerminatedWhenAllMembersHaveLeft(t *testing.T) {
 		b.wantCode(t, infer.Deadline)
 		next.wantDoubled(t)
 		next.wantEnd(t, begin, 2200*ms) // the next run is not cut
-		if s.slots[0].cut != 1 {
-			t.Errorf("%d runs were terminated, want 1", s.slots[0].cut)
+		if s.instances[0].cut != 1 {
+			t.Errorf("%d runs were terminated, want 1", s.instances[0].cut)
 		}
 		if len(codes) != 3 || codes[1] != infer.Canceled {
 			t.Errorf("observed %v, want the second run canceled", codes)
@@ -137,16 +137,16 @@ func TestRunIsTerminatedWhenAllMembersHaveLeft(t *testing.T) {
 	})
 }
 
-func TestSlotStaysBusyUntilRunReturns(t *testing.T) {
+func TestInstanceStaysBusyUntilRunReturns(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(time.Second)(o, slots)
-			slots[0].deaf = true
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(time.Second)(o, instances)
+			instances[0].deaf = true
 		})
 		begin := time.Now()
 		s.send(within(100*ms, request(0, 1, 1))).wantCode(t, infer.Deadline)
 		if s.Free() != 0 {
-			t.Error("the slot counts as free while its run goes on")
+			t.Error("the instance counts as free while its run goes on")
 		}
 		next := s.send(request(1, 1, 2))
 		next.wantDoubled(t)
@@ -165,8 +165,8 @@ func TestDeadlineWhileRunningIsToldFromOneInTheQueue(t *testing.T) {
 				t.Errorf("%v: started %t, want %t", c.err, got, started)
 			}
 		}
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(time.Second)(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(time.Second)(o, instances)
 			o.Split = true
 		})
 		late := within(time.Second, request(0, 1, 1))
@@ -191,8 +191,8 @@ func TestDeadlineWhileRunningIsToldFromOneInTheQueue(t *testing.T) {
 // A deadline while inputs are copied was spent in the queue.
 func TestDeadlineWhileGatheringIsNotStarted(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(_ *batch.Options, slots []*fake) {
-			slots[0].gather = func() { time.Sleep(100 * ms) }
+		s := start(t, 1, func(_ *batch.Options, instances []*fake) {
+			instances[0].gather = func() { time.Sleep(100 * ms) }
 		})
 		c := s.send(within(50*ms, request(0, 1, 1)))
 		c.wantCode(t, infer.Deadline)
@@ -205,16 +205,16 @@ func TestDeadlineWhileGatheringIsNotStarted(t *testing.T) {
 // While inputs are copied nobody can leave; who wanted to leaves right after.
 func TestLeavingWhileGatheringTakesEffectAfterwards(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			slow(time.Second)(o, slots)
-			slots[0].gather = func() { time.Sleep(100 * ms) }
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			slow(time.Second)(o, instances)
+			instances[0].gather = func() { time.Sleep(100 * ms) }
 		})
 		begin := time.Now()
 		expires := s.send(within(50*ms, request(0, 1, 1)))
 		expires.wantCode(t, infer.Deadline)
 		expires.wantEnd(t, begin, 100*ms)
 		synctest.Wait()
-		if len(s.slots[0].ends) != 0 || s.Free() != 1 {
+		if len(s.instances[0].ends) != 0 || s.Free() != 1 {
 			t.Error("a run that nobody waits for was begun")
 		}
 		begin = time.Now()
@@ -234,14 +234,14 @@ func TestEndedContextIsRefusedAtOnce(t *testing.T) {
 		if _, err := s.Predict(ctx, request(0, 1, 1)); infer.CodeOf(err) != infer.Canceled {
 			t.Errorf("got %v, want canceled", err)
 		}
-		wantRuns(t, s.slots[0])
+		wantRuns(t, s.instances[0])
 	})
 }
 
 func TestHopelessIsRefusedBeforeItRuns(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(_ *batch.Options, slots []*fake) {
-			slots[0].takes = func(rows int) time.Duration { return time.Duration(rows) * 100 * ms }
+		s := start(t, 1, func(_ *batch.Options, instances []*fake) {
+			instances[0].takes = func(rows int) time.Duration { return time.Duration(rows) * 100 * ms }
 		})
 		s.send(request(0, 1, 1)).wantDoubled(t)                             // now the time of one row is known
 		s.send(within(90*ms, request(0, 3, 1))).wantCode(t, infer.Deadline) // more take no less
@@ -253,16 +253,16 @@ func TestHopelessIsRefusedBeforeItRuns(t *testing.T) {
 		s.send(within(110*ms, request(2, 1, 1))).wantDoubled(t)
 		s.send(within(110*ms, request(3, 4, 1))).wantCode(t, infer.Deadline) // too short for its size
 		s.send(within(50*ms, request(4, 1, 2))).wantCode(t, infer.Deadline)  // another shape: tried, and cut off
-		wantRuns(t, s.slots[0], []float32{0}, []float32{0}, []float32{2}, []float32{4})
+		wantRuns(t, s.instances[0], []float32{0}, []float32{0}, []float32{2}, []float32{4})
 	})
 }
 
 func TestRunsThatOutlastTheTimeoutRefuseNobodyFresh(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		took := time.Minute
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
 			o.Timeout = time.Second
-			slots[0].takes = func(int) time.Duration { return took }
+			instances[0].takes = func(int) time.Duration { return took }
 		})
 		c := s.send(request(0, 1, 1))
 		if c.wantCode(t, infer.Deadline); !errors.Is(c.err, infer.ErrStarted) {
@@ -279,9 +279,9 @@ func TestRunsThatOutlastTheTimeoutRefuseNobodyFresh(t *testing.T) {
 func TestOneSlowRunLocksNobodyOutForEver(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		took := time.Minute
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
 			o.Timeout = time.Hour
-			slots[0].takes = func(int) time.Duration { return took }
+			instances[0].takes = func(int) time.Duration { return took }
 		})
 		s.send(request(0, 1, 1)).wantDoubled(t)
 		took = ms
@@ -305,7 +305,7 @@ func TestTerminatedRunsAreLearntFrom(t *testing.T) {
 		for range 20 {
 			s.send(within(100*ms, request(1, 1, 1))).wantCode(t, infer.Deadline)
 		}
-		if ran := len(s.slots[0].history()); ran > 12 {
+		if ran := len(s.instances[0].history()); ran > 12 {
 			t.Errorf("%d of 20 requests ran in vain", ran)
 		}
 	})

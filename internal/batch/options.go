@@ -10,19 +10,19 @@ import (
 
 // Options configure a Batcher.
 type Options struct {
-	Model *infer.Model
-	Slots []Slot // the workers' places, at least one; closed at the end of Run
+	Model     *infer.Model
+	Instances []Instance // one for each worker, at least one; closed at the end of Run
 	// Batchable says that requests may be joined. Otherwise each runs alone, as
-	// many at once as there are slots.
+	// many at once as there are instances.
 	Batchable bool
 	// MaxSize is the most rows of one run, at least 1; it has no meaning unless
 	// Batchable. A request of more rows is refused, or split if Split is set.
 	MaxSize int
 	Split   bool
-	// MaxDelay is how long a free slot may wait for a fuller run, counted from the
+	// MaxDelay is how long a free instance may wait for a fuller run, counted from the
 	// admission of its oldest member. With 0 it takes what is there.
 	MaxDelay time.Duration
-	// MaxRequests and MaxBytes bound what waits, apart from what free slots are
+	// MaxRequests and MaxBytes bound what waits, apart from what free instances are
 	// about to take.
 	MaxRequests int
 	MaxBytes    int64
@@ -39,7 +39,7 @@ type Options struct {
 	// Background has each worker run on an OS thread of its own, with the lowest
 	// priority, so that it gets the processor time that others leave. It takes
 	// effect on Linux only. Threads that the runtime starts on its own are not
-	// affected: a slot should run on the thread that calls it.
+	// affected: an instance should run on the thread that calls it.
 	Background bool
 	// ObserveRun is told of each run before its last member has its answer. It
 	// must not block; it may be nil.
@@ -51,8 +51,8 @@ const longestTimeout = 1 << 61 // ns, 73 years: a time plus this does not overfl
 
 // check returns what is missing or wrong.
 func (o *Options) check() error {
-	if o.Model == nil || len(o.Slots) == 0 {
-		return infer.Errorf(infer.Invalid, "batch: Model and at least one of Slots are needed")
+	if o.Model == nil || len(o.Instances) == 0 {
+		return infer.Errorf(infer.Invalid, "batch: Model and at least one of Instances are needed")
 	}
 	err := atLeast(
 		bound{"MaxDelay", int64(o.MaxDelay), 0},

@@ -212,7 +212,7 @@ func (b *Batcher) submit(now time.Duration, items ...*item) (lead *worker, err e
 }
 
 // full reports whether one more request with so many bytes is too much. Where
-// nobody waits on purpose, a request for each free slot does not count as
+// nobody waits on purpose, a request for each free instance does not count as
 // waiting: it is taken as soon as the worker wakes.
 func (b *Batcher) full(bytes int64) bool {
 	spare := 0

@@ -44,8 +44,8 @@ const (
 // refuses all of them, or answers every row alike, is undecided.
 //
 // Slow models are probed less, and never longer than the timeout or ctx allows. Probe
-// returns when the slot is no longer in use.
-func Probe(ctx context.Context, slot Slot, m *infer.Model, o ProbeOptions) Finding {
+// returns when the instance is no longer in use.
+func Probe(ctx context.Context, instance Instance, m *infer.Model, o ProbeOptions) Finding {
 	if err := atLeast(bound{"Timeout", int64(o.Timeout), 1}, bound{"MaxBytes", o.MaxBytes, 1}); err != nil {
 		panic("BUG: a probe: " + err.Error())
 	}
@@ -58,7 +58,7 @@ func Probe(ctx context.Context, slot Slot, m *infer.Model, o ProbeOptions) Findi
 		return f
 	}
 	p := &prober{
-		comparer: comparer{slot: slot, tolerance: o.Tolerance, log: zap.NewNop()},
+		comparer: comparer{instance: instance, tolerance: o.Tolerance, log: zap.NewNop()},
 		model:    m, free: freeDimensions(m), kinds: kindsOfData(), most: o.MaxBytes,
 	}
 	p.enough = time.Now().Add(o.Timeout / budgetShare)

@@ -31,10 +31,10 @@ func TestProbeFindsSizes(t *testing.T) {
 	f := func(name string, m *infer.Model, suits func(s []infer.Shape) bool) {
 		t.Helper()
 		virtual(t, func(t *testing.T) { // no time passes: the budget does not matter
-			slot := newTensors(only(suits))
-			got := probeWithin(t.Context(), slot, m, 10*time.Second, 1<<18) // data takes real time
+			instance := newTensors(only(suits))
+			got := probeWithin(t.Context(), instance, m, 10*time.Second, 1<<18) // data takes real time
 			if !got.Batchable {
-				t.Errorf("%s: %+v after %d runs", name, got, len(slot.runs))
+				t.Errorf("%s: %+v after %d runs", name, got, len(instance.runs))
 			}
 		})
 	}
@@ -55,13 +55,13 @@ func TestDimensionsOfOneNameHaveOneSize(t *testing.T) {
 	m := rowsModel(infer.Shape{-1, -1, -1}, infer.Shape{-1, -1})
 	m.Inputs[0].Symbols = []string{"n", "t", "?"}
 	m.Inputs[1].Symbols = []string{"m", "t"}
-	slot := newTensors(only(func(s []infer.Shape) bool { return s[0][2] == 3 && s[0][1] == 16 }))
+	instance := newTensors(only(func(s []infer.Shape) bool { return s[0][2] == 3 && s[0][1] == 16 }))
 	virtual(t, func(t *testing.T) { // no time passes: the budget does not matter
-		if got := probeWithin(t.Context(), slot, m, 10*time.Second, 1<<18); !got.Batchable {
+		if got := probeWithin(t.Context(), instance, m, 10*time.Second, 1<<18); !got.Batchable {
 			t.Errorf("%+v", got)
 		}
 	})
-	for _, s := range slot.runs {
+	for _, s := range instance.runs {
 		if s[0][1] != s[1][1] || s[0][0] != s[1][0] {
 			t.Fatalf("a run of shapes %v: dimensions of one name differ", s)
 		}
@@ -69,12 +69,12 @@ func TestDimensionsOfOneNameHaveOneSize(t *testing.T) {
 }
 
 func TestProbeRunsSeveralRows(t *testing.T) {
-	slot := newTensors(rowSums)
-	if got := probe(t.Context(), slot, rowsModel(infer.Shape{-1, 4})); !got.Batchable {
+	instance := newTensors(rowSums)
+	if got := probe(t.Context(), instance, rowsModel(infer.Shape{-1, 4})); !got.Batchable {
 		t.Fatalf("%+v", got)
 	}
 	rows := map[int64]bool{}
-	for _, s := range slot.runs {
+	for _, s := range instance.runs {
 		rows[s[0][0]] = true
 	}
 	for _, n := range []int64{1, 2, 3, 5} {
@@ -87,24 +87,24 @@ func TestProbeRunsSeveralRows(t *testing.T) {
 func TestProbeBoundsMemory(t *testing.T) {
 	const most = 1 << 20
 	suits := func(s []infer.Shape) bool { return s[0][2] >= 320 && s[0][3] >= 320 }
-	slot := newTensors(only(suits))
-	got := probeWithin(t.Context(), slot, rowsModel(infer.Shape{-1, 3, -1, -1}), 10*time.Second, most)
+	instance := newTensors(only(suits))
+	got := probeWithin(t.Context(), instance, rowsModel(infer.Shape{-1, 3, -1, -1}), 10*time.Second, most)
 	if !got.Undecided || !strings.Contains(got.Reason, "more than 1 MiB") {
 		t.Errorf("%+v", got)
 	}
-	if n := slot.bytesOfRun(); n > most || n == 0 {
+	if n := instance.bytesOfRun(); n > most || n == 0 {
 		t.Errorf("a run had inputs of %d bytes, want at most %d", n, most)
 	}
 
 	// The signature does not tell how large the outputs are: one row shows it.
-	slot = newTensors(func(in []infer.Tensor) ([]infer.Tensor, error) {
+	instance = newTensors(func(in []infer.Tensor) ([]infer.Tensor, error) {
 		n := in[0].Shape[0]
 		if n > 1 {
 			t.Errorf("a run of %d rows, whose outputs take %d bytes", n, n*most)
 		}
 		return []infer.Tensor{{Name: "y", DType: infer.Uint8, Shape: infer.Shape{n, most}, Data: make([]byte, n*most)}}, nil
 	})
-	got = probeWithin(t.Context(), slot, rowsModel(infer.Shape{-1, 3}), 10*time.Second, most)
+	got = probeWithin(t.Context(), instance, rowsModel(infer.Shape{-1, 3}), 10*time.Second, most)
 	if !got.Undecided || !strings.Contains(got.Reason, "more than 1 MiB") {
 		t.Errorf("%+v", got)
 	}
@@ -116,12 +116,12 @@ func TestProbeTerminatesRunsThatDoNotEnd(t *testing.T) {
 		virtual(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
-			slot := newTensors(rowSums)
-			slot.takes = 1 << 60
+			instance := newTensors(rowSums)
+			instance.takes = 1 << 60
 			begin := time.Now()
-			got := probeWithin(ctx, slot, rowsModel(infer.Shape{-1, 3}), timeout, 64<<20)
-			if took := time.Since(begin); took != want || slot.cut != 1 {
-				t.Errorf("it took %v and %d runs were terminated, want %v and 1", took, slot.cut, want)
+			got := probeWithin(ctx, instance, rowsModel(infer.Shape{-1, 3}), timeout, 64<<20)
+			if took := time.Since(begin); took != want || instance.cut != 1 {
+				t.Errorf("it took %v and %d runs were terminated, want %v and 1", took, instance.cut, want)
 			}
 			if !got.Undecided || !strings.Contains(got.Reason, "did not end") {
 				t.Errorf("%+v", got)
@@ -135,10 +135,10 @@ func TestProbeTerminatesRunsThatDoNotEnd(t *testing.T) {
 
 func TestProbeGivesUpInTime(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		slot := newTensors(only(func([]infer.Shape) bool { return false }))
-		slot.takes = 10 * time.Millisecond
+		instance := newTensors(only(func([]infer.Shape) bool { return false }))
+		instance.takes = 10 * time.Millisecond
 		begin := time.Now()
-		got := probeWithin(t.Context(), slot, rowsModel(infer.Shape{-1, -1, -1, -1}), 10*time.Second, 1<<18)
+		got := probeWithin(t.Context(), instance, rowsModel(infer.Shape{-1, -1, -1, -1}), 10*time.Second, 1<<18)
 		if !got.Undecided {
 			t.Errorf("%+v", got)
 		}

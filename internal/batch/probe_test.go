@@ -44,9 +44,9 @@ func across(f func(v, sum float32, i, rows int) float32) func(matrix) (matrix, e
 func TestProbe(t *testing.T) {
 	f := func(name string, compute func(matrix) (matrix, error), want string) {
 		t.Helper()
-		slot := newFake()
-		slot.compute = compute
-		got := probe(t.Context(), slot, ioModel())
+		instance := newFake()
+		instance.compute = compute
+		got := probe(t.Context(), instance, ioModel())
 		if got.Batchable != (want == "") || !strings.Contains(got.Reason, want) || got.Reason == "" {
 			t.Errorf("%s: %+v, want reason %q", name, got, want)
 		}
@@ -110,12 +110,12 @@ func TestProbe(t *testing.T) {
 }
 
 func TestProbeOfOperatorsThatMix(t *testing.T) {
-	slot := newFake()
-	got := batch.Probe(t.Context(), slot, ioModel(), batch.ProbeOptions{Mixes: "DynamicQuantizeLinear", Timeout: time.Second, MaxBytes: 1 << 20})
+	instance := newFake()
+	got := batch.Probe(t.Context(), instance, ioModel(), batch.ProbeOptions{Mixes: "DynamicQuantizeLinear", Timeout: time.Second, MaxBytes: 1 << 20})
 	if got.Batchable || got.Undecided || got.Summary != "no, rows mix" || got.Reason != "operator DynamicQuantizeLinear quantizes a row by all rows of a run" {
 		t.Errorf("%+v", got)
 	}
-	if n := len(slot.history()); n != 0 {
+	if n := len(instance.history()); n != 0 {
 		t.Errorf("%d runs", n)
 	}
 }
@@ -136,10 +136,10 @@ func TestAProbeWithoutLimitsIsABug(t *testing.T) {
 
 func TestProbeOfSlowModelsIsShort(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		slot := newFake()
-		slot.takes = constant(time.Second)
+		instance := newFake()
+		instance.takes = constant(time.Second)
 		begin := time.Now()
-		if got := probe(t.Context(), slot, ioModel()); !got.Batchable {
+		if got := probe(t.Context(), instance, ioModel()); !got.Batchable {
 			t.Error(got.Reason)
 		}
 		if took := time.Since(begin); took > 10*time.Second {

@@ -23,14 +23,14 @@ type chaos struct {
 
 const badEvery = 13 // ids that the model cannot stand
 
-func (c *chaos) options(o *batch.Options, slots []*fake) {
+func (c *chaos) options(o *batch.Options, instances []*fake) {
 	o.MaxSize, o.Split, o.Batchable = 1+c.IntN(8), c.IntN(2) == 0, c.IntN(4) > 0
 	if c.IntN(3) == 0 {
 		o.MaxDelay = time.Duration(c.IntN(5)) * ms
 	}
 	o.MaxRequests, o.MaxBytes = 1+c.IntN(20), int64(1+c.IntN(2000))
 	o.Timeout = time.Duration(5+c.IntN(50)) * ms
-	for _, f := range slots {
+	for _, f := range instances {
 		seed := c.Uint64()
 		f.deaf = c.IntN(3) == 0
 		f.takes = func(rows int) time.Duration {

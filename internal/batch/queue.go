@@ -190,7 +190,7 @@ func (b *bucket) waitUntil(now time.Duration) time.Duration {
 
 // take moves the items of one run to members, in the state gathering, and those
 // whose time is too short for it to refused, in the state done. With neither,
-// next says when to look again. free counts the slots that share what waits.
+// next says when to look again. free counts the instances that share what waits.
 func (q *queue) take(now time.Duration, free int, members, refused []*item) (_, _ []*item, next time.Duration) {
 	for len(members) == 0 {
 		var b *bucket
@@ -204,7 +204,7 @@ func (q *queue) take(now time.Duration, free int, members, refused []*item) (_, 
 }
 
 // goal is how many rows a run should have: all that wait, shared by the free
-// slots, as far as shares are worth a run of their own. Who waits for fuller runs
+// instances, as far as shares are worth a run of their own. Who waits for fuller runs
 // does not want them split again.
 func (q *queue) goal(b *bucket, free int) int {
 	if q.maxDelay > 0 {

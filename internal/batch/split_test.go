@@ -11,8 +11,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-func split(o *batch.Options, slots []*fake) {
-	slow(10*ms)(o, slots)
+func split(o *batch.Options, instances []*fake) {
+	slow(10*ms)(o, instances)
 	o.MaxSize, o.Split = 4, true
 }
 
@@ -42,8 +42,8 @@ func TestOversizeIsSplitAndJoined(t *testing.T) {
 
 func TestSplitRequestIsAdmittedAsOne(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			split(o, slots)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			split(o, instances)
 			o.MaxRequests, o.MaxBytes = 3, 1000
 		})
 		calls := []*call{s.send(request(0, 1, 1)), s.send(numbered(12, 1)), s.send(numbered(12, 1))}
@@ -63,12 +63,12 @@ func TestSplitRequestIsAdmittedAsOne(t *testing.T) {
 
 func TestSplitRequestFailsOnce(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			split(o, slots)
-			slots[0].compute = poison(5, false)
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			split(o, instances)
+			instances[0].compute = poison(5, false)
 		})
 		s.send(numbered(20, 1)).wantFailed(t, true)
-		if ran := len(s.slots[0].history()); ran > 4 {
+		if ran := len(s.instances[0].history()); ran > 4 {
 			t.Errorf("%d runs, want none after the piece that failed, the check of the version and the piece on its way", ran)
 		}
 		c := s.send(within(15*ms, numbered(20, 2)))
@@ -110,9 +110,9 @@ func TestSplitOfStringsAndFixedTypes(t *testing.T) {
 
 func TestSplitOutputsMustFitTogether(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := start(t, 1, func(o *batch.Options, slots []*fake) {
-			split(o, slots)
-			slots[0].compute = func(x matrix) (matrix, error) { // as wide as there are rows
+		s := start(t, 1, func(o *batch.Options, instances []*fake) {
+			split(o, instances)
+			instances[0].compute = func(x matrix) (matrix, error) { // as wide as there are rows
 				return matrix{x.rows, x.rows, make([]float32, x.rows*x.rows)}, nil
 			}
 		})

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// tensors is a slot over a function of joined inputs, for models of any signature.
+// tensors is an instance over a function of joined inputs, for models of any signature.
 type tensors struct {
 	compute func(inputs []infer.Tensor) (outputs []infer.Tensor, err error)
 	takes   time.Duration
@@ -151,11 +151,11 @@ func rowsModel(shapes ...infer.Shape) *infer.Model {
 	return infer.NewModel("rows", 1, inputs, []infer.TensorSpec{y})
 }
 
-func probe(ctx context.Context, s batch.Slot, m *infer.Model) batch.Finding {
+func probe(ctx context.Context, s batch.Instance, m *infer.Model) batch.Finding {
 	return probeWithin(ctx, s, m, 10*time.Second, 64<<20)
 }
 
-func probeWithin(ctx context.Context, s batch.Slot, m *infer.Model, timeout time.Duration, maxBytes int64) batch.Finding {
+func probeWithin(ctx context.Context, s batch.Instance, m *infer.Model, timeout time.Duration, maxBytes int64) batch.Finding {
 	return batch.Probe(ctx, s, m, batch.ProbeOptions{Tolerance: 1e-4, Timeout: timeout, MaxBytes: maxBytes})
 }
 

@@ -17,8 +17,8 @@ import (
 // TrialOptions configure a Trial.
 type TrialOptions struct {
 	Model *infer.Model
-	// NewSlot makes a slot that nobody else uses; it is closed before Run returns.
-	NewSlot func() (Slot, error)
+	// NewInstance makes an instance that nobody else uses; it is closed before Run returns.
+	NewInstance func() (Instance, error)
 	// Why is the probe's finding, which the trial's own repeats until it is settled.
 	Why Finding
 	// Tolerance is that of ProbeOptions.
@@ -55,8 +55,8 @@ const (
 
 // check returns what is missing or wrong.
 func (o *TrialOptions) check() error {
-	if o.Model == nil || o.NewSlot == nil || o.Settled == nil {
-		return infer.Errorf(infer.Invalid, "batch: Model, NewSlot and Settled of a trial are needed")
+	if o.Model == nil || o.NewInstance == nil || o.Settled == nil {
+		return infer.Errorf(infer.Invalid, "batch: Model, NewInstance and Settled of a trial are needed")
 	}
 	return atLeast(
 		bound{"MaxSize", int64(o.MaxSize), 1},
@@ -69,7 +69,7 @@ func (o *TrialOptions) check() error {
 
 // Trial finds out from real requests whether requests can be joined, for a model that
 // made-up data could not tell it of. It copies some requests that were answered, and
-// runs those of one shape alone and together on a slot of its own, with the lowest
+// runs those of one shape alone and together on an instance of its own, with the lowest
 // priority of the OS (on Linux). When enough have agreed it says so, and goes on with
 // spot checks; the first that disagrees ends it for good.
 //
@@ -131,7 +131,7 @@ func (t *Trial) Finding() Finding {
 }
 
 // Run tries requests until the trial has ended, Shutdown was called or ctx is over. It
-// returns when its slot is closed.
+// returns when its instance is closed.
 func (t *Trial) Run(ctx context.Context) (err error) {
 	if !t.started.CompareAndSwap(false, true) {
 		return errors.New("batch: Run of a trial was called before")
@@ -164,14 +164,14 @@ func (t *Trial) Shutdown(ctx context.Context) error {
 }
 
 func (t *Trial) run() error {
-	slot, err := t.opts.NewSlot()
+	instance, err := t.opts.NewInstance()
 	if err != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.finding = t.opts.Why
 		return err
 	}
-	t.comparer = comparer{slot: slot, tolerance: t.opts.Tolerance, log: t.opts.Logger}
+	t.comparer = comparer{instance: instance, tolerance: t.opts.Tolerance, log: t.opts.Logger}
 	for joining := false; ; {
 		group := t.collect()
 		if group == nil {
@@ -192,7 +192,7 @@ func (t *Trial) run() error {
 		}
 	}
 	t.discard()
-	return slot.Close()
+	return instance.Close()
 }
 
 // pause waits until requests are wanted again; false if the trial is to end.

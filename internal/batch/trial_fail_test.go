@@ -13,13 +13,13 @@ import (
 
 func TestTrialRunsAreTerminated(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		slot := newTensors(rowSums)
-		slot.takes = 1 << 60
-		x := startTrial(t, slot, func(o *batch.TrialOptions) { o.Timeout = time.Second })
+		instance := newTensors(rowSums)
+		instance.takes = 1 << 60
+		x := startTrial(t, instance, func(o *batch.TrialOptions) { o.Timeout = time.Second })
 		x.offerMany(4, 1)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if n := slot.terminated(); n != 1 {
+		if n := instance.terminated(); n != 1 {
 			t.Errorf("%d runs were terminated after the timeout", n)
 		}
 		time.Sleep(4 * time.Second)
@@ -76,7 +76,7 @@ func TestTrialOptions(t *testing.T) {
 		}
 	}
 	f(func(o *batch.TrialOptions) { o.Model = nil }, "Model")
-	f(func(o *batch.TrialOptions) { o.NewSlot = nil }, "NewSlot")
+	f(func(o *batch.TrialOptions) { o.NewInstance = nil }, "NewInstance")
 	f(func(o *batch.TrialOptions) { o.Settled = nil }, "Settled")
 	f(func(o *batch.TrialOptions) { o.MaxSize = 0 }, "MaxSize is 0")
 	f(func(o *batch.TrialOptions) { o.Requests = 31 }, "Requests is 31")
@@ -86,11 +86,11 @@ func TestTrialOptions(t *testing.T) {
 	f(func(o *batch.TrialOptions) { o.Model = rowsModel(infer.Shape{1, 3}) }, "no free first dimension")
 }
 
-func TestATrialWithoutASlotEnds(t *testing.T) {
+func TestATrialWithoutAInstanceEnds(t *testing.T) {
 	none := errors.New("no memory")
 	why := batch.Finding{Undecided: true, Summary: "no, undecided", Reason: "the model refuses made-up data"}
 	o := trialOptions()
-	o.NewSlot, o.Why = func() (batch.Slot, error) { return nil, none }, why
+	o.NewInstance, o.Why = func() (batch.Instance, error) { return nil, none }, why
 	o.Settled = func(f batch.Finding) { t.Errorf("settled: %+v", f) }
 	x, err := batch.NewTrial(o)
 	if err != nil {

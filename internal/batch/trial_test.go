@@ -18,28 +18,28 @@ import (
 // trial is a Trial that runs, over a model [-1, -1] → [-1, 1].
 type trial struct {
 	*batch.Trial
-	t     *testing.T
-	slot  *tensors
-	model *infer.Model
-	ran   chan error
+	t        *testing.T
+	instance *tensors
+	model    *infer.Model
+	ran      chan error
 
 	mu       sync.Mutex
 	findings []batch.Finding
 }
 
-// trialOptions are complete; there is no slot.
+// trialOptions are complete; there is no instance.
 func trialOptions() batch.TrialOptions {
 	return batch.TrialOptions{
-		Model: ioModel(), NewSlot: func() (batch.Slot, error) { return nil, errors.New("no slot") }, Settled: func(batch.Finding) {},
+		Model: ioModel(), NewInstance: func() (batch.Instance, error) { return nil, errors.New("no instance") }, Settled: func(batch.Finding) {},
 		Tolerance: 1e-4, MaxSize: 256, Requests: 32, MaxBytes: 16 << 20, CheckEvery: 10 * time.Second, Timeout: 30 * time.Second,
 	}
 }
 
-func startTrial(t *testing.T, slot *tensors, change func(o *batch.TrialOptions)) *trial {
+func startTrial(t *testing.T, instance *tensors, change func(o *batch.TrialOptions)) *trial {
 	t.Helper()
-	x := &trial{t: t, slot: slot, model: rowsModel(infer.Shape{-1, -1}), ran: make(chan error, 1)}
+	x := &trial{t: t, instance: instance, model: rowsModel(infer.Shape{-1, -1}), ran: make(chan error, 1)}
 	o := trialOptions()
-	o.Model, o.NewSlot = x.model, func() (batch.Slot, error) { return slot, nil }
+	o.Model, o.NewInstance = x.model, func() (batch.Instance, error) { return instance, nil }
 	o.Why = batch.Finding{Undecided: true, Reason: "the model refuses made-up data"}
 	o.Settled = func(f batch.Finding) {
 		x.mu.Lock()
@@ -63,8 +63,8 @@ func startTrial(t *testing.T, slot *tensors, change func(o *batch.TrialOptions))
 			t.Errorf("Run: %v", err)
 		}
 		copies, bytes, open := x.Held()
-		if slot.closed != 1 || copies != 0 || bytes != 0 || open {
-			t.Errorf("the slot was closed %d times; %d copies of %d bytes are held, open: %t", slot.closed, copies, bytes, open)
+		if instance.closed != 1 || copies != 0 || bytes != 0 || open {
+			t.Errorf("the instance was closed %d times; %d copies of %d bytes are held, open: %t", instance.closed, copies, bytes, open)
 		}
 	})
 	synctest.Wait()
@@ -174,9 +174,9 @@ func TestRealRequestsDecideForBatching(t *testing.T) {
 func TestATrialGoesOnWithoutCallers(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		let := make(chan struct{})
-		slot := newTensors(sortedOnly)
-		slot.during = func() { <-let }
-		x := startTrial(t, slot, nil)
+		instance := newTensors(sortedOnly)
+		instance.during = func() { <-let }
+		x := startTrial(t, instance, nil)
 		x.offerMany(40, 1000)
 		x.wantFinding("0 of 32")
 		close(let)
@@ -191,10 +191,10 @@ func TestRealRequestsDecideAgainstBatching(t *testing.T) {
 		x.offerMany(4, 1)
 		x.wantSettled(false)
 		x.wantFinding("no, rows mix", "output 'y' of a row changes with the rows beside it")
-		runs := len(x.slot.runs)
+		runs := len(x.instance.runs)
 		x.offerMany(8, 100)
-		if len(x.slot.runs) != runs || x.slot.closed != 1 {
-			t.Errorf("%d runs after it was settled; the slot was closed %d times", len(x.slot.runs)-runs, x.slot.closed)
+		if len(x.instance.runs) != runs || x.instance.closed != 1 {
+			t.Errorf("%d runs after it was settled; the instance was closed %d times", len(x.instance.runs)-runs, x.instance.closed)
 		}
 	})
 }
@@ -204,16 +204,16 @@ func TestSpotChecksEndBatchingForGood(t *testing.T) {
 		x := startTrial(t, newTensors(mixing(1e6)), func(o *batch.TrialOptions) { o.CheckEvery = time.Minute })
 		x.offerMany(32, 1)
 		x.wantSettled(true)
-		runs := len(x.slot.runs)
+		runs := len(x.instance.runs)
 		x.offerMany(8, 2e6)
-		if len(x.slot.runs) != runs {
+		if len(x.instance.runs) != runs {
 			t.Error("requests were tried before a spot check was due")
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		x.offerMany(4, 1) // known ones, which are as good for this
 		x.wantSettled(true)
-		if len(x.slot.runs) == runs {
+		if len(x.instance.runs) == runs {
 			t.Error("there was no spot check")
 		}
 		time.Sleep(time.Minute)
@@ -268,16 +268,16 @@ func TestRequestsOfOneShapeAreTried(t *testing.T) {
 			x.offer(1, float32(i), 1)
 			x.offer(1, float32(i), 1, 2)
 		}
-		if n := len(x.slot.runs); n != 0 {
+		if n := len(x.instance.runs); n != 0 {
 			t.Errorf("%d runs of fewer than four requests", n)
 		}
 		x.offer(1, 3, 1)
 		alone, together := 0, 0
-		for i, shapes := range x.slot.runs {
+		for i, shapes := range x.instance.runs {
 			if shapes[0][1] != 2 {
 				t.Errorf("a run of shape %v", shapes)
 			}
-			if x.slot.members[i] == 1 {
+			if x.instance.members[i] == 1 {
 				alone++
 			} else {
 				together++
@@ -302,11 +302,11 @@ func TestAFewRowsOfLargeRequestsAreTried(t *testing.T) {
 				many[0] = float32(i)
 				x.offer(100, many...)
 			}
-			if len(x.slot.runs) == 0 {
+			if len(x.instance.runs) == 0 {
 				t.Fatal("nothing was tried")
 			}
-			for i, s := range x.slot.runs {
-				if n := s[0][0]; n > int64(maxSize) || x.slot.members[i] == 1 && n != want && i < 4 {
+			for i, s := range x.instance.runs {
+				if n := s[0][0]; n > int64(maxSize) || x.instance.members[i] == 1 && n != want && i < 4 {
 					t.Errorf("run %d has %d rows", i, n)
 				}
 			}

@@ -8,11 +8,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// worker runs one slot. Its goroutine is Batcher.Run's.
+// worker runs one instance. Its goroutine is Batcher.Run's.
 type worker struct {
-	batcher *Batcher
-	slot    Slot
-	wake    chan struct{} // of 1; sent by whoever takes the worker off the idle ones
+	batcher  *Batcher
+	instance Instance
+	wake     chan struct{} // of 1; sent by whoever takes the worker off the idle ones
 
 	busy    bool          // it counts as not free
 	handed  bool          // a caller took the members and does not lead their run
@@ -78,7 +78,7 @@ func (w *worker) try(members []*item, start time.Duration) (compute time.Duratio
 		return 0, nil
 	}
 	if err == nil {
-		err = internal("run", protect(b.log, "run", w.slot.Run))
+		err = internal("run", protect(b.log, "run", w.instance.Run))
 	}
 	computed := b.now()
 	run.Compute = computed - start - run.Input
@@ -111,7 +111,7 @@ func (w *worker) gather(members []*item, run *Run, start time.Duration) error {
 		run.Rows += it.rows
 	}
 	b := w.batcher
-	err := internal("gather", protect(b.log, "gather", func() error { return w.slot.Gather(w.reqs) }))
+	err := internal("gather", protect(b.log, "gather", func() error { return w.instance.Gather(w.reqs) }))
 	run.Input = b.now() - start
 	for _, it := range members {
 		it.req.Timing = infer.Timing{Queue: start - it.since, Input: run.Input, Rows: run.Rows}
@@ -140,7 +140,7 @@ func (w *worker) startRunning(members []*item) error {
 	return nil
 }
 
-// stopRunning protects the slot from late leavers. It reports whether nobody
+// stopRunning protects the instance from late leavers. It reports whether nobody
 // waits for the run.
 func (w *worker) stopRunning(members []*item) (abandoned bool) {
 	w.mu.Lock()
@@ -154,7 +154,7 @@ func (w *worker) memberLeft() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.running != nil && allDone(w.running) {
-		w.slot.Terminate()
+		w.instance.Terminate()
 	}
 }
 
@@ -166,7 +166,7 @@ func (w *worker) terminate() {
 		w.checking.cut = true
 	}
 	if w.running != nil || w.checking != nil {
-		w.slot.Terminate()
+		w.instance.Terminate()
 	}
 }
 
@@ -228,7 +228,7 @@ func (w *worker) fail(members []*item, compute time.Duration, err error) {
 func (w *worker) scatter(i int, memory infer.Memory) (*infer.Response, error) {
 	resp := infer.NewResponse()
 	resp.ReserveFrom(memory)
-	err := internal("scatter", protect(w.batcher.log, "scatter", func() error { return w.slot.Scatter(i, resp) }))
+	err := internal("scatter", protect(w.batcher.log, "scatter", func() error { return w.instance.Scatter(i, resp) }))
 	err = cmp.Or(err, resp.Err())
 	if err != nil {
 		resp.Release()

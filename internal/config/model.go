@@ -5,7 +5,7 @@ import "time"
 // Model is how one model is served.
 type Model struct {
 	Versions        Versions          `yaml:"versions" default:"{latest: 1}" doc:"Which versions to load: {latest: n}, all, or a list of numbers."`
-	Instances       int               `yaml:"instances" default:"0" min:"0" max:"4096" doc:"Worker slots per version, each runs one batch at a time; 0: one per core."`
+	Instances       int               `yaml:"instances" default:"0" min:"0" max:"4096" doc:"Instances of each version; an instance has buffers of its own and runs one batch at a time; 0: one per core."`
 	IntraThreads    int               `yaml:"intra_threads" default:"1" min:"1" max:"4096" doc:"Above 1, a run is spread over the shared pool of runtime.global_threads."`
 	Timeout         time.Duration     `yaml:"timeout" default:"30s" min:"1ms" doc:"The longest a request may take; a caller can only shorten it."`
 	PriorityLevels  int               `yaml:"priority_levels" default:"2" min:"1" max:"64" doc:"Priorities that requests may ask for; 1 is the highest."`
@@ -18,7 +18,7 @@ type Model struct {
 	Batching        Batching          `yaml:"batching" doc:"Joining requests into one run."`
 	Warmup          bool              `yaml:"warmup" default:"true" doc:"Whether a version runs made-up inputs before it is ready."`
 	WarmupTimeout   time.Duration     `yaml:"warmup_timeout" default:"30s" min:"1ms" doc:"How long the probe for batching and the warm-up may take together; runs that still go on are then terminated, and the version serves without."`
-	PreparedShapes  int               `yaml:"prepared_shapes" default:"64" min:"1" max:"65536" doc:"Input shapes for which each slot keeps its buffers."`
+	PreparedShapes  int               `yaml:"prepared_shapes" default:"64" min:"1" max:"65536" doc:"Input shapes for which each instance keeps its buffers."`
 	Drift           Drift             `yaml:"drift" doc:"Noticing that what the model is asked, or what it answers, is no longer what it was."`
 	Breaker         Breaker           `yaml:"breaker" doc:"Sparing a version that fails its requests."`
 	Shadow          Shadow            `yaml:"shadow" doc:"Limits of a version that runs as a shadow."`
@@ -34,7 +34,7 @@ type Provider struct {
 type Batching struct {
 	Enabled   string        `yaml:"enabled" default:"auto" enum:"auto|true|false" doc:"auto asks the model: every input and output has a free first dimension, whatever its name, and the same rows give the same answers together as alone."`
 	MaxSize   int           `yaml:"max_size" default:"256" min:"1" max:"1000000" doc:"Rows of one run."`
-	MaxDelay  time.Duration `yaml:"max_delay" default:"0s" min:"0s" doc:"How long a free slot waits for more requests; 0s takes what is there."`
+	MaxDelay  time.Duration `yaml:"max_delay" default:"0s" min:"0s" doc:"How long a free instance waits for more requests; 0s takes what is there."`
 	Oversize  string        `yaml:"oversize" default:"split" enum:"split|reject" doc:"What becomes of a request with more rows than max_size: it runs in pieces, or it is refused."`
 	Tolerance float64       `yaml:"tolerance" default:"0.0001" min:"0" max:"1" doc:"How far floats may differ from one run to another, absolute and relative to the value; other types must be equal."`
 	Relax     bool          `yaml:"relax" default:"false" doc:"Whether a first dimension that the model file fixes at 1 is made free in memory, if the same rows then give the same answers. The file is not changed; a model of 2 GiB or more is left as it is."`

@@ -60,14 +60,14 @@ func (e *Evaluator) newEvaluation(ctx context.Context, columns []drift.Feature, 
 	if len(x.outputs) == 0 {
 		return nil, infer.Errorf(infer.Invalid, "the model has no output of numbers whose size is fixed")
 	}
-	if e.slot == nil {
+	if e.instance == nil {
 		var err error
-		if e.slot, err = e.session.NewSlot(); err != nil {
+		if e.instance, err = e.session.NewInstance(); err != nil {
 			return nil, err
 		}
 	}
 	x.size = 1
-	if serving.Batchable(ctx, e.slot, e.session, e.settings).Batchable && x.rowsVary() {
+	if serving.Batchable(ctx, e.instance, e.session, e.settings).Batchable && x.rowsVary() {
 		const numberBytes = 8
 		x.size = max(1, min(runRows, runBytes/(numberBytes*len(x.features))))
 	}

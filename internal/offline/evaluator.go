@@ -22,7 +22,7 @@ type Evaluator struct {
 	runtime  serving.Runtime
 	session  serving.Session
 	settings config.Model
-	slot     batch.Slot // nil until it is needed
+	instance batch.Instance // nil until it is needed
 }
 
 // Model returns the model's signature.
@@ -31,8 +31,8 @@ func (e *Evaluator) Model() *infer.Model { return e.session.Model() }
 // Close frees the model.
 func (e *Evaluator) Close() error {
 	var err error
-	if e.slot != nil {
-		err = e.slot.Close()
+	if e.instance != nil {
+		err = e.instance.Close()
 	}
 	return errors.Join(err, e.session.Close(), e.runtime.Close())
 }
@@ -107,30 +107,30 @@ func openEvaluator(cfg *config.Config, path string, v infer.Version, log *zap.Lo
 
 // run runs one request alone.
 func (e *Evaluator) run(ctx context.Context, req *infer.Request, resp *infer.Response) error {
-	slot := endingSlot{e.slot, ctx}
-	if err := slot.Gather([]*infer.Request{req}); err != nil {
+	instance := endingInstance{e.instance, ctx}
+	if err := instance.Gather([]*infer.Request{req}); err != nil {
 		return err
 	}
-	if err := slot.Run(); err != nil {
+	if err := instance.Run(); err != nil {
 		return err
 	}
-	return slot.Scatter(0, resp)
+	return instance.Scatter(0, resp)
 }
 
-// endingSlot is a slot whose runs return soon after ctx ends.
-type endingSlot struct {
-	batch.Slot
+// endingInstance is an instance whose runs return soon after ctx ends.
+type endingInstance struct {
+	batch.Instance
 	ctx context.Context //nolint:containedctx // the interface's Run takes none
 }
 
-// Run implements batch.Slot.
-func (s endingSlot) Run() error {
+// Run implements batch.Instance.
+func (s endingInstance) Run() error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
 	stop := context.AfterFunc(s.ctx, s.Terminate)
 	defer stop()
-	if err := s.Slot.Run(); err != nil {
+	if err := s.Instance.Run(); err != nil {
 		return errors.Join(s.ctx.Err(), err)
 	}
 	return nil

@@ -144,7 +144,7 @@ func compose(session Session, finding batch.Finding, m config.Model, p purpose) 
 	s.runner.Store(first)
 	model := session.Model()
 	s.detail = api.ModelDetail{
-		Inputs: describe(model.Inputs), Outputs: describe(model.Outputs), Instances: instances(m), Providers: session.Providers(),
+		Inputs: describe(model.Inputs), Outputs: describe(model.Outputs), Instances: instanceCount(m), Providers: session.Providers(),
 	}
 	return s, nil
 }

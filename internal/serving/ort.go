@@ -82,15 +82,15 @@ func (r *ortRuntime) Memory() map[string]int64 {
 // Close implements Runtime.
 func (r *ortRuntime) Close() error { return r.env.Close() }
 
-// ortSession makes *ort.Session a Session: a slot becomes the interface that the
+// ortSession makes *ort.Session a Session: an instance becomes the interface that the
 // batcher takes.
 type ortSession struct {
 	*ort.Session
 	traits onnxfile.Traits
 }
 
-// NewSlot implements Session.
-func (s ortSession) NewSlot() (batch.Slot, error) { return s.Session.NewSlot() }
+// NewInstance implements Session.
+func (s ortSession) NewInstance() (batch.Instance, error) { return s.Session.NewInstance() }
 
 // Traits implements Session.
 func (s ortSession) Traits() onnxfile.Traits { return s.traits }

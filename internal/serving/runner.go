@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/internal/config"
 )
 
-// runner is a batcher that runs, with slots of its own over the version's session.
+// runner is a batcher that runs, with instances of its own over the version's session.
 type runner struct {
 	batcher *batch.Batcher
 	ended   chan error // the result of the batcher's Run
@@ -19,13 +19,13 @@ type runner struct {
 // start starts a batcher.
 func (s *Version) start(batchable bool) (*runner, error) {
 	m := &s.settings
-	slots, err := newSlots(s.session, instances(*m))
+	instances, err := newInstances(s.session, instanceCount(*m))
 	if err != nil {
 		return nil, err
 	}
 	r := &runner{ended: make(chan error, 1)}
 	r.batcher, err = batch.New(batch.Options{
-		Model: s.session.Model(), Slots: slots, Batchable: batchable,
+		Model: s.session.Model(), Instances: instances, Batchable: batchable,
 		MaxSize: m.Batching.MaxSize, Split: m.Batching.Oversize == config.OversizeSplit, MaxDelay: m.Batching.MaxDelay,
 		MaxRequests: m.Batching.Queue.MaxRequests, MaxBytes: int64(m.Batching.Queue.MaxBytes),
 		Timeout: m.Timeout, PriorityLevels: m.PriorityLevels, DefaultPriority: cmp.Or(m.DefaultPriority, m.PriorityLevels),
@@ -39,7 +39,7 @@ func (s *Version) start(batchable bool) (*runner, error) {
 		Logger:     s.purpose.log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, closeSlots(slots))
+		return nil, errors.Join(err, closeInstances(instances))
 	}
 	go func() { r.ended <- r.batcher.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; shutdown waits for it
 	return r, nil

@@ -21,12 +21,12 @@ type Runtime interface {
 	Close() error
 }
 
-// Session is a loaded model. Its slots must be closed before it is.
+// Session is a loaded model. Its instances must be closed before it is.
 type Session interface {
 	Model() *infer.Model
 	Providers() []api.Provider
-	NewSlot() (batch.Slot, error)
+	NewInstance() (batch.Instance, error)
 	Traits() onnxfile.Traits // what the file's operators tell
-	MemoryInUse() int64      // bytes that its slots hold outside Go's heap
+	MemoryInUse() int64      // bytes that its instances hold outside Go's heap
 	Close() error
 }

@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/internal/shadow"
 )
 
-// Shadow is a loaded version that runs as a shadow: mirror → batcher → one slot →
+// Shadow is a loaded version that runs as a shadow: mirror → batcher → one instance →
 // session. It is a registry.Servable, so it lives and ends as the versions do that
 // answer callers.
 type Shadow struct {
@@ -51,7 +51,7 @@ func (l *Loader) LoadShadow(ctx context.Context, v infer.Version, m config.Model
 	return x, digest, nil
 }
 
-// ShadowSettings are a model's settings for its shadows: one slot, on its own
+// ShadowSettings are a model's settings for its shadows: one instance, on its own
 // thread, since the shared pool is for those who answer callers; and no limit on the
 // time of a copy but the shadow's own.
 func ShadowSettings(m config.Model) config.Model {

@@ -22,7 +22,7 @@ func (s *Version) try() {
 		return
 	}
 	t, err := batch.NewTrial(batch.TrialOptions{
-		Model: model, NewSlot: s.session.NewSlot, Why: s.finding, Tolerance: m.Tolerance, MaxSize: m.MaxSize,
+		Model: model, NewInstance: s.session.NewInstance, Why: s.finding, Tolerance: m.Tolerance, MaxSize: m.MaxSize,
 		Requests: m.Trial.Requests, MaxBytes: int64(m.Trial.MaxBytes), CheckEvery: m.Trial.CheckEvery, Timeout: s.settings.Timeout,
 		Settled: s.settled, Logger: s.purpose.log,
 	})

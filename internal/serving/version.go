@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Version is a loaded version that answers callers: batcher → slots → session. It is a
+// Version is a loaded version that answers callers: batcher → instances → session. It is a
 // registry.Servable.
 type Version struct {
 	session  Session

@@ -8,7 +8,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// warm runs a few example requests, as many at once as there are slots, until ctx ends.
+// warm runs a few example requests, as many at once as there are instances, until ctx ends.
 // A model that refuses them (random data may not suit it), or that takes too long, is
 // listed as not warmed; that never fails a load.
 func (s *Version) warm(ctx context.Context, m config.Model) {

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/testing/fake"
 )
 
-// Over a batcher with one slot, as it is composed: copies that come while the slot
+// Over a batcher with one instance, as it is composed: copies that come while the instance
 // is busy are joined, and one that hangs in the runtime is left at its time limit.
 func TestOverItsOwnBatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -23,12 +23,12 @@ func TestOverItsOwnBatcher(t *testing.T) {
 			}
 			return time.Hour
 		}})
-		slot, err := session.NewSlot()
+		instance, err := session.NewInstance()
 		if err != nil {
 			t.Fatal(err)
 		}
 		b, err := batch.New(batch.Options{
-			Model: model, Slots: []batch.Slot{slot}, Batchable: true, MaxSize: 8, Background: true,
+			Model: model, Instances: []batch.Instance{instance}, Batchable: true, MaxSize: 8, Background: true,
 			MaxRequests: 100, MaxBytes: 1 << 20, Timeout: 30 * time.Second, PriorityLevels: 1, DefaultPriority: 1,
 		})
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Predictor is the shadow's own composed version: batcher, slot, session.
+// Predictor is the shadow's own composed version: batcher, instance, session.
 type Predictor interface {
 	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
 }

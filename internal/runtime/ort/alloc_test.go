@@ -10,21 +10,21 @@ import (
 
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	s := load(t, double("alloc"), options())
-	slot := newSlot(t, s)
+	instance := newInstance(t, s)
 	reqs := []*infer.Request{
 		request(t, s, nil, floats("x", infer.Shape{1, 2}, 1, 2)),
 		request(t, s, []string{"first"}, floats("x", infer.Shape{2, 2}, 3, 4, 5, 6)),
 	}
 	run := func(reqs []*infer.Request) {
-		if err := slot.Gather(reqs); err != nil {
+		if err := instance.Gather(reqs); err != nil {
 			t.Fatal(err)
 		}
-		if err := slot.Run(); err != nil {
+		if err := instance.Run(); err != nil {
 			t.Fatal(err)
 		}
 		for i := range reqs {
 			resp := infer.NewResponse()
-			if err := slot.Scatter(i, resp); err != nil {
+			if err := instance.Scatter(i, resp); err != nil {
 				t.Fatal(err)
 			}
 			resp.Release()

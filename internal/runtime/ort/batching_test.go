@@ -89,7 +89,7 @@ func TestTrialOfARealModel(t *testing.T) {
 		}
 		settled := make(chan batch.Finding, 2)
 		trial, err := batch.NewTrial(batch.TrialOptions{
-			Model: s.Model(), NewSlot: func() (batch.Slot, error) { return s.NewSlot() }, Why: why, Tolerance: 1e-4,
+			Model: s.Model(), NewInstance: func() (batch.Instance, error) { return s.NewInstance() }, Why: why, Tolerance: 1e-4,
 			MaxSize: 256, Requests: 32, MaxBytes: 16 << 20, CheckEvery: 10 * time.Second, Timeout: 30 * time.Second,
 			Settled: func(f batch.Finding) { settled <- f },
 		})
@@ -98,7 +98,7 @@ func TestTrialOfARealModel(t *testing.T) {
 		}
 		ran := make(chan error, 1)
 		go func() { ran <- trial.Run(context.Background()) }()
-		serve := newSlot(t, s)             // what answers callers
+		serve := newInstance(t, s)         // what answers callers
 		rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // test data
 		var got batch.Finding
 		for got.Reason == "" {
@@ -130,8 +130,8 @@ func TestTrialOfARealModel(t *testing.T) {
 // A loop that hardly ends is terminated by the probe's timeout.
 func TestProbeTerminatesALoop(t *testing.T) {
 	s := load(t, onnxgen.Steps(1<<40), options())
-	slot := newSlot(t, s)
-	got := batch.Probe(t.Context(), slot, s.Model(), batch.ProbeOptions{Timeout: 50 * time.Millisecond, MaxBytes: 64 << 20})
+	instance := newInstance(t, s)
+	got := batch.Probe(t.Context(), instance, s.Model(), batch.ProbeOptions{Timeout: 50 * time.Millisecond, MaxBytes: 64 << 20})
 	if !got.Undecided || !strings.Contains(got.Reason, "did not end within 50ms") {
 		t.Errorf("%+v", got)
 	}

@@ -15,18 +15,18 @@ func BenchmarkPredict(b *testing.B) {
 	w := g.Init(onnxgen.Normal(onnxgen.Rand(1), 0.1, 16, 1))
 	g.Output("y", infer.FP32, g.Op("Sigmoid", g.Op("MatMul", x, w)), "N", 1)
 	s := load(b, g, options())
-	slot := newSlot(b, s)
+	instance := newInstance(b, s)
 	reqs := []*infer.Request{request(b, s, nil, infer.Tensor{Name: "x", DType: infer.FP32, Shape: infer.Shape{1, 16}, Data: make([]byte, 64)})}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := slot.Gather(reqs); err != nil {
+		if err := instance.Gather(reqs); err != nil {
 			b.Fatal(err)
 		}
-		if err := slot.Run(); err != nil {
+		if err := instance.Run(); err != nil {
 			b.Fatal(err)
 		}
 		resp := infer.NewResponse()
-		if err := slot.Scatter(0, resp); err != nil {
+		if err := instance.Scatter(0, resp); err != nil {
 			b.Fatal(err)
 		}
 		resp.Release()

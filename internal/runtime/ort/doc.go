@@ -2,10 +2,10 @@
 //
 // The Go binding loads the library and fills session options; a thin shim in C
 // (ort_shim.c) makes sessions and runs them, each run in one call. An Environment
-// loads Sessions, a Session gives Slots, and a Slot runs one batch at a time:
+// loads Sessions, a Session gives Instances, and an Instance runs one batch at a time:
 // Gather, Run, Scatter. Close them in the opposite order.
 //
-// Memory: a slot owns two blocks of C memory, one that all inputs of a run are
+// Memory: an instance owns two blocks of C memory, one that all inputs of a run are
 // copied to and one that its outputs are written to. Both are counted and freed
-// by the slot. C keeps no pointer to Go memory after a call.
+// by the instance. C keeps no pointer to Go memory after a call.
 package ort

@@ -94,7 +94,7 @@ func (e *Environment) Version() string { return libraryVersion() }
 // with, named as it names them ("CPUExecutionProvider").
 func (e *Environment) AvailableProviders() []string { return e.providers }
 
-// Memory returns the counters of what all slots hold outside Go's heap.
+// Memory returns the counters of what all instances hold outside Go's heap.
 func (e *Environment) Memory() *Memory { return &e.memory }
 
 // trim gives the memory of closed sessions back to the system; the allocator

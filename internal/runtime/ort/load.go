@@ -42,8 +42,8 @@ type LoadOptions struct {
 	// process: take them from the operator's configuration only.
 	CustomOps []string
 
-	PreparedShapes int   // shapes for which a slot keeps its tensors ready; at least 1
-	KeepBytes      int64 // a slot's larger blocks are freed after each run; at least 1
+	PreparedShapes int   // shapes for which an instance keeps its tensors ready; at least 1
+	KeepBytes      int64 // an instance's larger blocks are freed after each run; at least 1
 	MaxOutputBytes int64 // all outputs of one run together; at least 1
 }
 

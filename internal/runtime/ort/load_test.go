@@ -110,12 +110,12 @@ func TestOptions(t *testing.T) {
 		t.Helper()
 		s, err := env.Load(path, o)
 		if err == nil {
-			slot, serr := s.NewSlot()
+			instance, serr := s.NewInstance()
 			if serr != nil {
 				t.Fatal(serr)
 			}
-			same(t, mustPredict(t, slot, request(t, s, []string{"y"}, floats("x", infer.Shape{1, 2}, 1, 2))), floats("y", infer.Shape{1, 2}, 2, 4))
-			err = errors.Join(slot.Close(), s.Close())
+			same(t, mustPredict(t, instance, request(t, s, []string{"y"}, floats("x", infer.Shape{1, 2}, 1, 2))), floats("y", infer.Shape{1, 2}, 2, 4))
+			err = errors.Join(instance.Close(), s.Close())
 		}
 		if wantError == "" && err != nil || !strings.Contains(infer.Message(err), wantError) || strings.Contains(infer.Message(err), "/") {
 			t.Errorf("got %v, want %q", err, wantError)
@@ -188,12 +188,12 @@ func TestMemoryReturnsAfterUnload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		slot, err := s.NewSlot()
+		instance, err := s.NewInstance()
 		if err != nil {
 			t.Fatal(err)
 		}
-		mustPredict(t, slot, request(t, s, nil, floats("x", infer.Shape{4, 2}, 1, 2, 3, 4, 5, 6, 7, 8)))
-		if err := errors.Join(slot.Close(), s.Close()); err != nil {
+		mustPredict(t, instance, request(t, s, nil, floats("x", infer.Shape{4, 2}, 1, 2, 3, 4, 5, 6, 7, 8)))
+		if err := errors.Join(instance.Close(), s.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -72,18 +72,18 @@ func load(tb testing.TB, g *onnxgen.Graph, o ort.LoadOptions) *ort.Session {
 	return s
 }
 
-func newSlot(tb testing.TB, s *ort.Session) *ort.Slot {
+func newInstance(tb testing.TB, s *ort.Session) *ort.Instance {
 	tb.Helper()
-	slot, err := s.NewSlot()
+	instance, err := s.NewInstance()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := slot.Close(); err != nil {
+		if err := instance.Close(); err != nil {
 			tb.Error(err)
 		}
 	})
-	return slot
+	return instance
 }
 
 // request makes a checked request that asks for the named outputs, or for all.
@@ -100,17 +100,17 @@ func request(tb testing.TB, s *ort.Session, outputs []string, inputs ...infer.Te
 }
 
 // predict runs the requests together and returns the outputs of each.
-func predict(slot *ort.Slot, reqs ...*infer.Request) ([][]infer.Tensor, error) {
-	if err := slot.Gather(reqs); err != nil {
+func predict(instance *ort.Instance, reqs ...*infer.Request) ([][]infer.Tensor, error) {
+	if err := instance.Gather(reqs); err != nil {
 		return nil, err
 	}
-	if err := slot.Run(); err != nil {
+	if err := instance.Run(); err != nil {
 		return nil, err
 	}
 	outputs := make([][]infer.Tensor, len(reqs))
 	for i := range reqs {
 		resp := new(infer.Response) // not from the pool: its outputs are kept
-		if err := slot.Scatter(i, resp); err != nil {
+		if err := instance.Scatter(i, resp); err != nil {
 			return nil, err
 		}
 		outputs[i] = resp.Outputs
@@ -119,9 +119,9 @@ func predict(slot *ort.Slot, reqs ...*infer.Request) ([][]infer.Tensor, error) {
 }
 
 // mustPredict is predict for one request that must succeed.
-func mustPredict(tb testing.TB, slot *ort.Slot, r *infer.Request) []infer.Tensor {
+func mustPredict(tb testing.TB, instance *ort.Instance, r *infer.Request) []infer.Tensor {
 	tb.Helper()
-	got, err := predict(slot, r)
+	got, err := predict(instance, r)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // plan is what runs of equal shapes have in common: where each tensor lies in
-// the slot's blocks, and ONNX Runtime's values over those places. A slot keeps
+// the instance's blocks, and ONNX Runtime's values over those places. An instance keeps
 // the plans of the shapes that it met last.
 type plan struct {
 	c        cPlan
@@ -44,7 +44,7 @@ type trust uint8
 
 const (
 	unproven   trust = iota // predicted; no run has shown it yet
-	proven                  // a run agreed: outputs go straight to the slot's block
+	proven                  // a run agreed: outputs go straight to the instance's block
 	unforeseen              // shapes depend on the data: the runtime allocates
 )
 

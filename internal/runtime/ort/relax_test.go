@@ -20,12 +20,12 @@ import (
 // probe asks a session whether its requests can be joined.
 func probe(t *testing.T, s *ort.Session) batch.Finding {
 	t.Helper()
-	slot, err := s.NewSlot()
+	instance, err := s.NewInstance()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer slot.Close() //nolint:errcheck // a test's
-	return batch.Probe(t.Context(), slot, s.Model(), batch.ProbeOptions{Tolerance: 1e-4, Timeout: 10 * time.Second, MaxBytes: 64 << 20})
+	defer instance.Close() //nolint:errcheck // a test's
+	return batch.Probe(t.Context(), instance, s.Model(), batch.ProbeOptions{Tolerance: 1e-4, Timeout: 10 * time.Second, MaxBytes: 64 << 20})
 }
 
 // relaxed loads a model with its first dimensions made free.
@@ -86,15 +86,15 @@ func TestRelaxedModelsAreBatched(t *testing.T) {
 	}
 	// It answers as the original does.
 	in := original.Model().Example(1, rand.New(rand.NewPCG(1, 2))) //nolint:gosec // test data
-	want := answer(t, newSlot(t, original), &infer.Request{Inputs: in})
-	got := answer(t, newSlot(t, s), &infer.Request{Inputs: in})
+	want := answer(t, newInstance(t, original), &infer.Request{Inputs: in})
+	got := answer(t, newInstance(t, s), &infer.Request{Inputs: in})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("answer (-want +got)\n%s", diff)
 	}
 }
 
 // answer runs one request and returns its first output.
-func answer(t *testing.T, s *ort.Slot, req *infer.Request) infer.Tensor {
+func answer(t *testing.T, s *ort.Instance, req *infer.Request) infer.Tensor {
 	t.Helper()
 	if err := s.Gather([]*infer.Request{req}); err != nil {
 		t.Fatal(err)

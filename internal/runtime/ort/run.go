@@ -10,41 +10,41 @@ import (
 // Errors are Canceled after Terminate, TooLarge if the outputs exceed MaxOutputBytes,
 // Invalid with the cause infer.ErrRefused if the model refuses the values, else Internal,
 // with the cause infer.ErrMaybeRefused if it may be the values or the version.
-func (s *Slot) Run() error {
-	if s.state != gathered {
+func (inst *Instance) Run() error {
+	if inst.state != gathered {
 		return internal("run", "nothing was gathered", nil)
 	}
-	s.state = idle
-	err := s.execute(s.plan)
+	inst.state = idle
+	err := inst.execute(inst.plan)
 	if err == nil {
-		err = s.checkRows()
+		err = inst.checkRows()
 	}
 	if err != nil {
-		s.recycle() // what it has computed may be large, and the next run far away
+		inst.recycle() // what it has computed may be large, and the next run far away
 		return err
 	}
-	s.state = ran
+	inst.state = ran
 	return nil
 }
 
-func (s *Slot) execute(p *plan) error {
+func (inst *Instance) execute(p *plan) error {
 	// Outputs can be far larger than inputs: rows of nothing cost a request nothing.
 	if p.trust != unforeseen {
-		if err := s.checkSize(p.outSize); err != nil {
+		if err := inst.checkSize(p.outSize); err != nil {
 			return err
 		}
 	}
 	if p.trust != proven {
-		return s.runAllocating(p)
+		return inst.runAllocating(p)
 	}
-	err := s.runBound(p)
+	err := inst.runBound(p)
 	if err == nil || !doubtful(err) {
 		return err
 	}
 	// Either the request is at fault, or this time the shapes came out otherwise.
 	// If the run works with outputs of the runtime's own, it was the shapes.
 	p.unbindOutputs()
-	if err := s.runAllocating(p); err != nil {
+	if err := inst.runAllocating(p); err != nil {
 		return err
 	}
 	p.trust = unforeseen
@@ -59,65 +59,65 @@ func doubtful(err error) bool {
 	return infer.CodeOf(err) == infer.Internal || errors.Is(err, infer.ErrRefused) && ok && status.code != statusDivided
 }
 
-// runBound runs into the slot's own block.
-func (s *Slot) runBound(p *plan) error {
-	if err := s.ensureOut(p.outBytes); err != nil {
+// runBound runs into the instance's own block.
+func (inst *Instance) runBound(p *plan) error {
+	if err := inst.ensureOut(p.outBytes); err != nil {
 		return err
 	}
 	if !p.outBound {
-		if err := p.bindOutputs(&s.out); err != nil {
+		if err := p.bindOutputs(&inst.out); err != nil {
 			return internal("run", "outputs cannot be handed to the runtime", err)
 		}
 	}
 	// Some kernels leave parts of an output unwritten, ReverseSequence for example.
-	// Nobody may see there what the slot computed for another.
-	clear(s.out.bytes(0, p.outBytes))
-	if err := run(s.session.session, s.options, p.c, nil); err != nil {
-		return s.runError(err)
+	// Nobody may see there what the instance computed for another.
+	clear(inst.out.bytes(0, p.outBytes))
+	if err := run(inst.session.session, inst.options, p.c, nil); err != nil {
+		return inst.runError(err)
 	}
 	for i := range p.outputs {
 		out := &p.outputs[i]
-		s.computed[i] = tensor{out.shape, s.out.bytes(out.offset, out.bytes)}
+		inst.computed[i] = tensor{out.shape, inst.out.bytes(out.offset, out.bytes)}
 	}
 	return nil
 }
 
 // runAllocating lets the runtime allocate the outputs; they live until recycle.
-func (s *Slot) runAllocating(p *plan) error {
-	if err := run(s.session.session, s.options, p.c, s.results); err != nil {
-		return s.runError(err)
+func (inst *Instance) runAllocating(p *plan) error {
+	if err := run(inst.session.session, inst.options, p.c, inst.results); err != nil {
+		return inst.runError(err)
 	}
 	total, text := int64(0), int64(0)
 	for i := range p.outputs {
-		r := resultAt(s.results, i)
-		s.shapes[i] = r.shape(s.shapes[i][:0])
-		s.computed[i] = tensor{shape: s.shapes[i]}
+		r := resultAt(inst.results, i)
+		inst.shapes[i] = r.shape(inst.shapes[i][:0])
+		inst.computed[i] = tensor{shape: inst.shapes[i]}
 		if p.outputs[i].dtype == infer.Bytes {
 			text += r.textBytes()
 			continue
 		}
-		s.computed[i].data = r.bytes(p.outputs[i].dtype)
-		total += int64(len(s.computed[i].data))
+		inst.computed[i].data = r.bytes(p.outputs[i].dtype)
+		total += int64(len(inst.computed[i].data))
 	}
-	if err := s.checkSize(total + text); err != nil {
+	if err := inst.checkSize(total + text); err != nil {
 		return err
 	}
-	if err := s.readText(p, text); err != nil {
+	if err := inst.readText(p, text); err != nil {
 		return err
 	}
 	if p.trust == unproven {
-		p.trust = s.judge(p)
+		p.trust = inst.judge(p)
 	}
 	return nil
 }
 
 // readText copies the outputs that are strings into the block, in the form that
 // infer.Tensor has them.
-func (s *Slot) readText(p *plan, total int64) error {
+func (inst *Instance) readText(p *plan, total int64) error {
 	if total == 0 {
 		return nil
 	}
-	if err := s.ensureOut(total); err != nil {
+	if err := inst.ensureOut(total); err != nil {
 		return err
 	}
 	offset := int64(0)
@@ -125,9 +125,9 @@ func (s *Slot) readText(p *plan, total int64) error {
 		if p.outputs[i].dtype != infer.Bytes {
 			continue
 		}
-		n := resultAt(s.results, i).textBytes()
-		s.computed[i].data = s.out.bytes(offset, n)
-		if err := readStrings(p.c, i, s.computed[i].data); err != nil {
+		n := resultAt(inst.results, i).textBytes()
+		inst.computed[i].data = inst.out.bytes(offset, n)
+		if err := readStrings(p.c, i, inst.computed[i].data); err != nil {
 			return internal("run", "string outputs cannot be read", err)
 		}
 		offset += n
@@ -136,25 +136,25 @@ func (s *Slot) readText(p *plan, total int64) error {
 }
 
 // judge compares the shapes of a run with the predicted ones.
-func (s *Slot) judge(p *plan) trust {
+func (inst *Instance) judge(p *plan) trust {
 	for i := range p.outputs {
-		if !s.computed[i].shape.Equal(p.outputs[i].shape) {
+		if !inst.computed[i].shape.Equal(p.outputs[i].shape) {
 			return unforeseen
 		}
 	}
 	return proven
 }
 
-func (s *Slot) ensureOut(n int64) error {
-	moved, err := s.out.ensure(n)
+func (inst *Instance) ensureOut(n int64) error {
+	moved, err := inst.out.ensure(n)
 	if moved {
-		s.unbind((*plan).unbindOutputs)
+		inst.unbind((*plan).unbindOutputs)
 	}
 	return err
 }
 
-func (s *Slot) checkSize(n int64) error {
-	if limit := s.session.options.MaxOutputBytes; n > limit {
+func (inst *Instance) checkSize(n int64) error {
+	if limit := inst.session.options.MaxOutputBytes; n > limit {
 		return infer.Errorf(infer.TooLarge, "the outputs of the run take %d bytes, more than the limit of %d", n, limit)
 	}
 	return nil
@@ -162,13 +162,13 @@ func (s *Slot) checkSize(n int64) error {
 
 // checkRows makes sure that each of several members has rows of its own in every output.
 // It is a part of the run, since nobody has an answer yet: members can be run alone.
-func (s *Slot) checkRows() error {
-	if len(s.members) == 1 {
+func (inst *Instance) checkRows() error {
+	if len(inst.members) == 1 {
 		return nil
 	}
-	for i := range s.plan.outputs {
-		if shape := s.computed[i].shape; len(shape) == 0 || shape[0] != s.rows {
-			name := s.session.model.Outputs[s.plan.outputs[i].index].Name
+	for i := range inst.plan.outputs {
+		if shape := inst.computed[i].shape; len(shape) == 0 || shape[0] != inst.rows {
+			name := inst.session.model.Outputs[inst.plan.outputs[i].index].Name
 			return internal("run", "a batched output has another number of rows than the inputs",
 				errors.New("output "+name+" has shape "+shape.String()))
 		}
@@ -177,44 +177,44 @@ func (s *Slot) checkRows() error {
 }
 
 // Scatter adds member i's outputs to resp: its rows, in the order it asked for,
-// or all in the model's order. When every member has had its turn the slot may
+// or all in the model's order. When every member has had its turn the instance may
 // free memory, so each member is scattered once.
-func (s *Slot) Scatter(i int, resp *infer.Response) error {
-	if s.state != ran || i < 0 || i >= len(s.members) {
+func (inst *Instance) Scatter(i int, resp *infer.Response) error {
+	if inst.state != ran || i < 0 || i >= len(inst.members) {
 		return internal("scatter", "there is no run with this member", nil)
 	}
-	m := s.members[i]
-	asked := s.asked[m.asked:m.end]
+	m := inst.members[i]
+	asked := inst.asked[m.asked:m.end]
 	n := len(asked)
 	if n == 0 {
-		n = len(s.wanted)
+		n = len(inst.wanted)
 	}
 	for j := range n {
 		index := j
 		if len(asked) > 0 {
 			index = asked[j]
 		}
-		if err := s.scatter(m, index, resp); err != nil {
+		if err := inst.scatter(m, index, resp); err != nil {
 			return err
 		}
 	}
-	if s.scattered++; s.scattered == len(s.members) {
-		s.recycle()
+	if inst.scattered++; inst.scattered == len(inst.members) {
+		inst.recycle()
 	}
 	return nil
 }
 
-func (s *Slot) scatter(m member, index int, resp *infer.Response) error {
-	spec := &s.session.model.Outputs[index]
-	t := s.computed[s.plan.place[index]]
-	if len(s.members) == 1 {
+func (inst *Instance) scatter(m member, index int, resp *infer.Response) error {
+	spec := &inst.session.model.Outputs[index]
+	t := inst.computed[inst.plan.place[index]]
+	if len(inst.members) == 1 {
 		resp.AddCopy(spec.Name, index, spec.DType, t.shape, t.data)
 		return nil
 	}
 	data := t.rows(m.row, m.rows, spec.DType)
-	s.shape = append(s.shape[:0], t.shape...)
-	s.shape[0] = m.rows
-	resp.AddCopy(spec.Name, index, spec.DType, s.shape, data)
+	inst.shape = append(inst.shape[:0], t.shape...)
+	inst.shape[0] = m.rows
+	resp.AddCopy(spec.Name, index, spec.DType, inst.shape, data)
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Session is one loaded version. It is safe for concurrent use; each of its
-// slots is for one goroutine.
+// instances is for one goroutine.
 type Session struct {
 	env       *Environment
 	session   cSession
@@ -19,7 +19,7 @@ type Session struct {
 	providers []api.Provider
 	options   LoadOptions
 	rules     []shapeRule // by output
-	slots     atomic.Int64
+	instances atomic.Int64
 	memory    Memory
 
 	inputNames, outputNames []unsafe.Pointer // C strings, in the model's order
@@ -44,14 +44,14 @@ func (s *Session) Model() *infer.Model { return s.model }
 // Providers returns the effective execution providers in order, the CPU last.
 func (s *Session) Providers() []api.Provider { return slices.Clone(s.providers) }
 
-// Memory returns the counters of what the session's slots hold outside Go's heap.
+// Memory returns the counters of what the session's instances hold outside Go's heap.
 func (s *Session) Memory() *Memory { return &s.memory }
 
-// Close frees the model. All slots must be closed; else it changes nothing and
+// Close frees the model. All instances must be closed; else it changes nothing and
 // returns an error.
 func (s *Session) Close() error {
-	if n := s.slots.Load(); n != 0 {
-		return fmt.Errorf("ort: close: %d slots are still open", n)
+	if n := s.instances.Load(); n != 0 {
+		return fmt.Errorf("ort: close: %d instances are still open", n)
 	}
 	if s.session == nil {
 		return closedTwice("session")
@@ -68,7 +68,7 @@ func (s *Session) Close() error {
 
 // shapeRule tells the shape of an output from those of the inputs, where every
 // dimension is fixed or has the name of an input's dimension. It is only what
-// the file claims; a slot believes it after a run that agreed.
+// the file claims; an instance believes it after a run that agreed.
 type shapeRule struct {
 	known bool
 	dims  []dimRule

@@ -218,7 +218,7 @@ func setOutputName(p cPlan, i int, name unsafe.Pointer) {
 func releaseInputs(p cPlan)  { C.shim_release_values(p.input_values, p.inputs) }
 func releaseOutputs(p cPlan) { C.shim_release_values(p.output_values, p.outputs) }
 
-// bindInput makes input i of the plan a tensor over memory of a slot.
+// bindInput makes input i of the plan a tensor over memory of an instance.
 func bindInput(p cPlan, i int, dtype infer.DType, memory []byte, shape infer.Shape) error {
 	value := &unsafe.Slice(p.input_values, p.inputs)[i]
 	data := unsafe.Pointer(unsafe.SliceData(memory))
@@ -229,7 +229,7 @@ func bindInput(p cPlan, i int, dtype infer.DType, memory []byte, shape infer.Sha
 	return check(C.shim_bind(value, C.int(fromDType(dtype)), data, C.size_t(len(memory)), dims, C.size_t(len(shape))))
 }
 
-// bindOutput makes output i of the plan a tensor over memory of a slot.
+// bindOutput makes output i of the plan a tensor over memory of an instance.
 func bindOutput(p cPlan, i int, dtype infer.DType, memory []byte, shape infer.Shape) error {
 	value := &unsafe.Slice(p.output_values, p.outputs)[i]
 	dims := (*C.int64_t)(unsafe.SliceData(shape))

@@ -10,32 +10,32 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// joined is a slot of the tiny model with so many requests of one row.
-func joined(b *testing.B, members int) (*ort.Slot, []*infer.Request) {
+// joined is an instance of the tiny model with so many requests of one row.
+func joined(b *testing.B, members int) (*ort.Instance, []*infer.Request) {
 	b.Helper()
 	s := load(b, onnxgen.Lin(), options())
 	reqs := make([]*infer.Request, members)
 	for i := range reqs {
 		reqs[i] = request(b, s, nil, infer.Tensor{Name: "input", DType: infer.FP32, Shape: infer.Shape{1, 16}, Data: make([]byte, 64)})
 	}
-	slot := newSlot(b, s)
+	instance := newInstance(b, s)
 	for range 2 { // meets the shape, binds the outputs
-		if err := errors.Join(slot.Gather(reqs), slot.Run()); err != nil {
+		if err := errors.Join(instance.Gather(reqs), instance.Run()); err != nil {
 			b.Fatal(err)
 		}
 	}
-	return slot, reqs
+	return instance, reqs
 }
 
 // benchmarkStep repeats one step of a run of 1 and of 32 members.
-func benchmarkStep(b *testing.B, step func(slot *ort.Slot, reqs []*infer.Request) error) {
+func benchmarkStep(b *testing.B, step func(instance *ort.Instance, reqs []*infer.Request) error) {
 	b.Helper()
 	for _, members := range []int{1, 32} {
 		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
-			slot, reqs := joined(b, members)
+			instance, reqs := joined(b, members)
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := step(slot, reqs); err != nil {
+				if err := step(instance, reqs); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -44,16 +44,16 @@ func benchmarkStep(b *testing.B, step func(slot *ort.Slot, reqs []*infer.Request
 }
 
 func BenchmarkGather(b *testing.B) {
-	benchmarkStep(b, func(slot *ort.Slot, reqs []*infer.Request) error { return slot.Gather(reqs) })
+	benchmarkStep(b, func(instance *ort.Instance, reqs []*infer.Request) error { return instance.Gather(reqs) })
 }
 
-// BenchmarkGatherRun gathers as well, since a slot runs once what was gathered.
+// BenchmarkGatherRun gathers as well, since an instance runs once what was gathered.
 func BenchmarkGatherRun(b *testing.B) {
-	benchmarkStep(b, func(slot *ort.Slot, reqs []*infer.Request) error {
-		if err := slot.Gather(reqs); err != nil {
+	benchmarkStep(b, func(instance *ort.Instance, reqs []*infer.Request) error {
+		if err := instance.Gather(reqs); err != nil {
 			return err
 		}
-		return slot.Run()
+		return instance.Run()
 	})
 }
 
@@ -61,18 +61,18 @@ func BenchmarkGatherRun(b *testing.B) {
 // and running are not timed.
 func BenchmarkScatter(b *testing.B) {
 	const members = 1024
-	slot, reqs := joined(b, members)
+	instance, reqs := joined(b, members)
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range reqs {
 			resp := infer.NewResponse()
-			if err := slot.Scatter(i, resp); err != nil {
+			if err := instance.Scatter(i, resp); err != nil {
 				b.Fatal(err)
 			}
 			resp.Release()
 		}
 		b.StopTimer()
-		if err := errors.Join(slot.Gather(reqs), slot.Run()); err != nil {
+		if err := errors.Join(instance.Gather(reqs), instance.Run()); err != nil {
 			b.Fatal(err)
 		}
 		b.StartTimer()

@@ -69,8 +69,8 @@ func causeOf(e *statusError) cause {
 var outOfMemory = regexp.MustCompile(`(?i)bad_alloc|out of memory|failed to allocate|cannot allocate|allocation failed|alloc_failed|available memory of`)
 
 // runError makes the error of a run from what the shim returned.
-func (s *Slot) runError(err error) error {
-	if s.terminated.Load() {
+func (inst *Instance) runError(err error) error {
+	if inst.terminated.Load() {
 		return &infer.Error{Code: infer.Canceled, Op: "ort: run", Msg: "the run was terminated", Err: err}
 	}
 	status, ok := errors.AsType[*statusError](err)
@@ -79,7 +79,7 @@ func (s *Slot) runError(err error) error {
 	}
 	switch causeOf(status) {
 	case byValues:
-		return infer.Refused(s.session.model.Name, publicText(status.text), err)
+		return infer.Refused(inst.session.model.Name, publicText(status.text), err)
 	case byEither:
 		return internal("run", publicText(status.text), fmt.Errorf("%w: %w", infer.ErrMaybeRefused, err))
 	default:

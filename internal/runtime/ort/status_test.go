@@ -25,12 +25,12 @@ func indices(list ...int64) infer.Tensor {
 }
 
 // TestRefusedValues sends an index out of range at first, when the runtime allocates
-// the outputs, and again when they go to the slot's block.
+// the outputs, and again when they go to the instance's block.
 func TestRefusedValues(t *testing.T) {
 	s := load(t, lookup("Gather"), options())
-	slot := newSlot(t, s)
+	instance := newInstance(t, s)
 	for range 3 {
-		_, err := predict(slot, request(t, s, nil, indices(7)))
+		_, err := predict(instance, request(t, s, nil, indices(7)))
 		if infer.CodeOf(err) != infer.Invalid || !errors.Is(err, infer.ErrRefused) {
 			t.Fatalf("got %v, want invalid, refused by the model", err)
 		}
@@ -40,7 +40,7 @@ func TestRefusedValues(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 		for range 2 {
-			same(t, mustPredict(t, slot, request(t, s, nil, indices(2))), floats("y", infer.Shape{1}, 3))
+			same(t, mustPredict(t, instance, request(t, s, nil, indices(2))), floats("y", infer.Shape{1}, 3))
 		}
 	}
 }
@@ -48,9 +48,9 @@ func TestRefusedValues(t *testing.T) {
 // GatherElements looks at its indices too, but throws.
 func TestExceptionMayBeARefusal(t *testing.T) {
 	s := load(t, lookup("GatherElements"), options())
-	slot := newSlot(t, s)
+	instance := newInstance(t, s)
 	for range 3 {
-		_, err := predict(slot, request(t, s, nil, indices(7)))
+		_, err := predict(instance, request(t, s, nil, indices(7)))
 		e, ok := errors.AsType[*infer.Error](err)
 		if !ok || e.Code != infer.Internal || errors.Is(err, infer.ErrRefused) || !errors.Is(err, infer.ErrMaybeRefused) {
 			t.Fatalf("got %v, want internal, maybe refused", err)
@@ -60,7 +60,7 @@ func TestExceptionMayBeARefusal(t *testing.T) {
 		if e.Msg != want {
 			t.Errorf("got  %s\nwant %s", e.Msg, want)
 		}
-		same(t, mustPredict(t, slot, request(t, s, nil, indices(2))), floats("y", infer.Shape{1}, 3))
+		same(t, mustPredict(t, instance, request(t, s, nil, indices(2))), floats("y", infer.Shape{1}, 3))
 	}
 }
 
@@ -70,12 +70,12 @@ func TestNoMemoryIsNoRefusal(t *testing.T) {
 	g := onnxgen.New("sized")
 	g.Output("y", infer.FP32, g.Op("ConstantOfShape", g.Input("x", infer.Int64, "N")), "M")
 	s := load(t, g, options())
-	slot := newSlot(t, s)
-	_, err := predict(slot, request(t, s, nil, indices(1<<50)))
+	instance := newInstance(t, s)
+	_, err := predict(instance, request(t, s, nil, indices(1<<50)))
 	if infer.CodeOf(err) != infer.Internal || errors.Is(err, infer.ErrMaybeRefused) || errors.Is(err, infer.ErrRefused) {
 		t.Errorf("got %v, want internal, not refused", err)
 	}
-	same(t, mustPredict(t, slot, request(t, s, nil, indices(2))), floats("y", infer.Shape{2}, 0, 0))
+	same(t, mustPredict(t, instance, request(t, s, nil, indices(2))), floats("y", infer.Shape{2}, 0, 0))
 }
 
 func TestOutOfMemory(t *testing.T) {

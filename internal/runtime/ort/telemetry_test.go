@@ -18,7 +18,7 @@ const underTrace = "SLUICE_TEST_UNDER_TRACE"
 func TestNoSocketIsOpened(t *testing.T) {
 	if os.Getenv(underTrace) != "" {
 		s := load(t, double("quiet"), complete(ort.LoadOptions{IntraThreads: 2}))
-		mustPredict(t, newSlot(t, s), request(t, s, nil, floats("x", infer.Shape{1, 2}, 1, 2)))
+		mustPredict(t, newInstance(t, s), request(t, s, nil, floats("x", infer.Shape{1, 2}, 1, 2)))
 		return
 	}
 	strace, err := exec.LookPath("strace")

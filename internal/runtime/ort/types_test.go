@@ -25,9 +25,9 @@ func TestEveryTypeAndShape(t *testing.T) {
 				x := infer.Tensor{Name: "x", DType: d, Shape: shape, Data: pattern(t, d, shape)}
 				y := x
 				y.Name = "y"
-				slot := newSlot(t, s)
+				instance := newInstance(t, s)
 				for range 2 {
-					same(t, mustPredict(t, slot, request(t, s, nil, x)), y)
+					same(t, mustPredict(t, instance, request(t, s, nil, x)), y)
 				}
 			})
 		}
@@ -63,7 +63,7 @@ func TestBoolIsNormalised(t *testing.T) {
 	g.Output("y", infer.Bool, g.Op("Identity", x), "N")
 	g.Output("where", infer.Int64, g.Op("NonZero", x), 1, "K")
 	s := load(t, g, options())
-	got := mustPredict(t, newSlot(t, s), request(t, s, nil,
+	got := mustPredict(t, newInstance(t, s), request(t, s, nil,
 		infer.Tensor{Name: "x", DType: infer.Bool, Shape: infer.Shape{4}, Data: []byte{0, 255, 1, 2}}))
 	same(t, got, infer.Tensor{Name: "y", DType: infer.Bool, Shape: infer.Shape{4}, Data: []byte{0, 1, 1, 1}},
 		named("where", 1, onnxgen.Int64s([]int64{1, 2, 3}, 1, 3)))

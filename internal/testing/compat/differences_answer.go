@@ -39,7 +39,7 @@ func answers() []Difference {
 		},
 		{
 			Rows: `GET_stats q_stats cache_stats`, Aspects: []Aspect{Body},
-			Kind: Deliberate, Case: "`memory_usage` in statistics", Triton: "empty", Sluice: "the bytes that the model's slots hold", Why: "it is known",
+			Kind: Deliberate, Case: "`memory_usage` in statistics", Triton: "empty", Sluice: "the bytes that the model's instances hold", Why: "it is known",
 		},
 		{
 			Rows: `GET_stats_unknown`,

@@ -1,6 +1,6 @@
 // Package fake is a deterministic model in pure Go, for tests of everything
 // above the runtime: it takes as long and fails as often as a test says, and
-// remembers its runs. Its slots keep the contract of runtime/ort's.
+// remembers its runs. Its instances keep the contract of runtime/ort's.
 package fake
 
 import (
@@ -37,10 +37,10 @@ type Session struct {
 	model   *infer.Model
 	options Options
 
-	mu     sync.Mutex
-	runs   []Run
-	slots  int
-	closed bool
+	mu        sync.Mutex
+	runs      []Run
+	instances int
+	closed    bool
 }
 
 // New returns a model with the signature m.
@@ -64,26 +64,26 @@ func (s *Session) Runs() []Run {
 	return slices.Clone(s.runs)
 }
 
-// Close ends the model. It is an error while slots are open, or when closed already.
+// Close ends the model. It is an error while instances are open, or when closed already.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.slots != 0 || s.closed {
-		return fmt.Errorf("fake: close with %d slots open, closed before: %t", s.slots, s.closed)
+	if s.instances != 0 || s.closed {
+		return fmt.Errorf("fake: close with %d instances open, closed before: %t", s.instances, s.closed)
 	}
 	s.closed = true
 	return nil
 }
 
-// NewSlot returns a slot.
-func (s *Session) NewSlot() (*Slot, error) {
+// NewInstance returns an instance.
+func (s *Session) NewInstance() (*Instance, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, infer.Errorf(infer.Internal, "the model is closed")
 	}
-	s.slots++
-	return &Slot{session: s}, nil
+	s.instances++
+	return &Instance{session: s}, nil
 }
 
 // begin notes a run and returns its number.
@@ -94,8 +94,8 @@ func (s *Session) begin(rows []int64) int {
 	return len(s.runs) - 1
 }
 
-func (s *Session) closeSlot() {
+func (s *Session) closeInstance() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.slots--
+	s.instances--
 }

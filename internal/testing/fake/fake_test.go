@@ -38,34 +38,34 @@ func request(t *testing.T, m *infer.Model, values ...float32) *infer.Request {
 	return r
 }
 
-func slotOf(t *testing.T, s *fake.Session) *fake.Slot {
+func instanceOf(t *testing.T, s *fake.Session) *fake.Instance {
 	t.Helper()
-	slot, err := s.NewSlot()
+	instance, err := s.NewInstance()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(slot.Close(), s.Close()); err != nil {
+		if err := errors.Join(instance.Close(), s.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	return slot
+	return instance
 }
 
 func TestJoinedRunGivesEachMemberItsRows(t *testing.T) {
 	m := model()
 	s := fake.New(m, fake.Options{})
-	slot := slotOf(t, s)
+	instance := instanceOf(t, s)
 	one, two := request(t, m, 1, 2), request(t, m, 3, 4, 5, 6)
 	two.Outputs = []infer.OutputRef{{Name: "text", Index: 1}}
-	if err := errors.Join(slot.Gather([]*infer.Request{one, two}), slot.Run()); err != nil {
+	if err := errors.Join(instance.Gather([]*infer.Request{one, two}), instance.Run()); err != nil {
 		t.Fatal(err)
 	}
 	f := func(member int, want ...infer.Tensor) {
 		t.Helper()
 		resp := infer.NewResponse()
 		defer resp.Release()
-		if err := slot.Scatter(member, resp); err != nil {
+		if err := instance.Scatter(member, resp); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, resp.Outputs); diff != "" {
@@ -94,17 +94,17 @@ func TestLatencyFailureAndTerminate(t *testing.T) {
 				return nil
 			},
 		})
-		slot := slotOf(t, s)
+		instance := instanceOf(t, s)
 		f := func(want time.Duration, then func()) error {
 			t.Helper()
-			if err := slot.Gather([]*infer.Request{request(t, m, 1, 2, 3, 4)}); err != nil {
+			if err := instance.Gather([]*infer.Request{request(t, m, 1, 2, 3, 4)}); err != nil {
 				t.Fatal(err)
 			}
 			start := time.Now()
 			if then != nil {
 				time.AfterFunc(want, then)
 			}
-			err := slot.Run()
+			err := instance.Run()
 			if took := time.Since(start); took != want {
 				t.Errorf("took %v, want %v", took, want)
 			}
@@ -116,7 +116,7 @@ func TestLatencyFailureAndTerminate(t *testing.T) {
 		if err := f(2*time.Second, nil); !errors.Is(err, broken) {
 			t.Errorf("got %v, want %v", err, broken)
 		}
-		if err := f(time.Second, slot.Terminate); infer.CodeOf(err) != infer.Canceled {
+		if err := f(time.Second, instance.Terminate); infer.CodeOf(err) != infer.Canceled {
 			t.Errorf("got %v, want canceled", err)
 		}
 		if err := f(2*time.Second, nil); err != nil {

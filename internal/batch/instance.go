@@ -9,9 +9,9 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Slot is one worker's place in the runtime: its buffers and one run at a time.
-type Slot interface {
-	// Gather copies the inputs of the requests into the slot's buffers, joined
+// Instance is one worker's part of a loaded version: its buffers and one run at a time.
+type Instance interface {
+	// Gather copies the inputs of the requests into the instance's buffers, joined
 	// along the first dimension where there are several. All have passed
 	// Model.Check, give the same inputs and have equal shapes but for the first
 	// dimension. Afterwards the requests' tensors are not read.
@@ -29,7 +29,7 @@ type Slot interface {
 	Close() error
 }
 
-// Run describes one run of a slot.
+// Run describes one run of an instance.
 type Run struct {
 	Members int // requests, or pieces of split ones
 	Rows    int
@@ -42,7 +42,7 @@ type Run struct {
 // errPanicked marks the errors that protect made of a panic.
 var errPanicked = errors.New("the runtime panicked")
 
-// protect calls f, a method of a slot, and turns a panic into an error. op is
+// protect calls f, a method of an instance, and turns a panic into an error. op is
 // for the log.
 func protect(log *zap.Logger, op string, f func() error) (err error) {
 	defer func() {
@@ -54,7 +54,7 @@ func protect(log *zap.Logger, op string, f func() error) (err error) {
 	return f()
 }
 
-// internal makes what a slot returned an *infer.Error.
+// internal makes what an instance returned an *infer.Error.
 func internal(op string, err error) error {
 	if err == nil {
 		return nil

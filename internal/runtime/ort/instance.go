@@ -10,20 +10,20 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Slot is one worker's place in a session: its memory and one run at a time, as
+// Instance is one worker's part of a session: its memory and one run at a time, as
 // Gather, Run, Scatter. Only Terminate may be called from another goroutine.
 //
 // Outputs whose shapes follow from those of the inputs are written straight to
-// the slot's block; others are allocated by the runtime. The first run of each
+// the instance's block; others are allocated by the runtime. The first run of each
 // shape is always of the second kind and shows whether the model file tells the
 // truth. In steady state the three steps allocate nothing on Go's heap and are
 // one call to C.
-type Slot struct {
+type Instance struct {
 	session *Session
 	in, out block
 	plans   *simplelru.LRU[string, *plan]
 	plan    *plan // of the run that was gathered last
-	state   slotState
+	state   instanceState
 	results *cResult // C memory, one per output of the model
 
 	// What was gathered. The requests themselves are not kept.
@@ -43,10 +43,10 @@ type Slot struct {
 	terminated atomic.Bool
 }
 
-type slotState uint8
+type instanceState uint8
 
 const (
-	idle slotState = iota
+	idle instanceState = iota
 	gathered
 	ran
 	closed
@@ -55,7 +55,7 @@ const (
 // member is one request of a run.
 type member struct {
 	row, rows  int64 // its rows among all
-	asked, end int   // its part of Slot.asked; empty means all outputs
+	asked, end int   // its part of Instance.asked; empty means all outputs
 }
 
 // tensor is an output of the last run, in C memory.
@@ -64,62 +64,62 @@ type tensor struct {
 	data  []byte
 }
 
-// NewSlot returns a slot. Its blocks grow with the first requests.
-func (s *Session) NewSlot() (*Slot, error) {
+// NewInstance returns an instance. Its blocks grow with the first requests.
+func (s *Session) NewInstance() (*Instance, error) {
 	options, err := createRunOptions()
 	if err != nil {
-		return nil, internal("new slot", "no run options", err)
+		return nil, internal("new instance", "no run options", err)
 	}
 	n := len(s.model.Outputs)
-	slot := &Slot{session: s, options: options, wanted: make([]bool, n), computed: make([]tensor, n), shapes: make([]infer.Shape, n)}
-	slot.in = newBlock(s.options.KeepBytes, &s.memory, func(m *Memory) *atomic.Int64 { return &m.inputs })
-	slot.out = newBlock(s.options.KeepBytes, &s.memory, func(m *Memory) *atomic.Int64 { return &m.outputs })
-	slot.plans, err = simplelru.NewLRU(s.options.PreparedShapes, func(_ string, p *plan) { p.free() })
-	if slot.results = newResults(n); err != nil || slot.results == nil {
+	instance := &Instance{session: s, options: options, wanted: make([]bool, n), computed: make([]tensor, n), shapes: make([]infer.Shape, n)}
+	instance.in = newBlock(s.options.KeepBytes, &s.memory, func(m *Memory) *atomic.Int64 { return &m.inputs })
+	instance.out = newBlock(s.options.KeepBytes, &s.memory, func(m *Memory) *atomic.Int64 { return &m.outputs })
+	instance.plans, err = simplelru.NewLRU(s.options.PreparedShapes, func(_ string, p *plan) { p.free() })
+	if instance.results = newResults(n); err != nil || instance.results == nil {
 		releaseRunOptions(options)
-		return nil, internal("new slot", "no memory for results", err)
+		return nil, internal("new instance", "no memory for results", err)
 	}
-	s.slots.Add(1)
-	return slot, nil
+	s.instances.Add(1)
+	return instance, nil
 }
 
-// Gather copies the inputs of the requests into the slot, joined along the first
+// Gather copies the inputs of the requests into the instance, joined along the first
 // dimension where there are several. All must have passed Model.Check, and give
 // the same inputs with equal shapes but for the first dimension. Afterwards the
 // requests are not read. It forgets an earlier Terminate.
-func (s *Slot) Gather(reqs []*infer.Request) error {
-	s.recycle()
-	if s.state == closed || len(reqs) == 0 {
-		return internal("gather", "the slot is closed or there are no requests", nil)
+func (inst *Instance) Gather(reqs []*infer.Request) error {
+	inst.recycle()
+	if inst.state == closed || len(reqs) == 0 {
+		return internal("gather", "the instance is closed or there are no requests", nil)
 	}
-	if err := s.resetTerminate(); err != nil {
+	if err := inst.resetTerminate(); err != nil {
 		return err
 	}
 	if !joinable(reqs) {
 		return internal("gather", "requests of different form in one run", nil)
 	}
-	s.note(reqs)
-	if err := s.pickPlan(reqs); err != nil {
+	inst.note(reqs)
+	if err := inst.pickPlan(reqs); err != nil {
 		return err
 	}
-	moved, err := s.in.ensure(s.plan.inBytes)
+	moved, err := inst.in.ensure(inst.plan.inBytes)
 	if moved {
-		s.unbind((*plan).unbindInputs)
+		inst.unbind((*plan).unbindInputs)
 	}
 	if err != nil {
 		return err
 	}
-	for i := range s.plan.inputs {
-		if err := s.copyInput(&s.plan.inputs[i], i, reqs); err != nil {
+	for i := range inst.plan.inputs {
+		if err := inst.copyInput(&inst.plan.inputs[i], i, reqs); err != nil {
 			return err
 		}
 	}
-	if !s.plan.inBound {
-		if err := s.plan.bindInputs(&s.in); err != nil {
+	if !inst.plan.inBound {
+		if err := inst.plan.bindInputs(&inst.in); err != nil {
 			return internal("gather", "inputs cannot be handed to the runtime", err)
 		}
 	}
-	s.state = gathered
+	inst.state = gathered
 	return nil
 }
 
@@ -142,51 +142,51 @@ func joinable(reqs []*infer.Request) bool {
 }
 
 // note keeps what Run and Scatter need to know of the requests.
-func (s *Slot) note(reqs []*infer.Request) {
-	s.members, s.asked = s.members[:0], s.asked[:0]
-	s.rows, s.scattered = 0, 0
-	clear(s.wanted)
+func (inst *Instance) note(reqs []*infer.Request) {
+	inst.members, inst.asked = inst.members[:0], inst.asked[:0]
+	inst.rows, inst.scattered = 0, 0
+	clear(inst.wanted)
 	for _, r := range reqs {
-		m := member{row: s.rows, rows: r.Rows(), asked: len(s.asked)}
-		s.rows += m.rows
+		m := member{row: inst.rows, rows: r.Rows(), asked: len(inst.asked)}
+		inst.rows += m.rows
 		for i := range r.Outputs {
-			s.asked = append(s.asked, r.Outputs[i].Index)
-			s.wanted[r.Outputs[i].Index] = true
+			inst.asked = append(inst.asked, r.Outputs[i].Index)
+			inst.wanted[r.Outputs[i].Index] = true
 		}
 		if len(r.Outputs) == 0 {
-			for i := range s.wanted {
-				s.wanted[i] = true
+			for i := range inst.wanted {
+				inst.wanted[i] = true
 			}
 		}
-		m.end = len(s.asked)
-		s.members = append(s.members, m)
+		m.end = len(inst.asked)
+		inst.members = append(inst.members, m)
 	}
 }
 
 // pickPlan sets the plan for the requests: the last one, a kept one or a new one.
-func (s *Slot) pickPlan(reqs []*infer.Request) error {
-	s.key = appendKey(s.key[:0], reqs, s.wanted)
-	if s.plan != nil && s.plan.key == string(s.key) {
+func (inst *Instance) pickPlan(reqs []*infer.Request) error {
+	inst.key = appendKey(inst.key[:0], reqs, inst.wanted)
+	if inst.plan != nil && inst.plan.key == string(inst.key) {
 		return nil
 	}
 	// Get compares and does not keep the key, so a view of it saves a copy.
-	if p, ok := s.plans.Get(unsafe.String(unsafe.SliceData(s.key), len(s.key))); ok {
-		s.plan = p
+	if p, ok := inst.plans.Get(unsafe.String(unsafe.SliceData(inst.key), len(inst.key))); ok {
+		inst.plan = p
 		return nil
 	}
-	p, err := newPlan(s.session, string(s.key), reqs, s.wanted)
+	p, err := newPlan(inst.session, string(inst.key), reqs, inst.wanted)
 	if err != nil {
 		return err
 	}
-	if s.plan = p; !p.strings {
-		s.plans.Add(p.key, p)
+	if inst.plan = p; !p.strings {
+		inst.plans.Add(p.key, p)
 	}
 	return nil
 }
 
 // copyInput joins the members' parts of one input in its place.
-func (s *Slot) copyInput(in *planInput, i int, reqs []*infer.Request) error {
-	dst := s.in.bytes(in.offset, in.bytes)
+func (inst *Instance) copyInput(in *planInput, i int, reqs []*infer.Request) error {
+	dst := inst.in.bytes(in.offset, in.bytes)
 	rest := dst
 	for _, r := range reqs {
 		data := r.Inputs[i].Data
@@ -210,76 +210,76 @@ func (s *Slot) copyInput(in *planInput, i int, reqs []*infer.Request) error {
 }
 
 // unbind applies f to all plans after a block has moved.
-func (s *Slot) unbind(f func(*plan)) {
-	for _, p := range s.plans.Values() {
+func (inst *Instance) unbind(f func(*plan)) {
+	for _, p := range inst.plans.Values() {
 		f(p)
 	}
 }
 
 // recycle ends the last run: it frees what the runtime allocated, plans that are
 // used once, and blocks larger than what is kept.
-func (s *Slot) recycle() {
-	if s.state != closed {
-		s.state = idle
+func (inst *Instance) recycle() {
+	if inst.state != closed {
+		inst.state = idle
 	}
-	if p := s.plan; p != nil {
+	if p := inst.plan; p != nil {
 		if !p.outBound {
 			releaseOutputs(p.c)
 		}
 		if p.strings {
 			p.free()
-			s.plan = nil
+			inst.plan = nil
 		}
 	}
-	if s.in.trim() {
-		s.unbind((*plan).unbindInputs)
+	if inst.in.trim() {
+		inst.unbind((*plan).unbindInputs)
 	}
-	if s.out.trim() {
-		s.unbind((*plan).unbindOutputs)
+	if inst.out.trim() {
+		inst.unbind((*plan).unbindOutputs)
 	}
 }
 
 // Terminate makes the Run of what is gathered return soon with code Canceled:
 // ONNX Runtime looks at the mark between nodes. The next Gather takes it back.
 // It may be called from any goroutine, and after Close.
-func (s *Slot) Terminate() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.options == nil {
+func (inst *Instance) Terminate() {
+	inst.mu.Lock()
+	defer inst.mu.Unlock()
+	if inst.options == nil {
 		return
 	}
-	s.terminated.Store(true)
-	_ = setTerminate(s.options) // it sets a boolean
+	inst.terminated.Store(true)
+	_ = setTerminate(inst.options) // it sets a boolean
 }
 
-func (s *Slot) resetTerminate() error {
-	if !s.terminated.Load() {
+func (inst *Instance) resetTerminate() error {
+	if !inst.terminated.Load() {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.terminated.Store(false)
-	if err := unsetTerminate(s.options); err != nil {
+	inst.mu.Lock()
+	defer inst.mu.Unlock()
+	inst.terminated.Store(false)
+	if err := unsetTerminate(inst.options); err != nil {
 		return internal("gather", "termination cannot be taken back", err)
 	}
 	return nil
 }
 
-// Close frees the slot's memory. No run may be in progress.
-func (s *Slot) Close() error {
-	if s.state == closed {
-		return closedTwice("slot")
+// Close frees the instance's memory. No run may be in progress.
+func (inst *Instance) Close() error {
+	if inst.state == closed {
+		return closedTwice("instance")
 	}
-	s.recycle()
-	s.state, s.plan = closed, nil
-	s.plans.Purge()
-	s.in.free()
-	s.out.free()
-	freeResults(s.results)
-	s.mu.Lock()
-	releaseRunOptions(s.options)
-	s.options = nil
-	s.mu.Unlock()
-	s.session.slots.Add(-1)
+	inst.recycle()
+	inst.state, inst.plan = closed, nil
+	inst.plans.Purge()
+	inst.in.free()
+	inst.out.free()
+	freeResults(inst.results)
+	inst.mu.Lock()
+	releaseRunOptions(inst.options)
+	inst.options = nil
+	inst.mu.Unlock()
+	inst.session.instances.Add(-1)
 	return nil
 }

@@ -9,8 +9,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Slot is one worker's place: Gather, Run, Scatter, from one goroutine.
-type Slot struct {
+// Instance is one worker's part of a session: Gather, Run, Scatter, from one goroutine.
+type Instance struct {
 	session *Session
 	inputs  []infer.Tensor // joined copies
 	rows    []int64        // of each member
@@ -24,30 +24,30 @@ type Slot struct {
 }
 
 // Gather copies the inputs of all requests, joined along the first dimension.
-func (s *Slot) Gather(reqs []*infer.Request) error {
-	if s.closed || len(reqs) == 0 {
-		return infer.Errorf(infer.Internal, "gather in a closed slot or of nothing")
+func (inst *Instance) Gather(reqs []*infer.Request) error {
+	if inst.closed || len(reqs) == 0 {
+		return infer.Errorf(infer.Internal, "gather in a closed instance or of nothing")
 	}
-	s.inputs, s.rows, s.asked, s.outputs, s.ready = nil, nil, nil, nil, false
+	inst.inputs, inst.rows, inst.asked, inst.outputs, inst.ready = nil, nil, nil, nil, false
 	for i := range reqs[0].Inputs {
 		joined, err := join(reqs, i)
 		if err != nil {
 			return err
 		}
-		s.inputs = append(s.inputs, joined)
+		inst.inputs = append(inst.inputs, joined)
 	}
 	for _, r := range reqs {
-		s.rows = append(s.rows, r.Rows())
+		inst.rows = append(inst.rows, r.Rows())
 		var asked []int
 		for i := range r.Outputs {
 			asked = append(asked, r.Outputs[i].Index)
 		}
-		s.asked = append(s.asked, asked)
+		inst.asked = append(inst.asked, asked)
 	}
-	s.mu.Lock()
-	s.stop = make(chan struct{})
-	s.mu.Unlock()
-	s.ready = true
+	inst.mu.Lock()
+	inst.stop = make(chan struct{})
+	inst.mu.Unlock()
+	inst.ready = true
 	return nil
 }
 
@@ -72,15 +72,15 @@ func join(reqs []*infer.Request, i int) (infer.Tensor, error) {
 }
 
 // Run takes its latency and computes the outputs.
-func (s *Slot) Run() error {
-	if !s.ready {
+func (inst *Instance) Run() error {
+	if !inst.ready {
 		return infer.Errorf(infer.Internal, "run without gather")
 	}
-	s.ready = false
-	n := s.session.begin(s.rows)
-	o := &s.session.options
+	inst.ready = false
+	n := inst.session.begin(inst.rows)
+	o := &inst.session.options
 	if o.Latency != nil {
-		if err := s.sleep(o.Latency(total(s.rows))); err != nil {
+		if err := inst.sleep(o.Latency(total(inst.rows))); err != nil {
 			return err
 		}
 	}
@@ -89,35 +89,35 @@ func (s *Slot) Run() error {
 			return err
 		}
 	}
-	outputs, err := o.Compute(s.session.model, s.inputs)
+	outputs, err := o.Compute(inst.session.model, inst.inputs)
 	if err == nil {
-		err = s.checkRows(outputs)
+		err = inst.checkRows(outputs)
 	}
 	if err == nil {
-		s.outputs = outputs
+		inst.outputs = outputs
 	}
 	return err
 }
 
 // checkRows makes sure that several members can part the outputs.
-func (s *Slot) checkRows(outputs []infer.Tensor) error {
+func (inst *Instance) checkRows(outputs []infer.Tensor) error {
 	for i := range outputs {
-		if t := &outputs[i]; len(s.rows) > 1 && (len(t.Shape) == 0 || t.Shape[0] != total(s.rows)) {
-			return infer.Errorf(infer.Internal, "output '%s' of shape %v for %d rows", t.Name, t.Shape, total(s.rows))
+		if t := &outputs[i]; len(inst.rows) > 1 && (len(t.Shape) == 0 || t.Shape[0] != total(inst.rows)) {
+			return infer.Errorf(infer.Internal, "output '%s' of shape %v for %d rows", t.Name, t.Shape, total(inst.rows))
 		}
 	}
 	return nil
 }
 
 // sleep waits, or until Terminate.
-func (s *Slot) sleep(d time.Duration) error {
-	if s.session.options.IgnoreTerminate {
+func (inst *Instance) sleep(d time.Duration) error {
+	if inst.session.options.IgnoreTerminate {
 		time.Sleep(d)
 		return nil
 	}
-	s.mu.Lock()
-	stop := s.stop
-	s.mu.Unlock()
+	inst.mu.Lock()
+	stop := inst.stop
+	inst.mu.Unlock()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -129,20 +129,20 @@ func (s *Slot) sleep(d time.Duration) error {
 }
 
 // Scatter adds member i's rows of the outputs it asked for to resp.
-func (s *Slot) Scatter(i int, resp *infer.Response) error {
-	if s.outputs == nil || i < 0 || i >= len(s.rows) {
+func (inst *Instance) Scatter(i int, resp *infer.Response) error {
+	if inst.outputs == nil || i < 0 || i >= len(inst.rows) {
 		return infer.Errorf(infer.Internal, "scatter without a run")
 	}
-	asked := s.asked[i]
+	asked := inst.asked[i]
 	if len(asked) == 0 {
-		for index := range s.outputs {
+		for index := range inst.outputs {
 			asked = append(asked, index)
 		}
 	}
 	for _, index := range asked {
-		t := s.outputs[index]
-		if len(s.rows) > 1 {
-			t = rowsOf(t, total(s.rows[:i]), s.rows[i])
+		t := inst.outputs[index]
+		if len(inst.rows) > 1 {
+			t = rowsOf(t, total(inst.rows[:i]), inst.rows[i])
 		}
 		resp.AddCopy(t.Name, index, t.DType, t.Shape, t.Data)
 	}
@@ -180,25 +180,25 @@ func total(rows []int64) (n int64) {
 }
 
 // Terminate ends the latency of the run in progress with code Canceled.
-func (s *Slot) Terminate() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stop == nil {
+func (inst *Instance) Terminate() {
+	inst.mu.Lock()
+	defer inst.mu.Unlock()
+	if inst.stop == nil {
 		return
 	}
 	select {
-	case <-s.stop:
+	case <-inst.stop:
 	default:
-		close(s.stop)
+		close(inst.stop)
 	}
 }
 
-// Close ends the slot. Closing twice is an error.
-func (s *Slot) Close() error {
-	if s.closed {
-		return errors.New("fake: slot closed twice")
+// Close ends the instance. Closing twice is an error.
+func (inst *Instance) Close() error {
+	if inst.closed {
+		return errors.New("fake: instance closed twice")
 	}
-	s.closed = true
-	s.session.closeSlot()
+	inst.closed = true
+	inst.session.closeInstance()
 	return nil
 }
