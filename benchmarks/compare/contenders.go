@@ -13,15 +13,15 @@ import (
 
 // server is a contender that runs.
 type server struct {
-	name, version string
-	at            map[string]endpoint // by work; those that it does not do are missing
-	ready         time.Duration       // from its start to its first answer
-	slots, batch  int                 // runs at once and rows of a run, where known
-	metrics       string              // a gateway's
-	scrapes       told                // what asking for them takes
-	foreign       bool                // somebody else started it: what it uses is not known
-	maxDiff       map[string]float64
-	left          map[string]string
+	name, version    string
+	at               map[string]endpoint // by work; those that it does not do are missing
+	ready            time.Duration       // from its start to its first answer
+	instances, batch int                 // runs at once and rows of a run, where known
+	metrics          string              // a gateway's
+	scrapes          told                // what asking for them takes
+	foreign          bool                // somebody else started it: what it uses is not known
+	maxDiff          map[string]float64
+	left             map[string]string
 }
 
 // endpoint is where a work is done.
@@ -120,7 +120,7 @@ func (b *bench) start(ctx context.Context) error {
 		}
 		err = b.out.Write(record.Line{Contender: &record.Contender{
 			Setup: b.setup, Name: s.name, Version: s.version, ReadyMS: float64(s.ready.Microseconds()) / 1e3,
-			Slots: s.slots, Batch: s.batch, MaxDiff: s.maxDiff, Left: s.left,
+			Instances: s.instances, Batch: s.batch, MaxDiff: s.maxDiff, Left: s.left,
 		}})
 		if err != nil {
 			return err

@@ -54,7 +54,7 @@ func (b *bench) startGateway(ctx context.Context, name string) (*server, error) 
 	}
 	const defaultBatch = 256 // batching.max_size
 	s := b.newServer(name, at(free[0]), running)
-	s.version, s.metrics, s.slots, s.batch = revision(), "http://"+free[1]+"/metrics", b.cores(), defaultBatch
+	s.version, s.metrics, s.instances, s.batch = revision(), "http://"+free[1]+"/metrics", b.cores(), defaultBatch
 	s.scrapes, err = scrapeCost(s.metrics)
 	return s, err
 }

@@ -61,14 +61,14 @@ type Settings struct {
 
 // Contender is a server that took part in a set-up.
 type Contender struct {
-	Setup   string             `json:"setup"`
-	Name    string             `json:"name"`
-	Version string             `json:"version,omitempty"`
-	ReadyMS float64            `json:"ready_ms"`           // from its start to its first answer; 0 where it ran already
-	Slots   int                `json:"slots,omitempty"`    // runs at the same time, where known
-	Batch   int                `json:"batch,omitempty"`    // most rows of a run, where known
-	MaxDiff map[string]float64 `json:"max_diff,omitempty"` // to raw ONNX Runtime, by work
-	Left    map[string]string  `json:"left_out,omitempty"` // why a work was not measured
+	Setup     string             `json:"setup"`
+	Name      string             `json:"name"`
+	Version   string             `json:"version,omitempty"`
+	ReadyMS   float64            `json:"ready_ms"`           // from its start to its first answer; 0 where it ran already
+	Instances int                `json:"slots,omitempty"`    // runs at the same time, if known; the key is that of recorded results
+	Batch     int                `json:"batch,omitempty"`    // most rows of a run, where known
+	MaxDiff   map[string]float64 `json:"max_diff,omitempty"` // to raw ONNX Runtime, by work
+	Left      map[string]string  `json:"left_out,omitempty"` // why a work was not measured
 }
 
 // Raw is ONNX Runtime in a loop, without a server.

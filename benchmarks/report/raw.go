@@ -122,12 +122,12 @@ func meanBatch(c record.Cell) float64 {
 	return float64(c.Rows)
 }
 
-// cost fits the time of a run, with as many threads as a server has slots.
-func (r *results) cost(setup, model string, slots int) (drain.Cost, error) {
-	raw, _ := r.best(setup, model, 1, slots)
+// cost fits the time of a run, with as many threads as a server has instances.
+func (r *results) cost(setup, model string, instances int) (drain.Cost, error) {
+	raw, _ := r.best(setup, model, 1, instances)
 	points := make([]drain.Point, 0, len(raw))
 	for _, b := range raw.batches() {
-		points = append(points, drain.Point{Batch: b, Seconds: float64(slots) / raw.median(b)})
+		points = append(points, drain.Point{Batch: b, Seconds: float64(instances) / raw.median(b)})
 	}
 	return drain.Fit(points)
 }

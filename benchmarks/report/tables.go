@@ -176,7 +176,7 @@ func (r *results) contenderTable() string {
 		for _, work := range slices.Sorted(maps.Keys(c.Left)) {
 			left = append(left, work+": "+c.Left[work])
 		}
-		t.row(c.Setup, c.Name, c.Version, ready, known(c.Slots), known(c.Batch), largest, strings.Join(left, "; "))
+		t.row(c.Setup, c.Name, c.Version, ready, known(c.Instances), known(c.Batch), largest, strings.Join(left, "; "))
 	}
 	return t.String()
 }

@@ -162,22 +162,22 @@ const idealLoad = 0.70
 func (r *results) takesMillis(p record.Point) bool {
 	const millisecond = 1e-3
 	c, _ := r.contender(p.Setup, p.Contender)
-	cost, err := r.cost(p.Setup, p.Model, c.Slots)
+	cost, err := r.cost(p.Setup, p.Model, c.Instances)
 	return err == nil && cost.Of(1) >= millisecond
 }
 
 // ideal simulates the drain queue at the rate of a point.
 func (r *results) ideal(p record.Point) (drain.Result, error) {
 	c, ok := r.contender(p.Setup, p.Contender)
-	if !ok || c.Slots == 0 || c.Batch == 0 {
-		return drain.Result{}, fmt.Errorf("the slots of %s are not known", p.Contender)
+	if !ok || c.Instances == 0 || c.Batch == 0 {
+		return drain.Result{}, fmt.Errorf("the instances of %s are not known", p.Contender)
 	}
-	cost, err := r.cost(p.Setup, p.Model, c.Slots)
+	cost, err := r.cost(p.Setup, p.Model, c.Instances)
 	if err != nil {
 		return drain.Result{}, err
 	}
 	const arrivals = 200_000
-	return drain.Queue{Rate: p.Asked, Servers: c.Slots, MaxBatch: c.Batch, Cost: cost, Arrivals: arrivals, Seed: 1}.Simulate()
+	return drain.Queue{Rate: p.Asked, Servers: c.Instances, MaxBatch: c.Batch, Cost: cost, Arrivals: arrivals, Seed: 1}.Simulate()
 }
 
 // verdict says what became of a target; ok is false where it is missed.
