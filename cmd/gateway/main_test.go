@@ -194,27 +194,27 @@ func TestModels(t *testing.T) {
 			t.Errorf("%v (-want +got):\n%s", args, diff)
 		}
 	}
-	f(`MODEL   VERSION  STATE        LOADED               BATCHING        SLOTS  REASON
-broken  -        UNAVAILABLE  -                    -               -      the file is no ONNX model
-face    1        READY        -                    no, fixed rows  2      
-iris    2        READY        2026-05-04 03:02:01  yes, probed     2      
+	f(`MODEL   VERSION  STATE        LOADED               BATCHING        INSTANCES  REASON
+broken  -        UNAVAILABLE  -                    -               -          the file is no ONNX model
+face    1        READY        -                    no, fixed rows  2          
+iris    2        READY        2026-05-04 03:02:01  yes, probed     2          
 `, "list")
-	f(`Model:     face
-Version:   1
-State:     READY
-Slots:     2
-Batching:  no, fixed rows: input 'x' has no free first dimension (it is fixed at 1); set batching.relax to let requests be joined
-Warm-up:   ok
+	f(`Model:      face
+Version:    1
+State:      READY
+Instances:  2
+Batching:   no, fixed rows: input 'x' has no free first dimension (it is fixed at 1); set batching.relax to let requests be joined
+Warm-up:    ok
 `, "describe", "face")
-	f(`MODEL  VERSION  STATE  LOADED               BATCHING     SLOTS  REASON
-iris   2        READY  2026-05-04 03:02:01  yes, probed  2      
+	f(`MODEL  VERSION  STATE  LOADED               BATCHING     INSTANCES  REASON
+iris   2        READY  2026-05-04 03:02:01  yes, probed  2          
 `, "load", "iris")
 	f(`Model:          iris
 Version:        2
 State:          READY
 Digest:         sha256:abc
 Loaded:         2026-05-04 03:02:01
-Slots:          2
+Instances:      2
 Batching:       yes, probed, up to 32 rows: rows are equal alone and together
 Run time:       x[-1,4] 4µs + 850ns a row, in 1000 runs of 1 to 32 rows; 5.0 times the rows in runs of 32; joined
 Run time:       x[-1,9] 135µs, in 7 runs of 2 rows; one by one
@@ -225,7 +225,7 @@ Ignored files:  config.pbtxt
 Input:          x FP32[-1,4] (batch)
 Input:          bias FP32[] optional
 Output:         label INT64[-1]
-Slot memory:    4096 bytes
+Memory:         4096 bytes
 `, "describe", "iris")
 
 	got := command(t, "", []string{"models", "list", "-o", "json"}, "SLUICE_ADMIN", url)

@@ -52,14 +52,14 @@ func (o *output) print(w io.Writer, doc any, text func(b *strings.Builder)) erro
 
 // printVersions prints a line per version.
 func printVersions(b *strings.Builder, versions []api.ModelStatus) {
-	fmt.Fprintln(b, "MODEL\tVERSION\tSTATE\tLOADED\tBATCHING\tSLOTS\tREASON")
+	fmt.Fprintln(b, "MODEL\tVERSION\tSTATE\tLOADED\tBATCHING\tINSTANCES\tREASON")
 	for i := range versions {
 		v := &versions[i]
-		batching, slots := "-", "-"
+		batching, instances := "-", "-"
 		if d := v.Detail; d != nil {
-			batching, slots = batchingText(d.Batching), strconv.Itoa(d.Instances)
+			batching, instances = batchingText(d.Batching), strconv.Itoa(d.Instances)
 		}
-		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.Name, versionText(v), v.State, timeText(v.LoadedAt), batching, slots, v.Reason)
+		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.Name, versionText(v), v.State, timeText(v.LoadedAt), batching, instances, v.Reason)
 	}
 }
 
@@ -80,13 +80,13 @@ func printDetails(b *strings.Builder, versions []api.ModelStatus) {
 			printDetail(b, v.Detail)
 		}
 		if v.Memory != nil {
-			fmt.Fprintf(b, "Slot memory:\t%d bytes\n", v.Memory.SlotBytes)
+			fmt.Fprintf(b, "Memory:\t%d bytes\n", v.Memory.SlotBytes)
 		}
 	}
 }
 
 func printDetail(b *strings.Builder, d *api.ModelDetail) {
-	fmt.Fprintf(b, "Slots:\t%d\n", d.Instances)
+	fmt.Fprintf(b, "Instances:\t%d\n", d.Instances)
 	line(b, "Batching", batchingDetail(d.Batching))
 	for i := range d.Batching.RunTimes {
 		line(b, "Run time", runTimeText(&d.Batching.RunTimes[i]))
