@@ -20,17 +20,24 @@ type TableOptions struct {
 // progressRows is after how many rows the command hears of it and may end it.
 const progressRows = 4096
 
+// The limits of a table.
+const (
+	maxRowBytes   = 1 << 20
+	maxFieldBytes = 64 << 10
+	maxColumns    = 10_000
+)
+
 func (o *TableOptions) tabular() tabular.Options {
-	options := tabular.Options{TextIsMissing: o.TextIsMissing}
+	options := tabular.Options{
+		MaxRowBytes: maxRowBytes, MaxFieldBytes: maxFieldBytes, MaxColumns: maxColumns,
+		Missing: append(tabular.UsualMissing(), o.Missing...), TextIsMissing: o.TextIsMissing,
+	}
 	switch o.Header {
 	case "yes":
 		options.Header = tabular.HeaderYes
 	case "no":
 		options.Header = tabular.HeaderNo
 	default:
-	}
-	if len(o.Missing) > 0 {
-		options.Missing = append(tabular.UsualMissing(), o.Missing...)
 	}
 	return options
 }

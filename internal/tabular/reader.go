@@ -24,27 +24,20 @@ const (
 	HeaderNo
 )
 
-// The limits of Options where they are 0.
-const (
-	DefaultMaxRowBytes   = 1 << 20
-	DefaultMaxFieldBytes = 64 << 10
-	DefaultMaxColumns    = 10_000
-)
-
 const (
 	minBuffer = 64 << 10
 	bom       = "\xef\xbb\xbf" // that UTF-8 may begin with
 )
 
-// Options say how a file is read. The zero value takes what most files are.
+// Options say how a file is read. The limits have no default.
 type Options struct {
 	Header        Header
 	Comma         rune // 0: the one of comma, semicolon and tab that fits the first rows
-	MaxRowBytes   int  // 0: 1 MiB; about four times as much is kept in memory
-	MaxFieldBytes int  // 0: 64 KiB
-	MaxColumns    int  // 0: 10,000
+	MaxRowBytes   int  // at least 1; about four times as much is kept in memory
+	MaxFieldBytes int  // at least 1
+	MaxColumns    int  // at least 1
 	// Missing are the texts that stand for a value that is not there, whatever their
-	// case; nil: UsualMissing.
+	// case. Most files need UsualMissing.
 	Missing []string
 	// TextIsMissing takes a text in a column of numbers as missing; else it is an error.
 	TextIsMissing bool
@@ -76,10 +69,14 @@ type Reader struct {
 }
 
 // New reads the beginning of a file: names and kinds of its columns. Every number
-// column is in use at first. Errors are *infer.Error with code Invalid where the
-// file is at fault.
+// column is in use at first. Errors are *infer.Error with code Invalid if the
+// file is at fault. It panics if a limit is missing.
 func New(r io.Reader, o Options) (*Reader, error) {
-	o.complete()
+	o.check()
+	o.numbersMissing = slices.ContainsFunc(o.Missing, func(m string) bool {
+		_, ok := number(m)
+		return ok
+	})
 	ahead := max(2*o.MaxRowBytes, minBuffer)
 	g := &guard{r: r, most: int64(ahead)}
 	buffer := bufio.NewReaderSize(g, ahead)
@@ -108,26 +105,19 @@ func New(r io.Reader, o Options) (*Reader, error) {
 	return t, nil
 }
 
-// UsualMissing returns the texts that stand for a missing value by default.
+// UsualMissing returns the texts that stand for a missing value in most files.
 func UsualMissing() []string { return []string{"", "NA", "N/A", "null", "None", "?"} }
 
-func (o *Options) complete() {
-	if o.MaxRowBytes <= 0 {
-		o.MaxRowBytes = DefaultMaxRowBytes
+// check panics if a limit is missing.
+func (o *Options) check() {
+	switch {
+	case o.MaxRowBytes < 1:
+		panic(fmt.Sprintf("BUG: tabular: MaxRowBytes is %d; expected at least 1", o.MaxRowBytes))
+	case o.MaxFieldBytes < 1:
+		panic(fmt.Sprintf("BUG: tabular: MaxFieldBytes is %d; expected at least 1", o.MaxFieldBytes))
+	case o.MaxColumns < 1:
+		panic(fmt.Sprintf("BUG: tabular: MaxColumns is %d; expected at least 1", o.MaxColumns))
 	}
-	if o.MaxFieldBytes <= 0 {
-		o.MaxFieldBytes = DefaultMaxFieldBytes
-	}
-	if o.MaxColumns <= 0 {
-		o.MaxColumns = DefaultMaxColumns
-	}
-	if o.Missing == nil {
-		o.Missing = UsualMissing()
-	}
-	o.numbersMissing = slices.ContainsFunc(o.Missing, func(m string) bool {
-		_, ok := number(m)
-		return ok
-	})
 }
 
 // begin reads the first row and makes the columns of it and of the rows that were

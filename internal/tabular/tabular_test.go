@@ -25,7 +25,7 @@ type table struct {
 }
 
 func read(text string, o tabular.Options, use ...string) (table, error) {
-	r, err := tabular.New(strings.NewReader(text), o)
+	r, err := tabular.New(strings.NewReader(text), complete(o))
 	if err != nil {
 		return table{}, err
 	}
@@ -178,14 +178,14 @@ func TestEndlessRows(t *testing.T) {
 	f := func(start, text string) {
 		t.Helper()
 		endless := &repeat{text: text}
-		r, err := tabular.New(io.MultiReader(strings.NewReader(start), endless), tabular.Options{})
+		r, err := tabular.New(io.MultiReader(strings.NewReader(start), endless), complete(tabular.Options{}))
 		for err == nil {
 			_, _, err = r.Next()
 		}
 		if infer.CodeOf(err) != infer.Invalid {
 			t.Errorf("%q and %q: %v", start, text, err)
 		}
-		if endless.read > 8*tabular.DefaultMaxRowBytes {
+		if endless.read > 8*maxRowBytes {
 			t.Errorf("%q and %q: read %d bytes", start, text, endless.read)
 		}
 	}
@@ -203,7 +203,7 @@ func TestReaderFails(t *testing.T) {
 	broken := errors.New("the disk is gone")
 	f := func(text string) {
 		t.Helper()
-		r, err := tabular.New(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)), tabular.Options{})
+		r, err := tabular.New(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)), complete(tabular.Options{}))
 		for err == nil {
 			_, _, err = r.Next()
 		}
@@ -222,7 +222,7 @@ func TestMemory(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	rows := strings.Repeat("0.125,17,-3.5e-7,99999\n", 1000)
-	r, err := tabular.New(io.LimitReader(&repeat{text: rows}, 12<<20), tabular.Options{})
+	r, err := tabular.New(io.LimitReader(&repeat{text: rows}, 12<<20), complete(tabular.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func FuzzReader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte, header, comma byte) {
 		commas := []rune{0, ',', ';', '\t'}
-		o := tabular.Options{Header: tabular.Header(header % 3), Comma: commas[int(comma)%len(commas)], MaxRowBytes: 256, MaxFieldBytes: 64, MaxColumns: 16}
+		o := tabular.Options{Header: tabular.Header(header % 3), Comma: commas[int(comma)%len(commas)], MaxRowBytes: 256, MaxFieldBytes: 64, MaxColumns: 16, Missing: tabular.UsualMissing()}
 		r, err := tabular.New(iotest.OneByteReader(strings.NewReader(string(text))), o)
 		if err != nil {
 			if infer.CodeOf(err) != infer.Invalid || len(err.Error()) > 2000 {
@@ -310,7 +310,7 @@ func BenchmarkNext(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		r, err := tabular.New(strings.NewReader(text.String()), tabular.Options{})
+		r, err := tabular.New(strings.NewReader(text.String()), complete(tabular.Options{}))
 		if err != nil {
 			b.Fatal(err)
 		}
