@@ -16,18 +16,15 @@ import (
 // AccessLog says which requests are logged.
 type AccessLog struct {
 	Enabled bool
-	// SampleEvery logs every n-th request that succeeded; 0 and 1 log all.
+	// SampleEvery logs every n-th request that succeeded; 1 logs all. At least 1 if Enabled.
 	SampleEvery int
-	// MaxErrors is how many failed requests are logged in a second at the most;
-	// 0 means 100.
+	// MaxErrors is how many failed requests are logged in a second at the most. At least
+	// 1 if Enabled.
 	MaxErrors int
 }
 
-const (
-	defaultMaxErrors = 100
-	// maxLogged is how much of a caller's own text a log line takes.
-	maxLogged = 256
-)
+// maxLogged is how much of a caller's own text a log line takes.
+const maxLogged = 256
 
 // accessLog picks requests and logs them. A nil one picks none.
 type accessLog struct {
@@ -46,11 +43,7 @@ func newAccessLog(opts AccessLog, log *zap.Logger) *accessLog {
 	if !opts.Enabled {
 		return nil
 	}
-	l := &accessLog{log: log, every: uint64(max(1, opts.SampleEvery)), maxErrors: opts.MaxErrors}
-	if l.maxErrors == 0 {
-		l.maxErrors = defaultMaxErrors
-	}
-	return l
+	return &accessLog{log: log, every: uint64(opts.SampleEvery), maxErrors: opts.MaxErrors} //nolint:gosec // New has checked it
 }
 
 // wants reports whether a request that has ended is to be logged.

@@ -82,6 +82,9 @@ func New(o Options) (*Front, error) {
 	if o.Predictor == nil || o.Catalog == nil || o.Log == nil || o.Bounds.MaxInFlight < 1 || o.Bounds.MaxControlInFlight < 1 || o.Bounds.MaxMemory < 1 {
 		panic("BUG: front.New needs a predictor, a catalog, a logger and limits")
 	}
+	if o.AccessLog.Enabled && (o.AccessLog.SampleEvery < 1 || o.AccessLog.MaxErrors < 1) {
+		panic("BUG: front.New needs SampleEvery and MaxErrors of an access log")
+	}
 	tokens, err := wire.NewTokens(o.Tokens)
 	if err != nil {
 		return nil, err

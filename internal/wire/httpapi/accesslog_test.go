@@ -37,7 +37,7 @@ func repeat(n int, request string) []string {
 
 func TestAccessLogFields(t *testing.T) {
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-	lines := logged(t, front.AccessLog{Enabled: true},
+	lines := logged(t, front.AccessLog{Enabled: true, SampleEvery: 1, MaxErrors: 100},
 		request("POST", inferPath+"?q=1", good, "X-Request-Id: my-id", "traceparent: 00-"+trace+"-00f067aa0ba902b7-01"),
 		request("GET", "/v2/models/nope", "", "traceparent: 00-"+trace+"-0000000000000000-01"))
 	if len(lines) != 2 {
@@ -62,7 +62,7 @@ func TestAccessLogFields(t *testing.T) {
 }
 
 func TestAccessLogSamples(t *testing.T) {
-	if n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 4}, repeat(10, request("GET", "/v2", ""))...)); n != 2 {
+	if n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 4, MaxErrors: 100}, repeat(10, request("GET", "/v2", ""))...)); n != 2 {
 		t.Errorf("%d of 10 logged, want every 4th", n)
 	}
 	if n := len(logged(t, front.AccessLog{}, repeat(3, request("GET", "/v2", ""))...)); n != 0 {
@@ -73,7 +73,7 @@ func TestAccessLogSamples(t *testing.T) {
 	if n < 3 || n > 9 { // 3 a second, should the second change in between
 		t.Errorf("%d of 10 errors logged", n)
 	}
-	if n := len(logged(t, front.AccessLog{Enabled: true}, "garbage\r\n\r\n")); n != 1 {
+	if n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 1, MaxErrors: 100}, "garbage\r\n\r\n")); n != 1 {
 		t.Errorf("%d lines for garbage", n)
 	}
 }
@@ -86,7 +86,7 @@ func TestAccessLogIsInjectionSafe(t *testing.T) {
 	config.EncodeDuration = zapcore.SecondsDurationEncoder // else "µs"
 	core := zapcore.NewCore(zapcore.NewConsoleEncoder(config), zapcore.AddSync(&out), zap.InfoLevel)
 	addr, stop := run(t, &stub{explicit: true}, func(o *options) {
-		o.Logger, o.AccessLog = zap.New(core), front.AccessLog{Enabled: true}
+		o.Logger, o.AccessLog = zap.New(core), front.AccessLog{Enabled: true, SampleEvery: 1, MaxErrors: 100}
 	})
 	for _, r := range []string{
 		request("GET", "/v2/models/\x80\x9b31m%0Afake", ""),

@@ -98,7 +98,7 @@ func newFront(tb testing.TB, f *fixed, memory int64, log ...*zap.Logger) *front.
 		every, to = 1, l
 	}
 	shared, err := front.New(front.Options{
-		Predictor: f, Catalog: f, Log: to, AccessLog: front.AccessLog{Enabled: true, SampleEvery: every},
+		Predictor: f, Catalog: f, Log: to, AccessLog: front.AccessLog{Enabled: true, SampleEvery: every, MaxErrors: 100},
 		Bounds: front.Limits{MaxInFlight: 1, MaxControlInFlight: 1, MaxMemory: memory},
 	})
 	if err != nil {
