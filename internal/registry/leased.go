@@ -26,9 +26,9 @@ type Servable interface {
 // retired marks a version that takes no new users; the bits below count them.
 const retired = int64(1) << 62
 
-// Leased is a loaded version, a Servable, with a count of its users. A user holds a lease from
-// Acquire to Release; what is retired takes no new leases and is closed when the
-// last one ends.
+// Leased is a loaded version, a Servable, with a count of its users. A user holds a
+// lease from Acquire to Release; what is retired takes no new leases and is closed
+// when the last one ends.
 type Leased struct {
 	Servable
 
