@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -11,7 +12,8 @@ import (
 // memoryLimit keeps Go's soft limit on the memory of the process. Without one the
 // collector lets the heap double before it looks: requests that hold all of
 // max_body_memory would leave as much again behind them. With it the collector runs
-// when requests have used that memory up, and rarely before.
+// when requests have used that memory up, and rarely before. When requests have held
+// little for a while, it gives back what they, or the loads of a start, have left behind.
 type memoryLimit struct {
 	budget int64        // what requests may hold
 	held   func() int64 // what they hold
@@ -19,6 +21,9 @@ type memoryLimit struct {
 	quiet  bool   // since cycle requests have held little
 	cycle  uint64 // of the collector: what is live at the end of a later one counts
 	wanted int64  // the limit
+
+	calm  int   // how many checks in a row requests have held little
+	freed int64 // what was live when memory was given back in this calm; 0: it was not
 }
 
 const (
@@ -26,6 +31,10 @@ const (
 	memoryCheck = time.Second
 	// leastElse is room for what the process needs before it has served anything.
 	leastElse = 64 << 20
+	// calmChecks is after how many calm checks memory is given back. Go itself would do it
+	// after its next collection, which is forced after two minutes, and by and by.
+	calmChecks = 10
+	leastSpare = 32 << 20 // less is not worth a collection
 )
 
 // softLimit is the budget and an eighth, in which garbage may gather, and for all
@@ -48,10 +57,39 @@ func (m *memoryLimit) run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if cycle, live := collected(); m.learn(cycle, live) {
+		u := readUsage()
+		if m.learn(u.cycle, u.live) {
 			debug.SetMemoryLimit(m.wanted)
 		}
+		if m.spare(u) {
+			runtime.GC() // a pool drops what it holds at the second
+			debug.FreeOSMemory()
+		}
 	}
+}
+
+// little reports whether requests hold next to nothing.
+func (m *memoryLimit) little() bool {
+	const one = 64 // in so many
+	return m.held() <= m.budget/one
+}
+
+// spare reports whether memory is to be given back: requests have held little for a while,
+// and much more is mapped than is live. Once in a calm is enough, unless more has come
+// to be live since.
+func (m *memoryLimit) spare(u usage) bool {
+	if !m.little() {
+		m.calm, m.freed = 0, 0
+		return false
+	}
+	if m.calm++; m.calm < calmChecks || u.mapped-u.live < u.live/2+leastSpare {
+		return false
+	}
+	if m.freed > 0 && u.live < m.freed+m.freed/4 {
+		return false
+	}
+	m.freed = u.live
+	return true
 }
 
 // learn is told how much was live at the end of a cycle of the collector. It counts if
@@ -59,8 +97,7 @@ func (m *memoryLimit) run(ctx context.Context) error {
 // former requests lie in pools, and a pool drops them at the second cycle. It reports
 // whether the limit must change.
 func (m *memoryLimit) learn(cycle uint64, live int64) bool {
-	const little = 64 // one in so many
-	if m.held() > m.budget/little {
+	if !m.little() {
 		m.quiet = false
 		return false
 	}
@@ -80,10 +117,22 @@ func (m *memoryLimit) learn(cycle uint64, live int64) bool {
 	return true
 }
 
-// collected returns how many cycles the collector has ended, and the bytes that were
-// live at the end of the last.
-func collected() (cycle uint64, live int64) {
-	samples := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/heap/live:bytes"}}
+// usage is what Go's heap takes.
+type usage struct {
+	cycle  uint64 // how many cycles the collector has ended
+	live   int64  // bytes, at the end of the last
+	mapped int64  // bytes that the system has given and not got back
+}
+
+func readUsage() usage {
+	samples := []metrics.Sample{
+		{Name: "/gc/cycles/total:gc-cycles"},
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}
 	metrics.Read(samples)
-	return samples[0].Value.Uint64(), int64(samples[1].Value.Uint64())
+	bytes := func(i int) int64 { return int64(samples[i].Value.Uint64()) }
+	return usage{cycle: samples[0].Value.Uint64(), live: bytes(1), mapped: bytes(2) + bytes(3) + bytes(4)}
 }

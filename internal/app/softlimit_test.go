@@ -31,3 +31,32 @@ func TestMemoryLimitLearns(t *testing.T) {
 	f(budget/2, 10, 10*mib, first)          // another
 	f(budget/2, 11, 10*mib, first)          // which lasts
 }
+
+// Memory is given back once in each calm, after some checks, if it is worth it.
+func TestSpareMemory(t *testing.T) {
+	const mib = 1 << 20
+	held := int64(0)
+	m := memoryLimit{budget: 256 * mib, held: func() int64 { return held }}
+	f := func(holds int64, checks int, live, mapped int64, want int) {
+		t.Helper()
+		held = holds
+		got := 0
+		for range checks {
+			if m.spare(usage{live: live * mib, mapped: mapped * mib}) {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("gave memory back %d times, want %d", got, want)
+		}
+	}
+	f(0, calmChecks-1, 100, 300, 0)
+	f(0, 5, 100, 300, 1)             // and not again, since it would help no more
+	f(0, 5, 150, 400, 1)             // models were loaded since
+	f(0, 50, 150, 200, 0)            // what the collector leaves anyway
+	f(200*mib, 50, 150, 1000, 0)     // an attack
+	f(0, calmChecks-1, 150, 1000, 0) // it is over
+	f(mib, 5, 150, 1000, 1)
+	f(200*mib, 1, 20, 50, 0)
+	f(0, 50, 20, 50, 0) // not worth it
+}
