@@ -366,6 +366,9 @@ func TestVerifyDirectory(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(filepath.Join(dir, fileName), 0o400); err != nil { // as in a backup
+		t.Fatal(err)
+	}
 	if got, err := journal.Verify(t.Context(), dir); err != nil || got != want || got.Events != 12 || got.Segments != 1 {
 		t.Errorf("%+v, want %+v; %v", got, want, err)
 	}

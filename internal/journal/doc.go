@@ -7,6 +7,9 @@
 // Conflict if that has moved on, so of several writers exactly one wins. It
 // returns when the event is on disk.
 //
+// check.go looks at all pages of journal.db before bbolt maps them, since bbolt relies on
+// what it maps; without it the package is of the usual size.
+//
 // # The files
 //
 // journal.db is a bbolt file with these buckets:

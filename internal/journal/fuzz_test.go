@@ -147,7 +147,7 @@ func FuzzFile(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		file, err := openFile(path)
+		file, err := openFile(path, os.O_RDWR)
 		if err != nil {
 			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, data) {
 				t.Fatalf("a file that was refused has changed, %v", err)

@@ -49,7 +49,7 @@ func Open(dir string) (*Log, error) {
 			return nil, openError(err)
 		}
 	}
-	f, err := openFile(path)
+	f, err := openFile(path, os.O_RDWR)
 	if err != nil {
 		return nil, openError(err)
 	}
@@ -99,7 +99,7 @@ func create(dir string) error {
 		if err := fd.Truncate(0); err != nil {
 			return err
 		}
-		if err := f.open(newPath); err != nil {
+		if err := f.open(newPath, false); err != nil {
 			return err
 		}
 		if err := f.guard(func() error { return f.db.Update(writeEmpty) }); err != nil {
@@ -155,9 +155,10 @@ func writeEmpty(tx *bbolt.Tx) error {
 	return meta.Put([]byte(headKey), headValue(head{}))
 }
 
-// openFile opens an existing file after it has been checked under its lock.
-func openFile(path string) (*file, error) {
-	fd, err := openLocked(path, os.O_RDWR)
+// openFile opens an existing file, to write (os.O_RDWR) or only to read, after it has been
+// checked under its lock.
+func openFile(path string, flag int) (*file, error) {
+	fd, err := openLocked(path, flag)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +166,7 @@ func openFile(path string) (*file, error) {
 	if err := check(fd); err != nil {
 		return nil, errors.Join(err, fd.Close())
 	}
-	if err := f.open(path); err != nil {
+	if err := f.open(path, flag == os.O_RDONLY); err != nil {
 		if f.panicked.Load() { // else bbolt has closed it
 			err = errors.Join(errDamaged, err, fd.Close())
 		}
@@ -176,11 +177,12 @@ func openFile(path string) (*file, error) {
 
 // open gives the open and locked file to bbolt, which would make a new one where
 // it found none.
-func (f *file) open(path string) error {
+func (f *file) open(path string, readOnly bool) error {
 	return f.guard(func() error {
 		db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout:      lockTimeout,
 			NoStatistics: true,
+			ReadOnly:     readOnly,
 			OpenFile:     func(string, int, os.FileMode) (*os.File, error) { return f.fd, nil },
 		})
 		f.db = db

@@ -59,7 +59,7 @@ func Verify(ctx context.Context, dir string) (report api.JournalReport, err erro
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return report, openError(errMissing)
 	}
-	f, err := openFile(path)
+	f, err := openFile(path, os.O_RDONLY)
 	if err != nil {
 		return report, openError(err)
 	}
