@@ -1,4 +1,7 @@
 // Command gateway serves ONNX models and talks to gateways that do.
+//
+// There is a file for each group of commands, and most of their lines are tables and texts for
+// people. What a command does is in app, offline and client.
 package main
 
 import (

@@ -62,6 +62,12 @@
 //   - Batcher.mu guards the queue and the idle workers, worker.mu the state of a
 //     run. Neither is taken while the other is held.
 //
+// # Size
+//
+// A third of the package is about whether requests may be joined. It is not a package
+// of its own since a trial copies items of the queue and swaps how the batcher takes
+// them, which nothing outside should be able to do.
+//
 // # What was not done
 //
 // One goroutine that forms batches and hands them to workers over a channel is

@@ -10,6 +10,9 @@
 // elements of floating point tensors. Numbers go straight from the text into the
 // tensor, integers exactly and floats rounded once.
 //
+// That scanner and the numbers are what makes the package a large one; they are of no
+// use without the tensors that they write into.
+//
 // What a request may hold is bounded by Limits, and nothing is allocated from a
 // shape before its product was compared with what the body can hold. Errors are
 // of code Invalid (TooLarge for a byte limit, Unsupported for extensions that
