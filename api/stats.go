@@ -53,7 +53,7 @@ type VariantCount struct {
 type Recent struct {
 	Window Duration `json:"window"` // how far back it reaches
 	VariantCount
-	P50 Duration `json:"p50"` // of answered requests; 0 where there were none
+	P50 Duration `json:"p50"` // of answered requests; 0 if there were none
 	P99 Duration `json:"p99"`
 }
 

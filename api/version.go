@@ -29,7 +29,7 @@ const (
 // SubjectGateway is the subject of gateway.started and gateway.stopped.
 const SubjectGateway = "gateway"
 
-// What made a version serve, or serve no longer.
+// The causes for which a version begins or ceases to serve.
 const (
 	CauseStart    = "start"
 	CausePoll     = "poll"     // files of the repository have changed

@@ -56,7 +56,7 @@ func (c *Client) InferURL(model string, version int64) string {
 	return c.predictURL(model, version) + "/infer"
 }
 
-// DataReady returns nil where the gateway says on its data port that it is
+// DataReady returns nil if the gateway says on its data port that it is
 // ready, else an error that says why not.
 func (c *Client) DataReady(ctx context.Context) error {
 	return c.call(ctx, http.MethodGet, c.data+"/v2/health/ready", false, nil)

@@ -15,7 +15,7 @@ func (c *Client) Drift(ctx context.Context) (list []api.DriftStatus, err error) 
 	return list, err
 }
 
-// DriftOf returns where the versions of one model stand; none where it is not
+// DriftOf returns where the versions of one model stand; none if it is not
 // compared with anything. An unknown model is an Error with status 404.
 func (c *Client) DriftOf(ctx context.Context, model string) (list []api.DriftStatus, err error) {
 	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/drift/"+url.PathEscape(model), true, &list)

@@ -27,7 +27,7 @@ type server struct {
 // endpoint is where a work is done.
 type endpoint struct {
 	url     string
-	process *process.Server // nil where it is not ours
+	process *process.Server // nil if it is not ours
 }
 
 // newServer returns one that does all works, each where url says for its model.

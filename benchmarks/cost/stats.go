@@ -31,7 +31,7 @@ func (s spread) overlaps(o spread) bool { return s.low <= o.high && o.low <= s.h
 // farthest is how far from zero the range reaches.
 func (s spread) farthest() float64 { return max(math.Abs(s.low), math.Abs(s.high)) }
 
-// rounds are the measurements of one point by round, nil where a round lacks it.
+// rounds are the measurements of one point by round, nil if a round lacks it.
 type rounds []*measurement
 
 // figure is one number of a measurement.

@@ -186,7 +186,7 @@ func (b *bench) delay() error {
 }
 
 // outcome is what a method says of one stream: windows from the change to the alarm by
-// change, -1 where there was none, 0 where it was on already.
+// change, -1 if there was none, 0 if it was on already.
 type outcome struct {
 	windows, alarms, featureAlarms int
 	after                          []int

@@ -100,7 +100,7 @@ func (a *answer) step(b []byte) (n int, err error) {
 }
 
 // until returns the bytes up to an end, with it, and how many of b they take. It
-// returns nil where the end is still to come, and keeps what there is.
+// returns nil if the end is still to come, and keeps what there is.
 func (a *answer) until(b []byte, end string, limit int) (text []byte, n int, err error) {
 	if len(a.partial) == 0 {
 		if i := bytes.Index(b, []byte(end)); i >= 0 {

@@ -75,7 +75,7 @@ func (l *loop) opened(c *conn) error {
 	return nil
 }
 
-// request sends a request, over a new connection where there is none.
+// request sends a request, over a new connection if there is none.
 func (l *loop) request(c *conn, begun int64) {
 	c.busy, c.begun, c.out = true, begun, l.run.requests[c.target]
 	if c.target++; c.target == len(l.run.requests) {

@@ -29,7 +29,7 @@ func processTime() time.Duration { return used(unix.RUSAGE_SELF) }
 func threadTime() time.Duration { return used(unix.RUSAGE_THREAD) }
 
 // threadDelay returns for how long the calling thread could have run and had no
-// core; 0 where the kernel does not count that.
+// core; 0 if the kernel does not count that.
 func threadDelay() time.Duration {
 	text, err := os.ReadFile("/proc/thread-self/schedstat")
 	fields := strings.Fields(string(text)) // it ran, it waited, turns

@@ -32,7 +32,7 @@ type Result struct {
 	Timeline []Slice
 
 	ClientCPU time.Duration // of this process during the counted time
-	Spun      time.Duration // of that, in a loop that waited for a due time; none where Plan.Asleep
+	Spun      time.Duration // of that, in a loop that waited for a due time; none if Plan.Asleep
 	// Busy is the share of the counted time that the sending threads, or as many
 	// cores as they may use, were at work, without waiting in a loop for a due time.
 	Busy float64

@@ -21,7 +21,7 @@ type pool struct {
 	arrivals *arrivals // nil in a closed loop
 	record   *record
 
-	first []net.Conn // made before the run begins; nil where that failed
+	first []net.Conn // made before the run begins; nil if that failed
 }
 
 // newPool checks nothing. Certificates are not either: people measure gateways
@@ -163,14 +163,14 @@ func sleepUntil(ctx context.Context, r *run, at int64) {
 // exchange is one connection of a pool.
 type exchange struct {
 	pool   *pool
-	conn   net.Conn // nil where there is none
+	conn   net.Conn // nil if there is none
 	answer answer
 	target int
 	buf    []byte
 }
 
 // do sends a request that is due at this time and returns the status of its
-// answer, 0 where there was none.
+// answer, 0 if there was none.
 func (e *exchange) do(ctx context.Context, at int64) int {
 	r := e.pool.run
 	request := r.requests[e.target]

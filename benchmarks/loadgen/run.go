@@ -41,14 +41,14 @@ func (r *run) now() int64 { return int64(time.Since(r.clock)) }
 // sender carries a share of the connections and arrivals.
 type sender interface {
 	// connect opens the connections that are to send from the beginning. It returns
-	// an error where none could be opened.
+	// an error if none could be opened.
 	connect(ctx context.Context) error
 	send() // until all requests of the plan have ended, or stop
 	close()
 	recorded() *record
 }
 
-// Run carries out a plan. It returns an error where the plan is wrong or the
+// Run carries out a plan. It returns an error if the plan is wrong or the
 // server cannot be reached; answers other than 200 are none. Where ctx ends first
 // it returns what was seen until then, and the context's error.
 func Run(ctx context.Context, p Plan) (*Result, error) {

@@ -10,7 +10,7 @@ import (
 // the kernel ends late, by a few microseconds on a core that is awake and by fifty
 // and more on a virtual machine's that sleeps; the rest is spent asking the clock.
 type sleeper struct {
-	margin int64 // nanoseconds; 0 where it is never to stay awake
+	margin int64 // nanoseconds; 0 if it is never to stay awake
 	armed  int64 // when the thread meant to wake up; 0 when it did not mean to
 }
 

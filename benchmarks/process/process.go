@@ -160,7 +160,7 @@ func (s *Server) Usage() (Usage, error) {
 }
 
 // Stop asks the server to stop, waits, and kills what is left of it and its
-// descendants. It is an error where the server had ended before, failed while it
+// descendants. It is an error if the server had ended before, failed while it
 // stopped, or had to be killed.
 func (s *Server) Stop() error {
 	early := s.hasEnded()

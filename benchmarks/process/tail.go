@@ -19,7 +19,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	defer t.mu.Unlock()
 	t.text = append(t.text, p...)
 	if over := len(t.text) - tailBytes; over > 0 {
-		// From the next line on, where there is one.
+		// From the next line on, if there is one.
 		if i := bytes.IndexByte(t.text[over:], '\n'); i >= 0 && over+i+1 < len(t.text) {
 			over += i + 1
 		}

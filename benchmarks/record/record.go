@@ -64,7 +64,7 @@ type Contender struct {
 	Setup     string             `json:"setup"`
 	Name      string             `json:"name"`
 	Version   string             `json:"version,omitempty"`
-	ReadyMS   float64            `json:"ready_ms"`           // from its start to its first answer; 0 where it ran already
+	ReadyMS   float64            `json:"ready_ms"`           // from its start to its first answer; 0 if it ran already
 	Instances int                `json:"slots,omitempty"`    // runs at the same time, if known; the key is that of recorded results
 	Batch     int                `json:"batch,omitempty"`    // most rows of a run, where known
 	MaxDiff   map[string]float64 `json:"max_diff,omitempty"` // to raw ONNX Runtime, by work

@@ -55,7 +55,7 @@ func tiny() []target {
 	}
 }
 
-// allocations of a request; 0 where they are not known.
+// allocations of a request; 0 if they are not known.
 func allocations(c record.Cell) float64 {
 	if c.Go == nil {
 		return 0
@@ -180,7 +180,7 @@ func (r *results) ideal(p record.Point) (drain.Result, error) {
 	return drain.Queue{Rate: p.Asked, Servers: c.Instances, MaxBatch: c.Batch, Cost: cost, Arrivals: arrivals, Seed: 1}.Simulate()
 }
 
-// verdict says what became of a target; ok is false where it is missed.
+// verdict says what became of a target; ok is false if it is missed.
 func (t *target) verdict(r *results) (measured, verdict string, ok bool) {
 	s, found := t.measure(r, t)
 	if !found {

@@ -77,7 +77,7 @@ func (g *running) shadowStats() (api.ShadowStats, error) {
 	return stats.Shadows[0], nil
 }
 
-// resident returns the bytes of memory that the gateway holds; 0 where there is no
+// resident returns the bytes of memory that the gateway holds; 0 if there is no
 // /proc to ask.
 func (g *running) resident() int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", g.pid))

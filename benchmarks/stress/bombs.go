@@ -58,7 +58,7 @@ func (b *bench) bombs(ctx context.Context, r *Record, s setup, memory, body int)
 		n, d, memory, body)
 	s.models = []versioned{one(large())}
 	s.repo = "control: explicit, load: ['*']"
-	t := Table{Title: "What they were told", Columns: []string{"kind", "answers", "RSS above that before, MiB"}}
+	t := Table{Title: "Answers and memory by kind", Columns: []string{"kind", "answers", "RSS above idle, MiB"}}
 	var together *tally
 	var idle float64
 	err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {

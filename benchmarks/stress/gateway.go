@@ -121,7 +121,7 @@ func (g *gateway) kernelUsage() (u usage) {
 	return u
 }
 
-// metric returns the value of a series of the gateway; 0 where it is missing.
+// metric returns the value of a series of the gateway; 0 if it is missing.
 func (g *gateway) metric(ctx context.Context, name string) float64 {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

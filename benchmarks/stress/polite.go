@@ -171,7 +171,7 @@ const window = 100 * time.Millisecond
 
 // recovered returns how long after a moment the caller was served as before: until
 // the first of five tenths of a second in a row without an error, whose worst
-// latencies are no longer than the longest of the span before. ok is false where
+// latencies are no longer than the longest of the span before. ok is false if
 // that did not happen until to.
 func (p *polite) recovered(beforeFrom, beforeTo, after, to time.Duration) (took time.Duration, ok bool) {
 	usual := p.between(beforeFrom, beforeTo).Worst

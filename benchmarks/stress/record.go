@@ -74,7 +74,7 @@ func (r *Record) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
-// readRecords returns the lines of a file of results; none where there is no file.
+// readRecords returns the lines of a file of results; none if there is no file.
 func readRecords(file string) (list []Record, err error) {
 	f, err := os.Open(file) //nolint:gosec // the operator's own file
 	if errors.Is(err, fs.ErrNotExist) {

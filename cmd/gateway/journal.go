@@ -179,7 +179,7 @@ func (j *journalCommand) goOn(cmd *cobra.Command, cl *client.Client) error {
 const eventColumns = "%-6s  %-19s  %-20s  %-24s  %-20s  %-24s  %s\n"
 
 // print prints events, with the titles of the columns before the first, and the
-// titles alone where there are none yet.
+// titles alone if there are none yet.
 func (j *journalCommand) print(w io.Writer, events []api.Event) error {
 	var b strings.Builder
 	if !j.titled && j.out.format != "json" {
@@ -247,7 +247,7 @@ func eventActor(e *api.Event) string {
 func routeSubject(name string) string { return "routes/" + name }
 
 // eventRevision returns the revision of a route that an event made or, where it
-// deleted the route, ended; 0 where there is none.
+// deleted the route, ended; 0 if there is none.
 func eventRevision(e *api.Event) int64 {
 	for _, text := range []json.RawMessage{e.After, e.Before} {
 		if route, err := routeState(text); err == nil && route != nil {

@@ -189,7 +189,7 @@ func (c *profileCommand) profile(ctx context.Context, t *tableFile) (p *offline.
 	return offline.MakeProfile(ctx, t.in, o)
 }
 
-// evaluator loads the model, nil where none is named.
+// evaluator loads the model, nil if none is named.
 func (c *profileCommand) evaluator(o *offline.ProfileOptions) (*offline.Evaluator, error) {
 	cfg, log := config.Default(), zap.NewNop()
 	switch {

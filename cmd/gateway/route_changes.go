@@ -178,7 +178,7 @@ func signalChange(e *api.Event) string {
 	return strings.Join(list, ", ")
 }
 
-// routeState reads a route out of an event; nil where there is none.
+// routeState reads a route out of an event; nil if there is none.
 func routeState(text json.RawMessage) (*api.Route, error) {
 	if len(text) == 0 || string(text) == "null" {
 		return nil, nil //nolint:nilnil // no route is no error

@@ -56,7 +56,7 @@ func (f *routeFlags) parse() (*api.RouteChange, error) {
 	return e, err
 }
 
-// parseVariants returns nil where nothing is given, and an empty list for none.
+// parseVariants returns nil if nothing is given, and an empty list for none.
 func parseVariants(flag, role string, texts []string) ([]api.Variant, error) {
 	if len(texts) == 0 {
 		return nil, nil

@@ -33,7 +33,7 @@ func revisionText(revision int64) string {
 	return strconv.FormatInt(revision, 10)
 }
 
-// rates are requests in a second by variant; nil where they are not shown.
+// rates are requests in a second by variant; nil if they are not shown.
 type rates map[api.Variant]float64
 
 // printRoute prints a route and what its versions did.

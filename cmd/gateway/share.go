@@ -39,7 +39,7 @@ func parseShare(text string) (int, error) {
 	return int(share), nil
 }
 
-// parseVersionShare returns the parts of "2=20%"; given is false where there is
+// parseVersionShare returns the parts of "2=20%"; given is false if there is
 // only the version.
 func parseVersionShare(text string) (version int64, share int, given bool, err error) {
 	number, part, given := strings.Cut(text, "=")

@@ -88,7 +88,7 @@ func block(b *strings.Builder, title string, commands []string) {
 }
 
 // tryModel returns commands that ask for the metadata of the model with the
-// shortest example and send it that; nil where no model is ready or may be seen.
+// shortest example and send it that; nil if no model is ready or may be seen.
 func tryModel(ctx context.Context, c *client.Client) []string {
 	models, err := c.Models(ctx)
 	if err != nil {
@@ -117,7 +117,7 @@ func tryModel(ctx context.Context, c *client.Client) []string {
 }
 
 // declared returns the first route that somebody declared, before others one
-// that tries something out; nil where there is none or it may not be seen.
+// that tries something out; nil if there is none or it may not be seen.
 func declared(ctx context.Context, c *client.Client) *api.Route {
 	routes, err := c.Routes(ctx)
 	if err != nil {
@@ -140,7 +140,7 @@ func declared(ctx context.Context, c *client.Client) *api.Route {
 }
 
 // tryRoute returns commands that ask for the metadata of a route and send it an
-// example of one caller, with who served it; nil where no example can be shown.
+// example of one caller, with who served it; nil if no example can be shown.
 func tryRoute(ctx context.Context, c *client.Client, r *api.Route) []string {
 	if r == nil {
 		return nil
@@ -186,7 +186,7 @@ func (w *welcome) routeCommands(r *api.Route) []string {
 	return append(commands, program+" journal"+admin)
 }
 
-// canary returns what a route tries out; nil where that is nothing, or several
+// canary returns what a route tries out; nil if that is nothing, or several
 // versions: setting one would end the others.
 func canary(r *api.Route) *api.Variant {
 	var found *api.Variant
@@ -203,7 +203,7 @@ func canary(r *api.Route) *api.Variant {
 }
 
 // moreFor returns the next larger share of a canary that the one stable version
-// can give; 0 where there is none.
+// can give; 0 if there is none.
 func moreFor(r *api.Route, canary *api.Variant) int {
 	stable, n := r.Stable()
 	if n != 1 {

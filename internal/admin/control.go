@@ -10,7 +10,7 @@ import (
 // Control is what the side port may see and do of the gateway and its models.
 type Control interface {
 	Status() api.ServerStatus
-	// Ready returns nil where requests can be served, else why not.
+	// Ready returns nil if requests can be served, else why not.
 	Ready() error
 	// Models returns every version of every model that is known.
 	Models() []api.ModelStatus

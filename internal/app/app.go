@@ -142,7 +142,7 @@ const (
 	parallelDeliveries = 4
 )
 
-// newSink returns where signals are delivered to; nil where that is not configured.
+// newSink returns where signals are delivered to; nil if that is not configured.
 func newSink(c *config.Retrain, version string, log *zap.Logger) (signal.Sink, error) {
 	if c.Webhook.URL == "" {
 		return nil, nil //nolint:nilnil // none is not an error

@@ -88,7 +88,7 @@ func (g *gateway) flood(t *testing.T, bad int) map[int]string {
 	return got
 }
 
-// underFlood runs f on a gateway whose model "words" batches, and on one where it does not.
+// underFlood runs f on two gateways: one batches the model "words", the other does not.
 func underFlood(t *testing.T, op string, f func(t *testing.T, g *gateway)) {
 	t.Helper()
 	for _, batching := range []string{"auto", "false"} {

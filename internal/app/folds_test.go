@@ -38,9 +38,9 @@ func openIn(t testing.TB, dir string, change func(c *config.Journal)) (*App, *jo
 	return a, a.newCutter(cfg)
 }
 
-// TestOldJournal folds the journal that revision 0934447 wrote: it has the routes and the
-// signals that the gateway of then said it had, before and after it is cut.
-func TestOldJournal(t *testing.T) {
+// oldJournal returns a data directory with the journal that revision 0934447 wrote.
+func oldJournal(t *testing.T) (dir string) {
+	t.Helper()
 	z, err := gzip.NewReader(bytes.NewReader(fixture(t, "journal-0934447.db.gz")))
 	if err != nil {
 		t.Fatal(err)
@@ -49,10 +49,17 @@ func TestOldJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "journal.db"), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return dir
+}
+
+// TestOldJournal folds the journal that revision 0934447 wrote: it has the routes and the
+// signals that the gateway of then said it had, before and after it is cut.
+func TestOldJournal(t *testing.T) {
+	dir := oldJournal(t)
 	type answers struct {
 		Routes  []api.Route          `json:"routes"`
 		Retrain []api.RetrainRequest `json:"retrain"`
@@ -109,18 +116,7 @@ func (forgetful) Apply(api.Event) error { return nil }
 // TestRebuild: routes whose snapshot does not fit the events after it are made of all
 // events, and so is the next snapshot.
 func TestRebuild(t *testing.T) {
-	z, err := gzip.NewReader(bytes.NewReader(fixture(t, "journal-0934447.db.gz")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "journal.db"), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	dir := oldJournal(t)
 	a, _ := openIn(t, dir, nil)
 	defer a.Close() //nolint:errcheck // only read
 	resume := func(restore func([]journal.NamedFold) error) ([]api.RouteState, error) {

@@ -17,7 +17,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// niceOf reads a thread's nice value as the kernel shows it; ok is false where
+// niceOf reads a thread's nice value as the kernel shows it; ok is false if
 // the thread has ended.
 func niceOf(t *testing.T, tid int) (nice int, ok bool) {
 	t.Helper()

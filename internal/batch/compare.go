@@ -81,7 +81,7 @@ func (c *comparer) alone(ctx context.Context, s *sample) error {
 }
 
 // checkRows says which output of a sample does not have its rows along the first
-// dimension. The Reason of the finding is empty where all have.
+// dimension. The Reason of the finding is empty if all have.
 func checkRows(s *sample) Finding {
 	for k := range s.outputs {
 		if out := &s.outputs[k]; !hasRows(out, s.rows) {

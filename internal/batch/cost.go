@@ -145,7 +145,7 @@ func (c *cost) bounds(rows int) (least, most float64) {
 	}
 }
 
-// at returns how long a run of so many rows takes, or at least takes; 0 where nothing
+// at returns how long a run of so many rows takes, or at least takes; 0 if nothing
 // is known.
 func (c *cost) at(rows int) time.Duration {
 	if c.w == 0 && c.least == 0 {
@@ -161,7 +161,7 @@ func (c *cost) at(rows int) time.Duration {
 }
 
 // atMost returns how long a run of so many rows takes at the most, as far as one
-// knows; 0 where nothing is known.
+// knows; 0 if nothing is known.
 func (c *cost) atMost(rows int) time.Duration {
 	if c.w == 0 {
 		return 0

@@ -18,9 +18,9 @@ type Fit struct {
 	Runs             uint64 // since the shape was last new
 	MinRows, MaxRows int    // of the runs it was learnt from
 	Fixed, PerRow    time.Duration
-	RunRows          int // what a run grows to where as many wait, or a few requests whatever rows they have; 0 where they cannot be joined
+	RunRows          int // what a run grows to where as many wait, or a few requests whatever rows they have; 0 if they cannot be joined
 	// Gain is how many times as many rows a second runs of RunRows are expected to do
-	// as runs of one row. 0 where requests cannot be joined, and where runs of one size
+	// as runs of one row. 0 if requests cannot be joined, and where runs of one size
 	// do not tell.
 	Gain   float64
 	Joined bool // requests that wait are joined; otherwise they run one by one

@@ -77,7 +77,7 @@ func (it *item) begin(due time.Duration) {
 	it.state.Store(it.use | done)
 }
 
-// move brings the item from one state to the next; false where it was elsewhere.
+// move brings the item from one state to the next; false if it was elsewhere.
 func (it *item) move(from, to uint32) bool {
 	return it.state.CompareAndSwap(it.use|from, it.use|to)
 }
@@ -103,7 +103,7 @@ func (it *item) failRun(compute time.Duration, err error) {
 func (it *item) end() { it.ended <- struct{}{} }
 
 // arm lets the deadline and ctx end the wait of an item that was just admitted.
-// detach, nil where ctx never ends, takes that back.
+// detach, nil if ctx never ends, takes that back.
 func (it *item) arm(ctx context.Context) (detach func() bool) {
 	it.alarm.set(it)
 	if ctx.Done() == nil {
@@ -164,7 +164,7 @@ func (it *item) leave(use, mark uint32) {
 	}
 }
 
-// startRunning ends the gathering; false where the waiter left meanwhile.
+// startRunning ends the gathering; false if the waiter left meanwhile.
 func (it *item) startRunning() bool {
 	if it.move(gathering, running) {
 		return true

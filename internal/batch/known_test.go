@@ -85,7 +85,7 @@ func TestBadValuesAreNotTheVersionsFault(t *testing.T) {
 	})
 }
 
-// A failure that the values cannot have caused is no refusal, though the version is well.
+// A failure that the values cannot have caused is not a refusal, even if the version is well.
 func TestOtherFailuresStayInternal(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, func(_ *batch.Options, instances []*fake) {

@@ -223,7 +223,7 @@ func (b *Batcher) full(bytes int64) bool {
 	return waiting >= 0 && (waiting >= b.opts.MaxRequests || b.queue.bytes+bytes > b.opts.MaxBytes)
 }
 
-// withdraw takes an item that leaves out of the queue; false where a worker was
+// withdraw takes an item that leaves out of the queue; false if a worker was
 // faster.
 func (b *Batcher) withdraw(it *item, use uint32) bool {
 	b.mu.Lock()

@@ -236,7 +236,7 @@ func fixedBytes(specs []infer.TensorSpec) (sum int64) {
 	return sum
 }
 
-// conclude is the finding where no data showed that requests cannot be joined.
+// conclude returns the finding if no data showed that requests cannot be joined.
 func (p *prober) conclude(ctx context.Context, timeout time.Duration) Finding {
 	switch {
 	case p.slight.Reason != "":

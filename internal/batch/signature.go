@@ -44,7 +44,7 @@ func signatureFinding(m *infer.Model) (f Finding, found bool) {
 }
 
 // specFinding says why a tensor has no rows along its first dimension; its Reason is
-// empty where it may have.
+// empty if it may have.
 func specFinding(kind string, s *infer.TensorSpec, rows []string) Finding {
 	axis := otherAxis(s, rows)
 	switch {
@@ -101,10 +101,10 @@ func name(s *infer.TensorSpec, axis int) string {
 
 func varies(s *infer.TensorSpec) bool { return len(s.Shape) > 0 && s.Shape[0] < 0 }
 
-// joinedInputs says for each input whether its first dimension counts the rows
-// of a request. All required inputs must; an optional one does where its first
-// dimension is free and has either no name or one of theirs. problem says why the
-// model has no rows.
+// joinedInputs reports for each input whether its first dimension counts the rows of
+// a request. The first dimension of each required input must count them. That of an
+// optional input does if it is free and has either no name or the name of a required
+// input's. problem says why the model has no rows.
 func joinedInputs(m *infer.Model) (joined []bool, problem string) {
 	joined = make([]bool, len(m.Inputs))
 	rows := rowSymbols(m)

@@ -281,7 +281,7 @@ func (t *Trial) within(f func(ctx context.Context) error) error {
 	return err
 }
 
-// conclude is the finding where no request showed that requests cannot be joined; its
+// conclude returns the finding if no request showed that requests cannot be joined. Its
 // Reason is empty if there is none yet.
 func (t *Trial) conclude() Finding {
 	t.mu.Lock()

@@ -31,7 +31,7 @@ type worker struct {
 
 // lesson is what the queue learns from a run.
 type lesson struct {
-	bucket *bucket // nil where there is none
+	bucket *bucket // nil if there is none
 	rows   int
 	took   time.Duration
 	cut    bool // terminated, so it would have taken longer

@@ -13,7 +13,7 @@ const maxProblems = 100
 // Problem is one thing wrong with a configuration.
 type Problem struct {
 	Source  string // the file, or the flag that set the value; may be empty
-	Line    int    // in the file, from 1; 0 where no line is known
+	Line    int    // in the file, from 1; 0 if no line is known
 	Path    string // of the setting, "models.iris.batching.max_size"; may be empty
 	Message string
 

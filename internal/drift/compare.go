@@ -38,7 +38,7 @@ type Difference struct {
 	KSHigh  float64 `json:"ks_high"`
 
 	// Shift is the difference of the means in A's standard deviations, Spread the
-	// ratio of the standard deviations; 0 where A is constant.
+	// ratio of the standard deviations; 0 if A is constant.
 	Shift   float64 `json:"shift"`
 	Spread  float64 `json:"spread"`
 	Outside float64 `json:"outside"` // B's share beyond A's range, as far as it is certain

@@ -113,7 +113,7 @@ func (c *Counts) N() uint64 {
 	return c.Finite() + c.Missing + c.NaN + c.PosInf + c.NegInf
 }
 
-// Moments returns mean and sample variance of the finite values; both are 0 where
+// Moments returns mean and sample variance of the finite values; both are 0 if
 // they are not defined.
 func (c *Counts) Moments(f *Feature) (mean, variance float64) {
 	n := float64(c.Finite())

@@ -42,7 +42,7 @@ func edges(sorted []float64, unknown bool) []float64 {
 	return result
 }
 
-// between returns a number from low up to but not high, halfway where there is one.
+// between returns a number from low up to but not high, halfway if there is one.
 func between(low, high float64) float64 {
 	half := low + (high/2 - low/2) // high-low may be out of range
 	if half >= high || half < low {

@@ -135,7 +135,7 @@ func (s *stream) goOn(p *Past) {
 	}
 }
 
-// Stop ends the watch of a stream and returns what it leaves, nil where there is
+// Stop ends the watch of a stream and returns what it leaves, nil if there is
 // none. The present window is not judged, unless another watch goes on with it.
 func (m *Monitor) Stop(s Stream) *Past {
 	m.mu.Lock()

@@ -37,14 +37,14 @@ type Feature struct {
 	Kind    string `json:"kind"`    // input or output
 	Tensor  string `json:"tensor"`  // its name in the model
 	Element int    `json:"element"` // its place in a row of the tensor, counted from 0 in row-major order
-	// Datatype is the tensor's, to which the values were rounded first; empty where
+	// Datatype is the tensor's, to which the values were rounded first; empty if
 	// the profile was made without a model.
 	Datatype string `json:"datatype,omitempty"`
 	// Edges are ascending and finite; bin i holds Edges[i-1] < x <= Edges[i], the
 	// first and the last are open. A constant feature has the edges just around its
 	// value, and one without a finite value in the reference has none.
 	Edges []float64 `json:"edges"`
-	// Min to Variance are of all finite values read, 0 where there were none. Without
+	// Min to Variance are of all finite values read, 0 if there were none. Without
 	// a datatype Min and Max include the values' rounding to FP32.
 	Min      float64 `json:"min"`
 	Max      float64 `json:"max"`

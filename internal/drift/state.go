@@ -66,7 +66,7 @@ func (t *track) observe(e evidence, l alarmLimits, recoverAfter int) {
 }
 
 // extend makes a window part of the run. It returns the sum of the run's windows, nil
-// where there is none but this. A run that is full starts again from this window.
+// if there is none but this. A run that is full starts again from this window.
 func (t *track) extend(c *Counts) *Counts {
 	if t.Began.IsZero() || t.State == Detected || t.State == Recovering {
 		return nil

@@ -1,4 +1,4 @@
-// Package driftwatch connects streams (a version in a role) with drift detection:
-// which reference a stream is compared with, where its detector goes on after a
-// restart, and what becomes of a verdict, an event in the journal and a signal.
+// Package driftwatch connects streams (a version in a role) with drift detection. It
+// chooses the reference of each stream, restores the state of its detector after a
+// restart, and turns a verdict into an event of the journal and a signal.
 package driftwatch

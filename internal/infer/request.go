@@ -28,7 +28,7 @@ const (
 // is picked, so it stands on errors too; the zero value means nothing was picked.
 type Served struct {
 	Version Version
-	Route   string // name and revision, "iris@7"; "iris@0" where there is no route
+	Route   string // name and revision, "iris@7"; "iris@0" if there is no route
 	Reason  Reason
 }
 
@@ -91,7 +91,7 @@ type OutputRef struct {
 }
 
 // Rows returns the first dimension of the first input, which is the number of
-// rows where the model is batchable, or 1 where there is none.
+// rows where the model is batchable, or 1 if there is none.
 func (r *Request) Rows() int64 {
 	if len(r.Inputs) == 0 {
 		return 1

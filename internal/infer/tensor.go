@@ -56,7 +56,7 @@ func NextElement(data []byte) (element, rest []byte, ok bool) {
 	return data[:n:n], data[n:], true
 }
 
-// checkData reports an error where Data does not hold exactly the elements that
+// checkData reports an error if Data does not hold exactly the elements that
 // Shape and DType promise.
 func (t *Tensor) checkData() error {
 	want, ok := t.Shape.ByteSize(t.DType)

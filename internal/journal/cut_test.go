@@ -140,7 +140,7 @@ func TestCutBySize(t *testing.T) {
 }
 
 // TestSegmentsChangeNoAnswer compares a log that is cut and opened again at random with
-// one in memory, also where the clock goes back.
+// one in memory. Some events are earlier than those before them.
 func TestSegmentsChangeNoAnswer(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	dir, want := t.TempDir(), journal.Memory()

@@ -75,7 +75,7 @@ func newLog(s store, h head) *Log {
 const Any = -1
 
 // Append adds an event if expected is still the number of the last one, else it
-// is Conflict. It sets the number, and the time where there is none, and returns
+// is Conflict. It sets the number, and the time if there is none, and returns
 // the event as Read will. Once it has returned the event survives a
 // crash. Unavailable means that it could not be written.
 func (l *Log) Append(expected int64, e api.Event) (api.Event, error) {
@@ -119,7 +119,7 @@ func (l *Log) AppendAll(expected int64, events []api.Event) ([]api.Event, error)
 	return added, nil
 }
 
-// Last returns the number of the last event, 0 where there is none.
+// Last returns the number of the last event, 0 if there is none.
 func (l *Log) Last() int64 { return l.head.Load().seq }
 
 // Size returns how many events there are and how many bytes their files have, which

@@ -53,7 +53,7 @@ type recent struct {
 // minutes are the minute that runs and the one before.
 type minutes struct {
 	number       int64   // of the minute that runs, 0 the first
-	this, before *minute // before is nil where nothing was counted in it
+	this, before *minute // before is nil if nothing was counted in it
 }
 
 type minute struct {
@@ -164,7 +164,7 @@ func middle(bucket int) time.Duration {
 }
 
 // quantile returns the smallest duration that percent of all are not above, 0
-// where there is none.
+// if there is none.
 func quantile(counts *[buckets]uint64, percent uint64) time.Duration {
 	var n uint64
 	for _, c := range counts {

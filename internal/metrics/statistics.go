@@ -115,7 +115,7 @@ func addNS(total *atomic.Uint64, d time.Duration) {
 	}
 }
 
-// batch returns the counters of a size, nil where there are too many sizes.
+// batch returns the counters of a size, nil if there are too many sizes.
 func (s *statistics) batch(rows int) *batch {
 	if all := s.batches.Load(); all != nil {
 		if b := (*all)[rows]; b != nil {

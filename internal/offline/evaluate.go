@@ -225,7 +225,7 @@ func (x *evaluation) request() (rows []int, req *infer.Request, err error) {
 	return rows, req, nil
 }
 
-// runs reports whether a row can be an input. It is an error where a number is
+// runs reports whether a row can be an input. It is an error if a number is
 // none of the input's datatype.
 func (x *evaluation) runs(row int) (bool, error) {
 	var element [8]byte

@@ -29,7 +29,7 @@ type ProfileOptions struct {
 	Version int64    // that the profile is for; 0: every one
 	Outputs []string // without a model, the columns that are outputs
 	// Evaluator computes the outputs where the table has none, and then is of the
-	// same model; nil: they are left out. With NeedOutputs it is an error where that is
+	// same model; nil: they are left out. With NeedOutputs it is an error if that is
 	// not possible, and else a note.
 	Evaluator   *Evaluator
 	NeedOutputs bool
@@ -70,7 +70,7 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	return b.Profile(meta), nil
 }
 
-// evaluation prepares to compute the outputs of a table that has none; nil where
+// evaluation prepares to compute the outputs of a table that has none; nil if
 // that is not wanted or, with a note, not possible.
 func (o *ProfileOptions) evaluation(ctx context.Context, columns []drift.Feature) (*evaluation, error) {
 	if o.Evaluator == nil || slices.ContainsFunc(columns, func(f drift.Feature) bool { return f.Kind == drift.KindOutput }) {

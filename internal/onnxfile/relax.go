@@ -220,8 +220,8 @@ func (r *relaxer) isOne(s span) (one bool, err error) {
 	return one, err
 }
 
-// free makes a dimension say nothing but a denotation, which nobody reads. It does not
-// where the file has more to say than a number and a few words.
+// free overwrites a dimension with a denotation, which nobody reads. It reports false, and
+// changes nothing, if the dimension has more than a number and a few words.
 func (r *relaxer) free(s span) bool {
 	n := int(s.to - s.from)
 	const head, longest = 2, 129 // a tag and a length of one byte each

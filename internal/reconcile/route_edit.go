@@ -16,7 +16,7 @@ import (
 	"sluice.io/sluice/internal/routes"
 )
 
-// routeEdit is a change of one route: after is nil where it ends.
+// routeEdit is a change of one route. after is nil if the route is deleted.
 type routeEdit struct {
 	name   string
 	after  *api.RouteState

@@ -155,7 +155,7 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	return shown
 }
 
-// fitting returns the target of a version, nil where it cannot serve the route:
+// fitting returns the target of a version, nil if it cannot serve the route:
 // it is not loaded, or takes other requests than the stable version.
 func (b *tableBuilder) fitting(route *api.Route, version int64) *router.Target {
 	t := b.targets[infer.Version{Model: route.Model, Number: version}]

@@ -124,7 +124,7 @@ func (r *Repository) Scan() ([]Found, error) {
 	return found, nil
 }
 
-// ScanModel looks at one model. It is not ok where there is no such folder, or
+// ScanModel looks at one model. It is not ok if there is no such folder, or
 // none with a version in it.
 func (r *Repository) ScanModel(name string) (Found, bool) {
 	if err := r.follow(); err != nil {

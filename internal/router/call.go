@@ -81,7 +81,7 @@ func (c *call) serve() {
 	p.entry.copyToShadows(c.req, c.resp)
 }
 
-// instead lets another version serve for a variant that cannot; where there is none,
+// instead lets another version serve for a variant that cannot; if there is none,
 // the result is an error. own says that the variant's version itself served after all.
 func (c *call) instead() (own bool) {
 	p := &c.pick
@@ -127,7 +127,7 @@ func (r *Route) allOpen(own *Target) bool {
 	return true
 }
 
-// send lets a target serve, through its breaker where guarded. It is false where
+// send lets a target serve, through its breaker where guarded. It is false if
 // nothing ran: the target is missing, or its breaker refused.
 func (c *call) send(t *Target, guarded bool) bool {
 	if t == nil {

@@ -13,8 +13,8 @@ import (
 // pick is who a request was assigned to, and why.
 type pick struct {
 	entry   *Entry
-	variant *Variant // nil where the request was not split: pinned, override, default
-	target  *Target  // nil where the variant's version cannot serve
+	variant *Variant // nil if the request was not split: pinned, override, default
+	target  *Target  // nil if the variant's version cannot serve
 	reason  infer.Reason
 }
 

@@ -114,7 +114,7 @@ func (r *Router) Model(name string, version int64) (*infer.Model, error) {
 	return called.Model, err
 }
 
-// Ready returns nil where requests to name find a version that serves, and else
+// Ready returns nil if requests to name find a version that serves, and else
 // why they do not; version 0 means no particular one. Breakers do not matter.
 func (r *Router) Ready(name string, version int64) error {
 	e := r.table.Load().entries[name]

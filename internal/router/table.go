@@ -15,7 +15,7 @@ import (
 // Leased is a loaded version with a count of its users.
 type Leased interface {
 	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
-	Acquire() bool // false where it was retired
+	Acquire() bool // false if it was retired
 	Release()
 }
 
@@ -35,7 +35,7 @@ type Entry struct {
 	Name    string
 	Model   string
 	Targets []*Target // the versions that can serve, in any order
-	Default *Target   // who serves where there is no route; nil for nobody
+	Default *Target   // who serves if there is no route; nil for nobody
 	Loading bool      // a version is on its way
 	Route   *Route    // nil: Default serves
 	Taps    Taps      // get what Default answered if there is no route
@@ -90,7 +90,7 @@ type Variant struct {
 	Version int64
 	Weight  int // in slots
 	Stable  bool
-	Target  *Target // nil where the version cannot serve
+	Target  *Target // nil if the version cannot serve
 	Taps    Taps    // get what the variant's own version answered
 	// Observe is told how a request ended for the variant it was assigned to. One that
 	// the fallback served was unavailable here, whoever answered: otherwise a
@@ -158,7 +158,7 @@ func (r *Route) stable() *Variant {
 	panic("BUG: a route without a stable variant")
 }
 
-// target returns the target of a version, nil where it cannot serve.
+// target returns the target of a version, nil if it cannot serve.
 func (e *Entry) target(version int64) *Target {
 	for _, t := range e.Targets {
 		if t.Model.Version == version {
@@ -169,7 +169,7 @@ func (e *Entry) target(version int64) *Target {
 }
 
 // front returns who would serve a request that bears no key and names no
-// version, as far as signatures matter: nil where nothing is loaded.
+// version, as far as signatures matter: nil if nothing is loaded.
 func (e *Entry) front() *Target {
 	if e.Route == nil {
 		return e.Default
@@ -184,7 +184,7 @@ func (e *Entry) front() *Target {
 }
 
 // serving returns a target that gets requests of the route, the trusted one
-// first; nil where every request would find none.
+// first; nil if every request would find none.
 func (r *Route) serving() *Target {
 	if t := cmp.Or(r.stable().Target, r.Fallback); t != nil {
 		return t

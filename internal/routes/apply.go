@@ -72,7 +72,7 @@ func (s *Set) history(name string) *history {
 }
 
 // decode reads and checks the state that an event bears; revision is what it must
-// have, 0 where that does not matter.
+// have, 0 if that does not matter.
 func decode(e api.Event, revision int64) (*api.RouteState, error) {
 	after := &api.RouteState{}
 	if err := json.Unmarshal(e.After, after); err != nil {

@@ -10,7 +10,7 @@ import (
 // subject is what the subjects of a route's events begin with.
 const subject = "routes/"
 
-// SetEvent makes the event of a route that becomes after; before is nil where
+// SetEvent makes the event of a route that becomes after; before is nil if
 // there was none. Who did it, and when, is for the caller to add.
 func SetEvent(origin string, before *api.RouteState, after api.RouteState) (api.Event, error) {
 	return event(api.EventRouteSet, origin, after.Name, before, &after)

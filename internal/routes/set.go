@@ -17,8 +17,8 @@ type Set struct {
 // history is what must be remembered of a route, also after its end.
 type history struct {
 	revision int64           // the last one used
-	now      *api.RouteState // nil where it is deleted
-	file     *api.Route      // as the configuration file last applied says; nil where it says nothing
+	now      *api.RouteState // nil if it is deleted
+	file     *api.Route      // as the configuration file last applied says; nil if it says nothing
 }
 
 // NewSet returns a Set without routes.

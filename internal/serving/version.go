@@ -61,7 +61,7 @@ func (s *Version) Detail() *api.ModelDetail {
 		finding = s.trial.Finding()
 	}
 	detail.Batching = finding.Status(s.settings.Batching.MaxSize)
-	detail.Batching.RunTimes = runTimes(s.runner.Load().batcher.Fits(mostRunTimes))
+	detail.Batching.RunTimes = runTimes(s.runner.Load().batcher.Fits(maxRunTimes))
 	return &detail
 }
 
@@ -77,8 +77,8 @@ func (s *Version) Shutdown(ctx context.Context) error {
 	return errors.Join(err, s.runner.Load().shutdown(ctx), s.session.Close())
 }
 
-// mostRunTimes is of how many shapes a version's detail tells the run times.
-const mostRunTimes = 16
+// maxRunTimes is the number of shapes whose run times the detail of a version shows.
+const maxRunTimes = 16
 
 func runTimes(fits []batch.Fit) []api.RunTime {
 	times := make([]api.RunTime, len(fits))

@@ -18,7 +18,7 @@ type Recorder interface {
 	// one of api's reasons.
 	Dropped(reason string)
 	// Answered counts a copy that was run. elapsed is how long the Predictor took,
-	// 0 where the copy does not fit the version's signature.
+	// 0 if the copy does not fit the version's signature.
 	Answered(err error, elapsed time.Duration)
 }
 
@@ -146,7 +146,7 @@ func (m *Mirror) name(s string) string {
 	return strings.Clone(s)
 }
 
-// push lets a copy wait; false where the mirror has stopped meanwhile.
+// push lets a copy wait; false if the mirror has stopped meanwhile.
 func (m *Mirror) push(s *sample) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

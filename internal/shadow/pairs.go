@@ -38,7 +38,7 @@ type pairs struct {
 	held int64  // bytes of all outputs
 }
 
-// keep keeps the results of a copy that was run; resp is nil where it failed.
+// keep keeps the results of a copy that was run; resp is nil if it failed.
 func (m *Mirror) keep(s *sample, shadow result, resp *infer.Response, err error) {
 	if m.opts.KeepPairs == 0 {
 		return

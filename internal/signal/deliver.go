@@ -21,7 +21,7 @@ const idle = time.Hour
 type job struct {
 	signal    api.RetrainSignal
 	due       time.Time // with its monotonic part
-	cancel    func()    // of the attempt in progress; nil where there is none
+	cancel    func()    // of the attempt in progress; nil if there is none
 	attempts  int
 	failures  int // since the start, or since somebody asked for a retry
 	lastError string

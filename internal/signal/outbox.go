@@ -21,7 +21,7 @@ type Journal interface {
 }
 
 // Sink is where signals are delivered to. It ends when ctx does. Where it fails,
-// wait is how long the receiver asks to be left alone, 0 where it does not say.
+// wait is how long the receiver asks to be left alone, 0 if it does not say.
 type Sink interface {
 	Deliver(ctx context.Context, s api.RetrainSignal) (wait time.Duration, err error)
 }

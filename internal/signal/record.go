@@ -15,7 +15,7 @@ import (
 type Outcome struct {
 	ID       string
 	New      bool
-	HeldBack string // why a request for retraining was not made; empty where it was
+	HeldBack string // why a request for retraining was not made; empty if it was
 	By       string // the id of the request that held it back
 }
 

@@ -143,7 +143,7 @@ func quote(s string) string {
 	return strconv.Quote(strings.TrimSpace(s))
 }
 
-// retryAfter reads the header: seconds, or a date. 0 where it says nothing.
+// retryAfter reads the header: seconds, or a date. 0 if it says nothing.
 func retryAfter(text string, now time.Time) time.Duration {
 	const most = 24 * time.Hour // so that no number overflows
 	if n, err := strconv.ParseUint(text, 10, 32); err == nil {

@@ -38,7 +38,7 @@ func (s *State) Advance(next Snapshot, why func(model string) Cause) []api.Event
 	return a.events
 }
 
-// Cause is what made a version serve, or serve no longer.
+// Cause is why a version began or ceased to serve.
 type Cause struct {
 	Cause string    // one of the causes of package api
 	By    api.Actor // who asked for the change; the zero value is the gateway itself

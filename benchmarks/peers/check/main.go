@@ -105,7 +105,7 @@ type checker struct {
 	dir  string
 	out  io.Writer
 
-	server *process.Server // nil where somebody else started it
+	server *process.Server // nil if somebody else started it
 }
 
 // check starts the peer with all models and goes through them.

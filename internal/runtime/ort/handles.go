@@ -16,7 +16,7 @@ func handle(o *binding.SessionOptions) cOptions {
 	return cOptions(unsafe.Pointer(reflect.ValueOf(o).Elem().FieldByName("o").Pointer()))
 }
 
-// checkHandles reports an error where the binding's SessionOptions is not the
+// checkHandles reports an error if the binding's SessionOptions is not the
 // struct that handle expects, as after an upgrade of the binding.
 func checkHandles() error {
 	t := reflect.TypeFor[binding.SessionOptions]()

@@ -300,7 +300,7 @@ func TestRefusedOutputsAreFreed(t *testing.T) {
 	runtime.KeepAlive(x)
 }
 
-// resident returns the memory of the process, 0 where it cannot be told.
+// resident returns the memory of the process, 0 if it cannot be told.
 func resident(t *testing.T) (bytes int) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/statm")

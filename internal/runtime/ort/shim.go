@@ -236,7 +236,7 @@ func bindOutput(p cPlan, i int, dtype infer.DType, memory []byte, shape infer.Sh
 	return check(C.shim_bind(value, C.int(fromDType(dtype)), unsafe.Pointer(unsafe.SliceData(memory)), C.size_t(len(memory)), dims, C.size_t(len(shape))))
 }
 
-// run is the hot call. results is nil where the plan's outputs are bound.
+// run is the hot call. results is nil if the plan's outputs are bound.
 func run(s cSession, o cRunOptions, p cPlan, results *cResult) error {
 	return check(C.shim_run(s, o, p, results))
 }

@@ -20,7 +20,7 @@ const (
 // Difference is a case in which Sluice answers otherwise than Triton.
 type Difference struct {
 	Rows    string   // names of rows, or patterns of path.Match, with blanks between
-	Aspects []Aspect // the status where there are none
+	Aspects []Aspect // the status if there are none
 	Kind    Kind
 	Option  bool // with compat: triton only the text may differ
 	// What the documentation says, in Markdown.

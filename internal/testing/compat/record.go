@@ -22,7 +22,7 @@ type Row struct {
 	Answer   Answer // what Triton answered
 }
 
-// Answer is what came back. Status is 0 where the connection was closed without
+// Answer is what came back. Status is 0 if the connection was closed without
 // an answer.
 type Answer struct {
 	Status  int

@@ -74,7 +74,7 @@ func negotiate(accept []byte) coding {
 }
 
 // weight returns the q of an item's parameters in thousandths; 1000 where there
-// is none, 0 where it is not valid.
+// is none, 0 if it is not valid.
 func weight(parameters []byte) int {
 	for len(parameters) > 0 {
 		var p []byte

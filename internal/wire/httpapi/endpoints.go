@@ -50,7 +50,7 @@ func (e endpoint) takes(h *fasthttp.RequestHeader) bool {
 type target struct {
 	endpoint endpoint
 	model    string
-	version  int64 // 0 where the path names none
+	version  int64 // 0 if the path names none
 }
 
 // maxSegments is those of the longest path, /v2/models/M/versions/V/infer.

@@ -8,7 +8,7 @@ import (
 )
 
 // field returns the value of a header by its name, whatever that is, without the
-// blanks around it; nil where the header is absent, Invalid where it stands more
+// blanks around it; nil if the header is absent, Invalid where it stands more
 // than once. It is for names that only a route or an endpoint asks for; those that
 // every request is asked for, scan reads in its one pass.
 func (x *exchange) field(name string) (value []byte, err error) {

@@ -125,7 +125,7 @@ func (h *header) claims(limit int) bool {
 	return false
 }
 
-// nameEnd returns where the colon after a field's name is; -1 where there is none,
+// nameEnd returns where the colon after a field's name is; -1 if there is none,
 // or something else than printable ASCII, blanks not included, before it.
 func nameEnd(line []byte) int {
 	for i, c := range line {

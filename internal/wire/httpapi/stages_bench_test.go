@@ -16,7 +16,7 @@ import (
 // stage is a part of what a request costs beside its body.
 type stage struct {
 	part, name string
-	run        func() bool // false where it did not do what it should
+	run        func() bool // false if it did not do what it should
 }
 
 // stages are those that every request passes, over the header block that curl and

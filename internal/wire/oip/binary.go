@@ -88,7 +88,7 @@ func (c *Call) checkStrings(t *infer.Tensor, want int64) *problem {
 	return nil
 }
 
-// normaliseBools makes every byte other than 0 a 1, in a copy where there is one
+// normaliseBools makes every byte other than 0 a 1, in a copy if there is one
 // above: the body is not ours to change.
 func (c *Call) normaliseBools(t *infer.Tensor) *problem {
 	above := func(b byte) bool { return b > 1 }

@@ -9,7 +9,7 @@ import (
 
 // Decode reads the body of an infer request. jsonLen is the value of the header
 // Inference-Header-Content-Length, the length of the JSON document before the
-// binary tensors, or -1 where there is none: then the whole body is JSON. (A
+// binary tensors, or -1 if there is none: then the whole body is JSON. (A
 // header of 0 means a raw body: DecodeRaw.) lim may be nil.
 //
 // The data of binary inputs aliases body, which must stay as it is until the

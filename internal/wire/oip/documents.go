@@ -51,7 +51,7 @@ func describe(specs []infer.TensorSpec) []TensorMetadata {
 // IndexEntry is one row of the answer to POST /v2/repository/index.
 type IndexEntry struct {
 	Name    string `json:"name"`
-	Version string `json:"version,omitempty"` // empty where a model has none
+	Version string `json:"version,omitempty"` // empty if a model has none
 	State   string `json:"state"`
 	Reason  string `json:"reason,omitempty"`
 }

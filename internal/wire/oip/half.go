@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// middleBits are the last bits of a float32. They are 0 where it is the middle
+// middleBits are the last bits of a float32. They are 0 if it is the middle
 // between two 16-bit floats, which has at most 12 significant bits of the 24.
 const middleBits = 1<<12 - 1
 

@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// parse scans text as a whole; ok is false where it is no JSON number.
+// parse scans text as a whole; ok is false if it is no JSON number.
 func parse(text string) (d decimal, ok bool) {
 	d = scanDecimal([]byte(text), 0)
 	return d, !d.has(broken) && d.end == len(text)

@@ -132,7 +132,7 @@ func (c *Call) timeout() *problem {
 }
 
 // inputParameters reads those of an input and returns its binary_data_size, -1
-// where there is none.
+// if there is none.
 func (c *Call) inputParameters() (size int64, p *problem) {
 	size = -1
 	if c.s.space() == 'n' && c.s.word("null") {

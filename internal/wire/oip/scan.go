@@ -143,7 +143,7 @@ func (s *scanner) wrong(expected string) *problem {
 	return invalid("must be %s, not %s", expected, kind)
 }
 
-// kind names the value that follows, for messages; empty where none begins.
+// kind names the value that follows, for messages; empty if none begins.
 func (s *scanner) kind() string {
 	switch b := s.space(); {
 	case b == '"':
