@@ -135,7 +135,7 @@ func (b *Batcher) newItem(req *infer.Request, rows int, solo bool, now, due time
 	it := b.items.Get().(*item)
 	it.req, it.rows, it.solo, it.since = req, rows, solo, now
 	it.requests, it.bytes, it.priority = 1, req.ByteSize(), b.priority(req.Priority)
-	it.key = b.appendKey(it.key[:0], req, solo)
+	it.key = appendKey(it.key[:0], req.Inputs, solo)
 	it.begin(due)
 	return it
 }
@@ -150,12 +150,12 @@ func (b *Batcher) recycle(it *item) {
 // appendKey appends what requests must share to run together: the inputs given
 // and their dimensions, but for the rows. One that runs alone shares its times
 // with those of the very same shape.
-func (b *Batcher) appendKey(key []byte, req *infer.Request, solo bool) []byte {
+func appendKey(key []byte, inputs []infer.Tensor, solo bool) []byte {
 	if solo {
 		key = append(key, 's')
 	}
-	for i := range req.Inputs {
-		t := &req.Inputs[i]
+	for i := range inputs {
+		t := &inputs[i]
 		dims := t.Shape
 		if !solo {
 			dims = dims[1:]

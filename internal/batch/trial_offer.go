@@ -2,7 +2,6 @@ package batch
 
 import (
 	"bytes"
-	"encoding/binary"
 	"hash/maphash"
 	"slices"
 
@@ -102,7 +101,7 @@ func (t *Trial) take(req *infer.Request, resp *infer.Response) (c *copied, ok bo
 	if c.bytes > t.opts.MaxBytes/groupSize {
 		return nil, false
 	}
-	c.key = shapeKey(c.inputs)
+	c.key = string(appendKey(nil, c.inputs, false))
 	c.hash = t.hash(c.inputs)
 	_, known := t.agreed[c.hash]
 	same := func(other *copied) bool { return other.hash == c.hash }
@@ -188,19 +187,6 @@ func (t *Trial) discard() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.copies, t.bytes = nil, 0
-}
-
-// shapeKey names what requests must share to run together: the inputs given, and
-// their dimensions but the first.
-func shapeKey(inputs []infer.Tensor) string {
-	var key []byte
-	for i := range inputs {
-		key = binary.AppendUvarint(key, uint64(inputs[i].Index)) //nolint:gosec // a place in a slice
-		for _, d := range inputs[i].Shape[1:] {
-			key = binary.AppendVarint(key, d)
-		}
-	}
-	return string(key)
 }
 
 func (t *Trial) hash(tensors []infer.Tensor) uint64 {

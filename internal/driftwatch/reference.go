@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"time"
 
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
@@ -20,9 +19,6 @@ type Reference struct {
 	profile *drift.Profile
 	digest  string
 	err     error
-
-	modified time.Time // of the file
-	size     int64
 }
 
 // same reports whether two references say the same.
@@ -33,18 +29,6 @@ func (r *Reference) same(o *Reference) bool {
 // References are the profiles that were read, by path. A file is read again by a
 // reload only, as the configuration is: until then what was read is in force.
 type References map[string]*Reference
-
-// Again returns the references whose files are as they were; the others are read
-// when they are asked for.
-func (r References) Again() References {
-	next := References{}
-	for path, ref := range r {
-		if info, err := os.Stat(path); err == nil && ref.err == nil && ref.modified.Equal(info.ModTime()) && ref.size == info.Size() {
-			next[path] = ref
-		}
-	}
-	return next
-}
 
 // Of returns the references of models that were found, by model.
 func (r References) Of(cfg *config.Config, found []registry.Found) map[string]*Reference {
@@ -77,11 +61,6 @@ func (r *Reference) read(path string) error {
 		return fileError(err)
 	}
 	defer file.Close() //nolint:errcheck // only read
-	info, err := file.Stat()
-	if err != nil {
-		return fileError(err)
-	}
-	r.modified, r.size = info.ModTime(), info.Size()
 	if r.profile, err = drift.Read(file, drift.MaxProfileBytes); err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ type relaxer struct {
 func (r *relaxer) model(s span) error {
 	found := false
 	err := r.fields(s, func(f field) error {
-		if model.child(f.number) != graph || f.number != modelGraph || f.typ != protowire.BytesType {
+		if model.child(f.number) != graph || f.typ != protowire.BytesType {
 			return nil
 		}
 		found = true
@@ -98,9 +98,6 @@ func (r *relaxer) model(s span) error {
 	}
 	return err
 }
-
-// modelGraph is the field of the graph that runs, of ModelProto.
-const modelGraph = 7
 
 // graph changes the inputs and outputs of the graph on top. Of those within nodes the
 // shapes are left out, as is everything said of values on the way.

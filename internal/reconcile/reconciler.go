@@ -68,7 +68,7 @@ type Reconciler struct {
 	stale   bool                     // the current transition may not be all that there is
 	current *transition              // to the goal, as far as it is loaded
 	changes []*change                // that wait, in the order in which they came
-	starts  []awaited                // the loads that readiness waits for
+	starts  []trail.Place            // the loads that readiness waits for
 	reloads int                      // that were asked for
 
 	told told

@@ -18,15 +18,14 @@ import (
 
 // routeEdit is a change of one route. after is nil if the route is deleted.
 type routeEdit struct {
-	name   string
-	after  *api.RouteState
-	event  api.Event
-	origin string
+	name  string
+	after *api.RouteState
+	event api.Event
 }
 
 // edit makes the edit of a route that becomes next, or ends where that is nil.
 func (r *Reconciler) edit(origin, name string, next *api.RouteState) (routeEdit, error) {
-	e := routeEdit{name: name, after: next, origin: origin}
+	e := routeEdit{name: name, after: next}
 	now, exists := r.routes.Get(name)
 	var err error
 	switch {
@@ -128,9 +127,11 @@ func (r *Reconciler) SetRoute(ctx context.Context, route api.Route, asked Edit) 
 
 // serves reports whether all versions that a route names are loaded.
 func (r *Reconciler) serves(route *api.Route) bool {
-	live, shadows := r.registry.Serving(), r.shadows.Serving()
-	return !slices.ContainsFunc(named(route), func(n int64) bool { return live[infer.Version{Model: route.Model, Number: n}] == nil }) &&
-		!slices.ContainsFunc(route.Shadows, func(s api.Shadow) bool { return shadows[infer.Version{Model: route.Model, Number: s.Version}] == nil })
+	return !slices.ContainsFunc(named(route), func(n int64) bool {
+		return r.registry.Leased(infer.Version{Model: route.Model, Number: n}) == nil
+	}) && !slices.ContainsFunc(route.Shadows, func(s api.Shadow) bool {
+		return r.shadows.Leased(infer.Version{Model: route.Model, Number: s.Version}) == nil
+	})
 }
 
 // DeleteRoute ends a route; its model's newest version serves from then on.
@@ -189,7 +190,7 @@ func (r *Reconciler) finishEdit(t *transition, name string, next *api.RouteState
 	if err := refusal(t.offers().problems(states(edits)), false); err != nil {
 		return api.RouteResult{}, err
 	}
-	before := r.shown(name, r.view.Load())
+	before := r.shown(name)
 	after := api.RouteState{Route: api.Route{Name: name}}
 	after.Complete()
 	if next != nil {
@@ -218,11 +219,11 @@ func (r *Reconciler) finishEdit(t *transition, name string, next *api.RouteState
 
 // shown returns a route as callers see it: declared or implied, the zero state
 // where there is neither.
-func (r *Reconciler) shown(name string, v *view) api.RouteState {
+func (r *Reconciler) shown(name string) api.RouteState {
 	if state, ok := r.routes.Get(name); ok {
 		return state
 	}
-	if route := v.routes[name]; route != nil {
+	if route := r.view.Load().routes[name]; route != nil {
 		return routes.Implied(name, route.route.Variants[0].Version)
 	}
 	return api.RouteState{}
@@ -249,13 +250,12 @@ func newestOf(t *transition, model string) (newest int64) {
 func (r *Reconciler) lookFor(state *api.RouteState, now registry.Found) desired {
 	f := foundModel(r.desired.found, state.Model)
 	f.Versions = slices.Clone(f.Versions)
-	live, shadows := r.registry.Serving(), r.shadows.Serving()
 	for _, fv := range now.Versions {
 		v := infer.Version{Model: state.Model, Number: fv.Number}
 		asked := slices.Contains(named(&state.Route), fv.Number) || isShadow(&state.Route, fv.Number)
 		at := indexOf(f.Versions, fv.Number)
 		switch {
-		case !asked || live[v] != nil || shadows[v] != nil:
+		case !asked || r.registry.Leased(v) != nil || r.shadows.Leased(v) != nil:
 		case at < 0:
 			f.Versions = append(f.Versions, fv)
 		default:

@@ -9,6 +9,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/trail"
 )
 
 // transition is a goal and what of it is loaded. It holds loads until it is released.
@@ -87,16 +88,15 @@ func (r *Reconciler) release(t *transition) {
 
 // logTried logs loads that have failed.
 func (r *Reconciler) logTried(t *transition) {
-	for _, v := range t.live.Tried() {
-		if err := t.live.Failed()[v]; err != nil {
-			r.log.Error("load failed", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
+	log := func(p *registry.Plan, msg string) {
+		for _, v := range p.Tried() {
+			if err := p.Failed()[v]; err != nil {
+				r.log.Error(msg, zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
+			}
 		}
 	}
-	for _, v := range t.shadow.Tried() {
-		if err := t.shadow.Failed()[v]; err != nil {
-			r.log.Error("load of a shadow failed", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
-		}
-	}
+	log(t.live, "load failed")
+	log(t.shadow, "load of a shadow failed")
 }
 
 // commit writes down what changes, with the edits of routes, swaps the table, and
@@ -124,22 +124,16 @@ func (r *Reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 	return nil
 }
 
-// awaited is a load that the start waits for.
-type awaited struct {
-	version infer.Version
-	shadow  bool
-}
-
 // checkStart says that the start is over once its loads have ended.
 func (r *Reconciler) checkStart() {
 	if r.ready.Load() {
 		return
 	}
-	r.starts = slices.DeleteFunc(r.starts, func(a awaited) bool {
-		if a.shadow {
-			return !r.current.shadow.Loading(a.version)
+	r.starts = slices.DeleteFunc(r.starts, func(p trail.Place) bool {
+		if p.Shadow {
+			return !r.current.shadow.Loading(p.Version)
 		}
-		return !r.current.live.Loading(a.version)
+		return !r.current.live.Loading(p.Version)
 	})
 	if len(r.starts) > 0 {
 		return
@@ -170,10 +164,10 @@ func (r *Reconciler) start() error {
 	t := r.plan(r.goal(r.desired, edits), nil)
 	r.logAbsent(t.goal.specs)
 	for _, v := range t.live.Awaits(nil) {
-		r.starts = append(r.starts, awaited{version: v})
+		r.starts = append(r.starts, trail.Place{Version: v})
 	}
 	for _, v := range t.shadow.Awaits(nil) {
-		r.starts = append(r.starts, awaited{version: v, shadow: true})
+		r.starts = append(r.starts, trail.Place{Version: v, Shadow: true})
 	}
 	if err := r.commit(t, edits, byGateway("start")); err != nil {
 		r.release(t)

@@ -51,10 +51,8 @@ func (s *State) Snapshot() ([]byte, error) {
 	for p, i := range s.serving {
 		saved.Serving = append(saved.Serving, savedLoaded{savedOf(p), i.Digest, i.At})
 	}
-	for v, open := range s.open {
-		if open {
-			saved.Open = append(saved.Open, savedOf(Place{Version: v}))
-		}
+	for v := range s.open {
+		saved.Open = append(saved.Open, savedOf(Place{Version: v}))
 	}
 	for p, f := range s.failed {
 		saved.Failed = append(saved.Failed, savedFailure{savedOf(p), f.Digest, f.Files, f.Reason, f.number})
