@@ -15,6 +15,9 @@ type TensorSpec struct {
 	Symbols []string
 	// Optional inputs have a default in the model and may be left out.
 	Optional bool
+	// Labels names the classes of an output, by index along its last dimension;
+	// it is empty for inputs, and if the model states none.
+	Labels []string
 }
 
 // Model is the signature of one version.
