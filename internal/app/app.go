@@ -24,7 +24,7 @@ import (
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/serving"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/httpapi"
 )
@@ -65,7 +65,7 @@ type App struct {
 	repo      *registry.Repository
 	journal   *journal.Log
 	before    lastRun // the run of the gateway before this one
-	outbox    *signal.Outbox
+	outbox    *signals.Outbox
 	router    *router.Router
 	metrics   *metrics.Metrics
 	watch     *driftwatch.Watcher
@@ -119,12 +119,12 @@ func (a *App) open() (err error) {
 }
 
 // buildOutbox makes what delivers signals, which goes on from those of the journal.
-func (a *App) buildOutbox(cfg *config.Config, signals *signal.Store) error {
+func (a *App) buildOutbox(cfg *config.Config, store *signals.Store) error {
 	sink, err := newSink(&cfg.Retrain, a.opts.Build.Version, a.log)
 	if err != nil {
 		return err
 	}
-	a.outbox, err = signal.New(signals, signal.Options{
+	a.outbox, err = signals.New(store, signals.Options{
 		Journal: eventLog{a.journal}, Sink: sink, Initial: firstBackoff, Max: cfg.Retrain.Webhook.MaxBackoff,
 		Timeout: cfg.Retrain.Webhook.Timeout, Parallel: parallelDeliveries, CoolDown: cfg.Retrain.CoolDown, Expire: cfg.Retrain.Expire,
 		Observer: a.metrics.Signals(), Logger: a.log.Named("signal"),
@@ -143,11 +143,11 @@ const (
 )
 
 // newSink returns where signals are delivered to; nil if that is not configured.
-func newSink(c *config.Retrain, version string, log *zap.Logger) (signal.Sink, error) {
+func newSink(c *config.Retrain, version string, log *zap.Logger) (signals.Sink, error) {
 	if c.Webhook.URL == "" {
 		return nil, nil //nolint:nilnil // none is not an error
 	}
-	return signal.NewWebhook(signal.WebhookOptions{
+	return signals.NewWebhook(signals.WebhookOptions{
 		URL: c.Webhook.URL, Secret: []byte(c.Webhook.Secret.Reveal()), Version: version, Logger: log.Named("signal"),
 		Source: cmp.Or(c.Source, config.Default().Retrain.Source), // CloudEvents have one, whatever the file says
 	})
@@ -156,7 +156,7 @@ func newSink(c *config.Retrain, version string, log *zap.Logger) (signal.Sink, e
 // eventLog is the journal for what writes events that depend on no others.
 type eventLog struct{ log *journal.Log }
 
-// Append implements signal.Journal.
+// Append implements signals.Journal.
 func (l eventLog) Append(e api.Event) (api.Event, error) { return l.log.Append(journal.Any, e) }
 
 // openJournal opens the journal in the data directory, or one in memory.

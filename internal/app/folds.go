@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/routes"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 	"sluice.io/sluice/internal/trail"
 )
 
@@ -22,13 +22,13 @@ import (
 type folds struct {
 	routes  *routes.Fold
 	served  *trail.State
-	signals *signal.Store
+	signals *signals.Store
 	drift   *driftwatch.Fold
 	run     *lastRun
 }
 
 func newFolds() folds {
-	return folds{routes: routes.NewFold(), served: trail.NewState(), signals: signal.NewStore(), drift: driftwatch.NewFold(), run: &lastRun{}}
+	return folds{routes: routes.NewFold(), served: trail.NewState(), signals: signals.NewStore(), drift: driftwatch.NewFold(), run: &lastRun{}}
 }
 
 // list names the folds. A version is raised when the form of a snapshot changes, or what

@@ -55,7 +55,7 @@ func (w *Watcher) closed(c drift.Closed) {
 
 // tell signals what is detected.
 func (w *Watcher) tell(c drift.Closed, x watch, t *told) {
-	for _, s := range signals(c, x, t) {
+	for _, s := range signalsOf(c, x, t) {
 		if _, err := w.outbox.Detected(s); err != nil { // the next window tries again
 			w.log.Error("a signal is not in the journal", zap.String("type", s.Type), zap.String("model", s.Model), zap.Error(err))
 		}
@@ -196,11 +196,11 @@ func troubled(findings []drift.Finding, most int) []drift.Finding {
 	return list
 }
 
-// signals returns what a window gives reason to tell others. Data of which too
+// signalsOf returns what a window gives reason to tell others. Data of which too
 // much is missing or no number asks for no retraining: a model that is trained on
 // it would learn the fault. What looks well again, and was detected, is among them:
 // the gateway may have ended before it could tell.
-func signals(c drift.Closed, x watch, t *told) []api.RetrainSignal {
+func signalsOf(c drift.Closed, x watch, t *told) []api.RetrainSignal {
 	base := api.RetrainSignal{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
 		Window: api.Span{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,

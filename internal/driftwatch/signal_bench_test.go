@@ -11,13 +11,13 @@ import (
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/registry"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 )
 
 // outboxLog is a journal as an outbox takes it.
 type outboxLog struct{ *journal.Log }
 
-// Append implements signal.Journal.
+// Append implements signals.Journal.
 func (l outboxLog) Append(e api.Event) (api.Event, error) { return l.Log.Append(journal.Any, e) }
 
 // BenchmarkClosed takes in a window of 100 features, of which none or each has drifted
@@ -27,7 +27,7 @@ func BenchmarkClosed(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			log := journal.Memory()
 			w := New(log, zap.NewNop())
-			outbox, err := signal.New(signal.NewStore(), signal.Options{
+			outbox, err := signals.New(signals.NewStore(), signals.Options{
 				Journal: outboxLog{log}, Initial: time.Second, Max: time.Minute, Timeout: time.Second, Parallel: 1, Expire: time.Hour,
 			})
 			if err != nil {

@@ -86,7 +86,7 @@ func TestSignals(t *testing.T) {
 			Features: []drift.Finding{{Feature: "a", Statistic: drift.StatisticG, State: features}},
 			Quality:  []drift.Finding{{Feature: "a", Statistic: statistic, State: quality}},
 		}}
-		list := signals(c, x, &told{drifting: time.Now()})
+		list := signalsOf(c, x, &told{drifting: time.Now()})
 		for i, s := range list {
 			if i >= len(want) || s.Type != want[i] {
 				t.Errorf("quality %s, features %s: signal %d is %s, want %v", quality, features, i, s.Type, want)

@@ -17,14 +17,14 @@ import (
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 )
 
 // Watcher has streams compared with their references, and passes on what is found.
 // Tap, Keep and Forget belong to one goroutine; Resume is called before any of them.
 type Watcher struct {
 	monitor *drift.Monitor
-	outbox  *signal.Outbox
+	outbox  *signals.Outbox
 	journal *journal.Log
 	log     *zap.Logger
 
@@ -76,7 +76,7 @@ func New(log *journal.Log, logger *zap.Logger) *Watcher {
 }
 
 // SetOutbox says who makes signals of what is found.
-func (w *Watcher) SetOutbox(o *signal.Outbox) { w.outbox = o }
+func (w *Watcher) SetOutbox(o *signals.Outbox) { w.outbox = o }
 
 // Run compares what the taps have taken until ctx ends.
 func (w *Watcher) Run(ctx context.Context) error { return w.monitor.Run(ctx) }

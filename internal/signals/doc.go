@@ -1,4 +1,4 @@
-// Package signal turns verdicts into signals, and sees to it that they arrive:
+// Package signals turns verdicts into signals, and sees to it that they arrive:
 // requests for retraining, and reports of data of bad quality.
 //
 //	Detected ─► known? held back? ─► journal ─► Store ─► Outbox.Run ─► Sink (webhook)
@@ -34,4 +34,4 @@
 //     runs: then it is the writing that is tried again.
 //   - Clocks decide about cool-down and expiry alone, and one that jumps back makes
 //     either at most twice as long. Retries go by the monotonic clock.
-package signal
+package signals

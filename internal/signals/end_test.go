@@ -1,4 +1,4 @@
-package signal_test
+package signals_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 )
 
 func TestCloseEndsRetries(t *testing.T) {
@@ -146,7 +146,7 @@ func TestRefusals(t *testing.T) {
 
 func TestShutdownFinishesDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, func(o *signal.Options) { o.Parallel = 1 })
+		b := start(t, func(o *signals.Options) { o.Parallel = 1 })
 		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
 			time.Sleep(time.Second)
 			return 0, nil
@@ -171,7 +171,7 @@ func TestShutdownFinishesDeliveries(t *testing.T) {
 func TestShutdownCutsOffWhatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
-		b := start(t, func(o *signal.Options) { o.Logger = zap.New(core) })
+		b := start(t, func(o *signals.Options) { o.Logger = zap.New(core) })
 		b.to.set(hangs)
 		id := b.detect(drift("iris", 1, 0))
 		logs.TakeAll()
@@ -189,7 +189,7 @@ func TestShutdownCutsOffWhatHangs(t *testing.T) {
 }
 
 func TestShutdownBeforeRun(t *testing.T) {
-	o := outbox(t, signal.NewStore(), &tape{}, newReceiver(t))
+	o := outbox(t, signals.NewStore(), &tape{}, newReceiver(t))
 	down := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

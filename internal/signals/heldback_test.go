@@ -1,4 +1,4 @@
-package signal_test
+package signals_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 )
 
 func TestRequestsAreHeldBack(t *testing.T) {
@@ -97,7 +97,7 @@ func TestViolationsAreNotHeldBack(t *testing.T) {
 
 func TestNoCoolDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, func(o *signal.Options) { o.CoolDown = 0 })
+		b := start(t, func(o *signals.Options) { o.CoolDown = 0 })
 		first := b.detect(drift("iris", 1, 0))
 		b.wantHeld(drift("iris", 1, 1), api.HeldBackOpen, first)
 		b.close(first)
@@ -108,7 +108,7 @@ func TestNoCoolDown(t *testing.T) {
 // TestClockJumps: a cool-down that seems to begin in the future ends, and so does
 // the time that a request has to be closed. Retries do not look at the clock at all.
 func TestClockJumps(t *testing.T) {
-	s := signal.NewStore()
+	s := signals.NewStore()
 	o := outbox(t, s, &tape{}, newReceiver(t))
 	out, err := o.Detected(drift("iris", 1, 0))
 	if err != nil {

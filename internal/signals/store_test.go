@@ -1,4 +1,4 @@
-package signal_test
+package signals_test
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 )
 
 // about makes an event about a signal.
@@ -29,7 +29,7 @@ func requested(s api.RetrainSignal, id string) api.Event {
 }
 
 func TestApplyRefuses(t *testing.T) {
-	s := signal.NewStore()
+	s := signals.NewStore()
 	for _, e := range []api.Event{requested(drift("iris", 1, 0), "a"), requested(drift("wine", 1, 0), "b")} {
 		if err := s.Apply(e); err != nil {
 			t.Fatal(err)
@@ -75,7 +75,7 @@ func TestApplyRefuses(t *testing.T) {
 
 // TestApplyTwice: what is known already changes nothing.
 func TestApplyTwice(t *testing.T) {
-	s := signal.NewStore()
+	s := signals.NewStore()
 	closed := about(api.EventRetrainClosed, "a", nil)
 	closed.Actor = api.Actor{Actor: "alice", Reason: "done"}
 	held := about(api.EventRetrainSuppressed, "a", api.RetrainSuppression{RetrainSignal: drift("iris", 2, 0), HeldBackBy: "a"})
@@ -103,7 +103,7 @@ func TestApplyTwice(t *testing.T) {
 
 // TestOldSignalsAreForgotten but for their ids; those that are open are not.
 func TestOldSignalsAreForgotten(t *testing.T) {
-	s := signal.NewStore()
+	s := signals.NewStore()
 	apply := func(e api.Event) {
 		t.Helper()
 		if err := s.Apply(e); err != nil {
@@ -133,7 +133,7 @@ func TestOldSignalsAreForgotten(t *testing.T) {
 
 // TestLastRequestsAreNotForgotten until they are closed: somebody is to do that.
 func TestLastRequestsAreNotForgotten(t *testing.T) {
-	s := signal.NewStore()
+	s := signals.NewStore()
 	apply := func(e api.Event) {
 		t.Helper()
 		if err := s.Apply(e); err != nil {
@@ -177,7 +177,7 @@ func TestLastRequestsAreNotForgotten(t *testing.T) {
 
 // TestRestoreRefuses: what is not a snapshot changes nothing.
 func TestRestoreRefuses(t *testing.T) {
-	s := signal.NewStore()
+	s := signals.NewStore()
 	if err := s.Apply(requested(drift("iris", 1, 0), "a")); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func FuzzStore(f *testing.F) {
 	f.Add([]byte{0, 0, 4, 0, 0, 1, 2, 1, 1, 9, 3, 1, 2, 1}, []byte(`{"id":"0","state":"closed","attempts":-1}`))
 	f.Add([]byte{5, 0, 5, 5, 0, 0, 8, 0}, []byte(`{"id":"0","type":"io.sluice.retrain.requested.v1","model":"","features":[null]}`))
 	f.Fuzz(func(t *testing.T, steps, after []byte) {
-		s, again := signal.NewStore(), signal.NewStore()
+		s, again := signals.NewStore(), signals.NewStore()
 		for len(steps) > 1 {
 			n := int(steps[1]) % 16
 			id, now := strconv.Itoa(n), drift("iris", int64(n%3), n)

@@ -1,4 +1,4 @@
-package signal_test
+package signals_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 )
 
 var errKilled = errors.New("killed")
@@ -187,14 +187,14 @@ func TestJournalOnDisk(t *testing.T) {
 		arrived <- s.ID
 		return 0, nil
 	}
-	var sink signal.Sink
-	session := func(f func(o *signal.Outbox)) (all []api.RetrainRequest) {
+	var sink signals.Sink
+	session := func(f func(o *signals.Outbox)) (all []api.RetrainRequest) {
 		t.Helper()
 		log, err := journal.Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		store := signal.NewStore()
+		store := signals.NewStore()
 		if err := log.Replay(store.Apply); err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +207,7 @@ func TestJournalOnDisk(t *testing.T) {
 		}
 		return o.List()
 	}
-	detect := func(o *signal.Outbox, s api.RetrainSignal) string {
+	detect := func(o *signals.Outbox, s api.RetrainSignal) string {
 		t.Helper()
 		out, err := o.Detected(s)
 		if err != nil {
@@ -216,7 +216,7 @@ func TestJournalOnDisk(t *testing.T) {
 		return out.ID
 	}
 	var request, violation, dropped string
-	session(func(o *signal.Outbox) {
+	session(func(o *signals.Outbox) {
 		request, violation, dropped = detect(o, drift("iris", 1, 0)), detect(o, missing("iris", "a", 0)), detect(o, missing("iris", "b", 0))
 		detect(o, drift("iris", 2, 0))
 		if _, err := o.Close(dropped, api.Actor{Actor: "alice", Reason: "known"}); err != nil {
@@ -225,7 +225,7 @@ func TestJournalOnDisk(t *testing.T) {
 	})
 	to.set(receives)
 	sink = to
-	after := session(func(*signal.Outbox) {
+	after := session(func(*signals.Outbox) {
 		got := []string{<-arrived, <-arrived}
 		slices.Sort(got)
 		want := []string{request, violation}
@@ -234,7 +234,7 @@ func TestJournalOnDisk(t *testing.T) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	})
-	again := session(func(o *signal.Outbox) { detect(o, drift("iris", 1, 0)) })
+	again := session(func(o *signals.Outbox) { detect(o, drift("iris", 1, 0)) })
 	if fmt.Sprint(states(after)) != fmt.Sprint(states(again)) || fmt.Sprint(states(again)) != "[delivered delivered closed]" || again[0].Suppressed != 1 || len(arrived) > 0 {
 		t.Errorf("got %v, then %v", states(after), again)
 	}

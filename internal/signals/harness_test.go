@@ -1,4 +1,4 @@
-package signal_test
+package signals_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -85,11 +85,11 @@ func (j *tape) types() (types []string) {
 }
 
 // fold replays the journal, from a snapshot half-way.
-func (j *tape) fold(t testing.TB) *signal.Store {
+func (j *tape) fold(t testing.TB) *signals.Store {
 	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s := signal.NewStore()
+	s := signals.NewStore()
 	for i, e := range j.events {
 		if i == len(j.events)/2 {
 			s = resumed(t, s)
@@ -102,9 +102,9 @@ func (j *tape) fold(t testing.TB) *signal.Store {
 }
 
 // resumed returns the store that a snapshot of one comes to, which is the same.
-func resumed(t testing.TB, s *signal.Store) *signal.Store {
+func resumed(t testing.TB, s *signals.Store) *signals.Store {
 	t.Helper()
-	next := signal.NewStore()
+	next := signals.NewStore()
 	state, err := s.Snapshot()
 	if err == nil {
 		err = next.Restore(state)
@@ -174,24 +174,24 @@ func hangs(ctx context.Context, _ api.RetrainSignal) (time.Duration, error) {
 }
 
 // options are complete but for Journal and Sink.
-func options() signal.Options {
-	return signal.Options{
+func options() signals.Options {
+	return signals.Options{
 		Initial: time.Second, Max: 5 * time.Minute, Timeout: 10 * time.Second, Parallel: 4,
 		CoolDown: 24 * time.Hour, Expire: 7 * 24 * time.Hour,
 	}
 }
 
 // outbox returns one that does not run. The sink may be nil.
-func outbox(tb testing.TB, store *signal.Store, log signal.Journal, sink signal.Sink) *signal.Outbox {
+func outbox(tb testing.TB, store *signals.Store, log signals.Journal, sink signals.Sink) *signals.Outbox {
 	tb.Helper()
 	o := options()
 	o.Journal, o.Sink = log, sink
 	return newOutbox(tb, store, o)
 }
 
-func newOutbox(tb testing.TB, store *signal.Store, o signal.Options) *signal.Outbox {
+func newOutbox(tb testing.TB, store *signals.Store, o signals.Options) *signals.Outbox {
 	tb.Helper()
-	x, err := signal.New(store, o)
+	x, err := signals.New(store, o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -200,16 +200,16 @@ func newOutbox(tb testing.TB, store *signal.Store, o signal.Options) *signal.Out
 
 // box is an outbox that runs, with what is around it.
 type box struct {
-	*signal.Outbox
+	*signals.Outbox
 	t       testing.TB
 	journal *tape
 	to      *receiver
-	opts    signal.Options
+	opts    signals.Options
 	ran     chan error
 }
 
 // start builds an outbox on a new journal and runs it; call it in a bubble.
-func start(t testing.TB, change func(o *signal.Options)) *box {
+func start(t testing.TB, change func(o *signals.Options)) *box {
 	t.Helper()
 	b := &box{t: t, journal: &tape{}, to: newReceiver(t)}
 	b.opts = options()

@@ -1,4 +1,4 @@
-package signal_test
+package signals_test
 
 import (
 	"context"
@@ -20,14 +20,14 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 )
 
 const secret = "a secret of the receiver"
 
-func webhook(t testing.TB, url string) *signal.Webhook {
+func webhook(t testing.TB, url string) *signals.Webhook {
 	t.Helper()
-	w, err := signal.NewWebhook(signal.WebhookOptions{URL: url, Secret: []byte(secret), Source: "/gateway/test", Version: "1.2"})
+	w, err := signals.NewWebhook(signals.WebhookOptions{URL: url, Secret: []byte(secret), Source: "/gateway/test", Version: "1.2"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func webhook(t testing.TB, url string) *signal.Webhook {
 // recorded returns a signal that is in the journal.
 func recorded(t testing.TB, s api.RetrainSignal) api.RetrainSignal {
 	t.Helper()
-	o := outbox(t, signal.NewStore(), &tape{}, nil)
+	o := outbox(t, signals.NewStore(), &tape{}, nil)
 	out, err := o.Detected(s)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestWebhookSendsACloudEvent(t *testing.T) {
 		if _, err := fmt.Sscanf(header.Get("Sluice-Signature"), "t=%d,", &at); err != nil || at < began.Unix() || at > time.Now().Unix() {
 			t.Errorf("signed at %d, %v", at, err)
 		}
-		if want := signal.Sign([]byte(secret), time.Unix(at, 0), body); header.Get("Sluice-Signature") != want {
+		if want := signals.Sign([]byte(secret), time.Unix(at, 0), body); header.Get("Sluice-Signature") != want {
 			t.Errorf("got %s, want %s", header.Get("Sluice-Signature"), want)
 		}
 		var e event.Event
@@ -130,13 +130,13 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 11, 1, 0, 5, 1, 0, time.UTC)
-	if got := signal.Sign([]byte(secret), at, body); got != strings.TrimSpace(string(signature)) {
+	if got := signals.Sign([]byte(secret), at, body); got != strings.TrimSpace(string(signature)) {
 		t.Errorf("got %s", got)
 	}
 	s := drift("iris", 1, 0)
 	s.Cause, s.Began, s.CreatedAt, s.FeaturesTotal = api.CauseDrift, s.Window.Start, at, 1
-	s.ID = signal.ID(s)
-	got, err := signal.Encode(s, "/gateway/sluice")
+	s.ID = signals.ID(s)
+	got, err := signals.Encode(s, "/gateway/sluice")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestGolden(t *testing.T) {
 func TestNewWebhookRefuses(t *testing.T) {
 	f := func(url, secret, source, want string) {
 		t.Helper()
-		_, err := signal.NewWebhook(signal.WebhookOptions{URL: url, Secret: []byte(secret), Source: source})
+		_, err := signals.NewWebhook(signals.WebhookOptions{URL: url, Secret: []byte(secret), Source: source})
 		if infer.CodeOf(err) != infer.Invalid || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v, want %q", url, err, want)
 		}
@@ -169,7 +169,7 @@ func TestPlainHTTPIsWarnedOf(t *testing.T) {
 	f := func(url string, want int) {
 		t.Helper()
 		core, logs := observer.New(zap.WarnLevel)
-		_, err := signal.NewWebhook(signal.WebhookOptions{URL: url, Secret: []byte("s"), Source: "/gateway/test", Logger: zap.New(core)})
+		_, err := signals.NewWebhook(signals.WebhookOptions{URL: url, Secret: []byte("s"), Source: "/gateway/test", Logger: zap.New(core)})
 		if err != nil || logs.Len() != want {
 			t.Errorf("%s: %v, %v", url, err, logs.All())
 		}
@@ -201,7 +201,7 @@ func TestOutboxAndWebhook(t *testing.T) {
 	})
 	opts := options()
 	opts.Journal, opts.Sink, opts.Initial = &tape{}, webhook(t, url), time.Millisecond
-	o := newOutbox(t, signal.NewStore(), opts)
+	o := newOutbox(t, signals.NewStore(), opts)
 	ran := make(chan error, 1)
 	go func() { ran <- o.Run(context.Background()) }()
 	out, err := o.Detected(drift("iris", 1, 0))

@@ -1,4 +1,4 @@
-package signal_test
+package signals_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 )
 
 func TestASignalIsDeliveredOnce(t *testing.T) {
@@ -31,7 +31,7 @@ func TestASignalIsDeliveredOnce(t *testing.T) {
 		for range 3 { // the next windows of the same trouble
 			s := drift("iris", 1, 0)
 			s.Began, s.Window.Start = s.Window.Start, s.Window.Start.Add(time.Hour)
-			if out, err := b.Detected(s); err != nil || out != (signal.Outcome{ID: id}) {
+			if out, err := b.Detected(s); err != nil || out != (signals.Outcome{ID: id}) {
 				t.Errorf("got %+v %v", out, err)
 			}
 		}
@@ -47,7 +47,7 @@ func TestASignalIsDeliveredOnce(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, func(o *signal.Options) { o.Max = 20 * time.Second })
+		b := start(t, func(o *signals.Options) { o.Max = 20 * time.Second })
 		b.to.set(down)
 		id := b.detect(drift("iris", 1, 0))
 		for range 12 {
@@ -74,7 +74,7 @@ func TestBackoff(t *testing.T) {
 func TestADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
-		b := start(t, func(o *signal.Options) { o.Logger = zap.New(core) })
+		b := start(t, func(o *signals.Options) { o.Logger = zap.New(core) })
 		b.to.set(down)
 		id := b.detect(drift("iris", 1, 0))
 		sleep(24 * time.Hour)
@@ -126,7 +126,7 @@ func TestAHangIsCutOff(t *testing.T) {
 func TestNoWebhook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
-		b := start(t, func(o *signal.Options) { o.Sink, o.Logger = nil, zap.New(core) })
+		b := start(t, func(o *signals.Options) { o.Sink, o.Logger = nil, zap.New(core) })
 		id := b.detect(drift("iris", 1, 0))
 		sleep(time.Hour)
 		b.want(id, api.RetrainOpen, 0)
@@ -222,7 +222,7 @@ func (c *counter) Attempted(kind string, err error, d time.Duration) {
 func TestObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{got: map[string]int{}}
-		b := start(t, func(o *signal.Options) { o.Observer = c })
+		b := start(t, func(o *signals.Options) { o.Observer = c })
 		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
 			time.Sleep(time.Minute)
 			return 0, errDown
@@ -252,7 +252,7 @@ func TestObserver(t *testing.T) {
 // TestManyAtOnce has all methods race with each other.
 func TestManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, func(o *signal.Options) { o.CoolDown = 0 })
+		b := start(t, func(o *signals.Options) { o.CoolDown = 0 })
 		var calls atomic.Int64
 		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
 			if calls.Add(1)%3 != 0 {
@@ -295,21 +295,21 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	f := func(want string, change func(o *signal.Options)) {
+	f := func(want string, change func(o *signals.Options)) {
 		t.Helper()
 		o := options()
 		o.Journal = &tape{}
 		change(&o)
-		x, err := signal.New(signal.NewStore(), o)
+		x, err := signals.New(signals.NewStore(), o)
 		if x != nil || infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	f("Journal", func(o *signal.Options) { o.Journal = nil })
-	f("Initial is 0", func(o *signal.Options) { o.Initial = 0 })
-	f("Max is 0", func(o *signal.Options) { o.Max = 0 })
-	f("Timeout is 0", func(o *signal.Options) { o.Timeout = 0 })
-	f("Parallel is 0", func(o *signal.Options) { o.Parallel = 0 })
-	f("CoolDown is -1", func(o *signal.Options) { o.CoolDown = -1 })
-	f("Expire is 0", func(o *signal.Options) { o.Expire = 0 })
+	f("Journal", func(o *signals.Options) { o.Journal = nil })
+	f("Initial is 0", func(o *signals.Options) { o.Initial = 0 })
+	f("Max is 0", func(o *signals.Options) { o.Max = 0 })
+	f("Timeout is 0", func(o *signals.Options) { o.Timeout = 0 })
+	f("Parallel is 0", func(o *signals.Options) { o.Parallel = 0 })
+	f("CoolDown is -1", func(o *signals.Options) { o.CoolDown = -1 })
+	f("Expire is 0", func(o *signals.Options) { o.Expire = 0 })
 }

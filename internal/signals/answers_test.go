@@ -1,4 +1,4 @@
-package signal_test
+package signals_test
 
 import (
 	"bufio"

@@ -1,4 +1,4 @@
-package signal_test
+package signals_test
 
 import (
 	"math"
@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
-	"sluice.io/sluice/internal/signal"
+	"sluice.io/sluice/internal/signals"
 )
 
 // TestID has the ids that Python's hashlib gives; they must never change, since
@@ -20,7 +20,7 @@ import (
 func TestID(t *testing.T) {
 	f := func(s api.RetrainSignal, want string) {
 		t.Helper()
-		if got := signal.ID(s); got != want {
+		if got := signals.ID(s); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
@@ -36,7 +36,7 @@ func TestID(t *testing.T) {
 }
 
 func TestDetectedCompletes(t *testing.T) {
-	o := outbox(t, signal.NewStore(), &tape{}, nil)
+	o := outbox(t, signals.NewStore(), &tape{}, nil)
 	s := drift("iris", 1, 0)
 	s.Cause, s.ID, s.FeaturesTotal = "something", "something", 7
 	s.Features = nil
@@ -50,7 +50,7 @@ func TestDetectedCompletes(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := o.Get(out.ID)
-	if err != nil || r.ID != signal.ID(r.RetrainSignal) || r.Cause != api.CauseDrift || time.Since(r.CreatedAt) > time.Minute {
+	if err != nil || r.ID != signals.ID(r.RetrainSignal) || r.Cause != api.CauseDrift || time.Since(r.CreatedAt) > time.Minute {
 		t.Errorf("got %+v %v", r, err)
 	}
 	want := api.RetrainFinding{Feature: "\uFFFD", Value: math.MaxFloat64, Low: -math.MaxFloat64, Effect: 0.5}
@@ -65,7 +65,7 @@ func TestDetectedCompletes(t *testing.T) {
 // TestTheLargestSignalFits into an event of the journal, whatever a feature is called.
 func TestTheLargestSignalFits(t *testing.T) {
 	log := journal.Memory()
-	o := outbox(t, signal.NewStore(), onDisk{log}, nil)
+	o := outbox(t, signals.NewStore(), onDisk{log}, nil)
 	long := strings.Repeat("\x01", 1<<20)
 	finding := api.RetrainFinding{Feature: long, Kind: "input", Statistic: "range", Value: -math.MaxFloat64, P: 1e-300, Effect: 0.1 + 0.2, Low: -math.Pi, High: math.E, Shift: -math.Pi}
 	s, v := drift("iris", 1, 0), missing("iris", "a", 0)
@@ -89,7 +89,7 @@ func TestTheLargestSignalFits(t *testing.T) {
 }
 
 func TestDetectedRefuses(t *testing.T) {
-	o := outbox(t, signal.NewStore(), &tape{}, nil)
+	o := outbox(t, signals.NewStore(), &tape{}, nil)
 	f := func(want string, s api.RetrainSignal, change func(s *api.RetrainSignal)) {
 		t.Helper()
 		change(&s)
