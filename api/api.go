@@ -43,6 +43,10 @@ type ModelDetail struct {
 
 // ModelMemory counts the bytes that a version's instances hold outside Go's heap.
 type ModelMemory struct {
+	InstanceBytes int64 `json:"instance_bytes"`
+	// SlotBytes is the old name of InstanceBytes.
+	//
+	// Deprecated: use InstanceBytes. The next release does not write this one.
 	SlotBytes int64 `json:"slot_bytes"`
 }
 

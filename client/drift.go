@@ -22,15 +22,15 @@ func (c *Client) DriftOf(ctx context.Context, model string) (list []api.DriftSta
 	return list, err
 }
 
-// RetrainFilter says which signals are asked for; an empty field means all.
-type RetrainFilter struct {
+// SignalFilter says which signals are asked for; an empty field means all.
+type SignalFilter struct {
 	Model string
-	State string // api.RetrainOpen, api.RetrainDelivered or api.RetrainClosed
+	State string // api.SignalOpen, api.SignalDelivered or api.SignalClosed
 }
 
-// Retrains returns the signals that are open and the last ones that are not, the
+// Signals returns the signals that are open and the last ones that are not, the
 // newest first: requests for retraining, and reports of data of bad quality.
-func (c *Client) Retrains(ctx context.Context, filter RetrainFilter) (list []api.RetrainRequest, err error) {
+func (c *Client) Signals(ctx context.Context, filter SignalFilter) (list []api.Signal, err error) {
 	query := url.Values{}
 	for name, value := range map[string]string{"model": filter.Model, "state": filter.State} {
 		if value != "" {
@@ -45,33 +45,33 @@ func (c *Client) Retrains(ctx context.Context, filter RetrainFilter) (list []api
 	return list, err
 }
 
-// Retrain returns one signal. An unknown id is an Error with status 404.
-func (c *Client) Retrain(ctx context.Context, id string) (request api.RetrainRequest, err error) {
-	err = c.call(ctx, http.MethodGet, c.signalURL(id), true, &request)
-	return request, err
+// Signal returns one signal. An unknown id is an Error with status 404.
+func (c *Client) Signal(ctx context.Context, id string) (signal api.Signal, err error) {
+	err = c.call(ctx, http.MethodGet, c.signalURL(id), true, &signal)
+	return signal, err
 }
 
-// RetryRetrain delivers an open signal now, whatever it would wait for, and returns
+// RetrySignal delivers an open signal now, whatever it would wait for, and returns
 // it as it was before that. One that is not open is an Error with status 409.
-func (c *Client) RetryRetrain(ctx context.Context, id string) (request api.RetrainRequest, err error) {
-	err = c.call(ctx, http.MethodPost, c.signalURL(id)+"/retry", true, &request)
-	return request, err
+func (c *Client) RetrySignal(ctx context.Context, id string) (signal api.Signal, err error) {
+	err = c.call(ctx, http.MethodPost, c.signalURL(id)+"/retry", true, &signal)
+	return signal, err
 }
 
-// CloseRetrain ends a signal that somebody has dealt with, and returns it. reason is
+// CloseSignal ends a signal that somebody has dealt with, and returns it. reason is
 // one line of text, for the journal. One that is closed already is an Error with
 // status 409.
-func (c *Client) CloseRetrain(ctx context.Context, id, reason string) (request api.RetrainRequest, err error) {
+func (c *Client) CloseSignal(ctx context.Context, id, reason string) (signal api.Signal, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.signalURL(id)+"/close", nil)
 	if err != nil {
-		return request, err
+		return signal, err
 	}
 	c.authorize(req)
 	if reason != "" {
 		req.Header.Set("Sluice-Change-Reason", reason)
 	}
-	err = c.decode(req, &request)
-	return request, err
+	err = c.decode(req, &signal)
+	return signal, err
 }
 
 func (c *Client) signalURL(id string) string {

@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/client"
 )
 
-func TestDriftAndRetrain(t *testing.T) {
+func TestDriftAndSignals(t *testing.T) {
 	f := func(answer string, sent recorded, want any, call func(context.Context, *client.Client) (any, error)) {
 		t.Helper()
 		last, c := record(t, http.StatusOK, answer)
@@ -38,32 +38,32 @@ func TestDriftAndRetrain(t *testing.T) {
 	f(status, recorded{Target: "GET /api/v1/drift/a%20b%2F"}, streams,
 		func(ctx context.Context, c *client.Client) (any, error) { return c.DriftOf(ctx, "a b/") })
 
-	signal := api.RetrainRequest{
-		RetrainSignal:   api.RetrainSignal{ID: "s?", Model: "a b", Version: 2},
-		RetrainProgress: api.RetrainProgress{State: api.RetrainOpen, Attempts: 3},
+	signal := api.Signal{
+		SignalData:     api.SignalData{ID: "s?", Model: "a b", Version: 2},
+		SignalProgress: api.SignalProgress{State: api.SignalOpen, Attempts: 3},
 	}
 	const text = `{"id":"s?","model":"a b","version":2,"state":"open","attempts":3}`
-	f("["+text+"]", recorded{Target: "GET /api/v1/signals"}, []api.RetrainRequest{signal},
+	f("["+text+"]", recorded{Target: "GET /api/v1/signals"}, []api.Signal{signal},
 		func(ctx context.Context, c *client.Client) (any, error) {
-			return c.Retrains(ctx, client.RetrainFilter{})
+			return c.Signals(ctx, client.SignalFilter{})
 		})
-	f("["+text+"]", recorded{Target: "GET /api/v1/signals?model=a+b&state=open"}, []api.RetrainRequest{signal},
+	f("["+text+"]", recorded{Target: "GET /api/v1/signals?model=a+b&state=open"}, []api.Signal{signal},
 		func(ctx context.Context, c *client.Client) (any, error) {
-			return c.Retrains(ctx, client.RetrainFilter{Model: "a b", State: api.RetrainOpen})
+			return c.Signals(ctx, client.SignalFilter{Model: "a b", State: api.SignalOpen})
 		})
 	f(text, recorded{Target: "GET /api/v1/signals/s%3F"}, signal,
-		func(ctx context.Context, c *client.Client) (any, error) { return c.Retrain(ctx, "s?") })
+		func(ctx context.Context, c *client.Client) (any, error) { return c.Signal(ctx, "s?") })
 	f(text, recorded{Target: "POST /api/v1/signals/s%3F/retry", Actor: "dave"}, signal,
-		func(ctx context.Context, c *client.Client) (any, error) { return c.RetryRetrain(ctx, "s?") })
+		func(ctx context.Context, c *client.Client) (any, error) { return c.RetrySignal(ctx, "s?") })
 	f(text, recorded{Target: "POST /api/v1/signals/s%3F/close", Actor: "dave", Reason: "trained — v4"}, signal,
 		func(ctx context.Context, c *client.Client) (any, error) {
-			return c.CloseRetrain(ctx, "s?", "trained — v4")
+			return c.CloseSignal(ctx, "s?", "trained — v4")
 		})
 	f(text, recorded{Target: "POST /api/v1/signals/s%3F/close", Actor: "dave"}, signal,
-		func(ctx context.Context, c *client.Client) (any, error) { return c.CloseRetrain(ctx, "s?", "") })
+		func(ctx context.Context, c *client.Client) (any, error) { return c.CloseSignal(ctx, "s?", "") })
 
 	_, c := record(t, http.StatusConflict, `{"error":"s was closed already"}`)
-	_, err := c.CloseRetrain(t.Context(), "s", "")
+	_, err := c.CloseSignal(t.Context(), "s", "")
 	if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != http.StatusConflict || e.Message != "s was closed already" {
 		t.Errorf("%v", err)
 	}

@@ -18,33 +18,33 @@ func (f *fold) Drift() []api.DriftStatus {
 	return slices.Clone(f.streams)
 }
 
-func (f *fold) Signals() []api.RetrainRequest {
+func (f *fold) Signals() []api.Signal {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.signals)
 }
 
-func (f *fold) RetrySignal(id string) (api.RetrainRequest, error) {
-	return f.signal(id, func(r *api.RetrainRequest) error {
-		if r.State != api.RetrainOpen {
+func (f *fold) RetrySignal(id string) (api.Signal, error) {
+	return f.signal(id, func(r *api.Signal) error {
+		if r.State != api.SignalOpen {
 			return infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
 		}
 		return nil
 	})
 }
 
-func (f *fold) CloseSignal(id string, by api.Actor) (api.RetrainRequest, error) {
-	return f.signal(id, func(r *api.RetrainRequest) error {
-		if r.State == api.RetrainClosed {
+func (f *fold) CloseSignal(id string, by api.Actor) (api.Signal, error) {
+	return f.signal(id, func(r *api.Signal) error {
+		if r.State == api.SignalClosed {
 			return infer.Errorf(infer.Conflict, "%s was closed already", id)
 		}
 		at := foldAt.Add(time.Hour)
-		r.State, r.NextAttempt, r.ClosedAt, r.ClosedBy, r.Reason = api.RetrainClosed, nil, &at, by.Actor, by.Reason
+		r.State, r.NextAttempt, r.ClosedAt, r.ClosedBy, r.Reason = api.SignalClosed, nil, &at, by.Actor, by.Reason
 		return nil
 	})
 }
 
-func (f *fold) signal(id string, do func(*api.RetrainRequest) error) (api.RetrainRequest, error) {
+func (f *fold) signal(id string, do func(*api.Signal) error) (api.Signal, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i := range f.signals {
@@ -53,7 +53,7 @@ func (f *fold) signal(id string, do func(*api.RetrainRequest) error) (api.Retrai
 			return *r, err
 		}
 	}
-	return api.RetrainRequest{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
+	return api.Signal{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
 }
 
 // noModels is a control of a gateway that has none.

@@ -175,7 +175,7 @@ func (p *replayed) window(ctx context.Context, m *replayedModel, n, first int, s
 }
 
 // brief lists signals for a message.
-func brief(list []api.RetrainSignal) string {
+func brief(list []api.SignalData) string {
 	var text strings.Builder
 	for _, s := range list {
 		fmt.Fprintf(&text, "\n  %s %s: %s, since %v:", s.ID, s.Type, s.Cause, s.Began)
@@ -228,7 +228,7 @@ func (p *replayed) phase(t *testing.T, ph phase) {
 	p.each(t, func(m *replayedModel) { p.detect(t, ph, m, features[m], faults[m]) })
 	if ph.down {
 		if !ph.atOnce {
-			p.each(t, func(m *replayedModel) { p.await(t, m, api.RetrainOpen, 1) })
+			p.each(t, func(m *replayedModel) { p.await(t, m, api.SignalOpen, 1) })
 		}
 		p.restart(t)
 		p.receiver.up(t)
@@ -241,7 +241,7 @@ func (p *replayed) phase(t *testing.T, ph phase) {
 			return
 		}
 		m.told++
-		p.await(t, m, api.RetrainDelivered, 1)
+		p.await(t, m, api.SignalDelivered, 1)
 		got := p.receiver.of(t, m.name)
 		if len(got) != m.told {
 			t.Errorf("%s, %s: the receiver was told %s", m.name, ph.name, brief(got))
@@ -289,13 +289,13 @@ func (p *replayed) detect(t *testing.T, ph phase, m *replayedModel, feature stri
 }
 
 // await waits until so many signals of a model are in a state.
-func (p *replayed) await(t *testing.T, m *replayedModel, state string, want int) []api.RetrainRequest {
+func (p *replayed) await(t *testing.T, m *replayedModel, state string, want int) []api.Signal {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := client.New(client.Options{Admin: p.admin})
 	for err == nil {
-		var list []api.RetrainRequest
-		if list, err = c.Retrains(ctx, client.RetrainFilter{Model: m.name, State: state}); err == nil && len(list) >= want {
+		var list []api.Signal
+		if list, err = c.Signals(ctx, client.SignalFilter{Model: m.name, State: state}); err == nil && len(list) >= want {
 			return list
 		}
 		if err == nil {
@@ -312,9 +312,9 @@ func (p *replayed) recover(t *testing.T) {
 	t.Helper()
 	p.each(t, func(m *replayedModel) {
 		c, err := client.New(client.Options{Admin: p.admin})
-		for _, r := range p.await(t, m, api.RetrainDelivered, 1) {
+		for _, r := range p.await(t, m, api.SignalDelivered, 1) {
 			var cerr error
-			if _, cerr = c.CloseRetrain(t.Context(), r.ID, "the demo goes on"); cerr != nil {
+			if _, cerr = c.CloseSignal(t.Context(), r.ID, "the demo goes on"); cerr != nil {
 				err = errors.Join(err, cerr)
 			}
 		}

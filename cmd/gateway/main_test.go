@@ -174,7 +174,7 @@ var (
 					{Shape: "x[-1,9]", Runs: 7, MinRows: 2, MaxRows: 2, Fixed: 135000},
 				}},
 			},
-			Memory: &api.ModelMemory{SlotBytes: 4096},
+			Memory: &api.ModelMemory{InstanceBytes: 4096},
 		},
 	}
 )

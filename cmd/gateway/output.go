@@ -80,7 +80,7 @@ func printDetails(b *strings.Builder, versions []api.ModelStatus) {
 			printDetail(b, v.Detail)
 		}
 		if v.Memory != nil {
-			fmt.Fprintf(b, "Memory:\t%d bytes\n", v.Memory.SlotBytes)
+			fmt.Fprintf(b, "Memory:\t%d bytes\n", v.Memory.InstanceBytes)
 		}
 	}
 }

@@ -30,8 +30,8 @@ type receiver struct {
 	ended  chan error
 
 	mu     sync.Mutex
-	events []api.RetrainSignal // as they were taken, each as often as it came
-	wrong  []error             // why others were not
+	events []api.SignalData // as they were taken, each as often as it came
+	wrong  []error          // why others were not
 }
 
 func newReceiver(t *testing.T, secret string) *receiver {
@@ -87,7 +87,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // read checks a request as the documentation says that receivers should.
-func (r *receiver) read(req *http.Request) (signal api.RetrainSignal, err error) {
+func (r *receiver) read(req *http.Request) (signal api.SignalData, err error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return signal, err
@@ -98,7 +98,7 @@ func (r *receiver) read(req *http.Request) (signal api.RetrainSignal, err error)
 	var e struct {
 		SpecVersion, ID, Source, Type, Subject, DataContentType, ModelName, ModelVersion string
 		Time, WindowStart, WindowEnd                                                     time.Time
-		Data                                                                             api.RetrainSignal
+		Data                                                                             api.SignalData
 	}
 	if err := json.Unmarshal(body, &e); err != nil {
 		return signal, err
@@ -134,7 +134,7 @@ func (r *receiver) verify(header string, body []byte) error {
 
 // of returns what has come about a model, and fails the test where something came
 // that should not have.
-func (r *receiver) of(t *testing.T, model string) (list []api.RetrainSignal) {
+func (r *receiver) of(t *testing.T, model string) (list []api.SignalData) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()

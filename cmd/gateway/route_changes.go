@@ -152,8 +152,8 @@ func driftChange(e *api.Event) string {
 // only says the latter does not name the model.
 func signalChange(e *api.Event) string {
 	var s struct {
-		api.RetrainSignal
-		api.RetrainProgress
+		api.SignalData
+		api.SignalProgress
 		HeldBackBy string `json:"held_back_by"`
 		Why        string `json:"why"`
 	}
@@ -172,7 +172,7 @@ func signalChange(e *api.Event) string {
 	default:
 		list = append(list, oneLine(s.State))
 	}
-	if features := signalFeatures(&s.RetrainSignal); features != "" {
+	if features := signalFeatures(&s.SignalData); features != "" {
 		list = append(list, features)
 	}
 	return strings.Join(list, ", ")

@@ -29,7 +29,7 @@ type fold struct {
 	askedAt time.Time
 	filter  admin.EventFilter // of the last look
 	streams []api.DriftStatus
-	signals []api.RetrainRequest
+	signals []api.Signal
 	asked   int                        // for statistics
 	looks   int                        // for statistics or events
 	fails   int                        // the number of the look that finds nobody ready

@@ -33,7 +33,7 @@ func newSignals() *cobra.Command {
 }
 
 func newSignalsList(conn *connection, out *output) *cobra.Command {
-	var filter client.RetrainFilter
+	var filter client.SignalFilter
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List requests for retraining and reports of bad data, the newest first",
@@ -43,7 +43,7 @@ func newSignalsList(conn *connection, out *output) *cobra.Command {
 				return err
 			}
 			switch filter.State {
-			case "", api.RetrainOpen, api.RetrainDelivered, api.RetrainClosed:
+			case "", api.SignalOpen, api.SignalDelivered, api.SignalClosed:
 			default:
 				return usageError{fmt.Sprintf("--state %s: expected open, delivered or closed", filter.State)}
 			}
@@ -52,7 +52,7 @@ func newSignalsList(conn *connection, out *output) *cobra.Command {
 				return err
 			}
 			defer done()
-			list, err := cl.Retrains(ctx, filter)
+			list, err := cl.Signals(ctx, filter)
 			if err != nil {
 				return err
 			}
@@ -69,8 +69,8 @@ func newSignalsShow(conn *connection, out *output) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show all that is known of one of them",
 		Args: oneSignal, ValidArgsFunction: conn.completeSignals(""),
-		RunE: signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
-			return cl.Retrain(ctx, id)
+		RunE: signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.Signal, error) {
+			return cl.Signal(ctx, id)
 		}, printSignal),
 	}
 }
@@ -78,10 +78,10 @@ func newSignalsShow(conn *connection, out *output) *cobra.Command {
 func newSignalsRetry(conn *connection, out *output) *cobra.Command {
 	return &cobra.Command{
 		Use: "retry ID", Short: "Deliver an open one now, and not when its next attempt is due",
-		Args: oneSignal, ValidArgsFunction: conn.completeSignals(api.RetrainOpen),
-		RunE: signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
-			return cl.RetryRetrain(ctx, id)
-		}, func(b *strings.Builder, r *api.RetrainRequest) {
+		Args: oneSignal, ValidArgsFunction: conn.completeSignals(api.SignalOpen),
+		RunE: signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.Signal, error) {
+			return cl.RetrySignal(ctx, id)
+		}, func(b *strings.Builder, r *api.Signal) {
 			fmt.Fprintf(b, "%s of %s is delivered now; attempts so far: %d\n", oneLine(r.ID), oneLine(r.Model), r.Attempts)
 		}),
 	}
@@ -91,12 +91,12 @@ func newSignalsClose(conn *connection, out *output) *cobra.Command {
 	var a author
 	cmd := &cobra.Command{
 		Use: "close ID", Short: "Say that one of them is dealt with, so that it is not sent any more",
-		Args: oneSignal, ValidArgsFunction: conn.completeSignals(api.RetrainOpen),
+		Args: oneSignal, ValidArgsFunction: conn.completeSignals(api.SignalOpen),
 	}
 	a.flags(cmd)
-	run := signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error) {
-		return cl.CloseRetrain(ctx, id, strings.TrimSpace(a.reason))
-	}, func(b *strings.Builder, r *api.RetrainRequest) {
+	run := signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.Signal, error) {
+		return cl.CloseSignal(ctx, id, strings.TrimSpace(a.reason))
+	}, func(b *strings.Builder, r *api.Signal) {
 		fmt.Fprintf(b, "%s of %s is closed\n", oneLine(r.ID), oneLine(r.Model))
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -120,8 +120,8 @@ func oneSignal(cmd *cobra.Command, args []string) error {
 // it for people.
 func signalRun(
 	conn *connection, out *output,
-	call func(ctx context.Context, cl *client.Client, id string) (api.RetrainRequest, error),
-	text func(b *strings.Builder, r *api.RetrainRequest),
+	call func(ctx context.Context, cl *client.Client, id string) (api.Signal, error),
+	text func(b *strings.Builder, r *api.Signal),
 ) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := out.check(); err != nil {
@@ -145,7 +145,7 @@ func signalRun(
 func (c *connection) completeSignals(state string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return c.complete(cmd, args, func(ctx context.Context, cl *client.Client) ([]string, error) {
-			list, err := cl.Retrains(ctx, client.RetrainFilter{State: state})
+			list, err := cl.Signals(ctx, client.SignalFilter{State: state})
 			ids := make([]string, len(list))
 			for i := range list {
 				r := &list[i]

@@ -9,12 +9,12 @@ import (
 	"sluice.io/sluice/api"
 )
 
-func printSignals(b *strings.Builder, list []api.RetrainRequest) {
+func printSignals(b *strings.Builder, list []api.Signal) {
 	fmt.Fprintln(b, "ID\tMODEL\tVERSION\tROLE\tTYPE\tSTATE\tCREATED\tATTEMPTS\tFEATURES")
 	for i := range list {
 		r := &list[i]
 		fmt.Fprintf(b, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", oneLine(r.ID), oneLine(r.Model), r.Version, orDash(oneLine(r.Role)), signalText(r.Type),
-			r.State, timeText(&r.CreatedAt), r.Attempts, orDash(signalFeatures(&r.RetrainSignal)))
+			r.State, timeText(&r.CreatedAt), r.Attempts, orDash(signalFeatures(&r.SignalData)))
 	}
 }
 
@@ -31,7 +31,7 @@ func signalText(kind string) string {
 }
 
 // signalFeatures names the strongest findings of a signal.
-func signalFeatures(s *api.RetrainSignal) string {
+func signalFeatures(s *api.SignalData) string {
 	list := make([]string, 0, maxShown)
 	for i := range s.Features[:min(maxShown, len(s.Features))] {
 		list = append(list, oneLine(s.Features[i].Feature))
@@ -43,7 +43,7 @@ func signalFeatures(s *api.RetrainSignal) string {
 	return text
 }
 
-func printSignal(b *strings.Builder, r *api.RetrainRequest) {
+func printSignal(b *strings.Builder, r *api.Signal) {
 	line(b, "ID", oneLine(r.ID))
 	line(b, "Type", oneLine(r.Type))
 	line(b, "Model", oneLine(fmt.Sprintf("%s/%d %s", r.Model, r.Version, r.Role)))

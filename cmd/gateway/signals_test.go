@@ -15,25 +15,25 @@ import (
 func signalFold() *fold {
 	f := newFold()
 	next, delivered := foldAt.Add(time.Minute), foldAt.Add(2*time.Hour)
-	f.signals = []api.RetrainRequest{
+	f.signals = []api.Signal{
 		{
-			RetrainSignal: api.RetrainSignal{
+			SignalData: api.SignalData{
 				ID: "aaaa", Type: api.TypeRetrainRequested, Model: "iris", Version: 2, Role: "canary", Cause: api.CauseDrift,
 				Window: api.Span{Start: foldAt.Add(-5 * time.Minute), End: foldAt}, Began: foldAt.Add(-time.Hour), Rows: 1234,
-				Features: []api.RetrainFinding{
+				Features: []api.SignalFinding{
 					{Feature: "petal length", Kind: "input", Statistic: "g", Value: 432.1, P: 1e-300, Effect: .31, Low: .25, High: .38, Shift: .5},
 					{Feature: "label", Kind: "output", Statistic: "g", Value: 40, P: 1e-8, Effect: .05, Low: .03, High: .07},
 				},
 				FeaturesTotal: 9, CreatedAt: foldAt, ProfileDigest: "sha256:abc", ModelDigest: "sha256:def", Detector: json.RawMessage(`{"name":"tumbling"}`),
 			},
-			RetrainProgress: api.RetrainProgress{State: api.RetrainOpen, Attempts: 3, LastError: "503", NextAttempt: &next, Suppressed: 2},
+			SignalProgress: api.SignalProgress{State: api.SignalOpen, Attempts: 3, LastError: "503", NextAttempt: &next, Suppressed: 2},
 		},
 		{
-			RetrainSignal: api.RetrainSignal{
+			SignalData: api.SignalData{
 				ID: "bbbb", Type: api.TypeDataQualityViolated, Model: "wine", Version: 4, CreatedAt: foldAt.Add(time.Hour),
-				Features: []api.RetrainFinding{{Feature: "ash", Kind: "input", Statistic: "missing"}}, FeaturesTotal: 1,
+				Features: []api.SignalFinding{{Feature: "ash", Kind: "input", Statistic: "missing"}}, FeaturesTotal: 1,
 			},
-			RetrainProgress: api.RetrainProgress{State: api.RetrainDelivered, Attempts: 1, DeliveredAt: &delivered},
+			SignalProgress: api.SignalProgress{State: api.SignalDelivered, Attempts: 1, DeliveredAt: &delivered},
 		},
 	}
 	return f
@@ -87,7 +87,7 @@ and 7 more
 	if got := signalsCommand(t, url, "show", "aaaa"); !strings.Contains(got.out, "Closed:       2026-05-04 04:02:01 by tester\nReason:       trained anew\n") {
 		t.Errorf("%+v", got)
 	}
-	var list []api.RetrainRequest
+	var list []api.Signal
 	got := signalsCommand(t, url, "list", "-o", "json")
 	if err := json.Unmarshal([]byte(got.out), &list); err != nil || len(list) != 2 || list[1].Features[0].Value != 432.1 {
 		t.Errorf("%v in %+v", err, got)
@@ -151,10 +151,10 @@ func TestSignalsInTheJournal(t *testing.T) {
 	request.Attempts = 0
 	f(api.EventRetrainRequested, request, "retrain of iris/2 canary, open, petal length, label and 7 more")
 	f(api.EventQualityViolated, fold.signals[1], "quality of wine/4, delivered, attempts 1, ash")
-	f(api.EventRetrainSuppressed, api.RetrainSuppression{RetrainSignal: request.RetrainSignal, HeldBackBy: "cccc", Why: api.HeldBackCoolDown},
+	f(api.EventRetrainSuppressed, api.SignalSuppression{SignalData: request.SignalData, HeldBackBy: "cccc", Why: api.HeldBackCoolDown},
 		"retrain of iris/2 canary, held back by cccc (cool_down), petal length, label and 7 more")
-	f(api.EventRetrainDelivered, api.RetrainProgress{State: api.RetrainDelivered, Attempts: 4}, "delivered, attempts 4")
-	f(api.EventRetrainClosed, api.RetrainProgress{State: api.RetrainClosed}, "closed")
+	f(api.EventRetrainDelivered, api.SignalProgress{State: api.SignalDelivered, Attempts: 4}, "delivered, attempts 4")
+	f(api.EventRetrainClosed, api.SignalProgress{State: api.SignalClosed}, "closed")
 	f(api.EventRetrainClosed, "text", unknownForm)
 	f(api.EventDriftState, 7, unknownForm)
 	f(api.EventDriftState, api.DriftEvidence{From: "DETECTED", State: "OK"}, "DETECTED → OK")

@@ -55,11 +55,11 @@ type DriftControl interface {
 	Drift() []api.DriftStatus
 	// Signals returns the signals that are open and the last ones that are not, the
 	// oldest first.
-	Signals() []api.RetrainRequest
+	Signals() []api.Signal
 	// RetrySignal and CloseSignal fail with NotFound, and with Conflict where the
 	// signal's state has no use for it.
-	RetrySignal(id string) (api.RetrainRequest, error)
-	CloseSignal(id string, by api.Actor) (api.RetrainRequest, error)
+	RetrySignal(id string) (api.Signal, error)
+	CloseSignal(id string, by api.Actor) (api.Signal, error)
 }
 
 // AnyRevision is the revision of an edit to whatever the route is now.

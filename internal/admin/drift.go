@@ -38,14 +38,14 @@ func (s *Server) signals(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	}
 	model, state := query.Get("model"), query.Get("state")
 	switch state {
-	case "", api.RetrainOpen, api.RetrainDelivered, api.RetrainClosed:
+	case "", api.SignalOpen, api.SignalDelivered, api.SignalClosed:
 	default:
-		return infer.Errorf(infer.Invalid, "state: expected %s, %s or %s, got '%.40s'", api.RetrainOpen, api.RetrainDelivered, api.RetrainClosed, state)
+		return infer.Errorf(infer.Invalid, "state: expected %s, %s or %s, got '%.40s'", api.SignalOpen, api.SignalDelivered, api.SignalClosed, state)
 	}
-	list := []api.RetrainRequest{}
-	for _, request := range slices.Backward(s.opts.Drift.Signals()) {
-		if (model == "" || request.Model == model) && (state == "" || request.State == state) {
-			list = append(list, request)
+	list := []api.Signal{}
+	for _, sig := range slices.Backward(s.opts.Drift.Signals()) {
+		if (model == "" || sig.Model == model) && (state == "" || sig.State == state) {
+			list = append(list, sig)
 		}
 	}
 	return answer(w, list)
@@ -53,29 +53,29 @@ func (s *Server) signals(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 
 func (s *Server) signal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 	id := r.PathValue("id")
-	for _, request := range s.opts.Drift.Signals() {
-		if request.ID == id {
-			return answer(w, request)
+	for _, sig := range s.opts.Drift.Signals() {
+		if sig.ID == id {
+			return answer(w, sig)
 		}
 	}
 	return infer.Errorf(infer.NotFound, "there is no signal '%.100s'", id)
 }
 
 func (s *Server) retrySignal(w http.ResponseWriter, r *http.Request, who api.Actor) error {
-	request, err := s.opts.Drift.RetrySignal(r.PathValue("id"))
-	return s.signaled(w, r, who, "retry signal", request, err)
+	sig, err := s.opts.Drift.RetrySignal(r.PathValue("id"))
+	return s.signaled(w, r, who, "retry signal", sig, err)
 }
 
 func (s *Server) closeSignal(w http.ResponseWriter, r *http.Request, who api.Actor) error {
-	request, err := s.opts.Drift.CloseSignal(r.PathValue("id"), who)
-	return s.signaled(w, r, who, "close signal", request, err)
+	sig, err := s.opts.Drift.CloseSignal(r.PathValue("id"), who)
+	return s.signaled(w, r, who, "close signal", sig, err)
 }
 
 // signaled records what was done to a signal and answers with it.
-func (s *Server) signaled(w http.ResponseWriter, r *http.Request, who api.Actor, what string, request api.RetrainRequest, err error) error {
-	s.logChange(r, who, what, err, zap.String("id", r.PathValue("id")), zap.String("model", request.Model))
+func (s *Server) signaled(w http.ResponseWriter, r *http.Request, who api.Actor, what string, sig api.Signal, err error) error {
+	s.logChange(r, who, what, err, zap.String("id", r.PathValue("id")), zap.String("model", sig.Model))
 	if err != nil {
 		return err
 	}
-	return answer(w, request)
+	return answer(w, sig)
 }

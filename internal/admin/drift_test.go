@@ -19,14 +19,14 @@ import (
 type signals struct {
 	mu    sync.Mutex
 	drift []api.DriftStatus
-	list  []api.RetrainRequest
+	list  []api.Signal
 	by    api.Actor // of the last close
 	tried []string  // again
 }
 
 func newSignals() *signals {
-	signal := func(id, model, state string) api.RetrainRequest {
-		return api.RetrainRequest{RetrainSignal: api.RetrainSignal{ID: id, Model: model, Version: 1}, RetrainProgress: api.RetrainProgress{State: state}}
+	signal := func(id, model, state string) api.Signal {
+		return api.Signal{SignalData: api.SignalData{ID: id, Model: model, Version: 1}, SignalProgress: api.SignalProgress{State: state}}
 	}
 	return &signals{
 		drift: []api.DriftStatus{
@@ -34,51 +34,51 @@ func newSignals() *signals {
 			{Model: "iris", Version: 1, Role: api.RoleStable, State: "OK"},
 			{Model: "iris", Version: 2, Role: api.RoleCanary, State: "DETECTED"},
 		},
-		list: []api.RetrainRequest{
-			signal("s1", "iris", api.RetrainClosed), signal("s2", "wine", api.RetrainOpen), signal("s3", "iris", api.RetrainOpen),
+		list: []api.Signal{
+			signal("s1", "iris", api.SignalClosed), signal("s2", "wine", api.SignalOpen), signal("s3", "iris", api.SignalOpen),
 		},
 	}
 }
 
 func (c *signals) Drift() []api.DriftStatus { return c.drift }
 
-func (c *signals) Signals() []api.RetrainRequest {
+func (c *signals) Signals() []api.Signal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]api.RetrainRequest(nil), c.list...)
+	return append([]api.Signal(nil), c.list...)
 }
 
-func (c *signals) RetrySignal(id string) (api.RetrainRequest, error) {
+func (c *signals) RetrySignal(id string) (api.Signal, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.list {
 		switch {
 		case r.ID != id:
-		case r.State != api.RetrainOpen:
-			return api.RetrainRequest{}, infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
+		case r.State != api.SignalOpen:
+			return api.Signal{}, infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
 		default:
 			c.tried = append(c.tried, id)
 			return r, nil
 		}
 	}
-	return api.RetrainRequest{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
+	return api.Signal{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
 }
 
-func (c *signals) CloseSignal(id string, by api.Actor) (api.RetrainRequest, error) {
+func (c *signals) CloseSignal(id string, by api.Actor) (api.Signal, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.list {
 		r := &c.list[i]
 		switch {
 		case r.ID != id:
-		case r.State == api.RetrainClosed:
-			return api.RetrainRequest{}, infer.Errorf(infer.Conflict, "%s was closed already", id)
+		case r.State == api.SignalClosed:
+			return api.Signal{}, infer.Errorf(infer.Conflict, "%s was closed already", id)
 		default:
-			r.State, r.ClosedBy, r.Reason, c.by = api.RetrainClosed, by.Actor, by.Reason, by
+			r.State, r.ClosedBy, r.Reason, c.by = api.SignalClosed, by.Actor, by.Reason, by
 			return *r, nil
 		}
 	}
-	return api.RetrainRequest{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
+	return api.Signal{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
 }
 
 func TestDrift(t *testing.T) {
@@ -112,7 +112,7 @@ func TestSignals(t *testing.T) {
 	f := func(query, want string) {
 		t.Helper()
 		got := s.ask("GET", "/api/v1/signals"+query, nil)
-		var list []api.RetrainRequest
+		var list []api.Signal
 		if err := json.Unmarshal([]byte(got.body), &list); err != nil || got.status != http.StatusOK || list == nil {
 			t.Fatalf("GET %s = %d %s: %v", query, got.status, got.body, err)
 		}

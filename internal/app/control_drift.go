@@ -8,12 +8,12 @@ import (
 func (c control) Drift() []api.DriftStatus { return c.app.watch.Status() }
 
 // Signals implements admin.DriftControl.
-func (c control) Signals() []api.RetrainRequest { return c.app.outbox.List() }
+func (c control) Signals() []api.Signal { return c.app.outbox.List() }
 
 // RetrySignal implements admin.DriftControl.
-func (c control) RetrySignal(id string) (api.RetrainRequest, error) { return c.app.outbox.Retry(id) }
+func (c control) RetrySignal(id string) (api.Signal, error) { return c.app.outbox.Retry(id) }
 
 // CloseSignal implements admin.DriftControl.
-func (c control) CloseSignal(id string, by api.Actor) (api.RetrainRequest, error) {
+func (c control) CloseSignal(id string, by api.Actor) (api.Signal, error) {
 	return c.app.outbox.Close(id, by)
 }

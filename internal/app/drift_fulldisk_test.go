@@ -44,7 +44,7 @@ func TestDriftOnAFullDisk(t *testing.T) {
 	d.feed(t, "double", driftRows-10, nil)
 	d.until(t, 2, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 2 && s.State == "RECOVERING" })
 	list := d.signalled(t, 1)
-	if s := list[0]; s.Type != api.TypeRetrainRequested || s.Features[0].Feature != "x[1]" && s.Features[0].Feature != "y[1]" || s.State != api.RetrainOpen {
+	if s := list[0]; s.Type != api.TypeRetrainRequested || s.Features[0].Feature != "x[1]" && s.Features[0].Feature != "y[1]" || s.State != api.SignalOpen {
 		t.Errorf("%+v", s)
 	}
 	must(t, d.stop())

@@ -165,7 +165,7 @@ func (d *drifts) until(t *testing.T, version int64, role string, ok func(s api.D
 }
 
 // signals returns what was signalled, oldest first.
-func (d *drifts) signals(t *testing.T) (list []api.RetrainRequest) {
+func (d *drifts) signals(t *testing.T) (list []api.Signal) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(d.must(t, http.MethodGet, d.admin+"/api/v1/signals", "")), &list); err != nil {
 		t.Fatal(err)
@@ -177,7 +177,7 @@ func (d *drifts) signals(t *testing.T) (list []api.RetrainRequest) {
 }
 
 // signalled waits for so many signals and returns them.
-func (d *drifts) signalled(t *testing.T, n int) []api.RetrainRequest {
+func (d *drifts) signalled(t *testing.T, n int) []api.Signal {
 	t.Helper()
 	for range 3000 {
 		if list := d.signals(t); len(list) >= n {

@@ -61,8 +61,8 @@ func oldJournal(t *testing.T) (dir string) {
 func TestOldJournal(t *testing.T) {
 	dir := oldJournal(t)
 	type answers struct {
-		Routes  []api.Route          `json:"routes"`
-		Retrain []api.RetrainRequest `json:"retrain"`
+		Routes  []api.Route  `json:"routes"`
+		Retrain []api.Signal `json:"retrain"`
 	}
 	var want answers
 	if err := json.Unmarshal(fixture(t, "journal-0934447.json"), &want); err != nil {

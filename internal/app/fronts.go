@@ -143,7 +143,7 @@ func statistics(name string, version int64, served reconcile.Served) oip.ModelSt
 			BatchSize: b.Size, ComputeInput: duration(b.ComputeInput), ComputeInfer: duration(b.ComputeInfer), ComputeOutput: duration(b.ComputeOutput),
 		})
 	}
-	doc.MemoryUsage = []oip.MemoryUsage{{Type: "CPU", ByteSize: uint64(max(0, served.Leased.Memory().SlotBytes))}}
+	doc.MemoryUsage = []oip.MemoryUsage{{Type: "CPU", ByteSize: uint64(max(0, served.Leased.Memory().InstanceBytes))}}
 	return doc
 }
 

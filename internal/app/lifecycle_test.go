@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,16 @@ const doubleRequest = `{"inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","d
 func (g *gateway) answer(t *testing.T, path string) string {
 	t.Helper()
 	return fmt.Sprint(outputs(t, g.must(t, http.MethodPost, g.url+"/v2/models/"+path+"/infer", doubleRequest))[0].Data)
+}
+
+// The memory of instances is written under its old name too, for one release.
+func TestInstanceBytesHasTwoNames(t *testing.T) {
+	g := start(t, demo(t))
+	text := g.must(t, http.MethodGet, g.admin+"/api/v1/models", "")
+	m := regexp.MustCompile(`"instance_bytes":\s*([1-9]\d*),\s*"slot_bytes":\s*(\d+)`).FindStringSubmatch(text)
+	if m == nil || m[1] != m[2] {
+		t.Fatalf("%q in %s", m, text)
+	}
 }
 
 func TestBrokenModelsAreListedAndOthersServe(t *testing.T) {

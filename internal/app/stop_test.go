@@ -38,7 +38,7 @@ func TestStopDuringADelivery(t *testing.T) {
 // writeSignal makes a journal with an open signal.
 func writeSignal(t *testing.T, data string) {
 	t.Helper()
-	r := api.RetrainRequest{RetrainSignal: api.RetrainSignal{
+	r := api.Signal{SignalData: api.SignalData{
 		ID: "1", Type: api.TypeRetrainRequested, Model: "double", Version: 1, CreatedAt: time.Now(),
 	}}
 	after, err := json.Marshal(r)

@@ -164,9 +164,9 @@ func (w *Watcher) append(e api.Event, evidence *api.DriftEvidence, after drift.S
 		case infer.CodeOf(err) != infer.TooLarge:
 			return err
 		case evidence.Window != nil:
-			evidence.Window, evidence.Verdict.Features = nil, troubled(evidence.Verdict.Features, api.MaxRetrainFindings)
+			evidence.Window, evidence.Verdict.Features = nil, troubled(evidence.Verdict.Features, api.MaxSignalFindings)
 		case evidence.Before != nil:
-			evidence.Before, evidence.Verdict.Quality = nil, troubled(evidence.Verdict.Quality, api.MaxRetrainFindings)
+			evidence.Before, evidence.Verdict.Quality = nil, troubled(evidence.Verdict.Quality, api.MaxSignalFindings)
 			evidence.After = encoded(drift.Snapshot{Findings: found(after)})
 		default:
 			return err
@@ -200,13 +200,13 @@ func troubled(findings []drift.Finding, most int) []drift.Finding {
 // much is missing or no number asks for no retraining: a model that is trained on
 // it would learn the fault. What looks well again, and was detected, is among them:
 // the gateway may have ended before it could tell.
-func signalsOf(c drift.Closed, x watch, t *told) []api.RetrainSignal {
-	base := api.RetrainSignal{
+func signalsOf(c drift.Closed, x watch, t *told) []api.SignalData {
+	base := api.SignalData{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
 		Window: api.Span{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
 		ProfileDigest: x.Reference.digest, ModelDigest: x.Leased.Digest(),
 	}
-	var list []api.RetrainSignal
+	var list []api.SignalData
 	broken := false
 	for _, f := range c.Verdict.Quality {
 		if !lasts(f.State) {
@@ -214,7 +214,7 @@ func signalsOf(c drift.Closed, x watch, t *told) []api.RetrainSignal {
 		}
 		broken = broken || f.Statistic != drift.StatisticRange
 		v := t.violated[findingName(f.Kind, f.Feature, f.Statistic)]
-		at := slices.IndexFunc(list, func(s api.RetrainSignal) bool { return s.Cause == v.cause && s.Began.Equal(v.began) })
+		at := slices.IndexFunc(list, func(s api.SignalData) bool { return s.Cause == v.cause && s.Began.Equal(v.began) })
 		if at < 0 {
 			s := base
 			s.Type, s.Cause, s.Began = api.TypeDataQualityViolated, v.cause, v.began
@@ -240,7 +240,7 @@ func signalsOf(c drift.Closed, x watch, t *told) []api.RetrainSignal {
 }
 
 // withDetector adds to signals by which detector they were made.
-func withDetector(list []api.RetrainSignal, options drift.Options) []api.RetrainSignal {
+func withDetector(list []api.SignalData, options drift.Options) []api.SignalData {
 	if len(list) == 0 {
 		return list
 	}
@@ -254,8 +254,8 @@ func withDetector(list []api.RetrainSignal, options drift.Options) []api.Retrain
 	return list
 }
 
-func finding(f drift.Finding) api.RetrainFinding {
-	return api.RetrainFinding{
+func finding(f drift.Finding) api.SignalFinding {
+	return api.SignalFinding{
 		Feature: f.Feature, Kind: f.Kind, Statistic: f.Statistic, Value: f.Value, P: f.P,
 		Effect: f.Effect, Low: f.Low, High: f.High, Shift: f.Shift,
 	}

@@ -51,7 +51,8 @@ func (s *Version) Queued() int { return s.runner.Load().batcher.Queued() }
 
 // Memory implements registry.Servable.
 func (s *Version) Memory() api.ModelMemory {
-	return api.ModelMemory{SlotBytes: s.session.MemoryInUse()}
+	n := s.session.MemoryInUse()
+	return api.ModelMemory{InstanceBytes: n, SlotBytes: n} //nolint:staticcheck // the old name is written for one release
 }
 
 // Detail implements registry.Servable.

@@ -19,10 +19,10 @@ const (
 )
 
 // schema names the form of the data. Nothing is to be fetched from there.
-func schema(s api.RetrainSignal) string { return "urn:sluice:schema:" + s.Type }
+func schema(s api.SignalData) string { return "urn:sluice:schema:" + s.Type }
 
 // encode writes a signal as a CloudEvent in structured JSON.
-func encode(s api.RetrainSignal, source string) ([]byte, error) {
+func encode(s api.SignalData, source string) ([]byte, error) {
 	severity := severityDrift
 	if s.Type == api.TypeDataQualityViolated {
 		severity = severityQuality

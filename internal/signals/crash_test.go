@@ -60,7 +60,7 @@ func (m mortal) Append(e api.Event) (api.Event, error) {
 	return e, err
 }
 
-func (m mortal) Deliver(ctx context.Context, s api.RetrainSignal) (time.Duration, error) {
+func (m mortal) Deliver(ctx context.Context, s api.SignalData) (time.Duration, error) {
 	if !m.step("before the delivery") {
 		return 0, errKilled
 	}
@@ -74,7 +74,7 @@ func (m mortal) Deliver(ctx context.Context, s api.RetrainSignal) (time.Duration
 // TestKilledAtEachStep ends the process at each step of a day in turn: nothing is
 // lost, and nothing arrives twice but in the one case that is documented.
 func TestKilledAtEachStep(t *testing.T) {
-	signals := []api.RetrainSignal{drift("iris", 1, 0), missing("iris", "a", 0), missing("iris", "b", 0), drift("iris", 2, 0), drift("wine", 1, 0)}
+	signals := []api.SignalData{drift("iris", 1, 0), missing("iris", "a", 0), missing("iris", "b", 0), drift("iris", 2, 0), drift("wine", 1, 0)}
 	twice := map[string]int{}
 	n := 0
 	for ; ; n++ {
@@ -89,7 +89,7 @@ func TestKilledAtEachStep(t *testing.T) {
 					continue // held back by the first
 				}
 				store := tape.fold(t)
-				at := slices.IndexFunc(store.All(), func(r api.RetrainRequest) bool {
+				at := slices.IndexFunc(store.All(), func(r api.Signal) bool {
 					return r.Model == s.Model && r.Version == s.Version && r.Type == s.Type && r.Features[0].Feature == s.Features[0].Feature
 				})
 				if at < 0 {
@@ -100,7 +100,7 @@ func TestKilledAtEachStep(t *testing.T) {
 				if calls > 1 {
 					twice[k.at]++
 				}
-				if calls < 1 || calls > 2 || r.State != api.RetrainDelivered {
+				if calls < 1 || calls > 2 || r.State != api.SignalDelivered {
 					t.Errorf("killed %s: %s was delivered %d times and is %s", k.at, r.Cause, calls, r.State)
 				}
 			}
@@ -116,7 +116,7 @@ func TestKilledAtEachStep(t *testing.T) {
 
 // live is one process: all is detected, window after window, until it is killed or
 // has had enough time.
-func live(t *testing.T, k *killer, tape *tape, to *receiver, signals []api.RetrainSignal) {
+func live(t *testing.T, k *killer, tape *tape, to *receiver, signals []api.SignalData) {
 	t.Helper()
 	m := mortal{k, tape, to}
 	o := outbox(t, tape.fold(t), m, m)
@@ -142,13 +142,13 @@ func TestADeadReceiverAndKills(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tape, to := &tape{}, newReceiver(t)
 		to.set(down)
-		signals := []api.RetrainSignal{drift("iris", 1, 0), missing("iris", "a", 0), missing("iris", "b", 0)}
+		signals := []api.SignalData{drift("iris", 1, 0), missing("iris", "a", 0), missing("iris", "b", 0)}
 		for n := range 30 {
 			live(t, &killer{left: n}, tape, to, signals)
 		}
 		took := map[string]int{}
 		var mu sync.Mutex
-		to.set(func(_ context.Context, s api.RetrainSignal) (time.Duration, error) {
+		to.set(func(_ context.Context, s api.SignalData) (time.Duration, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			took[s.ID]++
@@ -183,12 +183,12 @@ func (j onDisk) Append(e api.Event) (api.Event, error) {
 func TestJournalOnDisk(t *testing.T) {
 	dir, to := t.TempDir(), newReceiver(t)
 	arrived := make(chan string, 10)
-	receives := func(_ context.Context, s api.RetrainSignal) (time.Duration, error) {
+	receives := func(_ context.Context, s api.SignalData) (time.Duration, error) {
 		arrived <- s.ID
 		return 0, nil
 	}
 	var sink signals.Sink
-	session := func(f func(o *signals.Outbox)) (all []api.RetrainRequest) {
+	session := func(f func(o *signals.Outbox)) (all []api.Signal) {
 		t.Helper()
 		log, err := journal.Open(dir)
 		if err != nil {
@@ -207,7 +207,7 @@ func TestJournalOnDisk(t *testing.T) {
 		}
 		return o.List()
 	}
-	detect := func(o *signals.Outbox, s api.RetrainSignal) string {
+	detect := func(o *signals.Outbox, s api.SignalData) string {
 		t.Helper()
 		out, err := o.Detected(s)
 		if err != nil {
@@ -240,7 +240,7 @@ func TestJournalOnDisk(t *testing.T) {
 	}
 }
 
-func states(all []api.RetrainRequest) (states []string) {
+func states(all []api.Signal) (states []string) {
 	for _, r := range all {
 		states = append(states, r.State)
 	}

@@ -19,7 +19,7 @@ const idle = time.Hour
 // job is the delivery of an open signal. Its fields are guarded by Outbox.mu, but
 // for signal, which does not change.
 type job struct {
-	signal    api.RetrainSignal
+	signal    api.SignalData
 	due       time.Time // with its monotonic part
 	cancel    func()    // of the attempt in progress; nil if there is none
 	attempts  int
@@ -111,7 +111,7 @@ func (o *Outbox) delivered(j *job) error {
 	o.mu.Lock()
 	attempts := j.attempts
 	o.mu.Unlock()
-	err := o.append(api.Event{Type: api.EventRetrainDelivered}, j.signal.ID, api.RetrainProgress{State: api.RetrainDelivered, Attempts: attempts})
+	err := o.append(api.Event{Type: api.EventRetrainDelivered}, j.signal.ID, api.SignalProgress{State: api.SignalDelivered, Attempts: attempts})
 	if err != nil {
 		return err
 	}

@@ -22,24 +22,24 @@ func TestCloseEndsRetries(t *testing.T) {
 		b.to.set(down)
 		first := b.detect(drift("iris", 1, 0))
 		r, err := b.Close(first, api.Actor{Actor: "alice", Reason: "a holiday"})
-		if err != nil || r.State != api.RetrainClosed || r.ClosedBy != "alice" || r.Reason != "a holiday" || r.ClosedAt == nil {
+		if err != nil || r.State != api.SignalClosed || r.ClosedBy != "alice" || r.Reason != "a holiday" || r.ClosedAt == nil {
 			t.Errorf("got %+v %v", r, err)
 		}
 		b.to.set(nil)
 		sleep(time.Hour)
-		b.want(first, api.RetrainClosed, 1)
+		b.want(first, api.SignalClosed, 1)
 		b.wantHeld(drift("iris", 1, 1), api.HeldBackCoolDown, first)
 		b.stop()
 		b.again()
 		sleep(22*time.Hour + 59*time.Minute)
-		b.want(first, api.RetrainClosed, 1)
+		b.want(first, api.SignalClosed, 1)
 		b.wantHeld(drift("iris", 1, 1), api.HeldBackCoolDown, first)
 		sleep(time.Minute)
 		second := b.detect(drift("iris", 1, 1))
-		b.want(second, api.RetrainDelivered, 1)
+		b.want(second, api.SignalDelivered, 1)
 		sleep(time.Hour)
 		b.close(second)
-		b.want(second, api.RetrainClosed, 1)
+		b.want(second, api.SignalClosed, 1)
 		sleep(24*time.Hour - time.Nanosecond)
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, second)
 		sleep(time.Nanosecond) // a day since it was closed, whenever it was delivered
@@ -61,7 +61,7 @@ func TestCloseCutsOffADelivery(t *testing.T) {
 		if _, err := b.Close(id, api.Actor{}); err != nil {
 			t.Error(err)
 		}
-		b.want(id, api.RetrainClosed, 1)
+		b.want(id, api.SignalClosed, 1)
 		ctx := t.Context()
 		if err := b.Shutdown(ctx); err != nil || time.Since(began) > 0 {
 			t.Errorf("it was not cut off: %v after %v", err, time.Since(began))
@@ -73,7 +73,7 @@ func TestCloseCutsOffADelivery(t *testing.T) {
 func TestADeliveryThatClosingCannotStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, nil)
-		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+		b.to.set(func(context.Context, api.SignalData) (time.Duration, error) {
 			time.Sleep(time.Second)
 			return 0, nil
 		})
@@ -82,14 +82,14 @@ func TestADeliveryThatClosingCannotStop(t *testing.T) {
 			t.Error(err)
 		}
 		sleep(time.Second)
-		if r := b.want(id, api.RetrainClosed, 1); r.DeliveredAt == nil {
+		if r := b.want(id, api.SignalClosed, 1); r.DeliveredAt == nil {
 			t.Errorf("got %+v", r)
 		}
 		b.wantEvents(api.EventRetrainRequested, api.EventRetrainClosed, api.EventRetrainDelivered)
 		b.stop()
 		b.again()
 		sleep(time.Hour)
-		b.want(id, api.RetrainClosed, 1)
+		b.want(id, api.SignalClosed, 1)
 	})
 }
 
@@ -103,7 +103,7 @@ func TestRetry(t *testing.T) {
 		if _, err := b.Retry(id); err != nil {
 			t.Error(err)
 		}
-		r := b.want(id, api.RetrainOpen, n+1)
+		r := b.want(id, api.SignalOpen, n+1)
 		if wait := time.Until(*r.NextAttempt); wait > time.Second {
 			t.Errorf("waits %v after the first of a new series", wait)
 		}
@@ -111,7 +111,7 @@ func TestRetry(t *testing.T) {
 		if _, err := b.Retry(id); err != nil {
 			t.Error(err)
 		}
-		b.want(id, api.RetrainDelivered, n+2)
+		b.want(id, api.SignalDelivered, n+2)
 	})
 }
 
@@ -147,7 +147,7 @@ func TestRefusals(t *testing.T) {
 func TestShutdownFinishesDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, func(o *signals.Options) { o.Parallel = 1 })
-		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+		b.to.set(func(context.Context, api.SignalData) (time.Duration, error) {
 			time.Sleep(time.Second)
 			return 0, nil
 		})
@@ -156,15 +156,15 @@ func TestShutdownFinishesDeliveries(t *testing.T) {
 		if err := b.Shutdown(t.Context()); err != nil || time.Since(began) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
-		b.want(first, api.RetrainDelivered, 1)
-		b.want(second, api.RetrainOpen, 0)
+		b.want(first, api.SignalDelivered, 1)
+		b.want(second, api.SignalOpen, 0)
 		third := b.detect(missing("iris", "c", 0)) // a late one
-		b.want(third, api.RetrainOpen, 0)
+		b.want(third, api.SignalOpen, 0)
 		b.stop()
 		b.again()
 		sleep(2 * time.Second)
-		b.want(second, api.RetrainDelivered, 1)
-		b.want(third, api.RetrainDelivered, 1)
+		b.want(second, api.SignalDelivered, 1)
+		b.want(third, api.SignalDelivered, 1)
 	})
 }
 
@@ -181,7 +181,7 @@ func TestShutdownCutsOffWhatHangs(t *testing.T) {
 		if err := b.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
-		b.want(id, api.RetrainOpen, 1)
+		b.want(id, api.SignalOpen, 1)
 		if logs.Len() > 0 {
 			t.Errorf("got %v", logs.All())
 		}

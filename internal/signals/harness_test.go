@@ -26,20 +26,20 @@ var (
 )
 
 // drift is a request for retraining because of what began n hours after some moment.
-func drift(model string, version int64, n int) api.RetrainSignal {
+func drift(model string, version int64, n int) api.SignalData {
 	start := time.Date(2026, 11, 1, n, 0, 0, 0, time.UTC)
-	return api.RetrainSignal{
+	return api.SignalData{
 		Type: api.TypeRetrainRequested, Model: model, Version: version, Role: api.RoleStable, Rows: 500,
 		Window:   api.Span{Start: start, End: start.Add(5 * time.Minute)},
-		Features: []api.RetrainFinding{{Feature: "petal_length", Kind: "input", Statistic: "g", Value: 97.5, P: 1e-9, Effect: 0.31, Low: 0.2, High: 0.4, Shift: 0.5}},
+		Features: []api.SignalFinding{{Feature: "petal_length", Kind: "input", Statistic: "g", Value: 97.5, P: 1e-9, Effect: 0.31, Low: 0.2, High: 0.4, Shift: 0.5}},
 	}
 }
 
 // missing is a violation: values of a feature are.
-func missing(model, feature string, n int) api.RetrainSignal {
+func missing(model, feature string, n int) api.SignalData {
 	s := drift(model, 1, n)
 	s.Type = api.TypeDataQualityViolated
-	s.Features = []api.RetrainFinding{{Feature: feature, Kind: "input", Statistic: "missing", Value: 40, P: 1e-12, Effect: 0.2, Low: 0.15, High: 0.25}}
+	s.Features = []api.SignalFinding{{Feature: feature, Kind: "input", Statistic: "missing", Value: 40, P: 1e-12, Effect: 0.2, Low: 0.15, High: 0.25}}
 	return s
 }
 
@@ -122,7 +122,7 @@ func resumed(t testing.TB, s *signals.Store) *signals.Store {
 type receiver struct {
 	t      testing.TB
 	mu     sync.Mutex
-	answer func(ctx context.Context, s api.RetrainSignal) (time.Duration, error) // nil: it takes everything
+	answer func(ctx context.Context, s api.SignalData) (time.Duration, error) // nil: it takes everything
 	calls  map[string][]time.Time
 	now    map[string]bool // in progress
 	most   int             // at once
@@ -133,13 +133,13 @@ func newReceiver(t testing.TB) *receiver {
 	return &receiver{t: t, calls: map[string][]time.Time{}, now: map[string]bool{}}
 }
 
-func (r *receiver) set(answer func(context.Context, api.RetrainSignal) (time.Duration, error)) {
+func (r *receiver) set(answer func(context.Context, api.SignalData) (time.Duration, error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answer = answer
 }
 
-func (r *receiver) Deliver(ctx context.Context, s api.RetrainSignal) (time.Duration, error) {
+func (r *receiver) Deliver(ctx context.Context, s api.SignalData) (time.Duration, error) {
 	r.mu.Lock()
 	if r.now[s.ID] {
 		r.t.Errorf("two deliveries of %s at once", s.ID)
@@ -166,9 +166,9 @@ func (r *receiver) times(id string) []time.Time {
 	return slices.Clone(r.calls[id])
 }
 
-func down(context.Context, api.RetrainSignal) (time.Duration, error) { return 0, errDown }
+func down(context.Context, api.SignalData) (time.Duration, error) { return 0, errDown }
 
-func hangs(ctx context.Context, _ api.RetrainSignal) (time.Duration, error) {
+func hangs(ctx context.Context, _ api.SignalData) (time.Duration, error) {
 	<-ctx.Done()
 	return 0, ctx.Err()
 }
@@ -245,7 +245,7 @@ func (b *box) stop() {
 }
 
 // detect records a signal and returns its id.
-func (b *box) detect(s api.RetrainSignal) string {
+func (b *box) detect(s api.SignalData) string {
 	b.t.Helper()
 	out, err := b.Detected(s)
 	if err != nil || out.HeldBack != "" || !out.New {
@@ -258,13 +258,13 @@ func (b *box) detect(s api.RetrainSignal) string {
 // close closes a signal.
 func (b *box) close(id string) {
 	b.t.Helper()
-	if r, err := b.Close(id, api.Actor{}); err != nil || r.State != api.RetrainClosed {
+	if r, err := b.Close(id, api.Actor{}); err != nil || r.State != api.SignalClosed {
 		b.t.Errorf("got %+v %v", r, err)
 	}
 }
 
 // wantHeld checks that a request for retraining is not made.
-func (b *box) wantHeld(s api.RetrainSignal, why, by string) {
+func (b *box) wantHeld(s api.SignalData, why, by string) {
 	b.t.Helper()
 	out, err := b.Detected(s)
 	if err != nil || out.HeldBack != why || out.By != by || out.New {
@@ -273,7 +273,7 @@ func (b *box) wantHeld(s api.RetrainSignal, why, by string) {
 }
 
 // want checks a signal's state and how often the receiver was called.
-func (b *box) want(id, state string, calls int) api.RetrainRequest {
+func (b *box) want(id, state string, calls int) api.Signal {
 	b.t.Helper()
 	synctest.Wait()
 	r, err := b.Get(id)

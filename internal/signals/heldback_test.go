@@ -24,14 +24,14 @@ func TestRequestsAreHeldBack(t *testing.T) {
 		b.stop()
 		b.to.set(nil)
 		b.again() // in which they are delivered
-		b.want(other, api.RetrainDelivered, 2)
+		b.want(other, api.SignalDelivered, 2)
 		sleep(5 * 24 * time.Hour) // somebody is at it
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackOpen, first)
 		b.close(first)
 		sleep(24*time.Hour - time.Nanosecond)
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, first)
 		b.wantHeld(drift("iris", 2, 1), api.HeldBackCoolDown, first)
-		if r := b.want(first, api.RetrainClosed, 2); r.Suppressed != 2 {
+		if r := b.want(first, api.SignalClosed, 2); r.Suppressed != 2 {
 			t.Errorf("%d suppressed, want 2", r.Suppressed)
 		}
 		sleep(time.Nanosecond)
@@ -82,16 +82,16 @@ func TestViolationsAreNotHeldBack(t *testing.T) {
 		b.to.set(nil)
 		sleep(time.Second)
 		for _, id := range ids {
-			if r := b.want(id, api.RetrainDelivered, 2); r.Type != api.TypeDataQualityViolated || !strings.HasSuffix(r.Cause, " missing") {
+			if r := b.want(id, api.SignalDelivered, 2); r.Type != api.TypeDataQualityViolated || !strings.HasSuffix(r.Cause, " missing") {
 				t.Errorf("got %+v", r)
 			}
 		}
-		b.want(request, api.RetrainDelivered, 2)
+		b.want(request, api.SignalDelivered, 2)
 		sleep(time.Hour)
-		b.want(b.detect(missing("iris", "a", 2)), api.RetrainDelivered, 1)
+		b.want(b.detect(missing("iris", "a", 2)), api.SignalDelivered, 1)
 		// Nor do they hold anything back.
 		b.detect(missing("wine", "a", 0))
-		b.want(b.detect(drift("wine", 1, 0)), api.RetrainDelivered, 1)
+		b.want(b.detect(drift("wine", 1, 0)), api.SignalDelivered, 1)
 	})
 }
 
@@ -101,7 +101,7 @@ func TestNoCoolDown(t *testing.T) {
 		first := b.detect(drift("iris", 1, 0))
 		b.wantHeld(drift("iris", 1, 1), api.HeldBackOpen, first)
 		b.close(first)
-		b.want(b.detect(drift("iris", 1, 1)), api.RetrainDelivered, 1)
+		b.want(b.detect(drift("iris", 1, 1)), api.SignalDelivered, 1)
 	})
 }
 

@@ -23,7 +23,7 @@ type Journal interface {
 // Sink is where signals are delivered to. It ends when ctx does. Where it fails,
 // wait is how long the receiver asks to be left alone, 0 if it does not say.
 type Sink interface {
-	Deliver(ctx context.Context, s api.RetrainSignal) (wait time.Duration, err error)
+	Deliver(ctx context.Context, s api.SignalData) (wait time.Duration, err error)
 }
 
 // Observer counts. It is called with nothing locked, from any goroutine.
@@ -117,15 +117,15 @@ func New(store *Store, opts Options) (*Outbox, error) {
 		wake: make(chan struct{}, 1), stopping: make(chan struct{}), ended: make(chan struct{}),
 	}
 	for _, r := range store.All() {
-		if r.State == api.RetrainOpen {
-			o.plan(r.RetrainSignal)
+		if r.State == api.SignalOpen {
+			o.plan(r.SignalData)
 		}
 	}
 	return o, nil
 }
 
 // plan makes a job of a signal that is open. Where nobody receives it there is none.
-func (o *Outbox) plan(s api.RetrainSignal) {
+func (o *Outbox) plan(s api.SignalData) {
 	if o.opts.Sink != nil {
 		o.jobs[s.ID] = &job{signal: s, due: time.Now()}
 	}

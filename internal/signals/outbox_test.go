@@ -24,7 +24,7 @@ func TestASignalIsDeliveredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, nil)
 		id := b.detect(drift("iris", 1, 0))
-		r := b.want(id, api.RetrainDelivered, 1)
+		r := b.want(id, api.SignalDelivered, 1)
 		if r.Attempts != 1 || r.DeliveredAt == nil || r.NextAttempt != nil || r.LastError != "" || r.Cause != api.CauseDrift || !r.Began.Equal(r.Window.Start) {
 			t.Errorf("got %+v", r)
 		}
@@ -39,7 +39,7 @@ func TestASignalIsDeliveredOnce(t *testing.T) {
 		sleep(48 * time.Hour)
 		b.stop()
 		b.again()
-		if diff := cmp.Diff(b.want(id, api.RetrainDelivered, 1), r); diff != "" {
+		if diff := cmp.Diff(b.want(id, api.SignalDelivered, 1), r); diff != "" {
 			t.Errorf("after a restart: %s", diff)
 		}
 	})
@@ -51,7 +51,7 @@ func TestBackoff(t *testing.T) {
 		b.to.set(down)
 		id := b.detect(drift("iris", 1, 0))
 		for range 12 {
-			r := b.want(id, api.RetrainOpen, len(b.to.times(id)))
+			r := b.want(id, api.SignalOpen, len(b.to.times(id)))
 			if r.LastError != errDown.Error() || r.Attempts != len(b.to.times(id)) {
 				t.Fatalf("got %+v", r)
 			}
@@ -66,7 +66,7 @@ func TestBackoff(t *testing.T) {
 		}
 		b.to.set(nil)
 		sleep(20 * time.Second)
-		b.want(id, api.RetrainDelivered, 14)
+		b.want(id, api.SignalDelivered, 14)
 	})
 }
 
@@ -87,7 +87,7 @@ func TestADay(t *testing.T) {
 		}
 		b.to.set(nil)
 		sleep(5 * time.Minute)
-		b.want(id, api.RetrainDelivered, n+1)
+		b.want(id, api.SignalDelivered, n+1)
 	})
 }
 
@@ -96,8 +96,8 @@ func TestRetryAfter(t *testing.T) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			b := start(t, nil)
-			b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) { return asked, errDown })
-			r := b.want(b.detect(drift("iris", 1, 0)), api.RetrainOpen, 1)
+			b.to.set(func(context.Context, api.SignalData) (time.Duration, error) { return asked, errDown })
+			r := b.want(b.detect(drift("iris", 1, 0)), api.SignalOpen, 1)
 			if wait := time.Until(*r.NextAttempt); wait < least || wait > most {
 				t.Errorf("asked for %v, waits %v", asked, wait)
 			}
@@ -113,11 +113,11 @@ func TestAHangIsCutOff(t *testing.T) {
 		b := start(t, nil)
 		b.to.set(hangs)
 		id := b.detect(drift("iris", 1, 0))
-		if r := b.want(id, api.RetrainOpen, 1); r.NextAttempt != nil {
+		if r := b.want(id, api.SignalOpen, 1); r.NextAttempt != nil {
 			t.Errorf("in progress, and the next attempt is at %v", r.NextAttempt)
 		}
 		sleep(10 * time.Second)
-		if r := b.want(id, api.RetrainOpen, 1); r.LastError != context.DeadlineExceeded.Error() || r.NextAttempt == nil {
+		if r := b.want(id, api.SignalOpen, 1); r.LastError != context.DeadlineExceeded.Error() || r.NextAttempt == nil {
 			t.Errorf("got %+v", r)
 		}
 	})
@@ -129,7 +129,7 @@ func TestNoWebhook(t *testing.T) {
 		b := start(t, func(o *signals.Options) { o.Sink, o.Logger = nil, zap.New(core) })
 		id := b.detect(drift("iris", 1, 0))
 		sleep(time.Hour)
-		b.want(id, api.RetrainOpen, 0)
+		b.want(id, api.SignalOpen, 0)
 		lines := logs.All()
 		if len(lines) != 1 || lines[0].ContextMap()["delivery"] == nil || fmt.Sprint(lines[0].ContextMap()["features"]) != "[petal_length]" {
 			t.Errorf("got %v", lines)
@@ -143,7 +143,7 @@ func TestNoWebhook(t *testing.T) {
 		b.stop()
 		b.opts.Sink = b.to // configured since
 		b.again()
-		b.want(id, api.RetrainDelivered, 1)
+		b.want(id, api.SignalDelivered, 1)
 		if n, oldest := b.Open(); n != 0 || !oldest.IsZero() {
 			t.Errorf("%d open, since %v", n, oldest)
 		}
@@ -153,7 +153,7 @@ func TestNoWebhook(t *testing.T) {
 func TestOnlySoManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, nil)
-		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+		b.to.set(func(context.Context, api.SignalData) (time.Duration, error) {
 			time.Sleep(time.Second)
 			return 0, nil
 		})
@@ -178,7 +178,7 @@ func TestTheJournalFails(t *testing.T) {
 			t.Errorf("got %+v %v", out, err)
 		}
 		b.journal.fail(nil)
-		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+		b.to.set(func(context.Context, api.SignalData) (time.Duration, error) {
 			b.journal.fail(errFull)
 			return 0, nil
 		})
@@ -187,12 +187,12 @@ func TestTheJournalFails(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		sleep(time.Hour)
-		if r := b.want(id, api.RetrainOpen, 1); !strings.Contains(r.LastError, "it was delivered, but") || r.Attempts != 1 {
+		if r := b.want(id, api.SignalOpen, 1); !strings.Contains(r.LastError, "it was delivered, but") || r.Attempts != 1 {
 			t.Errorf("got %+v", r)
 		}
 		b.journal.fail(nil)
 		sleep(5 * time.Minute)
-		b.want(id, api.RetrainDelivered, 1)
+		b.want(id, api.SignalDelivered, 1)
 
 		b.detect(missing("iris", "a", 0))
 		b.journal.fail(nil)
@@ -223,7 +223,7 @@ func TestObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{got: map[string]int{}}
 		b := start(t, func(o *signals.Options) { o.Observer = c })
-		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+		b.to.set(func(context.Context, api.SignalData) (time.Duration, error) {
 			time.Sleep(time.Minute)
 			return 0, errDown
 		})
@@ -254,7 +254,7 @@ func TestManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, func(o *signals.Options) { o.CoolDown = 0 })
 		var calls atomic.Int64
-		b.to.set(func(context.Context, api.RetrainSignal) (time.Duration, error) {
+		b.to.set(func(context.Context, api.SignalData) (time.Duration, error) {
 			if calls.Add(1)%3 != 0 {
 				return 0, errDown
 			}

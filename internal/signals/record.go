@@ -29,7 +29,7 @@ type Outcome struct {
 // held back. Began must stay the same meanwhile, since the id is made from it.
 //
 // It returns when the signal survives a crash, so it may take as long as the disk.
-func (o *Outbox) Detected(s api.RetrainSignal) (Outcome, error) {
+func (o *Outbox) Detected(s api.SignalData) (Outcome, error) {
 	if err := complete(&s, time.Now()); err != nil {
 		return Outcome{}, err
 	}
@@ -49,7 +49,7 @@ func (o *Outbox) Detected(s api.RetrainSignal) (Outcome, error) {
 }
 
 // detected decides, with write locked.
-func (o *Outbox) detected(s api.RetrainSignal) (Outcome, error) {
+func (o *Outbox) detected(s api.SignalData) (Outcome, error) {
 	out := Outcome{ID: s.ID}
 	kind := api.EventQualityViolated
 	o.mu.Lock()
@@ -67,7 +67,7 @@ func (o *Outbox) detected(s api.RetrainSignal) (Outcome, error) {
 	case out.By != "":
 		return out, o.suppress(s, out)
 	}
-	err := o.append(api.Event{Type: kind}, s.ID, api.RetrainRequest{RetrainSignal: s, RetrainProgress: api.RetrainProgress{State: api.RetrainOpen}})
+	err := o.append(api.Event{Type: kind}, s.ID, api.Signal{SignalData: s, SignalProgress: api.SignalProgress{State: api.SignalOpen}})
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -79,8 +79,8 @@ func (o *Outbox) detected(s api.RetrainSignal) (Outcome, error) {
 }
 
 // suppress writes down that a request was not made.
-func (o *Outbox) suppress(s api.RetrainSignal, out Outcome) error {
-	err := o.append(api.Event{Type: api.EventRetrainSuppressed}, out.By, api.RetrainSuppression{RetrainSignal: s, HeldBackBy: out.By, Why: out.HeldBack})
+func (o *Outbox) suppress(s api.SignalData, out Outcome) error {
+	err := o.append(api.Event{Type: api.EventRetrainSuppressed}, out.By, api.SignalSuppression{SignalData: s, HeldBackBy: out.By, Why: out.HeldBack})
 	if err == nil {
 		o.log.Info("drift detected; the request for retraining is held back",
 			append(describe(s), zap.String("why", out.HeldBack), zap.String("by", out.By))...)
@@ -90,19 +90,19 @@ func (o *Outbox) suppress(s api.RetrainSignal, out Outcome) error {
 
 // Close ends a signal that somebody has dealt with: it is not sent any more, though
 // a delivery in progress may still arrive. It returns the signal as it is then.
-func (o *Outbox) Close(id string, actor api.Actor) (api.RetrainRequest, error) {
+func (o *Outbox) Close(id string, actor api.Actor) (api.Signal, error) {
 	o.write.Lock()
 	defer o.write.Unlock()
 	r, err := o.Get(id)
 	if err != nil {
-		return api.RetrainRequest{}, err
+		return api.Signal{}, err
 	}
-	if r.State == api.RetrainClosed {
-		return api.RetrainRequest{}, infer.Errorf(infer.Conflict, "%s was closed at %s already", id, r.ClosedAt.Format(time.RFC3339))
+	if r.State == api.SignalClosed {
+		return api.Signal{}, infer.Errorf(infer.Conflict, "%s was closed at %s already", id, r.ClosedAt.Format(time.RFC3339))
 	}
 	e := api.Event{Type: api.EventRetrainClosed, Origin: api.OriginAPI, Actor: actor}
-	if err := o.append(e, id, api.RetrainProgress{State: api.RetrainClosed, Attempts: r.Attempts}); err != nil {
-		return api.RetrainRequest{}, err
+	if err := o.append(e, id, api.SignalProgress{State: api.SignalClosed, Attempts: r.Attempts}); err != nil {
+		return api.Signal{}, err
 	}
 	o.mu.Lock()
 	if j := o.jobs[id]; j != nil {
@@ -118,10 +118,10 @@ func (o *Outbox) Close(id string, actor api.Actor) (api.RetrainRequest, error) {
 
 // Retry delivers an open signal now, whatever it would wait for. It returns the
 // signal as it is before that.
-func (o *Outbox) Retry(id string) (api.RetrainRequest, error) {
+func (o *Outbox) Retry(id string) (api.Signal, error) {
 	r, err := o.Get(id)
 	if err != nil {
-		return api.RetrainRequest{}, err
+		return api.Signal{}, err
 	}
 	o.mu.Lock()
 	j := o.jobs[id]
@@ -133,15 +133,15 @@ func (o *Outbox) Retry(id string) (api.RetrainRequest, error) {
 	case j != nil:
 		o.wakeUp()
 		return r, nil
-	case r.State == api.RetrainOpen && o.opts.Sink == nil:
-		return api.RetrainRequest{}, infer.Errorf(infer.Conflict, "there is no webhook to deliver %s to; configure one, or close it", id)
+	case r.State == api.SignalOpen && o.opts.Sink == nil:
+		return api.Signal{}, infer.Errorf(infer.Conflict, "there is no webhook to deliver %s to; configure one, or close it", id)
 	default:
-		return api.RetrainRequest{}, infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
+		return api.Signal{}, infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
 	}
 }
 
 // List returns the signals that are open and the last ones that are not, oldest first.
-func (o *Outbox) List() []api.RetrainRequest {
+func (o *Outbox) List() []api.Signal {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	all := o.store.All()
@@ -152,12 +152,12 @@ func (o *Outbox) List() []api.RetrainRequest {
 }
 
 // Get returns one of those that List does.
-func (o *Outbox) Get(id string) (api.RetrainRequest, error) {
+func (o *Outbox) Get(id string) (api.Signal, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	r, ok := o.store.Get(id)
 	if !ok {
-		return api.RetrainRequest{}, infer.Errorf(infer.NotFound, "there is no signal %.100q", id)
+		return api.Signal{}, infer.Errorf(infer.NotFound, "there is no signal %.100q", id)
 	}
 	o.progress(&r)
 	return r, nil
@@ -168,7 +168,7 @@ func (o *Outbox) Open() (n int, oldest time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, r := range o.store.signals {
-		if r.State != api.RetrainOpen {
+		if r.State != api.SignalOpen {
 			continue
 		}
 		if n++; n == 1 {
@@ -179,7 +179,7 @@ func (o *Outbox) Open() (n int, oldest time.Time) {
 }
 
 // progress adds what only the deliveries know, with mu locked.
-func (o *Outbox) progress(r *api.RetrainRequest) {
+func (o *Outbox) progress(r *api.Signal) {
 	j := o.jobs[r.ID]
 	if j == nil {
 		return
@@ -210,7 +210,7 @@ func (o *Outbox) append(e api.Event, id string, after any) error {
 }
 
 // announce says in the log what was detected.
-func (o *Outbox) announce(s api.RetrainSignal) {
+func (o *Outbox) announce(s api.SignalData) {
 	what := "drift detected; retraining is requested"
 	if s.Type == api.TypeDataQualityViolated {
 		what = "data of bad quality detected"
@@ -222,7 +222,7 @@ func (o *Outbox) announce(s api.RetrainSignal) {
 	o.log.Warn(what, fields...)
 }
 
-func describe(s api.RetrainSignal) []zap.Field {
+func describe(s api.SignalData) []zap.Field {
 	const most = 10
 	names := make([]string, min(len(s.Features), most))
 	for i := range names {

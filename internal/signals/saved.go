@@ -11,14 +11,14 @@ import (
 
 // savedStore is a snapshot of a Store, as JSON.
 type savedStore struct {
-	Signals []*api.RetrainRequest `json:"signals"` // oldest first
+	Signals []*api.Signal         `json:"signals"` // oldest first
 	Used    []string              `json:"used"`
 	Models  map[string]savedModel `json:"models"`
 }
 
 type savedModel struct {
-	Last       *api.RetrainRequest `json:"last"`
-	Suppressed []savedSuppressed   `json:"suppressed,omitempty"`
+	Last       *api.Signal       `json:"last"`
+	Suppressed []savedSuppressed `json:"suppressed,omitempty"`
 }
 
 type savedSuppressed struct {
@@ -54,7 +54,7 @@ func (s *Store) Restore(state []byte) error {
 			return errors.New("a signal without an id that is known")
 		}
 		next.signals, next.byID[r.ID] = append(next.signals, r), r
-		if r.State != api.RetrainOpen {
+		if r.State != api.SignalOpen {
 			next.settled++
 		}
 	}

@@ -28,7 +28,7 @@ const idBytes = 16
 // the version is trained once. Began is written in UTC as RFC 3339 with as many
 // decimals as it needs. No two signals are written alike, since only a cause may
 // hold that byte.
-func ID(s api.RetrainSignal) string {
+func ID(s api.SignalData) string {
 	parts := []string{s.Type, s.Model, strconv.FormatInt(s.Version, 10), s.Cause, s.Began.UTC().Format(time.RFC3339Nano)}
 	if s.Type == api.TypeDataQualityViolated {
 		parts = append(parts, s.Role)
@@ -38,7 +38,7 @@ func ID(s api.RetrainSignal) string {
 }
 
 // complete checks a signal and fills in what Detected promises to.
-func complete(s *api.RetrainSignal, now time.Time) error {
+func complete(s *api.SignalData, now time.Time) error {
 	switch {
 	case s.Type == api.TypeRetrainRequested:
 		s.Cause = api.CauseDrift
@@ -63,7 +63,7 @@ func complete(s *api.RetrainSignal, now time.Time) error {
 	s.Began, s.CreatedAt = s.Began.UTC(), now.UTC().Round(0)
 	s.Window = api.Span{Start: s.Window.Start.UTC(), End: s.Window.End.UTC()}
 	s.FeaturesTotal = len(s.Features)
-	s.Features = slices.Clone(s.Features[:min(len(s.Features), api.MaxRetrainFindings)])
+	s.Features = slices.Clone(s.Features[:min(len(s.Features), api.MaxSignalFindings)])
 	for i := range s.Features {
 		finish(&s.Features[i])
 	}
@@ -73,7 +73,7 @@ func complete(s *api.RetrainSignal, now time.Time) error {
 }
 
 // finish makes a finding one that JSON can carry, and that is not long.
-func finish(f *api.RetrainFinding) {
+func finish(f *api.SignalFinding) {
 	f.Feature, f.Kind, f.Statistic = short(f.Feature, maxNameBytes), short(f.Kind, maxNameBytes), short(f.Statistic, maxNameBytes)
 	for _, v := range []*float64{&f.Value, &f.P, &f.Effect, &f.Low, &f.High, &f.Shift} {
 		switch {

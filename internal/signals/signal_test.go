@@ -18,13 +18,13 @@ import (
 // TestID has the ids that Python's hashlib gives; they must never change, since
 // receivers know signals by them.
 func TestID(t *testing.T) {
-	f := func(s api.RetrainSignal, want string) {
+	f := func(s api.SignalData, want string) {
 		t.Helper()
 		if got := signals.ID(s); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	s := api.RetrainSignal{Type: api.TypeRetrainRequested, Model: "iris", Version: 2, Cause: "drift", Began: time.Date(2026, 11, 1, 10, 5, 0, 0, time.UTC)}
+	s := api.SignalData{Type: api.TypeRetrainRequested, Model: "iris", Version: 2, Cause: "drift", Began: time.Date(2026, 11, 1, 10, 5, 0, 0, time.UTC)}
 	f(s, "96bb43d2bb8b1e6c235e1433c3090156")
 	s.Began = s.Began.In(time.FixedZone("", 3600))
 	s.Role, s.Rows, s.CreatedAt, s.Window.End = "canary", 7, time.Now(), time.Now() // which do not count
@@ -40,8 +40,8 @@ func TestDetectedCompletes(t *testing.T) {
 	s := drift("iris", 1, 0)
 	s.Cause, s.ID, s.FeaturesTotal = "something", "something", 7
 	s.Features = nil
-	for range api.MaxRetrainFindings + 50 {
-		s.Features = append(s.Features, api.RetrainFinding{
+	for range api.MaxSignalFindings + 50 {
+		s.Features = append(s.Features, api.SignalFinding{
 			Feature: strings.Repeat("\xff", 1000), Value: math.Inf(1), Low: math.Inf(-1), P: math.NaN(), Effect: 0.5,
 		})
 	}
@@ -50,11 +50,11 @@ func TestDetectedCompletes(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := o.Get(out.ID)
-	if err != nil || r.ID != signals.ID(r.RetrainSignal) || r.Cause != api.CauseDrift || time.Since(r.CreatedAt) > time.Minute {
+	if err != nil || r.ID != signals.ID(r.SignalData) || r.Cause != api.CauseDrift || time.Since(r.CreatedAt) > time.Minute {
 		t.Errorf("got %+v %v", r, err)
 	}
-	want := api.RetrainFinding{Feature: "\uFFFD", Value: math.MaxFloat64, Low: -math.MaxFloat64, Effect: 0.5}
-	if diff := cmp.Diff(want, r.Features[0]); diff != "" || len(r.Features) != api.MaxRetrainFindings || r.FeaturesTotal != api.MaxRetrainFindings+50 {
+	want := api.SignalFinding{Feature: "\uFFFD", Value: math.MaxFloat64, Low: -math.MaxFloat64, Effect: 0.5}
+	if diff := cmp.Diff(want, r.Features[0]); diff != "" || len(r.Features) != api.MaxSignalFindings || r.FeaturesTotal != api.MaxSignalFindings+50 {
 		t.Errorf("%d of %d features; %s", len(r.Features), r.FeaturesTotal, diff)
 	}
 	if !math.IsInf(s.Features[0].Value, 1) {
@@ -67,9 +67,9 @@ func TestTheLargestSignalFits(t *testing.T) {
 	log := journal.Memory()
 	o := outbox(t, signals.NewStore(), onDisk{log}, nil)
 	long := strings.Repeat("\x01", 1<<20)
-	finding := api.RetrainFinding{Feature: long, Kind: "input", Statistic: "range", Value: -math.MaxFloat64, P: 1e-300, Effect: 0.1 + 0.2, Low: -math.Pi, High: math.E, Shift: -math.Pi}
+	finding := api.SignalFinding{Feature: long, Kind: "input", Statistic: "range", Value: -math.MaxFloat64, P: 1e-300, Effect: 0.1 + 0.2, Low: -math.Pi, High: math.E, Shift: -math.Pi}
 	s, v := drift("iris", 1, 0), missing("iris", "a", 0)
-	s.Features, v.Features = slices.Repeat([]api.RetrainFinding{finding}, 10_000), []api.RetrainFinding{finding}
+	s.Features, v.Features = slices.Repeat([]api.SignalFinding{finding}, 10_000), []api.SignalFinding{finding}
 	first, err := o.Detected(s)
 	if err != nil {
 		t.Error(err)
@@ -90,7 +90,7 @@ func TestTheLargestSignalFits(t *testing.T) {
 
 func TestDetectedRefuses(t *testing.T) {
 	o := outbox(t, signals.NewStore(), &tape{}, nil)
-	f := func(want string, s api.RetrainSignal, change func(s *api.RetrainSignal)) {
+	f := func(want string, s api.SignalData, change func(s *api.SignalData)) {
 		t.Helper()
 		change(&s)
 		_, err := o.Detected(s)
@@ -98,11 +98,11 @@ func TestDetectedRefuses(t *testing.T) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	f("expected the type", drift("iris", 1, 0), func(s *api.RetrainSignal) { s.Type = "x" })
-	f("expected a model", drift("", 1, 0), func(*api.RetrainSignal) {})
-	f("expected a model", drift("a\x1fb", 1, 0), func(*api.RetrainSignal) {})
-	f("expected a model and its version", drift("iris", 0, 0), func(*api.RetrainSignal) {})
-	f("expected the start of a window", drift("iris", 1, 0), func(s *api.RetrainSignal) { s.Window.Start = time.Time{} })
-	f("a violation without a cause has one finding, got 0", missing("iris", "a", 0), func(s *api.RetrainSignal) { s.Features = nil })
-	f("writing signal", drift("iris", 1, 0), func(s *api.RetrainSignal) { s.Detector = []byte("{") })
+	f("expected the type", drift("iris", 1, 0), func(s *api.SignalData) { s.Type = "x" })
+	f("expected a model", drift("", 1, 0), func(*api.SignalData) {})
+	f("expected a model", drift("a\x1fb", 1, 0), func(*api.SignalData) {})
+	f("expected a model and its version", drift("iris", 0, 0), func(*api.SignalData) {})
+	f("expected the start of a window", drift("iris", 1, 0), func(s *api.SignalData) { s.Window.Start = time.Time{} })
+	f("a violation without a cause has one finding, got 0", missing("iris", "a", 0), func(s *api.SignalData) { s.Features = nil })
+	f("writing signal", drift("iris", 1, 0), func(s *api.SignalData) { s.Detector = []byte("{") })
 }

@@ -23,8 +23,8 @@ const maxSettled = 1000
 // which id was ever used. It is a fold over the journal. It belongs to one
 // goroutine, until New takes it over.
 type Store struct {
-	signals []*api.RetrainRequest // oldest first
-	byID    map[string]*api.RetrainRequest
+	signals []*api.Signal // oldest first
+	byID    map[string]*api.Signal
 	settled int // of signals, how many are not open
 	used    map[string]struct{}
 	models  map[string]*model
@@ -32,7 +32,7 @@ type Store struct {
 
 // model is what decides whether a model may have another request.
 type model struct {
-	last *api.RetrainRequest // of those for retraining
+	last *api.Signal // of those for retraining
 	// suppressed are those that were held back because of last and are in the
 	// journal as such. The versions of a model bound them.
 	suppressed map[suppressed]struct{}
@@ -45,7 +45,7 @@ type suppressed struct {
 
 // NewStore returns a Store that has seen no event.
 func NewStore() *Store {
-	return &Store{byID: map[string]*api.RetrainRequest{}, used: map[string]struct{}{}, models: map[string]*model{}}
+	return &Store{byID: map[string]*api.Signal{}, used: map[string]struct{}{}, models: map[string]*model{}}
 }
 
 // Apply folds the next event in; those that are not about signals change nothing,
@@ -72,7 +72,7 @@ func (s *Store) Apply(e api.Event) error {
 }
 
 func (s *Store) add(e api.Event, kind string) error {
-	r := &api.RetrainRequest{}
+	r := &api.Signal{}
 	if err := json.Unmarshal(e.After, r); err != nil {
 		return fmt.Errorf("after is not a signal: %w", err)
 	}
@@ -84,7 +84,7 @@ func (s *Store) add(e api.Event, kind string) error {
 	case s.Known(r.ID):
 		return nil
 	}
-	r.RetrainProgress = api.RetrainProgress{State: api.RetrainOpen}
+	r.SignalProgress = api.SignalProgress{State: api.SignalOpen}
 	s.signals = append(s.signals, r)
 	s.byID[r.ID] = r
 	s.used[r.ID] = struct{}{}
@@ -96,7 +96,7 @@ func (s *Store) add(e api.Event, kind string) error {
 
 // change applies an event to the signal that it is about, unless that one is so
 // old that it has been forgotten.
-func (s *Store) change(e api.Event, f func(r *api.RetrainRequest, e api.Event) error) error {
+func (s *Store) change(e api.Event, f func(r *api.Signal, e api.Event) error) error {
 	id := strings.TrimPrefix(e.Subject, subject)
 	r := s.byID[id]
 	switch {
@@ -109,7 +109,7 @@ func (s *Store) change(e api.Event, f func(r *api.RetrainRequest, e api.Event) e
 	if err := f(r, e); err != nil {
 		return err
 	}
-	if was == api.RetrainOpen {
+	if was == api.SignalOpen {
 		s.settled++
 		s.forget()
 	}
@@ -117,8 +117,8 @@ func (s *Store) change(e api.Event, f func(r *api.RetrainRequest, e api.Event) e
 }
 
 // delivered notes a delivery, also one that had begun when the signal was closed.
-func (s *Store) delivered(r *api.RetrainRequest, e api.Event) error {
-	var after api.RetrainProgress
+func (s *Store) delivered(r *api.Signal, e api.Event) error {
+	var after api.SignalProgress
 	if err := json.Unmarshal(e.After, &after); err != nil {
 		return fmt.Errorf("after is not a signal's progress: %w", err)
 	}
@@ -126,21 +126,21 @@ func (s *Store) delivered(r *api.RetrainRequest, e api.Event) error {
 		return nil
 	}
 	r.DeliveredAt, r.Attempts = &e.Time, after.Attempts
-	if r.State == api.RetrainOpen {
-		r.State = api.RetrainDelivered
+	if r.State == api.SignalOpen {
+		r.State = api.SignalDelivered
 	}
 	return nil
 }
 
-func (s *Store) closed(r *api.RetrainRequest, e api.Event) error {
-	if r.State != api.RetrainClosed {
-		r.State, r.ClosedAt, r.ClosedBy, r.Reason = api.RetrainClosed, &e.Time, e.Actor.Actor, e.Reason
+func (s *Store) closed(r *api.Signal, e api.Event) error {
+	if r.State != api.SignalClosed {
+		r.State, r.ClosedAt, r.ClosedBy, r.Reason = api.SignalClosed, &e.Time, e.Actor.Actor, e.Reason
 	}
 	return nil
 }
 
 func (s *Store) suppressed(e api.Event) error {
-	var after api.RetrainSuppression
+	var after api.SignalSuppression
 	if err := json.Unmarshal(e.After, &after); err != nil {
 		return fmt.Errorf("after is not a suppression: %w", err)
 	}
@@ -160,9 +160,9 @@ func (s *Store) suppressed(e api.Event) error {
 // until it is closed, for whoever is to close it.
 func (s *Store) forget() {
 	for s.settled > maxSettled {
-		oldest := slices.IndexFunc(s.signals, func(r *api.RetrainRequest) bool {
+		oldest := slices.IndexFunc(s.signals, func(r *api.Signal) bool {
 			m := s.models[r.Model]
-			return r.State == api.RetrainClosed || r.State == api.RetrainDelivered && (m == nil || m.last != r)
+			return r.State == api.SignalClosed || r.State == api.SignalDelivered && (m == nil || m.last != r)
 		})
 		if oldest < 0 {
 			return
@@ -180,16 +180,16 @@ func (s *Store) Known(id string) bool {
 }
 
 // Get returns a signal that has not been forgotten.
-func (s *Store) Get(id string) (api.RetrainRequest, bool) {
+func (s *Store) Get(id string) (api.Signal, bool) {
 	if r := s.byID[id]; r != nil {
 		return *r, true
 	}
-	return api.RetrainRequest{}, false
+	return api.Signal{}, false
 }
 
 // All returns the signals, oldest first.
-func (s *Store) All() []api.RetrainRequest {
-	all := make([]api.RetrainRequest, len(s.signals))
+func (s *Store) All() []api.Signal {
+	all := make([]api.Signal, len(s.signals))
 	for i, r := range s.signals {
 		all[i] = *r
 	}
@@ -221,7 +221,7 @@ func within(now, moment time.Time, d time.Duration) bool {
 }
 
 // noted reports whether it is in the journal that such a signal was held back.
-func (s *Store) noted(signal api.RetrainSignal) bool {
+func (s *Store) noted(signal api.SignalData) bool {
 	_, ok := s.models[signal.Model].suppressed[suppressed{signal.Version, signal.Cause}]
 	return ok
 }

@@ -23,7 +23,7 @@ func about(kind, id string, after any) api.Event {
 	return e
 }
 
-func requested(s api.RetrainSignal, id string) api.Event {
+func requested(s api.SignalData, id string) api.Event {
 	s.ID, s.Cause = id, api.CauseDrift
 	return about(api.EventRetrainRequested, id, s)
 }
@@ -56,11 +56,11 @@ func TestApplyRefuses(t *testing.T) {
 	e = requested(drift("iris", 1, 0), "c")
 	e.Type = api.EventQualityViolated
 	f(e, "after is of type")
-	f(about(api.EventRetrainDelivered, "c", api.RetrainProgress{}), "there is no such signal")
+	f(about(api.EventRetrainDelivered, "c", api.SignalProgress{}), "there is no such signal")
 	f(about(api.EventRetrainClosed, "c", nil), "there is no such signal")
 	f(about(api.EventRetrainDelivered, "a", nil), "after is not a signal's progress")
 	f(about(api.EventRetrainSuppressed, "a", nil), "after is not a suppression")
-	held := api.RetrainSuppression{RetrainSignal: drift("iris", 1, 0), HeldBackBy: "b"}
+	held := api.SignalSuppression{SignalData: drift("iris", 1, 0), HeldBackBy: "b"}
 	f(about(api.EventRetrainSuppressed, "b", held), "not the model's last request")
 	held.HeldBackBy = "a"
 	f(about(api.EventRetrainSuppressed, "b", held), "not the model's last request")
@@ -78,8 +78,8 @@ func TestApplyTwice(t *testing.T) {
 	s := signals.NewStore()
 	closed := about(api.EventRetrainClosed, "a", nil)
 	closed.Actor = api.Actor{Actor: "alice", Reason: "done"}
-	held := about(api.EventRetrainSuppressed, "a", api.RetrainSuppression{RetrainSignal: drift("iris", 2, 0), HeldBackBy: "a"})
-	delivered := about(api.EventRetrainDelivered, "a", api.RetrainProgress{Attempts: 3})
+	held := about(api.EventRetrainSuppressed, "a", api.SignalSuppression{SignalData: drift("iris", 2, 0), HeldBackBy: "a"})
+	delivered := about(api.EventRetrainDelivered, "a", api.SignalProgress{Attempts: 3})
 	for _, e := range []api.Event{requested(drift("iris", 1, 0), "a"), held, delivered, closed} {
 		if err := s.Apply(e); err != nil {
 			t.Fatal(err)
@@ -93,10 +93,10 @@ func TestApplyTwice(t *testing.T) {
 			t.Errorf("%s, twice: %s", e.Type, diff)
 		}
 	}
-	want := api.RetrainProgress{
-		State: api.RetrainClosed, Attempts: 3, DeliveredAt: &delivered.Time, ClosedAt: &closed.Time, ClosedBy: "alice", Reason: "done", Suppressed: 1,
+	want := api.SignalProgress{
+		State: api.SignalClosed, Attempts: 3, DeliveredAt: &delivered.Time, ClosedAt: &closed.Time, ClosedBy: "alice", Reason: "done", Suppressed: 1,
 	}
-	if diff := cmp.Diff(want, s.All()[0].RetrainProgress); diff != "" {
+	if diff := cmp.Diff(want, s.All()[0].SignalProgress); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -125,7 +125,7 @@ func TestOldSignalsAreForgotten(t *testing.T) {
 	}
 	s = resumed(t, s)
 	apply(requested(drift("iris", 1, 499), "499"))
-	apply(about(api.EventRetrainDelivered, "499", api.RetrainProgress{}))
+	apply(about(api.EventRetrainDelivered, "499", api.SignalProgress{}))
 	if diff := cmp.Diff(all, s.All()); diff != "" {
 		t.Error(diff)
 	}
@@ -143,7 +143,7 @@ func TestLastRequestsAreNotForgotten(t *testing.T) {
 	settle := func(id string, e api.Event) {
 		t.Helper()
 		apply(e)
-		apply(about(api.EventRetrainDelivered, id, api.RetrainProgress{Attempts: 1}))
+		apply(about(api.EventRetrainDelivered, id, api.SignalProgress{Attempts: 1}))
 	}
 	many := func(from int) {
 		t.Helper()
@@ -204,10 +204,10 @@ func FuzzStore(f *testing.F) {
 			id, now := strconv.Itoa(n), drift("iris", int64(n%3), n)
 			e := [...]api.Event{
 				requested(now, id),
-				about(api.EventQualityViolated, id, api.RetrainSignal{ID: id, Type: api.TypeDataQualityViolated}),
-				about(api.EventRetrainDelivered, id, api.RetrainProgress{Attempts: n}),
+				about(api.EventQualityViolated, id, api.SignalData{ID: id, Type: api.TypeDataQualityViolated}),
+				about(api.EventRetrainDelivered, id, api.SignalProgress{Attempts: n}),
 				about(api.EventRetrainClosed, id, nil),
-				about(api.EventRetrainSuppressed, id, api.RetrainSuppression{RetrainSignal: now, HeldBackBy: id}),
+				about(api.EventRetrainSuppressed, id, api.SignalSuppression{SignalData: now, HeldBackBy: id}),
 			}[steps[0]%5]
 			if steps[0]%10 > 4 {
 				e.After = after
@@ -224,7 +224,7 @@ func FuzzStore(f *testing.F) {
 				t.Fatal(err)
 			}
 			r, ok := s.Get(strings.TrimPrefix(e.Subject, "retrain/"))
-			if !ok || (r.State == api.RetrainOpen) != (r.DeliveredAt == nil && r.ClosedAt == nil) || (r.State == api.RetrainClosed) != (r.ClosedAt != nil) {
+			if !ok || (r.State == api.SignalOpen) != (r.DeliveredAt == nil && r.ClosedAt == nil) || (r.State == api.SignalClosed) != (r.ClosedAt != nil) {
 				t.Fatalf("after %s: %+v", e.Type, r)
 			}
 		}

@@ -90,7 +90,7 @@ func loopback(host string) bool {
 
 // Deliver posts a signal once. Only a 2xx is success; it counts from the moment
 // its status is there, whatever follows.
-func (w *Webhook) Deliver(ctx context.Context, s api.RetrainSignal) (wait time.Duration, err error) {
+func (w *Webhook) Deliver(ctx context.Context, s api.SignalData) (wait time.Duration, err error) {
 	body, err := encode(s, w.source)
 	if err != nil {
 		return 0, err

@@ -35,7 +35,7 @@ func webhook(t testing.TB, url string) *signals.Webhook {
 }
 
 // recorded returns a signal that is in the journal.
-func recorded(t testing.TB, s api.RetrainSignal) api.RetrainSignal {
+func recorded(t testing.TB, s api.SignalData) api.SignalData {
 	t.Helper()
 	o := outbox(t, signals.NewStore(), &tape{}, nil)
 	out, err := o.Detected(s)
@@ -46,7 +46,7 @@ func recorded(t testing.TB, s api.RetrainSignal) api.RetrainSignal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.RetrainSignal
+	return r.SignalData
 }
 
 // serve starts a receiver that answers as f does.
@@ -58,7 +58,7 @@ func serve(t testing.TB, f http.HandlerFunc) string {
 }
 
 func TestWebhookSendsACloudEvent(t *testing.T) {
-	f := func(s api.RetrainSignal, severity string) {
+	f := func(s api.SignalData, severity string) {
 		t.Helper()
 		s = recorded(t, s)
 		var header http.Header
@@ -92,7 +92,7 @@ func TestWebhookSendsACloudEvent(t *testing.T) {
 		if err := e.Validate(); err != nil {
 			t.Error(err)
 		}
-		var data api.RetrainSignal
+		var data api.SignalData
 		if err := e.DataAs(&data); err != nil {
 			t.Error(err)
 		}
@@ -217,7 +217,7 @@ func TestOutboxAndWebhook(t *testing.T) {
 	if err := <-ran; err != nil {
 		t.Error(err)
 	}
-	if r, err := o.Get(out.ID); err != nil || r.State != api.RetrainDelivered || r.Attempts != 4 || len(arrived) > 0 {
+	if r, err := o.Get(out.ID); err != nil || r.State != api.SignalDelivered || r.Attempts != 4 || len(arrived) > 0 {
 		t.Errorf("got %+v %v", r, err)
 	}
 }

@@ -17,9 +17,9 @@ const CauseDrift = "drift"
 
 // The states of a signal.
 const (
-	RetrainOpen      = "open"      // recorded, and to be delivered; it is tried again until it is
-	RetrainDelivered = "delivered" // a receiver answered 2xx
-	RetrainClosed    = "closed"    // somebody said that it is dealt with; it is not sent any more
+	SignalOpen      = "open"      // recorded, and to be delivered; it is tried again until it is
+	SignalDelivered = "delivered" // a receiver answered 2xx
+	SignalClosed    = "closed"    // somebody said that it is dealt with; it is not sent any more
 )
 
 // The reasons why a request for retraining was held back.
@@ -28,19 +28,19 @@ const (
 	HeldBackCoolDown = "cool_down" // it was closed not long enough ago
 )
 
-// MaxRetrainFindings is how many findings a signal lists at most.
-const MaxRetrainFindings = 256
+// MaxSignalFindings is how many findings a signal lists at most.
+const MaxSignalFindings = 256
 
-// RetrainRequest is a signal and what has become of it. GET /api/v1/signals
-// answers with a list of them, those of both types.
-type RetrainRequest struct {
-	RetrainSignal
-	RetrainProgress
+// Signal is a request for retraining or a report of bad data, and what has become
+// of it. GET /api/v1/signals answers with a list of them.
+type Signal struct {
+	SignalData
+	SignalProgress
 }
 
-// RetrainSignal asks for retraining, or reports data of bad quality, which asks
+// SignalData asks for retraining, or reports data of bad quality, which asks
 // for none. It never changes, and is the data of the CloudEvent.
-type RetrainSignal struct {
+type SignalData struct {
 	// ID is a hash of type, model, version, cause and began: the same trouble has
 	// the same id, however often it is noticed, also by another gateway.
 	ID      string `json:"id"`
@@ -51,10 +51,10 @@ type RetrainSignal struct {
 	Cause   string `json:"cause"`          // "drift"; of a violation its first feature and statistic
 	// Window is the one that made the verdict, and Began the start of the first
 	// window in which the trouble showed.
-	Window   Span             `json:"window"`
-	Began    time.Time        `json:"began"`
-	Rows     uint64           `json:"rows"`     // in the window
-	Features []RetrainFinding `json:"features"` // the strongest evidence first
+	Window   Span            `json:"window"`
+	Began    time.Time       `json:"began"`
+	Rows     uint64          `json:"rows"`     // in the window
+	Features []SignalFinding `json:"features"` // the strongest evidence first
 	// FeaturesTotal is how many there are; Features holds the first of them.
 	FeaturesTotal int             `json:"features_total"`
 	CreatedAt     time.Time       `json:"created_at"`
@@ -63,8 +63,8 @@ type RetrainSignal struct {
 	Detector      json.RawMessage `json:"detector,omitempty"`       // its name and settings
 }
 
-// RetrainFinding is what a statistic says of one feature or output.
-type RetrainFinding struct {
+// SignalFinding is what a statistic says of one feature or output.
+type SignalFinding struct {
 	Feature   string  `json:"feature"`
 	Kind      string  `json:"kind"`      // input or output
 	Statistic string  `json:"statistic"` // "g", "missing", "nan", "inf", "range"
@@ -76,9 +76,9 @@ type RetrainFinding struct {
 	Shift     float64 `json:"shift,omitempty"` // of the mean, in standard deviations of the reference
 }
 
-// RetrainProgress is what has become of a signal. An event of the journal that
+// SignalProgress is what has become of a signal. An event of the journal that
 // says so bears it as the state after.
-type RetrainProgress struct {
+type SignalProgress struct {
 	State string `json:"state"`
 	// Attempts, LastError and NextAttempt are of the deliveries since the gateway
 	// started; once it is delivered, Attempts is how many that took.
@@ -94,9 +94,9 @@ type RetrainProgress struct {
 	Suppressed int `json:"suppressed,omitempty"`
 }
 
-// RetrainSuppression is a request for retraining that was not made.
-type RetrainSuppression struct {
-	RetrainSignal
+// SignalSuppression is a request for retraining that was not made.
+type SignalSuppression struct {
+	SignalData
 	HeldBackBy string `json:"held_back_by"` // the id of the earlier request
 	Why        string `json:"why"`          // open or cool_down
 }
