@@ -41,7 +41,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 	}
 	a.http, err = httpapi.New(httpapi.Options{
 		Address: http.Address, Front: a.front, Statistics: c, Logger: a.log.Named("http"),
-		Version: a.opts.Build.Version, Compat: compat(cfg), Limits: limits(&cfg.Server), Encode: oip.EncodeOptions{NonFinite: nonFinite(cfg)},
+		Version: a.opts.Build.Version, Compat: compat(cfg), Limits: limits(&cfg.Server), Encode: oip.EncodeOptions{NonFinite: nonFinite(cfg.Server.JSON.NonFinite)},
 	})
 	if err != nil {
 		return err
@@ -59,11 +59,15 @@ func compat(cfg *config.Config) string {
 	return ""
 }
 
-func nonFinite(cfg *config.Config) oip.NonFinite {
-	if cfg.Server.JSON.NonFinite == config.NonFiniteError {
+func nonFinite(choice string) oip.NonFinite {
+	switch choice {
+	case config.NonFiniteNull:
+		return oip.NonFiniteNull
+	case config.NonFiniteError:
 		return oip.NonFiniteError
+	default:
+		return oip.NonFiniteTokens
 	}
-	return oip.NonFiniteTokens
 }
 
 func limits(s *config.Server) httpapi.Limits {

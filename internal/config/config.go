@@ -18,6 +18,7 @@ const (
 // The choices of server.json.non_finite.
 const (
 	NonFiniteTokens = "tokens"
+	NonFiniteNull   = "null"
 	NonFiniteError  = "error"
 )
 
@@ -112,7 +113,7 @@ type Limits struct {
 
 // JSON says how numbers are written in JSON answers.
 type JSON struct {
-	NonFinite string `yaml:"non_finite" default:"tokens" enum:"tokens|error" doc:"Outputs that JSON has no number for: tokens writes NaN, Infinity and -Infinity; error refuses to answer."`
+	NonFinite string `yaml:"non_finite" default:"tokens" enum:"tokens|null|error" doc:"Outputs that JSON has no number for: tokens writes NaN, Infinity and -Infinity; null writes null for all three; error refuses to answer."`
 }
 
 // AccessLog configures the log line of each request.

@@ -104,6 +104,16 @@ defaults: # stands after the models, and counts all the same
 	}
 }
 
+// null is a word of YAML, and of one of our settings.
+func TestNullAsAChoice(t *testing.T) {
+	for _, text := range []string{"null", `"null"`} {
+		cfg := mustParse(t, "repository: {path: m}\nserver: {json: {non_finite: "+text+"}}")
+		if cfg.Server.JSON.NonFinite != config.NonFiniteNull {
+			t.Errorf("%s: %q", text, cfg.Server.JSON.NonFinite)
+		}
+	}
+}
+
 func TestOverridesWin(t *testing.T) {
 	cfg := mustParse(
 		t, "repository: {path: m, control: poll}\nserver: {http: {address: ':1', max_body: 2MiB}}",

@@ -111,6 +111,8 @@ func isText(n *yaml.Node) bool {
 
 func (d *decoder) text(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	switch {
+	case n.Value == "null" && slices.Contains(b.enum, n.Value): // quoted or not
+		v.SetString(n.Value)
 	case !isText(n):
 		d.problem(n, path, "expected text, got %s", describe(n))
 	case strings.Contains(n.Value, "${"):

@@ -16,6 +16,7 @@ const (
 	OK Code = iota
 	Invalid
 	TooLarge
+	UnsupportedMedia // the type of the body is not taken
 	Unauthenticated
 	Forbidden
 	NotFound
@@ -31,7 +32,7 @@ const (
 )
 
 var codeNames = [NumCodes]string{
-	"ok", "invalid", "too_large", "unauthenticated", "forbidden", "not_found", "conflict", "precondition",
+	"ok", "invalid", "too_large", "unsupported_media", "unauthenticated", "forbidden", "not_found", "conflict", "precondition",
 	"overloaded", "unavailable", "deadline", "canceled", "unsupported", "internal",
 }
 

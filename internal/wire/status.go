@@ -20,20 +20,21 @@ var statuses = [numCodes]struct {
 	triton int
 	retry  bool
 }{
-	infer.OK:              {http: http.StatusOK},
-	infer.Invalid:         {http: http.StatusBadRequest},
-	infer.TooLarge:        {http: http.StatusRequestEntityTooLarge},
-	infer.Unauthenticated: {http: http.StatusUnauthorized},
-	infer.Forbidden:       {http: http.StatusForbidden},
-	infer.NotFound:        {http: http.StatusNotFound},
-	infer.Conflict:        {http: http.StatusConflict},
-	infer.Precondition:    {http: http.StatusPreconditionFailed},
-	infer.Overloaded:      {http: http.StatusTooManyRequests, triton: http.StatusServiceUnavailable, retry: true},
-	infer.Unavailable:     {http: http.StatusServiceUnavailable, retry: true},
-	infer.Deadline:        {http: http.StatusGatewayTimeout, triton: http.StatusServiceUnavailable},
-	infer.Canceled:        {http: statusClientClosedRequest},
-	infer.Unsupported:     {http: http.StatusNotImplemented},
-	infer.Internal:        {http: http.StatusInternalServerError},
+	infer.OK:               {http: http.StatusOK},
+	infer.Invalid:          {http: http.StatusBadRequest},
+	infer.TooLarge:         {http: http.StatusRequestEntityTooLarge},
+	infer.UnsupportedMedia: {http: http.StatusUnsupportedMediaType},
+	infer.Unauthenticated:  {http: http.StatusUnauthorized},
+	infer.Forbidden:        {http: http.StatusForbidden},
+	infer.NotFound:         {http: http.StatusNotFound},
+	infer.Conflict:         {http: http.StatusConflict},
+	infer.Precondition:     {http: http.StatusPreconditionFailed},
+	infer.Overloaded:       {http: http.StatusTooManyRequests, triton: http.StatusServiceUnavailable, retry: true},
+	infer.Unavailable:      {http: http.StatusServiceUnavailable, retry: true},
+	infer.Deadline:         {http: http.StatusGatewayTimeout, triton: http.StatusServiceUnavailable},
+	infer.Canceled:         {http: statusClientClosedRequest},
+	infer.Unsupported:      {http: http.StatusNotImplemented},
+	infer.Internal:         {http: http.StatusInternalServerError},
 }
 
 // HTTPStatus returns the status of an answer that ended with code.

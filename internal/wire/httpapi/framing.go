@@ -13,6 +13,7 @@ type header struct {
 	requestID       []byte
 	traceparent     []byte
 	authorization   []byte
+	contentType     []byte
 	contentEncoding []byte
 	acceptEncoding  []byte
 	jsonLength      []byte // Inference-Header-Content-Length
@@ -67,9 +68,11 @@ func (h *header) field(name, value []byte) error {
 		if isField(name, "traceparent") {
 			h.traceparent = value
 		}
-	case len("x-request-id"):
+	case len("x-request-id"): // and of content-type
 		if isField(name, "x-request-id") {
 			h.requestID = value
+		} else if isField(name, "content-type") {
+			h.contentType = value
 		}
 	case len("authorization"):
 		if isField(name, "authorization") {

@@ -61,6 +61,11 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 	if err != nil {
 		return err
 	}
+	if x.header.jsonLength == nil { // else a tensor may be an image
+		if err := x.refuseForeign(body); err != nil {
+			return err
+		}
+	}
 	call.Memory = &x.memory
 	call.Model, call.Version, call.StickyParameter = x.target.model, x.target.version, called.StickyParameter
 	if err := x.decode(call, body, called.Model); err != nil {

@@ -139,7 +139,7 @@ func (d *data) element() *problem {
 	}
 }
 
-// float reads a number or one of the tokens that are no JSON.
+// float reads a number or a word in place of one.
 func (d *data) float() *problem {
 	s := &d.c.s
 	if s.pos < len(s.text) && s.text[s.pos] <= ' ' {
@@ -182,12 +182,13 @@ func (d *data) float() *problem {
 	return nil
 }
 
-// token reads NaN or an infinity; anything else is a problem.
+// token reads NaN, an infinity or null, which stands for a missing value and is NaN to
+// the model; anything else is a problem.
 func (d *data) token() *problem {
 	s := &d.c.s
 	var f float64
 	switch {
-	case s.word("NaN"):
+	case s.word("NaN"), s.word("null"):
 		f = math.NaN()
 	case s.word("Infinity"):
 		f = math.Inf(1)

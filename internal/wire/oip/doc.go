@@ -7,7 +7,7 @@
 // The scanner is written by hand. It is strict (RFC 8259, no repairs) but for
 // three things that clients rely on: a leading byte order mark, white space
 // after the document, and the bare tokens NaN, Infinity and -Infinity as
-// elements of floating point tensors. Numbers go straight from the text into the
+// elements of floating point tensors, where null means NaN as well. Numbers go straight from the text into the
 // tensor, integers exactly and floats rounded once.
 //
 // That scanner and the numbers are what makes the package a large one; they are of no

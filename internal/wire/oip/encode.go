@@ -17,6 +17,7 @@ type NonFinite uint8
 // The ways. Tokens are what Triton and TensorFlow Serving write and Python reads.
 const (
 	NonFiniteTokens NonFinite = iota // bare NaN, Infinity, -Infinity
+	NonFiniteNull                    // null, for all three
 	NonFiniteError                   // refuse to answer
 )
 
@@ -168,10 +169,14 @@ func appendFloats(dst []byte, t *infer.Tensor, from, to int, opt EncodeOptions) 
 			f, bits = math.Float64frombits(le.Uint64(b)), 64
 		}
 		if f-f != 0 { // NaN or infinite
-			if opt.NonFinite == NonFiniteError {
+			switch opt.NonFinite {
+			case NonFiniteError:
 				return dst, infer.Errorf(infer.Invalid, "output '%s': element %d is %v, which JSON cannot carry%s", t.Name, i/size, f, askBinary)
+			case NonFiniteNull:
+				dst = append(dst, "null"...)
+			default:
+				dst = appendNonFinite(dst, f)
 			}
-			dst = appendNonFinite(dst, f)
 			continue
 		}
 		dst = appendFloat(dst, f, bits)

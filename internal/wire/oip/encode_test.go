@@ -97,6 +97,17 @@ func TestEncodeStrings(t *testing.T) {
 	}
 }
 
+func TestEncodeNonFiniteAsNull(t *testing.T) {
+	var data []byte
+	for _, v := range []float64{math.NaN(), math.Inf(1), 0.5, math.Inf(-1)} {
+		data = binary.LittleEndian.AppendUint64(data, math.Float64bits(v))
+	}
+	got, err := encode(t, infer.FP64, 4, data, oip.EncodeOptions{NonFinite: oip.NonFiniteNull})
+	if err != nil || got != "null,null,0.5,null" {
+		t.Errorf("got %s %v", got, err)
+	}
+}
+
 func TestEncodeRefuses(t *testing.T) {
 	f := func(dtype infer.DType, n int64, data []byte, want string) {
 		t.Helper()

