@@ -108,6 +108,25 @@ type ServerStatus struct {
 	Ready         bool      `json:"ready"`
 	ModelControl  string    `json:"model_control"` // none, explicit or poll
 	TableRevision int64     `json:"table_revision"`
+	// RepositoryWarnings name what lies in the repository, seems to be meant to be
+	// served, and is not.
+	RepositoryWarnings []RepositoryWarning `json:"repository_warnings,omitempty"`
+}
+
+// RepositoryWarning is an entry of the model repository that is not used.
+type RepositoryWarning struct {
+	Path    string `json:"path"` // in the repository; "." is the repository itself
+	Problem string `json:"problem"`
+	Advice  string `json:"advice"` // what to do
+}
+
+// String returns path, problem and advice on one line.
+func (w RepositoryWarning) String() string {
+	at := w.Path
+	if at == "." {
+		at = "model repository"
+	}
+	return at + ": " + w.Problem + "; " + w.Advice
 }
 
 // ReloadResult answers POST /-/reload.

@@ -96,6 +96,17 @@ func TestHelpAndCompletion(t *testing.T) {
 	}
 }
 
+func TestModelsListSaysWhatIsNotServed(t *testing.T) {
+	at := gateway(t, map[string]http.HandlerFunc{
+		"GET /api/v1/models": says([]api.ModelStatus{}),
+		"GET /api/v1/status": says(api.ServerStatus{RepositoryWarnings: []api.RepositoryWarning{{Path: ".", Problem: "the repository is empty", Advice: "fill it"}}}),
+	})
+	got := command(t, "", []string{"models", "list", "--admin", at})
+	if got.code != exitOK || got.errOut != "not served: model repository: the repository is empty; fill it\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	file := func(text string) string {
 		path := filepath.Join(t.TempDir(), "sluice.yaml")

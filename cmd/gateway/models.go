@@ -33,6 +33,7 @@ func newModels() *cobra.Command {
 			return c.Models(ctx)
 		}),
 	}
+	warnsOfRepository(list, &conn)
 	describe := &cobra.Command{
 		Use: "describe MODEL", Short: "Show all that is known about a model", Args: oneModel, ValidArgsFunction: conn.completeModels,
 		RunE: modelsRun(&conn, &out, printDetails, func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error) {
@@ -79,5 +80,27 @@ func modelsRun(
 			return err
 		}
 		return out.print(cmd.OutOrStdout(), versions, func(b *strings.Builder) { text(b, versions) })
+	}
+}
+
+// warnsOfRepository makes a command say, after what it prints, what lies in the
+// repository and is not served. A gateway that does not tell has no warnings.
+func warnsOfRepository(cmd *cobra.Command, conn *connection) {
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := run(cmd, args); err != nil {
+			return err
+		}
+		c, ctx, done, err := conn.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		if status, err := c.Status(ctx); err == nil {
+			for _, w := range status.RepositoryWarnings {
+				cmd.PrintErrln("not served: " + oneLine(w.String()))
+			}
+		}
+		return nil
 	}
 }

@@ -53,8 +53,10 @@ func (w *welcome) text(ctx context.Context) string {
 	}
 	commands := []string{"curl -s " + options.Data + "/v2", "curl -s " + options.Data + "/v2/health/ready"}
 	var operate []string
+	title := "Sluice is ready."
 	if c, err := client.New(options); err == nil {
 		defer c.Close()
+		title = titleText(ctx, c)
 		route := declared(ctx, c)
 		tried := tryRoute(ctx, c, route)
 		if tried == nil {
@@ -68,7 +70,7 @@ func (w *welcome) text(ctx context.Context) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Sluice is ready.\n  HTTP   %s\n  admin  %s\n", options.Data, options.Admin)
+	fmt.Fprintf(&b, "%s\n  HTTP   %s\n  admin  %s\n", title, options.Data, options.Admin)
 	block(&b, "Try", append(commands, "curl -s "+options.Admin+"/metrics"))
 	switch {
 	case len(operate) == 0:
@@ -78,6 +80,37 @@ func (w *welcome) text(ctx context.Context) string {
 		block(&b, "Split the traffic", operate)
 	}
 	return b.String()
+}
+
+// titleText says whether a gateway is ready, how many models it serves, and what lies
+// in its repository that it does not.
+func titleText(ctx context.Context, c *client.Client) string {
+	models, err := c.Models(ctx)
+	if err != nil {
+		return "Sluice is ready."
+	}
+	var b strings.Builder
+	switch n := len(namesOf(models, api.StateReady)); {
+	case c.Ready(ctx) != nil:
+		fmt.Fprintf(&b, "Sluice runs, but it is not ready: %s.", modelsText(n))
+	default:
+		fmt.Fprintf(&b, "Sluice is ready: %s.", modelsText(n))
+	}
+	if status, err := c.Status(ctx); err == nil && len(status.RepositoryWarnings) > 0 {
+		b.WriteString("\n\nNot served:")
+		for _, w := range status.RepositoryWarnings {
+			b.WriteString("\n  " + oneLine(w.String()))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func modelsText(n int) string {
+	if n == 1 {
+		return "1 model"
+	}
+	return strconv.Itoa(n) + " models"
 }
 
 func block(b *strings.Builder, title string, commands []string) {
@@ -96,7 +129,8 @@ func tryModel(ctx context.Context, c *client.Client) []string {
 	}
 	var model string
 	var shortest []byte
-	for _, name := range readyNames(models) {
+	names := namesOf(models, api.StateReady)
+	for _, name := range names[:min(len(names), maxWelcomeModels)] {
 		meta, err := c.Metadata(ctx, name, 0)
 		if err != nil {
 			continue
@@ -217,13 +251,15 @@ func moreFor(r *api.Route, canary *api.Variant) int {
 	return 0
 }
 
-func readyNames(models []api.ModelStatus) []string {
+// namesOf returns the names of the models that have a version in a state, sorted.
+func namesOf(models []api.ModelStatus, state string) []string {
 	var names []string
 	for i := range models {
-		if m := &models[i]; m.State == api.StateReady && !slices.Contains(names, m.Name) && len(names) < maxWelcomeModels {
+		if m := &models[i]; m.State == state && !slices.Contains(names, m.Name) {
 			names = append(names, m.Name)
 		}
 	}
+	slices.Sort(names)
 	return names
 }
 

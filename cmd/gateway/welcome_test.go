@@ -85,6 +85,23 @@ func TestWelcomeWithoutModels(t *testing.T) {
 	f(map[string]http.HandlerFunc{"GET /api/v1/models": says([]api.ModelStatus{{Name: "gone", State: api.StateReady}})})
 }
 
+func TestWelcomeSaysWhatIsNotServed(t *testing.T) {
+	warning := api.RepositoryWarning{Path: "m/v1/", Problem: "not a version", Advice: "rename it"}
+	got, at := greeted(t, nil, map[string]http.HandlerFunc{
+		"GET /api/v1/models": says([]api.ModelStatus{}), "GET /-/ready": fails(http.StatusServiceUnavailable, "0 models"),
+		"GET /api/v1/status": says(api.ServerStatus{RepositoryWarnings: []api.RepositoryWarning{warning}}),
+	})
+	if want := "Sluice runs, but it is not ready: 0 models.\n\nNot served:\n  m/v1/: not a version; rename it\n\n  HTTP   " + at; !strings.HasPrefix(got, want) {
+		t.Errorf("got %s", got)
+	}
+	got, _ = greeted(t, nil, map[string]http.HandlerFunc{
+		"GET /api/v1/models": says([]api.ModelStatus{{Name: "a", State: api.StateReady}}), "GET /-/ready": says(nil),
+	})
+	if !strings.HasPrefix(got, "Sluice is ready: 1 model.\n  HTTP") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestWelcomeSplitsTheTraffic(t *testing.T) {
 	meta := client.Metadata{Inputs: []client.TensorMetadata{{Name: "x", Datatype: "BOOL", Shape: []int64{0}}}}
 	implied := api.Route{Name: "digits", Variants: []api.Variant{variant(1, 100, "stable")}}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire/oip"
 )
@@ -27,8 +28,9 @@ var (
 )
 
 // Ready implements admin.Control: nil once the first pass over the repository is
-// over and until the stop begins. Under strict readiness every version must be
-// ready as well.
+// over and until the stop begins. A repository without a model that is read once only is
+// a wrong folder, and not ready. Under strict readiness every version must be ready as
+// well.
 func (c control) Ready() error {
 	a := c.app
 	select {
@@ -38,6 +40,9 @@ func (c control) Ready() error {
 	}
 	if !a.reconcile.Ready() {
 		return errStarting
+	}
+	if warnings := a.reconcile.Warnings(); len(warnings) > 0 && a.opts.Config.Repository.Control == config.ControlNone && len(a.reconcile.Models()) == 0 {
+		return infer.Errorf(infer.Unavailable, "there are 0 models to serve: %s", warnings[0]) // only a person can change that
 	}
 	if a.opts.Config.Server.StrictReadiness {
 		return missing(a.reconcile.Models())
@@ -67,6 +72,7 @@ func (c control) Status() api.ServerStatus {
 		Version: a.opts.Build.Version, Revision: a.opts.Build.Revision, GoVersion: runtime.Version(),
 		Runtime: a.runtime.Describe(), StartedAt: a.started, Ready: c.Ready() == nil,
 		ModelControl: a.opts.Config.Repository.Control, TableRevision: a.reconcile.Revision(),
+		RepositoryWarnings: a.reconcile.Warnings(),
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"sluice.io/sluice/api"
 )
 
@@ -67,13 +69,51 @@ func TestBrokenModelsAreListedAndOthersServe(t *testing.T) {
 			t.Errorf("%s: %s %q", name, m.State, m.Reason)
 		}
 		status, text := g.call(t, http.MethodPost, g.url+"/v2/models/"+strings.TrimSuffix(name, "/1")+"/infer", doubleRequest)
-		if status != http.StatusNotFound || !strings.Contains(text, "has no available versions") {
+		if status != http.StatusNotFound || !strings.Contains(text, "has no available versions; version 1 failed to load: ") {
 			t.Errorf("%s: %d %s", name, status, text)
 		}
 	}
 	index := g.must(t, http.MethodPost, g.url+"/v2/repository/index", "")
 	if !strings.Contains(index, `"broken"`) || strings.Contains(g.must(t, http.MethodPost, g.url+"/v2/repository/index", `{"ready":true}`), `"broken"`) {
 		t.Errorf("index: %s", index)
+	}
+}
+
+// A folder that is not a repository of models is not ready, and says what is wrong.
+func TestAWrongFolderIsNotReady(t *testing.T) {
+	dir := demo(t)
+	put(t, dir, "double", 2, scale(t, 3))
+	g := launch(t, zap.NewNop(), nil, filepath.Join(dir, "double"))
+	const want = "the folder looks like that of one model: it holds the version folder 1/"
+	status, text := 0, ""
+	for range 3000 {
+		if status, text = g.call(t, http.MethodGet, g.admin+"/-/ready", ""); strings.Contains(text, "0 models") {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if status != http.StatusServiceUnavailable || !strings.Contains(text, want) {
+		t.Errorf("readiness: %d %s", status, text)
+	}
+	if text := g.must(t, http.MethodGet, g.admin+"/api/v1/status", ""); !strings.Contains(text, want) || strings.Contains(text, dir) {
+		t.Errorf("status: %s", text)
+	}
+	put(t, filepath.Join(dir, "double"), "double", 1, scale(t, 2))
+	g.must(t, http.MethodPost, g.admin+"/-/reload", "")
+	g.await(t)
+}
+
+func TestAModelWithoutAVersionFolder(t *testing.T) {
+	dir := demo(t)
+	if err := os.Rename(filepath.Join(dir, "double", "1", "model.onnx"), filepath.Join(dir, "double", "model.onnx")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "double", "1")); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, dir)
+	if got := g.answer(t, "double/versions/1"); got != "[2 4 6]" {
+		t.Errorf("double answers %s", got)
 	}
 }
 

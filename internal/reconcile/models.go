@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,6 +38,9 @@ func (r *Reconciler) Load(ctx context.Context, name string, by api.Actor) error 
 			r.desired.named[name] = true
 			r.again = of
 			r.told.because(name, api.CauseCall, by)
+			r.warn(slices.DeleteFunc(slices.Clone(r.Warnings()), func(w api.RepositoryWarning) bool {
+				return strings.HasPrefix(w.Path, name+"/") // it has a version by now
+			}))
 		},
 		goal: func() (*goal, error) {
 			if !r.desired.loads(name) {
@@ -137,7 +141,7 @@ func (r *Reconciler) poll(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	type look struct {
-		found []registry.Found
+		found registry.Listing
 		err   error
 	}
 	looks := make(chan look, 1)
@@ -171,8 +175,10 @@ func (r *Reconciler) poll(ctx context.Context, every time.Duration) {
 // take makes what a poll has found the repository that should serve. A folder counts as
 // changed once two polls saw the same files in it, so that one that is still being copied
 // is left alone: until then, what was there before stays in its place.
-func (r *Reconciler) take(found []registry.Found) {
-	seen := map[infer.Version]string{}
+func (r *Reconciler) take(listing registry.Listing) {
+	found, seen := listing.Models, map[infer.Version]string{}
+	r.warn(slices.DeleteFunc(slices.Clone(listing.Warnings), func(w api.RepositoryWarning) bool { return !slices.Contains(r.warned, w) }))
+	r.warned = listing.Warnings
 	for i := range found {
 		f, last := &found[i], foundModel(r.desired.found, found[i].Name)
 		f.Versions = slices.DeleteFunc(f.Versions, func(fv registry.FoundVersion) bool {
@@ -199,4 +205,15 @@ func (r *Reconciler) take(found []registry.Found) {
 		}
 	}
 	r.desired.found = found
+}
+
+// warn replaces the warnings about the repository, and logs those that are new.
+func (r *Reconciler) warn(list []api.RepositoryWarning) {
+	known := r.Warnings()
+	for _, w := range list {
+		if !slices.Contains(known, w) {
+			r.log.Warn("the model repository holds what is not served", zap.String("path", w.Path), zap.String("problem", w.Problem), zap.String("advice", w.Advice))
+		}
+	}
+	r.warnings.Store(&list)
 }

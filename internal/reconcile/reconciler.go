@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
@@ -53,12 +54,13 @@ type Reconciler struct {
 	log      *zap.Logger
 
 	commands chan func()           // each is called by the goroutine of Run
-	scanned  chan []registry.Found // what a poll has found
+	scanned  chan registry.Listing // what a poll has found
 	woken    chan struct{}         // a load has ended, or a change may have
 	stopped  chan struct{}         // closed when Run has ended
 	ready    atomic.Bool           // the loads of the start have ended
 	revision atomic.Int64          // of the table
 	view     atomic.Pointer[view]
+	warnings atomic.Pointer[[]api.RepositoryWarning]
 
 	desired desired
 	routes  *routes.Set
@@ -74,6 +76,7 @@ type Reconciler struct {
 	told told
 
 	seen      map[infer.Version]string // fingerprints at the last poll
+	warned    []api.RepositoryWarning  // at the last poll
 	unwritten bool                     // the last pass could not be written to the journal
 }
 
@@ -82,7 +85,7 @@ func New(opts Options) *Reconciler {
 	r := &Reconciler{
 		opts: opts, repo: opts.Repository, loader: opts.Loader, router: opts.Router, watch: opts.Watcher, journal: opts.Journal,
 		record: newRecorder(opts.Metrics, opts.Logger.Named("routes")), log: opts.Logger.Named("reconcile"),
-		commands: make(chan func()), scanned: make(chan []registry.Found), woken: make(chan struct{}, 1), stopped: make(chan struct{}),
+		commands: make(chan func()), scanned: make(chan registry.Listing), woken: make(chan struct{}, 1), stopped: make(chan struct{}),
 		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(), plans: map[string]*planned{}, told: newTold(),
 	}
 	loads := registry.Options{
@@ -91,6 +94,7 @@ func New(opts Options) *Reconciler {
 	}
 	r.registry, r.shadows = registry.New(loads), registry.New(loads)
 	r.view.Store(&view{})
+	r.warnings.Store(&[]api.RepositoryWarning{})
 	return r
 }
 

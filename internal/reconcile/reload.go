@@ -31,12 +31,14 @@ func (r *Reconciler) Reload(ctx context.Context, by api.Actor) (result api.Reloa
 		r.reloaded(err)
 		return result, infer.Errorf(infer.Invalid, "%v", err)
 	}
-	if next.found, err = r.repo.Scan(); err != nil {
+	listing, err := r.repo.Scan()
+	if err != nil {
 		r.reloaded(err)
 		return result, err
 	}
+	next.found = listing.Models
 	next.profiles.Of(next.cfg, next.found) // read here, not by the loop
-	reload := &reload{r: r, next: next, by: by}
+	reload := &reload{r: r, next: next, warnings: listing.Warnings, by: by}
 	err = r.do(ctx, &change{
 		outlives: true, begin: reload.begin, goal: reload.goal, retry: func(infer.Version) bool { return true }, finish: reload.finish,
 	})
@@ -50,13 +52,14 @@ func (r *Reconciler) reloaded(err error) { r.record.metrics.Reloaded(err == nil,
 
 // reload is one reload on its way.
 type reload struct {
-	r      *Reconciler
-	next   desired // but for named, which stays as it is
-	by     api.Actor
-	number int
-	before map[infer.Version]*registry.Leased // that served when it was asked for
-	edits  []routeEdit
-	result api.ReloadResult
+	r        *Reconciler
+	next     desired // but for named, which stays as it is
+	warnings []api.RepositoryWarning
+	by       api.Actor
+	number   int
+	before   map[infer.Version]*registry.Leased // that served when it was asked for
+	edits    []routeEdit
+	result   api.ReloadResult
 }
 
 func (x *reload) begin() {
@@ -95,6 +98,7 @@ func (x *reload) finish(t *transition) (err error) {
 	if err := r.commit(t, x.edits, x.by); err != nil {
 		return err
 	}
+	r.warn(x.warnings)
 	x.result.Changed = append(append(changes(x.before, t.live.Serving(), t.live.Failed()), routeChanges(x.edits)...), tokens...)
 	x.result.Differing = r.differing()
 	r.log.Info("reloaded", zap.Strings("changed", x.result.Changed), zap.Strings("differing", x.result.Differing))

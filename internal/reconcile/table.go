@@ -23,6 +23,7 @@ type actual struct {
 	live    map[infer.Version]*registry.Leased
 	shadows map[infer.Version]*registry.Leased
 	loading func(v infer.Version) bool // a version is on its way
+	failed  map[infer.Version]error    // versions that could not be loaded
 }
 
 // swap builds a table and makes it current. Every model of the goal has an entry,
@@ -45,6 +46,9 @@ func (r *Reconciler) swap(s actual) {
 	for _, spec := range s.goal.specs {
 		e := b.entry(spec.Version.Model)
 		e.Loading = e.Loading || s.loading(spec.Version) && s.live[spec.Version] == nil
+		if s.failed[spec.Version] != nil && s.live[spec.Version] == nil {
+			e.Failed = append(e.Failed, spec.Version.Number)
+		}
 	}
 	next := &view{routes: map[string]*routeView{}}
 	for name, e := range b.entries {
@@ -120,7 +124,8 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	e := b.entry(state.Name)
 	if state.Name != state.Model {
 		model := b.entry(state.Model)
-		e.Model, e.Targets, e.Default, e.Loading = state.Model, slices.Clone(model.Targets), model.Default, model.Loading
+		e.Model, e.Targets, e.Default = state.Model, slices.Clone(model.Targets), model.Default
+		e.Loading, e.Failed = model.Loading, model.Failed
 	}
 	shown := &routeView{route: state.Route}
 	e.Route = &router.Route{

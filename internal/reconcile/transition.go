@@ -114,7 +114,7 @@ func (r *Reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 	}
 	r.desired = t.goal.desired
 	t.goal.routes = r.routes.All() // what was folded is what serves
-	s := actual{goal: t.goal, live: t.live.Serving(), shadows: t.shadow.Serving(), loading: t.live.Loading}
+	s := actual{goal: t.goal, live: t.live.Serving(), shadows: t.shadow.Serving(), loading: t.live.Loading, failed: t.live.Failed()}
 	r.swap(s)
 	t.live.Commit()
 	t.shadow.Commit()
@@ -158,9 +158,12 @@ func (r *Reconciler) start() error {
 	if err != nil { // what is right is brought up
 		r.log.Error("routes of the configuration cannot be applied", zap.Error(err))
 	}
-	if r.desired.found, err = r.repo.Scan(); err != nil {
+	listing, err := r.repo.Scan()
+	if err != nil {
 		return err
 	}
+	r.desired.found = listing.Models
+	r.warn(listing.Warnings)
 	t := r.plan(r.goal(r.desired, edits), nil)
 	r.logAbsent(t.goal.specs)
 	for _, v := range t.live.Awaits(nil) {

@@ -158,6 +158,10 @@ func (r *Reconciler) ShadowQueues() map[infer.Version]metrics.QueueSize {
 // details.
 func (r *Reconciler) Models() []api.ModelStatus { return r.registry.List() }
 
+// Warnings are about what the repository holds and does not serve. The list must not be
+// changed.
+func (r *Reconciler) Warnings() []api.RepositoryWarning { return *r.warnings.Load() }
+
 // Details is Models with details.
 func (r *Reconciler) Details() []api.ModelStatus { return r.registry.Status() }
 

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -22,7 +24,8 @@ const ModelFile = "model.onnx"
 // directory, say) is refused instead of read.
 const maxFiles = 10_000
 
-// Repository reads a folder of models, <model>/<version>/model.onnx. Every access
+// Repository reads a folder of models, <model>/<version>/model.onnx. A model of one
+// version may do without its folder: <model>/model.onnx is version 1. Every access
 // goes through os.Root: a link that leads out of the folder is an error. All methods
 // may be called from any goroutine.
 type Repository struct {
@@ -103,25 +106,39 @@ type FoundVersion struct {
 	Err error
 }
 
-// Scan lists the models, sorted by name. Folders without an integer sub-folder
-// are left out, as are names that no request could use.
-func (r *Repository) Scan() ([]Found, error) {
+// Scan lists the models, and warns of what seems to be meant for one and is not used.
+// Folders without a version are left out, as are names that no request could use.
+func (r *Repository) Scan() (Listing, error) {
 	if err := r.follow(); err != nil {
-		return nil, err
+		return Listing{}, err
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	entries, err := fs.ReadDir(r.root.FS(), ".")
 	if err != nil {
-		return nil, fmt.Errorf("model repository: %w", err)
+		return Listing{}, fmt.Errorf("model repository: %w", err)
 	}
-	var found []Found
+	var l Listing
+	var ownVersions []string // the repository has folders as a model has
 	for _, e := range entries {
-		if m, ok := r.scanModel(e.Name()); ok {
-			found = append(found, m)
+		name := e.Name()
+		if info, err := r.root.Stat(name); err == nil && !info.IsDir() {
+			if w, ok := stray(name); ok {
+				l.warn(w)
+			}
+			continue
+		}
+		m, warnings := r.scanModel(name)
+		if _, version := infer.ParseVersion(name); version && len(m.Versions) == 0 && r.holdsModel(name) {
+			ownVersions = append(ownVersions, name)
+			continue
+		}
+		if l.warn(warnings...); len(m.Versions) > 0 {
+			l.Models = append(l.Models, m)
 		}
 	}
-	return found, nil
+	l.finish(ownVersions)
+	return l, nil
 }
 
 // ScanModel looks at one model. It is not ok if there is no such folder, or
@@ -132,17 +149,27 @@ func (r *Repository) ScanModel(name string) (Found, bool) {
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.scanModel(name)
+	m, _ := r.scanModel(name)
+	return m, len(m.Versions) > 0
 }
 
-func (r *Repository) scanModel(name string) (Found, bool) {
+// scanModel looks at one model, which is without versions if it cannot be used.
+func (r *Repository) scanModel(name string) (Found, []api.RepositoryWarning) {
 	m := Found{Name: name}
 	if !infer.ValidName(name) {
-		return m, false
+		return m, []api.RepositoryWarning{{
+			Path: fmt.Sprintf("%.100q", name), Problem: "the name of the folder is not valid for a model",
+			Advice: "rename it: UTF-8 of at most 255 bytes, without control characters, backslashes, or blanks at its ends",
+		}}
 	}
 	entries, err := fs.ReadDir(r.root.FS(), name) // follows links inside the root
 	if err != nil {
-		return m, false
+		if bystander(name) {
+			return m, nil
+		}
+		return m, []api.RepositoryWarning{{
+			Path: name, Problem: "the folder cannot be read, or is a link that leads out of the repository", Advice: "check its mode and owner, or copy it",
+		}}
 	}
 	for _, e := range entries {
 		if e.Name() == "config.pbtxt" {
@@ -154,8 +181,25 @@ func (r *Repository) scanModel(name string) (Found, bool) {
 			m.Versions = append(m.Versions, v)
 		}
 	}
-	slices.SortFunc(m.Versions, func(a, b FoundVersion) int { return int(min(1, max(-1, a.Number-b.Number))) })
-	return m, len(m.Versions) > 0
+	slices.SortFunc(m.Versions, func(a, b FoundVersion) int { return cmp.Compare(a.Number, b.Number) })
+	if len(m.Versions) == 0 && r.flat(name) {
+		v := FoundVersion{Number: 1}
+		v.Fingerprint, v.Size, v.Err = r.fingerprint(name)
+		m.Versions = append(m.Versions, v)
+		return m, nil
+	}
+	if len(m.Versions) == 0 && bystander(name) {
+		return m, nil
+	}
+	return m, r.misplaced(name, entries, len(m.Versions) == 0)
+}
+
+// flat reports whether a model's folder holds the file of its one version itself. A
+// folder that has a version for its name does not: the repository is then that of one
+// model.
+func (r *Repository) flat(model string) bool {
+	_, version := infer.ParseVersion(model)
+	return !version && r.holdsModel(model)
 }
 
 // fingerprint walks a version's folder; it also finds what makes loading impossible.
@@ -229,6 +273,11 @@ func hidePath(err error) error {
 	}
 }
 
+// rel returns the folder of a version in the repository.
 func (r *Repository) rel(v infer.Version) string {
-	return path.Join(v.Model, strconv.FormatInt(v.Number, 10))
+	dir := path.Join(v.Model, strconv.FormatInt(v.Number, 10))
+	if _, err := r.root.Lstat(dir); errors.Is(err, fs.ErrNotExist) && v.Number == 1 && r.flat(v.Model) {
+		return v.Model
+	}
+	return dir
 }

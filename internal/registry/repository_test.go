@@ -44,7 +44,7 @@ func scan(t *testing.T, r *registry.Repository) map[string][]int64 {
 		t.Fatal(err)
 	}
 	got := map[string][]int64{}
-	for _, m := range found {
+	for _, m := range found.Models {
 		for _, v := range m.Versions {
 			got[m.Name] = append(got[m.Name], v.Number)
 		}
@@ -80,7 +80,7 @@ func TestScanSaysWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	reasons := map[string]string{}
-	for _, m := range found {
+	for _, m := range found.Models {
 		for _, v := range m.Versions {
 			if v.Err != nil {
 				reasons[m.Name] += infer.Message(v.Err)

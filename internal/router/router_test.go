@@ -88,6 +88,8 @@ func TestRefusals(t *testing.T) {
 		entry(target(1, &loaded{})),
 		{Name: "broken"},
 		{Name: "soon", Loading: true},
+		{Name: "failed", Failed: []int64{3}},
+		{Name: "failures", Failed: []int64{2, 1}},
 	}))
 	f := func(name string, version int64, code infer.Code, want string) {
 		t.Helper()
@@ -103,6 +105,10 @@ func TestRefusals(t *testing.T) {
 	f("nope", 3, infer.NotFound, "Request for unknown model: 'nope' version 3 is not found")
 	f("iris", 9, infer.NotFound, "Request for unknown model: 'iris' version 9 is not found")
 	f("broken", 0, infer.NotFound, "Request for unknown model: 'broken' has no available versions")
+	const why = " failed to load: the repository index, gateway models list, and the log say why"
+	f("failed", 0, infer.NotFound, "Request for unknown model: 'failed' has no available versions; version 3"+why)
+	f("failed", 3, infer.NotFound, "Request for unknown model: 'failed' has no available versions; it"+why)
+	f("failures", 0, infer.NotFound, "Request for unknown model: 'failures' has no available versions; version 2 and others"+why)
 	f("soon", 0, infer.Unavailable, "model 'soon' is loading")
 }
 

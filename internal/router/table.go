@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -37,6 +38,7 @@ type Entry struct {
 	Targets []*Target // the versions that can serve, in any order
 	Default *Target   // who serves if there is no route; nil for nobody
 	Loading bool      // a version is on its way
+	Failed  []int64   // versions that could not be loaded
 	Route   *Route    // nil: Default serves
 	Taps    Taps      // get what Default answered if there is no route
 
@@ -199,7 +201,7 @@ func (r *Route) serving() *Target {
 
 // The texts below begin as clients of Triton expect them to.
 
-func unknown(name string, version int64) error {
+func unknown(name string, version int64) *infer.Error {
 	if version != 0 {
 		return infer.Errorf(infer.NotFound, "Request for unknown model: '%s' version %d is not found", name, version)
 	}
@@ -207,14 +209,34 @@ func unknown(name string, version int64) error {
 }
 
 func (e *Entry) missing(version int64) error {
+	var err *infer.Error
 	switch {
 	case e.Loading:
 		return infer.Errorf(infer.Unavailable, "model '%s' is loading, try again", e.Name)
 	case version == 0 && e.Route != nil:
-		return infer.Errorf(infer.Unavailable, "no version of route '%s' is loaded, try again later", e.Name)
+		err = infer.Errorf(infer.Unavailable, "no version of route '%s' is loaded, try again later", e.Name)
 	case version == 0 || len(e.Targets) == 0:
-		return infer.Errorf(infer.NotFound, "Request for unknown model: '%s' has no available versions", e.Name)
+		err = infer.Errorf(infer.NotFound, "Request for unknown model: '%s' has no available versions", e.Name)
 	default:
-		return unknown(e.Name, version)
+		err = unknown(e.Name, version)
 	}
+	err.Msg += e.failure(version)
+	return err
+}
+
+// failure says which versions have failed to load, and where to look. The reason itself
+// is for those who operate the gateway.
+func (e *Entry) failure(version int64) string {
+	var which string
+	switch {
+	case version != 0 && slices.Contains(e.Failed, version):
+		which = "it"
+	case version != 0 || len(e.Failed) == 0:
+		return ""
+	case len(e.Failed) == 1:
+		which = fmt.Sprintf("version %d", e.Failed[0])
+	default:
+		which = fmt.Sprintf("version %d and others", slices.Max(e.Failed))
+	}
+	return "; " + which + " failed to load: the repository index, gateway models list, and the log say why"
 }

@@ -74,6 +74,11 @@ func texts() []Difference {
 			Why: "there is no such configuration here",
 		},
 		{
+			Rows: `broken_infer broken_meta`, Aspects: []Aspect{Text},
+			Kind: Deliberate, Case: "the text on a model that could not be loaded", Triton: "as on one that was unloaded", Sluice: "the same, and that it failed to load",
+			Why: "a caller need not ask why a model is away",
+		},
+		{
 			Rows: `json_inputs_of_numbers json_inputs_of_null json_dup_key_inputs json_empty_body cl_missing_post in_dtype_unknown
 				in_dtype_lower in_dtype_fp16 in_dtype_bf16 typed_str_datatype_STRING in_data_missing in_input_binary_size_and_data
 				in_shape_empty in_shape_rank1 in_shape_swapped in_shape_mul_overflow in_shape_zero_with_data param_null param_object
