@@ -61,7 +61,7 @@ type DriftVerdict struct {
 	Reason string     `json:"reason,omitempty"` // why the window says nothing: too few rows, for example
 	Began  *time.Time `json:"began,omitempty"`  // the start of the window in which the present trouble began
 	// Features are ranked: the strongest evidence first, then by name. Quality are
-	// findings about missing, NaN, infinite and out-of-range values, ranked likewise; those
+	// findings about missing (or NaN), infinite and out-of-range values, ranked likewise; those
 	// of which there is nothing to say are left out.
 	Features []DriftFinding `json:"features"`
 	Quality  []DriftFinding `json:"quality"`
@@ -77,7 +77,7 @@ type Span struct {
 type DriftFinding struct {
 	Feature   string  `json:"feature"`
 	Kind      string  `json:"kind"`      // input or output
-	Statistic string  `json:"statistic"` // "g" for bins; "missing", "nan", "inf", "range" for quality
+	Statistic string  `json:"statistic"` // "g" for bins; "missing" (NaN too), "inf", "range" for quality
 	Value     float64 `json:"value"`     // of the statistic; for quality how many rows are concerned
 	P         float64 `json:"p"`         // of a value so large where the true effect is at most the tolerance; at least 1e-300
 	Effect    float64 `json:"effect"`    // PSI for bins; for quality the share of rows beyond the reference's

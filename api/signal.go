@@ -67,7 +67,7 @@ type SignalData struct {
 type SignalFinding struct {
 	Feature   string  `json:"feature"`
 	Kind      string  `json:"kind"`      // input or output
-	Statistic string  `json:"statistic"` // "g", "missing", "nan", "inf", "range"
+	Statistic string  `json:"statistic"` // "g", "missing", "inf", "range"
 	Value     float64 `json:"value"`
 	P         float64 `json:"p"`
 	Effect    float64 `json:"effect"`

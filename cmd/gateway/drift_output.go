@@ -67,7 +67,7 @@ func printFindings(b *strings.Builder, v *api.DriftVerdict, all bool) {
 	}
 }
 
-// changeText says in words what is different; of what is missing, NaN, infinite or
+// changeText says in words what is different; of what is missing, infinite or
 // out of range, that it is that.
 func changeText(f *api.DriftFinding) string {
 	const bins = "g"

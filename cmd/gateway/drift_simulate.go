@@ -64,7 +64,7 @@ come each second from 1970 on.`,
 	f.IntVar(&d.Rows, "window-rows", 1000, "rows of a window")
 	f.IntVar(&d.MinRows, "min-rows", d.MinRows, "windows of fewer rows say nothing")
 	f.Float64Var(&d.Tolerance, "tolerance", d.Tolerance, "the divergence from the reference, as PSI, that never raises an alarm")
-	f.Float64Var(&d.QualityTolerance, "quality-tolerance", d.QualityTolerance, "by how much the share of missing, of NaN and of infinite values may exceed the reference's")
+	f.Float64Var(&d.QualityTolerance, "quality-tolerance", d.QualityTolerance, "by how much the share of missing (or NaN) and of infinite values may exceed the reference's")
 	f.Float64Var(&d.RangeTolerance, "range-tolerance", d.RangeTolerance, "the same for values outside the reference's range")
 	f.IntVar(&d.FalseAlarmWindows, "false-alarm-windows", d.FalseAlarmWindows, "at most one false alarm is expected in so many windows of a stream")
 	f.IntVar(&s.options.Streams, "streams", 1, "versions and roles that share the promise about false alarms")

@@ -51,16 +51,15 @@ func printProfile(b *strings.Builder, p *offline.Profile, digest string) {
 	}
 	fmt.Fprintf(b, "Model:\t%s\nSource:\t%s\nCreated:\t%s\nRows:\t%d, of which %d are sampled\nDigest:\t%s\n\n",
 		oneLine(model), orDash(oneLine(p.Source)), timeText(&p.Created), p.Rows, p.Sampled, digest)
-	fmt.Fprintln(b, "FEATURE\tKIND\tPLACE\tBINS\tMIN\tMAX\tMEAN\tSD\tMISSING\tNAN\tINF")
+	fmt.Fprintln(b, "FEATURE\tKIND\tPLACE\tBINS\tMIN\tMAX\tMEAN\tSD\tMISSING\tINF")
 	for i := range p.Features {
 		f := &p.Features[i]
 		numbers := []string{numberText(f.Min), numberText(f.Max), numberText(f.Mean), numberText(math.Sqrt(f.Variance))}
 		if f.Reference.Finite() == 0 {
 			numbers = []string{"-", "-", "-", "-"}
 		}
-		fmt.Fprintf(b, "%s\t%s\t%s[%d]\t%d\t%s\t%s\t%s\t%s\n", oneLine(f.Name), f.Kind, oneLine(f.Tensor), f.Element,
-			len(f.Reference.Bins), strings.Join(numbers, "\t"), rowShare(f.Read.Missing, p.Rows), rowShare(f.Read.NaN, p.Rows),
-			rowShare(f.Read.PosInf+f.Read.NegInf, p.Rows))
+		fmt.Fprintf(b, "%s\t%s\t%s[%d]\t%d\t%s\t%s\t%s\n", oneLine(f.Name), f.Kind, oneLine(f.Tensor), f.Element,
+			len(f.Reference.Bins), strings.Join(numbers, "\t"), rowShare(f.Read.Absent(), p.Rows), rowShare(f.Read.PosInf+f.Read.NegInf, p.Rows))
 	}
 }
 
@@ -114,12 +113,12 @@ OUTSIDE the share of B that is certainly beyond A's range.`,
 }
 
 func printComparison(b *strings.Builder, c *offline.ProfileComparison) {
-	fmt.Fprintln(b, "FEATURE\tKIND\tPSI\tLIMITS\tNOISE\tMOVED\tKS\tSHIFT\tSPREAD\tOUTSIDE\tMISSING\tNAN\tINF")
+	fmt.Fprintln(b, "FEATURE\tKIND\tPSI\tLIMITS\tNOISE\tMOVED\tKS\tSHIFT\tSPREAD\tOUTSIDE\tMISSING\tINF")
 	for i := range c.Features {
 		d := &c.Features[i]
-		fmt.Fprintf(b, "%s\t%s\t%.4f\t%.4f to %.4f\t%.4f\t%.1f%%\t%.3f to %.3f\t%+.3g\t%.3g\t%.1f%%\t%s\t%s\t%s\n", oneLine(d.Name), d.Kind,
+		fmt.Fprintf(b, "%s\t%s\t%.4f\t%.4f to %.4f\t%.4f\t%.1f%%\t%.3f to %.3f\t%+.3g\t%.3g\t%.1f%%\t%s\t%s\n", oneLine(d.Name), d.Kind,
 			d.PSI, d.PSILow, d.PSIHigh, d.Noise, 100*d.Moved, d.KSLow, d.KSHigh, d.Shift, d.Spread, 100*d.Outside,
-			pointsText(d.Missing), pointsText(d.NaN), pointsText(d.Inf))
+			pointsText(d.Missing), pointsText(d.Inf))
 	}
 	for _, only := range []struct {
 		in    string

@@ -12,7 +12,7 @@ type Drift struct {
 
 	MinRows           int           `yaml:"min_rows" default:"50" min:"1" max:"1000000000" doc:"Windows of fewer rows say nothing."`
 	Tolerance         float64       `yaml:"tolerance" default:"0.02" min:"0.0001" max:"10" doc:"The divergence from the reference, as PSI, that never raises an alarm. A shift of the mean by d standard deviations has about d² of it."`
-	QualityTolerance  float64       `yaml:"quality_tolerance" default:"0.01" min:"0.0001" max:"0.99" doc:"By how much the share of missing, of NaN and of infinite values may exceed the reference's."`
+	QualityTolerance  float64       `yaml:"quality_tolerance" default:"0.01" min:"0.0001" max:"0.99" doc:"By how much the share of missing (or NaN) and of infinite values may exceed the reference's."`
 	RangeTolerance    float64       `yaml:"range_tolerance" default:"0.05" min:"0.0001" max:"0.99" doc:"The same for values outside the reference's range."`
 	FalseAlarmEvery   time.Duration `yaml:"false_alarm_every" default:"720h" min:"1m" doc:"At most one false alarm is expected in this time, over all features of all models that this gateway watches; for windows of time."`
 	FalseAlarmWindows int           `yaml:"false_alarm_windows" default:"720" min:"1" max:"1000000000" doc:"The same as a number of windows of each stream; for windows of rows."`

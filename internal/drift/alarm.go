@@ -13,7 +13,7 @@ type Options struct {
 	// and still be as before. A normal variable whose mean moves by d standard deviations
 	// has a PSI of d²: 0.02 lets 0.14 pass.
 	Tolerance float64 `json:"tolerance"`
-	// QualityTolerance is by how much the share of missing, of NaN and of infinite
+	// QualityTolerance is by how much the share of missing (or NaN) and of infinite
 	// values may exceed the reference's. RangeTolerance is the same for values outside the
 	// reference's range, for drift takes some there too.
 	QualityTolerance float64 `json:"quality_tolerance"`
@@ -78,12 +78,12 @@ type alarmLimits struct{ suspect, detect float64 }
 // thresholds turns the promise into limits.
 //
 // A clean stream is judged on W windows in the time T, and S streams on S·W. What may
-// be tested in one window of F features is fixed beforehand: for each feature four
+// be tested in one window of F features is fixed beforehand: for each feature three
 // shares of flawed values, in this window alone, and its bins in the windows that end
-// here, 1 to maxRun of them: F·(4 + maxRun) p-values. Each is below a where nothing
+// here, 1 to maxRun of them: F·(3 + maxRun) p-values. Each is below a where nothing
 // differs by more than the tolerance with a probability of at most a; so with
 //
-//	a = 1 / (S · W · F · (4 + maxRun))
+//	a = 1 / (S · W · F · (3 + maxRun))
 //
 // the expected number of false alarms in T over all streams is at most 1. Expectations
 // add up whatever depends on what: features that move together, runs that share

@@ -38,9 +38,6 @@ type Builder struct {
 // blockRows is how many rows the sample grows by.
 const blockRows = 256
 
-// missingBits mark a missing value in the sample: a NaN, as no sum gives it.
-const missingBits = 0x7ff8_0000_6d69_7373
-
 // moments are what is known of all values of a feature.
 type moments struct {
 	round         func(float64) float64 // to the datatype; nil: it is not known
@@ -95,13 +92,10 @@ func (b *Builder) Add(values []float64, missing []bool) {
 	for i := range b.features {
 		m := &b.moments[i]
 		x := values[i]
-		switch {
-		case missing[i]:
-			m.odd.Missing++
-			x = math.Float64frombits(missingBits)
-		default:
-			x = m.add(x)
+		if missing[i] {
+			x = math.NaN()
 		}
+		x = m.add(x)
 		if row != nil {
 			row[i] = x
 		}
@@ -137,8 +131,8 @@ func (m *moments) add(x float64) float64 {
 	}
 	switch {
 	case math.IsNaN(x):
-		m.odd.NaN++
-		return math.NaN()
+		m.odd.Missing++
+		return x
 	case x > math.MaxFloat64:
 		m.odd.PosInf++
 		return x
@@ -210,12 +204,7 @@ func (b *Builder) Profile(meta Meta) *Profile {
 		f.Edges = edges(finite, f.Datatype == "")
 		f.Reference = f.NewCounts()
 		for at := range b.sampled {
-			x := b.row(at)[i]
-			if math.Float64bits(x) == missingBits {
-				f.Reference.AddMissing()
-				continue
-			}
-			f.Reference.Add(f, x)
+			f.Reference.Add(f, b.row(at)[i])
 		}
 	}
 	return p

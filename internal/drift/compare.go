@@ -42,8 +42,7 @@ type Difference struct {
 	Shift   float64 `json:"shift"`
 	Spread  float64 `json:"spread"`
 	Outside float64 `json:"outside"` // B's share beyond A's range, as far as it is certain
-	Missing float64 `json:"missing"` // difference of the shares of all rows read, B's less A's
-	NaN     float64 `json:"nan"`
+	Missing float64 `json:"missing"` // difference of the shares of all rows read, B's less A's; NaN too
 	Inf     float64 `json:"inf"`
 }
 
@@ -63,8 +62,7 @@ func Compare(a, b *Profile) *Comparison {
 		}
 		delete(at, f.position())
 		d := difference(f, g)
-		d.Missing = share(g.Read.Missing, b.Rows) - share(f.Read.Missing, a.Rows)
-		d.NaN = share(g.Read.NaN, b.Rows) - share(f.Read.NaN, a.Rows)
+		d.Missing = share(g.Read.Absent(), b.Rows) - share(f.Read.Absent(), a.Rows)
 		d.Inf = share(g.Read.PosInf+g.Read.NegInf, b.Rows) - share(f.Read.PosInf+f.Read.NegInf, a.Rows)
 		c.Features = append(c.Features, d)
 	}

@@ -47,7 +47,7 @@ func (c *Counts) Add(f *Feature, x float64) {
 func (c *Counts) addSlow(f *Feature, x float64) {
 	switch {
 	case x != x: // NaN
-		c.NaN++
+		c.Missing++
 	case x > math.MaxFloat64:
 		c.PosInf++
 	case x < -math.MaxFloat64:
@@ -108,9 +108,16 @@ func (c *Counts) Finite() uint64 {
 	return n
 }
 
+// Absent returns how many rows have no value. An empty field of a file and the NaN of a
+// tensor are the same value that is not there, so that both are counted as one.
+func (c *Counts) Absent() uint64 { return c.Missing + c.NaN }
+
+// Absent returns how many rows have no value, as that of Counts does.
+func (o *Odd) Absent() uint64 { return o.Missing + o.NaN }
+
 // N returns how many rows were counted.
 func (c *Counts) N() uint64 {
-	return c.Finite() + c.Missing + c.NaN + c.PosInf + c.NegInf
+	return c.Finite() + c.Absent() + c.PosInf + c.NegInf
 }
 
 // Moments returns mean and sample variance of the finite values; both are 0 if

@@ -15,7 +15,7 @@ import (
 func plain(c *drift.Counts, f *drift.Feature, x float64) {
 	switch {
 	case math.IsNaN(x):
-		c.NaN++
+		c.Missing++
 		return
 	case math.IsInf(x, 1):
 		c.PosInf++

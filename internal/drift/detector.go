@@ -11,7 +11,7 @@ import (
 // Tumbling is the Detector of windows that follow each other. It judges every window
 // alone, and together with those before it while a suspicion lasts.
 //
-// For each feature and stream it remembers five states of 64 bytes, and while a feature
+// For each feature and stream it remembers four states of 64 bytes, and while a feature
 // is suspected the sum of its windows, up to 400 bytes more.
 type Tumbling struct {
 	profile *Profile

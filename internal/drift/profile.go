@@ -58,8 +58,8 @@ type Feature struct {
 
 // Odd is how many values of all rows read were no finite numbers.
 type Odd struct {
-	Missing uint64 `json:"missing,omitempty"`
-	NaN     uint64 `json:"nan,omitempty"`
+	Missing uint64 `json:"missing,omitempty"` // NaN too, for a tensor of floats has no other way to say it
+	NaN     uint64 `json:"nan,omitempty"`     // only in documents of earlier versions; Absent counts both
 	PosInf  uint64 `json:"pos_inf,omitempty"`
 	NegInf  uint64 `json:"neg_inf,omitempty"`
 }
@@ -67,9 +67,9 @@ type Odd struct {
 // Counts are what is counted of one feature over some rows. They can be added up,
 // which gives the counts of all these rows together.
 type Counts struct {
-	Bins    []uint64 `json:"bins"` // finite values; one more than there are edges
-	Missing uint64   `json:"missing,omitempty"`
-	NaN     uint64   `json:"nan,omitempty"`
+	Bins    []uint64 `json:"bins"`              // finite values; one more than there are edges
+	Missing uint64   `json:"missing,omitempty"` // NaN too
+	NaN     uint64   `json:"nan,omitempty"`     // only in documents of earlier versions; Absent counts both
 	PosInf  uint64   `json:"pos_inf,omitempty"`
 	NegInf  uint64   `json:"neg_inf,omitempty"`
 	Below   uint64   `json:"below,omitempty"` // finite values under the reference's minimum; they are in Bins too

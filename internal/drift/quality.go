@@ -9,14 +9,24 @@ import (
 // The statistics of a Finding.
 const (
 	StatisticG       = "g"       // the bins of the finite values
-	StatisticMissing = "missing" // rows without a value
-	StatisticNaN     = "nan"
-	StatisticInf     = "inf"   // of either sign
-	StatisticRange   = "range" // finite values outside the reference's range
+	StatisticMissing = "missing" // rows without a value, or with NaN
+	StatisticInf     = "inf"     // of either sign
+	StatisticRange   = "range"   // finite values outside the reference's range
 )
 
 // qualities are the statistics about values that should not be there.
-var qualities = [...]string{StatisticMissing, StatisticNaN, StatisticInf, StatisticRange}
+var qualities = [...]string{StatisticMissing, StatisticInf, StatisticRange}
+
+// formerNaN is the statistic that earlier versions had beside StatisticMissing.
+const formerNaN = "nan"
+
+// Statistic returns the present name of a statistic in a document of an earlier version.
+func Statistic(name string) string {
+	if name == formerNaN {
+		return StatisticMissing
+	}
+	return name
+}
 
 // fraction is how many of some rows have a flaw.
 type fraction struct{ bad, rows float64 }
@@ -28,9 +38,7 @@ func qualityOf(statistic string, c *Counts) fraction {
 	s := fraction{rows: float64(c.N())}
 	switch statistic {
 	case StatisticMissing:
-		s.bad = float64(c.Missing)
-	case StatisticNaN:
-		s.bad = float64(c.NaN)
+		s.bad = float64(c.Absent())
 	case StatisticInf:
 		s.bad = float64(c.PosInf) + float64(c.NegInf)
 	case StatisticRange:

@@ -61,12 +61,15 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 		bad := func(why string) error {
 			return infer.Errorf(infer.Invalid, "state of %s %s, %s: %s", saved.Kind, saved.Feature, saved.Statistic, why)
 		}
-		t := places[key{saved.Feature, saved.Kind, saved.Statistic}]
+		t := places[key{saved.Feature, saved.Kind, Statistic(saved.Statistic)}]
 		if t == nil {
 			return nil, bad("the profile has no such feature")
 		}
 		if why := saved.check(features[saved.Kind+"/"+saved.Feature]); why != "" {
 			return nil, bad(why)
+		}
+		if !t.idle() && !saved.graver(t) { // earlier versions had two states of what is one now
+			continue
 		}
 		*t = saved.track
 		if saved.Run != nil {

@@ -82,6 +82,12 @@ func (t *track) extend(c *Counts) *Counts {
 	return t.Run
 }
 
+// graver reports whether a state weighs more than another, or as much for longer.
+func (t *track) graver(o *track) bool {
+	s := severity(t.State) - severity(o.State)
+	return s > 0 || s == 0 && t.Began.Before(o.Began)
+}
+
 // severity orders states: what was detected and has not yet recovered weighs more
 // than what was never more than suspected.
 func severity(state string) int {

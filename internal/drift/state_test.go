@@ -82,9 +82,9 @@ func TestThresholds(t *testing.T) {
 			t.Errorf("%+v: got %+v, want detection at %v", o, got, want)
 		}
 	}
-	f(func(*Options) {}, 1, 720*12)
-	f(func(o *Options) { o.FalseAlarmWindows, o.Streams = 100, 5 }, 10, 100*5*10*12)
-	f(func(o *Options) { o.Window = time.Hour }, 10, 720*10*12)
-	f(func(o *Options) { o.Window, o.FalseAlarmEvery, o.Streams = 5*time.Minute, 24*time.Hour, 2 }, 3, 288*2*3*12)
-	f(func(o *Options) { o.FalseAlarmWindows = 1 }, 1, 12) // less than the suspicions are allowed
+	f(func(*Options) {}, 1, 720*11)
+	f(func(o *Options) { o.FalseAlarmWindows, o.Streams = 100, 5 }, 10, 100*5*10*11)
+	f(func(o *Options) { o.Window = time.Hour }, 10, 720*10*11)
+	f(func(o *Options) { o.Window, o.FalseAlarmEvery, o.Streams = 5*time.Minute, 24*time.Hour, 2 }, 3, 288*2*3*11)
+	f(func(o *Options) { o.FalseAlarmWindows = 1 }, 1, 11) // less than the suspicions are allowed
 }

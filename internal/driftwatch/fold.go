@@ -3,6 +3,7 @@ package driftwatch
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"sluice.io/sluice/api"
@@ -93,6 +94,12 @@ func (f *Fold) Snapshot() ([]byte, error) {
 	return json.Marshal(saved)
 }
 
+// presentName returns the name that a finding of a snapshot has now.
+func presentName(name string) string {
+	at := strings.LastIndexByte(name, ' ') + 1
+	return name[:at] + drift.Statistic(name[at:])
+}
+
 // Restore implements journal.Fold.
 func (f *Fold) Restore(state []byte) error {
 	var saved []savedStream
@@ -106,7 +113,7 @@ func (f *Fold) Restore(state []byte) error {
 			told: told{digest: s.Digest, recorded: s.Recorded, drifting: s.Drifting, violated: map[string]violation{}},
 		}
 		for name, v := range s.Violated {
-			x.violated[name] = violation{v.Cause, v.Began}
+			x.violated[presentName(name)] = violation{v.Cause, v.Began}
 		}
 		streams[drift.Stream{Version: infer.Version{Model: s.Model, Number: s.Version}, Role: s.Role}] = x
 	}

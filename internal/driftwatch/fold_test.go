@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,45 @@ func TestFold(t *testing.T) {
 	for _, state := range []string{"", "{}", fmt.Sprintf(`[{"version":%q}]`, "x")} {
 		if whole.Restore([]byte(state)) == nil || len(whole.streams) != 2 {
 			t.Errorf("restored from %q", state)
+		}
+	}
+}
+
+// TestFormerNaN: a trouble that an earlier version called nan keeps its signal, though its
+// finding has another name now.
+func TestFormerNaN(t *testing.T) {
+	finding := func(statistic string) string {
+		return `{"feature":"y","kind":"input","statistic":"` + statistic + `","state":"DETECTED","began":"2026-05-01T00:01:00Z"}`
+	}
+	fold := NewFold()
+	if err := fold.Apply(evidence(t, 1, "a", finding("nan"))); err != nil {
+		t.Fatal(err)
+	}
+	state, err := fold.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	former := strings.ReplaceAll(string(state), `"input y missing":{`, `"input y nan":{`) // as it was saved then
+	if former == string(state) {
+		t.Fatalf("no violation in %s", state)
+	}
+	restored := NewFold()
+	if err := restored.Restore([]byte(former)); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]*Fold{"events": fold, "snapshot": restored} {
+		told := f.streams[drift.Stream{Version: infer.Version{Model: "iris", Number: 1}, Role: "stable"}].told
+		want := violation{"input y nan", time.Date(2026, 5, 1, 0, 1, 0, 0, time.UTC)}
+		now, err := detectorState(json.RawMessage(`{"findings":[` + finding("missing") + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := standing(found(now)); got != told.recorded {
+			t.Errorf("%s: %q stands, and %q is recorded", name, got, told.recorded)
+		}
+		told.look(found(now))
+		if got := told.violated["input y missing"]; got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
 }

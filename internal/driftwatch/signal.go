@@ -67,9 +67,9 @@ func (w *Watcher) tell(c drift.Closed, x watch, t *told) {
 func standing(findings []drift.FindingStatus) string {
 	list := make([]string, len(findings))
 	for i, f := range findings {
-		list[i] = findingName(f.Kind, f.Feature, f.Statistic)
+		list[i] = findingName(f.Kind, f.Feature, drift.Statistic(f.Statistic))
 	}
-	return strings.Join(list, "\n")
+	return strings.Join(slices.Compact(list), "\n")
 }
 
 // found returns what a detector has detected and is not yet over.
@@ -97,7 +97,7 @@ func (t *told) look(detected []drift.FindingStatus) {
 	var drifting time.Time
 	violated, fresh := map[string]violation{}, violation{}
 	for _, f := range detected {
-		name := findingName(f.Kind, f.Feature, f.Statistic)
+		name := findingName(f.Kind, f.Feature, drift.Statistic(f.Statistic))
 		old, known := t.violated[name]
 		switch {
 		case f.Statistic == drift.StatisticG:
@@ -105,7 +105,9 @@ func (t *told) look(detected []drift.FindingStatus) {
 		case known:
 			violated[name] = old
 		default:
-			fresh.cause, fresh.began = cmp.Or(fresh.cause, name), earlier(fresh.began, f.Began)
+			// As the event says it: a signal of an earlier version keeps its id.
+			cause := findingName(f.Kind, f.Feature, f.Statistic)
+			fresh.cause, fresh.began = cmp.Or(fresh.cause, cause), earlier(fresh.began, f.Began)
 			violated[name] = violation{} // fresh, once that is complete
 		}
 	}
@@ -213,7 +215,7 @@ func signalsOf(c drift.Closed, x watch, t *told) []api.SignalData {
 			continue
 		}
 		broken = broken || f.Statistic != drift.StatisticRange
-		v := t.violated[findingName(f.Kind, f.Feature, f.Statistic)]
+		v := t.violated[findingName(f.Kind, f.Feature, drift.Statistic(f.Statistic))]
 		at := slices.IndexFunc(list, func(s api.SignalData) bool { return s.Cause == v.cause && s.Began.Equal(v.began) })
 		if at < 0 {
 			s := base

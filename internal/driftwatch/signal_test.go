@@ -23,7 +23,7 @@ func TestDriftsSince(t *testing.T) {
 	}
 	a, b := status("a", drift.StatisticG, drift.Detected, at(5)), status("b", drift.StatisticG, drift.Detected, at(3))
 	f(time.Time{}, status("a", drift.StatisticG, drift.Suspected, at(5)))
-	f(time.Time{}, status("a", drift.StatisticNaN, drift.Detected, at(5)))
+	f(time.Time{}, status("a", drift.StatisticMissing, drift.Detected, at(5)))
 	f(at(5), a)
 	f(at(5), a, b)
 	f(at(5), b)
@@ -48,22 +48,22 @@ func TestOneTroubleIsOneViolation(t *testing.T) {
 		findings := make([]drift.FindingStatus, len(names))
 		for i, name := range names {
 			feature, minute, _ := strings.Cut(name, "@")
-			findings[i] = status(feature, drift.StatisticNaN, drift.Detected, time.Date(2026, 5, 4, 12, int(minute[0]-'0'), 0, 0, time.UTC))
+			findings[i] = status(feature, drift.StatisticMissing, drift.Detected, time.Date(2026, 5, 4, 12, int(minute[0]-'0'), 0, 0, time.UTC))
 		}
 		told.look(findings)
 		list := make([]violation, len(names))
 		for i, name := range names {
 			feature, _, _ := strings.Cut(name, "@")
-			list[i] = told.violated["input "+feature+" nan"]
+			list[i] = told.violated["input "+feature+" missing"]
 		}
 		return list
 	}
 	first := f("a@5", "b@4")
-	if first[0] != first[1] || first[0].cause != "input a nan" || first[0].began.Minute() != 4 {
+	if first[0] != first[1] || first[0].cause != "input a missing" || first[0].began.Minute() != 4 {
 		t.Errorf("%+v", first)
 	}
 	second := f("a@5", "b@4", "c@7")
-	if second[0] != first[0] || second[1] != first[1] || second[2].cause != "input c nan" || second[2].began.Minute() != 7 {
+	if second[0] != first[0] || second[1] != first[1] || second[2].cause != "input c missing" || second[2].began.Minute() != 7 {
 		t.Errorf("%+v", second)
 	}
 	if last := f("b@4", "c@7"); last[0] != first[0] || last[1] != second[2] {
@@ -72,7 +72,7 @@ func TestOneTroubleIsOneViolation(t *testing.T) {
 	if f(); len(told.violated) != 0 {
 		t.Errorf("%+v", told)
 	}
-	if again := f("b@9"); again[0].cause != "input b nan" {
+	if again := f("b@9"); again[0].cause != "input b missing" {
 		t.Errorf("%+v", again)
 	}
 }
@@ -97,11 +97,11 @@ func TestSignals(t *testing.T) {
 		}
 	}
 	const violated, requested = api.TypeDataQualityViolated, api.TypeRetrainRequested
-	f(drift.OK, drift.StatisticNaN, drift.OK)
-	f(drift.Suspected, drift.StatisticNaN, drift.Suspected)
-	f(drift.OK, drift.StatisticNaN, drift.Detected, requested)
-	f(drift.OK, drift.StatisticNaN, drift.Recovering, requested)
-	f(drift.Detected, drift.StatisticNaN, drift.Detected, violated)
+	f(drift.OK, drift.StatisticMissing, drift.OK)
+	f(drift.Suspected, drift.StatisticMissing, drift.Suspected)
+	f(drift.OK, drift.StatisticMissing, drift.Detected, requested)
+	f(drift.OK, drift.StatisticMissing, drift.Recovering, requested)
+	f(drift.Detected, drift.StatisticMissing, drift.Detected, violated)
 	f(drift.Recovering, drift.StatisticMissing, drift.Detected, violated)
 	f(drift.Detected, drift.StatisticRange, drift.Detected, violated, requested)
 	f(drift.Recovering, drift.StatisticInf, drift.OK, violated)

@@ -111,7 +111,7 @@ func TestOnlyTheGravestFindingsHaveSeries(t *testing.T) {
 			v.Features = append(v.Features, api.DriftFinding{Feature: fmt.Sprintf("f%d", i), Kind: "input", Statistic: "g", State: state})
 		}
 		for i := range quality {
-			v.Quality = append(v.Quality, api.DriftFinding{Feature: fmt.Sprintf("f%d", i), Kind: "input", Statistic: "nan", State: "DETECTED"})
+			v.Quality = append(v.Quality, api.DriftFinding{Feature: fmt.Sprintf("f%d", i), Kind: "input", Statistic: "inf", State: "DETECTED"})
 		}
 		families, err := watched(api.DriftStatus{Model: "iris", Version: 1, Role: "stable", State: "DETECTED", Last: v}).Gather()
 		if err != nil {
@@ -136,7 +136,7 @@ func TestOnlyTheGravestFindingsHaveSeries(t *testing.T) {
 			want["g"] = wantBins
 		}
 		if wantQuality > 0 {
-			want["nan"] = wantQuality
+			want["inf"] = wantQuality
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%d and %d findings (-want +got):\n%s", bins, quality, diff)
@@ -144,7 +144,7 @@ func TestOnlyTheGravestFindingsHaveSeries(t *testing.T) {
 		if bins > 100 && (names["gf0"] || !names["gf10"]) {
 			t.Error("what is suspected displaced what is detected")
 		}
-		if quality > 0 && !names["nanf0"] {
+		if quality > 0 && !names["inff0"] {
 			t.Error("the strongest of the quality is not there")
 		}
 	}

@@ -173,10 +173,7 @@ func (x *evaluation) flush(ctx context.Context) error {
 
 // evaluate fills in the outputs of the rows that wait.
 func (x *evaluation) evaluate(ctx context.Context) error {
-	rows, req, err := x.request()
-	if err != nil {
-		return err
-	}
+	rows, req := x.request()
 	x.unrun += int64(len(x.lines) - len(rows))
 	for i := range x.missing {
 		if i%len(x.features) >= x.columns {
@@ -198,13 +195,9 @@ func (x *evaluation) evaluate(ctx context.Context) error {
 }
 
 // request makes a request of the rows that can be run, and says which they are.
-func (x *evaluation) request() (rows []int, req *infer.Request, err error) {
+func (x *evaluation) request() (rows []int, req *infer.Request) {
 	for i := range x.lines {
-		whole, err := x.runs(i)
-		if err != nil {
-			return nil, nil, err
-		}
-		if whole {
+		if x.runs(i) {
 			rows = append(rows, i)
 		}
 	}
@@ -222,27 +215,21 @@ func (x *evaluation) request() (rows []int, req *infer.Request, err error) {
 			Name: p.spec.Name, DType: p.spec.DType, Shape: p.spec.Shape.Fixed(int64(len(rows))), Data: data, Index: p.index,
 		})
 	}
-	return rows, req, nil
+	return rows, req
 }
 
-// runs reports whether a row can be an input. It is an error if a number is
-// none of the input's datatype.
-func (x *evaluation) runs(row int) (bool, error) {
+// runs reports whether a row can be an input: no integer of it is missing.
+func (x *evaluation) runs(row int) bool {
 	var element [8]byte
 	for i := range x.inputs {
 		p := &x.inputs[i]
 		for _, at := range p.at {
-			value := x.number(row, at)
-			switch {
-			case putNumber(element[:], p.spec.DType, value):
-			case value != value: // missing, or NaN
-				return false, nil
-			default:
-				return false, infer.Errorf(infer.Invalid, "line %d: %v in column '%.60s' is no %v", x.lines[row], value, x.features[at].Name, p.spec.DType)
+			if !putNumber(element[:], p.spec.DType, x.number(row, at)) {
+				return false
 			}
 		}
 	}
-	return true, nil
+	return true
 }
 
 // number returns a row's value as the model gets it.

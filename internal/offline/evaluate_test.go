@@ -139,7 +139,7 @@ func TestEvaluate(t *testing.T) {
 		var got []string
 		for _, f := range p.Features {
 			if f.Kind == "output" {
-				got = append(got, fmt.Sprintf("%s %g..%g missing %d nan %d inf %d", f.Name, f.Min, f.Max, f.Read.Missing, f.Read.NaN, f.Read.PosInf))
+				got = append(got, fmt.Sprintf("%s %g..%g missing %d inf %d", f.Name, f.Min, f.Max, f.Read.Missing, f.Read.PosInf))
 			}
 		}
 		if notes != "" {
@@ -150,29 +150,29 @@ func TestEvaluate(t *testing.T) {
 		}
 	}
 	const four = "a,b,c,d\n1,2,3,4\n5,6,7,8\n9,8,7,6\n"
-	f(onnxgen.Two(), "a[0],a[1],a[2],a[3],b[3],b[2],b[1],b[0]\n1,2,3,4,40,30,20,10\n", "sum[0] 11..11 missing 0 nan 0 inf 0; sum[1] 22..22 missing 0 nan 0 inf 0; "+
-		"sum[2] 33..33 missing 0 nan 0 inf 0; sum[3] 44..44 missing 0 nan 0 inf 0; diff[0] -9..-9 missing 0 nan 0 inf 0; diff[1] -18..-18 missing 0 nan 0 inf 0; "+
-		"diff[2] -27..-27 missing 0 nan 0 inf 0; diff[3] -36..-36 missing 0 nan 0 inf 0")
+	f(onnxgen.Two(), "a[0],a[1],a[2],a[3],b[3],b[2],b[1],b[0]\n1,2,3,4,40,30,20,10\n", "sum[0] 11..11 missing 0 inf 0; sum[1] 22..22 missing 0 inf 0; "+
+		"sum[2] 33..33 missing 0 inf 0; sum[3] 44..44 missing 0 inf 0; diff[0] -9..-9 missing 0 inf 0; diff[1] -18..-18 missing 0 inf 0; "+
+		"diff[2] -27..-27 missing 0 inf 0; diff[3] -36..-36 missing 0 inf 0")
 
 	// Rows that cannot be joined run one by one.
-	f(onnxgen.RowSum(), four, "output[0] 1..9 missing 0 nan 0 inf 0; output[1] 2..8 missing 0 nan 0 inf 0; output[2] 3..7 missing 0 nan 0 inf 0; output[3] 4..8 missing 0 nan 0 inf 0")
-	f(onnxgen.Centered(), four, "output[0] 0..0 missing 0 nan 0 inf 0; output[1] 0..0 missing 0 nan 0 inf 0; output[2] 0..0 missing 0 nan 0 inf 0; output[3] 0..0 missing 0 nan 0 inf 0")
-	f(onnxgen.Scalar(), "input\n3\n-4\n", "output -3..4 missing 0 nan 0 inf 0")
+	f(onnxgen.RowSum(), four, "output[0] 1..9 missing 0 inf 0; output[1] 2..8 missing 0 inf 0; output[2] 3..7 missing 0 inf 0; output[3] 4..8 missing 0 inf 0")
+	f(onnxgen.Centered(), four, "output[0] 0..0 missing 0 inf 0; output[1] 0..0 missing 0 inf 0; output[2] 0..0 missing 0 inf 0; output[3] 0..0 missing 0 inf 0")
+	f(onnxgen.Scalar(), "input\n3\n-4\n", "output -3..4 missing 0 inf 0")
 
 	// An optional input takes its default, or is no row of its own.
-	f(onnxgen.Scaled(), "input[0],input[1],input[2],input[3]\n1,2,3,4\n", "output[0] 2..2 missing 0 nan 0 inf 0; output[1] 4..4 missing 0 nan 0 inf 0; output[2] 6..6 missing 0 nan 0 inf 0; output[3] 8..8 missing 0 nan 0 inf 0")
-	f(onnxgen.Scaled(), "input[0],input[1],input[2],input[3],scale\n1,2,3,4,3\n1,2,3,4,10\n", "output[0] 3..10 missing 0 nan 0 inf 0; output[1] 6..20 missing 0 nan 0 inf 0; output[2] 9..30 missing 0 nan 0 inf 0; output[3] 12..40 missing 0 nan 0 inf 0")
+	f(onnxgen.Scaled(), "input[0],input[1],input[2],input[3]\n1,2,3,4\n", "output[0] 2..2 missing 0 inf 0; output[1] 4..4 missing 0 inf 0; output[2] 6..6 missing 0 inf 0; output[3] 8..8 missing 0 inf 0")
+	f(onnxgen.Scaled(), "input[0],input[1],input[2],input[3],scale\n1,2,3,4,3\n1,2,3,4,10\n", "output[0] 3..10 missing 0 inf 0; output[1] 6..20 missing 0 inf 0; output[2] 9..30 missing 0 inf 0; output[3] 12..40 missing 0 inf 0")
 
 	// Values are rounded to the datatype, and a float that is missing is NaN.
-	f(onnxgen.Identity(infer.FP16, "N", 1), "x\n0.1\nNA\n1e9\n2049\n", "output 0.0999755859375..2048 missing 0 nan 1 inf 1")
-	f(onnxgen.Identity(infer.FP64, "N", 1), "x\n0.1\nNA\n", "output 0.1..0.1 missing 0 nan 1 inf 0")
-	f(onnxgen.Identity(infer.Uint8, "N", 2), "x,y\n255,0\n,7\n3,nan\n4,1\n", "output[0] 4..255 missing 2 nan 0 inf 0; output[1] 0..1 missing 2 nan 0 inf 0; in 2 rows the outputs are missing, since a number of an integer input is")
-	f(onnxgen.Identity(infer.Int64, "N", 1), "x\nNA\nNA\n", "output 0..0 missing 2 nan 0 inf 0; in 2 rows the outputs are missing, since a number of an integer input is")
-	f(onnxgen.Identity(infer.Int64, "N", 1), "x\n-9007199254740992\n9007199254740992\n", "output -9.007199254740992e+15..9.007199254740992e+15 missing 0 nan 0 inf 0")
-	f(onnxgen.Identity(infer.Uint8, "N", 1), "x\n1\n256\n", "lines 2 to 3 cannot be computed: line 3: 256 in column 'x' is no UINT8")
-	f(onnxgen.Identity(infer.Int64, "N", 1), "x\n1.5\n", "1.5 in column 'x' is no INT64")
-	f(onnxgen.Identity(infer.Int64, "N", 1), "x\n9223372036854775808\n", "is no INT64")
-	f(onnxgen.Identity(infer.Bool, "N", 1), "x\n0\n1\n2\n", "2 in column 'x' is no BOOL")
+	f(onnxgen.Identity(infer.FP16, "N", 1), "x\n0.1\nNA\n1e9\n2049\n", "output 0.0999755859375..2048 missing 1 inf 1")
+	f(onnxgen.Identity(infer.FP64, "N", 1), "x\n0.1\nNA\n", "output 0.1..0.1 missing 1 inf 0")
+	f(onnxgen.Identity(infer.Uint8, "N", 2), "x,y\n255,0\n,7\n3,nan\n4,1\n", "output[0] 4..255 missing 2 inf 0; output[1] 0..1 missing 2 inf 0; in 2 rows the outputs are missing, since a number of an integer input is")
+	f(onnxgen.Identity(infer.Int64, "N", 1), "x\nNA\nNA\n", "output 0..0 missing 2 inf 0; in 2 rows the outputs are missing, since a number of an integer input is")
+	f(onnxgen.Identity(infer.Int64, "N", 1), "x\n-9007199254740992\n9007199254740992\n", "output -9.007199254740992e+15..9.007199254740992e+15 missing 0 inf 0")
+	f(onnxgen.Identity(infer.Uint8, "N", 1), "x\n1\n256\n", "line 3: 256 in column 'x' is not a valid UINT8")
+	f(onnxgen.Identity(infer.Int64, "N", 1), "x\n1.5\n", "1.5 in column 'x' is not a valid INT64")
+	f(onnxgen.Identity(infer.Int64, "N", 1), "x\n9223372036854775808\n", "is not a valid INT64")
+	f(onnxgen.Identity(infer.Bool, "N", 1), "x\n0\n1\n2\n", "2 in column 'x' is not a valid BOOL")
 
 	// What cannot be computed is left out, and said.
 	f(onnxgen.Two(), "a[0],a[1]\n1,2\n", "outputs are left out: the file has columns for 2 of the 4 elements of input 'a'")

@@ -4,8 +4,50 @@ import (
 	"encoding/binary"
 	"math"
 
+	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
 )
+
+// integerColumns are the columns of a table whose numbers go into tensors of integers.
+type integerColumns []integerColumn
+
+type integerColumn struct {
+	at   int // in a row
+	name string
+	is   infer.DType
+}
+
+func integerColumnsOf(features []drift.Feature) integerColumns {
+	var list integerColumns
+	for i := range features {
+		if d, ok := infer.ParseDType(features[i].Datatype); ok && isInteger(d) {
+			list = append(list, integerColumn{i, features[i].Name, d})
+		}
+	}
+	return list
+}
+
+// check takes NaN as missing, as tables of floats write it: no integer is NaN. Any other
+// number must be one of the datatype, or no request could hold it.
+func (c integerColumns) check(values []float64, missing []bool, line int) error {
+	var element [8]byte
+	for _, column := range c {
+		x := values[column.at]
+		switch {
+		case missing[column.at]:
+		case math.IsNaN(x):
+			missing[column.at] = true
+		case !putNumber(element[:], column.is, x):
+			return infer.Errorf(infer.Invalid, "line %d: %v in column '%.60s' is not a valid %v", line, x, column.name, column.is)
+		}
+	}
+	return nil
+}
+
+func isInteger(d infer.DType) bool {
+	low, limit := integers(d)
+	return low < limit
+}
 
 // putNumber writes a number as an element of a tensor of numbers. It reports
 // false, and writes nothing, where the datatype has no such number: none that is near

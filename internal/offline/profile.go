@@ -53,11 +53,12 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	if err != nil {
 		return nil, err
 	}
+	columns := len(features)
 	if x != nil {
 		features = x.features
 	}
 	b := drift.NewBuilder(features, drift.BuilderOptions{Seed: o.Seed})
-	if err := addRows(ctx, table, b, x, &o.TableOptions); err != nil {
+	if err := addRows(ctx, table, b, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
 		return nil, err
 	}
 	meta := drift.Meta{Version: o.Version, Created: o.Created, Source: o.Source}
@@ -85,7 +86,7 @@ func (o *ProfileOptions) evaluation(ctx context.Context, columns []drift.Feature
 }
 
 // addRows reads a table to its end, with the outputs that are computed for it.
-func addRows(ctx context.Context, table *tabular.Reader, b *drift.Builder, x *evaluation, o *TableOptions) error {
+func addRows(ctx context.Context, table *tabular.Reader, b *drift.Builder, x *evaluation, integers integerColumns, o *TableOptions) error {
 	if x != nil {
 		x.add = b.Add
 	}
@@ -94,6 +95,9 @@ func addRows(ctx context.Context, table *tabular.Reader, b *drift.Builder, x *ev
 			return err
 		}
 		values, missing, err := table.Next()
+		if err == nil {
+			err = integers.check(values, missing, table.Line())
+		}
 		switch {
 		case errors.Is(err, io.EOF) && rows == 0:
 			return errNoRows()

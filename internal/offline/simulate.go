@@ -44,6 +44,7 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	if err != nil {
 		return err
 	}
+	integers := integerColumnsOf(p.Features)
 	detector, err := drift.NewDetector(p, driftwatch.DetectorOptions(&o.Drift, o.Streams))
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	var failed error
 	from, start := uint64(0), time.Unix(0, 0).UTC()
 	windows := drift.SimulateOptions{RowsPerWindow: uint64(o.Drift.Rows), Start: start, Step: time.Second} //nolint:gosec // positive
-	for v := range drift.Simulate(p, detector, tableRows(ctx, table, &o.TableOptions, &failed), windows) {
+	for v := range drift.Simulate(p, detector, tableRows(ctx, table, integers, &o.TableOptions, &failed), windows) {
 		if failed != nil { // its last window is no window
 			break
 		}
@@ -97,13 +98,16 @@ func tableOf(p *Profile, in io.Reader, o *TableOptions) (*tabular.Reader, *Profi
 
 // tableRows yields the rows of a table until it ends; failed is why it did so too
 // early.
-func tableRows(ctx context.Context, table *tabular.Reader, o *TableOptions, failed *error) iter.Seq2[[]float64, []bool] {
+func tableRows(ctx context.Context, table *tabular.Reader, integers integerColumns, o *TableOptions, failed *error) iter.Seq2[[]float64, []bool] {
 	return func(yield func([]float64, []bool) bool) {
 		for n := int64(0); ; n++ {
 			if *failed = o.tell(ctx, table, n); *failed != nil {
 				return
 			}
 			values, missing, err := table.Next()
+			if err == nil {
+				err = integers.check(values, missing, table.Line())
+			}
 			if err != nil {
 				if !errors.Is(err, io.EOF) {
 					*failed = err
