@@ -1,9 +1,15 @@
 // Package client talks to a Sluice gateway: to the control API on its admin port
 // and to the Open Inference Protocol on its data port. It uses the standard
 // library only.
+//
+// Infer sends typed tensors and returns typed tensors, and who answered. It and the
+// other calls to the data port, but for those that ask for health, are sent again
+// after an answer of 429 or 503, or if no connection was made. Calls to the admin
+// port are sent once.
 package client
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -13,6 +19,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
 
 	"sluice.io/sluice/api"
@@ -24,10 +31,15 @@ const (
 	DefaultData  = "127.0.0.1:8000"
 )
 
-// maxAnswerBytes is the longest body that is read.
-const maxAnswerBytes = 1 << 30
+// What Options leave out.
+const (
+	DefaultRetries        = 2
+	DefaultBackoff        = 100 * time.Millisecond
+	DefaultMaxWait        = 10 * time.Second
+	DefaultMaxAnswerBytes = 1 << 30
+)
 
-// Options say where the gateway is.
+// Options say where the gateway is, and how it is talked to.
 type Options struct {
 	// Admin and Data are addresses as "host:port" or URLs with http or https.
 	// Empty ones are DefaultAdmin and DefaultData; an address without a host
@@ -36,8 +48,23 @@ type Options struct {
 	Data  string
 	// Token is sent as bearer token to the admin port; empty sends none.
 	Token string
-	// Actor is who makes the changes, where no token says it; one line of text.
+	// Actor is who makes the changes, if no token says it; one line of text.
 	Actor string
+	// Sticky says where InferRequest.StickyKey goes: the header or the parameter that
+	// the route reads its keys from.
+	Sticky api.Sticky
+	// Retries is how many more times a request to the data port is sent after an
+	// answer of 429 or 503, or if no connection was made. 0 means DefaultRetries, a
+	// negative number none.
+	Retries int
+	// Backoff is the longest wait before the first of these, and doubles with each;
+	// the Retry-After of an answer is waited for besides. 0 means DefaultBackoff.
+	Backoff time.Duration
+	// MaxWait bounds one wait: an answer that asks for a longer one is final, and so
+	// is one that asks to wait beyond the deadline of the context. 0 means DefaultMaxWait.
+	MaxWait time.Duration
+	// MaxAnswerBytes bounds the body of an answer. 0 means DefaultMaxAnswerBytes.
+	MaxAnswerBytes int64
 	// HTTP does the requests; nil means a client of its own, without a time
 	// limit: each call's context has that.
 	HTTP *http.Client
@@ -46,17 +73,26 @@ type Options struct {
 // Client is safe for concurrent use.
 type Client struct {
 	admin, data, token, actor string
+	sticky                    api.Sticky
+	retry                     retry
+	maxAnswer                 int64
 	http                      *http.Client
 }
 
 // Error is an answer other than 2xx.
 type Error struct {
-	Status  int    // of HTTP
-	Message string // the answer's "error", or its text where it is not JSON
+	Status     int           // of HTTP
+	Message    string        // the answer's "error", or its text if it is not JSON
+	RequestID  string        // the answer's X-Request-Id, by which the gateway's log is searched
+	RetryAfter time.Duration // how long the answer asks to wait; 0 if it does not
 }
 
-// Error returns the message and the status.
+// Error returns the message and the status, and the request's id if the fault is the
+// gateway's.
 func (e *Error) Error() string {
+	if e.Status >= http.StatusInternalServerError && e.RequestID != "" {
+		return fmt.Sprintf("%s (%d %s, request %s)", e.Message, e.Status, http.StatusText(e.Status), e.RequestID)
+	}
 	return fmt.Sprintf("%s (%d %s)", e.Message, e.Status, http.StatusText(e.Status))
 }
 
@@ -76,7 +112,17 @@ func New(o Options) (*Client, error) {
 	if err := sendable("actor", o.Actor); err != nil {
 		return nil, err
 	}
-	c := &Client{admin: admin, data: data, token: o.Token, actor: o.Actor, http: o.HTTP}
+	if o.Sticky.Header != "" && o.Sticky.Parameter != "" {
+		return nil, errors.New("sticky: it names both a header and a parameter")
+	}
+	if o.Backoff < 0 || o.MaxWait < 0 || o.MaxAnswerBytes < 0 {
+		return nil, errors.New("backoff, longest wait and largest answer cannot be negative")
+	}
+	c := &Client{
+		admin: admin, data: data, token: o.Token, actor: o.Actor, sticky: o.Sticky, http: o.HTTP,
+		retry:     retry{max(cmp.Or(o.Retries, DefaultRetries), 0), cmp.Or(o.Backoff, DefaultBackoff), cmp.Or(o.MaxWait, DefaultMaxWait)},
+		maxAnswer: cmp.Or(o.MaxAnswerBytes, DefaultMaxAnswerBytes),
+	}
 	if c.http == nil {
 		c.http = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
 	}
@@ -86,7 +132,7 @@ func New(o Options) (*Client, error) {
 // Close closes idle connections. The client stays usable.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// sendable reports what no header can bear. net/http would say so too, but only
+// sendable reports text that a header cannot hold. net/http would say so too, but only
 // when it sends, as if the gateway had not answered.
 func sendable(what, text string) error {
 	if strings.ContainsFunc(text, unicode.IsControl) {
@@ -115,23 +161,33 @@ func baseURL(address string) (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// do sends a request and returns the answer's body where it is 2xx.
+// do sends a request and returns the answer's body if it is 2xx.
 func (c *Client) do(req *http.Request) ([]byte, http.Header, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, nil, transportError(req, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing to lose in a body that was read
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
+	body, err := c.read(resp)
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("the answer of %s was cut off: %w", req.URL.Host, err)
-	case len(body) > maxAnswerBytes:
-		return nil, nil, fmt.Errorf("the answer of %s is longer than %d bytes", req.URL.Host, maxAnswerBytes)
+	case int64(len(body)) > c.maxAnswer:
+		return nil, nil, fmt.Errorf("the answer of %s is longer than %d bytes", req.URL.Host, c.maxAnswer)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return nil, nil, answerError(resp.StatusCode, body)
+		return nil, nil, answerError(resp, body)
 	}
 	return body, resp.Header, nil
+}
+
+// read reads a body up to one byte more than it may have. What the answer says of its
+// length is believed up to 1 MiB: more is allocated when it arrives.
+func (c *Client) read(resp *http.Response) ([]byte, error) {
+	const believed = 1 << 20
+	var body bytes.Buffer
+	body.Grow(int(min(max(resp.ContentLength, 0), believed)) + bytes.MinRead)
+	_, err := body.ReadFrom(io.LimitReader(resp.Body, c.maxAnswer+1))
+	return body.Bytes(), err
 }
 
 // transportError says who did not answer, without the URL twice.
@@ -142,17 +198,20 @@ func transportError(req *http.Request, err error) error {
 	return fmt.Errorf("no answer from %s: %w", req.URL.Host, err)
 }
 
-func answerError(status int, body []byte) error {
+func answerError(resp *http.Response, body []byte) error {
 	var doc api.Error
 	if err := json.Unmarshal(body, &doc); err != nil || doc.Error == "" {
 		const shown = 200
 		doc.Error = strings.TrimSpace(string(body[:min(len(body), shown)]))
 	}
-	return &Error{Status: status, Message: cmp.Or(doc.Error, "no message")}
+	return &Error{
+		Status: resp.StatusCode, Message: cmp.Or(doc.Error, "no message"),
+		RequestID: resp.Header.Get("X-Request-Id"), RetryAfter: retryAfter(resp.Header, time.Now()),
+	}
 }
 
 // call sends a request without a body, decodes the answer into out unless that
-// is nil, and adds the token where authorized.
+// is nil, and adds the token if authorized.
 func (c *Client) call(ctx context.Context, method, target string, authorized bool, out any) error {
 	req, err := http.NewRequestWithContext(ctx, method, target, nil)
 	if err != nil {
@@ -170,10 +229,19 @@ func (c *Client) decode(req *http.Request, out any) error {
 	if err != nil || out == nil {
 		return err
 	}
+	return unmarshal(req, body, out)
+}
+
+func unmarshal(req *http.Request, body []byte, out any) error {
 	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("the answer of %s is not what was expected: %w", req.URL.Host, err)
+		return unexpected(req, err)
 	}
 	return nil
+}
+
+// unexpected is the error of an answer that cannot be read.
+func unexpected(req *http.Request, err error) error {
+	return fmt.Errorf("the answer of %s is not what was expected: %w", req.URL.Host, err)
 }
 
 // authorize says who asks.

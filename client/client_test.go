@@ -74,21 +74,28 @@ func TestControl(t *testing.T) {
 	f(`{"changed":["iris version 2 loaded"]}`, "POST /-/reload", bearer, api.ReloadResult{Changed: []string{"iris version 2 loaded"}},
 		func(ctx context.Context, c *client.Client) (any, error) { return c.Reload(ctx) })
 	f("ready\n", "GET /-/ready", "", nil,
-		func(ctx context.Context, c *client.Client) (any, error) { return nil, c.Ready(ctx) })
+		func(ctx context.Context, c *client.Client) (any, error) { return nil, c.AdminReady(ctx) })
 	f("", "GET /v2/health/ready", "", nil,
-		func(ctx context.Context, c *client.Client) (any, error) { return nil, c.DataReady(ctx) })
+		func(ctx context.Context, c *client.Client) (any, error) { return nil, c.Ready(ctx) })
+	f("", "GET /v2/health/live", "", nil,
+		func(ctx context.Context, c *client.Client) (any, error) { return nil, c.Live(ctx) })
+	f("", "GET /v2/models/iris/ready", "", nil,
+		func(ctx context.Context, c *client.Client) (any, error) { return nil, c.ModelReady(ctx, "iris", 0) })
+	f(`[{"name":"iris","version":"2","state":"READY"}]`, "POST /v2/repository/index", "",
+		[]client.IndexEntry{{Name: "iris", Version: "2", State: api.StateReady}},
+		func(ctx context.Context, c *client.Client) (any, error) { return c.Index(ctx) })
 	f(`{"name":"iris","versions":["2"],"platform":"p","inputs":[{"name":"x","datatype":"FP32","shape":[-1,4]}]}`,
 		"GET /v2/models/iris/versions/2", "",
 		client.Metadata{
 			Name: "iris", Versions: []string{"2"}, Platform: "p",
 			Inputs: []client.TensorMetadata{{Name: "x", Datatype: "FP32", Shape: []int64{-1, 4}}},
 		},
-		func(ctx context.Context, c *client.Client) (any, error) { return c.Metadata(ctx, "iris", 2) })
+		func(ctx context.Context, c *client.Client) (any, error) { return c.ModelMetadata(ctx, "iris", 2) })
 }
 
-func TestInfer(t *testing.T) {
+func TestInferJSON(t *testing.T) {
 	g, c := connect(t, http.StatusOK, `{"outputs":[]}`)
-	p, err := c.Infer(t.Context(), "iris", 0, []byte(`{"inputs":[]}`))
+	p, err := c.InferJSON(t.Context(), "iris", 0, []byte(`{"inputs":[]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +136,7 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	err = c.Ready(t.Context())
+	err = c.AdminReady(t.Context())
 	if err == nil || !strings.HasPrefix(err.Error(), "no answer from "+s.Listener.Addr().String()+": ") {
 		t.Errorf("got %v", err)
 	}
@@ -162,6 +169,24 @@ func TestAddresses(t *testing.T) {
 	bad("http://")
 	bad("a b:1")
 	bad("host:port")
+}
+
+func TestAnswersAreBounded(t *testing.T) {
+	f := func(limit int64, fits bool) {
+		t.Helper()
+		s := httptest.NewServer(&gateway{status: http.StatusOK, answer: `{"name":"iris"}`})
+		defer s.Close()
+		c, err := client.New(client.Options{Data: s.URL, MaxAnswerBytes: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.ModelMetadata(t.Context(), "iris", 0)
+		if fits != (err == nil) || !fits && !strings.HasSuffix(err.Error(), " is longer than 14 bytes") {
+			t.Errorf("limit %d: %v", limit, err)
+		}
+	}
+	f(15, true)
+	f(14, false)
 }
 
 func TestWhatNoHeaderBears(t *testing.T) {

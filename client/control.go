@@ -47,9 +47,9 @@ func (c *Client) Reload(ctx context.Context) (result api.ReloadResult, err error
 	return result, err
 }
 
-// Ready returns nil if the gateway says on its admin port that it is ready,
+// AdminReady returns nil if the gateway says on its admin port that it is ready,
 // else an error that says why not.
-func (c *Client) Ready(ctx context.Context) error {
+func (c *Client) AdminReady(ctx context.Context) error {
 	return c.call(ctx, http.MethodGet, c.admin+"/-/ready", false, nil)
 }
 

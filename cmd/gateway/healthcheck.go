@@ -11,8 +11,8 @@ func newHealthcheck() *cobra.Command {
 	var conn connection
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Exit with 0 where a gateway is ready, else with 1",
-		Long:  "Exit with 0 where a gateway is ready, else with 1. It asks the admin port, or the data port where --data is given.",
+		Short: "Exit with 0 if a gateway is ready, else with 1",
+		Long:  "Exit with 0 if a gateway is ready, else with 1. It asks the admin port, or the data port if --data is given.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, ctx, done, err := conn.open(cmd)
@@ -20,9 +20,9 @@ func newHealthcheck() *cobra.Command {
 				return err
 			}
 			defer done()
-			ready := c.Ready
+			ready := c.AdminReady
 			if cmd.Flags().Changed("data") {
-				ready = c.DataReady
+				ready = c.Ready
 			}
 			if err := ready(ctx); err != nil {
 				return err

@@ -87,7 +87,7 @@ func (c *inferCommand) run(cmd *cobra.Command) error {
 	if c.example {
 		cmd.PrintErrf("POST %s\n%s\n\n", cl.InferURL(c.model, c.version), shown(body))
 	}
-	answer, err := cl.Infer(ctx, c.model, c.version, body)
+	answer, err := cl.InferJSON(ctx, c.model, c.version, body)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (c *inferCommand) run(cmd *cobra.Command) error {
 func (c *inferCommand) body(ctx context.Context, cl *client.Client, in io.Reader) ([]byte, error) {
 	switch {
 	case c.example:
-		meta, err := cl.Metadata(ctx, c.model, c.version)
+		meta, err := cl.ModelMetadata(ctx, c.model, c.version)
 		if err != nil {
 			return nil, err
 		}

@@ -91,7 +91,7 @@ func titleText(ctx context.Context, c *client.Client) string {
 	}
 	var b strings.Builder
 	switch n := len(namesOf(models, api.StateReady)); {
-	case c.Ready(ctx) != nil:
+	case c.AdminReady(ctx) != nil:
 		fmt.Fprintf(&b, "Sluice runs, but it is not ready: %s.", modelsText(n))
 	default:
 		fmt.Fprintf(&b, "Sluice is ready: %s.", modelsText(n))
@@ -131,7 +131,7 @@ func tryModel(ctx context.Context, c *client.Client) []string {
 	var shortest []byte
 	names := namesOf(models, api.StateReady)
 	for _, name := range names[:min(len(names), maxWelcomeModels)] {
-		meta, err := c.Metadata(ctx, name, 0)
+		meta, err := c.ModelMetadata(ctx, name, 0)
 		if err != nil {
 			continue
 		}
@@ -179,7 +179,7 @@ func tryRoute(ctx context.Context, c *client.Client, r *api.Route) []string {
 	if r == nil {
 		return nil
 	}
-	meta, err := c.Metadata(ctx, r.Name, 0)
+	meta, err := c.ModelMetadata(ctx, r.Name, 0)
 	if err != nil {
 		return nil
 	}
