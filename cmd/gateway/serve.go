@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,28 +17,56 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/offline"
 )
 
 func newServe() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
-		Use:   "serve (--model-repository DIR | -c FILE)",
-		Short: "Serve a folder of models",
-		Long: `Serve a folder of models. Without a configuration file every model in it is
-served with settings derived from the model itself. Flags win over the file.
+		Use:   "serve (MODEL | --model-repository DIR | -c FILE)",
+		Short: "Serve a model, or a folder of models",
+		Long: `Serve a model, or a folder of models. Without a configuration file every model in
+it is served with settings derived from the model itself. Flags win over the file.
+
+MODEL is a model file, or the folder of a model. It is served alone, as it is at the
+start, by the name of the file or of the folder.
 
 SIGHUP reads the file again. SIGINT and SIGTERM stop once everything accepted is
 answered; a second one ends the process at once.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if s.file == "" && !cmd.Flags().Changed("model-repository") {
-				return usageError{"name what to serve: --model-repository DIR, or -c FILE"}
+		Example: `  gateway serve model.onnx
+  gateway serve --model-repository models --data-dir .data
+  gateway serve -c sluice.yaml`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{"name one model; to serve several, use --model-repository DIR"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			repository := cmd.Flags().Changed("model-repository")
+			switch {
+			case len(args) == 1 && repository:
+				return usageError{"name a model or --model-repository, not both"}
+			case len(args) == 1:
+				return serveSingle(cmd, &s, args[0])
+			case s.file == "" && !repository:
+				return usageError{"name what to serve: a model file, --model-repository DIR, or -c FILE"}
 			}
 			return serve(cmd, &s)
 		},
 	}
 	s.flags(cmd)
 	return cmd
+}
+
+// serveSingle serves one model out of a repository that is made for it.
+func serveSingle(cmd *cobra.Command, s *settings, path string) error {
+	single, err := offline.StageModel(path)
+	if err != nil {
+		return err
+	}
+	s.repository = single.Repository
+	return errors.Join(serve(cmd, s), single.Close())
 }
 
 // serve runs a gateway until the command's context ends.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,8 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 func TestMain(m *testing.M) {
@@ -40,6 +43,9 @@ func TestServeRefuses(t *testing.T) {
 		}
 	}
 	f(exitUsage, "--model-repository DIR")
+	f(exitUsage, "one model", "a.onnx", "b.onnx")
+	f(exitUsage, "not both", "a.onnx", "--model-repository", "models")
+	f(exitFailed, "no such file", filepath.Join(t.TempDir(), "a.onnx"))
 	f(exitFailed, "none.yaml", "-c", "none.yaml")
 	f(exitFailed, "--log-level: log.level: ", "--model-repository", t.TempDir(), "--log-level", "loud")
 	f(exitFailed, "gateway: ", "--model-repository", filepath.Join(t.TempDir(), "none"))
@@ -105,6 +111,60 @@ func TestServe(t *testing.T) {
 		t.Errorf("exit code %d", c)
 	}
 	<-reloaded // closed: the log was read to its end
+}
+
+// One model file is served without anything else, and each command of the welcome works.
+func TestServeOneModel(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not installed")
+	}
+	f := func(width int64, more ...int64) {
+		t.Helper()
+		g := onnxgen.New("m")
+		x := g.Input("x", infer.FP32, "N", width)
+		for i, w := range more {
+			other := g.Op("Cast", g.Input(fmt.Sprintf("it's %d", i), infer.Int64, "N", w)).Int("to", 1)
+			x = g.Op("Concat", x, other).Int("axis", 1)
+			width += w
+		}
+		g.Output("y", infer.FP32, g.Op("Identity", x), "N", width)
+		file := filepath.Join(t.TempDir(), "my model.onnx")
+		if err := os.WriteFile(file, g.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		out, outWriter := io.Pipe()
+		code := make(chan int, 1)
+		go func() { // received below
+			code <- run(ctx, []string{"serve", file, "--http-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"}, nil, outWriter, io.Discard)
+			_ = outWriter.Close()
+		}()
+		commands := 0
+		for s := bufio.NewScanner(out); s.Scan(); {
+			line := strings.TrimSpace(s.Text())
+			if !strings.Contains(line, "curl ") {
+				continue
+			}
+			got, err := exec.CommandContext(t.Context(), "sh", "-c", line).Output()
+			if err != nil || strings.Contains(line, "/infer") != strings.Contains(string(got), `"model_name":"my model","model_version":"1","outputs"`) {
+				t.Errorf("%s: %.300s, %v", line, got, err)
+			}
+			if commands++; strings.HasSuffix(line, "/metrics") { // the last one
+				break
+			}
+		}
+		if commands != 3 {
+			t.Errorf("%d commands, want 3", commands)
+		}
+		cancel()
+		if c := <-code; c != exitOK {
+			t.Errorf("exit code %d", c)
+		}
+	}
+	f(4)
+	f(2000)
+	f(1500, 700, 30)
 }
 
 // welcomed reads the welcome and returns the addresses in it.

@@ -11,10 +11,11 @@ import (
 
 // settings are a configuration file and the flags that win over it.
 type settings struct {
-	file   string
-	values []settingFlag
-	load   []string
-	cmd    *cobra.Command
+	file       string
+	repository string // instead of the file's and the flag's, unless empty
+	values     []settingFlag
+	load       []string
+	cmd        *cobra.Command
 }
 
 // settingFlag is a flag that sets one setting.
@@ -48,6 +49,9 @@ func (s *settings) read() (*config.Config, error) {
 		if f.Changed(v.flag) {
 			overrides = append(overrides, config.Set("--"+v.flag, v.path, f.Lookup(v.flag).Value.String()))
 		}
+	}
+	if s.repository != "" {
+		overrides = append(overrides, config.Set("MODEL", "repository.path", s.repository))
 	}
 	if f.Changed("load-model") {
 		overrides = append(overrides, config.SetList("--load-model", "repository.load", s.load))

@@ -16,12 +16,15 @@ import (
 	"sluice.io/sluice/client"
 	"sluice.io/sluice/internal/app"
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
 )
 
 // The welcome looks at this many models for one with a short example.
 const (
 	maxWelcomeModels = 32
-	welcomeTimeout   = 10 * time.Second
+	// maxWelcomeTroubles is how much of what is not served it names.
+	maxWelcomeTroubles = 10
+	welcomeTimeout     = 10 * time.Second
 )
 
 // welcome tells whoever started a gateway where it listens and what to type
@@ -60,7 +63,7 @@ func (w *welcome) text(ctx context.Context) string {
 		route := declared(ctx, c)
 		tried := tryRoute(ctx, c, route)
 		if tried == nil {
-			tried = tryModel(ctx, c)
+			tried = w.tryModel(ctx, c)
 		}
 		if tried != nil {
 			commands = tried
@@ -96,14 +99,35 @@ func titleText(ctx context.Context, c *client.Client) string {
 	default:
 		fmt.Fprintf(&b, "Sluice is ready: %s.", modelsText(n))
 	}
-	if status, err := c.Status(ctx); err == nil && len(status.RepositoryWarnings) > 0 {
+	list := troubles(ctx, c, models)
+	if len(list) > 0 {
 		b.WriteString("\n\nNot served:")
-		for _, w := range status.RepositoryWarnings {
-			b.WriteString("\n  " + oneLine(w.String()))
-		}
+	}
+	for _, text := range list[:min(len(list), maxWelcomeTroubles)] {
+		b.WriteString("\n  " + oneLine(text))
+	}
+	if more := len(list) - maxWelcomeTroubles; more > 0 {
+		fmt.Fprintf(&b, "\n  and %d more: gateway models list", more)
+	}
+	if len(list) > 0 {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// troubles lists the versions that failed to load, and what else is not served.
+func troubles(ctx context.Context, c *client.Client, models []api.ModelStatus) (list []string) {
+	for i := range models {
+		if m := &models[i]; m.State == api.StateUnavailable && m.Reason != "unloaded" {
+			list = append(list, fmt.Sprintf("%s version %d failed to load: %s", m.Name, m.Version, m.Reason))
+		}
+	}
+	if status, err := c.Status(ctx); err == nil {
+		for _, w := range status.RepositoryWarnings {
+			list = append(list, w.String())
+		}
+	}
+	return list
 }
 
 func modelsText(n int) string {
@@ -122,12 +146,12 @@ func block(b *strings.Builder, title string, commands []string) {
 
 // tryModel returns commands that ask for the metadata of the model with the
 // shortest example and send it that; nil if no model is ready or may be seen.
-func tryModel(ctx context.Context, c *client.Client) []string {
+func (w *welcome) tryModel(ctx context.Context, c *client.Client) []string {
 	models, err := c.Models(ctx)
 	if err != nil {
 		return nil
 	}
-	var model string
+	var model client.Metadata
 	var shortest []byte
 	names := namesOf(models, api.StateReady)
 	for _, name := range names[:min(len(names), maxWelcomeModels)] {
@@ -137,17 +161,51 @@ func tryModel(ctx context.Context, c *client.Client) []string {
 		}
 		body, err := exampleBody(meta, 1)
 		if err == nil && (shortest == nil || len(body) < len(shortest)) {
-			model, shortest = name, body
+			model, shortest = meta, body
+			model.Name = name
 		}
 	}
-	if shortest == nil || len(shortest) > maxShownBytes {
+	if shortest == nil {
 		return nil
 	}
-	infer := c.InferURL(model, 0)
-	return []string{
-		"curl -s " + quote(strings.TrimSuffix(infer, "/infer")),
-		"curl -s " + quote(infer) + " -d " + quote(string(shortest)),
+	target := c.InferURL(model.Name, 0)
+	send := "curl -s " + quote(target) + " -d " + quote(string(shortest))
+	if len(shortest) > maxShownBytes {
+		if send = sendZeros(target, model); send == "" {
+			send = quote(w.program) + " infer " + quote(model.Name) + " --example --data " + quote(reachable(w.at.HTTP))
+		}
 	}
+	return []string{"curl -s " + quote(strings.TrimSuffix(target, "/infer")), send}
+}
+
+// sendZeros returns a command that sends a row of zeros as binary tensors; "" if it
+// cannot be as short as that.
+func sendZeros(target string, meta client.Metadata) string {
+	type tensor struct {
+		Name       string           `json:"name"`
+		Shape      infer.Shape      `json:"shape"`
+		Datatype   string           `json:"datatype"`
+		Parameters map[string]int64 `json:"parameters"`
+	}
+	var header struct {
+		Inputs []tensor `json:"inputs"`
+	}
+	all := int64(0)
+	for _, in := range meta.Inputs {
+		dtype, ok := infer.ParseDType(in.Datatype)
+		size := exampleBytes(in.Shape, dtype, 1)
+		if !ok || dtype == infer.Bytes || size > maxExampleBytes {
+			return ""
+		}
+		all += size
+		header.Inputs = append(header.Inputs, tensor{in.Name, infer.Shape(in.Shape).Fixed(1), in.Datatype, map[string]int64{"binary_data_size": size}})
+	}
+	text, err := json.Marshal(header)
+	if err != nil || len(text) > maxShownBytes {
+		return ""
+	}
+	return fmt.Sprintf("(printf %%s %s; head -c %d /dev/zero) | curl -s %s -H 'Content-Type: application/octet-stream' -H 'Inference-Header-Content-Length: %d' --data-binary @-",
+		quote(string(text)), all, quote(target), len(text))
 }
 
 // declared returns the first route that somebody declared, before others one
@@ -187,8 +245,8 @@ func tryRoute(ctx context.Context, c *client.Client, r *api.Route) []string {
 	if err != nil || len(body) > maxShownBytes {
 		return nil
 	}
-	infer := c.InferURL(r.Name, 0)
-	send := "curl -si " + quote(infer)
+	target := c.InferURL(r.Name, 0)
+	send := "curl -si " + quote(target)
 	switch {
 	case r.Sticky.Header != "":
 		send += " -H " + quote(r.Sticky.Header+": u1")
@@ -199,7 +257,7 @@ func tryRoute(ctx context.Context, c *client.Client, r *api.Route) []string {
 		}
 		body = fmt.Appendf(nil, `{"parameters":%s,%s`, key, body[1:])
 	}
-	return []string{"curl -s " + quote(strings.TrimSuffix(infer, "/infer")), send + " -d " + quote(string(body))}
+	return []string{"curl -s " + quote(strings.TrimSuffix(target, "/infer")), send + " -d " + quote(string(body))}
 }
 
 // routeCommands returns commands that watch a route, give its canary more, and

@@ -1,0 +1,189 @@
+package offline
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/onnxfile"
+	"sluice.io/sluice/internal/registry"
+)
+
+// Single is one version of a model in a temporary repository of its own. The model file
+// is linked or copied, and the files with its external data are copied, as they are now.
+type Single struct {
+	Version    infer.Version
+	Repository string // a folder
+}
+
+// StageModel makes a repository of a model file; of a folder with model.onnx in it; or of
+// the newest version in a model's folder. The model bears the name of the file or else of
+// its folder, and has the folder's number if it is a version's. Close the result when done.
+func StageModel(path string) (_ *Single, err error) {
+	file, v, err := singleModel(path)
+	if err != nil {
+		return nil, err
+	}
+	if !infer.ValidName(v.Model) {
+		return nil, fmt.Errorf("%s: '%s' is not a valid name of a model; rename the file or its folder", path, v.Model)
+	}
+	from, err := os.OpenRoot(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close() //nolint:errcheck // only read
+	data, err := externalFiles(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s := &Single{Version: v}
+	if s.Repository, err = os.MkdirTemp("", "sluice-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	to := filepath.Join(s.Repository, v.Model, strconv.FormatInt(v.Number, 10))
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return nil, err
+	}
+	if err := linkOrCopy(file, filepath.Join(to, registry.ModelFile)); err != nil {
+		return nil, err
+	}
+	for _, name := range data {
+		if err := copyIn(from, name, to); err != nil {
+			return nil, fmt.Errorf("external data of %s: %w", path, err)
+		}
+	}
+	return s, nil
+}
+
+// Close removes the repository.
+func (s *Single) Close() error { return os.RemoveAll(s.Repository) }
+
+// singleModel finds the file that a path means, and which version of what it is.
+func singleModel(path string) (file string, v infer.Version, err error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", v, err
+	}
+	info, err := os.Stat(abs)
+	if err != nil {
+		return "", v, err
+	}
+	if !info.IsDir() {
+		if stem := strings.TrimSuffix(filepath.Base(abs), ".onnx"); filepath.Base(abs) != registry.ModelFile {
+			return abs, infer.Version{Model: stem, Number: 1}, nil
+		}
+		return abs, folderVersion(filepath.Dir(abs)), nil
+	}
+	if file := filepath.Join(abs, registry.ModelFile); isFile(file) {
+		return file, folderVersion(abs), nil
+	}
+	entries, err := os.ReadDir(abs)
+	if err != nil {
+		return "", v, err
+	}
+	for _, e := range entries {
+		n, ok := infer.ParseVersion(e.Name())
+		if candidate := filepath.Join(abs, e.Name(), registry.ModelFile); ok && n > v.Number && isFile(candidate) {
+			file, v = candidate, infer.Version{Model: filepath.Base(abs), Number: n}
+		}
+	}
+	if file == "" {
+		return "", v, fmt.Errorf("%s holds neither %s nor a version folder with one; to serve a folder of models, use --model-repository", path, registry.ModelFile)
+	}
+	return file, v, nil
+}
+
+// folderVersion says of what version a folder is: of a model's folder with version
+// folders, or of one without.
+func folderVersion(dir string) infer.Version {
+	if n, ok := infer.ParseVersion(filepath.Base(dir)); ok {
+		return infer.Version{Model: filepath.Base(filepath.Dir(dir)), Number: n}
+	}
+	return infer.Version{Model: filepath.Base(dir), Number: 1}
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// externalFiles returns the paths of a model's external data. One that is not below the
+// model is left out: the loader refuses it and says why.
+func externalFiles(file string) ([]string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	locations, err := onnxfile.ExternalData(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, l := range locations {
+		if filepath.IsLocal(l.Path) {
+			list = append(list, filepath.Clean(l.Path))
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
+// linkOrCopy makes a file of the same contents, without taking room if that is possible.
+func linkOrCopy(from, to string) error {
+	from, err := filepath.EvalSymlinks(from)
+	if err != nil {
+		return err
+	}
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close() //nolint:errcheck // only read
+	return copyTo(in, to)
+}
+
+// copyIn copies a file that no link may lead out of its root. One that is missing is left
+// out: the loader says so.
+func copyIn(root *os.Root, name, to string) error {
+	in, err := root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer in.Close() //nolint:errcheck // only read
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o700); err != nil {
+		return err
+	}
+	return copyTo(in, filepath.Join(to, name))
+}
+
+func copyTo(in io.Reader, to string) error {
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
