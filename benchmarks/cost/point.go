@@ -82,7 +82,7 @@ func profile(model string, width, n int) (*drift.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := drift.NewBuilder(features, drift.BuilderOptions{})
+	b := drift.NewBuilder(features, drift.BuilderOptions{MaxSampleBytes: 64 << 20, MaxSampleRows: 100_000})
 	rng := onnxgen.Rand(1)
 	values, missing := make([]float64, len(columns)), make([]bool, len(columns))
 	for range 500 {

@@ -10,6 +10,7 @@ import (
 
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/limits"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
@@ -61,8 +62,8 @@ func TestFromMetadataMakesValidRequests(t *testing.T) {
 		if target.URL != base+"/v2/models/a%20model/infer" || (jsonLen >= 0) != binary || target.Headers["X-Key"] != "a" {
 			t.Errorf("%s with %v", target.URL, target.Headers)
 		}
-		call := oip.NewCall()
-		if err := call.Decode(target.Body, jsonLen, nil); err != nil {
+		call, bounds := oip.NewCall(), limits.Tensors()
+		if err := call.Decode(target.Body, jsonLen, &bounds); err != nil {
 			t.Fatal(err)
 		}
 		if err := model.Check(&call.Request); err != nil {

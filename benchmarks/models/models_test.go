@@ -24,7 +24,7 @@ type loaded struct {
 
 func load(t *testing.T) loaded {
 	t.Helper()
-	env, err := ort.Open(ort.Options{})
+	env, err := ort.Open(ort.Options{GlobalThreads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

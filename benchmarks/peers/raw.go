@@ -10,6 +10,7 @@ import (
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/runtime/ort"
+	"sluice.io/sluice/internal/testing/limits"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
@@ -22,7 +23,7 @@ type Raw struct {
 // OpenRaw loads ONNX Runtime from a shared library; an empty path asks ort.FindLibrary.
 // The models are NAME/1/model.onnx in the folder.
 func OpenRaw(library, models string) (*Raw, error) {
-	env, err := ort.Open(ort.Options{Library: library})
+	env, err := ort.Open(ort.Options{Library: library, GlobalThreads: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -47,14 +48,14 @@ func (r *Raw) Answer(model string, t loadgen.Target) (out []Output, err error) {
 	}
 	defer func() { err = errors.Join(err, instance.Close()) }()
 
-	call := oip.NewCall()
+	call, bounds := oip.NewCall(), limits.Tensors()
 	length := -1
 	if s, ok := t.Headers[lengthHeader]; ok {
 		if length, err = strconv.Atoi(s); err != nil {
 			return nil, err
 		}
 	}
-	if err := call.Decode(t.Body, length, nil); err != nil {
+	if err := call.Decode(t.Body, length, &bounds); err != nil {
 		return nil, err
 	}
 	return runOnce(session, instance, &call.Request)

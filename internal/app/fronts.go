@@ -17,10 +17,6 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// maxLoggedErrors is how many failed requests the access log shows in a second at the
-// most. Failed requests are not sampled, and a caller can send any number of them.
-const maxLoggedErrors = 100
-
 // buildFronts makes both listeners over the router and the control.
 func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err error) {
 	tokens := make(map[string]string, len(cfg.Admin.Tokens))
@@ -31,10 +27,8 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 	http := &cfg.Server.HTTP
 	a.front, err = front.New(front.Options{
 		Predictor: a.router, Catalog: catalog{c}, Log: a.log.Named("http"), Tokens: tokens,
-		Bounds: front.Limits{MaxInFlight: http.MaxInFlight, MaxControlInFlight: http.MaxControlInFlight, MaxMemory: int64(http.MaxBodyMemory)},
-		AccessLog: front.AccessLog{
-			Enabled: cfg.Server.AccessLog.Enabled, SampleEvery: cfg.Server.AccessLog.SampleEvery, MaxErrors: maxLoggedErrors,
-		},
+		Bounds:    front.Limits{MaxInFlight: http.MaxInFlight, MaxControlInFlight: http.MaxControlInFlight, MaxMemory: int64(http.MaxBodyMemory)},
+		AccessLog: front.AccessLog(cfg.Server.AccessLog),
 	})
 	if err != nil {
 		return err

@@ -120,6 +120,7 @@ type JSON struct {
 type AccessLog struct {
 	Enabled     bool `yaml:"enabled" default:"true" doc:"Whether requests are logged."`
 	SampleEvery int  `yaml:"sample_every" default:"100" min:"1" doc:"Log every n-th request that succeeded; 1 logs all."`
+	MaxErrors   int  `yaml:"max_errors" default:"100" min:"1" max:"1000000" doc:"Failed requests that are logged in a second at the most; the next line says how many more there were."`
 }
 
 // Admin configures the side port.

@@ -9,17 +9,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The limits of BuilderOptions where they are 0.
-const (
-	DefaultMaxSampleBytes = 64 << 20
-	DefaultMaxSampleRows  = 100_000
-)
-
 // BuilderOptions bound what a Builder remembers.
 type BuilderOptions struct {
 	Seed           uint64 // of the choice of rows; the same rows and seed give the same profile
-	MaxSampleBytes int    // 0: 64 MiB
-	MaxSampleRows  int    // 0: 100,000
+	MaxSampleBytes int    // at least 1; the sample has a row even if that is larger
+	MaxSampleRows  int    // at least 1
 }
 
 // Builder makes a profile of rows that it sees once. Range, mean, variance and what
@@ -50,11 +44,8 @@ type moments struct {
 // NewBuilder takes the features' name, kind, tensor, element and datatype; the rest
 // comes from the rows.
 func NewBuilder(features []Feature, o BuilderOptions) *Builder {
-	if o.MaxSampleBytes <= 0 {
-		o.MaxSampleBytes = DefaultMaxSampleBytes
-	}
-	if o.MaxSampleRows <= 0 {
-		o.MaxSampleRows = DefaultMaxSampleRows
+	if o.MaxSampleBytes < 1 || o.MaxSampleRows < 1 {
+		panic("BUG: drift.NewBuilder needs MaxSampleBytes and MaxSampleRows")
 	}
 	rowBytes := 8 * max(1, len(features))
 	b := &Builder{

@@ -36,7 +36,7 @@ func profileOf(t *testing.T, datatype string, values ...float64) *drift.Profile 
 	t.Helper()
 	features := inputs("x")
 	features[0].Datatype = datatype
-	b := drift.NewBuilder(features, drift.BuilderOptions{})
+	b := newBuilder(features, drift.BuilderOptions{})
 	for _, x := range values {
 		b.Add([]float64{x}, []bool{x == missing})
 	}
@@ -218,7 +218,7 @@ func TestSample(t *testing.T) {
 	const rows, size, runs = 1000, 100, 400
 	var hits [rows / size]float64 // by tenths of the rows
 	for seed := range runs {
-		b := drift.NewBuilder(inputs("x"), drift.BuilderOptions{Seed: uint64(seed), MaxSampleRows: size})
+		b := newBuilder(inputs("x"), drift.BuilderOptions{Seed: uint64(seed), MaxSampleRows: size})
 		for i := range rows {
 			b.Add([]float64{float64(i / size)}, []bool{false})
 		}
@@ -268,7 +268,7 @@ func TestMemory(t *testing.T) {
 	for i := range names {
 		names[i] = "x" + string(rune('a'+i/26)) + string(rune('a'+i%26))
 	}
-	b := drift.NewBuilder(inputs(names...), drift.BuilderOptions{MaxSampleBytes: 4 << 20})
+	b := newBuilder(inputs(names...), drift.BuilderOptions{MaxSampleBytes: 4 << 20})
 	values, gone := make([]float64, width), make([]bool, width)
 	for i := range 20_000 {
 		values[i%width] = float64(i)
@@ -290,7 +290,7 @@ func TestMemory(t *testing.T) {
 func TestSameSeedSameProfile(t *testing.T) {
 	f := func(seed uint64) []byte {
 		rng := rand.New(rand.NewPCG(9, 9))
-		b := drift.NewBuilder(inputs("x", "y"), drift.BuilderOptions{Seed: seed, MaxSampleRows: 500})
+		b := newBuilder(inputs("x", "y"), drift.BuilderOptions{Seed: seed, MaxSampleRows: 500})
 		for range 20_000 {
 			b.Add([]float64{rng.NormFloat64(), rng.ExpFloat64()}, []bool{rng.IntN(10) == 0, false})
 		}
@@ -328,7 +328,7 @@ func TestDatatypes(t *testing.T) {
 func BenchmarkBuilder(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	const width = 16
-	builder := drift.NewBuilder(make([]drift.Feature, width), drift.BuilderOptions{})
+	builder := newBuilder(make([]drift.Feature, width), drift.BuilderOptions{})
 	values, gone := make([]float64, width), make([]bool, width)
 	for i := range values {
 		values[i] = rng.NormFloat64()

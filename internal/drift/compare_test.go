@@ -114,7 +114,7 @@ func TestCompareOdd(t *testing.T) {
 
 func TestCompareMatches(t *testing.T) {
 	of := func(features ...drift.Feature) *drift.Profile {
-		b := drift.NewBuilder(features, drift.BuilderOptions{})
+		b := newBuilder(features, drift.BuilderOptions{})
 		for i := range 100 {
 			values := make([]float64, len(features))
 			for j := range values {

@@ -1,6 +1,7 @@
 package drift_test
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,6 +12,12 @@ import (
 )
 
 var epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+// newBuilder sets what a builder needs and o lacks.
+func newBuilder(features []drift.Feature, o drift.BuilderOptions) *drift.Builder {
+	o.MaxSampleBytes, o.MaxSampleRows = cmp.Or(o.MaxSampleBytes, 64<<20), cmp.Or(o.MaxSampleRows, 100_000)
+	return drift.NewBuilder(features, o)
+}
 
 // feature makes what a profile holds of a sample.
 func feature(name string, sample []float64) drift.Feature {

@@ -17,7 +17,7 @@ import (
 func gaps(t *testing.T, mark func(i int) (value float64, missing bool)) *drift.Profile {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(31, 1))
-	b := drift.NewBuilder([]drift.Feature{{Name: "x", Kind: drift.KindInput, Tensor: "x", Datatype: "FP32"}}, drift.BuilderOptions{})
+	b := newBuilder([]drift.Feature{{Name: "x", Kind: drift.KindInput, Tensor: "x", Datatype: "FP32"}}, drift.BuilderOptions{})
 	for i := range 5000 {
 		value, missing := rng.NormFloat64(), false
 		if i%10 == 0 {

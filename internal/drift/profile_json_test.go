@@ -18,7 +18,7 @@ import (
 func sample(t *testing.T) *drift.Profile {
 	t.Helper()
 	features := append(inputs("x", "y"), drift.Feature{Name: "score", Kind: drift.KindOutput, Tensor: "probabilities", Element: 1, Datatype: "FP32"})
-	b := drift.NewBuilder(features, drift.BuilderOptions{})
+	b := newBuilder(features, drift.BuilderOptions{})
 	for i := range 100 {
 		b.Add([]float64{float64(i) / 7, nan, 3}, []bool{i%10 == 0, i%2 == 0, false})
 	}
@@ -112,13 +112,13 @@ func TestReadRefuses(t *testing.T) {
 	if _, err := drift.Read(strings.NewReader(whole), 100); infer.CodeOf(err) != infer.TooLarge {
 		t.Errorf("a profile above the limit: %v", err)
 	}
-	if err := drift.NewBuilder(inputs("x"), drift.BuilderOptions{}).Profile(drift.Meta{}).Write(&bytes.Buffer{}); err == nil {
+	if err := newBuilder(inputs("x"), drift.BuilderOptions{}).Profile(drift.Meta{}).Write(&bytes.Buffer{}); err == nil {
 		t.Error("a profile of no rows was written")
 	}
 }
 
 func FuzzReadProfile(f *testing.F) {
-	b := drift.NewBuilder(inputs("x"), drift.BuilderOptions{})
+	b := newBuilder(inputs("x"), drift.BuilderOptions{})
 	b.Add([]float64{1}, []bool{false})
 	b.Add([]float64{2}, []bool{false})
 	var whole bytes.Buffer

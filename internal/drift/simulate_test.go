@@ -87,7 +87,7 @@ func TestSimulateStopsWhenAsked(t *testing.T) {
 
 // TestSimulateRounds judges numbers of a file as the tensors that a gateway sees.
 func TestSimulateRounds(t *testing.T) {
-	b := drift.NewBuilder([]drift.Feature{{Name: "a", Kind: drift.KindInput, Tensor: "a", Datatype: "FP32"}}, drift.BuilderOptions{Seed: 1})
+	b := newBuilder([]drift.Feature{{Name: "a", Kind: drift.KindInput, Tensor: "a", Datatype: "FP32"}}, drift.BuilderOptions{Seed: 1})
 	stream := func(yield func([]float64, []bool) bool) {
 		for i := range 2000 {
 			if !yield([]float64{float64(i%8) / 10}, []bool{false}) {

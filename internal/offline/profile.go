@@ -15,6 +15,12 @@ import (
 	"sluice.io/sluice/internal/tabular"
 )
 
+// What a profile's bins are made of at most; docs/drift.md says so.
+const (
+	sampleRows  = 100_000
+	sampleBytes = 64 << 20
+)
+
 // Profile is what commands make and show.
 type Profile = drift.Profile
 
@@ -57,7 +63,7 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	if x != nil {
 		features = x.features
 	}
-	b := drift.NewBuilder(features, drift.BuilderOptions{Seed: o.Seed})
+	b := drift.NewBuilder(features, drift.BuilderOptions{Seed: o.Seed, MaxSampleBytes: sampleBytes, MaxSampleRows: sampleRows})
 	if err := addRows(ctx, table, b, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
 		return nil, err
 	}

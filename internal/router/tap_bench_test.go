@@ -56,7 +56,7 @@ func (s *sixteen) profile(b *testing.B) *drift.Profile {
 	if err != nil {
 		b.Fatal(err)
 	}
-	builder := drift.NewBuilder(features, drift.BuilderOptions{})
+	builder := drift.NewBuilder(features, drift.BuilderOptions{MaxSampleBytes: 64 << 20, MaxSampleRows: 100_000})
 	values, missing := make([]float64, len(columns)), make([]bool, len(columns))
 	for i := range 1000 {
 		for j := range values {

@@ -1,9 +1,11 @@
 package serving
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"go.uber.org/zap"
 
@@ -28,7 +30,10 @@ type ortRuntime struct {
 
 // OpenORT opens ONNX Runtime as the configuration says.
 func OpenORT(cfg *config.Config, log *zap.Logger) (Runtime, error) {
-	env, err := ort.Open(ort.Options{Library: cfg.Runtime.Library, GlobalThreads: cfg.Runtime.GlobalThreads, Logger: log.Named("ort")})
+	env, err := ort.Open(ort.Options{
+		Library: cfg.Runtime.Library, Logger: log.Named("ort"),
+		GlobalThreads: cmp.Or(cfg.Runtime.GlobalThreads, runtime.GOMAXPROCS(0)), // 0: one per core
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync/atomic"
 
 	binding "github.com/yalue/onnxruntime_go"
@@ -14,7 +13,7 @@ import (
 // Options configure the one environment of a process.
 type Options struct {
 	Library       string      // path of the shared library; empty: FindLibrary
-	GlobalThreads int         // threads of the pool that models with IntraThreads > 1 share; 0: one per core
+	GlobalThreads int         // threads of the pool that models with IntraThreads > 1 share; at least 1
 	Logger        *zap.Logger // nil: no log
 }
 
@@ -34,6 +33,9 @@ type Environment struct {
 // The shim makes it first, because the first maker decides on global threads and
 // the binding knows none; the binding then joins it.
 func Open(o Options) (*Environment, error) {
+	if o.GlobalThreads < 1 {
+		return nil, fmt.Errorf("ort: GlobalThreads is %d; expected at least 1", o.GlobalThreads)
+	}
 	if err := checkHandles(); err != nil {
 		return nil, fmt.Errorf("ort: %w", err)
 	}
@@ -53,11 +55,7 @@ func Open(o Options) (*Environment, error) {
 	if err := openLibrary(path); err != nil {
 		return nil, fmt.Errorf("ort: load ONNX Runtime (run 'make setup', or set %s to the library): %w", LibraryVariable, err)
 	}
-	threads := o.GlobalThreads
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
-	env, err := createEnv(threads)
+	env, err := createEnv(o.GlobalThreads)
 	if err != nil {
 		return nil, fmt.Errorf("ort: make the environment: %w", err)
 	}

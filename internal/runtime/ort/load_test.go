@@ -166,8 +166,11 @@ func TestOpen(t *testing.T) {
 	if v := env.Version(); v != "1.24.1" && os.Getenv(ort.LibraryVariable) == "" {
 		t.Errorf("version %q", v)
 	}
-	if _, err := ort.Open(ort.Options{}); err == nil {
+	if _, err := ort.Open(ort.Options{GlobalThreads: 1}); err == nil {
 		t.Error("opened twice")
+	}
+	if _, err := ort.Open(ort.Options{}); err == nil || !strings.Contains(err.Error(), "GlobalThreads is 0") {
+		t.Errorf("got %v", err)
 	}
 	for _, name := range []string{"ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"} {
 		if os.Getenv(name) != "1" {

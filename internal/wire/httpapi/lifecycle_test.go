@@ -29,6 +29,7 @@ func TestNewChecksItsOptions(t *testing.T) {
 	f("max_body", func(o *options) { o.Limits.MaxBodyBytes = -1 })
 	f("max_header", func(o *options) { o.Limits.MaxHeaderBytes = 10 })
 	f("max_sticky_key", func(o *options) { o.Limits.Tensors.MaxStickyKeyBytes = -1 })
+	f("max_inputs is 0", func(o *options) { o.Limits.Tensors.MaxInputs = 0 })
 	f("max_connections", func(o *options) { o.Limits.MaxConnections = -1 })
 	f("read_timeout", func(o *options) { o.Limits.ReadTimeout = -1 })
 	f("idle_timeout", func(o *options) { o.Limits.IdleTimeout = 0 })

@@ -42,7 +42,6 @@ func (l Limits) validate() error {
 		{"max_response", l.MaxResponseBytes, 1, math.MaxInt32},
 		{"max_control_body", l.MaxControlBytes, 1, math.MaxInt32},
 		{"max_header", l.MaxHeaderBytes, 256, 16 << 20},
-		{"max_sticky_key", l.Tensors.MaxStickyKeyBytes, 1, math.MaxInt32},
 		{"max_connections", l.MaxConnections, 1, math.MaxInt32 / 4},
 		{"max_requests_per_connection", l.MaxRequestsPerConn, 0, math.MaxInt32},
 	} {
@@ -57,5 +56,5 @@ func (l Limits) validate() error {
 			return fmt.Errorf("httpapi: %s is %v, expected more than 0", name, d)
 		}
 	}
-	return nil
+	return l.Tensors.Validate()
 }

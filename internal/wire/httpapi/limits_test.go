@@ -3,7 +3,7 @@ package httpapi
 import (
 	"time"
 
-	"sluice.io/sluice/internal/wire/oip"
+	"sluice.io/sluice/internal/testing/limits"
 )
 
 // UsualLimits are those of the tests, the ones of a configuration that sets none.
@@ -11,6 +11,6 @@ func UsualLimits() Limits {
 	return Limits{
 		MaxBodyBytes: 64 << 20, MaxInflatedBytes: 64 << 20, MaxResponseBytes: 256 << 20, MaxControlBytes: 64 << 10, MaxHeaderBytes: 16 << 10,
 		MaxConnections: 8192, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		Tensors: oip.DefaultLimits(),
+		Tensors: limits.Tensors(),
 	}
 }

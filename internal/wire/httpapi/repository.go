@@ -125,11 +125,7 @@ func (x *exchange) readJSON(body []byte, doc any) error {
 	if len(body) == 0 {
 		return nil
 	}
-	limit := x.srv.limits.Tensors.MaxNesting
-	if limit == 0 {
-		limit = oip.DefaultLimits().MaxNesting
-	}
-	if nesting(body) > limit {
+	if limit := x.srv.limits.Tensors.MaxNesting; nesting(body) > limit {
 		return infer.Errorf(infer.Invalid, "the body is nested deeper than the limit of %d", limit)
 	}
 	if err := x.memory.Reserve(inMemory * len(body)); err != nil {

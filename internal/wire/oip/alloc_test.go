@@ -20,7 +20,7 @@ func TestNoAllocations(t *testing.T) {
 		c := oip.NewCall()
 		got := testing.AllocsPerRun(200, func() {
 			c.StickyParameter = "user"
-			if err := c.Decode(body, len(head), nil); err != nil {
+			if err := c.Decode(body, len(head), &usual); err != nil {
 				t.Fatal(err)
 			}
 			resp := infer.NewResponse()

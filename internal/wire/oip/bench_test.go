@@ -59,7 +59,7 @@ func benchmarkDecode(b *testing.B, text string) {
 	body := []byte(text)
 	c := oip.NewCall()
 	for b.Loop() {
-		if err := c.Decode(body, -1, nil); err != nil {
+		if err := c.Decode(body, -1, &usual); err != nil {
 			b.Fatal(err)
 		}
 		c.Reset()
@@ -77,7 +77,7 @@ func benchmarkDecodeBinary(b *testing.B, n int, ids ...string) {
 	b.ReportAllocs()
 	c := oip.NewCall()
 	for i := 0; b.Loop(); i++ {
-		if err := c.Decode(bodies[i%len(bodies)], length, nil); err != nil {
+		if err := c.Decode(bodies[i%len(bodies)], length, &usual); err != nil {
 			b.Fatal(err)
 		}
 		c.Reset()
@@ -92,7 +92,7 @@ func BenchmarkEncode(b *testing.B) {
 	} {
 		b.Run("form="+form+"/values=1", func(b *testing.B) {
 			c := oip.NewCall()
-			if err := c.Decode([]byte(body), len(body), nil); err != nil {
+			if err := c.Decode([]byte(body), len(body), &usual); err != nil {
 				b.Fatal(err)
 			}
 			resp := infer.NewResponse()
@@ -116,7 +116,7 @@ func BenchmarkEncodeFloats(b *testing.B) {
 	resp := infer.NewResponse()
 	defer resp.Release()
 	src := oip.NewCall()
-	if err := src.Decode([]byte(input("FP32", fmt.Sprintf("[%d]", n), floats(n, 32))), -1, nil); err != nil {
+	if err := src.Decode([]byte(input("FP32", fmt.Sprintf("[%d]", n), floats(n, 32))), -1, &usual); err != nil {
 		b.Fatal(err)
 	}
 	copy(resp.Add("y", 0, infer.FP32, infer.Shape{n}, 4*n), src.Inputs[0].Data)

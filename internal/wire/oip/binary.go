@@ -113,7 +113,7 @@ func (c *Call) normaliseBools(t *infer.Tensor) *problem {
 // binary. The data aliases body as with Decode.
 func (c *Call) DecodeRaw(body []byte, m *infer.Model, lim *Limits) error {
 	c.begin()
-	c.lim = lim.resolve()
+	c.lim = *lim
 	c.binaryDefault = true
 	if len(m.Inputs) != 1 {
 		return infer.Errorf(infer.Invalid, "Raw request must only have 1 input (found 1) to be deduced but got %d inputs in '%s' model configuration", len(m.Inputs), m.Name)

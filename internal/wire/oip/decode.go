@@ -10,13 +10,13 @@ import (
 // Decode reads the body of an infer request. jsonLen is the value of the header
 // Inference-Header-Content-Length, the length of the JSON document before the
 // binary tensors, or -1 if there is none: then the whole body is JSON. (A
-// header of 0 means a raw body: DecodeRaw.) lim may be nil.
+// header of 0 means a raw body: DecodeRaw.)
 //
 // The data of binary inputs aliases body, which must stay as it is until the
 // call is over. All other data, and every string, is the Call's own.
 func (c *Call) Decode(body []byte, jsonLen int, lim *Limits) error {
 	c.begin()
-	c.lim = lim.resolve()
+	c.lim = *lim
 	text, blobs := body, body[len(body):]
 	if jsonLen != -1 {
 		if jsonLen < 0 || jsonLen > len(body) {

@@ -12,8 +12,11 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/limits"
 	"sluice.io/sluice/internal/wire/oip"
 )
+
+var usual = limits.Tensors()
 
 // input is a request with one input x.
 func input(dtype, shape, data string) string {
@@ -23,7 +26,7 @@ func input(dtype, shape, data string) string {
 func decode(t *testing.T, body string, jsonLen int) (*oip.Call, error) {
 	t.Helper()
 	c := oip.NewCall()
-	return c, c.Decode([]byte(body), jsonLen, nil)
+	return c, c.Decode([]byte(body), jsonLen, &usual)
 }
 
 // values shows a tensor's elements as text.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/limits"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
@@ -279,23 +280,26 @@ func TestDecodeRefusesParameters(t *testing.T) {
 }
 
 func TestDecodeLimits(t *testing.T) {
-	f := func(body string, jsonLen int, lim oip.Limits, code infer.Code, want string) {
+	f := func(body string, jsonLen int, set func(l *oip.Limits), code infer.Code, want string) {
 		t.Helper()
-		c := oip.NewCall()
+		c, lim := oip.NewCall(), limits.Tensors()
+		set(&lim)
 		err := c.Decode([]byte(body), jsonLen, &lim)
 		if infer.CodeOf(err) != code || err != nil && infer.Message(err) != want {
 			t.Errorf("%.200s\n got %v: %s\nwant %v: %s", body, infer.CodeOf(err), infer.Message(err), code, want)
 		}
 	}
 	one := input("FP64", "[2]", "[1,2]")
-	f(one, -1, oip.Limits{MaxTensorBytes: 15}, infer.TooLarge, "inputs[0].data: the tensor takes 16 bytes, the limit is 15")
-	f(input("BYTES", "[1]", `["abc"]`), -1, oip.Limits{MaxTensorBytes: 6}, infer.TooLarge, "inputs[0].data: the tensor takes 7 bytes, the limit is 6")
+	f(one, -1, func(l *oip.Limits) { l.MaxTensorBytes = 15 }, infer.TooLarge, "inputs[0].data: the tensor takes 16 bytes, the limit is 15")
+	f(input("BYTES", "[1]", `["abc"]`), -1, func(l *oip.Limits) { l.MaxTensorBytes = 6 }, infer.TooLarge, "inputs[0].data: the tensor takes 7 bytes, the limit is 6")
 	head := `{"inputs":[{"name":"x","shape":[2],"datatype":"UINT8","parameters":{"binary_data_size":2}}]}`
-	f(head+"ab", len(head), oip.Limits{MaxTensorBytes: 1}, infer.TooLarge, "inputs[0]: the tensor takes 2 bytes, the limit is 1")
-	f(one, -1, oip.Limits{MaxNesting: 3}, infer.Invalid, "inputs[0].shape: nested more than 3 deep")
-	f(input("FP32", "[1,1]", "[[1]]"), -1, oip.Limits{MaxNesting: 4}, infer.Invalid, "inputs[0].data[0]: nested more than 4 deep")
-	f(one, -1, oip.Limits{MaxNameBytes: 1, MaxIDBytes: 1, MaxRank: 1, MaxInputs: 1, MaxTensorBytes: 16, MaxNesting: 4}, infer.OK, "")
-	f(one+one, -1, oip.Limits{}, infer.Invalid, "invalid JSON at byte 68: expected the end of the document, found '{'")
+	f(head+"ab", len(head), func(l *oip.Limits) { l.MaxTensorBytes = 1 }, infer.TooLarge, "inputs[0]: the tensor takes 2 bytes, the limit is 1")
+	f(one, -1, func(l *oip.Limits) { l.MaxNesting = 3 }, infer.Invalid, "inputs[0].shape: nested more than 3 deep")
+	f(input("FP32", "[1,1]", "[[1]]"), -1, func(l *oip.Limits) { l.MaxNesting = 4 }, infer.Invalid, "inputs[0].data[0]: nested more than 4 deep")
+	f(one, -1, func(l *oip.Limits) {
+		l.MaxNameBytes, l.MaxIDBytes, l.MaxRank, l.MaxInputs, l.MaxTensorBytes, l.MaxNesting = 1, 1, 1, 1, 16, 4
+	}, infer.OK, "")
+	f(one+one, -1, func(*oip.Limits) {}, infer.Invalid, "invalid JSON at byte 68: expected the end of the document, found '{'")
 }
 
 // A shape that the body cannot fill costs nothing.
@@ -305,7 +309,7 @@ func TestDecodeAllocatesNothingForShapes(t *testing.T) {
 	got := testing.Benchmark(func(b *testing.B) {
 		b.Helper()
 		for b.Loop() {
-			if c.Decode(body, -1, nil) == nil {
+			if c.Decode(body, -1, &usual) == nil {
 				b.Fatal("accepted")
 			}
 		}
@@ -352,12 +356,12 @@ func TestDecodeBinary(t *testing.T) {
 	head := one("UINT8", "[2]", 2)
 	body := []byte(head + "ab")
 	c := oip.NewCall()
-	if err := c.Decode(body, len(head), nil); err != nil || &c.Inputs[0].Data[0] != &body[len(head)] {
+	if err := c.Decode(body, len(head), &usual); err != nil || &c.Inputs[0].Data[0] != &body[len(head)] {
 		t.Errorf("the data was copied: %v", err)
 	}
 	head = one("BOOL", "[2]", 2)
 	body = []byte(head + "\x01\x02")
-	if err := c.Decode(body, len(head), nil); err != nil || body[len(body)-1] != 2 {
+	if err := c.Decode(body, len(head), &usual); err != nil || body[len(body)-1] != 2 {
 		t.Errorf("the body was changed: %v", err)
 	}
 }
@@ -397,7 +401,7 @@ func TestDecodeRefusesBinary(t *testing.T) {
 
 	c := oip.NewCall()
 	c.Model = "lin"
-	if err := c.Decode([]byte(head), -1, nil); infer.Message(err) != "unexpected size for input 'x', expecting 4 additional bytes for model 'lin'" {
+	if err := c.Decode([]byte(head), -1, &usual); infer.Message(err) != "unexpected size for input 'x', expecting 4 additional bytes for model 'lin'" {
 		t.Error(err)
 	}
 }
@@ -409,7 +413,7 @@ func TestDecodeRaw(t *testing.T) {
 		t.Helper()
 		m := model(infer.TensorSpec{Name: "x", DType: dtype, Shape: spec})
 		c := oip.NewCall()
-		if err := c.DecodeRaw([]byte(body), m, nil); err != nil {
+		if err := c.DecodeRaw([]byte(body), m, &usual); err != nil {
 			t.Errorf("%v %v: %v", dtype, spec, err)
 			return
 		}
@@ -439,7 +443,7 @@ func TestDecodeRawRefuses(t *testing.T) {
 		t.Helper()
 		c := oip.NewCall()
 		c.Model = "m"
-		err := c.DecodeRaw([]byte(body), model(inputs...), nil)
+		err := c.DecodeRaw([]byte(body), model(inputs...), &usual)
 		if infer.CodeOf(err) != infer.Invalid || infer.Message(err) != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -466,7 +470,7 @@ func FuzzStringElements(f *testing.F) {
 	f.Fuzz(func(t *testing.T, blob []byte, n uint8) {
 		head := fmt.Sprintf(`{"inputs":[{"name":"x","shape":[%d],"datatype":"BYTES","parameters":{"binary_data_size":%d}}]}`, n, len(blob))
 		c := oip.NewCall()
-		err := c.Decode(append([]byte(head), blob...), len(head), nil)
+		err := c.Decode(append([]byte(head), blob...), len(head), &usual)
 		rest, elements := blob, 0
 		for len(rest) >= 4 && uint64(binary.LittleEndian.Uint32(rest)) <= uint64(len(rest)-4) {
 			rest = rest[4+binary.LittleEndian.Uint32(rest):]

@@ -39,7 +39,7 @@ func TestDecodeAgain(t *testing.T) {
 				fresh := oip.NewCall()
 				fresh.StickyParameter, used.StickyParameter = b.sticky, b.sticky
 				whole := []byte(b.text + b.data)
-				want, got := fresh.Decode(whole, len(b.text), nil), used.Decode(whole, len(b.text), nil)
+				want, got := fresh.Decode(whole, len(b.text), &usual), used.Decode(whole, len(b.text), &usual)
 				if fmt.Sprint(want) != fmt.Sprint(got) {
 					t.Fatalf("%s: %v, at first %v", b.text, got, want)
 				}

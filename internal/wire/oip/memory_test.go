@@ -54,7 +54,7 @@ func TestDecodeReservesWhatItAllocates(t *testing.T) {
 		c.Memory = memory
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_ = c.Decode([]byte(doc), -1, nil)
+		_ = c.Decode([]byte(doc), -1, &usual)
 		runtime.ReadMemStats(&after)
 		if memory.most > 4*len(doc)+small {
 			t.Errorf("%s: %d bytes of text take %d", name, len(doc), memory.most)
@@ -85,7 +85,7 @@ func TestDecodeAllocatesNothingWithoutMemory(t *testing.T) {
 		body := []byte(doc)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		err := c.Decode(body, -1, nil)
+		err := c.Decode(body, -1, &usual)
 		runtime.ReadMemStats(&after)
 		if got := after.TotalAlloc - before.TotalAlloc; infer.CodeOf(err) != infer.Overloaded || got > 2*small {
 			t.Errorf("%s: %v, %d bytes allocated", name, err, got)
@@ -95,7 +95,7 @@ func TestDecodeAllocatesNothingWithoutMemory(t *testing.T) {
 			t.Errorf("%s: %d bytes are never given back", name, memory.held)
 		}
 		c.Memory = &ledger{limit: 1 << 40}
-		if err := c.Decode([]byte(input("FP32", "[1]", "[1]")), -1, nil); err != nil { // it can be used again
+		if err := c.Decode([]byte(input("FP32", "[1]", "[1]")), -1, &usual); err != nil { // it can be used again
 			t.Errorf("%s: afterwards %v", name, err)
 		}
 	}

@@ -4,8 +4,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Limits bound what a request may hold. A zero field takes its value from
-// DefaultLimits.
+// Limits bound what a request may hold. Each of them is at least 1.
 type Limits struct {
 	MaxInputs         int   // input tensors
 	MaxOutputs        int   // outputs asked for by name
@@ -18,36 +17,27 @@ type Limits struct {
 	MaxTensorBytes    int64 // data of one input in memory; JSON text may grow on its way there
 }
 
-// DefaultLimits returns the limits that hold where nothing else is set.
-func DefaultLimits() Limits {
-	return Limits{
-		MaxInputs: 1024, MaxOutputs: 1024, MaxRank: 32, MaxNesting: 100, MaxParameters: 128,
-		MaxIDBytes: 1 << 10, MaxNameBytes: 1 << 10, MaxStickyKeyBytes: 1 << 10, MaxTensorBytes: 64 << 20,
+// Validate returns an error that names a limit which is not set.
+func (l *Limits) Validate() error {
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"max_inputs", int64(l.MaxInputs)},
+		{"max_outputs", int64(l.MaxOutputs)},
+		{"max_rank", int64(l.MaxRank)},
+		{"max_nesting", int64(l.MaxNesting)},
+		{"max_parameters", int64(l.MaxParameters)},
+		{"max_id", int64(l.MaxIDBytes)},
+		{"max_name", int64(l.MaxNameBytes)},
+		{"max_sticky_key", int64(l.MaxStickyKeyBytes)},
+		{"max_tensor", l.MaxTensorBytes},
+	} {
+		if f.value < 1 {
+			return infer.Errorf(infer.Invalid, "oip: %s is %d, expected at least 1", f.name, f.value)
+		}
 	}
-}
-
-// resolve returns the limits with every field set; l may be nil.
-func (l *Limits) resolve() Limits {
-	r := DefaultLimits()
-	if l == nil {
-		return r
-	}
-	set(&r.MaxInputs, l.MaxInputs)
-	set(&r.MaxOutputs, l.MaxOutputs)
-	set(&r.MaxRank, l.MaxRank)
-	set(&r.MaxNesting, l.MaxNesting)
-	set(&r.MaxParameters, l.MaxParameters)
-	set(&r.MaxIDBytes, l.MaxIDBytes)
-	set(&r.MaxNameBytes, l.MaxNameBytes)
-	set(&r.MaxStickyKeyBytes, l.MaxStickyKeyBytes)
-	set(&r.MaxTensorBytes, l.MaxTensorBytes)
-	return r
-}
-
-func set[T int | int64](field *T, value T) {
-	if value != 0 {
-		*field = value
-	}
+	return nil
 }
 
 // What a pooled Call keeps between requests.

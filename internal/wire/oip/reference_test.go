@@ -218,7 +218,7 @@ func FuzzDecode(f *testing.F) {
 		before := bytes.Clone(body)
 		c := oip.NewCall()
 		c.StickyParameter = sticky
-		err := c.Decode(body, jsonLen, nil)
+		err := c.Decode(body, jsonLen, &usual)
 		if !bytes.Equal(before, body) {
 			t.Fatal("the body was changed")
 		}
@@ -238,7 +238,7 @@ func FuzzDecode(f *testing.F) {
 		again := oip.NewCall()
 		again.StickyParameter = sticky
 		for range 2 { // the second time it may be known
-			if err := again.Decode(body, jsonLen, nil); err != nil {
+			if err := again.Decode(body, jsonLen, &usual); err != nil {
 				t.Fatalf("%q is refused, but was not before: %v", body, err)
 			}
 			if diff := cmp.Diff(c.Request, again.Request, cmpopts.EquateEmpty()); diff != "" {

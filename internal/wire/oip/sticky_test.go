@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/limits"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
@@ -13,7 +14,7 @@ func decodeSticky(t *testing.T, name, parameters string) (*oip.Call, error) {
 	t.Helper()
 	c := oip.NewCall()
 	c.StickyParameter = name
-	return c, c.Decode([]byte(`{"parameters":`+parameters+`,"inputs":[{"name":"\u0078","shape":[1],"datatype":"BYTES","data":["\u00e9\u00e9\u00e9"]}]}`), -1, nil)
+	return c, c.Decode([]byte(`{"parameters":`+parameters+`,"inputs":[{"name":"\u0078","shape":[1],"datatype":"BYTES","data":["\u00e9\u00e9\u00e9"]}]}`), -1, &usual)
 }
 
 func TestDecodeStickyKey(t *testing.T) {
@@ -77,9 +78,9 @@ func TestStickyKeyOfTheRequestBefore(t *testing.T) {
 		t.Helper()
 		var err error
 		if raw {
-			err = c.DecodeRaw([]byte(body), model(infer.TensorSpec{Name: "x", DType: infer.Uint8, Shape: infer.Shape{-1}}), nil)
+			err = c.DecodeRaw([]byte(body), model(infer.TensorSpec{Name: "x", DType: infer.Uint8, Shape: infer.Shape{-1}}), &usual)
 		} else {
-			err = c.Decode([]byte(body), -1, nil)
+			err = c.Decode([]byte(body), -1, &usual)
 		}
 		if err != nil || c.StickyKey != want {
 			t.Errorf("%s: key %q, %v, want %q", body, c.StickyKey, err, want)
@@ -101,11 +102,11 @@ func TestStickyKeyOfTheRequestBefore(t *testing.T) {
 }
 
 func TestStickyKeyLimit(t *testing.T) {
-	c := oip.NewCall()
-	c.StickyParameter = "user"
+	c, lim := oip.NewCall(), limits.Tensors()
+	c.StickyParameter, lim.MaxStickyKeyBytes = "user", 4
 	f := func(key string, code infer.Code) {
 		t.Helper()
-		err := c.Decode([]byte(`{"inputs":[],"parameters":{"other":"much longer than that","user":`+key+`}}`), -1, &oip.Limits{MaxStickyKeyBytes: 4})
+		err := c.Decode([]byte(`{"inputs":[],"parameters":{"other":"much longer than that","user":`+key+`}}`), -1, &lim)
 		if infer.CodeOf(err) != code {
 			t.Errorf("%s: %v, want %v", key, err, code)
 		}

@@ -1,0 +1,12 @@
+// Package limits has the limits of a configuration that sets none, for tests.
+package limits
+
+import "sluice.io/sluice/internal/wire/oip"
+
+// Tensors returns limits of what is inside a request.
+func Tensors() oip.Limits {
+	return oip.Limits{
+		MaxInputs: 1024, MaxOutputs: 1024, MaxRank: 32, MaxNesting: 100, MaxParameters: 128,
+		MaxIDBytes: 1 << 10, MaxNameBytes: 1 << 10, MaxStickyKeyBytes: 1 << 10, MaxTensorBytes: 64 << 20,
+	}
+}
