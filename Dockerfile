@@ -53,4 +53,5 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 CMD ["/usr/local/bin/gateway", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/gateway"]
 # A container has 10 s to stop unless told otherwise, so the gateway takes a little less.
+# Behind a load balancer add --shutdown-delay, and raise both: docs/operations.md, "Stopping".
 CMD ["serve", "--model-repository", "/models", "--admin-address", ":8002", "--data-dir", "/data", "--drain-timeout", "9s"]

@@ -29,6 +29,7 @@ func (s *settings) flags(cmd *cobra.Command) {
 		{"model-repository", "repository.path", "the folder of models: DIR/MODEL/VERSION/model.onnx"},
 		{"model-control", "repository.control", "what loads models: none, explicit or poll"},
 		{"data-dir", "data_dir", "the folder of the journal; without one it is kept in memory and lost at the end"},
+		{"shutdown-delay", "server.shutdown_delay", "how long a stop goes on serving once readiness is off"},
 		{"drain-timeout", "server.drain_timeout", "how long a stop may take as a whole"},
 		{"compat", "server.compat", "whose answers to imitate where they differ from ours: none or triton"},
 		{"log-level", "log.level", "the least level that is logged: debug, info, warn or error"},

@@ -211,6 +211,8 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	whole := a.opts.Config.Server.DrainTimeout
 	deadline := time.Now().Add(whole)
+	close(a.stopping) // readiness is off
+	a.linger(parts)
 	rest := min(time.Second, whole/10) // for the parts, which were told to end, and the journal
 	err := a.stop(deadline.Add(-rest), func() { cancel(nil) })
 	err = errors.Join(err, a.await(deadline, ended))
@@ -232,11 +234,25 @@ func (a *App) listen(ctx context.Context) error {
 	return nil
 }
 
-// stop runs the stages in their order: readiness off, listeners, deliveries, batchers
-// and sessions. All of them together have until the deadline. Accepted requests have
+// linger serves on for the configured time once readiness is off, so that load balancers
+// notice. It ends early if a part fails.
+func (a *App) linger(parts context.Context) {
+	delay := a.opts.Config.Server.ShutdownDelay
+	if delay == 0 || parts.Err() != nil {
+		return
+	}
+	a.log.Info("readiness is off, requests are still served", zap.Duration("shutdown_delay", delay))
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-parts.Done():
+	}
+}
+
+// stop runs the stages in their order: listeners, deliveries, batchers and sessions. All of them together have until the deadline. Accepted requests have
 // half of that time; at half of what is then left, runs that still go on are terminated.
 func (a *App) stop(deadline time.Time, cancelParts func()) error {
-	close(a.stopping)
 	var err error
 	stage := func(name string, until time.Time, shutdown func(context.Context) error) {
 		ctx, cancel := context.WithDeadline(context.Background(), until) //nolint:forbidigo // the stop outlives what asked for it

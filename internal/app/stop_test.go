@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,37 @@ func TestStopDuringADelivery(t *testing.T) {
 		if err := g.stop(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A stop turns readiness off and serves on, so that load balancers can go elsewhere.
+func TestShutdownDelay(t *testing.T) {
+	const delay = 3 * time.Second
+	g := startOn(t, &fakes{}, doubles(t, 1), "server.shutdown_delay: "+delay.String())
+	began := time.Now()
+	stopped := make(chan error, 1)
+	go func() { stopped <- g.stop() }()
+	for {
+		if status, _ := g.call(t, http.MethodGet, g.url+"/v2/health/ready", ""); status == http.StatusServiceUnavailable {
+			break
+		}
+	}
+	// The check tells nothing if this machine took longer than the delay to get here.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/v2/models/double/infer", strings.NewReader(doubleRequest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	late := time.Since(began) >= delay
+	if err == nil {
+		_ = resp.Body.Close() // only its status matters
+	}
+	if !late && (err != nil || resp.StatusCode != http.StatusOK) {
+		t.Errorf("a request in the delay: %v, %v", resp, err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if err := <-stopped; err != nil || time.Since(began) < delay {
+		t.Errorf("stopped with %v after %v", err, time.Since(began))
 	}
 }
 

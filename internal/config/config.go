@@ -73,11 +73,12 @@ type Server struct {
 	// the whole server out of rotation.
 	StrictReadiness bool `yaml:"strict_readiness" default:"false" doc:"Whether the server is ready only while every listed version is; else once all loads have ended."`
 
-	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s" min:"0s" doc:"How long a stop may take as a whole. Accepted requests have half of it; after three quarters, runs that still go on are terminated. What then does not end is cut off by the end of the process."`
-	HTTP         HTTP          `yaml:"http" doc:"The HTTP listener."`
-	Limits       Limits        `yaml:"limits" doc:"Limits on one request and its answer; beyond them it is refused."`
-	JSON         JSON          `yaml:"json" doc:"How numbers are written in JSON answers."`
-	AccessLog    AccessLog     `yaml:"access_log" doc:"One log line per request."`
+	ShutdownDelay time.Duration `yaml:"shutdown_delay" default:"0s" min:"0s" doc:"How long a stop goes on serving once readiness is off, so that a load balancer can notice before the listener closes. It is part of drain_timeout."`
+	DrainTimeout  time.Duration `yaml:"drain_timeout" default:"30s" min:"0s" doc:"How long a stop may take as a whole, shutdown_delay included. Of what is left after that, accepted requests have half; after three quarters, runs that still go on are terminated. What then does not end is cut off by the end of the process."`
+	HTTP          HTTP          `yaml:"http" doc:"The HTTP listener."`
+	Limits        Limits        `yaml:"limits" doc:"Limits on one request and its answer; beyond them it is refused."`
+	JSON          JSON          `yaml:"json" doc:"How numbers are written in JSON answers."`
+	AccessLog     AccessLog     `yaml:"access_log" doc:"One log line per request."`
 }
 
 // HTTP configures the HTTP listener.

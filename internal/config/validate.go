@@ -21,6 +21,7 @@ const minTokenBytes = 16
 func (d *decoder) validate() {
 	d.addresses()
 	d.bodies()
+	d.stop()
 	d.repository()
 	d.tokens()
 	d.webhook()
@@ -82,6 +83,13 @@ func parseAddress(s string) (address, error) {
 // is a free one, chosen by the system.
 func (a address) clashes(b address) bool {
 	return a.port != 0 && a.port == b.port && (a.host == "" || b.host == "" || a.host == b.host)
+}
+
+func (d *decoder) stop() {
+	s := d.cfg.Server
+	if s.ShutdownDelay > 0 && s.ShutdownDelay >= s.DrainTimeout {
+		d.problemAt("server.shutdown_delay", "%v leaves no time to finish requests: the whole stop has server.drain_timeout (%v)", s.ShutdownDelay, s.DrainTimeout)
+	}
 }
 
 func (d *decoder) repository() {
