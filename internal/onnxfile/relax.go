@@ -18,17 +18,18 @@ type Relaxed struct {
 	Inputs, Outputs []string // whose first dimension is free now, and was 1
 }
 
-// Relax reads the model at path in root and makes the first dimension of each input and
-// output free that the file fixes at 1, except of inputs with a default. What the file
+// Relax reads the model at path in root, or takes changed in place of the file's content
+// if that is not nil, and makes the first dimension of each input and output free that
+// it fixes at 1, except of inputs with a default. What the file
 // says of shapes inside the graph would contradict that, and is left out; constants are
 // not, so that the result may fail to load or to run with more than one row. The file
 // is not changed.
 //
 // Relax reads the whole file into memory. Errors are Invalid: the file is not an ONNX
-// model, has 2 GiB or more, or fixes the first dimension of no input at 1.
-func Relax(root *os.Root, path string) (*Relaxed, error) {
+// model, has 2 GiB or more, or fixes the first dimension of no input or output at 1.
+func Relax(root *os.Root, path string, changed []byte) (*Relaxed, error) {
 	var r relaxer
-	err := open(root, path, func(w *walker, size int64) (err error) {
+	err := open(root, path, changed, func(w *walker, size int64) (err error) {
 		if size >= maxMessage {
 			return infer.Errorf(infer.Invalid, "a model file of 2 GiB or more cannot be changed in memory")
 		}
@@ -36,8 +37,8 @@ func Relax(root *os.Root, path string) (*Relaxed, error) {
 		if err := r.model(span{0, size}); err != nil {
 			return err
 		}
-		if len(r.Inputs) == 0 {
-			return infer.Errorf(infer.Invalid, "the model fixes the first dimension of no input at 1")
+		if len(r.Inputs)+len(r.Outputs) == 0 {
+			return infer.Errorf(infer.Invalid, "the model fixes the first dimension of no input or output at 1")
 		}
 		r.Model = make([]byte, size)
 		if _, err := io.ReadFull(io.NewSectionReader(w.file, 0, size), r.Model); err != nil {
@@ -146,23 +147,6 @@ func (r *relaxer) defaults(s span) (map[string]bool, error) {
 		})
 	})
 	return names, err
-}
-
-// named tells f the name of a message, which is in a field of it.
-func (r *relaxer) named(s span, number protowire.Number, f func(name string)) error {
-	return r.fields(s, func(x field) error {
-		if x.number != number || x.typ != protowire.BytesType {
-			return nil
-		}
-		if x.to-x.from > maxTextBytes {
-			return malformed("a name of more than %d bytes", maxTextBytes)
-		}
-		name, err := r.text(x.span)
-		if err == nil {
-			f(name)
-		}
-		return err
-	})
 }
 
 // value makes the first dimension of a value free that is 1, and adds its name to list.

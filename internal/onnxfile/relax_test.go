@@ -31,7 +31,7 @@ func holding(t testing.TB, model []byte) *os.Root {
 
 func relax(t testing.TB, model []byte) *onnxfile.Relaxed {
 	t.Helper()
-	got, err := onnxfile.Relax(holding(t, model), "model.onnx")
+	got, err := onnxfile.Relax(holding(t, model), "model.onnx", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestRelaxFreesFirstDimensions(t *testing.T) {
 func TestRelaxLeavesTheFileAlone(t *testing.T) {
 	g := onnxgen.Identity(infer.FP32, 1, 4)
 	root := holding(t, g.Bytes())
-	if _, err := onnxfile.Relax(root, "model.onnx"); err != nil {
+	if _, err := onnxfile.Relax(root, "model.onnx", nil); err != nil {
 		t.Fatal(err)
 	}
 	if file, err := root.ReadFile("model.onnx"); err != nil || !bytes.Equal(file, g.Bytes()) {
@@ -118,12 +118,12 @@ func TestRelaxLeavesTheFileAlone(t *testing.T) {
 func TestRelaxRefuses(t *testing.T) {
 	f := func(model []byte, want string) {
 		t.Helper()
-		got, err := onnxfile.Relax(holding(t, model), "model.onnx")
+		got, err := onnxfile.Relax(holding(t, model), "model.onnx", nil)
 		if got != nil || infer.CodeOf(err) != infer.Invalid || infer.Message(err) != want {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	const nothing = "the model fixes the first dimension of no input at 1"
+	const nothing = "the model fixes the first dimension of no input or output at 1"
 	f(onnxgen.Lin().Bytes(), nothing)
 	f(onnxgen.Scalar().Bytes(), nothing)
 	f(message(7, message(11, value("x", append(varint(1, 1), message(3, make([]byte, 200))...)))), nothing) // longer than can be replaced
@@ -144,7 +144,7 @@ func TestRelaxRefusesLargeFiles(t *testing.T) {
 	if err := file.Truncate(2 << 30); err != nil {
 		t.Skipf("no sparse files here: %v", err)
 	}
-	if _, err := onnxfile.Relax(root, "model.onnx"); infer.Message(err) != "a model file of 2 GiB or more cannot be changed in memory" {
+	if _, err := onnxfile.Relax(root, "model.onnx", nil); infer.Message(err) != "a model file of 2 GiB or more cannot be changed in memory" {
 		t.Error(err)
 	}
 }
@@ -155,13 +155,13 @@ func FuzzRelax(f *testing.F) {
 	f.Add(onnxgen.Steps(3).Bytes())
 	f.Add(message(7, message(11, value("x", varint(1, 1))), message(13, value("y", varint(1, 1)))))
 	f.Fuzz(func(t *testing.T, model []byte) {
-		got, err := onnxfile.Relax(holding(t, model), "model.onnx")
+		got, err := onnxfile.Relax(holding(t, model), "model.onnx", nil)
 		switch {
 		case err != nil && infer.CodeOf(err) != infer.Invalid:
 			t.Fatalf("%v, want invalid", err)
 		case err != nil:
 			return
-		case len(got.Model) != len(model) || len(got.Inputs) == 0:
+		case len(got.Model) != len(model) || len(got.Inputs)+len(got.Outputs) == 0:
 			t.Fatalf("%d bytes of %d, inputs %v", len(got.Model), len(model), got.Inputs)
 		}
 		before, err := onnxfile.ExternalData(bytes.NewReader(model), int64(len(model)))

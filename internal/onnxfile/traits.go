@@ -31,7 +31,7 @@ type Traits struct {
 // VerifyExternalData if the file cannot be read or is not an ONNX model.
 func TraitsOf(root *os.Root, path string) (Traits, error) {
 	t := Traits{Steady: true}
-	err := open(root, path, func(w *walker, size int64) error {
+	err := open(root, path, nil, func(w *walker, size int64) error {
 		w.node = func(operator, domain string) {
 			t.Steady = t.Steady && isSteady(operator, domain)
 			if t.NoEmpty == "" && isNoEmpty(operator) {

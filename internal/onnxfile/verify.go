@@ -1,6 +1,7 @@
 package onnxfile
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -43,15 +44,18 @@ func VerifyExternalData(root *os.Root, path string) error {
 }
 
 func locate(root *os.Root, path string) (locations []Location, err error) {
-	err = open(root, path, func(w *walker, size int64) error {
+	err = open(root, path, nil, func(w *walker, size int64) error {
 		locations, err = w.externalData(size)
 		return err
 	})
 	return locations, err
 }
 
-// open lets visit walk a model file.
-func open(root *os.Root, path string, visit func(w *walker, size int64) error) error {
+// open lets visit walk a model file, or changed in its place if that is not nil.
+func open(root *os.Root, path string, changed []byte, visit func(w *walker, size int64) error) error {
+	if changed != nil {
+		return visit(newWalker(bytes.NewReader(changed)), int64(len(changed)))
+	}
 	info, err := root.Stat(path)
 	if err != nil {
 		return &infer.Error{Code: infer.Invalid, Msg: "the model file " + path + " " + reason(err), Err: err}

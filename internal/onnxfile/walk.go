@@ -188,6 +188,23 @@ func (w *walker) bytes(s span) ([]byte, error) {
 	return w.window[s.from-w.start : s.to-w.start], nil
 }
 
+// named tells f the name of a message, which is in a field of it.
+func (w *walker) named(s span, number protowire.Number, f func(name string)) error {
+	return w.fields(s, func(x field) error {
+		if x.number != number || x.typ != protowire.BytesType {
+			return nil
+		}
+		if x.to-x.from > maxTextBytes {
+			return malformed("a name of more than %d bytes", maxTextBytes)
+		}
+		name, err := w.text(x.span)
+		if err == nil {
+			f(name)
+		}
+		return err
+	})
+}
+
 func malformed(format string, args ...any) *infer.Error {
 	err := infer.Errorf(infer.Invalid, format, args...)
 	err.Msg = "not an ONNX model: " + err.Msg

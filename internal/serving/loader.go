@@ -118,7 +118,7 @@ func (l *Loader) session(ctx context.Context, files *registry.Files, v infer.Ver
 
 // relaxed loads a model whose first dimensions of 1 are free.
 func (l *Loader) relaxed(ctx context.Context, files *registry.Files, v infer.Version, m config.Model) (Session, batch.Finding, error) {
-	r, err := onnxfile.Relax(files.Root, registry.ModelFile)
+	r, err := onnxfile.Relax(files.Root, registry.ModelFile, nil)
 	if err != nil {
 		return nil, batch.Finding{}, err
 	}
