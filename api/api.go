@@ -39,6 +39,12 @@ type ModelDetail struct {
 	Batching  BatchingStatus `json:"batching"`
 	Warmup    string         `json:"warmup"`            // "ok", or why it was not warmed
 	Ignored   []string       `json:"ignored,omitempty"` // files that are not used, "config.pbtxt"
+	// ZipMaps are the outputs that were maps in the model file; a ZipMap was cut off each,
+	// and they are tensors of probabilities.
+	ZipMaps []string `json:"zipmaps,omitempty"`
+	// LabelsFrom says where the labels of outputs come from: "labels.txt", "ZipMap", or
+	// "metadata 'names'" for an entry of the model file's metadata.
+	LabelsFrom []string `json:"labels_from,omitempty"`
 }
 
 // ModelMemory counts the bytes that a version's instances hold outside Go's heap.
@@ -57,6 +63,7 @@ type Tensor struct {
 	Shape    []int64  `json:"shape"`
 	Symbols  []string `json:"symbols,omitempty"`
 	Optional bool     `json:"optional,omitempty"`
+	Labels   []string `json:"labels,omitempty"` // of the classes of an output, along its last dimension
 }
 
 // Provider is an execution provider of ONNX Runtime and the options it was given.

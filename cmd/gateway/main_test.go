@@ -176,9 +176,13 @@ var (
 		{
 			Name: "iris", Version: 2, State: api.StateReady, Digest: "sha256:abc", LoadedAt: &loadedAt,
 			Detail: &api.ModelDetail{
-				Inputs:    []api.Tensor{{Name: "x", Datatype: "FP32", Shape: []int64{-1, 4}, Symbols: []string{"batch", ""}}, {Name: "bias", Datatype: "FP32", Shape: []int64{}, Optional: true}},
-				Outputs:   []api.Tensor{{Name: "label", Datatype: "INT64", Shape: []int64{-1}}},
-				Instances: 2, Warmup: "ok", Ignored: []string{"config.pbtxt"},
+				Inputs: []api.Tensor{{Name: "x", Datatype: "FP32", Shape: []int64{-1, 4}, Symbols: []string{"batch", ""}}, {Name: "bias", Datatype: "FP32", Shape: []int64{}, Optional: true}},
+				Outputs: []api.Tensor{
+					{Name: "label", Datatype: "INT64", Shape: []int64{-1}},
+					{Name: "scores", Datatype: "FP32", Shape: []int64{-1, 2}, Labels: []string{"cat", "dog"}},
+					{Name: "digits", Datatype: "FP32", Shape: []int64{-1, 11}, Labels: strings.Split("0 1 2 3 4 5 6 7 8 9 none", " ")},
+				},
+				Instances: 2, Warmup: "ok", Ignored: []string{"config.pbtxt"}, ZipMaps: []string{"scores"}, LabelsFrom: []string{"ZipMap"},
 				Providers: []api.Provider{{Name: "cuda", Options: map[string]string{"device_id": "0", "arena": "1"}}, {Name: "cpu"}},
 				Batching: api.BatchingStatus{Enabled: true, MaxSize: 32, Summary: "yes, probed", Reason: "rows are equal alone and together", RunTimes: []api.RunTime{
 					{Shape: "x[-1,4]", Runs: 1000, MinRows: 1, MaxRows: 32, Fixed: 4000, PerRow: 850, RunRows: 32, Gain: 4.96, Joined: true},
@@ -233,9 +237,13 @@ Warm-up:        ok
 Provider:       cuda arena=1 device_id=0
 Provider:       cpu
 Ignored files:  config.pbtxt
+ZipMap:         cut off scores, which the model file makes maps of
+Labels from:    ZipMap
 Input:          x FP32[-1,4] (batch)
 Input:          bias FP32[] optional
 Output:         label INT64[-1]
+Output:         scores FP32[-1,2] labels cat, dog
+Output:         digits FP32[-1,11] labels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … (11)
 Memory:         4096 bytes
 `, "describe", "iris")
 

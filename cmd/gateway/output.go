@@ -100,6 +100,10 @@ func printDetail(b *strings.Builder, d *api.ModelDetail) {
 		b.WriteByte('\n')
 	}
 	line(b, "Ignored files", strings.Join(d.Ignored, ", "))
+	if len(d.ZipMaps) > 0 {
+		line(b, "ZipMap", "cut off "+strings.Join(d.ZipMaps, ", ")+", which the model file makes maps of")
+	}
+	line(b, "Labels from", strings.Join(d.LabelsFrom, ", "))
 	printTensors(b, "Input", d.Inputs)
 	printTensors(b, "Output", d.Outputs)
 }
@@ -114,7 +118,20 @@ func printTensors(b *strings.Builder, title string, tensors []api.Tensor) {
 		if t.Optional {
 			text += " optional"
 		}
-		line(b, title, text)
+		line(b, title, text+labelsText(t.Labels))
+	}
+}
+
+// labelsText shows the first labels of an output's classes.
+func labelsText(labels []string) string {
+	const most = 10
+	switch n := len(labels); {
+	case n == 0:
+		return ""
+	case n > most:
+		return fmt.Sprintf(" labels %s, … (%d)", strings.Join(labels[:most], ", "), n)
+	default:
+		return " labels " + strings.Join(labels, ", ")
 	}
 }
 

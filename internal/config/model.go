@@ -19,6 +19,7 @@ type Model struct {
 	Warmup          bool              `yaml:"warmup" default:"true" doc:"Whether a version runs made-up inputs before it is ready."`
 	WarmupTimeout   time.Duration     `yaml:"warmup_timeout" default:"30s" min:"1ms" doc:"How long the probe for batching and the warm-up may take together; runs that still go on are then terminated, and the version serves without."`
 	PreparedShapes  int               `yaml:"prepared_shapes" default:"64" min:"1" max:"65536" doc:"Input shapes for which each instance keeps its buffers."`
+	Labels          Labels            `yaml:"labels" doc:"Labels of the classes of an output: from labels.txt beside the model file, a ZipMap that was cut off, or the model's metadata. Beyond either limit they are not used."`
 	Drift           Drift             `yaml:"drift" doc:"Noticing that what the model is asked, or what it answers, is no longer what it was."`
 	Breaker         Breaker           `yaml:"breaker" doc:"Sparing a version that fails its requests."`
 	Shadow          Shadow            `yaml:"shadow" doc:"Limits of a version that runs as a shadow."`
@@ -55,6 +56,12 @@ type Trial struct {
 	Requests   int           `yaml:"requests" default:"32" min:"32" max:"1000000" doc:"Requests with different inputs and answers that must give the same together as alone."`
 	MaxBytes   Size          `yaml:"max_bytes" default:"16MiB" min:"1KiB" max:"64GiB" doc:"The copies that are held at a time, inputs and outputs."`
 	CheckEvery time.Duration `yaml:"check_every" default:"10s" min:"100ms" max:"24h" doc:"How often a few requests are run together and alone once more after requests are joined. A difference ends joining for good."`
+}
+
+// Labels bounds the class labels of a version.
+type Labels struct {
+	MaxCount int  `yaml:"max_count" default:"50000" min:"1" max:"1000000" doc:"Labels of one output."`
+	MaxBytes Size `yaml:"max_bytes" default:"1MiB" min:"1KiB" max:"64MiB" doc:"The text that lists them."`
 }
 
 // Queue bounds the requests that wait for one version.

@@ -11,7 +11,6 @@ import (
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/onnxfile"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/serving"
 )
@@ -83,22 +82,19 @@ func versionFile(cfg *config.Config, v infer.Version) (path string, found infer.
 	return files.Path(registry.ModelFile), v, files.Close()
 }
 
-// openEvaluator checks the external data of a model file, and loads it.
+// openEvaluator loads a model file.
 func openEvaluator(cfg *config.Config, path string, v infer.Version, log *zap.Logger) (*Evaluator, error) {
 	dir, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close() //nolint:errcheck // only read
-	if err := onnxfile.VerifyExternalData(dir, filepath.Base(path)); err != nil {
-		return nil, err
-	}
 	runtime, err := serving.OpenORT(cfg, log)
 	if err != nil {
 		return nil, err
 	}
 	settings := cfg.Model(v.Model)
-	session, err := runtime.Load(path, nil, v, settings)
+	session, err := serving.Load(runtime, dir, path, v, settings, log)
 	if err != nil {
 		return nil, errors.Join(err, runtime.Close())
 	}

@@ -65,19 +65,25 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	if digest, err = files.Digest(ctx); err != nil { // first: whatever fails is a failure of these files
 		return nil, "", err
 	}
-	if err := onnxfile.VerifyExternalData(files.Root, registry.ModelFile); err != nil {
+	f, err := openFile(files.Root, files.Path(registry.ModelFile))
+	if err != nil {
 		return nil, digest, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, m.WarmupTimeout)
 	defer cancel()
-	session, finding, err := l.session(bounded, files, v, m)
+	session, finding, err := l.session(bounded, f, v, m)
 	if err != nil {
 		return nil, digest, err
+	}
+	labels, err := nameClasses(session.Model(), f, m.Labels, p.log)
+	if err != nil {
+		return nil, digest, errors.Join(err, session.Close())
 	}
 	s, err := compose(session, finding, m, p)
 	if err != nil {
 		return nil, digest, errors.Join(err, session.Close())
 	}
+	s.detail.ZipMaps, s.detail.LabelsFrom = f.cutOff(), labels
 	s.warm(bounded, m)
 	if err := ctx.Err(); err != nil {
 		return nil, digest, errors.Join(infer.Errorf(infer.CodeOf(err), "the load was given up"), s.Shutdown(ctx))
@@ -92,9 +98,8 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 // session loads a model and finds out whether its requests can be joined. If only first
 // dimensions of 1 speak against it, and the settings say so, it is loaded with these
 // made free, unless that does not help.
-func (l *Loader) session(ctx context.Context, files *registry.Files, v infer.Version, m config.Model) (Session, batch.Finding, error) {
-	path := files.Path(registry.ModelFile)
-	session, err := l.runtime.Load(path, nil, v, m)
+func (l *Loader) session(ctx context.Context, f *file, v infer.Version, m config.Model) (Session, batch.Finding, error) {
+	session, err := l.runtime.Load(f.path, f.changed, v, m)
 	if err != nil {
 		return nil, batch.Finding{}, err
 	}
@@ -105,7 +110,7 @@ func (l *Loader) session(ctx context.Context, files *registry.Files, v infer.Ver
 	if !finding.Relaxable || !m.Batching.Relax {
 		return session, finding, nil
 	}
-	relaxed, found, err := l.relaxed(ctx, files, v, m)
+	relaxed, found, err := l.relaxed(ctx, f, v, m)
 	switch {
 	case err != nil:
 		return session, batch.NotRelaxed(infer.Message(err)), nil
@@ -117,12 +122,12 @@ func (l *Loader) session(ctx context.Context, files *registry.Files, v infer.Ver
 }
 
 // relaxed loads a model whose first dimensions of 1 are free.
-func (l *Loader) relaxed(ctx context.Context, files *registry.Files, v infer.Version, m config.Model) (Session, batch.Finding, error) {
-	r, err := onnxfile.Relax(files.Root, registry.ModelFile, nil)
+func (l *Loader) relaxed(ctx context.Context, f *file, v infer.Version, m config.Model) (Session, batch.Finding, error) {
+	r, err := onnxfile.Relax(f.root, f.name, f.changed)
 	if err != nil {
 		return nil, batch.Finding{}, err
 	}
-	session, err := l.runtime.Load(files.Path(registry.ModelFile), r.Model, v, m)
+	session, err := l.runtime.Load(f.path, r.Model, v, m)
 	if err != nil {
 		return nil, batch.Finding{}, err
 	}

@@ -2,7 +2,6 @@ package serving
 
 import (
 	"cmp"
-	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -54,25 +53,27 @@ func (r *ortRuntime) Load(path string, model []byte, v infer.Version, m config.M
 	for _, p := range m.Providers {
 		o.Providers = append(o.Providers, ort.Provider{Name: p.Name, Options: p.Options})
 	}
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, &infer.Error{Code: infer.Invalid, Msg: "cannot open the version's folder", Err: err}
+	}
+	defer root.Close() //nolint:errcheck // only read
+	file := filepath.Base(path)
+	head, err := onnxfile.ReadHead(root, file, 0)
+	if err != nil {
+		return nil, err
+	}
+	o.Producer = head.Producer
+	traits, err := onnxfile.TraitsOf(root, file)
+	if err != nil {
+		return nil, err
+	}
 	s, err := r.env.Load(path, o)
 	if err != nil {
 		return nil, err
 	}
-	traits, err := traitsOf(path)
-	if err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
 	s.Model().NoEmpty = traits.NoEmpty
 	return ortSession{s, traits}, nil
-}
-
-func traitsOf(path string) (onnxfile.Traits, error) {
-	root, err := os.OpenRoot(filepath.Dir(path))
-	if err != nil {
-		return onnxfile.Traits{}, &infer.Error{Code: infer.Invalid, Msg: "cannot open the version's folder", Err: err}
-	}
-	defer root.Close() //nolint:errcheck // only read
-	return onnxfile.TraitsOf(root, filepath.Base(path))
 }
 
 // Describe implements Runtime.

@@ -95,7 +95,7 @@ func runTimes(fits []batch.Fit) []api.RunTime {
 func describe(specs []infer.TensorSpec) []api.Tensor {
 	tensors := make([]api.Tensor, len(specs))
 	for i, s := range specs {
-		tensors[i] = api.Tensor{Name: s.Name, Datatype: s.DType.String(), Shape: s.Shape, Symbols: s.Symbols, Optional: s.Optional}
+		tensors[i] = api.Tensor{Name: s.Name, Datatype: s.DType.String(), Shape: s.Shape, Symbols: s.Symbols, Optional: s.Optional, Labels: s.Labels}
 	}
 	return tensors
 }

@@ -19,6 +19,10 @@ type LoadOptions struct {
 	Name    string
 	Version int64
 
+	// Producer is the library that wrote the file, as the file says ("skl2onnx"); what
+	// cannot be served is refused with advice on it. It may be empty.
+	Producer string
+
 	// Model is loaded in place of the file's content if it is not nil. Tensors that it
 	// keeps elsewhere are read from the file's folder. It is not kept.
 	Model []byte
@@ -89,7 +93,7 @@ func (e *Environment) Load(path string, o LoadOptions) (*Session, error) {
 		e.trim()
 		return nil, loadError("the model cannot be loaded", err, append([]string{path}, o.CustomOps...)...)
 	}
-	model, err := signature(session, o.Name, o.Version)
+	model, err := signature(session, &o)
 	if err != nil {
 		releaseSession(session)
 		e.trim()

@@ -2,6 +2,7 @@ package ort
 
 import (
 	"fmt"
+	"strings"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -97,26 +98,26 @@ func fromDType(d infer.DType) onnxDType {
 
 // signature reads what a session takes and gives. Optional inputs come after
 // the required ones. Errors are Invalid.
-func signature(s cSession, name string, version int64) (*infer.Model, error) {
-	in, err := specs(s, inputs)
+func signature(s cSession, o *LoadOptions) (*infer.Model, error) {
+	in, err := specs(s, inputs, o.Producer)
 	if err != nil {
 		return nil, err
 	}
-	optional, err := specs(s, optionalInputs)
+	optional, err := specs(s, optionalInputs, o.Producer)
 	if err != nil {
 		return nil, err
 	}
 	for i := range optional {
 		optional[i].Optional = true
 	}
-	out, err := specs(s, outputs)
+	out, err := specs(s, outputs, o.Producer)
 	if err != nil {
 		return nil, err
 	}
-	return infer.NewModel(name, version, append(in, optional...), out), nil
+	return infer.NewModel(o.Name, o.Version, append(in, optional...), out), nil
 }
 
-func specs(s cSession, kind argumentKind) ([]infer.TensorSpec, error) {
+func specs(s cSession, kind argumentKind, producer string) ([]infer.TensorSpec, error) {
 	list, err := arguments(s, kind)
 	if err != nil {
 		return nil, &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: "the model's signature cannot be read", Err: err}
@@ -127,26 +128,40 @@ func specs(s cSession, kind argumentKind) ([]infer.TensorSpec, error) {
 	}
 	result := make([]infer.TensorSpec, len(list))
 	for i := range list {
-		if result[i], err = list[i].spec(what); err != nil {
+		if result[i], err = list[i].spec(what, producer); err != nil {
 			return nil, err
 		}
 	}
 	return result, nil
 }
 
+// tensorsAlone says how to make a library export tensors in place of sequences and maps.
+func tensorsAlone(producer string) string {
+	switch strings.ToLower(producer) {
+	case "skl2onnx":
+		return "export it with to_onnx(…, options={'zipmap': False})"
+	case "onnxmltools":
+		return "export it with zipmap=False, convert_lightgbm(…, zipmap=False) for example"
+	case "pytorch":
+		return "let the module's forward return tensors, not lists or dictionaries"
+	case "tf2onnx":
+		return "let the function that is exported return tensors, not lists or dictionaries"
+	default:
+		return "export the model with tensors alone (skl2onnx: options={'zipmap': False})"
+	}
+}
+
 // spec converts an argument, or says why it cannot be served and what to do.
-func (a *argument) spec(what string) (infer.TensorSpec, error) {
+func (a *argument) spec(what, producer string) (infer.TensorSpec, error) {
 	d := a.dtype.dtype()
 	switch {
-	case a.kind == onnxSequence && a.element == onnxMap:
+	case a.kind == onnxSequence, a.kind == onnxOptional, a.kind == onnxMap:
+		typ := a.kind.String()
+		if a.kind != onnxMap {
+			typ += "(" + a.element.String() + ")"
+		}
 		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
-			"%s '%s' is a sequence of maps; export the model without ZipMap (skl2onnx: options={'zipmap': False})", what, a.name)
-	case a.kind == onnxSequence, a.kind == onnxOptional:
-		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
-			"%s '%s' has the type %v(%v), only tensors can be served; export the model with tensors alone", what, a.name, a.kind, a.element)
-	case a.kind == onnxMap:
-		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
-			"%s '%s' is a map; export the model without ZipMap (skl2onnx: options={'zipmap': False})", what, a.name)
+			"%s '%s' has the type %s, and only tensors can be served; %s", what, a.name, typ, tensorsAlone(producer))
 	case a.kind != onnxTensor:
 		return infer.TensorSpec{}, infer.Errorf(infer.Invalid, "%s '%s' is a %v, only tensors can be served", what, a.name, a.kind)
 	case d == infer.InvalidDType:

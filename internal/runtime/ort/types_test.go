@@ -115,7 +115,7 @@ func TestRefusedTypes(t *testing.T) {
 	g, x := scores("zipmap")
 	zip := g.OpIn("ai.onnx.ml", "ZipMap", x).Ints("classlabels_int64s", 0, 1)
 	g.OutputOf("output_probability", zip, onnxgen.Sequence(onnxgen.Map(infer.Int64, onnxgen.Tensor(infer.FP32))))
-	f(g, "output 'output_probability' is a sequence of maps; export the model without ZipMap (skl2onnx: options={'zipmap': False})")
+	f(g, "output 'output_probability' has the type sequence(map), and only tensors can be served; export the model with tensors alone (skl2onnx: options={'zipmap': False})")
 
 	g, x = scores("sequence")
 	g.OutputOf("list", g.Op("SequenceConstruct", x, x), onnxgen.Sequence(onnxgen.Tensor(infer.FP32, "N", 2)))

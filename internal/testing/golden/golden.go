@@ -13,6 +13,7 @@ import (
 type File struct {
 	Model     string
 	Version   int64
+	Labels    []string // of the classes, if the files say so
 	Tolerance struct{ Absolute, Relative float64 }
 	Cases     []Case // at least one
 }

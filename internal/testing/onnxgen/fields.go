@@ -2,7 +2,7 @@ package onnxgen
 
 // Field numbers of onnx.proto, by message.
 const (
-	modelIRVersion, modelProducer, modelGraph, modelOpset = 1, 2, 7, 8
+	modelIRVersion, modelProducer, modelGraph, modelOpset, modelMetadata = 1, 2, 7, 8, 14
 
 	opsetDomain, opsetVersion = 1, 2
 

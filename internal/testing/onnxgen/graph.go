@@ -24,6 +24,7 @@ type Graph struct {
 	inputs  []valueInfo
 	outputs []valueInfo
 	files   map[string][]byte // external data by location
+	entries [][2]string       // metadata
 }
 
 type opset struct {
@@ -77,6 +78,9 @@ func (g *Graph) Opset(domain string, version int64) {
 	}
 	g.opsets = append(g.opsets, opset{domain, version})
 }
+
+// Metadata adds an entry to what the file says of the model.
+func (g *Graph) Metadata(key, value string) { g.entries = append(g.entries, [2]string{key, value}) }
 
 // Input adds a tensor input. See Tensor for the dimensions.
 func (g *Graph) Input(name string, dtype infer.DType, dims ...any) *Value {
@@ -150,6 +154,9 @@ func (g *Graph) Bytes() []byte {
 	b = appendBytes(b, modelGraph, g.encode())
 	for _, o := range g.opsets {
 		b = appendBytes(b, modelOpset, appendInt(appendString(nil, opsetDomain, o.domain), opsetVersion, o.version))
+	}
+	for _, e := range g.entries {
+		b = appendBytes(b, modelMetadata, appendString(appendString(nil, entryKey, e[0]), entryValue, e[1]))
 	}
 	return b
 }

@@ -28,6 +28,13 @@ type TensorMetadata struct {
 	Name     string  `json:"name"`
 	Datatype string  `json:"datatype"`
 	Shape    []int64 `json:"shape"`
+	// Parameters are ours: clients read the members that they know.
+	Parameters *TensorParameters `json:"parameters,omitempty"`
+}
+
+// TensorParameters say more of an output.
+type TensorParameters struct {
+	Labels []string `json:"labels"` // of its classes, along the last dimension
 }
 
 // NewModelMetadata describes a model under the called name, which may be a
@@ -44,6 +51,9 @@ func describe(specs []infer.TensorSpec) []TensorMetadata {
 	tensors := make([]TensorMetadata, len(specs))
 	for i := range specs {
 		tensors[i] = TensorMetadata{Name: specs[i].Name, Datatype: specs[i].DType.String(), Shape: orEmpty(specs[i].Shape)}
+		if labels := specs[i].Labels; len(labels) > 0 {
+			tensors[i].Parameters = &TensorParameters{Labels: labels}
+		}
 	}
 	return tensors
 }

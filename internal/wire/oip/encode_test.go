@@ -222,6 +222,9 @@ func TestDocuments(t *testing.T) {
 	m := infer.NewModel("m", 2, []infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, 16}}}, []infer.TensorSpec{{Name: "y", DType: infer.Bytes}})
 	doc := oip.NewModelMetadata("route", "onnxruntime_onnx", []int64{1, 2}, m)
 	f(oip.AppendModelMetadata(nil, &doc), `{"name":"route","versions":["1","2"],"platform":"onnxruntime_onnx","inputs":[{"name":"x","datatype":"FP32","shape":[-1,16]}],"outputs":[{"name":"y","datatype":"BYTES","shape":[]}]}`)
+	m.Outputs[0].Labels = []string{"cat", "dog"}
+	doc = oip.NewModelMetadata("m", "p", nil, m)
+	f(oip.AppendModelMetadata(nil, &doc), `{"name":"m","versions":[],"platform":"p","inputs":[{"name":"x","datatype":"FP32","shape":[-1,16]}],"outputs":[{"name":"y","datatype":"BYTES","shape":[],"parameters":{"labels":["cat","dog"]}}]}`)
 	f(oip.AppendModelMetadata(nil, &oip.ModelMetadata{}), `{"name":"","versions":[],"platform":"","inputs":[],"outputs":[]}`)
 	f(oip.AppendRepositoryIndex(nil, nil), `[]`)
 	f(oip.AppendRepositoryIndex(nil, []oip.IndexEntry{{Name: "m", Version: "1", State: "READY"}, {Name: "n", State: "UNAVAILABLE", Reason: "unloaded"}}),

@@ -1,0 +1,153 @@
+package serving
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/onnxfile"
+)
+
+// nameClasses gives outputs of a model the labels of their classes: from labels.txt, from
+// the ZipMaps that were cut off, or else from the model's metadata. It returns where they
+// come from. Labels that do not suit the model are logged and not used; an error is that
+// of a file that is not an ONNX model.
+func nameClasses(model *infer.Model, f *file, limits config.Labels, log *zap.Logger) (sources []string, err error) {
+	n := namer{model: model, log: log.With(zap.String("model", model.Name), zap.Int64("version", model.Version)), limits: limits}
+	if labels, err := onnxfile.ReadLabels(f.root, limits.MaxCount, int64(limits.MaxBytes)); err != nil {
+		n.warn(onnxfile.LabelsFile, err)
+	} else if labels != nil {
+		n.name(onnxfile.LabelsFile, labels)
+	}
+	n.nameCut(f.zipMaps)
+	if len(n.sources) > 0 {
+		return n.sources, nil
+	}
+	head, err := onnxfile.ReadHead(f.root, f.name, int(limits.MaxBytes))
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range onnxfile.LabelKeys() {
+		text, ok := head.Labels[key]
+		if !ok {
+			continue
+		}
+		source := "metadata '" + key + "'"
+		labels, err := onnxfile.ParseLabels(text, limits.MaxCount)
+		if err != nil {
+			n.warn(source, err)
+			continue
+		}
+		if n.name(source, labels) {
+			break
+		}
+	}
+	return n.sources, nil
+}
+
+// namer gives the outputs of a model their labels.
+type namer struct {
+	model   *infer.Model
+	limits  config.Labels
+	log     *zap.Logger
+	sources []string
+}
+
+func (n *namer) warn(source string, err error) {
+	n.log.Warn("class labels are not used", zap.String("source", source), zap.String("reason", infer.Message(err)))
+}
+
+// name gives labels to the outputs that they can belong to: those whose last dimension is
+// their number, floats before integers, or else the only float output, if its last
+// dimension is free.
+func (n *namer) name(source string, labels []string) bool {
+	outputs := n.suited(len(labels))
+	if len(outputs) == 0 {
+		n.warn(source, infer.Errorf(infer.Invalid, "they are %d, and no output has so many classes: %s", len(labels), n.shapes()))
+		return false
+	}
+	for _, spec := range outputs {
+		spec.Labels = labels
+	}
+	n.sources = append(n.sources, source)
+	return true
+}
+
+func (n *namer) suited(classes int) []*infer.TensorSpec {
+	var floats, integers, free []*infer.TensorSpec
+	all := 0
+	for i := range n.model.Outputs {
+		spec := &n.model.Outputs[i]
+		if isFloat(spec.DType) {
+			all++
+		}
+		if len(spec.Shape) == 0 {
+			continue
+		}
+		switch last := spec.Shape[len(spec.Shape)-1]; {
+		case isFloat(spec.DType) && last == int64(classes):
+			floats = append(floats, spec)
+		case isFloat(spec.DType) && last < 0:
+			free = append(free, spec)
+		case spec.DType != infer.Bytes && spec.DType != infer.Bool && last == int64(classes):
+			integers = append(integers, spec)
+		}
+	}
+	switch {
+	case len(floats) > 0:
+		return floats
+	case len(integers) > 0:
+		return integers
+	case all == 1:
+		return free
+	default:
+		return nil
+	}
+}
+
+func isFloat(d infer.DType) bool {
+	return d == infer.FP32 || d == infer.FP64 || d == infer.FP16 || d == infer.BF16
+}
+
+func (n *namer) shapes() string {
+	texts := make([]string, len(n.model.Outputs))
+	for i := range n.model.Outputs {
+		texts[i] = fmt.Sprintf("'%s' is %v%v", n.model.Outputs[i].Name, n.model.Outputs[i].DType, n.model.Outputs[i].Shape)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// nameCut gives each output that a ZipMap was cut off the ZipMap's labels, unless it has
+// some.
+func (n *namer) nameCut(zipMaps []onnxfile.ZipMap) {
+	const source = "ZipMap"
+	named := false
+	for _, z := range zipMaps {
+		size := 0
+		for _, label := range z.Labels {
+			size += len(label)
+		}
+		if slices.ContainsFunc(z.Labels, func(label string) bool { return !utf8.ValidString(label) }) {
+			n.warn(source, infer.Errorf(infer.Invalid, "they are not valid UTF-8"))
+			continue
+		}
+		if len(z.Labels) > n.limits.MaxCount || size > int(n.limits.MaxBytes) {
+			n.warn(source, infer.Errorf(infer.Invalid, "they are %d and have %d bytes, more than labels.max_count or labels.max_bytes allow", len(z.Labels), size))
+			continue
+		}
+		for i := range n.model.Outputs {
+			if spec := &n.model.Outputs[i]; spec.Name == z.Output && spec.Labels == nil {
+				spec.Labels = z.Labels
+				named = true
+			}
+		}
+	}
+	if named {
+		n.sources = append(n.sources, source)
+	}
+}
