@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +24,7 @@ type Batcher struct {
 	epoch    time.Time // all times are durations since then
 	items    sync.Pool
 	workers  []*worker
+	working  sync.WaitGroup // workers that have not ended
 	started  atomic.Bool
 	ended    chan struct{} // closed when Run returns
 	stopped  atomic.Bool   // work is cut off
@@ -66,12 +66,12 @@ func New(opts Options) (*Batcher, error) {
 	}
 	b.items.New = func() any { return &item{batcher: b, ended: make(chan struct{}, 1)} }
 	for _, instance := range opts.Instances {
-		b.workers = append(b.workers, &worker{batcher: b, instance: instance, wake: make(chan struct{}, 1)})
+		b.workers = append(b.workers, newWorker(b, instance))
 	}
 	return b, nil
 }
 
-// Run runs what is accepted, on one goroutine per instance, until Shutdown has
+// Run has what is accepted run, each instance on one goroutine at a time, until Shutdown has
 // emptied the queue or ctx ends, which cuts off what runs and refuses what
 // waits. It returns when all instances are closed, with the errors of closing them.
 func (b *Batcher) Run(ctx context.Context) error {
@@ -80,25 +80,14 @@ func (b *Batcher) Run(ctx context.Context) error {
 	}
 	cut := make(chan struct{})
 	detach := context.AfterFunc(ctx, func() { b.stop(); close(cut) })
+	b.working.Add(len(b.workers))
 	b.mu.Lock()
 	b.free = len(b.workers)
 	b.mu.Unlock()
-	var wg sync.WaitGroup
-	errs := make([]error, len(b.workers))
-	for i, w := range b.workers {
-		work := func() {
-			w.loop()
-			errs[i] = w.instance.Close()
-		}
-		wg.Go(func() { // waited for below
-			if b.opts.Background {
-				onOwnThread(b.lower, b.notLowered, work)
-			} else {
-				work()
-			}
-		})
+	for _, w := range b.workers {
+		w.rouse()
 	}
-	wg.Wait()
+	b.working.Wait()
 	if !detach() {
 		<-cut
 	}
@@ -108,7 +97,11 @@ func (b *Batcher) Run(ctx context.Context) error {
 	}
 	b.mu.Unlock()
 	close(b.ended)
-	return errors.Join(errs...)
+	var err error
+	for _, w := range b.workers {
+		err = errors.Join(err, w.err)
+	}
+	return err
 }
 
 // notLowered logs, once, that workers run with the priority of the rest.
@@ -165,13 +158,14 @@ func (b *Batcher) close(drop bool) (dropped []*item) {
 	b.idle = nil
 	b.mu.Unlock()
 	for _, w := range idle {
-		w.wake <- struct{}{}
+		w.rouse()
 	}
 	return dropped
 }
 
-// next waits for work and puts it into w: members to run, refused to tell. It
-// is false when there will be no more.
+// next waits for work and puts it into w: members to run, refused to tell. It is false
+// if the worker's goroutine is to end: the worker is idle, and roused seldom, or there will
+// be no more.
 func (b *Batcher) next(w *worker) bool {
 	b.mu.Lock()
 	b.finish(w)
@@ -183,20 +177,21 @@ func (b *Batcher) next(w *worker) bool {
 		if b.closing {
 			b.free--
 			b.mu.Unlock()
+			w.end()
 			return false
 		}
 		b.wakeAt(again)
+		w.parked = w.roused > keepAfter || b.opts.Background
+		parked := w.parked
 		b.idle = append(b.idle, w)
 		b.mu.Unlock()
+		if !parked {
+			return false
+		}
 		<-w.wake
-		if w.handed {
-			w.handed = false
+		if w.takeOver() {
 			return true
 		}
-		// The scheduler runs a woken goroutine before those that are ready already.
-		// Among these are callers about to submit: let them come first, and the run
-		// is fuller. Where nobody else is ready this costs some 100 ns.
-		runtime.Gosched()
 		b.mu.Lock()
 	}
 	other := b.takeIdle()
