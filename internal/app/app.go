@@ -74,6 +74,8 @@ type App struct {
 	http      *httpapi.Server
 	admin     *admin.Server
 	stopping  chan struct{} // closed when the stop begins
+
+	collectAsUsual func() // ends what collectOften began
 }
 
 // New builds an App: it opens the runtime and the repository, and starts nothing.
@@ -106,7 +108,7 @@ func (a *App) open() (err error) {
 	a.watch = driftwatch.New(a.journal, a.log.Named("drift"))
 	a.reconcile = reconcile.New(reconcile.Options{
 		Config: cfg, Repository: a.repo, Loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")), Router: a.router,
-		Journal: a.journal, Watcher: a.watch, Metrics: a.metrics, Logger: a.log, Reload: a.opts.Reload, Ready: a.opts.Ready,
+		Journal: a.journal, Watcher: a.watch, Metrics: a.metrics, Logger: a.log, Reload: a.opts.Reload, Ready: a.loaded,
 	})
 	if err := a.replay(cfg); err != nil {
 		return err
@@ -195,13 +197,16 @@ func (a *App) Run(ctx context.Context) error {
 			ended <- err
 		}()
 	}
+	a.collectAsUsual = collectOften()
+	defer a.collectAsUsual()
 	start("admin", a.admin.Run)
 	start("http", a.http.Run)
 	start("signals", a.outbox.Run)
 	start("drift", a.watch.Run)
 	start("reconciler", a.reconcile.Run)
 	start("heartbeat", alive.run)
-	start("memory", (&memoryLimit{budget: int64(a.opts.Config.Server.HTTP.MaxBodyMemory), held: a.front.Memory}).run)
+	memory := memoryLimit{budget: int64(a.opts.Config.Server.HTTP.MaxBodyMemory), held: a.front.Memory, loaded: a.reconcile.Ready}
+	start("memory", memory.run)
 	start("journal", a.newCutter(a.opts.Config).Run)
 	select {
 	case <-ctx.Done():
@@ -221,6 +226,14 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Info("stopped")
 	}
 	return err
+}
+
+// loaded is told that the loads of the start have ended.
+func (a *App) loaded() {
+	a.collectAsUsual()
+	if a.opts.Ready != nil {
+		a.opts.Ready()
+	}
 }
 
 // listen opens both listeners, or none.

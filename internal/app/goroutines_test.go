@@ -15,9 +15,9 @@ import (
 // census counts the goroutines of this process by the line that started them. It
 // leaves out those that wait in fasthttp's pool: how many they are depends on how
 // many connections were open at once, and they stay for up to ten seconds. One that
-// has a connection, or that hangs in a handler, is counted. Nor does it count the
-// second goroutine of a shadow's worker that began on the main thread: the first,
-// which waits for it, is counted.
+// has a connection, or that hangs in a handler, is counted. Nor does it count a
+// batcher's workers that wait for work: a worker has a goroutine once it was roused often
+// enough, and the batcher's Run, which waits for all its workers, is counted.
 func census() map[string]int {
 	text := make([]byte, 1<<20)
 	for {
@@ -30,7 +30,8 @@ func census() map[string]int {
 	counts := map[string]int{}
 	for stack := range strings.SplitSeq(string(text), "\n\n") {
 		_, frames, _ := strings.Cut(stack, "\n") // after "goroutine 7 [chan receive]:"
-		if strings.HasPrefix(frames, "github.com/valyala/fasthttp.(*workerPool).workerFunc(") {
+		if strings.HasPrefix(frames, "github.com/valyala/fasthttp.(*workerPool).workerFunc(") ||
+			strings.Contains(frames, "/internal/batch.(*Batcher).next(") || strings.Contains(frames, "/internal/batch.onOwnThread(") {
 			continue
 		}
 		place := "started by the runtime"
@@ -43,9 +44,7 @@ func census() map[string]int {
 				place += " for " + begun(calls)
 			}
 		}
-		if !strings.Contains(place, "internal/batch.onOwnThread at ") {
-			counts[place]++
-		}
+		counts[place]++
 	}
 	return counts
 }

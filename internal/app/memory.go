@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -17,6 +18,7 @@ import (
 type memoryLimit struct {
 	budget int64        // what requests may hold
 	held   func() int64 // what they hold
+	loaded func() bool  // the loads of the start have ended
 
 	quiet  bool   // since cycle requests have held little
 	cycle  uint64 // of the collector: what is live at the end of a later one counts
@@ -24,6 +26,7 @@ type memoryLimit struct {
 
 	calm  int   // how many checks in a row requests have held little
 	freed int64 // what was live when memory was given back in this calm; 0: it was not
+	swept bool  // memory was given back since the start
 }
 
 const (
@@ -35,7 +38,20 @@ const (
 	// after its next collection, which is forced after two minutes, and by and by.
 	calmChecks = 10
 	leastSpare = 32 << 20 // less is not worth a collection
+	// loadPercent is GOGC while the versions of the start load. With 100, garbage of the
+	// loads takes as much as what lives on, and lies in between: a third of the heap is
+	// holes after 5,000 loads.
+	loadPercent = 25
 )
+
+// collectOften has the collector run often until usual is called.
+func collectOften() (usual func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	before := debug.SetGCPercent(loadPercent)
+	return sync.OnceFunc(func() { debug.SetGCPercent(before) })
+}
 
 // softLimit is the budget and an eighth, in which garbage may gather, and for all
 // else what Go's default would give it: twice what is in use.
@@ -76,15 +92,17 @@ func (m *memoryLimit) little() bool {
 
 // spare reports whether memory is to be given back: requests have held little for a while,
 // and much more is mapped than is live. Once in a calm is enough, unless more has come
-// to be live since.
+// to be live since. What the loads of the start have left counts as live until the next
+// collection, so that the first calm is always used.
 func (m *memoryLimit) spare(u usage) bool {
-	if !m.little() {
+	if !m.little() || !m.loaded() {
 		m.calm, m.freed = 0, 0
 		return false
 	}
-	if m.calm++; m.calm < calmChecks || u.mapped-u.live < u.live/2+leastSpare {
+	if m.calm++; m.calm < calmChecks || m.swept && u.mapped-u.live < u.live/2+leastSpare {
 		return false
 	}
+	m.swept = true
 	if m.freed > 0 && u.live < m.freed+m.freed/4 {
 		return false
 	}

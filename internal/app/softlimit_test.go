@@ -36,7 +36,8 @@ func TestMemoryLimitLearns(t *testing.T) {
 func TestSpareMemory(t *testing.T) {
 	const mib = 1 << 20
 	held := int64(0)
-	m := memoryLimit{budget: 256 * mib, held: func() int64 { return held }}
+	loaded := false
+	m := memoryLimit{budget: 256 * mib, held: func() int64 { return held }, loaded: func() bool { return loaded }}
 	f := func(holds int64, checks int, live, mapped int64, want int) {
 		t.Helper()
 		held = holds
@@ -50,6 +51,11 @@ func TestSpareMemory(t *testing.T) {
 			t.Errorf("gave memory back %d times, want %d", got, want)
 		}
 	}
+	f(0, 2*calmChecks, 100, 300, 0) // versions load
+	loaded = true
+	f(0, calmChecks-1, 100, 120, 0)
+	f(0, 5, 100, 120, 1) // the loads of the start
+	f(200*mib, 1, 100, 300, 0)
 	f(0, calmChecks-1, 100, 300, 0)
 	f(0, 5, 100, 300, 1)             // and not again, since it would help no more
 	f(0, 5, 150, 400, 1)             // models were loaded since

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"unique"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/batch"
@@ -167,7 +168,7 @@ func sameFound(a, b *registry.Found) bool {
 // specify fills in the specs of a model.
 func (r *Reconciler) specify(p *planned) {
 	m := p.cfg.Model(p.found.Name)
-	settings := settingsText(p.cfg, m)
+	settings := unique.Make(settingsText(p.cfg, m)) // most models have the same
 	own := chosen(p.found, m)
 	for _, fv := range withNamed(p.found, own, p.named) {
 		v := infer.Version{Model: p.found.Name, Number: fv.Number}
@@ -198,7 +199,7 @@ func (r *Reconciler) shadowsOf(g *goal) []*registry.Spec {
 		m := g.cfg.Model(v.Model)
 		fv := find(foundModel(g.found, v.Model), v.Number)
 		specs = append(specs, &registry.Spec{
-			Version: v, Fingerprint: fv.Fingerprint, Size: fv.Size, Settings: settingsText(g.cfg, serving.ShadowSettings(m)) + text(m.Shadow), Err: fv.Err,
+			Version: v, Fingerprint: fv.Fingerprint, Size: fv.Size, Settings: unique.Make(settingsText(g.cfg, serving.ShadowSettings(m)) + text(m.Shadow)), Err: fv.Err,
 			Load: func(ctx context.Context) (registry.Servable, string, error) {
 				return asServable(r.loader.LoadShadow(ctx, v, m))
 			},

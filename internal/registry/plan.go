@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"maps"
+	"unique"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
@@ -11,12 +12,12 @@ import (
 // Spec asks for one version to be loaded. It must not be changed once it was planned.
 type Spec struct {
 	Version     infer.Version
-	Fingerprint string   // of the files, as the repository saw them
-	Settings    string   // the version is loaded anew if the text changes
-	Size        int64    // bytes of the files; the smallest version loads first
-	Err         error    // why it cannot be loaded; Load is then not called
-	Idle        string   // why it is not to be loaded, "unloaded"; Load is then not called
-	Ignored     []string // told in the status
+	Fingerprint string                // of the files, as the repository saw them
+	Settings    unique.Handle[string] // the version is loaded anew if the text changes
+	Size        int64                 // bytes of the files; the smallest version loads first
+	Err         error                 // why it cannot be loaded; Load is then not called
+	Idle        string                // why it is not to be loaded, "unloaded"; Load is then not called
+	Ignored     []string              // told in the status
 	// Load makes the version ready: verified, loaded, warm. It gives back its
 	// memory if it fails. The digest is of the files; it may be known with an error too.
 	// It is called in a goroutine of its own, and should return soon after ctx has ended.
@@ -25,8 +26,9 @@ type Spec struct {
 
 // key tells attempts to load a version apart.
 type key struct {
-	version               infer.Version
-	fingerprint, settings string
+	version     infer.Version
+	fingerprint string
+	settings    unique.Handle[string]
 }
 
 func (s *Spec) key() key { return key{s.Version, s.Fingerprint, s.Settings} }
