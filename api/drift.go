@@ -8,9 +8,14 @@ import (
 // RoleDefault is the role of a version that serves without a route.
 const RoleDefault = "default"
 
-// DriftOff is the state of what is not compared with a reference, though it should
-// be. The others are OK, SUSPECTED, DETECTED and RECOVERING.
-const DriftOff = "OFF"
+// States of a stream. The others are OK, SUSPECTED, DETECTED and RECOVERING.
+const (
+	// DriftOff is the state of what is not compared with a reference, though it should be.
+	DriftOff = "OFF"
+	// DriftUnjudged takes the place of OK if no window was judged yet, or for twice as long as
+	// the last one took: it lacks rows.
+	DriftUnjudged = "UNJUDGED"
+)
 
 // DriftStatus is where a version in a role stands against its reference. GET
 // /api/v1/drift answers with a list of them.
@@ -27,6 +32,11 @@ type DriftStatus struct {
 	ReferenceRows int64  `json:"reference_rows"` // that the profile was made of
 	// Promise says how rare false alarms are expected to be.
 	Promise string `json:"promise,omitempty"`
+
+	// UnjudgedSince is when the last window ended that was judged, or when the watch began if
+	// none was yet. Until MinRows rows have come, none is.
+	UnjudgedSince time.Time `json:"unjudged_since,omitzero"`
+	MinRows       uint64    `json:"min_rows,omitempty"`
 
 	Windows uint64    `json:"windows"` // judged since the gateway started
 	Rows    uint64    `json:"rows"`    // counted since then

@@ -38,6 +38,9 @@ func printStream(b *strings.Builder, d *api.DriftStatus, all bool) {
 	case d.State == api.DriftOff:
 		fmt.Fprintf(b, "not compared: %s\n", oneLine(d.Reason))
 		return
+	case d.State == api.DriftUnjudged:
+		fmt.Fprintf(b, "nothing judged since %s: the present window has %d rows, and needs %d\n", sinceText(d.UnjudgedSince), d.Waiting, d.MinRows)
+		return
 	case d.Last == nil:
 		fmt.Fprintf(b, "%s, and no window had rows enough yet\n", d.State)
 		return

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,8 +26,10 @@ type driftSimulate struct {
 
 // found is what a simulation has come to so far.
 type found struct {
-	rows, windows uint64
+	rows, windows uint64 // that were judged, and windows that ended
 	silent        uint64 // windows of too few rows
+	total         uint64 // rows of the file
+	timed         bool   // windows are of time
 	changes       []string
 	state         string // after the last window
 	trouble       string // what was detected and not over then
@@ -40,21 +43,29 @@ func newDriftSimulate() *cobra.Command {
 		Short: "Say what would have been detected in a file of rows, and when",
 		Long: `Say what would have been detected in a file of rows, and when, without a gateway.
 
-The rows are judged in their order, in windows of --window-rows, with the settings
-of a model's drift in the configuration. Columns are matched to the profile's
-features by name, by place ("input[3]"), or else by order; - is standard input. A
-line is printed for each change, and -o json prints the verdict on each window on a
-line: began_row is the row in which the trouble began, and times are as if a row had
-come each second from 1970 on.`,
+The rows are counted and judged as a gateway would to which they came in their order,
+with the settings of a model's drift in the configuration: in windows of --window-rows,
+or, if --time-column names the column with the times, in windows of --window. A window
+that lacks rows is joined with the next; the last one is not judged unless it has
+ended. Columns are matched to the profile's features by name, by place ("input[3]"),
+or else by order; - is standard input. A line is printed for each change, and -o json
+prints the verdict on each window on a line: began_row is the row in which the trouble
+began. Without a column of times, times are as if a row had come each second from 1970 on.`,
 		Example: `  gateway drift simulate may.csv --profile iris.json
-  gateway drift simulate may.csv --profile iris.json --window-rows 500 --tolerance 0.05 -o json`,
+  gateway drift simulate may.csv --profile iris.json --window-rows 500 --tolerance 0.05 -o json
+  gateway drift simulate may.csv --profile iris.json --time-column received_at --window 5m`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
 				return usageError{"name one file: " + cmd.CommandPath() + " DATA.csv --profile FILE"}
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return s.run(cmd, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := s.times(cmd); err != nil {
+				return err
+			}
+			return s.run(cmd, args[0])
+		},
 	}
 	s.out.flags(cmd)
 	f := cmd.Flags()
@@ -62,15 +73,51 @@ come each second from 1970 on.`,
 	d := &s.options.Drift
 	*d = config.Default().Model("").Drift
 	f.IntVar(&d.Rows, "window-rows", 1000, "rows of a window")
-	f.IntVar(&d.MinRows, "min-rows", d.MinRows, "windows of fewer rows say nothing")
+	f.StringVar(&s.options.Time, "time-column", "", "the column that says when a row came: RFC 3339, a date and time in UTC, or seconds since 1970")
+	f.DurationVar(&d.Window, "window", d.Window, "how long a window is, with --time-column")
+	f.DurationVar(&d.MaxWindow, "max-window", d.MaxWindow, "how long a window gets that is joined with the next ones, with --time-column")
+	f.IntVar(&d.MinRows, "min-rows", d.MinRows, "a window of fewer rows is joined with the next one")
 	f.Float64Var(&d.Tolerance, "tolerance", d.Tolerance, "the divergence from the reference, as PSI, that never raises an alarm")
 	f.Float64Var(&d.QualityTolerance, "quality-tolerance", d.QualityTolerance, "by how much the share of missing (or NaN) and of infinite values may exceed the reference's")
 	f.Float64Var(&d.RangeTolerance, "range-tolerance", d.RangeTolerance, "the same for values outside the reference's range")
-	f.IntVar(&d.FalseAlarmWindows, "false-alarm-windows", d.FalseAlarmWindows, "at most one false alarm is expected in so many windows of a stream")
+	f.IntVar(&d.FalseAlarmWindows, "false-alarm-windows", d.FalseAlarmWindows, "at most one false alarm is expected in so many windows of rows of a stream")
+	f.DurationVar(&d.FalseAlarmEvery, "false-alarm-every", d.FalseAlarmEvery, "the same as a time, with --time-column")
 	f.IntVar(&s.options.Streams, "streams", 1, "versions and roles that share the promise about false alarms")
 	f.IntVar(&d.Recover, "recover", d.Recover, "windows in a row that must look well before an alarm is over")
 	tableFlags(f, &s.options.TableOptions)
 	return cmd
+}
+
+// times decides between windows of rows and of time.
+func (s *driftSimulate) times(cmd *cobra.Command) error {
+	given := cmd.Flags().Changed
+	if s.options.Time == "" {
+		for _, name := range []string{"window", "max-window", "false-alarm-every"} {
+			if given(name) {
+				return usageError{"--" + name + " needs --time-column: without times windows are of --window-rows"}
+			}
+		}
+		return nil
+	}
+	if given("window-rows") && given("window") {
+		return usageError{"give --window or --window-rows, not both"}
+	}
+	d := &s.options.Drift
+	if !given("window-rows") {
+		d.Rows = 0
+	}
+	for _, flag := range []struct {
+		name  string
+		value time.Duration
+	}{{"window", d.Window}, {"max-window", d.MaxWindow}} {
+		if flag.value < time.Second {
+			return usageError{fmt.Sprintf("--%s %v: expected 1s or more", flag.name, flag.value)}
+		}
+	}
+	if d.FalseAlarmEvery < d.Window {
+		return usageError{fmt.Sprintf("--false-alarm-every %v is less than a window of %v", d.FalseAlarmEvery, d.Window)}
+	}
+	return nil
 }
 
 func (s *driftSimulate) check() error {
@@ -82,7 +129,7 @@ func (s *driftSimulate) check() error {
 		name  string
 		value int
 	}{
-		{"window-rows", d.Rows},
+		{"window-rows", s.rowsAtLeast()},
 		{"min-rows", d.MinRows},
 		{"false-alarm-windows", d.FalseAlarmWindows},
 		{"streams", s.options.Streams},
@@ -110,6 +157,14 @@ func (s *driftSimulate) check() error {
 	return s.out.check()
 }
 
+// rowsAtLeast is how many rows a window has; 1 if it has a time instead.
+func (s *driftSimulate) rowsAtLeast() int {
+	if s.options.Time != "" && s.options.Drift.Rows == 0 {
+		return 1
+	}
+	return s.options.Drift.Rows
+}
+
 func (s *driftSimulate) run(cmd *cobra.Command, path string) error {
 	if err := s.check(); err != nil {
 		return err
@@ -128,7 +183,8 @@ func (s *driftSimulate) run(cmd *cobra.Command, path string) error {
 		lines := json.NewEncoder(cmd.OutOrStdout())
 		tell = func(v offline.Simulated) error { return lines.Encode(v) }
 	}
-	err = offline.SimulateProfile(cmd.Context(), p, t.in, s.options, tell)
+	s.found.timed = s.options.Time != ""
+	s.found.total, err = offline.SimulateProfile(cmd.Context(), p, t.in, s.options, tell)
 	t.bar.clear()
 	if err != nil || s.out.format == "json" {
 		return err
@@ -153,13 +209,22 @@ func (f *found) add(v offline.Simulated) error {
 		if v.Since > 0 {
 			since = strconv.FormatUint(v.Since, 10)
 		}
-		f.changes = append(f.changes, fmt.Sprintf("%d to %d\t%s → %s\t%s\t%s", v.From, v.To, f.state, v.State, since, orDash(troubleText(&v.DriftVerdict, maxShown))))
+		f.changes = append(f.changes, fmt.Sprintf("%s%s → %s\t%s\t%s", f.place(&v), f.state, v.State, since, orDash(troubleText(&v.DriftVerdict, maxShown))))
 	}
 	if f.first == nil && v.State == stateDetected {
 		f.first = &v
 	}
 	f.state, f.trouble = v.State, now
 	return nil
+}
+
+// place says which rows a window has, and its end if rows have times.
+func (f *found) place(v *offline.Simulated) string {
+	text := fmt.Sprintf("%d to %d\t", v.From, v.To)
+	if f.timed {
+		text += timeText(&v.Window.End) + "\t"
+	}
+	return text
 }
 
 // standing names what is detected and not over: a change of it is worth a line also
@@ -179,21 +244,39 @@ func standing(v *api.DriftVerdict) string {
 func (s *driftSimulate) print(b *strings.Builder) {
 	f := &s.found
 	if len(f.changes) > 0 {
-		fmt.Fprintln(b, "ROWS\tSTATE\tBEGAN AT\tFEATURES")
+		end := ""
+		if f.timed {
+			end = "WINDOW ENDED\t"
+		}
+		fmt.Fprintln(b, "ROWS\t"+end+"STATE\tBEGAN AT ROW\tFEATURES")
 		for _, line := range f.changes {
 			fmt.Fprintln(b, line)
 		}
 		fmt.Fprintln(b)
 	}
-	windows := fmt.Sprintf("%d of %d rows", f.windows, s.options.Drift.Rows)
+	d := &s.options.Drift
+	windows := fmt.Sprintf("%d of %d rows", f.windows, d.Rows)
+	if d.Rows == 0 {
+		windows = fmt.Sprintf("%d of %v", f.windows, d.Window)
+	}
+	if d.Rows == 0 || d.Rows < d.MinRows {
+		windows += fmt.Sprintf(", joined until they have %d rows", d.MinRows)
+	}
 	if f.silent > 0 {
-		windows += fmt.Sprintf("; those of fewer than %d rows say nothing: %d", s.options.Drift.MinRows, f.silent)
+		windows += fmt.Sprintf("; not judged, since they had fewer after %v: %d", d.MaxWindow, f.silent)
 	}
 	first := "none"
-	if f.first != nil {
+	switch {
+	case f.first != nil:
 		first = fmt.Sprintf("after row %d; what it found began at row %d", f.first.To, f.first.Since)
+	case f.windows == f.silent:
+		first = "none, and nothing was judged"
 	}
-	line(b, "Rows", strconv.FormatUint(f.rows, 10))
+	rows := strconv.FormatUint(f.total, 10)
+	if f.total > f.rows {
+		rows += fmt.Sprintf(", of which the last %d are in a window that has not ended", f.total-f.rows)
+	}
+	line(b, "Rows", rows)
 	line(b, "Windows", windows)
 	line(b, "First detection", first)
 }

@@ -40,6 +40,7 @@ func driftFold() *fold {
 		{Model: "iris", Version: 1, Role: "stable", State: "OK", Since: began, Rows: 987_654, Windows: 12, Last: &api.DriftVerdict{Rows: 99, State: "OK", Features: last.Features[2:]}},
 		{Model: "iris", Version: 2, Role: "canary", State: "DETECTED", Since: foldAt, Rows: 50_000, Windows: 11, Dropped: 3, Last: last},
 		{Model: "wine", Version: 4, Role: "default", State: "SUSPECTED", Since: foldAt},
+		{Model: "wine", Version: 4, Role: "stable", State: "UNJUDGED", Since: began, UnjudgedSince: began, Waiting: 7, MinRows: 50, Rows: 7},
 		{Model: "wine", Version: 5, Role: "canary", State: "OFF", Reason: "the profile does not fit model 'wine', version 5"},
 	}
 	return f
@@ -49,6 +50,7 @@ const driftTable = `MODEL  VERSION  ROLE     STATE      SINCE                ROW
 iris   1        stable   OK         2026-05-04 02:02:01  987654  12       0
 iris   2        canary   DETECTED   2026-05-04 03:02:01  50000   11       3
 wine   4        default  SUSPECTED  2026-05-04 03:02:01  0       0        0
+wine   4        stable   UNJUDGED   2026-05-04 02:02:01  7       0        0
 wine   5        canary   OFF        -                    0       0        0
 
 iris/2 canary: DETECTED, the last window from 2026-05-04 02:57:01 to 2026-05-04 03:02:01 had 1234 rows
@@ -58,6 +60,8 @@ label         output  another distribution                               0.05 [0
 petal width   input   missing: 8.02 % of the rows, 0 % in the reference  0.08 [0.06, 0.1]       -      1e-20    DETECTED   2026-05-04 02:02:01
 
 wine/4 default: SUSPECTED, and no window had rows enough yet
+
+wine/4 stable: nothing judged since 2026-05-04 02:02:01: the present window has 7 rows, and needs 50
 
 wine/5 canary: not compared: the profile does not fit model 'wine', version 5
 `
@@ -161,12 +165,12 @@ func TestDriftSimulate(t *testing.T) {
 		got := command(t, in, append([]string{"drift", "simulate", "-", "--profile", profile}, args...))
 		expect(t, result{exitOK, want, ""}, got)
 	}
-	f(shiftedRows(2, 2040, 1e6, 1e6), "Rows:             2040\nWindows:          3 of 1000 rows; those of fewer than 50 rows say nothing: 1\nFirst detection:  none\n")
-	f(shiftedRows(2, 20, 1e6, 1e6), "Rows:             20\nWindows:          1 of 1000 rows; those of fewer than 50 rows say nothing: 1\nFirst detection:  none\n")
+	f(shiftedRows(2, 2040, 1e6, 1e6), "Rows:             2040, of which the last 40 are in a window that has not ended\nWindows:          2 of 1000 rows\nFirst detection:  none\n")
+	f(shiftedRows(2, 20, 1e6, 1e6), "Rows:             20, of which the last 20 are in a window that has not ended\nWindows:          0 of 1000 rows\nFirst detection:  none, and nothing was judged\n")
 	moved := shiftedRows(3, 4000, 1501, 2501)
 	got := command(t, moved, []string{"drift", "simulate", "-", "--profile", profile, "--window-rows", "500"})
-	if got.code != exitOK || !strings.Contains(got.out, "1501 to 2000  OK → DETECTED        1501      input x: mean higher by ") ||
-		!strings.Contains(got.out, "2501 to 3000  DETECTED → DETECTED  1501      input x: mean higher by ") ||
+	if got.code != exitOK || !strings.Contains(got.out, "1501 to 2000  OK → DETECTED        1501          input x: mean higher by ") ||
+		!strings.Contains(got.out, "2501 to 3000  DETECTED → DETECTED  1501          input x: mean higher by ") ||
 		!strings.Contains(got.out, "; input y: missing: 100 % of the rows, 0 % in the reference\n") ||
 		!strings.HasSuffix(got.out, "\n\nRows:             4000\nWindows:          8 of 500 rows\nFirst detection:  after row 2000; what it found began at row 1501\n") || strings.Count(got.out, "\n") != 7 {
 		t.Errorf("%+v", got)
@@ -184,6 +188,25 @@ func TestDriftSimulate(t *testing.T) {
 	}
 }
 
+func TestDriftSimulateTimes(t *testing.T) {
+	profile := profileFile(t)
+	rows := strings.Split(strings.TrimSpace(shiftedRows(3, 2000, 1001, 1e6)), "\n")
+	var in strings.Builder
+	in.WriteString(rows[0] + ",t\n")
+	for i, row := range rows[1:] { // 20 a minute
+		fmt.Fprintf(&in, "%s,%d\n", row, 1_777_852_800+3*i)
+	}
+	got := command(t, in.String(), []string{"drift", "simulate", "-", "--profile", profile, "--time-column", "t", "--window", "1m"})
+	for _, part := range []string{
+		"WINDOW ENDED", "  2026-05-04 00:54:00  OK → DETECTED  ", "\nRows:             2000, of which the last 20 are in a window that has not ended\n",
+		"\nWindows:          33 of 1m0s, joined until they have 50 rows\n", "\nFirst detection:  after row 1080; what it found began at row 1021\n",
+	} {
+		if got.code != exitOK || !strings.Contains(got.out, part) {
+			t.Errorf("no %q in %+v", part, got)
+		}
+	}
+}
+
 func TestDriftSimulateRefused(t *testing.T) {
 	profile := profileFile(t)
 	f := func(code int, want string, args ...string) {
@@ -196,6 +219,11 @@ func TestDriftSimulateRefused(t *testing.T) {
 	f(exitUsage, "name one file")
 	f(exitUsage, "--profile: name the profile", "x.csv")
 	f(exitUsage, "--window-rows 0: expected 1 or more", "x.csv", "--profile", profile, "--window-rows", "0")
+	f(exitUsage, "--window needs --time-column", "x.csv", "--profile", profile, "--window", "5m")
+	f(exitUsage, "give --window or --window-rows", "x.csv", "--profile", profile, "--time-column", "t", "--window", "5m", "--window-rows", "7")
+	f(exitUsage, "--window 1ms: expected 1s or more", "x.csv", "--profile", profile, "--time-column", "t", "--window", "1ms")
+	f(exitUsage, "--false-alarm-every 1m0s is less than a window of 5m0s", "x.csv", "--profile", profile, "--time-column", "t", "--false-alarm-every", "1m")
+	f(exitFailed, "the file has no column 't'", rowsFile(t, "y,x\n1,2\n"), "--profile", profile, "--time-column", "t")
 	f(exitUsage, "--recover -1: expected 1 or more", "x.csv", "--profile", profile, "--recover", "-1")
 	f(exitUsage, "--tolerance 11: expected more than 0 and at most 10", "x.csv", "--profile", profile, "--tolerance", "11")
 	f(exitUsage, "--range-tolerance NaN", "x.csv", "--profile", profile, "--range-tolerance", "nan")

@@ -51,7 +51,7 @@ func TestStartWithAWrongProfile(t *testing.T) {
 		writeProfile(t, d.profile, doubleProfile(t, 0, 1))
 		d.must(t, http.MethodPost, d.admin+"/-/reload", "")
 		d.feed(t, "double", 10, nil)
-		if s := d.counted(t, 1, api.RoleDefault, 10); s.State != "OK" || s.Reason != "" || s.ReferenceRows != 2000 || s.Features != 6 {
+		if s := d.counted(t, 1, api.RoleDefault, 10); s.State != api.DriftUnjudged || s.Reason != "" || s.ReferenceRows != 2000 || s.Features != 6 {
 			t.Errorf("%+v", s)
 		}
 		must(t, d.stop())
@@ -74,7 +74,7 @@ func TestReloadWithAWrongProfile(t *testing.T) {
 			t.Errorf("%d %s, want %q", status, body, want)
 		}
 		d.set(t, "double", `{"variants":[{"version":1,"weight":10000}]}`)
-		if s := d.stream(t, 1, api.RoleStable); s.State != "OK" || s.Waiting != 30 || s.ProfileDigest != digest {
+		if s := d.stream(t, 1, api.RoleStable); s.State != api.DriftUnjudged || s.Waiting != 30 || s.ProfileDigest != digest {
 			t.Errorf("%q: %+v", want, s)
 		}
 	}
@@ -120,7 +120,7 @@ func TestProfileOfOneVersion(t *testing.T) {
 	writeProfile(t, d.profile, doubleProfile(t, 1, 1))
 	d.start(t, d.compared(), "routes: {double: {variants: [{version: 1, weight: 50%}, {version: 2, weight: 50%, role: canary}], sticky: {header: User}}}")
 	d.must(t, http.MethodPost, d.admin+"/-/reload", "")
-	if s := d.stream(t, 1, api.RoleStable); s.State != "OK" {
+	if s := d.stream(t, 1, api.RoleStable); s.State != api.DriftUnjudged {
 		t.Errorf("%+v", s)
 	}
 	if s := d.stream(t, 2, api.RoleCanary); s.State != api.DriftOff || !strings.Contains(s.Reason, "it is of version 1") {
@@ -139,7 +139,7 @@ func TestProfileWithOutputsOfOneVersion(t *testing.T) {
 	if s := d.stream(t, 1, api.RoleStable); s.Features != 6 {
 		t.Errorf("the version that computed them: %+v", s)
 	}
-	if s := d.stream(t, 2, api.RoleCanary); s.State != "OK" || s.Features != 3 {
+	if s := d.stream(t, 2, api.RoleCanary); s.State != api.DriftUnjudged || s.Features != 3 {
 		t.Errorf("the version that did not: %+v", s)
 	}
 	d.feed(t, "double", 4*driftRows, nil)

@@ -151,13 +151,21 @@ func TestDetectedButNotTold(t *testing.T) {
 	}
 }
 
-// TestWindowsOfFewRows say so, and nothing else.
+// TestWindowsOfFewRows say that nothing was judged, and are joined until they have rows
+// enough.
 func TestWindowsOfFewRows(t *testing.T) {
 	d := newDrifts(t, 1)
 	d.start(t, d.compared("window: 1s"))
 	d.feed(t, "double", 2, func(row []float64) { row[1] = 1e9 })
-	s := d.until(t, 1, api.RoleDefault, func(s api.DriftStatus) bool { return s.Rows == 2 && s.Waiting == 0 && s.Windows > 0 })
-	if s.State != "OK" || s.Last != nil || len(d.signals(t)) != 0 {
+	began := d.counted(t, 1, api.RoleDefault, 2).Begun
+	over := func(s api.DriftStatus) bool { return time.Since(s.Begun) > 2*time.Second }
+	s := d.until(t, 1, api.RoleDefault, over)
+	if s.State != api.DriftUnjudged || s.Windows != 0 || s.Waiting != 2 || !s.Begun.Equal(began) || s.UnjudgedSince.IsZero() || s.MinRows != 50 || s.Last != nil || len(d.signals(t)) != 0 {
+		t.Errorf("%+v", s)
+	}
+	d.feed(t, "double", 60, func(row []float64) { row[1] = 1e9 })
+	s = d.until(t, 1, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 1 })
+	if s.State != "DETECTED" || s.Last.Rows < 50 || !s.Last.Window.Start.Equal(began) || s.UnjudgedSince.Before(s.Last.Window.End) {
 		t.Errorf("%+v", s)
 	}
 }

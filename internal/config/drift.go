@@ -10,7 +10,8 @@ type Drift struct {
 	Window time.Duration `yaml:"window" default:"5m" min:"1s" doc:"How long a window is; windows begin at multiples of it."`
 	Rows   int           `yaml:"rows" default:"0" min:"0" max:"1000000000" doc:"With 1 or more a window ends after so many rows instead."`
 
-	MinRows           int           `yaml:"min_rows" default:"50" min:"1" max:"1000000000" doc:"Windows of fewer rows say nothing."`
+	MinRows           int           `yaml:"min_rows" default:"50" min:"1" max:"1000000000" doc:"A window of fewer rows is joined with the next one."`
+	MaxWindow         time.Duration `yaml:"max_window" default:"24h" min:"1s" max:"8760h" doc:"How long a window of time gets that is joined with the next ones, in whole windows. One that still has fewer than min_rows rows then says nothing, and the next begins."`
 	Tolerance         float64       `yaml:"tolerance" default:"0.02" min:"0.0001" max:"10" doc:"The divergence from the reference, as PSI, that never raises an alarm. A shift of the mean by d standard deviations has about d² of it."`
 	QualityTolerance  float64       `yaml:"quality_tolerance" default:"0.01" min:"0.0001" max:"0.99" doc:"By how much the share of missing (or NaN) and of infinite values may exceed the reference's."`
 	RangeTolerance    float64       `yaml:"range_tolerance" default:"0.05" min:"0.0001" max:"0.99" doc:"The same for values outside the reference's range."`

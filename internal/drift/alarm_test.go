@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"sluice.io/sluice/internal/drift"
 )
@@ -71,6 +72,55 @@ func TestFalseAlarmsOnCleanWindows(t *testing.T) {
 	f("rare values, no tolerance", 25, 100, 500, 100, none, rare)
 	f("normal", 20, 100, 500, 100, drift.CompleteOptions(), normal)
 	f("normal", 5, 100, 2000, 300, drift.CompleteOptions(), normal)
+}
+
+// TestFalseAlarmsOnJoinedWindows holds that joining windows that lack rows breaks no promise.
+// When such a window ends depends on the traffic, of which there is a fifth of what a
+// window needs.
+func TestFalseAlarmsOnJoinedWindows(t *testing.T) {
+	const references, windows, allowed = 25, 500, 20 // one alarm in so many windows is promised
+	windowing := drift.Windowing{Length: 5 * time.Minute, MinRows: 50, Max: 24 * time.Hour}
+	o := drift.CompleteOptions()
+	o.Tolerance, o.QualityTolerance, o.RangeTolerance = 1e-12, 1e-12, 1e-12
+	o.Window, o.FalseAlarmEvery, o.MinRows = windowing.Length, allowed*windowing.Length, windowing.MinRows
+	judged, found := 0, 0
+	for seed := range references {
+		rng := rand.New(rand.NewPCG(8, uint64(seed)))
+		p := profile(10, 500, normal(rng))
+		stream := func(yield func(drift.Row) bool) {
+			r := drift.Row{Values: make([]float64, 10), Missing: make([]bool, 10)}
+			for at := epoch; at.Before(epoch.Add(windows * windowing.Length)); at = at.Add(time.Duration(rng.ExpFloat64() * float64(windowing.Length) / 10)) {
+				for i := range r.Values {
+					r.Values[i] = rng.NormFloat64()
+				}
+				if r.At = at; !yield(r) {
+					return
+				}
+			}
+		}
+		before := map[string]bool{}
+		for v := range drift.Simulate(p, detector(t, p, o), stream, drift.SimulateOptions{Windows: windowing}) {
+			if v.Reason == "" {
+				judged++
+			}
+			for _, f := range append(v.Features, v.Quality...) {
+				key, is := f.Statistic+f.Feature, f.State == drift.Detected || f.State == drift.Recovering
+				if is && !before[key] {
+					found++
+				}
+				before[key] = is
+			}
+		}
+	}
+	promised := float64(judged) / allowed // which is less than for all windows
+	t.Logf("promised at most %v alarms in %d windows, and %v in the %d that were judged; measured %d",
+		references*windows/allowed, references*windows, promised, judged, found)
+	if float64(found) > promised+4*math.Sqrt(promised) {
+		t.Errorf("%d alarms", found)
+	}
+	if judged < references*windows/10 || judged > references*windows/4 {
+		t.Errorf("%d of %d windows were judged; about a sixth has rows enough", judged, references*windows)
+	}
 }
 
 // Rows that depend on each other are beyond what is promised: neighbours that are alike

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -23,10 +22,9 @@ type Stream struct {
 // Watch says how a stream is watched.
 type Watch struct {
 	Tap      TapOptions
-	Detector Resumable     // the monitor's from now on
-	Window   time.Duration // how long a window is; they begin at multiples of it
-	Rows     uint64        // with 1 or more a window ends after so many rows instead
-	Past     *Past         // of an earlier watch of the stream, if there was one
+	Detector Resumable // the monitor's from now on
+	Windows  Windowing // with the MinRows of the detector
+	Past     *Past     // of an earlier watch of the stream, if there was one
 }
 
 // Past is what a watch leaves to the next one of the same stream.
@@ -55,14 +53,18 @@ type Closed struct {
 // Status is where a stream stands.
 type Status struct {
 	Stream  Stream
-	State   string
+	State   string    // of the detector, or Unjudged
 	Since   time.Time // when this state began, or the watch
-	Windows uint64    // judged
+	Windows uint64    // judged; those that lack rows are not
 	Rows    uint64    // counted, in all windows and the present one
 	Dropped uint64    // sampled, and there was no room
 	Begun   time.Time // the present window
 	Waiting uint64    // rows in it so far
 	Last    *Verdict  // of the last window that said something; nil before
+	// UnjudgedSince is when the last window ended that was judged, or the watch began.
+	UnjudgedSince time.Time
+
+	took time.Duration // how long that window was
 }
 
 // MonitorOptions configure a Monitor.
@@ -109,7 +111,9 @@ func NewMonitor(o MonitorOptions) *Monitor {
 // the past of this one.
 func (m *Monitor) Start(s Stream, w Watch) *Tap {
 	x := &stream{watch: w, tap: NewTap(w.Tap), state: w.Detector.Snapshot()}
-	x.status = Status{Stream: s, State: w.Detector.State(), Since: time.Now()}
+	w.Windows.check()
+	now := time.Now()
+	x.status = Status{Stream: s, State: w.Detector.State(), Since: now, UnjudgedSince: now}
 	x.window = x.empty()
 	if w.Past != nil {
 		x.goOn(w.Past)
@@ -129,7 +133,10 @@ func (s *stream) goOn(p *Past) {
 	if p.Status.State == s.status.State && !p.Status.Since.IsZero() {
 		s.status.Since = p.Status.Since
 	}
-	if p.started && p.from.Tap.Profile == s.watch.Tap.Profile && p.from.Window == s.watch.Window && p.from.Rows == s.watch.Rows {
+	if p.Status.Windows > 0 {
+		s.status.UnjudgedSince, s.status.took = p.Status.UnjudgedSince, p.Status.took
+	}
+	if p.started && p.from.Tap.Profile == s.watch.Tap.Profile && p.from.Windows == s.watch.Windows {
 		s.started, s.window = true, p.window
 		s.status.Begun, s.status.Waiting = p.window.Start, p.window.Rows
 	}
@@ -149,7 +156,7 @@ func (m *Monitor) Stop(s Stream) *Past {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	dropped := x.tap.take()
-	rows := x.tap.count(x.window.Counts, x.room())
+	rows := x.tap.count(x.window.Counts, x.watch.Windows.room(&x.window))
 	x.window.Rows, x.window.Dropped = x.window.Rows+rows, x.window.Dropped+dropped
 	p := &Past{State: x.state, from: &x.watch, started: x.started, window: x.window}
 	m.update(func() { p.Status = x.status })
@@ -170,11 +177,16 @@ func (s *stream) stop() {
 
 // Status returns where all streams stand, sorted by model, version and role.
 func (m *Monitor) Status() []Status {
+	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := make([]Status, 0, len(m.streams))
 	for _, s := range m.streams {
-		list = append(list, s.status)
+		status := s.status
+		if status.State == OK && status.overdue(now, s.watch.Windows.Length) {
+			status.State, status.Since = Unjudged, status.UnjudgedSince
+		}
+		list = append(list, status)
 	}
 	slices.SortFunc(list, func(a, b Status) int {
 		return cmp.Or(cmp.Compare(a.Stream.Version.Model, b.Stream.Version.Model),
@@ -232,10 +244,10 @@ func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
 	if x.stopped {
 		return c, false
 	}
-	rows := x.tap.count(x.window.Counts, x.room())
+	rows := x.tap.count(x.window.Counts, x.watch.Windows.room(&x.window))
 	x.window.Rows += rows
-	if ok = x.ended(now); ok {
-		c = x.close(now)
+	if ok = x.watch.Windows.ended(&x.window, now); ok {
+		c = x.close()
 		x.begin(now)
 	}
 	m.update(func() {
@@ -257,44 +269,28 @@ func (m *Monitor) update(f func()) {
 
 // judged takes in a window that was judged.
 func (s *Status) judged(c Closed) {
-	s.Windows++
 	if c.Verdict.State != s.State {
 		s.State, s.Since = c.Verdict.State, c.Window.End
 	}
-	if c.Verdict.Reason == "" {
-		last := c.Verdict // a copy, or the window would live as long as the verdict
-		s.Last = &last
+	if c.Verdict.Reason != "" {
+		return
 	}
+	s.Windows++
+	s.UnjudgedSince, s.took = c.Window.End, c.Window.End.Sub(c.Window.Start)
+	last := c.Verdict // a copy, or the window would live as long as the verdict
+	s.Last = &last
 }
 
-// room returns how many rows the present window may still have.
-func (s *stream) room() uint64 {
-	if s.watch.Rows == 0 {
-		return math.MaxUint64
-	}
-	return s.watch.Rows - s.window.Rows
+// overdue reports whether OK would say more than is known: no window was judged yet, or for
+// twice as long as the last one took none was. Length is the least that one takes.
+func (s *Status) overdue(now time.Time, length time.Duration) bool {
+	return s.Windows == 0 || now.Sub(s.UnjudgedSince) > 2*max(length, s.took)
 }
 
-// begin starts a window. One of time begins at a multiple of its length, however
-// much of it has passed.
+// begin starts a window.
 func (s *stream) begin(now time.Time) {
 	s.started, s.window = true, s.empty()
-	s.window.Start = now.UTC()
-	if s.watch.Rows == 0 {
-		s.window.Start = aligned(now, s.watch.Window)
-		s.window.End = s.window.Start.Add(s.watch.Window)
-	}
-}
-
-// aligned returns the last moment up to now that is a multiple of d since the epoch.
-// Time.Truncate counts from the year 1, which is another one for 7 minutes or a week.
-func aligned(now time.Time, d time.Duration) time.Time {
-	epoch := time.Unix(0, 0).UTC()
-	start := epoch.Add(now.Sub(epoch).Truncate(d))
-	if start.After(now) { // a clock that is before the epoch
-		start = start.Add(-d)
-	}
-	return start
+	s.watch.Windows.begin(&s.window, now)
 }
 
 func (s *stream) empty() Window {
@@ -305,19 +301,8 @@ func (s *stream) empty() Window {
 	return Window{Counts: counts}
 }
 
-// ended reports whether the present window is over. A clock that was set back to
-// before its beginning ends it too, or it would last until the clock has caught up.
-func (s *stream) ended(now time.Time) bool {
-	if s.watch.Rows > 0 {
-		return s.window.Rows >= s.watch.Rows
-	}
-	return !now.Before(s.window.End) || now.Before(s.window.Start)
-}
-
-func (s *stream) close(now time.Time) Closed {
-	if s.watch.Rows > 0 {
-		s.window.End = now.UTC()
-	}
+// close has the present window judged.
+func (s *stream) close() Closed {
 	c := Closed{Stream: s.status.Stream, Profile: s.watch.Tap.Profile, Window: s.window, From: s.status.State, Before: s.state}
 	c.Verdict = s.watch.Detector.Judge(s.window)
 	s.state = s.watch.Detector.Snapshot()

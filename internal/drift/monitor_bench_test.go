@@ -22,7 +22,7 @@ func BenchmarkWindowClose(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			s := &stream{watch: Watch{Tap: TapOptions{Profile: p}, Detector: d, Window: time.Minute}}
+			s := &stream{watch: Watch{Tap: TapOptions{Profile: p}, Detector: d, Windows: Windowing{Length: time.Minute}}}
 			s.begin(time.Unix(60, 0))
 			s.window.Rows = 1000
 			for i := range s.window.Counts {
@@ -30,7 +30,7 @@ func BenchmarkWindowClose(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				s.close(time.Unix(0, 0))
+				s.close()
 			}
 			if d.State() != state {
 				b.Errorf("the state is %s", d.State())

@@ -33,7 +33,7 @@ func watched(j *judge) Watch {
 	m, p := tapped()
 	return Watch{
 		Tap:      TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 1 << 20},
-		Detector: j, Window: time.Minute,
+		Detector: j, Windows: Windowing{Length: time.Minute, Max: time.Hour},
 	}
 }
 
@@ -75,7 +75,7 @@ func TestWindowsOfTimeAreAligned(t *testing.T) {
 		if len(*closed) != 0 {
 			t.Fatal("a window of less than a minute")
 		}
-		if s := m.Status()[0]; s.Waiting != 3 || s.State != OK || s.Begun.Second() != 0 {
+		if s := m.Status()[0]; s.Waiting != 3 || s.State != Unjudged || s.Begun.Second() != 0 {
 			t.Errorf("status %+v", s)
 		}
 		wait(2 * time.Second)
@@ -102,7 +102,7 @@ func TestWindowsOfRows(t *testing.T) {
 	monitored(t, func(m *Monitor, closed *[]Closed) {
 		j := &judge{state: OK}
 		w := watched(j)
-		w.Rows = 10
+		w.Windows.Rows = 10
 		tap := m.Start(iris1, w)
 		offer(tap, 9)
 		wait(time.Hour)
@@ -174,7 +174,7 @@ func TestWatchesGoOn(t *testing.T) {
 		}
 		offer(tap, 1)
 		wait(time.Second)
-		w.Past, w.Rows = m.Stop(iris1), 2
+		w.Past, w.Windows.Rows = m.Stop(iris1), 2
 		tap = m.Start(iris1, w)
 		offer(tap, 2)
 		wait(time.Second)

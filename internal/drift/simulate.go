@@ -6,43 +6,64 @@ import (
 	"time"
 )
 
-// SimulateOptions say how rows become windows.
-type SimulateOptions struct {
-	RowsPerWindow uint64        // at least 1
-	Start         time.Time     // of the first row
-	Step          time.Duration // from one row to the next, more than 0
+// Row is a row that a simulation judges: a value for each feature of the profile, and
+// which of them are missing.
+type Row struct {
+	At      time.Time // when it came, not before the row before it
+	Values  []float64
+	Missing []bool
 }
 
-// Simulate judges rows as they would have been judged had they come one after the
-// other, and yields what is said of each window; the last may be shorter. A row has a
-// value for each feature of the profile and says which of them are missing; it may be
-// used again for the next row. Values are rounded to the features' datatypes, as they
-// are on their way into a tensor. No more than one window is held in memory.
-func Simulate(p *Profile, d Detector, rows iter.Seq2[[]float64, []bool], o SimulateOptions) iter.Seq[Verdict] {
-	if o.RowsPerWindow < 1 || o.Step <= 0 {
-		panic(fmt.Sprintf("BUG: drift: a simulation needs RowsPerWindow and Step above 0, got %d and %v", o.RowsPerWindow, o.Step))
-	}
+// SimulateOptions say how rows become windows.
+type SimulateOptions struct {
+	Windows Windowing
+	Start   time.Time // when the stream is watched from; zero: from the first row on
+}
+
+// Simulate judges rows as a Monitor would have judged them had they come at their times, and
+// yields what is said of each window that ends, and with how many rows. A row's slices may be used
+// again for the next row. Values are rounded to the features' datatypes, as they are on
+// their way into a tensor. No more than one window is held in memory.
+//
+// After the last row time goes on: a window of time that has rows enough ends. One that lacks
+// rows, or of rows and not full, is not judged.
+func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) iter.Seq[Verdict] {
+	o.Windows.check()
 	round := make([]func(float64) float64, len(p.Features))
 	for i := range round {
 		round[i] = rounding(p.Features[i].Datatype)
 	}
 	return func(yield func(Verdict) bool) {
-		w := p.NewWindow(o.Start)
-		at := o.Start
-		for values, missing := range rows {
-			w.addRow(p, round, values, missing)
-			at = at.Add(o.Step)
-			if w.Rows < o.RowsPerWindow {
-				continue
+		w, started := p.NewWindow(o.Start), !o.Start.IsZero()
+		if started {
+			o.Windows.begin(&w, o.Start)
+		}
+		// ends judges windows until one has not ended by then.
+		ends := func(now time.Time) bool {
+			for o.Windows.ended(&w, now) {
+				if !yield(d.Judge(w)) {
+					return false
+				}
+				end := w.End
+				w = p.NewWindow(end)
+				o.Windows.begin(&w, end)
 			}
-			w.End = at
-			if !yield(d.Judge(w)) {
+			return true
+		}
+		for row := range rows {
+			if !started {
+				o.Windows.begin(&w, row.At)
+				started = true
+			}
+			if o.Windows.Rows == 0 && !ends(row.At) {
 				return
 			}
-			w = p.NewWindow(at)
+			w.addRow(p, round, row.Values, row.Missing)
+			if o.Windows.Rows > 0 && !ends(row.At) {
+				return
+			}
 		}
-		if w.Rows > 0 {
-			w.End = at
+		if o.Windows.Rows == 0 && w.Rows > 0 && w.Rows >= o.Windows.MinRows {
 			yield(d.Judge(w))
 		}
 	}

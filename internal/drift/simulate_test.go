@@ -10,17 +10,17 @@ import (
 	"sluice.io/sluice/internal/drift"
 )
 
-// rows yields n rows of independent normal values; mark may change a row.
-func rows(n, features int, mark func(i int, values []float64, missing []bool)) iter.Seq2[[]float64, []bool] {
+// rows yields n rows of independent normal values, one a minute; mark may change a row.
+func rows(n, features int, mark func(i int, values []float64, missing []bool)) iter.Seq[drift.Row] {
 	rng := rand.New(rand.NewPCG(21, 1))
-	return func(yield func([]float64, []bool) bool) {
+	return func(yield func(drift.Row) bool) {
 		values, missing := make([]float64, features), make([]bool, features)
 		for i := range n {
 			for j := range values {
 				values[j], missing[j] = rng.NormFloat64(), false
 			}
 			mark(i, values, missing)
-			if !yield(values, missing) {
+			if !yield(drift.Row{At: epoch.Add(time.Duration(i+1) * time.Minute), Values: values, Missing: missing}) {
 				return
 			}
 		}
@@ -40,7 +40,7 @@ func TestSimulate(t *testing.T) {
 			values[2] = math.NaN() // what a missing value holds does not matter
 		}
 	})
-	o := drift.SimulateOptions{RowsPerWindow: 500, Start: epoch, Step: time.Minute}
+	o := drift.SimulateOptions{Windows: drift.Windowing{Rows: 500}, Start: epoch}
 	for v := range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), stream, o) {
 		valid(t, v)
 		to := from + v.Rows
@@ -58,9 +58,9 @@ func TestSimulate(t *testing.T) {
 	}
 	want := []string{
 		drift.OK, drift.OK, drift.Detected, drift.Detected, drift.Recovering, drift.Recovering,
-		drift.Detected, drift.Detected, drift.Detected,
+		drift.Detected, drift.Detected, // the last 100 rows are no window
 	}
-	if len(states) != len(want) || from != 4100 {
+	if len(states) != len(want) || from != 4000 {
 		t.Fatalf("%d rows in windows %v", from, states)
 	}
 	for i := range want {
@@ -74,13 +74,13 @@ func TestSimulateStopsWhenAsked(t *testing.T) {
 	p := profile(1, 500, normal(rand.New(rand.NewPCG(22, 1))))
 	read := 0
 	stream := rows(1000, 1, func(int, []float64, []bool) { read++ })
-	for range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), stream, drift.SimulateOptions{RowsPerWindow: 100, Step: time.Second}) {
+	for range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), stream, drift.SimulateOptions{Windows: drift.Windowing{Rows: 100}}) {
 		break
 	}
 	if read != 100 {
 		t.Errorf("%d rows read for one window of 100", read)
 	}
-	for v := range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), rows(0, 1, nil), drift.SimulateOptions{RowsPerWindow: 100, Step: time.Second}) {
+	for v := range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), rows(0, 1, nil), drift.SimulateOptions{Windows: drift.Windowing{Rows: 100}}) {
 		t.Errorf("a window of no rows: %+v", v)
 	}
 }
@@ -88,17 +88,17 @@ func TestSimulateStopsWhenAsked(t *testing.T) {
 // TestSimulateRounds judges numbers of a file as the tensors that a gateway sees.
 func TestSimulateRounds(t *testing.T) {
 	b := newBuilder([]drift.Feature{{Name: "a", Kind: drift.KindInput, Tensor: "a", Datatype: "FP32"}}, drift.BuilderOptions{Seed: 1})
-	stream := func(yield func([]float64, []bool) bool) {
+	stream := func(yield func(drift.Row) bool) {
 		for i := range 2000 {
-			if !yield([]float64{float64(i%8) / 10}, []bool{false}) {
+			if !yield(drift.Row{Values: []float64{float64(i%8) / 10}, Missing: []bool{false}}) {
 				return
 			}
 		}
 	}
-	stream(func(values []float64, missing []bool) bool { b.Add(values, missing); return true })
+	stream(func(r drift.Row) bool { b.Add(r.Values, r.Missing); return true })
 	p := b.Profile(drift.Meta{})
 	n := 0
-	for v := range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), stream, drift.SimulateOptions{RowsPerWindow: 1000, Step: time.Second}) {
+	for v := range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), stream, drift.SimulateOptions{Windows: drift.Windowing{Rows: 1000}}) {
 		n++
 		if v.Features[0].Effect > .001 || len(v.Quality) > 0 {
 			t.Errorf("the reference itself: %+v", v)

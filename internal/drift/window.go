@@ -40,6 +40,8 @@ const (
 	Suspected  = "SUSPECTED"  // evidence, not yet enough
 	Detected   = "DETECTED"   // enough evidence of a difference that matters
 	Recovering = "RECOVERING" // was detected, and looks well again
+	// Unjudged is what a Monitor says in place of OK if no window was judged yet, or for long.
+	Unjudged = api.DriftUnjudged
 )
 
 // The documents of the control plane in which a detector speaks.

@@ -165,7 +165,7 @@ func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 				Model: next.Leased.Model(), Profile: next.profile, Sample: int(c.Sample),
 				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer),
 			},
-			Detector: detector, Window: c.Window, Rows: uint64(c.Rows), Past: past, //nolint:gosec // not negative
+			Detector: detector, Windows: Windowing(c), Past: past,
 		})
 	}
 	w.mu.Lock()
@@ -222,6 +222,11 @@ func DetectorOptions(c *config.Drift, streams int) drift.Options {
 		o.Window = 0
 	}
 	return o
+}
+
+// Windowing says when the windows of a model's streams end.
+func Windowing(c *config.Drift) drift.Windowing {
+	return drift.Windowing{Length: c.Window, Rows: uint64(c.Rows), MinRows: uint64(c.MinRows), Max: c.MaxWindow} //nolint:gosec // not negative
 }
 
 // promise says in words how rare false alarms are to be.
@@ -283,7 +288,7 @@ func (w *Watcher) Status() []api.DriftStatus {
 	for _, s := range running {
 		d := w.describe(s.Stream)
 		d.State, d.Since, d.Windows, d.Rows, d.Dropped = s.State, s.Since, s.Windows, s.Rows, s.Dropped
-		d.Begun, d.Waiting, d.Last = s.Begun, s.Waiting, s.Last
+		d.Begun, d.Waiting, d.Last, d.UnjudgedSince = s.Begun, s.Waiting, s.Last, s.UnjudgedSince
 		list = append(list, d)
 	}
 	w.mu.Lock()
@@ -310,6 +315,7 @@ func (w *Watcher) describe(s drift.Stream) api.DriftStatus {
 		Model: s.Version.Model, Version: s.Version.Number, Role: s.Role, State: api.DriftOff, Reason: x.off, Promise: x.promise,
 	}
 	if x.profile != nil {
+		d.MinRows = x.options.MinRows
 		d.ProfileDigest, d.Features, d.ReferenceRows = x.Reference.digest, len(x.profile.Features), x.profile.Rows
 	}
 	return d

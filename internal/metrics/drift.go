@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,7 +19,7 @@ const maxFindings = 50
 type driftCollector struct {
 	source func() []api.DriftStatus
 
-	state, windows, rows, dropped, lastRows, effectMax, effect, findingState *prometheus.Desc
+	state, unjudged, windows, rows, dropped, lastRows, effectMax, effect, findingState *prometheus.Desc
 }
 
 func newDriftCollector(source func() []api.DriftStatus) *driftCollector {
@@ -29,7 +30,8 @@ func newDriftCollector(source func() []api.DriftStatus) *driftCollector {
 	return &driftCollector{
 		source: source,
 
-		state:     desc("state", "State of a version in a role against its reference: 0 OK, 1 SUSPECTED, 2 RECOVERING, 3 DETECTED, -1 OFF."),
+		state:     desc("state", "State of a version in a role against its reference: 0 OK, 1 SUSPECTED, 2 RECOVERING, 3 DETECTED, -1 OFF, -2 UNJUDGED."),
+		unjudged:  desc("unjudged_seconds", "Seconds since the last window ended that was judged, or since the watch began if none was yet."),
 		windows:   desc("windows_total", "Windows that were judged."),
 		rows:      desc("rows_total", "Rows that were counted."),
 		dropped:   desc("dropped_rows_total", "Rows that were sampled and not counted: there was no room, or the tensors of a request did not agree on the rows."),
@@ -44,7 +46,7 @@ func newDriftCollector(source func() []api.DriftStatus) *driftCollector {
 
 // Describe implements prometheus.Collector.
 func (c *driftCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.state, c.windows, c.rows, c.dropped, c.lastRows, c.effectMax, c.effect, c.findingState} {
+	for _, d := range []*prometheus.Desc{c.state, c.unjudged, c.windows, c.rows, c.dropped, c.lastRows, c.effectMax, c.effect, c.findingState} {
 		ch <- d
 	}
 }
@@ -75,6 +77,7 @@ func (c *driftCollector) collect(ch chan<- prometheus.Metric, s *api.DriftStatus
 	if s.State == api.DriftOff {
 		return
 	}
+	gauge(ch, c.unjudged, time.Since(s.UnjudgedSince).Seconds(), labels...)
 	for d, n := range map[*prometheus.Desc]uint64{c.windows: s.Windows, c.rows: s.Rows, c.dropped: s.Dropped} {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
@@ -119,6 +122,8 @@ func notOK(findings []api.DriftFinding) []*api.DriftFinding {
 // not a number rather than as well.
 func driftValue(state string) float64 {
 	switch state {
+	case api.DriftUnjudged:
+		return -2
 	case api.DriftOff:
 		return -1
 	case "OK":

@@ -41,6 +41,30 @@ func watched(streams ...api.DriftStatus) *prometheus.Registry {
 	return reg
 }
 
+// TestUnjudgedSeconds holds that the time since the last judged window is told of all streams
+// that are compared.
+func TestUnjudgedSeconds(t *testing.T) {
+	reg := watched(
+		api.DriftStatus{Model: "iris", Version: 1, State: "OK", UnjudgedSince: time.Now().Add(-time.Hour)},
+		api.DriftStatus{Model: "wine", Version: 1, State: api.DriftOff},
+	)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "sluice_drift_unjudged_seconds" {
+			continue
+		}
+		const hour = 3600
+		if m := f.GetMetric(); len(m) != 1 || m[0].GetGauge().GetValue() < hour || m[0].GetGauge().GetValue() > 2*hour {
+			t.Errorf("%v", m)
+		}
+		return
+	}
+	t.Error("no series")
+}
+
 func TestDriftSeries(t *testing.T) {
 	reg := watched(
 		driftedStream(),
@@ -48,6 +72,7 @@ func TestDriftSeries(t *testing.T) {
 		api.DriftStatus{Model: "iris", Version: 1, Role: api.RoleStable, State: "OK", Windows: 3, Rows: 20},
 		api.DriftStatus{Model: "wine", Version: 1, Role: api.RoleDefault, State: api.DriftOff, Reason: "it does not fit"},
 		api.DriftStatus{Model: "wine", Version: 2, Role: api.RoleDefault, State: "?"},
+		api.DriftStatus{Model: "wine", Version: 3, Role: api.RoleDefault, State: api.DriftUnjudged},
 	)
 	const canary, stable = `model="iris",role="canary",version="2"`, `model="iris",role="stable",version="1"`
 	want := strings.NewReplacer("CANARY", canary, "STABLE", stable, "FINDING", `model="iris",role="canary"`).Replace(`
@@ -56,6 +81,7 @@ func TestDriftSeries(t *testing.T) {
 sluice_drift_dropped_rows_total{CANARY} 40
 sluice_drift_dropped_rows_total{STABLE} 0
 sluice_drift_dropped_rows_total{model="wine",role="default",version="2"} 0
+sluice_drift_dropped_rows_total{model="wine",role="default",version="3"} 0
 # HELP sluice_drift_effect_max The largest divergence of a feature from the reference in that window, as PSI.
 # TYPE sluice_drift_effect_max gauge
 sluice_drift_effect_max{CANARY} 0.9
@@ -77,17 +103,20 @@ sluice_drift_last_window_rows{CANARY} 500
 sluice_drift_rows_total{CANARY} 3000
 sluice_drift_rows_total{STABLE} 20
 sluice_drift_rows_total{model="wine",role="default",version="2"} 0
-# HELP sluice_drift_state State of a version in a role against its reference: 0 OK, 1 SUSPECTED, 2 RECOVERING, 3 DETECTED, -1 OFF.
+sluice_drift_rows_total{model="wine",role="default",version="3"} 0
+# HELP sluice_drift_state State of a version in a role against its reference: 0 OK, 1 SUSPECTED, 2 RECOVERING, 3 DETECTED, -1 OFF, -2 UNJUDGED.
 # TYPE sluice_drift_state gauge
 sluice_drift_state{CANARY} 3
 sluice_drift_state{STABLE} 0
 sluice_drift_state{model="wine",role="default",version="1"} -1
 sluice_drift_state{model="wine",role="default",version="2"} NaN
+sluice_drift_state{model="wine",role="default",version="3"} -2
 # HELP sluice_drift_windows_total Windows that were judged.
 # TYPE sluice_drift_windows_total counter
 sluice_drift_windows_total{CANARY} 7
 sluice_drift_windows_total{STABLE} 3
 sluice_drift_windows_total{model="wine",role="default",version="2"} 0
+sluice_drift_windows_total{model="wine",role="default",version="3"} 0
 `)
 	names := []string{"state", "windows_total", "rows_total", "dropped_rows_total", "last_window_rows", "effect_max", "finding_effect", "finding_state"}
 	for i := range names {

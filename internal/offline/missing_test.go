@@ -44,7 +44,7 @@ func TestGapsOfTrainingData(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = offline.SimulateProfile(t.Context(), p, strings.NewReader(table(2, share, live...)), simulation(), func(s offline.Simulated) error {
+		_, err = offline.SimulateProfile(t.Context(), p, strings.NewReader(table(2, share, live...)), simulation(), func(s offline.Simulated) error {
 			if s.State != state {
 				t.Errorf("%v, then %v in %v of the rows: %s, want %s: %+v", reference, live, share, s.State, state, s.Quality)
 			}
@@ -77,7 +77,7 @@ func TestNumbersOfIntegers(t *testing.T) {
 		if infer.CodeOf(err) != infer.Invalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("profile of %q: %v, want %q", csv, err, want)
 		}
-		err = offline.SimulateProfile(t.Context(), p, strings.NewReader(csv), simulation(), func(offline.Simulated) error { return nil })
+		_, err = offline.SimulateProfile(t.Context(), p, strings.NewReader(csv), simulation(), func(offline.Simulated) error { return nil })
 		if infer.CodeOf(err) != infer.Invalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("simulation of %q: %v, want %q", csv, err, want)
 		}

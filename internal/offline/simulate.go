@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"iter"
 	"slices"
 	"time"
 
@@ -21,9 +20,12 @@ import (
 // SimulationOptions say how a table is judged.
 type SimulationOptions struct {
 	TableOptions
-	// Drift has the settings of a model, of which Rows is how long a window is, at least 1.
+	// Drift has the settings of a model. With Rows above 0 it has windows of rows; else the
+	// rows need times.
 	Drift   config.Drift
 	Streams int // that share the promise about false alarms, at least 1
+	// Time is the column that says when a row came; "": a row came each second from 1970 on.
+	Time string
 }
 
 // Simulated is what is said of some rows of a table, which are counted from 1.
@@ -34,46 +36,54 @@ type Simulated struct {
 	api.DriftVerdict
 }
 
-// SimulateProfile judges the rows of a CSV file as a gateway would that saw one of
-// them a second, the first at the beginning of 1970, and tells of each window.
-func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o SimulationOptions, tell func(Simulated) error) error {
-	if o.Drift.Rows < 1 || o.Streams < 1 {
-		return infer.Errorf(infer.Invalid, "windows of %d rows of %d streams; expected at least 1 of each", o.Drift.Rows, o.Streams)
+// SimulateProfile judges the rows of a CSV file as a gateway would to which they came one
+// after the other, tells of each window that ends, and returns how many rows there were. Those
+// of the last window, if it has not ended, are told of nowhere.
+func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o SimulationOptions, tell func(Simulated) error) (rows uint64, err error) {
+	if o.Streams < 1 {
+		return 0, infer.Errorf(infer.Invalid, "%d streams; expected at least 1", o.Streams)
 	}
-	table, p, err := tableOf(p, in, &o.TableOptions)
+	if o.Drift.Rows < 1 && o.Time == "" {
+		return 0, infer.Errorf(infer.Invalid, "windows of %d rows; expected at least 1, or a column of times", o.Drift.Rows)
+	}
+	table, p, err := tableOf(p, in, &o)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	integers := integerColumnsOf(p.Features)
 	detector, err := drift.NewDetector(p, driftwatch.DetectorOptions(&o.Drift, o.Streams))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	var failed error
-	from, start := uint64(0), time.Unix(0, 0).UTC()
-	windows := drift.SimulateOptions{RowsPerWindow: uint64(o.Drift.Rows), Start: start, Step: time.Second} //nolint:gosec // positive
-	for v := range drift.Simulate(p, detector, tableRows(ctx, table, integers, &o.TableOptions, &failed), windows) {
-		if failed != nil { // its last window is no window
+	source := timedRows{table: table, integers: integerColumnsOf(p.Features), options: &o}
+	windows := drift.SimulateOptions{Windows: driftwatch.Windowing(&o.Drift)}
+	if o.Time == "" {
+		windows.Start = time.Unix(0, 0).UTC()
+	}
+	first := map[time.Time]uint64{} // rows by the beginning of their window
+	from := uint64(0)
+	for v := range drift.Simulate(p, detector, source.all(ctx), windows) {
+		if source.failed != nil { // its last window is no window
 			break
 		}
 		s := Simulated{From: from + 1, To: from + v.Rows, DriftVerdict: v}
+		first[v.Window.Start] = s.From
 		if v.Began != nil {
-			s.Since = uint64(v.Began.Sub(start)/time.Second) + 1 //nolint:gosec // not before the start
+			s.Since = first[*v.Began]
 		}
 		if err := tell(s); err != nil {
-			return err
+			return source.rows, err
 		}
 		from = s.To
 	}
-	if failed == nil && from == 0 {
-		return errNoRows()
+	if source.failed == nil && source.rows == 0 {
+		return 0, errNoRows()
 	}
-	return failed
+	return source.rows, source.failed
 }
 
 // tableOf opens a table for the features of a profile. Where it has no outputs, it
 // returns the profile without them.
-func tableOf(p *Profile, in io.Reader, o *TableOptions) (*tabular.Reader, *Profile, error) {
+func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, *Profile, error) {
 	table, err := tabular.New(in, o.tabular())
 	if err != nil {
 		return nil, nil, err
@@ -93,32 +103,10 @@ func tableOf(p *Profile, in io.Reader, o *TableOptions) (*tabular.Reader, *Profi
 		o.note("the file does not have all outputs of the profile; inputs alone are judged")
 		p = &inputs
 	}
-	return table, p, table.Use(columns)
-}
-
-// tableRows yields the rows of a table until it ends; failed is why it did so too
-// early.
-func tableRows(ctx context.Context, table *tabular.Reader, integers integerColumns, o *TableOptions, failed *error) iter.Seq2[[]float64, []bool] {
-	return func(yield func([]float64, []bool) bool) {
-		for n := int64(0); ; n++ {
-			if *failed = o.tell(ctx, table, n); *failed != nil {
-				return
-			}
-			values, missing, err := table.Next()
-			if err == nil {
-				err = integers.check(values, missing, table.Line())
-			}
-			if err != nil {
-				if !errors.Is(err, io.EOF) {
-					*failed = err
-				}
-				return
-			}
-			if !yield(values, missing) {
-				return
-			}
-		}
+	if err := table.Use(columns); err != nil || o.Time == "" {
+		return table, p, err
 	}
+	return table, p, table.Keep(o.Time)
 }
 
 func errNoRows() error {

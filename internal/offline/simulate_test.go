@@ -57,7 +57,7 @@ func TestSimulateProfile(t *testing.T) {
 		t.Helper()
 		var got, notes []string
 		o.Note = func(text string) { notes = append(notes, text) }
-		err := offline.SimulateProfile(t.Context(), p, strings.NewReader(csv), o, func(s offline.Simulated) error {
+		_, err := offline.SimulateProfile(t.Context(), p, strings.NewReader(csv), o, func(s offline.Simulated) error {
 			text := fmt.Sprintf("%d-%d %s", s.From, s.To, s.State)
 			if s.State != drift.OK && len(s.Features) > 0 {
 				text += fmt.Sprintf(" %s since %d", s.Features[0].Feature, s.Since)
@@ -72,7 +72,7 @@ func TestSimulateProfile(t *testing.T) {
 			t.Errorf("%s\nnotes %v\nwant %s", text, notes, want)
 		}
 	}
-	f(normalRows(2, 1600, 1601, 0), simulation(), "1-500 OK, 501-1000 OK, 1001-1500 OK, 1501-1600 OK", "")
+	f(normalRows(2, 1600, 1601, 0), simulation(), "1-500 OK, 501-1000 OK, 1001-1500 OK", "")
 	moved := normalRows(3, 2000, 1001, .8)
 	f(moved, simulation(), "1-500 OK, 501-1000 OK, 1001-1500 DETECTED a since 1001, 1501-2000 DETECTED a since 1001", "")
 	lax := simulation()
@@ -98,20 +98,86 @@ func TestSimulateProfile(t *testing.T) {
 
 	bad = simulation()
 	bad.Drift.Rows = 0
-	f(moved, bad, "windows of 0 rows of 1 streams; expected at least 1 of each", "")
+	f(moved, bad, "windows of 0 rows; expected at least 1, or a column of times", "")
+
+	bad = simulation()
+	bad.Streams = 0
+	f(moved, bad, "0 streams; expected at least 1", "")
 
 	stop := errors.New("enough")
-	err := offline.SimulateProfile(t.Context(), p, strings.NewReader(moved), simulation(), func(offline.Simulated) error { return stop })
+	_, err := offline.SimulateProfile(t.Context(), p, strings.NewReader(moved), simulation(), func(offline.Simulated) error { return stop })
 	if !errors.Is(err, stop) {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	o := simulation()
 	o.Progress = func(int64, int64) { cancel() }
-	err = offline.SimulateProfile(ctx, p, strings.NewReader(normalRows(4, 10_000, 1, 0)), o, func(offline.Simulated) error { return nil })
+	_, err = offline.SimulateProfile(ctx, p, strings.NewReader(normalRows(4, 10_000, 1, 0)), o, func(offline.Simulated) error { return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestSimulateTimes: rows with times are windows of time, joined while they lack rows.
+func TestSimulateTimes(t *testing.T) {
+	p := normalProfile(t)
+	// table has so many rows each minute, of which a is moved from some minute on.
+	table := func(rows []int, moved int, layout string) string {
+		rng := rand.New(rand.NewPCG(9, 9))
+		var b strings.Builder
+		b.WriteString("a,when,b,out\n")
+		at := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+		for minute, n := range rows {
+			for i := range n {
+				a := rng.NormFloat64()
+				if minute >= moved {
+					a++
+				}
+				when := at.Add(time.Duration(minute)*time.Minute + time.Duration(i)*time.Minute/time.Duration(n))
+				text := when.Format(layout)
+				if layout == "" {
+					text = fmt.Sprintf("%d.%03d", when.Unix(), when.Nanosecond()/1e6)
+				}
+				fmt.Fprintf(&b, "%.4f,%s,%.4f,%.4f\n", a, text, rng.NormFloat64(), rng.NormFloat64())
+			}
+		}
+		return b.String()
+	}
+	o := simulation()
+	o.Time, o.Drift.Rows, o.Drift.Window, o.Drift.MaxWindow = "when", 0, 2*time.Minute, 7*time.Minute
+	f := func(csv, want string) {
+		t.Helper()
+		var got []string
+		rows, err := offline.SimulateProfile(t.Context(), p, strings.NewReader(csv), o, func(s offline.Simulated) error {
+			text := fmt.Sprintf("%s to %s %d-%d %s", s.Window.Start.Format("15:04"), s.Window.End.Format("15:04"), s.From, s.To, s.State)
+			if s.Since > 0 {
+				text += fmt.Sprintf(" since %d", s.Since)
+			}
+			if s.Reason != "" {
+				text += " " + s.Reason
+			}
+			got = append(got, text)
+			return nil
+		})
+		if got = append(got, fmt.Sprintf("%d rows", rows)); err != nil {
+			got = append(got, err.Error())
+		}
+		if text := strings.Join(got, "; "); text != want {
+			t.Errorf("%s\nwant %s", text, want)
+		}
+	}
+	many := "12:00 to 12:02 1-200 OK; 12:02 to 12:04 201-400 OK; 12:04 to 12:06 401-600 DETECTED since 401; 600 rows"
+	for _, layout := range []string{"", time.RFC3339Nano, "2006-01-02 15:04:05.999", "2006-01-02T15:04:05.999"} {
+		f(table([]int{100, 100, 100, 100, 100, 100}, 4, layout), many)
+	}
+	// 20 rows a minute are joined to 80 in four; the last minute is of a window that has not ended.
+	f(table([]int{20, 20, 20, 20, 20, 20, 20, 20, 20}, 100, time.RFC3339), "12:00 to 12:04 1-80 OK; 12:04 to 12:08 81-160 OK; 180 rows")
+	// No more than four windows are joined, which is the bound in whole windows.
+	f(table([]int{5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100}, 100, time.RFC3339),
+		"12:00 to 12:08 1-5 OK the window has 5 rows, and fewer than 50 say too little; 12:08 to 12:12 6-105 OK; 105 rows")
+	f("a,when,b,out\n1,2026-05-04,2,3\n1,2026-05-03,2,3\n", "1 rows; line 3, column 2 ('when'): '2026-05-03' is before the time of the row before it; sort the file by its times")
+	f("a,when,b,out\n1,noon,2,3\n", "0 rows; line 2, column 2 ('when'): 'noon' is not a valid time; expected RFC 3339, 2026-05-04 12:30:00, 2026-05-04, or seconds since 1970")
+	f("a,b,out\n1,2,3\n", "0 rows; the file has no column 'when'; it has 'a', 'b', 'out'")
 }
 
 // TestReplayDrift judges each window of a stream again as an event would keep it.

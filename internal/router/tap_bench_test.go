@@ -106,7 +106,7 @@ func BenchmarkDrift(b *testing.B) {
 			m := drift.NewMonitor(drift.MonitorOptions{Every: time.Millisecond, Closed: func(drift.Closed) {}})
 			tap := m.Start(drift.Stream{Version: infer.Version{Model: "iris", Number: 1}, Role: api.RoleDefault}, drift.Watch{
 				Tap:      drift.TapOptions{Model: s.model, Profile: p, Sample: sample, MaxRows: 16, MaxBytes: 1 << 20},
-				Detector: detector, Window: 5 * time.Minute,
+				Detector: detector, Windows: drift.Windowing{Length: 5 * time.Minute},
 			})
 			ctx, cancel := context.WithCancel(b.Context())
 			ended := make(chan error, 1)

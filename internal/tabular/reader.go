@@ -64,6 +64,8 @@ type Reader struct {
 	line    int      // where the last row began
 	width   int      // fields of each row
 	place   []int    // by column: its place among the values, -1 if it is left out
+	keep    int      // the column whose text is kept, -1 for none
+	text    string   // of it in the last row
 	values  []float64
 	missing []bool
 }
@@ -149,7 +151,7 @@ func (r *Reader) begin(rows [][]string) error {
 		r.first = slices.Clone(first)
 	}
 	r.opts.sniffColumns(r.columns, rows)
-	r.place = make([]int, r.width)
+	r.keep, r.place = -1, make([]int, r.width)
 	for i := range r.place {
 		r.place[i] = -1
 		if !r.columns[i].Text {
@@ -202,6 +204,24 @@ func (r *Reader) Use(names []string) error {
 	return nil
 }
 
+// Keep has Next keep the text of a column, of any kind, which Text returns. It is called
+// before the first Next.
+func (r *Reader) Keep(name string) error {
+	r.keep = slices.IndexFunc(r.columns, func(c Column) bool { return c.Name == name })
+	if r.keep < 0 {
+		return infer.Errorf(infer.Invalid, "the file has no column '%s'; it has %s", clip(name), r.names())
+	}
+	return nil
+}
+
+// Text returns what the last row has in the column that is kept, without blanks around it.
+func (r *Reader) Text() string { return r.text }
+
+// Errorf says what is wrong with the text that is kept, and where it is.
+func (r *Reader) Errorf(format string, args ...any) error {
+	return r.errorAt(r.keep, "'%s' %s", clip(r.text), fmt.Sprintf(format, args...))
+}
+
 // names lists the columns as far as a message has room.
 func (r *Reader) names() string {
 	const most = 20
@@ -235,6 +255,9 @@ func (r *Reader) Next() (values []float64, missing []bool, err error) {
 	for i, field := range row {
 		if len(field) > r.opts.MaxFieldBytes {
 			return nil, nil, r.errorAt(i, "a field of %d bytes; at most %d are read", len(field), r.opts.MaxFieldBytes)
+		}
+		if i == r.keep {
+			r.text = trim(field)
 		}
 		place := r.place[i]
 		if place < 0 {

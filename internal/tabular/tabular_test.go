@@ -123,6 +123,28 @@ func TestUse(t *testing.T) {
 	f("'a' is named twice", "a", "b", "a")
 }
 
+func TestKeep(t *testing.T) {
+	r, err := tabular.New(strings.NewReader("a,when,b\n1, noon ,2\n3,\xe9,4\n"), complete(tabular.Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Keep("then"); err == nil || !strings.Contains(err.Error(), "no column 'then'; it has 'a', 'when', 'b'") {
+		t.Errorf("%v", err)
+	}
+	if err := r.Keep("when"); err != nil {
+		t.Fatal(err)
+	}
+	if values, _, err := r.Next(); err != nil || r.Text() != "noon" || !cmp.Equal(values, []float64{1, 2}) {
+		t.Errorf("%v, '%s', %v", values, r.Text(), err)
+	}
+	if got := r.Errorf("is not %s", "a time").Error(); !strings.Contains(got, "line 2, column 2 ('when'): 'noon' is not a time") {
+		t.Errorf("%s", got)
+	}
+	if _, _, err := r.Next(); err == nil || !strings.Contains(err.Error(), "line 3, column 2 ('when')") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	f := func(text, want string, o tabular.Options) {
 		t.Helper()

@@ -1,0 +1,87 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"math"
+	"strconv"
+	"time"
+
+	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/tabular"
+)
+
+// timedRows are the rows of a table with the times at which they came.
+type timedRows struct {
+	table    *tabular.Reader
+	integers integerColumns
+	options  *SimulationOptions
+
+	rows   uint64 // so far
+	last   time.Time
+	failed error // why they end too early
+}
+
+// all yields the rows until the table ends or failed is set.
+func (r *timedRows) all(ctx context.Context) iter.Seq[drift.Row] {
+	return func(yield func(drift.Row) bool) {
+		for {
+			row, err := r.next(ctx)
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					r.failed = err
+				}
+				return
+			}
+			if !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+func (r *timedRows) next(ctx context.Context) (row drift.Row, err error) {
+	if err := r.options.tell(ctx, r.table, int64(r.rows)); err != nil { //nolint:gosec // nobody reads 2^63 rows
+		return row, err
+	}
+	if row.Values, row.Missing, err = r.table.Next(); err != nil {
+		return row, err
+	}
+	if err := r.integers.check(row.Values, row.Missing, r.table.Line()); err != nil {
+		return row, err
+	}
+	if r.options.Time == "" {
+		r.rows++
+		row.At = time.Unix(int64(r.rows), 0).UTC() //nolint:gosec // as above
+		return row, nil
+	}
+	at, ok := parseTime(r.table.Text())
+	switch {
+	case !ok:
+		return row, r.table.Errorf("is not a valid time; expected RFC 3339, 2026-05-04 12:30:00, 2026-05-04, or seconds since 1970")
+	case at.Before(r.last):
+		return row, r.table.Errorf("is before the time of the row before it; sort the file by its times")
+	}
+	r.rows++
+	r.last, row.At = at, at
+	return row, nil
+}
+
+// parseTime reads a time; one without a zone is in UTC, and a number is in seconds since 1970.
+func parseTime(text string) (time.Time, bool) {
+	const zone, date = "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04"
+	for _, layout := range [...]string{time.RFC3339, zone, "2006-01-02T15:04:05", time.DateTime, date, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), true
+		}
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	const most = 1 << 40 // far beyond any year of four digits
+	if err != nil || !(math.Abs(seconds) < most) {
+		return time.Time{}, false
+	}
+	whole, part := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(part*float64(time.Second))).UTC(), true
+}
