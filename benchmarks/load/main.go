@@ -27,15 +27,9 @@ func main() {
 }
 
 func command(ctx context.Context, args []string, out, progress io.Writer) error {
-	if len(args) > 0 && args[0] == noopArg {
-		return serveNoop(out, os.Stdin)
-	}
 	o, err := parse(args, progress)
 	if err != nil {
 		return err
-	}
-	if o.calibrate {
-		return calibrate(ctx, o, out)
 	}
 	p, err := o.plan(ctx)
 	if err != nil {

@@ -19,15 +19,6 @@ import (
 	"sluice.io/sluice/benchmarks/loadgen"
 )
 
-// TestMain lets calibrate start this program as the no-op server and as a load.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == noopArg || os.Args[1] == "-url") {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
 // gateway answers as a model of one input does, and tells of the last request.
 func gateway(t *testing.T) (base string, last func() (header http.Header, body string), requests *atomic.Int64) {
 	t.Helper()
@@ -140,7 +131,7 @@ func TestCommandHelps(t *testing.T) {
 	if err := command(t.Context(), []string{"-h"}, io.Discard, &out); !errors.Is(err, flag.ErrHelp) {
 		t.Error(err)
 	}
-	for _, want := range []string{"open loop", "-calibrate", "-burst factor,at,for"} {
+	for _, want := range []string{"open loop", "-burst factor,at,for"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in the help", want)
 		}
@@ -153,31 +144,5 @@ func TestProgressLine(t *testing.T) {
 	say(loadgen.Progress{Phase: "counted", Since: 2 * time.Second, Rate: 1234, Answered: 5678, Failed: 9})
 	if got := out.String(); !strings.Contains(got, "counted 2 of 6 s: 1234/s answered, 5678 in all, 9 failed") || strings.Contains(got, "\n") {
 		t.Errorf("%q", got)
-	}
-}
-
-// The generator and the no-op server each run on a core of their own, and what
-// they used is what the ceilings are made of.
-func TestCalibrate(t *testing.T) {
-	var out bytes.Buffer
-	err := command(t.Context(), []string{"-calibrate", "-d", "300ms", "-c", "8", "-o", "json"}, &out, io.Discard)
-	if err != nil && (strings.Contains(err.Error(), "two cores") || strings.Contains(err.Error(), "Linux only")) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var c struct {
-		PerSecond float64 `json:"requests_per_second"`
-		Ceiling   float64 `json:"generator_ceiling"`
-		Server    float64 `json:"noop_ceiling"`
-		Ratio     float64 `json:"ratio"`
-		Core      float64 `json:"generator_core"`
-	}
-	if err := json.Unmarshal(out.Bytes(), &c); err != nil {
-		t.Fatal(err)
-	}
-	if c.PerSecond <= 0 || c.Ceiling < c.PerSecond/1.1 || c.Server <= 0 || c.Ratio <= 0 || c.Core <= 0 || c.Core > 1.1 {
-		t.Errorf("%+v", c)
 	}
 }

@@ -23,7 +23,6 @@ measures it. It asks the server what inputs the model has and makes the body.
   load -model iris -rate 500 -burst 10,5s,200ms   ten times as many for 200 ms, after 5 s
   load -model bert -rows 8 -dim 64 -json          8 rows, other open dimensions 64, as JSON
   load -url http://host/v2/models/m/infer -body request.json -header 'X-Key: a'
-  load -calibrate                                 what the generator itself can do here
 
 A closed loop sends a request when the last was answered; a server that stalls is
 sent less, so only its throughput can be trusted. An open loop sends at its own
@@ -38,7 +37,7 @@ type options struct {
 	headers                                    map[string]string
 	dims                                       map[string]int64
 	rows                                       int
-	json, binary, calibrate                    bool
+	json, binary                               bool
 	p                                          loadgen.Plan
 }
 
@@ -67,7 +66,7 @@ func parse(args []string, errOut io.Writer) (*options, error) {
 		return nil, errors.New("-json and -binary exclude each other")
 	case o.body != "" && (o.json || o.binary || o.rows != 1 || len(o.dims) > 0):
 		return nil, errors.New("-body is sent as it is: -json, -binary, -rows and -dim do not apply")
-	case o.model == "" && o.body == "" && !o.calibrate:
+	case o.model == "" && o.body == "":
 		return nil, errors.New("-model is missing (load -h shows all flags)")
 	case o.rows < 1:
 		return nil, fmt.Errorf("-rows %d: want 1 or more", o.rows)
@@ -99,7 +98,6 @@ func (o *options) flags() *flag.FlagSet {
 	f.IntVar(&o.p.Threads, "threads", 0, "threads that send; by default half as many as there are cores")
 	f.Uint64Var(&o.p.Seed, "seed", 1, "of the values and of the times; the same gives the same")
 	f.StringVar(&o.output, "o", "text", "the report: `text or json`")
-	f.BoolVar(&o.calibrate, "calibrate", false, "measure the generator against a no-op server, each on a core of its own")
 	return f
 }
 
