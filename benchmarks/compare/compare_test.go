@@ -21,12 +21,12 @@ import (
 func TestWorks(t *testing.T) {
 	seen := map[string]bool{}
 	for _, w := range works() {
-		if seen[w.Name] {
-			t.Errorf("%s is there twice", w.Name)
+		if seen[w.name] {
+			t.Errorf("%s is there twice", w.name)
 		}
-		seen[w.Name] = true
-		if _, ok := models.ByName(w.Model); !ok {
-			t.Errorf("%s: no model %q", w.Name, w.Model)
+		seen[w.name] = true
+		if _, ok := models.ByName(w.model); !ok {
+			t.Errorf("%s: no model %q", w.name, w.model)
 		}
 	}
 	// What the report's targets and the sweeps name.
@@ -69,11 +69,11 @@ func TestRawBatches(t *testing.T) {
 }
 
 func TestTargetHasTheRowsAsked(t *testing.T) {
-	one, err := target("http://x/infer", work("lin", true, 1, 1))
+	one, err := target("http://x/infer", newWork("lin", true, 1, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	many, err := target("http://x/infer", work("lin", true, 1, 16))
+	many, err := target("http://x/infer", newWork("lin", true, 1, 16))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestTargetHasTheRowsAsked(t *testing.T) {
 func TestTensorOf(t *testing.T) {
 	var tensors [2][]float32
 	for i, binaryForm := range []bool{true, false} {
-		one, err := target("", work("mlp", binaryForm, 1, 2))
+		one, err := target("", newWork("mlp", binaryForm, 1, 2))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,19 +149,6 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func TestMachineTime(t *testing.T) {
-	const stat = "cpu  100 10 50 9999 7 3 20 5 0 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n"
-	worked, stolen, err := machineTime(stat)
-	if err != nil || worked != 1600*time.Millisecond || stolen != 50*time.Millisecond {
-		t.Errorf("%v, %v, %v", worked, stolen, err)
-	}
-	for _, bad := range []string{"", "cpu0 1 2 3 4 5 6 7 8\n", "cpu a b c d e f g h\n", "cpu 1 2 3 4 5 6 7 x\n"} {
-		if worked, stolen, err := machineTime(bad); err == nil {
-			t.Errorf("%q: %v, %v", bad, worked, stolen)
-		}
-	}
-}
-
 func TestOthers(t *testing.T) {
 	const ms = time.Millisecond
 	start := time.Now()
@@ -203,49 +190,28 @@ func TestNow(t *testing.T) {
 	}
 }
 
-const metrics = `# HELP go_memstats_mallocs_total x
-go_memstats_mallocs_total 5000
-go_memstats_alloc_bytes_total 1e+06
-go_memstats_alloc_bytes 7
-go_gc_duration_seconds{quantile="0"} 9
-go_gc_duration_seconds_count 12
-sluice_batch_rows_sum{model="lin",version="1"} 600
-sluice_batch_rows_count{model="lin",version="1"} 200
-sluice_batch_rows_bucket{model="lin",version="1",le="1"} 100
-sluice_batch_rows_sum{model="linear",version="1"} 77
-`
-
-func TestMetrics(t *testing.T) {
-	got, err := parseMetrics(strings.NewReader(metrics), "lin")
-	if want := (told{5000, 1e6, 12, 600, 200}); err != nil || got != want {
-		t.Errorf("%+v, %v; want %+v", got, err, want)
-	}
-	if got, err := parseMetrics(strings.NewReader("go_memstats_mallocs_total many\n"), "lin"); err == nil {
-		t.Errorf("%+v", got)
-	}
-}
-
 func TestPerRequest(t *testing.T) {
+	f := func(during, scrapes told, requests int64, want map[string]float64) {
+		t.Helper()
+		got := map[string]float64{}
+		during.perRequest(got, scrapes, requests, 2)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
 	during := told{mallocs: 2500, bytes: 10_000, gcs: 6, rows: 600, runs: 200}
-	got := during.perRequest(told{mallocs: 500, bytes: 2000}, 1000, 2)
-	if want := (&record.GoStats{Allocs: 2, Bytes: 8, GCs: 3, Batch: 3}); *got != *want {
-		t.Errorf("%+v, want %+v", got, want)
-	}
-	if got := (told{}).perRequest(told{mallocs: 5}, 1000, 1); got.Allocs != 0 || got.Batch != 0 {
-		t.Errorf("%+v", got)
-	}
-	if got := during.perRequest(told{}, 10, 2); got.Allocs != 0 || got.GCs != 3 {
-		t.Errorf("%+v of so few requests", got)
-	}
-	if got := during.perRequest(told{}, 0, 1); got != nil {
-		t.Errorf("%+v of no request", got)
-	}
+	f(during, told{mallocs: 500, bytes: 2000}, 1000, map[string]float64{"allocs": 2, "alloc_bytes": 8, "gcs_per_second": 3, "batch_rows": 3})
+	f(told{}, told{mallocs: 5}, 1000, map[string]float64{"allocs": 0, "alloc_bytes": 0, "gcs_per_second": 0})
+	f(during, told{}, 10, map[string]float64{"gcs_per_second": 3, "batch_rows": 3}) // too few requests
+	f(during, told{}, 0, map[string]float64{})
 }
 
 func TestParseRaw(t *testing.T) {
 	text := `{"model":"m.onnx","threads":2,"batch":8,"arena":true,"runs_per_second":100.5,"rows_per_second":804,"us_per_run":19900}` + "\n"
 	got, err := parseRaw([]byte(text+text), "lin")
-	if err != nil || len(got) != 2 || got[1] != (record.Raw{Model: "lin", Threads: 2, Batch: 8, Arena: true, Runs: 100.5}) {
+	want := record.New("raw", "model", "lin", "threads", 2, "batch", 8, "arena", true)
+	want.Figures["runs_per_second"] = 100.5
+	if err != nil || len(got) != 2 || !cmp.Equal(got[1], want) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for _, bad := range []string{"", "error\n", "{}\n"} {
@@ -273,7 +239,7 @@ func TestGatewayConfig(t *testing.T) {
 }
 
 func written(profile string, plain bool) string {
-	return gatewayConfig("models", profile, "127.0.0.1:1", "127.0.0.1:2", []string{"lin", "cnn"}, plain)
+	return gatewayConfig("models", profile, []string{"lin", "cnn"}, plain)
 }
 
 func TestNoopAnswersTheSameBytes(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +18,8 @@ type server struct {
 	at               map[string]endpoint // by work; those that it does not do are missing
 	ready            time.Duration       // from its start to its first answer
 	instances, batch int                 // runs at once and rows of a run, where known
-	metrics          string              // a gateway's
-	scrapes          told                // what asking for them takes
+	gateway          *process.Gateway    // nil for others
+	scrapes          told                // what asking for its metrics takes
 	foreign          bool                // somebody else started it: what it uses is not known
 	maxDiff          map[string]float64
 	left             map[string]string
@@ -34,7 +35,7 @@ type endpoint struct {
 func (b *bench) newServer(name string, url func(model string) string, running *process.Server) *server {
 	s := &server{name: name, at: map[string]endpoint{}, maxDiff: map[string]float64{}, left: map[string]string{}}
 	for _, w := range b.o.works {
-		s.at[w.Name] = endpoint{url(w.Model), running}
+		s.at[w.name] = endpoint{url(w.model), running}
 	}
 	if running != nil {
 		s.ready = running.ReadyAfter()
@@ -51,9 +52,9 @@ func at(address string) func(model string) string {
 }
 
 // leaveOut takes a work from a server, which says why in the results.
-func (s *server) leaveOut(w record.Work, why error) {
-	delete(s.at, w.Name)
-	s.left[w.Name] = why.Error()
+func (s *server) leaveOut(w work, why error) {
+	delete(s.at, w.name)
+	s.left[w.name] = why.Error()
 }
 
 // The cores of the pinned set-up.
@@ -78,18 +79,17 @@ func (b *bench) cores() int {
 // launch starts a server of ours on the cores of the set-up. It is stopped with
 // the set-up.
 func (b *bench) launch(ctx context.Context, spec process.Spec) (*process.Server, error) {
-	const patience = time.Minute
 	spec.CPUs = b.serverCPUs()
-	if spec.Timeout == 0 {
-		spec.Timeout = patience
-	}
+	spec.Timeout = cmp.Or(spec.Timeout, patience)
 	running, err := process.Launch(ctx, spec)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		b.started = append(b.started, running)
 	}
-	b.started = append(b.started, running)
-	return running, nil
+	return running, err
 }
+
+// patience is how long a server may take until it is ready.
+const patience = time.Minute
 
 // stop ends what the set-up has started.
 func (b *bench) stop() error {
@@ -118,15 +118,25 @@ func (b *bench) start(ctx context.Context) error {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
-		err = b.out.Write(record.Line{Contender: &record.Contender{
-			Setup: b.setup, Name: s.name, Version: s.version, ReadyMS: float64(s.ready.Microseconds()) / 1e3,
-			Instances: s.instances, Batch: s.batch, MaxDiff: s.maxDiff, Left: s.left,
-		}})
+		err = b.out.Add(s.line(b.setup))
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// line is what the results say of it.
+func (s *server) line(setup string) record.Record {
+	r := record.New("contender", "setup", setup, "contender", s.name, "version", s.version)
+	r.Figures = map[string]float64{"ready_ms": float64(s.ready.Microseconds()) / 1e3, "instances": float64(s.instances), "batch_rows": float64(s.batch)}
+	for work, diff := range s.maxDiff {
+		r.Figures["max_diff "+work] = diff
+	}
+	for work, why := range s.left {
+		r.Params["left_out "+work] = why
+	}
+	return r
 }
 
 // startOne returns nil for a contender that does not take part in the set-up.

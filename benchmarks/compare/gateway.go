@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -18,9 +17,9 @@ const profileOf = "lin"
 
 // gatewayConfig is the gateway's file with every feature on, or with none that can be
 // left out.
-func gatewayConfig(dir, profile, http, admin string, list []string, plain bool) string {
+func gatewayConfig(dir, profile string, list []string, plain bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "repository: {path: %q}\nadmin: {address: %q}\nserver:\n  http: {address: %q}\n", dir, admin, http)
+	fmt.Fprintf(&b, "repository: {path: %q}\nadmin: {address: %s}\nserver:\n  http: {address: %s}\n", dir, process.AdminAddress, process.HTTPAddress)
 	if plain {
 		b.WriteString("  access_log: {enabled: false}\n")
 		return b.String()
@@ -37,35 +36,28 @@ func gatewayConfig(dir, profile, http, admin string, list []string, plain bool) 
 
 // startGateway starts the gateway with the features on, or plain.
 func (b *bench) startGateway(ctx context.Context, name string) (*server, error) {
-	free, err := process.FreeAddresses(2)
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(b.dir, name+".yaml")
-	text := gatewayConfig(b.models, b.profile, free[0], free[1], workModels(b.o.works), name == record.Plain)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	running, err := b.launch(ctx, process.Spec{
-		Command: []string{b.o.gateway, "serve", "-c", file}, Ready: "http://" + free[0] + "/v2/health/ready",
+	g, err := process.StartGateway(ctx, process.GatewaySpec{
+		Program: b.o.gateway, File: filepath.Join(b.dir, name+".yaml"), CPUs: b.serverCPUs(), Timeout: patience,
+		Config: gatewayConfig(b.models, b.profile, workModels(b.o.works), name == record.Plain),
 	})
 	if err != nil {
 		return nil, err
 	}
+	b.started = append(b.started, g.Server)
 	const defaultBatch = 256 // batching.max_size
-	s := b.newServer(name, at(free[0]), running)
-	s.version, s.metrics, s.instances, s.batch = revision(), "http://"+free[1]+"/metrics", b.cores(), defaultBatch
-	s.scrapes, err = scrapeCost(s.metrics)
+	s := b.newServer(name, at(g.HTTP), g.Server)
+	s.version, s.gateway, s.instances, s.batch = record.ThisHost().Revision, g, b.cores(), defaultBatch
+	s.scrapes, err = scrapeCost(ctx, g)
 	return s, err
 }
 
 // scrapeCost is what a scrape allocates, once the connection is there: the least of
 // some, since a gateway has other things to do as well.
-func scrapeCost(url string) (least told, err error) {
+func scrapeCost(ctx context.Context, g *process.Gateway) (least told, err error) {
 	const tries = 6
 	var last told
 	for i := range tries {
-		next, err := scrape(url, "")
+		next, err := scrape(ctx, g, "")
 		if err != nil {
 			return told{}, err
 		}

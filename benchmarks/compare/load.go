@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
@@ -11,44 +10,41 @@ import (
 	"sluice.io/sluice/benchmarks/record"
 )
 
-// seen is what one stretch of load showed.
-type seen struct {
-	requests int64 // answered 200
-	rate     float64
-	errors   map[string]int64
-	latency  record.Latency
-	usage    record.Usage
-	goStats  *record.GoStats
-}
-
-// load sends a plan's load of a work to a server and looks at both and at the
-// machine meanwhile. The plan's targets are set here.
-func (b *bench) load(ctx context.Context, s *server, w record.Work, plan loadgen.Plan) (seen, error) {
-	to, ok := s.at[w.Name]
+// load sends a plan's load of a work to a server, looks at both and at the machine
+// meanwhile, and returns the figures. The plan's targets are set here.
+func (b *bench) load(ctx context.Context, s *server, w work, plan loadgen.Plan) (map[string]float64, error) {
+	to, ok := s.at[w.name]
 	if !ok {
-		return seen{}, fmt.Errorf("%s does not do %s", s.name, w.Name)
+		return nil, fmt.Errorf("%s does not do %s", s.name, w.name)
 	}
 	one, err := target(to.url, w)
 	if err != nil {
-		return seen{}, err
+		return nil, err
 	}
 	plan.Targets = []loadgen.Target{one}
-	before, err := b.look(s, to, w)
+	before, err := b.look(ctx, s, to, w)
 	if err != nil {
-		return seen{}, err
+		return nil, err
 	}
 	result, err := loadgen.Run(ctx, plan)
 	if err != nil {
-		return seen{}, fmt.Errorf("%s, %s: %w", s.name, w.Name, err)
+		return nil, fmt.Errorf("%s, %s: %w", s.name, w.name, err)
 	}
-	after, err := b.look(s, to, w)
+	after, err := b.look(ctx, s, to, w)
 	if err != nil {
-		return seen{}, err
+		return nil, err
 	}
 	if result.Requests == 0 && (plan.Rate == 0 || len(result.Errors) > 0) { // at a low rate nothing may be due
-		return seen{}, fmt.Errorf("%s, %s: nothing was answered 200; errors by status: %v", s.name, w.Name, result.Errors)
+		return nil, fmt.Errorf("%s, %s: nothing was answered 200; errors by status: %v", s.name, w.name, result.Errors)
 	}
-	return b.compare(s, result, before, after), nil
+	return b.figures(s, result, before, after), nil
+}
+
+// line is the result of a load.
+func (b *bench) line(scenario string, s *server, w work, figures map[string]float64, pairs ...any) record.Record {
+	r := record.New(scenario, append(append([]any{"setup", b.setup, "contender", s.name}, w.params()...), pairs...)...)
+	r.Figures = figures
+	return r
 }
 
 // look is what is known at one time. The gateway is asked for its metrics first
@@ -60,9 +56,9 @@ type look struct {
 	told   told
 }
 
-func (b *bench) look(s *server, to endpoint, w record.Work) (l look, err error) {
-	if s.metrics != "" {
-		if l.told, err = scrape(s.metrics, w.Model); err != nil {
+func (b *bench) look(ctx context.Context, s *server, to endpoint, w work) (l look, err error) {
+	if s.gateway != nil {
+		if l.told, err = scrape(ctx, s.gateway, w.model); err != nil {
 			return l, err
 		}
 	}
@@ -75,33 +71,28 @@ func (b *bench) look(s *server, to endpoint, w record.Work) (l look, err error) 
 	return l, err
 }
 
-func (b *bench) compare(s *server, r *loadgen.Result, before, after look) seen {
-	requests := r.Requests
-	out := seen{requests: requests, rate: r.Rate(), latency: quantiles(r)}
+// figures are those of a load. Shares are cores: 1 is one core all the time; "others" is
+// everybody else's and what the hypervisor took.
+func (b *bench) figures(s *server, r *loadgen.Result, before, after look) map[string]float64 {
+	requests, quantile := r.Requests, func(q float64) float64 { return float64(r.Latency.ValueAtQuantile(q)) }
+	f := map[string]float64{"requests_per_second": r.Rate(), "p50_us": quantile(50), "p99_us": quantile(99), "p999_us": quantile(99.9)}
 	for status, n := range r.Errors {
-		if out.errors == nil {
-			out.errors = map[string]int64{}
-		}
-		out.errors[strconv.Itoa(status)] = n
+		f[fmt.Sprintf("errors_%d", status)] = float64(n) // 0: a broken connection
 		requests += n
 	}
 	elapsed := after.moment.at.Sub(before.moment.at).Seconds()
 	cpu := after.used.CPU - before.used.CPU
-	u := &out.usage
-	u.Server, u.Client = cpu.Seconds()/elapsed, r.ClientCPU.Seconds()/r.Elapsed.Seconds()
-	u.ServerUS = float64(cpu) / float64(time.Microsecond) / float64(max(1, requests))
-	u.Others = others(before.moment, after.moment)
-	u.RSSMB, u.Threads = float64(after.used.RSS)/1e6, after.used.Threads
-	u.Generator = r.GeneratorBound() != ""
-	u.Noisy = !s.foreign && u.Others > b.o.noisyAbove
-	if s.metrics != "" {
-		out.goStats = after.told.less(before.told).perRequest(s.scrapes, requests, elapsed)
+	f["server"], f["client"], f["others"] = cpu.Seconds()/elapsed, r.ClientCPU.Seconds()/r.Elapsed.Seconds(), others(before.moment, after.moment)
+	f["server_us"] = float64(cpu) / float64(time.Microsecond) / float64(max(1, requests)) // of a request
+	f["rss_mb"], f["threads"] = float64(after.used.RSS)/1e6, float64(after.used.Threads)
+	if r.GeneratorBound() != "" {
+		f["generator_bound"] = 1 // the client, not the server, set the rate
 	}
-	return out
-}
-
-func quantiles(r *loadgen.Result) record.Latency {
-	return record.Latency{
-		P50: r.Latency.ValueAtQuantile(50), P99: r.Latency.ValueAtQuantile(99), P999: r.Latency.ValueAtQuantile(99.9),
+	if !s.foreign && f["others"] > b.o.noisyAbove {
+		f["noisy"] = 1 // others used more than they may
 	}
+	if s.gateway != nil {
+		after.told.less(before.told).perRequest(f, s.scrapes, requests, elapsed)
+	}
+	return f
 }

@@ -33,7 +33,7 @@ type options struct {
 	gateway, noop, rawort, library string
 	out, modelDir                  string
 	peersFile, peersCache          string
-	works                          []record.Work
+	works                          []work
 	contenders, setups             []string
 	rounds                         int
 	cell, raw, sweep               time.Duration
@@ -48,7 +48,7 @@ type bench struct {
 	o                    options
 	dir, models, profile string
 	expected             map[string][]peers.Output // raw ONNX Runtime's, by work
-	out                  *record.Writer
+	out                  *record.File
 	log                  io.Writer
 
 	setup    string
@@ -143,12 +143,12 @@ func chooseSetups(names string, cores int) ([]string, error) {
 }
 
 func run(ctx context.Context, o options, log io.Writer) (err error) {
-	file, err := os.Create(o.out)
+	file, err := record.Create(o.out)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	b := &bench{o: o, out: record.NewWriter(file), log: log}
+	b := &bench{o: o, out: file, log: log}
 	if b.dir, err = os.MkdirTemp("", "sluice-bench-"); err != nil {
 		return err
 	}
@@ -186,11 +186,12 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err := b.expect(ctx); err != nil {
 		return err
 	}
-	machine := describe(record.Settings{
-		Rounds: b.o.rounds, CellMS: b.o.cell.Milliseconds(), RawMS: b.o.raw.Milliseconds(), SweepMS: b.o.sweep.Milliseconds(),
-		Setups: b.o.setups, Contenders: b.o.contenders, Works: workNames(b.o.works), NoisyAbove: b.o.noisyAbove,
-	}, b.o.library)
-	return b.out.Write(record.Line{Machine: &machine})
+	about := record.New("run", "rounds", b.o.rounds, "cell_ms", b.o.cell.Milliseconds(), "raw_ms", b.o.raw.Milliseconds(), "sweep_ms", b.o.sweep.Milliseconds(),
+		"setups", strings.Join(b.o.setups, ","), "contenders", strings.Join(b.o.contenders, ","), "works", strings.Join(workNames(b.o.works), ","),
+		"noisy_above", b.o.noisyAbove)
+	about.Host = record.ThisHost()
+	about.Host.ORT = record.LibraryVersion(b.o.library)
+	return b.out.Add(about)
 }
 
 // run runs a set-up. The load is swept in the last: there the client has a core

@@ -22,7 +22,7 @@ func (b *bench) startNoop(ctx context.Context) (*server, error) {
 	}
 	started := map[string]running{} // by their flags
 	for _, w := range b.o.works {
-		flags := noopFlags(b.answers[w.Name])
+		flags := noopFlags(b.answers[w.name])
 		key := strings.Join(flags, " ")
 		if _, ok := started[key]; !ok {
 			free, err := process.FreeAddresses(1)
@@ -37,7 +37,7 @@ func (b *bench) startNoop(ctx context.Context) (*server, error) {
 			}
 			started[key], s.ready = running{free[0], one}, one.ReadyAfter()
 		}
-		s.at[w.Name] = endpoint{at(started[key].address)(w.Model), started[key].process}
+		s.at[w.name] = endpoint{at(started[key].address)(w.model), started[key].process}
 	}
 	return s, nil
 }

@@ -81,8 +81,8 @@ func allPeers(file, cache string) (string, error) {
 	return strings.Join(names, ","), err
 }
 
-func formOf(w record.Work) peers.Form {
-	if w.Binary {
+func formOf(w work) peers.Form {
+	if w.binary {
 		return peers.Binary
 	}
 	return peers.JSON

@@ -9,14 +9,12 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"sluice.io/sluice/benchmarks/models"
+	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
 )
 
@@ -60,8 +58,11 @@ func (b *bench) rawCell(ctx context.Context, round int, m models.Model, threads 
 		busy := others(before, after)
 		noisy := busy > b.o.noisyAbove
 		for _, l := range lines {
-			l.Setup, l.Round, l.Others, l.Noisy = b.setup, round, busy, noisy
-			if err := b.out.Write(record.Line{Raw: &l}); err != nil {
+			l.Params["setup"], l.Params["round"], l.Figures["others"] = b.setup, strconv.Itoa(round), busy
+			if noisy {
+				l.Figures["noisy"] = 1
+			}
+			if err := b.out.Add(l); err != nil {
 				return err
 			}
 		}
@@ -83,7 +84,7 @@ func dims(shape []int64) string {
 	return strings.Join(text, ",")
 }
 
-func (b *bench) runRaw(ctx context.Context, m models.Model, threads int, batches []int) ([]record.Raw, error) {
+func (b *bench) runRaw(ctx context.Context, m models.Model, threads int, batches []int) (record.Rows, error) {
 	sizes := make([]int64, len(batches))
 	for i, n := range batches {
 		sizes[i] = int64(n)
@@ -98,17 +99,23 @@ func (b *bench) runRaw(ctx context.Context, m models.Model, threads int, batches
 }
 
 // parseRaw reads what rawort printed.
-func parseRaw(out []byte, model string) (list []record.Raw, err error) {
+func parseRaw(out []byte, model string) (list record.Rows, err error) {
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
-		var l record.Raw
+		var l struct {
+			Threads int
+			Batch   int
+			Arena   bool
+			Runs    float64 `json:"runs_per_second"` // of all threads together
+		}
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 			return nil, fmt.Errorf("rawort printed %q: %w", lines.Text(), err)
 		}
-		l.Model = model
 		if l.Runs <= 0 || l.Batch < 1 || l.Threads < 1 {
 			return nil, fmt.Errorf("rawort printed %q", lines.Text())
 		}
-		list = append(list, l)
+		r := record.New("raw", "model", model, "threads", l.Threads, "batch", l.Batch, "arena", l.Arena)
+		r.Figures["runs_per_second"] = l.Runs
+		list = append(list, r)
 	}
 	if len(list) == 0 {
 		return nil, errors.New("rawort printed nothing")
@@ -123,7 +130,7 @@ func (b *bench) command(ctx context.Context, input []byte, name string, args ...
 	cmd.Stdin = bytes.NewReader(input)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	err := b.onServerCores(cmd.Start)
+	err := process.StartOn(cmd, b.serverCPUs()...)
 	if err == nil {
 		err = cmd.Wait()
 	}
@@ -131,26 +138,4 @@ func (b *bench) command(ctx context.Context, input []byte, name string, args ...
 		return nil, fmt.Errorf("%s: %w: %s", name, err, said.String())
 	}
 	return out.Bytes(), nil
-}
-
-// onServerCores calls f on a thread that may run where servers do; a process that
-// it starts inherits that.
-func (b *bench) onServerCores(f func() error) error {
-	cpus := b.serverCPUs()
-	if cpus == nil {
-		return f()
-	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var old, wanted unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &old); err != nil {
-		return err
-	}
-	for _, c := range cpus {
-		wanted.Set(c)
-	}
-	if err := unix.SchedSetaffinity(0, &wanted); err != nil {
-		return err
-	}
-	return errors.Join(f(), unix.SchedSetaffinity(0, &old))
 }

@@ -23,14 +23,14 @@ func (b *bench) rounds(ctx context.Context) error {
 		fmt.Fprintf(b.log, "%s: round %d of %d\n", b.setup, round, b.o.rounds)
 		model := ""
 		for _, w := range b.o.works {
-			if w.Model != model {
-				model = w.Model
+			if w.model != model {
+				model = w.model
 				if err := b.raw(ctx, round, model); err != nil {
 					return err
 				}
 			}
 			for _, s := range b.servers {
-				if _, ok := s.at[w.Name]; !ok {
+				if _, ok := s.at[w.name]; !ok {
 					continue
 				}
 				if err := b.measure(ctx, round, s, w); err != nil {
@@ -43,21 +43,18 @@ func (b *bench) rounds(ctx context.Context) error {
 }
 
 // measure makes a cell, and again while others disturb it.
-func (b *bench) measure(ctx context.Context, round int, s *server, w record.Work) error {
+func (b *bench) measure(ctx context.Context, round int, s *server, w work) error {
 	d := b.cellTime(s, w)
 	if round == 0 {
 		d /= 2
 	}
 	for attempt := 1; ; attempt++ {
-		r, err := b.load(ctx, s, w, loadgen.Plan{Conns: w.Conns, Duration: d})
+		figures, err := b.load(ctx, s, w, loadgen.Plan{Conns: w.conns, Duration: d})
 		if err != nil || round == 0 {
 			return err
 		}
-		err = b.out.Write(record.Line{Cell: &record.Cell{
-			Setup: b.setup, Round: round, Contender: s.name, Attempt: attempt,
-			Rate: r.rate, Errors: r.errors, Work: w, Latency: r.latency, Usage: r.usage, Go: r.goStats,
-		}})
-		if err != nil || !r.usage.Noisy || attempt > maxRepeats || !b.mayRepeat() {
+		err = b.out.Add(b.line("cell", s, w, figures, "round", round, "attempt", attempt))
+		if err != nil || figures["noisy"] == 0 || attempt > maxRepeats || !b.mayRepeat() {
 			return err
 		}
 	}
@@ -65,9 +62,9 @@ func (b *bench) measure(ctx context.Context, round int, s *server, w record.Work
 
 // cellTime is how long a cell runs: longer where a run takes so many milliseconds
 // that one more or less of them would show in the rate.
-func (b *bench) cellTime(s *server, w record.Work) time.Duration {
+func (b *bench) cellTime(s *server, w work) time.Duration {
 	const longer = 3
-	if w.Model == "enc" && s.name != record.Noop {
+	if w.model == "enc" && s.name != record.Noop {
 		return longer * b.o.cell
 	}
 	return b.o.cell

@@ -16,6 +16,10 @@ import (
 	"sluice.io/sluice/benchmarks/record"
 )
 
+type closing struct{ io.Writer }
+
+func (closing) Close() error { return nil }
+
 // benchOf returns a bench of two servers that answer a constant, of which b fails
 // one request in three. A cell has room for some of them on a slow machine too.
 func benchOf(t *testing.T, works string, a, b string) (*bench, *bytes.Buffer) {
@@ -25,8 +29,8 @@ func benchOf(t *testing.T, works string, a, b string) (*bench, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	out.WriteString(`{"machine":{"cores":2}}` + "\n")
-	bench := &bench{o: o, out: record.NewWriter(&out), log: io.Discard, setup: record.Shared}
+	out.WriteString(`{"scenario":"run","host":{"cores":2}}` + "\n")
+	bench := &bench{o: o, out: record.NewFile(closing{&out}), log: io.Discard, setup: record.Shared}
 	for _, name := range o.contenders {
 		var served atomic.Int64
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -41,13 +45,13 @@ func benchOf(t *testing.T, works string, a, b string) (*bench, *bytes.Buffer) {
 	return bench, &out
 }
 
-func readAll(t *testing.T, out *bytes.Buffer) *record.Run {
+func readAll(t *testing.T, out *bytes.Buffer) record.Rows {
 	t.Helper()
-	run, err := record.Read(out)
+	rows, err := record.Read(out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return run
+	return rows
 }
 
 func TestRoundsAreInterleaved(t *testing.T) {
@@ -60,13 +64,14 @@ func TestRoundsAreInterleaved(t *testing.T) {
 		t.Fatal(err)
 	}
 	var order []string
-	for _, c := range readAll(t, out).Cells {
-		order = append(order, fmt.Sprintf("%d %s %s", c.Round, c.Name, c.Contender))
-		if c.Setup != record.Shared || c.P50 <= 0 || c.P99 < c.P50 || c.P999 < c.P99 || c.Noisy || c.Attempt != 1 {
+	for _, c := range readAll(t, out).Where("cell", "setup", record.Shared, "attempt", "1") {
+		p, f := c.Params, c.Figures
+		order = append(order, fmt.Sprintf("%s %s %s", p["round"], p["work"], p["contender"]))
+		if f["p50_us"] <= 0 || f["p99_us"] < f["p50_us"] || f["p999_us"] < f["p99_us"] || f["noisy"] > 0 {
 			t.Errorf("%+v", c)
 		}
-		if failed := c.Errors["503"]; (failed > 0) != (c.Contender == "two") {
-			t.Errorf("%s: errors %v", c.Contender, c.Errors)
+		if failed := f["errors_503"]; (failed > 0) != (p["contender"] == "two") {
+			t.Errorf("%s: errors %v", p["contender"], failed)
 		}
 	}
 	want := []string{
@@ -88,14 +93,14 @@ func TestNoisyCellsAreRepeated(t *testing.T) {
 	if err := b.measure(t.Context(), 2, b.servers[0], b.o.works[0]); err != nil {
 		t.Fatal(err)
 	}
-	var attempts []int
-	for _, c := range readAll(t, out).Cells {
-		attempts = append(attempts, c.Attempt)
-		if !c.Noisy {
+	var attempts []string
+	for _, c := range readAll(t, out).Where("cell") {
+		attempts = append(attempts, c.Params["attempt"])
+		if c.Figures["noisy"] == 0 {
 			t.Errorf("%+v is not marked", c)
 		}
 	}
-	if diff := cmp.Diff([]int{1, 2, 3, 1}, attempts); diff != "" {
+	if diff := cmp.Diff([]string{"1", "2", "3", "1"}, attempts); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -108,25 +113,26 @@ func TestSweep(t *testing.T) {
 	if err := b.sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	loads, conns := map[string][]float64{}, map[string][]int{}
-	for _, p := range readAll(t, out).Points {
-		if p.Kind == record.Open {
-			loads[p.Contender] = append(loads[p.Contender], p.Load)
-			if p.Asked < 0.99*p.Load*p.Peak || p.Asked > 1.01*p.Load*p.Peak || p.Peak <= 0 {
+	loads, conns := map[string][]string{}, map[string][]string{}
+	for _, p := range readAll(t, out).Where("point", "setup", record.Shared, "work", "lin binary c=64") {
+		name := p.Params["contender"]
+		if p.Params["kind"] == record.Open {
+			loads[name] = append(loads[name], p.Params["load"])
+			if asked, want := p.Figures["asked"], p.Num("load")*p.Figures["peak"]; asked < 0.99*want || asked > 1.01*want || want <= 0 {
 				t.Errorf("%+v", p)
 			}
 		} else {
-			conns[p.Contender] = append(conns[p.Contender], p.Conns)
+			conns[name] = append(conns[name], p.Params["conns"])
 		}
-		if p.P99 <= 0 || p.Name != "lin binary c=64" || p.Setup != record.Shared {
+		if p.Figures["p99_us"] <= 0 {
 			t.Errorf("%+v", p)
 		}
 	}
 	for _, name := range []string{record.Gateway, record.Noop} {
-		if diff := cmp.Diff([]float64{0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95}, loads[name]); diff != "" {
+		if diff := cmp.Diff([]string{"0.1", "0.3", "0.5", "0.7", "0.8", "0.9", "0.95"}, loads[name]); diff != "" {
 			t.Error(name, diff)
 		}
-		if diff := cmp.Diff([]int{1, 2, 4, 8, 16, 32, 64, 128, 256}, conns[name]); diff != "" {
+		if diff := cmp.Diff([]string{"1", "2", "4", "8", "16", "32", "64", "128", "256"}, conns[name]); diff != "" {
 			t.Error(name, diff)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
@@ -11,9 +12,9 @@ import (
 
 // sweepWorks are those at which the load is varied: a tiny model, one of about
 // 100 µs and one of some milliseconds. The no-op server is swept at the first.
-func sweepWorks(chosen []record.Work) (list []record.Work) {
+func sweepWorks(chosen []work) (list []work) {
 	for _, w := range chosen {
-		switch w.Name {
+		switch w.name {
 		case "lin binary c=64", "cnn binary c=8", "enc binary c=16":
 			list = append(list, w)
 		}
@@ -21,9 +22,9 @@ func sweepWorks(chosen []record.Work) (list []record.Work) {
 	return list
 }
 
-func swept(s *server, w record.Work) bool {
-	_, ok := s.at[w.Name]
-	return ok && (s.name == record.Gateway || s.name == record.Noop && w.Model == "lin")
+func swept(s *server, w work) bool {
+	_, ok := s.at[w.name]
+	return ok && (s.name == record.Gateway || s.name == record.Noop && w.model == "lin")
 }
 
 // longLoad is the load whose tail is judged: it is kept for longer.
@@ -39,7 +40,7 @@ func (b *bench) sweep(ctx context.Context) error {
 			if !swept(s, w) {
 				continue
 			}
-			fmt.Fprintf(b.log, "%s: sweep of %s at %s\n", b.setup, s.name, w.Name)
+			fmt.Fprintf(b.log, "%s: sweep of %s at %s\n", b.setup, s.name, w.name)
 			if err := b.open(ctx, s, w); err != nil {
 				return err
 			}
@@ -52,12 +53,12 @@ func (b *bench) sweep(ctx context.Context) error {
 }
 
 // open keeps shares of the rate that a closed loop has just reached.
-func (b *bench) open(ctx context.Context, s *server, w record.Work) error {
-	peak, err := b.load(ctx, s, w, loadgen.Plan{Conns: w.Conns, Duration: b.o.sweep})
+func (b *bench) open(ctx context.Context, s *server, w work) error {
+	peak, err := b.load(ctx, s, w, loadgen.Plan{Conns: w.conns, Duration: b.o.sweep})
 	if err != nil {
 		return err
 	}
-	if peak.rate == 0 { // each answer came after the end
+	if peak["requests_per_second"] == 0 { // each answer came after the end
 		fmt.Fprintf(b.log, "%s: %s answered nothing within %v and is not swept\n", b.setup, s.name, b.o.sweep)
 		return nil
 	}
@@ -66,9 +67,9 @@ func (b *bench) open(ctx context.Context, s *server, w record.Work) error {
 		if load == longLoad {
 			d *= longer
 		}
-		p := record.Point{Kind: record.Open, Load: load, Peak: peak.rate, Asked: load * peak.rate, Work: w}
-		plan := loadgen.Plan{Rate: p.Asked, Asleep: b.setup == record.Shared, Conns: openConns, Warmup: b.o.sweep / 10, Duration: d}
-		if err := b.point(ctx, s, p, plan); err != nil {
+		extra := map[string]float64{"peak": peak["requests_per_second"], "asked": load * peak["requests_per_second"]}
+		plan := loadgen.Plan{Rate: extra["asked"], Asleep: b.setup == record.Shared, Conns: openConns, Warmup: b.o.sweep / 10, Duration: d}
+		if err := b.point(ctx, s, w, plan, extra, "kind", record.Open, "load", load); err != nil {
 			return err
 		}
 	}
@@ -76,23 +77,24 @@ func (b *bench) open(ctx context.Context, s *server, w record.Work) error {
 }
 
 // conns keeps more and more requests in flight.
-func (b *bench) conns(ctx context.Context, s *server, w record.Work) error {
+func (b *bench) conns(ctx context.Context, s *server, w work) error {
 	const most = 256
 	for c := 1; c <= most; c *= 2 {
-		p := record.Point{Kind: record.Conns, Work: w}
-		p.Conns = c
-		if err := b.point(ctx, s, p, loadgen.Plan{Conns: c, Duration: max(b.o.sweep/3, 50*time.Millisecond)}); err != nil {
+		w.conns = c
+		plan := loadgen.Plan{Conns: c, Duration: max(b.o.sweep/3, 50*time.Millisecond)}
+		if err := b.point(ctx, s, w, plan, nil, "kind", record.Conns); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) point(ctx context.Context, s *server, p record.Point, plan loadgen.Plan) error {
-	r, err := b.load(ctx, s, p.Work, plan)
-	if err != nil || r.requests == 0 {
+// point is one load of a sweep. Its figures are added to those that are known before.
+func (b *bench) point(ctx context.Context, s *server, w work, plan loadgen.Plan, known map[string]float64, pairs ...any) error {
+	figures, err := b.load(ctx, s, w, plan)
+	if err != nil || figures["p50_us"] == 0 { // nothing was answered
 		return err
 	}
-	p.Setup, p.Contender, p.Rate, p.Errors, p.Latency, p.Usage = b.setup, s.name, r.rate, r.errors, r.latency, r.usage
-	return b.out.Write(record.Line{Point: &p})
+	maps.Copy(figures, known)
+	return b.out.Add(b.line("point", s, w, figures, pairs...))
 }

@@ -28,20 +28,20 @@ func (b *bench) expect(ctx context.Context) error {
 		}
 		input, err := tensorOf(t)
 		if err != nil {
-			return fmt.Errorf("%s: %w", w.Name, err)
+			return fmt.Errorf("%s: %w", w.name, err)
 		}
-		m, _ := models.ByName(w.Model) // target knew it
+		m, _ := models.ByName(w.model) // target knew it
 		shape := slices.Clone(m.Shape)
-		shape[0] = int64(w.Rows)
-		out, err := b.command(ctx, input, b.o.rawort, "-library", b.o.library, "-verify", "-", "-model", b.modelFile(w.Model), "-shape", dims(shape))
+		shape[0] = int64(w.rows)
+		out, err := b.command(ctx, input, b.o.rawort, "-library", b.o.library, "-verify", "-", "-model", b.modelFile(w.model), "-shape", dims(shape))
 		if err != nil {
-			return fmt.Errorf("%s: %w", w.Name, err)
+			return fmt.Errorf("%s: %w", w.name, err)
 		}
 		var answer struct{ Outputs []peers.Output }
 		if err := json.Unmarshal(out, &answer); err != nil || len(answer.Outputs) == 0 {
-			return fmt.Errorf("%s: rawort printed %.200q: %w", w.Name, out, cmp.Or(err, errors.New("no outputs")))
+			return fmt.Errorf("%s: rawort printed %.200q: %w", w.name, out, cmp.Or(err, errors.New("no outputs")))
 		}
-		b.expected[w.Name] = answer.Outputs
+		b.expected[w.name] = answer.Outputs
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func tensorOf(t loadgen.Target) ([]byte, error) {
 // say why; of the gateway it is an error.
 func (b *bench) verify(ctx context.Context, s *server) error {
 	for _, w := range b.o.works {
-		to, ok := s.at[w.Name]
+		to, ok := s.at[w.name]
 		if !ok {
 			continue
 		}
@@ -78,20 +78,20 @@ func (b *bench) verify(ctx context.Context, s *server) error {
 		if err != nil {
 			return err
 		}
-		diff, err := peers.Verify(ctx, t, b.expected[w.Name], peers.Tolerance(w.Model))
+		diff, err := peers.Verify(ctx, t, b.expected[w.name], peers.Tolerance(w.model))
 		switch {
 		case err == nil:
-			s.maxDiff[w.Name] = diff
+			s.maxDiff[w.name] = diff
 		case s.ours():
-			return fmt.Errorf("%s: %w", w.Name, err)
+			return fmt.Errorf("%s: %w", w.name, err)
 		default:
-			fmt.Fprintf(b.log, "%s: %s leaves out %s: %v\n", b.setup, s.name, w.Name, err)
+			fmt.Fprintf(b.log, "%s: %s leaves out %s: %v\n", b.setup, s.name, w.name, err)
 			s.leaveOut(w, err)
 			continue
 		}
 		if s.name == record.Gateway {
-			if b.answers[w.Name], err = formOfAnswer(ctx, t); err != nil {
-				return fmt.Errorf("%s: %w", w.Name, err)
+			if b.answers[w.name], err = formOfAnswer(ctx, t); err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
 			}
 		}
 	}

@@ -1,22 +1,13 @@
 package main
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
+
+	"github.com/prometheus/procfs"
 
 	"sluice.io/sluice/benchmarks/process"
 )
-
-// tick is the unit of the kernel's CPU times.
-const tick = time.Second / 100 // of every Linux that Go runs on
 
 // moment is what has been used until then.
 type moment struct {
@@ -44,42 +35,28 @@ func others(from, to moment) float64 {
 	return max(0, (max(unknown, seen)+stolen).Seconds()/elapsed.Seconds())
 }
 
-// now looks at the machine and its processes.
+// now looks at the machine and its processes. Interrupts do not count.
 func now() (m moment, err error) {
-	stat, err := os.ReadFile("/proc/stat")
+	fs, err := procfs.NewDefaultFS()
 	if err != nil {
 		return m, err
 	}
-	if m.machine, m.stolen, err = machineTime(string(stat)); err != nil {
-		return m, err
-	}
-	list, err := processes()
+	stat, err := fs.Stat()
 	if err != nil {
 		return m, err
 	}
+	list, err := processes(fs)
+	if err != nil {
+		return m, err
+	}
+	all := stat.CPUTotal
+	m.machine, m.stolen = seconds(all.User+all.Nice+all.System), seconds(all.Steal)
 	m.ours, m.theirs = split(list, os.Getpid())
 	m.at = time.Now()
 	return m, nil
 }
 
-// machineTime returns what all cores have worked, without interrupts, and what the
-// hypervisor took.
-func machineTime(stat string) (worked, stolen time.Duration, err error) {
-	for line := bufio.NewScanner(strings.NewReader(stat)); line.Scan(); {
-		fields := strings.Fields(line.Text())
-		if len(fields) < 9 || fields[0] != "cpu" {
-			continue
-		}
-		// proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal.
-		user, nice, system, steal := fields[1], fields[2], fields[3], fields[8]
-		if worked, err = sum(user, nice, system); err != nil {
-			return 0, 0, fmt.Errorf("/proc/stat: %w", err)
-		}
-		stolen, err = sum(steal)
-		return worked, stolen, err
-	}
-	return 0, 0, errors.New("/proc/stat has no line of all cores")
-}
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // used is what a process and its children that have ended have used. What a child
 // used passes to its parent when it ends, so the sum over all loses nothing.
@@ -89,36 +66,18 @@ type used struct {
 }
 
 // processes returns all that can be seen, by their ids.
-func processes() (map[int]used, error) {
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
+func processes(fs procfs.FS) (map[int]used, error) {
+	all, err := fs.AllProcs()
 	if err != nil {
 		return nil, err
 	}
-	list := make(map[int]used, len(files))
-	for _, file := range files {
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if err != nil {
-			return nil, err
-		}
-		switch stat, err := process.ReadStat(file); {
-		case err == nil:
-			list[pid] = used{stat.Parent, stat.CPU + stat.Reaped}
-		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH): // else it has ended
-			return nil, err
+	list := make(map[int]used, len(all))
+	for _, p := range all {
+		if stat, err := p.Stat(); err == nil { // else it has ended
+			list[p.PID] = used{stat.PPID, process.Ticks(stat.UTime+stat.STime) + process.Ticks(stat.CUTime+stat.CSTime)}
 		}
 	}
 	return list, nil
-}
-
-func sum(ticks ...string) (total time.Duration, err error) {
-	for _, text := range ticks {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		total += time.Duration(n) * tick
-	}
-	return total, nil
 }
 
 // split adds up what a process and its descendants used, and what all others did.

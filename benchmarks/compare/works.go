@@ -7,24 +7,35 @@ import (
 
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/models"
-	"sluice.io/sluice/benchmarks/record"
 )
+
+// work is what is asked of a server.
+type work struct {
+	name, model string
+	binary      bool
+	conns, rows int // in flight; of a request
+}
+
+// params are a work's, as lines of results have them.
+func (w work) params() []any {
+	return []any{"work", w.name, "model", w.model, "binary", w.binary, "conns", w.conns, "rows", w.rows}
+}
 
 // works lists what is asked of every contender. Those of one model stand together:
 // raw ONNX Runtime runs it just before them.
-func works() []record.Work {
-	return []record.Work{
-		work("lin", true, 64, 1), work("lin", false, 64, 1), work("lin", true, 1, 1), work("lin", true, 64, 16), work("lin", true, 64, 256),
-		work("tree", true, 64, 1),
-		work("mlp", true, 64, 1), work("mlp", false, 64, 1), work("mlp", true, 64, 16), work("mlp", true, 64, 256),
-		work("three", true, 64, 1),
-		work("cnn", true, 8, 1),
-		work("big", true, 8, 1),
-		work("enc", true, 8, 1), work("enc", true, 16, 1),
+func works() []work {
+	return []work{
+		newWork("lin", true, 64, 1), newWork("lin", false, 64, 1), newWork("lin", true, 1, 1), newWork("lin", true, 64, 16), newWork("lin", true, 64, 256),
+		newWork("tree", true, 64, 1),
+		newWork("mlp", true, 64, 1), newWork("mlp", false, 64, 1), newWork("mlp", true, 64, 16), newWork("mlp", true, 64, 256),
+		newWork("three", true, 64, 1),
+		newWork("cnn", true, 8, 1),
+		newWork("big", true, 8, 1),
+		newWork("enc", true, 8, 1), newWork("enc", true, 16, 1),
 	}
 }
 
-func work(model string, binary bool, conns, rows int) record.Work {
+func newWork(model string, binary bool, conns, rows int) work {
 	form, many := "JSON", ""
 	if binary {
 		form = "binary"
@@ -32,12 +43,12 @@ func work(model string, binary bool, conns, rows int) record.Work {
 	if rows > 1 {
 		many = fmt.Sprintf(" rows=%d", rows)
 	}
-	return record.Work{Name: fmt.Sprintf("%s %s c=%d%s", model, form, conns, many), Model: model, Binary: binary, Conns: conns, Rows: rows}
+	return work{name: fmt.Sprintf("%s %s c=%d%s", model, form, conns, many), model: model, binary: binary, conns: conns, rows: rows}
 }
 
 // chooseWorks returns the works whose name begins with one of the given ones,
 // parted by commas; all of them for "".
-func chooseWorks(names string) ([]record.Work, error) {
+func chooseWorks(names string) ([]work, error) {
 	if names == "" {
 		return works(), nil
 	}
@@ -45,30 +56,30 @@ func chooseWorks(names string) ([]record.Work, error) {
 	for name := range strings.SplitSeq(names, ",") {
 		found := false
 		for _, w := range works() {
-			if strings.HasPrefix(w.Name, strings.TrimSpace(name)) {
-				chosen[w.Name], found = true, true
+			if strings.HasPrefix(w.name, strings.TrimSpace(name)) {
+				chosen[w.name], found = true, true
 			}
 		}
 		if !found {
 			return nil, fmt.Errorf("no work begins with %q; there are %s", name, strings.Join(workNames(works()), ", "))
 		}
 	}
-	return slices.DeleteFunc(works(), func(w record.Work) bool { return !chosen[w.Name] }), nil
+	return slices.DeleteFunc(works(), func(w work) bool { return !chosen[w.name] }), nil
 }
 
-func workNames(list []record.Work) []string {
+func workNames(list []work) []string {
 	names := make([]string, len(list))
 	for i, w := range list {
-		names[i] = w.Name
+		names[i] = w.name
 	}
 	return names
 }
 
 // workModels returns the models of works, each once, in their order.
-func workModels(list []record.Work) (names []string) {
+func workModels(list []work) (names []string) {
 	for _, w := range list {
-		if !slices.Contains(names, w.Model) {
-			names = append(names, w.Model)
+		if !slices.Contains(names, w.model) {
+			names = append(names, w.model)
 		}
 	}
 	return names
@@ -76,11 +87,11 @@ func workModels(list []record.Work) (names []string) {
 
 // rawBatches are the batch sizes at which raw ONNX Runtime runs a model: the
 // usual three and the rows of the requests.
-func rawBatches(list []record.Work, model string) []int {
+func rawBatches(list []work, model string) []int {
 	batches := []int{1, 8, 32}
 	for _, w := range list {
-		if w.Model == model && !slices.Contains(batches, w.Rows) {
-			batches = append(batches, w.Rows)
+		if w.model == model && !slices.Contains(batches, w.rows) {
+			batches = append(batches, w.rows)
 		}
 	}
 	slices.Sort(batches)
@@ -92,14 +103,14 @@ func rawBatches(list []record.Work, model string) []int {
 const stickyHeader, stickyKey = "X-User-Id", "u1"
 
 // target is a work's request to a URL.
-func target(url string, w record.Work) (loadgen.Target, error) {
-	m, ok := models.ByName(w.Model)
+func target(url string, w work) (loadgen.Target, error) {
+	m, ok := models.ByName(w.model)
 	if !ok {
-		return loadgen.Target{}, fmt.Errorf("there is no model %q", w.Model)
+		return loadgen.Target{}, fmt.Errorf("there is no model %q", w.model)
 	}
 	shape := slices.Clone(m.Shape)
-	shape[0] = int64(w.Rows)
-	t := loadgen.FP32Target("", w.Model, m.Input, shape, w.Binary)
+	shape[0] = int64(w.rows)
+	t := loadgen.FP32Target("", w.model, m.Input, shape, w.binary)
 	t.URL, t.Headers[stickyHeader] = url, stickyKey
 	return t, nil
 }

@@ -10,15 +10,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/benchmarks/record"
 )
 
 func main() {
@@ -54,49 +57,50 @@ type bench struct {
 }
 
 func (b *bench) run(ctx context.Context, growth, tables bool) error {
-	name, points, render := "cost", sets(), renderCost
-	rounds := 7
+	name, points, render, rounds := "cost", sets(), renderCost, 7
 	if growth {
-		name, points, render = "growth", curvePoints(), renderGrowth
-		rounds = 3
+		name, points, render, rounds = "growth", curvePoints(), renderGrowth, 3
 	}
 	if b.rounds == 0 {
 		b.rounds = rounds
 	}
 	file := filepath.Join(b.out, name+".jsonl")
-	if tables {
-		r, err := read(file)
-		if err != nil {
-			return err
-		}
-		return render(b.out, r)
+	rows, err := record.Load(file)
+	if !tables {
+		rows, err = b.measureAll(ctx, points)
 	}
-	r, err := b.measureAll(ctx, points)
 	if err != nil {
 		return err
 	}
-	if !growth {
-		r.Metrics = observing()
+	if !tables && !growth {
+		rows = append(rows, observing()...)
 	}
 	if b.only != "" {
-		return printAll(os.Stdout, r)
+		return printAll(os.Stdout, rows.Where("measured"))
 	}
-	if err := write(file, r); err != nil {
-		return err
+	if !tables {
+		if err := record.Save(file, rows); err != nil {
+			return err
+		}
 	}
-	return render(b.out, r)
+	return render(b.out, rows)
 }
 
 // measureAll measures every point once in each round, in an order that is another
 // one in each, so that no point always follows the same one.
-func (b *bench) measureAll(ctx context.Context, points []point) (*results, error) {
+func (b *bench) measureAll(ctx context.Context, points []point) (record.Rows, error) {
 	var err error
 	if b.dir, err = os.MkdirTemp("", "sluice-cost-"); err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(b.dir) //nolint:errcheck // a temporary folder
-	if err := pin(b.clientCPUs); err != nil {
+	if client, err := process.Cores(b.clientCPUs); err != nil {
 		return nil, err
+	} else if len(client) > 0 {
+		if err := process.Pin(client...); err != nil {
+			return nil, err
+		}
+		runtime.GOMAXPROCS(len(client))
 	}
 	kept := points[:0:0]
 	for _, p := range points {
@@ -104,29 +108,19 @@ func (b *bench) measureAll(ctx context.Context, points []point) (*results, error
 			kept = append(kept, p)
 		}
 	}
-	r := &results{About: about(b)}
+	about := record.New("run", "server_cpus", b.serverCPUs, "client_cpus", b.clientCPUs, "rounds", b.rounds, "duration", b.duration)
+	about.Host = record.ThisHost()
+	rows := record.Rows{about}
 	for round := range b.rounds {
 		for i := range kept {
 			p := &kept[(round*len(kept)/max(1, b.rounds)+i)%len(kept)]
-			m, err := b.measure(ctx, p)
+			m, err := b.measure(ctx, p, round+1)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", p.id(), err)
 			}
-			m.Round = round + 1
-			r.Measured = append(r.Measured, m)
-			fmt.Fprintf(os.Stderr, "round %d, %s: %.2f µs, %.2f allocations, %.0f requests/s\n", m.Round, p.id(), m.cpu()/1e3, m.allocations(), m.rate())
+			rows = append(rows, m)
+			fmt.Fprintf(os.Stderr, "round %d, %s: %.2f µs, %.2f allocations, %.0f requests/s\n", round+1, p.id(), microseconds(&m), allocations(&m), rate(&m))
 		}
 	}
-	return r, nil
-}
-
-// printAll shows what was measured and is not kept.
-func printAll(out *os.File, r *results) error {
-	e := json.NewEncoder(out)
-	for _, m := range r.Measured {
-		if err := e.Encode(m); err != nil {
-			return err
-		}
-	}
-	return nil
+	return rows, nil
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/benchmarks/record"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
 )
 
 // observing measures what metrics cost. They cannot be switched off, so that no
 // gateway without them can be compared; here nothing else runs.
-func observing() []observed {
+func observing() record.Rows {
 	m := metrics.New(prometheus.NewRegistry())
 	v, a := m.Version("lin", 1), m.Variant("lin", "lin", 1, api.RoleStable)
 	req := &infer.Request{Inputs: []infer.Tensor{{DType: infer.FP32, Shape: infer.Shape{1, 16}}}}
@@ -21,7 +22,7 @@ func observing() []observed {
 	request := func() { v.ObserveRequest(req, nil, 80*time.Microsecond) }
 	run := func() { v.ObserveRun(1, 1, time.Microsecond, time.Microsecond, time.Microsecond, nil) }
 	variant := func() { a.Observe(infer.ReasonSticky, nil, 80*time.Microsecond) }
-	return []observed{
+	return record.Rows{
 		observe("a request", request),
 		observe("a run, of which requests share one", run),
 		observe("a request that a route sent", variant),
@@ -29,7 +30,7 @@ func observing() []observed {
 	}
 }
 
-func observe(what string, f func()) observed {
+func observe(what string, f func()) record.Record {
 	r := testing.Benchmark(func(b *testing.B) {
 		b.Helper()
 		b.ReportAllocs()
@@ -37,5 +38,7 @@ func observe(what string, f func()) observed {
 			f()
 		}
 	})
-	return observed{partMetrics, what, float64(r.T.Nanoseconds()) / float64(r.N), r.AllocsPerOp()}
+	o := record.New("metrics", "what", what)
+	o.Figures["ns"], o.Figures["allocations"] = float64(r.T.Nanoseconds())/float64(r.N), float64(r.AllocsPerOp())
+	return o
 }

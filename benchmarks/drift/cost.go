@@ -5,41 +5,23 @@ import (
 	"slices"
 	"time"
 
+	"sluice.io/sluice/benchmarks/record"
 	"sluice.io/sluice/internal/drift"
 )
-
-// costLine is the time that a stream of so many features takes, on one core.
-type costLine struct {
-	Part     string  `json:"part"`
-	Features int     `json:"features"`
-	Row      float64 `json:"row_ns"`    // to count one
-	Clean    float64 `json:"clean_ms"`  // to judge a window of 1,000 rows
-	Broken   float64 `json:"broken_ms"` // the same where every feature has drifted
-}
-
-// memoryLine is what the streams of many versions hold, in bytes of the heap.
-type memoryLine struct {
-	Part     string `json:"part"`
-	Features int    `json:"features"`
-	Versions int    `json:"versions"`
-	Profiles uint64 `json:"profiles"`
-	Windows  uint64 `json:"windows"`   // one open in each stream
-	Detector uint64 `json:"detectors"` // where all is well
-	Runs     uint64 `json:"runs"`      // more of them, while every feature is under suspicion
-}
 
 // cost measures times as medians of repeated runs, and memory as what a collected heap
 // has more than before.
 func (b *bench) cost() {
 	for _, n := range []int{16, 100, 1000} {
-		b.add(b.time(n))
+		b.time(n)
 	}
-	b.add(b.memory(1000, 100))
+	b.memory(1000, 100)
 }
 
-// time judges by detectors that have seen nothing before, as broken features are
+// time measures, on one core, how long it takes to count a row of so many features, and to
+// judge a window of 1,000 rows: a clean one, and one where every feature has drifted. It judges by detectors that have seen nothing before, as broken features are
 // judged only once before they are known to be.
-func (b *bench) time(n int) costLine {
+func (b *bench) time(n int) {
 	const rows, runs = 1000, 15
 	rng := b.seeded(5, n)
 	values := func(shift float64) [][]float64 {
@@ -64,26 +46,25 @@ func (b *bench) time(n int) costLine {
 	table := values(0)
 	count(clean, table)
 	count(broken, values(1.5))
-	line := costLine{Part: partCost, Features: n}
 	w := newWindow(p, 1, rows)
-	line.Row = float64(timed(runs, func() {}, func() { count(w, table) })) / rows
+	row := timed(runs, func() {}, func() { count(w, table) }) / rows
 	var d *drift.Tumbling
 	fresh := func() { d = newDetector(p, defaults()) }
-	line.Clean = float64(timed(runs, fresh, func() { d.Judge(clean) })) / 1e6
-	line.Broken = float64(timed(runs, fresh, func() { d.Judge(broken) })) / 1e6
-	return line
+	b.add(partCost, map[string]float64{
+		"row_ns": row, "clean_ms": timed(runs, fresh, func() { d.Judge(clean) }) / 1e6, "broken_ms": timed(runs, fresh, func() { d.Judge(broken) }) / 1e6,
+	}, "features", n)
 }
 
 // timed returns the median time of some runs, in nanoseconds.
-func timed(runs int, before, run func()) int {
-	times := make([]int, runs)
+func timed(runs int, before, run func()) float64 {
+	times := make([]float64, runs)
 	for i := range times {
 		before()
 		began := time.Now()
 		run()
-		times[i] = int(time.Since(began))
+		times[i] = float64(time.Since(began))
 	}
-	return median(times)
+	return record.SpreadOf(times).Median
 }
 
 // normalProfile makes one of independent normal features.
@@ -99,33 +80,36 @@ func (b *bench) normalProfile(n int) *drift.Profile {
 	return profileOf(columns, "FP64")
 }
 
-func (b *bench) memory(n, versions int) memoryLine {
+// memory measures what the streams of many versions hold: profiles, a window that is open in
+// each, detectors where all is well, and what those need more while every feature is under
+// suspicion.
+func (b *bench) memory(n, versions int) {
 	const rows = 1000
-	line := memoryLine{Part: partMemory, Features: n, Versions: versions}
+	held := map[string]float64{}
 	model := b.normalProfile(n)
 	at := heap()
-	grown := func() uint64 {
+	grown := func() float64 {
 		now := heap()
 		more := now - min(at, now)
 		at = now
-		return more
+		return float64(more)
 	}
 	profiles := make([]*drift.Profile, versions)
 	for v := range profiles {
 		profiles[v] = clone(model)
 	}
-	line.Profiles = grown()
+	held["profiles_bytes"] = grown()
 	windows := make([]drift.Window, versions)
 	for v := range windows {
 		windows[v] = newWindow(profiles[v], 0, rows)
 	}
-	line.Windows = grown()
+	held["windows_bytes"] = grown()
 	detectors := make([]*drift.Tumbling, versions)
 	for v := range detectors {
 		// Without a tolerance, so that less rows make a suspicion.
 		detectors[v] = newDetector(profiles[v], withTolerance(1e-6))
 	}
-	line.Detector = grown()
+	held["detectors_bytes"] = grown()
 	// A shift that is suspected of all features, and not enough to be detected.
 	rng := b.seeded(7)
 	for i := range windows[0].Counts {
@@ -137,11 +121,11 @@ func (b *bench) memory(n, versions int) memoryLine {
 	for _, d := range detectors {
 		d.Judge(windows[0])
 	}
-	line.Runs = grown()
+	held["runs_bytes"] = grown()
 	runtime.KeepAlive(profiles)
 	runtime.KeepAlive(windows)
 	runtime.KeepAlive(detectors)
-	return line
+	b.add(partMemory, held, "features", n, "versions", versions)
 }
 
 // clone copies a profile with all that it refers to but names.

@@ -41,29 +41,6 @@ func changes() []change {
 	}
 }
 
-// cleanLine is how often a method alarms before anything has changed.
-type cleanLine struct {
-	Part          string `json:"part"`
-	Method        string `json:"method"`
-	ReferenceRows int    `json:"reference_rows"`
-	WindowRows    int    `json:"window_rows"`
-	Windows       int    `json:"windows"`
-	Alarms        int    `json:"alarms"`         // windows in which a feature alarmed
-	FeatureAlarms int    `json:"feature_alarms"` // features that did, in all windows
-}
-
-// delayLine is how soon a method says that the first feature has changed.
-type delayLine struct {
-	Part          string      `json:"part"`
-	Method        string      `json:"method"`
-	ReferenceRows int         `json:"reference_rows"`
-	WindowRows    int         `json:"window_rows"`
-	Change        string      `json:"change"`
-	After         map[int]int `json:"after"`   // streams, by the rows from the change to the alarm
-	Missed        int         `json:"missed"`  // streams without one
-	Already       int         `json:"already"` // streams in which a false alarm about it was on
-}
-
 // stream is what all methods read.
 type stream struct {
 	reference [features][]float64
@@ -192,28 +169,30 @@ type outcome struct {
 	after                          []int
 }
 
-// addOutcomes sums up what was said of all streams.
+// addOutcomes sums up what was said of all streams: how often the method alarms before
+// anything has changed, and how soon it says that the first feature has. Streams in which
+// a false alarm about it was on are counted apart.
 func (b *bench) addOutcomes(s *setup, outcomes []outcome) {
-	clean := cleanLine{Part: partClean, Method: s.name, ReferenceRows: s.reference, WindowRows: s.rows}
+	clean := map[string]float64{}
 	for _, o := range outcomes {
-		clean.Windows += o.windows
-		clean.Alarms += o.alarms
-		clean.FeatureAlarms += o.featureAlarms
+		clean["windows"] += float64(o.windows)
+		clean["alarms"] += float64(o.alarms)
+		clean["feature_alarms"] += float64(o.featureAlarms)
 	}
-	b.add(clean)
+	b.add(partClean, clean, "method", s.name, "reference_rows", s.reference, "window_rows", s.rows)
 	for i, c := range changes() {
-		line := delayLine{Part: partDelay, Method: s.name, ReferenceRows: s.reference, WindowRows: s.rows, Change: c.name, After: map[int]int{}}
+		f := map[string]float64{"missed": 0, "already": 0}
 		for _, o := range outcomes {
 			switch o.after[i] {
 			case -1:
-				line.Missed++
+				f["missed"]++
 			case 0:
-				line.Already++
+				f["already"]++
 			default:
-				line.After[o.after[i]*s.rows]++
+				f[fmt.Sprintf("after_%d", o.after[i]*s.rows)]++
 			}
 		}
-		b.add(line)
+		b.add(partDelay, f, "method", s.name, "reference_rows", s.reference, "window_rows", s.rows, "change", c.name)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"sluice.io/sluice/benchmarks/record"
 )
 
 // streamsHeader says what a file of streams holds. It is a file of its own, in JSON.
@@ -38,7 +41,13 @@ func (b *bench) evidently() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.script, err)
 	}
-	b.lines.Write(text)
+	for line := range bytes.Lines(text) {
+		var r record.Record
+		if err := json.Unmarshal(line, &r); err != nil {
+			return fmt.Errorf("%s: %w in %s", b.script, err, line)
+		}
+		b.rows = append(b.rows, r)
+	}
 	return nil
 }
 

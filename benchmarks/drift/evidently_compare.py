@@ -136,21 +136,24 @@ def main():
     seconds = check_reports(streams)
     with multiprocessing.Pool(os.cpu_count()) as pool:
         results = pool.map(worker, [(name, i) for i in range(streams.header["streams"])], chunksize=4)
-    print(json.dumps({"part": "evidently", "version": version, "report_seconds": round(seconds, 2)}))
+    add("evidently", {"version": version}, {"report_seconds": round(seconds, 2)})
     for rows in REFERENCES:
         for size in WINDOWS:
             report(streams.header["changes"], rows, size, [r[rows, size] for r in results])
 
 
+def add(scenario, params, figures):
+    print(json.dumps({"scenario": scenario, "params": params, "figures": figures}))
+
+
 def report(changes, rows, size, of):
-    common = {"method": METHOD, "test": of[0][5], "reference_rows": rows, "window_rows": size}
-    sums = [sum(r[i] for r in of) for i in range(4)]
+    common = {"method": METHOD, "test": of[0][5], "reference_rows": str(rows), "window_rows": str(size)}
     keys = ("windows", "alarms", "feature_alarms", "dataset_alarms")
-    print(json.dumps({"part": "clean", **common, **dict(zip(keys, map(int, sums), strict=True))}))
+    add("clean", common, {key: int(sum(r[i] for r in of)) for i, key in enumerate(keys)})
     for i, change in enumerate(changes):
         after = Counter(r[4][i] for r in of)
         missed = after.pop(None, 0)
-        print(json.dumps({"part": "delay", **common, "change": change, "after": after, "missed": missed}))
+        add("delay", {**common, "change": change}, {"missed": missed, **{f"after_{n}": count for n, count in after.items()}})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
 
 	"sluice.io/sluice/internal/drift"
@@ -31,27 +30,23 @@ type promise struct {
 	options drift.Options
 }
 
-// falseAlarmsLine is what became of the clean windows of one set-up.
-type falseAlarmsLine struct {
-	Part          string  `json:"part"`
-	Promise       string  `json:"promise"`
-	Rho           float64 `json:"rho"`
-	ReferenceRows int     `json:"reference_rows"`
-	WindowRows    int     `json:"window_rows"`
-	Windows       int     `json:"windows"`
-	Allowed       float64 `json:"allowed"` // alarms in so many windows
+// cleanSet is a set-up, with what became of its clean windows.
+type cleanSet struct {
+	promise
+	rho               float64
+	reference, window int
 	tally
 }
 
 // tally counts alarms.
 type tally struct {
-	Alarms int `json:"alarms"`  // streams that became DETECTED
-	AtRisk int `json:"at_risk"` // windows before which they were not
+	Alarms int // streams that became DETECTED
+	AtRisk int // windows before which they were not
 	// Findings are those that became DETECTED, by the feature's law and the statistic.
-	Findings   map[string]int `json:"findings"`
-	Suspicions int            `json:"suspicions"` // findings that were OK and no longer are
-	Streams    int            `json:"streams"`
-	Alarmed    int            `json:"streams_alarmed"` // that alarmed at least once
+	Findings   map[string]int
+	Suspicions int // findings that were OK and no longer are
+	Streams    int
+	Alarmed    int // streams that alarmed at least once
 }
 
 func (t *tally) merge(o tally) {
@@ -125,30 +120,26 @@ func (b *bench) falseAlarms() error {
 	if err != nil {
 		return err
 	}
-	for i, line := range streams[0] {
+	for i, set := range streams[0] {
 		for _, other := range streams[1:] {
-			line.merge(other[i].tally)
+			set.merge(other[i].tally)
 		}
-		line.Windows = b.windowsPerReference(line.WindowRows) * b.references
-		line.Allowed = float64(line.Windows) / newOptions(line.Promise).FalseAlarmWindows
-		b.add(line)
+		windows := float64(b.windowsPerReference(set.window) * b.references)
+		figures := map[string]float64{
+			"windows": windows, "allowed": windows / set.options.FalseAlarmWindows, "alarms": float64(set.Alarms), "at_risk": float64(set.AtRisk),
+			"suspicions": float64(set.Suspicions), "streams": float64(set.Streams), "streams_alarmed": float64(set.Alarmed),
+		}
+		for name, n := range set.Findings {
+			figures["finding "+name] = float64(n)
+		}
+		b.add(partFalseAlarms, figures, "promise", set.name, "rho", set.rho, "reference_rows", set.reference, "window_rows", set.window)
 	}
 	return nil
 }
 
-// newOptions returns those of a promise.
-func newOptions(name string) drift.Options {
-	for _, promise := range promises() {
-		if promise.name == name {
-			return promise.options
-		}
-	}
-	panic(fmt.Sprintf("BUG: drift: no promise is named %q", name))
-}
-
 // falseAlarmsOf measures one reference, of which the first 500 and 5,000 rows serve as
 // smaller ones, in all set-ups. The references see the same windows, and so do promises.
-func (b *bench) falseAlarmsOf(stream int) ([]falseAlarmsLine, error) {
+func (b *bench) falseAlarmsOf(stream int) ([]cleanSet, error) {
 	laws := marginals()
 	references := []int{500, 5_000, 100_000}
 	largest := make([][]float64, len(laws))
@@ -172,15 +163,13 @@ func (b *bench) falseAlarmsOf(stream int) ([]falseAlarmsLine, error) {
 		}
 	}
 	rhos, sizes := []float64{0, 0.6, 0.9}, []int{200, 500, 1000, 5000}
-	lines := make([]falseAlarmsLine, 0, len(rhos)*len(sizes)*len(references)*len(promises()))
+	lines := make([]cleanSet, 0, len(rhos)*len(sizes)*len(references)*len(promises()))
 	for dependence, rho := range rhos {
 		for size, rows := range sizes {
 			all := b.cleanWindows(b.seeded(2, stream, dependence, size), profiles, rho, rows, func(f string) string { return lawOf[f] })
 			for r := range references {
 				for i, promise := range promises() {
-					lines = append(lines, falseAlarmsLine{
-						Part: partFalseAlarms, Promise: promise.name, Rho: rho, ReferenceRows: references[r], WindowRows: rows, tally: all[r][i].tally,
-					})
+					lines = append(lines, cleanSet{promise, rho, references[r], rows, all[r][i].tally})
 				}
 			}
 		}

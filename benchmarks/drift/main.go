@@ -9,17 +9,16 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
 	"time"
+
+	"sluice.io/sluice/benchmarks/record"
 )
 
 func main() {
@@ -34,13 +33,12 @@ func main() {
 	flag.BoolVar(&b.full, "full", false, "as many windows of 5,000 rows as of less, not a fifth of them")
 	tables := flag.Bool("tables", false, "measure nothing and print the tables of -out")
 	flag.Parse()
-	err := error(nil)
+	rows, err := record.Load(b.out)
 	if !*tables {
 		err = b.run(strings.Split(*only, ","))
+		rows = b.rows
 	}
-	if err == nil {
-		err = report(os.Stdout, b.out)
-	}
+	report(os.Stdout, rows)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "drift:", err)
 		os.Exit(1)
@@ -54,12 +52,11 @@ type bench struct {
 	references, streams int
 	full                bool
 
-	lines bytes.Buffer // of the file
+	rows record.Rows // of the file
 }
 
-// The parts, by which the lines of the file are told apart.
+// The scenarios of the file's lines, beside "run".
 const (
-	partRun         = "run"
 	partFalseAlarms = "false_alarms"
 	partClean       = "clean"
 	partDelay       = "delay"
@@ -68,19 +65,11 @@ const (
 	partEvidently   = "evidently"
 )
 
-// about is the first line: what the others were measured with.
-type about struct {
-	Part   string    `json:"part"`
-	Date   time.Time `json:"date"`
-	Commit string    `json:"commit"`
-	Go     string    `json:"go"`
-	CPU    string    `json:"cpu"`
-	Cores  int       `json:"cores"`
-	Seed   uint64    `json:"seed"`
-}
-
 func (b *bench) run(parts []string) error {
-	b.add(about{partRun, time.Now().UTC().Truncate(time.Second), commit(), runtime.Version(), processor(), runtime.NumCPU(), b.seed})
+	about := record.New("run", "seed", b.seed)
+	about.Host = record.ThisHost()
+	about.Host.Revision = record.RevisionOf("../internal/drift") // the detector's last change
+	b.rows = record.Rows{about}
 	for _, part := range parts {
 		began := time.Now()
 		var err error
@@ -99,44 +88,14 @@ func (b *bench) run(parts []string) error {
 		}
 		fmt.Fprintf(os.Stderr, "%s: %v\n", part, time.Since(began).Round(time.Second))
 	}
-	return os.WriteFile(b.out, b.lines.Bytes(), 0o644) //nolint:gosec // to be read by all
+	return record.Save(b.out, b.rows)
 }
 
-// add writes one line.
-func (b *bench) add(line any) {
-	text, err := json.Marshal(line)
-	if err != nil {
-		panic(fmt.Sprintf("BUG: drift: %v", err)) // numbers and texts only
-	}
-	b.lines.Write(append(text, '\n'))
-}
-
-// commit names the detector's last change; with a plus where there are later ones.
-func commit() string {
-	const sources = "../internal/drift"
-	head, err := exec.Command("git", "log", "-1", "--format=%h", "--", sources).Output()
-	if err != nil {
-		return "unknown"
-	}
-	name := strings.TrimSpace(string(head))
-	if exec.Command("git", "diff", "--quiet", "HEAD", "--", sources).Run() != nil {
-		name += "+"
-	}
-	return name
-}
-
-// processor returns its name, where /proc tells.
-func processor() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	for line := range strings.Lines(string(text)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.Trim(name, " \t\n:")
-		}
-	}
-	return runtime.GOARCH
+// add adds a line of a scenario, whose figures the caller sets.
+func (b *bench) add(scenario string, figures map[string]float64, params ...any) {
+	r := record.New(scenario, params...)
+	r.Figures = figures
+	b.rows = append(b.rows, r)
 }
 
 // parallel calls f with 0 to n-1 on all cores and returns what it returned, in order.

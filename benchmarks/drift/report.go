@@ -1,218 +1,115 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"sluice.io/sluice/benchmarks/page"
+	"sluice.io/sluice/benchmarks/record"
 )
 
-// results are the lines of a file by their kind.
-type results struct {
-	about       []about
-	falseAlarms []falseAlarmsLine
-	clean       []cleanLine
-	delay       []delayLine
-	cost        []costLine
-	memory      []memoryLine
-	evidently   []evidentlyLine
+// report prints the tables of what was measured.
+func report(out io.Writer, rows record.Rows) {
+	for _, r := range rows.Where("run") {
+		fmt.Fprintf(out, "%s, commit %s, %s, %d cores of %s, seed %s\n", r.Host.Date, r.Host.Revision, r.Host.Go, r.Host.Cores, r.Host.CPU, r.Params["seed"])
+	}
+	if all := rows.Where(partFalseAlarms); len(all) > 0 {
+		falseAlarmTables(out, all)
+	}
+	delayTables(out, rows)
+	costTables(out, rows)
 }
 
-// evidentlyLine is what the Python program says of itself.
-type evidentlyLine struct {
-	Version string  `json:"version"`
-	Report  float64 `json:"report_seconds"` // one whole report of a window of ten features
-}
-
-// report prints the tables of a file.
-func report(out io.Writer, name string) error {
-	r, err := read(name)
-	if err != nil {
-		return err
+func falseAlarmTables(out io.Writer, rows record.Rows) {
+	promises := rows.Groups("promise")
+	for _, lines := range promises {
+		first := &lines[0]
+		fmt.Fprintf(out, "\n%s: alarms per 10,000 clean windows (95 %% interval), streams that alarmed of %.0f; allowed are %.1f\n\n%s",
+			first.Params["promise"], first.Figures["streams"], per10000(first), falseAlarmTable(lines, alarms))
 	}
-	for _, a := range r.about {
-		fmt.Fprintf(out, "%s, commit %s, %s, %d cores of %s, seed %d\n", a.Date.Format("2006-01-02"), a.Commit, a.Go, a.Cores, a.CPU, a.Seed)
-	}
-	if len(r.falseAlarms) > 0 {
-		r.falseAlarmTables(out)
-	}
-	if len(r.delay) > 0 {
-		r.delayTables(out)
-	}
-	if len(r.cost) > 0 {
-		r.costTables(out)
-	}
-	return nil
-}
-
-func read(name string) (*results, error) {
-	text, err := os.ReadFile(name) //nolint:gosec // the operator's own file
-	if err != nil {
-		return nil, err
-	}
-	r := &results{}
-	for line := range bytes.Lines(text) {
-		var kind struct {
-			Part string `json:"part"`
-		}
-		if err := json.Unmarshal(line, &kind); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		switch kind.Part {
-		case partRun:
-			r.about, err = appended(r.about, line)
-		case partFalseAlarms:
-			r.falseAlarms, err = appended(r.falseAlarms, line)
-		case partClean:
-			r.clean, err = appended(r.clean, line)
-		case partDelay:
-			r.delay, err = appended(r.delay, line)
-		case partCost:
-			r.cost, err = appended(r.cost, line)
-		case partMemory:
-			r.memory, err = appended(r.memory, line)
-		case partEvidently:
-			r.evidently, err = appended(r.evidently, line)
-		default:
-			err = fmt.Errorf("no part is named %q", kind.Part)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return r, nil
-}
-
-func appended[T any](list []T, line []byte) ([]T, error) {
-	var x T
-	err := json.Unmarshal(line, &x)
-	return append(list, x), err
-}
-
-// grouped returns what of a list has the same key, in the order of the keys' first.
-func grouped[T any, K comparable](list []T, key func(T) K) (keys []K, groups map[K][]T) {
-	groups = map[K][]T{}
-	for _, x := range list {
-		k := key(x)
-		if groups[k] == nil {
-			keys = append(keys, k)
-		}
-		groups[k] = append(groups[k], x)
-	}
-	return keys, groups
-}
-
-// table prints a row; the first one is the head.
-type table struct {
-	out  io.Writer
-	rows int
-}
-
-func (t *table) row(cells ...string) {
-	fmt.Fprintf(t.out, "| %s |\n", strings.Join(cells, " | "))
-	if t.rows++; t.rows == 1 {
-		fmt.Fprintf(t.out, "|%s\n", strings.Repeat("---|", len(cells)))
-	}
-}
-
-func (r *results) falseAlarmTables(out io.Writer) {
-	promises, byPromise := grouped(r.falseAlarms, func(l falseAlarmsLine) string { return l.Promise })
-	for _, promise := range promises {
-		lines := byPromise[promise]
-		fmt.Fprintf(out, "\n%s: alarms per 10,000 clean windows (95 %% interval), streams that alarmed of %d; allowed are %.1f\n\n",
-			promise, lines[0].Streams, lines[0].per10000(lines[0].Allowed))
-		r.falseAlarmTable(out, lines, func(l falseAlarmsLine) string { return l.alarms() })
-	}
-	r.suspicionTable(out)
+	fmt.Fprintf(out, "\nfindings that became suspected, of windows; the three detectors in turn. One in 20 windows is allowed\n\n%s",
+		falseAlarmTable(promises[0], func(r *record.Record) string {
+			var each []string
+			for _, same := range rows.Where(partFalseAlarms, "rho", r.Params["rho"], "reference_rows", r.Params["reference_rows"], "window_rows", r.Params["window_rows"]) {
+				each = append(each, page.Thousands(same.Figures["suspicions"]))
+			}
+			return strings.Join(each, " / ") + " of " + page.Thousands(r.Figures["windows"])
+		}))
 	fmt.Fprint(out, "\nfindings that became detected, independent rows, all sizes together\n\n")
-	for _, promise := range promises {
-		findings, windows := map[string]int{}, 0
-		for _, l := range byPromise[promise] {
-			if l.Rho == 0 {
-				windows += l.Windows
-				for name, n := range l.Findings {
-					findings[name] += n
-				}
+	for _, lines := range promises {
+		independent := lines.Where(partFalseAlarms, "rho", "0")
+		findings := map[string]float64{}
+		for i := range independent {
+			for name, n := range numbered(&independent[i], "finding ") {
+				findings[name] += n
 			}
 		}
-		each := make([]string, 0, len(findings))
+		var each []string
 		for _, name := range slices.Sorted(maps.Keys(findings)) {
-			each = append(each, name+" "+strconv.Itoa(findings[name]))
+			each = append(each, fmt.Sprintf("%s %.0f", name, findings[name]))
 		}
-		fmt.Fprintf(out, "- %s, of %s windows: %s\n", promise, thousands(windows), cmp.Or(strings.Join(each, ", "), "none"))
+		fmt.Fprintf(out, "- %s, of %s windows: %s\n", lines[0].Params["promise"], page.Thousands(independent.Sum("windows")), cmp.Or(strings.Join(each, ", "), "none"))
 	}
 }
 
-// suspicionTable has what all promises say of a set-up in one cell.
-func (r *results) suspicionTable(out io.Writer) {
-	fmt.Fprint(out, "\nfindings that became suspected, of windows; the three detectors in turn. One in 20 windows is allowed\n\n")
-	type set struct {
-		rho               float64
-		reference, window int
-	}
-	of := func(l falseAlarmsLine) set { return set{l.Rho, l.ReferenceRows, l.WindowRows} }
-	sets, bySet := grouped(r.falseAlarms, of)
-	first := make([]falseAlarmsLine, 0, len(sets))
-	for _, s := range sets {
-		first = append(first, bySet[s][0])
-	}
-	r.falseAlarmTable(out, first, func(l falseAlarmsLine) string {
-		each := make([]string, 0, 3)
-		for _, same := range bySet[of(l)] {
-			each = append(each, thousands(same.Suspicions))
+// numbered returns the figures whose names begin with a word, by the rest of their names.
+func numbered(r *record.Record, word string) map[string]float64 {
+	found := map[string]float64{}
+	for name, n := range r.Figures {
+		if rest, ok := strings.CutPrefix(name, word); ok {
+			found[rest] = n
 		}
-		return strings.Join(each, " / ") + " of " + thousands(l.Windows)
-	})
+	}
+	return found
 }
 
 // falseAlarmTable has a row for each dependence and reference and a column for each
 // size of windows.
-func (r *results) falseAlarmTable(out io.Writer, lines []falseAlarmsLine, cell func(falseAlarmsLine) string) {
-	t := table{out: out}
-	sizes, _ := grouped(lines, func(l falseAlarmsLine) int { return l.WindowRows })
-	head := append(make([]string, 0, 2+len(sizes)), "rows", "reference")
-	for _, n := range sizes {
-		head = append(head, "windows of "+thousands(n))
+func falseAlarmTable(lines record.Rows, cell func(*record.Record) string) string {
+	head := []string{"rows", "reference"}
+	for _, of := range lines.Groups("window_rows") {
+		head = append(head, "windows of "+page.Thousands(of[0].Num("window_rows")))
 	}
-	t.row(head...)
-	type set struct {
-		rho       float64
-		reference int
-	}
-	sets, bySet := grouped(lines, func(l falseAlarmsLine) set { return set{l.Rho, l.ReferenceRows} })
-	slices.SortFunc(sets, func(a, b set) int { return cmp.Or(cmp.Compare(a.rho, b.rho), cmp.Compare(a.reference, b.reference)) })
-	for _, s := range sets {
-		cells := append(make([]string, 0, 2+len(sizes)), "independent", thousands(s.reference))
-		if s.rho > 0 {
-			cells[0] = fmt.Sprintf("AR(1), ρ = %.1f", s.rho)
+	t := page.NewTable(head...)
+	sets := lines.Groups("rho", "reference_rows")
+	slices.SortFunc(sets, func(a, b record.Rows) int {
+		return cmp.Or(cmp.Compare(a[0].Num("rho"), b[0].Num("rho")), cmp.Compare(a[0].Num("reference_rows"), b[0].Num("reference_rows")))
+	})
+	for _, set := range sets {
+		cells := []string{"independent", page.Thousands(set[0].Num("reference_rows"))}
+		if rho := set[0].Num("rho"); rho > 0 {
+			cells[0] = fmt.Sprintf("AR(1), ρ = %.1f", rho)
 		}
-		for _, l := range bySet[s] {
-			cells = append(cells, cell(l))
+		for i := range set {
+			cells = append(cells, cell(&set[i]))
 		}
-		t.row(cells...)
+		t.Row(cells...)
 	}
+	return t.String()
 }
 
-// per10000 scales a number of windows.
-func (l falseAlarmsLine) per10000(n float64) float64 { return n * 10_000 / float64(l.Windows) }
+// per10000 is the number of alarms that are allowed.
+func per10000(r *record.Record) float64 {
+	return record.Per("allowed", "windows", 10_000)(r)
+}
 
 // alarms counts by the windows in which the stream could alarm. It is bold where the
 // interval is above what is allowed.
-func (l falseAlarmsLine) alarms() string {
+func alarms(r *record.Record) string {
 	const scale = 10_000
-	low, high := interval(l.Alarms, l.AtRisk)
-	if l.Alarms == 0 {
+	n, atRisk := r.Figures["alarms"], r.Figures["at_risk"]
+	low, high := interval(n, atRisk)
+	if n == 0 {
 		return "0 (–" + digits(high*scale) + ")"
 	}
-	text := fmt.Sprintf("%s (%s–%s), %d", digits(scale*float64(l.Alarms)/float64(l.AtRisk)), digits(low*scale), digits(high*scale), l.Alarmed)
-	if low*scale > l.per10000(l.Allowed) {
+	text := fmt.Sprintf("%s (%s–%s), %.0f", digits(scale*n/atRisk), digits(low*scale), digits(high*scale), r.Figures["streams_alarmed"])
+	if low*scale > per10000(r) {
 		return "**" + text + "**"
 	}
 	return text
@@ -221,15 +118,105 @@ func (l falseAlarmsLine) alarms() string {
 // digits writes a small number with one decimal.
 func digits(x float64) string {
 	if x < 10 && x != math.Trunc(x) {
-		return fmt.Sprintf("%.1f", x)
+		return page.Decimal(x)
 	}
-	return thousands(int(math.Round(x)))
+	return page.Thousands(x)
 }
 
-func thousands(n int) string {
-	text := strconv.Itoa(n)
-	for at := len(text) - 3; at > 0; at -= 3 {
-		text = text[:at] + "," + text[at:]
+// delayTables prints one for each size of reference and window.
+func delayTables(out io.Writer, rows record.Rows) {
+	for _, set := range rows.Where(partDelay).Groups("reference_rows", "window_rows") {
+		reference, window := set[0].Params["reference_rows"], set[0].Params["window_rows"]
+		fmt.Fprintf(out, "\nrows until the changed feature alarms, median (streams that missed it); reference %s, windows of %s\n\n",
+			page.Thousands(set[0].Num("reference_rows")), page.Thousands(set[0].Num("window_rows")))
+		head := []string{"method"}
+		for _, of := range set.Groups("change") {
+			head = append(head, of[0].Params["change"])
+		}
+		t := page.NewTable(append(head, "clean windows that alarm (a feature)")...)
+		for _, lines := range set.Groups("method") {
+			method := lines[0].Params["method"]
+			cells := []string{method}
+			for i := range lines {
+				cells = append(cells, delayed(&lines[i]))
+			}
+			for _, c := range rows.Where(partClean, "method", method, "reference_rows", reference, "window_rows", window) {
+				f := c.Figures
+				cells = append(cells, fmt.Sprintf("%s of %s (%s)", page.Thousands(f["alarms"]), page.Thousands(f["windows"]), share(f["feature_alarms"], f["windows"]*features)))
+			}
+			t.Row(cells...)
+		}
+		fmt.Fprint(out, t)
 	}
-	return text
+	for _, e := range rows.Where(partEvidently) {
+		fmt.Fprintf(out, "\nEvidently %s: a whole report of one window takes %.1f s\n", e.Params["version"], e.Figures["report_seconds"])
+	}
+}
+
+// delayed returns the median, where what was missed counts as later than all else.
+func delayed(r *record.Record) string {
+	missed, already, found := r.Figures["missed"], r.Figures["already"], 0.0
+	after := map[int]float64{}
+	streams := missed
+	for rows, n := range numbered(r, "after_") {
+		at, _ := strconv.Atoi(rows)
+		after[at] = n
+		streams += n
+	}
+	note := fmt.Sprintf(" (%s missed)", share(missed, streams))
+	switch {
+	case streams == 0:
+		return "-"
+	case missed == streams:
+		return "never"
+	case already > 0:
+		note = fmt.Sprintf(" (%s missed, %.0f more had a false alarm on)", share(missed, streams), already)
+	case missed == 0:
+		note = ""
+	}
+	for _, rows := range slices.Sorted(maps.Keys(after)) {
+		if found += after[rows]; 2*found >= streams {
+			return page.Thousands(float64(rows)) + note
+		}
+	}
+	return "> " + page.Thousands(changedRows) + note
+}
+
+// share returns a percentage with as many digits as say something.
+func share(n, of float64) string {
+	percent := 100 * n / max(1, of)
+	switch {
+	case percent == 0, percent == 100, percent >= 10 && percent <= 99:
+		return fmt.Sprintf("%.0f %%", percent)
+	case percent < 0.1:
+		return fmt.Sprintf("%.3f %%", percent)
+	default:
+		return fmt.Sprintf("%.1f %%", percent)
+	}
+}
+
+func costTables(out io.Writer, rows record.Rows) {
+	costs := rows.Where(partCost)
+	if len(costs) == 0 {
+		return
+	}
+	t := page.NewTable("features", "count a row, ns", "of it a value, ns", "judge a clean window, ms", "judge one where all have drifted, ms")
+	for i := range costs {
+		f, n := costs[i].Figures, costs[i].Num("features")
+		t.Row(page.Thousands(n), page.Thousands(math.Trunc(f["row_ns"])), page.Decimal(f["row_ns"]/n), fmt.Sprintf("%.2f", f["clean_ms"]), fmt.Sprintf("%.2f", f["broken_ms"]))
+	}
+	fmt.Fprintf(out, "\n%s", t)
+	for _, m := range rows.Where(partMemory) {
+		f := m.Figures
+		t := page.NewTable("what", "bytes per feature and stream", "in all, MiB")
+		row := func(what string, bytes float64) {
+			t.Row(what, fmt.Sprintf("%.0f", bytes/(m.Num("features")*m.Num("versions"))), fmt.Sprintf("%.0f", bytes/(1<<20)))
+		}
+		row("profiles", f["profiles_bytes"])
+		row("open windows", f["windows_bytes"])
+		row("detectors, all well", f["detectors_bytes"])
+		row("together", f["profiles_bytes"]+f["windows_bytes"]+f["detectors_bytes"])
+		row("more while every feature is suspected", f["runs_bytes"])
+		fmt.Fprintf(out, "\nheap for %s features × %s versions\n\n%s", page.Thousands(m.Num("features")), m.Params["versions"], t)
+	}
 }

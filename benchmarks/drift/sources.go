@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"time"
 
@@ -117,10 +116,4 @@ func newDetector(p *drift.Profile, o drift.Options) *drift.Tumbling {
 		panic(fmt.Sprintf("BUG: drift: %v", err))
 	}
 	return d
-}
-
-// median returns the middle of values.
-func median[T float64 | int](values []T) T {
-	s := slices.Sorted(slices.Values(values))
-	return s[len(s)/2]
 }

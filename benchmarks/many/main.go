@@ -15,14 +15,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
+	"sluice.io/sluice/benchmarks/page"
 	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/benchmarks/record"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
@@ -42,39 +42,27 @@ func main() {
 
 // run writes a line of the table for each number of models.
 func run(ctx context.Context, gateway, models string, repeat int, out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "| models\t| first ready, s\t| all ready, s\t| edit, ms\t| index, ms\t| scrape, ms\t| RSS, MiB\t| stop, s\t|")
-	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	t := page.NewTable("models", "first ready, s", "all ready, s", "edit, ms", "index, ms", "scrape, ms", "RSS, MiB", "stop, s")
 	for text := range strings.SplitSeq(models, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			return fmt.Errorf("-models: %q is not a number of models", text)
 		}
-		c, err := measure(ctx, gateway, n, repeat)
+		cells, err := measure(ctx, gateway, n, repeat)
 		if err != nil {
 			return fmt.Errorf("%d models: %w", n, err)
 		}
-		fmt.Fprintf(w, "| %d\t| %.2f\t| %.2f\t| %.1f\t| %.1f\t| %.1f\t| %d\t| %.2f\t|\n", n, c.first.Seconds(), c.all.Seconds(),
-			millis(c.edit), millis(c.index), millis(c.scrape), c.rss>>20, c.stop.Seconds())
+		t.Row(append([]string{page.Thousands(float64(n))}, cells...)...)
 	}
-	return w.Flush()
-}
-
-func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// costs are those of one number of models.
-type costs struct {
-	first, all          time.Duration // from the start to the first model's readiness, and to the gateway's
-	edit, index, scrape time.Duration // medians
-	rss                 int64         // bytes, after all of these
-	stop                time.Duration
+	_, err := io.WriteString(out, t.String())
+	return err
 }
 
 // edited is the model whose route is edited; it has two versions.
 const edited = "m00000"
 
-// write makes n models, each of its own name, and a configuration.
-func write(dir string, n int, http, admin string) (config string, err error) {
+// write makes n models, each of its own name, and returns a configuration.
+func write(dir string, n int) (config string, err error) {
 	repository := filepath.Join(dir, "models")
 	for i := range n {
 		g := onnxgen.New(fmt.Sprintf("m%05d", i))
@@ -86,101 +74,73 @@ func write(dir string, n int, http, admin string) (config string, err error) {
 			err = g.Write(repository, 2)
 		}
 	}
-	config = filepath.Join(dir, "sluice.yaml")
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %q}}\nadmin: {address: %q}\nlog: {level: error}\ndata_dir: %q\nmodels: {%s: {versions: all}}\n",
-		repository, http, admin, filepath.Join(dir, "data"), edited)
-	return config, errors.Join(err, os.WriteFile(config, []byte(text), 0o600))
+	return fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %s}}\nadmin: {address: %s}\nlog: {level: error}\ndata_dir: %q\nmodels: {%s: {versions: all}}\n",
+		repository, process.HTTPAddress, process.AdminAddress, filepath.Join(dir, "data"), edited), err
 }
 
-func measure(ctx context.Context, gateway string, n, repeat int) (c costs, err error) {
+// measure returns the cells of a row: the time from the start to the first model's
+// readiness and to the gateway's, medians of calls, memory after them, and the stop.
+func measure(ctx context.Context, gateway string, n, repeat int) (cells []string, err error) {
 	dir, err := os.MkdirTemp("", "sluice-many-")
 	if err != nil {
-		return c, err
+		return nil, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	free, err := process.FreeAddresses(2)
+	config, err := write(dir, n)
 	if err != nil {
-		return c, err
+		return nil, err
 	}
-	config, err := write(dir, n, free[0], free[1])
-	if err != nil {
-		return c, err
-	}
-	data, admin := "http://"+free[0], "http://"+free[1]
 	began := time.Now()
-	server, err := process.Launch(ctx, process.Spec{
-		Command: []string{gateway, "serve", "--config", config}, Ready: data + "/v2/models/" + edited + "/ready", Timeout: 5 * time.Minute,
+	g, err := process.StartGateway(ctx, process.GatewaySpec{
+		Program: gateway, File: filepath.Join(dir, "sluice.yaml"), Config: config, Ready: "/v2/models/" + edited + "/ready", Timeout: 5 * time.Minute,
 	})
 	if err != nil {
-		return c, err
+		return nil, err
 	}
-	defer server.Stop() //nolint:errcheck // its error was returned if it was stopped before
-	c.first = server.ReadyAfter()
-	if err := ready(ctx, data+"/v2/health/ready"); err != nil {
-		return c, err
+	defer g.Stop() //nolint:errcheck // its error was returned if it was stopped before
+	for ; ask(ctx, http.MethodGet, g.URL()+"/v2/health/ready", "") != nil; time.Sleep(20 * time.Millisecond) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 	}
-	c.all = time.Since(began)
-	median := func(call func(i int) error) time.Duration {
-		took := make([]time.Duration, repeat)
+	all := time.Since(began)
+	median := func(call func(i int) error) string {
+		took := make([]float64, repeat)
 		for i := range took {
 			from := time.Now()
 			err = errors.Join(err, call(i))
-			took[i] = time.Since(from)
+			took[i] = float64(time.Since(from)) / float64(time.Millisecond)
 		}
-		slices.Sort(took)
-		return took[len(took)/2]
+		return page.Decimal(record.SpreadOf(took).Median)
 	}
-	c.edit = median(func(i int) error {
-		return ask(ctx, http.MethodPut, admin+"/api/v1/routes/"+edited,
-			fmt.Sprintf(`{"variants":[{"version":1,"weight":%d},{"version":2,"weight":%d}]}`, 9000-i, 1000+i))
-	})
-	c.index = median(func(int) error { return ask(ctx, http.MethodPost, data+"/v2/repository/index", "{}") })
-	c.scrape = median(func(int) error { return ask(ctx, http.MethodGet, admin+"/metrics", "") })
+	seconds := func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
+	cells = []string{
+		seconds(g.ReadyAfter()), seconds(all),
+		median(func(i int) error {
+			return ask(ctx, http.MethodPut, g.AdminURL()+"/api/v1/routes/"+edited,
+				fmt.Sprintf(`{"variants":[{"version":1,"weight":%d},{"version":2,"weight":%d}]}`, 9000-i, 1000+i))
+		}),
+		median(func(int) error { return ask(ctx, http.MethodPost, g.URL()+"/v2/repository/index", "{}") }),
+		median(func(int) error { return ask(ctx, http.MethodGet, g.AdminURL()+"/metrics", "") }),
+	}
 	if err != nil {
-		return c, err
+		return nil, err
 	}
-	usage, err := server.Usage()
+	used, err := g.Usage()
 	if err != nil {
-		return c, err
+		return nil, err
 	}
-	c.rss = usage.RSS
 	from := time.Now()
-	err = server.Stop()
-	c.stop = time.Since(from)
-	return c, err
-}
-
-// ready returns once url answers 200.
-func ready(ctx context.Context, url string) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for ask(ctx, http.MethodGet, url, "") != nil {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	err = g.Stop()
+	return append(cells, strconv.FormatInt(used.RSS>>20, 10), seconds(time.Since(from))), err
 }
 
 // ask makes a call; another status than 200 is an error.
 func ask(ctx context.Context, method, url, body string) error {
-	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
+	header := http.Header{}
 	if method == http.MethodPut {
-		req.Header.Set("If-Match", "*")
+		header.Set("If-Match", "*")
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s %s: %s %.200s", method, url, resp.Status, text)
-	}
+	_, _, err := process.Ask(ctx, method, url, body, header)
 	return err
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -42,10 +44,11 @@ type Server struct {
 
 // Usage is what a process and all its descendants have used.
 type Usage struct {
-	CPU     time.Duration // user and system, since the start
-	RSS     int64         // bytes now; a page that processes share counts in each
-	PeakRSS int64         // the largest of each that lives, added up
-	Threads int
+	CPU         time.Duration // user and system, since the start
+	RSS         int64         // bytes now; a page that processes share counts in each
+	PeakRSS     int64         // the largest of each that lives, added up
+	Threads     int
+	Descriptors int // open files
 }
 
 // Launch starts a server and waits until it is ready. Where it does not become so,
@@ -57,16 +60,6 @@ func Launch(ctx context.Context, s Spec) (*Server, error) {
 	cmd := exec.Command(s.Command[0], s.Command[1:]...) //nolint:gosec // the caller's own program
 	cmd.Dir, cmd.Env = s.Dir, append(os.Environ(), s.Env...)
 	return launch(ctx, cmd, s)
-}
-
-// Start starts a process and waits until url answers. The returned func asks it
-// to stop and waits.
-func Start(cmd *exec.Cmd, url string) (stop func() error, err error) {
-	s, err := launch(context.Background(), cmd, Spec{Ready: url})
-	if err != nil {
-		return nil, err
-	}
-	return s.Stop, nil
 }
 
 func launch(ctx context.Context, cmd *exec.Cmd, spec Spec) (*Server, error) {
@@ -159,6 +152,12 @@ func (s *Server) Usage() (Usage, error) {
 	return usage(s.Pid())
 }
 
+// OwnUsage is the same without the processes that it started, and takes less to find out.
+func (s *Server) OwnUsage() (u Usage, err error) {
+	err = u.add(s.Pid())
+	return u, err
+}
+
 // Stop asks the server to stop, waits, and kills what is left of it and its
 // descendants. It is an error if the server had ended before, failed while it
 // stopped, or had to be killed.
@@ -208,6 +207,21 @@ func (s *Server) kill() {
 	_ = s.cmd.Process.Kill() // it may have ended
 	killAll(tree)
 	<-s.ended
+}
+
+// Cores reads a list of cores, with commas between them.
+func Cores(text string) (list []int, err error) {
+	for name := range strings.SplitSeq(text, ",") {
+		if name == "" {
+			continue
+		}
+		n, err := strconv.Atoi(name)
+		if err != nil || n < 0 || n >= runtime.NumCPU() {
+			return nil, fmt.Errorf("no core %q here", name)
+		}
+		list = append(list, n)
+	}
+	return list, nil
 }
 
 // FreeAddresses returns addresses of the loopback that nobody listened on just now.

@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -105,64 +104,71 @@ func usage(pid int) (Usage, error) {
 }
 
 func (u *Usage) add(pid int) error {
-	stat, err := readStat(pid)
+	p, err := procfs.NewProc(pid)
 	if err != nil {
 		return err
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	stat, err := p.Stat()
 	if err != nil {
 		return err
 	}
-	u.CPU += cpuTime(pid, stat) + stat.Reaped
-	for line := range strings.Lines(string(status)) {
-		name, value, _ := strings.Cut(line, ":")
-		n, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-		switch name {
-		case "VmRSS":
-			u.RSS += n << 10
-		case "VmHWM":
-			u.PeakRSS += n << 10
-		case "Threads":
-			u.Threads += int(n)
-		}
+	status, err := p.NewStatus()
+	if err != nil {
+		return err
 	}
+	descriptors, _ := p.FileDescriptorsLen() // of another user's they are not known
+	u.CPU += cpuTime(pid, stat) + Ticks(stat.CUTime+stat.CSTime)
+	u.RSS += int64(status.VmRSS)     //nolint:gosec // bytes
+	u.PeakRSS += int64(status.VmHWM) //nolint:gosec // bytes
+	u.Threads += stat.NumThreads
+	u.Descriptors += descriptors
 	return nil
 }
 
+// Ticks is the unit of the kernel's CPU times, on every Linux that Go runs on.
+func Ticks[N int | uint](n N) time.Duration { return time.Duration(n) * time.Second / 100 } //nolint:gosec // few
+
 // cpuTime returns the time of all threads of a process, those that have ended too.
 // The clock of the process has it to the nanosecond, /proc only to ticks of 10 ms.
-func cpuTime(pid int, s Stat) time.Duration {
+func cpuTime(pid int, s procfs.ProcStat) time.Duration {
 	const scheduler = 2 // clock_getcpuclockid(3): which of a process's clocks
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|scheduler), &t); err != nil { //nolint:gosec // as the kernel encodes it
-		return s.CPU
+		return Ticks(s.UTime + s.STime)
 	}
 	return time.Duration(t.Nano())
 }
 
-func readStat(pid int) (Stat, error) { return ReadStat(fmt.Sprintf("/proc/%d/stat", pid)) }
+// ThreadTimes returns the processor time of each thread, to 10 ms, by its number; only of
+// those of that nice value, unless it is below 0.
+func (s *Server) ThreadTimes(nice int) map[int]time.Duration {
+	list, _ := procfs.AllThreads(s.Pid()) // none of a process that has ended
+	times := map[int]time.Duration{}
+	for _, t := range list {
+		if stat, err := t.Stat(); err == nil && (nice < 0 || stat.Nice == nice) {
+			times[t.PID] = Ticks(stat.UTime + stat.STime)
+		}
+	}
+	return times
+}
 
 // descendants returns those, by their number, whose ancestor or whose session's
 // first process is pid.
-func descendants(pid int) map[int]Stat {
-	all := map[int]Stat{}
-	dirs, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well-formed
-	for _, dir := range dirs {
-		id, err := strconv.Atoi(filepath.Base(dir))
-		if err != nil {
-			continue
-		}
-		if s, err := readStat(id); err == nil && id != pid {
-			all[id] = s
+func descendants(pid int) map[int]procfs.ProcStat {
+	all := map[int]procfs.ProcStat{}
+	list, _ := procfs.AllProcs() // of this machine
+	for _, p := range list {
+		if s, err := p.Stat(); err == nil && p.PID != pid {
+			all[p.PID] = s
 		}
 	}
-	found := map[int]Stat{}
+	found := map[int]procfs.ProcStat{}
 	for more := true; more; {
 		more = false
 		for id, s := range all {
 			_, known := found[id]
-			_, child := found[s.Parent]
-			if !known && (child || s.Parent == pid || s.Session == pid) {
+			_, child := found[s.PPID]
+			if !known && (child || s.PPID == pid || s.Session == pid) {
 				found[id], more = s, true
 			}
 		}
@@ -170,10 +176,15 @@ func descendants(pid int) map[int]Stat {
 	return found
 }
 
-// killAll kills those that still live.
-func killAll(list map[int]Stat) {
+// killAll kills those that still live. A number may come to mean another process: one
+// is known by its number and its start.
+func killAll(list map[int]procfs.ProcStat) {
 	for pid, was := range list {
-		if s, err := readStat(pid); err == nil && s.Begin == was.Begin {
+		p, err := procfs.NewProc(pid)
+		if err != nil {
+			continue
+		}
+		if s, err := p.Stat(); err == nil && s.Starttime == was.Starttime {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended just now
 		}
 	}

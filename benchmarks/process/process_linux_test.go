@@ -397,19 +397,3 @@ func TestServersEndWithTheirRunner(t *testing.T) {
 	}
 	gone(t, server)
 }
-
-func TestStart(t *testing.T) {
-	want := spec("server", address(t))
-	cmd := exec.Command(want.Command[0])
-	cmd.Env = append(os.Environ(), want.Env...)
-	stop, err := process.Start(cmd, want.Ready)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := ask(t, want, "/cpus"); got != allowed("self") {
-		t.Errorf("the server may use the cores %q, this process %q", got, allowed("self"))
-	}
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-}

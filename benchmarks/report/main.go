@@ -6,13 +6,13 @@
 package main
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"sluice.io/sluice/benchmarks/page"
 	"sluice.io/sluice/benchmarks/record"
 )
 
@@ -27,24 +27,23 @@ func main() {
 }
 
 func run(in, readme string) error {
-	raw, err := record.ReadFile(in)
+	rows, err := record.Load(in)
 	if err != nil {
 		return err
 	}
-	r := arrange(raw)
+	if len(rows) == 0 {
+		return fmt.Errorf("%s: no results", in)
+	}
+	r := arrange(rows)
 	dir, name := filepath.Split(in)
 	prefix := strings.TrimSuffix(name, filepath.Ext(name))
-	if err := removeOld(dir, prefix); err != nil {
-		return err
-	}
 	plots, err := r.savePlots(dir, prefix)
 	if err != nil {
 		return err
 	}
-	var text bytes.Buffer
+	var text strings.Builder
 	r.page(&text, plots)
-	const readable = 0o644
-	if err := os.WriteFile(filepath.Join(dir, prefix+".md"), text.Bytes(), readable); err != nil { //nolint:gosec // a document that all may read
+	if err := page.Write(filepath.Join(dir, prefix+".md"), text.String()); err != nil {
 		return err
 	}
 	if readme == "" {

@@ -3,8 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
+	"sluice.io/sluice/benchmarks/page"
 	"sluice.io/sluice/benchmarks/record"
 )
 
@@ -58,34 +58,21 @@ func about(setup string) string {
 	return "Client and server share the cores, as most people see it; raw ONNX Runtime has them to itself."
 }
 
-func (c chart) title() string {
-	if c.kind == record.Open {
-		return fmt.Sprintf("Open loop, %s (%s)", c.work, c.setup)
-	}
-	return fmt.Sprintf("Requests in flight, %s (%s)", form(c.work), c.setup)
-}
-
-// form is a work's name without its number of requests in flight.
-func form(work string) string {
-	before, _, _ := strings.Cut(work, " c=")
-	return before
-}
-
 func (r *results) machine() string {
-	m := &r.Machine
-	return fmt.Sprintf("%s: %d cores of %s, %d MB, Linux %s, %s, ONNX Runtime %s, gateway %s. %d rounds of %d ms in turn, after one to warm up.\n",
-		m.Date, m.Cores, m.CPU, m.MemoryMB, m.Kernel, m.Go, m.ORT, m.Revision, m.Settings.Rounds, m.Settings.CellMS)
+	h, p := r.about.Host, r.about.Params
+	return fmt.Sprintf("%s: %d cores of %s, %d MB, Linux %s, %s, ONNX Runtime %s, gateway %s. %s rounds of %s ms in turn, after one to warm up.\n",
+		h.Date, h.Cores, h.CPU, h.MemoryMB, h.Kernel, h.Go, h.ORT, h.Revision, p["rounds"], p["cell_ms"])
 }
 
 // calibration says whether the load generator was cheap enough: what it could
 // send with a whole core, beside what the no-op server could answer with one.
 func (r *results) calibration() string {
-	t, some := newTable("work", "client's core", "no-op's core", "client could send, of the no-op's rate"), false
+	t, some := page.NewTable("work", "client's core", "no-op's core", "client could send, of the no-op's rate"), false
 	for _, w := range r.works(record.Pinned) {
-		client, ok := r.of(record.Pinned, w.Name, record.Noop, func(c record.Cell) float64 { return c.Client })
-		server, _ := r.of(record.Pinned, w.Name, record.Noop, func(c record.Cell) float64 { return c.Server })
-		if ok && client.median > 0 && w.Conns > 1 {
-			t.row(w.Name, ratioText(client.median), ratioText(server.median), ratioText(server.median/client.median)+" ×")
+		cells := r.cells[cellKey{record.Pinned, w, record.Noop}]
+		client, server := cells.Spread(record.Named("client")).Median, cells.Spread(record.Named("server")).Median
+		if client > 0 && cells[0].Num("conns") > 1 {
+			t.Row(w, page.Ratio(client), page.Ratio(server), page.Ratio(server/client)+" ×")
 			some = true
 		}
 	}
@@ -99,7 +86,7 @@ func (r *results) calibration() string {
 func (r *results) noise() string {
 	noisy, repeated, _ := r.disturbed()
 	return fmt.Sprintf("Other processes were watched: a cell during which they used more than %.2f of a core is noisy and was repeated. "+
-		"%d cells are from a repetition, %d stayed noisy and are marked.\n", r.Machine.Settings.NoisyAbove, repeated, noisy)
+		"%d cells are from a repetition, %d stayed noisy and are marked.\n", r.about.Num("noisy_above"), repeated, noisy)
 }
 
 // warning says at once where the machine had too much else to do.
@@ -110,7 +97,7 @@ func (r *results) warning() string {
 		return ""
 	}
 	return fmt.Sprintf("\n**The machine was not quiet: during %d of %d cells other processes used more than %.2f of a core. Run it again before quoting it.**\n",
-		noisy, all, r.Machine.Settings.NoisyAbove)
+		noisy, all, r.about.Num("noisy_above"))
 }
 
 // disturbed counts the cells that stayed noisy, those from a repetition, and all.
@@ -118,10 +105,10 @@ func (r *results) disturbed() (noisy, repeated, all int) {
 	for _, list := range r.cells {
 		for _, c := range list {
 			all++
-			if c.Noisy {
+			if c.Figures["noisy"] > 0 {
 				noisy++
 			}
-			if c.Attempt > 1 {
+			if c.Num("attempt") > 1 {
 				repeated++
 			}
 		}

@@ -4,84 +4,128 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 
+	"sluice.io/sluice/benchmarks/page"
 	"sluice.io/sluice/benchmarks/record"
 )
 
-// latencies draws an open loop's p50, p99 and p99.9 against the load.
-func (c chart) latencies(r *results) (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.title(), "load, % of the contender's own peak", "latency, µs"
-	var list []lines
-	for i, o := range c.curves {
-		for dash, q := range []struct {
-			name string
-			of   func(record.Point) int64
-		}{
-			{"p50", func(p record.Point) int64 { return p.P50 }},
-			{"p99", func(p record.Point) int64 { return p.P99 }},
-			{"p99.9", func(p record.Point) int64 { return p.P999 }},
-		} {
-			xy := make(plotter.XYs, len(o.points))
-			for k, point := range o.points {
-				xy[k] = plotter.XY{X: 100 * point.Load, Y: float64(max(1, q.of(point)))}
-			}
-			list = append(list, lines{o.contender + " " + q.name, i, dash, xy})
-		}
-		if o.contender == record.Gateway {
-			if xy := r.idealCurve(o); len(xy) > 0 {
-				list = append(list, lines{"ideal drain queue p99", len(c.curves), 0, xy})
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+
+func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// throughputs draws each contender's rate at each work, of a hundred times as much
+// from work to work: on a logarithmic scale.
+func (r *results) throughputs(setup string) (*plot.Plot, error) {
+	var groups []page.Bars
+	works := r.works(setup)
+	for _, name := range r.setting("contenders") {
+		g, some := page.Bars{Name: name, Values: make([]float64, len(works))}, false
+		for i, w := range works {
+			if s := r.of(setup, w, name, rate); s.OK() {
+				g.Values[i], some = math.Log10(max(1, s.Median)), true
 			}
 		}
-	}
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades(count)
-	return p, draw(p, list)
-}
-
-// idealCurve is the p99 of the ideal queue at a curve's rates.
-func (r *results) idealCurve(o curve) (xy plotter.XYs) {
-	for _, point := range o.points {
-		if ideal, err := r.ideal(point); err == nil {
-			xy = append(xy, plotter.XY{X: 100 * point.Load, Y: math.Max(1, float64(ideal.P99.Nanoseconds())/1e3)})
+		if some {
+			groups = append(groups, g)
 		}
 	}
-	return xy
-}
-
-// throughput draws the rate against the number of requests in flight.
-func (c chart) throughput() (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.title(), "requests in flight", "requests/s"
-	list := make([]lines, len(c.curves))
-	for i, o := range c.curves {
-		xy := make(plotter.XYs, len(o.points))
-		for k, point := range o.points {
-			xy[k] = plotter.XY{X: float64(point.Conns), Y: max(1, point.Rate)}
+	p := page.NewPlot("Throughput, "+setup, "", "requests/s")
+	p.Y.Tick.Marker = page.Ticks(func(low, high float64) (powers []float64) {
+		for e := math.Ceil(low); e <= high; e++ {
+			powers = append(powers, e)
 		}
-		list[i] = lines{o.contender, i, 0, xy}
-	}
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(doublings)
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades(count)
-	return p, draw(p, list)
+		return powers
+	}, func(e float64) string { return page.Count(math.Pow(10, e)) })
+	return p, page.AddBars(p, works, groups)
 }
 
-// doublings are the ticks 1, 2, 4 and so on.
-func doublings(low, high float64) (ticks []plot.Tick) {
-	for v := 1.0; v <= high; v *= 2 {
-		if v >= low {
-			ticks = append(ticks, plot.Tick{Value: v, Label: plain(v)})
+// ratios draws R_raw and R_noop of the gateway at each work.
+func (r *results) ratios(setup string) (*plot.Plot, error) {
+	works := r.works(setup)
+	noop, raw := page.Bars{Name: "R_noop"}, page.Bars{Name: "R_raw"}
+	known := func(s record.Spread) float64 {
+		if !s.OK() {
+			return 0
+		}
+		return s.Median
+	}
+	for _, w := range works {
+		noop.Values = append(noop.Values, known(r.ratio(setup, w, record.Gateway, record.Noop)))
+		raw.Values = append(raw.Values, known(r.share(setup, w, record.Gateway, 0)))
+	}
+	p := page.NewPlot("Share of the limits, "+setup, "", "gateway / limit")
+	if err := page.AddBars(p, works, []page.Bars{noop, raw}); err != nil {
+		return nil, err
+	}
+	one := plotter.NewFunction(func(float64) float64 { return 1 })
+	one.Dashes = []vg.Length{vg.Points(3), vg.Points(3)}
+	p.Add(one)
+	return p, nil
+}
+
+// draw draws an open loop's p50, p99 and p99.9 against the load, or the rate against the
+// number of requests in flight.
+func (c *chart) draw(r *results) (*plot.Plot, error) {
+	var list []page.Line
+	line := func(curve record.Rows, name string, colour, dash int, x, y func(p *record.Record) float64) {
+		var xy plotter.XYs
+		for i := range curve {
+			if v := y(&curve[i]); !math.IsNaN(v) {
+				xy = append(xy, plotter.XY{X: x(&curve[i]), Y: max(1, v)})
+			}
+		}
+		if len(xy) > 0 {
+			list = append(list, page.Line{Name: name, Colour: colour, Dash: dash, Points: xy})
 		}
 	}
-	return ticks
+	p := page.NewPlot(c.title(), "requests in flight", "requests/s")
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, page.Ticks(page.Decades, page.Count)
+	if c.kind == record.Conns {
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, page.Ticks(page.Doublings, plain)
+		for i, curve := range c.curves {
+			line(curve, curve[0].Params["contender"], i, 0, func(p *record.Record) float64 { return p.Num("conns") }, rate)
+		}
+		return p, page.AddLines(p, list)
+	}
+	p.X.Label.Text, p.Y.Label.Text = "load, % of the contender's own peak", "latency, µs"
+	load := func(p *record.Record) float64 { return 100 * p.Num("load") }
+	for i, curve := range c.curves {
+		name := curve[0].Params["contender"]
+		for dash, q := range []string{"p50", "p99", "p99.9"} {
+			line(curve, name+" "+q, i, dash, load, record.Named(strings.ReplaceAll(q, ".", "")+"_us"))
+		}
+		if name == record.Gateway {
+			line(curve, "ideal drain queue p99", len(c.curves), 0, load, func(p *record.Record) float64 {
+				ideal, err := r.ideal(p)
+				if err != nil {
+					return math.NaN()
+				}
+				return micros(ideal.P99)
+			})
+		}
+	}
+	return p, page.AddLines(p, list)
 }
 
-// savePlots draws all pictures into a folder and returns their names by title.
+// savePlots draws all pictures into a folder and returns their names by title. Those of a
+// former report are removed.
 func (r *results) savePlots(dir, prefix string) (map[string]string, error) {
+	old, err := filepath.Glob(filepath.Join(dir, prefix+"-*.svg"))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range old {
+		if err := os.Remove(file); err != nil {
+			return nil, err
+		}
+	}
 	names := map[string]string{}
 	save := func(title string, p *plot.Plot, err error) error {
 		if err != nil {
@@ -89,7 +133,7 @@ func (r *results) savePlots(dir, prefix string) (map[string]string, error) {
 		}
 		const wide, high = 9 * vg.Inch, 4.5 * vg.Inch
 		names[title] = prefix + "-" + slug(title) + ".svg"
-		return p.Save(wide, high, filepath.Join(dir, names[title]))
+		return page.Save(filepath.Join(dir, names[title]), wide, high, p)
 	}
 	for _, setup := range r.setups() {
 		if len(r.works(setup)) == 0 {
@@ -105,13 +149,7 @@ func (r *results) savePlots(dir, prefix string) (map[string]string, error) {
 		}
 	}
 	for _, c := range r.charts() {
-		var p *plot.Plot
-		var err error
-		if c.kind == record.Open {
-			p, err = c.latencies(r)
-		} else {
-			p, err = c.throughput()
-		}
+		p, err := c.draw(r)
 		if err := save(c.title(), p, err); err != nil {
 			return nil, err
 		}
@@ -124,18 +162,4 @@ func slug(title string) string {
 	return strings.Join(strings.FieldsFunc(strings.ToLower(title), func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < '0' || c > '9')
 	}), "-")
-}
-
-// removeOld removes the pictures of a former report.
-func removeOld(dir, prefix string) error {
-	old, err := filepath.Glob(filepath.Join(dir, prefix+"-*.svg"))
-	if err != nil {
-		return err
-	}
-	for _, file := range old {
-		if err := os.Remove(file); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,17 +1,18 @@
 package main
 
 import (
+	"maps"
+	"math"
 	"slices"
+	"strconv"
 
-	"sluice.io/sluice/benchmarks/drain"
 	"sluice.io/sluice/benchmarks/record"
 )
 
 // loop is a way to run raw ONNX Runtime; the best one is what servers are
 // compared with.
 type loop struct {
-	threads int
-	arena   bool
+	threads, arena string
 }
 
 // rawRuns are the runs per second of one loop: by batch, by round.
@@ -19,38 +20,26 @@ type rawRuns map[int]map[int]float64
 
 func (r *results) rawLoops(setup, model string) map[loop]rawRuns {
 	loops := map[loop]rawRuns{}
-	for _, raw := range r.Raw {
-		if raw.Setup != setup || raw.Model != model || raw.Runs <= 0 {
-			continue
-		}
-		l := loop{raw.Threads, raw.Arena}
+	for _, raw := range r.Where("raw", "setup", setup, "model", model) {
+		l, batch, round := loop{raw.Params["threads"], raw.Params["arena"]}, int(raw.Num("batch")), int(raw.Num("round"))
 		if loops[l] == nil {
 			loops[l] = rawRuns{}
 		}
-		if loops[l][raw.Batch] == nil {
-			loops[l][raw.Batch] = map[int]float64{}
+		if loops[l][batch] == nil {
+			loops[l][batch] = map[int]float64{}
 		}
-		loops[l][raw.Batch][raw.Round] = max(loops[l][raw.Batch][raw.Round], raw.Runs)
+		loops[l][batch][round] = max(loops[l][batch][round], raw.Figures["runs_per_second"])
 	}
 	return loops
 }
 
 // median returns the median runs per second of a batch size.
 func (r rawRuns) median(batch int) float64 {
-	values := make([]float64, 0, len(r[batch]))
-	for _, v := range r[batch] {
-		values = append(values, v)
-	}
-	return spreadOf(values).median
+	return record.SpreadOf(slices.Collect(maps.Values(r[batch]))).Median
 }
 
 func (r rawRuns) batches() []int {
-	list := make([]int, 0, len(r))
-	for b := range r {
-		list = append(list, b)
-	}
-	slices.Sort(list)
-	return list
+	return slices.Sorted(maps.Keys(r))
 }
 
 // runs returns the runs per second at a batch size that need not be a whole
@@ -58,15 +47,11 @@ func (r rawRuns) batches() []int {
 // of a measured size.
 func (r rawRuns) runs(batch float64, of func(batch int) float64) float64 {
 	sizes := r.batches()
-	i, found := slices.BinarySearchFunc(sizes, batch, func(size int, b float64) int {
-		switch {
-		case float64(size) < b:
-			return -1
-		case float64(size) > b:
-			return 1
-		}
-		return 0
-	})
+	i := slices.IndexFunc(sizes, func(size int) bool { return float64(size) >= batch })
+	if i < 0 {
+		i = len(sizes)
+	}
+	found := i < len(sizes) && float64(sizes[i]) == batch
 	if found || len(sizes) == 1 {
 		return of(sizes[min(i, len(sizes)-1)])
 	}
@@ -81,7 +66,7 @@ func (r rawRuns) runs(batch float64, of func(batch int) float64) float64 {
 func (r *results) best(setup, model string, batch float64, threads int) (runs rawRuns, rows float64) {
 	for l, candidate := range r.rawLoops(setup, model) {
 		v := batch * candidate.runs(batch, candidate.median)
-		if (threads == 0 || l.threads == threads) && v > rows {
+		if (threads == 0 || l.threads == strconv.Itoa(threads)) && v > rows {
 			runs, rows = candidate, v
 		}
 	}
@@ -91,43 +76,22 @@ func (r *results) best(setup, model string, batch float64, threads int) (runs ra
 // share is R_raw: the rows per second of a contender as a share of the best raw
 // loop's of the same round, at the batch size at which the contender ran, or the
 // one given.
-func (r *results) share(setup, work, contender string, batch float64) (spread, bool) {
-	var values []float64
-	for _, c := range r.cells[cellKey{setup, work, contender}] {
+func (r *results) share(setup, work, contender string, batch float64) record.Spread {
+	return r.of(setup, work, contender, func(c *record.Record) float64 {
 		size := batch
 		if size == 0 {
 			size = meanBatch(c)
 		}
-		raw, rows := r.best(setup, c.Model, size, 0)
+		raw, rows := r.best(setup, c.Params["model"], size, 0)
 		if rows == 0 {
-			continue
+			return math.NaN()
 		}
 		inRound := func(b int) float64 {
-			if v := raw[b][c.Round]; v > 0 {
+			if v := raw[b][int(c.Num("round"))]; v > 0 {
 				return v
 			}
 			return raw.median(b)
 		}
-		values = append(values, c.Rate*float64(c.Rows)/(size*raw.runs(size, inRound)))
-	}
-	return spreadOf(values), len(values) > 0
-}
-
-// meanBatch is the number of rows that a run had: what the server tells, else
-// those of a request.
-func meanBatch(c record.Cell) float64 {
-	if c.Go != nil && c.Go.Batch >= 1 {
-		return c.Go.Batch
-	}
-	return float64(c.Rows)
-}
-
-// cost fits the time of a run, with as many threads as a server has instances.
-func (r *results) cost(setup, model string, instances int) (drain.Cost, error) {
-	raw, _ := r.best(setup, model, 1, instances)
-	points := make([]drain.Point, 0, len(raw))
-	for _, b := range raw.batches() {
-		points = append(points, drain.Point{Batch: b, Seconds: float64(instances) / raw.median(b)})
-	}
-	return drain.Fit(points)
+		return rate(c) * c.Num("rows") / (size * raw.runs(size, inRound))
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"sluice.io/sluice/benchmarks/page"
 	"sluice.io/sluice/benchmarks/record"
 )
 
@@ -37,20 +38,19 @@ func updateReadme(path, text string) error {
 	if bytes.Equal(old, []byte(fresh)) {
 		return nil
 	}
-	const readable = 0o644
-	return os.WriteFile(path, []byte(fresh), readable) //nolint:gosec // a document that all may read
+	return page.Write(path, fresh)
 }
 
 // summary is what the README shows.
 func (r *results) summary() string {
 	var b strings.Builder
-	m := &r.Machine
+	h := r.about.Host
 	if text := r.warning(); text != "" {
 		b.WriteString(strings.TrimPrefix(text, "\n") + "\n")
 	}
-	fmt.Fprintf(&b, "Medians of %d rounds on %d cores of %s (%s, ONNX Runtime %s), all features on, in turn with a\n"+
+	fmt.Fprintf(&b, "Medians of %s rounds on %d cores of %s (%s, ONNX Runtime %s), all features on, in turn with a\n"+
 		"fasthttp server that only answers a constant (R_noop) and with ONNX Runtime in a C loop (R_raw), `make bench`, %s:\n\n",
-		m.Settings.Rounds, m.Cores, m.CPU, m.Go, m.ORT, m.Date)
+		r.about.Params["rounds"], h.Cores, h.CPU, h.Go, h.ORT, h.Date)
 	for _, setup := range r.setups() {
 		fmt.Fprintf(&b, "%s\n\n%s\n", about(setup), r.summaryTable(setup))
 	}
@@ -60,41 +60,32 @@ func (r *results) summary() string {
 
 func (r *results) summaryTable(setup string) string {
 	peers := r.peers(setup)
-	t := newTable(append([]string{"work", "requests/s", "CPU µs/request", "p99", "R_noop", "R_raw"}, each(peers, func(p string) string { return "× " + p })...)...)
+	head := []string{"work", "requests/s", "CPU µs/request", "p99", "R_noop", "R_raw"}
+	for _, p := range peers {
+		head = append(head, "× "+p)
+	}
+	t := page.NewTable(head...)
 	for _, w := range r.works(setup) {
-		rates, ok := r.of(setup, w.Name, record.Gateway, rate)
-		if !ok {
+		list := r.cells[cellKey{setup, w, record.Gateway}]
+		if len(list) == 0 {
 			continue
 		}
-		used, _ := r.of(setup, w.Name, record.Gateway, cpu)
-		p99, _ := r.of(setup, w.Name, record.Gateway, func(c record.Cell) float64 { return float64(c.P99) })
-		t.row(append([]string{
-			w.Name, count(rates.median), decimal(used.median), micros(p99.median),
-			short(r.ratio(setup, w.Name, record.Gateway, record.Noop)), short(r.share(setup, w.Name, record.Gateway, 0)),
-		}, each(peers, func(p string) string { return short(r.ratio(setup, w.Name, record.Gateway, p)) })...)...)
+		cells := []string{
+			w, page.Count(list.Spread(rate).Median), page.Decimal(list.Spread(cpu).Median), page.Micros(list.Spread(record.Named("p99_us")).Median),
+			page.Median(r.ratio(setup, w, record.Gateway, record.Noop), page.Ratio), page.Median(r.share(setup, w, record.Gateway, 0), page.Ratio),
+		}
+		for _, p := range peers {
+			cells = append(cells, page.Median(r.ratio(setup, w, record.Gateway, p), page.Ratio))
+		}
+		t.Row(cells...)
 	}
 	return t.String()
 }
 
-func each(names []string, of func(string) string) []string {
-	list := make([]string, len(names))
-	for i, name := range names {
-		list[i] = of(name)
-	}
-	return list
-}
-
-func short(s spread, ok bool) string {
-	if !ok {
-		return "-"
-	}
-	return ratioText(s.median)
-}
-
 // peers are the servers that people use otherwise.
 func (r *results) peers(setup string) (list []string) {
-	for _, name := range r.Machine.Settings.Contenders {
-		if _, ok := r.contender(setup, name); ok && name != record.Gateway && name != record.Plain && name != record.Noop {
+	for _, name := range r.setting("contenders") {
+		if r.contender(setup, name) != nil && name != record.Gateway && name != record.Plain && name != record.Noop {
 			list = append(list, name)
 		}
 	}
@@ -106,15 +97,15 @@ func (r *results) behind() string {
 	var b strings.Builder
 	for _, t := range targets(r) {
 		if _, _, ok := t.verdict(r); !ok {
-			s, _ := t.measure(r, &t)
-			fmt.Fprintf(&b, "- %s, %s: %s of %s\n", t.what, t.setup, ratioText(s.median), ratioText(t.want))
+			s := t.measure(r, &t)
+			fmt.Fprintf(&b, "- %s, %s: %s of %s\n", t.what, t.setup, page.Ratio(s.Median), page.Ratio(t.want))
 		}
 	}
 	for _, setup := range r.setups() {
 		for _, w := range r.works(setup) {
 			for _, p := range r.peers(setup) {
-				if s, ok := r.ratio(setup, w.Name, record.Gateway, p); ok && s.median < 1 {
-					fmt.Fprintf(&b, "- %s is faster at %s, %s: the gateway does %s of it\n", p, w.Name, setup, ratioText(s.median))
+				if s := r.ratio(setup, w, record.Gateway, p); s.Median < 1 {
+					fmt.Fprintf(&b, "- %s is faster at %s, %s: the gateway does %s of it\n", p, w, setup, page.Ratio(s.Median))
 				}
 			}
 		}

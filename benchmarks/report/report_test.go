@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -99,54 +100,44 @@ func TestPlots(t *testing.T) {
 	}
 }
 
-func TestSpread(t *testing.T) {
-	f := func(want spread, values ...float64) {
-		t.Helper()
-		if got := spreadOf(values); got != want {
-			t.Errorf("%v: %+v, want %+v", values, got, want)
-		}
-	}
-	f(spread{})
-	f(spread{3, 3, 3}, 3)
-	f(spread{2, 1, 9}, 9, 1, 2)
-	f(spread{2.5, 1, 9}, 2, 9, 1, 3)
+func cells(list ...record.Record) *results {
+	return arrange(append(record.Rows{record.New("run", "noisy_above", 0.1)}, list...))
 }
 
-func cells(list ...record.Cell) *results {
-	return arrange(&record.Run{Cells: list})
+func cell(round int, contender string, rate float64) record.Record {
+	c := record.New("cell", "setup", record.Shared, "round", round, "contender", contender, "attempt", 1, "work", "w", "model", "m", "rows", 1)
+	c.Figures["requests_per_second"] = rate
+	return c
 }
 
-func cell(round int, contender string, rate float64) record.Cell {
-	return record.Cell{Setup: record.Shared, Round: round, Contender: contender, Attempt: 1, Rate: rate, Work: record.Work{Name: "w", Model: "m", Rows: 1}}
-}
-
-func noisy(c record.Cell, attempt int, others float64) record.Cell {
-	c.Attempt, c.Others, c.Noisy = attempt, others, true
+func noisy(c record.Record, attempt int, others float64) record.Record {
+	c.Params["attempt"] = strconv.Itoa(attempt)
+	c.Figures["others"], c.Figures["noisy"] = others, 1
 	return c
 }
 
 func TestRatioIsTakenRoundByRound(t *testing.T) {
 	r := cells(cell(1, "a", 50), cell(1, "b", 100), cell(2, "a", 30), cell(2, "b", 40), cell(3, "a", 90), cell(3, "b", 100), cell(4, "a", 1))
-	got, ok := r.ratio(record.Shared, "w", "a", "b")
-	if want := (spread{0.75, 0.5, 0.9}); !ok || got != want {
+	got := r.ratio(record.Shared, "w", "a", "b")
+	if want := (record.Spread{Median: 0.75, Low: 0.5, High: 0.9}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if got, ok := r.ratio(record.Shared, "w", "a", "nobody"); ok {
+	if got := r.ratio(record.Shared, "w", "a", "nobody"); got.OK() {
 		t.Errorf("%+v to nobody", got)
 	}
 }
 
 func TestRepeatedCells(t *testing.T) {
-	f := func(want float64, marked string, list ...record.Cell) {
+	f := func(want float64, marked string, list ...record.Record) {
 		t.Helper()
 		r := cells(list...)
 		kept := r.cells[cellKey{record.Shared, "w", "a"}]
-		if len(kept) != 1 || kept[0].Rate != want || marks(kept) != marked {
+		if len(kept) != 1 || rate(&kept[0]) != want || marks(kept) != marked {
 			t.Errorf("kept %+v, want the rate %g; marks %q, want %q", kept, want, marks(kept), marked)
 		}
 	}
 	quiet := cell(1, "a", 7)
-	quiet.Attempt = 2
+	quiet.Params["attempt"] = "2"
 	f(7, "", noisy(cell(1, "a", 5), 1, 0.5), quiet)
 	f(6, "1 of 1 rounds noisy", noisy(cell(1, "a", 5), 1, 0.5), noisy(cell(1, "a", 6), 2, 0.2), noisy(cell(1, "a", 4), 3, 0.3))
 }
@@ -163,23 +154,19 @@ func TestWarning(t *testing.T) {
 
 // A server that is faster than the gateway is named.
 func TestFasterPeer(t *testing.T) {
-	run := &record.Run{Cells: []record.Cell{cell(1, record.Gateway, 50), cell(1, "node", 100), cell(1, "slow", 10), cell(1, record.Noop, 900)}}
-	run.Machine.Settings = record.Settings{
-		Setups: []string{record.Shared}, Works: []string{"w"}, Contenders: []string{record.Gateway, record.Noop, "node", "slow"},
+	rows := record.Rows{record.New("run", "setups", record.Shared, "works", "w", "contenders", "gateway,noop,node,slow")}
+	for name, rate := range map[string]float64{record.Gateway: 50, "node": 100, "slow": 10, record.Noop: 900} {
+		rows = append(rows, cell(1, name, rate), record.New("contender", "setup", record.Shared, "contender", name))
 	}
-	for _, name := range run.Machine.Settings.Contenders {
-		run.Contenders = append(run.Contenders, record.Contender{Setup: record.Shared, Name: name})
-	}
-	if got, want := arrange(run).behind(), "Where it is behind:\n\n- node is faster at w, shared: the gateway does 0.50 of it\n"; got != want {
+	if got, want := arrange(rows).behind(), "Where it is behind:\n\n- node is faster at w, shared: the gateway does 0.50 of it\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
 
 func TestMarks(t *testing.T) {
 	a, b := cell(1, "a", 1), cell(2, "a", 1)
-	a.Errors, b.Errors = map[string]int64{"503": 2, "0": 1}, map[string]int64{"503": 3}
-	b.Generator = true
-	if got, want := marks([]record.Cell{a, b}), "generator-bound in 1, 1 errors 0, 5 errors 503"; got != want {
+	a.Figures["errors_503"], a.Figures["errors_0"], b.Figures["errors_503"], b.Figures["generator_bound"] = 2, 1, 3, 1
+	if got, want := marks(record.Rows{a, b}), "generator-bound in 1, 1 errors 0, 5 errors 503"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -187,27 +174,30 @@ func TestMarks(t *testing.T) {
 // Raw ONNX Runtime is the best loop at the batch size that the server ran with,
 // between measured sizes too.
 func TestShareOfRaw(t *testing.T) {
-	run := &record.Run{Cells: []record.Cell{cell(1, "a", 1000), cell(2, "a", 1100)}}
+	rows := record.Rows{cell(1, "a", 1000), cell(2, "a", 1100)}
+	raw := func(round, threads, batch int, arena bool, runs float64) {
+		r := record.New("raw", "setup", record.Shared, "round", round, "model", "m", "threads", threads, "batch", batch, "arena", arena)
+		r.Figures["runs_per_second"] = runs
+		rows = append(rows, r)
+	}
 	for round := 1; round <= 2; round++ {
 		for batch, runs := range map[int]float64{1: 2000, 5: 400} { // 0.5 ms and 2.5 ms
-			run.Raw = append(run.Raw,
-				record.Raw{Setup: record.Shared, Round: round, Model: "m", Threads: 1, Batch: batch, Runs: runs},
-				record.Raw{Setup: record.Shared, Round: round, Model: "m", Threads: 1, Batch: batch, Arena: true, Runs: runs / 2},
-				record.Raw{Setup: record.Shared, Round: round, Model: "m", Threads: 2, Batch: batch, Runs: runs / 4},
-			)
+			raw(round, 1, batch, false, runs)
+			raw(round, 1, batch, true, runs/2)
+			raw(round, 2, batch, false, runs/4)
 		}
 	}
-	r := arrange(run)
-	if got, ok := r.share(record.Shared, "w", "a", 0); !ok || got.low != 0.5 || got.high != 0.55 {
+	r := cells(rows...)
+	if got := r.share(record.Shared, "w", "a", 0); got.Low != 0.5 || got.High != 0.55 {
 		t.Errorf("%+v", got)
 	}
-	for i := range run.Cells {
-		run.Cells[i].Go = &record.GoStats{Batch: 3} // 1.5 ms, 2000 rows/s
+	for i := range 2 {
+		rows[i].Figures["batch_rows"] = 3 // 1.5 ms, 2000 rows/s
 	}
-	if got, ok := arrange(run).share(record.Shared, "w", "a", 0); !ok || got.low < 0.499 || got.low > 0.501 {
+	if got := cells(rows...).share(record.Shared, "w", "a", 0); got.Low < 0.499 || got.Low > 0.501 {
 		t.Errorf("%+v", got)
 	}
-	if got, ok := r.share(record.Pinned, "w", "a", 0); ok {
+	if got := r.share(record.Pinned, "w", "a", 0); got.OK() {
 		t.Errorf("%+v without raw runs", got)
 	}
 }
@@ -215,7 +205,7 @@ func TestShareOfRaw(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	f := func(value float64, of target, want string) {
 		t.Helper()
-		of.measure = func(*results, *target) (spread, bool) { return spread{value, value, value}, true }
+		of.measure = func(*results, *target) record.Spread { return record.SpreadOf([]float64{value}) }
 		if _, got, _ := of.verdict(nil); got != want {
 			t.Errorf("%g: %q, want %q", value, got, want)
 		}
@@ -247,21 +237,17 @@ func TestReadmeWithoutMarkers(t *testing.T) {
 
 // A run that was broken off, and one of the gateway alone, can be looked at too.
 func TestPartialRuns(t *testing.T) {
-	raw, err := record.ReadFile(fixture)
+	all, err := record.Load(fixture)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(*record.Run){
-		"nothing but the machine": func(r *record.Run) { *r = record.Run{Machine: r.Machine} },
-		"no raw runs":             func(r *record.Run) { r.Raw = nil },
-		"nobody known":            func(r *record.Run) { r.Contenders = nil },
-		"the gateway alone": func(r *record.Run) {
-			r.Cells = slices.DeleteFunc(slices.Clone(r.Cells), func(c record.Cell) bool { return c.Contender != record.Gateway })
-		},
+	for name, left := range map[string]func(r record.Record) bool{
+		"nothing but the machine": func(r record.Record) bool { return r.Scenario != "run" },
+		"no raw runs":             func(r record.Record) bool { return r.Scenario == "raw" },
+		"nobody known":            func(r record.Record) bool { return r.Scenario == "contender" },
+		"the gateway alone":       func(r record.Record) bool { return r.Scenario == "cell" && r.Params["contender"] != record.Gateway },
 	} {
-		partial := *raw
-		change(&partial)
-		r := arrange(&partial)
+		r := arrange(slices.DeleteFunc(slices.Clone(all), left))
 		plots, err := r.savePlots(t.TempDir(), "x")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -7,12 +7,13 @@ import (
 	"strconv"
 	"strings"
 
+	"sluice.io/sluice/benchmarks/page"
 	"sluice.io/sluice/benchmarks/record"
 )
 
 // targetTable lists the targets, each with what was measured, and counts them.
 func (r *results) targetTable() string {
-	t := newTable("target", "set-up", "wanted", "measured", "verdict")
+	t := page.NewTable("target", "set-up", "wanted", "measured", "verdict")
 	met, missed, absent := 0, 0, 0
 	for _, target := range targets(r) {
 		measured, verdict, ok := target.verdict(r)
@@ -20,7 +21,7 @@ func (r *results) targetTable() string {
 		if target.most {
 			sign = "≤"
 		}
-		t.row(target.what, target.setup, sign+" "+ratioText(target.want), measured, verdict)
+		t.Row(target.what, target.setup, sign+" "+page.Ratio(target.want), measured, verdict)
 		switch {
 		case measured == "-":
 			absent++
@@ -36,154 +37,142 @@ func (r *results) targetTable() string {
 
 // gatewayTable is the gateway beside the two limits.
 func (r *results) gatewayTable(setup string) string {
-	t := newTable("work", "gateway requests/s", "no-op requests/s", "R_noop", "R_raw", "of unbatched raw", "rows per run", "CPU µs/request", "no-op's", "allocations", "GC/s")
+	t := page.NewTable("work", "gateway requests/s", "no-op requests/s", "R_noop", "R_raw", "of unbatched raw", "rows per run", "CPU µs/request", "no-op's", "allocations", "GC/s")
 	for _, w := range r.works(setup) {
-		figure := func(contender string, of func(record.Cell) float64, format func(float64) string) string {
-			if s, ok := r.of(setup, w.Name, contender, of); ok {
-				return s.text(format)
-			}
-			return "-"
-		}
-		known := func(contender string, of func(record.Cell) float64) string {
-			s, _ := r.of(setup, w.Name, contender, of)
-			return orDash(s.median, decimal)
-		}
-		median := func(contender string, of func(record.Cell) float64) string {
-			if s, ok := r.of(setup, w.Name, contender, of); ok {
-				return decimal(s.median)
-			}
-			return "-"
-		}
-		t.row(w.Name, figure(record.Gateway, rate, count), figure(record.Noop, rate, count),
-			ratioOr(r.ratio(setup, w.Name, record.Gateway, record.Noop)), ratioOr(r.share(setup, w.Name, record.Gateway, 0)), short(r.share(setup, w.Name, record.Gateway, 1)),
-			median(record.Gateway, meanBatch), median(record.Gateway, cpu), median(record.Noop, cpu),
-			known(record.Gateway, allocations), median(record.Gateway, collections))
+		gateway := func(f record.Figure) string { return page.Median(r.of(setup, w, record.Gateway, f), page.Decimal) }
+		t.Row(w, page.Range(r.of(setup, w, record.Gateway, rate), page.Count), page.Range(r.of(setup, w, record.Noop, rate), page.Count),
+			page.Range(r.ratio(setup, w, record.Gateway, record.Noop), page.Ratio), page.Range(r.share(setup, w, record.Gateway, 0), page.Ratio),
+			page.Median(r.share(setup, w, record.Gateway, 1), page.Ratio), gateway(meanBatch), gateway(cpu),
+			page.Median(r.of(setup, w, record.Noop, cpu), page.Decimal), gateway(allocations), gateway(collections))
 	}
 	return t.String()
 }
 
-func rate(c record.Cell) float64 { return c.Rate }
-func cpu(c record.Cell) float64  { return c.ServerUS }
-
-func ratioOr(s spread, ok bool) string {
-	if !ok {
-		return "-"
-	}
-	return s.text(ratioText)
-}
-
 // allTable lists every contender at every work.
 func (r *results) allTable(setup string) string {
-	t := newTable("work", "contender", "requests/s", "gateway is", "p50", "p99", "p99.9", "CPU µs/request", "client's share", "RSS MB", "threads", "marks")
+	t := page.NewTable("work", "contender", "requests/s", "gateway is", "p50", "p99", "p99.9", "CPU µs/request", "client's share", "RSS MB", "threads", "marks")
 	for _, w := range r.works(setup) {
-		for _, name := range r.Machine.Settings.Contenders {
-			list := r.cells[cellKey{setup, w.Name, name}]
+		for _, name := range r.setting("contenders") {
+			list := r.cells[cellKey{setup, w, name}]
 			if len(list) == 0 {
 				continue
 			}
-			of := func(figure func(record.Cell) float64) spread {
-				s, _ := r.of(setup, w.Name, name, figure)
-				return s
-			}
+			median := func(figure string) float64 { return list.Spread(record.Named(figure)).Median }
 			times := "-"
-			if s, ok := r.ratio(setup, w.Name, record.Gateway, name); ok && name != record.Gateway {
-				times = ratioText(s.median) + " ×"
+			if s := r.ratio(setup, w, record.Gateway, name); s.OK() && name != record.Gateway {
+				times = page.Ratio(s.Median) + " ×"
 			}
-			t.row(w.Name, name, of(rate).text(count), times,
-				micros(of(func(c record.Cell) float64 { return float64(c.P50) }).median),
-				micros(of(func(c record.Cell) float64 { return float64(c.P99) }).median),
-				micros(of(func(c record.Cell) float64 { return float64(c.P999) }).median),
-				orDash(of(cpu).median, decimal), ratioText(of(func(c record.Cell) float64 { return c.Client }).median),
-				orDash(of(func(c record.Cell) float64 { return c.RSSMB }).median, count),
-				orDash(of(func(c record.Cell) float64 { return float64(c.Threads) }).median, count), marks(list))
+			t.Row(w, name, page.Range(list.Spread(rate), page.Count), times, page.Micros(median("p50_us")), page.Micros(median("p99_us")), page.Micros(median("p999_us")),
+				page.OrDash(median("server_us"), page.Decimal), page.Ratio(median("client")), page.OrDash(median("rss_mb"), page.Count),
+				page.OrDash(median("threads"), page.Count), marks(list))
 		}
 	}
 	return t.String()
 }
 
 // marks say what stands against some of the rounds.
-func marks(list []record.Cell) string {
+func marks(list record.Rows) string {
 	var text []string
-	noisy, generator := 0, 0
-	failed := map[string]int64{}
+	if noisy := list.Sum("noisy"); noisy > 0 && list[0].Scenario == "point" {
+		text = append(text, "noisy")
+	} else if noisy > 0 {
+		text = append(text, fmt.Sprintf("%.0f of %d rounds noisy", noisy, len(list)))
+	}
+	if generator := list.Sum("generator_bound"); generator > 0 {
+		text = append(text, fmt.Sprintf("generator-bound in %.0f", generator))
+	}
+	failed := map[string]float64{}
 	for _, c := range list {
-		if c.Noisy {
-			noisy++
+		for name, n := range c.Figures {
+			if status, ok := strings.CutPrefix(name, "errors_"); ok {
+				failed[status] += n
+			}
 		}
-		if c.Generator {
-			generator++
-		}
-		for status, n := range c.Errors {
-			failed[status] += n
-		}
-	}
-	if noisy > 0 {
-		text = append(text, fmt.Sprintf("%d of %d rounds noisy", noisy, len(list)))
-	}
-	if generator > 0 {
-		text = append(text, fmt.Sprintf("generator-bound in %d", generator))
 	}
 	for _, status := range slices.Sorted(maps.Keys(failed)) {
-		text = append(text, fmt.Sprintf("%d errors %s", failed[status], status))
+		text = append(text, fmt.Sprintf("%.0f errors %s", failed[status], status))
 	}
 	return strings.Join(text, ", ")
 }
 
 // rawTable lists what ONNX Runtime does without a server.
 func (r *results) rawTable(setup string) string {
-	t := newTable("model", "threads", "batch", "rows/s, arena off", "rows/s, arena on", "µs per run, the better")
-	type key struct {
-		model          string
-		threads, batch int
-	}
-	var order []key
-	for _, raw := range r.Raw {
-		if k := (key{raw.Model, raw.Threads, raw.Batch}); raw.Setup == setup && !slices.Contains(order, k) {
-			order = append(order, k)
-		}
-	}
-	slices.SortStableFunc(order, func(a, b key) int { // models stay in their order
-		if a.model != b.model {
+	t := page.NewTable("model", "threads", "batch", "rows/s, arena off", "rows/s, arena on", "µs per run, the better")
+	sets := r.Where("raw", "setup", setup).Groups("model", "threads", "batch")
+	slices.SortStableFunc(sets, func(a, b record.Rows) int { // models stay in their order
+		if a[0].Params["model"] != b[0].Params["model"] {
 			return 0
 		}
-		return 1000*(a.threads-b.threads) + a.batch - b.batch
+		return int(1000*(a[0].Num("threads")-b[0].Num("threads")) + a[0].Num("batch") - b[0].Num("batch"))
 	})
-	for _, k := range order {
-		best, text := 0.0, [2]string{"-", "-"}
-		for i, arena := range []bool{false, true} {
-			runs := r.rawLoops(setup, k.model)[loop{k.threads, arena}]
-			if v := runs.median(k.batch); v > 0 {
-				text[i], best = count(v*float64(k.batch)), max(best, v)
+	for _, set := range sets {
+		p, best, text := set[0].Params, 0.0, [2]string{"-", "-"}
+		for i, arena := range []string{"false", "true"} {
+			runs := r.rawLoops(setup, p["model"])[loop{p["threads"], arena}]
+			batch := int(set[0].Num("batch"))
+			if v := runs.median(batch); v > 0 {
+				text[i], best = page.Count(v*float64(batch)), max(best, v)
 			}
 		}
-		t.row(k.model, strconv.Itoa(k.threads), strconv.Itoa(k.batch), text[0], text[1], count(float64(k.threads)*1e6/best))
+		t.Row(p["model"], p["threads"], p["batch"], text[0], text[1], page.Count(set[0].Num("threads")*1e6/best))
 	}
 	return t.String()
 }
 
 // contenderTable says who took part.
 func (r *results) contenderTable() string {
-	t := newTable("set-up", "contender", "version", "first answer after", "runs at once", "rows of a run at most", "largest difference to raw", "left out")
-	for _, c := range r.Contenders {
-		ready, largest := "ran already", "-"
-		if c.ReadyMS > 0 {
-			ready = micros(c.ReadyMS * 1e3)
+	t := page.NewTable("set-up", "contender", "version", "first answer after", "runs at once", "rows of a run at most", "largest difference to raw", "left out")
+	for _, c := range r.Where("contender") {
+		ready, largest, left := "ran already", "-", []string{}
+		if ms := c.Figures["ready_ms"]; ms > 0 {
+			ready = page.Micros(ms * 1e3)
 		}
-		if len(c.MaxDiff) > 0 {
-			largest = strconv.FormatFloat(slices.Max(slices.Collect(maps.Values(c.MaxDiff))), 'g', 2, 64)
+		differences := []float64{}
+		for name, v := range c.Figures {
+			if strings.HasPrefix(name, "max_diff ") {
+				differences = append(differences, v)
+			}
 		}
-		var left []string
-		for _, work := range slices.Sorted(maps.Keys(c.Left)) {
-			left = append(left, work+": "+c.Left[work])
+		if len(differences) > 0 {
+			largest = strconv.FormatFloat(slices.Max(differences), 'g', 2, 64)
 		}
-		t.row(c.Setup, c.Name, c.Version, ready, known(c.Instances), known(c.Batch), largest, strings.Join(left, "; "))
+		for _, name := range slices.Sorted(maps.Keys(c.Params)) {
+			if work, ok := strings.CutPrefix(name, "left_out "); ok {
+				left = append(left, work+": "+c.Params[name])
+			}
+		}
+		t.Row(c.Params["setup"], c.Params["contender"], c.Params["version"], ready, page.OrDash(c.Figures["instances"], page.Thousands),
+			page.OrDash(c.Figures["batch_rows"], page.Thousands), largest, strings.Join(left, "; "))
 	}
 	return t.String()
 }
 
-func known(n int) string {
-	if n == 0 {
-		return "-"
+// openTable lists an open loop's points, the ideal queue's beside the gateway's.
+func (r *results) openTable(c chart) string {
+	t := page.NewTable("contender", "load", "asked/s", "answered/s", "p50", "p99", "p99.9", "ideal p50", "ideal p99", "CPU µs/request", "marks")
+	for _, curve := range c.curves {
+		for i := range curve {
+			p, f, p50, p99 := &curve[i], curve[i].Figures, "-", "-"
+			if p.Params["contender"] == record.Gateway {
+				if ideal, err := r.ideal(p); err == nil {
+					p50, p99 = page.Micros(micros(ideal.P50)), page.Micros(micros(ideal.P99))
+				}
+			}
+			t.Row(p.Params["contender"], fmt.Sprintf("%.0f %%", 100*p.Num("load")), page.Count(f["asked"]), page.Count(rate(p)),
+				page.Micros(f["p50_us"]), page.Micros(f["p99_us"]), page.Micros(f["p999_us"]), p50, p99, page.Decimal(cpu(p)), marks(curve[i:i+1]))
+		}
 	}
-	return strconv.Itoa(n)
+	return t.String()
+}
+
+// connsTable lists the throughput by the number of requests in flight.
+func connsTable(c chart) string {
+	t := page.NewTable("contender", "in flight", "requests/s", "p50", "p99", "CPU µs/request", "marks")
+	for _, curve := range c.curves {
+		for i := range curve {
+			p, f := &curve[i], curve[i].Figures
+			t.Row(p.Params["contender"], p.Params["conns"], page.Count(rate(p)), page.Micros(f["p50_us"]), page.Micros(f["p99_us"]), page.Decimal(cpu(p)), marks(curve[i:i+1]))
+		}
+	}
+	return t.String()
 }

@@ -5,21 +5,14 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"sluice.io/sluice/api"
+	"sluice.io/sluice/benchmarks/page"
+	"sluice.io/sluice/benchmarks/record"
 )
-
-// measurement is one round of a set-up.
-type measurement struct {
-	p50, p99 int64 // µs
-	latency  *hdrhistogram.Histogram
-	core     float64 // of one core, what threads of the lowest priority took
-	resident int64   // bytes, at the end
-	shadow   api.ShadowStats
-}
 
 // most is how much slower the tail may become.
 const most = 10 // percent
@@ -28,105 +21,73 @@ const most = 10 // percent
 // mean of the two without a shadow in the same round; for the pair itself it is
 // that of one to the other. What lies within the range of the pair's differences
 // cannot be told from chance.
-func report(out io.Writer, list []setup, measured [][]measurement) {
-	fmt.Fprintln(out, "| set-up | p50 µs | p99 µs | p99 of all rounds µs | p99 to A, % | verdict | copies answered, failed, dropped | shadow's share of a core | MiB |\n|---|---|---|---|---|---|---|---|---|")
-	pair := differences(measured[1], measured[0], measured[0])
-	chance := slices.Max(absolute(pair))
-	for i, s := range list {
-		rounds := measured[i]
-		diff := differences(rounds, measured[0], measured[1])
-		verdict := "-"
+func report(out io.Writer, rows record.Rows) error {
+	t := page.NewTable("set-up", "p50 µs", "p99 µs", "p99 of all rounds µs", "p99 to A, %", "verdict", "copies answered, failed, dropped", "shadow's share of a core", "MiB")
+	of := func(set int) record.Rows { return rows.Where("shadow", "set", setups()[set].name) }
+	p99 := record.Named("p99_us")
+	pair := of(1).Over(p99, record.Percent, of(0))
+	for i, s := range setups() {
+		own, diff, verdict := of(i), "-", "-"
 		switch i {
 		case 0:
-			diff = nil
 		case 1:
-			diff = pair
+			diff = pair.Text("%+.1f")
 		default:
-			verdict = judge(diff, chance)
+			d := own.Over(p99, record.Percent, of(0), of(1))
+			diff, verdict = d.Text("%+.1f"), judge(d.Median, pair.Farthest())
 		}
-		all := hdrhistogram.New(1, 60_000_000, 3)
-		for _, m := range rounds {
-			all.Merge(m.latency)
-		}
-		fmt.Fprintf(out, "| %s | %s | %s | %d | %s | %s | %s | %s | %s |\n", s.name,
-			spread("%.0f", rounds, func(m measurement) float64 { return float64(m.p50) }),
-			spread("%.0f", rounds, func(m measurement) float64 { return float64(m.p99) }),
-			all.ValueAtQuantile(99), percent(diff), verdict, copies(s, rounds),
-			spread("%.2f", rounds, func(m measurement) float64 { return m.core }),
-			spread("%.0f", rounds, func(m measurement) float64 { return float64(m.resident >> 20) }))
+		t.Row(s.name, own.Spread(record.Named("p50_us")).Text("%.0f"), own.Spread(p99).Text("%.0f"), page.Thousands(float64(together(own))), diff, verdict, fate(s, own),
+			own.Spread(record.Named("core")).Text("%.2f"), own.Spread(record.Named("resident_mib")).Text("%.0f"))
 	}
-	fmt.Fprintf(out, "\nmedians (range) over the rounds; A and A' differed by up to %.1f %%\n", chance)
-}
-
-// differences returns, round by round, by how many percent p99 is above the mean
-// of two others.
-func differences(rounds, a, b []measurement) []float64 {
-	list := make([]float64, len(rounds))
-	for i := range rounds {
-		list[i] = 100 * (2*float64(rounds[i].p99)/float64(a[i].p99+b[i].p99) - 1)
-	}
-	return list
-}
-
-func absolute(list []float64) []float64 {
-	positive := slices.Clone(list)
-	for i, v := range positive {
-		positive[i] = max(v, -v)
-	}
-	return positive
+	_, err := fmt.Fprintf(out, "%s\nmedians (range) over the rounds; A and A' differed by up to %.1f %%\n", t, pair.Farthest())
+	return err
 }
 
 // judge says whether a difference can be told from chance, and whether it is as
 // small as it has to be.
-func judge(diff []float64, chance float64) string {
+func judge(diff, chance float64) string {
 	verdict := "within A/A"
-	m := median(diff)
-	if m > chance {
+	if diff > chance {
 		verdict = "above A/A"
 	}
-	if m >= most {
+	if diff >= most {
 		verdict += fmt.Sprintf(", not below %d %%", most)
 	}
 	return verdict
 }
 
-func median(list []float64) float64 {
-	s := slices.Sorted(slices.Values(list))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
-}
-
-func percent(list []float64) string {
-	if len(list) == 0 {
-		return "-"
+// sums adds up the figures whose names begin with a word, over all rounds.
+func sums(rounds record.Rows, word string) map[string]int64 {
+	found := map[string]int64{}
+	for i := range rounds {
+		for name, n := range rounds[i].Figures {
+			if rest, ok := strings.CutPrefix(name, word); ok {
+				found[rest] += int64(n)
+			}
+		}
 	}
-	return fmt.Sprintf("%+.1f (%+.1f to %+.1f)", median(list), slices.Min(list), slices.Max(list))
+	return found
 }
 
-func spread(format string, rounds []measurement, of func(measurement) float64) string {
-	list := make([]float64, len(rounds))
-	for i, m := range rounds {
-		list[i] = of(m)
+// together is the p99 of all rounds.
+func together(rounds record.Rows) int64 {
+	all := hdrhistogram.New(1, 60_000_000, 3)
+	for us, n := range sums(rounds, "latency_") {
+		at, _ := strconv.ParseInt(us, 10, 64)
+		_ = all.RecordValues(at, n)
 	}
-	return fmt.Sprintf(format+" ("+format+" to "+format+")", median(list), slices.Min(list), slices.Max(list))
+	return all.ValueAtQuantile(99)
 }
 
-// copies says what became of all copies of a set-up.
-func copies(s setup, rounds []measurement) string {
+// fate says what became of all copies of a set-up.
+func fate(s setup, rounds record.Rows) string {
 	if s.shadow == 0 {
 		return "-"
 	}
-	var answered, failed int64
-	dropped := map[string]int64{}
-	for _, m := range rounds {
-		answered += m.shadow.Answered - m.shadow.Errors
-		failed += m.shadow.Errors
-		for reason, n := range m.shadow.Dropped {
-			dropped[reason] += n
-		}
-	}
+	dropped := sums(rounds, "dropped ")
 	var reasons strings.Builder
 	for _, reason := range slices.Sorted(maps.Keys(dropped)) {
 		fmt.Fprintf(&reasons, " %s %d", reason, dropped[reason])
 	}
-	return fmt.Sprintf("%d, %d,%s", answered, failed, reasons.String())
+	return fmt.Sprintf("%.0f, %.0f,%s", rounds.Sum("answered"), rounds.Sum("failed"), reasons.String())
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/record"
 )
 
 const batchRounds = 3
@@ -22,19 +23,19 @@ const batchRounds = 3
 // sides are the gateway with batching as it comes, and without.
 type sides struct{ batched, alone *gateway }
 
-func (b *bench) sides(works ...work) (s sides, stop func(), err error) {
+func (b *bench) sides(ctx context.Context, works ...work) (s sides, stop func(), err error) {
 	var off strings.Builder
 	off.WriteString("models:\n")
 	for _, w := range works {
 		fmt.Fprintf(&off, "  %s: {batching: {enabled: 'false'}}\n", w.Name)
 	}
-	if s.batched, err = b.start(setup{models: graphs(works...)}); err != nil {
+	if s.batched, err = b.start(ctx, setup{models: graphs(works...)}); err != nil {
 		return s, nil, err
 	}
-	if s.alone, err = b.start(setup{models: graphs(works...), rest: off.String()}); err != nil {
-		return s, nil, errors.Join(err, s.batched.stop())
+	if s.alone, err = b.start(ctx, setup{models: graphs(works...), rest: off.String()}); err != nil {
+		return s, nil, errors.Join(err, s.batched.Stop())
 	}
-	return s, func() { _, _ = s.batched.stop(), s.alone.stop() }, nil
+	return s, func() { _, _ = s.batched.Stop(), s.alone.Stop() }, nil
 }
 
 // paid is what a run of load got for the gateway's processor time.
@@ -66,7 +67,7 @@ func middle(list []paid, of func(paid) float64) float64 {
 	for i, p := range list {
 		values[i] = of(p)
 	}
-	return median(values)
+	return record.SpreadOf(values).Median
 }
 
 func rateOf(p paid) float64 { return p.rate }
@@ -88,7 +89,7 @@ func (b *bench) rawRows(ctx context.Context, g *gateway, w work, batches string,
 		return nil, nil
 	}
 	shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(w.Shape), " ", ","), "[]")
-	file := filepath.Join(filepath.Dir(g.file), w.Name, "1", "model.onnx")
+	file := filepath.Join(filepath.Dir(g.File), w.Name, "1", "model.onnx")
 	out, err := exec.CommandContext(ctx, b.rawort, "-model", file, "-shape", shape, "-threads", "2", "-batch", batches, "-d", b.scale(d).String()).Output() //nolint:gosec // the operator's own program
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.rawort, err)
@@ -105,12 +106,12 @@ func (b *bench) rawRows(ctx context.Context, g *gateway, w work, batches string,
 }
 
 // batchedEncoder compares joining requests with running each alone.
-func batchedEncoder(ctx context.Context, b *bench, r *Record) error {
+func batchedEncoder(ctx context.Context, b *bench, r *record.Record) error {
 	const conns = 16
 	w := encoder()
-	r.What = fmt.Sprintf("The encoder with %d callers, a row each: batched as the gateway decides, each request alone, and raw ONNX Runtime on two threads with a row in each run "+
+	r.Params["what"] = fmt.Sprintf("The encoder with %d callers, a row each: batched as the gateway decides, each request alone, and raw ONNX Runtime on two threads with a row in each run "+
 		"and with the best of 1, 8 and 16; medians of %d rounds in turn.", conns, batchRounds)
-	s, stop, err := b.sides(w)
+	s, stop, err := b.sides(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -136,36 +137,36 @@ func batchedEncoder(ctx context.Context, b *bench, r *Record) error {
 			rawOne, rawBest = append(rawOne, rows[1]), append(rawBest, max(rows[1], rows[8], rows[16]))
 		}
 	}
-	t := Table{Columns: []string{"", "requests /s", "p50 ms", "p99 ms", "gateway's CPU µs of each"}}
-	t.add("batched", middle(batched, rateOf), middle(batched, p50Of), middle(batched, p99Of), middle(batched, cpuOf))
-	t.add("each alone", middle(alone, rateOf), middle(alone, p50Of), middle(alone, p99Of), middle(alone, cpuOf))
+	t := record.Table{Columns: []string{"", "requests /s", "p50 ms", "p99 ms", "gateway's CPU µs of each"}}
+	t.Add("batched", middle(batched, rateOf), middle(batched, p50Of), middle(batched, p99Of), middle(batched, cpuOf))
+	t.Add("each alone", middle(alone, rateOf), middle(alone, p50Of), middle(alone, p99Of), middle(alone, cpuOf))
 	r.Tables = append(r.Tables, t)
-	r.record("batched, to each alone in the gateway", middle(batched, rateOf)/middle(alone, rateOf), "×")
+	r.Tell("batched, to each alone in the gateway", middle(batched, rateOf)/middle(alone, rateOf), "×")
 	if len(rawOne) == 0 {
-		r.note("Raw ONNX Runtime was not measured: there is no program at -rawort.")
+		r.Note("Raw ONNX Runtime was not measured: there is no program at -rawort.")
 		return nil
 	}
-	one, best := median(rawOne), median(rawBest)
-	r.Tables[0].add("raw, a row in each run", one, "-", "-", "-")
-	r.Tables[0].add("raw, best batch", best, "-", "-", "-")
+	one, best := record.SpreadOf(rawOne).Median, record.SpreadOf(rawBest).Median
+	r.Tables[0].Add("raw, a row in each run", one, "-", "-", "-")
+	r.Tables[0].Add("raw, best batch", best, "-", "-", "-")
 	gain := best / one
-	r.record("what batching gains raw", gain, "×")
+	r.Tell("what batching gains raw", gain, "×")
 	// The model's own gain is the most that there is to have.
-	r.atLeast("batched, to unbatched raw, where the model's gain allows it", middle(batched, rateOf)/one, min(1.2, gain), "×")
+	r.AtLeast("batched, to unbatched raw, where the model's gain allows it", middle(batched, rateOf)/one, min(1.2, gain), "×")
 	return nil
 }
 
 // batchedRows sends more than one row in a request.
-func batchedRows(ctx context.Context, b *bench, r *Record) error {
+func batchedRows(ctx context.Context, b *bench, r *record.Record) error {
 	const conns = 8
-	r.What = fmt.Sprintf("mlp and lin with %d callers and 1, 16 and 256 rows in each request, batched and each request alone; medians of %d rounds in turn.", conns, batchRounds)
+	r.Params["what"] = fmt.Sprintf("mlp and lin with %d callers and 1, 16 and 256 rows in each request, batched and each request alone; medians of %d rounds in turn.", conns, batchRounds)
 	works := []work{workOf("mlp", conns), tiny()}
-	s, stop, err := b.sides(works...)
+	s, stop, err := b.sides(ctx, works...)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	t := Table{Columns: []string{"model", "rows in a request", "rows /s batched", "rows /s each alone", "batched to alone ×", "CPU µs of a row, batched", "alone", "p99 ms, batched", "alone"}}
+	t := record.Table{Columns: []string{"model", "rows in a request", "rows /s batched", "rows /s each alone", "batched to alone ×", "CPU µs of a row, batched", "alone", "p99 ms, batched", "alone"}}
 	for _, w := range works {
 		for _, rows := range []int64{1, 16, 256} {
 			sized := w
@@ -185,9 +186,9 @@ func batchedRows(ctx context.Context, b *bench, r *Record) error {
 			}
 			n := float64(rows)
 			ratio := middle(batched, rateOf) / middle(alone, rateOf)
-			t.add(w.Name, rows, n*middle(batched, rateOf), n*middle(alone, rateOf), ratio,
+			t.Add(w.Name, rows, n*middle(batched, rateOf), n*middle(alone, rateOf), ratio,
 				middle(batched, cpuOf)/n, middle(alone, cpuOf)/n, middle(batched, p99Of), middle(alone, p99Of))
-			r.record(fmt.Sprintf("%s, %d rows: batched to alone", w.Name, rows), ratio, "×")
+			r.Tell(fmt.Sprintf("%s, %d rows: batched to alone", w.Name, rows), ratio, "×")
 		}
 	}
 	r.Tables = append(r.Tables, t)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/benchmarks/record"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -25,7 +27,7 @@ const settle = 25 * time.Second
 const spareGoroutines = 10
 
 // politeModel is what the polite caller asks.
-func politeModel() versioned { return one(onnxgen.Lin().As("polite")) }
+func politeModel() process.Version { return one(onnxgen.Lin().As("polite")) }
 
 // ordeal is a gateway under some attack, with a polite caller beside it.
 type ordeal struct {
@@ -55,18 +57,18 @@ func (b *bench) calm() time.Duration { return b.scale(3 * time.Second) }
 
 // beside runs an attack beside a polite caller and enters what that caller saw
 // and what the gateway held. What it saw before is measured twice: the difference
-// is what chance does.
-func (b *bench) beside(ctx context.Context, r *Record, s setup, attack func(context.Context, *ordeal) error) error {
+// is what chance does. It returns the most memory that the gateway held above that before, in MiB.
+func (b *bench) beside(ctx context.Context, r *record.Record, s setup, attack func(context.Context, *ordeal) error) (memory float64, err error) {
 	s.models = append(s.models, politeModel())
-	g, err := b.start(s)
+	g, err := b.start(ctx, s)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer func() { _ = g.stop() }() // an attack may outlast the time for a stop
-	target := politeTarget(g.url())
+	defer func() { _ = g.Stop() }() // an attack may outlast the time for a stop
+	target := politeTarget(g.URL())
 	alone, err := loadgen.Closed(ctx, target, politeConns, b.scale(time.Second))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	o := &ordeal{g: g, polite: startPolite(ctx, target, min(politeRate, politeShare*alone.Rate()))}
 	defer o.polite.stop()
@@ -81,7 +83,7 @@ func (b *bench) beside(ctx context.Context, r *Record, s setup, attack func(cont
 	peak := stop()
 	o.mark("after")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	attacked := time.Now()
 	time.Sleep(2 * b.calm())
@@ -94,16 +96,17 @@ func (b *bench) beside(ctx context.Context, r *Record, s setup, attack func(cont
 	}
 	o.enter(r)
 	r.Tables = append(r.Tables, usages(before, peak, after))
-	r.record("most memory above that before", peak.RSS-before.RSS, "MiB")
+	memory = peak.RSS - before.RSS
+	r.Tell("most memory above that before", memory, "MiB")
 	if s.settle {
-		r.atMost(fmt.Sprintf("goroutines more than before, %.0f s later", time.Since(attacked).Seconds()),
+		r.AtMost(fmt.Sprintf("goroutines more than before, %.0f s later", time.Since(attacked).Seconds()),
 			float64(after.Goroutines-before.Goroutines), spareGoroutines, "")
 	}
-	return nil
+	return memory, nil
 }
 
 // enter writes what the polite caller saw into the record.
-func (o *ordeal) enter(r *Record) {
+func (o *ordeal) enter(r *record.Record) {
 	t := politeTable()
 	spans := o.spans[:len(o.spans)-1]
 	var calm, worst view
@@ -117,7 +120,7 @@ func (o *ordeal) enter(r *Record) {
 			failed += v.failed()
 			continue
 		}
-		t.addView(s.name, v)
+		addView(&t, s.name, v)
 		switch {
 		case i < 2:
 			calm.P99 = max(calm.P99, v.P99)
@@ -127,9 +130,9 @@ func (o *ordeal) enter(r *Record) {
 		}
 	}
 	r.Tables = append(r.Tables, t)
-	r.atMost("errors of the polite caller", float64(failed), 0, "")
-	r.record(fmt.Sprintf("its worst p99 in a span of the attack, to that of the calm (%s ms)", number(calm.P99)), worst.P99/calm.P99, "×")
+	r.AtMost("errors of the polite caller", float64(failed), 0, "")
+	r.Tell(fmt.Sprintf("its worst p99 in a span of the attack, to that of the calm (%s ms)", record.Number(calm.P99)), worst.P99/calm.P99, "×")
 	after := spans[len(spans)-1]
 	took, ok := o.polite.recovered(spans[0].from, spans[1].to, after.from, after.to)
-	r.check("time until it is served as before, once the attack is over", millis(took), "≤ 1000", "ms", ok && took <= time.Second)
+	r.Holds("time until it is served as before, once the attack is over", millis(took), "≤ 1000", "ms", ok && took <= time.Second)
 }

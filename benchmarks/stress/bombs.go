@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/benchmarks/record"
 )
 
 const (
@@ -30,7 +32,7 @@ const (
 )
 
 // bombs sends what could become large on every endpoint that reads a body.
-func bombs(ctx context.Context, b *bench, r *Record) error {
+func bombs(ctx context.Context, b *bench, r *record.Record) error {
 	s := setup{
 		http:   fmt.Sprintf("max_body_memory: %dMiB, max_body: %dMiB, max_inflated: %dMiB", bombMemory, bombBody, bombBody),
 		limits: fmt.Sprintf("max_response: %dMiB", bombResponse),
@@ -39,7 +41,7 @@ func bombs(ctx context.Context, b *bench, r *Record) error {
 }
 
 // bombsDefault does the same to a gateway that nobody has configured.
-func bombsDefault(ctx context.Context, b *bench, r *Record) error {
+func bombsDefault(ctx context.Context, b *bench, r *record.Record) error {
 	return b.bombs(ctx, r, setup{}, defaultMemory, defaultBody)
 }
 
@@ -51,17 +53,17 @@ type bomb struct {
 	after   func(ctx context.Context, c *net.TCPConn, request []byte) // nil: sends it and reads the answer
 }
 
-func (b *bench) bombs(ctx context.Context, r *Record, s setup, memory, body int) error {
+func (b *bench) bombs(ctx context.Context, r *record.Record, s setup, memory, body int) error {
 	const n = bombClients // in a quick run too: fewer might find room
 	d := b.scale(bombTime)
-	r.What = fmt.Sprintf("%d clients of each kind send what could become large, again and again, for %v, and then all kinds together; `max_body_memory` %d MiB, `max_inflated` %d MiB.",
+	r.Params["what"] = fmt.Sprintf("%d clients of each kind send what could become large, again and again, for %v, and then all kinds together; `max_body_memory` %d MiB, `max_inflated` %d MiB.",
 		n, d, memory, body)
-	s.models = []versioned{one(large())}
+	s.models = []process.Version{one(large())}
 	s.repo = "control: explicit, load: ['*']"
-	t := Table{Title: "Answers and memory by kind", Columns: []string{"kind", "answers", "RSS above idle, MiB"}}
+	t := record.Table{Title: "Answers and memory by kind", Columns: []string{"kind", "answers", "RSS above idle, MiB"}}
 	var together *tally
 	var idle float64
-	err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
+	used, err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
 		idle = o.g.kernelUsage().RSS
 		kinds := bombKinds(o.g, body<<20)
 		for _, k := range kinds {
@@ -69,7 +71,7 @@ func (b *bench) bombs(ctx context.Context, r *Record, s setup, memory, body int)
 			ends := newTally()
 			stop := o.g.watch(ctx)
 			k.explode(ctx, o.g, n, d, ends)
-			t.add(k.name, statuses(ends), stop().RSS-idle)
+			t.Add(k.name, statuses(ends), stop().RSS-idle)
 		}
 		o.mark("attack: all together")
 		together = newTally()
@@ -79,19 +81,14 @@ func (b *bench) bombs(ctx context.Context, r *Record, s setup, memory, body int)
 			all.Go(func() { k.explode(ctx, o.g, n, d, together) })
 		}
 		all.Wait()
-		t.add("all together", statuses(together), stop().RSS-idle)
+		t.Add("all together", statuses(together), stop().RSS-idle)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	r.Tables = append(r.Tables, t)
-	for _, c := range r.Checks {
-		if c.Unit == "MiB" {
-			r.atMost("most memory, as one and a half times `max_body_memory`", c.Got, 1.5*float64(memory), "MiB")
-			break
-		}
-	}
+	r.AtMost("most memory, as one and a half times `max_body_memory`", used, 1.5*float64(memory), "MiB")
 	return nil
 }
 
@@ -110,7 +107,7 @@ func bombKinds(g *gateway, most int) []bomb {
 	forged := bytes.Clone(expanding)
 	copy(forged[len(forged)-4:], "\xff\xff\xff\xff")
 	answers := func(binary bool, headers string) []byte {
-		t := loadgen.FP32Target(g.url(), "large", "input", []int64{1, 16}, binary)
+		t := loadgen.FP32Target(g.URL(), "large", "input", []int64{1, 16}, binary)
 		return []byte(strings.Replace(string(raw(t)), "\r\n", "\r\n"+headers, 1))
 	}
 	slow := post(inferPath, "", doc)
@@ -181,9 +178,9 @@ func zipped(plain []byte, times int, deflate bool) []byte {
 func (k *bomb) explode(ctx context.Context, g *gateway, n int, d time.Duration, ends *tally) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	address := g.http
+	address := g.HTTP
 	if k.admin {
-		address = g.admin
+		address = g.Admin
 	}
 	var wg sync.WaitGroup
 	for range n {

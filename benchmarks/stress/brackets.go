@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"sluice.io/sluice/benchmarks/record"
 )
 
 const (
@@ -33,18 +35,18 @@ func bracketBodies() map[string][]byte {
 }
 
 // brackets sends them from several clients at once, one kind after the other.
-func brackets(ctx context.Context, b *bench, r *Record) error {
+func brackets(ctx context.Context, b *bench, r *record.Record) error {
 	bodies := bracketBodies()
-	r.What = fmt.Sprintf("%d clients each send bodies of %d MiB that hold little but brackets, one after the other for %v, each kind in turn.",
+	r.Params["what"] = fmt.Sprintf("%d clients each send bodies of %d MiB that hold little but brackets, one after the other for %v, each kind in turn.",
 		bracketClients, bracketBytes>>20, b.scale(2*time.Second))
-	t := Table{Title: "Answers", Columns: []string{"body", "answers", "status and text", "p50 ms", "latest ms", "gateway's CPU ms of each"}}
+	t := record.Table{Title: "Answers", Columns: []string{"body", "answers", "status and text", "p50 ms", "latest ms", "gateway's CPU ms of each"}}
 	wrong := 0
-	err := b.beside(ctx, r, setup{}, func(ctx context.Context, o *ordeal) error {
+	memory, err := b.beside(ctx, r, setup{}, func(ctx context.Context, o *ordeal) error {
 		for _, name := range sortedKeys(bodies) {
 			o.mark("attack: " + name)
 			ends := newTally()
 			before := o.g.cpu()
-			target := politeTarget(o.g.url())
+			target := politeTarget(o.g.URL())
 			target.Body, target.Headers = bodies[name], nil
 			keepAsking(ctx, o.g, target, bracketClients, b.scale(2*time.Second), ends)
 			cpu := o.g.cpu() - before // the polite caller's is in it
@@ -52,7 +54,7 @@ func brackets(ctx context.Context, b *bench, r *Record) error {
 			time.Sleep(b.scale(time.Second))
 			for _, ending := range sortedKeys(ends.counts) {
 				list := ends.after[ending]
-				t.add(name, ends.counts[ending], ending, quantile(list, 0.5), quantile(list, 1), millis(cpu)/float64(ends.total))
+				t.Add(name, ends.counts[ending], ending, quantile(list, 0.5), quantile(list, 1), millis(cpu)/float64(ends.total))
 			}
 			wrong += ends.total - ends.count(http.StatusBadRequest, "")
 		}
@@ -62,12 +64,7 @@ func brackets(ctx context.Context, b *bench, r *Record) error {
 		return err
 	}
 	r.Tables = append(r.Tables, t)
-	r.atMost("answers that are no 400", float64(wrong), 0, "")
-	for _, c := range r.Checks {
-		if c.Unit == "MiB" {
-			r.atMost("most memory, as three bodies of each client", c.Got, 3*bracketClients*bracketBytes>>20, "MiB")
-			break
-		}
-	}
+	r.AtMost("answers that are no 400", float64(wrong), 0, "")
+	r.AtMost("most memory, as three bodies of each client", memory, 3*bracketClients*bracketBytes>>20, "MiB")
 	return nil
 }

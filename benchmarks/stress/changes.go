@@ -3,15 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/benchmarks/record"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -42,16 +41,16 @@ const (
 )
 
 // changes runs the same load beside each disturbance, in rounds.
-func changes(ctx context.Context, b *bench, r *Record) error {
+func changes(ctx context.Context, b *bench, r *record.Record) error {
 	rounds := 3
 	if b.quick {
 		rounds = 1
 	}
-	r.What = fmt.Sprintf("A model of some 0.4 ms in an open loop at 30 %% of its peak, %d rounds; each set-up in a process of its own. "+
+	r.Params["what"] = fmt.Sprintf("A model of some 0.4 ms in an open loop at 30 %% of its peak, %d rounds; each set-up in a process of its own. "+
 		"A' differs from A by chance alone.", rounds)
 	rate := 0.0
 	list := disturbances()
-	p99, p50, failed := make([][]float64, len(list)), make([][]float64, len(list)), make([]int64, len(list))
+	rows := make([]record.Rows, len(list))
 	for round := range rounds {
 		for i := range list {
 			at := (round + i) % len(list) // none always follows the same one
@@ -59,56 +58,42 @@ func changes(ctx context.Context, b *bench, r *Record) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", list[at].name, err)
 			}
-			p50[at], p99[at] = append(p50[at], latency(res, 50)), append(p99[at], latency(res, 99))
-			failed[at] += failures(res)
+			m := record.New(list[at].name, "round", round)
+			m.Figures["p50"], m.Figures["p99"], m.Figures["failed"] = latency(res, 50), latency(res, 99), float64(failures(res))
+			rows[at] = append(rows[at], m)
 		}
 	}
-	t := Table{Columns: []string{"set-up", "p50 ms", "p99 ms", "range", "p99 to A %", "errors"}}
-	chance := 0.0
-	for _, d := range differences(p99[1], p99[0], p99[0]) {
-		chance = max(chance, d, -d)
-	}
+	t := record.Table{Columns: []string{"set-up", "p50 ms", "p99 ms", "range", "p99 to A %", "errors"}}
+	p50, p99 := record.Named("p50"), record.Named("p99")
+	chance := rows[1].Over(p99, record.Percent, rows[0]).Farthest()
 	for i, d := range list {
-		diff := median(differences(p99[i], p99[0], p99[1]))
-		t.add(d.name, median(p50[i]), median(p99[i]), number(slices.Min(p99[i]))+" to "+number(slices.Max(p99[i])), diff, failed[i])
+		diff, s, failed := rows[i].Over(p99, record.Percent, rows[0], rows[1]).Median, rows[i].Spread(p99), rows[i].Sum("failed")
+		t.Add(d.name, rows[i].Spread(p50).Median, s.Median, record.Number(s.Low)+" to "+record.Number(s.High), diff, failed)
 		if i < 2 {
 			continue
 		}
-		r.atMost("errors: "+d.name, float64(failed[i]), 0, "")
-		r.check("p99 above that of A: "+d.name, diff, fmt.Sprintf("≤ %s (A to A') and < %d", number(chance), worse), "%", diff <= chance && diff < worse)
+		r.AtMost("errors: "+d.name, failed, 0, "")
+		r.Holds("p99 above that of A: "+d.name, diff, fmt.Sprintf("≤ %s (A to A') and < %d", record.Number(chance), worse), "%", diff <= chance && diff < worse)
 	}
 	r.Tables = append(r.Tables, t)
-	r.record("A to A', at most", chance, "%")
+	r.Tell("A to A', at most", chance, "%")
 	return nil
-}
-
-// differences returns by how many percent each value is above the mean of the two
-// others of its round.
-func differences(list, a, b []float64) []float64 {
-	diff := make([]float64, len(list))
-	for i := range list {
-		diff[i] = 100 * (2*list[i]/(a[i]+b[i]) - 1)
-	}
-	return diff
-}
-
-func median(list []float64) float64 {
-	s := slices.Sorted(slices.Values(list))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
 // disturbed runs one set-up once. The first sets the rate for all.
 func (b *bench) disturbed(ctx context.Context, d disturbance, rate *float64) (*loadgen.Result, error) {
 	s := setup{
-		models: []versioned{{onnxgen.Steps(changeSteps), 1}, {onnxgen.Steps(changeSteps), 2}, {onnxgen.Steps(100 * changeSteps), 3}},
-		rest:   changeConfig(0, d.shadow),
+		models: []process.Version{
+			{Graph: onnxgen.Steps(changeSteps), Number: 1}, {Graph: onnxgen.Steps(changeSteps), Number: 2}, {Graph: onnxgen.Steps(100 * changeSteps), Number: 3},
+		},
+		rest: changeConfig(0, d.shadow),
 	}
-	g, err := b.start(s)
+	g, err := b.start(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = g.stop() }()
-	target := loadgen.FP32Target(g.url(), "slow", "input", []int64{1, 4}, true)
+	defer func() { _ = g.Stop() }()
+	target := loadgen.FP32Target(g.URL(), "slow", "input", []int64{1, 4}, true)
 	if *rate == 0 {
 		peak, err := b.peak(ctx, target, 8)
 		if err != nil {
@@ -159,48 +144,24 @@ func changeConfig(turn int, shadow bool) string {
 }
 
 func reload(ctx context.Context, g *gateway, i int) error {
-	text, err := os.ReadFile(g.file)
+	text, err := os.ReadFile(g.File)
 	if err != nil {
 		return err
 	}
 	head, _, _ := strings.Cut(string(text), "\nmodels:")
-	if err := os.WriteFile(g.file, []byte(head+"\n"+changeConfig(i, false)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(g.File, []byte(head+"\n"+changeConfig(i, false)+"\n"), 0o600); err != nil {
 		return err
 	}
-	return g.call(ctx, http.MethodPost, "/-/reload", "", nil)
+	_, _, err = process.Ask(ctx, http.MethodPost, g.AdminURL()+"/-/reload", "", nil)
+	return err
 }
 
 func moveCanary(ctx context.Context, g *gateway, i int) error {
 	canary := 1000 + 4000*(i%2)
 	body := fmt.Sprintf(`{"variants":[{"version":1,"weight":%d},{"version":2,"weight":%d,"role":"canary"}]}`, 10_000-canary, canary)
-	var tag string
-	if err := g.call(ctx, http.MethodGet, "/api/v1/routes/slow", "", func(h http.Header) { tag = h.Get("ETag") }); err != nil {
-		return err
+	_, header, err := process.Ask(ctx, http.MethodGet, g.AdminURL()+"/api/v1/routes/slow", "", nil)
+	if err == nil {
+		_, _, err = process.Ask(ctx, http.MethodPut, g.AdminURL()+"/api/v1/routes/slow", body, http.Header{"If-Match": header["Etag"]})
 	}
-	return g.call(ctx, http.MethodPut, "/api/v1/routes/slow", body, func(h http.Header) { h.Set("If-Match", tag) })
-}
-
-// call asks the side port. With a body, header is given what is sent; else what
-// was answered.
-func (g *gateway) call(ctx context.Context, method, path, body string, header func(http.Header)) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+g.admin+path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	if body != "" {
-		header(req.Header)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
-		return fmt.Errorf("%s %s: %s %s", method, path, strconv.Itoa(resp.StatusCode), text)
-	}
-	if body == "" && header != nil {
-		header(resp.Header)
-	}
-	return nil
+	return err
 }

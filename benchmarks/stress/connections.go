@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"sluice.io/sluice/benchmarks/record"
 )
 
 const (
@@ -16,15 +18,15 @@ const (
 // connectionLimitReached holds as many connections as are allowed and tries for
 // more. Half of those who are refused leave at once, half stay as long as they
 // are let.
-func connectionLimitReached(ctx context.Context, b *bench, r *Record) error {
+func connectionLimitReached(ctx context.Context, b *bench, r *record.Record) error {
 	limit, tries := b.count(connectionLimit), b.count(connectionTries)
-	r.What = fmt.Sprintf("%d connections are allowed, and held by callers that wait; %d further clients connect, %d at a time. "+
+	r.Params["what"] = fmt.Sprintf("%d connections are allowed, and held by callers that wait; %d further clients connect, %d at a time. "+
 		"Half of them send a request and leave with the answer, half send nothing and stay until they are closed.", limit, tries, dialers)
 	s := setup{http: fmt.Sprintf("max_connections: %d", limit)}
 	leaving, staying, later := newTally(), newTally(), newTally()
-	err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
+	_, err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
 		release, held := make(chan struct{}), newTally()
-		opened, ended := swarm(ctx, o.g.http, limit-politeConns, held, func(_ int, _ *net.TCPConn, begun time.Time) ending {
+		opened, ended := swarm(ctx, o.g.HTTP, limit-politeConns, held, func(_ int, _ *net.TCPConn, begun time.Time) ending {
 			<-release
 			return ending{0, "held", time.Since(begun)}
 		})
@@ -33,15 +35,15 @@ func connectionLimitReached(ctx context.Context, b *bench, r *Record) error {
 			time.Sleep(20 * time.Millisecond)
 		}
 		o.mark("limit reached")
-		request := raw(politeTarget(o.g.url()))
-		_, leave := swarm(ctx, o.g.http, tries/2, leaving, func(_ int, c *net.TCPConn, begun time.Time) ending {
+		request := raw(politeTarget(o.g.URL()))
+		_, leave := swarm(ctx, o.g.HTTP, tries/2, leaving, func(_ int, c *net.TCPConn, begun time.Time) ending {
 			_ = c.SetDeadline(begun.Add(5 * time.Second))
 			_, _ = c.Write(request) // a refusal may come before it is written
 			return readEnding(c, begun)
 		})
 		leave()
 		o.mark("limit reached, clients that stay")
-		_, stay := swarm(ctx, o.g.http, tries/2, staying, func(_ int, c *net.TCPConn, begun time.Time) ending {
+		_, stay := swarm(ctx, o.g.HTTP, tries/2, staying, func(_ int, c *net.TCPConn, begun time.Time) ending {
 			_ = c.SetDeadline(begun.Add(10 * time.Second))
 			e := readEnding(c, begun)
 			time.Sleep(time.Second)
@@ -61,8 +63,8 @@ func connectionLimitReached(ctx context.Context, b *bench, r *Record) error {
 	}
 	r.Tables = append(r.Tables, leaving.table("Clients that leave"), staying.table("Clients that stay"), later.table("Newcomers afterwards"))
 	const why = "too many connections"
-	r.atLeast("clients that leave told 503", leaving.share(http.StatusServiceUnavailable, why), 99, "%")
-	r.atLeast("clients that stay told 503", staying.share(http.StatusServiceUnavailable, why), 99, "%")
-	r.atLeast("newcomers served afterwards", later.share(http.StatusOK, ""), 100, "%")
+	r.AtLeast("clients that leave told 503", leaving.share(http.StatusServiceUnavailable, why), 99, "%")
+	r.AtLeast("clients that stay told 503", staying.share(http.StatusServiceUnavailable, why), 99, "%")
+	r.AtLeast("newcomers served afterwards", later.share(http.StatusOK, ""), 100, "%")
 	return nil
 }

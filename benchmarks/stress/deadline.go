@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/benchmarks/record"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
@@ -19,34 +21,34 @@ const (
 
 // deadlineNodes is a model of many small nodes, deadlineNode one of a single node.
 // ONNX Runtime ends a run between two nodes, so only the first can be ended early.
-func deadlineNodes(ctx context.Context, b *bench, r *Record) error {
-	r.What = "its run is a loop of small nodes, which ONNX Runtime ends when it is told to"
+func deadlineNodes(ctx context.Context, b *bench, r *record.Record) error {
+	r.Params["what"] = "its run is a loop of small nodes, which ONNX Runtime ends when it is told to"
 	return b.deadline(ctx, r, func(n int64) *onnxgen.Graph { return onnxgen.Steps(n).As("heavy") }, 100_000, true)
 }
 
-func deadlineNode(ctx context.Context, b *bench, r *Record) error {
-	r.What = "its run is one node, which nothing ends before it is done"
+func deadlineNode(ctx context.Context, b *bench, r *record.Record) error {
+	r.Params["what"] = "its run is one node, which nothing ends before it is done"
 	return b.deadline(ctx, r, recurrent, 200, false)
 }
 
 // deadline finds out how large a model has to be for a run of 10 s, and then asks
 // it with a deadline of 100 ms.
-func (b *bench) deadline(ctx context.Context, r *Record, model func(n int64) *onnxgen.Graph, probe int64, ends bool) error {
+func (b *bench) deadline(ctx context.Context, r *record.Record, model func(n int64) *onnxgen.Graph, probe int64, ends bool) error {
 	took, err := b.single(ctx, model(probe))
 	if err != nil {
 		return err
 	}
 	run := b.scale(heavyRun)
 	n := int64(float64(probe) * float64(run) / float64(took))
-	r.What = fmt.Sprintf("%d callers ask a model whose run takes %v under a deadline of %v, each again when it was answered; %s. It has one worker.",
-		heavyClients, run, heavyDeadline, r.What)
+	r.Params["what"] = fmt.Sprintf("%d callers ask a model whose run takes %v under a deadline of %v, each again when it was answered; %s. It has one worker.",
+		heavyClients, run, heavyDeadline, r.Params["what"])
 	s := setup{
-		models: []versioned{one(model(n))},
+		models: []process.Version{one(model(n))},
 		rest:   fmt.Sprintf("models: {heavy: {instances: 1, timeout: %v, warmup: false, batching: {enabled: 'false'}}}", heavyDeadline),
 	}
 	tally := newTally()
 	var free time.Duration
-	err = b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
+	_, err = b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
 		during := b.scale(6 * time.Second)
 		keepAsking(ctx, o.g, heavyTarget(o.g), heavyClients, during, tally)
 		o.mark("no more requests")
@@ -61,27 +63,27 @@ func (b *bench) deadline(ctx context.Context, r *Record, model func(n int64) *on
 		return err
 	}
 	r.Tables = append(r.Tables, tally.table("Answers of the heavy model"))
-	r.atLeast("answered 504", tally.share(http.StatusGatewayTimeout, ""), 100, "%")
-	r.atMost("the latest answer", tally.latest(), millis(heavyDeadline)+100, "ms")
+	r.AtLeast("answered 504", tally.share(http.StatusGatewayTimeout, ""), 100, "%")
+	r.AtMost("the latest answer", tally.latest(), millis(heavyDeadline)+100, "ms")
 	if ends {
-		r.atMost("its worker is free again after the last answer", millis(free), 1000, "ms")
+		r.AtMost("its worker is free again after the last answer", millis(free), 1000, "ms")
 	} else {
-		r.record("its worker is free again after the last answer", millis(free), "ms")
+		r.Tell("its worker is free again after the last answer", millis(free), "ms")
 	}
 	return nil
 }
 
 func heavyTarget(g *gateway) loadgen.Target {
-	return loadgen.FP32Target(g.url(), "heavy", "input", []int64{1, 4}, true)
+	return loadgen.FP32Target(g.URL(), "heavy", "input", []int64{1, 4}, true)
 }
 
 // single returns how long one run of a model takes.
 func (b *bench) single(ctx context.Context, model *onnxgen.Graph) (took time.Duration, err error) {
-	g, err := b.start(setup{models: []versioned{one(model)}, rest: "models: {heavy: {instances: 1, batching: {enabled: 'false'}}}"})
+	g, err := b.start(ctx, setup{models: []process.Version{one(model)}, rest: "models: {heavy: {instances: 1, batching: {enabled: 'false'}}}"})
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = g.stop() }()
+	defer func() { _ = g.Stop() }()
 	for range 2 {
 		begun := time.Now()
 		if e := knock(ctx, g, raw(heavyTarget(g))); e.status != http.StatusOK {

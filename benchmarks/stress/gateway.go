@@ -1,24 +1,19 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/benchmarks/record"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // setup is a gateway as a scenario wants it.
 type setup struct {
-	models []versioned
+	models []process.Version
 	http   string // settings of server.http besides the address, as YAML in braces has them
 	limits string // those of server.limits, in the same way
 	repo   string // those of repository besides the path
@@ -26,57 +21,29 @@ type setup struct {
 	settle bool   // whether goroutines that an attack leaves are waited for
 }
 
-type versioned struct {
-	graph   *onnxgen.Graph
-	version int64
-}
-
-func one(g *onnxgen.Graph) versioned { return versioned{g, 1} }
+func one(g *onnxgen.Graph) process.Version { return process.Version{Graph: g, Number: 1} }
 
 // gateway is one that runs.
-type gateway struct {
-	http, admin string // addresses
-	file        string // its configuration
-	pid         int
-	stop        func() error
-}
+type gateway struct{ *process.Gateway }
 
 // start starts a gateway in a process of its own, with a repository of its own.
-func (b *bench) start(s setup) (*gateway, error) {
-	dir, err := os.MkdirTemp(b.dir, "gateway-")
+func (b *bench) start(ctx context.Context, s setup) (*gateway, error) {
+	dir, err := process.Repository(b.dir, s.models...)
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range s.models {
-		if err := m.graph.Write(dir, m.version); err != nil {
-			return nil, err
-		}
-	}
-	free, err := process.FreeAddresses(2)
-	if err != nil {
-		return nil, err
-	}
-	g := &gateway{http: free[0], admin: free[1], file: filepath.Join(dir, "sluice.yaml")}
-	if s.http != "" {
-		s.http = ", " + s.http
-	}
-	if s.repo != "" {
-		s.repo = ", " + s.repo
-	}
-	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: %q%s}, limits: {%s}, drain_timeout: 2s}\nadmin: {address: %q}\nlog: {level: error}\n%s\n",
-		dir, s.repo, g.http, s.http, s.limits, g.admin, s.rest)
-	if err := os.WriteFile(g.file, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(b.gateway, "serve", "-c", g.file) //nolint:gosec // the operator's own binary
-	if g.stop, err = process.Start(cmd, "http://"+g.http+"/v2/health/ready"); err != nil {
-		return nil, err
-	}
-	g.pid = cmd.Process.Pid
-	return g, nil
+	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: %s%s}, limits: {%s}, drain_timeout: 2s}\nadmin: {address: %s}\nlog: {level: error}\n%s\n",
+		dir, more(s.repo), process.HTTPAddress, more(s.http), s.limits, process.AdminAddress, s.rest)
+	g, err := process.StartGateway(ctx, process.GatewaySpec{Program: b.gateway, File: filepath.Join(dir, "sluice.yaml"), Config: text})
+	return &gateway{g}, err
 }
 
-func (g *gateway) url() string { return "http://" + g.http }
+func more(settings string) string {
+	if settings == "" {
+		return ""
+	}
+	return ", " + settings
+}
 
 // usage is what the gateway holds at one moment. Zero is what could not be read.
 type usage struct {
@@ -93,79 +60,34 @@ func (u *usage) most(o usage) {
 }
 
 // usage asks the kernel and, for the goroutines, the side port.
-func (g *gateway) usage(ctx context.Context) (u usage) {
-	u = g.kernelUsage()
-	u.Goroutines = int(g.metric(ctx, "go_goroutines"))
-	return u
-}
-
-func (g *gateway) kernelUsage() (u usage) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.pid))
-	if err != nil {
-		return u
-	}
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(line, ":")
-		first, _, _ := strings.Cut(strings.TrimSpace(value), " ")
-		n, _ := strconv.Atoi(first)
-		switch name {
-		case "VmRSS":
-			u.RSS = float64(n) / 1024
-		case "Threads":
-			u.Threads = n
-		}
-	}
-	if open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.pid)); err == nil {
-		u.Descriptors = len(open)
-	}
-	return u
-}
-
-// metric returns the value of a series of the gateway; 0 if it is missing.
-func (g *gateway) metric(ctx context.Context, name string) float64 {
+func (g *gateway) usage(ctx context.Context) usage {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.admin+"/metrics", nil)
-	if err != nil {
-		return 0
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0
-	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			v, _ := strconv.ParseFloat(rest, 64)
-			return v
-		}
-	}
-	return 0
+	u := g.kernelUsage()
+	told, _ := g.Metrics(ctx) // under attack it may not answer
+	u.Goroutines = int(told.Sum("go_goroutines", ""))
+	return u
+}
+
+func (g *gateway) kernelUsage() usage {
+	u, _ := g.OwnUsage()
+	return usage{RSS: float64(u.RSS) / (1 << 20), Threads: u.Threads, Descriptors: u.Descriptors}
 }
 
 // cpu returns the processor time that the gateway has taken so far.
 func (g *gateway) cpu() time.Duration {
-	return processorTime(fmt.Sprintf("/proc/%d/stat", g.pid))
-}
-
-// processorTime is that of a process or a thread, by the kernel's file about it.
-func processorTime(file string) time.Duration {
-	s, _ := process.ReadStat(file) // nothing of one that has ended
-	return s.CPU
+	u, _ := g.OwnUsage()
+	return u.CPU
 }
 
 // busy says whether one of the gateway's threads works for a good part of a
 // moment, as none does for a polite caller.
 func (g *gateway) busy() bool {
 	const moment = 400 * time.Millisecond
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", g.pid))
-	before := map[string]time.Duration{}
-	for _, file := range files {
-		before[file] = processorTime(file)
-	}
+	before := g.ThreadTimes(-1)
 	time.Sleep(moment)
-	for file, was := range before {
-		if processorTime(file)-was > moment/4 {
+	for thread, used := range g.ThreadTimes(-1) {
+		if was, ok := before[thread]; ok && used-was > moment/4 {
 			return true
 		}
 	}
@@ -201,13 +123,10 @@ func (g *gateway) watch(ctx context.Context) (stop func() usage) {
 }
 
 // usages is the table of what the gateway held.
-func usages(before, peak, after usage) Table {
-	t := Table{Title: "The gateway", Columns: []string{"", "RSS MiB", "threads", "goroutines", "descriptors"}}
-	for _, row := range []struct {
-		when string
-		usage
-	}{{"before", before}, {"peak", peak}, {"after", after}} {
-		t.add(row.when, row.RSS, row.Threads, row.Goroutines, row.Descriptors)
+func usages(before, peak, after usage) record.Table {
+	t := record.Table{Title: "The gateway", Columns: []string{"", "RSS MiB", "threads", "goroutines", "descriptors"}}
+	for i, u := range []usage{before, peak, after} {
+		t.Add([]string{"before", "peak", "after"}[i], u.RSS, u.Threads, u.Goroutines, u.Descriptors)
 	}
 	return t
 }

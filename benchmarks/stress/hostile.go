@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/record"
 )
 
 // ending is how a connection of a hostile client ended.
@@ -74,13 +75,13 @@ func (t *tally) latest() (most float64) {
 }
 
 // table lists the most frequent endings.
-func (t *tally) table(title string) Table {
-	table := Table{Title: title, Columns: []string{"ending", "clients", "p50 ms", "p99 ms", "latest ms"}}
+func (t *tally) table(title string) record.Table {
+	table := record.Table{Title: title, Columns: []string{"ending", "clients", "p50 ms", "p99 ms", "latest ms"}}
 	names := sortedKeys(t.counts)
 	slices.SortStableFunc(names, func(a, b string) int { return t.counts[b] - t.counts[a] })
 	for _, name := range names[:min(len(names), 12)] {
 		list := t.after[name]
-		table.add(name, t.counts[name], quantile(list, 0.5), quantile(list, 0.99), quantile(list, 1))
+		table.Add(name, t.counts[name], quantile(list, 0.5), quantile(list, 0.99), quantile(list, 1))
 	}
 	return table
 }

@@ -7,6 +7,8 @@ import (
 
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/models"
+	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/benchmarks/record"
 )
 
 // work is a model and the request that is sent to it.
@@ -29,11 +31,11 @@ func workOf(name string, conns int) work {
 }
 
 func (w work) target(g *gateway) loadgen.Target {
-	return loadgen.FP32Target(g.url(), w.Name, w.Input, w.Shape, true)
+	return loadgen.FP32Target(g.URL(), w.Name, w.Input, w.Shape, true)
 }
 
 // graphs lists the works' models for a setup.
-func graphs(works ...work) (list []versioned) {
+func graphs(works ...work) (list []process.Version) {
 	for _, w := range works {
 		list = append(list, one(w.Graph()))
 	}
@@ -58,17 +60,17 @@ func (b *bench) peak(ctx context.Context, t loadgen.Target, conns int) (float64,
 const openConns = 2048
 
 // loadTable has a row for each run of load.
-func loadTable(title string, first ...string) Table {
-	return Table{Title: title, Columns: append(first,
+func loadTable(title string, first ...string) record.Table {
+	return record.Table{Title: title, Columns: append(first,
 		"asked /s", "answered /s", "p50 ms", "p99 ms", "p99.9 ms", "other answers", "generator")}
 }
 
-func (t *Table) addRun(asked float64, r *loadgen.Result, first ...any) {
+func addRun(t *record.Table, asked float64, r *loadgen.Result, first ...any) {
 	generator := r.GeneratorBound()
 	if generator == "" {
 		generator = "-"
 	}
-	t.add(append(first, asked, r.Rate(), latency(r, 50), latency(r, 99), latency(r, 99.9), byStatus(r.Errors), generator)...)
+	t.Add(append(first, asked, r.Rate(), latency(r, 50), latency(r, 99), latency(r, 99.9), byStatus(r.Errors), generator)...)
 }
 
 // latency is a quantile of the answers 200 in milliseconds.
@@ -84,14 +86,14 @@ func failures(r *loadgen.Result) (sum int64) {
 }
 
 // levels runs open loops at shares of each model's own peak.
-func levels(ctx context.Context, b *bench, r *Record) error {
-	r.What = "An open loop at random times, at 30, 70 and 90 % of what a closed loop reached on the same gateway just before."
+func levels(ctx context.Context, b *bench, r *record.Record) error {
+	r.Params["what"] = "An open loop at random times, at 30, 70 and 90 % of what a closed loop reached on the same gateway just before."
 	works := []work{tiny(), cnn(), encoder()}
-	g, err := b.start(setup{models: graphs(works...)})
+	g, err := b.start(ctx, setup{models: graphs(works...)})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = g.stop() }()
+	defer func() { _ = g.Stop() }()
 	t := loadTable("", "model", "% of peak")
 	refused := int64(0)
 	for _, w := range works {
@@ -108,29 +110,29 @@ func levels(ctx context.Context, b *bench, r *Record) error {
 			if err != nil {
 				return err
 			}
-			t.addRun(rate, res, w.Name, percent)
+			addRun(&t, rate, res, w.Name, percent)
 			refused += failures(res)
 			if percent == 70 {
-				r.record("p99 of "+w.Name+" at 70 %", latency(res, 99), "ms")
+				r.Tell("p99 of "+w.Name+" at 70 %", latency(res, 99), "ms")
 			}
 		}
 	}
 	r.Tables = append(r.Tables, t)
-	r.atMost("requests that were not answered 200", float64(refused), 0, "")
+	r.AtMost("requests that were not answered 200", float64(refused), 0, "")
 	return nil
 }
 
 // heavyBesideLight measures a light model alone, alone again, and beside a heavy
 // one that is always busy: nothing shares the cores between models yet.
-func heavyBesideLight(ctx context.Context, b *bench, r *Record) error {
-	r.What = "The tiny model in an open loop at 10 % of its peak, alone, and beside an encoder that 16 callers keep busy with all of its workers. " +
+func heavyBesideLight(ctx context.Context, b *bench, r *record.Record) error {
+	r.Params["what"] = "The tiny model in an open loop at 10 % of its peak, alone, and beside an encoder that 16 callers keep busy with all of its workers. " +
 		"What fair scheduling will have to better."
 	light, heavy := tiny(), encoder()
-	g, err := b.start(setup{models: graphs(light, heavy)})
+	g, err := b.start(ctx, setup{models: graphs(light, heavy)})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = g.stop() }()
+	defer func() { _ = g.Stop() }()
 	peak, err := b.peak(ctx, light.target(g), light.conns)
 	if err != nil {
 		return err
@@ -149,7 +151,7 @@ func heavyBesideLight(ctx context.Context, b *bench, r *Record) error {
 			return err
 		}
 		alone = max(alone, latency(res, 99))
-		t.addRun(peak/10, res, name)
+		addRun(&t, peak/10, res, name)
 	}
 	busy, cancel := context.WithCancel(ctx)
 	ends, done := newTally(), make(chan struct{})
@@ -164,10 +166,10 @@ func heavyBesideLight(ctx context.Context, b *bench, r *Record) error {
 	if err != nil {
 		return err
 	}
-	t.addRun(peak/10, res, "the heavy model")
+	addRun(&t, peak/10, res, "the heavy model")
 	r.Tables = append(r.Tables, t)
-	r.atMost("requests that were not answered 200", float64(failures(res)), 0, "")
-	r.record("p99 beside the heavy model, to that alone", latency(res, 99)/alone, "×")
-	r.record("the heavy model meanwhile", float64(ends.total)/time.Since(begun).Seconds(), "/s")
+	r.AtMost("requests that were not answered 200", float64(failures(res)), 0, "")
+	r.Tell("p99 beside the heavy model, to that alone", latency(res, 99)/alone, "×")
+	r.Tell("the heavy model meanwhile", float64(ends.total)/time.Since(begun).Seconds(), "/s")
 	return nil
 }

@@ -10,21 +10,23 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"sluice.io/sluice/benchmarks/page"
+	"sluice.io/sluice/benchmarks/record"
 )
 
 // scenario is one measurement. It fills the record that it is given.
 type scenario struct {
 	name string
-	run  func(context.Context, *bench, *Record) error
+	run  func(context.Context, *bench, *record.Record) error
 }
 
 // group is a report of its own.
@@ -73,7 +75,7 @@ func (g group) names() []string {
 // bench is what all scenarios share.
 type bench struct {
 	gateway, rawort, constant string // programs
-	quick                     bool
+	quick, tables             bool
 	dir                       string // for models and configurations
 }
 
@@ -103,6 +105,7 @@ func main() {
 	flag.StringVar(&only, "only", "", "the scenarios of the group to run, with commas between; empty for all")
 	flag.StringVar(&out, "out", "", "where to write: .jsonl and .md are added, and scenarios that were not run keep their lines; empty for results/GROUP")
 	flag.BoolVar(&b.quick, "quick", false, "a third of the time and a tenth of the clients")
+	flag.BoolVar(&b.tables, "tables", false, "measure nothing, render what is there")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -129,21 +132,29 @@ func (b *bench) run(ctx context.Context, name string, only []string, out string)
 		return err
 	}
 	defer os.RemoveAll(b.dir) //nolint:errcheck // a temporary folder
-	old, err := readRecords(out + ".jsonl")
+	old, err := record.Load(out + ".jsonl")
 	if err != nil {
 		return err
 	}
-	var fresh []Record
+	if b.tables {
+		return page.Write(out+".md", page.Scenarios(g.title, old))
+	}
+	var fresh record.Rows
 	for _, s := range g.scenarios {
 		if len(only) > 0 && !slices.Contains(only, s.name) {
 			continue
 		}
-		r := Record{Scenario: s.name, At: time.Now().UTC(), Machine: machine(), Commit: commit(), Quick: b.quick}
+		r := record.New(s.name)
+		r.Host = record.ThisHost()
+		if b.quick {
+			r.Params["quick"] = "true"
+		}
 		fmt.Fprintf(os.Stderr, "%s ...\n", s.name)
+		begun := time.Now()
 		if err := s.run(ctx, b, &r); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		r.Seconds = time.Since(r.At).Seconds()
+		r.Figures["seconds"] = time.Since(begun).Seconds()
 		report(&r)
 		fresh = append(fresh, r)
 		// After each, so that what was measured survives a failure later on.
@@ -154,42 +165,24 @@ func (b *bench) run(ctx context.Context, name string, only []string, out string)
 	return ctx.Err()
 }
 
-func write(out, title string, list []Record) error {
-	if err := writeRecords(out+".jsonl", list); err != nil {
-		return err
+func write(out, title string, rows record.Rows) error {
+	return errors.Join(record.Save(out+".jsonl", rows), page.Write(out+".md", page.Scenarios(title, rows)))
+}
+
+// merge takes a scenario's new record, else its old one, in the order of the names given.
+func merge(old, fresh record.Rows, order []string) (list record.Rows) {
+	for _, name := range order {
+		if found := append(fresh.Where(name), old.Where(name)...); len(found) > 0 {
+			list = append(list, found[0])
+		}
 	}
-	var text strings.Builder
-	render(&text, title, list)
-	return os.WriteFile(out+".md", []byte(text.String()), 0o644) //nolint:gosec // results are for all to read
+	return list
 }
 
 // report tells who waits how a scenario went.
-func report(r *Record) {
-	fmt.Fprintf(os.Stderr, "  %.0f s\n", r.Seconds)
+func report(r *record.Record) {
+	fmt.Fprintf(os.Stderr, "  %.0f s\n", r.Figures["seconds"])
 	for _, c := range r.Checks {
-		fmt.Fprintf(os.Stderr, "  %-8s %s: %s (%s)\n", c.Verdict, c.Claim, withUnit(number(c.Got), c.Unit), c.Want)
+		fmt.Fprintf(os.Stderr, "  %-8s %s: %s (%s)\n", c.Verdict, c.Claim, page.WithUnit(record.Number(c.Got), c.Unit), c.Want)
 	}
-}
-
-// machine names what this runs on.
-func machine() string {
-	name := runtime.GOARCH
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				name = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%d cores of %s, shared by gateway and clients, %s, %s", runtime.NumCPU(), name, runtime.GOOS, runtime.Version())
-}
-
-// commit names the revision in this folder.
-func commit() string {
-	text, err := exec.Command("git", "describe", "--always", "--dirty").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(text))
 }

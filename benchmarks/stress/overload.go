@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/record"
 )
 
 // surge is an open loop that asks for more than can be done for a while.
@@ -36,11 +37,11 @@ func (b *bench) surge(ctx context.Context, s surge) (out surged, err error) {
 	if s.queue > 0 {
 		rest = fmt.Sprintf("models: {%s: {batching: {queue: {max_requests: %d}}}}", s.w.Name, s.queue)
 	}
-	g, err := b.start(setup{models: graphs(s.w), rest: rest})
+	g, err := b.start(ctx, setup{models: graphs(s.w), rest: rest})
 	if err != nil {
 		return out, err
 	}
-	defer func() { _ = g.stop() }()
+	defer func() { _ = g.Stop() }()
 	if out.peak, err = b.peak(ctx, s.w.target(g), s.w.conns); err != nil {
 		return out, err
 	}
@@ -104,11 +105,11 @@ func recovery(line []loadgen.Slice, usual time.Duration) (took time.Duration, ok
 const encoderQueue = 64
 
 // overload asks for half as much again as the peak, for a minute.
-func overload(ctx context.Context, b *bench, r *Record) error {
-	r.What = fmt.Sprintf("An open loop at 70 %% of the peak, then at 150 %% for a time, then at 70 %% again. The peak is the higher of those before and afterwards. The encoder with a queue of %d, "+
+func overload(ctx context.Context, b *bench, r *record.Record) error {
+	r.Params["what"] = fmt.Sprintf("An open loop at 70 %% of the peak, then at 150 %% for a time, then at 70 %% again. The peak is the higher of those before and afterwards. The encoder with a queue of %d, "+
 		"which is some 0.2 s of work; with the default queue of 1024, which is seconds of it; the tiny model.", encoderQueue)
 	t := loadTable("Whole runs", "model", "queue", "at 150 % for s")
-	c := Table{Title: "The overload", Columns: []string{"model", "queue", "peak /s", "answered /s during", "% of peak", "429", "refusal p50 ms", "refusal p99 ms", "as before after ms", "answers of more than 429 and 200"}}
+	c := record.Table{Title: "The overload", Columns: []string{"model", "queue", "peak /s", "answered /s during", "% of peak", "429", "refusal p50 ms", "refusal p99 ms", "as before after ms", "answers of more than 429 and 200"}}
 	for _, s := range []surge{
 		{w: encoder(), queue: encoderQueue, during: b.scale(time.Minute)},
 		{w: encoder(), during: b.scale(10 * time.Second)},
@@ -121,30 +122,30 @@ func overload(ctx context.Context, b *bench, r *Record) error {
 		}
 		res, queue := out.result, "default"
 		if s.queue > 0 {
-			queue = number(float64(s.queue))
+			queue = record.Number(float64(s.queue))
 		}
 		refusal := func(q float64) float64 { return float64(res.Refused.ValueAtQuantile(q)) / 1000 }
 		others := failures(res) - res.Errors[http.StatusTooManyRequests]
-		t.addRun(out.base, res, s.w.Name, queue, s.during.Seconds())
-		c.add(s.w.Name, queue, out.peak, out.goodput, 100*out.goodput/out.peak, res.Errors[http.StatusTooManyRequests], refusal(50), refusal(99), millis(out.again), others)
+		addRun(&t, out.base, res, s.w.Name, queue, s.during.Seconds())
+		c.Add(s.w.Name, queue, out.peak, out.goodput, 100*out.goodput/out.peak, res.Errors[http.StatusTooManyRequests], refusal(50), refusal(99), millis(out.again), others)
 		if s.queue == 0 {
-			r.record("goodput of "+s.w.Name+", default queue, of its peak", 100*out.goodput/out.peak, "%")
+			r.Tell("goodput of "+s.w.Name+", default queue, of its peak", 100*out.goodput/out.peak, "%")
 			continue
 		}
-		r.atLeast("goodput of "+s.w.Name+" at 150 %, of its peak", 100*out.goodput/out.peak, 90, "%")
-		r.atMost("answers other than 200 and 429", float64(others), 0, "")
-		r.atMost("p99 of a refusal", refusal(99), 50, "ms")
-		r.check("as before, after the overload", millis(out.again), "≤ 1000", "ms", out.ok && out.again <= time.Second)
+		r.AtLeast("goodput of "+s.w.Name+" at 150 %, of its peak", 100*out.goodput/out.peak, 90, "%")
+		r.AtMost("answers other than 200 and 429", float64(others), 0, "")
+		r.AtMost("p99 of a refusal", refusal(99), 50, "ms")
+		r.Holds("as before, after the overload", millis(out.again), "≤ 1000", "ms", out.ok && out.again <= time.Second)
 	}
 	r.Tables = append(r.Tables, t, c)
 	return nil
 }
 
 // burst asks for ten times as much for 200 ms.
-func burst(ctx context.Context, b *bench, r *Record) error {
-	r.What = "An open loop at 30 % of the peak; for 200 ms ten times as much is asked: 0.6 s of work at once, of which the spare 70 % take 0.6 s."
+func burst(ctx context.Context, b *bench, r *record.Record) error {
+	r.Params["what"] = "An open loop at 30 % of the peak; for 200 ms ten times as much is asked: 0.6 s of work at once, of which the spare 70 % take 0.6 s."
 	t := loadTable("Whole runs", "model")
-	c := Table{Title: "The burst", Columns: []string{"model", "worst ms", "refused", "as before after ms"}}
+	c := record.Table{Title: "The burst", Columns: []string{"model", "worst ms", "refused", "as before after ms"}}
 	for _, w := range []work{tiny(), cnn(), encoder()} {
 		out, err := b.surge(ctx, surge{
 			w: w, base: 0.3, factor: 3, during: 200 * time.Millisecond,
@@ -153,9 +154,9 @@ func burst(ctx context.Context, b *bench, r *Record) error {
 		if err != nil {
 			return err
 		}
-		t.addRun(out.base, out.result, w.Name)
-		c.add(w.Name, millis(out.worst), failures(out.result), millis(out.again))
-		r.check(w.Name+" as before, after the burst", millis(out.again), "≤ 1000", "ms", out.ok && out.again <= time.Second)
+		addRun(&t, out.base, out.result, w.Name)
+		c.Add(w.Name, millis(out.worst), failures(out.result), millis(out.again))
+		r.Holds(w.Name+" as before, after the burst", millis(out.again), "≤ 1000", "ms", out.ok && out.again <= time.Second)
 	}
 	r.Tables = append(r.Tables, t, c)
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/record"
 )
 
 // polite is a caller like any other, beside whom something happens: a request at
@@ -90,7 +91,7 @@ func prepare(t loadgen.Target) (*fasthttp.Request, *fasthttp.Response) {
 func keepAsking(ctx context.Context, g *gateway, t loadgen.Target, n int, d time.Duration, ends *tally) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	client := &fasthttp.HostClient{Addr: g.http, MaxConns: n}
+	client := &fasthttp.HostClient{Addr: g.HTTP, MaxConns: n}
 	defer client.CloseIdleConnections()
 	var wg sync.WaitGroup
 	for range n {
@@ -191,15 +192,15 @@ func (p *polite) recovered(beforeFrom, beforeTo, after, to time.Duration) (took 
 }
 
 // politeTable has a row for each span.
-func politeTable() Table {
-	return Table{
+func politeTable() record.Table {
+	return record.Table{
 		Title:   "The polite caller, open loop on connections of its own",
 		Columns: []string{"when", "asked /s", "answered /s", "p50 ms", "p99 ms", "worst ms", "errors"},
 	}
 }
 
-func (t *Table) addView(when string, v view) {
-	t.add(when, v.Offered, v.Answered, v.P50, v.P99, v.Worst, byStatus(v.Errors))
+func addView(t *record.Table, when string, v view) {
+	t.Add(when, v.Offered, v.Answered, v.P50, v.P99, v.Worst, byStatus(v.Errors))
 }
 
 // byStatus lists counts, by status.
@@ -213,10 +214,10 @@ func byStatus[N int | int64](counts map[int]N) string {
 			list += ", "
 		}
 		if status == 0 {
-			list += number(float64(counts[status])) + " × no answer"
+			list += record.Number(float64(counts[status])) + " × no answer"
 			continue
 		}
-		list += number(float64(counts[status])) + " × " + number(float64(status))
+		list += record.Number(float64(counts[status])) + " × " + record.Number(float64(status))
 	}
 	return list
 }

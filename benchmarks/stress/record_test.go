@@ -1,83 +1,53 @@
 package main
 
 import (
-	"math"
+	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/benchmarks/record"
 )
-
-func TestVerdicts(t *testing.T) {
-	var r Record
-	r.atMost("a", 10, 10, "ms")
-	r.atMost("b", 10.1, 10, "ms")
-	r.atLeast("c", 90, 90, "%")
-	r.atLeast("d", 89.9, 90, "%")
-	r.atMost("e", math.NaN(), 10, "ms")
-	r.atLeast("f", math.NaN(), 10, "ms")
-	r.record("g", math.Inf(1), "")
-	want := []Check{
-		{"a", 10, "≤ 10", "ms", met},
-		{"b", 10.1, "≤ 10", "ms", missed},
-		{"c", 90, "≥ 90", "%", met},
-		{"d", 89.9, "≥ 90", "%", missed},
-		{"e", -1, "≤ 10", "ms", missed},
-		{"f", -1, "≥ 10", "ms", missed},
-		{"g", -1, "", "", recorded},
-	}
-	for i, c := range r.Checks {
-		if c != want[i] {
-			t.Errorf("got %+v, want %+v", c, want[i])
-		}
-	}
-}
-
-func TestNumber(t *testing.T) {
-	f := func(v float64, want string) {
-		t.Helper()
-		if got := number(v); got != want {
-			t.Errorf("%g is written %s, want %s", v, got, want)
-		}
-	}
-	f(0, "0")
-	f(12, "12")
-	f(0.01234, "0.0123")
-	f(1.234, "1.23")
-	f(12.34, "12.3")
-	f(1234.5, "1234")
-	f(1e9, "1000000000")
-	f(-0.5, "-0.5")
-}
 
 // What was written can be read back and looks the same; a scenario that ran again
 // takes the place of its old line.
 func TestResultsKeepWhatWasNotRun(t *testing.T) {
-	at := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
-	table := Table{Title: "T", Columns: []string{"name", "n", "ms"}}
-	table.add("a|b", 3, 1.5)
-	one := Record{Scenario: "one", What: "does one", At: at, Machine: "m", Commit: "c1", Tables: []Table{table}}
-	one.atMost("quick", 5, 4, "ms")
-	two := Record{Scenario: "two", What: "does two", At: at, Machine: "m", Commit: "c1", Notes: []string{"n"}}
+	host := func(revision string) *record.Host {
+		return &record.Host{Date: "2026-11-29", CPU: "m", Cores: 2, Go: "go1", Revision: revision}
+	}
+	table := record.Table{Title: "T", Columns: []string{"name", "n", "ms"}}
+	table.Add("a|b", 3, 1.5)
+	one := record.New("one", "what", "does one")
+	one.Host, one.Tables = host("c1"), []record.Table{table}
+	one.AtMost("quick", 5, 4, "ms")
+	two := record.New("two", "what", "does two")
+	two.Host, two.Notes = host("c1"), []string{"n"}
 	out := filepath.Join(t.TempDir(), "results")
-	if err := write(out, "Title", []Record{one, two}); err != nil {
+	if err := write(out, "Title", record.Rows{one, two}); err != nil {
 		t.Fatal(err)
 	}
-	old, err := readRecords(out + ".jsonl")
+	old, err := record.Load(out + ".jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh := Record{Scenario: "two", What: "does two again", At: at, Machine: "m", Commit: "c2", Quick: true}
-	list := merge(old, []Record{fresh}, []string{"one", "zero", "two"})
-	if len(list) != 2 || list[0].Scenario != "one" || list[1].Commit != "c2" {
+	fresh := record.New("two", "what", "does two again", "quick", "true")
+	fresh.Host = host("c2")
+	list := merge(old, record.Rows{fresh}, []string{"one", "zero", "two"})
+	if len(list) != 2 || list[0].Scenario != "one" || list[1].Host.Revision != "c2" {
 		t.Fatalf("%+v", list)
 	}
-	var text strings.Builder
-	render(&text, "Title", list)
+	if err := write(out, "Title", list); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(out + ".md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	const want = `# Title
 
-2026-11-29, m, commit c1.
-2026-11-29, m, commit c2, a quick run: shorter and smaller than what the tables are meant for.
+2026-11-29, 2 cores of m, shared by gateway and clients, linux, go1, commit c1.
+2026-11-29, 2 cores of m, shared by gateway and clients, linux, go1, commit c2, a quick run: shorter and smaller than what the tables are meant for.
 
 | scenario | claim | wanted | measured | verdict |
 |---|---|---|---|---|
@@ -97,13 +67,7 @@ T:
 
 does two again
 `
-	if text.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", &text, want)
-	}
-}
-
-func TestNoResultsYet(t *testing.T) {
-	if list, err := readRecords(filepath.Join(t.TempDir(), "none.jsonl")); err != nil || list != nil {
-		t.Errorf("%v, %v", list, err)
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/record"
 )
 
 const (
@@ -18,16 +19,16 @@ const (
 )
 
 // slowWithin has room for all: what do they cost, and are they cut off?
-func slowWithin(ctx context.Context, b *bench, r *Record) error {
+func slowWithin(ctx context.Context, b *bench, r *record.Record) error {
 	n, err := roomFor(b.count(slowClients))
 	if err != nil {
 		return err
 	}
-	r.What = fmt.Sprintf("%d clients send a request at one byte a second, half of them from its first byte, half from the first byte of the body; "+
+	r.Params["what"] = fmt.Sprintf("%d clients send a request at one byte a second, half of them from its first byte, half from the first byte of the body; "+
 		"`max_connections` is above that, `read_timeout` %v.", n, slowReadTimeout)
 	s := setup{http: fmt.Sprintf("max_connections: 15000, read_timeout: %v", slowReadTimeout), settle: true}
 	ends := newTally()
-	err = b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
+	memory, err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
 		opened, ended := slowSwarm(ctx, o.g, n, ends)
 		opened()
 		o.mark("all connected")
@@ -38,34 +39,24 @@ func slowWithin(ctx context.Context, b *bench, r *Record) error {
 		return err
 	}
 	r.Tables = append(r.Tables, ends.table("The slow clients"))
-	r.atLeast("slow clients cut off with 408", ends.share(http.StatusRequestTimeout, "did not arrive"), 100, "%")
-	r.atMost("the last of them after", ends.latest(), millis(slowReadTimeout)+2000, "ms")
-	perConnection(r, n)
+	r.AtLeast("slow clients cut off with 408", ends.share(http.StatusRequestTimeout, "did not arrive"), 100, "%")
+	r.AtMost("the last of them after", ends.latest(), millis(slowReadTimeout)+2000, "ms")
+	r.AtMost("memory of each", 1024*memory/float64(n), 64, "KiB")
 	return nil
 }
 
-// perConnection derives the memory of each from what beside entered.
-func perConnection(r *Record, n int) {
-	for _, c := range r.Checks {
-		if c.Unit == "MiB" {
-			r.atMost("memory of each", 1024*c.Got/float64(n), 64, "KiB")
-			return
-		}
-	}
-}
-
 // slowBeyond has more of them than the limit on connections.
-func slowBeyond(ctx context.Context, b *bench, r *Record) error {
+func slowBeyond(ctx context.Context, b *bench, r *record.Record) error {
 	n, err := roomFor(b.count(slowClients))
 	if err != nil {
 		return err
 	}
 	limit := n * 8192 / 10_000
-	r.What = fmt.Sprintf("The same %d slow clients, but `max_connections` is %d (the default, where there are 10,000). "+
+	r.Params["what"] = fmt.Sprintf("The same %d slow clients, but `max_connections` is %d (the default, where there are 10,000). "+
 		"A newcomer tries a new connection every 50 ms; the polite caller has its own already.", n, limit)
 	s := setup{http: fmt.Sprintf("max_connections: %d, read_timeout: %v", limit, slowReadTimeout)}
 	ends, newcomers, later := newTally(), newTally(), newTally()
-	err = b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
+	_, err = b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
 		opened, ended := slowSwarm(ctx, o.g, n, ends)
 		opened()
 		o.mark("all connected")
@@ -84,18 +75,18 @@ func slowBeyond(ctx context.Context, b *bench, r *Record) error {
 	}
 	r.Tables = append(r.Tables, ends.table("The slow clients"), newcomers.table("Newcomers while the limit is reached"), later.table("Newcomers afterwards"))
 	cut, refused := ends.share(http.StatusRequestTimeout, "did not arrive"), ends.share(http.StatusServiceUnavailable, "too many connections")
-	r.atLeast("slow clients told why: 408 or 503", cut+refused, 99, "%")
-	r.atLeast("newcomers told 503 while the limit is reached", newcomers.share(http.StatusServiceUnavailable, "too many connections"), 99, "%")
-	r.atLeast("newcomers served afterwards", later.share(http.StatusOK, ""), 100, "%")
-	r.note("While slow clients hold all connections, nobody new is served: that lasts `read_timeout` at most for each of them. " +
+	r.AtLeast("slow clients told why: 408 or 503", cut+refused, 99, "%")
+	r.AtLeast("newcomers told 503 while the limit is reached", newcomers.share(http.StatusServiceUnavailable, "too many connections"), 99, "%")
+	r.AtLeast("newcomers served afterwards", later.share(http.StatusOK, ""), 100, "%")
+	r.Note("While slow clients hold all connections, nobody new is served: that lasts `read_timeout` at most for each of them. " +
 		"A limit for each address is a proxy's.")
 	return nil
 }
 
 func slowSwarm(ctx context.Context, g *gateway, n int, ends *tally) (opened, ended func()) {
-	request := raw(loadgen.FP32Target(g.url(), "polite", "input", []int64{1, 16}, false))
-	head := len(request) - len(loadgen.FP32Target(g.url(), "polite", "input", []int64{1, 16}, false).Body)
-	return swarm(ctx, g.http, n, ends, func(i int, c *net.TCPConn, begun time.Time) ending {
+	request := raw(loadgen.FP32Target(g.URL(), "polite", "input", []int64{1, 16}, false))
+	head := len(request) - len(loadgen.FP32Target(g.URL(), "polite", "input", []int64{1, 16}, false).Body)
+	return swarm(ctx, g.HTTP, n, ends, func(i int, c *net.TCPConn, begun time.Time) ending {
 		at := 1
 		if i%2 == 1 {
 			at = head + 1
@@ -130,7 +121,7 @@ func dribble(c *net.TCPConn, rest []byte, begun time.Time) ending {
 // newcomer sends a request on a new connection every 50 ms until stopped.
 func newcomer(ctx context.Context, g *gateway, ends *tally) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	request, done := raw(politeTarget(g.url())), make(chan struct{})
+	request, done := raw(politeTarget(g.URL())), make(chan struct{})
 	go func() {
 		defer close(done)
 		for tick := time.NewTicker(50 * time.Millisecond); ; {
@@ -154,7 +145,7 @@ func newcomer(ctx context.Context, g *gateway, ends *tally) (stop func()) {
 // knock opens a connection, sends a request and returns what came back.
 func knock(ctx context.Context, g *gateway, request []byte) ending {
 	begun := time.Now()
-	c, err := dial(ctx, g.http)
+	c, err := dial(ctx, g.HTTP)
 	if err != nil {
 		return broken(err, begun)
 	}

@@ -55,16 +55,6 @@ func TestSurgeIsReadFromTheTimeline(t *testing.T) {
 	}
 }
 
-func TestDifferences(t *testing.T) {
-	got := differences([]float64{11, 20}, []float64{10, 10}, []float64{10, 30})
-	if len(got) != 2 || got[0] < 9.99 || got[0] > 10.01 || got[1] != 0 {
-		t.Errorf("%v", got)
-	}
-	if m := median([]float64{3, 1, 2, 10}); m != 2.5 {
-		t.Errorf("median %g", m)
-	}
-}
-
 func TestLatencyIsInMilliseconds(t *testing.T) {
 	r := &loadgen.Result{Latency: hdrhistogram.New(1, 1_000_000, 3), Errors: map[int]int64{429: 2, 0: 1}}
 	_ = r.Latency.RecordValue(1500)

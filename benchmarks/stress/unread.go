@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/benchmarks/record"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
@@ -21,37 +23,33 @@ const (
 )
 
 // unread asks for large answers and reads none of them.
-func unread(ctx context.Context, b *bench, r *Record) error {
+func unread(ctx context.Context, b *bench, r *record.Record) error {
 	n := b.count(unreadClients)
-	r.What = fmt.Sprintf("%d clients ask for an answer of %d MiB each, with requests of 16 numbers, and do not read; `write_timeout` and `idle_timeout` %v, `max_body_memory` %d MiB.",
+	r.Params["what"] = fmt.Sprintf("%d clients ask for an answer of %d MiB each, with requests of 16 numbers, and do not read; `write_timeout` and `idle_timeout` %v, `max_body_memory` %d MiB.",
 		n, unreadBytes>>20, unreadTimeout, unreadBodies)
 	s := setup{
-		models: []versioned{one(large())},
+		models: []process.Version{one(large())},
 		http:   fmt.Sprintf("write_timeout: %v, idle_timeout: %v, max_body_memory: %dMiB, max_body: 16MiB, max_inflated: 16MiB", unreadTimeout, unreadTimeout, unreadBodies),
 		limits: "max_response: 64MiB",
 	}
 	target := func(g *gateway) loadgen.Target {
-		return loadgen.FP32Target(g.url(), "large", "input", []int64{1, 16}, true)
+		return loadgen.FP32Target(g.URL(), "large", "input", []int64{1, 16}, true)
 	}
-	if err := b.unread(ctx, r, s, n, target, false); err != nil {
-		return err
+	memory, err := b.unread(ctx, r, s, n, target, false)
+	if err == nil {
+		r.AtMost("most memory, as one and a half times `max_body_memory`", memory, 1.5*unreadBodies, "MiB")
 	}
-	for _, c := range r.Checks {
-		if c.Unit == "MiB" {
-			r.atMost("most memory, as one and a half times `max_body_memory`", c.Got, 1.5*unreadBodies, "MiB")
-			break
-		}
-	}
-	return nil
+	return err
 }
 
 // pipelined sends small requests without an end and reads no answer.
-func pipelined(ctx context.Context, b *bench, r *Record) error {
+func pipelined(ctx context.Context, b *bench, r *record.Record) error {
 	n := b.count(pipelineClients)
-	r.What = fmt.Sprintf("%d clients send small requests one after the other for as long as the gateway takes them, and read no answer; `write_timeout` %v.", n, unreadTimeout)
+	r.Params["what"] = fmt.Sprintf("%d clients send small requests one after the other for as long as the gateway takes them, and read no answer; `write_timeout` %v.", n, unreadTimeout)
 	s := setup{http: fmt.Sprintf("write_timeout: %v", unreadTimeout)}
-	target := func(g *gateway) loadgen.Target { return politeTarget(g.url()) }
-	return b.unread(ctx, r, s, n, target, true)
+	target := func(g *gateway) loadgen.Target { return politeTarget(g.URL()) }
+	_, err := b.unread(ctx, r, s, n, target, true)
+	return err
 }
 
 // large answers with far more than it was asked: "input" FP32 [1, 16] → its mean,
@@ -66,15 +64,15 @@ func large() *onnxgen.Graph {
 
 // unread sees from the gateway's side when the clients were cut off: what they do
 // not read hides the end of the connection from them.
-func (b *bench) unread(ctx context.Context, r *Record, s setup, n int, target func(*gateway) loadgen.Target, again bool) error {
+func (b *bench) unread(ctx context.Context, r *record.Record, s setup, n int, target func(*gateway) loadgen.Target, again bool) (memory float64, err error) {
 	ends := newTally()
 	var cut time.Duration
 	refused := 0
-	err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
+	memory, err = b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
 		base := o.g.kernelUsage().Descriptors
 		request, done := raw(target(o.g)), make(chan struct{})
 		begun := time.Now()
-		opened, ended := swarm(ctx, o.g.http, n, ends, func(_ int, c *net.TCPConn, begun time.Time) ending {
+		opened, ended := swarm(ctx, o.g.HTTP, n, ends, func(_ int, c *net.TCPConn, begun time.Time) ending {
 			return deaf(c, request, again, done, begun)
 		})
 		opened()
@@ -92,7 +90,7 @@ func (b *bench) unread(ctx context.Context, r *Record, s setup, n int, target fu
 		return nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for name, count := range ends.counts {
 		if name != silence {
@@ -100,14 +98,14 @@ func (b *bench) unread(ctx context.Context, r *Record, s setup, n int, target fu
 		}
 	}
 	r.Tables = append(r.Tables, ends.table("What was in the clients' buffers, read after all had been cut off"))
-	r.record("clients that found a refusal or the end there", float64(refused), "")
+	r.Tell("clients that found a refusal or the end there", float64(refused), "")
 	if again {
 		// The time runs for each answer, and the kernel's buffers take many.
-		r.record("all connections closed by the gateway after", millis(cut), "ms")
+		r.Tell("all connections closed by the gateway after", millis(cut), "ms")
 	} else {
-		r.atMost("all connections closed by the gateway after", millis(cut), millis(unreadTimeout)+2000, "ms")
+		r.AtMost("all connections closed by the gateway after", millis(cut), millis(unreadTimeout)+2000, "ms")
 	}
-	return nil
+	return memory, nil
 }
 
 // silence is what a client finds that was being answered.
