@@ -33,7 +33,7 @@ func served(t *testing.T, dir, more string) (data, admin string) {
 	ended := make(chan int, 1)
 	var log bytes.Buffer
 	go func() { // received below
-		code := run(ctx, []string{"serve", "-c", file}, nil, outWriter, &log)
+		code := run(ctx, []string{"serve", "-c", file}, nil, outWriter, &log, watched)
 		_ = outWriter.Close()
 		ended <- code
 	}()

@@ -154,7 +154,10 @@ func (s *driftSimulate) check() error {
 	if err := checkTable(&s.options.TableOptions); err != nil {
 		return err
 	}
-	return s.out.check()
+	if !s.out.people() && s.out.format != formJSON {
+		return usageError{"-o " + s.out.format + ": expected table or json"}
+	}
+	return nil
 }
 
 // rowsAtLeast is how many rows a window has; 1 if it has a time instead.
@@ -179,14 +182,14 @@ func (s *driftSimulate) run(cmd *cobra.Command, path string) error {
 	}
 	defer t.close()
 	tell := s.found.add
-	if s.out.format == "json" {
+	if s.out.format == formJSON {
 		lines := json.NewEncoder(cmd.OutOrStdout())
 		tell = func(v offline.Simulated) error { return lines.Encode(v) }
 	}
 	s.found.timed = s.options.Time != ""
 	s.found.total, err = offline.SimulateProfile(cmd.Context(), p, t.in, s.options, tell)
 	t.bar.clear()
-	if err != nil || s.out.format == "json" {
+	if err != nil || s.out.format == formJSON {
 		return err
 	}
 	return s.out.print(cmd.OutOrStdout(), nil, s.print)

@@ -80,6 +80,8 @@ func (j *journalCommand) run(cmd *cobra.Command) error {
 		return usageError{"give --limit or --follow, not both"}
 	case j.until != "" && j.follow:
 		return usageError{"give --until or --follow, not both"}
+	case j.follow && !j.out.people() && j.out.format != formJSON:
+		return usageError{"--follow prints a table or json"}
 	case slices.Contains(j.filter.Types, ""):
 		return usageError{"--type: expected a type, such as route.set, or the beginning of one with its dot"}
 	}
@@ -92,7 +94,7 @@ func (j *journalCommand) run(cmd *cobra.Command) error {
 	}
 	defer cl.Close()
 	w := cmd.OutOrStdout()
-	if j.out.format == "json" && !j.follow {
+	if !j.out.people() && !j.follow {
 		all := []api.Event{}
 		_, err := j.each(cmd.Context(), cl, func(events []api.Event) error {
 			all = append(all, events...)
@@ -182,13 +184,13 @@ const eventColumns = "%-6s  %-19s  %-20s  %-24s  %-20s  %-24s  %s\n"
 // titles alone if there are none yet.
 func (j *journalCommand) print(w io.Writer, events []api.Event) error {
 	var b strings.Builder
-	if !j.titled && j.out.format != "json" {
+	if !j.titled && j.out.people() {
 		j.titled = true
 		fmt.Fprintf(&b, eventColumns, "SEQ", "TIME", "TYPE", "SUBJECT", "ACTOR", "REASON", "CHANGE")
 	}
 	for i := range events {
 		e := &events[i]
-		if j.out.format == "json" {
+		if !j.out.people() {
 			text, err := json.Marshal(e)
 			if err != nil {
 				return err

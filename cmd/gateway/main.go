@@ -30,13 +30,14 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, terminal))
 }
 
-// run executes a command line and returns the exit code.
-func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	root := newRoot() //nolint:contextcheck // its commands get ctx from ExecuteContext
-	started := false  // the command line made sense
+// run executes a command line and returns the exit code. isTerminal reports whether
+// somebody sits at the other end of a stream.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer, isTerminal func(stream any) bool) int {
+	root := newRoot(isTerminal) //nolint:contextcheck // its commands get ctx from ExecuteContext
+	started := false            // the command line made sense
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	root.SetArgs(args)
 	root.SetIn(in)

@@ -33,9 +33,22 @@ func command(t *testing.T, in string, args []string, env ...string) result {
 		t.Setenv(env[i], env[i+1])
 	}
 	var out, errOut strings.Builder
-	code := run(t.Context(), args, strings.NewReader(in), &out, &errOut)
+	code := run(t.Context(), args, strings.NewReader(in), &out, &errOut, terminal)
 	return result{code, out.String(), errOut.String()}
 }
+
+// expectLines holds that a command succeeded and printed lines that begin so.
+func expectLines(t *testing.T, got result, lines ...string) {
+	t.Helper()
+	for _, want := range lines {
+		if got.code != exitOK || !strings.Contains("\n"+got.out, "\n"+want) {
+			t.Errorf("no line %q in %+v", want, got)
+		}
+	}
+}
+
+// watched says of any stream that somebody sits at its other end.
+func watched(any) bool { return true }
 
 // gateway answers by "METHOD path"; what it does not know is 404.
 func gateway(t *testing.T, routes map[string]http.HandlerFunc) string {
@@ -71,13 +84,15 @@ func TestUsageErrors(t *testing.T) {
 			t.Errorf("%v = %+v, want code 2 and one line with %q", args, got, part)
 		}
 	}
-	f("bogus", "bogus")
-	f("list, describe, load or unload", "models")
+	f(`unknown command "bogus" for "gateway"`, "bogus")
+	f(`unknown command "modles" for "gateway"; did you mean models?`, "modles")
+	f(`unknown command "lst" for "gateway routes"; did you mean list`, "routes", "lst")
 	f("bogus", "models", "bogus")
 	f("--nope", "models", "list", "--nope")
+	f("--canari; did you mean --canary?", "routes", "set", "iris", "--canari", "2=5%")
 	f("models describe MODEL", "models", "describe")
 	f("models load MODEL", "models", "load", "a", "b")
-	f("table or json", "models", "list", "-o", "yaml")
+	f("table, wide, json, yaml or name", "models", "list", "-o", "xml")
 	f("http://", "models", "list", "--admin", "ftp://x")
 	f("--timeout", "models", "list", "--timeout", "0s")
 	f("-c FILE", "check")
@@ -89,7 +104,7 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestHelpAndCompletion(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"help", "infer"}, {"completion", "bash"}, {"version"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"help", "infer"}, {"completion", "bash"}, {"version"}, {"--version"}} {
 		if got := command(t, "", args); got.code != exitOK || got.out == "" || got.errOut != "" {
 			t.Errorf("%v = %+v", args, got)
 		}

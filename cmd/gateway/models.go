@@ -16,24 +16,20 @@ func newModels() *cobra.Command {
 		conn connection
 		out  output
 	)
+	listed := modelsRun(&conn, &out, printVersions, func(ctx context.Context, c *client.Client, _ string) ([]api.ModelStatus, error) {
+		return c.Models(ctx)
+	})
+	listed = warnsOfRepository(listed, &conn)
 	cmd := &cobra.Command{
 		Use:   "models",
 		Short: "List, describe, load and unload the models of a running gateway",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return usageError{"say what to do with models: list, describe, load or unload"}
-		},
+		Args:  onlyCommands,
+		RunE:  listed,
 	}
 	// A load takes as long as its model is large.
 	conn.flags(cmd, 10*time.Minute)
 	out.flags(cmd)
-	list := &cobra.Command{
-		Use: "list", Short: "List every version of every model", Args: cobra.NoArgs,
-		RunE: modelsRun(&conn, &out, printVersions, func(ctx context.Context, c *client.Client, _ string) ([]api.ModelStatus, error) {
-			return c.Models(ctx)
-		}),
-	}
-	warnsOfRepository(list, &conn)
+	list := &cobra.Command{Use: "list", Short: "List every version of every model", Args: cobra.NoArgs, RunE: listed}
 	describe := &cobra.Command{
 		Use: "describe MODEL", Short: "Show all that is known about a model", Args: oneModel, ValidArgsFunction: conn.completeModels,
 		RunE: modelsRun(&conn, &out, printDetails, func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error) {
@@ -79,15 +75,14 @@ func modelsRun(
 		if err != nil {
 			return err
 		}
-		return out.print(cmd.OutOrStdout(), versions, func(b *strings.Builder) { text(b, versions) })
+		return out.print(cmd.OutOrStdout(), versions, func(b *strings.Builder) { text(b, versions, out.wide()) })
 	}
 }
 
-// warnsOfRepository makes a command say, after what it prints, what lies in the
+// warnsOfRepository makes a run of a command say, after what it prints, what lies in the
 // repository and is not served. A gateway that does not tell has no warnings.
-func warnsOfRepository(cmd *cobra.Command, conn *connection) {
-	run := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+func warnsOfRepository(run func(*cobra.Command, []string) error, conn *connection) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
 		if err := run(cmd, args); err != nil {
 			return err
 		}

@@ -4,42 +4,57 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/infer"
+)
+
+// The forms of output.
+const (
+	formTable = "table" // columns for people
+	formWide  = "wide"  // more of them
+	formJSON  = "json"  // as the control API answers it
+	formYAML  = "yaml"  // the same document
+	formName  = "name"  // a name on each line
 )
 
 // output is the form of what a command prints.
 type output struct{ format string }
 
-// printer writes versions for people, columns separated by tabs.
-type printer func(b *strings.Builder, versions []api.ModelStatus)
-
 func (o *output) flags(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringVarP(&o.format, "output", "o", "table", "table, or json as the control API answers it")
+	cmd.PersistentFlags().StringVarP(&o.format, "output", "o", formTable,
+		"table, wide, name, or json or yaml of what the control API answers")
 }
 
 func (o *output) check() error {
-	if o.format != "table" && o.format != "json" {
-		return usageError{fmt.Sprintf("-o %s: expected table or json", o.format)}
+	switch o.format {
+	case formTable, formWide, formJSON, formYAML, formName:
+		return nil
 	}
-	return nil
+	return usageError{fmt.Sprintf("-o %s: expected table, wide, json, yaml or name", o.format)}
 }
 
-// print writes a document as JSON, or what text says of it for people.
+// people reports whether the output is a table.
+func (o *output) people() bool { return o.format == formTable || o.format == formWide }
+
+func (o *output) wide() bool { return o.format == formWide }
+
+// print writes a document as JSON or YAML, the names in it, or what text says of it for
+// people.
 func (o *output) print(w io.Writer, doc any, text func(b *strings.Builder)) error {
-	if o.format == "json" {
+	switch o.format {
+	case formJSON:
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
 		return enc.Encode(doc)
+	case formYAML:
+		return printYAML(w, doc)
+	case formName:
+		return printNames(w, doc)
 	}
 	var b strings.Builder
 	text(&b)
@@ -50,151 +65,83 @@ func (o *output) print(w io.Writer, doc any, text func(b *strings.Builder)) erro
 	return aligned.Flush()
 }
 
-// printVersions prints a line per version.
-func printVersions(b *strings.Builder, versions []api.ModelStatus) {
-	fmt.Fprintln(b, "MODEL\tVERSION\tSTATE\tLOADED\tBATCHING\tINSTANCES\tREASON")
-	for i := range versions {
-		v := &versions[i]
-		batching, instances := "-", "-"
-		if d := v.Detail; d != nil {
-			batching, instances = batchingText(d.Batching), strconv.Itoa(d.Instances)
+// printYAML writes the JSON of a document as YAML, its fields in the same order.
+func printYAML(w io.Writer, doc any) error {
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(text, &node); err != nil { // JSON is YAML
+		return err
+	}
+	inBlocks(&node)
+	enc := yaml.NewEncoder(w)
+	enc.SetIndent(2)
+	if err := enc.Encode(&node); err != nil {
+		return err
+	}
+	return enc.Close()
+}
+
+// inBlocks takes the braces and quotes of JSON away where YAML needs none.
+func inBlocks(n *yaml.Node) {
+	if n.Style = 0; n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		n.SetString(n.Value)
+		switch strings.ToLower(n.Value) { // readers of YAML 1.1 take these for booleans
+		case "y", "n", "yes", "no", "on", "off":
+			n.Style = yaml.DoubleQuotedStyle
 		}
-		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.Name, versionText(v), v.State, timeText(v.LoadedAt), batching, instances, v.Reason)
+	}
+	for _, child := range n.Content {
+		inBlocks(child)
 	}
 }
 
-// printDetails prints a block per version.
-func printDetails(b *strings.Builder, versions []api.ModelStatus) {
-	for i := range versions {
-		v := &versions[i]
-		if i > 0 {
-			fmt.Fprintln(b)
-		}
-		fmt.Fprintf(b, "Model:\t%s\nVersion:\t%s\nState:\t%s\n", v.Name, versionText(v), v.State)
-		line(b, "Reason", v.Reason)
-		line(b, "Digest", v.Digest)
-		if v.LoadedAt != nil {
-			line(b, "Loaded", timeText(v.LoadedAt))
-		}
-		if v.Detail != nil {
-			printDetail(b, v.Detail)
-		}
-		if v.Memory != nil {
-			fmt.Fprintf(b, "Memory:\t%d bytes\n", v.Memory.InstanceBytes)
+// printNames writes a name on each line, in the form in which commands take it.
+func printNames(w io.Writer, doc any) error {
+	names, ok := namesIn(doc)
+	if !ok {
+		return usageError{"-o name: this command prints nothing that has a name"}
+	}
+	for _, name := range names {
+		if _, err := fmt.Fprintln(w, oneLine(name)); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-func printDetail(b *strings.Builder, d *api.ModelDetail) {
-	fmt.Fprintf(b, "Instances:\t%d\n", d.Instances)
-	line(b, "Batching", batchingDetail(d.Batching))
-	for i := range d.Batching.RunTimes {
-		line(b, "Run time", runTimeText(&d.Batching.RunTimes[i]))
-	}
-	line(b, "Warm-up", d.Warmup)
-	for _, p := range d.Providers {
-		fmt.Fprintf(b, "Provider:\t%s", p.Name)
-		for _, option := range slices.Sorted(maps.Keys(p.Options)) {
-			fmt.Fprintf(b, " %s=%s", option, p.Options[option])
-		}
-		b.WriteByte('\n')
-	}
-	line(b, "Ignored files", strings.Join(d.Ignored, ", "))
-	if len(d.ZipMaps) > 0 {
-		line(b, "ZipMap", "cut off "+strings.Join(d.ZipMaps, ", ")+", which the model file makes maps of")
-	}
-	line(b, "Labels from", strings.Join(d.LabelsFrom, ", "))
-	printTensors(b, "Input", d.Inputs)
-	printTensors(b, "Output", d.Outputs)
-}
-
-func printTensors(b *strings.Builder, title string, tensors []api.Tensor) {
-	for i := range tensors {
-		t := &tensors[i]
-		text := fmt.Sprintf("%s %s%v", t.Name, t.Datatype, infer.Shape(t.Shape))
-		if names := slices.DeleteFunc(slices.Clone(t.Symbols), func(s string) bool { return s == "" }); len(names) > 0 {
-			text += " (" + strings.Join(names, ", ") + ")"
-		}
-		if t.Optional {
-			text += " optional"
-		}
-		line(b, title, text+labelsText(t.Labels))
-	}
-}
-
-// labelsText shows the first labels of an output's classes.
-func labelsText(labels []string) string {
-	const most = 10
-	switch n := len(labels); {
-	case n == 0:
-		return ""
-	case n > most:
-		return fmt.Sprintf(" labels %s, … (%d)", strings.Join(labels[:most], ", "), n)
+// namesIn returns the names in a document; it is not ok if none has one.
+func namesIn(doc any) (names []string, ok bool) {
+	switch d := doc.(type) {
+	case []api.ModelStatus:
+		return each(d, func(m *api.ModelStatus) string { return m.Name + "/" + versionText(m) }), true
+	case []api.Route:
+		return each(d, func(r *api.Route) string { return r.Name }), true
+	case api.Route:
+		return []string{d.Name}, true
+	case api.RouteResult:
+		return []string{d.Name}, true
+	case api.RouteStats:
+		return []string{d.Name}, true
+	case []api.Signal:
+		return each(d, func(s *api.Signal) string { return s.ID }), true
+	case api.Signal:
+		return []string{d.ID}, true
+	case []api.Event:
+		return each(d, func(e *api.Event) string { return e.Subject }), true
+	case []api.DriftStatus:
+		return each(d, func(s *api.DriftStatus) string { return fmt.Sprintf("%s/%d %s", s.Model, s.Version, s.Role) }), true
 	default:
-		return " labels " + strings.Join(labels, ", ")
+		return nil, false
 	}
 }
 
-// line prints a title and its text where there is any.
-func line(b *strings.Builder, title, text string) {
-	if text != "" {
-		fmt.Fprintf(b, "%s:\t%s\n", title, text)
+func each[T any](list []T, name func(*T) string) []string {
+	names := make([]string, len(list))
+	for i := range list {
+		names[i] = name(&list[i])
 	}
-}
-
-// versionText is "-" for a model that has no usable version.
-func versionText(v *api.ModelStatus) string {
-	if v.Version == 0 {
-		return "-"
-	}
-	return strconv.FormatInt(v.Version, 10)
-}
-
-// batchingText says in two words or so whether a version is batched, and why.
-func batchingText(s api.BatchingStatus) string {
-	switch {
-	case s.Summary != "": // a gateway of an older release has none
-		return s.Summary
-	case s.Enabled:
-		return "yes"
-	default:
-		return "no"
-	}
-}
-
-// batchingDetail adds the most rows, the reason in a sentence, and what to do.
-func batchingDetail(s api.BatchingStatus) string {
-	text := batchingText(s)
-	if s.Enabled {
-		text += fmt.Sprintf(", up to %d rows", s.MaxSize)
-	}
-	if text += ": " + s.Reason; s.Advice != "" {
-		text += "; " + s.Advice
-	}
-	return text
-}
-
-// runTimeText is one line of what is known of a shape: "x[-1,16] 4µs + 850ns a row,
-// in 1000 runs of 1 to 64 rows; 5.2 times the rows in runs of 80; joined".
-func runTimeText(r *api.RunTime) string {
-	text := fmt.Sprintf("%s %v", r.Shape, time.Duration(r.Fixed))
-	if r.MinRows < r.MaxRows {
-		text += fmt.Sprintf(" + %v a row, in %d runs of %d to %d rows", time.Duration(r.PerRow), r.Runs, r.MinRows, r.MaxRows)
-	} else {
-		text += fmt.Sprintf(", in %d runs of %d rows", r.Runs, r.MinRows)
-	}
-	if r.Gain > 0 {
-		text += fmt.Sprintf("; %.1f times the rows in runs of %d", r.Gain, r.RunRows)
-	}
-	if r.Joined {
-		return text + "; joined"
-	}
-	return text + "; one by one"
-}
-
-func timeText(t *time.Time) string {
-	if t == nil {
-		return "-"
-	}
-	return t.Local().Format(time.DateTime)
+	return names
 }

@@ -201,7 +201,7 @@ func TestProfileRefused(t *testing.T) {
 	f(exitUsage, "'one' is no version", file, "--model", "iris/one", "--model-repository", "m")
 	f(exitUsage, "name one profile", "show")
 	f(exitUsage, "name two profiles", "compare", file)
-	f(exitUsage, "expected table or json", "show", file, "-o", "yaml")
+	f(exitUsage, "expected table, wide, json, yaml or name", "show", file, "-o", "xml")
 	f(exitFailed, "no such file", "gone.csv")
 	f(exitFailed, "line 3 has 1 fields; expected 2", broken)
 	f(exitFailed, "no column 'z'; it has 'a', 'kind', 'b'", file, "--columns", "a,z")

@@ -3,24 +3,71 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sluice.io/sluice/client"
 )
 
-func newRoot() *cobra.Command {
+func newRoot(isTerminal func(stream any) bool) *cobra.Command {
+	version, _ := build()
 	root := &cobra.Command{
 		Use:           "gateway",
 		Short:         "Serve ONNX models over the Open Inference Protocol",
+		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          onlyCommands,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newServe(), newCheck(), newModels(), newRoutes(), newDrift(), newSignals(), newProfile(), newJournal(),
-		newInfer(), newHealthcheck(), newVersion())
+	root.SetVersionTemplate("gateway {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(newServe(isTerminal), newCheck(), newStatus(), newReload(), newModels(), newRoutes(isTerminal), newDrift(), newSignals(),
+		newProfile(), newJournal(), newInfer(), newHealthcheck(), newVersion())
 	return root
+}
+
+// onlyCommands refuses arguments of a command that has commands below it: they are none
+// of these.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError{fmt.Sprintf("unknown command %q for %q%s", args[0], cmd.CommandPath(), suggestion(cmd, args[0], ""))}
+}
+
+// flagError adds what somebody may have meant to an error about a flag.
+func flagError(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok || len(unknown.GetSpecifiedName()) < 2 {
+		return err
+	}
+	flags := &cobra.Command{} // cobra compares the names of commands
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	return fmt.Errorf("%w%s", err, suggestion(flags, unknown.GetSpecifiedName(), "--"))
+}
+
+// suggestion returns what of the commands below cmd somebody may have meant; "" if there
+// is nothing alike.
+func suggestion(cmd *cobra.Command, typed, prefix string) string {
+	const distance = 2 // letters
+	cmd.SuggestionsMinimumDistance = distance
+	list := cmd.SuggestionsFor(typed)
+	if len(list) == 0 {
+		return ""
+	}
+	for i := range list {
+		list[i] = prefix + list[i]
+	}
+	return "; did you mean " + strings.Join(list, " or ") + "?"
 }
 
 // connection is how a command reaches a running gateway.

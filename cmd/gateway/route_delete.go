@@ -19,8 +19,8 @@ type routeDelete struct {
 	retry  retry
 }
 
-func newRouteDelete(conn *connection, out *output) *cobra.Command {
-	d := routeDelete{conn: conn, out: out, retry: retry{terminal: terminal, question: "Delete it all the same?"}}
+func newRouteDelete(conn *connection, out *output, isTerminal func(stream any) bool) *cobra.Command {
+	d := routeDelete{conn: conn, out: out, retry: retry{terminal: isTerminal, question: "Delete it all the same?"}}
 	cmd := &cobra.Command{
 		Use:   "delete ROUTE",
 		Short: "Delete a route, so that the newest version of the model serves alone",

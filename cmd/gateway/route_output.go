@@ -13,16 +13,23 @@ import (
 	"sluice.io/sluice/api"
 )
 
-func printRoutes(b *strings.Builder, routes []api.Route) {
-	fmt.Fprintln(b, "ROUTE\tMODEL\tREVISION\tSPLIT\tSHADOWS\tSTICKY\tFALLBACK")
+func printRoutes(b *strings.Builder, routes []api.Route, wide bool) {
+	more := ""
+	if wide {
+		more = "\tSEED"
+	}
+	fmt.Fprintf(b, "ROUTE\tMODEL\tREVISION\tSPLIT\tSHADOWS\tSTICKY\tFALLBACK%s\n", more)
 	for i := range routes {
 		r := &routes[i]
 		shadows := make([]string, len(r.Shadows))
 		for i, s := range r.Shadows {
 			shadows[i] = fmt.Sprintf("v%d %s", s.Version, api.Percent(s.Sample))
 		}
-		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(r.Name), oneLine(r.Model), revisionText(r.Revision), splitText(r.Variants),
-			orDash(strings.Join(shadows, ", ")), stickyText(r.Sticky), fallbackText(r.Fallback))
+		if wide {
+			more = "\t" + oneLine(r.Seed)
+		}
+		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s%s\n", oneLine(r.Name), oneLine(r.Model), revisionText(r.Revision), splitText(r.Variants),
+			orDash(strings.Join(shadows, ", ")), stickyText(r.Sticky), fallbackText(r.Fallback), more)
 	}
 }
 

@@ -59,8 +59,8 @@ type routeSet struct {
 	retry  retry
 }
 
-func newRouteSet(conn *connection, out *output) *cobra.Command {
-	s := routeSet{conn: conn, out: out, retry: retry{terminal: terminal}}
+func newRouteSet(conn *connection, out *output, isTerminal func(stream any) bool) *cobra.Command {
+	s := routeSet{conn: conn, out: out, retry: retry{terminal: isTerminal}}
 	cmd := &cobra.Command{
 		Use: "set ROUTE", Short: "Change a route", Long: routeSetHelp, Example: routeSetExample,
 		Args: oneRoute, ValidArgsFunction: conn.completeRoutes,

@@ -15,7 +15,7 @@ import (
 	"sluice.io/sluice/client"
 )
 
-func newRoutes() *cobra.Command {
+func newRoutes(isTerminal func(stream any) bool) *cobra.Command {
 	var (
 		conn connection
 		out  output
@@ -23,10 +23,8 @@ func newRoutes() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "routes",
 		Short: "See and change how the traffic is split over versions",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return usageError{"say what to do with routes: list, get, set, delete or history"}
-		},
+		Args:  onlyCommands,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return listRoutes(cmd, &conn, &out) },
 	}
 	conn.flags(cmd, 10*time.Minute) // a change may have to load a version first
 	out.flags(cmd)
@@ -34,7 +32,7 @@ func newRoutes() *cobra.Command {
 		Use: "list", Short: "List every route", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return listRoutes(cmd, &conn, &out) },
 	}
-	cmd.AddCommand(list, newRouteGet(&conn, &out), newRouteSet(&conn, &out), newRouteDelete(&conn, &out), newRouteHistory(&conn, &out))
+	cmd.AddCommand(list, newRouteGet(&conn, &out), newRouteSet(&conn, &out, isTerminal), newRouteDelete(&conn, &out, isTerminal), newRouteHistory(&conn, &out))
 	return cmd
 }
 
@@ -51,7 +49,7 @@ func listRoutes(cmd *cobra.Command, conn *connection, out *output) error {
 	if err != nil {
 		return err
 	}
-	return out.print(cmd.OutOrStdout(), routes, func(b *strings.Builder) { printRoutes(b, routes) })
+	return out.print(cmd.OutOrStdout(), routes, func(b *strings.Builder) { printRoutes(b, routes, out.wide()) })
 }
 
 // routeGet is one call of gateway routes get.
@@ -140,7 +138,7 @@ func (g *routeGet) show(ctx context.Context, w io.Writer) error {
 	if now.route, err = g.client.Route(ctx, g.name); err != nil {
 		return err
 	}
-	if g.out.format == "json" && !g.stats && !g.watch.on {
+	if !g.out.people() && !g.stats && !g.watch.on {
 		return g.out.print(w, now.route, nil)
 	}
 	if now.stats, err = g.client.RouteStats(ctx, g.name); err != nil {

@@ -93,7 +93,7 @@ func TestRoutesWatch(t *testing.T) {
 	}
 	t.Setenv("SLUICE_TOKEN", "")
 	var out, errOut strings.Builder
-	code := run(ctx, []string{"routes", "get", "iris", "--watch", "--interval", "1ms", "--admin", sideOf(t, f)}, strings.NewReader(""), &out, &errOut)
+	code := run(ctx, []string{"routes", "get", "iris", "--watch", "--interval", "1ms", "--admin", sideOf(t, f)}, strings.NewReader(""), &out, &errOut, terminal)
 	block := func(rate string) string {
 		text := strings.ReplaceAll(irisBlock, "  ERRORS      ", "  REQ/S  ERRORS      ")
 		text = strings.ReplaceAll(text, "9500      ", "9500      "+fmt.Sprintf("%-7s", rate))
@@ -233,10 +233,9 @@ func TestRoutesUsage(t *testing.T) {
 			t.Errorf("%v = %+v, want code 2 and one line with %q", args, got, part)
 		}
 	}
-	f("list, get, set, delete or history", "routes")
 	f("routes get ROUTE", "routes", "get")
 	f("routes get ROUTE", "routes", "get", "")
-	f("table or json", "routes", "list", "-o", "yaml")
+	f("table, wide, json, yaml or name", "routes", "list", "-o", "xml")
 	f("--interval", "routes", "get", "iris", "--interval", "0s")
 	f("say what to change", "routes", "set", "iris")
 	f("say what to change", "routes", "set", "iris", "--reason", "x")
@@ -323,7 +322,7 @@ func TestRoutesSetAsks(t *testing.T) {
 		outrun(f, 1)
 		conn, out := &connection{admin: sideOf(t, f), timeout: time.Minute}, &output{format: "table"}
 		s := routeSet{conn: conn, out: out, author: author{reason: "x"}, retry: retry{terminal: func(any) bool { return true }}}
-		cmd := newRouteSet(conn, out)
+		cmd := newRouteSet(conn, out, terminal)
 		s.flags.canary = []string{"2=20%"}
 		if err := cmd.Flags().Set("canary", "2=20%"); err != nil {
 			t.Fatal(err)
@@ -353,7 +352,7 @@ func TestRoutesSetAsks(t *testing.T) {
 // Nobody answers, and the command is interrupted.
 func TestRoutesSetQuestionEndsWithTheCommand(t *testing.T) {
 	conn, out := &connection{timeout: time.Minute}, &output{format: "table"}
-	cmd := newRouteSet(conn, out)
+	cmd := newRouteSet(conn, out, terminal)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	in, typed := io.Pipe()
@@ -401,7 +400,7 @@ func TestTenCommandsAtOnce(t *testing.T) {
 					args = append(args, "--yes")
 				}
 				var out, errOut strings.Builder
-				code := run(t.Context(), args, strings.NewReader(""), &out, &errOut)
+				code := run(t.Context(), args, strings.NewReader(""), &out, &errOut, terminal)
 				results[i] = result{code, out.String(), errOut.String()}
 			})
 		}

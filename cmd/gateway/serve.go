@@ -20,8 +20,8 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-func newServe() *cobra.Command {
-	var s settings
+func newServe(isTerminal func(stream any) bool) *cobra.Command {
+	s := settings{terminal: isTerminal}
 	cmd := &cobra.Command{
 		Use:   "serve (MODEL | --model-repository DIR | -c FILE)",
 		Short: "Serve a model, or a folder of models",
@@ -98,7 +98,9 @@ func serve(cmd *cobra.Command, s *settings) error {
 
 	beside, cancel := context.WithCancel(cmd.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() { hello.run(beside) })
+	if s.terminal(cmd.OutOrStdout()) { // a log collector has no use for it
+		wg.Go(func() { hello.run(beside) })
+	}
 	wg.Go(func() { reloadOn(beside, hangup, a, log) })
 	err = a.Run(cmd.Context())
 	cancel()

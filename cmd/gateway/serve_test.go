@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) {
 	if args := os.Getenv(asGateway); args != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		code := run(ctx, strings.Split(args, "\n"), nil, os.Stdout, os.Stderr)
+		code := run(ctx, strings.Split(args, "\n"), nil, os.Stdout, os.Stderr, watched)
 		stop()
 		os.Exit(code)
 	}
@@ -69,7 +69,7 @@ func TestServe(t *testing.T) {
 	log, logWriter := io.Pipe()
 	code := make(chan int, 1)
 	go func() { // received below
-		code <- run(ctx, []string{"serve", "-c", file}, nil, outWriter, logWriter)
+		code <- run(ctx, []string{"serve", "-c", file}, nil, outWriter, logWriter, watched)
 		_ = outWriter.Close()
 		_ = logWriter.Close()
 	}()
@@ -137,7 +137,7 @@ func TestServeOneModel(t *testing.T) {
 		out, outWriter := io.Pipe()
 		code := make(chan int, 1)
 		go func() { // received below
-			code <- run(ctx, []string{"serve", file, "--http-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"}, nil, outWriter, io.Discard)
+			code <- run(ctx, []string{"serve", file, "--http-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"}, nil, outWriter, io.Discard, watched)
 			_ = outWriter.Close()
 		}()
 		commands := 0
@@ -165,6 +165,27 @@ func TestServeOneModel(t *testing.T) {
 	f(4)
 	f(2000)
 	f(1500, 700, 30)
+}
+
+// Where nobody sits at a terminal there is the log alone.
+func TestServeWithoutATerminalHasNoWelcome(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	log, logWriter := io.Pipe()
+	var out strings.Builder
+	code := make(chan int, 1)
+	go func() { // received below
+		code <- run(ctx, []string{"serve", "--model-repository", t.TempDir(), "--http-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"}, nil, &out, logWriter, terminal)
+		_ = logWriter.Close()
+	}()
+	for s := bufio.NewScanner(log); s.Scan(); {
+		if strings.Contains(s.Text(), `"the model repository holds what is not served"`) {
+			cancel() // it was up
+		}
+	}
+	if c := <-code; c != exitOK || out.String() != "" {
+		t.Errorf("exit code %d, %q", c, out.String())
+	}
 }
 
 // welcomed reads the welcome and returns the addresses in it.

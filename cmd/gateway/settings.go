@@ -16,6 +16,7 @@ type settings struct {
 	values     []settingFlag
 	load       []string
 	cmd        *cobra.Command
+	terminal   func(stream any) bool // of serve
 }
 
 // settingFlag is a flag that sets one setting.

@@ -17,18 +17,17 @@ func newSignals() *cobra.Command {
 		conn connection
 		out  output
 	)
+	list := newSignalsList(&conn, &out)
 	cmd := &cobra.Command{
 		Use:     "signals",
 		Aliases: []string{"retrain"}, // the name until signals of a second kind were added
 		Short:   "See and deal with requests for retraining and reports of bad data",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return usageError{"say what to do with signals: list, show, retry or close"}
-		},
+		Args:    onlyCommands,
+		RunE:    list.RunE,
 	}
 	conn.flags(cmd, time.Minute)
 	out.flags(cmd)
-	cmd.AddCommand(newSignalsList(&conn, &out), newSignalsShow(&conn, &out), newSignalsRetry(&conn, &out), newSignalsClose(&conn, &out))
+	cmd.AddCommand(list, newSignalsShow(&conn, &out), newSignalsRetry(&conn, &out), newSignalsClose(&conn, &out))
 	return cmd
 }
 
@@ -37,7 +36,11 @@ func newSignalsList(conn *connection, out *output) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List requests for retraining and reports of bad data, the newest first",
-		Args:  cobra.NoArgs,
+		Long: `List requests for retraining and reports of bad data, the newest first.
+
+Ids are shown as short as they are unambiguous; -o wide shows them whole. Commands
+take the beginning of an id.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
 				return err
@@ -56,13 +59,54 @@ func newSignalsList(conn *connection, out *output) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.print(cmd.OutOrStdout(), list, func(b *strings.Builder) { printSignals(b, list) })
+			return out.print(cmd.OutOrStdout(), list, func(b *strings.Builder) { printSignals(b, list, out.wide()) })
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&filter.Model, "model", "", "only of this model")
 	f.StringVar(&filter.State, "state", "", "only those that are open, delivered or closed")
 	return cmd
+}
+
+// shortID is the fewest letters that an id is shown with.
+const shortID = 8
+
+// shortIDs returns how many letters tell the ids of signals apart.
+func shortIDs(list []api.Signal) int {
+	for n := shortID; ; n++ {
+		seen := make(map[string]bool, len(list))
+		for i := range list {
+			seen[list[i].ID[:min(n, len(list[i].ID))]] = true
+		}
+		if len(seen) == len(list) || n > 64 {
+			return n
+		}
+	}
+}
+
+// wholeID returns the id that begins as text does. If there is none the gateway may say so.
+func wholeID(ctx context.Context, cl *client.Client, text string) (string, error) {
+	list, err := cl.Signals(ctx, client.SignalFilter{})
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for i := range list {
+		switch id := list[i].ID; {
+		case id == text:
+			return id, nil
+		case strings.HasPrefix(id, text):
+			found = append(found, id)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return text, nil
+	case 1:
+		return found[0], nil
+	default:
+		return "", usageError{fmt.Sprintf("%s begins the ids of %d signals; give more of it", text, len(found))}
+	}
 }
 
 func newSignalsShow(conn *connection, out *output) *cobra.Command {
@@ -132,7 +176,11 @@ func signalRun(
 			return err
 		}
 		defer done()
-		r, err := call(ctx, cl, args[0])
+		id, err := wholeID(ctx, cl, args[0])
+		if err != nil {
+			return err
+		}
+		r, err := call(ctx, cl, id)
 		if err != nil {
 			return err
 		}

@@ -9,11 +9,16 @@ import (
 	"sluice.io/sluice/api"
 )
 
-func printSignals(b *strings.Builder, list []api.Signal) {
+func printSignals(b *strings.Builder, list []api.Signal, wide bool) {
+	letters := shortIDs(list)
 	fmt.Fprintln(b, "ID\tMODEL\tVERSION\tROLE\tTYPE\tSTATE\tCREATED\tATTEMPTS\tFEATURES")
 	for i := range list {
 		r := &list[i]
-		fmt.Fprintf(b, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", oneLine(r.ID), oneLine(r.Model), r.Version, orDash(oneLine(r.Role)), signalText(r.Type),
+		id := r.ID
+		if !wide {
+			id = id[:min(letters, len(id))]
+		}
+		fmt.Fprintf(b, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", oneLine(id), oneLine(r.Model), r.Version, orDash(oneLine(r.Role)), signalText(r.Type),
 			r.State, timeText(&r.CreatedAt), r.Attempts, orDash(signalFeatures(&r.SignalData)))
 	}
 }

@@ -103,7 +103,6 @@ and 7 more
 	failed(exitFailed, "gateway: there is no signal 'cccc' (404 Not Found)\n", "show", "cccc")
 	failed(exitFailed, "gateway: aaaa is closed; only what is open is delivered (409 Conflict)\n", "retry", "aaaa")
 	failed(exitFailed, "gateway: aaaa was closed already (409 Conflict)\n", "close", "aaaa", "--reason", "again")
-	failed(exitUsage, "list, show, retry or close\n")
 	failed(exitUsage, "gateway: --state new: expected open, delivered or closed\n", "list", "--state", "new")
 	failed(exitUsage, "gateway: --reason: expected one line of text\n", "close", "aaaa", "--reason", "a\nb")
 	failed(exitUsage, "ID, as gateway signals list prints it\n", "show")
@@ -166,4 +165,20 @@ func TestSignalsInTheJournal(t *testing.T) {
 	v.Features[1].State = "OK"
 	f(api.EventDriftState, api.DriftEvidence{From: "OK", State: "DETECTED", Verdict: v},
 		"OK → DETECTED: input f0: stuck at 1; input f2: stuck at 1; input f3: stuck at 1; input f4: stuck at 1; input f5: stuck at 1; and 1 more")
+}
+
+func TestSignalsByShortIDs(t *testing.T) {
+	f := signalFold()
+	f.signals[0].ID, f.signals[1].ID = "0123456789abcdef", "0123456789ffffff"
+	url := sideOf(t, f)
+	got := signalsCommand(t, url)
+	expectLines(t, got, "0123456789f  wine ", "0123456789a  iris ")
+	if got := signalsCommand(t, url, "list", "-o", "wide"); !strings.Contains(got.out, "0123456789abcdef  iris") {
+		t.Errorf("%+v", got)
+	}
+	expect(t, result{exitOK, "0123456789abcdef of iris is closed\n", ""}, signalsCommand(t, url, "close", "0123456789a", "--reason", "x"))
+	got = signalsCommand(t, url, "show", "0123")
+	if got.code != exitUsage || !strings.Contains(got.errOut, "0123 begins the ids of 2 signals; give more of it") {
+		t.Errorf("%+v", got)
+	}
 }

@@ -65,7 +65,7 @@ func (w *watching) run(cmd *cobra.Command, show func(context.Context, io.Writer)
 func (w *watching) repaint(out io.Writer, block string, first bool) error {
 	const clearScreen = "\x1b[2J\x1b[H"
 	switch {
-	case w.out.format == "json":
+	case !w.out.people():
 	case terminal(out):
 		block = clearScreen + block
 	case !first:
