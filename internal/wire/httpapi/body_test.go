@@ -74,7 +74,7 @@ func TestBodyMemoryIsBounded(t *testing.T) {
 
 // startLarge runs a front whose answers have 16 MiB, more than the kernel takes off
 // the server. ask requests one, and reads no more than the status.
-func startLarge(t *testing.T, memory int64, patience time.Duration) (ask func() (c net.Conn, status string)) {
+func startLarge(t *testing.T, how func(*options), memory int64, patience time.Duration) (ask func() (c net.Conn, status string)) {
 	t.Helper()
 	const values = 4 << 20
 	s := &stub{predict: func(_ context.Context, _ *infer.Request) (*infer.Response, error) {
@@ -83,6 +83,7 @@ func startLarge(t *testing.T, memory int64, patience time.Duration) (ask func() 
 		return resp, nil
 	}}
 	addr := start(t, s, func(o *options) {
+		how(o)
 		o.Limits.MaxBodyBytes, o.Bounds.MaxMemory, o.Limits.WriteTimeout = 1<<20, memory, patience
 	})
 	text := request("POST", inferPath, strings.TrimSuffix(good, "}")+`,"parameters":{"binary_data_output":true}}`, "Connection: close")
@@ -115,26 +116,30 @@ func granted(t *testing.T, ask func() (net.Conn, string)) net.Conn {
 // Answers that nobody reads share the limit, and give their room back when they
 // were read.
 func TestAnswersThatWaitAreBounded(t *testing.T) {
-	ask := startLarge(t, 64<<20, time.Minute)
-	conns, statuses := make([]net.Conn, 4), make([]string, 4)
-	for i := range conns {
-		conns[i], statuses[i] = ask()
-	}
-	if got := strings.Join(statuses, " "); got != "200 200 429 429" {
-		t.Errorf("answered %s", got)
-	}
-	for range 5 {
-		if n, err := io.Copy(io.Discard, conns[0]); err != nil || n < 16<<20 {
-			t.Errorf("%d bytes, %v", n, err)
+	overBoth(t, func(t *testing.T, how func(*options)) {
+		ask := startLarge(t, how, 64<<20, time.Minute)
+		conns, statuses := make([]net.Conn, 4), make([]string, 4)
+		for i := range conns {
+			conns[i], statuses[i] = ask()
 		}
-		conns[0] = granted(t, ask)
-	}
+		if got := strings.Join(statuses, " "); got != "200 200 429 429" {
+			t.Errorf("answered %s", got)
+		}
+		for range 5 {
+			if n, err := io.Copy(io.Discard, conns[0]); err != nil || n < 16<<20 {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+			conns[0] = granted(t, ask)
+		}
+	})
 }
 
 // They give it back as well when their time is up.
 func TestAnswersThatNobodyReadsAreCutOff(t *testing.T) {
-	ask := startLarge(t, 40<<20, 200*time.Millisecond)
-	for range 3 {
-		granted(t, ask)
-	}
+	overBoth(t, func(t *testing.T, how func(*options)) {
+		ask := startLarge(t, how, 40<<20, 200*time.Millisecond)
+		for range 3 {
+			granted(t, ask)
+		}
+	})
 }

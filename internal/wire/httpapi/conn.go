@@ -121,8 +121,25 @@ func newConn(c net.Conn, t *timeouts) *conn {
 	return nc
 }
 
-// opened begins the time for the first request.
-func (c *conn) opened() { _ = c.SetReadDeadline(time.Now().Add(c.timeouts.read)) }
+// connOf returns the connection that is c, or that c wraps, as a *tls.Conn does.
+func connOf(c net.Conn) *conn {
+	for {
+		switch w := c.(type) {
+		case *conn:
+			return w
+		case interface{ NetConn() net.Conn }:
+			c = w.NetConn()
+		default:
+			panic("BUG: a connection that the listener did not accept")
+		}
+	}
+}
+
+// opened begins the time for the first request, and for what a handshake writes.
+func (c *conn) opened() {
+	_ = c.SetReadDeadline(time.Now().Add(c.timeouts.read))
+	c.answering()
+}
 
 // begun is called when the first byte of a request has come. That of a new
 // connection has been waited for in the time for the whole.

@@ -57,7 +57,7 @@ type exchange struct {
 func (s *Server) newExchange(ctx *fasthttp.RequestCtx, arrived time.Time) *exchange {
 	x := s.exchanges.Get().(*exchange) //nolint:forcetypeassert // nothing else is put there
 	x.ctx, x.arrived = ctx, arrived
-	x.conn = ctx.Conn().(*conn) //nolint:forcetypeassert // the listener accepts no others
+	x.conn = connOf(ctx.Conn())
 	s.front.Hold(&x.memory)
 	x.reserveKept()
 	return x

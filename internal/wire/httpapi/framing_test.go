@@ -216,16 +216,21 @@ func TestSlowRequestTimesOut(t *testing.T) {
 }
 
 func TestIdleConnectionIsClosed(t *testing.T) {
-	addr := start(t, &stub{}, func(o *options) { o.Limits.IdleTimeout = 20 * time.Millisecond })
-	c := dial(t, addr)
-	r := bufio.NewReader(c)
-	_, _ = io.WriteString(c, request("GET", "/v2", ""))
-	if a := read(t, r, "GET"); a.status != 200 || a.close {
-		t.Fatalf("%+v", a)
-	}
-	if b, err := r.ReadByte(); err != io.EOF {
-		t.Errorf("got %q, %v, want the end", b, err)
-	}
+	overBoth(t, func(t *testing.T, how func(*options)) {
+		addr := start(t, &stub{}, func(o *options) {
+			how(o)
+			o.Limits.IdleTimeout = 20 * time.Millisecond
+		})
+		c := dial(t, addr)
+		r := bufio.NewReader(c)
+		_, _ = io.WriteString(c, request("GET", "/v2", ""))
+		if a := read(t, r, "GET"); a.status != 200 || a.close {
+			t.Fatalf("%+v", a)
+		}
+		if b, err := r.ReadByte(); err != io.EOF {
+			t.Errorf("got %q, %v, want the end", b, err)
+		}
+	})
 }
 
 func TestMaxRequestsPerConnection(t *testing.T) {

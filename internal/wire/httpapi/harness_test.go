@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -152,6 +153,7 @@ func (s *stub) control(action string, by api.Actor) error {
 type options struct {
 	httpapi.Options
 	shared
+	tls *tls.Config // nil: plain
 }
 
 type shared = front.Options
@@ -194,8 +196,16 @@ func start(t *testing.T, s *stub, change func(*options)) string {
 // run runs a front; stop shuts it down and returns what Shutdown and Run did.
 func run(t *testing.T, s *stub, change func(*options)) (addr string, stop func(context.Context) error) {
 	t.Helper()
-	srv, _, stop := serve(t, s, change)
-	return srv.Addr().String(), stop
+	scheme := ""
+	srv, _, stop := serve(t, s, func(o *options) {
+		if change != nil {
+			change(o)
+		}
+		if o.tls != nil {
+			scheme = secure
+		}
+	})
+	return scheme + srv.Addr().String(), stop
 }
 
 // serve is run for those who ask the server as well, and what its requests hold.
@@ -211,6 +221,9 @@ func serve(t *testing.T, s *stub, change func(*options)) (srv *httpapi.Server, h
 	}
 	if err := srv.Listen(); err != nil {
 		t.Fatal(err)
+	}
+	if opts.tls != nil {
+		srv.Wrap(func(l net.Listener) net.Listener { return tls.NewListener(l, opts.tls) })
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run(context.Background()) }()
@@ -230,13 +243,23 @@ type answer struct {
 // dial connects with a deadline that only a broken server reaches.
 func dial(t *testing.T, addr string) net.Conn {
 	t.Helper()
-	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+	c, err := connect(t.Context(), addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	return c
+}
+
+// connect connects to an address of run. Over TLS the handshake is the first write's.
+func connect(ctx context.Context, addr string) (net.Conn, error) {
+	addr, encrypted := strings.CutPrefix(addr, secure)
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err == nil && encrypted {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	}
+	return c, err
 }
 
 // read reads one answer to a request of the method.

@@ -166,57 +166,61 @@ func releaseWhenCut(c net.Conn, release chan struct{}) (received chan string) {
 }
 
 func TestShutdownFinishesWhatItHasAccepted(t *testing.T) {
-	s, entered, release := blocking()
-	addr, stop := run(t, s, nil)
-	idle := dial(t, addr)
-	idleReader := bufio.NewReader(idle)
-	_, _ = io.WriteString(idle, request("GET", "/v2", ""))
-	_ = read(t, idleReader, "GET")
-	busy := make(chan answer)
-	go func() { busy <- post(t, addr, inferPath, good) }()
-	<-entered
-	stopped := make(chan error)
-	go func() { stopped <- stop(t.Context()) }()
-	if _, err := idleReader.ReadByte(); err != io.EOF {
-		t.Errorf("idle connection: %v, want the end", err)
-	}
-	close(release)
-	if a := <-busy; a.status != 200 || a.body != goodAnswer || !a.close {
-		t.Errorf("accepted request: %+v", a)
-	}
-	if err := <-stopped; err != nil {
-		t.Error(err)
-	}
+	overBoth(t, func(t *testing.T, how func(*options)) {
+		s, entered, release := blocking()
+		addr, stop := run(t, s, how)
+		idle := dial(t, addr)
+		idleReader := bufio.NewReader(idle)
+		_, _ = io.WriteString(idle, request("GET", "/v2", ""))
+		_ = read(t, idleReader, "GET")
+		busy := make(chan answer)
+		go func() { busy <- post(t, addr, inferPath, good) }()
+		<-entered
+		stopped := make(chan error)
+		go func() { stopped <- stop(t.Context()) }()
+		if _, err := idleReader.ReadByte(); err != io.EOF {
+			t.Errorf("idle connection: %v, want the end", err)
+		}
+		close(release)
+		if a := <-busy; a.status != 200 || a.body != goodAnswer || !a.close {
+			t.Errorf("accepted request: %+v", a)
+		}
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Callers in a loop of requests, each on a connection that it keeps while it
 // may, lose none of them to a stop: a request is answered, or its connection
 // could not be made.
 func TestShutdownUnderLoadLosesNothing(t *testing.T) {
-	addr, stop := run(t, &stub{}, nil)
-	started := make(chan struct{}, 4)
-	lost := make(chan error, 4)
-	for range 4 {
-		go func() { lost <- loop(addr, started) }()
-	}
-	for range 4 {
-		<-started
-	}
-	if err := stop(t.Context()); err != nil {
-		t.Error(err)
-	}
-	for range 4 {
-		if err := <-lost; err != nil {
+	overBoth(t, func(t *testing.T, how func(*options)) {
+		addr, stop := run(t, &stub{}, how)
+		started := make(chan struct{}, 4)
+		lost := make(chan error, 4)
+		for range 4 {
+			go func() { lost <- loop(addr, started) }()
+		}
+		for range 4 {
+			<-started
+		}
+		if err := stop(t.Context()); err != nil {
 			t.Error(err)
 		}
-	}
+		for range 4 {
+			if err := <-lost; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // loop sends requests until no connection can be made. A request that was sent
 // on a connection that had answered before must be answered.
 func loop(addr string, started chan<- struct{}) error {
 	for n := 0; ; {
-		c, err := new(net.Dialer).DialContext(context.Background(), "tcp", addr)
+		c, err := connect(context.Background(), addr)
 		if err != nil {
 			return nil //nolint:nilerr // the end that is waited for
 		}
@@ -263,20 +267,22 @@ func TestShutdownClosesUnusedConnections(t *testing.T) {
 }
 
 func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
-	s, entered, release := blocking()
-	addr, stop := run(t, s, nil)
-	c := dial(t, addr)
-	_, _ = io.WriteString(c, request("POST", inferPath, good))
-	<-entered
-	received := releaseWhenCut(c, release)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := stop(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want that requests were cut off", err)
-	}
-	if b := <-received; b != "" {
-		t.Errorf("got %q", b)
-	}
+	overBoth(t, func(t *testing.T, how func(*options)) {
+		s, entered, release := blocking()
+		addr, stop := run(t, s, how)
+		c := dial(t, addr)
+		_, _ = io.WriteString(c, request("POST", inferPath, good))
+		<-entered
+		received := releaseWhenCut(c, release)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := stop(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want that requests were cut off", err)
+		}
+		if b := <-received; b != "" {
+			t.Errorf("got %q", b)
+		}
+	})
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
@@ -306,16 +312,21 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 // A caller that sends on although the answer is clear gets to read it.
 func TestAnswerSurvivesUnreadBytes(t *testing.T) {
-	addr := start(t, &stub{}, func(o *options) { o.Limits.MaxBodyBytes = 8 << 20 })
-	for range 5 {
-		c := dial(t, addr)
-		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-		_, err := io.WriteString(c, request("POST", inferPath, strings.Repeat("x", 12<<20)))
-		if err != nil {
-			t.Fatalf("send: %v", err)
+	overBoth(t, func(t *testing.T, how func(*options)) {
+		addr := start(t, &stub{}, func(o *options) {
+			how(o)
+			o.Limits.MaxBodyBytes = 8 << 20
+		})
+		for range 5 {
+			c := dial(t, addr)
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			_, err := io.WriteString(c, request("POST", inferPath, strings.Repeat("x", 12<<20)))
+			if err != nil {
+				t.Fatalf("send: %v", err)
+			}
+			if a := read(t, bufio.NewReader(c), "POST"); a.status != 413 {
+				t.Errorf("%+v", a)
+			}
 		}
-		if a := read(t, bufio.NewReader(c), "POST"); a.status != 413 {
-			t.Errorf("%+v", a)
-		}
-	}
+	})
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net"
 	"time"
 
 	"sluice.io/sluice/internal/testing/limits"
@@ -14,3 +15,6 @@ func UsualLimits() Limits {
 		Tensors: limits.Tensors(),
 	}
 }
+
+// Wrap has the server accept from what wrap makes of its listener.
+func (s *Server) Wrap(wrap func(net.Listener) net.Listener) { s.accepts = wrap(s.accepts) }

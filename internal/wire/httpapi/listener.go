@@ -37,7 +37,9 @@ const (
 )
 
 // listener keeps the book of the connections: it refuses those beyond a limit
-// with an answer, and can cut all of them off.
+// with an answer, and can cut all of them off. Another listener may wrap it, as
+// tls.NewListener does: what that reads and writes is in the same book, and so is the
+// time of its handshakes. A refusal is then not encrypted, and fails the handshake.
 type listener struct {
 	net.Listener
 	limit    int
@@ -176,15 +178,14 @@ func (l *listener) count() int {
 
 // state follows what fasthttp does with a connection.
 func (l *listener) state(c net.Conn, state fasthttp.ConnState) {
-	nc, ok := c.(*conn)
-	switch {
-	case !ok:
-	case state == fasthttp.StateActive:
-		nc.begun()
-	case state == fasthttp.StateIdle:
-		nc.answered()
-	case state == fasthttp.StateClosed:
-		l.remove(nc)
+	switch state {
+	case fasthttp.StateActive:
+		connOf(c).begun()
+	case fasthttp.StateIdle:
+		connOf(c).answered()
+	case fasthttp.StateClosed:
+		l.remove(connOf(c))
+	default: // Accept entered it, and nothing takes it over
 	}
 }
 

@@ -58,6 +58,7 @@ type Server struct {
 	codecs    codecs
 	http      *fasthttp.Server
 	listener  *listener
+	accepts   net.Listener // listener, or what wraps it
 	exchanges sync.Pool
 	spares    spares
 	draining  atomic.Bool   // every answer ends its connection
@@ -129,6 +130,7 @@ func (s *Server) Listen() error {
 		return fmt.Errorf("HTTP address %q: %w", s.opts.Address, err)
 	}
 	s.listener = newListener(l, s.limits.MaxConnections, s.timeouts, s.front, s.log)
+	s.accepts = s.listener
 	return nil
 }
 
@@ -145,7 +147,7 @@ func (s *Server) Run(ctx context.Context) error {
 	clock.Go(func() { s.timeouts.run(ctx) })
 	defer clock.Wait()
 	defer stop()
-	err := s.http.Serve(s.listener)
+	err := s.http.Serve(s.accepts)
 	if err != nil {
 		s.abort()
 		err = fmt.Errorf("HTTP listener: %w", err)

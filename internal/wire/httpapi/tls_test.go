@@ -1,0 +1,100 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"math/big"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// secure is what an address begins with that speaks TLS.
+const secure = "tls:"
+
+// overBoth runs a test over plain connections and over TLS.
+func overBoth(t *testing.T, f func(t *testing.T, how func(*options))) {
+	t.Helper()
+	t.Run("plain", func(t *testing.T) { f(t, func(*options) {}) })
+	t.Run("tls", func(t *testing.T) {
+		config := selfSigned(t)
+		f(t, func(o *options) { o.tls = config })
+	})
+}
+
+// selfSigned makes what a server needs for TLS.
+func selfSigned(t *testing.T) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert}, PrivateKey: key}}}
+}
+
+// A connection has its read timeout for each request, whatever its idle timeout.
+func TestSlowRequestOnAKeptConnection(t *testing.T) {
+	overBoth(t, func(t *testing.T, how func(*options)) {
+		addr := start(t, &stub{}, func(o *options) {
+			how(o)
+			o.Limits.ReadTimeout, o.Limits.IdleTimeout = time.Second, time.Minute
+		})
+		c := dial(t, addr)
+		r := bufio.NewReader(c)
+		_, _ = io.WriteString(c, request("GET", "/v2", ""))
+		if a := read(t, r, "GET"); a.status != 200 || a.close {
+			t.Fatalf("%+v", a)
+		}
+		_, _ = io.WriteString(c, "GET /v2 HTTP/1.1\r\nHost")
+		if a := read(t, r, "GET"); a.status != 408 || !strings.Contains(a.body, "within 1s") || !a.close {
+			t.Errorf("%+v", a)
+		}
+	})
+}
+
+// A caller that begins no handshake has no more time than one that sends no request.
+func TestSlowHandshake(t *testing.T) {
+	config := selfSigned(t)
+	addr := start(t, &stub{}, func(o *options) { o.tls, o.Limits.ReadTimeout = config, 50*time.Millisecond })
+	c := dial(t, strings.TrimPrefix(addr, secure))
+	if b, err := io.ReadAll(c); len(b) != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %q, %v, want the end", b, err)
+	}
+}
+
+// Connections beyond the limit fail in their handshake, and the others go on.
+func TestMaxConnectionsOverTLS(t *testing.T) {
+	config := selfSigned(t)
+	addr := start(t, &stub{}, func(o *options) { o.tls, o.Limits.MaxConnections = config, 1 })
+	first := dial(t, addr)
+	r := bufio.NewReader(first)
+	for range 3 {
+		_, _ = io.WriteString(first, request("GET", "/v2", ""))
+		if a := read(t, r, "GET"); a.status != 200 {
+			t.Fatalf("%+v", a)
+		}
+		var plain tls.RecordHeaderError
+		if _, err := io.WriteString(dial(t, addr), request("GET", "/v2", "")); !errors.As(err, &plain) {
+			t.Errorf("got %v, want an answer that is not encrypted", err)
+		}
+	}
+	_ = first.Close()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); { // its place is free once the server has seen the end
+		if _, err := io.WriteString(dial(t, addr), request("GET", "/v2", "")); err == nil {
+			return
+		}
+	}
+	t.Error("the place of a closed connection stays taken")
+}
