@@ -58,10 +58,10 @@ demo-drift: setup ## real rows through a gateway, spoilt in three ways: what is 
 # COMPARE takes more flags, such as COMPARE='-peers fastapi,node' or COMPARE='-works enc'. With QUICK=1 it shows
 # in two minutes that all works, in files of its own: so short a run says nothing about speed.
 bench_in := $(if $(QUICK),bin/quick.jsonl,results/compare.jsonl)
-bench: build ## the gateway beside raw ONNX Runtime and a no-op server: benchmarks/results/compare.md and the README's table
+bench: build ## the gateway beside raw ONNX Runtime and a no-op server: benchmarks/results/compare.md and the tables of docs/performance.md
 	cd benchmarks && go build -o bin/ ./noop ./rawort ./compare ./report
 	cd benchmarks && bin/compare -out $(bench_in) $(if $(QUICK),-rounds 2 -d 300ms -raw 50ms -sweep 400ms) $(COMPARE)
-	cd benchmarks && bin/report -in $(bench_in) $(if $(QUICK),,-readme ../README.md)
+	cd benchmarks && bin/report -in $(bench_in) $(if $(QUICK),,-readme ../docs/performance.md)
 
 # peers=fastapi,node names some of those in benchmarks/peers/peers.txt.
 peers := all
