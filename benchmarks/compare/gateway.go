@@ -87,7 +87,7 @@ func (b *bench) makeProfile(ctx context.Context) error {
 		table.WriteByte('\n')
 	}
 	b.profile = filepath.Join(b.dir, "profile.json")
-	cmd := exec.CommandContext(ctx, b.o.gateway, "profile", "-", "--header", "no", //nolint:gosec // the operator's own binary
+	cmd := exec.CommandContext(ctx, b.o.gateway, "profile", "build", "-", "--header", "no", //nolint:gosec // the operator's own binary
 		"--model-repository", b.models, "--model", profileOf, "-o", b.profile)
 	cmd.Stdin = strings.NewReader(table.String())
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -78,10 +78,11 @@ func profile(model string, width, n int) (*drift.Profile, error) {
 		columns[i] = fmt.Sprintf("input[%d]", i)
 	}
 	columns = append(columns, "output[0]")
-	features, err := drift.FeaturesOf(m, columns, nil)
+	mapped, err := drift.MapColumns(m, columns, drift.ColumnOptions{})
 	if err != nil {
 		return nil, err
 	}
+	features, _ := mapped.Features()
 	b := drift.NewBuilder(features, drift.BuilderOptions{MaxSampleBytes: 64 << 20, MaxSampleRows: 100_000})
 	rng := onnxgen.Rand(1)
 	values, missing := make([]float64, len(columns)), make([]bool, len(columns))

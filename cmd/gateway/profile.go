@@ -28,27 +28,50 @@ type profileCommand struct {
 	model      string // MODEL or MODEL/VERSION
 	modelFile  string
 	mapping    map[string]string
-	outputs    bool // computed by the model where the file has none
+	outputs    bool // computed by the model if the file lacks them
 	options    offline.ProfileOptions
 }
 
 func newProfile() *cobra.Command {
 	var c profileCommand
 	cmd := &cobra.Command{
-		Use:   "profile DATA.csv [-o FILE]",
+		Use:   "profile",
+		Short: "Make, show and compare profiles of the data that models were trained on",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] == "" {
+				return usageError{"say what to do with a profile: build, show or compare"}
+			}
+			cmd.PrintErrln("gateway: gateway profile DATA.csv is now called gateway profile build DATA.csv")
+			c.file = args[0]
+			return c.run(cmd)
+		},
+	}
+	c.flags(cmd)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = true })
+	cmd.AddCommand(newProfileBuild(), newProfileShow(), newProfileCompare())
+	return cmd
+}
+
+func newProfileBuild() *cobra.Command {
+	var c profileCommand
+	cmd := &cobra.Command{
+		Use:   "build DATA.csv [-o FILE]",
 		Short: "Make a profile of the data that a model was trained on",
 		Long: `Make a profile of the data that a model was trained on, with which a gateway
 compares what the model is asked and what it answers.
 
 The file is read once, in bounded memory; - is standard input. With a model its
-columns are matched to the elements of the model's tensors: by --map, by names
-("input[3]", or a tensor's name where it has one element), or else by their order,
-the inputs first and then, where the file has them, the outputs. Outputs that the
-file does not have are computed: each row is run through the model, with NaN for a
-missing float; where an integer is missing, so are the outputs of that row. Without
-a model each column is a tensor with one element. Columns of texts are left out.`,
-		Example: `  gateway profile train.csv --model-repository models --model iris -o iris.json
-  gateway profile train.csv --columns age,income,score --outputs score -o loans.json`,
+columns are matched to the elements of the model's tensors: by --map, by --outputs, or
+by names ("input[3]", or a tensor's name if it has one element). If no column is an
+input by its name, those that are left are the inputs' elements in the file's order, if
+there are as many, with a warning. Outputs are never taken by order: those that
+the file does not have are computed, by running each row through the model, with NaN
+for a missing float; if an integer is missing, so are the outputs of that row. The target
+(--target) and other columns that the model does not know are left out. What became of each
+column is printed. Without a model each column is a tensor with one element.`,
+		Example: `  gateway profile build train.csv --model-repository models --model iris --target species -o models/iris/3/profile.json
+  gateway profile build train.csv --columns age,income,score --outputs score -o loans.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
 				return usageError{"name one file: " + cmd.CommandPath() + " DATA.csv"}
@@ -61,7 +84,6 @@ a model each column is a tensor with one element. Columns of texts are left out.
 		},
 	}
 	c.flags(cmd)
-	cmd.AddCommand(newProfileShow(), newProfileCompare())
 	return cmd
 }
 
@@ -71,10 +93,11 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 	f.StringVar(&c.repository, "model-repository", "", "the folder of models, with --model")
 	f.StringVar(&c.model, "model", "", "the model whose tensors the columns are: MODEL, whose newest version is looked at, or MODEL/VERSION for that version alone")
 	f.StringVar(&c.modelFile, "model-file", "", "a model file instead of one in a repository")
-	f.BoolVar(&c.outputs, "outputs-from-model", true, "run the rows through the model where the file has no outputs; =false leaves the outputs out")
+	f.BoolVar(&c.outputs, "outputs-from-model", true, "run the rows through the model for outputs that the file does not have; =false leaves these out")
 	f.StringToStringVar(&c.mapping, "map", nil, "the place of a column in the model, COLUMN=TENSOR[ELEMENT] (repeatable)")
 	f.StringSliceVar(&c.options.Columns, "columns", nil, "the columns to read (default: all that hold numbers)")
-	f.StringSliceVar(&c.options.Outputs, "outputs", nil, "without a model, the columns that are outputs")
+	f.StringSliceVar(&c.options.Outputs, "outputs", nil, "the columns that are outputs of the model: COLUMN, or COLUMN=TENSOR[ELEMENT] if it has several")
+	f.StringSliceVar(&c.options.Targets, "target", nil, "columns to leave out: what the model was trained to answer (repeatable)")
 	tableFlags(f, &c.options.TableOptions)
 	f.Uint64Var(&c.options.Seed, "seed", 1, "of the choice of rows; the same file and seed give the same bins")
 }
@@ -104,8 +127,6 @@ func (c *profileCommand) check(cmd *cobra.Command) error {
 		return usageError{"give --model or --model-file, not both"}
 	case len(c.mapping) > 0 && !named:
 		return usageError{"--map needs a model"}
-	case len(c.options.Outputs) > 0 && named:
-		return usageError{"--outputs is told by the model"}
 	case c.options.NeedOutputs && !named:
 		return usageError{"--outputs-from-model needs a model"}
 	}
@@ -124,6 +145,10 @@ func (c *profileCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer t.close()
+	c.options.Mapped = func(uses []offline.ColumnUse) {
+		t.bar.clear()
+		printUses(cmd.ErrOrStderr(), uses)
+	}
 	p, err := c.profile(cmd.Context(), t)
 	t.bar.clear()
 	if err != nil {

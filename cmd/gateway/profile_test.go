@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,9 +16,13 @@ import (
 
 const rowsCSV = "a,kind,b\n1,red,10\n2,red,20\n3,green,\n"
 
-// profileLine runs gateway profile.
+// profileLine runs gateway profile; arguments that name no subcommand are those of build.
 func profileLine(t *testing.T, in string, args ...string) result {
 	t.Helper()
+	if len(args) == 0 || args[0] != "show" && args[0] != "compare" && args[0] != "former" {
+		args = append([]string{"build"}, args...)
+	}
+	args = slices.DeleteFunc(args, func(arg string) bool { return arg == "former" })
 	var out, errOut strings.Builder
 	cmd := newProfile()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
@@ -53,7 +58,11 @@ func TestProfile(t *testing.T) {
 	file := rowsFile(t, rowsCSV)
 	to := filepath.Join(filepath.Dir(file), "p.json")
 	r := profileLine(t, "", file, "-o", to)
-	if r.code != exitOK || r.out != "" || r.errOut != "gateway: column 'kind' is left out: it holds texts, 'red' for example\n"+to+": 2 features of 3 rows\n" {
+	if r.code != exitOK || r.out != "" || r.errOut != `COLUMN  KIND   PLACE  HOW
+a       input  a[0]   an input, without a model to say so
+b       input  b[0]   an input, without a model to say so
+kind    -      -      left out: it holds texts, 'red' for example
+`+to+": 2 features of 3 rows\n" {
 		t.Fatalf("%+v", r)
 	}
 	p, err := readProfile(to)
@@ -147,6 +156,30 @@ func TestProfileToStandardOutput(t *testing.T) {
 	}
 }
 
+// TestProfileFormerName: the old name of build works, and says the new one.
+func TestProfileFormerName(t *testing.T) {
+	r := profileLine(t, "a,b\n1,2\n3,4\n", "former", "-")
+	p, err := offline.ReadProfile(strings.NewReader(r.out))
+	if r.code != exitOK || err != nil || len(p.Features) != 2 || !strings.HasPrefix(r.errOut, "gateway: gateway profile DATA.csv is now called gateway profile build DATA.csv\n") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r := profileLine(t, "", "former"); r.code != exitUsage || !strings.Contains(r.errOut, "build, show or compare") {
+		t.Errorf("%+v", r)
+	}
+}
+
+const irisColumns = `gateway: the columns are taken in the file's order, since none is named like an element of the model's inputs; if the model has another order, say so with --map
+COLUMN  KIND    PLACE             HOW
+a       input   input[0]          by order
+b       input   input[1]          by order
+c       input   input[2]          by order
+d       input   input[3]          by order
+-       output  label[0]          computed by the model
+-       output  probabilities[0]  computed by the model
+-       output  probabilities[1]  computed by the model
+-       output  probabilities[2]  computed by the model
+`
+
 func TestProfileOfDemoModel(t *testing.T) {
 	file := rowsFile(t, "a,b,c,d\n5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2\n")
 	models := filepath.Join("..", "..", "models")
@@ -155,7 +188,7 @@ func TestProfileOfDemoModel(t *testing.T) {
 	if r.code != exitOK || err != nil || p.Model != "iris" || p.Version != 1 || p.OutputsOf != 1 || p.Features[3].Element != 3 || p.Features[3].Datatype != "FP32" {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if n := len(p.Features); n != 4+1+3 || p.Features[4].Name != "label" || p.Features[7].Name != "probabilities[2]" || p.Features[7].Mean <= 0 || r.errOut != "" {
+	if n := len(p.Features); n != 4+1+3 || p.Features[4].Name != "label" || p.Features[7].Name != "probabilities[2]" || p.Features[7].Mean <= 0 || r.errOut != irisColumns {
 		t.Errorf("%d features: %+v", n, p.Features[n-1])
 	}
 	r = profileLine(t, "", file, "--model-repository", models, "--model", "iris")
@@ -169,7 +202,7 @@ func TestProfileOfDemoModel(t *testing.T) {
 	partly := []string{file, "--model-repository", models, "--model", "iris", "--columns", "a", "--map", "a=input[0]"}
 	r = profileLine(t, "", partly...)
 	if p, err := offline.ReadProfile(strings.NewReader(r.out)); r.code != exitOK || err != nil || len(p.Features) != 1 ||
-		r.errOut != "gateway: outputs are left out: the file has columns for 1 of the 4 elements of input 'input'\n" {
+		!strings.Contains(r.errOut, "gateway: outputs are left out: the file has columns for 1 of the 4 elements of input 'input'\n") {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if r = profileLine(t, "", append(partly, "--outputs-from-model")...); r.code != exitFailed || !strings.Contains(r.errOut, "1 of the 4 elements") {
@@ -197,7 +230,7 @@ func TestProfileRefused(t *testing.T) {
 	f(exitUsage, "not both", file, "--model", "iris", "--model-repository", "m", "--model-file", "x")
 	f(exitUsage, "--map needs a model", file, "--map", "a=x[0]")
 	f(exitUsage, "--outputs-from-model needs a model", file, "--outputs-from-model")
-	f(exitUsage, "told by the model", file, "--outputs", "a", "--model-file", "x")
+	f(exitFailed, "the file has no column 'z', which is named as the target", file, "--target", "z")
 	f(exitUsage, "'one' is no version", file, "--model", "iris/one", "--model-repository", "m")
 	f(exitUsage, "name one profile", "show")
 	f(exitUsage, "name two profiles", "compare", file)

@@ -4,7 +4,7 @@ import "time"
 
 // Drift says how a model's inputs and answers are compared with a reference.
 type Drift struct {
-	Profile string `yaml:"profile" default:"\"\"" doc:"The profile of the reference, as gateway profile writes it; empty: nothing is compared."`
+	Profile string `yaml:"profile" default:"\"\"" doc:"The profile of the reference, as gateway profile build writes it; empty: nothing is compared."`
 	Sample  Weight `yaml:"sample" default:"100%" min:"0%" max:"100%" doc:"The share of the answered requests that is looked at, chosen by the hash of their ids."`
 
 	Window time.Duration `yaml:"window" default:"5m" min:"1s" doc:"How long a window is; windows begin at multiples of it."`

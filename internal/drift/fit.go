@@ -3,7 +3,6 @@ package drift
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"sluice.io/sluice/internal/infer"
@@ -93,124 +92,6 @@ func listed(texts []string) string {
 	return text
 }
 
-// FeaturesOf says which feature of a model each column of a table is. A column is
-// the tensor's element that mapping names for it ("input[3]"); else the one that it
-// is named like: "input[3]", "input.3", or the bare name of a tensor with one
-// element. Where no column is found by name, they stand for all elements of the
-// inputs, or of inputs and outputs, in the model's order, if there are as many.
-func FeaturesOf(m *infer.Model, columns []string, mapping map[string]string) ([]Feature, error) {
-	if len(columns) == 0 || len(columns) > MaxFeatures {
-		return nil, infer.Errorf(infer.Invalid, "%d columns of numbers; expected 1 to %d", len(columns), MaxFeatures)
-	}
-	var wrong []string
-	for column := range mapping {
-		if !slices.Contains(columns, column) {
-			wrong = append(wrong, fmt.Sprintf("no column of numbers is named '%.60s'", column))
-		}
-	}
-	slices.Sort(wrong)
-	features, found := make([]Feature, len(columns)), len(mapping) > 0
-	var unmatched []string
-	for i, column := range columns {
-		at, mapped := mapping[column]
-		if !mapped {
-			at = column
-		}
-		f, err := featureAt(m, at)
-		f.Name = column
-		features[i] = f
-		switch {
-		case err == nil:
-			found = true
-		case mapped:
-			wrong = append(wrong, fmt.Sprintf("column '%.60s': %v", column, err))
-		default:
-			unmatched = append(unmatched, fmt.Sprintf("column '%.60s': %v", column, err))
-		}
-	}
-	if !found {
-		return inOrder(m, columns, unmatched)
-	}
-	if wrong = append(wrong, unmatched...); len(wrong) > 0 {
-		return nil, infer.Errorf(infer.Invalid, "the columns do not fit model '%s': %s", m.Name, listed(wrong))
-	}
-	return features, distinct(features)
-}
-
-// featureAt finds a tensor's element by its name.
-func featureAt(m *infer.Model, name string) (Feature, error) {
-	tensor, element := name, 0
-	s, kind := specOf(m, name) // first, for a tensor may be called "a.1"
-	if s != nil {
-		if n, fixed := RowElements(s.Shape); !fixed || n != 1 {
-			return Feature{}, fmt.Errorf("%s '%s' has more than one element; name one of them, '%s[0]' for example", kind, name, name)
-		}
-	} else {
-		tensor, element = parsePosition(name)
-		if s, kind = specOf(m, tensor); s == nil {
-			return Feature{}, fmt.Errorf("the model has no tensor '%.60s'", tensor)
-		}
-	}
-	if err := fitsSpec(kind, s, element); err != nil {
-		return Feature{}, err
-	}
-	return Feature{Kind: kind, Tensor: tensor, Element: element, Datatype: s.DType.String()}, nil
-}
-
-// parsePosition takes "input[3]" or "input.3" apart.
-func parsePosition(text string) (tensor string, element int) {
-	open, shut := strings.LastIndexByte(text, '['), ""
-	if open > 0 && strings.HasSuffix(text, "]") {
-		shut = "]"
-	} else {
-		open = strings.LastIndexByte(text, '.')
-	}
-	if open <= 0 {
-		return text, 0
-	}
-	n, err := strconv.ParseUint(strings.TrimSuffix(text[open+1:], shut), 10, 31)
-	if err != nil {
-		return text, 0
-	}
-	return text[:open], int(n)
-}
-
-// specOf returns a tensor of the model; an input, where an output bears its name too.
-func specOf(m *infer.Model, name string) (s *infer.TensorSpec, kind string) {
-	for i := range m.Inputs {
-		if m.Inputs[i].Name == name {
-			return &m.Inputs[i], KindInput
-		}
-	}
-	for i := range m.Outputs {
-		if m.Outputs[i].Name == name {
-			return &m.Outputs[i], KindOutput
-		}
-	}
-	return nil, ""
-}
-
-// inOrder gives the columns the elements of the model's tensors one after the other.
-func inOrder(m *infer.Model, columns, unmatched []string) ([]Feature, error) {
-	inputs, fixed := elements(m.Inputs, KindInput)
-	outputs, fixedToo := elements(m.Outputs, KindOutput)
-	features := inputs
-	if len(columns) != len(inputs) {
-		features, fixed = append(features, outputs...), fixed && fixedToo
-	}
-	if !fixed || len(features) != len(columns) {
-		why := fmt.Sprintf("%d columns are neither the %d elements of its inputs nor these and the %d of its outputs", len(columns), len(inputs), len(outputs))
-		if !fixed {
-			why = "by order they cannot be told, since a tensor has strings or a size that varies"
-		}
-		return nil, infer.Errorf(infer.Invalid, "the columns do not fit model '%s': %s; by name: %s", m.Name, why, listed(unmatched))
-	}
-	for i := range features {
-		features[i].Name = columns[i]
-	}
-	return features, nil
-}
-
 // elements lists the elements of all tensors, as long as they are numbers and fixed.
 func elements(specs []infer.TensorSpec, kind string) (features []Feature, fixed bool) {
 	for i := range specs {
@@ -247,58 +128,37 @@ type position struct {
 
 func (f *Feature) position() position { return position{f.Kind, f.Tensor, f.Element} }
 
-// FeaturesNamed makes features of columns without a model: each column is a tensor
-// of its own, or the element that a name such as "input[3]" says. Those among
-// outputs are outputs, all others inputs.
-func FeaturesNamed(columns, outputs []string) ([]Feature, error) {
+// NameColumns makes features of columns without a model: each column is a tensor of its
+// own, or the element that a name such as "input[3]" says. Those among the outputs are
+// outputs, the targets are left out, and all others are inputs.
+func NameColumns(columns []string, o ColumnOptions) (*ColumnMap, error) {
 	if len(columns) == 0 || len(columns) > MaxFeatures {
 		return nil, infer.Errorf(infer.Invalid, "%d columns of numbers; expected 1 to %d", len(columns), MaxFeatures)
 	}
-	for _, name := range outputs {
+	for _, name := range o.Outputs {
 		if !slices.Contains(columns, name) {
 			return nil, infer.Errorf(infer.Invalid, "output '%.60s' is no column of numbers", name)
 		}
 	}
-	features := make([]Feature, len(columns))
-	for i, column := range columns {
+	m := &ColumnMap{}
+	for _, column := range columns {
+		if slices.Contains(o.Targets, column) {
+			m.Columns = append(m.Columns, ColumnUse{Column: column, How: "left out: the target"})
+			continue
+		}
 		f := Feature{Name: column, Kind: KindInput, Tensor: column}
 		if strings.HasSuffix(column, "]") { // and not "input.3": many tables have such names
 			f.Tensor, f.Element = parsePosition(column)
 		}
-		if slices.Contains(outputs, column) {
-			f.Kind = KindOutput
+		how := "an input, without a model to say so"
+		if slices.Contains(o.Outputs, column) {
+			f.Kind, how = KindOutput, "as told"
 		}
-		features[i] = f
+		m.Columns = append(m.Columns, ColumnUse{Column: column, Feature: &f, How: how})
 	}
-	return features, distinct(features)
-}
-
-// ColumnsOf says which column of a table each feature of the profile is: the one
-// with the feature's name, else the one with its place in the model ("input[3]",
-// "input.3"). Where none is found by name, they are taken in the profile's order,
-// if there are as many.
-func (p *Profile) ColumnsOf(columns []string) ([]string, error) {
-	known := make(map[string]bool, len(columns))
-	for _, column := range columns {
-		known[column] = true
+	features, _ := m.Features()
+	if len(features) == 0 {
+		return nil, infer.Errorf(infer.Invalid, "every column of numbers is a target; expected some that are features")
 	}
-	result := make([]string, len(p.Features))
-	var absent []string
-	for i := range p.Features {
-		f := &p.Features[i]
-		names := []string{f.Name, fmt.Sprintf("%s[%d]", f.Tensor, f.Element), fmt.Sprintf("%s.%d", f.Tensor, f.Element)}
-		if at := slices.IndexFunc(names, func(name string) bool { return known[name] }); at >= 0 {
-			result[i] = names[at]
-		} else {
-			absent = append(absent, "'"+f.Name+"'")
-		}
-	}
-	switch {
-	case len(absent) == 0:
-		return result, nil
-	case len(absent) == len(p.Features) && len(columns) == len(p.Features):
-		return columns, nil
-	default:
-		return nil, infer.Errorf(infer.Invalid, "no column of numbers for feature %s", listed(absent))
-	}
+	return m, distinct(features)
 }

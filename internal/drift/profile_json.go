@@ -36,7 +36,7 @@ func Read(r io.Reader, maxBytes int64) (*Profile, error) {
 		return nil, unreadable(err, text)
 	}
 	if head.Format != Format {
-		return nil, infer.Errorf(infer.Invalid, "the profile's format is '%.60s'; expected '%s': make it again with gateway profile", head.Format, Format)
+		return nil, infer.Errorf(infer.Invalid, "the profile's format is '%.60s'; expected '%s': make it again with gateway profile build", head.Format, Format)
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()

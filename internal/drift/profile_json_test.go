@@ -3,7 +3,6 @@ package drift_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -165,90 +164,4 @@ func TestFits(t *testing.T) {
 	f("feature 'y': the model has no input 'y'; feature 'score': the model has no output 'probabilities'", infer.NewModel("m", 2, two[:1], nil))
 	f("feature 'x': input 'x' has datatype BYTES", infer.NewModel("m", 2, []infer.TensorSpec{shaped("x", infer.Bytes, -1), two[1]}, outputs))
 	f("element 1 of output 'probabilities', whose rows have 1", infer.NewModel("m", 2, two, []infer.TensorSpec{shaped("probabilities", infer.FP32, -1, 1)}))
-}
-
-// placesText writes features as "name=i:tensor[0]FP32".
-func placesText(features []drift.Feature) string {
-	texts := make([]string, len(features))
-	for i, x := range features {
-		texts[i] = fmt.Sprintf("%s=%s:%s[%d]%s", x.Name, x.Kind[:1], x.Tensor, x.Element, x.Datatype)
-	}
-	return strings.Join(texts, " ")
-}
-
-func TestFeaturesNamed(t *testing.T) {
-	f := func(columns, outputs, want string) {
-		t.Helper()
-		features, err := drift.FeaturesNamed(strings.Fields(columns), strings.Fields(outputs))
-		if err == nil && placesText(features) != want || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: %s, %v; want %s", columns, placesText(features), err, want)
-		}
-	}
-	f("a input[3] V.1 odd]", "", "a=i:a[0] input[3]=i:input[3] V.1=i:V.1[0] odd]=i:odd][0]")
-	f("a y", "y", "a=i:a[0] y=o:y[0]")
-	f("a y", "z", "output 'z' is no column of numbers")
-	f("a a[0]", "", "columns 'a' and 'a[0]' are both element 0 of input 'a'")
-	f("", "", "0 columns of numbers")
-}
-
-func TestColumnsOf(t *testing.T) {
-	p := sample(t) // x, y and score, which is probabilities[1]
-	f := func(columns, want string) {
-		t.Helper()
-		got, err := p.ColumnsOf(strings.Fields(columns))
-		if err == nil && strings.Join(got, " ") != want || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: %v, %v; want %s", columns, got, err, want)
-		}
-	}
-	f("y score id x", "x y score")
-	f("probabilities[1] x y.0", "x y.0 probabilities[1]")
-	f("probabilities.1 x y", "x y probabilities.1")
-	f("col1 col2 col3", "col1 col2 col3")
-	f("col1 col2", "no column of numbers for feature 'x'; 'y'; 'score'")
-	f("x col2 col3", "no column of numbers for feature 'y'; 'score'")
-}
-
-func TestFeaturesOf(t *testing.T) {
-	iris := infer.NewModel("iris", 1,
-		[]infer.TensorSpec{shaped("input", infer.FP32, -1, 4)},
-		[]infer.TensorSpec{shaped("label", infer.Int64, -1), shaped("p", infer.FP32, -1, 3)})
-	flat := infer.NewModel("flat", 1,
-		[]infer.TensorSpec{shaped("a", infer.FP32, -1, 1), shaped("a.1", infer.FP64, -1), shaped("kind", infer.Bytes, -1)},
-		[]infer.TensorSpec{shaped("y", infer.FP32, -1, -1)})
-	f := func(m *infer.Model, columns string, mapping map[string]string, want string) {
-		t.Helper()
-		features, err := drift.FeaturesOf(m, strings.Fields(columns), mapping)
-		got := placesText(features)
-		for i, x := range features {
-			if x.Name != strings.Fields(columns)[i] {
-				t.Errorf("feature %d is named %s", i, x.Name)
-			}
-		}
-		if err != nil {
-			got = err.Error()
-		}
-		if err == nil && got != want || err != nil && (want == "" || !strings.Contains(got, want)) {
-			t.Errorf("%s: %s\nwant %s", columns, got, want)
-		}
-	}
-	f(iris, "a b c d", nil, "a=i:input[0]FP32 b=i:input[1]FP32 c=i:input[2]FP32 d=i:input[3]FP32")
-	f(iris, "a b c d e f g h", nil, "a=i:input[0]FP32 b=i:input[1]FP32 c=i:input[2]FP32 d=i:input[3]FP32 "+
-		"e=o:label[0]INT64 f=o:p[0]FP32 g=o:p[1]FP32 h=o:p[2]FP32")
-	f(iris, "input[3] input.0 label p[2]", nil, "input[3]=i:input[3]FP32 input.0=i:input[0]FP32 label=o:label[0]INT64 p[2]=o:p[2]FP32")
-	f(iris, "a b", map[string]string{"a": "input[2]", "b": "label"}, "a=i:input[2]FP32 b=o:label[0]INT64")
-	f(flat, "a.1 a", nil, "a.1=i:a.1[0]FP64 a=i:a[0]FP32")
-	f(flat, "y.7", nil, "y.7=o:y[7]FP32")
-
-	f(iris, "a b c", nil, "3 columns are neither the 4 elements of its inputs nor these and the 4 of its outputs; by name: column 'a': the model has no tensor 'a'; column 'b'")
-	f(flat, "u v", nil, "strings or a size that varies")
-	f(iris, "input[3] id target", nil, "column 'id': the model has no tensor 'id'; column 'target': the model has no tensor 'target'")
-	f(iris, "input[4] label", nil, "element 4 of input 'input', whose rows have 4")
-	f(iris, "input label", nil, "input 'input' has more than one element; name one of them, 'input[0]' for example")
-	f(iris, "a b c d", map[string]string{"a": "input[9]", "z": "label"}, "no column of numbers is named 'z'; column 'a': element 9")
-	f(iris, "input[1] input.1", nil, "columns 'input[1]' and 'input.1' are both element 1 of input 'input'")
-	f(flat, "kind a", nil, "input 'kind' has datatype BYTES")
-	f(iris, "", nil, "0 columns of numbers")
-	f(iris, strings.Repeat("a ", drift.MaxFeatures+1), nil, "10001 columns of numbers; expected 1 to 10000")
-	f(iris, "label input[] input[x] input.-1", nil, "the model has no tensor 'input[]'")
-	f(infer.NewModel("huge", 1, []infer.TensorSpec{shaped("x", infer.FP32, -1, 1<<40)}, nil), "a b", nil, "size that varies")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
@@ -38,20 +39,16 @@ type evaluation struct {
 type tensorPlan struct {
 	index int // in the model
 	spec  *infer.TensorSpec
-	at    []int // by element; of optional inputs and of outputs as well
+	at    []int // by element; -1 of an output that the table has
 	read  func([]byte) float64
 }
 
-// newEvaluation plans how columns become inputs, and outputs features. It fails
-// where the columns are not all of the inputs, or no output can be a feature.
+// newEvaluation plans how columns become inputs, and the outputs that are not among them
+// features. It fails if something is to be computed and the columns are not all of the inputs,
+// or if no output can be a feature.
 func (e *Evaluator) newEvaluation(ctx context.Context, columns []drift.Feature, note func(string)) (*evaluation, error) {
 	x := &evaluation{e: e, features: columns, columns: len(columns)}
 	m := e.Model()
-	for i := range m.Inputs {
-		if err := x.planInput(i, &m.Inputs[i]); err != nil {
-			return nil, err
-		}
-	}
 	for i := range m.Outputs {
 		if err := x.planOutput(i, &m.Outputs[i]); err != nil {
 			note("outputs that are left out: " + err.Error())
@@ -59,6 +56,14 @@ func (e *Evaluator) newEvaluation(ctx context.Context, columns []drift.Feature, 
 	}
 	if len(x.outputs) == 0 {
 		return nil, infer.Errorf(infer.Invalid, "the model has no output of numbers whose size is fixed")
+	}
+	if len(x.features) == len(columns) {
+		return x, nil // nothing is to be computed
+	}
+	for i := range m.Inputs {
+		if err := x.planInput(i, &m.Inputs[i]); err != nil {
+			return nil, err
+		}
 	}
 	if e.instance == nil {
 		var err error
@@ -115,6 +120,10 @@ func (x *evaluation) planOutput(index int, s *infer.TensorSpec) error {
 	}
 	p := tensorPlan{index: index, spec: s, read: read}
 	for element := range int(n) {
+		if x.has(s.Name, element) {
+			p.at = append(p.at, -1)
+			continue
+		}
 		f := drift.Feature{Name: s.Name, Kind: drift.KindOutput, Tensor: s.Name, Element: element, Datatype: s.DType.String()}
 		if n > 1 {
 			f.Name = fmt.Sprintf("%s[%d]", s.Name, element)
@@ -124,6 +133,13 @@ func (x *evaluation) planOutput(index int, s *infer.TensorSpec) error {
 	}
 	x.outputs = append(x.outputs, p)
 	return nil
+}
+
+// has reports whether the table has an element of an output.
+func (x *evaluation) has(output string, element int) bool {
+	return slices.ContainsFunc(x.features[:x.columns], func(f drift.Feature) bool {
+		return f.Kind == drift.KindOutput && f.Tensor == output && f.Element == element
+	})
 }
 
 // rowsVary reports whether the first dimension of every input counts rows.
@@ -255,6 +271,9 @@ func (x *evaluation) take(rows []int, resp *infer.Response) error {
 		}
 		for k, row := range rows {
 			for element, at := range p.at {
+				if at < 0 {
+					continue
+				}
 				x.values[row*len(x.features)+at] = p.read(t.Data[(k*len(p.at)+element)*size:])
 				x.missing[row*len(x.features)+at] = false
 			}

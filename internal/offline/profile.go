@@ -33,15 +33,19 @@ type ProfileOptions struct {
 	// feature by its own name.
 	Model   *infer.Model
 	Version int64    // that the profile is for; 0: every one
-	Outputs []string // without a model, the columns that are outputs
-	// Evaluator computes the outputs where the table has none, and then is of the
-	// same model; nil: they are left out. With NeedOutputs it is an error if that is
-	// not possible, and else a note.
+	Outputs []string // columns that are outputs: COLUMN or, with a model, COLUMN=PLACE
+	Targets []string // columns to leave out: what the model was trained to answer
+	// Evaluator computes the outputs that the table lacks, and then is of the same model; nil:
+	// they are left out. With NeedOutputs it is an error if that is not possible, and else
+	// a note.
 	Evaluator   *Evaluator
 	NeedOutputs bool
 
 	Columns []string          // those to read; empty: all columns of numbers
 	Mapping map[string]string // a column's place in the model, "input[3]", where its name does not say it
+	// Mapped is told what becomes of each column of the file, and of outputs that are
+	// computed; it may be nil.
+	Mapped func([]ColumnUse)
 	TableOptions
 
 	Seed    uint64
@@ -49,12 +53,17 @@ type ProfileOptions struct {
 	Source  string
 }
 
+// ColumnUse says which feature a column is, or why it is none. An output that is computed has
+// no column.
+type ColumnUse = drift.ColumnUse
+
 // MakeProfile reads a CSV file to its end, once, and makes a profile of it.
 func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile, error) {
-	table, features, err := openTable(in, o)
+	table, uses, err := openTable(in, o)
 	if err != nil {
 		return nil, err
 	}
+	features, _ := (&drift.ColumnMap{Columns: uses}).Features()
 	x, err := o.evaluation(ctx, features)
 	if err != nil {
 		return nil, err
@@ -62,6 +71,12 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	columns := len(features)
 	if x != nil {
 		features = x.features
+		for i := range features[columns:] {
+			uses = append(uses, ColumnUse{Feature: &features[columns+i], How: "computed by the model"})
+		}
+	}
+	if o.Mapped != nil {
+		o.Mapped(uses)
 	}
 	b := drift.NewBuilder(features, drift.BuilderOptions{Seed: o.Seed, MaxSampleBytes: sampleBytes, MaxSampleRows: sampleRows})
 	if err := addRows(ctx, table, b, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
@@ -77,13 +92,16 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	return b.Profile(meta), nil
 }
 
-// evaluation prepares to compute the outputs of a table that has none; nil if
-// that is not wanted or, with a note, not possible.
+// evaluation prepares to compute the outputs that a table lacks; nil if that is not wanted,
+// if it lacks none or, with a note, if it is not possible.
 func (o *ProfileOptions) evaluation(ctx context.Context, columns []drift.Feature) (*evaluation, error) {
-	if o.Evaluator == nil || slices.ContainsFunc(columns, func(f drift.Feature) bool { return f.Kind == drift.KindOutput }) {
+	if o.Evaluator == nil {
 		return nil, nil //nolint:nilnil // none is no error
 	}
 	x, err := o.Evaluator.newEvaluation(ctx, columns, o.note)
+	if err == nil && len(x.features) == len(columns) {
+		return nil, nil //nolint:nilnil // the table has all outputs
+	}
 	if err == nil || o.NeedOutputs {
 		return x, err
 	}
@@ -123,41 +141,90 @@ func addRows(ctx context.Context, table *tabular.Reader, b *drift.Builder, x *ev
 	}
 }
 
-// openTable reads the beginning of a table and says which feature each value is.
-func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []drift.Feature, error) {
+// openTable reads the beginning of a table and says what becomes of each column. The reader
+// uses those that are features, in their order.
+func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, error) {
 	table, err := tabular.New(in, o.tabular())
 	if err != nil {
 		return nil, nil, err
 	}
-	columns := o.Columns
-	if len(columns) == 0 {
-		columns = numbersIn(table, o.Note)
-	}
-	if err := table.Use(columns); err != nil {
+	if err := o.knownTargets(table); err != nil {
 		return nil, nil, err
 	}
-	if o.Model == nil {
-		features, err := drift.FeaturesNamed(columns, o.Outputs)
-		return table, features, err
+	columns := o.Columns
+	if len(columns) == 0 {
+		columns = numbersIn(table)
 	}
-	features, err := drift.FeaturesOf(o.Model, columns, o.Mapping)
-	if !table.Named() { // "col3" says less than the place in the model
-		for i := range features {
-			features[i].Name = fmt.Sprintf("%s[%d]", features[i].Tensor, features[i].Element)
+	if err := table.Use(columns); err != nil { // which finds those that are not there, or of texts
+		return nil, nil, err
+	}
+	known := drift.ColumnOptions{Places: o.Mapping, Outputs: o.Outputs, Targets: o.Targets}
+	var m *drift.ColumnMap
+	if o.Model == nil {
+		m, err = drift.NameColumns(columns, known)
+	} else {
+		m, err = drift.MapColumns(o.Model, columns, known)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, text := range m.Warnings {
+		o.note(text)
+	}
+	_, used := m.Features()
+	if err := table.Use(used); err != nil {
+		return nil, nil, err
+	}
+	if o.Model != nil && !table.Named() { // "col3" says less than the place in the model
+		for i := range m.Columns {
+			if f := m.Columns[i].Feature; f != nil {
+				f.Name = fmt.Sprintf("%s[%d]", f.Tensor, f.Element)
+			}
 		}
 	}
-	return table, features, err
+	return table, append(m.Columns, o.leftOut(table, columns)...), nil
 }
 
-// numbersIn returns the columns of numbers, and says which others there are.
-func numbersIn(table *tabular.Reader, note func(string)) []string {
+// knownTargets refuses a target that is no column, of numbers or of texts.
+func (o *ProfileOptions) knownTargets(table *tabular.Reader) error {
+	for _, target := range o.Targets {
+		if !slices.ContainsFunc(table.Columns(), func(c tabular.Column) bool { return c.Name == target }) {
+			return infer.Errorf(infer.Invalid, "the file has no column '%.60s', which is named as the target", target)
+		}
+	}
+	return nil
+}
+
+// leftOut lists the columns of the file that are not among those to map.
+func (o *ProfileOptions) leftOut(table *tabular.Reader, columns []string) []ColumnUse {
+	given := make(map[string]bool, len(columns))
+	for _, name := range columns {
+		given[name] = true
+	}
+	list := make([]ColumnUse, 0, len(table.Columns())-len(columns))
+	for _, c := range table.Columns() {
+		use := ColumnUse{Column: c.Name}
+		switch {
+		case given[c.Name]:
+			continue
+		case slices.Contains(o.Targets, c.Name):
+			use.How = "left out: the target"
+		case c.Text:
+			use.How = fmt.Sprintf("left out: it holds texts, '%s' for example", c.Example)
+		default:
+			use.How = "left out: not among the columns that are asked for"
+		}
+		list = append(list, use)
+	}
+	return list
+}
+
+// numbersIn returns the columns of numbers, but for those named otherwise.
+func numbersIn(table *tabular.Reader, but ...string) []string {
 	var names []string
 	for _, c := range table.Columns() {
-		switch {
-		case !c.Text:
+		if !c.Text && !slices.Contains(but, c.Name) {
 			names = append(names, c.Name)
-		case note != nil:
-			note(fmt.Sprintf("column '%s' is left out: it holds texts, '%s' for example", c.Name, c.Example))
 		}
 	}
 	return names

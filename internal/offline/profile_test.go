@@ -88,6 +88,13 @@ func TestProfileOfModel(t *testing.T) {
 		t.Helper()
 		var notes []string
 		o.Model, o.Note = iris, func(text string) { notes = append(notes, text) }
+		o.Mapped = func(uses []offline.ColumnUse) {
+			for _, u := range uses {
+				if u.Feature == nil {
+					notes = append(notes, "column "+u.Column+" is "+u.How)
+				}
+			}
+		}
 		p, err := offline.MakeProfile(t.Context(), strings.NewReader(csv), o)
 		if err != nil {
 			if want == "" || !strings.Contains(err.Error(), want) {
@@ -107,13 +114,20 @@ func TestProfileOfModel(t *testing.T) {
 		}
 	}
 	const header, row = "a,b,c,d\n", "5.1,3.5,1.4,0.2\n"
+	const order = "the columns are taken in the file's order, since none is named like an element of the model's inputs; if the model has another order, say so with --map"
 	in := iris.Inputs[0].Name
-	f(header+row, offline.ProfileOptions{}, fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32", in))
-	f(row+row, offline.ProfileOptions{}, fmt.Sprintf("%[1]s[0]=%[1]s[0]:FP32 %[1]s[1]=%[1]s[1]:FP32 %[1]s[2]=%[1]s[2]:FP32 %[1]s[3]=%[1]s[3]:FP32", in))
+	f(header+row, offline.ProfileOptions{}, fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 %[2]s", in, order))
+	f(row+row, offline.ProfileOptions{}, fmt.Sprintf("%[1]s[0]=%[1]s[0]:FP32 %[1]s[1]=%[1]s[1]:FP32 %[1]s[2]=%[1]s[2]:FP32 %[1]s[3]=%[1]s[3]:FP32 %[2]s", in, order))
 	f("species,"+header+"setosa,"+row, offline.ProfileOptions{},
-		fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 column 'species' is left out: it holds texts, 'setosa' for example", in))
-	f(header+row, offline.ProfileOptions{Columns: []string{"d"}, Mapping: map[string]string{"d": in + "[0]"}}, fmt.Sprintf("d=%s[0]:FP32", in))
-	f("id,"+header+"7,"+row, offline.ProfileOptions{}, "5 columns are neither the 4 elements")
+		fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 %[2]s column species is left out: it holds texts, 'setosa' for example", in, order))
+	f(header+row, offline.ProfileOptions{Columns: []string{"d"}, Mapping: map[string]string{"d": in + "[0]"}}, fmt.Sprintf("d=%s[0]:FP32 elements of inputs without a column, which are compared with nothing: input[1]; input[2]; input[3] "+
+		"column a is left out: not among the columns that are asked for column b is left out: not among the columns that are asked for "+
+		"column c is left out: not among the columns that are asked for", in))
+	f("id,"+header+"7,"+row, offline.ProfileOptions{Targets: []string{"id"}}, fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 %[2]s column id is left out: the target", in, order))
+	f("species,"+header+"setosa,"+row, offline.ProfileOptions{Targets: []string{"species"}},
+		fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 %[2]s column species is left out: the target", in, order))
+	f(header+row, offline.ProfileOptions{Targets: []string{"species"}}, "the file has no column 'species', which is named as the target")
+	f("id,"+header+"7,"+row, offline.ProfileOptions{}, "5 columns cannot be the 4 elements")
 	f(header, offline.ProfileOptions{}, "no rows")
 	f(header+row+"1,2,3\n", offline.ProfileOptions{}, "line 3 has 3 fields")
 	f(header+row, offline.ProfileOptions{Columns: []string{"e"}}, "no column 'e'")

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"sluice.io/sluice/api"
@@ -88,7 +90,7 @@ func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, *
 	if err != nil {
 		return nil, nil, err
 	}
-	numbers := numbersIn(table, nil)
+	numbers := numbersIn(table, o.Time)
 	columns, err := p.ColumnsOf(numbers)
 	if err != nil {
 		inputs := *p
@@ -103,10 +105,23 @@ func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, *
 		o.note("the file does not have all outputs of the profile; inputs alone are judged")
 		p = &inputs
 	}
+	if left := slices.DeleteFunc(numbers, func(name string) bool { return slices.Contains(columns, name) }); len(left) > 0 {
+		o.note("columns that are left out, since they are no features of the profile: " + shortList(left))
+	}
 	if err := table.Use(columns); err != nil || o.Time == "" {
 		return table, p, err
 	}
 	return table, p, table.Keep(o.Time)
+}
+
+// shortList joins names as far as a message has room.
+func shortList(names []string) string {
+	const most = 20
+	text := strings.Join(names[:min(most, len(names))], ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func errNoRows() error {

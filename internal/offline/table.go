@@ -11,8 +11,8 @@ type TableOptions struct {
 	Header        string   // yes, no or auto
 	Missing       []string // texts that stand for a missing value, besides the usual ones
 	TextIsMissing bool     // any other text in a column of numbers does too
-	// Note is told once of each column that is left out. Progress is told now and
-	// then how much was read. Both may be nil.
+	// Note is told what a reader of the result should know. Progress is told now and then how
+	// much was read. Both may be nil.
 	Note     func(text string)
 	Progress func(bytes, rows int64)
 }

@@ -52,10 +52,11 @@ func (s *sixteen) profile(b *testing.B) *drift.Profile {
 		columns = append(columns, fmt.Sprintf("x[%d]", i))
 	}
 	columns = append(columns, "y[0]", "y[1]", "y[2]")
-	features, err := drift.FeaturesOf(s.model, columns, nil)
+	mapped, err := drift.MapColumns(s.model, columns, drift.ColumnOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}
+	features, _ := mapped.Features()
 	builder := drift.NewBuilder(features, drift.BuilderOptions{MaxSampleBytes: 64 << 20, MaxSampleRows: 100_000})
 	values, missing := make([]float64, len(columns)), make([]bool, len(columns))
 	for i := range 1000 {
