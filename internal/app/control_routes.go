@@ -87,17 +87,5 @@ type trailLog struct{ *journal.Log }
 
 // Each implements trail.Journal.
 func (l trailLog) Each(q trail.Query, visit func(api.Event) error) error {
-	const page = 1_000
-	for after := q.After; ; {
-		events, err := l.Read(after, page, journal.Filter{Types: q.Types, Subjects: q.Subjects, Last: q.Last})
-		if err != nil || len(events) == 0 {
-			return err
-		}
-		for _, e := range events {
-			if err := visit(e); err != nil {
-				return err
-			}
-		}
-		after = events[len(events)-1].Seq
-	}
+	return l.Replay(q.After, journal.Filter{Types: q.Types, Subjects: q.Subjects, Last: q.Last}, visit)
 }

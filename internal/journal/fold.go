@@ -60,11 +60,7 @@ func (l *Log) Restore(folds []NamedFold) error {
 	last := l.Last()
 	from, err := l.restore(context.Background(), folds, last) //nolint:forbidigo // a start is not given up half-way
 	if f, ok := l.store.(*file); ok && err == nil && from < f.archived().seq {
-		// A fold was made of the archived events. The next start shall not have to; if this
-		// cannot be written it will.
-		if snapshots, err := snapshotsOf(folds, last); err == nil {
-			_ = l.change(func() error { return f.keep(snapshots) })
-		}
+		l.keep(f, folds, last) // a fold was made of the archived events
 	}
 	return err
 }
@@ -73,33 +69,32 @@ func (l *Log) Restore(folds []NamedFold) error {
 // anew.
 func (l *Log) Rebuild(folds []NamedFold) error {
 	last := l.Last()
-	if err := l.replay(0, last, func(e api.Event) error {
-		for _, fold := range folds {
-			if err := fold.Apply(e); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		return err
+	_, err := l.advance(context.Background(), folds, nil, last) //nolint:forbidigo // as above
+	if f, ok := l.store.(*file); ok && err == nil && last > 0 {
+		l.keep(f, folds, last)
 	}
-	if f, ok := l.store.(*file); ok && last > 0 {
-		if snapshots, err := snapshotsOf(folds, last); err == nil {
-			_ = l.change(func() error { return f.keep(snapshots) }) // if not, the next start rebuilds them again
-		}
+	return err
+}
+
+// keep writes the snapshots of folds that are at event last. If they cannot be written
+// the next start makes the folds of all events again.
+func (l *Log) keep(f *file, folds []NamedFold, last int64) {
+	if snapshots, err := snapshotsOf(folds, last); err == nil {
+		_ = l.change(func() error { return f.keep(snapshots) })
 	}
-	return nil
 }
 
 // restore brings folds to event last, and returns after which event it began to read.
 func (l *Log) restore(ctx context.Context, folds []NamedFold, last int64) (from int64, err error) {
-	if len(folds) == 0 {
-		return last, nil
-	}
 	snapshots, err := l.store.snapshots()
 	if err != nil {
 		return 0, readError(err)
 	}
+	return l.advance(ctx, folds, snapshots, last)
+}
+
+// advance is restore with given snapshots.
+func (l *Log) advance(ctx context.Context, folds []NamedFold, snapshots map[string]snapshot, last int64) (from int64, err error) {
 	at := make([]int64, len(folds)) // the last event that each has seen
 	from = last
 	for i, fold := range folds {
@@ -112,7 +107,7 @@ func (l *Log) restore(ctx context.Context, folds []NamedFold, last int64) (from 
 	if from == last {
 		return from, nil
 	}
-	return from, l.replay(from, last, func(e api.Event) error {
+	return from, l.Replay(from, Filter{Last: last}, func(e api.Event) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -233,7 +233,7 @@ func made(t testing.TB, n int) string {
 func wantEvents(t testing.TB, l *journal.Log, n int64) {
 	t.Helper()
 	seq := int64(0)
-	err := l.Replay(func(e api.Event) error {
+	err := l.Replay(0, journal.Filter{}, func(e api.Event) error {
 		seq++
 		want := event(seq)
 		want.Seq, want.Time = seq, e.Time

@@ -32,7 +32,7 @@ func BenchmarkStart(b *testing.B) {
 			b.Fatal(err)
 		}
 		n := 0
-		if err := l.Replay(func(api.Event) error { n++; return nil }); err != nil || n != manyEvents {
+		if err := l.Replay(0, journal.Filter{}, func(api.Event) error { n++; return nil }); err != nil || n != manyEvents {
 			b.Fatalf("%d events, %v", n, err)
 		}
 		_, size := l.Size()

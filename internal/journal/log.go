@@ -205,13 +205,11 @@ func (l *Log) each(r span, last int64, f func(seq int64, record []byte) (more bo
 	return nil
 }
 
-// Replay calls f with all events, oldest first, until f fails. f may call the log.
-func (l *Log) Replay(f func(e api.Event) error) error { return l.replay(0, 0, f) }
-
-// replay is Replay for the events after a number up to last; 0 is the last of all.
-func (l *Log) replay(after, last int64, f func(e api.Event) error) error {
+// Replay calls f with the events after a number that a filter chooses, oldest first,
+// until f fails, and returns that error. f may call the log.
+func (l *Log) Replay(after int64, filter Filter, f func(e api.Event) error) error {
 	for {
-		events, err := l.Read(after, replayEvents, Filter{Last: last})
+		events, err := l.Read(after, replayEvents, filter)
 		if err != nil || len(events) == 0 {
 			return err
 		}

@@ -172,7 +172,7 @@ func TestLargeReads(t *testing.T) {
 		f(0, 17)
 		f(17, 3)
 		n := 0
-		if err := l.Replay(func(api.Event) error { n++; return nil }); err != nil || n != 20 {
+		if err := l.Replay(0, journal.Filter{}, func(api.Event) error { n++; return nil }); err != nil || n != 20 {
 			t.Errorf("%d events replayed, %v", n, err)
 		}
 	})
@@ -249,7 +249,7 @@ func TestReplay(t *testing.T) {
 		wantEvents(t, l, 260)
 
 		stop, n := errors.New("enough"), 0
-		if err := l.Replay(func(api.Event) error {
+		if err := l.Replay(0, journal.Filter{}, func(api.Event) error {
 			if n++; n == 258 {
 				return stop
 			}
@@ -259,7 +259,7 @@ func TestReplay(t *testing.T) {
 		}
 
 		// Who folds may write.
-		if err := l.Replay(func(e api.Event) error {
+		if err := l.Replay(0, journal.Filter{}, func(e api.Event) error {
 			if e.Seq != 260 {
 				return nil
 			}
@@ -303,7 +303,7 @@ func TestClose(t *testing.T) {
 		wantCode(t, err, infer.Unavailable)
 		_, err = l.Read(0, 1, journal.Filter{})
 		wantCode(t, err, infer.Unavailable)
-		wantCode(t, l.Replay(func(api.Event) error { return nil }), infer.Unavailable)
+		wantCode(t, l.Replay(0, journal.Filter{}, func(api.Event) error { return nil }), infer.Unavailable)
 		if events, _ := l.Size(); events < 2 {
 			t.Errorf("Size says %d events", events)
 		}

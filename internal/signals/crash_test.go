@@ -195,7 +195,7 @@ func TestJournalOnDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		store := signals.NewStore()
-		if err := log.Replay(store.Apply); err != nil {
+		if err := log.Replay(0, journal.Filter{}, store.Apply); err != nil {
 			t.Fatal(err)
 		}
 		o := outbox(t, store, onDisk{log}, sink)

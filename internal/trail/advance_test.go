@@ -215,7 +215,7 @@ func TestAnySnapshots(t *testing.T) {
 			continue
 		}
 		fresh := trail.NewState()
-		if err := log.Replay(fresh.Apply); err != nil {
+		if err := log.Replay(0, journal.Filter{}, fresh.Apply); err != nil {
 			t.Fatal(err)
 		}
 		saved, restored := snapshotOf(t, fresh), trail.NewState()
