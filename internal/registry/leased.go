@@ -32,11 +32,10 @@ const retired = int64(1) << 62
 type Leased struct {
 	Servable
 
-	digest   string
-	retiring bool // guarded by the registry's lock
-	users    atomic.Int64
-	once     sync.Once
-	drained  chan struct{} // closed when retired and without users
+	digest  string
+	users   atomic.Int64
+	once    sync.Once
+	drained chan struct{} // closed when retired and without users
 }
 
 func newLeased(s Servable, digest string) *Leased {
@@ -63,9 +62,11 @@ func (l *Leased) Release() {
 	}
 }
 
-// retire refuses new leases from now on. It may be called once.
-func (l *Leased) retire() {
-	if l.users.Add(retired) == retired {
+// retire refuses new leases from now on. It is false if it was called before.
+func (l *Leased) retire() bool {
+	before := l.users.Or(retired)
+	if before == 0 {
 		l.once.Do(func() { close(l.drained) })
 	}
+	return before&retired == 0
 }

@@ -125,7 +125,7 @@ func loading(spec *Spec, old *record) *record {
 // serves, that goes on; the new spec is remembered, so that only a further change
 // is tried again.
 func unavailable(spec *Spec, x *load, old *record) *record {
-	rec := &record{spec: spec, from: x, state: api.StateUnavailable, reason: Reason(x.err), err: x.err, failed: x.digest, digest: x.digest}
+	rec := &record{spec: spec, from: x, state: api.StateUnavailable, reason: Reason(x.err), err: x.err, digest: x.digest}
 	if old != nil && old.serving != nil {
 		rec.serving, rec.state, rec.digest, rec.loadedAt = old.serving, old.state, old.digest, old.loadedAt
 		rec.reason = "still serving the former files and settings; the newer ones failed to load: " + rec.reason
@@ -196,7 +196,7 @@ func (p *Plan) Commit() {
 	}
 	for v, old := range r.records {
 		if old.serving != nil && !keep[old.serving] {
-			r.retire(v, old.serving, old.digest)
+			r.retire(v, old.serving)
 		}
 	}
 	r.records = p.next

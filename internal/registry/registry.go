@@ -58,7 +58,6 @@ type record struct {
 	loadedAt time.Time
 	serving  *Leased // nil if none serves
 	err      error   // why the spec could not be loaded
-	failed   string  // the digest of what could not be loaded; "" if it is not known
 }
 
 // New returns an empty registry. Options that are not complete are a bug of the caller.
@@ -112,7 +111,7 @@ func (r *Registry) drop(x *load) {
 		return
 	}
 	if rec := r.records[x.spec.Version]; rec == nil || rec.serving != leased {
-		r.retire(x.spec.Version, leased, x.digest)
+		r.retire(x.spec.Version, leased)
 	}
 }
 
@@ -134,13 +133,11 @@ func Reason(err error) string {
 
 // retire closes a version in a goroutine of its own once its users have gone,
 // or the unload limit has passed. r.mu is held.
-func (r *Registry) retire(v infer.Version, leased *Leased, digest string) {
-	if leased.retiring { // the table lets go of it, and so does the plan that it was loaded for
+func (r *Registry) retire(v infer.Version, leased *Leased) {
+	if !leased.retire() { // the table lets go of it, and so does the plan that it was loaded for
 		return
 	}
-	leased.retiring = true
-	r.retiring[leased] = api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateUnloading, Digest: digest}
-	leased.retire()
+	r.retiring[leased] = api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateUnloading, Digest: leased.digest}
 	r.closing.Go(func() { // Shutdown waits for it
 		ctx, cancel := context.WithTimeout(r.patience, r.opts.UnloadTimeout)
 		defer cancel()
@@ -181,7 +178,7 @@ func (p *Plan) Failures() map[infer.Version]Failure {
 	m := map[infer.Version]Failure{}
 	for v, rec := range p.next {
 		if rec.err != nil {
-			m[v] = Failure{Digest: rec.failed, Fingerprint: rec.spec.Fingerprint, Reason: Reason(rec.err)}
+			m[v] = Failure{Digest: rec.from.digest, Fingerprint: rec.spec.Fingerprint, Reason: Reason(rec.err)}
 		}
 	}
 	return m
