@@ -71,12 +71,7 @@ func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 		desired: d, named: map[string][]int64{},
 		live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}, borrowed: map[infer.Version]bool{},
 	}
-	for _, route := range r.routes.All() {
-		if !slices.ContainsFunc(edits, func(e routeEdit) bool { return e.name == route.Name }) {
-			g.routes = append(g.routes, route)
-		}
-	}
-	g.routes = append(g.routes, states(edits)...)
+	g.routes = append(r.untouched(edits), states(edits)...)
 	slices.SortFunc(g.routes, func(a, b api.RouteState) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range g.routes {
 		for _, n := range named(&g.routes[i].Route) {
@@ -103,6 +98,13 @@ func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 	g.references = g.profiles.Of(d.cfg, models)
 	g.shadowSpecs = r.shadowsOf(g)
 	return g
+}
+
+// untouched returns the declared routes that stay as they are.
+func (r *Reconciler) untouched(edits []routeEdit) []api.RouteState {
+	return slices.DeleteFunc(r.routes.All(), func(s api.RouteState) bool {
+		return slices.ContainsFunc(edits, func(e routeEdit) bool { return e.name == s.Name })
+	})
 }
 
 // named returns the versions that answer a route's callers.

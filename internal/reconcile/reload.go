@@ -117,16 +117,15 @@ func (r *Reconciler) refuses(t *transition, edits []routeEdit, before map[infer.
 	if problems := t.goal.referenceProblems(t.live.Serving()); len(problems) > 0 {
 		return infer.Errorf(infer.Invalid, "%s; nothing was applied", strings.Join(problems, "; "))
 	}
-	problems := t.offers().problems(states(edits))
+	offers := t.offers()
+	problems := offers.problems(states(edits))
 	// Of the other routes none may get worse by what the repository holds now.
-	others := slices.DeleteFunc(r.routes.All(), func(s api.RouteState) bool {
-		return slices.ContainsFunc(edits, func(e routeEdit) bool { return e.name == s.Name })
-	})
+	others := r.untouched(edits)
 	known := map[string]bool{}
 	for _, p := range (offer{found: r.desired.found, live: before, shadow: r.shadows.Serving()}).problems(others) {
 		known[p.route+p.Field] = true
 	}
-	for _, p := range t.offers().problems(others) {
+	for _, p := range offers.problems(others) {
 		if !known[p.route+p.Field] {
 			problems = append(problems, p)
 		}
