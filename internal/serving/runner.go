@@ -4,16 +4,41 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 )
 
+// service is a part that works from Run until it is shut down.
+type service interface {
+	Run(ctx context.Context) error
+	Shutdown(ctx context.Context) error
+}
+
+// running is a service that runs.
+type running struct {
+	service service
+	ended   chan error // the result of Run
+}
+
+// run starts a service, which outlives the load that starts it.
+func run(s service) running {
+	r := running{service: s, ended: make(chan error, 1)}
+	go func() { r.ended <- s.Run(context.Background()) }() //nolint:forbidigo // as said; stop waits for it
+	return r
+}
+
+// stop shuts the service down. It returns when nothing of it runs any more, however
+// long ago ctx ended.
+func (r running) stop(ctx context.Context) error {
+	err := r.service.Shutdown(ctx)
+	return errors.Join(err, <-r.ended)
+}
+
 // runner is a batcher that runs, with instances of its own over the version's session.
 type runner struct {
+	running
 	batcher *batch.Batcher
-	ended   chan error // the result of the batcher's Run
 }
 
 // start starts a batcher.
@@ -23,8 +48,7 @@ func (s *Version) start(batchable bool) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{ended: make(chan error, 1)}
-	r.batcher, err = batch.New(batch.Options{
+	b, err := batch.New(batch.Options{
 		Model: s.session.Model(), Instances: instances, Batchable: batchable,
 		MaxSize: m.Batching.MaxSize, Split: m.Batching.Oversize == config.OversizeSplit, MaxDelay: m.Batching.MaxDelay,
 		MaxRequests: m.Batching.Queue.MaxRequests, MaxBytes: int64(m.Batching.Queue.MaxBytes),
@@ -41,15 +65,5 @@ func (s *Version) start(batchable bool) (*runner, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeInstances(instances))
 	}
-	go func() { r.ended <- r.batcher.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; shutdown waits for it
-	return r, nil
-}
-
-// shutdown returns when the last run has returned, however long ago ctx ended.
-func (r *runner) shutdown(ctx context.Context) error {
-	err := r.batcher.Shutdown(ctx)
-	if rerr := <-r.ended; rerr != nil {
-		err = errors.Join(err, fmt.Errorf("batcher: %w", rerr))
-	}
-	return err
+	return &runner{run(b), b}, nil
 }

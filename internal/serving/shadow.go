@@ -3,7 +3,6 @@ package serving
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,7 +19,7 @@ import (
 type Shadow struct {
 	*Version
 	mirror *shadow.Mirror
-	ended  chan error // the result of the mirror's Run
+	copies running // the mirror
 }
 
 // LoadShadow is Load for a version that runs as a shadow.
@@ -35,8 +34,7 @@ func (l *Loader) LoadShadow(ctx context.Context, v infer.Version, m config.Model
 	if err != nil {
 		return nil, digest, err
 	}
-	x := &Shadow{Version: s, ended: make(chan error, 1)}
-	x.mirror, err = shadow.New(shadow.Options{
+	mirror, err := shadow.New(shadow.Options{
 		Version: v, Predictor: s, Model: s.Model(),
 		MaxRequests: m.Shadow.MaxRequests, MaxBytes: int64(m.Shadow.MaxBytes), MaxAge: m.Shadow.MaxAge,
 		Timeout: m.Shadow.Timeout, PauseAbove: m.Shadow.PauseAbove, Concurrency: m.Shadow.Concurrency,
@@ -46,9 +44,8 @@ func (l *Loader) LoadShadow(ctx context.Context, v infer.Version, m config.Model
 	if err != nil {
 		return nil, digest, errors.Join(err, s.Shutdown(ctx))
 	}
-	go func() { x.ended <- x.mirror.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; Shutdown waits for it
 	l.log.Info("loaded as a shadow", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("digest", digest))
-	return x, digest, nil
+	return &Shadow{Version: s, mirror: mirror, copies: run(mirror)}, digest, nil
 }
 
 // ShadowSettings are a model's settings for its shadows: one instance, on its own
@@ -71,9 +68,6 @@ func (x *Shadow) Queued() int {
 
 // Shutdown implements registry.Servable.
 func (x *Shadow) Shutdown(ctx context.Context) error {
-	err := x.mirror.Shutdown(ctx)
-	if rerr := <-x.ended; rerr != nil {
-		err = errors.Join(err, fmt.Errorf("shadow: %w", rerr))
-	}
+	err := x.copies.stop(ctx)
 	return errors.Join(err, x.Version.Shutdown(ctx))
 }

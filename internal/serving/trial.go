@@ -11,8 +11,8 @@ import (
 
 // trial is a trial that runs, and tells its version what it has found.
 type trial struct {
+	running
 	*batch.Trial
-	ended chan error // the result of its Run
 }
 
 // try lets real requests decide whether requests can be joined, if the probe could not.
@@ -30,8 +30,7 @@ func (s *Version) try() {
 		s.purpose.log.Error("no trial of batching", zap.String("model", model.Name), zap.Int64("version", model.Version), zap.Error(err))
 		return
 	}
-	s.trial = &trial{Trial: t, ended: make(chan error, 1)}
-	go func() { s.trial.ended <- t.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; shutdown waits for it
+	s.trial = &trial{run(t), t}
 }
 
 // settled replaces the batcher by one that joins requests, or by one that does not any
@@ -52,13 +51,7 @@ func (s *Version) settled(f batch.Finding) {
 		return
 	}
 	s.joins = f.Batchable
-	if err := s.runner.Swap(next).shutdown(s.ending); err != nil && !errors.Is(err, context.Canceled) {
+	if err := s.runner.Swap(next).stop(s.ending); err != nil && !errors.Is(err, context.Canceled) {
 		log.Error("a batcher that was replaced did not end well", zap.Error(err))
 	}
-}
-
-// shutdown returns when the trial no longer uses the version.
-func (t *trial) shutdown(ctx context.Context) error {
-	err := t.Shutdown(ctx)
-	return errors.Join(err, <-t.ended)
 }

@@ -73,9 +73,9 @@ func (s *Version) Shutdown(ctx context.Context) error {
 	defer detach()
 	var err error
 	if s.trial != nil {
-		err = s.trial.shutdown(ctx)
+		err = s.trial.stop(ctx)
 	}
-	return errors.Join(err, s.runner.Load().shutdown(ctx), s.session.Close())
+	return errors.Join(err, s.runner.Load().stop(ctx), s.session.Close())
 }
 
 // maxRunTimes is the number of shapes whose run times the detail of a version shows.
