@@ -331,3 +331,11 @@ func TestModelNamesComplete(t *testing.T) {
 	f(":4\n", "infer", "iris", "")
 	f(":4\n", "infer", "--admin", "ftp://x", "")
 }
+
+// place writes a file.
+func place(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -125,6 +125,8 @@ func namesIn(doc any) (names []string, ok bool) {
 		return []string{d.Name}, true
 	case api.RouteStats:
 		return []string{d.Name}, true
+	case []routeDifference:
+		return each(d, func(r *routeDifference) string { return r.Route }), true
 	case []api.Signal:
 		return each(d, func(s *api.Signal) string { return s.ID }), true
 	case api.Signal:

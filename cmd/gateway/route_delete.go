@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -10,58 +9,32 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// routeDelete is one call of gateway routes delete.
-type routeDelete struct {
-	conn   *connection
-	out    *output
-	dryRun bool
-	author author
-	retry  retry
-}
-
 func newRouteDelete(conn *connection, out *output, isTerminal func(stream any) bool) *cobra.Command {
-	d := routeDelete{conn: conn, out: out, retry: retry{terminal: isTerminal, question: "Delete it all the same?"}}
+	e := newRouteEditor(conn, out, isTerminal)
+	e.retry.question = "Delete it nevertheless?"
 	cmd := &cobra.Command{
 		Use:   "delete ROUTE",
 		Short: "Delete a route, so that the newest version of the model serves alone",
-		Args:  oneRoute, ValidArgsFunction: conn.completeRoutes,
-		RunE: func(cmd *cobra.Command, args []string) error { return d.run(cmd, args[0]) },
+		Long: `Delete a route, so that the newest version of the model serves alone. On a terminal
+the command asks first, unless --yes is given. gateway routes undo brings it back.`,
+		Args: oneRoute, ValidArgsFunction: conn.completeRoutes,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := e.out.check(); err != nil {
+				return err
+			}
+			if err := e.author.check(cmd); err != nil {
+				return err
+			}
+			cl, err := e.conn.client()
+			if err != nil {
+				return err
+			}
+			defer cl.Close()
+			return e.edit(cmd, cl, args[0], nil, toNothing)
+		},
 	}
-	cmd.Flags().BoolVar(&d.dryRun, "dry-run", false, "show what would change, and change nothing")
-	d.author.flags(cmd)
-	d.retry.flags(cmd)
+	e.flagsOf(cmd)
 	return cmd
-}
-
-func (d *routeDelete) run(cmd *cobra.Command, name string) error {
-	if err := d.out.check(); err != nil {
-		return err
-	}
-	if err := d.author.check(cmd); err != nil {
-		return err
-	}
-	cl, err := d.conn.client()
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	d.retry.cmd, d.retry.conn, d.retry.client, d.retry.name = cmd, d.conn, cl, name
-	base, err := d.retry.read()
-	if err != nil {
-		return err
-	}
-	return d.retry.do(base, base.Revision, func(ctx context.Context, base api.Route, seen int64) error {
-		if base.Revision == 0 {
-			return fmt.Errorf("route '%s' is not declared, so there is nothing to delete", name)
-		}
-		options := d.author.options(seen)
-		options.DryRun = d.dryRun
-		result, err := cl.DeleteRoute(ctx, name, options)
-		if err != nil {
-			return err
-		}
-		return d.out.print(cmd.OutOrStdout(), result, func(b *strings.Builder) { printDelete(b, &base, &result) })
-	})
 }
 
 func printDelete(b *strings.Builder, before *api.Route, result *api.RouteResult) {

@@ -31,7 +31,7 @@ type retry struct {
 }
 
 func (r *retry) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "do not ask: make the change also where somebody else changed the route meanwhile")
+	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "do not ask, not even if somebody else changed the route meanwhile")
 }
 
 // do makes a change to the revision that the caller has seen, and to later ones as
@@ -57,7 +57,7 @@ func (r *retry) do(base api.Route, seen int64, change func(ctx context.Context, 
 		}
 		if !r.yes {
 			r.tell(seen, &base, &now)
-			if !r.agreed() {
+			if !r.agreed(r.question) {
 				return errors.New("nothing was changed; look at the new revision and try again, or give --yes")
 			}
 		}
@@ -121,13 +121,13 @@ func (r *retry) meanwhile(seen int64, base, now *api.Route) string {
 	return b.String()
 }
 
-// agreed asks whoever sits at the terminal; where nobody does, the answer is no.
-func (r *retry) agreed() bool {
+// agreed asks whoever sits at the terminal; if nobody does, the answer is no.
+func (r *retry) agreed(question string) bool {
 	in := r.cmd.InOrStdin()
 	if !r.terminal(in) {
 		return false
 	}
-	r.cmd.PrintErrf("%s [y/N] ", r.question)
+	r.cmd.PrintErrf("%s [y/N] ", question)
 	answer := make(chan string, 1)
 	go func() { // a read of a terminal cannot be ended; it is left to the end of the process
 		text, err := bufio.NewReader(in).ReadString('\n')

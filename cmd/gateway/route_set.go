@@ -2,20 +2,16 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/client"
 )
 
 const routeSetHelp = `Change a route: read it, change what the flags say, and write it back unless
@@ -40,8 +36,9 @@ no shadow any more.
 -f takes the whole route as JSON, as routes get -o json prints it. A revision in
 it is the one that the change is made to.
 
-Where the route was changed meanwhile, the command shows how and asks whether to
-make the change all the same; without a terminal it fails, unless --yes is given.`
+If the route was changed meanwhile, the command shows how and asks whether to make
+the change nevertheless; without a terminal it fails, unless --yes is given. On a
+terminal it also asks before a change that moves more than half of the slots.`
 
 const routeSetExample = `  gateway routes set iris --canary 2=5% --reason "first users"
   gateway routes set iris --canary 2=20% --reason "no errors in a day"
@@ -50,28 +47,22 @@ const routeSetExample = `  gateway routes set iris --canary 2=5% --reason "first
 
 // routeSet is one call of gateway routes set.
 type routeSet struct {
-	conn   *connection
-	out    *output
-	flags  routeFlags
-	file   string
-	dryRun bool
-	author author
-	retry  retry
+	routeEditor
+
+	flags routeFlags
+	file  string
 }
 
 func newRouteSet(conn *connection, out *output, isTerminal func(stream any) bool) *cobra.Command {
-	s := routeSet{conn: conn, out: out, retry: retry{terminal: isTerminal}}
+	s := routeSet{routeEditor: newRouteEditor(conn, out, isTerminal)}
 	cmd := &cobra.Command{
 		Use: "set ROUTE", Short: "Change a route", Long: routeSetHelp, Example: routeSetExample,
 		Args: oneRoute, ValidArgsFunction: conn.completeRoutes,
 		RunE: func(cmd *cobra.Command, args []string) error { return s.run(cmd, args[0]) },
 	}
 	s.flags.add(cmd.Flags())
-	f := cmd.Flags()
-	f.StringVarP(&s.file, "file", "f", "", "a file with the whole route as JSON; - for standard input")
-	f.BoolVar(&s.dryRun, "dry-run", false, "show what would change, and change nothing")
-	s.author.flags(cmd)
-	s.retry.flags(cmd)
+	cmd.Flags().StringVarP(&s.file, "file", "f", "", "a file with the whole route as JSON; - for standard input")
+	s.flagsOf(cmd)
 	return cmd
 }
 
@@ -91,21 +82,9 @@ func (s *routeSet) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	defer cl.Close()
-	s.retry.cmd, s.retry.conn, s.retry.client, s.retry.name = cmd, s.conn, cl, name
-	base, err := s.retry.read()
-	if e, ok := errors.AsType[*client.Error](err); ok && e.Status == http.StatusNotFound {
-		base, err = api.Route{Name: name}, nil // the name of a new one
-	}
-	if err != nil {
-		return err
-	}
-	s.retry.question = "Apply your change to the new revision?"
-	seen := base.Revision
-	if revision != nil {
-		seen = *revision
-	}
-	return s.retry.do(base, seen, func(ctx context.Context, base api.Route, seen int64) error {
-		return s.write(ctx, cmd, cl, base, seen, apply)
+	return s.edit(cmd, cl, name, revision, func(base api.Route) (*api.Route, error) {
+		next, err := apply(base)
+		return &next, err
 	})
 }
 
@@ -179,50 +158,4 @@ func inJSON(err error) error {
 		return errors.New("it is empty")
 	}
 	return err
-}
-
-// write makes the change to one revision and prints what it did.
-func (s *routeSet) write(ctx context.Context, cmd *cobra.Command, cl *client.Client, base api.Route, revision int64,
-	apply func(api.Route) (api.Route, error),
-) error {
-	next, err := apply(base)
-	if err != nil {
-		return err
-	}
-	if err := problems(&next, len(base.Variants) == 0); err != nil {
-		return err
-	}
-	next.Revision = base.Revision
-	if base.Revision > 0 && revision == base.Revision && reflect.DeepEqual(next, base) {
-		return s.out.print(cmd.OutOrStdout(), api.RouteResult{Route: base, DryRun: s.dryRun}, func(b *strings.Builder) {
-			fmt.Fprintf(b, "Route %s is so already, at revision %d\n", oneLine(base.Name), base.Revision)
-		})
-	}
-	stats, err := cl.RouteStats(ctx, base.Name)
-	before := &stats
-	if err != nil {
-		before = nil // they are for information, and no reason to stop
-	}
-	options := s.author.options(revision)
-	options.DryRun = s.dryRun
-	result, err := cl.SetRoute(ctx, next, options)
-	if err != nil {
-		return err
-	}
-	return s.out.print(cmd.OutOrStdout(), result, func(b *strings.Builder) { printEdit(b, &base, &result, before) })
-}
-
-// problems returns what is wrong with a route as far as it tells itself.
-func problems(route *api.Route, isNew bool) error {
-	if _, stable := route.Stable(); isNew && stable == 0 {
-		return fmt.Errorf("there is no route or model '%s'; to declare a route, say --stable VERSION and, where its name is another, --model MODEL", route.Name)
-	}
-	var list []string
-	for _, p := range route.Check() {
-		list = append(list, p.String())
-	}
-	if len(list) > 0 {
-		return errors.New(strings.Join(list, "; "))
-	}
-	return nil
 }

@@ -32,7 +32,8 @@ func newRoutes(isTerminal func(stream any) bool) *cobra.Command {
 		Use: "list", Short: "List every route", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return listRoutes(cmd, &conn, &out) },
 	}
-	cmd.AddCommand(list, newRouteGet(&conn, &out), newRouteSet(&conn, &out, isTerminal), newRouteDelete(&conn, &out, isTerminal), newRouteHistory(&conn, &out))
+	cmd.AddCommand(list, newRouteGet(&conn, &out), newRouteSet(&conn, &out, isTerminal), newRouteDelete(&conn, &out, isTerminal),
+		newRouteUndo(&conn, &out, isTerminal), newRouteApply(&conn, &out, isTerminal), newRouteDiff(&conn, &out), newRouteHistory(&conn, &out))
 	return cmd
 }
 

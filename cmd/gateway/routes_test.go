@@ -321,7 +321,8 @@ func TestRoutesSetAsks(t *testing.T) {
 		f := newFold()
 		outrun(f, 1)
 		conn, out := &connection{admin: sideOf(t, f), timeout: time.Minute}, &output{format: "table"}
-		s := routeSet{conn: conn, out: out, author: author{reason: "x"}, retry: retry{terminal: func(any) bool { return true }}}
+		s := routeSet{routeEditor: newRouteEditor(conn, out, watched)}
+		s.author.reason = "x"
 		cmd := newRouteSet(conn, out, terminal)
 		s.flags.canary = []string{"2=20%"}
 		if err := cmd.Flags().Set("canary", "2=20%"); err != nil {
@@ -360,7 +361,7 @@ func TestRoutesSetQuestionEndsWithTheCommand(t *testing.T) {
 	cmd.SetContext(ctx)
 	cmd.SetIn(in)
 	cmd.SetErr(io.Discard)
-	if r := (retry{cmd: cmd, terminal: func(any) bool { return true }}); r.agreed() {
+	if r := (retry{cmd: cmd, terminal: func(any) bool { return true }}); r.agreed("Go on?") {
 		t.Error("nobody agreed")
 	}
 }
@@ -433,7 +434,7 @@ func TestRoutesDelete(t *testing.T) {
 	f := newFold()
 	url := sideOf(t, f)
 	expect(t, result{exitFailed, "", "gateway: route 'wine' is not declared, so there is nothing to delete\n"}, routesCommand(t, url, "", "delete", "wine", "--reason", "x"))
-	expect(t, result{exitFailed, "", "gateway: there is no route or model 'none' (404 Not Found)\n"}, routesCommand(t, url, "", "delete", "none", "--reason", "x"))
+	expect(t, result{exitFailed, "", "gateway: route 'none' is not declared, so there is nothing to delete\n"}, routesCommand(t, url, "", "delete", "none", "--reason", "x"))
 	expect(t, result{exitOK, `Route iris, revision 2, would be deleted; this was a dry run, and nothing has changed
 Without it: v4 100%; 500 of 10000 slots would move
 `, ""}, routesCommand(t, url, "", "delete", "iris", "--reason", "x", "--dry-run"))

@@ -17,7 +17,7 @@ import (
 )
 
 // Single is one version of a model in a temporary repository of its own. The model file
-// is linked or copied, and the files with its external data are copied, as they are now.
+// is linked or copied, and its labels and the files with its external data are copied, as they are now.
 type Single struct {
 	Version    infer.Version
 	Repository string // a folder
@@ -59,7 +59,7 @@ func StageModel(path string) (_ *Single, err error) {
 	if err := linkOrCopy(file, filepath.Join(to, registry.ModelFile)); err != nil {
 		return nil, err
 	}
-	for _, name := range data {
+	for _, name := range append(data, onnxfile.LabelsFile) {
 		if err := copyIn(from, name, to); err != nil {
 			return nil, fmt.Errorf("external data of %s: %w", path, err)
 		}
