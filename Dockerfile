@@ -32,6 +32,7 @@ COPY . .
 RUN CGO_ENABLED=1 GOPROXY=off go build -trimpath -ldflags='-s -w' -o /out/usr/local/bin/gateway ./cmd/gateway && \
 	mkdir -p /out/etc/ssl/certs /out/models /out/usr/local/lib /out/usr/local/share/doc/sluice && \
 	cp "$(readlink -f .deps/onnxruntime/lib/libonnxruntime.so)" /out/usr/local/lib/ && \
+	{ [ ! -d /usr/lib/locale/C.utf8 ] || { mkdir -p /out/usr/lib/locale && cp -r /usr/lib/locale/C.utf8 /out/usr/lib/locale/; }; } && \
 	cp LICENSE /out/usr/local/share/doc/sluice/ && \
 	cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ && \
 	mkdir -p -m 755 /owned && mkdir -m 700 /owned/data

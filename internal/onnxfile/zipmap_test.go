@@ -13,9 +13,9 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-func cut(t testing.TB, model []byte) *onnxfile.Cut {
+func cut(t testing.TB, model []byte) *onnxfile.Adapted {
 	t.Helper()
-	got, err := onnxfile.CutZipMaps(holding(t, model), "model.onnx")
+	got, err := onnxfile.Adapt(holding(t, model), "model.onnx")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func identity(input, output string) []byte {
 	return message(1, message(1, []byte(input)), message(2, []byte(output)), message(4, []byte("Identity")))
 }
 
-func TestCutZipMaps(t *testing.T) {
+func TestAdaptCutsZipMaps(t *testing.T) {
 	names := slices.Concat(message(1, []byte("classlabels_strings")), message(9, []byte("cat")), message(9, []byte("dog")))
 	numbers := slices.Concat(message(1, []byte("classlabels_int64s")), varint(8, 7), varint(8, 1<<64-1))
 	packed := slices.Concat(message(1, []byte("classlabels_int64s")), message(8, []byte{7, 0xac, 0x02}))
@@ -107,10 +107,10 @@ func TestNoZipMapToCut(t *testing.T) {
 	}
 }
 
-func TestCutZipMapsRefuses(t *testing.T) {
+func TestAdaptRefuses(t *testing.T) {
 	f := func(model []byte, want string) {
 		t.Helper()
-		got, err := onnxfile.CutZipMaps(holding(t, model), "model.onnx")
+		got, err := onnxfile.Adapt(holding(t, model), "model.onnx")
 		if infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), want) {
 			t.Errorf("%v, %v; want invalid with %q", got, err, want)
 		}
@@ -122,12 +122,13 @@ func TestCutZipMapsRefuses(t *testing.T) {
 	f(message(7, zipMap("p", "y"))[:30], "not an ONNX model: cut off")
 }
 
-func FuzzCutZipMaps(f *testing.F) {
+func FuzzAdapt(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(onnxgen.ZipMap().Bytes())
 	f.Add(message(7, zipMap("p", "y"), message(12, maps("y")), message(13, maps("y"))))
+	f.Add(message(7, normalizer(locale("en_US.UTF-8")), message(12, maps("y")), zipMap("p", "y")))
 	f.Fuzz(func(t *testing.T, model []byte) {
-		got, err := onnxfile.CutZipMaps(holding(t, model), "model.onnx")
+		got, err := onnxfile.Adapt(holding(t, model), "model.onnx")
 		switch {
 		case err != nil && infer.CodeOf(err) != infer.Invalid:
 			t.Fatalf("%v, want invalid", err)

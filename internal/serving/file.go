@@ -28,7 +28,7 @@ func openFile(root *os.Root, path string) (*file, error) {
 	if err := onnxfile.VerifyExternalData(root, f.name); err != nil {
 		return nil, err
 	}
-	cut, err := onnxfile.CutZipMaps(root, f.name)
+	cut, err := onnxfile.Adapt(root, f.name)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func loadCut(t *testing.T, path string) *ort.Session {
 		t.Fatal(err)
 	}
 	defer root.Close() //nolint:errcheck // only read
-	cut, err := onnxfile.CutZipMaps(root, filepath.Base(path))
+	cut, err := onnxfile.Adapt(root, filepath.Base(path))
 	if err != nil || cut == nil {
 		t.Fatal(cut, err)
 	}
