@@ -252,7 +252,7 @@ Warm-up:        ok
 Provider:       cuda arena=1 device_id=0
 Provider:       cpu
 Ignored files:  config.pbtxt
-ZipMap:         cut off scores, which the model file makes maps of
+ZipMap:         cut off, so that these outputs are tensors: scores
 Labels from:    ZipMap
 Input:          x FP32[-1,4] (batch)
 Input:          bias FP32[] optional

@@ -73,7 +73,7 @@ func printDetail(b *strings.Builder, d *api.ModelDetail) {
 	}
 	line(b, "Ignored files", strings.Join(d.Ignored, ", "))
 	if len(d.ZipMaps) > 0 {
-		line(b, "ZipMap", "cut off "+strings.Join(d.ZipMaps, ", ")+", which the model file makes maps of")
+		line(b, "ZipMap", "cut off, so that these outputs are tensors: "+strings.Join(d.ZipMaps, ", "))
 	}
 	line(b, "Labels from", strings.Join(d.LabelsFrom, ", "))
 	printTensors(b, "Input", d.Inputs)

@@ -107,3 +107,17 @@ func TestStageModelTakesExternalData(t *testing.T) {
 		t.Error("a link that leads out was followed")
 	}
 }
+
+func TestStageModelTakesLabels(t *testing.T) {
+	dir := t.TempDir()
+	place(t, filepath.Join(dir, "flowers.onnx"), identity())
+	place(t, filepath.Join(dir, "labels.txt"), []byte("rose\ntulip\n"))
+	s, err := offline.StageModel(filepath.Join(dir, "flowers.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(s.Repository, "flowers", "1", "labels.txt"))
+	if err := errors.Join(err, s.Close()); err != nil || string(text) != "rose\ntulip\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
