@@ -229,10 +229,17 @@ class TritonChecks:
                       lambda: client.infer("iris", good, outputs=[triton.InferRequestedOutput("absent")]))
         self._refused(400, "missing required input", lambda: client.infer("iris", []))
 
+    def check_classification(self):
+        golden = Golden("iris", 1)
+        for binary in (False, True):
+            output = triton.InferRequestedOutput("probabilities", class_count=2, binary_data=binary)
+            got = self.client.infer("iris", self._inputs(golden), "1", outputs=[output]).as_numpy("probabilities")
+            best = [row.argsort()[::-1][:2] for row in golden.outputs["probabilities"]]
+            classes = [[int(text.decode().split(":")[1]) for text in row] for row in got]
+            expect(classes == [list(row) for row in best], f"classes, binary {binary}: {got[:2]}")
+
     def check_not_served(self):
         good, client = self._inputs(Golden("iris", 1)), self.client
-        top = [triton.InferRequestedOutput("probabilities", class_count=2)]
-        self._refused(501, "classification", lambda: client.infer("iris", good, outputs=top))
         self._refused(501, "sequence", lambda: client.infer("iris", good, sequence_id=7, sequence_start=True))
         self._refused(503, "explicit", lambda: client.load_model("iris"))
         self._refused(503, "explicit", lambda: client.unload_model("iris"))

@@ -74,7 +74,7 @@ func limits(s *config.Server) httpapi.Limits {
 		Tensors: oip.Limits{
 			MaxInputs: s.Limits.MaxInputs, MaxOutputs: s.Limits.MaxOutputs, MaxRank: s.Limits.MaxRank, MaxNesting: s.Limits.MaxNesting,
 			MaxParameters: s.Limits.MaxParameters, MaxIDBytes: int(s.Limits.MaxID), MaxNameBytes: int(s.Limits.MaxName),
-			MaxTensorBytes: int64(s.Limits.MaxTensor), MaxStickyKeyBytes: int(s.Limits.MaxStickyKey),
+			MaxTensorBytes: int64(s.Limits.MaxTensor), MaxClassified: s.Limits.MaxClassified, MaxStickyKeyBytes: int(s.Limits.MaxStickyKey),
 		},
 	}
 }

@@ -2,8 +2,11 @@ package app_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,6 +54,32 @@ func TestCutModelsCanBeRelaxed(t *testing.T) {
 		t.Errorf("not batched: %+v", b)
 	}
 	checkGolden(t, g, filepath.Join(zipMaps, "golden", "lightgbm-1.json"))
+}
+
+// Classes have the labels of the ZipMap.
+func TestClassesOfAZipMap(t *testing.T) {
+	g := start(t, filepath.Join(zipMaps, "models"))
+	file := golden.Read(t, filepath.Join(zipMaps, "golden", "sklearn_strings-1.json"))
+	scores := file.Cases[1].Outputs[0].Floats(t)
+	index := slices.Index(scores, slices.Max(scores))
+	var request map[string]any
+	if err := json.Unmarshal(file.Cases[1].Request, &request); err != nil {
+		t.Fatal(err)
+	}
+	request["outputs"] = []any{map[string]any{"name": "output_probability", "parameters": map[string]any{"classification": 1}}}
+	body, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := g.must(t, http.MethodPost, g.url+"/v2/models/sklearn_strings/infer", string(body))
+	want := fmt.Sprintf(`"outputs":[{"name":"output_probability","datatype":"BYTES","shape":[1,1],"data":["%.6f:%d:%s"]}]`, scores[index], index, file.Labels[index])
+	if !strings.Contains(got, want) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	metadata := g.must(t, http.MethodGet, g.url+"/v2/models/sklearn_strings", "")
+	if want := `{"name":"output_probability","datatype":"FP32","shape":[-1,3],"parameters":{"labels":["setosa","versicolor","virginica"]}}`; !strings.Contains(metadata, want) {
+		t.Errorf("metadata %s, want %s", metadata, want)
+	}
 }
 
 // detailOf returns what the control API tells of the only version of a model.

@@ -109,6 +109,7 @@ type Limits struct {
 	MaxStickyKey  Size `yaml:"max_sticky_key" default:"1KiB" min:"1" max:"16KiB" doc:"The key of a sticky route; a longer one is refused."`
 	MaxName       Size `yaml:"max_name" default:"1KiB" min:"1" max:"1MiB" doc:"The name of a tensor or parameter."`
 	MaxTensor     Size `yaml:"max_tensor" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"The data of one input tensor in memory; JSON text may grow on its way there. Unless given, at most a sixteenth of max_body_memory."`
+	MaxClassified int  `yaml:"max_classified" default:"1000000" min:"1" max:"100000000" doc:"Elements of an output of which a request asks for the best classes."`
 	MaxResponse   Size `yaml:"max_response" default:"256MiB" min:"1KiB" max:"2047MiB" doc:"The outputs of one answer in memory, and, with 1 MiB for names and shapes, the answer as it is encoded; beyond it 413. Unless given, at most a quarter of max_body_memory."`
 }
 

@@ -127,6 +127,13 @@ func (m *Model) checkOutputs(r *Request) error {
 			return Errorf(Invalid, "unexpected inference output '%s' for model '%s'", r.Outputs[i].Name, m.Name)
 		}
 		r.Outputs[i].Index = index
+		if r.Outputs[i].Classes > 0 {
+			spec := &m.Outputs[index]
+			if spec.DType == Bool || spec.DType == Bytes {
+				return Errorf(Invalid, "class result not available for output due to unsupported type '%v'", spec.DType)
+			}
+			r.Outputs[i].Spec = spec
+		}
 		for j := range i {
 			if r.Outputs[j].Index == index {
 				return Errorf(Invalid, "output '%s' already exists in request", r.Outputs[i].Name)

@@ -50,7 +50,7 @@ type Request struct {
 	ID      string // the caller's own id, echoed; empty for none
 	Inputs  []Tensor
 	// Outputs are the outputs asked for, in that order; none means all, in the
-	// model's order. Check fills Index.
+	// model's order. Check fills Index and Spec.
 	Outputs  []OutputRef
 	Priority int           // 1 is the highest; 0 is the model's default
 	Timeout  time.Duration // the caller's own limit; 0 for none. It only shortens.
@@ -88,6 +88,11 @@ type Called struct {
 type OutputRef struct {
 	Name  string
 	Index int
+	// Classes asks the front to answer with the best so many classes in place of the
+	// values; 0 asks for the values. Models give the values always.
+	Classes int
+	// Spec is the output in the signature of the version that answers, if Classes is not 0.
+	Spec *TensorSpec
 }
 
 // Rows returns the first dimension of the first input, which is the number of

@@ -109,10 +109,6 @@ func later() []Difference {
 			Kind: Later, Case: "load with a `config` of the caller's", Triton: "200", Sluice: "501",
 		},
 		{
-			Rows: `out_class_1 out_class_2_binary out_class_99`,
-			Kind: Later, Case: "classification", Triton: "the best classes", Sluice: "501",
-		},
-		{
 			Rows: `param_seq_*`,
 			Kind: Later, Case: "sequences", Triton: "accepted", Sluice: "501",
 		},

@@ -14,6 +14,14 @@ func (x *exchange) encode(call *oip.Call, resp *infer.Response) (body []byte, js
 	for i := range resp.Outputs {
 		size += len(resp.Outputs[i].Data)
 	}
+	if call.Classifies() {
+		if size >= longText {
+			x.takeTurn()
+		}
+		if size, err = call.Classify(resp); err != nil {
+			return nil, 0, err
+		}
+	}
 	if limit := x.srv.limits.MaxResponseBytes; size > limit {
 		return nil, 0, x.answerTooLarge(size, limit)
 	}

@@ -134,7 +134,7 @@ func TestServerMetadata(t *testing.T) {
 		if err := json.Unmarshal([]byte(get(t, addr, "/v2").body), &doc); err != nil {
 			t.Fatal(err)
 		}
-		if doc.Name != name || doc.Version != "1.2.3" || len(doc.Extensions) != 5 {
+		if doc.Name != name || doc.Version != "1.2.3" || len(doc.Extensions) != 6 {
 			t.Errorf("%+v, want name %s", doc, name)
 		}
 	}

@@ -54,3 +54,32 @@ func TestNoAllocations(t *testing.T) {
 	f("sticky number", `{"parameters":{"user":42},`+input("FP32", "[1]", "[1]")[1:], "")
 	f("binary", `{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}],"outputs":[{"name":"y"}],"parameters":{"binary_data_output":true,"timeout":5}}`, "12345678")
 }
+
+// Nor do classes, apart from those of a large output.
+func TestClassesAllocateNothing(t *testing.T) {
+	body := []byte(`{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":5}},{"name":"z"}]}`)
+	shape, scores := infer.Shape{2, 100}, make([]byte, 800)
+	for i := range scores {
+		scores[i] = byte(i * 7)
+	}
+	m := infer.NewModel("m", 1, nil, []infer.TensorSpec{{Name: "y", DType: infer.FP32, Shape: infer.Shape{-1, 100}, Labels: []string{"a"}}, {Name: "z", DType: infer.FP32}})
+	c := oip.NewCall()
+	if got := testing.AllocsPerRun(200, func() {
+		if err := c.Decode(body, -1, &usual); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Check(&c.Request); err != nil {
+			t.Fatal(err)
+		}
+		resp := infer.NewResponse()
+		resp.AddCopy("y", 0, infer.FP32, shape, scores)
+		resp.AddCopy("z", 1, infer.FP32, shape, scores)
+		if _, err := c.Classify(resp); err != nil {
+			t.Fatal(err)
+		}
+		resp.Release()
+		c.Reset()
+	}); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}

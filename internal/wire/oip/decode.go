@@ -247,7 +247,7 @@ func (c *Call) output(out *infer.OutputRef, own *choice) *problem {
 			return seen.once(fieldName, func() *problem { return c.name(&out.Name) }).in("name")
 		case "parameters":
 			return seen.once(fieldParameters, func() (p *problem) {
-				*own, p = c.outputParameters()
+				*own, p = c.outputParameters(&out.Classes)
 				return p
 			}).in("parameters")
 		default:

@@ -161,6 +161,8 @@ func TestDecodeRequest(t *testing.T) {
 	req.Timeout = 0
 	req.Outputs = []infer.OutputRef{{Name: "a"}, {Name: "b"}}
 	f(`{"inputs":[],"outputs":[{"name":"a"},{"parameters":{"foo":"bar","classification":0},"name":"b"}]}`, req)
+	req.Outputs = []infer.OutputRef{{Name: "a", Classes: 3}, {Name: "b", Classes: math.MaxInt32}}
+	f(`{"inputs":[],"outputs":[{"name":"a","parameters":{"classification":3}},{"parameters":{"classification":18446744073709551615},"name":"b"}]}`, req)
 }
 
 // Members may come in any order, data before what it needs included.

@@ -261,7 +261,7 @@ func TestDecodeRefusesParameters(t *testing.T) {
 	f(`{"binary_data":"yes"}`, bad, ".binary_data: must be true or false, not a string")
 	f(`{"binary_data":1}`, bad, ".binary_data: must be true or false, not a number")
 	f(`{"binary_data":true,"binary_data":true}`, bad, ".binary_data: given twice")
-	f(`{"classification":1}`, not, ".classification: classification is not supported; ask for the scores")
+	f(`{"classification":1.5}`, bad, ".classification: 1.5 is not written as an integer")
 	f(`{"classification":-1}`, bad, ".classification: -1 does not fit a number of classes (0 or more)")
 	f(`{"classification":"1"}`, bad, ".classification: must be an integer, not a string")
 	f(`{"shared_memory_region":"r"}`, not, ".shared_memory_region: shared memory is not supported; send the tensor as JSON or binary")

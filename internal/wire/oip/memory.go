@@ -87,7 +87,7 @@ func push[T any](c *Call, list []T, v T) ([]T, *problem) {
 // Kept returns how many bytes the Call holds before it decodes anything: the
 // buffers of earlier requests. They are not reserved from Memory.
 func (c *Call) Kept() int {
-	return cap(c.buf) + cap(c.s.tmp) + cap(c.key) + 8*(cap(c.dims)+cap(c.sizes)) + cap(c.binary) +
+	return cap(c.buf) + cap(c.s.tmp) + cap(c.key) + 8*(cap(c.dims)+cap(c.sizes)) + cap(c.binary) + cap(c.best)*int(unsafe.Sizeof(ranked{})) +
 		cap(c.Inputs)*int(unsafe.Sizeof(infer.Tensor{})) + cap(c.Outputs)*int(unsafe.Sizeof(infer.OutputRef{}))
 }
 
@@ -119,6 +119,9 @@ func (c *Call) trim() {
 	}
 	if cap(c.s.tmp) > maxPooledBytes {
 		c.s.tmp = nil
+	}
+	if cap(c.best) > maxPooledRanked {
+		c.best = nil
 	}
 	if cap(c.dims) > maxPooledDims {
 		c.dims = nil

@@ -15,6 +15,7 @@ type Limits struct {
 	MaxNameBytes      int   // length of the name of a tensor or parameter
 	MaxStickyKeyBytes int   // length of the sticky key in a parameter
 	MaxTensorBytes    int64 // data of one input in memory; JSON text may grow on its way there
+	MaxClassified     int   // elements of an output of which the best classes are asked for
 }
 
 // Validate returns an error that names a limit which is not set.
@@ -32,6 +33,7 @@ func (l *Limits) Validate() error {
 		{"max_name", int64(l.MaxNameBytes)},
 		{"max_sticky_key", int64(l.MaxStickyKeyBytes)},
 		{"max_tensor", l.MaxTensorBytes},
+		{"max_classified", int64(l.MaxClassified)},
 	} {
 		if f.value < 1 {
 			return infer.Errorf(infer.Invalid, "oip: %s is %d, expected at least 1", f.name, f.value)
@@ -45,6 +47,7 @@ const (
 	maxPooledBytes   = 64 << 10 // of each buffer
 	maxPooledDims    = 1 << 10  // of all shapes
 	maxPooledTensors = 64       // room for inputs and outputs
+	maxPooledRanked  = 1 << 10  // classes that were chosen
 	maxNames         = 128      // interned names
 	maxInternedBytes = 128      // of each name; longer ones are allocated
 )
@@ -78,6 +81,7 @@ type Call struct {
 	sizes []int64           // binary_data_size by input, -1 where the data is JSON
 	dims  []int64           // shapes
 	key   []byte            // the bytes of StickyKey
+	best  []ranked          // the classes that were chosen
 	names map[string]string // names seen before, so that a repeated one is not allocated again
 	scratch
 }
@@ -121,12 +125,12 @@ func (c *Call) begin() {
 }
 
 // BinaryOutput reports whether output i of the answer, in the order asked for,
-// is sent as binary.
+// is sent as binary. Classes are only if the output itself asks for it, as with Triton.
 func (c *Call) BinaryOutput(i int) bool {
 	if i < len(c.binary) && c.binary[i] != unset {
 		return c.binary[i] == yes
 	}
-	return c.binaryDefault
+	return c.binaryDefault && (i >= len(c.Outputs) || c.Outputs[i].Classes == 0)
 }
 
 // intern returns name as a string, the same one each time while the Call keeps it.

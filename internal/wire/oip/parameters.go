@@ -152,9 +152,9 @@ func (c *Call) inputParameters() (size int64, p *problem) {
 	return size, p
 }
 
-// outputParameters reads those of an output and returns its own choice of the
-// binary form.
-func (c *Call) outputParameters() (own choice, p *problem) {
+// outputParameters reads those of an output, sets how many classes it asks for, and
+// returns its own choice of the binary form.
+func (c *Call) outputParameters(classes *int) (own choice, p *problem) {
 	if c.s.space() == 'n' && c.s.word("null") {
 		return unset, nil
 	}
@@ -171,18 +171,13 @@ func (c *Call) outputParameters() (own choice, p *problem) {
 				return p
 			}).in("binary_data")
 		case "classification":
-			return true, seen.once(paramClassification, c.classification).in("classification")
+			return true, seen.once(paramClassification, func() *problem {
+				n, p := c.s.integer(0, math.MaxUint64, "a number of classes (0 or more)")
+				*classes = int(min(n, math.MaxInt32))
+				return p
+			}).in("classification")
 		}
 		return false, nil
 	})
 	return own, p
-}
-
-// classification refuses all but 0, which asks for none.
-func (c *Call) classification() *problem {
-	n, p := c.s.integer(0, math.MaxUint64, "a number of classes (0 or more)")
-	if p == nil && n > 0 {
-		return unsupported("classification is not supported; ask for the scores")
-	}
-	return p
 }

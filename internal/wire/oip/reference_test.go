@@ -104,7 +104,17 @@ func reference(t *testing.T, text []byte) infer.Request {
 	}
 	outputs, _ := raw["outputs"].([]any)
 	for _, v := range outputs {
-		req.Outputs = append(req.Outputs, infer.OutputRef{Name: v.(map[string]any)["name"].(string)})
+		output := v.(map[string]any)
+		ref := infer.OutputRef{Name: output["name"].(string)}
+		parameters, _ := output["parameters"].(map[string]any)
+		if n, ok := parameters["classification"].(json.Number); ok {
+			classes, err := strconv.ParseUint(n.String(), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ref.Classes = int(min(classes, math.MaxInt32))
+		}
+		req.Outputs = append(req.Outputs, ref)
 	}
 	return req
 }
@@ -214,6 +224,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(`{"parameters":{"us\u0065r": `+value+` },"inputs":[]}`), -1)
 	}
 	f.Add([]byte(`{"parameters":{"user":`), -1)
+	f.Add([]byte(`{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":3,"binary_data":true}}]}`), -1)
 	f.Fuzz(func(t *testing.T, body []byte, jsonLen int) {
 		before := bytes.Clone(body)
 		c := oip.NewCall()
