@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models pgo clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift clients-python bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -26,10 +26,11 @@ patience := 40m
 test: setup ## run all tests
 	go test -timeout $(patience) ./...
 
-check: setup lint ## lint, vet, tidy, and the tests under the race detector and with invariants checked
+check: setup lint ## lint, vet, tidy, the tests under the race detector and with invariants checked, and the Python client
 	@$(foreach m,$(modules),echo "== vet and tidy: $(m)" && (cd $(m) && go vet ./... && go mod tidy -diff) &&) true
 	@$(foreach m,$(modules),echo "== test -race: $(m)" && (cd $(m) && go test -race -timeout $(patience) ./...) &&) true
 	go test -timeout $(patience) -tags invariants ./internal/runtime/... ./internal/app/... ./internal/offline/...
+	@$(MAKE) --no-print-directory clients-python
 
 lint: setup $(golangci) ## formatting, linters, and the arrows between packages
 	@$(foreach m,$(modules),echo "== lint: $(m)" && (cd $(m) && $(golangci) run ./...) &&) true
@@ -54,6 +55,16 @@ swap: setup ## edits of routes, reloads, loads and unloads every 50 ms under ful
 
 demo-drift: setup ## real rows through a gateway, spoilt in three ways: what is detected and told, also across kills
 	go test -count=1 -v -run '^TestDriftOnRealData$$' ./cmd/gateway
+
+clients_python := $(CURDIR)/.cache/clients-python
+clients-python: build $(clients_python)/installed ## the Python client: its types, and its tests against a gateway
+	@echo "== mypy and pytest: clients/python"
+	@cd clients/python && $(clients_python)/bin/mypy && $(clients_python)/bin/pytest
+
+$(clients_python)/installed: clients/python/pyproject.toml
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/pip install -q -e 'clients/python[test]'
+	@touch $@
 
 # COMPARE takes more flags, such as COMPARE='-peers fastapi,node' or COMPARE='-works enc'. With QUICK=1 it shows
 # in two minutes that all works, in files of its own: so short a run says nothing about speed.

@@ -53,8 +53,8 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 // ModelReady returns nil if a model or route is ready, else an error that says why
-// not: an Error with status 503, or 404 if it is not known. Version 0 means the one
-// that serves by default.
+// not: an Error with status 503, also for a name that is not known. Version 0 means
+// the one that serves by default.
 func (c *Client) ModelReady(ctx context.Context, model string, version int64) error {
 	return c.call(ctx, http.MethodGet, c.predictURL(model, version)+"/ready", false, nil)
 }

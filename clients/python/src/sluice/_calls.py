@@ -1,0 +1,186 @@
+"""The calls that both clients make. No I/O."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from urllib.parse import quote
+
+import httpx
+
+from ._http import Call, Retry, read_json, read_nothing
+from ._tensor import InferResult, decode, encode
+
+Document = Dict[str, Any]
+"""A JSON object as the gateway writes it."""
+
+Weight = Union[int, str]
+"""A share of the traffic: basis points, of which 10,000 are all of it, or text in percent, "12.5%"."""
+
+
+class Calls:
+    """Builds calls from what a client was told."""
+
+    def __init__(
+        self,
+        url: str,
+        admin_url: Optional[str],
+        token: Optional[str],
+        actor: Optional[str],
+        sticky_header: Optional[str],
+        sticky_parameter: Optional[str],
+        timeout: float,
+        retries: int,
+        backoff: float,
+        max_wait: float,
+        max_answer_bytes: int,
+    ) -> None:
+        if sticky_header and sticky_parameter:
+            raise ValueError("sticky_header and sticky_parameter are both given")
+        if min(timeout, retries, backoff, max_wait, max_answer_bytes) < 0:
+            raise ValueError("timeout, retries, backoff, max_wait and max_answer_bytes cannot be negative")
+        self.url = _base(url)
+        self.admin_url = None if admin_url is None else _base(admin_url)
+        self.token, self.actor = token, actor
+        self.sticky_header, self.sticky_parameter = sticky_header, sticky_parameter
+        self.timeout = timeout
+        self.retry = Retry(retries, backoff, max_wait)
+        self.max_answer_bytes = max_answer_bytes
+        self.metadata: Dict[Tuple[str, Optional[int]], Document] = {}
+        """What predict has read of models. It is read again after a request that was refused."""
+
+    def infer(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        version: Optional[int] = None,
+        outputs: Optional[Sequence[str]] = None,
+        request_id: Optional[str] = None,
+        sticky_key: Optional[str] = None,
+        override: Optional[int] = None,
+        override_token: Optional[str] = None,
+        priority: Optional[int] = None,
+        timeout: Optional[float] = None,
+        json: bool = False,
+    ) -> Call[InferResult]:
+        parameters: Dict[str, Any] = {}
+        headers = {"X-Request-Id": request_id} if request_id else {}
+        if priority is not None:
+            parameters["priority"] = priority
+        if timeout is not None:
+            if timeout <= 0:
+                raise ValueError("timeout must be more than 0")
+            parameters["timeout"] = max(int(timeout * 1e6), 1)
+        if override is not None:
+            headers["Sluice-Override"] = str(override)
+        if override_token:
+            headers["Authorization"] = f"Bearer {override_token}"
+        if sticky_key:
+            if self.sticky_parameter:
+                parameters[self.sticky_parameter] = sticky_key
+            elif self.sticky_header:
+                headers[self.sticky_header] = sticky_key
+            else:
+                raise ValueError("a sticky key is given, but the client has no sticky_header or sticky_parameter to say where it goes")
+        body, more = encode(inputs, outputs, parameters, json)
+        # httpx asks for gzip unless told otherwise, which costs the gateway more time than it saves.
+        headers.update(more, **{"Accept-Encoding": "identity"})
+        # The gateway answers when its time is up: that is waited for a little longer.
+        limit = None if timeout is None else timeout + 1
+        return Call("POST", self._model_url(model, version) + "/infer", decode, headers, {}, body, True, limit)
+
+    def model_metadata(self, model: str, version: Optional[int]) -> Call[Document]:
+        return Call("GET", self._model_url(model, version), read_json, retry=True)
+
+    def index(self) -> Call[List[Document]]:
+        return Call("POST", self.url + "/v2/repository/index", read_json, retry=True)
+
+    def live(self) -> Call[bool]:
+        return Call("GET", self.url + "/v2/health/live", read_nothing)
+
+    def ready(self) -> Call[bool]:
+        return Call("GET", self.url + "/v2/health/ready", read_nothing)
+
+    def model_ready(self, model: str, version: Optional[int]) -> Call[bool]:
+        return Call("GET", self._model_url(model, version) + "/ready", read_nothing)
+
+    def models(self) -> Call[List[Document]]:
+        return self._control("GET", "/models")
+
+    def model(self, name: str) -> Call[List[Document]]:
+        return self._control("GET", "/models/" + _segment(name))
+
+    def routes(self) -> Call[List[Document]]:
+        return self._control("GET", "/routes")
+
+    def route(self, name: str) -> Call[Document]:
+        return self._control("GET", "/routes/" + _segment(name))
+
+    def set_route(
+        self, route: Mapping[str, Any], *, revision: Optional[int], reason: Optional[str], dry_run: bool
+    ) -> Call[Document]:
+        if revision is None:
+            revision = route["revision"]
+        headers = {"If-Match": f'"{revision}"', "Content-Type": "application/json"}
+        if reason:
+            headers["Sluice-Change-Reason"] = reason
+        params = {"dry_run": "true"} if dry_run else {}
+        return self._control("PUT", "/routes/" + _segment(route["name"]), headers, params, json.dumps(route).encode())
+
+    def _control(
+        self,
+        method: str,
+        path: str,
+        headers: Optional[Dict[str, str]] = None,
+        params: Optional[Dict[str, str]] = None,
+        content: bytes = b"",
+    ) -> Call[Any]:
+        if self.admin_url is None:
+            raise ValueError("the client has no admin_url, which this needs")
+        headers = dict(headers or {})
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if self.actor and method != "GET":
+            headers["Sluice-Actor"] = self.actor
+        return Call(method, self.admin_url + "/api/v1" + path, read_json, headers, params or {}, content)
+
+    def _model_url(self, model: str, version: Optional[int]) -> str:
+        url = self.url + "/v2/models/" + _segment(model)
+        return url if version is None else f"{url}/versions/{version}"
+
+
+def with_weights(route: Document, weights: Mapping[int, Weight]) -> Document:
+    """Return a route whose variants have these weights. Those that are not named keep theirs."""
+    known = [variant["version"] for variant in route["variants"]]
+    unknown = [version for version in weights if version not in known]
+    if unknown:
+        raise ValueError(f"the route {route['name']!r} has no variant of version {unknown[0]}, only of {known}")
+    variants = [
+        {**variant, "weight": basis_points(weights.get(variant["version"], variant["weight"]))} for variant in route["variants"]
+    ]
+    return {**route, "variants": variants}
+
+
+def basis_points(weight: Weight) -> int:
+    """Return a weight in basis points."""
+    if isinstance(weight, int) and not isinstance(weight, bool):
+        return weight
+    if isinstance(weight, str) and weight.endswith("%"):
+        points = float(weight[:-1]) * 100
+        if abs(points - round(points)) < 1e-6:
+            return round(points)
+    raise ValueError(f'the weight {weight!r} is neither basis points nor percent with at most two decimals, "12.5%"')
+
+
+def _base(url: str) -> str:
+    if "://" not in url:
+        url = "http://" + url
+    parsed = httpx.URL(url)
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError(f"{url!r} is neither host:port nor an http or https URL")
+    return url.rstrip("/")
+
+
+def _segment(name: str) -> str:
+    return quote(name, safe="")

@@ -1,0 +1,118 @@
+"""What both clients share about HTTP: a call, when it is sent again, and how its answer is read. No I/O."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, Generic, Mapping, Optional, TypeVar
+
+import httpx
+
+from ._errors import SluiceError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """A request and how its answer is read."""
+
+    method: str
+    url: str
+    read: Callable[[bytearray, httpx.Headers], T]
+    """Returns what is answered; a ValueError says what is wrong with it."""
+    headers: Dict[str, str] = field(default_factory=dict)
+    params: Dict[str, str] = field(default_factory=dict)
+    content: bytes = b""
+    retry: bool = False
+    """Whether it may be sent again if nothing was done."""
+    timeout: Optional[float] = None
+    """Seconds for all attempts, if not the client's."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """When a call is sent again."""
+
+    count: int
+    backoff: float
+    max_wait: float
+
+    def wait(self, call: Call[Any], attempt: int, error: SluiceError) -> Optional[float]:
+        """Return how many seconds to wait after an error before the next attempt, or None if there is none.
+
+        attempt counts from 0.
+        """
+        if not call.retry or attempt >= self.count:
+            return None
+        sent = not isinstance(error.__cause__, UNSENT)
+        if error.status not in (429, 503) and (error.status is not None or sent):
+            return None
+        asked = error.retry_after or 0.0
+        if asked > self.max_wait:
+            return None
+        # A random part of it, so that those refused at one time do not come back at one time.
+        return asked + random.uniform(0.5, 1) * min(self.backoff * 2.0**attempt, self.max_wait)
+
+
+# No connection was made, so no byte of the request can have arrived.
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def sendable(headers: Mapping[str, str]) -> httpx.Headers:
+    """Return headers as UTF-8. Text that no header can hold is a ValueError, before anything is sent."""
+    for name, value in headers.items():
+        if any(ord(c) < 32 or ord(c) == 127 for c in value):
+            raise ValueError(f"{name}: it has a line break or another control character in it")
+    return httpx.Headers(dict(headers), encoding="utf-8")
+
+
+def no_answer(call: Call[Any], error: Exception) -> SluiceError:
+    """Return the error of a call that got no answer. It is raised from the one given."""
+    return SluiceError(None, f"no answer from {httpx.URL(call.url).netloc.decode()}: {str(error) or type(error).__name__}")
+
+
+def too_long(call: Call[Any], status: int, limit: int) -> SluiceError:
+    return SluiceError(status, f"the answer of {httpx.URL(call.url).netloc.decode()} is longer than {limit} bytes")
+
+
+def result(call: Call[T], status: int, headers: httpx.Headers, body: bytearray) -> T:
+    """Return what an answer says, or raise it."""
+    if not 200 <= status <= 299:
+        raise SluiceError(status, _message(body), headers.get("X-Request-Id"), _retry_after(headers))
+    try:
+        return call.read(body, headers)
+    except ValueError as error:
+        host = httpx.URL(call.url).netloc.decode()
+        raise SluiceError(status, f"the answer of {host} is not what was expected: {error}", headers.get("X-Request-Id")) from error
+
+
+def read_json(body: bytearray, headers: Mapping[str, str]) -> Any:
+    """Return a JSON document."""
+    return json.loads(body)
+
+
+def read_nothing(body: bytearray, headers: Mapping[str, str]) -> bool:
+    """Return True, for calls that ask for a status only."""
+    return True
+
+
+def _message(body: bytearray) -> str:
+    try:
+        message = json.loads(body)["error"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        message = body[:200].decode(errors="replace").strip()
+    return str(message) or "no message"
+
+
+def _retry_after(headers: httpx.Headers) -> Optional[float]:
+    text = headers.get("Retry-After", "")
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (TypeError, ValueError):
+        return None
