@@ -42,7 +42,7 @@ const fakeInstances = 2
 const fakeModels = "instances: 2, batching: {enabled: 'false'}, warmup: false"
 
 // Load implements serving.Runtime.
-func (f *fakes) Load(_ string, _ []byte, v infer.Version, m config.Model) (serving.Session, error) {
+func (f *fakes) Load(_ *serving.File, v infer.Version, m config.Model) (serving.Session, error) {
 	tensor := func(name string) []infer.TensorSpec {
 		return []infer.TensorSpec{{Name: name, DType: infer.FP32, Shape: infer.Shape{-1, 3}, Symbols: []string{"N", ""}}}
 	}

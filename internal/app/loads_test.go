@@ -37,11 +37,11 @@ func newHangingLoads(t *testing.T, model string) *hangingLoads {
 func (h *hangingLoads) letGo() { h.once.Do(func() { close(h.let) }) }
 
 // Load implements serving.Runtime.
-func (h *hangingLoads) Load(path string, model []byte, v infer.Version, m config.Model) (serving.Session, error) {
+func (h *hangingLoads) Load(f *serving.File, v infer.Version, m config.Model) (serving.Session, error) {
 	if v.Model == h.model {
 		<-h.let
 	}
-	return h.fakes.Load(path, model, v, m)
+	return h.fakes.Load(f, v, m)
 }
 
 func launchOn(t *testing.T, runtime serving.Runtime, dir string, yaml ...string) *gateway {

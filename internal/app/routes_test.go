@@ -372,11 +372,11 @@ type slowLoads struct {
 }
 
 // Load implements serving.Runtime.
-func (s *slowLoads) Load(path string, model []byte, v infer.Version, m config.Model) (serving.Session, error) {
+func (s *slowLoads) Load(f *serving.File, v infer.Version, m config.Model) (serving.Session, error) {
 	if v.Number == s.version {
 		<-s.open
 	}
-	return s.fakes.Load(path, model, v, m)
+	return s.fakes.Load(f, v, m)
 }
 
 func TestNoMoreRoutesThanAllowed(t *testing.T) {

@@ -12,24 +12,18 @@ import (
 // maxMessage is the size from which on a file is no protobuf message any more.
 const maxMessage = 2 << 30
 
-// Relaxed is a model whose first dimensions of 1 were made free.
-type Relaxed struct {
-	Model           []byte   // the whole file, changed; tensors kept elsewhere stay there
-	Inputs, Outputs []string // whose first dimension is free now, and was 1
-}
-
 // Relax reads the model at path in root, or takes changed in place of the file's content
 // if that is not nil, and makes the first dimension of each input and output free that
-// it fixes at 1, except of inputs with a default. What the file
-// says of shapes inside the graph would contradict that, and is left out; constants are
-// not, so that the result may fail to load or to run with more than one row. The file
-// is not changed.
+// it fixes at 1, except of inputs with a default. It returns the whole file, changed;
+// tensors that are kept elsewhere stay there. What the file says of shapes inside the
+// graph would contradict that, and is left out; constants are not, so that the result may
+// fail to load or to run with more than one row. The file is not changed.
 //
 // Relax reads the whole file into memory. Errors are Invalid: the file is not an ONNX
 // model, has 2 GiB or more, or fixes the first dimension of no input or output at 1.
-func Relax(root *os.Root, path string, changed []byte) (*Relaxed, error) {
+func Relax(root *os.Root, path string, changed []byte) (relaxed []byte, err error) {
 	var r relaxer
-	err := open(root, path, changed, func(w *walker, size int64) (err error) {
+	err = open(root, path, changed, func(w *walker, size int64) error {
 		if size >= maxMessage {
 			return infer.Errorf(infer.Invalid, "a model file of 2 GiB or more cannot be changed in memory")
 		}
@@ -37,11 +31,11 @@ func Relax(root *os.Root, path string, changed []byte) (*Relaxed, error) {
 		if err := r.model(span{0, size}); err != nil {
 			return err
 		}
-		if len(r.Inputs)+len(r.Outputs) == 0 {
+		if !r.freed {
 			return infer.Errorf(infer.Invalid, "the model fixes the first dimension of no input or output at 1")
 		}
-		r.Model = make([]byte, size)
-		if _, err := io.ReadFull(io.NewSectionReader(w.file, 0, size), r.Model); err != nil {
+		relaxed = make([]byte, size)
+		if _, err := io.ReadFull(io.NewSectionReader(w.file, 0, size), relaxed); err != nil {
 			return &infer.Error{Code: infer.Internal, Op: "onnxfile: relax", Msg: "cannot read the model file", Err: err}
 		}
 		return nil
@@ -50,9 +44,9 @@ func Relax(root *os.Root, path string, changed []byte) (*Relaxed, error) {
 		return nil, err
 	}
 	for _, p := range r.patches {
-		copy(r.Model[p.at:], p.bytes)
+		copy(relaxed[p.at:], p.bytes)
 	}
-	return &r.Relaxed, nil
+	return relaxed, nil
 }
 
 // Fields of GraphProto, ValueInfoProto, TypeProto, its Tensor, and TensorShapeProto with
@@ -81,8 +75,8 @@ type patch struct {
 // relaxer collects the changes to a model.
 type relaxer struct {
 	*walker
-	Relaxed
 	patches []patch
+	freed   bool // a first dimension was
 }
 
 func (r *relaxer) model(s span) error {
@@ -117,9 +111,9 @@ func (r *relaxer) graph(s span, top bool, depth int) error {
 		case f.number == graphInfo:
 			return r.hide(f)
 		case f.number == graphInput && top:
-			return r.value(f.span, &r.Inputs, defaults)
+			return r.value(f.span, defaults)
 		case f.number == graphOutput && top:
-			return r.value(f.span, &r.Outputs, nil)
+			return r.value(f.span, nil)
 		case f.number == graphInput, f.number == graphOutput:
 			return r.shapes(f.span, r.hide)
 		case f.number == graphNode:
@@ -149,8 +143,8 @@ func (r *relaxer) defaults(s span) (map[string]bool, error) {
 	return names, err
 }
 
-// value makes the first dimension of a value free that is 1, and adds its name to list.
-func (r *relaxer) value(s span, list *[]string, except map[string]bool) error {
+// value makes the first dimension of a value free that is 1.
+func (r *relaxer) value(s span, except map[string]bool) error {
 	var name string
 	if err := r.named(s, valueName, func(n string) { name = n }); err != nil || except[name] {
 		return err
@@ -163,9 +157,7 @@ func (r *relaxer) value(s span, list *[]string, except map[string]bool) error {
 			}
 			first = false
 			one, err := r.isOne(f.span)
-			if err == nil && one && r.free(f.span) {
-				*list = append(*list, name)
-			}
+			r.freed = err == nil && one && r.free(f.span) || r.freed
 			return err
 		})
 	})

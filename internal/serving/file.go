@@ -1,7 +1,6 @@
 package serving
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 
@@ -12,19 +11,21 @@ import (
 	"sluice.io/sluice/internal/onnxfile"
 )
 
-// file is a model file as it is loaded.
-type file struct {
+// File is a model file as it is loaded.
+type File struct {
 	root    *os.Root // the folder that holds it
 	name    string   // in root
 	path    string   // the host's
-	changed []byte   // in place of its content, if a ZipMap was cut off; else nil
-	zipMaps []onnxfile.ZipMap
+	changed []byte   // in place of its content; nil if that is loaded
+	head    onnxfile.Head
+	traits  onnxfile.Traits
+	zipMaps []onnxfile.ZipMap // that were cut off
 }
 
-// openFile checks the external data of a model file, and cuts off its ZipMaps. root is
-// the folder of path.
-func openFile(root *os.Root, path string) (*file, error) {
-	f := &file{root: root, name: filepath.Base(path), path: path}
+// openFile checks the external data of a model file, reads what it says of itself, and
+// cuts off its ZipMaps. root is the folder of path.
+func openFile(root *os.Root, path string, labels config.Labels) (f *File, err error) {
+	f = &File{root: root, name: filepath.Base(path), path: path}
 	if err := onnxfile.VerifyExternalData(root, f.name); err != nil {
 		return nil, err
 	}
@@ -35,28 +36,30 @@ func openFile(root *os.Root, path string) (*file, error) {
 	if cut != nil {
 		f.changed, f.zipMaps = cut.Model, cut.ZipMaps
 	}
-	return f, nil
+	if f.head, err = onnxfile.ReadHead(root, f.name, int(labels.MaxBytes)); err != nil {
+		return nil, err
+	}
+	f.traits, err = onnxfile.TraitsOf(root, f.name)
+	return f, err
 }
 
 // Load loads a model file as a version would be, for a command that serves no requests.
 // root is the folder of path. Errors are *infer.Error and name no path of the host.
 func Load(runtime Runtime, root *os.Root, path string, v infer.Version, m config.Model, log *zap.Logger) (Session, error) {
-	f, err := openFile(root, path)
+	f, err := openFile(root, path, m.Labels)
 	if err != nil {
 		return nil, err
 	}
-	session, err := runtime.Load(path, f.changed, v, m)
+	session, err := runtime.Load(f, v, m)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := nameClasses(session.Model(), f, m.Labels, log); err != nil {
-		return nil, errors.Join(err, session.Close())
-	}
+	nameClasses(session.Model(), f, m.Labels, log)
 	return session, nil
 }
 
 // cutOff returns the names of the outputs that a ZipMap was cut off.
-func (f *file) cutOff() []string {
+func (f *File) cutOff() []string {
 	names := make([]string, 0, len(f.zipMaps))
 	for _, z := range f.zipMaps {
 		names = append(names, z.Output)

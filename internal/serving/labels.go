@@ -15,9 +15,8 @@ import (
 
 // nameClasses gives outputs of a model the labels of their classes: from labels.txt, from
 // the ZipMaps that were cut off, or else from the model's metadata. It returns where they
-// come from. Labels that do not suit the model are logged and not used; an error is that
-// of a file that is not an ONNX model.
-func nameClasses(model *infer.Model, f *file, limits config.Labels, log *zap.Logger) (sources []string, err error) {
+// come from. Labels that do not suit the model are logged and not used.
+func nameClasses(model *infer.Model, f *File, limits config.Labels, log *zap.Logger) (sources []string) {
 	n := namer{model: model, log: log.With(zap.String("model", model.Name), zap.Int64("version", model.Version)), limits: limits}
 	if labels, err := onnxfile.ReadLabels(f.root, limits.MaxCount, int64(limits.MaxBytes)); err != nil {
 		n.warn(onnxfile.LabelsFile, err)
@@ -26,14 +25,10 @@ func nameClasses(model *infer.Model, f *file, limits config.Labels, log *zap.Log
 	}
 	n.nameCut(f.zipMaps)
 	if len(n.sources) > 0 {
-		return n.sources, nil
-	}
-	head, err := onnxfile.ReadHead(f.root, f.name, int(limits.MaxBytes))
-	if err != nil {
-		return nil, err
+		return n.sources
 	}
 	for _, key := range onnxfile.LabelKeys() {
-		text, ok := head.Labels[key]
+		text, ok := f.head.Labels[key]
 		if !ok {
 			continue
 		}
@@ -47,7 +42,7 @@ func nameClasses(model *infer.Model, f *file, limits config.Labels, log *zap.Log
 			break
 		}
 	}
-	return n.sources, nil
+	return n.sources
 }
 
 // namer gives the outputs of a model their labels.

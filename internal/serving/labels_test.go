@@ -24,7 +24,7 @@ type stub struct {
 }
 
 // Load implements serving.Runtime.
-func (s *stub) Load(string, []byte, infer.Version, config.Model) (serving.Session, error) {
+func (s *stub) Load(*serving.File, infer.Version, config.Model) (serving.Session, error) {
 	return s, nil
 }
 

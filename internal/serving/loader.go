@@ -65,7 +65,7 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	if digest, err = files.Digest(ctx); err != nil { // first: whatever fails is a failure of these files
 		return nil, "", err
 	}
-	f, err := openFile(files.Root, files.Path(registry.ModelFile))
+	f, err := openFile(files.Root, files.Path(registry.ModelFile), m.Labels)
 	if err != nil {
 		return nil, digest, err
 	}
@@ -75,10 +75,7 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	if err != nil {
 		return nil, digest, err
 	}
-	labels, err := nameClasses(session.Model(), f, m.Labels, p.log)
-	if err != nil {
-		return nil, digest, errors.Join(err, session.Close())
-	}
+	labels := nameClasses(session.Model(), f, m.Labels, p.log)
 	s, err := compose(session, finding, m, p)
 	if err != nil {
 		return nil, digest, errors.Join(err, session.Close())
@@ -98,8 +95,8 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 // session loads a model and finds out whether its requests can be joined. If only first
 // dimensions of 1 speak against it, and the settings say so, it is loaded with these
 // made free, unless that does not help.
-func (l *Loader) session(ctx context.Context, f *file, v infer.Version, m config.Model) (Session, batch.Finding, error) {
-	session, err := l.runtime.Load(f.path, f.changed, v, m)
+func (l *Loader) session(ctx context.Context, f *File, v infer.Version, m config.Model) (Session, batch.Finding, error) {
+	session, err := l.runtime.Load(f, v, m)
 	if err != nil {
 		return nil, batch.Finding{}, err
 	}
@@ -122,12 +119,13 @@ func (l *Loader) session(ctx context.Context, f *file, v infer.Version, m config
 }
 
 // relaxed loads a model whose first dimensions of 1 are free.
-func (l *Loader) relaxed(ctx context.Context, f *file, v infer.Version, m config.Model) (Session, batch.Finding, error) {
-	r, err := onnxfile.Relax(f.root, f.name, f.changed)
-	if err != nil {
+func (l *Loader) relaxed(ctx context.Context, f *File, v infer.Version, m config.Model) (Session, batch.Finding, error) {
+	free := *f
+	var err error
+	if free.changed, err = onnxfile.Relax(f.root, f.name, f.changed); err != nil {
 		return nil, batch.Finding{}, err
 	}
-	session, err := l.runtime.Load(f.path, r.Model, v, m)
+	session, err := l.runtime.Load(&free, v, m)
 	if err != nil {
 		return nil, batch.Finding{}, err
 	}

@@ -2,8 +2,6 @@ package serving
 
 import (
 	"cmp"
-	"os"
-	"path/filepath"
 	"runtime"
 
 	"go.uber.org/zap"
@@ -40,9 +38,9 @@ func OpenORT(cfg *config.Config, log *zap.Logger) (Runtime, error) {
 }
 
 // Load implements Runtime.
-func (r *ortRuntime) Load(path string, model []byte, v infer.Version, m config.Model) (Session, error) {
+func (r *ortRuntime) Load(f *File, v infer.Version, m config.Model) (Session, error) {
 	o := ort.LoadOptions{
-		Name: v.Model, Version: v.Number, Model: model, Fallback: m.Fallback,
+		Name: v.Model, Version: v.Number, Model: f.changed, Producer: f.head.Producer, Fallback: m.Fallback,
 		IntraThreads: m.IntraThreads, CPUArena: m.Arena, OptimizationLevel: m.Optimization,
 		ConfigEntries: m.SessionConfig, CustomOps: r.customOps,
 		PreparedShapes: m.PreparedShapes, KeepBytes: keepBytes, MaxOutputBytes: r.maxOutput,
@@ -53,27 +51,12 @@ func (r *ortRuntime) Load(path string, model []byte, v infer.Version, m config.M
 	for _, p := range m.Providers {
 		o.Providers = append(o.Providers, ort.Provider{Name: p.Name, Options: p.Options})
 	}
-	root, err := os.OpenRoot(filepath.Dir(path))
-	if err != nil {
-		return nil, &infer.Error{Code: infer.Invalid, Msg: "cannot open the version's folder", Err: err}
-	}
-	defer root.Close() //nolint:errcheck // only read
-	file := filepath.Base(path)
-	head, err := onnxfile.ReadHead(root, file, 0)
+	s, err := r.env.Load(f.path, o)
 	if err != nil {
 		return nil, err
 	}
-	o.Producer = head.Producer
-	traits, err := onnxfile.TraitsOf(root, file)
-	if err != nil {
-		return nil, err
-	}
-	s, err := r.env.Load(path, o)
-	if err != nil {
-		return nil, err
-	}
-	s.Model().NoEmpty = traits.NoEmpty
-	return ortSession{s, traits}, nil
+	s.Model().NoEmpty = f.traits.NoEmpty
+	return ortSession{s, f.traits}, nil
 }
 
 // Describe implements Runtime.

@@ -10,9 +10,8 @@ import (
 
 // Runtime loads models. ortRuntime is the real one; tests may bring their own.
 type Runtime interface {
-	// Load reads the model at path, or takes model in place of the file's content if it
-	// is not nil. Errors are *infer.Error and their Msg names no path.
-	Load(path string, model []byte, v infer.Version, m config.Model) (Session, error)
+	// Load loads a model file. Errors are *infer.Error and their Msg names no path.
+	Load(f *File, v infer.Version, m config.Model) (Session, error)
 	// Describe returns name and version, "ONNX Runtime 1.24.1".
 	Describe() string
 	// Memory returns the bytes held outside Go's heap, by purpose.

@@ -41,7 +41,7 @@ func relaxed(t *testing.T, g *onnxgen.Graph) (*ort.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := env.Load(path, complete(ort.LoadOptions{Name: g.Name(), Version: 1, Model: r.Model}))
+	s, err := env.Load(path, complete(ort.LoadOptions{Name: g.Name(), Version: 1, Model: r}))
 	if err != nil {
 		return nil, err
 	}
