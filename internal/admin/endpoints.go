@@ -36,16 +36,31 @@ type endpoint struct {
 	handle func(w http.ResponseWriter, r *http.Request, who api.Actor) error
 }
 
+// endpoints serves all of them.
 func (s *Server) endpoints() http.Handler {
+	mux := http.NewServeMux()
+	paths := make(map[string][]endpoint)
+	for _, e := range s.all() {
+		paths[e.path] = append(paths[e.path], e)
+	}
+	for path, methods := range paths {
+		mux.HandleFunc(path, s.serve(methods))
+	}
+	return mux
+}
+
+// all lists the endpoints. api/openapi.yaml describes those of the control API.
+func (s *Server) all() []endpoint {
 	metrics := promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError, CoalesceGather: true,
 	})
-	mux := http.NewServeMux()
 	list := []endpoint{
 		{http.MethodGet, "/metrics", true, quick, plain(metrics.ServeHTTP)},
 		{http.MethodGet, "/-/healthy", true, quick, s.healthy},
 		{http.MethodGet, "/-/ready", true, quick, s.ready},
 		{http.MethodPost, "/-/reload", false, slow, s.reload},
+		{http.MethodGet, "/openapi.json", true, quick, s.openAPI},
+		{http.MethodGet, "/docs", true, quick, s.docs},
 		{http.MethodGet, "/api/v1/status", false, quick, s.status},
 		{http.MethodGet, "/api/v1/models", false, quick, s.models},
 		{http.MethodGet, "/api/v1/models/{name}", false, quick, s.model},
@@ -68,14 +83,7 @@ func (s *Server) endpoints() http.Handler {
 		{"", "/", false, quick, notFound},
 	}
 	signals, oldSignals := s.signalEndpoints("/api/v1/signals"), s.signalEndpoints("/api/v1/retrain") // the old name stays
-	paths := make(map[string][]endpoint)
-	for _, e := range slices.Concat(list, signals, oldSignals) {
-		paths[e.path] = append(paths[e.path], e)
-	}
-	for path, methods := range paths {
-		mux.HandleFunc(path, s.serve(methods))
-	}
-	return mux
+	return slices.Concat(list, signals, oldSignals)
 }
 
 // signalEndpoints are those of the collection of signals at a path.

@@ -1,0 +1,198 @@
+package admin
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"sluice.io/sluice/api"
+)
+
+// openAPI answers with the document of both ports.
+func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
+	w.Header().Set("Content-Type", "application/json")
+	_, err := w.Write([]byte(api.OpenAPI))
+	return err
+}
+
+// docs answers with the document as a page. It has no script.
+func (s *Server) docs(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
+	page, err := docsPage()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	_, err = w.Write(page)
+	return err
+}
+
+//go:embed document.html
+var pageText string
+
+var docsPage = sync.OnceValues(func() ([]byte, error) {
+	page, err := template.New("docs").Parse(pageText)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := readDocument(api.OpenAPI)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = page.Execute(&out, doc)
+	return out.Bytes(), err
+})
+
+// apiDoc is what the page shows of the OpenAPI document.
+type apiDoc struct {
+	Info struct{ Title, Version, Summary, Description string }
+	Tags []struct {
+		Name, Description string
+		Operations        []operation `json:"-"`
+	}
+	Paths      map[string]map[string]json.RawMessage
+	Components struct {
+		Parameters map[string]parameter
+		Responses  map[string]response
+		Schemas    map[string]schema
+	}
+	Names []string `json:"-"` // of the schemas, sorted
+}
+
+type operation struct {
+	Method, Path         string
+	Tags                 []string
+	OperationID          string `json:"operationId"`
+	Summary, Description string
+	Parameters           []parameter
+	RequestBody          struct{ Content content }
+	Responses            map[string]response
+}
+
+type parameter struct {
+	Ref         string `json:"$ref"`
+	Name, In    string
+	Required    bool
+	Description string
+	Schema      schema
+}
+
+type response struct {
+	Ref         string `json:"$ref"`
+	Description string
+	Content     content
+}
+
+type content map[string]struct{ Schema schema }
+
+// schema is a part of JSON Schema, as much as the page can say in a line.
+type schema struct {
+	Ref         string `json:"$ref"`
+	Type        any
+	Format      string
+	Description string
+	Items       *schema
+	AnyOf       []schema `json:"anyOf"`
+	Const       string
+	Enum        []string
+	Properties  map[string]schema
+	Required    []string
+}
+
+func readDocument(text string) (*apiDoc, error) {
+	var doc apiDoc
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		return nil, err
+	}
+	for name := range doc.Components.Schemas {
+		doc.Names = append(doc.Names, name)
+	}
+	slices.Sort(doc.Names)
+	operations, err := doc.operations()
+	if err != nil {
+		return nil, err
+	}
+	for i := range doc.Tags {
+		for _, o := range operations {
+			if slices.Contains(o.Tags, doc.Tags[i].Name) {
+				doc.Tags[i].Operations = append(doc.Tags[i].Operations, o)
+			}
+		}
+	}
+	return &doc, nil
+}
+
+// operations lists them by path, with what they refer to put in its place.
+func (d *apiDoc) operations() (list []operation, err error) {
+	for path, item := range d.Paths {
+		var shared []parameter
+		if text, ok := item["parameters"]; ok {
+			if err := json.Unmarshal(text, &shared); err != nil {
+				return nil, err
+			}
+		}
+		for method, text := range item {
+			if method == "parameters" {
+				continue
+			}
+			o := operation{Method: strings.ToUpper(method), Path: path}
+			if err := json.Unmarshal(text, &o); err != nil {
+				return nil, err
+			}
+			o.Parameters = slices.Concat(shared, o.Parameters)
+			for i, p := range o.Parameters {
+				if p.Ref != "" {
+					o.Parameters[i] = d.Components.Parameters[last(p.Ref)]
+				}
+			}
+			for status, r := range o.Responses {
+				if r.Ref != "" {
+					o.Responses[status] = d.Components.Responses[last(r.Ref)]
+				}
+			}
+			list = append(list, o)
+		}
+	}
+	slices.SortFunc(list, func(a, b operation) int { return strings.Compare(a.Path+a.Method, b.Path+b.Method) })
+	return list, nil
+}
+
+func last(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
+
+// Name is that of the schema it refers to; empty if it stands here.
+func (s schema) Name() string { return last(s.Ref) }
+
+// Is says what a schema is, for one that refers to none.
+func (s schema) Is() string {
+	var words []string
+	switch t := s.Type.(type) {
+	case string:
+		words = append(words, t)
+	case []any:
+		for _, v := range t {
+			if text, ok := v.(string); ok {
+				words = append(words, text)
+			}
+		}
+	}
+	text := strings.Join(words, " or ")
+	if s.Format != "" {
+		text += " (" + s.Format + ")"
+	}
+	if s.Const != "" {
+		text += ` "` + s.Const + `"`
+	}
+	if len(s.Enum) > 0 {
+		text += ": " + strings.Join(s.Enum, ", ")
+	}
+	return strings.TrimSpace(text)
+}
+
+// Needs reports whether a property must be there.
+func (s schema) Needs(property string) bool { return slices.Contains(s.Required, property) }

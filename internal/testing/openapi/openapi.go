@@ -1,0 +1,115 @@
+// Package openapi makes api/openapi.json: the operations of api/openapi.yaml, and the
+// schemas of the documents that are Go types, with their doc comments.
+package openapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+	"go.yaml.in/yaml/v3"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+// documents are the answers that operations name. What they hold is found by reflection.
+var documents = []any{
+	api.ServerStatus{}, api.ModelStatus{}, api.ReloadResult{}, api.Route{}, api.RouteResult{}, api.RouteStats{}, api.ServedAt{},
+	api.Event{}, api.JournalReport{}, api.DriftStatus{}, api.Signal{},
+	oip.ServerMetadata{}, oip.ModelMetadata{}, oip.ModelStatistics{}, oip.IndexEntry{},
+}
+
+// Build returns the document. source is api/openapi.yaml. The working directory must be the
+// module's, where the doc comments are read.
+func Build(source []byte) ([]byte, error) {
+	var doc map[string]any
+	if err := yaml.Unmarshal(source, &doc); err != nil {
+		return nil, err
+	}
+	delete(doc, "x-errors")
+	schemas, ok := at(doc, "components", "schemas").(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("components.schemas is missing")
+	}
+	if err := reflected(schemas); err != nil {
+		return nil, err
+	}
+	text, err := json.MarshalIndent(doc, "", " ")
+	if err != nil {
+		return nil, err
+	}
+	return append(bytes.ReplaceAll(text, []byte(`"#/$defs/`), []byte(`"#/components/schemas/`)), '\n'), nil
+}
+
+func at(doc map[string]any, keys ...string) any {
+	var v any = doc
+	for _, key := range keys {
+		m, _ := v.(map[string]any)
+		v = m[key]
+	}
+	return v
+}
+
+// reflected adds the schemas of documents. One that the source has too is an error.
+func reflected(schemas map[string]any) error {
+	r := jsonschema.Reflector{AllowAdditionalProperties: true, Mapper: special}
+	for _, dir := range []string{"api", "internal/wire/oip"} {
+		if err := r.AddGoComments("sluice.io/sluice", dir, jsonschema.WithFullComment()); err != nil {
+			return err
+		}
+	}
+	for _, v := range documents {
+		for name, schema := range r.Reflect(v).Definitions {
+			text, err := json.Marshal(schema)
+			if err != nil {
+				return err
+			}
+			var made map[string]any
+			if err := json.Unmarshal(text, &made); err != nil {
+				return err
+			}
+			plain(made)
+			if old, ok := schemas[name]; ok && !reflect.DeepEqual(old, any(made)) {
+				return fmt.Errorf("there are two schemas named %s", name)
+			}
+			schemas[name] = made
+		}
+	}
+	return nil
+}
+
+// special are types whose JSON their fields do not show.
+func special(t reflect.Type) *jsonschema.Schema {
+	switch t {
+	case reflect.TypeFor[api.Duration]():
+		return &jsonschema.Schema{Ref: "#/components/schemas/Duration"}
+	case reflect.TypeFor[api.Fallback]():
+		return &jsonschema.Schema{Ref: "#/components/schemas/Fallback"}
+	case reflect.TypeFor[json.RawMessage]():
+		return jsonschema.TrueSchema
+	}
+	return nil
+}
+
+// plain joins the lines of descriptions, and writes {} for what can be anything.
+func plain(schema map[string]any) {
+	if fields, ok := schema["properties"].(map[string]any); ok {
+		for name, v := range fields {
+			if v == true {
+				fields[name] = map[string]any{}
+			}
+		}
+	}
+	if text, ok := schema["description"].(string); ok {
+		schema["description"] = strings.Join(strings.Fields(text), " ")
+	}
+	for _, v := range schema {
+		if m, ok := v.(map[string]any); ok {
+			plain(m)
+		}
+	}
+}
