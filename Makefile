@@ -80,7 +80,7 @@ bench-peers: bench-peers-setup ## the same beside the servers that people use to
 	$(MAKE) bench COMPARE="-peers $(peers) $(COMPARE)"
 
 bench-peers-setup: setup ## install those servers into .cache/peers, 1.8 GB
-	cd benchmarks && go run ./peers/check -setup -peers $(peers)
+	cd benchmarks && go run ./compare -setup -peers $(peers)
 
 bench-shadow: build ## what callers notice of shadows that are slow, hang or fail
 	cd benchmarks && go run ./shadow

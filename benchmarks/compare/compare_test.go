@@ -53,6 +53,7 @@ func TestChooseWorks(t *testing.T) {
 	}
 	f("", workNames(works())...)
 	f("enc", "enc binary c=8", "enc binary c=16")
+	f("encdyn JSON c=8,big", "big binary c=8", "encdyn JSON c=8")
 	f("cnn, lin JSON", "lin JSON c=64", "cnn binary c=8") // in the order of all
 	if list, err := chooseWorks("lin,nothing"); err == nil || !strings.Contains(err.Error(), "enc binary c=16") {
 		t.Errorf("%v, %v", list, err)

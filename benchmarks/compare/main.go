@@ -38,6 +38,8 @@ type options struct {
 	rounds                         int
 	cell, raw, sweep               time.Duration
 	noisyAbove                     float64
+	peers                          string
+	setup                          bool
 }
 
 // tritonVariable holds the address of a Triton that runs already.
@@ -86,8 +88,9 @@ func parse(args []string) (options, error) {
 	works := f.String("works", "", "what works begin with, parted by commas: lin, 'enc binary c=16'; empty: all")
 	contenders := f.String("contenders", "gateway,noop,raw", "who is measured, parted by commas: gateway, gateway-plain, noop, raw")
 	setups := f.String("setups", "shared,pinned", "client and server on the same cores, or a core for each")
-	others := f.String("peers", "", "other servers, parted by commas, as they are named in -peers-file; or all")
+	f.StringVar(&o.peers, "peers", "", "other servers, parted by commas, as they are named in -peers-file; or all")
 	f.StringVar(&o.peersFile, "peers-file", "peers/peers.txt", "the file of other servers")
+	f.BoolVar(&o.setup, "setup", false, "only install the -peers")
 	f.StringVar(&o.peersCache, "peers-cache", "../.cache/peers", "the folder that they are installed into")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds")
 	f.DurationVar(&o.cell, "d", time.Second, "how long a work runs against a contender in a round")
@@ -104,12 +107,12 @@ func parse(args []string) (options, error) {
 	if o.works, err = chooseWorks(*works); err != nil {
 		return o, err
 	}
-	if *others == "all" {
-		if *others, err = allPeers(o.peersFile, o.peersCache); err != nil {
+	if o.peers == "all" {
+		if o.peers, err = allPeers(o.peersFile, o.peersCache); err != nil {
 			return o, err
 		}
 	}
-	o.contenders = chooseContenders(*contenders, *others, os.Getenv(tritonVariable) != "")
+	o.contenders = chooseContenders(*contenders, o.peers, os.Getenv(tritonVariable) != "")
 	o.setups, err = chooseSetups(*setups, runtime.NumCPU())
 	return o, err
 }
@@ -143,6 +146,9 @@ func chooseSetups(names string, cores int) ([]string, error) {
 }
 
 func run(ctx context.Context, o options, log io.Writer) (err error) {
+	if o.setup {
+		return setUp(ctx, o)
+	}
 	file, err := record.Create(o.out)
 	if err != nil {
 		return err

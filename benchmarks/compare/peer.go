@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -16,11 +17,7 @@ import (
 // Nobody knows on which cores that one is, so it is none of the pinned set-up;
 // nil says that.
 func (b *bench) startPeer(ctx context.Context, name string) (*server, error) {
-	list, err := peers.Read(b.o.peersFile, b.o.peersCache)
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := peers.Choose(list, name)
+	chosen, err := choosePeers(b.o.peersFile, b.o.peersCache, name)
 	if err != nil {
 		return nil, err
 	}
@@ -67,18 +64,32 @@ func (b *bench) launchPeer(ctx context.Context, p *peers.Peer) (*process.Server,
 	return running, port, err
 }
 
-// allPeers returns the names of all other servers that can be measured here.
-func allPeers(file, cache string) (string, error) {
+// choosePeers returns those of the file that names, with commas between them, ask for.
+func choosePeers(file, cache, names string) ([]peers.Peer, error) {
 	list, err := peers.Read(file, cache)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	chosen, err := peers.Choose(list, "all")
+	return peers.Choose(list, names)
+}
+
+// allPeers returns the names of all other servers that can be measured here.
+func allPeers(file, cache string) (string, error) {
+	chosen, err := choosePeers(file, cache, "all")
 	names := make([]string, len(chosen))
 	for i := range chosen {
 		names[i] = chosen[i].Name
 	}
 	return strings.Join(names, ","), err
+}
+
+// setUp installs the peers that were asked for.
+func setUp(ctx context.Context, o options) error {
+	chosen, err := choosePeers(o.peersFile, o.peersCache, o.peers)
+	for i := range chosen {
+		err = errors.Join(err, chosen[i].Setup(ctx))
+	}
+	return err
 }
 
 func formOf(w work) peers.Form {

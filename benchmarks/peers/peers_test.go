@@ -84,9 +84,6 @@ func TestSpec(t *testing.T) {
 	if got, want := p.URL("lin", 81), "http://h:81/lin/i"; got != want {
 		t.Errorf("URL %s, want %s", got, want)
 	}
-	if got, want := p.Settings([]int{0, 1}), "M={models}/{model} X=1 {home}/srv --port {port} -w 2 {dir}/app"; got != want {
-		t.Errorf("settings %s, want %s", got, want)
-	}
 }
 
 func TestChoose(t *testing.T) {

@@ -2,7 +2,6 @@ package peers
 
 import (
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,13 +34,6 @@ func (p *Peer) Spec(models, model string, port int, cpus []int) process.Spec {
 // URL returns where to send requests for a model, whose server was started on the port.
 func (p *Peer) URL(model string, port int) string {
 	return p.replacer("", model, port, nil, same).Replace(p.infer)
-}
-
-// Settings returns the command and the environment that the peer is started with,
-// to be shown beside its results: with the number of workers, but without paths.
-func (p *Peer) Settings(cpus []int) string {
-	all := strings.Join(slices.Concat(p.env, p.start), " ")
-	return strings.ReplaceAll(all, "{workers}", strconv.Itoa(workers(cpus)))
 }
 
 func (p *Peer) replacer(models, model string, port int, cpus []int, quote func(string) string) *strings.Replacer {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"sluice.io/sluice/benchmarks/loadgen"
-	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // answering returns a server that answers everything alike. A head's length below 0
@@ -84,42 +83,4 @@ func TestVerifyRefuses(t *testing.T) {
 	f(200, len(head), head+inBinary(1), "8 bytes of data, and 4 are left")
 	f(200, len(head), head+inBinary(1, -2, 3), "4 bytes after the last output")
 	f(200, 1000, head, lengthHeader)
-}
-
-func TestRaw(t *testing.T) {
-	dir := t.TempDir()
-	weights := []float32{1, 2, 3, 4}
-	if err := onnxgen.Linear(weights, 0.5).As("line").Write(dir, 1); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := OpenRaw("", dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := raw.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	head := `{"inputs":[{"name":"input","shape":[2,4],"datatype":"FP32","parameters":{"binary_data_size":32}}],"parameters":{"binary_data_output":true}}`
-	for _, target := range []loadgen.Target{
-		{Body: []byte(`{"inputs":[{"name":"input","shape":[2,4],"datatype":"FP32","data":[0,0,0,0, 1,-1,0.5,0]}]}`)},
-		{Body: []byte(head + inBinary(0, 0, 0, 0, 1, -1, 0.5, 0)), Headers: map[string]string{lengthHeader: strconv.Itoa(len(head))}},
-	} {
-		out, err := raw.Answer("line", target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sigmoid := func(x float64) float32 { return float32(1 / (1 + math.Exp(-x))) }
-		want := Output{Name: "output", Shape: []int64{2, 1}, Data: []float32{sigmoid(0.5), sigmoid(0.5 + 1 - 2 + 1.5)}}
-		if diff, err := compare(out[0], want); err != nil || diff > 1e-6 {
-			t.Errorf("%v, want %v: %v", out, want, err)
-		}
-	}
-	if _, err := raw.Answer("line", loadgen.Target{Body: []byte(`{"inputs":[]}`)}); err == nil {
-		t.Error("a request without the input was answered")
-	}
-	if _, err := raw.Answer("absent", loadgen.Target{}); err == nil {
-		t.Error("a model that is not there answered")
-	}
 }

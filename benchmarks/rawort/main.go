@@ -11,6 +11,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -47,7 +48,7 @@ func main() {
 func parse(args []string, usage io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("rawort", flag.ContinueOnError)
 	f.SetOutput(usage)
-	f.StringVar(&o.library, "library", "", "ONNX Runtime's shared library; empty: $"+libraryVariable+", else what 'make setup' installed")
+	f.StringVar(&o.library, "library", cmp.Or(os.Getenv("SLUICE_ORT_LIBRARY"), "../.deps/onnxruntime/lib/libonnxruntime.so"), "ONNX Runtime's shared library")
 	f.StringVar(&o.model, "model", "", "the model's file; it has one FP32 input")
 	shape := f.String("shape", "", "the input's shape for one row, as 1,16")
 	batch := f.String("batch", "1,8,32", "how many times that many rows are run at once")
@@ -103,9 +104,6 @@ func numbers(text string) (list []int64, err error) {
 }
 
 func run(o options, in io.Reader, out io.Writer) error {
-	if o.library == "" {
-		o.library = findLibrary()
-	}
 	if err := openLibrary(o.library); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"sluice.io/sluice/benchmarks/models"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/runtime/ort"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -36,7 +37,7 @@ func write(t *testing.T, names ...string) map[string]string {
 
 // command runs the program.
 func command(in io.Reader, args ...string) (string, error) {
-	o, err := parse(args, io.Discard)
+	o, err := parse(append([]string{"-library", ort.FindLibrary()}, args...), io.Discard)
 	if err != nil {
 		return "", err
 	}
