@@ -20,71 +20,32 @@ import (
 
 const batchRounds = 3
 
-// sides are the gateway with batching as it comes, and without.
-type sides struct{ batched, alone *gateway }
-
-func (b *bench) sides(ctx context.Context, works ...work) (s sides, stop func(), err error) {
-	var off strings.Builder
-	off.WriteString("models:\n")
+// onBothSides starts a gateway with batching as it comes, and one without.
+func (b *bench) onBothSides(ctx context.Context, works []work, f func(batched, alone *gateway) error) error {
+	off := "models:\n"
 	for _, w := range works {
-		fmt.Fprintf(&off, "  %s: {batching: {enabled: 'false'}}\n", w.Name)
+		off += fmt.Sprintf("  %s: {batching: {enabled: 'false'}}\n", w.Name)
 	}
-	if s.batched, err = b.start(ctx, setup{models: graphs(works...)}); err != nil {
-		return s, nil, err
-	}
-	if s.alone, err = b.start(ctx, setup{models: graphs(works...), rest: off.String()}); err != nil {
-		return s, nil, errors.Join(err, s.batched.Stop())
-	}
-	return s, func() { _, _ = s.batched.Stop(), s.alone.Stop() }, nil
+	return b.with(ctx, setup{models: graphs(works...)}, func(batched *gateway) error {
+		return b.with(ctx, setup{models: graphs(works...), rest: off}, func(alone *gateway) error { return f(batched, alone) })
+	})
 }
 
-// paid is what a run of load got for the gateway's processor time.
-type paid struct {
-	rate, p50, p99 float64
-	cpu            float64 // µs of each request
-	failed         int64
+// paying is a variant of a closed loop.
+func (b *bench) paying(ctx context.Context, name string, g *gateway, conns int, d time.Duration, targets ...loadgen.Target) variant {
+	return variant{name, func() (map[string]float64, error) {
+		s, err := b.send(ctx, g, closed(conns, 300*time.Millisecond, d, targets...))
+		if err != nil {
+			return nil, err
+		}
+		return s.figures(), nil
+	}}
 }
 
-// pay runs a closed loop and reads the gateway's processor time around it.
-func (b *bench) pay(ctx context.Context, g *gateway, conns int, d time.Duration, targets ...loadgen.Target) (paid, error) {
-	before := g.cpu()
-	res, err := loadgen.Run(ctx, loadgen.Plan{Targets: targets, Conns: conns, Warmup: b.scale(300 * time.Millisecond), Duration: b.scale(d)})
-	if err != nil {
-		return paid{}, err
-	}
-	if res.Requests == 0 && failures(res) > 0 {
-		return paid{}, fmt.Errorf("no request was answered 200; errors by status: %v", res.Errors)
-	}
-	return paid{
-		rate: res.Rate(), p50: latency(res, 50), p99: latency(res, 99), failed: failures(res),
-		cpu: float64((g.cpu() - before).Microseconds()) / float64(max(1, res.Sent)),
-	}, nil
-}
-
-// middle is the median of one figure over rounds.
-func middle(list []paid, of func(paid) float64) float64 {
-	values := make([]float64, len(list))
-	for i, p := range list {
-		values[i] = of(p)
-	}
-	return record.SpreadOf(values).Median
-}
-
-func rateOf(p paid) float64 { return p.rate }
-func cpuOf(p paid) float64  { return p.cpu }
-func p50Of(p paid) float64  { return p.p50 }
-func p99Of(p paid) float64  { return p.p99 }
-
-// rawRun is a line of the program that runs a model in a C loop.
-type rawRun struct {
-	Batch         int     `json:"batch"`
-	Threads       int     `json:"threads"`
-	RowsPerSecond float64 `json:"rows_per_second"`
-}
-
-// rawRows returns the rows per second of raw ONNX Runtime on two threads, by
-// batch size; nothing where the program was not built.
-func (b *bench) rawRows(ctx context.Context, g *gateway, w work, batches string, d time.Duration) (map[int]float64, error) {
+// rawRows returns the rows per second of raw ONNX Runtime on two threads, with the best
+// setting of the arena, as "1", "8" and so on by batch size; nothing if the program was not
+// built.
+func (b *bench) rawRows(ctx context.Context, g *gateway, w work, batches string, d time.Duration) (map[string]float64, error) {
 	if _, err := os.Stat(b.rawort); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -94,13 +55,18 @@ func (b *bench) rawRows(ctx context.Context, g *gateway, w work, batches string,
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.rawort, err)
 	}
-	best := map[int]float64{}
+	best := map[string]float64{}
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
-		var line rawRun
+		var line struct {
+			Batch         int     `json:"batch"`
+			RowsPerSecond float64 `json:"rows_per_second"`
+		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return nil, fmt.Errorf("%s: %w in %s", b.rawort, err, lines.Text())
 		}
-		best[line.Batch] = max(best[line.Batch], line.RowsPerSecond)
+		batch := record.Param(line.Batch)
+		best[batch] = max(best[batch], line.RowsPerSecond)
+		best["best"] = max(best["best"], line.RowsPerSecond)
 	}
 	return best, nil
 }
@@ -111,49 +77,34 @@ func batchedEncoder(ctx context.Context, b *bench, r *record.Record) error {
 	w := encoder()
 	r.Params["what"] = fmt.Sprintf("The encoder with %d callers, a row each: batched as the gateway decides, each request alone, and raw ONNX Runtime on two threads with a row in each run "+
 		"and with the best of 1, 8 and 16; medians of %d rounds in turn.", conns, batchRounds)
-	s, stop, err := b.sides(ctx, w)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	var batched, alone []paid
-	var rawOne, rawBest []float64
-	for range batchRounds {
-		for _, side := range []struct {
-			g    *gateway
-			list *[]paid
-		}{{s.batched, &batched}, {s.alone, &alone}} {
-			p, err := b.pay(ctx, side.g, conns, 3*time.Second, w.target(side.g))
-			if err != nil {
-				return err
-			}
-			*side.list = append(*side.list, p)
+	return b.onBothSides(ctx, []work{w}, func(batched, alone *gateway) error {
+		list := []variant{
+			b.paying(ctx, "batched", batched, conns, 3*time.Second, w.target(batched)),
+			b.paying(ctx, "each alone", alone, conns, 3*time.Second, w.target(alone)),
+			{"raw", func() (map[string]float64, error) { return b.rawRows(ctx, alone, w, "1,8,16", time.Second/2) }},
 		}
-		rows, err := b.rawRows(ctx, s.alone, w, "1,8,16", time.Second/2)
+		rows, err := inTurn(batchRounds, list)
 		if err != nil {
 			return err
 		}
-		if len(rows) > 0 {
-			rawOne, rawBest = append(rawOne, rows[1]), append(rawBest, max(rows[1], rows[8], rows[16]))
+		t := record.Table{Columns: []string{"", "requests /s", "p50 ms", "p99 ms", "gateway's CPU µs of each"}}
+		for i, side := range rows[:2] {
+			t.Add(list[i].name, median(side, "rate"), median(side, "p50"), median(side, "p99"), median(side, "cpu"))
 		}
-	}
-	t := record.Table{Columns: []string{"", "requests /s", "p50 ms", "p99 ms", "gateway's CPU µs of each"}}
-	t.Add("batched", middle(batched, rateOf), middle(batched, p50Of), middle(batched, p99Of), middle(batched, cpuOf))
-	t.Add("each alone", middle(alone, rateOf), middle(alone, p50Of), middle(alone, p99Of), middle(alone, cpuOf))
-	r.Tables = append(r.Tables, t)
-	r.Tell("batched, to each alone in the gateway", middle(batched, rateOf)/middle(alone, rateOf), "×")
-	if len(rawOne) == 0 {
-		r.Note("Raw ONNX Runtime was not measured: there is no program at -rawort.")
+		rate := median(rows[0], "rate")
+		r.Tell("batched, to each alone in the gateway", rate/median(rows[1], "rate"), "×")
+		if one, best := median(rows[2], "1"), median(rows[2], "best"); one > 0 {
+			t.Add("raw, a row in each run", one, "-", "-", "-")
+			t.Add("raw, best batch", best, "-", "-", "-")
+			r.Tell("what batching gains raw", best/one, "×")
+			// The model's own gain is the most that there is to have.
+			r.AtLeast("batched, to unbatched raw, where the model's gain allows it", rate/one, min(1.2, best/one), "×")
+		} else {
+			r.Note("Raw ONNX Runtime was not measured: there is no program at -rawort.")
+		}
+		r.Tables = append(r.Tables, t)
 		return nil
-	}
-	one, best := record.SpreadOf(rawOne).Median, record.SpreadOf(rawBest).Median
-	r.Tables[0].Add("raw, a row in each run", one, "-", "-", "-")
-	r.Tables[0].Add("raw, best batch", best, "-", "-", "-")
-	gain := best / one
-	r.Tell("what batching gains raw", gain, "×")
-	// The model's own gain is the most that there is to have.
-	r.AtLeast("batched, to unbatched raw, where the model's gain allows it", middle(batched, rateOf)/one, min(1.2, gain), "×")
-	return nil
+	})
 }
 
 // batchedRows sends more than one row in a request.
@@ -161,36 +112,89 @@ func batchedRows(ctx context.Context, b *bench, r *record.Record) error {
 	const conns = 8
 	r.Params["what"] = fmt.Sprintf("mlp and lin with %d callers and 1, 16 and 256 rows in each request, batched and each request alone; medians of %d rounds in turn.", conns, batchRounds)
 	works := []work{workOf("mlp", conns), tiny()}
-	s, stop, err := b.sides(ctx, works...)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	t := record.Table{Columns: []string{"model", "rows in a request", "rows /s batched", "rows /s each alone", "batched to alone ×", "CPU µs of a row, batched", "alone", "p99 ms, batched", "alone"}}
-	for _, w := range works {
-		for _, rows := range []int64{1, 16, 256} {
-			sized := w
-			sized.Shape = []int64{rows, w.Shape[1]}
-			var batched, alone []paid
-			for range batchRounds {
-				for _, side := range []struct {
-					g    *gateway
-					list *[]paid
-				}{{s.batched, &batched}, {s.alone, &alone}} {
-					p, err := b.pay(ctx, side.g, conns, time.Second, sized.target(side.g))
-					if err != nil {
-						return err
-					}
-					*side.list = append(*side.list, p)
+	return b.onBothSides(ctx, works, func(batched, alone *gateway) error {
+		t := record.Table{Columns: []string{"model", "rows in a request", "rows /s batched", "rows /s each alone", "batched to alone ×", "CPU µs of a row, batched", "alone", "p99 ms, batched", "alone"}}
+		for _, w := range works {
+			for _, rows := range []int64{1, 16, 256} {
+				sized := w
+				sized.Shape = []int64{rows, w.Shape[1]}
+				sides, err := inTurn(batchRounds, []variant{
+					b.paying(ctx, "batched", batched, conns, time.Second, sized.target(batched)),
+					b.paying(ctx, "alone", alone, conns, time.Second, sized.target(alone)),
+				})
+				if err != nil {
+					return err
 				}
+				n, rate, rateAlone := float64(rows), median(sides[0], "rate"), median(sides[1], "rate")
+				t.Add(w.Name, rows, n*rate, n*rateAlone, rate/rateAlone, median(sides[0], "cpu")/n, median(sides[1], "cpu")/n, median(sides[0], "p99"), median(sides[1], "p99"))
+				r.Tell(fmt.Sprintf("%s, %d rows: batched to alone", w.Name, rows), rate/rateAlone, "×")
 			}
-			n := float64(rows)
-			ratio := middle(batched, rateOf) / middle(alone, rateOf)
-			t.Add(w.Name, rows, n*middle(batched, rateOf), n*middle(alone, rateOf), ratio,
-				middle(batched, cpuOf)/n, middle(alone, cpuOf)/n, middle(batched, p99Of), middle(alone, p99Of))
-			r.Tell(fmt.Sprintf("%s, %d rows: batched to alone", w.Name, rows), ratio, "×")
 		}
+		r.Tables = append(r.Tables, t)
+		return nil
+	})
+}
+
+// mix is a set of lengths that are sent in turn.
+type mix struct {
+	name    string
+	lengths []int64
+}
+
+func (m *mix) mean() float64 {
+	sum := int64(0)
+	for _, n := range m.lengths {
+		sum += n
 	}
-	r.Tables = append(r.Tables, t)
-	return nil
+	return float64(sum) / float64(len(m.lengths))
+}
+
+// mixes are the four buckets alone, mixed, and every length there is.
+func mixes() (list []mix) {
+	buckets := []int64{16, 32, 64, 128}
+	for _, n := range buckets {
+		list = append(list, mix{fmt.Sprintf("%d tokens", n), []int64{n}})
+	}
+	every := make([]int64, 0, 128)
+	for n := int64(16); n <= 128; n++ {
+		every = append(every, (n-16)*41%113+16) // each once, neighbours apart
+	}
+	return append(list, mix{"the four mixed", buckets}, mix{"all of 16 to 128", every})
+}
+
+// lengths compares what sequences of several lengths cost together and apart.
+// Only equal lengths are joined.
+func lengths(ctx context.Context, b *bench, r *record.Record) error {
+	const conns = 16
+	r.Params["what"] = fmt.Sprintf("The encoder with a variable number of tokens and %d callers, who send the lengths in turn; only equal lengths share a run. Medians of %d rounds in turn. "+
+		"Every length mixed is what padding will have to better.", conns, batchRounds)
+	w := workOf("encdyn", conns)
+	return b.with(ctx, setup{models: graphs(w)}, func(g *gateway) error {
+		var list []variant
+		for _, m := range mixes() {
+			targets := make([]loadgen.Target, len(m.lengths))
+			for i, n := range m.lengths {
+				targets[i] = loadgen.FP32Target(g.URL(), w.Name, w.Input, []int64{1, n, w.Shape[2]}, true)
+			}
+			list = append(list, b.paying(ctx, m.name, g, conns, 2*time.Second, targets...))
+		}
+		rows, err := inTurn(batchRounds, list)
+		if err != nil {
+			return err
+		}
+		t := record.Table{Columns: []string{"lengths", "requests /s", "tokens /s", "p50 ms", "p99 ms", "CPU ms of a request", "CPU µs of a token"}}
+		apart, token := 0.0, make([]float64, len(list)) // CPU of a request with the four alone, and of a token
+		for i, m := range mixes() {
+			rate, cpu := median(rows[i], "rate"), median(rows[i], "cpu")
+			if i < 4 {
+				apart += cpu / 4
+			}
+			token[i] = cpu / m.mean()
+			t.Add(m.name, rate, m.mean()*rate, median(rows[i], "p50"), median(rows[i], "p99"), cpu/1000, token[i])
+		}
+		r.Tables = append(r.Tables, t)
+		r.AtMost("CPU of a request with the four mixed, to the mean of the four alone", median(rows[4], "cpu")/apart, 1.2, "×")
+		r.Tell("CPU of a token with every length, to the four mixed", token[5]/token[4], "×")
+		return nil
+	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -49,26 +50,20 @@ func changes(ctx context.Context, b *bench, r *record.Record) error {
 	r.Params["what"] = fmt.Sprintf("A model of some 0.4 ms in an open loop at 30 %% of its peak, %d rounds; each set-up in a process of its own. "+
 		"A' differs from A by chance alone.", rounds)
 	rate := 0.0
-	list := disturbances()
-	rows := make([]record.Rows, len(list))
-	for round := range rounds {
-		for i := range list {
-			at := (round + i) % len(list) // none always follows the same one
-			res, err := b.disturbed(ctx, list[at], &rate)
-			if err != nil {
-				return fmt.Errorf("%s: %w", list[at].name, err)
-			}
-			m := record.New(list[at].name, "round", round)
-			m.Figures["p50"], m.Figures["p99"], m.Figures["failed"] = latency(res, 50), latency(res, 99), float64(failures(res))
-			rows[at] = append(rows[at], m)
-		}
+	var list []variant
+	for _, d := range disturbances() {
+		list = append(list, variant{d.name, func() (map[string]float64, error) { return b.disturbed(ctx, d, &rate) }})
+	}
+	rows, err := inTurn(rounds, list)
+	if err != nil {
+		return err
 	}
 	t := record.Table{Columns: []string{"set-up", "p50 ms", "p99 ms", "range", "p99 to A %", "errors"}}
-	p50, p99 := record.Named("p50"), record.Named("p99")
+	p99 := record.Named("p99")
 	chance := rows[1].Over(p99, record.Percent, rows[0]).Farthest()
 	for i, d := range list {
 		diff, s, failed := rows[i].Over(p99, record.Percent, rows[0], rows[1]).Median, rows[i].Spread(p99), rows[i].Sum("failed")
-		t.Add(d.name, rows[i].Spread(p50).Median, s.Median, record.Number(s.Low)+" to "+record.Number(s.High), diff, failed)
+		t.Add(d.name, median(rows[i], "p50"), s.Median, record.Number(s.Low)+" to "+record.Number(s.High), diff, failed)
 		if i < 2 {
 			continue
 		}
@@ -81,37 +76,33 @@ func changes(ctx context.Context, b *bench, r *record.Record) error {
 }
 
 // disturbed runs one set-up once. The first sets the rate for all.
-func (b *bench) disturbed(ctx context.Context, d disturbance, rate *float64) (*loadgen.Result, error) {
-	s := setup{
+func (b *bench) disturbed(ctx context.Context, d disturbance, rate *float64) (figures map[string]float64, err error) {
+	err = b.with(ctx, setup{
 		models: []process.Version{
 			{Graph: onnxgen.Steps(changeSteps), Number: 1}, {Graph: onnxgen.Steps(changeSteps), Number: 2}, {Graph: onnxgen.Steps(100 * changeSteps), Number: 3},
 		},
 		rest: changeConfig(0, d.shadow),
-	}
-	g, err := b.start(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = g.Stop() }()
-	target := loadgen.FP32Target(g.URL(), "slow", "input", []int64{1, 4}, true)
-	if *rate == 0 {
-		peak, err := b.peak(ctx, target, 8)
-		if err != nil {
-			return nil, err
+	}, func(g *gateway) error {
+		target := loadgen.FP32Target(g.URL(), "slow", "input", []int64{1, 4}, true)
+		if *rate == 0 {
+			peak, err := b.peak(ctx, g, target, 8)
+			if err != nil {
+				return err
+			}
+			*rate = changeLoad * peak
 		}
-		*rate = changeLoad * peak
-	}
-	during, cancel := context.WithCancel(ctx)
-	failed := make(chan error, 1)
-	go func() { failed <- d.run(during, g) }()
-	res, err := loadgen.Run(ctx, loadgen.Plan{
-		Targets: []loadgen.Target{target}, Conns: openConns, Rate: *rate, Asleep: true, Warmup: b.scale(time.Second), Duration: b.scale(4 * time.Second),
+		during, cancel := context.WithCancel(ctx)
+		failed := make(chan error, 1)
+		go func() { failed <- d.run(during, g) }()
+		s, err := b.send(ctx, g, open(*rate, time.Second, 4*time.Second, target))
+		cancel()
+		if err := errors.Join(err, <-failed); err != nil {
+			return err
+		}
+		figures = s.figures()
+		return nil
 	})
-	cancel()
-	if ferr := <-failed; err == nil {
-		err = ferr
-	}
-	return res, err
+	return figures, err
 }
 
 // run does it each second until the context ends.

@@ -79,19 +79,17 @@ func heavyTarget(g *gateway) loadgen.Target {
 
 // single returns how long one run of a model takes.
 func (b *bench) single(ctx context.Context, model *onnxgen.Graph) (took time.Duration, err error) {
-	g, err := b.start(ctx, setup{models: []process.Version{one(model)}, rest: "models: {heavy: {instances: 1, batching: {enabled: 'false'}}}"})
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = g.Stop() }()
-	for range 2 {
-		begun := time.Now()
-		if e := knock(ctx, g, raw(heavyTarget(g))); e.status != http.StatusOK {
-			return 0, fmt.Errorf("%d %s", e.status, e.text)
+	err = b.with(ctx, setup{models: []process.Version{one(model)}, rest: "models: {heavy: {instances: 1, batching: {enabled: 'false'}}}"}, func(g *gateway) error {
+		for range 2 {
+			begun := time.Now()
+			if e := knock(ctx, g, raw(heavyTarget(g))); e.status != http.StatusOK {
+				return fmt.Errorf("%d %s", e.status, e.text)
+			}
+			took = time.Since(begun)
 		}
-		took = time.Since(begun)
-	}
-	return took, nil
+		return nil
+	})
+	return took, err
 }
 
 // recurrent is "input" FP32 [1, 4] → "output" [1, 4], unchanged but for the last

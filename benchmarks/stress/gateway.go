@@ -38,6 +38,16 @@ func (b *bench) start(ctx context.Context, s setup) (*gateway, error) {
 	return &gateway{g}, err
 }
 
+// with starts a gateway and stops it after f.
+func (b *bench) with(ctx context.Context, s setup, f func(*gateway) error) error {
+	g, err := b.start(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = g.Stop() }() // an attack may outlast the time for a stop
+	return f(g)
+}
+
 func more(settings string) string {
 	if settings == "" {
 		return ""

@@ -37,29 +37,24 @@ func (b *bench) surge(ctx context.Context, s surge) (out surged, err error) {
 	if s.queue > 0 {
 		rest = fmt.Sprintf("models: {%s: {batching: {queue: {max_requests: %d}}}}", s.w.Name, s.queue)
 	}
-	g, err := b.start(ctx, setup{models: graphs(s.w), rest: rest})
-	if err != nil {
-		return out, err
-	}
-	defer func() { _ = g.Stop() }()
-	if out.peak, err = b.peak(ctx, s.w.target(g), s.w.conns); err != nil {
-		return out, err
-	}
-	out.base = s.base * out.peak
-	out.result, err = loadgen.Run(ctx, loadgen.Plan{
-		Targets: []loadgen.Target{s.w.target(g)}, Conns: 2 * openConns, Rate: out.base, Asleep: true,
-		Burst:  loadgen.Burst{Factor: s.factor / s.base, At: s.before, For: s.during},
-		Warmup: b.scale(time.Second), Duration: s.before + s.during + s.after,
+	err = b.with(ctx, setup{models: graphs(s.w), rest: rest}, func(g *gateway) error {
+		if out.peak, err = b.peak(ctx, g, s.w.target(g), s.w.conns); err != nil {
+			return err
+		}
+		out.base = s.base * out.peak
+		plan := open(out.base, b.scale(time.Second), s.before+s.during+s.after, s.w.target(g))
+		plan.Conns, plan.Burst = 2*openConns, loadgen.Burst{Factor: s.factor / s.base, At: s.before, For: s.during}
+		if out.result, err = loadgen.Run(ctx, plan); err != nil {
+			return err
+		}
+		out.read(s)
+		if s.during < time.Second {
+			return nil
+		}
+		again, err := b.peak(ctx, g, s.w.target(g), s.w.conns)
+		out.peak = max(out.peak, again)
+		return err
 	})
-	if err != nil {
-		return out, err
-	}
-	out.read(s)
-	if s.during < time.Second {
-		return out, nil
-	}
-	again, err := b.peak(ctx, s.w.target(g), s.w.conns)
-	out.peak = max(out.peak, again)
 	return out, err
 }
 
