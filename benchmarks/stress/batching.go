@@ -16,6 +16,7 @@ import (
 
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/record"
+	"sluice.io/sluice/benchmarks/scenario"
 )
 
 const batchRounds = 3
@@ -26,19 +27,19 @@ func (b *bench) onBothSides(ctx context.Context, works []work, f func(batched, a
 	for _, w := range works {
 		off += fmt.Sprintf("  %s: {batching: {enabled: 'false'}}\n", w.Name)
 	}
-	return b.with(ctx, setup{models: graphs(works...)}, func(batched *gateway) error {
-		return b.with(ctx, setup{models: graphs(works...), rest: off}, func(alone *gateway) error { return f(batched, alone) })
+	return b.With(ctx, setup{Models: graphs(works...)}, func(batched *gateway) error {
+		return b.With(ctx, setup{Models: graphs(works...), Rest: off}, func(alone *gateway) error { return f(batched, alone) })
 	})
 }
 
 // paying is a variant of a closed loop.
-func (b *bench) paying(ctx context.Context, name string, g *gateway, conns int, d time.Duration, targets ...loadgen.Target) variant {
-	return variant{name, func() (map[string]float64, error) {
-		s, err := b.send(ctx, g, closed(conns, 300*time.Millisecond, d, targets...))
+func (b *bench) paying(ctx context.Context, name string, g *gateway, conns int, d time.Duration, targets ...loadgen.Target) scenario.Variant {
+	return scenario.Variant{Name: name, Run: func() (map[string]float64, error) {
+		s, err := b.Send(ctx, g, scenario.Closed(conns, 300*time.Millisecond, d, targets...))
 		if err != nil {
 			return nil, err
 		}
-		return s.figures(), nil
+		return s.Figures(), nil
 	}}
 }
 
@@ -46,14 +47,14 @@ func (b *bench) paying(ctx context.Context, name string, g *gateway, conns int, 
 // setting of the arena, as "1", "8" and so on by batch size; nothing if the program was not
 // built.
 func (b *bench) rawRows(ctx context.Context, g *gateway, w work, batches string, d time.Duration) (map[string]float64, error) {
-	if _, err := os.Stat(b.rawort); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(b.Raw); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(w.Shape), " ", ","), "[]")
 	file := filepath.Join(filepath.Dir(g.File), w.Name, "1", "model.onnx")
-	out, err := exec.CommandContext(ctx, b.rawort, "-model", file, "-shape", shape, "-threads", "2", "-batch", batches, "-d", b.scale(d).String()).Output() //nolint:gosec // the operator's own program
+	out, err := exec.CommandContext(ctx, b.Raw, "-model", file, "-shape", shape, "-threads", "2", "-batch", batches, "-d", b.Scale(d).String()).Output() //nolint:gosec // the operator's own program
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.rawort, err)
+		return nil, fmt.Errorf("%s: %w", b.Raw, err)
 	}
 	best := map[string]float64{}
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
@@ -62,7 +63,7 @@ func (b *bench) rawRows(ctx context.Context, g *gateway, w work, batches string,
 			RowsPerSecond float64 `json:"rows_per_second"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return nil, fmt.Errorf("%s: %w in %s", b.rawort, err, lines.Text())
+			return nil, fmt.Errorf("%s: %w in %s", b.Raw, err, lines.Text())
 		}
 		batch := record.Param(line.Batch)
 		best[batch] = max(best[batch], line.RowsPerSecond)
@@ -78,22 +79,22 @@ func batchedEncoder(ctx context.Context, b *bench, r *record.Record) error {
 	r.Params["what"] = fmt.Sprintf("The encoder with %d callers, a row each: batched as the gateway decides, each request alone, and raw ONNX Runtime on two threads with a row in each run "+
 		"and with the best of 1, 8 and 16; medians of %d rounds in turn.", conns, batchRounds)
 	return b.onBothSides(ctx, []work{w}, func(batched, alone *gateway) error {
-		list := []variant{
+		list := []scenario.Variant{
 			b.paying(ctx, "batched", batched, conns, 3*time.Second, w.target(batched)),
 			b.paying(ctx, "each alone", alone, conns, 3*time.Second, w.target(alone)),
-			{"raw", func() (map[string]float64, error) { return b.rawRows(ctx, alone, w, "1,8,16", time.Second/2) }},
+			{Name: "raw", Run: func() (map[string]float64, error) { return b.rawRows(ctx, alone, w, "1,8,16", time.Second/2) }},
 		}
-		rows, err := inTurn(batchRounds, list)
+		rows, err := scenario.InTurn(batchRounds, list)
 		if err != nil {
 			return err
 		}
 		t := record.Table{Columns: []string{"", "requests /s", "p50 ms", "p99 ms", "gateway's CPU µs of each"}}
 		for i, side := range rows[:2] {
-			t.Add(list[i].name, median(side, "rate"), median(side, "p50"), median(side, "p99"), median(side, "cpu"))
+			t.Add(list[i].Name, scenario.Median(side, "rate"), scenario.Median(side, "p50"), scenario.Median(side, "p99"), scenario.Median(side, "cpu"))
 		}
-		rate := median(rows[0], "rate")
-		r.Tell("batched, to each alone in the gateway", rate/median(rows[1], "rate"), "×")
-		if one, best := median(rows[2], "1"), median(rows[2], "best"); one > 0 {
+		rate := scenario.Median(rows[0], "rate")
+		r.Tell("batched, to each alone in the gateway", rate/scenario.Median(rows[1], "rate"), "×")
+		if one, best := scenario.Median(rows[2], "1"), scenario.Median(rows[2], "best"); one > 0 {
 			t.Add("raw, a row in each run", one, "-", "-", "-")
 			t.Add("raw, best batch", best, "-", "-", "-")
 			r.Tell("what batching gains raw", best/one, "×")
@@ -118,15 +119,15 @@ func batchedRows(ctx context.Context, b *bench, r *record.Record) error {
 			for _, rows := range []int64{1, 16, 256} {
 				sized := w
 				sized.Shape = []int64{rows, w.Shape[1]}
-				sides, err := inTurn(batchRounds, []variant{
+				sides, err := scenario.InTurn(batchRounds, []scenario.Variant{
 					b.paying(ctx, "batched", batched, conns, time.Second, sized.target(batched)),
 					b.paying(ctx, "alone", alone, conns, time.Second, sized.target(alone)),
 				})
 				if err != nil {
 					return err
 				}
-				n, rate, rateAlone := float64(rows), median(sides[0], "rate"), median(sides[1], "rate")
-				t.Add(w.Name, rows, n*rate, n*rateAlone, rate/rateAlone, median(sides[0], "cpu")/n, median(sides[1], "cpu")/n, median(sides[0], "p99"), median(sides[1], "p99"))
+				n, rate, rateAlone := float64(rows), scenario.Median(sides[0], "rate"), scenario.Median(sides[1], "rate")
+				t.Add(w.Name, rows, n*rate, n*rateAlone, rate/rateAlone, scenario.Median(sides[0], "cpu")/n, scenario.Median(sides[1], "cpu")/n, scenario.Median(sides[0], "p99"), scenario.Median(sides[1], "p99"))
 				r.Tell(fmt.Sprintf("%s, %d rows: batched to alone", w.Name, rows), rate/rateAlone, "×")
 			}
 		}
@@ -169,8 +170,8 @@ func lengths(ctx context.Context, b *bench, r *record.Record) error {
 	r.Params["what"] = fmt.Sprintf("The encoder with a variable number of tokens and %d callers, who send the lengths in turn; only equal lengths share a run. Medians of %d rounds in turn. "+
 		"Every length mixed is what padding will have to better.", conns, batchRounds)
 	w := workOf("encdyn", conns)
-	return b.with(ctx, setup{models: graphs(w)}, func(g *gateway) error {
-		var list []variant
+	return b.With(ctx, setup{Models: graphs(w)}, func(g *gateway) error {
+		var list []scenario.Variant
 		for _, m := range mixes() {
 			targets := make([]loadgen.Target, len(m.lengths))
 			for i, n := range m.lengths {
@@ -178,22 +179,22 @@ func lengths(ctx context.Context, b *bench, r *record.Record) error {
 			}
 			list = append(list, b.paying(ctx, m.name, g, conns, 2*time.Second, targets...))
 		}
-		rows, err := inTurn(batchRounds, list)
+		rows, err := scenario.InTurn(batchRounds, list)
 		if err != nil {
 			return err
 		}
 		t := record.Table{Columns: []string{"lengths", "requests /s", "tokens /s", "p50 ms", "p99 ms", "CPU ms of a request", "CPU µs of a token"}}
 		apart, token := 0.0, make([]float64, len(list)) // CPU of a request with the four alone, and of a token
 		for i, m := range mixes() {
-			rate, cpu := median(rows[i], "rate"), median(rows[i], "cpu")
+			rate, cpu := scenario.Median(rows[i], "rate"), scenario.Median(rows[i], "cpu")
 			if i < 4 {
 				apart += cpu / 4
 			}
 			token[i] = cpu / m.mean()
-			t.Add(m.name, rate, m.mean()*rate, median(rows[i], "p50"), median(rows[i], "p99"), cpu/1000, token[i])
+			t.Add(m.name, rate, m.mean()*rate, scenario.Median(rows[i], "p50"), scenario.Median(rows[i], "p99"), cpu/1000, token[i])
 		}
 		r.Tables = append(r.Tables, t)
-		r.AtMost("CPU of a request with the four mixed, to the mean of the four alone", median(rows[4], "cpu")/apart, 1.2, "×")
+		r.AtMost("CPU of a request with the four mixed, to the mean of the four alone", scenario.Median(rows[4], "cpu")/apart, 1.2, "×")
 		r.Tell("CPU of a token with every length, to the four mixed", token[5]/token[4], "×")
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
+	"sluice.io/sluice/benchmarks/scenario"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -27,13 +28,14 @@ const settle = 25 * time.Second
 const spareGoroutines = 10
 
 // politeModel is what the polite caller asks.
-func politeModel() process.Version { return one(onnxgen.Lin().As("polite")) }
+func politeModel() process.Version { return scenario.One(onnxgen.Lin().As("polite")) }
 
 // ordeal is a gateway under some attack, with a polite caller beside it.
 type ordeal struct {
 	g      *gateway
 	polite *polite
 	spans  []span
+	settle bool // whether goroutines that the attack leaves are waited for
 }
 
 type span struct {
@@ -53,31 +55,31 @@ func (o *ordeal) mark(name string) {
 
 // calm is how long the polite caller is looked at before the attack, twice, and
 // the longest that its recovery is waited for.
-func (b *bench) calm() time.Duration { return b.scale(3 * time.Second) }
+func (b *bench) calm() time.Duration { return b.Scale(3 * time.Second) }
 
 // beside runs an attack beside a polite caller and enters what that caller saw
 // and what the gateway held. What it saw before is measured twice: the difference
 // is what chance does. It returns the most memory that the gateway held above that before, in MiB.
 func (b *bench) beside(ctx context.Context, r *record.Record, s setup, attack func(context.Context, *ordeal) error) (memory float64, err error) {
-	s.models = append(s.models, politeModel())
-	g, err := b.start(ctx, s)
+	s.Models = append(s.Models, politeModel())
+	g, err := b.Start(ctx, s)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = g.Stop() }() // an attack may outlast the time for a stop
 	target := politeTarget(g.URL())
-	alone, err := loadgen.Closed(ctx, target, politeConns, b.scale(time.Second))
+	alone, err := loadgen.Closed(ctx, target, politeConns, b.Scale(time.Second))
 	if err != nil {
 		return 0, err
 	}
 	o := &ordeal{g: g, polite: startPolite(ctx, target, min(politeRate, politeShare*alone.Rate()))}
 	defer o.polite.stop()
-	time.Sleep(b.scale(time.Second))
+	time.Sleep(b.Scale(time.Second))
 	o.mark("before")
 	time.Sleep(b.calm())
 	o.mark("before, again")
 	time.Sleep(b.calm())
-	before, stop := g.usage(ctx), g.watch(ctx)
+	before, stop := g.Usage(ctx), g.Watch(ctx)
 	o.mark("attack")
 	err = attack(ctx, o)
 	peak := stop()
@@ -89,20 +91,29 @@ func (b *bench) beside(ctx context.Context, r *record.Record, s setup, attack fu
 	time.Sleep(2 * b.calm())
 	o.mark("end")
 	o.polite.stop()
-	after := g.usage(ctx)
-	for s.settle && after.Goroutines > before.Goroutines+spareGoroutines && time.Since(attacked) < settle {
+	after := g.Usage(ctx)
+	for o.settle && after.Goroutines > before.Goroutines+spareGoroutines && time.Since(attacked) < settle {
 		time.Sleep(500 * time.Millisecond)
-		after = g.usage(ctx)
+		after = g.Usage(ctx)
 	}
 	o.enter(r)
 	r.Tables = append(r.Tables, usages(before, peak, after))
 	memory = peak.RSS - before.RSS
 	r.Tell("most memory above that before", memory, "MiB")
-	if s.settle {
+	if o.settle {
 		r.AtMost(fmt.Sprintf("goroutines more than before, %.0f s later", time.Since(attacked).Seconds()),
 			float64(after.Goroutines-before.Goroutines), spareGoroutines, "")
 	}
 	return memory, nil
+}
+
+// usages is the table of what the gateway held.
+func usages(before, peak, after scenario.Usage) record.Table {
+	t := record.Table{Title: "The gateway", Columns: []string{"", "RSS MiB", "threads", "goroutines", "descriptors"}}
+	for i, u := range []scenario.Usage{before, peak, after} {
+		t.Add([]string{"before", "peak", "after"}[i], u.RSS, u.Threads, u.Goroutines, u.Descriptors)
+	}
+	return t
 }
 
 // enter writes what the polite caller saw into the record.

@@ -18,6 +18,7 @@ import (
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
+	"sluice.io/sluice/benchmarks/scenario"
 )
 
 const (
@@ -34,8 +35,8 @@ const (
 // bombs sends what could become large on every endpoint that reads a body.
 func bombs(ctx context.Context, b *bench, r *record.Record) error {
 	s := setup{
-		http:   fmt.Sprintf("max_body_memory: %dMiB, max_body: %dMiB, max_inflated: %dMiB", bombMemory, bombBody, bombBody),
-		limits: fmt.Sprintf("max_response: %dMiB", bombResponse),
+		HTTP:   fmt.Sprintf("max_body_memory: %dMiB, max_body: %dMiB, max_inflated: %dMiB", bombMemory, bombBody, bombBody),
+		Limits: fmt.Sprintf("max_response: %dMiB", bombResponse),
 	}
 	return b.bombs(ctx, r, s, bombMemory, bombBody)
 }
@@ -55,27 +56,27 @@ type bomb struct {
 
 func (b *bench) bombs(ctx context.Context, r *record.Record, s setup, memory, body int) error {
 	const n = bombClients // in a quick run too: fewer might find room
-	d := b.scale(bombTime)
+	d := b.Scale(bombTime)
 	r.Params["what"] = fmt.Sprintf("%d clients of each kind send what could become large, again and again, for %v, and then all kinds together; `max_body_memory` %d MiB, `max_inflated` %d MiB.",
 		n, d, memory, body)
-	s.models = []process.Version{one(large())}
-	s.repo = "control: explicit, load: ['*']"
+	s.Models = []process.Version{scenario.One(large())}
+	s.Repo = "control: explicit, load: ['*']"
 	t := record.Table{Title: "Answers and memory by kind", Columns: []string{"kind", "answers", "RSS above idle, MiB"}}
 	var together *tally
 	var idle float64
 	used, err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
-		idle = o.g.kernelUsage().RSS
+		idle = o.g.KernelUsage().RSS
 		kinds := bombKinds(o.g, body<<20)
 		for _, k := range kinds {
 			o.mark("attack: " + k.name)
 			ends := newTally()
-			stop := o.g.watch(ctx)
+			stop := o.g.Watch(ctx)
 			k.explode(ctx, o.g, n, d, ends)
 			t.Add(k.name, statuses(ends), stop().RSS-idle)
 		}
 		o.mark("attack: all together")
 		together = newTally()
-		stop := o.g.watch(ctx)
+		stop := o.g.Watch(ctx)
 		var all sync.WaitGroup
 		for _, k := range kinds {
 			all.Go(func() { k.explode(ctx, o.g, n, d, together) })
@@ -245,5 +246,5 @@ func statuses(t *tally) string {
 		_, _ = fmt.Sscan(name, &status)
 		counts[status] += n
 	}
-	return byStatus(counts)
+	return scenario.ByStatus(counts)
 }

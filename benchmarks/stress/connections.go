@@ -19,10 +19,10 @@ const (
 // more. Half of those who are refused leave at once, half stay as long as they
 // are let.
 func connectionLimitReached(ctx context.Context, b *bench, r *record.Record) error {
-	limit, tries := b.count(connectionLimit), b.count(connectionTries)
+	limit, tries := b.Count(connectionLimit), b.Count(connectionTries)
 	r.Params["what"] = fmt.Sprintf("%d connections are allowed, and held by callers that wait; %d further clients connect, %d at a time. "+
 		"Half of them send a request and leave with the answer, half send nothing and stay until they are closed.", limit, tries, dialers)
-	s := setup{http: fmt.Sprintf("max_connections: %d", limit)}
+	s := setup{HTTP: fmt.Sprintf("max_connections: %d", limit)}
 	leaving, staying, later := newTally(), newTally(), newTally()
 	_, err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
 		release, held := make(chan struct{}), newTally()
@@ -31,7 +31,7 @@ func connectionLimitReached(ctx context.Context, b *bench, r *record.Record) err
 			return ending{0, "held", time.Since(begun)}
 		})
 		opened()
-		for begun := time.Now(); o.g.kernelUsage().Descriptors < limit && time.Since(begun) < 5*time.Second; {
+		for begun := time.Now(); o.g.KernelUsage().Descriptors < limit && time.Since(begun) < 5*time.Second; {
 			time.Sleep(20 * time.Millisecond)
 		}
 		o.mark("limit reached")
@@ -54,7 +54,7 @@ func connectionLimitReached(ctx context.Context, b *bench, r *record.Record) err
 		ended()
 		o.mark("connections given back")
 		stop := newcomer(ctx, o.g, later)
-		time.Sleep(b.scale(2 * time.Second))
+		time.Sleep(b.Scale(2 * time.Second))
 		stop()
 		return nil
 	})

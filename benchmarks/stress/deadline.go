@@ -9,6 +9,7 @@ import (
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
+	"sluice.io/sluice/benchmarks/scenario"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
@@ -38,22 +39,22 @@ func (b *bench) deadline(ctx context.Context, r *record.Record, model func(n int
 	if err != nil {
 		return err
 	}
-	run := b.scale(heavyRun)
+	run := b.Scale(heavyRun)
 	n := int64(float64(probe) * float64(run) / float64(took))
 	r.Params["what"] = fmt.Sprintf("%d callers ask a model whose run takes %v under a deadline of %v, each again when it was answered; %s. It has one worker.",
 		heavyClients, run, heavyDeadline, r.Params["what"])
 	s := setup{
-		models: []process.Version{one(model(n))},
-		rest:   fmt.Sprintf("models: {heavy: {instances: 1, timeout: %v, warmup: false, batching: {enabled: 'false'}}}", heavyDeadline),
+		Models: []process.Version{scenario.One(model(n))},
+		Rest:   fmt.Sprintf("models: {heavy: {instances: 1, timeout: %v, warmup: false, batching: {enabled: 'false'}}}", heavyDeadline),
 	}
 	tally := newTally()
 	var free time.Duration
 	_, err = b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
-		during := b.scale(6 * time.Second)
+		during := b.Scale(6 * time.Second)
 		keepAsking(ctx, o.g, heavyTarget(o.g), heavyClients, during, tally)
 		o.mark("no more requests")
 		begun := time.Now()
-		for o.g.busy() && time.Since(begun) < 2*heavyRun {
+		for o.g.Busy() && time.Since(begun) < 2*heavyRun {
 			time.Sleep(20 * time.Millisecond)
 		}
 		free = time.Since(begun)
@@ -79,7 +80,7 @@ func heavyTarget(g *gateway) loadgen.Target {
 
 // single returns how long one run of a model takes.
 func (b *bench) single(ctx context.Context, model *onnxgen.Graph) (took time.Duration, err error) {
-	err = b.with(ctx, setup{models: []process.Version{one(model)}, rest: "models: {heavy: {instances: 1, batching: {enabled: 'false'}}}"}, func(g *gateway) error {
+	err = b.With(ctx, setup{Models: []process.Version{scenario.One(model)}, Rest: "models: {heavy: {instances: 1, batching: {enabled: 'false'}}}"}, func(g *gateway) error {
 		for range 2 {
 			begun := time.Now()
 			if e := knock(ctx, g, raw(heavyTarget(g))); e.status != http.StatusOK {

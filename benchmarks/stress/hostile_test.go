@@ -144,7 +144,7 @@ func TestBombs(t *testing.T) {
 	if len(doc) > most+1024 || !json.Valid(doc) || !json.Valid(members(1<<10)) {
 		t.Errorf("%d bytes, or not JSON", len(doc))
 	}
-	for _, k := range bombKinds(&gateway{&process.Gateway{HTTP: "127.0.0.1:1"}}, most) {
+	for _, k := range bombKinds(&gateway{Gateway: &process.Gateway{HTTP: "127.0.0.1:1"}}, most) {
 		head, body, ok := bytes.Cut(k.request, []byte("\r\n\r\n"))
 		if !ok || len(body) == 0 && !bytes.Contains(head, []byte("Accept-Encoding")) {
 			t.Errorf("%s: %.200q", k.name, k.request)

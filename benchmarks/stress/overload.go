@@ -8,6 +8,7 @@ import (
 
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/record"
+	"sluice.io/sluice/benchmarks/scenario"
 )
 
 // surge is an open loop that asks for more than can be done for a while.
@@ -37,13 +38,13 @@ func (b *bench) surge(ctx context.Context, s surge) (out surged, err error) {
 	if s.queue > 0 {
 		rest = fmt.Sprintf("models: {%s: {batching: {queue: {max_requests: %d}}}}", s.w.Name, s.queue)
 	}
-	err = b.with(ctx, setup{models: graphs(s.w), rest: rest}, func(g *gateway) error {
-		if out.peak, err = b.peak(ctx, g, s.w.target(g), s.w.conns); err != nil {
+	err = b.With(ctx, setup{Models: graphs(s.w), Rest: rest}, func(g *gateway) error {
+		if out.peak, err = b.Peak(ctx, g, s.w.target(g), s.w.conns); err != nil {
 			return err
 		}
 		out.base = s.base * out.peak
-		plan := open(out.base, b.scale(time.Second), s.before+s.during+s.after, s.w.target(g))
-		plan.Conns, plan.Burst = 2*openConns, loadgen.Burst{Factor: s.factor / s.base, At: s.before, For: s.during}
+		plan := scenario.Open(out.base, b.Scale(time.Second), s.before+s.during+s.after, s.w.target(g))
+		plan.Conns, plan.Burst = 2*scenario.OpenConns, loadgen.Burst{Factor: s.factor / s.base, At: s.before, For: s.during}
 		if out.result, err = loadgen.Run(ctx, plan); err != nil {
 			return err
 		}
@@ -51,7 +52,7 @@ func (b *bench) surge(ctx context.Context, s surge) (out surged, err error) {
 		if s.during < time.Second {
 			return nil
 		}
-		again, err := b.peak(ctx, g, s.w.target(g), s.w.conns)
+		again, err := b.Peak(ctx, g, s.w.target(g), s.w.conns)
 		out.peak = max(out.peak, again)
 		return err
 	})
@@ -103,14 +104,14 @@ const encoderQueue = 64
 func overload(ctx context.Context, b *bench, r *record.Record) error {
 	r.Params["what"] = fmt.Sprintf("An open loop at 70 %% of the peak, then at 150 %% for a time, then at 70 %% again. The peak is the higher of those before and afterwards. The encoder with a queue of %d, "+
 		"which is some 0.2 s of work; with the default queue of 1024, which is seconds of it; the tiny model.", encoderQueue)
-	t := loadTable("Whole runs", "model", "queue", "at 150 % for s")
+	t := scenario.LoadTable("Whole runs", "model", "queue", "at 150 % for s")
 	c := record.Table{Title: "The overload", Columns: []string{"model", "queue", "peak /s", "answered /s during", "% of peak", "429", "refusal p50 ms", "refusal p99 ms", "as before after ms", "answers of more than 429 and 200"}}
 	for _, s := range []surge{
-		{w: encoder(), queue: encoderQueue, during: b.scale(time.Minute)},
-		{w: encoder(), during: b.scale(10 * time.Second)},
-		{w: tiny(), during: b.scale(6 * time.Second)},
+		{w: encoder(), queue: encoderQueue, during: b.Scale(time.Minute)},
+		{w: encoder(), during: b.Scale(10 * time.Second)},
+		{w: tiny(), during: b.Scale(6 * time.Second)},
 	} {
-		s.base, s.factor, s.before, s.after = 0.7, 1.5, b.scale(3*time.Second).Round(window), b.scale(6*time.Second).Round(window)
+		s.base, s.factor, s.before, s.after = 0.7, 1.5, b.Scale(3*time.Second).Round(window), b.Scale(6*time.Second).Round(window)
 		out, err := b.surge(ctx, s)
 		if err != nil {
 			return err
@@ -120,8 +121,8 @@ func overload(ctx context.Context, b *bench, r *record.Record) error {
 			queue = record.Number(float64(s.queue))
 		}
 		refusal := func(q float64) float64 { return float64(res.Refused.ValueAtQuantile(q)) / 1000 }
-		others := failures(res) - res.Errors[http.StatusTooManyRequests]
-		addRun(&t, out.base, res, s.w.Name, queue, s.during.Seconds())
+		others := scenario.Failures(res) - res.Errors[http.StatusTooManyRequests]
+		scenario.AddRun(&t, out.base, res, s.w.Name, queue, s.during.Seconds())
 		c.Add(s.w.Name, queue, out.peak, out.goodput, 100*out.goodput/out.peak, res.Errors[http.StatusTooManyRequests], refusal(50), refusal(99), millis(out.again), others)
 		if s.queue == 0 {
 			r.Tell("goodput of "+s.w.Name+", default queue, of its peak", 100*out.goodput/out.peak, "%")
@@ -139,18 +140,18 @@ func overload(ctx context.Context, b *bench, r *record.Record) error {
 // burst asks for ten times as much for 200 ms.
 func burst(ctx context.Context, b *bench, r *record.Record) error {
 	r.Params["what"] = "An open loop at 30 % of the peak; for 200 ms ten times as much is asked: 0.6 s of work at once, of which the spare 70 % take 0.6 s."
-	t := loadTable("Whole runs", "model")
+	t := scenario.LoadTable("Whole runs", "model")
 	c := record.Table{Title: "The burst", Columns: []string{"model", "worst ms", "refused", "as before after ms"}}
 	for _, w := range []work{tiny(), cnn(), encoder()} {
 		out, err := b.surge(ctx, surge{
 			w: w, base: 0.3, factor: 3, during: 200 * time.Millisecond,
-			before: b.scale(3 * time.Second).Round(window), after: b.scale(4 * time.Second).Round(window),
+			before: b.Scale(3 * time.Second).Round(window), after: b.Scale(4 * time.Second).Round(window),
 		})
 		if err != nil {
 			return err
 		}
-		addRun(&t, out.base, out.result, w.Name)
-		c.Add(w.Name, millis(out.worst), failures(out.result), millis(out.again))
+		scenario.AddRun(&t, out.base, out.result, w.Name)
+		c.Add(w.Name, millis(out.worst), scenario.Failures(out.result), millis(out.again))
 		r.Holds(w.Name+" as before, after the burst", millis(out.again), "≤ 1000", "ms", out.ok && out.again <= time.Second)
 	}
 	r.Tables = append(r.Tables, t, c)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/record"
+	"sluice.io/sluice/benchmarks/scenario"
 )
 
 // polite is a caller like any other, beside whom something happens: a request at
@@ -200,24 +200,5 @@ func politeTable() record.Table {
 }
 
 func addView(t *record.Table, when string, v view) {
-	t.Add(when, v.Offered, v.Answered, v.P50, v.P99, v.Worst, byStatus(v.Errors))
-}
-
-// byStatus lists counts, by status.
-func byStatus[N int | int64](counts map[int]N) string {
-	if len(counts) == 0 {
-		return "-"
-	}
-	list := ""
-	for _, status := range slices.Sorted(maps.Keys(counts)) {
-		if list != "" {
-			list += ", "
-		}
-		if status == 0 {
-			list += record.Number(float64(counts[status])) + " × no answer"
-			continue
-		}
-		list += record.Number(float64(counts[status])) + " × " + record.Number(float64(status))
-	}
-	return list
+	t.Add(when, v.Offered, v.Answered, v.P50, v.P99, v.Worst, scenario.ByStatus(v.Errors))
 }

@@ -20,15 +20,16 @@ const (
 
 // slowWithin has room for all: what do they cost, and are they cut off?
 func slowWithin(ctx context.Context, b *bench, r *record.Record) error {
-	n, err := roomFor(b.count(slowClients))
+	n, err := roomFor(b.Count(slowClients))
 	if err != nil {
 		return err
 	}
 	r.Params["what"] = fmt.Sprintf("%d clients send a request at one byte a second, half of them from its first byte, half from the first byte of the body; "+
 		"`max_connections` is above that, `read_timeout` %v.", n, slowReadTimeout)
-	s := setup{http: fmt.Sprintf("max_connections: 15000, read_timeout: %v", slowReadTimeout), settle: true}
+	s := setup{HTTP: fmt.Sprintf("max_connections: 15000, read_timeout: %v", slowReadTimeout)}
 	ends := newTally()
 	memory, err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
+		o.settle = true
 		opened, ended := slowSwarm(ctx, o.g, n, ends)
 		opened()
 		o.mark("all connected")
@@ -47,14 +48,14 @@ func slowWithin(ctx context.Context, b *bench, r *record.Record) error {
 
 // slowBeyond has more of them than the limit on connections.
 func slowBeyond(ctx context.Context, b *bench, r *record.Record) error {
-	n, err := roomFor(b.count(slowClients))
+	n, err := roomFor(b.Count(slowClients))
 	if err != nil {
 		return err
 	}
 	limit := n * 8192 / 10_000
 	r.Params["what"] = fmt.Sprintf("The same %d slow clients, but `max_connections` is %d (the default, where there are 10,000). "+
 		"A newcomer tries a new connection every 50 ms; the polite caller has its own already.", n, limit)
-	s := setup{http: fmt.Sprintf("max_connections: %d, read_timeout: %v", limit, slowReadTimeout)}
+	s := setup{HTTP: fmt.Sprintf("max_connections: %d, read_timeout: %v", limit, slowReadTimeout)}
 	ends, newcomers, later := newTally(), newTally(), newTally()
 	_, err = b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
 		opened, ended := slowSwarm(ctx, o.g, n, ends)

@@ -7,6 +7,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/scenario"
 )
 
 const ms = time.Millisecond
@@ -58,11 +59,11 @@ func TestSurgeIsReadFromTheTimeline(t *testing.T) {
 func TestLatencyIsInMilliseconds(t *testing.T) {
 	r := &loadgen.Result{Latency: hdrhistogram.New(1, 1_000_000, 3), Errors: map[int]int64{429: 2, 0: 1}}
 	_ = r.Latency.RecordValue(1500)
-	if got := latency(r, 99); got != 1.5 {
+	if got := scenario.Latency(r, 99); got != 1.5 {
 		t.Errorf("%g ms", got)
 	}
-	if got := byStatus(r.Errors); failures(r) != 3 || got != "1 × no answer, 2 × 429" {
-		t.Errorf("%d: %s", failures(r), got)
+	if got := scenario.ByStatus(r.Errors); scenario.Failures(r) != 3 || got != "1 × no answer, 2 × 429" {
+		t.Errorf("%d: %s", scenario.Failures(r), got)
 	}
 }
 

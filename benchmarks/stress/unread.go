@@ -10,6 +10,7 @@ import (
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
+	"sluice.io/sluice/benchmarks/scenario"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
@@ -24,13 +25,13 @@ const (
 
 // unread asks for large answers and reads none of them.
 func unread(ctx context.Context, b *bench, r *record.Record) error {
-	n := b.count(unreadClients)
+	n := b.Count(unreadClients)
 	r.Params["what"] = fmt.Sprintf("%d clients ask for an answer of %d MiB each, with requests of 16 numbers, and do not read; `write_timeout` and `idle_timeout` %v, `max_body_memory` %d MiB.",
 		n, unreadBytes>>20, unreadTimeout, unreadBodies)
 	s := setup{
-		models: []process.Version{one(large())},
-		http:   fmt.Sprintf("write_timeout: %v, idle_timeout: %v, max_body_memory: %dMiB, max_body: 16MiB, max_inflated: 16MiB", unreadTimeout, unreadTimeout, unreadBodies),
-		limits: "max_response: 64MiB",
+		Models: []process.Version{scenario.One(large())},
+		HTTP:   fmt.Sprintf("write_timeout: %v, idle_timeout: %v, max_body_memory: %dMiB, max_body: 16MiB, max_inflated: 16MiB", unreadTimeout, unreadTimeout, unreadBodies),
+		Limits: "max_response: 64MiB",
 	}
 	target := func(g *gateway) loadgen.Target {
 		return loadgen.FP32Target(g.URL(), "large", "input", []int64{1, 16}, true)
@@ -44,9 +45,9 @@ func unread(ctx context.Context, b *bench, r *record.Record) error {
 
 // pipelined sends small requests without an end and reads no answer.
 func pipelined(ctx context.Context, b *bench, r *record.Record) error {
-	n := b.count(pipelineClients)
+	n := b.Count(pipelineClients)
 	r.Params["what"] = fmt.Sprintf("%d clients send small requests one after the other for as long as the gateway takes them, and read no answer; `write_timeout` %v.", n, unreadTimeout)
-	s := setup{http: fmt.Sprintf("write_timeout: %v", unreadTimeout)}
+	s := setup{HTTP: fmt.Sprintf("write_timeout: %v", unreadTimeout)}
 	target := func(g *gateway) loadgen.Target { return politeTarget(g.URL()) }
 	_, err := b.unread(ctx, r, s, n, target, true)
 	return err
@@ -69,7 +70,7 @@ func (b *bench) unread(ctx context.Context, r *record.Record, s setup, n int, ta
 	var cut time.Duration
 	refused := 0
 	memory, err = b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
-		base := o.g.kernelUsage().Descriptors
+		base := o.g.KernelUsage().Descriptors
 		request, done := raw(target(o.g)), make(chan struct{})
 		begun := time.Now()
 		opened, ended := swarm(ctx, o.g.HTTP, n, ends, func(_ int, c *net.TCPConn, begun time.Time) ending {
@@ -77,11 +78,11 @@ func (b *bench) unread(ctx context.Context, r *record.Record, s setup, n int, ta
 		})
 		opened()
 		o.mark("all connected")
-		reached := func() bool { return o.g.kernelUsage().Descriptors >= base+n*9/10 }
+		reached := func() bool { return o.g.KernelUsage().Descriptors >= base+n*9/10 }
 		for !reached() && time.Since(begun) < unreadTimeout {
 			time.Sleep(10 * time.Millisecond)
 		}
-		for o.g.kernelUsage().Descriptors > base+2 && time.Since(begun) < 6*unreadTimeout {
+		for o.g.KernelUsage().Descriptors > base+2 && time.Since(begun) < 6*unreadTimeout {
 			time.Sleep(50 * time.Millisecond)
 		}
 		cut = time.Since(begun)

@@ -1,4 +1,4 @@
-package main
+package scenario
 
 import (
 	"os"
@@ -33,7 +33,7 @@ func TestResultsKeepWhatWasNotRun(t *testing.T) {
 	}
 	fresh := record.New("two", "what", "does two again", "quick", "true")
 	fresh.Host = host("c2")
-	list := merge(old, record.Rows{fresh}, []string{"one", "zero", "two"})
+	list := Group{Scenarios: []Scenario{{Name: "one"}, {Name: "zero"}, {Name: "two"}}}.merge(old, record.Rows{fresh})
 	if len(list) != 2 || list[0].Scenario != "one" || list[1].Host.Revision != "c2" {
 		t.Fatalf("%+v", list)
 	}
