@@ -44,29 +44,13 @@ func falseAlarmTables(out io.Writer, rows record.Rows) {
 	fmt.Fprint(out, "\nfindings that became detected, independent rows, all sizes together\n\n")
 	for _, lines := range promises {
 		independent := lines.Where(partFalseAlarms, "rho", "0")
-		findings := map[string]float64{}
-		for i := range independent {
-			for name, n := range numbered(&independent[i], "finding ") {
-				findings[name] += n
-			}
-		}
+		findings := independent.Sums("finding ")
 		var each []string
 		for _, name := range slices.Sorted(maps.Keys(findings)) {
 			each = append(each, fmt.Sprintf("%s %.0f", name, findings[name]))
 		}
 		fmt.Fprintf(out, "- %s, of %s windows: %s\n", lines[0].Params["promise"], page.Thousands(independent.Sum("windows")), cmp.Or(strings.Join(each, ", "), "none"))
 	}
-}
-
-// numbered returns the figures whose names begin with a word, by the rest of their names.
-func numbered(r *record.Record, word string) map[string]float64 {
-	found := map[string]float64{}
-	for name, n := range r.Figures {
-		if rest, ok := strings.CutPrefix(name, word); ok {
-			found[rest] = n
-		}
-	}
-	return found
 }
 
 // falseAlarmTable has a row for each dependence and reference and a column for each
@@ -158,7 +142,7 @@ func delayed(r *record.Record) string {
 	missed, already, found := r.Figures["missed"], r.Figures["already"], 0.0
 	after := map[int]float64{}
 	streams := missed
-	for rows, n := range numbered(r, "after_") {
+	for rows, n := range (record.Rows{*r}).Sums("after_") {
 		at, _ := strconv.Atoi(rows)
 		after[at] = n
 		streams += n

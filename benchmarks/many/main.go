@@ -10,89 +10,78 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"sluice.io/sluice/benchmarks/page"
 	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
+	"sluice.io/sluice/benchmarks/scenario"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-func main() {
-	gateway := flag.String("gateway", "../bin/gateway", "the gateway's binary")
-	models := flag.String("models", "10,1000,5000", "how many models, a run each")
-	repeat := flag.Int("repeat", 7, "how often a call is made; the median counts")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *gateway, *models, *repeat, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "many:", err)
-		os.Exit(1) //nolint:gocritic // nothing is left for the deferred call to do
-	}
+type options struct {
+	models string
+	repeat int
 }
 
-// run writes a line of the table for each number of models.
-func run(ctx context.Context, gateway, models string, repeat int, out io.Writer) error {
-	t := page.NewTable("models", "first ready, s", "all ready, s", "edit, ms", "index, ms", "scrape, ms", "RSS, MiB", "stop, s")
-	for text := range strings.SplitSeq(models, ",") {
+func main() {
+	var o options
+	flag.StringVar(&o.models, "models", "10,1000,5000", "how many models, a run each")
+	flag.IntVar(&o.repeat, "repeat", 7, "how often a call is made; the median counts")
+	scenario.Main("many", false, map[string]scenario.Group{"many": {
+		Title: "What many models cost the control plane", Scenarios: []scenario.Scenario{{Name: "many", Run: o.run}},
+	}})
+}
+
+// run enters a row for each number of models.
+func (o *options) run(ctx context.Context, b *scenario.Bench, r *record.Record) error {
+	t := record.Table{Columns: []string{"models", "first ready, s", "all ready, s", "edit, ms", "index, ms", "scrape, ms", "RSS, MiB", "stop, s"}}
+	for text := range strings.SplitSeq(o.models, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			return fmt.Errorf("-models: %q is not a number of models", text)
 		}
-		cells, err := measure(ctx, gateway, n, repeat)
+		cells, err := o.measure(ctx, b, n)
 		if err != nil {
 			return fmt.Errorf("%d models: %w", n, err)
 		}
-		t.Row(append([]string{page.Thousands(float64(n))}, cells...)...)
+		t.Add(append([]any{page.Thousands(float64(n))}, cells...)...)
 	}
-	_, err := io.WriteString(out, t.String())
-	return err
+	r.Tables = append(r.Tables, t)
+	return nil
 }
 
 // edited is the model whose route is edited; it has two versions.
 const edited = "m00000"
 
-// write makes n models, each of its own name, and returns a configuration.
-func write(dir string, n int) (config string, err error) {
-	repository := filepath.Join(dir, "models")
+// repository has n models, each of its own name.
+func repository(n int) (list []process.Version) {
 	for i := range n {
 		g := onnxgen.New(fmt.Sprintf("m%05d", i))
 		g.Output("output", infer.FP32, g.Op("Neg", g.Input("input", infer.FP32, "N", 4)), "N", 4)
-		if err := g.Write(repository, 1); err != nil {
-			return "", err
-		}
+		list = append(list, scenario.One(g))
 		if i == 0 {
-			err = g.Write(repository, 2)
+			list = append(list, process.Version{Graph: g, Number: 2})
 		}
 	}
-	return fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %s}}\nadmin: {address: %s}\nlog: {level: error}\ndata_dir: %q\nmodels: {%s: {versions: all}}\n",
-		repository, process.HTTPAddress, process.AdminAddress, filepath.Join(dir, "data"), edited), err
+	return list
 }
 
 // measure returns the cells of a row: the time from the start to the first model's
 // readiness and to the gateway's, medians of calls, memory after them, and the stop.
-func measure(ctx context.Context, gateway string, n, repeat int) (cells []string, err error) {
-	dir, err := os.MkdirTemp("", "sluice-many-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	config, err := write(dir, n)
+func (o *options) measure(ctx context.Context, b *scenario.Bench, n int) (cells []any, err error) {
+	dir, err := process.Repository(b.Dir, repository(n)...)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
 	g, err := process.StartGateway(ctx, process.GatewaySpec{
-		Program: gateway, File: filepath.Join(dir, "sluice.yaml"), Config: config, Ready: "/v2/models/" + edited + "/ready", Timeout: 5 * time.Minute,
+		Program: b.Gateway, File: filepath.Join(dir, "sluice.yaml"), Config: config(dir), Ready: "/v2/models/" + edited + "/ready", Timeout: 5 * time.Minute,
 	})
 	if err != nil {
 		return nil, err
@@ -105,7 +94,7 @@ func measure(ctx context.Context, gateway string, n, repeat int) (cells []string
 	}
 	all := time.Since(began)
 	median := func(call func(i int) error) string {
-		took := make([]float64, repeat)
+		took := make([]float64, o.repeat)
 		for i := range took {
 			from := time.Now()
 			err = errors.Join(err, call(i))
@@ -114,7 +103,7 @@ func measure(ctx context.Context, gateway string, n, repeat int) (cells []string
 		return page.Decimal(record.SpreadOf(took).Median)
 	}
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
-	cells = []string{
+	cells = []any{
 		seconds(g.ReadyAfter()), seconds(all),
 		median(func(i int) error {
 			return ask(ctx, http.MethodPut, g.AdminURL()+"/api/v1/routes/"+edited,
@@ -132,7 +121,13 @@ func measure(ctx context.Context, gateway string, n, repeat int) (cells []string
 	}
 	from := time.Now()
 	err = g.Stop()
-	return append(cells, strconv.FormatInt(used.RSS>>20, 10), seconds(time.Since(from))), err
+	return append(cells, used.RSS>>20, seconds(time.Since(from))), err
+}
+
+// config is the gateway's file.
+func config(repository string) string {
+	return fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %s}}\nadmin: {address: %s}\nlog: {level: error}\ndata_dir: %q\nmodels: {%s: {versions: all}}\n",
+		repository, process.HTTPAddress, process.AdminAddress, repository+".data", edited)
 }
 
 // ask makes a call; another status than 200 is an error.

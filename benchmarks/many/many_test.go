@@ -1,34 +1,30 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 
-	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/benchmarks/record"
+	"sluice.io/sluice/benchmarks/scenario"
+	gateway "sluice.io/sluice/internal/config"
 )
 
-// What is written is a repository of so many models and a configuration of it.
-func TestWrite(t *testing.T) {
-	dir := t.TempDir()
-	text, err := write(dir, 3)
-	if err != nil {
-		t.Fatal(err)
+// The gateway takes the configuration, and one model has two versions.
+func TestRepository(t *testing.T) {
+	list := repository(3)
+	if len(list) != 4 || list[0].Name() != edited || list[1].Name() != edited || list[1].Number != 2 {
+		t.Errorf("%+v", list)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "models", "*", "*", "model.onnx"))
-	if err != nil || len(files) != 4 {
-		t.Errorf("%v, %v", files, err)
-	}
-	none := func(string) (string, bool) { return "", false }
-	if _, err := config.Parse("test", []byte(text), none); err != nil {
-		t.Errorf("%v in\n%s", err, text)
+	if _, err := gateway.Parse("test", []byte(config("models")), func(string) (string, bool) { return "", false }); err != nil {
+		t.Error(err)
 	}
 }
 
 func TestBadNumbersOfModels(t *testing.T) {
 	for _, models := range []string{"", "0", "-1", "x", "10;20"} {
-		if err := run(t.Context(), "/nonexistent", models, 1, os.Stderr); err == nil {
-			t.Errorf("%q was taken", models)
+		o := options{models: models, repeat: 1}
+		if err := o.run(t.Context(), &scenario.Bench{Gateway: "/nonexistent"}, &record.Record{}); err == nil || !strings.Contains(err.Error(), "is not a number of models") {
+			t.Errorf("%q: %v", models, err)
 		}
 	}
 }

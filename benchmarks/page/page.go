@@ -49,7 +49,7 @@ func Rendered(r *record.Table) string {
 func Scenarios(title string, rows record.Rows) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "# %s\n\n", title)
-	seen := map[string]bool{}
+	seen, claims := map[string]bool{}, 0
 	verdicts := NewTable("scenario", "claim", "wanted", "measured", "verdict")
 	for i := range rows {
 		r := &rows[i]
@@ -62,6 +62,7 @@ func Scenarios(title string, rows record.Rows) string {
 			seen[machine] = true
 			fmt.Fprintf(&out, "%s.\n", machine)
 		}
+		claims += len(r.Checks)
 		for _, c := range r.Checks {
 			verdict := c.Verdict
 			if verdict == record.Missed {
@@ -70,10 +71,15 @@ func Scenarios(title string, rows record.Rows) string {
 			verdicts.Row(r.Scenario, c.Claim, WithUnit(c.Want, c.Unit), WithUnit(record.Number(c.Got), c.Unit), verdict)
 		}
 	}
-	fmt.Fprintf(&out, "\n%s", verdicts)
+	if claims > 0 {
+		fmt.Fprintf(&out, "\n%s", verdicts)
+	}
 	for i := range rows {
 		r := &rows[i]
-		fmt.Fprintf(&out, "\n## %s\n\n%s\n", r.Scenario, r.Params["what"])
+		fmt.Fprintf(&out, "\n## %s\n", r.Scenario)
+		if what := r.Params["what"]; what != "" {
+			fmt.Fprintf(&out, "\n%s\n", what)
+		}
 		for k := range r.Tables {
 			fmt.Fprintf(&out, "\n%s", Rendered(&r.Tables[k]))
 		}

@@ -74,6 +74,22 @@ func (r Rows) Sum(name string) (sum float64) {
 	return sum
 }
 
+// Median is that of a figure; not a number if no row has it.
+func (r Rows) Median(name string) float64 { return r.Spread(Named(name)).Median }
+
+// Sums adds up the figures whose names begin with a word, each by the rest of its name.
+func (r Rows) Sums(word string) map[string]float64 {
+	found := map[string]float64{}
+	for i := range r {
+		for name, n := range r[i].Figures {
+			if rest, ok := strings.CutPrefix(name, word); ok {
+				found[rest] += n
+			}
+		}
+	}
+	return found
+}
+
 // Spread returns what the rows say of one figure.
 func (r Rows) Spread(f Figure) Spread {
 	values := make([]float64, len(r))

@@ -81,14 +81,7 @@ func marks(list record.Rows) string {
 	if generator := list.Sum("generator_bound"); generator > 0 {
 		text = append(text, fmt.Sprintf("generator-bound in %.0f", generator))
 	}
-	failed := map[string]float64{}
-	for _, c := range list {
-		for name, n := range c.Figures {
-			if status, ok := strings.CutPrefix(name, "errors_"); ok {
-				failed[status] += n
-			}
-		}
-	}
+	failed := list.Sums("errors_")
 	for _, status := range slices.Sorted(maps.Keys(failed)) {
 		text = append(text, fmt.Sprintf("%.0f errors %s", failed[status], status))
 	}
@@ -127,13 +120,7 @@ func (r *results) contenderTable() string {
 		if ms := c.Figures["ready_ms"]; ms > 0 {
 			ready = page.Micros(ms * 1e3)
 		}
-		differences := []float64{}
-		for name, v := range c.Figures {
-			if strings.HasPrefix(name, "max_diff ") {
-				differences = append(differences, v)
-			}
-		}
-		if len(differences) > 0 {
+		if differences := slices.Collect(maps.Values(record.Rows{c}.Sums("max_diff "))); len(differences) > 0 {
 			largest = strconv.FormatFloat(slices.Max(differences), 'g', 2, 64)
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.Params)) {

@@ -38,14 +38,18 @@ func (b *Bench) Start(ctx context.Context, s Setup) (*Gateway, error) {
 	return &Gateway{g}, err
 }
 
-// With starts a gateway and stops it after f.
+// With starts a gateway and stops it after f. That it ended before is an error.
 func (b *Bench) With(ctx context.Context, s Setup, f func(*Gateway) error) error {
 	g, err := b.Start(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = g.Stop() }() // what was done to it may outlast the time for a stop
-	return f(g)
+	if err := f(g); err != nil {
+		return err
+	}
+	_, err = g.Server.Usage()
+	return err
 }
 
 func more(settings string) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -80,15 +81,12 @@ func InTurn(rounds int, list []Variant) ([]record.Rows, error) {
 				return nil, fmt.Errorf("%s: %w", list[at].Name, err)
 			}
 			r := record.New(list[at].Name, "round", round)
+			fmt.Fprintf(os.Stderr, "  round %d, %s\n", round+1, list[at].Name)
 			r.Figures = figures
 			rows[at] = append(rows[at], r)
 		}
 	}
 	return rows, nil
-}
-
-func Median(rows record.Rows, figure string) float64 {
-	return rows.Spread(record.Named(figure)).Median
 }
 
 // LoadTable has a row for each run of load.
@@ -97,6 +95,7 @@ func LoadTable(title string, first ...string) record.Table {
 		"asked /s", "answered /s", "p50 ms", "p99 ms", "p99.9 ms", "other answers", "generator")}
 }
 
+// AddRun adds one.
 func AddRun(t *record.Table, asked float64, r *loadgen.Result, first ...any) {
 	generator := r.GeneratorBound()
 	if generator == "" {
@@ -110,6 +109,7 @@ func Latency(r *loadgen.Result, percent float64) float64 {
 	return float64(r.Latency.ValueAtQuantile(percent)) / 1000
 }
 
+// Failures is how many were not answered 200.
 func Failures(r *loadgen.Result) (sum int64) {
 	for _, n := range r.Errors {
 		sum += n

@@ -10,43 +10,65 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
-	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
+	"sluice.io/sluice/benchmarks/scenario"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// setup is what the gateway does beside answering: version 1 of the model "slow" answers.
-type setup struct {
-	name   string
-	shadow int64                      // the version that gets copies of all requests; 0 for none
-	model  func(int64) *onnxgen.Graph // that version, where version 1 has so many steps
+type options struct {
+	cpus       string
+	rounds     int
+	duration   time.Duration
+	load, rate float64
+	steps      int64
 }
 
-// setups are the rows. The first two are the pair that is compared with itself. What
-// hangs is a loop that would run for hours; the gateway terminates it when a copy's
-// time is over.
-func setups() []setup {
-	return []setup{
+func main() {
+	var o options
+	flag.StringVar(&o.cpus, "server-cpus", "", "the cores of the gateway, with commas between them; empty for all (run this program under taskset as well)")
+	flag.IntVar(&o.rounds, "rounds", 7, "rounds; in each every set-up runs once")
+	flag.DurationVar(&o.duration, "d", 6*time.Second, "how long a set-up runs in a round")
+	flag.Float64Var(&o.load, "load", 0.5, "the load as a share of the peak without a shadow")
+	flag.Float64Var(&o.rate, "rate", 0, "the load in requests per second; 0: as -load says")
+	flag.Int64Var(&o.steps, "steps", 40, "how long a run of the model takes, in steps of some 10 µs")
+	scenario.Main("shadow", false, map[string]scenario.Group{"shadow": {
+		Title: "What a shadow costs those who answer", Scenarios: []scenario.Scenario{{Name: "shadow", Run: o.run}},
+	}})
+}
+
+// kind is a row: what the gateway does beside answering. Version 1 of the model "slow"
+// answers.
+type kind struct {
+	name   string
+	shadow int64          // the version that gets copies of all requests; 0 for none
+	model  *onnxgen.Graph // that version
+}
+
+// kinds begin with the pair that is compared with itself. What hangs is a loop that would
+// run for hours; the gateway terminates it when a copy's time is over.
+func (o *options) kinds() []kind {
+	return []kind{
 		{"A no shadow", 0, nil},
 		{"A' no shadow", 0, nil},
-		{"B equal model", 2, onnxgen.Steps},
-		{"C 100 × slower", 3, func(steps int64) *onnxgen.Graph { return onnxgen.Steps(100 * steps) }},
-		{"D hangs", 4, func(int64) *onnxgen.Graph { return onnxgen.Steps(1e9) }},
-		{"E fails", 5, func(int64) *onnxgen.Graph { return fails() }},
+		{"B equal model", 2, onnxgen.Steps(o.steps)},
+		{"C 100 × slower", 3, onnxgen.Steps(100 * o.steps)},
+		{"D hangs", 4, onnxgen.Steps(1e9)},
+		{"E fails", 5, fails()},
 	}
 }
 
@@ -59,164 +81,112 @@ func fails() *onnxgen.Graph {
 	return g
 }
 
-// bench is one whole measurement.
-type bench struct {
-	gateway  string
-	cpus     string
-	rounds   int
-	duration time.Duration
-	load     float64
-	rate     float64 // requests per second of the open loop
-	steps    int64
-
-	dir, repository string
+// setup is the gateway of a row. A model that hangs can be neither probed nor warmed up,
+// and requests are not joined, so that each run takes the same time.
+func (o *options) setup(k kind) (s scenario.Setup, err error) {
+	s.Models = []process.Version{scenario.One(onnxgen.Steps(o.steps))}
+	shadows := ""
+	if k.shadow != 0 {
+		s.Models = append(s.Models, process.Version{Graph: k.model, Number: k.shadow})
+		shadows = fmt.Sprintf(", shadows: [{version: %d, sample: 100%%}]", k.shadow)
+	}
+	s.Rest = "models: {slow: {versions: [1], batching: {enabled: 'false'}, warmup: false}}\n" +
+		"routes: {slow: {variants: [{version: 1, weight: 100%}]" + shadows + "}}"
+	s.CPUs, err = process.Cores(o.cpus)
+	return s, err
 }
 
-func main() {
-	var b bench
-	flag.StringVar(&b.gateway, "gateway", "../bin/gateway", "the gateway's binary")
-	flag.StringVar(&b.cpus, "server-cpus", "", "the cores of the gateway, with commas between them; empty for all (run this program under taskset as well)")
-	flag.IntVar(&b.rounds, "rounds", 7, "rounds; in each every set-up runs once")
-	flag.DurationVar(&b.duration, "d", 6*time.Second, "how long a set-up runs in a round")
-	flag.Float64Var(&b.load, "load", 0.5, "the load as a share of the peak without a shadow")
-	flag.Float64Var(&b.rate, "rate", 0, "the load in requests per second; 0: as -load says")
-	flag.Int64Var(&b.steps, "steps", 40, "how long a run of the model takes, in steps of some 10 µs")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := b.run(ctx, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "shadow:", err)
-		os.Exit(1) //nolint:gocritic // nothing is deferred that matters now
-	}
+func target(g *scenario.Gateway) loadgen.Target {
+	return loadgen.FP32Target(g.URL(), "slow", "input", []int64{1, 4}, true)
 }
 
-// The connections of both loops. The open loop needs more of them than requests are
-// ever in progress at half of the peak.
-const (
-	closedConns = 8
-	openConns   = 64
-)
-
-func (b *bench) run(ctx context.Context, out io.Writer) (err error) {
-	if b.dir, err = os.MkdirTemp("", "sluice-bench-"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(b.dir) //nolint:errcheck // a temporary folder
-	list := setups()
-	versions := []process.Version{{Graph: onnxgen.Steps(b.steps), Number: 1}}
-	for _, s := range list {
-		if s.shadow != 0 {
-			versions = append(versions, process.Version{Graph: s.model(b.steps), Number: s.shadow})
-		}
-	}
-	if b.repository, err = process.Repository(b.dir, versions...); err != nil {
-		return err
-	}
-	host := record.ThisHost()
-	fmt.Fprintf(out, "%d cores of %s, gateway on %s, %s, %d rounds of %v\n", host.Cores, host.CPU, cmp.Or(b.cpus, "all of them, as is the client"), host.Go, b.rounds, b.duration)
-	if b.rate == 0 {
-		peak, single, err := b.peak(ctx)
+func (o *options) run(ctx context.Context, b *scenario.Bench, r *record.Record) error {
+	if o.rate == 0 {
+		s, err := o.setup(kind{})
 		if err != nil {
 			return err
 		}
-		b.rate = b.load * peak
-		fmt.Fprintf(out, "one request alone takes %d µs; peak %.0f requests/s with %d in flight\n", single, peak, closedConns)
+		if err := b.With(ctx, s, func(g *scenario.Gateway) error { return o.peak(ctx, b, g, r) }); err != nil {
+			return err
+		}
 	}
-	fmt.Fprintf(out, "open loop at %.0f requests/s\n\n", b.rate)
-	var rows record.Rows
-	for round := range b.rounds {
-		for i := range list {
-			s := list[(round+i)%len(list)] // no set-up always follows the same one
-			m, err := b.measure(ctx, s, round+1)
+	r.Note("Open loop at %.0f requests/s, %d rounds of %v, the gateway on %s.", o.rate, o.rounds, o.duration, cmp.Or(o.cpus, "all cores, as is the client"))
+	kinds := o.kinds()
+	list := make([]scenario.Variant, len(kinds))
+	for i, k := range kinds {
+		list[i] = scenario.Variant{Name: k.name, Run: func() (figures map[string]float64, err error) {
+			s, err := o.setup(k)
 			if err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
+				return nil, err
 			}
-			rows = append(rows, m)
-			fmt.Fprintf(os.Stderr, "round %d, %s: p50 %.0f µs, p99 %.0f µs\n", round+1, s.name, m.Figures["p50_us"], m.Figures["p99_us"])
-		}
+			// A process of its own, so that nothing of one that hung is left over.
+			err = b.With(ctx, s, func(g *scenario.Gateway) error {
+				figures, err = o.measure(ctx, b, g, k)
+				return err
+			})
+			return figures, err
+		}}
 	}
-	return report(out, rows)
+	rounds, err := scenario.InTurn(o.rounds, list)
+	if err != nil {
+		return err
+	}
+	report(r, kinds, rounds)
+	return nil
 }
 
-// start starts a gateway. A model that hangs can be neither probed nor warmed up, and
-// requests are not joined, so that each run takes the same time.
-func (b *bench) start(ctx context.Context, shadow int64) (*process.Gateway, loadgen.Target, error) {
-	shadows := ""
-	if shadow != 0 {
-		shadows = fmt.Sprintf(", shadows: [{version: %d, sample: 100%%}]", shadow)
-	}
-	cpus, err := process.Cores(b.cpus)
+// peak finds the rate of the load.
+func (o *options) peak(ctx context.Context, b *scenario.Bench, g *scenario.Gateway, r *record.Record) error {
+	const conns = 8
+	alone, err := b.Send(ctx, g, scenario.Closed(1, 0, time.Second, target(g)))
 	if err != nil {
-		return nil, loadgen.Target{}, err
+		return err
 	}
-	g, err := process.StartGateway(ctx, process.GatewaySpec{
-		Program: b.gateway, CPUs: cpus, File: filepath.Join(b.dir, "sluice.yaml"),
-		Config: fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %s}, drain_timeout: 2s}\nadmin: {address: %s}\nlog: {level: error}\n"+
-			"models: {slow: {versions: [1], batching: {enabled: 'false'}, warmup: false}}\nroutes: {slow: {variants: [{version: 1, weight: 100%%}]%s}}\n",
-			b.repository, process.HTTPAddress, process.AdminAddress, shadows),
-	})
-	if err != nil {
-		return nil, loadgen.Target{}, err
-	}
-	return g, loadgen.FP32Target(g.URL(), "slow", "input", []int64{1, 4}, true), nil
+	peak, err := b.Peak(ctx, g, target(g), conns)
+	o.rate = o.load * peak
+	r.Note("One request alone takes %.0f µs; peak %.0f requests/s with %d in flight.", 1000*scenario.Latency(alone.Result, 50), peak, conns)
+	return err
 }
 
-// peak returns the most requests per second that the gateway answers without a
-// shadow, and the median of what one alone takes, in microseconds.
-func (b *bench) peak(ctx context.Context) (rate float64, single int64, err error) {
-	g, target, err := b.start(ctx, 0)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { err = errors.Join(err, g.Stop()) }()
-	alone, err := loadgen.Closed(ctx, target, 1, time.Second)
-	if err != nil {
-		return 0, 0, err
-	}
-	r, err := loadgen.Closed(ctx, target, closedConns, 3*time.Second)
-	return r.Rate(), alone.Latency.ValueAtQuantile(50), err
-}
-
-// measure runs a set-up once, in a process of its own, so that nothing of one
-// that hung is left over.
-func (b *bench) measure(ctx context.Context, s setup, round int) (m record.Record, err error) {
-	m = record.New("shadow", "set", s.name, "round", round)
-	g, target, err := b.start(ctx, s.shadow)
-	if err != nil {
-		return m, err
-	}
-	defer func() { err = errors.Join(err, g.Stop()) }()
+// measure runs a set-up once.
+func (o *options) measure(ctx context.Context, b *scenario.Bench, g *scenario.Gateway, k kind) (map[string]float64, error) {
 	before, began := background(g), time.Now()
-	r, err := loadgen.Run(ctx, loadgen.Plan{
-		Targets: []loadgen.Target{target}, Conns: openConns, Rate: b.rate, Asleep: true, Warmup: time.Second, Duration: b.duration,
-	})
+	s, err := b.Send(ctx, g, scenario.Open(o.rate, time.Second, o.duration, target(g)))
 	if err != nil {
-		return m, err
+		return nil, err
 	}
-	if r.Requests == 0 || len(r.Errors) > 0 {
-		return m, fmt.Errorf("%d requests were answered 200; errors by status %v", r.Requests, r.Errors)
+	if s.Requests == 0 || len(s.Errors) > 0 {
+		return nil, fmt.Errorf("%d requests were answered 200; errors by status %v", s.Requests, s.Errors)
 	}
-	used, err := g.OwnUsage()
-	if err != nil {
-		return m, err
-	}
-	m.Figures["core"] = float64(background(g)-before) / float64(time.Since(began))
-	m.Figures["p50_us"], m.Figures["p99_us"] = float64(r.Latency.ValueAtQuantile(50)), float64(r.Latency.ValueAtQuantile(99))
-	m.Figures["resident_mib"] = float64(used.RSS >> 20)
-	for _, bar := range r.Latency.Distribution() {
+	f := s.Figures()
+	f["core"], f["resident_mib"] = float64(background(g)-before)/float64(time.Since(began)), g.KernelUsage().RSS
+	for _, bar := range s.Latency.Distribution() {
 		if bar.Count > 0 {
-			m.Figures[fmt.Sprintf("latency_%d", bar.To)] = float64(bar.Count)
+			f[fmt.Sprintf("latency_us %d", bar.To)] = float64(bar.Count)
 		}
 	}
-	if s.shadow != 0 {
-		err = copies(ctx, g, m.Figures)
+	if k.shadow == 0 {
+		return f, nil
 	}
-	return m, err
+	text, _, err := process.Ask(ctx, http.MethodGet, g.AdminURL()+"/api/v1/routes/slow/stats", "", nil)
+	if err != nil {
+		return nil, err
+	}
+	var stats api.RouteStats
+	if err := json.Unmarshal(text, &stats); err != nil || len(stats.Shadows) != 1 {
+		return nil, fmt.Errorf("the route has %d shadows: %w", len(stats.Shadows), err)
+	}
+	copies := &stats.Shadows[0]
+	f["answered"], f["shadow_errors"] = float64(copies.Answered-copies.Errors), float64(copies.Errors)
+	for reason, n := range copies.Dropped {
+		f["dropped "+reason] = float64(n)
+	}
+	return f, nil
 }
 
 // background returns the processor time of the gateway's threads of the lowest
 // priority.
-func background(g *process.Gateway) (sum time.Duration) {
+func background(g *scenario.Gateway) (sum time.Duration) {
 	const lowest = 19
 	for _, used := range g.ThreadTimes(lowest) {
 		sum += used
@@ -224,23 +194,67 @@ func background(g *process.Gateway) (sum time.Duration) {
 	return sum
 }
 
-// copies asks what became of the copies.
-func copies(ctx context.Context, g *process.Gateway, figures map[string]float64) error {
-	text, _, err := process.Ask(ctx, http.MethodGet, g.AdminURL()+"/api/v1/routes/slow/stats", "", nil)
-	if err != nil {
-		return err
+// report enters a row per set-up. A difference is that of one round's p99 to the
+// mean of the two without a shadow in the same round; for the pair itself it is
+// that of one to the other. What lies within the range of the pair's differences
+// cannot be told from chance.
+func report(r *record.Record, kinds []kind, rounds []record.Rows) {
+	t := record.Table{
+		Title:   "Medians (range) over the rounds",
+		Columns: []string{"set-up", "p50 ms", "p99 ms", "p99 of all rounds ms", "p99 to A, %", "verdict", "copies answered, failed, dropped", "shadow's share of a core", "MiB"},
 	}
-	var stats api.RouteStats
-	if err := json.Unmarshal(text, &stats); err != nil {
-		return err
+	p99 := record.Named("p99")
+	pair := rounds[1].Over(p99, record.Percent, rounds[0])
+	for i, k := range kinds {
+		own, diff, verdict := rounds[i], "-", "-"
+		switch i {
+		case 0:
+		case 1:
+			diff = pair.Text("%+.1f")
+		default:
+			d := own.Over(p99, record.Percent, rounds[0], rounds[1])
+			diff, verdict = d.Text("%+.1f"), judge(d.Median, pair.Farthest())
+		}
+		text := func(figure, verb string) string { return own.Spread(record.Named(figure)).Text(verb) }
+		t.Add(k.name, text("p50", "%.3f"), text("p99", "%.3f"), together(own), diff, verdict, fate(k, own), text("core", "%.2f"), text("resident_mib", "%.0f"))
 	}
-	if len(stats.Shadows) != 1 {
-		return fmt.Errorf("the route has %d shadows", len(stats.Shadows))
+	r.Tables = append(r.Tables, t)
+	r.Tell("A and A' differed by up to", pair.Farthest(), "%")
+}
+
+// judge says whether a difference can be told from chance, and whether it is as
+// small as it has to be.
+func judge(diff, chance float64) string {
+	const most = 10 // percent
+	verdict := "within A/A"
+	if diff > chance {
+		verdict = "above A/A"
 	}
-	s := &stats.Shadows[0]
-	figures["answered"], figures["failed"] = float64(s.Answered-s.Errors), float64(s.Errors)
-	for reason, n := range s.Dropped {
-		figures["dropped "+reason] = float64(n)
+	if diff >= most {
+		verdict += fmt.Sprintf(", not below %d %%", most)
 	}
-	return nil
+	return verdict
+}
+
+// together is the p99 of all rounds in milliseconds.
+func together(rounds record.Rows) float64 {
+	all := hdrhistogram.New(1, 60_000_000, 3)
+	for us, n := range rounds.Sums("latency_us ") {
+		at, _ := strconv.ParseInt(us, 10, 64)
+		_ = all.RecordValues(at, int64(n))
+	}
+	return float64(all.ValueAtQuantile(99)) / 1000
+}
+
+// fate says what became of all copies of a set-up.
+func fate(k kind, rounds record.Rows) string {
+	if k.shadow == 0 {
+		return "-"
+	}
+	dropped := rounds.Sums("dropped ")
+	var reasons strings.Builder
+	for _, reason := range slices.Sorted(maps.Keys(dropped)) {
+		fmt.Fprintf(&reasons, " %s %.0f", reason, dropped[reason])
+	}
+	return fmt.Sprintf("%.0f, %.0f,%s", rounds.Sum("answered"), rounds.Sum("shadow_errors"), reasons.String())
 }

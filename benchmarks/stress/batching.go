@@ -23,12 +23,12 @@ const batchRounds = 3
 
 // onBothSides starts a gateway with batching as it comes, and one without.
 func (b *bench) onBothSides(ctx context.Context, works []work, f func(batched, alone *gateway) error) error {
-	off := "models:\n"
-	for _, w := range works {
-		off += fmt.Sprintf("  %s: {batching: {enabled: 'false'}}\n", w.Name)
+	off := make([]string, len(works))
+	for i, w := range works {
+		off[i] = w.Name + ": {batching: {enabled: 'false'}}"
 	}
 	return b.With(ctx, setup{Models: graphs(works...)}, func(batched *gateway) error {
-		return b.With(ctx, setup{Models: graphs(works...), Rest: off}, func(alone *gateway) error { return f(batched, alone) })
+		return b.With(ctx, setup{Models: graphs(works...), Rest: "models: {" + strings.Join(off, ", ") + "}"}, func(alone *gateway) error { return f(batched, alone) })
 	})
 }
 
@@ -90,11 +90,11 @@ func batchedEncoder(ctx context.Context, b *bench, r *record.Record) error {
 		}
 		t := record.Table{Columns: []string{"", "requests /s", "p50 ms", "p99 ms", "gateway's CPU µs of each"}}
 		for i, side := range rows[:2] {
-			t.Add(list[i].Name, scenario.Median(side, "rate"), scenario.Median(side, "p50"), scenario.Median(side, "p99"), scenario.Median(side, "cpu"))
+			t.Add(list[i].Name, side.Median("rate"), side.Median("p50"), side.Median("p99"), side.Median("cpu"))
 		}
-		rate := scenario.Median(rows[0], "rate")
-		r.Tell("batched, to each alone in the gateway", rate/scenario.Median(rows[1], "rate"), "×")
-		if one, best := scenario.Median(rows[2], "1"), scenario.Median(rows[2], "best"); one > 0 {
+		rate := rows[0].Median("rate")
+		r.Tell("batched, to each alone in the gateway", rate/rows[1].Median("rate"), "×")
+		if one, best := rows[2].Median("1"), rows[2].Median("best"); one > 0 {
 			t.Add("raw, a row in each run", one, "-", "-", "-")
 			t.Add("raw, best batch", best, "-", "-", "-")
 			r.Tell("what batching gains raw", best/one, "×")
@@ -126,8 +126,8 @@ func batchedRows(ctx context.Context, b *bench, r *record.Record) error {
 				if err != nil {
 					return err
 				}
-				n, rate, rateAlone := float64(rows), scenario.Median(sides[0], "rate"), scenario.Median(sides[1], "rate")
-				t.Add(w.Name, rows, n*rate, n*rateAlone, rate/rateAlone, scenario.Median(sides[0], "cpu")/n, scenario.Median(sides[1], "cpu")/n, scenario.Median(sides[0], "p99"), scenario.Median(sides[1], "p99"))
+				n, rate, rateAlone := float64(rows), sides[0].Median("rate"), sides[1].Median("rate")
+				t.Add(w.Name, rows, n*rate, n*rateAlone, rate/rateAlone, sides[0].Median("cpu")/n, sides[1].Median("cpu")/n, sides[0].Median("p99"), sides[1].Median("p99"))
 				r.Tell(fmt.Sprintf("%s, %d rows: batched to alone", w.Name, rows), rate/rateAlone, "×")
 			}
 		}
@@ -186,15 +186,15 @@ func lengths(ctx context.Context, b *bench, r *record.Record) error {
 		t := record.Table{Columns: []string{"lengths", "requests /s", "tokens /s", "p50 ms", "p99 ms", "CPU ms of a request", "CPU µs of a token"}}
 		apart, token := 0.0, make([]float64, len(list)) // CPU of a request with the four alone, and of a token
 		for i, m := range mixes() {
-			rate, cpu := scenario.Median(rows[i], "rate"), scenario.Median(rows[i], "cpu")
+			rate, cpu := rows[i].Median("rate"), rows[i].Median("cpu")
 			if i < 4 {
 				apart += cpu / 4
 			}
 			token[i] = cpu / m.mean()
-			t.Add(m.name, rate, m.mean()*rate, scenario.Median(rows[i], "p50"), scenario.Median(rows[i], "p99"), cpu/1000, token[i])
+			t.Add(m.name, rate, m.mean()*rate, rows[i].Median("p50"), rows[i].Median("p99"), cpu/1000, token[i])
 		}
 		r.Tables = append(r.Tables, t)
-		r.AtMost("CPU of a request with the four mixed, to the mean of the four alone", scenario.Median(rows[4], "cpu")/apart, 1.2, "×")
+		r.AtMost("CPU of a request with the four mixed, to the mean of the four alone", rows[4].Median("cpu")/apart, 1.2, "×")
 		r.Tell("CPU of a token with every length, to the four mixed", token[5]/token[4], "×")
 		return nil
 	})

@@ -64,7 +64,7 @@ func changes(ctx context.Context, b *bench, r *record.Record) error {
 	chance := rows[1].Over(p99, record.Percent, rows[0]).Farthest()
 	for i, d := range list {
 		diff, s, failed := rows[i].Over(p99, record.Percent, rows[0], rows[1]).Median, rows[i].Spread(p99), rows[i].Sum("failed")
-		t.Add(d.Name, scenario.Median(rows[i], "p50"), s.Median, record.Number(s.Low)+" to "+record.Number(s.High), diff, failed)
+		t.Add(d.Name, rows[i].Median("p50"), s.Median, record.Number(s.Low)+" to "+record.Number(s.High), diff, failed)
 		if i < 2 {
 			continue
 		}
