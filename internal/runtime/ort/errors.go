@@ -2,7 +2,6 @@ package ort
 
 import (
 	"errors"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -23,15 +22,14 @@ func closedTwice(what string) error {
 	return errors.New("ort: " + what + " is closed already")
 }
 
-// loadError is an error of loading a model. Its message keeps ONNX Runtime's
-// reason, without the host's paths; the untouched text is the cause.
+// loadError is an error of loading a model. Its message keeps ONNX Runtime's reason,
+// without paths of the host and places in its source; the untouched text is the cause.
 func loadError(msg string, err error, paths ...string) *infer.Error {
-	return &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: msg + ": " + withoutPaths(err.Error(), paths), Err: err}
+	return &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: msg + ": " + publicText(withoutPaths(err.Error(), paths)), Err: err}
 }
 
-// withoutPaths replaces each path in text, as given or resolved, by its last
-// element, and its folder by nothing; likewise the paths of ONNX Runtime's own
-// source files on the machine that built it.
+// withoutPaths replaces each path in text, as given or resolved, by its last element, and
+// its folder by nothing.
 func withoutPaths(text string, paths []string) string {
 	for _, given := range paths {
 		for _, p := range spellings(given) {
@@ -42,18 +40,7 @@ func withoutPaths(text string, paths []string) string {
 			}
 		}
 	}
-	const sources = "/onnxruntime_src/"
-	for {
-		before, rest, ok := strings.Cut(text, sources)
-		if !ok {
-			return text
-		}
-		name, after := rest, ""
-		if i := strings.IndexByte(rest, ' '); i >= 0 {
-			name, after = rest[:i], rest[i:]
-		}
-		text = before + path.Base(name) + after
-	}
+	return text
 }
 
 func spellings(given string) []string {

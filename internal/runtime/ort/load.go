@@ -91,6 +91,9 @@ func (e *Environment) Load(path string, o LoadOptions) (*Session, error) {
 	session, err := createFrom(e.env, path, o.Model, handle(options))
 	if err != nil {
 		e.trim()
+		if sentence, ok := explain(err.Error(), e.Version(), len(o.CustomOps) > 0); ok {
+			return nil, &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: "the model cannot be loaded: " + sentence, Err: err}
+		}
 		return nil, loadError("the model cannot be loaded", err, append([]string{path}, o.CustomOps...)...)
 	}
 	model, err := signature(session, &o)

@@ -1,0 +1,73 @@
+package ort
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// newestOpset is the newest opset of ONNX's own operators that ONNX Runtime 1.24 supports.
+// It does not say so itself if the format of the file is too new.
+const newestOpset = 25
+
+// What ONNX Runtime says of models that are too new for it, or whose operators it lacks.
+// A node is shown as ("name", operator, "domain", version).
+var (
+	formatTooNew = regexp.MustCompile(`Unsupported model IR version: (\d+), max supported IR version: (\d+)`)
+	opsetTooNew  = regexp.MustCompile(`Opset (\d+) is under development.* support for domain (\S+) is till opset (\d+)`)
+	notInOpset   = regexp.MustCompile(`\("[^"]*", ([^,"]+), "([^"]*)", -?\d+\).* No Op registered for \S+ with domain_version of (\d+)`)
+	unknown      = regexp.MustCompile(`Fatal error: (\S*):(\S+)\(-?\d+\) is not a registered function/op`)
+	notImported  = regexp.MustCompile(`\("[^"]*", ([^,"]+), "[^"]*", -?\d+\).* No opset import for domain '([^']*)'`)
+	noKernel     = regexp.MustCompile(`Could not find an implementation for (\S+)\((\d+)\) node`)
+
+	// ownDomain finds the domains whose operators ONNX Runtime brings itself.
+	ownDomain = regexp.MustCompile(`^(ai\.onnx|com\.microsoft)(\.|$)`)
+)
+
+// explain says in a sentence why ONNX Runtime refuses to load a model, and what to do. It
+// is not ok if text is none of those that are known. library is ONNX Runtime's version, and
+// customOps says whether libraries of custom operators were registered.
+func explain(text, library string, customOps bool) (sentence string, ok bool) {
+	f := func(pattern *regexp.Regexp, explain func(m []string) string) {
+		if m := pattern.FindStringSubmatch(text); m != nil && !ok {
+			sentence, ok = explain(m), true
+		}
+	}
+	library = "ONNX Runtime " + library
+	f(formatTooNew, func(m []string) string {
+		return fmt.Sprintf("its IR version is %s, and %s reads %s at most; export with opset ≤ %d, or with an earlier release of the onnx package",
+			m[1], library, m[2], newestOpset)
+	})
+	f(opsetTooNew, func(m []string) string {
+		return fmt.Sprintf("it uses opset %s of domain '%s', and %s supports %s at most; export with opset ≤ %s", m[1], m[2], library, m[3], m[3])
+	})
+	f(notInOpset, func(m []string) string {
+		return fmt.Sprintf("operator '%s' of domain '%s' is not in opset %s, which the model uses; export with an opset that has it, ≤ %d for 'ai.onnx', or without it",
+			m[1], domainName(m[2]), m[3], newestOpset)
+	})
+	f(unknown, func(m []string) string {
+		advice := "custom operators are not registered; list the library that has it in runtime.custom_ops, or export the model without it"
+		switch {
+		case ownDomain.MatchString(domainName(m[1])):
+			advice = library + " does not have it; export the model without it"
+		case customOps:
+			advice = "no library in runtime.custom_ops has it; add the one that does, or export the model without it"
+		}
+		return fmt.Sprintf("operator '%s' of domain '%s' is unknown: %s", m[2], domainName(m[1]), advice)
+	})
+	f(notImported, func(m []string) string {
+		return fmt.Sprintf("it has operator '%s' of domain '%s' and does not import that domain; the file is not valid, export it again", m[1], m[2])
+	})
+	f(noKernel, func(m []string) string {
+		return fmt.Sprintf("%s has no implementation of operator '%s' (opset %s) for the datatypes of this model; export it with others, FP32 for example",
+			library, m[1], m[2])
+	})
+	return sentence, ok
+}
+
+// domainName is a domain as people know it: that of ONNX's own operators is empty in files.
+func domainName(domain string) string {
+	if domain == "" {
+		return "ai.onnx"
+	}
+	return domain
+}
