@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import inspect
+import random
 import struct
 import time
 from typing import Any, Callable, Dict, List, Tuple, Union
@@ -15,6 +16,7 @@ import pytest
 
 import sluice
 from sluice import _async_client, _client
+from sluice._tensor import decode
 
 X = {"x": np.array([1], np.int8)}
 Step = Union[int, Tuple[int, Dict[str, str]], Exception]
@@ -203,6 +205,21 @@ def test_answers_that_cannot_be_read(body: bytes, headers: Dict[str, str]) -> No
         with pytest.raises(sluice.SluiceError, match="not what was expected") as error:
             sluice.Client("h", http=http).infer("m", X)
     assert error.value.status == 200
+
+
+def test_answers_that_were_damaged_are_read_or_refused() -> None:
+    chance = random.Random(1)
+    seeds = [(body, dict(headers)) for body, headers in unreadable() if len(body) < 1000]
+    seeds.append((b'{"outputs":[{"name":"y","datatype":"FP64","shape":[1,2],"data":[[NaN,1]]}]}', {}))
+    for _ in range(3000):
+        body, headers = chance.choice(seeds)
+        damaged = bytearray(body)
+        for _ in range(chance.randrange(1, 4)):
+            damaged[chance.randrange(len(damaged))] = chance.choice(b'[]{}",:0189-eN\x00\xff')
+        try:
+            decode(damaged, headers)
+        except ValueError:
+            pass  # any other error fails the test
 
 
 def test_answers_of_other_servers(call: Callable[..., Any]) -> None:

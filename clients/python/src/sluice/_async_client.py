@@ -170,7 +170,7 @@ class AsyncClient:
         return await self._is(self._calls.ready())
 
     async def model_ready(self, model: str, version: Optional[int] = None) -> bool:
-        """Return whether a model or route is ready. One that is not known is not."""
+        """Return whether a model or route is ready. An unknown one is not."""
         return await self._is(self._calls.model_ready(model, version))
 
     async def model_metadata(self, model: str, version: Optional[int] = None) -> Document:

@@ -169,7 +169,7 @@ class Client:
         return self._is(self._calls.ready())
 
     def model_ready(self, model: str, version: Optional[int] = None) -> bool:
-        """Return whether a model or route is ready. One that is not known is not."""
+        """Return whether a model or route is ready. An unknown one is not."""
         return self._is(self._calls.model_ready(model, version))
 
     def model_metadata(self, model: str, version: Optional[int] = None) -> Document:
