@@ -15,7 +15,7 @@ const (
 	CompatTriton = "triton"
 )
 
-// The choices of server.json.non_finite.
+// The choices of server.json.non_finite and rows_non_finite.
 const (
 	NonFiniteTokens = "tokens"
 	NonFiniteNull   = "null"
@@ -68,7 +68,8 @@ type Repository struct {
 
 // Server configures the data plane.
 type Server struct {
-	Compat string `yaml:"compat" default:"none" enum:"none|triton" doc:"Whose answers to imitate where they differ from ours."`
+	Compat       string `yaml:"compat" default:"none" enum:"none|triton" doc:"Whose answers to imitate where they differ from ours."`
+	DefaultModel string `yaml:"default_model" default:"\"\"" doc:"The model or route that /invocations calls; empty: the only one that is served."`
 	// StrictReadiness is not what Triton defaults to: there one broken model takes
 	// the whole server out of rotation.
 	StrictReadiness bool `yaml:"strict_readiness" default:"false" doc:"Whether the server is ready only while every listed version is; else once all loads have ended."`
@@ -100,6 +101,8 @@ type HTTP struct {
 
 // Limits bounds one request and its answer.
 type Limits struct {
+	MaxRows       int  `yaml:"max_rows" default:"1000000" min:"1" max:"2000000000" doc:"Rows of a data frame: what predict and /invocations take."`
+	MaxColumns    int  `yaml:"max_columns" default:"16384" min:"1" max:"1000000" doc:"Columns of a data frame."`
 	MaxInputs     int  `yaml:"max_inputs" default:"1024" min:"1" doc:"Input tensors of a request."`
 	MaxOutputs    int  `yaml:"max_outputs" default:"1024" min:"1" doc:"Outputs that a request asks for by name."`
 	MaxRank       int  `yaml:"max_rank" default:"32" min:"1" max:"1024" doc:"Dimensions of a tensor."`
@@ -115,7 +118,8 @@ type Limits struct {
 
 // JSON says how numbers are written in JSON answers.
 type JSON struct {
-	NonFinite string `yaml:"non_finite" default:"tokens" enum:"tokens|null|error" doc:"Outputs that JSON has no number for: tokens writes NaN, Infinity and -Infinity; null writes null for all three; error refuses to answer."`
+	NonFinite     string `yaml:"non_finite" default:"tokens" enum:"tokens|null|error" doc:"Outputs that JSON has no number for: tokens writes NaN, Infinity and -Infinity; null writes null for all three; error refuses to answer."`
+	RowsNonFinite string `yaml:"rows_non_finite" default:"null" enum:"tokens|null|error" doc:"The same for answers in rows."`
 }
 
 // AccessLog configures the log line of each request.

@@ -104,6 +104,16 @@ defaults: # stands after the models, and counts all the same
 	}
 }
 
+func TestColumns(t *testing.T) {
+	cfg := mustParse(t, `
+repository: {path: m}
+models: {iris: {columns: {input: [sepal length, 1.0], other: [b]}}}
+`)
+	if diff := cmp.Diff(config.Columns{"input": {"sepal length", "1.0"}, "other": {"b"}}, cfg.Model("iris").Columns); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // null is a word of YAML, and of one of our settings.
 func TestNullAsAChoice(t *testing.T) {
 	for _, text := range []string{"null", `"null"`} {

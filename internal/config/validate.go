@@ -23,6 +23,7 @@ func (d *decoder) validate() {
 	d.bodies()
 	d.stop()
 	d.repository()
+	d.defaultModel()
 	d.tokens()
 	d.webhook()
 	d.routes()
@@ -107,6 +108,12 @@ func (d *decoder) repository() {
 	}
 }
 
+func (d *decoder) defaultModel() {
+	if name := d.cfg.Server.DefaultModel; name != "" && !infer.ValidName(name) {
+		d.problemAt("server.default_model", "%s is not a valid name for a model or a route", clip(name))
+	}
+}
+
 // notHolderLetter tells what the name of a token's holder may not hold: it stands
 // in logs and in the record of changes.
 func notHolderLetter(r rune) bool {
@@ -172,6 +179,7 @@ func modelProblems(m Model) map[string]string {
 	if len(m.Providers) == 0 {
 		found["providers"] = "an empty list leaves nothing to run on; cpu is always there"
 	}
+	columnProblems(m, found)
 	names := make([]string, len(m.Providers))
 	for i, p := range m.Providers {
 		names[i] = strings.ToLower(p.Name)
@@ -180,6 +188,23 @@ func modelProblems(m Model) map[string]string {
 		found[element("providers", i)] = clip(m.Providers[i].Name) + " is named twice"
 	}
 	return found
+}
+
+// columnProblems adds the columns that have no name, or the name of another.
+func columnProblems(m Model, found map[string]string) {
+	inputs := make(map[string]string) // by column
+	for _, input := range sortedKeys(m.Columns) {
+		for i, name := range m.Columns[input] {
+			path := element(child("columns", input), i)
+			if other, taken := inputs[name]; taken {
+				found[path] = fmt.Sprintf("%s is named twice, first for input %s", clip(name), clip(other))
+			}
+			if name == "" {
+				found[path] = "a column needs a name"
+			}
+			inputs[name] = input
+		}
+	}
 }
 
 // repeated returns the places of the items that an earlier one equals. Zero

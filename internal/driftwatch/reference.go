@@ -99,6 +99,32 @@ func fileError(err error) error {
 // Err returns why nothing can be compared with the reference, nil if it can.
 func (r *Reference) Err() error { return r.err }
 
+// Columns returns the names of the features of the inputs, by input and in the order of
+// the elements of a row; nil if there is no profile. An input of which it does not name
+// every element up to its last is left out.
+func (r *Reference) Columns() map[string][]string {
+	if r == nil || r.err != nil {
+		return nil
+	}
+	names := map[string][]string{}
+	count := map[string]int{}
+	for i := range r.profile.Features {
+		f := &r.profile.Features[i]
+		if f.Kind != drift.KindInput || f.Element >= len(r.profile.Features) {
+			continue
+		}
+		list := names[f.Tensor]
+		if more := f.Element + 1 - len(list); more > 0 {
+			list = append(list, make([]string, more)...)
+		}
+		list[f.Element] = f.Name
+		names[f.Tensor] = list
+		count[f.Tensor]++
+	}
+	maps.DeleteFunc(names, func(tensor string, list []string) bool { return count[tensor] != len(list) })
+	return names
+}
+
 // FitsAny returns why the profile fits none of a model's versions, the newest's
 // reason; nil if it fits one, or there is none.
 func (r *Reference) FitsAny(model string, live map[infer.Version]*registry.Leased) (err error) {

@@ -291,9 +291,9 @@ func indexOf(list []registry.FoundVersion, number int64) int {
 
 // settingsText is equal if and only if a loaded version need not be built anew. Which
 // versions to load, the breaker, the limits of shadows and what is compared with a
-// reference are no settings of one.
+// reference are no settings of one, nor are the names of columns.
 func settingsText(cfg *config.Config, m config.Model) string {
-	m.Versions, m.Breaker, m.Shadow, m.Drift = config.Versions{}, config.Breaker{}, config.Shadow{}, config.Drift{}
+	m.Versions, m.Breaker, m.Shadow, m.Drift, m.Columns = config.Versions{}, config.Breaker{}, config.Shadow{}, config.Drift{}, nil
 	return text(m) + text(cfg.Runtime.CustomOps)
 }
 

@@ -114,7 +114,8 @@ func (r *Reconciler) refuses(t *transition, edits []routeEdit, before map[infer.
 			return infer.Errorf(infer.Invalid, "model '%s' version %d failed to load: %s; nothing was applied", v.Model, v.Number, registry.Reason(err))
 		}
 	}
-	if problems := t.goal.referenceProblems(t.live.Serving()); len(problems) > 0 {
+	serving := t.live.Serving()
+	if problems := append(t.goal.referenceProblems(serving), t.goal.columnProblems(serving)...); len(problems) > 0 {
 		return infer.Errorf(infer.Invalid, "%s; nothing was applied", strings.Join(problems, "; "))
 	}
 	offers := t.offers()

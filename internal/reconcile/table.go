@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 
+	"go.uber.org/zap"
+
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
@@ -31,7 +33,7 @@ type actual struct {
 // yet say that they are loading.
 func (r *Reconciler) swap(s actual) {
 	b := tableBuilder{
-		former: r.targets, record: r.record, watch: r.watch, actual: s, shared: s.goal.streams(),
+		log: r.log, former: r.targets, record: r.record, watch: r.watch, actual: s, shared: s.goal.streams(),
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{},
 	}
 	for v, leased := range s.live {
@@ -79,6 +81,7 @@ type targets struct {
 
 type tableBuilder struct {
 	actual
+	log     *zap.Logger
 	former  targets
 	record  *recorder
 	watch   *driftwatch.Watcher
@@ -102,7 +105,7 @@ func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.
 	}
 	m := b.goal.cfg.Model(v.Model)
 	return &router.Target{
-		Model: leased.Model(), Leased: leased, Timeout: m.Timeout,
+		Model: leased.Model(), Columns: b.columns(v, leased.Model()), Leased: leased, Timeout: m.Timeout,
 		Breaker: b.record.breaker(v, leased, m.Breaker), Observe: b.record.version(v).ObserveRequest,
 	}
 }

@@ -99,7 +99,7 @@ func (r *Router) Called(name string, version int64) (infer.Called, error) {
 		if err != nil {
 			return infer.Called{}, err
 		}
-		return infer.Called{Model: p.target.Model, Handle: e}, nil
+		return infer.Called{Model: p.target.Model, Columns: p.target.Columns, Handle: e}, nil
 	}
 	if e.called.Model == nil {
 		return infer.Called{}, e.missing(0)
@@ -113,6 +113,10 @@ func (r *Router) Model(name string, version int64) (*infer.Model, error) {
 	called, err := r.Called(name, version)
 	return called.Model, err
 }
+
+// Only returns the one name that is served, or on its way to be; it is empty if there
+// are none or several.
+func (r *Router) Only() string { return r.table.Load().only }
 
 // Ready returns nil if requests to name find a version that serves, and else
 // why they do not; version 0 means no particular one. Breakers do not matter.

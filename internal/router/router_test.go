@@ -112,6 +112,46 @@ func TestRefusals(t *testing.T) {
 	f("soon", 0, infer.Unavailable, "model 'soon' is loading")
 }
 
+func TestOnly(t *testing.T) {
+	r := router.New()
+	f := func(want string, entries ...*router.Entry) {
+		t.Helper()
+		r.Swap(router.NewTable(entries))
+		if got := r.Only(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	named := func(name string) *router.Entry {
+		e := entry(target(1, &loaded{}))
+		e.Name = name
+		return e
+	}
+	f("")
+	f("a", named("a"))
+	f("a", named("a"), &router.Entry{Name: "broken"}, &router.Entry{Name: "absent"})
+	f("", named("a"), named("b"))
+	f("", named("a"), &router.Entry{Name: "soon", Loading: true}) // else it would be another one for a while
+	f("soon", &router.Entry{Name: "soon", Loading: true})
+	f("", &router.Entry{Name: "broken"})
+}
+
+func TestCalledTellsTheColumns(t *testing.T) {
+	one, two := target(1, &loaded{}), target(2, &loaded{})
+	for _, tg := range []*router.Target{one, two} {
+		var err error
+		if tg.Columns, err = infer.NewColumns(tg.Model, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := router.New()
+	r.Swap(router.NewTable([]*router.Entry{entry(one, two)}))
+	for version, want := range map[int64]*infer.Columns{0: two.Columns, 1: one.Columns, 2: two.Columns} {
+		if called, err := r.Called("iris", version); err != nil || called.Columns != want {
+			t.Errorf("version %d: %v, %v", version, called, err)
+		}
+	}
+}
+
 func TestServedStandsOnErrors(t *testing.T) {
 	i := &loaded{err: infer.Errorf(infer.Overloaded, "full")}
 	r := router.New()

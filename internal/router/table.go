@@ -23,6 +23,7 @@ type Leased interface {
 // Target is a version that can serve.
 type Target struct {
 	Model   *infer.Model
+	Columns *infer.Columns
 	Leased  Leased
 	Timeout time.Duration // the longest that a request may take here
 	Breaker *Breaker      // watches what routes send here; nil for none
@@ -124,11 +125,13 @@ func (t Taps) offer(req *infer.Request, resp *infer.Response) {
 // Table is the immutable answer to "who serves this name".
 type Table struct {
 	entries map[string]*Entry
+	only    string // the one name that is served or loading; empty if there are none or several
 }
 
 // NewTable builds a table; it keeps the entries and sorts their targets.
 func NewTable(entries []*Entry) *Table {
 	t := &Table{entries: make(map[string]*Entry, len(entries))}
+	served := 0
 	for _, e := range entries {
 		slices.SortFunc(e.Targets, func(a, b *Target) int { return cmp.Compare(a.Model.Version, b.Model.Version) })
 		revision := int64(0)
@@ -139,12 +142,19 @@ func NewTable(entries []*Entry) *Table {
 		e.table = t
 		e.called.Handle = e
 		if front := e.front(); front != nil {
-			e.called.Model = front.Model
+			e.called.Model, e.called.Columns = front.Model, front.Columns
 		}
 		if e.Route != nil {
 			e.called.StickyHeader, e.called.StickyParameter = e.Route.Sticky.Header, e.Route.Sticky.Parameter
 		}
 		t.entries[e.Name] = e
+		if e.called.Model != nil || e.Loading {
+			served++
+			t.only = e.Name
+		}
+	}
+	if served != 1 {
+		t.only = ""
 	}
 	return t
 }

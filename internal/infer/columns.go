@@ -1,0 +1,82 @@
+package infer
+
+import "math"
+
+// Column is where the values of one column of a data frame go.
+type Column struct {
+	Input int // index in Model.Inputs
+	// Element is the place in a row of the input, in row-major order, or WholeRow.
+	Element int
+}
+
+// WholeRow is the Element of a column that is named as its input and holds whole rows of
+// it: single values if a row has one element, else lists.
+const WholeRow = -1
+
+// Columns says which columns of a data frame are which elements of a model's inputs. It does
+// not change once it is made.
+type Columns struct {
+	byName map[string]Column
+	names  [][]string // by input, of the elements of a row; nil if they have none
+}
+
+// NewColumns returns the columns of a model: each input by its own name, and the elements
+// of a row by the names given for that input, in row-major order. Errors are Invalid: an
+// input that the model does not have or that has no rows, another number of names than of
+// elements, or a name that is given twice or is that of another input.
+func NewColumns(m *Model, names map[string][]string) (*Columns, error) {
+	c := &Columns{byName: make(map[string]Column, len(m.Inputs)), names: make([][]string, len(m.Inputs))}
+	for i := range m.Inputs {
+		c.byName[m.Inputs[i].Name] = Column{Input: i, Element: WholeRow}
+	}
+	for input, list := range names {
+		at, ok := m.inputs[input]
+		if !ok {
+			return nil, Errorf(Invalid, "model '%s' has no input '%s'", m.Name, input)
+		}
+		n, free := m.Inputs[at].RowElements()
+		if n < 0 || !free && n != int64(len(list)) || free && (n == 0 || int64(len(list))%n != 0) {
+			return nil, Errorf(Invalid, "%d columns do not fit a row of input '%s' of shape %v", len(list), input, m.Inputs[at].Shape)
+		}
+		for element, name := range list {
+			known, taken := c.byName[name]
+			if taken && (known.Element != WholeRow || known.Input != at) {
+				return nil, Errorf(Invalid, "column '%s' of input '%s' is named twice, or is an input as well", name, input)
+			}
+			c.byName[name] = Column{Input: at, Element: element}
+		}
+		c.names[at] = list
+	}
+	return c, nil
+}
+
+// Find returns the column of a name.
+func (c *Columns) Find(name []byte) (Column, bool) {
+	column, ok := c.byName[string(name)]
+	return column, ok
+}
+
+// Names returns the names of the elements of a row of an input, in row-major order; nil
+// if they have none. It must not be changed.
+func (c *Columns) Names(input int) []string { return c.names[input] }
+
+// RowElements returns how many elements a row has: the product of the dimensions after
+// the first that are fixed. free says that another one varies. It is negative for a tensor
+// of rank 0, which has no rows, and if the product is beyond 2^31-1.
+func (s *TensorSpec) RowElements() (n int64, free bool) {
+	if len(s.Shape) == 0 {
+		return -1, false
+	}
+	n = 1
+	for _, d := range s.Shape[1:] {
+		switch {
+		case d < 0:
+			free = true
+		case d > math.MaxInt32 || n*d > math.MaxInt32:
+			return -1, free
+		default:
+			n *= d
+		}
+	}
+	return n, free
+}
