@@ -1,0 +1,341 @@
+package rows
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// NonFinite says how answers show NaN and the infinities, for which JSON has no number.
+type NonFinite uint8
+
+// The ways. null is what browsers and pandas read.
+const (
+	NonFiniteNull   NonFinite = iota // null, for all three
+	NonFiniteTokens                  // bare NaN, Infinity, -Infinity
+	NonFiniteError                   // refuse to answer
+)
+
+// Answer says how predictions are written.
+type Answer struct {
+	Rows      int // of the request
+	NonFinite NonFinite
+	// Bare leaves out the names of the values of a row if it has only one.
+	Bare bool
+	// Model is the signature of the version that answered, which names the classes; nil
+	// if it is not known.
+	Model *infer.Model
+	// Grow returns the buffer with room for n bytes more, as slices.Grow does, which
+	// stands for a nil one. Its errors end AppendPredictions.
+	Grow func(buf []byte, n int) ([]byte, error)
+}
+
+// labelSuffix makes the name of a label of the name of an output.
+const labelSuffix = "_label"
+
+// column is an output as it is written row by row.
+type column struct {
+	*infer.Tensor
+	key      []byte   // its name, as JSON, and a colon
+	dims     []int64  // of a row
+	elements int      // of a row
+	at       int      // bytes of the data that were written
+	labels   []string // of the classes, if rows get one; nil for none
+	labelKey []byte
+}
+
+// AppendPredictions appends {"predictions": [...]} to dst: for each row an object with the
+// outputs by their names. A row of one value is that value, of more a list, nested as the
+// output's shape is. For an output whose classes have names, and that has a number for
+// each, "<output>_label" is the name of the class with the greatest; it is left out if the
+// model has an output of labels itself.
+//
+// Errors are Invalid (data that JSON cannot carry), Unsupported (an output that does not
+// have a row for each row of the request) and those of Answer.Grow.
+func AppendPredictions(dst []byte, resp *infer.Response, a *Answer) ([]byte, error) {
+	columns := make([]column, len(resp.Outputs))
+	members := 0
+	for i := range columns {
+		c := &columns[i]
+		if err := c.begin(&resp.Outputs[i], a); err != nil {
+			return dst, err
+		}
+		if members++; c.labels != nil {
+			members++
+		}
+	}
+	bare := a.Bare && members == 1
+	start := len(dst)
+	dst, err := a.grow(dst, len(`{"predictions":[]}`))
+	if err != nil {
+		return dst[:start], err
+	}
+	dst = append(dst, `{"predictions":[`...)
+	for row := range a.Rows {
+		if dst, err = a.appendRow(dst, row, columns, bare); err != nil {
+			return dst[:start], err
+		}
+	}
+	return append(dst, `]}`...), nil
+}
+
+func (a *Answer) grow(dst []byte, n int) ([]byte, error) {
+	n += len(`}]}`) // what ends a row and the document
+	switch {
+	case cap(dst)-len(dst) >= n:
+		return dst, nil
+	case a.Grow == nil:
+		return slices.Grow(dst, n), nil
+	default:
+		return a.Grow(dst, n)
+	}
+}
+
+// begin looks at an output.
+func (c *column) begin(t *infer.Tensor, a *Answer) error {
+	if len(t.Shape) == 0 || t.Shape[0] != int64(a.Rows) {
+		return infer.Errorf(infer.Unsupported, "output '%s' of shape %v does not have a row for each of the %d rows; send tensors to the endpoint infer", t.Name, t.Shape, a.Rows)
+	}
+	n, ok := t.Shape[1:].Elements()
+	if !ok {
+		return infer.Errorf(infer.Internal, "output '%s' has shape %v", t.Name, t.Shape)
+	}
+	c.Tensor, c.dims, c.elements = t, t.Shape[1:], int(n)
+	c.key = appendKey(t.Name)
+	if a.Model != nil && t.Index < len(a.Model.Outputs) {
+		c.labels = labelsOf(a.Model, t)
+		c.labelKey = appendKey(t.Name + labelSuffix)
+	}
+	return nil
+}
+
+func appendKey(name string) []byte { return append(appendString(nil, []byte(name)), ':') }
+
+// labelsOf returns the names of the classes of an output, if each row gets one of them.
+func labelsOf(m *infer.Model, t *infer.Tensor) []string {
+	labels := m.Outputs[t.Index].Labels
+	if len(labels) == 0 || !isFloat(t.DType) || len(t.Shape) != 2 || t.Shape[1] != int64(len(labels)) {
+		return nil
+	}
+	for i := range m.Outputs {
+		spec := &m.Outputs[i]
+		n, free := spec.RowElements()
+		if spec.Name == t.Name+labelSuffix || n == 1 && !free && isClass(spec.DType) { // the class itself, as ONNX's classifiers have it
+			return nil
+		}
+	}
+	return labels
+}
+
+func isFloat(d infer.DType) bool {
+	return d == infer.FP16 || d == infer.BF16 || d == infer.FP32 || d == infer.FP64
+}
+
+// isClass reports whether a datatype can be that of a class.
+func isClass(d infer.DType) bool { return d != infer.Bool && !isFloat(d) }
+
+// What parts of a row take, in bytes, at the most.
+const (
+	punctuation = 8  // between the members of a row
+	widest      = 32 // a number or a word, and the comma before it
+	bracket     = 2  // an opening and a closing one
+)
+
+func (a *Answer) appendRow(dst []byte, row int, columns []column, bare bool) ([]byte, error) {
+	dst, err := a.grow(dst, punctuation)
+	if err != nil {
+		return dst, err
+	}
+	if row > 0 {
+		dst = append(dst, ',')
+	}
+	if bare {
+		return a.appendValues(dst, &columns[0], row)
+	}
+	dst = append(dst, '{')
+	for i := range columns {
+		c := &columns[i]
+		if dst, err = a.grow(dst, len(c.key)+punctuation); err != nil {
+			return dst, err
+		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, c.key...)
+		var label []byte
+		if c.labels != nil {
+			label = c.label()
+		}
+		if dst, err = a.appendValues(dst, c, row); err != nil {
+			return dst, err
+		}
+		if c.labels == nil {
+			continue
+		}
+		if dst, err = a.grow(dst, len(c.labelKey)+len(label)+punctuation); err != nil {
+			return dst, err
+		}
+		dst = append(append(append(dst, ','), c.labelKey...), label...)
+	}
+	return append(dst, '}'), nil
+}
+
+// label returns the name of the class with the greatest number in the row that is next, as
+// JSON; null if that one has none, or if there are only NaNs.
+func (c *column) label() []byte {
+	best, at := math.Inf(-1), -1
+	for i := range c.elements {
+		if f, _ := c.float(c.at + i*c.DType.Size()); f > best || at < 0 && f == best {
+			best, at = f, i
+		}
+	}
+	if at < 0 || c.labels[at] == "" {
+		return []byte("null")
+	}
+	return appendString(nil, []byte(c.labels[at]))
+}
+
+// appendValues appends the values of the row that is next.
+func (a *Answer) appendValues(dst []byte, c *column, row int) ([]byte, error) {
+	if c.elements == 1 {
+		return a.appendValue(dst, c, row, false)
+	}
+	return a.appendNested(dst, c, row, c.dims)
+}
+
+func (a *Answer) appendNested(dst []byte, c *column, row int, dims []int64) (_ []byte, err error) {
+	if dst, err = a.grow(dst, bracket+1); err != nil {
+		return dst, err
+	}
+	dst = append(dst, '[')
+	for i := range dims[0] {
+		if len(dims) == 1 {
+			dst, err = a.appendValue(dst, c, row, i > 0)
+		} else {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst, err = a.appendNested(dst, c, row, dims[1:])
+		}
+		if err != nil {
+			return dst, err
+		}
+		if dst, err = a.grow(dst, bracket); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, ']'), nil
+}
+
+// appendValue appends the element that is next.
+func (a *Answer) appendValue(dst []byte, c *column, row int, comma bool) (_ []byte, err error) {
+	if dst, err = a.grow(dst, widest); err != nil {
+		return dst, err
+	}
+	if comma {
+		dst = append(dst, ',')
+	}
+	if c.DType == infer.Bytes {
+		return a.appendText(dst, c, row)
+	}
+	at := c.at
+	c.at += c.DType.Size()
+	if !isFloat(c.DType) {
+		return appendInteger(dst, c.DType, c.Data[at:]), nil
+	}
+	f, bits := c.float(at)
+	if f-f == 0 {
+		return appendFloat(dst, f, bits), nil
+	}
+	switch {
+	case a.NonFinite == NonFiniteError:
+		return dst, invalid("output '%s', row %d: %v is not a number of JSON; ask for it as binary from the endpoint infer", c.Name, row, f)
+	case a.NonFinite == NonFiniteNull:
+		return append(dst, "null"...), nil
+	case f > 0:
+		return append(dst, "Infinity"...), nil
+	case f < 0:
+		return append(dst, "-Infinity"...), nil
+	default:
+		return append(dst, "NaN"...), nil
+	}
+}
+
+func (a *Answer) appendText(dst []byte, c *column, row int) ([]byte, error) {
+	element, rest, ok := infer.NextElement(c.Data[c.at:])
+	switch {
+	case !ok:
+		return dst, infer.Errorf(infer.Internal, "output '%s', row %d: an element is cut off", c.Name, row)
+	case !utf8.Valid(element):
+		return dst, invalid("output '%s', row %d: a string that is not UTF-8; ask for it as binary from the endpoint infer", c.Name, row)
+	}
+	c.at = len(c.Data) - len(rest)
+	const escaped = 6 // of a character at the most
+	dst, err := a.grow(dst, escaped*len(element)+bracket)
+	if err != nil {
+		return dst, err
+	}
+	return appendString(dst, element), nil
+}
+
+// float returns the element at a place in the data, and how many bits it is written with.
+func (c *column) float(at int) (f float64, bits int) {
+	le, b := binary.LittleEndian, c.Data[at:]
+	switch c.DType {
+	case infer.FP16:
+		return float64(infer.FP16ToFloat32(le.Uint16(b))), 32
+	case infer.BF16:
+		return float64(infer.BF16ToFloat32(le.Uint16(b))), 32
+	case infer.FP32:
+		return float64(math.Float32frombits(le.Uint32(b))), 32
+	default:
+		return math.Float64frombits(le.Uint64(b)), 64
+	}
+}
+
+// appendFloat appends the shortest text that reads back as f, with an exponent only if it
+// is very large or small.
+func appendFloat(dst []byte, f float64, bits int) []byte {
+	format := byte('f')
+	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		format = 'e'
+	}
+	return strconv.AppendFloat(dst, f, format, -1, bits)
+}
+
+func appendInteger(dst []byte, d infer.DType, b []byte) []byte {
+	var wide [8]byte
+	size := d.Size()
+	copy(wide[:], b[:size])
+	n := binary.LittleEndian.Uint64(wide[:])
+	switch {
+	case d == infer.Bool:
+		return strconv.AppendBool(dst, n != 0)
+	case infer.Int8 <= d && d <= infer.Int64:
+		shift := 64 - 8*size
+		return strconv.AppendInt(dst, int64(n)<<shift>>shift, 10) //nolint:gosec // the same bits
+	default:
+		return strconv.AppendUint(dst, n, 10)
+	}
+}
+
+// appendString appends valid UTF-8 as a string of JSON.
+func appendString(dst, s []byte) []byte {
+	for _, c := range s {
+		if c < ' ' || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(string(s))
+			if err != nil {
+				panic("BUG: a string that does not marshal: " + err.Error())
+			}
+			return append(dst, quoted...)
+		}
+	}
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	return append(dst, '"')
+}
