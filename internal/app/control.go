@@ -108,6 +108,14 @@ func (c control) ModelReady(name string, version int64) error {
 // Versions implements front.Catalog.
 func (c control) Versions(name string) []int64 { return c.app.router.Versions(name) }
 
+// DefaultModel implements front.Catalog: the one that is configured, or the only one.
+func (c control) DefaultModel() (string, error) {
+	if name := cmp.Or(c.app.opts.Config.Server.DefaultModel, c.app.router.Only()); name != "" {
+		return name, nil
+	}
+	return "", infer.Errorf(infer.NotFound, "there is no default model: none is served, or several are and server.default_model names none of them")
+}
+
 // Load implements front.Catalog and admin.Control.
 func (c control) Load(ctx context.Context, name string, by api.Actor) error {
 	return c.within(ctx, func(ctx context.Context) error { return c.app.reconcile.Load(ctx, name, by) })

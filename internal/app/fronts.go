@@ -15,6 +15,7 @@ import (
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/httpapi"
 	"sluice.io/sluice/internal/wire/oip"
+	"sluice.io/sluice/internal/wire/rows"
 )
 
 // buildFronts makes both listeners over the router and the control.
@@ -35,7 +36,8 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 	}
 	a.http, err = httpapi.New(httpapi.Options{
 		Address: http.Address, Front: a.front, Statistics: c, Logger: a.log.Named("http"),
-		Version: a.opts.Build.Version, Compat: compat(cfg), Limits: limits(&cfg.Server), Encode: oip.EncodeOptions{NonFinite: nonFinite(cfg.Server.JSON.NonFinite)},
+		Version: a.opts.Build.Version, Compat: compat(cfg), Limits: limits(&cfg.Server),
+		Encode: oip.EncodeOptions{NonFinite: nonFinite(cfg.Server.JSON.NonFinite)}, RowsNonFinite: rowsNonFinite(cfg.Server.JSON.RowsNonFinite),
 	})
 	if err != nil {
 		return err
@@ -64,13 +66,24 @@ func nonFinite(choice string) oip.NonFinite {
 	}
 }
 
+func rowsNonFinite(choice string) rows.NonFinite {
+	switch choice {
+	case config.NonFiniteTokens:
+		return rows.NonFiniteTokens
+	case config.NonFiniteError:
+		return rows.NonFiniteError
+	default:
+		return rows.NonFiniteNull
+	}
+}
+
 func limits(s *config.Server) httpapi.Limits {
 	return httpapi.Limits{
 		MaxBodyBytes: int(s.HTTP.MaxBody), MaxInflatedBytes: int(s.HTTP.MaxInflated), MaxHeaderBytes: int(s.HTTP.MaxHeader),
 		MaxControlBytes:  int(s.HTTP.MaxControlBody),
 		MaxResponseBytes: int(s.Limits.MaxResponse), MaxRequestsPerConn: s.HTTP.MaxRequestsPerConnection,
-		MaxConnections: s.HTTP.MaxConnections,
-		ReadTimeout:    s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
+		MaxConnections: s.HTTP.MaxConnections, MaxRows: s.Limits.MaxRows, MaxColumns: s.Limits.MaxColumns,
+		ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
 		Tensors: oip.Limits{
 			MaxInputs: s.Limits.MaxInputs, MaxOutputs: s.Limits.MaxOutputs, MaxRank: s.Limits.MaxRank, MaxNesting: s.Limits.MaxNesting,
 			MaxParameters: s.Limits.MaxParameters, MaxIDBytes: int(s.Limits.MaxID), MaxNameBytes: int(s.Limits.MaxName),

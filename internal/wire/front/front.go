@@ -37,6 +37,8 @@ type Catalog interface {
 	// served, and else why they are not.
 	ModelReady(name string, version int64) error
 	Versions(name string) []int64 // that are ready, ascending
+	// DefaultModel returns the name that a path without one calls. NotFound if there is none.
+	DefaultModel() (string, error)
 	Index(readyOnly bool) []api.ModelStatus
 	// Load and Unload are Unavailable unless models are controlled by request.
 	Load(ctx context.Context, name string, by api.Actor) error

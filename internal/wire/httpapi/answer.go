@@ -10,10 +10,7 @@ import (
 // encode makes the answer of a response, which it releases.
 func (x *exchange) encode(call *oip.Call, resp *infer.Response) (body []byte, jsonLength int, err error) {
 	defer resp.Release()
-	size := 0
-	for i := range resp.Outputs {
-		size += len(resp.Outputs[i].Data)
-	}
+	size := outputBytes(resp)
 	if call.Classifies() {
 		if size >= longText {
 			x.takeTurn()
@@ -27,6 +24,14 @@ func (x *exchange) encode(call *oip.Call, resp *infer.Response) (body []byte, js
 	}
 	x.out, jsonLength, err = oip.AppendResponse(x.body(), call, x.target.model, x.served.Version.Number, resp, x.srv.opts.Encode)
 	return x.out, jsonLength, err
+}
+
+// outputBytes returns the bytes of all outputs together.
+func outputBytes(resp *infer.Response) (n int) {
+	for i := range resp.Outputs {
+		n += len(resp.Outputs[i].Data)
+	}
+	return n
 }
 
 func (x *exchange) answerTooLarge(size, limit int) error {

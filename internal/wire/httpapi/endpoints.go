@@ -21,6 +21,9 @@ const (
 	endpointModelReady
 	endpointModelStatistics
 	endpointInfer
+	endpointPredict
+	endpointInvocations
+	endpointPing
 	endpointIndex
 	endpointLoad
 	endpointUnload
@@ -29,7 +32,7 @@ const (
 // allow returns the value of the Allow header.
 func (e endpoint) allow() string {
 	switch e {
-	case endpointInfer, endpointIndex, endpointLoad, endpointUnload:
+	case endpointInfer, endpointPredict, endpointInvocations, endpointIndex, endpointLoad, endpointUnload:
 		return fasthttp.MethodPost
 	default:
 		return fasthttp.MethodGet + ", " + fasthttp.MethodHead
@@ -39,11 +42,16 @@ func (e endpoint) allow() string {
 // takes reports whether the endpoint answers the method. HEAD is GET without the body.
 func (e endpoint) takes(h *fasthttp.RequestHeader) bool {
 	switch e {
-	case endpointInfer, endpointIndex, endpointLoad, endpointUnload:
+	case endpointInfer, endpointPredict, endpointInvocations, endpointIndex, endpointLoad, endpointUnload:
 		return h.IsPost()
 	default:
 		return h.IsGet() || h.IsHead()
 	}
+}
+
+// isInference reports whether requests to the endpoint are inferences.
+func (e endpoint) isInference() bool {
+	return e == endpointInfer || e == endpointPredict || e == endpointInvocations
 }
 
 // target is what a path names. model is a view of the path's bytes.
@@ -53,7 +61,7 @@ type target struct {
 	version  int64 // 0 if the path names none
 }
 
-// maxSegments is those of the longest path, /v2/models/M/versions/V/infer.
+// maxSegments is those of the longest path, /v2/models/M/versions/V/predict.
 const maxSegments = 6
 
 // parsePath finds the target of a path as it was sent. Each segment is
@@ -83,10 +91,16 @@ func parsePath(path, scratch []byte) (target, error) {
 		}
 		segments[n] = segment
 	}
-	if string(segments[0]) != "v2" {
+	switch first := segments[0]; {
+	case string(first) == "v2":
+		return match(segments[1:n]), nil
+	case n == 1 && string(first) == "invocations":
+		return target{endpoint: endpointInvocations}, nil
+	case n == 1 && string(first) == "ping":
+		return target{endpoint: endpointPing}, nil
+	default:
 		return target{}, nil
 	}
-	return match(segments[1:n]), nil
 }
 
 // match finds the target of the segments behind /v2.
@@ -140,6 +154,8 @@ func matchModel(s [][]byte) target {
 	case len(s) > 1:
 	case string(s[0]) == "infer":
 		t.endpoint = endpointInfer
+	case string(s[0]) == "predict":
+		t.endpoint = endpointPredict
 	case string(s[0]) == "ready":
 		t.endpoint = endpointModelReady
 	case string(s[0]) == "stats":

@@ -41,6 +41,11 @@ func TestRoutes(t *testing.T) {
 	f("GET", "/v2/models/stats", 200, `"model_stats":[`)
 	f("POST", "/v2/models/double/infer", 200, `"model_version":"1"`)
 	f("POST", "/v2/models/double/versions/2/infer", 200, `"model_version":"2"`)
+	f("POST", "/v2/models/double/predict", 400, "expected an object or a list")
+	f("POST", "/v2/models/double/versions/2/predict", 400, "expected an object or a list")
+	f("POST", "/invocations", 404, "there is no default model")
+	f("GET", "/ping", 200, `{"live":true,"ready":true}`)
+	f("HEAD", "/ping", 200, "")
 	f("POST", "/v2/repository/index", 200, `[{"name":"double"`)
 	f("POST", "/v2/repository/models/double/load", 200, "")
 	f("POST", "/v2/repository/models/double/unload", 200, "")
@@ -77,7 +82,7 @@ func TestRoutes(t *testing.T) {
 
 	const notFound = `{"error":"Not Found"}`
 	for _, path := range []string{
-		"/", "//", "/v1", "/V2", "/v2x", "/metrics", "//v2", "/v2//", "/./v2", "/x/../v2",
+		"/", "//", "/v1", "/ping/", "/ping/x", "/invocations/", "/invocations/double", "/v2/ping", "/v2/invocations", "/predict", "/V2", "/v2x", "/metrics", "//v2", "/v2//", "/./v2", "/x/../v2",
 		"/v2/health", "/v2/health/", "/v2/health/live/", "/v2/health/live/x", "/v2/health//live", "/v2/models", "/v2/models/",
 		"/v2/models/double/", "/v2/models//double", "/v2/models/../models/double", "/v2/models/double/versions", "/v2/models/double/versions/",
 		"/v2/models/double/versions/1/", "/v2/models/double/versions/1/ready/x", "/v2/models/double/nope", "/v2/models/double/config",
@@ -107,10 +112,10 @@ func TestWrongMethods(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/double", "/v2/models/double/ready", "/v2/models/double/stats", "/v2/models/stats"} {
+	for _, path := range []string{"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/double", "/v2/models/double/ready", "/v2/models/double/stats", "/v2/models/stats", "/ping"} {
 		f(path, "GET, HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "FOO", "get")
 	}
-	for _, path := range []string{inferPath, "/v2/repository/index", "/v2/repository/models/double/load", "/v2/repository/models/double/unload"} {
+	for _, path := range []string{inferPath, predictPath, "/invocations", "/v2/repository/index", "/v2/repository/models/double/load", "/v2/repository/models/double/unload"} {
 		f(path, "POST", "GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "post")
 	}
 }

@@ -205,6 +205,10 @@ func (x *exchange) dispatch() error {
 	switch x.target.endpoint {
 	case endpointInfer:
 		return x.infer()
+	case endpointPredict, endpointInvocations:
+		return x.predictRows()
+	case endpointPing:
+		return x.ping()
 	case endpointServer:
 		return x.serverMetadata()
 	case endpointLive:
@@ -246,7 +250,7 @@ func (x *exchange) fail(err error) {
 		x.srv.front.LogFailure(err, x.id, x.target.model, x.served.Version.Number)
 	}
 	unreadable := x.target.endpoint == noEndpoint && (code == infer.Invalid || code == infer.TooLarge)
-	if unreadable || x.target.endpoint == endpointInfer && x.served.Reason == "" {
+	if unreadable || x.target.endpoint.isInference() && x.served.Reason == "" {
 		x.srv.front.CountUnrouted(code)
 	}
 	if code == infer.Unauthenticated {

@@ -41,7 +41,10 @@ type stub struct {
 	loaded   []string
 	names    []string // further models
 	sticky   infer.Called
-	by       []api.Actor // of each of loaded
+	columns  map[string][]string // names of the values of "x"
+	labels   []string            // of the classes of "y"
+	only     string              // the default model
+	by       []api.Actor         // of each of loaded
 }
 
 func spec(name string) infer.TensorSpec {
@@ -55,7 +58,9 @@ func (s *stub) Model(name string, version int64) (*infer.Model, error) {
 	}
 	switch {
 	case known && (version == 0 || version == 1 || version == 2):
-		return infer.NewModel(name, max(1, version), []infer.TensorSpec{spec("x")}, []infer.TensorSpec{spec("y")}), nil
+		y := spec("y")
+		y.Labels = s.labels
+		return infer.NewModel(name, max(1, version), []infer.TensorSpec{spec("x")}, []infer.TensorSpec{y}), nil
 	case version != 0:
 		return nil, infer.Errorf(infer.NotFound, "Request for unknown model: '%s' version %d is not found", name, version)
 	default:
@@ -65,7 +70,11 @@ func (s *stub) Model(name string, version int64) (*infer.Model, error) {
 
 func (s *stub) Called(name string, version int64) (infer.Called, error) {
 	m, err := s.Model(name, version)
-	return infer.Called{Model: m, StickyHeader: s.sticky.StickyHeader, StickyParameter: s.sticky.StickyParameter}, err
+	if err != nil {
+		return infer.Called{}, err
+	}
+	columns, err := infer.NewColumns(m, s.columns)
+	return infer.Called{Model: m, Columns: columns, StickyHeader: s.sticky.StickyHeader, StickyParameter: s.sticky.StickyParameter}, err
 }
 
 func (s *stub) ModelReady(name string, version int64) error {
@@ -109,6 +118,13 @@ func (s *stub) Versions(name string) []int64 {
 		return nil
 	}
 	return []int64{1, 2}
+}
+
+func (s *stub) DefaultModel() (string, error) {
+	if s.only == "" {
+		return "", infer.Errorf(infer.NotFound, "there is no default model")
+	}
+	return s.only, nil
 }
 
 func (s *stub) Index(readyOnly bool) []api.ModelStatus {

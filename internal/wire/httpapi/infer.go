@@ -14,8 +14,11 @@ import (
 // body is one raw tensor.
 const headerJSONLength = "Inference-Header-Content-Length"
 
-// infer answers POST /v2/models/M[/versions/V]/infer.
-func (x *exchange) infer() error {
+// infer answers POST /v2/models/M[/versions/V]/infer: tensors in and out.
+func (x *exchange) infer() error { return x.inference(x.tensors) }
+
+// inference takes in an inference and lets answer read its body.
+func (x *exchange) inference(answer func(called infer.Called, body []byte) error) error {
 	// A name that nobody serves is said before the body is looked at, and a body
 	// that arrives slowly takes no place among the requests in progress.
 	called, err := x.srv.front.Called(x.target.model, x.target.version)
@@ -33,7 +36,11 @@ func (x *exchange) infer() error {
 	if err := x.srv.front.Begin(); err != nil {
 		return err
 	}
-	err = x.predict(x.call, called, body)
+	return answer(called, body)
+}
+
+func (x *exchange) tensors(called infer.Called, body []byte) error {
+	err := x.predict(x.call, called, body)
 	x.call.Reset() // not deferred: after a panic something may still use it
 	return err
 }
@@ -71,14 +78,7 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 	if err := x.decode(call, body, called.Model); err != nil {
 		return err
 	}
-	x.endTurn()
-	call.Arrived, call.RequestID, call.Handle = x.arrived, view(x.id), called.Handle
-	call.Override, call.Authorization = view(x.header.override), view(x.header.authorization)
-	if called.StickyHeader != "" {
-		call.StickyKey = view(x.sticky)
-	}
-	resp, err := x.srv.front.Predict(x.srv.predictions, &call.Request)
-	x.served = call.Served
+	resp, err := x.ask(&call.Request, called)
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,19 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 	}
 	x.writeInference(out, jsonLength)
 	return nil
+}
+
+// ask lets a version answer a decoded request.
+func (x *exchange) ask(req *infer.Request, called infer.Called) (*infer.Response, error) {
+	x.endTurn()
+	req.Arrived, req.RequestID, req.Handle = x.arrived, view(x.id), called.Handle
+	req.Override, req.Authorization = view(x.header.override), view(x.header.authorization)
+	if called.StickyHeader != "" {
+		req.StickyKey = view(x.sticky)
+	}
+	resp, err := x.srv.front.Predict(x.srv.predictions, req)
+	x.served = req.Served
+	return resp, err
 }
 
 // plainBody returns the request's body with its compression undone, limit bytes at

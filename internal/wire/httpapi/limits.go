@@ -14,6 +14,8 @@ type Limits struct {
 	MaxBodyBytes       int           // of a body as sent
 	MaxInflatedBytes   int           // of a body after gzip or deflate was undone
 	MaxResponseBytes   int           // of the outputs of one answer, in memory and as they are encoded
+	MaxRows            int           // of a data frame
+	MaxColumns         int           // of a data frame
 	MaxControlBytes    int           // of a document other than an inference, as sent and inflated
 	MaxHeaderBytes     int           // of the request line and all headers
 	MaxConnections     int           // open at the same time, beyond it 503
@@ -40,6 +42,8 @@ func (l Limits) validate() error {
 		{"max_body", l.MaxBodyBytes, 1, math.MaxInt32},
 		{"max_inflated", l.MaxInflatedBytes, 1, math.MaxInt32},
 		{"max_response", l.MaxResponseBytes, 1, math.MaxInt32},
+		{"max_rows", l.MaxRows, 1, math.MaxInt32},
+		{"max_columns", l.MaxColumns, 1, math.MaxInt32},
 		{"max_control_body", l.MaxControlBytes, 1, math.MaxInt32},
 		{"max_header", l.MaxHeaderBytes, 256, 16 << 20},
 		{"max_connections", l.MaxConnections, 1, math.MaxInt32 / 4},

@@ -11,7 +11,7 @@ import (
 func UsualLimits() Limits {
 	return Limits{
 		MaxBodyBytes: 64 << 20, MaxInflatedBytes: 64 << 20, MaxResponseBytes: 256 << 20, MaxControlBytes: 64 << 10, MaxHeaderBytes: 16 << 10,
-		MaxConnections: 8192, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxRows: 1_000_000, MaxColumns: 16384, MaxConnections: 8192, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		Tensors: limits.Tensors(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/rows"
 )
 
 // refuseForeign returns an UnsupportedMedia error for a body that is an image, a form or
@@ -15,11 +16,44 @@ func (x *exchange) refuseForeign(body []byte) error {
 	}
 	switch kind := mediaType(x.header.contentType); {
 	case hasPrefixFold(kind, "image/"), hasPrefixFold(kind, "multipart/"), bytes.EqualFold(kind, []byte("application/x-www-form-urlencoded")):
-		return infer.Errorf(infer.UnsupportedMedia, "a body of type '%s' is not taken; send tensors as JSON, with binary data behind it if the header %s gives the length of the JSON",
+		return infer.Errorf(infer.UnsupportedMedia, "a body of type '%s' is not taken; send tensors as JSON, with binary data behind it if the header %s gives the length of the JSON, or rows to the endpoint predict",
 			cut(view(kind)), headerJSONLength)
 	default:
 		return nil
 	}
+}
+
+// frameFormat returns how a data frame is written. What is named nothing, or something unknown,
+// is JSON if it begins as JSON.
+func (x *exchange) frameFormat(body []byte) (csv bool, header rows.Header, err error) {
+	kind := mediaType(x.header.contentType)
+	switch {
+	case bytes.EqualFold(kind, []byte("text/csv")):
+		return true, headerOf(x.header.contentType), nil
+	case len(kind) == 0, bytes.EqualFold(kind, []byte("application/json")), beginsAsJSON(body):
+		return false, 0, nil
+	default:
+		return false, 0, infer.Errorf(infer.UnsupportedMedia, "a body of type '%s' is not taken; send rows as application/json or as text/csv", cut(view(kind)))
+	}
+}
+
+// headerOf returns what the parameter header of text/csv says.
+func headerOf(contentType []byte) rows.Header {
+	_, parameters, _ := bytes.Cut(contentType, []byte{';'})
+	for len(parameters) > 0 {
+		var p []byte
+		p, parameters, _ = bytes.Cut(parameters, []byte{';'})
+		name, value, _ := bytes.Cut(p, []byte{'='})
+		value = bytes.Trim(value, " \t\"")
+		switch {
+		case !bytes.EqualFold(bytes.TrimSpace(name), []byte("header")):
+		case bytes.EqualFold(value, []byte("present")):
+			return rows.HeaderPresent
+		case bytes.EqualFold(value, []byte("absent")):
+			return rows.HeaderAbsent
+		}
+	}
+	return rows.HeaderUnknown
 }
 
 // mediaType returns the value of a Content-Type without its parameters.

@@ -145,6 +145,7 @@ func TestMemoryComesBack(t *testing.T) {
 	addr := srv.Addr().String()
 	const index, load = "/v2/repository/index", "/v2/repository/models/double/load"
 	named := func(id string) string { return `{"id":"` + id + `",` + numbers(200_000)[1:] }
+	frame := "[" + strings.Repeat("[1,2,3,4],", 20_000) + "[1,2,3,4]]"
 	bomb := gzipped(strings.Repeat(" ", 4<<20))
 	chunked := func(path, chunks string) string {
 		return "POST " + path + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
@@ -166,6 +167,9 @@ func TestMemoryComesBack(t *testing.T) {
 		"too many chunks":     chunked(inferPath, strings.Repeat("186a0\r\n"+strings.Repeat(" ", 100_000)+"\r\n", 20)),
 		"broken chunks":       chunked(inferPath, "186a0\r\n"+strings.Repeat(" ", 100_000)+"xx\r\n"),
 		"never ends":          request("POST", inferPath, named("ok"))[:100_000],
+		"rows":                request("POST", predictPath, frame),
+		"rows, cut off":       request("POST", predictPath, frame[:len(frame)-1]),
+		"rows in CSV":         request("POST", predictPath, strings.Repeat("1,2,3,4\n", 20_000), "Content-Type: text/csv"),
 		"index":               request("POST", index, `{"ready":true}`),
 		"index, a bomb":       request("POST", index, bomb, "Content-Encoding: gzip"),
 		"index, members":      request("POST", index, `{"a":`+strings.Repeat(`{"a":`, 10_000)),

@@ -46,11 +46,28 @@ func (x *exchange) live() error {
 
 // ready answers GET /v2/health/ready: requests can be served.
 func (x *exchange) ready() error {
+	h := x.health()
+	return x.state(h.Ready, h)
+}
+
+func (x *exchange) health() health {
 	h := health{Live: true, Ready: x.srv.front.Ready()}
 	if !h.Ready {
 		h.Error = "the server is not ready"
 	}
-	return x.state(h.Ready, h)
+	return h
+}
+
+// ping answers GET /ping, by which SageMaker and MLflow ask what ready tells.
+func (x *exchange) ping() error {
+	h := x.health()
+	if err := x.state(h.Ready, h); err != nil {
+		return err
+	}
+	if !h.Ready {
+		x.ctx.SetStatusCode(fasthttp.StatusServiceUnavailable) // whatever Triton says
+	}
+	return nil
 }
 
 // modelReady answers GET /v2/models/M[/versions/V]/ready. A model that is not

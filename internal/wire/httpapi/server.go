@@ -21,6 +21,7 @@ import (
 
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
+	"sluice.io/sluice/internal/wire/rows"
 )
 
 // Statistics tells what versions have done.
@@ -45,6 +46,8 @@ type Options struct {
 	Compat  string // "" or CompatTriton
 	Limits  Limits
 	Encode  oip.EncodeOptions // how outputs are written
+	// RowsNonFinite is how answers in rows show NaN and the infinities.
+	RowsNonFinite rows.NonFinite
 }
 
 // Server is the HTTP front.

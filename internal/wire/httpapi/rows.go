@@ -1,0 +1,81 @@
+package httpapi
+
+import (
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/rows"
+)
+
+// predictRows answers POST /v2/models/M[/versions/V]/predict, and /invocations for the
+// default model: a data frame in, a prediction for each of its rows out.
+func (x *exchange) predictRows() (err error) {
+	if x.target.endpoint == endpointInvocations {
+		if x.target.model, err = x.srv.front.DefaultModel(); err != nil {
+			return err
+		}
+	}
+	return x.inference(x.rows)
+}
+
+func (x *exchange) rows(called infer.Called, body []byte) error {
+	body, err := x.plainBody(body, x.srv.limits.MaxInflatedBytes)
+	if err != nil {
+		return err
+	}
+	frame, err := x.decodeRows(called, body)
+	if err != nil {
+		return err
+	}
+	n := frame.Rows
+	resp, err := x.ask(&infer.Request{Model: x.target.model, Version: x.target.version, Inputs: frame.Inputs, Memory: &x.memory}, called)
+	frame.Release() // not deferred: after a panic something may still use it
+	if err != nil {
+		return err
+	}
+	x.dropBody()
+	if err := x.encodeRows(called.Model, n, resp); err != nil {
+		return err
+	}
+	x.writeInference(x.out, -1)
+	return nil
+}
+
+// decodeRows reads the body for who would serve it.
+func (x *exchange) decodeRows(called infer.Called, body []byte) (*rows.Frame, error) {
+	csv, header, err := x.frameFormat(body)
+	if err != nil {
+		return nil, err
+	}
+	limits := &x.srv.limits
+	o := &rows.Options{
+		Model: called.Model, Columns: called.Columns, Memory: &x.memory,
+		Limits: rows.Limits{
+			MaxRows: limits.MaxRows, MaxColumns: limits.MaxColumns,
+			MaxNesting: limits.Tensors.MaxNesting, MaxTensorBytes: limits.Tensors.MaxTensorBytes,
+		},
+	}
+	if len(body) >= longText {
+		x.takeTurn()
+	}
+	if csv {
+		return rows.DecodeCSV(body, header, o)
+	}
+	return rows.DecodeJSON(body, o)
+}
+
+// encodeRows makes the answer of a response to n rows, which it releases. model is the
+// signature of who would serve, which is most often who did.
+func (x *exchange) encodeRows(model *infer.Model, n int, resp *infer.Response) (err error) {
+	defer resp.Release()
+	if size, limit := outputBytes(resp), x.srv.limits.MaxResponseBytes; size > limit {
+		return x.answerTooLarge(size, limit)
+	}
+	if served := x.served.Version.Number; served != model.Version {
+		if model, err = x.srv.front.Model(x.target.model, served); err != nil {
+			model = nil // it is gone; only the names of classes are lost
+		}
+	}
+	x.out, err = rows.AppendPredictions(x.body(), resp, &rows.Answer{
+		Rows: n, NonFinite: x.srv.opts.RowsNonFinite, Bare: x.target.endpoint == endpointInvocations, Model: model, Grow: x.growAnswer,
+	})
+	return err
+}
