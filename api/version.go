@@ -59,7 +59,7 @@ type VersionChange struct {
 	Files    string     `json:"files,omitempty"`
 	LoadedAt *time.Time `json:"loaded_at,omitempty"` // when what serves was ready
 	Cause    string     `json:"cause"`
-	Reason   string     `json:"reason,omitempty"` // of a failure, or why requests are joined or not
+	Reason   string     `json:"reason,omitempty"` // of a failure or of a breaker's change, or why requests are joined or not
 }
 
 // DefaultChange is what default.changed says of a model, its subject "models/iris".

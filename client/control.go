@@ -14,6 +14,13 @@ func (c *Client) Status(ctx context.Context) (status api.ServerStatus, err error
 	return status, err
 }
 
+// Config returns the configuration that is in effect, defaults included and secrets
+// hidden: every setting by its name, as a file would write it.
+func (c *Client) Config(ctx context.Context) (config map[string]any, err error) {
+	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/config", true, &config)
+	return config, err
+}
+
 // Models returns every version of every model that the gateway knows.
 func (c *Client) Models(ctx context.Context) (models []api.ModelStatus, err error) {
 	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/models", true, &models)

@@ -60,6 +60,18 @@ true   -        UNAVAILABLE  -       -         -          -           -       - 
 	expect(t, result{exitUsage, "", "gateway: -o name: this command prints nothing that has a name\n"}, got)
 }
 
+func TestConfig(t *testing.T) {
+	url := gateway(t, map[string]http.HandlerFunc{"GET /api/v1/config": says(map[string]any{"data_dir": "d", "log": map[string]any{"level": "warn"}})})
+	expect(t, result{exitOK, "data_dir: d\nlog:\n  level: warn\n", ""}, command(t, "", []string{"config", "--admin", url}))
+	file := t.TempDir() + "/sluice.yaml"
+	place(t, file, "repository: {path: m}\nadmin: {tokens: {alice: 0123456789abcdef}}\n")
+	got := command(t, "", []string{"config", "-c", file, "--log-level", "error"})
+	expectLines(t, got, "admin:", "  address: 127.0.0.1:8002", "    alice: '[secret]'", "  level: error")
+	if got := command(t, "", []string{"config", "-c", file, "-o", "json"}); got.code != exitOK || got.out[0] != '{' {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	url := gateway(t, map[string]http.HandlerFunc{
 		"GET /-/ready": fails(http.StatusServiceUnavailable, "0 models"),

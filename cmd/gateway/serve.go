@@ -75,14 +75,14 @@ func serve(cmd *cobra.Command, s *settings) error {
 	if err != nil {
 		return err
 	}
-	log, err := newLogger(cfg.Log, cmd.ErrOrStderr())
+	log, level, err := newLogger(cfg.Log, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	version, revision := build()
 	hello := welcome{out: cmd.OutOrStdout(), program: os.Args[0], tokens: cfg.Admin.Tokens, ready: make(chan struct{})}
 	a, err := app.New(app.Options{
-		Config: cfg, Reload: s.read, Logger: log, Build: app.Build{Version: version, Revision: revision},
+		Config: cfg, Reload: s.read, Logger: log, SetLogLevel: func(text string) error { return level.UnmarshalText([]byte(text)) }, Build: app.Build{Version: version, Revision: revision},
 		Listening: func(at app.Addresses) { hello.at = at },
 		Ready:     func() { close(hello.ready) },
 	})
@@ -122,19 +122,19 @@ func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, log *zap
 	}
 }
 
-// newLogger returns the program's log.
-func newLogger(cfg config.Log, w io.Writer) (*zap.Logger, error) {
-	level, err := zapcore.ParseLevel(cfg.Level)
+// newLogger returns the program's log, and the least level that it writes.
+func newLogger(cfg config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel, error) {
+	level, err := zap.ParseAtomicLevel(cfg.Level)
 	if err != nil {
-		return nil, fmt.Errorf("log.level: %w", err)
+		return nil, level, fmt.Errorf("log.level: %w", err)
 	}
 	form := zap.NewProductionEncoderConfig()
 	form.TimeKey, form.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
-	form.EncodeDuration = zapcore.StringDurationEncoder
+	form.EncodeDuration = zapcore.SecondsDurationEncoder // the key has the unit
 	encoder := zapcore.NewJSONEncoder(form)
 	if cfg.Format == "console" {
 		form.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(form)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), nil
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level, nil
 }

@@ -210,7 +210,7 @@ func TestLogger(t *testing.T) {
 	f := func(level, format string, check func(text string) bool) {
 		t.Helper()
 		var b bytes.Buffer
-		log, err := newLogger(config.Log{Level: level, Format: format}, &b)
+		log, _, err := newLogger(config.Log{Level: level, Format: format}, &b)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -99,6 +99,51 @@ func countsText(counts map[string]int, order ...string) string {
 	return strings.Join(list, ", ")
 }
 
+func newConfig() *cobra.Command {
+	var (
+		conn connection
+		out  output
+		s    settings
+	)
+	cmd := &cobra.Command{
+		Use:   "config [-c FILE]",
+		Short: "Show the configuration that is in effect",
+		Long: `Show the configuration that is in effect in a running gateway, or with -c what a file
+and the flags for serve come to: every setting, defaults included, and secrets hidden.
+It is YAML, in the form of a configuration file, or with -o json JSON.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			if out.people() {
+				out.format = formYAML
+			}
+			if s.file != "" || cmd.Flags().Changed("model-repository") {
+				cfg, err := s.read()
+				if err != nil {
+					return err
+				}
+				return out.print(cmd.OutOrStdout(), cfg.Document(), nil)
+			}
+			cl, ctx, done, err := conn.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			config, err := cl.Config(ctx)
+			if err != nil {
+				return err
+			}
+			return out.print(cmd.OutOrStdout(), config, nil)
+		},
+	}
+	conn.flags(cmd, time.Minute)
+	out.flags(cmd)
+	s.flags(cmd)
+	return cmd
+}
+
 func newReload() *cobra.Command {
 	var (
 		conn connection

@@ -31,7 +31,9 @@ type control struct {
 }
 
 func (c *control) Status() api.ServerStatus { return api.ServerStatus{Version: "1.0"} }
-func (c *control) Ready() error             { return c.ready }
+
+func (c *control) Config() map[string]any { return map[string]any{"data_dir": "d"} }
+func (c *control) Ready() error           { return c.ready }
 func (c *control) Models() []api.ModelStatus {
 	return []api.ModelStatus{
 		{Name: "iris", Version: 1, State: api.StateReady},
@@ -177,6 +179,7 @@ func TestEndpoints(t *testing.T) {
 	f("HEAD", "/-/ready", "")
 	f("POST", "/-/reload", `{"changed":["iris version 2 loaded"]}`)
 	f("GET", "/api/v1/status", `"version":"1.0"`)
+	f("GET", "/api/v1/config", `{"data_dir":"d"}`)
 	f("GET", "/api/v1/models", `"name":"a b","version":1,"state":"UNAVAILABLE"`)
 	f("GET", "/api/v1/models/iris", `[{"name":"iris","version":1,"state":"READY"},{"name":"iris","version":2,"state":"READY"}]`)
 	f("GET", "/api/v1/models/a%20b", `"name":"a b"`)
@@ -218,7 +221,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s asks for a token: %d", open, got.status)
 		}
 	}
-	for _, closed := range []string{"/api/v1/models", "/api/v1/status", "/debug/pprof/", "/debug/pprof/heap", "/nowhere"} {
+	for _, closed := range []string{"/api/v1/models", "/api/v1/status", "/api/v1/config", "/debug/pprof/", "/debug/pprof/heap", "/nowhere"} {
 		missing := s.ask("GET", closed, nil)
 		s.expectError(missing, http.StatusUnauthorized, "Authorization: Bearer")
 		if missing.header.Get("WWW-Authenticate") == "" {

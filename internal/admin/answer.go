@@ -34,10 +34,15 @@ func write(w http.ResponseWriter, status int, doc any) error {
 // alone, under an id that the answer bears.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	code := infer.CodeOf(err)
-	if code == infer.Internal {
+	switch code {
+	case infer.Internal:
 		id := uuid.NewString()
 		w.Header().Set("X-Request-Id", id)
 		s.log.Error("request failed", zap.String("path", r.URL.Path), zap.String("request_id", id), zap.Error(err))
+	case infer.Unauthenticated, infer.Forbidden:
+		s.sampled.Warn("request refused", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Stringer("code", code),
+			zap.String("error", infer.Message(err)), zap.String("remote", r.RemoteAddr))
+	default:
 	}
 	if wire.Retry(code) {
 		w.Header().Set("Retry-After", "1")

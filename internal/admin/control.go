@@ -10,6 +10,8 @@ import (
 // Control is what the side port may see and do of the gateway and its models.
 type Control interface {
 	Status() api.ServerStatus
+	// Config returns the configuration that is in effect, secrets hidden.
+	Config() map[string]any
 	// Ready returns nil if requests can be served, else why not.
 	Ready() error
 	// Models returns every version of every model that is known.

@@ -62,6 +62,7 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/openapi.json", true, quick, s.openAPI},
 		{http.MethodGet, "/docs", true, quick, s.docs},
 		{http.MethodGet, "/api/v1/status", false, quick, s.status},
+		{http.MethodGet, "/api/v1/config", false, quick, s.config},
 		{http.MethodGet, "/api/v1/models", false, quick, s.models},
 		{http.MethodGet, "/api/v1/models/{name}", false, quick, s.model},
 		{http.MethodPost, "/api/v1/models/{name}/load", false, slow, s.load},

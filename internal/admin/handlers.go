@@ -30,6 +30,10 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ api.Actor) err
 	return answer(w, s.opts.Control.Status())
 }
 
+func (s *Server) config(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
+	return answer(w, s.opts.Control.Config())
+}
+
 func (s *Server) models(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
 	return answer(w, append([]api.ModelStatus{}, s.opts.Control.Models()...)) // [] rather than null
 }
@@ -86,6 +90,9 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, who api.Actor, w
 
 // logChange records who changed what, and why as far as they say.
 func (s *Server) logChange(r *http.Request, who api.Actor, what string, err error, fields ...zap.Field) {
+	if err != nil {
+		fields = append(fields, zap.String("error", infer.Message(err)))
+	}
 	s.log.Info(what, append(fields,
 		zap.String("actor", who.Actor), zap.Bool("actor_verified", who.Verified),
 		zap.String("reason", who.Reason), zap.Stringer("code", infer.CodeOf(err)),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"sluice.io/sluice/internal/wire"
 )
@@ -41,7 +42,8 @@ const (
 type Server struct {
 	opts     Options
 	log      *zap.Logger
-	tokens   wire.Tokens
+	sampled  *zap.Logger // for what anybody can cause at will
+	tokens   *wire.Tokens
 	http     *http.Server
 	listener net.Listener
 	loopback bool                   // the listener's address is; set by Listen
@@ -65,6 +67,10 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: opts, log: opts.Logger, tokens: tokens, bodies: make(chan struct{}, maxBodies), page: sync.OnceValues(renderDocs), stopping: make(chan struct{})}
+	s.sampled = s.log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		const first, thereafter = 10, 100 // in a second
+		return zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)
+	}))
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	s.http = &http.Server{
 		Handler:           s.endpoints(),
@@ -92,6 +98,9 @@ func (s *Server) Listen() error {
 	}
 	return nil
 }
+
+// SetTokens takes other tokens from now on, or changes nothing.
+func (s *Server) SetTokens(tokens map[string]string) error { return s.tokens.Replace(tokens) }
 
 // Addr returns the address that Listen took.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,7 +43,9 @@ type Options struct {
 	Listening func(Addresses)
 	Ready     func()
 	Logger    *zap.Logger
-	Build     Build
+	// SetLogLevel changes the least level that Logger writes; nil if that stays.
+	SetLogLevel func(level string) error
+	Build       Build
 }
 
 // Addresses are where the listeners listen.
@@ -59,6 +62,7 @@ type Build struct {
 // App is the whole gateway.
 type App struct {
 	opts      Options
+	config    atomic.Pointer[config.Config] // as the last reload has left it
 	log       *zap.Logger
 	started   time.Time
 	runtime   serving.Runtime
@@ -66,6 +70,7 @@ type App struct {
 	journal   *journal.Log
 	before    lastRun // the run of the gateway before this one
 	outbox    *signals.Outbox
+	webhook   *signals.Webhook // nil if none is configured
 	router    *router.Router
 	metrics   *metrics.Metrics
 	watch     *driftwatch.Watcher
@@ -82,6 +87,7 @@ type App struct {
 // Where Run is never called, Close gives back what New took.
 func New(opts Options) (*App, error) {
 	a := &App{opts: opts, log: opts.Logger, started: time.Now(), router: router.New(), stopping: make(chan struct{})}
+	a.config.Store(opts.Config)
 	if err := a.open(); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -108,7 +114,7 @@ func (a *App) open() (err error) {
 	a.watch = driftwatch.New(a.journal, a.log.Named("drift"))
 	a.reconcile = reconcile.New(reconcile.Options{
 		Config: cfg, Repository: a.repo, Loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")), Router: a.router,
-		Journal: a.journal, Watcher: a.watch, Metrics: a.metrics, Logger: a.log, Reload: a.opts.Reload, Ready: a.loaded,
+		Journal: a.journal, Watcher: a.watch, Metrics: a.metrics, Logger: a.log, Reload: a.opts.Reload, Applied: a.applied, Ready: a.loaded,
 	})
 	if err := a.replay(cfg); err != nil {
 		return err
@@ -121,17 +127,19 @@ func (a *App) open() (err error) {
 }
 
 // buildOutbox makes what delivers signals, which goes on from those of the journal.
-func (a *App) buildOutbox(cfg *config.Config, store *signals.Store) error {
-	sink, err := newSink(&cfg.Retrain, a.opts.Build.Version, a.log)
-	if err != nil {
-		return err
-	}
-	a.outbox, err = signals.New(store, signals.Options{
-		Journal: eventLog{a.journal}, Sink: sink, Initial: firstBackoff, Max: cfg.Retrain.Webhook.MaxBackoff,
+func (a *App) buildOutbox(cfg *config.Config, store *signals.Store) (err error) {
+	options := signals.Options{
+		Journal: eventLog{a.journal}, Initial: firstBackoff, Max: cfg.Retrain.Webhook.MaxBackoff,
 		Timeout: cfg.Retrain.Webhook.Timeout, Parallel: parallelDeliveries, CoolDown: cfg.Retrain.CoolDown, Expire: cfg.Retrain.Expire,
 		Observer: a.metrics.Signals(), Logger: a.log.Named("signal"),
-	})
-	if err != nil {
+	}
+	if a.webhook, err = newWebhook(&cfg.Retrain, a.opts.Build.Version, a.log); err != nil {
+		return err
+	}
+	if a.webhook != nil { // a nil pointer would be a Sink
+		options.Sink = a.webhook
+	}
+	if a.outbox, err = signals.New(store, options); err != nil {
 		return err
 	}
 	a.watch.SetOutbox(a.outbox)
@@ -144,8 +152,8 @@ const (
 	parallelDeliveries = 4
 )
 
-// newSink returns where signals are delivered to; nil if that is not configured.
-func newSink(c *config.Retrain, version string, log *zap.Logger) (signals.Sink, error) {
+// newWebhook returns where signals are delivered to; nil if that is not configured.
+func newWebhook(c *config.Retrain, version string, log *zap.Logger) (*signals.Webhook, error) {
 	if c.Webhook.URL == "" {
 		return nil, nil //nolint:nilnil // none is not an error
 	}
@@ -254,7 +262,7 @@ func (a *App) linger(parts context.Context) {
 	if delay == 0 || parts.Err() != nil {
 		return
 	}
-	a.log.Info("readiness is off, requests are still served", zap.Duration("shutdown_delay", delay))
+	a.log.Info("readiness is off, requests are still served", zap.Duration("shutdown_delay_seconds", delay))
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -302,6 +310,25 @@ func (a *App) await(deadline time.Time, ended <-chan error) (err error) {
 		}
 	}
 	return err
+}
+
+// applied has the parts follow a reload, as far as reconcile does not. All of it was
+// checked when the configuration was read.
+func (a *App) applied(cfg *config.Config) {
+	a.config.Store(cfg)
+	tokens := tokensOf(cfg)
+	err := errors.Join(a.front.SetTokens(tokens), a.admin.SetTokens(tokens))
+	if a.opts.SetLogLevel != nil {
+		err = errors.Join(err, a.opts.SetLogLevel(cfg.Log.Level))
+	}
+	if err != nil {
+		a.log.Error("a reload could not be applied as a whole", zap.Error(err))
+	}
+	a.front.SetAccessLog(front.AccessLog(cfg.Server.AccessLog))
+	a.outbox.SetHolding(cfg.Retrain.CoolDown, cfg.Retrain.Expire)
+	if a.webhook != nil {
+		a.webhook.SetSecret([]byte(cfg.Retrain.Webhook.Secret.Reveal()))
+	}
 }
 
 // Reload reads the configuration again and applies it, as POST /-/reload does.

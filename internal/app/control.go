@@ -76,6 +76,9 @@ func (c control) Status() api.ServerStatus {
 	}
 }
 
+// Config implements admin.Control.
+func (c control) Config() map[string]any { return c.app.config.Load().Document() }
+
 // Models implements admin.Control.
 func (c control) Models() []api.ModelStatus { return c.app.reconcile.Details() }
 

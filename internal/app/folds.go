@@ -113,7 +113,7 @@ func (a *App) replay(cfg *config.Config) error {
 			zap.Strings("files", unnamed), zap.Error(err))
 	}
 	if last := a.journal.Last(); last > 0 {
-		a.log.Info("journal read", zap.Int64("events", last), zap.Duration("took", time.Since(began)))
+		a.log.Info("journal read", zap.Int64("events", last), zap.Duration("took_seconds", time.Since(began)))
 	}
 	a.reconcile.Resume(declared, f.served)
 	a.watch.Resume(f.drift)

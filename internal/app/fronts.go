@@ -20,10 +20,7 @@ import (
 
 // buildFronts makes both listeners over the router and the control.
 func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err error) {
-	tokens := make(map[string]string, len(cfg.Admin.Tokens))
-	for name, secret := range cfg.Admin.Tokens {
-		tokens[name] = secret.Reveal()
-	}
+	tokens := tokensOf(cfg)
 	c := control{a}
 	http := &cfg.Server.HTTP
 	a.front, err = front.New(front.Options{
@@ -46,6 +43,14 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Routes: c, Drift: c, Logger: a.log.Named("admin"),
 	})
 	return err
+}
+
+func tokensOf(cfg *config.Config) map[string]string {
+	tokens := make(map[string]string, len(cfg.Admin.Tokens))
+	for name, secret := range cfg.Admin.Tokens {
+		tokens[name] = secret.Reveal()
+	}
+	return tokens
 }
 
 func compat(cfg *config.Config) string {

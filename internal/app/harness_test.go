@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +40,8 @@ type gateway struct {
 	http       string // "127.0.0.1:…"
 	file       string // its configuration
 	stop       func() error
-	unclean    bool // the test itself has looked at what stop returns
+	level      atomic.Value // the least level of the log, as the last reload said it
+	unclean    bool         // the test itself has looked at what stop returns
 }
 
 // start runs a gateway over a repository until the test ends. yaml holds further
@@ -76,7 +78,8 @@ func launch(t testing.TB, log *zap.Logger, runtime serving.Runtime, repository s
 	listening := make(chan app.Addresses, 1)
 	options := app.Options{
 		Config: cfg, Reload: load, Logger: log,
-		Listening: func(at app.Addresses) { listening <- at },
+		SetLogLevel: func(level string) error { g.level.Store(level); return nil },
+		Listening:   func(at app.Addresses) { listening <- at },
 	}
 	if runtime != nil {
 		options.OpenRuntime = func(*config.Config, *zap.Logger) (serving.Runtime, error) { return runtime, nil }

@@ -161,8 +161,8 @@ func TestReloadAppliesOrChangesNothing(t *testing.T) {
 	}
 	g.configure(t, dir, "modles: {}")
 	refused("did you mean")
-	g.configure(t, dir, "log: {level: debug}")
-	refused("log.level")
+	g.configure(t, dir, "log: {format: console}")
+	refused("log.format")
 	g.configure(t, dir, "models: {double: {providers: [{name: nope}]}}")
 	refused("model 'double' version 2 failed to load")
 	g.configure(t, dir, "models: {double: {versions: all}}")

@@ -124,15 +124,15 @@ type JSON struct {
 
 // AccessLog configures the log line of each request.
 type AccessLog struct {
-	Enabled     bool `yaml:"enabled" default:"true" doc:"Whether requests are logged."`
-	SampleEvery int  `yaml:"sample_every" default:"100" min:"1" doc:"Log every n-th request that succeeded; 1 logs all."`
-	MaxErrors   int  `yaml:"max_errors" default:"100" min:"1" max:"1000000" doc:"Failed requests that are logged in a second at the most; the next line says how many more there were."`
+	Enabled     bool `yaml:"enabled" restart:"false" default:"true" doc:"Whether requests are logged."`
+	SampleEvery int  `yaml:"sample_every" restart:"false" default:"100" min:"1" doc:"Log every n-th request that succeeded, and every n-th for what is not there (404); 1 logs all. All others that failed are logged."`
+	MaxErrors   int  `yaml:"max_errors" restart:"false" default:"100" min:"1" max:"1000000" doc:"Failed requests that are logged in a second at the most; the next line says how many more there were."`
 }
 
 // Admin configures the side port.
 type Admin struct {
 	Address string            `yaml:"address" default:"127.0.0.1:8002" doc:"Where to listen, host:port."`
-	Tokens  map[string]Secret `yaml:"tokens" doc:"Bearer tokens of 16 bytes or more, by the name of who holds them. Without any, only a loopback address serves more than metrics and health."`
+	Tokens  map[string]Secret `yaml:"tokens" restart:"false" doc:"Bearer tokens of 16 bytes or more, by the name of who holds them. Without any, only a loopback address serves more than metrics and health."`
 }
 
 // Runtime configures ONNX Runtime as a whole.
@@ -144,7 +144,7 @@ type Runtime struct {
 
 // Log configures the program's log.
 type Log struct {
-	Level  string `yaml:"level" default:"info" enum:"debug|info|warn|error" doc:"The least level that is written."`
+	Level  string `yaml:"level" restart:"false" default:"info" enum:"debug|info|warn|error" doc:"The least level that is written."`
 	Format string `yaml:"format" default:"json" enum:"json|console" doc:"One JSON object per line, or text for people."`
 }
 

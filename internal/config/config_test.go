@@ -234,6 +234,8 @@ func TestRestartOnly(t *testing.T) {
 		"server.compat", "server.http.address", "runtime.custom_ops",
 	)
 	f("", "unload_timeout: 1s", "unload_timeout")
+	f("", "log: {level: debug}\nadmin: {tokens: {a: 0123456789abcdef}}\nretrain: {cool_down: 1h, expire: 1h}\nserver: {access_log: {enabled: false, sample_every: 2, max_errors: 3}}")
+	f("", "log: {level: debug, format: console}", "log.format")
 }
 
 func TestLoad(t *testing.T) {

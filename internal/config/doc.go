@@ -9,5 +9,5 @@
 // The tags: yaml is the setting's name, doc its meaning, default its default as
 // YAML text, min and max its bounds, enum its choices (separated by "|"). Where
 // required is set there is no default; restart marks a setting, or a whole
-// section, that a reload cannot apply.
+// section, that a reload cannot apply; "false" marks what of such a section it can.
 package config

@@ -25,15 +25,15 @@ type Drift struct {
 // Retrain says what becomes of drift that was detected.
 type Retrain struct {
 	Webhook  Webhook       `yaml:"webhook" doc:"Who is told. Without one, requests are only listed."`
-	CoolDown time.Duration `yaml:"cool_down" default:"24h" min:"0s" doc:"How long after a request for a model was closed no new one is made."`
-	Expire   time.Duration `yaml:"expire" default:"168h" min:"1m" doc:"How long after its delivery a request that nobody closes keeps new ones for its model from being made."`
+	CoolDown time.Duration `yaml:"cool_down" restart:"false" default:"24h" min:"0s" doc:"How long after a request for a model was closed no new one is made."`
+	Expire   time.Duration `yaml:"expire" restart:"false" default:"168h" min:"1m" doc:"How long after its delivery a request that nobody closes keeps new ones for its model from being made."`
 	Source   string        `yaml:"source" default:"/gateway/sluice" doc:"The source of the CloudEvents: which gateway speaks."`
 }
 
 // Webhook is where events are posted.
 type Webhook struct {
 	URL        string        `yaml:"url" default:"\"\"" doc:"Where events are posted as CloudEvents; http or https."`
-	Secret     Secret        `yaml:"secret" default:"\"\"" doc:"The key of the HMAC-SHA256 that signs each event, 16 bytes or more; needed with a URL."`
+	Secret     Secret        `yaml:"secret" restart:"false" default:"\"\"" doc:"The key of the HMAC-SHA256 that signs each event, 16 bytes or more; needed with a URL."`
 	Timeout    time.Duration `yaml:"timeout" default:"10s" min:"100ms" max:"10m" doc:"The longest that one delivery may take."`
 	MaxBackoff time.Duration `yaml:"max_backoff" default:"5m" min:"1s" doc:"The longest wait between two attempts; the first is 1s and each doubles."`
 }

@@ -63,10 +63,17 @@ func Reference() string {
 		case typeIs[map[string]Model](t):
 			fmt.Fprintf(&b, "\n## models\n\n%s `models.<name>` takes the keys of `defaults`.\n", f.doc)
 		case t.Kind() == reflect.Map:
-			heading(&b, f.name, f.doc+" The keys of `"+f.name+".<name>`:", f.restart)
+			heading(&b, f.name, f.doc+" The keys of `"+f.name+".<name>`:", "")
 			rows(&b, "", t.Elem())
 		case isSection(t):
-			heading(&b, f.name, f.doc, f.restart)
+			note := ""
+			switch {
+			case f.restart && reloads(t):
+				note = " A change needs a restart, unless the setting says that a reload applies it."
+			case f.restart:
+				note = " A change needs a restart."
+			}
+			heading(&b, f.name, f.doc, note)
 			rows(&b, "", t)
 		default:
 			top = append(top, f)
@@ -80,12 +87,18 @@ func Reference() string {
 	return b.String()
 }
 
-func heading(b *strings.Builder, name, doc string, restart bool) {
-	fmt.Fprintf(b, "\n## %s\n\n%s", name, doc)
-	if restart {
-		b.WriteString(" A change needs a restart.")
+// reloads reports whether a section has a setting that a reload applies.
+func reloads(t reflect.Type) bool {
+	for _, f := range fields(t) {
+		if ft := t.Field(f.index).Type; f.reload || isSection(ft) && reloads(ft) {
+			return true
+		}
 	}
-	b.WriteString("\n\n")
+	return false
+}
+
+func heading(b *strings.Builder, name, doc, note string) {
+	fmt.Fprintf(b, "\n## %s\n\n%s%s\n\n", name, doc, note)
 	tableHead(b)
 }
 
@@ -119,8 +132,11 @@ func row(b *strings.Builder, name string, f field, t reflect.Type, restart bool)
 		def = "none"
 	}
 	doc := f.doc
-	if restart {
+	switch {
+	case restart:
 		doc += " A change needs a restart."
+	case f.reload:
+		doc += " A reload applies a change."
 	}
 	fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", name, typeName(t, f.bounds), def, doc)
 }

@@ -14,7 +14,7 @@ func restartOnly(path string, before, after reflect.Value, marked bool) []string
 	var paths []string
 	for _, f := range fields(before.Type()) {
 		a, b, p := before.Field(f.index), after.Field(f.index), child(path, f.name)
-		marked := marked || f.restart
+		marked := (marked || f.restart) && !f.reload
 		switch {
 		case isSection(a.Type()):
 			paths = append(paths, restartOnly(p, a, b, marked)...)

@@ -18,7 +18,8 @@ type field struct {
 	hasDef   bool
 	bounds   bounds
 	required bool
-	restart  bool
+	restart  bool // a reload cannot apply it
+	reload   bool // a reload can, though not what is around it
 }
 
 // bounds limit a value. The texts are of the value's own kind: "1", "64MiB", "30s".
@@ -36,7 +37,8 @@ func fields(t reflect.Type) []field {
 		*f = field{
 			index: i, name: tag.Get("yaml"), doc: tag.Get("doc"),
 			bounds:   bounds{min: tag.Get("min"), max: tag.Get("max")},
-			required: tag.Get("required") == "true", restart: tag.Get("restart") == "true",
+			required: tag.Get("required") == "true",
+			restart:  tag.Get("restart") == "true", reload: tag.Get("restart") == "false",
 		}
 		f.def, f.hasDef = tag.Lookup("default")
 		if enum := tag.Get("enum"); enum != "" {

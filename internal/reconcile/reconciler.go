@@ -22,7 +22,7 @@ import (
 	"sluice.io/sluice/internal/trail"
 )
 
-// Options are what a Reconciler needs. All but Reload and Ready are required.
+// Options are what a Reconciler needs. All but Reload, Applied and Ready are required.
 type Options struct {
 	Config     *config.Config
 	Repository *registry.Repository
@@ -34,6 +34,9 @@ type Options struct {
 	Logger     *zap.Logger
 	// Reload reads the configuration again. Without it a reload is refused.
 	Reload func() (*config.Config, error)
+	// Applied is told of the configuration of each reload that was applied. It may be nil,
+	// and must not block.
+	Applied func(cfg *config.Config)
 	// Ready is told that the loads of the start have ended. It must not block.
 	Ready func()
 }

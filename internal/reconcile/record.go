@@ -115,8 +115,8 @@ func (r *recorder) breaker(v infer.Version, leased *registry.Leased, s config.Br
 // incident is what requests have shown of a version.
 type incident struct {
 	version infer.Version
-	breaker string         // the state that its breaker changed to, or
-	finding *batch.Finding // whether its requests can be joined
+	breaker router.BreakerChange // of its breaker, or
+	finding *batch.Finding       // whether its requests can be joined
 }
 
 // maxIncidents is how many incidents may wait to be recorded. There are few, however many
@@ -133,20 +133,21 @@ func (r *recorder) hand(i incident) {
 
 // breakerChanged returns what is told of a breaker's changes. It is called on the path
 // of a request, so it only hands them over.
-func (r *recorder) breakerChanged(v infer.Version) func(to string) {
-	return func(to string) { r.hand(incident{version: v, breaker: to}) }
+func (r *recorder) breakerChanged(v infer.Version) func(router.BreakerChange) {
+	return func(c router.BreakerChange) { r.hand(incident{version: v, breaker: c}) }
 }
 
 // breakerIs counts and logs that a breaker changed to a state.
-func (r *recorder) breakerIs(v infer.Version, to string) {
+func (r *recorder) breakerIs(v infer.Version, c router.BreakerChange) {
 	if series := r.versionFor(v); series != nil {
-		series.BreakerChanged(to)
+		series.BreakerChanged(c.To)
 	}
 	level := zap.InfoLevel
-	if to == "open" {
+	if c.To == "open" {
 		level = zap.WarnLevel
 	}
-	r.log.Log(level, "breaker changed", zap.String("state", to), zap.String("model", v.Model), zap.Int64("version", v.Number))
+	r.log.Log(level, "breaker changed", zap.String("state", c.To), zap.String("model", v.Model), zap.Int64("version", v.Number),
+		zap.String("cause", c.Why), zap.Error(c.Err))
 }
 
 // slots returns the slots of a route's revision as the router looks them up.

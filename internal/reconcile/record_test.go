@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,9 +64,11 @@ func TestBreakersAreLogged(t *testing.T) {
 				t.Errorf("%v", m)
 			}
 			state, _ := m["state"].(string)
-			got = append(got, e.Level.String()+" "+state)
+			cause, _ := m["cause"].(string)
+			failure, _ := m["error"].(string)
+			got = append(got, strings.TrimSpace(e.Level.String()+" "+state+": "+cause+" "+failure))
 		}
-		if diff := cmp.Diff([]string{"warn open", "info half-open", "info closed"}, got); diff != "" {
+		if diff := cmp.Diff([]string{"warn open: 3 failures in a row broken", "info half-open: it was open for 1s", "info closed: 1 probes succeeded"}, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})

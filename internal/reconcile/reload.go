@@ -98,6 +98,9 @@ func (x *reload) finish(t *transition) (err error) {
 	if err := r.commit(t, x.edits, x.by); err != nil {
 		return err
 	}
+	if r.opts.Applied != nil {
+		r.opts.Applied(x.next.cfg)
+	}
 	r.warn(x.warnings)
 	x.result.Changed = append(append(changes(x.before, t.live.Serving(), t.live.Failed()), routeChanges(x.edits)...), tokens...)
 	x.result.Differing = r.differing()

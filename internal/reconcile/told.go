@@ -122,12 +122,12 @@ func (r *Reconciler) note(i incident) {
 	switch {
 	case i.finding != nil:
 		e, known = r.told.state.Batching(i.version, i.finding.Batchable, i.finding.Reason)
-	case i.breaker == "half-open": // it is still open to nearly all
+	case i.breaker.To == "half-open": // it is still open to nearly all
 		r.record.breakerIs(i.version, i.breaker)
 		return
 	default:
 		r.record.breakerIs(i.version, i.breaker)
-		e, known = r.told.state.Breaker(i.version, i.breaker == "open")
+		e, known = r.told.state.Breaker(i.version, i.breaker.To == "open", i.breaker.Why)
 	}
 	if !known {
 		return

@@ -2,6 +2,7 @@ package router
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -23,15 +24,24 @@ type BreakerOptions struct {
 	// twice. So it must hand over what it is told and return: it must not log, do
 	// I/O, take a lock that others hold for long, or call the breaker. The calls come
 	// in the order of the changes.
-	Changed func(to string)
+	Changed func(BreakerChange)
+}
+
+// BreakerChange is a change of a breaker's state.
+type BreakerChange struct {
+	To  string // "closed", "half-open" or "open"
+	Why string // "5 failures in a row"
+	Err error  // the failure that came last, if it opened
 }
 
 // Breaker watches the requests that routes send to a version. While it is open
 // the version gets none of them.
 type Breaker struct {
 	cb      *gobreaker.CircuitBreaker[*infer.Response]
-	part    time.Duration // of the window
-	changes atomic.Uint64 // how often the state changed
+	part    time.Duration         // of the window
+	changes atomic.Uint64         // how often the state changed
+	last    atomic.Pointer[error] // the failure that came last
+	tripped string                // why it opens; guarded by the lock of cb
 }
 
 // parts is how many the window has; the oldest is dropped as a whole.
@@ -46,19 +56,49 @@ func NewBreaker(o BreakerOptions) *Breaker {
 		BucketPeriod: b.part,
 		Timeout:      o.Open,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			judged := c.TotalSuccesses + c.TotalFailures
-			return int(c.ConsecutiveFailures) >= o.Consecutive ||
-				int(judged) >= o.MinRequests && float64(c.TotalFailures) >= o.FailureRatio*float64(judged)
+			b.tripped = o.trips(c)
+			return b.tripped != ""
 		},
 		IsExcluded: func(err error) bool { return errors.Is(err, errNotCounted) },
-		OnStateChange: func(_ string, _, to gobreaker.State) {
+		OnStateChange: func(_ string, from, to gobreaker.State) {
 			b.changes.Add(1)
 			if o.Changed != nil {
-				o.Changed(to.String())
+				o.Changed(b.change(o, from, to))
 			}
 		},
 	})
 	return b
+}
+
+// trips says why counts open a breaker; "" if they do not.
+func (o *BreakerOptions) trips(c gobreaker.Counts) string {
+	judged := c.TotalSuccesses + c.TotalFailures
+	switch {
+	case int(c.ConsecutiveFailures) >= o.Consecutive:
+		return fmt.Sprintf("%d failures in a row", c.ConsecutiveFailures)
+	case int(judged) >= o.MinRequests && float64(c.TotalFailures) >= o.FailureRatio*float64(judged):
+		return fmt.Sprintf("%d of %d requests failed within %v", c.TotalFailures, judged, o.Window)
+	}
+	return ""
+}
+
+// change describes a change of state. The lock of the breaker is held.
+func (b *Breaker) change(o BreakerOptions, from, to gobreaker.State) BreakerChange {
+	c := BreakerChange{To: to.String()}
+	switch to {
+	case gobreaker.StateOpen:
+		if c.Why = b.tripped; from == gobreaker.StateHalfOpen {
+			c.Why = "a probe failed"
+		}
+		if err := b.last.Load(); err != nil {
+			c.Err = *err
+		}
+	case gobreaker.StateHalfOpen:
+		c.Why = fmt.Sprintf("it was open for %v", o.Open)
+	case gobreaker.StateClosed:
+		c.Why = fmt.Sprintf("%d probes succeeded", o.Probes)
+	}
+	return c
 }
 
 // run lets a call run, unless the breaker refuses it.

@@ -160,7 +160,7 @@ func TestHalfOpenLetsProbesThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var changes []string
 		o := options()
-		o.Changed = func(to string) { changes = append(changes, to) }
+		o.Changed = func(c router.BreakerChange) { changes = append(changes, c.To) }
 		r, canary := half(o)
 		canary.target.Observe = nil // the probes are at once
 		gate := make(chan error)

@@ -160,7 +160,10 @@ func (c *call) predict() {
 // watched is predict for a breaker: it returns the verdict.
 func (c *call) watched() (*infer.Response, error) {
 	c.predict()
-	c.verdict = c.judge()
+	if c.verdict = c.judge(); errors.Is(c.verdict, errFailed) {
+		err := c.err
+		c.target.Breaker.last.Store(&err)
+	}
 	// A probe's verdict is needed for its place, and counts whenever it began.
 	if b := c.target.Breaker; c.elapsed >= b.part && !errors.Is(c.verdict, errNotCounted) && b.closed() {
 		c.late = true

@@ -133,7 +133,7 @@ func (o *Outbox) failed(j *job, wait time.Duration, err error) {
 	j.due = time.Now().Add(after)
 	if n := j.attempts; n&(n-1) == 0 || j.taken { // the 1st, 2nd, 4th, 8th, …: a receiver may be down for long
 		o.log.Warn("a signal could not be delivered", zap.String("id", j.signal.ID), zap.String("type", j.signal.Type),
-			zap.String("model", j.signal.Model), zap.Int("attempts", n), zap.Duration("next_in", after), zap.Error(err))
+			zap.String("model", j.signal.Model), zap.Int("attempts", n), zap.Duration("next_in_seconds", after), zap.Error(err))
 	}
 }
 

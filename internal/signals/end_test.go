@@ -204,3 +204,18 @@ func TestShutdownBeforeRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// How long a signal holds others back follows a reload, for those too that hold already.
+func TestHoldingIsSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		first := b.detect(drift("iris", 1, 0))
+		b.close(first)
+		b.SetHolding(time.Minute, time.Hour)
+		sleep(time.Minute - time.Nanosecond)
+		b.wantHeld(drift("iris", 1, 1), api.HeldBackCoolDown, first)
+		sleep(time.Nanosecond)
+		b.detect(drift("iris", 1, 1))
+		b.stop()
+	})
+}

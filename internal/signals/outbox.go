@@ -79,7 +79,7 @@ func (unobserved) Attempted(string, error, time.Duration) {}
 // Outbox records signals and delivers them. All methods may be called at any time
 // from any goroutine.
 type Outbox struct {
-	opts     Options
+	opts     Options // CoolDown and Expire are guarded by write
 	log      *zap.Logger
 	started  atomic.Bool
 	wake     chan struct{} // there may be something to do
@@ -129,6 +129,14 @@ func (o *Outbox) plan(s api.SignalData) {
 	if o.opts.Sink != nil {
 		o.jobs[s.ID] = &job{signal: s, due: time.Now()}
 	}
+}
+
+// SetHolding says from now on how long signals hold others back: coolDown and expire as
+// in Options.
+func (o *Outbox) SetHolding(coolDown, expire time.Duration) {
+	o.write.Lock()
+	defer o.write.Unlock()
+	o.opts.CoolDown, o.opts.Expire = coolDown, expire
 }
 
 // Run delivers until Shutdown, or until ctx ends, which cuts off what is in

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -39,7 +40,7 @@ type WebhookOptions struct {
 // Webhook is a Sink that posts CloudEvents to a URL.
 type Webhook struct {
 	url    string
-	secret []byte
+	secret atomic.Pointer[[]byte]
 	source string
 	agent  string
 	client *http.Client
@@ -74,13 +75,21 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 		MaxResponseHeaderBytes: maxHeaderBytes, Protocols: new(http.Protocols),
 	}
 	transport.Protocols.SetHTTP1(true)
-	return &Webhook{
-		url: o.URL, secret: bytes.Clone(o.Secret), source: o.Source, agent: agent,
+	w := &Webhook{
+		url: o.URL, source: o.Source, agent: agent,
 		client: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-	}, nil
+	}
+	w.SetSecret(o.Secret)
+	return w, nil
+}
+
+// SetSecret signs with another key from now on. It must not be empty.
+func (w *Webhook) SetSecret(secret []byte) {
+	secret = bytes.Clone(secret)
+	w.secret.Store(&secret)
 }
 
 func loopback(host string) bool {
@@ -102,7 +111,7 @@ func (w *Webhook) Deliver(ctx context.Context, s api.SignalData) (wait time.Dura
 	now := time.Now()
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("User-Agent", w.agent)
-	req.Header.Set(SignatureHeader, Sign(w.secret, now, body))
+	req.Header.Set(SignatureHeader, Sign(*w.secret.Load(), now, body))
 	resp, err := w.client.Do(req)
 	if err != nil {
 		return 0, plain(err)

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +220,25 @@ func TestOutboxAndWebhook(t *testing.T) {
 	}
 	if r, err := o.Get(out.ID); err != nil || r.State != api.SignalDelivered || r.Attempts != 4 || len(arrived) > 0 {
 		t.Errorf("got %+v %v", r, err)
+	}
+}
+
+func TestWebhookSignsWithTheSecretThatIsSet(t *testing.T) {
+	const renewed = "another secret of it"
+	right := make(chan bool, 1)
+	url := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		given := r.Header.Get(signals.SignatureHeader)
+		at, _, _ := strings.Cut(strings.TrimPrefix(given, "t="), ",")
+		seconds, _ := strconv.ParseInt(at, 10, 64)
+		right <- given == signals.Sign([]byte(renewed), time.Unix(seconds, 0), body)
+	})
+	w := webhook(t, url)
+	w.SetSecret([]byte(renewed))
+	if _, err := w.Deliver(t.Context(), recorded(t, drift("iris", 1, 0))); err != nil {
+		t.Fatal(err)
+	}
+	if !<-right {
+		t.Error("it is signed with another secret")
 	}
 }

@@ -213,9 +213,9 @@ func (s *State) Batching(v infer.Version, joined bool, reason string) (api.Event
 	return a.events[0], true
 }
 
-// Breaker returns the event of a breaker that opened or closed, and whether there is
+// Breaker returns the event of a breaker that opened or closed, with the reason, and whether there is
 // one: the state may know, or the version may serve no longer.
-func (s *State) Breaker(v infer.Version, open bool) (api.Event, bool) {
+func (s *State) Breaker(v infer.Version, open bool, why string) (api.Event, bool) {
 	loaded, ok := s.serving[Place{Version: v}]
 	if !ok || s.open[v] == open {
 		return api.Event{}, false
@@ -225,6 +225,8 @@ func (s *State) Breaker(v infer.Version, open bool) (api.Event, bool) {
 		kind = api.EventBreakerOpened
 	}
 	a := advance{why: func(string) Cause { return Cause{Cause: api.CauseRequests} }}
-	a.add(kind, Place{Version: v}, change(loaded))
+	c := change(loaded)
+	c.Reason = why
+	a.add(kind, Place{Version: v}, c)
 	return a.events[0], true
 }

@@ -156,7 +156,7 @@ func TestBreaker(t *testing.T) {
 	f := func(number int64, open bool, want ...string) {
 		t.Helper()
 		var got []string
-		if e, ok := s.state.Breaker(live(number).Version, open); ok {
+		if e, ok := s.state.Breaker(live(number).Version, open, ""); ok {
 			got = texts([]api.Event{e})
 			s.append(e)
 		}

@@ -71,7 +71,7 @@ func TestEveryInstant(t *testing.T) {
 
 	// The canary's breaker opens, and it closes when the version is loaded anew.
 	for _, open := range []bool{true, false, true} {
-		e, ok := s.state.Breaker(live(3).Version, open)
+		e, ok := s.state.Breaker(live(3).Version, open, "")
 		if !ok {
 			t.Fatal("no event of a breaker")
 		}

@@ -16,7 +16,8 @@ import (
 // AccessLog says which requests are logged.
 type AccessLog struct {
 	Enabled bool
-	// SampleEvery logs every n-th request that succeeded; 1 logs all. At least 1 if Enabled.
+	// SampleEvery logs every n-th request that succeeded, and every n-th for what is not
+	// there; 1 logs all. At least 1 if Enabled.
 	SampleEvery int
 	// MaxErrors is how many failed requests are logged in a second at the most. At least
 	// 1 if Enabled.
@@ -26,40 +27,45 @@ type AccessLog struct {
 // maxLogged is how much of a caller's own text a log line takes.
 const maxLogged = 256
 
-// accessLog picks requests and logs them. A nil one picks none.
+// accessLog picks requests and logs them.
 type accessLog struct {
 	log       *zap.Logger
-	every     uint64
+	opts      atomic.Pointer[AccessLog]
 	successes atomic.Uint64
+	unknown   atomic.Uint64 // requests for what is not there
 
-	mu        sync.Mutex // the fields below
-	maxErrors int
-	second    int64 // whose errors are counted
-	errors    int
-	dropped   uint64 // since the last line that says so
+	mu      sync.Mutex // the fields below
+	second  int64      // whose errors are counted
+	errors  int
+	dropped uint64 // since the last line that says so
 }
 
 func newAccessLog(opts AccessLog, log *zap.Logger) *accessLog {
-	if !opts.Enabled {
-		return nil
-	}
-	return &accessLog{log: log, every: uint64(opts.SampleEvery), maxErrors: opts.MaxErrors} //nolint:gosec // New has checked it
+	l := &accessLog{log: log}
+	l.opts.Store(&opts)
+	return l
 }
 
 // wants reports whether a request that has ended is to be logged.
-func (l *accessLog) wants(failed bool, arrived time.Time) bool {
-	if l == nil {
+func (l *accessLog) wants(code infer.Code, arrived time.Time) bool {
+	opts := l.opts.Load()
+	if !opts.Enabled {
 		return false
 	}
-	if !failed {
-		return l.successes.Add(1)%l.every == 0
+	every := uint64(opts.SampleEvery) //nolint:gosec // New has checked it
+	switch code {
+	case infer.OK:
+		return l.successes.Add(1)%every == 0
+	case infer.NotFound: // scanners ask for such at any rate; the first one is shown, it may be a mistake
+		return (l.unknown.Add(1)-1)%every == 0
+	default:
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if second := arrived.Unix(); second > l.second {
 		l.second, l.errors = second, 0
 	}
-	if l.errors >= l.maxErrors {
+	if l.errors >= opts.MaxErrors {
 		l.dropped++
 		return false
 	}
@@ -89,7 +95,7 @@ func (l *accessLog) write(a *Access) {
 	}
 	fields := a.Fields
 	fields = append(fields,
-		zap.Duration("duration", time.Since(a.Arrived)),
+		zap.Duration("duration_seconds", time.Since(a.Arrived)),
 		zap.Int("request_bytes", a.Received),
 		zap.Int("response_bytes", a.Answered),
 		zap.String("request_id", string(a.RequestID)),

@@ -72,7 +72,7 @@ type Front struct {
 	limits   Limits
 	log      *zap.Logger
 	sampled  *zap.Logger // for what a caller can cause at will
-	tokens   wire.Tokens
+	tokens   *wire.Tokens
 	access   *accessLog
 	ids      *requestIDs
 	budget   budget
@@ -103,6 +103,12 @@ func New(o Options) (*Front, error) {
 	return f, nil
 }
 
+// SetTokens takes other tokens from now on, or changes nothing.
+func (f *Front) SetTokens(tokens map[string]string) error { return f.tokens.Replace(tokens) }
+
+// SetAccessLog logs requests as l says from now on. It is as complete as Options' must be.
+func (f *Front) SetAccessLog(l AccessLog) { f.access.opts.Store(&l) }
+
 // AppendRequestID appends the id of a request: the caller's own if it is valid, else a
 // new one.
 func (f *Front) AppendRequestID(dst, given []byte) []byte { return f.ids.append(dst, given) }
@@ -117,8 +123,9 @@ func (f *Front) Scarce() bool { return f.budget.taken.Load() > f.budget.limit/2 
 // Memory returns the bytes that requests and answers hold.
 func (f *Front) Memory() int64 { return f.budget.taken.Load() }
 
-// Logs reports whether a request that has ended is to be logged, with Log.
-func (f *Front) Logs(failed bool, arrived time.Time) bool { return f.access.wants(failed, arrived) }
+// Logs reports whether a request that has ended with a code is to be logged, with
+// LogAccess.
+func (f *Front) Logs(code infer.Code, arrived time.Time) bool { return f.access.wants(code, arrived) }
 
 // LogAccess writes the line of a request. The strings in it are copied.
 func (f *Front) LogAccess(a *Access) { f.access.write(a) }

@@ -52,12 +52,20 @@ func TestAccessLogFields(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, m[name], want)
 		}
 	}
-	if m["duration"] == nil || m["remote"] == nil || m["traceparent"] == nil {
+	if m["duration_seconds"] == nil || m["remote"] == nil || m["traceparent"] == nil {
 		t.Errorf("%v", m)
 	}
 	m = lines[1].ContextMap()
-	if m["status"] != int64(404) || m["trace_id"] != nil || m["version"] != nil {
+	if m["status"] != int64(404) || m["trace_id"] != nil || m["version"] != nil || m["code"] != "not_found" || !strings.Contains(m["error"].(string), "'nope'") {
 		t.Errorf("%v", m)
+	}
+	// Every error says what was wrong.
+	for _, line := range logged(t, front.AccessLog{Enabled: true, SampleEvery: 1, MaxErrors: 100}, request("POST", inferPath, "{"),
+		request("GET", "/nope", ""), request("PUT", "/v2", ""), request("GET", "/v2/models/nope/ready", ""), "garbage\r\n\r\n") {
+		m := line.ContextMap()
+		if code, _ := m["code"].(string); code == "" || code == "ok" || m["error"] == "" {
+			t.Errorf("no error in %v", m)
+		}
 	}
 }
 
@@ -68,8 +76,13 @@ func TestAccessLogSamples(t *testing.T) {
 	if n := len(logged(t, front.AccessLog{}, repeat(3, request("GET", "/v2", ""))...)); n != 0 {
 		t.Errorf("%d logged although it is off", n)
 	}
-	// Errors are logged in any case; what one second has too many is counted.
-	n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 1000, MaxErrors: 3}, repeat(10, request("GET", "/nope", ""))...))
+	// What scanners ask for is sampled too, but for the first.
+	if n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 4, MaxErrors: 100}, append(repeat(4, request("GET", "/nope", "")),
+		repeat(4, request("DELETE", "/v2", ""))...)...)); n != 2 {
+		t.Errorf("%d of 8 for what is not there are logged, want the 1st and the 5th", n)
+	}
+	// Other errors are logged in any case; what one second has too many is counted.
+	n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 1000, MaxErrors: 3}, repeat(10, request("POST", inferPath, "{}"))...))
 	if n < 3 || n > 9 { // 3 a second, should the second change in between
 		t.Errorf("%d of 10 errors logged", n)
 	}

@@ -36,8 +36,10 @@ type exchange struct {
 	id      []byte // X-Request-Id
 	sticky  []byte // the key that a header bears, a view of the connection's buffer
 	served  infer.Served
-	turn    bool // it may compute for long: see takeTurn
-	broken  bool // a panic: something may still use what this holds
+	code    infer.Code // of the answer
+	failure string     // the text of an answer that is an error
+	turn    bool       // it may compute for long: see takeTurn
+	broken  bool       // a panic: something may still use what this holds
 
 	call           *oip.Call
 	idBuf, pathBuf [front.MaxRequestID]byte
@@ -86,7 +88,7 @@ func (x *exchange) end() {
 	if !x.bodyTaken && x.hasBody() {
 		x.conn.linger.Store(true) // fasthttp passes over a small one, and closes on a large one
 	}
-	if x.srv.front.Logs(x.ctx.Response.StatusCode() >= fasthttp.StatusBadRequest, x.arrived) {
+	if x.srv.front.Logs(x.code, x.arrived) {
 		x.log()
 	}
 	x.endTurn()
@@ -121,10 +123,13 @@ func (x *exchange) log() {
 	if status >= fasthttp.StatusInternalServerError {
 		a.Level = zapcore.WarnLevel
 	}
-	a.Fields = append(make([]zap.Field, 0, 16),
+	a.Fields = append(make([]zap.Field, 0, 20),
 		zap.String("method", front.Printable(view(x.ctx.Method()))),
 		zap.String("path", front.Printable(view(x.ctx.Request.URI().PathOriginal()))),
 		zap.Int("status", status))
+	if x.code != infer.OK {
+		a.Fields = append(a.Fields, zap.Stringer("code", x.code), zap.String("error", front.Printable(x.failure)))
+	}
 	x.srv.front.LogAccess(&a)
 }
 
@@ -175,7 +180,7 @@ func (x *exchange) answer() (err error) {
 	}
 	if !x.target.endpoint.takes(&req.Header) {
 		x.ctx.Response.Header.Set(fasthttp.HeaderAllow, x.target.endpoint.allow())
-		x.write(fasthttp.StatusMethodNotAllowed, "Method Not Allowed")
+		x.write(fasthttp.StatusMethodNotAllowed, infer.NotFound, "Method Not Allowed") // a scanner asks for such, as for paths that are not there
 		return nil
 	}
 	return x.dispatch()
@@ -259,7 +264,7 @@ func (x *exchange) fail(err error) {
 	if wire.Retry(code) {
 		x.ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(wire.RetryAfter(err)))
 	}
-	x.write(x.status(code), infer.Message(err))
+	x.write(x.status(code), code, infer.Message(err))
 }
 
 // hangUp closes the connection after the answer, on a caller who may still be
@@ -277,7 +282,8 @@ func (x *exchange) status(code infer.Code) int {
 }
 
 // write answers with a status and a text that says what was wrong.
-func (x *exchange) write(status int, text string) {
+func (x *exchange) write(status int, code infer.Code, text string) {
+	x.code, x.failure = code, text
 	x.ctx.SetStatusCode(status)
 	x.setBody(oip.AppendError(x.body(), text), "application/json")
 }
@@ -304,7 +310,7 @@ func (x *exchange) failBroken(err error) {
 		code = infer.TooLarge
 	}
 	x.srv.front.CountUnrouted(code)
-	x.write(status, text)
+	x.write(status, code, text)
 }
 
 // describeBroken returns the status and the text for a request that could not

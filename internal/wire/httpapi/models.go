@@ -41,13 +41,13 @@ func (x *exchange) serverMetadata() error {
 
 // live answers GET /v2/health/live: the process can answer.
 func (x *exchange) live() error {
-	return x.state(true, health{Live: true, Ready: x.srv.front.Ready()})
+	return x.state(true, "", health{Live: true, Ready: x.srv.front.Ready()})
 }
 
 // ready answers GET /v2/health/ready: requests can be served.
 func (x *exchange) ready() error {
 	h := x.health()
-	return x.state(h.Ready, h)
+	return x.state(h.Ready, h.Error, h)
 }
 
 func (x *exchange) health() health {
@@ -61,7 +61,7 @@ func (x *exchange) health() health {
 // ping answers GET /ping, by which SageMaker and MLflow ask what ready tells.
 func (x *exchange) ping() error {
 	h := x.health()
-	if err := x.state(h.Ready, h); err != nil {
+	if err := x.state(h.Ready, h.Error, h); err != nil {
 		return err
 	}
 	if !h.Ready {
@@ -77,17 +77,20 @@ func (x *exchange) modelReady() error {
 	if err := x.srv.front.ModelReady(x.target.model, x.target.version); err != nil {
 		r.Ready, r.Error = false, infer.Message(err)
 	}
-	return x.state(r.Ready, r)
+	return x.state(r.Ready, r.Error, r)
 }
 
 // state answers with a document and the status that says the same.
-func (x *exchange) state(ready bool, doc any) error {
+func (x *exchange) state(ready bool, failure string, doc any) error {
 	body, err := json.Marshal(doc)
 	if err != nil {
 		return err
 	}
 	if err := x.document(append(x.body(), body...)); err != nil {
 		return err
+	}
+	if !ready {
+		x.code, x.failure = infer.Unavailable, failure
 	}
 	switch {
 	case ready:
