@@ -86,3 +86,24 @@ func FuzzParseLabels(f *testing.F) {
 		}
 	})
 }
+
+func FuzzReadLabels(f *testing.F) {
+	f.Add([]byte("cat\ndog\r\n\n"))
+	f.Add([]byte("\ufeffcat"))
+	f.Add([]byte{'a', 0xff})
+	f.Fuzz(func(t *testing.T, text []byte) {
+		root := holding(t, nil)
+		if err := root.WriteFile(onnxfile.LabelsFile, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		labels, err := onnxfile.ReadLabels(root, 4, 64)
+		if err != nil && infer.CodeOf(err) != infer.Invalid || len(labels) > 4 || len(strings.Join(labels, "")) > 64 {
+			t.Fatalf("%q, %v", labels, err)
+		}
+		for _, label := range labels {
+			if !utf8.ValidString(label) || strings.ContainsAny(label, "\n") {
+				t.Fatalf("%q", labels)
+			}
+		}
+	})
+}

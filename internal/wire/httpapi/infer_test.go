@@ -45,6 +45,25 @@ func TestInferAnswersJSON(t *testing.T) {
 	}
 }
 
+// Classes are made of the answer after Predict has returned: what it gives to drift and to
+// shadows are the model's values.
+func TestInferAnswersClasses(t *testing.T) {
+	addr := start(t, &stub{}, func(o *options) { o.Limits.Tensors.MaxClassified = 8 })
+	ask := func(rows, classes string) string {
+		data := strings.TrimSuffix(strings.Repeat("1,4,2,3,", int(rows[0]-'0')), ",")
+		return `{"inputs":[{"name":"x","shape":[` + rows + `,4],"datatype":"FP32","data":[` + data + `]}],"outputs":[{"name":"y","parameters":{"classification":` + classes + `}}]}`
+	}
+	a := post(t, addr, inferPath, ask("2", "1"))
+	if want := `"outputs":[{"name":"y","datatype":"BYTES","shape":[2,1],"data":["8.000000:1","8.000000:1"]}]}`; a.status != 200 || !strings.HasSuffix(a.body, want) {
+		t.Errorf("%d %s, want %s", a.status, a.body, want)
+	}
+	for range 2 { // the second time from the memory that the first has given back
+		if a := post(t, addr, inferPath, ask("3", "1")); a.status != 400 || !strings.Contains(a.body, "classification takes at most 8 elements") {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+}
+
 func TestInferBinaryBothWays(t *testing.T) {
 	addr := start(t, &stub{}, nil)
 	head := binaryHead + `,"parameters":{"binary_data_output":true}}`
