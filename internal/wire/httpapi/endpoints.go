@@ -24,6 +24,7 @@ const (
 	endpointPredict
 	endpointInvocations
 	endpointPing
+	endpointOpenAPI
 	endpointIndex
 	endpointLoad
 	endpointUnload
@@ -98,6 +99,8 @@ func parsePath(path, scratch []byte) (target, error) {
 		return target{endpoint: endpointInvocations}, nil
 	case n == 1 && string(first) == "ping":
 		return target{endpoint: endpointPing}, nil
+	case n == 1 && string(first) == "openapi.json":
+		return target{endpoint: endpointOpenAPI}, nil
 	default:
 		return target{}, nil
 	}

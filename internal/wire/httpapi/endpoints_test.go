@@ -112,7 +112,7 @@ func TestWrongMethods(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/double", "/v2/models/double/ready", "/v2/models/double/stats", "/v2/models/stats", "/ping"} {
+	for _, path := range []string{"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/double", "/v2/models/double/ready", "/v2/models/double/stats", "/v2/models/stats", "/ping", "/openapi.json"} {
 		f(path, "GET, HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "FOO", "get")
 	}
 	for _, path := range []string{inferPath, predictPath, "/invocations", "/v2/repository/index", "/v2/repository/models/double/load", "/v2/repository/models/double/unload"} {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire"
 	"sluice.io/sluice/internal/wire/front"
@@ -214,6 +215,8 @@ func (x *exchange) dispatch() error {
 		return x.predictRows()
 	case endpointPing:
 		return x.ping()
+	case endpointOpenAPI:
+		return x.document(append(x.body(), api.OpenAPI...))
 	case endpointServer:
 		return x.serverMetadata()
 	case endpointLive:
