@@ -22,8 +22,8 @@ type ModelStatus struct {
 	// Reason says why a version is not ready, or what about it is worth knowing.
 	// It never holds a path of the host.
 	Reason string `json:"reason,omitempty"`
-	// Digest is the SHA-256 over the sorted relative paths and contents of the
-	// version's folder, "sha256:…". Empty until the version was first read.
+	// Digest is the SHA-256 over the sorted relative paths and contents of the version's model
+	// file, external data and labels, "sha256:…". Empty until the version was first read.
 	Digest   string       `json:"digest,omitempty"`
 	LoadedAt *time.Time   `json:"loaded_at,omitempty"`
 	Detail   *ModelDetail `json:"detail,omitempty"` // only while loaded
@@ -45,6 +45,15 @@ type ModelDetail struct {
 	// LabelsFrom says where the labels of outputs come from: "labels.txt", "ZipMap", or
 	// "metadata 'names'" for an entry of the model file's metadata.
 	LabelsFrom []string `json:"labels_from,omitempty"`
+	// Profile is what the version is compared with; absent if with nothing.
+	Profile *ModelProfile `json:"profile,omitempty"`
+}
+
+// ModelProfile says which profile a version is compared with.
+type ModelProfile struct {
+	From   string `json:"from"`             // configuration, or version folder
+	Digest string `json:"digest,omitempty"` // of the profile, which is no part of the version
+	Reason string `json:"reason,omitempty"` // why nothing can be compared with it
 }
 
 // ModelMemory counts the bytes that a version's instances hold outside Go's heap.

@@ -17,6 +17,12 @@ const (
 	DriftUnjudged = "UNJUDGED"
 )
 
+// Where a profile comes from.
+const (
+	ProfileFromConfig  = "configuration"  // drift.profile of the model
+	ProfileFromVersion = "version folder" // profile.json beside the model file
+)
+
 // DriftStatus is where a version in a role stands against its reference. GET
 // /api/v1/drift answers with a list of them.
 type DriftStatus struct {
@@ -27,6 +33,7 @@ type DriftStatus struct {
 	Since   time.Time `json:"since,omitzero"`
 	Reason  string    `json:"reason,omitempty"` // why the state is OFF
 
+	ProfileFrom   string `json:"profile_from,omitempty"` // configuration, or version folder
 	ProfileDigest string `json:"profile_digest,omitempty"`
 	Features      int    `json:"features"`       // inputs and outputs together
 	ReferenceRows int64  `json:"reference_rows"` // that the profile was made of

@@ -33,6 +33,9 @@ func printDrift(b *strings.Builder, list []api.DriftStatus, all bool) {
 }
 
 func printStream(b *strings.Builder, d *api.DriftStatus, all bool) {
+	if all && d.ProfileFrom != "" {
+		fmt.Fprintf(b, "\nprofile from the %s, %s", d.ProfileFrom, orDash(d.ProfileDigest))
+	}
 	fmt.Fprintf(b, "\n%s/%d %s: ", oneLine(d.Model), d.Version, d.Role)
 	switch {
 	case d.State == api.DriftOff:

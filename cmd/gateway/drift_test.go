@@ -37,7 +37,7 @@ func driftFold() *fold {
 		},
 	}
 	f.streams = []api.DriftStatus{
-		{Model: "iris", Version: 1, Role: "stable", State: "OK", Since: began, Rows: 987_654, Windows: 12, Last: &api.DriftVerdict{Rows: 99, State: "OK", Features: last.Features[2:]}},
+		{Model: "iris", Version: 1, Role: "stable", State: "OK", ProfileFrom: api.ProfileFromVersion, ProfileDigest: "sha256:12", Since: began, Rows: 987_654, Windows: 12, Last: &api.DriftVerdict{Rows: 99, State: "OK", Features: last.Features[2:]}},
 		{Model: "iris", Version: 2, Role: "canary", State: "DETECTED", Since: foldAt, Rows: 50_000, Windows: 11, Dropped: 3, Last: last},
 		{Model: "wine", Version: 4, Role: "default", State: "SUSPECTED", Since: foldAt},
 		{Model: "wine", Version: 4, Role: "stable", State: "UNJUDGED", Since: began, UnjudgedSince: began, Waiting: 7, MinRows: 50, Rows: 7},
@@ -89,6 +89,7 @@ func TestDriftTable(t *testing.T) {
 iris   1        stable  OK        2026-05-04 02:02:01  987654  12       0
 iris   2        canary  DETECTED  2026-05-04 03:02:01  50000   11       3
 
+profile from the version folder, sha256:12
 iris/1 stable: OK, the last window from 2026-05-04 02:57:01 to 2026-05-04 03:02:01 had 99 rows
 FEATURE      KIND   CHANGE  EFFECT            SHIFT  P    STATE  BEGAN
 petal width  input  -       0.001 [0, 0.004]  -      0.5  OK     -

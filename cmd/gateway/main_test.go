@@ -197,7 +197,7 @@ var (
 					{Name: "scores", Datatype: "FP32", Shape: []int64{-1, 2}, Labels: []string{"cat", "dog"}},
 					{Name: "digits", Datatype: "FP32", Shape: []int64{-1, 11}, Labels: strings.Split("0 1 2 3 4 5 6 7 8 9 none", " ")},
 				},
-				Instances: 2, Warmup: "ok", Ignored: []string{"config.pbtxt"}, ZipMaps: []string{"scores"}, LabelsFrom: []string{"ZipMap"},
+				Instances: 2, Warmup: "ok", Ignored: []string{"config.pbtxt"}, ZipMaps: []string{"scores"}, LabelsFrom: []string{"ZipMap"}, Profile: &api.ModelProfile{From: api.ProfileFromVersion, Digest: "sha256:77"},
 				Providers: []api.Provider{{Name: "cuda", Options: map[string]string{"device_id": "0", "arena": "1"}}, {Name: "cpu"}},
 				Batching: api.BatchingStatus{Enabled: true, MaxSize: 32, Summary: "yes, probed", Reason: "rows are equal alone and together", RunTimes: []api.RunTime{
 					{Shape: "x[-1,4]", Runs: 1000, MinRows: 1, MaxRows: 32, Fixed: 4000, PerRow: 850, RunRows: 32, Gain: 4.96, Joined: true},
@@ -254,6 +254,7 @@ Provider:       cpu
 Ignored files:  config.pbtxt
 ZipMap:         cut off, so that these outputs are tensors: scores
 Labels from:    ZipMap
+Profile:        from the version folder, sha256:77
 Input:          x FP32[-1,4] (batch)
 Input:          bias FP32[] optional
 Output:         label INT64[-1]

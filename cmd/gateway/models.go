@@ -48,7 +48,7 @@ func newModels() *cobra.Command {
 			return c.Unload(ctx, name)
 		}),
 	}
-	cmd.AddCommand(list, describe, load, unload)
+	cmd.AddCommand(list, describe, load, unload, newModelsDigest())
 	return cmd
 }
 

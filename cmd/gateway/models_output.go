@@ -76,6 +76,9 @@ func printDetail(b *strings.Builder, d *api.ModelDetail) {
 		line(b, "ZipMap", "cut off, so that these outputs are tensors: "+strings.Join(d.ZipMaps, ", "))
 	}
 	line(b, "Labels from", strings.Join(d.LabelsFrom, ", "))
+	if p := d.Profile; p != nil {
+		line(b, "Profile", oneLine(strings.Join(nonEmpty("from the "+p.From, p.Digest, p.Reason), ", ")))
+	}
 	printTensors(b, "Input", d.Inputs)
 	printTensors(b, "Output", d.Outputs)
 }

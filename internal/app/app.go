@@ -21,6 +21,7 @@ import (
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/metrics"
+	"sluice.io/sluice/internal/onnxfile"
 	"sluice.io/sluice/internal/reconcile"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
@@ -96,7 +97,7 @@ func New(opts Options) (*App, error) {
 
 func (a *App) open() (err error) {
 	cfg := a.opts.Config
-	if a.repo, err = registry.OpenRepository(cfg.Repository.Path); err != nil {
+	if a.repo, err = registry.OpenRepository(cfg.Repository.Path, onnxfile.DataFiles); err != nil {
 		return err
 	}
 	openRuntime := a.opts.OpenRuntime

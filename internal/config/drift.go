@@ -2,9 +2,12 @@ package config
 
 import "time"
 
+// NoProfile in the place of a profile's path has nothing compared.
+const NoProfile = "none"
+
 // Drift says how a model's inputs and answers are compared with a reference.
 type Drift struct {
-	Profile string `yaml:"profile" default:"\"\"" doc:"The profile of the reference, as gateway profile build writes it; empty: nothing is compared."`
+	Profile string `yaml:"profile" default:"\"\"" doc:"The profile of the reference, as gateway profile build writes it. Empty: the profile.json beside each version, if there is one; none: nothing is compared."`
 	Sample  Weight `yaml:"sample" default:"100%" min:"0%" max:"100%" doc:"The share of the answered requests that is looked at, chosen by the hash of their ids."`
 
 	Window time.Duration `yaml:"window" default:"5m" min:"1s" doc:"How long a window is; windows begin at multiples of it."`

@@ -8,55 +8,45 @@ import (
 	"os"
 	"slices"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/registry"
 )
 
-// Reference is a profile that a model is compared with, or why it cannot be.
+// Reference is a profile that a model or a version is compared with, or why it cannot be.
 type Reference struct {
 	profile *drift.Profile
 	digest  string
+	from    string // one of the sources in package api
 	err     error
 }
 
 // same reports whether two references say the same.
 func (r *Reference) same(o *Reference) bool {
-	return r == o || r != nil && o != nil && r.err == nil && o.err == nil && r.digest == o.digest
+	return r == o || r != nil && o != nil && r.err == nil && o.err == nil && r.digest == o.digest && r.from == o.from
 }
 
-// References are the profiles that were read, by path. A file is read again by a
-// reload only, as the configuration is: until then what was read is in force.
-type References map[string]*Reference
-
-// Of returns the references of models that were found, by model.
-func (r References) Of(cfg *config.Config, found []registry.Found) map[string]*Reference {
-	list := map[string]*Reference{}
-	for _, f := range found {
-		if path := cfg.Model(f.Name).Drift.Profile; path != "" {
-			list[f.Name] = r.read(path)
-		}
-	}
-	return list
+// opener is how a profile's file is looked at and opened.
+type opener interface {
+	Stat(name string) (fs.FileInfo, error)
+	Open(name string) (*os.File, error)
 }
 
-func (r References) read(path string) *Reference {
-	if r[path] == nil {
-		ref := &Reference{}
-		ref.err = ref.read(path)
-		r[path] = ref
-	}
-	return r[path]
-}
+// anywhere opens files of the host by their paths.
+type anywhere struct{}
 
-func (r *Reference) read(path string) error {
-	if info, err := os.Stat(path); err != nil {
+func (anywhere) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+func (anywhere) Open(name string) (*os.File, error)    { return os.Open(name) }
+
+func (r *Reference) read(files opener, path string) error {
+	if info, err := files.Stat(path); err != nil {
 		return fileError(err)
 	} else if !info.Mode().IsRegular() { // to open a named pipe would wait for a writer, and all changes with it
 		return infer.Errorf(infer.Invalid, "it is no regular file")
 	}
-	file, err := os.Open(path)
+	file, err := files.Open(path)
 	if err != nil {
 		return fileError(err)
 	}
@@ -74,10 +64,10 @@ func CheckProfiles(cfg *config.Config) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Models)) {
 		path := cfg.Model(name).Drift.Profile
-		if path == "" {
+		if path == "" || path == config.NoProfile {
 			continue
 		}
-		if err := new(Reference).read(path); err != nil {
+		if err := new(Reference).read(anywhere{}, path); err != nil {
 			errs = append(errs, fmt.Errorf("models.%s.drift.profile: %s", name, infer.Message(err)))
 		}
 	}
@@ -123,6 +113,19 @@ func (r *Reference) Columns() map[string][]string {
 	}
 	maps.DeleteFunc(names, func(tensor string, list []string) bool { return count[tensor] != len(list) })
 	return names
+}
+
+// Profile returns what the reference is to a version's signature.
+func (r *Reference) Profile(m *infer.Model) *api.ModelProfile {
+	p := &api.ModelProfile{From: r.from, Digest: r.digest}
+	err := r.err
+	if err == nil {
+		err = r.profile.Fits(m)
+	}
+	if err != nil {
+		p.Reason = infer.Message(err)
+	}
+	return p
 }
 
 // FitsAny returns why the profile fits none of a model's versions, the newest's

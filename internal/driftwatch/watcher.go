@@ -314,6 +314,9 @@ func (w *Watcher) describe(s drift.Stream) api.DriftStatus {
 	d := api.DriftStatus{
 		Model: s.Version.Model, Version: s.Version.Number, Role: s.Role, State: api.DriftOff, Reason: x.off, Promise: x.promise,
 	}
+	if x.Reference != nil {
+		d.ProfileFrom = x.Reference.from
+	}
 	if x.profile != nil {
 		d.MinRows = x.options.MinRows
 		d.ProfileDigest, d.Features, d.ReferenceRows = x.Reference.digest, len(x.profile.Features), x.profile.Rows

@@ -11,6 +11,7 @@ import (
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/onnxfile"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/serving"
 )
@@ -53,7 +54,7 @@ func FileEvaluator(cfg *config.Config, path string, log *zap.Logger) (*Evaluator
 
 // versionFile finds a version's file, that of the newest one if the number is 0.
 func versionFile(cfg *config.Config, v infer.Version) (path string, found infer.Version, err error) {
-	repo, err := registry.OpenRepository(cfg.Repository.Path)
+	repo, err := registry.OpenRepository(cfg.Repository.Path, onnxfile.DataFiles)
 	if err != nil {
 		return "", v, err
 	}

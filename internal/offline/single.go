@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -17,7 +16,8 @@ import (
 )
 
 // Single is one version of a model in a temporary repository of its own. The model file
-// is linked or copied, and its labels and the files with its external data are copied, as they are now.
+// is linked or copied, and its labels and the files with its external data are copied, as they are
+// now. So is a profile.json beside a model.onnx.
 type Single struct {
 	Version    infer.Version
 	Repository string // a folder
@@ -39,7 +39,7 @@ func StageModel(path string) (_ *Single, err error) {
 		return nil, err
 	}
 	defer from.Close() //nolint:errcheck // only read
-	data, err := externalFiles(file)
+	data, err := onnxfile.DataFiles(from, filepath.Base(file))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -62,6 +62,13 @@ func StageModel(path string) (_ *Single, err error) {
 	for _, name := range append(data, onnxfile.LabelsFile) {
 		if err := copyIn(from, name, to); err != nil {
 			return nil, fmt.Errorf("external data of %s: %w", path, err)
+		}
+	}
+	if filepath.Base(file) == registry.ModelFile { // beside another file it may belong to a third
+		if info, err := from.Stat(registry.ProfileFile); err == nil && info.Mode().IsRegular() {
+			if err := copyIn(from, registry.ProfileFile, to); err != nil {
+				return nil, fmt.Errorf("profile of %s: %w", path, err)
+			}
 		}
 	}
 	return s, nil
@@ -117,32 +124,6 @@ func folderVersion(dir string) infer.Version {
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.IsDir()
-}
-
-// externalFiles returns the paths of a model's external data. One that is not below the
-// model is left out: the loader refuses it and says why.
-func externalFiles(file string) ([]string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	locations, err := onnxfile.ExternalData(f, info.Size())
-	if err != nil {
-		return nil, err
-	}
-	var list []string
-	for _, l := range locations {
-		if filepath.IsLocal(l.Path) {
-			list = append(list, filepath.Clean(l.Path))
-		}
-	}
-	slices.Sort(list)
-	return slices.Compact(list), nil
 }
 
 // linkOrCopy makes a file of the same contents, without taking room if that is possible.

@@ -63,6 +63,39 @@ func TestStageModel(t *testing.T) {
 	f("iris/9/model.onnx", "iris", 9)
 }
 
+// TestStageModelTakesSideFiles holds that labels come along, and the profile beside a
+// model.onnx: beside a file of another name it may belong to another model.
+func TestStageModelTakesSideFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"iris/2/model.onnx", "flowers.onnx"} {
+		place(t, filepath.Join(dir, name), identity())
+	}
+	for _, name := range []string{"labels.txt", "profile.json", "notes.md"} {
+		place(t, filepath.Join(dir, "iris/2", name), []byte(name))
+		place(t, filepath.Join(dir, name), []byte(name))
+	}
+	f := func(path string, want ...string) {
+		t.Helper()
+		s, err := offline.StageModel(filepath.Join(dir, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := filepath.Glob(filepath.Join(s.Repository, "*", "*", "*"))
+		for i := range found {
+			found[i] = filepath.Base(found[i])
+		}
+		if err != nil || strings.Join(found, " ") != strings.Join(want, " ") {
+			t.Errorf("%s: %v, want %v", path, found, want)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	f("iris/2/model.onnx", "labels.txt", "model.onnx", "profile.json")
+	f("iris", "labels.txt", "model.onnx", "profile.json")
+	f("flowers.onnx", "labels.txt", "model.onnx")
+}
+
 func TestStageModelRefuses(t *testing.T) {
 	dir := t.TempDir()
 	place(t, filepath.Join(dir, "models/iris/1/model.onnx"), identity())

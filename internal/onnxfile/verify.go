@@ -43,6 +43,24 @@ func VerifyExternalData(root *os.Root, path string) error {
 	return nil
 }
 
+// DataFiles returns the files in which the model at path in root keeps data, with paths
+// relative to root, sorted. A path that leads out of root is left out: VerifyExternalData
+// refuses it. The error is Invalid if the file is not an ONNX model.
+func DataFiles(root *os.Root, path string) ([]string, error) {
+	locations, err := locate(root, path)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, l := range locations {
+		if filepath.IsLocal(l.Path) {
+			list = append(list, filepath.ToSlash(filepath.Clean(l.Path)))
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
 func locate(root *os.Root, path string) (locations []Location, err error) {
 	err = open(root, path, nil, func(w *walker, size int64) error {
 		locations, err = w.externalData(size)

@@ -17,7 +17,7 @@ func (b *tableBuilder) columns(v infer.Version, model *infer.Model) *infer.Colum
 	names := b.goal.cfg.Model(v.Model).Columns
 	declared := len(names) > 0
 	if !declared {
-		names = b.goal.references[v.Model].Columns()
+		names = b.goal.references.Of(v).Columns()
 	}
 	columns, err := infer.NewColumns(model, names)
 	if err == nil {

@@ -61,8 +61,8 @@ type goal struct {
 	// borrowed are the versions that serve only since a route names them. Who calls
 	// the model by its own name does not get them, unless by number.
 	borrowed           map[infer.Version]bool
-	references         map[string]*driftwatch.Reference // by model
-	specs, shadowSpecs []*registry.Spec                 // what should be loaded for it
+	references         driftwatch.Applied
+	specs, shadowSpecs []*registry.Spec // what should be loaded for it
 }
 
 // goal returns what should serve as d says, once edits are made.
@@ -95,7 +95,11 @@ func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 		}
 	}
 	r.forget(len(models), g)
-	g.references = g.profiles.Of(d.cfg, models)
+	wanted := make(map[infer.Version]bool, len(g.specs))
+	for _, s := range g.specs {
+		wanted[s.Version] = s.Idle == ""
+	}
+	g.references = g.profiles.Of(d.cfg, models, wanted, r.beside)
 	g.shadowSpecs = r.shadowsOf(g)
 	return g
 }
@@ -305,13 +309,13 @@ func text(settings any) string {
 	return string(b)
 }
 
-// referenceProblems returns what is wrong with the profiles that a goal names, for
+// referenceProblems returns what is wrong with the profiles that the configuration names, for
 // the versions that answer callers. One that fits some of a model's versions is
 // right: it says of which.
 func (g *goal) referenceProblems(live map[infer.Version]*registry.Leased) []string {
 	var list []string
-	for _, name := range slices.Sorted(maps.Keys(g.references)) {
-		ref := g.references[name]
+	for _, name := range slices.Sorted(maps.Keys(g.references.Models)) {
+		ref := g.references.Models[name]
 		err := ref.Err()
 		if err == nil {
 			err = ref.FitsAny(name, live)
@@ -332,16 +336,23 @@ func (g *goal) streams() int {
 	for i := range g.routes {
 		route := &g.routes[i]
 		own[route.Name] = true
-		if ref := g.references[route.Model]; ref == nil || ref.Err() != nil {
-			continue
-		}
 		for _, v := range route.Variants {
-			seen[drift.Stream{Version: infer.Version{Model: route.Model, Number: v.Version}, Role: v.Role}] = true
+			version := infer.Version{Model: route.Model, Number: v.Version}
+			if ref := g.references.Of(version); ref != nil && ref.Err() == nil {
+				seen[drift.Stream{Version: version, Role: v.Role}] = true
+			}
 		}
 	}
+	compared := map[string]bool{} // models of which the version that serves without a route may be
+	for model, ref := range g.references.Models {
+		compared[model] = ref.Err() == nil && !own[model]
+	}
+	for v, ref := range g.references.Versions {
+		compared[v.Model] = compared[v.Model] || ref.Err() == nil && !own[v.Model]
+	}
 	n := len(seen)
-	for model, ref := range g.references {
-		if ref.Err() == nil && !own[model] {
+	for _, is := range compared {
+		if is {
 			n++
 		}
 	}

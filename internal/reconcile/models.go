@@ -29,6 +29,7 @@ func (r *Reconciler) Load(ctx context.Context, name string, by api.Actor) error 
 	if !ok {
 		return infer.Errorf(infer.NotFound, "failed to load '%s': the repository has no such model", name)
 	}
+	r.beside.Read([]registry.Found{found})
 	of := func(v infer.Version) bool { return v.Model == name }
 	return r.do(ctx, &change{
 		outlives: true, awaits: of,
@@ -153,6 +154,7 @@ func (r *Reconciler) poll(ctx context.Context, every time.Duration) {
 		}
 		go func() { // received below, unless ctx ends first: no read from a disk can be interrupted
 			found, err := r.repo.Scan()
+			r.beside.Read(found.Models)
 			looks <- look{found, err}
 		}()
 		select {
@@ -183,12 +185,12 @@ func (r *Reconciler) take(listing registry.Listing) {
 		f, last := &found[i], foundModel(r.desired.found, found[i].Name)
 		f.Versions = slices.DeleteFunc(f.Versions, func(fv registry.FoundVersion) bool {
 			v := infer.Version{Model: f.Name, Number: fv.Number}
-			seen[v] = fv.Fingerprint
-			return fv.Fingerprint != r.seen[v] && indexOf(last.Versions, fv.Number) < 0
+			seen[v] = filesOf(&fv)
+			return seen[v] != r.seen[v] && indexOf(last.Versions, fv.Number) < 0
 		})
 		for j := range f.Versions {
 			fv := &f.Versions[j]
-			if fv.Fingerprint != r.seen[infer.Version{Model: f.Name, Number: fv.Number}] {
+			if filesOf(fv) != r.seen[infer.Version{Model: f.Name, Number: fv.Number}] {
 				*fv = find(last, fv.Number)
 			}
 		}
@@ -217,3 +219,6 @@ func (r *Reconciler) warn(list []api.RepositoryWarning) {
 	}
 	r.warnings.Store(&list)
 }
+
+// filesOf stands for the files that were found of a version, the profile beside it too.
+func filesOf(v *registry.FoundVersion) string { return v.Fingerprint + v.Profile }

@@ -66,6 +66,7 @@ type Reconciler struct {
 	warnings atomic.Pointer[[]api.RepositoryWarning]
 
 	desired desired
+	beside  *driftwatch.Beside
 	routes  *routes.Set
 	plans   map[string]*planned      // by model
 	targets targets                  // of the table
@@ -91,6 +92,7 @@ func New(opts Options) *Reconciler {
 		commands: make(chan func()), scanned: make(chan registry.Listing), woken: make(chan struct{}, 1), stopped: make(chan struct{}),
 		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(), plans: map[string]*planned{}, told: newTold(),
 	}
+	r.beside = driftwatch.NewBeside(opts.Repository)
 	loads := registry.Options{
 		ParallelLoads: opts.Config.Repository.ParallelLoads, LoadTimeout: opts.Config.Repository.LoadTimeout,
 		UnloadTimeout: opts.Config.UnloadTimeout, Ended: r.wake, Closed: r.closed,

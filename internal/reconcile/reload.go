@@ -37,7 +37,8 @@ func (r *Reconciler) Reload(ctx context.Context, by api.Actor) (result api.Reloa
 		return result, err
 	}
 	next.found = listing.Models
-	next.profiles.Of(next.cfg, next.found) // read here, not by the loop
+	next.profiles.Read(next.cfg, next.found) // here, not by the loop
+	r.beside.Read(next.found)
 	reload := &reload{r: r, next: next, warnings: listing.Warnings, by: by}
 	err = r.do(ctx, &change{
 		outlives: true, begin: reload.begin, goal: reload.goal, retry: func(infer.Version) bool { return true }, finish: reload.finish,

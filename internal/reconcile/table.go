@@ -52,7 +52,7 @@ func (r *Reconciler) swap(s actual) {
 			e.Failed = append(e.Failed, spec.Version.Number)
 		}
 	}
-	next := &view{routes: map[string]*routeView{}}
+	next := &view{routes: map[string]*routeView{}, references: s.goal.references}
 	for name, e := range b.entries {
 		if e.Default != nil {
 			next.routes[name] = &routeView{route: routes.Implied(name, e.Default.Model.Version).Route}
@@ -66,17 +66,18 @@ func (r *Reconciler) swap(s actual) {
 			e.Taps = b.taps(infer.Version{Model: e.Model, Number: e.Default.Model.Version}, api.RoleDefault)
 		}
 	}
-	r.targets = targets{s.goal.cfg, b.targets}
+	r.targets = targets{s.goal.cfg, s.goal.references, b.targets}
 	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
 	r.view.Store(next)
 	r.watch.Keep(b.streams)
 	r.revision.Add(1)
 }
 
-// targets are those of a table, and the configuration that they were made from.
+// targets are those of a table, and what they were made from.
 type targets struct {
-	cfg *config.Config
-	of  map[infer.Version]*router.Target
+	cfg        *config.Config
+	references driftwatch.Applied
+	of         map[infer.Version]*router.Target
 }
 
 type tableBuilder struct {
@@ -100,7 +101,8 @@ func (b *tableBuilder) entry(name string) *router.Entry {
 
 // target returns how a loaded version is asked. Of thousands an edit changes none.
 func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.Target {
-	if t := b.former.of[v]; t != nil && t.Leased == router.Leased(leased) && b.former.cfg == b.goal.cfg {
+	t := b.former.of[v]
+	if t != nil && t.Leased == router.Leased(leased) && b.former.cfg == b.goal.cfg && b.former.references.Of(v) == b.goal.references.Of(v) {
 		return t
 	}
 	m := b.goal.cfg.Model(v.Model)
@@ -115,7 +117,7 @@ func (b *tableBuilder) taps(v infer.Version, role string) (taps router.Taps) {
 	s := drift.Stream{Version: v, Role: role}
 	b.streams[s] = true
 	if tap := b.watch.Tap(s, driftwatch.Watch{
-		Leased: b.live[v], Reference: b.goal.references[v.Model], Settings: b.goal.cfg.Model(v.Model).Drift, Streams: b.shared,
+		Leased: b.live[v], Reference: b.goal.references.Of(v), Settings: b.goal.cfg.Model(v.Model).Drift, Streams: b.shared,
 	}); tap != nil {
 		taps = append(taps, tap)
 	}

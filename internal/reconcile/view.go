@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/registry"
@@ -15,7 +16,8 @@ import (
 
 // view is what the control API shows of the table: immutable, and replaced with it.
 type view struct {
-	routes map[string]*routeView // declared and implied, by name
+	routes     map[string]*routeView // declared and implied, by name
+	references driftwatch.Applied
 }
 
 // routeView is a route with what counts for its parts.
@@ -163,7 +165,18 @@ func (r *Reconciler) Models() []api.ModelStatus { return r.registry.List() }
 func (r *Reconciler) Warnings() []api.RepositoryWarning { return *r.warnings.Load() }
 
 // Details is Models with details.
-func (r *Reconciler) Details() []api.ModelStatus { return r.registry.Status() }
+func (r *Reconciler) Details() []api.ModelStatus {
+	list, references := r.registry.Status(), r.view.Load().references
+	for i := range list {
+		s := &list[i]
+		v := infer.Version{Model: s.Name, Number: s.Version}
+		leased, ref := r.registry.Leased(v), references.Of(v)
+		if s.Detail != nil && leased != nil && ref != nil {
+			s.Detail.Profile = ref.Profile(leased.Model())
+		}
+	}
+	return list
+}
 
 // Served are the versions that have served at all, with what counts for them. A
 // thousand idle ones need no series each.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -23,6 +24,7 @@ type Files struct {
 	repository *os.Root // links may lead to other folders in here
 	rel        string   // the version's folder in it
 	dir        string   // the host's path of the version's folder
+	external   External
 }
 
 // Open opens the folder of a version. Close the result when done.
@@ -30,7 +32,7 @@ func (r *Repository) Open(v infer.Version) (*Files, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	rel := r.rel(v)
-	f := &Files{rel: rel, dir: filepath.Join(r.dir, filepath.FromSlash(rel))}
+	f := &Files{rel: rel, dir: filepath.Join(r.dir, filepath.FromSlash(rel)), external: r.named.read}
 	var err error
 	if f.repository, err = r.root.OpenRoot("."); err == nil {
 		if f.Root, err = r.root.OpenRoot(rel); err != nil {
@@ -47,32 +49,82 @@ func (r *Repository) Open(v infer.Version) (*Files, error) {
 // nothing else.
 func (f *Files) Path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
 
-// Digest returns "sha256:" and the hex of the SHA-256 over the version's files in
-// the order of their paths: length and text of the path, length and contents of
-// the file, lengths as 8 bytes little-endian. It reads all of them, and ends early
-// with ctx.
+// Digest returns the identity of the version: "sha256:" and the hex of the SHA-256 over its model
+// file, the data that this names in other files, and its labels, in the order of their paths:
+// length and text of the path, length and contents of the file, lengths as 8 bytes
+// little-endian. It reads all of them, and ends early with ctx. Other files of the folder,
+// the profile for example, do not count.
 func (f *Files) Digest(ctx context.Context) (string, error) {
-	h := sha256.New()
-	writeLen := func(n int64) { _ = binary.Write(h, binary.LittleEndian, n) } // a hash never fails
-	err := walk(f.repository, f.rel, func(rel string, info fs.FileInfo) error {
-		file, err := f.repository.Open(path.Join(f.rel, rel))
-		if err != nil {
+	var external []string
+	if f.external != nil {
+		external, _ = f.external(f.Root, ModelFile) // whoever loads the model says why it is none
+	}
+	files := slices.DeleteFunc(identity(external), func(name string) bool {
+		_, err := f.Root.Stat(name)
+		return name != ModelFile && errors.Is(err, fs.ErrNotExist) // of data, the load says so and which tensor lacks it
+	})
+	return f.digest(ctx, files)
+}
+
+// FormerDigest returns the digest that earlier versions gave: over all files of the folder.
+// If the folder holds no other files than those that count, it is the same as Digest's,
+// so that what an old journal says of such a version is recognised as it is.
+func (f *Files) FormerDigest(ctx context.Context) (string, error) {
+	var files []string
+	err := fs.WalkDir(f.repository.FS(), f.rel, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
 			return err
 		}
-		defer file.Close() //nolint:errcheck // only read
-		writeLen(int64(len(rel)))
-		_, _ = io.WriteString(h, rel)
-		writeLen(info.Size())
-		n, err := io.Copy(h, reader{ctx, file})
-		if err == nil && n != info.Size() {
-			err = infer.Errorf(infer.Unavailable, "file '%s' changed while it was read", rel)
+		name := p[len(f.rel)+1:]
+		if info, err := f.repository.Stat(p); err != nil || !info.IsDir() { // a link to a folder did not count
+			files = append(files, name)
 		}
-		return err
+		if len(files) > maxFiles {
+			return infer.Errorf(infer.Invalid, "the version's folder holds more than %d files", maxFiles)
+		}
+		return nil
 	})
 	if err != nil {
-		return "", err
+		return "", hidePath(err)
+	}
+	slices.Sort(files)
+	return f.digest(ctx, files)
+}
+
+// digest hashes files of the version's folder.
+func (f *Files) digest(ctx context.Context, names []string) (string, error) {
+	h := sha256.New()
+	for _, name := range names {
+		if err := f.hash(ctx, h, name); err != nil {
+			return "", hidePath(err)
+		}
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func (f *Files) hash(ctx context.Context, h io.Writer, name string) error {
+	writeLen := func(n int64) { _ = binary.Write(h, binary.LittleEndian, n) } // a hash never fails
+	at := path.Join(f.rel, name)
+	info, err := f.repository.Stat(at)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
+		return infer.Errorf(infer.Invalid, "file '%s' is not a regular file", name)
+	}
+	file, err := f.repository.Open(at)
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	writeLen(int64(len(name)))
+	_, _ = io.WriteString(h, name)
+	writeLen(info.Size())
+	n, err := io.Copy(h, reader{ctx, file})
+	if err == nil && n != info.Size() {
+		err = infer.Errorf(infer.Unavailable, "file '%s' changed while it was read", name)
+	}
+	return err
 }
 
 // Close releases the folder.

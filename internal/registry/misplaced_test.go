@@ -105,7 +105,7 @@ func TestFolderThatLeadsOutIsNamed(t *testing.T) {
 }
 
 func TestFlatModelIsVersionOne(t *testing.T) {
-	r, dir := repository(t, map[string]string{"m/model.onnx": "abc", "m/w.bin": "w", "n/1/model.onnx": "abc", "n/1/w.bin": "w"})
+	r, dir := repository(t, map[string]string{"m/model.onnx": "uses w.bin", "m/w.bin": "w", "n/1/model.onnx": "uses w.bin", "n/1/w.bin": "w"})
 	v := infer.Version{Model: "m", Number: 1}
 	if digest(t, r, v) != digest(t, r, infer.Version{Model: "n", Number: 1}) {
 		t.Error("the same files have another digest without a version's folder")

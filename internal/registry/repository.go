@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"sluice.io/sluice/api"
@@ -20,29 +19,27 @@ import (
 // ModelFile is the file that a version's folder must hold.
 const ModelFile = "model.onnx"
 
-// maxFiles bounds the files of one version, so that a wrong folder (a home
-// directory, say) is refused instead of read.
-const maxFiles = 10_000
-
 // Repository reads a folder of models, <model>/<version>/model.onnx. A model of one
 // version may do without its folder: <model>/model.onnx is version 1. Every access
 // goes through os.Root: a link that leads out of the folder is an error. All methods
 // may be called from any goroutine.
 type Repository struct {
-	path string // as configured, absolute
+	path  string // as configured, absolute
+	named named
 
 	mu   sync.RWMutex // held for writing while the folder is opened again
 	dir  string       // the folder that root is, without links
 	root *os.Root
 }
 
-// OpenRepository opens the folder at path. Close it when done.
-func OpenRepository(path string) (*Repository, error) {
+// OpenRepository opens the folder at path. external says which other files a model file's data
+// lies in; nil: all data is in the model file. Close the result when done.
+func OpenRepository(path string, external External) (*Repository, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{path: abs}
+	r := &Repository{path: abs, named: named{read: external, known: map[string]data{}}}
 	if err := r.open(); err != nil {
 		return nil, err
 	}
@@ -98,10 +95,13 @@ type Found struct {
 // FoundVersion is a version folder.
 type FoundVersion struct {
 	Number int64
-	// Fingerprint changes when a file's path, size or time changes. It is cheap
-	// to take; the digest is the identity.
+	// Fingerprint changes when the path, size or time changes of a file that the version is
+	// made of. It is cheap to take; the digest is the identity.
 	Fingerprint string
-	Size        int64 // bytes of all files
+	Size        int64 // bytes of these files
+	// Profile changes when ProfileFile does, which lies beside them and is no part of the
+	// version; "": there is none.
+	Profile string
 	// Err says why the version cannot be loaded, without a path of the host.
 	Err error
 }
@@ -138,6 +138,7 @@ func (r *Repository) Scan() (Listing, error) {
 		}
 	}
 	l.finish(ownVersions)
+	r.named.forget()
 	return l, nil
 }
 
@@ -176,16 +177,12 @@ func (r *Repository) scanModel(name string) (Found, []api.RepositoryWarning) {
 			m.Ignored = append(m.Ignored, e.Name())
 		}
 		if number, ok := infer.ParseVersion(e.Name()); ok {
-			v := FoundVersion{Number: number}
-			v.Fingerprint, v.Size, v.Err = r.fingerprint(path.Join(name, e.Name()))
-			m.Versions = append(m.Versions, v)
+			m.Versions = append(m.Versions, r.scanVersion(path.Join(name, e.Name()), number))
 		}
 	}
 	slices.SortFunc(m.Versions, func(a, b FoundVersion) int { return cmp.Compare(a.Number, b.Number) })
 	if len(m.Versions) == 0 && r.flat(name) {
-		v := FoundVersion{Number: 1}
-		v.Fingerprint, v.Size, v.Err = r.fingerprint(name)
-		m.Versions = append(m.Versions, v)
+		m.Versions = append(m.Versions, r.scanVersion(name, 1))
 		return m, nil
 	}
 	if len(m.Versions) == 0 && bystander(name) {
@@ -200,63 +197,6 @@ func (r *Repository) scanModel(name string) (Found, []api.RepositoryWarning) {
 func (r *Repository) flat(model string) bool {
 	_, version := infer.ParseVersion(model)
 	return !version && r.holdsModel(model)
-}
-
-// fingerprint walks a version's folder; it also finds what makes loading impossible.
-func (r *Repository) fingerprint(dir string) (text string, size int64, err error) {
-	info, err := r.root.Stat(dir)
-	if err != nil || !info.IsDir() {
-		return "", 0, infer.Errorf(infer.Invalid, "the version is not a folder inside the repository")
-	}
-	var b strings.Builder
-	hasModel := false
-	err = walk(r.root, dir, func(rel string, info fs.FileInfo) error {
-		hasModel = hasModel || rel == ModelFile
-		size += info.Size()
-		fmt.Fprintf(&b, "%q %d %d\n", rel, info.Size(), info.ModTime().UnixNano())
-		return nil
-	})
-	if err == nil && !hasModel {
-		err = infer.Errorf(infer.Invalid, "the version's folder has no %s", ModelFile)
-	}
-	return b.String(), size, err
-}
-
-// walk calls visit for each regular file below dir, in the order of their paths.
-func walk(root *os.Root, dir string, visit func(rel string, info fs.FileInfo) error) error {
-	var files []string
-	err := fs.WalkDir(root.FS(), dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if !d.IsDir() {
-			files = append(files, p[len(dir)+1:])
-		}
-		if len(files) > maxFiles {
-			return infer.Errorf(infer.Invalid, "the version's folder holds more than %d files", maxFiles)
-		}
-		return nil
-	})
-	if err != nil {
-		return hidePath(err)
-	}
-	slices.Sort(files)
-	for _, rel := range files {
-		info, err := root.Stat(path.Join(dir, rel))
-		if err != nil {
-			return hidePath(fmt.Errorf("file '%s': %w", rel, err))
-		}
-		if info.IsDir() { // a link to a folder: its files are not the version's
-			continue
-		}
-		if !info.Mode().IsRegular() {
-			return infer.Errorf(infer.Invalid, "file '%s' is not a regular file", rel)
-		}
-		if err := visit(rel, info); err != nil {
-			return hidePath(err)
-		}
-	}
-	return nil
 }
 
 // hidePath keeps what went wrong and drops where on the host.

@@ -19,12 +19,27 @@ func repository(t *testing.T, files map[string]string) (*registry.Repository, st
 	for name, text := range files {
 		write(t, filepath.Join(dir, name), text)
 	}
-	r, err := registry.OpenRepository(dir)
+	r, err := registry.OpenRepository(dir, uses)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	return r, dir
+}
+
+// uses takes a text for a model that names a file in each line "uses FILE".
+func uses(root *os.Root, model string) ([]string, error) {
+	text, err := root.ReadFile(model)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "uses "); ok {
+			list = append(list, name)
+		}
+	}
+	return list, nil
 }
 
 func write(t *testing.T, name, text string) {
@@ -140,7 +155,7 @@ func TestTheRepositoryIsReplaced(t *testing.T) {
 		}
 	}
 	turn("a")
-	r, err := registry.OpenRepository(link)
+	r, err := registry.OpenRepository(link, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,27 +180,5 @@ func TestTheRepositoryIsReplaced(t *testing.T) {
 	turn("a")
 	if _, ok := r.ScanModel("old"); !ok {
 		t.Error("not found in the folder that came back")
-	}
-}
-
-func TestDigestIsTheContent(t *testing.T) {
-	files := map[string]string{"m/1/model.onnx": "abc", "m/1/data/w.bin": "w", "m/2/model.onnx": "abc", "m/2/data/w.bin": "w"}
-	r, dir := repository(t, files)
-	of := func(n int64) string { return digest(t, r, infer.Version{Model: "m", Number: n}) }
-	one := of(1)
-	if one != of(2) {
-		t.Error("equal folders have different digests")
-	}
-	write(t, filepath.Join(dir, "m/2/data/w.bin"), "W")
-	if one == of(2) {
-		t.Error("a changed file left the digest alone")
-	}
-	// A name that swallows the next file's bytes must not give the same digest.
-	if err := os.Rename(filepath.Join(dir, "m/2/data/w.bin"), filepath.Join(dir, "m/2/data/x.bin")); err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, "m/2/data/x.bin"), "w")
-	if one == of(2) {
-		t.Error("a renamed file left the digest alone")
 	}
 }
