@@ -101,7 +101,7 @@ type HTTP struct {
 
 // Limits bounds one request and its answer.
 type Limits struct {
-	MaxRows       int  `yaml:"max_rows" default:"1000000" min:"1" max:"2000000000" doc:"Rows of a data frame: what predict and /invocations take."`
+	MaxRows       int  `yaml:"max_rows" default:"1000000" min:"1" max:"2000000000" doc:"Rows of a data frame sent to predict or /invocations."`
 	MaxColumns    int  `yaml:"max_columns" default:"16384" min:"1" max:"1000000" doc:"Columns of a data frame."`
 	MaxInputs     int  `yaml:"max_inputs" default:"1024" min:"1" doc:"Input tensors of a request."`
 	MaxOutputs    int  `yaml:"max_outputs" default:"1024" min:"1" doc:"Outputs that a request asks for by name."`

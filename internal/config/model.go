@@ -20,7 +20,7 @@ type Model struct {
 	WarmupTimeout   time.Duration     `yaml:"warmup_timeout" default:"30s" min:"1ms" doc:"How long the probe for batching and the warm-up may take together; runs that still go on are then terminated, and the version serves without."`
 	PreparedShapes  int               `yaml:"prepared_shapes" default:"64" min:"1" max:"65536" doc:"Input shapes for which each instance keeps its buffers."`
 	Labels          Labels            `yaml:"labels" doc:"Labels of the classes of an output: from labels.txt beside the model file, a ZipMap that was cut off, or the model's metadata. Beyond either limit they are not used."`
-	Columns         Columns           `yaml:"columns" doc:"By the name of an input, the names of the elements of its rows, in their order: what the columns of a data frame are called in requests of rows."`
+	Columns         Columns           `yaml:"columns" doc:"By the name of an input, the names of the elements of its rows, in their order. Data frames sent to predict and /invocations have columns of these names."`
 	Drift           Drift             `yaml:"drift" doc:"Noticing that what the model is asked, or what it answers, is no longer what it was."`
 	Breaker         Breaker           `yaml:"breaker" doc:"Sparing a version that fails its requests."`
 	Shadow          Shadow            `yaml:"shadow" doc:"Limits of a version that runs as a shadow."`

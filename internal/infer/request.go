@@ -77,7 +77,7 @@ type Request struct {
 // Called is what a front must know of a called name before it reads the request.
 type Called struct {
 	Model   *Model   // the signature of who would serve it
-	Columns *Columns // what the columns of a data frame are to it
+	Columns *Columns // of a data frame
 	// Where the request bears its sticky key: in a header, or in a parameter. At
 	// most one is set.
 	StickyHeader, StickyParameter string

@@ -11,8 +11,8 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// columns returns what the columns of a data frame are to a version: as the configuration
-// names them, else as the profile does. Names that do not fit it are left out.
+// columns resolves the columns of a data frame for a version, by the names in the
+// configuration or else in the profile. Names that do not fit it are left out.
 func (b *tableBuilder) columns(v infer.Version, model *infer.Model) *infer.Columns {
 	names := b.goal.cfg.Model(v.Model).Columns
 	declared := len(names) > 0

@@ -39,6 +39,7 @@ func (x *exchange) inference(answer func(called infer.Called, body []byte) error
 	return answer(called, body)
 }
 
+// tensors answers a request of tensors.
 func (x *exchange) tensors(called infer.Called, body []byte) error {
 	err := x.predict(x.call, called, body)
 	x.call.Reset() // not deferred: after a panic something may still use it

@@ -23,8 +23,8 @@ func (x *exchange) refuseForeign(body []byte) error {
 	}
 }
 
-// frameFormat returns how a data frame is written. What is named nothing, or something unknown,
-// is JSON if it begins as JSON.
+// frameFormat returns how a data frame is written. A body without a type is JSON, and so is
+// one of another type if it begins as JSON.
 func (x *exchange) frameFormat(body []byte) (csv bool, header rows.Header, err error) {
 	kind := mediaType(x.header.contentType)
 	switch {

@@ -16,6 +16,7 @@ func (x *exchange) predictRows() (err error) {
 	return x.inference(x.rows)
 }
 
+// rows answers a data frame.
 func (x *exchange) rows(called infer.Called, body []byte) error {
 	body, err := x.plainBody(body, x.srv.limits.MaxInflatedBytes)
 	if err != nil {

@@ -286,10 +286,10 @@ func (d *csvFrame) row(row int) error {
 	return nil
 }
 
-// absent are what stands for a missing number.
+// absent lists the texts that stand for a missing number.
 var absent = [...]string{"nan", "na", "n/a", "null", "none", "-nan"}
 
-// fieldOf returns a field as a value for a datatype. What is not a number stays a text.
+// fieldOf returns a field as a value for a datatype. Text that is not a number stays text.
 func fieldOf(v value, d infer.DType) value {
 	if d == infer.Bytes {
 		return v

@@ -11,8 +11,8 @@
 //
 // Decode reads a body twice: the first pass checks the syntax and counts the rows, the
 // second one writes the values to where they belong. So the room for a tensor is taken
-// once, after the number of its elements was compared with the length of the body. What
-// a body costs is at most a multiple of its length, and reserved before it is allocated.
+// once, after the number of its elements was compared with the length of the body. A body
+// costs at most a multiple of its length, and memory is reserved before it is allocated.
 //
 // Errors are Invalid (TooLarge for a limit in bytes) and name the row, counted from 0, and
 // the column. The JSON is that of RFC 8259; beside it a byte order mark is passed over, and

@@ -139,7 +139,7 @@ func isFloat(d infer.DType) bool {
 // isClass reports whether a datatype can be that of a class.
 func isClass(d infer.DType) bool { return d != infer.Bool && !isFloat(d) }
 
-// What parts of a row take, in bytes, at the most.
+// The sizes of parts of a row, in bytes, at the most.
 const (
 	punctuation = 8  // between the members of a row
 	widest      = 32 // a number or a word, and the comma before it

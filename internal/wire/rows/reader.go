@@ -130,7 +130,7 @@ func (r *reader) skip() error {
 	}
 }
 
-// skipCounting is skip, and returns how many elements an array has, -1 for what is none.
+// skipCounting is skip, and returns how many elements an array has, -1 for any other value.
 func (r *reader) skipCounting() (n int, err error) {
 	if r.peek() != '[' {
 		return -1, r.skip()

@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// kind is what a value is written as.
+// kind is how a value is written.
 type kind uint8
 
 const (
