@@ -317,7 +317,7 @@ func (p *Profile) ColumnsOf(columns []string) ([]string, error) {
 	var absent []string
 	for i := range p.Features {
 		f := &p.Features[i]
-		names := []string{f.Name, fmt.Sprintf("%s[%d]", f.Tensor, f.Element), fmt.Sprintf("%s.%d", f.Tensor, f.Element)}
+		names := f.names()
 		if at := slices.IndexFunc(names, func(name string) bool { return known[name] }); at >= 0 {
 			result[i] = names[at]
 		} else {
@@ -332,6 +332,16 @@ func (p *Profile) ColumnsOf(columns []string) ([]string, error) {
 	default:
 		return nil, infer.Errorf(infer.Invalid, "no column of numbers for feature %s", listed(absent))
 	}
+}
+
+// Names reports whether a column bears the name of a feature or of its place.
+func (p *Profile) Names(column string) bool {
+	return slices.ContainsFunc(p.Features, func(f Feature) bool { return slices.Contains(f.names(), column) })
+}
+
+// names are the names that a column of the feature may have.
+func (f *Feature) names() []string {
+	return []string{f.Name, fmt.Sprintf("%s[%d]", f.Tensor, f.Element), fmt.Sprintf("%s.%d", f.Tensor, f.Element)}
 }
 
 func (p *Profile) hasOutputs() bool {

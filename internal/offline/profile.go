@@ -153,7 +153,9 @@ func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, er
 	}
 	columns := o.Columns
 	if len(columns) == 0 {
-		columns = numbersIn(table)
+		if columns, err = table.Numbers(func(name string) bool { return slices.Contains(o.Targets, name) && textual(table, name) }); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := table.Use(columns); err != nil { // which finds those that are not there, or of texts
 		return nil, nil, err
@@ -219,15 +221,9 @@ func (o *ProfileOptions) leftOut(table *tabular.Reader, columns []string) []Colu
 	return list
 }
 
-// numbersIn returns the columns of numbers, but for those named otherwise.
-func numbersIn(table *tabular.Reader, but ...string) []string {
-	var names []string
-	for _, c := range table.Columns() {
-		if !c.Text && !slices.Contains(but, c.Name) {
-			names = append(names, c.Name)
-		}
-	}
-	return names
+// textual reports whether a column holds texts.
+func textual(table *tabular.Reader, name string) bool {
+	return slices.ContainsFunc(table.Columns(), func(c tabular.Column) bool { return c.Name == name && c.Text })
 }
 
 // ReadProfile reads a profile, of any size that one can have.

@@ -90,7 +90,12 @@ func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, *
 	if err != nil {
 		return nil, nil, err
 	}
-	numbers := numbersIn(table, o.Time)
+	numbers, err := table.Numbers(func(name string) bool {
+		return name == o.Time || textual(table, name) && !p.Names(name)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
 	columns, err := p.ColumnsOf(numbers)
 	if err != nil {
 		inputs := *p

@@ -24,6 +24,16 @@ func number(field string) (float64, bool) {
 	}
 }
 
+// hasDecimalComma reports whether a field would be a number with a point in the place of its
+// comma.
+func hasDecimalComma(field string) bool {
+	if strings.Count(field, ",") != 1 {
+		return false
+	}
+	_, ok := number(strings.Replace(field, ",", ".", 1))
+	return ok
+}
+
 // trim cuts blanks off, which most numbers do not have.
 func trim(field string) string {
 	if n := len(field); n == 0 || field[0] > ' ' && field[n-1] > ' ' && field[0] < 0x80 && field[n-1] < 0x80 {

@@ -50,6 +50,9 @@ type Column struct {
 	Name    string // col1 for the first one, where the file gives no name
 	Text    bool   // its first rows hold texts rather than numbers
 	Example string // one of these texts
+	// DecimalComma says that these would be numbers with a point in the place of the comma.
+	// They are not read as numbers: in other files a comma parts thousands, or fields.
+	DecimalComma bool
 }
 
 // Reader reads rows of numbers. It belongs to one goroutine.
@@ -108,7 +111,7 @@ func New(r io.Reader, o Options) (*Reader, error) {
 }
 
 // UsualMissing returns the texts that stand for a missing value in most files.
-func UsualMissing() []string { return []string{"", "NA", "N/A", "null", "None", "?"} }
+func UsualMissing() []string { return []string{"", "NA", "N/A", "#N/A", "null", "None", "?"} }
 
 // check panics if a limit is missing.
 func (o *Options) check() {
@@ -194,6 +197,8 @@ func (r *Reader) Use(names []string) error {
 		switch {
 		case !ok:
 			return infer.Errorf(infer.Invalid, "the file has no column '%s'; it has %s", clip(name), r.names())
+		case r.columns[i].DecimalComma:
+			return r.columns[i].commaError()
 		case r.columns[i].Text:
 			return infer.Errorf(infer.Invalid, "column '%s' holds texts, '%s' for example; expected numbers", clip(name), r.columns[i].Example)
 		case r.place[i] >= 0:
@@ -202,6 +207,27 @@ func (r *Reader) Use(names []string) error {
 		r.use(i)
 	}
 	return nil
+}
+
+// commaError says that a column writes decimals with a comma.
+func (c *Column) commaError() error {
+	return infer.Errorf(infer.Invalid, "column '%s' has commas in its numbers, '%s' for example; write decimals with a point, and thousands without a mark", clip(c.Name), c.Example)
+}
+
+// Numbers returns the columns of numbers, in the file's order. It is an error if one would be
+// of numbers with a decimal point, unless except says that it is not wanted.
+func (r *Reader) Numbers(except func(name string) bool) ([]string, error) {
+	var names []string
+	for i := range r.columns {
+		switch c := &r.columns[i]; {
+		case except(c.Name):
+		case c.DecimalComma:
+			return nil, c.commaError()
+		case !c.Text:
+			names = append(names, c.Name)
+		}
+	}
+	return names, nil
 }
 
 // Keep has Next keep the text of a column, of any kind, which Text returns. It is called
@@ -250,7 +276,11 @@ func (r *Reader) Next() (values []float64, missing []bool, err error) {
 	}
 	r.first = nil
 	if len(row) != r.width {
-		return nil, nil, infer.Errorf(infer.Invalid, "line %d has %d fields; expected %d, as in the first row", r.line, len(row), r.width)
+		hint := ""
+		if r.csv.Comma == ',' && len(row) > r.width {
+			hint = "; if a number has a decimal comma, write it with a point"
+		}
+		return nil, nil, infer.Errorf(infer.Invalid, "line %d has %d fields; expected %d, as in the first row%s", r.line, len(row), r.width, hint)
 	}
 	for i, field := range row {
 		if len(field) > r.opts.MaxFieldBytes {
@@ -292,10 +322,10 @@ func (r *Reader) value(column int, field string) (x float64, missing bool, err e
 		return 0, true, nil
 	}
 	hint := "; say that it stands for a missing value, or leave the column out"
-	if _, decimal := number(strings.Replace(field, ",", ".", 1)); decimal {
+	if hasDecimalComma(field) {
 		hint = "; write decimals with a point"
 	}
-	return 0, false, r.errorAt(column, "'%s' is no number%s", clip(field), hint)
+	return 0, false, r.errorAt(column, "'%s' is not a number%s", clip(field), hint)
 }
 
 // checkText refuses bytes that are no text in UTF-8.

@@ -3,6 +3,7 @@ package tabular
 import (
 	"bytes"
 	"encoding/csv"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -133,7 +134,7 @@ func (o *Options) kindOf(field string) int {
 // numbers. One without a value yet may still turn out to be of numbers.
 func (o *Options) sniffColumns(columns []Column, rows [][]string) {
 	for i := range columns {
-		numbers, texts, example := 0, 0, ""
+		numbers, texts, commas, example := 0, 0, 0, ""
 		for _, row := range rows {
 			if i >= len(row) {
 				continue
@@ -142,22 +143,27 @@ func (o *Options) sniffColumns(columns []Column, rows [][]string) {
 			case isNumber:
 				numbers++
 			case isText:
+				text := trim(row[i])
 				if texts++; texts == 1 {
-					example = clip(trim(row[i]))
+					example = clip(text)
+				}
+				if hasDecimalComma(text) {
+					commas++
 				}
 			default:
 			}
 		}
 		if texts > numbers {
-			columns[i].Text, columns[i].Example = true, example
+			columns[i].Text, columns[i].Example, columns[i].DecimalComma = true, example, commas == texts
 		}
 	}
 }
 
-// nameColumns gives names to the columns of the first row.
+// nameColumns gives names to the columns of the first row. It is an error if two have the same.
 func nameColumns(first []string, header bool) ([]Column, error) {
 	columns := make([]Column, len(first))
 	at := make(map[string]int, len(first))
+	var twice []string
 	for i := range columns {
 		name := ""
 		if header {
@@ -167,9 +173,16 @@ func nameColumns(first []string, header bool) ([]Column, error) {
 			name = "col" + strconv.Itoa(i+1)
 		}
 		if j, ok := at[name]; ok {
-			return nil, infer.Errorf(infer.Invalid, "columns %d and %d are both named '%s'; names must differ", j+1, i+1, clip(name))
+			twice = append(twice, fmt.Sprintf("columns %d and %d are both named '%s'", j+1, i+1, clip(name)))
 		}
 		at[name], columns[i].Name = i, strings.Clone(name)
+	}
+	const most = 10
+	if more := len(twice) - most; more > 0 {
+		twice = append(twice[:most], fmt.Sprintf("and %d more", more))
+	}
+	if len(twice) > 0 {
+		return nil, infer.Errorf(infer.Invalid, "%s; names must differ", strings.Join(twice, ", "))
 	}
 	return columns, nil
 }

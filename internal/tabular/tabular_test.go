@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -94,6 +95,9 @@ func TestRead(t *testing.T) {
 	f(`"a ""b""","c`+"\n"+`d"`+"\n1,\"2\"\n", auto, numbers(`a "b"`, "c\nd"), []float64{1, 2})
 	f("a,b\n NaN,+Inf\nnan,-Infinity\n1e999,inf \n", auto, numbers("a", "b"),
 		[]float64{math.NaN(), inf}, []float64{math.NaN(), -inf}, []float64{inf, inf})
+	f("a,b\n#N/A,NULL\n1,2\n", auto, numbers("a", "b"), []float64{-99, -99}, []float64{1, 2})
+	f("\xef\xbb\xbf\"a\";\"b\"\r\n1;2\r\n", auto, numbers("a", "b"), []float64{1, 2})
+	f("=x,sum\n1,=SUM(A1:A9)\n2,@a+b\n", auto, []tabular.Column{{Name: "=x"}, {Name: "sum", Text: true, Example: "=SUM(A1:A9)"}}, []float64{1}, []float64{2})
 	f("a,b\n,NA\nn/a,null\nNone,?\n0x1p-1,-.5E1\n", auto, numbers("a", "b"),
 		[]float64{-99, -99}, []float64{-99, -99}, []float64{-99, -99}, []float64{.5, -5})
 	f("a,b\nTrue,false\n", auto, numbers("a", "b"), []float64{1, 0})
@@ -121,6 +125,37 @@ func TestUse(t *testing.T) {
 	f("no column 'd'; it has 'a', 'b', 'kind', 'c'", "d")
 	f("'kind' holds texts, 'red' for example", "a", "kind")
 	f("'a' is named twice", "a", "b", "a")
+}
+
+// TestDecimalCommas: they are refused, and never left out as if they were texts.
+func TestDecimalCommas(t *testing.T) {
+	f := func(text, want string, except ...string) {
+		t.Helper()
+		r, err := tabular.New(strings.NewReader(text), complete(tabular.Options{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names, err := r.Numbers(func(name string) bool { return slices.Contains(except, name) })
+		got := strings.Join(names, " ")
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+		if err != nil {
+			if err := r.Use([]string{"a"}); err == nil || err.Error() != want {
+				t.Errorf("%q: %v, want %s", text, err, want)
+			}
+		}
+	}
+	const comma = "column 'a' has commas in its numbers, '1,5' for example; write decimals with a point, and thousands without a mark"
+	f("a;b\n1,5;2\n-2,25;3\n", comma)
+	f("a,b\n\"1,5\",2\n\"1,234\",3\n", comma)
+	f("a\tb\n1,5\t2\n;\t3\n", "b") // not all of them
+	f("a;b\n1,5;2\nNA;3\n", comma)
+	f("a;b\n1,5;2\n", "b", "a")
+	f("a;b\n1,2,3;2\n", "b")
 }
 
 func TestKeep(t *testing.T) {
@@ -160,9 +195,14 @@ func TestRefused(t *testing.T) {
 	f("a,b\n1,2\n\n3,4,5\n", "line 4 has 3 fields; expected 2", auto)
 	f("a,b\n1,\"2\n3,4\n", "line 2: a quote that opens in this row", auto)
 	f("a,b\n1,2\n1,2\"\n", "line 3, byte 4: bare", auto)
-	f("a,a\n1,2\n", "columns 1 and 2 are both named 'a'", auto)
-	f("a,b\n1,2\n3,x y\n", "line 3, column 2 ('b'): 'x y' is no number; say that it stands for a missing value", auto)
-	f("a;b\n1,5;2\n1;2\n1;2\n", "line 2, column 1 ('a'): '1,5' is no number; write decimals with a point", auto)
+	f("a,a\n1,2\n", "columns 1 and 2 are both named 'a'; names must differ", auto)
+	f("a,b,a,c,b,a\n1,2,3,4,5,6\n", "columns 1 and 3 are both named 'a', columns 2 and 5 are both named 'b', columns 3 and 6 are both named 'a'; names must differ", auto)
+	f(strings.Repeat("a,", 20)+"a\n", "columns 10 and 11 are both named 'a', and 10 more; names", auto)
+	f("\xef\xbb\xbfa;a\n1;2\n", "columns 1 and 2 are both named 'a'", auto)
+	f("a,b\n1,5,2,5\n", "line 2 has 4 fields; expected 2, as in the first row; if a number has a decimal comma, write it with a point", auto)
+	f("a,b\n1,2\n3,=1+2\n", "line 3, column 2 ('b'): '=1+2' is not a number", auto)
+	f("a,b\n1,2\n3,x y\n", "line 3, column 2 ('b'): 'x y' is not a number; say that it stands for a missing value", auto)
+	f("a;b\n1,5;2\n1;2\n1;2\n", "line 2, column 1 ('a'): '1,5' is not a number; write decimals with a point", auto)
 	f("a,b\n1,2\n1,\xe9t\xe9\n", "line 3, column 2 ('b'): '\uFFFDt\uFFFD' is not UTF-8", auto)
 	f("a,caf\xe9\n1,2\n", "line 1, column 2", auto)
 	f("a,b\n1,2\n1,x\x00\n", "line 3, byte 4: a NUL", auto)
@@ -278,6 +318,7 @@ func FuzzReader(f *testing.F) {
 	for _, text := range []string{
 		"a,b\n1,2\n3,4\n", "\xef\xbb\xbfa;b\r\n1;2\r\n", "1\t2\n", "\"a\"\"\",b\n\"1\n\",2", "a,b\n1,\"", "a\x00", "\xff\xfe", "a,a\n",
 		"x,y\nnan,inf\n,NA\n", "a,b\n1,2\n3\n", "a\r1\r2", "a,b\n1,\xff\n", ",,,\n,,,\n", "\"", "\n\n1", "150,4,x\n1,2,3\n",
+		"a;b\n1,5;2\n", "\xef\xbb\xbf\"a\";b\n=1+2;NULL\n", "a,b\n1,5,2,5\n", "\xef\xbb\xbf\xef\xbb\xbfa\n1\n", "a,b,a\n1,2,3\n",
 	} {
 		f.Add([]byte(text), byte(0), byte(0))
 	}
