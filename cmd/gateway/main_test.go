@@ -131,7 +131,7 @@ func TestCheck(t *testing.T) {
 		return path
 	}
 	good := file("repository: {path: models}\n")
-	if got := command(t, "", []string{"check", "-c", good}); got.code != exitOK || got.out != good+": ok\n" {
+	if got := command(t, "", []string{"check", "-c", good}); got.code != exitOK || got.out != good+": ok\n" || !strings.Contains(got.errOut, "there is no folder models here") {
 		t.Errorf("a good file: %+v", got)
 	}
 	bad := file("repository: {path: models, parallel_loads: 0}\nservr: {}\n")
@@ -158,6 +158,56 @@ func TestCheck(t *testing.T) {
 	got = command(t, "", []string{"check", "-c", watched})
 	if got.code != exitFailed || !strings.Contains(got.errOut, "models.a.drift.profile: there is no such file") || !strings.Contains(got.errOut, "models.b.drift.profile: ") {
 		t.Errorf("profiles: %+v", got)
+	}
+}
+
+// What a file names and the repository lacks is found with its line.
+func TestCheckLooksAtTheRepository(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"iris/1", "iris/2", "wine/1"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		place(t, filepath.Join(dir, name, "model.onnx"), "x")
+	}
+	if err := os.Remove(filepath.Join(dir, "wine/1/model.onnx")); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "sluice.yaml")
+	check := func(text string) result {
+		t.Helper()
+		place(t, file, "repository: {path: "+dir+"}\n"+text)
+		return command(t, "", []string{"check", "-c", file})
+	}
+	expect(t, result{exitOK, file + ": ok\n", ""}, check("models: {iris: {versions: [1, 2]}}\nroutes: {iris: {variants: [{version: 1, weight: 100%}]}}\n"))
+	got := check(`models:
+  irsi: {timeout: 1s}
+  iris:
+    versions:
+      - 1
+      - 7
+    drift: {profile: none.json}
+  wine: {versions: [1]}
+routes:
+  iris:
+    variants: [{version: 9, weight: 100%}]
+    shadows: [{version: 8, sample: 1%}]
+    fallback: 6
+  other: {variants: [{version: 1, weight: 100%}]}
+`)
+	want := file + strings.ReplaceAll(`:3: models.irsi: the repository has no model 'irsi'; did you mean iris?
+:7: models.iris.versions[1]: the repository has no version 7 of model 'iris'
+:8: models.iris.drift.profile: there is no such file
+:9: models.wine.versions[0]: version 1 of model 'wine' cannot be loaded: the version's folder has no model.onnx
+:12: routes.iris.variants[0].version: the repository has no version 9 of model 'iris'
+:13: routes.iris.shadows[0].version: the repository has no version 8 of model 'iris'
+:14: routes.iris.fallback: the repository has no version 6 of model 'iris'
+:15: routes.other.model: the repository has no model 'other'
+`, "\n:", "\n"+file+":")
+	expect(t, result{exitFailed, "", want}, got)
+	place(t, filepath.Join(dir, "stray.onnx"), "x")
+	if got := check(""); got.code != exitFailed || !strings.Contains(got.errOut, ":1: repository.path: stray.onnx: a model file is not used at this place") {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -45,6 +45,12 @@ func (s *settings) flags(cmd *cobra.Command) {
 
 // read returns the configuration. It can be read again; the flags stay.
 func (s *settings) read() (*config.Config, error) {
+	cfg, _, err := s.readWithPlaces()
+	return cfg, err
+}
+
+// readWithPlaces is read that returns as well where each setting was given.
+func (s *settings) readWithPlaces() (*config.Config, *config.Places, error) {
 	f := s.cmd.Flags()
 	var overrides []config.Override
 	for _, v := range s.values {
@@ -58,7 +64,7 @@ func (s *settings) read() (*config.Config, error) {
 	if f.Changed("load-model") {
 		overrides = append(overrides, config.SetList("--load-model", "repository.load", s.load))
 	}
-	return config.Load(s.file, overrides...)
+	return config.LoadWithPlaces(s.file, overrides...)
 }
 
 func newCheck() *cobra.Command {
@@ -66,19 +72,27 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check -c FILE",
 		Short: "Report every problem of a configuration file",
-		Long: `Report every problem of a configuration file, each with its line and path, and of
-the profiles that it names. Flags win over the file as they do for serve.`,
+		Long: `Report every problem of a configuration file, each with its line and path, and what
+the files that it is about lack: profiles, and the models and versions that settings
+and routes name. A repository that is not there is not looked at. Flags win over the
+file as they do for serve.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if s.file == "" {
 				return usageError{"name the file to check: gateway check -c FILE"}
 			}
-			cfg, err := s.read()
-			if err == nil {
-				err = offline.CheckProfiles(cfg)
-			}
+			cfg, places, err := s.readWithPlaces()
 			if err != nil {
 				return err
+			}
+			problems, lookedAt, err := offline.CheckFiles(cfg, places)
+			switch {
+			case err != nil:
+				return err
+			case len(problems) > 0:
+				return problems
+			case !lookedAt:
+				cmd.PrintErrf("note: there is no folder %s here, so models and versions were not looked at\n", cfg.Repository.Path)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", s.file)
 			return err

@@ -81,27 +81,39 @@ func (d *decoder) defaults(path string, v reflect.Value) {
 // Load reads a file, which may be "" for none, and lays the overrides over it.
 // Where the content is wrong the error is Problems.
 func Load(path string, overrides ...Override) (*Config, error) {
+	cfg, _, err := LoadWithPlaces(path, overrides...)
+	return cfg, err
+}
+
+// LoadWithPlaces is Load that returns as well where each setting was given, for what
+// only others can tell to be wrong.
+func LoadWithPlaces(path string, overrides ...Override) (*Config, *Places, error) {
 	if path == "" {
-		return Parse("", nil, os.LookupEnv, overrides...)
+		return parse("", nil, os.LookupEnv, overrides)
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return nil, nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
 	if err = errors.Join(err, file.Close()); err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return nil, nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	return Parse(path, text, os.LookupEnv, overrides...)
+	return parse(path, text, os.LookupEnv, overrides)
 }
 
 // Parse reads the text of a file. The name stands in messages, env looks up
 // environment variables. Where anything is wrong the error is Problems, and
 // lists all of it.
 func Parse(name string, text []byte, env func(string) (string, bool), overrides ...Override) (*Config, error) {
+	cfg, _, err := parse(name, text, env, overrides)
+	return cfg, err
+}
+
+func parse(name string, text []byte, env func(string) (string, bool), overrides []Override) (*Config, *Places, error) {
 	root, err := parseTree(text)
 	if err != nil {
-		return nil, syntaxProblem(name, err)
+		return nil, nil, syntaxProblem(name, err)
 	}
 	cfg := Default()
 	d := newDecoder(cfg, env)
@@ -113,13 +125,13 @@ func Parse(name string, text []byte, env func(string) (string, bool), overrides 
 	d.required("", reflect.ValueOf(cfg).Elem())
 	d.validate()
 	if d.problems == nil {
-		return cfg, nil
+		return cfg, &Places{d.given}, nil
 	}
 	d.problems.sort()
 	if d.dropped > 0 {
 		d.problems = append(d.problems, Problem{Source: name, Message: fmt.Sprintf("and %d more problems", d.dropped)})
 	}
-	return nil, d.problems
+	return nil, nil, d.problems
 }
 
 // lineError is an error at a line of the file.

@@ -2,7 +2,6 @@ package driftwatch
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -58,20 +57,20 @@ func (r *Reference) read(files opener, path string) error {
 	return err
 }
 
-// CheckProfiles returns what is wrong with the profiles that a configuration names,
-// one error for each model, by itself: whether one fits its model shows when it serves.
-func CheckProfiles(cfg *config.Config) error {
-	var errs []error
+// CheckProfiles returns what is wrong with the profiles that a configuration names, by
+// model: whether one fits its model shows when it serves.
+func CheckProfiles(cfg *config.Config) map[string]error {
+	errs := map[string]error{}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Models)) {
 		path := cfg.Model(name).Drift.Profile
 		if path == "" || path == config.NoProfile {
 			continue
 		}
 		if err := new(Reference).read(anywhere{}, path); err != nil {
-			errs = append(errs, fmt.Errorf("models.%s.drift.profile: %s", name, infer.Message(err)))
+			errs[name] = err
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // fileError is what may be said of a file that cannot be read: not where it is.

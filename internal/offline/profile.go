@@ -8,9 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
-	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/tabular"
 )
@@ -231,6 +229,3 @@ func ReadProfile(r io.Reader) (*Profile, error) { return drift.Read(r, drift.Max
 
 // CompareProfiles says how b differs from a.
 func CompareProfiles(a, b *Profile) *ProfileComparison { return drift.Compare(a, b) }
-
-// CheckProfiles returns what is wrong with the profiles that a configuration names.
-func CheckProfiles(cfg *config.Config) error { return driftwatch.CheckProfiles(cfg) }
