@@ -1,5 +1,5 @@
 // Command report renders the raw results of compare: a page with tables and
-// pictures beside them, and the table in the README. The same results give the
+// pictures beside them, and the table in docs/performance.md. The same results give the
 // same report.
 //
 //	go run ./report -in results/compare.jsonl -readme ../README.md

@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/benchmarks/record"
 )
 
-// The markers between which the README's table stands.
+// The markers between which the document's table stands.
 const (
 	begin = "<!-- bench:begin -->"
 	end   = "<!-- bench:end -->"
@@ -41,7 +41,7 @@ func updateReadme(path, text string) error {
 	return page.Write(path, fresh)
 }
 
-// summary is what the README shows.
+// summary is what the document shows.
 func (r *results) summary() string {
 	var b strings.Builder
 	h := r.about.Host
@@ -96,9 +96,8 @@ func (r *results) peers(setup string) (list []string) {
 func (r *results) behind() string {
 	var b strings.Builder
 	for _, t := range targets(r) {
-		if _, _, ok := t.verdict(r); !ok {
-			s := t.measure(r, &t)
-			fmt.Fprintf(&b, "- %s, %s: %s of %s\n", t.what, t.setup, page.Ratio(s.Median), page.Ratio(t.want))
+		if _, _, ok := t.verdict(); !ok {
+			fmt.Fprintf(&b, "- %s, %s: %s of %s\n", t.what, t.setup, page.Ratio(t.got.Median), page.Ratio(t.want))
 		}
 	}
 	for _, setup := range r.setups() {

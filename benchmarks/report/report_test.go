@@ -205,8 +205,8 @@ func TestShareOfRaw(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	f := func(value float64, of target, want string) {
 		t.Helper()
-		of.measure = func(*results, *target) record.Spread { return record.SpreadOf([]float64{value}) }
-		if _, got, _ := of.verdict(nil); got != want {
+		of.got = record.SpreadOf([]float64{value})
+		if _, got, _ := of.verdict(); got != want {
 			t.Errorf("%g: %q, want %q", value, got, want)
 		}
 	}

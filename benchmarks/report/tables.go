@@ -16,7 +16,7 @@ func (r *results) targetTable() string {
 	t := page.NewTable("target", "set-up", "wanted", "measured", "verdict")
 	met, missed, absent := 0, 0, 0
 	for _, target := range targets(r) {
-		measured, verdict, ok := target.verdict(r)
+		measured, verdict, ok := target.verdict()
 		sign := "≥"
 		if target.most {
 			sign = "≤"

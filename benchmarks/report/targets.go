@@ -13,127 +13,73 @@ type target struct {
 	what    string
 	setup   string
 	want    float64
-	stretch float64 // 0: none
-	most    bool    // want is the most, not the least
-	binds   bool    // else it is reported only
-	note    string  // said after the verdict
-	measure func(r *results, t *target) record.Spread
+	got     record.Spread // none if it was not measured
+	stretch float64       // 0: none
+	most    bool          // want is the most, not the least
+	binds   bool          // else it is reported only
+	note    string        // said after the verdict
 }
 
-// targets lists all rows that this comparison can answer.
-func targets(r *results) []target {
-	list := tiny()
-	for _, setup := range []string{record.Pinned, record.Shared} {
-		list = append(list, heavy(setup)...)
-	}
-	list = append(list, beside()...)
-	return append(list, tails(r)...)
-}
-
-func tiny() []target {
+// targets lists all rows that this comparison can answer. Heavy models are compared with
+// raw ONNX Runtime; those rows bind if the client has a core of its own.
+func targets(r *results) (list []target) {
 	const binary, text = "lin binary c=64", "lin JSON c=64"
-	noop := func(setup, work string, want, stretch float64) target {
-		return target{
-			what: "R_noop, " + work, setup: setup, want: want, stretch: stretch, binds: true,
-			measure: func(r *results, _ *target) record.Spread {
-				return r.ratio(setup, work, record.Gateway, record.Noop)
-			},
+	for _, t := range []target{
+		{what: binary, setup: record.Shared, want: 0.80, stretch: 0.90}, {what: text, setup: record.Shared, want: 0.80, stretch: 0.90},
+		{what: binary, setup: record.Pinned, want: 0.80, stretch: 0.85}, {what: text, setup: record.Pinned, want: 0.65, stretch: 0.75},
+	} {
+		t.got, t.binds, t.what = r.ratio(t.setup, t.what, record.Gateway, record.Noop), true, "R_noop, "+t.what
+		list = append(list, t)
+	}
+	for _, work := range []string{binary, text} {
+		list = append(list, target{
+			what: "allocations per request, " + work, setup: record.Shared, want: 2, most: true, binds: true, got: r.of(record.Shared, work, record.Gateway, allocations),
+		})
+	}
+	for _, setup := range []string{record.Pinned, record.Shared} {
+		raw := func(what, work string, want, batch float64) target {
+			return target{what: what + ", " + work, setup: setup, want: want, binds: setup == record.Pinned, got: r.share(setup, work, record.Gateway, batch)}
 		}
-	}
-	allocated := func(work string) target {
-		return target{
-			what: "allocations per request, " + work, setup: record.Shared, want: 2, most: true, binds: true,
-			measure: func(r *results, _ *target) record.Spread {
-				return r.of(record.Shared, work, record.Gateway, allocations)
-			},
-		}
-	}
-	return []target{
-		noop(record.Shared, binary, 0.80, 0.90), noop(record.Shared, text, 0.80, 0.90),
-		noop(record.Pinned, binary, 0.80, 0.85), noop(record.Pinned, text, 0.65, 0.75),
-		allocated(binary), allocated(text),
-	}
-}
-
-// heavy models are compared with raw ONNX Runtime; those rows bind where the
-// client has a core of its own.
-func heavy(setup string) []target {
-	raw := func(what, work string, want, batch float64) target {
-		return target{
-			what: what + ", " + work, setup: setup, want: want, binds: setup == record.Pinned,
-			measure: func(r *results, _ *target) record.Spread {
-				return r.share(setup, work, record.Gateway, batch)
-			},
-		}
-	}
-	batched := raw("share of unbatched raw", "enc binary c=16", 1.2, 1)
-	batched.measure = func(r *results, t *target) record.Spread {
+		batched := raw("share of unbatched raw", "enc binary c=16", 1.2, 1)
 		size := r.of(setup, "enc binary c=16", record.Gateway, meanBatch)
 		_, one := r.best(setup, "enc", 1, 0)
 		if _, many := r.best(setup, "enc", max(1, size.Median), 0); size.OK() && one > 0 {
-			t.note = fmt.Sprintf("runs of %.1f rows; raw itself gains %.2f × by such", size.Median, many/one)
+			batched.note = fmt.Sprintf("runs of %.1f rows; raw itself gains %.2f × by such", size.Median, many/one)
 		}
-		return r.share(setup, "enc binary c=16", record.Gateway, 1)
+		list = append(list, raw("R_raw, model of about 100 µs", "cnn binary c=8", 0.85, 0), raw("R_raw, model of 1 ms or more", "enc binary c=8", 0.95, 0), batched)
 	}
-	return []target{
-		raw("R_raw, model of about 100 µs", "cnn binary c=8", 0.85, 0),
-		raw("R_raw, model of 1 ms or more", "enc binary c=8", 0.95, 0),
-		batched,
-	}
-}
-
-// beside are the rows of a Triton in the same run.
-func beside() (list []target) {
-	for _, row := range []struct {
-		work string
-		want float64
-	}{
-		{"lin binary c=64", 2.5},
-		{"lin JSON c=64", 2.5},
-		{"mlp binary c=64", 2.5},
-		{"mlp JSON c=64", 2.5},
-		{"cnn binary c=8", 1.3},
-		{"big binary c=8", 1.3},
-		{"enc binary c=8", 1.0},
-		{"enc binary c=16", 1.0},
+	for _, t := range []target{
+		{what: binary, want: 2.5}, {what: text, want: 2.5}, {what: "mlp binary c=64", want: 2.5}, {what: "mlp JSON c=64", want: 2.5},
+		{what: "cnn binary c=8", want: 1.3}, {what: "big binary c=8", want: 1.3}, {what: "enc binary c=8", want: 1.0}, {what: "enc binary c=16", want: 1.0},
 	} {
-		list = append(list, target{
-			what: "times Triton, " + row.work, setup: record.Shared, want: row.want, binds: true,
-			measure: func(r *results, _ *target) record.Spread {
-				return r.ratio(record.Shared, row.work, record.Gateway, record.Triton)
-			},
-		})
+		t.setup, t.binds, t.got, t.what = record.Shared, true, r.ratio(record.Shared, t.what, record.Gateway, record.Triton), "times Triton, "+t.what
+		list = append(list, t)
 	}
-	return list
+	return append(list, tails(r)...)
 }
 
 // tails compares the open loop at 70 % of the peak with the ideal queue. That says
 // something of a gateway where runs take a millisecond or more: a request over the
 // loopback takes longer than all that a tiny model's queue does.
 func tails(r *results) (list []target) {
-	const what = "p99 of an open loop at 70 % of the peak, times an ideal drain queue's"
+	t := target{
+		what: "p99 of an open loop at 70 % of the peak, times an ideal drain queue's", setup: record.Pinned, want: 1.3, most: true, binds: true, got: record.SpreadOf(nil),
+	}
 	points := r.Where("point", "kind", record.Open, "contender", record.Gateway, "load", "0.7")
 	for i := range points {
-		p := &points[i]
-		list = append(list, target{
-			what: what + ", " + p.Params["model"], setup: p.Params["setup"], want: 1.3, most: true, binds: r.takesMillis(p),
-			measure: func(r *results, t *target) record.Spread {
-				ideal, err := r.ideal(p)
-				if err != nil {
-					t.note = err.Error()
-					return record.SpreadOf(nil)
-				}
-				p99 := p.Figures["p99_us"]
-				t.note = fmt.Sprintf("p99 %s, ideal %s", page.Micros(p99), page.Micros(micros(ideal.P99)))
-				return record.SpreadOf([]float64{p99 / micros(ideal.P99)})
-			},
-		})
+		p, t := &points[i], t
+		t.what, t.setup, t.binds = t.what+", "+p.Params["model"], p.Params["setup"], r.takesMillis(p)
+		if ideal, err := r.ideal(p); err != nil {
+			t.note = err.Error()
+		} else {
+			p99 := p.Figures["p99_us"]
+			t.note = fmt.Sprintf("p99 %s, ideal %s", page.Micros(p99), page.Micros(micros(ideal.P99)))
+			t.got = record.SpreadOf([]float64{p99 / micros(ideal.P99)})
+		}
+		list = append(list, t)
 	}
 	if len(list) == 0 {
-		list = append(list, target{
-			what: what, setup: record.Pinned, want: 1.3, most: true, binds: true,
-			measure: func(*results, *target) record.Spread { return record.SpreadOf(nil) },
-		})
+		return []target{t}
 	}
 	return list
 }
@@ -174,33 +120,32 @@ func (r *results) ideal(p *record.Record) (drain.Result, error) {
 }
 
 // verdict says what became of a target; ok is false if it is missed.
-func (t *target) verdict(r *results) (measured, verdict string, ok bool) {
-	s := t.measure(r, t)
-	if !s.OK() {
-		return "-", with("not measured in this run", t.note), true
+func (t *target) verdict() (measured, verdict string, ok bool) {
+	with := func(text string) string {
+		if t.note == "" {
+			return text
+		}
+		return text + " (" + t.note + ")"
 	}
-	measured, ok = page.Range(s, page.Ratio), s.Median >= t.want
-	beyond := t.stretch > 0 && s.Median >= t.stretch
+	if !t.got.OK() {
+		return "-", with("not measured in this run"), true
+	}
+	measured = page.Range(t.got, page.Ratio)
+	ok = t.got.Median >= t.want
 	if t.most {
-		ok = s.Median <= t.want
+		ok = t.got.Median <= t.want
 	}
-	verdict = fmt.Sprintf("**missed**, %s of %s", page.Ratio(s.Median), page.Ratio(t.want))
 	switch {
 	case !t.binds:
-		return measured, with("reported", t.note), true
-	case beyond:
+		return measured, with("reported"), true
+	case !ok:
+		verdict = fmt.Sprintf("**missed**, %s of %s", page.Ratio(t.got.Median), page.Ratio(t.want))
+	case t.stretch > 0 && t.got.Median >= t.stretch:
 		verdict = "met, and the stretch"
-	case ok && t.stretch > 0:
+	case t.stretch > 0:
 		verdict = fmt.Sprintf("met; the stretch of %s is not", page.Ratio(t.stretch))
-	case ok:
+	default:
 		verdict = "met"
 	}
-	return measured, with(verdict, t.note), ok
-}
-
-func with(text, note string) string {
-	if note == "" {
-		return text
-	}
-	return text + " (" + note + ")"
+	return measured, with(verdict), ok
 }
