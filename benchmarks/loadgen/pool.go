@@ -3,37 +3,34 @@ package loadgen
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 )
 
-// pool sends with a goroutine per connection: on systems without epoll, and over
-// TLS. Each connection takes the next arrival, waits until it is due and sends it,
-// so that a request waits for a connection where none is free.
+// pool sends with a goroutine per connection, by the client of the standard library: on
+// systems without epoll, and over TLS. Each connection takes the next arrival, waits until
+// it is due and sends it, so that a request waits for a connection if none is free.
 type pool struct {
-	run  *run
-	dial func(ctx context.Context) (net.Conn, error)
+	run    *run
+	client *http.Client
 
 	mu       sync.Mutex
 	arrivals *arrivals // nil in a closed loop
 	record   *record
-
-	first []net.Conn // made before the run begins; nil if that failed
 }
 
 // newPool checks nothing. Certificates are not either: people measure gateways
 // with certificates of their own.
 func newPool(r *run) *pool {
-	p := &pool{run: r, record: newRecord(), first: make([]net.Conn, r.Conns)}
-	dialer := net.Dialer{Timeout: patience}
-	p.dial = func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", r.address) }
-	if r.secure {
-		over := tls.Dialer{NetDialer: &dialer, Config: &tls.Config{ServerName: r.host, InsecureSkipVerify: true}} //nolint:gosec // see above
-		p.dial = func(ctx context.Context) (net.Conn, error) { return over.DialContext(ctx, "tcp", r.address) }
-	}
+	p := &pool{run: r, record: newRecord(), client: &http.Client{
+		Transport: &http.Transport{
+			MaxIdleConnsPerHost: r.Conns, DisableCompression: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 	if r.Rate > 0 {
 		p.arrivals = newArrivals(&r.Plan, 0, 1)
 	}
@@ -42,36 +39,22 @@ func newPool(r *run) *pool {
 
 func (p *pool) recorded() *record { return p.record }
 
-func (p *pool) connect(ctx context.Context) (err error) {
-	for i := range p.first {
-		if p.run.startOf(i) > 0 {
-			break
-		}
-		conn, derr := p.dial(ctx)
-		if derr != nil {
-			if i == 0 {
-				return derr
-			}
-			break // it is tried again when it is to send
-		}
-		p.first[i] = conn
+// connect only finds out whether there is a server.
+func (p *pool) connect(ctx context.Context) error {
+	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", p.run.address)
+	if err != nil {
+		return err
 	}
-	return nil
+	return conn.Close()
 }
 
-func (p *pool) close() {
-	for _, c := range p.first {
-		if c != nil {
-			_ = c.Close() // twice is no harm
-		}
-	}
-}
+func (p *pool) close() { p.client.CloseIdleConnections() }
 
 func (p *pool) send() {
 	ctx, cancel := context.WithCancel(context.Background()) // run.stop ends it
 	defer cancel()
 	var all sync.WaitGroup
-	for i := range p.first {
+	for i := range p.run.Conns {
 		all.Go(func() { p.loop(ctx, i) })
 	}
 	over := make(chan struct{})
@@ -125,8 +108,7 @@ func (p *pool) next() int64 {
 }
 
 func (p *pool) loop(ctx context.Context, i int) {
-	c := exchange{pool: p, conn: p.first[i], target: i % len(p.run.requests), buf: make([]byte, 16<<10)}
-	defer c.drop()
+	target := i % len(p.run.Targets)
 	for sleepUntil(ctx, p.run, p.run.begin+p.run.startOf(i)); ctx.Err() == nil; {
 		at := p.next()
 		if at == never {
@@ -139,7 +121,8 @@ func (p *pool) loop(ctx context.Context, i int) {
 		if ctx.Err() != nil {
 			return
 		}
-		status := c.do(ctx, at)
+		status := p.ask(ctx, &p.run.Targets[target], at)
+		target = (target + 1) % len(p.run.Targets)
 		now := p.run.now()
 		p.mu.Lock()
 		p.record.sent++
@@ -160,58 +143,18 @@ func sleepUntil(ctx context.Context, r *run, at int64) {
 	}
 }
 
-// exchange is one connection of a pool.
-type exchange struct {
-	pool   *pool
-	conn   net.Conn // nil if there is none
-	answer answer
-	target int
-	buf    []byte
-}
-
-// do sends a request that is due at this time and returns the status of its
-// answer, 0 if there was none.
-func (e *exchange) do(ctx context.Context, at int64) int {
-	r := e.pool.run
-	request := r.requests[e.target]
-	e.target = (e.target + 1) % len(r.requests)
-	ends := r.clock.Add(time.Duration(at) + r.Timeout)
-	if e.conn == nil {
-		dialing, cancel := context.WithDeadline(ctx, ends)
-		conn, err := e.pool.dial(dialing)
-		cancel()
-		if err != nil {
-			return 0
-		}
-		e.conn = conn
+// ask sends a request that is due at this time and returns the status of its answer, 0 if
+// there was none.
+func (p *pool) ask(ctx context.Context, t *Target, at int64) int {
+	ctx, cancel := context.WithDeadline(ctx, p.run.clock.Add(time.Duration(at)+p.run.Timeout))
+	defer cancel()
+	resp, err := t.by(ctx, p.client)
+	if err != nil {
+		return 0
 	}
-	conn := e.conn
-	_ = conn.SetDeadline(ends) // where it fails the write does too
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
-	_, werr := conn.Write(request)
-	e.answer.reset()
-	for { // also after a failed write: there may be a refusal to read
-		n, err := conn.Read(e.buf)
-		_, done, aerr := e.answer.feed(e.buf[:n])
-		switch {
-		case aerr != nil:
-			e.drop()
-			return 0
-		case done || (errors.Is(err, io.EOF) && e.answer.closed()):
-			if e.answer.closes || werr != nil || err != nil {
-				e.drop()
-			}
-			return e.answer.status
-		case err != nil:
-			e.drop()
-			return 0
-		}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return 0
 	}
-}
-
-func (e *exchange) drop() {
-	if e.conn != nil {
-		_ = e.conn.Close()
-		e.conn = nil
-	}
+	return resp.StatusCode
 }

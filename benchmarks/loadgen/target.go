@@ -22,6 +22,10 @@ type Target struct {
 // Ask sends the request once, by the client of the standard library. The caller
 // closes the answer's body.
 func (t *Target) Ask(ctx context.Context) (*http.Response, error) {
+	return t.by(ctx, http.DefaultClient)
+}
+
+func (t *Target) by(ctx context.Context, client *http.Client) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, bytes.NewReader(t.Body))
 	if err != nil {
 		return nil, err
@@ -29,14 +33,16 @@ func (t *Target) Ask(ctx context.Context) (*http.Response, error) {
 	for k, v := range t.Headers {
 		req.Header.Set(k, v)
 	}
-	return http.DefaultClient.Do(req)
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	return client.Do(req)
 }
 
 // prepared is what a connection needs to know of the targets.
 type prepared struct {
 	secure   bool
 	address  string   // host:port
-	host     string   // the name alone, for TLS
 	requests [][]byte // as they go over the wire
 }
 
@@ -60,7 +66,7 @@ func prepare(targets []Target) (*prepared, error) {
 		if i > 0 && (address != p.address || (u.Scheme == "https") != p.secure) {
 			return nil, errors.New("the targets are of different hosts")
 		}
-		p.secure, p.address, p.host = u.Scheme == "https", address, u.Hostname()
+		p.secure, p.address = u.Scheme == "https", address
 		request, err := targets[i].bytes(u)
 		if err != nil {
 			return nil, err
