@@ -25,8 +25,10 @@ type target struct {
 func targets(r *results) (list []target) {
 	const binary, text = "lin binary c=64", "lin JSON c=64"
 	for _, t := range []target{
-		{what: binary, setup: record.Shared, want: 0.80, stretch: 0.90}, {what: text, setup: record.Shared, want: 0.80, stretch: 0.90},
-		{what: binary, setup: record.Pinned, want: 0.80, stretch: 0.85}, {what: text, setup: record.Pinned, want: 0.65, stretch: 0.75},
+		{what: binary, setup: record.Shared, want: 0.80, stretch: 0.90},
+		{what: text, setup: record.Shared, want: 0.80, stretch: 0.90},
+		{what: binary, setup: record.Pinned, want: 0.80, stretch: 0.85},
+		{what: text, setup: record.Pinned, want: 0.65, stretch: 0.75},
 	} {
 		t.got, t.binds, t.what = r.ratio(t.setup, t.what, record.Gateway, record.Noop), true, "R_noop, "+t.what
 		list = append(list, t)
@@ -49,8 +51,14 @@ func targets(r *results) (list []target) {
 		list = append(list, raw("R_raw, model of about 100 µs", "cnn binary c=8", 0.85, 0), raw("R_raw, model of 1 ms or more", "enc binary c=8", 0.95, 0), batched)
 	}
 	for _, t := range []target{
-		{what: binary, want: 2.5}, {what: text, want: 2.5}, {what: "mlp binary c=64", want: 2.5}, {what: "mlp JSON c=64", want: 2.5},
-		{what: "cnn binary c=8", want: 1.3}, {what: "big binary c=8", want: 1.3}, {what: "enc binary c=8", want: 1.0}, {what: "enc binary c=16", want: 1.0},
+		{what: binary, want: 2.5},
+		{what: text, want: 2.5},
+		{what: "mlp binary c=64", want: 2.5},
+		{what: "mlp JSON c=64", want: 2.5},
+		{what: "cnn binary c=8", want: 1.3},
+		{what: "big binary c=8", want: 1.3},
+		{what: "enc binary c=8", want: 1.0},
+		{what: "enc binary c=16", want: 1.0},
 	} {
 		t.setup, t.binds, t.got, t.what = record.Shared, true, r.ratio(record.Shared, t.what, record.Gateway, record.Triton), "times Triton, "+t.what
 		list = append(list, t)
