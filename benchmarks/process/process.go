@@ -46,7 +46,6 @@ type Server struct {
 type Usage struct {
 	CPU         time.Duration // user and system, since the start
 	RSS         int64         // bytes now; a page that processes share counts in each
-	PeakRSS     int64         // the largest of each that lives, added up
 	Threads     int
 	Descriptors int // open files
 }

@@ -118,8 +118,7 @@ func (u *Usage) add(pid int) error {
 	}
 	descriptors, _ := p.FileDescriptorsLen() // of another user's they are not known
 	u.CPU += cpuTime(pid, stat) + Ticks(stat.CUTime+stat.CSTime)
-	u.RSS += int64(status.VmRSS)     //nolint:gosec // bytes
-	u.PeakRSS += int64(status.VmHWM) //nolint:gosec // bytes
+	u.RSS += int64(status.VmRSS) //nolint:gosec // bytes
 	u.Threads += stat.NumThreads
 	u.Descriptors += descriptors
 	return nil
