@@ -105,12 +105,11 @@ func (b *bench) snapshots(ctx context.Context, g *process.Gateway) (before, afte
 	if before.told, err = g.Metrics(ctx); err != nil {
 		return before, after, err
 	}
-	before.at = time.Now()
 	use, err := g.OwnUsage()
 	if err != nil {
 		return before, after, err
 	}
-	before.cpu = use.CPU
+	before.cpu, before.at = use.CPU, time.Now()
 	if err := wait(ctx, b.duration); err != nil {
 		return before, after, err
 	}

@@ -78,7 +78,12 @@ func Main(command string, keep bool, groups map[string]Group) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := b.run(ctx, groups[*name], os.Stdout); err != nil {
+	g, ok := groups[*name]
+	err := fmt.Errorf("no group is called %q; see -h", *name)
+	if ok {
+		err = b.run(ctx, g, os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", command, err)
 		os.Exit(1) //nolint:gocritic // the process ends: nothing is left to undo
 	}
@@ -125,7 +130,7 @@ func (b *Bench) run(ctx context.Context, g Group, stdout io.Writer) (err error) 
 
 // choose returns the scenarios of these names, with commas between them; all for "".
 func (g Group) choose(only string) (chosen []Scenario, err error) {
-	if only == "" && len(g.Scenarios) > 0 {
+	if only == "" {
 		return g.Scenarios, nil
 	}
 	for name := range strings.SplitSeq(only, ",") {
