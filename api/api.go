@@ -1,6 +1,6 @@
-// Package api holds the documents of the control plane, as JSON carries them
-// under /api/v1/ on the admin port: snake_case names, RFC 3339 times, durations
-// as strings. It imports the standard library only, so that clients can use it.
+// Package api holds the JSON documents of the control API, which is under /api/v1/ on
+// the admin port: snake_case names, RFC 3339 times, durations as strings. It imports
+// the standard library only, so that clients can use it.
 package api
 
 import "time"
@@ -13,34 +13,35 @@ const (
 	StateUnavailable = "UNAVAILABLE"
 )
 
-// ModelStatus is one version of one model as the registry sees it. A folder
-// without a version in it is no model.
+// ModelStatus is the state of one version of one model. A folder without a version is
+// not a model.
 type ModelStatus struct {
 	Name    string `json:"name"`
 	Version int64  `json:"version"`
 	State   string `json:"state"`
-	// Reason says why a version is not ready, or what about it is worth knowing.
-	// It never holds a path of the host.
+	// Reason says why a version is not ready, or warns about a version that is. It
+	// never contains a path of the host.
 	Reason string `json:"reason,omitempty"`
 	// Digest is the SHA-256 over the sorted relative paths and contents of the version's model
-	// file, external data and labels, "sha256:…". Empty until the version was first read.
+	// file, external data and labels, "sha256:…". It is empty until the gateway has read the
+	// version.
 	Digest   string       `json:"digest,omitempty"`
 	LoadedAt *time.Time   `json:"loaded_at,omitempty"`
 	Detail   *ModelDetail `json:"detail,omitempty"` // only while loaded
 	Memory   *ModelMemory `json:"memory,omitempty"` // only while loaded
 }
 
-// ModelDetail is what a loaded version found out about itself.
+// ModelDetail describes a loaded version: its signature, and how it runs.
 type ModelDetail struct {
 	Inputs    []Tensor       `json:"inputs"`
 	Outputs   []Tensor       `json:"outputs"`
-	Instances int            `json:"instances"` // workers, each with buffers of its own
+	Instances int            `json:"instances"` // the number of workers, each with its own buffers
 	Providers []Provider     `json:"providers"` // the effective execution providers, in order
 	Batching  BatchingStatus `json:"batching"`
-	Warmup    string         `json:"warmup"`            // "ok", or why it was not warmed
-	Ignored   []string       `json:"ignored,omitempty"` // files that are not used, "config.pbtxt"
-	// ZipMaps are the outputs that were maps in the model file; a ZipMap was cut off each,
-	// and they are tensors of probabilities.
+	Warmup    string         `json:"warmup"`            // "ok", or why there was no warm-up
+	Ignored   []string       `json:"ignored,omitempty"` // files that the gateway does not use, such as "config.pbtxt"
+	// ZipMaps are the outputs that are maps in the model file. The gateway removes the
+	// ZipMap operator of each and answers a tensor of probabilities.
 	ZipMaps []string `json:"zipmaps,omitempty"`
 	// LabelsFrom says where the labels of outputs come from: "labels.txt", "ZipMap", or
 	// "metadata 'names'" for an entry of the model file's metadata.
@@ -65,52 +66,52 @@ type ModelMemory struct {
 	SlotBytes int64 `json:"slot_bytes"`
 }
 
-// Tensor describes an input or output; -1 is a dimension that varies.
+// Tensor describes an input or output. A dimension of -1 varies.
 type Tensor struct {
 	Name     string   `json:"name"`
 	Datatype string   `json:"datatype"`
 	Shape    []int64  `json:"shape"`
 	Symbols  []string `json:"symbols,omitempty"`
 	Optional bool     `json:"optional,omitempty"`
-	Labels   []string `json:"labels,omitempty"` // of the classes of an output, along its last dimension
+	Labels   []string `json:"labels,omitempty"` // names of the classes, along the last dimension of an output
 }
 
-// Provider is an execution provider of ONNX Runtime and the options it was given.
+// Provider is an execution provider of ONNX Runtime with its options.
 type Provider struct {
 	Name    string            `json:"name"`
 	Options map[string]string `json:"options,omitempty"`
 }
 
-// BatchingStatus says whether requests for a version are joined into one run.
+// BatchingStatus says whether the gateway joins requests for a version into one run.
 type BatchingStatus struct {
 	Enabled bool   `json:"enabled"`
-	Summary string `json:"summary,omitempty"` // two words or so: "yes, probed", "no, rows mix", "on trial"
-	Reason  string `json:"reason"`            // one plain sentence: what was found, and in which tensor
-	Advice  string `json:"advice,omitempty"`  // what to do about it; absent where nothing needs to be done
+	Summary string `json:"summary,omitempty"` // a few words: "yes, probed", "no, rows mix", "on trial"
+	Reason  string `json:"reason"`            // one sentence: what the probe found, and in which tensor
+	Advice  string `json:"advice,omitempty"`  // what to do about it; absent if there is nothing to do
 	MaxSize int    `json:"max_size,omitempty"`
-	// RunTimes are what was learnt of the shapes that ran most, the most used first.
+	// RunTimes are the run times of the shapes with the most runs, the most used first.
 	RunTimes []RunTime `json:"run_times,omitempty"`
 }
 
-// RunTime is the time of a shape's runs as far as it is known: fixed + per_row · rows,
-// fitted to the runs as they come. It describes runs of min_rows to max_rows; where
-// these are equal, fixed is the mean and per_row 0.
+// RunTime estimates how long a run of a shape takes: fixed + per_row · rows, fitted to
+// the runs so far. It is for runs of min_rows to max_rows. If these are equal, fixed is
+// the mean and per_row is 0.
 type RunTime struct {
-	Shape   string   `json:"shape"` // "x[-1,3]": the inputs given; -1 stands for the rows that are joined
+	Shape   string   `json:"shape"` // the inputs and their shapes, "x[-1,3]"; -1 is the number of rows
 	Runs    uint64   `json:"runs"`
 	MinRows int      `json:"min_rows"`
 	MaxRows int      `json:"max_rows"`
 	Fixed   Duration `json:"fixed"`
 	PerRow  Duration `json:"per_row"`
-	// RunRows is what a run grows to where as many rows wait: at most max_size, and
-	// less where more would save nothing. A few requests may always run together, of
-	// more rows than these. Absent where requests are never joined.
+	// RunRows is the number of rows that a run takes if so many wait: at most max_size,
+	// and less if more rows would save no time. A run can have more rows, since a few
+	// requests may always run together. Absent if requests are never joined.
 	RunRows int `json:"run_rows,omitempty"`
-	// Gain is how many times as many rows a second runs of run_rows would do as runs
-	// of one row; absent where that is not known.
+	// Gain is the throughput in rows per second of runs of run_rows rows, divided by the
+	// throughput of runs of one row. Absent if it is not known.
 	Gain float64 `json:"gain,omitempty"`
-	// Joined says that requests that wait are joined. Those whose runs would gain next
-	// to nothing run one by one.
+	// Joined says whether waiting requests are joined. Requests run one by one if
+	// joining them would gain almost nothing.
 	Joined bool `json:"joined"`
 }
 
@@ -124,8 +125,8 @@ type ServerStatus struct {
 	Ready         bool      `json:"ready"`
 	ModelControl  string    `json:"model_control"` // none, explicit or poll
 	TableRevision int64     `json:"table_revision"`
-	// RepositoryWarnings name what lies in the repository, seems to be meant to be
-	// served, and is not.
+	// RepositoryWarnings list files and folders of the repository that look like models
+	// but are not served.
 	RepositoryWarnings []RepositoryWarning `json:"repository_warnings,omitempty"`
 }
 
@@ -147,13 +148,13 @@ func (w RepositoryWarning) String() string {
 
 // ReloadResult answers POST /-/reload.
 type ReloadResult struct {
-	Changed []string `json:"changed"` // what was applied, one line each; empty when nothing differed
-	// Differing lists the routes that are not as the file says because of edits
-	// through the control API, which a reload leaves alone; one line each.
+	Changed []string `json:"changed"` // one line for each change that was made; empty if nothing differed
+	// Differing has one line for each route that differs from the file because of an
+	// edit through the control API. A reload does not change these routes.
 	Differing []string `json:"differing,omitempty"`
 }
 
-// Error is the body of every answer that is not 2xx, on both planes.
+// Error is the body of every answer with a status other than 2xx, on both ports.
 type Error struct {
 	Error string `json:"error"`
 }

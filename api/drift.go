@@ -10,21 +10,22 @@ const RoleDefault = "default"
 
 // States of a stream. The others are OK, SUSPECTED, DETECTED and RECOVERING.
 const (
-	// DriftOff is the state of what is not compared with a reference, though it should be.
+	// DriftOff is the state of a stream that should be compared with a reference and is
+	// not.
 	DriftOff = "OFF"
-	// DriftUnjudged takes the place of OK if no window was judged yet, or for twice as long as
-	// the last one took: it lacks rows.
+	// DriftUnjudged replaces OK if there are too few rows: no window has been judged yet,
+	// or none for twice the length of the last one.
 	DriftUnjudged = "UNJUDGED"
 )
 
-// Where a profile comes from.
+// The sources of a profile.
 const (
 	ProfileFromConfig  = "configuration"  // drift.profile of the model
 	ProfileFromVersion = "version folder" // profile.json beside the model file
 )
 
-// DriftStatus is where a version in a role stands against its reference. GET
-// /api/v1/drift answers with a list of them.
+// DriftStatus compares a version in a role with its reference. GET /api/v1/drift
+// answers with a list of them.
 type DriftStatus struct {
 	Model   string    `json:"model"`
 	Version int64     `json:"version"`
@@ -36,27 +37,27 @@ type DriftStatus struct {
 	ProfileFrom   string `json:"profile_from,omitempty"` // configuration, or version folder
 	ProfileDigest string `json:"profile_digest,omitempty"`
 	Features      int    `json:"features"`       // inputs and outputs together
-	ReferenceRows int64  `json:"reference_rows"` // that the profile was made of
-	// Promise says how rare false alarms are expected to be.
+	ReferenceRows int64  `json:"reference_rows"` // the number of rows that the profile was made from
+	// Promise says how often to expect a false alarm.
 	Promise string `json:"promise,omitempty"`
 
-	// UnjudgedSince is when the last window ended that was judged, or when the watch began if
-	// none was yet. Until MinRows rows have come, none is.
+	// UnjudgedSince is when the last judged window ended. If there was none, it is when the
+	// watch began. A window is judged only if it has at least MinRows rows.
 	UnjudgedSince time.Time `json:"unjudged_since,omitzero"`
 	MinRows       uint64    `json:"min_rows,omitempty"`
 
-	Windows uint64    `json:"windows"` // judged since the gateway started
-	Rows    uint64    `json:"rows"`    // counted since then
-	Dropped uint64    `json:"dropped"` // sampled, and there was no room, or the tensors of a request did not agree on the rows
+	Windows uint64    `json:"windows"` // windows judged since the gateway started
+	Rows    uint64    `json:"rows"`    // rows counted since then
+	Dropped uint64    `json:"dropped"` // sampled rows that were not counted: the queue was full, or the tensors of a request had different numbers of rows
 	Begun   time.Time `json:"begun,omitzero"`
-	Waiting uint64    `json:"waiting"` // rows in the present window so far
+	Waiting uint64    `json:"waiting"` // rows in the current window so far
 
-	Last *DriftVerdict `json:"last,omitempty"` // on the last window of enough rows
+	Last *DriftVerdict `json:"last,omitempty"` // the verdict on the last window with enough rows
 }
 
-// DriftEvidence is the state after of an event that tells of a change of a drift
-// state: the window, the verdict on it, and the detector's state before it, from
-// which the same window gives the same verdict.
+// DriftEvidence is the field after of an event that records a change of a drift state.
+// It has the window, the verdict, and the detector's state before the window. From that
+// state, the same window gives the same verdict.
 type DriftEvidence struct {
 	Model         string          `json:"model"`
 	Version       int64           `json:"version"`
@@ -70,42 +71,44 @@ type DriftEvidence struct {
 	After         json.RawMessage `json:"after"`
 }
 
-// DriftVerdict is what a detector says of a window.
+// DriftVerdict is a detector's verdict on a window.
 type DriftVerdict struct {
 	Window Span       `json:"window"`
 	Rows   uint64     `json:"rows"`
 	State  string     `json:"state"`            // after this window
-	Reason string     `json:"reason,omitempty"` // why the window says nothing: too few rows, for example
-	Began  *time.Time `json:"began,omitempty"`  // the start of the window in which the present trouble began
-	// Features are ranked: the strongest evidence first, then by name. Quality are
-	// findings about missing (or NaN), infinite and out-of-range values, ranked likewise; those
-	// of which there is nothing to say are left out.
+	Reason string     `json:"reason,omitempty"` // why there is no verdict on the window, such as too few rows
+	Began  *time.Time `json:"began,omitempty"`  // the start of the window in which the current problem began
+	// Features has the findings about distributions, the strongest evidence first, then by
+	// name.
 	Features []DriftFinding `json:"features"`
-	Quality  []DriftFinding `json:"quality"`
+	// Quality has the findings about missing (or NaN), infinite and out-of-range values, in
+	// the same order. It leaves out those without a problem.
+	Quality []DriftFinding `json:"quality"`
 }
 
-// Span is a stretch of time.
+// Span is a period of time.
 type Span struct {
 	Start time.Time `json:"start"`
 	End   time.Time `json:"end"`
 }
 
-// DriftFinding is what a statistic says of one feature in one window.
+// DriftFinding is the result of a statistic for one feature in one window.
 type DriftFinding struct {
 	Feature   string  `json:"feature"`
-	Kind      string  `json:"kind"`      // input or output
-	Statistic string  `json:"statistic"` // "g" for bins; "missing" (NaN too), "inf", "range" for quality
-	Value     float64 `json:"value"`     // of the statistic; for quality how many rows are concerned
-	P         float64 `json:"p"`         // of a value so large where the true effect is at most the tolerance; at least 1e-300
-	Effect    float64 `json:"effect"`    // PSI for bins; for quality the share of rows beyond the reference's
-	Low       float64 `json:"low"`       // the effect's 95 % interval
-	High      float64 `json:"high"`
+	Kind      string  `json:"kind"`             // input or output
+	Statistic string  `json:"statistic"`        // "g" for bins; "missing" (NaN too), "inf", "range" for quality
+	Value     float64 `json:"value"`            // of the statistic; for quality, the number of rows with the problem
+	P         float64 `json:"p"`                // the probability of a value this large if the true effect is at most the tolerance; at least 1e-300
+	Effect    float64 `json:"effect"`           // PSI for bins; for quality, the share of rows beyond the share in the reference
+	Low       float64 `json:"low"`              // the lower end of the effect's 95 % interval
+	High      float64 `json:"high"`             // the upper end of that interval
 	Shift     float64 `json:"shift,omitempty"`  // of the mean, in standard deviations of the reference
 	Change    string  `json:"change,omitempty"` // in words, unless the state is OK: "stuck at 3.2", "mean higher by 0.5 s.d."
-	State     string  `json:"state"`            // OK, SUSPECTED, DETECTED or RECOVERING, of this finding alone
-	// Began is the start of the window in which the present trouble began. The numbers
-	// above rest on Rows of the feature in so many Windows, which end with this one.
-	Began   *time.Time `json:"began,omitempty"`
-	Windows int        `json:"windows"`
-	Rows    uint64     `json:"rows"`
+	State     string  `json:"state"`            // OK, SUSPECTED, DETECTED or RECOVERING, for this finding alone
+	// Began is the start of the window in which the current problem began.
+	Began *time.Time `json:"began,omitempty"`
+	// Windows is the number of windows that the numbers are computed from. The last of
+	// them is this one.
+	Windows int    `json:"windows"`
+	Rows    uint64 `json:"rows"` // the feature's rows in these windows
 }

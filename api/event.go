@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Where a change came from.
+// The origins of a change.
 const (
 	OriginAPI     = "api"     // a request to the control API
 	OriginFile    = "file"    // the configuration file
 	OriginGateway = "gateway" // the gateway itself
 )
 
-// The types of events; those that say what serves are in version.go. The routes are
-// a fold over those of routes, the signals over those of retrain and dataquality, and
-// a detector goes on from the last one of drift. The others are for the record.
+// The types of events. Those about what serves are in version.go. The gateway makes the
+// routes from the events route.*, and the signals from retrain.* and dataquality.*. A
+// detector continues from the last drift.state. The other events only keep a record.
 const (
 	EventRouteSet       = "route.set"
 	EventRouteDeleted   = "route.deleted"
@@ -23,41 +23,43 @@ const (
 	EventConfigReloaded = "config.reloaded"
 
 	EventRetrainRequested  = "retrain.requested"
-	EventRetrainSuppressed = "retrain.suppressed" // a request was not made, since another one holds it back
-	EventRetrainDelivered  = "retrain.delivered"  // of requests and violations
-	EventRetrainClosed     = "retrain.closed"     // of requests and violations
+	EventRetrainSuppressed = "retrain.suppressed" // an earlier request holds this one back
+	EventRetrainDelivered  = "retrain.delivered"  // also for data-quality reports
+	EventRetrainClosed     = "retrain.closed"     // also for data-quality reports
 	EventQualityViolated   = "dataquality.violated"
 
-	EventDriftState = "drift.state" // of a version in a role; the state after is a DriftEvidence
+	EventDriftState = "drift.state" // of a version in a role; the field after is a DriftEvidence
 )
 
 // Actor is who asks for a change, and why.
 type Actor struct {
 	Actor    string `json:"actor"`
-	Verified bool   `json:"actor_verified"` // a token shows it; else they only say so
+	Verified bool   `json:"actor_verified"` // whether a token proves the name
 	Reason   string `json:"reason"`
 }
 
-// Event is one change of state. GET /api/v1/journal answers with a list of them.
+// Event is one change of state in the journal. GET /api/v1/journal answers with a list
+// of them.
 type Event struct {
 	Seq     int64     `json:"seq"` // 1, 2, 3, …
 	Time    time.Time `json:"time"`
 	Type    string    `json:"type"`
-	Subject string    `json:"subject"` // what changed, "routes/iris"
+	Subject string    `json:"subject"` // what changed, such as "routes/iris"
 	Origin  string    `json:"origin"`
 	Actor
-	// Before and After are the state of the subject, a RouteState for a route;
-	// absent where there was or is none.
+	// Before is the state of the subject before the change, a RouteState for a route.
+	// Absent if there was none.
 	Before json.RawMessage `json:"before,omitempty"`
-	After  json.RawMessage `json:"after,omitempty"`
+	// After is the state of the subject after the change. Absent if there is none.
+	After json.RawMessage `json:"after,omitempty"`
 }
 
-// JournalReport is what reading the whole journal has shown: whether every event is the
-// one that was written. GET /api/v1/journal/verify answers with it.
+// JournalReport is the result of reading the whole journal and checking that every event
+// is as it was written. It answers GET /api/v1/journal/verify.
 type JournalReport struct {
 	Events   int64  `json:"events"`
 	Segments int    `json:"segments"`                   // files of archived events
-	Unnamed  int    `json:"unnamed_segments,omitempty"` // files of segments that the journal does not use, left by a crash or a restore
+	Unnamed  int    `json:"unnamed_segments,omitempty"` // segment files that the journal does not use, left by a crash or a restore
 	Hash     string `json:"hash"`                       // of the last event, in hexadecimal
-	Problem  string `json:"problem,omitempty"`          // what is wrong; empty if nothing is
+	Problem  string `json:"problem,omitempty"`          // what is wrong; absent if the journal is whole
 }

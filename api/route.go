@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// TotalWeight is what the weights of a route add up to: all of the traffic, in
-// basis points. It is also the number of slots that keys are hashed to.
+// TotalWeight is the sum of the weights of a route: all of the traffic, in basis points.
+// It is also the number of hash slots.
 const TotalWeight = 10_000
 
 // The roles of a variant.
 const (
-	RoleStable  = "stable"  // what is trusted; the default
-	RoleCanary  = "canary"  // what is tried out
-	RoleControl = "control" // a slice of the trusted version, as large as the canary, to compare it with
+	RoleStable  = "stable"  // the trusted version; the default
+	RoleCanary  = "canary"  // the version on trial
+	RoleControl = "control" // a part of the stable version's traffic, as large as the canary's, to compare the canary with
 )
 
 // The limits of a route's parts.
@@ -25,47 +25,48 @@ const (
 	MaxSeedBytes = 255
 )
 
-// Route is what clients call by its name: a split of the traffic over versions
-// of one model, and copies to others. It answers GET /api/v1/routes/{name} and is
-// the body of PUT; a PUT replaces the whole of it.
+// Route splits the traffic of a name over versions of one model, and sends copies to
+// shadows. It answers GET /api/v1/routes/{name} and is the body of PUT. A PUT replaces
+// the whole route.
 type Route struct {
 	Name  string `json:"name"`
 	Model string `json:"model"` // default: the name
-	// Revision counts the changes of this route, and no number above 0 is used
-	// twice. 0 marks an implied route: a model that has none serves its newest
-	// version. A PUT does not set it; the header If-Match says which one it changes.
+	// Revision counts the changes of this route. No number above 0 is used twice. 0 marks
+	// an implied route: a model without a route serves its newest version. A PUT ignores
+	// it. The header If-Match names the revision to change.
 	Revision int64     `json:"revision"`
 	Variants []Variant `json:"variants"`
 	Shadows  []Shadow  `json:"shadows"`
 	Sticky   Sticky    `json:"sticky,omitzero"`
 	Fallback Fallback  `json:"fallback,omitzero"`
-	// Seed goes before each key when it is hashed to a slot; it is constant for as
-	// long as the route exists. Default: the name.
+	// Seed is put before each key before the key is hashed to a slot. It does not change
+	// as long as the route exists. Default: the name.
 	Seed string `json:"seed"`
 }
 
 // Variant is a version and its share of the traffic.
 type Variant struct {
 	Version int64  `json:"version"`
-	Weight  int    `json:"weight"` // basis points; 0 gets nothing but overrides
+	Weight  int    `json:"weight"` // basis points; a variant with 0 gets only overrides
 	Role    string `json:"role"`   // default: stable
 }
 
-// Shadow is a version that gets copies, whose answers nobody waits for.
+// Shadow is a version that gets copies of requests. No caller waits for its answers.
 type Shadow struct {
 	Version int64 `json:"version"`
-	Sample  int   `json:"sample"` // basis points of the answered requests
+	Sample  int   `json:"sample"` // the share of answered requests that is copied, in basis points
 }
 
-// Sticky says where a request bears the key that keeps its caller on a version;
-// one of the two is set. Without a key the split is random.
+// Sticky names the header or the parameter with the key that keeps a caller on a
+// version. One of the two is set. A request without a key gets a random version.
 type Sticky struct {
 	Header    string `json:"header,omitempty"`    // the name of an HTTP header, or of gRPC metadata
 	Parameter string `json:"parameter,omitempty"` // the name of a V2 parameter of the request
 }
 
-// Fallback is who serves instead of a variant that cannot: the variant whose role
-// is stable, or a version. In JSON it is "stable" or the number.
+// Fallback is the version that serves instead of a variant that cannot: that of the
+// variant with the role stable, or the one with the number. In JSON it is "stable" or
+// the number.
 type Fallback struct {
 	Stable  bool
 	Version int64
@@ -86,7 +87,7 @@ func (f Fallback) MarshalJSON() ([]byte, error) {
 	}
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON writes. It returns an error for anything else.
 func (f *Fallback) UnmarshalJSON(text []byte) error {
 	*f = Fallback{}
 	var role string
@@ -103,21 +104,21 @@ func (f *Fallback) UnmarshalJSON(text []byte) error {
 	return fmt.Errorf(`fallback: expected "stable" or a version's number, got %.40s`, text)
 }
 
-// Slots says which slots each variant of a route holds: an entry per variant, in
-// the variants' order, of ranges [from, to) in the order in which it got them.
+// Slots are the slots of the variants of a route: for each variant, in the route's order,
+// a list of ranges [from, to) in the order in which the variant got them.
 type Slots [][][2]int
 
-// RouteState is a route with its slots, as the journal keeps it.
+// RouteState is a route with its slots. It is the state of a route in the journal.
 type RouteState struct {
 	Route
 	Slots Slots `json:"slots"`
 }
 
-// RouteResult answers a PUT or DELETE of a route: the route as it is now, or as
-// it would be after a dry run.
+// RouteResult answers a PUT or DELETE of a route. It has the route as it is now, or, for
+// a dry run, as it would be.
 type RouteResult struct {
 	Route
-	SlotsMoved int  `json:"slots_moved"` // slots that are served by another version than before
+	SlotsMoved int  `json:"slots_moved"` // the number of slots that another version serves now
 	DryRun     bool `json:"dry_run,omitempty"`
 }
 
@@ -130,7 +131,7 @@ type Problem struct {
 // String returns field and message.
 func (p Problem) String() string { return p.Field + ": " + p.Message }
 
-// Complete fills in what the document leaves to its defaults.
+// Complete fills in the defaults.
 func (r *Route) Complete() {
 	if r.Model == "" {
 		r.Model = r.Name
@@ -151,8 +152,8 @@ func (r *Route) Complete() {
 	}
 }
 
-// Stable returns the index of the variant whose role is stable, the first where
-// there are several, and how many there are.
+// Stable returns the index of the first variant with the role stable, or -1, and how many
+// there are.
 func (r *Route) Stable() (first, n int) {
 	first = -1
 	for i, v := range r.Variants {
@@ -165,15 +166,15 @@ func (r *Route) Stable() (first, n int) {
 	return first, n
 }
 
-// Check returns what is wrong with a completed route as far as the document
-// itself tells.
+// Check returns the problems of a completed route that the document alone shows. It does
+// not know which versions exist.
 func (r *Route) Check() []Problem {
 	var c routeCheck
 	c.variants(r)
 	c.shadows(r)
 	c.sticky(r.Sticky)
 	if _, stable := r.Stable(); r.Fallback.Stable && stable > 1 {
-		c.add("fallback", "'stable' is ambiguous, since %d variants have that role; name a version", stable)
+		c.add("fallback", "'stable' is ambiguous: %d variants have that role; use the number of a version", stable)
 	}
 	if r.Fallback.Version < 0 {
 		c.add("fallback", "expected \"stable\" or a version of 1 or more, got %d", r.Fallback.Version)
@@ -216,7 +217,7 @@ func (c *routeCheck) variants(r *Route) {
 			c.add(at+".role", "expected stable, canary or control, got %.40q", v.Role)
 		}
 		if first, twice := seen[key{v.Version, v.Role}]; twice {
-			c.add(at+".version", "version %d is named with the role %s by variants[%d] already", v.Version, v.Role, first)
+			c.add(at+".version", "version %d with the role %s is already variants[%d]", v.Version, v.Role, first)
 		}
 		seen[key{v.Version, v.Role}] = i
 		sum += v.Weight
@@ -245,12 +246,12 @@ func (c *routeCheck) shadows(r *Route) {
 		}
 		for j, v := range r.Variants {
 			if v.Version == s.Version {
-				c.add(at+".version", "version %d is variants[%d]; a version cannot be the shadow of its own route's traffic", s.Version, j)
+				c.add(at+".version", "version %d is variants[%d]; a variant of a route cannot be its shadow", s.Version, j)
 				break
 			}
 		}
 		if first, twice := seen[s.Version]; twice {
-			c.add(at+".version", "version %d is shadows[%d] already", s.Version, first)
+			c.add(at+".version", "version %d is already shadows[%d]", s.Version, first)
 		}
 		seen[s.Version] = i
 	}
@@ -266,11 +267,11 @@ func (c *routeCheck) sticky(s Sticky) {
 	case len(s.Parameter) > maxName || !utf8.ValidString(s.Parameter):
 		c.add("sticky.parameter", "expected UTF-8 of at most %d bytes", maxName)
 	case reserved(s.Parameter):
-		c.add("sticky.parameter", "the parameter '%s' has a meaning of its own; choose another name", s.Parameter)
+		c.add("sticky.parameter", "the protocol reserves the parameter '%s'; choose another name", s.Parameter)
 	}
 }
 
-// reserved reports whether the protocol gives a parameter a meaning, or refuses it.
+// reserved reports whether the protocol defines or refuses a parameter.
 func reserved(parameter string) bool {
 	switch parameter {
 	case "priority", "timeout", "binary_data_output":
@@ -279,7 +280,7 @@ func reserved(parameter string) bool {
 	return strings.HasPrefix(parameter, "triton_") || strings.HasPrefix(parameter, "sequence_") || strings.HasPrefix(parameter, "shared_memory_")
 }
 
-// notHeaderLetter tells what RFC 9110, 5.6.2, does not allow in a field's name.
+// notHeaderLetter reports whether RFC 9110, 5.6.2, does not allow r in a field's name.
 func notHeaderLetter(r rune) bool {
 	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)

@@ -6,33 +6,33 @@ import (
 	"strconv"
 )
 
-// Rest is the weight of a stable variant of a RouteChange that gets what the others
-// leave.
+// Rest is the weight of a stable variant of a RouteChange that gets the weight that the
+// others leave.
 const Rest = -1
 
-// RouteChange is what somebody wants of a route, whatever it is now: to try a canary out,
-// to give it more, to promote it. Parts that are nil stay as they are; an empty list takes
-// all of its role away. What the variants of the other roles leave goes to the stable
-// version. If a canary becomes stable it is promoted: it gets everything, and the canaries
-// and controls go unless the change names them. A version that becomes a variant is not a
-// shadow any more.
+// RouteChange is a change that does not depend on the current route: to try a canary, to
+// raise its weight, to promote it. A nil part stays as it is. An empty list removes all
+// variants of its role. The stable version gets the weight that the other roles leave. If a
+// canary becomes stable, it is promoted: it gets all of the weight, and the canaries and
+// controls are removed unless the change names them. A version that becomes a variant is
+// removed from the shadows.
 type RouteChange struct {
-	Model                   string // empty: as it is
+	Model                   string // empty: unchanged
 	Stable, Canary, Control []Variant
 	Shadows                 []Shadow
 	Sticky                  *Sticky
 	Fallback                *Fallback
 }
 
-// Apply returns the route with the change made. It changes nothing that route holds. The
-// error says what of the change contradicts itself or the route.
+// Apply returns the changed route. It does not modify the slices of the given route. It is
+// an error if the change contradicts itself or the route.
 func (c *RouteChange) Apply(route Route) (Route, error) {
 	route.Variants = slices.Clone(route.Variants)
 	if c.Model != "" {
 		route.Model = c.Model
 	}
 	canary, control := c.Canary, c.Control
-	if c.promotes(route) { // the trial is over, and what was there for it goes
+	if c.promotes(route) { // the trial is over, so its canaries and controls go
 		canary, control = orNone(canary), orNone(control)
 	}
 	route.Variants = replaceRole(route.Variants, RoleStable, c.Stable)
@@ -43,7 +43,7 @@ func (c *RouteChange) Apply(route Route) (Route, error) {
 	}
 	if c.Shadows != nil {
 		route.Shadows = c.Shadows
-	} else { // one that gets traffic of its own now is no shadow any more
+	} else { // a version with traffic of its own cannot be a shadow
 		route.Shadows = slices.DeleteFunc(slices.Clone(route.Shadows), func(s Shadow) bool {
 			return slices.ContainsFunc(route.Variants, func(v Variant) bool { return v.Version == s.Version })
 		})
@@ -72,8 +72,8 @@ func orNone(list []Variant) []Variant {
 	return list
 }
 
-// replaceRole makes list the variants of a role, where it is not nil. Those that
-// stay keep their place, and the first new one takes that of the first that goes.
+// replaceRole makes list the variants of a role, unless it is nil. Variants that stay keep
+// their place. The first new one takes the place of the first that is removed.
 func replaceRole(variants []Variant, role string, list []Variant) []Variant {
 	if list == nil {
 		return variants
@@ -105,7 +105,7 @@ func replaceRole(variants []Variant, role string, list []Variant) []Variant {
 	return kept
 }
 
-// balance gives the stable variant what the others leave.
+// balance gives the stable variant the weight that the others leave.
 func (c *RouteChange) balance(route *Route) error {
 	if c.Stable == nil && c.Canary == nil && c.Control == nil {
 		return nil
@@ -123,7 +123,7 @@ func (c *RouteChange) balance(route *Route) error {
 		if v.Role == RoleCanary && slices.ContainsFunc(route.Variants, func(s Variant) bool {
 			return s.Role == RoleStable && s.Version == v.Version
 		}) {
-			return fmt.Errorf("version %d is stable; a slice of it to compare with has the role control", v.Version)
+			return fmt.Errorf("version %d is stable and cannot be a canary too; use the role control to compare with it", v.Version)
 		}
 	}
 	switch {
@@ -131,9 +131,9 @@ func (c *RouteChange) balance(route *Route) error {
 		return fmt.Errorf("the shares add up to %s more than 100%%", Percent(-left))
 	case open >= 0:
 		route.Variants[open].Weight = left
-	case stable == 0: // the route's own check says so
+	case stable == 0: // Route.Check reports it
 	case left > 0 && c.Stable == nil:
-		return fmt.Errorf("%s is left to several stable versions; say the share of each", Percent(left))
+		return fmt.Errorf("%s of the traffic is left for several stable versions; give the share of each", Percent(left))
 	case left > 0:
 		return fmt.Errorf("the shares add up to %s, expected 100%%", Percent(TotalWeight-left))
 	}

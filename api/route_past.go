@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// LastChange stands for the state of a route before the last of its events.
+// LastChange is the revision that stands for the state of a route before its last event.
 const LastChange = -1
 
-// Routes returns the states of a route before and after an event of it, route.set or
-// route.deleted; nil is a route that was not declared.
+// Routes returns the route before and after an event route.set or route.deleted. nil means
+// that the route was not declared.
 func (e *Event) Routes() (before, after *Route, err error) {
 	if before, err = routeIn(e.Before); err != nil {
 		return nil, nil, err
@@ -34,8 +34,9 @@ func routeIn(text json.RawMessage) (*Route, error) {
 	return &state.Route, nil
 }
 
-// PastRoute returns what a route was at a revision, or with LastChange before its last
-// event. events are all of the route's, the oldest first. A nil route was not declared.
+// PastRoute returns the route at a revision, or, with LastChange, before its last event.
+// events are all events of the route, the oldest first. A nil route was not declared. It
+// is an error if the events do not have the revision.
 func PastRoute(events []Event, revision int64) (*Route, error) {
 	if len(events) == 0 {
 		return nil, errors.New("the journal has no change of the route")
@@ -56,8 +57,8 @@ func PastRoute(events []Event, revision int64) (*Route, error) {
 	return nil, fmt.Errorf("the journal has no revision %d of the route", revision)
 }
 
-// RestoreTo returns the route as it was in the past. Its callers are dealt as they are
-// now: the seed of a route that exists stays.
+// RestoreTo returns the route as it was in the past. The seed of a route that exists stays,
+// so that callers keep their slots.
 func (r *Route) RestoreTo(past Route) Route {
 	past.Name, past.Revision = r.Name, r.Revision
 	if r.Revision > 0 {

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// split returns a completed route that is right, for tests to spoil.
+// split returns a completed route without problems. Tests break it.
 func split() api.Route {
 	r := api.Route{
 		Name:     "iris",
@@ -111,7 +111,7 @@ func TestCheckRefuses(t *testing.T) {
 	f(func(r *api.Route) { r.Variants[1].Version = 0 }, "variants[1].version: expected a version of 1 or more, got 0")
 	f(func(r *api.Route) { r.Variants[1].Weight = 400 }, "variants: the weights add up to 9900 basis points, expected 10000 (100%)")
 	f(func(r *api.Route) { r.Variants[1].Weight = 501 }, "variants: the weights add up to 10001 basis points, expected 10000 (100%)")
-	f( // the sum is right, and that is no excuse
+	f( // a correct sum does not hide a bad weight
 		func(r *api.Route) { r.Variants[0].Weight, r.Variants[1].Weight = 10_001, -1 },
 		"variants[0].weight: expected 0 to 10000 basis points, got 10001",
 		"variants[1].weight: expected 0 to 10000 basis points, got -1",
@@ -120,17 +120,17 @@ func TestCheckRefuses(t *testing.T) {
 	f(func(r *api.Route) { r.Variants[0].Role = api.RoleCanary }, "variants: no variant has the role stable")
 	f(
 		func(r *api.Route) { r.Variants[1] = api.Variant{Version: 1, Weight: 500, Role: api.RoleStable} },
-		"variants[1].version: version 1 is named with the role stable by variants[0] already",
-		"fallback: 'stable' is ambiguous, since 2 variants have that role; name a version",
+		"variants[1].version: version 1 with the role stable is already variants[0]",
+		"fallback: 'stable' is ambiguous: 2 variants have that role; use the number of a version",
 	)
 	f(
 		func(r *api.Route) { r.Shadows[0].Version = 2 },
-		"shadows[0].version: version 2 is variants[1]; a version cannot be the shadow of its own route's traffic",
+		"shadows[0].version: version 2 is variants[1]; a variant of a route cannot be its shadow",
 	)
 	f(
 		func(r *api.Route) { r.Shadows = append(r.Shadows, api.Shadow{Version: 3, Sample: -1}) },
 		"shadows[1].sample: expected 0 to 10000 basis points, got -1",
-		"shadows[1].version: version 3 is shadows[0] already",
+		"shadows[1].version: version 3 is already shadows[0]",
 	)
 	f(func(r *api.Route) { r.Shadows[0] = api.Shadow{Version: -3} }, "shadows[0].version: expected a version of 1 or more, got -3")
 	f(func(r *api.Route) { r.Shadows[0].Sample = 10_001 }, "shadows[0].sample: expected 0 to 10000 basis points, got 10001")
@@ -150,7 +150,7 @@ func TestCheckRefuses(t *testing.T) {
 	f(func(r *api.Route) { r.Seed = "\xff" }, "seed: expected UTF-8 of at most 255 bytes")
 }
 
-// TestCheckIsBrief holds that no document, however large, makes a long message.
+// TestCheckIsBrief checks that a large document does not make a long message.
 func TestCheckIsBrief(t *testing.T) {
 	r := split()
 	long := strings.Repeat("x", 1<<20)
@@ -200,7 +200,7 @@ func TestRouteJSON(t *testing.T) {
 func TestFallbackJSON(t *testing.T) {
 	f := func(text string, want api.Fallback, shown string) {
 		t.Helper()
-		got := api.Fallback{Stable: true, Version: 99} // must not shine through
+		got := api.Fallback{Stable: true, Version: 99} // must be overwritten
 		if err := json.Unmarshal([]byte(text), &got); err != nil || got != want {
 			t.Errorf("%s: got %+v %v, want %+v", text, got, err, want)
 		}

@@ -11,7 +11,8 @@ type Duration time.Duration
 // MarshalText writes the duration as time.Duration.String does.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText reads what time.ParseDuration takes.
+// UnmarshalText reads a duration as time.ParseDuration does. It is an error if the text is
+// not a duration.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
@@ -30,8 +31,8 @@ type RouteStats struct {
 	Shadows  []ShadowStats  `json:"shadows"`
 }
 
-// VariantStats is what a variant did since this gateway first routed to it.
-// Requests that name a version (pinned, override) are not among them.
+// VariantStats counts the requests of a variant since this gateway first routed to it. It
+// does not count requests that name a version (pinned, override).
 type VariantStats struct {
 	Variant
 	State   string       `json:"state"`   // of the version, READY for example
@@ -40,36 +41,36 @@ type VariantStats struct {
 	Recent  Recent       `json:"recent"`
 }
 
-// VariantCount counts requests by how they ended for the variant they were assigned
-// to, whoever answered them in the end.
+// VariantCount counts the requests that were assigned to a variant, also those that the
+// fallback answered.
 type VariantCount struct {
 	Requests  int64 `json:"requests"`
-	Errors    int64 `json:"errors"`    // the variant's own failures, fallbacks among them; mistakes of callers are none
-	Fallbacks int64 `json:"fallbacks"` // answered by the route's fallback
-	Refused   int64 `json:"refused"`   // fitted the signature, but the variant's model refused their values; not among the errors
+	Errors    int64 `json:"errors"`    // the variant's own failures, including fallbacks; not the mistakes of callers
+	Fallbacks int64 `json:"fallbacks"` // requests that the route's fallback answered
+	Refused   int64 `json:"refused"`   // requests that fit the signature, but whose values the model refused; not counted as errors
 }
 
-// Recent is what happened in the last one to two minutes.
+// Recent has the counts of the last one to two minutes.
 type Recent struct {
 	Window Duration `json:"window"` // how far back it reaches
 	VariantCount
-	P50 Duration `json:"p50"` // of answered requests; 0 if there were none
-	P99 Duration `json:"p99"`
+	P50 Duration `json:"p50"` // median latency of answered requests; 0 if there were none
+	P99 Duration `json:"p99"` // 99th percentile of the same
 }
 
 // The reasons why a copy for a shadow was dropped.
 const (
-	DropQueueFull   = "queue_full"  // as many as may wait do
-	DropQueueBytes  = "queue_bytes" // the copies that wait hold as many bytes as they may
-	DropExpired     = "expired"     // it waited longer than it may
+	DropQueueFull   = "queue_full"  // the max number of copies wait
+	DropQueueBytes  = "queue_bytes" // the waiting copies have the max number of bytes
+	DropExpired     = "expired"     // the copy waited too long
 	DropPrimaryBusy = "primary_busy"
-	DropStopped     = "stopped" // the shadow is being unloaded
+	DropStopped     = "stopped" // the gateway is unloading the shadow
 )
 
-// ShadowStats is what a shadow did.
+// ShadowStats counts the copies that a shadow got.
 type ShadowStats struct {
 	Shadow
-	State    string           `json:"state"` // of the version as the shadow loaded it
+	State    string           `json:"state"` // of the version, as the shadow's own copy of it
 	Queued   int              `json:"queued"`
 	Answered int64            `json:"answered"`
 	Errors   int64            `json:"errors"`

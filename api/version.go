@@ -2,107 +2,108 @@ package api
 
 import "time"
 
-// The types of events that say what serves. VersionChange is the state after those
-// of versions, batching and breakers, DefaultChange after default.changed, GatewayStart after
-// gateway.started. What serves at a time is a fold over them.
+// The types of events about what serves. The field after is a VersionChange for
+// version.*, batching.* and breaker.*, a DefaultChange for default.changed, and a
+// GatewayStart for gateway.started. These events together give what served at any time.
 const (
-	EventVersionLoaded   = "version.loaded"   // it serves, and nothing of it did before
-	EventVersionReplaced = "version.replaced" // it was loaded anew and serves, from other files or with other settings
-	EventVersionRetired  = "version.retired"  // it serves no longer: something took over, or nothing wants it
-	EventVersionUnloaded = "version.unloaded" // it serves no longer, since a call unloaded its model
-	EventVersionFailed   = "version.failed"   // it could not be loaded; what served before goes on
+	EventVersionLoaded   = "version.loaded"   // the version serves, and did not before
+	EventVersionReplaced = "version.replaced" // the version was loaded again and serves, from other files or with other settings
+	EventVersionRetired  = "version.retired"  // the version stopped serving: it was replaced, or is not used any more
+	EventVersionUnloaded = "version.unloaded" // the version stopped serving, since a call unloaded its model
+	EventVersionFailed   = "version.failed"   // the version could not be loaded; what served before continues
 
-	EventBreakerOpened = "breaker.opened" // the version gets no requests from routes for a while
+	EventBreakerOpened = "breaker.opened" // routes send the version no requests for a while
 	EventBreakerClosed = "breaker.closed"
 
 	EventBatchingEnabled  = "batching.enabled"  // real requests have shown that they can be joined
-	EventBatchingDisabled = "batching.disabled" // or that they cannot
+	EventBatchingDisabled = "batching.disabled" // real requests have shown that they cannot be joined
 
-	// EventDefaultChanged says which version answers those who call a model by its own
-	// name while no route of that name is declared.
+	// EventDefaultChanged says which version answers requests to a model by its own name if
+	// there is no route of that name.
 	EventDefaultChanged = "default.changed"
 
-	EventGatewayStarted = "gateway.started" // nothing serves until events after it say so
+	EventGatewayStarted = "gateway.started" // nothing serves until later events say so
 	EventGatewayStopped = "gateway.stopped" // nothing serves any more
 )
 
 // SubjectGateway is the subject of gateway.started and gateway.stopped.
 const SubjectGateway = "gateway"
 
-// The causes for which a version begins or ceases to serve.
+// The causes for which a version starts or stops serving.
 const (
 	CauseStart    = "start"
-	CausePoll     = "poll"     // files of the repository have changed
-	CauseReload   = "reload"   // the configuration was read again
+	CausePoll     = "poll"     // files of the repository changed
+	CauseReload   = "reload"   // the gateway read the configuration again
 	CauseCall     = "call"     // a call to load or to unload a model
 	CauseRoute    = "route"    // an edit of a route
-	CauseRequests = "requests" // what requests have shown; of breakers and batching
+	CauseRequests = "requests" // the outcome of requests; for breakers and batching
 )
 
-// The roles in which a version is loaded. In each it is loaded apart.
+// The roles in which a version is loaded. Each role has a copy of its own.
 const (
 	RoleLive   = "live"   // it answers callers
-	RoleShadow = "shadow" // it gets copies
+	RoleShadow = "shadow" // it gets copies of requests
 )
 
-// VersionChange is what an event says of a version, which the event's subject names
-// as well: "models/iris/3".
+// VersionChange is the field after of an event about a version. The event's subject names
+// the version too: "models/iris/3".
 type VersionChange struct {
 	Model   string `json:"model"`
 	Version int64  `json:"version"`
 	Role    string `json:"role"`
-	// Digest identifies the files, "sha256:…": those that serve, served until now, or
-	// failed. A version whose files could not be read has none.
+	// Digest is the digest of the files that serve, served until now, or failed,
+	// "sha256:…". Absent if the gateway could not read the files.
 	Digest string `json:"digest,omitempty"`
 	Was    string `json:"was,omitempty"` // the digest that was replaced
-	// Files stands for the files of a version that failed and has no digest.
+	// Files identifies the files of a version that failed and has no digest.
 	Files    string     `json:"files,omitempty"`
-	LoadedAt *time.Time `json:"loaded_at,omitempty"` // when what serves was ready
+	LoadedAt *time.Time `json:"loaded_at,omitempty"` // when the version became ready
 	Cause    string     `json:"cause"`
-	Reason   string     `json:"reason,omitempty"` // of a failure or of a breaker's change, or why requests are joined or not
+	Reason   string     `json:"reason,omitempty"` // of a failure, of a breaker's change, or of why requests are joined or not
 }
 
-// DefaultChange is what default.changed says of a model, its subject "models/iris".
+// DefaultChange is the field after of default.changed. The event's subject is the model:
+// "models/iris".
 type DefaultChange struct {
 	Model   string `json:"model"`
-	Version int64  `json:"version"` // 0 is none
+	Version int64  `json:"version"` // 0 if there is none
 	Was     int64  `json:"was"`
 	Cause   string `json:"cause"`
 }
 
-// GatewayStart is what gateway.started says.
+// GatewayStart is the field after of gateway.started.
 type GatewayStart struct {
 	Version  string `json:"version"`            // of the program
 	Revision string `json:"revision,omitempty"` // of its source code
-	// Before says how the gateway that wrote the journal last came to its end; absent
-	// at the first start.
+	// Before says how the last gateway that wrote the journal ended. Absent at the first
+	// start.
 	Before *GatewayEnd `json:"before,omitempty"`
 }
 
 // How a gateway ended.
 const (
-	EndStopped = "stopped" // in order; LastAlive is when
+	EndStopped = "stopped" // by a regular stop, at LastAlive
 	EndKilled  = "killed"  // at some time between LastAlive and the next start
-	// EndUnknown is of a gateway that wrote no events of starts and stops.
+	// EndUnknown is for a gateway that wrote no events of starts and stops.
 	EndUnknown = "unknown"
 )
 
-// GatewayEnd is how a gateway came to its end.
+// GatewayEnd says how and when a gateway ended.
 type GatewayEnd struct {
-	How       string    `json:"how"`
-	LastAlive time.Time `json:"last_alive"` // its last sign of life
+	How       string    `json:"how"`        // stopped, killed or unknown
+	LastAlive time.Time `json:"last_alive"` // the last time at which it is known to have run
 }
 
-// What was known of the gateway at a time.
+// The state of the gateway at a time in the past.
 const (
 	GatewayUp      = "up"
-	GatewayDown    = "down"    // it had stopped in order
-	GatewayKilled  = "killed"  // it stopped between LastAlive and NextStart, before or after that time
-	GatewayUnknown = "unknown" // the journal has no start from before that time
+	GatewayDown    = "down"    // it had stopped regularly
+	GatewayKilled  = "killed"  // it stopped at an unknown time between LastAlive and NextStart
+	GatewayUnknown = "unknown" // the journal has no start before that time
 )
 
-// StateUnknown is the state of a version at a time from which the journal has no
-// events of versions.
+// StateUnknown is the state of a version at a time for which the journal has no events of
+// versions.
 const StateUnknown = "UNKNOWN"
 
 // ServedAt answers GET /api/v1/routes/{name}?at=T: what served a name at that time.
@@ -110,36 +111,37 @@ type ServedAt struct {
 	Name    string    `json:"name"`
 	Model   string    `json:"model"`
 	At      time.Time `json:"at"`
-	Event   int64     `json:"event"` // the last event of the journal by then
+	Event   int64     `json:"event"` // the number of the last event up to that time
 	Gateway GatewayAt `json:"gateway"`
-	// Revision is the route's, and Change the event that made it, without the states.
-	// 0 and no change: no route of that name was declared, and the model's default
-	// version served, which is then the only variant.
-	Revision int64       `json:"revision"`
+	// Revision is the revision of the route. 0 means that no route of that name was
+	// declared: the model's default version served, and is the only variant.
+	Revision int64 `json:"revision"`
+	// Change is the event that made the revision, without before and after. Absent if
+	// revision is 0.
 	Change   *Event      `json:"change,omitempty"`
 	Variants []VariantAt `json:"variants"`
 	Shadows  []ShadowAt  `json:"shadows"`
 	Sticky   Sticky      `json:"sticky,omitzero"`
-	Fallback *VersionAt  `json:"fallback,omitempty"` // the version that served for a variant that could not
+	Fallback *VersionAt  `json:"fallback,omitempty"` // the version that served instead of a variant that could not
 }
 
-// GatewayAt is what is known of the gateway at a time.
+// GatewayAt is the state of the gateway at a time in the past.
 type GatewayAt struct {
 	State     string     `json:"state"`                // up, down, killed or unknown
 	Version   string     `json:"version,omitempty"`    // of the program that ran last
-	StartedAt *time.Time `json:"started_at,omitempty"` // when it had started
-	StoppedAt *time.Time `json:"stopped_at,omitempty"` // down: when it had stopped
-	LastAlive *time.Time `json:"last_alive,omitempty"` // killed: its last sign of life
-	NextStart *time.Time `json:"next_start,omitempty"` // down and killed: absent if it is yet to come
+	StartedAt *time.Time `json:"started_at,omitempty"` // when it started
+	StoppedAt *time.Time `json:"stopped_at,omitempty"` // if it was down: when it stopped
+	LastAlive *time.Time `json:"last_alive,omitempty"` // if it was killed: the last time at which it is known to have run
+	NextStart *time.Time `json:"next_start,omitempty"` // if it was down or killed: when it started again; absent if it has not
 }
 
 // VersionAt is a version at a time.
 type VersionAt struct {
 	Version  int64      `json:"version"`
-	State    string     `json:"state"`            // READY; UNAVAILABLE for the reason given; UNKNOWN
+	State    string     `json:"state"`            // READY, UNAVAILABLE for the given reason, or UNKNOWN
 	Digest   string     `json:"digest,omitempty"` // of the files that served
 	LoadedAt *time.Time `json:"loaded_at,omitempty"`
-	Breaker  string     `json:"breaker,omitempty"` // open or closed; of a version that was READY, not of a shadow
+	Breaker  string     `json:"breaker,omitempty"` // open or closed; only for a version that was READY, and not for a shadow
 	Reason   string     `json:"reason,omitempty"`
 }
 
@@ -153,5 +155,5 @@ type VariantAt struct {
 // ShadowAt is a shadow of a route at a time.
 type ShadowAt struct {
 	VersionAt
-	Sample int `json:"sample"` // basis points of the answered requests
+	Sample int `json:"sample"` // the share of answered requests that was copied, in basis points
 }

@@ -103,9 +103,9 @@ func TestRouteEdit(t *testing.T) {
 	// What does not add up.
 	f(shared, "--canary 3=5%", "error: the shares add up to 5% more than 100%")
 	f(shared, "--canary 3=5% --stable 1=50% --stable 2", "v1 50%, v2 45%, v3 canary 5%")
-	f([]api.Variant{variant(1, 40, "stable"), variant(2, 40, "stable"), variant(3, 20, "canary")}, "--canary none", "error: 20% is left to several stable versions")
+	f([]api.Variant{variant(1, 40, "stable"), variant(2, 40, "stable"), variant(3, 20, "canary")}, "--canary none", "error: 20% of the traffic is left for several stable versions")
 	f(trial, "--canary 2=60% --control 1=50%", "error: add up to 10% more than 100%")
-	f(trial, "--canary 1=5%", "error: has the role control")
+	f(trial, "--canary 1=5%", "error: use the role control")
 	f(trial, "--canary 2", "error: say its share too")
 	f(trial, "--canary 2=20", "error: write 20% or 2000bp")
 	f(trial, "--canary 2=-1%", "error: '-1%' is no share")
@@ -125,7 +125,7 @@ func TestRouteEdit(t *testing.T) {
 	f(trial, "--shadow 2=10%", "error: shadows[0].version: version 2 is variants[1]")
 	f(trial, "--shadow 3", "error: --shadow: say the share of the requests too: 3=10%")
 	f(trial, "--shadow 3=5", "error: write 5% or 500bp")
-	f(trial, "--shadow 3=1% --shadow 3=2%", "error: version 3 is shadows[0] already")
+	f(trial, "--shadow 3=1% --shadow 3=2%", "error: version 3 is already shadows[0]")
 	f(trial, "--shadow 3=1% --no-shadows", "error: not both")
 
 	// The rest.
