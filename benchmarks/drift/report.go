@@ -83,7 +83,7 @@ func per10000(r *record.Record) float64 {
 	return record.Per("allowed", "windows", 10_000)(r)
 }
 
-// alarms counts by the windows in which the stream could alarm. It is bold where the
+// alarms counts by the windows in which the stream could alarm. It is bold if the
 // interval is above what is allowed.
 func alarms(r *record.Record) string {
 	const scale = 10_000
@@ -137,7 +137,7 @@ func delayTables(out io.Writer, rows record.Rows) {
 	}
 }
 
-// delayed returns the median, where what was missed counts as later than all else.
+// delayed returns the median; what was missed counts as later than all else.
 func delayed(r *record.Record) string {
 	missed, already, found := r.Figures["missed"], r.Figures["already"], 0.0
 	after := map[int]float64{}

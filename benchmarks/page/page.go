@@ -115,7 +115,7 @@ func Cell(cell any) string {
 }
 
 // Count writes a number with commas between thousands and three digits that matter
-// where it is small.
+// if it is small.
 func Count(v float64) string {
 	if v < 100 {
 		return strconv.FormatFloat(v, 'g', 3, 64)
@@ -185,7 +185,7 @@ func Median(s record.Spread, format func(float64) string) string {
 	return format(s.Median)
 }
 
-// Range writes the median and, where there was more than one value, the range.
+// Range writes the median and, if there was more than one value, the range.
 func Range(s record.Spread, format func(float64) string) string {
 	if !s.OK() || s.Low == s.High {
 		return Median(s, format)

@@ -33,8 +33,8 @@ type Gateway struct {
 // GatewaySpec is a gateway to be started.
 type GatewaySpec struct {
 	Program string
-	File    string // where its configuration is written to
-	Config  string // which has HTTPAddress and AdminAddress where it names those
+	File    string // its configuration is written to it
+	Config  string // its text, with HTTPAddress and AdminAddress in place of its addresses
 	Ready   string // the path that answers 200 once it is ready; empty: /v2/health/ready
 	CPUs    []int
 	Timeout time.Duration

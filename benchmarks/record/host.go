@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// Host is where and with what something was measured.
+// Host is the machine and the versions with which something was measured.
 type Host struct {
 	Date     string `json:"date"` // day, UTC
 	CPU      string `json:"cpu"`
@@ -20,7 +20,7 @@ type Host struct {
 	MemoryMB int    `json:"memory_mb,omitempty"`
 	Go       string `json:"go"`
 	ORT      string `json:"onnxruntime,omitempty"`
-	Revision string `json:"revision"` // of the repository, with "+" where files differ from it
+	Revision string `json:"revision"` // of the repository, with "+" if files differ from it
 }
 
 // ThisHost describes this machine. What cannot be found out stays empty.
@@ -54,7 +54,7 @@ func LibraryVersion(library string) string {
 	return version
 }
 
-// revision is the repository's, with a "+" where files differ from it.
+// revision is the repository's, with a "+" if files differ from it.
 func revision() string {
 	rev := git("rev-parse", "--short", "HEAD")
 	if rev != "" && git("status", "--porcelain", "--untracked-files=no") != "" {
@@ -63,7 +63,7 @@ func revision() string {
 	return rev
 }
 
-// RevisionOf is the last that changed a path, with a "+" where files there differ
+// RevisionOf is the last that changed a path, with a "+" if files there differ
 // from it.
 func RevisionOf(path string) string {
 	rev := git("log", "-1", "--format=%h", "--", path)

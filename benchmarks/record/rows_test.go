@@ -17,7 +17,7 @@ type closing struct{ io.Writer }
 
 func (closing) Close() error { return nil }
 
-// What is written is read, with the host of the line before where it is the same.
+// What is written is read, with the host of the line before if it is the same.
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	here, there := &record.Host{Cores: 2, CPU: "a"}, &record.Host{Cores: 4, CPU: "b"}
 	one := record.New("cell", "round", 1, "load", 0.5, "none", "")

@@ -92,7 +92,7 @@ func meanBatch(c *record.Record) float64 {
 	return c.Num("rows")
 }
 
-// positive is not a number where nothing was measured.
+// positive is not a number if nothing was measured.
 func positive(v float64) float64 {
 	if v <= 0 {
 		return math.NaN()

@@ -67,7 +67,7 @@ func targets(r *results) (list []target) {
 }
 
 // tails compares the open loop at 70 % of the peak with the ideal queue. That says
-// something of a gateway where runs take a millisecond or more: a request over the
+// something of a gateway if runs take a millisecond or more: a request over the
 // loopback takes longer than all that a tiny model's queue does.
 func tails(r *results) (list []target) {
 	t := target{

@@ -66,7 +66,7 @@ func Main(command string, keep bool, groups map[string]Group) {
 	flag.StringVar(&b.Gateway, "gateway", "../bin/gateway", "the gateway's binary")
 	flag.StringVar(&b.only, "only", "", "the scenarios of the group to run, with commas between; empty for all")
 	if keep {
-		flag.StringVar(&b.Raw, "rawort", "bin/rawort", "the program that runs a model in raw ONNX Runtime; left out where there is none")
+		flag.StringVar(&b.Raw, "rawort", "bin/rawort", "the program that runs a model in raw ONNX Runtime; its rows are left out if it was not built")
 		flag.StringVar(&b.Noop, "noop", "bin/noop", "the program that answers a constant, for many-connections")
 		flag.StringVar(&b.out, "out", "", "where to write: .jsonl and .md are added, and scenarios that were not run keep their lines; empty for results/GROUP")
 		flag.BoolVar(&b.Quick, "quick", false, "a third of the time and a tenth of the clients")
@@ -143,7 +143,7 @@ func (g Group) choose(only string) (chosen []Scenario, err error) {
 	return chosen, nil
 }
 
-// measure runs one scenario, and tells who waits how it went.
+// measure runs one scenario, and reports the progress.
 func (b *Bench) measure(ctx context.Context, s Scenario) (record.Record, error) {
 	r := record.New(s.Name)
 	r.Host = record.ThisHost()
