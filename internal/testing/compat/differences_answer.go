@@ -6,16 +6,16 @@ func answers() []Difference {
 		{
 			Rows: `in_batch_above_max_9`,
 			Kind: Deliberate, Case: "a batch of more rows than one run may have", Triton: "400", Sluice: "runs in pieces; 400 with `batching.oversize: reject`",
-			Why: "a caller need not know how the server batches",
+			Why: "a caller does not need to know how the server batches",
 		},
 		{
 			Rows: `out_binary_mixed`, Aspects: []Aspect{Body},
-			Kind: Deliberate, Case: "the order of outputs that were asked for", Triton: "the model's", Sluice: "as asked", Why: "the protocol's text",
+			Kind: Deliberate, Case: "the order of outputs that were asked for", Triton: "the model's", Sluice: "as asked", Why: "the protocol says so",
 		},
 		{
 			Rows: `binary_out_global_override_false`, Aspects: []Aspect{Body, Encoding},
-			Kind: Deliberate, Case: "`binary_data_output` with outputs that are named and say nothing of `binary_data`", Triton: "JSON", Sluice: "binary",
-			Why: "the request's choice holds for every output that makes none",
+			Kind: Deliberate, Case: "`binary_data_output`, with named outputs that have no `binary_data`", Triton: "JSON", Sluice: "binary",
+			Why: "the request's choice holds for every output without its own",
 		},
 		{
 			Rows: `GET_live GET_ready GET_model_ready GET_ready_version live_with_broken_model pipelined_two_gets`, Aspects: []Aspect{Body, Encoding},
@@ -35,11 +35,11 @@ func answers() []Difference {
 		{
 			Rows: `GET_server_meta absolute_uri`, Aspects: []Aspect{Body},
 			Kind: Deliberate, Case: "name, version and extensions of the server", Triton: "its own", Sluice: "`sluice` (`triton` under `compat: triton`), and only the extensions that work",
-			Why: "a client that asks gets the truth",
+			Why: "a client that asks gets the real name and abilities",
 		},
 		{
 			Rows: `GET_stats q_stats cache_stats`, Aspects: []Aspect{Body},
-			Kind: Deliberate, Case: "`memory_usage` in statistics", Triton: "empty", Sluice: "the bytes that the model's instances hold", Why: "it is known",
+			Kind: Deliberate, Case: "`memory_usage` in statistics", Triton: "empty", Sluice: "the bytes that the model's instances hold", Why: "Sluice knows it",
 		},
 		{
 			Rows: `GET_stats_unknown`,
@@ -47,7 +47,7 @@ func answers() []Difference {
 		},
 		{
 			Rows: `q_overflow_concurrent_[2-5]`, Option: true,
-			Kind: Deliberate, Case: "the queue is full", Triton: "503", Sluice: "429 with `Retry-After`", Why: "the server is well, there is only too much of it",
+			Kind: Deliberate, Case: "the queue is full", Triton: "503", Sluice: "429 with `Retry-After`", Why: "the server works, but gets too many requests",
 		},
 		{
 			Rows: `load_unknown`,
@@ -60,7 +60,7 @@ func answers() []Difference {
 		{
 			Rows: `index_broken index_after_unload index_final`, Aspects: []Aspect{Body},
 			Kind: Deliberate, Case: "the reason of a broken model in the index", Triton: "shows a path of the host", Sluice: "says what is wrong with the file",
-			Why: "callers need not know the host",
+			Why: "callers do not need to know the host",
 		},
 	}
 }
@@ -70,13 +70,13 @@ func texts() []Difference {
 	return []Difference{
 		{
 			Rows: `json_inputs_empty two_missing_b in_shape_rank3 in_shape_1_1[57] in_shape_zero_inner error_with_id`, Aspects: []Aspect{Text},
-			Kind: Deliberate, Case: "texts on missing inputs and on shapes", Triton: "end with advice on its configuration", Sluice: "end before it",
-			Why: "there is no such configuration here",
+			Kind: Deliberate, Case: "texts about missing inputs and shapes", Triton: "end with advice about Triton's configuration", Sluice: "end without the advice",
+			Why: "Sluice has no such configuration",
 		},
 		{
 			Rows: `broken_infer broken_meta`, Aspects: []Aspect{Text},
-			Kind: Deliberate, Case: "the text on a model that could not be loaded", Triton: "as on one that was unloaded", Sluice: "the same, and that it failed to load",
-			Why: "a caller need not ask why a model is away",
+			Kind: Deliberate, Case: "the text about a model that failed to load", Triton: "the same as for a model that was unloaded", Sluice: "the same text, and that the load failed",
+			Why: "a caller need not ask why the model is missing",
 		},
 		{
 			Rows: `json_inputs_of_numbers json_inputs_of_null json_dup_key_inputs json_empty_body cl_missing_post in_dtype_unknown
@@ -87,8 +87,8 @@ func texts() []Difference {
 				bin_size_0 bin_size_60 bin_size_60_payload_60 bin_size_68_payload_68 bin_size_uint64max bin_trailing_bytes binstr_extra_elem binstr_len_ffffffff
 				binstr_len_too_big binstr_missing_elem binstr_prefix_truncated ce_br ce_list ce_deflate_raw ce_gzip_broken
 				ce_gzip_empty load_broken load_mode_none unload_mode_none`, Aspects: []Aspect{Text},
-			Kind: Deliberate, Case: "other texts of errors", Triton: "its own words", Sluice: "say the field, what was expected and what was found",
-			Why: "a test reads the texts that clients are known to look for; the others are for people",
+			Kind: Deliberate, Case: "other texts of errors", Triton: "its own words", Sluice: "name the field, what was expected and what was found",
+			Why: "a test checks the texts that clients are known to look for; the other texts are for people",
 		},
 	}
 }
@@ -102,7 +102,7 @@ func later() []Difference {
 		},
 		{
 			Rows: `GET_config_unknown broken_config`, Aspects: []Aspect{Text},
-			Kind: Later, Case: "model configuration of a model that is not there", Triton: "names the model", Sluice: "`Not Found`",
+			Kind: Later, Case: "model configuration of an unknown model", Triton: "names the model", Sluice: "`Not Found`",
 		},
 		{
 			Rows: `load_params_config load_params_bad_config`,
@@ -114,7 +114,7 @@ func later() []Difference {
 		},
 		{
 			Rows: `in_input_shm_unknown out_shm_unknown GET_shm`,
-			Kind: Later, Case: "shared memory", Triton: "regions that were registered", Sluice: "501 as a parameter, 404 as a path",
+			Kind: Later, Case: "shared memory", Triton: "registered regions", Sluice: "501 as a parameter, 404 as a path",
 		},
 		{
 			Rows: `GET_logging GET_trace`,

@@ -7,8 +7,8 @@ func malformed() []Difference {
 			Rows: `json_ws_body json_brace json_comment json_trailing_comma json_single_quotes json_trailing_garbage
 				json_two_objects json_utf16 num_5dot num_dot5 num_hex num_leading_zero num_plus typed_str_2
 				gzip_body_without_header bin_hlen_too_small index_post_bad_json load_bad_json deep_nesting_100k_risky`,
-			Kind: Deliberate, Case: "a body that is no JSON", Triton: "500", Sluice: "400, names the place",
-			Why: "the caller's mistake, which a retry does not mend",
+			Kind: Deliberate, Case: "a body that is not JSON", Triton: "500", Sluice: "400, names the place",
+			Why: "the caller's mistake; a retry does not help",
 		},
 		{
 			Rows: `json_array json_null json_string json_number json_empty_object json_inputs_object json_inputs_null
@@ -22,18 +22,18 @@ func malformed() []Difference {
 				param_timeout_float param_binary_out_str param_binary_out_1 bin_size_neg bin_size_str bin_size_float
 				bin_size_null load_params_unknown`,
 			Kind: Deliberate, Case: "a field that is missing or of the wrong type", Triton: "500", Sluice: "400, names the field",
-			Why: "the caller's mistake, which a retry does not mend",
+			Why: "the caller's mistake; a retry does not help",
 		},
 		{
 			Rows: `in_data_empty in_data_15 in_data_17 in_data_ragged_short in_data_nested_empty_lists`,
 			Kind: Deliberate, Case: "`data` with more or fewer elements than `shape` says", Triton: "500", Sluice: "400, with both numbers",
-			Why: "the caller's mistake, which a retry does not mend",
+			Why: "the caller's mistake; a retry does not help",
 		},
 		{
 			Rows: `in_data_bools in_data_strings in_data_null_elem in_data_one_null in_data_object_elem
 				typed_i8_[4-9] typed_i32_[23] typed_i64_[34] typed_u8_3 typed_u64_3 typed_bool_[1-5] typed_str_[345]`,
-			Kind: Deliberate, Case: "an element that is not of the datatype, `1.0` for an integer too", Triton: "500", Sluice: "400, names the element",
-			Why: "the caller's mistake, which a retry does not mend",
+			Kind: Deliberate, Case: "an element that is not of the datatype, including `1.0` for an integer", Triton: "500", Sluice: "400, names the element",
+			Why: "the caller's mistake; a retry does not help",
 		},
 		{
 			Rows: `json_dup_key_id`,
@@ -42,16 +42,16 @@ func malformed() []Difference {
 		},
 		{
 			Rows: `in_input_params_array`,
-			Kind: Deliberate, Case: "`parameters` of an input that are an array", Triton: "ignored", Sluice: "400", Why: "as for those of the request",
+			Kind: Deliberate, Case: "`parameters` of an input is an array", Triton: "ignored", Sluice: "400", Why: "as for `parameters` of the request",
 		},
 		{
 			Rows: `json_invalid_utf8_id`,
 			Kind: Deliberate, Case: "strings that are not UTF-8", Triton: "echoed as they are", Sluice: "400",
-			Why: "the answer would be no JSON",
+			Why: "the answer would not be JSON",
 		},
 		{
 			Rows: `id_1MB id_long_2000`,
-			Kind: Deliberate, Case: "`id` beyond 1024 bytes", Triton: "echoed", Sluice: "400", Why: "every field has a limit",
+			Kind: Deliberate, Case: "`id` of more than 1024 bytes", Triton: "echoed", Sluice: "400", Why: "every field has a limit",
 		},
 		{
 			Rows: `out_dup`,
@@ -75,27 +75,27 @@ func values() []Difference {
 		},
 		{
 			Rows: `in_shape_zero_batch bin_zero_batch`,
-			Kind: Deliberate, Case: "a batch of no rows", Triton: "400 where the model batches", Sluice: "200 and empty outputs",
-			Why: "the model can do it, batching or not; one with an operator that cannot refuses",
+			Kind: Deliberate, Case: "a batch of no rows", Triton: "400 if the model batches", Sluice: "200 and empty outputs",
+			Why: "the model can run it, whether it batches or not; a model with an operator that cannot take it refuses",
 		},
 		{
 			Rows: `in_data_nested_over in_data_nested_wrong_shape in_data_ragged in_data_ragged_mixed_depth typed_str_6`,
-			Kind: Deliberate, Case: "nested `data` of another nesting than `shape`, with the right number of elements", Triton: "200", Sluice: "400",
-			Why: "flat or nested as the shape is; anything else is a mix-up of dimensions",
+			Kind: Deliberate, Case: "`data` is nested differently from `shape`, with the right number of elements", Triton: "200", Sluice: "400",
+			Why: "`data` must be flat or nested like the shape; anything else is a mix-up of dimensions",
 		},
 		{
 			Rows: `typed_i8_[123] typed_i16_1 typed_i32_1 typed_u8_1 typed_u16_1 typed_u32_1`,
-			Kind: Deliberate, Case: "an integer beyond its datatype", Triton: "wraps around: INT8 300 is 44", Sluice: "400",
+			Kind: Deliberate, Case: "an integer outside the range of its datatype", Triton: "wraps around: INT8 300 is 44", Sluice: "400",
 			Why: "a wrong value must not be answered as if it were right",
 		},
 		{
 			Rows: `typed_i32_4 typed_i64_[12] typed_u8_2 typed_u16_2 typed_u32_2 typed_u64_[12] num_1e400 num_-1e400 typed_fp64_1`,
 			Kind: Deliberate, Case: "a negative number for an unsigned type; a number beyond 64 bits or a double", Triton: "500", Sluice: "400",
-			Why: "the caller's mistake, which a retry does not mend",
+			Why: "the caller's mistake; a retry does not help",
 		},
 		{
 			Rows: `num_1e39 typed_fp32_[23]`,
-			Kind: Deliberate, Case: "a number beyond FP32", Triton: "infinity", Sluice: "400", Why: "send `Infinity` where it is meant",
+			Kind: Deliberate, Case: "a number outside the range of FP32", Triton: "infinity", Sluice: "400", Why: "send `Infinity` if you mean it",
 		},
 		{
 			Rows: `num_Inf`,
@@ -107,20 +107,20 @@ func values() []Difference {
 		},
 		{
 			Rows: `typed_str_invalid_utf8_out binstr_invalid_utf8_json_out`,
-			Kind: Deliberate, Case: "a BYTES output in JSON that is not UTF-8", Triton: "raw bytes inside the JSON", Sluice: "400, names binary output as the way out",
-			Why: "the answer would be no JSON",
+			Kind: Deliberate, Case: "a BYTES output in JSON that is not UTF-8", Triton: "raw bytes inside the JSON", Sluice: "400, and the text suggests binary output",
+			Why: "the answer would not be JSON",
 		},
 		{
 			Rows: `typed_str_1 binstr_nul_inside_json_out`, Aspects: []Aspect{Body},
-			Kind: Deliberate, Case: "NUL inside a string", Triton: "cut there", Sluice: "kept", Why: "a string is bytes of a length",
+			Kind: Deliberate, Case: "NUL inside a string", Triton: "cut there", Sluice: "kept", Why: "a string has a length and any bytes",
 		},
 		{
 			Rows: `bin_raw_request_batch2_size`,
-			Kind: Deliberate, Case: "a raw body of k rows", Triton: "400: one row only", Sluice: "a batch of k", Why: "the size says how many they are",
+			Kind: Deliberate, Case: "a raw body of k rows", Triton: "400: one row only", Sluice: "a batch of k", Why: "the size of the body gives the number of rows",
 		},
 		{
 			Rows: `param_timeout_1us`,
-			Kind: Deliberate, Case: "a `timeout` that is over before the run", Triton: "counts in the queue alone", Sluice: "504",
+			Kind: Deliberate, Case: "a `timeout` that passes before the run", Triton: "counts only in the queue", Sluice: "504",
 			Why: "a deadline counts from the request's arrival",
 		},
 	}

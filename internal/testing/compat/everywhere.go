@@ -23,11 +23,11 @@ func everywhere() []rule {
 		}, errorsAreJSON},
 		{Difference{
 			Kind: Deliberate, Case: "texts of errors", Triton: "begin `[request id: …]`", Sluice: "begin with what is wrong",
-			Why: "the id stands in the header `X-Request-Id` of every answer",
+			Why: "the header `X-Request-Id` of every answer has the id",
 		}, withoutRequestID},
 		{Difference{
 			Kind: Deliberate, Case: "FP32 values in JSON", Triton: "printed as doubles, `0.10000000149011612`",
-			Sluice: "the shortest text that reads back as the same float, `0.1`", Why: "same value, half the bytes",
+			Sluice: "the shortest text that reads back as the same float, `0.1`", Why: "the same value in half the bytes",
 		}, shortFloats},
 	}
 }
