@@ -19,6 +19,7 @@ type ModelStatus struct {
 	Name    string `json:"name"`
 	Version int64  `json:"version"`
 	State   string `json:"state"`
+	Role    string `json:"role,omitempty"` // live or shadow; one version may be loaded in both
 	// Reason says why a version is not ready, or warns about a version that is. It
 	// never contains a path of the host.
 	Reason string `json:"reason,omitempty"`

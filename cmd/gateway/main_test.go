@@ -274,10 +274,10 @@ func TestModels(t *testing.T) {
 			t.Errorf("%v (-want +got):\n%s", args, diff)
 		}
 	}
-	f(`MODEL   VERSION  STATE        LOADED               BATCHING        INSTANCES  REASON
-broken  -        UNAVAILABLE  -                    -               -          the file is no ONNX model
-face    1        READY        -                    no, fixed rows  2          
-iris    2        READY        2026-05-04 03:02:01  yes, probed     2          
+	f(`MODEL   VERSION  ROLE  STATE        LOADED               BATCHING        INSTANCES  REASON
+broken  -        -     UNAVAILABLE  -                    -               -          the file is no ONNX model
+face    1        -     READY        -                    no, fixed rows  2          
+iris    2        -     READY        2026-05-04 03:02:01  yes, probed     2          
 `, "list")
 	f(`Model:      face
 Version:    1
@@ -286,8 +286,8 @@ Instances:  2
 Batching:   no, fixed rows: input 'x' has no free first dimension (it is fixed at 1); set batching.relax to let requests be joined
 Warm-up:    ok
 `, "describe", "face")
-	f(`MODEL  VERSION  STATE  LOADED               BATCHING     INSTANCES  REASON
-iris   2        READY  2026-05-04 03:02:01  yes, probed  2          
+	f(`MODEL  VERSION  ROLE  STATE  LOADED               BATCHING     INSTANCES  REASON
+iris   2        -     READY  2026-05-04 03:02:01  yes, probed  2          
 `, "load", "iris")
 	f(`Model:          iris
 Version:        2

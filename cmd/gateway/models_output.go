@@ -21,7 +21,7 @@ func printVersions(b *strings.Builder, versions []api.ModelStatus, wide bool) {
 	if wide {
 		more = "DIGEST\tMEMORY\tPROVIDERS\t"
 	}
-	fmt.Fprintf(b, "MODEL\tVERSION\tSTATE\tLOADED\tBATCHING\tINSTANCES\t%sREASON\n", more)
+	fmt.Fprintf(b, "MODEL\tVERSION\tROLE\tSTATE\tLOADED\tBATCHING\tINSTANCES\t%sREASON\n", more)
 	for i := range versions {
 		v := &versions[i]
 		batching, instances := "-", "-"
@@ -31,7 +31,7 @@ func printVersions(b *strings.Builder, versions []api.ModelStatus, wide bool) {
 		if wide {
 			more = orDash(v.Digest) + "\t" + memoryText(v.Memory) + "\t" + providersText(v.Detail) + "\t"
 		}
-		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s%s\n", v.Name, versionText(v), v.State, timeText(v.LoadedAt), batching, instances, more, v.Reason)
+		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s%s\n", v.Name, versionText(v), orDash(v.Role), v.State, timeText(v.LoadedAt), batching, instances, more, v.Reason)
 	}
 }
 
@@ -42,7 +42,9 @@ func printDetails(b *strings.Builder, versions []api.ModelStatus, _ bool) {
 		if i > 0 {
 			fmt.Fprintln(b)
 		}
-		fmt.Fprintf(b, "Model:\t%s\nVersion:\t%s\nState:\t%s\n", v.Name, versionText(v), v.State)
+		fmt.Fprintf(b, "Model:\t%s\nVersion:\t%s\n", v.Name, versionText(v))
+		line(b, "Role", v.Role)
+		line(b, "State", v.State)
 		line(b, "Reason", v.Reason)
 		line(b, "Digest", v.Digest)
 		if v.LoadedAt != nil {

@@ -11,7 +11,7 @@ func TestForms(t *testing.T) {
 	detail := &api.ModelDetail{Instances: 2, Providers: []api.Provider{{Name: "CPU"}}, Batching: api.BatchingStatus{Summary: "yes"}}
 	url := gateway(t, map[string]http.HandlerFunc{
 		"GET /api/v1/models": says([]api.ModelStatus{
-			{Name: "iris", Version: 1, State: api.StateReady, Digest: "sha256:abc", Detail: detail, Memory: &api.ModelMemory{InstanceBytes: 7}},
+			{Name: "iris", Version: 1, State: api.StateReady, Role: api.RoleShadow, Digest: "sha256:abc", Detail: detail, Memory: &api.ModelMemory{InstanceBytes: 7}},
 			{Name: "true", State: api.StateUnavailable, Reason: "yes: no"},
 		}),
 		"GET /api/v1/status": says(api.ServerStatus{}),
@@ -21,20 +21,21 @@ func TestForms(t *testing.T) {
 		t.Helper()
 		expect(t, result{exitOK, want, ""}, command(t, "", append(args, "--admin", url)))
 	}
-	const table = `MODEL  VERSION  STATE        LOADED  BATCHING  INSTANCES  REASON
-iris   1        READY        -       yes       2          
-true   -        UNAVAILABLE  -       -         -          yes: no
+	const table = `MODEL  VERSION  ROLE    STATE        LOADED  BATCHING  INSTANCES  REASON
+iris   1        shadow  READY        -       yes       2          
+true   -        -       UNAVAILABLE  -       -         -          yes: no
 `
 	f(table, "models")
 	f(table, "models", "list")
-	f(`MODEL  VERSION  STATE        LOADED  BATCHING  INSTANCES  DIGEST      MEMORY  PROVIDERS  REASON
-iris   1        READY        -       yes       2          sha256:abc  7       CPU        
-true   -        UNAVAILABLE  -       -         -          -           -       -          yes: no
+	f(`MODEL  VERSION  ROLE    STATE        LOADED  BATCHING  INSTANCES  DIGEST      MEMORY  PROVIDERS  REASON
+iris   1        shadow  READY        -       yes       2          sha256:abc  7       CPU        
+true   -        -       UNAVAILABLE  -       -         -          -           -       -          yes: no
 `, "models", "-o", "wide")
 	f("iris/1\ntrue/-\n", "models", "-o", "name")
 	f(`- name: iris
   version: 1
   state: READY
+  role: shadow
   digest: sha256:abc
   detail:
     inputs: null

@@ -58,12 +58,16 @@ func configuredRoutes(file string) ([]routeDocument, error) {
 	if err != nil {
 		return nil, err
 	}
-	var docs []routeDocument
+	return documentsOf(cfg), nil
+}
+
+// documentsOf returns the routes of a configuration, sorted by name.
+func documentsOf(cfg *config.Config) (docs []routeDocument) {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Routes)) {
 		route := cfg.Routes[name].Document(name)
 		docs = append(docs, routeDocument{name: name, route: &route})
 	}
-	return docs, nil
+	return docs
 }
 
 // diffRoutes prints how routes differ from documents, which name all that there should be

@@ -80,7 +80,7 @@ func serve(cmd *cobra.Command, s *settings) error {
 		return err
 	}
 	version, revision := build()
-	hello := welcome{out: cmd.OutOrStdout(), program: os.Args[0], tokens: cfg.Admin.Tokens, ready: make(chan struct{})}
+	hello := welcome{out: cmd.OutOrStdout(), program: os.Args[0], config: cfg, ready: make(chan struct{})}
 	a, err := app.New(app.Options{
 		Config: cfg, Reload: s.read, Logger: log, SetLogLevel: func(text string) error { return level.UnmarshalText([]byte(text)) }, Build: app.Build{Version: version, Revision: revision},
 		Listening: func(at app.Addresses) { hello.at = at },

@@ -31,9 +31,9 @@ const (
 // first.
 type welcome struct {
 	out     io.Writer
-	program string                   // as it was called
-	tokens  map[string]config.Secret // of the admin port
-	at      app.Addresses            // set before ready is closed
+	program string // as it was called
+	config  *config.Config
+	at      app.Addresses // set before ready is closed
 	ready   chan struct{}
 }
 
@@ -51,11 +51,11 @@ func (w *welcome) run(ctx context.Context) {
 
 func (w *welcome) text(ctx context.Context) string {
 	options := client.Options{Data: reachable(w.at.HTTP), Admin: reachable(w.at.Admin)}
-	for _, name := range slices.Sorted(maps.Keys(w.tokens)) {
-		options.Token = w.tokens[name].Reveal()
+	for _, name := range slices.Sorted(maps.Keys(w.config.Admin.Tokens)) {
+		options.Token = w.config.Admin.Tokens[name].Reveal()
 	}
 	commands := []string{"curl -s " + options.Data + "/v2", "curl -s " + options.Data + "/v2/health/ready"}
-	var operate []string
+	var operate, differing []string
 	title := "Sluice is ready."
 	if c, err := client.New(options); err == nil {
 		defer c.Close()
@@ -68,21 +68,38 @@ func (w *welcome) text(ctx context.Context) string {
 		if tried != nil {
 			commands = tried
 		}
+		differing = w.differing(ctx, c)
 		if route != nil {
 			operate = w.routeCommands(route)
 		}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n  HTTP   %s\n  admin  %s\n", title, options.Data, options.Admin)
+	if len(differing) > 0 {
+		block(&b, "Routes that are not as the file says, since they were changed by commands", differing)
+	}
 	block(&b, "Try", append(commands, "curl -s "+options.Admin+"/metrics"))
 	switch {
 	case len(operate) == 0:
-	case len(w.tokens) > 0:
+	case len(w.config.Admin.Tokens) > 0:
 		block(&b, "Split the traffic, with a token of the admin port in SLUICE_TOKEN", operate)
 	default:
 		block(&b, "Split the traffic", operate)
 	}
 	return b.String()
+}
+
+// differing lists the routes that are not as the configuration says.
+func (w *welcome) differing(ctx context.Context, c *client.Client) (list []string) {
+	routes, err := c.Routes(ctx)
+	if err != nil {
+		return nil
+	}
+	differences := differencesOf(routes, documentsOf(w.config), false)
+	for _, d := range differences[:min(len(differences), maxWelcomeTroubles)] {
+		list = append(list, oneLine(d.Route)+": "+strings.Join(d.Changes, ", ")+" in the file")
+	}
+	return list
 }
 
 // titleText says whether a gateway is ready, how many models it serves, and what lies

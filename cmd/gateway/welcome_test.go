@@ -19,6 +19,12 @@ import (
 // ports, and its URL.
 func greeted(t *testing.T, tokens map[string]config.Secret, routes map[string]http.HandlerFunc) (text, at string) {
 	t.Helper()
+	return greetedBy(t, &config.Config{Admin: config.Admin{Tokens: tokens}}, routes)
+}
+
+// greetedBy is greeted with a configuration.
+func greetedBy(t *testing.T, cfg *config.Config, routes map[string]http.HandlerFunc) (text, at string) {
+	t.Helper()
 	at = gateway(t, routes)
 	u, err := url.Parse(at)
 	if err != nil {
@@ -30,7 +36,7 @@ func greeted(t *testing.T, tokens map[string]config.Secret, routes map[string]ht
 	}
 	var out strings.Builder
 	w := welcome{
-		out: &out, program: "./my gateway", tokens: tokens, at: app.Addresses{HTTP: addr, Admin: addr}, ready: make(chan struct{}),
+		out: &out, program: "./my gateway", config: cfg, at: app.Addresses{HTTP: addr, Admin: addr}, ready: make(chan struct{}),
 	}
 	close(w.ready)
 	w.run(t.Context())
@@ -100,6 +106,23 @@ func TestWelcomeSaysWhatIsNotServed(t *testing.T) {
 	if !strings.HasPrefix(got, "Sluice is ready: 1 model.\n  HTTP") {
 		t.Errorf("got %s", got)
 	}
+}
+
+func TestWelcomeSaysWhichRoutesDiffer(t *testing.T) {
+	cfg := &config.Config{Routes: map[string]config.Route{
+		"iris": {Variants: []config.RouteVariant{{Version: 1, Weight: 9500, Role: "stable"}, {Version: 2, Weight: 500, Role: "canary"}}},
+	}}
+	f := func(canary int, want bool) {
+		t.Helper()
+		live := api.Route{Name: "iris", Revision: 3, Variants: []api.Variant{variant(1, 100-canary, "stable"), variant(2, canary, "canary")}}
+		live.Complete()
+		got, _ := greetedBy(t, cfg, map[string]http.HandlerFunc{"GET /api/v1/routes": says([]api.Route{live})})
+		if strings.Contains(got, "not as the file says") != want || want && !strings.Contains(got, "\n  iris: v2 canary 20% → 5% in the file\n") {
+			t.Errorf("a canary of %d %%: %s", canary, got)
+		}
+	}
+	f(5, false)
+	f(20, true)
 }
 
 func TestWelcomeSplitsTheTraffic(t *testing.T) {

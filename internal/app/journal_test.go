@@ -27,6 +27,27 @@ import (
 // dataIn is the setting that keeps the journal in a folder.
 func dataIn(dir string) string { return fmt.Sprintf("data_dir: %q", dir) }
 
+// A start says which routes are not as the file says, since the API changed them before.
+func TestStartNamesRoutesThatDiffer(t *testing.T) {
+	dir, data := doubles(t, 2), t.TempDir()
+	const file = "routes: {double: {variants: [{version: 1, weight: 100%}]}}"
+	begin := func(want int) *gateway {
+		t.Helper()
+		core, logs := observer.New(zapcore.WarnLevel)
+		g := startLogging(t, zap.New(core), &fakes{}, dir, dataIn(data), file)
+		if n := logs.FilterMessageSnippet("route double differs from the file").Len(); n != want {
+			t.Errorf("%d notices, want %d", n, want)
+		}
+		return g
+	}
+	g := begin(0)
+	g.set(t, "double", split(1, 2, 500))
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	begin(1)
+}
+
 // TestRestart stops a gateway and starts another on the same data: routes,
 // revisions and slots are those from before.
 func TestRestart(t *testing.T) {

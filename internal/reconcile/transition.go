@@ -176,6 +176,9 @@ func (r *Reconciler) start() error {
 		r.release(t)
 		return err
 	}
+	for _, text := range r.differing() { // nobody who only reads the file knows
+		r.log.Warn(text + "; gateway routes diff -c FILE shows how")
+	}
 	return nil
 }
 

@@ -164,8 +164,23 @@ func (r *Reconciler) Models() []api.ModelStatus { return r.registry.List() }
 // changed.
 func (r *Reconciler) Warnings() []api.RepositoryWarning { return *r.warnings.Load() }
 
-// Details is Models with details.
+// Details is Models with details, and with the versions that run as shadows.
 func (r *Reconciler) Details() []api.ModelStatus {
+	list := r.details()
+	for i := range list {
+		list[i].Role = api.RoleLive
+	}
+	for _, s := range r.shadows.Status() {
+		s.Role = api.RoleShadow
+		list = append(list, s)
+	}
+	slices.SortStableFunc(list, func(a, b api.ModelStatus) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
+	})
+	return list
+}
+
+func (r *Reconciler) details() []api.ModelStatus {
 	list, references := r.registry.Status(), r.view.Load().references
 	for i := range list {
 		s := &list[i]
