@@ -103,7 +103,7 @@ type DriftFinding struct {
 	Low       float64 `json:"low"`              // the lower end of the effect's 95 % interval
 	High      float64 `json:"high"`             // the upper end of that interval
 	Shift     float64 `json:"shift,omitempty"`  // of the mean, in standard deviations of the reference
-	Change    string  `json:"change,omitempty"` // in words, unless the state is OK: "stuck at 3.2", "mean higher by 0.5 s.d."
+	Change    string  `json:"change,omitempty"` // in words, unless the state is OK: "stuck at 3.2", "mean higher by 0.5 s.d.", "as in the reference"
 	State     string  `json:"state"`            // OK, SUSPECTED, DETECTED or RECOVERING, for this finding alone
 	// Began is the start of the window in which the current problem began.
 	Began *time.Time `json:"began,omitempty"`

@@ -64,8 +64,8 @@ func printFindings(b *strings.Builder, v *api.DriftVerdict, all bool) {
 			}
 			b.WriteString(title)
 			title = ""
-			fmt.Fprintf(b, "%s\t%s\t%s\t%s [%s, %s]\t%s\t%s\t%s\t%s\n", oneLine(f.Feature), f.Kind, orDash(changeText(f)),
-				effectText(f.Effect), effectText(f.Low), effectText(f.High), shiftText(f.Shift), pText(f.P), f.State, timeText(f.Began))
+			fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(f.Feature), f.Kind, orDash(changeText(f)),
+				effectText(f.Statistic, f.Effect, f.Low, f.High), shiftText(f.Shift), pText(f.P), f.State, timeText(f.Began))
 		}
 	}
 	if title != "" {
@@ -76,9 +76,8 @@ func printFindings(b *strings.Builder, v *api.DriftVerdict, all bool) {
 // changeText says in words what is different; of what is missing, infinite or
 // out of range, that it is that.
 func changeText(f *api.DriftFinding) string {
-	const bins = "g"
 	switch {
-	case f.Statistic == bins:
+	case f.Statistic == statisticBins:
 		return oneLine(f.Change)
 	case f.Change == "":
 		return oneLine(f.Statistic)
@@ -118,7 +117,19 @@ func troubleText(v *api.DriftVerdict, limit int) string {
 	return text
 }
 
-func effectText(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }
+// statisticBins is the statistic of a feature's bins; the others are shares of the rows.
+const statisticBins = "g"
+
+// effectText is an effect with its interval and its unit: PSI, or the percentage points by
+// which a share is higher than the reference's.
+func effectText(statistic string, effect, low, high float64) string {
+	format := func(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }
+	if statistic == statisticBins {
+		return fmt.Sprintf("PSI %s [%s, %s]", format(effect), format(low), format(high))
+	}
+	const points = 100
+	return fmt.Sprintf("%s pp [%s, %s]", format(points*effect), format(points*low), format(points*high))
+}
 
 func shiftText(x float64) string {
 	const long = 1e4 // a unit that was changed, or numbers that are none: no column is wide enough for their digits
@@ -126,9 +137,9 @@ func shiftText(x float64) string {
 	case x == 0:
 		return "-"
 	case math.Abs(x) < long:
-		return fmt.Sprintf("%+.2f", x)
+		return fmt.Sprintf("%+.2f s.d.", x)
 	default:
-		return fmt.Sprintf("%+.3g", x)
+		return fmt.Sprintf("%+.3g s.d.", x)
 	}
 }
 

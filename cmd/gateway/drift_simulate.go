@@ -139,17 +139,8 @@ func (s *driftSimulate) check() error {
 			return usageError{fmt.Sprintf("--%s %d: expected 1 or more", flag.name, flag.value)}
 		}
 	}
-	for _, flag := range []struct {
-		name        string
-		value, most float64
-	}{
-		{"tolerance", d.Tolerance, 10},
-		{"quality-tolerance", d.QualityTolerance, 0.99},
-		{"range-tolerance", d.RangeTolerance, 0.99},
-	} {
-		if !(flag.value > 0 && flag.value <= flag.most) { // NaN is neither
-			return usageError{fmt.Sprintf("--%s %v: expected more than 0 and at most %v", flag.name, flag.value, flag.most)}
-		}
+	if err := checkTolerances(d.Tolerance, d.QualityTolerance, d.RangeTolerance); err != nil {
+		return err
 	}
 	if err := checkTable(&s.options.TableOptions); err != nil {
 		return err
@@ -166,6 +157,23 @@ func (s *driftSimulate) rowsAtLeast() int {
 		return 1
 	}
 	return s.options.Drift.Rows
+}
+
+// checkTolerances refuses values of flags that make no sense.
+func checkTolerances(psi, quality, ranges float64) error {
+	for _, flag := range []struct {
+		name        string
+		value, most float64
+	}{
+		{"tolerance", psi, 10},
+		{"quality-tolerance", quality, 0.99},
+		{"range-tolerance", ranges, 0.99},
+	} {
+		if !(flag.value > 0 && flag.value <= flag.most) { // NaN is neither
+			return usageError{fmt.Sprintf("--%s %v: expected more than 0 and at most %v", flag.name, flag.value, flag.most)}
+		}
+	}
+	return nil
 }
 
 func (s *driftSimulate) run(cmd *cobra.Command, path string) error {

@@ -54,10 +54,10 @@ wine   4        stable   UNJUDGED   2026-05-04 02:02:01  7       0        0
 wine   5        canary   OFF        -                    0       0        0
 
 iris/2 canary: DETECTED, the last window from 2026-05-04 02:57:01 to 2026-05-04 03:02:01 had 1234 rows
-FEATURE       KIND    CHANGE                                             EFFECT                 SHIFT  P        STATE      BEGAN
-petal length  input   mean higher by 0.54 s.d.                           0.312 [0.251, 0.38]    +0.54  <1e-300  DETECTED   2026-05-04 02:02:01
-label         output  another distribution                               0.05 [0.0301, 0.0704]  -0.12  2.3e-09  SUSPECTED  2026-05-04 03:02:01
-petal width   input   missing: 8.02 % of the rows, 0 % in the reference  0.08 [0.06, 0.1]       -      1e-20    DETECTED   2026-05-04 02:02:01
+FEATURE       KIND    CHANGE                                             EFFECT                     SHIFT       P        STATE      BEGAN
+petal length  input   mean higher by 0.54 s.d.                           PSI 0.312 [0.251, 0.38]    +0.54 s.d.  <1e-300  DETECTED   2026-05-04 02:02:01
+label         output  another distribution                               PSI 0.05 [0.0301, 0.0704]  -0.12 s.d.  2.3e-09  SUSPECTED  2026-05-04 03:02:01
+petal width   input   missing: 8.02 % of the rows, 0 % in the reference  8 pp [6, 10]               -           1e-20    DETECTED   2026-05-04 02:02:01
 
 wine/4 default: SUSPECTED, and no window had rows enough yet
 
@@ -68,7 +68,7 @@ wine/5 canary: not compared: the profile does not fit model 'wine', version 5
 
 func TestShiftText(t *testing.T) {
 	for x, want := range map[float64]string{
-		0: "-", .5432: "+0.54", -.001: "-0.00", 9999.99: "+9999.99", -1e4: "-1e+04", 123456: "+1.23e+05", -math.MaxFloat64: "-1.8e+308",
+		0: "-", .5432: "+0.54 s.d.", -.001: "-0.00 s.d.", 9999.99: "+9999.99 s.d.", -1e4: "-1e+04 s.d.", 123456: "+1.23e+05 s.d.", -math.MaxFloat64: "-1.8e+308 s.d.",
 	} {
 		if got := shiftText(x); got != want {
 			t.Errorf("%v: got %s, want %s", x, got, want)
@@ -91,16 +91,16 @@ iris   2        canary  DETECTED  2026-05-04 03:02:01  50000   11       3
 
 profile from the version folder, sha256:12
 iris/1 stable: OK, the last window from 2026-05-04 02:57:01 to 2026-05-04 03:02:01 had 99 rows
-FEATURE      KIND   CHANGE  EFFECT            SHIFT  P    STATE  BEGAN
-petal width  input  -       0.001 [0, 0.004]  -      0.5  OK     -
+FEATURE      KIND   CHANGE  EFFECT                SHIFT  P    STATE  BEGAN
+petal width  input  -       PSI 0.001 [0, 0.004]  -      0.5  OK     -
 
 iris/2 canary: DETECTED, the last window from 2026-05-04 02:57:01 to 2026-05-04 03:02:01 had 1234 rows
-FEATURE       KIND    CHANGE                                             EFFECT                 SHIFT  P        STATE      BEGAN
-petal length  input   mean higher by 0.54 s.d.                           0.312 [0.251, 0.38]    +0.54  <1e-300  DETECTED   2026-05-04 02:02:01
-label         output  another distribution                               0.05 [0.0301, 0.0704]  -0.12  2.3e-09  SUSPECTED  2026-05-04 03:02:01
-petal width   input   -                                                  0.001 [0, 0.004]       -      0.5      OK         -
-petal width   input   missing: 8.02 % of the rows, 0 % in the reference  0.08 [0.06, 0.1]       -      1e-20    DETECTED   2026-05-04 02:02:01
-label         output  range                                              0 [0, 0]               -      1        OK         -
+FEATURE       KIND    CHANGE                                             EFFECT                     SHIFT       P        STATE      BEGAN
+petal length  input   mean higher by 0.54 s.d.                           PSI 0.312 [0.251, 0.38]    +0.54 s.d.  <1e-300  DETECTED   2026-05-04 02:02:01
+label         output  another distribution                               PSI 0.05 [0.0301, 0.0704]  -0.12 s.d.  2.3e-09  SUSPECTED  2026-05-04 03:02:01
+petal width   input   -                                                  PSI 0.001 [0, 0.004]       -           0.5      OK         -
+petal width   input   missing: 8.02 % of the rows, 0 % in the reference  8 pp [6, 10]               -           1e-20    DETECTED   2026-05-04 02:02:01
+label         output  range                                              0 pp [0, 0]                -           1        OK         -
 `, "iris", "--all")
 
 	got := command(t, "", []string{"drift", "iris", "--admin", url, "-o", "json"})

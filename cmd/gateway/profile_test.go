@@ -74,7 +74,7 @@ kind    -      -      left out: it holds texts, 'red' for example
 	}
 
 	r = profileLine(t, "", "show", to)
-	for _, part := range []string{"rows.csv", "3, of which 3 are sampled", "sha256:", "a[0]", "33.333%"} {
+	for _, part := range []string{"rows.csv", "3, of which 3 are sampled", "sha256:", "a[0]", "33.333 %"} {
 		if r.code != exitOK || !strings.Contains(r.out, part) {
 			t.Errorf("no %q in %+v", part, r)
 		}
@@ -84,19 +84,50 @@ kind    -      -      left out: it holds texts, 'red' for example
 	if err := json.Unmarshal([]byte(r.out), &shown); err != nil || len(shown.Features) != 2 {
 		t.Errorf("%v of %s", err, r.out)
 	}
+}
 
-	other := filepath.Join(filepath.Dir(file), "q.json")
-	if r := profileLine(t, strings.ReplaceAll(rowsCSV, "1,red", "7,red"), "-", "--columns", "a", "-o", other); r.code != exitOK {
-		t.Fatalf("%+v", r)
+// TestProfileCompare: the exit code is the verdict.
+func TestProfileCompare(t *testing.T) {
+	dir := t.TempDir()
+	build := func(name, rows string, args ...string) string {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if r := profileLine(t, rows, append([]string{"-", "-o", file}, args...)...); r.code != exitOK {
+			t.Fatalf("%+v", r)
+		}
+		return file
 	}
-	r = profileLine(t, "", "compare", to, other)
-	if r.code != exitOK || !strings.Contains(r.out, "PSI") || !strings.Contains(r.out, "only in A: b") {
+	a := build("a.json", shiftedRows(1, 3000, 1e6, 1e6))
+	f := func(code int, b, errOut string, want ...string) {
+		t.Helper()
+		r := profileLine(t, "", "compare", a, b)
+		if r.code != code || r.errOut != errOut {
+			t.Errorf("%s: %+v, want %d %q", b, r, code, errOut)
+		}
+		for _, part := range want {
+			if !strings.Contains(r.out, part) {
+				t.Errorf("%s: no %q in %s", b, part, r.out)
+			}
+		}
+	}
+	f(exitOK, a, "", "Verdict: same; 0 of 2 features differ by more than the tolerances\n", "x        input  same     -       1  0.0000  0.0000 to 0.0000")
+	f(exitOK, build("b.json", shiftedRows(2, 3000, 1e6, 1e6)), "", "Verdict: same;")
+	const differ = "gateway: the profiles differ\n"
+	moved := build("moved.json", shiftedRows(3, 3000, 1, 2001))
+	f(exitFailed, moved, differ, "Verdict: differs; 2 of 2", "missing: 33.3 % of the rows, 0 % in A", "mean higher by ", " s.d.", "+33.33 pp", " %  ")
+	f(exitFailed, build("less.json", shiftedRows(2, 3000, 1e6, 1e6), "--columns", "x"), differ, "only in A: y", "Verdict: differs; 0 of 1")
+	f(exitFailed, build("few.json", "y,x\n1,2\n3,4\n"), "gateway: whether the profiles differ cannot be said: one is of fewer than 50 rows\n", "undecided")
+
+	if r := profileLine(t, "", "compare", a, moved, "--tolerance", "9", "--quality-tolerance", "0.99", "--range-tolerance", "0.99"); r.code != exitOK {
 		t.Errorf("%+v", r)
 	}
-	r = profileLine(t, "", "compare", to, other, "-o", "json")
-	var compared offline.ProfileComparison
-	if err := json.Unmarshal([]byte(r.out), &compared); err != nil || len(compared.Features) != 1 || compared.Features[0].Shift != 2 {
-		t.Errorf("%v of %s", err, r.out)
+	if r := profileLine(t, "", "compare", a, moved, "--tolerance", "0"); r.code != exitUsage {
+		t.Errorf("%+v", r)
+	}
+	r := profileLine(t, "", "compare", a, moved, "-o", "json")
+	var c offline.ProfileComparison
+	if err := json.Unmarshal([]byte(r.out), &c); err != nil || r.code != exitFailed || c.Verdict != offline.ProfilesDiffer || len(c.Features) != 2 || c.Features[0].P > c.Features[1].P || c.Features[0].Change == "" {
+		t.Errorf("%v, %d: %s", err, r.code, r.out)
 	}
 }
 

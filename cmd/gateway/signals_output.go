@@ -78,8 +78,8 @@ func printSignal(b *strings.Builder, r *api.Signal) {
 	fmt.Fprintln(b, "\nFEATURE\tKIND\tSTATISTIC\tVALUE\tEFFECT\tSHIFT\tP")
 	for i := range r.Features {
 		f := &r.Features[i]
-		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s [%s, %s]\t%s\t%s\n", oneLine(f.Feature), oneLine(f.Kind), oneLine(f.Statistic), numberText(f.Value),
-			effectText(f.Effect), effectText(f.Low), effectText(f.High), shiftText(f.Shift), pText(f.P))
+		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(f.Feature), oneLine(f.Kind), oneLine(f.Statistic), numberText(f.Value),
+			effectText(f.Statistic, f.Effect, f.Low, f.High), shiftText(f.Shift), pText(f.P))
 	}
 	if more := r.FeaturesTotal - len(r.Features); more > 0 {
 		fmt.Fprintf(b, "and %d more\n", more)

@@ -74,9 +74,9 @@ Profile:       sha256:abc
 Model files:   sha256:def
 Detector:      {"name":"tumbling"}
 
-FEATURE       KIND    STATISTIC  VALUE  EFFECT             SHIFT  P
-petal length  input   g          432.1  0.31 [0.25, 0.38]  +0.50  <1e-300
-label         output  g          40     0.05 [0.03, 0.07]  -      1e-08
+FEATURE       KIND    STATISTIC  VALUE  EFFECT                 SHIFT       P
+petal length  input   g          432.1  PSI 0.31 [0.25, 0.38]  +0.50 s.d.  <1e-300
+label         output  g          40     PSI 0.05 [0.03, 0.07]  -           1e-08
 and 7 more
 `, "show", "aaaa")
 	f("aaaa of iris is delivered now; attempts so far: 3\n", "retry", "aaaa")

@@ -1,14 +1,16 @@
 package drift
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
 
 // Comparison is how one profile differs from another.
 type Comparison struct {
-	// Features are those that both have, the ones that moved most first.
+	Verdict string `json:"verdict"` // same, differs or undecided: the profiles are of too few rows
+	// FalseAlarm is how often at most two samples of the same data are said to differ.
+	FalseAlarm float64 `json:"false_alarm"`
+	// Features are those that both have, the strongest evidence of a difference first.
 	Features []Difference `json:"features"`
 	OnlyA    []string     `json:"only_a"` // features of one profile alone, by name
 	OnlyB    []string     `json:"only_b"`
@@ -28,6 +30,14 @@ type Difference struct {
 	Tensor  string `json:"tensor"`
 	Element int    `json:"element"`
 
+	// Verdict is of this feature: same, differs, or undecided. P is how likely evidence as strong
+	// is if the two differ by the tolerances at most; at least 1e-300. Change says in words what
+	// differs.
+	Verdict string  `json:"verdict"`
+	P       float64 `json:"p"`
+	Change  string  `json:"change,omitempty"`
+	logP    float64
+
 	PSI     float64 `json:"psi"` // over A's bins, with half a row added to each
 	PSILow  float64 `json:"psi_low"`
 	PSIHigh float64 `json:"psi_high"`
@@ -46,13 +56,18 @@ type Difference struct {
 	Inf     float64 `json:"inf"`
 }
 
-// Compare says how b differs from a, matching features by their place in the model.
-func Compare(a, b *Profile) *Comparison {
+// Compare says how b differs from a, and whether that matters, matching features by their
+// place in the model.
+func Compare(a, b *Profile, o CompareOptions) (*Comparison, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	at := make(map[position]*Feature, len(b.Features))
 	for i := range b.Features {
 		at[b.Features[i].position()] = &b.Features[i]
 	}
 	c := &Comparison{Features: []Difference{}, OnlyA: []string{}, OnlyB: []string{}}
+	var pairs []pair
 	for i := range a.Features {
 		f := &a.Features[i]
 		g := at[f.position()]
@@ -64,17 +79,15 @@ func Compare(a, b *Profile) *Comparison {
 		d := difference(f, g)
 		d.Missing = share(g.Read.Absent(), b.Rows) - share(f.Read.Absent(), a.Rows)
 		d.Inf = share(g.Read.PosInf+g.Read.NegInf, b.Rows) - share(f.Read.PosInf+f.Read.NegInf, a.Rows)
-		c.Features = append(c.Features, d)
+		c.Features, pairs = append(c.Features, d), append(pairs, pair{f, g})
 	}
 	for i := range b.Features {
 		if at[b.Features[i].position()] != nil {
 			c.OnlyB = append(c.OnlyB, b.Features[i].Name)
 		}
 	}
-	slices.SortStableFunc(c.Features, func(x, y Difference) int {
-		return cmp.Or(cmp.Compare(y.PSI, x.PSI), cmp.Compare(x.Name, y.Name))
-	})
-	return c
+	c.judge(pairs, &o)
+	return c, nil
 }
 
 func share(n uint64, rows int64) float64 { return float64(n) / float64(rows) }

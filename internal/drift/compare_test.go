@@ -22,6 +22,20 @@ func normals(t *testing.T, seed uint64, n int, mean, sd float64) *drift.Profile 
 	return profileOf(t, "FP64", values...)
 }
 
+// compareOptions are those of gateway profile compare.
+func compareOptions() drift.CompareOptions {
+	return drift.CompareOptions{Tolerance: .02, QualityTolerance: .01, RangeTolerance: .05, MinRows: 50, FalseAlarm: .001}
+}
+
+func compared(t *testing.T, a, b *drift.Profile) *drift.Comparison {
+	t.Helper()
+	c, err := drift.Compare(a, b, compareOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // exact returns b with its rows counted over a's edges.
 func exact(a, b *drift.Profile, rows []float64) *drift.Profile {
 	c := *b
@@ -37,7 +51,7 @@ func exact(a, b *drift.Profile, rows []float64) *drift.Profile {
 
 func TestCompareSame(t *testing.T) {
 	a := normals(t, 1, 5000, 0, 1)
-	d := drift.Compare(a, a).Features[0]
+	d := compared(t, a, a).Features[0]
 	if d.PSI != 0 || d.PSILow != 0 || d.PSIHigh != 0 || d.JS != 0 || d.Moved != 0 || d.KSLow != 0 || d.Shift != 0 || d.Spread != 1 || d.Outside != 0 {
 		t.Errorf("%+v", d)
 	}
@@ -57,8 +71,8 @@ func TestCompareBounds(t *testing.T) {
 			rows[i] = mean + sd*rng.NormFloat64()
 		}
 		a, b := normals(t, 1, 5000, 0, 1), profileOf(t, "FP64", rows...)
-		d := drift.Compare(a, b).Features[0]
-		want := drift.Compare(a, exact(a, b, rows)).Features[0]
+		d := compared(t, a, b).Features[0]
+		want := compared(t, a, exact(a, b, rows)).Features[0]
 		if want.PSILow != want.PSI || want.PSIHigh != want.PSI {
 			t.Errorf("the same edges: PSI %v within %v and %v", want.PSI, want.PSILow, want.PSIHigh)
 		}
@@ -90,7 +104,7 @@ func TestCompareBounds(t *testing.T) {
 func TestCompareOdd(t *testing.T) {
 	a := profileOf(t, "", 1, 2, 3, missing)
 	b := profileOf(t, "", 5, nan, inf, -inf)
-	d := drift.Compare(a, b).Features[0]
+	d := compared(t, a, b).Features[0]
 	if d.Missing != 0 || d.Inf != .5 || d.Outside != 1 || d.Moved < .6 {
 		t.Errorf("%+v", d)
 	}
@@ -101,7 +115,7 @@ func TestCompareOdd(t *testing.T) {
 	}
 	for i, x := range profiles {
 		for j, y := range profiles {
-			c := drift.Compare(x, y)
+			c := compared(t, x, y)
 			if _, err := json.Marshal(c); err != nil {
 				t.Errorf("%d and %d: %v", i, j, err)
 			}
@@ -127,7 +141,7 @@ func TestCompareMatches(t *testing.T) {
 	x := inputs("a", "b", "c")
 	y := inputs("z", "c", "b")
 	y[1].Name = "renamed"
-	c := drift.Compare(of(x...), of(y...))
+	c := compared(t, of(x...), of(y...))
 	names := []string{}
 	for _, d := range c.Features {
 		names = append(names, d.Name)

@@ -92,12 +92,17 @@ func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track) r
 			best, counts, windows, rows = recent, run, t.Windows, run.Finite()
 		}
 	}
-	t.observe(evidence{best: best.logP, well: recent.effect < d.options.Tolerance/2}, d.limits, d.options.Recover)
+	well := recent.effect < d.options.Tolerance/2
+	t.observe(evidence{best: best.logP, well: well}, d.limits, d.options.Recover)
 	r := ranked{logP: best.logP, finding: Finding{
 		Value: finite(best.g), Effect: best.effect, Low: best.low, High: best.high,
 		Shift: shift(f, counts), Windows: windows, Rows: rows,
 	}}
-	if t.State != OK {
+	switch {
+	case t.State == OK:
+	case well:
+		r.finding.Change = "as in the reference"
+	default:
 		r.finding.Change = describe(f, counts)
 	}
 	return d.finding(f, StatisticG, t, r)

@@ -227,5 +227,17 @@ func textual(table *tabular.Reader, name string) bool {
 // ReadProfile reads a profile, of any size that one can have.
 func ReadProfile(r io.Reader) (*Profile, error) { return drift.Read(r, drift.MaxProfileBytes) }
 
-// CompareProfiles says how b differs from a.
-func CompareProfiles(a, b *Profile) *ProfileComparison { return drift.Compare(a, b) }
+// CompareOptions say which differences of two profiles matter.
+type CompareOptions = drift.CompareOptions
+
+// The verdicts on two profiles.
+const (
+	ProfilesSame      = drift.Same
+	ProfilesDiffer    = drift.Differs
+	ProfilesUndecided = drift.Undecided
+)
+
+// CompareProfiles says how b differs from a, and whether that matters.
+func CompareProfiles(a, b *Profile, o CompareOptions) (*ProfileComparison, error) {
+	return drift.Compare(a, b, o)
+}
