@@ -15,10 +15,11 @@ setup: ## install ONNX Runtime's library and headers into .deps
 	@scripts/setup-ort.sh
 
 build: setup ## build bin/gateway
-	go build -o bin/gateway ./cmd/gateway
+	@scripts/build.sh
 
 run: build ## serve the demo models
-	bin/gateway serve -c configs/demo.yaml
+	@echo "run: bin/gateway serve -c configs/demo.yaml (Ctrl-C ends it)"
+	@bin/gateway serve -c configs/demo.yaml
 
 # How long the tests of one package may take: internal/app's need ten minutes on a
 # quarter of a core with the race detector.

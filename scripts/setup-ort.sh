@@ -55,6 +55,7 @@ from_npm() {
 install_headers() {
 	command -v go >/dev/null 2>&1 || fail "the Go toolchain is needed, and 'go' is not in PATH"
 	module=github.com/yalue/onnxruntime_go
+	[ -d "$deps/include" ] || echo "setup-ort: reading ONNX Runtime's headers out of $module; it is downloaded once" >&2
 	(cd "$root" && go mod download "$module") || fail "cannot download the Go module $module"
 	dir=$(cd "$root" && go list -m -f '{{.Dir}}' "$module")
 	mkdir -p "$deps/include"
@@ -81,6 +82,7 @@ install_library() {
 		fail "no ready ONNX Runtime for $(uname -s) $(uname -m): install version $version yourself and set SLUICE_ORT_LIBRARY to its shared library"
 		;;
 	esac
+	echo "setup-ort: downloading ONNX Runtime $version, about 20 MB, once" >&2
 	from_pypi "$python_arch" || from_npm "$npm_arch" || {
 		cat "$tmp/log" >&2
 		fail "neither pip nor npm could fetch ONNX Runtime $version; install it yourself and set SLUICE_ORT_LIBRARY to its shared library"
