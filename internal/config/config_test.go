@@ -369,7 +369,7 @@ func TestReferenceListsEveryKey(t *testing.T) {
 				t.Errorf("%v.%s: yaml name %q", typ, f.Name, name)
 			}
 			if !strings.HasSuffix(doc, ".") || strings.Contains(doc, "|") {
-				t.Errorf("%v.%s: doc %q is no sentence for a table", typ, f.Name, doc)
+				t.Errorf("%v.%s: doc %q is not a sentence that fits into a table", typ, f.Name, doc)
 			}
 			heading := typ == reflect.TypeFor[config.Config]() && (section(f) || f.Type.Kind() == reflect.Map)
 			switch {

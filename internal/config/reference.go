@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,22 +14,28 @@ const referenceHead = `# Configuration reference
 
 <!-- Made from the structs of internal/config by "go test ./internal/config -update". Do not edit. -->
 
-` + "`gateway serve -c FILE`" + ` reads one YAML file. ` + "`gateway check -c FILE`" + ` reports everything that is wrong with it, each with
-its line and path, and exits with 1. No file is needed: ` + "`gateway serve --model-repository DIR`" + ` serves a folder with the defaults below.
+` + "`gateway serve -c FILE`" + ` reads one YAML file. No file is needed: ` + "`gateway serve --model-repository DIR`" + ` serves a folder with the defaults
+below. ` + "`gateway check -c FILE`" + ` reports every problem of a file with its line and path, and then exits with 1.
 
-- A flag wins over the file, the file over the default.
-- Unknown keys, keys given twice and values of the wrong type are errors. A section with nothing in it is as good as absent;
-  only ` + "`sticky`" + ` has to say something.
-- A **size** is a number of bytes, plain or with a unit: ` + "`64MiB`" + ` (B, KiB, MiB, GiB). A **duration** is written as in Go: ` + "`30s`, `1m30s`, `500ms`" + `.
-- A **share** is a percentage in steps of 0.01%: ` + "`5%`, `2.5%`" + `. A plain number is basis points: ` + "`250`" + ` is 2.5%.
-- A **secret** may hold ` + "`${NAME}`" + `, which is replaced by that environment variable; an unset one is an error. Other settings and keys
-  are taken as they are, and refuse ` + "`${`" + `. No message or log line shows a secret.
+## The file
+
+- A flag takes precedence over the file, and the file over the default.
+- Unknown keys, duplicate keys and values of the wrong type are errors. An empty section is the same as an absent one, except
+  ` + "`sticky`" + `, which must not be empty.
 - Relative paths start from the directory in which the gateway was started.
-- Anchors and aliases work; merge keys (` + "`<<`" + `) do not: settings that models share go under ` + "`defaults`" + `. In a model, sections and mappings
-  add to those of ` + "`defaults`" + `, lists replace them.
-- A reload (SIGHUP or ` + "`POST /-/reload`" + `) applies a changed file. Where a setting that needs a restart has changed, nothing is
-  applied and the answer names the setting.
-- A file holds one document of at most 1 MiB.
+- Anchors and aliases work. Merge keys (` + "`<<`" + `) do not; put settings that models share under ` + "`defaults`" + `.
+- Sections and mappings of a model are added to those of ` + "`defaults`" + `. Lists of a model replace those of ` + "`defaults`" + `.
+- A reload (SIGHUP or ` + "`POST /-/reload`" + `) applies a changed file. If a setting changed that needs a restart, the reload applies nothing,
+  and the answer names the setting.
+- A file has one document of at most 1 MiB.
+
+| type | written as |
+|---|---|
+| size | a number of bytes, or a number with a unit: ` + "`64MiB`" + ` (B, KiB, MiB, GiB) |
+| duration | as in Go: ` + "`30s`, `1m30s`, `500ms`" + ` |
+| share | a percentage in steps of 0.01%: ` + "`5%`, `2.5%`" + `; or a plain number of basis points: ` + "`250`" + ` is 2.5% |
+| secret | text that may have ` + "`${NAME}`" + `, which is replaced by that environment variable; an unset variable is an error. No message or log line shows a secret |
+| any other | as it is: ` + "`${`" + ` in it is an error, as it is in keys |
 
 ` + "```yaml" + `
 repository: {path: models}
@@ -63,8 +70,7 @@ func Reference() string {
 		case typeIs[map[string]Model](t):
 			fmt.Fprintf(&b, "\n## models\n\n%s `models.<name>` takes the keys of `defaults`.\n", f.doc)
 		case t.Kind() == reflect.Map:
-			heading(&b, f.name, f.doc+" The keys of `"+f.name+".<name>`:", "")
-			rows(&b, "", t.Elem())
+			section(&b, f.name+".<name>", "", t.Elem(), heading(f.name, f.doc+" The keys of `"+f.name+".<name>`:"))
 		case isSection(t):
 			note := ""
 			switch {
@@ -73,8 +79,7 @@ func Reference() string {
 			case f.restart:
 				note = " A change needs a restart."
 			}
-			heading(&b, f.name, f.doc, note)
-			rows(&b, "", t)
+			section(&b, f.name, "", t, heading(f.name, f.doc+note))
 		default:
 			top = append(top, f)
 		}
@@ -97,30 +102,37 @@ func reloads(t reflect.Type) bool {
 	return false
 }
 
-func heading(b *strings.Builder, name, doc, note string) {
-	fmt.Fprintf(b, "\n## %s\n\n%s%s\n\n", name, doc, note)
-	tableHead(b)
-}
+func heading(name, doc string) string { return "\n## " + name + "\n\n" + doc + "\n\n" }
 
 func tableHead(b *strings.Builder) {
 	b.WriteString("| key | type | default | meaning |\n|---|---|---|---|\n")
 }
 
-// rows writes the settings of a section and of those in it, with their path from
-// the heading on.
-func rows(b *strings.Builder, path string, t reflect.Type) {
-	for _, f := range fields(t) {
+// section writes a table of the settings of a section, and after it the sections in it, each
+// under a heading. Keys are paths from the heading of top on.
+func section(b *strings.Builder, top, path string, t reflect.Type, head string) {
+	b.WriteString(head)
+	tableHead(b)
+	for _, f := range settings(t) {
 		name, ft := child(path, f.name), t.Field(f.index).Type
-		switch {
-		case isSection(ft):
-			rows(b, name, ft)
-		case ft.Kind() == reflect.Slice && isSection(ft.Elem()):
-			row(b, name, f, ft, false)
-			rows(b, name+"[]", ft.Elem())
-		default:
-			row(b, name, f, ft, f.restart)
+		row(b, name, f, ft, f.restart)
+		if ft.Kind() == reflect.Slice && isSection(ft.Elem()) {
+			for _, part := range fields(ft.Elem()) {
+				row(b, name+"[]."+part.name, part, ft.Elem().Field(part.index).Type, false)
+			}
 		}
 	}
+	for _, f := range fields(t) {
+		if ft := t.Field(f.index).Type; isSection(ft) {
+			name := child(path, f.name)
+			section(b, top, name, ft, fmt.Sprintf("\n### %s.%s\n\n%s\n\n", top, name, f.doc))
+		}
+	}
+}
+
+// settings returns the fields of a section that are not sections.
+func settings(t reflect.Type) []field {
+	return slices.DeleteFunc(fields(t), func(f field) bool { return isSection(t.Field(f.index).Type) })
 }
 
 func row(b *strings.Builder, name string, f field, t reflect.Type, restart bool) {

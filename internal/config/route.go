@@ -4,37 +4,37 @@ import "sluice.io/sluice/api"
 
 // Route is a split of the traffic over versions of one model, as the file says it.
 type Route struct {
-	Model    string         `yaml:"model" default:"\"\"" doc:"The model whose versions serve; empty: the route's name."`
+	Model    string         `yaml:"model" default:"\"\"" doc:"The model whose versions serve. Empty: the route's name."`
 	Variants []RouteVariant `yaml:"variants" required:"true" doc:"The versions that answer, 1 to 16. Their weights add up to 100%, and at least one is stable."`
-	Shadows  []RouteShadow  `yaml:"shadows" default:"[]" doc:"The versions that get copies and whose answers nobody waits for, at most 4. None of them is a variant."`
-	Sticky   Sticky         `yaml:"sticky" doc:"Where a request bears the key that keeps its caller on a version; without one the split is random."`
-	Fallback api.Fallback   `yaml:"fallback" doc:"Who serves instead of a variant that cannot: stable, the variant of that role, or a version."`
-	Seed     string         `yaml:"seed" default:"\"\"" doc:"Goes before each key when it is hashed; another one deals all callers anew. Empty: the route's name. At most 255 bytes."`
-	Override RouteOverride  `yaml:"override" doc:"Picking a version by a header."`
+	Shadows  []RouteShadow  `yaml:"shadows" default:"[]" doc:"The versions that get copies of requests, at most 4. No caller waits for their answers. A shadow cannot be a variant too."`
+	Sticky   Sticky         `yaml:"sticky" doc:"The place in a request of the key that keeps its caller on a version. Without this section the split is random."`
+	Fallback api.Fallback   `yaml:"fallback" doc:"The version that answers if a variant cannot: stable (the variant of that role), or a version."`
+	Seed     string         `yaml:"seed" default:"\"\"" doc:"Text that is put before each key when it is hashed. Another seed assigns all callers anew. Empty: the route's name. At most 255 bytes."`
+	Override RouteOverride  `yaml:"override" doc:"Requests that choose a version by a header."`
 }
 
 // RouteVariant is a version and its share of the traffic.
 type RouteVariant struct {
-	Version int64  `yaml:"version" required:"true" min:"1" doc:"The version."`
-	Weight  Weight `yaml:"weight" required:"true" min:"0%" max:"100%" doc:"Its share of the traffic; 0% gets nothing but overrides."`
-	Role    string `yaml:"role" default:"stable" enum:"stable|canary|control" doc:"stable: what is trusted; canary: what is tried out; control: a slice of the trusted version, as large as the canary, to compare it with."`
+	Version int64  `yaml:"version" required:"true" min:"1" doc:"The number of the version."`
+	Weight  Weight `yaml:"weight" required:"true" min:"0%" max:"100%" doc:"Share of the traffic. With 0% the version gets only overrides."`
+	Role    string `yaml:"role" default:"stable" enum:"stable|canary|control" doc:"stable: the trusted version. canary: the version that is tried out. control: a share of the trusted version, as large as the canary, to compare the canary with."`
 }
 
 // RouteShadow is a version that gets copies.
 type RouteShadow struct {
-	Version int64  `yaml:"version" required:"true" min:"1" doc:"The version."`
-	Sample  Weight `yaml:"sample" required:"true" min:"0%" max:"100%" doc:"The share of the answered requests that it gets a copy of."`
+	Version int64  `yaml:"version" required:"true" min:"1" doc:"The number of the version."`
+	Sample  Weight `yaml:"sample" required:"true" min:"0%" max:"100%" doc:"Share of the answered requests that are copied to the shadow."`
 }
 
 // Sticky says where a request bears its key.
 type Sticky struct {
-	Header    string `yaml:"header" default:"\"\"" doc:"The name of an HTTP header, or of gRPC metadata, that bears the key. Either this or parameter."`
-	Parameter string `yaml:"parameter" default:"\"\"" doc:"The name of a V2 parameter of the request that bears the key."`
+	Header    string `yaml:"header" default:"\"\"" doc:"Name of the HTTP header, or of gRPC metadata, that has the key. Set either this or parameter."`
+	Parameter string `yaml:"parameter" default:"\"\"" doc:"Name of the V2 parameter of the request that has the key."`
 }
 
 // RouteOverride says who may pick a version.
 type RouteOverride struct {
-	Token Secret `yaml:"token" default:"\"\"" doc:"What a request shows as its bearer token for its header Sluice-Override to count, 16 bytes or more; empty: no request may."`
+	Token Secret `yaml:"token" default:"\"\"" doc:"Bearer token that a request with the header Sluice-Override must have, at least 16 bytes. Empty: no request may override."`
 }
 
 // Document returns the route as the control plane speaks of it, complete but for
