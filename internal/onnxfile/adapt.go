@@ -20,8 +20,8 @@ type Adapted struct {
 // Adapt changes what keeps an export from being served.
 //
 // The probabilities become an output that a ZipMap of the model at path in root made maps
-// of: the output keeps its name and becomes FP32 [rows, classes]. The ZipMap becomes an
-// Identity, which ONNX Runtime optimizes away. ZipMaps whose result goes elsewhere stay.
+// of: the output keeps its name and becomes FP32 [rows, classes], or FP64 as the maps'
+// values. The ZipMap becomes an Identity, which ONNX Runtime optimizes away. ZipMaps whose result goes elsewhere stay.
 //
 // A StringNormalizer in the locale that it has by default gets one with the same letters
 // that is there on all machines.
@@ -56,7 +56,9 @@ const (
 	opsetDomain, opsetVersion                                                  = 1, 2
 	nodeInput, nodeOutput, nodeAttribute                                       = 1, 2, 5
 	attributeName, attributeText, attributeInts, attributeTexts, attributeType = 1, 4, 8, 9, 20
-	typeElement, elementFloat                                                  = 1, 1
+	typeSequence, sequenceElement                                              = 4, 1
+	typeMap, mapValue                                                          = 5, 2
+	typeElement, elementFloat, elementDouble                                   = 1, 1, 11
 )
 
 // adapter collects the edits that a model takes.

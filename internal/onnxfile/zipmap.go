@@ -108,12 +108,19 @@ func (a *adapter) output(f field) error {
 	if z == nil {
 		return nil
 	}
+	element := uint64(elementFloat)
+	if err := a.element(f.span, func(v uint64) { element = v }, valueType, typeSequence, sequenceElement, typeMap, mapValue, typeTensor); err != nil {
+		return err
+	}
+	if element != elementDouble { // which the operator itself does not take
+		element = elementFloat
+	}
 	var classes []byte
 	if n := len(z.labels); n > 0 {
 		classes = number(dimensionValue, uint64(n))
 	}
 	shape := message(nil, tensorShape, message(nil, shapeDimension), message(nil, shapeDimension, classes))
-	typ := message(nil, typeTensor, number(typeElement, elementFloat), shape)
+	typ := message(nil, typeTensor, number(typeElement, element), shape)
 	a.edits = append(a.edits,
 		edit{f, message(nil, graphOutput, text(valueName, name), message(nil, valueType, typ))},
 		edit{z.at, message(nil, graphNode, text(nodeInput, z.input), text(nodeOutput, name), text(nodeOperator, "Identity"))},
@@ -121,6 +128,19 @@ func (a *adapter) output(f field) error {
 	a.cuts = append(a.cuts, ZipMap{Output: name, Labels: z.labels})
 	delete(a.zips, name) // an output of the same name again is left to ONNX Runtime
 	return nil
+}
+
+// element tells f the datatype of the tensor that is this deep in a message.
+func (a *adapter) element(s span, f func(uint64), path ...protowire.Number) error {
+	return a.fields(s, func(x field) error {
+		switch {
+		case len(path) == 0 && x.number == typeElement && x.typ == protowire.VarintType:
+			f(x.value)
+		case len(path) > 0 && x.number == path[0] && x.typ == protowire.BytesType:
+			return a.element(x.span, f, path[1:]...)
+		}
+		return nil
+	})
 }
 
 // info removes what the file says of the maps among the values inside the graph.

@@ -35,15 +35,21 @@ func zipMap(input, output string, attributes ...[]byte) []byte {
 }
 
 // maps encodes an output, or what a graph says of a value: a sequence of maps.
-func maps(name string) []byte {
-	float := message(2, message(1, varint(1, 1)))
-	return append(message(1, []byte(name)), message(2, message(4, message(1, message(5, varint(1, 7), float))))...)
+func maps(name string) []byte { return mapsOf(1, name) }
+
+func mapsOf(element uint64, name string) []byte {
+	values := message(2, message(1, varint(1, element)))
+	return append(message(1, []byte(name)), message(2, message(4, message(1, message(5, varint(1, 7), values))))...)
 }
 
 // probabilities encodes what an output becomes.
 func probabilities(name string, classes ...[]byte) []byte {
+	return probabilitiesOf(1, name, classes...)
+}
+
+func probabilitiesOf(element uint64, name string, classes ...[]byte) []byte {
 	shape := message(2, message(1), message(1, classes...))
-	return append(message(1, []byte(name)), message(2, message(1, varint(1, 1), shape))...)
+	return append(message(1, []byte(name)), message(2, message(1, varint(1, element), shape))...)
 }
 
 func identity(input, output string) []byte {
@@ -84,6 +90,12 @@ func TestAdaptCutsZipMaps(t *testing.T) {
 		slices.Concat(message(7, identity("p", "y")), message(8, message(1, []byte("ai.onnx.ml")), varint(2, 1)),
 			message(7, message(12, probabilities("y"))), message(8, varint(2, 13))),
 		onnxfile.ZipMap{Output: "y"})
+	// FP64, and numbers that no ZipMap makes.
+	for element, becomes := range map[uint64]uint64{11: 11, 7: 1} {
+		f(slices.Concat(message(7, zipMap("p", "y"), message(12, mapsOf(element, "y"))), opset),
+			slices.Concat(message(7, identity("p", "y"), message(12, probabilitiesOf(becomes, "y"))), opset),
+			onnxfile.ZipMap{Output: "y"})
+	}
 	// The same output twice, which ONNX Runtime refuses.
 	f(slices.Concat(message(7, zipMap("p", "y"), message(12, maps("y")), message(12, maps("y"))), opset),
 		slices.Concat(message(7, identity("p", "y"), message(12, probabilities("y")), message(12, maps("y"))), opset),
