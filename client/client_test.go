@@ -84,11 +84,15 @@ func TestControl(t *testing.T) {
 	f(`[{"name":"iris","version":"2","state":"READY"}]`, "POST /v2/repository/index", "",
 		[]client.IndexEntry{{Name: "iris", Version: "2", State: api.StateReady}},
 		func(ctx context.Context, c *client.Client) (any, error) { return c.Index(ctx) })
-	f(`{"name":"iris","versions":["2"],"platform":"p","inputs":[{"name":"x","datatype":"FP32","shape":[-1,4]}]}`,
+	f(`{"name":"iris","versions":["2"],"platform":"p","inputs":[{"name":"x","datatype":"FP32","shape":[-1,4]}],
+		"outputs":[{"name":"p","datatype":"FP32","shape":[-1,2],"parameters":{"labels":["no","yes"]}}]}`,
 		"GET /v2/models/iris/versions/2", "",
 		client.Metadata{
 			Name: "iris", Versions: []string{"2"}, Platform: "p",
 			Inputs: []client.TensorMetadata{{Name: "x", Datatype: "FP32", Shape: []int64{-1, 4}}},
+			Outputs: []client.TensorMetadata{{
+				Name: "p", Datatype: "FP32", Shape: []int64{-1, 2}, Parameters: client.TensorParameters{Labels: []string{"no", "yes"}},
+			}},
 		},
 		func(ctx context.Context, c *client.Client) (any, error) { return c.ModelMetadata(ctx, "iris", 2) })
 }

@@ -22,6 +22,13 @@ type TensorMetadata struct {
 	Name     string  `json:"name"`
 	Datatype string  `json:"datatype"`
 	Shape    []int64 `json:"shape"`
+	// Parameters are what Sluice adds.
+	Parameters TensorParameters `json:"parameters,omitzero"`
+}
+
+// TensorParameters are what a gateway knows of an input or output besides.
+type TensorParameters struct {
+	Labels []string `json:"labels,omitempty"` // of the classes of an output
 }
 
 // IndexEntry is one version of one model in the repository index. A model none of
