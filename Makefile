@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift clients-python bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models openapi-check pgo clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models openapi-check pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -61,11 +61,24 @@ clients_python := $(CURDIR)/.cache/clients-python
 clients-python: build $(clients_python)/installed ## the Python client: its types, and its tests against a gateway
 	@echo "== mypy and pytest: clients/python"
 	@cd clients/python && $(clients_python)/bin/mypy && $(clients_python)/bin/pytest
+	@echo "== call.py: examples"
+	@$(clients_python)/bin/python scripts/examples-check.py
 
 $(clients_python)/installed: clients/python/pyproject.toml
 	rm -rf $(@D) && python3 -m venv $(@D)
 	$(@D)/bin/pip install -q -e 'clients/python[test]'
 	@touch $@
+
+# EXAMPLES names some of them, such as EXAMPLES="sklearn text". The packages for all take 6 GB, most of it for PyTorch.
+EXAMPLES := $(patsubst examples/%/train.py,%,$(wildcard examples/*/train.py))
+examples_python := $(CURDIR)/.cache/examples
+exports := $(CURDIR)/.cache/exports
+examples-export: setup ## train and export the examples again, in .cache/exports: the answers must be those in answers.json
+	@[ -x $(examples_python)/bin/python ] || python3 -m venv $(examples_python)
+	$(examples_python)/bin/pip install -q $(EXAMPLES:%=-r examples/%/requirements.txt)
+	@rm -rf $(exports) && mkdir -p $(exports) && cp -r $(EXAMPLES:%=examples/%) $(exports)
+	@set -e; for e in $(EXAMPLES); do echo "== $$e"; rm -r $(exports)/$$e/1; $(examples_python)/bin/python $(exports)/$$e/train.py; cp examples/$$e/answers.json $(exports)/$$e; done
+	go test -count=1 -run '^TestExamples$$' ./cmd/gateway -examples $(exports) -examples-tolerance 0.01
 
 # COMPARE takes more flags, such as COMPARE='-peers fastapi,node' or COMPARE='-works enc'. With QUICK=1 it shows
 # in two minutes that all works, in files of its own: so short a run says nothing about speed.
