@@ -18,6 +18,9 @@ type Row struct {
 type SimulateOptions struct {
 	Windows Windowing
 	Start   time.Time // when the stream is watched from; zero: from the first row on
+	// Unknown are the features that rows say nothing of, as a request that does not ask for an
+	// output; nil: none.
+	Unknown []bool
 }
 
 // Simulate judges rows as a Monitor would have judged them had they come at their times, and
@@ -29,6 +32,10 @@ type SimulateOptions struct {
 // rows, or of rows and not full, is not judged.
 func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) iter.Seq[Verdict] {
 	o.Windows.check()
+	unknown := o.Unknown
+	if unknown == nil {
+		unknown = make([]bool, len(p.Features))
+	}
 	round := make([]func(float64) float64, len(p.Features))
 	for i := range round {
 		round[i] = rounding(p.Features[i].Datatype)
@@ -58,7 +65,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 			if o.Windows.Rows == 0 && !ends(row.At) {
 				return
 			}
-			w.addRow(p, round, row.Values, row.Missing)
+			w.addRow(p, round, unknown, &row)
 			if o.Windows.Rows > 0 && !ends(row.At) {
 				return
 			}
@@ -78,13 +85,14 @@ func (p *Profile) NewWindow(start time.Time) Window {
 	return w
 }
 
-func (w *Window) addRow(p *Profile, round []func(float64) float64, values []float64, missing []bool) {
-	if len(values) != len(w.Counts) || len(missing) != len(w.Counts) {
-		panic(fmt.Sprintf("BUG: drift: a row of %d values and %d marks for %d features", len(values), len(missing), len(w.Counts)))
+func (w *Window) addRow(p *Profile, round []func(float64) float64, unknown []bool, row *Row) {
+	if len(row.Values) != len(w.Counts) || len(row.Missing) != len(w.Counts) || len(unknown) != len(w.Counts) {
+		panic(fmt.Sprintf("BUG: drift: a row of %d values and %d marks for %d features", len(row.Values), len(row.Missing), len(w.Counts)))
 	}
-	for i, x := range values {
+	for i, x := range row.Values {
 		switch {
-		case missing[i]:
+		case unknown[i]:
+		case row.Missing[i]:
 			w.Counts[i].AddMissing()
 		case round[i] != nil:
 			w.Counts[i].Add(&p.Features[i], round[i](x))

@@ -48,7 +48,7 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	if o.Drift.Rows < 1 && o.Time == "" {
 		return 0, infer.Errorf(infer.Invalid, "windows of %d rows; expected at least 1, or a column of times", o.Drift.Rows)
 	}
-	table, p, err := tableOf(p, in, &o)
+	table, at, err := tableOf(p, in, &o)
 	if err != nil {
 		return 0, err
 	}
@@ -56,8 +56,8 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	if err != nil {
 		return 0, err
 	}
-	source := timedRows{table: table, integers: integerColumnsOf(p.Features), options: &o}
-	windows := drift.SimulateOptions{Windows: driftwatch.Windowing(&o.Drift)}
+	source := newTimedRows(table, p, at, &o)
+	windows := drift.SimulateOptions{Windows: driftwatch.Windowing(&o.Drift), Unknown: source.unknown()}
 	if o.Time == "" {
 		windows.Start = time.Unix(0, 0).UTC()
 	}
@@ -83,9 +83,9 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	return source.rows, source.failed
 }
 
-// tableOf opens a table for the features of a profile. Where it has no outputs, it
-// returns the profile without them.
-func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, *Profile, error) {
+// tableOf opens a table for the features of a profile, and says which feature each value of a
+// row is. If the file has no outputs, these are the inputs alone.
+func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, []int, error) {
 	table, err := tabular.New(in, o.tabular())
 	if err != nil {
 		return nil, nil, err
@@ -96,27 +96,47 @@ func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, *
 	if err != nil {
 		return nil, nil, err
 	}
-	columns, err := p.ColumnsOf(numbers)
+	columns, at, err := columnsFor(p, numbers, o)
 	if err != nil {
-		inputs := *p
-		inputs.Features = slices.DeleteFunc(slices.Clone(p.Features), func(f drift.Feature) bool { return f.Kind == drift.KindOutput })
-		if len(inputs.Features) == 0 || len(inputs.Features) == len(p.Features) {
-			return nil, nil, err
-		}
-		var errInputs error
-		if columns, errInputs = inputs.ColumnsOf(numbers); errInputs != nil {
-			return nil, nil, err
-		}
-		o.note("the file does not have all outputs of the profile; inputs alone are judged")
-		p = &inputs
+		return nil, nil, err
 	}
-	if left := slices.DeleteFunc(numbers, func(name string) bool { return slices.Contains(columns, name) }); len(left) > 0 {
+	if !p.Names(columns[0]) {
+		o.note("the columns are taken in the order of the profile's features, since none is named like one")
+	}
+	if left := slices.DeleteFunc(slices.Clone(numbers), func(name string) bool { return slices.Contains(columns, name) }); len(left) > 0 {
 		o.note("columns that are left out, since they are no features of the profile: " + shortList(left))
 	}
 	if err := table.Use(columns); err != nil || o.Time == "" {
-		return table, p, err
+		return table, at, err
 	}
-	return table, p, table.Keep(o.Time)
+	return table, at, table.Keep(o.Time)
+}
+
+// columnsFor finds the columns of a profile's features, or of its inputs alone, and which
+// feature each of them is.
+func columnsFor(p *Profile, numbers []string, o *SimulationOptions) (columns []string, at []int, err error) {
+	inputs := *p
+	inputs.Features = nil
+	all, ins := make([]int, 0, len(p.Features)), make([]int, 0, len(p.Features))
+	for i := range p.Features {
+		all = append(all, i)
+		if p.Features[i].Kind == drift.KindInput {
+			ins = append(ins, i)
+			inputs.Features = append(inputs.Features, p.Features[i])
+		}
+	}
+	if columns, err = p.ColumnsOf(numbers); err == nil {
+		return columns, all, nil
+	}
+	if len(ins) == 0 || len(ins) == len(all) {
+		return nil, nil, err
+	}
+	columns, errInputs := inputs.ColumnsOf(numbers)
+	if errInputs != nil {
+		return nil, nil, err
+	}
+	o.note("the file does not have all outputs of the profile; inputs alone are judged")
+	return columns, ins, nil
 }
 
 // shortList joins names as far as a message has room.

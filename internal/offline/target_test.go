@@ -80,3 +80,40 @@ func TestSimulateOutputsByName(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// TestSimulateInputsByOrder: with a warning, and with the limits of the whole profile, as the
+// gateway has them for requests that ask for no outputs.
+func TestSimulateInputsByOrder(t *testing.T) {
+	p := normalProfile(t)
+	var notes []string
+	o := simulation()
+	o.Note = func(text string) { notes = append(notes, text) }
+	var csv strings.Builder
+	rng := rand.New(rand.NewPCG(52, 1))
+	csv.WriteString("u,v\n")
+	for range 500 {
+		fmt.Fprintf(&csv, "%.4f,%.4f\n", rng.NormFloat64(), 1+rng.NormFloat64())
+	}
+	windows := 0
+	_, err := offline.SimulateProfile(t.Context(), p, strings.NewReader(csv.String()), o, func(s offline.Simulated) error {
+		windows++
+		if s.State != drift.Detected || len(s.Features) != 3 || s.Features[0].Feature != "b" {
+			t.Errorf("%+v", s)
+		}
+		for _, f := range s.Features {
+			if f.Kind == drift.KindOutput && (f.Rows != 0 || f.State != drift.OK) {
+				t.Errorf("an output that the file lacks: %+v", f)
+			}
+		}
+		for _, f := range s.Quality {
+			if f.Kind == drift.KindOutput {
+				t.Errorf("an output that the file lacks: %+v", f)
+			}
+		}
+		return nil
+	})
+	want := "the file does not have all outputs of the profile; inputs alone are judged|the columns are taken in the order of the profile's features, since none is named like one"
+	if got := strings.Join(notes, "|"); err != nil || windows != 1 || got != want {
+		t.Errorf("%d windows, %v, %s", windows, err, got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,12 +17,34 @@ import (
 // timedRows are the rows of a table with the times at which they came.
 type timedRows struct {
 	table    *tabular.Reader
+	at       []int // which feature each value of a row is
 	integers integerColumns
 	options  *SimulationOptions
+	row      drift.Row // of all features
 
 	rows   uint64 // so far
 	last   time.Time
 	failed error // why they end too early
+}
+
+func newTimedRows(table *tabular.Reader, p *Profile, at []int, o *SimulationOptions) *timedRows {
+	r := &timedRows{table: table, at: at, options: o}
+	r.row.Values, r.row.Missing = make([]float64, len(p.Features)), make([]bool, len(p.Features))
+	features := make([]drift.Feature, len(at))
+	for i, k := range at {
+		features[i] = p.Features[k]
+	}
+	r.integers = integerColumnsOf(features)
+	return r
+}
+
+// unknown marks the features that the table does not have.
+func (r *timedRows) unknown() []bool {
+	list := make([]bool, len(r.row.Values))
+	for i := range list {
+		list[i] = !slices.Contains(r.at, i)
+	}
+	return list
 }
 
 // all yields the rows until the table ends or failed is set.
@@ -46,11 +69,16 @@ func (r *timedRows) next(ctx context.Context) (row drift.Row, err error) {
 	if err := r.options.tell(ctx, r.table, int64(r.rows)); err != nil { //nolint:gosec // nobody reads 2^63 rows
 		return row, err
 	}
-	if row.Values, row.Missing, err = r.table.Next(); err != nil {
+	values, missing, err := r.table.Next()
+	if err == nil {
+		err = r.integers.check(values, missing, r.table.Line())
+	}
+	if err != nil {
 		return row, err
 	}
-	if err := r.integers.check(row.Values, row.Missing, r.table.Line()); err != nil {
-		return row, err
+	row = r.row
+	for i, k := range r.at {
+		row.Values[k], row.Missing[k] = values[i], missing[i]
 	}
 	if r.options.Time == "" {
 		r.rows++
