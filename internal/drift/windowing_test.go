@@ -20,6 +20,8 @@ func TestWindowsThatLackRowsAreJoined(t *testing.T) {
 		tap := m.Start(iris1, w)
 		f := func(want ...string) {
 			t.Helper()
+			m.mu.Lock() // which the monitor takes before it tells of a window
+			defer m.mu.Unlock()
 			var got []string
 			for _, c := range *closed {
 				got = append(got, fmt.Sprintf("%v-%v: %d", c.Window.Start.Format("4:05"), c.Window.End.Format("4:05"), c.Window.Rows))
