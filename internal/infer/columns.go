@@ -1,6 +1,10 @@
 package infer
 
-import "math"
+import (
+	"math"
+	"strings"
+	"unicode"
+)
 
 // Column is where the values of one column of a data frame go.
 type Column struct {
@@ -50,10 +54,30 @@ func NewColumns(m *Model, names map[string][]string) (*Columns, error) {
 	return c, nil
 }
 
-// Find returns the column of a name.
+// Find returns the column of a name. A column that is not an input by its own name is the
+// input that exporters name after it, ExportedName.
 func (c *Columns) Find(name []byte) (Column, bool) {
-	column, ok := c.byName[string(name)]
-	return column, ok
+	if column, ok := c.byName[string(name)]; ok {
+		return column, true
+	}
+	column, ok := c.byName[ExportedName(string(name))]
+	return column, ok && column.Element == WholeRow
+}
+
+// ExportedName returns what skl2onnx makes of the name of a data frame's column for the
+// name of an input: an underscore for each character that is not a letter, a digit or one
+// of "_+", and one before a leading digit. "sepal length (cm)" becomes "sepal_length__cm_".
+func ExportedName(column string) string {
+	name := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' || r == '+' {
+			return r
+		}
+		return '_'
+	}, column)
+	if name != "" && '0' <= name[0] && name[0] <= '9' {
+		name = "_" + name
+	}
+	return name
 }
 
 // Names returns the names of the elements of a row of an input, in row-major order; nil

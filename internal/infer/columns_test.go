@@ -68,3 +68,14 @@ func TestRowElements(t *testing.T) {
 	f(-1, false, -1, 1<<16, 1<<16)
 	f(-1, false, 1, 1<<62)
 }
+
+// Names as skl2onnx 1.19 exports them.
+func TestExportedName(t *testing.T) {
+	for column, want := range map[string]string{
+		"sepal length (cm)": "sepal_length__cm_", "9x": "_9x", "a/b": "a_b", "é t": "é_t", "__q": "__q", "A%": "A_", "a+b": "a+b", "": "",
+	} {
+		if got := infer.ExportedName(column); got != want {
+			t.Errorf("%q: got %q, want %q", column, got, want)
+		}
+	}
+}

@@ -63,7 +63,27 @@ func (b *builder) unknown(names []string) error {
 	case len(needed) == 1 && b.columns.Names(needed[0]) == nil && b.input(needed[0]).elements != 1:
 		hint = fmt.Sprintf("; the setting models.%s.columns names the values of its rows, and rows without names are taken by their order", b.model.Name)
 	}
-	return invalid("unknown columns %s; model '%s' takes %s%s", quoted(names), b.model.Name, quoted(b.expected()), hint)
+	expected := b.expected()
+	if missing := b.without(expected); hint == "" && len(missing) > 0 && len(missing) < len(expected) {
+		hint = "; missing are " + quoted(missing)
+	}
+	return invalid("unknown columns %s; model '%s' takes %s%s", quoted(names), b.model.Name, quoted(expected), hint)
+}
+
+// without returns the names of columns that the frame lacks.
+func (b *builder) without(expected []string) (missing []string) {
+	given := make(map[infer.Column]bool, len(b.places))
+	for i := range b.places {
+		if column, ok := b.columns.Find([]byte(b.places[i].name)); ok {
+			given[column] = true
+		}
+	}
+	for _, name := range expected {
+		if column, _ := b.columns.Find([]byte(name)); !given[column] {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }
 
 func (b *builder) tooWide(n int) error {
@@ -91,10 +111,14 @@ func (b *builder) complete() error {
 	whole := make([]bool, len(b.model.Inputs))
 	for i := range b.places {
 		p := &b.places[i]
-		whole[p.Input] = whole[p.Input] || p.Element == infer.WholeRow
 		if p.Element != infer.WholeRow {
 			given[p.Input]++
+			continue
 		}
+		if whole[p.Input] {
+			return invalid("column '%s' is input '%s', which another column is as well", shortened(p.name), b.model.Inputs[p.Input].Name)
+		}
+		whole[p.Input] = true
 	}
 	var absent []string
 	for i := range b.model.Inputs {

@@ -232,6 +232,15 @@ func TestNamedElements(t *testing.T) {
 	bad(`[{"Age":1}]`, "unknown columns 'Age'; model 'm' takes 'age', 'income', 'city', 'job', 'a', 'b', 'c'")
 }
 
+// A column is the input that skl2onnx names after it.
+func TestExportedNames(t *testing.T) {
+	m := model(spec("sepal_length__cm_", infer.FP32, -1, 1), spec("a_b", infer.FP32, -1, 1))
+	accepts(t, m, `[{"sepal length (cm)":1,"a/b":2}]`, "sepal_length__cm_[1,1]=1 a_b[1,1]=2")
+	accepts(t, m, `{"inputs":{"a b":[2],"sepal length (cm)":[1]}}`, "sepal_length__cm_[1,1]=1 a_b[1,1]=2")
+	refuses(t, m, `[{"sepal length (cm)":1,"a/b":2,"a_b":3}]`, "column 'a_b' is input 'a_b', which another column is as well")
+	refuses(t, m, `[{"a/b":2,"c":3}]`, "unknown columns 'c'; model 'm' takes 'sepal_length__cm_', 'a_b'; missing are 'sepal_length__cm_'")
+}
+
 func TestTypes(t *testing.T) {
 	f := func(d infer.DType, value, want string) {
 		t.Helper()
