@@ -51,6 +51,14 @@ def test_each_input_takes_the_column_of_its_name(client: sluice.Client) -> None:
         assert got["age_out"].dtype == np.float32 and got["visits_out"].dtype == np.int64
 
 
+def test_columns_are_found_under_the_names_that_exporters_give_them() -> None:
+    metadata = {"inputs": [{"name": n, "datatype": "FP32", "shape": [-1, 1]} for n in ("sepal_length__cm_", "_9x")]}
+    got = sluice._rows.to_inputs({"9x": [2], "sepal length (cm)": [1]}, metadata)
+    assert list(got) == ["sepal_length__cm_", "_9x"]
+    with pytest.raises(ValueError, match="another column"):
+        sluice._rows.to_inputs({"9x": [2], "_9x": [3], "sepal length (cm)": [1]}, metadata)
+
+
 def test_missing_numbers_are_nan(client: sluice.Client) -> None:
     for column in ([1.5, None], pd.array([1, None], "Int64"), pd.Series([1.5, None], dtype=object)):
         got = client.predict("echo_FP32", pd.DataFrame({"x": column}))["x_out"]

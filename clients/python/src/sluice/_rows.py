@@ -5,6 +5,7 @@ A table is a DataFrame, a dict of columns, a list of records, or an array or nes
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ._tensor import FLOATS, Tensor
@@ -24,7 +25,7 @@ Metadata = Mapping[str, Any]
 def to_inputs(rows: Any, metadata: Metadata) -> Dict[str, Tensor]:
     """Return a table as the inputs that a model's metadata describe.
 
-    Each input takes the column of its name. A model with one input that no column is named after takes all
+    Each input takes the column of its name, or the one that skl2onnx names it after. A model with one input that no column is named after takes all
     columns in their order as one matrix.
     """
     inputs = list(metadata["inputs"])
@@ -34,6 +35,7 @@ def to_inputs(rows: Any, metadata: Metadata) -> Dict[str, Tensor]:
             raise ValueError(f"the model has the inputs {_names(inputs)}: give a table with the names of its columns")
         return {inputs[0]["name"]: Tensor(rows, inputs[0]["datatype"])}
     names = [entry["name"] for entry in inputs]
+    columns = _by_input(columns, names)
     if len(inputs) == 1 and names[0] not in columns:
         return {names[0]: _matrix(columns, inputs[0])}
     missing, unknown = [n for n in names if n not in columns], [n for n in columns if n not in names]
@@ -60,6 +62,23 @@ def from_outputs(outputs: Mapping[str, Any], rows: Any) -> Any:
     if isinstance(rows, list) and rows and isinstance(rows[0], Mapping):
         return [dict(zip(columns, record)) for record in zip(*map(_list, columns.values()))]
     return {name: _list(values) for name, values in columns.items()}
+
+
+def _exported(column: str) -> str:
+    """Return what skl2onnx makes of a column's name for the name of an input."""
+    name = re.sub(r"[^\w+]", "_", column)
+    return "_" + name if re.match("[0-9]", name) else name
+
+
+def _by_input(columns: Dict[str, Any], names: List[str]) -> Dict[str, Any]:
+    """Return columns by the inputs that they are; a column that is not an input keeps its name."""
+    found: Dict[str, Any] = {}
+    for column, values in columns.items():
+        name = _exported(column) if column not in names and _exported(column) in names else column
+        if name in found:
+            raise ValueError(f"the column {column!r} is the input {name!r}, which another column is as well")
+        found[name] = values
+    return found
 
 
 def _columns(rows: Any) -> Optional[Dict[str, Any]]:
