@@ -131,7 +131,14 @@ func (t *columnMapper) add(column string) {
 	default:
 		var exact bool
 		use.How = "by name"
-		if f, exact, err = featureAt(t.model, column); err != nil && !exact {
+		f, exact, err = featureAt(t.model, column)
+		if err != nil && !exact {
+			only := infer.Model{Inputs: t.model.Inputs}
+			if g, _, gerr := featureAt(&only, infer.ExportedName(column)); gerr == nil {
+				f, err, use.How = g, nil, "by the name that skl2onnx gives it"
+			}
+		}
+		if err != nil && !exact {
 			use.How, err = "left out: "+err.Error(), nil
 			t.rest = append(t.rest, len(t.result.Columns))
 		}

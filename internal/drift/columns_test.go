@@ -135,6 +135,10 @@ func TestMapColumns(t *testing.T) {
 	f(flat, "a kind label.1", none, "a=i:a[0]FP32 kind- label.1-", "a.1[0]")
 	f(iris, "input[0] label label.1", none, "input[0]=i:input[0]FP32 label=o:label[0]INT64 label.1-", "input[1]; input[2]; input[3]")
 
+	exported := infer.NewModel("exported", 1, []infer.TensorSpec{shaped("hue__x_", infer.FP32, -1, 1), shaped("_9", infer.FP32, -1, 1)}, nil)
+	f(exported, "hue_(x) 9", none, "hue_(x)=i:hue__x_[0]FP32 9=i:_9[0]FP32") // as skl2onnx names inputs
+	f(exported, "hue_(x) hue__x_ 9", none, "columns 'hue_(x)' and 'hue__x_' are both element 0 of input 'hue__x_'")
+
 	// An output that is told has a place of its own.
 	f(iris, "input[0] x", outputs("x=p[1]"), "input[0]=i:input[0]FP32 x=o:p[1]FP32", "input[1]")
 	f(iris, "input[0] label", outputs("label"), "input[0]=i:input[0]FP32 label=o:label[0]INT64", "input[1]")
