@@ -42,7 +42,11 @@ func printStream(b *strings.Builder, d *api.DriftStatus, all bool) {
 		fmt.Fprintf(b, "not compared: %s\n", oneLine(d.Reason))
 		return
 	case d.State == api.DriftUnjudged:
-		fmt.Fprintf(b, "nothing judged since %s: the present window has %d rows, and needs %d\n", sinceText(d.UnjudgedSince), d.Waiting, d.MinRows)
+		window := fmt.Sprintf("has %d rows and needs %d", d.Waiting, d.MinRows)
+		if d.Waiting >= d.MinRows {
+			window = fmt.Sprintf("has %d rows and is judged when it ends", d.Waiting)
+		}
+		fmt.Fprintf(b, "nothing judged since %s: the present window %s\n", sinceText(d.UnjudgedSince), window)
 		return
 	case d.Last == nil:
 		fmt.Fprintf(b, "%s, and no window had rows enough yet\n", d.State)

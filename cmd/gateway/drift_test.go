@@ -61,7 +61,7 @@ petal width   input   missing: 8.02 % of the rows, 0 % in the reference  8 pp [6
 
 wine/4 default: SUSPECTED, and no window had rows enough yet
 
-wine/4 stable: nothing judged since 2026-05-04 02:02:01: the present window has 7 rows, and needs 50
+wine/4 stable: nothing judged since 2026-05-04 02:02:01: the present window has 7 rows and needs 50
 
 wine/5 canary: not compared: the profile does not fit model 'wine', version 5
 `
