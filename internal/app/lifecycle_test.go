@@ -19,6 +19,7 @@ import (
 	"sluice.io/sluice/api"
 )
 
+// models returns the versions that answer callers, or should, by "model/version".
 func (g *gateway) models(t *testing.T) map[string]api.ModelStatus {
 	t.Helper()
 	var list []api.ModelStatus
@@ -27,7 +28,9 @@ func (g *gateway) models(t *testing.T) map[string]api.ModelStatus {
 	}
 	found := map[string]api.ModelStatus{}
 	for _, m := range list {
-		found[fmt.Sprintf("%s/%d", m.Name, m.Version)] = m
+		if m.Role == api.RoleLive {
+			found[fmt.Sprintf("%s/%d", m.Name, m.Version)] = m
+		}
 	}
 	return found
 }
