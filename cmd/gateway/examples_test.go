@@ -43,7 +43,7 @@ func (e *example) rows() int {
 // programs beside them print what their README.md shows.
 func TestExamples(t *testing.T) {
 	examples := readExamples(t)
-	data, _ := served(t, *examplesDir, "models: {lightgbm: {batching: {relax: true}}}\n")
+	data, _ := served(t, *examplesDir, "")
 	c, err := client.New(client.Options{Data: data})
 	if err != nil {
 		t.Fatal(err)

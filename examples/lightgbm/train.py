@@ -23,6 +23,8 @@ def main() -> None:
 
     # None is the number of rows. The ZipMap, which onnxmltools adds, may stay.
     model = convert_lightgbm(classifier, initial_types=[("input", FloatTensorType([None, rows.shape[1]]))], name="lightgbm", target_opset=15)
+    # onnxmltools writes that the classes are INT64 [1], whatever the number of rows.
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "rows"
     path = HERE / "1" / "model.onnx"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(model.SerializeToString())
