@@ -214,6 +214,34 @@ func TestVerifyAccepts(t *testing.T) {
 	f("location", "link") // leads to a file of the folder
 }
 
+// TestDataFiles names each file once, as a path in the folder; those that lead out are left to
+// VerifyExternalData.
+func TestDataFiles(t *testing.T) {
+	f := func(model []byte, want ...string) {
+		t.Helper()
+		root, _ := folder(t, model)
+		got, err := onnxfile.DataFiles(root, "model.onnx")
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v (-want +got)\n%s", err, diff)
+		}
+	}
+	f(outside("location", "./sub//weights.bin"), "sub/weights.bin")
+	f(outside("location", "not there"), "not there")
+	f(outside("location", "../secret"))
+	f(outside("location", "/etc/passwd"))
+	g := onnxgen.New("m")
+	x := g.Input("input", infer.FP32, "N", 4)
+	for _, file := range []string{"b", "a", "b"} {
+		x = g.Op("Add", x, g.External(onnxgen.Float32s([]float32{1, 2, 3, 4}, 4), file))
+	}
+	g.Output("output", infer.FP32, x, "N", 4)
+	f(g.Bytes(), "a", "b")
+	root, _ := folder(t, []byte("text"))
+	if _, err := onnxfile.DataFiles(root, "model.onnx"); infer.CodeOf(err) != infer.Invalid {
+		t.Errorf("a file that is not a model: %v", err)
+	}
+}
+
 func TestVerifyRefuses(t *testing.T) {
 	f := func(want string, entries ...string) {
 		t.Helper()
