@@ -150,7 +150,7 @@ type Log struct {
 
 // Journal says when older events of the journal are moved to a segment.
 type Journal struct {
-	SegmentEvents int  `yaml:"segment_events" default:"50000" min:"100" max:"10000000" doc:"Max number of events in journal.db, which a start reads. If there are more, at most as many are moved to a segment."`
+	SegmentEvents int  `yaml:"segment_events" default:"50000" min:"100" max:"10000000" doc:"Max number of events in journal.db, which a start reads. If there are more, up to this number is moved to a segment."`
 	SegmentSize   Size `yaml:"segment_size" default:"64MiB" min:"1MiB" max:"1024MiB" doc:"The same limit in bytes of events, before compression."`
 }
 

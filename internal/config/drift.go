@@ -28,7 +28,7 @@ type Drift struct {
 // Retrain says what becomes of drift that was detected.
 type Retrain struct {
 	Webhook  Webhook       `yaml:"webhook" doc:"The receiver of signals. Without one, signals are only listed."`
-	CoolDown time.Duration `yaml:"cool_down" restart:"false" default:"24h" min:"0s" doc:"Time after a request for a model was closed in which no new one is made."`
+	CoolDown time.Duration `yaml:"cool_down" restart:"false" default:"24h" min:"0s" doc:"Time after a request was closed for which no new one is made for its model."`
 	Expire   time.Duration `yaml:"expire" restart:"false" default:"168h" min:"1m" doc:"Time after its delivery for which an open request holds back new ones for its model."`
 	Source   string        `yaml:"source" default:"/gateway/sluice" doc:"The source of the CloudEvents, which identifies the gateway."`
 }

@@ -125,7 +125,7 @@ func section(b *strings.Builder, top, path string, t reflect.Type, head string) 
 	for _, f := range fields(t) {
 		if ft := t.Field(f.index).Type; isSection(ft) {
 			name := child(path, f.name)
-			section(b, top, name, ft, fmt.Sprintf("\n### %s.%s\n\n%s\n\n", top, name, f.doc))
+			section(b, top, name, ft, fmt.Sprintf("\n### `%s.%s`\n\n%s\n\n", top, name, f.doc))
 		}
 	}
 }
