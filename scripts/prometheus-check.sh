@@ -71,7 +71,7 @@ random.seed(1)
 print(*("input[%d]" % i for i in range(4)), sep=",")
 for _ in range(1000):
     print(*(round(random.gauss(mean, 0.5), 2) for mean in (5.8, 3.1, 3.8, 1.2)), sep=",")' >"$tmp/iris.csv"
-"$gateway" profile "$tmp/iris.csv" --model-repository "$tmp/models" --model iris -o "$tmp/iris.json"
+"$gateway" profile build "$tmp/iris.csv" --model-repository "$tmp/models" --model iris -o "$tmp/iris.json"
 cat >"$tmp/gateway.yaml" <<END
 repository: {path: $tmp/models}
 server: {http: {address: "$http"}}
