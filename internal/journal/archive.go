@@ -21,12 +21,12 @@ const (
 	snapshotsBucket = "snapshots"
 
 	segmentName = "journal-%06d.seg"
-	// newSegment is a segment while it is written. A crash leaves it behind, and the next
-	// cut overwrites it.
+	// newSegment is the name of a segment while it is written. A crash can leave it behind.
+	// The next cut overwrites it.
 	newSegment = "journal.seg.new"
 )
 
-// archived returns the head of the log after the last event that is in a segment.
+// archived returns the head of the log after the last event in a segment.
 func (f *file) archived() head {
 	if list := f.segments(); len(list) > 0 {
 		return list[len(list)-1].head()
@@ -41,7 +41,7 @@ func (f *file) segments() []segment {
 	return nil
 }
 
-// readIndex reads what journal.db says of segments, and sees whether their files are there.
+// readIndex reads the list of segments in journal.db, and checks that their files exist.
 func (f *file) readIndex(tx *bbolt.Tx) error {
 	b := tx.Bucket([]byte(segmentsBucket))
 	if b == nil {
@@ -57,7 +57,7 @@ func (f *file) readIndex(tx *bbolt.Tx) error {
 		}
 		if err == nil && (!bytes.Equal(key, seqKey(s.First)) || s.First != last.seq+1 || s.Last < s.First || s.Before != last.hash ||
 			s.Name != filepath.Base(s.Name) || s.Bytes < int64(segmentHeader)) {
-			err = fmt.Errorf("the segment of event %d follows on event %d", s.First, last.seq)
+			err = fmt.Errorf("the segment that begins with event %d does not continue after event %d", s.First, last.seq)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: the list of segments: %w", errDamaged, err)
@@ -71,21 +71,21 @@ func (f *file) readIndex(tx *bbolt.Tx) error {
 
 func (f *file) pathOf(s segment) string { return filepath.Join(filepath.Dir(f.path), s.Name) }
 
-// present checks that a segment's file is there with the right size.
+// present checks that a segment's file exists and has the right size.
 func (f *file) present(s segment) error {
 	info, err := os.Stat(f.pathOf(s))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &segmentError{s, errors.New("it is not in the data directory")}
+		return &segmentError{s, errors.New("the file is not in the data directory")}
 	case err != nil:
 		return &segmentError{s, err}
 	case !info.Mode().IsRegular() || info.Size() != s.Bytes:
-		return &segmentError{s, fmt.Errorf("it has %d bytes, expected %d", info.Size(), s.Bytes)}
+		return &segmentError{s, fmt.Errorf("the file has %d bytes, expected a regular file of %d", info.Size(), s.Bytes)}
 	}
 	return nil
 }
 
-// segmentError says what is wrong with a segment.
+// segmentError is a problem of a segment.
 type segmentError struct {
 	segment
 	err error
@@ -95,12 +95,13 @@ func (e *segmentError) Error() string { return fmt.Sprintf("%s: %v", e.Name, e.e
 
 func (e *segmentError) Unwrap() error { return e.err }
 
-// what says for people which file it is; the reason may bear a path.
+// what names the file for people, without the reason, which may have a path.
 func (e *segmentError) what() string {
 	return fmt.Sprintf("%s, with the events %d to %d, is missing or damaged", e.Name, e.First, e.Last)
 }
 
-// eachArchived passes on the records of segments, and returns what is left to be read.
+// eachArchived calls visit with the records of segments, and returns the span that is left
+// to read.
 func (f *file) eachArchived(r span, visit func(seq int64, record []byte) (bool, error)) (left span, more bool, err error) {
 	for _, s := range f.segments() {
 		if !s.outside(r) {
@@ -119,7 +120,7 @@ func (f *file) readSegment(s segment, after int64, visit func(seq int64, record 
 		return false, &segmentError{s, err}
 	}
 	defer fd.Close()  //nolint:errcheck // only read
-	var visited error // it may be visit that fails, and not the segment
+	var visited error // tells an error of visit from one of the segment
 	more, err = s.read(fd, after, func(seq int64, record []byte) (more bool, err error) {
 		more, visited = visit(seq, record)
 		return more, visited
@@ -130,8 +131,8 @@ func (f *file) readSegment(s segment, after int64, visit func(seq int64, record 
 	return more, err
 }
 
-// openSegment opens a segment's file. The first time it is held against its hash; later
-// the checksums of what is read do.
+// openSegment opens a segment's file. It checks the hash the first time. Later the
+// checksums of the zstd frames are enough.
 func (f *file) openSegment(s segment) (*os.File, error) {
 	fd, err := os.Open(f.pathOf(s))
 	if err != nil {
@@ -147,8 +148,8 @@ func (f *file) openSegment(s segment) (*os.File, error) {
 	return fd, nil
 }
 
-// archive writes the oldest events up to last to a segment's file, and reads it back. The file
-// is on disk when it returns, and of no account until commit.
+// archive writes the oldest events up to last to a segment's file, and reads it back. When
+// it returns, the file is on disk. Readers ignore it until commit.
 func (f *file) archive(ctx context.Context, last int64, limit CutterOptions) (s segment, err error) {
 	dir := filepath.Dir(f.path)
 	temporary := filepath.Join(dir, newSegment)
@@ -158,7 +159,7 @@ func (f *file) archive(ctx context.Context, last int64, limit CutterOptions) (s 
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(temporary) // if not, the next cut overwrites it
+			_ = os.Remove(temporary) // if it stays, the next cut overwrites it
 		}
 	}()
 	s, err = f.writeSegment(ctx, fd, last, limit)
@@ -189,7 +190,7 @@ func (f *file) writeSegment(ctx context.Context, fd *os.File, last int64, limit 
 	if err != nil {
 		return segment{}, err
 	}
-	// In pieces, since a long transaction that reads can hold up one that writes.
+	// In parts, since a long read transaction can delay a write transaction.
 	for done := false; !done && err == nil; {
 		size, begun := 0, w.last.seq
 		_, err = f.eachActive(w.last.seq, func(seq int64, record []byte) (bool, error) {
@@ -210,7 +211,7 @@ func (f *file) writeSegment(ctx context.Context, fd *os.File, last int64, limit 
 	return s, errors.Join(err, endErr)
 }
 
-// verify reads all of a segment's file and follows the chain of hashes.
+// verify reads all of a segment's file, checks its hash and follows the chain of hashes.
 func (s segment) verify(file *os.File) error {
 	if err := s.checkSum(file); err != nil {
 		return err
@@ -221,13 +222,13 @@ func (s segment) verify(file *os.File) error {
 		return true, err
 	})
 	if err == nil && h != s.head() {
-		err = fmt.Errorf("it ends with event %d, or another hash than expected", h.seq)
+		err = fmt.Errorf("the segment ends with event %d, or with another hash than expected", h.seq)
 	}
 	return err
 }
 
-// freeName returns a name for the next segment that no file has: a file that journal.db
-// does not name, of a crash or beside a restored backup, is not overwritten.
+// freeName returns an unused name for the next segment. A crash or a restored backup can
+// leave files that journal.db does not name. These are not overwritten.
 func (f *file) freeName() (string, error) {
 	for n := len(f.segments()) + 1; ; n++ {
 		name := fmt.Sprintf(segmentName, n)
@@ -251,15 +252,15 @@ func segmentFiles(dir string) ([]string, error) {
 	return names, err
 }
 
-// Unnamed returns the names of segments in the data directory that journal.db does not
-// name, sorted: a crash in a cut left them, or journal.db is of an older backup. They
-// are never read, and can be deleted if the journal is whole.
+// Unnamed returns the sorted names of segments in the data directory that journal.db does
+// not name. A crash during a cut left them, or journal.db is from an older backup. The log
+// never reads them. They can be deleted if the journal is complete.
 func (l *Log) Unnamed() ([]string, error) {
 	f, ok := l.store.(*file)
 	if !ok {
 		return nil, nil
 	}
-	l.cut.Lock() // a segment is named a moment after it gets its name
+	l.cut.Lock() // during a cut, a file exists before journal.db names it
 	defer l.cut.Unlock()
 	names, err := segmentFiles(filepath.Dir(f.path))
 	return slices.DeleteFunc(names, func(name string) bool {
@@ -267,8 +268,8 @@ func (l *Log) Unnamed() ([]string, error) {
 	}), err
 }
 
-// commit makes a segment part of the log: one transaction, after which its events in
-// journal.db are read no more.
+// commit makes a segment part of the log in one transaction. After that, readers ignore its
+// events in journal.db.
 func (f *file) commit(s segment, snapshots map[string]snapshot) error {
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -301,18 +302,18 @@ func (f *file) commit(s segment, snapshots map[string]snapshot) error {
 
 // discard removes the file of a segment that could not be committed.
 func (f *file) discard(s segment) error {
-	if f.broken { // it may be part of the log after all
+	if f.broken { // the segment may be part of the log
 		return nil
 	}
 	return os.Remove(f.pathOf(s))
 }
 
-// keep stores snapshots in place of those of the same names.
+// keep stores snapshots and replaces those of the same names.
 func (f *file) keep(snapshots map[string]snapshot) error {
 	return f.write(func(tx *bbolt.Tx) error { return putSnapshots(tx, snapshots) }, func(tx *bbolt.Tx) bool {
 		b := tx.Bucket([]byte(snapshotsBucket))
 		for name, s := range snapshots {
-			return b != nil && bytes.Equal(b.Get([]byte(name)), s.stored()) // one of them: all are there or none
+			return b != nil && bytes.Equal(b.Get([]byte(name)), s.stored()) // one is enough: all are there or none
 		}
 		return false
 	})
@@ -328,7 +329,7 @@ func putSnapshots(tx *bbolt.Tx, snapshots map[string]snapshot) error {
 	return err
 }
 
-// snapshots returns those that can be read: another is made anew of all events.
+// snapshots returns the snapshots that can be read. A fold without one applies all events.
 func (f *file) snapshots() (map[string]snapshot, error) {
 	snapshots := map[string]snapshot{}
 	err := f.guard(func() error {
@@ -348,7 +349,7 @@ func (f *file) snapshots() (map[string]snapshot, error) {
 	return snapshots, err
 }
 
-// trim takes up to n events out of journal.db that are in a segment, and reports whether
+// trim deletes up to n events from journal.db that are in a segment, and reports whether
 // there may be more.
 func (f *file) trim(n int) (left bool, err error) {
 	cut := f.archived().seq

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Beat keeps on disk that the process is alive, so that the start after a kill knows
-// until when it was. It is no event: only the last beat is kept. Unavailable means
-// that it could not be written.
+// Beat writes the time of a heartbeat to disk, so that the start after a kill knows until
+// when the process ran. A heartbeat is not an event: the journal keeps only the last one.
+// The error is Unavailable if it cannot be written.
 func (l *Log) Beat(now time.Time) error {
 	l.write.Lock()
 	defer l.write.Unlock()
@@ -23,8 +23,8 @@ func (l *Log) Beat(now time.Time) error {
 	return nil
 }
 
-// LastBeat returns the time of the last Beat, of this process or of one before it;
-// the zero time if there never was one.
+// LastBeat returns the time of the last Beat of this process or of one before it, or the
+// zero time if there was none.
 func (l *Log) LastBeat() time.Time {
 	if at := l.alive.Load(); at != nil {
 		return *at
@@ -32,19 +32,19 @@ func (l *Log) LastBeat() time.Time {
 	return time.Time{}
 }
 
-// beatValue returns a beat as it is stored.
+// beatValue returns the stored form of a heartbeat.
 func beatValue(at time.Time) []byte {
-	return seal(binary.BigEndian.AppendUint64(nil, uint64(at.UnixNano()))) //nolint:gosec // the bits are read back as they were
+	return seal(binary.BigEndian.AppendUint64(nil, uint64(at.UnixNano()))) //nolint:gosec // beatOf reads the same bits
 }
 
-// beatOf reads a stored beat.
+// beatOf reads a stored heartbeat.
 func beatOf(stored []byte) (time.Time, error) {
 	value, err := unseal(stored)
 	if err == nil && len(value) != 8 {
 		err = fmt.Errorf("it has %d bytes, expected 8", len(value))
 	}
 	if err != nil {
-		return time.Time{}, fmt.Errorf("the last sign of life: %w", err)
+		return time.Time{}, fmt.Errorf("the last heartbeat: %w", err)
 	}
-	return time.Unix(0, int64(binary.BigEndian.Uint64(value))).UTC(), nil //nolint:gosec // as beatValue wrote it
+	return time.Unix(0, int64(binary.BigEndian.Uint64(value))).UTC(), nil //nolint:gosec // beatValue wrote an int64
 }

@@ -23,7 +23,7 @@ func TestBeat(t *testing.T) {
 				t.Fatalf("%v; the last beat is %v, want %v", err, l.LastBeat(), at)
 			}
 		}
-		wantEvents(t, l, 2) // a beat is no event
+		wantEvents(t, l, 2) // a heartbeat is not an event
 		add(t, l, 1)
 		wantEvents(t, l, 3)
 		if err := l.Close(); err != nil {
@@ -33,7 +33,7 @@ func TestBeat(t *testing.T) {
 	})
 }
 
-// TestBeatOutlivesTheLog also holds that beats do not make the file grow.
+// TestBeatOutlivesTheLog also checks that heartbeats do not make the file grow.
 func TestBeatOutlivesTheLog(t *testing.T) {
 	dir := made(t, 10)
 	l := open(t, dir)

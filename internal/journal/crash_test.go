@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/internal/journal"
 )
 
-// TestFullDisk lets a process write no more than its file has.
+// TestFullDisk limits a process to the current size of its file.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := child(t, "fill", dir).Output(); err != nil {
@@ -31,8 +31,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestFullFileSystem fills a small file system, where the write of a page fails
-// rather than that of the file's length.
+// TestFullFileSystem fills a small file system. There the write of a page fails instead of
+// the change of the file's length.
 func TestFullFileSystem(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("journal-test", dir, "tmpfs", 0, "size=256k"); err != nil {
@@ -76,8 +76,7 @@ func TestFullFileSystem(t *testing.T) {
 	t.Logf("%d events, %d segments", last, segments)
 }
 
-// TestCutWhileOpen takes the file away under a log that is open, which faults in
-// mapped memory.
+// TestCutWhileOpen truncates the file of an open log, which faults in mapped memory.
 func TestCutWhileOpen(t *testing.T) {
 	f := func(size int64) {
 		t.Helper()
@@ -110,7 +109,7 @@ func TestNoPermission(t *testing.T) {
 	if err := errors.Join(os.Chmod(filepath.Dir(top), 0o755), os.Chmod(top, 0o555)); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Chmod(top, 0o755) //nolint:errcheck // for the clean-up, which says so
+	defer os.Chmod(top, 0o755) //nolint:errcheck // the clean-up needs it, and reports a failure
 	f(top)
 	f(filepath.Join(top, "new"))
 

@@ -10,20 +10,21 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// trimEvents is how many archived events one transaction takes out of journal.db:
-// an Append waits for one such transaction at most.
+// trimEvents is the number of archived events that one transaction deletes from
+// journal.db. An Append waits for at most one such transaction.
 const trimEvents = 1_000
 
-// retryCut is how long after a cut that failed the next is tried.
+// retryCut is the time between a failed cut and the retry.
 const retryCut = time.Minute
 
 // CutterOptions are what a Cutter needs. All are required.
 type CutterOptions struct {
-	// A cut is made once journal.db holds more than Events events, or Bytes bytes of
-	// them. It moves as many to a segment at most, the last one of Bytes included.
+	// A cut is due if journal.db has more than Events events, or more than Bytes bytes of
+	// them. It moves at most Events events to a segment, and ends with the event that
+	// reaches Bytes.
 	Events int64
 	Bytes  int64
-	// Folds returns new folds, of which a snapshot is kept with each cut.
+	// Folds returns new folds. Each cut stores their snapshots.
 	Folds  func() []NamedFold
 	Logger *zap.Logger
 }
@@ -34,13 +35,13 @@ type Cutter struct {
 	opts CutterOptions
 }
 
-// NewCutter returns a Cutter of a log. It does nothing for a log in memory.
+// NewCutter returns a Cutter for a log. It does nothing for a log in memory.
 func NewCutter(log *Log, opts CutterOptions) *Cutter { return &Cutter{log, opts} }
 
-// Run cuts whenever it is time to, until ctx ends.
+// Run makes each cut that is due until ctx ends.
 func (c *Cutter) Run(ctx context.Context) error {
-	if err := c.log.trim(); err != nil { // a cut that a crash has ended
-		c.opts.Logger.Warn("archived events are still in the journal's file too", zap.Error(err))
+	if err := c.log.trim(); err != nil { // the rest of a cut that a crash interrupted
+		c.opts.Logger.Warn("archived events cannot be deleted from journal.db; the next cut retries", zap.Error(err))
 	}
 	retry := time.NewTimer(0)
 	defer retry.Stop()
@@ -58,7 +59,7 @@ func (c *Cutter) Run(ctx context.Context) error {
 		}
 		for ctx.Err() == nil && !failed && c.due() {
 			if err := c.Cut(ctx); err != nil && ctx.Err() == nil {
-				c.opts.Logger.Error("older events cannot be archived; the journal goes on in one file", zap.Error(err))
+				c.opts.Logger.Error("older events cannot be archived; the journal keeps them in journal.db and retries in a minute", zap.Error(err))
 				failed = true
 				retry.Reset(retryCut)
 			}
@@ -71,11 +72,11 @@ func (c *Cutter) due() bool {
 	return ok && (c.log.Last()-f.archived().seq > c.opts.Events || f.pending.Load() > c.opts.Bytes)
 }
 
-// Cut moves the oldest events of journal.db to a segment, up to the limits. One that fails,
-// or is given up since ctx ends, leaves the log as it was.
+// Cut moves the oldest events of journal.db to a segment, up to the limits. If it fails or
+// ctx ends, the log is as before. The error is Unavailable.
 //
-// Each step leaves a whole journal behind: the segment's file is of no account until
-// one transaction names it, and from then on what journal.db still has of its events is.
+// The journal is complete after each step. Readers ignore the segment's file until one
+// transaction names it, and ignore its events in journal.db from then on.
 func (c *Cutter) Cut(ctx context.Context) error {
 	l := c.log
 	l.cut.Lock()
@@ -84,7 +85,7 @@ func (c *Cutter) Cut(ctx context.Context) error {
 	if !ok || l.closed.Load() {
 		return nil
 	}
-	if err := l.change(f.usable); err != nil { // else each try would leave a segment behind
+	if err := l.change(f.usable); err != nil { // otherwise each attempt would leave a segment behind
 		return cutError(err)
 	}
 	if err := l.trim(); err != nil || l.Last() == f.archived().seq {
@@ -105,14 +106,14 @@ func (c *Cutter) Cut(ctx context.Context) error {
 		err = l.change(func() error { return f.commit(s, snapshots) })
 	}
 	if err != nil {
-		_ = l.change(func() error { return f.discard(s) }) // if not, the file is of no account
+		_ = l.change(func() error { return f.discard(s) }) // if it stays, readers ignore the file
 		return cutError(err)
 	}
 	f.step("committed")
 	return l.trim()
 }
 
-// change calls a function that writes, while nothing else does.
+// change calls write while no other write runs.
 func (l *Log) change(write func() error) error {
 	l.write.Lock()
 	defer l.write.Unlock()
@@ -123,7 +124,7 @@ func (l *Log) change(write func() error) error {
 	return write()
 }
 
-// trim takes events out of journal.db that are archived.
+// trim deletes archived events from journal.db.
 func (l *Log) trim() error {
 	f, ok := l.store.(*file)
 	for left := ok; left; {

@@ -21,7 +21,7 @@ import (
 	"sluice.io/sluice/internal/journal"
 )
 
-// cutter returns one that moves n events at a time.
+// cutter returns a Cutter that moves n events at a time.
 func cutter(l *journal.Log, n int64, folds ...func() journal.NamedFold) *journal.Cutter {
 	return journal.NewCutter(l, journal.CutterOptions{
 		Events: n, Bytes: 1 << 40, Logger: zap.NewNop(),
@@ -63,7 +63,7 @@ func TestCut(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir)
 	c := cutter(l, 10)
-	cut(t, c) // there is nothing
+	cut(t, c) // without events
 	add(t, l, 25)
 	before := verified(t, l)
 	for i, want := range []struct {
@@ -117,7 +117,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestCutBySize holds the limit on bytes, and that a segment has blocks.
+// TestCutBySize checks the limit on bytes, and reads a segment with several blocks.
 func TestCutBySize(t *testing.T) {
 	l := open(t, t.TempDir())
 	large := event(1)
@@ -139,8 +139,8 @@ func TestCutBySize(t *testing.T) {
 	}
 }
 
-// TestSegmentsChangeNoAnswer compares a log that is cut and opened again at random with
-// one in memory. Some events are earlier than those before them.
+// TestSegmentsChangeNoAnswer compares a log in memory with one that is cut and opened again
+// at random. Some events are earlier than those before them.
 func TestSegmentsChangeNoAnswer(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	dir, want := t.TempDir(), journal.Memory()
@@ -193,7 +193,7 @@ func TestSegmentsChangeNoAnswer(t *testing.T) {
 	}
 }
 
-// TestStoppedCut opens what each step of a cut leaves behind, as if the process had
+// TestStoppedCut opens a copy of the files after each step of a cut, as if the process had
 // ended there.
 func TestStoppedCut(t *testing.T) {
 	dir := t.TempDir()
@@ -225,7 +225,7 @@ func TestStoppedCut(t *testing.T) {
 	wantEvents(t, l, 2_500)
 }
 
-// TestFailedCut: a cut that cannot be made leaves the log as it was, and no file behind.
+// TestFailedCut: a cut that fails leaves the log as it was, and leaves no file behind.
 func TestFailedCut(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir)
@@ -244,7 +244,7 @@ func TestFailedCut(t *testing.T) {
 		wantCode(t, cutter(l, 10, func() journal.NamedFold { return journal.NamedFold{Name: "failing", Fold: broken} }).Cut(t.Context()), infer.Unavailable)
 	}
 	journal.OnStep(l, func(name string) {
-		if name == "folded" { // then the transaction is refused
+		if name == "folded" { // then the transaction fails
 			if err := os.Rename(filepath.Join(dir, fileName), filepath.Join(dir, "moved")); err != nil {
 				t.Error(err)
 			}
@@ -261,11 +261,11 @@ func TestFailedCut(t *testing.T) {
 		t.Errorf("%d segments and %d events in none", segments, active)
 	}
 	journal.OnStep(l, nil)
-	// Once nothing can be written any more, a cut writes no segment either.
+	// If nothing can be written any more, a cut does not write a segment either.
 	if err := os.Rename(filepath.Join(dir, fileName), filepath.Join(dir, "moved")); err != nil {
 		t.Fatal(err)
 	}
-	journal.OnStep(l, func(name string) { t.Errorf("a cut that cannot be committed came to %q", name) })
+	journal.OnStep(l, func(name string) { t.Errorf("a cut that cannot be committed made the step %q", name) })
 	wantCode(t, cutter(l, 10).Cut(t.Context()), infer.Unavailable)
 	journal.OnStep(l, nil)
 	if err := os.Rename(filepath.Join(dir, "moved"), filepath.Join(dir, fileName)); err != nil {
@@ -276,8 +276,8 @@ func TestFailedCut(t *testing.T) {
 	wantEvents(t, l, 21)
 }
 
-// TestForeignSegment: a file that has the name of a segment and is not in the journal,
-// as after journal.db alone was restored, is left alone.
+// TestForeignSegment: the log leaves a file alone that has the name of a segment and is not
+// in the journal, as after a restore of journal.db alone.
 func TestForeignSegment(t *testing.T) {
 	dir := made(t, 10)
 	foreign := []string{"journal-000001.seg", "journal-000003.seg", "journal-999999.seg", "journal-x.seg"}
@@ -308,7 +308,7 @@ func TestForeignSegment(t *testing.T) {
 	}
 }
 
-// TestCutBesideOthers cuts while others append and read.
+// TestCutBesideOthers cuts while other goroutines append and read.
 func TestCutBesideOthers(t *testing.T) {
 	l := open(t, t.TempDir())
 	c := cutter(l, 20, count("events"))
@@ -347,7 +347,7 @@ func TestCutBesideOthers(t *testing.T) {
 	}
 	add(t, l, 400)
 	for segments, _ := journal.Segments(l); segments < 5; segments, _ = journal.Segments(l) {
-		add(t, l, 1) // the cutter is behind
+		add(t, l, 1) // wait for the cutter
 	}
 	stop()
 	wg.Wait()
@@ -355,7 +355,7 @@ func TestCutBesideOthers(t *testing.T) {
 	verified(t, l)
 }
 
-// TestVerifyDirectory looks at a journal that no gateway has open.
+// TestVerifyDirectory verifies a journal that no gateway has open.
 func TestVerifyDirectory(t *testing.T) {
 	dir := made(t, 12)
 	l := open(t, dir)

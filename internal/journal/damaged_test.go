@@ -15,8 +15,8 @@ import (
 	"sluice.io/sluice/internal/journal"
 )
 
-// TestDamagedSegment: a start misses a segment that is not there or has another size;
-// whatever else is wrong is found when the segment is read, and by Verify.
+// TestDamagedSegment: a start detects a segment that is missing or has another size. A
+// read and Verify detect all other damage.
 func TestDamagedSegment(t *testing.T) {
 	whole := made(t, 30)
 	l := open(t, whole)
@@ -78,8 +78,8 @@ func readAll(l *journal.Log) error {
 	return err
 }
 
-// TestSegmentChangedLater: what is read of a segment after it was held against its hash
-// has checksums of its own, and Verify does it again.
+// TestSegmentChangedLater: after the check of a segment's hash, the checksums of its blocks
+// detect damage. Verify checks the hash again.
 func TestSegmentChangedLater(t *testing.T) {
 	dir := made(t, 10)
 	l := open(t, dir)
@@ -95,8 +95,7 @@ func TestSegmentChangedLater(t *testing.T) {
 	}
 }
 
-// TestTamperedIndex changes the list of segments and the snapshots in ways that bbolt
-// finds nothing wrong with.
+// TestTamperedIndex changes the list of segments in ways that bbolt does not detect.
 func TestTamperedIndex(t *testing.T) {
 	whole := made(t, 30)
 	l := open(t, whole)
@@ -140,7 +139,7 @@ func TestTamperedIndex(t *testing.T) {
 	f(segments(func(b *bbolt.Bucket) error { return b.Put(second, b.Get(second)[:40]) }))
 }
 
-// TestDamagedSnapshot: a snapshot that is damaged is made anew of the events.
+// TestDamagedSnapshot: the log replaces a damaged snapshot with one from the events.
 func TestDamagedSnapshot(t *testing.T) {
 	dir := made(t, 30)
 	l := open(t, dir)
@@ -170,7 +169,8 @@ func TestDamagedSnapshot(t *testing.T) {
 	}
 }
 
-// TestSegmentsWithoutJournal: an empty journal is not begun beside the segments of another.
+// TestSegmentsWithoutJournal: Open does not start an empty journal beside the segments of
+// another.
 func TestSegmentsWithoutJournal(t *testing.T) {
 	dir := made(t, 10)
 	l := open(t, dir)

@@ -22,36 +22,36 @@ const (
 	aliveKey     = "alive"
 	eventsBucket = "events"
 
-	// format is that of a file with segments and snapshots. The first cut makes one of a
-	// file of oldFormat, which differs in nothing else.
+	// format is the format of a file with segments and snapshots. The first cut changes a
+	// file of oldFormat to it. The formats do not differ otherwise.
 	format    = "2"
 	oldFormat = "1"
 )
 
-// errPanic says that bbolt panicked or that its memory map faulted. It may hold
-// its locks for ever, so it must not be called again.
+// errPanic says that bbolt panicked or that its memory map faulted. bbolt may still hold
+// its locks, so it must not be called again.
 var errPanic = errors.New("panic in the store")
 
 // file keeps the records in a bbolt file.
 type file struct {
 	db *bbolt.DB
-	// fd is db's own file. It is closed by us where db can no longer be asked to.
+	// fd is db's file. close closes it if db must not be called any more.
 	fd   *os.File
 	path string
 
 	index   atomic.Pointer[[]segment]
 	pending atomic.Int64 // bytes of the records that are in no segment
-	checked sync.Map     // names of the segments that were held against their hash
-	stepped func(string) // told of each step of a cut, for tests; may be nil
+	checked sync.Map     // names of the segments whose hash was checked
+	stepped func(string) // called after each step of a cut, for tests; may be nil
 
 	panicked atomic.Bool
-	broken   bool // write cannot know what is on disk; only write touches it
+	broken   bool // the last write may or may not be on disk; only write sets it
 }
 
 func (f *file) put(h head, records [][]byte) error {
 	change := func(tx *bbolt.Tx) error {
 		events := tx.Bucket([]byte(eventsBucket))
-		events.FillPercent = 1 // keys only grow, so a page that was split is never inserted into
+		events.FillPercent = 1 // keys only grow, so bbolt never inserts into a page that was split
 		first := h.seq - int64(len(records)) + 1
 		for i, record := range records {
 			if err := events.Put(seqKey(first+int64(i)), record); err != nil {
@@ -61,7 +61,7 @@ func (f *file) put(h head, records [][]byte) error {
 		return tx.Bucket([]byte(metaBucket)).Put([]byte(headKey), headValue(h))
 	}
 	err := f.write(change, func(tx *bbolt.Tx) bool {
-		key, _ := tx.Bucket([]byte(eventsBucket)).Cursor().Last()         // the last of them: all are there or none
+		key, _ := tx.Bucket([]byte(eventsBucket)).Cursor().Last()         // the last one is enough: all are there or none
 		return key != nil && int64(binary.BigEndian.Uint64(key)) >= h.seq //nolint:gosec // was written from an int64
 	})
 	if err == nil {
@@ -79,9 +79,9 @@ func (f *file) beat(value []byte) error {
 	})
 }
 
-// write makes one transaction. After one that failed, made reports whether it left
-// its mark nonetheless: the page that makes it valid was written, but is perhaps not
-// on disk. Until that is known bbolt must not reuse pages.
+// write runs one transaction. If it fails, made reports whether the change is visible
+// anyway: then the page that makes it valid was written, but may not be on disk. bbolt must
+// not reuse pages as long as that is not known.
 func (f *file) write(change func(tx *bbolt.Tx) error, made func(tx *bbolt.Tx) bool) error {
 	if err := f.usable(); err != nil {
 		return err
@@ -99,12 +99,12 @@ func (f *file) write(change func(tx *bbolt.Tx) error, made func(tx *bbolt.Tx) bo
 	return err
 }
 
-// usable returns why nothing can be written any more.
+// usable returns an error if nothing can be written any more.
 func (f *file) usable() error {
 	if f.broken {
 		return errBroken
 	}
-	if !isStill(f.path, f.fd) { // what is written to it would be acknowledged and lost
+	if !isStill(f.path, f.fd) { // a write would be acknowledged and lost
 		return errMoved
 	}
 	return nil
@@ -124,8 +124,8 @@ func (f *file) each(r span, visit func(seq int64, record []byte) (bool, error)) 
 	return nil
 }
 
-// eachActive passes on the records of journal.db after a number. If a cut has archived
-// the first of them meanwhile it passes on none, and reports that it is behind.
+// eachActive calls visit with the records of journal.db after a number. If a cut has
+// archived the first of them in the meantime, it visits none and reports that it is behind.
 func (f *file) eachActive(after int64, visit func(seq int64, record []byte) (bool, error)) (behind bool, err error) {
 	err = f.guard(func() error {
 		return f.db.View(func(tx *bbolt.Tx) error {
@@ -139,7 +139,7 @@ func (f *file) eachActive(after int64, visit func(seq int64, record []byte) (boo
 				if len(key) != 8 {
 					return fmt.Errorf("a key of %d bytes among the events", len(key))
 				}
-				more, err := visit(int64(binary.BigEndian.Uint64(key)), record) //nolint:gosec // a number beyond int64 follows on no other
+				more, err := visit(int64(binary.BigEndian.Uint64(key)), record) //nolint:gosec // a number beyond int64 fails the check of the chain
 				if err != nil || !more {
 					return err
 				}
@@ -161,7 +161,7 @@ func (f *file) bytes() int64 {
 	return n
 }
 
-// step tells a test that a step of a cut is made.
+// step tells a test that a step of a cut is done.
 func (f *file) step(name string) {
 	if f.stepped != nil {
 		f.stepped(name)
@@ -170,13 +170,13 @@ func (f *file) step(name string) {
 
 func (f *file) close() error {
 	if f.panicked.Load() {
-		return f.fd.Close() // the lock goes with it; the map stays until the process ends
+		return f.fd.Close() // this releases the lock; the map stays until the process ends
 	}
 	return f.guard(f.db.Close)
 }
 
-// guard calls into bbolt and makes an error of a panic, and of a fault in mapped
-// memory, which is what is left of a file that somebody cut while it was open.
+// guard calls into bbolt and turns a panic into an error. So it does with a fault in mapped
+// memory, which happens if another program truncated the open file.
 func (f *file) guard(call func() error) (err error) {
 	if f.panicked.Load() {
 		return errPanic

@@ -7,19 +7,18 @@ import (
 	"time"
 )
 
-// Filter chooses events. The zero Filter chooses all of them.
+// Filter selects events. The zero Filter selects all of them.
 type Filter struct {
-	// Of Subjects and of Types one must fit; an empty list fits every event. A subject
-	// that ends in "/" stands for all that begin with it, as does a type that ends in
-	// ".".
+	// An event must have one of Subjects and one of Types. An empty list accepts every
+	// event. A subject that ends in "/" and a type that ends in "." are prefixes.
 	Subjects, Types []string
-	// Since and Until bound the time of an event, both included; zero is no bound.
+	// Since and Until bound the time of an event, both inclusive. Zero is not a bound.
 	Since, Until time.Time
-	// Last is the number of the last event that is looked at; 0 is no bound.
+	// Last is the number of the last event to read. 0 is not a bound.
 	Last int64
 }
 
-// pattern is a string as JSON writes it, with its quotes; a prefix lacks the last one.
+// pattern is a string in JSON with its quotes. A prefix does not have the last quote.
 type pattern struct {
 	text   []byte
 	prefix bool
@@ -32,8 +31,8 @@ func (p pattern) fits(text []byte) bool {
 	return bytes.Equal(text, p.text)
 }
 
-// matcher applies a Filter to records without decoding them: 100,000 events are
-// looked through in milliseconds, so there is no index to keep, check and repair.
+// matcher applies a Filter to records without decoding them. It filters 100,000 events in
+// milliseconds, so the journal needs no index.
 type matcher struct {
 	Filter
 	subjects, types []pattern
@@ -63,8 +62,7 @@ func patterns(texts []string, prefix string) ([]pattern, error) {
 	return list, nil
 }
 
-// fits reports whether the event of a record is one that the filter chooses, its
-// number apart.
+// fits reports whether the filter selects the event of a record. It ignores Last.
 func (m *matcher) fits(seq int64, record []byte) (bool, error) {
 	if len(m.subjects) == 0 && len(m.types) == 0 && m.Since.IsZero() && m.Until.IsZero() {
 		return true, nil
@@ -92,11 +90,10 @@ func anyFits(list []pattern, text []byte) bool {
 	return len(list) == 0
 }
 
-// header is the beginning of an event's JSON: strings as they stand there, with
-// their quotes.
+// header is the beginning of an event's JSON: strings in JSON with their quotes.
 type header struct{ at, kind, subject []byte }
 
-// headerOf relies, as split does, on how encode writes an event.
+// headerOf relies on how encode writes an event, as split does.
 func headerOf(seq int64, record []byte) (h header, err error) {
 	text, err := textOf(record)
 	if err != nil {
@@ -116,7 +113,7 @@ func headerOf(seq int64, record []byte) (h header, err error) {
 		}
 	}
 	if !ok {
-		return h, fmt.Errorf("event %d does not begin as events do", seq)
+		return h, fmt.Errorf("event %d does not begin with seq, time, type and subject", seq)
 	}
 	return h, nil
 }

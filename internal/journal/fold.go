@@ -9,22 +9,22 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// Fold is a state that the events come to. It is a function of the events alone: two
-// folds that were given the same events are the same.
+// Fold is a state that depends on the events alone: two folds with the same events are
+// equal.
 type Fold interface {
-	// Apply takes the next event.
+	// Apply applies the next event.
 	Apply(e api.Event) error
-	// Snapshot returns the state as bytes, and Restore takes it up again in place of the
-	// events before it. A Restore that fails changes nothing.
+	// Snapshot returns the state as bytes. Restore sets the state to that of a snapshot,
+	// and changes nothing if it fails.
 	Snapshot() ([]byte, error)
 	Restore(state []byte) error
 }
 
-// NamedFold is a Fold with what its snapshots are known by.
+// NamedFold is a Fold with the name and version of its snapshots.
 type NamedFold struct {
 	Name string
-	// Version is of the form of the snapshots. One of another version is not used: the
-	// fold is made of all events.
+	// Version is the version of the snapshots' format. The log does not use a snapshot of
+	// another version and applies all events instead.
 	Version uint32
 	Fold
 }
@@ -40,11 +40,11 @@ func (s snapshot) stored() []byte {
 	return seal(append(binary.BigEndian.AppendUint32(seqKey(s.seq), s.version), s.state...))
 }
 
-// snapshotOf reads a stored snapshot. It shares its memory.
+// snapshotOf reads a stored snapshot. It shares the memory of stored.
 func snapshotOf(stored []byte) (snapshot, error) {
 	value, err := unseal(stored)
 	if err == nil && len(value) < 12 {
-		err = errors.New("it is cut")
+		err = errors.New("it is truncated")
 	}
 	if err != nil {
 		return snapshot{}, err
@@ -54,19 +54,18 @@ func snapshotOf(stored []byte) (snapshot, error) {
 	}, nil
 }
 
-// Restore brings folds to the last event: each from its snapshot, and those without one
-// that fits from the first event. No two may have one name.
+// Restore brings folds to the last event. Each starts from its snapshot, or from the first
+// event if it has no valid snapshot. The names must be unique.
 func (l *Log) Restore(folds []NamedFold) error {
 	last := l.Last()
-	from, err := l.restore(context.Background(), folds, last) //nolint:forbidigo // a start is not given up half-way
+	from, err := l.restore(context.Background(), folds, last) //nolint:forbidigo // nothing cancels a start
 	if f, ok := l.store.(*file); ok && err == nil && from < f.archived().seq {
-		l.keep(f, folds, last) // a fold was made of the archived events
+		l.keep(f, folds, last) // a fold read archived events; the next start should not
 	}
 	return err
 }
 
-// Rebuild brings new folds to the last event without their snapshots, which are written
-// anew.
+// Rebuild brings new folds to the last event from the first one, and stores new snapshots.
 func (l *Log) Rebuild(folds []NamedFold) error {
 	last := l.Last()
 	_, err := l.advance(context.Background(), folds, nil, last) //nolint:forbidigo // as above
@@ -76,15 +75,15 @@ func (l *Log) Rebuild(folds []NamedFold) error {
 	return err
 }
 
-// keep writes the snapshots of folds that are at event last. If they cannot be written
-// the next start makes the folds of all events again.
+// keep stores the snapshots of folds that are at event last. If that fails, the next start
+// applies all events again.
 func (l *Log) keep(f *file, folds []NamedFold, last int64) {
 	if snapshots, err := snapshotsOf(folds, last); err == nil {
 		_ = l.change(func() error { return f.keep(snapshots) })
 	}
 }
 
-// restore brings folds to event last, and returns after which event it began to read.
+// restore brings folds to event last. It returns the event after which it began to read.
 func (l *Log) restore(ctx context.Context, folds []NamedFold, last int64) (from int64, err error) {
 	snapshots, err := l.store.snapshots()
 	if err != nil {
@@ -95,7 +94,7 @@ func (l *Log) restore(ctx context.Context, folds []NamedFold, last int64) (from 
 
 // advance is restore with given snapshots.
 func (l *Log) advance(ctx context.Context, folds []NamedFold, snapshots map[string]snapshot, last int64) (from int64, err error) {
-	at := make([]int64, len(folds)) // the last event that each has seen
+	at := make([]int64, len(folds)) // the last event that each has applied
 	from = last
 	for i, fold := range folds {
 		s, ok := snapshots[fold.Name]
@@ -123,7 +122,7 @@ func (l *Log) advance(ctx context.Context, folds []NamedFold, snapshots map[stri
 	})
 }
 
-// snapshotsOf returns what folds are after an event, by their names.
+// snapshotsOf returns the snapshots of folds after an event, by name.
 func snapshotsOf(folds []NamedFold, seq int64) (map[string]snapshot, error) {
 	snapshots := make(map[string]snapshot, len(folds))
 	for _, fold := range folds {

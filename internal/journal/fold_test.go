@@ -32,7 +32,7 @@ func count(name string) func() journal.NamedFold {
 	return func() journal.NamedFold { return journal.NamedFold{Name: name, Fold: new(counter)} }
 }
 
-// failing is a fold that does not do what it should, and counts what it was asked.
+// failing is a fold that can fail, and counts its calls.
 type failing struct {
 	apply, snapshot, restore error
 	applied, restored        int
@@ -52,16 +52,16 @@ func TestRestore(t *testing.T) {
 	made := func() journal.NamedFold { return good("a", 1, &failing{}) }
 	restore := func(version uint32, fold *failing, restored, applied int) {
 		t.Helper()
-		beside := new(counter) // has no snapshot at first
+		beside := new(counter) // has no snapshot in the beginning
 		err := l.Restore([]journal.NamedFold{good("a", version, fold), {Name: "counter", Fold: beside}})
 		if err != nil || int64(*beside) != l.Last() || fold.restored != restored || fold.applied != applied {
 			t.Errorf("restored %d times, applied %d events, want %d and %d; the fold beside it %d; %v",
 				fold.restored, fold.applied, restored, applied, *beside, err)
 		}
 	}
-	restore(1, &failing{}, 0, 25) // no cut yet, and so no snapshot
+	restore(1, &failing{}, 0, 25) // no cut yet, so there is no snapshot
 	cut(t, cutter(l, 10, made))
-	restore(1, &failing{}, 1, 15) // now kept as of event 25, since the counter was made of the archive
+	restore(1, &failing{}, 1, 15) // stores snapshots at event 25, since the counter read archived events
 	restore(1, &failing{}, 1, 0)
 	restore(1, &failing{restore: errors.New("no")}, 1, 25)
 	add(t, l, 2)

@@ -15,8 +15,8 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// FuzzDecode holds that any stored bytes give an event or an error, and that an
-// event that was read says what would be stored for it.
+// FuzzDecode checks that any stored bytes give an event or an error, and that an event
+// that was read can be stored and read again.
 func FuzzDecode(f *testing.F) {
 	add := func(seq int64, text string) { f.Add(seq, append(make([]byte, sha256.Size), text...)) }
 	add(1, `{"seq":1,"time":"2026-01-02T03:04:05.6Z","type":"route.set","subject":"routes/a","origin":"api","actor":"a","actor_verified":true,"reason":"r","before":{"x":1},"after":null}`)
@@ -35,7 +35,7 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, seq int64, record []byte) {
-		_, _ = m.fits(seq, record) // may be anything but a panic
+		_, _ = m.fits(seq, record) // must not panic
 		e, err := decode(seq, record)
 		if err != nil {
 			return
@@ -45,11 +45,11 @@ func FuzzDecode(f *testing.F) {
 		}
 		text, err := encode(e)
 		if err != nil {
-			return // a state that is no JSON, a time whose zone JSON does not write
+			return // a state that is not JSON, or a time whose zone JSON cannot express
 		}
 		h, again := head{seq: seq - 1}.seal(text)
 		if _, err := (head{seq: seq - 1}).follow(seq, again); err != nil || h.seq != seq {
-			t.Fatalf("what was sealed does not follow: %v", err)
+			t.Fatalf("the sealed record does not follow: %v", err)
 		}
 		got, err := decode(seq, again)
 		if err != nil || !got.Time.Equal(e.Time) {
@@ -63,7 +63,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzSplit holds that cutting out the states changes nothing.
+// FuzzSplit checks that cutting out the states does not change the event.
 func FuzzSplit(f *testing.F) {
 	f.Add("route.set", `why ,"before":{}`, `{"a":[1,"}\\"",{}]}`, `null`)
 	f.Add(`,"after":`, `\`, ``, `"x,\"}"`)
@@ -78,7 +78,7 @@ func FuzzSplit(f *testing.F) {
 		}
 		var want api.Event
 		if json.Unmarshal(text, &want) != nil {
-			return // nested too deep
+			return // nested too deeply
 		}
 		_, record := head{seq: 6}.seal(text)
 		got, err := decode(7, record)
@@ -98,7 +98,7 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// compact brings before and after into the form in which they are stored.
+// compact converts before and after to their stored form.
 func compact(t *testing.T, e *api.Event) {
 	t.Helper()
 	for _, state := range []*json.RawMessage{&e.Before, &e.After} {
@@ -113,8 +113,8 @@ func compact(t *testing.T, e *api.Event) {
 	}
 }
 
-// FuzzFile changes bytes of a small journal's file, whole pages too, and cuts it.
-// What check lets through neither panics nor faults in bbolt.
+// FuzzFile changes bytes and whole pages of a small journal's file, and truncates it. A
+// file that check accepts must not panic or fault in bbolt.
 func FuzzFile(f *testing.F) {
 	dir := f.TempDir()
 	l, err := Open(dir)
@@ -150,13 +150,13 @@ func FuzzFile(f *testing.F) {
 		file, err := openFile(path, os.O_RDWR)
 		if err != nil {
 			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, data) {
-				t.Fatalf("a file that was refused has changed, %v", err)
+				t.Fatalf("a file that Open refused has changed, %v", err)
 			}
 			return
 		}
 		_, _, err = file.verify()
 		if file.panicked.Load() {
-			t.Errorf("check let through what bbolt cannot take: %v", err)
+			t.Errorf("check accepted a file that makes bbolt panic: %v", err)
 		}
 		if err := file.close(); err != nil {
 			t.Error(err)
@@ -164,8 +164,8 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// FuzzSegment changes bytes of a small segment, and cuts it. Its hash shows each change;
-// read without that, it is an error or a row of records, and never a panic.
+// FuzzSegment changes bytes of a small segment, and truncates it. The hash detects each
+// change. A read without the hash gives an error or consecutive records, and never panics.
 func FuzzSegment(f *testing.F) {
 	var file bytes.Buffer
 	var h head

@@ -25,8 +25,8 @@ import (
 	"sluice.io/sluice/internal/journal"
 )
 
-// Some tests need a process that can be killed, limited or stripped of its rights: this
-// program once more, told by the environment what to do and where.
+// Some tests need a process that they can kill, limit or run without rights. They start
+// this program again with a task in the environment.
 const (
 	childTask = "JOURNAL_TEST_CHILD"
 	childDir  = "JOURNAL_TEST_DIR"
@@ -53,14 +53,14 @@ func child(t *testing.T, task, dir string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	// The race detector's second of waiting before the exit would be most of the test.
+	// The race detector waits a second before the exit, which would be most of the test.
 	cmd.Env = append(os.Environ(), childTask+"="+task, childDir+"="+dir, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	return cmd
 }
 
-// childAppend appends for ever and prints each number once it is acknowledged. Beside
-// that it cuts.
+// childAppend appends until it is killed and prints each acknowledged number. It cuts at
+// the same time.
 func childAppend(dir string) error {
 	l, err := journal.Open(dir)
 	if err != nil {
@@ -84,8 +84,8 @@ func childAppend(dir string) error {
 	}
 }
 
-// childFill lets the file grow no further, appends until it is refused, lifts the
-// limit, and goes on.
+// childFill limits the file to its size, appends until the log refuses, removes the limit,
+// and appends again.
 func childFill(dir string) error {
 	signal.Ignore(syscall.SIGXFSZ)
 	l, err := journal.Open(dir)
@@ -114,13 +114,13 @@ func childFill(dir string) error {
 			return err
 		}
 		if _, err := l.Append(l.Last(), event(l.Last()+1)); err != nil {
-			return fmt.Errorf("with room again: %w", err)
+			return fmt.Errorf("after the limit was removed: %w", err)
 		}
 	}
 	return l.Close()
 }
 
-// fill appends until the log refuses, which it does as it should.
+// fill appends until the log refuses, and checks the error and the events.
 func fill(l *journal.Log) error {
 	for range 10_000 {
 		last := l.Last()
@@ -140,7 +140,7 @@ func fill(l *journal.Log) error {
 	return fmt.Errorf("nothing was refused up to event %d", l.Last())
 }
 
-// cutFull cuts on a full disk, which may be possible or not.
+// cutFull cuts on a full disk. The cut may succeed.
 func cutFull(l *journal.Log) error {
 	c := journal.NewCutter(l, journal.CutterOptions{Events: 30, Bytes: 1 << 40, Logger: zap.NewNop(), Folds: func() []journal.NamedFold { return nil }})
 	if err := c.Cut(context.Background()); err != nil && infer.CodeOf(err) != infer.Unavailable {
@@ -166,7 +166,7 @@ func childNobody(dir string) error {
 	return nil
 }
 
-// event returns the event that the tests write with a number.
+// event returns the test event with a number.
 func event(seq int64) api.Event {
 	return api.Event{
 		Type: api.EventRouteSet, Subject: fmt.Sprintf("routes/r%d", seq%10), Origin: api.OriginAPI,
@@ -175,7 +175,7 @@ func event(seq int64) api.Event {
 	}
 }
 
-// bySubject returns the filter of a subject; an empty one is of all.
+// bySubject returns the filter for a subject. An empty subject selects all events.
 func bySubject(subject string) journal.Filter {
 	if subject == "" {
 		return journal.Filter{}
@@ -183,7 +183,7 @@ func bySubject(subject string) journal.Filter {
 	return journal.Filter{Subjects: []string{subject}}
 }
 
-// state is of the size of a route with two variants and a shadow.
+// state has the size of a route with two variants and a shadow.
 func state(n int64) json.RawMessage {
 	return fmt.Appendf(nil, `{"name":"iris","model":"iris","revision":%d,"variants":[{"version":1,"weight":9500,"role":"stable"},`+
 		`{"version":2,"weight":500,"role":"canary"}],"shadows":[{"version":3,"sample":1000}],"sticky":{"header":"X-User-Id"},`+
@@ -264,7 +264,7 @@ func write(t testing.TB, path string, data []byte) {
 	}
 }
 
-// messageOf returns the text that a person is shown of an error of Open.
+// messageOf returns the text of an error of Open that people see.
 func messageOf(err error) string {
 	if e, ok := err.(*infer.Error); ok { //nolint:errorlint // Open returns it as it is
 		return e.Msg
@@ -272,7 +272,7 @@ func messageOf(err error) string {
 	return fmt.Sprintf("not an infer.Error: %v", err)
 }
 
-// numbers reads what a child prints until it ends.
+// numbers reads the numbers that a child prints until it ends.
 func numbers(t *testing.T, out *bufio.Scanner, each func(seq int64)) {
 	t.Helper()
 	for out.Scan() {

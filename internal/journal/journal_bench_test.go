@@ -9,13 +9,13 @@ import (
 
 const manyEvents = 100_000
 
-// BenchmarkAppend is one change, on disk.
+// BenchmarkAppend appends one event to a file.
 func BenchmarkAppend(b *testing.B) {
 	l, err := journal.Open(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // the directory goes next
+	defer l.Close() //nolint:errcheck // the directory is removed next
 	for b.Loop() {
 		add(b, l, 1)
 	}
@@ -43,7 +43,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// BenchmarkRead answers what is asked of a journal of 100,000 events.
+// BenchmarkRead reads from a journal of 100,000 events.
 func BenchmarkRead(b *testing.B) {
 	l := journal.Memory()
 	add(b, l, manyEvents)

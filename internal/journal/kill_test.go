@@ -14,10 +14,10 @@ import (
 	"sluice.io/sluice/internal/journal"
 )
 
-// TestKill kills a process that appends, at random moments, also while it makes or
-// opens the file. What it was told is there, nothing is half there, and at most
-// one event is there that it was not told of.
-// Under the race detector there is nothing to see of a process that was killed.
+// TestKill kills a process that appends, at random moments, also while it creates or opens
+// the file. All acknowledged events must be there, and at most one that was not
+// acknowledged. The test does not run under the race detector, which cannot report on a
+// process that was killed.
 func TestKill(t *testing.T) {
 	kills := 200
 	if testing.Short() {
@@ -26,7 +26,7 @@ func TestKill(t *testing.T) {
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	var dir string
 	var last, acknowledged, unknown int64
-	segments := 0 // the most of one journal
+	segments := 0 // the max of one journal
 	for i := range kills {
 		if i%10 == 0 {
 			dir, last = t.TempDir(), 0
@@ -62,8 +62,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// kill starts a child that appends after event last, kills it, and returns the last
-// number that it was told.
+// kill starts a child that appends after event last, kills it, and returns the last number
+// that the child printed.
 func kill(t *testing.T, r *rand.Rand, dir string, last int64) int64 {
 	t.Helper()
 	cmd := child(t, "append", dir)
@@ -75,7 +75,7 @@ func kill(t *testing.T, r *rand.Rand, dir string, last int64) int64 {
 		t.Fatal(err)
 	}
 	stop := func() { _ = cmd.Process.Kill() } // it may have been killed already
-	if r.IntN(4) == 0 {                       // perhaps before it has begun
+	if r.IntN(4) == 0 {                       // sometimes before it has started
 		timer := time.AfterFunc(time.Duration(r.IntN(30))*time.Millisecond, stop)
 		defer timer.Stop()
 	}
@@ -84,7 +84,7 @@ func kill(t *testing.T, r *rand.Rand, dir string, last int64) int64 {
 		if seq != told+1 {
 			t.Errorf("event %d was acknowledged after %d", seq, told)
 		}
-		if told = seq; seq == until { // at any moment of one of the next events
+		if told = seq; seq == until { // at a random moment during one of the next events
 			timer := time.AfterFunc(time.Duration(r.IntN(3000))*time.Microsecond, stop)
 			t.Cleanup(func() { timer.Stop() })
 		}

@@ -4,5 +4,5 @@ package journal
 
 import "os"
 
-// lock leaves it to bbolt, which locks the file a little later.
+// lock does nothing, since bbolt locks the file a little later.
 func lock(*os.File) (bool, error) { return true, nil }

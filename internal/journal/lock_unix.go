@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// lock tries to lock a file as bbolt does. It ends with the file.
+// lock tries to lock a file as bbolt does. Closing the file releases the lock.
 func lock(fd *os.File) (bool, error) {
 	err := syscall.Flock(int(fd.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor is small
 	switch {

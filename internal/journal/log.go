@@ -10,8 +10,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// replayEvents is how many events Replay holds in memory at once, and readBytes the
-// size at which a Read ends before its limit.
+// replayEvents is the max number of events that Replay holds in memory. readBytes is the
+// size of events at which a Read ends before its limit.
 const (
 	replayEvents = 256
 	readBytes    = 16 << 20
@@ -22,37 +22,36 @@ const (
 type Log struct {
 	store store
 
-	// write is held over the whole of an Append. What only looks at the end of the
-	// log takes head instead, so that it never waits for the disk.
+	// write is held during an Append. Readers of the log's end use head instead, so that
+	// they never wait for the disk.
 	write  sync.Mutex
-	cut    sync.Mutex    // held over a cut; taken before write
-	grown  chan struct{} // an event was appended
+	cut    sync.Mutex    // held during a cut; locked before write
+	grown  chan struct{} // signals that an event was appended
 	head   atomic.Pointer[head]
 	bytes  atomic.Int64
 	alive  atomic.Pointer[time.Time] // the last beat
 	closed atomic.Bool
 }
 
-// store keeps the records. The Log sees to it that only one put runs at a time.
+// store keeps the records. The Log makes sure that only one put runs at a time.
 type store interface {
-	// put adds the records of the events up to h.seq together with the new head. All
-	// of it is on disk when it returns, or nothing is.
+	// put adds the records of the events up to h.seq together with the new head. When it
+	// returns, all of it is on disk or none.
 	put(h head, records [][]byte) error
-	// beat keeps one value in place of the last one, apart from the events.
+	// beat replaces the value of the last heartbeat.
 	beat(value []byte) error
-	// each passes on the records of a span, oldest first, until f says that it has had
-	// enough, and others besides. A record is f's only until it returns.
+	// each calls f with the records of a span, the oldest first, until f returns false. It
+	// may pass records outside of the span too. A record is valid until f returns.
 	each(r span, f func(seq int64, record []byte) (more bool, err error)) error
-	// segments are where the older records are.
+	// segments returns the segments with the older records.
 	segments() []segment
-	// snapshots are what is kept of folds, by their names.
+	// snapshots returns the snapshots of folds by name.
 	snapshots() (map[string]snapshot, error)
 	bytes() int64
 	close() error
 }
 
-// span is which records are asked for: those after a number, and of a time. Zero times
-// are no bounds.
+// span selects records by number and time. A zero time is not a bound.
 type span struct {
 	after        int64
 	since, until time.Time
@@ -70,14 +69,14 @@ func newLog(s store, h head) *Log {
 	return l
 }
 
-// Any is what Append takes for "whatever the last event is": for events that do
-// not depend on those before them.
+// Any lets Append accept any last event. It is for events that do not depend on those
+// before them.
 const Any = -1
 
-// Append adds an event if expected is still the number of the last one, else it
-// is Conflict. It sets the number, and the time if there is none, and returns
-// the event as Read will. Once it has returned the event survives a
-// crash. Unavailable means that it could not be written.
+// Append adds an event if expected is the number of the last one. It sets the number, and
+// the time if there is none, and returns the event as Read will. When it has returned, the
+// event survives a crash. Errors: Conflict if there are later events, Unavailable if the
+// event cannot be written, Invalid or TooLarge if it cannot be stored.
 func (l *Log) Append(expected int64, e api.Event) (api.Event, error) {
 	events, err := l.AppendAll(expected, []api.Event{e})
 	if err != nil {
@@ -86,7 +85,7 @@ func (l *Log) Append(expected int64, e api.Event) (api.Event, error) {
 	return events[0], nil
 }
 
-// AppendAll is Append for several events, all or none.
+// AppendAll is Append for several events. It adds all of them or none.
 func (l *Log) AppendAll(expected int64, events []api.Event) ([]api.Event, error) {
 	l.write.Lock()
 	defer l.write.Unlock()
@@ -95,7 +94,7 @@ func (l *Log) AppendAll(expected int64, events []api.Event) ([]api.Event, error)
 		return nil, readError(errClosed)
 	}
 	if expected != Any && expected != last.seq {
-		return nil, infer.Errorf(infer.Conflict, "the journal's last event is %d, expected %d: something else has changed", last.seq, expected)
+		return nil, infer.Errorf(infer.Conflict, "the journal's last event is %d, expected %d: there was another change; read the state again and retry", last.seq, expected)
 	}
 	added, records := make([]api.Event, len(events)), make([][]byte, len(events))
 	for i, e := range events {
@@ -114,7 +113,7 @@ func (l *Log) AppendAll(expected int64, events []api.Event) ([]api.Event, error)
 	l.bytes.Store(l.store.bytes())
 	select {
 	case l.grown <- struct{}{}:
-	default: // it is known already
+	default: // the Cutter has not seen the last one yet
 	}
 	return added, nil
 }
@@ -122,12 +121,13 @@ func (l *Log) AppendAll(expected int64, events []api.Event) ([]api.Event, error)
 // Last returns the number of the last event, 0 if there is none.
 func (l *Log) Last() int64 { return l.head.Load().seq }
 
-// Size returns how many events there are and how many bytes their files have, which
-// grow in steps. In memory the bytes are 0.
+// Size returns the number of events and the size of their files in bytes. The files grow
+// in steps. In memory the size is 0.
 func (l *Log) Size() (events, fileBytes int64) { return l.Last(), l.bytes.Load() }
 
-// Read returns events after a number that a filter chooses, oldest first and at most
-// limit. Of large ones there are fewer; none means that there are no more.
+// Read returns the events after a number that a filter selects, the oldest first and at
+// most limit. If events are large it returns fewer. It returns none only if there are no
+// more.
 func (l *Log) Read(after int64, limit int, filter Filter) ([]api.Event, error) {
 	events := []api.Event{}
 	m, err := newMatcher(filter)
@@ -157,10 +157,10 @@ func (l *Log) Read(after int64, limit int, filter Filter) ([]api.Event, error) {
 }
 
 // LastAt returns the number of the last event whose time is not after t, 0 if there
-// is none. A clock that was set back can make events before it that are later than t.
+// is none. If the clock was set back, events before it can have later times than t.
 func (l *Log) LastAt(t time.Time) (last int64, err error) {
 	r := span{until: t}
-	for _, s := range l.store.segments() { // nothing before a segment that is not after t changes the answer
+	for _, s := range l.store.segments() { // if a whole segment is not after t, the segments before it do not matter
 		if !s.Latest.After(t) {
 			last, r.after = s.Last, s.Last
 		}
@@ -179,9 +179,9 @@ func (l *Log) LastAt(t time.Time) (last int64, err error) {
 	return last, err
 }
 
-// each passes on the records of a span up to last, which is the last one of the log if
-// it is 0, and others besides whose time is another. What is being appended right now is not acknowledged yet, and is
-// left out.
+// each calls f with the records of a span up to last, or up to the end of the log if last
+// is 0. It may pass records with times outside of the span. It leaves out events that are
+// being appended, since they are not acknowledged yet.
 func (l *Log) each(r span, last int64, f func(seq int64, record []byte) (more bool, err error)) error {
 	if l.closed.Load() {
 		return readError(errClosed)
@@ -205,8 +205,8 @@ func (l *Log) each(r span, last int64, f func(seq int64, record []byte) (more bo
 	return nil
 }
 
-// Replay calls f with the events after a number that a filter chooses, oldest first,
-// until f fails, and returns that error. f may call the log.
+// Replay calls f with the events after a number that a filter selects, the oldest first.
+// If f fails, Replay stops and returns the error. f may call the log.
 func (l *Log) Replay(after int64, filter Filter, f func(e api.Event) error) error {
 	for {
 		events, err := l.Read(after, replayEvents, filter)
@@ -222,8 +222,8 @@ func (l *Log) Replay(after int64, filter Filter, f func(e api.Event) error) erro
 	}
 }
 
-// Close waits for calls that have begun and releases the file. Later calls are
-// Unavailable; a second Close does nothing.
+// Close waits for calls in progress and releases the file. Later calls return
+// Unavailable. A second Close does nothing.
 func (l *Log) Close() error {
 	l.write.Lock()
 	defer l.write.Unlock()
@@ -231,7 +231,7 @@ func (l *Log) Close() error {
 		return nil
 	}
 	if err := l.store.close(); err != nil {
-		return &infer.Error{Code: infer.Internal, Op: "journal: close", Msg: "the journal's file was not closed", Err: err}
+		return &infer.Error{Code: infer.Internal, Op: "journal: close", Msg: "the journal's file cannot be closed", Err: err}
 	}
 	return nil
 }
@@ -242,9 +242,9 @@ func writeError(err error) error {
 	case errors.Is(err, errClosed):
 		e.Msg, e.Err = err.Error(), nil
 	case errors.Is(err, errBroken):
-		e.Msg = "the journal takes no more changes, since an earlier write failed; restart the gateway"
+		e.Msg = "the journal cannot be written after an earlier write failed; restart the gateway"
 	case errors.Is(err, errMoved):
-		e.Msg = "the journal takes no changes while its file is not in the data directory; put it back, or restart the gateway to begin a new one"
+		e.Msg = "the journal cannot be written while its file is not in the data directory; move it back, or restart the gateway to start a new journal"
 	default:
 		e.Msg = "the journal cannot be written; its disk may be full"
 	}
@@ -257,7 +257,7 @@ func readError(err error) error {
 	}
 	e := &infer.Error{Code: infer.Internal, Op: "journal: read", Msg: "the journal cannot be read", Err: err}
 	if s, ok := errors.AsType[*segmentError](err); ok {
-		e.Code = infer.Unavailable // until the file is back; the caller may know which it is
+		e.Code = infer.Unavailable // until the file is restored; the caller may see its name
 		e.Msg += ": " + s.what()
 	}
 	return e

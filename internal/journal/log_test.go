@@ -131,7 +131,7 @@ func TestAppendRefuses(t *testing.T) {
 	})
 }
 
-// TestLargest appends events of the greatest size that is kept.
+// TestLargest appends events of the max size.
 func TestLargest(t *testing.T) {
 	both(t, func(t *testing.T, l *journal.Log) {
 		empty, err := l.Append(0, api.Event{Time: time.Unix(0, 0), After: json.RawMessage(`""`)})
@@ -156,7 +156,7 @@ func TestLargest(t *testing.T) {
 	})
 }
 
-// TestLargeReads holds that what is read at once is bounded by its size too.
+// TestLargeReads checks that the size of a Read is limited too.
 func TestLargeReads(t *testing.T) {
 	both(t, func(t *testing.T, l *journal.Log) {
 		large := api.Event{After: json.RawMessage(`"` + strings.Repeat("x", 1<<20-1000) + `"`)}
@@ -178,7 +178,7 @@ func TestLargeReads(t *testing.T) {
 	})
 }
 
-// TestOwnMemory holds that the log shares no memory with those who call it.
+// TestOwnMemory checks that the log shares no memory with its callers.
 func TestOwnMemory(t *testing.T) {
 	both(t, func(t *testing.T, l *journal.Log) {
 		given := event(1)
@@ -198,7 +198,7 @@ func TestOwnMemory(t *testing.T) {
 	})
 }
 
-// TestOneWins lets writers race for the same place, round after round, while others read.
+// TestOneWins lets writers race for the same event, round after round, while others read.
 func TestOneWins(t *testing.T) {
 	const writers, rounds = 8, 20
 	both(t, func(t *testing.T, l *journal.Log) {
@@ -245,7 +245,7 @@ func TestOneWins(t *testing.T) {
 
 func TestReplay(t *testing.T) {
 	both(t, func(t *testing.T, l *journal.Log) {
-		add(t, l, 260) // more than are held at once
+		add(t, l, 260) // more than replayEvents
 		wantEvents(t, l, 260)
 
 		stop, n := errors.New("enough"), 0
@@ -258,7 +258,7 @@ func TestReplay(t *testing.T) {
 			t.Errorf("stopped after %d with %v", n, err)
 		}
 
-		// Who folds may write.
+		// The callback may write.
 		if err := l.Replay(0, journal.Filter{}, func(e api.Event) error {
 			if e.Seq != 260 {
 				return nil
@@ -276,7 +276,7 @@ func TestClose(t *testing.T) {
 	both(t, func(t *testing.T, l *journal.Log) {
 		add(t, l, 2)
 		var wg sync.WaitGroup
-		for range 4 { // what is on its way ends, or is refused
+		for range 4 { // calls in progress complete, or fail with Unavailable
 			wg.Go(func() {
 				for {
 					last := l.Last()

@@ -13,8 +13,8 @@ import (
 	"sluice.io/sluice/internal/journal"
 )
 
-// oldJournal returns a directory with a journal that revision 0934447 of this program
-// wrote, of format 1: edits of routes, a drift state and a signal, over two runs.
+// oldJournal returns a directory with a journal of format 1, which revision 0934447 of this
+// program wrote: edits of routes, a drift state and a signal, in two runs.
 func oldJournal(t *testing.T) string {
 	t.Helper()
 	z, err := gzip.NewReader(bytes.NewReader(read(t, filepath.Join("testdata", "journal-0934447.db.gz"))))
@@ -30,7 +30,7 @@ func oldJournal(t *testing.T) string {
 	return dir
 }
 
-// TestOldJournal opens a journal of format 1, goes on with it, and cuts it.
+// TestOldJournal opens a journal of format 1, appends to it, and cuts it.
 func TestOldJournal(t *testing.T) {
 	dir := oldJournal(t)
 	l := open(t, dir)
@@ -45,7 +45,7 @@ func TestOldJournal(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantFormat(t, dir, "1") // until it is cut, the old program can read it
+	wantFormat(t, dir, "1") // the old program can read it until the first cut
 	l = open(t, dir)
 	cut(t, cutter(l, 15, count("events")))
 	add(t, l, 1)
@@ -67,7 +67,7 @@ func TestOldJournal(t *testing.T) {
 	}
 }
 
-// oldHash is the hash of the last event as that revision wrote it.
+// oldHash is the hash of the last event that revision 0934447 wrote.
 const oldHash = "3d2bcbcc32d9e9663ff99cff771327a3d021a3b6510bd1fc6269b222b6586063"
 
 func wantFormat(t *testing.T, dir, want string) {

@@ -17,27 +17,27 @@ import (
 
 const (
 	fileName = "journal.db"
-	// newName is the file while it is made. A crash leaves it behind, and the next
-	// first start takes it up again.
+	// newName is the name of the file while it is made. A crash can leave it behind. The
+	// next first start uses it again.
 	newName = "journal.db.new"
 
 	lockTimeout = time.Second
 )
 
 var (
-	errLocked  = errors.New("it is locked")
-	errForeign = errors.New("it is a file of another program")
-	errFormat  = errors.New("its format is a later one")
-	errDamaged = errors.New("it is damaged")
-	errMissing = errors.New("there is none")
-	errBereft  = errors.New("there is none, but there are segments")
-	errMoved   = errors.New("its file was moved, replaced or deleted")
+	errLocked  = errors.New("the file is locked")
+	errForeign = errors.New("the file is of another program")
+	errFormat  = errors.New("the file has a later format")
+	errDamaged = errors.New("the file is damaged")
+	errMissing = errors.New("the file does not exist")
+	errBereft  = errors.New("the file does not exist, but there are segments")
+	errMoved   = errors.New("the file was moved, replaced or deleted")
 )
 
-// Open opens the log in the data directory dir, and makes both where there is
-// none. It reads and checks all of journal.db, and whether the segments are there
-// that it names. A file that is damaged, foreign, of a later format, or in use is an
-// error, and is left as it is.
+// Open opens the log in the data directory dir. It creates the directory and the log if
+// they do not exist. It reads and checks all of journal.db, and checks that the segments
+// that it names exist. It returns an error, and leaves the file as it is, if the file is
+// damaged, of another program, of a later format, or in use.
 func Open(dir string) (*Log, error) {
 	dir = filepath.Clean(dir)
 	path := filepath.Join(dir, fileName)
@@ -54,7 +54,7 @@ func Open(dir string) (*Log, error) {
 		return nil, openError(err)
 	}
 	l, err := f.log()
-	if err == nil { // always, since who made the file may have died before it came to this
+	if err == nil { // always, since the process that made the file may have ended before this step
 		err = syncDir(dir)
 	}
 	if err != nil {
@@ -77,8 +77,8 @@ func (f *file) log() (*Log, error) {
 }
 
 // create makes an empty log under another name and renames it when it is complete
-// and on disk, so that there is never half a journal.db. The lock on the new file
-// keeps two processes that start together from making one each.
+// and on disk, so that there is never an incomplete journal.db. The lock on the new file
+// prevents two processes that start together from making one each.
 func create(dir string) error {
 	if err := makeDir(dir); err != nil {
 		return err
@@ -94,7 +94,7 @@ func create(dir string) error {
 			return errLocked
 		}
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(errLocked, err, os.Remove(newPath)) // somebody was faster
+			return errors.Join(errLocked, err, os.Remove(newPath)) // another process was faster
 		}
 		if err := fd.Truncate(0); err != nil {
 			return err
@@ -120,7 +120,7 @@ func makeDir(dir string) error {
 	if err := syncDir(filepath.Dir(dir)); !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return nil // then it is not we who made dir in it
+	return nil // without permission for the parent, MkdirAll did not create dir
 }
 
 // isStill reports whether path names the open file.
@@ -155,8 +155,7 @@ func writeEmpty(tx *bbolt.Tx) error {
 	return meta.Put([]byte(headKey), headValue(head{}))
 }
 
-// openFile opens an existing file, to write (os.O_RDWR) or only to read, after it has been
-// checked under its lock.
+// openFile locks, checks and opens an existing file, to write (os.O_RDWR) or only to read.
 func openFile(path string, flag int) (*file, error) {
 	fd, err := openLocked(path, flag)
 	if err != nil {
@@ -175,8 +174,8 @@ func openFile(path string, flag int) (*file, error) {
 	return f, nil
 }
 
-// open gives the open and locked file to bbolt, which would make a new one where
-// it found none.
+// open gives the open and locked file to bbolt, which would otherwise create a missing
+// file.
 func (f *file) open(path string, readOnly bool) error {
 	return f.guard(func() error {
 		db, err := bbolt.Open(path, 0o600, &bbolt.Options{
@@ -190,11 +189,11 @@ func (f *file) open(path string, readOnly bool) error {
 	})
 }
 
-// openLocked opens a regular file and takes the lock that bbolt takes as well;
-// what it reads before that another process could be writing.
+// openLocked opens a regular file and takes the same lock as bbolt. Before that, another
+// process could be writing to the file.
 func openLocked(path string, flag int) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: it is not a regular file", errForeign) // opening a pipe would wait for ever
+		return nil, fmt.Errorf("%w: it is not a regular file", errForeign) // opening a pipe would block
 	}
 	fd, err := os.OpenFile(path, flag, 0o600)
 	if err != nil {
@@ -214,19 +213,20 @@ func openLocked(path string, flag int) (*os.File, error) {
 	}
 }
 
-// verify checks that the file is a journal of a format that we know, reads the list of
-// its segments, follows the chain of hashes from there to the last event, and returns the last event's head and the
-// last beat, zero if there is none: earlier versions of this program wrote none.
+// verify checks that the file is a journal of a known format, reads the list of its
+// segments, and follows the chain of hashes from there to the last event. It returns the
+// last event's head and the last heartbeat. The heartbeat is zero in files of earlier
+// versions of this program.
 func (f *file) verify() (h head, alive time.Time, err error) {
 	var last, beat []byte
 	err = f.guard(func() error {
 		return f.db.View(func(tx *bbolt.Tx) error {
 			meta := tx.Bucket([]byte(metaBucket))
 			if meta == nil || tx.Bucket([]byte(eventsBucket)) == nil {
-				return fmt.Errorf("%w: a bbolt file without a journal", errForeign)
+				return fmt.Errorf("%w: it is a bbolt file without a journal", errForeign)
 			}
 			if got := string(meta.Get([]byte(formatKey))); got != format && got != oldFormat {
-				return fmt.Errorf("%w: format %.20q, this version knows %q", errFormat, got, format)
+				return fmt.Errorf("%w: got %.20q, this version reads up to %q", errFormat, got, format)
 			}
 			last, beat = bytes.Clone(meta.Get([]byte(headKey))), bytes.Clone(meta.Get([]byte(aliveKey)))
 			return f.readIndex(tx)
@@ -246,7 +246,7 @@ func (f *file) verify() (h head, alive time.Time, err error) {
 		return true, err
 	})
 	if err == nil && !bytes.Equal(last, headValue(h)) {
-		err = fmt.Errorf("the last event is %d, which is not the one that was written last", h.seq)
+		err = fmt.Errorf("the last event is %d, which is not the last one that was written", h.seq)
 	}
 	if err == nil && beat != nil {
 		alive, err = beatOf(beat)
@@ -262,23 +262,23 @@ func openError(err error) error {
 	s, missing := errors.AsType[*segmentError](err)
 	switch {
 	case missing:
-		e.Msg = "the journal is not whole: " + s.what() + "; restore the file from a backup"
+		e.Msg = "the journal is incomplete: " + s.what() + "; restore the file from a backup"
 	case errors.Is(err, errMissing):
 		e.Code, e.Msg = infer.NotFound, "there is no journal.db in the directory"
 	case errors.Is(err, errBereft):
-		e.Msg = "journal.db is missing in the data directory, but segments of a journal (journal-*.seg) are there; restore journal.db from a backup, " +
+		e.Msg = "journal.db is missing in the data directory, but segments of a journal (journal-*.seg) exist; restore journal.db from a backup, " +
 			"or move the segments away to start with an empty journal"
 	case errors.Is(err, errLocked), errors.Is(err, bbolterrors.ErrTimeout):
 		e.Code = infer.Unavailable
 		e.Msg = "the journal is in use by another process; one data directory serves one gateway"
 	case errors.Is(err, errForeign):
-		e.Msg = "journal.db in the data directory is not a journal; move it away or name another directory"
+		e.Msg = "journal.db in the data directory is not a journal; move it away or use another directory"
 	case errors.Is(err, errFormat):
 		e.Msg = "journal.db was written by a later version of this program; use that version"
 	case errors.Is(err, errDamaged), errors.Is(err, errPanic):
-		e.Msg = "journal.db is damaged and was left as it is; restore it from a backup, or move it away, with the segments (journal-*.seg), to start with an empty journal"
+		e.Msg = "journal.db is damaged and was not changed; restore it from a backup, or move it away together with the segments (journal-*.seg) to start with an empty journal"
 	case errors.Is(err, fs.ErrPermission):
-		e.Msg = "no permission for the journal; the data directory and journal.db must be readable and writable for the gateway's user"
+		e.Msg = "no permission for the journal; the gateway's user must be able to read and write the data directory and journal.db"
 	default:
 		e.Msg = "the journal cannot be opened"
 	}

@@ -50,7 +50,7 @@ func TestOpenAgain(t *testing.T) {
 	}
 }
 
-// TestMovedFile: what the next start would not find is not acknowledged.
+// TestMovedFile: the log does not acknowledge an event that the next start would not find.
 func TestMovedFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, fileName)
@@ -77,7 +77,7 @@ func TestMovedFile(t *testing.T) {
 	wantEvents(t, l, 4)
 }
 
-// TestOpenUnfinished starts where an earlier first start ended half-way.
+// TestOpenUnfinished starts after an earlier first start that did not complete.
 func TestOpenUnfinished(t *testing.T) {
 	f := func(left []byte) {
 		t.Helper()
@@ -87,7 +87,7 @@ func TestOpenUnfinished(t *testing.T) {
 		add(t, l, 1)
 		wantEvents(t, l, 1)
 		if _, err := os.Stat(filepath.Join(dir, "journal.db.new")); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("what was left is still there: %v", err)
+			t.Errorf("the unfinished file is still there: %v", err)
 		}
 	}
 	f(nil)
@@ -95,7 +95,7 @@ func TestOpenUnfinished(t *testing.T) {
 	f(read(t, filepath.Join(made(t, 3), fileName)))
 }
 
-// refused checks that a file is not opened, for the reason given, and not changed.
+// refused checks that Open refuses a file for a reason, and does not change it.
 func refused(t *testing.T, data []byte, want string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -152,7 +152,7 @@ func edited(t *testing.T, n int, change func(tx *bbolt.Tx) error) []byte {
 	return read(t, path)
 }
 
-// TestTampered changes events in ways that bbolt finds nothing wrong with.
+// TestTampered changes events in ways that bbolt does not detect.
 func TestTampered(t *testing.T) {
 	key := func(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 	f := func(change func(events *bbolt.Bucket) error) {
@@ -173,7 +173,7 @@ func TestTampered(t *testing.T) {
 	f(replace(1, "<1>", "<2>"))
 	f(func(b *bbolt.Bucket) error { return b.Delete(key(1)) })
 	f(func(b *bbolt.Bucket) error { return b.Delete(key(10)) })
-	f(func(b *bbolt.Bucket) error { return b.Delete(key(20)) }) // the chain is whole, the head tells
+	f(func(b *bbolt.Bucket) error { return b.Delete(key(20)) }) // the chain is correct, but the head differs
 	f(func(b *bbolt.Bucket) error { return b.Put(key(21), b.Get(key(20))) })
 	f(func(b *bbolt.Bucket) error { return b.Put(key(0), b.Get(key(1))) })
 	f(func(b *bbolt.Bucket) error { return b.Put(key(1<<63+1), b.Get(key(1))) })
@@ -187,7 +187,7 @@ func TestTampered(t *testing.T) {
 	f(func(b *bbolt.Bucket) error { _, err := b.CreateBucket([]byte("a bucket")); return err })
 }
 
-// TestTamperedBeat changes the last sign of life.
+// TestTamperedBeat changes the last heartbeat.
 func TestTamperedBeat(t *testing.T) {
 	whole := binary.BigEndian.AppendUint64(nil, 1)
 	sum := sha256.Sum256(whole)
@@ -206,10 +206,10 @@ func TestTamperedBeat(t *testing.T) {
 	}
 }
 
-// TestTruncated cuts a journal at many places.
+// TestTruncated truncates a journal at many places.
 func TestTruncated(t *testing.T) {
 	data := read(t, filepath.Join(made(t, 60), fileName))
-	end := len(bytes.TrimRight(data, "\x00")) // the file is longer than what is in use
+	end := len(bytes.TrimRight(data, "\x00")) // the file has unused pages at its end
 	cuts := []int{0, 1, 15, 16, 79, 80, 4095, 4096, 4097, 4176, end - 4096}
 	for at := 8192; at < end-4096; at += 4096 {
 		cuts = append(cuts, at-512, at)
@@ -223,11 +223,11 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-var every = flag.Bool("every-bit", false, "turn every bit of the pages' structure, not a sample; takes a minute")
+var every = flag.Bool("every-bit", false, "flip every bit of the pages' structure instead of a sample; takes a minute")
 
-// TestFlipped turns single bits of a journal with a segment and a snapshot. The journal is
-// refused, or, if the bit was in none of the pages in use, has all events, takes more, and
-// can be opened again.
+// TestFlipped flips single bits of a journal with a segment and a snapshot. Open refuses
+// the journal. If the bit is not in a page in use, the journal has all events, accepts
+// more, and can be opened again.
 func TestFlipped(t *testing.T) {
 	dir := made(t, 60)
 	beat := open(t, dir)
@@ -240,7 +240,7 @@ func TestFlipped(t *testing.T) {
 	data := read(t, filepath.Join(dir, fileName))
 	end := len(bytes.TrimRight(data, "\x00"))
 	var places []int
-	for page := 0; page < end; page += 4096 { // where the structure is, each bit
+	for page := 0; page < end; page += 4096 { // each bit of the structure
 		for bit := range 8 * 80 {
 			places = append(places, 8*page+bit)
 		}
@@ -292,15 +292,15 @@ func TestFlipped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d of %d flipped bits were found", bad, len(places))
+	t.Logf("%d of %d flipped bits were detected", bad, len(places))
 	if bad < len(places)/3 {
-		t.Errorf("only %d of %d flipped bits were found", bad, len(places))
+		t.Errorf("only %d of %d flipped bits were detected", bad, len(places))
 	}
 }
 
-// TestTornCommit builds the files that a crash of the machine in the middle of an
-// Append may leave: some of its pages are on disk, the one that makes them valid is
-// not. Each has the events from before.
+// TestTornCommit builds the files that a crash of the machine during an Append may leave:
+// some of its pages are on disk, but not the one that makes them valid. Each file has the
+// events from before.
 func TestTornCommit(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, fileName)
@@ -313,7 +313,7 @@ func TestTornCommit(t *testing.T) {
 		after := read(t, path)
 		for range 4 {
 			torn := bytes.Clone(before)
-			if r.IntN(2) == 0 { // the file had grown
+			if r.IntN(2) == 0 { // the file has grown
 				torn = append(torn, make([]byte, len(after)-len(torn))...)
 			}
 			for at := 8192; at < len(torn); at += 512 {
@@ -347,7 +347,7 @@ func TestOpenLocked(t *testing.T) {
 	wantEvents(t, l, 2)
 }
 
-// TestOpenTogether lets many make the same journal at once: one gets it.
+// TestOpenTogether lets several goroutines create the same journal at once: one gets it.
 func TestOpenTogether(t *testing.T) {
 	dir := t.TempDir()
 	const n = 8

@@ -15,7 +15,7 @@ import (
 // maxEventBytes bounds the JSON of one event.
 const maxEventBytes = 1 << 20
 
-// head is the last event's number and hash; the zero head is that of an empty log.
+// head is the last event's number and hash. An empty log has the zero head.
 type head struct {
 	seq  int64
 	hash [sha256.Size]byte
@@ -35,17 +35,17 @@ func (h head) add(e api.Event) (head, api.Event, []byte, error) {
 		e.Time = time.Now()
 	}
 	e.Time = e.Time.UTC()
-	e.Type = strings.ToValidUTF8(e.Type, "\uFFFD") // as JSON will have them; they are searched for by their bytes
+	e.Type = strings.ToValidUTF8(e.Type, "\uFFFD") // as JSON writes them, since filters compare bytes
 	e.Subject = strings.ToValidUTF8(e.Subject, "\uFFFD")
 	text, err := encode(e)
 	if err != nil {
 		return h, api.Event{}, nil, err
 	}
 	if len(text) > maxEventBytes {
-		return h, api.Event{}, nil, infer.Errorf(infer.TooLarge, "the event is %d bytes of JSON, at most %d are kept", len(text), maxEventBytes)
+		return h, api.Event{}, nil, infer.Errorf(infer.TooLarge, "the event has %d bytes of JSON, expected at most %d", len(text), maxEventBytes)
 	}
-	// Read back first, since what cannot be read would end the log: JSON that is
-	// nested just as deep as is allowed is too deep once it is part of an event.
+	// Read it back first, since the log could not go past an event that cannot be read.
+	// JSON at the max depth is too deep once it is part of an event.
 	e = api.Event{}
 	if err := json.Unmarshal(text, &e); err != nil {
 		return h, api.Event{}, nil, &infer.Error{Code: infer.Invalid, Op: "journal: append", Msg: "the event cannot be read back from its JSON", Err: err}
@@ -66,7 +66,7 @@ func (h head) next(text []byte) head {
 // follow returns the head after a stored record, which must be the next one.
 func (h head) follow(seq int64, record []byte) (head, error) {
 	if seq != h.seq+1 {
-		return h, fmt.Errorf("event %d is missing, %d follows on %d", h.seq+1, seq, h.seq)
+		return h, fmt.Errorf("event %d is missing: %d comes after %d", h.seq+1, seq, h.seq)
 	}
 	text, err := textOf(record)
 	if err != nil {
@@ -74,20 +74,20 @@ func (h head) follow(seq int64, record []byte) (head, error) {
 	}
 	next := h.next(text)
 	if !bytes.Equal(next.hash[:], record[:sha256.Size]) {
-		return h, fmt.Errorf("event %d, or one before it, is not what was written: the hashes differ", seq)
+		return h, fmt.Errorf("event %d, or one before it, was changed after it was written: the hashes differ", seq)
 	}
 	return next, nil
 }
 
 func textOf(record []byte) ([]byte, error) {
 	if n := len(record) - sha256.Size; n < 1 || n > maxEventBytes {
-		return nil, fmt.Errorf("a record of %d bytes, expected a hash of %d and 1 to %d more", len(record), sha256.Size, maxEventBytes)
+		return nil, fmt.Errorf("the record has %d bytes, expected a hash of %d and 1 to %d more", len(record), sha256.Size, maxEventBytes)
 	}
 	return record[sha256.Size:], nil
 }
 
-// encode returns the JSON that is stored. It leaves <, > and & as they are, so
-// that the file can be searched for what people wrote.
+// encode returns the JSON to store. It does not escape <, > and &, so that people can
+// search the file for what they wrote.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -98,7 +98,7 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// decode returns the event of a record. It shares no memory with it.
+// decode returns the event of a record. It does not share memory with the record.
 func decode(seq int64, record []byte) (api.Event, error) {
 	text, err := textOf(record)
 	if err != nil {
@@ -121,11 +121,10 @@ func decode(seq int64, record []byte) (api.Event, error) {
 	return e, nil
 }
 
-// split cuts the two states, most of an event, out of its JSON, so that nobody
-// parses them who only passes them on: a start reads every event there ever was.
-// It relies on how encode writes an event, whose hash shows that it still is what was
-// written: the states come last, and only strings and numbers before them. What looks
-// otherwise is returned whole.
+// split cuts the two states, most of an event, out of its JSON, so that decode does not
+// parse them: a start may read every event. It relies on how encode writes an event: the
+// states come last, and only strings and numbers before them. The hash shows that the event
+// is as it was written. split returns JSON of another form whole.
 func split(text []byte) (rest, before, after []byte) {
 	const beforeField, afterField = `,"before":`, `,"after":`
 	at := bytes.Index(text, []byte(beforeField))
@@ -142,15 +141,15 @@ func split(text []byte) (rest, before, after []byte) {
 		n := valueBytes(tail)
 		after, tail = tail[:n], tail[n:]
 	}
-	empty := before != nil && len(before) == 0 || after != nil && len(after) == 0 // is not JSON
+	empty := before != nil && len(before) == 0 || after != nil && len(after) == 0 // not JSON
 	if at < 0 || empty || string(tail) != "}" {
 		return text, nil, nil
 	}
 	return append(text[:at:at], '}'), before, after
 }
 
-// valueBytes returns the length of the JSON value that text begins with, up to a
-// comma or a closing bracket that is not its own.
+// valueBytes returns the length of the JSON value at the start of text, up to a comma or a
+// closing bracket outside of it.
 func valueBytes(text []byte) int {
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {

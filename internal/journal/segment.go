@@ -12,27 +12,27 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// A segment file holds consecutive records, as journal.db held them:
+// A segment file has consecutive records, in the form of journal.db:
 //
 //	header   segmentMagic, the number of the first event (8 bytes), the hash before it (32)
 //	blocks   size (4), size when decompressed (4), number of records (4), a zstd frame of
-//	         records, each behind its size (4)
+//	         records, each after its size (4)
 //	end      12 zero bytes, the SHA-256 of all before it
 //
-// All numbers are big endian. The number in the magic is the version of this format
-// and of the records in it: a later version may write other segments and read these.
+// All numbers are big endian. The number in the magic is the version of the format of the
+// segment and its records. A later version may write another format and still read this one.
 const (
 	segmentMagic  = "sluice journal segment 2\n"
 	segmentHeader = len(segmentMagic) + 8 + sha256.Size
 	blockHeader   = 12
 
-	// blockBytes is the size of records at which a block ends: what the reader of one
-	// event decompresses.
+	// blockBytes is the size of records at which a block ends. To read one event, a reader
+	// decompresses one block.
 	blockBytes    = 256 << 10
 	maxBlockBytes = blockBytes + 4 + sha256.Size + maxEventBytes
 )
 
-// segment is what journal.db says of a segment file, as JSON.
+// segment describes a segment file. journal.db has it as JSON.
 type segment struct {
 	Name     string    `json:"name"` // of the file
 	First    int64     `json:"first"`
@@ -50,7 +50,7 @@ type segment struct {
 // head returns the head of the log after the segment's last event.
 func (s segment) head() head { return head{seq: s.Last, hash: s.Hash} }
 
-// outside reports whether no event of the segment is asked for.
+// outside reports whether no event of the segment is in r.
 func (s segment) outside(r span) bool {
 	return s.Last <= r.after || !r.since.IsZero() && s.Latest.Before(r.since) || !r.until.IsZero() && s.Earliest.After(r.until)
 }
@@ -92,7 +92,7 @@ func (w *segmentWriter) write(parts ...[]byte) {
 	}
 }
 
-// add adds the next record, which must follow on the one before it.
+// add adds the next record, which must follow the one before it.
 func (w *segmentWriter) add(seq int64, record []byte) (err error) {
 	if w.last, err = w.last.follow(seq, record); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (w *segmentWriter) add(seq int64, record []byte) (err error) {
 		w.Latest = at
 	}
 	w.raw += int64(len(record))
-	w.block = binary.BigEndian.AppendUint32(w.block, uint32(len(record))) //nolint:gosec // about a MiB at most
+	w.block = binary.BigEndian.AppendUint32(w.block, uint32(len(record))) //nolint:gosec // at most about 1 MiB
 	w.block = append(w.block, record...)
 	if w.records++; len(w.block) >= blockBytes {
 		w.flush()
@@ -130,12 +130,12 @@ func (w *segmentWriter) flush() {
 }
 
 func blockHead(size, raw int, records uint32) []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(size)) //nolint:gosec // a block is some MiB at most
-	b = binary.BigEndian.AppendUint32(b, uint32(raw))     //nolint:gosec // likewise
+	b := binary.BigEndian.AppendUint32(nil, uint32(size)) //nolint:gosec // a block has at most a few MiB
+	b = binary.BigEndian.AppendUint32(b, uint32(raw))     //nolint:gosec // as above
 	return binary.BigEndian.AppendUint32(b, records)
 }
 
-// end writes what is left, and returns what journal.db has to say of the file.
+// end writes the rest, and returns the description of the file for journal.db.
 func (w *segmentWriter) end() (segment, error) {
 	w.flush()
 	w.write(make([]byte, blockHeader))
@@ -145,7 +145,7 @@ func (w *segmentWriter) end() (segment, error) {
 	return w.segment, errors.Join(w.err, w.enc.Close())
 }
 
-// checkSum reads all of a segment's file, and holds it against its hash.
+// checkSum reads all of a segment's file and checks its hash.
 func (s segment) checkSum(file io.ReaderAt) error {
 	sum, end := sha256.New(), make([]byte, sha256.Size)
 	body := s.Bytes - sha256.Size
@@ -156,13 +156,13 @@ func (s segment) checkSum(file io.ReaderAt) error {
 		return err
 	}
 	if !bytes.Equal(sum.Sum(nil), s.Sum[:]) || !bytes.Equal(end, s.Sum[:]) {
-		return errors.New("it is not what was written: its hash differs")
+		return errors.New("it was changed after it was written: its hash differs")
 	}
 	return nil
 }
 
-// read passes on the records of a segment's file after a number, until f has had enough,
-// and reports whether it wants more. It decompresses no block that is not asked for.
+// read calls f with the records of a segment's file after a number until f returns false.
+// It reports whether f wants more. It decompresses only the blocks that it needs.
 func (s segment) read(file io.ReaderAt, after int64, f func(seq int64, record []byte) (bool, error)) (more bool, err error) {
 	header := make([]byte, segmentHeader)
 	if _, err := file.ReadAt(header, 0); err != nil {
@@ -170,7 +170,7 @@ func (s segment) read(file io.ReaderAt, after int64, f func(seq int64, record []
 	}
 	rest, ok := bytes.CutPrefix(header, []byte(segmentMagic))
 	if !ok || !bytes.Equal(rest, append(seqKey(s.First), s.Before[:]...)) {
-		return false, errors.New("its header is not the one that was written")
+		return false, errors.New("its header was changed after it was written")
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(maxBlockBytes)))
 	if err != nil {
@@ -184,7 +184,7 @@ func (s segment) read(file io.ReaderAt, after int64, f func(seq int64, record []
 		}
 	}
 	if b.next != s.Last+1 || b.at != b.end {
-		return false, fmt.Errorf("its blocks end with event %d, expected %d", b.next-1, s.Last)
+		return false, fmt.Errorf("its last block ends with event %d, expected %d", b.next-1, s.Last)
 	}
 	return true, nil
 }
@@ -198,7 +198,7 @@ type blocks struct {
 	frame, to []byte
 }
 
-// read passes on the records of one block after a number.
+// read calls f with the records of one block after a number.
 func (b *blocks) read(after int64, f func(seq int64, record []byte) (bool, error)) (more bool, err error) {
 	var head [blockHeader]byte
 	if _, err := b.file.ReadAt(head[:], b.at); err != nil {
@@ -206,7 +206,7 @@ func (b *blocks) read(after int64, f func(seq int64, record []byte) (bool, error
 	}
 	size, raw, records := int64(binary.BigEndian.Uint32(head[:])), binary.BigEndian.Uint32(head[4:]), int64(binary.BigEndian.Uint32(head[8:]))
 	if records == 0 || size > b.end-b.at-blockHeader || size > 2*maxBlockBytes || raw > maxBlockBytes {
-		return false, fmt.Errorf("a block of %d records and %d bytes at %d", records, size, b.at)
+		return false, fmt.Errorf("a block has %d records and %d bytes at byte %d, which is not valid", records, size, b.at)
 	}
 	seq := b.next
 	frameAt := b.at + blockHeader
@@ -222,11 +222,11 @@ func (b *blocks) read(after int64, f func(seq int64, record []byte) (bool, error
 		return false, err
 	}
 	if len(b.to) != int(raw) {
-		return false, fmt.Errorf("a block of %d bytes, expected %d", len(b.to), raw)
+		return false, fmt.Errorf("a block has %d bytes after decompression, expected %d", len(b.to), raw)
 	}
 	for rest := b.to; seq < b.next; seq++ {
 		if len(rest) < 4 || int64(len(rest)-4) < int64(binary.BigEndian.Uint32(rest)) {
-			return false, fmt.Errorf("event %d is cut", seq)
+			return false, fmt.Errorf("event %d is truncated", seq)
 		}
 		n := 4 + int(binary.BigEndian.Uint32(rest))
 		if seq > after {

@@ -14,14 +14,14 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Verify reads the whole journal, segments included: each file against its own hash, and
-// the chain of hashes from the first event to the last. The report says what is wrong; an
-// error means that the log could not be asked, or that ctx has ended.
+// Verify reads the whole journal with its segments. It checks the hash of each file, and
+// the chain of hashes from the first event to the last. The report has the problem if there
+// is one. An error means that the log is closed or that ctx has ended.
 func (l *Log) Verify(ctx context.Context) (api.JournalReport, error) {
 	end := *l.head.Load()
 	report := api.JournalReport{Events: end.seq, Hash: hex.EncodeToString(end.hash[:])}
 	if f, ok := l.store.(*file); ok {
-		f.checked.Clear() // all are read anew
+		f.checked.Clear() // check all of them again
 		report.Segments = len(f.segments())
 	}
 	unnamed, err := l.Unnamed()
@@ -36,12 +36,12 @@ func (l *Log) Verify(ctx context.Context) (api.JournalReport, error) {
 		return true, cmp.Or(wrong, ctx.Err())
 	})
 	if err == nil && h != end {
-		wrong = fmt.Errorf("its last event is %d, expected %d, or has another hash", h.seq, end.seq)
+		wrong = fmt.Errorf("the last event is %d, expected %d, or it has another hash", h.seq, end.seq)
 	}
 	_, segment := errors.AsType[*segmentError](err)
 	switch {
 	case ctx.Err() != nil:
-		return api.JournalReport{}, infer.Errorf(infer.Canceled, "the caller has gone")
+		return api.JournalReport{}, infer.Errorf(infer.Canceled, "the caller canceled the verification")
 	case wrong != nil:
 		report.Problem = "the journal is damaged: " + wrong.Error()
 	case segment || infer.CodeOf(err) == infer.Internal:
@@ -52,8 +52,8 @@ func (l *Log) Verify(ctx context.Context) (api.JournalReport, error) {
 	return report, nil
 }
 
-// Verify checks the journal in a directory, all of it, and changes nothing. No gateway
-// may have it open.
+// Verify checks the whole journal in a directory and changes nothing. It is Unavailable if
+// a gateway has the journal open, and NotFound if there is none.
 func Verify(ctx context.Context, dir string) (report api.JournalReport, err error) {
 	path := filepath.Join(dir, fileName)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
