@@ -11,9 +11,9 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Apply folds the next event in; those that are not about routes change nothing. On
-// an error nothing is changed either: the event does not follow from those before
-// it, or what it bears is no route.
+// Apply applies the next event. It ignores events that are not about routes. It fails with
+// Internal, and changes nothing, if the event does not follow the ones before it or does
+// not have a valid route.
 func (s *Set) Apply(e api.Event) error {
 	switch e.Type {
 	case api.EventRouteSet:
@@ -25,11 +25,11 @@ func (s *Set) Apply(e api.Event) error {
 	}
 }
 
-// set makes what the event bears the state of its route.
+// set makes the event's state the state of its route.
 func (s *Set) set(e api.Event) error {
 	name, ok := strings.CutPrefix(e.Subject, subject)
 	if !ok {
-		return errors.New("the subject is no route")
+		return errors.New("the subject is not a route")
 	}
 	after, err := decode(e, s.Revision(name)+1)
 	if err != nil {
@@ -46,13 +46,13 @@ func (s *Set) set(e api.Event) error {
 	return nil
 }
 
-// deleted ends a route, or the file's entry of one that the API deleted before.
+// deleted deletes a route, or the file's entry of a route that the API deleted before.
 func (s *Set) deleted(e api.Event) error {
 	name, ok := strings.CutPrefix(e.Subject, subject)
 	h := s.routes[name]
 	file := e.Origin == api.OriginFile
 	if !ok || h == nil || h.now == nil && (!file || h.file == nil) {
-		return errors.New("there is no such route")
+		return errors.New("the route does not exist")
 	}
 	h.now = nil
 	if file {
@@ -61,7 +61,7 @@ func (s *Set) deleted(e api.Event) error {
 	return nil
 }
 
-// history returns what is known of a route, and begins it where nothing is.
+// history returns the history of a route. It adds an empty one if there is none.
 func (s *Set) history(name string) *history {
 	h := s.routes[name]
 	if h == nil {
@@ -71,15 +71,15 @@ func (s *Set) history(name string) *history {
 	return h
 }
 
-// decode reads and checks the state that an event bears; revision is what it must
-// have, 0 if that does not matter.
+// decode reads and checks the state of an event. It must have the given revision unless
+// that is 0.
 func decode(e api.Event, revision int64) (*api.RouteState, error) {
 	after := &api.RouteState{}
 	if err := json.Unmarshal(e.After, after); err != nil {
 		return nil, fmt.Errorf("after is not a route: %w", err)
 	}
 	if after.Name == "" || e.Subject != subject+after.Name {
-		return nil, fmt.Errorf("after is the route %.300q", after.Name)
+		return nil, fmt.Errorf("after is another route: %.300q", after.Name)
 	}
 	if revision != 0 && after.Revision != revision {
 		return nil, fmt.Errorf("expected revision %d, got %d", revision, after.Revision)
@@ -95,11 +95,11 @@ func malformed(e api.Event, err error) error {
 	return &infer.Error{Code: infer.Internal, Op: "routes", Msg: fmt.Sprintf("event %d of the journal, %s of %.300q", e.Seq, e.Type, e.Subject), Err: err}
 }
 
-// checkSlots returns what is wrong with a state's slots: each must be held exactly
-// once, and each variant must hold as many as its weight says.
+// checkSlots checks the slots of a state. Exactly one variant must hold each slot, and each
+// variant must hold as many slots as its weight.
 func checkSlots(s api.RouteState) error {
 	if len(s.Slots) != len(s.Variants) {
-		return fmt.Errorf("%d variants, but slots of %d", len(s.Variants), len(s.Slots))
+		return fmt.Errorf("there are %d variants, but slots of %d", len(s.Variants), len(s.Slots))
 	}
 	var all [][2]int
 	for i, held := range s.Slots {
@@ -109,7 +109,7 @@ func checkSlots(s api.RouteState) error {
 			}
 		}
 		if n := size(held); n != s.Variants[i].Weight {
-			return fmt.Errorf("slots[%d]: %d slots, but a weight of %d", i, n, s.Variants[i].Weight)
+			return fmt.Errorf("slots[%d]: got %d slots, expected %d, the weight", i, n, s.Variants[i].Weight)
 		}
 		all = append(all, held...)
 	}
@@ -117,7 +117,7 @@ func checkSlots(s api.RouteState) error {
 	next := 0
 	for _, r := range all {
 		if r[0] < next {
-			return fmt.Errorf("slot %d is held twice", r[0])
+			return fmt.Errorf("two ranges have slot %d", r[0])
 		}
 		if r[0] > next {
 			break
@@ -125,7 +125,7 @@ func checkSlots(s api.RouteState) error {
 		next = r[1]
 	}
 	if next != api.TotalWeight {
-		return fmt.Errorf("slot %d is held by nobody", next)
+		return fmt.Errorf("no variant has slot %d", next)
 	}
 	return nil
 }

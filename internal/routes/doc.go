@@ -1,16 +1,19 @@
-// Package routes knows the declared routes: what they are now, which revisions
-// they have had, and what the configuration file last said of them.
+// Package routes keeps the declared routes: their current states, their last revisions,
+// and their entries in the configuration file that was applied last.
 //
-// All of it is a fold over the events of the journal, and nothing else: a Set that
-// was fed the same events is the same Set, on any gateway and after any restart. A
-// change is planned with Put, made an event, appended to the journal by the caller,
-// and only then applied, so a Set never knows of what could still be lost.
+// A Set is a fold over the events of the journal: the same events give the same Set, on
+// any gateway and after any restart. A change has these steps:
 //
-// A route's slots say which variant serves which keys. They follow from all of its
-// revisions, not from the weights alone, and that is what they are for: when the
-// weights change, the fewest keys move. So an event bears them, and what it bears
-// wins over what would be computed today.
+//  1. Put plans it.
+//  2. SetEvent or DeleteEvent makes an event.
+//  3. The caller appends the event to the journal.
+//  4. Apply changes the Set. So a Set never has a change that could still be lost.
 //
-// A Set belongs to one goroutine. What it hands out is shared with it and must not
-// be changed.
+// A route's slots determine which variant serves which keys. They depend on all revisions
+// of the route, not only on the current weights, so that the fewest keys move when weights
+// change. Therefore an event has the slots. They are valid even if this program would
+// compute others.
+//
+// A Set belongs to one goroutine. It shares memory with the values that it returns, which
+// must not be modified.
 package routes

@@ -7,17 +7,17 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// subject is what the subjects of a route's events begin with.
+// subject is the prefix of the subjects of events about routes.
 const subject = "routes/"
 
-// SetEvent makes the event of a route that becomes after; before is nil if
-// there was none. Who did it, and when, is for the caller to add.
+// SetEvent makes the event of a route that becomes after. before is nil if the route did
+// not exist. The caller adds the actor and the time.
 func SetEvent(origin string, before *api.RouteState, after api.RouteState) (api.Event, error) {
 	return event(api.EventRouteSet, origin, after.Name, before, &after)
 }
 
-// DeleteEvent makes the event of a route that ends. A route with revision 0 is one
-// that is not there any more: only the file's entry of it ends.
+// DeleteEvent makes the event of a deleted route. If the revision is 0, the route does not
+// exist any more, and the event only removes the file's entry of it.
 func DeleteEvent(origin string, before api.RouteState) (api.Event, error) {
 	if before.Revision == 0 {
 		return event(api.EventRouteDeleted, origin, before.Name, nil, nil)
@@ -32,7 +32,7 @@ func event(kind, origin, name string, before, after *api.RouteState) (api.Event,
 		e.After, err = state(after)
 	}
 	if err != nil {
-		return api.Event{}, &infer.Error{Code: infer.Internal, Op: "routes", Msg: "writing route '" + name + "' as JSON", Err: err}
+		return api.Event{}, &infer.Error{Code: infer.Internal, Op: "routes", Msg: "cannot write route '" + name + "' as JSON", Err: err}
 	}
 	return e, nil
 }

@@ -53,7 +53,8 @@ func TestEventsSayWhatChanged(t *testing.T) {
 	}
 }
 
-// TestSameEventsSameSet: also after a way through JSON, and for who goes on from there.
+// TestSameEventsSameSet: the same events give the same set, also through JSON, and so do
+// later events.
 func TestSameEventsSameSet(t *testing.T) {
 	w := walker{rand.New(rand.NewPCG(9, 10))}
 	l := newLog(t)
@@ -115,7 +116,7 @@ func TestApplyRefuses(t *testing.T) {
 			t.Errorf("a refused event changed something:\n%s", diff)
 		}
 		if strings.Contains(want, "seed") {
-			return // which a fold does not compare
+			return // a Fold does not compare seeds
 		}
 		if _, same := folded(routes.NewFold(), append(slices.Clone(l.events), e)); same == nil || same.Error() != err.Error() {
 			t.Errorf("Fold says %v, Apply %v", same, err)
@@ -136,30 +137,30 @@ func TestApplyRefuses(t *testing.T) {
 	f("expected revision 2, got 1", func(_ *api.Event, s *api.RouteState) { s.Revision = 1 })
 	f("expected revision 2, got 3", func(_ *api.Event, s *api.RouteState) { s.Revision = 3 })
 	f("expected revision 1, got 2", func(e *api.Event, s *api.RouteState) { e.Subject, s.Name = "routes/x", "x" })
-	f(`after is the route "x"`, func(_ *api.Event, s *api.RouteState) { s.Name = "x" })
-	f(`after is the route ""`, func(e *api.Event, s *api.RouteState) { e.Subject, s.Name = "routes/", "" })
+	f(`after is another route: "x"`, func(_ *api.Event, s *api.RouteState) { s.Name = "x" })
+	f(`after is another route: ""`, func(e *api.Event, s *api.RouteState) { e.Subject, s.Name = "routes/", "" })
 	f(`expected the seed "iris", got "x"`, func(_ *api.Event, s *api.RouteState) { s.Seed = "x" })
 	f("2 variants, but slots of 0", func(_ *api.Event, s *api.RouteState) { s.Slots = nil })
 	held := func(want string, slots api.Slots) {
 		t.Helper()
 		f(want, func(_ *api.Event, s *api.RouteState) { s.Slots = slots })
 	}
-	held("slots[0]: 9500 slots, but a weight of 9000", api.Slots{{{0, 9500}}, {{9500, 10000}}})
+	held("slots[0]: got 9500 slots, expected 9000, the weight", api.Slots{{{0, 9500}}, {{9500, 10000}}})
 	held("slots[1]: expected ranges [from, to) within 0 and 10000, got [9001, 10001)", api.Slots{{{0, 9000}}, {{9001, 10001}}})
 	held("got [-1, 8999)", api.Slots{{{-1, 8999}}, {{9000, 10000}}})
 	held("got [5, 5)", api.Slots{{{0, 9000}, {5, 5}}, {{9000, 10000}}})
 	held("got [9, 5)", api.Slots{{{9, 5}}, {{9000, 10000}}})
-	held("slot 8999 is held twice", api.Slots{{{0, 9000}}, {{8999, 9999}}})
-	held("slot 8000 is held twice", api.Slots{{{0, 9000}}, {{8000, 9000}}})
-	f("slot 9900 is held by nobody", func(_ *api.Event, s *api.RouteState) {
+	held("two ranges have slot 8999", api.Slots{{{0, 9000}}, {{8999, 9999}}})
+	held("two ranges have slot 8000", api.Slots{{{0, 9000}}, {{8000, 9000}}})
+	f("no variant has slot 9900", func(_ *api.Event, s *api.RouteState) {
 		s.Variants = []api.Variant{stable(1, 9000), canary(2, 900)}
 		s.Slots = api.Slots{{{0, 9000}}, {{9000, 9900}}}
 	})
-	f("slot 0 is held by nobody", func(_ *api.Event, s *api.RouteState) { s.Variants, s.Slots = nil, nil })
+	f("no variant has slot 0", func(_ *api.Event, s *api.RouteState) { s.Variants, s.Slots = nil, nil })
 
 	set := api.Event{Type: api.EventRouteSet, Subject: "routes/iris"}
 	g(set, "after is not a route")
-	g(api.Event{Type: api.EventRouteSet, Subject: "iris"}, "the subject is no route")
+	g(api.Event{Type: api.EventRouteSet, Subject: "iris"}, "the subject is not a route")
 	set.After = json.RawMessage(`[]`)
 	g(set, "after is not a route")
 	set.After = json.RawMessage(`{"name":"iris","slots":[[[1,2,`)
@@ -170,7 +171,7 @@ func TestApplyRefuses(t *testing.T) {
 		{Type: api.EventRouteDeleted, Subject: "models/iris", Origin: api.OriginAPI},
 		{Type: api.EventRouteDeleted, Subject: "iris", Origin: api.OriginAPI},
 	} {
-		g(e, "there is no such route")
+		g(e, "the route does not exist")
 	}
 	for _, kind := range []string{api.EventModelLoaded, api.EventConfigReloaded, "of.tomorrow"} {
 		if err := l.Apply(api.Event{Type: kind, Subject: "routes/iris", After: json.RawMessage(`{`)}); err != nil {
@@ -179,10 +180,10 @@ func TestApplyRefuses(t *testing.T) {
 	}
 	l.remove(api.OriginAPI, "iris")
 	before = l.All()
-	g(api.Event{Type: api.EventRouteDeleted, Subject: "routes/iris", Origin: api.OriginAPI}, "there is no such route")
+	g(api.Event{Type: api.EventRouteDeleted, Subject: "routes/iris", Origin: api.OriginAPI}, "the route does not exist")
 }
 
-// TestFoldCounts: a gap is noticed even if the route has ended since.
+// TestFoldCounts: a Fold detects a gap even if the route was deleted later.
 func TestFoldCounts(t *testing.T) {
 	l := newLog(t)
 	for range 3 {
@@ -199,7 +200,7 @@ func TestFoldCounts(t *testing.T) {
 	}
 }
 
-// TestRestoreRefuses: what is not a snapshot changes nothing.
+// TestRestoreRefuses: Restore fails and changes nothing if the bytes are not a snapshot.
 func TestRestoreRefuses(t *testing.T) {
 	l := newLog(t)
 	l.put(api.OriginFile, route(stable(1, 10000)))
@@ -222,8 +223,8 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// TestJournalledSlotsWin: what an event bears holds, also where it would be computed
-// otherwise today.
+// TestJournalledSlotsWin: the slots of an event are valid, even if move would compute
+// others.
 func TestJournalledSlotsWin(t *testing.T) {
 	l := newLog(t)
 	r := route(stable(1, 9000), canary(2, 1000))
@@ -241,8 +242,7 @@ func TestJournalledSlotsWin(t *testing.T) {
 	}
 }
 
-// FuzzApply: whatever an event bears, it is refused or it is a route whose slots can
-// be served and changed.
+// FuzzApply: Apply refuses an event, or its route has slots that can be served and changed.
 func FuzzApply(f *testing.F) {
 	for _, text := range []string{
 		`{"name":"iris","model":"iris","revision":1,"variants":[{"version":1,"weight":10000,"role":"stable"}],"shadows":[],"seed":"iris","slots":[[[0,10000]]]}`,

@@ -1,6 +1,6 @@
 package routes
 
-// What property tests step through without the detour over JSON.
+// For property tests, which do not go through JSON.
 var (
 	Move       = move
 	CheckSlots = checkSlots

@@ -24,7 +24,7 @@ func TestFileAndAPIMeet(t *testing.T) {
 		if diff := cmp.Diff(set, got) + cmp.Diff(deleted, gone) + cmp.Diff(differing, l.Differing(file)); diff != "" {
 			t.Errorf("set, deleted and differing (+ is got):\n%s", diff)
 		}
-		// A restart knows no more than the journal does.
+		// After a restart the set has only what the journal has.
 		again := fold(t, l.events)
 		changes2, gone2 := again.FileChanges(file)
 		if diff := cmp.Diff(changes, changes2) + cmp.Diff(gone, gone2) + cmp.Diff(l.Differing(file), again.Differing(file)); diff != "" {
@@ -36,12 +36,12 @@ func TestFileAndAPIMeet(t *testing.T) {
 	l.reload(both)
 	f(both, nil, nil, nil)
 
-	l.put(api.OriginAPI, edited) // an edit survives the file as it was
+	l.put(api.OriginAPI, edited) // an unchanged file does not revert an edit
 	f(both, nil, nil, []string{"a"})
-	l.put(api.OriginAPI, a) // and is none once it is taken back
+	l.put(api.OriginAPI, a) // a reverted edit is not a difference
 	f(both, nil, nil, nil)
 
-	l.remove(api.OriginAPI, "b") // a deleted one stays deleted
+	l.remove(api.OriginAPI, "b") // a deleted route stays deleted
 	f(both, nil, nil, []string{"b"})
 	l.put(api.OriginAPI, edited)
 	f(map[string]api.Route{"a": changed, "b": b}, []string{"a"}, nil, []string{"b"})
@@ -51,21 +51,21 @@ func TestFileAndAPIMeet(t *testing.T) {
 		t.Errorf("the changed entry was not applied: %+v", now)
 	}
 
-	f(map[string]api.Route{"a": changed}, nil, []string{"b"}, nil) // the entry of a deleted route ends
+	f(map[string]api.Route{"a": changed}, nil, []string{"b"}, nil) // the entry of a deleted route is removed
 	l.reload(map[string]api.Route{"a": changed})
-	f(both, []string{"a", "b"}, nil, nil) // so that it counts as new when it is back
+	f(both, []string{"a", "b"}, nil, nil) // so it is new when it comes back
 	f(nil, nil, []string{"a"}, nil)
 	l.put(api.OriginAPI, edited)
 	c := b
 	c.Name = "c"
-	l.put(api.OriginAPI, c) // what the file never named is none of its business
+	l.put(api.OriginAPI, c) // the file does not change a route that it never named
 	f(nil, nil, []string{"a"}, nil)
 	l.reload(nil)
 	f(nil, nil, nil, nil)
 	if diff := cmp.Diff([]string{"c"}, l.Names()); diff != "" {
 		t.Error(diff)
 	}
-	f(map[string]api.Route{"c": c}, []string{"c"}, nil, nil) // also where it says what is so already
+	f(map[string]api.Route{"c": c}, []string{"c"}, nil, nil) // a new entry counts even if it equals the route
 	before := l.Revision("c")
 	l.reload(map[string]api.Route{"c": c})
 	if l.Revision("c") != before+1 {
@@ -74,8 +74,7 @@ func TestFileAndAPIMeet(t *testing.T) {
 	f(map[string]api.Route{"c": c}, nil, nil, nil)
 }
 
-// TestFileEntriesByMeaning: what is left to its default is no change, and neither
-// is a seed that the file says nothing of.
+// TestFileEntriesByMeaning: an entry that leaves out a default or the seed is not a change.
 func TestFileEntriesByMeaning(t *testing.T) {
 	l := newLog(t)
 	brief := api.Route{Variants: []api.Variant{{Version: 1, Weight: 10000}}}

@@ -9,22 +9,22 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// Fold makes a Set of many events, for a start with a long journal. It comes to the same
-// as Apply but reads only the states that nothing replaced; the revisions of the others
-// are counted, and the last must be the number of them. So it does not see if one of the
-// others cannot be read, on which nothing depends.
+// Fold makes a Set from many events, for a start with a long journal. It gives the same Set
+// as Set.Apply, but reads only the last state of each route. It counts the revisions, and
+// the last state must have the count as its revision. So it does not detect an earlier
+// state that cannot be read, which nothing needs.
 type Fold struct {
 	set  *Set
 	last map[string]*latest // not yet read into set
 }
 
-// latest are the events that a route's state is to be read from.
+// latest are the events with a route's last state and last entry of the file.
 type latest struct{ now, file api.Event }
 
-// NewFold returns a Fold that has seen no event.
+// NewFold returns a Fold without events.
 func NewFold() *Fold { return &Fold{set: NewSet(), last: map[string]*latest{}} }
 
-// Apply takes the next event; those that are not about routes change nothing.
+// Apply applies the next event. It ignores events that are not about routes.
 func (f *Fold) Apply(e api.Event) error {
 	switch e.Type {
 	case api.EventRouteSet:
@@ -36,11 +36,11 @@ func (f *Fold) Apply(e api.Event) error {
 	}
 }
 
-// count notes that there is one more state, without reading it.
+// count counts a state without reading it.
 func (f *Fold) count(e api.Event) error {
 	name, ok := strings.CutPrefix(e.Subject, subject)
 	if !ok {
-		return errors.New("the subject is no route")
+		return errors.New("the subject is not a route")
 	}
 	l := f.last[name]
 	if l == nil {
@@ -56,8 +56,8 @@ func (f *Fold) count(e api.Event) error {
 	return nil
 }
 
-// Set returns the declared routes after the events so far. It is the Fold's own until no
-// more events are applied to that.
+// Set returns the declared routes after the events so far. The next Apply of the Fold
+// changes the same Set.
 func (f *Fold) Set() (*Set, error) {
 	for name, l := range f.last {
 		h := f.set.routes[name]
@@ -69,7 +69,7 @@ func (f *Fold) Set() (*Set, error) {
 			h.now = now
 		}
 		if h.file == nil || l.file.Type == "" {
-			continue // deleted since, or known from before
+			continue // deleted since, or already read
 		}
 		said, err := decode(l.file, 0)
 		if err != nil {
@@ -81,7 +81,7 @@ func (f *Fold) Set() (*Set, error) {
 	return f.set, nil
 }
 
-// savedRoute is what a snapshot says of a route.
+// savedRoute is a route in a snapshot.
 type savedRoute struct {
 	Revision int64           `json:"revision"`
 	Now      *api.RouteState `json:"now,omitempty"`

@@ -8,8 +8,8 @@ import (
 	"sluice.io/sluice/internal/routes"
 )
 
-// BenchmarkFold is the part of a start that reads 100,000 events; 20 routes have
-// their canaries moved in turn.
+// BenchmarkFold is the part of a start that reads 100,000 events. They change the canaries
+// of 20 routes in turn.
 func BenchmarkFold(b *testing.B) {
 	set := routes.NewSet()
 	events := make([]api.Event, 0, 100_000)

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/routes"
 )
 
-// log is a Set with the events that it is the fold of.
+// log is a Set with its events.
 type log struct {
 	*testing.T
 	*routes.Set
@@ -32,8 +32,7 @@ func (l *log) append(e api.Event) {
 	l.events = append(l.events, e)
 }
 
-// put does what a change of a route does, and returns the state after it and the
-// slots that moved.
+// put changes a route, and returns the state after it and the number of slots that moved.
 func (l *log) put(origin string, next api.Route) (api.RouteState, int) {
 	l.Helper()
 	after, err := l.Put(next)
@@ -71,7 +70,7 @@ func (l *log) remove(origin, name string) {
 	l.append(e)
 }
 
-// reload does what a reload of the configuration file does.
+// reload does the steps of a reload of the configuration file.
 func (l *log) reload(file map[string]api.Route) {
 	l.Helper()
 	set, deleted := l.FileChanges(file)
@@ -102,7 +101,7 @@ func control(version int64, weight int) api.Variant {
 	return api.Variant{Version: version, Weight: weight, Role: api.RoleControl}
 }
 
-// fold returns the Set of the events, and fails where the two ways to it differ.
+// fold returns the Set of the events. It fails if Apply and Fold give different ones.
 func fold(t *testing.T, events []api.Event) *routes.Set {
 	t.Helper()
 	one := routes.NewSet()
@@ -132,7 +131,7 @@ func fold(t *testing.T, events []api.Event) *routes.Set {
 	return all
 }
 
-// folded returns the Set that a Fold makes of events.
+// folded returns the Set that a Fold makes from events.
 func folded(f *routes.Fold, events []api.Event) (*routes.Set, error) {
 	for _, e := range events {
 		if err := f.Apply(e); err != nil {
@@ -142,7 +141,7 @@ func folded(f *routes.Fold, events []api.Event) (*routes.Set, error) {
 	return f.Set()
 }
 
-// restored returns a Fold that was made of the snapshot of another, of events.
+// restored returns a Fold that was restored from the snapshot of another.
 func restored(t *testing.T, events []api.Event) *routes.Fold {
 	t.Helper()
 	first, next := routes.NewFold(), routes.NewFold()

@@ -7,8 +7,8 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// Fresh returns a completed route with the slots of a first revision: one range
-// for each variant, in their order.
+// Fresh returns a completed route with the slots of a first revision: one range for each
+// variant, in the route's order.
 func Fresh(r api.Route) api.RouteState {
 	slots := make(api.Slots, len(r.Variants))
 	from := 0
@@ -22,22 +22,22 @@ func Fresh(r api.Route) api.RouteState {
 	return api.RouteState{Route: r, Slots: slots}
 }
 
-// freed is a range that its variant gave back, and who served it.
+// freed is a range that a variant gave back, and the version that served it.
 type freed struct {
 	version  int64
 	from, to int
 }
 
-// move gives the slots of before to the variants next, whose weights add up to the
-// same, and moves the fewest:
+// move distributes the slots of before over the variants next, and moves the fewest. Both
+// have the same sum of weights.
 //
-//   - A variant that shrinks gives back the slots that it got last, so one that
-//     grows and shrinks again ends with those it had.
-//   - A variant that grows takes what was given back, first what its own version
-//     served. So nothing moves between versions beyond what their sums ask for,
-//     and nothing leaves a variant that did not shrink.
-//   - Who takes what is settled by version, role and number of the slot, never by
-//     the order in which the document happens to list the variants.
+//   - A variant that shrinks gives back the slots that it got last. So one that grows and
+//     shrinks again ends with the slots that it had.
+//   - A variant that grows takes slots that were given back, first those of its own version.
+//     So no more slots move between versions than their weights require, and a variant that
+//     does not shrink loses none.
+//   - The version, the role and the number of the slot decide which variant takes a slot. The
+//     order of the variants in the document does not.
 func move(before api.RouteState, next []api.Variant) api.Slots {
 	slots := make(api.Slots, len(next))
 	var pool []freed
@@ -69,9 +69,9 @@ func move(before api.RouteState, next []api.Variant) api.Slots {
 	return slots
 }
 
-// heirs returns for each variant of before which of next keeps its slots, or -1:
-// the one of the same version and role, else another of the same version, as when
-// a canary is promoted to be the stable one.
+// heirs returns, for each variant of before, the index of the variant of next that keeps
+// its slots, or -1. That is the one with the same version and role, or another one with the
+// same version, as when a canary becomes stable.
 func heirs(before, next []api.Variant) []int {
 	heir := make([]int, len(before))
 	claimed := make([]bool, len(next))
@@ -92,7 +92,7 @@ func heirs(before, next []api.Variant) []int {
 	return heir
 }
 
-// order returns the indices of variants by version and role.
+// order returns the indices of variants sorted by version and role.
 func order(variants []api.Variant) []int {
 	indices := make([]int, len(variants))
 	for i := range indices {
@@ -104,7 +104,7 @@ func order(variants []api.Variant) []int {
 	return indices
 }
 
-// cut returns the n slots that were got first, and the rest.
+// cut returns the n slots that the variant got first, and the rest.
 func cut(held [][2]int, n int) (kept, released [][2]int) {
 	for _, r := range held {
 		middle := r[0] + min(n, r[1]-r[0])
@@ -119,8 +119,8 @@ func cut(held [][2]int, n int) (kept, released [][2]int) {
 	return kept, released
 }
 
-// take removes n slots from the pool, from its front and only of versions that
-// fit; fewer where there are not as many. Emptied ranges stay in the pool.
+// take removes up to n slots of fitting versions from the front of the pool. Emptied ranges
+// stay in the pool.
 func take(pool []freed, n int, fits func(version int64) bool) (taken [][2]int) {
 	for i := range pool {
 		p := &pool[i]
@@ -133,8 +133,8 @@ func take(pool []freed, n int, fits func(version int64) bool) (taken [][2]int) {
 	return taken
 }
 
-// join appends what was got now, in the order of the slots, to what is held, and
-// makes one range of two that follow each other. What came first stays first.
+// join appends the slots in got, sorted, to those in held. It merges adjacent ranges and
+// keeps the order in which the variant got the slots.
 func join(held, got [][2]int) [][2]int {
 	slices.SortFunc(got, func(a, b [2]int) int { return a[0] - b[0] })
 	joined := make([][2]int, 0, len(held)+len(got))

@@ -7,15 +7,15 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// clone returns a route that shares nothing with r that Complete would write to.
+// clone returns a copy of r. It does not share the slices that Complete writes to.
 func clone(r api.Route) api.Route {
 	r.Variants = slices.Clone(r.Variants)
 	r.Shadows = slices.Clone(r.Shadows)
 	return r
 }
 
-// same reports whether two documents ask for the same, but for the revision, which
-// nobody asks for. A file's entry without a seed asks for none in particular.
+// same reports whether two documents are equal apart from the revision. A file's entry
+// without a seed accepts any seed.
 func same(file, state api.Route) bool {
 	file, state = clone(file), clone(state)
 	if file.Seed == "" {
@@ -27,16 +27,16 @@ func same(file, state api.Route) bool {
 	return reflect.DeepEqual(file, state)
 }
 
-// Implied is what stands for the route of a model that has none: all of the
-// traffic goes to its newest version.
+// Implied returns the route of a model without a declared one: all of the traffic goes to
+// its newest version.
 func Implied(model string, newest int64) api.RouteState {
 	r := api.Route{Name: model, Variants: []api.Variant{{Version: newest, Weight: api.TotalWeight}}}
 	r.Complete()
 	return Fresh(r)
 }
 
-// Moved returns how many slots another version serves after than before. The zero
-// state serves none.
+// Moved returns the number of slots that another version serves in after than in before. In
+// the zero state no version serves.
 func Moved(before, after api.RouteState) int {
 	if before.Model != after.Model {
 		return api.TotalWeight
@@ -51,7 +51,7 @@ func Moved(before, after api.RouteState) int {
 	return moved
 }
 
-// versions returns the version that serves each slot, 0 for none.
+// versions returns the version that serves each slot, or 0 if there is none.
 func versions(s api.RouteState) (by [api.TotalWeight]int64) {
 	for i, held := range s.Slots {
 		for _, r := range held {

@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/internal/routes"
 )
 
-// TestSlotsOfAWalk follows one route through its life.
+// TestSlotsOfAWalk checks the slots of one route after each change.
 func TestSlotsOfAWalk(t *testing.T) {
 	l := newLog(t)
 	f := func(moved int, want api.Slots, variants ...api.Variant) {
@@ -27,17 +27,17 @@ func TestSlotsOfAWalk(t *testing.T) {
 	f(1500, api.Slots{{{0, 8000}}, {{9500, 10000}, {8000, 9500}}}, stable(1, 8000), canary(2, 2000))
 	f(1000, api.Slots{{{0, 8000}, {8500, 9500}}, {{9500, 10000}, {8000, 8500}}}, stable(1, 9000), canary(2, 1000))
 	f(500, api.Slots{{{0, 8000}, {8500, 9500}, {8000, 8500}}, {{9500, 10000}}}, stable(1, 9500), canary(2, 500))
-	// The order in which a document lists its variants means nothing.
+	// The order of the variants in a document does not matter.
 	f(0, api.Slots{{{9500, 10000}}, {{0, 8000}, {8500, 9500}, {8000, 8500}}}, canary(2, 500), stable(1, 9500))
-	// A control group is carved out of its own version.
+	// A control variant takes slots of its own version.
 	f(0, api.Slots{{{0, 8000}, {8500, 9500}}, {{9500, 10000}}, {{8000, 8500}}}, stable(1, 9000), canary(2, 500), control(1, 500))
-	// Weight 0 holds nothing, and what a version gives back its own variants take first.
+	// A weight of 0 has no slots. Variants of the same version take freed slots first.
 	f(500, api.Slots{{{0, 8000}, {8500, 9500}}, {}, {{8000, 8500}, {9500, 10000}}}, stable(1, 9000), canary(2, 0), control(1, 1000))
 	f(0, api.Slots{{{0, 8000}, {8500, 9500}, {8000, 8500}, {9500, 10000}}, {}}, stable(1, 10000), canary(2, 0))
 	f(10000, api.Slots{{{0, 10000}}}, stable(2, 10000))
 }
 
-// TestWhoTakesWhat: several give back and several take.
+// TestWhoTakesWhat: several variants give slots back and several take them.
 func TestWhoTakesWhat(t *testing.T) {
 	f := func(moved int, want api.Slots, before, next []api.Variant) {
 		t.Helper()
@@ -48,11 +48,11 @@ func TestWhoTakesWhat(t *testing.T) {
 			t.Errorf("%d moved, want %d; slots (+ is got):\n%s", n, moved, diff)
 		}
 	}
-	// The lowest slots first, and to the lowest version.
+	// The lowest version takes the lowest slots first.
 	f(2000, api.Slots{{{0, 4000}}, {{5000, 7000}}, {{8000, 9000}, {7500, 8000}}, {{9000, 10000}, {4000, 5000}, {7000, 7500}}},
 		[]api.Variant{stable(1, 5000), stable(2, 3000), stable(4, 1000), canary(3, 1000)},
 		[]api.Variant{stable(1, 4000), stable(2, 2000), stable(4, 1500), canary(3, 2500)})
-	// Those of the own version first of all; what came together is kept in the slots' order.
+	// A variant takes slots of its own version first. Slots that it gets together are sorted.
 	f(1000, api.Slots{{{0, 2000}}, {{3000, 7500}}, {{8000, 10000}, {2000, 3000}, {7500, 8000}}},
 		[]api.Variant{stable(2, 3000), stable(1, 5000), control(1, 2000)},
 		[]api.Variant{stable(2, 2000), stable(1, 4500), control(1, 3500)})
@@ -127,12 +127,12 @@ func TestRevisionsGoOn(t *testing.T) {
 	if _, ok := l.Get("iris"); ok || len(l.Names()) > 0 || len(l.All()) > 0 || l.Revision("iris") != 2 {
 		t.Errorf("deleted, but it is there: %v, revision %d", l.Names(), l.Revision("iris"))
 	}
-	large.Seed = "another" // a new route may have a seed of its own
+	large.Seed = "another" // a new route may have another seed
 	f(api.OriginFile, large, 3, true)
 	small.Seed = large.Seed
 	f(api.OriginAPI, small, 4, false)
 	other := small
-	other.Model = "other" // no slot of another model's versions is worth keeping
+	other.Model = "other" // slots of another model's versions are not kept
 	f(api.OriginAPI, other, 5, true)
 	if _, n := l.put(api.OriginAPI, large); n != api.TotalWeight {
 		t.Errorf("%d slots moved to another model", n)
@@ -176,12 +176,11 @@ func TestPutRefusesWhatWasNotChecked(t *testing.T) {
 	f("variants: expected 1 to 16")
 	f("add up to 9999", stable(1, 9999))
 	f("variants[1].weight", stable(1, 10001), canary(2, -1))
-	f("variants[1].version: version 1 is named", stable(1, 5000), stable(1, 5000))
+	f("variants[1].version: version 1 with", stable(1, 5000), stable(1, 5000))
 	f("; variants: no variant has the role stable", canary(0, 10000))
 }
 
-// TestPutLeavesItsArgumentAlone: neither the document that it is given nor the
-// state that is in force may change under those who read them.
+// TestPutLeavesItsArgumentAlone: Put modifies neither its document nor the current state.
 func TestPutLeavesItsArgumentAlone(t *testing.T) {
 	l := newLog(t)
 	l.put(api.OriginAPI, route(stable(1, 5000), canary(2, 5000)))

@@ -14,11 +14,11 @@ type Set struct {
 	routes map[string]*history
 }
 
-// history is what must be remembered of a route, also after its end.
+// history is what the Set keeps of a route, also after it was deleted.
 type history struct {
 	revision int64           // the last one used
 	now      *api.RouteState // nil if it is deleted
-	file     *api.Route      // as the configuration file last applied says; nil if it says nothing
+	file     *api.Route      // its entry in the configuration file that was applied last; nil if there is none
 }
 
 // NewSet returns a Set without routes.
@@ -33,7 +33,7 @@ func (s *Set) Get(name string) (api.RouteState, bool) {
 	return *h.now, true
 }
 
-// Names returns the declared routes, sorted.
+// Names returns the names of the declared routes, sorted.
 func (s *Set) Names() []string {
 	names := make([]string, 0, len(s.routes))
 	for name, h := range s.routes {
@@ -55,8 +55,8 @@ func (s *Set) All() []api.RouteState {
 	return all
 }
 
-// Revision returns the last revision that a route had, also where it is deleted; 0
-// where there never was one.
+// Revision returns the last revision of a route, even if it is deleted, or 0 if it never
+// existed.
 func (s *Set) Revision(name string) int64 {
 	if h := s.routes[name]; h != nil {
 		return h.revision
@@ -64,9 +64,9 @@ func (s *Set) Revision(name string) int64 {
 	return 0
 }
 
-// Put plans a change and applies nothing: it returns what the route will be once
-// the event made of it is applied. An empty seed keeps the one that the route has;
-// another one is refused, since it would move every key.
+// Put plans a change and applies nothing. It returns the state of the route after the
+// event of the change is applied. An empty seed keeps the current one. It fails with
+// Invalid if the route has problems or the seed is another one, which would move every key.
 func (s *Set) Put(next api.Route) (api.RouteState, error) {
 	next = clone(next)
 	before, exists := s.Get(next.Name)
@@ -76,7 +76,7 @@ func (s *Set) Put(next api.Route) (api.RouteState, error) {
 		}
 		if next.Seed != before.Seed {
 			return api.RouteState{}, infer.Errorf(infer.Invalid,
-				"seed: expected %q, which is constant for as long as the route exists, got %.300q; delete the route to begin anew", before.Seed, next.Seed)
+				"seed: expected %q, which cannot change while the route exists, got %.300q; to use another seed, delete the route first", before.Seed, next.Seed)
 		}
 	}
 	next.Complete()
@@ -98,10 +98,10 @@ func invalid(problems []api.Problem) error {
 	return infer.Errorf(infer.Invalid, "%s", strings.Join(texts, "; "))
 }
 
-// FileChanges compares the routes of the configuration file with the file that was
-// last applied: set are those whose own entry appeared or changed, deleted those
-// whose entry vanished, both sorted by name. What the API changed since does not
-// count, so a file that stays the same undoes no edit.
+// FileChanges compares the routes of the configuration file with the file that was applied
+// last. set has the routes whose entry is new or changed, deleted those whose entry is gone,
+// both sorted by name. It ignores changes through the API, so a file that stays the same
+// does not revert edits.
 func (s *Set) FileChanges(file map[string]api.Route) (set []api.Route, deleted []string) {
 	for _, name := range slices.Sorted(maps.Keys(file)) {
 		if !s.applied(name, file[name]) {
@@ -117,13 +117,13 @@ func (s *Set) FileChanges(file map[string]api.Route) (set []api.Route, deleted [
 	return set, deleted
 }
 
-// Differing returns the routes of the file that were applied as they stand there
-// and are not so now, since the API changed or deleted them; sorted by name.
+// Differing returns the routes of the file that were applied, and that the API has changed
+// or deleted since. They are sorted by name.
 func (s *Set) Differing(file map[string]api.Route) []string {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(file)) {
 		if !s.applied(name, file[name]) {
-			continue // not yet what the file says: FileChanges has it
+			continue // the entry was not applied yet: FileChanges has it
 		}
 		if now := s.routes[name].now; now == nil || !same(entry(name, file[name]), now.Route) {
 			names = append(names, name)
@@ -138,7 +138,7 @@ func (s *Set) applied(name string, r api.Route) bool {
 	return h != nil && h.file != nil && same(entry(name, r), *h.file)
 }
 
-// entry is a route of the file, whose key there is its name.
+// entry returns a route of the file with its name, which is its key there.
 func entry(name string, r api.Route) api.Route {
 	r.Name = name
 	return r

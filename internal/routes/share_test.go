@@ -10,8 +10,8 @@ import (
 	"sluice.io/sluice/internal/slot"
 )
 
-// alpha is how often a test of this file may fail where nothing is wrong; the keys
-// are fixed, so in fact each passes always or never.
+// alpha is the probability that a test of this file fails if nothing is wrong. The keys are
+// fixed, so each test passes always or never.
 const alpha = 1e-6
 
 const keys = 1_000_000
@@ -25,9 +25,9 @@ func slotsOf(seed string) []uint16 {
 	return all
 }
 
-// plausible reports whether hits of keys lies in the exact binomial interval: neither
-// as few nor as many would occur with a chance below alpha / 2. The share is that of
-// the weight; the slots' sizes differ by less than a part in 400,000.
+// plausible reports whether hits of keys is in the exact binomial interval: the probability
+// of so few or so many is at least alpha / 2. It uses the share of the weight, since the
+// sizes of the slots differ by less than 1 in 400,000.
 func plausible(hits, weight int) bool {
 	b := distuv.Binomial{N: keys, P: float64(weight) / api.TotalWeight}
 	return b.CDF(float64(hits)) > alpha/2 && 1-b.CDF(float64(hits-1)) > alpha/2
@@ -58,7 +58,7 @@ func TestSharesAreTheWeights(t *testing.T) {
 				t.Errorf("weight %d: %d of %d keys", v.Weight, hits[i], keys)
 			}
 			if plausible(hits[i]+hits[i]/50+200, v.Weight) {
-				t.Errorf("weight %d: the check would not notice 2%% more", v.Weight)
+				t.Errorf("weight %d: the check would not detect 2%% more", v.Weight)
 			}
 		}
 	}
@@ -76,8 +76,7 @@ func TestSharesAreTheWeights(t *testing.T) {
 	}
 }
 
-// uniform fails where a chi-square is as large or as small as chance makes it less
-// often than alpha.
+// uniform fails if the probability of so large or so small a chi-square is below alpha.
 func uniform(chi2, freedom float64) bool {
 	d := distuv.ChiSquared{K: freedom}
 	return d.Survival(chi2) > alpha/2 && d.CDF(chi2) > alpha/2
@@ -102,15 +101,15 @@ func TestSlotsAreUniform(t *testing.T) {
 	f("iris")
 	f("spring campaign")
 	if uniform(0, api.TotalWeight-1) || uniform(12_000, api.TotalWeight-1) {
-		t.Error("the check notices nothing")
+		t.Error("the check detects nothing")
 	}
 }
 
-// TestSeedsAreIndependent: being in the canary of one route says nothing about being
-// in that of another.
+// TestSeedsAreIndependent: a key in the canary of one route is not more or less likely to
+// be in the canary of another.
 func TestSeedsAreIndependent(t *testing.T) {
 	a, b := slotsOf("iris"), slotsOf("iris-2")
-	// chi2 is that of a table: which part of the slots each key is in by either seed.
+	// chi2 is the chi-square of a table with the part of the slots of each key by each seed.
 	chi2 := func(x, y []uint16, bounds ...uint16) float64 {
 		part := func(n uint16) int {
 			i := 0
@@ -146,7 +145,7 @@ func TestSeedsAreIndependent(t *testing.T) {
 			t.Errorf("bounds %v: chi-square of %.1f with %.0f degrees of freedom", bounds, got, freedom)
 		}
 		if got := chi2(a, a, bounds...); uniform(got, freedom) {
-			t.Errorf("bounds %v: a seed is found independent of itself", bounds)
+			t.Errorf("bounds %v: the check says that a seed is independent of itself", bounds)
 		}
 	}
 	f(9500)

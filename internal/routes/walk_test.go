@@ -11,10 +11,11 @@ import (
 	"sluice.io/sluice/internal/routes"
 )
 
-// walker changes variants at random: weights, roles, who is there, and the order.
+// walker changes variants at random: it adds, removes and reorders them, and changes weights
+// and roles.
 type walker struct{ *rand.Rand }
 
-// identity is what makes a variant the same one in the next revision.
+// identity identifies a variant across revisions.
 type identity struct {
 	version int64
 	role    string
@@ -40,25 +41,25 @@ func (w walker) add(variants []api.Variant, n int) []api.Variant {
 
 func (w walker) next(now []api.Variant) []api.Variant {
 	next := slices.Clone(now)
-	if w.IntN(3) == 0 { // some go
+	if w.IntN(3) == 0 { // remove some
 		next = slices.DeleteFunc(next, func(api.Variant) bool { return w.IntN(4) == 0 })
 	}
-	if w.IntN(3) == 0 && len(next) > 0 { // one is promoted, or gets any other role
+	if w.IntN(3) == 0 && len(next) > 0 { // promote one, or give it any other role
 		v := next[0]
 		v.Role = roles[w.IntN(3)]
 		if !slices.ContainsFunc(next, func(o api.Variant) bool { return of(o) == of(v) }) {
 			next[0] = v
 		}
 	}
-	if w.IntN(3) == 0 || len(next) == 0 { // some come
+	if w.IntN(3) == 0 || len(next) == 0 { // add some
 		next = w.add(next, min(api.MaxVariants, len(next)+1+w.IntN(3)))
 	}
 	w.Shuffle(len(next), func(i, j int) { next[i], next[j] = next[j], next[i] })
 	return w.weighted(next)
 }
 
-// weighted cuts all of the traffic at random places, at round ones more often than
-// not; two cuts at one place make a weight of 0.
+// weighted cuts all of the traffic at random places, mostly at round numbers. Two cuts at
+// the same place make a weight of 0.
 func (w walker) weighted(variants []api.Variant) []api.Variant {
 	step := []int{1, 100, 500, 2500}[w.IntN(4)]
 	cuts := []int{0, api.TotalWeight}
@@ -72,11 +73,11 @@ func (w walker) weighted(variants []api.Variant) []api.Variant {
 	return variants
 }
 
-// span is a range of slots that a variant holds; time counts the ranges in the
-// order in which the variant got them.
+// span is a range of slots of a variant. time counts the ranges in the order in which the
+// variant got them.
 type span struct{ from, to, variant, time int }
 
-// spans returns who holds what, in the slots' order.
+// spans returns the ranges of all variants, sorted by slot.
 func spans(s api.RouteState) []span {
 	var all []span
 	for i, held := range s.Slots {
@@ -88,8 +89,7 @@ func spans(s api.RouteState) []span {
 	return all
 }
 
-// flow counts the slots that each variant of before has in common with each one of
-// after.
+// flow counts the slots that each variant of before shares with each variant of after.
 func flow(before, after api.RouteState) (n [api.MaxVariants][api.MaxVariants]int) {
 	was, is := spans(before), spans(after)
 	for len(was) > 0 && len(is) > 0 {
@@ -103,7 +103,7 @@ func flow(before, after api.RouteState) (n [api.MaxVariants][api.MaxVariants]int
 	return n
 }
 
-// leastMoves is what all versions that shrink must lose.
+// leastMoves returns the number of slots that the shrinking versions must lose.
 func leastMoves(before, after api.RouteState) int {
 	change := map[int64]int{}
 	for _, v := range before.Variants {
@@ -119,9 +119,8 @@ func leastMoves(before, after api.RouteState) int {
 	return least
 }
 
-// checkStep holds what moved against the least that must move, which follows from
-// the weights alone: a version, and a variant that is in both revisions, keeps as
-// many slots as it has in both.
+// checkStep checks that the fewest slots moved, which follows from the weights alone: a
+// version, and a variant in both revisions, keeps the smaller of its two numbers of slots.
 func checkStep(t *testing.T, before, after api.RouteState) {
 	t.Helper()
 	if err := routes.CheckSlots(after); err != nil {
@@ -182,7 +181,7 @@ func TestRandomWalksMoveTheLeast(t *testing.T) {
 			now = after
 		}
 	}
-	for range 200 { // by the way that callers go
+	for range 200 { // through the exported functions
 		l := newLog(t)
 		r := route(w.first()...)
 		for range 5 {
@@ -200,8 +199,8 @@ func TestRandomWalksMoveTheLeast(t *testing.T) {
 	}
 }
 
-// TestLongWalk: what a state costs does not grow without end, even where all of 16
-// variants get odd weights all the time.
+// TestLongWalk: the size of a state does not grow without limit, even if all of 16 variants
+// get odd weights in every step.
 func TestLongWalk(t *testing.T) {
 	w := walker{rand.New(rand.NewPCG(3, 4))}
 	now := routes.Fresh(api.Route{Name: "iris", Variants: w.weighted(w.add(nil, api.MaxVariants))})
@@ -228,7 +227,7 @@ func TestLongWalk(t *testing.T) {
 	}
 }
 
-// TestNewestGoFirst notes for each slot when its variant got it.
+// TestNewestGoFirst records when the variant of each slot got it.
 func TestNewestGoFirst(t *testing.T) {
 	w := walker{rand.New(rand.NewPCG(5, 6))}
 	holders := func(s api.RouteState) (by [api.TotalWeight]identity) {
@@ -268,7 +267,7 @@ func TestNewestGoFirst(t *testing.T) {
 	}
 }
 
-// TestOrderOfTheDocument: two gateways may be told the same in another order.
+// TestOrderOfTheDocument: two gateways may get the same variants in another order.
 func TestOrderOfTheDocument(t *testing.T) {
 	w := walker{rand.New(rand.NewPCG(7, 8))}
 	byIdentity := func(s api.RouteState) map[identity][][2]int {
@@ -294,8 +293,8 @@ func TestOrderOfTheDocument(t *testing.T) {
 	}
 }
 
-// TestRampUpAndDown: who was in the canary stays while it grows, and when it shrinks
-// to a size that it had, it is those who were in it then.
+// TestRampUpAndDown: slots of the canary stay in it while it grows. If it shrinks to an
+// earlier size, it has the slots of that time.
 func TestRampUpAndDown(t *testing.T) {
 	f := func(others []api.Variant, ramp ...int) {
 		t.Helper()
@@ -314,7 +313,7 @@ func TestRampUpAndDown(t *testing.T) {
 				t.Errorf("ramp %v, step %d: other slots than the last time", ramp, i)
 			}
 			for size := range at {
-				if size > weight { // what it grows by from here on may be others
+				if size > weight { // the slots that it grows by later may be others
 					delete(at, size)
 				}
 			}

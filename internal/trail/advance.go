@@ -11,24 +11,24 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// maxReason is how many bytes of a failure's reason are kept.
+// maxReason is the max size of a failure's reason in bytes. The rest is cut off.
 const maxReason = 1_000
 
 // Snapshot is what serves now.
 type Snapshot struct {
 	Serving map[Place]Loaded
-	Default map[string]int64  // by model, the version that answers for it; 0 or absent is none
-	Failed  map[Place]Failure // the loads that were tried and failed; those of earlier snapshots may be left out
-	Loading map[string]bool   // models of which a version loads
+	Default map[string]int64  // by model, the version that answers for it; 0 or absent if there is none
+	Failed  map[Place]Failure // the loads that failed; may leave out those of earlier snapshots
+	Loading map[string]bool   // models with a version that is loading
 }
 
-// Advance returns the events that lead from the state to a snapshot, in the order in
-// which it came about: what is new serves before what was there goes. It is empty if
-// nothing differs. The state does not change: the events do that once they are applied.
-// why says what changed a model.
+// Advance returns the events that lead from the state to a snapshot, in order: new versions
+// serve before old ones stop. It returns none if nothing differs. It does not change the
+// state. The caller applies the events to do that. why returns the cause of a model's
+// changes.
 //
-// A version that goes was unloaded if a call is the cause and no version of its model
-// answers callers any more; else it was retired.
+// A version that stops serving is unloaded if the cause is a call and no other version of
+// its model answers callers. Otherwise it is retired.
 func (s *State) Advance(next Snapshot, why func(model string) Cause) []api.Event {
 	a := advance{why: why}
 	s.arrivals(&a, next.Serving)
@@ -38,7 +38,7 @@ func (s *State) Advance(next Snapshot, why func(model string) Cause) []api.Event
 	return a.events
 }
 
-// Cause is why a version began or ceased to serve.
+// Cause is why a version started or stopped serving.
 type Cause struct {
 	Cause string    // one of the causes of package api
 	By    api.Actor // who asked for the change; the zero value is the gateway itself
@@ -48,11 +48,11 @@ type Cause struct {
 type advance struct {
 	why     func(model string) Cause
 	events  []api.Event
-	arrived []Place // in order
-	staying int     // how many of the places that served still do
+	arrived []Place // sorted
+	staying int     // the number of places that served and still do
 }
 
-// originOf returns where a change with a cause comes from.
+// originOf returns the origin of a change with a cause.
 func originOf(cause string) string {
 	switch cause {
 	case api.CauseCall, api.CauseRoute, api.CauseReload:
@@ -62,7 +62,7 @@ func originOf(cause string) string {
 	}
 }
 
-// add adds the event of a version; c lacks what p and the change say.
+// add adds the event of a version. It sets the model, version, role and cause of c.
 func (a *advance) add(kind string, p Place, c api.VersionChange) {
 	why := a.why(p.Model)
 	c.Model, c.Version, c.Role, c.Cause = p.Model, p.Number, p.role(), why.Cause
@@ -72,12 +72,12 @@ func (a *advance) add(kind string, p Place, c api.VersionChange) {
 func (a *advance) append(kind, subject string, why Cause, after any) {
 	text, err := json.Marshal(after)
 	if err != nil {
-		panic(fmt.Sprintf("BUG: what serves does not marshal: %v", err))
+		panic(fmt.Sprintf("BUG: cannot marshal an event: %v", err))
 	}
 	a.events = append(a.events, api.Event{Type: kind, Subject: subject, Origin: originOf(why.Cause), Actor: why.By, After: text})
 }
 
-// arrivals adds what serves now and did not, or was loaded anew.
+// arrivals adds the versions that serve now and did not before, or were loaded again.
 func (s *State) arrivals(a *advance, serving map[Place]Loaded) {
 	for p, now := range serving {
 		was, served := s.serving[p]
@@ -108,7 +108,7 @@ func change(l Loaded) api.VersionChange {
 	return c
 }
 
-// departures adds what served and does not any more.
+// departures adds the versions that do not serve any more.
 func (s *State) departures(a *advance, serving map[Place]Loaded) {
 	if a.staying == len(s.serving) {
 		return
@@ -135,9 +135,9 @@ func (s *State) departures(a *advance, serving map[Place]Loaded) {
 	}
 }
 
-// newFailures adds the failures that the state does not know, or forgets since a
-// version that was loaded later serves in their place. It looks at no more than it can remember: the others
-// would be new each time.
+// newFailures adds the failures that the state does not know, or will forget because a
+// version arrives in their place. It ignores more failures than the state can remember,
+// since they would be new each time.
 func (s *State) newFailures(a *advance, failures map[Place]Failure) {
 	places := slices.SortedFunc(maps.Keys(failures), compare)
 	places = slices.DeleteFunc(places[:min(len(places), maxFailed/2)], func(p Place) bool {
@@ -151,19 +151,19 @@ func (s *State) newFailures(a *advance, failures map[Place]Failure) {
 	}
 }
 
-// kept returns a failure as it is after it was written and read again.
+// kept returns a failure as it is after a write and a read.
 func kept(f Failure) Failure {
 	f.Digest, f.Files = strings.ToValidUTF8(f.Digest, "\uFFFD"), strings.ToValidUTF8(f.Files, "\uFFFD")
 	f.Reason = strings.ToValidUTF8(f.Reason[:min(len(f.Reason), maxReason)], "\uFFFD")
 	if f.Digest != "" {
-		f.Files = "" // the digest is the identity
+		f.Files = "" // the digest identifies the files
 	}
 	return f
 }
 
-// defaultChanges adds the models for which another version answers than before. A model
-// that has not served since the start and still loads keeps its default: most often the
-// same version answers for it in a moment.
+// defaultChanges adds the models with another default version than before. A model that has
+// not served since the start and is still loading keeps its default, since the same version
+// will usually answer soon.
 func (s *State) defaultChanges(a *advance, next Snapshot) {
 	var models []string
 	defaults, staying := next.Default, 0
@@ -195,8 +195,8 @@ func (s *State) defaultChanges(a *advance, next Snapshot) {
 	}
 }
 
-// Batching returns the event that says whether requests for a version are joined from
-// now on, and whether there is one: the version may serve no longer. reason says why.
+// Batching returns the event that says whether requests for a version are joined from now
+// on, with the reason. It returns false if the version does not serve any more.
 func (s *State) Batching(v infer.Version, joined bool, reason string) (api.Event, bool) {
 	loaded, ok := s.serving[Place{Version: v}]
 	if !ok {
@@ -213,8 +213,8 @@ func (s *State) Batching(v infer.Version, joined bool, reason string) (api.Event
 	return a.events[0], true
 }
 
-// Breaker returns the event of a breaker that opened or closed, with the reason, and whether there is
-// one: the state may know, or the version may serve no longer.
+// Breaker returns the event of a breaker that opened or closed, with the reason. It returns
+// false if the state already has the change, or the version does not serve any more.
 func (s *State) Breaker(v infer.Version, open bool, why string) (api.Event, bool) {
 	loaded, ok := s.serving[Place{Version: v}]
 	if !ok || s.open[v] == open {

@@ -31,7 +31,7 @@ func TestAdvance(t *testing.T) {
 	f(of(map[trail.Place]string{wine(): "w1", shadow(4): "a4", live(2): "a2", live(1): "a1"}, two), api.CauseStart,
 		"version.loaded models/iris/1 live a1 start", "version.loaded models/iris/2 live a2 start", "version.loaded models/wine/1 live w1 start",
 		"version.loaded models/iris/4 shadow a4 start", "default.changed models/iris start", "default.changed models/wine start")
-	// What is new serves before what was there goes; failures come between.
+	// New versions serve before old ones stop. Failures come between.
 	next := of(map[trail.Place]string{wine(): "w2", live(3): "a3", live(2): "a2"}, map[string]int64{"iris": 3, "wine": 1})
 	next.Failed[shadow(4)] = trail.Failure{Digest: "b4", Files: "f", Reason: "broken"}
 	next.Failed[live(9)] = trail.Failure{Files: "f9", Reason: "broken"}
@@ -41,14 +41,14 @@ func TestAdvance(t *testing.T) {
 		"default.changed models/iris poll", "version.retired models/iris/1 live a1 poll", "version.retired models/iris/4 shadow a4 poll")
 	f(next, api.CausePoll)
 
-	// The same digest loaded again, and a time that is not known.
+	// The same digest loaded again, and an unknown time.
 	rebuilt := of(map[trail.Place]string{wine(): "w2", live(3): "a3", live(2): "a2"}, map[string]int64{"iris": 3, "wine": 1})
 	rebuilt.Serving[live(2)] = trail.Loaded{Digest: "a2", At: time.Unix(2, 0)}
 	rebuilt.Serving[live(3)] = trail.Loaded{Digest: "a3"}
 	f(rebuilt, api.CauseReload, "version.replaced models/iris/2 live a2 a2 reload")
 
-	// A call that loads a newer version retires the older one; one that takes the
-	// last one away unloads it.
+	// A call that loads a newer version retires the older one. A call that removes the last
+	// version unloads it.
 	f(of(map[trail.Place]string{wine(): "w2", live(3): "a3"}, map[string]int64{"iris": 3, "wine": 1}), api.CauseCall, "version.retired models/iris/2 live a2 call")
 	f(of(map[trail.Place]string{wine(): "w2"}, map[string]int64{"wine": 1}), api.CauseCall,
 		"default.changed models/iris call", "version.unloaded models/iris/3 live a3 call")
@@ -67,8 +67,8 @@ func TestActors(t *testing.T) {
 	}
 }
 
-// A start loads one version after another. The default of a model stands meanwhile, and
-// ends if nothing of it loads any more.
+// A start loads one version after another. The default of a model stays in the meantime, and
+// is removed if no version of it is loading any more.
 func TestDefaultsStandWhileModelsLoad(t *testing.T) {
 	s := newScript(t)
 	serves, defaults := map[trail.Place]string{live(2): "a2", wine(): "w1"}, map[string]int64{"iris": 2, "wine": 1}
@@ -88,8 +88,8 @@ func TestDefaultsStandWhileModelsLoad(t *testing.T) {
 	f(of(nil, nil), "iris", "default.changed models/iris start", "version.retired models/iris/2 live a2 start") // it served
 }
 
-// TestRepeatedFailures: one digest that fails for one reason is one event, across
-// starts too, until something else was in its place.
+// TestRepeatedFailures: a digest that fails for the same reason is one event, also across
+// starts, until another version was in its place.
 func TestRepeatedFailures(t *testing.T) {
 	s := newScript(t)
 	failing := func(digest, files, reason string) trail.Snapshot {
@@ -123,8 +123,8 @@ func TestRepeatedFailures(t *testing.T) {
 	f(1, failing("", "3", "gone"))
 }
 
-// TestManyFailures: the state forgets failures rather than grow without end, and a
-// snapshot with more of them than it remembers is told once.
+// TestManyFailures: the state forgets failures instead of growing without limit. A snapshot
+// with more failures than it remembers gives events once.
 func TestManyFailures(t *testing.T) {
 	state := trail.NewState()
 	for round := range 4 {
@@ -168,7 +168,7 @@ func TestBreaker(t *testing.T) {
 	f(1, true, "breaker.opened models/iris/1 live a1 requests")
 	f(1, true)
 	f(1, false, "breaker.closed models/iris/1 live a1 requests")
-	f(2, true) // a shadow has none
+	f(2, true) // a shadow has no breaker
 	f(9, true)
 	f(1, true, "breaker.opened models/iris/1 live a1 requests")
 	s.started(nil)
@@ -177,8 +177,8 @@ func TestBreaker(t *testing.T) {
 	f(1, true, "breaker.opened models/iris/1 live a1 requests")
 }
 
-// TestAnySnapshots takes the state through random snapshots. The events of each lead
-// to it: nothing is left to say, to the state and to one that reads all events anew.
+// TestAnySnapshots takes the state through random snapshots. After the events of each,
+// Advance returns none, for the state and for a new one that applied all events.
 func TestAnySnapshots(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	log := journal.Memory()
@@ -202,14 +202,14 @@ func TestAnySnapshots(t *testing.T) {
 			apply([]api.Event{{Type: kind, Subject: api.SubjectGateway}})
 		}
 		next := anySnapshot(r)
-		if r.IntN(20) == 0 { // it could not be written, and is said with the next
+		if r.IntN(20) == 0 { // the events could not be written, and come with the next ones
 			state.Advance(next, always(api.CausePoll, gatewayItself))
 			next = anySnapshot(r)
 		}
 		cause := causes[r.IntN(len(causes))]
 		apply(state.Advance(next, always(cause, gatewayItself)))
 		if more := state.Advance(next, always(cause, gatewayItself)); len(more) != 0 {
-			t.Fatalf("step %d: more to say of the same: %v", step, texts(more))
+			t.Fatalf("step %d: the same snapshot gives more events: %v", step, texts(more))
 		}
 		if step%50 != 0 {
 			continue
@@ -223,10 +223,10 @@ func TestAnySnapshots(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(fresh, restored, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
-			t.Fatalf("step %d: a snapshot is another state: %s", step, diff)
+			t.Fatalf("step %d: the restored state differs: %s", step, diff)
 		}
 		if more := fresh.Advance(next, always(cause, gatewayItself)); len(more) != 0 {
-			t.Fatalf("step %d: a state that read all has more to say: %v", step, texts(more))
+			t.Fatalf("step %d: a state that applied all events gives more: %v", step, texts(more))
 		}
 	}
 }
@@ -240,7 +240,7 @@ func snapshotOf(t *testing.T, s *trail.State) []byte {
 	return saved
 }
 
-// TestRestoreRefuses: what is not a snapshot changes nothing.
+// TestRestoreRefuses: Restore fails and changes nothing if the bytes are not a snapshot.
 func TestRestoreRefuses(t *testing.T) {
 	state := trail.NewState()
 	for _, e := range state.Advance(anySnapshot(rand.New(rand.NewPCG(1, 1))), always(api.CauseStart, gatewayItself)) {

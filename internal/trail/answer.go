@@ -8,7 +8,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// answer says what a fold came to.
+// answer returns the state of the fold as a document.
 func (f *fold) answer(name string, at time.Time, last int64) api.ServedAt {
 	a := api.ServedAt{
 		Name: name, Model: f.model, At: at.UTC(), Event: last, Gateway: f.gateway, Change: f.change,
@@ -34,7 +34,7 @@ func (f *fold) answer(name string, at time.Time, last int64) api.ServedAt {
 	return a
 }
 
-// instead returns the version that served for a variant that could not, 0 for none.
+// instead returns the version of the fallback, or 0 if there is none.
 func (f *fold) instead() int64 {
 	if i, _ := f.split.Stable(); f.split.Fallback.Stable && i >= 0 {
 		return f.split.Variants[i].Version
@@ -42,7 +42,7 @@ func (f *fold) instead() int64 {
 	return f.split.Fallback.Version
 }
 
-// version says what was loaded of a version.
+// version returns the state of a version.
 func (f *fold) version(number int64, shadow bool) api.VersionAt {
 	p := Place{Version: infer.Version{Model: f.model, Number: number}, Shadow: shadow}
 	v := api.VersionAt{Version: number, State: api.StateReady}
@@ -60,21 +60,21 @@ func (f *fold) version(number int64, shadow bool) api.VersionAt {
 			}
 		}
 	case f.gateway.State == api.GatewayUnknown:
-		v.State, v.Reason = api.StateUnknown, "the journal has no events of versions from before that time"
+		v.State, v.Reason = api.StateUnknown, "the journal has no events of versions before that time"
 	default:
 		v.State, v.Reason = api.StateUnavailable, f.reason(p)
 	}
 	return v
 }
 
-// reason says why a version did not serve.
+// reason returns why a version did not serve.
 func (f *fold) reason(p Place) string {
 	if f.gateway.State == api.GatewayDown {
 		return "the gateway was stopped"
 	}
 	why := f.why[p]
-	if failure, ok := f.state.failed[p]; ok && why == "" { // in an earlier run of the gateway, and again in this
+	if failure, ok := f.state.failed[p]; ok && why == "" { // it failed in an earlier run of the gateway, and again in this one
 		why = "failed to load: " + failure.Reason
 	}
-	return cmp.Or(why, "not loaded, since the gateway had started at "+stamp(*f.gateway.StartedAt))
+	return cmp.Or(why, "not loaded after the gateway's start at "+stamp(*f.gateway.StartedAt))
 }

@@ -10,33 +10,32 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Journal is where the events are.
+// Journal reads the events.
 type Journal interface {
 	// LastAt returns the number of the last event whose time is not after t, 0 if there
 	// is none.
 	LastAt(t time.Time) (int64, error)
-	// Each calls visit with the events that a query asks for, the oldest first, until
-	// visit fails, and returns that error.
+	// Each calls visit with the events that a query selects, the oldest first. If visit
+	// fails, Each stops and returns the error.
 	Each(q Query, visit func(api.Event) error) error
 }
 
-// Query says which events are asked for. More than these do no harm.
+// Query selects events. A Journal may return other events too.
 type Query struct {
-	After, Last int64    // the numbers; Last 0 is no bound
-	Types       []string // any of these; one that ends in "." stands for all that begin with it
-	Subjects    []string // any of these, none is any; one that ends in "/" likewise
+	After, Last int64    // events with larger numbers than After, up to Last; a Last of 0 is not a bound
+	Types       []string // any of these; an empty list selects all; one that ends in "." is a prefix
+	Subjects    []string // any of these; an empty list selects all; one that ends in "/" is a prefix
 }
 
-// errEnough ends a reading.
+// errEnough stops Each.
 var errEnough = errors.New("enough")
 
-// At returns what served a route, or a model by its own name, at a time. That is what
-// the events up to the last one that is not after at come to. It fails with Invalid for
-// a time after now, and with NotFound if the journal begins later or nothing of that
-// name was known then.
+// At returns what served a route, or a model by its own name, at a time. It applies the
+// events up to the last one that is not after at. Errors: Invalid if at is after now,
+// NotFound if the journal begins later or the name was not known then.
 func At(j Journal, name string, at, now time.Time) (api.ServedAt, error) {
 	if at.After(now) {
-		return api.ServedAt{}, infer.Errorf(infer.Invalid, "%s has not come yet, it is %s now", stamp(at), stamp(now))
+		return api.ServedAt{}, infer.Errorf(infer.Invalid, "the time %s is in the future: it is %s now", stamp(at), stamp(now))
 	}
 	last, err := j.LastAt(at)
 	if err != nil {
@@ -56,16 +55,16 @@ func At(j Journal, name string, at, now time.Time) (api.ServedAt, error) {
 		return api.ServedAt{}, err
 	}
 	if f.change == nil && !f.known {
-		return api.ServedAt{}, infer.Errorf(infer.NotFound, "at %s there was no route '%s', and nothing is known of a model of that name", stamp(at), name)
+		return api.ServedAt{}, infer.Errorf(infer.NotFound, "at %s there was no route '%s', and the journal does not know a model of that name", stamp(at), name)
 	}
 	return f.answer(name, at, last), nil
 }
 
-// before is the answer for a time before the first event.
+// before returns the error for a time before the first event.
 func before(j Journal, at time.Time) error {
-	err := infer.Errorf(infer.NotFound, "the journal has no events, so what served at %s is not known", stamp(at))
+	err := infer.Errorf(infer.NotFound, "the journal has no events, so it does not know what served at %s", stamp(at))
 	readErr := j.Each(Query{}, func(e api.Event) error {
-		err = infer.Errorf(infer.NotFound, "the journal begins at %s, so what served at %s is not known", stamp(e.Time), stamp(at))
+		err = infer.Errorf(infer.NotFound, "the journal begins at %s, so it does not know what served at %s", stamp(e.Time), stamp(at))
 		return errEnough
 	})
 	if readErr != nil && !errors.Is(readErr, errEnough) {
@@ -76,14 +75,14 @@ func before(j Journal, at time.Time) error {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// fold is the events up to a time, as far as they are about one route and its model.
+// fold is the state of one route and its model after the events up to a time.
 type fold struct {
 	split   api.Route  // as declared; empty if it is implied
 	change  *api.Event // the event that declared it; nil if it is implied
 	model   string
 	state   *State
-	known   bool             // the journal speaks of the model
-	why     map[Place]string // nothing serves there any more
+	known   bool             // the journal has events of the model
+	why     map[Place]string // why nothing serves in a place any more
 	gateway api.GatewayAt
 }
 
@@ -113,7 +112,7 @@ func (f *fold) route(j Journal, name string, last int64) error {
 	return nil
 }
 
-// versions folds in what happened to the model and to the gateway.
+// versions applies the events of the model and of the gateway.
 func (f *fold) versions(j Journal, last int64) error {
 	q := Query{
 		Last:     last,
@@ -141,7 +140,7 @@ func (f *fold) versions(j Journal, last int64) error {
 	})
 }
 
-// note keeps why nothing serves in a place.
+// note records why nothing serves in a place.
 func (f *fold) note(e api.Event, c api.VersionChange, p Place) {
 	switch e.Type {
 	case api.EventVersionFailed:
@@ -155,7 +154,7 @@ func (f *fold) note(e api.Event, c api.VersionChange, p Place) {
 	}
 }
 
-// turn folds in a start or a stop of the gateway.
+// turn applies a start or a stop of the gateway.
 func (f *fold) turn(e api.Event) error {
 	at := e.Time
 	if e.Type == api.EventGatewayStopped {
@@ -171,7 +170,7 @@ func (f *fold) turn(e api.Event) error {
 	return f.state.Apply(e)
 }
 
-// end looks at how the gateway's run ended in which the time is.
+// end finds out how the gateway's run at that time ended.
 func (f *fold) end(j Journal, last int64, at time.Time) error {
 	if f.gateway.State == "" {
 		f.gateway.State = api.GatewayUnknown
@@ -188,7 +187,7 @@ func (f *fold) end(j Journal, last int64, at time.Time) error {
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
-	if next.Type != api.EventGatewayStarted { // it stopped in order, or runs on
+	if next.Type != api.EventGatewayStarted { // it stopped regularly, or is still running
 		return nil
 	}
 	var start api.GatewayStart

@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/internal/trail"
 )
 
-// BenchmarkAdvance finds the one version of 5,000 that was replaced.
+// BenchmarkAdvance finds one replaced version of 5,000.
 func BenchmarkAdvance(b *testing.B) {
 	snapshot := func() trail.Snapshot {
 		s := of(nil, map[string]int64{})
@@ -41,8 +41,8 @@ func BenchmarkAdvance(b *testing.B) {
 	}
 }
 
-// BenchmarkAt asks a journal of 100,000 events: of one model among a thousand, and of
-// the only one.
+// BenchmarkAt asks a journal of 100,000 events about one model of a thousand, and about the
+// only model.
 func BenchmarkAt(b *testing.B) {
 	for _, models := range []int{1_000, 1} {
 		log := journal.Memory()

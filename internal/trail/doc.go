@@ -1,15 +1,15 @@
 // Package trail records what serves, and answers what served.
 //
-// A State is what the events of the journal come to: the versions that serve, with
-// their digests, the version that answers for each model, the breakers that are open
-// and the loads that failed. Whoever changes what serves asks Advance for the events
-// that lead from there to the present, appends them to the journal and applies them.
-// Events that could not be appended are part of what the next Advance returns.
+// A State is a fold over the events of the journal. It has the versions that serve with
+// their digests, the default version of each model, the open breakers and the failed loads.
+// After a change of what serves, the caller asks Advance for the events that lead from the
+// State to the present, appends them to the journal, and applies them. If events could not
+// be appended, the next Advance returns them again.
 //
-// A start of the gateway ends all that served before it, so the State after a kill
-// does not claim what nobody loaded. Failures outlive a start: a version that fails
-// again with the same files and the same reason is not worth another event.
+// With a start of the gateway nothing serves, so the State after a kill has no version
+// that is not loaded. A start does not clear failures: a version that fails again with the
+// same files and the same reason needs no other event.
 //
-// At folds the same events up to a time, together with those of one route, into an
-// answer for people.
+// At applies the same events up to a time, together with those of one route. It answers
+// what served then.
 package trail

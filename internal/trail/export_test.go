@@ -1,4 +1,5 @@
 package trail
 
-// Failures returns how many failures are remembered, for the test of the bound.
+// Failures returns the number of failures that the state remembers, for the test of the
+// limit.
 func (s *State) Failures() int { return len(s.failed) }

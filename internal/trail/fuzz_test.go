@@ -24,8 +24,8 @@ func (f few) Each(_ Query, visit func(api.Event) error) error {
 	return nil
 }
 
-// FuzzApply: any event is folded in or refused. One that is refused changes nothing,
-// and no event breaks what is asked for afterwards.
+// FuzzApply: Apply applies or refuses any event. A refused event changes nothing. After any
+// event, the state can be used.
 func FuzzApply(f *testing.F) {
 	for _, kind := range []string{
 		api.EventVersionLoaded, api.EventVersionReplaced, api.EventVersionRetired, api.EventVersionUnloaded, api.EventVersionFailed,

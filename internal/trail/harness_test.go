@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/internal/trail"
 )
 
-// source is a journal that finds only what it is asked for; wide gives everything.
+// source is a journal that returns only the events that a query selects; wide returns all.
 type source struct {
 	log  *journal.Log
 	wide bool
@@ -42,15 +42,15 @@ func (s source) Each(q trail.Query, visit func(api.Event) error) error {
 	return nil
 }
 
-// script is a life of a gateway: each event comes a second after the one before it,
-// and has with it what is to be answered from then on.
+// script is a sequence of a gateway's events, each a second after the one before it, with
+// the answers that are expected from then on.
 type script struct {
 	t     *testing.T
 	log   *journal.Log
 	state *trail.State
 	now   time.Time
 	asked []question
-	wants int // of how many events is known what they lead to
+	wants int // the number of events with an expected answer
 }
 
 type question struct {
@@ -64,7 +64,7 @@ func newScript(t *testing.T) *script {
 	return &script{t: t, log: journal.Memory(), state: trail.NewState(), now: time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)}
 }
 
-// append adds events, a second after each other.
+// append adds events, each a second after the one before it.
 func (s *script) append(events ...api.Event) {
 	s.t.Helper()
 	for _, e := range events {
@@ -80,8 +80,8 @@ func (s *script) append(events ...api.Event) {
 	}
 }
 
-// serve makes a snapshot what serves. Once its events are applied there is nothing
-// more to say of it.
+// serve appends and applies the events of a snapshot. The same snapshot must not give more
+// events.
 func (s *script) serve(next trail.Snapshot, cause string, by api.Actor) {
 	s.t.Helper()
 	s.append(s.state.Advance(next, always(cause, by))...)
@@ -107,8 +107,8 @@ func (s *script) started(before *api.GatewayEnd) {
 	})
 }
 
-// want says what each event since the last call leads to, for who asks of a name: at
-// the time of the event, a moment after it, and a moment before the next.
+// want gives the expected answers for a name after each event since the last call: at the
+// time of the event, a moment after it, and a moment before the next.
 func (s *script) want(name string, wants ...string) {
 	s.t.Helper()
 	events, err := s.log.Read(0, 1_000, journal.Filter{})
@@ -127,7 +127,7 @@ func (s *script) want(name string, wants ...string) {
 	s.wants = len(events)
 }
 
-// check asks everything.
+// check asks all questions.
 func (s *script) check() {
 	s.t.Helper()
 	for _, wide := range []bool{false, true} {
@@ -149,7 +149,7 @@ func encode(t testing.TB, v any) json.RawMessage {
 	return text
 }
 
-// summary is an answer in a line.
+// summary returns an answer in one line.
 func summary(a api.ServedAt, err error) string {
 	if err != nil {
 		return infer.CodeOf(err).String() + ": " + infer.Message(err)
@@ -183,18 +183,18 @@ func summary(a api.ServedAt, err error) string {
 	return strings.Join(list, "; ")
 }
 
-// texts is events in a line each.
+// texts returns events, each in one line.
 func texts(events []api.Event) []string {
 	list := make([]string, len(events))
 	for i, e := range events {
 		var c api.VersionChange
-		_ = json.Unmarshal(e.After, &c) // the fields that it shares with others
+		_ = json.Unmarshal(e.After, &c) // the fields that it shares with other types
 		list[i] = strings.Join(slices.DeleteFunc([]string{e.Type, e.Subject, c.Role, c.Was, c.Digest, c.Files, c.Reason, c.Cause}, func(s string) bool { return s == "" }), " ")
 	}
 	return list
 }
 
-// always is one cause of all changes.
+// always returns the same cause for all changes.
 func always(cause string, by api.Actor) func(string) trail.Cause {
 	return func(string) trail.Cause { return trail.Cause{Cause: cause, By: by} }
 }

@@ -11,11 +11,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// maxFailed is how many failed places a State remembers at most. Then it forgets the
-// older half.
+// maxFailed is the max number of failed places that a State remembers. When it is reached,
+// the State forgets the older half.
 const maxFailed = 20_000
 
-// Place is where a version is loaded: to answer callers, or as a shadow.
+// Place is a version in the role in which it is loaded: to answer callers, or as a shadow.
 type Place struct {
 	infer.Version
 	Shadow bool
@@ -29,7 +29,7 @@ func (p Place) role() string {
 	return api.RoleLive
 }
 
-// compare orders places: those that answer callers first, then by model and number.
+// compare sorts places that answer callers first, then by model and number.
 func compare(a, b Place) int {
 	if a.Shadow != b.Shadow {
 		if b.Shadow {
@@ -40,11 +40,11 @@ func compare(a, b Place) int {
 	return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Number, b.Number))
 }
 
-// Loaded is what serves in a place. Two are the same if their digests
-// and times are; a zero time is not known, and then the digest alone decides.
+// Loaded is what serves in a place. Two are the same if their digests and times are equal.
+// A zero time means that the time is not known. Then only the digests are compared.
 type Loaded struct {
 	Digest string
-	At     time.Time // when it was ready
+	At     time.Time // when it became ready
 }
 
 func (l Loaded) same(as Loaded) bool {
@@ -61,10 +61,10 @@ type Failure struct {
 // State is what serves after some events. It belongs to one goroutine.
 type State struct {
 	serving  map[Place]Loaded
-	defaults map[string]int64 // by model; that of a former run stands until another is said
+	defaults map[string]int64 // by model; one of an earlier run is valid until an event changes it
 	open     map[infer.Version]bool
 	failed   map[Place]failed
-	failures int64 // how many there were
+	failures int64 // the number of all failures so far
 }
 
 // failed is a failure and its number.
@@ -78,9 +78,8 @@ func NewState() *State {
 	return &State{serving: map[Place]Loaded{}, defaults: map[string]int64{}, open: map[infer.Version]bool{}, failed: map[Place]failed{}}
 }
 
-// Apply folds the next event in; events that do not say what serves change nothing.
-// On an error, an event that says so in a way that is not known, nothing is changed
-// either.
+// Apply applies the next event. It ignores events that are not about what serves. It fails
+// with Internal, and changes nothing, if the event has an unknown form.
 func (s *State) Apply(e api.Event) error {
 	switch e.Type {
 	case api.EventGatewayStarted, api.EventGatewayStopped:
@@ -111,7 +110,7 @@ func (s *State) Apply(e api.Event) error {
 	}
 }
 
-// version folds in an event of a version.
+// version applies an event of a version.
 func (s *State) version(kind string, c api.VersionChange, p Place) {
 	switch kind {
 	case api.EventVersionFailed:
@@ -133,7 +132,7 @@ func (s *State) version(kind string, c api.VersionChange, p Place) {
 	default:
 		delete(s.serving, p)
 	}
-	if !p.Shadow { // a version that is loaded anew begins with a closed breaker
+	if !p.Shadow { // a version that is loaded again starts with a closed breaker
 		delete(s.open, p.Version)
 	}
 }
@@ -177,7 +176,7 @@ func read(e api.Event, into any) error {
 func malformed(e api.Event, err error) error {
 	return &infer.Error{
 		Code: infer.Internal, Op: "trail", Err: err,
-		Msg: fmt.Sprintf("event %d of the journal, %.100q of %.300q, does not say what such an event says", e.Seq, e.Type, e.Subject),
+		Msg: fmt.Sprintf("event %d of the journal, %.100q of %.300q, does not have the fields of its type", e.Seq, e.Type, e.Subject),
 	}
 }
 
