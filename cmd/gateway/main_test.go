@@ -206,7 +206,7 @@ routes:
 `, "\n:", "\n"+file+":")
 	expect(t, result{exitFailed, "", want}, got)
 	place(t, filepath.Join(dir, "stray.onnx"), "x")
-	if got := check(""); got.code != exitFailed || !strings.Contains(got.errOut, ":1: repository.path: stray.onnx: a model file is not used at this place") {
+	if got := check(""); got.code != exitFailed || !strings.Contains(got.errOut, ":1: repository.path: stray.onnx: a model file is not used in this folder") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -179,7 +179,7 @@ func TestServeWithoutATerminalHasNoWelcome(t *testing.T) {
 		_ = logWriter.Close()
 	}()
 	for s := bufio.NewScanner(log); s.Scan(); {
-		if strings.Contains(s.Text(), `"the model repository holds what is not served"`) {
+		if strings.Contains(s.Text(), `"an entry of the model repository is not served"`) {
 			cancel() // it was up
 		}
 	}

@@ -87,7 +87,7 @@ func TestReloadTellsOfAnotherToken(t *testing.T) {
 	g := start(t, dir, route("0123456789abcdef"))
 	g.configure(t, dir, route("fedcba9876543210"))
 	body := g.must(t, http.MethodPost, g.admin+"/-/reload", "")
-	if want := `"changed":["route double takes another override token"]`; !strings.Contains(body, want) {
+	if want := `"changed":["route double has a new override token"]`; !strings.Contains(body, want) {
 		t.Errorf("%s, want %s", body, want)
 	}
 	if a := g.predict(t, "double", "Sluice-Override", "1", "Authorization", "Bearer fedcba9876543210"); a.reason != "override" {

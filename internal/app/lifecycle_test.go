@@ -87,7 +87,7 @@ func TestAWrongFolderIsNotReady(t *testing.T) {
 	dir := demo(t)
 	put(t, dir, "double", 2, scale(t, 3))
 	g := launch(t, zap.NewNop(), nil, filepath.Join(dir, "double"))
-	const want = "the folder looks like that of one model: it holds the version folder 1/"
+	const want = "the folder looks like that of one model: it has the version folder 1/"
 	status, text := 0, ""
 	for range 3000 {
 		if status, text = g.call(t, http.MethodGet, g.admin+"/-/ready", ""); strings.Contains(text, "0 models") {

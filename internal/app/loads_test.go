@@ -155,7 +155,7 @@ func TestReloadBesideALoadThatHangs(t *testing.T) {
 	if result := g.must(t, http.MethodPost, g.admin+"/-/reload", ""); !strings.Contains(result, `"changed":[]`) {
 		t.Errorf("the second reload: %s", result)
 	}
-	if r := <-first; r.status != http.StatusConflict || !strings.Contains(r.body, "a later reload took the place") {
+	if r := <-first; r.status != http.StatusConflict || !strings.Contains(r.body, "a later reload replaced this one") {
 		t.Errorf("the first reload: %d %s", r.status, r.body)
 	}
 	if _, listed := g.models(t)["hangs/1"]; listed {

@@ -282,7 +282,7 @@ func TestRoutesUnderExplicitControl(t *testing.T) {
 		t.Error(diff)
 	}
 	status, text := g.call(t, http.MethodPost, g.url+"/v2/repository/models/double/unload", "")
-	if status != http.StatusConflict || !strings.Contains(text, "route 'double' names it") {
+	if status != http.StatusConflict || !strings.Contains(text, "route 'double' uses it") {
 		t.Errorf("%d %s", status, text)
 	}
 	g.must(t, http.MethodPost, g.url+"/v2/repository/models/double/load", "")

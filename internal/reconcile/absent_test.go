@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// A misspelt name in the configuration is told, once.
+// A misspelled name in the configuration is logged once.
 func TestModelsThatTheRepositoryLacks(t *testing.T) {
 	core, logs := observer.New(zapcore.WarnLevel)
 	r := &Reconciler{log: zap.New(core), desired: desired{cfg: &config.Config{

@@ -7,34 +7,34 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// change is something asked for that may have to wait for loads. It is made as a whole
-// or not at all.
+// change is a requested change that may have to wait for loads. It is made completely or not
+// at all.
 type change struct {
-	// ctx is of those who wait for it. Once it ends the change is not made any more,
-	// unless it outlives them.
+	// ctx is the context of the caller. If it ends, the change is not made, unless outlives
+	// is set.
 	ctx      context.Context //nolint:containedctx // of the one change
 	outlives bool
-	// begin is called once, before the first try; it may be nil.
+	// begin is called once, before the first attempt. It may be nil.
 	begin func()
-	// goal returns what is to serve. It is called anew at each try, since other changes
-	// may have been made, and fails if one of them stands in the way.
+	// goal returns what should serve. It is called again at each attempt, since there may
+	// have been other changes, and fails if one of them conflicts.
 	goal func() (*goal, error)
-	// retry says which versions that failed before are tried again.
+	// retry selects the failed versions to retry.
 	retry func(infer.Version) bool
-	// awaits says which loads the change waits for, among those that are needed for its
-	// goal; nil for those that nothing else waits for.
+	// awaits selects the loads of the goal that the change waits for. If it is nil, the change
+	// waits for the loads that the current transition does not wait for.
 	awaits func(infer.Version) bool
-	// finish commits or refuses the change, once the loads have ended.
+	// finish commits or refuses the change after the loads have ended.
 	finish func(t *transition) error
 
-	held *transition // keeps the loads that it waits for
+	held *transition // holds the loads that the change waits for
 	done chan error
 }
 
-// do makes a change, and waits until it is made or refused.
+// do requests a change, and waits until it is made or refused.
 func (r *Reconciler) do(ctx context.Context, c *change) error {
 	c.ctx, c.done = ctx, make(chan error, 1)
-	defer context.AfterFunc(ctx, r.wake)() // a change that nobody waits for is given up
+	defer context.AfterFunc(ctx, r.wake)() // the loop drops a change without a caller
 	err := r.command(ctx, func() {
 		if c.begin != nil {
 			c.begin()
@@ -47,7 +47,7 @@ func (r *Reconciler) do(ctx context.Context, c *change) error {
 		return err
 	}
 	if !c.outlives {
-		return <-c.done // soon after ctx has ended, since the loop waits for no model
+		return <-c.done // at the latest soon after ctx has ended, since the loop never waits for a model
 	}
 	select {
 	case err := <-c.done:
@@ -57,13 +57,13 @@ func (r *Reconciler) do(ctx context.Context, c *change) error {
 	}
 }
 
-// end answers those who wait for a change.
+// end gives the outcome of a change to its caller.
 func (r *Reconciler) end(c *change, err error) {
 	r.release(c.held)
 	c.done <- err
 }
 
-// tryChanges tries each change that waits, in the order in which they came.
+// tryChanges tries each waiting change, the oldest first.
 func (r *Reconciler) tryChanges() {
 	waiting := r.changes
 	r.changes = nil
@@ -76,7 +76,7 @@ func (r *Reconciler) tryChanges() {
 	}
 }
 
-// try commits or refuses a change if it need not wait any more.
+// try commits or refuses a change unless it has to wait.
 func (r *Reconciler) try(c *change) (ended bool, err error) {
 	if err := c.ctx.Err(); err != nil && !c.outlives {
 		return true, infer.Errorf(infer.CodeOf(err), "the versions were not ready in time; nothing was changed")
@@ -95,7 +95,7 @@ func (r *Reconciler) try(c *change) (ended bool, err error) {
 	return true, c.finish(t)
 }
 
-// waits reports whether a change still waits for loads.
+// waits reports whether a change has to wait for loads.
 func (r *Reconciler) waits(c *change, t *transition) bool {
 	if c.awaits == nil {
 		return len(t.awaits(r.current)) > 0

@@ -11,8 +11,9 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// columns resolves the columns of a data frame for a version, by the names in the
-// configuration or else in the profile. Names that do not fit it are left out.
+// columns returns the columns of a data frame for a version, with the names in the
+// configuration, or those in the profile if there are none. It ignores names that do not fit
+// the version.
 func (b *tableBuilder) columns(v infer.Version, model *infer.Model) *infer.Columns {
 	names := b.goal.cfg.Model(v.Model).Columns
 	declared := len(names) > 0
@@ -24,17 +25,17 @@ func (b *tableBuilder) columns(v infer.Version, model *infer.Model) *infer.Colum
 		return columns
 	}
 	if declared {
-		b.log.Warn("the columns in the configuration do not fit", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
+		b.log.Warn("the columns in the configuration do not fit the model", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
 	}
 	columns, _ = infer.NewColumns(model, nil)
 	return columns
 }
 
-// columnProblems returns what is wrong with the columns that the configuration names, for
-// the versions that answer callers. Names that fit some of a model's versions are right.
+// columnProblems returns the problems of the columns in the configuration with the versions
+// that answer callers. There is no problem if they fit any version of the model.
 func (g *goal) columnProblems(live map[infer.Version]*registry.Leased) []string {
 	newest := map[string]int64{}
-	why := map[string]error{} // of the newest version; nil if the names fit any
+	why := map[string]error{} // of the newest version; nil if the names fit any version
 	for v, leased := range live {
 		if len(g.cfg.Model(v.Model).Columns) == 0 {
 			continue

@@ -21,16 +21,15 @@ import (
 	"sluice.io/sluice/internal/serving"
 )
 
-// desired is what the goal is made of, beside the routes. It does not change once it is
-// made.
+// desired is what the goal is made from, apart from the routes. It never changes.
 type desired struct {
 	cfg      *config.Config
-	found    []registry.Found      // the repository as it was last read
+	found    []registry.Found      // the last scan of the repository
 	named    map[string]bool       // models to load under explicit control; "*" is all
-	profiles driftwatch.References // what models are compared with
+	profiles driftwatch.References // the references of models
 }
 
-// with returns what is desired with one model as it was found anew.
+// with returns d with a new scan of one model.
 func (d desired) with(f registry.Found) desired {
 	i, exists := placeOf(d.found, f.Name)
 	d.found = slices.Clone(d.found)
@@ -45,7 +44,7 @@ func (d desired) with(f registry.Found) desired {
 	return d
 }
 
-// loads reports whether a model is to be loaded though no route names it.
+// loads reports whether to load a model that no route names.
 func (d desired) loads(model string) bool {
 	return d.cfg.Repository.Control != config.ControlExplicit || d.named[model] || d.named["*"]
 }
@@ -58,14 +57,14 @@ type goal struct {
 
 	named        map[string][]int64     // by model, the versions that answer callers of routes; ascending
 	live, shadow map[infer.Version]bool // the versions that routes name
-	// borrowed are the versions that serve only since a route names them. Who calls
-	// the model by its own name does not get them, unless by number.
+	// borrowed are the versions that serve only because a route names them. A caller of the
+	// model by its own name gets them only by number.
 	borrowed           map[infer.Version]bool
 	references         driftwatch.Applied
-	specs, shadowSpecs []*registry.Spec // what should be loaded for it
+	specs, shadowSpecs []*registry.Spec // what should be loaded
 }
 
-// goal returns what should serve as d says, once edits are made.
+// goal returns what should serve, given d and after edits.
 func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 	g := &goal{
 		desired: d, named: map[string][]int64{},
@@ -104,7 +103,7 @@ func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 	return g
 }
 
-// untouched returns the declared routes that stay as they are.
+// untouched returns the declared routes without edits.
 func (r *Reconciler) untouched(edits []routeEdit) []api.RouteState {
 	return slices.DeleteFunc(r.routes.All(), func(s api.RouteState) bool {
 		return slices.ContainsFunc(edits, func(e routeEdit) bool { return e.name == s.Name })
@@ -124,19 +123,19 @@ func named(route *api.Route) []int64 {
 	return slices.Compact(list)
 }
 
-// planned is what should be loaded of a model to answer callers, and what that follows
-// from. It is kept from one goal to the next, since most models stay as they are.
+// planned is what should be loaded of a model to answer callers, and the inputs of that. It is
+// reused by the next goal, since most models do not change.
 type planned struct {
 	cfg   *config.Config
 	found *registry.Found
 	idle  bool
-	named []int64 // by routes
+	named []int64 // versions that routes name
 
 	specs    []*registry.Spec
 	borrowed map[infer.Version]bool
 }
 
-// planned says what should be loaded of a model to answer callers.
+// planned returns what should be loaded of a model to answer callers.
 func (r *Reconciler) planned(g *goal, f *registry.Found) *planned {
 	idle, named := !g.loads(f.Name), g.named[f.Name]
 	p := r.plans[f.Name]
@@ -148,7 +147,7 @@ func (r *Reconciler) planned(g *goal, f *registry.Found) *planned {
 	return p
 }
 
-// forget drops what was planned of models that are gone, once there is much of it.
+// forget removes the plans of models that are gone, if there are many.
 func (r *Reconciler) forget(models int, g *goal) {
 	if len(r.plans) <= 2*models {
 		return
@@ -160,8 +159,8 @@ func (r *Reconciler) forget(models int, g *goal) {
 	}
 }
 
-// sameFound reports whether a model was found as before. What was found is replaced, not
-// changed, so that most of the time one look tells.
+// sameFound reports whether two scans of a model are equal. A scan is replaced and not
+// modified, so usually the pointers are equal.
 func sameFound(a, b *registry.Found) bool {
 	if len(a.Versions) != len(b.Versions) || !slices.Equal(a.Ignored, b.Ignored) {
 		return false
@@ -174,7 +173,7 @@ func sameFound(a, b *registry.Found) bool {
 // specify fills in the specs of a model.
 func (r *Reconciler) specify(p *planned) {
 	m := p.cfg.Model(p.found.Name)
-	settings := unique.Make(settingsText(p.cfg, m)) // most models have the same
+	settings := unique.Make(settingsText(p.cfg, m)) // most models have the same settings
 	own := chosen(p.found, m)
 	for _, fv := range withNamed(p.found, own, p.named) {
 		v := infer.Version{Model: p.found.Name, Number: fv.Number}
@@ -198,7 +197,7 @@ func (r *Reconciler) specify(p *planned) {
 	}
 }
 
-// shadowsOf says what should be loaded to run as shadows.
+// shadowsOf returns the specs of the shadows.
 func (r *Reconciler) shadowsOf(g *goal) []*registry.Spec {
 	specs := make([]*registry.Spec, 0, len(g.shadow))
 	for v := range g.shadow {
@@ -214,7 +213,7 @@ func (r *Reconciler) shadowsOf(g *goal) []*registry.Spec {
 	return specs
 }
 
-// asServable keeps a nil pointer from becoming a Servable that is not nil.
+// asServable prevents that a nil pointer becomes a Servable that is not nil.
 func asServable[S registry.Servable](s S, digest string, err error) (registry.Servable, string, error) {
 	if err != nil {
 		return nil, digest, err
@@ -222,8 +221,8 @@ func asServable[S registry.Servable](s S, digest string, err error) (registry.Se
 	return s, digest, nil
 }
 
-// chosen applies a model's version policy. A version that the policy names and
-// the repository lacks is listed with that as its reason.
+// chosen applies a model's version policy. If the repository does not have a version that
+// the policy names, the version is in the list with an error.
 func chosen(f *registry.Found, m config.Model) []registry.FoundVersion {
 	switch {
 	case m.Versions.All:
@@ -239,9 +238,9 @@ func chosen(f *registry.Found, m config.Model) []registry.FoundVersion {
 	}
 }
 
-// withGone adds to what was found, without versions, the models that routes name
-// and the repository lacks: what serves of them serves on, as it does where the
-// folder of a version has gone alone.
+// withGone returns the scan with the models that routes name and the repository does not
+// have. They have no versions. Their loaded versions continue to serve, as they do if only
+// the folder of a version is gone.
 func (g *goal) withGone() []registry.Found {
 	known := make(map[string]bool, len(g.found))
 	for _, f := range g.found {
@@ -257,7 +256,7 @@ func (g *goal) withGone() []registry.Found {
 	return list
 }
 
-// withNamed adds to a model's own versions those that routes name.
+// withNamed returns a model's own versions and those that routes name.
 func withNamed(f *registry.Found, own []registry.FoundVersion, named []int64) []registry.FoundVersion {
 	list := slices.Clone(own)
 	for _, n := range named {
@@ -268,7 +267,7 @@ func withNamed(f *registry.Found, own []registry.FoundVersion, named []int64) []
 	return list
 }
 
-// find returns a version as it was found, or one that says that it was not.
+// find returns a version of a scan, or one with an error if there is none.
 func find(f registry.Found, number int64) registry.FoundVersion {
 	if i := indexOf(f.Versions, number); i >= 0 {
 		return f.Versions[i]
@@ -276,7 +275,7 @@ func find(f registry.Found, number int64) registry.FoundVersion {
 	return registry.FoundVersion{Number: number, Err: infer.Errorf(infer.NotFound, "the repository has no version %d", number)}
 }
 
-// foundModel returns what was found of a model; without versions if nothing was.
+// foundModel returns the scan of a model, without versions if there is none.
 func foundModel(found []registry.Found, name string) registry.Found {
 	if i, ok := placeOf(found, name); ok {
 		return found[i]
@@ -284,7 +283,7 @@ func foundModel(found []registry.Found, name string) registry.Found {
 	return registry.Found{Name: name}
 }
 
-// placeOf returns where a model is in what was found, which is sorted, or belongs.
+// placeOf returns the index of a model in a sorted scan, or the index to insert it.
 func placeOf(found []registry.Found, name string) (i int, ok bool) {
 	return slices.BinarySearchFunc(found, name, func(f registry.Found, name string) int { return cmp.Compare(f.Name, name) })
 }
@@ -293,9 +292,9 @@ func indexOf(list []registry.FoundVersion, number int64) int {
 	return slices.IndexFunc(list, func(v registry.FoundVersion) bool { return v.Number == number })
 }
 
-// settingsText is equal if and only if a loaded version need not be built anew. Which
-// versions to load, the breaker, the limits of shadows and what is compared with a
-// reference are no settings of one, nor are the names of columns.
+// settingsText returns a text that changes if and only if a loaded version must be loaded
+// again. The version policy, the breaker, the limits of shadows, the reference and the names
+// of columns do not need that.
 func settingsText(cfg *config.Config, m config.Model) string {
 	m.Versions, m.Breaker, m.Shadow, m.Drift, m.Columns = config.Versions{}, config.Breaker{}, config.Shadow{}, config.Drift{}, nil
 	return text(m) + text(cfg.Runtime.CustomOps)
@@ -304,14 +303,14 @@ func settingsText(cfg *config.Config, m config.Model) string {
 func text(settings any) string {
 	b, err := json.Marshal(settings)
 	if err != nil {
-		panic(fmt.Sprintf("BUG: settings do not marshal: %v", err))
+		panic(fmt.Sprintf("BUG: cannot marshal settings: %v", err))
 	}
 	return string(b)
 }
 
-// referenceProblems returns what is wrong with the profiles that the configuration names, for
-// the versions that answer callers. One that fits some of a model's versions is
-// right: it says of which.
+// referenceProblems returns the problems of the profiles in the configuration with the
+// versions that answer callers. There is no problem if a profile fits any version of the
+// model.
 func (g *goal) referenceProblems(live map[infer.Version]*registry.Leased) []string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(g.references.Models)) {
@@ -327,9 +326,9 @@ func (g *goal) referenceProblems(live map[infer.Version]*registry.Leased) []stri
 	return list
 }
 
-// streams returns how many streams are compared with a reference, rounded up to a
-// power of two: the promise about false alarms is shared among them, and a new
-// share means new thresholds for all.
+// streams returns the number of streams with a reference, rounded up to a power of two.
+// They share the promise about false alarms. A new number changes the thresholds of all, and
+// rounding makes that rare.
 func (g *goal) streams() int {
 	seen := map[drift.Stream]bool{}
 	own := map[string]bool{} // models with a route of their name
@@ -343,7 +342,7 @@ func (g *goal) streams() int {
 			}
 		}
 	}
-	compared := map[string]bool{} // models of which the version that serves without a route may be
+	compared := map[string]bool{} // models whose default version may have a reference
 	for model, ref := range g.references.Models {
 		compared[model] = ref.Err() == nil && !own[model]
 	}

@@ -18,9 +18,11 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// Load loads a model by name under explicit control, again if its files have changed
-// or it failed before, and waits until it is loaded. It touches no other model. The load
-// goes on if ctx ends.
+// Load loads a model by name under explicit control and waits until it is loaded. It loads
+// it again if its files have changed or it failed before. It does not change other models.
+// The load continues if ctx ends. Errors: NotFound if there is no such model, Invalid if it
+// cannot be loaded, Conflict if it is unloaded in the meantime, Unavailable under other
+// control.
 func (r *Reconciler) Load(ctx context.Context, name string, by api.Actor) error {
 	if err := r.explicit(); err != nil {
 		return err
@@ -33,19 +35,19 @@ func (r *Reconciler) Load(ctx context.Context, name string, by api.Actor) error 
 	of := func(v infer.Version) bool { return v.Model == name }
 	return r.do(ctx, &change{
 		outlives: true, awaits: of,
-		begin: func() { // it is to be loaded, whatever comes of it now
+		begin: func() { // the model should be loaded even if this load fails
 			r.desired = r.desired.with(found)
 			r.desired.named = maps.Clone(r.desired.named)
 			r.desired.named[name] = true
 			r.again = of
 			r.told.because(name, api.CauseCall, by)
 			r.warn(slices.DeleteFunc(slices.Clone(r.Warnings()), func(w api.RepositoryWarning) bool {
-				return strings.HasPrefix(w.Path, name+"/") // it has a version by now
+				return strings.HasPrefix(w.Path, name+"/") // the model has a version now
 			}))
 		},
 		goal: func() (*goal, error) {
 			if !r.desired.loads(name) {
-				return nil, infer.Errorf(infer.Conflict, "failed to load '%s': it was unloaded meanwhile", name)
+				return nil, infer.Errorf(infer.Conflict, "failed to load '%s': another call unloaded it", name)
 			}
 			return r.goal(r.desired, nil), nil
 		},
@@ -65,8 +67,9 @@ func (r *Reconciler) Load(ctx context.Context, name string, by api.Actor) error 
 	})
 }
 
-// Unload takes a model out of service; what it has accepted is finished. It touches no
-// other model.
+// Unload unloads a model. Requests that it has accepted are finished. It does not change
+// other models. Errors: NotFound if there is no such model, Conflict if a route names it,
+// Unavailable under other control.
 func (r *Reconciler) Unload(ctx context.Context, name string, by api.Actor) error {
 	if err := r.explicit(); err != nil {
 		return err
@@ -80,7 +83,7 @@ func (r *Reconciler) Unload(ctx context.Context, name string, by api.Actor) erro
 			}
 			for _, route := range r.routes.All() {
 				if route.Model == name {
-					return nil, infer.Errorf(infer.Conflict, "failed to unload '%s': route '%s' names it; delete the route first", name, route.Name)
+					return nil, infer.Errorf(infer.Conflict, "failed to unload '%s': route '%s' uses it; delete the route first", name, route.Name)
 				}
 			}
 			d := r.desired.with(found)
@@ -99,8 +102,8 @@ func (r *Reconciler) Unload(ctx context.Context, name string, by api.Actor) erro
 	})
 }
 
-// namedBut returns the models to load without one of them. The wildcard is replaced by
-// the names that it stands for.
+// namedBut returns the models to load without one of them. It replaces the wildcard with the
+// names of all models.
 func (r *Reconciler) namedBut(name string) map[string]bool {
 	named := maps.Clone(r.desired.named)
 	if named["*"] {
@@ -115,13 +118,13 @@ func (r *Reconciler) namedBut(name string) map[string]bool {
 
 func (r *Reconciler) explicit() error {
 	if r.opts.Config.Repository.Control != config.ControlExplicit {
-		return infer.Errorf(infer.Unavailable, "models are loaded and unloaded by request only under --model-control explicit")
+		return infer.Errorf(infer.Unavailable, "models can be loaded and unloaded by request only with --model-control explicit")
 	}
 	return nil
 }
 
-// audit records a change that has happened and that nothing is folded from: one
-// that cannot be written down is not undone for that.
+// audit appends an event that only records a change. If it cannot be written, the change
+// stays.
 func (r *Reconciler) audit(kind, subject string, by api.Actor, after any) {
 	e := api.Event{Type: kind, Subject: subject, Origin: api.OriginAPI, Actor: by}
 	var err error
@@ -132,12 +135,12 @@ func (r *Reconciler) audit(kind, subject string, by api.Actor, after any) {
 		_, err = r.journal.Append(journal.Any, e)
 	}
 	if err != nil {
-		r.log.Error("a change is not in the journal", zap.String("type", kind), zap.String("subject", subject), zap.Error(err))
+		r.log.Error("a change could not be written to the journal", zap.String("type", kind), zap.String("subject", subject), zap.Error(err))
 	}
 }
 
-// poll looks at the repository again and again until ctx ends. A look that a slow disk
-// holds up holds up nothing else.
+// poll scans the repository at intervals until ctx ends. A scan on a slow disk blocks nothing
+// else.
 func (r *Reconciler) poll(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -152,7 +155,7 @@ func (r *Reconciler) poll(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		}
-		go func() { // received below, unless ctx ends first: no read from a disk can be interrupted
+		go func() { // not awaited if ctx ends, since a read from a disk cannot be interrupted
 			found, err := r.repo.Scan()
 			r.beside.Read(found.Models)
 			looks <- look{found, err}
@@ -160,7 +163,7 @@ func (r *Reconciler) poll(ctx context.Context, every time.Duration) {
 		select {
 		case l := <-looks:
 			if l.err != nil {
-				r.log.Error("poll", zap.Error(l.err))
+				r.log.Error("the repository cannot be read; the next poll retries", zap.Error(l.err))
 				continue
 			}
 			select {
@@ -174,9 +177,9 @@ func (r *Reconciler) poll(ctx context.Context, every time.Duration) {
 	}
 }
 
-// take makes what a poll has found the repository that should serve. A folder counts as
-// changed once two polls saw the same files in it, so that one that is still being copied
-// is left alone: until then, what was there before stays in its place.
+// take makes the scan of a poll the desired repository. A version is changed only after two
+// polls saw the same files in it. Until then its earlier state stays, so that a copy in
+// progress is not loaded.
 func (r *Reconciler) take(listing registry.Listing) {
 	found, seen := listing.Models, map[infer.Version]string{}
 	r.warn(slices.DeleteFunc(slices.Clone(listing.Warnings), func(w api.RepositoryWarning) bool { return !slices.Contains(r.warned, w) }))
@@ -214,11 +217,11 @@ func (r *Reconciler) warn(list []api.RepositoryWarning) {
 	known := r.Warnings()
 	for _, w := range list {
 		if !slices.Contains(known, w) {
-			r.log.Warn("the model repository holds what is not served", zap.String("path", w.Path), zap.String("problem", w.Problem), zap.String("advice", w.Advice))
+			r.log.Warn("an entry of the model repository is not served", zap.String("path", w.Path), zap.String("problem", w.Problem), zap.String("advice", w.Advice))
 		}
 	}
 	r.warnings.Store(&list)
 }
 
-// filesOf stands for the files that were found of a version, the profile beside it too.
+// filesOf returns a text that changes with the files of a version and with its profile.
 func filesOf(v *registry.FoundVersion) string { return v.Fingerprint + v.Profile }

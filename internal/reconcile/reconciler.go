@@ -22,7 +22,7 @@ import (
 	"sluice.io/sluice/internal/trail"
 )
 
-// Options are what a Reconciler needs. All but Reload, Applied and Ready are required.
+// Options configure a Reconciler. All except Reload, Applied and Ready are required.
 type Options struct {
 	Config     *config.Config
 	Repository *registry.Repository
@@ -32,18 +32,18 @@ type Options struct {
 	Watcher    *driftwatch.Watcher
 	Metrics    *metrics.Metrics
 	Logger     *zap.Logger
-	// Reload reads the configuration again. Without it a reload is refused.
+	// Reload reads the configuration again. If it is nil, a reload fails.
 	Reload func() (*config.Config, error)
-	// Applied is told of the configuration of each reload that was applied. It may be nil,
-	// and must not block.
+	// Applied is called with the configuration of each applied reload. It may be nil, and
+	// must not block.
 	Applied func(cfg *config.Config)
-	// Ready is told that the loads of the start have ended. It must not block.
+	// Ready is called when the loads of the start have ended. It may be nil, and must not
+	// block.
 	Ready func()
 }
 
-// Reconciler makes what serves what should serve. Its exported methods may be called
-// from any goroutine; the fields below belong to the goroutine of Run, but for what
-// is atomic.
+// Reconciler loads and routes what should serve. Its exported methods may be called from any
+// goroutine. Only the goroutine of Run uses the fields, except the atomic ones.
 type Reconciler struct {
 	opts     Options
 	repo     *registry.Repository
@@ -56,9 +56,9 @@ type Reconciler struct {
 	journal  *journal.Log
 	log      *zap.Logger
 
-	commands chan func()           // each is called by the goroutine of Run
-	scanned  chan registry.Listing // what a poll has found
-	woken    chan struct{}         // a load has ended, or a change may have
+	commands chan func()           // the goroutine of Run calls each
+	scanned  chan registry.Listing // scans of polls
+	woken    chan struct{}         // a load has ended, or the ctx of a change
 	stopped  chan struct{}         // closed when Run has ended
 	ready    atomic.Bool           // the loads of the start have ended
 	revision atomic.Int64          // of the table
@@ -70,12 +70,12 @@ type Reconciler struct {
 	routes  *routes.Set
 	plans   map[string]*planned      // by model
 	targets targets                  // of the table
-	again   func(infer.Version) bool // versions to try again at the next pass; may be nil
-	stale   bool                     // the current transition may not be all that there is
+	again   func(infer.Version) bool // versions to retry at the next pass; may be nil
+	stale   bool                     // the next pass must plan again
 	current *transition              // to the goal, as far as it is loaded
-	changes []*change                // that wait, in the order in which they came
+	changes []*change                // waiting changes, the oldest first
 	starts  []trail.Place            // the loads that readiness waits for
-	reloads int                      // that were asked for
+	reloads int                      // the number of reloads so far
 
 	told told
 
@@ -103,14 +103,15 @@ func New(opts Options) *Reconciler {
 	return r
 }
 
-// Resume goes on from what the events of the journal come to: the declared routes, and
-// what is known of what served.
+// Resume sets the state after the events of the journal: the declared routes, and the trail
+// of what served.
 func (r *Reconciler) Resume(declared *routes.Set, served *trail.State) {
 	r.routes, r.told.state = declared, served
 }
 
-// Run brings up what the journal and the configuration say, and then takes changes
-// until ctx ends. What waits then is refused.
+// Run starts what the journal and the configuration say, and handles changes until ctx ends.
+// Then it refuses waiting changes. It fails if the repository cannot be read or the start
+// cannot be written.
 func (r *Reconciler) Run(ctx context.Context) error {
 	defer close(r.stopped)
 	var beside sync.WaitGroup
@@ -132,13 +133,14 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	return nil
 }
 
-// errStopping answers changes that come too late.
+// errStopping refuses changes after the end of Run.
 var errStopping = infer.Errorf(infer.Unavailable, "the server is stopping")
 
-// loop takes what comes. A pass costs time in proportion to the models, so those for
-// loads that have ended leave some between them: most of the loop's time is for callers.
+// loop handles commands, incidents, polls and loads. The time of a pass is proportional to
+// the number of models. So there is a pause between passes for loads, and most of the loop's
+// time is for callers.
 func (r *Reconciler) loop(ctx context.Context) {
-	const share = 4 // of the time that a pass takes, until the next for a load
+	const share = 4 // the pause after a pass, as a multiple of the pass's time
 	later := time.NewTimer(0)
 	<-later.C
 	defer later.Stop()
@@ -147,7 +149,7 @@ func (r *Reconciler) loop(ctx context.Context) {
 		select {
 		case do := <-r.commands:
 			do()
-			continue // it makes the pass that it needs
+			continue // a command makes its own pass
 		case i := <-r.record.incidents:
 			r.note(i)
 			continue
@@ -170,31 +172,31 @@ func (r *Reconciler) loop(ctx context.Context) {
 		r.stale = true
 		r.pass()
 		notBefore = time.Now().Add(share * time.Since(began))
-		if r.unwritten && !waiting { // the journal could not be written: try again
+		if r.unwritten && !waiting { // the journal could not be written: retry
 			waiting = true
 			later.Reset(retryUnwritten)
 		}
 	}
 }
 
-// retryUnwritten is how long a pass waits that the journal did not take.
+// retryUnwritten is the time until the retry if the journal could not be written.
 const retryUnwritten = time.Second
 
-// wake has the loop make a pass soon.
+// wake makes the loop run a pass soon.
 func (r *Reconciler) wake() {
 	select {
 	case r.woken <- struct{}{}:
-	default: // it will
+	default: // a pass is due already
 	}
 }
 
-// command has do called by the goroutine of Run, and returns when it was. It fails if
-// ctx or Run ends first; do is then not called.
+// command makes the goroutine of Run call do, and returns after that. If ctx or Run ends
+// first, it fails and do is not called.
 func (r *Reconciler) command(ctx context.Context, do func()) error {
 	done := make(chan struct{})
 	select {
 	case r.commands <- func() { defer close(done); do() }:
-		<-done // what the loop has taken it ends
+		<-done // the loop completes a command that it has received
 		return nil
 	case <-r.stopped:
 		return errStopping
@@ -206,20 +208,20 @@ func (r *Reconciler) command(ctx context.Context, do func()) error {
 // Ready reports whether the loads of the start have ended.
 func (r *Reconciler) Ready() bool { return r.ready.Load() }
 
-// Revision returns the number of the table that serves; each change makes a new one.
+// Revision returns the number of the current table. Each change makes a new one.
 func (r *Reconciler) Revision() int64 { return r.revision.Load() }
 
-// shadowGrace is how long runs of shadows may go on once the gateway stops: nobody
-// waits for them.
+// shadowGrace is the max time for runs of shadows after the gateway stops. No caller waits for
+// them.
 const shadowGrace = time.Second
 
-// Shutdown retires all versions once Run has ended, shadows first. What they have
-// accepted has grace to finish, and no more than half of the time until ctx ends.
+// Shutdown retires all versions after the end of Run, shadows first. Accepted requests may
+// take the time grace to finish, but at most half of the time until ctx ends.
 func (r *Reconciler) Shutdown(ctx context.Context, grace time.Duration) error {
 	select {
 	case <-r.stopped:
 	case <-ctx.Done():
-		return errors.New("the reconciler still runs past the time to stop")
+		return errors.New("the reconciler still runs after the time limit of the shutdown")
 	}
 	shadows, cancel := ctx, context.CancelFunc(func() {})
 	if end, ok := ctx.Deadline(); ok {
@@ -230,12 +232,12 @@ func (r *Reconciler) Shutdown(ctx context.Context, grace time.Duration) error {
 	return errors.Join(err, r.registry.Shutdown(ctx, grace))
 }
 
-// Idle reports, after Shutdown, whether nothing uses the runtime any more.
+// Idle reports whether nothing uses the runtime any more. It is valid after Shutdown.
 func (r *Reconciler) Idle() bool { return r.shadows.Idle() && r.registry.Idle() }
 
 func (r *Reconciler) closed(v infer.Version, err error) {
 	if err != nil {
-		r.log.Error("unload", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
+		r.log.Error("unload failed", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
 		return
 	}
 	r.log.Info("unloaded", zap.String("model", v.Model), zap.Int64("version", v.Number))

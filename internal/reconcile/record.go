@@ -14,9 +14,9 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-// recorder keeps what counts and watches versions, routes and shadows, from one
-// table to the next. Only version and versionFor may be called from other goroutines
-// than the reconciler's.
+// recorder keeps the metrics and breakers of versions, routes and shadows from one table to
+// the next. Other goroutines than the reconciler's may only call version, versionFor and
+// hand.
 type recorder struct {
 	metrics   *metrics.Metrics
 	log       *zap.Logger
@@ -41,7 +41,7 @@ type shadowKey struct {
 	version      int64
 }
 
-// watched is a breaker, and what it was made for.
+// watched is a breaker with the version and the settings that it was made for.
 type watched struct {
 	leased   *registry.Leased
 	settings config.Breaker
@@ -60,14 +60,14 @@ func newRecorder(m *metrics.Metrics, log *zap.Logger) *recorder {
 	}
 }
 
-// versionFor returns what records for a version in the table, nil for any other.
+// versionFor returns the metrics of a version in the table, or nil for any other.
 func (r *recorder) versionFor(v infer.Version) *metrics.Version {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.versions[v]
 }
 
-// version is versionFor that makes what is missing.
+// version returns the metrics of a version, and makes them if they do not exist.
 func (r *recorder) version(v infer.Version) *metrics.Version {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,8 +93,8 @@ func (r *recorder) shadow(route, model string, version int64) *metrics.Shadow {
 	return r.shadows[key]
 }
 
-// breaker returns the one that watches a loaded version, nil if none does. A version
-// that is loaded anew, or has other settings, starts with a new one.
+// breaker returns the breaker of a loaded version, or nil if it is disabled. A version that
+// was loaded again, or has other settings, gets a new one.
 func (r *recorder) breaker(v infer.Version, leased *registry.Leased, s config.Breaker) *router.Breaker {
 	if !s.Enabled {
 		delete(r.breakers, v)
@@ -112,18 +112,18 @@ func (r *recorder) breaker(v infer.Version, leased *registry.Leased, s config.Br
 	return b
 }
 
-// incident is what requests have shown of a version.
+// incident is an outcome of requests to a version.
 type incident struct {
 	version infer.Version
-	breaker router.BreakerChange // of its breaker, or
+	breaker router.BreakerChange // a change of its breaker, if finding is nil
 	finding *batch.Finding       // whether its requests can be joined
 }
 
-// maxIncidents is how many incidents may wait to be recorded. There are few, however many
-// requests fail; those beyond are not recorded.
+// maxIncidents is the max number of incidents that wait for the loop. More are dropped. There
+// are few, even if many requests fail.
 const maxIncidents = 1024
 
-// hand hands an incident over to be recorded, and does not block.
+// hand passes an incident to the loop without blocking.
 func (r *recorder) hand(i incident) {
 	select {
 	case r.incidents <- i:
@@ -131,13 +131,13 @@ func (r *recorder) hand(i incident) {
 	}
 }
 
-// breakerChanged returns what is told of a breaker's changes. It is called on the path
-// of a request, so it only hands them over.
+// breakerChanged returns the callback for a breaker's changes. It runs during a request, so
+// it only passes them on.
 func (r *recorder) breakerChanged(v infer.Version) func(router.BreakerChange) {
 	return func(c router.BreakerChange) { r.hand(incident{version: v, breaker: c}) }
 }
 
-// breakerIs counts and logs that a breaker changed to a state.
+// breakerIs counts and logs a change of a breaker.
 func (r *recorder) breakerIs(v infer.Version, c router.BreakerChange) {
 	if series := r.versionFor(v); series != nil {
 		series.BreakerChanged(c.To)
@@ -150,7 +150,7 @@ func (r *recorder) breakerIs(v infer.Version, c router.BreakerChange) {
 		zap.String("cause", c.Why), zap.Error(c.Err))
 }
 
-// slots returns the slots of a route's revision as the router looks them up.
+// slots returns the slots of a route's revision in the form of the router.
 func (r *recorder) slots(state *api.RouteState) *router.Slots {
 	if c, ok := r.compiled[state.Name]; ok && c.revision == state.Revision {
 		return c.slots
@@ -160,7 +160,7 @@ func (r *recorder) slots(state *api.RouteState) *router.Slots {
 	return c.slots
 }
 
-// prune drops what nothing in the table counts for any more.
+// prune removes the metrics and breakers that are not in the table any more.
 func (r *recorder) prune(s actual) {
 	variants, shadows, routes := map[variantKey]bool{}, map[shadowKey]bool{}, map[string]bool{}
 	for i := range s.goal.routes {

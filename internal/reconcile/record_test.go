@@ -29,12 +29,12 @@ func (f *failing) Predict(context.Context, *infer.Request) (*infer.Response, err
 func (f *failing) Acquire() bool { return true }
 func (f *failing) Release()      {}
 
-// A version that is given up, and one that is taken back, stand in the log.
+// The log has each change of a breaker.
 func TestBreakersAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zapcore.InfoLevel)
 		r := newRecorder(metrics.New(prometheus.NewRegistry()), zap.New(core))
-		r.version(infer.Version{Model: "iris", Number: 2}) // as it is while the version serves
+		r.version(infer.Version{Model: "iris", Number: 2}) // as for a version that serves
 		leased := &failing{infer.Errorf(infer.Internal, "broken")}
 		target := &router.Target{
 			Model: infer.NewModel("iris", 2, nil, nil), Leased: leased, Timeout: time.Second,

@@ -17,14 +17,14 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// Reload reads the configuration again and applies it, or changes nothing: if the file
-// has mistakes, asks for what needs a restart, makes a route one that cannot serve as it
-// says, or breaks a version that serves. A version that is new and fails to load is
-// listed with its reason. The reload goes on if ctx ends; a later one takes the place of
-// one that still waits for loads.
+// Reload reads the configuration again and applies it completely. It fails and changes
+// nothing if the file has mistakes, changes a setting that needs a restart, has a route that
+// cannot serve, or breaks a version that serves. A new version that fails to load is listed
+// with its reason. The reload continues if ctx ends. A later reload replaces one that waits
+// for loads, which fails with Conflict.
 func (r *Reconciler) Reload(ctx context.Context, by api.Actor) (result api.ReloadResult, err error) {
 	if r.opts.Reload == nil {
-		return result, infer.Errorf(infer.Precondition, "there is no configuration to read again")
+		return result, infer.Errorf(infer.Precondition, "the gateway cannot read its configuration again")
 	}
 	next := desired{profiles: driftwatch.References{}}
 	if next.cfg, err = r.opts.Reload(); err != nil {
@@ -37,7 +37,7 @@ func (r *Reconciler) Reload(ctx context.Context, by api.Actor) (result api.Reloa
 		return result, err
 	}
 	next.found = listing.Models
-	next.profiles.Read(next.cfg, next.found) // here, not by the loop
+	next.profiles.Read(next.cfg, next.found) // here, since the loop must not wait for a disk
 	r.beside.Read(next.found)
 	reload := &reload{r: r, next: next, warnings: listing.Warnings, by: by}
 	err = r.do(ctx, &change{
@@ -51,14 +51,14 @@ func (r *Reconciler) Reload(ctx context.Context, by api.Actor) (result api.Reloa
 
 func (r *Reconciler) reloaded(err error) { r.record.metrics.Reloaded(err == nil, time.Now()) }
 
-// reload is one reload on its way.
+// reload is one reload in progress.
 type reload struct {
 	r        *Reconciler
-	next     desired // but for named, which stays as it is
+	next     desired // goal sets named
 	warnings []api.RepositoryWarning
 	by       api.Actor
 	number   int
-	before   map[infer.Version]*registry.Leased // that served when it was asked for
+	before   map[infer.Version]*registry.Leased // what served when the reload began
 	edits    []routeEdit
 	result   api.ReloadResult
 }
@@ -76,7 +76,7 @@ func (x *reload) goal() (g *goal, err error) {
 		}
 	}()
 	if x.number != r.reloads {
-		return nil, infer.Errorf(infer.Conflict, "a later reload took the place of this one; nothing was applied")
+		return nil, infer.Errorf(infer.Conflict, "a later reload replaced this one; nothing was applied")
 	}
 	if names := config.RestartOnly(r.desired.cfg, x.next.cfg); len(names) > 0 {
 		return nil, infer.Errorf(infer.Invalid, "settings that need a restart have changed: %v; nothing was applied", names)
@@ -110,8 +110,9 @@ func (x *reload) finish(t *transition) (err error) {
 	return nil
 }
 
-// refuses returns why a reload cannot be applied. A version that served and whose folder
-// is gone is not a reason: it goes on serving, and no edit of the file brings the folder back.
+// refuses returns an error if a reload cannot be applied. The missing folder of a version
+// that serves is not an error: the version continues to serve, and an edit of the file cannot
+// restore the folder.
 func (r *Reconciler) refuses(t *transition, edits []routeEdit, before map[infer.Version]*registry.Leased) error {
 	for v, err := range t.live.Failed() {
 		if before[v] != nil && infer.CodeOf(err) != infer.NotFound {
@@ -124,7 +125,7 @@ func (r *Reconciler) refuses(t *transition, edits []routeEdit, before map[infer.
 	}
 	offers := t.offers()
 	problems := offers.problems(states(edits))
-	// Of the other routes none may get worse by what the repository holds now.
+	// The new state of the repository must not add problems to other routes.
 	others := r.untouched(edits)
 	known := map[string]bool{}
 	for _, p := range (offer{found: r.desired.found, live: before, shadow: r.shadows.Serving()}).problems(others) {
@@ -138,31 +139,31 @@ func (r *Reconciler) refuses(t *transition, edits []routeEdit, before map[infer.
 	return refusal(problems, true)
 }
 
-// differing lists the routes of the file that an edit through the control API has
-// made other than the file says.
+// differing lists the routes of the file that differ from it because of an edit through the
+// control API.
 func (r *Reconciler) differing() []string {
 	names := r.routes.Differing(documents(r.desired.cfg))
 	for i, name := range names {
-		names[i] = fmt.Sprintf("route %s differs from the file by an edit through the control API", name)
+		names[i] = fmt.Sprintf("route %s differs from the file because of an edit through the control API", name)
 	}
 	return names
 }
 
-// tokenChanges lists the routes that take another override token, which is no part
-// of their document.
+// tokenChanges lists the routes with a new override token, which is not part of their
+// document.
 func tokenChanges(before, after *config.Config) []string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(after.Routes)) {
 		old, ok := before.Routes[name]
 		if ok && old.Override != after.Routes[name].Override {
-			list = append(list, fmt.Sprintf("route %s takes another override token", name))
+			list = append(list, fmt.Sprintf("route %s has a new override token", name))
 		}
 	}
 	return list
 }
 
-// changes lists, sorted, what becomes of the versions that served before, and of those
-// that failed to load.
+// changes returns a sorted list of the versions that were loaded, replaced or unloaded, and
+// of those that failed to load.
 func changes(before, after map[infer.Version]*registry.Leased, failed map[infer.Version]error) []string {
 	list := []string{} // an empty list, not null, in JSON
 	for v, err := range failed {
@@ -186,7 +187,7 @@ func changes(before, after map[infer.Version]*registry.Leased, failed map[infer.
 	return list
 }
 
-// routeChanges lists what edits did.
+// routeChanges lists the changes of edits.
 func routeChanges(edits []routeEdit) []string {
 	list := make([]string, len(edits))
 	for i, e := range edits {

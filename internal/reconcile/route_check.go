@@ -10,14 +10,14 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// routeProblem is why a route cannot serve as it says.
+// routeProblem is a reason why a route cannot serve.
 type routeProblem struct {
 	route string
 	api.Problem
-	code infer.Code // Unavailable where another try may help, else Invalid
+	code infer.Code // Unavailable if a retry may help, otherwise Invalid
 }
 
-// refusal makes one error of problems; nil for none.
+// refusal makes one error from problems, or nil if there are none.
 func refusal(problems []routeProblem, prefix bool) error {
 	if len(problems) == 0 {
 		return nil
@@ -34,8 +34,8 @@ func refusal(problems []routeProblem, prefix bool) error {
 	return infer.Errorf(code, "%s; nothing was changed", strings.Join(list, "; "))
 }
 
-// offer is what there is for routes: the repository, and the versions that are
-// loaded or why they are not.
+// offer is what routes can use: the repository, the loaded versions, and the errors of those
+// that are not loaded.
 type offer struct {
 	found        []registry.Found
 	live, shadow map[infer.Version]*registry.Leased
@@ -43,7 +43,7 @@ type offer struct {
 	failed, failedShadow map[infer.Version]error
 }
 
-// offers returns what there will be once the transition is made.
+// offers returns the offer after the transition.
 func (t *transition) offers() offer {
 	return offer{
 		found: t.goal.found, live: t.live.Serving(), shadow: t.shadow.Serving(),
@@ -51,7 +51,7 @@ func (t *transition) offers() offer {
 	}
 }
 
-// problems returns what an offer has against routes.
+// problems returns the problems of routes with an offer.
 func (o offer) problems(routes []api.RouteState) []routeProblem {
 	var list []routeProblem
 	for i := range routes {
@@ -65,7 +65,7 @@ func (o offer) problems(routes []api.RouteState) []routeProblem {
 type routeChecker struct {
 	offer
 	route    *api.Route
-	model    *infer.Model // of the stable version, else of the first that is there: the others must fit it
+	model    *infer.Model // of the stable version, or the first loaded one; the others must be compatible with it
 	problems []routeProblem
 }
 
@@ -75,14 +75,14 @@ func (c *routeChecker) add(code infer.Code, field, format string, args ...any) {
 
 func (c *routeChecker) check() {
 	if c.route.Name != c.route.Model && c.has(c.route.Name) {
-		c.add(infer.Invalid, "model", "'%s' is the name of another model, which would no longer be reached; name the route otherwise", c.route.Name)
+		c.add(infer.Invalid, "model", "'%s' is the name of another model, which callers could not reach any more; use another name for the route", c.route.Name)
 	}
 	if !c.has(c.route.Model) && !c.serves(c.route.Model) {
 		c.add(infer.Invalid, "model", "the repository has no model '%s'", c.route.Model)
 		return
 	}
-	// What fits the same third need not fit each other, so it is the stable one that
-	// counts, as in the table.
+	// Compatibility is not transitive, so all versions must be compatible with the stable one,
+	// as in the table.
 	stable, _ := c.route.Stable()
 	if i := c.live[infer.Version{Model: c.route.Model, Number: c.route.Variants[stable].Version}]; i != nil {
 		c.model = i.Model()
@@ -102,8 +102,8 @@ func (c *routeChecker) has(model string) bool {
 	return slices.ContainsFunc(c.found, func(f registry.Found) bool { return f.Name == model })
 }
 
-// serves reports whether a version of a model is loaded, though its folder may have
-// gone: its weights can still be changed.
+// serves reports whether a version of a model is loaded. Its folder may be gone: the route's
+// weights can still be changed.
 func (c *routeChecker) serves(model string) bool {
 	for v := range c.live {
 		if v.Model == model {

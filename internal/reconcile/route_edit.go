@@ -23,7 +23,7 @@ type routeEdit struct {
 	event api.Event
 }
 
-// edit makes the edit of a route that becomes next, or ends where that is nil.
+// edit makes the edit of a route that becomes next, or is deleted if next is nil.
 func (r *Reconciler) edit(origin, name string, next *api.RouteState) (routeEdit, error) {
 	e := routeEdit{name: name, after: next}
 	now, exists := r.routes.Get(name)
@@ -41,8 +41,8 @@ func (r *Reconciler) edit(origin, name string, next *api.RouteState) (routeEdit,
 	return e, err
 }
 
-// fileEdits returns the edits that the file of cfg asks for, compared with the
-// file that was last applied; those that cannot be are left out and reported.
+// fileEdits returns the edits from the file that was applied last to the file of cfg. The
+// error lists the edits that are not possible.
 func (r *Reconciler) fileEdits(cfg *config.Config) ([]routeEdit, error) {
 	set, deleted := r.routes.FileChanges(documents(cfg))
 	edits := make([]routeEdit, 0, len(set)+len(deleted))
@@ -80,7 +80,7 @@ func documents(cfg *config.Config) map[string]api.Route {
 	return docs
 }
 
-// states returns what edits set.
+// states returns the states that edits set.
 func states(edits []routeEdit) []api.RouteState {
 	var list []api.RouteState
 	for _, e := range edits {
@@ -91,31 +91,32 @@ func states(edits []routeEdit) []api.RouteState {
 	return list
 }
 
-// Edit says how a route is to be changed.
+// Edit has the conditions of a change of a route.
 type Edit struct {
-	Revision int64 // that the change is made to; AnyRevision for any
-	DryRun   bool  // say what would be, and change nothing
+	Revision int64 // the revision to change; AnyRevision for any
+	DryRun   bool  // return the result without changing anything
 	By       api.Actor
 }
 
-// AnyRevision is the revision of an edit to whatever the route is now.
+// AnyRevision is the Revision of an Edit that accepts any revision of the route.
 const AnyRevision = -1
 
-// SetRoute replaces a route, or declares it. The versions that it names are loaded
-// first; if one cannot be, or ctx ends before, nothing changes. An empty seed keeps the
-// one that the route has.
+// SetRoute replaces a route, or declares it. It first loads the versions that the route
+// names. If one cannot be loaded, or ctx ends, nothing changes. An empty seed keeps the
+// route's seed. Errors: Precondition for another revision, Conflict if there are too many
+// routes, Invalid for a route that cannot serve, Unavailable if a version fails to load.
 func (r *Reconciler) SetRoute(ctx context.Context, route api.Route, asked Edit) (api.RouteResult, error) {
-	// A version that failed before is tried again, since someone asks for it.
+	// Retry a version that failed before, since a caller asks for it.
 	names := func(v infer.Version) bool {
 		return v.Model == route.Model && (slices.Contains(named(&route), v.Number) || isShadow(&route, v.Number))
 	}
 	now := registry.Found{}
-	if !r.serves(&route) { // else no disk is waited for
+	if !r.serves(&route) { // otherwise there is no need to wait for the disk
 		now, _ = r.repo.ScanModel(route.Model)
 	}
 	return r.edited(ctx, route.Name, asked, names, func() (*api.RouteState, desired, error) {
 		if _, exists := r.routes.Get(route.Name); !exists && len(r.routes.Names()) >= r.desired.cfg.Control.MaxRoutes {
-			return nil, desired{}, infer.Errorf(infer.Conflict, "%d routes are declared, as many as control.max_routes allows", r.desired.cfg.Control.MaxRoutes)
+			return nil, desired{}, infer.Errorf(infer.Conflict, "%d routes are declared, the max of control.max_routes; delete a route or raise the setting", r.desired.cfg.Control.MaxRoutes)
 		}
 		next, err := r.routes.Put(route)
 		if err != nil {
@@ -134,7 +135,8 @@ func (r *Reconciler) serves(route *api.Route) bool {
 	})
 }
 
-// DeleteRoute ends a route; its model's newest version serves from then on.
+// DeleteRoute deletes a route. Its model's newest version serves from then on. Errors:
+// NotFound if the route is not declared, Precondition for another revision.
 func (r *Reconciler) DeleteRoute(ctx context.Context, name string, asked Edit) (api.RouteResult, error) {
 	none := func(infer.Version) bool { return false }
 	return r.edited(ctx, name, asked, none, func() (*api.RouteState, desired, error) {
@@ -145,14 +147,14 @@ func (r *Reconciler) DeleteRoute(ctx context.Context, name string, asked Edit) (
 	})
 }
 
-// edited makes one edit that a caller asked for. names are the versions that it needs,
-// and next what the route becomes, nil if it ends.
+// edited makes one edit of a caller. names selects the versions that it needs. next returns
+// the route's new state, nil if it is deleted.
 func (r *Reconciler) edited(ctx context.Context, name string, asked Edit, names func(infer.Version) bool,
 	next func() (*api.RouteState, desired, error),
 ) (result api.RouteResult, err error) {
 	var edits []routeEdit
 	var after *api.RouteState
-	since := int64(AnyRevision) // the route's revision when the change was asked for
+	since := int64(AnyRevision) // the route's revision at the first attempt
 	err = r.do(ctx, &change{
 		retry: names, awaits: names,
 		goal: func() (*goal, error) {
@@ -161,7 +163,7 @@ func (r *Reconciler) edited(ctx context.Context, name string, asked Edit, names 
 				since = now.Revision
 			}
 			if since != now.Revision || asked.Revision != AnyRevision && asked.Revision != now.Revision {
-				return nil, infer.Errorf(infer.Precondition, "route '%s' has revision %d now, not %d: read it again and decide anew", name, now.Revision, max(since, asked.Revision))
+				return nil, infer.Errorf(infer.Precondition, "route '%s' has revision %d now, expected %d: read the route again and repeat the change", name, now.Revision, max(since, asked.Revision))
 			}
 			state, d, err := next()
 			if err != nil {
@@ -185,7 +187,7 @@ func (r *Reconciler) edited(ctx context.Context, name string, asked Edit, names 
 	return result, nil
 }
 
-// finishEdit makes an edit whose versions are loaded, or refuses it.
+// finishEdit commits or refuses an edit after its versions are loaded.
 func (r *Reconciler) finishEdit(t *transition, name string, next *api.RouteState, edits []routeEdit, asked Edit) (api.RouteResult, error) {
 	if err := refusal(t.offers().problems(states(edits)), false); err != nil {
 		return api.RouteResult{}, err
@@ -217,8 +219,8 @@ func (r *Reconciler) finishEdit(t *transition, name string, next *api.RouteState
 	return result, nil
 }
 
-// shown returns a route as callers see it: declared or implied, the zero state
-// where there is neither.
+// shown returns the declared or implied route of a name, or the zero state if there is
+// neither.
 func (r *Reconciler) shown(name string) api.RouteState {
 	if state, ok := r.routes.Get(name); ok {
 		return state
@@ -233,7 +235,8 @@ func isShadow(route *api.Route, version int64) bool {
 	return slices.ContainsFunc(route.Shadows, func(s api.Shadow) bool { return s.Version == version })
 }
 
-// newestOf returns the version that would serve a model without a route, 0 for none.
+// newestOf returns the version that would serve a model without a route, or 0 if there is
+// none.
 func newestOf(t *transition, model string) (newest int64) {
 	for v := range t.live.Serving() {
 		if v.Model == model && !t.goal.borrowed[v] {
@@ -243,10 +246,9 @@ func newestOf(t *transition, model string) (newest int64) {
 	return newest
 }
 
-// lookFor returns what is desired once a route's versions are there: the repository as
-// it was last read, and the versions that the route names as they are now. So an edit of
-// one route brings nothing else into service that has come to lie there, nor takes away
-// what does no longer.
+// lookFor returns the desired state with a route's versions: the last scan of the repository,
+// with the versions that the route names from a new scan. So an edit of a route does not
+// start to serve other new files, or stop serving files that are gone.
 func (r *Reconciler) lookFor(state *api.RouteState, now registry.Found) desired {
 	f := foundModel(r.desired.found, state.Model)
 	f.Versions = slices.Clone(f.Versions)

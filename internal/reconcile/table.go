@@ -19,18 +19,18 @@ import (
 	"sluice.io/sluice/internal/shadow"
 )
 
-// actual is all that a table is built of.
+// actual has the inputs of a table.
 type actual struct {
 	goal    *goal
 	live    map[infer.Version]*registry.Leased
 	shadows map[infer.Version]*registry.Leased
-	loading func(v infer.Version) bool // a version is on its way
+	loading func(v infer.Version) bool // reports whether a version is loading
 	failed  map[infer.Version]error    // versions that could not be loaded
 }
 
-// swap builds a table and makes it current. Every model of the goal has an entry,
-// so that one without a version is told from an unknown one; names that nothing serves
-// yet say that they are loading.
+// swap builds a table and makes it current. Every model of the goal has an entry, so that
+// callers can tell a model without a version from an unknown one. A name without a serving
+// version can be marked as loading.
 func (r *Reconciler) swap(s actual) {
 	b := tableBuilder{
 		log: r.log, former: r.targets, record: r.record, watch: r.watch, actual: s, shared: s.goal.streams(),
@@ -73,7 +73,7 @@ func (r *Reconciler) swap(s actual) {
 	r.revision.Add(1)
 }
 
-// targets are those of a table, and what they were made from.
+// targets are the targets of a table with their inputs.
 type targets struct {
 	cfg        *config.Config
 	references driftwatch.Applied
@@ -86,8 +86,8 @@ type tableBuilder struct {
 	former  targets
 	record  *recorder
 	watch   *driftwatch.Watcher
-	streams map[drift.Stream]bool // that the table sends rows to
-	shared  int                   // how many streams share the promise about false alarms
+	streams map[drift.Stream]bool // the streams that get rows
+	shared  int                   // the number of streams that share the promise about false alarms
 	targets map[infer.Version]*router.Target
 	entries map[string]*router.Entry
 }
@@ -99,7 +99,8 @@ func (b *tableBuilder) entry(name string) *router.Entry {
 	return b.entries[name]
 }
 
-// target returns how a loaded version is asked. Of thousands an edit changes none.
+// target returns the target of a loaded version. It reuses the earlier one if nothing
+// changed: there can be thousands, and an edit of a route changes none.
 func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.Target {
 	t := b.former.of[v]
 	if t != nil && t.Leased == router.Leased(leased) && b.former.cfg == b.goal.cfg && b.former.references.Of(v) == b.goal.references.Of(v) {
@@ -112,7 +113,7 @@ func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.
 	}
 }
 
-// taps returns what takes a version's rows in a role.
+// taps returns the taps for a version's rows in a role.
 func (b *tableBuilder) taps(v infer.Version, role string) (taps router.Taps) {
 	s := drift.Stream{Version: v, Role: role}
 	b.streams[s] = true
@@ -124,7 +125,7 @@ func (b *tableBuilder) taps(v infer.Version, role string) (taps router.Taps) {
 	return taps
 }
 
-// route adds the entry of a route and returns what the control API shows of it.
+// route adds the entry of a route and returns its view for the control API.
 func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	e := b.entry(state.Name)
 	if state.Name != state.Model {
@@ -165,8 +166,8 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	return shown
 }
 
-// fitting returns the target of a version, nil if it cannot serve the route:
-// it is not loaded, or takes other requests than the stable version.
+// fitting returns the target of a version, or nil if it cannot serve the route: it is not
+// loaded, or not compatible with the stable version.
 func (b *tableBuilder) fitting(route *api.Route, version int64) *router.Target {
 	t := b.targets[infer.Version{Model: route.Model, Number: version}]
 	if t == nil || !b.fits(route, t.Model) {
@@ -201,7 +202,7 @@ func (b *tableBuilder) mirror(route *api.Route, version int64) *shadow.Mirror {
 	return leased.Servable.(*serving.Shadow).Mirror() //nolint:forcetypeassert // LoadShadow makes nothing else
 }
 
-// override returns the digest of the token that the file has for a route.
+// override returns the digest of a route's override token in the configuration file.
 func (b *tableBuilder) override(name string) [sha256.Size]byte {
 	token := b.goal.cfg.Routes[name].Override.Token.Reveal()
 	if token == "" {

@@ -11,12 +11,12 @@ import (
 	"sluice.io/sluice/internal/trail"
 )
 
-// told is what the journal knows of what serves, and why it changed last.
+// told is the state of what serves in the journal, and the causes of the last changes.
 type told struct {
 	state  *trail.State
 	causes map[string]trail.Cause // by model
-	others trail.Cause            // of the other models
-	behind bool                   // the journal lacks what serves
+	others trail.Cause            // for the other models
+	behind bool                   // what serves is not in the journal yet
 }
 
 func newTold() told {
@@ -26,12 +26,12 @@ func newTold() told {
 	}
 }
 
-// because notes what changes a model from now on.
+// because sets the cause of a model's changes from now on.
 func (t *told) because(model, cause string, by api.Actor) {
 	t.causes[model] = trail.Cause{Cause: cause, By: by}
 }
 
-// becauseAll notes what changes all models from now on.
+// becauseAll sets the cause of all models' changes from now on.
 func (t *told) becauseAll(cause string, by api.Actor) {
 	clear(t.causes)
 	t.others = trail.Cause{Cause: cause, By: by}
@@ -44,8 +44,8 @@ func (t *told) cause(model string) trail.Cause {
 	return t.others
 }
 
-// events returns what has to be written of a transition, in its order: what is new
-// serves, routes change, and what was there before goes.
+// events returns the events of a transition, in order: new versions serve, routes change,
+// old versions stop serving.
 func (r *Reconciler) events(t *transition, edits []routeEdit, by api.Actor) []api.Event {
 	events := r.told.state.Advance(snapshot(t), r.told.cause)
 	at := slices.IndexFunc(events, func(e api.Event) bool {
@@ -61,7 +61,7 @@ func (r *Reconciler) events(t *transition, edits []routeEdit, by api.Actor) []ap
 	return events
 }
 
-// snapshot is what serves once a transition is made.
+// snapshot returns what serves after a transition.
 func snapshot(t *transition) trail.Snapshot {
 	s := trail.Snapshot{
 		Serving: map[trail.Place]trail.Loaded{}, Default: map[string]int64{}, Failed: map[trail.Place]trail.Failure{}, Loading: map[string]bool{},
@@ -87,28 +87,28 @@ func snapshot(t *transition) trail.Snapshot {
 	return s
 }
 
-// write appends events to the journal, all or none, and folds them in as the journal
-// returns them, read back: what serves is then what a replay comes to.
+// write appends events to the journal, all or none, and applies the events that the journal
+// returns. So the state equals that of a replay.
 func (r *Reconciler) write(events []api.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	events, err := r.journal.AppendAll(journal.Any, events) // nobody else writes events of routes and versions
+	events, err := r.journal.AppendAll(journal.Any, events) // no other part writes events of routes and versions
 	if err != nil {
 		return err
 	}
 	for _, e := range events {
 		if err := r.routes.Apply(e); err != nil {
-			panic("BUG: the journal took what cannot be folded: " + err.Error())
+			panic("BUG: the journal accepted an event that cannot be applied: " + err.Error())
 		}
 		if err := r.told.state.Apply(e); err != nil {
-			panic("BUG: the journal took what cannot be folded: " + err.Error())
+			panic("BUG: the journal accepted an event that cannot be applied: " + err.Error())
 		}
 	}
 	return nil
 }
 
-// catchUp writes what the journal lacks since it could not be written.
+// catchUp writes the events that could not be written before.
 func (r *Reconciler) catchUp() {
 	if r.told.behind && r.write(r.events(r.current, nil, api.Actor{})) == nil {
 		r.told.behind = false
@@ -122,7 +122,7 @@ func (r *Reconciler) note(i incident) {
 	switch {
 	case i.finding != nil:
 		e, known = r.told.state.Batching(i.version, i.finding.Batchable, i.finding.Reason)
-	case i.breaker.To == "half-open": // it is still open to nearly all
+	case i.breaker.To == "half-open": // still open for nearly all requests
 		r.record.breakerIs(i.version, i.breaker)
 		return
 	default:
@@ -133,7 +133,7 @@ func (r *Reconciler) note(i incident) {
 		return
 	}
 	if err := r.write([]api.Event{e}); err != nil {
-		r.log.Error("an incident is not in the journal", zap.String("type", e.Type), zap.String("model", i.version.Model),
+		r.log.Error("an event could not be written to the journal", zap.String("type", e.Type), zap.String("model", i.version.Model),
 			zap.Int64("version", i.version.Number), zap.Error(err))
 	}
 }

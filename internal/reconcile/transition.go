@@ -12,19 +12,20 @@ import (
 	"sluice.io/sluice/internal/trail"
 )
 
-// transition is a goal and what of it is loaded. It holds loads until it is released.
+// transition is a goal with the plans of what is loaded of it. It holds loads until it is
+// released.
 type transition struct {
 	goal         *goal
 	live, shadow *registry.Plan
 }
 
-// plan starts the loads that a goal needs, and returns what there is of it.
+// plan starts the loads of a goal, and returns its transition.
 func (r *Reconciler) plan(g *goal, retry func(infer.Version) bool) *transition {
 	return &transition{goal: g, live: r.registry.Plan(g.specs, retry), shadow: r.shadows.Plan(g.shadowSpecs, retry)}
 }
 
-// awaits returns the versions that still load, but for the loads that other waits for
-// too; it may be nil.
+// awaits returns the versions that are loading, without the loads that other waits for too.
+// other may be nil.
 func (t *transition) awaits(other *transition) []infer.Version {
 	if other == nil {
 		return append(t.live.Awaits(nil), t.shadow.Awaits(nil)...)
@@ -34,19 +35,20 @@ func (t *transition) awaits(other *transition) []infer.Version {
 
 func (t *transition) same() bool { return t.live.Same() && t.shadow.Same() }
 
-// pass commits the goal as far as it is loaded, and the changes that wait no more.
+// pass commits the loaded part of the goal, and the changes that do not have to wait any
+// more.
 func (r *Reconciler) pass() {
 	if r.stale {
 		r.advance()
 	}
-	for before := int64(-1); before != r.revision.Load(); { // what was committed matters to those that wait
+	for before := int64(-1); before != r.revision.Load(); { // a commit can affect waiting changes
 		before = r.revision.Load()
 		r.tryChanges()
 	}
 	r.checkStart()
 }
 
-// advance commits what is loaded of the goal.
+// advance commits the loaded part of the goal.
 func (r *Reconciler) advance() {
 	t := r.plan(r.goal(r.desired, nil), r.again)
 	r.again, r.stale = nil, false
@@ -57,20 +59,20 @@ func (r *Reconciler) advance() {
 		before := r.registry.Serving()
 		if err := r.commit(t, nil, api.Actor{}); err != nil {
 			if !wasUnwritten {
-				r.log.Error("what is loaded does not serve yet, since the journal takes no event", zap.Error(err))
+				r.log.Error("loaded versions do not serve yet, since the journal cannot be written; retrying every second", zap.Error(err))
 			}
 			r.unwritten = true
 		} else if list := changes(before, t.live.Serving(), nil); len(list) > 0 {
 			r.log.Info("versions changed", zap.Strings("changed", list))
 		}
 	}
-	r.hold(t) // if it could not be committed, it is tried again
+	r.hold(t) // if it could not be committed, the next pass tries again
 	r.catchUp()
 	r.unwritten = r.unwritten || r.told.behind
 }
 
-// hold makes a transition the current one: its loads are kept, instead of those of the
-// last.
+// hold makes a transition the current one: it holds its loads and releases those of the last
+// one.
 func (r *Reconciler) hold(t *transition) {
 	if last := r.current; last != t {
 		r.current = t
@@ -78,7 +80,7 @@ func (r *Reconciler) hold(t *transition) {
 	}
 }
 
-// release gives up the loads of a transition unless it is the current one.
+// release cancels the loads of a transition unless it is the current one.
 func (r *Reconciler) release(t *transition) {
 	if t != nil && t != r.current {
 		t.live.Release()
@@ -86,7 +88,7 @@ func (r *Reconciler) release(t *transition) {
 	}
 }
 
-// logTried logs loads that have failed.
+// logTried logs failed loads.
 func (r *Reconciler) logTried(t *transition) {
 	log := func(p *registry.Plan, msg string) {
 		for _, v := range p.Tried() {
@@ -99,21 +101,22 @@ func (r *Reconciler) logTried(t *transition) {
 	log(t.shadow, "load of a shadow failed")
 }
 
-// commit writes down what changes, with the edits of routes, swaps the table, and
-// retires what is no longer in it. If the journal cannot be written nothing changes; but
-// what loads at the start serves nevertheless. The desired state becomes that of the goal.
+// commit writes the events of a transition and of edits, swaps the table, and retires
+// versions that are not in it any more. If the journal cannot be written, nothing changes,
+// except that versions serve at the start anyway. The goal's desired state becomes the
+// current one.
 func (r *Reconciler) commit(t *transition, edits []routeEdit, by api.Actor) error {
 	if err := r.write(r.events(t, edits, by)); err != nil {
 		if r.ready.Load() || len(edits) > 0 {
 			return err
 		}
 		if !r.told.behind {
-			r.log.Error("what serves is not in the journal", zap.Error(err))
+			r.log.Error("the versions that serve could not be written to the journal; retrying", zap.Error(err))
 		}
 		r.told.behind = true
 	}
 	r.desired = t.goal.desired
-	t.goal.routes = r.routes.All() // what was folded is what serves
+	t.goal.routes = r.routes.All() // the routes with the edits applied
 	s := actual{goal: t.goal, live: t.live.Serving(), shadows: t.shadow.Serving(), loading: t.live.Loading, failed: t.live.Failed()}
 	r.swap(s)
 	t.live.Commit()
@@ -124,7 +127,7 @@ func (r *Reconciler) commit(t *transition, edits []routeEdit, by api.Actor) erro
 	return nil
 }
 
-// checkStart says that the start is over once its loads have ended.
+// checkStart sets ready when the loads of the start have ended.
 func (r *Reconciler) checkStart() {
 	if r.ready.Load() {
 		return
@@ -139,7 +142,7 @@ func (r *Reconciler) checkStart() {
 		return
 	}
 	for _, problem := range r.current.offers().problems(r.current.goal.routes) {
-		r.log.Error("a route cannot serve as it should", zap.String("route", problem.route), zap.String("problem", problem.String()))
+		r.log.Error("a route has a version that cannot serve", zap.String("route", problem.route), zap.String("problem", problem.String()))
 	}
 	r.ready.Store(true)
 	if r.opts.Ready != nil {
@@ -147,15 +150,15 @@ func (r *Reconciler) checkStart() {
 	}
 }
 
-// start reads the repository for the first time, and says which loads readiness waits
-// for. A route whose version cannot serve is brought up without it.
+// start scans the repository for the first time, and collects the loads that readiness waits
+// for. A route with a version that cannot serve starts without that version.
 func (r *Reconciler) start() error {
-	_ = r.told.state.Apply(api.Event{Type: api.EventGatewayStarted}) // whether it could be written or not; it cannot fail
+	_ = r.told.state.Apply(api.Event{Type: api.EventGatewayStarted}) // even if the event could not be written; it cannot fail
 	for _, name := range r.desired.cfg.Repository.Load {
 		r.desired.named[name] = true
 	}
 	edits, err := r.fileEdits(r.desired.cfg)
-	if err != nil { // what is right is brought up
+	if err != nil { // start the others
 		r.log.Error("routes of the configuration cannot be applied", zap.Error(err))
 	}
 	listing, err := r.repo.Scan()
@@ -186,14 +189,14 @@ func byGateway(reason string) api.Actor {
 	return api.Actor{Actor: "gateway", Verified: true, Reason: reason}
 }
 
-// logAbsent reports the models that the configuration names and the repository lacks.
+// logAbsent logs the models that the configuration names and the repository does not have.
 func (r *Reconciler) logAbsent(specs []*registry.Spec) {
 	cfg := r.desired.cfg
 	names := slices.Concat(cfg.Repository.Load, slices.Sorted(maps.Keys(cfg.Models)))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		if name != "*" && !slices.ContainsFunc(specs, func(s *registry.Spec) bool { return s.Version.Model == name }) {
-			r.log.Warn("the configuration names a model that the repository lacks", zap.String("model", name))
+			r.log.Warn("the configuration names a model that is not in the repository", zap.String("model", name))
 		}
 	}
 }

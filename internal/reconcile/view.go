@@ -14,18 +14,19 @@ import (
 	"sluice.io/sluice/internal/shadow"
 )
 
-// view is what the control API shows of the table: immutable, and replaced with it.
+// view is the state of the table for the control API. It is immutable, and replaced together
+// with the table.
 type view struct {
 	routes     map[string]*routeView // declared and implied, by name
 	references driftwatch.Applied
 }
 
-// routeView is a route with what counts for its parts.
+// routeView is a route with the metrics and breakers of its parts.
 type routeView struct {
 	route    api.Route
 	variants []*metrics.Variant // of the route's variants, in their order; none for an implied route
 	breakers []*router.Breaker
-	fallback *router.Breaker // of the version that the route names as such
+	fallback *router.Breaker // of the version that the route names as its fallback
 	shadows  []*metrics.Shadow
 	mirrors  []*shadow.Mirror // nil if the shadow cannot run
 }
@@ -53,12 +54,12 @@ func (r *Reconciler) Route(name string) (api.Route, error) {
 func (r *Reconciler) routeView(name string) (*routeView, error) {
 	route := r.view.Load().routes[name]
 	if route == nil {
-		return nil, infer.Errorf(infer.NotFound, "there is no route '%s', nor a model of that name that serves", name)
+		return nil, infer.Errorf(infer.NotFound, "there is no route '%s', and no model of that name serves", name)
 	}
 	return route, nil
 }
 
-// RouteStats returns what counts for a route's parts. It fails with NotFound.
+// RouteStats returns the counts of a route's parts. It fails with NotFound.
 func (r *Reconciler) RouteStats(name string) (api.RouteStats, error) {
 	v, err := r.routeView(name)
 	if err != nil {
@@ -94,8 +95,8 @@ func (r *Reconciler) RouteStats(name string) (api.RouteStats, error) {
 	return stats, nil
 }
 
-// impliedCount is what a version did that no route splits. Its own counters know
-// successes and failures, whoever made the mistake.
+// impliedCount returns the counts of a version without a declared route. They come from the
+// version's metrics, whose failures include mistakes of callers.
 func (r *Reconciler) impliedCount(v infer.Version) api.VariantCount {
 	series := r.record.versionFor(v)
 	if series == nil {
@@ -103,10 +104,10 @@ func (r *Reconciler) impliedCount(v infer.Version) api.VariantCount {
 	}
 	s := series.Snapshot()
 	success, fail, refused := int64(s.Success.Count), int64(s.Fail.Count), int64(s.Refused)           //nolint:gosec // counts of requests
-	return api.VariantCount{Requests: success + fail, Errors: max(0, fail-refused), Refused: refused} // the counters are not one instant
+	return api.VariantCount{Requests: success + fail, Errors: max(0, fail-refused), Refused: refused} // the counters are read one after another
 }
 
-// statesOf returns the state of each version that a registry knows.
+// statesOf returns the state of each version of a registry.
 func statesOf(r *registry.Registry) map[infer.Version]string {
 	m := map[infer.Version]string{}
 	for _, s := range r.List() {
@@ -115,7 +116,7 @@ func statesOf(r *registry.Registry) map[infer.Version]string {
 	return m
 }
 
-// Breakers returns the states of the breakers of what routes send to.
+// Breakers returns the states of the breakers of all versions that routes use.
 func (r *Reconciler) Breakers() map[infer.Version]string {
 	states := map[infer.Version]string{}
 	for _, v := range r.view.Load().routes {
@@ -131,7 +132,7 @@ func (r *Reconciler) Breakers() map[infer.Version]string {
 	return states
 }
 
-// Declared returns the routes that are not implied.
+// Declared returns the declared routes.
 func (r *Reconciler) Declared() []api.Route {
 	var list []api.Route
 	for _, v := range r.view.Load().routes {
@@ -142,7 +143,7 @@ func (r *Reconciler) Declared() []api.Route {
 	return list
 }
 
-// ShadowQueues returns what waits for each shadow.
+// ShadowQueues returns the number and bytes of the copies that wait for each shadow.
 func (r *Reconciler) ShadowQueues() map[infer.Version]metrics.QueueSize {
 	queues := map[infer.Version]metrics.QueueSize{}
 	for _, v := range r.view.Load().routes {
@@ -160,8 +161,8 @@ func (r *Reconciler) ShadowQueues() map[infer.Version]metrics.QueueSize {
 // details.
 func (r *Reconciler) Models() []api.ModelStatus { return r.registry.List() }
 
-// Warnings are about what the repository holds and does not serve. The list must not be
-// changed.
+// Warnings returns the warnings about entries of the repository that are not served. The list
+// must not be modified.
 func (r *Reconciler) Warnings() []api.RepositoryWarning { return *r.warnings.Load() }
 
 // Details is Models with details, and with the versions that run as shadows.
@@ -193,8 +194,8 @@ func (r *Reconciler) details() []api.ModelStatus {
 	return list
 }
 
-// Served are the versions that have served at all, with what counts for them. A
-// thousand idle ones need no series each.
+// Served returns the versions that have had requests, with their metrics. So thousands of idle
+// versions have no series.
 func (r *Reconciler) Served() map[infer.Version]Served {
 	m := map[infer.Version]Served{}
 	for v, leased := range r.registry.Serving() {
@@ -205,14 +206,14 @@ func (r *Reconciler) Served() map[infer.Version]Served {
 	return m
 }
 
-// Served is a version that serves, and what counts for it.
+// Served is a version that serves, with its metrics.
 type Served struct {
 	Leased *registry.Leased
 	Series *metrics.Version
 }
 
-// Serving returns a version that serves and what counts for it; it is not ok for any
-// other.
+// Serving returns a version that serves, with its metrics. It is not ok for any other
+// version.
 func (r *Reconciler) Serving(v infer.Version) (s Served, ok bool) {
 	s = Served{Leased: r.registry.Leased(v), Series: r.record.versionFor(v)}
 	return s, s.Leased != nil && s.Series != nil

@@ -1,8 +1,6 @@
-// Package registry knows the versions of models: which are on disk, which are
-// loaded, and how long each lives.
+// Package registry keeps the versions of models: those on disk and those that are loaded.
 //
-// A Repository reads the folders. A Registry loads versions through a function
-// that its owner supplies, keeps what they return, counts its users
-// and closes a version only after the last user has gone. It is changed by one
-// goroutine (the reconciler in package app) and read by any.
+// A Repository reads the folders. A Registry loads versions with a function of its owner,
+// counts the users of each version, and closes a version only after its last user. One
+// goroutine changes it (the reconciler in package app). Any goroutine may read it.
 package registry

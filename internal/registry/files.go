@@ -16,18 +16,19 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Files are the files of one version. They stay those of the repository that was open
-// when they were opened, whatever its path leads to later.
+// Files are the files of one version. They belong to the folder that the repository had
+// when they were opened, even if its path leads to another folder later.
 type Files struct {
-	Root *os.Root // the version's folder; no reader can leave it
+	Root *os.Root // the version's folder; a reader cannot leave it
 
-	repository *os.Root // links may lead to other folders in here
-	rel        string   // the version's folder in it
+	repository *os.Root // links may lead to other folders in it
+	rel        string   // the path of the version's folder in it
 	dir        string   // the host's path of the version's folder
 	external   External
 }
 
-// Open opens the folder of a version. Close the result when done.
+// Open opens the folder of a version. It fails with Invalid if it cannot. Close the result
+// when done.
 func (r *Repository) Open(v infer.Version) (*Files, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -45,30 +46,29 @@ func (r *Repository) Open(v infer.Version) (*Files, error) {
 	return f, nil
 }
 
-// Path returns the host's path of a file of the version, for readers that take
-// nothing else.
+// Path returns the host's path of a file of the version, for readers that need a path.
 func (f *Files) Path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
 
-// Digest returns the identity of the version: "sha256:" and the hex of the SHA-256 over its model
-// file, the data that this names in other files, and its labels, in the order of their paths:
-// length and text of the path, length and contents of the file, lengths as 8 bytes
-// little-endian. It reads all of them, and ends early with ctx. Other files of the folder,
-// the profile for example, do not count.
+// Digest returns the identity of the version: "sha256:" and the hex of the SHA-256 over its
+// model file, the external data that this names, and its labels, sorted by path. For each
+// file it hashes the length and text of the path, and the length and contents of the file.
+// Lengths are 8 bytes little-endian. It reads all of these files, and fails if ctx ends.
+// Other files of the folder, such as the profile, do not count.
 func (f *Files) Digest(ctx context.Context) (string, error) {
 	var external []string
 	if f.external != nil {
-		external, _ = f.external(f.Root, ModelFile) // whoever loads the model says why it is none
+		external, _ = f.external(f.Root, ModelFile) // the load reports why the file is not a model
 	}
 	files := slices.DeleteFunc(identity(external), func(name string) bool {
 		_, err := f.Root.Stat(name)
-		return name != ModelFile && errors.Is(err, fs.ErrNotExist) // of data, the load says so and which tensor lacks it
+		return name != ModelFile && errors.Is(err, fs.ErrNotExist) // the load reports missing data with its tensor
 	})
 	return f.digest(ctx, files)
 }
 
-// FormerDigest returns the digest that earlier versions gave: over all files of the folder.
-// If the folder holds no other files than those that count, it is the same as Digest's,
-// so that what an old journal says of such a version is recognised as it is.
+// FormerDigest returns the digest of earlier releases: over all files of the folder. If the
+// folder has no other files than those of Digest, both digests are equal, so that the
+// digests in an old journal are still valid.
 func (f *Files) FormerDigest(ctx context.Context) (string, error) {
 	var files []string
 	err := fs.WalkDir(f.repository.FS(), f.rel, func(p string, d fs.DirEntry, err error) error {
@@ -80,7 +80,7 @@ func (f *Files) FormerDigest(ctx context.Context) (string, error) {
 			files = append(files, name)
 		}
 		if len(files) > maxFiles {
-			return infer.Errorf(infer.Invalid, "the version's folder holds more than %d files", maxFiles)
+			return infer.Errorf(infer.Invalid, "the version's folder has more than %d files", maxFiles)
 		}
 		return nil
 	})
@@ -109,7 +109,7 @@ func (f *Files) hash(ctx context.Context, h io.Writer, name string) error {
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
+	if !info.Mode().IsRegular() { // opening a pipe would block
 		return infer.Errorf(infer.Invalid, "file '%s' is not a regular file", name)
 	}
 	file, err := f.repository.Open(at)
@@ -122,7 +122,7 @@ func (f *Files) hash(ctx context.Context, h io.Writer, name string) error {
 	writeLen(info.Size())
 	n, err := io.Copy(h, reader{ctx, file})
 	if err == nil && n != info.Size() {
-		err = infer.Errorf(infer.Unavailable, "file '%s' changed while it was read", name)
+		err = infer.Errorf(infer.Unavailable, "file '%s' changed during the read", name)
 	}
 	return err
 }
@@ -132,14 +132,14 @@ func (f *Files) Close() error { return errors.Join(f.Root.Close(), f.repository.
 
 // reader reads until ctx ends.
 type reader struct {
-	ctx context.Context //nolint:containedctx // io.Reader takes none
+	ctx context.Context //nolint:containedctx // io.Reader has no parameter for it
 	io.Reader
 }
 
 // Read implements io.Reader.
 func (r reader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
-		return 0, infer.Errorf(infer.CodeOf(err), "the load was given up")
+		return 0, infer.Errorf(infer.CodeOf(err), "the load was canceled")
 	}
 	return r.Reader.Read(p)
 }

@@ -13,28 +13,28 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The files that a version's folder may hold beside ModelFile.
+// The files that a version's folder may have beside ModelFile.
 const (
 	LabelsFile  = "labels.txt"   // labels of classes; part of the version
-	ProfileFile = "profile.json" // of the data that it was trained on; not part of it
+	ProfileFile = "profile.json" // profile of the training data; not part of the version
 )
 
-// maxFiles bounds the files of one version.
+// maxFiles is the max number of files of one version.
 const maxFiles = 10_000
 
-// External returns the files that a model file in root keeps data in, with paths relative
-// to its folder, sorted. It may fail if the file is not a model.
+// External returns the files with external data of a model file in root, sorted, with paths
+// relative to its folder. It may fail if the file is not a model.
 type External func(root *os.Root, model string) ([]string, error)
 
-// identity returns the files that a version is made of: a change of any other one, of
-// ProfileFile or a note, is no change of the version.
+// identity returns the files that make up a version. A change of another file, such as
+// ProfileFile or a note, does not change the version.
 func identity(external []string) []string {
 	list := append([]string{ModelFile, LabelsFile}, external...)
 	slices.Sort(list)
 	return slices.Compact(list)
 }
 
-// scanVersion looks at the files of a version; it also finds what makes loading impossible.
+// scanVersion reads the state of a version's files. It sets Err if they cannot be loaded.
 func (r *Repository) scanVersion(dir string, number int64) FoundVersion {
 	v := FoundVersion{Number: number}
 	info, err := r.root.Stat(dir)
@@ -67,7 +67,7 @@ func (r *Repository) scanVersion(dir string, number int64) FoundVersion {
 			v.Size += info.Size()
 			fmt.Fprintf(&b, "%q %d %d\n", name, info.Size(), info.ModTime().UnixNano())
 		case !errors.Is(err, fs.ErrNotExist) || name != LabelsFile:
-			fmt.Fprintf(&b, "%q none\n", name) // the load says what is wrong with it
+			fmt.Fprintf(&b, "%q none\n", name) // the load reports the problem
 		}
 	}
 	v.Fingerprint = b.String()
@@ -77,23 +77,23 @@ func (r *Repository) scanVersion(dir string, number int64) FoundVersion {
 	return v
 }
 
-// named remembers which files model files name, since only a change of these can change
-// that.
+// named caches the names of external files of model files. They change only if the model
+// file does.
 type named struct {
 	read External
 
 	mu    sync.Mutex
 	known map[string]data // by the version's folder
-	scan  int             // the number of the present scan
+	scan  int             // the number of the current scan
 }
 
 type data struct {
 	size, time int64 // of the model file
 	files      []string
-	scan       int // that asked for it last
+	scan       int // the last scan that asked for it
 }
 
-// of returns the files that the model file in a folder names; none if it cannot be read.
+// of returns the files that the model file in a folder names, or none if it cannot be read.
 func (n *named) of(root *os.Root, dir string, model fs.FileInfo) []string {
 	if n.read == nil {
 		return nil
@@ -111,7 +111,7 @@ func (n *named) of(root *os.Root, dir string, model fs.FileInfo) []string {
 	}
 	d.size, d.time, d.files = size, time, nil
 	if folder, err := root.OpenRoot(dir); err == nil {
-		d.files, _ = n.read(folder, ModelFile) // the load says why it is not a model
+		d.files, _ = n.read(folder, ModelFile) // the load reports why it is not a model
 		_ = folder.Close()                     // it was only read
 	}
 	n.mu.Lock()
@@ -120,7 +120,7 @@ func (n *named) of(root *os.Root, dir string, model fs.FileInfo) []string {
 	return d.files
 }
 
-// forget ends a scan: what it did not ask for is gone.
+// forget ends a scan and removes the entries that it did not ask for.
 func (n *named) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// hashed is the digest of files as the first releases computed it: of the path and the text of
-// each, with their lengths before them.
+// hashed returns the digest of files as the first releases computed it: over the path and
+// the text of each, with their lengths before them.
 func hashed(pathsAndTexts ...string) string {
 	h := sha256.New()
 	for _, text := range pathsAndTexts {
@@ -38,8 +38,8 @@ func former(t *testing.T, r *registry.Repository, v infer.Version) string {
 	return d
 }
 
-// TestDigest: a version is its model, the data that this names, and its labels. A digest of
-// an old journal is that of now, unless the folder held other files.
+// TestDigest: the digest is over the model, its external data, and its labels. It equals the
+// digest of earlier releases unless the folder has other files.
 func TestDigest(t *testing.T) {
 	const model = "abc\nuses data/w.bin\n"
 	r, dir := repository(t, map[string]string{"m/1/model.onnx": model, "m/1/data/w.bin": "w"})
@@ -64,14 +64,14 @@ func TestDigest(t *testing.T) {
 	f("data/notes", "n", labelled, hashed("data/notes", "n", "data/w.bin", "w", "labels.txt", "cat\ndog\n", "model.onnx", model, "profile.json", "{}"))
 	changed := hashed("data/w.bin", "W", "labels.txt", "cat\ndog\n", "model.onnx", model)
 	f("data/w.bin", "W", changed, hashed("data/notes", "n", "data/w.bin", "W", "labels.txt", "cat\ndog\n", "model.onnx", model, "profile.json", "{}"))
-	if err := os.RemoveAll(filepath.Join(dir, "m/1/data")); err != nil { // the load says what lacks it
+	if err := os.RemoveAll(filepath.Join(dir, "m/1/data")); err != nil { // the load reports the missing data
 		t.Fatal(err)
 	}
 	f("no data", "", hashed("labels.txt", "cat\ndog\n", "model.onnx", model), hashed("labels.txt", "cat\ndog\n", "model.onnx", model, "profile.json", "{}"))
 }
 
-// TestFingerprint changes with what a version is made of, and with nothing else; that of the
-// profile with the profile alone.
+// TestFingerprint: the fingerprint changes with the files of a version and with no others.
+// Profile changes with the profile alone.
 func TestFingerprint(t *testing.T) {
 	r, dir := repository(t, map[string]string{"m/1/model.onnx": "abc\nuses w.bin\n", "m/1/readme.md": "r"})
 	look := func() registry.FoundVersion {

@@ -9,26 +9,25 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Servable is a loaded version as the registry's owner composes it.
+// Servable is a loaded version. The registry's owner makes it.
 type Servable interface {
 	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
 	Model() *infer.Model
 	Detail() *api.ModelDetail
-	// Queued returns how many accepted requests wait for a run.
+	// Queued returns the number of accepted requests that wait for a run.
 	Queued() int
-	// Memory returns the bytes held outside Go's heap, as far as they are known.
+	// Memory returns the known bytes outside Go's heap.
 	Memory() api.ModelMemory
-	// Shutdown finishes accepted work and frees everything. Once ctx ends it
-	// abandons that work, but returns only when nothing uses the memory any more.
+	// Shutdown finishes accepted work and frees everything. If ctx ends, it abandons that
+	// work, but returns only when nothing uses the memory any more.
 	Shutdown(ctx context.Context) error
 }
 
-// retired marks a version that takes no new users; the bits below count them.
+// retired marks a version that accepts no new users. The bits below it count users.
 const retired = int64(1) << 62
 
-// Leased is a loaded version, a Servable, with a count of its users. A user holds a
-// lease from Acquire to Release; what is retired takes no new leases and is closed
-// when the last one ends.
+// Leased is a Servable with a count of its users. A user holds a lease from Acquire to
+// Release. A retired version gives no new leases and is closed when the last one ends.
 type Leased struct {
 	Servable
 
@@ -42,11 +41,11 @@ func newLeased(s Servable, digest string) *Leased {
 	return &Leased{Servable: s, digest: digest, drained: make(chan struct{})}
 }
 
-// Digest returns the digest of the version's files, as they were loaded.
+// Digest returns the digest of the files that the version was loaded from.
 func (l *Leased) Digest() string { return l.digest }
 
-// Acquire takes a lease. It is false if the version was retired; the caller
-// then looks for another.
+// Acquire takes a lease. It returns false if the version was retired. Then the caller looks
+// for another version.
 func (l *Leased) Acquire() bool {
 	if l.users.Add(1)&retired == 0 {
 		return true
@@ -62,7 +61,7 @@ func (l *Leased) Release() {
 	}
 }
 
-// retire refuses new leases from now on. It is false if it was called before.
+// retire refuses new leases from now on. It returns false if it was called before.
 func (l *Leased) retire() bool {
 	before := l.users.Or(retired)
 	if before == 0 {

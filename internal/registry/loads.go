@@ -13,26 +13,26 @@ import (
 )
 
 const (
-	// smallBytes is the size of a version's files below which it has a lane of its own.
+	// smallBytes is the size below which a version is small and uses the lane of small ones.
 	smallBytes = 10 << 20
-	// smallTime is how long a small version holds its lane. It goes on beside it then,
-	// so that a small version whose warm-up never ends keeps no other one waiting.
+	// smallTime is how long a small version occupies its lane. After that it continues
+	// outside of the lane, so that a warm-up that never ends does not block other versions.
 	smallTime = 250 * time.Millisecond
-	// maxOvertaken is how many small versions at most go on beside their lane.
+	// maxOvertaken is the max number of small versions that continue outside of their lane.
 	maxOvertaken = 32
 )
 
-var errGivenUp = infer.Errorf(infer.Unavailable, "the load was given up")
+var errGivenUp = infer.Errorf(infer.Unavailable, "the load was canceled")
 
-// load is one attempt to make a version ready. Its outcome is written before done is
-// closed and not changed afterwards.
+// load is one attempt to make a version ready. Its outcome is set before done is closed, and
+// does not change after that.
 type load struct {
 	spec    *Spec
-	ctx     context.Context //nolint:containedctx // of the attempt, which cancel ends
+	ctx     context.Context //nolint:containedctx // cancel ends the attempt
 	cancel  context.CancelFunc
-	holders int // plans that want it; belongs to the registry's owner
+	holders int // the number of plans that wait for it; only the registry's owner uses it
 
-	lane     *lane // that it is in; loads.mu guards it
+	lane     *lane // the lane that it occupies; loads.mu guards it
 	returned bool  // nothing of it runs any more; loads.mu guards it
 
 	once     sync.Once
@@ -53,7 +53,7 @@ func (x *load) ended() bool {
 	}
 }
 
-// end sets the outcome; it is false if there is one already.
+// end sets the outcome. It returns false if there was one.
 func (x *load) end(s Servable, digest string, err error) (first bool) {
 	x.once.Do(func() {
 		first = true
@@ -65,32 +65,32 @@ func (x *load) end(s Servable, digest string, err error) (first bool) {
 	return first
 }
 
-// lane bounds how many loads run at the same time.
+// lane limits the number of loads that run at the same time.
 type lane struct{ width, busy int }
 
-// loads runs attempts, the smallest version first, in two lanes: one for small
-// versions alone, so that they are never behind large ones, and one for all.
+// loads runs attempts, the smallest version first, in two lanes: one for small versions
+// only, so that they never wait for large ones, and one for all.
 type loads struct {
 	timeout time.Duration
-	ended   func()           // told of each attempt that has ended; must not block
-	late    func(s Servable) // gets what an attempt made that had ended before
+	ended   func()           // called after each attempt; must not block
+	late    func(s Servable) // gets the version of an attempt that had already timed out
 
 	mu        sync.Mutex
 	waiting   []*load // by size
 	all       lane
 	small     lane
 	overtaken int
-	stuck     []*load        // that run past the timeout
-	running   sync.WaitGroup // one for each attempt that was started
+	stuck     []*load        // attempts that still run after the timeout
+	running   sync.WaitGroup // counts the attempts that were started
 }
 
-// start queues an attempt. One of the same files as an attempt that still runs past the
-// timeout has failed already: each would take another thread that nothing can end.
+// start queues an attempt. It fails the attempt if an earlier one of the same files still
+// runs after the timeout, since each would block another thread that nothing can end.
 func (l *loads) start(x *load) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if slices.ContainsFunc(l.stuck, func(s *load) bool { return s.spec.key() == x.spec.key() }) {
-		x.end(nil, "", infer.Errorf(infer.Unavailable, "an earlier load of these files took longer than repository.load_timeout (%v) and has still not returned", l.timeout))
+		x.end(nil, "", infer.Errorf(infer.Unavailable, "an earlier load of these files exceeded repository.load_timeout (%v) and is still running", l.timeout))
 		return
 	}
 	at, _ := slices.BinarySearchFunc(l.waiting, x.spec.Size+1, func(w *load, size int64) int { return cmp.Compare(w.spec.Size, size) })
@@ -98,14 +98,14 @@ func (l *loads) start(x *load) {
 	l.dispatch()
 }
 
-// dispatch starts what has a lane. l.mu is held.
+// dispatch starts waiting attempts that have a free lane. l.mu must be held.
 func (l *loads) dispatch() {
 	l.waiting = slices.DeleteFunc(l.waiting, func(x *load) bool {
 		if x.lane = l.laneOf(x); x.lane == nil {
 			return false
 		}
 		x.lane.busy++
-		l.running.Go(func() { l.run(x) }) // wait waits for it
+		l.running.Go(func() { l.run(x) }) // loads.wait waits for it
 		return true
 	})
 }
@@ -120,7 +120,7 @@ func (l *loads) laneOf(x *load) *lane {
 	return nil
 }
 
-// vacate gives an attempt's lane to others. l.mu is held.
+// vacate frees an attempt's lane for others. l.mu must be held.
 func (l *loads) vacate(x *load) {
 	if x.lane != nil {
 		x.lane.busy--
@@ -129,7 +129,7 @@ func (l *loads) vacate(x *load) {
 	}
 }
 
-// overtake lets others pass a small version that takes long.
+// overtake frees the lane of a small version that takes long.
 func (l *loads) overtake(x *load) (passed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,9 +141,9 @@ func (l *loads) overtake(x *load) (passed bool) {
 	return true
 }
 
-// run makes one attempt. One that exceeds the timeout has failed, and its lane is
-// free, though it may be in a call that nothing can interrupt; what it makes in the
-// end is given back.
+// run makes one attempt. After the timeout the attempt has failed and its lane is free, even
+// if it is in a call that nothing can interrupt. If it returns a version after that, late
+// closes it.
 func (l *loads) run(x *load) {
 	expire := time.AfterFunc(l.timeout, func() {
 		x.cancel()
@@ -170,7 +170,8 @@ func (l *loads) run(x *load) {
 	}
 }
 
-// expire frees the lane of an attempt that runs past the timeout, also if it was given up.
+// expire frees the lane of an attempt that runs longer than the timeout, also if it was
+// canceled.
 func (l *loads) expire(x *load) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -189,8 +190,8 @@ func (l *loads) leave(x *load) {
 	l.vacate(x)
 }
 
-// attempt calls Load. A panic fails the version, not the process.
-func (s *Spec) attempt(ctx context.Context) (made Servable, digest string, err error) { //nolint:ireturn // as Load has it
+// attempt calls Load. It turns a panic into an error of the version.
+func (s *Spec) attempt(ctx context.Context) (made Servable, digest string, err error) { //nolint:ireturn // as Load does
 	defer func() {
 		if v := recover(); v != nil {
 			err = &infer.Error{Code: infer.Internal, Op: "registry: load", Msg: "the load failed; the log has the details", Err: fmt.Errorf("panic: %v\n%s", v, debug.Stack())}
@@ -202,8 +203,8 @@ func (s *Spec) attempt(ctx context.Context) (made Servable, digest string, err e
 	return s.Load(ctx)
 }
 
-// giveUp ends an attempt that nobody wants any more, and returns what it has made
-// if it has ended before. One that runs keeps its lane until it has noticed.
+// giveUp cancels an attempt that no plan waits for. If the attempt has ended, it returns its
+// version. A running attempt occupies its lane until it returns.
 func (l *loads) giveUp(x *load) *Leased {
 	x.cancel()
 	l.mu.Lock()
@@ -217,10 +218,10 @@ func (l *loads) giveUp(x *load) *Leased {
 	return x.leased
 }
 
-// wait waits until nothing runs any more; it is false if ctx ended first.
+// wait waits until no attempt runs any more. It returns false if ctx ends first.
 func (l *loads) wait(ctx context.Context) bool {
 	done := make(chan struct{})
-	go func() { // ends with the last attempt; nothing can end it sooner
+	go func() { // ends with the last attempt, which nothing can interrupt
 		l.running.Wait()
 		close(done)
 	}()

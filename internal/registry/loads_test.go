@@ -16,7 +16,7 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// slow is a version whose load takes so long, whatever ends its context.
+// slow returns a version whose load takes the given time and ignores its context.
 func slow(n, size int64, takes time.Duration, began func(n int64)) *registry.Spec {
 	return &registry.Spec{Version: version(n), Fingerprint: "x", Size: size, Load: func(context.Context) (registry.Servable, string, error) {
 		began(n)
@@ -25,7 +25,7 @@ func slow(n, size int64, takes time.Duration, began func(n int64)) *registry.Spe
 	}}
 }
 
-// order notes which loads begin.
+// order records which loads begin.
 type order struct {
 	mu   sync.Mutex
 	list []int64
@@ -50,7 +50,7 @@ func (o *order) are(t *testing.T, want ...int64) {
 
 const large = 100 << 20
 
-// Plan waits for no load, and a small version is never behind a large one.
+// Plan does not wait for loads, and a small version never waits for a large one.
 func TestSmallVersionsLoadFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o order
@@ -86,7 +86,7 @@ func TestSmallVersionsLoadFirst(t *testing.T) {
 		o.mu.Lock()
 		rest := slices.DeleteFunc(slices.Clone(o.list), func(n int64) bool { return n > 3 })
 		o.mu.Unlock()
-		if !slices.Equal(rest, []int64{1, 3, 2}) { // the first had the lane before the others came
+		if !slices.Equal(rest, []int64{1, 3, 2}) { // the first had the lane before the others were queued
 			t.Errorf("large versions began in the order %v", rest)
 		}
 		next.Release()
@@ -94,7 +94,7 @@ func TestSmallVersionsLoadFirst(t *testing.T) {
 	})
 }
 
-// Small versions that never end keep others waiting no longer than a moment.
+// Small versions that never end do not block others for long.
 func TestSmallVersionsAreOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o order
@@ -112,8 +112,8 @@ func TestSmallVersionsAreOvertaken(t *testing.T) {
 	})
 }
 
-// A load that exceeds its time has failed and keeps nobody waiting; what it makes in
-// the end is given back.
+// A load that exceeds its timeout fails and does not block others. If it returns a version
+// later, that is closed.
 func TestLoadTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o order
@@ -139,16 +139,16 @@ func TestLoadTimeout(t *testing.T) {
 		if s, _ := state(r, 2); s != api.StateReady {
 			t.Errorf("version 2 is %s", s)
 		}
-		// The same files are not loaded beside an attempt that still runs, and again when it has ended.
+		// The same files are not loaded while an attempt still runs. They are when it has ended.
 		retry := func(infer.Version) bool { return true }
 		again := settle(r, specs, retry)
-		if err := again.Failed()[version(1)]; attempts.Load() != 1 || err == nil || !strings.HasPrefix(registry.Reason(err), "an earlier load of these files took longer") {
+		if err := again.Failed()[version(1)]; attempts.Load() != 1 || err == nil || !strings.HasPrefix(registry.Reason(err), "an earlier load of these files exceeded") {
 			t.Errorf("%d attempts, %v", attempts.Load(), err)
 		}
 		again.Release()
 		time.Sleep(time.Hour)
 		if !late.closed.Load() {
-			t.Error("what came too late was not closed")
+			t.Error("the late version was not closed")
 		}
 		again = r.Plan(specs, retry)
 		if synctest.Wait(); attempts.Load() != 2 {
@@ -161,7 +161,7 @@ func TestLoadTimeout(t *testing.T) {
 	})
 }
 
-// A load that no plan waits for any more is given up.
+// A load that no plan waits for is canceled.
 func TestReleaseGivesUpLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := registry.New(options())
@@ -171,17 +171,17 @@ func TestReleaseGivesUpLoads(t *testing.T) {
 			gone <- ctx.Err()
 			return nil, "", ctx.Err()
 		}}
-		queued := slow(2, large, 0, func(int64) { t.Error("a load that was given up began") })
+		queued := slow(2, large, 0, func(int64) { t.Error("a canceled load began") })
 		p := r.Plan([]*registry.Spec{loading, queued}, nil)
 		other := r.Plan([]*registry.Spec{loading}, nil)
 		p.Release()
 		synctest.Wait()
 		if len(gone) != 0 {
-			t.Error("a load that another plan waits for was given up")
+			t.Error("a load that another plan waits for was canceled")
 		}
 		other.Release()
 		if err := <-gone; err == nil {
-			t.Error("the context of a load that was given up goes on")
+			t.Error("the context of a canceled load has not ended")
 		}
 		if list := r.List(); len(list) != 0 {
 			t.Errorf("%v", list)
@@ -190,7 +190,7 @@ func TestReleaseGivesUpLoads(t *testing.T) {
 	})
 }
 
-// A load that was given up and does not notice has its lane for load_timeout at most.
+// A canceled load that does not return occupies its lane for at most load_timeout.
 func TestLoadsGivenUpLeaveTheirLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o order
@@ -240,7 +240,7 @@ func TestShutdownLeavesLoads(t *testing.T) {
 	})
 }
 
-// A version that a plan has loaded retires once, whoever lets go of it first.
+// A version that a plan has loaded retires once, whether Commit or Release is first.
 func TestVersionsRetireOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := registry.New(options())

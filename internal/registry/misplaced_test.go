@@ -45,18 +45,18 @@ func TestScanWarnsOfWhatIsNotServed(t *testing.T) {
 	f("empty", nil, none, ".: the repository is empty")
 	f("only notes", []string{"README.md", ".gitkeep", "lost+found/x"}, none, ".: the repository is empty")
 	f("a model's folder", []string{"1/model.onnx", "2/model.onnx", "MODEL_CARD.md"}, none,
-		".: the folder looks like that of one model: it holds the version folder 1/")
+		".: the folder looks like that of one model: it has the version folder 1/")
 	f("a version's folder", []string{"model.onnx", "weights.bin"}, none,
 		"model.onnx: the folder looks like that of one version of a model", "weights.bin: a file is not a model")
 	f("files on the wrong level", []string{"iris.onnx", "notes.txt"}, none,
-		"iris.onnx: a model file is not used at this place", "notes.txt: a file is not a model")
+		"iris.onnx: a model file is not used in this folder", "notes.txt: a file is not a model")
 	f("a flat model", []string{"m/model.onnx", "m/weights.bin", "m/config.pbtxt"}, map[string][]int64{"m": {1}})
 	f("a flat model beside versions", []string{"m/model.onnx", "m/2/model.onnx"}, map[string][]int64{"m": {2}},
-		"m/model.onnx: it is not used, since the model has version folders")
-	f("v1", []string{"m/v1/model.onnx"}, none, "m/v1/: the name of a version's folder is a number of 1 or more")
+		"m/model.onnx: the file is not used, since the model has version folders")
+	f("v1", []string{"m/v1/model.onnx"}, none, "m/v1/: the name of a version's folder must be a number of 1 or more")
 	f("v2 beside 1", []string{"m/1/model.onnx", "m/v2/model.onnx", "m/assets/labels.txt"}, map[string][]int64{"m": {1}},
-		"m/v2/: the name of a version's folder is a number of 1 or more")
-	f("another name", []string{"m/iris.onnx", "m/README.md"}, none, "m/iris.onnx: the file of a model has the name model.onnx")
+		"m/v2/: the name of a version's folder must be a number of 1 or more")
+	f("another name", []string{"m/iris.onnx", "m/README.md"}, none, "m/iris.onnx: the name of a model file must be model.onnx")
 	f("no version", []string{"m/notes.txt"}, none, "m/: the folder has no version")
 	f("a model that is called 1", []string{"1/1/model.onnx"}, map[string][]int64{"1": {1}})
 	f("a bad name", []string{" m/1/model.onnx"}, none, `" m": the name of the folder is not valid for a model`)
@@ -88,7 +88,7 @@ func TestWarningsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := listing.Warnings[len(listing.Warnings)-1]
-	if len(listing.Warnings) != 21 || last.Problem != "30 more entries are not used either" {
+	if len(listing.Warnings) != 21 || last.Problem != "30 more entries are not used" {
 		t.Errorf("%d warnings, the last %v", len(listing.Warnings), last)
 	}
 }

@@ -9,22 +9,22 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Spec asks for one version to be loaded. It must not be changed once it was planned.
+// Spec describes a version to load. It must not change after it was planned.
 type Spec struct {
 	Version     infer.Version
-	Fingerprint string                // of the files, as the repository saw them
-	Settings    unique.Handle[string] // the version is loaded anew if the text changes
+	Fingerprint string                // of the files, from the repository's scan
+	Settings    unique.Handle[string] // the version is loaded again if the text changes
 	Size        int64                 // bytes of the files; the smallest version loads first
-	Err         error                 // why it cannot be loaded; Load is then not called
-	Idle        string                // why it is not to be loaded, "unloaded"; Load is then not called
-	Ignored     []string              // told in the status
-	// Load makes the version ready: verified, loaded, warm. It gives back its
-	// memory if it fails. The digest is of the files; it may be known with an error too.
-	// It is called in a goroutine of its own, and should return soon after ctx has ended.
+	Err         error                 // why it cannot be loaded; then Load is not called
+	Idle        string                // why it should not be loaded, such as "unloaded"; then Load is not called
+	Ignored     []string              // files that are not used, for the status
+	// Load makes the version ready: it verifies, loads and warms it up. If it fails it frees
+	// its memory. The digest is of the files, and may be set with an error too. Load is
+	// called in a goroutine of its own, and should return soon after ctx has ended.
 	Load func(ctx context.Context) (s Servable, digest string, err error)
 }
 
-// key tells attempts to load a version apart.
+// key identifies an attempt to load a version.
 type key struct {
 	version     infer.Version
 	fingerprint string
@@ -33,9 +33,8 @@ type key struct {
 
 func (s *Spec) key() key { return key{s.Version, s.Fingerprint, s.Settings} }
 
-// Plan is what would serve: what serves now, changed as specs ask as far as it is
-// loaded. It holds the loads that it waits for, and what they made, until it is
-// released.
+// Plan is what would serve after Commit: what serves now, with the changes of the specs that
+// are loaded. It holds its loads and their versions until Release.
 type Plan struct {
 	registry *Registry
 	next     map[infer.Version]*record
@@ -45,14 +44,17 @@ type Plan struct {
 	tried    []infer.Version
 }
 
-// Plan compares what specs ask for with what there is, and starts the loads that are
-// missing. It does not wait for them: Options.Ended is told of each that has ended,
-// and the next plan of equal specs has its outcome. A version that fails to load is
-// listed with its reason; if it was loaded before and serves, that goes on. While a
-// wanted version of a model loads, or if it cannot serve, the model's versions that are
-// no longer asked for go on too. Nothing that serves changes until Commit. retry says
-// whether a version that failed before is tried again with the same files and settings;
-// nil is never. Release the plan when a newer one has taken its place.
+// Plan compares specs with the loaded versions, and starts the loads that are missing. It
+// does not wait for them. Options.Ended is called after each load, and the next plan of
+// equal specs has the outcome.
+//
+// A version that fails to load is listed with its reason. If it serves from an earlier load,
+// it continues to serve. If a version in specs is loading or cannot serve, the versions of
+// its model that are not in specs continue to serve. What serves does not change until
+// Commit.
+//
+// retry decides whether to retry a version that failed with the same files and settings. nil
+// never retries. Release the plan when a newer one has replaced it.
 func (r *Registry) Plan(specs []*Spec, retry func(infer.Version) bool) *Plan {
 	p := &Plan{
 		registry: r, next: make(map[infer.Version]*record, len(specs)),
@@ -69,7 +71,7 @@ func (r *Registry) Plan(specs []*Spec, retry func(infer.Version) bool) *Plan {
 	return p
 }
 
-// recordOf returns what would be known of a version. old is what is known now, or nil.
+// recordOf returns the next record of a version. old is the current one, or nil.
 func (p *Plan) recordOf(spec *Spec, old *record, retry func(infer.Version) bool) *record {
 	if spec.Idle != "" {
 		if old != nil && old.serving == nil && old.spec.same(spec) {
@@ -86,7 +88,7 @@ func (p *Plan) recordOf(spec *Spec, old *record, retry func(infer.Version) bool)
 	repeated := failed && old.spec.same(spec)
 	if repeated && retry != nil && retry(spec.Version) {
 		repeated = false
-		if known { // the plan that serves now still holds the attempt that failed
+		if known { // the current plan still holds the failed attempt
 			x, known = nil, false
 		}
 	}
@@ -113,7 +115,7 @@ func (p *Plan) recordOf(spec *Spec, old *record, retry func(infer.Version) bool)
 	return unavailable(spec, x, old)
 }
 
-// loading is what is known of a version while it loads.
+// loading returns the record of a version that is loading.
 func loading(spec *Spec, old *record) *record {
 	if old != nil && (old.serving != nil || old.state == api.StateLoading) {
 		return old
@@ -121,24 +123,24 @@ func loading(spec *Spec, old *record) *record {
 	return &record{spec: &Spec{Version: spec.Version}, state: api.StateLoading}
 }
 
-// unavailable is what is known of a version that failed to load. If it was loaded before and
-// serves, that goes on; the new spec is remembered, so that only a further change
-// is tried again.
+// unavailable returns the record of a version that failed to load. If it serves from an
+// earlier load, it continues to serve. The record has the new spec, so that only another
+// change is tried.
 func unavailable(spec *Spec, x *load, old *record) *record {
 	rec := &record{spec: spec, from: x, state: api.StateUnavailable, reason: Reason(x.err), err: x.err, digest: x.digest}
 	if old != nil && old.serving != nil {
 		rec.serving, rec.state, rec.digest, rec.loadedAt = old.serving, old.state, old.digest, old.loadedAt
-		rec.reason = "still serving the former files and settings; the newer ones failed to load: " + rec.reason
+		rec.reason = "still serving the earlier files and settings; the new ones failed to load: " + rec.reason
 	}
 	return rec
 }
 
-// same reports whether two specs ask for the same.
+// same reports whether two specs are equivalent.
 func (s *Spec) same(o *Spec) bool {
 	return s == o || s.key() == o.key() && s.Idle == o.Idle && (s.Err == nil) == (o.Err == nil)
 }
 
-// lacking reports whether a version of the model was asked for and does not serve.
+// lacking reports whether a version of the model in the specs does not serve.
 func (p *Plan) lacking(model string) bool {
 	for v, rec := range p.next {
 		if v.Model == model && rec.spec.Idle == "" && (rec.serving == nil || p.pending[v] != nil) {
@@ -148,8 +150,8 @@ func (p *Plan) lacking(model string) bool {
 	return false
 }
 
-// Awaits returns the versions that still load, but for the loads that other waits
-// for too. other may be nil.
+// Awaits returns the versions that are loading, without those whose loads other waits for
+// too. other may be nil.
 func (p *Plan) Awaits(other *Plan) []infer.Version {
 	list := make([]infer.Version, 0, len(p.pending))
 	for v, x := range p.pending {
@@ -160,10 +162,10 @@ func (p *Plan) Awaits(other *Plan) []infer.Version {
 	return list
 }
 
-// Loading reports whether a version still loads.
+// Loading reports whether a version is loading.
 func (p *Plan) Loading(v infer.Version) bool { return p.pending[v] != nil }
 
-// Serving returns what would serve after Commit.
+// Serving returns the versions that would serve after Commit.
 func (p *Plan) Serving() map[infer.Version]*Leased {
 	m := make(map[infer.Version]*Leased, len(p.next))
 	for v, rec := range p.next {
@@ -174,18 +176,18 @@ func (p *Plan) Serving() map[infer.Version]*Leased {
 	return m
 }
 
-// Failed returns why versions cannot be loaded as specs ask for.
+// Failed returns the errors of the versions in the specs that cannot be loaded.
 func (p *Plan) Failed() map[infer.Version]error { return p.failed }
 
-// Tried returns the versions whose outcome is new in this plan.
+// Tried returns the versions with a new outcome in this plan.
 func (p *Plan) Tried() []infer.Version { return p.tried }
 
 // Same reports whether a Commit would change nothing.
 func (p *Plan) Same() bool { return maps.Equal(p.next, p.registry.records) }
 
-// Commit makes the plan the registry's state and retires every loaded version that is
-// no longer part of it. Call it after the table that no longer names them was
-// swapped in. It does not wait for those that retire.
+// Commit makes the plan the registry's state and retires every loaded version that is not in
+// it. Call it after the swap to a table without these versions. It does not wait until they
+// are closed.
 func (p *Plan) Commit() {
 	r := p.registry
 	r.mu.Lock()
@@ -202,8 +204,8 @@ func (p *Plan) Commit() {
 	r.records = p.next
 }
 
-// Release gives up the loads that no other plan waits for, and retires what was
-// loaded and serves nowhere. The plan must not be used afterwards.
+// Release cancels the loads that no other plan waits for, and retires loaded versions that
+// do not serve. The plan must not be used after that.
 func (p *Plan) Release() {
 	for _, x := range p.holds {
 		if x.holders--; x.holders == 0 {

@@ -16,51 +16,51 @@ import (
 
 // Options configure a Registry.
 type Options struct {
-	ParallelLoads int           // how many versions load at the same time, beside small ones; at least 1
-	LoadTimeout   time.Duration // how long a load may take
-	UnloadTimeout time.Duration // how long a retired version may finish its work; 0 is no time
-	// Ended is told that a load has ended. It is called on any goroutine and must not
-	// block; it may be nil.
+	ParallelLoads int           // max number of versions that load at the same time, apart from small ones; at least 1
+	LoadTimeout   time.Duration // max time of a load
+	UnloadTimeout time.Duration // max time for a retired version to finish its work; 0 gives it none
+	// Ended is called after a load has ended, on any goroutine. It must not block. It may
+	// be nil.
 	Ended func()
-	// Closed is told how the shutdown of a version ended; it may be nil.
+	// Closed is called with the error of a version's shutdown. It may be nil.
 	Closed func(v infer.Version, err error)
 }
 
-// Registry holds the loaded versions. Its methods belong to one goroutine, but
-// for List, Status, Serving and Leased, which may be called from any.
+// Registry holds the loaded versions. Its methods belong to one goroutine, except List,
+// Status, Serving and Leased, which may be called from any.
 type Registry struct {
 	opts  Options
 	loads loads
 
-	living context.Context //nolint:containedctx // of all loads; Shutdown ends it
+	living context.Context //nolint:containedctx // the parent of all loads; Shutdown ends it
 	stop   context.CancelFunc
 
 	mu       sync.Mutex    // guards the fields below
-	begun    map[key]*load // that plans hold
+	begun    map[key]*load // the loads that plans hold
 	records  map[infer.Version]*record
 	retiring map[*Leased]api.ModelStatus
-	closing  sync.WaitGroup // one for each goroutine of retire
+	closing  sync.WaitGroup // counts the goroutines of retire
 
 	idle bool // set by Shutdown
 
-	// patience ends when a Shutdown can wait no longer for work to finish.
+	// patience ends when a Shutdown cannot wait any longer for work to finish.
 	patience context.Context //nolint:containedctx // the registry's own lifetime
 	hurry    context.CancelFunc
 }
 
-// record is what is known of a version. It does not change once it is made.
+// record is the state of a version. It never changes.
 type record struct {
 	spec     *Spec
-	from     *load // the attempt that it tells of
+	from     *load // the attempt with this outcome
 	state    string
 	reason   string
-	digest   string // of what serves, else of the files that failed to load
+	digest   string // of what serves, otherwise of the files that failed to load
 	loadedAt time.Time
-	serving  *Leased // nil if none serves
+	serving  *Leased // nil if the version does not serve
 	err      error   // why the spec could not be loaded
 }
 
-// New returns an empty registry. Options that are not complete are a bug of the caller.
+// New returns an empty registry. It panics if the options are not complete.
 func New(opts Options) *Registry {
 	switch {
 	case opts.ParallelLoads < 1:
@@ -83,7 +83,7 @@ func New(opts Options) *Registry {
 	return r
 }
 
-// begin starts to load a version.
+// begin starts a load.
 func (r *Registry) begin(spec *Spec) *load {
 	x := &load{spec: spec, done: make(chan struct{})}
 	x.ctx, x.cancel = context.WithCancel(r.living)
@@ -98,13 +98,12 @@ func (r *Registry) begin(spec *Spec) *load {
 	return x
 }
 
-// drop forgets a load that no plan holds: it is given up, and what it made retires
-// unless it serves.
+// drop cancels a load that no plan holds, and retires its version unless that serves.
 func (r *Registry) drop(x *load) {
 	leased := r.loads.giveUp(x)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.begun[x.spec.key()] == x { // else another attempt was begun since
+	if r.begun[x.spec.key()] == x { // otherwise there is a later attempt
 		delete(r.begun, x.spec.key())
 	}
 	if leased == nil {
@@ -115,15 +114,15 @@ func (r *Registry) drop(x *load) {
 	}
 }
 
-// discard closes what was loaded too late.
+// discard closes a version that was loaded after the timeout.
 func (r *Registry) discard(s Servable) {
 	ctx, cancel := context.WithTimeout(r.patience, r.opts.UnloadTimeout)
 	defer cancel()
-	_ = s.Shutdown(ctx) // it never served; its load was reported as failed
+	_ = s.Shutdown(ctx) // the version never served, and its load was reported as failed
 }
 
-// Reason is what of a load's error may be shown: an Error's Msg never holds a
-// path of the host.
+// Reason returns the part of a load's error that callers may see. An Error's Msg never has
+// a path of the host.
 func Reason(err error) string {
 	if e, ok := errors.AsType[*infer.Error](err); ok {
 		return e.Msg
@@ -131,10 +130,10 @@ func Reason(err error) string {
 	return "the load failed; the log has the details"
 }
 
-// retire closes a version in a goroutine of its own once its users have gone,
-// or the unload limit has passed. r.mu is held.
+// retire closes a version in a goroutine of its own after its last user, or after
+// UnloadTimeout. r.mu must be held.
 func (r *Registry) retire(v infer.Version, leased *Leased) {
-	if !leased.retire() { // the table lets go of it, and so does the plan that it was loaded for
+	if !leased.retire() { // both Commit and Release can retire a version
 		return
 	}
 	r.retiring[leased] = api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateUnloading, Digest: leased.digest}
@@ -155,13 +154,13 @@ func (r *Registry) retire(v infer.Version, leased *Leased) {
 	})
 }
 
-// Loaded says which files a version was loaded from, and when.
+// Loaded is the digest of the files that a version was loaded from, and the time.
 type Loaded struct {
 	Digest string
 	At     time.Time
 }
 
-// Loaded returns what would serve after Commit.
+// Loaded returns the versions that would serve after Commit, with digest and time.
 func (p *Plan) Loaded() map[infer.Version]Loaded {
 	m := make(map[infer.Version]Loaded, len(p.next))
 	for v, rec := range p.next {
@@ -172,8 +171,8 @@ func (p *Plan) Loaded() map[infer.Version]Loaded {
 	return m
 }
 
-// Failures returns why versions could not be loaded as they were last asked for, with
-// the digest of their files, or else their fingerprint.
+// Failures returns why versions could not be loaded with their last specs, with the digest
+// of their files, or the fingerprint if there is no digest.
 func (p *Plan) Failures() map[infer.Version]Failure {
 	m := map[infer.Version]Failure{}
 	for v, rec := range p.next {
@@ -186,13 +185,13 @@ func (p *Plan) Failures() map[infer.Version]Failure {
 
 // Failure is why a version could not be loaded.
 type Failure struct {
-	Digest      string // "" if the load failed before it was known
+	Digest      string // empty if the load failed before it was computed
 	Fingerprint string
 	Reason      string
 }
 
 // List returns the state of every version, sorted by name and number, without details.
-// A version that loads or is being unloaded is listed as such unless it serves.
+// A version that is loading or unloading has that state unless it serves.
 func (r *Registry) List() []api.ModelStatus {
 	list, _ := r.list()
 	return list
@@ -201,7 +200,7 @@ func (r *Registry) List() []api.ModelStatus {
 // Status is List with details.
 func (r *Registry) Status() []api.ModelStatus {
 	list, records := r.list()
-	for i := range list { // not under the lock: details are counted on demand
+	for i := range list { // without the lock, since Detail and Memory take time
 		s := &list[i]
 		if rec := records[infer.Version{Model: s.Name, Number: s.Version}]; rec != nil && rec.serving != nil {
 			detail, memory := *rec.serving.Detail(), rec.serving.Memory()
@@ -212,7 +211,7 @@ func (r *Registry) Status() []api.ModelStatus {
 	return list
 }
 
-// list returns the states, and the records that they are of.
+// list returns the states and their records.
 func (r *Registry) list() ([]api.ModelStatus, map[infer.Version]*record) {
 	r.mu.Lock()
 	records := r.records // replaced as a whole, never changed
@@ -250,8 +249,8 @@ func (rec *record) status(v infer.Version) api.ModelStatus {
 	return s
 }
 
-// Serving returns what serves now. It may be called from any goroutine, and the
-// result must not be changed.
+// Serving returns the versions that serve now. It may be called from any goroutine. The
+// result must not be modified.
 func (r *Registry) Serving() map[infer.Version]*Leased {
 	r.mu.Lock()
 	p := Plan{next: r.records}
@@ -259,8 +258,8 @@ func (r *Registry) Serving() map[infer.Version]*Leased {
 	return p.Serving()
 }
 
-// Leased returns what serves a version now, nil if nothing does. It may be called
-// from any goroutine.
+// Leased returns a version that serves now, or nil if it does not. It may be called from
+// any goroutine.
 func (r *Registry) Leased(v infer.Version) *Leased {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -270,11 +269,11 @@ func (r *Registry) Leased(v infer.Version) *Leased {
 	return nil
 }
 
-// Shutdown gives up what loads, retires everything and waits until all memory is given
-// back. Work has grace to finish, and no more than half of the time until ctx ends; what
-// still runs then is terminated. Versions that outlive ctx are left behind, and an
-// error says so. A load that is in a call that nothing can interrupt is left behind
-// too, after a moment and without an error; Idle says so.
+// Shutdown cancels loads, retires all versions, and waits until their memory is freed. Work
+// may take the time grace, but at most half of the time until ctx ends. After that it is
+// terminated. If versions still run when ctx ends, Shutdown returns an error and leaves them
+// running. It waits at most a second for a load in a call that nothing can interrupt. This
+// is not an error; Idle reports it.
 func (r *Registry) Shutdown(ctx context.Context, grace time.Duration) error {
 	r.stop()
 	for _, x := range slices.Collect(maps.Values(r.begun)) {
@@ -287,7 +286,7 @@ func (r *Registry) Shutdown(ctx context.Context, grace time.Duration) error {
 	}
 	defer time.AfterFunc(grace, r.hurry).Stop()
 	done := make(chan struct{})
-	go func() { // ends with the last version; nothing can end it sooner
+	go func() { // ends with the last version, which nothing can interrupt
 		r.closing.Wait()
 		close(done)
 	}()
@@ -295,7 +294,7 @@ func (r *Registry) Shutdown(ctx context.Context, grace time.Duration) error {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		return errors.New("versions still run past the time to stop")
+		return errors.New("versions still run after the time limit of the shutdown")
 	}
 	const moment = time.Second
 	loads, cancel := context.WithTimeout(ctx, moment)
@@ -304,5 +303,5 @@ func (r *Registry) Shutdown(ctx context.Context, grace time.Duration) error {
 	return nil
 }
 
-// Idle reports, after Shutdown, whether nothing uses the runtime any more.
+// Idle reports whether nothing uses the runtime any more. It is valid after Shutdown.
 func (r *Registry) Idle() bool { return r.idle }

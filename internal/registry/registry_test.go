@@ -18,11 +18,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeServable notes its end; hold keeps Shutdown from returning.
+// fakeServable records its shutdown; hold keeps Shutdown from returning.
 type fakeServable struct {
 	model  *infer.Model
 	closed atomic.Bool
-	ended  atomic.Bool // ctx of Shutdown was over
+	ended  atomic.Bool // the ctx of Shutdown had ended
 	hold   chan struct{}
 }
 
@@ -62,12 +62,12 @@ func apply(t *testing.T, r *registry.Registry, specs ...*registry.Spec) *registr
 	return p
 }
 
-// options are complete: one load at a time.
+// options returns complete options, with one load at a time.
 func options() registry.Options {
 	return registry.Options{ParallelLoads: 1, LoadTimeout: 10 * time.Minute, UnloadTimeout: time.Second}
 }
 
-// settle plans until nothing loads any more.
+// settle plans until nothing is loading any more.
 func settle(r *registry.Registry, specs []*registry.Spec, retry func(infer.Version) bool) *registry.Plan {
 	p := r.Plan(specs, retry)
 	for len(p.Awaits(nil)) > 0 {
@@ -150,7 +150,7 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 		if s, reason := state(r, 2); s != api.StateUnavailable || reason != "not an ONNX model" {
 			t.Errorf("version 2 is %s %q", s, reason)
 		}
-		// The same broken files are not tried again unless asked for.
+		// The same broken files are not tried again unless retry says so.
 		loads := 0
 		again := &registry.Spec{Version: version(2), Fingerprint: "z", Load: func(context.Context) (registry.Servable, string, error) {
 			loads++
@@ -160,7 +160,7 @@ func TestFailedLoadKeepsTheOld(t *testing.T) {
 		if loads != 0 {
 			t.Error("a failed load was tried again without a change")
 		}
-		// Each time that it is asked for it is tried again, also while the plan of the time before is held.
+		// Each plan with retry tries again, also while the plan before it is held.
 		always := func(infer.Version) bool { return true }
 		for range 3 {
 			p := settle(r, []*registry.Spec{spec(1, "y", nil, broken), again}, always)
@@ -184,9 +184,9 @@ func TestBrokenNewVersionDisplacesNothing(t *testing.T) {
 		a, c := &fakeServable{}, &fakeServable{}
 		apply(t, r, spec(1, "x", a, nil))
 		broken := spec(2, "y", nil, infer.Errorf(infer.Invalid, "not an ONNX model"))
-		for range 2 { // the second time nothing is tried, and version 1 still serves
+		for range 2 { // the second plan tries nothing, and version 1 still serves
 			if p := apply(t, r, broken); p.Serving()[version(1)] == nil {
-				t.Fatal("version 1 was retired for one that does not load")
+				t.Fatal("version 1 was retired although its replacement does not load")
 			}
 		}
 		if p := apply(t, r, spec(2, "z", c, nil)); len(p.Serving()) != 1 || p.Serving()[version(2)] == nil {
@@ -241,7 +241,7 @@ func TestUnloadLimit(t *testing.T) {
 		apply(t, r)
 		time.Sleep(2 * time.Second)
 		if !a.ended.Load() {
-			t.Error("the limit passed and Shutdown was not told")
+			t.Error("the ctx of Shutdown had not ended after the limit")
 		}
 		if s, _ := state(r, 1); s != api.StateUnloading {
 			t.Errorf("state %s while a run goes on, want UNLOADING", s)
@@ -257,8 +257,7 @@ func TestUnloadLimit(t *testing.T) {
 	})
 }
 
-// Shutdown does not give work the whole of its own time: the last half is for
-// what has to be terminated. It may give it less.
+// Shutdown gives work at most half of its own time. The other half is for terminating work.
 func TestShutdownHurries(t *testing.T) {
 	f := func(grace, want time.Duration) {
 		t.Helper()
@@ -268,7 +267,7 @@ func TestShutdownHurries(t *testing.T) {
 			r := registry.New(opts)
 			a := &fakeServable{}
 			leased := apply(t, r, spec(1, "x", a, nil)).Serving()[version(1)]
-			leased.Acquire() // and never lets go before the end
+			leased.Acquire() // and does not release it before the end
 			start := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()

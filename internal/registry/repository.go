@@ -16,24 +16,24 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// ModelFile is the file that a version's folder must hold.
+// ModelFile is the name of the model file in a version's folder.
 const ModelFile = "model.onnx"
 
-// Repository reads a folder of models, <model>/<version>/model.onnx. A model of one
-// version may do without its folder: <model>/model.onnx is version 1. Every access
-// goes through os.Root: a link that leads out of the folder is an error. All methods
-// may be called from any goroutine.
+// Repository reads a folder of models, <model>/<version>/model.onnx. A model with one
+// version needs no version folder: <model>/model.onnx is version 1. Every access goes
+// through os.Root, so a link that leads out of the folder is an error. All methods may be
+// called from any goroutine.
 type Repository struct {
 	path  string // as configured, absolute
 	named named
 
-	mu   sync.RWMutex // held for writing while the folder is opened again
-	dir  string       // the folder that root is, without links
+	mu   sync.RWMutex // locked for writing while the folder is opened again
+	dir  string       // the folder of root, without links
 	root *os.Root
 }
 
-// OpenRepository opens the folder at path. external says which other files a model file's data
-// lies in; nil: all data is in the model file. Close the result when done.
+// OpenRepository opens the folder at path. external returns the files with external data of
+// a model file. If it is nil, all data is in the model file. Close the result when done.
 func OpenRepository(path string, external External) (*Repository, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -46,8 +46,8 @@ func OpenRepository(path string, external External) (*Repository, error) {
 	return r, nil
 }
 
-// open opens the folder that now bears the configured path, which may be another
-// than before: made anew, mounted, or a link that was turned to it.
+// open opens the folder at the configured path. It can be another one than before: created
+// again, mounted, or the target of a changed link.
 func (r *Repository) open() error {
 	dir, err := filepath.EvalSymlinks(r.path)
 	if err != nil {
@@ -58,13 +58,13 @@ func (r *Repository) open() error {
 		return fmt.Errorf("model repository: %w", err)
 	}
 	if r.root != nil {
-		_ = r.root.Close() // it was only read
+		_ = r.root.Close() // only read
 	}
 	r.dir, r.root = dir, root
 	return nil
 }
 
-// follow opens the folder again if it is no longer the one that is open.
+// follow opens the folder again if the path leads to another one now.
 func (r *Repository) follow() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,25 +89,25 @@ func (r *Repository) Close() error {
 type Found struct {
 	Name     string
 	Versions []FoundVersion // ascending
-	Ignored  []string       // files that are known but not used
+	Ignored  []string       // known files that are not used
 }
 
 // FoundVersion is a version folder.
 type FoundVersion struct {
 	Number int64
-	// Fingerprint changes when the path, size or time changes of a file that the version is
-	// made of. It is cheap to take; the digest is the identity.
+	// Fingerprint changes if the path, size or time of a file of the version changes. It is
+	// cheap to compute. The digest is the identity.
 	Fingerprint string
 	Size        int64 // bytes of these files
-	// Profile changes when ProfileFile does, which lies beside them and is no part of the
-	// version; "": there is none.
+	// Profile changes if ProfileFile changes, which is not part of the version. It is empty
+	// if there is no ProfileFile.
 	Profile string
 	// Err says why the version cannot be loaded, without a path of the host.
 	Err error
 }
 
-// Scan lists the models, and warns of what seems to be meant for one and is not used.
-// Folders without a version are left out, as are names that no request could use.
+// Scan lists the models, with warnings about entries that look like models but are not used.
+// It leaves out folders without a version, and names that are not valid for a model.
 func (r *Repository) Scan() (Listing, error) {
 	if err := r.follow(); err != nil {
 		return Listing{}, err
@@ -119,7 +119,7 @@ func (r *Repository) Scan() (Listing, error) {
 		return Listing{}, fmt.Errorf("model repository: %w", err)
 	}
 	var l Listing
-	var ownVersions []string // the repository has folders as a model has
+	var ownVersions []string // version folders in the repository itself
 	for _, e := range entries {
 		name := e.Name()
 		if info, err := r.root.Stat(name); err == nil && !info.IsDir() {
@@ -142,8 +142,8 @@ func (r *Repository) Scan() (Listing, error) {
 	return l, nil
 }
 
-// ScanModel looks at one model. It is not ok if there is no such folder, or
-// none with a version in it.
+// ScanModel scans one model. It returns false if the folder does not exist or has no
+// version.
 func (r *Repository) ScanModel(name string) (Found, bool) {
 	if err := r.follow(); err != nil {
 		return Found{Name: name}, false
@@ -154,13 +154,13 @@ func (r *Repository) ScanModel(name string) (Found, bool) {
 	return m, len(m.Versions) > 0
 }
 
-// scanModel looks at one model, which is without versions if it cannot be used.
+// scanModel scans one model. The result has no versions if the model cannot be used.
 func (r *Repository) scanModel(name string) (Found, []api.RepositoryWarning) {
 	m := Found{Name: name}
 	if !infer.ValidName(name) {
 		return m, []api.RepositoryWarning{{
 			Path: fmt.Sprintf("%.100q", name), Problem: "the name of the folder is not valid for a model",
-			Advice: "rename it: UTF-8 of at most 255 bytes, without control characters, backslashes, or blanks at its ends",
+			Advice: "rename it: use UTF-8 of at most 255 bytes, without control characters, backslashes, or blanks at its ends",
 		}}
 	}
 	entries, err := fs.ReadDir(r.root.FS(), name) // follows links inside the root
@@ -169,7 +169,7 @@ func (r *Repository) scanModel(name string) (Found, []api.RepositoryWarning) {
 			return m, nil
 		}
 		return m, []api.RepositoryWarning{{
-			Path: name, Problem: "the folder cannot be read, or is a link that leads out of the repository", Advice: "check its mode and owner, or copy it",
+			Path: name, Problem: "the folder cannot be read, or is a link that leads out of the repository", Advice: "check its mode and owner, or copy it into the repository",
 		}}
 	}
 	for _, e := range entries {
@@ -191,15 +191,14 @@ func (r *Repository) scanModel(name string) (Found, []api.RepositoryWarning) {
 	return m, r.misplaced(name, entries, len(m.Versions) == 0)
 }
 
-// flat reports whether a model's folder holds the file of its one version itself. A
-// folder that has a version for its name does not: the repository is then that of one
-// model.
+// flat reports whether a model's folder has the file of its only version itself. A folder
+// whose name is a version does not count: then the repository is the folder of one model.
 func (r *Repository) flat(model string) bool {
 	_, version := infer.ParseVersion(model)
 	return !version && r.holdsModel(model)
 }
 
-// hidePath keeps what went wrong and drops where on the host.
+// hidePath removes the path of the host from an error.
 func hidePath(err error) error {
 	var pe *fs.PathError
 	var ie *infer.Error

@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// repository makes a folder with the given files; a name that ends in "/" is a folder.
+// repository makes a folder with files. A name that ends in "/" is a folder.
 func repository(t *testing.T, files map[string]string) (*registry.Repository, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -27,7 +27,7 @@ func repository(t *testing.T, files map[string]string) (*registry.Repository, st
 	return r, dir
 }
 
-// uses takes a text for a model that names a file in each line "uses FILE".
+// uses reads a text as a model that names a file in each line "uses FILE".
 func uses(root *os.Root, model string) ([]string, error) {
 	text, err := root.ReadFile(model)
 	if err != nil {
@@ -140,8 +140,8 @@ func TestLinksInsideTheRepositoryWork(t *testing.T) {
 	digest(t, r, infer.Version{Model: "m", Number: 1})
 }
 
-// The folder is the one that bears the configured path now, and files are loaded
-// from the same one that was scanned.
+// A scan uses the folder that is now at the configured path. Files are loaded from the folder
+// that was scanned.
 func TestTheRepositoryIsReplaced(t *testing.T) {
 	top := t.TempDir()
 	write(t, filepath.Join(top, "a", "old", "1", "model.onnx"), "a")
@@ -175,10 +175,10 @@ func TestTheRepositoryIsReplaced(t *testing.T) {
 	}
 	_ = os.Remove(link)
 	if _, err := r.Scan(); err == nil {
-		t.Error("no error where the folder is gone")
+		t.Error("no error if the folder is gone")
 	}
 	turn("a")
 	if _, ok := r.ScanModel("old"); !ok {
-		t.Error("not found in the folder that came back")
+		t.Error("not found after the folder came back")
 	}
 }

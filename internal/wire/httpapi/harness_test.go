@@ -154,7 +154,7 @@ func (s *stub) Unload(_ context.Context, name string, by api.Actor) error {
 
 func (s *stub) control(action string, by api.Actor) error {
 	if !s.explicit {
-		return infer.Errorf(infer.Unavailable, "models are loaded and unloaded by request only under --model-control explicit")
+		return infer.Errorf(infer.Unavailable, "models can be loaded and unloaded by request only with --model-control explicit")
 	}
 	if strings.HasSuffix(action, " nope") {
 		return infer.Errorf(infer.NotFound, "failed to %s: the repository has no such model", action)
