@@ -27,7 +27,7 @@ func (f *fold) Signals() []api.Signal {
 func (f *fold) RetrySignal(id string) (api.Signal, error) {
 	return f.signal(id, func(r *api.Signal) error {
 		if r.State != api.SignalOpen {
-			return infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
+			return infer.Errorf(infer.Conflict, "signal %s is %s; only an open signal can be delivered", id, r.State)
 		}
 		return nil
 	})

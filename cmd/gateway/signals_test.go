@@ -101,7 +101,7 @@ and 7 more
 		}
 	}
 	failed(exitFailed, "gateway: there is no signal 'cccc' (404 Not Found)\n", "show", "cccc")
-	failed(exitFailed, "gateway: aaaa is closed; only what is open is delivered (409 Conflict)\n", "retry", "aaaa")
+	failed(exitFailed, "gateway: signal aaaa is closed; only an open signal can be delivered (409 Conflict)\n", "retry", "aaaa")
 	failed(exitFailed, "gateway: aaaa was closed already (409 Conflict)\n", "close", "aaaa", "--reason", "again")
 	failed(exitUsage, "gateway: --state new: expected open, delivered or closed\n", "list", "--state", "new")
 	failed(exitUsage, "gateway: --reason: expected one line of text\n", "close", "aaaa", "--reason", "a\nb")

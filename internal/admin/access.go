@@ -14,14 +14,14 @@ import (
 	"sluice.io/sluice/internal/wire"
 )
 
-// The longest that a caller may say of itself and of its reason.
+// The max sizes of the headers with a caller's name and reason.
 const (
 	maxActorBytes  = 128
 	maxReasonBytes = 1 << 10
 )
 
-// authorize decides whether a request may have what is not open to everyone, and
-// returns the name of the token that it shows, if any.
+// authorize checks that a request may use an endpoint that is not open. It returns the name
+// of its token, or "" if no tokens are configured. Errors: Unauthenticated, Forbidden.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) (token string, err error) {
 	switch {
 	case s.tokens.Any():
@@ -32,14 +32,15 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) (token string
 		return token, err
 	case !s.loopback:
 		return "", infer.Errorf(infer.Forbidden,
-			"this address serves only /metrics, /-/healthy and /-/ready; configure admin.tokens, or listen on a loopback address, to have the rest")
+			"this address serves only /metrics, /-/healthy and /-/ready; configure admin.tokens, or listen on a loopback address, to serve the control API")
 	default:
 		return "", sameOrigin(r)
 	}
 }
 
-// actorOf says who makes a change, and why. What is not shown by a token is what
-// the caller says; it goes into the journal, where others read it later.
+// actorOf returns the actor of a change and the reason. The name is that of the token, or,
+// without a token, the one that the caller gives. Both go into the journal, where other
+// people read them.
 func actorOf(r *http.Request, token string) (api.Actor, error) {
 	reason, err := said(r, "Sluice-Change-Reason", maxReasonBytes, unicode.IsControl)
 	if err != nil || token != "" {
@@ -49,8 +50,8 @@ func actorOf(r *http.Request, token string) (api.Actor, error) {
 	return api.Actor{Actor: cmp.Or(name, "anonymous"), Reason: reason}, err
 }
 
-// said returns a header that holds text for people, once and without what is
-// not to be in it.
+// said returns a header with text for people. It refuses a header that is given twice, is
+// too long, or has refused characters.
 func said(r *http.Request, header string, most int, refused func(rune) bool) (string, error) {
 	values := r.Header.Values(header)
 	switch {
@@ -66,24 +67,24 @@ func said(r *http.Request, header string, most int, refused func(rune) bool) (st
 	return strings.TrimSpace(values[0]), nil
 }
 
-// sameOrigin keeps web pages out where being on this machine is what gives the
-// right. A page of another site can send requests here through its reader's
-// browser, which marks them; with a host name of its own that it points at this
-// machine it can read the answers too, and then the Host header bears that name.
+// sameOrigin refuses requests of web pages if every program on this machine has access. A
+// page of another site can send requests through its reader's browser, which marks them. If
+// the site's host name resolves to this machine, the page can read the answers too; then the
+// Host header has that name.
 func sameOrigin(r *http.Request) error {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
 	if ip := net.ParseIP(strings.Trim(host, "[]")); !strings.EqualFold(host, "localhost") && !ip.IsLoopback() {
-		return infer.Errorf(infer.Forbidden, "host '%s' is not this machine; without admin.tokens ask for localhost or a loopback address", host)
+		return infer.Errorf(infer.Forbidden, "host '%s' is not this machine; use localhost or a loopback address, or configure admin.tokens", host)
 	}
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
-		return infer.Errorf(infer.Forbidden, "requests of another site's page are refused")
+		return infer.Errorf(infer.Forbidden, "requests from a page of another site are not allowed")
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		if u, err := url.Parse(origin); err != nil || u.Host != r.Host {
-			return infer.Errorf(infer.Forbidden, "requests of another origin's page are refused")
+			return infer.Errorf(infer.Forbidden, "requests from a page of another origin are not allowed")
 		}
 	}
 	return nil

@@ -23,10 +23,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// control is a gateway with one model of two versions.
+// control is a gateway with one model that has two versions.
 type control struct {
 	ready  error
-	by     api.Actor // of the last change
+	by     api.Actor // the actor of the last change
 	change func(ctx context.Context, what, name string) error
 }
 
@@ -64,7 +64,7 @@ func (c *control) Reload(ctx context.Context, by api.Actor) (api.ReloadResult, e
 	return api.ReloadResult{Changed: []string{"iris version 2 loaded"}}, c.do(ctx, "reload", "")
 }
 
-// side is a running side port.
+// side is a running admin port.
 type side struct {
 	t       *testing.T
 	server  *admin.Server
@@ -76,7 +76,7 @@ type side struct {
 	ended   chan error
 }
 
-// serve starts a side port; it is shut down with the test.
+// serve starts an admin port. The test's cleanup shuts it down.
 func serve(t *testing.T, address string, tokens map[string]string) *side {
 	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
@@ -107,15 +107,14 @@ func serve(t *testing.T, address string, tokens map[string]string) *side {
 	return s
 }
 
-// answer is what came back.
+// answer is the answer to a request.
 type answer struct {
 	status int
 	body   string
 	header http.Header
 }
 
-// ask sends a request; header is a list of names and values, of which "Host" is
-// special to net/http.
+// ask sends a request. header is a list of names and values. net/http treats "Host" specially.
 func (s *side) ask(method, path string, body io.Reader, header ...string) answer {
 	s.t.Helper()
 	req := s.request(method, path, body)
@@ -137,7 +136,7 @@ func (s *side) request(method, path string, body io.Reader) *http.Request {
 	return req
 }
 
-// do sends a request as it is.
+// do sends a request.
 func (s *side) do(req *http.Request) answer {
 	s.t.Helper()
 	resp, err := http.DefaultClient.Do(req)
@@ -151,8 +150,8 @@ func (s *side) do(req *http.Request) answer {
 	return answer{resp.StatusCode, string(text), resp.Header}
 }
 
-// expectError checks an answer that is not 2xx: its status, that it is a JSON
-// error, and a part of its message.
+// expectError checks an answer that is not 2xx: its status, a part of its message, and that
+// it is a JSON error.
 func (s *side) expectError(got answer, status int, part string) {
 	s.t.Helper()
 	var doc api.Error
@@ -233,7 +232,7 @@ func TestTokens(t *testing.T) {
 	s.expectError(s.ask("GET", "/api/v1/models", nil, "Authorization", "Bearer"), http.StatusUnauthorized, "Bearer")
 	s.expectError(s.ask("POST", "/-/reload", nil), http.StatusUnauthorized, "Bearer")
 	for _, header := range []string{"Bearer a-secret", "bearer b-secret"} {
-		// With a token the host's name does not matter.
+		// With a token, the name of the host does not matter.
 		if got := s.ask("GET", "/api/v1/models", nil, "Authorization", header, "Host", "gateway.example"); got.status != http.StatusOK {
 			t.Errorf("%q is refused: %d %s", header, got.status, got.body)
 		}
@@ -251,7 +250,7 @@ func TestOnlyOpenRoutesBeyondLoopback(t *testing.T) {
 	s.expectError(s.ask("POST", "/-/reload", nil), http.StatusForbidden, "configure admin.tokens")
 	s.expectError(s.ask("GET", "/debug/pprof/", nil), http.StatusForbidden, "configure admin.tokens")
 	if s.logs.FilterMessageSnippet("no admin.tokens").Len() != 1 {
-		t.Error("nothing in the log says that most is closed")
+		t.Error("the log does not say that only some endpoints are served")
 	}
 	withToken := serve(t, "0.0.0.0:0", map[string]string{"alice": "a-secret"})
 	if got := withToken.ask("GET", "/api/v1/models", nil, "Authorization", "Bearer a-secret"); got.status != http.StatusOK {

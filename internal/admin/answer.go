@@ -26,12 +26,12 @@ func write(w http.ResponseWriter, status int, doc any) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // a caller that has gone needs no answer
+	_, _ = w.Write(append(body, '\n')) // fails only if the connection is closed
 	return nil
 }
 
-// fail answers with an error. The details of an internal one go to the log
-// alone, under an id that the answer bears.
+// fail answers with an error. The details of an internal error are only in the log, with an
+// id that is in the answer too.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	code := infer.CodeOf(err)
 	switch code {
@@ -49,7 +49,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	status := wire.HTTPStatus(code)
 	if errors.Is(err, errNoIfMatch) {
-		status = http.StatusPreconditionRequired // the table has one status for each code
+		status = http.StatusPreconditionRequired // wire.HTTPStatus has only one status for each code
 	}
 	_ = write(w, status, api.Error{Error: infer.Message(err)}) // a string always encodes
 }
@@ -57,6 +57,6 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Server) wrongMethod(w http.ResponseWriter, r *http.Request, allowed string) {
 	w.Header().Set("Allow", allowed)
 	_ = write(w, http.StatusMethodNotAllowed, api.Error{
-		Error: fmt.Sprintf("method %s is not allowed here, use %s", r.Method, allowed),
+		Error: fmt.Sprintf("method %s is not allowed for this path, use %s", r.Method, allowed),
 	})
 }

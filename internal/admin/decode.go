@@ -12,12 +12,12 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// document reads JSON token by token. Decoding into a struct at once would take
-// the last of two equal keys, keys in any case, and null for a number, and would
-// not say which element of a list is wrong.
+// document reads JSON token by token. Decoding into a struct would accept duplicate keys,
+// keys in any case, and null for a number, and its errors would not name the element of a
+// list.
 type document struct{ dec *json.Decoder }
 
-// decodeRoute reads a route. Nothing is completed or checked but the form.
+// decodeRoute reads a route. It checks only the form, and does not complete the route.
 func decodeRoute(body []byte) (api.Route, error) {
 	var route api.Route
 	if !utf8.Valid(body) {
@@ -31,7 +31,7 @@ func decodeRoute(body []byte) (api.Route, error) {
 		return api.Route{}, err
 	}
 	if _, err := d.dec.Token(); !errors.Is(err, io.EOF) {
-		return api.Route{}, infer.Errorf(infer.Invalid, "the body goes on after the route, at byte %d", d.dec.InputOffset())
+		return api.Route{}, infer.Errorf(infer.Invalid, "the body has more than one JSON value, from byte %d on; expected one route", d.dec.InputOffset())
 	}
 	return route, nil
 }
@@ -43,7 +43,7 @@ func (d document) route(route *api.Route) error {
 			return d.scalar(at, "text", &route.Name)
 		case "model":
 			return d.scalar(at, "text", &route.Model)
-		case "revision": // If-Match says it; a GET's answer may come back as it is
+		case "revision": // ignored in favour of If-Match, so that the answer of a GET can be sent back
 			return d.scalar(at, "a whole number", &route.Revision)
 		case "variants":
 			return d.list(at, func(at string) error {
@@ -108,8 +108,8 @@ func unknown(at, expected string) error {
 	return infer.Errorf(infer.Invalid, "%.255s: unknown field; expected %s", at, expected)
 }
 
-// object reads an object; member reads the value of a key, and the required ones
-// must be there. null is an empty one, except for the document itself.
+// object reads an object. member reads the value of a key. The required keys must be there.
+// null is an empty object, except for the document itself.
 func (d document) object(at string, member func(key, at string) error, required ...string) error {
 	found, err := d.open(at, '{', "an object")
 	if err != nil || !found {
@@ -121,13 +121,13 @@ func (d document) object(at string, member func(key, at string) error, required 
 		if err != nil {
 			return d.broken(at, err)
 		}
-		key, _ := token.(string) // the decoder takes nothing else here
+		key, _ := token.(string) // the decoder accepts nothing else here
 		path := key
 		if at != "" {
 			path = at + "." + key
 		}
 		if seen[key] {
-			return infer.Errorf(infer.Invalid, "%.255s: given twice", path)
+			return infer.Errorf(infer.Invalid, "%.255s: duplicate field", path)
 		}
 		seen[key] = true
 		if err := member(key, path); err != nil {
@@ -139,13 +139,13 @@ func (d document) object(at string, member func(key, at string) error, required 
 	}
 	for _, key := range required {
 		if !seen[key] {
-			return infer.Errorf(infer.Invalid, "%s.%s: missing", at, key)
+			return infer.Errorf(infer.Invalid, "%s.%s: the field is missing", at, key)
 		}
 	}
 	return nil
 }
 
-// list reads a list; element reads one. null is an empty list.
+// list reads a list. element reads one element. null is an empty list.
 func (d document) list(at string, element func(at string) error) error {
 	found, err := d.open(at, '[', "a list")
 	if err != nil || !found {
@@ -169,7 +169,7 @@ func (d document) open(at string, delim json.Delim, expected string) (found bool
 	case token == nil && at != "":
 		return false, nil
 	case at == "":
-		return false, infer.Errorf(infer.Invalid, "the body is no JSON object; expected a route")
+		return false, infer.Errorf(infer.Invalid, "the body is not a JSON object; expected a route")
 	default:
 		return false, infer.Errorf(infer.Invalid, "%s: expected %s", at, expected)
 	}
@@ -203,13 +203,13 @@ func (d document) value(at, expected string, null bool, into any) error {
 	return nil
 }
 
-// broken says where the JSON ends to be JSON.
+// broken returns the error for bad JSON, with its place.
 func (d document) broken(at string, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("it ends too early")
+		err = errors.New("the text is truncated")
 	}
 	if at != "" {
 		at = " (" + at + ")"
 	}
-	return infer.Errorf(infer.Invalid, "the body is no valid JSON at byte %d%s: %v", d.dec.InputOffset(), at, err)
+	return infer.Errorf(infer.Invalid, "the body is not valid JSON at byte %d%s: %v", d.dec.InputOffset(), at, err)
 }

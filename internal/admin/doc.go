@@ -1,8 +1,8 @@
-// Package admin is the side port: metrics, health, profiles and the control API,
-// on net/http and apart from the data plane, so that a full or slow data plane
-// can still be looked at.
+// Package admin is the admin port: metrics, health, profiles and the control API. It uses
+// net/http and is independent of the data plane, so that people can inspect a full or slow
+// data plane.
 //
-// Who may: with tokens every route asks for one but /metrics, /-/healthy and
-// /-/ready. Without tokens a loopback address serves everything to programs on
-// this machine, and any other address only those three.
+// Access: if tokens are configured, every endpoint needs one, except /metrics, /-/healthy,
+// /-/ready, /openapi.json and /docs. Without tokens, a loopback address serves all endpoints
+// to programs on this machine, and any other address only these.
 package admin

@@ -12,14 +12,14 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// openAPI answers with the document of both ports.
+// openAPI answers with the OpenAPI document of both ports.
 func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
 	w.Header().Set("Content-Type", "application/json")
 	_, err := w.Write([]byte(api.OpenAPI))
 	return err
 }
 
-// docs answers with the document as a page. It has no script.
+// docs answers with the OpenAPI document as a page without scripts.
 func (s *Server) docs(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
 	page, err := s.page()
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *Server) docs(w http.ResponseWriter, _ *http.Request, _ api.Actor) error
 //go:embed document.html
 var pageText string
 
-// renderDocs makes the page.
+// renderDocs returns the page.
 func renderDocs() ([]byte, error) {
 	page, err := template.New("docs").Parse(pageText)
 	if err != nil {
@@ -49,7 +49,7 @@ func renderDocs() ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// apiDoc is what the page shows of the OpenAPI document.
+// apiDoc is the part of the OpenAPI document that the page shows.
 type apiDoc struct {
 	Info struct{ Title, Version, Summary, Description string }
 	Tags []struct {
@@ -62,7 +62,7 @@ type apiDoc struct {
 		Responses  map[string]response
 		Schemas    map[string]schema
 	}
-	Names []string `json:"-"` // of the schemas, sorted
+	Names []string `json:"-"` // the names of the schemas, sorted
 }
 
 type operation struct {
@@ -91,7 +91,7 @@ type response struct {
 
 type content map[string]struct{ Schema schema }
 
-// schema is a part of JSON Schema, as much as the page can say in a line.
+// schema is the part of JSON Schema that the page can show in one line.
 type schema struct {
 	Ref         string `json:"$ref"`
 	Type        any
@@ -128,7 +128,7 @@ func readDocument(text string) (*apiDoc, error) {
 	return &doc, nil
 }
 
-// operations lists them by path, with what they refer to put in its place.
+// operations returns the operations sorted by path, with references resolved.
 func (d *apiDoc) operations() (list []operation, err error) {
 	for path, item := range d.Paths {
 		var shared []parameter
@@ -165,10 +165,10 @@ func (d *apiDoc) operations() (list []operation, err error) {
 
 func last(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
 
-// Name is that of the schema it refers to; empty if it stands here.
+// Name returns the name of the schema that s refers to, or "" if s is not a reference.
 func (s schema) Name() string { return last(s.Ref) }
 
-// Is says what a schema is, for one that refers to none.
+// Is describes a schema that is not a reference.
 func (s schema) Is() string {
 	var words []string
 	switch t := s.Type.(type) {
@@ -194,5 +194,5 @@ func (s schema) Is() string {
 	return strings.TrimSpace(text)
 }
 
-// Needs reports whether a property must be there.
+// Needs reports whether a property is required.
 func (s schema) Needs(property string) bool { return slices.Contains(s.Required, property) }

@@ -9,7 +9,7 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// operations returns the operations of the document, by path and method.
+// operations returns the operations of the document by path and method.
 func operations(t *testing.T) map[string]map[string]json.RawMessage {
 	t.Helper()
 	var doc struct {
@@ -24,14 +24,14 @@ func operations(t *testing.T) map[string]map[string]json.RawMessage {
 	return doc.Paths
 }
 
-// The document describes every endpoint of the control API, and no others.
+// The document describes exactly the endpoints of the control API.
 func TestDocumentDescribesEndpoints(t *testing.T) {
 	described := operations(t)
 	served := map[string]bool{}
 	for _, e := range serve(t, "127.0.0.1:0", nil).server.Endpoints() {
 		method, path := strings.ToLower(e[0]), e[1]
 		if method == "" || strings.HasPrefix(path, "/debug/") || strings.HasPrefix(path, "/api/v1/retrain") {
-			continue // Go's own pages, what answers 404, and an old name
+			continue // pprof, the handler of unknown paths, and an old name
 		}
 		served[method+path] = true
 		if described[path][method] == nil {
@@ -47,9 +47,9 @@ func TestDocumentDescribesEndpoints(t *testing.T) {
 	}
 }
 
-// The page shows every operation, and runs no script.
+// The page shows every operation and has no script.
 func TestDocsPage(t *testing.T) {
-	s := serve(t, "0.0.0.0:0", map[string]string{"tester": "a token of the tests"}) // both are open to everyone
+	s := serve(t, "0.0.0.0:0", map[string]string{"tester": "a token of the tests"}) // neither needs a token
 	if got := s.ask(http.MethodGet, "/openapi.json", nil); got.status != http.StatusOK || got.body != api.OpenAPI {
 		t.Errorf("openapi.json: %d, %d bytes", got.status, len(got.body))
 	}

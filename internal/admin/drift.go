@@ -11,11 +11,11 @@ import (
 )
 
 func (s *Server) drift(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
-	return answer(w, append([]api.DriftStatus{}, s.opts.Drift.Drift()...)) // [] rather than null
+	return answer(w, append([]api.DriftStatus{}, s.opts.Drift.Drift()...)) // [] instead of null
 }
 
-// driftOf answers for one model. One that is known and not compared with anything
-// has an empty list.
+// driftOf answers with the streams of one model. The list is empty for a known model without
+// a reference.
 func (s *Server) driftOf(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 	model := r.PathValue("model")
 	list := []api.DriftStatus{}
@@ -30,7 +30,7 @@ func (s *Server) driftOf(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	return answer(w, list)
 }
 
-// signals lists signals, the newest first.
+// signals answers with the signals, the newest first.
 func (s *Server) signals(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 	query, err := queryOf(r, "model", "state")
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *Server) closeSignal(w http.ResponseWriter, r *http.Request, who api.Act
 	return s.signaled(w, r, who, "close signal", sig, err)
 }
 
-// signaled records what was done to a signal and answers with it.
+// signaled logs a change of a signal and answers with the signal.
 func (s *Server) signaled(w http.ResponseWriter, r *http.Request, who api.Actor, what string, sig api.Signal, err error) error {
 	s.logChange(r, who, what, err, zap.String("id", r.PathValue("id")), zap.String("model", sig.Model))
 	if err != nil {

@@ -15,13 +15,13 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// signals is a control of drift with three signals, the oldest first.
+// signals is a DriftControl with three signals, the oldest first.
 type signals struct {
 	mu    sync.Mutex
 	drift []api.DriftStatus
 	list  []api.Signal
-	by    api.Actor // of the last close
-	tried []string  // again
+	by    api.Actor // the actor of the last close
+	tried []string  // the ids of retries
 }
 
 func newSignals() *signals {
@@ -55,7 +55,7 @@ func (c *signals) RetrySignal(id string) (api.Signal, error) {
 		switch {
 		case r.ID != id:
 		case r.State != api.SignalOpen:
-			return api.Signal{}, infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
+			return api.Signal{}, infer.Errorf(infer.Conflict, "signal %s is %s; only an open signal can be delivered", id, r.State)
 		default:
 			c.tried = append(c.tried, id)
 			return r, nil
@@ -100,8 +100,8 @@ func TestDrift(t *testing.T) {
 	}
 	f("/api/v1/drift", "gone stable OFF, iris stable OK, iris canary DETECTED")
 	f("/api/v1/drift/iris", "iris stable OK, iris canary DETECTED")
-	f("/api/v1/drift/gone", "gone stable OFF") // its files are gone, and it is watched still
-	f("/api/v1/drift/a%20b", "")               // known, and compared with nothing
+	f("/api/v1/drift/gone", "gone stable OFF") // its files are gone, but it has a stream
+	f("/api/v1/drift/a%20b", "")               // known, but without a reference
 	s.expectError(s.ask("GET", "/api/v1/drift/none", nil), http.StatusNotFound, "there is no model 'none'")
 	s.signals.drift = nil
 	f("/api/v1/drift", "")
@@ -176,7 +176,7 @@ func TestRetryAndCloseSignal(t *testing.T) {
 	}
 }
 
-// The old path of the collection answers as the new one does.
+// The old path of the collection answers in the same way as the new one.
 func TestRetrainIsSignals(t *testing.T) {
 	answers := func(collection string) (list []string) {
 		s := serve(t, "127.0.0.1:0", nil)
@@ -200,7 +200,7 @@ func TestRetrainIsSignals(t *testing.T) {
 			{"GET", "/s3/open"},
 		} {
 			got := s.ask(r.method, "/api/v1/"+collection+r.path, nil)
-			body := strings.ReplaceAll(got.body, "/api/v1/"+collection, "/api/v1/…") // an unknown path is named
+			body := strings.ReplaceAll(got.body, "/api/v1/"+collection, "/api/v1/…") // the error for an unknown path has the path
 			list = append(list, fmt.Sprint(r.method, r.path, " ", got.status, got.header.Get("Allow"), body))
 		}
 		return list

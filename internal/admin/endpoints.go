@@ -18,25 +18,24 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// How long a request may take, answer included.
+// The max time of a request, including the answer.
 const (
 	quick = time.Minute
-	slow  = 10 * time.Minute // loads a model, or profiles for as long as it is told
+	slow  = 10 * time.Minute // for loads of models and for profiles
 )
 
-// endpoint is a path and who may ask what of it. Those of one path are open alike.
-// handle finds the whole body in the request, if the endpoint has a use for one, and
-// who makes a change where the method is one that may. An error that it returns has
-// not been answered yet.
+// endpoint is a method and path. Either all endpoints of a path are open or none. handle gets
+// a request with its whole body, if the endpoint reads one, and the actor, if the method can
+// change something. If it returns an error, it has not written an answer.
 type endpoint struct {
 	method string // GET allows HEAD; "" allows any
-	path   string // as http.ServeMux takes it
-	open   bool   // to everyone
+	path   string // a pattern of http.ServeMux
+	open   bool   // needs no token
 	limit  time.Duration
 	handle func(w http.ResponseWriter, r *http.Request, who api.Actor) error
 }
 
-// endpoints serves all of them.
+// endpoints returns a handler for all endpoints.
 func (s *Server) endpoints() http.Handler {
 	mux := http.NewServeMux()
 	paths := make(map[string][]endpoint)
@@ -49,7 +48,7 @@ func (s *Server) endpoints() http.Handler {
 	return mux
 }
 
-// all lists the endpoints. api/openapi.yaml describes those of the control API.
+// all returns the endpoints. api/openapi.yaml describes those of the control API.
 func (s *Server) all() []endpoint {
 	metrics := promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError, CoalesceGather: true,
@@ -83,11 +82,11 @@ func (s *Server) all() []endpoint {
 		{"", "/debug/pprof/symbol", false, quick, plain(pprof.Symbol)},
 		{"", "/", false, quick, notFound},
 	}
-	signals, oldSignals := s.signalEndpoints("/api/v1/signals"), s.signalEndpoints("/api/v1/retrain") // the old name stays
+	signals, oldSignals := s.signalEndpoints("/api/v1/signals"), s.signalEndpoints("/api/v1/retrain") // the old name is an alias
 	return slices.Concat(list, signals, oldSignals)
 }
 
-// signalEndpoints are those of the collection of signals at a path.
+// signalEndpoints returns the endpoints of the collection of signals at a path.
 func (s *Server) signalEndpoints(path string) []endpoint {
 	return []endpoint{
 		{http.MethodGet, path, false, quick, s.signals},
@@ -97,7 +96,7 @@ func (s *Server) signalEndpoints(path string) []endpoint {
 	}
 }
 
-// plain makes a handle of a handler that answers its own errors.
+// plain converts a handler that answers its own errors.
 func plain(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, api.Actor) error {
 	return func(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 		h(w, r)
@@ -105,7 +104,7 @@ func plain(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, api.Acto
 	}
 }
 
-// whileUp is plain for a handler that may wait: it ends when the server stops.
+// whileUp is plain for a handler that may wait. It cancels the request when the server stops.
 func (s *Server) whileUp(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, api.Actor) error {
 	return func(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 		ctx, cancel := context.WithCancel(r.Context())
@@ -123,11 +122,11 @@ func (s *Server) whileUp(h http.HandlerFunc) func(http.ResponseWriter, *http.Req
 }
 
 func notFound(_ http.ResponseWriter, r *http.Request, _ api.Actor) error {
-	return infer.Errorf(infer.NotFound, "there is nothing at %s", r.URL.Path)
+	return infer.Errorf(infer.NotFound, "the path %s does not exist", r.URL.Path)
 }
 
-// serve puts around the endpoints of a path what all have in common: who may, the
-// methods, the limits, and the answer to an error.
+// serve returns the handler of a path. It checks the access and the method, applies the
+// limits, and answers errors.
 func (s *Server) serve(methods []endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer s.recovered(w, r)
@@ -158,7 +157,7 @@ func (s *Server) serve(methods []endpoint) http.HandlerFunc {
 
 // handle runs an endpoint within its limit.
 func (s *Server) handle(e endpoint, w http.ResponseWriter, r *http.Request, token string) error {
-	const toAnswer = 10 * time.Second // beyond the limit, to say that it has passed
+	const toAnswer = 10 * time.Second // to answer that the limit has passed
 	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(e.limit + toAnswer)); err != nil {
 		return err
 	}
@@ -178,13 +177,12 @@ func (e endpoint) allows(method string) bool {
 	return e.method == "" || e.method == method || e.method == http.MethodGet && method == http.MethodHead
 }
 
-// reads reports whether the endpoint has a use for a body: a route, or the addresses
-// of symbols.
+// reads reports whether the endpoint reads a body: a route, or the addresses of symbols.
 func (e endpoint) reads() bool {
 	return e.method == http.MethodPut || e.method == "" && !e.open
 }
 
-// allowed lists the methods of a path.
+// allowed returns the methods of a path for the header Allow.
 func allowed(methods []endpoint) string {
 	list := make([]string, len(methods))
 	for i, e := range methods {
@@ -193,9 +191,9 @@ func allowed(methods []endpoint) string {
 	return strings.Join(list, ", ")
 }
 
-// takeBody replaces the request's body with its bytes, which count until done among
-// those that are in memory. All of it is read, also where nobody has a use for it,
-// so that the connection can be used again; what is too long or too slow is refused.
+// takeBody replaces the request's body with its bytes. Until done, they count as a body in
+// memory. It reads all of the body, even if the endpoint does not read it, so that the
+// connection can be used again. It refuses a body that is too long or too slow.
 func (s *Server) takeBody(w http.ResponseWriter, r *http.Request, wanted bool) (done func(), err error) {
 	done = func() {}
 	if r.Body == http.NoBody {
@@ -207,7 +205,7 @@ func (s *Server) takeBody(w http.ResponseWriter, r *http.Request, wanted bool) (
 			done = func() { <-s.bodies }
 		default:
 			w.Header().Set("Connection", "close")
-			return nil, infer.Errorf(infer.Overloaded, "more than %d requests with a body in progress, try again later", maxBodies)
+			return nil, infer.Errorf(infer.Overloaded, "%d requests with a body are in progress, the max; retry later", maxBodies)
 		}
 	}
 	body, err := readBody(w, r, wanted)
@@ -219,7 +217,7 @@ func (s *Server) takeBody(w http.ResponseWriter, r *http.Request, wanted bool) (
 	return done, nil
 }
 
-// readBody returns the request's body, or nothing of it if it is not wanted.
+// readBody reads the request's body. It returns it only if it is wanted.
 func readBody(w http.ResponseWriter, r *http.Request, wanted bool) ([]byte, error) {
 	conn := http.NewResponseController(w)
 	if err := conn.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
@@ -233,15 +231,15 @@ func readBody(w http.ResponseWriter, r *http.Request, wanted bool) ([]byte, erro
 	n, err := io.Copy(into, io.LimitReader(r.Body, maxBodyBytes+1))
 	switch {
 	case err != nil:
-		return nil, infer.Errorf(infer.Invalid, "the request's body could not be read")
+		return nil, infer.Errorf(infer.Invalid, "the request's body cannot be read, or did not arrive in time")
 	case n > maxBodyBytes:
 		w.Header().Set("Connection", "close")
-		return nil, infer.Errorf(infer.TooLarge, "the request's body is longer than %d bytes", maxBodyBytes)
+		return nil, infer.Errorf(infer.TooLarge, "the request's body has more than %d bytes", maxBodyBytes)
 	}
 	return body.Bytes(), conn.SetReadDeadline(time.Time{})
 }
 
-// recovered answers for a handler that panicked.
+// recovered answers a request whose handler panicked.
 func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 	switch p := recover(); p {
 	case nil:

@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// healthy answers as long as the process can answer at all.
+// healthy answers as long as the process runs.
 func (s *Server) healthy(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
 	return answer(w, struct {
 		Healthy bool `json:"healthy"`
@@ -35,7 +35,7 @@ func (s *Server) config(w http.ResponseWriter, _ *http.Request, _ api.Actor) err
 }
 
 func (s *Server) models(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
-	return answer(w, append([]api.ModelStatus{}, s.opts.Control.Models()...)) // [] rather than null
+	return answer(w, append([]api.ModelStatus{}, s.opts.Control.Models()...)) // [] instead of null
 }
 
 func (s *Server) model(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
@@ -74,11 +74,11 @@ func (s *Server) unload(w http.ResponseWriter, r *http.Request, who api.Actor) e
 	return s.change(w, r, who, "unload", s.opts.Control.Unload)
 }
 
-// change does something to a model and answers with its versions afterwards.
+// change loads or unloads a model and answers with its versions after that.
 func (s *Server) change(w http.ResponseWriter, r *http.Request, who api.Actor, what string, do func(context.Context, string, api.Actor) error) error {
 	name := r.PathValue("name")
 	if !infer.ValidName(name) {
-		return infer.Errorf(infer.Invalid, "'%s' cannot be a model's name", name)
+		return infer.Errorf(infer.Invalid, "'%s' is not a valid name for a model", name)
 	}
 	err := do(r.Context(), name, who)
 	s.logChange(r, who, what, err, zap.String("model", name))
@@ -88,7 +88,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, who api.Actor, w
 	return answer(w, s.versions(name))
 }
 
-// logChange records who changed what, and why as far as they say.
+// logChange logs a change, with its actor and reason.
 func (s *Server) logChange(r *http.Request, who api.Actor, what string, err error, fields ...zap.Field) {
 	if err != nil {
 		fields = append(fields, zap.String("error", infer.Message(err)))

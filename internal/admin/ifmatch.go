@@ -8,17 +8,17 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// errNoIfMatch is answered with 428, so that nobody writes over what they have
+// errNoIfMatch is answered with 428, so that callers do not overwrite changes that they have
 // not seen.
 var errNoIfMatch = infer.Errorf(infer.Precondition,
-	`this needs the header If-Match with the revision that is changed, as ETag of a GET has it: If-Match: "7"; "0" where no route is declared yet, * for whatever it is`)
+	`the header If-Match is missing: expected the revision to change, from the ETag of a GET, such as If-Match: "7"; use "0" if the route is not declared yet, or * for any revision`)
 
 func setETag(w http.ResponseWriter, revision int64) {
 	w.Header().Set("ETag", `"`+strconv.FormatInt(revision, 10)+`"`)
 }
 
-// ifMatch returns the revision that a change is made to. What is a validator by
-// RFC 9110 and none of ours matches nothing.
+// ifMatch returns the revision to change. A validator that is valid by RFC 9110 but is not a
+// revision matches nothing, which is Precondition. Other bad values are Invalid.
 func ifMatch(values []string) (int64, error) {
 	if len(values) == 0 {
 		return 0, errNoIfMatch
@@ -41,7 +41,7 @@ func ifMatch(values []string) (int64, error) {
 	case weak:
 		return 0, infer.Errorf(infer.Precondition, `If-Match: a weak validator never matches; expected a revision such as "7", got %.80s`, text)
 	case err != nil || revision < 0 || strconv.FormatInt(revision, 10) != inner:
-		return 0, infer.Errorf(infer.Precondition, `If-Match: no revision is called %.80s; expected a number such as "7"`, text)
+		return 0, infer.Errorf(infer.Precondition, `If-Match: %.80s is not a valid revision; expected a number such as "7"`, text)
 	default:
 		return revision, nil
 	}

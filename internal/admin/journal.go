@@ -12,13 +12,13 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The events that an answer holds: unless asked, and at most.
+// The number of events in an answer: the default and the max.
 const (
 	defaultEvents = 1_000
 	maxEvents     = 10_000
 )
 
-// maxTypes is how many types of events one request may name.
+// maxTypes is the max number of types of events in a request.
 const maxTypes = 64
 
 func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
@@ -41,7 +41,7 @@ func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	if query.Has("type") {
 		filter.Types = strings.Split(query.Get("type"), ",")
 		if len(filter.Types) > maxTypes || slices.Contains(filter.Types, "") {
-			return infer.Errorf(infer.Invalid, "type: expected 1 to %d types with commas between them, such as route.set,version. (a dot at the end stands for all that begin so)", maxTypes)
+			return infer.Errorf(infer.Invalid, "type: expected 1 to %d types separated by commas, such as route.set,version. (a type that ends in a dot is a prefix)", maxTypes)
 		}
 	}
 	if filter.Since, err = timeOf(query, "since"); err != nil {
@@ -54,12 +54,12 @@ func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	if err != nil {
 		return err
 	}
-	return answer(w, append([]api.Event{}, events...)) // [] rather than null
+	return answer(w, append([]api.Event{}, events...)) // [] instead of null
 }
 
 func (s *Server) verifyJournal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
-	if !s.verifying.TryLock() { // it reads all, and one says as much as many
-		return infer.Errorf(infer.Overloaded, "the journal is being verified for another caller; try again later")
+	if !s.verifying.TryLock() { // it reads the whole journal, so one at a time
+		return infer.Errorf(infer.Overloaded, "another caller is verifying the journal; retry later")
 	}
 	defer s.verifying.Unlock()
 	report, err := s.opts.Routes.VerifyJournal(r.Context())
@@ -69,24 +69,24 @@ func (s *Server) verifyJournal(w http.ResponseWriter, r *http.Request, _ api.Act
 	return answer(w, report)
 }
 
-// timeOf returns the time that a parameter gives, the zero time if it is not there.
+// timeOf returns the time in a parameter, or the zero time if the parameter is missing.
 func timeOf(query url.Values, name string) (time.Time, error) {
 	if !query.Has(name) {
 		return time.Time{}, nil
 	}
 	at, err := time.Parse(time.RFC3339, query.Get(name))
 	if err != nil {
-		return time.Time{}, infer.Errorf(infer.Invalid, "%s: expected a time as in RFC 3339, such as 2026-11-30T12:00:00Z, got '%.40s'", name, query.Get(name))
+		return time.Time{}, infer.Errorf(infer.Invalid, "%s: expected a time in RFC 3339, such as 2026-11-30T12:00:00Z, got '%.40s'", name, query.Get(name))
 	}
 	return at, nil
 }
 
-// queryOf returns the parameters of a request, each of which may be given once.
-// Others are refused: a misspelt dry_run must not become a change.
+// queryOf returns the parameters of a request. Each may be given once. It refuses unknown
+// parameters: a misspelled dry_run must not make a change.
 func queryOf(r *http.Request, known ...string) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, infer.Errorf(infer.Invalid, "the part of the address after '?' cannot be read: %v", err)
+		return nil, infer.Errorf(infer.Invalid, "the query of the URL, after '?', is not valid: %v", err)
 	}
 	for name, values := range query {
 		if !slices.Contains(known, name) {

@@ -19,8 +19,8 @@ import (
 func TestSizeLimits(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
 	unsized := func(n int) io.Reader { return io.MultiReader(bytes.NewReader(make([]byte, n))) } // sent in chunks
-	s.expectError(s.ask("POST", "/-/reload", bytes.NewReader(make([]byte, 70<<10))), http.StatusRequestEntityTooLarge, "longer than")
-	s.expectError(s.ask("POST", "/-/reload", unsized(70<<10)), http.StatusRequestEntityTooLarge, "longer than")
+	s.expectError(s.ask("POST", "/-/reload", bytes.NewReader(make([]byte, 70<<10))), http.StatusRequestEntityTooLarge, "more than")
+	s.expectError(s.ask("POST", "/-/reload", unsized(70<<10)), http.StatusRequestEntityTooLarge, "more than")
 	if got := s.ask("POST", "/-/reload", unsized(60<<10)); got.status != http.StatusOK {
 		t.Errorf("a body within the limit: %d %s", got.status, got.body)
 	}
@@ -29,17 +29,17 @@ func TestSizeLimits(t *testing.T) {
 	}
 }
 
-// Many bodies at once are refused, whatever becomes of them, and leave their room to
-// the next ones. One that nobody has a use for takes none.
+// Too many bodies at once are refused. After they end, even with an error, others are
+// accepted. A body that is not read does not count.
 func TestBodiesInMemoryAreBounded(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
 	var writers []*io.PipeWriter
 	answers := make(chan int, 100)
-	for len(answers) == 0 { // until one is refused
+	for len(answers) == 0 { // until a body is refused
 		r, w := io.Pipe()
 		writers = append(writers, w)
 		req := s.request(http.MethodPut, "/api/v1/routes/x", r)
-		go func() { // ends when its body does
+		go func() { // ends with its body
 			resp, err := http.DefaultClient.Do(req)
 			if err != nil {
 				answers <- 0
@@ -48,7 +48,7 @@ func TestBodiesInMemoryAreBounded(t *testing.T) {
 			answers <- resp.StatusCode
 			_ = resp.Body.Close()
 		}()
-		_, _ = io.WriteString(w, "{") // its sender has begun
+		_, _ = io.WriteString(w, "{") // start the body
 		if len(writers) > 90 {
 			break
 		}
@@ -66,10 +66,10 @@ func TestBodiesInMemoryAreBounded(t *testing.T) {
 	for range len(writers) - 1 {
 		<-answers
 	}
-	// The server may notice a broken connection after its client does.
+	// The server may detect a broken connection later than its client.
 	for s.ask("PUT", "/api/v1/routes/x", strings.NewReader("[")).status == http.StatusTooManyRequests {
 		if t.Context().Err() != nil || time.Since(broken) > time.Minute {
-			t.Fatal("broken bodies keep their room")
+			t.Fatal("broken bodies still count")
 		}
 	}
 }
@@ -150,14 +150,14 @@ func TestShutdownCutsOffAfterItsTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.server.Shutdown(ctx); err == nil {
-		t.Error("nothing says that a request was cut off")
+		t.Error("no error says that a request was canceled")
 	}
 	<-gone
 }
 
 func TestShutdownEndsAProfile(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
-	// A trace sends its first bytes at once, so the answer's headers show that it runs.
+	// A trace sends its first bytes immediately, so the answer's headers show that it runs.
 	resp, err := http.DefaultClient.Do(s.request(http.MethodGet, "/debug/pprof/trace?seconds=300", nil))
 	if err != nil {
 		t.Fatal(err)

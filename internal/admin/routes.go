@@ -12,10 +12,10 @@ import (
 )
 
 func (s *Server) listRoutes(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
-	return answer(w, append([]api.Route{}, s.opts.Routes.Routes()...)) // [] rather than null
+	return answer(w, append([]api.Route{}, s.opts.Routes.Routes()...)) // [] instead of null
 }
 
-// getRoute answers with a route as it is, or with what served it at a time.
+// getRoute answers with a route as it is now, or with what served it at a time.
 func (s *Server) getRoute(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 	query, err := queryOf(r, "at")
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Server) deleteRoute(w http.ResponseWriter, r *http.Request, who api.Act
 	return s.edited(w, r, "delete route", edit, result, err)
 }
 
-// edited records an edit and answers it.
+// edited logs an edit and answers with its result.
 func (s *Server) edited(w http.ResponseWriter, r *http.Request, what string, edit Edit, result api.RouteResult, err error) error {
 	s.logChange(r, edit.By, what, err, zap.String("route", r.PathValue("name")),
 		zap.Int64("from_revision", edit.Revision), zap.Int64("revision", result.Revision), zap.Bool("dry_run", edit.DryRun))
@@ -83,10 +83,10 @@ func (s *Server) edited(w http.ResponseWriter, r *http.Request, what string, edi
 	return answer(w, result)
 }
 
-// editOf reads what a change of a route needs beside the route.
+// editOf reads the conditions of a change of a route.
 func editOf(r *http.Request, who api.Actor) (Edit, error) {
 	if name := r.PathValue("name"); !infer.ValidName(name) {
-		return Edit{}, infer.Errorf(infer.Invalid, "'%s' cannot be a route's name", name)
+		return Edit{}, infer.Errorf(infer.Invalid, "'%s' is not a valid name for a route", name)
 	}
 	query, err := queryOf(r, "dry_run")
 	if err != nil {
@@ -104,7 +104,7 @@ func editOf(r *http.Request, who api.Actor) (Edit, error) {
 	return edit, err
 }
 
-// routeOf reads the route that a request bears, completes it and checks it.
+// routeOf reads, completes and checks the route of a request.
 func routeOf(r *http.Request) (api.Route, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -116,13 +116,13 @@ func routeOf(r *http.Request) (api.Route, error) {
 	}
 	name := r.PathValue("name")
 	if route.Name != "" && route.Name != name {
-		return api.Route{}, infer.Errorf(infer.Invalid, "name: expected '%s' as the path has it, or none, got '%.255s'", name, route.Name)
+		return api.Route{}, infer.Errorf(infer.Invalid, "name: expected '%s', the name in the path, or no name, got '%.255s'", name, route.Name)
 	}
 	route.Name, route.Revision = name, 0
 	seed := route.Seed
 	route.Complete()
 	if !infer.ValidName(route.Model) {
-		return api.Route{}, infer.Errorf(infer.Invalid, "model: '%.255s' cannot be a model's name", route.Model)
+		return api.Route{}, infer.Errorf(infer.Invalid, "model: '%.255s' is not a valid name for a model", route.Model)
 	}
 	if problems := route.Check(); len(problems) > 0 {
 		list := make([]string, len(problems))
@@ -131,6 +131,6 @@ func routeOf(r *http.Request) (api.Route, error) {
 		}
 		return api.Route{}, infer.Errorf(infer.Invalid, "%s", strings.Join(list, "; "))
 	}
-	route.Seed = seed // none keeps what the route has, which only Control knows
+	route.Seed = seed // an empty seed keeps the current one, which only RouteControl knows
 	return route, nil
 }

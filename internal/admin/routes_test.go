@@ -20,13 +20,13 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// routes is a control of routes that compares and sets.
+// routes is a RouteControl that checks revisions.
 type routes struct {
 	mu     sync.Mutex
 	list   map[string]api.Route
 	events []api.Event
 	edits  []admin.Edit
-	asked  string // of Events
+	asked  string // the last filter of Events
 }
 
 func newRoutes() *routes {
@@ -111,7 +111,7 @@ func (c *routes) ServedAt(name string, at time.Time) (api.ServedAt, error) {
 
 const split = `{"variants":[{"version":1,"weight":9500},{"version":2,"weight":500,"role":"canary"}]}`
 
-// put sends a route to iris.
+// put sends a PUT of the route iris.
 func (s *side) put(body string, header ...string) answer {
 	s.t.Helper()
 	return s.ask("PUT", "/api/v1/routes/iris", strings.NewReader(body), header...)
@@ -139,8 +139,8 @@ func TestReadRoutes(t *testing.T) {
 	f("/api/v1/journal/verify", `{"events":7,"segments":2,"hash":"abc"}`, "")
 	f("/api/v1/routes/iris?at=2026-11-30T12:00:00.5Z", `{"name":"iris","model":"iris","at":"2026-11-30T12:00:00.5Z","event":5,"gateway":{"state":"up"},"revision":7,"variants":null,"shadows":null}`, "")
 	f("/api/v1/routes/iris?at=2026-11-30T12:00:00%2B01:00", `{"name":"iris","model":"iris","at":"2026-11-30T12:00:00+01:00","event":5,"gateway":{"state":"up"},"revision":7,"variants":null,"shadows":null}`, "")
-	for _, at := range []string{"", "noon", "2h", "2026-11-30", "2026-11-30T12:00:00", "2026-11-30T12:00:00+01:00"} { // a plus is a blank in a query
-		s.expectError(s.ask("GET", "/api/v1/routes/iris?at="+at, nil), http.StatusBadRequest, "at: expected a time as in RFC 3339")
+	for _, at := range []string{"", "noon", "2h", "2026-11-30", "2026-11-30T12:00:00", "2026-11-30T12:00:00+01:00"} { // a plus in a query is a blank
+		s.expectError(s.ask("GET", "/api/v1/routes/iris?at="+at, nil), http.StatusBadRequest, "at: expected a time in RFC 3339")
 	}
 	s.expectError(s.ask("GET", "/api/v1/routes/none?at=2026-11-30T12:00:00Z", nil), http.StatusNotFound, "there is no route")
 	s.expectError(s.ask("GET", "/api/v1/routes/iris?when=now", nil), http.StatusBadRequest, "unknown parameter; expected at")
@@ -202,11 +202,11 @@ func TestIfMatch(t *testing.T) {
 		}
 	}
 	f(`W/"7"`, http.StatusPreconditionFailed, "weak")
-	f(`"abc"`, http.StatusPreconditionFailed, `no revision is called "abc"`)
-	f(`"-1"`, http.StatusPreconditionFailed, "no revision")
-	f(`"07"`, http.StatusPreconditionFailed, "no revision")
-	f(`""`, http.StatusPreconditionFailed, "no revision")
-	f(`"99999999999999999999"`, http.StatusPreconditionFailed, "no revision")
+	f(`"abc"`, http.StatusPreconditionFailed, `"abc" is not a valid revision`)
+	f(`"-1"`, http.StatusPreconditionFailed, "not a valid revision")
+	f(`"07"`, http.StatusPreconditionFailed, "not a valid revision")
+	f(`""`, http.StatusPreconditionFailed, "not a valid revision")
+	f(`"99999999999999999999"`, http.StatusPreconditionFailed, "not a valid revision")
 	f(`7`, http.StatusBadRequest, "in quotes")
 	f(`"7`, http.StatusBadRequest, "in quotes")
 	f(`7"`, http.StatusBadRequest, "in quotes")
@@ -230,26 +230,26 @@ func TestBadRoutes(t *testing.T) {
 	}
 	f(``, "the body is empty")
 	f(" \n", "the body is empty")
-	f(`[]`, "no JSON object")
-	f(`null`, "no JSON object")
-	f(`"iris"`, "no JSON object")
-	f(`{`, "ends too early")
-	f(`{"variants":[{"version":1`, "ends too early")
+	f(`[]`, "not a JSON object")
+	f(`null`, "not a JSON object")
+	f(`"iris"`, "not a JSON object")
+	f(`{`, "truncated")
+	f(`{"variants":[{"version":1`, "truncated")
 	f(`{"variants":[{"version":1,"weight":NaN}]}`, "(variants[0].weight)")
 	f(`{"variants":[{"version":1,"weight":+5}]}`, "(variants[0].weight)")
-	f(split+`{}`, "goes on after the route")
-	f(split+`x`, "goes on after the route")
+	f(split+`{}`, "more than one JSON value")
+	f(split+`x`, "more than one JSON value")
 	f("{\"seed\":\"\xff\"}", "not UTF-8")
 	f(`{"weight":1}`, "weight: unknown field; expected name, model,")
 	f(`{"variants":[{"version":1,"wieght":10000}]}`, "variants[0].wieght: unknown field; expected version, weight and role")
 	f(`{"variants":[{"version":1,"Weight":10000}]}`, "variants[0].Weight: unknown field")
 	f(`{"shadows":[{"version":1,"weight":1}]}`, "shadows[0].weight: unknown field")
-	f(`{"variants":[{"version":1,"weight":10000},{"version":2,"role":"canary"}]}`, "variants[1].weight: missing")
-	f(`{"variants":[{"weight":10000}]}`, "variants[0].version: missing")
-	f(`{"shadows":[{"version":3}]}`, "shadows[0].sample: missing")
+	f(`{"variants":[{"version":1,"weight":10000},{"version":2,"role":"canary"}]}`, "variants[1].weight: the field is missing")
+	f(`{"variants":[{"weight":10000}]}`, "variants[0].version: the field is missing")
+	f(`{"shadows":[{"version":3}]}`, "shadows[0].sample: the field is missing")
 	f(`{"sticky":{"cookie":"x"}}`, "sticky.cookie: unknown field")
-	f(`{"variants":[{"version":1,"weight":10000,"weight":1}]}`, "variants[0].weight: given twice")
-	f(`{"variants":[],"variants":[]}`, "variants: given twice")
+	f(`{"variants":[{"version":1,"weight":10000,"weight":1}]}`, "variants[0].weight: duplicate field")
+	f(`{"variants":[],"variants":[]}`, "variants: duplicate field")
 	f(`{"variants":[{"version":1,"weight":"95%"}]}`, `variants[0].weight: expected a whole number of basis points, 2000 for 20%, got "95%"`)
 	f(`{"variants":[{"version":1,"weight":0.95}]}`, "variants[0].weight: expected a whole number")
 	f(`{"variants":[{"version":1,"weight":1e999}]}`, "variants[0].weight: expected a whole number")
@@ -261,18 +261,18 @@ func TestBadRoutes(t *testing.T) {
 	f(`{"fallback":"canary"}`, `fallback: expected "stable" or a version's number, got "canary"`)
 	f(`{"name":7}`, "name: expected text")
 	f(`{"name":"wine","variants":[{"version":1,"weight":10000}]}`, "name: expected 'iris'")
-	f(`{"model":"a/b","variants":[{"version":1,"weight":10000}]}`, "model: 'a/b' cannot be")
+	f(`{"model":"a/b","variants":[{"version":1,"weight":10000}]}`, "model: 'a/b' is not a valid name")
 	f(`{"variants":[{"version":1,"weight":9000},{"version":2,"weight":-1,"role":"best"}]}`,
 		"variants[1].weight: expected 0 to 10000 basis points, got -1; variants[1].role: expected stable, canary or control")
 	f(`{"variants":[{"version":1,"weight":9000}]}`, "variants: the weights add up to 9000")
 	f(`{}`, "variants: expected 1 to 16")
-	f(strings.Repeat("[", 30_000), "no JSON object")
+	f(strings.Repeat("[", 30_000), "not a JSON object")
 	f(`{"fallback":`+strings.Repeat("[", 30_000)+"}", "(fallback)")
 	f(`{"seed":"`+strings.Repeat("x", 300)+`","variants":[{"version":1,"weight":10000}]}`, "seed: expected UTF-8 of at most")
 
-	s.expectError(s.put(strings.Repeat(" ", 70<<10)+split, "If-Match", `"7"`), http.StatusRequestEntityTooLarge, "longer than 65536 bytes")
-	s.expectError(s.ask("PUT", "/api/v1/routes/a%2Fb", strings.NewReader(split), "If-Match", `"0"`), http.StatusBadRequest, "'a/b' cannot be")
-	s.expectError(s.ask("DELETE", "/api/v1/routes/%20", nil, "If-Match", `"0"`), http.StatusBadRequest, "cannot be")
+	s.expectError(s.put(strings.Repeat(" ", 70<<10)+split, "If-Match", `"7"`), http.StatusRequestEntityTooLarge, "more than 65536 bytes")
+	s.expectError(s.ask("PUT", "/api/v1/routes/a%2Fb", strings.NewReader(split), "If-Match", `"0"`), http.StatusBadRequest, "'a/b' is not a valid name")
+	s.expectError(s.ask("DELETE", "/api/v1/routes/%20", nil, "If-Match", `"0"`), http.StatusBadRequest, "is not a valid name")
 	for _, query := range []string{"dry_run", "dry_run=1", "dry_run=True", "dry_run=true&dry_run=false", "dry-run=true", "dryrun", "%zz"} {
 		for _, method := range []string{"PUT", "DELETE"} {
 			s.expectError(s.ask(method, "/api/v1/routes/iris?"+query, strings.NewReader(split), "If-Match", `"7"`), http.StatusBadRequest, "")
@@ -281,7 +281,7 @@ func TestBadRoutes(t *testing.T) {
 	if len(s.routes.edits) != 0 {
 		t.Errorf("%d edits reached the routes", len(s.routes.edits))
 	}
-	// What a GET answered may come back.
+	// The answer of a GET can be sent back.
 	for _, body := range []string{s.ask("GET", "/api/v1/routes/iris", nil).body, `{"variants":[{"version":1,"weight":10000}],"shadows":null,"sticky":null,"fallback":null}`} {
 		if got := s.put(body, "If-Match", "*"); got.status != http.StatusOK {
 			t.Errorf("%s is refused: %d %s", body, got.status, got.body)
@@ -297,7 +297,7 @@ func TestActor(t *testing.T) {
 	}
 	f("Sluice-Actor", strings.Repeat("x", 129), "at most 128")
 	f("Sluice-Actor", "a\tb", "printable")
-	f("Sluice-Actor", "a\u202eb", "printable") // turns the text around where it is read
+	f("Sluice-Actor", "a\u202eb", "printable") // reverses the text for its readers
 	f("Sluice-Actor", "\xe9", "UTF-8")
 	f("Sluice-Change-Reason", strings.Repeat("x", 1025), "at most 1024")
 	f("Sluice-Change-Reason", "a\tb", "printable")
@@ -306,7 +306,7 @@ func TestActor(t *testing.T) {
 	req.Header["Sluice-Actor"] = []string{"a", "b"}
 	s.expectError(s.do(req), http.StatusBadRequest, "given 2 times")
 
-	// Who only reads need not say who they are.
+	// A read does not need a name.
 	if got := s.ask("GET", "/api/v1/routes", nil, "Sluice-Actor", "a\tb"); got.status != http.StatusOK {
 		t.Errorf("a GET: %d %s", got.status, got.body)
 	}
@@ -365,7 +365,7 @@ func TestTenWriters(t *testing.T) {
 	const writers, rounds = 10, 20
 	s := serve(t, "127.0.0.1:0", nil)
 	var wg sync.WaitGroup
-	applied := make(chan string, writers*rounds) // reasons of the changes that were acknowledged
+	applied := make(chan string, writers*rounds) // reasons of acknowledged changes
 	for w := range writers {
 		wg.Go(func() {
 			for i := range rounds {
@@ -412,8 +412,8 @@ func FuzzRoute(f *testing.F) {
 			}
 			return
 		}
-		// Whatever is taken says the same when it is written and read again, and
-		// encoding/json, which is less strict, reads it alike.
+		// An accepted document stays the same if it is written and read again.
+		// encoding/json, which is less strict, reads the same route.
 		text, err := json.Marshal(route)
 		if err != nil {
 			t.Fatal(err)

@@ -16,10 +16,10 @@ import (
 	"sluice.io/sluice/internal/wire"
 )
 
-// Options are what a Server needs. All but Tokens are required.
+// Options configure a Server. All except Tokens are required.
 type Options struct {
-	Address  string            // "127.0.0.1:8002"
-	Tokens   map[string]string // who may, and the bearer token of each
+	Address  string            // such as "127.0.0.1:8002"
+	Tokens   map[string]string // bearer tokens by the names of their actors
 	Gatherer prometheus.Gatherer
 	Control  Control
 	Routes   RouteControl
@@ -27,8 +27,7 @@ type Options struct {
 	Logger   *zap.Logger
 }
 
-// The limits of a connection. A body may be this long also where nobody has a
-// use for it.
+// The limits of a connection. maxBodyBytes is also the limit of bodies that are not read.
 const (
 	headerTimeout  = 5 * time.Second
 	bodyTimeout    = 10 * time.Second
@@ -38,26 +37,26 @@ const (
 	maxBodies      = 64 // in memory at the same time
 )
 
-// Server is the side port.
+// Server is the admin port.
 type Server struct {
 	opts     Options
 	log      *zap.Logger
-	sampled  *zap.Logger // for what anybody can cause at will
+	sampled  *zap.Logger // limits lines that any caller can cause
 	tokens   *wire.Tokens
 	http     *http.Server
 	listener net.Listener
-	loopback bool                   // the listener's address is; set by Listen
+	loopback bool                   // the listener's address is a loopback address; set by Listen
 	bodies   chan struct{}          // a token for each body in memory
-	page     func() ([]byte, error) // the API's page, which the first call makes
+	page     func() ([]byte, error) // renders the page of the API at the first call
 
-	verifying sync.Mutex // held while the journal is verified
-	// stopping is closed when Shutdown begins, so that a profile of minutes does
-	// not hold it up; stop closes it.
+	verifying sync.Mutex // locked during a verification of the journal
+	// stopping is closed when Shutdown begins, so that it does not wait for a long profile.
+	// stop closes it.
 	stopping chan struct{}
 	stop     func()
 }
 
-// New checks the options and listens to nothing yet.
+// New checks the options. It does not listen yet.
 func New(opts Options) (*Server, error) {
 	if opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Logger == nil {
 		panic("BUG: admin.New needs a gatherer, three controls and a logger")
@@ -83,29 +82,29 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Listen takes the address, so that Run cannot fail for it.
+// Listen opens the listener, so that Run does not fail because of the address.
 func (s *Server) Listen() error {
 	ln, err := net.Listen("tcp", s.opts.Address) //nolint:noctx // it does not wait
 	if err != nil {
-		return fmt.Errorf("admin address %q: %w", s.opts.Address, err)
+		return fmt.Errorf("cannot listen on the admin address %q: %w", s.opts.Address, err)
 	}
 	s.listener = ln
 	tcp, ok := ln.Addr().(*net.TCPAddr)
 	s.loopback = ok && tcp.IP.IsLoopback()
 	if !s.loopback && !s.tokens.Any() {
-		s.log.Warn("no admin.tokens are configured: on this address only metrics and health are served",
+		s.log.Warn("no admin.tokens are configured: this address serves only metrics and health",
 			zap.Stringer("address", ln.Addr()))
 	}
 	return nil
 }
 
-// SetTokens takes other tokens from now on, or changes nothing.
+// SetTokens replaces the tokens. It changes nothing if it fails.
 func (s *Server) SetTokens(tokens map[string]string) error { return s.tokens.Replace(tokens) }
 
-// Addr returns the address that Listen took.
+// Addr returns the address of the listener.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Run serves until Shutdown, or until ctx ends, which cuts connections off.
+// Run serves until Shutdown. If ctx ends, it closes all connections.
 func (s *Server) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.close)()
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -114,19 +113,19 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Shutdown takes no new requests, waits for those in progress until ctx ends,
-// and then cuts them off.
+// Shutdown refuses new requests and waits for those in progress. If ctx ends, it closes
+// their connections.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	s.close()
 	return err
 }
 
-// close ends everything; what it closes may be closed already.
+// close closes all connections and the listener. It may be called again.
 func (s *Server) close() {
 	s.stop()
 	_ = s.http.Close()
 	if s.listener != nil {
-		_ = s.listener.Close() // the server knows it only once Run was called
+		_ = s.listener.Close() // before Run, s.http does not have the listener
 	}
 }

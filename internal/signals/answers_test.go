@@ -67,7 +67,7 @@ func TestWebhookFailures(t *testing.T) {
 	}
 }
 
-// TestWebhookEndsWithItsContext, whatever the receiver is at.
+// TestWebhookEndsWithItsContext: Deliver returns when its context ends, in any phase.
 func TestWebhookEndsWithItsContext(t *testing.T) {
 	s := recorded(t, drift("iris", 1, 0))
 	over := make(chan struct{})
@@ -75,7 +75,7 @@ func TestWebhookEndsWithItsContext(t *testing.T) {
 	f := func(url, want string) {
 		t.Helper()
 		within := 50 * time.Millisecond
-		if strings.Contains(want, "answered") { // for which there must be time, also on a busy machine
+		if strings.Contains(want, "answered") { // needs enough time for an answer on a busy machine
 			within = time.Second
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), within)
@@ -92,7 +92,7 @@ func TestWebhookEndsWithItsContext(t *testing.T) {
 	f(raw(t, over, ""), "the receiver did not answer in time")
 }
 
-// raw starts a receiver that says something as it is and then no more.
+// raw starts a receiver that sends a text as it is, and nothing after that.
 func raw(t testing.TB, over <-chan struct{}, text string) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -108,7 +108,7 @@ func raw(t testing.TB, over <-chan struct{}, text string) (url string) {
 		}
 		defer c.Close() //nolint:errcheck // it is over
 		if text != "" {
-			_, _ = http.ReadRequest(bufio.NewReader(c)) // it is well-formed
+			_, _ = http.ReadRequest(bufio.NewReader(c)) // the request is valid
 		}
 		_, _ = io.WriteString(c, text)
 		<-over
@@ -117,8 +117,8 @@ func raw(t testing.TB, over <-chan struct{}, text string) (url string) {
 	return "http://" + l.Addr().String()
 }
 
-// TestLongAnswersCostNothing: neither what comes with a success nor what comes with
-// a failure is read to its end, which is at 1 GB.
+// TestLongAnswersCostNothing: Deliver does not read a body of 1 GB to its end, neither after
+// a success nor after a failure.
 func TestLongAnswersCostNothing(t *testing.T) {
 	s := recorded(t, drift("iris", 1, 0))
 	f := func(status string, ok bool) {

@@ -12,13 +12,13 @@ import (
 
 const contentType = event.ApplicationCloudEventsJSON
 
-// How bad it is, as the extension severity says it.
+// The values of the extension severity.
 const (
 	severityDrift   = "warning"
 	severityQuality = "critical"
 )
 
-// schema names the form of the data. Nothing is to be fetched from there.
+// schema returns the name of the data's schema. It is not a URL to fetch.
 func schema(s api.SignalData) string { return "urn:sluice:schema:" + s.Type }
 
 // encode writes a signal as a CloudEvent in structured JSON.
@@ -36,7 +36,7 @@ func encode(s api.SignalData, source string) ([]byte, error) {
 	e.SetTime(s.CreatedAt)
 	e.SetDataSchema(schema(s))
 	e.SetExtension("modelname", s.Model)
-	e.SetExtension("modelversion", version) // text, since CloudEvents' integers have 32 bits
+	e.SetExtension("modelversion", version) // text, since integers of CloudEvents have 32 bits
 	e.SetExtension("severity", severity)
 	e.SetExtension("windowstart", s.Window.Start)
 	e.SetExtension("windowend", s.Window.End)
@@ -50,5 +50,5 @@ func encode(s api.SignalData, source string) ([]byte, error) {
 			return text, nil
 		}
 	}
-	return nil, &infer.Error{Code: infer.Internal, Op: "signal", Msg: "writing the CloudEvent", Err: err}
+	return nil, &infer.Error{Code: infer.Internal, Op: "signal", Msg: "cannot write the CloudEvent", Err: err}
 }

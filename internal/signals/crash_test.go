@@ -18,16 +18,15 @@ import (
 
 var errKilled = errors.New("killed")
 
-// killer ends a process at one of its steps. After that nothing of the process
-// has an effect any more.
+// killer ends a process at one of its steps. After that, the process has no effect any more.
 type killer struct {
 	mu   sync.Mutex
-	left int // steps; below 0 it has no end
+	left int // steps until the end; below 0 there is no end
 	at   string
 	dead bool
 }
 
-// step reports whether the process is still there after a step.
+// step reports whether the process still runs after a step.
 func (k *killer) step(what string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -42,7 +41,7 @@ func (k *killer) step(what string) bool {
 	return true
 }
 
-// mortal is a process: an outbox whose journal and sink take part in its end.
+// mortal is a process: an outbox with a journal and a sink that end with it.
 type mortal struct {
 	*killer
 	journal *tape
@@ -71,8 +70,8 @@ func (m mortal) Deliver(ctx context.Context, s api.SignalData) (time.Duration, e
 	return wait, err
 }
 
-// TestKilledAtEachStep ends the process at each step of a day in turn: nothing is
-// lost, and nothing arrives twice but in the one case that is documented.
+// TestKilledAtEachStep ends the process at each step of a day in turn. No signal is lost,
+// and none arrives twice except in the documented case.
 func TestKilledAtEachStep(t *testing.T) {
 	signals := []api.SignalData{drift("iris", 1, 0), missing("iris", "a", 0), missing("iris", "b", 0), drift("iris", 2, 0), drift("wine", 1, 0)}
 	twice := map[string]int{}
@@ -114,8 +113,8 @@ func TestKilledAtEachStep(t *testing.T) {
 	}
 }
 
-// live is one process: all is detected, window after window, until it is killed or
-// has had enough time.
+// live runs one process: it detects all problems in each window, until it is killed or its
+// time is over.
 func live(t *testing.T, k *killer, tape *tape, to *receiver, signals []api.SignalData) {
 	t.Helper()
 	m := mortal{k, tape, to}
@@ -125,7 +124,7 @@ func live(t *testing.T, k *killer, tape *tape, to *receiver, signals []api.Signa
 	go func() { ran <- o.Run(ctx) }()
 	for range 3 {
 		for _, s := range signals {
-			_, _ = o.Detected(s) // it may be dead
+			_, _ = o.Detected(s) // the process may have ended
 			synctest.Wait()
 		}
 		sleep(time.Minute)
@@ -136,8 +135,8 @@ func live(t *testing.T, k *killer, tape *tape, to *receiver, signals []api.Signa
 	}
 }
 
-// TestADeadReceiverAndKills: it is down for a while, and the gateway is killed again
-// and again meanwhile. Then each signal arrives once.
+// TestADeadReceiverAndKills: the receiver is down for a while, and the gateway is killed
+// several times. After that, each signal arrives once.
 func TestADeadReceiverAndKills(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tape, to := &tape{}, newReceiver(t)
@@ -168,7 +167,7 @@ func TestADeadReceiverAndKills(t *testing.T) {
 	})
 }
 
-// onDisk is the journal as it is.
+// onDisk is a journal on disk.
 type onDisk struct{ *journal.Log }
 
 func (j onDisk) Append(e api.Event) (api.Event, error) {
@@ -179,7 +178,7 @@ func (j onDisk) Append(e api.Event) (api.Event, error) {
 	}
 }
 
-// TestJournalOnDisk goes through all states with restarts between them.
+// TestJournalOnDisk goes through all states with a restart after each.
 func TestJournalOnDisk(t *testing.T) {
 	dir, to := t.TempDir(), newReceiver(t)
 	arrived := make(chan string, 10)

@@ -13,24 +13,25 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// idle is how long Run sleeps where nothing is due: whatever changes that wakes it.
+// idle is how long Run sleeps if nothing is due. A new job wakes it.
 const idle = time.Hour
 
-// job is the delivery of an open signal. Its fields are guarded by Outbox.mu, but
-// for signal, which does not change.
+// job is the delivery of an open signal. Outbox.mu guards its fields, except signal, which
+// does not change.
 type job struct {
 	signal    api.SignalData
-	due       time.Time // with its monotonic part
-	cancel    func()    // of the attempt in progress; nil if there is none
+	due       time.Time // with a monotonic clock reading
+	cancel    func()    // cancels the attempt in progress; nil if there is none
 	attempts  int
-	failures  int // since the start, or since somebody asked for a retry
+	failures  int // since the start, or since the last call of Retry
 	lastError string
-	// taken: the receiver has it, and what is missing is the journal's word.
+	// taken means that the receiver has the signal, but the journal does not have the
+	// delivery yet.
 	taken bool
 }
 
-// begin starts what is due, as far as there is room, and returns how long nothing
-// more will be.
+// begin starts the deliveries that are due, up to Options.Parallel, and returns the time
+// until the next one.
 func (o *Outbox) begin(ctx context.Context, wg *sync.WaitGroup) time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -59,7 +60,7 @@ func (o *Outbox) begin(ctx context.Context, wg *sync.WaitGroup) time.Duration {
 	return idle
 }
 
-// earliest returns the job that is due first of those not in progress.
+// earliest returns the job with the earliest due time that is not in progress.
 func (o *Outbox) earliest() *job {
 	var first *job
 	for _, j := range o.jobs {
@@ -70,7 +71,8 @@ func (o *Outbox) earliest() *job {
 	return first
 }
 
-// attempt delivers a signal, or tries again to write down that it was.
+// attempt delivers a signal. If the receiver already has it, it only retries to write the
+// delivery to the journal.
 func (o *Outbox) attempt(ctx context.Context, j *job) {
 	o.mu.Lock()
 	taken := j.taken
@@ -84,7 +86,7 @@ func (o *Outbox) attempt(ctx context.Context, j *job) {
 		wait, err := o.opts.Sink.Deliver(ctx, j.signal)
 		took = time.Since(began)
 		switch {
-		case err != nil && errors.Is(ctx.Err(), context.Canceled): // it was closed, or the gateway stops
+		case err != nil && errors.Is(ctx.Err(), context.Canceled): // the signal was closed, or the gateway stops
 			return
 		case err != nil:
 			o.failed(j, wait, err)
@@ -100,11 +102,11 @@ func (o *Outbox) attempt(ctx context.Context, j *job) {
 		o.mu.Lock()
 		j.taken = true
 		o.mu.Unlock()
-		o.failed(j, 0, fmt.Errorf("it was delivered, but that could not be written to the journal: %w", err))
+		o.failed(j, 0, fmt.Errorf("the signal was delivered, but the delivery could not be written to the journal: %w", err))
 	}
 }
 
-// delivered writes a delivery down.
+// delivered writes a delivery to the journal.
 func (o *Outbox) delivered(j *job) error {
 	o.write.Lock()
 	defer o.write.Unlock()
@@ -118,12 +120,12 @@ func (o *Outbox) delivered(j *job) error {
 	o.mu.Lock()
 	delete(o.jobs, j.signal.ID)
 	o.mu.Unlock()
-	o.log.Info("a signal was delivered", zap.String("id", j.signal.ID), zap.String("type", j.signal.Type),
+	o.log.Info("signal delivered", zap.String("id", j.signal.ID), zap.String("type", j.signal.Type),
 		zap.String("model", j.signal.Model), zap.Int("attempts", attempts))
 	return nil
 }
 
-// failed says when there is another attempt.
+// failed sets the time of the next attempt.
 func (o *Outbox) failed(j *job, wait time.Duration, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -131,15 +133,15 @@ func (o *Outbox) failed(j *job, wait time.Duration, err error) {
 	j.lastError = err.Error()
 	after := min(max(backoff(j.failures, o.opts.Initial, o.opts.Max), wait), o.opts.Max)
 	j.due = time.Now().Add(after)
-	if n := j.attempts; n&(n-1) == 0 || j.taken { // the 1st, 2nd, 4th, 8th, …: a receiver may be down for long
-		o.log.Warn("a signal could not be delivered", zap.String("id", j.signal.ID), zap.String("type", j.signal.Type),
+	if n := j.attempts; n&(n-1) == 0 || j.taken { // only the 1st, 2nd, 4th, 8th, …, since a receiver may be down for long
+		o.log.Warn("signal could not be delivered", zap.String("id", j.signal.ID), zap.String("type", j.signal.Type),
 			zap.String("model", j.signal.Model), zap.Int("attempts", n), zap.Duration("next_in_seconds", after), zap.Error(err))
 	}
 }
 
-// backoff returns how long to wait after the nth failure: initial, doubled with
-// each, up to maxDelay; of that half for certain and the other half by chance, so that
-// signals that failed together do not stay together.
+// backoff returns the time until the retry after the nth failure. The base is initial,
+// doubled with each failure, up to maxDelay. The result is a random time between half of the
+// base and the base, so that signals that failed together are not retried together.
 func backoff(n int, initial, maxDelay time.Duration) time.Duration {
 	d := min(initial, maxDelay)
 	for ; n > 1 && d < maxDelay; n-- {
@@ -148,8 +150,8 @@ func backoff(n int, initial, maxDelay time.Duration) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// writeDown tries a last time to journal deliveries of which the journal does not
-// know. Where it cannot, they are made again after the next start.
+// writeDown tries a last time to write deliveries to the journal. If it cannot, the signals
+// are delivered again after the next start.
 func (o *Outbox) writeDown() {
 	o.mu.Lock()
 	var taken []*job
@@ -161,7 +163,7 @@ func (o *Outbox) writeDown() {
 	o.mu.Unlock()
 	for _, j := range taken {
 		if err := o.delivered(j); err != nil {
-			o.log.Error("a signal was delivered, but that could not be written to the journal; it will be delivered once more",
+			o.log.Error("signal delivered, but the delivery could not be written to the journal; it will be delivered again after the next start",
 				zap.String("id", j.signal.ID), zap.Error(err))
 		}
 	}

@@ -1,5 +1,5 @@
-// Package signals turns verdicts into signals, and sees to it that they arrive:
-// requests for retraining, and reports of data of bad quality.
+// Package signals makes signals from verdicts, and delivers them: requests for retraining,
+// and reports of bad data.
 //
 //	Detected ─► known? held back? ─► journal ─► Store ─► Outbox.Run ─► Sink (webhook)
 //	                                    ▲                     │ 2xx
@@ -7,31 +7,29 @@
 //
 // # States
 //
-// A signal is open from the moment it is in the journal, delivered once a receiver
-// has answered 2xx, and closed when somebody says that it is dealt with. Nothing
-// else ends it: there is no number of attempts after which one is given up.
+// A signal is open as soon as it is in the journal. It is delivered when a receiver has
+// answered 2xx, and closed when a person or program closes it. Nothing else ends it: there
+// is no limit on the number of attempts.
 //
-// A request for retraining is held back until an earlier one for its model, of any
-// version, is closed, and for the cool-down after that: delivered or not, somebody
-// may be at it. One that was delivered and never closed expires, so that a ticket
-// that is forgotten does not silence a model for ever; one that was never delivered
-// does not, for nobody has it. What was held back is not lost where Detected is
-// called for each window of a trouble that lasts: the first call after the cool-down
-// makes the request. Violations of data quality are never held back.
+// A request for retraining is held back until an earlier one for its model, of any version,
+// is closed, and for the cool-down after that, since a retraining may be in progress. A
+// request that was delivered and not closed expires, so that a forgotten ticket does not
+// silence a model. A request that was not delivered does not expire, since no one has seen
+// it. A request that was held back is not lost if Detected is called for each window of the
+// problem: the first call after the cool-down makes the request. Reports of bad data are
+// never held back.
 //
 // # Invariants
 //
-//   - What is known is a fold over the journal: a Store that was fed the same
-//     events is the same Store.
-//   - An id is a hash of what happened, so one trouble is one signal, also across
-//     restarts, and a receiver can tell what it has seen.
-//   - A signal is in the journal before it is sent, and there are never two
-//     deliveries of one id at once.
-//   - At least once: what was delivered is written down as the first thing after
-//     the 2xx, and the only case of a second delivery is that the gateway ends, or
-//     the answer is lost, between the receiver's decision and that. It has the same
-//     id. A journal that cannot be written does not lead to one while the gateway
-//     runs: then it is the writing that is tried again.
-//   - Clocks decide about cool-down and expiry alone, and one that jumps back makes
-//     either at most twice as long. Retries go by the monotonic clock.
+//   - A Store is a fold over the journal: the same events give the same Store.
+//   - An id is a hash of the problem. So one problem is one signal, also across restarts, and
+//     a receiver can detect duplicates.
+//   - A signal is in the journal before it is sent. There are never two deliveries of one id
+//     at the same time.
+//   - Delivery is at least once. The outbox writes a delivery to the journal immediately after
+//     the 2xx. A second delivery, with the same id, happens only if the gateway ends or the
+//     answer is lost before that. If the journal cannot be written, a running gateway retries
+//     only the write.
+//   - Only cool-down and expiry depend on the wall clock. If it is set back, they take at most
+//     twice as long. Retries use the monotonic clock.
 package signals

@@ -42,7 +42,7 @@ func TestCloseEndsRetries(t *testing.T) {
 		b.want(second, api.SignalClosed, 1)
 		sleep(24*time.Hour - time.Nanosecond)
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, second)
-		sleep(time.Nanosecond) // a day since it was closed, whenever it was delivered
+		sleep(time.Nanosecond) // a day after it was closed; the delivery does not matter
 		b.detect(drift("iris", 1, 2))
 		for _, e := range b.journal.events {
 			if want := e.Type == api.EventRetrainClosed; want != (e.Origin == api.OriginAPI) {
@@ -69,7 +69,7 @@ func TestCloseCutsOffADelivery(t *testing.T) {
 	})
 }
 
-// TestADeliveryThatClosingCannotStop is written down all the same.
+// TestADeliveryThatClosingCannotStop: the journal has the delivery anyway.
 func TestADeliveryThatClosingCannotStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, nil)
@@ -126,14 +126,14 @@ func TestRefusals(t *testing.T) {
 		}
 		delivered := b.detect(drift("iris", 1, 0))
 		_, err := b.Retry(delivered)
-		f(err, infer.Conflict, delivered+" is delivered; only what is open is delivered")
+		f(err, infer.Conflict, "signal "+delivered+" is delivered; only an open signal can be delivered")
 		if _, err := b.Close(delivered, api.Actor{}); err != nil {
 			t.Error(err)
 		}
 		_, err = b.Retry(delivered)
-		f(err, infer.Conflict, delivered+" is closed; only what is open is delivered")
+		f(err, infer.Conflict, "signal "+delivered+" is closed; only an open signal can be delivered")
 		_, err = b.Close(delivered, api.Actor{})
-		f(err, infer.Conflict, delivered+" was closed at 2000-01-01T00:00:00Z already")
+		f(err, infer.Conflict, "signal "+delivered+" was already closed at 2000-01-01T00:00:00Z")
 		_, err = b.Retry("x")
 		f(err, infer.NotFound, `there is no signal "x"`)
 		_, err = b.Close(strings.Repeat("x", 1000), api.Actor{})
@@ -158,7 +158,7 @@ func TestShutdownFinishesDeliveries(t *testing.T) {
 		}
 		b.want(first, api.SignalDelivered, 1)
 		b.want(second, api.SignalOpen, 0)
-		third := b.detect(missing("iris", "c", 0)) // a late one
+		third := b.detect(missing("iris", "c", 0)) // after the end
 		b.want(third, api.SignalOpen, 0)
 		b.stop()
 		b.again()
@@ -205,7 +205,7 @@ func TestShutdownBeforeRun(t *testing.T) {
 	}
 }
 
-// How long a signal holds others back follows a reload, for those too that hold already.
+// A reload changes how long signals hold others back, also for signals that already do.
 func TestHoldingIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, nil)

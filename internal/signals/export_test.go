@@ -2,5 +2,5 @@ package signals
 
 import "sluice.io/sluice/api"
 
-// Encode writes the body that a webhook sends.
+// Encode returns the body that a webhook sends.
 func Encode(s api.SignalData, source string) ([]byte, error) { return encode(s, source) }

@@ -25,7 +25,7 @@ var (
 	errDown = errors.New("connection refused")
 )
 
-// drift is a request for retraining because of what began n hours after some moment.
+// drift returns a request for retraining for a problem that began n hours after a fixed time.
 func drift(model string, version int64, n int) api.SignalData {
 	start := time.Date(2026, 11, 1, n, 0, 0, 0, time.UTC)
 	return api.SignalData{
@@ -35,7 +35,7 @@ func drift(model string, version int64, n int) api.SignalData {
 	}
 }
 
-// missing is a violation: values of a feature are.
+// missing returns a report of bad data: values of a feature are missing.
 func missing(model, feature string, n int) api.SignalData {
 	s := drift(model, 1, n)
 	s.Type = api.TypeDataQualityViolated
@@ -47,7 +47,7 @@ func missing(model, feature string, n int) api.SignalData {
 type tape struct {
 	mu     sync.Mutex
 	events []api.Event
-	err    error // of all that is appended
+	err    error // the error of each Append
 }
 
 func (j *tape) Append(e api.Event) (api.Event, error) {
@@ -84,7 +84,7 @@ func (j *tape) types() (types []string) {
 	return types
 }
 
-// fold replays the journal, from a snapshot half-way.
+// fold replays the journal from a snapshot in the middle.
 func (j *tape) fold(t testing.TB) *signals.Store {
 	t.Helper()
 	j.mu.Lock()
@@ -101,7 +101,7 @@ func (j *tape) fold(t testing.TB) *signals.Store {
 	return resumed(t, s)
 }
 
-// resumed returns the store that a snapshot of one comes to, which is the same.
+// resumed returns a store that is restored from a snapshot, and checks that it is equal.
 func resumed(t testing.TB, s *signals.Store) *signals.Store {
 	t.Helper()
 	next := signals.NewStore()
@@ -113,19 +113,19 @@ func resumed(t testing.TB, s *signals.Store) *signals.Store {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(s, next, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
-		t.Fatalf("a snapshot is another store: %s", diff)
+		t.Fatalf("the restored store differs: %s", diff)
 	}
 	return next
 }
 
-// receiver is a sink that does as answer says, and remembers when it was called.
+// receiver is a sink that calls answer, and records when it was called.
 type receiver struct {
 	t      testing.TB
 	mu     sync.Mutex
-	answer func(ctx context.Context, s api.SignalData) (time.Duration, error) // nil: it takes everything
+	answer func(ctx context.Context, s api.SignalData) (time.Duration, error) // nil accepts everything
 	calls  map[string][]time.Time
-	now    map[string]bool // in progress
-	most   int             // at once
+	now    map[string]bool // deliveries in progress
+	most   int             // max number of deliveries at the same time
 }
 
 func newReceiver(t testing.TB) *receiver {
@@ -173,7 +173,7 @@ func hangs(ctx context.Context, _ api.SignalData) (time.Duration, error) {
 	return 0, ctx.Err()
 }
 
-// options are complete but for Journal and Sink.
+// options returns options without Journal and Sink.
 func options() signals.Options {
 	return signals.Options{
 		Initial: time.Second, Max: 5 * time.Minute, Timeout: 10 * time.Second, Parallel: 4,
@@ -181,7 +181,7 @@ func options() signals.Options {
 	}
 }
 
-// outbox returns one that does not run. The sink may be nil.
+// outbox returns an outbox that does not run. The sink may be nil.
 func outbox(tb testing.TB, store *signals.Store, log signals.Journal, sink signals.Sink) *signals.Outbox {
 	tb.Helper()
 	o := options()
@@ -198,7 +198,7 @@ func newOutbox(tb testing.TB, store *signals.Store, o signals.Options) *signals.
 	return x
 }
 
-// box is an outbox that runs, with what is around it.
+// box is a running outbox with its journal and receiver.
 type box struct {
 	*signals.Outbox
 	t       testing.TB
@@ -208,7 +208,7 @@ type box struct {
 	ran     chan error
 }
 
-// start builds an outbox on a new journal and runs it; call it in a bubble.
+// start makes an outbox with a new journal and runs it. Call it in a synctest bubble.
 func start(t testing.TB, change func(o *signals.Options)) *box {
 	t.Helper()
 	b := &box{t: t, journal: &tape{}, to: newReceiver(t)}
@@ -222,7 +222,7 @@ func start(t testing.TB, change func(o *signals.Options)) *box {
 	return b
 }
 
-// again starts as after a restart: with what the journal holds.
+// again restarts the outbox with the events of the journal.
 func (b *box) again() {
 	b.t.Helper()
 	b.Outbox = newOutbox(b.t, b.journal.fold(b.t), b.opts)
@@ -263,7 +263,7 @@ func (b *box) close(id string) {
 	}
 }
 
-// wantHeld checks that a request for retraining is not made.
+// wantHeld checks that a request for retraining is held back.
 func (b *box) wantHeld(s api.SignalData, why, by string) {
 	b.t.Helper()
 	out, err := b.Detected(s)
@@ -272,7 +272,7 @@ func (b *box) wantHeld(s api.SignalData, why, by string) {
 	}
 }
 
-// want checks a signal's state and how often the receiver was called.
+// want checks a signal's state and the number of calls of the receiver.
 func (b *box) want(id, state string, calls int) api.Signal {
 	b.t.Helper()
 	synctest.Wait()
@@ -291,7 +291,7 @@ func (b *box) wantEvents(want ...string) {
 	}
 }
 
-// sleep lets time pass in a bubble.
+// sleep advances the time in a synctest bubble.
 func sleep(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

@@ -23,9 +23,9 @@ func TestRequestsAreHeldBack(t *testing.T) {
 		b.wantEvents(api.EventRetrainRequested, api.EventRetrainSuppressed, api.EventRetrainSuppressed, api.EventRetrainRequested)
 		b.stop()
 		b.to.set(nil)
-		b.again() // in which they are delivered
+		b.again() // the restarted outbox delivers them
 		b.want(other, api.SignalDelivered, 2)
-		sleep(5 * 24 * time.Hour) // somebody is at it
+		sleep(5 * 24 * time.Hour) // the retraining is in progress
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackOpen, first)
 		b.close(first)
 		sleep(24*time.Hour - time.Nanosecond)
@@ -35,7 +35,7 @@ func TestRequestsAreHeldBack(t *testing.T) {
 			t.Errorf("%d suppressed, want 2", r.Suppressed)
 		}
 		sleep(time.Nanosecond)
-		second := b.detect(drift("iris", 2, 1)) // it lasts still
+		second := b.detect(drift("iris", 2, 1)) // the problem still lasts
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackOpen, second)
 		b.wantEvents(api.EventRetrainRequested, api.EventRetrainSuppressed, api.EventRetrainSuppressed, api.EventRetrainRequested,
 			api.EventRetrainDelivered, api.EventRetrainDelivered, api.EventRetrainClosed,
@@ -43,8 +43,8 @@ func TestRequestsAreHeldBack(t *testing.T) {
 	})
 }
 
-// TestForgottenRequestsExpire: what was delivered and is never closed holds nothing
-// back for ever. What was not delivered does.
+// TestForgottenRequestsExpire: a request that was delivered and never closed stops holding
+// others back. One that was not delivered does not stop.
 func TestForgottenRequestsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, nil)
@@ -56,14 +56,14 @@ func TestForgottenRequestsExpire(t *testing.T) {
 		b.wantHeld(drift("iris", 1, 1), api.HeldBackOpen, first)
 		sleep(time.Nanosecond)
 		out, err := b.Detected(drift("iris", 1, 0))
-		if err != nil || out.New || out.ID != first { // the same trouble is not a new request
+		if err != nil || out.New || out.ID != first { // the same problem is not a new request
 			t.Errorf("got %+v %v", out, err)
 		}
 		second := b.detect(drift("iris", 1, 1)) // without a cool-down
-		b.close(first)                          // late, and of no importance any more
+		b.close(first)                          // late, and without effect
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackOpen, second)
 		sleep(8 * 24 * time.Hour)
-		b.close(second) // expired, and yet a cool-down follows
+		b.close(second) // expired, but the cool-down still applies
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackCoolDown, second)
 
 		b.to.set(down)
@@ -89,7 +89,7 @@ func TestViolationsAreNotHeldBack(t *testing.T) {
 		b.want(request, api.SignalDelivered, 2)
 		sleep(time.Hour)
 		b.want(b.detect(missing("iris", "a", 2)), api.SignalDelivered, 1)
-		// Nor do they hold anything back.
+		// They do not hold anything back either.
 		b.detect(missing("wine", "a", 0))
 		b.want(b.detect(drift("wine", 1, 0)), api.SignalDelivered, 1)
 	})
@@ -105,8 +105,8 @@ func TestNoCoolDown(t *testing.T) {
 	})
 }
 
-// TestClockJumps: a cool-down that seems to begin in the future ends, and so does
-// the time that a request has to be closed. Retries do not look at the clock at all.
+// TestClockJumps: a cool-down that seems to begin in the future ends, and so does the expiry
+// of a request. Retries do not use the wall clock.
 func TestClockJumps(t *testing.T) {
 	s := signals.NewStore()
 	o := outbox(t, s, &tape{}, newReceiver(t))

@@ -14,43 +14,43 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Journal is where signals are recorded. Append returns once the event survives a
-// crash, with the number and time it has got.
+// Journal records signals. Append returns when the event survives a crash, with its number
+// and time.
 type Journal interface {
 	Append(e api.Event) (api.Event, error)
 }
 
-// Sink is where signals are delivered to. It ends when ctx does. Where it fails,
-// wait is how long the receiver asks to be left alone, 0 if it does not say.
+// Sink delivers signals to a receiver. Deliver returns when ctx ends. If it fails, wait is
+// the min time until a retry that the receiver asks for, or 0.
 type Sink interface {
 	Deliver(ctx context.Context, s api.SignalData) (wait time.Duration, err error)
 }
 
-// Observer counts. It is called with nothing locked, from any goroutine.
+// Observer counts events. It is called without locks, from any goroutine.
 type Observer interface {
-	Recorded(kind, model string)                       // a signal was journalled
-	HeldBack(model, why string)                        // a detection came to nothing, each time
-	Attempted(kind string, err error, d time.Duration) // a delivery ended
+	Recorded(kind, model string)                       // a signal was written to the journal
+	HeldBack(model, why string)                        // a request was held back, for each detection
+	Attempted(kind string, err error, d time.Duration) // a delivery ended, after d
 }
 
 // Options configure an Outbox.
 type Options struct {
 	Journal  Journal
 	Sink     Sink          // nil: signals are recorded and listed, and stay open until they are closed
-	Initial  time.Duration // how long to wait after a first failure, at most; it doubles with each
-	Max      time.Duration // how long to wait at most
+	Initial  time.Duration // max time until the retry after the first failure; doubled with each failure
+	Max      time.Duration // max time until a retry
 	Timeout  time.Duration // of one delivery
-	Parallel int           // how many deliveries are in progress at once, of different signals
-	CoolDown time.Duration // after a request for retraining was closed; 0 is none
-	Expire   time.Duration // after which one that was delivered and not closed holds nothing back
+	Parallel int           // max number of deliveries at the same time, of different signals
+	CoolDown time.Duration // how long a closed request for retraining holds others back; 0 for none
+	Expire   time.Duration // how long a delivered request that is not closed holds others back
 	Observer Observer      // may be nil
 	Logger   *zap.Logger   // may be nil
 }
 
-// check returns what is missing or wrong.
+// check returns an error if an option is missing or not valid.
 func (o *Options) check() error {
 	if o.Journal == nil {
-		return infer.Errorf(infer.Invalid, "signal: Journal is needed")
+		return infer.Errorf(infer.Invalid, "signal: Journal is missing")
 	}
 	for _, f := range []struct {
 		name           string
@@ -82,26 +82,25 @@ type Outbox struct {
 	opts     Options // CoolDown and Expire are guarded by write
 	log      *zap.Logger
 	started  atomic.Bool
-	wake     chan struct{} // there may be something to do
-	stopping chan struct{} // closed when no delivery is begun any more
+	wake     chan struct{} // makes Run look for due deliveries
+	stopping chan struct{} // closed when no delivery may begin any more
 	stopOnce sync.Once
 	ended    chan struct{} // closed when Run returns
 
-	// write is held from a decision until it is in the journal and in the store, so
-	// that decisions follow each other. What only looks takes mu, and never waits
-	// for the disk.
+	// write is locked from a decision until it is in the journal and in the store, so that
+	// decisions are made one after another. Readers lock only mu, and never wait for the
+	// disk.
 	write sync.Mutex
 
 	mu      sync.Mutex
 	store   *Store // changed with both locks held
 	jobs    map[string]*job
-	running int    // deliveries
-	cancel  func() // cuts off deliveries; nil before Run
+	running int    // the number of deliveries in progress
+	cancel  func() // cancels deliveries; nil before Run
 }
 
-// New checks the options and returns an outbox over what a replay of the journal has
-// told the store, which it takes over. It starts nothing: what is open is delivered by
-// Run.
+// New checks the options and returns an outbox with a store after the journal's events. The
+// outbox owns the store from then on. New starts nothing: Run delivers the open signals.
 func New(store *Store, opts Options) (*Outbox, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -124,23 +123,23 @@ func New(store *Store, opts Options) (*Outbox, error) {
 	return o, nil
 }
 
-// plan makes a job of a signal that is open. Where nobody receives it there is none.
+// plan adds the job of an open signal, if there is a sink.
 func (o *Outbox) plan(s api.SignalData) {
 	if o.opts.Sink != nil {
 		o.jobs[s.ID] = &job{signal: s, due: time.Now()}
 	}
 }
 
-// SetHolding says from now on how long signals hold others back: coolDown and expire as
-// in Options.
+// SetHolding changes how long signals hold others back: coolDown and expire are as in
+// Options.
 func (o *Outbox) SetHolding(coolDown, expire time.Duration) {
 	o.write.Lock()
 	defer o.write.Unlock()
 	o.opts.CoolDown, o.opts.Expire = coolDown, expire
 }
 
-// Run delivers until Shutdown, or until ctx ends, which cuts off what is in
-// progress. It returns when neither sink nor journal are in use by it any more.
+// Run delivers until Shutdown. If ctx ends, it cancels deliveries in progress. When it has
+// returned, it does not use the sink or the journal any more.
 func (o *Outbox) Run(ctx context.Context) error {
 	if !o.started.CompareAndSwap(false, true) {
 		return errors.New("signal: Run was called before")
@@ -153,10 +152,10 @@ func (o *Outbox) Run(ctx context.Context) error {
 	open := len(o.jobs)
 	o.mu.Unlock()
 	if open > 0 {
-		o.log.Info("signals wait for their delivery since before the start", zap.Int("open", open))
+		o.log.Info("signals from before the start are not delivered yet", zap.Int("open", open))
 	}
 
-	var wg sync.WaitGroup // deliveries; waited for below
+	var wg sync.WaitGroup // counts deliveries in progress
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for o.goesOn(ctx) {
@@ -182,11 +181,10 @@ func (o *Outbox) goesOn(ctx context.Context) bool {
 	}
 }
 
-// Shutdown begins no more deliveries and returns when those in progress have
-// ended. Where ctx ends first, it cuts them off and returns ctx's error, still not
-// before they have ended. Signals that are open are delivered after the next
-// start, those too that are detected after this. Run must have been called or be
-// about to be.
+// Shutdown starts no more deliveries and waits for those in progress. If ctx ends, it
+// cancels them, waits until they have ended, and returns ctx's error. Open signals are
+// delivered after the next start, also those that are detected after Shutdown. Run must have
+// been called or be called soon.
 func (o *Outbox) Shutdown(ctx context.Context) error {
 	o.stopOnce.Do(func() { close(o.stopping) })
 	select {
@@ -197,17 +195,17 @@ func (o *Outbox) Shutdown(ctx context.Context) error {
 	o.mu.Lock()
 	cancel := o.cancel
 	o.mu.Unlock()
-	if cancel != nil { // before Run there is nothing to cut off, and nothing comes any more
+	if cancel != nil { // before Run there are no deliveries to cancel, and none will start
 		cancel()
 	}
 	<-o.ended
-	return fmt.Errorf("signal: deliveries were cut off: %w", context.Cause(ctx))
+	return fmt.Errorf("signal: deliveries were canceled: %w", context.Cause(ctx))
 }
 
-// wakeUp has Run look for something to do.
+// wakeUp makes Run look for due deliveries.
 func (o *Outbox) wakeUp() {
 	select {
 	case o.wake <- struct{}{}:
-	default: // it is about to look anyway
+	default: // Run will look anyway
 	}
 }

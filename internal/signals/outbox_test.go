@@ -28,7 +28,7 @@ func TestASignalIsDeliveredOnce(t *testing.T) {
 		if r.Attempts != 1 || r.DeliveredAt == nil || r.NextAttempt != nil || r.LastError != "" || r.Cause != api.CauseDrift || !r.Began.Equal(r.Window.Start) {
 			t.Errorf("got %+v", r)
 		}
-		for range 3 { // the next windows of the same trouble
+		for range 3 { // the next windows of the same problem
 			s := drift("iris", 1, 0)
 			s.Began, s.Window.Start = s.Window.Start, s.Window.Start.Add(time.Hour)
 			if out, err := b.Detected(s); err != nil || out != (signals.Outcome{ID: id}) {
@@ -70,7 +70,7 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// TestADay: nothing is given up.
+// TestADay: the outbox retries for a day.
 func TestADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
@@ -141,7 +141,7 @@ func TestNoWebhook(t *testing.T) {
 			t.Errorf("%d open, since %v", n, oldest)
 		}
 		b.stop()
-		b.opts.Sink = b.to // configured since
+		b.opts.Sink = b.to // a webhook is configured now
 		b.again()
 		b.want(id, api.SignalDelivered, 1)
 		if n, oldest := b.Open(); n != 0 || !oldest.IsZero() {
@@ -168,8 +168,8 @@ func TestOnlySoManyAtOnce(t *testing.T) {
 	})
 }
 
-// TestTheJournalFails: what was delivered is not delivered again, and what could
-// not be recorded is at the next window.
+// TestTheJournalFails: a delivered signal is not delivered again, and a signal that could
+// not be recorded is recorded with the next window.
 func TestTheJournalFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, nil)
@@ -187,7 +187,7 @@ func TestTheJournalFails(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		sleep(time.Hour)
-		if r := b.want(id, api.SignalOpen, 1); !strings.Contains(r.LastError, "it was delivered, but") || r.Attempts != 1 {
+		if r := b.want(id, api.SignalOpen, 1); !strings.Contains(r.LastError, "the signal was delivered, but") || r.Attempts != 1 {
 			t.Errorf("got %+v", r)
 		}
 		b.journal.fail(nil)
@@ -196,7 +196,7 @@ func TestTheJournalFails(t *testing.T) {
 
 		b.detect(missing("iris", "a", 0))
 		b.journal.fail(nil)
-		b.stop() // writes down what is left
+		b.stop() // writes the remaining deliveries to the journal
 		b.wantEvents(api.EventRetrainRequested, api.EventRetrainDelivered, api.EventQualityViolated, api.EventRetrainDelivered)
 	})
 }
@@ -249,7 +249,7 @@ func TestObserver(t *testing.T) {
 	})
 }
 
-// TestManyAtOnce has all methods race with each other.
+// TestManyAtOnce lets all methods race with each other.
 func TestManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, func(o *signals.Options) { o.CoolDown = 0 })
@@ -273,7 +273,7 @@ func TestManyAtOnce(t *testing.T) {
 						t.Error(err)
 					}
 					if i%7 == 0 {
-						_, _ = b.Retry(out.ID) // it may be delivered by now
+						_, _ = b.Retry(out.ID) // the signal may be delivered already
 					}
 					if i%11 == 0 {
 						_, _ = b.Close(out.ID, api.Actor{Actor: "a"})

@@ -10,25 +10,26 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Outcome is what a detection came to. With an empty HeldBack the signal with that
-// ID is recorded; New tells whether it was not before.
+// Outcome is the result of a detection. If HeldBack is empty, the signal with the ID is
+// recorded.
 type Outcome struct {
 	ID       string
-	New      bool
-	HeldBack string // why a request for retraining was not made; empty if it was
+	New      bool   // whether the signal was not recorded before
+	HeldBack string // why a request for retraining was held back; empty if it was not
 	By       string // the id of the request that held it back
 }
 
-// Detected records what a detector has found, unless it is known or held back. It
-// fills in ID, CreatedAt and FeaturesTotal, of requests for retraining the cause, and
-// Began, where it is not set, with the start of the window. A violation without a
-// cause has one finding, which is the cause.
+// Detected records a detector's finding, unless it is known or held back. It sets ID,
+// CreatedAt and FeaturesTotal, and the cause of a request for retraining. If Began is zero,
+// it becomes the start of the window. A report of bad data without a cause must have one
+// finding, which becomes the cause.
 //
-// It may be called for each window for as long as a trouble lasts, and should be:
-// that makes up for a journal that could not be written and for a request that was
-// held back. Began must stay the same meanwhile, since the id is made from it.
+// Call it for each window as long as a problem lasts. That repeats a write to the journal
+// that failed, and makes a request that was held back. Began must not change in the
+// meantime, since the id depends on it.
 //
-// It returns when the signal survives a crash, so it may take as long as the disk.
+// It returns when the signal survives a crash, so it may wait for the disk. Errors: Invalid
+// for an incomplete signal, and those of the journal.
 func (o *Outbox) Detected(s api.SignalData) (Outcome, error) {
 	if err := complete(&s, time.Now()); err != nil {
 		return Outcome{}, err
@@ -48,7 +49,7 @@ func (o *Outbox) Detected(s api.SignalData) (Outcome, error) {
 	return out, err
 }
 
-// detected decides, with write locked.
+// detected records a signal or holds it back. write must be locked.
 func (o *Outbox) detected(s api.SignalData) (Outcome, error) {
 	out := Outcome{ID: s.ID}
 	kind := api.EventQualityViolated
@@ -78,7 +79,7 @@ func (o *Outbox) detected(s api.SignalData) (Outcome, error) {
 	return out, nil
 }
 
-// suppress writes down that a request was not made.
+// suppress writes to the journal that a request was held back.
 func (o *Outbox) suppress(s api.SignalData, out Outcome) error {
 	err := o.append(api.Event{Type: api.EventRetrainSuppressed}, out.By, api.SignalSuppression{SignalData: s, HeldBackBy: out.By, Why: out.HeldBack})
 	if err == nil {
@@ -88,8 +89,8 @@ func (o *Outbox) suppress(s api.SignalData, out Outcome) error {
 	return err
 }
 
-// Close ends a signal that somebody has dealt with: it is not sent any more, though
-// a delivery in progress may still arrive. It returns the signal as it is then.
+// Close closes a signal and returns it. The signal is not sent any more, but a delivery in
+// progress may still arrive. Errors: NotFound, and Conflict if it is closed.
 func (o *Outbox) Close(id string, actor api.Actor) (api.Signal, error) {
 	o.write.Lock()
 	defer o.write.Unlock()
@@ -98,7 +99,7 @@ func (o *Outbox) Close(id string, actor api.Actor) (api.Signal, error) {
 		return api.Signal{}, err
 	}
 	if r.State == api.SignalClosed {
-		return api.Signal{}, infer.Errorf(infer.Conflict, "%s was closed at %s already", id, r.ClosedAt.Format(time.RFC3339))
+		return api.Signal{}, infer.Errorf(infer.Conflict, "signal %s was already closed at %s", id, r.ClosedAt.Format(time.RFC3339))
 	}
 	e := api.Event{Type: api.EventRetrainClosed, Origin: api.OriginAPI, Actor: actor}
 	if err := o.append(e, id, api.SignalProgress{State: api.SignalClosed, Attempts: r.Attempts}); err != nil {
@@ -112,12 +113,12 @@ func (o *Outbox) Close(id string, actor api.Actor) (api.Signal, error) {
 		}
 	}
 	o.mu.Unlock()
-	o.log.Info("a signal was closed", zap.String("id", id), zap.String("actor", actor.Actor), zap.String("reason", actor.Reason))
+	o.log.Info("signal closed", zap.String("id", id), zap.String("actor", actor.Actor), zap.String("reason", actor.Reason))
 	return o.Get(id)
 }
 
-// Retry delivers an open signal now, whatever it would wait for. It returns the
-// signal as it is before that.
+// Retry delivers an open signal now instead of at its next attempt. It returns the signal as
+// it is before that. Errors: NotFound, and Conflict if it is not open or there is no sink.
 func (o *Outbox) Retry(id string) (api.Signal, error) {
 	r, err := o.Get(id)
 	if err != nil {
@@ -134,13 +135,13 @@ func (o *Outbox) Retry(id string) (api.Signal, error) {
 		o.wakeUp()
 		return r, nil
 	case r.State == api.SignalOpen && o.opts.Sink == nil:
-		return api.Signal{}, infer.Errorf(infer.Conflict, "there is no webhook to deliver %s to; configure one, or close it", id)
+		return api.Signal{}, infer.Errorf(infer.Conflict, "signal %s cannot be delivered, since no webhook is configured; configure one, or close the signal", id)
 	default:
-		return api.Signal{}, infer.Errorf(infer.Conflict, "%s is %s; only what is open is delivered", id, r.State)
+		return api.Signal{}, infer.Errorf(infer.Conflict, "signal %s is %s; only an open signal can be delivered", id, r.State)
 	}
 }
 
-// List returns the signals that are open and the last ones that are not, oldest first.
+// List returns the open signals and the last ones that are not open, the oldest first.
 func (o *Outbox) List() []api.Signal {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -151,7 +152,7 @@ func (o *Outbox) List() []api.Signal {
 	return all
 }
 
-// Get returns one of those that List does.
+// Get returns one of the signals of List. It fails with NotFound.
 func (o *Outbox) Get(id string) (api.Signal, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -163,7 +164,7 @@ func (o *Outbox) Get(id string) (api.Signal, error) {
 	return r, nil
 }
 
-// Open returns how many signals are open, and since when the oldest is.
+// Open returns the number of open signals, and when the oldest was recorded.
 func (o *Outbox) Open() (n int, oldest time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -178,7 +179,7 @@ func (o *Outbox) Open() (n int, oldest time.Time) {
 	return n, oldest
 }
 
-// progress adds what only the deliveries know, with mu locked.
+// progress adds the state of a signal's delivery. mu must be locked.
 func (o *Outbox) progress(r *api.Signal) {
 	j := o.jobs[r.ID]
 	if j == nil {
@@ -191,11 +192,11 @@ func (o *Outbox) progress(r *api.Signal) {
 	}
 }
 
-// append writes an event about a signal and folds it in, with write locked.
+// append writes an event about a signal to the journal and applies it. write must be locked.
 func (o *Outbox) append(e api.Event, id string, after any) error {
 	var err error
 	if e.After, err = json.Marshal(after); err != nil {
-		return &infer.Error{Code: infer.Invalid, Op: "signal", Msg: "writing signal " + id + " as JSON", Err: err}
+		return &infer.Error{Code: infer.Invalid, Op: "signal", Msg: "cannot write signal " + id + " as JSON", Err: err}
 	}
 	e.Subject = subject + id
 	if e.Origin == "" {
@@ -209,15 +210,15 @@ func (o *Outbox) append(e api.Event, id string, after any) error {
 	return o.store.Apply(e)
 }
 
-// announce says in the log what was detected.
+// announce logs a new signal.
 func (o *Outbox) announce(s api.SignalData) {
 	what := "drift detected; retraining is requested"
 	if s.Type == api.TypeDataQualityViolated {
-		what = "data of bad quality detected"
+		what = "bad data detected"
 	}
 	fields := describe(s)
 	if o.opts.Sink == nil {
-		fields = append(fields, zap.String("delivery", "none, since no webhook is configured; it stays open until it is closed"))
+		fields = append(fields, zap.String("delivery", "none, since no webhook is configured; the signal stays open until it is closed"))
 	}
 	o.log.Warn(what, fields...)
 }

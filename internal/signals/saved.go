@@ -11,7 +11,7 @@ import (
 
 // savedStore is a snapshot of a Store, as JSON.
 type savedStore struct {
-	Signals []*api.Signal         `json:"signals"` // oldest first
+	Signals []*api.Signal         `json:"signals"` // the oldest first
 	Used    []string              `json:"used"`
 	Models  map[string]savedModel `json:"models"`
 }
@@ -51,7 +51,7 @@ func (s *Store) Restore(state []byte) error {
 	}
 	for _, r := range saved.Signals {
 		if r == nil || !next.Known(r.ID) {
-			return errors.New("a signal without an id that is known")
+			return errors.New("a signal has an id that is not in the list of used ids")
 		}
 		next.signals, next.byID[r.ID] = append(next.signals, r), r
 		if r.State != api.SignalOpen {
@@ -60,10 +60,10 @@ func (s *Store) Restore(state []byte) error {
 	}
 	for name, was := range saved.Models {
 		if was.Last == nil {
-			return errors.New("a model without a request")
+			return errors.New("a model has no last request")
 		}
 		m := &model{last: was.Last, suppressed: map[suppressed]struct{}{}}
-		if r := next.byID[was.Last.ID]; r != nil { // they are one, unless it has been forgotten
+		if r := next.byID[was.Last.ID]; r != nil { // share the signal, unless it was removed
 			m.last = r
 		}
 		for _, key := range was.Suppressed {

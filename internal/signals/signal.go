@@ -13,21 +13,20 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The limits of texts in a signal, so that the largest one fits into the journal.
+// The max sizes of texts in a signal, so that the largest signal fits into the journal.
 const (
 	maxNameBytes  = 256
 	maxCauseBytes = 1 << 10
 )
 
-// idBytes is how much of the hash an id has.
+// idBytes is the number of bytes of the hash in an id.
 const idBytes = 16
 
-// ID returns the id of a signal: the first 32 hexadecimal digits of the SHA-256
-// over type, model, version, cause and began, each after the first behind a byte
-// 0x1f, and of a violation the role: each role of a version has its own data, while
-// the version is trained once. Began is written in UTC as RFC 3339 with as many
-// decimals as it needs. No two signals are written alike, since only a cause may
-// hold that byte.
+// ID returns the id of a signal: the first 32 hexadecimal digits of the SHA-256 over type,
+// model, version, cause and began, separated by bytes 0x1f. For a report of bad data, the
+// role is added, since each role of a version has its own data. Began is in UTC in RFC 3339
+// with as many decimals as it needs. The text is unambiguous, since only a cause may have
+// that byte.
 func ID(s api.SignalData) string {
 	parts := []string{s.Type, s.Model, strconv.FormatInt(s.Version, 10), s.Cause, s.Began.UTC().Format(time.RFC3339Nano)}
 	if s.Type == api.TypeDataQualityViolated {
@@ -37,7 +36,7 @@ func ID(s api.SignalData) string {
 	return hex.EncodeToString(sum[:idBytes])
 }
 
-// complete checks a signal and fills in what Detected promises to.
+// complete checks a signal and sets the fields that Detected documents.
 func complete(s *api.SignalData, now time.Time) error {
 	switch {
 	case s.Type == api.TypeRetrainRequested:
@@ -45,13 +44,13 @@ func complete(s *api.SignalData, now time.Time) error {
 	case s.Type != api.TypeDataQualityViolated:
 		return infer.Errorf(infer.Invalid, "expected the type %s or %s, got %.100q", api.TypeRetrainRequested, api.TypeDataQualityViolated, s.Type)
 	case s.Cause == "" && len(s.Features) != 1:
-		return infer.Errorf(infer.Invalid, "a violation without a cause has one finding, got %d", len(s.Features))
+		return infer.Errorf(infer.Invalid, "a report of bad data without a cause: expected one finding, got %d", len(s.Features))
 	case s.Cause == "":
 		f := s.Features[0]
 		s.Cause = f.Kind + " " + f.Feature + " " + f.Statistic
 	}
 	if !infer.ValidName(s.Model) || s.Version < 1 {
-		return infer.Errorf(infer.Invalid, "expected a model and its version, got %.300q and %d", s.Model, s.Version)
+		return infer.Errorf(infer.Invalid, "expected a valid name of a model and a version of 1 or more, got %.300q and %d", s.Model, s.Version)
 	}
 	if s.Began.IsZero() {
 		s.Began = s.Window.Start
@@ -68,11 +67,11 @@ func complete(s *api.SignalData, now time.Time) error {
 		finish(&s.Features[i])
 	}
 	s.ID = ID(*s)
-	s.Cause = short(s.Cause, maxCauseBytes) // of a name that is no name any more; the id tells them apart
+	s.Cause = short(s.Cause, maxCauseBytes) // after the id, so that signals with equal beginnings have different ids
 	return nil
 }
 
-// finish makes a finding one that JSON can carry, and that is not long.
+// finish limits the texts of a finding, and replaces numbers that JSON cannot express.
 func finish(f *api.SignalFinding) {
 	f.Feature, f.Kind, f.Statistic = short(f.Feature, maxNameBytes), short(f.Kind, maxNameBytes), short(f.Statistic, maxNameBytes)
 	for _, v := range []*float64{&f.Value, &f.P, &f.Effect, &f.Low, &f.High, &f.Shift} {
@@ -85,7 +84,7 @@ func finish(f *api.SignalFinding) {
 	}
 }
 
-// short returns the beginning of a text, as JSON will have it.
+// short returns the first bytes of a text in valid UTF-8.
 func short(s string, most int) string {
 	return strings.ToValidUTF8(s[:min(len(s), most)], "\uFFFD")
 }

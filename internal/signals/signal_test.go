@@ -15,8 +15,8 @@ import (
 	"sluice.io/sluice/internal/signals"
 )
 
-// TestID has the ids that Python's hashlib gives; they must never change, since
-// receivers know signals by them.
+// TestID compares ids with those of Python's hashlib. They must never change, since receivers
+// use them to detect duplicates.
 func TestID(t *testing.T) {
 	f := func(s api.SignalData, want string) {
 		t.Helper()
@@ -27,11 +27,11 @@ func TestID(t *testing.T) {
 	s := api.SignalData{Type: api.TypeRetrainRequested, Model: "iris", Version: 2, Cause: "drift", Began: time.Date(2026, 11, 1, 10, 5, 0, 0, time.UTC)}
 	f(s, "96bb43d2bb8b1e6c235e1433c3090156")
 	s.Began = s.Began.In(time.FixedZone("", 3600))
-	s.Role, s.Rows, s.CreatedAt, s.Window.End = "canary", 7, time.Now(), time.Now() // which do not count
+	s.Role, s.Rows, s.CreatedAt, s.Window.End = "canary", 7, time.Now(), time.Now() // not part of the id
 	f(s, "96bb43d2bb8b1e6c235e1433c3090156")
 	s.Type, s.Model, s.Cause, s.Began = api.TypeDataQualityViolated, "größe", "input petal length missing", s.Began.Add(1500*time.Millisecond)
 	f(s, "ac6c20295844efc6e6c06b0a66d58994")
-	s.Role = "stable" // whose callers send other data
+	s.Role = "stable" // callers of another role send other data
 	f(s, "ad443f83ea12fd22b2248e33898d3b76")
 }
 
@@ -62,7 +62,7 @@ func TestDetectedCompletes(t *testing.T) {
 	}
 }
 
-// TestTheLargestSignalFits into an event of the journal, whatever a feature is called.
+// TestTheLargestSignalFits: the largest signal fits into an event of the journal.
 func TestTheLargestSignalFits(t *testing.T) {
 	log := journal.Memory()
 	o := outbox(t, signals.NewStore(), onDisk{log}, nil)
@@ -99,10 +99,10 @@ func TestDetectedRefuses(t *testing.T) {
 		}
 	}
 	f("expected the type", drift("iris", 1, 0), func(s *api.SignalData) { s.Type = "x" })
-	f("expected a model", drift("", 1, 0), func(*api.SignalData) {})
-	f("expected a model", drift("a\x1fb", 1, 0), func(*api.SignalData) {})
-	f("expected a model and its version", drift("iris", 0, 0), func(*api.SignalData) {})
+	f("expected a valid name of a model", drift("", 1, 0), func(*api.SignalData) {})
+	f("expected a valid name of a model", drift("a\x1fb", 1, 0), func(*api.SignalData) {})
+	f("expected a valid name of a model and a version", drift("iris", 0, 0), func(*api.SignalData) {})
 	f("expected the start of a window", drift("iris", 1, 0), func(s *api.SignalData) { s.Window.Start = time.Time{} })
-	f("a violation without a cause has one finding, got 0", missing("iris", "a", 0), func(s *api.SignalData) { s.Features = nil })
-	f("writing signal", drift("iris", 1, 0), func(s *api.SignalData) { s.Detector = []byte("{") })
+	f("a report of bad data without a cause: expected one finding, got 0", missing("iris", "a", 0), func(s *api.SignalData) { s.Features = nil })
+	f("cannot write signal", drift("iris", 1, 0), func(s *api.SignalData) { s.Detector = []byte("{") })
 }

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// SignatureHeader bears the signature of a webhook's request.
+// SignatureHeader is the name of the header with the signature of a webhook's request.
 const SignatureHeader = "Sluice-Signature"
 
-// Sign returns the value of the header: the moment in seconds since 1970, and the
-// HMAC-SHA256 in hexadecimal digits over that number, a dot and the body. The
-// moment is part of it so that a receiver can refuse what was recorded long ago.
+// Sign returns the value of SignatureHeader: the time in seconds since 1970, and the
+// HMAC-SHA256 in hexadecimal digits over that number, a dot and the body. With the time, a
+// receiver can refuse a replay of an old request.
 func Sign(secret []byte, at time.Time, body []byte) string {
 	moment := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, secret)

@@ -12,29 +12,28 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// subject is what the subjects of a signal's events begin with.
+// subject is the prefix of the subjects of events about signals.
 const subject = "retrain/"
 
-// maxSettled is how many signals are kept that are delivered or closed, beside the
-// last request of each model. Of older ones only the ids are.
+// maxSettled is the max number of delivered or closed signals that a Store keeps, apart from
+// the last request of each model. It keeps only the ids of older ones.
 const maxSettled = 1000
 
-// Store knows the signals: those that are open, the last ones that are not, and
-// which id was ever used. It is a fold over the journal. It belongs to one
-// goroutine, until New takes it over.
+// Store has the open signals, the last ones that are not open, and all ids that were used.
+// It is a fold over the journal. It belongs to one goroutine until it is given to New.
 type Store struct {
-	signals []*api.Signal // oldest first
+	signals []*api.Signal // the oldest first
 	byID    map[string]*api.Signal
-	settled int // of signals, how many are not open
+	settled int // the number of signals that are not open
 	used    map[string]struct{}
 	models  map[string]*model
 }
 
-// model is what decides whether a model may have another request.
+// model decides whether there may be another request for a model.
 type model struct {
-	last *api.Signal // of those for retraining
-	// suppressed are those that were held back because of last and are in the
-	// journal as such. The versions of a model bound them.
+	last *api.Signal // the last request for retraining
+	// suppressed are the requests that last held back and that are in the journal. The
+	// number of versions of the model limits them.
 	suppressed map[suppressed]struct{}
 }
 
@@ -43,14 +42,14 @@ type suppressed struct {
 	cause   string
 }
 
-// NewStore returns a Store that has seen no event.
+// NewStore returns a Store without events.
 func NewStore() *Store {
 	return &Store{byID: map[string]*api.Signal{}, used: map[string]struct{}{}, models: map[string]*model{}}
 }
 
-// Apply folds the next event in; those that are not about signals change nothing,
-// and neither does one that says what is known already. On an error nothing is
-// changed: the event does not follow from those before it, or cannot be read.
+// Apply applies the next event. It ignores events that are not about signals, and events
+// with a change that it has already. It fails with Internal, and changes nothing, if the
+// event does not follow the ones before it or cannot be read.
 func (s *Store) Apply(e api.Event) error {
 	var err error
 	switch e.Type {
@@ -78,7 +77,7 @@ func (s *Store) add(e api.Event, kind string) error {
 	}
 	switch {
 	case r.ID == "" || e.Subject != subject+r.ID:
-		return fmt.Errorf("after is the signal %.100q", r.ID)
+		return fmt.Errorf("after is another signal: %.100q", r.ID)
 	case r.Type != kind:
 		return fmt.Errorf("after is of type %.100q, expected %s", r.Type, kind)
 	case s.Known(r.ID):
@@ -94,8 +93,7 @@ func (s *Store) add(e api.Event, kind string) error {
 	return nil
 }
 
-// change applies an event to the signal that it is about, unless that one is so
-// old that it has been forgotten.
+// change applies an event to its signal, unless the store does not keep the signal any more.
 func (s *Store) change(e api.Event, f func(r *api.Signal, e api.Event) error) error {
 	id := strings.TrimPrefix(e.Subject, subject)
 	r := s.byID[id]
@@ -103,7 +101,7 @@ func (s *Store) change(e api.Event, f func(r *api.Signal, e api.Event) error) er
 	case r == nil && s.Known(id):
 		return nil
 	case r == nil:
-		return errors.New("there is no such signal")
+		return errors.New("the signal does not exist")
 	}
 	was := r.State
 	if err := f(r, e); err != nil {
@@ -116,7 +114,7 @@ func (s *Store) change(e api.Event, f func(r *api.Signal, e api.Event) error) er
 	return nil
 }
 
-// delivered notes a delivery, also one that had begun when the signal was closed.
+// delivered records a delivery, also one that was in progress when the signal was closed.
 func (s *Store) delivered(r *api.Signal, e api.Event) error {
 	var after api.SignalProgress
 	if err := json.Unmarshal(e.After, &after); err != nil {
@@ -146,7 +144,7 @@ func (s *Store) suppressed(e api.Event) error {
 	}
 	m := s.models[after.Model]
 	if m == nil || m.last.ID != after.HeldBackBy || e.Subject != subject+after.HeldBackBy {
-		return fmt.Errorf("held back by %.100q, which is not the model's last request", after.HeldBackBy)
+		return fmt.Errorf("held_back_by is %.100q, which is not the model's last request", after.HeldBackBy)
 	}
 	key := suppressed{after.Version, after.Cause}
 	if _, ok := m.suppressed[key]; !ok {
@@ -156,8 +154,8 @@ func (s *Store) suppressed(e api.Event) error {
 	return nil
 }
 
-// forget keeps the number of settled signals bounded. A model's last request stays
-// until it is closed, for whoever is to close it.
+// forget limits the number of settled signals. A model's last request stays until it is
+// closed, since it must be possible to close it.
 func (s *Store) forget() {
 	for s.settled > maxSettled {
 		oldest := slices.IndexFunc(s.signals, func(r *api.Signal) bool {
@@ -173,13 +171,13 @@ func (s *Store) forget() {
 	}
 }
 
-// Known reports whether there has ever been a signal of that id.
+// Known reports whether there has ever been a signal with the id.
 func (s *Store) Known(id string) bool {
 	_, ok := s.used[id]
 	return ok
 }
 
-// Get returns a signal that has not been forgotten.
+// Get returns a signal that the store keeps.
 func (s *Store) Get(id string) (api.Signal, bool) {
 	if r := s.byID[id]; r != nil {
 		return *r, true
@@ -187,7 +185,7 @@ func (s *Store) Get(id string) (api.Signal, bool) {
 	return api.Signal{}, false
 }
 
-// All returns the signals, oldest first.
+// All returns the signals, the oldest first.
 func (s *Store) All() []api.Signal {
 	all := make([]api.Signal, len(s.signals))
 	for i, r := range s.signals {
@@ -196,9 +194,9 @@ func (s *Store) All() []api.Signal {
 	return all
 }
 
-// HeldBack returns the request for retraining, if any, that stands in the way of
-// another one for its model, and why it does. One that is not closed does until
-// expire has passed since its delivery, a closed one for the cool-down.
+// HeldBack returns the id of the request for retraining that holds back another one for the
+// model, and the reason, or empty strings. A request that is not closed does so until expire
+// has passed since its delivery. A closed one does so for the cool-down.
 func (s *Store) HeldBack(name string, now time.Time, coolDown, expire time.Duration) (by, why string) {
 	m := s.models[name]
 	switch {
@@ -213,14 +211,14 @@ func (s *Store) HeldBack(name string, now time.Time, coolDown, expire time.Durat
 	return "", ""
 }
 
-// within reports whether now is less than d after a moment, or before it: where the
-// clock was ahead then, waiting until it is there again could take for ever.
+// within reports whether now is less than d away from a moment, in either direction. If the
+// clock was ahead at the moment, now is before it; a limit prevents a wait of years.
 func within(now, moment time.Time, d time.Duration) bool {
 	since := now.Sub(moment)
 	return since > -d && since < d
 }
 
-// noted reports whether it is in the journal that such a signal was held back.
+// noted reports whether the journal has a suppression of the same version and cause.
 func (s *Store) noted(signal api.SignalData) bool {
 	_, ok := s.models[signal.Model].suppressed[suppressed{signal.Version, signal.Cause}]
 	return ok

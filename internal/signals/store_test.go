@@ -18,7 +18,7 @@ import (
 func about(kind, id string, after any) api.Event {
 	e := api.Event{Seq: 42, Type: kind, Subject: "retrain/" + id, Time: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)}
 	if after != nil {
-		e.After, _ = json.Marshal(after) // what a test makes can be written
+		e.After, _ = json.Marshal(after) // values of tests can be marshaled
 	}
 	return e
 }
@@ -47,17 +47,17 @@ func TestApplyRefuses(t *testing.T) {
 		}
 	}
 	f(about(api.EventRetrainRequested, "c", nil), "after is not a signal")
-	f(about(api.EventRetrainRequested, "c", drift("iris", 1, 0)), `after is the signal ""`)
-	f(about(api.EventRetrainRequested, "", drift("iris", 1, 0)), `after is the signal ""`)
+	f(about(api.EventRetrainRequested, "c", drift("iris", 1, 0)), `after is another signal: ""`)
+	f(about(api.EventRetrainRequested, "", drift("iris", 1, 0)), `after is another signal: ""`)
 	e := requested(drift("iris", 1, 0), "c")
 	e.Subject = "retrain/d"
-	f(e, `after is the signal "c"`)
+	f(e, `after is another signal: "c"`)
 	f(requested(missing("iris", "x", 0), "c"), "after is of type")
 	e = requested(drift("iris", 1, 0), "c")
 	e.Type = api.EventQualityViolated
 	f(e, "after is of type")
-	f(about(api.EventRetrainDelivered, "c", api.SignalProgress{}), "there is no such signal")
-	f(about(api.EventRetrainClosed, "c", nil), "there is no such signal")
+	f(about(api.EventRetrainDelivered, "c", api.SignalProgress{}), "the signal does not exist")
+	f(about(api.EventRetrainClosed, "c", nil), "the signal does not exist")
 	f(about(api.EventRetrainDelivered, "a", nil), "after is not a signal's progress")
 	f(about(api.EventRetrainSuppressed, "a", nil), "after is not a suppression")
 	held := api.SignalSuppression{SignalData: drift("iris", 1, 0), HeldBackBy: "b"}
@@ -73,7 +73,7 @@ func TestApplyRefuses(t *testing.T) {
 	}
 }
 
-// TestApplyTwice: what is known already changes nothing.
+// TestApplyTwice: the same event a second time changes nothing.
 func TestApplyTwice(t *testing.T) {
 	s := signals.NewStore()
 	closed := about(api.EventRetrainClosed, "a", nil)
@@ -101,7 +101,7 @@ func TestApplyTwice(t *testing.T) {
 	}
 }
 
-// TestOldSignalsAreForgotten but for their ids; those that are open are not.
+// TestOldSignalsAreForgotten: the store keeps only the ids of old signals that are not open.
 func TestOldSignalsAreForgotten(t *testing.T) {
 	s := signals.NewStore()
 	apply := func(e api.Event) {
@@ -131,7 +131,7 @@ func TestOldSignalsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestLastRequestsAreNotForgotten until they are closed: somebody is to do that.
+// TestLastRequestsAreNotForgotten: a model's last request stays until it is closed.
 func TestLastRequestsAreNotForgotten(t *testing.T) {
 	s := signals.NewStore()
 	apply := func(e api.Event) {
@@ -158,7 +158,7 @@ func TestLastRequestsAreNotForgotten(t *testing.T) {
 	settle("wine", requested(drift("wine", 1, 0), "wine"))
 	many(0)
 	if _, ok := s.Get("first"); !ok || len(s.All()) != 1000 {
-		t.Errorf("the request that holds back is forgotten, or one of %d too many is not", len(s.All()))
+		t.Errorf("the store lacks the request that holds others back, or keeps one of %d too many", len(s.All()))
 	}
 	settle("second", requested(drift("iris", 1, 1), "second"))
 	apply(about(api.EventRetrainClosed, "wine", nil))
@@ -175,7 +175,7 @@ func TestLastRequestsAreNotForgotten(t *testing.T) {
 	}
 }
 
-// TestRestoreRefuses: what is not a snapshot changes nothing.
+// TestRestoreRefuses: Restore fails and changes nothing if the bytes are not a snapshot.
 func TestRestoreRefuses(t *testing.T) {
 	s := signals.NewStore()
 	if err := s.Apply(requested(drift("iris", 1, 0), "a")); err != nil {
@@ -191,8 +191,8 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// FuzzStore folds any events: nothing panics, an error changes nothing, and the
-// same events come to the same.
+// FuzzStore applies any events: nothing panics, an error changes nothing, and the same events
+// give the same store.
 func FuzzStore(f *testing.F) {
 	f.Add([]byte{0, 0, 1, 0, 2, 0, 3, 0, 4, 0}, []byte(`{}`))
 	f.Add([]byte{0, 0, 4, 0, 0, 1, 2, 1, 1, 9, 3, 1, 2, 1}, []byte(`{"id":"0","state":"closed","attempts":-1}`))

@@ -21,11 +21,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// What is read of an answer at most.
+// The max sizes of the parts of an answer that are read.
 const (
 	maxAnswerBytes = 64 << 10
 	maxHeaderBytes = 64 << 10
-	maxQuotedBytes = 200 // of a text in an error
+	maxQuotedBytes = 200 // of a receiver's text in an error
 )
 
 // WebhookOptions configure a Webhook.
@@ -33,7 +33,7 @@ type WebhookOptions struct {
 	URL     string      // http or https
 	Secret  []byte      // the key of the signature
 	Source  string      // the CloudEvents' source, a URI reference
-	Version string      // of the gateway, for the header User-Agent; may be empty
+	Version string      // the gateway's version, for the header User-Agent; may be empty
 	Logger  *zap.Logger // may be nil
 }
 
@@ -46,14 +46,14 @@ type Webhook struct {
 	client *http.Client
 }
 
-// NewWebhook checks the options. It connects to nothing.
+// NewWebhook checks the options. It does not connect. It fails with Invalid.
 func NewWebhook(o WebhookOptions) (*Webhook, error) {
 	to, err := url.Parse(o.URL)
 	switch {
 	case err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https":
 		return nil, infer.Errorf(infer.Invalid, "webhook: expected a URL that begins with https:// or http:// and a host")
 	case len(o.Secret) == 0:
-		return nil, infer.Errorf(infer.Invalid, "webhook: expected a secret to sign with")
+		return nil, infer.Errorf(infer.Invalid, "webhook: the secret for the signature is missing")
 	}
 	if _, err := url.Parse(o.Source); err != nil || o.Source == "" {
 		return nil, infer.Errorf(infer.Invalid, "webhook: the source: expected a URI reference, got %.100q", o.Source)
@@ -62,14 +62,14 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 		o.Logger = zap.NewNop()
 	}
 	if to.Scheme == "http" && !loopback(to.Hostname()) {
-		o.Logger.Warn("the webhook's URL is plain http: what is sent can be read on the way, though not forged", zap.String("host", to.Host))
+		o.Logger.Warn("the webhook's URL is plain http: others on the network can read signals, but cannot forge them; use https", zap.String("host", to.Host))
 	}
 	agent := "sluice"
 	if o.Version != "" {
 		agent += "/" + o.Version
 	}
-	// Deliveries are rare, so each has a connection of its own. On one that is kept
-	// the client might send a request a second time by itself.
+	// Deliveries are rare, so each has its own connection. On a kept connection, the client
+	// might send a request twice by itself.
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, DisableCompression: true,
 		MaxResponseHeaderBytes: maxHeaderBytes, Protocols: new(http.Protocols),
@@ -86,7 +86,7 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 	return w, nil
 }
 
-// SetSecret signs with another key from now on. It must not be empty.
+// SetSecret changes the key of the signature. It must not be empty.
 func (w *Webhook) SetSecret(secret []byte) {
 	secret = bytes.Clone(secret)
 	w.secret.Store(&secret)
@@ -97,8 +97,8 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Deliver posts a signal once. Only a 2xx is success; it counts from the moment
-// its status is there, whatever follows.
+// Deliver posts a signal once. Only a 2xx is a success. The rest of the answer after the
+// status does not matter. wait is the time in the header Retry-After, or 0.
 func (w *Webhook) Deliver(ctx context.Context, s api.SignalData) (wait time.Duration, err error) {
 	body, err := encode(s, w.source)
 	if err != nil {
@@ -116,21 +116,21 @@ func (w *Webhook) Deliver(ctx context.Context, s api.SignalData) (wait time.Dura
 	if err != nil {
 		return 0, plain(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing more is wanted of it
+	defer resp.Body.Close() //nolint:errcheck // the rest is not needed
 	switch status := resp.StatusCode; {
-	case status < 200: // its body is the connection itself, without an end
+	case status < 200: // its body is the connection itself, which has no end
 		return 0, fmt.Errorf("the receiver answered %d", status)
 	case status < 300:
-		return 0, nil // without looking at the body: each moment until it is journalled counts
+		return 0, nil // without reading the body, so that the delivery is in the journal soon
 	case status < 400:
 		return 0, fmt.Errorf("the receiver answered %d, a redirect to %s; redirects are not followed, so configure the final URL",
 			status, quote(resp.Header.Get("Location")))
 	}
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes)) // what there is of it will do
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes)) // a part of it is enough
 	return retryAfter(resp.Header.Get("Retry-After"), now), fmt.Errorf("the receiver answered %d: %s", resp.StatusCode, quote(string(text)))
 }
 
-// plain is the cause alone: http's own error quotes the URL, which may hold a token.
+// plain returns the cause of an error of net/http, without the URL, which may have a token.
 func plain(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
@@ -141,7 +141,7 @@ func plain(err error) error {
 	return err
 }
 
-// quote returns the beginning of what a receiver said, without what would spoil a line.
+// quote returns the beginning of a receiver's text in quotes, without control characters.
 func quote(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -152,9 +152,10 @@ func quote(s string) string {
 	return strconv.Quote(strings.TrimSpace(s))
 }
 
-// retryAfter reads the header: seconds, or a date. 0 if it says nothing.
+// retryAfter returns the time in a header Retry-After, which has seconds or a date. It
+// returns 0 if there is none, and at most a day.
 func retryAfter(text string, now time.Time) time.Duration {
-	const most = 24 * time.Hour // so that no number overflows
+	const most = 24 * time.Hour
 	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return min(time.Duration(n)*time.Second, most)
 	}

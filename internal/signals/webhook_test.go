@@ -35,7 +35,7 @@ func webhook(t testing.TB, url string) *signals.Webhook {
 	return w
 }
 
-// recorded returns a signal that is in the journal.
+// recorded returns a signal as it is in the journal.
 func recorded(t testing.TB, s api.SignalData) api.SignalData {
 	t.Helper()
 	o := outbox(t, signals.NewStore(), &tape{}, nil)
@@ -50,7 +50,7 @@ func recorded(t testing.TB, s api.SignalData) api.SignalData {
 	return r.SignalData
 }
 
-// serve starts a receiver that answers as f does.
+// serve starts a receiver with the handler f.
 func serve(t testing.TB, f http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(f)
@@ -119,8 +119,8 @@ func TestWebhookSendsACloudEvent(t *testing.T) {
 	f(s, "critical")
 }
 
-// TestGolden: a body and its signature as docs/drift.md has them checked. They were
-// also checked with that Python code.
+// TestGolden checks a body and its signature. The Python code in docs/drift.md accepted them
+// too.
 func TestGolden(t *testing.T) {
 	body, err := os.ReadFile(filepath.Join("testdata", "event.json"))
 	if err != nil {
@@ -161,7 +161,7 @@ func TestNewWebhookRefuses(t *testing.T) {
 	f("http:///hunter2", "s", "", badURL)
 	f("http://hunter2:x/%zz", "s", "", badURL)
 	f("//hunter2", "s", "", badURL)
-	f("https://x", "", "", "expected a secret to sign with")
+	f("https://x", "", "", "the secret for the signature is missing")
 	f("https://x", "s", "%zz", `expected a URI reference, got "%zz"`)
 	f("https://x", "s", "", `expected a URI reference, got ""`)
 }
@@ -183,8 +183,8 @@ func TestPlainHTTPIsWarnedOf(t *testing.T) {
 	f("http://[::1]:80", 0)
 }
 
-// TestOutboxAndWebhook: a receiver that is down, then broken, then well, over real
-// connections.
+// TestOutboxAndWebhook: over real connections, the receiver is down, then fails, then
+// accepts.
 func TestOutboxAndWebhook(t *testing.T) {
 	var n int
 	arrived := make(chan string, 10)
@@ -239,6 +239,6 @@ func TestWebhookSignsWithTheSecretThatIsSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !<-right {
-		t.Error("it is signed with another secret")
+		t.Error("the signature is not of the new secret")
 	}
 }
