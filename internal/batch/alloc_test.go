@@ -83,7 +83,7 @@ func TestPredictAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A trial that wants no copies costs those who offer nothing.
+// A trial that wants no copies costs callers nothing.
 func TestASettledTrialAllocatesNothing(t *testing.T) {
 	o := trialOptions()
 	o.NewInstance = func() (batch.Instance, error) { return &echo{}, nil }

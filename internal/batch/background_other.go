@@ -2,8 +2,8 @@
 
 package batch
 
-// lowerPriority does nothing: no priority of a single thread is known here.
+// lowerPriority does nothing: only Linux has a priority for a single thread.
 func lowerPriority() error { return nil }
 
-// onMainThread is of no interest where nothing is lowered.
+// onMainThread is not used if no priority is lowered.
 func onMainThread() bool { return false }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// BenchmarkPredict is the cost of a request from end to end but for the model,
-// with that many callers at once.
+// BenchmarkPredict measures the cost of a request from end to end without the model, with that
+// many callers at a time.
 func BenchmarkPredict(b *testing.B) {
 	for _, callers := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {

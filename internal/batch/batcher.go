@@ -27,18 +27,18 @@ type Batcher struct {
 	working  sync.WaitGroup // workers that have not ended
 	started  atomic.Bool
 	ended    chan struct{} // closed when Run returns
-	stopped  atomic.Bool   // work is cut off
+	stopped  atomic.Bool   // work is terminated
 
 	health health // of the version
 
 	lower    func() error // lowers the calling thread's priority
-	complain sync.Once    // that it cannot be lowered
+	complain sync.Once    // logs once that it cannot be lowered
 
 	mu       sync.Mutex
 	queue    queue
-	idle     []*worker // the last one to fall idle is woken first: its caches are warm
-	free     int       // workers that are idle or about to look for work
-	closing  bool      // nothing new is accepted
+	idle     []*worker // the last one to become idle is woken first: its caches are warm
+	free     int       // workers that are idle or are about to look for work
+	closing  bool      // new requests are refused
 	linger   *time.Timer
 	lingerAt time.Duration // when linger wakes a worker, or never
 }
@@ -71,9 +71,9 @@ func New(opts Options) (*Batcher, error) {
 	return b, nil
 }
 
-// Run has what is accepted run, each instance on one goroutine at a time, until Shutdown has
-// emptied the queue or ctx ends, which cuts off what runs and refuses what
-// waits. It returns when all instances are closed, with the errors of closing them.
+// Run runs the accepted requests, each instance on one goroutine at a time, until Shutdown has
+// emptied the queue or ctx ends. The end of ctx terminates the current runs and refuses the
+// waiting requests. Run returns when all instances are closed, with the errors of closing them.
 func (b *Batcher) Run(ctx context.Context) error {
 	if !b.started.CompareAndSwap(false, true) {
 		return errors.New("batch: Run was called before")
@@ -104,19 +104,18 @@ func (b *Batcher) Run(ctx context.Context) error {
 	return err
 }
 
-// notLowered logs, once, that workers run with the priority of the rest.
+// notLowered logs once that the workers run with normal priority.
 func (b *Batcher) notLowered(err error) {
 	b.complain.Do(func() {
-		b.log.Warn("background work runs with the priority of the rest", zap.String("model", b.model.Name),
+		b.log.Warn("background work runs with normal priority", zap.String("model", b.model.Name),
 			zap.Int64("version", b.model.Version), zap.Error(err))
 	})
 }
 
-// Shutdown refuses new requests and returns when all accepted ones have ended
-// and Run has returned, or is about to. Where ctx ends first, it cuts off what
-// runs, refuses what waits and returns ctx's error without waiting for Run,
-// which returns when the runtime lets go. Run must have been called or be about
-// to be.
+// Shutdown refuses new requests and returns when all accepted ones have ended and Run has
+// returned or is about to. If ctx ends first, Shutdown terminates the current runs, refuses the
+// waiting requests and returns ctx's error. It does not wait for Run then, which returns when
+// the runtime does. Run must have been called or be about to be called.
 func (b *Batcher) Shutdown(ctx context.Context) error {
 	b.close(false)
 	select {
@@ -124,7 +123,7 @@ func (b *Batcher) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		b.stop()
-		return fmt.Errorf("batch: work was cut off: %w", context.Cause(ctx))
+		return fmt.Errorf("batch: requests were terminated: %w", context.Cause(ctx))
 	}
 }
 
@@ -135,7 +134,7 @@ func (b *Batcher) Queued() int {
 	return b.queue.requests
 }
 
-// stop refuses what waits and cuts off what runs.
+// stop refuses the waiting requests and terminates the current runs.
 func (b *Batcher) stop() {
 	b.stopped.Store(true)
 	for _, it := range b.close(true) {
@@ -146,8 +145,8 @@ func (b *Batcher) stop() {
 	}
 }
 
-// close refuses new requests and lets workers end that find nothing. With drop
-// it takes out what waits, for the caller to end.
+// close refuses new requests, and workers without work end. With drop it removes the waiting
+// requests; the caller must end them.
 func (b *Batcher) close(drop bool) (dropped []*item) {
 	b.mu.Lock()
 	b.closing, b.queue.drain = true, true
@@ -163,9 +162,9 @@ func (b *Batcher) close(drop bool) (dropped []*item) {
 	return dropped
 }
 
-// next waits for work and puts it into w: members to run, refused to tell. It is false
-// if the worker's goroutine is to end: the worker is idle, and roused seldom, or there will
-// be no more.
+// next waits for work and puts it into w: members to run, refused to answer. It is false if the
+// worker's goroutine must end, since the worker is idle and seldom woken, or there is no more
+// work.
 func (b *Batcher) next(w *worker) bool {
 	b.mu.Lock()
 	b.finish(w)
@@ -200,8 +199,8 @@ func (b *Batcher) next(w *worker) bool {
 	return true
 }
 
-// take puts what waits into w. It is not ok where that is nothing; again then
-// says when to look next.
+// take puts waiting requests into w. ok is false if there are none; again then says when to
+// look next.
 func (b *Batcher) take(w *worker) (again time.Duration, ok bool) {
 	w.taken = b.now()
 	w.members, w.refused, again = b.queue.take(w.taken, b.free, w.members[:0], w.refused[:0])
@@ -222,8 +221,8 @@ func (b *Batcher) finish(w *worker) {
 	w.last = lesson{}
 }
 
-// takeIdle takes a worker off the idle ones where something waits; nil is none.
-// The caller rouses it once the lock is free.
+// takeIdle removes a worker from the idle ones if a request waits, else it returns nil. The
+// caller wakes it after it has released the lock.
 func (b *Batcher) takeIdle() (w *worker) {
 	if last := len(b.idle) - 1; last >= 0 && len(b.queue.active) > 0 {
 		w, b.idle = b.idle[last], b.idle[:last]
@@ -231,7 +230,7 @@ func (b *Batcher) takeIdle() (w *worker) {
 	return w
 }
 
-// wakeAt has an idle worker look again at that time.
+// wakeAt makes an idle worker look for work at that time.
 func (b *Batcher) wakeAt(at time.Duration) {
 	if at >= b.lingerAt {
 		return

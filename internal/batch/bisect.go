@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// run takes members, all gathering since start, to their ends. If several fail together,
-// the values of one may be the cause. It is found by bisection: each half is run again,
-// and what fails is halved again, so that one request among n costs at most 2·log2 n
-// further runs and the others get their answers. Each member that fails alone costs as
-// much, so if there are many, halves that fail cost more than they save: after 2·log2 n
-// further runs of several members the rest run one by one, which are at most n more.
+// run runs members, all in the state gathering since start, until each has ended. If several
+// fail together, the values of one may be the cause. Bisection finds it: each half is run
+// again, and a half that fails is halved again. One bad request among n costs at most 2·log2 n
+// further runs, and the others get their answers. If there are many bad requests, halves that
+// fail cost more than they save: after 2·log2 n further runs of several members the rest run
+// one by one, in at most n more runs.
 //
-// A panic is a bug of ours and no answer to values, so nothing is run again.
+// A panic is a bug and is not caused by values, so nothing is run again.
 func (w *worker) run(members []*item, start time.Duration) {
 	compute, err := w.try(members, start)
 	switch {
@@ -26,7 +26,7 @@ func (w *worker) run(members []*item, start time.Duration) {
 	}
 }
 
-// again runs those of the members of a failed run that are still there, in parts of size.
+// again runs the members of a failed run that have not left, in parts of size members.
 func (w *worker) again(members []*item, size int) {
 	for part := range slices.Chunk(members, size) {
 		if len(part) > 1 {
@@ -43,5 +43,5 @@ func (w *worker) again(members []*item, size int) {
 	}
 }
 
-// levels is how often n can be halved, rounded up: the logarithm of base 2.
+// levels is the logarithm of n to the base 2, rounded up.
 func levels(n int) int { return bits.Len(uint(max(0, n-1))) } //nolint:gosec // not negative

@@ -43,7 +43,7 @@ func (s *server) together(n int) []*call {
 // logarithm is that of base 2, rounded up.
 func logarithm(n int) int { return bits.Len(uint(n - 1)) }
 
-// One request is blamed, wherever it is, within 2·log2 n further runs.
+// One bad request is found, wherever it is, within 2·log2 n further runs.
 func TestOneAmongMany(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 5, 8, 13, 32, 64} {
 		for bad := 1; bad <= n; bad += max(1, n/8) {
@@ -58,7 +58,7 @@ func TestOneAmongMany(t *testing.T) {
 							c.wantDoubled(t)
 						}
 					}
-					// Beside them there is a run of the known input, request 0.
+					// Besides them there is a run of the known input, request 0.
 					if further, most := len(s.instances[0].history())-3, 2*logarithm(n); further > most {
 						t.Errorf("%d further runs, want at most %d", further, most)
 					}
@@ -68,7 +68,7 @@ func TestOneAmongMany(t *testing.T) {
 	}
 }
 
-// However many are bad, there are at most n + 2·log2 n further runs.
+// However many requests are bad, there are at most n + 2·log2 n further runs.
 func TestManyAmongMany(t *testing.T) {
 	const n = 64
 	for _, every := range []int{1, 2, 3, 7, 20} {
@@ -94,7 +94,7 @@ func TestManyAmongMany(t *testing.T) {
 	}
 }
 
-// Times are those of the run that answered, and the queue's time reaches to it.
+// Times are those of the run that answered; the time in the queue ends with that run's start.
 func TestTimesAfterBisection(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, failOn(4))
@@ -117,7 +117,7 @@ func TestTimesAfterBisection(t *testing.T) {
 	})
 }
 
-// Members may leave between the runs of a bisection, and all at once.
+// Members may leave between the runs of a bisection, and all at the same time.
 func TestLeavingABisection(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, failOn(1))
@@ -159,7 +159,7 @@ func TestCutOffInABisection(t *testing.T) {
 	})
 }
 
-// The pieces of a split request are members like others.
+// The pieces of a split request are members like any other.
 func TestBadPieceOfASplitRequest(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, func(o *batch.Options, instances []*fake) {

@@ -33,7 +33,7 @@ func TestFullQueueRefusesAtOnce(t *testing.T) {
 	})
 }
 
-// Who is about to be taken by a free instance does not wait.
+// A request that a free instance is about to take does not count as waiting.
 func TestFreeInstancesAreBesideTheQueue(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 2, func(o *batch.Options, instances []*fake) {
@@ -85,8 +85,8 @@ func TestRowsOfInputsMustAgree(t *testing.T) {
 	})
 }
 
-// Dimensions of different names may be of different sizes: such a request is not the
-// caller's mistake.
+// Dimensions of different names may have different sizes: such a request is not the caller's
+// mistake.
 func TestRowsOfDifferentNamesMayDiffer(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		m := twoInputs()

@@ -12,7 +12,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// crowded is an echo that lets others come before it runs, and counts who was joined.
+// crowded is an echo that yields to others before it runs, and counts the requests that were
+// joined.
 type crowded struct {
 	echo
 	joined int
@@ -30,7 +31,7 @@ func (c *crowded) Run() error {
 	return nil
 }
 
-// Requests that wait for each other take other ways than one alone: they queue, are
+// Requests that wait for each other take other code paths than a single one: they queue, are
 // joined, and are woken.
 func TestManyCallersAllocateNothing(t *testing.T) {
 	const callers, each = 16, 2000
@@ -68,8 +69,8 @@ func TestManyCallersAllocateNothing(t *testing.T) {
 	if err := <-ran; err != nil {
 		t.Error(err)
 	}
-	// The callers' goroutines and requests, and pools that the collector emptied, are
-	// some dozens of allocations in all.
+	// The callers' goroutines and requests, and pools that the collector emptied, make a few
+	// dozen allocations in total.
 	if n > 0.01 {
 		t.Errorf("%.4f allocations per Predict, want 0", n)
 	}

@@ -9,28 +9,28 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// slight is how many times the tolerance a difference may be and still come from
-// rounding: runs of different sizes use different kernels, and some models amplify what
-// these differ by if their data is not what they were trained for. Probabilities of
-// Magika 3.3 differ by 0.005 for 2048 bytes of 0 and 1, and by 0.0000003 for any bytes.
+// slight is the factor by which a difference may exceed the tolerance and still come from
+// rounding. Runs of different sizes use different kernels, and some models amplify the
+// differences if the data is unlike their training data. Probabilities of Magika 3.3 differ by
+// 0.005 for 2048 bytes of 0 and 1, and by 0.0000003 for any bytes.
 const slight = 100
 
-// sample is a request with what it gives alone.
+// sample is a request with its outputs from a run alone.
 type sample struct {
 	rows    int64
 	inputs  []infer.Tensor
 	outputs []infer.Tensor
 }
 
-// comparer runs requests together and apart on an instance that nobody else uses.
+// comparer runs requests together and alone on an instance that nothing else uses.
 type comparer struct {
 	instance  Instance
 	tolerance float64
 	log       *zap.Logger
 }
 
-// run executes one run and ends it when ctx ends. The responses are left to the
-// garbage collector.
+// run executes one run and terminates it when ctx ends. The garbage collector frees the
+// responses.
 func (c *comparer) run(ctx context.Context, reqs []*infer.Request) (responses []*infer.Response, err error) {
 	err = protect(c.log, "probe", func() error {
 		if err := c.instance.Gather(reqs); err != nil {
@@ -51,8 +51,8 @@ func (c *comparer) run(ctx context.Context, reqs []*infer.Request) (responses []
 	return responses, err
 }
 
-// execute runs what was gathered. When it returns, no Terminate is on its way that
-// could hit the next run.
+// execute runs the gathered inputs. When it returns, no Terminate is pending that could hit the
+// next run.
 func (c *comparer) execute(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (c *comparer) execute(ctx context.Context) error {
 	return c.instance.Run()
 }
 
-// alone runs the sample for itself and keeps its outputs.
+// alone runs the sample in a run of its own and keeps its outputs.
 func (c *comparer) alone(ctx context.Context, s *sample) error {
 	responses, err := c.run(ctx, []*infer.Request{{Inputs: s.inputs}})
 	if err != nil {
@@ -80,8 +80,8 @@ func (c *comparer) alone(ctx context.Context, s *sample) error {
 	return nil
 }
 
-// checkRows says which output of a sample does not have its rows along the first
-// dimension. The Reason of the finding is empty if all have.
+// checkRows finds an output of a sample that does not have its rows along the first dimension.
+// The Reason of the finding is empty if there is none.
 func checkRows(s *sample) Finding {
 	for k := range s.outputs {
 		if out := &s.outputs[k]; !hasRows(out, s.rows) {
@@ -93,7 +93,7 @@ func checkRows(s *sample) Finding {
 
 func hasRows(t *infer.Tensor, n int64) bool { return len(t.Shape) > 0 && t.Shape[0] == n }
 
-// outputShape is the finding of an output whose first dimension is not the rows.
+// outputShape is the finding of an output whose first dimension is not the number of rows.
 func outputShape(t *infer.Tensor, rows int64) Finding {
 	if rows > 1 {
 		for axis := 1; axis < len(t.Shape); axis++ {
@@ -110,9 +110,9 @@ func outputShape(t *infer.Tensor, rows int64) Finding {
 }
 
 // together runs samples in an arrangement, a list of requests of which each is a list of
-// samples, and compares with what they gave alone. The Reason of the finding is empty
-// if all is equal, and it is Undecided if the difference is slight; err is that of the
-// run.
+// samples, and compares the outputs with those of the samples alone. The Reason of the finding
+// is empty if all are equal, and the finding is Undecided if the difference is slight. err is
+// the error of the run.
 func (c *comparer) together(ctx context.Context, samples []sample, arrangement [][]int) (Finding, error) {
 	reqs := make([]*infer.Request, len(arrangement))
 	for i, members := range arrangement {
@@ -130,7 +130,7 @@ func (c *comparer) together(ctx context.Context, samples []sample, arrangement [
 	return Finding{}, nil
 }
 
-// differs compares the outputs of one request with those of its samples alone.
+// differs compares the outputs of one request with those of its samples when run alone.
 func (c *comparer) differs(outputs []infer.Tensor, samples []sample, members []int) Finding {
 	rows := int64(0)
 	for _, m := range members {
@@ -156,8 +156,8 @@ func (c *comparer) differs(outputs []infer.Tensor, samples []sample, members []i
 	return Finding{}
 }
 
-// distinct reports whether two of the samples can be told apart by their outputs.
-// Otherwise nothing is seen if a model mixes them.
+// distinct reports whether the outputs differ between samples. If they do not, a model that
+// mixes rows goes unnoticed.
 func (c *comparer) distinct(samples []sample) bool {
 	for i := 1; i < len(samples); i++ {
 		for k := range samples[i].outputs {
@@ -169,7 +169,7 @@ func (c *comparer) distinct(samples []sample) bool {
 	return false
 }
 
-// joinSamples makes the inputs of one request of several samples.
+// joinSamples makes the inputs of one request from several samples.
 func joinSamples(samples []sample, members []int) []infer.Tensor {
 	inputs := append([]infer.Tensor(nil), samples[members[0]].inputs...)
 	for k := range inputs {
@@ -185,7 +185,7 @@ func joinSamples(samples []sample, members []int) []infer.Tensor {
 	return inputs
 }
 
-// failTogether is the finding of requests that fail together only.
+// failTogether is the finding of requests that fail only when they run together.
 func failTogether() Finding { return mixed("rows that run alone fail together") }
 
 // bytesOf returns the bytes of tensors.
@@ -196,7 +196,7 @@ func bytesOf(tensors []infer.Tensor) (n int64) {
 	return n
 }
 
-// sizeText says a number of bytes for people.
+// sizeText formats a number of bytes.
 func sizeText(n int64) string {
 	const mib = 1 << 20
 	if n >= mib {

@@ -2,17 +2,17 @@ package batch
 
 import "time"
 
-// cost is what is known of the run times of a shape: a line
+// cost is a model of the run times of a shape: a line
 //
 //	t(n) = a + b·n    for n rows, with a, b ≥ 0
 //
-// fitted to the runs as they come. This is the cost of batches in Inoue, "Queueing
-// analysis of GPU-based inference servers with dynamic batching" (2021). The fit is
-// weighted recursive least squares with exponential forgetting, for a line in its
-// centred form, which is stable where the textbook's sums cancel. Its subject is the
-// time of one row: with x = 1/n and y = t/n the line is y = b + a·x. The noise of run
-// times is in proportion to them; so that no size drowns the others, x and y are
-// bounded by those of one row, and g makes up for what y still differs.
+// fitted to the runs as they end. This is the cost of batches in Inoue, "Queueing analysis of
+// GPU-based inference servers with dynamic batching" (2021). The fit is weighted recursive
+// least squares with exponential forgetting, for a line in its centred form, which is
+// numerically stable, unlike the sums of textbooks. It fits the time of one row: with x = 1/n
+// and y = t/n the line is y = b + a·x. The noise of run times is in proportion to them. So that
+// no size dominates, x and y are bounded by those of one row, and the weight g balances the
+// remaining differences of y.
 //
 //	g   = my/(b + a·x)                  within 1/4 and 4
 //	w   = keep·w + g
@@ -20,16 +20,16 @@ import "time"
 //	sxx = keep·sxx + g·(x-mx')·(x-mx)   sxy likewise, with y-my; mx' is mx before
 //	a   = sxy/sxx    b = my - a·mx      clamped to a, b ≥ 0 through (mx, my)
 //
-// Runs that are all of one size tell the mean at that size and nothing of the slope:
-// sxx and sxy change, and forget, only with runs apart from the mean. So a slope is
-// kept until there is a better one. Beyond the sizes seen, what is used of the line
-// is the bound that a, b ≥ 0 leave: fewer rows take at least their share of the time
-// of the smallest run, more take no less than the largest.
+// Runs of a single size give the mean at that size and say nothing about the slope: sxx and sxy
+// change, and forget, only with runs apart from the mean. So a slope is kept until there is a
+// better one. Beyond the sizes seen, only the bounds that follow from a, b ≥ 0 are used: fewer
+// rows take at least their share of the time of the smallest run, and more rows take at least
+// as long as the largest.
 //
-// Run times have outliers: a thread that lost its core takes a hundred times as long.
-// A run that takes more than four times what it should is left out. One that takes less
-// than a quarter counts, and lowers at once what requests are refused for. After four
-// in a row of either kind the line starts anew from the last.
+// Run times have outliers: a thread that loses its core takes a hundred times as long. A run
+// that takes more than four times the expected time is left out. A run that takes less than a
+// quarter counts, and immediately lowers the estimate that requests are refused by. After four
+// in a row of either kind the fit starts again from the last run.
 //
 // The zero value knows nothing. Times are in nanoseconds.
 type cost struct {
@@ -38,23 +38,23 @@ type cost struct {
 	a, b                float64
 	lo, hi              int // the fewest and most rows seen
 	runs                uint64
-	slow, fast          int // so many of the last runs, in a row, were outliers
+	slow, fast          int // how many of the last runs, in a row, were outliers
 
 	trust     float64 // lowers the line after refusals and fast runs; 1 after a run that it described
 	least     time.Duration
-	leastRows int // runs of so many rows take at least that; where least is 0, nothing is known
+	leastRows int // runs of this many rows or more take at least that; nothing is known if least is 0
 
 	alone bool // requests are not joined
-	turns uint // runs where that made a difference
+	turns uint // runs for which joining made a difference
 }
 
 const (
-	keep       = 1 - 1./32 // what a run leaves of the weight of those before
+	keep       = 1 - 1./32 // the share of the weight of earlier runs that a new run leaves
 	mostWeight = 4.
-	outlier    = 4    // so many times slower or faster is no noise
-	mostOdd    = 4    // so many outliers in a row are none
-	fewest     = 12   // the weight below which a fit is not used to decide
-	precision  = 0.08 // the standard error of a, relative to the time of one row, above which it is not
+	outlier    = 4    // a time that is off by this factor is not noise
+	mostOdd    = 4    // after this many outliers in a row the fit starts again
+	fewest     = 12   // the weight below which a fit decides nothing
+	precision  = 0.08 // the standard error of a, relative to the time of one row, above which a fit decides nothing
 )
 
 // record notes a run that succeeded.
@@ -77,7 +77,7 @@ func (c *cost) record(rows int, took time.Duration) {
 			}
 		default:
 			c.slow, c.fast = 0, 0
-			if c.trust < 1 { // not further than to this run
+			if c.trust < 1 { // at most up to this run
 				c.trust = min(1, max(c.trust, t/least))
 			}
 		}
@@ -108,14 +108,14 @@ func (c *cost) record(rows int, took time.Duration) {
 	c.solve()
 }
 
-// forget drops the line, and keeps how requests run until there is another.
+// forget drops the line. It keeps whether requests run alone until there is a new line.
 func (c *cost) forget() {
 	*c = cost{runs: c.runs, alone: c.alone, turns: c.turns}
 }
 
 func (c *cost) solve() {
 	switch a := c.sxy / c.sxx; {
-	case c.lo == c.hi: // any slope will do; see at
+	case c.lo == c.hi: // any slope fits; see at
 		c.a, c.b = c.my/c.mx, 0
 	case a <= 0:
 		c.a, c.b = 0, c.my
@@ -128,8 +128,8 @@ func (c *cost) solve() {
 
 func (c *cost) line(rows float64) float64 { return c.a + c.b*rows }
 
-// bounds returns between which times a run must lie if the line is right: one time
-// within the sizes seen.
+// bounds returns the least and the most time of a run by the line. They are equal within the
+// sizes seen.
 func (c *cost) bounds(rows int) (least, most float64) {
 	n := float64(rows)
 	switch {
@@ -145,8 +145,8 @@ func (c *cost) bounds(rows int) (least, most float64) {
 	}
 }
 
-// at returns how long a run of so many rows takes, or at least takes; 0 if nothing
-// is known.
+// at returns an estimate of the time of a run with that many rows, beyond the sizes seen a
+// lower bound. It is 0 if nothing is known.
 func (c *cost) at(rows int) time.Duration {
 	if c.w == 0 && c.least == 0 {
 		return 0
@@ -160,8 +160,8 @@ func (c *cost) at(rows int) time.Duration {
 	return took
 }
 
-// atMost returns how long a run of so many rows takes at the most, as far as one
-// knows; 0 if nothing is known.
+// atMost returns an upper bound of the time of a run with that many rows. It is 0 if nothing is
+// known.
 func (c *cost) atMost(rows int) time.Duration {
 	if c.w == 0 {
 		return 0
@@ -170,21 +170,19 @@ func (c *cost) atMost(rows int) time.Duration {
 	return max(time.Duration(most), c.at(rows))
 }
 
-// atLeast notes a run that was cut off after took; if that is less than was to be
-// expected it tells nothing. How long it would have taken is a guess, half as much
-// again; refusals and runs that succeed correct it. The guess stays below the longest
-// that a request may take, so that one that comes fresh is tried: one slow run must
-// not speak for all that follow, and whether the version has become too slow only runs
-// can tell.
+// atLeast notes a run that was terminated after took. It is ignored if took is less than
+// expected. The time that the run would have taken is guessed as 1.5·took; refusals and
+// successful runs correct the guess. The guess stays below timeout, so that a request with all
+// its time left is still tried: one slow run must not decide for all later ones, and only runs
+// can show whether the version has become too slow.
 func (c *cost) atLeast(rows int, took, timeout time.Duration) {
 	if took >= c.at(rows) {
 		c.least, c.leastRows = min(took+took/2, timeout-timeout/8), rows
 	}
 }
 
-// refused lowers what a request was refused for. Without it one slow run would lock
-// out for ever those who would wait less, as nothing runs any more that could show
-// better.
+// refused lowers the estimate by which a request was refused. Without it one slow run could
+// lock out short deadlines for ever, since nothing would run that could correct the estimate.
 func (c *cost) refused() {
 	c.trust -= c.trust / 16
 	c.least -= (c.least + 15) / 16

@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/internal/batch"
 )
 
-// law is how long runs take: a + b·n, with noise in proportion.
+// law is the run time of a model: a + b·n, with noise in proportion.
 type law struct {
 	a, b  time.Duration
 	noise float64
@@ -86,8 +86,8 @@ func TestFitFollowsAChange(t *testing.T) {
 	}
 }
 
-// A thread that loses its core makes a run take a hundred times as long: the very
-// first, now and then, or all instances at once.
+// A thread that loses its core makes a run take a hundred times as long: the very first, now
+// and then, or all instances at the same time.
 func TestOutliersDoNotPoisonTheFit(t *testing.T) {
 	for name, l := range laws {
 		for what, stalled := range map[string]func(i int) bool{
@@ -113,7 +113,7 @@ func TestOutliersDoNotPoisonTheFit(t *testing.T) {
 	}
 }
 
-// One size tells its mean, and bounds for others.
+// Runs of one size give its mean, and bounds for other sizes.
 func TestOneSizeTellsBoundsOfOthers(t *testing.T) {
 	rng := newRand(4)
 	var c batch.Cost
@@ -128,8 +128,8 @@ func TestOneSizeTellsBoundsOfOthers(t *testing.T) {
 	near(t, "fewer rows", c.At(2), 2*ms, 0.05)
 }
 
-// Beyond the sizes seen the line is not trusted: a slope out of one and two rows says
-// little of a hundred.
+// Beyond the sizes seen the line is not used: a slope from runs of one and two rows says little
+// about a hundred.
 func TestLineIsNotDrawnOut(t *testing.T) {
 	var c batch.Cost
 	c.Record(4, 14*ms)
@@ -139,7 +139,7 @@ func TestLineIsNotDrawnOut(t *testing.T) {
 	}
 }
 
-// What was learnt of the slope outlives any number of runs that say nothing of it.
+// A learnt slope outlives any number of runs that say nothing about it.
 func TestSlopeOutlivesRunsOfOneSize(t *testing.T) {
 	l, rng := laws["encoder"], newRand(5)
 	var c batch.Cost
@@ -152,7 +152,7 @@ func TestSlopeOutlivesRunsOfOneSize(t *testing.T) {
 	}
 	near(t, "one row", c.At(1), l.exact(1), 0.1)
 	near(t, "32 rows", c.At(32), l.exact(32), 0.25)
-	for range 100 { // and is replaced where there is better to be known
+	for range 100 { // and is replaced if there is a better estimate
 		rows := size(32, rng)
 		c.Record(rows, law{4 * ms, 300 * us, 0.1}.run(rows, rng))
 	}
@@ -189,7 +189,8 @@ func TestRefusalsLowerTheFitUntilTheNextRun(t *testing.T) {
 	near(t, "after a faster one", c.At(1), 50*ms, 0.05)
 }
 
-// A fast run shows that it can be, at once; what runs take as a rule it changes little.
+// A fast run shows at once that such a time is possible. It changes the estimate of usual runs
+// little.
 func TestFastRunCountsAtOnce(t *testing.T) {
 	var c batch.Cost
 	for range 100 {
@@ -206,7 +207,7 @@ func TestFastRunCountsAtOnce(t *testing.T) {
 	near(t, "after four", c.At(1), 10500*us, 0.01)
 }
 
-// A run that was cut off says something only where it had taken long.
+// A run that was terminated counts only if it took long.
 func TestCutOffRunsSayAtLeast(t *testing.T) {
 	var c batch.Cost
 	c.AtLeast(4, 100*ms, time.Second)
@@ -218,9 +219,9 @@ func TestCutOffRunsSayAtLeast(t *testing.T) {
 	c.Record(4, 10*ms)
 	near(t, "a run that succeeds knows better", c.At(4), 10*ms, 1e-6)
 	c.AtLeast(4, 5*ms, time.Second)
-	near(t, "cut off early", c.At(4), 10*ms, 1e-6)
+	near(t, "terminated early", c.At(4), 10*ms, 1e-6)
 	c.AtLeast(4, 20*ms, time.Second)
-	near(t, "cut off late", c.At(4), 30*ms, 1e-6)
+	near(t, "terminated late", c.At(4), 30*ms, 1e-6)
 	c.Record(1, 9*ms)
 	near(t, "fewer rows say nothing of more", c.At(4), 30*ms, 1e-6)
 }

@@ -1,10 +1,9 @@
 // Package batch joins requests for one version of a model into runs.
 //
-// It drains: a free instance takes at once what waits, so the size of a run follows
-// the load without tuning. Under little load a request runs alone and waits for
-// nobody; while all instances are busy a queue builds up, and the next free instance
-// takes it whole. Waiting on purpose (Options.MaxDelay) is possible and off by
-// default.
+// It drains: a free instance immediately takes what waits, so the size of a run follows the
+// load without tuning. Under light load a request runs alone and does not wait for others.
+// While all instances are busy a queue builds up, and the next free instance takes all of it. A
+// deliberate wait (Options.MaxDelay) is possible and off by default.
 //
 // # Outline
 //
@@ -26,57 +25,55 @@
 // buckets that are not empty are a heap by their first items: an instance takes the
 // bucket of the most urgent item and fills its run from there.
 //
-// What a bucket's runs cost is fitted as they come (cost.go). By that, requests that
-// gain nothing from it are not joined (join.go), those who would be too late are
-// refused when they come (hopeless.go) and again when an instance takes them, and a full
-// queue says when it will have drained.
+// The cost of a bucket's runs is fitted as they end (cost.go). By that estimate, requests are
+// not joined if it gains nothing (join.go), and requests that would be too late are refused on
+// arrival (hopeless.go) and again when an instance takes them. A full queue says when it will
+// have drained.
 //
-// Whether requests can be joined is found out beforehand (probe.go), with made-up data
-// (sizes.go, sample.go) that is run alone and together (compare.go). If that does not
-// settle it, copies of real requests do (trial.go), while callers get runs of their own.
+// Probe finds out beforehand whether requests can be joined (probe.go), with made-up data
+// (sizes.go, sample.go) that it runs alone and together (compare.go). If that does not decide
+// it, a trial with copies of real requests does (trial.go), while callers get runs of their
+// own.
 //
-// A run that fails with code Internal says little about the version, so an input that
-// it has answered before is run again (known.go), at most once a second. If that is
-// answered, the failure can be a refusal of the request's values.
+// A run that fails with code Internal says little about the version. So an input that the
+// version has answered before is run again (known.go), at most once a second. If that succeeds,
+// the failure can be a refusal of the request's values.
 //
 // # Invariants
 //
-//   - An item goes queued → gathering → running → done, and whoever brings it to
-//     done by compare-and-swap ends it: sets its result and sends on its channel,
-//     once. (Members of a run that failed go back from running to gathering, to be
-//     tried again with fewer others.)
-//   - The caller's request is read only while its item is queued or gathering, or
-//     by the one who claimed its end. A waiter may leave while queued or running,
-//     at once; one who wants to leave while gathering is marked, and leaves as
-//     soon as the inputs were copied. So a caller never gets its buffers back
-//     while they are read.
-//   - The worker claims a member before it writes its response, so there is no
-//     response that nobody owns.
-//   - An item is used again only where the worker ended it: then no worker knows it.
-//     Its timer and a context may, but say which use they mean, and find it over.
-//     An item that was left goes to the garbage collector.
-//   - A caller may lead a run, in the place of a worker that is idle, where it is
-//     expected to be short. It cannot leave meanwhile, though its item can.
-//   - An instance is terminated only under its lock while it runs, and only when every
-//     member of that very run is done; so a late leaver cannot hit the next run.
+//   - An item goes queued → gathering → running → done. The goroutine that brings it to
+//     done by compare-and-swap ends it: it sets the result and sends on the channel, once.
+//     (Members of a run that failed go back from running to gathering, to be run again
+//     with fewer others.)
+//   - The caller's request is read only while its item is queued or gathering, or by the
+//     goroutine that claimed its end. A waiter may leave immediately while queued or
+//     running. A waiter that leaves while gathering is marked, and leaves as soon as the
+//     inputs are copied. So a caller never gets its buffers back while they are read.
+//   - The worker claims a member before it writes its response, so every response has an
+//     owner.
+//   - An item is used again only if the worker ended it: then no worker refers to it.
+//     Its timer and a context may. They name the use that they mean, and do nothing if it
+//     is over. An item that a waiter left goes to the garbage collector.
+//   - A caller may lead a run in place of an idle worker if the run is expected to be
+//     short. The caller cannot return meanwhile, though its item can end.
+//   - An instance is terminated only under its lock, while it runs, and only if every
+//     member of that run is done. So a late leaver cannot hit the next run.
 //   - Batcher.mu guards the queue and the idle workers, worker.mu the state of a
 //     run. Neither is taken while the other is held.
 //
 // # Size
 //
-// A third of the package is about whether requests may be joined. It is not a package
-// of its own since a trial copies items of the queue and swaps how the batcher takes
-// them, which nothing outside should be able to do.
+// A third of the package decides whether requests may be joined. It is not a package of its
+// own: a trial copies items of the queue and changes how the batcher takes them, and no other
+// package should be able to do that.
 //
-// # What was not done
+// # Rejected designs
 //
-// One goroutine that forms batches and hands them to workers over a channel is
-// the obvious design. It costs a second hop for each run, must guess how much to
-// hand over before a worker is free, and holds a batch that no longer can be
-// joined while it waits for one. Here a worker forms its own batch at the moment
-// it can run it.
+// One goroutine that forms batches and hands them to workers over a channel is the obvious
+// design. It costs a second hop for each run, must guess how much to hand over before a worker
+// is free, and holds a batch that can no longer be joined while it waits for a worker. Here a
+// worker forms its own batch at the moment it can run it.
 //
-// A caller who leads without letting others come first finds its own request
-// alone nearly always: with 64 callers that took half as much again per request
-// (1.8 against 1.2 µs), though a run of one is all that a single caller needs.
+// A caller that leads without yielding to others nearly always finds only its own request: with
+// 64 callers a request took 1.8 instead of 1.2 µs. A single caller does not need the yield.
 package batch

@@ -224,7 +224,7 @@ func TestShapesAreForgottenWhenIdle(t *testing.T) {
 	})
 }
 
-// A shape that is asked for now and then keeps its times, whatever odd ones come by.
+// A shape that is requested now and then keeps its estimate, however many odd ones arrive.
 func TestPopularShapeIsRemembered(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, slow(ms))
@@ -240,7 +240,7 @@ func TestPopularShapeIsRemembered(t *testing.T) {
 	})
 }
 
-// Shapes with requests that wait are kept, however many, and forgotten afterwards.
+// Shapes with waiting requests are kept, however many, and forgotten afterwards.
 func TestShapesThatWaitAreRemembered(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		const n = 3 * batch.MaxBuckets

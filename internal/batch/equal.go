@@ -8,8 +8,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// equal reports whether two tensors have the same type and shape and, floats
-// within the tolerance of ProbeOptions, the same elements. NaN equals NaN.
+// equal reports whether two tensors have the same type, shape and elements. Floats may differ
+// within the tolerance of ProbeOptions. NaN equals NaN.
 func equal(a, b *infer.Tensor, tolerance float64) bool {
 	if a.DType != b.DType || !a.Shape.Equal(b.Shape) || len(a.Data) != len(b.Data) {
 		return false
@@ -39,7 +39,7 @@ func equal(a, b *infer.Tensor, tolerance float64) bool {
 	return true
 }
 
-// near compares against the tolerance times the value plus one, so that it is
+// near compares the difference with the tolerance times the value plus one. So the bound is
 // absolute near zero and relative far from it.
 func near(x, y, tolerance float64) bool {
 	if x == y || x != x && y != y {

@@ -14,14 +14,14 @@ func (b *Batcher) Waiting() (requests, rows int, bytes int64, buckets int) {
 	return b.queue.requests, b.queue.rows, b.queue.bytes, len(b.queue.buckets)
 }
 
-// Full reports whether one more request with so many bytes would be refused.
+// Full reports whether one more request with that many bytes would be refused.
 func (b *Batcher) Full(bytes int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.full(bytes)
 }
 
-// Free returns how many workers are not running anything.
+// Free returns how many workers have no run.
 func (b *Batcher) Free() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -37,7 +37,7 @@ var Cut = cut
 // Equal compares tensors within a tolerance.
 var Equal = equal
 
-// FailToLower has the workers' attempts to lower their priority fail.
+// FailToLower makes the workers' attempts to lower their priority fail.
 func (b *Batcher) FailToLower(err error) { b.lower = func() error { return err } }
 
 // Cost is the fit of run times.
@@ -49,7 +49,7 @@ func (c *Cost) Record(rows int, took time.Duration) { c.record(rows, took) }
 // At returns how long a run takes.
 func (c *Cost) At(rows int) time.Duration { return c.at(rows) }
 
-// AtLeast notes a run that was cut off.
+// AtLeast notes a run that was terminated.
 func (c *Cost) AtLeast(rows int, took, timeout time.Duration) { c.atLeast(rows, took, timeout) }
 
 // Refused notes that a request was refused.
@@ -58,7 +58,7 @@ func (c *Cost) Refused() { c.refused() }
 // Members returns how many requests the next run may have.
 func (c *Cost) Members(rows float64, maxSize int) int { return c.members(rows, maxSize) }
 
-// TryEvery is how often a run goes the other way, TryTogether how large it may be.
+// TryEvery is how often a run goes the other way, TryTogether how many requests it may have.
 const (
 	TryEvery    = tryEvery
 	TryTogether = tryTogether

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// poison fails, or panics, where a row begins with bad.
+// poison fails, or panics, if a row begins with bad.
 func poison(bad float32, panics bool) func(matrix) (matrix, error) {
 	return func(x matrix) (matrix, error) {
 		for i := range x.rows {
@@ -80,7 +80,7 @@ func TestPanicBecomesInternalAndTheInstanceGoesOn(t *testing.T) {
 		})
 		s.send(request(0, 1, 1))
 		a, b := s.send(request(1, 1, 1)), s.send(request(2, 1, 1))
-		a.wantCode(t, infer.Internal) // nothing is run again: a panic is no answer to data
+		a.wantCode(t, infer.Internal) // nothing is run again: values do not cause a panic
 		b.wantCode(t, infer.Internal)
 		s.send(request(3, 1, 1)).wantDoubled(t)
 		wantRuns(t, s.instances[0], []float32{0}, []float32{1, 2}, []float32{0}, []float32{3})

@@ -53,7 +53,7 @@ type matrix struct {
 
 func (m matrix) row(i int) []float32 { return m.data[i*m.cols : (i+1)*m.cols] }
 
-// double is what fakes compute unless told otherwise.
+// double is what fakes compute by default.
 func double(x matrix) (matrix, error) {
 	y := matrix{x.rows, x.cols, make([]float32, len(x.data))}
 	for i, v := range x.data {
@@ -70,8 +70,8 @@ var errBadRow = &infer.Error{Code: infer.Internal, Msg: "bad row", Err: infer.Er
 // fake is an instance that computes row by row, takes a settable time for it and
 // remembers its runs.
 type fake struct {
-	compute func(matrix) (matrix, error) // double where nil
-	takes   func(rows int) time.Duration // how long a run takes; no time where nil
+	compute func(matrix) (matrix, error) // double if nil
+	takes   func(rows int) time.Duration // how long a run takes; no time if nil
 	gather  func()                       // called in Gather; may be nil
 	deaf    bool                         // Terminate has no effect
 

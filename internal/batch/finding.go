@@ -9,15 +9,15 @@ import (
 // Finding says whether requests for a model can be joined, and why.
 type Finding struct {
 	Batchable bool
-	// Undecided says that made-up data could not show it, while nothing speaks against
-	// it: a Trial of real requests can. Until then requests run alone.
+	// Undecided says that made-up data could not show it, and nothing speaks against it: a
+	// Trial with real requests can decide. Until then requests run alone.
 	Undecided bool
-	// Relaxable says that only first dimensions that are fixed at 1 speak against it: with
-	// these made free, Probe may find otherwise.
+	// Relaxable says that the only reason against it is first dimensions that are fixed at 1.
+	// If these are made free, the finding of Probe may change.
 	Relaxable bool
-	Summary   string // two words or so for a list: "yes, probed", "no, rows mix"
-	Reason    string // one plain sentence without its full stop
-	Advice    string // what to do about it, in one sentence; empty: nothing
+	Summary   string // a few words for a list: "yes, probed", "no, rows mix"
+	Reason    string // one sentence without its full stop
+	Advice    string // what the operator can do, in one sentence; empty if nothing
 }
 
 // The summaries.
@@ -34,7 +34,7 @@ const (
 	onTrial       = "on trial"
 )
 
-// Configured is the finding of a setting.
+// Configured is the finding if a setting decides.
 func Configured(batchable bool) Finding {
 	if batchable {
 		return Finding{Batchable: true, Summary: yesConfigured, Reason: "batching.enabled is true"}
@@ -42,8 +42,8 @@ func Configured(batchable bool) Finding {
 	return Finding{Summary: noConfigured, Reason: "batching.enabled is false"}
 }
 
-// NotRelaxed is the finding of a model that is served as its file has it, since it
-// cannot be used with a free first dimension. problem says why not.
+// NotRelaxed is the finding of a model that is served with its fixed first dimension, since it
+// does not work with a free one. problem says why.
 func NotRelaxed(problem string) Finding {
 	return Finding{
 		Summary: noFixed,
@@ -52,7 +52,7 @@ func NotRelaxed(problem string) Finding {
 	}
 }
 
-// Status is the finding as the control API shows it. maxSize is the most rows of a run.
+// Status returns the finding as the control API shows it. maxSize is the most rows of a run.
 func (f Finding) Status(maxSize int) api.BatchingStatus {
 	s := api.BatchingStatus{Enabled: f.Batchable, Summary: f.Summary, Reason: f.Reason, Advice: f.Advice}
 	if f.Batchable {
@@ -61,12 +61,12 @@ func (f Finding) Status(maxSize int) api.BatchingStatus {
 	return s
 }
 
-// mixed is the finding of a model that computes a row by those beside it.
+// mixed is the finding of a model whose rows depend on the rows beside them.
 func mixed(format string, args ...any) Finding {
 	return Finding{Summary: noMixed, Reason: fmt.Sprintf(format, args...)}
 }
 
-// undecided is the finding of a model that made-up data did not suit.
+// undecided is the finding of a model for which made-up data decided nothing.
 func undecided(reason string) Finding {
 	return Finding{
 		Undecided: true, Summary: noUnknown, Reason: reason,

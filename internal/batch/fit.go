@@ -11,22 +11,21 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Fit is what is known of the run times of a shape: Fixed + PerRow · rows. Of runs
-// that were all of one size Fixed is their mean, and PerRow 0.
+// Fit is the estimate of the run times of a shape: Fixed + PerRow · rows. If all runs had one
+// size, Fixed is their mean and PerRow is 0.
 type Fit struct {
 	Shape            string // "x[-1,3]", the inputs given; -1 stands for the rows that are joined
-	Runs             uint64 // since the shape was last new
-	MinRows, MaxRows int    // of the runs it was learnt from
+	Runs             uint64 // since the shape was last forgotten
+	MinRows, MaxRows int    // of the runs it was fitted to
 	Fixed, PerRow    time.Duration
-	RunRows          int // what a run grows to where as many wait, or a few requests whatever rows they have; 0 if they cannot be joined
-	// Gain is how many times as many rows a second runs of RunRows are expected to do
-	// as runs of one row. 0 if requests cannot be joined, and where runs of one size
-	// do not tell.
+	RunRows          int // the size that runs grow to under load, in rows; 0 if requests cannot be joined
+	// Gain is how many times more rows a second runs of RunRows rows are expected to do than
+	// runs of one row. It is 0 if requests cannot be joined, or if all runs had one size.
 	Gain   float64
-	Joined bool // requests that wait are joined; otherwise they run one by one
+	Joined bool // waiting requests are joined; otherwise they run one by one
 }
 
-// Fits returns what is known of the shapes that ran most, the most used first.
+// Fits returns the estimates of the most used shapes, the most used first, at most `most`.
 func (b *Batcher) Fits(most int) []Fit {
 	type known struct {
 		key  string
@@ -62,10 +61,10 @@ func (b *Batcher) Fits(most int) []Fit {
 	return fits
 }
 
-// mostNamed is how many inputs the text of a shape names.
+// mostNamed is how many inputs shapeText names.
 const mostNamed = 8
 
-// shapeText reads what Batcher.appendKey wrote, for people.
+// shapeText formats a key that appendKey wrote.
 func shapeText(key string, solo bool, m *infer.Model) string {
 	rest := []byte(key)
 	if solo {

@@ -38,7 +38,7 @@ func TestFitsTellWhatIsKnownOfEachShape(t *testing.T) {
 	})
 }
 
-// Shapes of requests that run alone are told whole, and long ones cut.
+// The text of a shape has all dimensions if its requests run alone, and is cut if it is long.
 func TestFitsNameInputs(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		var specs []infer.TensorSpec

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// virtual runs f in a bubble where time passes only when all wait.
+// virtual runs f in a bubble in which time passes only while all goroutines wait.
 func virtual(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)
@@ -69,7 +69,7 @@ func start(t *testing.T, n int, change func(o *batch.Options, instances []*fake)
 	return s
 }
 
-// run starts the batcher; the test's cleanup stops it and checks that nothing is left.
+// run starts the batcher; the test's cleanup stops it and checks that nothing remains.
 func (s *server) run() {
 	go func() { s.ran <- s.Run(context.Background()) }()
 	s.t.Cleanup(func() {
@@ -95,7 +95,7 @@ func (s *server) checkEmpty() {
 	}
 }
 
-// call is a Predict on its way.
+// call is a Predict in progress.
 type call struct {
 	req    *infer.Request
 	cancel context.CancelFunc

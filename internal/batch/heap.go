@@ -1,13 +1,13 @@
 package batch
 
-// ranked is what a heap can hold: it knows what comes first, and keeps its place.
+// ranked is an element of a heap: it is ordered, and stores its index.
 type ranked[T any] interface {
 	before(other T) bool
 	place() *int
 }
 
-// heap is a binary heap whose elements know their places, so that any of them
-// can be removed. The standard one would box every element.
+// heap is a binary heap whose elements store their indices, so any of them can be removed. The
+// standard one would box every element.
 type heap[T ranked[T]] []T
 
 func (h heap[T]) top() T { return h[0] }
@@ -29,7 +29,7 @@ func (h *heap[T]) remove(x T) {
 	}
 }
 
-// fix restores the order where only the element at i may be out of place.
+// fix restores the order if only the element at i may be out of place.
 func (h heap[T]) fix(i int) {
 	if !h.up(i) {
 		h.down(i)

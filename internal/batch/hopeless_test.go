@@ -10,8 +10,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// taught starts a server whose runs take what the law says, and that knows it.
-// Requests have priority 1 unless they ask for 2.
+// taught starts a server whose runs take the time of the law, and that has learnt it. Requests
+// have priority 1 unless they ask for 2.
 func taught(t *testing.T, instances int, l law, change func(*batch.Options)) *server {
 	t.Helper()
 	s := start(t, instances, func(o *batch.Options, fakes []*fake) {
@@ -38,7 +38,7 @@ func last(timeout time.Duration) *infer.Request {
 	return r
 }
 
-// wantAtOnce checks that a request was refused as hopeless when it came.
+// wantAtOnce checks that a request was refused as hopeless on arrival.
 func (c *call) wantAtOnce(t *testing.T, begin time.Time) {
 	t.Helper()
 	c.wantCode(t, infer.Deadline)
@@ -70,12 +70,12 @@ func TestHopelessIsRefusedWhenItComes(t *testing.T) {
 	}
 	f("none waits", 1, law{10 * ms, 0, 0}, singles, 0, 10*ms)
 	f("singles", 1, law{10 * ms, 0, 0}, singles, 3, 40*ms)
-	f("two instances", 2, law{10 * ms, 0, 0}, singles, 5, 5*10*ms/2-5*ms+10*ms) // less what another instance may still run
+	f("two instances", 2, law{10 * ms, 0, 0}, singles, 5, 5*10*ms/2-5*ms+10*ms) // less the time that another instance may still run
 	f("joined", 1, law{10 * ms, ms, 0}, nil, 17, 17*10*ms/8+17*ms-18*ms+11*ms)
 	f("joined, of no fixed cost", 1, law{0, 10 * ms, 0}, nil, 17, 17*10*ms-80*ms+10*ms)
 }
 
-// Only who goes first counts.
+// Only requests that go first count.
 func TestHopelessCountsThoseBefore(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := taught(t, 1, law{10 * ms, 0, 0}, singles)
@@ -146,15 +146,15 @@ func TestUnknownQueueSaysNotWhen(t *testing.T) {
 	})
 }
 
-// behind lets a random crowd come, and then one request behind all of it. It returns
-// whether that was refused at once, and else how long it took.
+// behind makes a random crowd of requests arrive, and then one request after all of them. It
+// returns whether that one was refused on arrival, and otherwise how long it took.
 func behind(t *testing.T, seed uint64, timeout time.Duration) (atOnce bool, took time.Duration) {
 	t.Helper()
 	virtual(t, func(t *testing.T) {
 		rng := newRand(seed)
 		l := law{time.Duration(rng.IntN(20)) * ms, time.Duration(1+rng.IntN(10)) * ms, 0}
 		s := taught(t, 1+rng.IntN(4), l, func(o *batch.Options) { o.Batchable = rng.IntN(4) > 0 })
-		for range 30 { // so that it is decided whether to join
+		for range 30 { // so that the fit decides whether to join
 			s.send(request(0, 1+rng.IntN(8), 1)).wantDoubled(t)
 		}
 		for range rng.IntN(60) {
@@ -173,7 +173,7 @@ func behind(t *testing.T, seed uint64, timeout time.Duration) (atOnce bool, took
 	return atOnce, took
 }
 
-// Nobody is refused at once who would have ended in time.
+// A request that would have ended in time is never refused on arrival.
 func TestNobodyInTimeIsRefused(t *testing.T) {
 	refused, late := 0, 0
 	for seed := range uint64(60) {
@@ -197,8 +197,8 @@ func TestNobodyInTimeIsRefused(t *testing.T) {
 	}
 }
 
-// Half as much again as the model can do: what it does is still of use, and those it
-// cannot serve are told at once.
+// With half as much load again as the model can serve, it still serves in time, and most
+// requests that it cannot serve are refused on arrival.
 func TestOverloadKeepsItsGoodput(t *testing.T) {
 	f := func(what string, instances int, l law, change func(*batch.Options), every time.Duration, best int) {
 		t.Helper()

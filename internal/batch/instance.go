@@ -11,20 +11,20 @@ import (
 
 // Instance is one worker's part of a loaded version: its buffers and one run at a time.
 type Instance interface {
-	// Gather copies the inputs of the requests into the instance's buffers, joined
-	// along the first dimension where there are several. All have passed
-	// Model.Check, give the same inputs and have equal shapes but for the first
-	// dimension. Afterwards the requests' tensors are not read.
+	// Gather copies the inputs of the requests into the instance's buffers, joined along the
+	// first dimension if there are several. All have passed Model.Check, have the same inputs,
+	// and have equal shapes except for the first dimension. The requests' tensors are not read
+	// afterwards.
 	Gather(reqs []*infer.Request) error
-	// Run executes what was gathered. It computes the union of the outputs that
-	// the requests ask for. An error that the values may have caused, or the version,
-	// is marked with infer.ErrMaybeRefused.
+	// Run executes the gathered inputs. It computes the union of the outputs that the requests
+	// ask for. An error that either the values or the version may have caused is marked with
+	// infer.ErrMaybeRefused.
 	Run() error
-	// Scatter adds member i's outputs to resp: its rows, in the order it asked
-	// for, all where it named none.
+	// Scatter adds member i's outputs to resp: its rows, in the order it asked for, or all
+	// outputs if it named none.
 	Scatter(i int, resp *infer.Response) error
-	// Terminate, called between Gather and the end of Run, makes that Run return
-	// soon. It is safe from any goroutine and spares later runs.
+	// Terminate, called between Gather and the end of Run, makes that Run return soon. It is
+	// safe from any goroutine and does not affect later runs.
 	Terminate()
 	Close() error
 }
@@ -36,14 +36,14 @@ type Run struct {
 	Input   time.Duration // Gather
 	Compute time.Duration // Run
 	Output  time.Duration // Scatter, all members together
-	Err     error         // Canceled where every member had left
+	Err     error         // Canceled if every member had left
 }
 
-// errPanicked marks the errors that protect made of a panic.
+// errPanicked marks the errors that protect makes from a panic.
 var errPanicked = errors.New("the runtime panicked")
 
-// protect calls f, a method of an instance, and turns a panic into an error. op is
-// for the log.
+// protect calls f, a method of an instance, and turns a panic into an error. op names the
+// method in the log.
 func protect(log *zap.Logger, op string, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -54,7 +54,7 @@ func protect(log *zap.Logger, op string, f func() error) (err error) {
 	return f()
 }
 
-// internal makes what an instance returned an *infer.Error.
+// internal turns the error of an instance into an *infer.Error.
 func internal(op string, err error) error {
 	if err == nil {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The states of an item, in order. Who wants to leave while gathering is marked
-// with the reason, and leaves when the inputs were copied.
+// The states of an item, in order. A waiter that leaves while gathering is marked with the
+// reason, and leaves when the inputs are copied.
 const (
 	queued uint32 = iota + 1
 	gathering
@@ -21,15 +21,15 @@ const (
 	stateBits = 7 // of the word that holds a state and, above it, the use
 )
 
-// item is one request on its way, or a piece of one that was split.
+// item is one request in progress, or a piece of one that was split.
 type item struct {
 	batcher *Batcher
-	state   atomic.Uint32 // of this use: the two in one word
-	ended   chan struct{} // of 1; through it comes the one ending
+	state   atomic.Uint32 // of this use: state and use in one word
+	ended   chan struct{} // of 1; receives the one end
 	alarm   alarm         // of the deadline
 
 	// Set by the owner before push, read-only until the end.
-	use      uint32 // tells the requests apart that one item serves after each other
+	use      uint32 // tells apart the requests that one item serves in turn
 	req      *infer.Request
 	rows     int
 	requests int // 1; 0 in all pieces of a split request but the last
@@ -43,15 +43,15 @@ type item struct {
 	// Guarded by Batcher.mu until taken.
 	bucket  *bucket
 	seq     uint64
-	startBy time.Duration // when it no longer waits on purpose
+	startBy time.Duration // when its deliberate wait ends
 	index   int           // in the bucket's heap
 
-	worker *worker // who runs it; set while gathering begins
+	worker *worker // the worker that runs it; set when gathering begins
 
-	// The result, set by whoever brought the state to done.
+	// The result, set by the goroutine that brought the state to done.
 	resp *infer.Response
 	err  error
-	left bool // the waiter left: a worker may still know the item
+	left bool // the waiter left: a worker may still refer to the item
 }
 
 // before orders by priority, deadline and arrival.
@@ -68,8 +68,8 @@ func (it *item) before(other *item) bool {
 
 func (it *item) place() *int { return &it.index }
 
-// begin takes the item into use for a request with that deadline. Until it is
-// queued, nobody can end it.
+// begin starts a use of the item for a request with that deadline. Until it is queued, it
+// cannot end.
 func (it *item) begin(due time.Duration) {
 	it.use += stateBits + 1
 	it.due = due
@@ -77,21 +77,21 @@ func (it *item) begin(due time.Duration) {
 	it.state.Store(it.use | done)
 }
 
-// move brings the item from one state to the next; false if it was elsewhere.
+// move brings the item from one state to the next; false if it was in another.
 func (it *item) move(from, to uint32) bool {
 	return it.state.CompareAndSwap(it.use|from, it.use|to)
 }
 
 func (it *item) isDone() bool { return it.state.Load()&stateBits == done }
 
-// fail ends the item with an error. Only who brought the state to done may end
+// fail ends the item with an error. Only the goroutine that brought the state to done may end
 // it, and may not touch it afterwards.
 func (it *item) fail(err error) {
 	it.err = err
 	it.end()
 }
 
-// failRun ends the item with the error of a run that took compute, if it is still there.
+// failRun ends the item with the error of a run that took compute, unless it has ended.
 func (it *item) failRun(compute time.Duration, err error) {
 	if it.move(running, done) {
 		it.req.Timing.Compute = compute
@@ -102,8 +102,8 @@ func (it *item) failRun(compute time.Duration, err error) {
 // end tells the waiter that the result is set.
 func (it *item) end() { it.ended <- struct{}{} }
 
-// arm lets the deadline and ctx end the wait of an item that was just admitted.
-// detach, nil if ctx never ends, takes that back.
+// arm lets the deadline and ctx end the wait of an item that was just admitted. detach undoes
+// it for ctx; it is nil if ctx never ends.
 func (it *item) arm(ctx context.Context) (detach func() bool) {
 	it.alarm.set(it)
 	if ctx.Done() == nil {
@@ -119,7 +119,7 @@ func (it *item) arm(ctx context.Context) (detach func() bool) {
 	})
 }
 
-// wait returns the ending.
+// wait returns when the item has ended.
 func (it *item) wait(detach func() bool) {
 	<-it.ended
 	if detach != nil {
@@ -129,8 +129,8 @@ func (it *item) wait(detach func() bool) {
 
 func (it *item) cancel() { it.leave(it.use, gatheringCanceled) }
 
-// leave ends a use of the item before its time; mark is how a later end would
-// know why. Where that use is over it does nothing.
+// leave ends a use of the item early; mark records the reason for a later end. It does nothing
+// if that use is over.
 func (it *item) leave(use, mark uint32) {
 	for {
 		state := it.state.Load()

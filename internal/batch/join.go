@@ -1,34 +1,34 @@
 package batch
 
-// Joining requests saves the fixed part of their runs but one, and makes the first
-// wait for the last. Where that part is next to nothing, runs of one request each give
-// the same throughput and answer sooner, and free instances share the requests better; a
-// large run may even take longer, as it leaves the caches. So a shape's requests are
-// joined unless it is known that the fixed part is too small a share of a run of one:
-// as good as the most that joining ever saves. For most models it is a large one.
+// Joined requests share the fixed part of one run, but the first waits for the last. If the
+// fixed part is next to nothing, runs of one request each give the same throughput and answer
+// sooner, and free instances share the requests better. A large run may even take longer, since
+// its data leaves the caches. So a shape's requests are joined unless the fixed part is known
+// to be too small a share of a run of one, which is about the most that joining can save. For
+// most models the share is large.
 const (
 	joinAgain = 0.12 // the share above which requests are joined again
-	joinLess  = 0.08 // and below which no longer; between them it stays as it is
-	joinSure  = 0.25 // and above which nothing is tried
+	joinLess  = 0.08 // and below which they are no longer joined; between the two nothing changes
+	joinSure  = 0.25 // and above which the other way is never tried
 
-	// joinFew requests leave no cache, and save wake-ups that the fit does not see:
-	// convolutions of 117 µs on one core with 8 callers do 7.3 thousand a second when
-	// these are joined, and 6.9 when few of them are.
+	// joinFew requests stay in the caches, and save wake-ups that the fit does not see:
+	// convolutions of 117 µs on one core with 8 callers do 7.3 thousand a second if these are
+	// joined, and 6.9 if few of them are.
 	joinFew = 8
 
-	// perRun is what a run costs beside the instance's work, in ns: to take its members
-	// and to wake its worker.
+	// perRun is what a run costs beside the instance's work, in ns: taking its members and
+	// waking its worker.
 	perRun = 1000
 
-	// Each time after so many runs, one goes the other way: the fit must see both
-	// under the same load, since runs of one row under a light load and full ones
-	// under a heavy load would compare the loads. Alone means tryTogether at most.
+	// Every tryEvery runs, one goes the other way. The fit must see both under the same load:
+	// runs of one row under a light load and full ones under a heavy load would compare the
+	// loads. If requests run alone, at most tryTogether are joined for it.
 	tryEvery    = 64
 	tryTogether = 4
 )
 
-// members returns how many requests, of so many rows on average, the next run may
-// have at most.
+// members returns the most requests, with that many rows on average, that the next run may
+// have.
 func (c *cost) members(rows float64, maxSize int) int {
 	fixed := c.a + perRun
 	share := fixed / (fixed + c.b*rows)
@@ -55,8 +55,8 @@ func (c *cost) members(rows float64, maxSize int) int {
 	}
 }
 
-// worth returns the rows below which a run is not worth splitting off: it would take
-// more for itself than for them. Where that is not known, every share is worth it.
+// worth returns the rows below which a run of their own does not pay: its fixed part would take
+// longer than the rows. If that is not known, it is 1.
 func (c *cost) worth(maxSize int) int {
 	if !c.sure() {
 		return 1
@@ -64,11 +64,10 @@ func (c *cost) worth(maxSize int) int {
 	return int(min(float64(maxSize), c.fixedRows()))
 }
 
-// enough returns the rows that a run need not exceed: what runs have to themselves is a
-// seventeenth of it, and the rows that a larger one would have leave the caches. That
-// a line does not show: an encoder of which 8 rows take 27 ms takes 111 for 32 and 1,414
-// for 256 (2 threads, Zen 3), 0.6 of the throughput. Where nothing is known, that is
-// maxSize.
+// enough returns the rows beyond which a run need not grow. The fixed part is then a
+// seventeenth of the run, and the data of a larger run would leave the caches. A line does not
+// show that: an encoder takes 27 ms for 8 rows, 111 for 32 and 1,414 for 256 (2 threads, Zen
+// 3), 0.6 of the throughput. If nothing is known, it is maxSize.
 func (c *cost) enough(maxSize int) int {
 	const times = 16
 	if !c.sure() {
@@ -77,11 +76,11 @@ func (c *cost) enough(maxSize int) int {
 	return int(min(float64(maxSize), max(1, times*c.fixedRows())))
 }
 
-// fixedRows is how many rows take as long as what a run has to itself.
+// fixedRows is how many rows take as long as the fixed part of a run.
 func (c *cost) fixedRows() float64 { return (c.a + perRun) / max(c.b, 1) }
 
-// sure reports whether the line is known well enough to decide by it: enough runs,
-// of sizes that differ enough for their noise. The variance of a is noise/sxx.
+// sure reports whether the line is precise enough to decide by: enough runs, of sizes that
+// differ enough for their noise. The variance of a is noise/sxx.
 func (c *cost) sure() bool {
 	limit := precision * (c.a + c.b)
 	return c.w >= fewest && c.hi > c.lo && c.noise*c.my*c.my <= limit*limit*c.sxx

@@ -9,7 +9,7 @@ import (
 	"sluice.io/sluice/internal/batch"
 )
 
-// alone is how many of so many runs of a shape had one request.
+// alone returns how many of that many runs of a shape had one request.
 func alone(c *batch.Cost, runs int, rows float64) (n int) {
 	for range runs {
 		if c.Members(rows, 64) == 1 {
@@ -98,7 +98,7 @@ func TestJoiningHasHysteresis(t *testing.T) {
 	f(0.40, 0)
 }
 
-// What a run costs beside the instance counts: tiny models are joined however they scale.
+// The cost of a run beside the instance counts: tiny models are joined however they scale.
 func TestTinyRunsAreJoined(t *testing.T) {
 	var c batch.Cost
 	for i := range 100 {
@@ -109,7 +109,7 @@ func TestTinyRunsAreJoined(t *testing.T) {
 	}
 }
 
-// storm sends so many requests of one row at once and returns the sizes of the runs
+// storm sends that many requests of one row at the same time and returns the sizes of the runs
 // since from, and how long the requests took on average.
 func (s *server) storm(n int) (sizes []int, mean time.Duration) {
 	s.t.Helper()
@@ -143,7 +143,7 @@ func largest(sizes []int) (most int) {
 	return most
 }
 
-// The free instances share what waits one by one, and answers come sooner for it. Once
+// The free instances share the waiting requests one by one, and answers come sooner. As soon as
 // joining pays, requests are joined again.
 func TestBatcherFindsOutWhetherJoiningPays(t *testing.T) {
 	virtual(t, func(t *testing.T) {
@@ -175,7 +175,8 @@ func TestBatcherFindsOutWhetherJoiningPays(t *testing.T) {
 	})
 }
 
-// A share of what waits is not worth a run that takes more for itself than for it.
+// A share of the waiting requests does not get a run whose fixed part takes longer than the
+// share.
 func TestSharesAreWorthTheirRuns(t *testing.T) {
 	f := func(l law, want int) {
 		t.Helper()
@@ -190,14 +191,14 @@ func TestSharesAreWorthTheirRuns(t *testing.T) {
 	f(law{10 * ms, 2 * ms, 0}, 5)
 	f(law{0, 10 * ms, 0}, 0) // every share
 	f(law{10 * ms, 0, 0}, 64)
-	f(law{0, us / 4, 0}, 4) // what a run costs beside the instance counts too
+	f(law{0, us / 4, 0}, 4) // the cost of a run beside the instance counts too
 	if got := new(batch.Cost).Worth(64); got != 1 {
 		t.Errorf("where nothing is known, from %d rows on", got)
 	}
 }
 
-// Runs grow no further once there is little left to share, though 64 rows may run
-// together; but a few requests may always. Those of many rows are not passed by for it.
+// Runs grow no further if there is little left to share, though 64 rows may run together. A few
+// requests may always run together. Requests of many rows are not skipped for that.
 func TestRunsAreNoLargerThanPays(t *testing.T) {
 	f := func(l law, want int) {
 		t.Helper()
@@ -225,7 +226,7 @@ func TestRunsAreNoLargerThanPays(t *testing.T) {
 	f(law{10 * ms, 100 * ms, 0}, 8) // little, but enough to be joined
 }
 
-// Who waits on purpose wants full runs.
+// With MaxDelay full runs are wanted.
 func TestMaxDelayJoinsWhateverItCosts(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 2, func(o *batch.Options, instances []*fake) {

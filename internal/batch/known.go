@@ -12,38 +12,37 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// A run that fails with code Internal does not say who is at fault: many kernels do not
-// check the values that they get, and throw. If the version is to blame, it fails on
-// other values too. So the first small input that it answers, which is that of the
-// warm-up if there is one, is kept, and run again after such a failure. If it is
-// answered, the error is marked with infer.ErrVersionWell, and becomes a refusal of the
-// values (Invalid) if they may have caused it.
+// A run that fails with code Internal does not say whether the values or the version are the
+// cause: many kernels do not check their values, and throw. A broken version fails on other
+// values too. So the first small input that the version answers (that of the warm-up if there
+// is one) is kept, and run again after such a failure. If that succeeds, the error is marked
+// with infer.ErrVersionWell, and becomes a refusal of the values (Invalid) if they may have
+// caused it.
 //
-// The worker whose run failed does that on its own instance, after the others of the batch
-// have their answers, and never on the goroutine of a caller who leads. It does so at
-// most once a second for the whole version; in between, and for those who fail while a
-// check is under way, the last finding holds. A version counts as well when its input
-// is kept, and again when nothing has failed for a second after a finding: then a
-// finding is too old to blame a version for.
+// The worker whose run failed does that on its own instance, after the others of the batch have
+// their answers, and never on the goroutine of a caller that leads. It does so at most once a
+// second for the whole version. In between, and while a check is in progress, the last finding
+// holds. A version counts as well when its input is kept. It counts as well again if nothing
+// has failed for a second after a finding: then the finding is too old to blame the version.
 const (
 	maxKnownBytes = 1 << 20 // of the inputs that are kept
 	checkEvery    = time.Second
-	// A check may take so many times as long as the run that answered the input, but
-	// a second in any case and the longest time of a request at the most. One that is
-	// cut off finds nothing: it may be the machine that is busy, and a version that
-	// hangs is given up for its timeouts.
+	// A check may take checkTimes times as long as the run that answered the input, at least a
+	// second, and at most the longest time of a request. A check that is terminated finds
+	// nothing: the machine may be busy, and the breaker opens for a version that hangs, since
+	// its requests time out.
 	checkTimes    = 16
 	shortestCheck = time.Second
 )
 
-// health is what is known of a version by its known input.
+// health is the state of a version as its known input shows it.
 type health struct {
 	known atomic.Pointer[knownInput] // nil until there is one
-	next  atomic.Int64               // when it may be run again; never while it is
+	next  atomic.Int64               // when it may be run again; never while it runs
 	ill   atomic.Bool                // what the last check found
 }
 
-// knownInput is an input that was answered. It is not changed.
+// knownInput is an input that the version has answered. It does not change.
 type knownInput struct {
 	req  *infer.Request
 	took time.Duration // its run
@@ -56,8 +55,8 @@ type failure struct {
 	err     error
 }
 
-// remember keeps the input of an item that has just been answered by a run, which took
-// so long, if there is none yet. The item's end must be claimed and not yet told.
+// remember keeps the input of an item that a run has just answered, if none is kept yet. took
+// is the time of the run. The caller must have claimed the item's end and not have ended it.
 func (h *health) remember(it *item, m *infer.Model, took time.Duration) {
 	if h.known.Load() != nil || it.rows == 0 || it.bytes > maxKnownBytes || it.bytes == 0 && len(it.req.Inputs) > 0 {
 		return
@@ -78,7 +77,7 @@ func (h *health) due(now time.Duration) bool {
 	return h.known.Load() != nil && int64(now) >= h.next.Load()
 }
 
-// blame marks an error of the runtime if the version was found well, and makes it a
+// blame marks an error of the runtime if the version was found well, and turns it into a
 // refusal if the runtime says that the values may have caused it.
 func (b *Batcher) blame(err error) error {
 	e, ok := errors.AsType[*infer.Error](err)
@@ -92,7 +91,7 @@ func (b *Batcher) blame(err error) error {
 	return &infer.Error{Code: infer.Internal, Op: "batch", Msg: "the run failed", Err: well}
 }
 
-// settle answers those whose runs failed, once it is known who is at fault.
+// settle checks the version and answers the requests whose runs failed.
 func (w *worker) settle() {
 	if len(w.failed) == 0 {
 		return
@@ -105,8 +104,7 @@ func (w *worker) settle() {
 	w.failed = w.failed[:0]
 }
 
-// check finds out whether the version is well, unless another worker does or has done
-// so of late.
+// check finds out whether the version is well, unless another worker does or did so recently.
 func (w *worker) check() {
 	b, h := w.batcher, &w.batcher.health
 	begin, next := b.now(), h.next.Load()
@@ -133,8 +131,8 @@ func (b *Batcher) logHealth(err error) {
 	}
 }
 
-// runKnown runs the known input on the worker's instance. It is cut off when its time is
-// over, or by a stop; err then says nothing.
+// runKnown runs the known input on the worker's instance. cut says that its time was over or a
+// stop terminated it; err then says nothing.
 func (w *worker) runKnown(known *knownInput) (cut bool, err error) {
 	b := w.batcher
 	if err := protect(b.log, "gather", func() error { return w.instance.Gather([]*infer.Request{known.req}) }); err != nil {
@@ -142,7 +140,7 @@ func (w *worker) runKnown(known *knownInput) (cut bool, err error) {
 	}
 	c := new(checkRun)
 	w.setChecking(c)
-	if b.stopped.Load() { // now, since a stop sees the run
+	if b.stopped.Load() { // checked now, since a later stop sees the run
 		w.setChecking(nil)
 		return true, nil
 	}
@@ -160,7 +158,7 @@ func (w *worker) runKnown(known *knownInput) (cut bool, err error) {
 	return false, err
 }
 
-// checkRun is a run of the known input that is under way.
+// checkRun is a run of the known input in progress.
 type checkRun struct {
 	cut bool // guarded by the worker's mu until the run is over
 }
@@ -171,7 +169,7 @@ func (w *worker) setChecking(c *checkRun) {
 	w.checking = c
 }
 
-// cutCheck terminates a run of the known input unless it is over: a timer may be late.
+// cutCheck terminates a run of the known input unless it is over, since a timer may be late.
 func (w *worker) cutCheck(c *checkRun) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

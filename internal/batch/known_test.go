@@ -14,8 +14,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// wantFailed waits for a call that failed with errBadRow: a refusal if the version was
-// found well, else an internal error.
+// wantFailed waits for a call that failed with errBadRow: a refusal if the version was found
+// well, else an internal error.
 func (c *call) wantFailed(t *testing.T, well bool) {
 	t.Helper()
 	if !well {
@@ -41,8 +41,8 @@ func (c *call) wantMarked(t *testing.T, code infer.Code, well bool) {
 	}
 }
 
-// takeInTurn has the runs of an instance take these times, one after the other, and later
-// ones as long as the last.
+// takeInTurn gives the runs of an instance these times, one after the other; later ones take as
+// long as the last.
 func takeInTurn(times ...time.Duration) func(int) time.Duration {
 	return func(int) (d time.Duration) {
 		d = times[0]
@@ -108,7 +108,7 @@ func TestOtherFailuresStayInternal(t *testing.T) {
 	})
 }
 
-// The first failure of a version that is broken is found out, and so is its recovery.
+// The check finds the first failure of a broken version, and its recovery.
 func TestBrokenVersion(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
@@ -201,7 +201,7 @@ func TestCheckIsBounded(t *testing.T) {
 	f(10*time.Second, 20*time.Second, 20*time.Second)
 }
 
-// The others of the batch do not wait for the check, nor does a caller who leads.
+// The others of the batch do not wait for the check, nor does a caller that leads.
 func TestNobodyElseWaitsForACheck(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, func(o *batch.Options, instances []*fake) {
@@ -231,8 +231,8 @@ func TestNobodyElseWaitsForACheck(t *testing.T) {
 	})
 }
 
-// While one worker checks, the last finding holds for the others, unless it is old and
-// speaks against the version.
+// While one worker checks, the last finding holds for the others, unless it is old and speaks
+// against the version.
 func TestOneCheckAtATime(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		var b broken
@@ -295,7 +295,7 @@ func TestCutOffInACheck(t *testing.T) {
 			t.Errorf("Run: %v after %v, want 50ms", err, time.Since(begin))
 		}
 		if logs.Len() != 0 {
-			t.Errorf("log: %v; a check that was cut off finds nothing", logs.All())
+			t.Errorf("log: %v; a check that was terminated finds nothing", logs.All())
 		}
 	})
 }

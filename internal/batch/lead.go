@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// longestLead is the longest run, as far as one knows, that a caller leads. It
-// cannot leave while it does.
+// longestLead is the longest expected run that a caller leads. The caller cannot return while
+// it does.
 const longestLead = time.Millisecond
 
-// mayLead reports whether a caller may lead a run of so many rows of the bucket's.
+// mayLead reports whether a caller may lead a run of that many rows of the bucket.
 func (b *Batcher) mayLead(of *bucket, rows int) bool {
 	took := of.times.atMost(rows)
 	return b.opts.Steady && took > 0 && took <= longestLead && !b.opts.Background
 }
 
-// lead does one run in the place of a worker that was taken off the idle ones, on
-// the goroutine of the caller: it need not go to sleep and wake the worker's own
-// first, nor be woken itself. What comes meanwhile is the worker's again.
+// lead does one run in place of an idle worker, on the goroutine of the caller. So the caller
+// need not sleep, wake the worker's goroutine and be woken itself. The worker takes the
+// requests that arrive meanwhile.
 //
-// Callers who are about to submit are let go first, so that the run is fuller. Their
-// requests may make it a long one, or be more urgent and long themselves: then it is
-// the worker's, since the caller could not leave it.
+// lead first yields to callers that are about to submit, so that the run is fuller. Their
+// requests may make it a long run, or be more urgent and long themselves. Then the worker runs
+// it, since the caller could not leave.
 func (w *worker) lead() {
 	runtime.Gosched()
 	b := w.batcher
@@ -40,7 +40,7 @@ func (w *worker) lead() {
 		return
 	}
 	w.process()
-	if len(w.failed) > 0 { // a check of the version may be long: it is the worker's own
+	if len(w.failed) > 0 { // a check of the version may take long: the worker does it
 		w.handed = true
 		w.rouse()
 		return
@@ -57,8 +57,7 @@ func rowsOf(members []*item) (rows int) {
 	return rows
 }
 
-// rest makes the worker idle again, or wakes it where there is work. It unlocks
-// the batcher.
+// rest makes the worker idle again, or wakes it if there is work. It unlocks the batcher.
 func (w *worker) rest(again time.Duration) {
 	b := w.batcher
 	work := b.closing || again == never && len(b.queue.active) > 0

@@ -10,8 +10,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Where run times do not follow from the shapes, who was served quickly before can
-// still leave in time.
+// If run times do not follow from the shapes, a caller that was served quickly before can still
+// leave in time.
 func TestWaitersLeaveRunsThatWereQuickBefore(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		takes := time.Duration(0)
@@ -42,8 +42,8 @@ func (h hooked) Done() <-chan struct{} {
 	return h.Context.Done()
 }
 
-// Who finds a worker idle may meet a long run when it is about to lead a short one:
-// others came first. It can leave that one as it can leave every other.
+// A caller that finds a worker idle may meet a long run when it is about to lead a short one,
+// since others came first. It can leave that one like any other.
 func TestWaitersLeaveLongRunsOfOthers(t *testing.T) {
 	f := func(name string, other *infer.Request) {
 		t.Run(name, func(t *testing.T) {

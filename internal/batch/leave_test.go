@@ -82,7 +82,7 @@ func TestWaitersAreAnsweredOnTimeWhenAllInstancesAreBusy(t *testing.T) {
 		expires.wantCode(t, infer.Deadline)
 		expires.wantEnd(t, begin, 30*ms)
 		if requests, rows, _, _ := s.Waiting(); requests != 1 || rows != 1 {
-			t.Errorf("%d requests of %d rows wait, want 1: who leaves is not counted", requests, rows)
+			t.Errorf("%d requests of %d rows wait, want 1: requests that left are not counted", requests, rows)
 		}
 		busy.wantDoubled(t)
 		stays.wantDoubled(t)
@@ -154,8 +154,8 @@ func TestInstanceStaysBusyUntilRunReturns(t *testing.T) {
 	})
 }
 
-// Only a run's own time is the version's fault, so whoever counts failures must
-// be able to tell.
+// Only the time of a run is the version's fault, so code that counts failures must be able to
+// tell the difference.
 func TestDeadlineWhileRunningIsToldFromOneInTheQueue(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		f := func(c *call, code infer.Code, started bool) {
@@ -188,7 +188,7 @@ func TestDeadlineWhileRunningIsToldFromOneInTheQueue(t *testing.T) {
 	})
 }
 
-// A deadline while inputs are copied was spent in the queue.
+// A deadline that passes while inputs are copied was spent in the queue.
 func TestDeadlineWhileGatheringIsNotStarted(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, func(_ *batch.Options, instances []*fake) {
@@ -202,7 +202,7 @@ func TestDeadlineWhileGatheringIsNotStarted(t *testing.T) {
 	})
 }
 
-// While inputs are copied nobody can leave; who wanted to leaves right after.
+// While inputs are copied no waiter can leave; one that wanted to leaves right after.
 func TestLeavingWhileGatheringTakesEffectAfterwards(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := start(t, 1, func(o *batch.Options, instances []*fake) {
@@ -244,7 +244,7 @@ func TestHopelessIsRefusedBeforeItRuns(t *testing.T) {
 			instances[0].takes = func(rows int) time.Duration { return time.Duration(rows) * 100 * ms }
 		})
 		s.send(request(0, 1, 1)).wantDoubled(t)                             // now the time of one row is known
-		s.send(within(90*ms, request(0, 3, 1))).wantCode(t, infer.Deadline) // more take no less
+		s.send(within(90*ms, request(0, 3, 1))).wantCode(t, infer.Deadline) // more rows take no less
 		s.send(request(0, 4, 1)).wantDoubled(t)                             // now that of four is known too
 		begin := time.Now()
 		hopeless := s.send(within(90*ms, request(1, 1, 1)))

@@ -7,7 +7,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// ledger is a memory of so many bytes.
+// ledger is a memory of a fixed number of bytes.
 type ledger struct {
 	mu          sync.Mutex
 	limit, held int
@@ -29,8 +29,8 @@ func (l *ledger) Release(n int) {
 	l.held -= n
 }
 
-// The outputs of a request find their room in its memory, or the request is refused
-// and nothing is held; who runs beside it is answered.
+// The outputs of a request are reserved from its memory, or the request is refused and nothing
+// is held. The requests beside it are answered.
 func TestOutputsAreReserved(t *testing.T) {
 	f := func(name string, rows, limit int, want infer.Code) {
 		t.Helper()

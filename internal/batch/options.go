@@ -11,45 +11,44 @@ import (
 // Options configure a Batcher.
 type Options struct {
 	Model     *infer.Model
-	Instances []Instance // one for each worker, at least one; closed at the end of Run
-	// Batchable says that requests may be joined. Otherwise each runs alone, as
-	// many at once as there are instances.
+	Instances []Instance // one for each worker, at least one; Run closes them at its end
+	// Batchable says that requests may be joined. Otherwise each runs alone, as many at a time
+	// as there are instances.
 	Batchable bool
 	// MaxSize is the most rows of one run, at least 1; it has no meaning unless
 	// Batchable. A request of more rows is refused, or split if Split is set.
 	MaxSize int
 	Split   bool
-	// MaxDelay is how long a free instance may wait for a fuller run, counted from the
-	// admission of its oldest member. With 0 it takes what is there.
+	// MaxDelay is the longest time that a free instance waits for a fuller run, counted from
+	// the admission of its oldest member. With 0 it immediately takes what waits.
 	MaxDelay time.Duration
-	// MaxRequests and MaxBytes bound what waits, apart from what free instances are
+	// MaxRequests and MaxBytes bound the waiting requests, except those that free instances are
 	// about to take.
 	MaxRequests int
 	MaxBytes    int64
 	// Timeout is the longest that a request may take. The request and its context can
 	// only shorten it.
 	Timeout time.Duration
-	// PriorityLevels are the priorities there are, 1 the highest. A request that asks
-	// for a lower one gets the lowest. DefaultPriority is that of a request that asks
-	// for none.
+	// PriorityLevels is the number of priorities; 1 is the highest. A request that asks for a
+	// lower one gets the lowest. DefaultPriority is for requests that ask for none.
 	PriorityLevels, DefaultPriority int
-	// Steady says that the time of a run follows from the shapes of its inputs. Callers
-	// may then lead runs that were short so far: they cannot leave one that is not.
+	// Steady says that the time of a run follows from the shapes of its inputs. Callers may
+	// then lead runs of shapes that were short so far, which they cannot leave.
 	Steady bool
-	// Background has each worker run on an OS thread of its own, with the lowest
-	// priority, so that it gets the processor time that others leave. It takes
-	// effect on Linux only. Threads that the runtime starts on its own are not
-	// affected: an instance should run on the thread that calls it.
+	// Background makes each worker run on an OS thread of its own with the lowest priority, so
+	// that it gets the processor time that others leave. It takes effect on Linux only. Threads
+	// that the runtime starts itself are not affected: an instance should run on the thread
+	// that calls it.
 	Background bool
-	// ObserveRun is told of each run before its last member has its answer. It
-	// must not block; it may be nil.
+	// ObserveRun is called for each run before its last member has its answer. It must not
+	// block, and may be nil.
 	ObserveRun func(Run)
 	Logger     *zap.Logger // may be nil
 }
 
 const longestTimeout = 1 << 61 // ns, 73 years: a time plus this does not overflow
 
-// check returns what is missing or wrong.
+// check returns an error if an option is missing or wrong.
 func (o *Options) check() error {
 	if o.Model == nil || len(o.Instances) == 0 {
 		return infer.Errorf(infer.Invalid, "batch: Model and at least one of Instances are needed")

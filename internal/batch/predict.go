@@ -8,11 +8,10 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Predict answers a request that has passed Model.Check, and fills its Timing.
-// The response is the caller's to release. The request must not change until
-// Predict returns, and is not read afterwards. Errors are *infer.Error: Invalid
-// (rows do not agree, or are too many), TooLarge (never fits the queue),
-// Overloaded, Unavailable, Deadline, Canceled, and what the model returned.
+// Predict answers a request that has passed Model.Check, and fills its Timing. The caller must
+// release the response. The request must not change until Predict returns, and is not read
+// afterwards. Errors are *infer.Error: Invalid (rows do not agree, or are too many), TooLarge
+// (never fits the queue), Overloaded, Unavailable, Deadline, Canceled, and errors of the model.
 func (b *Batcher) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
 	rows, solo, err := b.measure(req)
 	if err != nil {
@@ -49,7 +48,7 @@ func (b *Batcher) Predict(ctx context.Context, req *infer.Request) (*infer.Respo
 	return resp, err
 }
 
-// tooManyRows says which setting a request is beyond.
+// tooManyRows is the error of a request with too many rows; it names the setting.
 func (b *Batcher) tooManyRows(limit int64, solo bool) error {
 	what := "batching.max_size; with batching.oversize: split it would run in pieces"
 	switch {
@@ -61,9 +60,9 @@ func (b *Batcher) tooManyRows(limit int64, solo bool) error {
 	return infer.Errorf(infer.Invalid, "inference request batch-size must be <= %d for '%s' (%s)", limit, b.model.Name, what)
 }
 
-// measure returns the rows of a request and whether it must run alone, as it does if
-// an input has no rows to join, or if rows disagree that the model does not call the
-// same. Unless Batchable a request is one row.
+// measure returns the rows of a request and whether it must run alone. It must if an input has
+// no rows to join, or if inputs have different rows and the model allows that. Unless
+// Batchable, a request is one row.
 func (b *Batcher) measure(req *infer.Request) (rows int64, solo bool, err error) {
 	if !b.opts.Batchable {
 		return 1, true, nil
@@ -93,8 +92,8 @@ func (b *Batcher) measure(req *infer.Request) (rows int64, solo bool, err error)
 	return rows, solo, nil
 }
 
-// maxRows is the most rows of a request: what one run takes, or as many runs as
-// requests may wait where it can be split.
+// maxRows is the most rows of a request: those of one run, or of MaxRequests runs if the
+// request can be split.
 func (b *Batcher) maxRows(solo bool) int64 {
 	if !b.opts.Split || solo {
 		return int64(b.opts.MaxSize)
@@ -102,7 +101,7 @@ func (b *Batcher) maxRows(solo bool) int64 {
 	return int64(b.opts.MaxSize) * int64(b.opts.MaxRequests)
 }
 
-// deadline returns when the request must have ended.
+// deadline returns the time at which the request must have ended.
 func (b *Batcher) deadline(ctx context.Context, req *infer.Request, now time.Duration) (due time.Duration, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, infer.Errorf(infer.CodeOf(err), "request ended before it was accepted")
@@ -140,16 +139,15 @@ func (b *Batcher) newItem(req *infer.Request, rows int, solo bool, now, due time
 	return it
 }
 
-// recycle keeps an item that no worker knows any more for another request. Its
-// alarm and a context may, but know which use they mean.
+// recycle keeps an item that no worker refers to for another request. Its alarm and a context
+// may still refer to it, but name the use that they mean.
 func (b *Batcher) recycle(it *item) {
 	it.req, it.resp, it.err, it.bucket, it.worker = nil, nil, nil, nil, nil
 	b.items.Put(it)
 }
 
-// appendKey appends what requests must share to run together: the inputs given
-// and their dimensions, but for the rows. One that runs alone shares its times
-// with those of the very same shape.
+// appendKey appends what requests must share to run together: the inputs given and their
+// dimensions except for the rows. The key of a request that runs alone has all dimensions.
 func appendKey(key []byte, inputs []infer.Tensor, solo bool) []byte {
 	if solo {
 		key = append(key, 's')
@@ -168,8 +166,8 @@ func appendKey(key []byte, inputs []infer.Tensor, solo bool) []byte {
 	return key
 }
 
-// submit queues the items of one request, all or none. Where it returns a worker,
-// the caller is to lead it.
+// submit queues the items of one request, all or none. If it returns a worker, the caller must
+// lead it.
 func (b *Batcher) submit(now time.Duration, items ...*item) (lead *worker, err error) {
 	bytes := int64(0)
 	for _, it := range items {
@@ -211,9 +209,9 @@ func (b *Batcher) submit(now time.Duration, items ...*item) (lead *worker, err e
 	return lead, nil
 }
 
-// full reports whether one more request with so many bytes is too much. Where
-// nobody waits on purpose, a request for each free instance does not count as
-// waiting: it is taken as soon as the worker wakes.
+// full reports whether one more request with that many bytes is too much. If there is no
+// deliberate wait, a request for each free instance does not count as waiting: it is taken as
+// soon as the worker wakes.
 func (b *Batcher) full(bytes int64) bool {
 	spare := 0
 	if b.opts.MaxDelay == 0 {
@@ -223,8 +221,7 @@ func (b *Batcher) full(bytes int64) bool {
 	return waiting >= 0 && (waiting >= b.opts.MaxRequests || b.queue.bytes+bytes > b.opts.MaxBytes)
 }
 
-// withdraw takes an item that leaves out of the queue; false if a worker was
-// faster.
+// withdraw removes an item that leaves from the queue; false if a worker was faster.
 func (b *Batcher) withdraw(it *item, use uint32) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

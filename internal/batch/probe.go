@@ -13,38 +13,36 @@ import (
 
 // ProbeOptions configure Probe.
 type ProbeOptions struct {
-	// Tolerance is how far an FP32 or FP64 output of the same row may differ from
-	// one run to another, relative to its value plus 1. FP16 and BF16 may differ
-	// 64 and 512 times as much, in proportion to their precision. Integers,
-	// booleans and strings must be equal.
+	// Tolerance is how much an FP32 or FP64 output of the same row may differ between runs,
+	// relative to its value plus 1. FP16 and BF16 may differ 64 and 512 times as much, in
+	// proportion to their precision. Integers, booleans and strings must be equal.
 	Tolerance float64
-	// Mixes names an operator of the model that is known to compute a row by those beside
-	// it, which outputs that are rounded may hide; "" is none.
+	// Mixes names an operator of the model that is known to make a row depend on the rows
+	// beside it, which rounded outputs may hide. It is empty if there is none.
 	Mixes string
-	// Timeout is the longest that a probe takes: a run that is in progress then is
-	// terminated. After a fifth of it no further data is tried.
+	// Timeout is the longest time of a probe: a run in progress is then terminated. After a
+	// fifth of it no further data is tried.
 	Timeout time.Duration
-	// MaxBytes bounds the made-up inputs of one run, and its outputs; larger data is not
-	// tried.
+	// MaxBytes bounds the made-up inputs of one run, and its outputs. Larger data is not tried.
 	MaxBytes int64
 }
 
 const (
-	budgetShare = 5 // of the timeout, in which data is tried
+	budgetShare = 5 // the share of the timeout in which data is tried, as 1/n
 
-	probeRows = 5 // unlike the small sizes, so that no axis is mistaken for the rows
-	enoughFit = 3 // sets of data that the model takes, of different sizes and kinds
+	probeRows = 5 // unlike the small sizes, so that no axis looks like the rows
+	enoughFit = 3 // sets of data that the model accepts, of different sizes and kinds
 )
 
-// Probe finds out whether rows can be put together in one run. The signature must
-// allow it: every required input and every output has a free first dimension, of
-// whatever name. Then rows of made-up data must give equal outputs alone, in runs of 2,
-// 3 and 5 rows, in requests of several rows and in another order. Sizes of the other
-// dimensions and kinds of data are tried until the model takes some. A model that
-// refuses all of them, or answers every row alike, is undecided.
+// Probe finds out whether rows can be joined in one run. The signature must allow it: every
+// required input and every output has a free first dimension, of any name. Then rows of made-up
+// data must give equal outputs alone, in runs of 2, 3 and 5 rows, in requests of several rows
+// and in another order. Probe tries sizes of the other dimensions and kinds of data until the
+// model accepts some. A model that refuses all of them, or gives equal answers to all rows, is
+// undecided.
 //
-// Slow models are probed less, and never longer than the timeout or ctx allows. Probe
-// returns when the instance is no longer in use.
+// Slow models are probed less, and never longer than the timeout or ctx allows. Probe returns
+// when the instance is no longer in use.
 func Probe(ctx context.Context, instance Instance, m *infer.Model, o ProbeOptions) Finding {
 	if err := atLeast(bound{"Timeout", int64(o.Timeout), 1}, bound{"MaxBytes", o.MaxBytes, 1}); err != nil {
 		panic("BUG: a probe: " + err.Error())
@@ -67,7 +65,7 @@ func Probe(ctx context.Context, instance Instance, m *infer.Model, o ProbeOption
 	pattern := 0
 	for at, sizes := range sizes(len(p.free)) {
 		if p.slight.Reason != "" || p.seeing > 0 && at != pattern || p.seeing == enoughFit || p.late() {
-			break // a model that takes one pattern of sizes needs no other
+			break // a model that accepts one pattern of sizes needs no other
 		}
 		pattern = at
 		if f, found := p.try(ctx, withSizes(m, p.free, sizes)); found {
@@ -85,28 +83,28 @@ type prober struct {
 	kinds []data
 	most  int64 // bytes of the inputs of a run, and of its outputs
 
-	enough time.Time // from then on nothing further is tried
-	fits   int       // how many sets of data the model took
-	seeing int       // and of these, with rows that could be told apart
-	takes  int       // the kind of data that it took first, or -1
+	enough time.Time // no further data is tried after that
+	fits   int       // how many sets of data the model accepted
+	seeing int       // how many of these had rows that could be told apart
+	takes  int       // the kind of data that it accepted first, or -1
 	large  bool      // some data was too large to be tried
-	slight Finding   // of rows that differed a little; its Reason may be empty
+	slight Finding   // the finding of rows that differed slightly; its Reason may be empty
 	seed   uint64    // of the next data
 }
 
-// verdict is what came of one set of data.
+// verdict is the result of one set of data.
 type verdict int
 
 const (
 	refused verdict = iota // by the model, or too large, or not clear
 	ended                  // the time is over
-	blind                  // all is equal, but so are the rows
+	blind                  // all outputs are equal, but so are those of the rows
 	agrees
 	decided // the finding says why requests cannot be joined
 )
 
-// try looks for kinds of data that the model takes in these sizes. It is found where
-// they show that requests cannot be joined.
+// try looks for kinds of data that the model accepts in these sizes. found says that they show
+// that requests cannot be joined.
 func (p *prober) try(ctx context.Context, m *infer.Model) (f Finding, found bool) {
 	for _, kind := range p.kindsToTry() {
 		if p.late() {
@@ -132,8 +130,8 @@ func (p *prober) try(ctx context.Context, m *infer.Model) (f Finding, found bool
 	return Finding{}, false
 }
 
-// kindsToTry begins with another kind each time, so that sizes and kinds are both
-// varied. Once one kind is taken, the rest is not tried at every size.
+// kindsToTry begins with another kind each time, so that sizes and kinds both vary. After one
+// kind is accepted, the rest is not tried at every size.
 func (p *prober) kindsToTry() []int {
 	if next := p.fits % len(p.kinds); p.seeing > 0 && len(p.free) > 0 {
 		return []int{next, p.takes}
@@ -151,7 +149,7 @@ func (p *prober) probe(ctx context.Context, m *infer.Model, kind data) (verdict,
 		p.large = true
 		return refused, Finding{}
 	}
-	rng := rand.New(rand.NewPCG(p.seed, 0x51)) //nolint:gosec // data that is the same at each load
+	rng := rand.New(rand.NewPCG(p.seed, 0x51)) //nolint:gosec // the same data at each load
 	p.seed++
 	rows := make([]sample, probeRows)
 	for i := range rows {
@@ -190,10 +188,10 @@ func (p *prober) probe(ctx context.Context, m *infer.Model, kind data) (verdict,
 	return agrees, Finding{}
 }
 
-// late reports whether no further data is to be tried.
+// late reports whether no further data should be tried.
 func (p *prober) late() bool { return time.Now().After(p.enough) }
 
-// failed says what an error of a run means.
+// failed returns the verdict of an error of a run.
 func (p *prober) failed(ctx context.Context, err error) verdict {
 	if ctx.Err() != nil {
 		return ended
@@ -204,24 +202,24 @@ func (p *prober) failed(ctx context.Context, err error) verdict {
 	return refused
 }
 
-// arrangements are ways to run 5 rows together: each is a list of requests, each a
+// arrangements are ways to run 5 rows together: each is a list of requests, and each request a
 // list of rows.
 func arrangements() [][][]int {
 	return [][][]int{
-		{{3, 1, 0}}, // all that a slow model is asked for
+		{{3, 1, 0}}, // the only one that slow models run
 		{{0}, {1}, {2}, {3}, {4}},
 		{{4}, {2}},
 		{{2, 0}, {4, 1, 3}},
 	}
 }
 
-// tooLarge reports whether the inputs of all rows would be, or outputs whose shapes
-// the signature tells.
+// tooLarge reports whether the inputs of all rows would be too large, or the outputs whose
+// shapes the signature gives.
 func (p *prober) tooLarge(m *infer.Model) bool {
 	return fixedBytes(m.Inputs) > p.most || fixedBytes(m.Outputs) > p.most
 }
 
-// fixedBytes is the least that tensors of probeRows rows take.
+// fixedBytes is the least size of tensors of probeRows rows, in bytes.
 func fixedBytes(specs []infer.TensorSpec) (sum int64) {
 	for i := range specs {
 		if specs[i].Optional {
@@ -246,7 +244,7 @@ func (p *prober) conclude(ctx context.Context, timeout time.Duration) Finding {
 	case ctx.Err() != nil:
 		return undecided("the probe with made-up data did not end within " + timeout.String())
 	case p.fits > 0:
-		return undecided("the model answers all made-up data alike, so that rows cannot be told apart")
+		return undecided("the model gives equal answers to all made-up data, so rows cannot be told apart")
 	case p.large:
 		return undecided("made-up data that might suit the model takes more than " + sizeText(p.most) + " for a few rows")
 	default:

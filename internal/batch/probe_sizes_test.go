@@ -13,7 +13,7 @@ import (
 
 var errShape = errors.New("the shape does not suit")
 
-// only is rowSums of a model that takes some shapes of its inputs only.
+// only is rowSums of a model that accepts only some shapes of its inputs.
 func only(suits func(shapes []infer.Shape) bool) func([]infer.Tensor) ([]infer.Tensor, error) {
 	return func(in []infer.Tensor) ([]infer.Tensor, error) {
 		shapes := make([]infer.Shape, len(in))
@@ -169,7 +169,7 @@ func TestProbeTriesKindsOfData(t *testing.T) {
 	}
 	f("0 to 1", func(v float32) bool { return v >= 0 && v <= 1 }, true)
 	f("below 0 too", func(v float32) bool { return v > -5 && v < 5 }, true)
-	f("0 alone", func(v float32) bool { return v == 0 }, false) // taken, but the rows are equal
+	f("0 alone", func(v float32) bool { return v == 0 }, false) // accepted, but the rows are equal
 	f("above a million", func(v float32) bool { return v > 1e6 }, false)
 }
 
@@ -239,5 +239,5 @@ func TestFixedRowsAdvise(t *testing.T) {
 	f(infer.Shape{-1, 3}, infer.Shape{1, 1}, "output 'y' has no free first dimension (it is fixed at 1)", relax)
 	f(infer.Shape{1, 3}, infer.Shape{2, 1}, "output 'y' has no free first dimension (it is fixed at 2)", export)
 	f(infer.Shape{7, 3}, infer.Shape{1, 1}, "input 'b' has no free first dimension (it is fixed at 7)", export)
-	f(infer.Shape{1, 3}, infer.Shape{}, "output 'y' has no first dimension, so that requests cannot be joined along it", "")
+	f(infer.Shape{1, 3}, infer.Shape{}, "output 'y' has no first dimension along which requests could be joined", "")
 }

@@ -67,7 +67,7 @@ func TestProbe(t *testing.T) {
 		for i := range out {
 			out[i] = float32(math.NaN())
 		}
-	}), "answers all made-up data alike")
+	}), "gives equal answers to all made-up data")
 	f("noise of rounding", across(func(v, _ float32, _, rows int) float32 { return v * (1 + 1e-6*float32(rows)) }), "")
 	f("more than rounding", across(func(v, _ float32, _, rows int) float32 { return v * (1 + 1e-3*float32(rows)) }), "made-up data, output 'y'")
 	f("mean of the rows", across(func(_, sum float32, _, rows int) float32 { return sum / float32(rows) }), changes)

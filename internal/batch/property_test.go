@@ -13,15 +13,15 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// chaos is one random world: how the batcher is set, how the model behaves and
-// what callers do. All of it follows from the seed.
+// chaos is one random setting: the options of the batcher, the behaviour of the model and of
+// the callers. All of it follows from the seed.
 type chaos struct {
 	*rand.Rand
 	panics   bool // rows of bad panic; else they fail
 	shutdown bool // it is stopped early, with little time
 }
 
-const badEvery = 13 // ids that the model cannot stand
+const badEvery = 13 // ids that the model fails on
 
 func (c *chaos) options(o *batch.Options, instances []*fake) {
 	o.MaxSize, o.Split, o.Batchable = 1+c.IntN(8), c.IntN(2) == 0, c.IntN(4) > 0
@@ -79,7 +79,7 @@ func (c *chaos) caller(s *server, id int, results *results) {
 	}
 }
 
-// check calls Predict and says what is wrong with its answer.
+// check calls Predict and returns what is wrong with its answer.
 func (c *chaos) check(ctx context.Context, s *server, req *infer.Request, number int) error {
 	begin := time.Now()
 	resp, err := s.Predict(ctx, req)
@@ -135,8 +135,8 @@ func (r *results) add(err error) {
 	}
 }
 
-// Whatever callers and model do, every request ends once, with its own output
-// or a fitting error, in time, and nothing is left behind.
+// Whatever callers and the model do, every request ends once, in time, with its own output or a
+// matching error, and nothing remains.
 func TestEveryRequestEndsOnce(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

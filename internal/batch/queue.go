@@ -7,13 +7,13 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// maxBuckets is how many shapes are remembered, beside those that have requests waiting.
+// maxBuckets is how many shapes are remembered, besides those with waiting requests.
 const maxBuckets = 64
 
-// never is a time that does not come.
+// never is a time that is never reached.
 const never = time.Duration(math.MaxInt64)
 
-// bucket holds the items of one shape that wait, and what is known of its runs.
+// bucket holds the waiting items of one shape, and the estimate of its runs.
 type bucket struct {
 	solo    bool // each item runs alone
 	items   heap[*item]
@@ -28,18 +28,18 @@ type bucket struct {
 func (b *bucket) before(other *bucket) bool { return b.items.top().before(other.items.top()) }
 func (b *bucket) place() *int               { return &b.index }
 
-// queue holds what waits. Batcher.mu guards it.
+// queue holds the waiting items. Batcher.mu guards it.
 type queue struct {
 	maxSize  int           // rows of a run
 	maxDelay time.Duration // how long an item may wait for others
 	timeout  time.Duration // the longest that an item may take
 
 	buckets map[string]*bucket
-	recent  *simplelru.LRU[*bucket, string] // the buckets' keys, by use; no limit of its own, see newBucket
-	latest  *bucket                         // that was used last
+	recent  *simplelru.LRU[*bucket, string] // the buckets' keys, by use; it has no limit of its own, see newBucket
+	latest  *bucket                         // the one that was used last
 	active  heap[*bucket]                   // those that are not empty
 	lastSeq uint64
-	drain   bool // nothing waits on purpose any more
+	drain   bool // there is no deliberate wait any more
 
 	requests, rows int
 	bytes          int64
@@ -48,7 +48,7 @@ type queue struct {
 func newQueue(maxSize int, maxDelay, timeout time.Duration) queue {
 	recent, err := simplelru.NewLRU[*bucket, string](math.MaxInt, nil)
 	if err != nil {
-		panic("BUG: " + err.Error()) // only of a size below 1
+		panic("BUG: " + err.Error()) // only for a size below 1
 	}
 	return queue{maxSize: maxSize, maxDelay: maxDelay, timeout: timeout, buckets: map[string]*bucket{}, recent: recent}
 }
@@ -58,7 +58,7 @@ func (q *queue) enter(it *item) {
 	it.bucket = q.buckets[string(it.key)]
 	if it.bucket == nil {
 		it.bucket = q.newBucket(it)
-	} else if it.bucket != q.latest { // nearly all have the shape of the one before
+	} else if it.bucket != q.latest { // nearly all have the shape of the item before
 		q.recent.Get(it.bucket)
 	}
 	q.latest = it.bucket
@@ -66,12 +66,11 @@ func (q *queue) enter(it *item) {
 	it.seq = q.lastSeq
 }
 
-// push adds an item and reports whether a run could start with what waits now.
+// push adds an item and reports whether a run could start with the waiting items.
 func (q *queue) push(it *item, now time.Duration) (ready bool) {
 	b := it.bucket
 	if q.maxDelay > 0 {
-		// At most half of the time that the run itself leaves goes into waiting
-		// for others.
+		// At most half of the time that the run leaves is spent waiting for others.
 		spare := (it.due - now - b.times.at(b.rows+it.rows)) / 2
 		it.startBy = now + max(0, min(q.maxDelay, spare))
 		if len(b.items) == 0 || it.startBy < b.startBy {
@@ -98,15 +97,15 @@ func (q *queue) push(it *item, now time.Duration) (ready bool) {
 	return q.full(b) || b.startBy <= now
 }
 
-// longest bounds the rows of a run of the bucket's.
+// longest bounds the rows of a run of the bucket.
 func (q *queue) longest(b *bucket) int {
 	return min(q.maxSize, q.most(b)-1+b.widest)
 }
 
-// newBucket makes room first if there are too many shapes: what was not asked for the
-// longest is forgotten, and with it only its times. A shape with requests that wait is
-// in use. Two are looked at, so that an arrival does little, and the shapes of a burst
-// still go faster than others come.
+// newBucket makes room first if there are too many shapes: it forgets the least recently used
+// shape and its estimate. A shape with waiting requests is in use. It looks at two shapes, so
+// that an arrival does little and the shapes of a burst are still forgotten faster than new
+// ones arrive.
 func (q *queue) newBucket(it *item) *bucket {
 	for range 2 {
 		if len(q.buckets) < maxBuckets {
@@ -132,7 +131,7 @@ func (q *queue) remove(it *item) {
 	q.settle(b)
 }
 
-// unlink takes an item out of its bucket, whose own place settle restores.
+// unlink removes an item from its bucket; settle then restores the bucket's place.
 func (q *queue) unlink(it *item) {
 	b := it.bucket
 	b.items.remove(it)
@@ -150,13 +149,13 @@ func (q *queue) settle(b *bucket) {
 	}
 }
 
-// full reports whether waiting longer would not make the bucket's next run larger.
+// full reports whether a longer wait would not make the bucket's next run larger.
 func (q *queue) full(b *bucket) bool {
 	return q.maxDelay == 0 || b.solo || b.rows >= q.maxSize
 }
 
-// pick returns the bucket with the most urgent item among those that may start.
-// Where there is none, next says when the first one may.
+// pick returns the bucket with the most urgent item among those that may start. If there is
+// none, next says when the first one may.
 func (q *queue) pick(now time.Duration) (b *bucket, next time.Duration) {
 	if q.maxDelay == 0 || q.drain {
 		if len(q.active) == 0 {
@@ -165,7 +164,7 @@ func (q *queue) pick(now time.Duration) (b *bucket, next time.Duration) {
 		return q.active.top(), 0
 	}
 	next = never
-	for _, c := range q.active { // linear in the shapes that wait, where waiting is wanted
+	for _, c := range q.active { // linear in the shapes that wait, only with MaxDelay
 		switch {
 		case !q.full(c) && c.waitUntil(now) > now:
 			next = min(next, c.startBy)
@@ -176,8 +175,8 @@ func (q *queue) pick(now time.Duration) (b *bucket, next time.Duration) {
 	return b, next
 }
 
-// waitUntil returns when the first of the items no longer waits on purpose. The
-// bound may be that of an item that left, so it is looked up before it is used.
+// waitUntil returns when the deliberate wait of the first item ends. The stored bound may be
+// that of an item that left, so it is computed again before it is used.
 func (b *bucket) waitUntil(now time.Duration) time.Duration {
 	if b.startBy <= now {
 		b.startBy = never
@@ -188,9 +187,9 @@ func (b *bucket) waitUntil(now time.Duration) time.Duration {
 	return b.startBy
 }
 
-// take moves the items of one run to members, in the state gathering, and those
-// whose time is too short for it to refused, in the state done. With neither,
-// next says when to look again. free counts the instances that share what waits.
+// take moves the items of one run to members, in the state gathering, and those with too little
+// time left to refused, in the state done. If both are empty, next says when to look again.
+// free counts the instances that share the waiting items.
 func (q *queue) take(now time.Duration, free int, members, refused []*item) (_, _ []*item, next time.Duration) {
 	for len(members) == 0 {
 		var b *bucket
@@ -203,9 +202,9 @@ func (q *queue) take(now time.Duration, free int, members, refused []*item) (_, 
 	return members, refused, next
 }
 
-// goal is how many rows a run should have: all that wait, shared by the free
-// instances, as far as shares are worth a run of their own. Who waits for fuller runs
-// does not want them split again.
+// goal is how many rows a run should have: all that wait, shared by the free instances, if the
+// shares are worth a run of their own. With MaxDelay fuller runs are wanted, so they are not
+// shared.
 func (q *queue) goal(b *bucket, free int) int {
 	if q.maxDelay > 0 {
 		return q.maxSize
@@ -214,14 +213,14 @@ func (q *queue) goal(b *bucket, free int) int {
 	return max(1, min(q.most(b), max(share, b.times.worth(q.maxSize))))
 }
 
-// most is how many rows a run of the bucket's should have at most. Where requests are
-// joined at all, a few may always run together.
+// most is the most rows that a run of the bucket should have. If requests are joined at all,
+// joinFew may always run together.
 func (q *queue) most(b *bucket) int {
 	few := (joinFew*b.rows + len(b.items) - 1) / max(1, len(b.items))
 	return min(q.maxSize, max(few, q.grown(&b.times)))
 }
 
-// grown is how many rows a run grows to where as many wait.
+// grown is how many rows a run grows to under load.
 func (q *queue) grown(c *cost) int {
 	if q.maxDelay > 0 {
 		return q.maxSize
@@ -229,11 +228,11 @@ func (q *queue) grown(c *cost) int {
 	return c.enough(q.maxSize)
 }
 
-// fill takes the items of one run from b, the most urgent first. An item of more
-// rows than are still free is not passed by.
+// fill takes the items of one run from b, the most urgent first. It does not skip an item that
+// has more rows than still fit.
 func (q *queue) fill(b *bucket, goal int, now time.Duration, members, refused []*item) (_, _ []*item) {
 	most, doubted := q.members(b, goal), false
-	likely, rows := min(goal, b.rows, most*b.rows/len(b.items)), 0 // of this run
+	likely, rows := min(goal, b.rows, most*b.rows/len(b.items)), 0 // rows of this run
 	for len(b.items) > 0 {
 		it := b.items.top()
 		if len(members) > 0 && (rows >= goal || rows+it.rows > q.maxSize || len(members) >= most) {
@@ -254,7 +253,7 @@ func (q *queue) fill(b *bucket, goal int, now time.Duration, members, refused []
 		members = append(members, it)
 		rows += it.rows
 	}
-	if doubted { // once for all: that many were too late does not make it less likely
+	if doubted { // once for all of them: many that were too late do not make the estimate less likely
 		b.times.refused()
 	}
 	return members, refused
@@ -272,7 +271,7 @@ func (q *queue) members(b *bucket, goal int) int {
 	}
 }
 
-// clear takes everything out, in the state done.
+// clear removes all items, in the state done.
 func (q *queue) clear() (items []*item) {
 	for len(q.active) > 0 {
 		b := q.active.top()

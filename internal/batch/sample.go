@@ -11,16 +11,16 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// data is a kind of made-up data. Integers that are named as masks, types or lengths,
-// or that are one number a row, get what suits those.
+// data is a kind of made-up data. Integers whose names say mask, type or length, or of which
+// there is one a row, get values that suit those.
 type data struct {
 	float    func(rng *rand.Rand) float64
 	integers int64 // they are below
-	constant bool  // every integer is integers instead
+	constant bool  // every integer has the value of integers instead
 }
 
-// kindsOfData are tried until the model takes one: pictures and probabilities lie between
-// 0 and 1, tokens and categories are small integers, and a table may have one entry only.
+// kindsOfData are tried until the model accepts one: pictures and probabilities lie between 0
+// and 1, tokens and categories are small integers, and a table may have only one entry.
 func kindsOfData() []data {
 	unit := (*rand.Rand).Float64
 	return []data{
@@ -34,7 +34,7 @@ func kindsOfData() []data {
 	}
 }
 
-// row makes the required inputs of a request of one row. All dimensions but the rows
+// row makes the required inputs of a request of one row. All dimensions except for the rows
 // must be fixed.
 func (d data) row(m *infer.Model, rng *rand.Rand) []infer.Tensor {
 	longest := lengths(m)
@@ -45,7 +45,7 @@ func (d data) row(m *infer.Model, rng *rand.Rand) []infer.Tensor {
 			continue
 		}
 		shape := s.Shape.Fixed(1)
-		n, _ := shape.Elements() // few: the caller has looked
+		n, _ := shape.Elements() // few: the caller has checked
 		t := infer.Tensor{Name: s.Name, DType: s.DType, Shape: shape, Index: i}
 		t.Data = d.elements(s, n, longest, rng)
 		inputs = append(inputs, t)
@@ -56,7 +56,7 @@ func (d data) row(m *infer.Model, rng *rand.Rand) []infer.Tensor {
 // elements makes the data of one row of an input.
 func (d data) elements(s *infer.TensorSpec, n, longest int64, rng *rand.Rand) []byte {
 	r := roleOf(s)
-	shown := 1 + rng.Int64N(max(n, 1)) // of a mask
+	shown := 1 + rng.Int64N(max(n, 1)) // elements of a mask that are 1
 	buf := make([]byte, 0, n*int64(max(s.DType.Size(), 1)))
 	for i := range n {
 		var whole int64
@@ -83,7 +83,7 @@ func (d data) elements(s *infer.TensorSpec, n, longest int64, rng *rand.Rand) []
 	return buf
 }
 
-// appendElement appends an element: number of a float, whole of all else.
+// appendElement appends an element: number for a float, whole for other types.
 func appendElement(buf []byte, d infer.DType, whole int64, number float64) []byte {
 	le := binary.LittleEndian
 	switch d {
@@ -105,7 +105,7 @@ func appendElement(buf []byte, d infer.DType, whole int64, number float64) []byt
 	return append(buf, whole8[:d.Size()]...)
 }
 
-// role is what an input's numbers stand for, so far as its name and shape tell.
+// role is what an input's numbers mean, as its name and shape suggest.
 type role int
 
 const (
@@ -133,8 +133,8 @@ func roleOf(s *infer.TensorSpec) role {
 	}
 }
 
-// lengths returns the longest that a length may say: the shortest second axis of an
-// input; 0 if none has one, and nothing has a length.
+// lengths returns the largest value of a length: the shortest second axis of an input. It is 0
+// if no input has one.
 func lengths(m *infer.Model) int64 {
 	shortest := int64(math.MaxInt64)
 	for i := range m.Inputs {

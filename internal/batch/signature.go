@@ -7,9 +7,9 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// signatureFinding says why a model cannot be batched whatever it computes. The names
-// of first dimensions do not matter, since exporters name them as they like; a name
-// that an input has on another axis than the first does.
+// signatureFinding says why a model cannot be batched whatever it computes. The names of first
+// dimensions do not matter, since exporters choose them freely. A name of a first dimension
+// that is on another axis too does.
 func signatureFinding(m *infer.Model) (f Finding, found bool) {
 	rows := rowSymbols(m)
 	var relaxable Finding
@@ -19,7 +19,7 @@ func signatureFinding(m *infer.Model) (f Finding, found bool) {
 			if relaxable.Reason == "" {
 				relaxable = f
 			}
-			f = Finding{} // another tensor may have a problem that this does not solve
+			f = Finding{} // another tensor may have a problem that relaxing does not solve
 		}
 		return f.Reason == ""
 	}
@@ -33,7 +33,7 @@ func signatureFinding(m *infer.Model) (f Finding, found bool) {
 		}
 	}
 	if !given {
-		return Finding{Summary: noRows, Reason: "no input is required, so that none has the rows of a request"}, true
+		return Finding{Summary: noRows, Reason: "no input is required, so no input has the rows of a request"}, true
 	}
 	for i := range m.Outputs {
 		if !check("output", &m.Outputs[i]) {
@@ -43,13 +43,13 @@ func signatureFinding(m *infer.Model) (f Finding, found bool) {
 	return relaxable, relaxable.Reason != ""
 }
 
-// specFinding says why a tensor has no rows along its first dimension; its Reason is
-// empty if it may have.
+// specFinding says why a tensor has no rows along its first dimension. Its Reason is empty if
+// it may have.
 func specFinding(kind string, s *infer.TensorSpec, rows []string) Finding {
 	axis := otherAxis(s, rows)
 	switch {
 	case len(s.Shape) == 0:
-		return Finding{Summary: noRows, Reason: fmt.Sprintf("%s '%s' has no first dimension, so that requests cannot be joined along it", kind, s.Name)}
+		return Finding{Summary: noRows, Reason: fmt.Sprintf("%s '%s' has no first dimension along which requests could be joined", kind, s.Name)}
 	case axis > 0 && (kind == "input" || !slices.Contains(rows, name(s, 0))):
 		return onAxis(kind, s.Name, axis)
 	case s.Shape[0] < 0:
@@ -80,7 +80,7 @@ func rowSymbols(m *infer.Model) []string {
 	return names
 }
 
-// otherAxis returns the axis but the first that has the name of the rows, or 0.
+// otherAxis returns the axis, other than the first, that has the name of the rows, or 0.
 func otherAxis(s *infer.TensorSpec, rows []string) int {
 	for axis := 1; axis < len(s.Shape); axis++ {
 		if n := name(s, axis); s.Shape[axis] < 0 && n != "" && slices.Contains(rows, n) {
@@ -90,8 +90,8 @@ func otherAxis(s *infer.TensorSpec, rows []string) int {
 	return 0
 }
 
-// name returns the name of a dimension, "" where it has none. Paddle writes "?" for
-// any that it does not know.
+// name returns the name of a dimension, "" if it has none. Paddle writes "?" for any that it
+// does not know.
 func name(s *infer.TensorSpec, axis int) string {
 	if axis >= len(s.Symbols) || s.Symbols[axis] == "?" {
 		return ""
@@ -101,10 +101,9 @@ func name(s *infer.TensorSpec, axis int) string {
 
 func varies(s *infer.TensorSpec) bool { return len(s.Shape) > 0 && s.Shape[0] < 0 }
 
-// joinedInputs reports for each input whether its first dimension counts the rows of
-// a request. The first dimension of each required input must count them. That of an
-// optional input does if it is free and has either no name or the name of a required
-// input's. problem says why the model has no rows.
+// joinedInputs reports for each input whether its first dimension counts the rows of a request.
+// That of each required input must. That of an optional input does if it is free and has either
+// no name or that of a required input. problem says why the model has no rows.
 func joinedInputs(m *infer.Model) (joined []bool, problem string) {
 	joined = make([]bool, len(m.Inputs))
 	rows := rowSymbols(m)
@@ -125,8 +124,8 @@ func joinedInputs(m *infer.Model) (joined []bool, problem string) {
 	return joined, ""
 }
 
-// sameRows reports whether the model says that all joined inputs have equally many
-// rows: their first dimensions have one name, or none.
+// sameRows reports whether all joined inputs must have equally many rows: their first
+// dimensions have one name, or none.
 func sameRows(m *infer.Model, joined []bool) bool {
 	rows := rowSymbols(m)
 	for i := range m.Inputs {

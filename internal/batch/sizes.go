@@ -6,22 +6,21 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// usualSizes are tried for the free dimensions beside the rows: small ones first, since
-// they cost least and suit most models, then those of pictures, spectra and sequences.
+// usualSizes are tried for the free dimensions beside the rows: small ones first, since they
+// cost least and suit most models, then those of pictures, spectra and sequences.
 func usualSizes() []int64 { return []int64{1, 2, 3, 16, 32, 48, 64, 128, 224, 256, 320, 512, 640} }
 
-// otherSizes are tried for the dimensions that are not of the size in turn: channels,
-// mostly.
+// otherSizes are tried for the dimensions that do not vary in a pattern, mostly channels.
 func otherSizes() []int64 { return []int64{3, 1} }
 
 // dimension is a place in the shapes of a model's inputs.
 type dimension struct{ input, axis int }
 
-// free is one free dimension beside the rows, or several that have the same name and
-// so the same size.
+// free is one free dimension beside the rows, or several that have the same name and so the
+// same size.
 type free []dimension
 
-// freeDimensions finds them, in the order of the inputs.
+// freeDimensions returns the free dimensions of a model, in the order of the inputs.
 func freeDimensions(m *infer.Model) []free {
 	var all []free
 	known := map[string]int{} // by name, the place in all
@@ -47,8 +46,8 @@ func freeDimensions(m *infer.Model) []free {
 }
 
 // sizes yields sizes for n free dimensions, the likely ones first: all equal, then two
-// neighbours equal (the height and width of a picture) and the rest small, then one
-// large and the rest small. pattern counts those three ways and their places.
+// neighbours equal (the height and width of a picture) and the rest small, then one large and
+// the rest small. pattern numbers those three ways and their positions.
 func sizes(n int) iter.Seq2[int, []int64] {
 	return func(yield func(pattern int, sizes []int64) bool) {
 		if n == 0 {
@@ -86,7 +85,7 @@ func sizes(n int) iter.Seq2[int, []int64] {
 	}
 }
 
-// withSizes returns the signature with every free dimension but the rows fixed.
+// withSizes returns the signature with all free dimensions fixed except for the rows.
 func withSizes(m *infer.Model, dims []free, sizes []int64) *infer.Model {
 	inputs := append([]infer.TensorSpec(nil), m.Inputs...)
 	for i := range inputs {

@@ -7,14 +7,14 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// predictSplit runs a request of more rows than a run may have in pieces, and
-// joins their outputs. It is admitted or refused as one, and fails as one.
+// predictSplit runs a request with more rows than a run may have in pieces, and joins their
+// outputs. The pieces are admitted, refused and fail together.
 func (b *Batcher) predictSplit(ctx context.Context, req *infer.Request, rows int64, now, due time.Duration) (*infer.Response, error) {
 	pieces, err := splitRequest(req, rows, int64(b.opts.MaxSize))
 	if err != nil {
 		return nil, err
 	}
-	items := make([]*item, len(pieces)) // not recycled: those of a failed request are left behind
+	items := make([]*item, len(pieces)) // not recycled: the items of a failed request are left behind
 	for i := range pieces {
 		items[i] = b.newItem(&pieces[i], int(pieces[i].Rows()), false, now, due)
 		items[i].requests = 0
@@ -45,8 +45,7 @@ func (b *Batcher) predictSplit(ctx context.Context, req *infer.Request, rows int
 	return joinResponses(responses, req.Memory, err)
 }
 
-// splitRequest cuts a request into pieces of at most size rows, which alias its
-// data.
+// splitRequest cuts a request into pieces of at most size rows. They share its data.
 func splitRequest(req *infer.Request, rows, size int64) ([]infer.Request, error) {
 	pieces := make([]infer.Request, 0, (rows+size-1)/size)
 	rest := append([]infer.Tensor(nil), req.Inputs...)
@@ -64,8 +63,8 @@ func splitRequest(req *infer.Request, rows, size int64) ([]infer.Request, error)
 	return pieces, nil
 }
 
-// cut parts a tensor after its first n rows; both parts alias its data. It is
-// not ok where the data is shorter than the shape says.
+// cut splits a tensor after its first n rows; both parts share its data. ok is false if the
+// data is shorter than the shape says.
 func cut(t *infer.Tensor, n int64) (head, rest infer.Tensor, ok bool) {
 	head, rest = *t, *t
 	head.Shape = append(infer.Shape{n}, t.Shape[1:]...)
@@ -91,7 +90,8 @@ func cut(t *infer.Tensor, n int64) (head, rest infer.Tensor, ok bool) {
 	return head, rest, true
 }
 
-// joinTiming sums up the pieces: the longest wait, and the work and rows of all.
+// joinTiming combines the timings of the pieces: the longest wait, and the sums of work and
+// rows.
 func joinTiming(pieces []infer.Request) (sum infer.Timing) {
 	for i := range pieces {
 		t := &pieces[i].Timing
@@ -104,9 +104,9 @@ func joinTiming(pieces []infer.Request) (sum infer.Timing) {
 	return sum
 }
 
-// joinResponses puts the outputs of the pieces together along the first
-// dimension and releases the pieces. With an error it only releases them. Until
-// then both are there, and both are reserved from memory.
+// joinResponses joins the outputs of the pieces along the first dimension and releases the
+// pieces. If err is set it only releases them. Until then both are in memory, and both are
+// reserved from it.
 func joinResponses(pieces []*infer.Response, memory infer.Memory, err error) (*infer.Response, error) {
 	defer func() {
 		for _, p := range pieces {

@@ -109,7 +109,7 @@ func (s *tensors) Close() error {
 	return nil
 }
 
-// terminated returns how many runs were.
+// terminated returns how many runs were terminated.
 func (s *tensors) terminated() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,28 +17,30 @@ import (
 // TrialOptions configure a Trial.
 type TrialOptions struct {
 	Model *infer.Model
-	// NewInstance makes an instance that nobody else uses; it is closed before Run returns.
+	// NewInstance makes an instance that nothing else uses; Run closes it before it returns.
 	NewInstance func() (Instance, error)
-	// Why is the probe's finding, which the trial's own repeats until it is settled.
+	// Why is the probe's finding. The trial's finding repeats it until the trial has decided.
 	Why Finding
 	// Tolerance is that of ProbeOptions.
 	Tolerance float64
 	// MaxSize is the most rows of one run.
 	MaxSize int
-	// Requests with different inputs, and answers unlike those of others that ran beside
-	// them, must agree before requests are joined; at least 32.
+	// Requests is how many requests with different inputs must agree before requests are
+	// joined, at least 32. A request counts if its answer differs from those of others that ran
+	// beside it.
 	Requests int
-	// MaxBytes bounds the copies that are held, inputs and outputs. What
-	// they give together takes as much again while it is compared.
+	// MaxBytes bounds the copies that are held, inputs and outputs. Outputs of joined runs take
+	// as much again while they are compared.
 	MaxBytes int64
-	// CheckEvery is the time between spot checks once requests are joined, and of a pause
-	// if no few requests can be run together.
+	// CheckEvery is the time between spot checks after requests are joined, and of a pause if
+	// too few requests have one shape.
 	CheckEvery time.Duration
-	// Timeout is the longest that a run may take; it is then terminated, and its
-	// requests tell nothing.
+	// Timeout is the longest time of a run. It is then terminated, and its requests decide
+	// nothing.
 	Timeout time.Duration
-	// Settled is told, on Run's goroutine, once that requests can be joined, and once that
-	// they cannot: at first, or after all. That is final. It must not wait for the trial.
+	// Settled is called on Run's goroutine, at most once with the finding that requests can be
+	// joined, and at most once with the finding that they cannot, which is final. It must not
+	// wait for the trial.
 	Settled func(Finding)
 	Logger  *zap.Logger // may be nil
 }
@@ -47,13 +49,13 @@ const (
 	fewestRequests = 32
 
 	groupSize  = 4    // requests of one shape that are run together
-	mostCopies = 64   // that wait for others of their shape, or to be run
-	mostRows   = 4    // that are copied of a request
-	mostTried  = 1024 // requests after which a model that answers too few apart is left alone
+	mostCopies = 64   // most copies that wait for others of their shape, or to be run
+	mostRows   = 4    // most rows that are copied of a request
+	mostTried  = 1024 // requests after which a trial with too few distinct answers ends
 	mostSeen   = 1024 // requests without four of one shape, after which the trial pauses
 )
 
-// check returns what is missing or wrong.
+// check returns an error if an option is missing or wrong.
 func (o *TrialOptions) check() error {
 	if o.Model == nil || o.NewInstance == nil || o.Settled == nil {
 		return infer.Errorf(infer.Invalid, "batch: Model, NewInstance and Settled of a trial are needed")
@@ -67,14 +69,14 @@ func (o *TrialOptions) check() error {
 	)
 }
 
-// Trial finds out from real requests whether requests can be joined, for a model that
-// made-up data could not tell it of. It copies some requests that were answered, and
-// runs those of one shape alone and together on an instance of its own, with the lowest
-// priority of the OS (on Linux). When enough have agreed it says so, and goes on with
-// spot checks; the first that disagrees ends it for good.
+// Trial finds out from real requests whether requests can be joined, for a model that made-up
+// data did not decide. It copies some answered requests, and runs those of one shape alone and
+// together on an instance of its own, with the lowest priority of the OS (on Linux). When
+// enough have agreed it calls Settled, and goes on with spot checks. The first that disagrees
+// ends the trial for good.
 //
-// Callers are none of its concern: they must be answered by runs of their own until it
-// has said that requests can be joined.
+// A Trial does not answer callers: they must get runs of their own until it has found that
+// requests can be joined.
 type Trial struct {
 	opts    TrialOptions
 	joined  []bool
@@ -95,13 +97,13 @@ type Trial struct {
 	agreed  map[uint64]struct{} // hashes of inputs, until requests are joined
 	finding Finding
 
-	// Run's own.
+	// Used by Run only.
 	comparer
 	tried int
 }
 
-// NewTrial returns a trial. It starts nothing; what is offered before Run is not taken.
-// The error says why no data could make the model one whose requests can be joined.
+// NewTrial returns a trial. It starts nothing, and does not take requests before Run. The error
+// says why requests for the model can never be joined.
 func NewTrial(o TrialOptions) (*Trial, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -123,15 +125,15 @@ func NewTrial(o TrialOptions) (*Trial, error) {
 	return t, nil
 }
 
-// Finding returns what is known so far.
+// Finding returns the current finding.
 func (t *Trial) Finding() Finding {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.finding
 }
 
-// Run tries requests until the trial has ended, Shutdown was called or ctx is over. It
-// returns when its instance is closed.
+// Run tries requests until the trial has ended, Shutdown is called or ctx ends. It returns when
+// its instance is closed.
 func (t *Trial) Run(ctx context.Context) (err error) {
 	if !t.started.CompareAndSwap(false, true) {
 		return errors.New("batch: Run of a trial was called before")
@@ -140,19 +142,19 @@ func (t *Trial) Run(ctx context.Context) (err error) {
 	detach := context.AfterFunc(ctx, t.cancel)
 	defer detach()
 	done := make(chan struct{})
-	go func() { // waited for below; a thread whose priority was lowered ends with it
+	go func() { // the receive below waits for it; a thread whose priority was lowered ends with it
 		defer close(done)
 		onOwnThread(t.lower, func(err error) {
-			t.opts.Logger.Warn("a trial of batching runs with the priority of the rest", zap.String("model", t.opts.Model.Name), zap.Error(err))
+			t.opts.Logger.Warn("a trial of batching runs with normal priority", zap.String("model", t.opts.Model.Name), zap.Error(err))
 		}, func() { err = t.run() })
 	}()
 	<-done
 	return err
 }
 
-// Shutdown ends the trial, whatever it has found, and returns when Run has returned or
-// is about to. A run in progress is terminated. If ctx ends first it returns ctx's
-// error. Run must have been called or be about to be.
+// Shutdown ends the trial and returns when Run has returned or is about to. It terminates a run
+// in progress. If ctx ends first it returns ctx's error. Run must have been called or be about
+// to be called.
 func (t *Trial) Shutdown(ctx context.Context) error {
 	t.cancel()
 	select {
@@ -195,7 +197,7 @@ func (t *Trial) run() error {
 	return instance.Close()
 }
 
-// pause waits until requests are wanted again; false if the trial is to end.
+// pause waits until requests are wanted again; false if the trial must end.
 func (t *Trial) pause() bool {
 	timer := time.NewTimer(t.opts.CheckEvery)
 	defer timer.Stop()
@@ -207,19 +209,19 @@ func (t *Trial) pause() bool {
 	}
 }
 
-// settle makes a finding known.
+// settle publishes a finding.
 func (t *Trial) settle(f Finding) {
 	t.open.Store(false)
 	t.mu.Lock()
 	t.finding, t.agreed = f, nil
-	t.copies, t.bytes = nil, 0 // what is checked from now on is new
+	t.copies, t.bytes = nil, 0 // spot checks use new copies
 	t.mu.Unlock()
 	t.opts.Settled(f)
 }
 
-// check runs a group's requests alone, together, in another order and in pairs. The
-// finding says why requests cannot be joined; its Reason is empty if nothing does.
-// Requests that fail or take too long tell nothing.
+// check runs a group's requests alone, together, in another order and in pairs. The finding
+// says why requests cannot be joined; its Reason is empty if they agree. Requests that fail or
+// take too long decide nothing.
 func (t *Trial) check(group []*copied) Finding {
 	var samples []sample
 	var keys []uint64
@@ -256,7 +258,7 @@ func (t *Trial) check(group []*copied) Finding {
 	return Finding{}
 }
 
-// orders are the arrangements of n samples: a request each, in turn and backwards, a
+// orders are the arrangements of n samples: one request each, in order and reversed, then a
 // request of two samples beside another, and the last two.
 func orders(n int) [][][]int {
 	ahead, back := make([][]int, n), make([][]int, n)
@@ -270,7 +272,7 @@ func orders(n int) [][][]int {
 	return orders
 }
 
-// within gives a run its time. The error is Canceled or Deadline if that was over.
+// within limits the time of a run. The error is Canceled or Deadline if the time was over.
 func (t *Trial) within(f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(t.stop, t.opts.Timeout)
 	defer cancel()
@@ -281,8 +283,8 @@ func (t *Trial) within(f func(ctx context.Context) error) error {
 	return err
 }
 
-// conclude returns the finding if no request showed that requests cannot be joined. Its
-// Reason is empty if there is none yet.
+// conclude returns the finding if no request showed that requests cannot be joined. Its Reason
+// is empty while there is none.
 func (t *Trial) conclude() Finding {
 	t.mu.Lock()
 	n := len(t.agreed)
@@ -294,7 +296,7 @@ func (t *Trial) conclude() Finding {
 			Reason: fmt.Sprintf("copies of %d requests gave equal outputs alone and together", n),
 		}
 	case t.tried >= max(mostTried, 4*t.opts.Requests):
-		f := undecided(fmt.Sprintf("of %d requests that were tried only %d could be told apart by their answers", t.tried, n))
+		f := undecided(fmt.Sprintf("only %[2]d of the %[1]d requests that were tried could be told apart by their answers", t.tried, n))
 		f.Undecided = false // nothing further is tried
 		return f
 	default:
@@ -307,7 +309,7 @@ func (t *Trial) off(reason string) Finding {
 	return mixed("%s, as copies of requests have shown", reason)
 }
 
-// onTrial is the finding while nothing is settled.
+// onTrial is the finding while the trial is in progress.
 func (t *Trial) onTrial() Finding {
 	return Finding{
 		Undecided: true, Summary: onTrial,
@@ -315,8 +317,8 @@ func (t *Trial) onTrial() Finding {
 	}
 }
 
-// note counts requests that agreed, until enough have. One whose answer is that of all
-// beside it shows nothing.
+// note counts requests that agreed, until there are enough. Requests with equal answers show
+// nothing.
 func (t *Trial) note(samples []sample, inputs []uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// copied is a part of a request that was answered, in memory of its own.
+// copied is a part of an answered request, in memory of its own.
 type copied struct {
 	key    string // of the shape: requests of one key may run together
 	hash   uint64 // of the inputs
@@ -17,9 +17,9 @@ type copied struct {
 	bytes  int64 // of the inputs, and of the outputs to come
 }
 
-// Offer offers a request that has passed Model.Check and was answered with resp. Some
-// are copied, of large ones a few rows; the rest costs a look at a flag. It never
-// waits. Neither request nor response is used afterwards.
+// Offer offers a request that has passed Model.Check and was answered with resp. It copies some
+// requests, a few rows of large ones; for the rest it only reads a flag. It never waits.
+// Neither request nor response is used afterwards.
 func (t *Trial) Offer(req *infer.Request, resp *infer.Response) {
 	if !t.open.Load() {
 		return
@@ -58,12 +58,12 @@ func (t *Trial) offer(req *infer.Request, resp *infer.Response) {
 	case t.like(c.key) < groupSize:
 	case t.agreed == nil: // a spot check needs one group
 		t.close()
-	default: // further ones wait: on a busy machine the trial may run when callers are gone
+	default: // further copies wait: on a busy machine the trial may run when callers are gone
 		t.wake()
 	}
 }
 
-// close takes nothing further, and wakes collect.
+// close stops taking copies, and wakes collect.
 func (t *Trial) close() {
 	t.open.Store(false)
 	t.wake()
@@ -72,11 +72,11 @@ func (t *Trial) close() {
 func (t *Trial) wake() {
 	select {
 	case t.ready <- struct{}{}:
-	default: // it has not looked yet
+	default: // collect has not received the last one yet
 	}
 }
 
-// take looks whether a request can be used. What it returns still aliases the request.
+// take checks whether a request can be used. The result still shares the request's data.
 func (t *Trial) take(req *infer.Request, resp *infer.Response) (c *copied, ok bool) {
 	if len(req.Inputs) == 0 {
 		return nil, false
@@ -138,8 +138,8 @@ func (t *Trial) group() string {
 	return ""
 }
 
-// collect waits for a group of requests of one shape, or for so many requests that there
-// is none. It is nil if the trial is to end, and empty if there is no group.
+// collect waits for a group of requests of one shape, or until too many requests had different
+// shapes. It is nil if the trial must end, and empty if there is no group.
 func (t *Trial) collect() []*copied {
 	t.mu.Lock()
 	t.seen = 0
@@ -161,13 +161,13 @@ func (t *Trial) collect() []*copied {
 	}
 }
 
-// pick takes a group of copies; it is not ok if there is none yet.
+// pick takes a group of copies; ok is false if there is none yet.
 func (t *Trial) pick() (group []*copied, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := t.group()
 	if key == "" && t.open.Load() {
-		return nil, false // the one that woke it was taken before
+		return nil, false // an earlier call took the group that woke it
 	}
 	group = make([]*copied, 0, groupSize)
 	t.copies = slices.DeleteFunc(t.copies, func(c *copied) bool {
@@ -181,7 +181,7 @@ func (t *Trial) pick() (group []*copied, ok bool) {
 	return group, true
 }
 
-// discard forgets what was copied.
+// discard drops all copies.
 func (t *Trial) discard() {
 	t.open.Store(false)
 	t.mu.Lock()

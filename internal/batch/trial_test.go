@@ -140,8 +140,8 @@ func mixing(limit float32) func([]infer.Tensor) ([]infer.Tensor, error) {
 	}
 }
 
-// sortedOnly is rowSums of a model that takes rows of large, falling numbers alone, which
-// nobody would make up.
+// sortedOnly is rowSums of a model that accepts only rows of large, falling numbers, which
+// made-up data never has.
 func sortedOnly(in []infer.Tensor) ([]infer.Tensor, error) {
 	n := len(in[0].Data) / 4 / int(in[0].Shape[0])
 	for row := range slices.Chunk(values(in[0].Data), n) {
@@ -169,8 +169,8 @@ func TestRealRequestsDecideForBatching(t *testing.T) {
 	})
 }
 
-// On a busy machine a trial may get no time until the callers are gone: what it needs was
-// copied by then.
+// On a busy machine a trial may get no time until the callers are gone: the copies that it
+// needs exist by then.
 func TestATrialGoesOnWithoutCallers(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		let := make(chan struct{})
@@ -256,7 +256,7 @@ func TestATrialThatTellsNothingEnds(t *testing.T) {
 			x.offer(1, float32(i), -float32(i))
 		}
 		x.wantSettled(false)
-		x.wantFinding("only 0 could be told apart", "batching.enabled")
+		x.wantFinding("only 0 of the", "batching.enabled")
 	})
 }
 

@@ -9,17 +9,18 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// worker runs one instance, on a goroutine that Batcher.Run waits for. While it is idle it
-// has one only if it was roused a few times: thousands of models are loaded, and few are called.
+// worker runs one instance, on a goroutine that Batcher.Run waits for. An idle worker keeps its
+// goroutine only if it is woken often: thousands of models may be loaded, and few of them
+// called.
 type worker struct {
 	batcher  *Batcher
 	instance Instance
 	err      error // of closing the instance
 
 	start  func()        // work, on a thread of its own in the background
-	wake   chan struct{} // of 1; sent by whoever takes a parked worker off the idle ones
+	wake   chan struct{} // of 1; sent by the goroutine that takes a parked worker off the idle ones
 	parked bool          // it is idle, and its goroutine waits for wake
-	roused int           // how often
+	roused int           // how often it was woken
 
 	busy    bool          // it counts as not free
 	handed  bool          // a caller took the members and does not lead their run
@@ -28,16 +29,16 @@ type worker struct {
 	refused []*item
 	reqs    []*infer.Request
 	last    lesson
-	joint   int       // so many runs of several members may follow one that failed
-	failed  []failure // who waits for a check of the version
+	joint   int       // how many runs of several members may still follow a failed one
+	failed  []failure // members that wait for a check of the version
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	running  []*item    // the members of a run that can be terminated
-	checking *checkRun  // a run of the known input, which can be too; nil for none
+	checking *checkRun  // a run of the known input that can be terminated, or nil
 }
 
-// keepAfter is how often a worker is roused before its goroutine stays: more often than a
-// warm-up does it. To wake a goroutine costs a microsecond less than to start one.
+// keepAfter is how often a worker is woken before its goroutine stays: more often than a
+// warm-up does. To wake a goroutine costs a microsecond less than to start one.
 const keepAfter = 16
 
 func newWorker(b *Batcher, instance Instance) *worker {
@@ -57,7 +58,7 @@ type lesson struct {
 	cut    bool // terminated, so it would have taken longer
 }
 
-// rouse has a worker that was taken off the idle ones work; nil is none.
+// rouse wakes a worker that was taken off the idle ones. w may be nil.
 func (w *worker) rouse() {
 	if w == nil {
 		return
@@ -69,7 +70,7 @@ func (w *worker) rouse() {
 	}
 }
 
-// work runs what was handed over, if anything was, and what waits.
+// work runs what was handed over, if anything was, and then what waits.
 func (w *worker) work() {
 	for ok := w.takeOver() || w.batcher.next(w); ok; ok = w.batcher.next(w) {
 		w.process()
@@ -77,11 +78,11 @@ func (w *worker) work() {
 	}
 }
 
-// takeOver reports whether a caller took the members already.
+// takeOver reports whether a caller has already taken the members.
 //
-// The scheduler runs a woken goroutine before those that are ready already. Among these are
-// callers about to submit: if none took anything, they are let come first, and the run is
-// fuller. If nobody else is ready this costs some 100 ns.
+// The scheduler runs a woken goroutine before those that are already ready. Some of these are
+// callers about to submit: if no caller took the members, takeOver yields to them, and the run
+// is fuller. If no other goroutine is ready this costs about 100 ns.
 func (w *worker) takeOver() (handed bool) {
 	if handed, w.handed = w.handed, false; !handed {
 		runtime.Gosched()
@@ -95,7 +96,7 @@ func (w *worker) end() {
 	w.batcher.working.Done()
 }
 
-// process brings what was taken to its end, but for those in failed.
+// process ends all taken members except for those in failed.
 func (w *worker) process() {
 	for _, it := range w.refused {
 		it.fail(tooLate())
@@ -110,11 +111,12 @@ func (w *worker) process() {
 	w.refused, w.members = w.refused[:0], w.members[:0]
 }
 
-// try runs members, all gathering since start, once. On an error those that are still
-// there have no answer yet; the run has been observed. Otherwise all have ended.
+// try runs members, all in the state gathering since start, once. If it returns an error, the
+// members that have not left have no answer yet, and the run was observed. Otherwise all have
+// ended.
 func (w *worker) try(members []*item, start time.Duration) (compute time.Duration, err error) {
 	b, run := w.batcher, Run{Members: len(members)}
-	bucket := members[0].bucket // an item that has ended is no longer ours
+	bucket := members[0].bucket // an item that has ended belongs to another use
 	err = w.gather(members, &run, start)
 	if lost := w.startRunning(members); lost != nil {
 		w.fail(members, 0, lost)
@@ -144,8 +146,8 @@ func (w *worker) try(members []*item, start time.Duration) (compute time.Duratio
 	return run.Compute, err
 }
 
-// gather copies the members' inputs. While it does, no waiter can leave, so that
-// the requests may be read and written.
+// gather copies the members' inputs. No waiter can leave meanwhile, so the requests may be read
+// and written.
 func (w *worker) gather(members []*item, run *Run, start time.Duration) error {
 	w.reqs = w.reqs[:0]
 	for _, it := range members {
@@ -162,8 +164,7 @@ func (w *worker) gather(members []*item, run *Run, start time.Duration) error {
 	return err
 }
 
-// startRunning lets the members leave again. An error says that there is no
-// point in a run.
+// startRunning lets the members leave again. It returns an error if no run is needed.
 func (w *worker) startRunning(members []*item) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -183,8 +184,8 @@ func (w *worker) startRunning(members []*item) error {
 	return nil
 }
 
-// stopRunning protects the instance from late leavers. It reports whether nobody
-// waits for the run.
+// stopRunning protects the instance from late leavers. It reports whether all members have
+// left.
 func (w *worker) stopRunning(members []*item) (abandoned bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -192,7 +193,7 @@ func (w *worker) stopRunning(members []*item) (abandoned bool) {
 	return allDone(members)
 }
 
-// memberLeft terminates the run where it was the last member.
+// memberLeft terminates the run if it was the last member.
 func (w *worker) memberLeft() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -201,7 +202,7 @@ func (w *worker) memberLeft() {
 	}
 }
 
-// terminate cuts off a run in progress.
+// terminate terminates a run in progress.
 func (w *worker) terminate() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -222,8 +223,7 @@ func allDone(members []*item) bool {
 	return true
 }
 
-// answer ends the members that are still there with their outputs. The run has ended
-// at start.
+// answer ends the members that have not left with their outputs. The run ended at start.
 func (w *worker) answer(members []*item, run *Run, start time.Duration) {
 	b := w.batcher
 	var last *item
@@ -247,13 +247,13 @@ func (w *worker) answer(members []*item, run *Run, start time.Duration) {
 	}
 	run.Output = now - start
 	b.observe(*run)
-	if last != nil { // after the run was observed: who has all answers finds them counted
+	if last != nil { // after the run was observed: a caller with all its answers finds them counted
 		last.end()
 	}
 }
 
-// fail ends the members that are still there with err, or has them wait until it is
-// known who is at fault. compute is the time of their run.
+// fail ends the members that have not left with err, or keeps them until a check shows whether
+// the version is at fault. compute is the time of their run.
 func (w *worker) fail(members []*item, compute time.Duration, err error) {
 	b := w.batcher
 	wait := infer.CodeOf(err) == infer.Internal && b.health.due(b.now())
@@ -266,8 +266,8 @@ func (w *worker) fail(members []*item, compute time.Duration, err error) {
 	}
 }
 
-// scatter returns member i's outputs. Their room is taken of memory; without room
-// for all of them there is no response.
+// scatter returns member i's outputs. It reserves their size from memory; if that fails there
+// is no response.
 func (w *worker) scatter(i int, memory infer.Memory) (*infer.Response, error) {
 	resp := infer.NewResponse()
 	resp.ReserveFrom(memory)
