@@ -15,8 +15,8 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// Models as exporters write them: the dimensions of inputs and outputs have different
-// names, and sizes must suit.
+// Models as exporters write them: the dimensions of inputs and outputs have different names,
+// and only some sizes work.
 func TestProbeOfExportedModels(t *testing.T) {
 	f := func(g *onnxgen.Graph, want string) {
 		t.Helper()
@@ -55,8 +55,8 @@ func TestProbeOfExportedModels(t *testing.T) {
 	f(g, "output 'y' has its rows on axis 1; Sluice joins along axis 0 only")
 }
 
-// pyramid takes pictures whose height and width are multiples of 32, since it adds to
-// a picture what it was scaled down to and up again.
+// pyramid accepts pictures whose height and width are multiples of 32, since it scales a
+// picture down and up again and adds both.
 func pyramid() *onnxgen.Graph {
 	g := onnxgen.New("pyramid")
 	x := g.Input("x", infer.FP32, "p2o.DynamicDimension.0", 3, "p2o.DynamicDimension.1", "p2o.DynamicDimension.2")
@@ -66,8 +66,8 @@ func pyramid() *onnxgen.Graph {
 	return g
 }
 
-// numbered is a table of 3 rows for ids from 1000 on, which no made-up data has. Each
-// answer is centred over all rows if it mixes.
+// numbered is a table of 3 rows for ids from 1000 on, which made-up data never has. If it
+// mixes, each answer is centred over all rows.
 func numbered(mixes bool) *onnxgen.Graph {
 	g := onnxgen.New("numbered")
 	ids := g.Op("Sub", g.Input("ids", infer.Int64, "N", 8), g.Init(onnxgen.Int64s([]int64{1000}, 1)))
@@ -98,7 +98,7 @@ func TestTrialOfARealModel(t *testing.T) {
 		}
 		ran := make(chan error, 1)
 		go func() { ran <- trial.Run(context.Background()) }()
-		serve := newInstance(t, s)         // what answers callers
+		serve := newInstance(t, s)         // answers callers
 		rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // test data
 		var got batch.Finding
 		for got.Reason == "" {
@@ -127,7 +127,7 @@ func TestTrialOfARealModel(t *testing.T) {
 	f(true)
 }
 
-// A loop that hardly ends is terminated by the probe's timeout.
+// The probe's timeout terminates a loop that would run very long.
 func TestProbeTerminatesALoop(t *testing.T) {
 	s := load(t, onnxgen.Steps(1<<40), options())
 	instance := newInstance(t, s)

@@ -7,8 +7,8 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// BenchmarkPredict is a tiny model (16 numbers to 1): what the three steps cost
-// beside the run itself.
+// BenchmarkPredict runs a tiny model (16 numbers to 1), so that it shows the cost of the three
+// steps besides the run itself.
 func BenchmarkPredict(b *testing.B) {
 	g := onnxgen.New("lin")
 	x := g.Input("x", infer.FP32, "N", 16)

@@ -16,14 +16,15 @@ type Memory struct {
 // Inputs returns the bytes of the blocks that inputs are gathered in.
 func (m *Memory) Inputs() int64 { return m.inputs.Load() }
 
-// Outputs returns the bytes of the blocks that outputs are written to. Outputs
-// that the runtime allocates itself (shapes that depend on the data) are not in it.
+// Outputs returns the bytes of the blocks that outputs are written to. Outputs that the runtime
+// allocates itself (shapes that depend on the data) are not included.
 func (m *Memory) Outputs() int64 { return m.outputs.Load() }
 
-// InUse returns all bytes together.
+// InUse returns the sum of both.
 func (m *Memory) InUse() int64 { return m.Inputs() + m.Outputs() }
 
-// alignment is that of every tensor in a block: a cache line, and the widest vector.
+// alignment is the alignment of every tensor in a block, in bytes: a cache line, and the widest
+// vector.
 const alignment = 64
 
 func align(n int64) int64 { return (n + alignment - 1) &^ (alignment - 1) }
@@ -45,18 +46,17 @@ func newBlock(keep int64, m *Memory, purpose func(*Memory) *atomic.Int64) block 
 	}}
 }
 
-// ensure makes room for n bytes and reports whether the block moved, which
-// loses its contents.
+// ensure makes room for n bytes and reports whether the block moved. A move loses its contents.
 func (b *block) ensure(n int64) (moved bool, err error) {
 	if b.size >= n && b.data != nil {
 		return false, nil
 	}
-	// Doubling, so that slowly growing requests move it seldom, but not past what
-	// is kept: that would be freed after every run.
+	// The block doubles, so that slowly growing requests seldom move it. It does not double
+	// past keep, since it would be freed after every run.
 	size := align(max(n, min(2*b.size, b.keep), 1))
 	b.free()
 	if b.data = allocate(size); b.data == nil {
-		return true, infer.Errorf(infer.Internal, "out of memory: %d bytes for tensors", size)
+		return true, infer.Errorf(infer.Internal, "out of memory: %d bytes are needed for tensors", size)
 	}
 	b.size = size
 	b.count(size)
@@ -71,7 +71,7 @@ func (b *block) bytes(offset, n int64) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(b.data, offset)), n)
 }
 
-// trim frees the block where it is larger than what is kept, and reports so.
+// trim frees the block if it is larger than keep, and reports whether it did.
 func (b *block) trim() bool {
 	if b.size <= b.keep {
 		return false

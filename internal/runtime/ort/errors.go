@@ -8,28 +8,28 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// internal returns an error whose details belong in the log.
+// internal returns an Internal error. err is for the log.
 func internal(op, msg string, err error) *infer.Error {
 	return &infer.Error{Code: infer.Internal, Op: "ort: " + op, Msg: msg, Err: err}
 }
 
-// closedTwice is the answer to closing something again: a panic where invariants
-// are checked, else an error.
+// closedTwice is called if something is closed a second time. It panics if invariants are
+// checked, else it returns an error.
 func closedTwice(what string) error {
 	if invariants {
 		panic("BUG: " + what + " closed twice")
 	}
-	return errors.New("ort: " + what + " is closed already")
+	return errors.New("ort: " + what + " is already closed")
 }
 
-// loadError is an error of loading a model. Its message keeps ONNX Runtime's reason,
-// without paths of the host and places in its source; the untouched text is the cause.
+// loadError is an error of loading a model. Its message has ONNX Runtime's reason, without
+// paths of the host and places in its source. The unchanged text is the cause.
 func loadError(msg string, err error, paths ...string) *infer.Error {
 	return &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: msg + ": " + publicText(withoutPaths(err.Error(), paths)), Err: err}
 }
 
 // withoutPaths replaces each path in text, as given or resolved, by its last element, and
-// its folder by nothing.
+// removes its folder.
 func withoutPaths(text string, paths []string) string {
 	for _, given := range paths {
 		for _, p := range spellings(given) {

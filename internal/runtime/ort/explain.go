@@ -5,12 +5,12 @@ import (
 	"regexp"
 )
 
-// newestOpset is the newest opset of ONNX's own operators that ONNX Runtime 1.24 supports.
-// It does not say so itself if the format of the file is too new.
+// newestOpset is the newest opset of ONNX's own operators that ONNX Runtime 1.24 supports. ONNX
+// Runtime's message does not have it if the file format is too new.
 const newestOpset = 25
 
-// What ONNX Runtime says of models that are too new for it, or whose operators it lacks.
-// A node is shown as ("name", operator, "domain", version).
+// Messages of ONNX Runtime about models that are too new for it, or whose operators it lacks. A
+// node is shown as ("name", operator, "domain", version).
 var (
 	formatTooNew = regexp.MustCompile(`Unsupported model IR version: (\d+), max supported IR version: (\d+)`)
 	opsetTooNew  = regexp.MustCompile(`Opset (\d+) is under development.* support for domain (\S+) is till opset (\d+)`)
@@ -19,13 +19,13 @@ var (
 	notImported  = regexp.MustCompile(`\("[^"]*", ([^,"]+), "[^"]*", -?\d+\).* No opset import for domain '([^']*)'`)
 	noKernel     = regexp.MustCompile(`Could not find an implementation for (\S+)\((\d+)\) node`)
 
-	// ownDomain finds the domains whose operators ONNX Runtime brings itself.
+	// ownDomain matches the domains whose operators are part of ONNX Runtime.
 	ownDomain = regexp.MustCompile(`^(ai\.onnx|com\.microsoft)(\.|$)`)
 )
 
-// explain says in a sentence why ONNX Runtime refuses to load a model, and what to do. It
-// is not ok if text is none of those that are known. library is ONNX Runtime's version, and
-// customOps says whether libraries of custom operators were registered.
+// explain says in a sentence why ONNX Runtime refuses to load a model, and what to do. ok is
+// false if it does not know the text. library is ONNX Runtime's version, and customOps says
+// whether libraries of custom operators were registered.
 func explain(text, library string, customOps bool) (sentence string, ok bool) {
 	f := func(pattern *regexp.Regexp, explain func(m []string) string) {
 		if m := pattern.FindStringSubmatch(text); m != nil && !ok {
@@ -34,11 +34,11 @@ func explain(text, library string, customOps bool) (sentence string, ok bool) {
 	}
 	library = "ONNX Runtime " + library
 	f(formatTooNew, func(m []string) string {
-		return fmt.Sprintf("its IR version is %s, and %s reads %s at most; export with opset ≤ %d, or with an earlier release of the onnx package",
+		return fmt.Sprintf("its IR version is %s, and %s reads at most %s; export with opset ≤ %d, or with an earlier release of the onnx package",
 			m[1], library, m[2], newestOpset)
 	})
 	f(opsetTooNew, func(m []string) string {
-		return fmt.Sprintf("it uses opset %s of domain '%s', and %s supports %s at most; export with opset ≤ %s", m[1], m[2], library, m[3], m[3])
+		return fmt.Sprintf("it uses opset %s of domain '%s', and %s supports at most %s; export with opset ≤ %s", m[1], m[2], library, m[3], m[3])
 	})
 	f(notInOpset, func(m []string) string {
 		return fmt.Sprintf("operator '%s' of domain '%s' is not in opset %s, which the model uses; export with an opset that has it, ≤ %d for 'ai.onnx', or without it",
@@ -64,7 +64,8 @@ func explain(text, library string, customOps bool) (sentence string, ok bool) {
 	return sentence, ok
 }
 
-// domainName is a domain as people know it: that of ONNX's own operators is empty in files.
+// domainName returns the usual name of a domain: that of ONNX's own operators is empty in
+// files.
 func domainName(domain string) string {
 	if domain == "" {
 		return "ai.onnx"

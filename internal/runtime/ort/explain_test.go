@@ -18,7 +18,7 @@ func unary(domain, op string) *onnxgen.Graph {
 	return g
 }
 
-// refusal returns why a model file is not loaded, and checks that it holds no C++.
+// refusal returns why a model file is not loaded, and checks that the text has no C++.
 func refusal(t *testing.T, path string) string {
 	t.Helper()
 	s, err := env.Load(path, complete(ort.LoadOptions{Name: "m", Version: 1}))
@@ -44,8 +44,8 @@ func TestModelsThatAreTooNew(t *testing.T) {
 	}
 	version := "ONNX Runtime " + env.Version()
 	const ml = "ai.onnx.ml"
-	f("it uses opset 26 of domain 'ai.onnx', and "+version+" supports 25 at most; export with opset ≤ 25", unary("", "Relu"), "", 26)
-	f("it uses opset 6 of domain 'ai.onnx.ml', and "+version+" supports 5 at most; export with opset ≤ 5", unary(ml, "Binarizer"), ml, 6)
+	f("it uses opset 26 of domain 'ai.onnx', and "+version+" supports at most 25; export with opset ≤ 25", unary("", "Relu"), "", 26)
+	f("it uses opset 6 of domain 'ai.onnx.ml', and "+version+" supports at most 5; export with opset ≤ 5", unary(ml, "Binarizer"), ml, 6)
 	const later = ", which the model uses; export with an opset that has it, ≤ 25 for 'ai.onnx', or without it"
 	f("operator 'Gelu' of domain 'ai.onnx' is not in opset 17"+later, unary("", "Gelu"))
 	f("operator 'Nope' of domain 'ai.onnx.ml' is not in opset 3"+later, unary(ml, "Nope"), ml, 3)
@@ -87,13 +87,14 @@ func TestFormatThatIsTooNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "the model cannot be loaded: its IR version is 99, and ONNX Runtime " + env.Version() +
-		" reads 13 at most; export with opset ≤ 25, or with an earlier release of the onnx package"
+		" reads at most 13; export with opset ≤ 25, or with an earlier release of the onnx package"
 	if got := refusal(t, path); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-// What has no sentence of its own keeps the words of ONNX Runtime, without its source.
+// A message that explain does not know keeps the words of ONNX Runtime, without places in its
+// source.
 func TestOtherRefusals(t *testing.T) {
 	g := onnxgen.New("wrong_type")
 	g.Output("y", infer.Bytes, g.Op("Relu", g.Input("x", infer.Bytes, "N")), "N")

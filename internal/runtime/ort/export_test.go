@@ -1,6 +1,6 @@
 package ort
 
-// PublicText returns what a caller may read of a status.
+// PublicText returns the part of a status that a caller may read.
 var PublicText = publicText
 
 // MaxPublicText bounds it, in bytes.

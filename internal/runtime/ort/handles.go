@@ -8,16 +8,15 @@ import (
 	binding "github.com/yalue/onnxruntime_go"
 )
 
-// handle returns the pointer that the binding's SessionOptions keeps to itself.
-// It is the one place that reaches into the binding: the binding fills the
-// options, the shim creates the session from them. checkHandles has found the
-// field before the first call.
+// handle returns the private pointer of the binding's SessionOptions. It is the only access to
+// the binding's internals: the binding fills the options, and the shim creates the session from
+// them. checkHandles has found the field before the first call.
 func handle(o *binding.SessionOptions) cOptions {
 	return cOptions(unsafe.Pointer(reflect.ValueOf(o).Elem().FieldByName("o").Pointer()))
 }
 
-// checkHandles reports an error if the binding's SessionOptions is not the
-// struct that handle expects, as after an upgrade of the binding.
+// checkHandles returns an error if the binding's SessionOptions is not the struct that handle
+// expects, as may happen after an upgrade of the binding.
 func checkHandles() error {
 	t := reflect.TypeFor[binding.SessionOptions]()
 	field, ok := t.FieldByName("o")

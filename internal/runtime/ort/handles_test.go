@@ -6,7 +6,7 @@ import (
 	binding "github.com/yalue/onnxruntime_go"
 )
 
-// The shim must see through the handle what the binding has set.
+// The shim must see through the handle the options that the binding has set.
 func TestHandleIsTheBindingsPointer(t *testing.T) {
 	if err := checkHandles(); err != nil {
 		t.Fatal(err)

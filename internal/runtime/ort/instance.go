@@ -13,24 +13,23 @@ import (
 // Instance is one worker's part of a session: its memory and one run at a time, as
 // Gather, Run, Scatter. Only Terminate may be called from another goroutine.
 //
-// Outputs whose shapes follow from those of the inputs are written straight to
-// the instance's block; others are allocated by the runtime. The first run of each
-// shape is always of the second kind and shows whether the model file tells the
-// truth. In steady state the three steps allocate nothing on Go's heap and are
-// one call to C.
+// Outputs whose shapes follow from those of the inputs are written directly to the instance's
+// block; the runtime allocates the others. In the first run of each shape the runtime always
+// allocates, which shows whether the model file declares the right shapes. In steady state the
+// three steps allocate nothing on Go's heap and are one call to C.
 type Instance struct {
 	session *Session
 	in, out block
 	plans   *simplelru.LRU[string, *plan]
-	plan    *plan // of the run that was gathered last
+	plan    *plan // of the last gathered run
 	state   instanceState
 	results *cResult // C memory, one per output of the model
 
-	// What was gathered. The requests themselves are not kept.
+	// The gathered run. The requests themselves are not kept.
 	key       []byte
-	wanted    []bool // by the model's output: some member asks for it
+	wanted    []bool // by the model's output: a member asks for it
 	members   []member
-	asked     []int // the outputs that members asked for, one after the other
+	asked     []int // the outputs that the members asked for, one member after the other
 	rows      int64
 	scattered int
 	computed  []tensor      // by place in the plan's outputs
@@ -54,7 +53,7 @@ const (
 
 // member is one request of a run.
 type member struct {
-	row, rows  int64 // its rows among all
+	row, rows  int64 // its rows among all rows of the run
 	asked, end int   // its part of Instance.asked; empty means all outputs
 }
 
@@ -68,7 +67,7 @@ type tensor struct {
 func (s *Session) NewInstance() (*Instance, error) {
 	options, err := createRunOptions()
 	if err != nil {
-		return nil, internal("new instance", "no run options", err)
+		return nil, internal("new instance", "the run options cannot be made", err)
 	}
 	n := len(s.model.Outputs)
 	instance := &Instance{session: s, options: options, wanted: make([]bool, n), computed: make([]tensor, n), shapes: make([]infer.Shape, n)}
@@ -77,16 +76,16 @@ func (s *Session) NewInstance() (*Instance, error) {
 	instance.plans, err = simplelru.NewLRU(s.options.PreparedShapes, func(_ string, p *plan) { p.free() })
 	if instance.results = newResults(n); err != nil || instance.results == nil {
 		releaseRunOptions(options)
-		return nil, internal("new instance", "no memory for results", err)
+		return nil, internal("new instance", "the memory for results cannot be allocated", err)
 	}
 	s.instances.Add(1)
 	return instance, nil
 }
 
-// Gather copies the inputs of the requests into the instance, joined along the first
-// dimension where there are several. All must have passed Model.Check, and give
-// the same inputs with equal shapes but for the first dimension. Afterwards the
-// requests are not read. It forgets an earlier Terminate.
+// Gather copies the inputs of the requests into the instance, joined along the first dimension
+// if there are several. All must have passed Model.Check, and have the same inputs with equal
+// shapes except for the first dimension. The requests are not read afterwards. Gather clears an
+// earlier Terminate.
 func (inst *Instance) Gather(reqs []*infer.Request) error {
 	inst.recycle()
 	if inst.state == closed || len(reqs) == 0 {
@@ -96,7 +95,7 @@ func (inst *Instance) Gather(reqs []*infer.Request) error {
 		return err
 	}
 	if !joinable(reqs) {
-		return internal("gather", "requests of different form in one run", nil)
+		return internal("gather", "requests of one run have different inputs", nil)
 	}
 	inst.note(reqs)
 	if err := inst.pickPlan(reqs); err != nil {
@@ -116,15 +115,15 @@ func (inst *Instance) Gather(reqs []*infer.Request) error {
 	}
 	if !inst.plan.inBound {
 		if err := inst.plan.bindInputs(&inst.in); err != nil {
-			return internal("gather", "inputs cannot be handed to the runtime", err)
+			return internal("gather", "the input tensors cannot be made", err)
 		}
 	}
 	inst.state = gathered
 	return nil
 }
 
-// joinable reports whether all members give the same inputs, each with a first
-// dimension where there are several members.
+// joinable reports whether all members give the same inputs, with equal shapes except for a
+// first dimension.
 func joinable(reqs []*infer.Request) bool {
 	first := reqs[0].Inputs
 	for _, r := range reqs[1:] {
@@ -141,7 +140,7 @@ func joinable(reqs []*infer.Request) bool {
 	return true
 }
 
-// note keeps what Run and Scatter need to know of the requests.
+// note stores what Run and Scatter need to know about the requests.
 func (inst *Instance) note(reqs []*infer.Request) {
 	inst.members, inst.asked = inst.members[:0], inst.asked[:0]
 	inst.rows, inst.scattered = 0, 0
@@ -169,7 +168,7 @@ func (inst *Instance) pickPlan(reqs []*infer.Request) error {
 	if inst.plan != nil && inst.plan.key == string(inst.key) {
 		return nil
 	}
-	// Get compares and does not keep the key, so a view of it saves a copy.
+	// Get compares the key and does not keep it, so a view of it saves a copy.
 	if p, ok := inst.plans.Get(unsafe.String(unsafe.SliceData(inst.key), len(inst.key))); ok {
 		inst.plan = p
 		return nil
@@ -184,7 +183,7 @@ func (inst *Instance) pickPlan(reqs []*infer.Request) error {
 	return nil
 }
 
-// copyInput joins the members' parts of one input in its place.
+// copyInput joins the members' parts of one input in its place in the block.
 func (inst *Instance) copyInput(in *planInput, i int, reqs []*infer.Request) error {
 	dst := inst.in.bytes(in.offset, in.bytes)
 	rest := dst
@@ -199,7 +198,7 @@ func (inst *Instance) copyInput(in *planInput, i int, reqs []*infer.Request) err
 		return internal("gather", "an input is shorter than its shape", nil)
 	}
 	if in.dtype == infer.Bool {
-		// C++ assumes 0 or 1: other values make kernels count and write past the end.
+		// C++ assumes 0 or 1: with other values kernels count wrong and write past the end.
 		for j, b := range dst {
 			if b > 1 {
 				dst[j] = 1
@@ -216,8 +215,8 @@ func (inst *Instance) unbind(f func(*plan)) {
 	}
 }
 
-// recycle ends the last run: it frees what the runtime allocated, plans that are
-// used once, and blocks larger than what is kept.
+// recycle ends the last run: it frees the runtime's outputs, plans that are used once, and
+// blocks larger than what is kept.
 func (inst *Instance) recycle() {
 	if inst.state != closed {
 		inst.state = idle
@@ -239,9 +238,9 @@ func (inst *Instance) recycle() {
 	}
 }
 
-// Terminate makes the Run of what is gathered return soon with code Canceled:
-// ONNX Runtime looks at the mark between nodes. The next Gather takes it back.
-// It may be called from any goroutine, and after Close.
+// Terminate makes the current Run, or the next Run without another Gather, return soon with
+// code Canceled: ONNX Runtime checks the flag between nodes. The next Gather clears it.
+// Terminate may be called from any goroutine, and after Close.
 func (inst *Instance) Terminate() {
 	inst.mu.Lock()
 	defer inst.mu.Unlock()
@@ -249,7 +248,7 @@ func (inst *Instance) Terminate() {
 		return
 	}
 	inst.terminated.Store(true)
-	_ = setTerminate(inst.options) // it sets a boolean
+	_ = setTerminate(inst.options) // it only sets a boolean
 }
 
 func (inst *Instance) resetTerminate() error {
@@ -260,7 +259,7 @@ func (inst *Instance) resetTerminate() error {
 	defer inst.mu.Unlock()
 	inst.terminated.Store(false)
 	if err := unsetTerminate(inst.options); err != nil {
-		return internal("gather", "termination cannot be taken back", err)
+		return internal("gather", "the termination cannot be cleared", err)
 	}
 	return nil
 }

@@ -50,8 +50,8 @@ func TestMembersGetTheirRows(t *testing.T) {
 	}
 }
 
-// ReverseSequence leaves the rows of sequences of length 0 unwritten: what a
-// caller sees there must not be what another one computed.
+// ReverseSequence leaves the rows of sequences of length 0 unwritten: a caller must not see
+// there the answer to another one.
 func TestOutputsHoldNoOldMemory(t *testing.T) {
 	g := onnxgen.New("reverse")
 	x, lengths := g.Input("x", infer.FP32, "N", 2), g.Input("lengths", infer.Int64, "N")
@@ -117,8 +117,8 @@ func TestOptionalInputs(t *testing.T) {
 	}
 }
 
-// TestShapesThatDependOnData covers outputs whose size is unknown, and those
-// where the file promises a size that only some runs keep.
+// TestShapesThatDependOnData covers outputs of unknown size, and outputs whose declared size
+// only some runs keep.
 func TestShapesThatDependOnData(t *testing.T) {
 	g := onnxgen.New("nonzero")
 	x := g.Input("x", infer.FP32, "N")
@@ -164,7 +164,7 @@ func TestFailedRunLeavesTheInstanceWell(t *testing.T) {
 	}
 }
 
-// Without care this is a signal that ends the process.
+// On x86-64 such a division is a signal that ends the process unless it is handled.
 func TestIntegerDivisionByZero(t *testing.T) {
 	sizes := map[infer.DType]int{infer.Int8: 1, infer.Uint8: 1, infer.Int16: 2, infer.Uint16: 2, infer.Int32: 4, infer.Uint32: 4, infer.Int64: 8, infer.Uint64: 8}
 	for d, size := range sizes {
@@ -205,7 +205,7 @@ func TestOutputThatIsNoBatchIsRefused(t *testing.T) {
 	if err := instance.Gather([]*infer.Request{r, r}); err != nil {
 		t.Fatal(err)
 	}
-	// The run fails, before any member is answered: so each can be run alone.
+	// The run fails before any member is answered, so each can be run alone.
 	if err := instance.Run(); infer.CodeOf(err) != infer.Internal {
 		t.Errorf("got %v, want internal", err)
 	}
@@ -231,7 +231,7 @@ func TestMemoryIsBoundedAndCounted(t *testing.T) {
 	s := load(t, double("memory"), complete(ort.LoadOptions{KeepBytes: keep, PreparedShapes: 2}))
 	instance := newInstance(t, s)
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range 200 { // shapes come and go, blocks move and are freed under kept plans
+	for range 200 { // shapes change, blocks move and are freed under kept plans
 		n := rng.Int64N(900)
 		x := infer.Tensor{Name: "x", DType: infer.FP32, Shape: infer.Shape{n, 2}, Data: make([]byte, 8*n)}
 		got := mustPredict(t, instance, request(t, s, nil, x))
@@ -261,8 +261,8 @@ func TestOutputLimit(t *testing.T) {
 	}
 }
 
-// A request without data can ask for outputs of any size. They are refused before
-// anything is allocated for them.
+// A request without data can ask for outputs of any size. They are refused before memory is
+// allocated for them.
 func TestHugeOutputsOfNothing(t *testing.T) {
 	g := onnxgen.New("sums")
 	x := g.Input("x", infer.FP32, "N", "T")
@@ -280,7 +280,7 @@ func TestHugeOutputsOfNothing(t *testing.T) {
 	same(t, mustPredict(t, instance, request(t, s, []string{"sum"}, floats("x", infer.Shape{2, 0}))), floats("sum", infer.Shape{2, 1}, 0, 0))
 }
 
-// What a run has computed before it was refused is not kept until the next one.
+// The outputs of a refused run are freed before the next one.
 func TestRefusedOutputsAreFreed(t *testing.T) {
 	const elements = 16 << 20
 	s := load(t, onnxgen.NonZero(), complete(ort.LoadOptions{MaxOutputBytes: 1 << 20}))
@@ -291,7 +291,7 @@ func TestRefusedOutputsAreFreed(t *testing.T) {
 	if infer.CodeOf(err) != infer.TooLarge {
 		t.Fatalf("got %v", err)
 	}
-	debug.FreeOSMemory() // all that Go would give back some time, but for x
+	debug.FreeOSMemory() // all that Go would give back later, except for x
 	held := resident(t)
 	mustPredict(t, instance, request(t, s, nil, floats("input", infer.Shape{1}, 1))) // frees what was kept
 	if now := resident(t); held-now > elements {
@@ -300,7 +300,7 @@ func TestRefusedOutputsAreFreed(t *testing.T) {
 	runtime.KeepAlive(x)
 }
 
-// resident returns the memory of the process, 0 if it cannot be told.
+// resident returns the memory of the process in bytes, 0 if it is unknown.
 func resident(t *testing.T) (bytes int) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/statm")
@@ -342,13 +342,13 @@ func TestTerminate(t *testing.T) {
 		select {
 		case err := <-done:
 			t.Fatal("the run ended by itself:", err)
-		case <-time.After(20 * time.Millisecond): // most likely in the middle of the loop; either moment must do
+		case <-time.After(20 * time.Millisecond): // most likely in the middle of the loop; the test must pass at any moment
 		}
 		instance.Terminate()
 		if err := <-done; infer.CodeOf(err) != infer.Canceled {
 			t.Errorf("got %v, want canceled", err)
 		}
-		instance.Terminate() // too late for that run: the next Gather takes it back
+		instance.Terminate() // too late for that run: the next Gather clears it
 	}
 }
 

@@ -2,5 +2,5 @@
 
 package ort
 
-// invariants overwrites freed memory and turns misuse into panics; see the build tag.
+// invariants overwrites freed memory and turns misuse into panics; it needs the build tag.
 const invariants = false

@@ -10,10 +10,9 @@ import (
 // LibraryVariable is the environment variable that names the shared library.
 const LibraryVariable = "SLUICE_ORT_LIBRARY"
 
-// FindLibrary returns the ONNX Runtime library to load: the one that
-// SLUICE_ORT_LIBRARY names, else one installed beside the executable, else, for
-// the binaries of go test, the one that set-up installed into the source tree,
-// else a bare name for the system's loader.
+// FindLibrary returns the path of the ONNX Runtime library: the one that SLUICE_ORT_LIBRARY
+// names, else one installed beside the executable, else, for the binaries of go test, the one
+// that set-up installed into the source tree, else a bare name for the system's loader.
 func FindLibrary() string {
 	if path := os.Getenv(LibraryVariable); path != "" {
 		return path
@@ -23,7 +22,7 @@ func FindLibrary() string {
 		name = "libonnxruntime.dylib"
 	}
 	for _, dir := range libraryDirs() {
-		// The exact name first; installed packages often have numbered ones alone.
+		// The exact name first; installed packages often have only numbered ones.
 		found, _ := filepath.Glob(filepath.Join(dir, name+"*")) // the pattern is well-formed
 		if len(found) > 0 {
 			return found[0]
@@ -43,7 +42,7 @@ func libraryDirs() []string {
 		dir := filepath.Dir(exe)
 		dirs = append(dirs, dir, filepath.Join(dir, "..", "lib"), filepath.Join(dir, "..", deps))
 	}
-	// Tests only: a server must not load code from wherever it happens to be started.
+	// Tests only: a server must not load code from the directory that it is started in.
 	if err != nil || !strings.HasSuffix(exe, ".test") {
 		return dirs
 	}

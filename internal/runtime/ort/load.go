@@ -13,45 +13,45 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// LoadOptions configure one version of a model. OptimizationLevel and the limits at
-// the end have no default.
+// LoadOptions configure one version of a model. OptimizationLevel and the last three limits
+// have no default.
 type LoadOptions struct {
 	Name    string
 	Version int64
 
-	// Producer is the library that wrote the file, as the file says ("skl2onnx"); what
-	// cannot be served is refused with advice on it. It may be empty.
+	// Producer is the library that wrote the file, as the file says ("skl2onnx"). The advice in
+	// errors depends on it. It may be empty.
 	Producer string
 
-	// Model is loaded in place of the file's content if it is not nil. Tensors that it
-	// keeps elsewhere are read from the file's folder. It is not kept.
+	// Model is loaded in place of the file's content if it is not nil. Its external tensors are
+	// read from the file's folder. Load does not keep it.
 	Model []byte
 
-	// Providers are in order of preference; the CPU follows by itself. One that the
-	// library lacks is an error, or with Fallback logged and left out.
+	// Providers are in order of preference; the CPU is always added last. A provider that the
+	// library lacks is an error. With Fallback it is logged and left out.
 	Providers []Provider
 	Fallback  bool
 
-	// IntraThreads above 1 runs the model on the environment's global threads; 0
-	// and 1 on the caller's thread alone.
+	// IntraThreads above 1 runs the model on the environment's global threads; with 0 and 1 it
+	// runs on the caller's thread only.
 	IntraThreads int
-	// CPUArena lets ONNX Runtime keep freed memory for itself; its lock costs small
-	// models up to a quarter of their speed.
+	// CPUArena lets ONNX Runtime keep freed memory. The arena's lock costs small models up to a
+	// quarter of their speed.
 	CPUArena bool
 	// OptimizationLevel is disable, basic, extended or all.
 	OptimizationLevel string
 	// ConfigEntries are session config entries of ONNX Runtime, by their key.
 	ConfigEntries map[string]string
-	// CustomOps are paths of libraries with operators. They run as part of the
-	// process: take them from the operator's configuration only.
+	// CustomOps are paths of libraries with operators. They run in the process: take them only
+	// from the operator's configuration.
 	CustomOps []string
 
-	PreparedShapes int   // shapes for which an instance keeps its tensors ready; at least 1
-	KeepBytes      int64 // an instance's larger blocks are freed after each run; at least 1
-	MaxOutputBytes int64 // all outputs of one run together; at least 1
+	PreparedShapes int   // how many shapes' tensors an instance keeps ready; at least 1
+	KeepBytes      int64 // larger blocks of an instance are freed after each run, in bytes; at least 1
+	MaxOutputBytes int64 // the most bytes of all outputs of one run; at least 1
 }
 
-// check returns an error that names the first limit that is missing.
+// check returns an error that names the first limit below 1.
 func (o *LoadOptions) check() error {
 	for _, limit := range []struct {
 		option string
@@ -66,19 +66,19 @@ func (o *LoadOptions) check() error {
 	return nil
 }
 
-// Load makes a session of the model file at path. Errors are *infer.Error with
-// code Invalid if the model or the options are at fault; no message names a path.
+// Load makes a session of the model file at path. Errors are *infer.Error, with code Invalid if
+// the model or the options are wrong. No message has a path of the host.
 func (e *Environment) Load(path string, o LoadOptions) (*Session, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	// Before ONNX Runtime sees the file, since its own message quotes the path.
+	// Before ONNX Runtime opens the file, since its own message has the path.
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return nil, &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: "the model file cannot be read", Err: cmp.Or(err, errors.New("not a regular file"))}
+		return nil, &infer.Error{Code: infer.Invalid, Op: "ort: load", Msg: "the model file cannot be read", Err: cmp.Or(err, errors.New("it is not a regular file"))}
 	}
 	options, err := binding.NewSessionOptions()
 	if err != nil {
-		return nil, internal("load", "no session options", err)
+		return nil, internal("load", "the session options cannot be made", err)
 	}
 	defer options.Destroy() //nolint:errcheck // it fails only when destroyed twice
 	if err := configure(options, &o, filepath.Dir(path)); err != nil {
@@ -107,7 +107,7 @@ func (e *Environment) Load(path string, o LoadOptions) (*Session, error) {
 	return newSession(e, session, model, providers, &o), nil
 }
 
-// createFrom makes a session of the file at path, or of model in its place.
+// createFrom makes a session from the file at path, or from model if that is not nil.
 func createFrom(env cEnv, path string, model []byte, options cOptions) (cSession, error) {
 	if model == nil {
 		return createSession(env, path, options)
@@ -115,7 +115,8 @@ func createFrom(env cEnv, path string, model []byte, options cOptions) (cSession
 	return createSessionFrom(env, model, options)
 }
 
-// configure sets everything but the providers. folder is that of a model's external data.
+// configure sets all options except for the providers. folder is that of a model's external
+// data.
 func configure(options *binding.SessionOptions, o *LoadOptions, folder string) error {
 	levels := map[string]binding.GraphOptimizationLevel{
 		"all": binding.GraphOptimizationLevelEnableAll, "extended": binding.GraphOptimizationLevelEnableExtended,
@@ -136,8 +137,8 @@ func configure(options *binding.SessionOptions, o *LoadOptions, folder string) e
 		options.SetIntraOpNumThreads(1),
 		options.SetInterOpNumThreads(1),
 		options.SetCpuMemArena(o.CPUArena),
-		options.SetMemPattern(false),                           // it would remember every shape it ever meets, without limit
-		options.SetLogSeverityLevel(binding.LoggingLevelFatal), // errors come back as statuses
+		options.SetMemPattern(false),                           // it would keep every shape it ever gets, without limit
+		options.SetLogSeverityLevel(binding.LoggingLevelFatal), // errors are returned as statuses
 	}
 	if o.IntraThreads > 1 {
 		errs = append(errs, useGlobalThreads(handle(options)))
@@ -146,7 +147,7 @@ func configure(options *binding.SessionOptions, o *LoadOptions, folder string) e
 		errs = append(errs, options.AddSessionConfigEntry(key, entries[key]))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return loadError("the session options are refused", err)
+		return loadError("the session options are not valid", err)
 	}
 	for _, library := range o.CustomOps {
 		if err := registerCustomOps(handle(options), library); err != nil {

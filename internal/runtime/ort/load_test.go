@@ -52,7 +52,7 @@ func TestBadFiles(t *testing.T) {
 	f("unknown.onnx", g.Bytes())
 	g = onnxgen.New("external")
 	g.Output("y", infer.FP32, g.Op("Add", g.Input("x", infer.FP32, 1), g.ExternalRef(onnxgen.Float32s([]float32{1}, 1), "location", "weights.bin")), 1)
-	f("external.onnx", g.Bytes()) // whose data is missing
+	f("external.onnx", g.Bytes()) // its data is missing
 }
 
 func TestProviders(t *testing.T) {
@@ -87,7 +87,7 @@ func TestProviders(t *testing.T) {
 	f(options(), "", cpu)
 	f(complete(ort.LoadOptions{Providers: provider("cpu")}), "", cpu)
 	f(complete(ort.LoadOptions{Providers: provider("CPUExecutionProvider")}), "", cpu)
-	f(complete(ort.LoadOptions{Providers: provider("nonsense")}), "execution provider 'nonsense' is not in this ONNX Runtime; it has")
+	f(complete(ort.LoadOptions{Providers: provider("nonsense")}), "execution provider 'nonsense' is not in this build of ONNX Runtime, which has")
 	_ = logs.TakeAll()
 	f(complete(ort.LoadOptions{Providers: provider("nonsense", "cpu"), Fallback: true}), "", cpu)
 	if lines := logs.TakeAll(); len(lines) != 1 || lines[0].ContextMap()["provider"] != "nonsense" {
@@ -96,11 +96,11 @@ func TestProviders(t *testing.T) {
 	f(complete(ort.LoadOptions{Providers: provider("cpu", "cuda")}), "always the last")
 	f(complete(ort.LoadOptions{Providers: []ort.Provider{{Name: "cpu", Options: map[string]string{"a": "b"}}}}), "takes no options")
 	if !slices.Contains(env.AvailableProviders(), "CUDAExecutionProvider") {
-		f(complete(ort.LoadOptions{Providers: provider("cuda")}), "execution provider 'cuda' is not in this ONNX Runtime")
+		f(complete(ort.LoadOptions{Providers: provider("cuda")}), "execution provider 'cuda' is not in this build of ONNX Runtime")
 		f(complete(ort.LoadOptions{Providers: provider("tensorrt", "cuda"), Fallback: true}), "", cpu)
 	}
 	if slices.Contains(env.AvailableProviders(), "AzureExecutionProvider") {
-		f(complete(ort.LoadOptions{Providers: provider("azure")}), "", "AzureExecutionProvider", cpu) // by the generic way
+		f(complete(ort.LoadOptions{Providers: provider("azure")}), "", "AzureExecutionProvider", cpu) // by the general call
 	}
 }
 
@@ -151,7 +151,7 @@ func TestGlobalThreads(t *testing.T) {
 		}
 		sessions = append(sessions, s)
 	}
-	// Go may start some meanwhile; pools of their own would be three for each session.
+	// Go may start some threads meanwhile; pools of their own would be three for each session.
 	if got := threads(); got > before+n {
 		t.Errorf("%d threads with %d sessions, %d before", got, n, before)
 	}
@@ -179,7 +179,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// What a model took is given back: a server that reloads for months stays as it is.
+// The memory of an unloaded model is given back: a server that reloads for months does not
+// grow.
 func TestMemoryReturnsAfterUnload(t *testing.T) {
 	g := onnxgen.New("large")
 	w := g.Init(onnxgen.Normal(onnxgen.Rand(1), 0.1, 2, 1<<19)) // 4 MiB

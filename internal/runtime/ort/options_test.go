@@ -9,10 +9,10 @@ import (
 	"sluice.io/sluice/internal/runtime/ort"
 )
 
-// options returns options that have all that Load needs.
+// options returns options with all that Load needs.
 func options() ort.LoadOptions { return complete(ort.LoadOptions{}) }
 
-// complete sets what Load needs and o lacks.
+// complete sets the fields that Load needs and o lacks.
 func complete(o ort.LoadOptions) ort.LoadOptions {
 	o.OptimizationLevel = cmp.Or(o.OptimizationLevel, "all")
 	o.PreparedShapes = cmp.Or(o.PreparedShapes, 64)

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The tables of the library, set once by shim_open. The library stays loaded: it
-// starts threads and registers destructors, so unloading it gains nothing.
+// The library's functions, set once by shim_open. The library stays loaded: it starts
+// threads and registers destructors, so it cannot be unloaded safely.
 static const OrtApiBase *base;
 static const OrtApi *api;
 static OrtMemoryInfo *cpu;
@@ -33,14 +33,14 @@ static char *message(const char *format, const char *detail) {
 
 char *shim_open(const char *path) {
 	if (api != NULL)
-		return strcmp(path, loaded) == 0 ? NULL : message("another ONNX Runtime is loaded already: %s", loaded);
+		return strcmp(path, loaded) == 0 ? NULL : message("another ONNX Runtime is already loaded: %s", loaded);
 	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (library == NULL)
 		return message("%s", dlerror());
 	const OrtApiBase *(*get)(void) = (const OrtApiBase *(*)(void))dlsym(library, "OrtGetApiBase");
 	if (get == NULL) {
 		dlclose(library);
-		return message("not an ONNX Runtime library: %s", "it has no OrtGetApiBase");
+		return message("it is not an ONNX Runtime library: %s", "it has no OrtGetApiBase");
 	}
 	const OrtApi *found = get()->GetApi(ORT_API_VERSION);
 	if (found == NULL) {
@@ -73,8 +73,8 @@ OrtStatus *shim_create_env(int threads, OrtEnv **env) {
 		status = api->SetGlobalInterOpNumThreads(options, 1);
 	if (status == NULL)
 		status = api->SetGlobalSpinControl(options, 0);
-	// Every error comes back as a status, so the library's own log to stderr would
-	// only repeat it, unbounded and out of form.
+	// Every error is returned as a status. The library's log to stderr would only repeat
+	// it, unbounded and in another format.
 	if (status == NULL)
 		status = api->CreateEnvWithGlobalThreadPools(ORT_LOGGING_LEVEL_FATAL, "sluice", options, env);
 	api->ReleaseThreadingOptions(options);
@@ -104,11 +104,11 @@ OrtStatus *shim_has_config(const OrtSessionOptions *options, const char *key, in
 	return api->HasSessionConfigEntry(options, key, has);
 }
 
-// undivided refuses a session whose making divided an integer by zero.
+// undivided refuses a session if an integer was divided by zero while it was made.
 static OrtStatus *undivided(OrtSession *session) {
 	if (!shim_divided())
 		return NULL;
-	api->ReleaseSession(session); // it was a constant, computed beforehand
+	api->ReleaseSession(session); // ONNX Runtime has computed a constant
 	return api->CreateStatus(SHIM_DIVIDED, "the model divides an integer by zero");
 }
 
@@ -145,7 +145,7 @@ OrtStatus *shim_count(const OrtSession *session, int kind, size_t *count) {
 	}
 }
 
-// contained finds what a sequence or an optional holds.
+// contained returns the element type of a sequence or an optional.
 static OrtStatus *contained(const OrtTypeInfo *info, enum ONNXType type, enum ONNXType *element) {
 	OrtTypeInfo *inner = NULL;
 	if (type == ONNX_TYPE_SEQUENCE) {
@@ -282,7 +282,7 @@ OrtStatus *shim_bind_strings(OrtValue **value, const char *data, size_t bytes, c
 	for (size_t i = 0; i < elements; i++) {
 		size_t length = bytes < 4 ? SIZE_MAX : load_length((const unsigned char *)data);
 		if (bytes < 4 || length > bytes - 4)
-			return api->CreateStatus(ORT_INVALID_ARGUMENT, "string elements are cut off");
+			return api->CreateStatus(ORT_INVALID_ARGUMENT, "the last string element is incomplete");
 		char *buffer = NULL;
 		TRY(api->GetResizedStringTensorElementBuffer(*value, i, length, &buffer));
 		memcpy(buffer, data + 4, length);

@@ -1,6 +1,6 @@
-// A thin layer over ONNX Runtime's C API: what the Go binding lacks, and the run
-// itself as one call. It keeps no pointer to Go memory after a call, and every
-// function that can fail returns an OrtStatus that the caller releases.
+// A thin layer over ONNX Runtime's C API: functions that the Go binding lacks, and the
+// run as one call. It keeps no pointer to Go memory after a call. Every function that
+// can fail returns an OrtStatus that the caller must release.
 #ifndef SLUICE_ORT_SHIM_H
 #define SLUICE_ORT_SHIM_H
 
@@ -12,7 +12,7 @@
 #include "onnxruntime_c_api.h"
 
 #define SHIM_MAX_RANK 32
-// The code of a status that says that an integer was divided by zero.
+// The code of the status for an integer that was divided by zero.
 #define SHIM_DIVIDED ((OrtErrorCode)1000)
 
 // Kinds of a session's arguments.
@@ -41,12 +41,12 @@ typedef struct {
 // One output of a run that the runtime allocated. The data belongs to its value.
 typedef struct {
 	void *data; // NULL for strings
-	size_t elements, text; // text: bytes of all strings together
+	size_t elements, text; // text: the sum of the bytes of all strings
 	size_t rank;
 	int64_t dims[SHIM_MAX_RANK];
 } shim_result;
 
-// shim_open loads the library and returns NULL, or a message to free.
+// shim_open loads the library. It returns NULL, or a message that the caller must free.
 char *shim_open(const char *path);
 const char *shim_version(void);
 OrtStatus *shim_create_env(int threads, OrtEnv **env);
@@ -76,25 +76,25 @@ void shim_release_run_options(OrtRunOptions *options);
 OrtStatus *shim_terminate(OrtRunOptions *options);
 OrtStatus *shim_unset_terminate(OrtRunOptions *options);
 
-void *shim_alloc(size_t bytes); // aligned to 64 bytes; NULL when there is no memory
+void *shim_alloc(size_t bytes); // aligned to 64 bytes; NULL if there is no memory
 shim_plan *shim_new_plan(size_t inputs, size_t outputs);
 void shim_free_plan(shim_plan *plan);
 void shim_release_values(OrtValue **values, size_t n);
 // shim_bind makes *value a tensor over memory that must outlive it.
 OrtStatus *shim_bind(OrtValue **value, int dtype, void *data, size_t bytes, const int64_t *dims, size_t rank);
-// shim_bind_strings makes *value a tensor of strings, copied from elements that
+// shim_bind_strings makes *value a tensor of strings. It copies them from elements that
 // each begin with their length in 4 bytes, little-endian.
 OrtStatus *shim_bind_strings(OrtValue **value, const char *data, size_t bytes, const int64_t *dims, size_t rank);
-// shim_read_strings writes all elements of value in that same form to
-// out, whose bytes they fill exactly.
+// shim_read_strings writes all elements of value in the same format to out. They fill its
+// bytes exactly.
 OrtStatus *shim_read_strings(const OrtValue *value, char *out, size_t bytes);
 
-// shim_run runs the plan. With results the runtime allocates the outputs, and
-// results describes them; without, the plan's output values receive them.
+// shim_run runs the plan. If results is not NULL, the runtime allocates the outputs and
+// results describes them. Otherwise the plan's output values receive them.
 OrtStatus *shim_run(OrtSession *session, const OrtRunOptions *options, shim_plan *plan, shim_result *results);
 
-// shim_trap_division makes integer divisions by zero give 0 in the library that
-// holds the address; shim_divided tells, once, whether this thread had one.
+// shim_trap_division makes integer divisions by zero give 0 in the library that contains
+// the address. shim_divided returns whether this thread had one since the last call.
 void shim_trap_division(const void *inside);
 int shim_divided(void);
 

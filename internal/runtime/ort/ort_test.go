@@ -20,7 +20,7 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// env is the one environment that a process may have, and logs what it logged.
+// env is the environment of the process, and logs has its log.
 var (
 	env  *ort.Environment
 	logs *observer.ObservedLogs

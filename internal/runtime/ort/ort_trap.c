@@ -1,8 +1,8 @@
-// On x86-64 an integer division by zero is a signal that ends the process, and
-// ONNX Runtime's integer Div and Mod (and Col2Im) divide by whatever a request
-// holds. On arm64 the same instruction gives 0. This file makes x86-64 do that
-// too, inside the library only, and remembers it, so that the run is refused.
-// Nothing is unwound: the library goes on as it does on arm64.
+// On x86-64 an integer division by zero is a signal that ends the process, and ONNX
+// Runtime's integer Div and Mod (and Col2Im) divide by the values of a request. On arm64
+// the same instruction gives 0. This file makes x86-64 do that too, only inside the
+// library, and records it, so that the run is refused. Nothing is unwound: the library
+// continues as it does on arm64.
 #define _GNU_SOURCE
 #include "ort_shim.h"
 
@@ -40,8 +40,8 @@ static int find_code(struct dl_phdr_info *info, size_t size, void *unused) {
 	return 0;
 }
 
-// division returns the length of the DIV or IDIV at p, 0 for anything else, and
-// the bits of the registers that its result goes to.
+// division returns the length of the DIV or IDIV at p, 0 for any other instruction, and
+// the bits of the registers that receive its result.
 static int division(const uint8_t *p, uint64_t *rax, uint64_t *rdx) {
 	const uint8_t *start = p;
 	int narrow = 0;
@@ -55,7 +55,7 @@ static int division(const uint8_t *p, uint64_t *rax, uint64_t *rdx) {
 		return 0;
 	p += 2;
 	if (mode != 3 && base == 4)
-		base = *p++ & 7; // of the index byte; 5 means as much as it does without one
+		base = *p++ & 7; // of the index byte; 5 means the same as without one
 	if (mode == 1)
 		p += 1;
 	else if (mode == 2 || (mode == 0 && base == 5))
@@ -80,7 +80,7 @@ static void on_fpe(int number, siginfo_t *info, void *context) {
 			return;
 		}
 	}
-	// Not ours: the handler of Go's runtime, which was there first.
+	// Another signal: the earlier handler, that of Go's runtime, gets it.
 	if (before.sa_flags & SA_SIGINFO)
 		before.sa_sigaction(number, info, context);
 	else

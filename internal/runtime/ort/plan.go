@@ -7,22 +7,22 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// plan is what runs of equal shapes have in common: where each tensor lies in
-// the instance's blocks, and ONNX Runtime's values over those places. An instance keeps
-// the plans of the shapes that it met last.
+// plan is what runs of equal shapes share: the place of each tensor in the instance's blocks,
+// and ONNX Runtime's values over those places. An instance keeps the plans of the most recently
+// used shapes.
 type plan struct {
 	c        cPlan
 	key      string
 	inputs   []planInput
 	outputs  []planOutput
-	place    []int // by the model's output: its place in outputs, or -1
+	place    []int // by the model's output: its index in outputs, or -1
 	inBytes  int64 // of the block, with gaps between tensors
 	outBytes int64
-	outSize  int64 // of the outputs alone
+	outSize  int64 // of the outputs only
 	trust    trust
-	inBound  bool // the input values exist and lie in the block as it is now
-	outBound bool // likewise the output values
-	strings  bool // has an input whose bytes differ from run to run, so it is used once
+	inBound  bool // the input values exist and point into the current block
+	outBound bool // the same for the output values
+	strings  bool // an input's size in bytes differs from run to run, so the plan is used once
 }
 
 type planInput struct {
@@ -39,17 +39,17 @@ type planOutput struct {
 	offset, bytes int64
 }
 
-// trust says whether the predicted shapes of the outputs may be relied on.
+// trust says whether the predicted shapes of the outputs are reliable.
 type trust uint8
 
 const (
-	unproven   trust = iota // predicted; no run has shown it yet
-	proven                  // a run agreed: outputs go straight to the instance's block
+	unproven   trust = iota // predicted; no run has confirmed it yet
+	proven                  // a run agreed: outputs are written directly to the instance's block
 	unforeseen              // shapes depend on the data: the runtime allocates
 )
 
-// newPlan lays out the inputs of a run, all members joined, and its outputs.
-// wanted tells which of the model's outputs are computed.
+// newPlan lays out the inputs of a run, all members joined, and its outputs. wanted says which
+// of the model's outputs are computed.
 func newPlan(s *Session, key string, reqs []*infer.Request, wanted []bool) (*plan, error) {
 	p := &plan{key: key, place: make([]int, len(wanted))}
 	for i := range reqs[0].Inputs {
@@ -108,8 +108,8 @@ func joinedRows(reqs []*infer.Request, i int) (rows int64) {
 	return rows
 }
 
-// layOutputs places the outputs in the block where all of their shapes can be told.
-// Where they take more bytes than can be counted, outSize is the most that can be.
+// layOutputs places the outputs in the block if all of their shapes can be predicted. If their
+// size overflows, outSize is the largest int64.
 func (p *plan) layOutputs(rules []shapeRule) {
 	for i := range p.outputs {
 		out := &p.outputs[i]
@@ -121,7 +121,7 @@ func (p *plan) layOutputs(rules []shapeRule) {
 		n, fits := shape.ByteSize(out.dtype)
 		if !fits || n > math.MaxInt64-p.outSize {
 			p.outSize = math.MaxInt64
-			continue // another may be one that cannot be told
+			continue // a later output may be one that cannot be predicted
 		}
 		out.shape, out.bytes, out.offset = shape, n, p.outBytes
 		p.outBytes += align(n)
@@ -129,7 +129,7 @@ func (p *plan) layOutputs(rules []shapeRule) {
 	}
 }
 
-// bindInputs makes the input values over the block, which holds the data already.
+// bindInputs makes the input values over the block, which already holds the data.
 func (p *plan) bindInputs(b *block) error {
 	releaseInputs(p.c)
 	for i := range p.inputs {
@@ -170,9 +170,9 @@ func (p *plan) unbindOutputs() {
 
 func (p *plan) free() { freeCPlan(p.c) }
 
-// appendKey appends what distinguishes one plan from another: which inputs are
-// given, their shapes with all members joined, and which outputs are computed.
-// A model fixes ranks and order, so the bytes are unambiguous.
+// appendKey appends what distinguishes plans: which inputs are given, their shapes with all
+// members joined, and which outputs are computed. A model fixes ranks and order, so the key is
+// unambiguous.
 func appendKey(key []byte, reqs []*infer.Request, wanted []bool) []byte {
 	for i := range reqs[0].Inputs {
 		in := &reqs[0].Inputs[i]

@@ -20,29 +20,28 @@ const (
 	trtProvider    = "Tensorrt" + providerSuffix
 )
 
-// Provider asks for an execution provider, by ONNX Runtime's name
-// ("CUDAExecutionProvider") or that without the suffix, in any case ("cuda").
-// The options are passed on as they are.
+// Provider asks for an execution provider by ONNX Runtime's name ("CUDAExecutionProvider") or
+// the name without the suffix, in any case ("cuda"). Its options are passed on unchanged.
 type Provider struct {
 	Name    string
 	Options map[string]string
 }
 
-// appendProviders adds the providers to the options in order and returns the
-// effective ones. The CPU is always the last: ONNX Runtime adds it by itself.
+// appendProviders adds the providers to the options in order and returns the effective ones.
+// The CPU is always the last: ONNX Runtime adds it itself.
 func (e *Environment) appendProviders(options *binding.SessionOptions, o *LoadOptions) ([]api.Provider, error) {
 	var effective []api.Provider
 	for i, p := range o.Providers {
 		name, ok := e.providerName(p.Name)
 		if name == cpuProvider {
 			if i != len(o.Providers)-1 || len(p.Options) > 0 {
-				return nil, infer.Errorf(infer.Invalid, "%s takes no options and is always the last; remove what follows it", cpuProvider)
+				return nil, infer.Errorf(infer.Invalid, "%s takes no options and is always the last; remove its options and the providers after it", cpuProvider)
 			}
 			break
 		}
 		var err error
 		if !ok {
-			err = infer.Errorf(infer.Invalid, "execution provider '%s' is not in this ONNX Runtime; it has %s",
+			err = infer.Errorf(infer.Invalid, "execution provider '%s' is not in this build of ONNX Runtime, which has %s",
 				p.Name, strings.Join(e.providers, ", "))
 		} else if err = appendProvider(options, name, p.Options); err != nil {
 			err = loadError("execution provider '"+name+"' cannot be used", err, e.library)
@@ -60,7 +59,7 @@ func (e *Environment) appendProviders(options *binding.SessionOptions, o *LoadOp
 	return append(effective, api.Provider{Name: cpuProvider}), nil
 }
 
-// providerName finds ONNX Runtime's own spelling of a provider's name.
+// providerName returns ONNX Runtime's spelling of a provider's name.
 func (e *Environment) providerName(name string) (string, bool) {
 	i := slices.IndexFunc(e.providers, func(p string) bool {
 		return strings.EqualFold(p, name) || strings.EqualFold(p, name+providerSuffix)

@@ -17,7 +17,7 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// probe asks a session whether its requests can be joined.
+// probe returns the finding for a session.
 func probe(t *testing.T, s *ort.Session) batch.Finding {
 	t.Helper()
 	instance, err := s.NewInstance()
@@ -53,8 +53,7 @@ func relaxed(t *testing.T, g *onnxgen.Graph) (*ort.Session, error) {
 	return s, nil
 }
 
-// fixed is a perceptron of one row, with tensors outside and a branch with shapes of
-// its own.
+// fixed is a perceptron of one row, with external tensors and a branch with shapes of its own.
 func fixed(rows any) *onnxgen.Graph {
 	g := onnxgen.New("fixed")
 	rng := onnxgen.Rand(1)
@@ -84,7 +83,7 @@ func TestRelaxedModelsAreBatched(t *testing.T) {
 	if f := probe(t, s); !f.Batchable {
 		t.Errorf("%+v", f)
 	}
-	// It answers as the original does.
+	// It gives the same answers as the original.
 	in := original.Model().Example(1, rand.New(rand.NewPCG(1, 2))) //nolint:gosec // test data
 	want := answer(t, newInstance(t, original), &infer.Request{Inputs: in})
 	got := answer(t, newInstance(t, s), &infer.Request{Inputs: in})
@@ -109,7 +108,7 @@ func answer(t *testing.T, s *ort.Instance, req *infer.Request) infer.Tensor {
 	return resp.Outputs[0]
 }
 
-// What cannot be relaxed is found out by the load or the probe.
+// The load or the probe finds a model that cannot be relaxed.
 func TestModelsThatCannotBeRelaxed(t *testing.T) {
 	f := func(name string, g *onnxgen.Graph, want string) {
 		t.Helper()
@@ -131,7 +130,7 @@ func TestModelsThatCannotBeRelaxed(t *testing.T) {
 	x := g.Input("x", infer.FP32, 1, 2, 3)
 	flat := g.Op("Reshape", x, g.Init(onnxgen.Int64s([]int64{1, weights}, 2)))
 	g.Output("y", infer.FP32, flat, 1, weights)
-	f("a Reshape to one row", g, "output 'y' has no free first dimension (it is fixed at 1)") // ONNX Runtime has followed it
+	f("a Reshape to one row", g, "output 'y' has no free first dimension (it is fixed at 1)") // ONNX Runtime has inferred it
 
 	g = onnxgen.New("flat")
 	x = g.Input("x", infer.FP32, 1, 2, 3)
@@ -158,7 +157,7 @@ func TestLoadOfBytesThatAreNoModel(t *testing.T) {
 	if infer.CodeOf(err) != infer.Invalid || strings.Contains(infer.Message(err), filepath.Dir(path)) {
 		t.Errorf("%v", err)
 	}
-	// External data that is gone.
+	// External data that is missing.
 	root := filepath.Dir(write(t, fixed(1)))
 	model, err := os.ReadFile(filepath.Join(root, "model.onnx"))
 	if err != nil {

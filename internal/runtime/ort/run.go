@@ -6,10 +6,10 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Run executes what was gathered and keeps the outputs that some member asks for.
-// Errors are Canceled after Terminate, TooLarge if the outputs exceed MaxOutputBytes,
-// Invalid with the cause infer.ErrRefused if the model refuses the values, else Internal,
-// with the cause infer.ErrMaybeRefused if it may be the values or the version.
+// Run executes the gathered run and keeps the outputs that members ask for. Errors are Canceled
+// after Terminate, TooLarge if the outputs exceed MaxOutputBytes, Invalid with the cause
+// infer.ErrRefused if the model refuses the values, and else Internal, with the cause
+// infer.ErrMaybeRefused if the values may be the reason.
 func (inst *Instance) Run() error {
 	if inst.state != gathered {
 		return internal("run", "nothing was gathered", nil)
@@ -20,7 +20,7 @@ func (inst *Instance) Run() error {
 		err = inst.checkRows()
 	}
 	if err != nil {
-		inst.recycle() // what it has computed may be large, and the next run far away
+		inst.recycle() // the outputs may be large, and the next run may come much later
 		return err
 	}
 	inst.state = ran
@@ -28,7 +28,7 @@ func (inst *Instance) Run() error {
 }
 
 func (inst *Instance) execute(p *plan) error {
-	// Outputs can be far larger than inputs: rows of nothing cost a request nothing.
+	// Outputs can be far larger than inputs: a shape with a 0 holds many rows in no bytes.
 	if p.trust != unforeseen {
 		if err := inst.checkSize(p.outSize); err != nil {
 			return err
@@ -41,8 +41,8 @@ func (inst *Instance) execute(p *plan) error {
 	if err == nil || !doubtful(err) {
 		return err
 	}
-	// Either the request is at fault, or this time the shapes came out otherwise.
-	// If the run works with outputs of the runtime's own, it was the shapes.
+	// Either the request is wrong, or the shapes differ from the predicted ones this time. If
+	// the run succeeds with outputs that the runtime allocates, it was the shapes.
 	p.unbindOutputs()
 	if err := inst.runAllocating(p); err != nil {
 		return err
@@ -51,26 +51,26 @@ func (inst *Instance) execute(p *plan) error {
 	return nil
 }
 
-// doubtful reports whether a run may have failed because its outputs have other shapes
-// than predicted. ONNX Runtime has no status of its own for that, and a kernel may turn
-// it into any. A division by zero is marked by the processor, whatever the outputs.
+// doubtful reports whether a run may have failed because its outputs have other shapes than
+// predicted. ONNX Runtime has no status of its own for that, and a kernel may turn it into any
+// status. A division by zero is detected by the processor, whatever the outputs.
 func doubtful(err error) bool {
 	status, ok := errors.AsType[*statusError](err)
 	return infer.CodeOf(err) == infer.Internal || errors.Is(err, infer.ErrRefused) && ok && status.code != statusDivided
 }
 
-// runBound runs into the instance's own block.
+// runBound runs with outputs in the instance's own block.
 func (inst *Instance) runBound(p *plan) error {
 	if err := inst.ensureOut(p.outBytes); err != nil {
 		return err
 	}
 	if !p.outBound {
 		if err := p.bindOutputs(&inst.out); err != nil {
-			return internal("run", "outputs cannot be handed to the runtime", err)
+			return internal("run", "the output tensors cannot be made", err)
 		}
 	}
-	// Some kernels leave parts of an output unwritten, ReverseSequence for example.
-	// Nobody may see there what the instance computed for another.
+	// Some kernels leave parts of an output unwritten, ReverseSequence for example. A caller
+	// must not see there the answer to another one.
 	clear(inst.out.bytes(0, p.outBytes))
 	if err := run(inst.session.session, inst.options, p.c, nil); err != nil {
 		return inst.runError(err)
@@ -82,7 +82,7 @@ func (inst *Instance) runBound(p *plan) error {
 	return nil
 }
 
-// runAllocating lets the runtime allocate the outputs; they live until recycle.
+// runAllocating lets the runtime allocate the outputs, which live until recycle.
 func (inst *Instance) runAllocating(p *plan) error {
 	if err := run(inst.session.session, inst.options, p.c, inst.results); err != nil {
 		return inst.runError(err)
@@ -111,8 +111,7 @@ func (inst *Instance) runAllocating(p *plan) error {
 	return nil
 }
 
-// readText copies the outputs that are strings into the block, in the form that
-// infer.Tensor has them.
+// readText copies the string outputs into the block, in the format of infer.Tensor.
 func (inst *Instance) readText(p *plan, total int64) error {
 	if total == 0 {
 		return nil
@@ -160,8 +159,8 @@ func (inst *Instance) checkSize(n int64) error {
 	return nil
 }
 
-// checkRows makes sure that each of several members has rows of its own in every output.
-// It is a part of the run, since nobody has an answer yet: members can be run alone.
+// checkRows makes sure that each of several members has its own rows in every output. It is a
+// part of the run: no member has an answer yet, so members can still be run alone.
 func (inst *Instance) checkRows() error {
 	if len(inst.members) == 1 {
 		return nil
@@ -169,16 +168,16 @@ func (inst *Instance) checkRows() error {
 	for i := range inst.plan.outputs {
 		if shape := inst.computed[i].shape; len(shape) == 0 || shape[0] != inst.rows {
 			name := inst.session.model.Outputs[inst.plan.outputs[i].index].Name
-			return internal("run", "a batched output has another number of rows than the inputs",
+			return internal("run", "an output of a batch has a different number of rows than the inputs",
 				errors.New("output "+name+" has shape "+shape.String()))
 		}
 	}
 	return nil
 }
 
-// Scatter adds member i's outputs to resp: its rows, in the order it asked for,
-// or all in the model's order. When every member has had its turn the instance may
-// free memory, so each member is scattered once.
+// Scatter adds member i's outputs to resp: its rows, in the order it asked for, or all in the
+// model's order. After the last member the instance may free memory, so each member is
+// scattered once.
 func (inst *Instance) Scatter(i int, resp *infer.Response) error {
 	if inst.state != ran || i < 0 || i >= len(inst.members) {
 		return internal("scatter", "there is no run with this member", nil)
@@ -228,7 +227,7 @@ func (t *tensor) rows(first, n int64, d infer.DType) []byte {
 		stride := int64(len(t.data)) / all
 		return t.data[first*stride : (first+n)*stride]
 	}
-	elements, _ := t.shape[1:].Elements() // it fits: the data is there
+	elements, _ := t.shape[1:].Elements() // it fits: the data exists
 	rest := skipElements(t.data, first*elements)
 	return rest[:len(rest)-len(skipElements(rest, n*elements))]
 }

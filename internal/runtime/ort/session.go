@@ -37,21 +37,22 @@ func newSession(e *Environment, session cSession, model *infer.Model, providers 
 	return s
 }
 
-// Model returns the signature. Inputs with a default in the model file come
-// last and are Optional.
+// Model returns the signature. Inputs with a default in the model file are last and are
+// Optional.
 func (s *Session) Model() *infer.Model { return s.model }
 
 // Providers returns the effective execution providers in order, the CPU last.
 func (s *Session) Providers() []api.Provider { return slices.Clone(s.providers) }
 
-// Memory returns the counters of what the session's instances hold outside Go's heap.
+// Memory returns the counters of the memory that the session's instances hold outside Go's
+// heap.
 func (s *Session) Memory() *Memory { return &s.memory }
 
-// Close frees the model. All instances must be closed; else it changes nothing and
+// Close frees the model. All instances must be closed; otherwise Close changes nothing and
 // returns an error.
 func (s *Session) Close() error {
 	if n := s.instances.Load(); n != 0 {
-		return fmt.Errorf("ort: close: %d instances are still open", n)
+		return fmt.Errorf("ort: cannot close the session: %d instances are still open", n)
 	}
 	if s.session == nil {
 		return closedTwice("session")
@@ -66,21 +67,21 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// shapeRule tells the shape of an output from those of the inputs, where every
-// dimension is fixed or has the name of an input's dimension. It is only what
-// the file claims; an instance believes it after a run that agreed.
+// shapeRule predicts the shape of an output from those of the inputs, if every dimension is
+// fixed or has the name of an input's dimension. The file may be wrong, so an instance relies
+// on it only after a run that agreed.
 type shapeRule struct {
 	known bool
 	dims  []dimRule
 }
 
 type dimRule struct {
-	size       int64 // where input is -1
+	size       int64 // if input is -1
 	input, dim int
 }
 
 func newShapeRule(output *infer.TensorSpec, ins []infer.TensorSpec) shapeRule {
-	if output.DType == infer.Bytes { // its bytes depend on the data
+	if output.DType == infer.Bytes { // its size in bytes depends on the data
 		return shapeRule{}
 	}
 	rule := shapeRule{known: true}
@@ -104,8 +105,8 @@ func findSymbol(symbol string, ins []infer.TensorSpec) dimRule {
 	return dimRule{input: -1}
 }
 
-// shape applies the rule to the inputs of a run. It is not ok where one that it
-// needs was left out.
+// shape applies the rule to the inputs of a run. ok is false if an input that it needs was left
+// out.
 func (r *shapeRule) shape(ins []planInput) (shape infer.Shape, ok bool) {
 	if !r.known {
 		return nil, false

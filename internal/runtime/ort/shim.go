@@ -20,8 +20,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// This file is the border to C: every call into the shim is here, so that the
-// rest of the package is ordinary Go. ONNX Runtime's objects appear as these types.
+// This file is the boundary to C: every call into the shim is here, so the rest of the package
+// is ordinary Go. ONNX Runtime's objects have these types.
 type (
 	cEnv        = *C.OrtEnv
 	cSession    = *C.OrtSession
@@ -31,7 +31,7 @@ type (
 	cResult     = C.shim_result
 )
 
-// statusCode is an OrtErrorCode, or a code of the shim's own.
+// statusCode is an OrtErrorCode, or a code of the shim.
 type statusCode C.OrtErrorCode
 
 const (
@@ -64,10 +64,10 @@ func check(status *C.OrtStatus) error {
 	}
 }
 
-// withCString calls f with s as C has it. A NUL inside would cut s short, so it is an error.
+// withCString calls f with s as a C string. A NUL inside would cut s short, so it is an error.
 func withCString(s string, f func(*C.char) error) error {
 	if strings.IndexByte(s, 0) >= 0 {
-		return errors.New("a name or path holds a NUL character")
+		return errors.New("a name or path has a NUL character")
 	}
 	c := C.CString(s)
 	defer C.free(unsafe.Pointer(c))
@@ -139,7 +139,7 @@ func releaseSession(s cSession) { C.shim_release_session(s) }
 
 func trimHeap() { C.shim_trim() }
 
-// argumentKind tells a session's inputs, outputs and optional inputs apart.
+// argumentKind distinguishes a session's inputs, outputs and optional inputs.
 type argumentKind C.int
 
 const (
@@ -236,7 +236,7 @@ func bindOutput(p cPlan, i int, dtype infer.DType, memory []byte, shape infer.Sh
 	return check(C.shim_bind(value, C.int(fromDType(dtype)), unsafe.Pointer(unsafe.SliceData(memory)), C.size_t(len(memory)), dims, C.size_t(len(shape))))
 }
 
-// run is the hot call. results is nil if the plan's outputs are bound.
+// run is the call on the request path. results is nil if the plan's outputs are bound.
 func run(s cSession, o cRunOptions, p cPlan, results *cResult) error {
 	return check(C.shim_run(s, o, p, results))
 }
@@ -268,7 +268,7 @@ func (r result) bytes(d infer.DType) []byte {
 // textBytes returns the size of all strings in the form of infer.Tensor's Data.
 func (r result) textBytes() int64 { return int64(r.text + 4*r.elements) }
 
-// readStrings writes the strings of output i in that form to memory.
+// readStrings writes the strings of output i in the same format to memory.
 func readStrings(p cPlan, i int, memory []byte) error {
 	value := unsafe.Slice(p.output_values, p.outputs)[i]
 	return check(C.shim_read_strings(value, (*C.char)(unsafe.Pointer(unsafe.SliceData(memory))), C.size_t(len(memory))))

@@ -38,7 +38,7 @@ func (t onnxType) String() string {
 // onnxDType is ONNX's number of an element type (TensorProto.DataType).
 type onnxDType int
 
-// dtype returns the data type, InvalidDType where the protocol has none for it.
+// dtype returns the data type, InvalidDType if the protocol has none for it.
 func (n onnxDType) dtype() infer.DType {
 	switch n {
 	case 1:
@@ -74,7 +74,7 @@ func (n onnxDType) dtype() infer.DType {
 	}
 }
 
-// String names the element types that dtype does not know.
+// String names the element types for which dtype is InvalidDType.
 func (n onnxDType) String() string {
 	names := map[onnxDType]string{
 		14: "complex64", 15: "complex128", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz",
@@ -86,7 +86,7 @@ func (n onnxDType) String() string {
 	return fmt.Sprintf("type %d", int(n))
 }
 
-// fromDType is dtype's inverse.
+// fromDType is the inverse of dtype.
 func fromDType(d infer.DType) onnxDType {
 	for n := onnxDType(1); n <= 16; n++ {
 		if n.dtype() == d {
@@ -96,8 +96,8 @@ func fromDType(d infer.DType) onnxDType {
 	panic("BUG: no ONNX element type for " + d.String())
 }
 
-// signature reads what a session takes and gives. Optional inputs come after
-// the required ones. Errors are Invalid.
+// signature reads a session's inputs and outputs. Optional inputs come after the required ones.
+// Errors are Invalid.
 func signature(s cSession, o *LoadOptions) (*infer.Model, error) {
 	in, err := specs(s, inputs, o.Producer)
 	if err != nil {
@@ -147,11 +147,11 @@ func tensorsAlone(producer string) string {
 	case "tf2onnx":
 		return "let the function that is exported return tensors, not lists or dictionaries"
 	default:
-		return "export the model with tensors alone (skl2onnx: options={'zipmap': False})"
+		return "export the model with only tensors as inputs and outputs (skl2onnx: options={'zipmap': False})"
 	}
 }
 
-// spec converts an argument, or says why it cannot be served and what to do.
+// spec converts an argument. The error says why it cannot be served and what to do.
 func (a *argument) spec(what, producer string) (infer.TensorSpec, error) {
 	d := a.dtype.dtype()
 	switch {
@@ -163,10 +163,10 @@ func (a *argument) spec(what, producer string) (infer.TensorSpec, error) {
 		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
 			"%s '%s' has the type %s, and only tensors can be served; %s", what, a.name, typ, tensorsAlone(producer))
 	case a.kind != onnxTensor:
-		return infer.TensorSpec{}, infer.Errorf(infer.Invalid, "%s '%s' is a %v, only tensors can be served", what, a.name, a.kind)
+		return infer.TensorSpec{}, infer.Errorf(infer.Invalid, "%s '%s' is a %v, and only tensors can be served", what, a.name, a.kind)
 	case d == infer.InvalidDType:
 		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
-			"%s '%s' has the element type %v, which the protocol cannot carry; cast it in the model", what, a.name, a.dtype)
+			"%s '%s' has the element type %v, which the Open Inference Protocol does not have; cast it in the model", what, a.name, a.dtype)
 	case !a.hasShape && what == "input":
 		return infer.TensorSpec{}, infer.Errorf(infer.Invalid,
 			"input '%s' declares no shape; export the model with one (dimensions may vary, their number may not)", a.name)

@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// joined is an instance of the tiny model with so many requests of one row.
+// joined is an instance of the tiny model with that many requests of one row.
 func joined(b *testing.B, members int) (*ort.Instance, []*infer.Request) {
 	b.Helper()
 	s := load(b, onnxgen.Lin(), options())
@@ -47,7 +47,7 @@ func BenchmarkGather(b *testing.B) {
 	benchmarkStep(b, func(instance *ort.Instance, reqs []*infer.Request) error { return instance.Gather(reqs) })
 }
 
-// BenchmarkGatherRun gathers as well, since an instance runs once what was gathered.
+// BenchmarkGatherRun also gathers, since an instance runs each gathered batch once.
 func BenchmarkGatherRun(b *testing.B) {
 	benchmarkStep(b, func(instance *ort.Instance, reqs []*infer.Request) error {
 		if err := instance.Gather(reqs); err != nil {
@@ -57,8 +57,8 @@ func BenchmarkGatherRun(b *testing.B) {
 	})
 }
 
-// BenchmarkScatter scatters many members of one run with the clock on; gathering
-// and running are not timed.
+// BenchmarkScatter times the scattering of many members of one run; gathering and running are
+// not timed.
 func BenchmarkScatter(b *testing.B) {
 	const members = 1024
 	instance, reqs := joined(b, members)

@@ -19,7 +19,7 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.text }
 
-// cause says what may have made a run fail.
+// cause says what may have caused the failure of a run.
 type cause uint8
 
 const (
@@ -28,15 +28,15 @@ const (
 	byValues               // the values
 )
 
-// runCauses says what each status of a run means. A status that is not listed, of a
-// later library for example, is byVersion.
+// runCauses gives the cause for each status of a run. A status that is not listed, of a later
+// library for example, is byVersion.
 var runCauses = [...]struct {
 	status statusCode
 	cause  cause
 }{
 	{statusFail, byEither},             // a kernel's general failure: the version, its memory, or values that the kernel does not check
 	{statusInvalidArgument, byValues},  // a kernel looked at the values and refused them, an index out of range for example
-	{statusNoSuchFile, byVersion},      // a file of the version has gone
+	{statusNoSuchFile, byVersion},      // a file of the version is missing
 	{statusNoModel, byVersion},         // the session has no model; a bug
 	{statusEngineError, byVersion},     // the engine of an execution provider failed
 	{statusRuntimeException, byEither}, // a C++ exception: no memory, a broken model, or values that the kernel does not check
@@ -44,14 +44,14 @@ var runCauses = [...]struct {
 	{statusModelLoaded, byVersion},     // the session was loaded twice; a bug
 	{statusNotImplemented, byEither},   // the build has no kernel for this operator, type or shape
 	{statusInvalidGraph, byVersion},    // about the model file
-	{statusEPFail, byVersion},          // an execution provider failed, a device that is lost for example
+	{statusEPFail, byVersion},          // an execution provider failed, because a device was lost for example
 	{statusLoadCanceled, byVersion},    // about loading
 	{statusRequiresCompile, byVersion}, // about loading
 	{statusNotFound, byVersion},        // the library lacks something that the version needs
-	{statusDivided, byValues},          // ours: an integer was divided by zero, and the divisor is data
+	{statusDivided, byValues},          // of the shim: an integer was divided by zero, and the divisor is data
 }
 
-// causeOf says what may have made a run fail that returned e.
+// causeOf returns what may have caused a failed run that returned e.
 func causeOf(e *statusError) cause {
 	for _, known := range runCauses {
 		if known.status == e.code {
@@ -64,8 +64,8 @@ func causeOf(e *statusError) cause {
 	return byVersion
 }
 
-// outOfMemory finds what the allocators of ONNX Runtime, of C++ and of devices say when
-// they have no memory: there is no status of its own for that.
+// outOfMemory matches the messages of the allocators of ONNX Runtime, of C++ and of devices if
+// there is no memory. There is no status for that.
 var outOfMemory = regexp.MustCompile(`(?i)bad_alloc|out of memory|failed to allocate|cannot allocate|allocation failed|alloc_failed|available memory of`)
 
 // runError makes the error of a run from what the shim returned.
@@ -88,15 +88,14 @@ func (inst *Instance) runError(err error) error {
 }
 
 const (
-	// sourcePlace is a place in a C++ source file, and what ONNX Runtime writes after
-	// it: the function, as its name or its whole signature, and the condition that
-	// did not hold.
+	// sourcePlace matches a place in a C++ source file, and what ONNX Runtime writes after it:
+	// the function, as its name or its whole signature, and the condition that did not hold.
 	sourcePlace = `\S+\.(?:h|hpp|cc|cpp|cu|cuh):\d+ ` +
 		`(?:[^()'{}]*::[^()]*\((?:[^()]|\([^()]*\))*\)(?: const)?(?: \[with [^\]]*\])?|\w+) ?(?:.{0,200}? was false\. ?)?`
-	// hostPlace is an address in memory or a path of the host. The name of a node, which
+	// hostPlace matches an address in memory or a path of the host. The name of a node, which
 	// comes from the model file, can look like one and is kept.
 	hostPlace = `Name:'[^']*'|\b0[xX][0-9a-fA-F]{6,}\b|[^\s/'",:;=(){}\[\]]*(?:/[^\s/'",:;(){}\[\]]+){2,}/?`
-	// maxPublicText bounds what a caller is told, in bytes.
+	// maxPublicText bounds a text for callers, in bytes.
 	maxPublicText = 400
 )
 
@@ -105,10 +104,10 @@ var (
 	hostPlaces   = regexp.MustCompile(hostPlace)
 )
 
-// publicText returns what a caller may read of a status: node, operator and reason,
+// publicText returns the part of a status that a caller may read: node, operator and reason,
 // without places in source files, addresses and folders, printable and of bounded length.
 func publicText(text string) string {
-	const most = 16 * maxPublicText // more is not looked at
+	const most = 16 * maxPublicText // the rest is ignored
 	text = strings.ToValidUTF8(text[:min(len(text), most)], "")
 	text = sourcePlaces.ReplaceAllString(text, "")
 	text = hostPlaces.ReplaceAllStringFunc(text, func(found string) string {

@@ -24,8 +24,8 @@ func indices(list ...int64) infer.Tensor {
 	return named("x", 0, onnxgen.Int64s(list, int64(len(list))))
 }
 
-// TestRefusedValues sends an index out of range at first, when the runtime allocates
-// the outputs, and again when they go to the instance's block.
+// TestRefusedValues sends an index out of range first, when the runtime allocates the outputs,
+// and again when they are in the instance's block.
 func TestRefusedValues(t *testing.T) {
 	s := load(t, lookup("Gather"), options())
 	instance := newInstance(t, s)
@@ -45,7 +45,7 @@ func TestRefusedValues(t *testing.T) {
 	}
 }
 
-// GatherElements looks at its indices too, but throws.
+// GatherElements checks its indices too, but throws.
 func TestExceptionMayBeARefusal(t *testing.T) {
 	s := load(t, lookup("GatherElements"), options())
 	instance := newInstance(t, s)
@@ -64,8 +64,8 @@ func TestExceptionMayBeARefusal(t *testing.T) {
 	}
 }
 
-// A request asks for an output that no address space holds. Its values are the reason,
-// but a smaller one fails likewise if the machine is short of memory.
+// A request asks for an output that does not fit into memory. Its values are the reason, but a
+// smaller one fails in the same way if the machine is short of memory.
 func TestNoMemoryIsNoRefusal(t *testing.T) {
 	g := onnxgen.New("sized")
 	g.Output("y", infer.FP32, g.Op("ConstantOfShape", g.Input("x", infer.Int64, "N")), "M")

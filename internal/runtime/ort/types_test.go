@@ -8,8 +8,8 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// TestEveryTypeAndShape sends patterns through Identity, twice each, so that both
-// ways of receiving outputs are taken.
+// TestEveryTypeAndShape sends patterns through Identity, twice each, so that both ways of
+// receiving outputs are covered.
 func TestEveryTypeAndShape(t *testing.T) {
 	shapes := []infer.Shape{{}, {1}, {0}, {3, 2}, {2, 0, 3}, {1, 2, 1, 3, 1, 2, 1}}
 	for d := infer.Bool; d <= infer.Bytes; d++ {
@@ -55,8 +55,8 @@ func pattern(t *testing.T, d infer.DType, shape infer.Shape) (data []byte) {
 	return data
 }
 
-// A byte other than 0 and 1 is no C++ bool: kernels that count and then copy
-// would write past the end.
+// A byte other than 0 and 1 is not a valid C++ bool: kernels that count and then copy would
+// write past the end.
 func TestBoolIsNormalised(t *testing.T) {
 	g := onnxgen.New("bool")
 	x := g.Input("x", infer.Bool, "N")
@@ -115,7 +115,7 @@ func TestRefusedTypes(t *testing.T) {
 	g, x := scores("zipmap")
 	zip := g.OpIn("ai.onnx.ml", "ZipMap", x).Ints("classlabels_int64s", 0, 1)
 	g.OutputOf("output_probability", zip, onnxgen.Sequence(onnxgen.Map(infer.Int64, onnxgen.Tensor(infer.FP32))))
-	f(g, "output 'output_probability' has the type sequence(map), and only tensors can be served; export the model with tensors alone (skl2onnx: options={'zipmap': False})")
+	f(g, "output 'output_probability' has the type sequence(map), and only tensors can be served; export the model with only tensors as inputs and outputs (skl2onnx: options={'zipmap': False})")
 
 	g, x = scores("sequence")
 	g.OutputOf("list", g.Op("SequenceConstruct", x, x), onnxgen.Sequence(onnxgen.Tensor(infer.FP32, "N", 2)))

@@ -15,7 +15,7 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// zipped is a classifier of three classes with external data, whose ZipMap gives "y".
+// zipped is a classifier of three classes with external data, whose ZipMap computes "y".
 func zipped() (*onnxgen.Graph, *onnxgen.Value) {
 	g := onnxgen.New("zipped")
 	g.Opset("ai.onnx.ml", 3)
@@ -45,14 +45,14 @@ func TestModelsWhoseZipMapIsCutOff(t *testing.T) {
 	scoresOut.Name = "scores"
 	g, _ := zipped()
 	f(g, y)
-	// What the maps are made of is an output too.
+	// The input of the ZipMap is an output too.
 	g, scores := zipped()
 	g.As("zipped_beside_scores").Output("scores", infer.FP32, scores, "N", 3)
 	f(g, y, scoresOut)
 }
 
-// A file that imports only the operators of ai.onnx.ml, as onnxmltools writes it, gets an
-// Identity too.
+// A file that imports only the operators of ai.onnx.ml, as onnxmltools writes it, also gets an
+// Identity.
 func TestCutModelWithoutStandardOperators(t *testing.T) {
 	path := write(t, onnxgen.ZipMap())
 	model, err := os.ReadFile(path)
@@ -111,5 +111,5 @@ func TestAdviceOnSequences(t *testing.T) {
 	f("OnnxMLTools", "export it with zipmap=False")
 	f("pytorch", "let the module's forward return tensors")
 	f("tf2onnx", "let the function that is exported return tensors")
-	f("", "export the model with tensors alone")
+	f("", "export the model with only tensors")
 }
