@@ -11,19 +11,18 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// BreakerOptions say when a version is given up for a while.
+// BreakerOptions say when a breaker opens, and for how long.
 type BreakerOptions struct {
 	Window       time.Duration // how far back requests count
-	MinRequests  int           // in the window, before a ratio means anything
-	FailureRatio float64       // of the window's requests, from which on it opens
-	Consecutive  int           // failures in a row that open it by themselves
+	MinRequests  int           // how many requests in the window a ratio needs
+	FailureRatio float64       // the share of failed requests in the window at which it opens
+	Consecutive  int           // failures in a row at which it opens, whatever the ratio
 	Open         time.Duration // how long it then stays open
-	Probes       int           // requests let through afterwards; all must succeed
-	// Changed is told of each change of state; it may be nil. It is called under the
-	// breaker's lock, which every request that a route sends to the version takes
-	// twice. So it must hand over what it is told and return: it must not log, do
-	// I/O, take a lock that others hold for long, or call the breaker. The calls come
-	// in the order of the changes.
+	Probes       int           // requests let through after that; all must succeed
+	// Changed is called at each change of state, in the order of the changes; it may be nil. It
+	// is called under the breaker's lock, which every request that a route sends to the version
+	// takes twice. So it must hand the change over and return: it must not log, do I/O, take a
+	// lock that others hold for long, or call the breaker.
 	Changed func(BreakerChange)
 }
 
@@ -31,20 +30,20 @@ type BreakerOptions struct {
 type BreakerChange struct {
 	To  string // "closed", "half-open" or "open"
 	Why string // "5 failures in a row"
-	Err error  // the failure that came last, if it opened
+	Err error  // the last failure, if it opened
 }
 
-// Breaker watches the requests that routes send to a version. While it is open
-// the version gets none of them.
+// Breaker watches the requests that routes send to a version. While it is open the version gets
+// none of them.
 type Breaker struct {
 	cb      *gobreaker.CircuitBreaker[*infer.Response]
-	part    time.Duration         // of the window
+	part    time.Duration         // the length of a part of the window
 	changes atomic.Uint64         // how often the state changed
-	last    atomic.Pointer[error] // the failure that came last
+	last    atomic.Pointer[error] // the last failure
 	tripped string                // why it opens; guarded by the lock of cb
 }
 
-// parts is how many the window has; the oldest is dropped as a whole.
+// parts is the number of parts of the window; the oldest part is dropped as a whole.
 const parts = 10
 
 // NewBreaker returns a closed breaker.
@@ -70,7 +69,7 @@ func NewBreaker(o BreakerOptions) *Breaker {
 	return b
 }
 
-// trips says why counts open a breaker; "" if they do not.
+// trips returns the reason why counts open a breaker, "" if they do not.
 func (o *BreakerOptions) trips(c gobreaker.Counts) string {
 	judged := c.TotalSuccesses + c.TotalFailures
 	switch {
@@ -101,12 +100,12 @@ func (b *Breaker) change(o BreakerOptions, from, to gobreaker.State) BreakerChan
 	return c
 }
 
-// run lets a call run, unless the breaker refuses it.
+// run runs a call unless the breaker refuses it.
 //
-// gobreaker counts a request in the part of the window in which it began: one that
-// took longer than the window not at all, so that a version which hangs would
-// never be given up. One that took longer than a part is therefore counted when
-// it has ended, unless the state has changed since it began.
+// gobreaker counts a request in the part of the window in which it began, and does not count
+// one that took longer than the window. A version that hangs would never open its breaker. So a
+// request that took longer than a part is counted when it ends, unless the state has changed
+// since it began.
 func (b *Breaker) run(c *call) (ran bool) {
 	before := b.changes.Load()
 	_, err := b.cb.Execute(c.run)
@@ -125,17 +124,16 @@ func (b *Breaker) State() string { return b.cb.State().String() }
 
 func (b *Breaker) closed() bool { return b.cb.State() == gobreaker.StateClosed }
 
-// The verdicts on a request, as the breaker is told them.
+// The verdicts on a request for the breaker.
 var (
 	errNotCounted = errors.New("not the version's fault")
 	errFailed     = errors.New("failed")
 )
 
-// judge says what a request's end tells about the version. Its failures are
-// errors of the runtime and runs that took too long. These say nothing: what a caller
-// did, values that the model refused, a run that failed although the version still
-// answers others, a full queue, and a deadline shorter than the version's own.
-// (routing.md of the documentation, "Breaker".)
+// judge returns what a request's end says about the version. Failures are errors of the runtime
+// and runs that took too long. These do not count: errors of the caller, values that the model
+// refused, a run that failed although the version still answers others, a full queue, and a
+// deadline shorter than the version's own. See "Breaker" in docs/routing.md.
 func (c *call) judge() error {
 	switch infer.CodeOf(c.err) {
 	case infer.OK:
@@ -153,8 +151,8 @@ func (c *call) judge() error {
 	return errNotCounted
 }
 
-// shortened reports whether the caller gave the request less than the version's
-// own time, by its timeout or by its context.
+// shortened reports whether the caller gave the request less time than the version's own, by
+// its timeout or its context.
 func (c *call) shortened() bool {
 	end, ok := c.ctx.Deadline()
 	return c.req.Timeout > 0 && c.req.Timeout < c.target.Timeout || ok && end.Sub(c.req.Arrived) < c.target.Timeout

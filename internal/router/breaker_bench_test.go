@@ -6,8 +6,8 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-// BenchmarkBreaker is a call through a closed breaker and nothing else, alone and
-// with as many callers as cores: they share its lock.
+// BenchmarkBreaker measures a call through a closed breaker, with one caller and with as many
+// callers as cores: they share its lock.
 func BenchmarkBreaker(b *testing.B) {
 	v := load(1, options())
 	v.target.Leased = steady{}

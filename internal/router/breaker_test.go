@@ -16,15 +16,15 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-// half is a route whose stable version holds the lower half of the slots and whose
-// canary, which has a breaker, the upper one; there is no fallback.
+// half is a route whose stable version has the lower half of the slots. Its canary, which has a
+// breaker, has the upper half. There is no fallback.
 func half(o router.BreakerOptions) (r *router.Router, canary *version) {
 	stable := load(1)
 	canary = load(2, o)
 	return serving(iris(split(stable.variant(5000), canary.variant(5000)), stable, canary)), canary
 }
 
-// toCanary is a request that half's canary is to serve.
+// toCanary is a request for half's canary.
 func toCanary() *infer.Request { return keyed(5000, api.TotalWeight) }
 
 var (
@@ -60,7 +60,7 @@ func TestWhatOpensABreaker(t *testing.T) {
 	f(false, context.DeadlineExceeded, 0)
 	f(true, errStarted, 0)
 	f(true, errStarted, 30*time.Second)
-	f(true, errStarted, time.Hour) // only shortens
+	f(true, errStarted, time.Hour) // it only shortens
 	f(false, errStarted, 30*time.Second-1)
 }
 
@@ -101,7 +101,7 @@ func TestConsecutiveFailuresOpenABreaker(t *testing.T) {
 	send(errBroken, 4)
 	send(nil, 1)
 	send(errBroken, 4)
-	send(infer.Errorf(infer.Invalid, "no"), 20) // says nothing, so the row goes on
+	send(infer.Errorf(infer.Invalid, "no"), 20) // these do not count, so the row goes on
 	f("closed")
 	send(errBroken, 1)
 	f("open")
@@ -162,7 +162,7 @@ func TestHalfOpenLetsProbesThrough(t *testing.T) {
 		o := options()
 		o.Changed = func(c router.BreakerChange) { changes = append(changes, c.To) }
 		r, canary := half(o)
-		canary.target.Observe = nil // the probes are at once
+		canary.target.Observe = nil // the probes may come without a pause
 		gate := make(chan error)
 		probing := &gated{gate: gate}
 		stable := load(1)
@@ -181,7 +181,7 @@ func TestHalfOpenLetsProbesThrough(t *testing.T) {
 		}
 		probes := func(n int) {
 			for range n {
-				go send() //nolint:errcheck // the gate says how it ends; the bubble waits for it
+				go send() //nolint:errcheck // the gate ends it; the bubble waits for it
 			}
 			synctest.Wait()
 		}
@@ -191,7 +191,7 @@ func TestHalfOpenLetsProbesThrough(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		// The open time is the same each time, however often it opens.
+		// It stays open for the same time each time, however often it opens.
 		for range 4 {
 			time.Sleep(5 * time.Second)
 			refused("5s after it opened")
@@ -202,14 +202,14 @@ func TestHalfOpenLetsProbesThrough(t *testing.T) {
 		time.Sleep(5*time.Second + 1)
 		probes(5)
 		for range 100 {
-			refused("with 5 probes on their way")
+			refused("with 5 probes in progress")
 		}
-		end(5, infer.Errorf(infer.Overloaded, "full")) // which say nothing, and make room again
+		end(5, infer.Errorf(infer.Overloaded, "full")) // these do not count, and make room again
 		probes(4)
 		onTheWay := func(n int) {
 			t.Helper()
 			if got := probing.running(); got != n {
-				t.Errorf("%d probes on their way, want %d", got, n)
+				t.Errorf("%d probes in progress, want %d", got, n)
 			}
 		}
 		onTheWay(4)
@@ -233,7 +233,7 @@ func TestHalfOpenLetsProbesThrough(t *testing.T) {
 	})
 }
 
-// gated answers what comes through its gate.
+// gated answers a request when its gate lets it.
 type gated struct {
 	gate <-chan error
 	mu   sync.Mutex

@@ -9,20 +9,20 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// call is one request on its way to a version. It is pooled together with the
-// function that a breaker executes, which would cost an allocation each time.
+// call is one request on its way to a version. It is pooled together with its method value for
+// the breaker, which would cost an allocation each time.
 type call struct {
 	ctx  context.Context //nolint:containedctx // of the request that the call is for
 	req  *infer.Request
 	pick pick
-	run  func() (*infer.Response, error) // watched as a value
+	run  func() (*infer.Response, error) // the method value of watched
 
-	target  *Target // who is tried now
+	target  *Target // the target that is tried now
 	resp    *infer.Response
 	err     error
 	elapsed time.Duration // since the request arrived
-	verdict error         // what the breaker is told
-	late    bool          // it is told when the run has ended
+	verdict error         // the verdict for the breaker
+	late    bool          // the verdict counts when the run has ended
 	retired bool          // the version was retired between pick and lease; nothing ran
 }
 
@@ -43,7 +43,7 @@ func (c *call) recycle() {
 	calls.Put(c)
 }
 
-// errElsewhere is what a variant is told of a request that it could not serve.
+// errElsewhere is the error that a variant observes for a request that it could not serve.
 var errElsewhere error = infer.Errorf(infer.Unavailable, "the variant could not serve")
 
 // serve sets the result.
@@ -67,7 +67,7 @@ func (c *call) serve() {
 	}
 	if p.variant.Observe != nil {
 		err := c.err
-		if !own { // whoever answered, for the variant it counts as a failure
+		if !own { // whichever version answered, for the variant it is a failure
 			err = errElsewhere
 		}
 		p.variant.Observe(c.req.Served.Reason, err, c.elapsed)
@@ -81,8 +81,8 @@ func (c *call) serve() {
 	p.entry.copyToShadows(c.req, c.resp)
 }
 
-// instead lets another version serve for a variant that cannot; if there is none,
-// the result is an error. own says that the variant's version itself served after all.
+// instead lets another version serve for a variant that cannot. If there is none, the result is
+// an error. own says that the variant's version itself served after all.
 func (c *call) instead() (own bool) {
 	p := &c.pick
 	route := p.entry.Route
@@ -92,8 +92,8 @@ func (c *call) instead() (own bool) {
 			return false
 		}
 	}
-	// With every variant given up, breakers no longer tell who is better: the stable
-	// version serves whatever its own says (Envoy's panic threshold).
+	// If every variant's breaker is open, breakers no longer say which version is better. The
+	// stable version then serves whatever its own breaker says (Envoy's panic threshold).
 	if stable := route.stable().Target; stable != nil && route.allOpen(p.target) {
 		if own = stable == p.target; own {
 			p.served(c.req, p.variant.Version, p.reason)
@@ -108,12 +108,12 @@ func (c *call) instead() (own bool) {
 		why = "it is not loaded"
 	}
 	c.elapsed = time.Since(c.req.Arrived)
-	c.err = infer.Errorf(infer.Unavailable, "version %d of route '%s' cannot serve, since %s, nor can a fallback; try again later", p.variant.Version, p.entry.Name, why)
+	c.err = infer.Errorf(infer.Unavailable, "version %d of route '%s' cannot serve, since %s, and no fallback can; try again later", p.variant.Version, p.entry.Name, why)
 	return false
 }
 
-// allOpen reports whether no variant that has traffic would be let through, after own
-// and the fallback refused: a breaker that closed since is asked too late.
+// allOpen reports whether the breaker of every variant with traffic is open. It leaves out own
+// and the fallback, which have just refused: their breakers may have closed since.
 func (r *Route) allOpen(own *Target) bool {
 	for i := range r.Variants {
 		t := r.Variants[i].Target
@@ -127,8 +127,8 @@ func (r *Route) allOpen(own *Target) bool {
 	return true
 }
 
-// send lets a target serve, through its breaker where guarded. It is false if
-// nothing ran: the target is missing, or its breaker refused.
+// send lets a target serve, through its breaker if guarded. It is false if nothing ran: the
+// target is missing, or its breaker refused.
 func (c *call) send(t *Target, guarded bool) bool {
 	if t == nil {
 		return false
@@ -157,14 +157,14 @@ func (c *call) predict() {
 	c.elapsed = time.Since(c.req.Arrived)
 }
 
-// watched is predict for a breaker: it returns the verdict.
+// watched is predict for a breaker; it returns the verdict.
 func (c *call) watched() (*infer.Response, error) {
 	c.predict()
 	if c.verdict = c.judge(); errors.Is(c.verdict, errFailed) {
 		err := c.err
 		c.target.Breaker.last.Store(&err)
 	}
-	// A probe's verdict is needed for its place, and counts whenever it began.
+	// A probe's verdict is needed to free its place, and counts whenever the probe began.
 	if b := c.target.Breaker; c.elapsed >= b.part && !errors.Is(c.verdict, errNotCounted) && b.closed() {
 		c.late = true
 		return nil, errNotCounted

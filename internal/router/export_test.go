@@ -7,8 +7,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Leftovers takes a call from the pool, as the next request would, and returns
-// the names of what it still holds.
+// Leftovers takes a call from the pool, as the next request would, and returns the names of its
+// fields that are not empty.
 func Leftovers() []string {
 	c := calls.Get().(*call)
 	defer calls.Put(c)
@@ -21,7 +21,7 @@ func Leftovers() []string {
 	return names
 }
 
-// Pick is the part of Predict before anything runs.
+// Pick is the part of Predict before a version is called.
 func (t *Table) Pick(req *infer.Request) infer.Reason {
 	p, err := t.pick(req)
 	if err != nil {
@@ -30,8 +30,8 @@ func (t *Table) Pick(req *infer.Request) infer.Reason {
 	return p.reason
 }
 
-// Guarded is a call through a target's breaker, and nothing else of Predict. It
-// returns whether the breaker let it run.
+// Guarded is a call through a target's breaker, without the rest of Predict. The result says
+// whether the breaker let it run.
 func Guarded(ctx context.Context, t *Target, req *infer.Request) func() bool {
 	c := newCall(ctx, req, pick{})
 	c.target = t

@@ -18,7 +18,7 @@ type outcome struct {
 	served infer.Served
 }
 
-// ends sends a request and compares how it ended.
+// ends sends a request and compares its outcome.
 func ends(t *testing.T, r *router.Router, req *infer.Request, want outcome) {
 	t.Helper()
 	_, err := r.Predict(t.Context(), req)
@@ -27,7 +27,7 @@ func ends(t *testing.T, r *router.Router, req *infer.Request, want outcome) {
 	}
 }
 
-// told compares what a version's observers were told, and forgets it.
+// told compares the reports that a version's observers got, and clears them.
 func (v *version) told(t *testing.T, codes []infer.Code, variants []ended) {
 	t.Helper()
 	if diff := cmp.Diff(codes, v.codes); diff != "" {
@@ -52,7 +52,7 @@ func TestFallbackServesForTheCanary(t *testing.T) {
 	stable.told(t, []infer.Code{infer.OK}, nil)
 	canary.told(t, nil, []ended{{infer.ReasonFallback, infer.Unavailable}})
 
-	// Whatever the fallback answers, for the canary it was unavailable.
+	// Whatever the fallback answers, the canary counts as unavailable.
 	stable.err = infer.Errorf(infer.Overloaded, "full")
 	ends(t, r, keyed(5000, 10_000), outcome{infer.Overloaded, by(1, infer.ReasonFallback)})
 	stable.told(t, []infer.Code{infer.Overloaded}, nil)
@@ -62,7 +62,7 @@ func TestFallbackServesForTheCanary(t *testing.T) {
 	ends(t, r, keyed(0, 5000), outcome{infer.OK, by(1, infer.ReasonSticky)})
 	stable.told(t, []infer.Code{infer.OK}, []ended{{infer.ReasonSticky, infer.OK}})
 
-	// It is watched there as well.
+	// The fallback's breaker counts too.
 	stable.err = errBroken
 	for range 5 {
 		ends(t, r, keyed(5000, 10_000), outcome{infer.Internal, by(1, infer.ReasonFallback)})
@@ -82,8 +82,8 @@ func TestFallbackThatIsNoVariant(t *testing.T) {
 	other.told(t, []infer.Code{infer.OK}, nil)
 	canary.told(t, nil, []ended{{infer.ReasonFallback, infer.Unavailable}})
 
-	// With that given up too the request is lost: the stable version serves only
-	// where nobody else is left.
+	// With the fallback's breaker open too, the request is refused: the stable version serves
+	// past its breaker only if no other variant is left.
 	other.open(t)
 	ends(t, r, keyed(5000, 10_000), outcome{infer.Unavailable, by(2, infer.ReasonSticky)})
 	canary.told(t, nil, []ended{{infer.ReasonSticky, infer.Unavailable}})
@@ -122,8 +122,8 @@ func TestVariantThatIsNotLoaded(t *testing.T) {
 	canary.told(t, nil, []ended{{infer.ReasonRandom, infer.Unavailable}})
 }
 
-// TestStableThatIsNotLoaded: versions that a route alone keeps loaded, so that the
-// model has no default, serve all the same, and a request for them can be read.
+// TestStableThatIsNotLoaded: versions that only a route keeps loaded serve although the model
+// has no default, and a request for them can be parsed.
 func TestStableThatIsNotLoaded(t *testing.T) {
 	f := func(change func(*router.Route), called int64, ready bool) {
 		t.Helper()
@@ -154,8 +154,8 @@ func TestStableThatIsNotLoaded(t *testing.T) {
 	f(func(r *router.Route) { r.Variants[1].Target = nil }, 1, false)
 }
 
-// TestCanaryNeverServesForStable: the fallback of a stable version that is given
-// up is itself, and the canary gets none of its traffic.
+// TestCanaryNeverServesForStable: the fallback of a stable version with an open breaker is
+// itself, and the canary gets none of its traffic.
 func TestCanaryNeverServesForStable(t *testing.T) {
 	stable, canary := load(1, options()), load(2, options())
 	route := split(stable.variant(9500), canary.variant(500))
@@ -190,7 +190,7 @@ func TestStableServesWhenAllAreGivenUp(t *testing.T) {
 	route.Fallback = canary.target
 	f()
 	if state := stable.target.Breaker.State(); state != "open" {
-		t.Errorf("what passes a breaker by closed it: %s", state)
+		t.Errorf("requests past a breaker closed it: %s", state)
 	}
 	// A random pick keeps its reason.
 	seen := map[infer.Reason]bool{}
@@ -204,7 +204,7 @@ func TestStableServesWhenAllAreGivenUp(t *testing.T) {
 	if diff := cmp.Diff(map[infer.Reason]bool{infer.ReasonRandom: true, infer.ReasonFallback: true}, seen); diff != "" {
 		t.Errorf("reasons (- wanted):\n%s", diff)
 	}
-	// Its errors are its own.
+	// Its errors count for itself.
 	stable.err = errBroken
 	stable.variants = nil
 	ends(t, r, keyed(0, 5000), outcome{infer.Internal, by(1, infer.ReasonSticky)})
@@ -216,7 +216,7 @@ func TestStableServesWhenAllAreGivenUp(t *testing.T) {
 	}
 }
 
-// TestStableNotLoadedWhenAllAreGivenUp: then there is nobody left.
+// TestStableNotLoadedWhenAllAreGivenUp: then no version is left.
 func TestStableNotLoadedWhenAllAreGivenUp(t *testing.T) {
 	stable, canary := load(1), load(2, options())
 	variant := stable.variant(5000)
@@ -228,8 +228,8 @@ func TestStableNotLoadedWhenAllAreGivenUp(t *testing.T) {
 	canary.told(t, nil, []ended{{infer.ReasonSticky, infer.Unavailable}})
 }
 
-// TestBreakerThatClosesMeanwhile: a request that its own variant refused is not lost
-// because the variant recovers before the request asks who else is left.
+// TestBreakerThatClosesMeanwhile: a request that its own variant refused is not lost if the
+// variant recovers before the request looks for another one.
 func TestBreakerThatClosesMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := options()
@@ -256,7 +256,7 @@ func TestBreakerThatClosesMeanwhile(t *testing.T) {
 	})
 }
 
-// hooked tells when it is leased.
+// hooked calls a function when it is leased.
 type hooked struct {
 	*loaded
 	onAcquire func()
@@ -280,7 +280,7 @@ func TestPinnedGoPastBreakers(t *testing.T) {
 	ends(t, r, request("plain", 0), outcome{infer.OK, infer.Served{Version: infer.Version{Model: "iris", Number: 2}, Route: "plain@0", Reason: infer.ReasonDefault}})
 	canary.told(t, []infer.Code{infer.OK, infer.OK, infer.OK}, nil)
 
-	// Nor do they make one open.
+	// They do not open one either.
 	canary = load(2, options())
 	canary.err = errBroken
 	r = serving(iris(route, stable, canary))

@@ -13,13 +13,13 @@ import (
 	"sluice.io/sluice/internal/slot"
 )
 
-// ended is what a variant's observer was told.
+// ended is one report to a variant's observer.
 type ended struct {
 	Reason infer.Reason
 	Code   infer.Code
 }
 
-// version is a loaded version, and what its observers were told.
+// version is a loaded version, and the reports to its observers.
 type version struct {
 	loaded
 	target   *router.Target
@@ -72,7 +72,7 @@ func (v *version) open(t testing.TB) {
 
 const seed = "a seed"
 
-// split is a route whose variants hold the slots in their order; the first is stable.
+// split is a route whose variants have the slots in their order; the first is stable.
 func split(variants ...router.Variant) *router.Route {
 	variants[0].Stable = true
 	slots, from := make(api.Slots, len(variants)), 0
@@ -85,8 +85,8 @@ func split(variants ...router.Variant) *router.Route {
 	return &router.Route{Revision: 7, Seed: seed, Variants: variants, Slots: router.NewSlots(slots)}
 }
 
-// iris is a route "iris" of the model "iris" and its loaded versions, the last of
-// which is the default; route may be nil.
+// iris is a route "iris" of the model "iris" and its loaded versions. The last version is the
+// default; route may be nil.
 func iris(route *router.Route, versions ...*version) *router.Entry {
 	e := &router.Entry{Name: "iris", Model: "iris", Route: route}
 	for _, v := range versions {
@@ -102,7 +102,7 @@ func serving(entries ...*router.Entry) *router.Router {
 	return r
 }
 
-// keyed is a request of a key that holds a slot within [from, to).
+// keyed is a request with a key whose slot is in [from, to).
 func keyed(from, to int) *infer.Request {
 	for i := 0; ; i++ {
 		key := "user-" + strconv.Itoa(i)
@@ -114,7 +114,7 @@ func keyed(from, to int) *infer.Request {
 	}
 }
 
-// by is what a request to the route "iris" is served by.
+// by is the Served of a request to the route "iris".
 func by(number int64, reason infer.Reason) infer.Served {
 	return infer.Served{Version: infer.Version{Model: "iris", Number: number}, Route: "iris@7", Reason: reason}
 }

@@ -16,8 +16,8 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-// TestFallbackRetiredMeanwhile: the request picks once more, from the new table,
-// and its variant is told of it once.
+// TestFallbackRetiredMeanwhile: the request picks once more, from the new table, and is
+// reported to its variant once.
 func TestFallbackRetiredMeanwhile(t *testing.T) {
 	canary, old, fresh := load(2, options()), load(1), load(1)
 	canary.open(t)
@@ -34,7 +34,7 @@ func TestFallbackRetiredMeanwhile(t *testing.T) {
 	canary.told(t, nil, []ended{{infer.ReasonFallback, infer.Unavailable}})
 	old.told(t, nil, nil)
 
-	// Without an end of it the request is refused, and nobody is blamed.
+	// If every version is retired, the request is refused, and no version is blamed.
 	fresh.retired = true
 	if _, err := r.Predict(t.Context(), keyed(5000, 10_000)); infer.CodeOf(err) != infer.Unavailable {
 		t.Errorf("got %v, want unavailable", err)
@@ -43,7 +43,7 @@ func TestFallbackRetiredMeanwhile(t *testing.T) {
 	fresh.told(t, nil, nil)
 }
 
-// TestGoneMeanwhile: where the second pick finds nobody, no version is named.
+// TestGoneMeanwhile: if the second pick finds no version, none is named.
 func TestGoneMeanwhile(t *testing.T) {
 	r := router.New()
 	old := load(1)
@@ -54,7 +54,7 @@ func TestGoneMeanwhile(t *testing.T) {
 	}
 }
 
-// TestRetiredVariantPicksAnew: also where the variant's breaker would refuse.
+// TestRetiredVariantPicksAnew: also if the variant's breaker would refuse.
 func TestRetiredVariantPicksAnew(t *testing.T) {
 	r := router.New()
 	old, fresh := load(1, options()), load(1)
@@ -126,8 +126,8 @@ func TestPoolHoldsNothing(t *testing.T) {
 	f("a retired version", keyed(0, 5000))
 }
 
-// leased is a loaded version that knows when it must not be used any more, as the
-// registry's do.
+// leased is a loaded version that fails if it is used after it was retired, like those of the
+// registry.
 type leased struct {
 	users atomic.Int64 // below 0 it is retired
 	resp  *infer.Response
@@ -153,11 +153,11 @@ func (l *leased) Predict(context.Context, *infer.Request) (*infer.Response, erro
 	return l.resp, nil
 }
 
-// TestSwapsUnderTraffic: no request fails, and each is told of the version that
-// answered it, while every table replaces all versions and numbers of the last.
+// TestSwapsUnderTraffic: no request fails, and each names the version that answered it, while
+// every table replaces all versions and numbers of the last.
 func TestSwapsUnderTraffic(t *testing.T) {
 	r := router.New()
-	var answers sync.Map // of *infer.Response: the version that gives it
+	var answers sync.Map // from *infer.Response to the version that gives it
 	var lives []*leased
 	var told atomic.Int64
 	generation := func(i int) []*leased {
@@ -238,6 +238,6 @@ func TestSwapsUnderTraffic(t *testing.T) {
 	}
 	t.Logf("%d requests of the route, by %d of %d loaded versions", sent.Load(), used, len(lives))
 	if used < 10 {
-		t.Errorf("only %d of %d loaded versions served: no traffic to speak of", used, len(lives))
+		t.Errorf("only %d of %d loaded versions served: too little traffic", used, len(lives))
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/internal/slot"
 )
 
-// pick is who a request was assigned to, and why.
+// pick is the variant or version that a request was assigned to, and why.
 type pick struct {
 	entry   *Entry
 	variant *Variant // nil if the request was not split: pinned, override, default
@@ -18,8 +18,8 @@ type pick struct {
 	reason  infer.Reason
 }
 
-// pick assigns a request: a version in the path goes before one in an authorised
-// header, that before the slot of a key, and that before chance.
+// pick assigns a request. The order is: a version in the path, a version in an authorised
+// header, the slot of a key, chance.
 func (t *Table) pick(req *infer.Request) (pick, error) {
 	e := t.entry(req)
 	switch {
@@ -41,8 +41,8 @@ func (t *Table) pick(req *infer.Request) (pick, error) {
 	}
 }
 
-// entry returns what a request calls, nil if nobody serves that name: what the front has
-// found, if that was in this table. A change in between counts, however slowly a body came.
+// entry returns the entry that a request calls, nil if there is none. The front's handle is
+// used if it is of this table: a change in between counts, however slowly the body arrived.
 func (t *Table) entry(req *infer.Request) *Entry {
 	if e, ok := req.Handle.(*Entry); ok && e.table == t {
 		return e
@@ -63,23 +63,23 @@ func (e *Entry) pickVersion(version int64, reason infer.Reason) (pick, error) {
 	return pick{entry: e, target: target, reason: reason}, nil
 }
 
-// pickOverride lets who shows the route's token choose the version.
+// pickOverride lets a caller with the route's token choose the version.
 func (e *Entry) pickOverride(req *infer.Request) (pick, error) {
 	if e.Route == nil || e.Route.Override == [sha256.Size]byte{} {
-		return pick{}, infer.Errorf(infer.Forbidden, "'%s' takes no Sluice-Override: its route has no override.token", e.Name)
+		return pick{}, infer.Errorf(infer.Forbidden, "'%s' does not take the header Sluice-Override, since its route has no override.token", e.Name)
 	}
 	scheme, token, _ := strings.Cut(req.Authorization, " ")
 	if token = strings.TrimSpace(token); token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return pick{}, infer.Errorf(infer.Unauthenticated, "Sluice-Override needs the header 'Authorization: Bearer TOKEN' with the route's override token")
 	}
-	// Digests are of equal length: comparing them tells nothing about the token's.
+	// Digests have equal lengths: comparing them reveals nothing about the token's length.
 	digest := sha256.Sum256([]byte(token))
 	if subtle.ConstantTimeCompare(digest[:], e.Route.Override[:]) != 1 {
 		return pick{}, infer.Errorf(infer.Forbidden, "the token is not the override token of '%s'", e.Name)
 	}
 	version, ok := infer.ParseVersion(req.Override)
 	if !ok {
-		return pick{}, infer.Errorf(infer.Invalid, "Sluice-Override is the number of a version, 1 or more")
+		return pick{}, infer.Errorf(infer.Invalid, "the header Sluice-Override is not a valid version: expected a number, 1 or more")
 	}
 	return e.pickVersion(version, infer.ReasonOverride)
 }

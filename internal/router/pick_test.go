@@ -38,7 +38,7 @@ func TestOrderOfPicking(t *testing.T) {
 	f(0, "3", "", by(3, infer.ReasonOverride)) // of weight 0
 	f(0, "", key, by(1, infer.ReasonSticky))
 
-	// A pinned request is not asked what its override header says.
+	// The override header of a pinned request is ignored.
 	req := request("iris", 1)
 	req.Override, req.Authorization = "not a number", "Bearer wrong"
 	if _, err := r.Predict(t.Context(), req); err != nil || req.Served != by(1, infer.ReasonPinned) {
@@ -80,7 +80,7 @@ func TestOverrideMustBeAllowed(t *testing.T) {
 	for _, wrong := range []string{"Bearer Secret", "Bearer secret2", "Bearer s", "Bearer secret secret", "Bearer \x00"} {
 		f("iris", "2", wrong, infer.Forbidden, 0)
 	}
-	// Who may not choose does not learn what there is.
+	// A caller that may not choose does not learn which versions exist.
 	f("iris", "nonsense", "Bearer wrong", infer.Forbidden, 0)
 	f("iris", "9", "", infer.Unauthenticated, 0)
 	for _, bad := range []string{"0", "-1", "two", "2 ", "+2", "02", "1e1", "99999999999999999999", " "} {
@@ -131,7 +131,7 @@ func TestServedStandsOnErrorsOfARoute(t *testing.T) {
 
 func TestKeyStaysWithItsSlot(t *testing.T) {
 	versions := []*version{load(1), load(2), load(3)}
-	// Not in one piece each, as after a few changes of weights.
+	// Not in one range each, as after a few changes of weights.
 	ranges := api.Slots{{{0, 3000}, {9000, 9500}}, {{3000, 3001}, {9500, 10_000}, {5000, 9000}}, {{3001, 5000}}}
 	route := split(versions[0].variant(3500), versions[1].variant(4501), versions[2].variant(1999))
 	route.Slots = router.NewSlots(ranges)
@@ -158,8 +158,8 @@ func TestKeyStaysWithItsSlot(t *testing.T) {
 	}
 }
 
-// plausible reports whether hits of n are what a share makes: neither as few nor as
-// many would occur once in 2·10⁹ times.
+// plausible reports whether the number of hits among n fits the share: a larger deviation would
+// occur once in 2·10⁹ times.
 func plausible(hits, n, share int) bool {
 	const alpha = 1e-9
 	b := distuv.Binomial{N: float64(n), P: float64(share) / api.TotalWeight}

@@ -1,8 +1,7 @@
 // Package router picks the version that serves a request.
 //
-// Everything a request needs is resolved when a Table is built; a change is a
-// new table, swapped in with one atomic store. A request takes a lease on the
-// loaded version it was given, not on the table.
+// A table has all that a request needs. A change is a new table, swapped in with one atomic
+// store. A request takes a lease on the loaded version that it was given, not on the table.
 //
 //	pick:   version in the path → authorised override → slot of the key → chance
 //	serve:  the variant's version, through its breaker
@@ -32,18 +31,18 @@ func New() *Router {
 	return r
 }
 
-// Swap replaces the table; requests that already picked are not affected.
+// Swap replaces the table. Requests that have already picked are not affected.
 func (r *Router) Swap(t *Table) { r.table.Store(t) }
 
-// attempts is how often a request picks anew where its version was retired
-// between pick and lease. Each needs another change in that instant.
+// attempts is how often a request picks again if its version was retired between pick and
+// lease. Each needs another change in that instant.
 const attempts = 5
 
-// Predict picks a version, checks the request against its signature and lets it
-// serve. req.Served says who was picked, on errors too. Errors are *infer.Error:
-// NotFound for an unknown name or version, Unavailable while nothing is loaded
-// yet or a breaker is open, Unauthenticated and Forbidden for an override, Invalid
-// where the request does not fit, and whatever the version answers.
+// Predict picks a version, checks the request against its signature and lets it serve.
+// req.Served says which version was picked, also if there is an error. Errors are *infer.Error:
+// NotFound for an unknown name or version, Unavailable while nothing is loaded yet or a breaker
+// is open, Unauthenticated and Forbidden for an override, Invalid if the request does not match
+// the signature, and the errors of the version.
 func (r *Router) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
 	if req.Arrived.IsZero() {
 		req.Arrived = time.Now()
@@ -51,13 +50,13 @@ func (r *Router) Predict(ctx context.Context, req *infer.Request) (*infer.Respon
 	for range attempts {
 		p, err := r.table.Load().pick(req)
 		if err != nil {
-			req.Served = infer.Served{} // whoever was picked before is gone
+			req.Served = infer.Served{} // an earlier pick is no longer served
 			return nil, err
 		}
 		c := newCall(ctx, req, p)
 		c.serve()
 		resp, err, retired := c.resp, c.err, c.retired
-		c.recycle() // not deferred: after a panic something may still use it
+		c.recycle() // not deferred: after a panic the version may still use it
 		if !retired {
 			return resp, err
 		}
@@ -65,16 +64,15 @@ func (r *Router) Predict(ctx context.Context, req *infer.Request) (*infer.Respon
 	return nil, infer.Errorf(infer.Unavailable, "model '%s' is being replaced, try again", req.Model)
 }
 
-// served notes who serves, for the answer's headers.
+// served sets Served for the answer's headers.
 func (p *pick) served(req *infer.Request, version int64, reason infer.Reason) {
 	req.Served = infer.Served{
 		Version: infer.Version{Model: p.entry.Model, Number: version}, Route: p.entry.revision, Reason: reason,
 	}
 }
 
-// copyToShadows offers an answered request to the route's shadows. Which ones are
-// copied follows from the request's id alone, so that every gateway and every
-// replay copies the same.
+// copyToShadows offers an answered request to the route's shadows. Whether one is copied
+// depends only on the request's id, so every gateway and every replay copies the same requests.
 func (e *Entry) copyToShadows(req *infer.Request, resp *infer.Response) {
 	if len(e.Route.Shadows) == 0 {
 		return
@@ -87,8 +85,8 @@ func (e *Entry) copyToShadows(req *infer.Request, resp *infer.Response) {
 	}
 }
 
-// Called returns what must be known of a called name before a request is read.
-// The errors are those of Predict.
+// Called returns the signature and settings that are needed before a request to the name is
+// parsed. The errors are those of Predict.
 func (r *Router) Called(name string, version int64) (infer.Called, error) {
 	e := r.table.Load().entries[name]
 	if e == nil {
@@ -107,19 +105,19 @@ func (r *Router) Called(name string, version int64) (infer.Called, error) {
 	return e.called, nil
 }
 
-// Model returns the signature that serves name; version 0 means the default one.
-// The errors are those of Predict.
+// Model returns the signature that serves name; version 0 means the default version. The errors
+// are those of Predict.
 func (r *Router) Model(name string, version int64) (*infer.Model, error) {
 	called, err := r.Called(name, version)
 	return called.Model, err
 }
 
-// Only returns the one name that is served, or on its way to be; it is empty if there
-// are none or several.
+// Only returns the single name that is served or loading. It is empty if there are none or
+// several.
 func (r *Router) Only() string { return r.table.Load().only }
 
-// Ready returns nil if requests to name find a version that serves, and else
-// why they do not; version 0 means no particular one. Breakers do not matter.
+// Ready returns nil if requests to name find a version that serves, and otherwise the reason
+// why not. Version 0 means any version. Breakers do not matter.
 func (r *Router) Ready(name string, version int64) error {
 	e := r.table.Load().entries[name]
 	switch {
@@ -134,7 +132,7 @@ func (r *Router) Ready(name string, version int64) error {
 	return nil
 }
 
-// Versions returns the numbers that can serve name, ascending.
+// Versions returns the numbers of the versions that can serve name, ascending.
 func (r *Router) Versions(name string) []int64 {
 	e := r.table.Load().entries[name]
 	if e == nil {

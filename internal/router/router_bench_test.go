@@ -10,16 +10,16 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-// steady answers at once, and counts nothing.
+// steady answers immediately, and counts nothing.
 type steady struct{}
 
 func (steady) Predict(context.Context, *infer.Request) (*infer.Response, error) {
-	return nil, nil //nolint:nilnil // nobody looks
+	return nil, nil //nolint:nilnil // the response is not used
 }
 func (steady) Acquire() bool { return true }
 func (steady) Release()      {}
 
-// way is one of the ways that a request can take.
+// way is one of the paths of a request.
 type way struct {
 	name   string
 	router *router.Router
@@ -28,7 +28,7 @@ type way struct {
 	want   infer.Reason
 }
 
-// ways are those that all traffic takes, with all that watches it.
+// ways are the paths of most traffic, with and without observers.
 func ways(t testing.TB) []way {
 	t.Helper()
 	o := options()
@@ -85,11 +85,11 @@ func BenchmarkPredict(b *testing.B) {
 	}
 }
 
-// BenchmarkPick is what a request costs before anything is run for it.
+// BenchmarkPick measures the cost of a request before a version is called.
 func BenchmarkPick(b *testing.B) {
 	for _, w := range ways(b) {
 		if w.name == "sticky+breaker" || w.want == infer.ReasonFallback {
-			continue // picked as sticky is
+			continue // picked in the same way as sticky
 		}
 		b.Run(w.name, func(b *testing.B) {
 			b.ReportAllocs()

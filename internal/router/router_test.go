@@ -130,7 +130,7 @@ func TestOnly(t *testing.T) {
 	f("a", named("a"))
 	f("a", named("a"), &router.Entry{Name: "broken"}, &router.Entry{Name: "absent"})
 	f("", named("a"), named("b"))
-	f("", named("a"), &router.Entry{Name: "soon", Loading: true}) // else it would be another one for a while
+	f("", named("a"), &router.Entry{Name: "soon", Loading: true}) // otherwise the result would change for a while
 	f("soon", &router.Entry{Name: "soon", Loading: true})
 	f("", &router.Entry{Name: "broken"})
 }
@@ -173,7 +173,7 @@ func TestServedStandsOnErrors(t *testing.T) {
 	}
 }
 
-// swapping retires itself in the middle of a pick, as a reload does.
+// swapping is retired between pick and lease, as by a reload.
 type swapping struct {
 	loaded
 	then func()
@@ -211,7 +211,8 @@ func TestPanicReleasesTheLease(t *testing.T) {
 	}
 }
 
-// What was found before the body came spares a look-up, and does not outlive the table.
+// A handle from before the body arrived saves a look-up, and is not used after the table
+// changes.
 func TestHandles(t *testing.T) {
 	old, fresh := &loaded{}, &loaded{}
 	r := router.New()

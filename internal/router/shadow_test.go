@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-// copies keeps what it was offered.
+// copies keeps the offered requests.
 type copies struct {
 	ids   []string
 	resps []*infer.Response
@@ -63,7 +63,7 @@ func TestOnlyAnsweredSplitTrafficIsCopied(t *testing.T) {
 	}
 	stable.err = nil
 	canary.open(t)
-	f(keyed(5000, 10_000), 1) // the fallback has answered
+	f(keyed(5000, 10_000), 1) // the fallback answers
 	route.Fallback = nil
 	f(keyed(5000, 10_000), 0) // 503
 	stable.retired = true

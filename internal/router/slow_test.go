@@ -11,8 +11,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// TestSlowRunsCount has runs that take longer than the window, as a hung version
-// with the default timeout makes them.
+// TestSlowRunsCount has runs that take longer than the window, like those of a hung version
+// with the default timeout.
 func TestSlowRunsCount(t *testing.T) {
 	f := func(name string, want string, took time.Duration, n int, failed func(i int) bool) {
 		t.Helper()
@@ -56,13 +56,13 @@ func (s *sleeper) Predict(_ context.Context, req *infer.Request) (*infer.Respons
 	if req.Priority == 1 {
 		return nil, errStarted
 	}
-	return nil, nil //nolint:nilnil // nobody looks
+	return nil, nil //nolint:nilnil // the response is not used
 }
 func (s *sleeper) Acquire() bool { return true }
 func (s *sleeper) Release()      {}
 
-// TestStragglersOpenNothing: what began before a breaker opened says nothing of
-// the version that recovered since.
+// TestStragglersOpenNothing: a request that began before a breaker opened says nothing about
+// the version, which has recovered since.
 func TestStragglersOpenNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stable, canary := load(1), load(2, options())

@@ -25,10 +25,10 @@ type Target struct {
 	Model   *infer.Model
 	Columns *infer.Columns
 	Leased  Leased
-	Timeout time.Duration // the longest that a request may take here
-	Breaker *Breaker      // watches what routes send here; nil for none
-	// Observe is told of each request that was sent here, when it has ended, and of
-	// its error. It must not block; it may be nil.
+	Timeout time.Duration // the longest time of a request here
+	Breaker *Breaker      // watches the requests that routes send here; nil for none
+	// Observe is called when a request that was sent here has ended, with its error. It must
+	// not block; it may be nil.
 	Observe func(req *infer.Request, err error, elapsed time.Duration)
 }
 
@@ -37,14 +37,14 @@ type Entry struct {
 	Name    string
 	Model   string
 	Targets []*Target // the versions that can serve, in any order
-	Default *Target   // who serves if there is no route; nil for nobody
-	Loading bool      // a version is on its way
+	Default *Target   // serves if there is no route; nil for no version
+	Loading bool      // a version is being loaded
 	Failed  []int64   // versions that could not be loaded
 	Route   *Route    // nil: Default serves
-	Taps    Taps      // get what Default answered if there is no route
+	Taps    Taps      // get the requests that Default answered if there is no route
 
 	revision string // "iris@7", as answers show it
-	table    *Table // that it is of
+	table    *Table // the table that it belongs to
 	called   infer.Called
 }
 
@@ -55,16 +55,16 @@ type Route struct {
 	Sticky   api.Sticky
 	Variants []Variant
 	Slots    *Slots
-	Fallback *Target           // who serves for a variant that cannot; nil for none
-	Override [sha256.Size]byte // digest of the token that an override must show; zero: none is configured
+	Fallback *Target           // serves for a variant that cannot; nil for none
+	Override [sha256.Size]byte // digest of the token that an override needs; zero if none is configured
 	Shadows  []Shadow
 }
 
-// Slots gives the index of the variant that holds each slot.
+// Slots gives the index of the variant of each slot.
 type Slots [api.TotalWeight]uint8
 
-// NewSlots spreads out what a route's state says. It panics where that does not
-// hold every slot exactly once, since such a state must not come this far.
+// NewSlots expands the ranges of a route's state. It panics unless they hold every slot exactly
+// once, since such a state must have been refused earlier.
 func NewSlots(ranges api.Slots) *Slots {
 	const nobody = api.MaxVariants
 	s, n := new(Slots), 0
@@ -94,26 +94,26 @@ type Variant struct {
 	Weight  int // in slots
 	Stable  bool
 	Target  *Target // nil if the version cannot serve
-	Taps    Taps    // get what the variant's own version answered
-	// Observe is told how a request ended for the variant it was assigned to. One that
-	// the fallback served was unavailable here, whoever answered: otherwise a
-	// broken canary would look well. It must not block; it may be nil.
+	Taps    Taps    // get the requests that the variant's own version answered
+	// Observe is called when a request that was assigned to the variant has ended. If the
+	// fallback served it, the variant counts as unavailable whatever the fallback answered:
+	// otherwise a broken canary would look well. It must not block; it may be nil.
 	Observe func(reason infer.Reason, err error, elapsed time.Duration)
 }
 
-// Shadow gets copies of what the route has answered.
+// Shadow gets copies of the requests that the route has answered.
 type Shadow struct {
 	Sample int // of TotalWeight
 	Copy   Copier
 }
 
-// Copier takes a copy of a request and its answer, for a shadow or to be compared
-// with a reference, or drops it. It must not block.
+// Copier copies a request and its answer, for a shadow or for drift, or drops it. It must not
+// block.
 type Copier interface {
 	Offer(req *infer.Request, resp *infer.Response)
 }
 
-// Taps are all that take copies of what a version answers, in any order.
+// Taps are the copiers of a version's answers, in any order.
 type Taps []Copier
 
 func (t Taps) offer(req *infer.Request, resp *infer.Response) {
@@ -122,13 +122,13 @@ func (t Taps) offer(req *infer.Request, resp *infer.Response) {
 	}
 }
 
-// Table is the immutable answer to "who serves this name".
+// Table maps names to entries. It is immutable.
 type Table struct {
 	entries map[string]*Entry
-	only    string // the one name that is served or loading; empty if there are none or several
+	only    string // the single name that is served or loading; empty if there are none or several
 }
 
-// NewTable builds a table; it keeps the entries and sorts their targets.
+// NewTable builds a table. It keeps the entries and sorts their targets.
 func NewTable(entries []*Entry) *Table {
 	t := &Table{entries: make(map[string]*Entry, len(entries))}
 	served := 0
@@ -159,8 +159,7 @@ func NewTable(entries []*Entry) *Table {
 	return t
 }
 
-// stable returns the variant that is trusted; the first where there are several. A
-// route has one.
+// stable returns the stable variant, the first if there are several. A route has one.
 func (r *Route) stable() *Variant {
 	for i := range r.Variants {
 		if r.Variants[i].Stable {
@@ -180,8 +179,8 @@ func (e *Entry) target(version int64) *Target {
 	return nil
 }
 
-// front returns who would serve a request that bears no key and names no
-// version, as far as signatures matter: nil if nothing is loaded.
+// front returns a target whose signature is that of a request without a key and a version, nil
+// if nothing is loaded.
 func (e *Entry) front() *Target {
 	if e.Route == nil {
 		return e.Default
@@ -195,8 +194,8 @@ func (e *Entry) front() *Target {
 	return e.Default
 }
 
-// serving returns a target that gets requests of the route, the trusted one
-// first; nil if every request would find none.
+// serving returns a target that gets requests of the route, that of the stable variant first.
+// It is nil if there is none.
 func (r *Route) serving() *Target {
 	if t := cmp.Or(r.stable().Target, r.Fallback); t != nil {
 		return t
@@ -209,7 +208,7 @@ func (r *Route) serving() *Target {
 	return nil
 }
 
-// The texts below begin as clients of Triton expect them to.
+// Clients of Triton know the beginnings of the texts below.
 
 func unknown(name string, version int64) *infer.Error {
 	if version != 0 {
@@ -234,8 +233,8 @@ func (e *Entry) missing(version int64) error {
 	return err
 }
 
-// failure says which versions have failed to load, and where to look. The reason itself
-// is for those who operate the gateway.
+// failure says which versions have failed to load, and where to look. The reason itself is only
+// for operators of the gateway.
 func (e *Entry) failure(version int64) string {
 	var which string
 	switch {

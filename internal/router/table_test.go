@@ -23,5 +23,5 @@ func TestSlotsMustBeWhole(t *testing.T) {
 	f(false, api.Slots{{{0, 9999}}})
 	f(false, api.Slots{{{0, 10_001}}})
 	f(false, api.Slots{{{0, 6000}}, {{5000, 10_000}}})
-	f(false, api.Slots{{{0, 5000}}, {{4000, 9000}}}) // of the right size all the same
+	f(false, api.Slots{{{0, 5000}}, {{4000, 9000}}}) // the total is right, but the ranges are not
 }

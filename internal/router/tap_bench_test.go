@@ -16,7 +16,7 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-// sixteen is a model of sixteen inputs and three outputs that answers at once.
+// sixteen is a model of sixteen inputs and three outputs that answers immediately.
 type sixteen struct {
 	steady
 	model  *infer.Model
@@ -44,7 +44,7 @@ func row(name string, elements int) infer.Tensor {
 	return t
 }
 
-// profile is of all of the model's elements.
+// profile is a profile of all the model's elements.
 func (s *sixteen) profile(b *testing.B) *drift.Profile {
 	b.Helper()
 	var columns []string
@@ -68,9 +68,9 @@ func (s *sixteen) profile(b *testing.B) *drift.Profile {
 	return builder.Profile(drift.Meta{Model: "iris"})
 }
 
-// BenchmarkDrift is what a request costs while its version is compared with a
-// reference, all requests or none, and where it is not. The clock stops while what
-// waits is counted, which other cores do.
+// BenchmarkDrift measures the cost of a request if its version is compared with a reference,
+// with all requests sampled or none, and if it is not. The clock stops while the waiting copies
+// are counted, which other cores do.
 func BenchmarkDrift(b *testing.B) {
 	s := newSixteen()
 	p := s.profile(b)
@@ -84,7 +84,7 @@ func BenchmarkDrift(b *testing.B) {
 			r, req := serving(e), request("iris", 0)
 			req.Inputs, req.RequestID, req.Arrived = []infer.Tensor{row("x", 16)}, "123e4567-e89b-12d3-a456-426614174000", time.Now()
 			b.ReportAllocs()
-			const most = 4000 // of which there is room for some more
+			const most = 4000 // there is room for some more
 			for i := uint64(1); b.Loop(); i++ {
 				if _, err := r.Predict(b.Context(), req); err != nil {
 					b.Fatal(err)
@@ -111,7 +111,7 @@ func BenchmarkDrift(b *testing.B) {
 			})
 			ctx, cancel := context.WithCancel(b.Context())
 			ended := make(chan error, 1)
-			go func() { ended <- m.Run(ctx) }() // received in the cleanup
+			go func() { ended <- m.Run(ctx) }() // the cleanup receives the result
 			b.Cleanup(func() {
 				cancel()
 				if err := <-ended; err != nil {
