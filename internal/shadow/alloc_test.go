@@ -47,8 +47,8 @@ func TestADropAllocatesNothing(t *testing.T) {
 	})
 }
 
-// A copy is not free; this says what it may cost: itself, the request's id, the two
-// lists of tensors, and for each of the three tensors data and shape.
+// A copy has a cost, at most this: itself, the request's id, the two lists of tensors, and data
+// and shape of each of the three tensors.
 func TestACopyAllocatesLittle(t *testing.T) {
 	const runs = 500
 	o := options()

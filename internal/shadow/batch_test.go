@@ -11,8 +11,8 @@ import (
 	"sluice.io/sluice/internal/testing/fake"
 )
 
-// Over a batcher with one instance, as it is composed: copies that come while the instance
-// is busy are joined, and one that hangs in the runtime is left at its time limit.
+// Over a batcher with one instance, as in the gateway: copies that arrive while the instance is
+// busy are joined, and one that hangs in the runtime is abandoned at its time limit.
 func TestOverItsOwnBatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		spec := infer.TensorSpec{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, 2}, Symbols: []string{"N", ""}}
@@ -56,11 +56,11 @@ func TestOverItsOwnBatcher(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := m.Shutdown(ctx); err != nil { // nothing of the mirror's is left in the run
+		if err := m.Shutdown(ctx); err != nil { // no copy of the mirror's is left in the run
 			t.Error(err)
 		}
 		if err := b.Shutdown(ctx); err == nil {
-			t.Error("the run had no need to be cut off")
+			t.Error("the run was not terminated")
 		}
 		for range 2 {
 			if err := <-ended; err != nil {

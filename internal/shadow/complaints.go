@@ -12,19 +12,20 @@ import (
 const (
 	// causePanic is the cause of a complaint beside the codes.
 	causePanic = int(infer.NumCodes)
-	// complainEvery is how often a cause is logged: a shadow may fail with every
-	// request, and that it does so is known from the first and the counters.
+	// complainEvery is how often a cause is logged: a shadow may fail with every request. The
+	// first log line and the counters show that it does.
 	complainEvery = time.Minute
 )
 
-// complaints remembers what was logged.
+// complaints remembers which causes were logged.
 type complaints struct {
 	mu     sync.Mutex
 	again  [causePanic + 1]time.Time // when the cause may be logged again
-	unsaid [causePanic + 1]int       // how often it was not, since it was last
+	unsaid [causePanic + 1]int       // how often it was not logged since then
 }
 
-// due reports whether a cause is to be logged, and how often it was not.
+// due reports whether a cause should be logged now, and how often it was not logged since the
+// last time.
 func (c *complaints) due(cause int, now time.Time) (unsaid int, due bool) {
 	cause = min(cause, causePanic)
 	c.mu.Lock()
@@ -38,13 +39,13 @@ func (c *complaints) due(cause int, now time.Time) (unsaid int, due bool) {
 	return unsaid, true
 }
 
-// complain logs what a copy came to, at most once per cause and minute.
+// complain logs the failure of a copy, at most once per cause and minute.
 func (m *Mirror) complain(cause int, what string, s *sample, fields ...zap.Field) {
 	unsaid, due := m.complaints.due(cause, time.Now())
 	if !due {
 		return
 	}
-	if cause == causePanic { // it is still on the stack
+	if cause == causePanic { // the stack still has it
 		fields = append(fields, zap.Stack("stack"))
 	}
 	m.log.Warn(what, append(fields, zap.String("model", m.opts.Version.Model), zap.Int64("version", m.opts.Version.Number),

@@ -1,9 +1,8 @@
-// Package shadow runs copies of answered requests on a version whose answers
-// nobody waits for.
+// Package shadow runs copies of answered requests on a version whose answers no caller waits
+// for.
 //
-// A Mirror stands before one version, which is its own: it is loaded for the
-// shadow alone. Each route that copies to it offers requests through a Tap, so
-// that what becomes of them is counted per route.
+// A Mirror has a version of its own, loaded only for the shadow. Each route that copies to it
+// offers requests through a Tap, so that copies are counted per route.
 //
 // # Outline
 //
@@ -21,24 +20,22 @@
 //
 // # Invariants
 //
-//   - Every request offered is counted once: dropped for one reason, or answered
-//     with one code. What a shutdown cut off counts as dropped.
-//   - Offer waits for nothing but a short lock, which is never held while copying,
-//     counting or running. A drop allocates nothing.
-//   - A copy shares no memory with the request: not its data, shapes or strings.
-//     Only Request.Served is taken as it is, since its strings are the router's.
-//   - A copy is never used again, so a Predictor that reads it after it has
-//     returned does no harm.
-//   - Bytes count from before the copy is made until its run is over; what is kept
-//     of the results afterwards has limits of its own.
+//   - Every request offered is counted once: dropped for one reason, or answered with one
+//     code. A run that a shutdown terminates counts as dropped.
+//   - Offer waits only for a short lock, which is never held while copying, counting or
+//     running. A drop allocates nothing.
+//   - A copy shares no memory with the request: not its data, shapes or strings. Only
+//     Request.Served is shared, since its strings belong to the router.
+//   - A copy is never used again, so a Predictor may still read it after it has returned.
+//   - Bytes count from before the copy is made until its run is over. Results that are
+//     kept after that have limits of their own.
 //
-// # What was not done
+// # Rejected designs
 //
-// Copies are not pooled. One takes about ten allocations, which is little
-// beside the run it is made for, and a pool would tie the memory of the largest
-// requests to a path that exists only to be cheap for the primary.
+// Copies are not pooled. One takes about ten allocations, which is little compared with its
+// run. A pool would keep the memory of the largest requests.
 //
-// A channel would be a simpler queue, but what is in it cannot be looked at: a
-// copy that is too old would hold its place, and its bytes, until a worker is
-// free, which behind a shadow that hangs takes long.
+// A channel would be a simpler queue, but its elements cannot be inspected. A copy that is too
+// old would keep its place and its bytes until a worker is free, which takes long if the shadow
+// hangs.
 package shadow

@@ -5,8 +5,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// OfferAround offers a request for which there is room, and calls f when the room
-// is taken and nothing has been copied.
+// OfferAround offers a request for which there is room, and calls f when the room is reserved
+// and nothing has been copied.
 func (t *Tap) OfferAround(req *infer.Request, resp *infer.Response, f func()) {
 	size := req.ByteSize() + outputBytes(resp)
 	if reason := t.mirror.admit(req, size); reason != "" {
@@ -23,7 +23,7 @@ func (m *Mirror) Kept() (n int, bytes int64) {
 	return len(m.pairs.kept), m.pairs.held
 }
 
-// Discard drops what waits.
+// Discard drops the waiting copies.
 func (m *Mirror) Discard() {
 	m.mu.Lock()
 	dropped := m.queue

@@ -51,7 +51,7 @@ func respond(n int, fill byte) *infer.Response {
 	return resp
 }
 
-// predictor is a shadow that does as f says.
+// predictor is a shadow that calls f.
 type predictor func(ctx context.Context, req *infer.Request) (*infer.Response, error)
 
 func (f predictor) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
@@ -73,7 +73,7 @@ func takes(d time.Duration) predictor {
 	}
 }
 
-// recorder remembers what it was told.
+// recorder remembers the counts.
 type recorder struct {
 	mu      sync.Mutex
 	dropped map[string]int
@@ -113,7 +113,7 @@ func (r *recorder) want(t *testing.T, d drops, c codes) {
 	}
 }
 
-// counted is how many requests were counted in all.
+// counted is the total number of counted requests.
 func (r *recorder) counted() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -135,7 +135,7 @@ func options() shadow.Options {
 	}
 }
 
-// newMirror makes a mirror of options that are right.
+// newMirror makes a mirror from valid options.
 func newMirror(tb testing.TB, o shadow.Options) *shadow.Mirror {
 	tb.Helper()
 	m, err := shadow.New(o)
@@ -186,7 +186,7 @@ func (m *mirror) run() {
 	synctest.Wait()
 }
 
-// wantEnded waits for Run and checks that nothing is left.
+// wantEnded waits for Run and checks that nothing remains.
 func (m *mirror) wantEnded() {
 	m.t.Helper()
 	if err := <-m.ran; err != nil {

@@ -116,7 +116,7 @@ func TestRunAfterShutdownEndsAtOnce(t *testing.T) {
 	})
 }
 
-// Real time and threads: every request is counted once, whenever the end comes.
+// In real time, with threads: every request is counted once, whenever the end comes.
 func TestOffersRaceWithShutdown(t *testing.T) {
 	for round := range 20 {
 		var inUse atomic.Int32

@@ -24,28 +24,27 @@ type Options struct {
 	Version   infer.Version
 	Predictor Predictor
 	Model     *infer.Model // the signature that copies are checked against
-	// MaxRequests bounds the copies that wait. MaxBytes bounds the inputs and the
-	// primary's outputs of all that wait or run.
+	// MaxRequests bounds the copies that wait. MaxBytes bounds the inputs and the primary's
+	// outputs of all that wait or run.
 	MaxRequests int
 	MaxBytes    int64
 	MaxAge      time.Duration // how long a copy may wait
 	Timeout     time.Duration // of one run
-	// PauseAbove is how long a primary may have waited in its queue for a copy to
-	// be made: the processor has no time for shadows if live requests wait. With 0
-	// copies are always made.
+	// PauseAbove is the longest wait of a primary's request in its queue for which a copy is
+	// made: if live requests wait, the processor has no time for shadows. With 0 copies are
+	// always made.
 	PauseAbove time.Duration
-	// Concurrency is how many copies are in progress at once, so that the shadow's
-	// batcher can join them.
+	// Concurrency is how many copies run at a time, so that the shadow's batcher can join them.
 	Concurrency int
-	// KeepPairs, KeepBytes and KeepFor bound the results that are kept; with KeepPairs 0
-	// there are none.
+	// KeepPairs, KeepBytes and KeepFor bound the results that are kept. With KeepPairs 0 none
+	// are kept.
 	KeepPairs int
 	KeepBytes int64
 	KeepFor   time.Duration
 	Logger    *zap.Logger // may be nil
 }
 
-// check returns what is missing or wrong.
+// check returns an error if an option is missing or wrong.
 func (o *Options) check() error {
 	if o.Predictor == nil || o.Model == nil {
 		return infer.Errorf(infer.Invalid, "shadow: Predictor and Model are needed")
@@ -75,25 +74,25 @@ func (o *Options) check() error {
 type Mirror struct {
 	opts     Options
 	log      *zap.Logger
-	names    map[string]string // the names of the signature, as strings of its own
+	names    map[string]string // the names of the signature, in its own strings
 	started  atomic.Bool
-	stopping chan struct{} // closed when nothing new is accepted
+	stopping chan struct{} // closed when new copies are refused
 	ended    chan struct{} // closed when Run returns
 
-	waiting atomic.Int64 // copies that wait, or are being made
+	waiting atomic.Int64 // copies that wait or are being made
 	held    atomic.Int64 // bytes of copies that are being made, wait or run
 
 	mu     sync.Mutex
 	some   sync.Cond // the queue is not empty, or will stay empty
 	queue  []*sample // oldest first
-	cancel func()    // cuts off what runs; nil before Run
+	cancel func()    // terminates the runs in progress; nil before Run
 
 	pairs      pairs
 	complaints complaints
 }
 
-// New checks the options and returns a mirror. It starts nothing; what is offered before
-// Run waits.
+// New checks the options and returns a mirror. It starts nothing. Requests that are offered
+// before Run wait.
 func New(o Options) (*Mirror, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -115,8 +114,8 @@ func New(o Options) (*Mirror, error) {
 	return m, nil
 }
 
-// Run runs copies until Shutdown, or until ctx ends, which cuts off what runs and
-// drops what waits. It returns when the Predictor is no longer in use.
+// Run runs copies until Shutdown, or until ctx ends, which terminates the runs and drops the
+// waiting copies. It returns when the Predictor is no longer in use.
 func (m *Mirror) Run(ctx context.Context) error {
 	if !m.started.CompareAndSwap(false, true) {
 		return errors.New("shadow: Run was called before")
@@ -126,7 +125,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 	m.mu.Lock()
 	m.cancel = cancel
 	m.mu.Unlock()
-	var wg sync.WaitGroup // waited for below
+	var wg sync.WaitGroup // Wait is called below
 	for range m.opts.Concurrency {
 		wg.Go(func() { m.work(ctx) })
 	}
@@ -136,10 +135,9 @@ func (m *Mirror) Run(ctx context.Context) error {
 	return nil
 }
 
-// Shutdown refuses new copies, drops what waits and returns when what runs has
-// ended. Where ctx ends first, it cuts that off and returns ctx's error, still
-// not before the Predictor is no longer in use. Run must have been called or be
-// about to be.
+// Shutdown refuses new copies, drops the waiting ones and returns when the runs have ended. If
+// ctx ends first, it terminates the runs and returns ctx's error, also only when the Predictor
+// is no longer in use. Run must have been called or be about to be called.
 func (m *Mirror) Shutdown(ctx context.Context) error {
 	m.stop()
 	select {
@@ -150,11 +148,11 @@ func (m *Mirror) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	cancel := m.cancel
 	m.mu.Unlock()
-	if cancel != nil { // before Run there is nothing to cut off, and nothing comes any more
+	if cancel != nil { // before Run nothing is running, and nothing will
 		cancel()
 	}
 	<-m.ended
-	return fmt.Errorf("shadow: runs were cut off: %w", context.Cause(ctx))
+	return fmt.Errorf("shadow: runs were terminated: %w", context.Cause(ctx))
 }
 
 // Queued returns how many copies wait, and the bytes of those that wait or run.
@@ -162,8 +160,8 @@ func (m *Mirror) Queued() (requests int, bytes int64) {
 	return int(m.waiting.Load()), m.held.Load()
 }
 
-// Pairs returns the results that are kept, the newest last. They are shared and
-// must not be changed.
+// Pairs returns the results that are kept, the newest last. They are shared and must not be
+// changed.
 func (m *Mirror) Pairs() []Pair { return m.pairs.list(time.Now()) }
 
 // stop refuses new copies and drops those that wait.

@@ -11,14 +11,14 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Recorder counts for one route. It must not block. It may be called after
-// Shutdown, by an Offer that was under way.
+// Recorder counts for one route. It must not block. It may be called after Shutdown, by an
+// Offer in progress.
 type Recorder interface {
-	// Dropped counts a request that was not copied, or whose copy was not run, by
-	// one of api's reasons.
+	// Dropped counts a request that was not copied, or whose copy was not run. reason is one of
+	// the api package's.
 	Dropped(reason string)
-	// Answered counts a copy that was run. elapsed is how long the Predictor took,
-	// 0 if the copy does not fit the version's signature.
+	// Answered counts a copy that was run. elapsed is the time that the Predictor took, 0 if
+	// the copy does not match the version's signature.
 	Answered(err error, elapsed time.Duration)
 }
 
@@ -31,7 +31,7 @@ type Tap struct {
 // Tap returns a tap that counts with to.
 func (m *Mirror) Tap(to Recorder) *Tap { return &Tap{mirror: m, to: to} }
 
-// sample is a copy on its way.
+// sample is a copy in progress.
 type sample struct {
 	tap     *Tap
 	req     infer.Request
@@ -40,7 +40,7 @@ type sample struct {
 	primary result
 }
 
-// result is what a version made of a request.
+// result is a version's answer to a request.
 type result struct {
 	version infer.Version
 	outputs []infer.Tensor
@@ -48,9 +48,9 @@ type result struct {
 	timing  infer.Timing
 }
 
-// Offer copies a request that the primary has answered with resp. Where there is
-// no room it counts the reason and returns. It keeps nothing of either, and never
-// waits for the shadow; after Shutdown everything is dropped.
+// Offer copies a request that the primary has answered with resp. If there is no room it counts
+// the reason and returns. It keeps nothing of either, and never waits for the shadow. After
+// Shutdown everything is dropped.
 func (t *Tap) Offer(req *infer.Request, resp *infer.Response) {
 	size := req.ByteSize() + outputBytes(resp)
 	if reason := t.mirror.admit(req, size); reason != "" {
@@ -60,7 +60,7 @@ func (t *Tap) Offer(req *infer.Request, resp *infer.Response) {
 	t.add(req, resp, size)
 }
 
-// add copies a request for which there is room, and lets the copy wait.
+// add copies a request for which there is room, and queues the copy.
 func (t *Tap) add(req *infer.Request, resp *infer.Response, size int64) {
 	m := t.mirror
 	s := m.copy(req, resp)
@@ -71,7 +71,7 @@ func (t *Tap) add(req *infer.Request, resp *infer.Response, size int64) {
 	}
 }
 
-// admit makes room for a request of that size, or says why there is none.
+// admit reserves room for a request of that size, or returns the reason why there is none.
 func (m *Mirror) admit(req *infer.Request, size int64) (reason string) {
 	switch {
 	case m.stopped():
@@ -87,8 +87,8 @@ func (m *Mirror) admit(req *infer.Request, size int64) (reason string) {
 	return ""
 }
 
-// reserve adds n to v unless the sum would be more than most. An addition that is
-// taken back where it was too much could refuse another that fits.
+// reserve adds n to v unless the sum would be more than most. Adding first and subtracting if
+// it was too much could refuse another request that fits.
 func reserve(v *atomic.Int64, n, most int64) bool {
 	for {
 		now := v.Load()
@@ -101,8 +101,8 @@ func reserve(v *atomic.Int64, n, most int64) bool {
 	}
 }
 
-// copy copies what the shadow needs of a request, and nothing that identifies
-// its caller but the request's own id.
+// copy copies the parts of a request that the shadow needs. Nothing identifies its caller
+// except for the request's own id.
 func (m *Mirror) copy(req *infer.Request, resp *infer.Response) *sample {
 	now := time.Now()
 	s := &sample{
@@ -113,7 +113,7 @@ func (m *Mirror) copy(req *infer.Request, resp *infer.Response) *sample {
 		},
 		primary: result{version: req.Served.Version, timing: req.Timing},
 	}
-	s.req.Served.Route = req.Served.Route // for the pair; the shadow itself was not routed to
+	s.req.Served.Route = req.Served.Route // for the pair; the shadow itself is not routed
 	if len(req.Outputs) > 0 {
 		s.req.Outputs = make([]infer.OutputRef, len(req.Outputs))
 		for i := range req.Outputs {
@@ -138,7 +138,7 @@ func (m *Mirror) copyTensors(from []infer.Tensor) []infer.Tensor {
 	return to
 }
 
-// name returns a copy of a name, the signature's own where it has that name.
+// name returns a copy of a name; a name of the signature is not copied again.
 func (m *Mirror) name(s string) string {
 	if own, ok := m.names[s]; ok {
 		return own
@@ -146,7 +146,7 @@ func (m *Mirror) name(s string) string {
 	return strings.Clone(s)
 }
 
-// push lets a copy wait; false if the mirror has stopped meanwhile.
+// push queues a copy; false if the mirror has stopped meanwhile.
 func (m *Mirror) push(s *sample) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,19 +8,19 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Pair is what two versions made of one request.
+// Pair has the answers of two versions to one request.
 type Pair struct {
 	RequestID string
 	Route     string // name and revision, as Request.Served has them
 	Time      time.Time
-	// The primary's own time counts from the request's arrival; the shadow's from
-	// when its copy left the queue.
+	// The primary's time counts from the request's arrival, the shadow's from the moment its
+	// copy left the queue.
 	Primary, Shadow               infer.Version
 	PrimaryOutputs, ShadowOutputs []infer.Tensor
 	PrimaryElapsed, ShadowElapsed time.Duration
 	PrimaryTiming, ShadowTiming   infer.Timing
-	// Code and Err are the shadow's; it has no outputs where it failed. The primary
-	// always has answered.
+	// Code and Err are the shadow's. It has no outputs if it failed. The primary has always
+	// answered.
 	Code infer.Code
 	Err  error
 }
@@ -44,7 +44,7 @@ func (m *Mirror) keep(s *sample, shadow result, resp *infer.Response, err error)
 		return
 	}
 	if tensorBytes(s.primary.outputs)+outputBytes(resp) > m.opts.KeepBytes {
-		return // one that fits nowhere, so that it does not displace all others
+		return // it would displace all others and not fit
 	}
 	if resp != nil {
 		shadow.outputs = m.copyTensors(resp.Outputs)
@@ -63,7 +63,7 @@ func (m *Mirror) keep(s *sample, shadow result, resp *infer.Response, err error)
 func (p *pairs) add(pair Pair) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pair.Time = time.Now() // here, so that the order is that of the times
+	pair.Time = time.Now() // set here, so that the order is that of the times
 	p.kept = append(p.kept, pair)
 	p.held += pair.bytes()
 	for len(p.kept) > p.most || p.held > p.mostBytes {
@@ -77,8 +77,8 @@ func (p *pairs) dropOldest() {
 	p.kept = p.kept[1:]
 }
 
-// expire drops the pairs that are too old. It returns how long the oldest of the
-// others may stay.
+// expire drops the pairs that are too old. It returns how long the oldest of the others may
+// stay.
 func (p *pairs) expire(now time.Time) (again time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -45,7 +45,7 @@ func TestPairsAreBoundedByBytes(t *testing.T) {
 		m := start(t, func(_ context.Context, req *infer.Request) (*infer.Response, error) {
 			return respond(len(req.Inputs[0].Data), 9), nil
 		}, func(o *shadow.Options) { o.KeepBytes = 50 })
-		m.offer("a", 10) // 3 of the primary's and 10
+		m.offer("a", 10) // 3 bytes of the primary's outputs and 10
 		m.offer("b", 10)
 		m.wantHeld(2, 26)
 		m.offer("c", 30)
@@ -69,14 +69,14 @@ func TestPairsAreBoundedByAge(t *testing.T) {
 		time.Sleep(6*time.Second - ms)
 		m.wantKept("a", "b")
 		time.Sleep(ms)
-		m.wantHeld(1, 6) // whether somebody asks or not
+		m.wantHeld(1, 6) // even if Pairs is not called
 		m.wantKept("b")
 		time.Sleep(4 * time.Second)
 		m.wantHeld(0, 0)
 	})
 }
 
-// What was listed stays as it was.
+// Listed pairs do not change.
 func TestListedPairsDoNotChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := start(t, answers, func(o *shadow.Options) { o.KeepPairs = 1 })

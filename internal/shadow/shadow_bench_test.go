@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// BenchmarkOffer is what a primary pays for a shadow.
+// BenchmarkOffer measures what a shadow costs the primary.
 func BenchmarkOffer(b *testing.B) {
 	const waits = 100
 	f := func(name string, n, maxBytes int) {

@@ -33,7 +33,7 @@ func TestCopyIsTheShadowsOwn(t *testing.T) {
 		req.Outputs = []infer.OutputRef{{Name: "z", Index: 5}, {Name: "y", Index: 6}}
 		resp := respond(3, 8)
 		m.tap.Offer(req, resp)
-		// The front takes its memory back.
+		// The front reuses its memory.
 		for i := range req.Inputs {
 			clear(req.Inputs[i].Data)
 			clear(req.Inputs[i].Shape)
@@ -100,7 +100,7 @@ func TestTheQueueIsBoundedByCount(t *testing.T) {
 		m.got.want(t, drops{api.DropQueueFull: 2}, codes{})
 		time.Sleep(3 * time.Second)
 		m.got.want(t, drops{api.DropQueueFull: 2}, codes{infer.OK: 3})
-		m.wantKept("r0", "r1", "r2") // the newest are dropped, and the oldest go first
+		m.wantKept("r0", "r1", "r2") // the newest are dropped, and the oldest are run first
 		m.wantQueued(0, 0)
 	})
 }
@@ -126,7 +126,7 @@ func TestTheQueueIsBoundedByBytes(t *testing.T) {
 	})
 }
 
-// A shadow that does not even heed its context holds no copy for longer than it may.
+// A shadow that ignores its context does not keep copies longer than allowed.
 func TestTheQueueIsBoundedByAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := start(t, takes(time.Hour), func(o *shadow.Options) { o.MaxAge, o.Concurrency = time.Second, 1 })
@@ -242,7 +242,7 @@ func TestWhatDoesNotFitTheSignatureIsTheShadowsError(t *testing.T) {
 	})
 }
 
-// However a shadow misbehaves, offering costs no time and memory stays bounded.
+// However a shadow misbehaves, Offer does not wait and memory stays bounded.
 func TestPrimaryNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := func(p predictor) {
@@ -265,7 +265,7 @@ func TestPrimaryNeverWaits(t *testing.T) {
 		}
 		f(answers)
 		f(hangs)
-		f(takes(time.Hour)) // hangs, and does not listen
+		f(takes(time.Hour)) // hangs, and ignores its context
 		f(takes(time.Second))
 		f(func(context.Context, *infer.Request) (*infer.Response, error) { panic("shadow") })
 		f(func(context.Context, *infer.Request) (*infer.Response, error) { return nil, errors.New("shadow") })

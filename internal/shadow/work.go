@@ -11,10 +11,10 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// errPanicked is the cause of the error that a panic was turned into.
+// errPanicked is the cause of an error that was made from a panic.
 var errPanicked = errors.New("panic")
 
-// work runs what waits until there is nothing more to come.
+// work runs waiting copies until there will be no more.
 func (m *Mirror) work(ctx context.Context) {
 	for {
 		s := m.next()
@@ -29,7 +29,7 @@ func (m *Mirror) work(ctx context.Context) {
 	}
 }
 
-// next waits for a copy and takes it; nil when there will be no more.
+// next waits for a copy and takes it; nil if there will be no more.
 func (m *Mirror) next() *sample {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -42,7 +42,7 @@ func (m *Mirror) next() *sample {
 	return m.take()
 }
 
-// take takes the oldest copy off the queue, which is locked and not empty.
+// take takes the oldest copy off the queue, which must be locked and not empty.
 func (m *Mirror) take() *sample {
 	s := m.queue[0]
 	m.queue[0] = nil
@@ -61,11 +61,11 @@ func (m *Mirror) drop(samples []*sample, reason string) {
 	}
 }
 
-// run runs a copy and keeps the results. They are kept, and the room is free
-// again, when the answer is counted: who sees the count finds the rest.
+// run runs a copy and keeps the results. It keeps them, and frees the room, before the answer
+// is counted: a reader that sees the count finds the rest.
 func (m *Mirror) run(ctx context.Context, s *sample) {
 	shadow, resp, err := m.predict(ctx, s)
-	if err != nil && ctx.Err() != nil { // our doing, not the version's
+	if err != nil && ctx.Err() != nil { // the gateway's doing, not the version's
 		m.drop([]*sample{s}, api.DropStopped)
 		return
 	}
@@ -75,13 +75,13 @@ func (m *Mirror) run(ctx context.Context, s *sample) {
 	}
 	m.held.Add(-s.bytes)
 	s.tap.to.Answered(err, shadow.elapsed)
-	if err != nil && !errors.Is(err, errPanicked) { // a panic was logged where its stack was
+	if err != nil && !errors.Is(err, errPanicked) { // a panic was logged with its stack
 		m.complain(int(infer.CodeOf(err)), "the shadow failed", s, zap.Error(err))
 	}
 }
 
-// predict checks the copy against the version's signature and calls the
-// Predictor, within the limit on one run. A panic becomes an error.
+// predict checks the copy against the version's signature and calls the Predictor, within the
+// time limit of one run. A panic becomes an error.
 func (m *Mirror) predict(ctx context.Context, s *sample) (shadow result, resp *infer.Response, err error) {
 	shadow.version = m.opts.Version
 	var began time.Time
@@ -105,10 +105,10 @@ func (m *Mirror) predict(ctx context.Context, s *sample) (shadow result, resp *i
 	return shadow, resp, err
 }
 
-// sweep drops what has become too old, also while all workers are busy.
+// sweep drops copies and pairs that have become too old, also while all workers are busy.
 func (m *Mirror) sweep(ctx context.Context) {
-	// What comes while nothing is there cannot be too old any sooner, so nobody
-	// has to wake the sweeper.
+	// A copy that arrives while the queue is empty cannot become too old before the timer
+	// fires, so the sweeper need not be woken.
 	idle := min(m.opts.MaxAge, m.opts.KeepFor)
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
@@ -126,8 +126,8 @@ func (m *Mirror) sweep(ctx context.Context) {
 	}
 }
 
-// expire drops the copies that have waited too long. It returns how long the
-// oldest of the others still may.
+// expire drops the copies that have waited too long. It returns how long the oldest of the
+// others may still wait.
 func (m *Mirror) expire(now time.Time) (again time.Duration) {
 	var expired []*sample
 	again = m.opts.MaxAge
