@@ -1,6 +1,6 @@
-// Package slot is the rule that turns a sticky key into a slot. Whoever keeps to
-// it knows beforehand which version a key is served by; the file slots.json in the
-// repository's testdata holds values to check against.
+// Package slot maps a sticky key to a slot. The rule is published, so that a client can compute
+// which version serves a key. The file slots.json in the repository's testdata has values to
+// check against.
 package slot
 
 import (
@@ -9,18 +9,18 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// separator stands between seed and key, so that "ab" + "c" is not "a" + "bc".
+// separator separates seed and key, so that "ab" + "c" differs from "a" + "bc".
 const separator = 0x1f
 
-// Slot returns the slot of a key, from 0 up to api.TotalWeight exclusively:
+// Slot returns the slot of a key, 0 or more and less than api.TotalWeight:
 //
 //	((xxh3_64(seed ‖ 0x1f ‖ key) >> 32) · 10000) >> 32
 //
-// The hash's upper half is scaled by a multiplication instead of a remainder: all
-// of its bits count, and no slot is larger than another by more than one part in
-// 400,000. It never allocates.
+// The hash's upper half is scaled by a multiplication instead of a remainder: all of its bits
+// count, and no slot is larger than another by more than one part in 400,000. It never
+// allocates.
 func Slot(seed, key string) int {
-	var small [256]byte // most; a larger one would cost more to clear than the hash
+	var small [256]byte // large enough for most; to clear a larger one would cost more than the hash
 	n := len(seed) + 1 + len(key)
 	if n > len(small) {
 		return slotSlow(seed, key)
@@ -31,7 +31,7 @@ func Slot(seed, key string) int {
 	return scale(xxh3.Hash(small[:n]))
 }
 
-// slotSlow hashes piece by piece, in a hasher that is larger than most keys.
+// slotSlow hashes in pieces, in a hasher that is larger than most keys.
 func slotSlow(seed, key string) int {
 	var h xxh3.Hasher
 	_, _ = h.WriteString(seed)

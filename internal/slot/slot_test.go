@@ -20,8 +20,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/slots.json")
 
-// The published values. They were compared with another implementation, the
-// package xxhash 4.1.0 for Python:
+// The published values. They were compared with another implementation, the package xxhash
+// 4.1.0 for Python:
 //
 //	import base64, json, xxhash
 //	for v in json.load(open("testdata/slots.json")):
@@ -30,7 +30,7 @@ var update = flag.Bool("update", false, "rewrite testdata/slots.json")
 //	    assert ((h >> 32) * 10000) >> 32 == v["slot"], v
 const vectorsFile = "../../testdata/slots.json"
 
-// vector is one published value. A key that is not UTF-8 is given in base64.
+// vector is one published value. A key that is not UTF-8 is in base64.
 type vector struct {
 	Seed      string `json:"seed"`
 	Key       string `json:"key,omitempty"`
@@ -46,8 +46,8 @@ func binary(seed string, key []byte) vector {
 	return vector{Seed: seed, KeyBase64: base64.StdEncoding.EncodeToString(key), Slot: slot.Slot(seed, string(key))}
 }
 
-// vectors makes what the file holds: what keys look like, what could be confused
-// with each other, and every length at which the hash takes another way.
+// vectors makes the values of the file: keys as they look in practice, keys that could be
+// confused with each other, and every length at which the hash changes its code path.
 func vectors() []vector {
 	var all []vector
 	for _, key := range []string{
@@ -97,12 +97,12 @@ func TestVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(vectors(), published); diff != "" {
-		t.Errorf("the published values differ; a changed rule moves everybody's keys (+ is the file):\n%s", diff)
+		t.Errorf("the published values differ; a changed rule moves the keys of all callers (+ is the file):\n%s", diff)
 	}
 }
 
-// TestSlotIsTheRule compares with the rule written down in one line, at every
-// length around those at which the way of hashing changes.
+// TestSlotIsTheRule compares with the rule in one line, at every length around those at which
+// the hash changes its code path.
 func TestSlotIsTheRule(t *testing.T) {
 	f := func(seed, key string) {
 		t.Helper()
