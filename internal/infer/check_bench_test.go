@@ -6,8 +6,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// BenchmarkCheck is a request of three inputs in another order than the model's,
-// and in its own.
+// BenchmarkCheck checks a request of three inputs in an order other than the model's, and in
+// the model's order.
 func BenchmarkCheck(b *testing.B) {
 	m := two()
 	f := func(order string, names ...string) {

@@ -6,28 +6,28 @@ import (
 	"unicode"
 )
 
-// Column is where the values of one column of a data frame go.
+// Column is the place of the values of one column of a data frame.
 type Column struct {
 	Input int // index in Model.Inputs
-	// Element is the place in a row of the input, in row-major order, or WholeRow.
+	// Element is the index in a row of the input, in row-major order, or WholeRow.
 	Element int
 }
 
-// WholeRow is the Element of a column that is named as its input and holds whole rows of
-// it: single values if a row has one element, else lists.
+// WholeRow is the Element of a column with the name of its input. It holds whole rows: single
+// values if a row has one element, else lists.
 const WholeRow = -1
 
-// Columns says which columns of a data frame are which elements of a model's inputs. It does
-// not change once it is made.
+// Columns maps the columns of a data frame to the elements of a model's inputs. It is
+// immutable.
 type Columns struct {
 	byName map[string]Column
-	names  [][]string // by input, of the elements of a row; nil if they have none
+	names  [][]string // by input, the names of a row's elements; nil if they have none
 }
 
-// NewColumns returns the columns of a model: each input by its own name, and the elements
-// of a row by the names given for that input, in row-major order. Errors are Invalid: an
-// input that the model does not have or that has no rows, another number of names than of
-// elements, or a name that is given twice or is that of another input.
+// NewColumns returns the columns of a model: each input by its own name, and the elements of a
+// row by the names given for that input, in row-major order. Errors are Invalid: the model does
+// not have the input, the input has no rows, the number of names differs from that of the
+// elements, or a name is given twice or is that of another input.
 func NewColumns(m *Model, names map[string][]string) (*Columns, error) {
 	c := &Columns{byName: make(map[string]Column, len(m.Inputs)), names: make([][]string, len(m.Inputs))}
 	for i := range m.Inputs {
@@ -40,12 +40,12 @@ func NewColumns(m *Model, names map[string][]string) (*Columns, error) {
 		}
 		n, free := m.Inputs[at].RowElements()
 		if n < 0 || !free && n != int64(len(list)) || free && (n == 0 || int64(len(list))%n != 0) {
-			return nil, Errorf(Invalid, "%d columns do not fit a row of input '%s' of shape %v", len(list), input, m.Inputs[at].Shape)
+			return nil, Errorf(Invalid, "%d columns do not match a row of input '%s' of shape %v", len(list), input, m.Inputs[at].Shape)
 		}
 		for element, name := range list {
 			known, taken := c.byName[name]
 			if taken && (known.Element != WholeRow || known.Input != at) {
-				return nil, Errorf(Invalid, "column '%s' of input '%s' is named twice, or is an input as well", name, input)
+				return nil, Errorf(Invalid, "column '%s' of input '%s' is a duplicate, or is also the name of an input", name, input)
 			}
 			c.byName[name] = Column{Input: at, Element: element}
 		}
@@ -80,13 +80,13 @@ func ExportedName(column string) string {
 	return name
 }
 
-// Names returns the names of the elements of a row of an input, in row-major order; nil
-// if they have none. It must not be changed.
+// Names returns the names of the elements of a row of an input, in row-major order, nil if they
+// have none. The caller must not change it.
 func (c *Columns) Names(input int) []string { return c.names[input] }
 
-// RowElements returns how many elements a row has: the product of the dimensions after
-// the first that are fixed. free says that another one varies. It is negative for a tensor
-// of rank 0, which has no rows, and if the product is beyond 2^31-1.
+// RowElements returns how many elements a row has: the product of the dimensions after the
+// first that are fixed. free says that one of them varies. It is negative for a tensor of rank
+// 0, which has no rows, and if the product is beyond 2^31-1.
 func (s *TensorSpec) RowElements() (n int64, free bool) {
 	if len(s.Shape) == 0 {
 		return -1, false

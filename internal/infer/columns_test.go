@@ -32,7 +32,7 @@ func TestColumns(t *testing.T) {
 	f(nil, "age", infer.Column{Input: 1, Element: infer.WholeRow})
 	named := map[string][]string{"x": {"a", "x"}, "age": {"age"}, "wide": {"p", "q", "r", "s"}}
 	f(named, "a", infer.Column{Input: 0, Element: 0})
-	f(named, "x", infer.Column{Input: 0, Element: 1}) // an element's name goes before its input's
+	f(named, "x", infer.Column{Input: 0, Element: 1}) // an element's name takes precedence over its input's
 	f(named, "age", infer.Column{Input: 1, Element: 0})
 	f(named, "s", infer.Column{Input: 2, Element: 3})
 }
@@ -45,11 +45,11 @@ func TestColumnsThatDoNotFit(t *testing.T) {
 		}
 	}
 	f(map[string][]string{"y": {"a"}}, "has no input 'y'")
-	f(map[string][]string{"x": {"a"}}, "1 columns do not fit a row of input 'x' of shape [-1,2]")
-	f(map[string][]string{"wide": {"a", "b", "c"}}, "3 columns do not fit")
-	f(map[string][]string{"scalar": {"a"}}, "do not fit")
-	f(map[string][]string{"x": {"a", "a"}}, "column 'a' of input 'x' is named twice")
-	f(map[string][]string{"x": {"a", "age"}}, "is an input as well")
+	f(map[string][]string{"x": {"a"}}, "1 columns do not match a row of input 'x' of shape [-1,2]")
+	f(map[string][]string{"wide": {"a", "b", "c"}}, "3 columns do not match")
+	f(map[string][]string{"scalar": {"a"}}, "do not match")
+	f(map[string][]string{"x": {"a", "a"}}, "column 'a' of input 'x' is a duplicate")
+	f(map[string][]string{"x": {"a", "age"}}, "is also the name of an input")
 }
 
 func TestRowElements(t *testing.T) {

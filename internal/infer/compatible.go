@@ -1,9 +1,9 @@
 package infer
 
-// Compatible returns an Invalid error where a request that fits model a may not
-// fit model b, or the other way round, for more than the values of dimensions
-// that vary: both must have inputs of the same names and datatypes, of as many
-// dimensions, of which those that both fix are equal. Outputs may differ.
+// Compatible returns an Invalid error if a request that matches model a may not match model b,
+// or the reverse, for more than the sizes of dimensions that vary. Both must have inputs of the
+// same names and datatypes, with as many dimensions, and the dimensions that both fix must be
+// equal. Outputs may differ.
 func Compatible(a, b *Model) error {
 	for i := range a.Inputs {
 		x := &a.Inputs[i]
@@ -23,7 +23,7 @@ func Compatible(a, b *Model) error {
 	}
 	for i := range b.Inputs {
 		if _, ok := a.inputs[b.Inputs[i].Name]; !ok {
-			return Errorf(Invalid, "it has a further input '%s'", b.Inputs[i].Name)
+			return Errorf(Invalid, "it has an additional input '%s'", b.Inputs[i].Name)
 		}
 	}
 	return nil

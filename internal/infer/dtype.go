@@ -1,7 +1,7 @@
 package infer
 
-// DType is the element type of a tensor. The names are those of the Open
-// Inference Protocol, plus BF16 as Triton adds it.
+// DType is the element type of a tensor. The names are those of the Open Inference Protocol,
+// plus Triton's BF16.
 type DType uint8
 
 // The data types. The zero value is none of them.
@@ -41,7 +41,7 @@ func (d DType) String() string {
 	return dtypes[d].name
 }
 
-// Size returns the bytes of one element, 0 for Bytes whose elements vary.
+// Size returns the bytes of one element, 0 for Bytes, whose elements vary.
 func (d DType) Size() int {
 	if d >= numDTypes {
 		return 0
@@ -49,8 +49,8 @@ func (d DType) Size() int {
 	return dtypes[d].size
 }
 
-// ParseDType returns the data type of a protocol name. Names are upper case;
-// anything else is not ok.
+// ParseDType returns the data type of a protocol name. Names are upper case; ok is false for
+// any other name.
 func ParseDType(name string) (d DType, ok bool) {
 	for d := Bool; d < numDTypes; d++ {
 		if dtypes[d].name == name {

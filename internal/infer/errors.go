@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Code says what kind of failure an Error is. Only package wire knows which
-// status of which protocol each one becomes.
+// Code is the kind of failure of an Error. The packages under wire map it to a status of each
+// protocol.
 type Code uint8
 
 // The codes, in the order of the table in the protocol documentation.
@@ -16,7 +16,7 @@ const (
 	OK Code = iota
 	Invalid
 	TooLarge
-	UnsupportedMedia // the type of the body is not taken
+	UnsupportedMedia // the media type of the body is not supported
 	Unauthenticated
 	Forbidden
 	NotFound
@@ -28,7 +28,7 @@ const (
 	Canceled
 	Unsupported
 	Internal
-	NumCodes // how many there are
+	NumCodes // the number of codes
 )
 
 var codeNames = [NumCodes]string{
@@ -44,35 +44,35 @@ func (c Code) String() string {
 	return codeNames[c]
 }
 
-// Error is the one error type that crosses package borders. Msg is for the
-// caller and never holds a path of the host; Op and Err are for the log.
+// Error is the only error type that packages return to each other. Msg is for the caller and
+// never has a path of the host. Op and Err are for the log.
 type Error struct {
 	Code Code
 	Op   string // what failed, "ort: run" for example; may be empty
 	Msg  string
 	Err  error // the cause; may be nil
-	// RetryAfter is when it may be worth to try again, as far as that is known;
-	// else 0. It has a meaning where the protocol's answer carries such a hint.
+	// RetryAfter is the time after which a retry may succeed, 0 if it is unknown. It is used if
+	// the protocol's answer has such a hint.
 	RetryAfter time.Duration
 }
 
-// ErrStarted is the cause of an Error about a deadline that passed while the model
-// was running, as opposed to one that passed in a queue.
+// ErrStarted is the cause of an Error about a deadline that passed while the model was running,
+// and not in a queue.
 var ErrStarted = errors.New("the run had begun")
 
-// ErrRefused is a cause of an Error of code Invalid: the request fits the signature, but
-// the model does not accept its values. The version is not at fault, and such refusals
-// are counted apart.
+// ErrRefused is a cause of an Error of code Invalid: the request matches the signature, but the
+// model does not accept its values. The version is not at fault, and such refusals are counted
+// separately.
 var ErrRefused = errors.New("the model refused the values")
 
-// ErrMaybeRefused is a cause of an Error of code Internal from a run that failed because
-// of the request's values or because of the version, but not for lack of memory. Msg is
-// the reason, which the caller may read if it was the values: see Refused.
+// ErrMaybeRefused is a cause of an Error of code Internal: the run failed because of the
+// request's values or because of the version, but not for lack of memory. Msg is the reason,
+// which the caller may read if the values were the cause: see Refused.
 var ErrMaybeRefused = errors.New("the values or the version are at fault")
 
 // ErrVersionWell is a cause of an Error from a run that failed although the version still
-// answers an input that it has answered before, so the version is not at fault. The code
-// is Invalid, and ErrRefused a cause too, if the run failed with ErrMaybeRefused. It is
+// answers an input that it has answered before, so the version is not at fault. The code is
+// Invalid, with ErrRefused as another cause, if the run failed with ErrMaybeRefused. It is
 // Internal if the run failed for another reason, for lack of memory for example.
 var ErrVersionWell = errors.New("the version still answers a known input")
 
@@ -96,8 +96,8 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Msg: fmt.Sprintf(format, args...)}
 }
 
-// Refused returns the Error of a request whose values a model refused. The reason is for
-// the caller; the cause is for the log.
+// Refused returns the Error of a request whose values a model refused. The reason is for the
+// caller, the cause for the log.
 func Refused(model, reason string, cause error) *Error {
 	return &Error{
 		Code: Invalid, Msg: fmt.Sprintf("model '%s' refused the values of the request: %s", model, reason),
@@ -105,8 +105,8 @@ func Refused(model, reason string, cause error) *Error {
 	}
 }
 
-// CodeOf returns the code of the first Error in err's chain. Context errors map
-// to Deadline and Canceled, nil to OK and everything else to Internal.
+// CodeOf returns the code of the first Error in err's chain. Context errors map to Deadline and
+// Canceled, nil to OK and all other errors to Internal.
 func CodeOf(err error) Code {
 	if err == nil {
 		return OK
@@ -124,8 +124,8 @@ func CodeOf(err error) Code {
 	}
 }
 
-// Message returns what a caller may read of err: an Error's Msg, and a fixed
-// text for anything internal, whose details belong in the log. err is not nil.
+// Message returns the text of err for a caller: an Error's Msg, and a fixed text for an
+// internal error, whose details belong in the log. err is not nil.
 func Message(err error) string {
 	var e *Error
 	code := CodeOf(err)

@@ -7,10 +7,10 @@ import (
 	"strconv"
 )
 
-// Example makes the required inputs of a valid request: rows in every first
-// dimension that varies, 1 in the others, floats standard normal, integers and
-// booleans 0 or 1 only (they are often indices), strings short numerals.
-// The same rng gives the same request.
+// Example makes the required inputs of a valid request: rows in every first dimension that
+// varies, 1 in the others, floats from the standard normal distribution, integers and booleans
+// only 0 or 1 (they are often indices), strings of one digit. The same rng gives the same
+// request.
 func (m *Model) Example(rows int64, rng *rand.Rand) []Tensor {
 	var inputs []Tensor
 	for i := range m.Inputs {
@@ -21,7 +21,7 @@ func (m *Model) Example(rows int64, rng *rand.Rand) []Tensor {
 		shape := spec.Shape.Fixed(rows)
 		n, ok := shape.Elements()
 		if !ok {
-			n = 0 // a fixed shape beyond 2^63: the request is refused, not made
+			n = 0 // a fixed shape beyond 2^63: the check refuses the request
 		}
 		inputs = append(inputs, Tensor{Name: spec.Name, DType: spec.DType, Shape: shape, Data: exampleData(spec.DType, n, rng), Index: i})
 	}

@@ -55,8 +55,8 @@ func Float32ToBF16(f float32) uint16 {
 // BF16ToFloat32 widens exactly.
 func BF16ToFloat32(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
 
-// roundEven adds one to v where the bits cut off are more than half, or half
-// and v is odd.
+// roundEven adds one to v if the bits that are cut off are more than half, or half and v is
+// odd.
 func roundEven(v, cut, half uint32) uint32 {
 	if cut > half || cut == half && v&1 == 1 {
 		return v + 1

@@ -73,7 +73,7 @@ func TestShapeSizes(t *testing.T) {
 	f(infer.Shape{4, 1<<60 + 2}, infer.FP32, 4*(1<<60+2), 0, true, false)
 	f(infer.Shape{5, 3689348814741910325}, infer.FP32, 0, 0, false, false)
 	f(infer.Shape{math.MaxInt64, math.MaxInt64, 2}, infer.Int8, 0, 0, false, false)
-	f(infer.Shape{math.MaxInt64, 0, math.MaxInt64}, infer.FP32, 0, 0, false, false) // strict: a zero hides no overflow
+	f(infer.Shape{math.MaxInt64, 0, math.MaxInt64}, infer.FP32, 0, 0, false, false) // strict: a zero does not hide an overflow
 }
 
 func two() *infer.Model {

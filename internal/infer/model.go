@@ -10,13 +10,13 @@ type TensorSpec struct {
 	Name  string
 	DType DType
 	Shape Shape // -1 for a dimension that varies
-	// Symbols names the dimensions that vary, as the model file does ("batch");
-	// empty for fixed and for unnamed ones. It is as long as Shape.
+	// Symbols has the names of the dimensions that vary, as in the model file ("batch"). It is
+	// empty for fixed and for unnamed ones, and as long as Shape.
 	Symbols []string
 	// Optional inputs have a default in the model and may be left out.
 	Optional bool
-	// Labels names the classes of an output, by index along its last dimension;
-	// it is empty for inputs, and if the model states none.
+	// Labels has the names of the classes of an output, by index along its last dimension. It
+	// is empty for inputs, and if the model has none.
 	Labels []string
 }
 
@@ -26,16 +26,16 @@ type Model struct {
 	Version int64
 	Inputs  []TensorSpec
 	Outputs []TensorSpec
-	// NoEmpty names an operator for which the model takes no input without elements, or is
-	// empty. It is set before the first Check.
+	// NoEmpty names an operator that does not accept an input without elements, or is empty. It
+	// is set before the first Check.
 	NoEmpty string
 
 	inputs, outputs map[string]int
 	required        int
 }
 
-// NewModel returns a signature ready for Check. It keeps the slices. Names must
-// be unique; ONNX demands that too.
+// NewModel returns a signature that is ready for Check. It keeps the slices. Names must be
+// unique, as in ONNX.
 func NewModel(name string, version int64, inputs, outputs []TensorSpec) *Model {
 	m := &Model{
 		Name: name, Version: version, Inputs: inputs, Outputs: outputs,
@@ -53,10 +53,9 @@ func NewModel(name string, version int64, inputs, outputs []TensorSpec) *Model {
 	return m
 }
 
-// Check compares a request with the signature. It brings the inputs into the
-// model's order and fills every Index, so that nothing later looks up a name.
-// It allocates nothing for a valid request. Errors are Invalid and name the
-// tensor; their texts are those that Triton's clients know.
+// Check compares a request with the signature. It sorts the inputs into the model's order and
+// fills every Index, so that later code does not look up names. It allocates nothing for a
+// valid request. Errors are Invalid and name the tensor; Triton's clients know their texts.
 func (m *Model) Check(r *Request) error {
 	given := 0 // required inputs present
 	for i := range r.Inputs {

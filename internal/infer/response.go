@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// maxPooledBytes is the largest buffer that a released Response keeps; above it
-// the buffer goes to the garbage collector, so one huge answer is not held for ever.
+// maxPooledBytes is the largest buffer in bytes that a released Response keeps. A larger one
+// goes to the garbage collector, so one huge answer does not stay in memory for ever.
 const maxPooledBytes = 1 << 20
 
-// smallBytes is a buffer whose size is of no account.
+// smallBytes is the size in bytes up to which a buffer may be larger than needed.
 const smallBytes = 64 << 10
 
 // Response is the answer to a Request. Its outputs live in its own buffer and
@@ -18,12 +18,12 @@ type Response struct {
 	// Outputs are in the order asked for.
 	Outputs []Tensor
 	buf     []byte
-	kept    []byte // an earlier answer's buffer, for the first output that it suits
+	kept    []byte // the buffer of an earlier answer, for the first output that it is large enough for
 	dims    []int64
 
 	memory   Memory // what the buffers are reserved from; nil if they are not counted
-	reserved int    // bytes of it
-	err      error  // of the first output that found no room
+	reserved int    // bytes reserved from memory
+	err      error  // of the first output that could not be reserved
 }
 
 var responses = sync.Pool{New: func() any { return new(Response) }}
@@ -31,16 +31,15 @@ var responses = sync.Pool{New: func() any { return new(Response) }}
 // NewResponse returns an empty response from the pool.
 func NewResponse() *Response { return responses.Get().(*Response) }
 
-// ReserveFrom makes Add reserve the room of the outputs from m before it allocates
-// them, and Release give it back. It is called before the first Add; m may be nil.
+// ReserveFrom makes Add reserve the bytes of the outputs from m before it allocates them, and
+// Release give them back. It must be called before the first Add; m may be nil.
 func (r *Response) ReserveFrom(m Memory) { r.memory = m }
 
-// Err returns why an output found no room: the error of Memory.Reserve. The
-// response is then not complete.
+// Err returns the error of Memory.Reserve for the first output that it refused. The response is
+// then incomplete.
 func (r *Response) Err() error { return r.err }
 
-// Release returns the response's memory. Neither it nor its outputs may be used
-// afterwards.
+// Release frees the response's memory. Neither it nor its outputs may be used afterwards.
 func (r *Response) Release() {
 	if r.memory != nil {
 		r.memory.Release(r.reserved)
@@ -54,21 +53,21 @@ func (r *Response) Release() {
 	responses.Put(r)
 }
 
-// Add appends an output and returns its Data, n bytes to be filled. The shape
-// is copied. A slice returned earlier stays valid. If there is no room for the
-// output, Err says so and the output has no data.
+// Add appends an output and returns its Data, n bytes to be filled. The shape is copied. A
+// slice that it returned earlier stays valid. If the bytes cannot be reserved, Err returns the
+// error and the output has no data.
 func (r *Response) Add(name string, index int, dtype DType, shape Shape, n int) []byte {
 	data := r.alloc(n)
 	r.add(name, index, dtype, shape, data)
 	return data
 }
 
-// AddCopy appends an output with a copy of data. The shape is copied too. If there is no
-// room for it, Err says so.
+// AddCopy appends an output with a copy of data. The shape is copied too. If the bytes cannot
+// be reserved, Err returns the error.
 func (r *Response) AddCopy(name string, index int, dtype DType, shape Shape, data []byte) {
 	if len(data) > maxPooledBytes {
-		// It would not be kept with the buffer. append, unlike make, does not clear what
-		// is overwritten at once.
+		// It would not be kept with the buffer. append, unlike make, does not clear bytes that
+		// it then overwrites.
 		if err := r.reserve(len(data)); err != nil {
 			r.err = cmp.Or(r.err, err)
 			return
@@ -87,8 +86,8 @@ func (r *Response) add(name string, index int, dtype DType, shape Shape, data []
 	})
 }
 
-// alloc cuts n bytes off the buffer. If they do not fit it starts a new buffer and
-// leaves the old one to the outputs that use it.
+// alloc takes n bytes of the buffer. If they do not fit it starts a new buffer and leaves the
+// old one to the outputs that use it.
 func (r *Response) alloc(n int) []byte {
 	start := len(r.buf)
 	if cap(r.buf)-start < n {
@@ -101,8 +100,8 @@ func (r *Response) alloc(n int) []byte {
 	return r.buf[start : start+n : start+n]
 }
 
-// renew starts a buffer for n bytes: the kept one, unless it is much too large, or a
-// new one, which is for more than one output while it is small.
+// renew starts a buffer for n bytes: the kept one, unless it is much too large, or a new one. A
+// small new one has room for more than one output.
 func (r *Response) renew(n int) bool {
 	if size := cap(r.kept); size >= n && size <= max(smallBytes, 4*n) && r.reserve(size) == nil {
 		r.buf, r.kept = r.kept[:0], nil
@@ -117,7 +116,7 @@ func (r *Response) renew(n int) bool {
 	return true
 }
 
-// reserve takes n bytes of the memory.
+// reserve reserves n bytes from the memory.
 func (r *Response) reserve(n int) error {
 	if r.memory == nil {
 		return nil

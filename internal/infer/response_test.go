@@ -7,7 +7,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// ledger is a memory of so many bytes.
+// ledger is a memory of a fixed number of bytes.
 type ledger struct{ limit, held int }
 
 func (l *ledger) Reserve(n int) error {
@@ -37,7 +37,7 @@ func TestOutputsAreReservedBeforeTheyAreAllocated(t *testing.T) {
 		t.Errorf("%d bytes, %v, %d reserved", len(data), r.Err(), l.held)
 	}
 	if got := after.TotalAlloc - before.TotalAlloc; got > large/2 {
-		t.Errorf("%d bytes are allocated for what was refused", got)
+		t.Errorf("%d bytes are allocated for a refused output", got)
 	}
 	r.Release()
 	if l.held != 0 {
@@ -45,8 +45,8 @@ func TestOutputsAreReservedBeforeTheyAreAllocated(t *testing.T) {
 	}
 }
 
-// A response from the pool brings the buffer of an earlier one, which counts as well;
-// without room for it the response has none.
+// A response from the pool has the buffer of an earlier one, which counts too. If it cannot be
+// reserved, the response does not use it.
 func TestPooledBuffersAreReserved(t *testing.T) {
 	for range 20 {
 		r := infer.NewResponse()

@@ -7,13 +7,13 @@ import (
 	"strconv"
 )
 
-// Shape is the dimensions of a tensor, outermost first; an empty shape is a
-// scalar of rank 0. In a model's signature -1 stands for a dimension that varies.
+// Shape is the dimensions of a tensor, outermost first. An empty shape is a scalar of rank 0.
+// In a model's signature -1 stands for a dimension that varies.
 type Shape []int64
 
-// Elements returns the product of the dimensions. It is not ok where a
-// dimension is negative or the product of the others than 0 is beyond 2^63-1, so
-// that a caller can refuse before anything is allocated.
+// Elements returns the product of the dimensions. ok is false if a dimension is negative or the
+// product of the dimensions other than 0 is beyond 2^63-1, so that a caller can refuse before
+// memory is allocated.
 func (s Shape) Elements() (n int64, ok bool) {
 	product := uint64(1)
 	zero := false
@@ -22,7 +22,7 @@ func (s Shape) Elements() (n int64, ok bool) {
 			return 0, false
 		}
 		if d == 0 {
-			zero = true // keep looking: a later negative dimension is still wrong
+			zero = true // no return yet: a later dimension may be negative
 			continue
 		}
 		hi, lo := bits.Mul64(product, uint64(d))
@@ -37,8 +37,8 @@ func (s Shape) Elements() (n int64, ok bool) {
 	return int64(product), true
 }
 
-// ByteSize returns Elements times the size of d; for Bytes, whose elements
-// vary, the least the wire form can take (a 4-byte length each).
+// ByteSize returns Elements times the size of d. For Bytes, whose elements vary, it is the
+// smallest size of the wire format (a 4-byte length for each element).
 func (s Shape) ByteSize(d DType) (n int64, ok bool) {
 	elements, ok := s.Elements()
 	if !ok {
@@ -58,8 +58,8 @@ func (s Shape) ByteSize(d DType) (n int64, ok bool) {
 // Equal reports whether both shapes have the same dimensions.
 func (s Shape) Equal(t Shape) bool { return slices.Equal(s, t) }
 
-// Fixed returns the shape with rows for a first dimension that varies, and 1 for
-// any other that does.
+// Fixed returns the shape with rows for a first dimension that varies, and 1 for other
+// dimensions that vary.
 func (s Shape) Fixed(rows int64) Shape {
 	fixed := make(Shape, len(s))
 	for i, d := range s {

@@ -8,18 +8,17 @@ import (
 // bytesPrefix is the width of the length before each element of a Bytes tensor.
 const bytesPrefix = 4
 
-// Tensor is a named array. Data holds its elements row-major and little-endian,
-// Bool as one byte 0 or 1. A Bytes tensor's Data is the sequence of its
-// elements, each a 4-byte little-endian length and then the bytes, which is also
-// the form of the protocol's binary extension: so every type travels as one
-// slice of bytes from the wire to the runtime and back.
+// Tensor is a named array. Data has its elements row-major and little-endian, Bool as one byte
+// 0 or 1. A Bytes tensor's Data is the sequence of its elements, each a 4-byte little-endian
+// length and then the bytes. This is also the format of the protocol's binary extension, so all
+// types are one slice of bytes from the wire to the runtime and back.
 type Tensor struct {
 	Name  string
 	DType DType
 	Shape Shape
 	Data  []byte
-	// Index is the tensor's place in the model's Inputs or Outputs. Model.Check
-	// sets it for inputs, the runtime for outputs.
+	// Index is the tensor's index in the model's Inputs or Outputs. Model.Check sets it for
+	// inputs, the runtime for outputs.
 	Index int
 }
 
@@ -31,9 +30,8 @@ func (t *Tensor) Rows() int64 {
 	return t.Shape[0]
 }
 
-// AppendElement appends one element of a Bytes tensor to its Data.
-// It panics where the element is longer than a 4-byte length can say; every
-// limit on a request is far below that.
+// AppendElement appends one element of a Bytes tensor to its Data. It panics if the element's
+// length does not fit into 4 bytes; every limit on a request is far below that.
 func AppendElement(data []byte, element string) []byte {
 	if uint64(len(element)) > math.MaxUint32 {
 		panic("BUG: a string element of more than 4 GiB")
@@ -42,8 +40,8 @@ func AppendElement(data []byte, element string) []byte {
 	return append(data, element...)
 }
 
-// NextElement splits the first element off the Data of a Bytes tensor.
-// It is not ok where the length is cut off or says more than is there.
+// NextElement splits the first element off the Data of a Bytes tensor. ok is false if the
+// length is cut off or exceeds the data.
 func NextElement(data []byte) (element, rest []byte, ok bool) {
 	if len(data) < bytesPrefix {
 		return nil, data, false
@@ -56,8 +54,7 @@ func NextElement(data []byte) (element, rest []byte, ok bool) {
 	return data[:n:n], data[n:], true
 }
 
-// checkData reports an error if Data does not hold exactly the elements that
-// Shape and DType promise.
+// checkData returns an error if Data does not have exactly the elements of Shape and DType.
 func (t *Tensor) checkData() error {
 	want, ok := t.Shape.ByteSize(t.DType)
 	if !ok {
