@@ -61,8 +61,8 @@ func everything() *prometheus.Registry {
 	return reg
 }
 
-// scraped returns the labels of each series that Prometheus would have of the
-// registry, with those it adds itself.
+// scraped returns the labels of each series of the registry as Prometheus would store it, with
+// the labels that it adds itself.
 func scraped(t *testing.T, reg *prometheus.Registry) map[string]labelSet {
 	t.Helper()
 	families, err := reg.Gather()
@@ -119,8 +119,8 @@ type ruleFile struct {
 	}
 }
 
-// withRules returns the scraped series and those that the recording rules make of
-// them; each rule is handed to visit with the labels of its result.
+// withRules returns the scraped series and those that the recording rules make from them. visit
+// gets each rule with the labels of its result.
 func withRules(t *testing.T, visit func(r rule, result labelSet, problems []string)) map[string]labelSet {
 	t.Helper()
 	p := promQL{metrics: scraped(t, everything())}
@@ -167,7 +167,7 @@ func TestRulesNameWhatExists(t *testing.T) {
 	}
 }
 
-// The unit tests for promtool are of the series that there are, and test each rule.
+// The unit tests for promtool use existing series, and test each rule.
 func TestRuleTestsNameWhatExists(t *testing.T) {
 	var want []string
 	p := promQL{metrics: withRules(t, func(r rule, _ labelSet, _ []string) { want = append(want, r.Record+r.Alert) })}
@@ -199,7 +199,7 @@ func TestRuleTestsNameWhatExists(t *testing.T) {
 	}
 	for _, name := range want {
 		if strings.Contains(name, "increase10m") || strings.Contains(name, "pooled10m") {
-			continue // the z-score that is made of them is tested
+			continue // the z-score that is made from them is tested
 		}
 		if !slices.ContainsFunc(tested, func(what string) bool { return strings.Contains(what, name) }) {
 			t.Errorf("no test expects anything of %s", name)
@@ -207,7 +207,7 @@ func TestRuleTestsNameWhatExists(t *testing.T) {
 	}
 }
 
-// The names of the last release give what the new ones do.
+// The names of the last release give the same results as the new ones.
 func TestOldNamesOfRules(t *testing.T) {
 	var want, got []rule
 	withRules(t, func(r rule, _ labelSet, _ []string) {
@@ -223,12 +223,12 @@ func TestOldNamesOfRules(t *testing.T) {
 	}
 }
 
-// dashboardQuery is an expression of the dashboard with what names its labels.
+// dashboardQuery is an expression of the dashboard with the template of its labels.
 type dashboardQuery struct {
 	where, expr, legend string
 }
 
-// queries finds the expressions of a dashboard, wherever they are.
+// queries finds the expressions of a dashboard at any depth.
 func queries(node any, where string) (found []dashboardQuery) {
 	switch n := node.(type) {
 	case []any:
@@ -290,12 +290,12 @@ func TestDashboardNamesWhatExists(t *testing.T) {
 		}
 		ids[p["id"]] = true
 		if source, _ := p["datasource"].(map[string]any); p["type"] != "row" && source["uid"] != "${datasource}" {
-			t.Errorf("%v: the data source is not the one chosen", p["title"])
+			t.Errorf("%v: the data source is not the chosen one", p["title"])
 		}
 	}
 }
 
-// The operations page lists each series with its labels, and none that is not there.
+// The operations page lists each series with its labels, and no other.
 func TestDocumentationListsEachSeries(t *testing.T) {
 	text, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
@@ -353,12 +353,12 @@ func TestPromQLFindsMistakes(t *testing.T) {
 
 	f(`hit_total`, "", "there is no metric hit_total")
 	f(`hits_total{cod="x"}`, "", "hits_total has no label cod")
-	f(`sum by (route) (hits_total)`, "", "what is summed has no label route")
-	f(`sum by (job) (sum by (code) (hits_total))`, "", "what is summed has no label job")
+	f(`sum by (route) (hits_total)`, "", "the sum's argument has no label route")
+	f(`sum by (job) (sum by (code) (hits_total))`, "", "the sum's argument has no label job")
 	f(`queue / on (code) variant:hits:sum`, "", "either side has no label code")
 	f(`rate_(queue[5m])`, "", "unknown function rate_")
 	f(`histogram_quantile(0.5, queue)`, "", "the histogram has no label le")
-	f(`sum by (job) queue`, "", "expected (, got \"queue\"", "expected an operand, got \"\"", "expected ), got \"\"", "what is summed has no label job")
+	f(`sum by (job) queue`, "", "expected (, got \"queue\"", "expected an operand, got \"\"", "expected ), got \"\"", "the sum's argument has no label job")
 	f(`queue{job}`, "", "expected a matcher after job, got \"}\"", "expected text to match job with, got \"\"", "expected }, got \"\"")
 	f(`queue queue`, "", "did not expect queue")
 	f(`queue @ 5`, "", `cannot read "@ 5"`)

@@ -11,11 +11,11 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// maxFindings is how many findings of a stream have series. A model may have
-// thousands of features, and a change of all at once is told by their first.
+// maxFindings is how many findings of a stream have series. A model may have thousands of
+// features, and the first of them show a change of all.
 const maxFindings = 50
 
-// driftCollector turns what is known of drift into series at each scrape.
+// driftCollector turns the state of drift into series at each scrape.
 type driftCollector struct {
 	source func() []api.DriftStatus
 
@@ -31,15 +31,15 @@ func newDriftCollector(source func() []api.DriftStatus) *driftCollector {
 		source: source,
 
 		state:     desc("state", "State of a version in a role against its reference: 0 OK, 1 SUSPECTED, 2 RECOVERING, 3 DETECTED, -1 OFF, -2 UNJUDGED."),
-		unjudged:  desc("unjudged_seconds", "Seconds since the last window ended that was judged, or since the watch began if none was yet."),
+		unjudged:  desc("unjudged_seconds", "Seconds since the end of the last judged window, or since the watch began if no window was judged yet."),
 		windows:   desc("windows_total", "Windows that were judged."),
 		rows:      desc("rows_total", "Rows that were counted."),
-		dropped:   desc("dropped_rows_total", "Rows that were sampled and not counted: there was no room, or the tensors of a request did not agree on the rows."),
-		lastRows:  desc("last_window_rows", "Rows of the last window that had enough of them."),
+		dropped:   desc("dropped_rows_total", "Rows that were sampled and not counted: there was no room, or the tensors of a request had different numbers of rows."),
+		lastRows:  desc("last_window_rows", "Rows of the last window that had enough rows."),
 		effectMax: desc("effect_max", "The largest divergence of a feature from the reference in that window, as PSI."),
 
 		effect: desc("finding_effect",
-			"Of findings that are not OK: the divergence as PSI, or the share of rows beyond the reference's; the 50 gravest of a stream.", finding...),
+			"Of findings that are not OK: the divergence as PSI, or the share of rows beyond the reference's; the 50 gravest findings of a stream.", finding...),
 		findingState: desc("finding_state", "State of these findings: 1 SUSPECTED, 2 RECOVERING, 3 DETECTED.", finding...),
 	}
 }
@@ -51,8 +51,8 @@ func (c *driftCollector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. A stream that is listed twice, while its
-// watch is replaced, has its first series: a second would fail the whole scrape.
+// Collect implements prometheus.Collector. A stream that is listed twice, while its watch is
+// replaced, gets only its first series: a duplicate would fail the whole scrape.
 func (c *driftCollector) Collect(ch chan<- prometheus.Metric) {
 	if c.source == nil {
 		return
@@ -97,16 +97,16 @@ func (c *driftCollector) collect(ch chan<- prometheus.Metric, s *api.DriftStatus
 	}
 }
 
-// gravest returns the findings that are not OK, as far as there is room. Bins and
-// quality have half of it each, and what the other leaves.
+// gravest returns at most maxFindings findings that are not OK. Bins and quality get half of
+// the places each, and the places that the other leaves.
 func gravest(v *api.DriftVerdict) []*api.DriftFinding {
 	bins, quality := notOK(v.Features), notOK(v.Quality)
 	quality = quality[:min(len(quality), max(maxFindings/2, maxFindings-len(bins)))]
 	return append(quality, bins[:min(len(bins), maxFindings-len(quality))]...)
 }
 
-// notOK returns the findings that are not OK, the gravest state first and the
-// strongest evidence before weaker, as which they come.
+// notOK returns the findings that are not OK, the gravest state first. Within a state they keep
+// their order, which is by evidence.
 func notOK(findings []api.DriftFinding) []*api.DriftFinding {
 	var list []*api.DriftFinding
 	for i := range findings {
@@ -118,8 +118,8 @@ func notOK(findings []api.DriftFinding) []*api.DriftFinding {
 	return list
 }
 
-// driftValue orders the states by how grave they are. What is none of them shows as
-// not a number rather than as well.
+// driftValue orders the states by severity. An unknown state is NaN, so that it does not look
+// healthy.
 func driftValue(state string) float64 {
 	switch state {
 	case api.DriftUnjudged:

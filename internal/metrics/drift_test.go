@@ -34,15 +34,15 @@ func driftedStream() api.DriftStatus {
 	}
 }
 
-// watched returns a registry that asks for drift.
+// watched returns a registry with the series of drift.
 func watched(streams ...api.DriftStatus) *prometheus.Registry {
 	reg := prometheus.NewPedanticRegistry()
 	metrics.New(reg).Watch(metrics.Sources{Drift: func() []api.DriftStatus { return streams }})
 	return reg
 }
 
-// TestUnjudgedSeconds holds that the time since the last judged window is told of all streams
-// that are compared.
+// TestUnjudgedSeconds: all streams that are compared have the time since the last judged
+// window.
 func TestUnjudgedSeconds(t *testing.T) {
 	reg := watched(
 		api.DriftStatus{Model: "iris", Version: 1, State: "OK", UnjudgedSince: time.Now().Add(-time.Hour)},
@@ -76,7 +76,7 @@ func TestDriftSeries(t *testing.T) {
 	)
 	const canary, stable = `model="iris",role="canary",version="2"`, `model="iris",role="stable",version="1"`
 	want := strings.NewReplacer("CANARY", canary, "STABLE", stable, "FINDING", `model="iris",role="canary"`).Replace(`
-# HELP sluice_drift_dropped_rows_total Rows that were sampled and not counted: there was no room, or the tensors of a request did not agree on the rows.
+# HELP sluice_drift_dropped_rows_total Rows that were sampled and not counted: there was no room, or the tensors of a request had different numbers of rows.
 # TYPE sluice_drift_dropped_rows_total counter
 sluice_drift_dropped_rows_total{CANARY} 40
 sluice_drift_dropped_rows_total{STABLE} 0
@@ -85,7 +85,7 @@ sluice_drift_dropped_rows_total{model="wine",role="default",version="3"} 0
 # HELP sluice_drift_effect_max The largest divergence of a feature from the reference in that window, as PSI.
 # TYPE sluice_drift_effect_max gauge
 sluice_drift_effect_max{CANARY} 0.9
-# HELP sluice_drift_finding_effect Of findings that are not OK: the divergence as PSI, or the share of rows beyond the reference's; the 50 gravest of a stream.
+# HELP sluice_drift_finding_effect Of findings that are not OK: the divergence as PSI, or the share of rows beyond the reference's; the 50 gravest findings of a stream.
 # TYPE sluice_drift_finding_effect gauge
 sluice_drift_finding_effect{feature="petal length",kind="input",FINDING,statistic="g",version="2"} 0.25
 sluice_drift_finding_effect{feature="petal length",kind="input",FINDING,statistic="missing",version="2"} 0.1
@@ -95,7 +95,7 @@ sluice_drift_finding_effect{feature="petal width",kind="input",FINDING,statistic
 sluice_drift_finding_state{feature="petal length",kind="input",FINDING,statistic="g",version="2"} 3
 sluice_drift_finding_state{feature="petal length",kind="input",FINDING,statistic="missing",version="2"} 2
 sluice_drift_finding_state{feature="petal width",kind="input",FINDING,statistic="g",version="2"} 1
-# HELP sluice_drift_last_window_rows Rows of the last window that had enough of them.
+# HELP sluice_drift_last_window_rows Rows of the last window that had enough rows.
 # TYPE sluice_drift_last_window_rows gauge
 sluice_drift_last_window_rows{CANARY} 500
 # HELP sluice_drift_rows_total Rows that were counted.
@@ -127,7 +127,7 @@ sluice_drift_windows_total{model="wine",role="default",version="3"} 0
 	}
 }
 
-// TestOnlyTheGravestFindingsHaveSeries: of each sort some, whatever the other has.
+// TestOnlyTheGravestFindingsHaveSeries: some of each kind, however many the other has.
 func TestOnlyTheGravestFindingsHaveSeries(t *testing.T) {
 	f := func(bins, quality, wantBins, wantQuality int) {
 		t.Helper()
@@ -135,7 +135,7 @@ func TestOnlyTheGravestFindingsHaveSeries(t *testing.T) {
 		for i := range bins {
 			state := "DETECTED"
 			if i < 10 {
-				state = "SUSPECTED" // with the strongest evidence; yet less grave
+				state = "SUSPECTED" // with the strongest evidence, but less grave
 			}
 			v.Features = append(v.Features, api.DriftFinding{Feature: fmt.Sprintf("f%d", i), Kind: "input", Statistic: "g", State: state})
 		}
@@ -171,10 +171,10 @@ func TestOnlyTheGravestFindingsHaveSeries(t *testing.T) {
 			t.Errorf("%d and %d findings (-want +got):\n%s", bins, quality, diff)
 		}
 		if bins > 100 && (names["gf0"] || !names["gf10"]) {
-			t.Error("what is suspected displaced what is detected")
+			t.Error("suspected findings displaced detected ones")
 		}
 		if quality > 0 && !names["inff0"] {
-			t.Error("the strongest of the quality is not there")
+			t.Error("the strongest finding of quality is missing")
 		}
 	}
 	f(0, 0, 0, 0)
@@ -193,7 +193,7 @@ func TestSignalSeries(t *testing.T) {
 	m.Watch(metrics.Sources{Signals: func() (int, time.Time) { return open, oldest }})
 	s := m.Signals()
 	s.Recorded(api.TypeRetrainRequested, "iris")
-	m.Signals().Recorded(api.TypeDataQualityViolated, "iris") // of another's
+	m.Signals().Recorded(api.TypeDataQualityViolated, "iris") // of another gateway
 	s.Recorded("x", "iris")
 	s.HeldBack("iris", api.HeldBackOpen)
 	s.HeldBack("iris", api.HeldBackOpen)
@@ -202,11 +202,11 @@ func TestSignalSeries(t *testing.T) {
 	s.Attempted(api.TypeRetrainRequested, nil, time.Second/4)
 	s.Attempted(api.TypeRetrainRequested, nil, time.Second/4)
 	want := `
-# HELP sluice_signal_deliveries_total Attempts to deliver a signal, by how they ended: delivered or failed.
+# HELP sluice_signal_deliveries_total Attempts to deliver a signal, by their result: delivered or failed.
 # TYPE sluice_signal_deliveries_total counter
 sluice_signal_deliveries_total{result="delivered",type="retrain"} 2
 sluice_signal_deliveries_total{result="failed",type="retrain"} 1
-# HELP sluice_signals_held_back_total Windows that asked for retraining in vain, since an earlier request for the model is not closed (open) or was lately (cool_down).
+# HELP sluice_signals_held_back_total Windows whose retraining request was not made, since an earlier one for the model is open (open) or was closed lately (cool_down).
 # TYPE sluice_signals_held_back_total counter
 sluice_signals_held_back_total{model="iris",why="cool_down"} 1
 sluice_signals_held_back_total{model="iris",why="open"} 2
@@ -226,7 +226,7 @@ sluice_signals_total{model="iris",type="retrain"} 1
 	}
 	open, oldest = 3, time.UnixMilli(1_700_000_000_250)
 	want = `
-# HELP sluice_signal_oldest_open_timestamp_seconds When the oldest of these was recorded; absent where there is none.
+# HELP sluice_signal_oldest_open_timestamp_seconds Time at which the oldest of these was recorded; absent if there is none.
 # TYPE sluice_signal_oldest_open_timestamp_seconds gauge
 sluice_signal_oldest_open_timestamp_seconds 1.70000000025e+09
 # HELP sluice_signals_open Signals that are neither delivered nor closed.

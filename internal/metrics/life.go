@@ -15,17 +15,17 @@ type life struct {
 	over bool
 }
 
-// counter makes an interface something that an atomic.Pointer can point to.
+// counter makes an interface usable in an atomic.Pointer.
 type counter struct{ prometheus.Counter }
 
-// lazyCounter holds a counter once it has counted something. What is never counted
-// shows no series.
+// lazyCounter holds a counter after its first count. A counter that counts nothing has no
+// series.
 type lazyCounter = atomic.Pointer[counter]
 
-// byCode holds a counter for each code that has appeared.
+// byCode holds a counter for each code that has occurred.
 type byCode [infer.NumCodes]lazyCounter
 
-// counted counts one if s has a series already.
+// counted counts one if s already has a series. It reports whether it has.
 func counted(s *lazyCounter) bool {
 	c := s.Load()
 	if c != nil {
@@ -34,7 +34,7 @@ func counted(s *lazyCounter) bool {
 	return c != nil
 }
 
-// first counts one in a series that is made for it and kept in s.
+// first makes a series, keeps it in s and counts one.
 func (l *life) first(s *lazyCounter, vec *prometheus.CounterVec, labels ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,7 +46,7 @@ func (l *life) first(s *lazyCounter, vec *prometheus.CounterVec, labels ...strin
 	s.Store(c)
 }
 
-// known is the code, or Internal for what is none.
+// known returns the code, or Internal if it is not a known code.
 func known(code infer.Code) infer.Code {
 	if code >= infer.NumCodes {
 		return infer.Internal

@@ -1,11 +1,11 @@
-// Package metrics records what the gateway did: Prometheus series, per version
-// the counters that the protocol's statistics answer is made of, and per variant
-// and shadow of a route those that the control API shows beside the weights. What
-// other parts keep themselves, drift among it, they are asked for at each scrape.
+// Package metrics records requests and runs: Prometheus series, the counters of each version
+// for the protocol's statistics, and the counters of each variant and shadow of a route, which
+// the control API shows beside the weights. Values that other parts keep, drift among them, are
+// read at each scrape.
 //
-// Labels come only from what is configured. The series of a version, a variant or
-// a shadow are made at its first request and deleted with it; in between a request
-// costs some atomic additions, no lock and no allocation.
+// Labels come only from the configuration. The series of a version, a variant or a shadow are
+// made at its first request and deleted with it. In between a request costs some atomic
+// additions, no lock and no allocation.
 package metrics
 
 import (
@@ -38,8 +38,8 @@ type Metrics struct {
 	signals        *signalVectors
 }
 
-// New makes the series and registers them, and those of the Go runtime and the
-// process. It panics where reg already holds one of them.
+// New makes the series and registers them, and those of the Go runtime and the process. It
+// panics if reg already has one of them.
 func New(reg prometheus.Registerer) *Metrics {
 	version := []string{"model", "version"}
 	coded := []string{"model", "version", "code"}
@@ -51,7 +51,7 @@ func New(reg prometheus.Registerer) *Metrics {
 		}, coded),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "refusals_total",
-			Help: "Requests that fitted a version's signature, but whose values its model refused.",
+			Help: "Requests that matched a version's signature, but whose values its model refused.",
 		}, version),
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "runs_total",
@@ -59,7 +59,7 @@ func New(reg prometheus.Registerer) *Metrics {
 		}, coded),
 		runRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "run_requests_total",
-			Help: "Requests that took part in runs; over runs_total, how many were joined on average.",
+			Help: "Requests that took part in runs; divided by runs_total, the mean number of joined requests.",
 		}, version),
 		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "request_duration_seconds", Buckets: secondsBuckets(),
@@ -75,7 +75,7 @@ func New(reg prometheus.Registerer) *Metrics {
 		}, version),
 		batchRows: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "batch_rows", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
-			Help: "Rows in a run, all its requests together, of runs that succeeded.",
+			Help: "Rows of a run, the sum over its requests, of runs that succeeded.",
 		}, version),
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "config_last_reload_successful",
@@ -83,13 +83,13 @@ func New(reg prometheus.Registerer) *Metrics {
 		}),
 		reloadOKTime: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration was last applied.",
+			Help: "Time at which the configuration was last applied.",
 		}),
 		variants: newVariantVectors(),
 		shadows:  newShadowVectors(),
 		breakerChanges: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "breaker_transitions_total",
-			Help: "How often a version's breaker changed, by the state it changed to.",
+			Help: "How often a version's breaker changed its state, by the new state.",
 		}, []string{"model", "version", "to"}),
 		signals: newSignalVectors(),
 	}
@@ -104,7 +104,7 @@ func New(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// secondsBuckets reach from the time of a tiny model to the default deadline.
+// secondsBuckets range from the time of a tiny model to the default deadline, in seconds.
 func secondsBuckets() []float64 {
 	return []float64{
 		50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,

@@ -11,8 +11,8 @@ import (
 	"sluice.io/sluice/internal/metrics"
 )
 
-// BenchmarkObserve is what requests and runs pay for being counted. With "all" it
-// is one that is a run of its own and was sent by a route, which is the dearest case.
+// BenchmarkObserve measures the cost of counting requests and runs. "all" is the most expensive
+// case: a request that has a run of its own and was sent by a route.
 func BenchmarkObserve(b *testing.B) {
 	m := metrics.New(prometheus.NewRegistry())
 	v, a, s := m.Version("iris", 1), m.Variant("iris", "iris", 1, api.RoleStable), m.Shadow("iris", "iris", 2)

@@ -65,7 +65,7 @@ func TestSeriesLiveFromFirstRequestToDelete(t *testing.T) {
 # TYPE sluice_requests_total counter
 sluice_requests_total{code="ok",model="iris",version="2"} 2
 sluice_requests_total{code="overloaded",model="iris",version="2"} 1
-# HELP sluice_run_requests_total Requests that took part in runs; over runs_total, how many were joined on average.
+# HELP sluice_run_requests_total Requests that took part in runs; divided by runs_total, the mean number of joined requests.
 # TYPE sluice_run_requests_total counter
 sluice_run_requests_total{model="iris",version="2"} 3
 # HELP sluice_runs_total Runs of the model, by the code of their result.
@@ -179,7 +179,7 @@ func TestNamesAreWellFormed(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	want := `
-# HELP sluice_batch_cost_seconds What a run takes, as fitted for the version's most used shape: a fixed part, and a part per row.
+# HELP sluice_batch_cost_seconds Time of a run, as fitted for the version's most used shape: a fixed part, and a part per row.
 # TYPE sluice_batch_cost_seconds gauge
 sluice_batch_cost_seconds{model="iris",term="fixed",version="1"} 4e-06
 sluice_batch_cost_seconds{model="iris",term="per_row",version="1"} 8.5e-07
@@ -215,7 +215,7 @@ sluice_route_weight_ratio{role="stable",route="flowers",version="1"} 0.95
 # HELP sluice_runtime_memory_bytes Bytes that the runtime's buffers hold outside Go's heap, by purpose.
 # TYPE sluice_runtime_memory_bytes gauge
 sluice_runtime_memory_bytes{purpose="input"} 1024
-# HELP sluice_shadow_queued_bytes Bytes that the copies that wait for a shadow hold.
+# HELP sluice_shadow_queued_bytes Bytes of the copies that wait for a shadow.
 # TYPE sluice_shadow_queued_bytes gauge
 sluice_shadow_queued_bytes{model="iris",version="3"} 4096
 # HELP sluice_shadow_queued_requests Copies that wait for a shadow.
@@ -249,7 +249,7 @@ func TestReloaded(t *testing.T) {
 		t.Helper()
 		m.Reloaded(ok, at)
 		want = `
-# HELP sluice_config_last_reload_success_timestamp_seconds When the configuration was last applied.
+# HELP sluice_config_last_reload_success_timestamp_seconds Time at which the configuration was last applied.
 # TYPE sluice_config_last_reload_success_timestamp_seconds gauge
 sluice_config_last_reload_success_timestamp_seconds 1000.5
 # HELP sluice_config_last_reload_successful Whether the last attempt to apply the configuration succeeded.
@@ -309,8 +309,8 @@ func TestBatchSizesAreBounded(t *testing.T) {
 	}
 }
 
-// Requests that end while their version is unloaded and loaded again are
-// counted in full or not at all, and leave nothing behind.
+// Requests that end while their version is unloaded and loaded again are counted completely or
+// not at all, and leave no series.
 func TestConcurrentUse(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	v := metrics.New(reg).Version("iris", 1)
@@ -351,7 +351,7 @@ func TestBreakerTransitions(t *testing.T) {
 	f := func(want string) {
 		t.Helper()
 		if want != "" {
-			want = "# HELP sluice_breaker_transitions_total How often a version's breaker changed, by the state it changed to.\n" +
+			want = "# HELP sluice_breaker_transitions_total How often a version's breaker changed its state, by the new state.\n" +
 				"# TYPE sluice_breaker_transitions_total counter\n" + want
 		}
 		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "sluice_breaker_transitions_total"); err != nil {
@@ -368,7 +368,7 @@ sluice_breaker_transitions_total{model="iris",to="open",version="1"} 2
 sluice_breaker_transitions_total{model="iris",to="open",version="2"} 1
 `)
 	v.Delete()
-	v.BreakerChanged("closed") // by a request that has outlived it
+	v.BreakerChanged("closed") // by a request that ends after the version
 	f(`sluice_breaker_transitions_total{model="iris",to="open",version="2"} 1
 `)
 	other.Delete()

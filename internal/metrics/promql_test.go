@@ -19,11 +19,10 @@ func labels(names ...string) labelSet {
 	return s
 }
 
-// promQL checks the names in expressions against metrics, and finds which labels
-// an expression's result bears. It reads the part of the language that the shipped
-// files use, and calls everything else a problem. Prometheus's own parser would
-// bring hundreds of modules for this one test; that an expression is right
-// otherwise, promtool says (scripts/prometheus-check.sh).
+// promQL checks the names in expressions against metrics, and finds the labels of an
+// expression's result. It reads the part of the language that the shipped files use, and
+// reports the rest as a problem. Prometheus's own parser would need hundreds of modules for
+// this one test. promtool checks expressions fully (scripts/prometheus-check.sh).
 type promQL struct {
 	metrics  map[string]labelSet
 	tokens   []string
@@ -38,7 +37,7 @@ var (
 	promFunctions = labels("rate", "increase", "changes", "max_over_time", "min_over_time", "histogram_quantile", "sqrt", "absent", "round", "time", "vector")
 )
 
-// check returns the labels of the expression's result and what is wrong with it.
+// check returns the labels of the expression's result and its problems.
 func (p *promQL) check(expr string) (labelSet, []string) {
 	p.tokens, p.problems = nil, nil
 	for rest := expr; rest != ""; {
@@ -91,8 +90,8 @@ func (p *promQL) expect(token string) {
 	}
 }
 
-// expression reads operands with operators between them. Their precedence does not
-// matter for names: the result bears the labels of one or the other.
+// expression reads operands with operators between them. Their precedence does not matter for
+// names: the result has the labels of one of them.
 func (p *promQL) expression() labelSet {
 	result := p.operand()
 	var matched []string
@@ -131,7 +130,7 @@ func (p *promQL) operand() labelSet {
 	}
 }
 
-// sum reads what follows an aggregation's name.
+// sum reads the part after an aggregation's name.
 func (p *promQL) sum() labelSet {
 	var by []string
 	if p.accept("by") {
@@ -140,7 +139,7 @@ func (p *promQL) sum() labelSet {
 	p.expect("(")
 	inner := p.expression()
 	p.expect(")")
-	p.known(by, inner, "what is summed")
+	p.known(by, inner, "the sum's argument")
 	return labels(by...)
 }
 

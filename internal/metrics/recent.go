@@ -9,7 +9,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// ending says how a request ended for who was to serve it.
+// ending says how a request ended for the variant that it was assigned to.
 type ending struct{ failed, fallback, refused bool }
 
 // tally counts requests by how they ended.
@@ -34,25 +34,24 @@ func (t *tally) snapshot() api.VariantCount {
 	}
 }
 
-// recent counts what happened in the last one to two minutes: in the minute that
-// runs, and in the one before. Minutes count from when it was made, on the
-// monotonic clock, so that a clock that is set shifts nothing.
+// recent counts requests of the last one to two minutes: of the current minute, and of the one
+// before. Minutes count from its creation, on the monotonic clock, so a clock that is set has
+// no effect.
 //
-// Whoever first counts in a new minute puts a fresh pair of minutes in place of the
-// old one. Nothing is cleared, so no count can fall into a minute that is being
-// emptied. Three things are inexact. Who took hold of a minute just before it
-// ended counts in it after its end; that shows, since it is the minute before by
-// then. Who is held up for another whole minute counts where nobody looks any
-// more. A snapshot reads one counter after the other while they move, so its
-// counts may be a few requests apart.
+// The first request that is counted in a new minute replaces the old pair of minutes by a new
+// one. Nothing is cleared, so no count can be lost in a minute that is being cleared. Three
+// things are inexact. A goroutine that got a minute just before it ended counts in it after its
+// end. That is still visible, as the minute before. A goroutine that is held up for another
+// whole minute counts in a minute that is no longer read. A snapshot reads one counter after
+// another while they change, so its counts may be a few requests apart.
 type recent struct {
 	made time.Time
 	now  atomic.Pointer[minutes]
 }
 
-// minutes are the minute that runs and the one before.
+// minutes are the current minute and the one before.
 type minutes struct {
-	number       int64   // of the minute that runs, 0 the first
+	number       int64   // of the current minute, 0 the first
 	this, before *minute // before is nil if nothing was counted in it
 }
 
@@ -75,8 +74,7 @@ func (r *recent) observe(code infer.Code, e ending, elapsed time.Duration) {
 	}
 }
 
-// minute returns the minute with the number, or the one that runs where that is
-// a later one already.
+// minute returns the minute with the number, or the current one if that is later.
 func (r *recent) minute(number int64) *minute {
 	now := r.now.Load()
 	for now.number < number {
@@ -92,7 +90,7 @@ func (r *recent) minute(number int64) *minute {
 	return now.this
 }
 
-// snapshot only reads: time that passes without a request turns no minute.
+// snapshot only reads: the minutes change only with a request.
 func (r *recent) snapshot(at time.Time) api.Recent {
 	age := max(0, at.Sub(r.made))
 	number := int64(age / time.Minute)
@@ -126,20 +124,20 @@ func (r *recent) snapshot(at time.Time) api.Recent {
 	return s
 }
 
-// A histogram splits each power of two of nanoseconds into steps of equal width.
-// The middle of a step is within 1/16 of all that is in it. A Prometheus histogram
-// of that precision would be 241 series per variant.
+// A histogram splits each power of two of nanoseconds into steps of equal width. The middle of
+// a step is within 1/16 of all durations in it. A Prometheus histogram of that precision would
+// be 241 series per variant.
 const (
 	stepBits = 3  // 8 steps
-	minBits  = 10 // 1.024 µs; what is shorter counts as 1 µs
-	maxBits  = 40 // 1100 s; what is longer counts as that
+	minBits  = 10 // 1.024 µs; shorter durations count as 1 µs
+	maxBits  = 40 // 1100 s; longer durations count as that
 	buckets  = 1 + (maxBits-minBits)<<stepBits
 )
 
-// histogram counts durations. 32 bits are enough for what a minute can bring.
+// histogram counts durations. 32 bits are enough for a minute.
 type histogram [buckets]atomic.Uint32
 
-// bucket returns the place of a duration in a histogram.
+// bucket returns the index of a duration in a histogram.
 func bucket(d time.Duration) int {
 	if d < 1<<minBits {
 		return 0
@@ -152,7 +150,7 @@ func bucket(d time.Duration) int {
 	return 1 + (power-minBits)<<stepBits + step
 }
 
-// middle returns the duration that stands for those of a bucket.
+// middle returns the duration that represents a bucket.
 func middle(bucket int) time.Duration {
 	if bucket == 0 {
 		return time.Microsecond
@@ -163,8 +161,7 @@ func middle(bucket int) time.Duration {
 	return (1<<stepBits+time.Duration(step))*width + width/2
 }
 
-// quantile returns the smallest duration that percent of all are not above, 0
-// if there is none.
+// quantile returns the smallest duration that is not below percent of all, 0 if there are none.
 func quantile(counts *[buckets]uint64, percent uint64) time.Duration {
 	var n uint64
 	for _, c := range counts {

@@ -21,7 +21,7 @@ func newVariant() *metrics.Variant {
 	return metrics.New(prometheus.NewRegistry()).Variant("iris", "iris", 2, api.RoleCanary)
 }
 
-// Quantiles are within 1/16 of the exact ones, whatever the durations are like.
+// Quantiles are within 1/16 of the exact ones, whatever the distribution.
 func TestRecentQuantiles(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	f := func(name string, n int, draw func() float64) {
@@ -78,7 +78,7 @@ func TestRecentQuantilesAtTheEdges(t *testing.T) {
 	}
 }
 
-// A request shows for at least one minute and at most two.
+// A request is visible for at least one minute and at most two.
 func TestRecentTurnsEachMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newVariant()
@@ -109,7 +109,7 @@ func TestRecentTurnsEachMinute(t *testing.T) {
 		f(119*time.Second, 119*time.Second, 1, ms)
 		f(120*time.Second, 60*time.Second, 0, 0)
 		f(30*time.Hour, 60*time.Second, 0, 0)
-		f(11*time.Second, 11*time.Second, 1, ms) // reading ahead has lost nothing
+		f(11*time.Second, 11*time.Second, 1, ms) // a snapshot of a later time has lost nothing
 
 		observe(61*time.Second, 9*ms)
 		observe(62*time.Second, 9*ms)
@@ -129,7 +129,7 @@ func TestRecentTurnsEachMinute(t *testing.T) {
 	})
 }
 
-// When many find that a minute is over, each request counts once all the same.
+// If many goroutines find that a minute is over, each request still counts once.
 func TestRecentTurnsUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newVariant()

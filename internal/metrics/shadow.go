@@ -12,8 +12,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// dropReasons are told apart; any other is counted as dropOther, so that the
-// reasons stay few whoever gives them.
+// dropReasons are the reasons with a counter. Any other counts as dropOther, so that the number
+// of series is bounded.
 var dropReasons = [...]string{
 	api.DropQueueFull, api.DropQueueBytes, api.DropExpired, api.DropPrimaryBusy, api.DropStopped, dropOther,
 }
@@ -34,7 +34,7 @@ func newShadowVectors() *shadowVectors {
 		}, []string{"route", "model", "version", "code"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "shadow_refusals_total",
-			Help: "Copies of a route's requests whose values the shadow's model refused, though another version answered them.",
+			Help: "Copies of a route's requests whose values the shadow's model refused, although another version answered them.",
 		}, []string{"route", "model", "version"}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "shadow_dropped_total",
@@ -65,15 +65,15 @@ type shadowSeries struct {
 	requestTime prometheus.Observer
 }
 
-// Shadow returns what records for a shadow of a route. Nothing shows before its
-// first copy. There should be one of them per shadow at a time, as with Variant.
+// Shadow returns the recorder of a shadow of a route. It has no series before the first copy.
+// There should be one per shadow at a time, as with Variant.
 func (m *Metrics) Shadow(route, model string, version int64) *Shadow {
 	s := &Shadow{metrics: m, labels: []string{route, model, number(version)}}
 	s.recent.start(time.Now())
 	return s
 }
 
-// Dropped records a copy that was given up, for one of the reasons in package api.
+// Dropped records a copy that was dropped, for one of the reasons in package api.
 func (s *Shadow) Dropped(reason string) {
 	i := slices.Index(dropReasons[:], reason)
 	if i < 0 {
@@ -89,9 +89,9 @@ func (s *Shadow) Dropped(reason string) {
 	}
 }
 
-// Answered records a copy that the shadow has answered with err, and how long that
-// took. Another version has served each request that is copied, so each code but ok
-// and canceled is a failure of the shadow, also values that it refuses.
+// Answered records a copy that the shadow has answered with err, and the time of the answer.
+// Another version has served each request that is copied, so each code except for ok and
+// canceled is a failure of the shadow, also if it refuses the values.
 func (s *Shadow) Answered(err error, elapsed time.Duration) {
 	code := known(infer.CodeOf(err))
 	e := ending{failed: code != infer.OK && code != infer.Canceled, refused: code == infer.Invalid && errors.Is(err, infer.ErrRefused)}
@@ -112,8 +112,8 @@ func (s *Shadow) Answered(err error, elapsed time.Duration) {
 	}
 }
 
-// Snapshot returns what was recorded since this Shadow was made, and lately. Errors
-// are among the answered; dropped holds the reasons that have occurred.
+// Snapshot returns the counts since this Shadow was made, and the recent ones. answered
+// includes errors; dropped has the reasons that have occurred.
 func (s *Shadow) Snapshot(now time.Time) (answered, errors int64, dropped map[string]int64, recent api.Recent) {
 	total := s.total.snapshot()
 	dropped = map[string]int64{}
@@ -125,8 +125,7 @@ func (s *Shadow) Snapshot(now time.Time) (answered, errors int64, dropped map[st
 	return total.Requests, total.Errors, dropped, s.recent.snapshot(now)
 }
 
-// Delete removes the shadow's series for good; a copy that ends later does not
-// bring them back.
+// Delete removes the shadow's series for good: a copy that ends later does not bring them back.
 func (s *Shadow) Delete() {
 	s.life.mu.Lock()
 	defer s.life.mu.Unlock()
@@ -142,7 +141,7 @@ func (s *Shadow) Delete() {
 	v.dropped.DeletePartialMatch(own)
 }
 
-// current returns the series, nil once they were deleted.
+// current returns the series, nil after they were deleted.
 func (s *Shadow) current() *shadowSeries {
 	if series := s.series.Load(); series != nil {
 		return series

@@ -8,7 +8,7 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// signalVectors are the series of signals, and what a scrape asks about them.
+// signalVectors are the series of signals.
 type signalVectors struct {
 	recorded, heldBack, deliveries *prometheus.CounterVec
 	deliveryTime                   *prometheus.HistogramVec
@@ -22,26 +22,25 @@ func newSignalVectors() *signalVectors {
 		}, []string{"type", "model"}),
 		heldBack: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "signals_held_back_total",
-			Help: "Windows that asked for retraining in vain, since an earlier request for the model is not closed (open) or was lately (cool_down).",
+			Help: "Windows whose retraining request was not made, since an earlier one for the model is open (open) or was closed lately (cool_down).",
 		}, []string{"model", "why"}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "signal_deliveries_total",
-			Help: "Attempts to deliver a signal, by how they ended: delivered or failed.",
+			Help: "Attempts to deliver a signal, by their result: delivered or failed.",
 		}, []string{"type", "result"}),
 		deliveryTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "signal_delivery_duration_seconds",
-			Help:    "Time of an attempt to deliver a signal, however it ended.",
+			Help:    "Time of an attempt to deliver a signal, whatever its result.",
 			Buckets: []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"type"}),
 	}
 }
 
-// Signals records what becomes of signals. Its methods are safe for concurrent use.
-// The series stay for as long as the process: a signal outlives the version that it
-// is about.
+// Signals records signals and their deliveries. Its methods are safe for concurrent use. The
+// series exist as long as the process: a signal outlives its version.
 type Signals struct{ series *signalVectors }
 
-// Signals returns what records for signals.
+// Signals returns the recorder of signals.
 func (m *Metrics) Signals() *Signals { return &Signals{m.signals} }
 
 // Recorded counts a signal that is in the journal.
@@ -49,7 +48,7 @@ func (s *Signals) Recorded(kind, model string) {
 	s.series.recorded.WithLabelValues(signalType(kind), model).Inc()
 }
 
-// HeldBack counts a request for retraining that was not made, each time.
+// HeldBack counts each retraining request that was not made.
 func (s *Signals) HeldBack(model, why string) {
 	s.series.heldBack.WithLabelValues(model, why).Inc()
 }
@@ -76,7 +75,7 @@ func signalType(kind string) string {
 	}
 }
 
-// openCollector tells at each scrape which signals are open.
+// openCollector reports the open signals at each scrape.
 type openCollector struct {
 	source       func() (open int, oldest time.Time)
 	open, oldest *prometheus.Desc
@@ -86,7 +85,7 @@ func newOpenCollector(source func() (open int, oldest time.Time)) *openCollector
 	return &openCollector{
 		source: source,
 		open:   prometheus.NewDesc(namespace+"_signals_open", "Signals that are neither delivered nor closed.", nil, nil),
-		oldest: prometheus.NewDesc(namespace+"_signal_oldest_open_timestamp_seconds", "When the oldest of these was recorded; absent where there is none.", nil, nil),
+		oldest: prometheus.NewDesc(namespace+"_signal_oldest_open_timestamp_seconds", "Time at which the oldest of these was recorded; absent if there is none.", nil, nil),
 	}
 }
 

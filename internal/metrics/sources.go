@@ -12,34 +12,34 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Sources are what other parts know and a scrape asks them for. Each function
-// must be safe for concurrent use and quick; a nil one leaves its series out.
+// Sources are functions of other parts that a scrape calls. Each must be safe for concurrent
+// use and fast; a nil one leaves its series out.
 type Sources struct {
 	Version  string // of the gateway
 	Revision string // of the source code
 	Runtime  string // "ONNX Runtime 1.24.1"
 
-	Models        func() map[string]int            // how many versions are in each state
+	Models        func() map[string]int            // the number of versions in each state
 	TableRevision func() int64                     // of the routing table
 	InFlight      func() int64                     // requests accepted and not yet answered
 	Queued        func() map[infer.Version]int64   // requests that wait for a run
-	RunTimes      func() map[infer.Version]RunTime // of their most used shapes
+	RunTimes      func() map[infer.Version]RunTime // of the most used shapes
 	Unrouted      func() map[string]int64          // requests refused before a version was picked, by code, since the start
 	RuntimeMemory func() map[string]int64          // bytes outside Go's heap by purpose
 
 	Breakers     func() map[infer.Version]string    // "closed", "half-open" or "open"
-	Routes       func() []api.Route                 // those declared
+	Routes       func() []api.Route                 // the declared ones
 	ShadowQueues func() map[infer.Version]QueueSize // of the copies that wait for a shadow
-	Journal      func() (events, bytes int64)       // what it holds, and the size of its file
+	Journal      func() (events, bytes int64)       // the number of events, and the size of the file
 
 	Drift   func() []api.DriftStatus            // of each version in a role that is compared with a reference
-	Signals func() (open int, oldest time.Time) // those neither delivered nor closed, and when the oldest was recorded
+	Signals func() (open int, oldest time.Time) // the number of signals neither delivered nor closed, and when the oldest was recorded
 }
 
-// RunTime is how long runs of a version take: Fixed + PerRow · rows.
+// RunTime is the time of a version's runs: Fixed + PerRow · rows.
 type RunTime struct{ Fixed, PerRow time.Duration }
 
-// QueueSize is how much waits in a queue.
+// QueueSize is the number of requests that wait in a queue, and their bytes.
 type QueueSize struct {
 	Requests int
 	Bytes    int64
@@ -65,20 +65,20 @@ func newSourceCollector(s Sources) *sourceCollector {
 	}
 	return &sourceCollector{
 		sources:  s,
-		build:    desc("build_info", "Always 1; the labels say which build this is.", "version", "revision", "goversion", "runtime"),
+		build:    desc("build_info", "Always 1; the labels identify the build.", "version", "revision", "goversion", "runtime"),
 		models:   desc("model_versions", "Versions that the registry knows, by state.", "state"),
 		revision: desc("table_revision", "How often the routing table was replaced."),
 		inFlight: desc("requests_in_flight", "Requests accepted and not yet answered."),
 		queued:   desc("queued_requests", "Requests that wait for a run.", "model", "version"),
-		runTime:  desc("batch_cost_seconds", "What a run takes, as fitted for the version's most used shape: a fixed part, and a part per row.", "model", "version", "term"),
-		unrouted: desc("unrouted_requests_total", "Inference requests refused before a version was picked, by the code of their answer.", "code"),
+		runTime:  desc("batch_cost_seconds", "Time of a run, as fitted for the version's most used shape: a fixed part, and a part per row.", "model", "version", "term"),
+		unrouted: desc("unrouted_requests_total", "Inference requests that were refused before a version was picked, by the code of their answer.", "code"),
 		memory:   desc("runtime_memory_bytes", "Bytes that the runtime's buffers hold outside Go's heap, by purpose.", "purpose"),
 
 		breaker:        desc("breaker_state", "State of a version's breaker: 0 closed, 1 half-open, 2 open.", "model", "version"),
 		routeRevision:  desc("route_revision", "Revision of a declared route.", "route"),
 		routeWeight:    desc("route_weight_ratio", "A variant's share of its route's traffic as declared, 0 to 1.", "route", "version", "role"),
 		shadowRequests: desc("shadow_queued_requests", "Copies that wait for a shadow.", "model", "version"),
-		shadowBytes:    desc("shadow_queued_bytes", "Bytes that the copies that wait for a shadow hold.", "model", "version"),
+		shadowBytes:    desc("shadow_queued_bytes", "Bytes of the copies that wait for a shadow.", "model", "version"),
 		journalEvents:  desc("journal_events", "Events in the journal."),
 		journalBytes:   desc("journal_bytes", "Size of the journal."),
 	}
@@ -165,11 +165,11 @@ func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, value float64, label
 	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 }
 
-// number is a version as a label.
+// number formats a version as a label.
 func number(version int64) string { return strconv.FormatInt(version, 10) }
 
-// breakerValue orders the states by how little they let through. What is none of
-// them shows as not a number rather than as healthy.
+// breakerValue orders the states by how much they block. An unknown state is NaN, so that it
+// does not look healthy.
 func breakerValue(state string) float64 {
 	switch state {
 	case "closed":

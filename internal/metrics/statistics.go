@@ -12,12 +12,12 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// maxBatchSizes bounds the batch sizes that are told apart. A version that
-// batches has its maximum size as a bound; one that does not could see any.
+// maxBatchSizes bounds the batch sizes that are counted separately. The sizes of a version with
+// batching are bounded by its maximum; those of others are not.
 const maxBatchSizes = 1024
 
-// Statistics are a version's counters as the statistics extension of the Open
-// Inference Protocol lists them.
+// Statistics are a version's counters as in the statistics extension of the Open Inference
+// Protocol.
 type Statistics struct {
 	LastInference  int64  // Unix time in milliseconds of the last request's end, 0 for none
 	InferenceCount uint64 // rows of all runs that succeeded
@@ -26,8 +26,8 @@ type Statistics struct {
 	Success Total // from arrival to answer
 	Fail    Total
 	Refused uint64 // failures of requests whose values the model refused
-	// The parts of the successful requests' time. The run's times count once for
-	// each of its requests.
+	// The parts of the successful requests' time. A run's times count once for each of its
+	// requests.
 	Queue         Total
 	ComputeInput  Total
 	ComputeInfer  Total
@@ -44,14 +44,14 @@ type BatchStatistics struct {
 	ComputeOutput Total
 }
 
-// Total is how often something happened and the time it took in all.
+// Total is how often something happened, and the sum of its times.
 type Total struct {
 	Count uint64
 	NS    uint64 // nanoseconds
 }
 
-// statistics count as they are told. A snapshot is not one instant: its counters
-// may be a few requests apart.
+// statistics are the counters of a version. A snapshot is not atomic: its counters may be a few
+// requests apart.
 type statistics struct {
 	last                         atomic.Int64
 	inferences                   atomic.Uint64
@@ -62,8 +62,7 @@ type statistics struct {
 	computed                     atomic.Uint64 // successful requests that were part of a run
 	inputNS, computeNS, outputNS atomic.Uint64
 
-	// batches is replaced as a whole when a new size appears, so that a lookup
-	// takes no lock.
+	// batches is replaced as a whole when a new size appears, so that a look-up takes no lock.
 	batches atomic.Pointer[map[int]*batch]
 	mu      sync.Mutex // held while batches is replaced
 }
@@ -108,7 +107,7 @@ func (s *statistics) run(rows int, input, compute, output time.Duration) {
 	addNS(&b.outputNS, output)
 }
 
-// addNS leaves out what a clock that stepped back would make negative.
+// addNS adds a duration, except for a negative one of a clock that was set back.
 func addNS(total *atomic.Uint64, d time.Duration) {
 	if d > 0 {
 		total.Add(uint64(d))

@@ -22,15 +22,15 @@ func newVariantVectors() *variantVectors {
 	return &variantVectors{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "route_requests_total",
-			Help: "Requests assigned to a variant of a route, by why and by how they ended for the variant; what the fallback served is unavailable.",
+			Help: "Requests assigned to a variant of a route, by the reason and by their code for the variant; those that the fallback served have the code unavailable.",
 		}, []string{"route", "model", "version", "role", "reason", "code"}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "route_errors_total",
-			Help: "Requests that a variant of a route failed, those that the fallback served among them; mistakes of callers are none.",
+			Help: "Requests that a variant of a route failed, including those that the fallback served, without errors of callers.",
 		}, variant),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "route_refusals_total",
-			Help: "Requests that fitted the signature of a variant of a route, but whose values its model refused.",
+			Help: "Requests that matched the signature of a variant of a route, but whose values its model refused.",
 		}, variant),
 		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "route_request_duration_seconds", Buckets: secondsBuckets(),
@@ -57,19 +57,19 @@ type variantSeries struct {
 	requestTime    prometheus.Observer
 }
 
-// Variant returns what records for a variant of a route. Nothing shows before its first
-// request. There should be one of them per variant at a time: two share series,
-// but no counts of their own, and the Delete of one takes the series from the other.
+// Variant returns the recorder of a variant of a route. It has no series before the first
+// request. There should be one per variant at a time: two share the series, but not their own
+// counts, and the Delete of one removes the series of the other.
 func (m *Metrics) Variant(route, model string, version int64, role string) *Variant {
 	v := &Variant{metrics: m, labels: []string{route, model, number(version), role}}
 	v.recent.start(time.Now())
 	return v
 }
 
-// Observe records a request that ended with err, elapsed after its arrival, for the
-// variant it was assigned to. With the reason fallback that is a failure of the
-// variant, whoever answered and however. A request that was not assigned by its
-// route (pinned, override, default) is left out.
+// Observe records a request that ended with err, elapsed after its arrival, for the variant
+// that it was assigned to. With the reason fallback it is a failure of the variant, whatever
+// the answer of the fallback. A request that its route did not assign (pinned, override,
+// default) is ignored.
 func (v *Variant) Observe(reason infer.Reason, err error, elapsed time.Duration) {
 	code, fallback := infer.CodeOf(err), reason == infer.ReasonFallback
 	switch {
@@ -99,8 +99,8 @@ func (v *Variant) Observe(reason infer.Reason, err error, elapsed time.Duration)
 	}
 }
 
-// ownFailure reports whether a code says that who answered failed, and not that
-// the caller made a mistake or went away.
+// ownFailure reports whether a code is a failure of the version, and not an error or a
+// cancellation by the caller.
 func ownFailure(code infer.Code) bool {
 	switch code {
 	case infer.Internal, infer.Deadline, infer.Unavailable, infer.Overloaded:
@@ -110,13 +110,13 @@ func ownFailure(code infer.Code) bool {
 	}
 }
 
-// Snapshot returns what was recorded since this Variant was made, and lately.
+// Snapshot returns the counts since this Variant was made, and the recent ones.
 func (v *Variant) Snapshot(now time.Time) (total api.VariantCount, recent api.Recent) {
 	return v.total.snapshot(), v.recent.snapshot(now)
 }
 
-// Delete removes the variant's series for good; a request that ends later does
-// not bring them back.
+// Delete removes the variant's series for good: a request that ends later does not bring them
+// back.
 func (v *Variant) Delete() {
 	v.life.mu.Lock()
 	defer v.life.mu.Unlock()
@@ -133,7 +133,7 @@ func (v *Variant) Delete() {
 	})
 }
 
-// current returns the series, nil once they were deleted.
+// current returns the series, nil after they were deleted.
 func (v *Variant) current() *variantSeries {
 	if s := v.series.Load(); s != nil {
 		return s

@@ -26,7 +26,7 @@ func routeSeries(t *testing.T, reg *prometheus.Registry) int {
 	return n
 }
 
-// samples returns how many durations the histograms hold that bear the name.
+// samples returns the number of durations in the histograms of that name.
 func samples(t *testing.T, reg *prometheus.Registry, name string) (n uint64) {
 	t.Helper()
 	families, err := reg.Gather()
@@ -62,11 +62,11 @@ func TestVariant(t *testing.T) {
 	}
 
 	want := `
-# HELP sluice_route_errors_total Requests that a variant of a route failed, those that the fallback served among them; mistakes of callers are none.
+# HELP sluice_route_errors_total Requests that a variant of a route failed, including those that the fallback served, without errors of callers.
 # TYPE sluice_route_errors_total counter
 sluice_route_errors_total{model="iris",role="canary",route="flowers",version="2"} 4
 sluice_route_errors_total{model="iris",role="stable",route="flowers",version="1"} 0
-# HELP sluice_route_requests_total Requests assigned to a variant of a route, by why and by how they ended for the variant; what the fallback served is unavailable.
+# HELP sluice_route_requests_total Requests assigned to a variant of a route, by the reason and by their code for the variant; those that the fallback served have the code unavailable.
 # TYPE sluice_route_requests_total counter
 sluice_route_requests_total{code="internal",model="iris",reason="random",role="canary",route="flowers",version="2"} 1
 sluice_route_requests_total{code="internal",model="iris",reason="sticky",role="canary",route="flowers",version="2"} 1
@@ -90,8 +90,8 @@ sluice_route_requests_total{code="unavailable",model="iris",reason="fallback",ro
 	}
 }
 
-// What the model refuses is told from what the gateway refuses, for the version, for
-// its variant and for a shadow, and goes with them.
+// Refusals by the model are counted separately from refusals by the gateway, for the version,
+// for its variant and for a shadow, and are deleted with them.
 func TestRefusals(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := metrics.New(reg)
@@ -101,15 +101,15 @@ func TestRefusals(t *testing.T) {
 		a.Observe(infer.ReasonSticky, err, ms)
 		s.Answered(err, ms)
 	}
-	a.Observe(infer.ReasonFallback, errRefused, ms) // another version did
+	a.Observe(infer.ReasonFallback, errRefused, ms) // another version refused it
 	want := `
-# HELP sluice_refusals_total Requests that fitted a version's signature, but whose values its model refused.
+# HELP sluice_refusals_total Requests that matched a version's signature, but whose values its model refused.
 # TYPE sluice_refusals_total counter
 sluice_refusals_total{model="iris",version="1"} 2
-# HELP sluice_route_refusals_total Requests that fitted the signature of a variant of a route, but whose values its model refused.
+# HELP sluice_route_refusals_total Requests that matched the signature of a variant of a route, but whose values its model refused.
 # TYPE sluice_route_refusals_total counter
 sluice_route_refusals_total{model="iris",role="stable",route="flowers",version="1"} 2
-# HELP sluice_shadow_refusals_total Copies of a route's requests whose values the shadow's model refused, though another version answered them.
+# HELP sluice_shadow_refusals_total Copies of a route's requests whose values the shadow's model refused, although another version answered them.
 # TYPE sluice_shadow_refusals_total counter
 sluice_shadow_refusals_total{model="iris",route="flowers",version="2"} 2
 `
@@ -132,7 +132,7 @@ sluice_shadow_refusals_total{model="iris",route="flowers",version="2"} 2
 	}
 }
 
-// What a variant is blamed for, and what not.
+// The failures that count for a variant, and those that do not.
 func TestVariantErrors(t *testing.T) {
 	blamed := map[infer.Code]bool{infer.Internal: true, infer.Deadline: true, infer.Unavailable: true, infer.Overloaded: true}
 	for code := range infer.NumCodes {

@@ -28,9 +28,9 @@ type series struct {
 	refusals                                   lazyCounter
 }
 
-// Version returns what records for a version. Nothing shows before its first
-// request. There should be one of them per version at a time: two share series,
-// but not statistics, and the Delete of one takes them from the other.
+// Version returns the recorder of a version. It has no series before the first request. There
+// should be one per version at a time: two share the series, but not the statistics, and the
+// Delete of one removes the series of the other.
 func (m *Metrics) Version(model string, version int64) *Version {
 	return &Version{metrics: m, labels: []string{model, number(version)}}
 }
@@ -56,8 +56,8 @@ func (v *Version) ObserveRequest(req *infer.Request, err error, elapsed time.Dur
 	}
 }
 
-// ObserveRun records a run of members requests with rows rows in all, and how
-// long copying in, the runtime's call and copying out took.
+// ObserveRun records a run of members requests with rows rows in total, and the times of
+// copying inputs, of the runtime's call and of copying outputs.
 func (v *Version) ObserveRun(rows, members int, input, compute, output time.Duration, err error) {
 	code := infer.CodeOf(err)
 	s := v.current()
@@ -88,11 +88,11 @@ func (v *Version) BreakerChanged(to string) {
 // Snapshot returns the counters since this Version was made.
 func (v *Version) Snapshot() Statistics { return v.stats.snapshot() }
 
-// Used reports whether the version's series show.
+// Used reports whether the version has series.
 func (v *Version) Used() bool { return v.series.Load() != nil }
 
-// Delete removes the version's series for good; a request that ends later does
-// not bring them back.
+// Delete removes the version's series for good: a request that ends later does not bring them
+// back.
 func (v *Version) Delete() {
 	v.life.mu.Lock()
 	defer v.life.mu.Unlock()
@@ -112,7 +112,7 @@ func (v *Version) Delete() {
 	m.runs.DeletePartialMatch(own)
 }
 
-// current returns the series, nil once they were deleted.
+// current returns the series, nil after they were deleted.
 func (v *Version) current() *series {
 	if s := v.series.Load(); s != nil {
 		return s
