@@ -11,12 +11,12 @@ import (
 	"sluice.io/sluice/internal/journal"
 )
 
-// heartbeat is how often the journal is told that the gateway is alive. After a kill
-// it is as much as is not known of the time of the end.
+// heartbeat is how often the gateway writes into the journal that it is alive. After a kill the
+// time of the end is known to that precision.
 const heartbeat = 10 * time.Second
 
-// alive writes into the journal when the gateway starts and stops, and that it is
-// alive. A journal that cannot be written does not keep the gateway from serving.
+// alive writes the starts and stops of the gateway into the journal, and that it is alive. The
+// gateway serves even if the journal cannot be written.
 type alive struct {
 	journal *journal.Log
 	before  lastRun // the run before this one
@@ -24,7 +24,7 @@ type alive struct {
 	log     *zap.Logger
 }
 
-// started writes that the gateway starts, and how the one before ended. It is called
+// started writes that the gateway starts, and how the previous run ended. It must be called
 // before anything is loaded.
 func (a alive) started() {
 	before := a.lastEnd()
@@ -33,18 +33,18 @@ func (a alive) started() {
 		err = a.append(api.EventGatewayStarted, after)
 	}
 	if err != nil {
-		a.log.Error("the start is not in the journal", zap.Error(err))
+		a.log.Error("the start could not be written to the journal", zap.Error(err))
 		return
 	}
 	if before != nil && before.How == api.EndKilled {
-		a.log.Warn("the gateway before this one did not stop in order", zap.Time("last_alive", before.LastAlive))
+		a.log.Warn("the previous run of the gateway was killed", zap.Time("last_alive", before.LastAlive))
 	}
 }
 
-// stopped writes that the gateway has stopped. Nothing is written after it.
+// stopped writes that the gateway has stopped. It must be the last write.
 func (a alive) stopped() {
 	if err := a.append(api.EventGatewayStopped, nil); err != nil {
-		a.log.Error("the stop is not in the journal", zap.Error(err))
+		a.log.Error("the stop could not be written to the journal", zap.Error(err))
 	}
 }
 
@@ -53,7 +53,7 @@ func (a alive) append(kind string, after json.RawMessage) error {
 	return err
 }
 
-// run tells the journal that the gateway is alive, until ctx ends.
+// run writes to the journal that the gateway is alive, until ctx ends.
 func (a alive) run(ctx context.Context) error {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
@@ -61,8 +61,8 @@ func (a alive) run(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 			err := a.journal.Beat(time.Now())
-			if err != nil && !failing { // once, not with every beat
-				a.log.Error("the journal does not know that the gateway is alive", zap.Error(err))
+			if err != nil && !failing { // only the first failure, not every one
+				a.log.Error("the heartbeat could not be written to the journal", zap.Error(err))
 			}
 			failing = err != nil
 		case <-ctx.Done():
@@ -71,7 +71,7 @@ func (a alive) run(ctx context.Context) error {
 	}
 }
 
-// lastEnd returns how the gateway before this one ended, nil if there was none.
+// lastEnd returns how the previous run of the gateway ended, nil if there was none.
 func (a alive) lastEnd() *api.GatewayEnd {
 	if a.before.Last == 0 {
 		return nil
@@ -85,7 +85,7 @@ func (a alive) lastEnd() *api.GatewayEnd {
 		if beat := a.journal.LastBeat(); beat.After(end.LastAlive) {
 			end.LastAlive = beat
 		}
-	default: // an earlier version of this program wrote the last events
+	default: // an older version of this program wrote the last events
 	}
 	return end
 }

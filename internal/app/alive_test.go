@@ -16,7 +16,7 @@ import (
 	"sluice.io/sluice/internal/journal"
 )
 
-// TestStartsAndStops looks at what a start says of the run before it.
+// TestStartsAndStops checks what a start says about the previous run.
 func TestStartsAndStops(t *testing.T) {
 	dir := t.TempDir()
 	var l *journal.Log
@@ -72,17 +72,17 @@ func TestStartsAndStops(t *testing.T) {
 	begin(&api.GatewayEnd{How: api.EndStopped, LastAlive: stopped})
 	write()
 	wrote := last()
-	end() // killed: what it wrote last is its last sign of life
+	end() // killed: its last event is its last sign of life
 	begin(&api.GatewayEnd{How: api.EndKilled, LastAlive: wrote})
 	beat := time.Now().Add(time.Hour).UTC()
 	if err := l.Beat(beat); err != nil {
 		t.Fatal(err)
 	}
 	write()
-	end() // killed after a beat that is later than what it wrote
+	end() // killed after a beat that is later than its last event
 	begin(&api.GatewayEnd{How: api.EndKilled, LastAlive: beat})
 	a.stopped()
-	write() // as an earlier version does, which says nothing of starts and stops
+	write() // as an older version does, which does not record starts and stops
 	wrote = last()
 	end()
 	begin(&api.GatewayEnd{How: api.EndUnknown, LastAlive: wrote})
@@ -100,8 +100,7 @@ func TestStartsAndStops(t *testing.T) {
 	end()
 }
 
-// TestHeartbeat: the journal is told every ten seconds, and one that cannot be
-// written is told of once.
+// TestHeartbeat: the heartbeat is written every ten seconds, and a failure is logged once.
 func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zapcore.WarnLevel)
@@ -109,7 +108,7 @@ func TestHeartbeat(t *testing.T) {
 		a := alive{journal: l, log: zap.New(core)}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- a.run(ctx) }() // received below
+		go func() { ended <- a.run(ctx) }() // the test receives the result
 		began := time.Now()
 		for n := range 5 {
 			time.Sleep(10 * time.Second)
@@ -126,7 +125,7 @@ func TestHeartbeat(t *testing.T) {
 		if err := <-ended; err != nil || logs.Len() != 1 {
 			t.Errorf("%v, %d lines in the log", err, logs.Len())
 		}
-		a.started() // a journal that takes nothing does no harm
+		a.started() // a journal that refuses writes does no harm
 		a.stopped()
 		if logs.Len() != 3 {
 			t.Errorf("%v", logs.All())

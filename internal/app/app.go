@@ -1,6 +1,6 @@
-// Package app puts the parts together: it reads the configuration, builds every
-// part, connects them, reconciles what serves with what should, and stops in
-// order. It is the only package that knows all the others.
+// Package app connects the parts: it reads the configuration, builds every part, connects them,
+// reconciles the served models with the configured ones, and stops in order. It is the only
+// package that imports all the others.
 package app
 
 import (
@@ -31,30 +31,29 @@ import (
 	"sluice.io/sluice/internal/wire/httpapi"
 )
 
-// Options are what an App needs beside its configuration.
+// Options are the inputs of an App besides its configuration.
 type Options struct {
 	Config *config.Config
-	// Reload reads the configuration again, flags included. Without it a reload
-	// is refused.
+	// Reload reads the configuration again, flags included. If it is nil, a reload is refused.
 	Reload func() (*config.Config, error)
 	// OpenRuntime opens the runtime; nil means ONNX Runtime.
 	OpenRuntime func(cfg *config.Config, log *zap.Logger) (serving.Runtime, error)
-	// Listening is told the addresses once both listeners are open, Ready that the
-	// first pass over the repository is over. Both may be nil and must not block.
+	// Listening is called with the addresses when both listeners are open, Ready when the first
+	// pass over the repository is over. Both may be nil and must not block.
 	Listening func(Addresses)
 	Ready     func()
 	Logger    *zap.Logger
-	// SetLogLevel changes the least level that Logger writes; nil if that stays.
+	// SetLogLevel changes the lowest level that Logger writes; nil if it cannot change.
 	SetLogLevel func(level string) error
 	Build       Build
 }
 
-// Addresses are where the listeners listen.
+// Addresses are the addresses of the listeners.
 type Addresses struct {
 	HTTP, Admin net.Addr
 }
 
-// Build says which build this is.
+// Build identifies the build.
 type Build struct {
 	Version  string
 	Revision string // of the source code; may be empty
@@ -63,13 +62,13 @@ type Build struct {
 // App is the whole gateway.
 type App struct {
 	opts      Options
-	config    atomic.Pointer[config.Config] // as the last reload has left it
+	config    atomic.Pointer[config.Config] // as of the last reload
 	log       *zap.Logger
 	started   time.Time
 	runtime   serving.Runtime
 	repo      *registry.Repository
 	journal   *journal.Log
-	before    lastRun // the run of the gateway before this one
+	before    lastRun // the previous run of the gateway
 	outbox    *signals.Outbox
 	webhook   *signals.Webhook // nil if none is configured
 	router    *router.Router
@@ -81,11 +80,11 @@ type App struct {
 	admin     *admin.Server
 	stopping  chan struct{} // closed when the stop begins
 
-	collectAsUsual func() // ends what collectOften began
+	collectAsUsual func() // undoes collectOften
 }
 
-// New builds an App: it opens the runtime and the repository, and starts nothing.
-// Where Run is never called, Close gives back what New took.
+// New builds an App: it opens the runtime and the repository, and starts nothing. If Run is
+// never called, the caller must call Close.
 func New(opts Options) (*App, error) {
 	a := &App{opts: opts, log: opts.Logger, started: time.Now(), router: router.New(), stopping: make(chan struct{})}
 	a.config.Store(opts.Config)
@@ -127,7 +126,7 @@ func (a *App) open() (err error) {
 	return nil
 }
 
-// buildOutbox makes what delivers signals, which goes on from those of the journal.
+// buildOutbox makes the outbox, which continues with the journal's signals.
 func (a *App) buildOutbox(cfg *config.Config, store *signals.Store) (err error) {
 	options := signals.Options{
 		Journal: eventLog{a.journal}, Initial: firstBackoff, Max: cfg.Retrain.Webhook.MaxBackoff,
@@ -137,7 +136,7 @@ func (a *App) buildOutbox(cfg *config.Config, store *signals.Store) (err error) 
 	if a.webhook, err = newWebhook(&cfg.Retrain, a.opts.Build.Version, a.log); err != nil {
 		return err
 	}
-	if a.webhook != nil { // a nil pointer would be a Sink
+	if a.webhook != nil { // a nil pointer would be a non-nil Sink
 		options.Sink = a.webhook
 	}
 	if a.outbox, err = signals.New(store, options); err != nil {
@@ -147,24 +146,24 @@ func (a *App) buildOutbox(cfg *config.Config, store *signals.Store) (err error) 
 	return nil
 }
 
-// What nobody has needed to set of the delivery of signals.
+// Settings of the delivery of signals that are not configurable.
 const (
 	firstBackoff       = time.Second // docs/config.md says so at retrain.webhook.max_backoff
 	parallelDeliveries = 4
 )
 
-// newWebhook returns where signals are delivered to; nil if that is not configured.
+// newWebhook returns the receiver of signals, nil if none is configured.
 func newWebhook(c *config.Retrain, version string, log *zap.Logger) (*signals.Webhook, error) {
 	if c.Webhook.URL == "" {
-		return nil, nil //nolint:nilnil // none is not an error
+		return nil, nil //nolint:nilnil // no receiver is not an error
 	}
 	return signals.NewWebhook(signals.WebhookOptions{
 		URL: c.Webhook.URL, Secret: []byte(c.Webhook.Secret.Reveal()), Version: version, Logger: log.Named("signal"),
-		Source: cmp.Or(c.Source, config.Default().Retrain.Source), // CloudEvents have one, whatever the file says
+		Source: cmp.Or(c.Source, config.Default().Retrain.Source), // a CloudEvent must have a source
 	})
 }
 
-// eventLog is the journal for what writes events that depend on no others.
+// eventLog is the journal for events that depend on no other event.
 type eventLog struct{ log *journal.Log }
 
 // Append implements signals.Journal.
@@ -173,14 +172,14 @@ func (l eventLog) Append(e api.Event) (api.Event, error) { return l.log.Append(j
 // openJournal opens the journal in the data directory, or one in memory.
 func openJournal(dir string, log *zap.Logger) (*journal.Log, error) {
 	if dir == "" {
-		log.Warn("without a data directory (--data-dir) the journal is kept in memory: changes of routes and who made them are lost when the gateway stops")
+		log.Warn("the journal is in memory, since there is no data directory (--data-dir): changes of routes and their history are lost when the gateway stops")
 		return journal.Memory(), nil
 	}
 	return journal.Open(dir)
 }
 
-// Run serves until ctx ends or a part fails, and then stops everything in order.
-// It returns nil for an orderly stop.
+// Run serves until ctx ends or a part fails, and then stops everything in order. It returns nil
+// for an orderly stop.
 func (a *App) Run(ctx context.Context) error {
 	if err := a.listen(ctx); err != nil {
 		return errors.Join(err, a.Close())
@@ -191,13 +190,13 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info("listening", zap.String("http", a.http.Addr().String()), zap.String("admin", a.admin.Addr().String()))
 	alive := alive{journal: a.journal, before: a.before, build: a.opts.Build, log: a.log.Named("journal")}
 	alive.started()
-	// Each part has a goroutine of its own that stop waits for; the first that
-	// ends early stops the others.
+	// Each part has a goroutine of its own, and await waits for all. The first that fails stops
+	// the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	ended := make(chan error, 8)
 	start := func(name string, run func(context.Context) error) {
-		go func() { // received in stop
+		go func() { // await receives the result
 			err := run(parts)
 			if err != nil {
 				err = fmt.Errorf("%s: %w", name, err)
@@ -237,7 +236,7 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// loaded is told that the loads of the start have ended.
+// loaded is called when the loads of the start have ended.
 func (a *App) loaded() {
 	a.collectAsUsual()
 	if a.opts.Ready != nil {
@@ -256,14 +255,14 @@ func (a *App) listen(ctx context.Context) error {
 	return nil
 }
 
-// linger serves on for the configured time once readiness is off, so that load balancers
-// notice. It ends early if a part fails.
+// linger continues to serve for the configured time after readiness is off, so that load
+// balancers notice. It ends early if a part fails.
 func (a *App) linger(parts context.Context) {
 	delay := a.opts.Config.Server.ShutdownDelay
 	if delay == 0 || parts.Err() != nil {
 		return
 	}
-	a.log.Info("readiness is off, requests are still served", zap.Duration("shutdown_delay_seconds", delay))
+	a.log.Info("readiness is off; requests are still served", zap.Duration("shutdown_delay_seconds", delay))
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -272,12 +271,13 @@ func (a *App) linger(parts context.Context) {
 	}
 }
 
-// stop runs the stages in their order: listeners, deliveries, batchers and sessions. All of them together have until the deadline. Accepted requests have
-// half of that time; at half of what is then left, runs that still go on are terminated.
+// stop runs the stages in order: listeners, deliveries, batchers and sessions. All of them
+// together have until the deadline. Accepted requests have half of that time. At half of the
+// remaining time, runs in progress are terminated.
 func (a *App) stop(deadline time.Time, cancelParts func()) error {
 	var err error
 	stage := func(name string, until time.Time, shutdown func(context.Context) error) {
-		ctx, cancel := context.WithDeadline(context.Background(), until) //nolint:forbidigo // the stop outlives what asked for it
+		ctx, cancel := context.WithDeadline(context.Background(), until) //nolint:forbidigo // the stop outlives the context that asked for it
 		defer cancel()
 		if serr := shutdown(ctx); serr != nil {
 			err = errors.Join(err, fmt.Errorf("stop %s: %w", name, serr))
@@ -290,14 +290,14 @@ func (a *App) stop(deadline time.Time, cancelParts func()) error {
 	cancelParts()
 	stage("models", deadline, func(ctx context.Context) error { return a.reconcile.Shutdown(ctx, time.Until(deadline)) })
 	if !a.reconcile.Idle() {
-		a.log.Warn("a load or a run is cut off by the end of the process")
+		a.log.Warn("a load or a run still goes on; the end of the process ends it")
 		a.runtime = nil // calls still run in it: the end of the process frees it
 	}
 	return err
 }
 
-// await returns how the parts have ended. One that does not end in time is left to the
-// end of the process.
+// await returns the errors of the parts. A part that does not end in time goes on until the end
+// of the process.
 func (a *App) await(deadline time.Time, ended <-chan error) (err error) {
 	late := time.NewTimer(time.Until(deadline))
 	defer late.Stop()
@@ -307,14 +307,14 @@ func (a *App) await(deadline time.Time, ended <-chan error) (err error) {
 			err = errors.Join(err, e)
 		case <-late.C:
 			a.runtime = nil
-			return errors.Join(err, errors.New("a part still runs past the time to stop"))
+			return errors.Join(err, errors.New("a part did not end before the deadline of the stop"))
 		}
 	}
 	return err
 }
 
-// applied has the parts follow a reload, as far as reconcile does not. All of it was
-// checked when the configuration was read.
+// applied applies a reload to the parts that reconcile does not. Everything was checked when
+// the configuration was read.
 func (a *App) applied(cfg *config.Config) {
 	a.config.Store(cfg)
 	tokens := tokensOf(cfg)
@@ -323,7 +323,7 @@ func (a *App) applied(cfg *config.Config) {
 		err = errors.Join(err, a.opts.SetLogLevel(cfg.Log.Level))
 	}
 	if err != nil {
-		a.log.Error("a reload could not be applied as a whole", zap.Error(err))
+		a.log.Error("a reload was applied only in part", zap.Error(err))
 	}
 	a.front.SetAccessLog(front.AccessLog(cfg.Server.AccessLog))
 	a.outbox.SetHolding(cfg.Retrain.CoolDown, cfg.Retrain.Expire)
@@ -337,23 +337,23 @@ func (a *App) Reload(ctx context.Context, by api.Actor) (api.ReloadResult, error
 	return control{a}.Reload(ctx, by)
 }
 
-// endDeliveries waits for the deliveries in progress. One that is cut off is no
-// failure of the stop, since it is made again after the next start.
+// endDeliveries waits for the deliveries in progress. A delivery that is aborted is not a
+// failure of the stop, since it is repeated after the next start.
 func (a *App) endDeliveries(ctx context.Context) error {
 	if err := a.outbox.Shutdown(ctx); err != nil {
-		a.log.Warn("signals are delivered after the next start", zap.Error(err))
+		a.log.Warn("some signals are delivered only after the next start", zap.Error(err))
 	}
 	return nil
 }
 
-// Close gives back what New opened. Run calls it.
+// Close closes what New opened. Run calls it.
 func (a *App) Close() error {
 	var err error
 	if a.runtime != nil {
 		err = errors.Join(err, a.runtime.Close())
 		a.runtime = nil
 	}
-	if a.journal != nil { // kept: a reader that was cut off may ask it still, and is told that it is closed
+	if a.journal != nil { // the field is kept: a late reader may still call it, and gets the error that it is closed
 		err = errors.Join(err, a.journal.Close())
 	}
 	if a.repo != nil {

@@ -23,8 +23,7 @@ func (g *gateway) batching(t *testing.T, version string) api.BatchingStatus {
 	return m.Detail.Batching
 }
 
-// fixedRows is twice its input "x", FP32 [1, 3]; reshaped says that the graph holds a 1
-// of its own.
+// fixedRows is twice its input "x", FP32 [1, 3]. If reshaped, the graph has a 1 of its own.
 func fixedRows(reshaped bool) []byte {
 	g := onnxgen.New("fixed")
 	x := g.Input("x", infer.FP32, 1, 3)
@@ -61,8 +60,8 @@ func TestRelaxedModelsServe(t *testing.T) {
 	f("stubborn", "no, fixed rows", "cannot be made free: output 'y' has no free first dimension", "export the model with a free first dimension", 400)
 }
 
-// numbered is 10 times what 64 ids, INT64 [N, 2], are beyond 1000; it refuses others, so
-// all that is made up. If it mixes, the largest of the run is added.
+// numbered is 10 times the excess of 64 ids, INT64 [N, 2], over 1000. It refuses other ids, so
+// all made-up ones. If it mixes, the largest of the run is added.
 func numbered(mixes bool) []byte {
 	g := onnxgen.New("numbered")
 	ids := g.Op("Sub", g.Input("ids", infer.Int64, "N", 2), g.Init(onnxgen.Int64s([]int64{1000}, 1)))
@@ -141,7 +140,7 @@ func TestRealRequestsSettleBatching(t *testing.T) {
 	}
 }
 
-// The batcher is replaced while callers ask: each gets its answer.
+// The batcher is replaced while callers send requests: each gets its answer.
 func TestNoRequestIsLostWhenBatchingIsSettled(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "apart", 1, numbered(false))
@@ -150,7 +149,7 @@ func TestNoRequestIsLostWhenBatchingIsSettled(t *testing.T) {
 	ended := make(chan error, callers)
 	over := make(chan struct{})
 	for c := range callers {
-		go func() { // received below
+		go func() { // the test receives the result
 			for i := 0; ; i++ {
 				select {
 				case <-over:
@@ -174,7 +173,7 @@ func TestNoRequestIsLostWhenBatchingIsSettled(t *testing.T) {
 	for g.batching(t, "apart/1").Summary == "on trial" {
 		runtime.Gosched()
 	}
-	for range 50 { // and on from there
+	for range 50 { // and some more after that
 		g.batching(t, "apart/1")
 	}
 	close(over)

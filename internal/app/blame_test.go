@@ -17,12 +17,12 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// badRequests is how many a test sends that the model cannot stand.
+// badRequests is how many bad requests a test sends.
 const badRequests = 1000
 
-// lookups makes a repository with two versions of the model "words": "y", FP32 [N], is
-// the element of a table that the operator op finds for "x", INT64 [N]. Version 1 knows
-// 0 to 2, version 2 only 0 and 1.
+// lookups makes a repository with two versions of the model "words": "y", FP32 [N], is the
+// element of a table that the operator op finds for "x", INT64 [N]. Version 1 has the indices 0
+// to 2, version 2 only 0 and 1.
 func lookups(t *testing.T, op string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,8 +46,8 @@ func (g *gateway) word(t *testing.T, index int, user string) reply {
 	return r
 }
 
-// flood sends badRequests requests for the index bad beside callers of index 1, which
-// all must be answered. It returns what the bad ones were answered, by status.
+// flood sends badRequests requests for the index bad beside callers of index 1, which must all
+// be answered. It returns the answers to the bad ones, by status.
 func (g *gateway) flood(t *testing.T, bad int) map[int]string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -104,9 +104,9 @@ func underFlood(t *testing.T, op string, f func(t *testing.T, g *gateway)) {
 	}
 }
 
-// TestRefusedValues sends an index that is out of range for both versions. Gather checks
-// it and returns a status of its own. GatherElements throws, but the versions still answer
-// the example of their warm-up. Both are 400, and no failure of a version.
+// TestRefusedValues sends an index that is out of range for both versions. Gather checks it and
+// returns a status of its own. GatherElements throws, but the versions still answer the example
+// of their warm-up. Both are 400, and do not count as failures of a version.
 func TestRefusedValues(t *testing.T) {
 	for op, reason := range map[string]string{
 		"Gather":         "idx=7 must be within the inclusive range",
@@ -125,8 +125,8 @@ func TestRefusedValues(t *testing.T) {
 	}
 }
 
-// wantRefusal checks what a caller is told: the model, the node, its operator and the
-// reason, but no place in a source file.
+// wantRefusal checks the error text: the model, the node, its operator and the reason, but no
+// place in a source file.
 func wantRefusal(t *testing.T, text, op, reason string) {
 	t.Helper()
 	for _, part := range []string{"model 'words' refused the values of the request", op + " node", "Name:'" + op + "_0'", reason} {
@@ -153,7 +153,7 @@ func (g *gateway) wantRefusals(t *testing.T, n int64) {
 	if refused != n {
 		t.Errorf("%d refusals in the statistics, want %d", refused, n)
 	}
-	// What the gateway refuses itself is not among them.
+	// Requests that the gateway itself refuses are not counted.
 	if status, _ := g.call(t, http.MethodPost, g.url+"/v2/models/words/infer", `{"inputs":[]}`); status != http.StatusBadRequest {
 		t.Errorf("no input: %d", status)
 	}
@@ -198,7 +198,7 @@ func TestNeighbourOfRefusedValues(t *testing.T) {
 	}
 }
 
-// TestCanaryThatRefusesMore sends an index that only the stable version knows.
+// TestCanaryThatRefusesMore sends an index that only the stable version has.
 func TestCanaryThatRefusesMore(t *testing.T) {
 	underFlood(t, "Gather", func(t *testing.T, g *gateway) {
 		got := g.flood(t, 2)
@@ -212,7 +212,7 @@ func TestCanaryThatRefusesMore(t *testing.T) {
 	})
 }
 
-// TestVersionThatNeverWorked has a canary that fails whatever it gets, from its warm-up on.
+// TestVersionThatNeverWorked has a canary that fails on every request, from its warm-up on.
 func TestVersionThatNeverWorked(t *testing.T) {
 	dir := lookups(t, "GatherElements")
 	g := onnxgen.New("words")
@@ -223,7 +223,7 @@ func TestVersionThatNeverWorked(t *testing.T) {
 	gw.opensBreaker(t, "words", func(user string) reply { return gw.word(t, 1, user) })
 }
 
-// TestVersionThatBreaks has a canary that fails whatever it gets, but not in its warm-up.
+// TestVersionThatBreaks has a canary that fails on every request, but not in its warm-up.
 func TestVersionThatBreaks(t *testing.T) {
 	var broken atomic.Bool
 	fail := func(int) error {
@@ -245,7 +245,7 @@ func TestVersionThatBreaks(t *testing.T) {
 	})
 }
 
-// opensBreaker makes version 2 of a route a canary and calls until it is given up.
+// opensBreaker makes version 2 of a route a canary and sends requests until its breaker opens.
 func (g *gateway) opensBreaker(t *testing.T, route string, call func(user string) reply) {
 	t.Helper()
 	g.set(t, route, split(1, 2, 5000, `,"fallback":"stable"`))
@@ -260,6 +260,6 @@ func (g *gateway) opensBreaker(t *testing.T, route string, call func(user string
 		t.Errorf("%+v", v)
 	}
 	if failed != 5 {
-		t.Errorf("%d requests failed before the version was given up, want 5", failed)
+		t.Errorf("%d requests failed before the breaker opened, want 5", failed)
 	}
 }

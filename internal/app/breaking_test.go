@@ -14,8 +14,8 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// TestReloadThatBreaksARoute: what the repository holds by now must not take the
-// versions from a route that nobody changed.
+// TestReloadThatBreaksARoute: the current content of the repository must not take the versions
+// from a route that was not changed.
 func TestReloadThatBreaksARoute(t *testing.T) {
 	dir := triple(t)
 	g := start(t, dir)
@@ -45,12 +45,12 @@ func TestReloadThatBreaksARoute(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "double", "2")); err != nil {
 		t.Fatal(err)
 	}
-	// A folder that is gone stands in the way of no reload: its version goes on serving.
+	// A folder that is gone does not block a reload: its version goes on serving.
 	f(http.StatusOK, "the repository has no version 2")
 	if m := g.models(t)["double/2"]; m.State != api.StateReady {
 		t.Errorf("%+v", m)
 	}
-	// What is broken already stands in the way of nothing.
+	// A route that is already broken blocks nothing.
 	if err := g.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +63,8 @@ func TestReloadThatBreaksARoute(t *testing.T) {
 	}
 }
 
-// TestAllVariantsFitTheStableOne: a version that takes any width fits two that do
-// not fit each other.
+// TestAllVariantsFitTheStableOne: a version that takes any width is compatible with two that
+// are not compatible with each other.
 func TestAllVariantsFitTheStableOne(t *testing.T) {
 	dir := t.TempDir()
 	for i, width := range []any{"M", 3, 4} {
@@ -77,8 +77,7 @@ func TestAllVariantsFitTheStableOne(t *testing.T) {
 	}
 }
 
-// The token is no part of a route's document; a reload says all the same that it
-// is another one.
+// The token is not part of a route's document, but a reload reports that it has changed.
 func TestReloadTellsOfAnotherToken(t *testing.T) {
 	dir := demo(t)
 	route := func(token string) string {

@@ -11,26 +11,25 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// control is what the fronts may see and do of the models. It implements
-// admin.Control, and catalog makes it a front.Catalog.
+// control gives the fronts access to the models. It implements admin.Control, and catalog makes
+// it a front.Catalog.
 type control struct{ app *App }
 
-// catalog is control with readiness as the data plane asks for it.
+// catalog is control with readiness as a bool, for the data plane.
 type catalog struct{ control }
 
 // Ready implements front.Catalog.
 func (c catalog) Ready() bool { return c.control.Ready() == nil }
 
-// What readiness waits for, and why it goes.
+// The reasons why the gateway is not ready.
 var (
 	errStarting = infer.Errorf(infer.Unavailable, "models are still loading")
 	errStopping = infer.Errorf(infer.Unavailable, "the server is stopping")
 )
 
-// Ready implements admin.Control: nil once the first pass over the repository is
-// over and until the stop begins. A repository without a model that is read once only is
-// a wrong folder, and not ready. Under strict readiness every version must be ready as
-// well.
+// Ready implements admin.Control: nil after the first pass over the repository and until the
+// stop begins. A repository without models that is read only once is the wrong folder, and not
+// ready. Under strict readiness every version must be ready too.
 func (c control) Ready() error {
 	a := c.app
 	select {
@@ -42,7 +41,7 @@ func (c control) Ready() error {
 		return errStarting
 	}
 	if warnings := a.reconcile.Warnings(); len(warnings) > 0 && a.opts.Config.Repository.Control == config.ControlNone && len(a.reconcile.Models()) == 0 {
-		return infer.Errorf(infer.Unavailable, "there are 0 models to serve: %s", warnings[0]) // only a person can change that
+		return infer.Errorf(infer.Unavailable, "there are 0 models to serve: %s", warnings[0]) // only an operator can change that
 	}
 	if a.opts.Config.Server.StrictReadiness {
 		return missing(a.reconcile.Models())
@@ -50,8 +49,8 @@ func (c control) Ready() error {
 	return nil
 }
 
-// missing returns an error about the first version that should serve and does
-// not. One that goes because another took its place is not missed.
+// missing returns an error about the first version that should serve and does not. A version
+// that was replaced by another is ignored.
 func missing(list []api.ModelStatus) error {
 	serving := make(map[string]bool)
 	for _, m := range list {
@@ -111,12 +110,12 @@ func (c control) ModelReady(name string, version int64) error {
 // Versions implements front.Catalog.
 func (c control) Versions(name string) []int64 { return c.app.router.Versions(name) }
 
-// DefaultModel implements front.Catalog: the one that is configured, or the only one.
+// DefaultModel implements front.Catalog: the configured model, or the only one.
 func (c control) DefaultModel() (string, error) {
 	if name := cmp.Or(c.app.opts.Config.Server.DefaultModel, c.app.router.Only()); name != "" {
 		return name, nil
 	}
-	return "", infer.Errorf(infer.NotFound, "there is no default model: none is served, or several are and server.default_model names none of them")
+	return "", infer.Errorf(infer.NotFound, "there is no default model: no model is served, or several are and server.default_model is not set")
 }
 
 // Load implements front.Catalog and admin.Control.
@@ -138,21 +137,21 @@ func (c control) Reload(ctx context.Context, by api.Actor) (result api.ReloadRes
 	return result, err
 }
 
-// within waits for a change for as long as control.timeout says. One that takes longer
-// goes on without its caller.
+// within waits for a change, at most for control.timeout. A change that takes longer goes on
+// without its caller.
 func (c control) within(ctx context.Context, do func(context.Context) error) error {
 	limit := c.app.opts.Config.Control.Timeout
 	waiting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := do(waiting)
 	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
-		return infer.Errorf(infer.Unavailable, "not done within control.timeout (%v); a change that has begun goes on, and the list of models shows how far it is", limit)
+		return infer.Errorf(infer.Unavailable, "the change did not end within control.timeout (%v); it goes on, and the list of models shows its progress", limit)
 	}
 	return err
 }
 
-// Statistics implements httpapi.Statistics. A route has those of the versions that serve
-// it, under its own name.
+// Statistics implements httpapi.Statistics. A route has the statistics of the versions that
+// serve it, under its own name.
 func (c control) Statistics(name string, version int64) ([]oip.ModelStatistics, error) {
 	model := ""
 	if name != "" {

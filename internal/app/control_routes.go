@@ -54,7 +54,7 @@ func (c control) edit(ctx context.Context, do func(context.Context) (api.RouteRe
 	defer cancel()
 	result, err := do(ctx)
 	if infer.CodeOf(err) == infer.Deadline {
-		return api.RouteResult{}, infer.Errorf(infer.Unavailable, "not done within control.timeout (%v); nothing was changed", limit)
+		return api.RouteResult{}, infer.Errorf(infer.Unavailable, "the change did not end within control.timeout (%v); nothing was changed", limit)
 	}
 	return result, err
 }
@@ -72,7 +72,7 @@ func (c control) Events(after int64, limit int, filter admin.EventFilter) ([]api
 func (c control) VerifyJournal(ctx context.Context) (api.JournalReport, error) {
 	report, err := c.app.journal.Verify(ctx)
 	if report.Problem != "" {
-		c.app.log.Error("the journal is not what was written", zap.String("problem", report.Problem))
+		c.app.log.Error("the journal differs from what was written", zap.String("problem", report.Problem))
 	}
 	return report, err
 }
@@ -82,7 +82,7 @@ func (c control) ServedAt(name string, at time.Time) (api.ServedAt, error) {
 	return trail.At(trailLog{c.app.journal}, name, at, time.Now())
 }
 
-// trailLog is the journal as package trail reads it.
+// trailLog is the journal for package trail.
 type trailLog struct{ *journal.Log }
 
 // Each implements trail.Journal.

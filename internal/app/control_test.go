@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// TestControlTimeout holds that a caller is let go after control.timeout.
+// TestControlTimeout: a caller waits at most for control.timeout.
 func TestControlTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config.Default()

@@ -13,8 +13,8 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// TestDriftOnAFullDisk: what is detected while the journal cannot grow is told once
-// it can, though the rows look well by then, and is the same after a restart.
+// TestDriftOnAFullDisk: drift that is detected while the journal cannot grow is signalled as
+// soon as it can, even if the rows look well by then, and is the same after a restart.
 func TestDriftOnAFullDisk(t *testing.T) {
 	if !alone(t) {
 		return
@@ -61,7 +61,7 @@ func TestDriftOnAFullDisk(t *testing.T) {
 	}
 }
 
-// splitOther is a route that a number makes different from the last.
+// splitOther is a route that the number makes different from others.
 func splitOther(n int) string {
 	return `{"model":"double",` + split(1, 2, n)[1:]
 }

@@ -39,7 +39,7 @@ func doubleProfile(t *testing.T, version int64, seed uint64) *offline.Profile {
 	return p
 }
 
-// writeProfile puts a profile in place of a file, at once.
+// writeProfile replaces a file by a profile, atomically.
 func writeProfile(t testing.TB, file string, p *offline.Profile) {
 	t.Helper()
 	next, err := os.Create(file + ".next")
@@ -66,10 +66,10 @@ type drifts struct {
 	rng     *rand.Rand
 }
 
-// driftRows is how many rows a window has, unless a test says otherwise.
+// driftRows is how many rows a window has, unless a test sets another number.
 const driftRows = 400
 
-// compared returns the settings of "double", with more of drift.
+// compared returns the settings of "double", with more settings of drift.
 func (d *drifts) compared(more ...string) string {
 	rows := fmt.Sprintf("rows: %d", driftRows)
 	if len(more) > 0 {
@@ -78,7 +78,7 @@ func (d *drifts) compared(more ...string) string {
 	return fmt.Sprintf("models: {double: {%s, drift: {profile: %q, %s}}}", fakeModels, d.profile, rows)
 }
 
-// newDrifts makes a repository of so many versions, and a profile, and starts nothing.
+// newDrifts makes a repository with that many versions, and a profile, and starts nothing.
 func newDrifts(t *testing.T, versions int64) *drifts {
 	t.Helper()
 	d := &drifts{fakes: &fakes{}, dir: doubles(t, versions), profile: filepath.Join(t.TempDir(), "double.json"), rng: rand.New(rand.NewPCG(1, 2))}
@@ -91,7 +91,7 @@ func (d *drifts) start(t *testing.T, yaml ...string) {
 	d.gateway = startOn(t, d.fakes, d.dir, yaml...)
 }
 
-// feed sends rows, in requests of up to 10, after spoil has had its way with each.
+// feed sends rows, in requests of up to 10, after spoil has changed each.
 func (d *drifts) feed(t *testing.T, path string, rows int, spoil func(row []float64), header ...string) {
 	t.Helper()
 	for rows > 0 {
@@ -133,7 +133,7 @@ func (d *drifts) status(t *testing.T) (list []api.DriftStatus) {
 	return list
 }
 
-// stream returns where one version in a role stands.
+// stream returns the status of one version in a role.
 func (d *drifts) stream(t *testing.T, version int64, role string) api.DriftStatus {
 	t.Helper()
 	for _, s := range d.status(t) {
@@ -145,8 +145,8 @@ func (d *drifts) stream(t *testing.T, version int64, role string) api.DriftStatu
 	return api.DriftStatus{}
 }
 
-// counted waits until so many rows were counted of a version in a role, and
-// returns where it stands.
+// counted waits until that many rows were counted for a version in a role, and returns its
+// status.
 func (d *drifts) counted(t *testing.T, version int64, role string, rows uint64) api.DriftStatus {
 	t.Helper()
 	return d.until(t, version, role, func(s api.DriftStatus) bool { return s.Rows+s.Dropped >= rows })
@@ -164,7 +164,7 @@ func (d *drifts) until(t *testing.T, version int64, role string, ok func(s api.D
 	return api.DriftStatus{}
 }
 
-// signals returns what was signalled, oldest first.
+// signals returns the signals, oldest first.
 func (d *drifts) signals(t *testing.T) (list []api.Signal) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(d.must(t, http.MethodGet, d.admin+"/api/v1/signals", "")), &list); err != nil {
@@ -176,7 +176,7 @@ func (d *drifts) signals(t *testing.T) (list []api.Signal) {
 	return list
 }
 
-// signalled waits for so many signals and returns them.
+// signalled waits for that many signals and returns them.
 func (d *drifts) signalled(t *testing.T, n int) []api.Signal {
 	t.Helper()
 	for range 3000 {

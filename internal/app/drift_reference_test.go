@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// wrongProfiles are files that "double" cannot be compared with, and what is said.
+// wrongProfiles are files that "double" cannot be compared with, and the reasons.
 func wrongProfiles(t *testing.T) map[string]func(file string) {
 	t.Helper()
 	write := func(p *offline.Profile) func(string) { return func(file string) { writeProfile(t, file, p) } }
@@ -58,8 +58,8 @@ func TestStartWithAWrongProfile(t *testing.T) {
 	}
 }
 
-// TestReloadWithAWrongProfile: it is refused, and what is compared stays that,
-// also where a route is edited afterwards.
+// TestReloadWithAWrongProfile: the reload is refused, and the comparison stays the same, also
+// if a route is edited afterwards.
 func TestReloadWithAWrongProfile(t *testing.T) {
 	d := newDrifts(t, 2)
 	d.start(t, d.compared(), "routes: {double: {variants: [{version: 1, weight: 100%}]}}")
@@ -82,8 +82,8 @@ func TestReloadWithAWrongProfile(t *testing.T) {
 	d.counted(t, 1, api.RoleStable, 40)
 }
 
-// TestReloadOfAProfile: another one takes effect, the same one changes nothing,
-// and without one nothing is compared any more.
+// TestReloadOfAProfile: another profile takes effect, the same one changes nothing, and without
+// one nothing is compared any more.
 func TestReloadOfAProfile(t *testing.T) {
 	d := newDrifts(t, 1)
 	d.start(t, d.compared())
@@ -113,8 +113,7 @@ func TestReloadOfAProfile(t *testing.T) {
 	must(t, errors.Join(os.Remove(d.profile), d.stop()))
 }
 
-// TestProfileOfOneVersion: the other is not compared, which is no reason to refuse
-// it.
+// TestProfileOfOneVersion: the other version is not compared, and the profile is not refused.
 func TestProfileOfOneVersion(t *testing.T) {
 	d := newDrifts(t, 2)
 	writeProfile(t, d.profile, doubleProfile(t, 1, 1))
@@ -128,8 +127,8 @@ func TestProfileOfOneVersion(t *testing.T) {
 	}
 }
 
-// Two versions answer differently while nothing drifts: outputs that one of them
-// computed are compared with its own alone, inputs with both.
+// Two versions answer differently while nothing drifts: outputs that one of them computed are
+// compared only with its own, inputs with both.
 func TestProfileWithOutputsOfOneVersion(t *testing.T) {
 	d := newDrifts(t, 2)
 	p := doubleProfile(t, 0, 1)

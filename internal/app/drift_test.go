@@ -19,7 +19,7 @@ import (
 	"sluice.io/sluice/internal/testing/fake"
 )
 
-// TestDriftOfACanary: its answers change, and nothing else is found.
+// TestDriftOfACanary: its outputs change, and nothing else is found.
 func TestDriftOfACanary(t *testing.T) {
 	d := newDrifts(t, 3)
 	d.fakes.live = map[int64]fake.Options{2: {Compute: func(m *infer.Model, inputs []infer.Tensor) ([]infer.Tensor, error) {
@@ -64,7 +64,7 @@ func TestDriftOfACanary(t *testing.T) {
 	}
 }
 
-// TestDriftStaysOverEdits: edits of routes, and reloads, take no row from a window.
+// TestDriftStaysOverEdits: edits of routes, and reloads, lose no row of a window.
 func TestDriftStaysOverEdits(t *testing.T) {
 	d := newDrifts(t, 3)
 	d.start(t, d.compared())
@@ -89,8 +89,8 @@ func TestDriftStaysOverEdits(t *testing.T) {
 	}
 }
 
-// TestDriftAfterARestart: what is detected stays that, with what was found, and is
-// signalled once.
+// TestDriftAfterARestart: a detected stream stays detected, with its findings, and is signalled
+// once.
 func TestDriftAfterARestart(t *testing.T) {
 	d := newDrifts(t, 1)
 	settings := []string{dataIn(t.TempDir()), d.compared()}
@@ -120,8 +120,8 @@ func TestDriftAfterARestart(t *testing.T) {
 	}
 }
 
-// TestDetectedButNotTold: what is detected is signalled after a kill in between, even
-// where no window follows that would tell of it.
+// TestDetectedButNotTold: a detected drift is signalled after a kill before the signal, even if
+// no further window follows.
 func TestDetectedButNotTold(t *testing.T) {
 	d := newDrifts(t, 1)
 	d.start(t, d.compared(), dataIn(t.TempDir()))
@@ -138,7 +138,7 @@ func TestDetectedButNotTold(t *testing.T) {
 	}
 	must(t, log.Close())
 	must(t, d.stop())
-	for range 2 { // the second start has nothing to tell
+	for range 2 { // the second start has nothing to signal
 		d.start(t, d.compared(), dataIn(data))
 		list := d.signals(t)
 		if len(list) != 1 || list[0].ID != want.ID || list[0].Window != want.Window || list[0].Rows != want.Rows {
@@ -151,8 +151,8 @@ func TestDetectedButNotTold(t *testing.T) {
 	}
 }
 
-// TestWindowsOfFewRows say that nothing was judged, and are joined until they have rows
-// enough.
+// TestWindowsOfFewRows: they report that nothing was judged, and are joined until they have
+// enough rows.
 func TestWindowsOfFewRows(t *testing.T) {
 	d := newDrifts(t, 1)
 	d.start(t, d.compared("window: 1s"))
@@ -170,8 +170,8 @@ func TestWindowsOfFewRows(t *testing.T) {
 	}
 }
 
-// TestWhatIsLookedAt: of many requests a sample, of a large one some rows, and no
-// more than there is room for.
+// TestWhatIsLookedAt: a sample of many requests, some rows of a large one, and no more than
+// there is room for.
 func TestWhatIsLookedAt(t *testing.T) {
 	f := func(settings string, requests, rows int, counted, dropped uint64) {
 		t.Helper()
@@ -199,13 +199,13 @@ func TestWhatIsLookedAt(t *testing.T) {
 	f("sample: 100%", 100, 1, 100, 0)
 	f("max_rows_per_request: 16", 3, 300, 48, 0)
 	f("max_rows_per_request: 300", 3, 300, 900, 0)
-	f("max_rows_per_request: 300, max_buffer: 4KiB", 3, 300, 0, 900) // one is 7,200 bytes
+	f("max_rows_per_request: 300, max_buffer: 4KiB", 3, 300, 0, 900) // one request is 7,200 bytes
 }
 
-// TestWebhookHangs: it delays neither answers nor, beyond the time of one delivery,
-// the end of the gateway.
+// TestWebhookHangs: it delays neither the answers nor, beyond the time of one delivery, the end
+// of the gateway.
 func TestWebhookHangs(t *testing.T) {
-	const delivery = 3 * time.Second // what waits for one takes no less
+	const delivery = 3 * time.Second // a wait for one delivery takes no less
 	d := newDrifts(t, 1)
 	asked, let := make(chan struct{}, 10), make(chan struct{})
 	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -225,12 +225,12 @@ func TestWebhookHangs(t *testing.T) {
 	}
 	began = time.Now()
 	must(t, d.stop())
-	if took := time.Since(began); took > delivery+20*time.Second { // one after the other would take minutes
+	if took := time.Since(began); took > delivery+20*time.Second { // one delivery after another would take minutes
 		t.Errorf("the stop took %v", took)
 	}
 }
 
-// TestWebhookIsTold: once, and of what a reader needs.
+// TestWebhookIsTold: once, with all that a receiver needs.
 func TestWebhookIsTold(t *testing.T) {
 	d := newDrifts(t, 1)
 	bodies := make(chan string, 10)

@@ -17,7 +17,7 @@ import (
 	"sluice.io/sluice/internal/routes"
 )
 
-// reply is an answer as a caller sees it.
+// reply is an answer as a caller gets it.
 type reply struct {
 	status int
 	header http.Header
@@ -55,7 +55,7 @@ func (g *gateway) change(t *testing.T, method, route, match, body string, header
 	return r
 }
 
-// result reads the answer to an edit, which must be 200.
+// result parses the answer to an edit, which must be 200.
 func (r reply) result(t *testing.T) (result api.RouteResult) {
 	t.Helper()
 	if r.status != http.StatusOK {
@@ -67,7 +67,7 @@ func (r reply) result(t *testing.T) (result api.RouteResult) {
 	return result
 }
 
-// set replaces a route, whatever it is, and returns what became of it.
+// set replaces a route at any revision, and returns the result.
 func (g *gateway) set(t *testing.T, route, body string, headers ...string) api.RouteResult {
 	t.Helper()
 	return g.change(t, http.MethodPut, route, "*", body, headers...).result(t)
@@ -89,18 +89,18 @@ func (g *gateway) route(t *testing.T, name string) (route api.Route) {
 	return route
 }
 
-// quoted is a revision as ETag and If-Match have it.
+// quoted is a revision in ETag and If-Match.
 func quoted(revision int64) string { return fmt.Sprintf("\"%d\"", revision) }
 
-// split is the body of a PUT: so many basis points for a canary, the rest for the
-// stable version. Its callers are kept by the header User.
+// split is the body of a PUT: weight basis points for a canary, the rest for the stable
+// version. The header User is the sticky key.
 func split(stable, canary int64, weight int, more ...string) string {
 	return fmt.Sprintf(`{"variants":[{"version":%d,"weight":%d},{"version":%d,"weight":%d,"role":"canary"}],"sticky":{"header":"User"}%s}`,
 		stable, api.TotalWeight-weight, canary, weight, strings.Join(more, ""))
 }
 
-// journal returns the events after a number but for those of package trail, which
-// come with every start and every load.
+// journal returns the events after a number, except for those of package trail, which every
+// start and every load write.
 func (g *gateway) journal(t *testing.T, after int64) (events []api.Event) {
 	t.Helper()
 	for _, e := range g.events(t, after) {
@@ -122,8 +122,8 @@ func (g *gateway) events(t *testing.T, after int64) (events []api.Event) {
 	return events
 }
 
-// fold checks that the journal has no gap and that each event follows from those
-// before it, and returns the routes that it makes.
+// fold checks that the journal has no gap and that each event follows from those before it, and
+// returns the resulting routes.
 func (g *gateway) fold(t *testing.T) *routes.Set {
 	t.Helper()
 	set, last := routes.NewSet(), map[string]json.RawMessage{}
@@ -144,7 +144,7 @@ func (g *gateway) fold(t *testing.T) *routes.Set {
 	return set
 }
 
-// answered is what a prediction's answer says of itself.
+// answered is the version, route, reason and data of a prediction's answer.
 type answered struct{ version, route, reason, data string }
 
 // predict sends the row 1, 2, 3.
@@ -161,7 +161,7 @@ func (g *gateway) predict(t *testing.T, path string, headers ...string) answered
 	return answered{h.Get("Sluice-Version"), h.Get("Sluice-Route"), h.Get("Sluice-Reason"), fmt.Sprint(outputs(t, r.body)[0].Data)}
 }
 
-// assigned returns which version serves each of n keys.
+// assigned returns the version that serves each of n keys.
 func (g *gateway) assigned(t *testing.T, route string, n int) map[string]string {
 	t.Helper()
 	versions := map[string]string{}
@@ -187,8 +187,8 @@ func keysOf(assigned map[string]string, version string) []string {
 	return keys
 }
 
-// triple is a repository whose model "double" has three versions: the first
-// doubles, the second is 20 times its input, the third 30 times.
+// triple is a repository whose model "double" has three versions: the first doubles its input,
+// the second is 20 times its input, the third 30 times.
 func triple(t *testing.T) string {
 	t.Helper()
 	dir := demo(t)

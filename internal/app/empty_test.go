@@ -9,8 +9,8 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// An empty input of a model with some operators ends the process inside ONNX Runtime,
-// or shows memory that was not written: it is refused before it comes there.
+// With some operators an empty input ends the process inside ONNX Runtime, or reveals
+// uninitialised memory: it is refused before.
 func TestEmptyInputs(t *testing.T) {
 	const hidden, size = 8, 4
 	m := onnxgen.New("lstm") // x is [time, batch, size]
@@ -49,5 +49,5 @@ func TestEmptyInputs(t *testing.T) {
 	for _, model := range []string{"lstm", "einsum", "pick"} {
 		ask(model, "[1,1,4]", "1,2,3,4", http.StatusOK, "")
 	}
-	ask("double", "[0,3]", "", http.StatusOK, `"shape":[0,3]`) // others take it
+	ask("double", "[0,3]", "", http.StatusOK, `"shape":[0,3]`) // other models accept it
 }

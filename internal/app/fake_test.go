@@ -15,14 +15,14 @@ import (
 	"sluice.io/sluice/internal/testing/fake"
 )
 
-// fakes is a runtime whose models behave as a test says, whatever their files
-// hold: each doubles "x", FP32 [N, 3], to "y".
+// fakes is a runtime whose models behave as a test sets, whatever their files contain: each
+// doubles "x", FP32 [N, 3], to "y".
 type fakes struct {
 	live   map[int64]fake.Options // of the versions that answer callers, by number
 	shadow map[int64]fake.Options // of those that run as shadows
 
 	mu       sync.Mutex
-	sessions []*fakeSession // as they were loaded
+	sessions []*fakeSession // in the order of loading
 }
 
 // fakeSession is a model that fakes has loaded.
@@ -33,12 +33,11 @@ type fakeSession struct {
 	over     chan struct{} // closed with the session
 }
 
-// fakeInstances is the number of instances of a version that answers callers. A shadow
-// has one, which tells the two apart.
+// fakeInstances is the number of instances of a version that answers callers. A shadow has one,
+// which distinguishes the two.
 const fakeInstances = 2
 
-// fakeModels are the settings under which nothing runs but what callers send, for
-// the model "double".
+// fakeModels are settings of the model "double" with which only the requests of callers run.
 const fakeModels = "instances: 2, batching: {enabled: 'false'}, warmup: false"
 
 // Load implements serving.Runtime.
@@ -64,7 +63,7 @@ func (f *fakes) Load(_ *serving.File, v infer.Version, m config.Model) (serving.
 	return s, nil
 }
 
-// loaded returns the sessions of a version, those that are closed too.
+// loaded returns the sessions of a version, including closed ones.
 func (f *fakes) loaded(version int64) (live, shadows []*fakeSession) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -116,7 +115,7 @@ func (s *fakeSession) closed() bool {
 	}
 }
 
-// double computes what the models of fakes answer.
+// double computes the outputs of the models of fakes.
 func double(m *infer.Model, inputs []infer.Tensor) ([]infer.Tensor, error) {
 	y := inputs[0]
 	y.Name, y.Data = m.Outputs[0].Name, nil

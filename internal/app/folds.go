@@ -17,8 +17,8 @@ import (
 	"sluice.io/sluice/internal/trail"
 )
 
-// folds are the states that the events of the journal come to. A part goes on from its
-// own when the gateway starts; other ones are made for the snapshots of each cut.
+// folds are the states that follow from the events of the journal. A part continues from its
+// fold when the gateway starts. Each cut makes new folds for its snapshots.
 type folds struct {
 	routes  *routes.Fold
 	served  *trail.State
@@ -31,8 +31,8 @@ func newFolds() folds {
 	return folds{routes: routes.NewFold(), served: trail.NewState(), signals: signals.NewStore(), drift: driftwatch.NewFold(), run: &lastRun{}}
 }
 
-// list names the folds. A version is raised when the form of a snapshot changes, or what
-// a fold makes of an event: then it is made of the whole journal once.
+// list names the folds. Raise a version if the format of a snapshot changes, or the way in
+// which a fold applies an event: the fold is then made again from the whole journal.
 func (f folds) list(log *zap.Logger) []journal.NamedFold {
 	return []journal.NamedFold{
 		{Name: "routes", Version: 1, Fold: f.routes},
@@ -43,8 +43,8 @@ func (f folds) list(log *zap.Logger) []journal.NamedFold {
 	}
 }
 
-// served is what served. An event of it that cannot be read is passed over, since nothing
-// but the trail depends on it.
+// served is the fold of what served. It skips an event that cannot be read, since only the
+// trail depends on it.
 type served struct {
 	*trail.State
 
@@ -53,12 +53,12 @@ type served struct {
 
 func (s served) Apply(e api.Event) error {
 	if err := s.State.Apply(e); err != nil {
-		s.log.Warn("an event of what served cannot be read", zap.Error(err))
+		s.log.Warn("an event of the trail cannot be read", zap.Error(err))
 	}
 	return nil
 }
 
-// lastRun is how the last run of the gateway ended, as far as events say.
+// lastRun is how the last run of the gateway ended, as far as events show.
 type lastRun struct {
 	Turn    string    `json:"turn"` // the type of the last start or stop; empty if there is none
 	TurnSeq int64     `json:"turn_seq"`
@@ -101,15 +101,15 @@ func (a *App) replay(cfg *config.Config) error {
 	began := time.Now()
 	f := newFolds()
 	declared, err := f.resume(a.journal.Restore, a.log)
-	if err != nil { // the events decide, and a snapshot is only what they come to
-		a.log.Warn("the snapshots of the journal do not fit its events; all events are read", zap.Error(err))
+	if err != nil { // the events decide; a snapshot is only derived from them
+		a.log.Warn("the snapshots of the journal do not match its events; all events are read", zap.Error(err))
 		f = newFolds()
 		if declared, err = f.resume(a.journal.Rebuild, a.log); err != nil {
 			return fmt.Errorf("journal: %w", err)
 		}
 	}
 	if unnamed, err := a.journal.Unnamed(); err != nil || len(unnamed) > 0 {
-		a.log.Warn("segments in the data directory are not used: a crash left them, or journal.db is of an older backup",
+		a.log.Warn("segments in the data directory are not used: a crash left them, or journal.db is from an older backup",
 			zap.Strings("files", unnamed), zap.Error(err))
 	}
 	if last := a.journal.Last(); last > 0 {
@@ -121,7 +121,7 @@ func (a *App) replay(cfg *config.Config) error {
 	return a.buildOutbox(cfg, f.signals)
 }
 
-// newCutter returns what keeps the part of the journal small that a start reads.
+// newCutter returns the cutter, which bounds the part of the journal that a start reads.
 func (a *App) newCutter(cfg *config.Config) *journal.Cutter {
 	log := a.log.Named("journal")
 	return journal.NewCutter(a.journal, journal.CutterOptions{
@@ -130,8 +130,8 @@ func (a *App) newCutter(cfg *config.Config) *journal.Cutter {
 	})
 }
 
-// VerifyJournal reads the whole journal in a data directory, archived segments included,
-// and returns what is wrong with it. No gateway may have it open.
+// VerifyJournal reads the whole journal in a data directory, archived segments included, and
+// returns its problems. No gateway may have it open.
 func VerifyJournal(ctx context.Context, dir string) (api.JournalReport, error) {
 	return journal.Verify(ctx, dir)
 }

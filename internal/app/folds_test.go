@@ -23,7 +23,7 @@ import (
 	"sluice.io/sluice/internal/trail"
 )
 
-// openIn opens the journal of an App that has nothing else.
+// openIn opens the journal of an App without other parts.
 func openIn(t testing.TB, dir string, change func(c *config.Journal)) (*App, *journal.Cutter) {
 	t.Helper()
 	l, err := journal.Open(dir)
@@ -57,7 +57,7 @@ func oldJournal(t *testing.T) (dir string) {
 }
 
 // TestOldJournal folds the journal that revision 0934447 wrote: it has the routes and the
-// signals that the gateway of then said it had, before and after it is cut.
+// signals that the gateway had then, before and after a cut.
 func TestOldJournal(t *testing.T) {
 	dir := oldJournal(t)
 	type answers struct {
@@ -68,7 +68,7 @@ func TestOldJournal(t *testing.T) {
 	if err := json.Unmarshal(fixture(t, "journal-0934447.json"), &want); err != nil {
 		t.Fatal(err)
 	}
-	want.Routes = want.Routes[1:] // without that of a model, which the journal does not know
+	want.Routes = want.Routes[1:] // without the implied one of a model, which the journal does not have
 	var before folds
 	for round := range 3 {
 		a, cutter := openIn(t, dir, nil)
@@ -108,13 +108,13 @@ func TestOldJournal(t *testing.T) {
 	}
 }
 
-// forgetful is a fold whose snapshot says that there were no routes.
+// forgetful is a fold whose snapshot has no routes.
 type forgetful struct{ *routes.Fold }
 
 func (forgetful) Apply(api.Event) error { return nil }
 
-// TestRebuild: routes whose snapshot does not fit the events after it are made of all
-// events, and so is the next snapshot.
+// TestRebuild: if a snapshot of routes does not match the events after it, the routes are made
+// from all events, and so is the next snapshot.
 func TestRebuild(t *testing.T) {
 	dir := oldJournal(t)
 	a, _ := openIn(t, dir, nil)
@@ -162,9 +162,9 @@ func fixture(t *testing.T, name string) []byte {
 	return data
 }
 
-// BenchmarkMillion is what a start has to do with a journal of 1,000,000 events of all
-// kinds, of which the most are archived, and what reading all of it takes. It writes them
-// first, which takes half a minute.
+// BenchmarkMillion is what a start does with a journal of 1,000,000 events of all kinds, most
+// of them archived, and how long it takes to read all of it. It first writes them, which takes
+// half a minute.
 func BenchmarkMillion(b *testing.B) {
 	dir := b.TempDir()
 	writeMillion(b, dir)
@@ -220,7 +220,7 @@ func writeMillion(b *testing.B, dir string) {
 		if _, err := a.journal.AppendAll(journal.Any, batch); err != nil {
 			b.Fatal(err)
 		}
-		if batch = nil; (n+1)%50_000 != 0 || n+1 == million { // the last 50,000 stay, which is the most that may
+		if batch = nil; (n+1)%50_000 != 0 || n+1 == million { // the last 50,000 stay, the most that may
 			continue
 		}
 		began := time.Now()
@@ -239,7 +239,7 @@ func writeMillion(b *testing.B, dir string) {
 // begun is the time of the first event.
 var begun = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// writer makes events such as a busy gateway writes.
+// writer makes events like those of a busy gateway.
 type writer struct{ routes *routes.Set }
 
 func (w *writer) event(b *testing.B, n int) api.Event {

@@ -97,7 +97,7 @@ func limits(s *config.Server) httpapi.Limits {
 	}
 }
 
-// exposeMetrics lets a scrape ask the parts what they know.
+// exposeMetrics connects the metrics with the parts that a scrape asks.
 func (a *App) exposeMetrics() {
 	a.metrics.Watch(metrics.Sources{
 		Version: a.opts.Build.Version, Revision: a.opts.Build.Revision, Runtime: a.runtime.Describe(),
@@ -123,7 +123,7 @@ func (a *App) exposeMetrics() {
 	})
 }
 
-// queued is how many requests wait, of the versions that have served.
+// queued is how many requests wait, for each version that has served.
 func (a *App) queued() map[infer.Version]int64 {
 	queued := map[infer.Version]int64{}
 	for v, s := range a.reconcile.Served() {
@@ -132,7 +132,7 @@ func (a *App) queued() map[infer.Version]int64 {
 	return queued
 }
 
-// runTimes is what is known of the run times of the versions that have served.
+// runTimes has the fitted run times of the versions that have served.
 func (a *App) runTimes() map[infer.Version]metrics.RunTime {
 	times := map[infer.Version]metrics.RunTime{}
 	for v, s := range a.reconcile.Served() {

@@ -19,12 +19,12 @@ import (
 // inChild marks the process in which files cannot grow.
 const inChild = "SLUICE_TEST_FULL_DISK"
 
-// alone reports whether a test runs in a process of its own, and runs it in one
-// where it does not: the limit on the size of files is the process's.
+// alone reports whether the test runs in a process of its own. If not, it runs the test in one:
+// the limit on the size of files belongs to the process.
 func alone(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(inChild) != "" {
-		signal.Ignore(syscall.SIGXFSZ) // then a write says that the file is too large
+		signal.Ignore(syscall.SIGXFSZ) // a write then fails with the error that the file is too large
 		return true
 	}
 	self, err := os.Executable()
@@ -81,8 +81,8 @@ func limited(t *testing.T, size int64, f func()) {
 	f()
 }
 
-// fullDisk changes things until the journal cannot grow, looks at what goes on,
-// and makes room again.
+// fullDisk makes changes until the journal cannot grow, checks what still works, and makes room
+// again.
 func fullDisk(t *testing.T, g *gateway, dir, data string) {
 	t.Helper()
 	journal, err := os.Stat(filepath.Join(data, "journal.db"))
@@ -127,7 +127,7 @@ func fullDisk(t *testing.T, g *gateway, dir, data string) {
 			i++
 		}
 		refused(put(split(1, 2, i)))
-		refused(put(split(2, 3, 500))) // another version is loaded for nothing, and given back
+		refused(put(split(2, 3, 500))) // another version is loaded in vain, and unloaded
 		refused(reload)                // a file with many routes is applied as a whole or not at all
 	})
 	put(split(1, 2, 700))().result(t)

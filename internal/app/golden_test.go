@@ -14,8 +14,8 @@ import (
 	"sluice.io/sluice/internal/testing/golden"
 )
 
-// TestGolden sends held-out rows to every demo model and compares with what
-// Python onnxruntime computed. testdata/golden/README.md describes the files.
+// TestGolden sends held-out rows to every demo model and compares with the answers of Python
+// onnxruntime. testdata/golden/README.md describes the files.
 func TestGolden(t *testing.T) {
 	g := start(t, filepath.Join("..", "..", "models"), "defaults: {versions: all}")
 	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "golden", "*.json"))
@@ -56,9 +56,9 @@ func checkGolden(t *testing.T, g *gateway, file string) {
 	}
 }
 
-// TestJoinedRowsAreGolden sends the held-out rows one by one and all at once, so
-// that the batcher joins them, and compares with the answers to all of them in
-// one request: joined equals alone, within the golden tolerance.
+// TestJoinedRowsAreGolden sends the held-out rows one by one and all at the same time, so that
+// the batcher joins them, and compares with the answers to all of them in one request: joined
+// rows equal single ones, within the golden tolerance.
 func TestJoinedRowsAreGolden(t *testing.T) {
 	g := start(t, filepath.Join("..", "..", "models"), "defaults: {versions: all, instances: 1}")
 	f := golden.Read(t, filepath.Join("..", "..", "testdata", "golden", "digits-1.json"))

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// census counts the goroutines of this process by the line that started them. It
-// leaves out those that wait in fasthttp's pool: how many they are depends on how
-// many connections were open at once, and they stay for up to ten seconds. One that
-// has a connection, or that hangs in a handler, is counted. Nor does it count a
-// batcher's workers that wait for work: a worker has a goroutine once it was roused often
-// enough, and the batcher's Run, which waits for all its workers, is counted.
+// census counts the goroutines of this process by the line that started them. It leaves out
+// those that wait in fasthttp's pool: their number depends on how many connections were open at
+// the same time, and they stay for up to ten seconds. A goroutine that has a connection, or
+// that hangs in a handler, is counted. It also leaves out a batcher's workers that wait for
+// work: a worker has a goroutine after it was woken often enough, and the batcher's Run, which
+// waits for all its workers, is counted.
 func census() map[string]int {
 	text := make([]byte, 1<<20)
 	for {
@@ -49,7 +49,8 @@ func census() map[string]int {
 	return counts
 }
 
-// begun names the func that was given to a WaitGroup, of the calls of its goroutine.
+// begun returns the name of the func that was given to a WaitGroup, from the calls of its
+// goroutine.
 func begun(calls string) (name string) {
 	for line := range strings.Lines(calls) {
 		if !strings.HasPrefix(line, "\t") && !strings.HasPrefix(line, "sync.(*WaitGroup).Go.func1(") {
@@ -61,8 +62,8 @@ func begun(calls string) (name string) {
 	return name
 }
 
-// settled waits until no goroutine ends any more, and none begins: what was loaded
-// just now may not have started all of its own. It returns the census.
+// settled waits until no goroutine ends or begins any more: a model that was just loaded may
+// not have started all of its own. It returns the census.
 func settled(t *testing.T) map[string]int {
 	t.Helper()
 	last := census()
@@ -77,8 +78,8 @@ func settled(t *testing.T) map[string]int {
 	return last
 }
 
-// grown waits for up to within until no line has started more goroutines that
-// still live than before, and names those that have.
+// grown waits for up to within until no line has started more goroutines that still live than
+// before, and returns the lines that have.
 func grown(before map[string]int, within time.Duration) (lines []string) {
 	for end := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
 		http.DefaultClient.CloseIdleConnections()
@@ -95,8 +96,8 @@ func grown(before map[string]int, within time.Duration) (lines []string) {
 	}
 }
 
-// noMore fails the test for goroutines that before did not have. A machine that is
-// busy may be slow to end them, so it waits long.
+// noMore fails the test for goroutines that before did not have. A busy machine may be slow to
+// end them, so it waits long.
 func noMore(t *testing.T, before map[string]int) {
 	t.Helper()
 	for _, line := range grown(before, 30*time.Second) {
@@ -104,8 +105,8 @@ func noMore(t *testing.T, before map[string]int) {
 	}
 }
 
-// finds waits until one line, which holds part, has started one goroutine more
-// than before: on a busy machine others may still be on their way out.
+// finds waits until only one line, which contains part, has started one goroutine more than
+// before: on a busy machine others may still be ending.
 func finds(t *testing.T, before map[string]int, part string) {
 	t.Helper()
 	var lines []string
@@ -117,8 +118,8 @@ func finds(t *testing.T, before map[string]int, part string) {
 	t.Errorf("%q, want one of %s", lines, part)
 }
 
-// One goroutine too many is found, wherever it hangs: in a test of its own, or in
-// a connection that nobody closes.
+// One additional goroutine is found, wherever it hangs: in a test of its own, or in a
+// connection that is never closed.
 func TestCensusFindsOneLeak(t *testing.T) {
 	g := start(t, demo(t))
 	soak(t, g, 100*time.Millisecond)

@@ -25,8 +25,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Idle connections of the default client live as long as the process; fasthttp's
-	// pool of workers notices its end only after up to ten seconds.
+	// Idle connections of the default client live as long as the process. fasthttp's pool of
+	// workers notices its end only after up to ten seconds.
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		http.DefaultClient.CloseIdleConnections()
 		os.Exit(code)
@@ -40,24 +40,24 @@ type gateway struct {
 	http       string // "127.0.0.1:…"
 	file       string // its configuration
 	stop       func() error
-	level      atomic.Value // the least level of the log, as the last reload said it
-	unclean    bool         // the test itself has looked at what stop returns
+	level      atomic.Value // the lowest level of the log, as of the last reload
+	unclean    bool         // the test itself has checked the error of stop
 }
 
-// start runs a gateway over a repository until the test ends. yaml holds further
-// settings; addresses are chosen here.
+// start runs a gateway over a repository until the test ends. yaml has further settings; the
+// addresses are chosen here.
 func start(t testing.TB, repository string, yaml ...string) *gateway {
 	t.Helper()
 	return startOn(t, nil, repository, yaml...)
 }
 
-// startOn is start on another runtime than ONNX Runtime.
+// startOn is start on a runtime other than ONNX Runtime.
 func startOn(t testing.TB, runtime serving.Runtime, repository string, yaml ...string) *gateway {
 	t.Helper()
 	return startLogging(t, zaptest.NewLogger(t, zaptest.Level(logLevel)), runtime, repository, yaml...)
 }
 
-// startLogging is startOn with a log of one's own.
+// startLogging is startOn with a given log.
 func startLogging(t testing.TB, log *zap.Logger, runtime serving.Runtime, repository string, yaml ...string) *gateway {
 	t.Helper()
 	g := launch(t, log, runtime, repository, yaml...)
@@ -92,7 +92,7 @@ func launch(t testing.TB, log *zap.Logger, runtime serving.Runtime, repository s
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	g.stop = func() error {
-		http.DefaultClient.CloseIdleConnections() // the gateway would wait for them to take leave
+		http.DefaultClient.CloseIdleConnections() // the gateway would wait until they are closed
 		cancel()
 		err := <-ended
 		ended <- err // for the next call
@@ -125,8 +125,8 @@ func (g *gateway) configure(t testing.TB, repository string, yaml ...string) {
 	}
 }
 
-// extra takes the entries that begin with prefix out of yaml and returns them as
-// further keys of that section.
+// extra removes the entries that begin with prefix from yaml and returns them as further keys
+// of that section.
 func extra(prefix string, yaml *[]string) string {
 	var keys strings.Builder
 	var rest []string
@@ -172,7 +172,7 @@ func (g *gateway) call(t testing.TB, method, url, body string) (int, string) {
 	return resp.StatusCode, string(text)
 }
 
-// must is call where only 200 is right.
+// must is call if only 200 is right.
 func (g *gateway) must(t testing.TB, method, url, body string) string {
 	t.Helper()
 	status, text := g.call(t, method, url, body)

@@ -11,8 +11,8 @@ import (
 	"sluice.io/sluice/internal/testing/fake"
 )
 
-// held is a model whose runs, all but the first, last until they are let go,
-// whatever terminates them.
+// held is a model whose runs, except for the first, last until they are released, even if they
+// are terminated.
 type held struct {
 	running atomic.Int64
 	let     chan struct{}
@@ -32,12 +32,12 @@ func (h *held) options() fake.Options {
 	}}
 }
 
-// askers sends n requests at once. What they get comes in any order.
+// askers sends n requests at the same time. The replies come in any order.
 func (g *gateway) askers(t *testing.T, path string, n int) <-chan reply {
 	t.Helper()
 	replies := make(chan reply, n)
 	for range n {
-		go func() { // received by the test
+		go func() { // the test receives the replies
 			r, err := g.send(t.Context(), http.MethodPost, g.url+"/v2/models/"+path+"/infer", doubleRequest)
 			if err != nil {
 				t.Error(err)
@@ -48,14 +48,13 @@ func (g *gateway) askers(t *testing.T, path string, n int) <-chan reply {
 	return replies
 }
 
-// TestUnloadDuringRuns unloads a version whose runs do not end in time: its
-// callers are let go, it is listed as unloading, and is freed when the last run
-// has returned.
+// TestUnloadDuringRuns unloads a version whose runs do not end in time: its callers get an
+// error, it is listed as unloading, and is freed when the last run has returned.
 func TestUnloadDuringRuns(t *testing.T) {
 	h := newHeld()
 	runtime := &fakes{live: map[int64]fake.Options{1: h.options()}}
 	g := startOn(t, runtime, doubles(t, 1), "repository.control: explicit", "repository.load: ['*']", "unload_timeout: 200ms", "models: {double: {timeout: 3s, "+fakeModels+"}}")
-	g.predict(t, "double")              // what has answered nothing yet has no series
+	g.predict(t, "double")              // a version without an answered request has no series
 	replies := g.askers(t, "double", 4) // two run, two wait
 	eventually(t, func() bool {
 		return h.running.Load() == fakeInstances && g.series(t, "sluice_queued_requests", `model="double"`) == 2
@@ -71,7 +70,8 @@ func TestUnloadDuringRuns(t *testing.T) {
 	if status, text := g.call(t, http.MethodPost, g.url+"/v2/models/double/infer", doubleRequest); status != http.StatusNotFound {
 		t.Errorf("a new request: %d %s", status, text)
 	}
-	// Who waited is told at the limit; who runs, at the latest when its own has passed.
+	// Waiting requests get an error at the limit; running ones at the latest when their own
+	// limit has passed.
 	statuses := map[int]int{}
 	for range 4 {
 		r := <-replies
@@ -87,7 +87,7 @@ func TestUnloadDuringRuns(t *testing.T) {
 	if len(live) != 1 || live[0].closed() || h.running.Load() != fakeInstances {
 		t.Errorf("freed while %d runs go on", h.running.Load())
 	}
-	// It can be loaded again beside itself.
+	// It can be loaded again while the old one unloads.
 	g.must(t, http.MethodPost, g.url+"/v2/repository/models/double/load", "")
 	state(api.StateReady)
 	if live[0].closed() {
@@ -103,8 +103,8 @@ func TestUnloadDuringRuns(t *testing.T) {
 	}
 }
 
-// TestReplacedDuringRuns takes a version out of service while its runs go on and
-// end in time: each is answered by the version that its headers name.
+// TestReplacedDuringRuns takes a version out of service while its runs go on and end in time:
+// the version that the headers name has answered each.
 func TestReplacedDuringRuns(t *testing.T) {
 	dir := doubles(t, 3)
 	old := newHeld()

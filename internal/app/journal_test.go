@@ -27,7 +27,8 @@ import (
 // dataIn is the setting that keeps the journal in a folder.
 func dataIn(dir string) string { return fmt.Sprintf("data_dir: %q", dir) }
 
-// A start says which routes are not as the file says, since the API changed them before.
+// TestStartNamesRoutesThatDiffer: a start reports the routes that the API has changed and that
+// differ from the file.
 func TestStartNamesRoutesThatDiffer(t *testing.T) {
 	dir, data := doubles(t, 2), t.TempDir()
 	const file = "routes: {double: {variants: [{version: 1, weight: 100%}]}}"
@@ -48,12 +49,12 @@ func TestStartNamesRoutesThatDiffer(t *testing.T) {
 	begin(1)
 }
 
-// TestRestart stops a gateway and starts another on the same data: routes,
-// revisions and slots are those from before.
+// TestRestart stops a gateway and starts another on the same data: routes, revisions and slots
+// are the same as before.
 func TestRestart(t *testing.T) {
 	dir, data := triple(t), filepath.Join(t.TempDir(), "data")
 	g := start(t, dir, dataIn(data))
-	for _, weight := range []int{500, 2000, 300, 1000} { // slots that weights alone do not tell
+	for _, weight := range []int{500, 2000, 300, 1000} { // slots that do not follow from the weights
 		g.set(t, "double", split(1, 2, weight), "Sluice-Actor", "alice", "Sluice-Change-Reason", "ramp")
 	}
 	g.set(t, "shop", split(2, 3, 5000, `,"model":"double","shadows":[{"version":1,"sample":100}],"fallback":"stable"`))
@@ -82,8 +83,8 @@ func TestRestart(t *testing.T) {
 	g.fold(t)
 }
 
-// TestRestartWithoutAVersion: a version that a route names and that is gone, or
-// no longer loads, is told; what can serve does.
+// TestRestartWithoutAVersion: a version that a route names and that is gone, or no longer
+// loads, is reported. The others serve.
 func TestRestartWithoutAVersion(t *testing.T) {
 	dir, data := triple(t), t.TempDir()
 	g := start(t, dir, dataIn(data))
@@ -119,7 +120,7 @@ func TestRestartWithoutAVersion(t *testing.T) {
 	g.fold(t)
 }
 
-// TestJournalIsTheTrail reads who did what, and why.
+// TestJournalIsTheTrail reads the actors, the changes and their reasons.
 func TestJournalIsTheTrail(t *testing.T) {
 	const token = "a-token-of-twenty-letters"
 	g := start(t, triple(t), "repository.control: explicit", "admin.tokens: {alice: "+token+"}")
@@ -173,7 +174,7 @@ func TestJournalIsTheTrail(t *testing.T) {
 	}
 }
 
-// TestLoadsAreInTheTrail: what else an operator does is written down too.
+// TestLoadsAreInTheTrail: other actions of operators are recorded too.
 func TestLoadsAreInTheTrail(t *testing.T) {
 	g := start(t, triple(t), "repository.control: explicit")
 	for _, verb := range []string{"load", "unload"} {
@@ -197,8 +198,8 @@ func fileRoute(name string, canary int, more ...string) string {
 	return fmt.Sprintf("  %s: {model: double, variants: [{version: 1, weight: %d%%}, {version: 2, weight: %d%%, role: canary}]%s}\n", name, 100-canary, canary, strings.Join(more, ""))
 }
 
-// TestFileAndEditsMeet follows DESIGN: only a route whose own entry in the file
-// changed, appeared or vanished is applied.
+// TestFileAndEditsMeet follows DESIGN: a route is applied only if its own entry in the file
+// changed, appeared or vanished.
 func TestFileAndEditsMeet(t *testing.T) {
 	dir, data := triple(t), t.TempDir()
 	file := func(routes ...string) []string { return []string{dataIn(data), "routes:\n" + strings.Join(routes, "")} }
@@ -244,7 +245,7 @@ func TestFileAndEditsMeet(t *testing.T) {
 		t.Errorf("%+v %s", result, diff)
 	}
 
-	// A route that the API deleted stays so until its entry changes.
+	// A route that was deleted through the API stays deleted until its entry changes.
 	g.change(t, http.MethodDelete, "c", "*", "").result(t)
 	if result = reload(fileRoute("a", 6), fileRoute("c", 1)); len(result.Changed) != 0 || len(result.Differing) != 1 {
 		t.Errorf("%+v", result)
@@ -259,7 +260,7 @@ func TestFileAndEditsMeet(t *testing.T) {
 	g.fold(t)
 }
 
-// TestReloadWithABadRoute applies nothing of the file, and names all that is wrong.
+// TestReloadWithABadRoute applies nothing of the file, and reports all problems.
 func TestReloadWithABadRoute(t *testing.T) {
 	dir := triple(t)
 	put(t, dir, "double", 4, []byte("this is not ONNX"))
@@ -297,7 +298,7 @@ func TestReloadWithABadRoute(t *testing.T) {
 	})
 }
 
-// TestTenWriters races edits that name the same revision: exactly one wins each.
+// TestTenWriters races edits that name the same revision: exactly one of them wins.
 func TestTenWriters(t *testing.T) {
 	g := start(t, triple(t), dataIn(t.TempDir()))
 	const writers, rounds = 10, 20
@@ -346,8 +347,8 @@ func TestTenWriters(t *testing.T) {
 	g.fold(t)
 }
 
-// TestJournalsThatAreNone: the gateway does not start on what it cannot read, and
-// leaves it as it is.
+// TestJournalsThatAreNone: the gateway does not start on a file that it cannot read, and does
+// not change it.
 func TestJournalsThatAreNone(t *testing.T) {
 	dir, data := triple(t), t.TempDir()
 	g := start(t, dir, dataIn(data))
@@ -405,7 +406,7 @@ func refusedStart(t *testing.T, repository, data string, log *zap.Logger) error 
 	return a.Close()
 }
 
-// TestOneGatewayOnADataDirectory: a second one is refused while the first runs on.
+// TestOneGatewayOnADataDirectory: a second one is refused while the first one runs.
 func TestOneGatewayOnADataDirectory(t *testing.T) {
 	dir, data := triple(t), t.TempDir()
 	g := start(t, dir, dataIn(data))

@@ -43,7 +43,7 @@ func (g *gateway) answer(t *testing.T, path string) string {
 	return fmt.Sprint(outputs(t, g.must(t, http.MethodPost, g.url+"/v2/models/"+path+"/infer", doubleRequest))[0].Data)
 }
 
-// The memory of instances is written under its old name too, for one release.
+// The memory of instances is also exported under its old name, for one release.
 func TestInstanceBytesHasTwoNames(t *testing.T) {
 	g := start(t, demo(t))
 	text := g.must(t, http.MethodGet, g.admin+"/api/v1/models", "")
@@ -82,7 +82,8 @@ func TestBrokenModelsAreListedAndOthersServe(t *testing.T) {
 	}
 }
 
-// A folder that is not a repository of models is not ready, and says what is wrong.
+// A gateway on a folder that is not a repository of models is not ready, and says what is
+// wrong.
 func TestAWrongFolderIsNotReady(t *testing.T) {
 	dir := demo(t)
 	put(t, dir, "double", 2, scale(t, 3))
@@ -170,7 +171,7 @@ func TestReloadAppliesOrChangesNothing(t *testing.T) {
 	refused("model 'double' version 2 failed to load")
 	g.configure(t, dir, "models: {double: {versions: all}}")
 	if result := g.must(t, http.MethodPost, g.admin+"/-/reload", ""); !strings.Contains(result, `"changed":["double version 1 loaded"]`) {
-		t.Errorf("another version policy: %s", result) // and version 2 was left alone
+		t.Errorf("another version policy: %s", result) // and version 2 was not loaded again
 	}
 	if got := g.answer(t, "double/versions/1"); got != "[2 4 6]" {
 		t.Errorf("version 1 answers %s", got)
@@ -247,11 +248,11 @@ func eventually(t *testing.T, ok func() bool) {
 			return
 		}
 	}
-	t.Fatal("it did not come to be")
+	t.Fatal("the condition did not become true")
 }
 
-// TestChangesUnderLoad reloads between two contents of a version while requests
-// run: every answer is one of the two, and none fails.
+// TestChangesUnderLoad reloads between two contents of a version while requests run: every
+// answer is one of the two, and none fails.
 func TestChangesUnderLoad(t *testing.T) {
 	dir := demo(t)
 	g := start(t, dir)
@@ -277,8 +278,8 @@ func TestChangesUnderLoad(t *testing.T) {
 	t.Logf("%d requests during 20 reloads", served.Load())
 }
 
-// TestStopUnderLoad stops the gateway while requests run: each that was accepted
-// is answered, the others find nobody listening.
+// TestStopUnderLoad stops the gateway while requests run: accepted requests are answered, the
+// others are refused a connection.
 func TestStopUnderLoad(t *testing.T) {
 	g := start(t, demo(t))
 	var wg sync.WaitGroup

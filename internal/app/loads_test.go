@@ -19,8 +19,8 @@ import (
 	"sluice.io/sluice/internal/testing/fake"
 )
 
-// hangingLoads is fakes where loads of one model hang, whatever ends them, until they
-// are let go.
+// hangingLoads is fakes in which the loads of one model hang, even if they are cancelled, until
+// they are released.
 type hangingLoads struct {
 	fakes
 	model string
@@ -50,7 +50,8 @@ func launchOn(t *testing.T, runtime serving.Runtime, dir string, yaml ...string)
 }
 
 // TestStartBesideALoadThatHangs: models become ready one by one, routes can be edited
-// meanwhile, the gateway is ready once all loads have ended, and a stop waits for none.
+// meanwhile, the gateway is ready after all loads have ended, and a stop does not wait for
+// loads.
 func TestStartBesideALoadThatHangs(t *testing.T) {
 	dir, runtime := doubles(t, 3), newHangingLoads(t, "hangs")
 	put(t, dir, "hangs", 1, scale(t, 2))
@@ -99,7 +100,7 @@ func TestLoadsThatTakeTooLong(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	runtime.letGo()
-	eventually(t, func() bool { // what came too late is given back
+	eventually(t, func() bool { // a late load is unloaded
 		live, _ := runtime.loaded(1)
 		for _, s := range live {
 			if s.settings.Instances == fakeInstances && s.closed() {
@@ -110,7 +111,7 @@ func TestLoadsThatTakeTooLong(t *testing.T) {
 	})
 }
 
-// A version whose warm-up never ends keeps nobody waiting, and serves in the end.
+// A version whose warm-up never ends delays no other, and serves in the end.
 func TestWarmUpsThatNeverEnd(t *testing.T) {
 	h := &held{let: make(chan struct{})}
 	runtime := &fakes{live: map[int64]fake.Options{2: {IgnoreTerminate: true, Fail: func(int) error {
@@ -134,13 +135,13 @@ func TestWarmUpsThatNeverEnd(t *testing.T) {
 	eventually(t, func() bool { return g.ask("endless", 1) == nil })
 }
 
-// A reload waits for its loads and nobody waits for it; a later one takes its place.
+// A reload waits for its loads and blocks no other change; a later reload replaces it.
 func TestReloadBesideALoadThatHangs(t *testing.T) {
 	dir, runtime := doubles(t, 3), newHangingLoads(t, "hangs")
 	g := startOn(t, runtime, dir, "models: {double: {versions: all}}", "defaults: {"+fakeModels+"}")
 	put(t, dir, "hangs", 1, scale(t, 2))
 	first := make(chan reply, 1)
-	go func() { // received below
+	go func() { // the test receives the result
 		r, err := g.send(t.Context(), http.MethodPost, g.admin+"/-/reload", "")
 		if err != nil {
 			t.Error(err)
@@ -159,18 +160,18 @@ func TestReloadBesideALoadThatHangs(t *testing.T) {
 		t.Errorf("the first reload: %d %s", r.status, r.body)
 	}
 	if _, listed := g.models(t)["hangs/1"]; listed {
-		t.Error("what no reload asks for is listed")
+		t.Error("a version that no reload asks for is listed")
 	}
 }
 
-// An edit that waits for a version is refused if the route changes meanwhile: it must
-// not undo a rollback.
+// An edit that waits for a version is refused if the route changes meanwhile: it must not undo
+// a rollback.
 func TestARollbackIsNotUndone(t *testing.T) {
 	open := make(chan struct{})
 	runtime := &slowLoads{open: open, version: 2}
 	g := startOn(t, runtime, doubles(t, 3), "models: {double: {"+fakeModels+"}}")
 	asked := make(chan reply, 1)
-	go func() { asked <- g.change(t, http.MethodPut, "double", "*", split(3, 2, 500)) }() // received below
+	go func() { asked <- g.change(t, http.MethodPut, "double", "*", split(3, 2, 500)) }() // the test receives the result
 	eventually(t, func() bool { return g.models(t)["double/2"].State == api.StateLoading })
 	rollback := g.set(t, "double", `{"variants":[{"version":3,"weight":10000}]}`)
 	close(open)
@@ -182,13 +183,13 @@ func TestARollbackIsNotUndone(t *testing.T) {
 	}
 }
 
-// A load call that is unloaded while it waits says so.
+// A load call whose model is unloaded while it waits returns an error.
 func TestUnloadDuringALoad(t *testing.T) {
 	dir, runtime := doubles(t, 1), newHangingLoads(t, "hangs")
 	put(t, dir, "hangs", 1, scale(t, 2))
 	g := startOn(t, runtime, dir, "repository.control: explicit", "defaults: {"+fakeModels+"}")
 	asked := make(chan reply, 1)
-	go func() { // received below
+	go func() { // the test receives the result
 		r, err := g.send(t.Context(), http.MethodPost, g.url+"/v2/repository/models/hangs/load", "")
 		if err != nil {
 			t.Error(err)
@@ -203,7 +204,7 @@ func TestUnloadDuringALoad(t *testing.T) {
 	}
 }
 
-// A call touches the model that it names: another one that is being copied stays as it is.
+// A call changes only the model that it names, and not another one that is being copied.
 func TestACallTouchesItsModelAlone(t *testing.T) {
 	dir := doubles(t, 1)
 	put(t, dir, "other", 1, scale(t, 3))
@@ -223,7 +224,7 @@ func TestACallTouchesItsModelAlone(t *testing.T) {
 	}
 }
 
-// The statistics of a route are those of its model, under the name that was asked for.
+// The statistics of a route are those of its model, under the route's name.
 func TestStatisticsOfARoute(t *testing.T) {
 	g := start(t, doubles(t, 1))
 	g.set(t, "shop", `{"model":"double","variants":[{"version":1,"weight":10000}]}`)
@@ -234,7 +235,7 @@ func TestStatisticsOfARoute(t *testing.T) {
 	}
 }
 
-// A listener that cannot open gives back the other.
+// If one listener cannot open, the other one is closed.
 func TestAListenerThatFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -10,41 +10,41 @@ import (
 	"time"
 )
 
-// memoryLimit keeps Go's soft limit on the memory of the process. Without one the
-// collector lets the heap double before it looks: requests that hold all of
-// max_body_memory would leave as much again behind them. With it the collector runs
-// when requests have used that memory up, and rarely before. When requests have held
-// little for a while, it gives back what they, or the loads of a start, have left behind.
+// memoryLimit sets Go's soft limit on the memory of the process. Without one the collector lets
+// the heap double: requests that use all of max_body_memory would leave as much garbage. With a
+// limit the collector runs when requests have used that memory up, and rarely before. If
+// requests have held little memory for a while, it gives the memory that they, or the loads of
+// a start, have left back to the system.
 type memoryLimit struct {
-	budget int64        // what requests may hold
-	held   func() int64 // what they hold
+	budget int64        // bytes that requests may hold
+	held   func() int64 // bytes that they hold
 	loaded func() bool  // the loads of the start have ended
 
-	quiet  bool   // since cycle requests have held little
-	cycle  uint64 // of the collector: what is live at the end of a later one counts
+	quiet  bool   // requests have held little since cycle
+	cycle  uint64 // of the collector: the live bytes at the end of a later one count
 	wanted int64  // the limit
 
-	calm  int   // how many checks in a row requests have held little
-	freed int64 // what was live when memory was given back in this calm; 0: it was not
+	calm  int   // for how many checks in a row requests have held little
+	freed int64 // the live bytes when memory was last given back while requests held little; 0 if it was not
 	swept bool  // memory was given back since the start
 }
 
 const (
-	// memoryCheck is how often it is looked at what else is in use.
+	// memoryCheck is how often the use of memory is checked.
 	memoryCheck = time.Second
-	// leastElse is room for what the process needs before it has served anything.
+	// leastElse is room for the memory of the process before it has served a request.
 	leastElse = 64 << 20
-	// calmChecks is after how many calm checks memory is given back. Go itself would do it
-	// after its next collection, which is forced after two minutes, and by and by.
+	// calmChecks is the number of calm checks after which memory is given back. Go itself would
+	// do it slowly, after its next collection, which is forced after two minutes.
 	calmChecks = 10
-	leastSpare = 32 << 20 // less is not worth a collection
-	// loadPercent is GOGC while the versions of the start load. With 100, garbage of the
-	// loads takes as much as what lives on, and lies in between: a third of the heap is
+	leastSpare = 32 << 20 // less does not pay for a collection
+	// loadPercent is GOGC while the versions of the start load. With 100, garbage of the loads
+	// takes as much memory as the live objects, and lies between them: a third of the heap is
 	// holes after 5,000 loads.
 	loadPercent = 25
 )
 
-// collectOften has the collector run often until usual is called.
+// collectOften makes the collector run often until usual is called.
 func collectOften() (usual func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
@@ -53,11 +53,11 @@ func collectOften() (usual func()) {
 	return sync.OnceFunc(func() { debug.SetGCPercent(before) })
 }
 
-// softLimit is the budget and an eighth, in which garbage may gather, and for all
-// else what Go's default would give it: twice what is in use.
+// softLimit is the budget and an eighth of it for garbage, plus Go's default for the rest:
+// twice the bytes in use.
 func softLimit(budget, inUse int64) int64 { return budget + budget/8 + max(leastElse, 2*inUse) }
 
-// run sets the limit until ctx ends. One that the environment gives is left as it is.
+// run sets the limit until ctx ends. A limit from the environment is not changed.
 func (m *memoryLimit) run(ctx context.Context) error {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return nil
@@ -78,7 +78,7 @@ func (m *memoryLimit) run(ctx context.Context) error {
 			debug.SetMemoryLimit(m.wanted)
 		}
 		if m.spare(u) {
-			runtime.GC() // a pool drops what it holds at the second
+			runtime.GC() // a pool drops its objects at the second collection
 			debug.FreeOSMemory()
 		}
 	}
@@ -86,14 +86,14 @@ func (m *memoryLimit) run(ctx context.Context) error {
 
 // little reports whether requests hold next to nothing.
 func (m *memoryLimit) little() bool {
-	const one = 64 // in so many
+	const one = 64 // the divisor of the budget
 	return m.held() <= m.budget/one
 }
 
-// spare reports whether memory is to be given back: requests have held little for a while,
-// and much more is mapped than is live. Once in a calm is enough, unless more has come
-// to be live since. What the loads of the start have left counts as live until the next
-// collection, so that the first calm is always used.
+// spare reports whether memory should be given back: requests have held little for a while, and
+// much more is mapped than is live. Once per calm is enough, unless more has become live since.
+// Garbage of the loads of the start counts as live until the next collection, so the first calm
+// is always used.
 func (m *memoryLimit) spare(u usage) bool {
 	if !m.little() || !m.loaded() {
 		m.calm, m.freed = 0, 0
@@ -110,10 +110,9 @@ func (m *memoryLimit) spare(u usage) bool {
 	return true
 }
 
-// learn is told how much was live at the end of a cycle of the collector. It counts if
-// requests held next to nothing all the time since two cycles before: the buffers of
-// former requests lie in pools, and a pool drops them at the second cycle. It reports
-// whether the limit must change.
+// learn gets the live bytes at the end of a cycle of the collector. They count if requests have
+// held next to nothing since two cycles before: buffers of earlier requests are in pools, and a
+// pool drops them at the second cycle. It reports whether the limit must change.
 func (m *memoryLimit) learn(cycle uint64, live int64) bool {
 	if !m.little() {
 		m.quiet = false
@@ -129,17 +128,17 @@ func (m *memoryLimit) learn(cycle uint64, live int64) bool {
 	m.cycle = cycle
 	wanted := softLimit(m.budget, live)
 	if change := wanted - m.wanted; -wanted/16 < change && change < wanted/16 {
-		return false // to set it stops the world
+		return false // setting it stops the world
 	}
 	m.wanted = wanted
 	return true
 }
 
-// usage is what Go's heap takes.
+// usage is the memory of Go's heap.
 type usage struct {
 	cycle  uint64 // how many cycles the collector has ended
 	live   int64  // bytes, at the end of the last
-	mapped int64  // bytes that the system has given and not got back
+	mapped int64  // bytes that the system has given and not received back
 }
 
 func readUsage() usage {

@@ -30,7 +30,7 @@ func scale(t testing.TB, factor float32) []byte {
 	return g.Bytes()
 }
 
-// put writes a version's model.onnx in one step, as a careful publisher does.
+// put writes a version's model.onnx atomically.
 func put(t testing.TB, dir, model string, version int64, file []byte) {
 	t.Helper()
 	folder := filepath.Join(dir, model, strconv.FormatInt(version, 10))

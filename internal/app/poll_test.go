@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestPollLeavesShadowsAlone: a version that only a shadow or a route needs is no
-// news to a poll.
+// TestPollLeavesShadowsAlone: a poll does not change a version that only a shadow or a route
+// needs.
 func TestPollLeavesShadowsAlone(t *testing.T) {
 	dir, runtime := doubles(t, 3), &fakes{}
 	g := startOn(t, runtime, dir, "repository.control: poll", "repository.poll_interval: 100ms", "models: {double: {"+fakeModels+"}}")
@@ -19,7 +19,7 @@ func TestPollLeavesShadowsAlone(t *testing.T) {
 			t.Errorf("version %d was loaded %d times, and %d times as a shadow", version, len(live), len(shadows))
 		}
 	}
-	polled := func(version int64) { // twice, or it would not be there
+	polled := func(version int64) { // twice, or the poll would not list it
 		t.Helper()
 		put(t, dir, "double", version, scale(t, 2))
 		eventually(t, func() bool { live, _ := runtime.loaded(version); return len(live) > 0 })
@@ -32,10 +32,10 @@ func TestPollLeavesShadowsAlone(t *testing.T) {
 	if s := g.shadowOf(t, "shop"); s.State != "READY" {
 		t.Errorf("%+v", s)
 	}
-	// A shadow whose folder changes is another one.
+	// If its folder changes, the shadow is loaded again.
 	put(t, dir, "double", 2, scale(t, 3))
 	eventually(t, func() bool { _, shadows := runtime.loaded(2); return len(shadows) == 2 && shadows[0].closed() })
-	// One whose folder goes serves on, since a route names it.
+	// If its folder goes, it continues to serve, since a route names it.
 	if err := os.RemoveAll(filepath.Join(dir, "double", "2")); err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +45,8 @@ func TestPollLeavesShadowsAlone(t *testing.T) {
 	}
 }
 
-// TestRoutedModelsWhoseFolderGoes: what routes name serves on, and goes with the
-// last route that names it.
+// TestRoutedModelsWhoseFolderGoes: versions that routes name continue to serve, and are
+// unloaded with the last route that names them.
 func TestRoutedModelsWhoseFolderGoes(t *testing.T) {
 	f := func(control string, news func(g *gateway)) {
 		t.Helper()

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// What guards and what tells of the gateway follows a reload; what it listens on does not.
+// Tokens and settings of the log follow a reload; the addresses do not.
 func TestReloadAppliesTokensAndTheLog(t *testing.T) {
 	dir := doubles(t, 1)
 	core, logs := observer.New(zapcore.InfoLevel)
@@ -59,6 +59,6 @@ func TestReloadAppliesTokensAndTheLog(t *testing.T) {
 	}
 	g.configure(t, dir, "admin.tokens: {alice: "+renewed+"}", "log: {format: console}")
 	if status := as(renewed, http.MethodPost, "/-/reload"); status != http.StatusBadRequest {
-		t.Errorf("a reload of what needs a restart: %d", status)
+		t.Errorf("a reload of a setting that needs a restart: %d", status)
 	}
 }

@@ -23,13 +23,11 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// maxAllocations of a whole request, from the socket to the socket, averaged over
-// many: what the log, the monitor and the collector's visits to the pools take of
-// it is a fraction.
+// maxAllocations of a whole request, from socket to socket, averaged over many. The share of
+// the log, of drift and of the collector's emptying of pools is a fraction.
 const maxAllocations = 2
 
-// TestARequestAllocatesLittle sends requests over a socket to a gateway on which
-// nothing is switched off.
+// TestARequestAllocatesLittle sends requests over a socket to a gateway with every feature on.
 func TestARequestAllocatesLittle(t *testing.T) {
 	const requests = 2000
 	for _, features := range []string{"none", "all"} {
@@ -37,7 +35,7 @@ func TestARequestAllocatesLittle(t *testing.T) {
 			g := startLin(t, features)
 			for form, request := range linRequests() {
 				c := dialGateway(t, g)
-				c.exchange(t, request, requests) // everything has grown
+				c.exchange(t, request, requests) // until everything has grown
 				n := testing.AllocsPerRun(5, func() { c.exchange(t, request, requests) }) / requests
 				t.Logf("%s: %.3f allocations per request", form, n)
 				if n > maxAllocations {
@@ -69,7 +67,7 @@ func startLin(tb testing.TB, features string) *gateway {
 		`routes: {lin: {variants: [{version: 1, weight: 90%}, {version: 2, weight: 10%, role: canary}], sticky: {header: X-User-Id}, fallback: stable}}`)
 }
 
-// sawAll checks that what was to be paid for was there.
+// sawAll checks that the features were really in use.
 func (g *gateway) sawAll(t *testing.T) {
 	t.Helper()
 	var drifts []api.DriftStatus
@@ -114,7 +112,7 @@ func linProfile(tb testing.TB) *offline.Profile {
 	return p
 }
 
-// linRequests are the tiny request in both forms, as they go over the wire.
+// linRequests are the tiny request in both formats, as sent over the wire.
 func linRequests() map[string][]byte {
 	request := func(fields, body string) []byte {
 		return []byte("POST /v2/models/lin/infer HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nUser-Agent: test\r\nContent-Type: application/json\r\n" +
@@ -128,8 +126,8 @@ func linRequests() map[string][]byte {
 	}
 }
 
-// wire is a client that allocates nothing, so that all allocations of the process
-// are the gateway's.
+// wire is a client that allocates nothing, so that all allocations of the process belong to the
+// gateway.
 type wire struct {
 	net.Conn
 	buffer []byte
@@ -145,7 +143,7 @@ func dialGateway(tb testing.TB, g *gateway) *wire {
 	return &wire{Conn: c, buffer: make([]byte, 4<<10)}
 }
 
-// exchange sends a request n times, one after the other, and takes the answers.
+// exchange sends a request n times, one after the other, and reads the answers.
 func (c *wire) exchange(tb testing.TB, request []byte, n int) {
 	tb.Helper()
 	for range n {
@@ -155,8 +153,7 @@ func (c *wire) exchange(tb testing.TB, request []byte, n int) {
 	}
 }
 
-// once sends a request and takes the answer, its head and as much as that says;
-// only 200 is right.
+// once sends a request and reads the answer, its head and the body. Only 200 is right.
 func (c *wire) once(request []byte) error {
 	if _, err := c.Write(request); err != nil {
 		return err

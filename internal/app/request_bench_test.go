@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// BenchmarkRequest is a whole request over a socket, both ends of it in this
-// process, with nothing but what cannot be switched off and with everything on.
+// BenchmarkRequest is a whole request over a socket, both ends of it in this process, with all
+// optional features off and with all of them on.
 func BenchmarkRequest(b *testing.B) {
 	for _, features := range []string{"none", "all"} {
 		b.Run("features="+features, func(b *testing.B) {

@@ -29,8 +29,8 @@ func (g *gateway) ready(t *testing.T) []string {
 	return list
 }
 
-// TestRouteLifecycle takes one route through its life: implied, tried dry,
-// declared, changed, deleted, declared again.
+// TestRouteLifecycle: one route is implied, tried with a dry run, declared, changed, deleted
+// and declared again.
 func TestRouteLifecycle(t *testing.T) {
 	g := start(t, triple(t))
 	refused := func(method, match, body string, want int) {
@@ -40,7 +40,7 @@ func TestRouteLifecycle(t *testing.T) {
 			t.Errorf("%s If-Match %q: %d %s, want %d", method, match, r.status, r.body, want)
 		}
 		if diff := cmp.Diff(before, g.journal(t, 0)); diff != "" {
-			t.Errorf("what was refused is in the journal: %s", diff)
+			t.Errorf("a refused change is in the journal: %s", diff)
 		}
 	}
 	loaded := func(want ...string) {
@@ -116,8 +116,8 @@ func TestRouteLifecycle(t *testing.T) {
 	g.fold(t)
 }
 
-// TestRouteRefusals sends what no route can be. Each names the field and changes
-// nothing.
+// TestRouteRefusals sends documents that are not valid routes. Each error names the field, and
+// nothing changes.
 func TestRouteRefusals(t *testing.T) {
 	dir := triple(t)
 	put(t, dir, "double", 4, []byte("this is not ONNX"))
@@ -175,8 +175,8 @@ func TestRouteRefusals(t *testing.T) {
 	}
 }
 
-// TestStickyKeysStay ramps a canary up and down: who was in it at 5 % is at 20 %,
-// and the 5 % afterwards are those from before.
+// TestStickyKeysStay increases and decreases a canary's weight: the keys in it at 5 % stay at
+// 20 %, and the 5 % afterwards are the same as before.
 func TestStickyKeysStay(t *testing.T) {
 	g := start(t, triple(t))
 	const keys = 600
@@ -199,7 +199,7 @@ func TestStickyKeysStay(t *testing.T) {
 	}
 }
 
-// TestAnswersSayWhoServed holds every answer of a routed name against its headers.
+// TestAnswersSayWhoServed compares every answer of a routed name with its headers.
 func TestAnswersSayWhoServed(t *testing.T) {
 	g := start(t, triple(t), "routes: {double: {variants: [{version: 1, weight: 50%}, {version: 2, weight: 50%, role: canary}], override: {token: a-long-secret-token}}}")
 	data := map[string]string{"1": "[2 4 6]", "2": "[20 40 60]", "3": "[30 60 90]"}
@@ -241,7 +241,7 @@ func TestAnswersSayWhoServed(t *testing.T) {
 	}
 }
 
-// TestRouteOfAnotherName declares a name that no model bears.
+// TestRouteOfAnotherName declares a name that no model has.
 func TestRouteOfAnotherName(t *testing.T) {
 	g := start(t, triple(t))
 	body := split(1, 2, 0, `,"model":"double"`)
@@ -271,7 +271,7 @@ func TestRouteOfAnotherName(t *testing.T) {
 	}
 }
 
-// TestRoutesUnderExplicitControl: a route loads what it names and keeps it.
+// TestRoutesUnderExplicitControl: a route loads the versions that it names and keeps them.
 func TestRoutesUnderExplicitControl(t *testing.T) {
 	g := start(t, triple(t), "repository.control: explicit")
 	if got := g.ready(t); len(got) != 0 {
@@ -299,8 +299,8 @@ func TestRoutesUnderExplicitControl(t *testing.T) {
 	}
 }
 
-// TestAnEditLeavesTheRestAlone: what else lies in the repository by now is for a
-// reload, a poll or a load to take up.
+// TestAnEditLeavesTheRestAlone: an edit loads no other new versions of the repository; a
+// reload, a poll or a load does.
 func TestAnEditLeavesTheRestAlone(t *testing.T) {
 	dir := triple(t)
 	g := start(t, dir)
@@ -318,7 +318,7 @@ func TestAnEditLeavesTheRestAlone(t *testing.T) {
 	if m := g.models(t)["strings/1"]; m.Reason != "" {
 		t.Errorf("%+v", m)
 	}
-	g.set(t, "double", split(1, 4, 500)) // a version that it names is taken up
+	g.set(t, "double", split(1, 4, 500)) // the version that it names is loaded
 	if a := g.predict(t, "double/versions/4"); a.data != "[40 80 120]" {
 		t.Errorf("%+v", a)
 	}
@@ -329,8 +329,8 @@ func TestAnEditLeavesTheRestAlone(t *testing.T) {
 	}
 }
 
-// TestSlowLoad: versions that are not there within control.timeout leave all as
-// it was, and nobody else waits for them.
+// TestSlowLoad: if versions are not loaded within control.timeout, nothing changes, and no
+// other caller waits for them.
 func TestSlowLoad(t *testing.T) {
 	open := make(chan struct{})
 	runtime := &slowLoads{open: open, version: 2}
@@ -354,7 +354,7 @@ func TestSlowLoad(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	close(open)
-	// What was asked for too long ago is not made now.
+	// An edit that timed out is not made later.
 	eventually(t, func() bool { return slices.Equal(g.ready(t), []string{"double/3", "strings/1"}) })
 	if route := g.route(t, "double"); route.Revision != 0 {
 		t.Errorf("%+v", route)
@@ -364,7 +364,7 @@ func TestSlowLoad(t *testing.T) {
 	}
 }
 
-// slowLoads is fakes where loading one version takes until open is closed.
+// slowLoads is fakes in which loading one version takes until open is closed.
 type slowLoads struct {
 	fakes
 	open    chan struct{}
@@ -392,10 +392,10 @@ func TestNoMoreRoutesThanAllowed(t *testing.T) {
 	put("a", http.StatusOK)
 	put("b", http.StatusOK)
 	put("c", http.StatusConflict)
-	put("a", http.StatusOK) // one that is there may change
+	put("a", http.StatusOK) // an existing one may change
 }
 
-// TestBreakerOfAFallback: the version that serves for others is watched as well.
+// TestBreakerOfAFallback: the version that serves for others has a breaker too.
 func TestBreakerOfAFallback(t *testing.T) {
 	g := startOn(t, &fakes{}, doubles(t, 2), "routes: {double: {variants: [{version: 1, weight: 100%}], fallback: 2}}")
 	text := g.must(t, http.MethodGet, g.admin+"/metrics", "")

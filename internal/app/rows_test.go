@@ -16,8 +16,7 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// mixed has inputs of each kind, and answers with each: "twice" the age, the "city" and
-// the "id".
+// mixed has inputs of each kind, and returns each: "twice" the age, the "city" and the "id".
 func mixed() []byte {
 	g := onnxgen.New("mixed")
 	age, city, id := g.Input("age", infer.FP32, "N", 1), g.Input("city", infer.Bytes, "N"), g.Input("id", infer.Int64, "N", 1)
@@ -77,7 +76,7 @@ func TestRowsOfStringsAndFloats(t *testing.T) {
 	}
 }
 
-// A classifier that has its class as an output needs no other label.
+// A classifier with its class as an output gets no other label.
 func TestRowsOfClassifiers(t *testing.T) {
 	g := start(t, filepath.Join("..", "..", "testdata", "zipmap", "models"), "server.default_model: xgboost")
 	const flower = `[[5.1,3.5,1.4,0.2]]`
@@ -95,7 +94,7 @@ func TestRowsOfClassifiers(t *testing.T) {
 	}
 }
 
-// One that has only probabilities gets the label of the greatest.
+// A classifier with only probabilities gets the label of the greatest.
 func TestRowsWithLabels(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "animal", 1, onnxgen.Identity(infer.FP32, "N", 3).Bytes())
@@ -111,7 +110,7 @@ func TestRowsWithLabels(t *testing.T) {
 	}
 }
 
-// The configuration names the columns; names that fit no version are refused at a reload.
+// The configuration names the columns. A reload with names that match no version is refused.
 func TestRowsByConfiguredColumns(t *testing.T) {
 	dir := demo(t)
 	g := start(t, dir, `models: {double: {columns: {x: [a, b, c]}}}`)
@@ -129,7 +128,7 @@ func TestRowsByConfiguredColumns(t *testing.T) {
 	}
 	g.configure(t, dir, `models: {double: {columns: {x: [a, b]}}}`)
 	status, text := g.call(t, http.MethodPost, g.admin+"/-/reload", "")
-	if status != http.StatusBadRequest || !strings.Contains(text, "models.double.columns: 2 columns do not fit a row of input 'x' of shape [-1,3]; nothing was applied") {
+	if status != http.StatusBadRequest || !strings.Contains(text, "models.double.columns: 2 columns do not match a row of input 'x' of shape [-1,3]; nothing was applied") {
 		t.Errorf("%d %s", status, text)
 	}
 	ask()
@@ -139,8 +138,8 @@ func TestRowsByConfiguredColumns(t *testing.T) {
 	ask()
 }
 
-// The profile names the columns if nothing else does, and rows are compared with it as
-// those of any other request.
+// The profile names the columns if nothing else does, and rows are compared with it like those
+// of any other request.
 func TestRowsByTheColumnsOfAProfile(t *testing.T) {
 	d := newDrifts(t, 1)
 	d.start(t, d.compared())

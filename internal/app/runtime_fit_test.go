@@ -6,7 +6,7 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// What was learnt of run times is told by the control API and as series.
+// The control API and the metrics show the fitted run times.
 func TestRunTimesAreShown(t *testing.T) {
 	g := start(t, demo(t))
 	if n := g.series(t, "sluice_batch_cost_seconds"); n != 0 {

@@ -14,8 +14,8 @@ import (
 	"sluice.io/sluice/internal/app"
 )
 
-// TestSegments restarts a gateway whose older events are archived: routes, the trail and
-// what served at a time are those from before.
+// TestSegments restarts a gateway whose older events are archived: routes, the trail and the
+// served versions are the same as before.
 func TestSegments(t *testing.T) {
 	dir, data := triple(t), t.TempDir()
 	settings := []string{dataIn(data), "journal: {segment_events: 100}"}

@@ -21,8 +21,8 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// startShadowed runs a gateway on fakes: version 1 answers, 2 is its shadow and
-// behaves as o says within the limits given.
+// startShadowed runs a gateway on fakes: version 1 answers, and 2 is its shadow and behaves as
+// o says within the given limits.
 func startShadowed(t *testing.T, live, o fake.Options, limits string, yaml ...string) (*gateway, *fakes) {
 	t.Helper()
 	f := &fakes{live: map[int64]fake.Options{1: live}, shadow: map[int64]fake.Options{2: o}}
@@ -31,20 +31,18 @@ func startShadowed(t *testing.T, live, o fake.Options, limits string, yaml ...st
 	return startOn(t, f, doubles(t, 2), yaml...), f
 }
 
-// takes is a model whose runs take so long, unless they are terminated.
+// takes is a model whose runs take that long, unless they are terminated.
 func takes(d time.Duration) fake.Options {
 	return fake.Options{Latency: func(int64) time.Duration { return d }}
 }
 
-// stuck is a model whose runs end when release is called and not before, whatever
-// is asked of it.
+// stuck is a model whose runs end only when release is called, even if they are terminated.
 func stuck() (o fake.Options, release func()) {
 	gate := make(chan struct{})
 	return fake.Options{Fail: func(int) error { <-gate; return nil }}, func() { close(gate) }
 }
 
-// Whatever the shadow does, every request has its right answer and every copy is
-// counted once.
+// Whatever the shadow does, every request has its right answer and every copy is counted once.
 func TestShadowsThatMisbehave(t *testing.T) {
 	const requests = 300
 	f := func(name string, live, o fake.Options, limits string, want ...string) {
@@ -69,7 +67,7 @@ func TestShadowsThatMisbehave(t *testing.T) {
 			}
 		})
 	}
-	// A time limit beyond max_age keeps the workers busy until what waits is too old.
+	// A time limit beyond max_age keeps the workers busy until the waiting copies are too old.
 	quick := fake.Options{}
 	f("hangs", quick, takes(time.Hour), "max_requests: 8, max_age: 300ms, timeout: 1s, pause_above: 0s", "failed", api.DropQueueFull, api.DropExpired)
 	f("hangs with large copies", quick, takes(time.Hour), "max_bytes: 1KiB, max_age: 300ms, timeout: 200ms, pause_above: 0s", "failed", api.DropQueueBytes)
@@ -87,8 +85,8 @@ func TestShadowsThatMisbehave(t *testing.T) {
 		"answered", api.DropQueueFull, api.DropExpired)
 }
 
-// A request that had to wait too long for its run is not copied: there is too little
-// for those who answer. The others are.
+// A request that waited too long for its run is not copied: there is too little processor time
+// for callers. The others are copied.
 func TestShadowsPauseWhereThereIsTooLittle(t *testing.T) {
 	const limit = time.Second
 	h := newHeld()
@@ -111,7 +109,7 @@ func TestShadowsPauseWhereThereIsTooLittle(t *testing.T) {
 	}
 }
 
-// Copies that wait for a shadow that hangs take no more memory than they may.
+// Copies that wait for a shadow that hangs stay within their memory limit.
 func TestShadowMemoryIsBounded(t *testing.T) {
 	const (
 		rows     = 1 << 17 // 1.5 MiB in, and as much out
@@ -166,21 +164,19 @@ func TestShadowMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// A shadow that hangs does not keep the gateway from stopping in time, nor its
-// route from being changed.
+// A shadow that hangs delays neither the stop of the gateway nor a change of its route.
 func TestStopWhileTheShadowHangs(t *testing.T) {
 	stop := func(g *gateway) error {
 		t.Helper()
 		began := time.Now()
 		err := g.stop()
-		if took := time.Since(began); took > time.Minute { // of an hour, and of the two minutes that others would have
+		if took := time.Since(began); took > time.Minute { // the run takes an hour, and the others have two minutes
 			t.Errorf("the stop took %v", took)
 		}
 		return err
 	}
 
-	// After a second the run is terminated. Its thread is the last that a busy machine
-	// lets run.
+	// After a second the run is terminated. A busy machine runs its thread last.
 	g, f := startShadowed(t, fake.Options{}, takes(time.Hour), "timeout: 1h", "server.drain_timeout: 4m")
 	g.asks(t, "double", 50, 4)
 	if err := stop(g); err != nil {
@@ -189,7 +185,7 @@ func TestStopWhileTheShadowHangs(t *testing.T) {
 	_, shadows := f.loaded(2)
 	<-shadows[0].over
 
-	// One that heeds nothing is left behind, and the stop says so.
+	// A run that ignores its termination is left behind, and the stop reports it.
 	o, release := stuck()
 	var begun atomic.Bool
 	hang := o.Fail
@@ -214,14 +210,14 @@ func TestStopWhileTheShadowHangs(t *testing.T) {
 	<-shadows[0].over
 }
 
-// A run of ONNX Runtime for a shadow has the lowest priority, and is terminated
-// where it takes too long. Version 2 would run for minutes.
+// A run of ONNX Runtime for a shadow has the lowest priority, and is terminated if it takes too
+// long. Version 2 would run for minutes.
 func TestShadowRunsBehindAllOthers(t *testing.T) {
 	dir := t.TempDir()
 	if err := errors.Join(onnxgen.Identity(infer.FP32, "N", 4).As("slow").Write(dir, 1), onnxgen.Slow(600_000).Write(dir, 2)); err != nil {
 		t.Fatal(err)
 	}
-	// A thread of the lowest priority may wait long until it sees that its run is over.
+	// A thread of the lowest priority may wait long until it notices that its run is over.
 	g := start(t, dir, "server.drain_timeout: 1m", "models: {slow: {versions: [1], batching: {enabled: 'false'}, warmup: false, shadow: {timeout: 2s, pause_above: 0s}}}",
 		"routes: {slow: {variants: [{version: 1, weight: 100%}], shadows: [{version: 2, sample: 100%}]}}")
 	send := func() {
@@ -258,8 +254,8 @@ func lowestRuns(t *testing.T) bool {
 		if err != nil {
 			continue // it has ended
 		}
-		// proc_pid_stat(5): after the name, which may hold anything, comes the third
-		// field, the state; the nineteenth is the nice value.
+		// proc_pid_stat(5): after the name, which may contain anything, is the third field, the
+		// state; the nineteenth is the nice value.
 		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 		if fields[0] == "R" && fields[16] == "19" {
 			return true

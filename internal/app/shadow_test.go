@@ -19,7 +19,7 @@ import (
 	"sluice.io/sluice/internal/testing/fake"
 )
 
-// doubles makes a repository with so many versions of the model "double".
+// doubles makes a repository with that many versions of the model "double".
 func doubles(t *testing.T, versions int64) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -29,8 +29,8 @@ func doubles(t *testing.T, versions int64) string {
 	return dir
 }
 
-// ask sends the row v, 2, 3 and checks that it comes back doubled. header holds
-// names and values in turn.
+// ask sends the row v, 2, 3 and checks that it is returned doubled. header has names and values
+// in turn.
 func (g *gateway) ask(path string, v int, header ...string) error {
 	body := fmt.Sprintf(`{"inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[%d,2,3]}]}`, v)
 	req, err := http.NewRequest(http.MethodPost, g.url+"/v2/models/"+path+"/infer", strings.NewReader(body))
@@ -52,7 +52,7 @@ func (g *gateway) ask(path string, v int, header ...string) error {
 	return err
 }
 
-// asks is ask, n times from so many callers at once.
+// asks is ask, n times from several callers at the same time.
 func (g *gateway) asks(t *testing.T, path string, n, callers int, header ...string) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -68,7 +68,7 @@ func (g *gateway) asks(t *testing.T, path string, n, callers int, header ...stri
 	wg.Wait()
 }
 
-// shadowOf returns what the first shadow of a route did.
+// shadowOf returns the statistics of the first shadow of a route.
 func (g *gateway) shadowOf(t *testing.T, route string) api.ShadowStats {
 	t.Helper()
 	return g.routeStats(t, route).Shadows[0]
@@ -82,8 +82,8 @@ func (g *gateway) routeStats(t *testing.T, route string) (stats api.RouteStats) 
 	return stats
 }
 
-// copied waits until the route's first shadow is done with as many requests as
-// were offered to it, and returns what it did. One more would be found as well.
+// copied waits until the route's first shadow has counted as many requests as were offered to
+// it, and returns its statistics. One more would be found too.
 func (g *gateway) copied(t *testing.T, route string, offered int64) api.ShadowStats {
 	t.Helper()
 	var s api.ShadowStats
@@ -97,7 +97,7 @@ func (g *gateway) copied(t *testing.T, route string, offered int64) api.ShadowSt
 	return s
 }
 
-// ended returns how many requests a shadow has counted, by whatever became of them.
+// ended returns how many requests a shadow has counted, with any result.
 func ended(s api.ShadowStats) int64 {
 	n := s.Answered
 	for _, dropped := range s.Dropped {
@@ -106,7 +106,7 @@ func ended(s api.ShadowStats) int64 {
 	return n
 }
 
-// series returns the sum of a metric's series that bear all the labels.
+// series returns the sum of a metric's series that have all the labels.
 func (g *gateway) series(t *testing.T, name string, labels ...string) (sum float64) {
 	t.Helper()
 	for line := range strings.Lines(g.must(t, http.MethodGet, g.admin+"/metrics", "")) {
@@ -122,7 +122,7 @@ func (g *gateway) series(t *testing.T, name string, labels ...string) (sum float
 	return sum
 }
 
-// setRoute replaces a route, whatever its revision.
+// setRoute replaces a route at any revision.
 func (g *gateway) setRoute(t *testing.T, name, document string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPut, g.admin+"/api/v1/routes/"+name, strings.NewReader(document))
@@ -145,10 +145,10 @@ const token = "0123456789abcdef"
 // patient are limits of the model "double" under which no copy is dropped.
 const patient = "shadow: {max_requests: 10000, max_age: 1m, timeout: 1m, pause_above: 0s}"
 
-// The shadow gets what the route has split and answered, and nothing else.
+// The shadow gets the requests that the route has split and answered, and no others.
 func TestShadowIsCountedApart(t *testing.T) {
 	dir := doubles(t, 1)
-	put(t, dir, "double", 2, scale(t, 20)) // whose answers nobody may see
+	put(t, dir, "double", 2, scale(t, 20)) // no caller may see its answers
 	g := start(t, dir, "models: {double: {"+patient+"}}", "routes: {double: {variants: [{version: 1, weight: 100%}], shadows: [{version: 2, sample: 100%}], override: {token: "+token+"}}}")
 	g.asks(t, "double", 100, 4)
 	for range 5 {
@@ -184,8 +184,8 @@ func TestShadowIsCountedApart(t *testing.T) {
 	want(0, "sluice_requests_total", `version="2"`)
 }
 
-// A version that is a shadow here and live elsewhere runs twice, and copies never
-// meet requests in a run.
+// A version that is a shadow here and live elsewhere is loaded twice, and copies and requests
+// never share a run.
 func TestShadowIsLoadedApart(t *testing.T) {
 	f := &fakes{}
 	g := startOn(t, f, doubles(t, 2), "models: {double: {"+fakeModels+", "+patient+"}}", `routes:
@@ -223,7 +223,7 @@ func TestShadowIsLoadedApart(t *testing.T) {
 	}
 }
 
-// Which requests are copied follows from their ids alone.
+// Which requests are copied depends only on their ids.
 func TestSampleFollowsFromTheRequestID(t *testing.T) {
 	const requests = 400
 	sampled := func() (values []float64) {
@@ -257,7 +257,7 @@ func TestSampleFollowsFromTheRequestID(t *testing.T) {
 	}
 }
 
-// A shadow that always fails shows in its own numbers only.
+// A shadow that always fails affects only its own numbers.
 func TestShadowThatFails(t *testing.T) {
 	f := &fakes{shadow: map[int64]fake.Options{2: {Fail: func(int) error { return errors.New("broken on purpose") }}}}
 	g := startOn(t, f, doubles(t, 2), "models: {double: {"+fakeModels+", "+patient+"}}",
@@ -279,7 +279,7 @@ func TestShadowThatFails(t *testing.T) {
 	}
 }
 
-// Without its route's word a shadow goes, and all that it held.
+// A shadow that its route no longer names is unloaded, and its memory is freed.
 func TestShadowIsUnloadedWithItsRoute(t *testing.T) {
 	f := &fakes{}
 	g := startOn(t, f, doubles(t, 2), "models: {double: {"+fakeModels+", "+patient+"}}")

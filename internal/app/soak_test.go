@@ -22,12 +22,11 @@ import (
 // soakTime is how long TestSoak runs: make soak gives it ten minutes.
 var soakTime = flag.Duration("soak", 3*time.Second, "how long TestSoak runs")
 
-// TestSoak sends good requests and broken ones at full speed and looks at what is
-// left: every good answer must be right, nothing may crash, and goroutines and
-// the runtime's memory must be back where they were.
+// TestSoak sends good requests and broken ones at full speed. Every good answer must be right,
+// nothing may crash, and goroutines and the runtime's memory must be as before afterwards.
 func TestSoak(t *testing.T) {
 	g := start(t, demo(t))
-	// Everything that is made once is made before the first count.
+	// One-time allocations are made before the first count.
 	soak(t, g, time.Second)
 	goroutines, memory := settled(t), runtimeMemory(t, g)
 	good, bad := soak(t, g, *soakTime)
@@ -36,7 +35,7 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("nothing was tested: %d good, %d bad", good, bad)
 	}
 	noMore(t, goroutines)
-	// An instance's blocks grow to the largest run they have seen; here that is tiny.
+	// An instance's blocks grow to its largest run; here that is tiny.
 	if after := runtimeMemory(t, g); after > memory+256<<10 {
 		t.Errorf("memory of the runtime: %d bytes before, %d after", memory, after)
 	}
@@ -47,7 +46,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// runtimeMemory returns the bytes that the metric counts outside Go.
+// runtimeMemory returns the metric of the bytes outside Go.
 func runtimeMemory(t *testing.T, g *gateway) int {
 	t.Helper()
 	sum, lines := 0, 0
@@ -129,9 +128,9 @@ func goodRequest(g *gateway, rng *rand.Rand) error {
 	return nil
 }
 
-// brokenRequest writes one mutated request and reads whatever comes. Any answer
-// is fine that is not a 5xx: nothing that a caller sends is the server's fault. Of
-// those, 501, 503 and 504 say what a caller did, as with a timeout of a microsecond.
+// brokenRequest writes one mutated request and reads the answer. Any answer except for a 5xx is
+// right: no request is the server's fault. 501, 503 and 504 are allowed too, as with a timeout
+// of a microsecond.
 func brokenRequest(t *testing.T, g *gateway, rng *rand.Rand) {
 	conn, err := net.Dial("tcp", g.http)
 	if err != nil {
@@ -142,7 +141,7 @@ func brokenRequest(t *testing.T, g *gateway, rng *rand.Rand) {
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	raw := mutate(rng)
 	if _, err := conn.Write(raw); err != nil {
-		return // refused before it was all sent
+		return // refused before all of it was sent
 	}
 	if c, ok := conn.(*net.TCPConn); ok && rng.IntN(4) > 0 {
 		_ = c.CloseWrite()
@@ -151,7 +150,7 @@ func brokenRequest(t *testing.T, g *gateway, rng *rand.Rand) {
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		return // closed without an answer: a cut-off request has none
+		return // closed without an answer: a truncated request has none
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	switch resp.StatusCode {
@@ -163,7 +162,7 @@ func brokenRequest(t *testing.T, g *gateway, rng *rand.Rand) {
 	}
 }
 
-// mutate builds a request that is wrong somewhere, or now and then right.
+// mutate builds a request that is wrong somewhere, or sometimes right.
 func mutate(rng *rand.Rand) []byte {
 	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
 	value := pick("1", "-1", "1e999", "NaN", "null", `"x"`, "{}", "[[[[]]]]", "9223372036854775807", "18446744073709551616", "0x1", "1.", "01", "tru", "")

@@ -2,8 +2,8 @@ package app
 
 import "testing"
 
-// What else is in use is learnt only while requests hold little, from the second cycle of
-// the collector in that time on: the first keeps what pools hold.
+// The use of other memory is learnt only while requests hold little, from the second cycle of
+// the collector in that time: the first keeps the objects of pools.
 func TestMemoryLimitLearns(t *testing.T) {
 	const budget, mib = 256 << 20, 1 << 20
 	held := int64(0)
@@ -17,22 +17,22 @@ func TestMemoryLimitLearns(t *testing.T) {
 		}
 	}
 	const first = (256 + 32 + 64) * mib
-	f(0, 1, 200*mib, first) // what was live then may have been requests
+	f(0, 1, 200*mib, first) // live bytes then may belong to requests
 	f(0, 1, 200*mib, first)
 	f(0, 2, 200*mib, first)                 // the first cycle
-	f(0, 3, 20*mib, first)                  // less than there is room for anyway
+	f(0, 3, 20*mib, first)                  // less than there is room for
 	f(0, 4, 100*mib, (256+32+200)*mib)      // models
 	f(0, 5, 101*mib, (256+32+200)*mib)      // hardly more
 	f(budget, 6, 400*mib, (256+32+200)*mib) // an attack
-	f(0, 7, 400*mib, (256+32+200)*mib)      // it is over, but the cycle was in it
+	f(0, 7, 400*mib, (256+32+200)*mib)      // it is over, but the cycle was during it
 	f(0, 7, 400*mib, (256+32+200)*mib)      // no cycle since
-	f(0, 8, 300*mib, (256+32+200)*mib)      // its buffers lie in pools
+	f(0, 8, 300*mib, (256+32+200)*mib)      // its buffers are in pools
 	f(mib, 9, 10*mib, first)                // the models are gone
 	f(budget/2, 10, 10*mib, first)          // another
-	f(budget/2, 11, 10*mib, first)          // which lasts
+	f(budget/2, 11, 10*mib, first)          // and it lasts
 }
 
-// Memory is given back once in each calm, after some checks, if it is worth it.
+// Memory is given back once in each calm, after some checks, if it pays.
 func TestSpareMemory(t *testing.T) {
 	const mib = 1 << 20
 	held := int64(0)
@@ -57,12 +57,12 @@ func TestSpareMemory(t *testing.T) {
 	f(0, 5, 100, 120, 1) // the loads of the start
 	f(200*mib, 1, 100, 300, 0)
 	f(0, calmChecks-1, 100, 300, 0)
-	f(0, 5, 100, 300, 1)             // and not again, since it would help no more
+	f(0, 5, 100, 300, 1)             // and not again, since it would free no more
 	f(0, 5, 150, 400, 1)             // models were loaded since
-	f(0, 50, 150, 200, 0)            // what the collector leaves anyway
+	f(0, 50, 150, 200, 0)            // as much garbage as the collector leaves anyway
 	f(200*mib, 50, 150, 1000, 0)     // an attack
 	f(0, calmChecks-1, 150, 1000, 0) // it is over
 	f(mib, 5, 150, 1000, 1)
 	f(200*mib, 1, 20, 50, 0)
-	f(0, 50, 20, 50, 0) // not worth it
+	f(0, 50, 20, 50, 0) // does not pay
 }

@@ -14,12 +14,12 @@ import (
 	"sluice.io/sluice/internal/journal"
 )
 
-// TestStopDuringADelivery: a receiver that does not answer makes a stop no failure,
-// since the signal is delivered after the next start.
+// TestStopDuringADelivery: a receiver that does not answer is not a failure of the stop, since
+// the signal is delivered after the next start.
 func TestStopDuringADelivery(t *testing.T) {
 	came := make(chan struct{}, 2)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then is it noticed that the caller has gone
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices only then that the caller has gone
 		came <- struct{}{}
 		<-r.Context().Done()
 	}))
@@ -36,7 +36,8 @@ func TestStopDuringADelivery(t *testing.T) {
 	}
 }
 
-// A stop turns readiness off and serves on, so that load balancers can go elsewhere.
+// A stop turns readiness off and continues to serve, so that load balancers can use other
+// servers.
 func TestShutdownDelay(t *testing.T) {
 	const delay = 3 * time.Second
 	g := startOn(t, &fakes{}, doubles(t, 1), "server.shutdown_delay: "+delay.String())
@@ -48,7 +49,7 @@ func TestShutdownDelay(t *testing.T) {
 			break
 		}
 	}
-	// The check tells nothing if this machine took longer than the delay to get here.
+	// The check is not valid if this machine took longer than the delay.
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/v2/models/double/infer", strings.NewReader(doubleRequest))
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// swapTime is how long each TestSwap changes things: make soak gives it a minute.
+// swapTime is how long each TestSwap makes changes: make soak gives it a minute.
 var swapTime = flag.Duration("swap", time.Second, "how long each TestSwap runs")
 
 const (
@@ -33,9 +33,9 @@ const (
 	swapVersions = 4 // of the routed model: version k multiplies by 10 k
 )
 
-// TestSwapUnderExplicitControl changes what serves every 50 ms while clients ask
-// one route as fast as they can: route edits, new canaries, shadows that come and
-// go, reloads, and loads and unloads of another model.
+// TestSwapUnderExplicitControl changes the served versions every 50 ms while clients call one
+// route as fast as they can: route edits, new canaries, shadows that appear and disappear,
+// reloads, and loads and unloads of another model.
 func TestSwapUnderExplicitControl(t *testing.T) {
 	dir := swapped(t)
 	g := start(t, dir, "repository.control: explicit", "repository.load: [double]", "defaults: {warmup: false}")
@@ -52,8 +52,8 @@ func TestSwapUnderExplicitControl(t *testing.T) {
 	})
 }
 
-// TestSwapUnderPoll is the same while the repository's folder changes: of another
-// model, and of the routed one by versions that the route does not name.
+// TestSwapUnderPoll is the same while the repository's folder changes: another model, and
+// versions of the routed one that the route does not name.
 func TestSwapUnderPoll(t *testing.T) {
 	dir := swapped(t)
 	g := start(t, dir, "repository.control: poll", "repository.poll_interval: 100ms", "defaults: {warmup: false}")
@@ -93,7 +93,7 @@ func swapped(t *testing.T) string {
 	return dir
 }
 
-// change200 asks the side port for a change.
+// change200 asks the admin port for a change.
 func (g *gateway) change200(method, path string) error {
 	r, err := g.send(context.Background(), method, g.admin+path, "")
 	if err == nil && r.status != http.StatusOK {
@@ -102,8 +102,8 @@ func (g *gateway) change200(method, path string) error {
 	return err
 }
 
-// swap runs clients and changes for swapTime, and looks at what is left. first
-// undoes what beside has changed.
+// swap runs clients and changes for swapTime, and checks the state afterwards. first undoes the
+// changes of beside.
 func swap(t *testing.T, g *gateway, first func() error, beside func(i int) error) {
 	t.Helper()
 	g.set(t, "double", swapRoute(0))
@@ -124,7 +124,7 @@ func swap(t *testing.T, g *gateway, first func() error, beside func(i int) error
 		wg.Wait()
 		return n.Load(), changes
 	}
-	load(swapTime.Abs() / 5) // what is made once is made before the first count
+	load(swapTime.Abs() / 5) // one-time allocations are made before the first count
 	goroutines, memory := quiet(t, g, first)
 	requests, changes := load(*swapTime)
 	t.Logf("%d requests, %d changes, revision %d", requests, changes, g.route(t, "double").Revision)
@@ -139,8 +139,7 @@ func swap(t *testing.T, g *gateway, first func() error, beside func(i int) error
 	g.fold(t)
 }
 
-// quiet makes the route and the other model what they were, and counts goroutines
-// and the runtime's memory.
+// quiet restores the route and the other model, and counts goroutines and the runtime's memory.
 func quiet(t *testing.T, g *gateway, first func() error) (goroutines map[string]int, memory int) {
 	t.Helper()
 	g.set(t, "double", swapRoute(0))
@@ -160,12 +159,12 @@ func quiet(t *testing.T, g *gateway, first func() error) (goroutines map[string]
 	return settled(t), runtimeMemory(t, g)
 }
 
-// swapRoute is the i-th state of the route: another weight each time, every third
-// time another canary, and a shadow that comes, goes, and is another version.
+// swapRoute is the i-th state of the route: another weight each time, every third time another
+// canary, and a shadow that appears, disappears, and changes its version.
 func swapRoute(i int) string {
 	weight := []int{500, 2000, 5000}[i%3]
 	canary := int64(2 + i/3%2)
-	shadow := int64(5) - canary // 2 or 3, whichever is free
+	shadow := int64(5) - canary // 2 or 3, whichever is not the canary
 	var shadows string
 	if i%4 < 2 {
 		shadows = fmt.Sprintf(`,"shadows":[{"version":%d,"sample":5000}]`, shadow)
@@ -173,9 +172,9 @@ func swapRoute(i int) string {
 	return split(1, canary, weight, shadows)
 }
 
-// swapChanges edits the route and calls beside, in turn, until the time is over, on
-// a slow machine until each has had its turn, or until ctx ends. The file is changed
-// too, so that a reload has a route of its own to apply.
+// swapChanges edits the route and calls beside, in turn, until the time is over (on a slow
+// machine until each has been called), or until ctx ends. The file is changed too, so that a
+// reload has a route of its own to apply.
 func swapChanges(ctx context.Context, t *testing.T, g *gateway, until time.Time, beside func(i int) error) (n int64) {
 	t.Helper()
 	ticker := time.NewTicker(swapEvery)
@@ -212,8 +211,8 @@ func swapChanges(ctx context.Context, t *testing.T, g *gateway, until time.Time,
 	return n
 }
 
-// swapClient asks the route over one connection until ctx ends. The even ones
-// bear a key, one that is never the same for long.
+// swapClient calls the route over one connection until ctx ends. The even clients have a key,
+// which changes often.
 func swapClient(ctx context.Context, g *gateway, c int, n *atomic.Int64) error {
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 	defer client.CloseIdleConnections()
@@ -246,8 +245,8 @@ func swapClient(ctx context.Context, g *gateway, c int, n *atomic.Int64) error {
 	return nil
 }
 
-// swapAnswer checks that an answer is what the version computes that its headers
-// name, and returns the revision in them.
+// swapAnswer checks that an answer is that of the version in its headers, and returns the
+// revision in them.
 func swapAnswer(resp *http.Response, x int, sticky bool) (revision int64, err error) {
 	defer resp.Body.Close() //nolint:errcheck // only read
 	text, err := io.ReadAll(resp.Body)

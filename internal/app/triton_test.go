@@ -49,12 +49,12 @@ func tritonModels(t *testing.T, add ...string) string {
 	return dir
 }
 
-// tritonPhases is how the server was set up for each part of the record. The delay
-// of q, 300 ms there, is longer, so that requests sent at once meet in its queue
-// on a busy machine too.
+// tritonPhases are the settings of the server for each part of the record. The delay of q, 300
+// ms there, is longer, so that requests that are sent at the same time meet in its queue on a
+// busy machine too.
 var tritonPhases = []struct {
 	phase string
-	add   []string // models beside those that all have
+	add   []string // models besides those of every phase
 	yaml  []string
 }{
 	{phase: "A", yaml: []string{"models: {lin: {batching: {max_size: 8}}}"}},
@@ -68,8 +68,8 @@ var tritonPhases = []struct {
 	},
 }
 
-// again sends the row once more that has 20 ms, where they were not enough: a busy
-// machine may need longer, but not each time.
+// again sends the row with 20 ms once more if they were not enough: a busy machine may need
+// longer, but not every time.
 func again(t *testing.T, g *gateway, answers []compat.Result) {
 	t.Helper()
 	for i, a := range answers {

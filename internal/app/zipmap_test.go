@@ -18,8 +18,8 @@ import (
 // zipMaps is a repository of real exports; testdata/zipmap/README.md describes them.
 var zipMaps = filepath.Join("..", "..", "testdata", "zipmap")
 
-// TestZipMapsAreCutOff asks classifiers that were exported with a ZipMap, and compares with
-// the maps that Python onnxruntime gives.
+// TestZipMapsAreCutOff calls classifiers that were exported with a ZipMap, and compares with
+// the maps of Python onnxruntime.
 func TestZipMapsAreCutOff(t *testing.T) {
 	g := start(t, filepath.Join(zipMaps, "models"))
 	files, err := filepath.Glob(filepath.Join(zipMaps, "golden", "*.json"))
@@ -47,7 +47,7 @@ func TestZipMapsAreCutOff(t *testing.T) {
 	}
 }
 
-// onnxmltools says that LightGBM answers with one class, whatever the rows.
+// onnxmltools declares that LightGBM returns one class, whatever the rows.
 func TestCutModelsCanBeRelaxed(t *testing.T) {
 	g := start(t, filepath.Join(zipMaps, "models"), "models: {lightgbm: {batching: {relax: true}}}")
 	if b := detailOf(t, g, "lightgbm").Batching; !b.Enabled {
@@ -82,7 +82,7 @@ func TestClassesOfAZipMap(t *testing.T) {
 	}
 }
 
-// detailOf returns what the control API tells of the only version of a model.
+// detailOf returns the control API's details of the only version of a model.
 func detailOf(t *testing.T, g *gateway, model string) *api.ModelDetail {
 	t.Helper()
 	var versions []api.ModelStatus
