@@ -79,3 +79,42 @@ func TestRoutedModelsWhoseFolderGoes(t *testing.T) {
 		g.must(t, http.MethodPost, g.admin+"/api/v1/models/other/load", "")
 	})
 }
+
+// What a poll finds out of place is told, and no longer once it is in its place.
+func TestPollWarnsOfWhatIsNotServed(t *testing.T) {
+	dir := doubles(t, 1)
+	g := startOn(t, &fakes{}, dir, "repository.control: poll", "repository.poll_interval: 100ms")
+	warned := func() bool {
+		return strings.Contains(g.must(t, http.MethodGet, g.admin+"/api/v1/status", ""), `"path":"other/v1/"`)
+	}
+	if warned() {
+		t.Fatal("a warning about what is not there")
+	}
+	put(t, dir, "other/v1", 1, scale(t, 2))
+	eventually(t, warned)
+	if err := os.Rename(filepath.Join(dir, "other", "v1", "1"), filepath.Join(dir, "other", "1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "other", "v1")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return !warned() })
+}
+
+// A load that is asked for ends the warnings about its model.
+func TestLoadEndsWarnings(t *testing.T) {
+	dir := doubles(t, 1)
+	if err := os.MkdirAll(filepath.Join(dir, "other", "v1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	g := startOn(t, &fakes{}, dir, "repository.control: explicit")
+	status := func() string { return g.must(t, http.MethodGet, g.admin+"/api/v1/status", "") }
+	if text := status(); !strings.Contains(text, `"path":"other/v1/"`) {
+		t.Fatalf("no warning: %s", text)
+	}
+	put(t, dir, "other", 1, scale(t, 2))
+	g.must(t, http.MethodPost, g.admin+"/api/v1/models/other/load", "")
+	if text := status(); strings.Contains(text, "repository_warnings") {
+		t.Errorf("warnings after the load: %s", text)
+	}
+}
