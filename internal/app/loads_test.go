@@ -199,7 +199,7 @@ func TestUnloadDuringALoad(t *testing.T) {
 	eventually(t, func() bool { return g.models(t)["hangs/1"].State == api.StateLoading })
 	g.must(t, http.MethodPost, g.url+"/v2/repository/models/double/load", "")
 	g.must(t, http.MethodPost, g.url+"/v2/repository/models/hangs/unload", "")
-	if r := <-asked; r.status != http.StatusConflict || !strings.Contains(r.body, "unloaded meanwhile") {
+	if r := <-asked; r.status != http.StatusConflict || !strings.Contains(r.body, "another call unloaded it") {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 }
