@@ -119,7 +119,7 @@ func TestWebhookSendsACloudEvent(t *testing.T) {
 	f(s, "critical")
 }
 
-// TestGolden checks a body and its signature. The Python code in docs/drift.md accepted them
+// TestGolden checks a body and its signature. The Python code in docs/drift-reference.md accepted them
 // too.
 func TestGolden(t *testing.T) {
 	body, err := os.ReadFile(filepath.Join("testdata", "event.json"))
