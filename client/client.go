@@ -1,11 +1,9 @@
-// Package client talks to a Sluice gateway: to the control API on its admin port
-// and to the Open Inference Protocol on its data port. It uses the standard
-// library only.
+// Package client is a client of a Sluice gateway: of the control API on its admin port and
+// of the Open Inference Protocol on its data port. It uses only the standard library.
 //
-// Infer sends typed tensors and returns typed tensors, and who answered. It and the
-// other calls to the data port, but for those that ask for health, are sent again
-// after an answer of 429 or 503, or if no connection was made. Calls to the admin
-// port are sent once.
+// Infer sends and returns typed tensors, and returns the version that answered. The client
+// retries Infer and the other calls to the data port, except health checks, after an answer
+// of 429 or 503, or if no connection was made. It sends calls to the admin port once.
 package client
 
 import (
@@ -25,13 +23,13 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// The addresses that a gateway listens on unless configured otherwise.
+// The default addresses of a gateway.
 const (
 	DefaultAdmin = "127.0.0.1:8002"
 	DefaultData  = "127.0.0.1:8000"
 )
 
-// What Options leave out.
+// The defaults of Options.
 const (
 	DefaultRetries        = 2
 	DefaultBackoff        = 100 * time.Millisecond
@@ -39,38 +37,40 @@ const (
 	DefaultMaxAnswerBytes = 1 << 30
 )
 
-// Options say where the gateway is, and how it is talked to.
+// Options configure a Client.
 type Options struct {
-	// Admin and Data are addresses as "host:port" or URLs with http or https.
-	// Empty ones are DefaultAdmin and DefaultData; an address without a host
-	// (":8002") is on this machine.
+	// Admin and Data are addresses, either "host:port" or URLs with http or https. The
+	// defaults are DefaultAdmin and DefaultData. An address without a host (":8002") is on
+	// this machine.
 	Admin string
 	Data  string
-	// Token is sent as bearer token to the admin port; empty sends none.
+	// Token is the bearer token for the admin port. If it is empty, the client sends none.
 	Token string
-	// Actor is who makes the changes, if no token says it; one line of text.
+	// Actor is the name of the person or program that makes changes, one line of text. The
+	// gateway uses it only if there is no token.
 	Actor string
-	// Sticky says where InferRequest.StickyKey goes: the header or the parameter that
-	// the route reads its keys from.
+	// Sticky is the header or the parameter for InferRequest.StickyKey. It must be the one
+	// that the route reads its keys from.
 	Sticky api.Sticky
-	// Retries is how many more times a request to the data port is sent after an
-	// answer of 429 or 503, or if no connection was made. 0 means DefaultRetries, a
-	// negative number none.
+	// Retries is the max number of retries of a request to the data port, after an answer
+	// of 429 or 503, or if no connection was made. 0 means DefaultRetries. A negative number
+	// means no retries.
 	Retries int
-	// Backoff is the longest wait before the first of these, and doubles with each;
-	// the Retry-After of an answer is waited for besides. 0 means DefaultBackoff.
+	// Backoff is the max wait before the first retry. It doubles with each retry. The time
+	// in an answer's Retry-After is added to it. 0 means DefaultBackoff.
 	Backoff time.Duration
-	// MaxWait bounds one wait: an answer that asks for a longer one is final, and so
-	// is one that asks to wait beyond the deadline of the context. 0 means DefaultMaxWait.
+	// MaxWait is the max time of an answer's Retry-After, and of the backoff. The client does
+	// not retry if the answer asks for more, or if the wait does not end before the deadline
+	// of the context. 0 means DefaultMaxWait.
 	MaxWait time.Duration
-	// MaxAnswerBytes bounds the body of an answer. 0 means DefaultMaxAnswerBytes.
+	// MaxAnswerBytes is the max size of an answer's body. 0 means DefaultMaxAnswerBytes.
 	MaxAnswerBytes int64
-	// HTTP does the requests; nil means a client of its own, without a time
-	// limit: each call's context has that.
+	// HTTP sends the requests. nil means a new HTTP client without a timeout: the context of
+	// each call limits its time.
 	HTTP *http.Client
 }
 
-// Client is safe for concurrent use.
+// Client sends requests to a gateway. It is safe for concurrent use.
 type Client struct {
 	admin, data, token, actor string
 	sticky                    api.Sticky
@@ -79,16 +79,15 @@ type Client struct {
 	http                      *http.Client
 }
 
-// Error is an answer other than 2xx.
+// Error is an answer with a status other than 2xx.
 type Error struct {
-	Status     int           // of HTTP
-	Message    string        // the answer's "error", or its text if it is not JSON
-	RequestID  string        // the answer's X-Request-Id, by which the gateway's log is searched
-	RetryAfter time.Duration // how long the answer asks to wait; 0 if it does not
+	Status     int           // the HTTP status
+	Message    string        // the "error" of the answer, or its text if it is not JSON
+	RequestID  string        // the answer's X-Request-Id, to search for in the gateway's log
+	RetryAfter time.Duration // the answer's Retry-After; 0 if there is none
 }
 
-// Error returns the message and the status, and the request's id if the fault is the
-// gateway's.
+// Error returns the message and the status. If the status is 5xx, it adds the request's id.
 func (e *Error) Error() string {
 	if e.Status >= http.StatusInternalServerError && e.RequestID != "" {
 		return fmt.Sprintf("%s (%d %s, request %s)", e.Message, e.Status, http.StatusText(e.Status), e.RequestID)
@@ -96,7 +95,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (%d %s)", e.Message, e.Status, http.StatusText(e.Status))
 }
 
-// New checks the options and returns a client. It does not connect.
+// New checks the options and returns a client. It does not connect. It fails if an option is
+// not valid.
 func New(o Options) (*Client, error) {
 	admin, err := baseURL(cmp.Or(o.Admin, DefaultAdmin))
 	if err != nil {
@@ -113,10 +113,10 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	if o.Sticky.Header != "" && o.Sticky.Parameter != "" {
-		return nil, errors.New("sticky: it names both a header and a parameter")
+		return nil, errors.New("sticky: expected a header or a parameter, got both")
 	}
 	if o.Backoff < 0 || o.MaxWait < 0 || o.MaxAnswerBytes < 0 {
-		return nil, errors.New("backoff, longest wait and largest answer cannot be negative")
+		return nil, errors.New("backoff, max wait and max answer size must not be negative")
 	}
 	c := &Client{
 		admin: admin, data: data, token: o.Token, actor: o.Actor, sticky: o.Sticky, http: o.HTTP,
@@ -129,14 +129,14 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// Close closes idle connections. The client stays usable.
+// Close closes idle connections. The client can still be used.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// sendable reports text that a header cannot hold. net/http would say so too, but only
-// when it sends, as if the gateway had not answered.
+// sendable returns an error if a header cannot have the text. net/http would report it only
+// during the request, as if the gateway had not answered.
 func sendable(what, text string) error {
 	if strings.ContainsFunc(text, unicode.IsControl) {
-		return fmt.Errorf("%s: it has a line break or another control character in it", what)
+		return fmt.Errorf("%s: expected text without line breaks and other control characters", what)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func baseURL(address string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%q is neither host:port nor a URL", address)
+		return "", fmt.Errorf("%q is not a valid address: expected host:port or a URL", address)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "", fmt.Errorf("%q must begin with http:// or https://", address)
 	case u.Host == "":
@@ -161,17 +161,17 @@ func baseURL(address string) (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// do sends a request and returns the answer's body if it is 2xx.
+// do sends a request and returns the body and the headers of a 2xx answer.
 func (c *Client) do(req *http.Request) ([]byte, http.Header, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, nil, transportError(req, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing to lose in a body that was read
+	defer resp.Body.Close() //nolint:errcheck // the body was read
 	body, err := c.read(resp)
 	switch {
 	case err != nil:
-		return nil, nil, fmt.Errorf("the answer of %s was cut off: %w", req.URL.Host, err)
+		return nil, nil, fmt.Errorf("the answer of %s is incomplete: %w", req.URL.Host, err)
 	case int64(len(body)) > c.maxAnswer:
 		return nil, nil, fmt.Errorf("the answer of %s is longer than %d bytes", req.URL.Host, c.maxAnswer)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
@@ -180,8 +180,8 @@ func (c *Client) do(req *http.Request) ([]byte, http.Header, error) {
 	return body, resp.Header, nil
 }
 
-// read reads a body up to one byte more than it may have. What the answer says of its
-// length is believed up to 1 MiB: more is allocated when it arrives.
+// read reads a body up to one byte more than the max. It allocates at most 1 MiB for the
+// answer's Content-Length, and more only as the body arrives.
 func (c *Client) read(resp *http.Response) ([]byte, error) {
 	const believed = 1 << 20
 	var body bytes.Buffer
@@ -190,7 +190,7 @@ func (c *Client) read(resp *http.Response) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// transportError says who did not answer, without the URL twice.
+// transportError returns an error with the host, without the URL, which net/http adds.
 func transportError(req *http.Request, err error) error {
 	if uerr, ok := errors.AsType[*url.Error](err); ok {
 		err = uerr.Err
@@ -210,8 +210,8 @@ func answerError(resp *http.Response, body []byte) error {
 	}
 }
 
-// call sends a request without a body, decodes the answer into out unless that
-// is nil, and adds the token if authorized.
+// call sends a request without a body, with the token if authorized, and decodes the answer
+// into out unless that is nil.
 func (c *Client) call(ctx context.Context, method, target string, authorized bool, out any) error {
 	req, err := http.NewRequestWithContext(ctx, method, target, nil)
 	if err != nil {
@@ -239,12 +239,12 @@ func unmarshal(req *http.Request, body []byte, out any) error {
 	return nil
 }
 
-// unexpected is the error of an answer that cannot be read.
+// unexpected returns the error for an answer that cannot be decoded.
 func unexpected(req *http.Request, err error) error {
-	return fmt.Errorf("the answer of %s is not what was expected: %w", req.URL.Host, err)
+	return fmt.Errorf("the answer of %s cannot be decoded: %w", req.URL.Host, err)
 }
 
-// authorize says who asks.
+// authorize adds the token and the actor.
 func (c *Client) authorize(req *http.Request) {
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)

@@ -15,7 +15,7 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// gateway answers every request alike and remembers the last one.
+// gateway gives the same answer to every request and records the last one.
 type gateway struct {
 	status            int
 	answer            string
@@ -128,7 +128,7 @@ func TestErrorsCarryStatusAndMessage(t *testing.T) {
 
 func TestAnswerOfAnotherKind(t *testing.T) {
 	_, c := connect(t, http.StatusOK, "<html>")
-	if _, err := c.Models(t.Context()); err == nil || !strings.Contains(err.Error(), "not what was expected") {
+	if _, err := c.Models(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot be decoded") {
 		t.Errorf("got %v", err)
 	}
 }

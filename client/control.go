@@ -8,14 +8,14 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// Status returns what the gateway is and since when it runs.
+// Status returns the version, the start time and the readiness of the gateway.
 func (c *Client) Status(ctx context.Context) (status api.ServerStatus, err error) {
 	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/status", true, &status)
 	return status, err
 }
 
-// Config returns the configuration that is in effect, defaults included and secrets
-// hidden: every setting by its name, as a file would write it.
+// Config returns the configuration in effect, with defaults and without secrets: every
+// setting by name, in the form of a configuration file.
 func (c *Client) Config(ctx context.Context) (config map[string]any, err error) {
 	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/config", true, &config)
 	return config, err
@@ -27,22 +27,22 @@ func (c *Client) Models(ctx context.Context) (models []api.ModelStatus, err erro
 	return models, err
 }
 
-// Model returns the versions of one model. An unknown one is an Error with
+// Model returns the versions of one model. For an unknown model it returns an Error with
 // status 404.
 func (c *Client) Model(ctx context.Context, name string) (versions []api.ModelStatus, err error) {
 	err = c.call(ctx, http.MethodGet, c.modelURL(name), true, &versions)
 	return versions, err
 }
 
-// Load loads a model, or its newer files, and returns its versions once they
-// serve. The gateway does so under explicit model control only.
+// Load loads a model, or its newer files, and returns its versions when they serve. The
+// gateway allows it only under explicit model control.
 func (c *Client) Load(ctx context.Context, name string) (versions []api.ModelStatus, err error) {
 	err = c.call(ctx, http.MethodPost, c.modelURL(name)+"/load", true, &versions)
 	return versions, err
 }
 
-// Unload takes a model out of service and returns its versions. The gateway does
-// so under explicit model control only.
+// Unload unloads a model and returns its versions. The gateway allows it only under explicit
+// model control.
 func (c *Client) Unload(ctx context.Context, name string) (versions []api.ModelStatus, err error) {
 	err = c.call(ctx, http.MethodPost, c.modelURL(name)+"/unload", true, &versions)
 	return versions, err
@@ -54,8 +54,8 @@ func (c *Client) Reload(ctx context.Context) (result api.ReloadResult, err error
 	return result, err
 }
 
-// AdminReady returns nil if the gateway says on its admin port that it is ready,
-// else an error that says why not.
+// AdminReady asks the admin port. It returns nil if the gateway is ready, and otherwise an
+// error with the reason.
 func (c *Client) AdminReady(ctx context.Context) error {
 	return c.call(ctx, http.MethodGet, c.admin+"/-/ready", false, nil)
 }

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// Metadata is a model's signature as the Open Inference Protocol answers it.
+// Metadata is a model's signature in the form of the Open Inference Protocol.
 type Metadata struct {
 	Name     string           `json:"name"`
 	Versions []string         `json:"versions"`
@@ -17,7 +17,7 @@ type Metadata struct {
 	Outputs  []TensorMetadata `json:"outputs"`
 }
 
-// TensorMetadata describes an input or output; -1 is a dimension that varies.
+// TensorMetadata describes an input or output. A dimension of -1 varies.
 type TensorMetadata struct {
 	Name     string  `json:"name"`
 	Datatype string  `json:"datatype"`
@@ -31,8 +31,8 @@ type TensorParameters struct {
 	Labels []string `json:"labels,omitempty"` // of the classes of an output
 }
 
-// IndexEntry is one version of one model in the repository index. A model none of
-// whose versions can be told has no version.
+// IndexEntry is one version of one model in the repository index. Version is empty if no
+// version of the model is known.
 type IndexEntry struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
@@ -40,11 +40,11 @@ type IndexEntry struct {
 	Reason  string `json:"reason"`
 }
 
-// Prediction is an answer to InferJSON as it came.
+// Prediction is the answer of the gateway to InferJSON.
 type Prediction struct {
 	Body []byte
-	// Header says among others what served: Sluice-Version, Sluice-Route,
-	// Sluice-Reason, X-Request-Id.
+	// Header has the headers of the answer. Sluice-Version, Sluice-Route, Sluice-Reason and
+	// X-Request-Id say what served.
 	Header http.Header
 }
 
@@ -53,33 +53,32 @@ func (c *Client) Live(ctx context.Context) error {
 	return c.call(ctx, http.MethodGet, c.data+"/v2/health/live", false, nil)
 }
 
-// Ready returns nil if the gateway says on its data port that it is ready, else an
-// error that says why not.
+// Ready asks the data port. It returns nil if the gateway is ready, and otherwise an error
+// with the reason.
 func (c *Client) Ready(ctx context.Context) error {
 	return c.call(ctx, http.MethodGet, c.data+"/v2/health/ready", false, nil)
 }
 
-// ModelReady returns nil if a model or route is ready, else an error that says why
-// not: an Error with status 503, also for a name that is not known. Version 0 means
-// the one that serves by default.
+// ModelReady returns nil if a model or route is ready. Otherwise it returns an Error with
+// status 503 and the reason, also for an unknown name. Version 0 means the default version.
 func (c *Client) ModelReady(ctx context.Context, model string, version int64) error {
 	return c.call(ctx, http.MethodGet, c.predictURL(model, version)+"/ready", false, nil)
 }
 
-// ModelMetadata returns the signature of a model or route. Version 0 means the one
-// that serves by default.
+// ModelMetadata returns the signature of a model or route. Version 0 means the default
+// version.
 func (c *Client) ModelMetadata(ctx context.Context, model string, version int64) (meta Metadata, err error) {
 	err = c.ask(ctx, http.MethodGet, c.predictURL(model, version), &meta)
 	return meta, err
 }
 
-// Index returns every version of every model in the repository, and its state.
+// Index returns every version of every model in the repository with its state.
 func (c *Client) Index(ctx context.Context) (index []IndexEntry, err error) {
 	err = c.ask(ctx, http.MethodPost, c.data+"/v2/repository/index", &index)
 	return index, err
 }
 
-// InferJSON sends a JSON request body as it is. Version 0 means that the gateway
+// InferJSON sends a JSON request body without changes. Version 0 means that the gateway
 // picks one.
 func (c *Client) InferJSON(ctx context.Context, model string, version int64, body []byte) (Prediction, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.InferURL(model, version), bytes.NewReader(body))
@@ -91,7 +90,7 @@ func (c *Client) InferJSON(ctx context.Context, model string, version int64, bod
 	return Prediction{Body: answer, Header: header}, err
 }
 
-// InferURL returns where Infer and InferJSON send to.
+// InferURL returns the URL of Infer and InferJSON.
 func (c *Client) InferURL(model string, version int64) string {
 	return c.predictURL(model, version) + "/infer"
 }

@@ -8,28 +8,27 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// Drift returns where every version in every role stands that is compared with a
-// reference.
+// Drift returns the drift status of every version in every role.
 func (c *Client) Drift(ctx context.Context) (list []api.DriftStatus, err error) {
 	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/drift", true, &list)
 	return list, err
 }
 
-// DriftOf returns where the versions of one model stand; none if it is not
-// compared with anything. An unknown model is an Error with status 404.
+// DriftOf returns the drift status of the versions of one model. The list is empty if the
+// model has no reference. For an unknown model it returns an Error with status 404.
 func (c *Client) DriftOf(ctx context.Context, model string) (list []api.DriftStatus, err error) {
 	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/drift/"+url.PathEscape(model), true, &list)
 	return list, err
 }
 
-// SignalFilter says which signals are asked for; an empty field means all.
+// SignalFilter selects signals. An empty field selects all.
 type SignalFilter struct {
 	Model string
 	State string // api.SignalOpen, api.SignalDelivered or api.SignalClosed
 }
 
-// Signals returns the signals that are open and the last ones that are not, the
-// newest first: requests for retraining, and reports of data of bad quality.
+// Signals returns the open signals and the last ones that are not open, the newest first:
+// requests for retraining, and reports of bad data.
 func (c *Client) Signals(ctx context.Context, filter SignalFilter) (list []api.Signal, err error) {
 	query := url.Values{}
 	for name, value := range map[string]string{"model": filter.Model, "state": filter.State} {
@@ -45,22 +44,21 @@ func (c *Client) Signals(ctx context.Context, filter SignalFilter) (list []api.S
 	return list, err
 }
 
-// Signal returns one signal. An unknown id is an Error with status 404.
+// Signal returns one signal. For an unknown id it returns an Error with status 404.
 func (c *Client) Signal(ctx context.Context, id string) (signal api.Signal, err error) {
 	err = c.call(ctx, http.MethodGet, c.signalURL(id), true, &signal)
 	return signal, err
 }
 
-// RetrySignal delivers an open signal now, whatever it would wait for, and returns
-// it as it was before that. One that is not open is an Error with status 409.
+// RetrySignal delivers an open signal now instead of at its next attempt, and returns it as it
+// was before that. If it is not open, it returns an Error with status 409.
 func (c *Client) RetrySignal(ctx context.Context, id string) (signal api.Signal, err error) {
 	err = c.call(ctx, http.MethodPost, c.signalURL(id)+"/retry", true, &signal)
 	return signal, err
 }
 
-// CloseSignal ends a signal that somebody has dealt with, and returns it. reason is
-// one line of text, for the journal. One that is closed already is an Error with
-// status 409.
+// CloseSignal closes a signal and returns it. reason is one line of text for the journal. If
+// it is already closed, it returns an Error with status 409.
 func (c *Client) CloseSignal(ctx context.Context, id, reason string) (signal api.Signal, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.signalURL(id)+"/close", nil)
 	if err != nil {

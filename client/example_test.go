@@ -9,7 +9,7 @@ import (
 )
 
 func ExampleClient_Infer() {
-	// A program has client.New(client.Options{Data: "gateway:8000", …}) instead.
+	// A real program calls client.New(client.Options{Data: "gateway:8000", …}) instead.
 	c := replayed("infer-binary.http")
 	flowers := client.NewTensor("input", []int64{2, 4}, []float32{
 		6.4, 3.2, 4.5, 1.5,
@@ -84,5 +84,5 @@ func ExampleNewTensor() {
 	fmt.Println(err)
 	// Output:
 	// BYTES 14
-	// tensor 'words' has the datatype BYTES, which is not read as int64
+	// tensor 'words' has the datatype BYTES, which cannot be read as int64
 }

@@ -12,38 +12,38 @@ import (
 	"time"
 )
 
-// headerLength is the header that says how much of a body is JSON; binary tensors
-// follow it.
+// headerLength is the header with the size of a body's JSON in bytes. Binary tensors follow
+// the JSON.
 const headerLength = "Inference-Header-Content-Length"
 
-// InferRequest is what a model is asked. Its zero values leave the choice to the
-// gateway.
+// InferRequest is a request to a model. A zero field leaves the choice to the gateway.
 type InferRequest struct {
 	Inputs  []Tensor
 	Version int64    // the version that must answer; 0 lets the route pick one
 	Outputs []string // the outputs to answer, in this order; empty means all
-	// RequestID is the request's X-Request-Id: at most 128 letters, digits and
-	// -_.:/+=@~, or the gateway makes one of its own.
+	// RequestID is the request's X-Request-Id: at most 128 letters, digits and -_.:/+=@~. If
+	// it is not valid, the gateway makes a new one.
 	RequestID string
-	// StickyKey keeps a caller on one version of a route. Options.Sticky says where it
-	// goes.
+	// StickyKey keeps a caller on one version of a route. Options.Sticky names the header or
+	// parameter for it.
 	StickyKey string
-	// Override asks for a version of the route whatever its split; OverrideToken is the
-	// route's token, which allows it.
+	// Override is the version of the route that must answer. OverrideToken is the route's
+	// token, which allows that.
 	Override      int64
 	OverrideToken string
 	Priority      int // 1 is the highest
-	// Timeout is how long the gateway may take, in whole microseconds; it can only
-	// shorten the model's own. A gateway does not notice that a context has ended, and
-	// works on until this.
+	// Timeout is the max time in the gateway, rounded up to microseconds. It can only shorten
+	// the timeout of the model. The gateway does not see the end of a context, and works
+	// until this timeout.
 	Timeout time.Duration
-	// JSON sends and asks for tensors as JSON rather than binary, for people and proxies
-	// that read bodies. FP16, BF16, NaN, infinite values and strings that are not UTF-8
-	// cannot be sent so.
+	// JSON sends and requests tensors as JSON instead of binary, for people and proxies that
+	// read bodies. FP16, BF16, NaN, infinite values and strings that are not UTF-8 cannot be
+	// sent as JSON.
 	JSON bool
 }
 
-// Infer asks a model or route.
+// Infer sends tensors to a model or route, and returns its outputs. If the answer is not 2xx,
+// it returns an Error.
 func (c *Client) Infer(ctx context.Context, model string, r InferRequest) (*InferResult, error) {
 	req, err := c.inferRequest(ctx, model, &r)
 	if err != nil {
@@ -60,7 +60,7 @@ func (c *Client) Infer(ctx context.Context, model string, r InferRequest) (*Infe
 	return result, nil
 }
 
-// inferRequest checks what is asked and returns it as HTTP.
+// inferRequest checks a request and returns it as an HTTP request.
 func (c *Client) inferRequest(ctx context.Context, model string, r *InferRequest) (*http.Request, error) {
 	if r.Version < 0 || r.Override < 0 || r.Priority < 0 || r.Timeout < 0 {
 		return nil, errors.New("version, override, priority and timeout cannot be negative")
@@ -88,13 +88,12 @@ func (c *Client) inferRequest(ctx context.Context, model string, r *InferRequest
 		req.Header.Set("Content-Type", "application/octet-stream")
 		req.Header.Set(headerLength, strconv.Itoa(len(parts[0])))
 	}
-	// net/http asks for gzip unless told otherwise, which costs the gateway more time
-	// than it saves.
+	// By default net/http asks for gzip, which costs more time in the gateway than it saves.
 	req.Header.Set("Accept-Encoding", "identity")
 	return req, c.inferHeaders(req.Header, r)
 }
 
-// inferHeaders sets the headers that say who asks and what may answer.
+// inferHeaders sets the headers for the request id, the sticky key and the override.
 func (c *Client) inferHeaders(h http.Header, r *InferRequest) error {
 	set := func(what, name, value string) error {
 		if value == "" {
@@ -117,7 +116,7 @@ func (c *Client) inferHeaders(h http.Header, r *InferRequest) error {
 	return errors.Join(errs...)
 }
 
-// The document of a request; the data of its inputs are in it, or follow it.
+// The JSON document of a request. The data of its inputs is in it, or follows it.
 type (
 	inferDocument struct {
 		Parameters map[string]any   `json:"parameters,omitempty"`
@@ -129,7 +128,7 @@ type (
 		Shape      []int64        `json:"shape"`
 		Datatype   string         `json:"datatype"`
 		Parameters map[string]any `json:"parameters,omitempty"`
-		Data       any            `json:"data,omitempty"` // a slice that is never nil, or nothing
+		Data       any            `json:"data,omitempty"` // a slice that is not nil, or absent
 	}
 	outputDocument struct {
 		Name       string         `json:"name"`
@@ -137,7 +136,7 @@ type (
 	}
 )
 
-// bodyParts returns the body of a request: its document, then the binary tensors.
+// bodyParts returns the parts of a request's body: its document, then the binary tensors.
 func (c *Client) bodyParts(r *InferRequest) ([][]byte, error) {
 	parameters, err := c.parameters(r)
 	if err != nil {
@@ -167,12 +166,12 @@ func (c *Client) bodyParts(r *InferRequest) ([][]byte, error) {
 		doc.Outputs = append(doc.Outputs, out)
 	}
 	if parts[0], err = json.Marshal(doc); err != nil {
-		return nil, fmt.Errorf("the request cannot be written as JSON: %w", err) // NaN, or infinite
+		return nil, fmt.Errorf("the request cannot be written as JSON: %w", err) // NaN or infinite values
 	}
 	return parts, nil
 }
 
-// parameters returns those of the request itself.
+// parameters returns the parameters of the request.
 func (c *Client) parameters(r *InferRequest) (map[string]any, error) {
 	parameters := map[string]any{}
 	if !r.JSON && len(r.Outputs) == 0 {
@@ -182,14 +181,14 @@ func (c *Client) parameters(r *InferRequest) (map[string]any, error) {
 		parameters["priority"] = r.Priority
 	}
 	if r.Timeout != 0 {
-		parameters["timeout"] = (r.Timeout + time.Microsecond - 1).Microseconds() // not 0, which is none
+		parameters["timeout"] = (r.Timeout + time.Microsecond - 1).Microseconds() // rounded up, since 0 means no timeout
 	}
 	switch {
 	case r.StickyKey == "":
 	case c.sticky.Parameter != "":
 		parameters[c.sticky.Parameter] = r.StickyKey
 	case c.sticky.Header == "":
-		return nil, errors.New("a sticky key is given, but Options.Sticky does not say where it goes")
+		return nil, errors.New("the request has a sticky key, but Options.Sticky names no header or parameter for it")
 	}
 	return parameters, nil
 }

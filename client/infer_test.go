@@ -92,13 +92,13 @@ func TestInferRefuses(t *testing.T) {
 	one := func(tensor client.Tensor, asJSON bool) client.InferRequest {
 		return client.InferRequest{Inputs: []client.Tensor{tensor}, JSON: asJSON}
 	}
-	f(one(client.NewTensor("x", []int64{2, 2}, []float32{1, 2, 3}), false), "tensor 'x' has 12 bytes of data, which are not FP32 elements of shape [2 2]")
+	f(one(client.NewTensor("x", []int64{2, 2}, []float32{1, 2, 3}), false), "tensor 'x' has 12 bytes of data, which does not fit FP32 elements of shape [2 2]")
 	f(one(client.NewTensor("x", []int64{-2, -2}, []bool{true, true, true, true}), false), "negative dimension")
 	f(one(client.NewTensor("x", []int64{5, 3689348814741910325}, make([]uint64, 9)), false), "tensor 'x'")
 	f(one(client.NewTensor("x", []int64{2}, []string{"a"}), false), "1 elements")
-	f(one(client.RawTensor("x", "BYTES", []int64{1}, []byte{9, 0, 0, 0, 1}), false), "element 0 is beyond")
+	f(one(client.RawTensor("x", "BYTES", []int64{1}, []byte{9, 0, 0, 0, 1}), false), "element 0 is longer than the rest")
 	f(one(client.RawTensor("x", "FP8", nil, []byte{1}), false), "unknown datatype 'FP8'")
-	f(one(client.RawTensor("x", "BF16", nil, []byte{1, 2}), true), "BF16 can be sent in binary only")
+	f(one(client.RawTensor("x", "BF16", nil, []byte{1, 2}), true), "BF16 can only be sent as binary")
 	f(one(client.NewTensor("x", nil, []string{"\xff"}), true), "not UTF-8")
 	f(one(client.NewTensor("x", nil, []float64{math.NaN()}), true), "cannot be written as JSON")
 	f(client.InferRequest{Version: -1}, "negative")
@@ -116,7 +116,7 @@ func TestInferRefuses(t *testing.T) {
 	}
 }
 
-// decoded returns what Infer makes of an answer.
+// decoded returns the result of Infer for an answer.
 func decoded(t testing.TB, body string, headers ...string) (*client.InferResult, error) {
 	t.Helper()
 	c := over(client.Options{}, func(*http.Request) (*http.Response, error) {
@@ -204,13 +204,13 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 	}
 	f(binary("FP32", "[1]", "4"), "0 bytes are left")
 	f(binary("FP32", "[1]", "-4"), "binary_data_size of -4")
-	f(binary("FP32", "[1]", `"4"`), "not what was expected")
+	f(binary("FP32", "[1]", `"4"`), "cannot be decoded")
 	doc := binary("FP32", "[1]", "4")
-	f(doc+"12345", "1 bytes follow the last output", length, strconv.Itoa(len(doc)))
+	f(doc+"12345", "1 unexpected bytes follow the last output", length, strconv.Itoa(len(doc)))
 	doc = binary("FP32", "[4,1152921504606846978]", "4")
 	f(doc+"1234", "4 bytes of data", length, strconv.Itoa(len(doc)))
 	doc = binary("BYTES", "[1]", "6")
-	f(doc+"\x03\x00\x00\x00ab", "beyond the end", length, strconv.Itoa(len(doc)))
+	f(doc+"\x03\x00\x00\x00ab", "longer than the rest of the data", length, strconv.Itoa(len(doc)))
 	element := func(datatype, data string) string {
 		return `{"outputs":[{"name":"y","datatype":"` + datatype + `","shape":[1],"data":` + data + `}]}`
 	}
@@ -226,13 +226,13 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 	f(element("FP32", "[1,2]"), "8 bytes of data")
 	f(element("FP32", "1"), "not an array")
 	f(element("FP32", "null"), "not an array")
-	f(element("FP16", "[1]"), "binary answers only")
-	f(element("FP32", "[NaNa]"), "not what was expected")
-	f("<html>", "not what was expected")
+	f(element("FP16", "[1]"), "from binary answers")
+	f(element("FP32", "[NaNa]"), "cannot be decoded")
+	f("<html>", "cannot be decoded")
 }
 
-// FuzzAnswer checks that no answer makes the client fail other than with an error, and
-// that the tensors of those that it accepts are as large as they say.
+// FuzzAnswer checks that a bad answer gives an error and nothing else, and that tensors of
+// accepted answers have the size of their shape.
 func FuzzAnswer(f *testing.F) {
 	doc := `{"outputs":[{"name":"y","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":6}},{"name":"z","datatype":"FP64","shape":[1,2],"data":[[NaN,1]]}]}`
 	f.Add(strconv.Itoa(len(doc)), []byte(doc+"\x02\x00\x00\x00ab"))
@@ -255,7 +255,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// elements returns how many elements a tensor has.
+// elements returns the number of elements of a tensor.
 func elements(t *testing.T, out client.Tensor) int {
 	t.Helper()
 	switch out.Datatype {

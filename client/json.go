@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// elementsForJSON returns the elements of a tensor that was checked, as a slice that
-// encoding/json writes as numbers, booleans or strings.
+// elementsForJSON returns the elements of a checked tensor, as a slice that encoding/json
+// writes as numbers, booleans or strings.
 func elementsForJSON(t *Tensor) (any, error) {
 	switch t.Datatype {
 	case "BOOL":
@@ -44,12 +44,12 @@ func elementsForJSON(t *Tensor) (any, error) {
 		list, err := Elements[string](*t)
 		for i, text := range list {
 			if !utf8.ValidString(text) {
-				return nil, fmt.Errorf("tensor '%s': element %d is not UTF-8, so it can be sent in binary only", t.Name, i)
+				return nil, fmt.Errorf("tensor '%s': element %d is not UTF-8, so it can only be sent as binary", t.Name, i)
 			}
 		}
 		return list, err
 	default:
-		return nil, fmt.Errorf("tensor '%s': %s can be sent in binary only", t.Name, t.Datatype)
+		return nil, fmt.Errorf("tensor '%s': %s can only be sent as binary", t.Name, t.Datatype)
 	}
 }
 
@@ -81,11 +81,11 @@ func dataFromJSON(datatype string, data []byte) ([]byte, error) {
 	case "BYTES":
 		return readElements(data, func(token json.Token) (string, error) { return typed[string](token) })
 	default:
-		return nil, fmt.Errorf("elements of the datatype '%.40s' are read from binary answers only", datatype)
+		return nil, fmt.Errorf("elements of the datatype '%.40s' can only be read from binary answers", datatype)
 	}
 }
 
-// readElements reads a JSON array of elements, or of such arrays.
+// readElements reads a JSON array of elements, flat or nested.
 func readElements[T Element](data []byte, parse func(json.Token) (T, error)) ([]byte, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
@@ -144,8 +144,8 @@ func signed[T int8 | int16 | int32 | int64](size int) func(json.Token) (T, error
 	}
 }
 
-// float reads numbers, what quoteTokens has put in quotes, and null, which stands for
-// a value that is not finite if the gateway is told to write it so.
+// float reads numbers, the tokens that quoteTokens has quoted, and null. A gateway can be
+// configured to write null for a value that is not finite.
 func float[T float32 | float64](size int) func(json.Token) (T, error) {
 	return func(token json.Token) (T, error) {
 		var text string
@@ -166,8 +166,8 @@ func float[T float32 | float64](size int) func(json.Token) (T, error) {
 	}
 }
 
-// quoteTokens puts NaN, Infinity and -Infinity into quotes. Gateways write them as bare
-// tokens, which JSON does not have.
+// quoteTokens puts NaN, Infinity and -Infinity in quotes. Gateways write them as bare
+// tokens, which are not JSON.
 func quoteTokens(doc []byte) []byte {
 	quoted := make([]byte, 0, len(doc)+len(doc)/8)
 	for inString := false; len(doc) > 0; {
@@ -189,7 +189,7 @@ func quoteTokens(doc []byte) []byte {
 	return quoted
 }
 
-// tokenLength returns the length of the token that doc begins with, or 1.
+// tokenLength returns the length of such a token at the start of doc, or 1.
 func tokenLength(doc []byte) int {
 	for _, token := range [...]string{"NaN", "Infinity", "-Infinity"} {
 		if bytes.HasPrefix(doc, []byte(token)) {

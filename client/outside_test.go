@@ -30,8 +30,8 @@ func main() {
 }
 `
 
-// Other people's programs can use the client: without cgo, and without any module but
-// this one.
+// Programs of other modules can use the client without cgo and with no other module than this
+// one.
 func TestBuildsInAnotherModule(t *testing.T) {
 	root, err := filepath.Abs("..")
 	if err != nil {

@@ -11,18 +11,17 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// Answers of a gateway that served the demo models, byte by byte.
+// Recorded answers of a gateway that served the demo models.
 //
 //go:embed testdata/*.http
 var recordings embed.FS
 
-// transport answers requests in place of a network.
+// transport answers requests instead of a network.
 type transport func(*http.Request) (*http.Response, error)
 
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) { return t(req) }
 
-// replayed returns a client that gets the answer in a file of testdata to whatever it
-// asks.
+// replayed returns a client that gets the answer in a file of testdata to every request.
 func replayed(name string) *client.Client {
 	return over(client.Options{}, func(req *http.Request) (*http.Response, error) {
 		file, err := recordings.ReadFile("testdata/" + name)
@@ -33,7 +32,7 @@ func replayed(name string) *client.Client {
 	})
 }
 
-// over returns a client that sends to t.
+// over returns a client with the transport t.
 func over(o client.Options, t transport) *client.Client {
 	o.HTTP = &http.Client{Transport: t}
 	c, err := client.New(o)
@@ -43,7 +42,7 @@ func over(o client.Options, t transport) *client.Client {
 	return c
 }
 
-// answer is an answer with a body and headers, given as name, value and so on.
+// answer returns an answer with a body and headers, given as pairs of name and value.
 func answer(status int, body string, headers ...string) *http.Response {
 	h := http.Header{}
 	for i := 0; i < len(headers); i += 2 {

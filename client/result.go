@@ -9,17 +9,17 @@ import (
 	"strconv"
 )
 
-// InferResult is what a model answered, and who it was.
+// InferResult has the outputs of a model, and the version that answered.
 type InferResult struct {
-	Outputs []Tensor // as they were asked for, or in the model's order
+	Outputs []Tensor // in the order of the request, or of the model
 	Version int64    // the version that answered
-	Route   string   // "iris@7", the route and its revision
+	Route   string   // the route and its revision, such as "iris@7"
 	Reason  string   // why this version: pinned, override, sticky, random, default or fallback
-	// RequestID is the id under which the gateway logged the request.
+	// RequestID is the request's id in the gateway's log.
 	RequestID string
 }
 
-// Output returns the output of that name.
+// Output returns the output with a name. It fails if there is none.
 func (r *InferResult) Output(name string) (Tensor, error) {
 	names := make([]string, len(r.Outputs))
 	for i, t := range r.Outputs {
@@ -28,10 +28,11 @@ func (r *InferResult) Output(name string) (Tensor, error) {
 		}
 		names[i] = t.Name
 	}
-	return Tensor{}, fmt.Errorf("the answer has no output '%s', only %q", name, names)
+	return Tensor{}, fmt.Errorf("the answer has no output '%s': its outputs are %q", name, names)
 }
 
-// Output returns the elements of an output, row by row.
+// Output returns the elements of an output in row-major order. It fails if there is no such
+// output or its datatype is not that of T.
 func Output[T Element](r *InferResult, name string) ([]T, error) {
 	t, err := r.Output(name)
 	if err != nil {
@@ -40,7 +41,7 @@ func Output[T Element](r *InferResult, name string) ([]T, error) {
 	return Elements[T](t)
 }
 
-// answerDocument is the JSON of an answer.
+// answerDocument is the JSON document of an answer.
 type answerDocument struct {
 	ModelVersion string `json:"model_version"`
 	Outputs      []struct {
@@ -54,8 +55,8 @@ type answerDocument struct {
 	} `json:"outputs"`
 }
 
-// decodeResult reads an answer. Every tensor in it has as many bytes as its shape and
-// datatype say; binary ones alias the body.
+// decodeResult reads an answer. It checks that the size of every tensor fits its shape and
+// datatype. Binary tensors share the memory of the body.
 func decodeResult(h http.Header, body []byte) (*InferResult, error) {
 	text, blobs, err := cutBody(h, body)
 	if err != nil {
@@ -72,12 +73,12 @@ func decodeResult(h http.Header, body []byte) (*InferResult, error) {
 		Outputs: make([]Tensor, len(doc.Outputs)),
 		Route:   h.Get("Sluice-Route"), Reason: h.Get("Sluice-Reason"), RequestID: h.Get("X-Request-Id"),
 	}
-	r.Version, _ = strconv.ParseInt(cmp.Or(h.Get("Sluice-Version"), doc.ModelVersion), 10, 64) // 0 from servers that count otherwise
+	r.Version, _ = strconv.ParseInt(cmp.Or(h.Get("Sluice-Version"), doc.ModelVersion), 10, 64) // 0 if another server's version is not a number
 	for i, out := range doc.Outputs {
 		t := Tensor{Name: out.Name, Datatype: out.Datatype, Shape: out.Shape}
 		if size := out.Parameters.BinaryDataSize; size != nil {
 			if *size < 0 || *size > len(blobs) {
-				return nil, fmt.Errorf("output '%s' has a binary_data_size of %d, and %d bytes are left", t.Name, *size, len(blobs))
+				return nil, fmt.Errorf("output '%s' has a binary_data_size of %d, but %d bytes are left", t.Name, *size, len(blobs))
 			}
 			t.Data, blobs = blobs[:*size:*size], blobs[*size:]
 		} else if t.Data, err = dataFromJSON(t.Datatype, out.Data); err != nil {
@@ -89,7 +90,7 @@ func decodeResult(h http.Header, body []byte) (*InferResult, error) {
 		r.Outputs[i] = t
 	}
 	if len(blobs) > 0 {
-		return nil, fmt.Errorf("%d bytes follow the last output", len(blobs))
+		return nil, fmt.Errorf("%d unexpected bytes follow the last output", len(blobs))
 	}
 	return r, nil
 }
@@ -102,7 +103,7 @@ func cutBody(h http.Header, body []byte) (text, blobs []byte, err error) {
 	}
 	n, err := strconv.ParseUint(length, 10, 64)
 	if err != nil || n > uint64(len(body)) {
-		return nil, nil, errors.New(headerLength + " is not a length within the body")
+		return nil, nil, errors.New(headerLength + " is not a valid length: expected at most the size of the body")
 	}
 	return body[:n], body[n:], nil
 }

@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// retry says when a request is sent again.
+// retry decides about retries.
 type retry struct {
-	count   int           // how many times, after the first
-	backoff time.Duration // the longest wait before the first of these; it doubles
-	maxWait time.Duration // an answer that asks for more is final
+	count   int           // max number of retries
+	backoff time.Duration // max wait before the first retry; doubled with each
+	maxWait time.Duration // no retry if an answer asks for more
 }
 
-// send sends a request to the data port, and again as long as that may help and there
-// is time for it. req.GetBody is set if it has a body.
+// send sends a request to the data port, with retries. If it has a body, req.GetBody must be
+// set.
 func (c *Client) send(req *http.Request) ([]byte, http.Header, error) {
 	ctx := req.Context()
 	for attempt := 0; ; attempt++ {
-		again := req.Clone(ctx) // the transport may still hold the one before
+		again := req.Clone(ctx) // the transport may still use the request of the last attempt
 		if req.GetBody != nil {
 			body, err := req.GetBody()
 			if err != nil {
@@ -40,13 +40,13 @@ func (c *Client) send(req *http.Request) ([]byte, http.Header, error) {
 			return nil, nil, err
 		}
 		if cause := sleep(ctx, wait); cause != nil {
-			return nil, nil, fmt.Errorf("%w; and then: %w", err, cause)
+			return nil, nil, fmt.Errorf("%w; no retry: %w", err, cause)
 		}
 	}
 }
 
-// wait returns how long to wait after err before the next attempt; ok is false if
-// there is none. attempt counts from 0.
+// wait returns the time until the retry after err. ok is false if there is no retry. attempt
+// counts from 0.
 func (r retry) wait(attempt int, err error) (wait time.Duration, ok bool) {
 	if attempt >= r.count {
 		return 0, false
@@ -66,19 +66,18 @@ func (r retry) wait(attempt int, err error) (wait time.Duration, ok bool) {
 	for range attempt {
 		backoff = min(2*backoff, r.maxWait)
 	}
-	// A random part of it, so that those refused at one time do not come back at one time.
-	return wait + time.Duration((1+rand.Float64())/2*float64(backoff)), true //nolint:gosec // no secret
+	// A random part of it, so that clients that were refused together do not retry together.
+	return wait + time.Duration((1+rand.Float64())/2*float64(backoff)), true //nolint:gosec // not a secret
 }
 
-// unsent reports that no connection was made, so that no byte of the request can have
-// arrived. net/http itself sends again if a connection that was idle turns out to be
-// closed.
+// unsent reports whether no connection was made, so that no byte of the request was sent.
+// net/http itself retries if an idle connection was closed.
 func unsent(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial" && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// sleep returns nil after d, or why ctx has ended before.
+// sleep returns nil after d, or the cause if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -90,10 +89,10 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// retryAfter returns how long an answer asks to wait, in seconds or until a date; 0 if
-// it does not, or in a way that cannot be read.
+// retryAfter returns the time in the header Retry-After, which has seconds or a date. It
+// returns 0 if there is none or it is not valid.
 func retryAfter(h http.Header, now time.Time) time.Duration {
-	const most = 365 * 24 * time.Hour // what is longer is as good as never, and must not overflow
+	const most = 365 * 24 * time.Hour // prevents an overflow
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil {
 		return time.Duration(min(seconds, uint64(most/time.Second))) * time.Second

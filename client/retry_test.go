@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// attempts answers with each step in turn, and notes when it was asked.
+// attempts answers with each step in turn, and records the times of requests.
 type attempts struct {
 	began time.Time
 	at    []time.Duration
@@ -40,7 +40,7 @@ func breaks(err error) func() (*http.Response, error) {
 	return func() (*http.Response, error) { return nil, err }
 }
 
-// try asks a model, and returns when each attempt was made, in the time of the bubble.
+// try sends a request to a model, and returns the times of the attempts in the synctest bubble.
 func try(t *testing.T, o client.Options, limit time.Duration, steps ...func() (*http.Response, error)) ([]time.Duration, error) {
 	t.Helper()
 	a := &attempts{began: time.Now(), steps: steps}
@@ -72,7 +72,7 @@ func TestRetries(t *testing.T) {
 	for _, status := range []int{301, 400, 404, 500, 502, 504} {
 		f(client.Options{}, 1, false, says(status))
 	}
-	// Something may have been sent.
+	// A part of the request may have been sent.
 	f(client.Options{}, 1, false, breaks(&net.OpError{Op: "write", Err: syscall.EPIPE}))
 	f(client.Options{}, 1, false, breaks(&net.OpError{Op: "read", Err: syscall.ECONNRESET}))
 	f(client.Options{}, 1, false, breaks(errors.New("tls: bad certificate")))
@@ -119,7 +119,7 @@ func TestRetriesEnd(t *testing.T) {
 	}
 	f(client.Options{}, 5*time.Second, says(503, "Retry-After", "5"))                // beyond the deadline
 	f(client.Options{}, time.Hour, says(503, "Retry-After", "11"))                   // beyond MaxWait
-	f(client.Options{}, time.Hour, says(503, "Retry-After", "18446744073709551615")) // for good
+	f(client.Options{}, time.Hour, says(503, "Retry-After", "18446744073709551615")) // far beyond MaxWait
 
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -152,7 +152,7 @@ func TestHealthAndControlAreAskedOnce(t *testing.T) {
 	f(func(ctx context.Context, c *client.Client) error { _, err := c.Reload(ctx); return err })
 }
 
-// A refused connection of a real network is one that nothing was sent over.
+// A refused connection in a real network counts as a request that was not sent.
 func TestNobodyListensOnTheDataPort(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -13,42 +13,42 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// AnyRevision makes a change to whatever the route is now.
+// AnyRevision is the Revision of EditOptions that accepts any revision of the route.
 const AnyRevision = -1
 
-// EditOptions say how a route is changed.
+// EditOptions are the conditions of a change of a route.
 type EditOptions struct {
-	// Revision is the one that the change is made to. Where the route is at another
-	// by now, the change is refused: an Error with status 412. 0 is a route that is
-	// not declared yet.
+	// Revision is the revision to change. If the route has another one, the gateway refuses
+	// the change: an Error with status 412. 0 is for a route that is not declared yet.
 	Revision int64
-	DryRun   bool // tell what would be, and change nothing
-	// Actor is who makes this change, if not the client's; Reason is why. Both are
-	// one line of text.
+	DryRun   bool // return the result without changing anything
+	// Actor is the name of the person or program that makes this change, if it is not
+	// Options.Actor. Reason is why. Both are one line of text.
 	Actor, Reason string
 }
 
-// Routes returns every route, those included that are not declared: a model
-// without one serves its newest version.
+// Routes returns every declared and implied route. A model without a declared route has an
+// implied one, which serves its newest version.
 func (c *Client) Routes(ctx context.Context) (routes []api.Route, err error) {
 	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/routes", true, &routes)
 	return routes, err
 }
 
-// Route returns a route with its revision. An unknown one is an Error with
+// Route returns a route with its revision. For an unknown route it returns an Error with
 // status 404.
 func (c *Client) Route(ctx context.Context, name string) (route api.Route, err error) {
 	err = c.call(ctx, http.MethodGet, c.routeURL(name), true, &route)
 	return route, err
 }
 
-// RouteStats returns what the variants and shadows of a route did.
+// RouteStats returns the counts of the variants and shadows of a route.
 func (c *Client) RouteStats(ctx context.Context, name string) (stats api.RouteStats, err error) {
 	err = c.call(ctx, http.MethodGet, c.routeURL(name)+"/stats", true, &stats)
 	return stats, err
 }
 
-// SetRoute replaces the route of that name, and returns once the new one serves.
+// SetRoute replaces or declares the route with the name in route, and returns when the new one
+// serves.
 func (c *Client) SetRoute(ctx context.Context, route api.Route, o EditOptions) (api.RouteResult, error) {
 	body, err := json.Marshal(route)
 	if err != nil {
@@ -57,8 +57,8 @@ func (c *Client) SetRoute(ctx context.Context, route api.Route, o EditOptions) (
 	return c.edit(ctx, http.MethodPut, route.Name, body, o)
 }
 
-// DeleteRoute makes the name serve the newest version of the model of that name
-// again.
+// DeleteRoute deletes a route. After that, the name serves the newest version of the model
+// with that name.
 func (c *Client) DeleteRoute(ctx context.Context, name string, o EditOptions) (api.RouteResult, error) {
 	return c.edit(ctx, http.MethodDelete, name, nil, o)
 }
@@ -91,24 +91,24 @@ func (c *Client) edit(ctx context.Context, method, name string, body []byte, o E
 	return result, err
 }
 
-// ServedAt returns what served a route, or a model by its own name, at a time. It is
-// an Error with status 404 if nothing is known of the name or of that time.
+// ServedAt returns what served a route, or a model by its own name, at a time. If the journal
+// does not know the name or the time, it returns an Error with status 404.
 func (c *Client) ServedAt(ctx context.Context, name string, at time.Time) (served api.ServedAt, err error) {
 	query := url.Values{"at": {timeText(at)}}
 	err = c.call(ctx, http.MethodGet, c.routeURL(name)+"?"+query.Encode(), true, &served)
 	return served, err
 }
 
-// EventFilter says which events are asked for. Its zero value is all.
+// EventFilter selects events. Its zero value selects all.
 type EventFilter struct {
-	Subject      string    // "routes/iris"; one that ends in "/" stands for all that begin with it
-	Types        []string  // any of these; one that ends in "." stands for all that begin with it
-	Since, Until time.Time // both included; zero is no bound
+	Subject      string    // such as "routes/iris"; one that ends in "/" is a prefix
+	Types        []string  // any of these; one that ends in "." is a prefix
+	Since, Until time.Time // both inclusive; zero is not a bound
 }
 
-// Events returns the changes after a sequence number that a filter chooses, the oldest
-// first. limit 0 leaves to the gateway how many, and of large ones there are fewer than
-// asked for; none means that there are no more.
+// Events returns up to limit events after a sequence number that a filter selects, the oldest
+// first. If limit is 0, the gateway decides. If events are large it returns fewer. It returns
+// none only if there are no more.
 func (c *Client) Events(ctx context.Context, after int64, limit int, filter EventFilter) (events []api.Event, err error) {
 	query := url.Values{"after": {strconv.FormatInt(after, 10)}}
 	if limit > 0 {
@@ -130,8 +130,8 @@ func (c *Client) Events(ctx context.Context, after int64, limit int, filter Even
 	return events, err
 }
 
-// VerifyJournal has the gateway read its whole journal, archived events included. The
-// report says what is wrong with it, if anything is.
+// VerifyJournal makes the gateway read its whole journal, with archived events. The report
+// has the problem if there is one.
 func (c *Client) VerifyJournal(ctx context.Context) (report api.JournalReport, err error) {
 	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/journal/verify", true, &report)
 	return report, err

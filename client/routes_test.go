@@ -19,12 +19,12 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// recorded is what an admin port was asked.
+// recorded is a request to an admin port.
 type recorded struct {
 	Target, Body, Match, Type, Token, Actor, Reason string
 }
 
-// record answers every request alike and returns what the last one was.
+// record gives the same answer to every request and records the last one.
 func record(t *testing.T, status int, answer string) (*recorded, *client.Client) {
 	t.Helper()
 	var last recorded
@@ -128,7 +128,7 @@ func TestRefusedEditsCarryTheirStatus(t *testing.T) {
 	}
 }
 
-// guarded is an admin port with one route, which compares and sets.
+// guarded is an admin port with one route, which checks revisions.
 type guarded struct {
 	mu    sync.Mutex
 	route api.Route
@@ -154,8 +154,8 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(api.RouteResult{Route: g.route})
 }
 
-// Ten writers each add to the same route; what is acknowledged must be there in
-// the end, and what is refused must not.
+// Ten writers each add to the same route. In the end the route must have all acknowledged
+// changes and no refused ones.
 func TestTenWriters(t *testing.T) {
 	const writers, rounds = 10, 10
 	s := httptest.NewServer(&guarded{route: api.Route{Name: "iris", Revision: 1}})

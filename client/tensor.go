@@ -7,40 +7,40 @@ import (
 	"slices"
 )
 
-// Element is what a tensor has elements of: each type stands for one datatype of the
-// Open Inference Protocol, a string and a []byte both for BYTES. FP16 and BF16 have no
-// type in Go: RawTensor makes these.
+// Element is a type of elements. Each type stands for one datatype of the Open Inference
+// Protocol; string and []byte both stand for BYTES. FP16 and BF16 have no type in Go: use
+// RawTensor.
 type Element interface {
 	bool | uint8 | uint16 | uint32 | uint64 | int8 | int16 | int32 | int64 | float32 | float64 | string | []byte
 }
 
-// Tensor is an input or output. Its size in bytes follows from its shape and datatype;
-// Infer checks that.
+// Tensor is an input or output. Infer checks that the size of Data fits the shape and the
+// datatype.
 type Tensor struct {
 	Name     string
-	Datatype string  // "FP32"
+	Datatype string  // such as "FP32"
 	Shape    []int64 // empty for a single value
-	// Data are the elements, row by row, little-endian; a BOOL is one byte, an element
-	// of BYTES its length as 4 bytes, then the bytes.
+	// Data has the elements in row-major order, little-endian. A BOOL is one byte. An element
+	// of BYTES is its length in 4 bytes, then the bytes.
 	Data []byte
 }
 
-// NewTensor returns a tensor of a copy of data, row by row.
+// NewTensor returns a tensor with a copy of data, which is in row-major order.
 func NewTensor[T Element](name string, shape []int64, data []T) Tensor {
 	return Tensor{Name: name, Datatype: datatype[T](), Shape: slices.Clone(shape), Data: encode(data)}
 }
 
-// RawTensor returns a tensor of the bytes as they are, of FP16, BF16 or any other
-// datatype. It does not copy them.
+// RawTensor returns a tensor of FP16, BF16 or any other datatype with the given bytes. It does
+// not copy them.
 func RawTensor(name, datatype string, shape []int64, data []byte) Tensor {
 	return Tensor{Name: name, Datatype: datatype, Shape: shape, Data: data}
 }
 
-// Elements returns the elements of a tensor, row by row. It is an error if its datatype
-// is not the one of T. Elements of type []byte alias the tensor's data.
+// Elements returns the elements of a tensor in row-major order. It fails if the datatype is
+// not that of T. Elements of type []byte share the memory of the tensor's data.
 func Elements[T Element](t Tensor) ([]T, error) {
 	if want := datatype[T](); t.Datatype != want {
-		return nil, fmt.Errorf("tensor '%s' has the datatype %s, which is not read as %T", t.Name, t.Datatype, *new(T))
+		return nil, fmt.Errorf("tensor '%s' has the datatype %s, which cannot be read as %T", t.Name, t.Datatype, *new(T))
 	}
 	count, err := t.check()
 	if err != nil {
@@ -89,14 +89,14 @@ func encodeBytes[T string | []byte](data []T) []byte {
 	}
 	raw := make([]byte, 0, size)
 	for _, element := range data {
-		raw = binary.LittleEndian.AppendUint32(raw, uint32(len(element))) //nolint:gosec // a gateway reads no body of 4 GiB
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(len(element))) //nolint:gosec // a gateway does not accept a body of 4 GiB
 		raw = append(raw, element...)
 	}
 	return raw
 }
 
-// cut returns the first element of BYTES and what follows it; ok is false if there is
-// not one.
+// cut returns the first element of BYTES and the rest. ok is false if there is no complete
+// element.
 func cut(data []byte) (element, rest []byte, ok bool) {
 	if len(data) < 4 {
 		return nil, nil, false
@@ -108,7 +108,8 @@ func cut(data []byte) (element, rest []byte, ok bool) {
 	return rest[:size:size], rest[size:], true
 }
 
-// check returns the number of elements of a tensor, or how its data do not fit.
+// check returns the number of elements of a tensor. It fails if the size of the data does not
+// fit the shape and the datatype.
 func (t *Tensor) check() (int, error) {
 	width, known := datatypeSize(t.Datatype)
 	if !known {
@@ -120,25 +121,25 @@ func (t *Tensor) check() (int, error) {
 	}
 	if width != 0 {
 		if high, size := bits.Mul64(count, uint64(width)); high != 0 || size != uint64(len(t.Data)) {
-			return 0, fmt.Errorf("tensor '%s' has %d bytes of data, which are not %s elements of shape %v", t.Name, len(t.Data), t.Datatype, t.Shape)
+			return 0, fmt.Errorf("tensor '%s' has %d bytes of data, which does not fit %s elements of shape %v", t.Name, len(t.Data), t.Datatype, t.Shape)
 		}
-		return int(count), nil //nolint:gosec // no more than there are bytes
+		return int(count), nil //nolint:gosec // at most the number of bytes
 	}
 	elements, data := 0, t.Data
 	for len(data) > 0 {
 		var ok bool
 		if _, data, ok = cut(data); !ok {
-			return 0, fmt.Errorf("tensor '%s': the length of element %d is beyond the end of the data", t.Name, elements)
+			return 0, fmt.Errorf("tensor '%s': element %d is longer than the rest of the data", t.Name, elements)
 		}
 		elements++
 	}
 	if uint64(elements) != count { //nolint:gosec // counted from 0
-		return 0, fmt.Errorf("tensor '%s' has %d elements, which are not of shape %v", t.Name, elements, t.Shape)
+		return 0, fmt.Errorf("tensor '%s' has %d elements, which does not fit the shape %v", t.Name, elements, t.Shape)
 	}
 	return elements, nil
 }
 
-// count returns how many elements the shape says.
+// count returns the number of elements of the shape.
 func (t *Tensor) count() (uint64, error) {
 	count := uint64(1)
 	for _, dim := range t.Shape {
@@ -153,7 +154,7 @@ func (t *Tensor) count() (uint64, error) {
 	return count, nil
 }
 
-// datatype returns the datatype that T stands for.
+// datatype returns the datatype of T.
 func datatype[T Element]() string {
 	switch any(*new(T)).(type) {
 	case bool:
@@ -183,7 +184,7 @@ func datatype[T Element]() string {
 	}
 }
 
-// datatypeSize returns the bytes of an element; 0 is any number of them.
+// datatypeSize returns the size of an element in bytes, or 0 if it varies.
 func datatypeSize(name string) (size int, known bool) {
 	switch name {
 	case "BOOL", "UINT8", "INT8":
