@@ -8,29 +8,28 @@ import (
 	"strings"
 )
 
-// Kind says why a difference stands.
+// Kind says why a difference exists.
 type Kind string
 
 // The kinds.
 const (
 	Deliberate Kind = "deliberate"
-	Later      Kind = "later" // an extension that is not there yet
+	Later      Kind = "later" // an extension that is not implemented yet
 )
 
-// Difference is a case in which Sluice answers otherwise than Triton.
+// Difference is a case in which Sluice's answer differs from Triton's.
 type Difference struct {
-	Rows    string   // names of rows, or patterns of path.Match, with blanks between
-	Aspects []Aspect // the status if there are none
+	Rows    string   // names of rows, or patterns of path.Match, separated by blanks
+	Aspects []Aspect // the status if empty
 	Kind    Kind
 	Option  bool // with compat: triton only the text may differ
-	// What the documentation says, in Markdown.
+	// The text of the documentation, in Markdown.
 	Case, Triton, Sluice, Why string
 }
 
-// Check compares the results with the record and the table of differences. It
-// returns what is wrong, a line each: a difference that is not in the table, and
-// an entry of the table that no longer differs. triton says that the server ran
-// with compat: triton.
+// Check compares the results with the record and the table of differences. It returns the
+// problems, one a line: a difference that is not in the table, and an entry of the table that
+// no longer differs. triton says that the server ran with compat: triton.
 func Check(results []Result, triton bool) []string {
 	var wrong []string
 	found := map[string]Result{} // by row and aspect
@@ -45,11 +44,11 @@ func Check(results []Result, triton bool) []string {
 	for _, d := range differences() {
 		for _, k := range d.keys(results, triton) {
 			if listed[k] {
-				wrong = append(wrong, k+": in the table twice")
+				wrong = append(wrong, k+": it is a duplicate in the table")
 			}
 			listed[k] = true
 			if _, ok := found[k]; !ok && (!triton || !d.Option) {
-				wrong = append(wrong, k+": in the table ("+d.Case+"), but does not differ")
+				wrong = append(wrong, k+": it is in the table ("+d.Case+"), but does not differ")
 			}
 		}
 	}
@@ -60,13 +59,13 @@ func Check(results []Result, triton bool) []string {
 	}
 	for i, rule := range everywhere() {
 		if !used[i] {
-			wrong = append(wrong, rule.Case+": in the table, but no answer is so")
+			wrong = append(wrong, rule.Case+": it is in the table, but no answer has it")
 		}
 	}
 	return wrong
 }
 
-// expected is Triton's answer in the form that all of Sluice's have.
+// expected is Triton's answer in Sluice's format.
 func expected(row Row, used []bool) Answer {
 	want := row.Answer
 	want.Header = maps.Clone(want.Header)
@@ -80,8 +79,8 @@ func expected(row Row, used []bool) Answer {
 
 func key(row string, a Aspect) string { return row + " (" + string(a) + ")" }
 
-// keys returns the rows that d speaks of, each with the aspects that may differ.
-// A pattern that matches no row stands for itself, so that it is found to be idle.
+// keys returns the rows of d, each with the aspects that may differ. A pattern that matches no
+// row is returned itself, so that Check reports it.
 func (d Difference) keys(results []Result, triton bool) []string {
 	aspects := d.Aspects
 	switch {

@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// Aspect is a side of an answer that may differ.
+// Aspect is a part of an answer that may differ.
 type Aspect string
 
-// The aspects. Where the status differs nothing else is compared.
+// The aspects. If the status differs nothing else is compared.
 const (
 	Status   Aspect = "status"
 	Text     Aspect = "text" // of an error
 	Body     Aspect = "body"
 	Encoding Aspect = "encoding" // content type or encoding
-	Answers  Aspect = "answers"  // how many came
+	Answers  Aspect = "answers"  // the number of answers
 )
 
-// compare returns in what two answers to a row differ.
+// compare returns the aspects in which two answers to a row differ.
 func compare(row Row, want, got Answer) []Aspect {
 	if want.Status != got.Status {
 		return []Aspect{Status}
@@ -58,8 +58,7 @@ type parts struct {
 	blobs []byte
 }
 
-// document parses a body. It is not ok where that is no JSON, an empty body for
-// example.
+// document parses a body. ok is false if it is not valid JSON, if it is empty for example.
 func document(row Row, a Answer) (p parts, ok bool) {
 	body := a.Body
 	if header := a.Header["Inference-Header-Content-Length"]; header != "" {
@@ -75,7 +74,7 @@ func document(row Row, a Answer) (p parts, ok bool) {
 		return p, false
 	}
 	if object, ok := p.json.(map[string]any); ok && strings.Contains(row.Name, concurrent) {
-		delete(object, "id") // whose answer it is, is chance
+		delete(object, "id") // the order of the answers is random
 	}
 	if strings.HasSuffix(row.Path, "/stats") {
 		p.json = skeleton(p.json)
@@ -85,11 +84,11 @@ func document(row Row, a Answer) (p parts, ok bool) {
 
 var nonFinite = regexp.MustCompile(`([\[,])(NaN|-?Infinity)`)
 
-// quoteNonFinite makes JSON of the tokens for numbers that JSON lacks.
+// quoteNonFinite makes valid JSON from numbers that JSON does not have.
 func quoteNonFinite(body []byte) []byte { return nonFinite.ReplaceAll(body, []byte(`$1"$2"`)) }
 
-// skeleton is a document without its numbers, which are times and counts, and
-// with one element for each list.
+// skeleton is a document without its numbers, which are times and counts, and with one element
+// for each list.
 func skeleton(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -33,7 +33,7 @@ func load(t *testing.T, file string) []compat.Row {
 	return rows
 }
 
-// one returns a row made of JSON members, "name" and "phase" apart.
+// one returns a row made from JSON members, except for "name" and "phase".
 func one(t *testing.T, members string) compat.Row {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "record.jsonl")
@@ -82,8 +82,8 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// Against a server that plays the record back, only the table itself is wrong:
-// nothing in it differs.
+// Against a server that replays the record, only the table itself is wrong: nothing in it
+// differs.
 func TestCheckFindsIdleEntries(t *testing.T) {
 	rows := load(t, record)
 	results := make([]compat.Result, len(rows))

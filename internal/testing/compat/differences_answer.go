@@ -1,6 +1,6 @@
 package compat
 
-// answers is about what a good request gets.
+// answers has the differences in answers to valid requests.
 func answers() []Difference {
 	return []Difference{
 		{
@@ -65,7 +65,7 @@ func answers() []Difference {
 	}
 }
 
-// texts is about errors whose status is the same and whose text is not.
+// texts has the differences in texts of errors with the same status.
 func texts() []Difference {
 	return []Difference{
 		{
@@ -93,7 +93,7 @@ func texts() []Difference {
 	}
 }
 
-// later is about extensions that are not there yet.
+// later has the extensions that are not implemented yet.
 func later() []Difference {
 	return []Difference{
 		{

@@ -1,6 +1,6 @@
 package compat
 
-// paths is about methods and paths.
+// paths has the differences in methods and paths.
 func paths() []Difference {
 	return []Difference{
 		{
@@ -46,7 +46,7 @@ func paths() []Difference {
 	}
 }
 
-// framing is about HTTP itself.
+// framing has the differences in HTTP itself.
 func framing() []Difference {
 	return []Difference{
 		{

@@ -1,6 +1,6 @@
 package compat
 
-// malformed is about requests that cannot be read.
+// malformed has the differences for requests that cannot be parsed.
 func malformed() []Difference {
 	return []Difference{
 		{
@@ -60,7 +60,7 @@ func malformed() []Difference {
 	}
 }
 
-// values is about shapes and numbers.
+// values has the differences for shapes and numbers.
 func values() []Difference {
 	return []Difference{
 		{

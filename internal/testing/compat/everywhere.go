@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// rule is a difference in the form of many answers. It turns what Triton answers
-// into what Sluice does, and reports whether there was anything to turn.
+// rule is a difference in the format of many answers. It converts Triton's answer to Sluice's,
+// and reports whether there was anything to convert.
 type rule struct {
 	Difference
 	turn func(row Row, a *Answer) bool

@@ -13,7 +13,8 @@ var update = flag.Bool("update", false, "write the tables of differences into do
 
 const protocolDoc = "../../../docs/protocol.md"
 
-// The tables stand between two comments: go test ./internal/testing/compat -update.
+// The tables are between two comments. To update them: go test ./internal/testing/compat
+// -update.
 func TestProtocolDocIsCurrent(t *testing.T) {
 	data, err := os.ReadFile(protocolDoc)
 	if err != nil {
@@ -48,7 +49,7 @@ func TestTableIsFilledIn(t *testing.T) {
 		}
 		for line := range strings.Lines(table) {
 			if strings.Count(line, "|") != strings.Count(table[:strings.IndexByte(table, '\n')], "|") {
-				t.Errorf("%s: %q has another number of cells than the table", kind, line)
+				t.Errorf("%s: %q has a different number of cells than the table", kind, line)
 			}
 		}
 	}

@@ -14,24 +14,23 @@ import (
 // Row is one recorded request and its answer.
 type Row struct {
 	Name     string
-	Phase    string // how the server was set up: A default, B explicit control with a broken model, C queue limits
+	Phase    string // the settings of the server: A default, B explicit control with a broken model, C queue limits
 	Method   string
 	Path     string
-	Request  []byte // all that is sent
-	Requests int    // how many there are in Request
-	Answer   Answer // what Triton answered
+	Request  []byte // all bytes that are sent
+	Requests int    // the number of requests in Request
+	Answer   Answer // Triton's answer
 }
 
-// Answer is what came back. Status is 0 if the connection was closed without
-// an answer.
+// Answer is one answer. Status is 0 if the connection was closed without an answer.
 type Answer struct {
 	Status  int
 	Header  map[string]string // by canonical name
-	Body    []byte            // inflated
-	Answers int               // how many came on the connection
+	Body    []byte            // decompressed
+	Answers int               // the number of answers on the connection
 }
 
-// line is a Row as the file has it.
+// line is a Row in the file.
 type line struct {
 	Name             string            `json:"name"`
 	Phase            string            `json:"phase"`
@@ -40,7 +39,7 @@ type line struct {
 	Headers          [][2]string       `json:"headers"`
 	Body             string            `json:"body"`
 	BodyEncoding     string            `json:"body_encoding"`
-	RawRequest       string            `json:"raw_request"` // all that was sent, in place of the four above
+	RawRequest       string            `json:"raw_request"` // all bytes that were sent, in place of the four above
 	Status           int               `json:"status"`
 	Response         string            `json:"response"`
 	ResponseEncoding string            `json:"response_encoding"`

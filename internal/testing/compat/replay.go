@@ -21,17 +21,17 @@ import (
 // answerTimeout bounds one row; the longest recorded answer took 0.3 s.
 const answerTimeout = 30 * time.Second
 
-// concurrent marks rows that were sent at once; the name goes on with a number.
+// concurrent marks rows that were sent at the same time; a number follows it in the name.
 const concurrent = "_concurrent_"
 
-// Result is a row and what the server under test answered.
+// Result is a row and the answer of the server under test.
 type Result struct {
 	Row
 	Got Answer
 }
 
-// Replay sends the rows in order to the server at addr, each on a connection of
-// its own, and those that were sent at once all at once.
+// Replay sends the rows in order to the server at addr, each on a connection of its own. Rows
+// that were sent at the same time are sent so again.
 func Replay(ctx context.Context, addr string, rows []Row) ([]Result, error) {
 	var results []Result
 	for len(rows) > 0 {
@@ -50,8 +50,8 @@ func Replay(ctx context.Context, addr string, rows []Row) ([]Result, error) {
 	return results, nil
 }
 
-// sendAll sends rows at once. Which of them is refused is a matter of chance, so
-// the answers are dealt out in the order of their status.
+// sendAll sends rows at the same time. Which of them is refused is random, so the answers are
+// assigned in the order of their status.
 func sendAll(ctx context.Context, addr string, rows []Row) ([]Result, error) {
 	results := make([]Result, len(rows))
 	errs := make([]error, len(rows))
@@ -75,8 +75,8 @@ func sendAll(ctx context.Context, addr string, rows []Row) ([]Result, error) {
 	return results, errors.Join(errs...)
 }
 
-// Send sends a row's bytes as they are and reads as many answers as there are
-// requests in them; it returns the first.
+// Send sends a row's bytes unchanged and reads as many answers as there are requests in them.
+// It returns the first.
 func Send(ctx context.Context, addr string, row Row) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -89,7 +89,7 @@ func Send(ctx context.Context, addr string, row Row) (Answer, error) {
 	defer stop()
 
 	var sender sync.WaitGroup
-	sender.Go(func() { _, _ = conn.Write(row.Request) }) // it may be answered before it was read to its end
+	sender.Go(func() { _, _ = conn.Write(row.Request) }) // the server may answer before it has read everything
 	answer, err := receive(conn, row)
 	_ = conn.Close() // ends the sender
 	sender.Wait()
@@ -138,8 +138,8 @@ func receiveOne(r *bufio.Reader, method string) (Answer, error) {
 	return a, nil
 }
 
-// inflate undoes the Content-Encoding, whose header stays. A body that is not
-// encoded as it says is left as it is.
+// inflate decompresses the body; its Content-Encoding stays. A body that is not encoded as it
+// says is not changed.
 func (a *Answer) inflate() {
 	var r io.Reader
 	var err error

@@ -1,6 +1,6 @@
-// Package fake is a deterministic model in pure Go, for tests of everything
-// above the runtime: it takes as long and fails as often as a test says, and
-// remembers its runs. Its instances keep the contract of runtime/ort's.
+// Package fake is a deterministic model in pure Go, for tests of everything above the runtime:
+// a test sets how long runs take and which fail, and the model remembers its runs. Its
+// instances keep the contract of runtime/ort's.
 package fake
 
 import (
@@ -13,21 +13,22 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Options say how a model behaves. The zero value computes RowSums at once.
+// Options set the behaviour of a model. The zero value computes RowSums without delay.
 type Options struct {
-	// Latency returns how long a run of so many rows takes; nil means no time. It
-	// is slept, so virtual time works.
+	// Latency returns how long a run of that many rows takes; nil means no time. The run
+	// sleeps, so virtual time works.
 	Latency func(rows int64) time.Duration
-	// Fail is called in each run, numbered from 0, before it computes. It may
-	// return an error, which Run returns as it is, or panic, or block.
+	// Fail is called in each run, numbered from 0, before it computes. It may return an error,
+	// which Run returns unchanged, or panic, or block.
 	Fail func(run int) error
-	// Compute makes all outputs of the model from the joined inputs; nil: RowSums.
+	// Compute computes all outputs of the model from the joined inputs; nil means RowSums.
 	Compute func(m *infer.Model, inputs []infer.Tensor) ([]infer.Tensor, error)
-	// IgnoreTerminate sleeps on after Terminate, as one long node of a real model does.
+	// IgnoreTerminate continues to sleep after Terminate, as one long node of a real model
+	// does.
 	IgnoreTerminate bool
 }
 
-// Run is a run as the model saw it.
+// Run is a run of the model.
 type Run struct {
 	Rows []int64 // of each member
 }
@@ -54,17 +55,17 @@ func New(m *infer.Model, o Options) *Session {
 // Model returns the signature.
 func (s *Session) Model() *infer.Model { return s.model }
 
-// Providers returns one that no library has.
+// Providers returns a provider that no library has.
 func (s *Session) Providers() []api.Provider { return []api.Provider{{Name: "FakeExecutionProvider"}} }
 
-// Runs returns the runs so far, failed ones too, in the order they began.
+// Runs returns the runs so far, including failed ones, in the order of their begin.
 func (s *Session) Runs() []Run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.runs)
 }
 
-// Close ends the model. It is an error while instances are open, or when closed already.
+// Close closes the model. It is an error if instances are open, or if it is already closed.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

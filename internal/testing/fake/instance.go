@@ -99,7 +99,7 @@ func (inst *Instance) Run() error {
 	return err
 }
 
-// checkRows makes sure that several members can part the outputs.
+// checkRows makes sure that the outputs can be split between several members.
 func (inst *Instance) checkRows(outputs []infer.Tensor) error {
 	for i := range outputs {
 		if t := &outputs[i]; len(inst.rows) > 1 && (len(t.Shape) == 0 || t.Shape[0] != total(inst.rows)) {
@@ -109,7 +109,7 @@ func (inst *Instance) checkRows(outputs []infer.Tensor) error {
 	return nil
 }
 
-// sleep waits, or until Terminate.
+// sleep waits for d, or until Terminate.
 func (inst *Instance) sleep(d time.Duration) error {
 	if inst.session.options.IgnoreTerminate {
 		time.Sleep(d)
@@ -193,7 +193,7 @@ func (inst *Instance) Terminate() {
 	}
 }
 
-// Close ends the instance. Closing twice is an error.
+// Close closes the instance. A second Close is an error.
 func (inst *Instance) Close() error {
 	if inst.closed {
 		return errors.New("fake: instance closed twice")

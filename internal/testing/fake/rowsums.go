@@ -8,9 +8,9 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// RowSums fills every output with the sum of all elements of its row over all
-// inputs; strings count by their bytes' length. Outputs have as many rows as the
-// first input where their first dimension varies, and 1 in other varying dimensions.
+// RowSums fills every output with the sum of all elements of its row over all inputs; strings
+// count by their length in bytes. Outputs have as many rows as the first input if their first
+// dimension varies, and 1 in other dimensions that vary.
 func RowSums(m *infer.Model, inputs []infer.Tensor) ([]infer.Tensor, error) {
 	rows := int64(1)
 	if len(inputs) > 0 {
@@ -27,10 +27,10 @@ func RowSums(m *infer.Model, inputs []infer.Tensor) ([]infer.Tensor, error) {
 	return list, nil
 }
 
-// addRows adds t's elements to the sum of their row, all to the first where t
-// has another number of rows.
+// addRows adds t's elements to the sum of their row, or all to the first row if t has a
+// different number of rows.
 func addRows(sums []float64, t *infer.Tensor) {
-	n, _ := t.Shape.Elements() // checked with the request
+	n, _ := t.Shape.Elements() // the request's check has passed
 	perRow := max(n, 1)
 	if t.Rows() == int64(len(sums)) {
 		perRow = max(n/max(t.Rows(), 1), 1)
@@ -90,7 +90,7 @@ func fill(spec *infer.TensorSpec, index int, sums []float64) infer.Tensor {
 			row = i / (n / t.Rows())
 		}
 		var v float64
-		if row < int64(len(sums)) { // a fixed first dimension stands even with no rows
+		if row < int64(len(sums)) { // a fixed first dimension is kept even with no rows
 			v = sums[row]
 		}
 		t.Data = appendValue(t.Data, t.DType, v)

@@ -13,7 +13,7 @@ import (
 type File struct {
 	Model     string
 	Version   int64
-	Labels    []string // of the classes, if the files say so
+	Labels    []string // the labels of the classes, if the model files have any
 	Tolerance struct{ Absolute, Relative float64 }
 	Cases     []Case // at least one
 }
@@ -49,7 +49,7 @@ func Read(t *testing.T, path string) File {
 	return f
 }
 
-// Floats returns the data as the float32 values that they stand for.
+// Floats returns the data as float32 values.
 func (x Tensor) Floats(t *testing.T) []float64 {
 	t.Helper()
 	list := make([]float64, len(x.Data))

@@ -1,9 +1,9 @@
-// Package limits has the limits of a configuration that sets none, for tests.
+// Package limits has the default limits of the configuration, for tests.
 package limits
 
 import "sluice.io/sluice/internal/wire/oip"
 
-// Tensors returns limits of what is inside a request.
+// Tensors returns the limits of the tensors of a request.
 func Tensors() oip.Limits {
 	return oip.Limits{
 		MaxInputs: 1024, MaxOutputs: 1024, MaxRank: 32, MaxNesting: 100, MaxParameters: 128,

@@ -8,8 +8,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// attribute encodes its value late: a value that a subgraph uses may yet be
-// renamed when it becomes an output.
+// attribute encodes its value late: a value that a subgraph uses may be renamed later, when it
+// becomes an output.
 type attribute struct {
 	name  string
 	kind  int64
@@ -30,7 +30,7 @@ func (v *Value) attribute(name string, kind int64, value func(b []byte) []byte) 
 	return v
 }
 
-// Int adds an attribute and returns v, as do the other methods here.
+// Int adds an attribute and returns v, like the other methods here.
 func (v *Value) Int(name string, i int64) *Value {
 	return v.attribute(name, kindInt, func(b []byte) []byte { return appendInt(b, attributeInt, i) })
 }

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	irVersion    = 8  // the oldest that knows all that is written here
-	defaultOpset = 17 // LayerNormalization begins here; ReduceMean still has its axes as an attribute
+	irVersion    = 8  // the oldest that supports all of this package
+	defaultOpset = 17 // the first with LayerNormalization; ReduceMean still has its axes as an attribute
 )
 
-// Graph is a model in the making, or a subgraph of one.
+// Graph is a model or subgraph that is being built.
 type Graph struct {
 	name    string
 	ids     *int // numbers the values; shared with subgraphs, whose names must differ too
@@ -37,8 +37,8 @@ type valueInfo struct {
 	typ   Type
 }
 
-// Value is what an input, an initializer or an operator gives. The methods that
-// add attributes act on the operator that made it.
+// Value is an input, an initializer or the result of an operator. The methods that add
+// attributes apply to the operator that made it.
 type Value struct {
 	name string
 	node *node // nil for inputs and initializers
@@ -79,7 +79,7 @@ func (g *Graph) Opset(domain string, version int64) {
 	g.opsets = append(g.opsets, opset{domain, version})
 }
 
-// Metadata adds an entry to what the file says of the model.
+// Metadata adds an entry to the metadata of the file.
 func (g *Graph) Metadata(key, value string) { g.entries = append(g.entries, [2]string{key, value}) }
 
 // Input adds a tensor input. See Tensor for the dimensions.
@@ -94,8 +94,8 @@ func (g *Graph) InputOf(name string, t Type) *Value {
 	return v
 }
 
-// InputWithDefault adds an input that a request may leave out: def, which must
-// have a name, is then used. The dimensions are those of the input.
+// InputWithDefault adds an input that a request may leave out: its value is then def, which
+// must have a name. The dimensions are those of the input.
 func (g *Graph) InputWithDefault(def infer.Tensor, dims ...any) *Value {
 	v := g.Init(def)
 	g.inputs = append(g.inputs, valueInfo{v, Tensor(def.DType, dims...)})
@@ -107,8 +107,8 @@ func (g *Graph) Output(name string, dtype infer.DType, v *Value, dims ...any) {
 	g.OutputOf(name, v, Tensor(dtype, dims...))
 }
 
-// OutputOf makes v an output of any type, called name. What is an input, an
-// initializer or an output already gets there through an Identity.
+// OutputOf makes v an output of any type, called name. A value that is already an input, an
+// initializer or an output becomes one through an Identity.
 func (g *Graph) OutputOf(name string, v *Value, t Type) {
 	if v.node == nil || g.isOutput(v) {
 		v = g.Op("Identity", v)
@@ -126,7 +126,7 @@ func (g *Graph) isOutput(v *Value) bool {
 	return false
 }
 
-// Op adds an operator with one output. A nil input is an optional one left out.
+// Op adds an operator with one output. A nil input is an optional one that is left out.
 func (g *Graph) Op(op string, inputs ...*Value) *Value { return g.OpIn("", op, inputs...) }
 
 // OpIn adds an operator of another domain, whose Opset must be set.

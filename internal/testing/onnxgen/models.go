@@ -9,8 +9,8 @@ import (
 // seed of the ready-made models' weights.
 const seed = 20260101
 
-// Identity is "input" → "output", called "id_FP32" for example. It is batchable
-// where the first dimension is a string.
+// Identity is "input" → "output", called "id_FP32" for example. It is batchable if the first
+// dimension is a string.
 func Identity(dtype infer.DType, dims ...any) *Graph {
 	g := New("id_" + dtype.String())
 	g.Output("output", dtype, g.Input("input", dtype, dims...), dims...)
@@ -57,8 +57,8 @@ func ThreeOutputs() *Graph {
 	return g
 }
 
-// Scaled has an optional input: "output" = "input" FP32 [N, 4] · "scale" [1],
-// which is 2 where the request leaves it out.
+// Scaled has an optional input: "output" = "input" FP32 [N, 4] · "scale" [1], which is 2 if the
+// request leaves it out.
 func Scaled() *Graph {
 	g := New("scaled")
 	x := g.Input("input", infer.FP32, "N", 4)
@@ -75,16 +75,16 @@ func Scalar() *Graph {
 	return g
 }
 
-// NonZero is "input" FP32 [N] → "output" INT64 [1, M], the indices of what is
-// not zero: how many is known only after the run.
+// NonZero is "input" FP32 [N] → "output" INT64 [1, M], the indices of the elements other than
+// zero. Their number is known only after the run.
 func NonZero() *Graph {
 	g := New("nonzero")
 	g.Output("output", infer.Int64, g.Op("NonZero", g.Input("input", infer.FP32, "N")), 1, "M")
 	return g
 }
 
-// RowSum is "output" FP32 [4] = the sum of the rows of "input" [N, 4]: plainly
-// not batchable, as its output has no first dimension N.
+// RowSum is "output" FP32 [4] = the sum of the rows of "input" [N, 4]. It is not batchable, as
+// its output has no first dimension N.
 func RowSum() *Graph {
 	g := New("rowsum")
 	x := g.Input("input", infer.FP32, "N", 4)
@@ -92,8 +92,8 @@ func RowSum() *Graph {
 	return g
 }
 
-// Centered is "output" = "input" FP32 [N, 4] less the mean of its rows: it looks
-// batchable and is not, since each row's result depends on the others.
+// Centered is "output" = "input" FP32 [N, 4] minus the mean of its rows. It looks batchable and
+// is not, since each row's result depends on the others.
 func Centered() *Graph {
 	g := New("centered")
 	x := g.Input("input", infer.FP32, "N", 4)
@@ -110,16 +110,15 @@ func Reducer() *Graph {
 	return g
 }
 
-// Slow is Steps whose run takes about the milliseconds asked for on one core,
-// within a factor of a few.
+// Slow is Steps with a run time of about that many milliseconds on one core, within a factor of
+// a few.
 func Slow(milliseconds int64) *Graph {
 	const stepsPerMillis = 150
 	return Steps(milliseconds * stepsPerMillis)
 }
 
-// Steps is Identity on FP32 [N, 4], called "slow", whose run takes a time that is
-// proportional to n. It is a loop of small nodes, so that a run can be terminated
-// on its way.
+// Steps is Identity on FP32 [N, 4], called "slow", with a run time in proportion to n. It is a
+// loop of small nodes, so that a run can be terminated in the middle.
 func Steps(n int64) *Graph {
 	const size = 64
 	g := New("slow")
@@ -132,7 +131,7 @@ func Steps(n int64) *Graph {
 	always := g.Init(infer.Tensor{DType: infer.Bool, Shape: infer.Shape{}, Data: []byte{1}})
 	steps := g.Init(Int64s([]int64{n}))
 
-	body := g.Sub("body") // state = state · 1; neither grows nor vanishes
+	body := g.Sub("body") // state = state · 1; it neither grows nor vanishes
 	body.Input("step", infer.Int64)
 	again := body.Input("again", infer.Bool)
 	state := body.Input("state", infer.FP32, size, size)

@@ -69,17 +69,17 @@ func (g network) conv(x *Value, in, out, kernel, stride int64) *Value {
 		Ints("kernel_shape", kernel, kernel).Ints("strides", stride, stride).Ints("pads", pad, pad, pad, pad)
 }
 
-// The sizes of a MiniLM: how wide a token's vector is, into how many heads
-// attention splits it, and how wide the layer between is.
+// The sizes of a MiniLM: the width of a token's vector, the number of attention heads, and the
+// width of the layer between.
 const (
 	encoderWidth = 384
 	encoderHeads = 12
 	encoderInner = 1536
 )
 
-// Encoder is a transformer shaped like MiniLM without its embedding table, FP32
-// [N, tokens, 384] → their mean [N, 384]. MiniLM itself has 6 layers. The number
-// of tokens is an int, or a string where it may vary.
+// Encoder is a transformer shaped like MiniLM without its embedding table, FP32 [N, tokens,
+// 384] → their mean [N, 384]. MiniLM itself has 6 layers. The number of tokens is an int, or a
+// string if it varies.
 func Encoder(layers int, tokens any) *Graph {
 	g := newNetwork("enc")
 	x := g.norm(g.Input("input", infer.FP32, "N", tokens, encoderWidth))

@@ -28,7 +28,7 @@ func all() []*onnxgen.Graph {
 	return list
 }
 
-// external keeps two tensors in one file.
+// external has two tensors in one file.
 func external() *onnxgen.Graph {
 	g := onnxgen.New("external")
 	x := g.Input("input", infer.FP32, "N", 4)
@@ -38,7 +38,7 @@ func external() *onnxgen.Graph {
 	return g
 }
 
-// constants uses what no ready-made model does: a tensor attribute, strings, an
+// constants uses features that no ready-made model has: a tensor attribute, strings, an
 // initializer as an output, one value as two outputs.
 func constants() *onnxgen.Graph {
 	g := onnxgen.New("constants")
@@ -49,7 +49,7 @@ func constants() *onnxgen.Graph {
 	return g
 }
 
-// To look at the models with other tools: go test -run Write -args DIR.
+// To inspect the models with other tools: go test -run Write -args DIR.
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	if args := flag.Args(); len(args) > 0 {

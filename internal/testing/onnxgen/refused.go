@@ -5,8 +5,8 @@ import "sluice.io/sluice/internal/infer"
 // mlOpset is the version of the ai.onnx.ml domain that the models here use.
 const mlOpset = 3
 
-// ZipMap is what converters of classifiers write unless told not to: "output" is
-// a sequence of maps from class to probability.
+// ZipMap is the default result of converters of classifiers: "output" is a sequence of maps
+// from class to probability.
 func ZipMap() *Graph {
 	g := New("zipmap")
 	g.Opset("ai.onnx.ml", mlOpset)
@@ -16,7 +16,7 @@ func ZipMap() *Graph {
 	return g
 }
 
-// SequenceOutput gives the rows of "input" FP32 [N, 4] as a sequence.
+// SequenceOutput returns the rows of "input" FP32 [N, 4] as a sequence.
 func SequenceOutput() *Graph {
 	g := New("sequence_output")
 	x := g.Input("input", infer.FP32, "N", 4)
@@ -24,7 +24,7 @@ func SequenceOutput() *Graph {
 	return g
 }
 
-// SequenceInput takes a sequence of FP32 [4] and gives its length.
+// SequenceInput takes a sequence of FP32 [4] and returns its length.
 func SequenceInput() *Graph {
 	g := New("sequence_input")
 	x := g.InputOf("input", Sequence(Tensor(infer.FP32, 4)))
@@ -32,7 +32,7 @@ func SequenceInput() *Graph {
 	return g
 }
 
-// OptionalInput takes an optional FP32 [4] and says whether it was there.
+// OptionalInput takes an optional FP32 [4] and returns whether it was there.
 func OptionalInput() *Graph {
 	g := New("optional_input")
 	x := g.InputOf("input", Optional(Tensor(infer.FP32, 4)))

@@ -9,7 +9,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// initializer is a constant tensor. With external entries its data is not in the model.
+// initializer is a constant tensor. If it has external entries, its data is not in the model.
 type initializer struct {
 	infer.Tensor
 	value    *Value
@@ -19,8 +19,8 @@ type initializer struct {
 // Init adds a constant; one without a name gets one. Data is kept, not copied.
 func (g *Graph) Init(t infer.Tensor) *Value { return g.init(t, nil) }
 
-// External adds a constant whose data Write appends to the file location in the
-// version's folder, at a page's border as ONNX asks for.
+// External adds a constant whose data Write appends to the file location in the version's
+// folder, at a page boundary as ONNX requires.
 func (g *Graph) External(t infer.Tensor, location string) *Value {
 	const page = 4096
 	file := g.files[location]
@@ -32,8 +32,8 @@ func (g *Graph) External(t infer.Tensor, location string) *Value {
 	return g.ExternalRef(t, "location", location, "offset", strconv.Itoa(offset), "length", strconv.Itoa(length))
 }
 
-// ExternalRef adds a constant whose data is elsewhere, as the entries (keys and
-// values in turn) say: for tests of what they may say. No file is written.
+// ExternalRef adds a constant with external data at the entries (keys and values in turn), for
+// tests of such entries. No file is written.
 func (g *Graph) ExternalRef(t infer.Tensor, entries ...string) *Value { return g.init(t, entries) }
 
 func (g *Graph) init(t infer.Tensor, external []string) *Value {
@@ -58,7 +58,7 @@ func (t initializer) encode() []byte {
 			b = appendBytes(b, tensorExternal, appendString(appendString(nil, entryKey, t.external[i]), entryValue, t.external[i+1]))
 		}
 		return appendInt(b, tensorLocation, locationExternal)
-	case t.DType == infer.Bytes: // ONNX has no raw form of strings
+	case t.DType == infer.Bytes: // ONNX has no raw format for strings
 		for data := t.Data; len(data) > 0; {
 			element, rest, ok := infer.NextElement(data)
 			if !ok {
@@ -99,7 +99,7 @@ func Strings(values []string, dims ...int64) infer.Tensor {
 	return infer.Tensor{DType: infer.Bytes, Shape: dims, Data: data}
 }
 
-// Rand returns the random numbers that the ready-made models draw their weights from.
+// Rand returns the random numbers for the weights of the ready-made models.
 func Rand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
 
 // Normal returns an FP32 tensor of normal numbers with mean 0.

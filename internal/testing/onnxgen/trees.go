@@ -2,8 +2,8 @@ package onnxgen
 
 import "sluice.io/sluice/internal/infer"
 
-// TreeEnsemble is a regression by 100 full random trees of depth 6, FP32
-// [N, 16] → [N, 1]: like boosted trees it jumps around in memory.
+// TreeEnsemble is a regression by 100 full random trees of depth 6, FP32 [N, 16] → [N, 1]: like
+// boosted trees it accesses memory at random.
 func TreeEnsemble() *Graph {
 	const trees, depth, features = 100, 6, 16
 	const inner, all = 1<<depth - 1, 1<<(depth+1) - 1

@@ -13,8 +13,8 @@ type Type struct{ encoded []byte }
 // (symbolic) or nil (unknown); none make a scalar of rank 0.
 func Tensor(dtype infer.DType, dims ...any) Type { return RawTensor(elementCode(dtype), dims...) }
 
-// RawTensor returns a tensor type whose element type is a number of
-// TensorProto.DataType: for those that no infer.DType stands for.
+// RawTensor returns a tensor type whose element type is a number of TensorProto.DataType, for
+// types without an infer.DType.
 func RawTensor(code int64, dims ...any) Type {
 	var shape []byte
 	for _, d := range dims {
@@ -24,7 +24,7 @@ func RawTensor(code int64, dims ...any) Type {
 	return Type{appendBytes(nil, typeTensor, appendBytes(t, elementShape, shape))}
 }
 
-// Unranked returns a tensor type that does not say its rank.
+// Unranked returns a tensor type without a rank.
 func Unranked(dtype infer.DType) Type {
 	return Type{appendBytes(nil, typeTensor, appendInt(nil, elementType, elementCode(dtype)))}
 }

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Write puts the model at <repository>/<name>/<version>/model.onnx, its external
-// data beside it, and makes the folders that are missing.
+// Write writes the model to <repository>/<name>/<version>/model.onnx and its external data
+// beside it, and makes the folders that are missing.
 func (g *Graph) Write(repository string, version int64) error {
 	dir := filepath.Join(repository, g.name, strconv.FormatInt(version, 10))
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -1,5 +1,5 @@
-// Package openapi makes api/openapi.json: the operations of api/openapi.yaml, and the
-// schemas of the documents that are Go types, with their doc comments.
+// Package openapi makes api/openapi.json: the operations of api/openapi.yaml, and the schemas
+// of the Go types, with their doc comments.
 package openapi
 
 import (
@@ -17,7 +17,7 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// documents returns the answers that operations name. What they hold is found by reflection.
+// documents returns the answers that operations name. Reflection finds their fields.
 func documents() []any {
 	return []any{
 		api.ServerStatus{},
@@ -38,8 +38,8 @@ func documents() []any {
 	}
 }
 
-// Build returns the document. source is api/openapi.yaml. The working directory must be the
-// module's, where the doc comments are read.
+// Build returns the document. source is api/openapi.yaml. The working directory must be that of
+// the module, where it reads the doc comments.
 func Build(source []byte) ([]byte, error) {
 	var doc map[string]any
 	if err := yaml.Unmarshal(source, &doc); err != nil {
@@ -69,7 +69,7 @@ func at(doc map[string]any, keys ...string) any {
 	return v
 }
 
-// reflected adds the schemas of documents. One that the source has too is an error.
+// reflected adds the schemas of documents. A schema that the source also has is an error.
 func reflected(schemas map[string]any) error {
 	r := jsonschema.Reflector{AllowAdditionalProperties: true, Mapper: special}
 	for _, dir := range []string{"api", "internal/wire/oip"} {
@@ -97,7 +97,7 @@ func reflected(schemas map[string]any) error {
 	return nil
 }
 
-// special are types whose JSON their fields do not show.
+// special returns the schemas of types whose JSON differs from their fields.
 func special(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[api.Duration]():
@@ -110,7 +110,7 @@ func special(t reflect.Type) *jsonschema.Schema {
 	return nil
 }
 
-// plain joins the lines of descriptions, and writes {} for what can be anything.
+// plain joins the lines of descriptions, and writes {} for values of any type.
 func plain(schema map[string]any) {
 	if fields, ok := schema["properties"].(map[string]any); ok {
 		for name, v := range fields {

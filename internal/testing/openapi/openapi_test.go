@@ -12,7 +12,7 @@ import (
 
 var update = flag.Bool("update", false, "write api/openapi.json")
 
-// The document that both ports serve is the one that its sources make.
+// The document that both ports serve is the one made from its sources.
 func TestDocumentIsCurrent(t *testing.T) {
 	t.Chdir("../../..")
 	source, err := os.ReadFile("api/openapi.yaml")
