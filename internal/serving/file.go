@@ -11,19 +11,19 @@ import (
 	"sluice.io/sluice/internal/onnxfile"
 )
 
-// File is a model file as it is loaded.
+// File is a model file that is loaded.
 type File struct {
 	root    *os.Root // the folder that holds it
 	name    string   // in root
-	path    string   // the host's
-	changed []byte   // in place of its content; nil if that is loaded
+	path    string   // a path of the host
+	changed []byte   // replaces its content; nil if that is loaded
 	head    onnxfile.Head
 	traits  onnxfile.Traits
-	zipMaps []onnxfile.ZipMap // that were cut off
+	zipMaps []onnxfile.ZipMap // the ones that were removed
 }
 
-// openFile checks the external data of a model file, reads what it says of itself, and
-// cuts off its ZipMaps. root is the folder of path.
+// openFile checks the external data of a model file, reads its head, and removes its ZipMaps.
+// root is the folder of path.
 func openFile(root *os.Root, path string, labels config.Labels) (f *File, err error) {
 	f = &File{root: root, name: filepath.Base(path), path: path}
 	if err := onnxfile.VerifyExternalData(root, f.name); err != nil {
@@ -43,8 +43,8 @@ func openFile(root *os.Root, path string, labels config.Labels) (f *File, err er
 	return f, err
 }
 
-// Load loads a model file as a version would be, for a command that serves no requests.
-// root is the folder of path. Errors are *infer.Error and name no path of the host.
+// Load loads a model file as a version would, for a command that serves no requests. root is
+// the folder of path. Errors are *infer.Error and have no path of the host.
 func Load(runtime Runtime, root *os.Root, path string, v infer.Version, m config.Model, log *zap.Logger) (Session, error) {
 	f, err := openFile(root, path, m.Labels)
 	if err != nil {
@@ -58,7 +58,7 @@ func Load(runtime Runtime, root *os.Root, path string, v infer.Version, m config
 	return session, nil
 }
 
-// cutOff returns the names of the outputs that a ZipMap was cut off.
+// cutOff returns the names of the outputs whose ZipMap was removed.
 func (f *File) cutOff() []string {
 	names := make([]string, 0, len(f.zipMaps))
 	for _, z := range f.zipMaps {

@@ -37,7 +37,7 @@ func closeInstances(instances []batch.Instance) error {
 	return errors.Join(errs...)
 }
 
-// Batchable decides whether requests are joined: as configured, else by probing.
+// Batchable decides whether requests are joined: by the configuration, or else by a probe.
 func Batchable(ctx context.Context, instance batch.Instance, session Session, m config.Model) batch.Finding {
 	switch m.Batching.Enabled {
 	case config.BatchingOn:

@@ -13,9 +13,9 @@ import (
 	"sluice.io/sluice/internal/onnxfile"
 )
 
-// nameClasses gives outputs of a model the labels of their classes: from labels.txt, from
-// the ZipMaps that were cut off, or else from the model's metadata. It returns where they
-// come from. Labels that do not suit the model are logged and not used.
+// nameClasses sets the class labels of a model's outputs: from labels.txt, from the removed
+// ZipMaps, or else from the model's metadata. It returns their sources. Labels that do not
+// match the model are logged and not used.
 func nameClasses(model *infer.Model, f *File, limits config.Labels, log *zap.Logger) (sources []string) {
 	n := namer{model: model, log: log.With(zap.String("model", model.Name), zap.Int64("version", model.Version)), limits: limits}
 	if labels, err := onnxfile.ReadLabels(f.root, limits.MaxCount, int64(limits.MaxBytes)); err != nil {
@@ -45,7 +45,7 @@ func nameClasses(model *infer.Model, f *File, limits config.Labels, log *zap.Log
 	return n.sources
 }
 
-// namer gives the outputs of a model their labels.
+// namer sets the labels of a model's outputs.
 type namer struct {
 	model   *infer.Model
 	limits  config.Labels
@@ -57,13 +57,13 @@ func (n *namer) warn(source string, err error) {
 	n.log.Warn("class labels are not used", zap.String("source", source), zap.String("reason", infer.Message(err)))
 }
 
-// name gives labels to the outputs that they can belong to: those whose last dimension is
-// their number, floats before integers, or else the only float output, if its last
+// name sets labels on the outputs that they can belong to: those whose last dimension is the
+// number of labels, floats before integers, or else the only float output, if its last
 // dimension is free.
 func (n *namer) name(source string, labels []string) bool {
 	outputs := n.suited(len(labels))
 	if len(outputs) == 0 {
-		n.warn(source, infer.Errorf(infer.Invalid, "they are %d, and no output has so many classes: %s", len(labels), n.shapes()))
+		n.warn(source, infer.Errorf(infer.Invalid, "there are %d labels, and no output has that many classes: %s", len(labels), n.shapes()))
 		return false
 	}
 	for _, spec := range outputs {
@@ -117,8 +117,8 @@ func (n *namer) shapes() string {
 	return strings.Join(texts, ", ")
 }
 
-// nameCut gives each output that a ZipMap was cut off the ZipMap's labels, unless it has
-// some.
+// nameCut sets the ZipMap's labels on each output whose ZipMap was removed, unless it already
+// has labels.
 func (n *namer) nameCut(zipMaps []onnxfile.ZipMap) {
 	const source = "ZipMap"
 	named := false
@@ -128,11 +128,11 @@ func (n *namer) nameCut(zipMaps []onnxfile.ZipMap) {
 			size += len(label)
 		}
 		if slices.ContainsFunc(z.Labels, func(label string) bool { return !utf8.ValidString(label) }) {
-			n.warn(source, infer.Errorf(infer.Invalid, "they are not valid UTF-8"))
+			n.warn(source, infer.Errorf(infer.Invalid, "the labels are not valid UTF-8"))
 			continue
 		}
 		if len(z.Labels) > n.limits.MaxCount || size > int(n.limits.MaxBytes) {
-			n.warn(source, infer.Errorf(infer.Invalid, "they are %d and have %d bytes, more than labels.max_count or labels.max_bytes allow", len(z.Labels), size))
+			n.warn(source, infer.Errorf(infer.Invalid, "there are %d labels with %d bytes, more than labels.max_count or labels.max_bytes allow", len(z.Labels), size))
 			continue
 		}
 		for i := range n.model.Outputs {

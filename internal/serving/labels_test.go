@@ -39,8 +39,8 @@ func output(name string, dtype infer.DType, shape ...int64) infer.TensorSpec {
 	return infer.TensorSpec{Name: name, DType: dtype, Shape: shape}
 }
 
-// named loads a model and returns the labels of its outputs, "name: a b", and what was
-// logged. An empty text is that of no labels.txt.
+// named loads a model and returns the labels of its outputs, "name: a b", and the log. With an
+// empty text there is no labels.txt.
 func named(t *testing.T, g *onnxgen.Graph, text string, outputs ...infer.TensorSpec) (labels, warnings []string) {
 	t.Helper()
 	repository := t.TempDir()
@@ -102,7 +102,7 @@ func TestSourcesOfLabels(t *testing.T) {
 		return g
 	}
 	lin, zip := onnxgen.Lin, onnxgen.ZipMap
-	const shapes = "no output has so many classes: 'label' is INT64[-1], 'output' is FP32[-1,3]"
+	const shapes = "no output has that many classes: 'label' is INT64[-1], 'output' is FP32[-1,3]"
 
 	f(lin(), "", nil)
 	f(lin(), "a\nb b\nc", []string{"output: a|b b|c"})
@@ -113,13 +113,13 @@ func TestSourcesOfLabels(t *testing.T) {
 	f(with(lin(), "names", "{0: 'x', 1: 'y', 2: 'z'}"), "", []string{"output: x|y|z"})
 	f(with(lin(), "names", "x,y,z", "classes", `["p","q","r"]`), "", []string{"output: p|q|r"})
 
-	// What does not suit is logged, and the next source is asked.
-	f(zip(), "a\nb", []string{"output: 0|1|2"}, "labels.txt: they are 2, and "+shapes)
+	// Labels that do not match are logged, and the next source is used.
+	f(zip(), "a\nb", []string{"output: 0|1|2"}, "labels.txt: there are 2 labels, and "+shapes)
 	f(zip(), "a\n\xff\nb", []string{"output: 0|1|2"}, "labels.txt: it is not valid UTF-8")
 	f(zip(), "1\n2\n3\n4\n5\n", []string{"output: 0|1|2"}, "labels.txt: it has 5 lines, more than the limit of 4 labels")
 	f(zip(), strings.Repeat("a", 65), []string{"output: 0|1|2"}, "labels.txt: it is longer than the limit of 64 bytes")
 	f(with(lin(), "classes", "[", "labels", "a,b", "names", "x,y,z", "id2label", "["), "", []string{"output: x|y|z"},
-		"metadata 'labels': they are 2, and "+shapes, "metadata 'classes': expected a label in quotes or an integer at byte 1")
+		"metadata 'labels': there are 2 labels, and "+shapes, "metadata 'classes': expected a label in quotes or an integer at byte 1")
 	f(with(lin(), "names", strings.Repeat("a", 65)), "", nil)
 }
 

@@ -26,15 +26,14 @@ func NewLoader(repo *registry.Repository, runtime Runtime, log *zap.Logger) *Loa
 	return &Loader{repo: repo, runtime: runtime, log: log}
 }
 
-// Observer is told what becomes of a version that answers callers. Its functions must
-// not block.
+// Observer observes a version that answers callers. Its functions must not block.
 type Observer struct {
-	Run     func(batch.Run)     // of each run that serves callers
-	Settled func(batch.Finding) // that a trial has shown whether requests can be joined
+	Run     func(batch.Run)     // called for each run that serves callers
+	Settled func(batch.Finding) // called if a trial has shown whether requests can be joined
 }
 
-// Load makes a version ready that answers callers. The digest is returned with an error
-// too if it is known by then. Errors are *infer.Error and name no path of the host.
+// Load makes a version ready that answers callers. It also returns the digest with an error, if
+// it is known by then. Errors are *infer.Error and have no path of the host.
 func (l *Loader) Load(ctx context.Context, v infer.Version, m config.Model, o Observer) (_ *Version, digest string, err error) {
 	s, digest, err := l.load(ctx, v, m, purpose{log: l.log, Observer: o})
 	if err != nil {
@@ -48,21 +47,20 @@ func (l *Loader) Load(ctx context.Context, v infer.Version, m config.Model, o Ob
 
 // purpose is what distinguishes a version that answers callers from a shadow's.
 type purpose struct {
-	Observer // functions that are nil are told nothing
+	Observer // nil functions are not called
 
 	log        *zap.Logger
 	background bool // runs have the lowest priority of the OS
 }
 
-// load verifies, loads, probes and warms a version. On an error everything it had
-// taken is given back.
+// load verifies, loads, probes and warms a version. If it fails it frees everything.
 func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p purpose) (_ *Version, digest string, err error) {
 	files, err := l.repo.Open(v)
 	if err != nil {
 		return nil, "", err
 	}
 	defer files.Close()                              //nolint:errcheck // only read
-	if digest, err = files.Digest(ctx); err != nil { // first: whatever fails is a failure of these files
+	if digest, err = files.Digest(ctx); err != nil { // first: every later failure is one of these files
 		return nil, "", err
 	}
 	f, err := openFile(files.Root, files.Path(registry.ModelFile), m.Labels)
@@ -83,7 +81,7 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	s.detail.ZipMaps, s.detail.LabelsFrom = f.cutOff(), labels
 	s.warm(bounded, m)
 	if err := ctx.Err(); err != nil {
-		return nil, digest, errors.Join(infer.Errorf(infer.CodeOf(err), "the load was given up"), s.Shutdown(ctx))
+		return nil, digest, errors.Join(infer.Errorf(infer.CodeOf(err), "the load was canceled"), s.Shutdown(ctx))
 	}
 	s.serving.Store(true)
 	if !p.background {
@@ -92,9 +90,9 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	return s, digest, nil
 }
 
-// session loads a model and finds out whether its requests can be joined. If only first
-// dimensions of 1 speak against it, and the settings say so, it is loaded with these
-// made free, unless that does not help.
+// session loads a model and finds out whether its requests can be joined. If the only reason
+// against it is first dimensions of 1, and the settings allow it, the model is loaded with
+// these made free, unless that does not help.
 func (l *Loader) session(ctx context.Context, f *File, v infer.Version, m config.Model) (Session, batch.Finding, error) {
 	session, err := l.runtime.Load(f, v, m)
 	if err != nil {
@@ -118,7 +116,7 @@ func (l *Loader) session(ctx context.Context, f *File, v infer.Version, m config
 	}
 }
 
-// relaxed loads a model whose first dimensions of 1 are free.
+// relaxed loads a model with its first dimensions of 1 made free.
 func (l *Loader) relaxed(ctx context.Context, f *File, v infer.Version, m config.Model) (Session, batch.Finding, error) {
 	free := *f
 	var err error

@@ -14,18 +14,18 @@ import (
 )
 
 // keepBytes is the size up to which a worker keeps its input block, and its output block,
-// between runs, in bytes. Larger blocks are freed, so that one large request does not hold
-// its memory for as long as the version is loaded.
+// between runs, in bytes. Larger blocks are freed, so that one large request does not keep its
+// memory as long as the version is loaded.
 const keepBytes = 64 << 20
 
-// ortRuntime is ONNX Runtime as this package uses it.
+// ortRuntime is ONNX Runtime as a Runtime.
 type ortRuntime struct {
 	env       *ort.Environment
 	customOps []string
 	maxOutput int64
 }
 
-// OpenORT opens ONNX Runtime as the configuration says.
+// OpenORT opens ONNX Runtime with the settings of the configuration.
 func OpenORT(cfg *config.Config, log *zap.Logger) (Runtime, error) {
 	env, err := ort.Open(ort.Options{
 		Library: cfg.Runtime.Library, Logger: log.Named("ort"),
@@ -71,8 +71,7 @@ func (r *ortRuntime) Memory() map[string]int64 {
 // Close implements Runtime.
 func (r *ortRuntime) Close() error { return r.env.Close() }
 
-// ortSession makes *ort.Session a Session: an instance becomes the interface that the
-// batcher takes.
+// ortSession makes *ort.Session a Session: its instances have the interface of the batcher.
 type ortSession struct {
 	*ort.Session
 	traits onnxfile.Traits

@@ -9,13 +9,13 @@ import (
 	"sluice.io/sluice/internal/config"
 )
 
-// service is a part that works from Run until it is shut down.
+// service is a part that works from Run until Shutdown.
 type service interface {
 	Run(ctx context.Context) error
 	Shutdown(ctx context.Context) error
 }
 
-// running is a service that runs.
+// running is a service that is running.
 type running struct {
 	service service
 	ended   chan error // the result of Run
@@ -24,18 +24,18 @@ type running struct {
 // run starts a service, which outlives the load that starts it.
 func run(s service) running {
 	r := running{service: s, ended: make(chan error, 1)}
-	go func() { r.ended <- s.Run(context.Background()) }() //nolint:forbidigo // as said; stop waits for it
+	go func() { r.ended <- s.Run(context.Background()) }() //nolint:forbidigo // it outlives the load; stop waits for it
 	return r
 }
 
-// stop shuts the service down. It returns when nothing of it runs any more, however
-// long ago ctx ended.
+// stop shuts the service down. It returns when nothing of it runs any more, even if ctx has
+// ended.
 func (r running) stop(ctx context.Context) error {
 	err := r.service.Shutdown(ctx)
 	return errors.Join(err, <-r.ended)
 }
 
-// runner is a batcher that runs, with instances of its own over the version's session.
+// runner is a running batcher, with instances of its own over the version's session.
 type runner struct {
 	running
 	batcher *batch.Batcher

@@ -13,9 +13,8 @@ import (
 	"sluice.io/sluice/internal/shadow"
 )
 
-// Shadow is a loaded version that runs as a shadow: mirror → batcher → one instance →
-// session. It is a registry.Servable, so it lives and ends as the versions do that
-// answer callers.
+// Shadow is a loaded version that runs as a shadow: mirror → batcher → one instance → session.
+// It is a registry.Servable, like the versions that answer callers.
 type Shadow struct {
 	*Version
 	mirror *shadow.Mirror
@@ -25,8 +24,8 @@ type Shadow struct {
 // LoadShadow is Load for a version that runs as a shadow.
 func (l *Loader) LoadShadow(ctx context.Context, v infer.Version, m config.Model) (_ *Shadow, digest string, err error) {
 	log := l.log.Named("shadow")
-	// A shadow may fail each of its runs, and nobody waits for any of them. The mirror
-	// sees to that itself, for each cause.
+	// A shadow may fail in each of its runs, and no caller waits for them, so the log is
+	// sampled. The mirror limits its own log, for each cause.
 	sampled := log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, time.Minute, 1, 0)
 	}))
@@ -48,16 +47,16 @@ func (l *Loader) LoadShadow(ctx context.Context, v infer.Version, m config.Model
 	return &Shadow{Version: s, mirror: mirror, copies: run(mirror)}, digest, nil
 }
 
-// ShadowSettings are a model's settings for its shadows: one instance, on its own
-// thread, since the shared pool is for those who answer callers; and no limit on the
-// time of a copy but the shadow's own.
+// ShadowSettings are a model's settings for its shadows: one instance on its own thread, since
+// the shared pool is for versions that answer callers, and no limit on the time of a copy
+// except for the shadow's own.
 func ShadowSettings(m config.Model) config.Model {
 	m.Instances, m.IntraThreads = 1, 1
 	m.Timeout = max(m.Timeout, m.Shadow.Timeout)
 	return m
 }
 
-// Mirror returns what copies are offered to.
+// Mirror returns the mirror, which copies are offered to.
 func (x *Shadow) Mirror() *shadow.Mirror { return x.mirror }
 
 // Queued implements registry.Servable.

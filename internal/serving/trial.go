@@ -9,13 +9,14 @@ import (
 	"sluice.io/sluice/internal/batch"
 )
 
-// trial is a trial that runs, and tells its version what it has found.
+// trial is a running trial.
 type trial struct {
 	running
 	*batch.Trial
 }
 
-// try lets real requests decide whether requests can be joined, if the probe could not.
+// try starts a trial with real requests if the probe did not decide whether requests can be
+// joined.
 func (s *Version) try() {
 	m, model := &s.settings.Batching, s.session.Model()
 	if !s.finding.Undecided || !m.Trial.Enabled {
@@ -27,18 +28,18 @@ func (s *Version) try() {
 		Settled: s.settled, Logger: s.purpose.log,
 	})
 	if err != nil {
-		s.purpose.log.Error("no trial of batching", zap.String("model", model.Name), zap.Int64("version", model.Version), zap.Error(err))
+		s.purpose.log.Error("a trial of batching cannot start", zap.String("model", model.Name), zap.Int64("version", model.Version), zap.Error(err))
 		return
 	}
 	s.trial = &trial{run(t), t}
 }
 
-// settled replaces the batcher by one that joins requests, or by one that does not any
-// more. The old one answers what it has accepted. It runs on the trial's goroutine.
+// settled replaces the batcher by one that joins requests, or by one that no longer does. The
+// old one answers the requests that it has accepted. It runs on the trial's goroutine.
 func (s *Version) settled(f batch.Finding) {
 	model := s.session.Model()
 	log := s.purpose.log.With(zap.String("model", model.Name), zap.Int64("version", model.Version))
-	log.Info("batching is settled", zap.Bool("batching", f.Batchable), zap.String("finding", f.Reason))
+	log.Info("batching is decided", zap.Bool("batching", f.Batchable), zap.String("finding", f.Reason))
 	if s.purpose.Settled != nil {
 		s.purpose.Settled(f)
 	}
@@ -47,11 +48,11 @@ func (s *Version) settled(f batch.Finding) {
 	}
 	next, err := s.start(f.Batchable)
 	if err != nil {
-		log.Error("requests cannot be joined as was found", zap.Error(err))
+		log.Error("the batcher cannot be replaced after a trial", zap.Error(err))
 		return
 	}
 	s.joins = f.Batchable
 	if err := s.runner.Swap(next).stop(s.ending); err != nil && !errors.Is(err, context.Canceled) {
-		log.Error("a batcher that was replaced did not end well", zap.Error(err))
+		log.Error("a replaced batcher ended with an error", zap.Error(err))
 	}
 }

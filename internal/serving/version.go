@@ -21,10 +21,10 @@ type Version struct {
 	detail   api.ModelDetail
 	finding  batch.Finding
 	serving  atomic.Bool // probe and warm-up are over: runs count from now on
-	trial    *trial      // of whether requests can be joined; nil if that is known
-	joins    bool        // what the trial has found so far; its goroutine's
+	trial    *trial      // it finds out whether requests can be joined; nil if that is known
+	joins    bool        // the trial's latest finding; used by its goroutine only
 
-	ending context.Context //nolint:containedctx // over when replaced batchers must end at once
+	ending context.Context //nolint:containedctx // ends when replaced batchers must end at once
 	cut    context.CancelFunc
 }
 
@@ -34,7 +34,7 @@ func (s *Version) Predict(ctx context.Context, req *infer.Request) (*infer.Respo
 		r := s.runner.Load()
 		resp, err := r.batcher.Predict(ctx, req)
 		if err != nil && infer.CodeOf(err) == infer.Unavailable && s.runner.Load() != r {
-			continue // it was replaced before it took the request
+			continue // it was replaced before it accepted the request
 		}
 		if err == nil && s.trial != nil {
 			s.trial.Offer(req, resp)
@@ -66,8 +66,8 @@ func (s *Version) Detail() *api.ModelDetail {
 	return &detail
 }
 
-// Shutdown implements registry.Servable. The session is closed when the last
-// run has returned, however long ago ctx ended.
+// Shutdown implements registry.Servable. It closes the session when the last run has returned,
+// even if ctx has ended.
 func (s *Version) Shutdown(ctx context.Context) error {
 	detach := context.AfterFunc(ctx, s.cut)
 	defer detach()

@@ -8,9 +8,9 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// warm runs a few example requests, as many at once as there are instances, until ctx ends.
-// A model that refuses them (random data may not suit it), or that takes too long, is
-// listed as not warmed; that never fails a load.
+// warm runs a few example requests, as many at a time as there are instances, until ctx ends. A
+// model that refuses them (random data may not suit it), or that takes too long, is listed as
+// not warmed. That never fails a load.
 func (s *Version) warm(ctx context.Context, m config.Model) {
 	s.detail.Warmup = "ok"
 	if !m.Warmup {
@@ -21,7 +21,7 @@ func (s *Version) warm(ctx context.Context, m config.Model) {
 	for round := range rounds {
 		errs := make(chan error, s.detail.Instances)
 		for i := range s.detail.Instances {
-			go func() { errs <- s.example(ctx, uint64(round), uint64(i)) }() // received below
+			go func() { errs <- s.example(ctx, uint64(round), uint64(i)) }() // the loop below receives the result
 		}
 		for range s.detail.Instances {
 			switch err := <-errs; {
