@@ -13,21 +13,22 @@ import (
 
 // Adapted is a model that was changed in memory so that it can be served.
 type Adapted struct {
-	Model   []byte   // the whole file, changed; tensors kept elsewhere stay there
-	ZipMaps []ZipMap // that were cut off
+	Model   []byte   // the whole changed file; external tensors stay in their files
+	ZipMaps []ZipMap // the ones that were removed
 }
 
-// Adapt changes what keeps an export from being served.
+// Adapt changes the parts of an export that cannot be served.
 //
-// The probabilities become an output that a ZipMap of the model at path in root made maps
-// of: the output keeps its name and becomes FP32 [rows, classes], or FP64 as the maps'
-// values. The ZipMap becomes an Identity, which ONNX Runtime optimizes away. ZipMaps whose result goes elsewhere stay.
+// A ZipMap of the model at path in root makes maps of class probabilities. The output that it
+// makes keeps its name and becomes the probabilities, FP32 [rows, classes], or FP64 if the
+// maps' values are. The ZipMap becomes an Identity, which ONNX Runtime optimizes away. ZipMaps
+// whose result is not an output stay.
 //
-// A StringNormalizer in the locale that it has by default gets one with the same letters
-// that is there on all machines.
+// A StringNormalizer with its default locale gets one with the same letters that exists on all
+// machines.
 //
-// The result is nil if there is nothing to change; the file is then read in small parts
-// only, else as a whole into memory. The file is not changed.
+// The result is nil if there is nothing to change. The file is then read only in small parts,
+// and otherwise as a whole into memory. The file is not changed.
 //
 // Errors are Invalid: the file is not an ONNX model, or has 2 GiB or more and a ZipMap.
 func Adapt(root *os.Root, path string) (*Adapted, error) {
@@ -38,7 +39,7 @@ func Adapt(root *os.Root, path string) (*Adapted, error) {
 			return err
 		}
 		if size >= maxMessage && len(a.cuts) == 0 {
-			return nil // it cannot be changed, and may do as it is
+			return nil // it cannot be changed, and may load unchanged
 		}
 		adapted = &Adapted{ZipMaps: a.cuts}
 		adapted.Model, err = a.apply(size)
@@ -50,7 +51,7 @@ func Adapt(root *os.Root, path string) (*Adapted, error) {
 	return adapted, nil
 }
 
-// Fields of the messages that an adapter reads, beside those in relax.go and traits.go.
+// Fields of the messages that an adapter reads, besides those in relax.go and traits.go.
 const (
 	modelGraph, modelOpset                                                     = 7, 8
 	opsetDomain, opsetVersion                                                  = 1, 2
@@ -61,23 +62,23 @@ const (
 	typeElement, elementFloat, elementDouble                                   = 1, 1, 11
 )
 
-// adapter collects the edits that a model takes.
+// adapter collects the edits of a model.
 type adapter struct {
 	*walker
 	graphs   []field         // of the model: one, or a message in parts
-	zips     map[string]*zip // by the name of their result
+	zips     map[string]*zip // by the name of their output
 	edits    []edit
 	cuts     []ZipMap
 	standard bool // the model imports ONNX's own operators
 }
 
-// edit replaces a field of a graph by another, or by nothing.
+// edit replaces a field of a graph by another one, or removes it.
 type edit struct {
 	at   field
 	with []byte
 }
 
-// find looks at the nodes first, since they may come after the outputs.
+// find reads the nodes first, since they may come after the outputs.
 func (a *adapter) find(model span) error {
 	err := a.fields(model, func(f field) error {
 		switch {
@@ -115,7 +116,7 @@ func (a *adapter) opset(s span) error {
 	return err
 }
 
-// node looks for the operators that are changed.
+// node finds the operators that are changed.
 func (a *adapter) node(f field) error {
 	if f.number != graphNode || f.typ != protowire.BytesType {
 		return nil
@@ -139,7 +140,7 @@ func (a *adapter) node(f field) error {
 	return nil
 }
 
-// apply returns the file with the edits made.
+// apply returns the file with the edits.
 func (a *adapter) apply(size int64) ([]byte, error) {
 	if size >= maxMessage {
 		return nil, infer.Errorf(infer.Invalid, "a model file of 2 GiB or more cannot be changed in memory; export the model without ZipMap")
@@ -152,7 +153,7 @@ func (a *adapter) apply(size int64) ([]byte, error) {
 	for _, e := range a.edits {
 		added += len(e.with)
 	}
-	const heads = 32 // a longer length of a graph, or an opset
+	const heads = 32 // room for a longer length of a graph, or an opset
 	out := make([]byte, 0, len(file)+added+heads*(1+len(a.graphs)))
 	done := int64(0)
 	for _, g := range a.graphs {
@@ -162,13 +163,13 @@ func (a *adapter) apply(size int64) ([]byte, error) {
 	}
 	out = append(out, file[done:]...)
 	if len(a.cuts) > 0 && !a.standard {
-		const identity = 13 // any version of it will do
+		const identity = 13 // any version of it works
 		out = message(out, modelOpset, number(opsetVersion, identity))
 	}
 	return out, nil
 }
 
-// graph appends a graph with its edits made.
+// graph appends a graph with its edits.
 func (a *adapter) graph(out, file []byte, s span) []byte {
 	size := s.to - s.from
 	var edits []edit
@@ -179,7 +180,7 @@ func (a *adapter) graph(out, file []byte, s span) []byte {
 		}
 	}
 	out = protowire.AppendTag(out, modelGraph, protowire.BytesType)
-	out = protowire.AppendVarint(out, uint64(size)) //nolint:gosec // not less than nothing is left
+	out = protowire.AppendVarint(out, uint64(size)) //nolint:gosec // the rest cannot be negative
 	for _, e := range edits {
 		out = append(append(out, file[s.from:e.at.tag]...), e.with...)
 		s.from = e.at.to
@@ -187,17 +188,17 @@ func (a *adapter) graph(out, file []byte, s span) []byte {
 	return append(out, file[s.from:s.to]...)
 }
 
-// message appends a field that holds a message of these parts.
+// message appends a field with a message of these parts.
 func message(b []byte, n protowire.Number, parts ...[]byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, n, protowire.BytesType), slices.Concat(parts...))
 }
 
-// text returns a field that holds s.
+// text returns a field with the text s.
 func text(n protowire.Number, s string) []byte {
 	return protowire.AppendString(protowire.AppendTag(nil, n, protowire.BytesType), s)
 }
 
-// number returns a field that holds v.
+// number returns a field with the number v.
 func number(n protowire.Number, v uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(nil, n, protowire.VarintType), v)
 }

@@ -9,21 +9,21 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// maxTextBytes is the longest key or value of an entry, and how much of a
-// tensor's name is shown.
+// maxTextBytes is the longest key or value of an entry, and the longest part of a tensor's name
+// that is shown, in bytes.
 const maxTextBytes = 4096
 
-// Location says where the data of a tensor is kept outside the model file.
+// Location is the place of a tensor's data outside the model file.
 type Location struct {
 	Tensor string // its name; empty in attributes
-	Path   string // as the model writes it, relative to the model's folder
+	Path   string // as in the model, relative to the model's folder
 	Offset int64
-	Length int64 // -1 where the model does not say: what the tensor needs
+	Length int64 // -1 if the model has none: as many bytes as the tensor needs
 }
 
-// ExternalData returns every external location in a model of size bytes, in file
-// order: of initializers, sparse ones, attributes, subgraphs, functions and
-// training graphs. The error is Invalid where the file is not an ONNX model.
+// ExternalData returns every external location in a model of size bytes, in the order of the
+// file: of initializers, sparse ones, attributes, subgraphs, functions and training graphs. The
+// error is Invalid if the file is not an ONNX model.
 func ExternalData(r io.ReaderAt, size int64) ([]Location, error) {
 	return newWalker(r).externalData(size)
 }
@@ -46,9 +46,8 @@ const (
 	locationExternal = 1
 )
 
-// tensor records where a tensor's data is, unless it is in the model. Entries
-// count even where the tensor does not say EXTERNAL: a message given in two
-// parts is one message to ONNX Runtime.
+// tensor records the location of a tensor's data, unless it is in the model. Entries count even
+// if the tensor does not say EXTERNAL: ONNX Runtime merges a message in two parts.
 func (w *walker) tensor(s span) error {
 	var external bool
 	entries := map[string]string{}
@@ -105,8 +104,8 @@ func (w *walker) entry(s span, entries map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := entries[key]; ok { // which one counts is not for us to guess
-		return infer.Errorf(infer.Invalid, "external data of the model gives %.100q twice for one tensor", key)
+	if _, ok := entries[key]; ok { // which one ONNX Runtime uses is not known
+		return infer.Errorf(infer.Invalid, "external data of the model has a duplicate %.100q for one tensor", key)
 	}
 	entries[key] = value
 	return nil
@@ -122,7 +121,7 @@ func parseSize(s string) (int64, bool) {
 	return int64(n), err == nil
 }
 
-// invalid says what is wrong with a location.
+// invalid returns an error about a location.
 func (l Location) invalid(format string, args ...any) *infer.Error {
 	err := infer.Errorf(infer.Invalid, format, args...)
 	err.Msg = "external data of tensor '" + l.Tensor + "', location '" + l.Path + "': " + err.Msg

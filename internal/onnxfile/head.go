@@ -7,25 +7,25 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Head is what a model file says of itself beside its graph.
+// Head is a model file's information about itself besides its graph.
 type Head struct {
 	Producer string            // the library that wrote it, "skl2onnx" for example
-	Labels   map[string]string // the entries of its metadata that may list class labels, by key
+	Labels   map[string]string // the metadata that may list class labels, by key
 }
 
-// Fields of ModelProto that a head is made of.
+// Fields of ModelProto for a head.
 const modelProducer, modelMetadata = 2, 14
 
-// LabelKeys are the keys of metadata under which class labels are looked for, in this
-// order: "names" is what ultralytics writes, "id2label" comes from Hugging Face
-// configurations, and "class_to_idx" from torchvision's data sets.
+// LabelKeys are the keys of metadata that may have class labels, in the order of use: "names"
+// is from ultralytics, "id2label" from Hugging Face configurations, and "class_to_idx" from
+// torchvision's data sets.
 func LabelKeys() []string {
 	return []string{"labels", "classes", "names", "class_names", "class_labels", "id2label", "class_to_idx"}
 }
 
-// ReadHead reads the head of the model at path in root. Entries of metadata whose value is
-// longer than maxBytes are left out. The error is that of VerifyExternalData if the file
-// cannot be read or is not an ONNX model.
+// ReadHead reads the head of the model at path in root. It leaves out metadata whose value is
+// longer than maxBytes. The error is that of VerifyExternalData if the file cannot be read or
+// is not an ONNX model.
 func ReadHead(root *os.Root, path string, maxBytes int) (Head, error) {
 	h := Head{Labels: map[string]string{}}
 	err := open(root, path, nil, func(w *walker, size int64) error {

@@ -31,7 +31,7 @@ func TestReadHead(t *testing.T) {
 	}
 	f(head(map[string]string{}))
 	f(head(map[string]string{"names": "{0: 'a'}", "classes": ""}), entry("names", "{0: 'a'}"), entry("author", "x"), entry("classes", ""))
-	long := strings.Repeat("a", 40_000) // longer than what is read at a time
+	long := strings.Repeat("a", 40_000) // longer than the window
 	f(head(map[string]string{"labels": long}), entry("labels", long))
 	f(head(map[string]string{}), entry("labels", long+"a"))
 	f(onnxfile.Head{Producer: strings.Repeat("p", 4096), Labels: map[string]string{}}, message(2, bytes.Repeat([]byte("p"), 5000)))

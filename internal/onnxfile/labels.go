@@ -9,11 +9,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// ParseLabels reads class labels from an entry of metadata, by index. It takes what
-// exporters write: a JSON array, an object from index to label or from label to index,
-// the literals of Python for the same (ultralytics: {0: 'person', 1: 'bicycle'}), and
-// plain text with a comma or a line break between the labels. The indexes of an object
-// must be 0 to n-1. Errors are Invalid; more than most labels are one.
+// ParseLabels reads class labels from an entry of metadata, by index. It accepts the formats of
+// exporters: a JSON array, an object from index to label or from label to index, the same as
+// Python literals (ultralytics: {0: 'person', 1: 'bicycle'}), and plain text with a comma or a
+// line break between the labels. The indexes of an object must be 0 to n-1. Errors are Invalid,
+// also for more than most labels.
 func ParseLabels(text string, most int) ([]string, error) {
 	if !utf8.ValidString(text) {
 		return nil, infer.Errorf(infer.Invalid, "the text is not valid UTF-8")
@@ -57,7 +57,7 @@ func splitLabels(text string, most int) ([]string, error) {
 }
 
 func tooMany(most int) error {
-	return infer.Errorf(infer.Invalid, "more than %d labels", most)
+	return infer.Errorf(infer.Invalid, "there are more than %d labels", most)
 }
 
 // literal reads a list or an object of JSON or Python.
@@ -84,7 +84,7 @@ func (p *literal) list() error {
 	})
 }
 
-// object reads {key: value}: one of both is an index, and the other one is a label.
+// object reads {key: value}: one of them is an index, and the other is a label.
 func (p *literal) object() error {
 	byIndex := map[int]string{}
 	err := p.items('}', func() error {
@@ -127,8 +127,8 @@ func (p *literal) object() error {
 	return nil
 }
 
-// items reads what stands between brackets, with commas between; Python lets the last
-// one have a comma too.
+// items reads the items between brackets, separated by commas. Python allows a comma after the
+// last one.
 func (p *literal) items(end byte, item func() error) error {
 	p.pos++
 	for n := 0; ; n++ {
@@ -169,7 +169,7 @@ func (p *literal) scalar() (s string, isNumber bool, err error) {
 	return p.text[start:p.pos], true, nil
 }
 
-// quoted reads a string with the escapes that JSON and Python share, and those of one.
+// quoted reads a string with the escapes of JSON and Python.
 func (p *literal) quoted(quote byte) (string, error) {
 	var b strings.Builder
 	for p.pos++; p.pos < len(p.text); {
@@ -210,13 +210,13 @@ func (p *literal) escape(b *strings.Builder) error {
 	}
 	p.pos += digits
 	char := rune(r)                                                                            //nolint:gosec // 32 bits
-	if next := p.text[p.pos:]; utf16.IsSurrogate(char) && len(next) >= 6 && next[:2] == `\u` { // half of a character of JSON
+	if next := p.text[p.pos:]; utf16.IsSurrogate(char) && len(next) >= 6 && next[:2] == `\u` { // half of a character in JSON
 		if low, err := strconv.ParseUint(next[2:6], 16, 32); err == nil {
 			char = utf16.DecodeRune(char, rune(low)) //nolint:gosec // 16 bits
 			p.pos += 6
 		}
 	}
-	b.WriteRune(char) // what is not a character becomes U+FFFD
+	b.WriteRune(char) // a number that is not a character becomes U+FFFD
 	return nil
 }
 

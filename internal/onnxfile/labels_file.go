@@ -15,10 +15,10 @@ import (
 // LabelsFile lists the class labels of the model file beside it, one a line.
 const LabelsFile = "labels.txt"
 
-// ReadLabels reads labels.txt in root, nil if there is none. Carriage returns, a byte order
-// mark and empty lines at the end do not count; other empty lines are classes without a
-// label. Errors are Invalid: it is not a plain file inside root, is longer than maxBytes,
-// has more than maxCount lines, or is not UTF-8.
+// ReadLabels reads labels.txt in root, nil if there is none. It ignores carriage returns, a
+// byte order mark and empty lines at the end. Other empty lines are classes without a label.
+// Errors are Invalid: it is not a plain file inside root, is longer than maxBytes, has more
+// than maxCount lines, or is not UTF-8.
 func ReadLabels(root *os.Root, maxCount int, maxBytes int64) ([]string, error) {
 	info, err := root.Stat(LabelsFile)
 	switch {
@@ -26,7 +26,7 @@ func ReadLabels(root *os.Root, maxCount int, maxBytes int64) ([]string, error) {
 		return nil, nil
 	case err != nil:
 		return nil, infer.Errorf(infer.Invalid, "the file %s", reason(err))
-	case !info.Mode().IsRegular(): // opening a pipe would wait for ever
+	case !info.Mode().IsRegular(): // opening a pipe would block for ever
 		return nil, infer.Errorf(infer.Invalid, "it is not a regular file")
 	case links(info) > 1:
 		return nil, infer.Errorf(infer.Invalid, "the file has %d hard links and may belong elsewhere; copy it", links(info))

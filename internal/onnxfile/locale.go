@@ -10,21 +10,20 @@ import (
 )
 
 const (
-	// defaultLocale is what a StringNormalizer has without the attribute. Containers seldom
-	// have it, and ONNX Runtime then refuses the model.
+	// defaultLocale is the locale of a StringNormalizer without the attribute. Containers
+	// seldom have it, and ONNX Runtime then refuses the model.
 	defaultLocale = "en_US.UTF-8"
-	// plainLocale comes with every glibc that ONNX Runtime runs on. It has the same upper
-	// and lower case for all characters of Unicode as en_US.UTF-8: both take them from one
-	// source in glibc.
+	// plainLocale is part of every glibc that ONNX Runtime runs on. It has the same upper and
+	// lower case for all characters of Unicode as en_US.UTF-8: both have one source in glibc.
 	plainLocale = "C.UTF-8"
 
-	// maxNormalizer bounds the node, which may list words to leave out.
+	// maxNormalizer bounds the node in bytes, since it may list words to leave out.
 	maxNormalizer = 4 << 20
 
 	attributeString = 3 // the type of an attribute
 )
 
-// normalizer gives a StringNormalizer that would have the default locale the plain one.
+// normalizer sets the plain locale of a StringNormalizer with the default locale.
 func (a *adapter) normalizer(f field) error {
 	if runtime.GOOS != "linux" || f.to-f.from > maxNormalizer {
 		return nil

@@ -43,7 +43,7 @@ func TestAdaptNamesALocaleThatIsThere(t *testing.T) {
 	f(normalizer(lower, locale("en_US.UTF-8")), normalizer(lower, locale("C.UTF-8")))
 	f(normalizer(locale("en_US.UTF-8"), lower), normalizer(locale("C.UTF-8"), lower))
 	f(normalizer(lower), message(1, message(1, []byte("x")), message(4, []byte("StringNormalizer")), lower, message(2, []byte("y")), locale("C.UTF-8")))
-	f(normalizer(lower, locale("tr_TR.UTF-8")), nil) // has other letters
+	f(normalizer(lower, locale("tr_TR.UTF-8")), nil) // it has other letters
 	f(normalizer(lower, domain("example.com")), nil)
-	f(normalizer(lower, message(5, make([]byte, 4<<20))), nil) // too large to be looked at
+	f(normalizer(lower, message(5, make([]byte, 4<<20))), nil) // too large, so it is not read
 }

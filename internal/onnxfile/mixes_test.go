@@ -25,7 +25,7 @@ func TestMixes(t *testing.T) {
 		return g
 	}
 	f("", onnxgen.Lin())
-	f("", op("", "QuantizeLinear")) // whose scale is a constant
+	f("", op("", "QuantizeLinear")) // its scale is a constant
 	f("DynamicQuantizeLinear", op("", "DynamicQuantizeLinear"))
 	f("DynamicQuantizeMatMul", op("com.microsoft", "DynamicQuantizeMatMul"))
 	f("", op("example.com", "DynamicQuantizeMatMul"))

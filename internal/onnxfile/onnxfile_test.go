@@ -16,7 +16,7 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// outside returns a model with one external tensor "w" described by entries.
+// outside returns a model with one external tensor "w" with these entries.
 func outside(entries ...string) []byte {
 	g := onnxgen.New("m")
 	w := infer.Tensor{Name: "w", DType: infer.FP32, Shape: infer.Shape{4}}
@@ -25,7 +25,7 @@ func outside(entries ...string) []byte {
 	return g.Bytes()
 }
 
-// message encodes a field that holds a message or text.
+// message encodes a field with a message or text.
 func message(field protowire.Number, parts ...[]byte) []byte {
 	b := protowire.AppendTag(nil, field, protowire.BytesType)
 	return protowire.AppendBytes(b, bytes.Join(parts, nil))
@@ -99,7 +99,7 @@ func TestModelsWithoutExternalData(t *testing.T) {
 	}
 }
 
-// counting counts what is read.
+// counting counts the bytes that are read.
 type counting struct {
 	*bytes.Reader
 	n int
@@ -120,7 +120,7 @@ func TestWeightsAreNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.n > 64<<10 {
-		t.Errorf("read %d bytes of a model of %d, want 64 KiB at most", r.n, len(model))
+		t.Errorf("read %d bytes of a model of %d, want at most 64 KiB", r.n, len(model))
 	}
 }
 
@@ -164,15 +164,14 @@ func TestBadEntries(t *testing.T) {
 	}
 	f("'w', location '': it has no location", "offset", "0")
 	f("it has no location", "location", "")
-	f("gives \"location\" twice", "location", "a", "location", "b")
+	f("has a duplicate \"location\"", "location", "a", "location", "b")
 	f("offset \"-1\" is not a number", "location", "a", "offset", "-1")
 	f("offset \"9223372036854775808\" is not a number", "location", "a", "offset", "9223372036854775808")
 	f("length \"1e3\" is not a number", "location", "a", "length", "1e3")
 	f("longer than 4096 bytes", "location", strings.Repeat("a", 5000))
 }
 
-// folder returns a version's folder with a model, 100 bytes in weights.bin, and
-// a file outside.
+// folder returns a version's folder with a model, 100 bytes in weights.bin, and a file outside.
 func folder(t *testing.T, model []byte) (root *os.Root, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "1")
@@ -214,8 +213,8 @@ func TestVerifyAccepts(t *testing.T) {
 	f("location", "link") // leads to a file of the folder
 }
 
-// TestDataFiles names each file once, as a path in the folder; those that lead out are left to
-// VerifyExternalData.
+// DataFiles returns each file once, as a path in the folder. Those outside are left out;
+// VerifyExternalData refuses them.
 func TestDataFiles(t *testing.T) {
 	f := func(model []byte, want ...string) {
 		t.Helper()
@@ -274,7 +273,7 @@ func TestVerifyRefuses(t *testing.T) {
 	f(path, "location", `..\secret`)
 	f(path, "location", `sub\weights.bin`)
 	f(path, "location", "weights.bin\x00.txt")
-	f("it names memory", "location", "*/_ORT_MEM_ADDR_/*", "offset", "4096", "length", "16")
+	f("it is an address in memory", "location", "*/_ORT_MEM_ADDR_/*", "offset", "4096", "length", "16")
 	f("is missing", "location", "nothing.bin")
 	f("is missing", "location", "weights.bin ")
 	f("not a regular file", "location", "sub")
@@ -312,7 +311,7 @@ func TestVerifyModelFile(t *testing.T) {
 	f("out", "cannot be opened inside the version's folder")
 }
 
-// What onnxgen writes with External is what is accepted.
+// VerifyExternalData accepts the external data that onnxgen writes.
 func TestVerifyWrittenModel(t *testing.T) {
 	g := onnxgen.New("m")
 	x := g.Input("input", infer.FP32, "N", 4)

@@ -9,18 +9,18 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// maxMessage is the size from which on a file is no protobuf message any more.
+// maxMessage is the size in bytes from which on a file is not a valid protobuf message.
 const maxMessage = 2 << 30
 
-// Relax reads the model at path in root, or takes changed in place of the file's content
-// if that is not nil, and makes the first dimension of each input and output free that
-// it fixes at 1, except of inputs with a default. It returns the whole file, changed;
-// tensors that are kept elsewhere stay there. What the file says of shapes inside the
-// graph would contradict that, and is left out; constants are not, so that the result may
-// fail to load or to run with more than one row. The file is not changed.
+// Relax reads the model at path in root, or changed in place of the file's content if that is
+// not nil. It makes the first dimension of each input and output free if it is fixed at 1,
+// except for inputs with a default. It returns the whole changed file; external tensors stay in
+// their files. The file's shapes of values inside the graph would contradict that, and are
+// removed. Constants are not, so the result may fail to load or to run with more than one row.
+// The file is not changed.
 //
-// Relax reads the whole file into memory. Errors are Invalid: the file is not an ONNX
-// model, has 2 GiB or more, or fixes the first dimension of no input or output at 1.
+// Relax reads the whole file into memory. Errors are Invalid: the file is not an ONNX model,
+// has 2 GiB or more, or fixes the first dimension of no input or output at 1.
 func Relax(root *os.Root, path string, changed []byte) (relaxed []byte, err error) {
 	var r relaxer
 	err = open(root, path, changed, func(w *walker, size int64) error {
@@ -32,7 +32,7 @@ func Relax(root *os.Root, path string, changed []byte) (relaxed []byte, err erro
 			return err
 		}
 		if !r.freed {
-			return infer.Errorf(infer.Invalid, "the model fixes the first dimension of no input or output at 1")
+			return infer.Errorf(infer.Invalid, "no input or output of the model has a first dimension that is fixed at 1")
 		}
 		relaxed = make([]byte, size)
 		if _, err := io.ReadFull(io.NewSectionReader(w.file, 0, size), relaxed); err != nil {
@@ -61,12 +61,12 @@ const (
 
 	dimensionValue, dimensionDenotation = 1, 3
 
-	// No message that is changed here has such a field. A reader skips it.
+	// None of the changed messages has such a field. A reader skips it.
 	unknownField = 9
 )
 
-// patch replaces bytes by as many others. Since no length changes, no message around
-// them has to be written anew.
+// patch replaces bytes by the same number of bytes. Since no length changes, the enclosing
+// messages need not be written again.
 type patch struct {
 	at    int64
 	bytes []byte
@@ -76,7 +76,7 @@ type patch struct {
 type relaxer struct {
 	*walker
 	patches []patch
-	freed   bool // a first dimension was
+	freed   bool // a first dimension was made free
 }
 
 func (r *relaxer) model(s span) error {
@@ -94,8 +94,8 @@ func (r *relaxer) model(s span) error {
 	return err
 }
 
-// graph changes the inputs and outputs of the graph on top. Of those within nodes the
-// shapes are left out, as is everything said of values on the way.
+// graph changes the inputs and outputs of the top graph. It removes the shapes of those of
+// subgraphs, and all information about values inside the graphs.
 func (r *relaxer) graph(s span, top bool, depth int) error {
 	if depth > maxDepth {
 		return malformed("messages nest more than %d deep", maxDepth)
@@ -143,7 +143,7 @@ func (r *relaxer) defaults(s span) (map[string]bool, error) {
 	return names, err
 }
 
-// value makes the first dimension of a value free that is 1.
+// value makes the first dimension of a value free if it is 1.
 func (r *relaxer) value(s span, except map[string]bool) error {
 	var name string
 	if err := r.named(s, valueName, func(n string) { name = n }); err != nil || except[name] {
@@ -193,7 +193,7 @@ func (r *relaxer) isOne(s span) (one bool, err error) {
 	return one, err
 }
 
-// free overwrites a dimension with a denotation, which nobody reads. It reports false, and
+// free overwrites a dimension with a denotation, which is not used. It returns false, and
 // changes nothing, if the dimension has more than a number and a few words.
 func (r *relaxer) free(s span) bool {
 	n := int(s.to - s.from)
@@ -210,7 +210,7 @@ func (r *relaxer) free(s span) bool {
 	return true
 }
 
-// hide makes a field, whose tag has one byte, one that a reader does not know.
+// hide turns a field, whose tag has one byte, into one that a reader does not know.
 func (r *relaxer) hide(f field) error {
 	tag, err := r.bytes(span{f.tag, f.tag + 1})
 	if err != nil {
@@ -218,7 +218,7 @@ func (r *relaxer) hide(f field) error {
 	}
 	const more = 0x80
 	if tag[0]&more != 0 {
-		return malformed("a tag of more bytes than it needs at byte %d", f.tag)
+		return malformed("a tag has more bytes than it needs at byte %d", f.tag)
 	}
 	r.patches = append(r.patches, patch{f.tag, protowire.AppendTag(nil, unknownField, protowire.BytesType)})
 	return nil

@@ -38,7 +38,7 @@ func relax(t testing.TB, model []byte) []byte {
 	return got
 }
 
-// varint encodes a field that holds a number.
+// varint encodes a field with a number.
 func varint(field protowire.Number, v uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(nil, field, protowire.VarintType), v)
 }
@@ -73,7 +73,7 @@ func TestRelaxFreesFirstDimensions(t *testing.T) {
 	)
 	got := relax(t, model)
 	nothing, blanks := message(3), message(3, bytes.Repeat([]byte(" "), 12))
-	bare := func(name string, dims ...[]byte) []byte { // its shape is a field that no reader knows
+	bare := func(name string, dims ...[]byte) []byte { // its shape is a field that readers skip
 		b := value(name, dims...)
 		i := bytes.LastIndexByte(b, 0x12)
 		b[i] = 0x4a
@@ -120,15 +120,15 @@ func TestRelaxRefuses(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	const nothing = "the model fixes the first dimension of no input or output at 1"
+	const nothing = "no input or output of the model has a first dimension that is fixed at 1"
 	f(onnxgen.Lin().Bytes(), nothing)
 	f(onnxgen.Scalar().Bytes(), nothing)
-	f(message(7, message(11, value("x", append(varint(1, 1), message(3, make([]byte, 200))...)))), nothing) // longer than can be replaced
+	f(message(7, message(11, value("x", append(varint(1, 1), message(3, make([]byte, 200))...)))), nothing) // too long to be replaced
 	f(nil, "not an ONNX model: it has no graph")
 	f([]byte("\x3a\xff\x01"), "not an ONNX model: cut off at byte 0")
 	hidden := append([]byte{0xea, 0x00}, message(13, value("inside", varint(1, 1)))[1:]...) // a tag of two bytes
-	f(message(7, message(11, value("x", varint(1, 1))), hidden), "not an ONNX model: a tag of more bytes than it needs at byte 19")
-	f(message(7, message(5, message(8, make([]byte, 5000)))), "not an ONNX model: a name of more than 4096 bytes")
+	f(message(7, message(11, value("x", varint(1, 1))), hidden), "not an ONNX model: a tag has more bytes than it needs at byte 19")
+	f(message(7, message(5, message(8, make([]byte, 5000)))), "not an ONNX model: a name has more than 4096 bytes")
 }
 
 func TestRelaxRefusesLargeFiles(t *testing.T) {

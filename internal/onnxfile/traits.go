@@ -10,25 +10,23 @@ import (
 // Fields of NodeProto.
 const nodeOperator, nodeDomain = 4, 7
 
-// Traits are what a model's operators tell of its runs.
+// Traits are properties of runs that follow from a model's operators.
 type Traits struct {
-	// Steady says that the time of a run follows from the shapes of its inputs: no
-	// operator repeats a subgraph or makes a tensor as large as a value says, and all are
-	// of the standard.
+	// Steady says that the time of a run follows from the shapes of its inputs: no operator
+	// repeats a subgraph or makes a tensor whose size depends on a value, and all are standard.
 	Steady bool
-	// NoEmpty names an operator of the model, or of a graph within it, that takes no empty
-	// tensor, or is empty: ONNX Runtime 1.24 ends the process on some of these, which
-	// nothing can catch, or returns outputs that it has not written.
+	// NoEmpty names an operator of the model, or of a subgraph, that does not accept an empty
+	// tensor, or is empty. With some of these ONNX Runtime 1.24 ends the process, which cannot
+	// be caught, or returns outputs that it has not written.
 	NoEmpty string
-	// Mixes names an operator that computes each row of a run by all of them, however
-	// little, or is empty: dynamic quantization takes its scale from the largest and the
-	// smallest number of a run. Answers that are rounded after it, labels for example, hide
-	// that until the data is such that they do not.
+	// Mixes names an operator that computes each row of a run from all rows, however little, or
+	// is empty: dynamic quantization takes its scale from the largest and the smallest number
+	// of a run. Outputs that are rounded after it, labels for example, hide that for most data.
 	Mixes string
 }
 
-// TraitsOf looks at all operators of a model file. The error is that of
-// VerifyExternalData if the file cannot be read or is not an ONNX model.
+// TraitsOf reads all operators of a model file. The error is that of VerifyExternalData if the
+// file cannot be read or is not an ONNX model.
 func TraitsOf(root *os.Root, path string) (Traits, error) {
 	t := Traits{Steady: true}
 	err := open(root, path, nil, func(w *walker, size int64) error {
@@ -46,10 +44,10 @@ func TraitsOf(root *os.Root, path string) (Traits, error) {
 	return t, err
 }
 
-// isNoEmpty looks at the name alone: DynamicQuantizeLSTM and others are of domains of
-// their own. The list is what crashed when the models of ONNX's own tests of operators, with
-// all dimensions free, were run with each dimension 0 in turn. GatherND is from a sentence
-// encoder whose attention mask was empty.
+// isNoEmpty ignores the domain: DynamicQuantizeLSTM and others have domains of their own. The
+// list has the operators that crashed in ONNX's own tests of operators, with all dimensions
+// free and each dimension 0 in turn. GatherND is from a sentence encoder with an empty
+// attention mask.
 func isNoEmpty(operator string) bool {
 	switch operator {
 	case "ConvTranspose", "Einsum", "GatherND", "GridSample", "LRN", "RNN", "Unique":
@@ -86,7 +84,7 @@ func isSteady(operator, domain string) bool {
 	}
 }
 
-// operator tells node of an operator.
+// operator calls node with an operator.
 func (w *walker) operator(s span) error {
 	var operator, domain string
 	err := w.fields(s, func(f field) (err error) {

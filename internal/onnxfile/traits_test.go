@@ -37,7 +37,7 @@ func TestTraits(t *testing.T) {
 	f(steady, onnxgen.CNN())
 	f(steady, onnxgen.TreeEnsemble())
 	f(steady, op("Add"))
-	f(varies, op("Expand")) // as large as the second input says
+	f(varies, op("Expand")) // as large as the values of the second input
 	f(varies, op("Range"))
 	f(varies, onnxgen.Steps(3)) // a loop
 	for _, name := range []string{"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM", "ConvTranspose", "Einsum", "GatherND", "GridSample", "LRN", "Unique"} {

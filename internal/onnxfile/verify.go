@@ -12,16 +12,17 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// memoryTag marks a location that ONNX Runtime takes for an address in its own
-// memory, whatever files there are. No file may ask for that.
+// memoryTag marks a location that ONNX Runtime reads as an address in its own memory, whether
+// or not such a file exists. No file may have that.
 const memoryTag = "_MEM_ADDR_"
 
-// VerifyExternalData checks that the model at path in root is an ONNX file, and
-// that all data it names elsewhere lies in plain files under root, which is the
-// version's folder: no link leads out, no file has a second name that could lead
-// out, and each is long enough. Errors are Invalid and name tensor and location.
+// VerifyExternalData checks that the model at path in root is an ONNX file, and that all its
+// external data is in plain files under root, which is the version's folder: no symbolic link
+// leads out, no file has other hard links, and each is long enough. Errors are Invalid and name
+// tensor and location.
 //
-// It says what is so now; who may write into the folder can change it afterwards.
+// The check is valid only at that time: a process that may write into the folder can change it
+// afterwards.
 func VerifyExternalData(root *os.Root, path string) error {
 	locations, err := locate(root, path)
 	if err != nil {
@@ -43,7 +44,7 @@ func VerifyExternalData(root *os.Root, path string) error {
 	return nil
 }
 
-// DataFiles returns the files in which the model at path in root keeps data, with paths
+// DataFiles returns the files with external data of the model at path in root, with paths
 // relative to root, sorted. A path that leads out of root is left out: VerifyExternalData
 // refuses it. The error is Invalid if the file is not an ONNX model.
 func DataFiles(root *os.Root, path string) ([]string, error) {
@@ -69,7 +70,7 @@ func locate(root *os.Root, path string) (locations []Location, err error) {
 	return locations, err
 }
 
-// open lets visit walk a model file, or changed in its place if that is not nil.
+// open calls visit with a walker of a model file, or of changed if that is not nil.
 func open(root *os.Root, path string, changed []byte, visit func(w *walker, size int64) error) error {
 	if changed != nil {
 		return visit(newWalker(bytes.NewReader(changed)), int64(len(changed)))
@@ -78,7 +79,7 @@ func open(root *os.Root, path string, changed []byte, visit func(w *walker, size
 	if err != nil {
 		return &infer.Error{Code: infer.Invalid, Msg: "the model file " + path + " " + reason(err), Err: err}
 	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
+	if !info.Mode().IsRegular() { // opening a pipe would block for ever
 		return infer.Errorf(infer.Invalid, "the model file %s is not a regular file", path)
 	}
 	file, err := root.Open(path)
@@ -89,11 +90,11 @@ func open(root *os.Root, path string, changed []byte, visit func(w *walker, size
 	return visit(newWalker(file), info.Size())
 }
 
-// stat finds a location's file.
+// stat returns the file of a location.
 func (l Location) stat(root *os.Root) (fs.FileInfo, error) {
 	switch {
 	case strings.Contains(l.Path, memoryTag):
-		return nil, l.invalid("it names memory, not a file")
+		return nil, l.invalid("it is an address in memory and not a file")
 	case !filepath.IsLocal(l.Path), strings.ContainsAny(l.Path, "\\\x00"), slices.Contains(strings.Split(l.Path, "/"), ".."):
 		return nil, l.invalid("it must be a relative path inside the version's folder, without '..' and backslashes")
 	}
@@ -118,7 +119,7 @@ func reason(err error) string {
 		return "is missing"
 	case errors.Is(err, fs.ErrPermission):
 		return "may not be read"
-	default: // os.Root says no more of a link that leads out
+	default: // os.Root has no error of its own for a link that leads out
 		return "cannot be opened inside the version's folder"
 	}
 }

@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	// maxDepth is how deep messages may nest; ONNX Runtime's own reader stops there too.
+	// maxDepth is how deep messages may nest; the limit of ONNX Runtime is the same.
 	maxDepth = 100
-	// windowBytes is read at a time.
+	// windowBytes is the number of bytes that are read at a time.
 	windowBytes = 16 << 10
 )
 
-// kind is a message type of onnx.proto that can hold a tensor somewhere inside.
+// kind is a message type of onnx.proto that may contain a tensor.
 type kind int
 
 const (
@@ -31,7 +31,7 @@ const (
 	tensor
 )
 
-// child returns the type of the message in a field, other where no tensor can be in it.
+// child returns the type of the message in a field, other if it cannot contain a tensor.
 func (k kind) child(n protowire.Number) kind {
 	type at struct {
 		kind
@@ -60,8 +60,8 @@ func (k kind) child(n protowire.Number) kind {
 // span is a range of the file.
 type span struct{ from, to int64 }
 
-// field is one field of a message: where its tag is, and its payload, or its value if it
-// is a number.
+// field is one field of a message: the place of its tag, and its payload, or its value if it is
+// a number.
 type field struct {
 	number protowire.Number
 	typ    protowire.Type
@@ -79,7 +79,7 @@ type walker struct {
 
 	graphs int
 	found  []Location
-	node   func(operator, domain string) // told of each; may be nil
+	node   func(operator, domain string) // called for each operator; may be nil
 }
 
 func newWalker(file io.ReaderAt) *walker {
@@ -159,7 +159,7 @@ func (w *walker) next(s span) (field, error) {
 	return f, nil
 }
 
-// varint reads a number and returns where the next byte is.
+// varint reads a number and returns the place of the next byte.
 func (w *walker) varint(s span) (value uint64, next int64, err error) {
 	const longest = 10
 	b, err := w.bytes(span{s.from, min(s.to, s.from+longest)})
@@ -188,14 +188,14 @@ func (w *walker) bytes(s span) ([]byte, error) {
 	return w.window[s.from-w.start : s.to-w.start], nil
 }
 
-// named tells f the name of a message, which is in a field of it.
+// named calls f with the name of a message, which is one of its fields.
 func (w *walker) named(s span, number protowire.Number, f func(name string)) error {
 	return w.fields(s, func(x field) error {
 		if x.number != number || x.typ != protowire.BytesType {
 			return nil
 		}
 		if x.to-x.from > maxTextBytes {
-			return malformed("a name of more than %d bytes", maxTextBytes)
+			return malformed("a name has more than %d bytes", maxTextBytes)
 		}
 		name, err := w.text(x.span)
 		if err == nil {

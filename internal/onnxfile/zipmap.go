@@ -9,12 +9,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// ZipMap is an operator of the ai.onnx.ml domain that gives an output of a model: a map
-// from class to probability for each row. skl2onnx and others write it after a classifier
-// unless told not to.
+// ZipMap is an operator of the ai.onnx.ml domain that makes an output of a model: a map from
+// class to probability for each row. skl2onnx and others add it to a classifier by default.
 type ZipMap struct {
 	Output string
-	Labels []string // of the classes, by column; integers in decimal
+	Labels []string // of the classes, by column; integers as decimals
 }
 
 // maxLabels bounds the classes of a ZipMap.
@@ -27,7 +26,7 @@ type zip struct {
 	labels []string
 }
 
-// zipMap remembers a node that is a ZipMap.
+// zipMap stores a ZipMap node.
 func (a *adapter) zipMap(f field) error {
 	z := &zip{at: f}
 	var output string
@@ -93,9 +92,9 @@ func (a *adapter) classes(z *zip, s span) error {
 	})
 }
 
-// output gives an output that a ZipMap makes the type of the probabilities, and the
-// ZipMap's place to an Identity. The first dimension has no name: one that means
-// something else elsewhere in the graph would mislead ONNX Runtime.
+// output gives an output of a ZipMap the type of the probabilities, and replaces the ZipMap by
+// an Identity. The first dimension gets no name: one that has another meaning elsewhere in the
+// graph would mislead ONNX Runtime.
 func (a *adapter) output(f field) error {
 	if f.number != graphOutput || f.typ != protowire.BytesType {
 		return nil
@@ -112,7 +111,7 @@ func (a *adapter) output(f field) error {
 	if err := a.element(f.span, func(v uint64) { element = v }, valueType, typeSequence, sequenceElement, typeMap, mapValue, typeTensor); err != nil {
 		return err
 	}
-	if element != elementDouble { // which the operator itself does not take
+	if element != elementDouble { // the operator itself does not accept it
 		element = elementFloat
 	}
 	var classes []byte
@@ -126,11 +125,11 @@ func (a *adapter) output(f field) error {
 		edit{z.at, message(nil, graphNode, text(nodeInput, z.input), text(nodeOutput, name), text(nodeOperator, "Identity"))},
 	)
 	a.cuts = append(a.cuts, ZipMap{Output: name, Labels: z.labels})
-	delete(a.zips, name) // an output of the same name again is left to ONNX Runtime
+	delete(a.zips, name) // a duplicate output is left to ONNX Runtime, which refuses it
 	return nil
 }
 
-// element tells f the datatype of the tensor that is this deep in a message.
+// element calls f with the datatype of the tensor at this path in a message.
 func (a *adapter) element(s span, f func(uint64), path ...protowire.Number) error {
 	return a.fields(s, func(x field) error {
 		switch {
@@ -143,7 +142,7 @@ func (a *adapter) element(s span, f func(uint64), path ...protowire.Number) erro
 	})
 }
 
-// info removes what the file says of the maps among the values inside the graph.
+// info removes the file's information about the maps among the values inside the graph.
 func (a *adapter) info(f field) error {
 	if f.number != graphInfo || f.typ != protowire.BytesType {
 		return nil

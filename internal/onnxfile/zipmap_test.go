@@ -34,7 +34,7 @@ func zipMap(input, output string, attributes ...[]byte) []byte {
 	return message(1, parts...)
 }
 
-// maps encodes an output, or what a graph says of a value: a sequence of maps.
+// maps encodes an output or a value of a graph: a sequence of maps.
 func maps(name string) []byte { return mapsOf(1, name) }
 
 func mapsOf(element uint64, name string) []byte {
@@ -42,7 +42,7 @@ func mapsOf(element uint64, name string) []byte {
 	return append(message(1, []byte(name)), message(2, message(4, message(1, message(5, varint(1, 7), values))))...)
 }
 
-// probabilities encodes what an output becomes.
+// probabilities encodes the output that replaces it.
 func probabilities(name string, classes ...[]byte) []byte {
 	return probabilitiesOf(1, name, classes...)
 }
@@ -79,24 +79,24 @@ func TestAdaptCutsZipMaps(t *testing.T) {
 	f(slices.Concat(varint(1, 8), message(7, other, zipMap("p", "y", names), message(12, maps("y"))), opset),
 		slices.Concat(varint(1, 8), message(7, other, identity("p", "y"), message(12, probabilities("y", varint(1, 2)))), opset),
 		onnxfile.ZipMap{Output: "y", Labels: []string{"cat", "dog"}})
-	// Two of them, after the outputs, with integers, and with what the file says of values inside.
+	// Two of them, after the outputs, with integers, and with information about values inside.
 	f(slices.Concat(message(7, message(13, maps("y")), message(13, maps("z")), message(12, maps("y")), message(12, maps("z")),
 		zipMap("p", "z", numbers), message(13, value("p")), zipMap("q", "y", packed)), opset),
 		slices.Concat(message(7, message(12, probabilities("y", varint(1, 2))), message(12, probabilities("z", varint(1, 2))),
 			identity("p", "z"), message(13, value("p")), identity("q", "y")), opset),
 		onnxfile.ZipMap{Output: "y", Labels: []string{"7", "300"}}, onnxfile.ZipMap{Output: "z", Labels: []string{"7", "-1"}})
-	// A graph in two parts, and none of ONNX's own operators so far.
+	// A graph in two parts, without ONNX's own operators.
 	f(slices.Concat(message(7, zipMap("p", "y")), message(8, message(1, []byte("ai.onnx.ml")), varint(2, 1)), message(7, message(12, maps("y")))),
 		slices.Concat(message(7, identity("p", "y")), message(8, message(1, []byte("ai.onnx.ml")), varint(2, 1)),
 			message(7, message(12, probabilities("y"))), message(8, varint(2, 13))),
 		onnxfile.ZipMap{Output: "y"})
-	// FP64, and numbers that no ZipMap makes.
+	// FP64, and numbers that a ZipMap does not make.
 	for element, becomes := range map[uint64]uint64{11: 11, 7: 1} {
 		f(slices.Concat(message(7, zipMap("p", "y"), message(12, mapsOf(element, "y"))), opset),
 			slices.Concat(message(7, identity("p", "y"), message(12, probabilitiesOf(becomes, "y"))), opset),
 			onnxfile.ZipMap{Output: "y"})
 	}
-	// The same output twice, which ONNX Runtime refuses.
+	// A duplicate output, which ONNX Runtime refuses.
 	f(slices.Concat(message(7, zipMap("p", "y"), message(12, maps("y")), message(12, maps("y"))), opset),
 		slices.Concat(message(7, identity("p", "y"), message(12, probabilities("y")), message(12, maps("y"))), opset),
 		onnxfile.ZipMap{Output: "y"})
@@ -109,7 +109,7 @@ func TestNoZipMapToCut(t *testing.T) {
 		nil,
 		onnxgen.Lin().Bytes(),
 		onnxgen.SequenceOutput().Bytes(),
-		message(7, zipMap("p", "maps"), message(12, value("y"))), // goes elsewhere
+		message(7, zipMap("p", "maps"), message(12, value("y"))), // not an output
 		message(7, inner, message(12, maps("y"))),
 		message(7, foreign, message(12, maps("y"))),
 	} {

@@ -148,7 +148,7 @@ func TestModelsThatCannotBeRelaxed(t *testing.T) {
 	g.Output("y", infer.FP32, g.Op("Add", x, g.Op("ReduceSum", g.Input("state", infer.FP32, 2, 1, 4), g.Init(onnxgen.Int64s([]int64{0}, 1))).Int("keepdims", 0)), 1, 4)
 	f("a state of two layers", g, "'state' has no free first dimension (it is fixed at 2)")
 
-	f("free already", fixed("N"), "fixes the first dimension of no input or output at 1")
+	f("free already", fixed("N"), "no input or output of the model has a first dimension that is fixed at 1")
 }
 
 func TestLoadOfBytesThatAreNoModel(t *testing.T) {
