@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models openapi-check pgo clean
+.PHONY: help setup build run test check lint fmt soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models openapi-check docs-site pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -138,6 +138,16 @@ openapi-check: build $(openapi_python)/installed ## every answer of a running ga
 	PYTHON=$(openapi_python)/bin/python scripts/openapi-check.sh
 
 $(openapi_python)/installed: scripts/requirements-openapi.txt
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/pip install -q -r $<
+	@touch $@
+
+# A link to a page or a heading that is not there fails it.
+docs_python := $(CURDIR)/.cache/docs-site
+docs-site: $(docs_python)/installed ## the documentation as a site, in .cache/site
+	NO_MKDOCS_2_WARNING=1 $(docs_python)/bin/mkdocs build --quiet --strict
+
+$(docs_python)/installed: docs/requirements.txt
 	rm -rf $(@D) && python3 -m venv $(@D)
 	$(@D)/bin/pip install -q -r $<
 	@touch $@
