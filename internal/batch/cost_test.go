@@ -215,7 +215,7 @@ func TestCutOffRunsSayAtLeast(t *testing.T) {
 		near(t, "nothing else known", c.At(rows), want, 1e-6)
 	}
 	c.AtLeast(4, 2*time.Second, time.Second)
-	near(t, "never beyond what a request may take", c.At(4), 875*ms, 1e-6)
+	near(t, "at most the time of a request", c.At(4), 875*ms, 1e-6)
 	c.Record(4, 10*ms)
 	near(t, "a run that succeeds knows better", c.At(4), 10*ms, 1e-6)
 	c.AtLeast(4, 5*ms, time.Second)

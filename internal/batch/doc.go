@@ -10,7 +10,7 @@
 //	Predict:  check rows and deadline
 //	          lock { queue.push; pop an idle worker }
 //	          make sure of the deadline's timer
-//	          lead the worker's run where it is short, else wake the worker
+//	          lead the worker's run if it is short, else wake the worker
 //	          wait for the item's one ending
 //
 //	worker:   lock { note the last run's time; queue.take, else idle }
@@ -19,7 +19,7 @@
 //	          for each member still there: claim, Scatter, end
 //	          or, if the run failed, run each half again (bisect.go)
 //
-// Waiting items stand in a bucket per shape (the given inputs and their
+// Waiting items are in a bucket per shape (the given inputs and their
 // dimensions but the first), so that one odd shape never cuts another's run.
 // A bucket is a heap by priority, then deadline, then order of arrival, and the
 // buckets that are not empty are a heap by their first items: an instance takes the

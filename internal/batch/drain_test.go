@@ -336,7 +336,7 @@ func TestMaxDelayWaitsForAFullerRun(t *testing.T) {
 		begin = time.Now()
 		hurried := request(8, 1, 1)
 		hurried.Timeout = 20 * ms
-		at(s.send(hurried), 10*ms) // half of what it has
+		at(s.send(hurried), 10*ms) // half of its time
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Waiting returns what the queue counts, and how many shapes it remembers.
+// Waiting returns the counts of the queue, and how many shapes it remembers.
 func (b *Batcher) Waiting() (requests, rows int, bytes int64, buckets int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -80,7 +80,7 @@ func MadeUp(m *infer.Model, size int64) (rows [][]infer.Tensor) {
 	return rows
 }
 
-// Held returns what a trial has copied, and whether it wants more.
+// Held returns the copies of a trial, and whether it wants more.
 func (t *Trial) Held() (copies int, bytes int64, open bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

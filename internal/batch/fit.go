@@ -14,7 +14,7 @@ import (
 // Fit is the estimate of the run times of a shape: Fixed + PerRow · rows. If all runs had one
 // size, Fixed is their mean and PerRow is 0.
 type Fit struct {
-	Shape            string // "x[-1,3]", the inputs given; -1 stands for the rows that are joined
+	Shape            string // "x[-1,3]", the inputs given; -1 is the dimension of the joined rows
 	Runs             uint64 // since the shape was last forgotten
 	MinRows, MaxRows int    // of the runs it was fitted to
 	Fixed, PerRow    time.Duration

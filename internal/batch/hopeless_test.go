@@ -44,7 +44,7 @@ func (c *call) wantAtOnce(t *testing.T, begin time.Time) {
 	c.wantCode(t, infer.Deadline)
 	c.wantEnd(t, begin, 0)
 	if errors.Is(c.err, infer.ErrStarted) {
-		t.Error("told that it had started")
+		t.Error("the error says that the run had started")
 	}
 }
 

@@ -193,7 +193,7 @@ func TestSharesAreWorthTheirRuns(t *testing.T) {
 	f(law{10 * ms, 0, 0}, 64)
 	f(law{0, us / 4, 0}, 4) // the cost of a run beside the instance counts too
 	if got := new(batch.Cost).Worth(64); got != 1 {
-		t.Errorf("where nothing is known, from %d rows on", got)
+		t.Errorf("if nothing is known, from %d rows on", got)
 	}
 }
 

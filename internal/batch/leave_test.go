@@ -215,7 +215,7 @@ func TestLeavingWhileGatheringTakesEffectAfterwards(t *testing.T) {
 		expires.wantEnd(t, begin, 100*ms)
 		synctest.Wait()
 		if len(s.instances[0].ends) != 0 || s.Free() != 1 {
-			t.Error("a run that nobody waits for was begun")
+			t.Error("a run without waiters was begun")
 		}
 		begin = time.Now()
 		canceled := s.send(request(1, 1, 1))

@@ -51,10 +51,10 @@ func TestOutputsAreReserved(t *testing.T) {
 			}
 		})
 	}
-	const row, pooled = 8000, 64 << 10 // bytes; what the buffers of earlier responses may add
+	const row, pooled = 8000, 64 << 10 // bytes; pooled is the most that buffers of earlier responses may add
 	f("enough", 3, 3*row+pooled, infer.OK)
 	f("too little", 3, 2*row, infer.Overloaded)
-	f("enough for the pieces and what is joined", 40, 80*row+11*pooled, infer.OK)
-	f("too little for what is joined", 40, 60*row, infer.Overloaded)
+	f("enough for the pieces and the joined output", 40, 80*row+11*pooled, infer.OK)
+	f("too little for the joined output", 40, 60*row, infer.Overloaded)
 	f("too little for the pieces", 40, 20*row, infer.Overloaded)
 }

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-var errShape = errors.New("the shape does not suit")
+var errShape = errors.New("the shape is not valid")
 
 // only is rowSums of a model that accepts only some shapes of its inputs.
 func only(suits func(shapes []infer.Shape) bool) func([]infer.Tensor) ([]infer.Tensor, error) {
@@ -96,7 +96,7 @@ func TestProbeBoundsMemory(t *testing.T) {
 		t.Errorf("a run had inputs of %d bytes, want at most %d", n, most)
 	}
 
-	// The signature does not tell how large the outputs are: one row shows it.
+	// The signature does not give the size of the outputs: one row shows it.
 	instance = newTensors(func(in []infer.Tensor) ([]infer.Tensor, error) {
 		n := in[0].Shape[0]
 		if n > 1 {
@@ -149,7 +149,7 @@ func TestProbeGivesUpInTime(t *testing.T) {
 }
 
 func TestProbeTriesKindsOfData(t *testing.T) {
-	refuse := errors.New("the values do not suit")
+	refuse := errors.New("the values are not valid")
 	each := func(suits func(v float32) bool) func([]infer.Tensor) ([]infer.Tensor, error) {
 		return func(in []infer.Tensor) ([]infer.Tensor, error) {
 			for _, v := range values(in[0].Data) {

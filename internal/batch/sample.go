@@ -19,7 +19,7 @@ type data struct {
 	constant bool  // every integer has the value of integers instead
 }
 
-// kindsOfData are tried until the model accepts one: pictures and probabilities lie between 0
+// kindsOfData are tried until the model accepts one: pictures and probabilities are between 0
 // and 1, tokens and categories are small integers, and a table may have only one entry.
 func kindsOfData() []data {
 	unit := (*rand.Rand).Float64

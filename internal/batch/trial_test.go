@@ -146,7 +146,7 @@ func sortedOnly(in []infer.Tensor) ([]infer.Tensor, error) {
 	n := len(in[0].Data) / 4 / int(in[0].Shape[0])
 	for row := range slices.Chunk(values(in[0].Data), n) {
 		if row[0] < 1000 || !slices.IsSortedFunc(row, func(a, b float32) int { return int(b - a) }) {
-			return nil, errors.New("the numbers do not suit")
+			return nil, errors.New("the numbers are not valid")
 		}
 	}
 	return rowSums(in)

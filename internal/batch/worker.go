@@ -70,7 +70,7 @@ func (w *worker) rouse() {
 	}
 }
 
-// work runs what was handed over, if anything was, and then what waits.
+// work runs what was handed over, if anything was, and then the waiting items.
 func (w *worker) work() {
 	for ok := w.takeOver() || w.batcher.next(w); ok; ok = w.batcher.next(w) {
 		w.process()
