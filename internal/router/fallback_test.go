@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/internal/router"
 )
 
-// outcome is what a test expects of one request.
+// outcome is the expected result of one request.
 type outcome struct {
 	code   infer.Code
 	served infer.Served

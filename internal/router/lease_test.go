@@ -203,7 +203,7 @@ func TestSwapsUnderTraffic(t *testing.T) {
 				}
 				number, _ := answers.Load(resp)
 				if req.Served.Version.Number != number {
-					t.Errorf("version %v answered, but %+v was told", number, req.Served)
+					t.Errorf("version %v answered, but Served is %+v", number, req.Served)
 				}
 				if want := "iris@" + strconv.FormatInt((req.Served.Version.Number-1)/2, 10); req.Model == "iris" && req.Served.Route != want {
 					t.Errorf("%+v, want route %s", req.Served, want)
@@ -234,7 +234,7 @@ func TestSwapsUnderTraffic(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(sent.Load(), told.Load()); diff != "" {
-		t.Errorf("requests of the route, and what its variants were told:\n%s", diff)
+		t.Errorf("requests of the route, and the reports to its variants:\n%s", diff)
 	}
 	t.Logf("%d requests of the route, by %d of %d loaded versions", sent.Load(), used, len(lives))
 	if used < 10 {

@@ -37,7 +37,7 @@ func (t *Table) pick(req *infer.Request) (pick, error) {
 	case req.StickyKey != "":
 		return e.pickSlot(slot.Slot(e.Route.Seed, req.StickyKey), infer.ReasonSticky), nil
 	default:
-		return e.pickSlot(rand.IntN(len(e.Route.Slots)), infer.ReasonRandom), nil //nolint:gosec // a share of the traffic is no secret
+		return e.pickSlot(rand.IntN(len(e.Route.Slots)), infer.ReasonRandom), nil //nolint:gosec // a share of the traffic is not a secret
 	}
 }
 

@@ -7,7 +7,7 @@
 //	serve:  the variant's version, through its breaker
 //	        ─ refused → the route's fallback, through its own
 //	                  ─ refused, and every variant's breaker open → the stable version, past its breaker
-//	then:   tell the observers; offer copies to the shadows
+//	then:   call the observers; offer copies to the shadows
 package router
 
 import (

@@ -41,7 +41,7 @@ func TestOnlyAnsweredSplitTrafficIsCopied(t *testing.T) {
 			t.Fatalf("%+v (%v): %d and %d copies, want %d", req.Served, err, len(first.ids), len(second.ids), offered)
 		}
 		if more > 0 && (first.ids[offered-1] != req.RequestID || first.resps[offered-1] != got) {
-			t.Errorf("%+v: not what was answered", req.Served)
+			t.Errorf("%+v: not the answer", req.Served)
 		}
 	}
 	f(keyed(0, 5000), 1)
