@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// causePanic is the cause of a complaint beside the codes.
+	// causePanic is the cause of a complaint besides the codes.
 	causePanic = int(infer.NumCodes)
 	// complainEvery is how often a cause is logged: a shadow may fail with every request. The
 	// first log line and the counters show that it does.

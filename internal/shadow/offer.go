@@ -22,7 +22,7 @@ type Recorder interface {
 	Answered(err error, elapsed time.Duration)
 }
 
-// Tap is where one route offers its requests.
+// Tap takes the requests of one route.
 type Tap struct {
 	mirror *Mirror
 	to     Recorder
