@@ -21,7 +21,7 @@ type Response struct {
 	kept    []byte // the buffer of an earlier answer, for the first output that it is large enough for
 	dims    []int64
 
-	memory   Memory // what the buffers are reserved from; nil if they are not counted
+	memory   Memory // the budget of the buffers; nil if they are not counted
 	reserved int    // bytes reserved from memory
 	err      error  // of the first output that could not be reserved
 }
