@@ -226,7 +226,7 @@ func (a *App) Run(ctx context.Context) error {
 	deadline := time.Now().Add(whole)
 	close(a.stopping) // readiness is off
 	a.linger(parts)
-	rest := min(time.Second, whole/10) // for the parts, which were told to end, and the journal
+	rest := min(time.Second, whole/10) // for the parts, which have to end, and the journal
 	err := a.stop(deadline.Add(-rest), func() { cancel(nil) })
 	err = errors.Join(err, a.await(deadline, ended))
 	alive.stopped()

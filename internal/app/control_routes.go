@@ -72,7 +72,7 @@ func (c control) Events(after int64, limit int, filter admin.EventFilter) ([]api
 func (c control) VerifyJournal(ctx context.Context) (api.JournalReport, error) {
 	report, err := c.app.journal.Verify(ctx)
 	if report.Problem != "" {
-		c.app.log.Error("the journal differs from what was written", zap.String("problem", report.Problem))
+		c.app.log.Error("the journal was changed or damaged after it was written", zap.String("problem", report.Problem))
 	}
 	return report, err
 }

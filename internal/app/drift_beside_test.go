@@ -17,7 +17,7 @@ func (d *drifts) beside(version int) string {
 	return filepath.Join(d.dir, "double", strconv.Itoa(version), "profile.json")
 }
 
-// described is what is said of a version of "double".
+// described is the description of a version of "double".
 func (d *drifts) described(t *testing.T, version int64) api.ModelStatus {
 	t.Helper()
 	var list []api.ModelStatus
@@ -46,8 +46,9 @@ func (d *drifts) versionEvents(t *testing.T) (n int) {
 
 const besideDouble = "models: {double: {" + fakeModels + ", drift: {rows: 400}}}"
 
-// TestProfileBesideAVersion: it is found without a setting, a new one takes effect at the next
-// reload without the version being loaded again, and the setting wins.
+// TestProfileBesideAVersion: a profile beside a version is used without a setting. A new one
+// takes effect at the next reload, which does not load the version again. The setting takes
+// precedence.
 func TestProfileBesideAVersion(t *testing.T) {
 	d := newDrifts(t, 1)
 	writeProfile(t, d.beside(1), doubleProfile(t, 1, 1))
@@ -84,7 +85,7 @@ func TestProfileBesideAVersion(t *testing.T) {
 		t.Errorf("the columns are still named as before: %v", got)
 	}
 
-	must(t, os.WriteFile(d.beside(1), []byte("{"), 0o600)) // no reason to refuse a reload
+	must(t, os.WriteFile(d.beside(1), []byte("{"), 0o600)) // a reload is not refused for it
 	d.must(t, http.MethodPost, d.admin+"/-/reload", "")
 	if s := d.stream(t, 1, api.RoleDefault); s.State != api.DriftOff || !strings.Contains(s.Reason, "cut short") || s.ProfileFrom != api.ProfileFromVersion {
 		t.Errorf("a broken one: %+v", s)
@@ -111,7 +112,7 @@ func TestProfileBesideAVersion(t *testing.T) {
 	unloaded("without a file")
 }
 
-// TestPollFindsProfiles: that of each version is its own.
+// TestPollFindsProfiles: each version has a profile of its own.
 func TestPollFindsProfiles(t *testing.T) {
 	d := newDrifts(t, 2)
 	d.start(t, "repository.control: poll", "repository.poll_interval: 100ms", besideDouble,

@@ -250,6 +250,6 @@ func TestWebhookIsTold(t *testing.T) {
 	d.until(t, 1, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 3 })
 	must(t, d.stop())
 	if len(bodies) > 0 {
-		t.Errorf("told again: %s", <-bodies)
+		t.Errorf("sent again: %s", <-bodies)
 	}
 }

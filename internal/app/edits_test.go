@@ -133,7 +133,7 @@ func (g *gateway) fold(t *testing.T) *routes.Set {
 		}
 		if strings.HasPrefix(e.Type, "route.") {
 			if diff := cmp.Diff(string(last[e.Subject]), string(e.Before)); diff != "" {
-				t.Errorf("event %d does not begin where the last one ended: %s", e.Seq, diff)
+				t.Errorf("event %d does not begin with the state at the end of the last one: %s", e.Seq, diff)
 			}
 			last[e.Subject] = e.After
 		}

@@ -39,7 +39,7 @@ const (
 	calmChecks = 10
 	leastSpare = 32 << 20 // less does not pay for a collection
 	// loadPercent is GOGC while the versions of the start load. With 100, garbage of the loads
-	// takes as much memory as the live objects, and lies between them: a third of the heap is
+	// takes as much memory as the live objects, and is between them: a third of the heap is
 	// holes after 5,000 loads.
 	loadPercent = 25
 )

@@ -80,7 +80,7 @@ func TestRoutedModelsWhoseFolderGoes(t *testing.T) {
 	})
 }
 
-// What a poll finds out of place is told, and no longer once it is in its place.
+// A poll warns of a misplaced version until it is in its place.
 func TestPollWarnsOfWhatIsNotServed(t *testing.T) {
 	dir := doubles(t, 1)
 	g := startOn(t, &fakes{}, dir, "repository.control: poll", "repository.poll_interval: 100ms")
@@ -88,7 +88,7 @@ func TestPollWarnsOfWhatIsNotServed(t *testing.T) {
 		return strings.Contains(g.must(t, http.MethodGet, g.admin+"/api/v1/status", ""), `"path":"other/v1/"`)
 	}
 	if warned() {
-		t.Fatal("a warning about what is not there")
+		t.Fatal("a warning about a version that does not exist")
 	}
 	put(t, dir, "other/v1", 1, scale(t, 2))
 	eventually(t, warned)

@@ -142,7 +142,7 @@ func TestShadowMemoryIsBounded(t *testing.T) {
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
-		runtime.GC() // what the first took out of pools
+		runtime.GC() // frees the buffers that the first took out of pools
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc) //nolint:gosec // far below
 	}
