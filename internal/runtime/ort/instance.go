@@ -216,7 +216,7 @@ func (inst *Instance) unbind(f func(*plan)) {
 }
 
 // recycle ends the last run: it frees the runtime's outputs, plans that are used once, and
-// blocks larger than what is kept.
+// blocks larger than KeepBytes.
 func (inst *Instance) recycle() {
 	if inst.state != closed {
 		inst.state = idle

@@ -293,7 +293,7 @@ func TestRefusedOutputsAreFreed(t *testing.T) {
 	}
 	debug.FreeOSMemory() // all that Go would give back later, except for x
 	held := resident(t)
-	mustPredict(t, instance, request(t, s, nil, floats("input", infer.Shape{1}, 1))) // frees what was kept
+	mustPredict(t, instance, request(t, s, nil, floats("input", infer.Shape{1}, 1))) // frees the kept outputs
 	if now := resident(t); held-now > elements {
 		t.Errorf("%d bytes resident after the refusal, %d after the next run", held, now)
 	}

@@ -180,7 +180,7 @@ func (inst *Instance) checkRows() error {
 // scattered once.
 func (inst *Instance) Scatter(i int, resp *infer.Response) error {
 	if inst.state != ran || i < 0 || i >= len(inst.members) {
-		return internal("scatter", "there is no run with this member", nil)
+		return internal("scatter", "the last run has no such member", nil)
 	}
 	m := inst.members[i]
 	asked := inst.asked[m.asked:m.end]

@@ -68,7 +68,7 @@ func causeOf(e *statusError) cause {
 // there is no memory. There is no status for that.
 var outOfMemory = regexp.MustCompile(`(?i)bad_alloc|out of memory|failed to allocate|cannot allocate|allocation failed|alloc_failed|available memory of`)
 
-// runError makes the error of a run from what the shim returned.
+// runError makes the error of a run from the error of the shim.
 func (inst *Instance) runError(err error) error {
 	if inst.terminated.Load() {
 		return &infer.Error{Code: infer.Canceled, Op: "ort: run", Msg: "the run was terminated", Err: err}
