@@ -159,7 +159,7 @@ func rowsOf(t infer.Tensor, first, n int64) infer.Tensor {
 	return row
 }
 
-// offset returns where a row begins in the data.
+// offset returns the index in the data at which a row begins.
 func offset(t infer.Tensor, row int64) int {
 	elements, _ := t.Shape[1:].Elements()
 	if t.DType != infer.Bytes {
