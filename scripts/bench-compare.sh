@@ -1,20 +1,20 @@
 #!/bin/sh
 # Runs the Go benchmarks of two trees in turn and compares them with benchstat: of a
-# revision, checked out into a temporary worktree, and of the working tree as it is.
-# Taking turns, round by round, the machine's moods meet both alike.
+# revision, in a temporary worktree, and of the working tree. The trees take turns in each
+# round, so that changes of the machine's speed affect both in the same way.
 #
 #   scripts/bench-compare.sh BASE      # a commit, tag or branch; "make bench-compare BASE=..." does the same
 #
 # Environment:
-#   PKG        packages, as go list takes them (./internal/...)
-#   BENCH      which benchmarks, as -bench takes them (.)
-#   COUNT      rounds (6, of which benchstat makes an interval)
+#   PKG        packages, as patterns of go list (./internal/...)
+#   BENCH      benchmarks, as a pattern of -bench (.)
+#   COUNT      rounds (6; benchstat needs so many for an interval)
 #   BENCHTIME  of each benchmark in a round (200ms)
 #   BENCHSTAT  the program (benchstat)
 #
-# A benchmark, or a package, that only one of the two has stands in the table without
-# a difference. A change of BENCH, of a benchmark's name or of what it does between
-# the two makes the comparison meaningless; nothing here notices the last.
+# If only one tree has a benchmark or a package, the table has it without a difference. If
+# a benchmark does something else in the two trees, the comparison is meaningless. The
+# script does not detect that.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -26,9 +26,9 @@ fail() {
 	exit 1
 }
 
-[ $# -eq 1 ] && [ -n "$1" ] || fail "say which revision to compare with: make bench-compare BASE=main"
-revision=$(git -C "$root" rev-parse --verify --quiet "$1^{commit}") || fail "'$1' is no revision of this repository"
-[ "$count" -ge 1 ] 2>/dev/null || fail "COUNT is '$count', expected a number of rounds"
+[ $# -eq 1 ] && [ -n "$1" ] || fail "the revision to compare with is missing: make bench-compare BASE=main"
+revision=$(git -C "$root" rev-parse --verify --quiet "$1^{commit}") || fail "'$1' is not a revision of this repository"
+[ "$count" -ge 1 ] 2>/dev/null || fail "COUNT is '$count', expected a number of 1 or more"
 command -v "${BENCHSTAT:-benchstat}" >/dev/null || fail "benchstat is missing; make bench-compare builds it"
 
 clean() {
@@ -42,11 +42,12 @@ trap clean EXIT
 trap 'exit 130' HUP INT TERM
 mkdir "$tmp/new" "$tmp/old"
 
-worktree=$tmp/base # known before it is there, so that an interrupt removes half of one too
+worktree=$tmp/base # set before it exists, so that an interrupt removes an incomplete one too
 git -C "$root" worktree add --quiet --detach "$worktree" "$revision"
 ln -s "$root/.deps" "$worktree/.deps" # ONNX Runtime, which is not committed
 
-# await COMMAND...: unlike a command in the foreground it does not keep an interrupt waiting.
+# await COMMAND...: runs a command. Unlike a command in the foreground, it does not delay an
+# interrupt.
 await() {
 	"$@" &
 	running=$!
@@ -55,17 +56,18 @@ await() {
 	return "$status"
 }
 
-# program FOLDER PACKAGE: by its ending the tests look for ONNX Runtime in the source tree.
+# program FOLDER PACKAGE: the path of a test program. With the suffix .test it looks for
+# ONNX Runtime in the source tree.
 program() { echo "$1/$(echo "$2" | tr / -).test"; }
 
-# compile TREE INTO PACKAGE: the tests of a package, nothing where it has none.
+# compile TREE INTO PACKAGE: compiles the tests of a package, if it has any.
 compile() {
 	cd "$1/$3" 2>/dev/null || return 0
 	ls ./*_test.go >/dev/null 2>&1 || return 0
 	await go test -c -o "$(program "$2" "$3")" .
 }
 
-# measure TREE PROGRAMS PACKAGE RESULTS: one round of a package.
+# measure TREE PROGRAMS PACKAGE RESULTS: runs one round of a package.
 measure() {
 	[ -x "$(program "$2" "$3")" ] || return 0
 	cd "$1/$3"
@@ -75,12 +77,12 @@ measure() {
 }
 
 cd "$root"
-# Split at blanks as the go command would take it.
+# PKG is split at blanks, as for the go command.
 # shellcheck disable=SC2086
 packages=$(go list -f '{{.Dir}}' ${PKG:-./internal/...} | sed "s|^$root/||")
 for package in $packages; do
 	compile "$root" "$tmp/new" "$package" || fail "the tests of $package do not compile"
-	compile "$worktree" "$tmp/old" "$package" || echo "bench-compare: the tests of $package do not compile at $1: left out there" >&2
+	compile "$worktree" "$tmp/old" "$package" || echo "bench-compare: the tests of $package do not compile at $1 and are left out there" >&2
 done
 touch "$tmp/old.txt" "$tmp/new.txt"
 round=1
@@ -90,7 +92,7 @@ while [ "$round" -le "$count" ]; do
 		if [ $((round % 2)) -eq 1 ]; then
 			measure "$worktree" "$tmp/old" "$package" "$tmp/old.txt"
 			measure "$root" "$tmp/new" "$package" "$tmp/new.txt"
-		else # nobody always goes first
+		else # the other tree goes first
 			measure "$root" "$tmp/new" "$package" "$tmp/new.txt"
 			measure "$worktree" "$tmp/old" "$package" "$tmp/old.txt"
 		fi

@@ -1,17 +1,17 @@
 #!/bin/sh
-# Builds bin/gateway, as `go build -o bin/gateway ./cmd/gateway` does, and says how far it
-# is: the first build compiles some hundred packages, C code among them, which takes
-# minutes on a small machine.
+# Builds bin/gateway like `go build -o bin/gateway ./cmd/gateway`, and prints the progress:
+# the first build compiles hundreds of packages, also C code, which takes minutes on a small
+# machine.
 set -eu
 cd "$(dirname -- "$0")/.."
 
-echo "build: reading the modules; those that are missing are downloaded" >&2
+echo "build: reading the modules and downloading those that are missing" >&2
 total=$(go list -deps ./cmd/gateway | wc -l | tr -d ' ')
 echo "build: compiling bin/gateway, $total packages; the first time takes minutes, later ones seconds" >&2
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-go build -v -o bin/gateway ./cmd/gateway 2>"$log" & # -v names each package that it compiles
+go build -v -o bin/gateway ./cmd/gateway 2>"$log" & # -v prints each package that it compiles
 pid=$!
 trap 'kill "$pid" 2>/dev/null || true; exit 1' HUP INT TERM
 seconds=0

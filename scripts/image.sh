@@ -1,31 +1,31 @@
 #!/bin/sh
-# Makes the image of the gateway with buildah: no engine has to run, and with base
-# images of its own making no registry of images has to be reached.
+# Builds the image of the gateway with buildah. It needs no running container engine. With
+# base images from the command "bases", it needs no registry of images.
 set -eu
 
 usage() {
 	cat <<'END'
 usage: scripts/image.sh COMMAND
 
-  bases   make sluice-build-base and sluice-run-base with debootstrap and the Go
-          toolchain in PATH; the latter has libc and libstdc++, no shell and no apt
+  bases   build sluice-build-base and sluice-run-base with debootstrap and the Go
+          toolchain in PATH; sluice-run-base has libc and libstdc++, no shell and no apt
   build   build the image from the Dockerfile
-  check   start it with the demo models and see that it serves, is healthy, writes
-          nowhere but in /data, and stops in time
-  clean   remove the images that these commands have made
+  check   start it with the demo models and check that it serves, is healthy, writes
+          only to /data, and stops in time
+  clean   remove the images that these commands built
 
 "bases" and "build" followed by "check" need root, buildah (1.28 or later) and, for
 "bases", debootstrap and dpkg; "check" also needs curl, python3, iproute2, procps and
 util-linux. Elsewhere "docker build ." or "podman build ." does the same as "build".
 
 Environment:
-  IMAGE       the name of the image (sluice:VERSION, by git describe)
-  BUILD_BASE  base images for "build" (those of "bases" where they exist, else those
-  RUN_BASE      that the Dockerfile names)
+  IMAGE       the name of the image (sluice:VERSION, from git describe)
+  BUILD_BASE  base images for "build" (those of "bases" if they exist, otherwise those
+  RUN_BASE      in the Dockerfile)
   SUITE       the Debian release for "bases" (bookworm)
-  STORAGE     a folder for all that buildah keeps (its own default)
-  CA          a file of certificates, where a proxy on the way to the registries of Go
-              and Python has its own; it does not end up in the image
+  STORAGE     a folder for buildah's storage (buildah's default)
+  CA          a file of certificates, if a proxy to the registries of Go and Python has
+              its own; it is not part of the image
   GOPROXY, GOSUMDB, GOFLAGS, PIP_INDEX_URL and the variables of proxies are passed on.
 END
 }
@@ -54,7 +54,7 @@ b() {
 	buildah ${STORAGE:+--root "$STORAGE/root" --runroot "$STORAGE/run"} --storage-driver vfs "$command" "$@"
 }
 
-# import NAME FOLDER: makes an image of a folder, for programs in the usual places.
+# import NAME FOLDER: makes an image from a folder, with the usual PATH.
 import() {
 	ctr=$(b from scratch)
 	b add --quiet "$ctr" "$2" /
@@ -69,13 +69,13 @@ bases() {
 	trap 'exit 1' HUP INT TERM
 	debootstrap --variant=minbase --include=ca-certificates,gcc,git,libc6-dev,python3,python3-pip "$suite" "$tmp/build"
 
-	# What a program linked with libc and libstdc++ needs, and where vulnerability
-	# scanners look for what is installed.
+	# The packages for a program that is linked with libc and libstdc++, and the folder in
+	# which vulnerability scanners look for installed packages.
 	mkdir -p "$tmp/run/usr/bin" "$tmp/run/usr/lib" "$tmp/run/usr/lib64" "$tmp/run/usr/sbin" "$tmp/run/var/lib/dpkg/status.d"
 	for dir in bin lib lib64 sbin; do ln -s "usr/$dir" "$tmp/run/$dir"; done
 	for name in base-files libc6 libgcc-s1 libstdc++6 tzdata; do
 		package=$(echo "$tmp/build/var/cache/apt/archives/$name"_*.deb)
-		[ -f "$package" ] || fail "debootstrap left no package $name"
+		[ -f "$package" ] || fail "debootstrap did not download the package $name"
 		dpkg-deb --fsys-tarfile "$package" | tar -x -C "$tmp/run" --keep-directory-symlink \
 			--exclude './usr/share/locale/*' --exclude './usr/share/man/*' --exclude './usr/share/lintian/*' \
 			--exclude './usr/lib/*/gconv/*' --exclude './usr/share/gdb/*'
@@ -99,7 +99,7 @@ build() {
 	export BUILD_BASE RUN_BASE
 	set -- --build-arg "VERSION=$version" --build-arg "REVISION=$revision"
 	for name in BUILD_BASE RUN_BASE GOPROXY GOSUMDB GOFLAGS PIP_INDEX_URL HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
-		# Without a value here buildah takes the one in the environment.
+		# Without a value, buildah takes the one in the environment.
 		eval "[ -z \"\${$name:-}\" ]" || set -- "$@" --build-arg "$name"
 	done
 	[ -z "${CA:-}" ] || set -- "$@" --secret "id=ca,src=$CA"
@@ -107,8 +107,8 @@ build() {
 	b images "$image"
 }
 
-# check runs inside namespaces of its own: a network with nothing but a loopback
-# interface, so that the image's own ports are free, and processes that all end with it.
+# check runs in its own namespaces: the network has only a loopback interface, so that the
+# image's ports are free, and all processes end with check.
 check() {
 	need curl ip pgrep python3 unshare
 	[ -n "${SLUICE_IMAGE_CHECK:-}" ] || SLUICE_IMAGE_CHECK=1 exec unshare --net --pid --fork --kill-child --mount-proc "$0" check
@@ -119,7 +119,7 @@ check() {
 	trap 'exit 1' HUP INT TERM
 	mnt=$(b mount "$ctr")
 
-	# The image's own words for starting and for being healthy.
+	# The image's commands for the start and the health check.
 	b inspect --type image "$image" >"$tmp/image.json"
 	words() { python3 -c 'import json, shlex, sys
 c = json.load(open(sys.argv[1]))["Docker"]["config"]
@@ -127,16 +127,16 @@ print(shlex.join(eval(sys.argv[2], {"c": c})))' "$tmp/image.json" "$1"; }
 	start=$(words 'c["Entrypoint"] + c["Cmd"]') healthy=$(words 'c["Healthcheck"]["Test"][1:]')
 	user=$(words '[c["User"]]')
 	echo "runs as $user: $start"
-	echo "healthy by: $healthy"
+	echo "health check: $healthy"
 
-	rm -f "$mnt/etc/hostname" "$mnt/etc/hosts" "$mnt/etc/resolv.conf" # buildah puts its own in
-	# Folders where everybody may write, with the sticky bit, belong to the base image.
+	rm -f "$mnt/etc/hostname" "$mnt/etc/hosts" "$mnt/etc/resolv.conf" # buildah adds these
+	# Folders with the sticky bit that all users can write to belong to the base image.
 	writable=$(find "$mnt" -xdev ! -type l ! -type c ! -perm -1002 \
 		\( -uid "${user%:*}" -o -gid "${user#*:}" -o -perm -o+w \) -printf '/%P ')
-	[ "$writable" = '/data ' ] || fail "user $user may write to '$writable', expected /data alone"
+	[ "$writable" = '/data ' ] || fail "user $user can write to '$writable', expected only /data"
 	files() { find "$mnt" -xdev ! -type d -printf '%P %s %T@ %m\n' | sort; }
 	files >"$tmp/before"
-	cp -a "$mnt/data" "$tmp/data" # as an engine fills a new volume, owner and mode included
+	cp -a "$mnt/data" "$tmp/data" # an engine fills a new volume in this way, with owner and mode
 
 	eval "b run --isolation chroot --volume '$root/models:/models:ro' --volume '$tmp/data:/data' \"\$ctr\" -- $start" >"$tmp/log" 2>&1 &
 	runner=$!
@@ -145,11 +145,11 @@ print(shlex.join(eval(sys.argv[2], {"c": c})))' "$tmp/image.json" "$1"; }
 		tries=$((tries - 1))
 		if [ "$tries" -eq 0 ] || ! kill -0 "$runner" 2>/dev/null; then
 			cat "$tmp/health" "$tmp/log" >&2
-			fail "it does not become healthy"
+			fail "the gateway does not become healthy"
 		fi
 		sleep 1
 	done
-	echo "healthcheck: $(cat "$tmp/health")"
+	echo "health check printed: $(cat "$tmp/health")"
 	gateway=$(pgrep -x gateway | tail -n 1)
 	awk '/^(Uid|Gid|VmRSS):/ {print "  " $0}' "/proc/$gateway/status"
 	curl -fsS -m 5 http://127.0.0.1:8000/v2/models/iris/infer \
@@ -162,13 +162,13 @@ print(shlex.join(eval(sys.argv[2], {"c": c})))' "$tmp/image.json" "$1"; }
 	kill -TERM "$gateway"
 	wait "$runner" && status=0 || status=$?
 	echo "SIGTERM: ended with $status within $(($(date +%s) - seconds + 1)) s"
-	[ "$status" = 0 ] || { cat "$tmp/log" >&2; fail "it did not end as it should"; }
+	[ "$status" = 0 ] || { cat "$tmp/log" >&2; fail "the gateway ended with $status, expected 0"; }
 
 	rm -f "$mnt/etc/hostname" "$mnt/etc/hosts" "$mnt/etc/resolv.conf"
 	files >"$tmp/after"
-	diff "$tmp/before" "$tmp/after" >&2 || fail "it wrote elsewhere than into /data"
-	[ -n "$(ls "$tmp/data")" ] || fail "it wrote nothing into /data"
-	echo "wrote nothing but: $(cd "$tmp" && find data -type f -printf '/%p (%M) ')"
+	diff "$tmp/before" "$tmp/after" >&2 || fail "the gateway wrote outside of /data"
+	[ -n "$(ls "$tmp/data")" ] || fail "the gateway wrote nothing to /data"
+	echo "wrote only: $(cd "$tmp" && find data -type f -printf '/%p (%M) ')"
 	du -sh --apparent-size "$mnt" | awk '{print "unpacked: " $1}'
 }
 

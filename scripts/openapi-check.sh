@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sends requests that Schemathesis derives from api/openapi.yaml, right and wrong ones, to both ports of a gateway
-# that serves the demo models. EXAMPLES=100 makes more of them. Needs bin/gateway, and Schemathesis in PYTHON's folder.
+# Sends valid and invalid requests, which Schemathesis derives from api/openapi.json, to both ports of a gateway that
+# serves the demo models. EXAMPLES=100 makes more of them. Needs bin/gateway, and Schemathesis in PYTHON's folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 schemathesis=$(dirname "${PYTHON:-.cache/schemathesis/bin/python}")/schemathesis
@@ -33,4 +33,4 @@ check() { # port, paths
 }
 check admin '^/(api|-|metrics|docs|openapi)'
 check http '^/(v2|ping|invocations|openapi)'
-kill -0 "$gateway" # it lives
+kill -0 "$gateway" # the gateway must still run

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Records what the gateway does under load and writes cmd/gateway/default.pgo, by which
-# `go build` optimises it (go.dev/doc/pgo). Run it now and then, on a machine that does
-# nothing else: small models in binary and as JSON, with a route and with drift watched.
+# Records a CPU profile of the gateway under load and writes it to cmd/gateway/default.pgo,
+# which `go build` uses to optimise (go.dev/doc/pgo). The load is small models in binary and
+# as JSON, with a route and with drift detection. Run it on a machine that does nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${SECONDS_EACH:-10}

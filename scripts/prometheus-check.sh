@@ -1,20 +1,23 @@
 #!/bin/sh
-# Shows that a real Prometheus takes what configs/prometheus ships: checks the
-# configuration and the rules, runs the rules' unit tests, then starts a gateway on
-# the demo models (a route with a canary and a shadow, compared with a reference
-# that the requests are unlike) and a Prometheus on free ports, sends requests, and
-# waits until the target is up and every rule has been evaluated without an error;
-# then asks every query of the dashboard. Prints what it saw; exits 1 where something
-# is wrong.
+# Checks configs/prometheus and the dashboard with a real Prometheus:
 #
-#   apt-get install prometheus      # has promtool too; nothing is installed from here
+# 1. It checks the configuration and the rules, and runs the rules' unit tests.
+# 2. It starts a gateway with the demo models and a Prometheus on free ports. The gateway
+#    has a route with a canary and a shadow, and a reference that the requests differ from.
+# 3. It sends requests, and waits until the target is up and every rule was evaluated
+#    without an error.
+# 4. It sends every query of the dashboard.
+#
+# It prints the results, and exits with 1 if there is a problem.
+#
+#   apt-get install prometheus      # has promtool too; the script does not install it
 #   make build && scripts/prometheus-check.sh
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 rules=$root/configs/prometheus/rules
 gateway=${GATEWAY:-$root/bin/gateway}
-seconds=60 # to wait for each thing
+seconds=60 # the max time of each wait
 gateway_pid='' prometheus_pid=''
 
 fail() {
@@ -32,7 +35,7 @@ stop() {
 	rm -rf "$tmp"
 }
 
-# wait_for WHAT COMMAND...: the command is tried until it succeeds.
+# wait_for WHAT COMMAND...: runs the command until it succeeds.
 wait_for() {
 	what=$1
 	shift
@@ -41,7 +44,7 @@ wait_for() {
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || fail "$what: not within $seconds s"
 		for pid in $gateway_pid $prometheus_pid; do
-			kill -0 "$pid" 2>/dev/null || fail "$what: a process has ended before"
+			kill -0 "$pid" 2>/dev/null || fail "$what: a process has ended"
 		done
 		sleep 1
 	done
@@ -54,12 +57,12 @@ trap 'exit 1' HUP INT TERM
 for tool in promtool prometheus python3; do
 	command -v "$tool" >/dev/null 2>&1 || fail "'$tool' is not in PATH"
 done
-[ -x "$gateway" ] || fail "no gateway to run; 'make build' makes bin/gateway, or name one in GATEWAY"
+[ -x "$gateway" ] || fail "there is no program at $gateway; run 'make build', or set GATEWAY"
 
 promtool check config "$root/configs/prometheus/prometheus.yml"
 promtool test rules "$rules/sluice.test.yml"
 
-# Of iris 1 is stable, 2 the canary, 3 the shadow.
+# Version 1 of iris is stable, 2 is the canary, 3 is the shadow.
 cp -R "$root/models" "$tmp/models"
 set -- $(python3 -c 'import socket
 s = [socket.socket() for _ in range(3)]
@@ -131,14 +134,14 @@ while True:
     rules = [r for g in api("rules")["groups"] for r in g["rules"]]
     broken = [f'{r["name"]}: {r.get("lastError")}' for r in rules if r["health"] == "err"]
     if broken:
-        sys.exit("rules that fail: " + "; ".join(broken))
+        sys.exit("rules failed: " + "; ".join(broken))
     records = sorted({r["name"] for r in rules if r["type"] == "recording"})
     values = {n: api("query", query=n)["result"] for n in records}
     waiting = [r["name"] for r in rules if r["health"] != "ok"] + [n for n in records if not values[n]]
     if targets and rules and not waiting:
         break
     if time.monotonic() > deadline:
-        sys.exit(f"after {seconds} s: {len(targets)} targets up, nothing yet from {waiting}")
+        sys.exit(f"after {seconds} s: {len(targets)} targets are up, and there is no result yet from {waiting}")
     time.sleep(0.5)
 
 print("requests by version and reason:", ", ".join(f"{v} {r}: {n}" for (v, r), n in sorted(served.items())))
@@ -149,7 +152,7 @@ for name in records:
         labels = ",".join(f"{k}={v}" for k, v in sorted(sample["metric"].items()) if k not in ("__name__", "job"))
         print(f'  {name}{{{labels}}} {float(sample["value"][1]):.4g}')
 firing = sorted({a["labels"]["alertname"] for a in api("alerts")["alerts"] if a["state"] == "firing"})
-print("alerts that fire:", ", ".join(firing) or "none")
+print("firing alerts:", ", ".join(firing) or "none")
 
 dashboard = json.load(open(sys.argv[4]))
 asked, empty, refused = 0, [], []
@@ -165,6 +168,6 @@ for panel in dashboard["panels"] + dashboard["annotations"]["list"]:
         except urllib.error.HTTPError as error:
             refused.append(f"{query}: {error.read().decode()}")
 if refused:
-    sys.exit("queries of the dashboard that fail: " + "; ".join(refused))
-print(f"{asked} queries of the dashboard asked; without data so far:", ", ".join(empty) or "none")
+    sys.exit("queries of the dashboard failed: " + "; ".join(refused))
+print(f"{asked} queries of the dashboard succeeded; without data so far:", ", ".join(empty) or "none")
 END

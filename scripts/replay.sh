@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Sends each row of a CSV file to a model with one FP32 input, with one column
-# moved where asked:
+# Sends each row of a CSV file to a model with one FP32 input. It can add a number to
+# one column:
 #
-#   scripts/replay.sh diabetes testdata/drift/diabetes.csv          # as they are
-#   scripts/replay.sh diabetes testdata/drift/diabetes.csv bmi 4    # bmi 4 higher
+#   scripts/replay.sh diabetes testdata/drift/diabetes.csv          # without changes
+#   scripts/replay.sh diabetes testdata/drift/diabetes.csv bmi 4    # bmi + 4
 #
 # SLUICE_DATA is the gateway's address (default 127.0.0.1:8000), INPUT the name of
 # the input (default "input").
@@ -16,7 +16,7 @@ url=http://${SLUICE_DATA:-127.0.0.1:8000}/v2/models/$1/infer
 awk -F, -v input="${INPUT:-input}" -v column="${3:-}" -v shift="${4:-0}" '
   NR == 1 {
     for (i = 1; i <= NF; i++) if ($i == column) moved = i
-    if (column != "" && !moved) { print "no column " column > "/dev/stderr"; exit 1 }
+    if (column != "" && !moved) { print "the file has no column " column > "/dev/stderr"; exit 1 }
     next
   }
   {

@@ -1,13 +1,12 @@
 #!/bin/sh
-# Installs what the build and the tests need of ONNX Runtime into .deps/onnxruntime:
+# Installs the parts of ONNX Runtime for the build and the tests in .deps/onnxruntime:
 #
 #   include/  the C headers, copied from the Go module onnxruntime_go
-#   lib/      the shared library, from the wheel on PyPI or else the package on npm
+#   lib/      the shared library, from the wheel on PyPI, or, if that fails, from npm
 #
-# Archives are checked against the digests below before anything is unpacked, and
-# no script of a package is run. With SLUICE_ORT_LIBRARY set (a path to a
-# libonnxruntime of your own) only the headers are installed. Does nothing when
-# everything is there already.
+# It checks the digests of archives before it unpacks them, and runs no script of a
+# package. If SLUICE_ORT_LIBRARY is set (a path to your own libonnxruntime), it installs
+# only the headers. It does nothing if everything is already there.
 set -eu
 
 version=1.24.1
@@ -29,7 +28,8 @@ digest() {
 	fi
 }
 
-# verify FILE SHA256: a wrong digest is an attack or a mistake, never a reason to try elsewhere.
+# verify FILE SHA256: ends the script if the digest differs. That is an attack or a mistake, so
+# there is no second source.
 verify() {
 	got=$(digest "$1")
 	[ "$got" = "$2" ] || fail "$(basename "$1") has SHA-256 $got, expected $2; nothing was installed"
@@ -53,9 +53,9 @@ from_npm() {
 }
 
 install_headers() {
-	command -v go >/dev/null 2>&1 || fail "the Go toolchain is needed, and 'go' is not in PATH"
+	command -v go >/dev/null 2>&1 || fail "the Go toolchain is missing: 'go' is not in PATH"
 	module=github.com/yalue/onnxruntime_go
-	[ -d "$deps/include" ] || echo "setup-ort: reading ONNX Runtime's headers out of $module; it is downloaded once" >&2
+	[ -d "$deps/include" ] || echo "setup-ort: copying ONNX Runtime's headers from $module, which is downloaded once" >&2
 	(cd "$root" && go mod download "$module") || fail "cannot download the Go module $module"
 	dir=$(cd "$root" && go list -m -f '{{.Dir}}' "$module")
 	mkdir -p "$deps/include"
@@ -79,13 +79,13 @@ install_library() {
 		wheel_sha256=86bc43e922b1f581b3de26a3dc402149c70e5542fceb5bec6b3a85542dbeb164
 		;;
 	*)
-		fail "no ready ONNX Runtime for $(uname -s) $(uname -m): install version $version yourself and set SLUICE_ORT_LIBRARY to its shared library"
+		fail "there is no built ONNX Runtime for $(uname -s) $(uname -m): install version $version yourself and set SLUICE_ORT_LIBRARY to its shared library"
 		;;
 	esac
 	echo "setup-ort: downloading ONNX Runtime $version, about 20 MB, once" >&2
 	from_pypi "$python_arch" || from_npm "$npm_arch" || {
 		cat "$tmp/log" >&2
-		fail "neither pip nor npm could fetch ONNX Runtime $version; install it yourself and set SLUICE_ORT_LIBRARY to its shared library"
+		fail "neither pip nor npm can download ONNX Runtime $version; install it yourself and set SLUICE_ORT_LIBRARY to its shared library"
 	}
 	mkdir -p "$deps/lib"
 	chmod 755 "$tmp/library"
