@@ -47,15 +47,15 @@ type ModelDetail struct {
 	// LabelsFrom says where the labels of outputs come from: "labels.txt", "ZipMap", or
 	// "metadata 'names'" for an entry of the model file's metadata.
 	LabelsFrom []string `json:"labels_from,omitempty"`
-	// Profile is what the version is compared with; absent if with nothing.
+	// Profile is the drift profile of the version. Absent if there is none.
 	Profile *ModelProfile `json:"profile,omitempty"`
 }
 
-// ModelProfile says which profile a version is compared with.
+// ModelProfile describes the drift profile of a version.
 type ModelProfile struct {
 	From   string `json:"from"`             // configuration, or version folder
-	Digest string `json:"digest,omitempty"` // of the profile, which is no part of the version
-	Reason string `json:"reason,omitempty"` // why nothing can be compared with it
+	Digest string `json:"digest,omitempty"` // of the profile, which is not part of the version
+	Reason string `json:"reason,omitempty"` // why the profile cannot be used
 }
 
 // ModelMemory counts the bytes that a version's instances hold outside Go's heap.

@@ -22,13 +22,13 @@ type TensorMetadata struct {
 	Name     string  `json:"name"`
 	Datatype string  `json:"datatype"`
 	Shape    []int64 `json:"shape"`
-	// Parameters are what Sluice adds.
+	// Parameters are extensions of Sluice.
 	Parameters TensorParameters `json:"parameters,omitzero"`
 }
 
-// TensorParameters are what a gateway knows of an input or output besides.
+// TensorParameters are Sluice's extensions of TensorMetadata.
 type TensorParameters struct {
-	Labels []string `json:"labels,omitempty"` // of the classes of an output
+	Labels []string `json:"labels,omitempty"` // names of the classes of an output
 }
 
 // IndexEntry is one version of one model in the repository index. Version is empty if no

@@ -179,7 +179,7 @@ func (r *Reconciler) start() error {
 		r.release(t)
 		return err
 	}
-	for _, text := range r.differing() { // nobody who only reads the file knows
+	for _, text := range r.differing() { // the file alone does not show these edits
 		r.log.Warn(text + "; gateway routes diff -c FILE shows how")
 	}
 	return nil
