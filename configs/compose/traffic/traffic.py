@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Traffic for the demo models, so that a dashboard has something to show.
+"""Sends traffic to the demo models, so that a dashboard has values.
 
-Many users ask iris, whose route splits them over a stable version and a canary;
-digits gets a few requests, and one in a hundred is a mistake. Rows of the diabetes
-data go to the model of that name: for a while as they are, then with the body mass
-index higher, which the gateway detects as drift, and so on.
+Many users send requests to iris. Its route splits them over a stable version and a
+canary. digits gets a few requests, and a few requests are mistakes. The model diabetes
+gets rows of its data: in turn unchanged, and with a higher body mass index, which the
+gateway detects as drift.
 
     traffic.py [--url http://127.0.0.1:8000] [--rows diabetes.csv] [--rate 40] [--phase 180] [--seconds 0]
 
-Needs the standard library only. Ends with an interrupt, or after --seconds.
+Needs only the standard library. Stops at an interrupt, or after --seconds.
 """
 
 import argparse
@@ -23,19 +23,19 @@ import urllib.parse
 
 SHIFTED = "bmi"
 SHIFT = 4.0
-# Typical flowers of the three kinds: sepal length and width, petal length and width.
+# Typical flowers of the three species: sepal length and width, petal length and width.
 FLOWERS = ((5.0, 3.4, 1.5, 0.2), (5.9, 2.8, 4.3, 1.3), (6.6, 3.0, 5.6, 2.0))
 
 
 class Gateway:
-    """One connection, opened again when it is lost."""
+    """One connection, which is opened again if it is closed."""
 
     def __init__(self, url):
         self.url = urllib.parse.urlsplit(url)
         self.connection = None
 
     def infer(self, model, values, user=None):
-        """Sends a row and returns the status; 0 if the gateway does not answer."""
+        """Sends a row and returns the status, or 0 if the gateway does not answer."""
         body = json.dumps({"inputs": [{"name": "input", "shape": [1, len(values)], "datatype": "FP32", "data": values}]})
         headers = {"Content-Type": "application/json"}
         if user is not None:
@@ -55,14 +55,14 @@ class Gateway:
 
 
 def table(path):
-    """The names and rows of a CSV file of numbers."""
+    """Returns the names and rows of a CSV file of numbers."""
     with open(path, encoding="utf-8") as file:
         names = file.readline().strip().split(",")
         return names, [[float(x) for x in line.split(",")] for line in file if line.strip()]
 
 
 def requests(rows, names, phase, now):
-    """Endlessly, a model, a row for it and the user who asks."""
+    """Yields a model, a row for it and a user, without an end."""
     moved = names.index(SHIFTED)
     began = now()
     for n, row in enumerate(itertools.cycle(rows)):
@@ -75,7 +75,7 @@ def requests(rows, names, phase, now):
         if n % 10 == 0:
             yield "digits", [float(random.randrange(17)) for _ in range(64)], None
         if n % 50 == 0:
-            yield "iris", flower[:3], None  # a mistake: iris takes four numbers
+            yield "iris", flower[:3], None  # a mistake: iris needs four numbers
 
 
 def main():
