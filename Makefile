@@ -88,7 +88,7 @@ bench: build ## compare the gateway with raw ONNX Runtime and a no-op server: be
 	cd benchmarks && bin/compare -out $(bench_in) $(if $(QUICK),-rounds 2 -d 300ms -raw 50ms -sweep 400ms) $(COMPARE)
 	cd benchmarks && bin/report -in $(bench_in) $(if $(QUICK),,-readme ../docs/performance.md)
 
-# peers=fastapi,node selects servers from benchmarks/peers/peers.txt.
+# peers=fastapi,node selects servers from benchmarks/peers/peers.go.
 peers := all
 bench-peers: bench-peers-setup ## the same, and compare with other inference servers in the same run
 	$(MAKE) bench COMPARE="-peers $(peers) $(COMPARE)"
@@ -96,17 +96,19 @@ bench-peers: bench-peers-setup ## the same, and compare with other inference ser
 bench-peers-setup: setup ## install the other servers into .cache/peers, 1.8 GB
 	cd benchmarks && go run ./compare -setup -peers $(peers)
 
+# QUICK=1 writes no committed results.
+bench_quick = $(if $(QUICK),-quick -out bin/quick-$@)
 bench-shadow: build ## measure how shadows that are slow, hang or fail affect callers
-	cd benchmarks && go run ./shadow
+	cd benchmarks && go run ./stress -group shadow $(if $(QUICK),-quick)
 
 bench-stress: build ## test hostile clients, overload, bursts, many connections and changes under load; 15 minutes
-	cd benchmarks && go build -o bin/noop ./noop && go run ./stress
+	cd benchmarks && go build -o bin/noop ./noop && go run ./stress $(bench_quick)
 
 bench-many: build ## measure a start, an edit, an index, a scrape, a stop and memory with 10, 1,000 and 5,000 models
-	cd benchmarks && go run ./many
+	cd benchmarks && go run ./stress -group many $(if $(QUICK),-quick)
 
 bench-batching: build ## measure the gain of batching: an encoder, rows in requests, lengths of sequences
-	cd benchmarks && go build -o bin/rawort ./rawort && go run ./stress -group batching
+	cd benchmarks && go build -o bin/rawort ./rawort && go run ./stress -group batching $(bench_quick)
 
 # Evidently takes about 1 GB. "make bench-drift evidently=" runs without it.
 evidently := $(CURDIR)/.cache/evidently

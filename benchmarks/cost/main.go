@@ -1,7 +1,7 @@
-// Command cost measures what a request costs the gateway: beside a bare gateway with
-// each feature on, alone and all together, and with -growth as what there is of
-// something grows. Its main figure is the processor time of the gateway per request,
-// which other load on the machine moves less than it moves rates.
+// Command cost measures what a request costs the gateway: beside a bare gateway with each
+// feature on, alone and all together, and with -growth as what there is of something grows.
+// Its main figure is the processor time of the gateway per request, which other load on the
+// machine moves less than it moves rates.
 //
 //	go run ./cost                 # writes results/cost.jsonl, cost.md and cost.svg
 //	go run ./cost -growth         # writes results/growth.jsonl, growth.md and growth.svg
@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,43 +21,39 @@ import (
 	"syscall"
 	"time"
 
+	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
 )
 
+// bench is one whole measurement.
+type bench struct {
+	gateway, serverCPUs, clientCPUs string
+	rounds                          int
+	duration                        time.Duration
+}
+
 func main() {
 	var b bench
 	flag.StringVar(&b.gateway, "gateway", "../bin/gateway", "the gateway's binary")
-	flag.StringVar(&b.out, "out", "results", "the folder of results")
 	flag.StringVar(&b.serverCPUs, "server-cpus", "0", "the core of the gateway; empty for all of them")
 	flag.StringVar(&b.clientCPUs, "client-cpus", "1", "the core of this program; empty for all of them")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds; in each everything is measured once (7, with -growth 3)")
-	flag.DurationVar(&b.warmUp, "warm-up", 500*time.Millisecond, "how long load runs before it is measured")
 	flag.DurationVar(&b.duration, "d", 2*time.Second, "how long it is measured")
-	flag.StringVar(&b.only, "only", "", "only what has this in its name; nothing is written")
+	out := flag.String("out", "results", "the folder of results")
+	only := flag.String("only", "", "only what has this in its name; nothing is written")
 	growth := flag.Bool("growth", false, "measure how costs grow instead")
 	tables := flag.Bool("tables", false, "measure nothing, render what is there")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := b.run(ctx, *growth, *tables); err != nil {
+	if err := b.run(ctx, *out, *only, *growth, *tables); err != nil {
 		fmt.Fprintln(os.Stderr, "cost:", err)
 		os.Exit(1) //nolint:gocritic // nothing is deferred that matters now
 	}
 }
 
-// bench is one whole measurement.
-type bench struct {
-	gateway, out           string
-	serverCPUs, clientCPUs string
-	rounds                 int
-	warmUp, duration       time.Duration
-	only                   string
-
-	dir string // the models and configurations
-}
-
-func (b *bench) run(ctx context.Context, growth, tables bool) error {
+func (b *bench) run(ctx context.Context, out, only string, growth, tables bool) error {
 	name, points, render, rounds := "cost", sets(), renderCost, 7
 	if growth {
 		name, points, render, rounds = "growth", curvePoints(), renderGrowth, 3
@@ -64,47 +61,40 @@ func (b *bench) run(ctx context.Context, growth, tables bool) error {
 	if b.rounds == 0 {
 		b.rounds = rounds
 	}
-	file := filepath.Join(b.out, name+".jsonl")
+	file := filepath.Join(out, name+".jsonl")
 	rows, err := record.Load(file)
 	if !tables {
-		rows, err = b.measureAll(ctx, points)
+		rows, err = b.measureAll(ctx, points, only)
+		if !growth {
+			rows = append(rows, observing()...)
+		}
+		if only != "" { // what was measured was told
+			return err
+		}
+		if err == nil {
+			err = record.Save(file, rows)
+		}
 	}
 	if err != nil {
 		return err
 	}
-	if !tables && !growth {
-		rows = append(rows, observing()...)
-	}
-	if b.only != "" {
-		return printAll(os.Stdout, rows.Where("measured"))
-	}
-	if !tables {
-		if err := record.Save(file, rows); err != nil {
-			return err
-		}
-	}
-	return render(b.out, rows)
+	return render(out, rows)
 }
 
-// measureAll measures every point once in each round, in an order that is another
-// one in each, so that no point always follows the same one.
-func (b *bench) measureAll(ctx context.Context, points []point) (record.Rows, error) {
-	var err error
-	if b.dir, err = os.MkdirTemp("", "sluice-cost-"); err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(b.dir) //nolint:errcheck // a temporary folder
-	if client, err := process.Cores(b.clientCPUs); err != nil {
-		return nil, err
-	} else if len(client) > 0 {
-		if err := process.Pin(client...); err != nil {
-			return nil, err
-		}
+// measureAll measures every point once in each round, in an order that is another one in
+// each, so that no point always follows the same one.
+func (b *bench) measureAll(ctx context.Context, points []point, only string) (record.Rows, error) {
+	client, err := process.Cores(b.clientCPUs)
+	if err == nil && len(client) > 0 {
+		err = process.Pin(client...)
 		runtime.GOMAXPROCS(len(client))
+	}
+	if err != nil {
+		return nil, err
 	}
 	kept := points[:0:0]
 	for _, p := range points {
-		if strings.Contains(p.id(), b.only) {
+		if strings.Contains(p.id(), only) {
 			kept = append(kept, p)
 		}
 	}
@@ -113,9 +103,9 @@ func (b *bench) measureAll(ctx context.Context, points []point) (record.Rows, er
 	rows := record.Rows{about}
 	for round := range b.rounds {
 		for i := range kept {
-			p := &kept[(round*len(kept)/max(1, b.rounds)+i)%len(kept)]
-			m, err := b.measure(ctx, p, round+1)
-			if err != nil {
+			p := &kept[(round*len(kept)/b.rounds+i)%len(kept)]
+			m := record.New("measured", "set", p.set, "curve", p.curve, "x", p.x, "round", round+1)
+			if err := b.measure(ctx, p, m.Figures); err != nil {
 				return nil, fmt.Errorf("%s: %w", p.id(), err)
 			}
 			rows = append(rows, m)
@@ -123,4 +113,78 @@ func (b *bench) measureAll(ctx context.Context, points []point) (record.Rows, er
 		}
 	}
 	return rows, nil
+}
+
+// measure runs a point once, in a gateway of its own.
+func (b *bench) measure(ctx context.Context, p *point, figures map[string]float64) error {
+	dir, err := os.MkdirTemp("", "sluice-cost-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	cpus, err := process.Cores(b.serverCPUs)
+	if err := errors.Join(err, p.prepare(dir)); err != nil {
+		return err
+	}
+	g, err := process.StartGateway(ctx, b.gateway, dir, p.config(dir), process.Ready, cpus)
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.underLoad(ctx, g, p, figures), g.Stop())
+}
+
+// underLoad measures in the middle of a closed loop, when all connections are there. The
+// processor time is read after the metrics at first and before them at last, so that asking
+// for those is left out.
+func (b *bench) underLoad(ctx context.Context, g *process.Gateway, p *point, figures map[string]float64) error {
+	during, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { // received below
+		r, err := loadgen.Run(during, loadgen.Plan{Targets: p.targets(g.URL()), Conns: p.conns, Duration: time.Hour})
+		switch {
+		case !errors.Is(err, context.Canceled): // which is how it ends
+			ended <- fmt.Errorf("the load ended: %w", err)
+		case len(r.Errors) > 0:
+			ended <- fmt.Errorf("errors by status %v", r.Errors)
+		default:
+			ended <- nil
+		}
+	}()
+	time.Sleep(500 * time.Millisecond)
+	before, err1 := g.Metrics(ctx)
+	used, err2 := g.OwnUsage()
+	at := time.Now()
+	time.Sleep(b.duration)
+	usedAfter, err3 := g.OwnUsage()
+	elapsed := time.Since(at)
+	after, err4 := g.Metrics(ctx)
+	cancel()
+	err := <-ended
+	// Asking for the metrics allocates as well: as much as a second question at rest sees of
+	// the first.
+	rest, err5 := g.Metrics(ctx)
+	restAfter, err6 := g.Metrics(ctx)
+	if err := errors.Join(err, err1, err2, err3, err4, err5, err6); err != nil {
+		return err
+	}
+	for name, series := range map[string]string{
+		"requests": "sluice_requests_total", "mallocs": "go_memstats_mallocs_total",
+		"runs": "sluice_runs_total", "members": "sluice_run_requests_total", // without those of shadows; requests that took part in them
+		"drift_rows": "sluice_drift_rows_total", "drift_dropped": "sluice_drift_dropped_rows_total", // copied and counted; those without room
+	} {
+		figures[name] = after.Sum(series, "") - before.Sum(series, "")
+	}
+	figures["mallocs"] -= restAfter.Sum("go_memstats_mallocs_total", "") - rest.Sum("go_memstats_mallocs_total", "")
+	figures["elapsed_ns"], figures["cpu_ns"] = float64(elapsed), float64(usedAfter.CPU-used.CPU)
+	return allAnswered(after, figures["requests"])
+}
+
+// allAnswered makes an error of requests that were not answered OK, or of none at all.
+func allAnswered(told process.Metrics, requests float64) error {
+	const name = "sluice_requests_total"
+	if bad := told.Sum(name, "") - told.Sum(name, `code="ok"`); bad > 0 || requests <= 0 {
+		return fmt.Errorf("%.0f requests were answered, and %.0f were not answered OK", requests, bad)
+	}
+	return nil
 }

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
@@ -53,7 +58,7 @@ func (p *point) prepare(dir string) error {
 	if p.features == 0 {
 		return nil
 	}
-	file, err := os.Create(filepath.Join(dir, "profile.json"))
+	file, err := os.Create(filepath.Join(dir, "profile.json")) //nolint:gosec // our own
 	if err != nil {
 		return err
 	}
@@ -61,10 +66,18 @@ func (p *point) prepare(dir string) error {
 	if err == nil {
 		err = made.Write(file)
 	}
-	if cerr := file.Close(); err == nil {
-		err = cerr
+	return errors.Join(err, file.Close())
+}
+
+// config is the gateway's file.
+func (p *point) config(dir string) string {
+	access, level := "{enabled: false}", "warn"
+	if p.log > 0 {
+		access, level = fmt.Sprintf("{enabled: true, sample_every: %d}", p.log), "info"
 	}
-	return err
+	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %s}, drain_timeout: 2s, access_log: %s}\nadmin: {address: %s}\nlog: {level: %s}\n%s\n%s\n",
+		filepath.Join(dir, "models"), process.HTTPAddress, access, process.AdminAddress, level, p.models, p.routes)
+	return strings.ReplaceAll(text, profileFile, strconv.Quote(filepath.Join(dir, "profile.json")))
 }
 
 // profile is one of the first n elements of a model's input and of its output, of
@@ -93,4 +106,67 @@ func profile(model string, width, n int) (*drift.Profile, error) {
 		b.Add(values, missing)
 	}
 	return b.Profile(drift.Meta{Model: model}), nil
+}
+
+// The sets of features, as the tables name them.
+const (
+	setBare      = "bare"
+	setBareAgain = "bare, once more"
+	setLog       = "access log, 1 in 100"
+	setLogAll    = "access log, every request"
+	setRoute     = "route, sticky"
+	setSplit     = "route, split 90:10"
+	setDrift     = "drift tap"
+	setShadow    = "route and shadow 10 %"
+	setAll       = "everything"
+)
+
+const (
+	sticky   = "sticky: {header: X-User-Id}"
+	one      = "{version: 1, weight: 100%}"
+	split    = "{version: 1, weight: 90%}, {version: 2, weight: 10%, role: canary}"
+	shadowed = ", shadows: [{version: 3, sample: 10%}]"
+	tap      = ", drift: {profile: " + profileFile + "}"
+)
+
+// sets are the rows of cost.md, all of the tiny model with 64 requests in flight.
+// Everything has the same bytes to read: the header of the key is sent to all.
+func sets() []point {
+	model := func(more string) string { return fmt.Sprintf("models: {lin: {versions: [1]%s}}", more) }
+	models := func(more string) string { return fmt.Sprintf("models: {lin: {versions: [1, 2]%s}}", more) }
+	route := func(variants, more string) string {
+		return fmt.Sprintf("routes: {lin: {variants: [%s], %s%s}}", variants, sticky, more)
+	}
+	list := []point{
+		{set: setBare, models: model("")},
+		{set: setBareAgain, models: model("")},
+		{set: setLog, log: 100, models: model("")},
+		{set: setLogAll, log: 1, models: model("")},
+		{set: setRoute, models: model(""), routes: route(one, "")},
+		{set: setSplit, models: models(""), routes: route(split, "")},
+		{set: setDrift, models: model(tap), features: 16, width: 16},
+		{set: setShadow, models: model(""), routes: route(one, shadowed)},
+		{set: setAll, log: 100, models: models(tap), routes: route(split, shadowed), features: 16, width: 16},
+	}
+	for i := range list {
+		list[i].graphs, list[i].versions, list[i].conns = []*onnxgen.Graph{onnxgen.Lin()}, 3, 64
+		list[i].targets = func(base string) []loadgen.Target { return users(tiny(base, "lin")) }
+	}
+	return list
+}
+
+// tiny is the request of the tiny model, to a model or route of that name.
+func tiny(base, name string) loadgen.Target {
+	return loadgen.FP32Target(base, name, "input", []int64{1, 16}, true)
+}
+
+// users are 64 callers who send the same.
+func users(t loadgen.Target) []loadgen.Target {
+	list := make([]loadgen.Target, 64)
+	for i := range list {
+		list[i] = t
+		list[i].Headers = map[string]string{"X-User-Id": fmt.Sprintf("user-%d", i)}
+		maps.Copy(list[i].Headers, t.Headers)
+	}
+	return list
 }

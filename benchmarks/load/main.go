@@ -1,72 +1,77 @@
-// Command load sends V2 requests to a running gateway, in a closed or in an open
-// loop, and prints what came back: throughput, latencies, errors by status, and
-// whether the generator itself was the limit. load -h shows its flags.
+// Command load sends requests to a running gateway and prints throughput, latencies and
+// errors: for models with one FP32 input, whose name and shape it asks for. load -h shows its
+// flags.
+//
+//	go run ./load -model iris -c 64 -d 10s     # closed loop: 64 requests in flight
+//	go run ./load -model iris -rate 5000       # open loop: 5,000 a second at random times
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
+	"strings"
+	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
+	"sluice.io/sluice/benchmarks/process"
+	"sluice.io/sluice/internal/wire/oip"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
 }
 
-func command(ctx context.Context, args []string, out, progress io.Writer) error {
-	o, err := parse(args, progress)
+func run(ctx context.Context) error {
+	var p loadgen.Plan
+	url := flag.String("url", "http://127.0.0.1:8000", "the server")
+	model := flag.String("model", "", "the name of the model")
+	asJSON := flag.Bool("json", false, "a JSON body, not binary tensors")
+	rows := flag.Int64("rows", 1, "rows of a request; the length of other open dimensions too")
+	header := flag.String("header", "", "a further header, 'name: value'")
+	flag.IntVar(&p.Conns, "c", 64, "requests in flight or, with -rate, connections at most")
+	flag.Float64Var(&p.Rate, "rate", 0, "requests a second, an open loop; 0: a closed one")
+	flag.BoolVar(&p.Asleep, "asleep", true, "an open loop sleeps while it waits; false: it sends on time and takes all of a core")
+	flag.DurationVar(&p.Warmup, "warmup", time.Second, "time that is not counted")
+	flag.DurationVar(&p.Duration, "d", 5*time.Second, "the counted time")
+	flag.Parse()
+	text, _, err := process.Ask(ctx, http.MethodGet, *url+"/v2/models/"+*model, "", nil)
 	if err != nil {
 		return err
 	}
-	p, err := o.plan(ctx)
-	if err != nil {
+	var meta oip.ModelMetadata
+	if err := json.Unmarshal(text, &meta); err != nil {
 		return err
 	}
-	if file, ok := progress.(*os.File); ok && terminal(file) {
-		p.Progress = progressLine(file, &p)
+	if len(meta.Inputs) != 1 || meta.Inputs[0].Datatype != "FP32" {
+		return errors.New("the model needs one input, of FP32")
 	}
+	shape := meta.Inputs[0].Shape
+	for i := range shape {
+		if shape[i] < 0 {
+			shape[i] = *rows
+		}
+	}
+	t := loadgen.FP32Target(*url, *model, meta.Inputs[0].Name, shape, !*asJSON)
+	if name, value, ok := strings.Cut(*header, ":"); ok {
+		t.Headers[name] = strings.TrimSpace(value)
+	}
+	p.Targets = []loadgen.Target{t}
 	r, err := loadgen.Run(ctx, p)
-	if p.Progress != nil {
-		fmt.Fprint(progress, "\r\x1b[K") // the line has done its work
-	}
-	if r == nil {
+	if err != nil {
 		return err
 	}
-	if werr := newReport(&p, r).write(out, o.output); werr != nil {
-		return werr
-	}
-	if err != nil {
-		return fmt.Errorf("ended early: %w", err)
-	}
-	if r.Requests == 0 {
-		return errors.New("no request was answered 200")
+	at := func(q float64) time.Duration { return time.Duration(r.Latency.ValueAtQuantile(q)) * time.Microsecond }
+	fmt.Printf("%.0f requests/s answered, p50 %v, p99 %v, p99.9 %v; errors by status %v\n", r.Rate(), at(50), at(99), at(99.9), r.Errors)
+	if text := r.GeneratorBound(); text != "" {
+		fmt.Println("generator-bound:", text)
 	}
 	return nil
-}
-
-func terminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// progressLine writes over one line, once a second.
-func progressLine(w io.Writer, p *loadgen.Plan) func(loadgen.Progress) {
-	total := p.Ramp + p.Warmup + p.Duration
-	return func(now loadgen.Progress) {
-		fmt.Fprintf(w, "\r\x1b[K%s %.0f of %.0f s: %.0f/s answered, %d in all, %d failed",
-			now.Phase, now.Since.Seconds(), total.Seconds(), now.Rate, now.Answered, now.Failed)
-	}
 }

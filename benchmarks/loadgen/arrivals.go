@@ -6,86 +6,48 @@ import (
 	"time"
 )
 
-// arrivals yields the times at which an open loop's requests are due. They are
-// where the integral of the rate passes 1, 2, 3 …, or the steps of a Poisson
-// process of rate 1, which makes the process follow any rate.
+const never = math.MaxInt64
+
+// arrivals yields the times at which an open loop's requests are due: those of a Poisson
+// process whose rate changes from piece to piece.
 type arrivals struct {
-	rng    *rand.Rand // nil for constant arrivals
-	mass   float64    // the integral up to the last one
-	pieces []piece
-	// Of all arrivals, those whose number modulo step is offset: one thread's share.
-	number, step, offset int
+	rng                  *rand.Rand
+	pieces               []piece
+	at                   float64 // the last one, in seconds since the run began
+	number, step, offset int     // a thread takes those whose number modulo step is offset
 }
 
-// piece is a stretch of time with a constant rate, or one that grows from 0.
-type piece struct {
-	from, length float64 // seconds
-	rate         float64 // at its end
-	grows        bool
-	mass         float64 // the integral of all pieces before it
-}
-
-func (p *piece) end() float64 {
-	if p.grows {
-		return p.mass + p.rate*p.length/2
-	}
-	return p.mass + p.rate*p.length
-}
+type piece struct{ end, rate float64 }
 
 func newArrivals(p *Plan, offset, step int) *arrivals {
-	a := &arrivals{step: step, offset: offset, number: -1}
-	if p.Arrival == Poisson {
-		a.rng = rand.New(rand.NewPCG(p.Seed, math.Float64bits(p.Rate)))
+	a := &arrivals{step: step, offset: offset, rng: rand.New(rand.NewPCG(20260101, math.Float64bits(p.Rate)))} //nolint:gosec // the same times in each run
+	end := 0.0
+	add := func(d time.Duration, rate float64) {
+		end += d.Seconds()
+		a.pieces = append(a.pieces, piece{end, rate})
 	}
-	a.add(p.Ramp, p.Rate, true)
-	if b := p.Burst; b.Factor > 0 {
-		a.add(p.Warmup+b.At, p.Rate, false)
-		a.add(b.For, p.Rate*b.Factor, false)
-		a.add(p.Duration-b.At-b.For, p.Rate, false)
-	} else {
-		a.add(p.Warmup+p.Duration, p.Rate, false)
-	}
+	b := p.Burst
+	add(p.Warmup+b.At, p.Rate)
+	add(b.For, p.Rate*b.Factor)
+	add(p.Duration-b.At-b.For, p.Rate)
 	return a
 }
 
-func (a *arrivals) add(d time.Duration, rate float64, grows bool) {
-	if d <= 0 {
-		return
-	}
-	p := piece{length: d.Seconds(), rate: rate, grows: grows}
-	if n := len(a.pieces); n > 0 {
-		last := &a.pieces[n-1]
-		p.from, p.mass = last.from+last.length, last.end()
-	}
-	a.pieces = append(a.pieces, p)
-}
-
-// next returns when the next request is due, in nanoseconds since the run began,
-// or never after the last.
+// next returns when the next request is due, in nanoseconds since the run began, or never.
 func (a *arrivals) next() int64 {
 	for {
-		if a.rng != nil {
-			a.mass += a.rng.ExpFloat64()
-		} else {
-			a.mass++
+		mass := a.rng.ExpFloat64() // integral of the rate until the next
+		for len(a.pieces) > 0 && mass >= a.pieces[0].rate*(a.pieces[0].end-a.at) {
+			mass -= a.pieces[0].rate * (a.pieces[0].end - a.at)
+			a.at = a.pieces[0].end
+			a.pieces = a.pieces[1:]
 		}
-		a.number++
-		if a.number%a.step == a.offset {
-			break
+		if len(a.pieces) == 0 {
+			return never
+		}
+		a.at += mass / a.pieces[0].rate
+		if a.number++; a.number%a.step == a.offset {
+			return int64(a.at * float64(time.Second))
 		}
 	}
-	for len(a.pieces) > 0 && a.mass >= a.pieces[0].end() {
-		a.pieces = a.pieces[1:]
-	}
-	if len(a.pieces) == 0 {
-		return never
-	}
-	p := &a.pieces[0]
-	after := (a.mass - p.mass) / p.rate
-	if p.grows {
-		after = math.Sqrt(2 * after * p.length)
-	}
-	return int64((p.from + after) * float64(time.Second))
 }
-
-const never = math.MaxInt64

@@ -1,227 +1,158 @@
 // Package peers knows the servers that the gateway is measured beside: how each is
 // installed, started and asked, and whether it answers what ONNX Runtime answers.
-// They are the lines of peers.txt; README.md tells of that file.
 package peers
 
 import (
-	"bufio"
-	"errors"
+	"context"
+	"encoding/json"
 	"fmt"
-	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
+
+	"sluice.io/sluice/benchmarks/process"
 )
 
-// Form is a way to write a request's body.
-type Form string
-
-// The forms of a V2 body.
-const (
-	JSON   Form = "json"
-	Binary Form = "binary" // the binary tensor extension, both ways
-)
-
-// Peer is one line of the file.
+// Peer is one of them. Texts have {dir} for its folder here, {home} for the one that it is
+// installed into, {models} for a folder of NAME/1/model.onnx, {port} and {workers}.
 type Peer struct {
-	Name string
-
-	setup        string
-	start        []string // empty: somebody else starts it
-	ready, infer string
-	forms        []Form
-	env          []string
-	unset        string // the variable that its address needs and that is not there
-	dir, home    string
+	Name   string
+	setup  string // for sh
+	pins   string // the file of {dir} that pins versions
+	start  string // the program and its arguments; it ends at SIGTERM with all its workers
+	ready  string // the path that answers 200 when models can be asked
+	binary bool   // it takes the binary tensor extension too
+	env    string
 }
-
-// fields of a line.
-const (
-	fieldName = iota
-	fieldSetup
-	fieldStart
-	fieldReady
-	fieldInfer
-	fieldForms
-	fieldEnv
-	fieldCount
-)
 
 const (
-	separator = " | "
-	nothing   = "-" // a field that is empty
+	venv   = "python3 -m venv {home} && {home}/bin/pip install -q -r {dir}/requirements.txt"
+	pins   = "requirements.txt"
+	python = "MODEL_FILES={models}/*/1/model.onnx PORT={port} WORKERS={workers} OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1"
+	health = "/v2/health/ready"
 )
 
-// Read reads a file of peers. Their own files are in folders of their names beside
-// it, and they are installed into folders of their names in cache.
-func Read(file, cache string) ([]Peer, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
+func all() []Peer {
+	return []Peer{
+		{"fastapi", venv, pins, "{home}/bin/uvicorn app:app --app-dir {dir} --host 127.0.0.1 --port {port} --workers {workers} --loop uvloop --http httptools " +
+			"--no-access-log --no-server-header --log-level warning", health, true, python},
+		{"mlserver", venv, pins, "{home}/bin/python {dir}/serve.py", health, false, python + " POOLED=enc,encdyn"},
+		{"node", "mkdir -p {home} && cp {dir}/package.json {dir}/package-lock.json {home} && npm ci --prefix {home} --ignore-scripts --no-audit --no-fund",
+			"package-lock.json", "node {dir}/server.js {port} {workers}", health, true, "MODELS={models} MODEL=* PACKAGES={home} NODE_ENV=production"},
+		{"litserve", venv, pins, "{home}/bin/python {dir}/server.py", "/health", false, python},
+		{"kserve", venv, pins, "{home}/bin/python {dir}/server.py --http_port {port} --enable_grpc false --workers {workers} --event-loop uvloop --enable_latency_logging false",
+			health, true, python + " PYTHONWARNINGS=ignore"},
+		{Name: "triton", ready: health, binary: true},
 	}
-	defer f.Close() //nolint:errcheck // only read
-	list, err := parse(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	dir, err := filepath.Abs(filepath.Dir(file))
-	if err != nil {
-		return nil, err
-	}
-	if cache, err = realPath(cache); err != nil {
-		return nil, err
-	}
-	for i := range list {
-		list[i].dir = filepath.Join(dir, list[i].Name)
-		list[i].home = filepath.Join(cache, list[i].Name)
-	}
-	return list, nil
 }
 
-// realPath makes the folder and returns its path without links: virtual environments
-// name their own folder, and should not be made anew when it is reached another way.
-func realPath(dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // nothing secret
-		return "", err
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	return filepath.EvalSymlinks(dir)
-}
+// tritonVariable holds the address of a Triton that runs already.
+const tritonVariable = "TRITON_URL"
 
-func parse(r io.Reader) ([]Peer, error) {
-	var list []Peer
-	lines := bufio.NewScanner(r)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
+// Choose returns the peers of some names; "all" are all, Triton only if its address is known.
+func Choose(names ...string) (chosen []Peer, err error) {
+	for _, name := range names {
+		found := slices.DeleteFunc(all(), func(p Peer) bool {
+			return p.Name != name && (name != "all" || p.External() && os.Getenv(tritonVariable) == "")
+		})
+		if len(found) == 0 || name == "triton" && os.Getenv(tritonVariable) == "" {
+			return nil, fmt.Errorf("there is no peer %q, or %s is not set", name, tritonVariable)
 		}
-		p, err := parseLine(line)
-		if err == nil && slices.ContainsFunc(list, func(o Peer) bool { return o.Name == p.Name }) {
-			err = fmt.Errorf("there is a %q already", p.Name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
-		}
-		list = append(list, p)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, err
-	}
-	if len(list) == 0 {
-		return nil, errors.New("no peers")
-	}
-	return list, nil
-}
-
-func parseLine(line string) (p Peer, err error) {
-	f := strings.Split(line, separator)
-	if len(f) != fieldCount {
-		return p, fmt.Errorf("%d fields, want %d with %q between them", len(f), fieldCount, separator)
-	}
-	for i := range f {
-		if f[i] = strings.TrimSpace(f[i]); f[i] == nothing {
-			f[i] = ""
-		}
-	}
-	if p.Name = f[fieldName]; !regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`).MatchString(p.Name) {
-		return p, fmt.Errorf("name %q: want lower case letters, digits and hyphens", p.Name)
-	}
-	p.setup, p.start, p.env = f[fieldSetup], strings.Fields(f[fieldStart]), strings.Fields(f[fieldEnv])
-	if err := checkPlaceholders(line); err != nil {
-		return p, err
-	}
-	if p.ready, err = p.address(f[fieldReady]); err != nil {
-		return p, fmt.Errorf("ready: %w", err)
-	}
-	if p.infer, err = p.address(f[fieldInfer]); err != nil {
-		return p, fmt.Errorf("infer: %w", err)
-	}
-	for _, v := range p.env {
-		if name, _, ok := strings.Cut(v, "="); !ok || name == "" {
-			return p, fmt.Errorf("environment: %q is not NAME=VALUE", v)
-		}
-	}
-	p.forms, err = parseForms(f[fieldForms])
-	return p, err
-}
-
-func parseForms(s string) (list []Form, err error) {
-	for name := range strings.SplitSeq(s, ",") {
-		switch f := Form(strings.TrimSpace(name)); f {
-		case JSON, Binary:
-			list = append(list, f)
-		default:
-			return nil, fmt.Errorf("bodies: %q is neither %s nor %s", f, JSON, Binary)
-		}
-	}
-	return list, nil
-}
-
-func checkPlaceholders(line string) error {
-	for _, s := range regexp.MustCompile(`\{[^}\s]*\}?`).FindAllString(line, -1) {
-		switch s {
-		case "{dir}", "{home}", "{models}", "{model}", "{port}", "{workers}":
-		default:
-			return fmt.Errorf("placeholder %s: want {dir}, {home}, {models}, {model}, {port} or {workers}", s)
-		}
-	}
-	return nil
-}
-
-// address replaces the environment's variables in a URL and notes one that is not set.
-func (p *Peer) address(url string) (string, error) {
-	url = os.Expand(url, func(name string) string {
-		value := os.Getenv(name)
-		if value == "" {
-			p.unset = name
-			return "http://unset"
-		}
-		return strings.TrimSuffix(value, "/")
-	})
-	switch {
-	case !strings.HasPrefix(url, "http://"):
-		return "", fmt.Errorf("%q does not begin with http://", url)
-	case len(p.start) > 0 && !strings.Contains(url, "{port}"):
-		return "", fmt.Errorf("%q lacks the {port} that the server is started on", url)
-	}
-	return url, nil
-}
-
-// Choose returns the peers that names (with commas between them) asks for, in its
-// order. "all" asks for those that are available.
-func Choose(list []Peer, names string) (chosen []Peer, err error) {
-	if names == "all" {
-		return slices.DeleteFunc(slices.Clone(list), func(p Peer) bool { return p.Available() != nil }), nil
-	}
-	for name := range strings.SplitSeq(names, ",") {
-		i := slices.IndexFunc(list, func(p Peer) bool { return p.Name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("no peer %q", name)
-		}
-		if err := list[i].Available(); err != nil {
-			return nil, err
-		}
-		chosen = append(chosen, list[i])
+		chosen = append(chosen, found...)
 	}
 	return chosen, nil
 }
 
-// Available says why the peer cannot be measured, if so.
-func (p *Peer) Available() error {
-	if p.unset != "" {
-		return fmt.Errorf("%s: %s is not set", p.Name, p.unset)
+// External reports whether somebody else starts and stops the server.
+func (p *Peer) External() bool { return p.start == "" }
+
+// Takes reports whether the server understands bodies of this form.
+func (p *Peer) Takes(binaryForm bool) bool { return p.binary || !binaryForm }
+
+// URL returns where it answers, if it was started on the port.
+func (p *Peer) URL(port int) string {
+	if p.External() {
+		return strings.TrimSuffix(os.Getenv(tritonVariable), "/")
 	}
-	return nil
+	return "http://127.0.0.1:" + strconv.Itoa(port)
 }
 
-// External reports whether somebody else starts and stops the server.
-func (p *Peer) External() bool { return len(p.start) == 0 }
+// home is the folder that it is installed into, without links: virtual environments name it.
+func (p *Peer) home() string {
+	dir, _ := filepath.Abs("../.cache/peers")
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return filepath.Join(dir, p.Name)
+}
 
-// Takes reports whether the server understands bodies of the form.
-func (p *Peer) Takes(f Form) bool { return slices.Contains(p.forms, f) }
+func (p *Peer) dir() string {
+	dir, _ := filepath.Abs("peers")
+	return filepath.Join(dir, p.Name)
+}
+
+// Spec returns how to start it on a port of the loopback with all models of a folder, and
+// with one worker for each core. It runs in the folder that it was installed into, since
+// some leave files where they run.
+func (p *Peer) Spec(models string, port, workers int) process.Spec {
+	r := strings.NewReplacer("{dir}", p.dir(), "{home}", p.home(), "{models}", models, "{port}", strconv.Itoa(port), "{workers}", strconv.Itoa(workers))
+	s := process.Spec{Dir: p.home(), Ready: p.URL(port) + p.ready, Timeout: 2 * time.Minute}
+	for _, word := range strings.Fields(p.start) {
+		s.Command = append(s.Command, r.Replace(word))
+	}
+	for _, word := range strings.Fields(p.env) {
+		s.Env = append(s.Env, r.Replace(word))
+	}
+	return s
+}
+
+// Setup installs the peer, from scratch if the command or its pinned versions have changed
+// since, and not at all if neither has.
+func (p *Peer) Setup(ctx context.Context) error {
+	if p.External() {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(p.dir(), p.pins))
+	if err != nil {
+		return err
+	}
+	want, stamp := p.setup+"\n"+string(text), filepath.Join(p.home(), "set-up")
+	if have, err := os.ReadFile(stamp); err == nil && string(have) == want {
+		return nil
+	}
+	if err := os.RemoveAll(p.home()); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(p.home()), 0o755); err != nil { //nolint:gosec // nothing secret
+		return err
+	}
+	command := strings.NewReplacer("{dir}", "'"+p.dir()+"'", "{home}", "'"+p.home()+"'").Replace(p.setup)
+	if said, err := exec.CommandContext(ctx, "sh", "-ec", command).CombinedOutput(); err != nil { //nolint:gosec // one of those above
+		return fmt.Errorf("%s: %w:\n%s", p.Name, err, said)
+	}
+	return os.WriteFile(stamp, []byte(want), 0o644) //nolint:gosec // nothing secret
+}
+
+// Versions returns what is pinned by name, as "fastapi 0.165.0": the first paragraph of a
+// requirements.txt, the dependencies of a package.json.
+func (p *Peer) Versions() string {
+	var list []string
+	text, _ := os.ReadFile(filepath.Join(p.dir(), "requirements.txt"))
+	first, _, _ := strings.Cut(string(text), "\n\n")
+	for _, m := range regexp.MustCompile(`(?m)^([\w.-]+)==(\S+)`).FindAllStringSubmatch(first, -1) {
+		list = append(list, m[1]+" "+m[2])
+	}
+	var doc struct{ Dependencies map[string]string }
+	if text, err := os.ReadFile(filepath.Join(p.dir(), "package.json")); err == nil && json.Unmarshal(text, &doc) == nil {
+		for name, version := range doc.Dependencies {
+			list = append(list, name+" "+version)
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}

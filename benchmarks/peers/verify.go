@@ -25,9 +25,9 @@ type Output struct {
 	Data  []float32
 }
 
-// Tolerance returns how far from raw ONNX Runtime an element may be. Where a peer
-// uses another version of it, or joins requests, sums are rounded in another order,
-// and deep models and long sums show it.
+// Tolerance returns how far from raw ONNX Runtime an element may be. If a peer uses another
+// version of it, or joins requests, sums are rounded in another order, and deep models and
+// long sums show it.
 func Tolerance(model string) float64 {
 	switch model {
 	case "enc", "encdyn", "tree":
@@ -37,8 +37,8 @@ func Tolerance(model string) float64 {
 	}
 }
 
-// Verify sends the request once and compares the answer with what ONNX Runtime
-// itself made of it. It returns the largest difference of two elements.
+// Verify sends the request once and compares the answer with what ONNX Runtime itself made
+// of it. It returns the largest difference of two elements.
 func Verify(ctx context.Context, t loadgen.Target, want []Output, tolerance float64) (diff float64, err error) {
 	got, err := ask(ctx, t)
 	if err != nil {
@@ -47,32 +47,22 @@ func Verify(ctx context.Context, t loadgen.Target, want []Output, tolerance floa
 	if len(got) != len(want) {
 		return 0, fmt.Errorf("%d outputs, want %d", len(got), len(want))
 	}
-	for i := range want {
-		j := slices.IndexFunc(got, func(o Output) bool { return o.Name == want[i].Name })
-		if j < 0 {
-			return 0, fmt.Errorf("no output %q", want[i].Name)
+	for _, w := range want {
+		j := slices.IndexFunc(got, func(o Output) bool { return o.Name == w.Name })
+		switch {
+		case j < 0:
+			return 0, fmt.Errorf("no output %q", w.Name)
+		case !slices.Equal(got[j].Shape, w.Shape):
+			return 0, fmt.Errorf("output %q: shape %v, want %v", w.Name, got[j].Shape, w.Shape)
+		case len(got[j].Data) != len(w.Data):
+			return 0, fmt.Errorf("output %q: %d elements, want %d", w.Name, len(got[j].Data), len(w.Data))
 		}
-		d, err := compare(got[j], want[i])
-		if err != nil {
-			return 0, fmt.Errorf("output %q: %w", want[i].Name, err)
+		for i := range w.Data {
+			diff = max(diff, math.Abs(float64(got[j].Data[i])-float64(w.Data[i])))
 		}
-		diff = max(diff, d)
 	}
 	if !(diff <= tolerance) { // not a number is no good either
 		return diff, fmt.Errorf("differs from ONNX Runtime by %.2g, more than %.2g", diff, tolerance)
-	}
-	return diff, nil
-}
-
-func compare(got, want Output) (diff float64, err error) {
-	if !slices.Equal(got.Shape, want.Shape) {
-		return 0, fmt.Errorf("shape %v, want %v", got.Shape, want.Shape)
-	}
-	if len(got.Data) != len(want.Data) {
-		return 0, fmt.Errorf("%d elements, want %d", len(got.Data), len(want.Data))
-	}
-	for i := range want.Data {
-		diff = max(diff, math.Abs(float64(got.Data[i])-float64(want.Data[i])))
 	}
 	return diff, nil
 }
@@ -102,7 +92,7 @@ func ask(ctx context.Context, t loadgen.Target) ([]Output, error) {
 }
 
 // decode reads an answer: a JSON document, and the data of binary outputs after it.
-func decode(head, tail []byte) ([]Output, error) {
+func decode(head, tail []byte) (list []Output, err error) {
 	var doc struct {
 		Outputs []struct {
 			Name       string
@@ -117,21 +107,20 @@ func decode(head, tail []byte) ([]Output, error) {
 	if err := json.Unmarshal(head, &doc); err != nil {
 		return nil, fmt.Errorf("the answer is not what V2 says: %w", err)
 	}
-	list := make([]Output, 0, len(doc.Outputs))
 	for _, o := range doc.Outputs {
-		out := Output{Name: o.Name, Shape: o.Shape}
-		switch size := o.Parameters.Size; {
+		out, size := Output{Name: o.Name, Shape: o.Shape}, o.Parameters.Size
+		switch {
 		case o.Datatype != "FP32":
 			return nil, fmt.Errorf("output %q is %q, want FP32", o.Name, o.Datatype)
 		case size == nil:
-			var err error
 			if out.Data, err = flatten(nil, o.Data); err != nil {
 				return nil, fmt.Errorf("output %q: %w", o.Name, err)
 			}
 		case *size < 0 || *size > len(tail) || *size%4 != 0:
 			return nil, fmt.Errorf("output %q has %d bytes of data, and %d are left", o.Name, *size, len(tail))
 		default:
-			out.Data = floats(tail[:*size])
+			out.Data = make([]float32, *size/4)
+			_, _ = binary.Decode(tail, binary.LittleEndian, out.Data) // they are long enough
 			tail = tail[*size:]
 		}
 		list = append(list, out)
@@ -143,12 +132,11 @@ func decode(head, tail []byte) ([]Output, error) {
 }
 
 // flatten appends the numbers of a JSON array, whose rows may be arrays.
-func flatten(dst []float32, v any) ([]float32, error) {
+func flatten(dst []float32, v any) (_ []float32, err error) {
 	switch v := v.(type) {
 	case float64:
 		return append(dst, float32(v)), nil
 	case []any:
-		var err error
 		for _, e := range v {
 			if dst, err = flatten(dst, e); err != nil {
 				return nil, err
@@ -158,12 +146,4 @@ func flatten(dst []float32, v any) ([]float32, error) {
 	default:
 		return nil, errors.New("data is not an array of numbers")
 	}
-}
-
-func floats(b []byte) []float32 {
-	list := make([]float32, len(b)/4)
-	for i := range list {
-		list[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
-	}
-	return list
 }

@@ -10,9 +10,9 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
@@ -30,37 +30,22 @@ type Gateway struct {
 	File        string // its configuration
 }
 
-// GatewaySpec is a gateway to be started.
-type GatewaySpec struct {
-	Program string
-	File    string // its configuration is written to it
-	Config  string // its text, with HTTPAddress and AdminAddress in place of its addresses
-	Ready   string // the path that answers 200 once it is ready; empty: /v2/health/ready
-	CPUs    []int
-	Timeout time.Duration
+// StartGateway starts one with a configuration, with HTTPAddress and AdminAddress in place
+// of its addresses, which is written into dir, and waits until ready, a path, answers 200.
+func StartGateway(ctx context.Context, program, dir, config, ready string, cpus []int) (*Gateway, error) {
+	http, err := FreeAddress()
+	admin, err2 := FreeAddress()
+	file := filepath.Join(dir, "sluice.yaml")
+	text := strings.NewReplacer(HTTPAddress, http, AdminAddress, admin).Replace(config)
+	if err := errors.Join(err, err2, os.WriteFile(file, []byte(text), 0o600)); err != nil {
+		return nil, err
+	}
+	server, err := Launch(ctx, Spec{Command: []string{program, "serve", "-c", file}, Ready: "http://" + http + ready, CPUs: cpus})
+	return &Gateway{server, http, admin, file}, err
 }
 
-// StartGateway starts one and waits until it is ready.
-func StartGateway(ctx context.Context, s GatewaySpec) (*Gateway, error) {
-	free, err := FreeAddresses(2)
-	if err != nil {
-		return nil, err
-	}
-	text := strings.NewReplacer(HTTPAddress, free[0], AdminAddress, free[1]).Replace(s.Config)
-	if err := os.WriteFile(s.File, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	if s.Ready == "" {
-		s.Ready = "/v2/health/ready"
-	}
-	server, err := Launch(ctx, Spec{
-		Command: []string{s.Program, "serve", "-c", s.File}, Ready: "http://" + free[0] + s.Ready, CPUs: s.CPUs, Timeout: s.Timeout,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &Gateway{server, free[0], free[1], s.File}, nil
-}
+// Ready is the path that answers 200 when all models can be asked.
+const Ready = "/v2/health/ready"
 
 // URL is where its models are asked.
 func (g *Gateway) URL() string { return "http://" + g.HTTP }
@@ -68,17 +53,8 @@ func (g *Gateway) URL() string { return "http://" + g.HTTP }
 // AdminURL is where it is controlled.
 func (g *Gateway) AdminURL() string { return "http://" + g.Admin }
 
-// Metrics asks the gateway for its metrics.
-func (g *Gateway) Metrics(ctx context.Context) (Metrics, error) {
-	text, _, err := Ask(ctx, http.MethodGet, g.AdminURL()+"/metrics", "", nil)
-	if err != nil {
-		return nil, err
-	}
-	return ParseMetrics(text)
-}
-
-// Ask makes a call and returns the answer's body and headers; another status than 200
-// is an error.
+// Ask makes a call and returns the answer's body and headers; another status than 200 is an
+// error.
 func Ask(ctx context.Context, method, url, body string, header http.Header) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -100,27 +76,21 @@ func Ask(ctx context.Context, method, url, body string, header http.Header) ([]b
 // Metrics are series with their values, as "name" or `name{label="value"}`.
 type Metrics map[string]float64
 
-// ParseMetrics reads what a gateway says.
-func ParseMetrics(text []byte) (Metrics, error) {
+// Metrics asks the gateway for its metrics.
+func (g *Gateway) Metrics(ctx context.Context) (Metrics, error) {
+	text, _, err := Ask(ctx, http.MethodGet, g.AdminURL()+"/metrics", "", nil)
 	m := Metrics{}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for lines.Scan() {
-		line := lines.Text()
-		at := strings.LastIndexByte(line, ' ')
-		if strings.HasPrefix(line, "#") || at < 0 {
-			continue
+	for lines := bufio.NewScanner(bytes.NewReader(text)); err == nil && lines.Scan(); {
+		if line := lines.Text(); !strings.HasPrefix(line, "#") {
+			at := strings.LastIndexByte(line, ' ')
+			m[line[:at]], err = strconv.ParseFloat(line[at+1:], 64)
 		}
-		v, err := strconv.ParseFloat(line[at+1:], 64)
-		if err != nil {
-			return nil, fmt.Errorf("metrics: %q: %w", line, err)
-		}
-		m[line[:at]] = v
 	}
-	return m, lines.Err()
+	return m, err
 }
 
-// Sum adds up the series of a name; only those with a label, as `model="lin"`, unless it
-// is empty.
+// Sum adds up the series of a name; only those with a label, as `model="lin"`, unless it is
+// empty.
 func (m Metrics) Sum(name, label string) (sum float64) {
 	for series, v := range m {
 		of, labels, _ := strings.Cut(series, "{")

@@ -20,12 +20,11 @@ typedef struct raw_tensors raw_tensors;
 // What one thread did in the time that counts.
 typedef struct {
 	int64_t runs;
-	int64_t elapsed, cpu; // ns
+	int64_t elapsed; // ns
 	char *message; // why it failed; to free
 } raw_count;
 
 char *raw_open(const char *library);
-const char *raw_version(void);
 
 // raw_load loads a model for one thread per run, without spinning. Without the
 // arena it has no plans of memory either.

@@ -1,21 +1,21 @@
-// Command rawort runs a model with ONNX Runtime in a loop of C, without a server:
-// the limit for anything that serves through it. It prints a JSON object for each
-// number of rows and each setting of the CPU arena, and marks the better one.
+// Command rawort runs a model with ONNX Runtime in a loop of C, without a server: the limit
+// for anything that serves through it. It prints a JSON object for each number of rows, with
+// ONNX Runtime's CPU arena and its plans of memory and without.
 //
 //	go run ./rawort -model models/mlp/1/model.onnx -shape 1,64 -threads 2 -batch 1,8,32
 //
-// With -verify it runs the model once on a tensor read from a file, little-endian
+// With -verify it runs the model once on a tensor from the standard input, little-endian
 // FP32, and prints the outputs as a V2 response in JSON: what a server should answer.
-//
-//	go run ./rawort -verify input.bin -model models/mlp/1/model.onnx -shape 1,64
 package main
 
 import (
 	"cmp"
-	"errors"
+	"encoding/binary"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -23,68 +23,68 @@ import (
 	"time"
 )
 
-type options struct {
-	library, model, verify string
-	shape, batches         []int64
-	threads                int
-	duration, warmup       time.Duration
-	arenas                 []bool
-}
-
 func main() {
-	o, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(2)
-	}
-	if err == nil {
-		err = run(o, os.Stdin, os.Stdout)
-	}
-	if err != nil {
+	if err := run(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "rawort:", err)
 		os.Exit(1)
 	}
 }
 
-func parse(args []string, usage io.Writer) (o options, err error) {
-	f := flag.NewFlagSet("rawort", flag.ContinueOnError)
-	f.SetOutput(usage)
-	f.StringVar(&o.library, "library", cmp.Or(os.Getenv("SLUICE_ORT_LIBRARY"), "../.deps/onnxruntime/lib/libonnxruntime.so"), "ONNX Runtime's shared library")
-	f.StringVar(&o.model, "model", "", "the model's file; it has one FP32 input")
-	shape := f.String("shape", "", "the input's shape for one row, as 1,16")
-	batch := f.String("batch", "1,8,32", "how many times that many rows are run at once")
-	arena := f.String("arena", "both", "ONNX Runtime's CPU arena and its plans of memory: on, off or both")
-	f.IntVar(&o.threads, "threads", 1, "threads that share one session")
-	f.DurationVar(&o.duration, "d", 2*time.Second, "how long each line is measured")
-	f.DurationVar(&o.warmup, "warmup", 200*time.Millisecond, "how long the model runs before each stretch of that")
-	f.StringVar(&o.verify, "verify", "", "run once on the tensor in this file (- for the standard input) and print the outputs")
-	if err := f.Parse(args); err != nil {
-		return o, err
+func run(in io.Reader, out io.Writer) error {
+	library := flag.String("library", cmp.Or(os.Getenv("SLUICE_ORT_LIBRARY"), "../.deps/onnxruntime/lib/libonnxruntime.so"), "ONNX Runtime's shared library")
+	model := flag.String("model", "", "the model's file; it has one FP32 input")
+	shapeText := flag.String("shape", "", "the input's shape for one row, as 1,16")
+	batchText := flag.String("batch", "1,8,32", "how many times that many rows are run at once")
+	threads := flag.Int("threads", 1, "threads that share one session")
+	duration := flag.Duration("d", 2*time.Second, "how long each line is measured")
+	warmup := flag.Duration("warmup", 200*time.Millisecond, "how long the model runs before each stretch of that")
+	check := flag.Bool("verify", false, "run once on the standard input and print the outputs")
+	flag.Parse()
+	shape, err := numbers(*shapeText)
+	if err != nil {
+		return err
 	}
-	if o.shape, err = numbers(*shape); err != nil {
-		return o, fmt.Errorf("-shape: %w", err)
+	batches, err := numbers(*batchText)
+	if err != nil {
+		return err
 	}
-	if o.batches, err = numbers(*batch); err != nil {
-		return o, fmt.Errorf("-batch: %w", err)
+	if err := openLibrary(*library); err != nil {
+		return err
 	}
-	var ok bool
-	if o.arenas, ok = map[string][]bool{"on": {true}, "off": {false}, "both": {true, false}}[*arena]; !ok {
-		return o, fmt.Errorf("-arena is %q: use on, off or both", *arena)
+	if *check {
+		return verify(*model, shape, in, out)
 	}
-	if o.model == "" || o.threads < 1 || o.threads > maxThreads || o.duration <= 0 || f.NArg() > 0 {
-		return o, fmt.Errorf("-model, 1 to %d -threads and a positive -d are needed, and no arguments beside the flags", maxThreads)
+	with, err := load(*model, true)
+	if err != nil {
+		return err
 	}
-	return o, o.checkSize()
-}
-
-const maxThreads = 1024
-
-// checkSize refuses inputs that would not fit into memory.
-func (o options) checkSize() error {
-	const most = 1 << 30 // numbers
-	n := slices.Max(o.batches)
-	for _, d := range o.shape {
-		if n *= d; n > most {
-			return fmt.Errorf("an input of %v times %v has more than %d numbers", o.shape, slices.Max(o.batches), most)
+	defer with.close()
+	without, err := load(*model, false)
+	if err != nil {
+		return err
+	}
+	defer without.close()
+	for _, batch := range batches {
+		rows := slices.Clone(shape)
+		rows[0] *= batch
+		// Each twice, in another order: what else the machine does meets both.
+		rates := map[bool]float64{}
+		for _, arena := range []bool{true, false, false, true} {
+			s := without
+			if arena {
+				s = with
+			}
+			rate, err := s.stretch(*threads, rows, *warmup, *duration/2)
+			if err != nil {
+				return fmt.Errorf("batch %d: %w", batch, err)
+			}
+			rates[arena] += rate / 2
+		}
+		for _, arena := range []bool{true, false} {
+			line := map[string]any{"threads": *threads, "batch": batch, "arena": arena, "runs_per_second": rates[arena]}
+			if err := json.NewEncoder(out).Encode(line); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -92,23 +92,68 @@ func (o options) checkSize() error {
 
 // numbers reads positive numbers with commas between them.
 func numbers(text string) (list []int64, err error) {
-	const most = 1 << 30
 	for word := range strings.SplitSeq(text, ",") {
-		n, err := strconv.ParseInt(strings.TrimSpace(word), 10, 64)
-		if err != nil || n < 1 || n > most {
-			return nil, fmt.Errorf("%q is no list of positive numbers", text)
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q is not a list of positive numbers", text)
 		}
 		list = append(list, n)
 	}
 	return list, nil
 }
 
-func run(o options, in io.Reader, out io.Writer) error {
-	if err := openLibrary(o.library); err != nil {
+func elements(shape []int64) int64 {
+	n := int64(1)
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// stretch runs the model on threads with tensors of their own, and returns the runs per
+// second of all together. The inputs are normal numbers, of which none is so small that it
+// slows arithmetic.
+func (s *session) stretch(threads int, shape []int64, warmup, d time.Duration) (float64, error) {
+	list := make([]tensors, 0, threads)
+	defer func() {
+		for _, t := range list {
+			t.close()
+		}
+	}()
+	for i := range threads {
+		rng := rand.New(rand.NewPCG(uint64(i), 1)) //nolint:gosec // no secret
+		input := make([]float32, elements(shape))
+		for k := range input {
+			input[k] = float32(rng.NormFloat64())
+		}
+		t, err := s.prepare(input, shape)
+		if err != nil {
+			return 0, err
+		}
+		list = append(list, t)
+	}
+	return s.loop(list, warmup, d)
+}
+
+// verify prints what the model answers.
+func verify(model string, shape []int64, in io.Reader, out io.Writer) error {
+	input := make([]float32, elements(shape))
+	if err := binary.Read(in, binary.LittleEndian, input); err != nil {
+		return fmt.Errorf("a tensor of FP32 %v: %w", shape, err)
+	}
+	s, err := load(model, false)
+	if err != nil {
 		return err
 	}
-	if o.verify != "" {
-		return verify(o, in, out)
+	defer s.close()
+	t, err := s.prepare(input, shape)
+	if err != nil {
+		return err
 	}
-	return measure(o, out)
+	defer t.close()
+	list, err := t.run()
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(map[string]any{"outputs": list}) // not of NaN, which JSON does not have
 }

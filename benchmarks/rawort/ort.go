@@ -34,8 +34,6 @@ func openLibrary(path string) error {
 	return nil
 }
 
-func libraryVersion() string { return C.GoString(C.raw_version()) }
-
 // session is a model that is loaded.
 type session struct{ c *C.raw_session }
 
@@ -95,28 +93,17 @@ func (t tensors) run() ([]output, error) {
 	return list, nil
 }
 
-// count is what the threads of a loop did together.
-type count struct {
-	rate float64 // runs per second
-	cpu  float64 // seconds of CPU time per run
-}
-
-// loop runs the model on a thread for each of the tensors.
-func (s *session) loop(list []tensors, warmup, d time.Duration) (sum count, err error) {
+// loop runs the model on a thread for each of the tensors, and returns the runs per second
+// of all together.
+func (s *session) loop(list []tensors, warmup, d time.Duration) (rate float64, err error) {
 	all, counts := make([]*C.raw_tensors, len(list)), make([]C.raw_count, len(list))
 	for i := range list {
 		all[i] = list[i].c
 	}
 	C.raw_loop(s.c, unsafe.SliceData(all), C.size_t(len(all)), C.int64_t(warmup), C.int64_t(d), unsafe.SliceData(counts))
-	var runs, cpu int64
 	for _, c := range counts {
 		err = errors.Join(err, check(c.message))
-		runs, cpu = runs+int64(c.runs), cpu+int64(c.cpu)
-		sum.rate += float64(c.runs) / time.Duration(c.elapsed).Seconds()
+		rate += float64(c.runs) / time.Duration(c.elapsed).Seconds()
 	}
-	if err != nil {
-		return count{}, err
-	}
-	sum.cpu = time.Duration(cpu).Seconds() / float64(runs)
-	return sum, nil
+	return rate, err
 }

@@ -1,12 +1,11 @@
 package main
 
 import (
+	"errors"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -15,8 +14,6 @@ import (
 	"sluice.io/sluice/benchmarks/page"
 	"sluice.io/sluice/benchmarks/record"
 )
-
-func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
 func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
@@ -103,58 +100,39 @@ func (c *chart) draw(r *results) (*plot.Plot, error) {
 		}
 		if name == record.Gateway {
 			line(curve, "ideal drain queue p99", len(c.curves), 0, load, func(p *record.Record) float64 {
-				ideal, err := r.ideal(p)
+				_, ideal, err := r.ideal(p)
 				if err != nil {
 					return math.NaN()
 				}
-				return micros(ideal.P99)
+				return ideal
 			})
 		}
 	}
 	return p, page.AddLines(p, list)
 }
 
-// savePlots draws all pictures into a folder and returns their names by title. Those of a
-// former report are removed.
-func (r *results) savePlots(dir, prefix string) (map[string]string, error) {
-	old, err := filepath.Glob(filepath.Join(dir, prefix+"-*.svg"))
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range old {
-		if err := os.Remove(file); err != nil {
-			return nil, err
-		}
-	}
-	names := map[string]string{}
-	save := func(title string, p *plot.Plot, err error) error {
-		if err != nil {
-			return err
-		}
-		const wide, high = 9 * vg.Inch, 4.5 * vg.Inch
+// savePlots draws all pictures into a folder and returns their names by title.
+func (r *results) savePlots(dir, prefix string) (names map[string]string, err error) {
+	names = map[string]string{}
+	save := func(title string, p *plot.Plot, failed error) {
 		names[title] = prefix + "-" + slug(title) + ".svg"
-		return page.Save(filepath.Join(dir, names[title]), wide, high, p)
+		if err = errors.Join(err, failed); err == nil {
+			err = page.Save(filepath.Join(dir, names[title]), 9*vg.Inch, 4.5*vg.Inch, p)
+		}
 	}
 	for _, setup := range r.setups() {
-		if len(r.works(setup)) == 0 {
-			continue
-		}
-		p, err := r.throughputs(setup)
-		if err := save("throughput, "+setup, p, err); err != nil {
-			return nil, err
-		}
-		p, err = r.ratios(setup)
-		if err := save("ratios, "+setup, p, err); err != nil {
-			return nil, err
+		if len(r.works(setup)) > 0 {
+			p, err := r.throughputs(setup)
+			save("throughput, "+setup, p, err)
+			p, err = r.ratios(setup)
+			save("ratios, "+setup, p, err)
 		}
 	}
 	for _, c := range r.charts() {
 		p, err := c.draw(r)
-		if err := save(c.title(), p, err); err != nil {
-			return nil, err
-		}
+		save(c.title(), p, err)
 	}
-	return names, nil
+	return names, err
 }
 
 // slug makes a name of a file of a title.

@@ -141,8 +141,8 @@ func (r *results) openTable(c chart) string {
 		for i := range curve {
 			p, f, p50, p99 := &curve[i], curve[i].Figures, "-", "-"
 			if p.Params["contender"] == record.Gateway {
-				if ideal, err := r.ideal(p); err == nil {
-					p50, p99 = page.Micros(micros(ideal.P50)), page.Micros(micros(ideal.P99))
+				if ideal50, ideal99, err := r.ideal(p); err == nil {
+					p50, p99 = page.Micros(ideal50), page.Micros(ideal99)
 				}
 			}
 			t.Row(p.Params["contender"], fmt.Sprintf("%.0f %%", 100*p.Num("load")), page.Count(f["asked"]), page.Count(rate(p)),

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 
-	"sluice.io/sluice/benchmarks/drain"
 	"sluice.io/sluice/benchmarks/page"
 	"sluice.io/sluice/benchmarks/record"
 )
@@ -77,12 +76,12 @@ func tails(r *results) (list []target) {
 	for i := range points {
 		p, t := &points[i], t
 		t.what, t.setup, t.binds = t.what+", "+p.Params["model"], p.Params["setup"], r.takesMillis(p)
-		if ideal, err := r.ideal(p); err != nil {
+		if _, ideal, err := r.ideal(p); err != nil {
 			t.note = err.Error()
 		} else {
 			p99 := p.Figures["p99_us"]
-			t.note = fmt.Sprintf("p99 %s, ideal %s", page.Micros(p99), page.Micros(micros(ideal.P99)))
-			t.got = record.SpreadOf([]float64{p99 / micros(ideal.P99)})
+			t.note = fmt.Sprintf("p99 %s, ideal %s", page.Micros(p99), page.Micros(ideal))
+			t.got = record.SpreadOf([]float64{p99 / ideal})
 		}
 		list = append(list, t)
 	}
@@ -94,37 +93,34 @@ func tails(r *results) (list []target) {
 
 // takesMillis says whether a run of a point's model takes a millisecond or more.
 func (r *results) takesMillis(p *record.Record) bool {
-	const millisecond = 1e-3
-	cost, _, err := r.cost(p)
-	return err == nil && cost.Of(1) >= millisecond
+	q, err := r.queue(p)
+	return err == nil && q.cost.of(1) >= 1e-3
 }
 
-// cost fits the time of a run, with as many threads as the point's server has instances.
-func (r *results) cost(p *record.Record) (cost drain.Cost, server *record.Record, err error) {
-	server = r.contender(p.Params["setup"], p.Params["contender"])
+// queue is the drain queue at the rate of a point: the time of a run is fitted to raw runs
+// with as many threads as the point's server has instances.
+func (r *results) queue(p *record.Record) (q queue, err error) {
+	server := r.contender(p.Params["setup"], p.Params["contender"])
 	if server == nil || server.Figures["instances"] == 0 || server.Figures["batch_rows"] == 0 {
-		return cost, nil, fmt.Errorf("the instances of %s are not known", p.Params["contender"])
+		return q, fmt.Errorf("the instances of %s are not known", p.Params["contender"])
 	}
 	instances := server.Figures["instances"]
 	raw, _ := r.best(p.Params["setup"], p.Params["model"], 1, int(instances))
-	points := make([]drain.Point, 0, len(raw))
-	for _, b := range raw.batches() {
-		points = append(points, drain.Point{Batch: b, Seconds: instances / raw.median(b)})
+	var seconds []float64
+	for _, batch := range raw.batches() {
+		seconds = append(seconds, instances/raw.median(batch))
 	}
-	cost, err = drain.Fit(points)
-	return cost, server, err
+	cost, err := fit(raw.batches(), seconds)
+	return queue{p.Figures["asked"], int(instances), int(server.Figures["batch_rows"]), cost}, err
 }
 
-// ideal simulates the drain queue at the rate of a point.
-func (r *results) ideal(p *record.Record) (drain.Result, error) {
-	cost, server, err := r.cost(p)
+// ideal returns the p50 and the p99 of the drain queue, in microseconds.
+func (r *results) ideal(p *record.Record) (p50, p99 float64, err error) {
+	q, err := r.queue(p)
 	if err != nil {
-		return drain.Result{}, err
+		return 0, 0, err
 	}
-	const arrivals = 200_000
-	return drain.Queue{
-		Rate: p.Figures["asked"], Servers: int(server.Figures["instances"]), MaxBatch: int(server.Figures["batch_rows"]), Cost: cost, Arrivals: arrivals, Seed: 1,
-	}.Simulate()
+	return q.quantiles(200_000, 1)
 }
 
 // verdict says what became of a target; ok is false if it is missed.

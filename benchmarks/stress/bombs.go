@@ -11,39 +11,23 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
-	"sluice.io/sluice/benchmarks/scenario"
 )
 
-const (
-	bombClients  = 48              // of each kind
-	bombTime     = 4 * time.Second // of each kind alone, and of all together
-	bombMemory   = 256             // MiB, max_body_memory
-	bombBody     = 16              // MiB, max_body and max_inflated
-	bombResponse = 64              // MiB, max_response
-
-	defaultMemory = 1024 // MiB, as without a setting
-	defaultBody   = 64
-)
-
-// bombs sends what could become large on every endpoint that reads a body.
-func bombs(ctx context.Context, b *bench, r *record.Record) error {
-	s := setup{
-		HTTP:   fmt.Sprintf("max_body_memory: %dMiB, max_body: %dMiB, max_inflated: %dMiB", bombMemory, bombBody, bombBody),
-		Limits: fmt.Sprintf("max_response: %dMiB", bombResponse),
-	}
-	return b.bombs(ctx, r, s, bombMemory, bombBody)
+// bombsLimited sends what could become large on every endpoint that reads a body.
+func (b *bench) bombsLimited(ctx context.Context, r *record.Record) error {
+	s := setup{HTTP: "max_body_memory: 256MiB, max_body: 16MiB, max_inflated: 16MiB", Limits: "max_response: 64MiB"}
+	return b.bombs(ctx, r, s, 256, 16)
 }
 
 // bombsDefault does the same to a gateway that nobody has configured.
-func bombsDefault(ctx context.Context, b *bench, r *record.Record) error {
-	return b.bombs(ctx, r, setup{}, defaultMemory, defaultBody)
+func (b *bench) bombsDefault(ctx context.Context, r *record.Record) error {
+	return b.bombs(ctx, r, setup{}, 1024, 64)
 }
 
 // bomb is a kind of hostile client: what it sends, and what it does then.
@@ -55,34 +39,29 @@ type bomb struct {
 }
 
 func (b *bench) bombs(ctx context.Context, r *record.Record, s setup, memory, body int) error {
-	const n = bombClients // in a quick run too: fewer might find room
-	d := b.Scale(bombTime)
+	const n = 48 // in a quick run too: fewer might find room
+	d := b.scale(4 * time.Second)
 	r.Params["what"] = fmt.Sprintf("%d clients of each kind send what could become large, again and again, for %v, and then all kinds together; `max_body_memory` %d MiB, `max_inflated` %d MiB.",
 		n, d, memory, body)
-	s.Models = []process.Version{scenario.One(large())}
+	s.Models = []process.Version{one(large())}
 	s.Repo = "control: explicit, load: ['*']"
 	t := record.Table{Title: "Answers and memory by kind", Columns: []string{"kind", "answers", "RSS above idle, MiB"}}
-	var together *tally
-	var idle float64
 	used, err := b.beside(ctx, r, s, func(ctx context.Context, o *ordeal) error {
-		idle = o.g.KernelUsage().RSS
-		kinds := bombKinds(o.g, body<<20)
-		for _, k := range kinds {
-			o.mark("attack: " + k.name)
-			ends := newTally()
-			stop := o.g.Watch(ctx)
-			k.explode(ctx, o.g, n, d, ends)
-			t.Add(k.name, statuses(ends), stop().RSS-idle)
+		idle, kinds := o.g.kernelUsage().RSS, bombKinds(o.g, body<<20)
+		explode := func(name string, kinds ...bomb) {
+			o.mark("attack: " + name)
+			ends, stop := newTally(), o.g.watch(ctx)
+			var all sync.WaitGroup
+			for _, k := range kinds {
+				all.Go(func() { k.explode(ctx, o.g, n, d, ends) })
+			}
+			all.Wait()
+			t.Add(name, statuses(ends), stop().RSS-idle)
 		}
-		o.mark("attack: all together")
-		together = newTally()
-		stop := o.g.Watch(ctx)
-		var all sync.WaitGroup
 		for _, k := range kinds {
-			all.Go(func() { k.explode(ctx, o.g, n, d, together) })
+			explode(k.name, k)
 		}
-		all.Wait()
-		t.Add("all together", statuses(together), stop().RSS-idle)
+		explode("all together", kinds...)
 		return nil
 	})
 	if err != nil {
@@ -95,8 +74,7 @@ func (b *bench) bombs(ctx context.Context, r *record.Record, s setup, memory, bo
 
 // bombKinds are all kinds, whose bodies inflate to most bytes or a little more.
 func bombKinds(g *gateway, most int) []bomb {
-	const inferPath, indexPath = "/v2/models/polite/infer", "/v2/repository/index"
-	const loadPath, unloadPath = "/v2/repository/models/polite/load", "/v2/repository/models/nobody/unload"
+	const inferPath = "/v2/models/polite/infer"
 	const asGzip, asDeflate = "Content-Encoding: gzip\r\n", "Content-Encoding: deflate\r\n"
 	post := func(path, headers string, body []byte) []byte {
 		return append(fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nIf-Match: *\r\n%sContent-Length: %d\r\n\r\n", path, headers, len(body)), body...)
@@ -109,7 +87,7 @@ func bombKinds(g *gateway, most int) []bomb {
 	copy(forged[len(forged)-4:], "\xff\xff\xff\xff")
 	answers := func(binary bool, headers string) []byte {
 		t := loadgen.FP32Target(g.URL(), "large", "input", []int64{1, 16}, binary)
-		return []byte(strings.Replace(string(raw(t)), "\r\n", "\r\n"+headers, 1))
+		return bytes.Replace(t.Bytes(), []byte("\r\n"), []byte("\r\n"+headers), 1)
 	}
 	slow := post(inferPath, "", doc)
 	kinds := []bomb{
@@ -126,17 +104,15 @@ func bombKinds(g *gateway, most int) []bomb {
 		{"a route of brackets to the side port", true, bytes.Replace(post("/api/v1/routes/polite", "", bytes.Repeat([]byte("["), 60_000)), []byte("POST"), []byte("PUT"), 1), nil},
 		{"a slow route to the side port", true, bytes.Replace(post("/api/v1/routes/polite", "", bytes.Repeat([]byte(" "), 60_000)), []byte("POST"), []byte("PUT"), 1)[:50_000], sendSlowly},
 	}
-	controls := []string{indexPath, loadPath, unloadPath}
-	list := make([]bomb, 0, len(kinds)+3*len(controls))
-	list = append(list, kinds...)
-	for _, path := range controls {
-		_, name, _ := strings.Cut(path, "/v2/repository/")
-		list = append(list,
+	for _, path := range []string{"index", "models/polite/load", "models/nobody/unload"} {
+		name := path
+		path = "/v2/repository/" + path
+		kinds = append(kinds,
 			bomb{"gzip to " + name, false, post(path, asGzip, beyondGzip), nil},
 			bomb{"deflate to " + name, false, post(path, asDeflate, beyondDeflate), nil},
 			bomb{"64 KiB of members to " + name, false, post(path, "", members(64<<10)), nil})
 	}
-	return list
+	return kinds
 }
 
 // numbers is a request of about so many bytes, of FP64 numbers as short as they can be.
@@ -246,5 +222,5 @@ func statuses(t *tally) string {
 		_, _ = fmt.Sscan(name, &status)
 		counts[status] += n
 	}
-	return scenario.ByStatus(counts)
+	return byStatus(counts)
 }

@@ -10,10 +10,7 @@ import (
 	"sluice.io/sluice/benchmarks/record"
 )
 
-const (
-	bracketBytes   = 16 << 20
-	bracketClients = 16
-)
+const bracketBytes = 16 << 20
 
 // bracketBodies are bodies of 16 MB of little but brackets, by what they are.
 func bracketBodies() map[string][]byte {
@@ -35,23 +32,24 @@ func bracketBodies() map[string][]byte {
 }
 
 // brackets sends them from several clients at once, one kind after the other.
-func brackets(ctx context.Context, b *bench, r *record.Record) error {
+func (b *bench) brackets(ctx context.Context, r *record.Record) error {
+	const bracketClients = 16
 	bodies := bracketBodies()
 	r.Params["what"] = fmt.Sprintf("%d clients each send bodies of %d MiB that hold little but brackets, one after the other for %v, each kind in turn.",
-		bracketClients, bracketBytes>>20, b.Scale(2*time.Second))
+		bracketClients, bracketBytes>>20, b.scale(2*time.Second))
 	t := record.Table{Title: "Answers", Columns: []string{"body", "answers", "status and text", "p50 ms", "latest ms", "gateway's CPU ms of each"}}
 	wrong := 0
 	memory, err := b.beside(ctx, r, setup{}, func(ctx context.Context, o *ordeal) error {
 		for _, name := range sortedKeys(bodies) {
 			o.mark("attack: " + name)
 			ends := newTally()
-			before := o.g.CPU()
+			before := o.g.cpu()
 			target := politeTarget(o.g.URL())
 			target.Body, target.Headers = bodies[name], nil
-			keepAsking(ctx, o.g, target, bracketClients, b.Scale(2*time.Second), ends)
-			cpu := o.g.CPU() - before // the polite caller's is in it
+			keepAsking(ctx, target, bracketClients, b.scale(2*time.Second), ends)
+			cpu := o.g.cpu() - before // the polite caller's is in it
 			o.mark("")                // what waits is answered before the next kind begins
-			time.Sleep(b.Scale(time.Second))
+			time.Sleep(b.scale(time.Second))
 			for _, ending := range sortedKeys(ends.counts) {
 				list := ends.after[ending]
 				t.Add(name, ends.counts[ending], ending, quantile(list, 0.5), quantile(list, 1), millis(cpu)/float64(ends.total))

@@ -9,10 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
-	"sluice.io/sluice/benchmarks/scenario"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -43,19 +41,16 @@ const (
 )
 
 // changes runs the same load beside each disturbance, in rounds.
-func changes(ctx context.Context, b *bench, r *record.Record) error {
-	rounds := 3
-	if b.Quick {
-		rounds = 1
-	}
+func (b *bench) changes(ctx context.Context, r *record.Record) error {
+	rounds := b.scaleRounds(3)
 	r.Params["what"] = fmt.Sprintf("A model of some 0.4 ms in an open loop at 30 %% of its peak, %d rounds; each set-up in a process of its own. "+
 		"A' differs from A by chance alone.", rounds)
 	rate := 0.0
-	var list []scenario.Variant
+	var list []variant
 	for _, d := range disturbances() {
-		list = append(list, scenario.Variant{Name: d.name, Run: func() (map[string]float64, error) { return b.disturbed(ctx, d, &rate) }})
+		list = append(list, variant{name: d.name, run: func() (map[string]float64, error) { return b.disturbed(ctx, d, &rate) }})
 	}
-	rows, err := scenario.InTurn(rounds, list)
+	rows, err := inTurn(rounds, list)
 	if err != nil {
 		return err
 	}
@@ -64,12 +59,12 @@ func changes(ctx context.Context, b *bench, r *record.Record) error {
 	chance := rows[1].Over(p99, record.Percent, rows[0]).Farthest()
 	for i, d := range list {
 		diff, s, failed := rows[i].Over(p99, record.Percent, rows[0], rows[1]).Median, rows[i].Spread(p99), rows[i].Sum("failed")
-		t.Add(d.Name, rows[i].Median("p50"), s.Median, record.Number(s.Low)+" to "+record.Number(s.High), diff, failed)
+		t.Add(d.name, rows[i].Median("p50"), s.Median, record.Number(s.Low)+" to "+record.Number(s.High), diff, failed)
 		if i < 2 {
 			continue
 		}
-		r.AtMost("errors: "+d.Name, failed, 0, "")
-		r.Holds("p99 above that of A: "+d.Name, diff, fmt.Sprintf("≤ %s (A to A') and < %d", record.Number(chance), worse), "%", diff <= chance && diff < worse)
+		r.AtMost("errors: "+d.name, failed, 0, "")
+		r.Holds("p99 above that of A: "+d.name, diff, fmt.Sprintf("≤ %s (A to A') and < %d", record.Number(chance), worse), "%", diff <= chance && diff < worse)
 	}
 	r.Tables = append(r.Tables, t)
 	r.Tell("A to A', at most", chance, "%")
@@ -78,15 +73,15 @@ func changes(ctx context.Context, b *bench, r *record.Record) error {
 
 // disturbed runs one set-up once. The first sets the rate for all.
 func (b *bench) disturbed(ctx context.Context, d disturbance, rate *float64) (figures map[string]float64, err error) {
-	err = b.With(ctx, setup{
+	err = b.with(ctx, setup{
 		Models: []process.Version{
 			{Graph: onnxgen.Steps(changeSteps), Number: 1}, {Graph: onnxgen.Steps(changeSteps), Number: 2}, {Graph: onnxgen.Steps(100 * changeSteps), Number: 3},
 		},
 		Rest: changeConfig(0, d.shadow),
 	}, func(g *gateway) error {
-		target := loadgen.FP32Target(g.URL(), "slow", "input", []int64{1, 4}, true)
+		target := slowTarget(g)
 		if *rate == 0 {
-			peak, err := b.Peak(ctx, g, target, 8)
+			peak, err := b.peak(ctx, g, target, 8)
 			if err != nil {
 				return err
 			}
@@ -95,12 +90,12 @@ func (b *bench) disturbed(ctx context.Context, d disturbance, rate *float64) (fi
 		during, cancel := context.WithCancel(ctx)
 		failed := make(chan error, 1)
 		go func() { failed <- d.run(during, g) }()
-		s, err := b.Send(ctx, g, scenario.Open(*rate, time.Second, 4*time.Second, target))
+		s, err := b.send(ctx, g, open(*rate, time.Second, 4*time.Second, target))
 		cancel()
 		if err := errors.Join(err, <-failed); err != nil {
 			return err
 		}
-		figures = s.Figures()
+		figures = s.figures()
 		return nil
 	})
 	return figures, err

@@ -16,7 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/record"
 )
 
@@ -87,16 +86,6 @@ func (t *tally) table(title string) record.Table {
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-// raw is the target as bytes on the wire.
-func raw(t loadgen.Target) []byte {
-	host, path, _ := strings.Cut(strings.TrimPrefix(t.URL, "http://"), "/")
-	text := fmt.Appendf(nil, "POST /%s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", path, host, len(t.Body))
-	for name, value := range t.Headers {
-		text = fmt.Appendf(text, "%s: %s\r\n", name, value)
-	}
-	return append(append(text, "\r\n"...), t.Body...)
-}
 
 // dial opens a connection to the loopback; hostile clients go nowhere else.
 func dial(ctx context.Context, address string) (*net.TCPConn, error) {
