@@ -115,11 +115,8 @@ func (w *watched) judge(window drift.Window, law func(feature string) string) {
 
 // falseAlarms counts alarms in windows that come from where the reference comes from.
 // The rows of a reference are independent, and so are features.
-func (b *bench) falseAlarms() error {
-	streams, err := parallel(b.references, b.falseAlarmsOf)
-	if err != nil {
-		return err
-	}
+func (b *bench) falseAlarms() {
+	streams := parallel(b.references, b.falseAlarmsOf)
 	for i, set := range streams[0] {
 		for _, other := range streams[1:] {
 			set.merge(other[i].tally)
@@ -134,12 +131,11 @@ func (b *bench) falseAlarms() error {
 		}
 		b.add(partFalseAlarms, figures, "promise", set.name, "rho", set.rho, "reference_rows", set.reference, "window_rows", set.window)
 	}
-	return nil
 }
 
 // falseAlarmsOf measures one reference, of which the first 500 and 5,000 rows serve as
 // smaller ones, in all set-ups. The references see the same windows, and so do promises.
-func (b *bench) falseAlarmsOf(stream int) ([]cleanSet, error) {
+func (b *bench) falseAlarmsOf(stream int) (lines []cleanSet) {
 	laws := marginals()
 	references := []int{500, 5_000, 100_000}
 	largest := make([][]float64, len(laws))
@@ -163,7 +159,6 @@ func (b *bench) falseAlarmsOf(stream int) ([]cleanSet, error) {
 		}
 	}
 	rhos, sizes := []float64{0, 0.6, 0.9}, []int{200, 500, 1000, 5000}
-	lines := make([]cleanSet, 0, len(rhos)*len(sizes)*len(references)*len(promises()))
 	for dependence, rho := range rhos {
 		for size, rows := range sizes {
 			all := b.cleanWindows(b.seeded(2, stream, dependence, size), profiles, rho, rows, func(f string) string { return lawOf[f] })
@@ -174,7 +169,7 @@ func (b *bench) falseAlarmsOf(stream int) ([]cleanSet, error) {
 			}
 		}
 	}
-	return lines, nil
+	return lines
 }
 
 // cleanWindows compares windows of one stream with all profiles, by all promises.

@@ -56,15 +56,6 @@ func (p *process) next() float64 {
 	return p.z
 }
 
-// seeded returns a source of its own for each choice of numbers below 65,536.
-func (b *bench) seeded(of ...int) *rand.Rand {
-	at := uint64(0)
-	for _, n := range of {
-		at = at<<16 | uint64(n) //nolint:gosec // small
-	}
-	return rand.New(rand.NewPCG(b.seed, at)) //nolint:gosec // numbers that can be had again are wanted
-}
-
 // profileOf makes the profile of columns, the way that a file's is made.
 func profileOf(columns [][]float64, datatype string) *drift.Profile {
 	features := make([]drift.Feature, len(columns))
