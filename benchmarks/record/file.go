@@ -1,11 +1,10 @@
 package record
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"math"
@@ -94,20 +93,20 @@ func (r *Record) Holds(claim string, got float64, want, unit string, holds bool)
 	if holds {
 		verdict = Met
 	}
-	r.check(Check{claim, got, want, unit, verdict})
+	r.Checks = append(r.Checks, Check{claim, finite(got), want, unit, verdict})
 }
 
 // Tell enters a figure for which nothing was promised.
 func (r *Record) Tell(claim string, got float64, unit string) {
-	r.check(Check{Claim: claim, Got: got, Unit: unit, Verdict: Recorded})
+	r.Checks = append(r.Checks, Check{claim, finite(got), "", unit, Recorded})
 }
 
-// check replaces what JSON has no number for by -1, which no figure is.
-func (r *Record) check(c Check) {
-	if math.IsNaN(c.Got) || math.IsInf(c.Got, 0) {
-		c.Got = -1
+// finite replaces what JSON has no number for by -1, which no figure is.
+func finite(v float64) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return -1
 	}
-	r.Checks = append(r.Checks, c)
+	return v
 }
 
 // Number writes three significant digits, and all of a larger one before the point.
@@ -127,21 +126,17 @@ func (r *Record) Note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
-// File is written line by line, so that a run that is broken off has left what it
-// measured.
+// File is written line by line, so that a run that is broken off has left what it measured.
 type File struct {
-	out  io.WriteCloser
+	*os.File
 	host Host
 }
 
 // Create makes a file; one of that name is overwritten.
 func Create(path string) (*File, error) {
 	out, err := os.Create(path) //nolint:gosec // the operator's own file
-	return &File{out: out}, err
+	return &File{File: out}, err
 }
-
-// NewFile writes to out.
-func NewFile(out io.WriteCloser) *File { return &File{out: out} }
 
 // Add writes a line. Figures that are not numbers are left out.
 func (f *File) Add(r Record) error {
@@ -154,11 +149,8 @@ func (f *File) Add(r Record) error {
 	}
 	r.Figures = maps.Clone(r.Figures)
 	maps.DeleteFunc(r.Figures, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
-	return json.NewEncoder(f.out).Encode(r)
+	return json.NewEncoder(f).Encode(r)
 }
-
-// Close closes it.
-func (f *File) Close() error { return f.out.Close() }
 
 // Save writes a whole file.
 func Save(path string, rows Rows) error {
@@ -172,40 +164,24 @@ func Save(path string, rows Rows) error {
 	return errors.Join(err, f.Close())
 }
 
-// Load reads a file; none if there is no such file.
-func Load(path string) (Rows, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator's own file
+// Load reads a file, whose first line names its host; none if there is no such file.
+func Load(path string) (rows Rows, err error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator's own file
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	rows, err := Read(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return rows, nil
-}
-
-// Read reads lines. The first has to name its host.
-func Read(in io.Reader) (rows Rows, err error) {
-	const longest = 1 << 24
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, longest)
-	for n := 1; lines.Scan(); n++ {
+	for line := range bytes.Lines(text) {
 		var r Record
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+		if err := json.Unmarshal(line, &r); err != nil {
+			return nil, fmt.Errorf("%s: line %d: %w", path, len(rows)+1, err)
 		}
-		if r.Host == nil && n > 1 {
-			r.Host = rows[n-2].Host
+		if r.Host == nil && len(rows) > 0 {
+			r.Host = rows[len(rows)-1].Host
 		}
 		if r.Host == nil || r.Scenario == "" {
-			return nil, fmt.Errorf("line %d has no scenario or no host", n)
+			return nil, fmt.Errorf("%s: line %d has no scenario or no host", path, len(rows)+1)
 		}
 		rows = append(rows, r)
 	}
-	return rows, lines.Err()
+	return rows, err
 }

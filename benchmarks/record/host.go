@@ -27,7 +27,7 @@ type Host struct {
 func ThisHost() *Host {
 	h := &Host{
 		Date: time.Now().UTC().Format(time.DateOnly), CPU: runtime.GOARCH, Cores: runtime.NumCPU(),
-		Go: runtime.Version(), Revision: revision(),
+		Go: runtime.Version(), Revision: RevisionOf(":/"),
 	}
 	text, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	h.Kernel = strings.TrimSpace(string(text))
@@ -54,17 +54,8 @@ func LibraryVersion(library string) string {
 	return version
 }
 
-// revision is the repository's, with a "+" if files differ from it.
-func revision() string {
-	rev := git("rev-parse", "--short", "HEAD")
-	if rev != "" && git("status", "--porcelain", "--untracked-files=no") != "" {
-		rev += "+"
-	}
-	return rev
-}
-
-// RevisionOf is the last that changed a path, with a "+" if files there differ
-// from it.
+// RevisionOf is the last that changed a path, with a "+" if files
+// differ from it.
 func RevisionOf(path string) string {
 	rev := git("log", "-1", "--format=%h", "--", path)
 	if rev != "" && git("status", "--porcelain", "--untracked-files=no", "--", path) != "" {
