@@ -136,12 +136,13 @@ func (b *bench) gatewayConfig(plain bool) string {
 	if plain {
 		return text + "  access_log: {enabled: false}\n"
 	}
-	text += "  access_log: {enabled: true, sample_every: 1000}\nroutes:\n"
+	var routes []string
 	for _, name := range workModels(b.works) {
-		text += fmt.Sprintf("  %s: {variants: [{version: 1, weight: 100%%}], sticky: {header: %s}}\n", name, stickyHeader)
+		routes = append(routes, fmt.Sprintf("%s: {variants: [{version: 1, weight: 100%%}], sticky: {header: %s}}", name, stickyHeader))
 	}
+	text += fmt.Sprintf("  access_log: {enabled: true, sample_every: 1000}\nroutes: {%s}\n", strings.Join(routes, ", "))
 	if b.profile != "" {
-		text += fmt.Sprintf("models:\n  %s: {drift: {profile: %q}}\n", profileOf, b.profile)
+		text += fmt.Sprintf("models: {%s: {drift: {profile: %q}}}\n", profileOf, b.profile)
 	}
 	return text
 }

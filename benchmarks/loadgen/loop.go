@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"slices"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,11 +13,11 @@ import (
 // that have not been taken yet.
 type loop struct {
 	*run
-	record *record
-	epoll  int
-	conns  []conn
-	events [64]unix.EpollEvent
-	buf    []byte
+	record       *record
+	epoll, timer int
+	conns        []conn
+	events       [64]unix.EpollEvent
+	buf          []byte
 
 	inFlight int
 	nextScan int64 // for timeouts, and for what failed in a closed loop
@@ -41,8 +40,14 @@ const (
 
 // newLoop opens the connections of one thread.
 func newLoop(r *run, index int) (l *loop, err error) {
-	l = &loop{run: r, record: newRecord(), buf: make([]byte, 64<<10), due: never, epoll: -1}
+	l = &loop{run: r, record: newRecord(), buf: make([]byte, 64<<10), due: never, epoll: -1, timer: -1}
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return l, err
+	}
+	if l.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
+		return l, err
+	}
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.timer, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: -1}); err != nil {
 		return l, err
 	}
 	l.conns = make([]conn, (r.Conns+r.threads-1-index)/r.threads)
@@ -67,14 +72,13 @@ func (l *loop) close() {
 	for i := range l.conns {
 		l.conns[i].close()
 	}
-	_ = unix.Close(l.epoll) // nothing was written
+	_, _ = unix.Close(l.epoll), unix.Close(l.timer) // nothing was written
 }
 
 // send returns when all requests of the plan have ended, or at stop.
 func (l *loop) send() error {
-	runtime.LockOSThread() // the clock of its processor time, and its timers
+	runtime.LockOSThread() // the clock of its processor time
 	defer runtime.UnlockOSThread()
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // else sleep ends up to 50 µs late
 	now := l.begin
 	if l.arrivals != nil {
 		l.nextArrival()
@@ -94,6 +98,9 @@ func (l *loop) send() error {
 			return err
 		}
 		for _, e := range l.events[:n] {
+			if e.Fd < 0 { // the timer
+				continue
+			}
 			at := l.handle(&l.conns[e.Fd], e)
 			if l.due <= at { // answers to read must not delay requests
 				l.dispatch(at)
@@ -181,16 +188,18 @@ func (l *loop) wait(now int64) (events int, err error) {
 	return l.poll(until - now)
 }
 
-// poll waits for events for so many nanoseconds at most.
+// poll waits for events for so many nanoseconds at most; of a closed loop in milliseconds.
 func (l *loop) poll(ns int64) (int, error) {
-	t := unix.NsecToTimespec(max(0, ns))
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events)), uintptr(len(l.events)), uintptr(unsafe.Pointer(&t)), 0, 0)
-	switch errno {
-	case 0:
-		return int(n), nil //nolint:gosec // few
-	case unix.EINTR:
-		return 0, nil
-	default:
-		return 0, errno
+	ns = max(0, ns)
+	if ns > 0 && l.arrivals != nil {
+		at := unix.ItimerSpec{Value: unix.NsecToTimespec(ns)}
+		if err := unix.TimerfdSettime(l.timer, 0, &at, nil); err != nil {
+			return 0, err
+		}
 	}
+	n, err := unix.EpollWait(l.epoll, l.events[:], int((ns+int64(time.Millisecond)-1)/int64(time.Millisecond)))
+	if err == unix.EINTR {
+		return 0, nil
+	}
+	return max(0, n), err
 }

@@ -57,7 +57,7 @@ func FP32Target(base, model, input string, shape []int64, binaryForm bool) Targe
 	if binaryForm {
 		b = fmt.Appendf(b, `"parameters":{"binary_data_size":%d}}],"parameters":{"binary_data_output":true}}`, len(in.Data))
 		t.Headers = map[string]string{"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": strconv.Itoa(len(b))}
-		t.Body = append(b, in.Data...)
+		t.Body = slices.Concat(b, in.Data)
 		return t
 	}
 	t.Headers = map[string]string{"Content-Type": "application/json"}
@@ -66,6 +66,7 @@ func FP32Target(base, model, input string, shape []int64, binaryForm bool) Targe
 		b = strconv.AppendFloat(b, float64(math.Float32frombits(binary.LittleEndian.Uint32(data))), 'g', 7, 32)
 		b = append(b, ',')
 	}
-	t.Body = append(b[:len(b)-1], "]}]}"...)
+	b[len(b)-1] = ']' // not a comma
+	t.Body = slices.Concat(b, []byte("}]}"))
 	return t
 }

@@ -25,8 +25,12 @@ func main() {
 	flag.Parse()
 	if len(fields) == 0 {
 		fields = [][2]string{
-			{"Content-Type", "application/octet-stream"}, {"Inference-Header-Content-Length", "138"}, {"X-Request-Id", "b5e771695da8fd17-c0ffe"},
-			{"Sluice-Version", "1"}, {"Sluice-Route", "lin@0"}, {"Sluice-Reason", "default"},
+			{"Content-Type", "application/octet-stream"},
+			{"Inference-Header-Content-Length", "138"},
+			{"X-Request-Id", "b5e771695da8fd17-c0ffe"},
+			{"Sluice-Version", "1"},
+			{"Sluice-Route", "lin@0"},
+			{"Sluice-Reason", "default"},
 		}
 	}
 	names, values := make([][]byte, len(fields)), make([][]byte, len(fields))

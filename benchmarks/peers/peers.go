@@ -42,11 +42,15 @@ func all() []Peer {
 		{"fastapi", venv, pins, "{home}/bin/uvicorn app:app --app-dir {dir} --host 127.0.0.1 --port {port} --workers {workers} --loop uvloop --http httptools " +
 			"--no-access-log --no-server-header --log-level warning", health, true, python},
 		{"mlserver", venv, pins, "{home}/bin/python {dir}/serve.py", health, false, python + " POOLED=enc,encdyn"},
-		{"node", "mkdir -p {home} && cp {dir}/package.json {dir}/package-lock.json {home} && npm ci --prefix {home} --ignore-scripts --no-audit --no-fund",
-			"package-lock.json", "node {dir}/server.js {port} {workers}", health, true, "MODELS={models} MODEL=* PACKAGES={home} NODE_ENV=production"},
+		{
+			"node", "mkdir -p {home} && cp {dir}/package.json {dir}/package-lock.json {home} && npm ci --prefix {home} --ignore-scripts --no-audit --no-fund",
+			"package-lock.json", "node {dir}/server.js {port} {workers}", health, true, "MODELS={models} MODEL=* PACKAGES={home} NODE_ENV=production",
+		},
 		{"litserve", venv, pins, "{home}/bin/python {dir}/server.py", "/health", false, python},
-		{"kserve", venv, pins, "{home}/bin/python {dir}/server.py --http_port {port} --enable_grpc false --workers {workers} --event-loop uvloop --enable_latency_logging false",
-			health, true, python + " PYTHONWARNINGS=ignore"},
+		{
+			"kserve", venv, pins, "{home}/bin/python {dir}/server.py --http_port {port} --enable_grpc false --workers {workers} --event-loop uvloop --enable_latency_logging false",
+			health, true, python + " PYTHONWARNINGS=ignore",
+		},
 		{Name: "triton", ready: health, binary: true},
 	}
 }
@@ -85,8 +89,8 @@ func (p *Peer) URL(port int) string {
 // home is the folder that it is installed into, without links: virtual environments name it.
 func (p *Peer) home() string {
 	dir, _ := filepath.Abs("../.cache/peers")
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
+	if found, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = found
 	}
 	return filepath.Join(dir, p.Name)
 }
@@ -102,10 +106,10 @@ func (p *Peer) dir() string {
 func (p *Peer) Spec(models string, port, workers int) process.Spec {
 	r := strings.NewReplacer("{dir}", p.dir(), "{home}", p.home(), "{models}", models, "{port}", strconv.Itoa(port), "{workers}", strconv.Itoa(workers))
 	s := process.Spec{Dir: p.home(), Ready: p.URL(port) + p.ready, Timeout: 2 * time.Minute}
-	for _, word := range strings.Fields(p.start) {
+	for word := range strings.FieldsSeq(p.start) {
 		s.Command = append(s.Command, r.Replace(word))
 	}
-	for _, word := range strings.Fields(p.env) {
+	for word := range strings.FieldsSeq(p.env) {
 		s.Env = append(s.Env, r.Replace(word))
 	}
 	return s

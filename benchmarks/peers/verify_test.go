@@ -2,10 +2,10 @@ package peers
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +20,7 @@ func TestVerify(t *testing.T) {
 		t.Helper()
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if binaries != nil {
-				w.Header().Set(lengthHeader, fmt.Sprint(len(text)))
+				w.Header().Set(lengthHeader, strconv.Itoa(len(text)))
 			}
 			w.WriteHeader(status)
 			body, _ := binary.Append([]byte(text), binary.LittleEndian, binaries)

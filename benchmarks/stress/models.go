@@ -60,7 +60,7 @@ func (b *bench) modelRow(ctx context.Context, n int) (cells []any, err error) {
 	for ask(http.MethodGet, g.URL()+process.Ready, "") != nil && ctx.Err() == nil {
 		time.Sleep(20 * time.Millisecond)
 	}
-	all := g.Server.Ready + time.Since(ready)
+	all := g.Ready + time.Since(ready)
 	median := func(call func(i int) error) string {
 		took := make([]float64, 7)
 		for i := range took {
@@ -72,7 +72,7 @@ func (b *bench) modelRow(ctx context.Context, n int) (cells []any, err error) {
 	}
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
 	cells = []any{
-		seconds(g.Server.Ready), seconds(all),
+		seconds(g.Ready), seconds(all),
 		median(func(i int) error {
 			return ask(http.MethodPut, g.AdminURL()+"/api/v1/routes/"+edited, fmt.Sprintf(`{"variants":[{"version":1,"weight":%d},{"version":2,"weight":%d}]}`, 9000-i, 1000+i))
 		}),
