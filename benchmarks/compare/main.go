@@ -77,7 +77,11 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&b.raw, "raw", 150*time.Millisecond, "how long raw ONNX Runtime runs a batch size in a round")
 	flag.DurationVar(&b.sweep, "sweep", 3*time.Second, "how long each load of a sweep is kept; 0: no sweeps")
 	flag.Parse()
-	chosen, err := peers.Choose(parts(*others)...)
+	names := parts(*others)
+	if os.Getenv(peers.TritonVariable) != "" && !slices.Contains(names, record.Triton) && !slices.Contains(names, "all") {
+		names = append(names, record.Triton)
+	}
+	chosen, err := peers.Choose(names...)
 	if err != nil {
 		return err
 	}

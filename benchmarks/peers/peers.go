@@ -55,17 +55,17 @@ func all() []Peer {
 	}
 }
 
-// tritonVariable holds the address of a Triton that runs already.
-const tritonVariable = "TRITON_URL"
+// TritonVariable holds the address of a Triton that runs already.
+const TritonVariable = "TRITON_URL"
 
 // Choose returns the peers of some names; "all" are all, Triton only if its address is known.
 func Choose(names ...string) (chosen []Peer, err error) {
 	for _, name := range names {
 		found := slices.DeleteFunc(all(), func(p Peer) bool {
-			return p.Name != name && (name != "all" || p.External() && os.Getenv(tritonVariable) == "")
+			return p.Name != name && (name != "all" || p.External() && os.Getenv(TritonVariable) == "")
 		})
-		if len(found) == 0 || name == "triton" && os.Getenv(tritonVariable) == "" {
-			return nil, fmt.Errorf("there is no peer %q, or %s is not set", name, tritonVariable)
+		if len(found) == 0 || name == "triton" && os.Getenv(TritonVariable) == "" {
+			return nil, fmt.Errorf("there is no peer %q, or %s is not set", name, TritonVariable)
 		}
 		chosen = append(chosen, found...)
 	}
@@ -81,7 +81,7 @@ func (p *Peer) Takes(binaryForm bool) bool { return p.binary || !binaryForm }
 // URL returns where it answers, if it was started on the port.
 func (p *Peer) URL(port int) string {
 	if p.External() {
-		return strings.TrimSuffix(os.Getenv(tritonVariable), "/")
+		return strings.TrimSuffix(os.Getenv(TritonVariable), "/")
 	}
 	return "http://127.0.0.1:" + strconv.Itoa(port)
 }
