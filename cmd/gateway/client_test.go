@@ -19,8 +19,8 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// served starts a gateway with the models in dir and more of a configuration file, and
-// returns where it listens. It ends with the test.
+// served starts a gateway with the models in dir and more of a configuration file, and returns its
+// addresses. The gateway ends with the test.
 func served(t *testing.T, dir, more string) (data, admin string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sluice.yaml")
@@ -32,7 +32,7 @@ func served(t *testing.T, dir, more string) (data, admin string) {
 	out, outWriter := io.Pipe()
 	ended := make(chan int, 1)
 	var log bytes.Buffer
-	go func() { // received below
+	go func() { // the test receives the result
 		code := run(ctx, []string{"serve", "-c", file}, nil, outWriter, &log, watched)
 		_ = outWriter.Close()
 		ended <- code
@@ -46,7 +46,7 @@ func served(t *testing.T, dir, more string) (data, admin string) {
 	return welcomed(t, out)
 }
 
-// The client and a gateway understand each other, whatever the datatype.
+// The client and a gateway agree on every datatype.
 func TestClientInfers(t *testing.T) {
 	dir := t.TempDir()
 	for dtype := infer.Bool; dtype <= infer.Bytes; dtype++ {
@@ -88,7 +88,7 @@ func TestClientInfers(t *testing.T) {
 	}
 }
 
-// echo sends elements to the model that answers its input, in binary and as JSON.
+// echo sends elements to a model that returns its input, in binary and as JSON.
 func echo[T client.Element](t *testing.T, c *client.Client, elements ...T) {
 	t.Helper()
 	in := client.NewTensor("input", []int64{int64(len(elements))}, elements)
@@ -108,7 +108,7 @@ func echo[T client.Element](t *testing.T, c *client.Client, elements ...T) {
 	}
 }
 
-// What the client says of a request reaches the router, and what served comes back.
+// The client's routing data reaches the router, and the client gets what served the request.
 func TestClientIsRouted(t *testing.T) {
 	models, err := filepath.Abs(filepath.Join("..", "..", "models"))
 	if err != nil {
@@ -150,7 +150,7 @@ func TestClientIsRouted(t *testing.T) {
 			t.Errorf("%+v is served by %+v, want version %d, %s", r, got, version, reason)
 		}
 	}
-	// With the seed "iris" u1 belongs to the canary, u3 does not.
+	// With the seed "iris", u1 belongs to the canary and u3 does not.
 	f(byHeader, "iris", client.InferRequest{StickyKey: "u1"}, 2, "sticky")
 	f(byHeader, "iris", client.InferRequest{StickyKey: "u3"}, 1, "sticky")
 	f(byParameter, "flowers", client.InferRequest{StickyKey: "u1"}, 2, "sticky")

@@ -12,7 +12,8 @@ import (
 
 const composeFolder = "../../configs/compose"
 
-// What the compose file mounts is there, and each service drops what it does not need.
+// The files that the compose file mounts exist, and each service drops the capabilities that it
+// does not need.
 func TestComposeFile(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(composeFolder, "compose.yaml"))
 	if err != nil {
@@ -43,7 +44,7 @@ func TestComposeFile(t *testing.T) {
 	}
 }
 
-// The demo's configuration fits the demo's models, and its traffic is answered.
+// The demo's configuration fits its models, and the gateway answers its traffic.
 func TestComposeDemo(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(composeFolder, "gateway", "gateway.yaml"))
 	if err != nil {

@@ -12,12 +12,12 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// driftShow is one call of gateway drift.
+// driftShow is a call of gateway drift.
 type driftShow struct {
 	conn   *connection
 	out    *output
 	client *client.Client
-	model  string // "": every one
+	model  string // "": all models
 	all    bool
 	watch  watching
 }
@@ -30,9 +30,9 @@ func newDrift() *cobra.Command {
 	d := driftShow{conn: &conn, out: &out, watch: watching{out: &out}}
 	cmd := &cobra.Command{
 		Use:   "drift [MODEL]",
-		Short: "Show whether models are asked, and answer, what they were trained on",
-		Long: `Show where each version in each role stands against its reference, and for those
-that are not OK what is different, the strongest evidence first.`,
+		Short: "Show data drift: whether requests and answers still look like the training data",
+		Long: `Show the drift state of each version in each role, compared with its reference. For
+those that are not OK, show what differs, the strongest evidence first.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{"name one model or none: " + cmd.CommandPath() + " [MODEL]"}
@@ -49,8 +49,8 @@ that are not OK what is different, the strongest evidence first.`,
 	}
 	conn.flags(cmd, time.Minute)
 	out.flags(cmd)
-	cmd.Flags().BoolVarP(&d.all, "all", "a", false, "show every feature of the last window, those that are OK as well")
-	d.watch.flags(cmd, "show it again and again")
+	cmd.Flags().BoolVarP(&d.all, "all", "a", false, "show every feature of the last window, also those that are OK")
+	d.watch.flags(cmd, "show it again every --interval")
 	cmd.AddCommand(newDriftSimulate(), newDriftReplay(&conn, &out))
 	return cmd
 }
@@ -66,7 +66,7 @@ func (d *driftShow) run(cmd *cobra.Command) (err error) {
 	return d.watch.run(cmd, d.show)
 }
 
-// show looks once.
+// show prints the state once.
 func (d *driftShow) show(ctx context.Context, w io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, d.conn.timeout)
 	defer cancel()

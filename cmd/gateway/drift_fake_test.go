@@ -56,7 +56,7 @@ func (f *fold) signal(id string, do func(*api.Signal) error) (api.Signal, error)
 	return api.Signal{}, infer.Errorf(infer.NotFound, "there is no signal %q", id)
 }
 
-// noModels is a control of a gateway that has none.
+// noModels is the control of a gateway without models.
 type noModels struct{ admin.Control }
 
 func (noModels) Models() []api.ModelStatus { return nil }

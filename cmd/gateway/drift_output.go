@@ -10,15 +10,15 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// The states of a stream and of a finding that commands look at.
+// The states of a stream and of a finding that the commands use.
 const (
 	stateOK         = "OK"
 	stateDetected   = "DETECTED"
 	stateRecovering = "RECOVERING"
 )
 
-// printDrift prints a line for each stream, and below what is different in those
-// that are not OK; with all, what every feature of every stream is like.
+// printDrift prints a line for each stream, and below it what differs in those that are not OK.
+// With all, it prints every feature of every stream.
 func printDrift(b *strings.Builder, list []api.DriftStatus, all bool) {
 	fmt.Fprintln(b, "MODEL\tVERSION\tROLE\tSTATE\tSINCE\tROWS\tWINDOWS\tDROPPED")
 	for i := range list {
@@ -42,22 +42,22 @@ func printStream(b *strings.Builder, d *api.DriftStatus, all bool) {
 		fmt.Fprintf(b, "not compared: %s\n", oneLine(d.Reason))
 		return
 	case d.State == api.DriftUnjudged:
-		window := fmt.Sprintf("has %d rows and needs %d", d.Waiting, d.MinRows)
+		window := fmt.Sprintf("has %d rows and needs at least %d", d.Waiting, d.MinRows)
 		if d.Waiting >= d.MinRows {
-			window = fmt.Sprintf("has %d rows and is judged when it ends", d.Waiting)
+			window = fmt.Sprintf("has %d rows and will be judged when it ends", d.Waiting)
 		}
-		fmt.Fprintf(b, "nothing judged since %s: the present window %s\n", sinceText(d.UnjudgedSince), window)
+		fmt.Fprintf(b, "no window was judged since %s: the current window %s\n", sinceText(d.UnjudgedSince), window)
 		return
 	case d.Last == nil:
-		fmt.Fprintf(b, "%s, and no window had rows enough yet\n", d.State)
+		fmt.Fprintf(b, "%s; no window has had enough rows yet\n", d.State)
 		return
 	}
 	fmt.Fprintf(b, "%s, the last window from %s to %s had %d rows\n", d.State, timeText(&d.Last.Window.Start), timeText(&d.Last.Window.End), d.Last.Rows)
 	printFindings(b, d.Last, all)
 }
 
-// printFindings prints what a verdict says of features, or of all of them, and
-// whether there was anything.
+// printFindings prints the findings of a verdict that are not OK, or all of them, and says so if
+// there are none.
 func printFindings(b *strings.Builder, v *api.DriftVerdict, all bool) {
 	title := "FEATURE\tKIND\tCHANGE\tEFFECT\tSHIFT\tP\tSTATE\tBEGAN\n"
 	for _, list := range [][]api.DriftFinding{v.Features, v.Quality} {
@@ -73,12 +73,12 @@ func printFindings(b *strings.Builder, v *api.DriftVerdict, all bool) {
 		}
 	}
 	if title != "" {
-		fmt.Fprintln(b, "nothing in it is different")
+		fmt.Fprintln(b, "no feature differs")
 	}
 }
 
-// changeText says in words what is different; of what is missing, infinite or
-// out of range, that it is that.
+// changeText describes the change in words. For missing, infinite and out-of-range values it names
+// the statistic.
 func changeText(f *api.DriftFinding) string {
 	switch {
 	case f.Statistic == statisticBins:
@@ -90,7 +90,7 @@ func changeText(f *api.DriftFinding) string {
 	}
 }
 
-// featureText names a finding and says what is different: "input a: stuck at 3".
+// featureText names a finding and describes its change: "input a: stuck at 3".
 func featureText(f *api.DriftFinding) string {
 	text := f.Kind + " " + oneLine(f.Feature)
 	if change := changeText(f); change != "" {
@@ -121,7 +121,7 @@ func troubleText(v *api.DriftVerdict, limit int) string {
 	return text
 }
 
-// statisticBins is the statistic of a feature's bins; the others are shares of the rows.
+// statisticBins is the statistic of a feature's bins; the other statistics are shares of the rows.
 const statisticBins = "g"
 
 // effectText is an effect with its interval and its unit: PSI, or the percentage points by
@@ -136,7 +136,7 @@ func effectText(statistic string, effect, low, high float64) string {
 }
 
 func shiftText(x float64) string {
-	const long = 1e4 // a unit that was changed, or numbers that are none: no column is wide enough for their digits
+	const long = 1e4 // after a change of unit, or for values that are not numbers, the digits would not fit into a column
 	switch {
 	case x == 0:
 		return "-"
@@ -147,7 +147,7 @@ func shiftText(x float64) string {
 	}
 }
 
-// pText is a p-value; the least one there is stands for all below.
+// pText is a p-value. Values below the smallest that is computed are shown as "<1e-300".
 func pText(p float64) string {
 	const least = 1e-300
 	if p <= least {

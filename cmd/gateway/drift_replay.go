@@ -15,7 +15,7 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// driftReplay is one call of gateway drift replay.
+// driftReplay is a call of gateway drift replay.
 type driftReplay struct {
 	conn    *connection
 	out     *output
@@ -26,33 +26,33 @@ func newDriftReplay(conn *connection, out *output) *cobra.Command {
 	r := driftReplay{conn: conn, out: out}
 	cmd := &cobra.Command{
 		Use:   "replay SEQ --profile FILE",
-		Short: "Judge the window of an event of the journal again",
-		Long: `Judge the window of an event of the journal again, from the state in which the
-detector was then, and say whether the verdict is the same, to the last bit. SEQ is
-the number of an event of type drift.state, as gateway journal prints it.`,
+		Short: "Judge the window of a drift event in the journal again",
+		Long: `Judge the window of a drift event in the journal again, from the state that the
+detector had then, and say whether the verdict is bit for bit the same. SEQ is the number of
+an event of type drift.state, as gateway journal prints it.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: r.run,
 	}
-	cmd.Flags().StringVar(&r.profile, "profile", "", "the profile that it was compared with")
+	cmd.Flags().StringVar(&r.profile, "profile", "", "the profile that the window was compared with")
 	return cmd
 }
 
-// errOther is the end of a replay whose verdict is another one.
-var errOther = errors.New("the verdict is another one than the journal has")
+// errOther is the error of a replay with a different verdict.
+var errOther = errors.New("the verdict differs from the one in the journal")
 
 func (r *driftReplay) run(cmd *cobra.Command, args []string) error {
 	if err := r.out.check(); err != nil {
 		return err
 	}
 	if len(args) != 1 {
-		return usageError{"name one event: " + cmd.CommandPath() + " SEQ --profile FILE"}
+		return usageError{"expected one event: " + cmd.CommandPath() + " SEQ --profile FILE"}
 	}
 	seq, err := strconv.ParseInt(args[0], 10, 64)
 	switch {
 	case err != nil || seq < 1:
-		return usageError{fmt.Sprintf("'%s' is no number of an event; expected 1 or more", args[0])}
+		return usageError{fmt.Sprintf("'%s' is not a valid number of an event: expected 1 or more", args[0])}
 	case r.profile == "":
-		return usageError{"--profile: name the profile that it was compared with"}
+		return usageError{"--profile is missing: name the profile that the window was compared with"}
 	}
 	p, err := readProfile(r.profile)
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *driftReplay) run(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-// driftEvent reads what an event says of drift.
+// driftEvent reads a drift event from the journal.
 func driftEvent(ctx context.Context, cl *client.Client, seq int64) (*api.DriftEvidence, error) {
 	events, err := cl.Events(ctx, seq-1, 1, client.EventFilter{})
 	switch {
@@ -91,7 +91,7 @@ func driftEvent(ctx context.Context, cl *client.Client, seq int64) (*api.DriftEv
 	}
 	var evidence api.DriftEvidence
 	if err := json.Unmarshal(events[0].After, &evidence); err != nil {
-		return nil, fmt.Errorf("event %d is in a form that this program does not know: %w", seq, err)
+		return nil, fmt.Errorf("event %d has a form that this program does not know: %w", seq, err)
 	}
 	return &evidence, nil
 }
@@ -102,11 +102,11 @@ func printReplay(b *strings.Builder, e *api.DriftEvidence, r *offline.Replayed) 
 		oneLine(e.From), v.State, timeText(&v.Window.Start), timeText(&v.Window.End), v.Rows)
 	printFindings(b, v, false)
 	if r.Same {
-		fmt.Fprintln(b, "\nThe verdict is the same, to the last bit.")
+		fmt.Fprintln(b, "\nThe verdict is bit for bit the same.")
 		return
 	}
-	fmt.Fprintf(b, "\nThe verdict or the state after it differs from the journal, which has %s: %s\n", oneLine(e.Verdict.State), orDash(troubleText(&e.Verdict, maxShown)))
+	fmt.Fprintf(b, "\nThe verdict or the state after it differs from the journal. The journal has %s: %s\n", oneLine(e.Verdict.State), orDash(troubleText(&e.Verdict, maxShown)))
 }
 
-// maxShown is how many features are named in a line.
+// maxShown is the max number of features in a line.
 const maxShown = 5

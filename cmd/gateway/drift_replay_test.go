@@ -18,14 +18,14 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// windowRows is how many rows a window has, and cleanWindows how many of them are
-// sent of rows as they are.
+// windowRows is the number of rows of a window, and cleanWindows the number of windows of unchanged
+// rows.
 const (
 	windowRows   = 500
 	cleanWindows = 20
 )
 
-// replayed is a gateway to which real rows are sent, and who is told of it.
+// replayed is a gateway that gets real rows, with the receiver of its signals.
 type replayed struct {
 	killed
 	receiver *receiver
@@ -40,12 +40,12 @@ type replayedModel struct {
 	told               int    // events so far
 }
 
-// phase is a time in which something is wrong.
+// phase is a time with changed rows.
 type phase struct {
 	name, kind string
 	fault      func(m *replayedModel) (feature string, spoil fault)
-	// The receiver is down until both models' troubles are detected and the gateway
-	// was killed: once the signals are in the journal, or at once.
+	// The receiver is down until drift is detected in both models and the gateway was killed: after
+	// the signals are in the journal or, if atOnce, immediately.
 	down, atOnce bool
 }
 
@@ -66,9 +66,8 @@ func phases() []phase {
 	}
 }
 
-// TestDriftOnRealData replays the rows of two data sets through a gateway, in order
-// and spoilt in three ways one after the other. `make demo-drift` runs it and shows
-// what it logs.
+// TestDriftOnRealData sends the rows of two data sets to a gateway, in their order and changed in
+// three ways one after the other. `make demo-drift` runs it and shows its log.
 func TestDriftOnRealData(t *testing.T) {
 	p := newReplayed(t)
 	p.start(t)
@@ -119,11 +118,11 @@ models:
 		t.Fatal(err)
 	}
 	p.args = []string{"serve", "-c", file}
-	t.Cleanup(func() { _ = p.process.Process.Kill() }) // where the test has failed
+	t.Cleanup(func() { _ = p.process.Process.Kill() }) // if the test has failed
 	return p
 }
 
-// each does something with both models at once.
+// each calls do for both models in parallel.
 func (p *replayed) each(t *testing.T, do func(m *replayedModel)) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -146,7 +145,7 @@ func (p *replayed) restart(t *testing.T) {
 	}
 }
 
-// window sends the rows of n windows, and returns where the model stands after them.
+// window sends the rows of n windows, and returns the state of the model after them.
 func (p *replayed) window(ctx context.Context, m *replayedModel, n, first int, spoil fault) (d api.DriftStatus, err error) {
 	if err := m.send(ctx, p.data, m.name, n*windowRows, first, spoil); err != nil {
 		return d, err
@@ -174,7 +173,7 @@ func (p *replayed) window(ctx context.Context, m *replayedModel, n, first int, s
 	}
 }
 
-// brief lists signals for a message.
+// brief lists signals for an error message.
 func brief(list []api.SignalData) string {
 	var text strings.Builder
 	for _, s := range list {
@@ -186,15 +185,15 @@ func brief(list []api.SignalData) string {
 	return text.String()
 }
 
-// say adds a line to what the demo shows.
+// say adds a line to the output of the demo.
 func say(t *testing.T, format string, args ...any) {
 	_, _ = fmt.Fprintf(t.Output(), format+"\n", args...)
 }
 
-// patience is how long anything may take, on a busy machine too.
+// patience is the max time of a step, also on a busy machine.
 const patience = 2 * time.Minute
 
-// silent sends clean windows, of which nothing must be said.
+// silent sends clean windows, which must not lead to a signal.
 func (p *replayed) silent(t *testing.T, m *replayedModel, how string) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -215,7 +214,7 @@ func (p *replayed) silent(t *testing.T, m *replayedModel, how string) {
 	say(t, "%-13s  %-17s %-20s silence in %d windows of %d rows", m.name, "nothing", how, cleanWindows, windowRows)
 }
 
-// phase spoils the rows of both models until that is detected and told.
+// phase changes the rows of both models until drift is detected and signalled.
 func (p *replayed) phase(t *testing.T, ph phase) {
 	t.Helper()
 	if ph.down {
@@ -236,7 +235,7 @@ func (p *replayed) phase(t *testing.T, ph phase) {
 	p.each(t, func(m *replayedModel) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		if _, err := p.window(ctx, m, 2, windowRows, faults[m]); err != nil { // it goes on, and nothing more is told
+		if _, err := p.window(ctx, m, 2, windowRows, faults[m]); err != nil { // the drift goes on, without another signal
 			t.Error(err)
 			return
 		}
@@ -258,7 +257,7 @@ func (p *replayed) phase(t *testing.T, ph phase) {
 	})
 }
 
-// detect sends spoilt windows until that is noticed, and looks at the verdict.
+// detect sends changed windows until drift is detected, and checks the verdict.
 func (p *replayed) detect(t *testing.T, ph phase, m *replayedModel, feature string, spoil fault) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -288,7 +287,7 @@ func (p *replayed) detect(t *testing.T, ph phase, m *replayedModel, feature stri
 	t.Errorf("%s, %s %s: not detected in %d windows", m.name, feature, ph.name, most)
 }
 
-// await waits until so many signals of a model are in a state.
+// await waits until a model has the given number of signals in a state.
 func (p *replayed) await(t *testing.T, m *replayedModel, state string, want int) []api.Signal {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -306,8 +305,8 @@ func (p *replayed) await(t *testing.T, m *replayedModel, state string, want int)
 	return nil
 }
 
-// recover closes what is dealt with and sends clean rows until all is well again.
-// In the middle of a window the gateway is killed once more.
+// recover closes the signals and sends clean rows until the state is OK again. It kills the gateway
+// once more in the middle of a window.
 func (p *replayed) recover(t *testing.T) {
 	t.Helper()
 	p.each(t, func(m *replayedModel) {

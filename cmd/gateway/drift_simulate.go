@@ -16,7 +16,7 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// driftSimulate is one call of gateway drift simulate.
+// driftSimulate is a call of gateway drift simulate.
 type driftSimulate struct {
 	profile string
 	options offline.SimulationOptions
@@ -24,15 +24,15 @@ type driftSimulate struct {
 	found   found
 }
 
-// found is what a simulation has come to so far.
+// found is the result of a simulation so far.
 type found struct {
-	rows, windows uint64 // that were judged, and windows that ended
-	silent        uint64 // windows of too few rows
+	rows, windows uint64 // rows that were judged, and windows that ended
+	silent        uint64 // windows with too few rows
 	total         uint64 // rows of the file
-	timed         bool   // windows are of time
+	timed         bool   // windows are measured in time
 	changes       []string
 	state         string // after the last window
-	trouble       string // what was detected and not over then
+	trouble       string // the features in which drift is detected and has not ended
 	first         *offline.Simulated
 }
 
@@ -40,23 +40,25 @@ func newDriftSimulate() *cobra.Command {
 	var s driftSimulate
 	cmd := &cobra.Command{
 		Use:   "simulate DATA.csv --profile FILE",
-		Short: "Say what would have been detected in a file of rows, and when",
-		Long: `Say what would have been detected in a file of rows, and when, without a gateway.
+		Short: "Report the drift that would have been detected in a file of rows, and when",
+		Long: `Report the drift that would have been detected in a file of rows, and when, without
+a gateway. The rows are counted and judged as in a gateway that gets them in this order,
+with the drift settings of a model in the configuration. Windows have --window-rows rows or,
+if --time-column names the column of the times, the length --window.
 
-The rows are counted and judged as a gateway would to which they came in their order,
-with the settings of a model's drift in the configuration: in windows of --window-rows,
-or, if --time-column names the column with the times, in windows of --window. A window
-that lacks rows is joined with the next; the last one is not judged unless it has
-ended. Columns are matched to the profile's features by name, by place ("input[3]"),
-or else by order; - is standard input. A line is printed for each change, and -o json
-prints the verdict on each window on a line: began_row is the row in which the trouble
-began. Without a column of times, times are as if a row had come each second from 1970 on.`,
+A window with too few rows is joined with the next one. The last window is judged only if it
+has ended. Columns are matched to the profile's features by name, by place ("input[3]"), or
+else by order. A file name of - is standard input.
+
+The command prints a line for each change of state. With -o json it prints the verdict on
+each window on a line of its own: began_row is the row in which the drift began. Without a
+column of times, the rows have times one second apart, from 1970 on.`,
 		Example: `  gateway drift simulate may.csv --profile iris.json
   gateway drift simulate may.csv --profile iris.json --window-rows 500 --tolerance 0.05 -o json
   gateway drift simulate may.csv --profile iris.json --time-column received_at --window 5m`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{"name one file: " + cmd.CommandPath() + " DATA.csv --profile FILE"}
+				return usageError{"expected one file: " + cmd.CommandPath() + " DATA.csv --profile FILE"}
 			}
 			return nil
 		},
@@ -72,29 +74,29 @@ began. Without a column of times, times are as if a row had come each second fro
 	f.StringVar(&s.profile, "profile", "", "the profile to compare with")
 	d := &s.options.Drift
 	*d = config.Default().Model("").Drift
-	f.IntVar(&d.Rows, "window-rows", 1000, "rows of a window")
-	f.StringVar(&s.options.Time, "time-column", "", "the column that says when a row came: RFC 3339, a date and time in UTC, or seconds since 1970")
-	f.DurationVar(&d.Window, "window", d.Window, "how long a window is, with --time-column")
-	f.DurationVar(&d.MaxWindow, "max-window", d.MaxWindow, "how long a window gets that is joined with the next ones, with --time-column")
-	f.IntVar(&d.MinRows, "min-rows", d.MinRows, "a window of fewer rows is joined with the next one")
-	f.Float64Var(&d.Tolerance, "tolerance", d.Tolerance, "the divergence from the reference, as PSI, that never raises an alarm")
-	f.Float64Var(&d.QualityTolerance, "quality-tolerance", d.QualityTolerance, "by how much the share of missing (or NaN) and of infinite values may exceed the reference's")
+	f.IntVar(&d.Rows, "window-rows", 1000, "the number of rows of a window")
+	f.StringVar(&s.options.Time, "time-column", "", "the column with the time of each row: RFC 3339, a date and time in UTC, or seconds since 1970")
+	f.DurationVar(&d.Window, "window", d.Window, "the length of a window, with --time-column")
+	f.DurationVar(&d.MaxWindow, "max-window", d.MaxWindow, "the max length of a window that is joined with the next ones, with --time-column")
+	f.IntVar(&d.MinRows, "min-rows", d.MinRows, "the min number of rows of a window; one with fewer is joined with the next one")
+	f.Float64Var(&d.Tolerance, "tolerance", d.Tolerance, "the max divergence from the reference, as PSI, that does not raise an alarm")
+	f.Float64Var(&d.QualityTolerance, "quality-tolerance", d.QualityTolerance, "how much larger than in the reference the share of missing (or NaN) and of infinite values may be")
 	f.Float64Var(&d.RangeTolerance, "range-tolerance", d.RangeTolerance, "the same for values outside the reference's range")
-	f.IntVar(&d.FalseAlarmWindows, "false-alarm-windows", d.FalseAlarmWindows, "at most one false alarm is expected in so many windows of rows of a stream")
-	f.DurationVar(&d.FalseAlarmEvery, "false-alarm-every", d.FalseAlarmEvery, "the same as a time, with --time-column")
-	f.IntVar(&s.options.Streams, "streams", 1, "versions and roles that share the promise about false alarms")
-	f.IntVar(&d.Recover, "recover", d.Recover, "windows in a row that must look well before an alarm is over")
+	f.IntVar(&d.FalseAlarmWindows, "false-alarm-windows", d.FalseAlarmWindows, "at most one false alarm is expected in this many windows of a stream, for windows of rows")
+	f.DurationVar(&d.FalseAlarmEvery, "false-alarm-every", d.FalseAlarmEvery, "at most one false alarm is expected in this time, with --time-column")
+	f.IntVar(&s.options.Streams, "streams", 1, "the number of streams (a version in a role) that share the limit on false alarms")
+	f.IntVar(&d.Recover, "recover", d.Recover, "the number of consecutive windows without drift that end an alarm")
 	tableFlags(f, &s.options.TableOptions)
 	return cmd
 }
 
-// times decides between windows of rows and of time.
+// times decides between windows of rows and windows of time.
 func (s *driftSimulate) times(cmd *cobra.Command) error {
 	given := cmd.Flags().Changed
 	if s.options.Time == "" {
 		for _, name := range []string{"window", "max-window", "false-alarm-every"} {
 			if given(name) {
-				return usageError{"--" + name + " needs --time-column: without times windows are of --window-rows"}
+				return usageError{"--" + name + " needs --time-column; without it, --window-rows sets the size of windows"}
 			}
 		}
 		return nil
@@ -115,7 +117,7 @@ func (s *driftSimulate) times(cmd *cobra.Command) error {
 		}
 	}
 	if d.FalseAlarmEvery < d.Window {
-		return usageError{fmt.Sprintf("--false-alarm-every %v is less than a window of %v", d.FalseAlarmEvery, d.Window)}
+		return usageError{fmt.Sprintf("--false-alarm-every %v: expected at least the length of a window, %v", d.FalseAlarmEvery, d.Window)}
 	}
 	return nil
 }
@@ -123,7 +125,7 @@ func (s *driftSimulate) times(cmd *cobra.Command) error {
 func (s *driftSimulate) check() error {
 	d := &s.options.Drift
 	if s.profile == "" {
-		return usageError{"--profile: name the profile to compare with"}
+		return usageError{"--profile is missing: name the profile to compare with"}
 	}
 	for _, flag := range []struct {
 		name  string
@@ -151,7 +153,7 @@ func (s *driftSimulate) check() error {
 	return nil
 }
 
-// rowsAtLeast is how many rows a window has; 1 if it has a time instead.
+// rowsAtLeast returns the rows of a window, 1 if windows are of time.
 func (s *driftSimulate) rowsAtLeast() int {
 	if s.options.Time != "" && s.options.Drift.Rows == 0 {
 		return 1
@@ -159,7 +161,7 @@ func (s *driftSimulate) rowsAtLeast() int {
 	return s.options.Drift.Rows
 }
 
-// checkTolerances refuses values of flags that make no sense.
+// checkTolerances returns an error if a tolerance is out of range.
 func checkTolerances(psi, quality, ranges float64) error {
 	for _, flag := range []struct {
 		name        string
@@ -169,7 +171,7 @@ func checkTolerances(psi, quality, ranges float64) error {
 		{"quality-tolerance", quality, 0.99},
 		{"range-tolerance", ranges, 0.99},
 	} {
-		if !(flag.value > 0 && flag.value <= flag.most) { // NaN is neither
+		if !(flag.value > 0 && flag.value <= flag.most) { // false for NaN too
 			return usageError{fmt.Sprintf("--%s %v: expected more than 0 and at most %v", flag.name, flag.value, flag.most)}
 		}
 	}
@@ -203,7 +205,7 @@ func (s *driftSimulate) run(cmd *cobra.Command, path string) error {
 	return s.out.print(cmd.OutOrStdout(), nil, s.print)
 }
 
-// add takes the verdict on a window.
+// add records the verdict on a window.
 func (f *found) add(v offline.Simulated) error {
 	f.rows = v.To
 	f.windows++
@@ -229,7 +231,7 @@ func (f *found) add(v offline.Simulated) error {
 	return nil
 }
 
-// place says which rows a window has, and its end if rows have times.
+// place names the rows of a window, and its end if rows have times.
 func (f *found) place(v *offline.Simulated) string {
 	text := fmt.Sprintf("%d to %d\t", v.From, v.To)
 	if f.timed {
@@ -238,8 +240,8 @@ func (f *found) place(v *offline.Simulated) string {
 	return text
 }
 
-// standing names what is detected and not over: a change of it is worth a line also
-// where the state as a whole stays the same.
+// standing names the features in which drift is detected and has not ended. If they change, the
+// change gets a line even if the state as a whole is the same.
 func standing(v *api.DriftVerdict) string {
 	names := map[string]bool{}
 	for _, list := range [][]api.DriftFinding{v.Features, v.Quality} {
@@ -274,18 +276,18 @@ func (s *driftSimulate) print(b *strings.Builder) {
 		windows += fmt.Sprintf(", joined until they have %d rows", d.MinRows)
 	}
 	if f.silent > 0 {
-		windows += fmt.Sprintf("; not judged, since they had fewer after %v: %d", d.MaxWindow, f.silent)
+		windows += fmt.Sprintf("; %[2]d were not judged, since they had fewer after %[1]v", d.MaxWindow, f.silent)
 	}
 	first := "none"
 	switch {
 	case f.first != nil:
-		first = fmt.Sprintf("after row %d; what it found began at row %d", f.first.To, f.first.Since)
+		first = fmt.Sprintf("after row %d; the drift began at row %d", f.first.To, f.first.Since)
 	case f.windows == f.silent:
-		first = "none, and nothing was judged"
+		first = "none; no window was judged"
 	}
 	rows := strconv.FormatUint(f.total, 10)
 	if f.total > f.rows {
-		rows += fmt.Sprintf(", of which the last %d are in a window that has not ended", f.total-f.rows)
+		rows += fmt.Sprintf("; the last %d are in a window that has not ended", f.total-f.rows)
 	}
 	line(b, "Rows", rows)
 	line(b, "Windows", windows)

@@ -20,7 +20,7 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// driftFold has streams in every state that a table shows differently.
+// driftFold has streams in every state that a table shows in its own way.
 func driftFold() *fold {
 	f := newFold()
 	began := foldAt.Add(-time.Hour)
@@ -59,9 +59,9 @@ petal length  input   mean higher by 0.54 s.d.                           PSI 0.3
 label         output  another distribution                               PSI 0.05 [0.0301, 0.0704]  -0.12 s.d.  2.3e-09  SUSPECTED  2026-05-04 03:02:01
 petal width   input   missing: 8.02 % of the rows, 0 % in the reference  8 pp [6, 10]               -           1e-20    DETECTED   2026-05-04 02:02:01
 
-wine/4 default: SUSPECTED, and no window had rows enough yet
+wine/4 default: SUSPECTED; no window has had enough rows yet
 
-wine/4 stable: nothing judged since 2026-05-04 02:02:01: the present window has 7 rows and needs 50
+wine/4 stable: no window was judged since 2026-05-04 02:02:01: the current window has 7 rows and needs at least 50
 
 wine/5 canary: not compared: the profile does not fit model 'wine', version 5
 `
@@ -130,8 +130,8 @@ func TestDriftWatch(t *testing.T) {
 	expect(t, result{exitOK, driftTable + "\n" + driftTable, ""}, result{code, out.String(), errOut.String()})
 }
 
-// shiftedRows is a table of rows, of which x is higher from row number from on, and
-// y missing from row number none on.
+// shiftedRows is a table of rows. x is higher from row number from on, and y is missing from row
+// number none on.
 func shiftedRows(seed uint64, rows, from, none int) string {
 	rng := rand.New(rand.NewPCG(seed, 3))
 	var b strings.Builder
@@ -149,7 +149,7 @@ func shiftedRows(seed uint64, rows, from, none int) string {
 	return b.String()
 }
 
-// profileFile makes a profile of rows in which nothing has changed.
+// profileFile makes a profile of unchanged rows.
 func profileFile(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "p.json")
@@ -166,14 +166,14 @@ func TestDriftSimulate(t *testing.T) {
 		got := command(t, in, append([]string{"drift", "simulate", "-", "--profile", profile}, args...))
 		expect(t, result{exitOK, want, ""}, got)
 	}
-	f(shiftedRows(2, 2040, 1e6, 1e6), "Rows:             2040, of which the last 40 are in a window that has not ended\nWindows:          2 of 1000 rows\nFirst detection:  none\n")
-	f(shiftedRows(2, 20, 1e6, 1e6), "Rows:             20, of which the last 20 are in a window that has not ended\nWindows:          0 of 1000 rows\nFirst detection:  none, and nothing was judged\n")
+	f(shiftedRows(2, 2040, 1e6, 1e6), "Rows:             2040; the last 40 are in a window that has not ended\nWindows:          2 of 1000 rows\nFirst detection:  none\n")
+	f(shiftedRows(2, 20, 1e6, 1e6), "Rows:             20; the last 20 are in a window that has not ended\nWindows:          0 of 1000 rows\nFirst detection:  none; no window was judged\n")
 	moved := shiftedRows(3, 4000, 1501, 2501)
 	got := command(t, moved, []string{"drift", "simulate", "-", "--profile", profile, "--window-rows", "500"})
 	if got.code != exitOK || !strings.Contains(got.out, "1501 to 2000  OK → DETECTED        1501          input x: mean higher by ") ||
 		!strings.Contains(got.out, "2501 to 3000  DETECTED → DETECTED  1501          input x: mean higher by ") ||
 		!strings.Contains(got.out, "; input y: missing: 100 % of the rows, 0 % in the reference\n") ||
-		!strings.HasSuffix(got.out, "\n\nRows:             4000\nWindows:          8 of 500 rows\nFirst detection:  after row 2000; what it found began at row 1501\n") || strings.Count(got.out, "\n") != 7 {
+		!strings.HasSuffix(got.out, "\n\nRows:             4000\nWindows:          8 of 500 rows\nFirst detection:  after row 2000; the drift began at row 1501\n") || strings.Count(got.out, "\n") != 7 {
 		t.Errorf("%+v", got)
 	}
 	f(moved, "Rows:             4000\nWindows:          8 of 500 rows\nFirst detection:  none\n", "--window-rows", "500", "--tolerance", "9", "--range-tolerance", ".9", "--quality-tolerance", "0.99", "--false-alarm-windows", "1000000000")
@@ -199,8 +199,8 @@ func TestDriftSimulateTimes(t *testing.T) {
 	}
 	got := command(t, in.String(), []string{"drift", "simulate", "-", "--profile", profile, "--time-column", "t", "--window", "1m"})
 	for _, part := range []string{
-		"WINDOW ENDED", "  2026-05-04 00:54:00  OK → DETECTED  ", "\nRows:             2000, of which the last 20 are in a window that has not ended\n",
-		"\nWindows:          33 of 1m0s, joined until they have 50 rows\n", "\nFirst detection:  after row 1080; what it found began at row 1021\n",
+		"WINDOW ENDED", "  2026-05-04 00:54:00  OK → DETECTED  ", "\nRows:             2000; the last 20 are in a window that has not ended\n",
+		"\nWindows:          33 of 1m0s, joined until they have 50 rows\n", "\nFirst detection:  after row 1080; the drift began at row 1021\n",
 	} {
 		if got.code != exitOK || !strings.Contains(got.out, part) {
 			t.Errorf("no %q in %+v", part, got)
@@ -217,13 +217,13 @@ func TestDriftSimulateRefused(t *testing.T) {
 			t.Errorf("%v: %+v, want %d %q", args, got, code, want)
 		}
 	}
-	f(exitUsage, "name one file")
-	f(exitUsage, "--profile: name the profile", "x.csv")
+	f(exitUsage, "expected one file")
+	f(exitUsage, "--profile is missing", "x.csv")
 	f(exitUsage, "--window-rows 0: expected 1 or more", "x.csv", "--profile", profile, "--window-rows", "0")
 	f(exitUsage, "--window needs --time-column", "x.csv", "--profile", profile, "--window", "5m")
 	f(exitUsage, "give --window or --window-rows", "x.csv", "--profile", profile, "--time-column", "t", "--window", "5m", "--window-rows", "7")
 	f(exitUsage, "--window 1ms: expected 1s or more", "x.csv", "--profile", profile, "--time-column", "t", "--window", "1ms")
-	f(exitUsage, "--false-alarm-every 1m0s is less than a window of 5m0s", "x.csv", "--profile", profile, "--time-column", "t", "--false-alarm-every", "1m")
+	f(exitUsage, "--false-alarm-every 1m0s: expected at least the length of a window, 5m0s", "x.csv", "--profile", profile, "--time-column", "t", "--false-alarm-every", "1m")
 	f(exitFailed, "the file has no column 't'", rowsFile(t, "y,x\n1,2\n"), "--profile", profile, "--time-column", "t")
 	f(exitUsage, "--recover -1: expected 1 or more", "x.csv", "--profile", profile, "--recover", "-1")
 	f(exitUsage, "--tolerance 11: expected more than 0 and at most 10", "x.csv", "--profile", profile, "--tolerance", "11")
@@ -236,7 +236,7 @@ func TestDriftSimulateRefused(t *testing.T) {
 	f(exitFailed, "is cut short", "x.csv", "--profile", rowsFile(t, "{"))
 }
 
-// TestDriftReplay judges an event's window again, as the journal keeps it.
+// TestDriftReplay judges the window of an event again, from the journal.
 func TestDriftReplay(t *testing.T) {
 	file := profileFile(t)
 	p, err := readProfile(file)
@@ -284,7 +284,7 @@ func TestDriftReplay(t *testing.T) {
 	got := replay("3", "--profile", file)
 	if got.code != exitOK || got.errOut != "" ||
 		!strings.HasPrefix(got.out, "iris/2 canary: OK → DETECTED, the window from 2026-05-04 03:02:01 to 2026-05-04 03:07:01 had 400 rows\nFEATURE ") ||
-		!strings.Contains(got.out, "stuck at 3") || !strings.HasSuffix(got.out, "\n\nThe verdict is the same, to the last bit.\n") {
+		!strings.Contains(got.out, "stuck at 3") || !strings.HasSuffix(got.out, "\n\nThe verdict is bit for bit the same.\n") {
 		t.Errorf("%+v", got)
 	}
 	var r offline.Replayed
@@ -292,7 +292,7 @@ func TestDriftReplay(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	got = replay("4", "--profile", file)
-	if got.code != exitFailed || got.errOut != "gateway: the verdict is another one than the journal has\n" || !strings.Contains(got.out, "differs from the journal, which has DETECTED: input x: stuck at 3") {
+	if got.code != exitFailed || got.errOut != "gateway: the verdict differs from the one in the journal\n" || !strings.Contains(got.out, "differs from the journal. The journal has DETECTED: input x: stuck at 3") {
 		t.Errorf("%+v", got)
 	}
 
@@ -302,10 +302,10 @@ func TestDriftReplay(t *testing.T) {
 			t.Errorf("%v: %+v, want %d %q", args, got, code, want)
 		}
 	}
-	f(exitUsage, "name one event")
-	f(exitUsage, "'x' is no number of an event", "x", "--profile", file)
-	f(exitUsage, "'0' is no number of an event", "0", "--profile", file)
-	f(exitUsage, "--profile: name the profile", "3")
+	f(exitUsage, "expected one event")
+	f(exitUsage, "'x' is not a valid number of an event", "x", "--profile", file)
+	f(exitUsage, "'0' is not a valid number of an event", "0", "--profile", file)
+	f(exitUsage, "--profile is missing", "3")
 	f(exitFailed, "event 2 is of type route.set, expected drift.state", "2", "--profile", file)
 	f(exitFailed, "the journal has no event 9", "9", "--profile", file)
 	foreign := filepath.Join(t.TempDir(), "q.json")
@@ -314,7 +314,7 @@ func TestDriftReplay(t *testing.T) {
 	}
 	f(exitFailed, "event 3: the window was compared with profile "+digest+", and this one is sha256:", "3", "--profile", foreign)
 
-	// The journal says what has changed, and the names do not break its lines.
+	// The journal describes the change, and names do not break its lines.
 	got = command(t, "", []string{"journal", "--admin", url, "--after", "2", "--limit", "1"})
 	if !strings.Contains(got.out, "OK → DETECTED: input ") || !strings.Contains(got.out, "input x: stuck at 3") {
 		t.Errorf("%+v", got)

@@ -11,11 +11,10 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// maxExampleBytes is the largest input that an example has: a gateway refuses
-// larger ones unless configured otherwise.
+// maxExampleBytes is the max size of an example's input. By default a gateway refuses larger ones.
 const maxExampleBytes = 64 << 20
 
-// exampleTensor is an input as JSON carries it, its data flat.
+// exampleTensor is an input in JSON, with flat data.
 type exampleTensor struct {
 	Name     string  `json:"name"`
 	Shape    []int64 `json:"shape"`
@@ -23,16 +22,16 @@ type exampleTensor struct {
 	Data     []any   `json:"data"`
 }
 
-// exampleBody makes the body of a valid request: the same for the same model.
+// exampleBody returns the body of a valid request. It is the same each time for the same model.
 func exampleBody(meta client.Metadata, rows int64) ([]byte, error) {
 	specs := make([]infer.TensorSpec, len(meta.Inputs))
 	for i, in := range meta.Inputs {
 		dtype, ok := infer.ParseDType(in.Datatype)
 		if !ok {
-			return nil, fmt.Errorf("input '%s' has the datatype '%s', of which no example can be made", in.Name, in.Datatype)
+			return nil, fmt.Errorf("cannot make an example of input '%s': the datatype '%s' is not known", in.Name, in.Datatype)
 		}
 		if size := exampleBytes(in.Shape, dtype, rows); size > maxExampleBytes {
-			return nil, fmt.Errorf("an example of input '%s' with %d rows is larger than %d bytes", in.Name, rows, maxExampleBytes)
+			return nil, fmt.Errorf("cannot make an example of input '%s': with %d rows it is larger than %d bytes", in.Name, rows, maxExampleBytes)
 		}
 		specs[i] = infer.TensorSpec{Name: in.Name, DType: dtype, Shape: in.Shape}
 	}
@@ -46,8 +45,8 @@ func exampleBody(meta client.Metadata, rows int64) ([]byte, error) {
 	return json.Marshal(body)
 }
 
-// exampleBytes returns the bytes of an input with rows rows, or the most there
-// is where they cannot be counted.
+// exampleBytes returns the size of an input with the given number of rows, in bytes, or the max of
+// int64 if it overflows.
 func exampleBytes(shape infer.Shape, dtype infer.DType, rows int64) int64 {
 	size, ok := shape.Fixed(rows).ByteSize(dtype)
 	if !ok {

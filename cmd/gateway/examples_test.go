@@ -20,8 +20,7 @@ var (
 	examplesTolerance = flag.Float64("examples-tolerance", 0, "how far their answers may be from the recorded ones; 0 is what each says. The programs are then not run")
 )
 
-// example is a folder of examples: a model, and what its library answered when it was
-// exported.
+// example is a folder of examples: a model, and the answers of its library from the export.
 type example struct {
 	name      string
 	Tolerance float64
@@ -30,7 +29,7 @@ type example struct {
 	datatypes map[string]string
 }
 
-// rows returns how many rows the recorded answers have.
+// rows returns the number of rows of the recorded answers.
 func (e *example) rows() int {
 	for _, rows := range e.Inputs {
 		return len(rows)
@@ -38,9 +37,9 @@ func (e *example) rows() int {
 	return 0
 }
 
-// TestExamples serves the models in the examples, and compares with what the libraries
-// that trained them answered: all rows at once, and one by one by several callers. The
-// programs beside them print what their README.md shows.
+// TestExamples serves the models in the examples and compares with the answers of the libraries
+// that trained them: all rows in one request, and one by one from several callers. The programs
+// beside the models must print the text in their README.md.
 func TestExamples(t *testing.T) {
 	examples := readExamples(t)
 	data, _ := served(t, *examplesDir, "")
@@ -107,7 +106,7 @@ func readExamples(t *testing.T) []*example {
 	return list
 }
 
-// describe asks for the datatypes of the inputs.
+// describe gets the datatypes of the inputs.
 func (e *example) describe(t *testing.T, c *client.Client) {
 	t.Helper()
 	meta, err := c.ModelMetadata(t.Context(), e.name, 0)
@@ -120,7 +119,7 @@ func (e *example) describe(t *testing.T, c *client.Client) {
 	}
 }
 
-// check asks for the rows from one to before another, and compares the answers.
+// check sends the rows from one number to before another, and compares the answers.
 func (e *example) check(t *testing.T, c *client.Client, from, to int) {
 	t.Helper()
 	type tensor struct {
@@ -162,8 +161,8 @@ func (e *example) check(t *testing.T, c *client.Client, from, to int) {
 	}
 }
 
-// near reports where the elements of two tensors differ by more than the tolerance, which
-// is relative above 1.
+// near returns an error with the elements of two tensors that differ by more than the tolerance,
+// which is relative above 1.
 func (e *example) near(want, got []any) error {
 	want, got = flat(want), flat(got)
 	if len(want) != len(got) {

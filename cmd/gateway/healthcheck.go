@@ -11,8 +11,8 @@ func newHealthcheck() *cobra.Command {
 	var conn connection
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Exit with 0 if a gateway is ready, else with 1",
-		Long:  "Exit with 0 if a gateway is ready, else with 1. It asks the admin port, or the data port if --data is given.",
+		Short: "Check whether a gateway is ready: exit code 0 if it is, else 1",
+		Long:  "Check whether a gateway is ready. The exit code is 0 if it is, else 1. The command asks the admin port, or the data port if --data is given.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, ctx, done, err := conn.open(cmd)

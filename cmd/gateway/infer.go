@@ -13,10 +13,10 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// maxShownBytes is how much of a made request is shown.
+// maxShownBytes is the max number of bytes of a generated request that is shown.
 const maxShownBytes = 2000
 
-// inferCommand is one call of gateway infer.
+// inferCommand is a call of gateway infer.
 type inferCommand struct {
 	conn    connection
 	model   string
@@ -34,8 +34,8 @@ func newInfer() *cobra.Command {
 		Short: "Send a request to a running gateway and print the answer",
 		Long: `Send a request to a running gateway and print the answer.
 
---example makes a valid request from the model's metadata and shows it on
-standard error, so that standard output holds the answer alone.`,
+--example makes a valid request from the model's metadata. It is shown on standard error, so
+that standard output has only the answer.`,
 		Args:              oneModel,
 		ValidArgsFunction: c.conn.completeModels,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,7 +47,7 @@ standard error, so that standard output holds the answer alone.`,
 	f := cmd.Flags()
 	f.Int64Var(&c.version, "version", 0, "the version to ask for (default: the gateway picks)")
 	f.BoolVar(&c.example, "example", false, "make a valid request, show it and send it")
-	f.Int64Var(&c.rows, "rows", 1, "rows of the example, where the model takes a varying number")
+	f.Int64Var(&c.rows, "rows", 1, "rows of the example, if the model takes a variable number of rows")
 	f.StringVar(&c.json, "json", "", "the request's JSON body")
 	f.StringVar(&c.file, "file", "", "a file with the request's JSON body; - for standard input")
 	return cmd
@@ -123,7 +123,7 @@ func shown(body []byte) string {
 	return fmt.Sprintf("%s… (%d bytes in all)", body[:maxShownBytes], len(body))
 }
 
-// servedText says what served a request: "version 2, route iris@7 (sticky)".
+// servedText describes what served a request: "version 2, route iris@7 (sticky)".
 func servedText(h http.Header) string {
 	return fmt.Sprintf("version %s, route %s (%s)", h.Get("Sluice-Version"), h.Get("Sluice-Route"), h.Get("Sluice-Reason"))
 }

@@ -15,7 +15,7 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// predictor is a data plane with the model iris. It remembers what it was sent.
+// predictor is a data plane with the model iris. It records the last request.
 func predictor(t *testing.T, inputs ...client.TensorMetadata) (url string, sent *string) {
 	t.Helper()
 	sent = new(string)

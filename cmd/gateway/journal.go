@@ -17,10 +17,10 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// eventPage is how many events are asked for at once.
+// eventPage is the number of events in one request.
 const eventPage = 1_000
 
-// journalCommand is one call of gateway journal.
+// journalCommand is a call of gateway journal.
 type journalCommand struct {
 	conn   connection
 	out    output
@@ -31,22 +31,22 @@ type journalCommand struct {
 	since  string
 	until  string
 	every  time.Duration
-	titled bool // the titles of the columns are printed
+	titled bool // the titles of the columns are already printed
 }
 
 func newJournal() *cobra.Command {
 	var j journalCommand
 	cmd := &cobra.Command{
 		Use:   "journal",
-		Short: "Print who changed what, and why",
-		Long: `Print the changes that the gateway's journal holds, the oldest first.
+		Short: "Print the journal of changes, with their authors and reasons",
+		Long: `Print the changes in the gateway's journal, the oldest first.
 
-A time is one of RFC 3339, such as 2026-11-30T12:00:00Z, or how long ago it was,
-such as 2h. A type that ends in a dot stands for all that begin with it:
---type version. prints what was loaded, replaced, retired, unloaded and failed.
+A time is in RFC 3339, such as 2026-11-30T12:00:00Z, or how long ago it was, such as 2h. A
+type that ends in a dot stands for all types that start with it: --type version. prints the
+events of versions that were loaded, replaced, retired, unloaded, or that failed.
 
--o json prints a list as the control API answers it, and with --follow an event
-on each line.`,
+-o json prints a list in the form of the control API. With --follow it prints an event on
+each line.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return j.run(cmd) },
 	}
@@ -55,12 +55,12 @@ on each line.`,
 	f := cmd.Flags()
 	f.Int64Var(&j.after, "after", 0, "only events after the one with this number")
 	f.IntVar(&j.limit, "limit", 0, "at most this many (default: all)")
-	f.BoolVar(&j.follow, "follow", false, "go on with what is added, until interrupted")
-	f.DurationVar(&j.every, "interval", time.Second, "with --follow, how long to wait before asking for more")
-	f.StringVar(&j.filter.Subject, "subject", "", "only of what this names, routes/iris for example; models/iris/ for all versions of a model")
-	f.StringSliceVar(&j.filter.Types, "type", nil, "only of these types, with commas between them or given again")
-	f.StringVar(&j.since, "since", "", "only from this time on")
-	f.StringVar(&j.until, "until", "", "only up to this time")
+	f.BoolVar(&j.follow, "follow", false, "wait for new events and print them, until interrupted")
+	f.DurationVar(&j.every, "interval", time.Second, "with --follow, the time between two requests for new events")
+	f.StringVar(&j.filter.Subject, "subject", "", "only events about this subject, for example routes/iris, or models/iris/ for all versions of a model")
+	f.StringSliceVar(&j.filter.Types, "type", nil, "only events of these types, separated by commas (repeatable)")
+	f.StringVar(&j.since, "since", "", "only events from this time on")
+	f.StringVar(&j.until, "until", "", "only events up to this time")
 	cmd.AddCommand(newJournalVerify(&j.conn, &j.out))
 	return cmd
 }
@@ -83,7 +83,7 @@ func (j *journalCommand) run(cmd *cobra.Command) error {
 	case j.follow && !j.out.people() && j.out.format != formJSON:
 		return usageError{"--follow prints a table or json"}
 	case slices.Contains(j.filter.Types, ""):
-		return usageError{"--type: expected a type, such as route.set, or the beginning of one with its dot"}
+		return usageError{"--type: expected a type such as route.set, or the first part of one with its dot, such as route."}
 	}
 	if err := j.times(time.Now()); err != nil {
 		return err
@@ -128,8 +128,8 @@ func (j *journalCommand) times(now time.Time) (err error) {
 	return nil
 }
 
-// timeFlag reads a time that a flag gives, or how long ago it was. Without a text it
-// is the zero time.
+// timeFlag parses the value of a flag: a time, or how long ago it was. It returns the zero time for
+// an empty text.
 func timeFlag(name, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -143,14 +143,14 @@ func timeFlag(name, text string, now time.Time) (time.Time, error) {
 	return time.Time{}, usageError{fmt.Sprintf("--%s %s: expected a time such as 2026-11-30T12:00:00Z, or how long ago it was, such as 2h", name, text)}
 }
 
-// each hands on what there is after the last event, and returns the new last one.
+// each calls do with the events after the last one, and returns the number of the new last one.
 func (j *journalCommand) each(ctx context.Context, cl *client.Client, do func([]api.Event) error) (last int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, j.conn.timeout)
 	defer cancel()
 	return eachEvent(ctx, cl, j.after, j.limit, j.filter, do)
 }
 
-// goOn prints until the command is interrupted, which is how it is meant to end.
+// goOn prints new events until the command is interrupted, which is its normal end.
 func (j *journalCommand) goOn(cmd *cobra.Command, cl *client.Client) error {
 	ctx := cmd.Context()
 	tick := time.NewTicker(j.every)
@@ -177,11 +177,11 @@ func (j *journalCommand) goOn(cmd *cobra.Command, cl *client.Client) error {
 	}
 }
 
-// eventColumns are of fixed widths, since what follows is not known yet.
+// eventColumns have fixed widths, since later events are not known yet.
 const eventColumns = "%-6s  %-19s  %-20s  %-24s  %-20s  %-24s  %s\n"
 
-// print prints events, with the titles of the columns before the first, and the
-// titles alone if there are none yet.
+// print prints events, with the titles of the columns before the first event. Without events it
+// prints only the titles.
 func (j *journalCommand) print(w io.Writer, events []api.Event) error {
 	var b strings.Builder
 	if !j.titled && j.out.people() {
@@ -205,7 +205,7 @@ func (j *journalCommand) print(w io.Writer, events []api.Event) error {
 	return err
 }
 
-// quoted keeps a reason apart from what stands beside it.
+// quoted puts a reason into quotes, to separate it from its neighbours.
 func quoted(reason string) string {
 	if reason == "" {
 		return "-"
@@ -213,8 +213,8 @@ func quoted(reason string) string {
 	return `"` + oneLine(reason) + `"`
 }
 
-// eachEvent hands on the events after a number that a filter chooses, a page at a
-// time, up to limit unless that is 0. It returns the number of the last one that was handed on.
+// eachEvent calls do with the events after a number that match a filter, page by page, up to limit
+// events (0: all). It returns the number of the last event.
 func eachEvent(ctx context.Context, cl *client.Client, after int64, limit int, filter client.EventFilter, do func([]api.Event) error) (last int64, err error) {
 	for left := limit; ; {
 		page := eventPage
@@ -235,7 +235,7 @@ func eachEvent(ctx context.Context, cl *client.Client, after int64, limit int, f
 	}
 }
 
-// eventActor is who made a change; a name that no token shows says so.
+// eventActor returns the author of a change, with "(unverified)" if no token proves the name.
 func eventActor(e *api.Event) string {
 	if e.Origin != api.OriginAPI {
 		return oneLine(cmp.Or(e.Actor.Actor, e.Origin))
@@ -248,8 +248,8 @@ func eventActor(e *api.Event) string {
 
 func routeSubject(name string) string { return "routes/" + name }
 
-// eventRevision returns the revision of a route that an event made or, where it
-// deleted the route, ended; 0 if there is none.
+// eventRevision returns the revision of a route that an event made or, if it deleted the route,
+// ended. It returns 0 if there is none.
 func eventRevision(e *api.Event) int64 {
 	for _, text := range []json.RawMessage{e.After, e.Before} {
 		if route, err := routeState(text); err == nil && route != nil {
@@ -270,11 +270,11 @@ func newRouteHistory(conn *connection, out *output) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "history ROUTE",
-		Short: "Print who changed a route, how and why",
+		Short: "Print the changes of a route, with their authors and reasons",
 		Args:  oneRoute, ValidArgsFunction: conn.completeRoutes,
 		RunE: func(cmd *cobra.Command, args []string) error { return routeHistory(cmd, conn, out, args[0], limit) },
 	}
-	cmd.Flags().IntVarP(&limit, "number", "n", 20, "the last so many changes; 0 for all")
+	cmd.Flags().IntVarP(&limit, "number", "n", 20, "how many of the last changes to print; 0 for all")
 	return cmd
 }
 
@@ -301,7 +301,7 @@ func routeHistory(cmd *cobra.Command, conn *connection, out *output, name string
 	if err != nil {
 		return err
 	}
-	if len(list) == 0 { // a name that is no route at all is a mistake
+	if len(list) == 0 { // an unknown name is an error
 		if _, err := cl.Route(ctx, name); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ const journalLines = `1       2026-05-04 03:02:01  route.set             routes/
 3       2026-05-04 03:04:01  model.loaded          models/wine               eve (unverified)      -                         {"version":4}
 `
 
-// journalFold has an event that is about no route.
+// journalFold has an event that is not about a route.
 func journalFold() *fold {
 	f := newFold()
 	f.events = append(f.events, api.Event{
@@ -62,7 +62,7 @@ func TestJournalOfManyPages(t *testing.T) {
 			t.Errorf("%v gives %d lines from %d pages, want %d from %d", args, n, pages, want, wantPages)
 		}
 	}
-	count(2*eventPage+5, 4) // the last is empty: of large events a page has fewer
+	count(2*eventPage+5, 4) // the last page is empty: a page of large events has fewer
 	count(eventPage+5, 3, "--after", strconv.Itoa(eventPage))
 	count(eventPage+1, 2, "--limit", strconv.Itoa(eventPage+1))
 	count(3, 1, "--limit", "3")
@@ -77,7 +77,7 @@ func TestJournalFollow(t *testing.T) {
 		f.fails = 3
 		f.before = func(f *fold, _ string) {
 			switch polls++; polls {
-			case 2: // something comes while it is followed
+			case 2: // an event is added while the command follows
 				f.put(api.Route{Name: "wine", Variants: []api.Variant{variant(4, 100, "stable")}}, api.OriginFile, api.Actor{})
 			case 4:
 				cancel()

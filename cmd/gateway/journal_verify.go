@@ -15,15 +15,16 @@ func newJournalVerify(conn *connection, out *output) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Read the whole journal, and say whether it is what was written",
-		Long: `Have the gateway read its whole journal: each file of archived events against its
-hash, and the chain of hashes from the first event to the last.
+		Short: "Check that the whole journal is intact",
+		Long: `Check that the whole journal is intact. The gateway reads each file of archived
+events and compares it with its hash, and checks the chain of hashes from the first event to
+the last.
 
-With --data-dir the journal in a folder is read, that of a backup for example or
-of a gateway that does not run.
+With --data-dir the command reads the journal in a folder itself, for example a backup or
+the journal of a gateway that does not run.
 
-The hash of the last event is printed. It stands for all events up to there: a copy
-of it that is kept elsewhere shows whether a journal was written anew.`,
+The command prints the hash of the last event, which covers all events up to there. If you
+keep a copy of it elsewhere, you can find out whether a journal was rewritten.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
@@ -36,7 +37,7 @@ of it that is kept elsewhere shows whether a journal was written anew.`,
 			err = out.print(cmd.OutOrStdout(), report, func(b *strings.Builder) {
 				fmt.Fprintf(b, "%d events, %d archived segments, last hash %s\n", report.Events, report.Segments, report.Hash)
 				if report.Unnamed > 0 {
-					fmt.Fprintf(b, "%d files of segments that the journal does not use, left by a crash or a restore\n", report.Unnamed)
+					fmt.Fprintf(b, "%d segment files are not part of the journal; a crash or a restore left them\n", report.Unnamed)
 				}
 			})
 			if report.Problem != "" {
@@ -45,7 +46,7 @@ of it that is kept elsewhere shows whether a journal was written anew.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&dir, "data-dir", "", "the folder of a journal that no gateway has open")
+	cmd.Flags().StringVar(&dir, "data-dir", "", "the folder of a journal that is not open in a gateway")
 	return cmd
 }
 

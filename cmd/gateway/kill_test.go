@@ -29,8 +29,7 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// kills is how often TestKill kills the gateway: the default keeps the whole run
-// of the tests short.
+// kills is how often TestKill kills the gateway. The default keeps the whole test run short.
 var kills = flag.Int("kills", 15, "how often TestKill kills the gateway")
 
 // asGateway makes this test's binary the gateway: its arguments, one a line.
@@ -42,21 +41,21 @@ type killed struct {
 	process     *exec.Cmd
 	data, admin string
 
-	events  []api.Event // of the journal, as far as it has been read
-	routes  *routes.Set // what they make
+	events  []api.Event // of the journal, as far as it was read
+	routes  *routes.Set // the state that the events make
 	writers []*writer
 }
 
-// writer puts one route again and again. Each body of it is another one: its n is
-// in the weights, in the name of a header, and in a sample.
+// writer sets one route again and again, each time with another body: its n is in the weights, in
+// the name of a header, and in a sample.
 type writer struct {
 	route        string
 	acknowledged int64 // the revision of the last change that was answered
-	n            int   // of the last body that was sent
+	n            int   // the number of the last body that was sent
 }
 
-// TestKill kills the gateway while two writers change routes. What was
-// acknowledged is there after the next start, whole, and serves the same keys.
+// TestKill kills the gateway while two writers change routes. Acknowledged changes must be complete
+// after the next start, and serve the same keys.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	for version := range int64(3) {
@@ -149,7 +148,7 @@ func (k *killed) run(t *testing.T, after time.Duration) {
 			}
 		})
 	}
-	time.Sleep(after) // when, is what this test varies
+	time.Sleep(after) // the test varies this time
 	k.stop(t)
 	wg.Wait()
 }
@@ -200,14 +199,14 @@ func (k *killed) call(method, url string, body io.Reader, answer any, headers ..
 	return json.Unmarshal(text, answer)
 }
 
-// check holds what the gateway says after a start against what it acknowledged.
+// check compares the state of the gateway after a start with the changes that it acknowledged.
 func (k *killed) check(t *testing.T) {
 	t.Helper()
 	var events []api.Event
 	if err := k.call(http.MethodGet, fmt.Sprintf("%s/api/v1/journal?limit=10000&after=%d", k.admin, max(0, len(k.events)-1)), nil, &events); err != nil {
 		t.Fatal(err)
 	}
-	if last := len(k.events) - 1; last >= 0 { // still there, as it was
+	if last := len(k.events) - 1; last >= 0 { // it must be unchanged
 		if diff := cmp.Diff(k.events[last:last+1], events[:min(1, len(events))]); diff != "" {
 			t.Fatalf("the last event before the kill: %s", diff)
 		}
@@ -228,9 +227,9 @@ func (k *killed) check(t *testing.T) {
 	}
 }
 
-// checkStart holds that the start after a kill says between when the gateway ended.
-// events are those that have not been looked at; what was written before the kill, and
-// perhaps never acknowledged, stands before the start.
+// checkStart checks that the start after a kill has the time between which the gateway ended.
+// events are the new ones. Events from before the kill, perhaps never acknowledged, are before the
+// start.
 func (k *killed) checkStart(t *testing.T, events []api.Event) {
 	t.Helper()
 	before := slices.Clone(k.events)
@@ -271,7 +270,7 @@ func (k *killed) checkRoute(t *testing.T, w *writer) {
 	if diff := cmp.Diff(state.Route, served); diff != "" {
 		t.Errorf("what serves is not what the journal says: %s", diff)
 	}
-	// The change that was under way when the gateway was killed may be there or not.
+	// The change in progress when the gateway was killed may or may not be there.
 	n := w.n
 	if served.Revision == w.acknowledged {
 		n--
@@ -289,7 +288,7 @@ func (k *killed) checkRoute(t *testing.T, w *writer) {
 	}
 }
 
-// checkKey sends a request with a key, which the version must serve whose slot it is.
+// checkKey sends a request with a key. The version with the slot of the key must serve it.
 func (k *killed) checkKey(t *testing.T, state api.RouteState, key string) {
 	t.Helper()
 	number, want := slot.Slot(state.Seed, key), int64(0)

@@ -1,7 +1,7 @@
-// Command gateway serves ONNX models and talks to gateways that do.
+// Command gateway serves ONNX models, and controls running gateways.
 //
-// There is a file for each group of commands, and most of their lines are tables and texts for
-// people. What a command does is in app, offline and client.
+// There is a file for each group of commands. Most of their lines are tables and texts for people.
+// The work of a command is in app, offline and client.
 package main
 
 import (
@@ -24,20 +24,20 @@ import (
 const (
 	exitOK     = 0
 	exitFailed = 1
-	exitUsage  = 2 // the command line makes no sense
+	exitUsage  = 2 // the command line is not valid
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	context.AfterFunc(ctx, stop) // a second signal ends the process immediately
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, terminal))
 }
 
-// run executes a command line and returns the exit code. isTerminal reports whether
-// somebody sits at the other end of a stream.
+// run executes a command line and returns the exit code. isTerminal reports whether a stream is a
+// terminal.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer, isTerminal func(stream any) bool) int {
 	root := newRoot(isTerminal) //nolint:contextcheck // its commands get ctx from ExecuteContext
-	started := false            // the command line made sense
+	started := false            // the command line was valid
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -54,21 +54,20 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	return exitFailed
 }
 
-// usageError is a command line that makes no sense in a way that only the
-// command itself can tell.
+// usageError is an error in the command line that only the command itself can detect.
 type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text }
 
-// errorText returns an error on one line, and the problems of a configuration on
-// one line each, in the form that editors jump to.
+// errorText returns an error on one line. The problems of a configuration are on a line each, in
+// the form that editors can jump to.
 func errorText(err error) string {
 	if problems, ok := errors.AsType[config.Problems](err); ok {
 		return problems.Error()
 	}
 	text := "gateway: " + strings.ReplaceAll(err.Error(), "\n", "; ")
 	if answer, ok := errors.AsType[*client.Error](err); ok && answer.Status == http.StatusUnauthorized {
-		text += "; the token is read from $SLUICE_TOKEN"
+		text += "; the command reads the token from $SLUICE_TOKEN"
 	}
 	return text
 }

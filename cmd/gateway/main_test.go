@@ -16,14 +16,13 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// result is what a command line did.
+// result is the result of a command line.
 type result struct {
 	code        int
 	out, errOut string
 }
 
-// command runs a command line with an empty environment but for env, a list of
-// names and values.
+// command runs a command line. Its environment has only env, a list of names and values.
 func command(t *testing.T, in string, args []string, env ...string) result {
 	t.Helper()
 	for _, name := range []string{"SLUICE_ADMIN", "SLUICE_DATA", "SLUICE_TOKEN"} {
@@ -47,10 +46,10 @@ func expectLines(t *testing.T, got result, lines ...string) {
 	}
 }
 
-// watched says of any stream that somebody sits at its other end.
+// watched says that any stream is a terminal.
 func watched(any) bool { return true }
 
-// gateway answers by "METHOD path"; what it does not know is 404.
+// gateway answers by "METHOD path", and anything else with 404.
 func gateway(t *testing.T, routes map[string]http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -145,14 +144,14 @@ func TestCheck(t *testing.T) {
 			t.Errorf("problem %d is %q, want %q", i, lines[i], want)
 		}
 	}
-	// A flag completes a file as it does for serve.
+	// Flags complete a file as for serve.
 	if got := command(t, "", []string{"check", "-c", file(""), "--model-repository", "models"}); got.code != exitOK {
 		t.Errorf("an empty file with a flag: %+v", got)
 	}
 	if got := command(t, "", []string{"check", "-c", "none.yaml"}); got.code != exitFailed {
 		t.Errorf("no file: %+v", got)
 	}
-	// What else the file names is looked at too.
+	// The other files that the file names are checked too.
 	profile := file("{\"format\":\"sluice.io/profile/v0\"}")
 	watched := file("repository: {path: models}\nmodels: {a: {drift: {profile: none.json}}, b: {drift: {profile: " + profile + "}}}\n")
 	got = command(t, "", []string{"check", "-c", watched})
@@ -161,7 +160,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// What a file names and the repository lacks is found with its line.
+// Names in a file that are not in the repository are reported with their line.
 func TestCheckLooksAtTheRepository(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"iris/1", "iris/2", "wine/1"} {
@@ -302,7 +301,7 @@ Warm-up:        ok
 Provider:       cuda arena=1 device_id=0
 Provider:       cpu
 Ignored files:  config.pbtxt
-ZipMap:         cut off, so that these outputs are tensors: scores
+ZipMap:         removed, so that these outputs are tensors: scores
 Labels from:    ZipMap
 Profile:        from the version folder, sha256:77
 Input:          x FP32[-1,4] (batch)

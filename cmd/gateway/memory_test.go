@@ -21,14 +21,14 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// TestHostileBodiesTakeNoMoreThanTheyMay sends many bodies that could become large,
-// to every endpoint that reads one, and looks at the process from outside. What they
-// ask for together is a gigabyte and more. The race detector keeps memory of its own.
+// TestHostileBodiesTakeNoMoreThanTheyMay sends many bodies that could become large to every
+// endpoint that reads one, and measures the process from outside. Together they ask for more than a
+// gigabyte. The race detector would add memory of its own.
 func TestHostileBodiesTakeNoMoreThanTheyMay(t *testing.T) {
 	const (
 		mib     = 1 << 20
 		budget  = 64 * mib
-		most    = budget*3/2 + 64*mib // the margin is Go's own, and the connections'
+		most    = budget*3/2 + 64*mib // a margin for Go and the connections
 		inflate = 4 * mib
 		clients = 12 // of each kind
 		each    = 3  // requests of a client
@@ -106,7 +106,7 @@ func TestHostileBodiesTakeNoMoreThanTheyMay(t *testing.T) {
 		for range clients {
 			hostile.Go(func() {
 				for range each {
-					_, _ = k.post(kind.path, kind.coding, kind.body) // whatever becomes of it
+					_, _ = k.post(kind.path, kind.coding, kind.body) // any result is fine
 				}
 			})
 		}
@@ -132,8 +132,8 @@ func zip(plain []byte, deflate bool) []byte {
 	return out.Bytes()
 }
 
-// post sends a body to the data plane and returns the status of the answer. The error has
-// the text of one that is not 200.
+// post sends a body to the data plane and returns the status of the answer, and an error with its
+// text if it is not 200.
 func (k *killed) post(path, coding string, body []byte) (status int, err error) {
 	req, err := http.NewRequest(http.MethodPost, k.data+path, bytes.NewReader(body))
 	if err != nil {
@@ -155,7 +155,7 @@ func (k *killed) post(path, coding string, body []byte) (status int, err error) 
 	return resp.StatusCode, err
 }
 
-// resident returns the bytes of the gateway that are in memory.
+// resident returns the resident memory of the gateway in bytes.
 func (k *killed) resident(t *testing.T) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", k.process.Process.Pid))

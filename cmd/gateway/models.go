@@ -26,24 +26,24 @@ func newModels() *cobra.Command {
 		Args:  onlyCommands,
 		RunE:  listed,
 	}
-	// A load takes as long as its model is large.
+	// A large model takes long to load.
 	conn.flags(cmd, 10*time.Minute)
 	out.flags(cmd)
 	list := &cobra.Command{Use: "list", Short: "List every version of every model", Args: cobra.NoArgs, RunE: listed}
 	describe := &cobra.Command{
-		Use: "describe MODEL", Short: "Show all that is known about a model", Args: oneModel, ValidArgsFunction: conn.completeModels,
+		Use: "describe MODEL", Short: "Show the details of a model", Args: oneModel, ValidArgsFunction: conn.completeModels,
 		RunE: modelsRun(&conn, &out, printDetails, func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error) {
 			return c.Model(ctx, name)
 		}),
 	}
 	load := &cobra.Command{
-		Use: "load MODEL", Short: "Load a model, or its newer files (explicit model control)", Args: oneModel, ValidArgsFunction: conn.completeModels,
+		Use: "load MODEL", Short: "Load a model, or load its newer files (explicit model control)", Args: oneModel, ValidArgsFunction: conn.completeModels,
 		RunE: modelsRun(&conn, &out, printVersions, func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error) {
 			return c.Load(ctx, name)
 		}),
 	}
 	unload := &cobra.Command{
-		Use: "unload MODEL", Short: "Take a model out of service (explicit model control)", Args: oneModel, ValidArgsFunction: conn.completeModels,
+		Use: "unload MODEL", Short: "Unload a model (explicit model control)", Args: oneModel, ValidArgsFunction: conn.completeModels,
 		RunE: modelsRun(&conn, &out, printVersions, func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error) {
 			return c.Unload(ctx, name)
 		}),
@@ -52,8 +52,8 @@ func newModels() *cobra.Command {
 	return cmd
 }
 
-// modelsRun makes a command's run of a call that answers with versions and of
-// how to print them for people. The call gets the first argument, if any.
+// modelsRun makes the RunE of a command from a call that returns versions and a function that
+// prints them for people. The call gets the first argument, "" if there is none.
 func modelsRun(
 	conn *connection, out *output, text printer,
 	call func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error),
@@ -79,8 +79,8 @@ func modelsRun(
 	}
 }
 
-// warnsOfRepository makes a run of a command say, after what it prints, what lies in the
-// repository and is not served. A gateway that does not tell has no warnings.
+// warnsOfRepository adds warnings to the RunE of a command: what is in the repository and is not
+// served. It prints none if the gateway's status cannot be read.
 func warnsOfRepository(run func(*cobra.Command, []string) error, conn *connection) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := run(cmd, args); err != nil {

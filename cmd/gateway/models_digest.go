@@ -12,15 +12,15 @@ func newModelsDigest() *cobra.Command {
 	var out output
 	cmd := &cobra.Command{
 		Use:   "digest FOLDER",
-		Short: "Print the digest of a version's folder, and the one that earlier journals have",
-		Long: `Print the digest of a version's folder, models/iris/2 for example, without a gateway.
-It is over the model file, the data that this names in other files, and labels.txt.
-Journals of earlier versions have one over all files of the folder. Both are the same
-unless there are other files, a profile.json for example; then both are printed, so that
-what an old journal says can be recognised.`,
+		Short: "Print the digest of a version's folder, in the current and in the former form",
+		Long: `Print the digest of a version's folder, for example models/iris/2, without a
+gateway. It covers the model file, the external data files that it names, and labels.txt.
+Journals of earlier releases have a digest over all files of the folder. The two differ only
+if there are other files, for example a profile.json. Then the command prints both, so that
+you can find the digests of an old journal.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{"name one folder: " + cmd.CommandPath() + " models/iris/2"}
+				return usageError{"expected one folder: " + cmd.CommandPath() + " models/iris/2"}
 			}
 			return nil
 		},
@@ -35,7 +35,7 @@ what an old journal says can be recognised.`,
 			return out.print(cmd.OutOrStdout(), d, func(b *strings.Builder) {
 				line(b, "Digest", d.Digest)
 				if d.Former != d.Digest {
-					line(b, "Former digest", d.Former+" (of all files, in journals of earlier versions)")
+					line(b, "Former digest", d.Former+" (over all files, in journals of earlier releases)")
 				}
 			})
 		},

@@ -75,7 +75,7 @@ func printDetail(b *strings.Builder, d *api.ModelDetail) {
 	}
 	line(b, "Ignored files", strings.Join(d.Ignored, ", "))
 	if len(d.ZipMaps) > 0 {
-		line(b, "ZipMap", "cut off, so that these outputs are tensors: "+strings.Join(d.ZipMaps, ", "))
+		line(b, "ZipMap", "removed, so that these outputs are tensors: "+strings.Join(d.ZipMaps, ", "))
 	}
 	line(b, "Labels from", strings.Join(d.LabelsFrom, ", "))
 	if p := d.Profile; p != nil {
@@ -99,7 +99,7 @@ func printTensors(b *strings.Builder, title string, tensors []api.Tensor) {
 	}
 }
 
-// labelsText shows the first labels of an output's classes.
+// labelsText shows the first labels of an output.
 func labelsText(labels []string) string {
 	const most = 10
 	switch n := len(labels); {
@@ -112,7 +112,7 @@ func labelsText(labels []string) string {
 	}
 }
 
-// line prints a title and its text where there is any.
+// line prints a title and its text, and nothing if the text is empty.
 func line(b *strings.Builder, title, text string) {
 	if text != "" {
 		fmt.Fprintf(b, "%s:\t%s\n", title, text)
@@ -145,10 +145,10 @@ func versionText(v *api.ModelStatus) string {
 	return strconv.FormatInt(v.Version, 10)
 }
 
-// batchingText says in two words or so whether a version is batched, and why.
+// batchingText summarizes in two words or so whether a version is batched, and why.
 func batchingText(s api.BatchingStatus) string {
 	switch {
-	case s.Summary != "": // a gateway of an older release has none
+	case s.Summary != "": // older releases do not send one
 		return s.Summary
 	case s.Enabled:
 		return "yes"
@@ -157,7 +157,7 @@ func batchingText(s api.BatchingStatus) string {
 	}
 }
 
-// batchingDetail adds the most rows, the reason in a sentence, and what to do.
+// batchingDetail adds the max rows, the reason in a sentence, and what to do.
 func batchingDetail(s api.BatchingStatus) string {
 	text := batchingText(s)
 	if s.Enabled {
@@ -169,8 +169,8 @@ func batchingDetail(s api.BatchingStatus) string {
 	return text
 }
 
-// runTimeText is one line of what is known of a shape: "x[-1,16] 4µs + 850ns a row,
-// in 1000 runs of 1 to 64 rows; 5.2 times the rows in runs of 80; joined".
+// runTimeText describes the run times of a shape on one line: "x[-1,16] 4µs + 850ns a row, in 1000
+// runs of 1 to 64 rows; 5.2 times the rows in runs of 80; joined".
 func runTimeText(r *api.RunTime) string {
 	text := fmt.Sprintf("%s %v", r.Shape, time.Duration(r.Fixed))
 	if r.MinRows < r.MaxRows {

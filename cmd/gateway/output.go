@@ -16,18 +16,18 @@ import (
 // The forms of output.
 const (
 	formTable = "table" // columns for people
-	formWide  = "wide"  // more of them
-	formJSON  = "json"  // as the control API answers it
+	formWide  = "wide"  // more columns
+	formJSON  = "json"  // the document of the control API
 	formYAML  = "yaml"  // the same document
-	formName  = "name"  // a name on each line
+	formName  = "name"  // one name a line
 )
 
-// output is the form of what a command prints.
+// output is the form of a command's output.
 type output struct{ format string }
 
 func (o *output) flags(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVarP(&o.format, "output", "o", formTable,
-		"table, wide, name, or json or yaml of what the control API answers")
+		"the form of the output: table, wide, name, or json or yaml with the answer of the control API")
 }
 
 func (o *output) check() error {
@@ -43,8 +43,7 @@ func (o *output) people() bool { return o.format == formTable || o.format == for
 
 func (o *output) wide() bool { return o.format == formWide }
 
-// print writes a document as JSON or YAML, the names in it, or what text says of it for
-// people.
+// print writes a document as JSON or YAML, only its names, or what text writes for people.
 func (o *output) print(w io.Writer, doc any, text func(b *strings.Builder)) error {
 	switch o.format {
 	case formJSON:
@@ -84,11 +83,11 @@ func printYAML(w io.Writer, doc any) error {
 	return enc.Close()
 }
 
-// inBlocks takes the braces and quotes of JSON away where YAML needs none.
+// inBlocks removes the braces and quotes of JSON if YAML does not need them.
 func inBlocks(n *yaml.Node) {
 	if n.Style = 0; n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
 		n.SetString(n.Value)
-		switch strings.ToLower(n.Value) { // readers of YAML 1.1 take these for booleans
+		switch strings.ToLower(n.Value) { // YAML 1.1 reads these as booleans
 		case "y", "n", "yes", "no", "on", "off":
 			n.Style = yaml.DoubleQuotedStyle
 		}
@@ -98,11 +97,11 @@ func inBlocks(n *yaml.Node) {
 	}
 }
 
-// printNames writes a name on each line, in the form in which commands take it.
+// printNames writes a name on each line, in the form that commands take.
 func printNames(w io.Writer, doc any) error {
 	names, ok := namesIn(doc)
 	if !ok {
-		return usageError{"-o name: this command prints nothing that has a name"}
+		return usageError{"-o name: the output of this command has no names"}
 	}
 	for _, name := range names {
 		if _, err := fmt.Fprintln(w, oneLine(name)); err != nil {
@@ -112,7 +111,7 @@ func printNames(w io.Writer, doc any) error {
 	return nil
 }
 
-// namesIn returns the names in a document; it is not ok if none has one.
+// namesIn returns the names in a document; ok is false if it has none.
 func namesIn(doc any) (names []string, ok bool) {
 	switch d := doc.(type) {
 	case []api.ModelStatus:

@@ -58,7 +58,7 @@ true   -        -       UNAVAILABLE  -       -         -          -           - 
 `, "models", "-o", "yaml")
 	f("iris version 1 loaded\nroute a differs\n", "reload")
 	got := command(t, "", []string{"reload", "-o", "name", "--admin", url})
-	expect(t, result{exitUsage, "", "gateway: -o name: this command prints nothing that has a name\n"}, got)
+	expect(t, result{exitUsage, "", "gateway: -o name: the output of this command has no names\n"}, got)
 }
 
 func TestConfig(t *testing.T) {

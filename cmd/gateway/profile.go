@@ -20,7 +20,7 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// profileCommand is one call of gateway profile.
+// profileCommand is a call of gateway profile build.
 type profileCommand struct {
 	file       string // "-": standard input
 	out        string // "": standard output
@@ -36,13 +36,13 @@ func newProfile() *cobra.Command {
 	var c profileCommand
 	cmd := &cobra.Command{
 		Use:   "profile",
-		Short: "Make, show and compare profiles of the data that models were trained on",
+		Short: "Make, show and compare profiles of training data",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{"say what to do with a profile: build, show or compare"}
+				return usageError{"expected a command: build, show or compare"}
 			}
-			cmd.PrintErrln("gateway: gateway profile DATA.csv is now called gateway profile build DATA.csv")
+			cmd.PrintErrln("gateway: gateway profile DATA.csv is the old form; use gateway profile build DATA.csv")
 			c.file = args[0]
 			return c.run(cmd)
 		},
@@ -57,24 +57,28 @@ func newProfileBuild() *cobra.Command {
 	var c profileCommand
 	cmd := &cobra.Command{
 		Use:   "build DATA.csv [-o FILE]",
-		Short: "Make a profile of the data that a model was trained on",
-		Long: `Make a profile of the data that a model was trained on, with which a gateway
-compares what the model is asked and what it answers.
+		Short: "Make a profile of a model's training data",
+		Long: `Make a profile of a model's training data. A gateway compares requests and answers
+with it to detect drift.
 
-The file is read once, in bounded memory; - is standard input. With a model its
-columns are matched to the elements of the model's tensors: by --map, by --outputs, or
-by names ("input[3]", or a tensor's name if it has one element). If no column is an
-input by its name, those that are left are the inputs' elements in the file's order, if
-there are as many, with a warning. Outputs are never taken by order: those that
-the file does not have are computed, by running each row through the model, with NaN
-for a missing float; if an integer is missing, so are the outputs of that row. The target
-(--target) and other columns that the model does not know are left out. What became of each
-column is printed. Without a model each column is a tensor with one element.`,
+The command reads the file once, in bounded memory; - is standard input. It prints the use
+of each column.
+
+Without a model, each column is a tensor with one element. With a model, columns are matched
+to the elements of the model's tensors: by --map, by --outputs, or by name ("input[3]", or a
+tensor's name if it has one element). If no column matches an input by name, the remaining
+columns are the inputs' elements in the order of the file, if there are as many, with a
+warning.
+
+Outputs are never matched by order. The command computes the outputs that the file does not
+have: it runs each row through the model, with NaN for a missing float. If an integer is
+missing, the outputs of that row are missing too. The target (--target) and other columns
+that the model does not have are left out.`,
 		Example: `  gateway profile build train.csv --model-repository models --model iris --target species -o models/iris/3/profile.json
   gateway profile build train.csv --columns age,income,score --outputs score -o loans.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{"name one file: " + cmd.CommandPath() + " DATA.csv"}
+				return usageError{"expected one file: " + cmd.CommandPath() + " DATA.csv"}
 			}
 			return nil
 		},
@@ -91,22 +95,22 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&c.out, "output", "o", "", "the file to write (default: standard output)")
 	f.StringVar(&c.repository, "model-repository", "", "the folder of models, with --model")
-	f.StringVar(&c.model, "model", "", "the model whose tensors the columns are: MODEL, whose newest version is looked at, or MODEL/VERSION for that version alone")
+	f.StringVar(&c.model, "model", "", "the model whose tensors the columns hold: MODEL, of which the newest version is read, or MODEL/VERSION to make a profile for only that version")
 	f.StringVar(&c.modelFile, "model-file", "", "a model file instead of one in a repository")
-	f.BoolVar(&c.outputs, "outputs-from-model", true, "run the rows through the model for outputs that the file does not have; =false leaves these out")
-	f.StringToStringVar(&c.mapping, "map", nil, "the place of a column in the model, COLUMN=TENSOR[ELEMENT] (repeatable)")
+	f.BoolVar(&c.outputs, "outputs-from-model", true, "compute outputs that the file does not have, by running the rows through the model; =false leaves them out")
+	f.StringToStringVar(&c.mapping, "map", nil, "the tensor element of a column, COLUMN=TENSOR[ELEMENT] (repeatable)")
 	f.StringSliceVar(&c.options.Columns, "columns", nil, "the columns to read (default: all that hold numbers)")
-	f.StringSliceVar(&c.options.Outputs, "outputs", nil, "the columns that are outputs of the model: COLUMN, or COLUMN=TENSOR[ELEMENT] if it has several")
-	f.StringSliceVar(&c.options.Targets, "target", nil, "columns to leave out: what the model was trained to answer (repeatable)")
+	f.StringSliceVar(&c.options.Outputs, "outputs", nil, "the columns that are outputs of the model: COLUMN, or COLUMN=TENSOR[ELEMENT] if the model has several")
+	f.StringSliceVar(&c.options.Targets, "target", nil, "columns to leave out: the targets of the training (repeatable)")
 	tableFlags(f, &c.options.TableOptions)
-	f.Uint64Var(&c.options.Seed, "seed", 1, "of the choice of rows; the same file and seed give the same bins")
+	f.Uint64Var(&c.options.Seed, "seed", 1, "the seed for sampling rows; the same file and seed give the same bins")
 }
 
-// tableFlags adds the flags that say how a table is read.
+// tableFlags adds the flags for reading a table.
 func tableFlags(f *pflag.FlagSet, o *offline.TableOptions) {
-	f.StringVar(&o.Header, "header", "auto", "whether the first row holds names: yes, no or auto")
-	f.StringSliceVar(&o.Missing, "missing", nil, "texts that stand for a missing value, besides the usual ones")
-	f.BoolVar(&o.TextIsMissing, "text-is-missing", false, "take any text in a column of numbers as a missing value")
+	f.StringVar(&o.Header, "header", "auto", "whether the first row has the names of the columns: yes, no or auto")
+	f.StringSliceVar(&o.Missing, "missing", nil, "more texts that stand for a missing value")
+	f.BoolVar(&o.TextIsMissing, "text-is-missing", false, "treat any text in a column of numbers as a missing value")
 }
 
 func checkTable(o *offline.TableOptions) error {
@@ -122,13 +126,13 @@ func (c *profileCommand) check(cmd *cobra.Command) error {
 	c.options.NeedOutputs = c.outputs && cmd.Flags().Changed("outputs-from-model")
 	switch {
 	case (c.model == "") != (c.repository == ""):
-		return usageError{"--model and --model-repository go together"}
+		return usageError{"--model and --model-repository must be given together"}
 	case inRepository && c.modelFile != "":
 		return usageError{"give --model or --model-file, not both"}
 	case len(c.mapping) > 0 && !named:
-		return usageError{"--map needs a model"}
+		return usageError{"--map needs --model or --model-file"}
 	case c.options.NeedOutputs && !named:
-		return usageError{"--outputs-from-model needs a model"}
+		return usageError{"--outputs-from-model needs --model or --model-file"}
 	}
 	return checkTable(&c.options.TableOptions)
 }
@@ -155,7 +159,7 @@ func (c *profileCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	if p.OutputsOf > 0 && p.Version == 0 {
-		cmd.PrintErrf("gateway: the outputs are those of version %d; other versions are compared by their inputs alone\n", p.OutputsOf)
+		cmd.PrintErrf("gateway: the outputs are those of version %d; for other versions only the inputs are compared\n", p.OutputsOf)
 	}
 	if c.out == "" {
 		return p.Write(cmd.OutOrStdout())
@@ -167,8 +171,8 @@ func (c *profileCommand) run(cmd *cobra.Command) error {
 	return nil
 }
 
-// checkOut refuses what cannot or must not be written to, before the time that a
-// large file takes.
+// checkOut returns an error if the output cannot or must not be written, before a large file is
+// read.
 func (c *profileCommand) checkOut() error {
 	if c.out == "" {
 		return nil
@@ -182,18 +186,18 @@ func (c *profileCommand) checkOut() error {
 		return err
 	}
 	if to.IsDir() {
-		return usageError{"-o " + c.out + " is a folder; name a file"}
+		return usageError{"-o " + c.out + " is a folder; expected a file"}
 	}
 	if c.file == "-" {
 		return nil
 	}
 	if from, err := os.Stat(c.file); err == nil && os.SameFile(from, to) {
-		return usageError{"-o " + c.out + " is the file that is read; the profile would take its place"}
+		return usageError{"-o " + c.out + " is also the input; the profile would overwrite it"}
 	}
 	return nil
 }
 
-// profile makes the profile, with the help of the model where one is named.
+// profile makes the profile, with the model if one is given.
 func (c *profileCommand) profile(ctx context.Context, t *tableFile) (p *offline.Profile, err error) {
 	o := c.options
 	o.Mapping, o.Created = c.mapping, time.Now().Truncate(time.Second)
@@ -214,20 +218,20 @@ func (c *profileCommand) profile(ctx context.Context, t *tableFile) (p *offline.
 	return offline.MakeProfile(ctx, t.in, o)
 }
 
-// evaluator loads the model, nil if none is named.
+// evaluator loads the model, nil if none is given.
 func (c *profileCommand) evaluator(o *offline.ProfileOptions) (*offline.Evaluator, error) {
 	cfg, log := config.Default(), zap.NewNop()
 	switch {
 	case c.modelFile != "":
 		return offline.FileEvaluator(cfg, c.modelFile, log)
 	case c.model == "":
-		return nil, nil //nolint:nilnil // no model is no error
+		return nil, nil //nolint:nilnil // no model is not an error
 	}
 	name, number, given := strings.Cut(c.model, "/")
 	v := infer.Version{Model: name}
 	if given {
 		if v.Number, given = infer.ParseVersion(number); !given {
-			return nil, usageError{fmt.Sprintf("--model %s: '%s' is no version; expected a number of 1 or more", c.model, number)}
+			return nil, usageError{fmt.Sprintf("--model %s: version '%s' is not a valid number: expected 1 or more", c.model, number)}
 		}
 		o.Version = v.Number
 	}
@@ -235,14 +239,14 @@ func (c *profileCommand) evaluator(o *offline.ProfileOptions) (*offline.Evaluato
 	return offline.RepositoryEvaluator(cfg, v, log)
 }
 
-// tableFile is a file of rows that is read.
+// tableFile is an open file of rows.
 type tableFile struct {
 	in  io.ReadCloser
 	bar *progress
 }
 
-// openTable opens a file, "-" for standard input, and has the command say what it
-// is told of it.
+// openTable opens a file, "-" for standard input, and sets o.Note and o.Progress so that notes and
+// progress go to the command's standard error.
 func openTable(cmd *cobra.Command, path string, o *offline.TableOptions) (*tableFile, error) {
 	t := &tableFile{
 		in:  io.NopCloser(cmd.InOrStdin()),
@@ -267,8 +271,8 @@ func openTable(cmd *cobra.Command, path string, o *offline.TableOptions) (*table
 
 func (t *tableFile) close() { _ = t.in.Close() } // only read
 
-// writeWhole writes a file so that nobody ever sees a half of it. A pipe or a
-// device is written to, not replaced.
+// writeWhole writes a file atomically: a reader sees the old or the new content. If path is a pipe
+// or a device, it writes to it and does not replace it.
 func writeWhole(path string, write func(io.Writer) error) (err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -302,13 +306,13 @@ func writeWhole(path string, write func(io.Writer) error) (err error) {
 	return nil
 }
 
-// progress is a line on a terminal that says how far a file was read.
+// progress shows on a terminal how much of a file has been read.
 type progress struct {
 	w             io.Writer
 	size          int64 // 0: not known
 	started, last time.Time
 	every         time.Duration
-	width         int // of what stands there
+	width         int // of the text on the line
 }
 
 func (p *progress) show(read, rows int64) {
@@ -325,7 +329,7 @@ func (p *progress) show(read, rows int64) {
 	if s := now.Sub(p.started).Seconds(); s > 0 {
 		text += fmt.Sprintf(", %.0f MB/s", float64(read)/mega/s)
 	}
-	_, _ = fmt.Fprintf(p.w, "\r%-*s", p.width, text) // a line that is not seen harms nobody
+	_, _ = fmt.Fprintf(p.w, "\r%-*s", p.width, text) // failing to show progress does not matter
 	p.width = len(text)
 }
 
@@ -335,7 +339,7 @@ func (p *progress) clear() {
 	}
 }
 
-// readProfile reads a profile's file.
+// readProfile reads a profile from a file.
 func readProfile(path string) (*offline.Profile, error) {
 	f, err := os.Open(path)
 	if err != nil {

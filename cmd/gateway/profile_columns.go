@@ -8,10 +8,10 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// printUses prints what became of each column of a file, and which outputs are computed.
+// printUses prints the use of each column of a file, and which outputs are computed.
 func printUses(w io.Writer, uses []offline.ColumnUse) {
 	aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(aligned, "COLUMN\tKIND\tPLACE\tHOW") // a table that is not seen harms nobody
+	_, _ = fmt.Fprintln(aligned, "COLUMN\tKIND\tPLACE\tHOW") // failing to show the table does not matter
 	for i := range uses {
 		u := &uses[i]
 		kind, place := "-", "-"

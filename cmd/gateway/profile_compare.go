@@ -11,10 +11,10 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// The errors with which a comparison ends that does not say "same": exit code 1 is for them.
+// The errors of a comparison whose verdict is not "same". They make the exit code 1.
 var (
 	errProfilesDiffer    = errors.New("the profiles differ")
-	errProfilesUndecided = errors.New("whether the profiles differ cannot be said")
+	errProfilesUndecided = errors.New("it cannot be decided whether the profiles differ")
 )
 
 func newProfileCompare() *cobra.Command {
@@ -24,24 +24,26 @@ func newProfileCompare() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "compare A B",
-		Short: "Say whether the data of profile B differs from that of A, and how",
-		Long: `Say whether the data of profile B differs from that of A by more than the tolerances,
-the strongest evidence first. The exit code is 0 if no such difference is found, and 1 if one
-is, or if there are too few rows to say; 2 is a command line that makes no sense. Two
-samples of the same data differ once in 1000 comparisons at most.
+		Short: "Check whether the data of profile B differs from that of profile A, and how",
+		Long: `Check whether the data of profile B differs from that of profile A by more than the
+tolerances. The strongest evidence is printed first. The exit code is 0 if no such
+difference is found. It is 1 if one is found, or if there are too few rows to decide. It is
+2 if the command line is not valid. Two samples of the same data differ in at most one of
+1000 comparisons.
 
-P is how likely evidence as strong is if the two differ by the tolerances at most. Each
-profile has its own bins, so PSI is an estimate over A's bins, with B's rows spread
-evenly within its own; beside it stand the limits that hold however they lie, and as
-NOISE how much of it two samples of the same data would show. MOVED is the share of the
-rows that would have to change their bin, SHIFT the difference of the means in A's
-standard deviations, SPREAD the ratio of the standard deviations, OUTSIDE the share of
-B that is certainly beyond A's range, MISSING and INF what B has more of, in
-percentage points.`,
+P is the probability of evidence this strong if the two differ by at most the tolerances.
+Each profile has its own bins, so PSI is an estimate over the bins of A, with the rows of B
+spread evenly within each of its bins. LIMITS are the bounds of PSI for any spread. NOISE is
+the PSI that two samples of the same data would show.
+
+MOVED is the share of the rows that would have to change their bin. SHIFT is the difference
+of the means in standard deviations of A. SPREAD is the ratio of the standard deviations.
+OUTSIDE is the share of B that is certainly outside the range of A. MISSING and INF are the
+differences of the shares (B minus A), in percentage points.`,
 		Example: `  gateway profile compare models/iris/2/profile.json may.json && echo same`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usageError{"name two profiles: " + cmd.CommandPath() + " A B"}
+				return usageError{"expected two profiles: " + cmd.CommandPath() + " A B"}
 			}
 			return nil
 		},
@@ -56,14 +58,14 @@ percentage points.`,
 		},
 	}
 	f := cmd.Flags()
-	f.Float64Var(&o.Tolerance, "tolerance", o.Tolerance, "the divergence, as PSI, that does not matter")
-	f.Float64Var(&o.QualityTolerance, "quality-tolerance", o.QualityTolerance, "by how much the shares of missing (or NaN) and of infinite values may differ")
-	f.Float64Var(&o.RangeTolerance, "range-tolerance", o.RangeTolerance, "the share of B that may be beyond A's range")
+	f.Float64Var(&o.Tolerance, "tolerance", o.Tolerance, "the max divergence, as PSI, that does not count as a difference")
+	f.Float64Var(&o.QualityTolerance, "quality-tolerance", o.QualityTolerance, "the max difference between the shares of missing (or NaN) and of infinite values")
+	f.Float64Var(&o.RangeTolerance, "range-tolerance", o.RangeTolerance, "the max share of B that may be outside the range of A")
 	out.flags(cmd)
 	return cmd
 }
 
-// compareDefaults are the tolerances of a detector.
+// compareDefaults returns the default tolerances of a drift detector.
 func compareDefaults() offline.CompareOptions {
 	const falseAlarm = 0.001
 	d := config.Default().Model("").Drift
@@ -95,7 +97,7 @@ func compareProfiles(cmd *cobra.Command, args []string, out *output, o offline.C
 	case offline.ProfilesDiffer:
 		return errProfilesDiffer
 	default:
-		return fmt.Errorf("%w: one is of fewer than %d rows", errProfilesUndecided, o.MinRows)
+		return fmt.Errorf("%w: one of them has fewer than %d rows", errProfilesUndecided, o.MinRows)
 	}
 }
 

@@ -15,10 +15,10 @@ func newProfileShow() *cobra.Command {
 	var out output
 	cmd := &cobra.Command{
 		Use:   "show FILE",
-		Short: "Print what a profile says of each feature",
+		Short: "Print a profile: its origin and its features",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{"name one profile: " + cmd.CommandPath() + " FILE"}
+				return usageError{"expected one profile: " + cmd.CommandPath() + " FILE"}
 			}
 			return nil
 		},
@@ -65,7 +65,7 @@ func printProfile(b *strings.Builder, p *offline.Profile, digest string) {
 
 func numberText(x float64) string { return strconv.FormatFloat(x, 'g', 5, 64) }
 
-// rowShare is a share of the rows; one that is not 0 never looks like it.
+// rowShare is a share of the rows. A share that is not 0 is never shown as 0.
 func rowShare(n uint64, rows int64) string {
 	if n == 0 {
 		return "-"

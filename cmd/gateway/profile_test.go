@@ -16,7 +16,7 @@ import (
 
 const rowsCSV = "a,kind,b\n1,red,10\n2,red,20\n3,green,\n"
 
-// profileLine runs gateway profile; arguments that name no subcommand are those of build.
+// profileLine runs gateway profile. Arguments without a subcommand are those of build.
 func profileLine(t *testing.T, in string, args ...string) result {
 	t.Helper()
 	if len(args) == 0 || args[0] != "show" && args[0] != "compare" && args[0] != "former" {
@@ -26,7 +26,7 @@ func profileLine(t *testing.T, in string, args ...string) result {
 	var out, errOut strings.Builder
 	cmd := newProfile()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetArgs(append([]string{}, args...)) // of none, nil would mean the arguments of the test
+	cmd.SetArgs(append([]string{}, args...)) // not nil: nil would mean the arguments of the test
 	cmd.SetIn(strings.NewReader(in))
 	cmd.SetOut(&out)
 	cmd.SetErr(&errOut)
@@ -116,7 +116,7 @@ func TestProfileCompare(t *testing.T) {
 	moved := build("moved.json", shiftedRows(3, 3000, 1, 2001))
 	f(exitFailed, moved, differ, "Verdict: differs; 2 of 2", "missing: 33.3 % of the rows, 0 % in A", "mean higher by ", " s.d.", "+33.33 pp", " %  ")
 	f(exitFailed, build("less.json", shiftedRows(2, 3000, 1e6, 1e6), "--columns", "x"), differ, "only in A: y", "Verdict: differs; 0 of 1")
-	f(exitFailed, build("few.json", "y,x\n1,2\n3,4\n"), "gateway: whether the profiles differ cannot be said: one is of fewer than 50 rows\n", "undecided")
+	f(exitFailed, build("few.json", "y,x\n1,2\n3,4\n"), "gateway: it cannot be decided whether the profiles differ: one of them has fewer than 50 rows\n", "undecided")
 
 	if r := profileLine(t, "", "compare", a, moved, "--tolerance", "9", "--quality-tolerance", "0.99", "--range-tolerance", "0.99"); r.code != exitOK {
 		t.Errorf("%+v", r)
@@ -145,8 +145,8 @@ func TestProfileOutputRefused(t *testing.T) {
 			t.Errorf("-o %s: %+v; want '%s' before anything is read", to, r, want)
 		}
 	}
-	f(file, "is the file that is read")
-	f(link, "is the file that is read")
+	f(file, "is also the input")
+	f(link, "is also the input")
 	f(dir, "is a folder")
 	f(filepath.Join(dir, "none", "p.json"), "no such file or directory")
 	if text, err := os.ReadFile(file); err != nil || string(text) != rowsCSV {
@@ -154,14 +154,14 @@ func TestProfileOutputRefused(t *testing.T) {
 	}
 }
 
-// A pipe or a device stays what it is: as root the name /dev/null could be taken.
+// A pipe or a device must not be replaced: root could replace /dev/null.
 func TestProfileToPipe(t *testing.T) {
 	file := rowsFile(t, rowsCSV)
 	pipe := filepath.Join(filepath.Dir(file), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in, err := os.OpenFile(pipe, os.O_RDWR, 0) // both ends, so that neither waits for the other
+	in, err := os.OpenFile(pipe, os.O_RDWR, 0) // both ends, so that opening does not block
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,11 +187,11 @@ func TestProfileToStandardOutput(t *testing.T) {
 	}
 }
 
-// TestProfileFormerName: the old name of build works, and says the new one.
+// TestProfileFormerName: the old form of build works, and the command names the new one.
 func TestProfileFormerName(t *testing.T) {
 	r := profileLine(t, "a,b\n1,2\n3,4\n", "former", "-")
 	p, err := offline.ReadProfile(strings.NewReader(r.out))
-	if r.code != exitOK || err != nil || len(p.Features) != 2 || !strings.HasPrefix(r.errOut, "gateway: gateway profile DATA.csv is now called gateway profile build DATA.csv\n") {
+	if r.code != exitOK || err != nil || len(p.Features) != 2 || !strings.HasPrefix(r.errOut, "gateway: gateway profile DATA.csv is the old form; use gateway profile build DATA.csv\n") {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if r := profileLine(t, "", "former"); r.code != exitUsage || !strings.Contains(r.errOut, "build, show or compare") {
@@ -254,17 +254,17 @@ func TestProfileRefused(t *testing.T) {
 			t.Errorf("%v: %+v, want %d %q", args, r, code, want)
 		}
 	}
-	f(exitUsage, "name one file")
-	f(exitUsage, "name one file", file, file)
+	f(exitUsage, "expected one file")
+	f(exitUsage, "expected one file", file, file)
 	f(exitUsage, "--header maybe", file, "--header", "maybe")
-	f(exitUsage, "go together", file, "--model", "iris")
+	f(exitUsage, "must be given together", file, "--model", "iris")
 	f(exitUsage, "not both", file, "--model", "iris", "--model-repository", "m", "--model-file", "x")
-	f(exitUsage, "--map needs a model", file, "--map", "a=x[0]")
-	f(exitUsage, "--outputs-from-model needs a model", file, "--outputs-from-model")
+	f(exitUsage, "--map needs --model or --model-file", file, "--map", "a=x[0]")
+	f(exitUsage, "--outputs-from-model needs --model or --model-file", file, "--outputs-from-model")
 	f(exitFailed, "the file has no column 'z', which is named as the target", file, "--target", "z")
-	f(exitUsage, "'one' is no version", file, "--model", "iris/one", "--model-repository", "m")
-	f(exitUsage, "name one profile", "show")
-	f(exitUsage, "name two profiles", "compare", file)
+	f(exitUsage, "version 'one' is not a valid number", file, "--model", "iris/one", "--model-repository", "m")
+	f(exitUsage, "expected one profile", "show")
+	f(exitUsage, "expected two profiles", "compare", file)
 	f(exitUsage, "expected table, wide, json, yaml or name", "show", file, "-o", "xml")
 	f(exitFailed, "no such file", "gone.csv")
 	f(exitFailed, "line 3 has 1 fields; expected 2", broken)

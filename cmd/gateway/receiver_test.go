@@ -22,7 +22,7 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// receiver is who is told by webhook. It believes nothing that is not signed.
+// receiver receives webhooks. It refuses requests without a valid signature.
 type receiver struct {
 	secret string
 	at     string // its address, the same each time it is up
@@ -30,8 +30,8 @@ type receiver struct {
 	ended  chan error
 
 	mu     sync.Mutex
-	events []api.SignalData // as they were taken, each as often as it came
-	wrong  []error          // why others were not
+	events []api.SignalData // as received, with duplicates
+	wrong  []error          // why others were refused
 }
 
 func newReceiver(t *testing.T, secret string) *receiver {
@@ -42,8 +42,8 @@ func newReceiver(t *testing.T, secret string) *receiver {
 	return r
 }
 
-// up listens. While it was down another test may have been given its port, and
-// gives it back when it ends.
+// up listens. While it was down another test may have got its port; that test returns it when it
+// ends.
 func (r *receiver) up(t *testing.T) {
 	t.Helper()
 	l, err := net.Listen("tcp", r.at)
@@ -55,7 +55,7 @@ func (r *receiver) up(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.at, r.server, r.ended = l.Addr().String(), &http.Server{Handler: r, ReadHeaderTimeout: time.Second}, make(chan error, 1)
-	go func() { r.ended <- r.server.Serve(l) }() // received in down
+	go func() { r.ended <- r.server.Serve(l) }() // down receives the result
 }
 
 // down refuses connections until up.
@@ -86,7 +86,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// read checks a request as the documentation says that receivers should.
+// read checks a request as the documentation asks receivers to do.
 func (r *receiver) read(req *http.Request) (signal api.SignalData, err error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -132,8 +132,7 @@ func (r *receiver) verify(header string, body []byte) error {
 	return nil
 }
 
-// of returns what has come about a model, and fails the test where something came
-// that should not have.
+// of returns the signals about a model. It fails the test if an unexpected signal came.
 func (r *receiver) of(t *testing.T, model string) (list []api.SignalData) {
 	t.Helper()
 	r.mu.Lock()

@@ -19,7 +19,7 @@ import (
 	"testing"
 )
 
-// table is a file of numbers whose rows are sent to a gateway again and again.
+// table is a file of numbers. Its rows are sent to a gateway again and again.
 type table struct {
 	names []string
 	rows  [][]float32
@@ -64,7 +64,7 @@ func (x *table) row() []float32 {
 // fault spoils a row; n is its number since the fault began.
 type fault func(row []float32, n int)
 
-// shifted moves a feature by so many of its standard deviations.
+// shifted moves a feature by a number of its standard deviations.
 func (x *table) shifted(feature string, by float64) fault {
 	at := slices.Index(x.names, feature)
 	var sum, squares float64
@@ -77,7 +77,7 @@ func (x *table) shifted(feature string, by float64) fault {
 	return func(row []float32, _ int) { row[at] += float32(by * sd) }
 }
 
-// stuck gives every row the value that the feature had at first.
+// stuck gives every row the feature's value in the first row.
 func (x *table) stuck(feature string) fault {
 	at := slices.Index(x.names, feature)
 	var value float32
@@ -99,7 +99,7 @@ func (x *table) missing(feature string) fault {
 	}
 }
 
-// requestRows is how many rows a request has, the most of which all are counted.
+// requestRows is the number of rows of a request: the max at which the gateway counts every row.
 const requestRows = 16
 
 // send sends rows to a model; first is the number of the first since the fault began.

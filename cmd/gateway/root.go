@@ -33,8 +33,7 @@ func newRoot(isTerminal func(stream any) bool) *cobra.Command {
 	return root
 }
 
-// onlyCommands refuses arguments of a command that has commands below it: they are none
-// of these.
+// onlyCommands returns an error if a command that only groups other commands gets an argument.
 func onlyCommands(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -42,7 +41,7 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 	return usageError{fmt.Sprintf("unknown command %q for %q%s", args[0], cmd.CommandPath(), suggestion(cmd, args[0], ""))}
 }
 
-// flagError adds what somebody may have meant to an error about a flag.
+// flagError adds a suggestion to an error about an unknown flag.
 func flagError(cmd *cobra.Command, err error) error {
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok || len(unknown.GetSpecifiedName()) < 2 {
@@ -55,8 +54,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w%s", err, suggestion(flags, unknown.GetSpecifiedName(), "--"))
 }
 
-// suggestion returns what of the commands below cmd somebody may have meant; "" if there
-// is nothing alike.
+// suggestion suggests commands below cmd with a name similar to the typed one; "" if there are
+// none.
 func suggestion(cmd *cobra.Command, typed, prefix string) string {
 	const distance = 2 // letters
 	cmd.SuggestionsMinimumDistance = distance
@@ -70,7 +69,7 @@ func suggestion(cmd *cobra.Command, typed, prefix string) string {
 	return "; did you mean " + strings.Join(list, " or ") + "?"
 }
 
-// connection is how a command reaches a running gateway.
+// connection has the flags for reaching a running gateway.
 type connection struct {
 	admin, data string
 	timeout     time.Duration
@@ -79,13 +78,13 @@ type connection struct {
 // flags adds the flags of a connection to a command and those below it.
 func (c *connection) flags(cmd *cobra.Command, timeout time.Duration) {
 	f := cmd.PersistentFlags()
-	f.StringVar(&c.admin, "admin", "", "admin address of the gateway (default $SLUICE_ADMIN, else "+client.DefaultAdmin+")")
-	f.StringVar(&c.data, "data", "", "data address of the gateway (default $SLUICE_DATA, else "+client.DefaultData+")")
+	f.StringVar(&c.admin, "admin", "", "the admin address of the gateway (default $SLUICE_ADMIN, else "+client.DefaultAdmin+")")
+	f.StringVar(&c.data, "data", "", "the data address of the gateway (default $SLUICE_DATA, else "+client.DefaultData+")")
 	f.DurationVar(&c.timeout, "timeout", timeout, "how long to wait for an answer")
 }
 
-// client returns a client. The token comes from the environment alone, since
-// everyone can read a command line.
+// client returns a client. The token comes only from the environment, since every user of the
+// machine can read command lines.
 func (c *connection) client() (*client.Client, error) {
 	if c.timeout <= 0 {
 		return nil, usageError{"--timeout must be more than 0"}
@@ -115,7 +114,7 @@ func (c *connection) open(cmd *cobra.Command) (*client.Client, context.Context, 
 // oneModel checks that exactly one argument names a model.
 func oneModel(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usageError{"name one model: " + cmd.CommandPath() + " MODEL"}
+		return usageError{"expected one model: " + cmd.CommandPath() + " MODEL"}
 	}
 	return nil
 }
@@ -123,12 +122,12 @@ func oneModel(cmd *cobra.Command, args []string) error {
 // oneRoute checks that exactly one argument names a route.
 func oneRoute(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
-		return usageError{"name one route: " + cmd.CommandPath() + " ROUTE"}
+		return usageError{"expected one route: " + cmd.CommandPath() + " ROUTE"}
 	}
 	return nil
 }
 
-// completeModels offers the names of the models that the gateway knows.
+// completeModels completes the names of the gateway's models.
 func (c *connection) completeModels(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	return c.complete(cmd, args, func(ctx context.Context, cl *client.Client) ([]string, error) {
 		models, err := cl.Models(ctx)
@@ -142,8 +141,7 @@ func (c *connection) completeModels(cmd *cobra.Command, args []string, _ string)
 	})
 }
 
-// completeRoutes offers the names of the routes, those of models without one
-// included.
+// completeRoutes completes the names of routes, also of implied ones.
 func (c *connection) completeRoutes(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	return c.complete(cmd, args, func(ctx context.Context, cl *client.Client) ([]string, error) {
 		routes, err := cl.Routes(ctx)
@@ -155,8 +153,8 @@ func (c *connection) completeRoutes(cmd *cobra.Command, args []string, _ string)
 	})
 }
 
-// complete offers names for the first argument. Where they cannot be had, there
-// is nobody to tell why.
+// complete completes the first argument from a list of names. It completes nothing after an error,
+// since a completion cannot show one.
 func (c *connection) complete(
 	cmd *cobra.Command, args []string, list func(context.Context, *client.Client) ([]string, error),
 ) ([]string, cobra.ShellCompDirective) {

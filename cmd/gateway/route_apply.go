@@ -13,14 +13,15 @@ func newRouteApply(conn *connection, out *output, isTerminal func(stream any) bo
 	var file string
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Make routes what a file says",
-		Long: `Make routes what a file of JSON or YAML says, one after the other: routes and lists of
-them, as routes get, list and set print them with -o json or yaml, and events of the
-journal, of which the last one of each route counts. A route that such an event has
-deleted is deleted.
+		Short: "Set routes to the state in a file",
+		Long: `Set routes to the state in a file of JSON or YAML, one route after the other. The
+file can have routes and lists of routes, as routes get, list and set print them with -o
+json or yaml. It can also have events of the journal: the last event of each route counts,
+and if it deleted the route, the command deletes it.
 
-A revision in a route is the one that the change is made to, as for routes set -f; that
-of an event is not. Routes of a list that nobody has declared are left out.`,
+If a route in the file has a revision, the change is made only to that revision, as for
+routes set -f. The revision of an event does not count. Implied routes in a list are left
+out.`,
 		Example: `  gateway routes get iris -o yaml > iris.yaml; edit it; gateway routes apply -f iris.yaml
   gateway journal --subject routes/iris --until 2h -o json | gateway routes apply -f -`,
 		Args: cobra.NoArgs,
@@ -29,7 +30,7 @@ of an event is not. Routes of a list that nobody has declared are left out.`,
 				return err
 			}
 			if file == "" {
-				return usageError{"name the file: gateway routes apply -f FILE; - is standard input"}
+				return usageError{"expected a file: gateway routes apply -f FILE; - is standard input"}
 			}
 			return applyRoutes(cmd, &e, file)
 		},
@@ -45,10 +46,10 @@ func applyRoutes(cmd *cobra.Command, e *routeEditor, file string) error {
 		return err
 	}
 	if implied > 0 {
-		cmd.PrintErrf("note: %d routes that nobody has declared are left out\n", implied)
+		cmd.PrintErrf("note: %d implied routes are left out\n", implied)
 	}
 	if len(docs) == 0 {
-		return fmt.Errorf("%s holds no route", file)
+		return fmt.Errorf("%s has no routes", file)
 	}
 	if err := e.author.check(cmd); err != nil {
 		return err
@@ -77,7 +78,7 @@ func applyRoutes(cmd *cobra.Command, e *routeEditor, file string) error {
 			return &next, nil
 		})
 		if err != nil {
-			return fmt.Errorf("route '%s': %w; %d of %d routes were applied before", doc.name, err, i, len(docs))
+			return fmt.Errorf("route '%s': %w; %d of %d routes were applied before this one", doc.name, err, i, len(docs))
 		}
 	}
 	return nil

@@ -9,8 +9,8 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// changes says in a few words what differs between two states of a route, nil
-// where there was or is none.
+// changes describes the differences between two states of a route in a few words. A nil state
+// means that the route is not declared.
 func changes(before, after *api.Route) []string {
 	switch {
 	case before == nil && after == nil:
@@ -23,8 +23,8 @@ func changes(before, after *api.Route) []string {
 	return append(variantChanges(before.Variants, after.Variants), settingChanges(before, after)...)
 }
 
-// variantChanges leaves out that the one stable variant gives or gets what
-// others get or give.
+// variantChanges lists the changes of the variants. It leaves out the change of a single stable
+// variant if that only balances the others.
 func variantChanges(before, after []api.Variant) []string {
 	var list, stable []string
 	gone := slices.DeleteFunc(slices.Clone(before), func(v api.Variant) bool { return variantOf(after, v) != nil })
@@ -74,7 +74,7 @@ func settingChanges(before, after *api.Route) []string {
 	was, is := samples(before.Shadows), samples(after.Shadows)
 	for _, s := range slices.Concat(after.Shadows, before.Shadows) {
 		note(fmt.Sprintf("shadow v%d", s.Version), orDash(was[s.Version]), orDash(is[s.Version]))
-		delete(was, s.Version) // said once
+		delete(was, s.Version) // list each only once
 		delete(is, s.Version)
 	}
 	note("sticky", stickyText(before.Sticky), stickyText(after.Sticky))
@@ -91,10 +91,10 @@ func samples(shadows []api.Shadow) map[int64]string {
 	return m
 }
 
-// unknownForm stands for an event of a later version.
+// unknownForm describes an event of a newer release.
 const unknownForm = "in a form that this program does not know"
 
-// eventChange says what an event changed. What no command knows is shown as it is.
+// eventChange describes the change in an event. An unknown type is shown as JSON.
 func eventChange(e *api.Event) string {
 	switch e.Type {
 	case api.EventRouteSet, api.EventRouteDeleted:
@@ -132,10 +132,10 @@ func routeChange(e *api.Event) string {
 	if text := strings.Join(changes(before, after), ", "); text != "" {
 		return text
 	}
-	return "nothing but the revision"
+	return "only the revision"
 }
 
-// driftChange says what state a stream came to, and what is different.
+// driftChange describes the new state of a stream and its findings.
 func driftChange(e *api.Event) string {
 	var d api.DriftEvidence
 	if err := json.Unmarshal(e.After, &d); err != nil {
@@ -148,8 +148,8 @@ func driftChange(e *api.Event) string {
 	return text
 }
 
-// signalChange says of what a signal is, and what has become of it; an event that
-// only says the latter does not name the model.
+// signalChange describes the subject and the state of a signal. Events after the first have only
+// the state, and do not name the model.
 func signalChange(e *api.Event) string {
 	var s struct {
 		api.SignalData
@@ -178,10 +178,10 @@ func signalChange(e *api.Event) string {
 	return strings.Join(list, ", ")
 }
 
-// routeState reads a route out of an event; nil if there is none.
+// routeState parses the route in an event; nil if there is none.
 func routeState(text json.RawMessage) (*api.Route, error) {
 	if len(text) == 0 || string(text) == "null" {
-		return nil, nil //nolint:nilnil // no route is no error
+		return nil, nil //nolint:nilnil // no route is not an error
 	}
 	var state api.RouteState
 	if err := json.Unmarshal(text, &state); err != nil {

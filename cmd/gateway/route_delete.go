@@ -11,12 +11,13 @@ import (
 
 func newRouteDelete(conn *connection, out *output, isTerminal func(stream any) bool) *cobra.Command {
 	e := newRouteEditor(conn, out, isTerminal)
-	e.retry.question = "Delete it nevertheless?"
+	e.retry.question = "Delete it anyway?"
 	cmd := &cobra.Command{
 		Use:   "delete ROUTE",
-		Short: "Delete a route, so that the newest version of the model serves alone",
-		Long: `Delete a route, so that the newest version of the model serves alone. On a terminal
-the command asks first, unless --yes is given. gateway routes undo brings it back.`,
+		Short: "Delete a route; the newest version of the model then gets all requests",
+		Long: `Delete a route. The newest version of the model then gets all requests. On a
+terminal the command asks first, unless --yes is given. gateway routes undo restores the
+route.`,
 		Args: oneRoute, ValidArgsFunction: conn.completeRoutes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := e.out.check(); err != nil {

@@ -12,8 +12,8 @@ import (
 	"sluice.io/sluice/internal/config"
 )
 
-// routeDifference is a route that is other than a file says. Changes lead from what serves
-// to what the file says.
+// routeDifference is a route that differs from a file. Changes are the changes that make the
+// gateway's state the file's.
 type routeDifference struct {
 	Route   string   `json:"route"`
 	Changes []string `json:"changes"`
@@ -23,10 +23,10 @@ func newRouteDiff(conn *connection, out *output) *cobra.Command {
 	var file, configuration string
 	cmd := &cobra.Command{
 		Use:   "diff (-c FILE | -f FILE)",
-		Short: "Show how routes differ from a file",
-		Long: `Show what would have to change so that the routes are as a file says: those of a
-configuration file with -c, which then should have every declared route, or those of a
-file that routes apply takes with -f. The exit code is 1 if they differ.`,
+		Short: "Show the differences between routes and a file",
+		Long: `Show the changes that would make the routes equal to those in a file: with -c a
+configuration file, which should then have every declared route, or with -f a file as for
+routes apply. The exit code is 1 if they differ.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
@@ -36,7 +36,7 @@ file that routes apply takes with -f. The exit code is 1 if they differ.`,
 			var err error
 			switch {
 			case (file == "") == (configuration == ""):
-				return usageError{"name one file: -c for a configuration, or -f for routes"}
+				return usageError{"expected one file: -c for a configuration, or -f for routes"}
 			case file != "":
 				docs, _, err = readRoutes(file, cmd.InOrStdin())
 			default:
@@ -70,8 +70,8 @@ func documentsOf(cfg *config.Config) (docs []routeDocument) {
 	return docs
 }
 
-// diffRoutes prints how routes differ from documents, which name all that there should be
-// if they are whole.
+// diffRoutes prints the differences between routes and documents. If whole, a route without a
+// document is a difference too.
 func diffRoutes(cmd *cobra.Command, conn *connection, out *output, docs []routeDocument, whole bool) error {
 	cl, ctx, done, err := conn.open(cmd)
 	if err != nil {
@@ -106,7 +106,7 @@ func differencesOf(routes []api.Route, docs []routeDocument, whole bool) []route
 		now := live[doc.name]
 		delete(live, doc.name)
 		if doc.route != nil {
-			if now != nil && doc.route.Seed == "" { // a route keeps the one that it has
+			if now != nil && doc.route.Seed == "" { // without a seed in the file the route keeps its own
 				doc.route.Seed = now.Seed
 			}
 			doc.route.Complete()

@@ -14,17 +14,16 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// routeDocument is what a file says that a route should be.
+// routeDocument is the state of a route in a file.
 type routeDocument struct {
 	name     string
-	route    *api.Route // nil: it is deleted
-	revision *int64     // that the document was made from, if it says so
+	route    *api.Route // nil: the route is deleted
+	revision *int64     // the revision from which the document was made, if it has one
 }
 
-// readRoutes reads routes from a file of JSON or YAML: routes and lists of them, as routes
-// get, list and set print them, and events of the journal, of which the last one of each
-// route counts. implied is how many routes of lists are left out, since nobody has
-// declared them.
+// readRoutes reads routes from a file of JSON or YAML: routes and lists of routes, as routes get,
+// list and set print them, and events of the journal, of which the last one of each route counts.
+// implied is the number of implied routes that were left out.
 func readRoutes(file string, in io.Reader) (docs []routeDocument, implied int, err error) {
 	text, err := readFile(file, in)
 	if err != nil {
@@ -42,7 +41,7 @@ func readRoutes(file string, in io.Reader) (docs []routeDocument, implied int, e
 			switch {
 			case err != nil:
 				return nil, 0, fmt.Errorf("%s: entry %d: %w", file, i+1, err)
-			case doc == nil: // an event of something else
+			case doc == nil: // an event about something else
 			case list && doc.revision != nil && *doc.revision == 0:
 				implied++
 			default:
@@ -53,7 +52,7 @@ func readRoutes(file string, in io.Reader) (docs []routeDocument, implied int, e
 	return docs, implied, nil
 }
 
-// addDocument adds a document in the place of an earlier one of the same route.
+// addDocument adds a document, or replaces an earlier one of the same route.
 func addDocument(docs []routeDocument, doc routeDocument) []routeDocument {
 	for i := range docs {
 		if docs[i].name == doc.name {
@@ -92,7 +91,7 @@ func jsonValues(text []byte) (values []json.RawMessage, err error) {
 		var value json.RawMessage
 		switch err := next(&value); {
 		case errors.Is(err, io.EOF) && len(values) == 0:
-			return nil, errors.New("it is empty")
+			return nil, errors.New("the file is empty")
 		case errors.Is(err, io.EOF):
 			return values, nil
 		case err != nil:
@@ -102,21 +101,21 @@ func jsonValues(text []byte) (values []json.RawMessage, err error) {
 	}
 }
 
-// readRouteDocument reads a route or an event; nil if it is an event of something else.
+// readRouteDocument parses a route or an event; nil if the event is not about a route.
 func readRouteDocument(text json.RawMessage) (*routeDocument, error) {
 	var event api.Event
 	if err := json.Unmarshal(text, &event); err == nil && event.Type != "" && event.Subject != "" {
 		name, ok := strings.CutPrefix(event.Subject, routeSubject(""))
 		if !ok || event.Type != api.EventRouteSet && event.Type != api.EventRouteDeleted {
-			return nil, nil //nolint:nilnil // it is not about a route
+			return nil, nil //nolint:nilnil // not about a route
 		}
 		_, after, err := event.Routes()
 		return &routeDocument{name: name, route: after}, err
 	}
 	var doc struct {
-		Revision *int64 `json:"revision"` // shadows the route's own
+		Revision *int64 `json:"revision"` // hides the field of the route
 		api.Route
-		// What answers about a route have beside it.
+		// The fields that answers have in addition to the route.
 		Slots      any `json:"slots"`
 		SlotsMoved any `json:"slots_moved"`
 		DryRun     any `json:"dry_run"`
@@ -127,7 +126,7 @@ func readRouteDocument(text json.RawMessage) (*routeDocument, error) {
 		return nil, inJSON(err)
 	}
 	if doc.Name == "" {
-		return nil, errors.New("it is neither a route nor an event: it has no name")
+		return nil, errors.New("expected a route or an event, but there is no name")
 	}
 	return &routeDocument{name: doc.Name, route: &doc.Route, revision: doc.Revision}, nil
 }

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// routeFlags are the flags of routes set that say what to change.
+// routeFlags are the flags of routes set for the changes.
 type routeFlags struct {
 	model, sticky, fallback          string
 	stable, canary, control, shadows []string
@@ -20,16 +20,16 @@ type routeFlags struct {
 
 func (f *routeFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.model, "model", "", "the model whose versions serve (default: the route's name)")
-	flags.StringArrayVar(&f.stable, "stable", nil, "VERSION[=SHARE]: the trusted version; without a share it gets what the others leave (repeatable)")
-	flags.StringArrayVar(&f.canary, "canary", nil, "VERSION=SHARE: the version that is tried out, or none (repeatable)")
-	flags.StringArrayVar(&f.control, "control", nil, "VERSION=SHARE: a slice to compare the canary with, or none (repeatable)")
+	flags.StringArrayVar(&f.stable, "stable", nil, "VERSION[=SHARE]: the trusted version; without a share it gets the rest (repeatable)")
+	flags.StringArrayVar(&f.canary, "canary", nil, "VERSION=SHARE: the version on trial, or none (repeatable)")
+	flags.StringArrayVar(&f.control, "control", nil, "VERSION=SHARE: a slice for comparison with the canary, or none (repeatable)")
 	flags.StringArrayVar(&f.shadows, "shadow", nil, "VERSION=SAMPLE: a version that gets copies of that share of the requests (repeatable)")
-	flags.BoolVar(&f.noShadows, "no-shadows", false, "copy to nobody")
-	flags.StringVar(&f.sticky, "sticky", "", "header:NAME, parameter:NAME or none: where requests bear the key that keeps their caller on a version")
-	flags.StringVar(&f.fallback, "fallback", "", "stable, a VERSION or none: who serves instead of a version that cannot")
+	flags.BoolVar(&f.noShadows, "no-shadows", false, "remove all shadows")
+	flags.StringVar(&f.sticky, "sticky", "", "header:NAME, parameter:NAME or none: the place of the key in requests that keeps a caller on one version")
+	flags.StringVar(&f.fallback, "fallback", "", "stable, a VERSION or none: the version that answers if the chosen one cannot")
 }
 
-// names of the flags that add adds.
+// names returns the names of the flags that add adds.
 func (f *routeFlags) names() []string {
 	return []string{"model", "stable", "canary", "control", "shadow", "no-shadows", "sticky", "fallback"}
 }
@@ -56,7 +56,7 @@ func (f *routeFlags) parse() (*api.RouteChange, error) {
 	return e, err
 }
 
-// parseVariants returns nil if nothing is given, and an empty list for none.
+// parseVariants returns nil if no flag is given, and an empty list for "none".
 func parseVariants(flag, role string, texts []string) ([]api.Variant, error) {
 	if len(texts) == 0 {
 		return nil, nil
@@ -72,18 +72,18 @@ func parseVariants(flag, role string, texts []string) ([]api.Variant, error) {
 		case err != nil:
 			return nil, usageError{flag + ": " + err.Error()}
 		case !given && role != api.RoleStable:
-			return nil, usageError{fmt.Sprintf("%s %s: say its share too, %s %s=20%%", flag, text, flag, text)}
+			return nil, usageError{fmt.Sprintf("%s %s: the share is missing: expected, for example, %s %s=20%%", flag, text, flag, text)}
 		case !given:
 			weight = api.Rest
 			open++
 		}
 		if slices.ContainsFunc(list, func(v api.Variant) bool { return v.Version == version }) {
-			return nil, usageError{fmt.Sprintf("%s: version %d is given twice", flag, version)}
+			return nil, usageError{fmt.Sprintf("%s: version %d is a duplicate", flag, version)}
 		}
 		list = append(list, api.Variant{Version: version, Weight: weight, Role: role})
 	}
 	if open > 1 {
-		return nil, usageError{flag + ": only one version can get what the others leave; say the share of the others"}
+		return nil, usageError{flag + ": only one version can get the rest; give a share for the others"}
 	}
 	return list, nil
 }
@@ -99,7 +99,7 @@ func (f *routeFlags) parseShadows() ([]api.Shadow, error) {
 	for _, text := range f.shadows {
 		version, sample, given, err := parseVersionShare(text)
 		if err == nil && !given {
-			err = fmt.Errorf("say the share of the requests too: %s=10%%", text)
+			err = fmt.Errorf("the share of the requests is missing: expected, for example, %s=10%%", text)
 		}
 		if err != nil {
 			return nil, usageError{"--shadow: " + err.Error()}

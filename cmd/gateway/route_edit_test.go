@@ -12,8 +12,8 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// routeText is a route on one line. A shadow of version 9 is left out, since all
-// of them begin with one; that it is gone is told.
+// routeText is a route on one line. A shadow of version 9 is left out, since all routes begin with
+// one; its removal is shown.
 func routeText(r *api.Route) string {
 	parts := []string{splitText(r.Variants)}
 	nine := false
@@ -86,7 +86,7 @@ func TestRouteEdit(t *testing.T) {
 	f(compared, "--canary 2=10%", "v1 85%, v2 canary 10%, v1 control 5%")
 	f(compared, "--canary none --control none", "v1 100%")
 
-	// Promotion, and other changes of who is stable.
+	// Promotion, and other changes of the stable version.
 	f(trial, "--stable 2", "v2 100%")
 	f(compared, "--stable 2", "v2 100%")
 	f(compared, "--stable 2 --canary 3=1%", "v2 99%, v3 canary 1%")
@@ -100,35 +100,35 @@ func TestRouteEdit(t *testing.T) {
 	f(nil, "--stable 1", "v1 100%")
 	f(nil, "--stable 1 --canary 2=1% --model other", "v1 99%, v2 canary 1% | model m → other")
 
-	// What does not add up.
+	// Shares that do not add up.
 	f(shared, "--canary 3=5%", "error: the shares add up to 5% more than 100%")
 	f(shared, "--canary 3=5% --stable 1=50% --stable 2", "v1 50%, v2 45%, v3 canary 5%")
 	f([]api.Variant{variant(1, 40, "stable"), variant(2, 40, "stable"), variant(3, 20, "canary")}, "--canary none", "error: 20% of the traffic is left for several stable versions")
 	f(trial, "--canary 2=60% --control 1=50%", "error: add up to 10% more than 100%")
 	f(trial, "--canary 1=5%", "error: use the role control")
-	f(trial, "--canary 2", "error: say its share too")
+	f(trial, "--canary 2", "error: --canary 2: the share is missing")
 	f(trial, "--canary 2=20", "error: write 20% or 2000bp")
-	f(trial, "--canary 2=-1%", "error: '-1%' is no share")
-	f(trial, "--canary 2=NaN%", "error: 'NaN%' is no share")
-	f(trial, "--canary 2=101%", "error: more than 100%")
-	f(trial, "--canary x=5%", "error: 'x' is no version")
-	f(trial, "--canary 0=5%", "error: '0' is no version")
-	f(trial, "--canary 2=5% --canary 2=6%", "error: version 2 is given twice")
-	f(trial, "--canary none --canary 2=5%", "error: 'none' is no version")
-	f(trial, "--stable none", "error: 'none' is no version")
-	f(trial, "--stable 1 --stable 3", "error: only one version can get what the others leave")
+	f(trial, "--canary 2=-1%", "error: '-1%' is not a valid share")
+	f(trial, "--canary 2=NaN%", "error: 'NaN%' is not a valid share")
+	f(trial, "--canary 2=101%", "error: --canary: '101%' is too large: expected at most 100%")
+	f(trial, "--canary x=5%", "error: version 'x' is not a valid number")
+	f(trial, "--canary 0=5%", "error: version '0' is not a valid number")
+	f(trial, "--canary 2=5% --canary 2=6%", "error: version 2 is a duplicate")
+	f(trial, "--canary none --canary 2=5%", "error: version 'none' is not a valid number")
+	f(trial, "--stable none", "error: version 'none' is not a valid number")
+	f(trial, "--stable 1 --stable 3", "error: only one version can get the rest")
 
 	// Shadows.
 	f(trial, "--shadow 3=25%", "v1 95%, v2 canary 5% | shadow v3 25% | no shadow v9")
 	f(trial, "--no-shadows", "v1 95%, v2 canary 5% | no shadow v9")
 	f(one, "--canary 9=5%", "v1 95%, v9 canary 5% | no shadow v9")
 	f(trial, "--shadow 2=10%", "error: shadows[0].version: version 2 is variants[1]")
-	f(trial, "--shadow 3", "error: --shadow: say the share of the requests too: 3=10%")
+	f(trial, "--shadow 3", "error: --shadow: the share of the requests is missing: expected, for example, 3=10%")
 	f(trial, "--shadow 3=5", "error: write 5% or 500bp")
 	f(trial, "--shadow 3=1% --shadow 3=2%", "error: version 3 is already shadows[0]")
 	f(trial, "--shadow 3=1% --no-shadows", "error: not both")
 
-	// The rest.
+	// The other settings.
 	f(one, "--sticky header:X-User-Id --fallback stable", "v1 100% | sticky none → header:X-User-Id | fallback none → stable")
 	f(one, "--sticky parameter:user:id --fallback 3", "v1 100% | sticky none → parameter:user:id | fallback none → v3")
 	f(one, "--sticky none --fallback none", "v1 100%")

@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// routeEditor makes changes to routes for the commands that change them.
+// routeEditor changes routes for several commands.
 type routeEditor struct {
 	conn   *connection
 	out    *output
@@ -33,18 +33,18 @@ func (e *routeEditor) flagsOf(cmd *cobra.Command) {
 	e.retry.flags(cmd)
 }
 
-// routeApply returns what a route should be, given what it is; nil deletes it.
+// routeApply returns the new state of a route for its current state; nil deletes it.
 type routeApply func(base api.Route) (*api.Route, error)
 
-func toNothing(api.Route) (*api.Route, error) { return nil, nil } //nolint:nilnil // it is deleted
+func toNothing(api.Route) (*api.Route, error) { return nil, nil } //nolint:nilnil // nil deletes the route
 
-// edit makes a change to a route and prints what it did. revision is the one that the
-// change is meant for, if not the present one.
+// edit changes a route and prints the result. revision is the revision that the change is made to,
+// nil for the current one.
 func (e *routeEditor) edit(cmd *cobra.Command, cl *client.Client, name string, revision *int64, apply routeApply) error {
 	e.retry.cmd, e.retry.conn, e.retry.client, e.retry.name = cmd, e.conn, cl, name
 	base, err := e.retry.read()
 	if answer, ok := errors.AsType[*client.Error](err); ok && answer.Status == http.StatusNotFound {
-		base, err = api.Route{Name: name}, nil // the name of a new one
+		base, err = api.Route{Name: name}, nil // the state of a new route
 	}
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (e *routeEditor) edit(cmd *cobra.Command, cl *client.Client, name string, r
 	})
 }
 
-// set makes a route of one revision what it should be, and prints what that did.
+// set sets a route at a revision and prints the result.
 func (e *routeEditor) set(ctx context.Context, cmd *cobra.Command, cl *client.Client, base api.Route, revision int64, next api.Route) error {
 	if err := problems(&next, len(base.Variants) == 0); err != nil {
 		return err
@@ -74,13 +74,13 @@ func (e *routeEditor) set(ctx context.Context, cmd *cobra.Command, cl *client.Cl
 	next.Revision = base.Revision
 	if base.Revision > 0 && revision == base.Revision && reflect.DeepEqual(next, base) {
 		return e.out.print(cmd.OutOrStdout(), api.RouteResult{Route: base, DryRun: e.dryRun}, func(b *strings.Builder) {
-			fmt.Fprintf(b, "Route %s is so already, at revision %d\n", oneLine(base.Name), base.Revision)
+			fmt.Fprintf(b, "Route %s already has this state, at revision %d\n", oneLine(base.Name), base.Revision)
 		})
 	}
 	stats, err := cl.RouteStats(ctx, base.Name)
 	before := &stats
 	if err != nil {
-		before = nil // they are for information, and no reason to stop
+		before = nil // without statistics, the change is still made
 	}
 	options := e.author.options(revision)
 	send := func(dryRun bool) (api.RouteResult, error) {
@@ -91,7 +91,7 @@ func (e *routeEditor) set(ctx context.Context, cmd *cobra.Command, cl *client.Cl
 		if !r.MovesMuch() {
 			return ""
 		}
-		return fmt.Sprintf("%s: %d of %d slots move. Go on?", strings.Join(changes(&base, &next), ", "), r.SlotsMoved, api.TotalWeight)
+		return fmt.Sprintf("%s: %d of %d slots move. Continue?", strings.Join(changes(&base, &next), ", "), r.SlotsMoved, api.TotalWeight)
 	}); err != nil {
 		return err
 	}
@@ -102,10 +102,10 @@ func (e *routeEditor) set(ctx context.Context, cmd *cobra.Command, cl *client.Cl
 	return e.out.print(cmd.OutOrStdout(), result, func(b *strings.Builder) { printEdit(b, &base, &result, before) })
 }
 
-// delete deletes a route at one revision, and prints what that did.
+// delete deletes a route at a revision and prints the result.
 func (e *routeEditor) delete(ctx context.Context, cmd *cobra.Command, cl *client.Client, base api.Route, revision int64) error {
 	if base.Revision == 0 {
-		return fmt.Errorf("route '%s' is not declared, so there is nothing to delete", base.Name)
+		return fmt.Errorf("route '%s' is not declared, so it cannot be deleted", base.Name)
 	}
 	options := e.author.options(revision)
 	send := func(dryRun bool) (api.RouteResult, error) {
@@ -113,7 +113,7 @@ func (e *routeEditor) delete(ctx context.Context, cmd *cobra.Command, cl *client
 		return cl.DeleteRoute(ctx, base.Name, options)
 	}
 	if err := e.confirm(send, func(r *api.RouteResult) string {
-		return fmt.Sprintf("Route %s (%s) is deleted, and %d of %d slots move. Go on?", oneLine(base.Name), splitText(base.Variants), r.SlotsMoved, api.TotalWeight)
+		return fmt.Sprintf("Route %s (%s) will be deleted, and %d of %d slots move. Continue?", oneLine(base.Name), splitText(base.Variants), r.SlotsMoved, api.TotalWeight)
 	}); err != nil {
 		return err
 	}
@@ -124,8 +124,8 @@ func (e *routeEditor) delete(ctx context.Context, cmd *cobra.Command, cl *client
 	return e.out.print(cmd.OutOrStdout(), result, func(b *strings.Builder) { printDelete(b, &base, &result) })
 }
 
-// confirm tries a change out and asks what question makes of the result, if it makes
-// anything of it and somebody sits at the terminal. An error is that the answer is no.
+// confirm makes a dry run and asks the question that its result leads to, if there is one and the
+// input is a terminal. It returns an error if the answer is no.
 func (e *routeEditor) confirm(send func(dryRun bool) (api.RouteResult, error), question func(*api.RouteResult) string) error {
 	if e.dryRun || e.retry.yes || !e.retry.terminal(e.retry.cmd.InOrStdin()) {
 		return nil
@@ -135,15 +135,15 @@ func (e *routeEditor) confirm(send func(dryRun bool) (api.RouteResult, error), q
 		return err
 	}
 	if text := question(&result); text != "" && !e.retry.agreed(text) {
-		return errors.New("nothing was changed; --yes does not ask")
+		return errors.New("nothing was changed; --yes skips the question")
 	}
 	return nil
 }
 
-// problems returns what is wrong with a route as far as it tells itself.
+// problems returns the problems of a route that can be found without the gateway.
 func problems(route *api.Route, isNew bool) error {
 	if _, stable := route.Stable(); isNew && stable == 0 {
-		return fmt.Errorf("there is no route or model '%s'; to declare a route, say --stable VERSION and, if its name is another, --model MODEL", route.Name)
+		return fmt.Errorf("there is no route or model '%s'; to declare a route, give --stable VERSION and, if the model has another name, --model MODEL", route.Name)
 	}
 	var list []string
 	for _, p := range route.Check() {

@@ -40,10 +40,10 @@ func revisionText(revision int64) string {
 	return strconv.FormatInt(revision, 10)
 }
 
-// rates are requests in a second by variant; nil if they are not shown.
+// rates are requests per second by variant; nil if they are not shown.
 type rates map[api.Variant]float64
 
-// printRoute prints a route and what its versions did.
+// printRoute prints a route and the statistics of its versions.
 func printRoute(b *strings.Builder, r *api.Route, stats *api.RouteStats, perSecond rates) {
 	fmt.Fprintf(b, "Route:\t%s\nModel:\t%s\nRevision:\t%s\nSticky:\t%s\nFallback:\t%s\n",
 		oneLine(r.Name), oneLine(r.Model), revisionText(r.Revision), stickyText(r.Sticky), fallbackText(r.Fallback))
@@ -78,12 +78,12 @@ func printRoute(b *strings.Builder, r *api.Route, stats *api.RouteStats, perSeco
 	}
 }
 
-// variantKey is what tells a variant from others, whatever its weight.
+// variantKey identifies a variant, without its weight.
 func variantKey(v *api.VariantStats) api.Variant {
 	return api.Variant{Version: v.Version, Role: v.Role}
 }
 
-// printEdit prints what a change did beside what the versions did before it.
+// printEdit prints the result of a change, with the statistics from before it.
 func printEdit(b *strings.Builder, before *api.Route, result *api.RouteResult, stats *api.RouteStats) {
 	after := &result.Route
 	fmt.Fprintf(b, "Route %s, revision %d → %d\n\n", oneLine(after.Name), before.Revision, after.Revision)
@@ -108,7 +108,7 @@ func printEdit(b *strings.Builder, before *api.Route, result *api.RouteResult, s
 	}
 	b.WriteByte('\n')
 	old, now := *before, *after
-	old.Shadows, now.Shadows = nil, nil // they have rows of their own
+	old.Shadows, now.Shadows = nil, nil // they are printed as rows
 	old.Seed = cmp.Or(old.Seed, now.Seed)
 	for _, text := range settingChanges(&old, &now) {
 		fmt.Fprintln(b, text)
@@ -134,7 +134,7 @@ func keysOf(ms ...map[int64]string) func(yield func(int64) bool) {
 
 const noStats = "-\t-\t-\t-"
 
-// variantDid returns the columns of what a variant did before a change.
+// variantDid returns the columns of a variant's statistics before a change.
 func variantDid(stats *api.RouteStats, like api.Variant) string {
 	if stats != nil {
 		for i := range stats.Variants {
@@ -181,7 +181,7 @@ func droppedText(reasons map[string]int64) string {
 	return fmt.Sprintf("%d (%s)", total, strings.Join(list, ", "))
 }
 
-// latencyText keeps three digits or so; 0 is that there was nothing to measure.
+// latencyText keeps about three digits; 0 means no measurement.
 func latencyText(d api.Duration) string {
 	v := time.Duration(d)
 	switch {
@@ -204,8 +204,8 @@ func orDash(text string) string {
 	return text
 }
 
-// oneLine makes text that others wrote fit for a line of a table: nothing in it
-// moves the cursor or turns the line around.
+// oneLine makes foreign text safe for a line of a table: it removes line breaks and everything that
+// moves the cursor or changes the direction of text.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

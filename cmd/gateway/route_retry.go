@@ -15,11 +15,11 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// maxRetries bounds how often --yes makes a change again; each time another
-// writer was first.
+// maxRetries is the max number of retries with --yes. Each retry means that another change came
+// first.
 const maxRetries = 100
 
-// retry makes a change to a route that others may be changing as well.
+// retry makes a change to a route that others may change at the same time.
 type retry struct {
 	cmd      *cobra.Command
 	conn     *connection
@@ -31,14 +31,13 @@ type retry struct {
 }
 
 func (r *retry) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "do not ask, not even if somebody else changed the route meanwhile")
+	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "do not ask, not even if the route was changed in the meantime")
 }
 
-// do makes a change to the revision that the caller has seen, and to later ones as
-// long as it is refused for being late and the caller wants it all the same. base
-// is the route as it was read last. Who was first is told before the caller is asked,
-// but with --yes only at the end: reading the journal takes longer than some writers
-// leave between two changes.
+// do makes a change to the revision that the caller has seen. If it is refused because the route
+// has changed, do retries with the new revision if the caller agrees. base is the route as last
+// read. It reports the other changes before it asks, but with --yes only at the end: reading the
+// journal can take longer than the time between two changes of other writers.
 func (r *retry) do(base api.Route, seen int64, change func(ctx context.Context, base api.Route, seen int64) error) error {
 	first, firstSeen := base, seen
 	defer func() {
@@ -53,24 +52,24 @@ func (r *retry) do(base api.Route, seen int64, change func(ctx context.Context, 
 		}
 		now, errRead := r.read()
 		if errRead != nil {
-			return fmt.Errorf("%w; reading it again: %w", err, errRead)
+			return fmt.Errorf("%w; reading the route again: %w", err, errRead)
 		}
 		if !r.yes {
 			r.tell(seen, &base, &now)
 			if !r.agreed(r.question) {
-				return errors.New("nothing was changed; look at the new revision and try again, or give --yes")
+				return errors.New("nothing was changed; check the new revision and retry, or give --yes")
 			}
 		}
 		base, seen = now, now.Revision
 	}
 }
 
-// tell says who was first.
+// tell reports the changes that came first.
 func (r *retry) tell(seen int64, base, now *api.Route) {
-	r.cmd.PrintErrf("Route %s was changed meanwhile:\n%s", oneLine(r.name), r.meanwhile(seen, base, now))
+	r.cmd.PrintErrf("Route %s was changed in the meantime:\n%s", oneLine(r.name), r.meanwhile(seen, base, now))
 }
 
-// limited gives a call the time that --timeout allows.
+// limited makes a call with the time limit of --timeout.
 func (r *retry) limited(call func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(r.cmd.Context(), r.conn.timeout)
 	defer cancel()
@@ -85,8 +84,8 @@ func (r *retry) read() (route api.Route, err error) {
 	return route, err
 }
 
-// meanwhile says who changed what since the revision that the caller has seen, or
-// only what where the journal does not tell.
+// meanwhile lists the changes since the revision that the caller has seen, with their authors. If
+// the journal cannot be read, it shows only the difference.
 func (r *retry) meanwhile(seen int64, base, now *api.Route) string {
 	var list []api.Event
 	err := r.limited(func(ctx context.Context) error {
@@ -94,8 +93,8 @@ func (r *retry) meanwhile(seen int64, base, now *api.Route) string {
 			for i := range events {
 				revision, deleted := eventRevision(&events[i]), events[i].Type == api.EventRouteDeleted
 				switch {
-				case !deleted && now.Revision > 0 && revision > now.Revision: // the caller's own, or a later one
-				case deleted && seen == 0: // it was not declared then, so what came before is past
+				case !deleted && now.Revision > 0 && revision > now.Revision: // the caller's change, or a later one
+				case deleted && seen == 0: // it was not declared then: earlier events do not matter
 					list = nil
 				case revision > seen || deleted && revision == seen:
 					list = append(list, events[i])
@@ -121,7 +120,7 @@ func (r *retry) meanwhile(seen int64, base, now *api.Route) string {
 	return b.String()
 }
 
-// agreed asks whoever sits at the terminal; if nobody does, the answer is no.
+// agreed asks on the terminal. If the input is not a terminal, the answer is no.
 func (r *retry) agreed(question string) bool {
 	in := r.cmd.InOrStdin()
 	if !r.terminal(in) {
@@ -129,7 +128,7 @@ func (r *retry) agreed(question string) bool {
 	}
 	r.cmd.PrintErrf("%s [y/N] ", question)
 	answer := make(chan string, 1)
-	go func() { // a read of a terminal cannot be ended; it is left to the end of the process
+	go func() { // a read of a terminal cannot be cancelled; it lasts until the end of the process
 		text, err := bufio.NewReader(in).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			text = ""

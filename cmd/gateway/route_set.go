@@ -14,38 +14,36 @@ import (
 	"sluice.io/sluice/api"
 )
 
-const routeSetHelp = `Change a route: read it, change what the flags say, and write it back unless
-somebody else changed it meanwhile. It prints what was and what is, with the
-requests and errors so far, and how many of the 10,000 slots moved.
+const routeSetHelp = `Change a route: the command reads the route, makes the changes of the
+flags, and writes it back. If the route was changed in the meantime, the command shows how
+and asks whether to continue. Without a terminal it fails, unless --yes is given. On a
+terminal it also asks before a change that moves more than half of the slots.
+
+The command prints the old and the new state, with the requests and errors so far, and the
+number of slots (of 10,000) that moved.
 
 Shares are written 20%, 2.5% or, in basis points, 2000bp.
 
---stable, --canary and --control each say what the variants of that role are from
-now on; a role without a flag stays as it is. What the others leave goes to the
-stable version, so that --canary 2=20% takes its share from it, a smaller share
-gives back, and --canary none gives back all. --canary 2=0% keeps the canary,
-without traffic.
+--stable, --canary and --control each replace the variants of that role. A role without a
+flag does not change. The stable version gets the rest: --canary 2=20% takes its share from
+the stable version, a smaller share gives back the difference, and --canary none gives back
+all. --canary 2=0% keeps the canary, without traffic.
 
---stable VERSION, where that version is a canary, promotes it: it gets everything,
-and the canaries and controls go unless flags name them. --stable of any other
-version puts it in the place of the stable one.
+--stable VERSION promotes that version if it is a canary: it gets all requests, and the
+canaries and controls are removed unless flags name them. If VERSION is another version, it
+replaces the stable one.
 
---shadow says what the shadows are from now on. A shadow that becomes a variant is
-no shadow any more.
+--shadow replaces the shadows. A shadow that becomes a variant is removed from the shadows.
 
--f takes the whole route as JSON, as routes get -o json prints it. A revision in
-it is the one that the change is made to.
-
-If the route was changed meanwhile, the command shows how and asks whether to make
-the change nevertheless; without a terminal it fails, unless --yes is given. On a
-terminal it also asks before a change that moves more than half of the slots.`
+-f takes the whole route as JSON, as routes get -o json prints it. If it has a revision, the
+change is made only to that revision.`
 
 const routeSetExample = `  gateway routes set iris --canary 2=5% --reason "first users"
   gateway routes set iris --canary 2=20% --reason "no errors in a day"
   gateway routes set iris --stable 2 --reason "canary passed"
   gateway routes set iris --shadow 3=10% --sticky header:X-User-Id --dry-run`
 
-// routeSet is one call of gateway routes set.
+// routeSet is a call of gateway routes set.
 type routeSet struct {
 	routeEditor
 
@@ -88,8 +86,8 @@ func (s *routeSet) run(cmd *cobra.Command, name string) error {
 	})
 }
 
-// change returns what the command line asks for as a change of any route, and the
-// revision that it is meant for where a file says one.
+// change returns the change that the command line asks for as a function of any route, and the
+// revision that it is made to, nil if no file gives one.
 func (s *routeSet) change(cmd *cobra.Command, name string) (apply func(api.Route) (api.Route, error), revision *int64, err error) {
 	edits := 0
 	for _, flag := range s.flags.names() {
@@ -102,7 +100,7 @@ func (s *routeSet) change(cmd *cobra.Command, name string) (apply func(api.Route
 	}
 	switch {
 	case s.file == "" && edits == 0:
-		return nil, nil, usageError{"say what to change: gateway routes set ROUTE --canary 2=20%, or -f FILE; --help has the rest"}
+		return nil, nil, usageError{"expected a change: gateway routes set ROUTE --canary 2=20%, or -f FILE; see --help"}
 	case s.file == "":
 		edit, err := s.flags.parse()
 		if err != nil {
@@ -110,7 +108,7 @@ func (s *routeSet) change(cmd *cobra.Command, name string) (apply func(api.Route
 		}
 		return edit.Apply, nil, nil
 	case edits > 0:
-		return nil, nil, usageError{"-f takes the whole route; give no flags that change it beside"}
+		return nil, nil, usageError{"-f sets the whole route; do not give flags that change parts of it"}
 	}
 	route, revision, err := readRoute(s.file, cmd.InOrStdin(), name)
 	return func(api.Route) (api.Route, error) { return route, nil }, revision, err
@@ -128,34 +126,33 @@ func readRoute(file string, in io.Reader, name string) (route api.Route, revisio
 		return api.Route{}, nil, err
 	}
 	var doc struct {
-		Revision *int64 `json:"revision"` // shadows the route's own
+		Revision *int64 `json:"revision"` // hides the field of the route
 		api.Route
 	}
 	dec := json.NewDecoder(strings.NewReader(string(text)))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&doc); err != nil {
-		return api.Route{}, nil, fmt.Errorf("%s holds no route: %w", file, inJSON(err))
+		return api.Route{}, nil, fmt.Errorf("%s is not a valid route: %w", file, inJSON(err))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return api.Route{}, nil, fmt.Errorf("%s goes on after the route", file)
+		return api.Route{}, nil, fmt.Errorf("%s has more text after the route", file)
 	}
 	if doc.Name != "" && doc.Name != name {
-		return api.Route{}, nil, fmt.Errorf("%s holds the route '%s', not '%s'", file, doc.Name, name)
+		return api.Route{}, nil, fmt.Errorf("%s has the route '%s', not '%s'", file, doc.Name, name)
 	}
 	doc.Name = name
 	doc.Complete()
 	return doc.Route, doc.Revision, nil
 }
 
-// inJSON says what is wrong with a document in the words of JSON where the error
-// names types of Go.
+// inJSON describes a decoding error in terms of JSON, without types of Go.
 func inJSON(err error) error {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		field := strings.TrimPrefix(e.Field, "Route.") // it is embedded
-		return fmt.Errorf("%s: there is no place for a JSON %s", cmp.Or(field, "the document"), e.Value)
+		field := strings.TrimPrefix(e.Field, "Route.") // the struct is embedded
+		return fmt.Errorf("%s: a JSON %s is not valid here", cmp.Or(field, "the document"), e.Value)
 	}
 	if errors.Is(err, io.EOF) {
-		return errors.New("it is empty")
+		return errors.New("the file is empty")
 	}
 	return err
 }

@@ -15,10 +15,10 @@ func newRouteUndo(conn *connection, out *output, isTerminal func(stream any) boo
 	var revision int64
 	cmd := &cobra.Command{
 		Use:   "undo ROUTE",
-		Short: "Make a route what it was before its last change, or at a revision",
-		Long: `Make a route what it was before its last change, or at a revision, as the journal has
-it. That is a change like any other: it has a revision of its own, and undoing it
-returns to what was before. A route that was not declared then is deleted.`,
+		Short: "Restore the state of a route before its last change, or at a revision",
+		Long: `Restore the state of a route before its last change, or at a revision, from the
+journal. This is a change like any other: it makes a new revision, and you can undo it. If
+the route was not declared at that time, the command deletes it.`,
 		Example: `  gateway routes undo iris
   gateway routes undo iris --to-revision 3 --reason "the canary fails"`,
 		Args: oneRoute, ValidArgsFunction: conn.completeRoutes,
@@ -27,12 +27,12 @@ returns to what was before. A route that was not declared then is deleted.`,
 				return err
 			}
 			if cmd.Flags().Changed("to-revision") && revision < 1 {
-				return usageError{"--to-revision must be 1 or more; gateway routes history ROUTE lists them"}
+				return usageError{"--to-revision must be 1 or more; gateway routes history ROUTE lists the revisions"}
 			}
 			return undoRoute(cmd, &e, args[0], revision)
 		},
 	}
-	cmd.Flags().Int64Var(&revision, "to-revision", api.LastChange, "the revision to return to (default: what was before the last change)")
+	cmd.Flags().Int64Var(&revision, "to-revision", api.LastChange, "the revision to restore (default: the one before the last change)")
 	cmd.Flags().Lookup("to-revision").DefValue = ""
 	e.flagsOf(cmd)
 	return cmd
@@ -48,7 +48,7 @@ func undoRoute(cmd *cobra.Command, e *routeEditor, name string, revision int64) 
 	if err != nil {
 		return fmt.Errorf("route '%s': %w", name, err)
 	}
-	if e.author.reason == "" { // what is done says why
+	if e.author.reason == "" { // the default reason
 		e.author.reason = "undo of the last change"
 		if revision != api.LastChange {
 			e.author.reason = fmt.Sprintf("undo to revision %d", revision)
@@ -59,14 +59,14 @@ func undoRoute(cmd *cobra.Command, e *routeEditor, name string, revision int64) 
 	}
 	return e.edit(cmd, cl, name, nil, func(base api.Route) (*api.Route, error) {
 		if past == nil {
-			return nil, nil //nolint:nilnil // it is deleted
+			return nil, nil //nolint:nilnil // nil deletes the route
 		}
 		next := base.RestoreTo(*past)
 		return &next, nil
 	})
 }
 
-// pastRoute reads what a route was out of the journal.
+// pastRoute reads an earlier state of a route from the journal.
 func pastRoute(ctx context.Context, cl *client.Client, conn *connection, name string, revision int64) (*api.Route, error) {
 	ctx, cancel := context.WithTimeout(ctx, conn.timeout)
 	defer cancel()

@@ -51,7 +51,7 @@ func TestRoutesUndo(t *testing.T) {
 	if got := undo("--to-revision", "0"); got.code != exitUsage {
 		t.Errorf("%+v", got)
 	}
-	// A route that is deleted comes back, and one that was not declared before goes.
+	// A deleted route comes back, and a route that was not declared before is deleted.
 	if got := routesCommand(t, url, "", "delete", "iris", "--reason", "x"); got.code != exitOK {
 		t.Fatalf("%+v", got)
 	}
@@ -77,11 +77,11 @@ func TestRoutesApply(t *testing.T) {
 		t.Helper()
 		return routesCommand(t, url, text, append([]string{"apply", "-f", "-", "--reason", "x"}, args...)...)
 	}
-	// What the other commands print is taken as it is.
+	// The output of the other commands is accepted.
 	for _, form := range []string{"json", "yaml"} {
 		for _, shown := range [][]string{{"get", "iris"}, {"list"}} {
 			text := routesCommand(t, url, "", append(shown, "-o", form)...).out
-			if got := apply(text); got.code != exitOK || got.out != "Route iris is so already, at revision 2\n" {
+			if got := apply(text); got.code != exitOK || got.out != "Route iris already has this state, at revision 2\n" {
 				t.Errorf("%v %s: %+v", shown, form, got)
 			}
 		}
@@ -91,8 +91,8 @@ func TestRoutesApply(t *testing.T) {
 	if got := routesCommand(t, url, "", "set", "iris", "--canary", "2=40%", "--reason", "x"); got.code != exitOK {
 		t.Fatalf("%+v", got)
 	}
-	// The revision of a route is held, that of an event is not.
-	if got := apply(set); got.code != exitFailed || !strings.Contains(got.errOut, "changed meanwhile") {
+	// The revision of a route is checked, that of an event is not.
+	if got := apply(set); got.code != exitFailed || !strings.Contains(got.errOut, "changed in the meantime") {
 		t.Errorf("%+v", got)
 	}
 	if got := apply(history); got.code != exitOK || f.routes["iris"].Variants[1].Weight != 2_000 {
@@ -108,9 +108,9 @@ func TestRoutesApply(t *testing.T) {
 			t.Errorf("%s: %+v, want %q", text, got, part)
 		}
 	}
-	bad("", "-: it is empty")
-	bad("[]", "holds no route")
-	bad(`{"variants":[]}`, "it has no name")
+	bad("", "-: the file is empty")
+	bad("[]", "has no routes")
+	bad(`{"variants":[]}`, "there is no name")
 	bad(`[{"name":"a","wieght":1}]`, "entry 1")
 	bad("a: [", "yaml")
 	bad(`{"name":"c","variants":[{"version":1,"weight":5}]}`, "add up to 5 basis points, expected 10000 (100%); 0 of 1 routes were applied before")
@@ -148,7 +148,7 @@ func TestRoutesDiff(t *testing.T) {
 	}
 }
 
-// A change of more than half of the slots, and a delete, are asked for at a terminal.
+// On a terminal the command asks before it moves more than half of the slots and before it deletes.
 func TestRoutesAskBeforeLargeMoves(t *testing.T) {
 	f := func(typed, question string, changed bool, args ...string) {
 		t.Helper()
@@ -160,11 +160,11 @@ func TestRoutesAskBeforeLargeMoves(t *testing.T) {
 			t.Errorf("%v: %d %s%s", args, code, out.String(), errOut.String())
 		}
 	}
-	f("y\n", "v2 canary 5% → stable 100%, v1 removed (had 95%): 9500 of 10000 slots move. Go on? [y/N] ", true, "set", "iris", "--stable", "2")
-	f("n\n", "v2 canary 5% → stable 100%, v1 removed (had 95%): 9500 of 10000 slots move. Go on? [y/N] gateway: nothing was changed", false, "set", "iris", "--stable", "2")
+	f("y\n", "v2 canary 5% → stable 100%, v1 removed (had 95%): 9500 of 10000 slots move. Continue? [y/N] ", true, "set", "iris", "--stable", "2")
+	f("n\n", "v2 canary 5% → stable 100%, v1 removed (had 95%): 9500 of 10000 slots move. Continue? [y/N] gateway: nothing was changed", false, "set", "iris", "--stable", "2")
 	f("", "", true, "set", "iris", "--stable", "2", "--yes")
 	f("", "", true, "set", "iris", "--canary", "2=50%")
-	f("y\n", "Route iris (v1 95%, v2 canary 5%) is deleted, and 500 of 10000 slots move. Go on? [y/N] ", true, "delete", "iris")
-	f("\n", "Route iris (v1 95%, v2 canary 5%) is deleted", false, "delete", "iris")
+	f("y\n", "Route iris (v1 95%, v2 canary 5%) will be deleted, and 500 of 10000 slots move. Continue? [y/N] ", true, "delete", "iris")
+	f("\n", "Route iris (v1 95%, v2 canary 5%) will be deleted", false, "delete", "iris")
 	f("", "", true, "delete", "iris", "-y")
 }

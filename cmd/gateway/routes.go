@@ -22,11 +22,11 @@ func newRoutes(isTerminal func(stream any) bool) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "routes",
-		Short: "See and change how the traffic is split over versions",
+		Short: "Show and change how traffic is split over versions",
 		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return listRoutes(cmd, &conn, &out) },
 	}
-	conn.flags(cmd, 10*time.Minute) // a change may have to load a version first
+	conn.flags(cmd, 10*time.Minute) // a change may load a version
 	out.flags(cmd)
 	list := &cobra.Command{
 		Use: "list", Short: "List every route", Args: cobra.NoArgs,
@@ -53,7 +53,7 @@ func listRoutes(cmd *cobra.Command, conn *connection, out *output) error {
 	return out.print(cmd.OutOrStdout(), routes, func(b *strings.Builder) { printRoutes(b, routes, out.wide()) })
 }
 
-// routeGet is one call of gateway routes get.
+// routeGet is a call of gateway routes get.
 type routeGet struct {
 	conn   *connection
 	out    *output
@@ -65,7 +65,7 @@ type routeGet struct {
 	last   *look
 }
 
-// look is what a watched route was at a time.
+// look is the state of a watched route at a time.
 type look struct {
 	at    time.Time
 	route api.Route
@@ -76,25 +76,25 @@ func newRouteGet(conn *connection, out *output) *cobra.Command {
 	g := routeGet{conn: conn, out: out, watch: watching{out: out}}
 	cmd := &cobra.Command{
 		Use:   "get ROUTE",
-		Short: "Show a route and what its versions did",
-		Long: `Show a route, and per version the requests and errors since this gateway first
-routed to it, and the latency of the last one to two minutes.
+		Short: "Show a route and the statistics of its versions",
+		Long: `Show a route and, for each version, the requests and errors since this gateway
+first routed to it, and the latency of the last one to two minutes.
 
--o json prints the route, which routes set -f takes, or with --stats what its
-versions did.
+-o json prints the route, which routes set -f takes, or with --stats the statistics of its
+versions.
 
---at shows instead which versions and digests served the route, or a model by its
-own name, at a time: one of RFC 3339, such as 2026-11-30T12:00:00Z, or how long
-ago it was, such as 2h.`,
+--at shows which versions and digests served the route, or a model by its own name, at a
+time. The time is in RFC 3339, such as 2026-11-30T12:00:00Z, or how long ago it was, such as
+2h.`,
 		Args: oneRoute, ValidArgsFunction: conn.completeRoutes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			g.name = args[0]
 			return g.run(cmd)
 		},
 	}
-	cmd.Flags().BoolVar(&g.stats, "stats", false, "with -o json, print what the versions did instead of the route")
-	cmd.Flags().StringVar(&g.at, "at", "", "show what served it at this time")
-	g.watch.flags(cmd, "show it again and again, with the requests in a second")
+	cmd.Flags().BoolVar(&g.stats, "stats", false, "with -o json, print the statistics of the versions instead of the route")
+	cmd.Flags().StringVar(&g.at, "at", "", "show the versions that served the route at this time")
+	g.watch.flags(cmd, "show it again every --interval, with the requests per second")
 	return cmd
 }
 
@@ -103,7 +103,7 @@ func (g *routeGet) run(cmd *cobra.Command) error {
 		return err
 	}
 	if g.at != "" && (g.stats || g.watch.on) {
-		return usageError{"--at goes with neither --stats nor --watch"}
+		return usageError{"give --at without --stats and --watch"}
 	}
 	at, err := timeFlag("at", g.at, time.Now())
 	if err != nil {
@@ -119,7 +119,7 @@ func (g *routeGet) run(cmd *cobra.Command) error {
 	return g.watch.run(cmd, g.show)
 }
 
-// showAt shows what served at a time.
+// showAt prints the versions that served at a time.
 func (g *routeGet) showAt(cmd *cobra.Command, at time.Time) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), g.conn.timeout)
 	defer cancel()
@@ -130,7 +130,7 @@ func (g *routeGet) showAt(cmd *cobra.Command, at time.Time) error {
 	return g.out.print(cmd.OutOrStdout(), served, func(b *strings.Builder) { printServed(b, &served) })
 }
 
-// show looks once.
+// show prints the route once.
 func (g *routeGet) show(ctx context.Context, w io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, g.conn.timeout)
 	defer cancel()
@@ -154,8 +154,8 @@ func (g *routeGet) show(ctx context.Context, w io.Writer) error {
 	return g.out.print(w, now.stats, func(b *strings.Builder) { printRoute(b, &now.route, &now.stats, perSecond) })
 }
 
-// rates returns the requests in a second since the look before, of variants that
-// it showed too. Counts that shrank began anew.
+// rates returns the requests per second since the last look, for variants that were there too. It
+// leaves out counts that were reset.
 func (l *look) rates(before *look) rates {
 	r := rates{}
 	if before == nil || !l.at.After(before.at) {
@@ -173,20 +173,19 @@ func (l *look) rates(before *look) rates {
 	return r
 }
 
-// transient reports whether an error may pass by itself: a gateway that starts
-// anew does not answer for a while.
+// transient reports whether a retry may help: a gateway that restarts does not answer for a while.
 func transient(err error) bool {
 	answer, ok := errors.AsType[*client.Error](err)
 	return !ok || answer.Status >= http.StatusInternalServerError || answer.Status == http.StatusTooManyRequests
 }
 
-// terminal reports whether somebody sits at the other end.
+// terminal reports whether a stream is a terminal.
 func terminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}
 	info, err := f.Stat()
-	null, errNull := os.Stat(os.DevNull) // a device as well; the standard streams never bear its name
+	null, errNull := os.Stat(os.DevNull) // /dev/null is a character device too
 	return err == nil && errNull == nil && info.Mode()&os.ModeCharDevice != 0 && !os.SameFile(info, null)
 }

@@ -17,8 +17,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// fold is the routes of a gateway as a fold over a journal: it compares and sets
-// as a gateway does, and moves a slot for each basis point.
+// fold is the routes of a gateway, made from a journal: it compares and sets as a gateway does, and
+// moves a slot for each basis point.
 type fold struct {
 	mu      sync.Mutex
 	routes  map[string]api.Route
@@ -27,19 +27,19 @@ type fold struct {
 	served  map[string]api.ServedAt
 	problem string // of the journal
 	askedAt time.Time
-	filter  admin.EventFilter // of the last look
+	filter  admin.EventFilter // of the last request
 	streams []api.DriftStatus
 	signals []api.Signal
-	asked   int                        // for statistics
-	looks   int                        // for statistics or events
-	fails   int                        // the number of the look that finds nobody ready
-	before  func(f *fold, what string) // each change and each look, while nothing is locked
+	asked   int                        // requests for statistics
+	looks   int                        // requests for statistics or events
+	fails   int                        // the number of the request that is answered with "not ready"
+	before  func(f *fold, what string) // called before each change and each request, without a lock
 }
 
-// foldAt is when the first event was.
+// foldAt is the time of the first event.
 var foldAt = time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
 
-// sideOf serves a fold from a real admin port and returns its address.
+// sideOf serves a fold on a real admin port and returns its address.
 func sideOf(t *testing.T, f *fold) string {
 	t.Helper()
 	s, err := admin.New(admin.Options{
@@ -52,7 +52,7 @@ func sideOf(t *testing.T, f *fold) string {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(context.Background()) }() // received in the cleanup
+	go func() { ended <- s.Run(context.Background()) }() // the cleanup receives the result
 	t.Cleanup(func() {
 		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)
@@ -108,14 +108,14 @@ func (f *fold) look() error {
 	return nil
 }
 
-// put adds a route, or deletes it where it has no variants, and returns it.
+// put adds a route, or deletes it if it has no variants, and returns it.
 func (f *fold) put(route api.Route, origin string, by api.Actor) api.Route {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.add(route, origin, by)
 }
 
-// add is put for whoever holds the lock.
+// add is put for callers that hold the lock.
 func (f *fold) add(route api.Route, origin string, by api.Actor) api.Route {
 	kind := api.EventRouteSet
 	var before, after json.RawMessage

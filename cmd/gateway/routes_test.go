@@ -21,7 +21,7 @@ import (
 	"sluice.io/sluice/client"
 )
 
-// routesCommand runs gateway routes against a fold, as the user tester.
+// routesCommand runs gateway routes against a fold, as the user "tester".
 func routesCommand(t *testing.T, url, in string, args ...string) result {
 	t.Helper()
 	return command(t, in, append([]string{"routes", "--admin", url}, args...), "SLUICE_ACTOR", "tester")
@@ -49,7 +49,7 @@ SHADOW  SAMPLE  STATE  QUEUED  ANSWERED  ERRORS  DROPPED                        
 3       10%     READY  2       900       9       12 (expired 2, queue_full 10)  3ms  5ms
 `
 	stopping = "gateway: the server is stopping (503 Service Unavailable); trying again\n"
-	noReason = "note: without --reason the journal cannot say why\n"
+	noReason = "note: the journal will have no reason for this change; give one with --reason\n"
 )
 
 func TestRoutesListAndGet(t *testing.T) {
@@ -82,13 +82,13 @@ wine   wine   0 (implied)  v4 100%               -        none              none
 
 func TestRoutesWatch(t *testing.T) {
 	f := newFold()
-	f.fails = 2 // which a watch outlives
+	f.fails = 2 // the watch must survive this
 	ctx, cancel := context.WithCancel(t.Context())
 	f.before = func(f *fold, what string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if what == "stats" && f.asked == 2 {
-			cancel() // while the third look waits
+			cancel() // while the third request waits
 		}
 	}
 	t.Setenv("SLUICE_TOKEN", "")
@@ -119,8 +119,8 @@ func TestRates(t *testing.T) {
 	first, second := api.Variant{Version: 1, Role: api.RoleStable}, api.Variant{Version: 2, Role: api.RoleStable}
 	f(nil, at(0, 1), rates{})
 	f(at(0, 100, 5), at(4, 300, 5), rates{first: 50, second: 0})
-	f(at(0, 100), at(4, 300, 5), rates{first: 50})  // the second is new
-	f(at(0, 100, 5), at(4, 1, 5), rates{second: 0}) // the first began anew
+	f(at(0, 100), at(4, 300, 5), rates{first: 50})  // the second variant is new
+	f(at(0, 100, 5), at(4, 1, 5), rates{second: 0}) // the count of the first variant was reset
 	f(at(0, 100), at(0, 300), rates{})
 }
 
@@ -144,7 +144,7 @@ VERSION  ROLE    BEFORE  AFTER  REQUESTS  ERRORS      P50     P99
 	if diff := cmp.Diff(api.Actor{Actor: "tester", Reason: "no errors — in a day"}, f.events[2].Actor); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	expect(t, result{exitOK, "Route iris is so already, at revision 3\n", noReason}, routesCommand(t, url, "", "set", "iris", "--canary", "2=20%"))
+	expect(t, result{exitOK, "Route iris already has this state, at revision 3\n", noReason}, routesCommand(t, url, "", "set", "iris", "--canary", "2=20%"))
 	got := routesCommand(t, url, "", "set", "iris", "--canary", "2=20%", "--reason", "x", "-o", "json")
 	var doc api.RouteResult
 	if err := json.Unmarshal([]byte(got.out), &doc); err != nil || doc.Revision != 3 || len(f.events) != 3 {
@@ -164,7 +164,7 @@ fallback stable → v1
 8000 of 10000 slots moved
 `, noReason}, routesCommand(t, url, "", "set", "iris", "--stable", "2", "--shadow", "1=50%", "--sticky", "parameter:user", "--fallback", "1"))
 
-	// A route that is implied, and one of a new name.
+	// An implied route, and a route with a new name.
 	expect(t, result{exitOK, `Route wine, revision 0 → 1
 
 VERSION  ROLE    BEFORE  AFTER  REQUESTS  ERRORS  P50  P99
@@ -200,10 +200,10 @@ func TestRoutesSetFromAFile(t *testing.T) {
 	if got.code != exitOK || !strings.Contains(got.out, "revision 2 → 3") || f.routes["iris"].Variants[1].Weight != 1000 {
 		t.Fatalf("%+v gives %+v", got, f.routes["iris"])
 	}
-	// The file's revision is the one that it was made from.
-	expect(t, result{exitFailed, "", noReason + `Route iris was changed meanwhile:
+	// The revision in the file is the one that it was made from.
+	expect(t, result{exitFailed, "", noReason + `Route iris was changed in the meantime:
   revision 3, 2026-05-04 03:04:01, tester (unverified): v2 canary 5% → 10%
-gateway: nothing was changed; look at the new revision and try again, or give --yes
+gateway: nothing was changed; check the new revision and retry, or give --yes
 `}, routesCommand(t, url, "", "set", "iris", "-f", path))
 	got = routesCommand(t, url, `{"variants":[{"version":7,"weight":10000}]}`, "set", "iris", "-f", "-")
 	if got.code != exitOK || f.routes["iris"].Revision != 4 || len(f.routes["iris"].Shadows) != 0 {
@@ -216,12 +216,12 @@ gateway: nothing was changed; look at the new revision and try again, or give --
 			t.Errorf("%s = %+v, want %q", text, got, part)
 		}
 	}
-	bad("", "- holds no route: it is empty")
-	bad("[]", "- holds no route: the document: there is no place for a JSON array")
-	bad(`{"variants":[{"version":1,"weight":"20%"}]}`, "- holds no route: variants.weight: there is no place for a JSON string")
+	bad("", "- is not a valid route: the file is empty")
+	bad("[]", "- is not a valid route: the document: a JSON array is not valid here")
+	bad(`{"variants":[{"version":1,"weight":"20%"}]}`, "- is not a valid route: variants.weight: a JSON string is not valid here")
 	bad(`{"wieght":1}`, "wieght")
-	bad(`{"variants":[{"version":7,"weight":10000}]} {}`, "goes on")
-	bad(`{"name":"wine","variants":[{"version":7,"weight":10000}]}`, "holds the route 'wine'")
+	bad(`{"variants":[{"version":7,"weight":10000}]} {}`, "has more text")
+	bad(`{"name":"wine","variants":[{"version":7,"weight":10000}]}`, "has the route 'wine'")
 	bad(`{"variants":[{"version":7,"weight":100}]}`, "add up to 100 basis points")
 }
 
@@ -237,8 +237,8 @@ func TestRoutesUsage(t *testing.T) {
 	f("routes get ROUTE", "routes", "get", "")
 	f("table, wide, json, yaml or name", "routes", "list", "-o", "xml")
 	f("--interval", "routes", "get", "iris", "--interval", "0s")
-	f("say what to change", "routes", "set", "iris")
-	f("say what to change", "routes", "set", "iris", "--reason", "x")
+	f("expected a change", "routes", "set", "iris")
+	f("expected a change", "routes", "set", "iris", "--reason", "x")
 	f("write 20% or 2000bp", "routes", "set", "iris", "--canary", "2=20")
 	f("--model is empty", "routes", "set", "iris", "--model", "")
 	f("--sticky is empty", "routes", "set", "iris", "--sticky", "")
@@ -253,7 +253,7 @@ func TestRoutesUsage(t *testing.T) {
 	f("not both", "journal", "--limit", "1", "--follow")
 }
 
-// outrun makes another change before each of the next n of a fold.
+// outrun makes another change before each of the next n changes of a fold.
 func outrun(f *fold, n int) {
 	f.before = func(f *fold, what string) {
 		if what == "set" && n > 0 {
@@ -265,7 +265,7 @@ func outrun(f *fold, n int) {
 	}
 }
 
-const meanwhile = `Route iris was changed meanwhile:
+const meanwhile = `Route iris was changed in the meantime:
   revision 3, 2026-05-04 03:04:01, bob (unverified): v2 canary 5% → 6% (more)
 `
 
@@ -273,8 +273,8 @@ func TestRoutesSetWhenAnotherWasFirst(t *testing.T) {
 	f := newFold()
 	url := sideOf(t, f)
 	outrun(f, 1)
-	expect(t, result{exitFailed, "", meanwhile + "gateway: nothing was changed; look at the new revision and try again, or give --yes\n"},
-		routesCommand(t, url, "y\n", "set", "iris", "--canary", "2=20%", "--reason", "x")) // no terminal, nobody to ask
+	expect(t, result{exitFailed, "", meanwhile + "gateway: nothing was changed; check the new revision and retry, or give --yes\n"},
+		routesCommand(t, url, "y\n", "set", "iris", "--canary", "2=20%", "--reason", "x")) // no terminal: the command cannot ask
 	if f.routes["iris"].Variants[1].Weight != 600 {
 		t.Errorf("%+v", f.routes["iris"])
 	}
@@ -283,7 +283,7 @@ func TestRoutesSetWhenAnotherWasFirst(t *testing.T) {
 	url = sideOf(t, f)
 	outrun(f, 3)
 	got := routesCommand(t, url, "", "set", "iris", "--canary", "2=20%", "--reason", "x", "--yes")
-	if got.code != exitOK || strings.Count(got.errOut, "changed meanwhile") != 1 || strings.Count(got.errOut, ", bob (unverified): ") != 3 || !strings.Contains(got.out, "revision 5 → 6") || !strings.Contains(got.out, "2        canary  6%      20%") {
+	if got.code != exitOK || strings.Count(got.errOut, "changed in the meantime") != 1 || strings.Count(got.errOut, ", bob (unverified): ") != 3 || !strings.Contains(got.out, "revision 5 → 6") || !strings.Contains(got.out, "2        canary  6%      20%") {
 		t.Errorf("--yes: %+v", got)
 	}
 	outrun(f, 1)
@@ -291,7 +291,7 @@ func TestRoutesSetWhenAnotherWasFirst(t *testing.T) {
 	if got.code != exitFailed || f.routes["iris"].Revision != 7 || !strings.Contains(got.errOut, "nothing was changed") {
 		t.Errorf("delete: %+v", got)
 	}
-	// Somebody deletes it under a change.
+	// The route is deleted during a change.
 	f.before = func(f *fold, what string) {
 		if what == "set" {
 			f.before = nil
@@ -302,7 +302,7 @@ func TestRoutesSetWhenAnotherWasFirst(t *testing.T) {
 	if got.code != exitFailed || !strings.Contains(got.errOut, "there is no route") {
 		t.Errorf("deleted meanwhile: %+v", got)
 	}
-	// What came before it was deleted is past for whoever saw it without a route.
+	// Changes before the deletion do not matter to a command that saw no route.
 	f.before = func(f *fold, what string) {
 		if what == "set" {
 			f.before = nil
@@ -350,7 +350,7 @@ func TestRoutesSetAsks(t *testing.T) {
 	f("", exitFailed)
 }
 
-// Nobody answers, and the command is interrupted.
+// The question is not answered, and the command is interrupted.
 func TestRoutesSetQuestionEndsWithTheCommand(t *testing.T) {
 	conn, out := &connection{timeout: time.Minute}, &output{format: "table"}
 	cmd := newRouteSet(conn, out, terminal)
@@ -384,8 +384,8 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// Ten people change a route at once; what a command says it did is in the
-// journal, and nothing else is.
+// Ten commands change a route at the same time. The journal must have exactly the changes that they
+// report.
 func TestTenCommandsAtOnce(t *testing.T) {
 	t.Setenv("SLUICE_TOKEN", "")
 	f := func(sure bool) {
@@ -415,7 +415,7 @@ func TestTenCommandsAtOnce(t *testing.T) {
 			switch {
 			case got.code == exitOK:
 				want[strconv.Itoa(i)] = 1
-			case sure || !strings.Contains(got.errOut, "changed meanwhile"):
+			case sure || !strings.Contains(got.errOut, "changed in the meantime"):
 				t.Errorf("command %d: %+v", i, got)
 			}
 		}
@@ -433,8 +433,8 @@ func TestTenCommandsAtOnce(t *testing.T) {
 func TestRoutesDelete(t *testing.T) {
 	f := newFold()
 	url := sideOf(t, f)
-	expect(t, result{exitFailed, "", "gateway: route 'wine' is not declared, so there is nothing to delete\n"}, routesCommand(t, url, "", "delete", "wine", "--reason", "x"))
-	expect(t, result{exitFailed, "", "gateway: route 'none' is not declared, so there is nothing to delete\n"}, routesCommand(t, url, "", "delete", "none", "--reason", "x"))
+	expect(t, result{exitFailed, "", "gateway: route 'wine' is not declared, so it cannot be deleted\n"}, routesCommand(t, url, "", "delete", "wine", "--reason", "x"))
+	expect(t, result{exitFailed, "", "gateway: route 'none' is not declared, so it cannot be deleted\n"}, routesCommand(t, url, "", "delete", "none", "--reason", "x"))
 	expect(t, result{exitOK, `Route iris, revision 2, would be deleted; this was a dry run, and nothing has changed
 Without it: v4 100%; 500 of 10000 slots would move
 `, ""}, routesCommand(t, url, "", "delete", "iris", "--reason", "x", "--dry-run"))
@@ -507,7 +507,7 @@ func TestTransient(t *testing.T) {
 	}
 }
 
-// Standard input is /dev/null under cron and in containers, where nobody can answer.
+// Under cron and in containers standard input is /dev/null, where a question cannot be answered.
 func TestNullIsNoTerminal(t *testing.T) {
 	fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0)
 	if err != nil {

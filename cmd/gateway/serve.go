@@ -25,20 +25,20 @@ func newServe(isTerminal func(stream any) bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve (MODEL | --model-repository DIR | -c FILE)",
 		Short: "Serve a model, or a folder of models",
-		Long: `Serve a model, or a folder of models. Without a configuration file every model in
-it is served with settings derived from the model itself. Flags win over the file.
+		Long: `Serve a model, or a folder of models. Without a configuration file, every model in
+the folder is served with settings that are derived from the model. Flags override the file.
 
-MODEL is a model file, or the folder of a model. It is served alone, as it is at the
-start, by the name of the file or of the folder.
+MODEL is a model file, or the folder of a model. It is served alone, in its state at the
+start, under the name of the file or of the folder.
 
-SIGHUP reads the file again. SIGINT and SIGTERM stop once everything accepted is
-answered; a second one ends the process at once.`,
+SIGHUP makes the gateway read the configuration again. SIGINT and SIGTERM stop it after it
+has answered every accepted request. A second signal ends the process immediately.`,
 		Example: `  gateway serve model.onnx
   gateway serve --model-repository models --data-dir .data
   gateway serve -c sluice.yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{"name one model; to serve several, use --model-repository DIR"}
+				return usageError{"expected one model; to serve several, use --model-repository DIR"}
 			}
 			return nil
 		},
@@ -46,11 +46,11 @@ answered; a second one ends the process at once.`,
 			repository := cmd.Flags().Changed("model-repository")
 			switch {
 			case len(args) == 1 && repository:
-				return usageError{"name a model or --model-repository, not both"}
+				return usageError{"give MODEL or --model-repository, not both"}
 			case len(args) == 1:
 				return serveSingle(cmd, &s, args[0])
 			case s.file == "" && !repository:
-				return usageError{"name what to serve: a model file, --model-repository DIR, or -c FILE"}
+				return usageError{"expected something to serve: a model file, --model-repository DIR, or -c FILE"}
 			}
 			return serve(cmd, &s)
 		},
@@ -59,7 +59,7 @@ answered; a second one ends the process at once.`,
 	return cmd
 }
 
-// serveSingle serves one model out of a repository that is made for it.
+// serveSingle serves one model from a repository that is made for it.
 func serveSingle(cmd *cobra.Command, s *settings, path string) error {
 	single, err := offline.StageModel(path)
 	if err != nil {
@@ -89,8 +89,8 @@ func serve(cmd *cobra.Command, s *settings) error {
 	if err != nil {
 		return err
 	}
-	// Where the size of files is limited (ulimit -f) a journal that is full is an
-	// error like any other, not the end of the process.
+	// If the size of files is limited (ulimit -f), a full journal must be an error, not a signal
+	// that ends the process.
 	signal.Ignore(syscall.SIGXFSZ)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -98,7 +98,7 @@ func serve(cmd *cobra.Command, s *settings) error {
 
 	beside, cancel := context.WithCancel(cmd.Context())
 	var wg sync.WaitGroup
-	if s.terminal(cmd.OutOrStdout()) { // a log collector has no use for it
+	if s.terminal(cmd.OutOrStdout()) { // a log collector does not need the welcome
 		wg.Go(func() { hello.run(beside) })
 	}
 	wg.Go(func() { reloadOn(beside, hangup, a, log) })
@@ -108,7 +108,7 @@ func serve(cmd *cobra.Command, s *settings) error {
 	return err
 }
 
-// reloadOn reloads whenever a signal comes, until ctx ends.
+// reloadOn reloads on every signal, until ctx ends.
 func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, log *zap.Logger) {
 	for {
 		select {
@@ -122,7 +122,7 @@ func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, log *zap
 	}
 }
 
-// newLogger returns the program's log, and the least level that it writes.
+// newLogger returns the log of the program, and its lowest level.
 func newLogger(cfg config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel, error) {
 	level, err := zap.ParseAtomicLevel(cfg.Level)
 	if err != nil {
@@ -130,7 +130,7 @@ func newLogger(cfg config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel, error
 	}
 	form := zap.NewProductionEncoderConfig()
 	form.TimeKey, form.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
-	form.EncodeDuration = zapcore.SecondsDurationEncoder // the key has the unit
+	form.EncodeDuration = zapcore.SecondsDurationEncoder // the key names the unit
 	encoder := zapcore.NewJSONEncoder(form)
 	if cfg.Format == "console" {
 		form.EncodeLevel = zapcore.CapitalLevelEncoder

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		stop()
 		os.Exit(code)
 	}
-	// fasthttp's pool of workers sleeps on for a while after its server has stopped.
+	// fasthttp's worker pool sleeps for a while after its server has stopped.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }
 
@@ -51,8 +51,8 @@ func TestServeRefuses(t *testing.T) {
 	f(exitFailed, "gateway: ", "--model-repository", filepath.Join(t.TempDir(), "none"))
 }
 
-// The whole program: it serves the demo models, says where, and the other
-// commands talk to it; a hang-up makes it reload, and the end of its context stop.
+// The whole program: it serves the demo models and prints its addresses, and the other commands
+// reach it. A hang-up makes it reload, and the end of its context stops it.
 func TestServe(t *testing.T) {
 	models, err := filepath.Abs(filepath.Join("..", "..", "models"))
 	if err != nil {
@@ -68,13 +68,13 @@ func TestServe(t *testing.T) {
 	out, outWriter := io.Pipe()
 	log, logWriter := io.Pipe()
 	code := make(chan int, 1)
-	go func() { // received below
+	go func() { // the test receives the result
 		code <- run(ctx, []string{"serve", "-c", file}, nil, outWriter, logWriter, watched)
 		_ = outWriter.Close()
 		_ = logWriter.Close()
 	}()
 	reloaded := make(chan bool, 1)
-	go func() { // ends when the program has
+	go func() { // ends when the program has ended
 		seen := false
 		for s := bufio.NewScanner(log); s.Scan(); {
 			t.Log(s.Text())
@@ -113,7 +113,7 @@ func TestServe(t *testing.T) {
 	<-reloaded // closed: the log was read to its end
 }
 
-// One model file is served without anything else, and each command of the welcome works.
+// One model file is served without other settings, and each command of the welcome works.
 func TestServeOneModel(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not installed")
@@ -136,7 +136,7 @@ func TestServeOneModel(t *testing.T) {
 		defer cancel()
 		out, outWriter := io.Pipe()
 		code := make(chan int, 1)
-		go func() { // received below
+		go func() { // the test receives the result
 			code <- run(ctx, []string{"serve", file, "--http-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"}, nil, outWriter, io.Discard, watched)
 			_ = outWriter.Close()
 		}()
@@ -150,7 +150,7 @@ func TestServeOneModel(t *testing.T) {
 			if err != nil || strings.Contains(line, "/infer") != strings.Contains(string(got), `"model_name":"my model","model_version":"1","outputs"`) {
 				t.Errorf("%s: %.300s, %v", line, got, err)
 			}
-			if commands++; strings.HasSuffix(line, "/metrics") { // the last one
+			if commands++; strings.HasSuffix(line, "/metrics") { // the last command
 				break
 			}
 		}
@@ -167,20 +167,20 @@ func TestServeOneModel(t *testing.T) {
 	f(1500, 700, 30)
 }
 
-// Where nobody sits at a terminal there is the log alone.
+// Without a terminal there is only the log.
 func TestServeWithoutATerminalHasNoWelcome(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	log, logWriter := io.Pipe()
 	var out strings.Builder
 	code := make(chan int, 1)
-	go func() { // received below
+	go func() { // the test receives the result
 		code <- run(ctx, []string{"serve", "--model-repository", t.TempDir(), "--http-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"}, nil, &out, logWriter, terminal)
 		_ = logWriter.Close()
 	}()
 	for s := bufio.NewScanner(log); s.Scan(); {
 		if strings.Contains(s.Text(), `"an entry of the model repository is not served"`) {
-			cancel() // it was up
+			cancel() // the gateway is up
 		}
 	}
 	if c := <-code; c != exitOK || out.String() != "" {
@@ -198,7 +198,7 @@ func welcomed(t *testing.T, out io.Reader) (data, admin string) {
 			data = strings.TrimSpace(line[len("HTTP "):])
 		case strings.HasPrefix(line, "admin "):
 			admin = strings.TrimSpace(line[len("admin "):])
-		case strings.HasSuffix(line, "/metrics"): // its last line
+		case strings.HasSuffix(line, "/metrics"): // the last line
 			return data, admin
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// settings are a configuration file and the flags that win over it.
+// settings are a configuration file and the flags that override it.
 type settings struct {
 	file       string
-	repository string // instead of the file's and the flag's, unless empty
+	repository string // overrides the file and the flag, unless it is empty
 	values     []settingFlag
 	load       []string
 	cmd        *cobra.Command
@@ -25,31 +25,31 @@ type settingFlag struct{ flag, path, usage string }
 func (s *settings) flags(cmd *cobra.Command) {
 	s.cmd = cmd
 	s.values = []settingFlag{
-		{"http-address", "server.http.address", "where the data plane listens, host:port"},
-		{"admin-address", "admin.address", "where metrics, health and the control API listen, host:port"},
+		{"http-address", "server.http.address", "the address of the data plane, host:port"},
+		{"admin-address", "admin.address", "the address of metrics, health and the control API, host:port"},
 		{"model-repository", "repository.path", "the folder of models: DIR/MODEL/VERSION/model.onnx"},
-		{"model-control", "repository.control", "what loads models: none, explicit or poll"},
-		{"data-dir", "data_dir", "the folder of the journal; without one it is kept in memory and lost at the end"},
-		{"shutdown-delay", "server.shutdown_delay", "how long a stop goes on serving once readiness is off"},
-		{"drain-timeout", "server.drain_timeout", "how long a stop may take as a whole"},
-		{"compat", "server.compat", "whose answers to imitate where they differ from ours: none or triton"},
-		{"log-level", "log.level", "the least level that is logged: debug, info, warn or error"},
+		{"model-control", "repository.control", "how models are loaded: none, explicit or poll"},
+		{"data-dir", "data_dir", "the folder of the journal; without it the journal is in memory and is lost when the gateway stops"},
+		{"shutdown-delay", "server.shutdown_delay", "how long a stopping gateway continues to serve after readiness is off"},
+		{"drain-timeout", "server.drain_timeout", "the max time of a stop"},
+		{"compat", "server.compat", "the server to imitate if its answers differ from ours: none or triton"},
+		{"log-level", "log.level", "the lowest level that is logged: debug, info, warn or error"},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&s.file, "config", "c", "", "configuration file")
+	f.StringVarP(&s.file, "config", "c", "", "the configuration file")
 	for _, v := range s.values {
 		f.String(v.flag, "", v.usage)
 	}
-	f.StringArrayVar(&s.load, "load-model", nil, "with explicit control, a model to load at the start; * for all (repeatable)")
+	f.StringArrayVar(&s.load, "load-model", nil, "with explicit model control, a model to load at the start; * for all (repeatable)")
 }
 
-// read returns the configuration. It can be read again; the flags stay.
+// read returns the configuration. Each call reads the file again, with the same flags.
 func (s *settings) read() (*config.Config, error) {
 	cfg, _, err := s.readWithPlaces()
 	return cfg, err
 }
 
-// readWithPlaces is read that returns as well where each setting was given.
+// readWithPlaces is read that also returns the place of each setting.
 func (s *settings) readWithPlaces() (*config.Config, *config.Places, error) {
 	f := s.cmd.Flags()
 	var overrides []config.Override
@@ -71,15 +71,15 @@ func newCheck() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
 		Use:   "check -c FILE",
-		Short: "Report every problem of a configuration file",
-		Long: `Report every problem of a configuration file, each with its line and path, and what
-the files that it is about lack: profiles, and the models and versions that settings
-and routes name. A repository that is not there is not looked at. Flags win over the
-file as they do for serve.`,
+		Short: "Check a configuration file and report every problem",
+		Long: `Check a configuration file and report every problem with its line and path. The
+command also checks the files that the configuration names: profiles, and the models and
+versions in settings and routes. If the repository does not exist, models and versions are
+not checked. Flags override the file, as for serve.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if s.file == "" {
-				return usageError{"name the file to check: gateway check -c FILE"}
+				return usageError{"expected a file: gateway check -c FILE"}
 			}
 			cfg, places, err := s.readWithPlaces()
 			if err != nil {
@@ -92,7 +92,7 @@ file as they do for serve.`,
 			case len(problems) > 0:
 				return problems
 			case !lookedAt:
-				cmd.PrintErrf("note: there is no folder %s here, so models and versions were not looked at\n", cfg.Repository.Path)
+				cmd.PrintErrf("note: there is no folder %s here, so models and versions were not checked\n", cfg.Repository.Path)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", s.file)
 			return err

@@ -9,12 +9,12 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// parseShare returns basis points of "20%", "2.5%" or "2000bp". A number alone
-// could be meant as either.
+// parseShare returns the basis points of "20%", "2.5%" or "2000bp". A number without a unit is an
+// error, since it could mean either.
 func parseShare(text string) (int, error) {
 	number, percent := strings.CutSuffix(text, "%")
 	points, inPoints := strings.CutSuffix(text, "bp")
-	const digits = 2 // after the point: a basis point is 0.01%
+	const digits = 2 // a basis point is 0.01%
 	whole, fraction, pointed := strings.Cut(number, ".")
 	switch {
 	case inPoints:
@@ -23,29 +23,28 @@ func parseShare(text string) (int, error) {
 		if n, err := strconv.ParseUint(text, 10, 31); err == nil && n <= 100 {
 			return 0, fmt.Errorf("'%d' has no unit; write %d%% or %dbp", n, n, n*100)
 		}
-		return 0, fmt.Errorf("'%s' is no share; write it as 20%%, 2.5%% or 2000bp", text)
+		return 0, fmt.Errorf("'%s' is not a valid share: expected a form such as 20%%, 2.5%% or 2000bp", text)
 	case pointed && len(fraction) > digits:
-		return 0, fmt.Errorf("'%s' is finer than a basis point, 0.01%%", text)
+		return 0, fmt.Errorf("'%s' has too many digits: the smallest step is a basis point, 0.01%%", text)
 	default:
 		whole += fraction + strings.Repeat("0", digits-len(fraction))
 	}
 	share, err := strconv.ParseUint(whole, 10, 31)
 	switch {
 	case err != nil || pointed && fraction == "" || percent && (number == "" || number[0] == '.'):
-		return 0, fmt.Errorf("'%s' is no share; write it as 20%%, 2.5%% or 2000bp", text)
+		return 0, fmt.Errorf("'%s' is not a valid share: expected a form such as 20%%, 2.5%% or 2000bp", text)
 	case share > api.TotalWeight:
-		return 0, fmt.Errorf("'%s' is more than 100%%", text)
+		return 0, fmt.Errorf("'%s' is too large: expected at most 100%%", text)
 	}
 	return int(share), nil
 }
 
-// parseVersionShare returns the parts of "2=20%"; given is false if there is
-// only the version.
+// parseVersionShare returns the parts of "2=20%"; given is false if there is no share.
 func parseVersionShare(text string) (version int64, share int, given bool, err error) {
 	number, part, given := strings.Cut(text, "=")
 	version, ok := infer.ParseVersion(number)
 	if !ok {
-		return 0, 0, false, fmt.Errorf("'%s' is no version; expected a number of 1 or more", number)
+		return 0, 0, false, fmt.Errorf("version '%s' is not a valid number: expected 1 or more", number)
 	}
 	if given {
 		share, err = parseShare(part)

@@ -33,11 +33,11 @@ func TestShares(t *testing.T) {
 		}
 	}
 	bad("20", "write 20% or 2000bp")
-	bad("2000", "write it as 20%, 2.5% or 2000bp")
-	bad("0.2", "write it as")
-	bad("0.001%", "finer than a basis point")
-	bad("100.01%", "more than 100%")
-	bad("10001bp", "more than 100%")
+	bad("2000", "expected a form such as 20%, 2.5% or 2000bp")
+	bad("0.2", "is not a valid share")
+	bad("0.001%", "too many digits")
+	bad("100.01%", "expected at most 100%")
+	bad("10001bp", "expected at most 100%")
 	for _, text := range []string{"", "%", "bp", ".%", "5.%", ".5%", "-5%", "+5%", "1e1%", "1_0%", "NaN%", "Inf%", " 5%", "5 %", "5%%", "5%bp", "2.5bp", "0x5%", "99999999999999999999%", "٥%"} {
 		bad(text, "")
 	}

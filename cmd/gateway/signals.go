@@ -20,8 +20,8 @@ func newSignals() *cobra.Command {
 	list := newSignalsList(&conn, &out)
 	cmd := &cobra.Command{
 		Use:     "signals",
-		Aliases: []string{"retrain"}, // the name until signals of a second kind were added
-		Short:   "See and deal with requests for retraining and reports of bad data",
+		Aliases: []string{"retrain"}, // the name of the command in earlier releases
+		Short:   "Show and handle signals: requests for retraining and reports of bad data",
 		Args:    onlyCommands,
 		RunE:    list.RunE,
 	}
@@ -35,11 +35,11 @@ func newSignalsList(conn *connection, out *output) *cobra.Command {
 	var filter client.SignalFilter
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List requests for retraining and reports of bad data, the newest first",
-		Long: `List requests for retraining and reports of bad data, the newest first.
+		Short: "List signals, the newest first",
+		Long: `List signals (requests for retraining and reports of bad data), the newest first.
 
-Ids are shown as short as they are unambiguous; -o wide shows them whole. Commands
-take the beginning of an id.`,
+Ids are cut to the shortest unambiguous length; -o wide shows them in full. Commands take
+the beginning of an id.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
@@ -63,15 +63,15 @@ take the beginning of an id.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&filter.Model, "model", "", "only of this model")
-	f.StringVar(&filter.State, "state", "", "only those that are open, delivered or closed")
+	f.StringVar(&filter.Model, "model", "", "only signals of this model")
+	f.StringVar(&filter.State, "state", "", "only signals in this state: open, delivered or closed")
 	return cmd
 }
 
-// shortID is the fewest letters that an id is shown with.
+// shortID is the min length of an id in a table.
 const shortID = 8
 
-// shortIDs returns how many letters tell the ids of signals apart.
+// shortIDs returns the length at which the ids of signals differ.
 func shortIDs(list []api.Signal) int {
 	for n := shortID; ; n++ {
 		seen := make(map[string]bool, len(list))
@@ -84,7 +84,8 @@ func shortIDs(list []api.Signal) int {
 	}
 }
 
-// wholeID returns the id that begins as text does. If there is none the gateway may say so.
+// wholeID returns the id that starts with text. If there is none it returns text, for the gateway
+// to refuse.
 func wholeID(ctx context.Context, cl *client.Client, text string) (string, error) {
 	list, err := cl.Signals(ctx, client.SignalFilter{})
 	if err != nil {
@@ -105,13 +106,13 @@ func wholeID(ctx context.Context, cl *client.Client, text string) (string, error
 	case 1:
 		return found[0], nil
 	default:
-		return "", usageError{fmt.Sprintf("%s begins the ids of %d signals; give more of it", text, len(found))}
+		return "", usageError{fmt.Sprintf("'%s' is ambiguous: %d ids start with it; give more letters", text, len(found))}
 	}
 }
 
 func newSignalsShow(conn *connection, out *output) *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show all that is known of one of them",
+		Use: "show ID", Short: "Show the details of a signal",
 		Args: oneSignal, ValidArgsFunction: conn.completeSignals(""),
 		RunE: signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.Signal, error) {
 			return cl.Signal(ctx, id)
@@ -121,12 +122,12 @@ func newSignalsShow(conn *connection, out *output) *cobra.Command {
 
 func newSignalsRetry(conn *connection, out *output) *cobra.Command {
 	return &cobra.Command{
-		Use: "retry ID", Short: "Deliver an open one now, and not when its next attempt is due",
+		Use: "retry ID", Short: "Deliver an open signal now, before its next attempt is due",
 		Args: oneSignal, ValidArgsFunction: conn.completeSignals(api.SignalOpen),
 		RunE: signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.Signal, error) {
 			return cl.RetrySignal(ctx, id)
 		}, func(b *strings.Builder, r *api.Signal) {
-			fmt.Fprintf(b, "%s of %s is delivered now; attempts so far: %d\n", oneLine(r.ID), oneLine(r.Model), r.Attempts)
+			fmt.Fprintf(b, "Signal %s of %s will be delivered now; attempts so far: %d\n", oneLine(r.ID), oneLine(r.Model), r.Attempts)
 		}),
 	}
 }
@@ -134,14 +135,14 @@ func newSignalsRetry(conn *connection, out *output) *cobra.Command {
 func newSignalsClose(conn *connection, out *output) *cobra.Command {
 	var a author
 	cmd := &cobra.Command{
-		Use: "close ID", Short: "Say that one of them is dealt with, so that it is not sent any more",
+		Use: "close ID", Short: "Close a signal that has been handled; it is not delivered any more",
 		Args: oneSignal, ValidArgsFunction: conn.completeSignals(api.SignalOpen),
 	}
 	a.flags(cmd)
 	run := signalRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.Signal, error) {
 		return cl.CloseSignal(ctx, id, strings.TrimSpace(a.reason))
 	}, func(b *strings.Builder, r *api.Signal) {
-		fmt.Fprintf(b, "%s of %s is closed\n", oneLine(r.ID), oneLine(r.Model))
+		fmt.Fprintf(b, "Signal %s of %s is closed\n", oneLine(r.ID), oneLine(r.Model))
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := a.check(cmd); err != nil {
@@ -155,13 +156,13 @@ func newSignalsClose(conn *connection, out *output) *cobra.Command {
 // oneSignal checks that exactly one argument names a signal.
 func oneSignal(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
-		return usageError{"name one: " + cmd.CommandPath() + " ID, as gateway signals list prints it"}
+		return usageError{"expected one signal: " + cmd.CommandPath() + " ID, as gateway signals list prints it"}
 	}
 	return nil
 }
 
-// signalRun makes a command's run of a call about one signal, and of how to print
-// it for people.
+// signalRun makes the RunE of a command from a call about one signal and a function that prints it
+// for people.
 func signalRun(
 	conn *connection, out *output,
 	call func(ctx context.Context, cl *client.Client, id string) (api.Signal, error),
@@ -188,8 +189,8 @@ func signalRun(
 	}
 }
 
-// completeSignals offers the ids of signals in a state, or in any, and says what
-// they are of.
+// completeSignals completes the ids of signals in a state, or in any if it is empty, with a
+// description.
 func (c *connection) completeSignals(state string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return c.complete(cmd, args, func(ctx context.Context, cl *client.Client) ([]string, error) {

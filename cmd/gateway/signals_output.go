@@ -23,7 +23,7 @@ func printSignals(b *strings.Builder, list []api.Signal, wide bool) {
 	}
 }
 
-// signalText is the type of a signal in a word.
+// signalText is the type of a signal in one word.
 func signalText(kind string) string {
 	switch kind {
 	case api.TypeRetrainRequested:
@@ -70,7 +70,7 @@ func printSignal(b *strings.Builder, r *api.Signal) {
 	}
 	line(b, "Reason", oneLine(r.Reason))
 	if r.Suppressed > 0 {
-		line(b, "Held back", fmt.Sprintf("%d detections since", r.Suppressed))
+		line(b, "Held back", fmt.Sprintf("%d more detections since then", r.Suppressed))
 	}
 	line(b, "Profile", oneLine(r.ProfileDigest))
 	line(b, "Model files", oneLine(r.ModelDigest))

@@ -10,8 +10,7 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// signalFold has an open request that could not be delivered, and a violation that
-// was.
+// signalFold has an open request that could not be delivered, and a delivered violation.
 func signalFold() *fold {
 	f := newFold()
 	next, delivered := foldAt.Add(time.Minute), foldAt.Add(2*time.Hour)
@@ -69,7 +68,7 @@ State:         open
 Attempts:      3
 Last error:    503
 Next attempt:  2026-05-04 03:03:01
-Held back:     2 detections since
+Held back:     2 more detections since then
 Profile:       sha256:abc
 Model files:   sha256:def
 Detector:      {"name":"tumbling"}
@@ -79,12 +78,12 @@ petal length  input   g          432.1  PSI 0.31 [0.25, 0.38]  +0.50 s.d.  <1e-3
 label         output  g          40     PSI 0.05 [0.03, 0.07]  -           1e-08
 and 7 more
 `, "show", "aaaa")
-	f("aaaa of iris is delivered now; attempts so far: 3\n", "retry", "aaaa")
-	f("aaaa of iris is closed\n", "close", "aaaa", "--reason", " trained anew ")
-	if r := fold.signals[0]; r.ClosedBy != "tester" || r.Reason != "trained anew" {
+	f("Signal aaaa of iris will be delivered now; attempts so far: 3\n", "retry", "aaaa")
+	f("Signal aaaa of iris is closed\n", "close", "aaaa", "--reason", " trained again ")
+	if r := fold.signals[0]; r.ClosedBy != "tester" || r.Reason != "trained again" {
 		t.Errorf("closed by %q because of %q", r.ClosedBy, r.Reason)
 	}
-	if got := signalsCommand(t, url, "show", "aaaa"); !strings.Contains(got.out, "Closed:       2026-05-04 04:02:01 by tester\nReason:       trained anew\n") {
+	if got := signalsCommand(t, url, "show", "aaaa"); !strings.Contains(got.out, "Closed:       2026-05-04 04:02:01 by tester\nReason:       trained again\n") {
 		t.Errorf("%+v", got)
 	}
 	var list []api.Signal
@@ -92,7 +91,7 @@ and 7 more
 	if err := json.Unmarshal([]byte(got.out), &list); err != nil || len(list) != 2 || list[1].Features[0].Value != 432.1 {
 		t.Errorf("%v in %+v", err, got)
 	}
-	expect(t, result{exitOK, "bbbb of wine is closed\n", noReason}, signalsCommand(t, url, "close", "bbbb"))
+	expect(t, result{exitOK, "Signal bbbb of wine is closed\n", noReason}, signalsCommand(t, url, "close", "bbbb"))
 
 	failed := func(code int, want string, args ...string) {
 		t.Helper()
@@ -108,7 +107,7 @@ and 7 more
 	failed(exitUsage, "ID, as gateway signals list prints it\n", "show")
 }
 
-// The old name of the noun does what the new one does.
+// The old name of the command works like the new one.
 func TestRetrainIsSignals(t *testing.T) {
 	url := sideOf(t, signalFold())
 	for _, args := range [][]string{{"list"}, {"show", "aaaa"}, {"show", "cccc"}, {"retry", "bbbb"}} {
@@ -176,9 +175,9 @@ func TestSignalsByShortIDs(t *testing.T) {
 	if got := signalsCommand(t, url, "list", "-o", "wide"); !strings.Contains(got.out, "0123456789abcdef  iris") {
 		t.Errorf("%+v", got)
 	}
-	expect(t, result{exitOK, "0123456789abcdef of iris is closed\n", ""}, signalsCommand(t, url, "close", "0123456789a", "--reason", "x"))
+	expect(t, result{exitOK, "Signal 0123456789abcdef of iris is closed\n", ""}, signalsCommand(t, url, "close", "0123456789a", "--reason", "x"))
 	got = signalsCommand(t, url, "show", "0123")
-	if got.code != exitUsage || !strings.Contains(got.errOut, "0123 begins the ids of 2 signals; give more of it") {
+	if got.code != exitUsage || !strings.Contains(got.errOut, "'0123' is ambiguous: 2 ids start with it; give more letters") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -20,7 +20,7 @@ func newStatus() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what a running gateway is, and how it is",
+		Short: "Show the status of a running gateway",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
@@ -43,8 +43,7 @@ func newStatus() *cobra.Command {
 	return cmd
 }
 
-// printStatus prints a status, and what of the models, routes, streams and signals wants
-// to be looked at.
+// printStatus prints a status, with counts of models, routes, streams and signals, and warnings.
 func printStatus(ctx context.Context, b *strings.Builder, cl *client.Client, s *api.ServerStatus) {
 	ready := "yes"
 	if err := cl.AdminReady(ctx); err != nil {
@@ -85,7 +84,7 @@ func printStatus(ctx context.Context, b *strings.Builder, cl *client.Client, s *
 	}
 }
 
-// countsText lists counts in an order: "4 READY, 1 UNAVAILABLE".
+// countsText lists counts in the given order: "4 READY, 1 UNAVAILABLE".
 func countsText(counts map[string]int, order ...string) string {
 	var list []string
 	for _, what := range order {
@@ -107,10 +106,10 @@ func newConfig() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "config [-c FILE]",
-		Short: "Show the configuration that is in effect",
-		Long: `Show the configuration that is in effect in a running gateway, or with -c what a file
-and the flags for serve come to: every setting, defaults included, and secrets hidden.
-It is YAML, in the form of a configuration file, or with -o json JSON.`,
+		Short: "Show the effective configuration",
+		Long: `Show the effective configuration of a running gateway or, with -c, of a file and
+the flags for serve. It has every setting, including defaults. Secrets are hidden. The
+output is YAML in the form of a configuration file, or JSON with -o json.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
@@ -153,7 +152,7 @@ func newReload() *cobra.Command {
 		Use:   "reload",
 		Short: "Make a running gateway read its configuration and repository again",
 		Long: `Make a running gateway read its configuration and its repository again, and print
-what changed. If anything is wrong nothing changes.`,
+the changes. If there is an error, nothing changes.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
@@ -171,7 +170,7 @@ what changed. If anything is wrong nothing changes.`,
 			return out.print(cmd.OutOrStdout(), result, func(b *strings.Builder) { printReload(b, &result) })
 		},
 	}
-	conn.flags(cmd, 10*time.Minute) // it may have to load versions
+	conn.flags(cmd, 10*time.Minute) // a reload may load versions
 	out.flags(cmd)
 	return cmd
 }

@@ -13,7 +13,7 @@ func shortDigest(digest string) string {
 	return fmt.Sprintf("%.12s", oneLine(strings.TrimPrefix(digest, "sha256:")))
 }
 
-// versionChange says what became of a version: "digest 1f0c… → 9ae2…, cause poll".
+// versionChange describes the change of a version: "digest 1f0c… → 9ae2…, cause poll".
 func versionChange(e *api.Event) string {
 	var c api.VersionChange
 	if err := json.Unmarshal(e.After, &c); err != nil {
@@ -25,7 +25,7 @@ func versionChange(e *api.Event) string {
 	}
 	switch {
 	case e.Type == api.EventVersionReplaced && c.Was == c.Digest:
-		list = append(list, "digest "+shortDigest(c.Digest)+" built anew")
+		list = append(list, "digest "+shortDigest(c.Digest)+" loaded again")
 	case e.Type == api.EventVersionReplaced:
 		list = append(list, "digest "+shortDigest(c.Was)+" → "+shortDigest(c.Digest))
 	case c.Digest != "":
@@ -38,7 +38,7 @@ func versionChange(e *api.Event) string {
 	return text
 }
 
-// defaultChange says which version answers for a model: "v2 → v3, cause poll".
+// defaultChange describes the change of a model's default version: "v2 → v3, cause poll".
 func defaultChange(e *api.Event) string {
 	var d api.DefaultChange
 	if err := json.Unmarshal(e.After, &d); err != nil {
@@ -53,7 +53,7 @@ func defaultChange(e *api.Event) string {
 	return fmt.Sprintf("%s → %s, cause %s", name(d.Was), name(d.Version), oneLine(d.Cause))
 }
 
-// startChange says which program started, and how the one before it ended.
+// startChange describes a start, and the end of the previous run.
 func startChange(e *api.Event) string {
 	var s api.GatewayStart
 	if err := json.Unmarshal(e.After, &s); err != nil {
@@ -64,15 +64,15 @@ func startChange(e *api.Event) string {
 	case b == nil:
 		return text + "; the first start"
 	case b.How == api.EndStopped:
-		return text + "; the one before stopped at " + timeText(&b.LastAlive)
+		return text + "; the previous run stopped at " + timeText(&b.LastAlive)
 	case b.How == api.EndKilled:
-		return text + "; the one before stopped between " + timeText(&b.LastAlive) + ", its last heartbeat, and this start"
+		return text + "; the previous run was killed between its last heartbeat, at " + timeText(&b.LastAlive) + ", and this start"
 	default:
-		return text + "; how the one before ended is not known"
+		return text + "; it is not known how the previous run ended"
 	}
 }
 
-// printServed prints what served a route at a time.
+// printServed prints the versions that served a route at a time.
 func printServed(b *strings.Builder, s *api.ServedAt) {
 	fmt.Fprintf(b, "Route:\t%s\nModel:\t%s\nAt:\t%s\nGateway:\t%s\nRevision:\t%s\n",
 		oneLine(s.Name), oneLine(s.Model), timeText(&s.At), gatewayText(&s.Gateway), revisionAtText(s))
@@ -113,7 +113,7 @@ func nonEmpty(texts ...string) []string {
 	return list
 }
 
-// gatewayText says whether the gateway was up.
+// gatewayText describes the state of the gateway at a time.
 func gatewayText(g *api.GatewayAt) string {
 	next := "; it has not started since"
 	if g.NextStart != nil {
@@ -125,14 +125,14 @@ func gatewayText(g *api.GatewayAt) string {
 	case api.GatewayDown:
 		return "stopped at " + timeText(g.StoppedAt) + next
 	case api.GatewayKilled:
-		return fmt.Sprintf("stopped between %s, its last heartbeat, and %s, the next start; below is what served until then", timeText(g.LastAlive), timeText(g.NextStart))
+		return fmt.Sprintf("killed between its last heartbeat, at %s, and the next start, at %s; the versions below served until then", timeText(g.LastAlive), timeText(g.NextStart))
 	default:
-		return "not known: the journal has no start from before that time"
+		return "not known: the journal has no start before that time"
 	}
 }
 
-// revisionAtText says which revision a route had, and who made it: "7, set
-// 2026-11-30 12:00:00 by alice "first users"".
+// revisionAtText describes the revision of a route and its author: "7, set 2026-11-30 12:00:00 by
+// alice "first users"".
 func revisionAtText(s *api.ServedAt) string {
 	if s.Change == nil {
 		return revisionText(s.Revision)

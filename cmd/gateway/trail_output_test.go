@@ -14,7 +14,7 @@ import (
 
 func digestOf(letter string) string { return "sha256:" + strings.Repeat(letter, 64) }
 
-// trailFold has an event of each type that says what serves.
+// trailFold has an event of each type about versions that serve.
 func trailFold(t *testing.T) *fold {
 	t.Helper()
 	f := &fold{served: map[string]api.ServedAt{}}
@@ -65,7 +65,7 @@ func trailFold(t *testing.T) *fold {
 const trailLines = `1       2026-05-04 03:02:01  gateway.started       gateway                   gateway               -                         version 1.2.3; the first start
 2       2026-05-04 03:03:01  version.loaded        models/iris/3             gateway               -                         digest aaaaaaaaaaaa, cause start
 3       2026-05-04 03:04:01  version.replaced      models/iris/3             gateway               -                         digest aaaaaaaaaaaa → bbbbbbbbbbbb, cause poll
-4       2026-05-04 03:05:01  version.replaced      models/iris/3             gateway               -                         digest bbbbbbbbbbbb built anew, cause reload
+4       2026-05-04 03:05:01  version.replaced      models/iris/3             gateway               -                         digest bbbbbbbbbbbb loaded again, cause reload
 5       2026-05-04 03:06:01  version.failed        models/iris/3             gateway               -                         digest cccccccccccc, cause reload: not ONNX
 6       2026-05-04 03:07:01  version.failed        models/iris/3             gateway               -                         cause poll: no model.onnx
 7       2026-05-04 03:08:01  version.loaded        models/iris/3             gateway               -                         shadow, digest bbbbbbbbbbbb, cause route
@@ -76,9 +76,9 @@ const trailLines = `1       2026-05-04 03:02:01  gateway.started       gateway  
 12      2026-05-04 03:13:01  version.retired       models/iris/3             gateway               -                         digest bbbbbbbbbbbb, cause route
 13      2026-05-04 03:14:01  version.unloaded      models/iris/3             gateway               -                         digest bbbbbbbbbbbb, cause call
 14      2026-05-04 03:15:01  gateway.stopped       gateway                   gateway               -                         
-15      2026-05-04 03:16:01  gateway.started       gateway                   gateway               -                         version 1.2.3; the one before stopped at 2026-05-04 03:02:01
-16      2026-05-04 03:17:01  gateway.started       gateway                   gateway               -                         version 1.2.3; the one before stopped between 2026-05-04 03:02:01, its last heartbeat, and this start
-17      2026-05-04 03:18:01  gateway.started       gateway                   gateway               -                         version 1.2.3; how the one before ended is not known
+15      2026-05-04 03:16:01  gateway.started       gateway                   gateway               -                         version 1.2.3; the previous run stopped at 2026-05-04 03:02:01
+16      2026-05-04 03:17:01  gateway.started       gateway                   gateway               -                         version 1.2.3; the previous run was killed between its last heartbeat, at 2026-05-04 03:02:01, and this start
+17      2026-05-04 03:18:01  gateway.started       gateway                   gateway               -                         version 1.2.3; it is not known how the previous run ended
 18      2026-05-04 03:19:01  version.loaded        models/iris/3             gateway               -                         in a form that this program does not know
 `
 
@@ -121,8 +121,8 @@ func TestJournalFilters(t *testing.T) {
 	refused("--since is after --until", "journal", "--since", "1h", "--until", "2h")
 	refused("not both", "journal", "--until", "1h", "--follow")
 	refused("--type", "journal", "--type", "a,,b")
-	refused("neither --stats nor --watch", "routes", "get", "iris", "--at", "1h", "--stats")
-	refused("neither --stats nor --watch", "routes", "get", "iris", "--at", "1h", "--watch")
+	refused("--at without --stats and --watch", "routes", "get", "iris", "--at", "1h", "--stats")
+	refused("--at without --stats and --watch", "routes", "get", "iris", "--at", "1h", "--watch")
 }
 
 const servedBlock = `Route:     iris
@@ -174,7 +174,7 @@ func TestRouteAt(t *testing.T) {
 	expect(t, result{exitOK, `Route:     wine
 Model:     wine
 At:        2026-05-04 03:02:01
-Gateway:   not known: the journal has no start from before that time
+Gateway:   not known: the journal has no start before that time
 Revision:  0 (implied)
 
 No version answered.
@@ -199,5 +199,5 @@ No version answered.
 	gateway(api.GatewayAt{State: api.GatewayDown, StoppedAt: &foldAt}, "stopped at 2026-05-04 03:02:01; it has not started since")
 	gateway(api.GatewayAt{State: api.GatewayDown, StoppedAt: &foldAt, NextStart: &soon}, "stopped at 2026-05-04 03:02:01; it started again at 2026-05-04 03:03:01")
 	gateway(api.GatewayAt{State: api.GatewayKilled, LastAlive: &foldAt, NextStart: &soon},
-		"stopped between 2026-05-04 03:02:01, its last heartbeat, and 2026-05-04 03:03:01, the next start; below is what served until then")
+		"killed between its last heartbeat, at 2026-05-04 03:02:01, and the next start, at 2026-05-04 03:03:01; the versions below served until then")
 }

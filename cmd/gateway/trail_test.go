@@ -24,7 +24,7 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// instant is what a gateway said of a name at a time, as it was then.
+// instant is the state of a name at a time, as the gateway reported it then.
 type instant struct {
 	at       time.Time
 	step     string
@@ -34,15 +34,15 @@ type instant struct {
 	shadows  []string // "3 1000"
 }
 
-// lived is a gateway and what it was at some instants.
+// lived is a gateway with its state at some instants.
 type lived struct {
 	killed
 	repository, file, dataDir string
 	instants                  []instant
 }
 
-// TestEveryInstant changes what serves in every way that there is, across a kill and a
-// stop. Later every instant is asked again: the journal knows what the gateway said then.
+// TestEveryInstant changes the serving versions in every possible way, across a kill and a stop. At
+// the end it asks for every instant: the journal must give what the gateway reported then.
 func TestEveryInstant(t *testing.T) {
 	l := &lived{repository: t.TempDir(), file: filepath.Join(t.TempDir(), "sluice.yaml"), dataDir: filepath.Join(t.TempDir(), "data")}
 	l.args = []string{"serve", "-c", l.file}
@@ -101,7 +101,7 @@ func TestEveryInstant(t *testing.T) {
 	t.Run("versions", l.checkVersions)
 }
 
-// publish puts a version in place as a whole.
+// publish puts a version in place atomically.
 func (l *lived) publish(t *testing.T, version int64, factor float32) {
 	t.Helper()
 	work := t.TempDir()
@@ -155,7 +155,7 @@ func (l *lived) end(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// must makes a call that succeeds; the answer is read unless it is nil.
+// must makes a call that must succeed, and decodes the answer unless it is nil.
 func (l *lived) must(t *testing.T, method, path string, answer any, headers ...string) {
 	t.Helper()
 	if answer == nil {
@@ -189,7 +189,7 @@ func (l *lived) version(t *testing.T, number int64) api.ModelStatus {
 	return api.ModelStatus{}
 }
 
-// digest returns what serves of a version, empty for nothing.
+// digest returns the digest of a version that serves, "" if it does not.
 func (l *lived) digest(t *testing.T, number int64) string {
 	t.Helper()
 	if m := l.version(t, number); m.State == api.StateReady {
@@ -198,7 +198,7 @@ func (l *lived) digest(t *testing.T, number int64) string {
 	return ""
 }
 
-// look waits until a step is done and keeps what the gateway then says of a name.
+// look waits until a step is done and records the state that the gateway reports for a name.
 func (l *lived) look(t *testing.T, step, name string, done func() bool) {
 	t.Helper()
 	var now instant
@@ -218,7 +218,7 @@ func isWhen(p gocmp.Path) bool {
 	return last == ".at" || last == ".step"
 }
 
-// wait asks again and again, for a while that is long on any machine.
+// wait calls done until it returns true, for up to a time that is long on any machine.
 func wait(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
@@ -228,13 +228,13 @@ func wait(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// present is what the gateway says of a name now.
+// present returns the current state of a name, from the gateway.
 func (l *lived) present(t *testing.T, name string) instant {
 	t.Helper()
 	i := instant{name: name}
 	var route api.Route
 	if err := l.call(http.MethodGet, l.admin+"/api/v1/routes/"+name, http.NoBody, &route); err != nil {
-		return i // nothing serves it
+		return i // nothing serves the name
 	}
 	i.revision = route.Revision
 	for _, v := range route.Variants {
@@ -250,14 +250,14 @@ func variantAt(version int64, role string, weight int, digest string) string {
 	return strings.TrimSpace(fmt.Sprint(version, " ", role, " ", weight, " ", digest))
 }
 
-// served asks what served a name at a time.
+// served returns what served a name at a time.
 func (l *lived) served(name string, at time.Time) (served api.ServedAt, err error) {
 	query := url.Values{"at": {at.Format(time.RFC3339Nano)}}
 	err = l.call(http.MethodGet, l.admin+"/api/v1/routes/"+name+"?"+query.Encode(), http.NoBody, &served)
 	return served, err
 }
 
-// past is what the journal says of a name at a time.
+// past returns the state of a name at a time, from the journal.
 func (l *lived) past(t *testing.T, name string, at time.Time) instant {
 	t.Helper()
 	served, err := l.served(name, at)
@@ -274,7 +274,7 @@ func (l *lived) past(t *testing.T, name string, at time.Time) instant {
 	return i
 }
 
-// checkRoutes holds what needs no versions: the declared routes.
+// checkRoutes checks the declared routes, without versions.
 func (l *lived) checkRoutes(t *testing.T) {
 	for _, was := range l.instants {
 		if was.revision == 0 {
@@ -298,7 +298,7 @@ func (l *lived) checkRoutes(t *testing.T) {
 	}
 }
 
-// checkGateway asks the times at which the gateway did not run.
+// checkGateway asks for times at which the gateway did not run.
 func (l *lived) checkGateway(t *testing.T, before time.Time) {
 	var events []api.Event
 	l.must(t, http.MethodGet, "/api/v1/journal?type=gateway.", &events)
@@ -343,7 +343,7 @@ func (l *lived) checkGateway(t *testing.T, before time.Time) {
 	}
 }
 
-// checkVersions asks every instant again.
+// checkVersions asks for every instant again.
 func (l *lived) checkVersions(t *testing.T) {
 	for _, was := range l.instants {
 		got := l.past(t, was.name, was.at)

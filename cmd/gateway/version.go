@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// build returns the version of this program and the revision of its source as
-// the Go tool stamps them; a revision of changed sources ends in "+dirty".
+// build returns the version of this program and the revision of its source, as the Go tool records
+// them. The revision of a modified source ends in "+dirty".
 func build() (version, revision string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

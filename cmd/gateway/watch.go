@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// watching is whether a command shows something once, or again and again.
+// watching has the flags for showing something again and again.
 type watching struct {
 	out      *output
 	on       bool
@@ -19,7 +19,7 @@ type watching struct {
 func (w *watching) flags(cmd *cobra.Command, usage string) {
 	f := cmd.Flags()
 	f.BoolVarP(&w.on, "watch", "w", false, usage)
-	f.DurationVar(&w.interval, "interval", 2*time.Second, "how long to wait before the next look")
+	f.DurationVar(&w.interval, "interval", 2*time.Second, "with --watch, the time between two requests")
 }
 
 func (w *watching) check() error {
@@ -29,8 +29,7 @@ func (w *watching) check() error {
 	return w.out.check()
 }
 
-// run shows once or, until the command is interrupted, which is how it is meant to
-// end, again and again.
+// run calls show once or, with --watch, until the command is interrupted, which is its normal end.
 func (w *watching) run(cmd *cobra.Command, show func(context.Context, io.Writer) error) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	if !w.on {
@@ -60,8 +59,7 @@ func (w *watching) run(cmd *cobra.Command, show func(context.Context, io.Writer)
 	}
 }
 
-// repaint writes a block in the place of the last one where that can be done,
-// and else below it.
+// repaint writes a block over the last one on a terminal, and below it elsewhere.
 func (w *watching) repaint(out io.Writer, block string, first bool) error {
 	const clearScreen = "\x1b[2J\x1b[H"
 	switch {

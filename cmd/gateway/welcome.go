@@ -19,25 +19,25 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The welcome looks at this many models for one with a short example.
+// The welcome shows the model with the shortest example among this many.
 const (
 	maxWelcomeModels = 32
-	// maxWelcomeTroubles is how much of what is not served it names.
+	// maxWelcomeTroubles is the max number of problems in the welcome.
 	maxWelcomeTroubles = 10
 	welcomeTimeout     = 10 * time.Second
 )
 
-// welcome tells whoever started a gateway where it listens and what to type
+// welcome prints the addresses of a gateway that was started on a terminal, and the commands to try
 // first.
 type welcome struct {
 	out     io.Writer
-	program string // as it was called
+	program string // the path with which the program was called
 	config  *config.Config
 	at      app.Addresses // set before ready is closed
 	ready   chan struct{}
 }
 
-// run prints the welcome once the gateway is ready, unless ctx ends before.
+// run prints the welcome when the gateway is ready, unless ctx ends before.
 func (w *welcome) run(ctx context.Context) {
 	select {
 	case <-w.ready:
@@ -46,7 +46,7 @@ func (w *welcome) run(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, welcomeTimeout)
 	defer cancel()
-	_, _ = io.WriteString(w.out, w.text(ctx)) // nobody may be reading it
+	_, _ = io.WriteString(w.out, w.text(ctx)) // failing to print it does not matter
 }
 
 func (w *welcome) text(ctx context.Context) string {
@@ -76,20 +76,20 @@ func (w *welcome) text(ctx context.Context) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n  HTTP   %s\n  admin  %s\n", title, options.Data, options.Admin)
 	if len(differing) > 0 {
-		block(&b, "Routes that are not as the file says, since they were changed by commands", differing)
+		block(&b, "Routes that differ from the configuration file, since commands changed them", differing)
 	}
 	block(&b, "Try", append(commands, "curl -s "+options.Admin+"/metrics"))
 	switch {
 	case len(operate) == 0:
 	case len(w.config.Admin.Tokens) > 0:
-		block(&b, "Split the traffic, with a token of the admin port in SLUICE_TOKEN", operate)
+		block(&b, "Split the traffic (SLUICE_TOKEN must have a token of the admin port)", operate)
 	default:
 		block(&b, "Split the traffic", operate)
 	}
 	return b.String()
 }
 
-// differing lists the routes that are not as the configuration says.
+// differing lists the routes that differ from the configuration.
 func (w *welcome) differing(ctx context.Context, c *client.Client) (list []string) {
 	routes, err := c.Routes(ctx)
 	if err != nil {
@@ -102,8 +102,8 @@ func (w *welcome) differing(ctx context.Context, c *client.Client) (list []strin
 	return list
 }
 
-// titleText says whether a gateway is ready, how many models it serves, and what lies
-// in its repository that it does not.
+// titleText says whether a gateway is ready and how many models it serves, and lists the problems
+// in its repository.
 func titleText(ctx context.Context, c *client.Client) string {
 	models, err := c.Models(ctx)
 	if err != nil {
@@ -132,7 +132,7 @@ func titleText(ctx context.Context, c *client.Client) string {
 	return b.String()
 }
 
-// troubles lists the versions that failed to load, and what else is not served.
+// troubles lists the versions that failed to load, and the warnings about the repository.
 func troubles(ctx context.Context, c *client.Client, models []api.ModelStatus) (list []string) {
 	for i := range models {
 		if m := &models[i]; m.State == api.StateUnavailable && m.Reason != "unloaded" {
@@ -161,8 +161,8 @@ func block(b *strings.Builder, title string, commands []string) {
 	}
 }
 
-// tryModel returns commands that ask for the metadata of the model with the
-// shortest example and send it that; nil if no model is ready or may be seen.
+// tryModel returns commands that get the metadata of the model with the shortest example and send
+// that example; nil if no model is ready or the caller may not see it.
 func (w *welcome) tryModel(ctx context.Context, c *client.Client) []string {
 	models, err := c.Models(ctx)
 	if err != nil {
@@ -195,8 +195,8 @@ func (w *welcome) tryModel(ctx context.Context, c *client.Client) []string {
 	return []string{"curl -s " + quote(strings.TrimSuffix(target, "/infer")), send}
 }
 
-// sendZeros returns a command that sends a row of zeros as binary tensors; "" if it
-// cannot be as short as that.
+// sendZeros returns a command that sends a row of zeros as binary tensors; "" if that is not
+// possible or too long.
 func sendZeros(target string, meta client.Metadata) string {
 	type tensor struct {
 		Name       string           `json:"name"`
@@ -225,8 +225,8 @@ func sendZeros(target string, meta client.Metadata) string {
 		quote(string(text)), all, quote(target), len(text))
 }
 
-// declared returns the first route that somebody declared, before others one
-// that tries something out; nil if there is none or it may not be seen.
+// declared returns the first declared route with one canary, or else the first declared route; nil
+// if there is none or the caller may not see it.
 func declared(ctx context.Context, c *client.Client) *api.Route {
 	routes, err := c.Routes(ctx)
 	if err != nil {
@@ -248,8 +248,8 @@ func declared(ctx context.Context, c *client.Client) *api.Route {
 	return first
 }
 
-// tryRoute returns commands that ask for the metadata of a route and send it an
-// example of one caller, with who served it; nil if no example can be shown.
+// tryRoute returns commands that get the metadata of a route and send an example of one caller,
+// with headers that show what served it; nil if no example can be shown.
 func tryRoute(ctx context.Context, c *client.Client, r *api.Route) []string {
 	if r == nil {
 		return nil
@@ -277,8 +277,8 @@ func tryRoute(ctx context.Context, c *client.Client, r *api.Route) []string {
 	return []string{"curl -s " + quote(strings.TrimSuffix(target, "/infer")), send + " -d " + quote(string(body))}
 }
 
-// routeCommands returns commands that watch a route, give its canary more, and
-// show who changed what.
+// routeCommands returns commands that watch a route, increase the share of its canary, and print
+// the journal.
 func (w *welcome) routeCommands(r *api.Route) []string {
 	program, admin := quote(w.program), ""
 	if at := reachable(w.at.Admin); at != "http://"+client.DefaultAdmin {
@@ -295,8 +295,8 @@ func (w *welcome) routeCommands(r *api.Route) []string {
 	return append(commands, program+" journal"+admin)
 }
 
-// canary returns what a route tries out; nil if that is nothing, or several
-// versions: setting one would end the others.
+// canary returns the canary of a route; nil if there is none or there are several, since setting
+// one would remove the others.
 func canary(r *api.Route) *api.Variant {
 	var found *api.Variant
 	for i := range r.Variants {
@@ -311,8 +311,8 @@ func canary(r *api.Route) *api.Variant {
 	return found
 }
 
-// moreFor returns the next larger share of a canary that the one stable version
-// can give; 0 if there is none.
+// moreFor returns the next larger share for a canary that the stable version can give; 0 if there
+// is none.
 func moreFor(r *api.Route, canary *api.Variant) int {
 	stable, n := r.Stable()
 	if n != 1 {
@@ -338,8 +338,8 @@ func namesOf(models []api.ModelStatus, state string) []string {
 	return names
 }
 
-// reachable returns the URL under which this machine reaches an address: one
-// that listens everywhere is no address to connect to.
+// reachable returns the URL for an address on this machine. An unspecified address becomes
+// localhost.
 func reachable(a net.Addr) string {
 	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return "http://localhost:" + strconv.Itoa(tcp.Port)
@@ -347,7 +347,7 @@ func reachable(a net.Addr) string {
 	return "http://" + a.String()
 }
 
-// quote makes a word of a shell out of any text.
+// quote quotes any text as one word for a shell.
 func quote(s string) string {
 	if strings.IndexFunc(s, special) < 0 {
 		return s

@@ -15,8 +15,7 @@ import (
 	"sluice.io/sluice/internal/config"
 )
 
-// greeted returns the welcome of a gateway that answers with routes on both
-// ports, and its URL.
+// greeted returns the welcome of a gateway that answers with routes on both ports, and its URL.
 func greeted(t *testing.T, tokens map[string]config.Secret, routes map[string]http.HandlerFunc) (text, at string) {
 	t.Helper()
 	return greetedBy(t, &config.Config{Admin: config.Admin{Tokens: tokens}}, routes)
@@ -117,7 +116,7 @@ func TestWelcomeSaysWhichRoutesDiffer(t *testing.T) {
 		live := api.Route{Name: "iris", Revision: 3, Variants: []api.Variant{variant(1, 100-canary, "stable"), variant(2, canary, "canary")}}
 		live.Complete()
 		got, _ := greetedBy(t, cfg, map[string]http.HandlerFunc{"GET /api/v1/routes": says([]api.Route{live})})
-		if strings.Contains(got, "not as the file says") != want || want && !strings.Contains(got, "\n  iris: v2 canary 20% → 5% in the file\n") {
+		if strings.Contains(got, "differ from the configuration file") != want || want && !strings.Contains(got, "\n  iris: v2 canary 20% → 5% in the file\n") {
 			t.Errorf("a canary of %d %%: %s", canary, got)
 		}
 	}
@@ -163,7 +162,7 @@ Split the traffic:
 	split.Sticky.Parameter = "user"
 	f(send+` -d '{"parameters":{"user":"u1"},`+data+split20, nil, split)
 	split.Sticky = api.Sticky{Header: "X-User-Id"}
-	f(send+` -H 'X-User-Id: u1' -d '{`+data+strings.Replace(split20, "traffic:", "traffic, with a token of the admin port in SLUICE_TOKEN:", 1), tokens, split)
+	f(send+` -H 'X-User-Id: u1' -d '{`+data+strings.Replace(split20, "traffic:", "traffic (SLUICE_TOKEN must have a token of the admin port):", 1), tokens, split)
 
 	const nothing = "  curl -s URL/v2\n  curl -s URL/v2/health/ready\n  curl -s URL/metrics\n"
 	f(nothing+`
