@@ -32,7 +32,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) (token string
 		return token, err
 	case !s.loopback:
 		return "", infer.Errorf(infer.Forbidden,
-			"this address serves only /metrics, /-/healthy and /-/ready; configure admin.tokens, or listen on a loopback address, to serve the control API")
+			"this address serves only /metrics, /-/healthy, /-/ready, /openapi.json and /docs; configure admin.tokens, or listen on a loopback address, to serve the control API")
 	default:
 		return "", sameOrigin(r)
 	}

@@ -215,7 +215,7 @@ func TestNotReady(t *testing.T) {
 
 func TestTokens(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", map[string]string{"alice": "a-secret", "bob": "b-secret"})
-	for _, open := range []string{"/metrics", "/-/healthy", "/-/ready"} {
+	for _, open := range []string{"/metrics", "/-/healthy", "/-/ready", "/openapi.json", "/docs"} {
 		if got := s.ask("GET", open, nil); got.status != http.StatusOK {
 			t.Errorf("%s asks for a token: %d", open, got.status)
 		}
@@ -241,7 +241,7 @@ func TestTokens(t *testing.T) {
 
 func TestOnlyOpenRoutesBeyondLoopback(t *testing.T) {
 	s := serve(t, "0.0.0.0:0", nil)
-	for _, open := range []string{"/metrics", "/-/healthy", "/-/ready"} {
+	for _, open := range []string{"/metrics", "/-/healthy", "/-/ready", "/openapi.json", "/docs"} {
 		if got := s.ask("GET", open, nil, "Host", "gateway.example"); got.status != http.StatusOK {
 			t.Errorf("%s = %d", open, got.status)
 		}

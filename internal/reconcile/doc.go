@@ -16,4 +16,7 @@
 // A change (an edit that names a version that is not loaded, or a reload) is made
 // completely or refused. Other changes can be made while it waits. Its goal is made again
 // at each attempt.
+//
+// The package is large because edits, reloads, loads and polls all work on the one goal that this
+// goroutine owns, and must see each other's changes.
 package reconcile

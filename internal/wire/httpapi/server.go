@@ -4,6 +4,9 @@
 //
 // Goroutines: fasthttp runs one for each connection; Run owns them and returns
 // when they have ended.
+//
+// The package is large because fasthttp leaves to it what a body costs and how long a
+// connection may take: reading within a budget, compression, framing and deadlines are here.
 package httpapi
 
 import (
