@@ -37,7 +37,7 @@ func (a alive) started() {
 		return
 	}
 	if before != nil && before.How == api.EndKilled {
-		a.log.Warn("the previous run of the gateway was killed", zap.Time("last_alive", before.LastAlive))
+		a.log.Warn("the previous run of the gateway was killed or crashed", zap.Time("last_alive", before.LastAlive))
 	}
 }
 

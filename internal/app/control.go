@@ -145,7 +145,7 @@ func (c control) within(ctx context.Context, do func(context.Context) error) err
 	defer cancel()
 	err := do(waiting)
 	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
-		return infer.Errorf(infer.Unavailable, "the change did not end within control.timeout (%v); it goes on, and the list of models shows its progress", limit)
+		return infer.Errorf(infer.Unavailable, "the change did not end within control.timeout (%v); if it has begun it goes on, and the list of models shows its progress", limit)
 	}
 	return err
 }
