@@ -20,6 +20,10 @@ func paths() []Difference {
 			Kind: Deliberate, Case: "`/v2/`", Triton: "404", Sluice: "as `/v2`", Why: "the protocol's OpenAPI document has it",
 		},
 		{
+			Rows: `GET_empty_v1`,
+			Kind: Deliberate, Case: "`/v1/models`", Triton: "404", Sluice: "the list of models", Why: "KServe V1 has it",
+		},
+		{
 			Rows: `pct_encoded_model pct_encoded_infer version_%31`,
 			Kind: Deliberate, Case: "percent-encoding in paths", Triton: "not decoded", Sluice: "decoded once", Why: "HTTP requires it",
 		},

@@ -36,7 +36,7 @@ func TestDocumentDescribesEndpoints(t *testing.T) {
 			}
 		}
 	}
-	for e := range endpointUnload + 1 {
+	for e := range endpointV1Predict + 1 {
 		if !described[e] {
 			t.Errorf("endpoint %d is served and not described", e)
 		}

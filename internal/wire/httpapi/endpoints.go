@@ -28,31 +28,36 @@ const (
 	endpointIndex
 	endpointLoad
 	endpointUnload
+	endpointV1Models
+	endpointV1Status
+	endpointV1Metadata
+	endpointV1Predict
 )
 
 // allow returns the value of the Allow header.
 func (e endpoint) allow() string {
-	switch e {
-	case endpointInfer, endpointPredict, endpointInvocations, endpointIndex, endpointLoad, endpointUnload:
+	if e.isPost() {
 		return fasthttp.MethodPost
-	default:
-		return fasthttp.MethodGet + ", " + fasthttp.MethodHead
 	}
+	return fasthttp.MethodGet + ", " + fasthttp.MethodHead
 }
 
 // takes reports whether the endpoint answers the method. HEAD is GET without the body.
 func (e endpoint) takes(h *fasthttp.RequestHeader) bool {
-	switch e {
-	case endpointInfer, endpointPredict, endpointInvocations, endpointIndex, endpointLoad, endpointUnload:
+	if e.isPost() {
 		return h.IsPost()
-	default:
-		return h.IsGet() || h.IsHead()
 	}
+	return h.IsGet() || h.IsHead()
+}
+
+// isPost reports whether the endpoint takes POST; all others take GET.
+func (e endpoint) isPost() bool {
+	return e.isInference() || e == endpointIndex || e == endpointLoad || e == endpointUnload
 }
 
 // isInference reports whether requests to the endpoint are inferences.
 func (e endpoint) isInference() bool {
-	return e == endpointInfer || e == endpointPredict || e == endpointInvocations
+	return e == endpointInfer || e == endpointPredict || e == endpointInvocations || e == endpointV1Predict
 }
 
 // target is what a path names. model is a view of the path's bytes.
@@ -68,8 +73,8 @@ const maxSegments = 6
 // parsePath finds the target of a path as it was sent. Each segment is
 // percent-decoded once, after the path was split, so that an encoded slash is
 // part of a name (and refused there). Decoded segments are appended to scratch.
-// A path that names nothing has no endpoint; the error, Invalid, is about
-// percent-encoding.
+// A path that names nothing has no endpoint. Errors are Invalid (percent-encoding), and those of
+// matchV1.
 func parsePath(path, scratch []byte) (target, error) {
 	var segments [maxSegments][]byte
 	if len(path) == 0 || path[0] != '/' {
@@ -95,6 +100,8 @@ func parsePath(path, scratch []byte) (target, error) {
 	switch first := segments[0]; {
 	case string(first) == "v2":
 		return match(segments[1:n]), nil
+	case string(first) == "v1":
+		return matchV1(segments[1:n])
 	case n == 1 && string(first) == "invocations":
 		return target{endpoint: endpointInvocations}, nil
 	case n == 1 && string(first) == "ping":

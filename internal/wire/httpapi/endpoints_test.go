@@ -139,7 +139,7 @@ func TestServerMetadata(t *testing.T) {
 		if err := json.Unmarshal([]byte(get(t, addr, "/v2").body), &doc); err != nil {
 			t.Fatal(err)
 		}
-		if doc.Name != name || doc.Version != "1.2.3" || len(doc.Extensions) != 6 {
+		if doc.Name != name || doc.Version != "1.2.3" || len(doc.Extensions) != 7 {
 			t.Errorf("%+v, want name %s", doc, name)
 		}
 	}

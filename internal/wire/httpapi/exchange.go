@@ -213,6 +213,10 @@ func (x *exchange) dispatch() error {
 		return x.infer()
 	case endpointPredict, endpointInvocations:
 		return x.predictRows()
+	case endpointV1Predict:
+		return x.inference(x.v1Predict)
+	case endpointV1Models, endpointV1Status, endpointV1Metadata:
+		return x.v1Document()
 	case endpointPing:
 		return x.ping()
 	case endpointOpenAPI:

@@ -44,6 +44,7 @@ type stub struct {
 	columns  map[string][]string // names of the values of "x"
 	labels   []string            // of the classes of "y"
 	only     string              // the default model
+	broken   bool                // the index has a version that failed to load
 	by       []api.Actor         // of each of loaded
 }
 
@@ -131,6 +132,9 @@ func (s *stub) Index(readyOnly bool) []api.ModelStatus {
 	list := []api.ModelStatus{{Name: "double", Version: 1, State: api.StateReady}, {Name: "double", Version: 2, State: api.StateReady}}
 	if !readyOnly {
 		list = append(list, api.ModelStatus{Name: "broken", State: api.StateUnavailable, Reason: "no version folder"})
+	}
+	if s.broken && !readyOnly {
+		list = append(list, api.ModelStatus{Name: "broken", Version: 3, State: api.StateUnavailable, Reason: "not a model"})
 	}
 	return list
 }

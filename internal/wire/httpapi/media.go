@@ -30,7 +30,7 @@ func (x *exchange) frameFormat(body []byte) (csv bool, header rows.Header, err e
 	switch {
 	case bytes.EqualFold(kind, []byte("text/csv")):
 		return true, headerOf(x.header.contentType), nil
-	case len(kind) == 0, bytes.EqualFold(kind, []byte("application/json")), beginsAsJSON(body):
+	case len(kind) == 0, isJSON(kind), beginsAsJSON(body):
 		return false, 0, nil
 	default:
 		return false, 0, infer.Errorf(infer.UnsupportedMedia, "a body of type '%s' is not taken; send rows as application/json or as text/csv", cut(view(kind)))
@@ -61,6 +61,8 @@ func mediaType(value []byte) []byte {
 	kind, _, _ := bytes.Cut(value, []byte{';'})
 	return bytes.TrimSpace(kind)
 }
+
+func isJSON(kind []byte) bool { return bytes.EqualFold(kind, []byte("application/json")) }
 
 // beginsAsJSON reports whether a body is an object or an array, if it is JSON at all.
 func beginsAsJSON(body []byte) bool {

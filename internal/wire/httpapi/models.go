@@ -35,7 +35,7 @@ func (x *exchange) serverMetadata() error {
 	}
 	return x.document(oip.AppendServerMetadata(x.body(), &oip.ServerMetadata{
 		Name: name, Version: x.srv.opts.Version,
-		Extensions: []string{"binary_tensor_data", "classification", "model_repository", "parameters", "schedule_policy", "statistics"},
+		Extensions: []string{"binary_tensor_data", "classification", "model_repository", "model_repository(unload_dependents)", "parameters", "schedule_policy", "statistics"},
 	}))
 }
 

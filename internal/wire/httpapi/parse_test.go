@@ -43,7 +43,10 @@ func TestNegotiate(t *testing.T) {
 }
 
 func FuzzParsePath(f *testing.F) {
-	for _, s := range []string{"/v2", "/v2/models/a%2fb/versions/1/infer", "/v2/repository/models/%41/load", "//", "%", "/v2/models/%zz", "/v2/models/stats"} {
+	for _, s := range []string{
+		"/v2", "/v2/models/a%2fb/versions/1/infer", "/v2/repository/models/%41/load", "//", "%", "/v2/models/%zz", "/v2/models/stats",
+		"/v1/models", "/v1/models/a:predict", "/v1/models/a/versions/2%3Apredict", "/v1/models/a/labels/b/metadata", "/v1/models/metadata/metadata",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, path []byte) {
@@ -60,10 +63,10 @@ func FuzzParsePath(f *testing.F) {
 		if uerr != nil {
 			t.Fatalf("%q: accepted, net/url: %v", path, uerr)
 		}
-		if !strings.HasPrefix(want, "/v2") || !strings.Contains(want, target.model) || target.version < 0 {
+		if !strings.HasPrefix(want, "/v2") && !strings.HasPrefix(want, "/v1") || !strings.Contains(want, target.model) || target.version < 0 {
 			t.Fatalf("%q: %+v", path, target)
 		}
-		named := target.endpoint >= endpointModel && target.endpoint <= endpointInfer || target.endpoint >= endpointLoad
+		named := target.endpoint >= endpointModel && target.endpoint <= endpointPredict || target.endpoint >= endpointLoad && target.endpoint != endpointV1Models
 		if named != (target.model != "") {
 			t.Fatalf("%q: endpoint %d with model %q", path, target.endpoint, target.model)
 		}

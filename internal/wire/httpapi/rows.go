@@ -27,12 +27,10 @@ func (x *exchange) rows(called infer.Called, body []byte) error {
 		return err
 	}
 	n := frame.Rows
-	resp, err := x.ask(&infer.Request{Model: x.target.model, Version: x.target.version, Inputs: frame.Inputs, Memory: &x.memory}, called)
-	frame.Release() // not deferred: after a panic something may still use it
+	resp, err := x.askRows(frame, called)
 	if err != nil {
 		return err
 	}
-	x.dropBody()
 	if err := x.encodeRows(called.Model, n, resp); err != nil {
 		return err
 	}
@@ -46,14 +44,7 @@ func (x *exchange) decodeRows(called infer.Called, body []byte) (*rows.Frame, er
 	if err != nil {
 		return nil, err
 	}
-	limits := &x.srv.limits
-	o := &rows.Options{
-		Model: called.Model, Columns: called.Columns, Memory: &x.memory,
-		Limits: rows.Limits{
-			MaxRows: limits.MaxRows, MaxColumns: limits.MaxColumns,
-			MaxNesting: limits.Tensors.MaxNesting, MaxTensorBytes: limits.Tensors.MaxTensorBytes,
-		},
-	}
+	o := x.frameOptions(called)
 	if len(body) >= longText {
 		x.takeTurn()
 	}
@@ -61,6 +52,28 @@ func (x *exchange) decodeRows(called infer.Called, body []byte) (*rows.Frame, er
 		return rows.DecodeCSV(body, header, o)
 	}
 	return rows.DecodeJSON(body, o)
+}
+
+func (x *exchange) frameOptions(called infer.Called) *rows.Options {
+	limits := &x.srv.limits
+	return &rows.Options{
+		Model: called.Model, Columns: called.Columns, Memory: &x.memory,
+		Limits: rows.Limits{
+			MaxRows: limits.MaxRows, MaxColumns: limits.MaxColumns,
+			MaxNesting: limits.Tensors.MaxNesting, MaxTensorBytes: limits.Tensors.MaxTensorBytes,
+		},
+	}
+}
+
+// askRows lets a version answer a frame, which it releases, and drops the body.
+func (x *exchange) askRows(frame *rows.Frame, called infer.Called) (*infer.Response, error) {
+	resp, err := x.ask(&infer.Request{Model: x.target.model, Version: x.target.version, Inputs: frame.Inputs, Memory: &x.memory}, called)
+	frame.Release() // not deferred: after a panic something may still use it
+	if err != nil {
+		return nil, err
+	}
+	x.dropBody()
+	return resp, nil
 }
 
 // encodeRows makes the answer of a response to n rows, which it releases. model is the

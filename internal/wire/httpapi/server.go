@@ -55,20 +55,22 @@ type Options struct {
 
 // Server is the HTTP front.
 type Server struct {
-	opts      Options
-	front     *front.Front
-	limits    Limits
-	timeouts  *timeouts // fasthttp has none of its own
-	log       *zap.Logger
-	triton    bool
-	codecs    codecs
-	http      *fasthttp.Server
-	listener  *listener
-	accepts   net.Listener // listener, or what wraps it
-	exchanges sync.Pool
-	spares    spares
-	draining  atomic.Bool   // every answer ends its connection
-	turns     chan struct{} // a token for each long text that is being read
+	opts     Options
+	front    *front.Front
+	limits   Limits
+	timeouts *timeouts // fasthttp has none of its own
+	log      *zap.Logger
+	triton   bool
+	// v1NonFinite is opts.Encode.NonFinite for answers of V1.
+	v1NonFinite rows.NonFinite
+	codecs      codecs
+	http        *fasthttp.Server
+	listener    *listener
+	accepts     net.Listener // listener, or what wraps it
+	exchanges   sync.Pool
+	spares      spares
+	draining    atomic.Bool   // every answer ends its connection
+	turns       chan struct{} // a token for each long text that is being read
 
 	// predictions is the context of every prediction. It never ends: over HTTP
 	// nothing tells when a caller has gone, each request has a deadline of its own,
@@ -93,6 +95,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, front: opts.Front, limits: limits, timeouts: newTimeouts(&limits), log: opts.Logger, triton: opts.Compat == CompatTriton,
+		v1NonFinite: rowsNonFinite(opts.Encode.NonFinite),
 	}
 	s.turns = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 	s.exchanges.New = func() any {

@@ -9,6 +9,9 @@
 //	{"instances": [...]}                   records, or rows without names
 //	{"inputs": {"column": [...], ...}}     or as instances
 //
+// DecodeV1 reads the last two of them as TensorFlow Serving and KServe V1 do, with base64 for bytes,
+// and AppendPredictions and AppendOutputs write the answers of these protocols.
+//
 // Decode reads a body twice: the first pass checks the syntax and counts the rows, the
 // second one writes the values to where they belong. So the room for a tensor is taken
 // once, after the number of its elements was compared with the length of the body. A body

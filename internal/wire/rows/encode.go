@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"sluice.io/sluice/internal/infer"
@@ -27,6 +28,9 @@ type Answer struct {
 	NonFinite NonFinite
 	// Bare leaves out the names of the values of a row if it has only one.
 	Bare bool
+	// V1 writes values as TensorFlow Serving does: a row of one value is nested as the shape is, and
+	// the elements of BYTES outputs whose names end in _bytes are {"b64": ...}.
+	V1 bool
 	// Model is the signature of the version that answered, which names the classes; nil
 	// if it is not known.
 	Model *infer.Model
@@ -45,6 +49,7 @@ type column struct {
 	dims     []int64  // of a row
 	elements int      // of a row
 	at       int      // bytes of the data that were written
+	base64   bool     // elements are written as base64
 	labels   []string // of the classes, if rows get one; nil for none
 	labelKey []byte
 }
@@ -107,6 +112,7 @@ func (c *column) begin(t *infer.Tensor, a *Answer) error {
 	}
 	c.Tensor, c.dims, c.elements = t, t.Shape[1:], int(n)
 	c.key = appendKey(t.Name)
+	c.base64 = a.V1 && strings.HasSuffix(t.Name, bytesSuffix)
 	if a.Model != nil && t.Index < len(a.Model.Outputs) {
 		c.labels = labelsOf(a.Model, t)
 		c.labelKey = appendKey(t.Name + labelSuffix)
@@ -202,7 +208,7 @@ func (c *column) label() []byte {
 
 // appendValues appends the values of the row that is next.
 func (a *Answer) appendValues(dst []byte, c *column, row int) ([]byte, error) {
-	if c.elements == 1 {
+	if len(c.dims) == 0 || c.elements == 1 && !a.V1 {
 		return a.appendValue(dst, c, row, false)
 	}
 	return a.appendNested(dst, c, row, c.dims)
@@ -254,7 +260,7 @@ func (a *Answer) appendValue(dst []byte, c *column, row int, comma bool) (_ []by
 	}
 	switch {
 	case a.NonFinite == NonFiniteError:
-		return dst, invalid("output '%s', row %d: %v is not a number of JSON; ask for it as binary from the endpoint infer", c.Name, row, f)
+		return dst, invalid("output '%s'%s: %v is not a number of JSON; ask for it as binary from the endpoint infer", c.Name, rowText(row), f)
 	case a.NonFinite == NonFiniteNull:
 		return append(dst, "null"...), nil
 	case f > 0:
@@ -270,17 +276,30 @@ func (a *Answer) appendText(dst []byte, c *column, row int) ([]byte, error) {
 	element, rest, ok := infer.NextElement(c.Data[c.at:])
 	switch {
 	case !ok:
-		return dst, infer.Errorf(infer.Internal, "output '%s', row %d: an element is cut off", c.Name, row)
-	case !utf8.Valid(element):
-		return dst, invalid("output '%s', row %d: a string that is not UTF-8; ask for it as binary from the endpoint infer", c.Name, row)
+		return dst, infer.Errorf(infer.Internal, "output '%s'%s: an element is cut off", c.Name, rowText(row))
+	case !c.base64 && !utf8.Valid(element):
+		return dst, invalid("output '%s'%s: a string that is not UTF-8; ask for it as binary from the endpoint infer", c.Name, rowText(row))
 	}
 	c.at = len(c.Data) - len(rest)
+	if c.base64 {
+		return a.appendBase64(dst, element)
+	}
 	const escaped = 6 // of a character at the most
 	dst, err := a.grow(dst, escaped*len(element)+bracket)
 	if err != nil {
 		return dst, err
 	}
 	return appendString(dst, element), nil
+}
+
+// wholeOutput stands for the number of a row if an output is not written row by row.
+const wholeOutput = -1
+
+func rowText(row int) string {
+	if row == wholeOutput {
+		return ""
+	}
+	return ", row " + strconv.Itoa(row)
 }
 
 // float returns the element at a place in the data, and how many bits it is written with.

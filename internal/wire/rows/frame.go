@@ -23,12 +23,16 @@ type Options struct {
 	Limits  Limits
 	// Memory is what decoding reserves from before it allocates; nil if that is not counted.
 	Memory infer.Memory
+
+	v1 bool // by DecodeV1
 }
 
 // Frame is a decoded body. Its inputs do not alias the body.
 type Frame struct {
 	Inputs []infer.Tensor
 	Rows   int
+	// Columnar says that DecodeV1 read the column format, so that the answer is AppendOutputs'.
+	Columnar bool
 
 	memory   infer.Memory
 	reserved int
@@ -96,6 +100,7 @@ type input struct {
 type span struct {
 	at, length uint32
 	escaped    bool
+	base64     bool
 }
 
 func newBuilder(body []byte, o *Options) (*builder, error) {
@@ -207,7 +212,7 @@ func (b *builder) store(in *input, row, element int, v value) error {
 	if v.kind != text {
 		return mismatch(v, d)
 	}
-	in.strings[at] = span{at: uint32(v.at), length: uint32(len(v.text)), escaped: v.escaped} //nolint:gosec // a body is less than 2 GiB
+	in.strings[at] = span{at: uint32(v.at), length: uint32(len(v.text)), escaped: v.escaped, base64: v.base64} //nolint:gosec // a body is less than 2 GiB
 	return nil
 }
 
@@ -237,8 +242,14 @@ func (b *builder) join(in *input) error {
 		return err
 	}
 	in.data = make([]byte, 0, n)
-	for _, s := range in.strings {
+	for i, s := range in.strings {
 		text := b.body[s.at : s.at+s.length]
+		if s.base64 {
+			if err := b.joinBase64(in, i, text, s.escaped); err != nil {
+				return err
+			}
+			continue
+		}
 		if !s.escaped {
 			in.data = infer.AppendElement(in.data, view(text))
 			continue

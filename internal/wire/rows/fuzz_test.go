@@ -38,11 +38,13 @@ func FuzzDecode(f *testing.F) {
 		`[{"age":30.5,"city":"B","id":1,"member":true},{"age":null,"city":"\u00e3\ud83d\ude00","id":2.0,"member":false}]`,
 		`{"dataframe_split":{"index":[0],"columns":["age","city","id","member"],"data":[[NaN,"B",1,true]]}}`,
 		`{"inputs":{"age":[1],"city":["x"],"id":[3],"member":[0]}}`, `{"instances":[[1,2],[3,-Infinity]]}`, `[[[1,2],[3,4]]]`,
+		`{"instances":[{"b64":"AAEC"},{"b64":"a\/8="}]}`, `{"inputs":{"age":[1],"city":[{"b64":"eA=="}],"id":[3],"member":[0]}}`, `{"instances":[{"b64":1}]}`,
 		`[{"a":1,"b":2,"c":"x","d":"y","s":3}]`, `[{"num":[1,2],"cat":["x","y"],"r":1}]`, `[{"a":["x","y","z"],"b":7}]`, `[[],[]]`, `{"inputs":[]}`,
 		"age,city,id,member\n30.5,\"B \"\"x\"\"\",1,True\n,y,2,false\n", "1,2\n3,NaN\r\n", "a,b,c,d\n1,2,x,y\n", "0,1\n5,6\n", "\"\"\n\"\"\n", `[`, "[1,", "\"",
 	} {
 		for i := range 8 {
 			f.Add([]byte(body), byte(i), byte(i%4))
+			f.Add([]byte(body), byte(i), byte(4))
 		}
 	}
 	all := shapes()
@@ -53,7 +55,9 @@ func FuzzDecode(f *testing.F) {
 		before := string(body)
 		var frame *rows.Frame
 		var err error
-		switch format %= 4; format {
+		switch format %= 5; format {
+		case 4:
+			frame, err = rows.DecodeV1(body, &o)
 		case 3:
 			frame, err = rows.DecodeJSON(body, &o)
 		default:

@@ -22,6 +22,7 @@ const (
 type jsonFrame struct {
 	*builder
 	reader
+	v1 bool // only the forms of DecodeV1
 }
 
 // DecodeJSON decodes a body in one of the forms of JSON. Errors are Invalid, TooLarge,
@@ -32,7 +33,7 @@ func DecodeJSON(body []byte, o *Options) (*Frame, error) {
 		return nil, err
 	}
 	b.unit, b.plain = len("0,"), unescape
-	d := &jsonFrame{builder: b, reader: reader{text: body, maxDepth: o.Limits.MaxNesting}}
+	d := &jsonFrame{builder: b, reader: reader{text: body, maxDepth: o.Limits.MaxNesting}, v1: o.v1}
 	t, err := d.decode()
 	if err != nil {
 		b.Release()
@@ -45,6 +46,7 @@ func (d *jsonFrame) decode() (*Frame, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.Columnar = d.v1 && member == inputs
 	switch {
 	case member == split:
 		err = d.split()
@@ -69,12 +71,14 @@ func (d *jsonFrame) find() (member string, n int, err error) {
 	at := -1
 	switch d.peek() {
 	case '[':
+		if d.v1 {
+			return "", 0, d.syntax("an object")
+		}
 		at = d.pos
 		n, err = d.skipCounting()
 	case '{':
 		err = d.object(func(key value) error {
-			switch name := string(key.text); name {
-			case split, records, instances, inputs:
+			if name := string(key.text); d.takes(name) {
 				if at >= 0 {
 					return invalid("'%s' and '%s' are both given, expected one of them, once", member, name)
 				}
@@ -94,11 +98,19 @@ func (d *jsonFrame) find() (member string, n int, err error) {
 	if d.peek(); d.pos < len(d.text) {
 		return "", 0, d.syntax("the end of the document")
 	}
+	if at < 0 && d.v1 {
+		return "", 0, invalid("expected '%s' (rows) or '%s' (columns)", instances, inputs)
+	}
 	if at < 0 {
 		return "", 0, invalid("expected one of '%s', '%s', '%s' and '%s', or a list of records", split, records, instances, inputs)
 	}
 	d.pos, d.depth = at, 0
 	return member, n, nil
+}
+
+// takes reports whether a member of the document holds rows.
+func (d *jsonFrame) takes(name string) bool {
+	return name == instances || name == inputs || !d.v1 && (name == split || name == records)
 }
 
 // list reads a list of n records, or of rows without names.
@@ -114,7 +126,7 @@ func (d *jsonFrame) list(member string, n int) error {
 	}
 	first := d.reader
 	first.pos++
-	if first.peek() == '{' {
+	if first.peek() == '{' && !d.isBase64(first) {
 		return d.records(first)
 	}
 	return d.unnamed(first)
@@ -253,7 +265,7 @@ func (d *jsonFrame) cell(p *place, row int) error {
 		err = d.whole(p.in, row)
 	} else {
 		var v value
-		if v, err = d.scalar(); err == nil {
+		if v, err = d.element(); err == nil {
 			err = d.store(p.in, row, p.Element, v)
 		}
 	}

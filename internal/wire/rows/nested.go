@@ -13,7 +13,7 @@ func (d *jsonFrame) whole(in *input, row int) error {
 		if in.elements != 1 {
 			return invalid("expected a list of %d values for input '%s' of shape %v", in.elements, in.spec.Name, in.spec.Shape)
 		}
-		v, err := d.scalar()
+		v, err := d.element()
 		if err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (d *jsonFrame) nested(in *input, row int, element *int, dims infer.Shape) e
 		if len(dims) > 1 {
 			return d.nested(in, row, element, dims[1:])
 		}
-		v, err := d.scalar()
+		v, err := d.element()
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ const (
 type value struct {
 	kind    kind
 	escaped bool   // text with escape sequences, or with doubled quotes in CSV
+	base64  bool   // text that stands for bytes
 	text    []byte // of a string what stands between its quotes
 	at      int    // where the text of a string begins in the body
 }

@@ -1,0 +1,54 @@
+package httpapi
+
+import (
+	"strings"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// v1Predict ends the path of a prediction: /v1/models/M:predict.
+const v1Predict = ":predict"
+
+// matchV1 finds the target of the segments behind /v1: models, models/M or models/M/versions/V, and
+// either followed by :predict or /metadata. Errors are NotFound for labels, and Unsupported for the
+// calls of TensorFlow Serving and KServe V1 that there are not.
+func matchV1(s [][]byte) (target, error) {
+	if len(s) == 0 || string(s[0]) != "models" {
+		return target{}, nil
+	}
+	if len(s) == 1 {
+		return target{endpoint: endpointV1Models}, nil
+	}
+	t := target{endpoint: endpointV1Status}
+	named := s[1:]
+	if last := len(named) - 1; last > 0 && string(named[last]) == "metadata" {
+		t.endpoint, named = endpointV1Metadata, named[:last]
+	}
+	name := view(named[len(named)-1]) // of the model, version or label
+	if t.endpoint == endpointV1Status {
+		for _, call := range [...]string{":classify", ":regress", ":explain"} {
+			if strings.HasSuffix(name, call) {
+				return target{}, infer.Errorf(infer.Unsupported, "'%s' is not supported, use '%s'", call, v1Predict)
+			}
+		}
+		if short, ok := strings.CutSuffix(name, v1Predict); ok {
+			t.endpoint, name = endpointV1Predict, short
+		}
+	}
+	ok := true
+	switch {
+	case len(named) == 1:
+		t.model = name
+	case len(named) == 3 && string(named[1]) == "versions":
+		t.model = view(named[0])
+		t.version, ok = infer.ParseVersion(name)
+	case len(named) == 3 && string(named[1]) == "labels":
+		return target{}, infer.Errorf(infer.NotFound, "version labels are not supported; name the model alone, or a version as in /v1/models/%s/versions/1", cut(view(named[0])))
+	default:
+		ok = false
+	}
+	if !ok || t.model == "" {
+		return target{}, nil
+	}
+	return t, nil
+}
