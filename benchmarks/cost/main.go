@@ -28,16 +28,16 @@ import (
 
 // bench is one whole measurement.
 type bench struct {
-	gateway, serverCPUs, clientCPUs string
-	rounds                          int
-	duration                        time.Duration
+	gateway  string
+	shared   bool // else the gateway has core 0 and this program core 1
+	rounds   int
+	duration time.Duration
 }
 
 func main() {
 	var b bench
 	flag.StringVar(&b.gateway, "gateway", "../bin/gateway", "the gateway's binary")
-	flag.StringVar(&b.serverCPUs, "server-cpus", "0", "the core of the gateway; empty for all of them")
-	flag.StringVar(&b.clientCPUs, "client-cpus", "1", "the core of this program; empty for all of them")
+	flag.BoolVar(&b.shared, "shared", false, "the gateway and this program share all cores; else it has core 0 and this program core 1")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds; in each everything is measured once (7, with -growth 3)")
 	flag.DurationVar(&b.duration, "d", 2*time.Second, "how long it is measured")
 	out := flag.String("out", "results", "the folder of results")
@@ -84,13 +84,14 @@ func (b *bench) run(ctx context.Context, out, only string, growth, tables bool) 
 // measureAll measures every point once in each round, in an order that is another one in
 // each, so that no point always follows the same one.
 func (b *bench) measureAll(ctx context.Context, points []point, only string) (record.Rows, error) {
-	client, err := process.Cores(b.clientCPUs)
-	if err == nil && len(client) > 0 {
-		err = process.Pin(client...)
-		runtime.GOMAXPROCS(len(client))
-	}
-	if err != nil {
-		return nil, err
+	about := record.New("run", "rounds", b.rounds, "duration", b.duration)
+	about.Host = record.ThisHost()
+	if !b.shared {
+		about.Params["server_cpus"], about.Params["client_cpus"] = "0", "1"
+		if err := process.Pin(1); err != nil {
+			return nil, err
+		}
+		runtime.GOMAXPROCS(1)
 	}
 	kept := points[:0:0]
 	for _, p := range points {
@@ -98,8 +99,6 @@ func (b *bench) measureAll(ctx context.Context, points []point, only string) (re
 			kept = append(kept, p)
 		}
 	}
-	about := record.New("run", "server_cpus", b.serverCPUs, "client_cpus", b.clientCPUs, "rounds", b.rounds, "duration", b.duration)
-	about.Host = record.ThisHost()
 	rows := record.Rows{about}
 	for round := range b.rounds {
 		for i := range kept {
@@ -122,9 +121,12 @@ func (b *bench) measure(ctx context.Context, p *point, figures map[string]float6
 		return err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	cpus, err := process.Cores(b.serverCPUs)
-	if err := errors.Join(err, p.prepare(dir)); err != nil {
+	if err := p.prepare(dir); err != nil {
 		return err
+	}
+	cpus := []int{0}
+	if b.shared {
+		cpus = nil
 	}
 	g, err := process.StartGateway(ctx, b.gateway, dir, p.config(dir), process.Ready, cpus)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -173,18 +172,6 @@ func Pin(cpus ...int) error {
 		}
 	}
 	return nil
-}
-
-// Cores reads a list of cores, with commas between them.
-func Cores(text string) (list []int, err error) {
-	for name := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ',' }) {
-		n, err := strconv.Atoi(name)
-		if err != nil || n < 0 || n >= runtime.NumCPU() {
-			return nil, fmt.Errorf("there is no core %q", name)
-		}
-		list = append(list, n)
-	}
-	return list, nil
 }
 
 // FreeAddress returns an address of the loopback that nobody listened on just now.

@@ -217,10 +217,10 @@ func sendSlowly(_ context.Context, c *net.TCPConn, request []byte) {
 // statuses lists how often each status came.
 func statuses(t *tally) string {
 	counts := map[int]int{}
-	for name, n := range t.counts {
+	for name, list := range t.after {
 		status := 0
 		_, _ = fmt.Sscan(name, &status)
-		counts[status] += n
+		counts[status] += len(list)
 	}
 	return byStatus(counts)
 }

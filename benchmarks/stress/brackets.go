@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"sluice.io/sluice/benchmarks/record"
@@ -40,7 +42,7 @@ func (b *bench) brackets(ctx context.Context, r *record.Record) error {
 	t := record.Table{Title: "Answers", Columns: []string{"body", "answers", "status and text", "p50 ms", "latest ms", "gateway's CPU ms of each"}}
 	wrong := 0
 	memory, err := b.beside(ctx, r, setup{}, func(ctx context.Context, o *ordeal) error {
-		for _, name := range sortedKeys(bodies) {
+		for _, name := range slices.Sorted(maps.Keys(bodies)) {
 			o.mark("attack: " + name)
 			ends := newTally()
 			before := o.g.cpu()
@@ -50,9 +52,9 @@ func (b *bench) brackets(ctx context.Context, r *record.Record) error {
 			cpu := o.g.cpu() - before // the polite caller's is in it
 			o.mark("")                // what waits is answered before the next kind begins
 			time.Sleep(b.scale(time.Second))
-			for _, ending := range sortedKeys(ends.counts) {
+			for _, ending := range slices.Sorted(maps.Keys(ends.after)) {
 				list := ends.after[ending]
-				t.Add(name, ends.counts[ending], ending, quantile(list, 0.5), quantile(list, 1), millis(cpu)/float64(ends.total))
+				t.Add(name, len(list), ending, quantile(list, 0.5), quantile(list, 1), millis(cpu)/float64(ends.total))
 			}
 			wrong += ends.total - ends.count(http.StatusBadRequest, "")
 		}

@@ -28,15 +28,12 @@ type ending struct {
 
 // tally adds endings up. It may be used by many goroutines.
 type tally struct {
-	mu     sync.Mutex
-	counts map[string]int
-	after  map[string][]time.Duration
-	total  int
+	mu    sync.Mutex
+	after map[string][]time.Duration // by status and text
+	total int
 }
 
-func newTally() *tally {
-	return &tally{counts: map[string]int{}, after: map[string][]time.Duration{}}
-}
+func newTally() *tally { return &tally{after: map[string][]time.Duration{}} }
 
 func (t *tally) add(e ending) {
 	name := e.text
@@ -46,15 +43,14 @@ func (t *tally) add(e ending) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.total++
-	t.counts[name]++
 	t.after[name] = append(t.after[name], e.after)
 }
 
 // count is how many ended with a status and a text that holds part.
 func (t *tally) count(status int, part string) (n int) {
-	for name, count := range t.counts {
+	for name, list := range t.after {
 		if strings.HasPrefix(name, strconv.Itoa(status)+" ") && strings.Contains(name, part) {
-			n += count
+			n += len(list)
 		}
 	}
 	return n
@@ -76,16 +72,14 @@ func (t *tally) latest() (most float64) {
 // table lists the most frequent endings.
 func (t *tally) table(title string) record.Table {
 	table := record.Table{Title: title, Columns: []string{"ending", "clients", "p50 ms", "p99 ms", "latest ms"}}
-	names := sortedKeys(t.counts)
-	slices.SortStableFunc(names, func(a, b string) int { return t.counts[b] - t.counts[a] })
+	names := slices.Sorted(maps.Keys(t.after))
+	slices.SortStableFunc(names, func(a, b string) int { return len(t.after[b]) - len(t.after[a]) })
 	for _, name := range names[:min(len(names), 12)] {
 		list := t.after[name]
-		table.Add(name, t.counts[name], quantile(list, 0.5), quantile(list, 0.99), quantile(list, 1))
+		table.Add(name, len(list), quantile(list, 0.5), quantile(list, 0.99), quantile(list, 1))
 	}
 	return table
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // dial opens a connection to the loopback; hostile clients go nowhere else.
 func dial(ctx context.Context, address string) (*net.TCPConn, error) {

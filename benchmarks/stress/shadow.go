@@ -2,18 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"net/http"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
-	"sluice.io/sluice/api"
 	"sluice.io/sluice/benchmarks/loadgen"
 	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
@@ -21,40 +12,15 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// kind is a row: version 1 of the model "slow" answers, and a shadow gets copies.
-type kind struct {
-	name   string
-	shadow *onnxgen.Graph // version 2, which gets copies of all requests; nil for none
-}
-
-// shadowKinds begin with the pair that is compared with itself. What hangs is a loop that
+// shadowModels are version 2 of the model "slow", which gets copies of all requests. They
+// begin with the pair that has none and is compared with itself. What hangs is a loop that
 // would run for hours; the gateway ends it when a copy's time is over.
-func shadowKinds() []kind {
+func shadowModels() ([]string, []*onnxgen.Graph) {
 	fails := onnxgen.New("slow") // it asks for elements that its input never has
 	beyond := fails.Init(onnxgen.Int64s([]int64{1000, 1000, 1000, 1000}, 4))
 	fails.Output("output", infer.FP32, fails.Op("Gather", fails.Input("input", infer.FP32, "N", 4), beyond).Int("axis", 1), "N", 4)
-	return []kind{
-		{"A no shadow", nil},
-		{"A' no shadow", nil},
-		{"B equal model", onnxgen.Steps(changeSteps)},
-		{"C 100 × slower", onnxgen.Steps(100 * changeSteps)},
-		{"D hangs", onnxgen.Steps(1e9)},
-		{"E fails", fails},
-	}
-}
-
-// setup is the gateway of a row. A model that hangs can be neither probed nor warmed up, and
-// requests are not joined, so that each run takes the same time.
-func (k kind) setup() setup {
-	s := setup{Models: []process.Version{one(onnxgen.Steps(changeSteps))}}
-	shadows := ""
-	if k.shadow != nil {
-		s.Models = append(s.Models, process.Version{Graph: k.shadow, Number: 2})
-		shadows = ", shadows: [{version: 2, sample: 100%}]"
-	}
-	s.Rest = "models: {slow: {versions: [1], batching: {enabled: 'false'}, warmup: false}}\n" +
-		"routes: {slow: {variants: [{version: 1, weight: 100%}]" + shadows + "}}"
-	return s
+	return []string{"A no shadow", "A' no shadow", "B equal model", "C 100 × slower", "D hangs", "E fails"},
+		[]*onnxgen.Graph{nil, nil, onnxgen.Steps(changeSteps), onnxgen.Steps(100 * changeSteps), onnxgen.Steps(1e9), fails}
 }
 
 func slowTarget(g *gateway) loadgen.Target {
@@ -62,71 +28,68 @@ func slowTarget(g *gateway) loadgen.Target {
 }
 
 // shadows measures what callers notice of a shadow that is slow, hangs or fails: the same
-// load, half of what the gateway can do, without a shadow and with each kind.
+// load, half of what the gateway can do, without a shadow and with each kind. What lies
+// within the range of the differences of the pair without cannot be told from chance.
 func (b *bench) shadows(ctx context.Context, r *record.Record) error {
 	const d = 6 * time.Second
-	rounds, kinds, rate := b.scaleRounds(7), shadowKinds(), 0.0
-	err := b.with(ctx, kinds[0].setup(), func(g *gateway) error {
-		peak, err := b.peak(ctx, g, slowTarget(g), 8)
-		rate = peak / 2
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	r.Note("Open loop at %.0f requests/s, half of the peak, %d rounds of %v.", rate, rounds, b.scale(d))
-	list := make([]variant, len(kinds))
-	for i, k := range kinds {
-		list[i] = variant{k.name, func() (figures map[string]float64, err error) {
+	rounds, rate := b.scaleRounds(7), 0.0
+	names, models := shadowModels()
+	list := make([]variant, len(names))
+	for i, model := range models {
+		// A model that hangs can be neither probed nor warmed up, and requests are not joined,
+		// so that each run takes the same time.
+		s, shadows := setup{Models: []process.Version{one(onnxgen.Steps(changeSteps))}}, ""
+		if model != nil {
+			s.Models = append(s.Models, process.Version{Graph: model, Number: 2})
+			shadows = ", shadows: [{version: 2, sample: 100%}]"
+		}
+		s.Rest = "models: {slow: {versions: [1], batching: {enabled: 'false'}, warmup: false}}\n" +
+			"routes: {slow: {variants: [{version: 1, weight: 100%}]" + shadows + "}}"
+		list[i] = variant{names[i], func() (f map[string]float64, err error) {
 			// A process of its own, so that nothing of one that hung is left over.
-			err = b.with(ctx, k.setup(), func(g *gateway) error {
-				figures, err = b.shadowed(ctx, g, open(rate, time.Second, d, slowTarget(g)), k)
-				return err
+			err = b.with(ctx, s, func(g *gateway) error {
+				if rate == 0 {
+					if rate, err = b.peak(ctx, g, slowTarget(g), 8); err != nil {
+						return err
+					}
+					rate /= 2
+				}
+				before, began := background(g), time.Now()
+				s, err := b.send(ctx, g, open(rate, time.Second, d, slowTarget(g)))
+				if err == nil && len(s.Errors) > 0 {
+					err = fmt.Errorf("errors by status %v", s.Errors)
+				}
+				if err != nil {
+					return err
+				}
+				f = s.figures()
+				f["core"] = float64(background(g)-before) / float64(time.Since(began))
+				return nil
 			})
-			return figures, err
+			return f, err
 		}}
 	}
-	measured, err := inTurn(rounds, list)
-	if err == nil {
-		shadowReport(r, kinds, measured)
-	}
-	return err
-}
-
-// shadowed runs a set-up once.
-func (b *bench) shadowed(ctx context.Context, g *gateway, p loadgen.Plan, k kind) (map[string]float64, error) {
-	before, began := background(g), time.Now()
-	s, err := b.send(ctx, g, p)
+	rows, err := inTurn(rounds, list)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if len(s.Errors) > 0 {
-		return nil, fmt.Errorf("errors by status %v", s.Errors)
-	}
-	f := s.figures()
-	f["core"], f["resident_mib"] = float64(background(g)-before)/float64(time.Since(began)), g.kernelUsage().RSS
-	for _, bar := range s.Latency.Distribution() {
-		if bar.Count > 0 {
-			f[fmt.Sprintf("latency_us %d", bar.To)] = float64(bar.Count)
+	r.Note("Open loop at %.0f requests/s, half of the peak, %d rounds of %v; medians (range).", rate, rounds, b.scale(d))
+	t := record.Table{Columns: []string{"set-up", "p50 ms", "p99 ms", "p99 to A, %", "shadow's share of a core"}}
+	chance := rows[1].Over(record.Named("p99"), record.Percent, rows[0])
+	for i, own := range rows {
+		diff := own.Over(record.Named("p99"), record.Percent, rows[0], rows[1])
+		if i < 2 {
+			diff = chance
+		}
+		text := func(figure, verb string) string { return own.Spread(record.Named(figure)).Text(verb) }
+		t.Add(names[i], text("p50", "%.3f"), text("p99", "%.3f"), diff.Text("%+.1f"), text("core", "%.2f"))
+		if i > 1 {
+			r.Holds("p99 above that of A: "+names[i], diff.Median, fmt.Sprintf("≤ %s (A to A') and < %d", record.Number(chance.Farthest()), worse), "%",
+				diff.Median <= chance.Farthest() && diff.Median < worse)
 		}
 	}
-	if k.shadow == nil {
-		return f, nil
-	}
-	text, _, err := process.Ask(ctx, http.MethodGet, g.AdminURL()+"/api/v1/routes/slow/stats", "", nil)
-	if err != nil {
-		return nil, err
-	}
-	var stats api.RouteStats
-	if err := json.Unmarshal(text, &stats); err != nil || len(stats.Shadows) != 1 {
-		return nil, fmt.Errorf("the route has %d shadows: %w", len(stats.Shadows), err)
-	}
-	copies := &stats.Shadows[0]
-	f["answered"], f["shadow_errors"] = float64(copies.Answered-copies.Errors), float64(copies.Errors)
-	for reason, n := range copies.Dropped {
-		f["dropped "+reason] = float64(n)
-	}
-	return f, nil
+	r.Tables = append(r.Tables, t)
+	return nil
 }
 
 // background returns the processor time of the gateway's threads of the lowest priority.
@@ -135,57 +98,4 @@ func background(g *gateway) (sum time.Duration) {
 		sum += used
 	}
 	return sum
-}
-
-// shadowReport enters a row per set-up. A difference is that of one round's p99 to the mean
-// of the two without a shadow in the same round; for the pair itself it is that of one to
-// the other. What lies within the range of the pair's differences cannot be told from
-// chance.
-func shadowReport(r *record.Record, kinds []kind, rounds []record.Rows) {
-	t := record.Table{
-		Title:   "Medians (range) over the rounds",
-		Columns: []string{"set-up", "p50 ms", "p99 ms", "p99 of all rounds ms", "p99 to A, %", "verdict", "copies answered, failed, dropped", "shadow's share of a core", "MiB"},
-	}
-	p99 := record.Named("p99")
-	pair := rounds[1].Over(p99, record.Percent, rounds[0])
-	for i, k := range kinds {
-		own, diff, verdict := rounds[i], "-", "-"
-		if i == 1 {
-			diff = pair.Text("%+.1f")
-		}
-		if i > 1 {
-			d := own.Over(p99, record.Percent, rounds[0], rounds[1])
-			diff, verdict = d.Text("%+.1f"), "within A/A"
-			if d.Median > pair.Farthest() {
-				verdict = "above A/A"
-			}
-			if d.Median >= worse {
-				verdict += fmt.Sprintf(", not below %d %%", worse)
-			}
-		}
-		text := func(figure, verb string) string { return own.Spread(record.Named(figure)).Text(verb) }
-		t.Add(k.name, text("p50", "%.3f"), text("p99", "%.3f"), together(own), diff, verdict, fate(own), text("core", "%.2f"), text("resident_mib", "%.0f"))
-	}
-	r.Tables = append(r.Tables, t)
-	r.Tell("A and A' differed by up to", pair.Farthest(), "%")
-}
-
-// together is the p99 of all rounds in milliseconds.
-func together(rounds record.Rows) float64 {
-	all := hdrhistogram.New(1, 60_000_000, 3)
-	for us, n := range rounds.Sums("latency_us ") {
-		at, _ := strconv.ParseInt(us, 10, 64)
-		_ = all.RecordValues(at, int64(n))
-	}
-	return float64(all.ValueAtQuantile(99)) / 1000
-}
-
-// fate says what became of all copies of a set-up.
-func fate(rounds record.Rows) string {
-	dropped := rounds.Sums("dropped ")
-	var reasons strings.Builder
-	for _, reason := range slices.Sorted(maps.Keys(dropped)) {
-		fmt.Fprintf(&reasons, " %s %.0f", reason, dropped[reason])
-	}
-	return fmt.Sprintf("%.0f, %.0f,%s", rounds.Sum("answered"), rounds.Sum("shadow_errors"), reasons.String())
 }

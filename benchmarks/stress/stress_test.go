@@ -95,7 +95,7 @@ func TestSwarm(t *testing.T) {
 		return readEnding(c, begun)
 	})
 	ended()
-	if ends.total != 40 || ends.counts["closed without an answer"] != 10 || ends.share(503, "too many") != 75 || ends.share(503, "else") != 0 {
-		t.Errorf("%d endings: %v", ends.total, ends.counts)
+	if ends.total != 40 || len(ends.after["closed without an answer"]) != 10 || ends.share(503, "too many") != 75 || ends.share(503, "else") != 0 {
+		t.Errorf("%d endings: %v", ends.total, ends.after)
 	}
 }

@@ -100,7 +100,7 @@ func (b *bench) deaf(ctx context.Context, r *record.Record, s setup, n int, mode
 		return 0, err
 	}
 	r.Tables = append(r.Tables, ends.table("What was in the clients' buffers, read after all had been cut off"))
-	r.Tell("clients that found a refusal or the end there", float64(ends.total-ends.counts[partial]), "")
+	r.Tell("clients that found a refusal or the end there", float64(ends.total-len(ends.after[partial])), "")
 	if again {
 		// The time runs for each answer, and the kernel's buffers take many.
 		r.Tell("all connections closed by the gateway after", millis(cut), "ms")
