@@ -70,6 +70,7 @@ func groups() map[string]group {
 type bench struct {
 	program, raw, noop string
 	quick              bool
+	shadowRate         float64
 	dir                string // for models and configurations
 }
 
@@ -106,6 +107,7 @@ func main() {
 	flag.StringVar(&b.program, "gateway", "../bin/gateway", "the gateway's binary")
 	flag.StringVar(&b.raw, "rawort", "bin/rawort", "the program that runs a model in raw ONNX Runtime")
 	flag.StringVar(&b.noop, "noop", "bin/noop", "the program that answers a constant")
+	flag.Float64Var(&b.shadowRate, "rate", 0, "requests per second of the group shadow; 0: half of the peak")
 	flag.BoolVar(&b.quick, "quick", false, "a third of the time and a tenth of the clients")
 	flag.Parse()
 	g := groups()[*name]

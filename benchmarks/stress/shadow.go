@@ -32,7 +32,7 @@ func slowTarget(g *gateway) loadgen.Target {
 // within the range of the differences of the pair without cannot be told from chance.
 func (b *bench) shadows(ctx context.Context, r *record.Record) error {
 	const d = 6 * time.Second
-	rounds, rate := b.scaleRounds(7), 0.0
+	rounds, rate := b.scaleRounds(7), b.shadowRate
 	names, models := shadowModels()
 	list := make([]variant, len(names))
 	for i, model := range models {
@@ -73,12 +73,15 @@ func (b *bench) shadows(ctx context.Context, r *record.Record) error {
 	if err != nil {
 		return err
 	}
-	r.Note("Open loop at %.0f requests/s, half of the peak, %d rounds of %v; medians (range).", rate, rounds, b.scale(d))
+	r.Note("Open loop at %.0f requests/s, %d rounds of %v; medians (range).", rate, rounds, b.scale(d))
 	t := record.Table{Columns: []string{"set-up", "p50 ms", "p99 ms", "p99 to A, %", "shadow's share of a core"}}
 	chance := rows[1].Over(record.Named("p99"), record.Percent, rows[0])
 	for i, own := range rows {
 		diff := own.Over(record.Named("p99"), record.Percent, rows[0], rows[1])
-		if i < 2 {
+		switch i {
+		case 0:
+			diff = record.SpreadOf(nil)
+		case 1:
 			diff = chance
 		}
 		text := func(figure, verb string) string { return own.Spread(record.Named(figure)).Text(verb) }
