@@ -97,7 +97,28 @@ type HTTP struct {
 	ReadTimeout              time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Max time to read one request."`
 	WriteTimeout             time.Duration `yaml:"write_timeout" default:"30s" min:"1ms" doc:"Max time to write one answer."`
 	IdleTimeout              time.Duration `yaml:"idle_timeout" default:"120s" min:"1ms" doc:"Max time that a connection may wait for its next request."`
+	HandshakeTimeout         time.Duration `yaml:"handshake_timeout" default:"10s" min:"1ms" doc:"Max time for a TLS handshake."`
+	TLS                      TLS           `yaml:"tls" doc:"Encryption of this listener."`
 }
+
+// The choices of client_auth in a section tls.
+const (
+	ClientAuthNone    = "none"
+	ClientAuthRequest = "request"
+	ClientAuthRequire = "require"
+)
+
+// TLS configures the encryption of a listener. Without a certificate there is none.
+type TLS struct {
+	Cert       string `yaml:"cert" default:"\"\"" doc:"File of the certificate, followed by the certificates between it and its root, PEM. Empty: the listener speaks plain HTTP. The files are read again at a reload, and every 10 seconds."`
+	Key        string `yaml:"key" default:"\"\"" doc:"File of the certificate's private key, PEM, not encrypted."`
+	ClientCA   string `yaml:"client_ca" default:"\"\"" doc:"File of the root certificates that issue the clients' certificates, PEM."`
+	ClientAuth string `yaml:"client_auth" default:"none" enum:"none|request|require" doc:"Certificates of clients. none: not asked for. request: verified if the client has one. require: a client without a valid one is refused. The last two need client_ca."`
+	MinVersion string `yaml:"min_version" default:"\"1.2\"" enum:"1.2|1.3" doc:"The lowest version of TLS that is accepted."`
+}
+
+// Enabled reports whether the listener speaks TLS.
+func (t *TLS) Enabled() bool { return t.Cert != "" }
 
 // Limits bounds one request and its answer.
 type Limits struct {
@@ -132,6 +153,7 @@ type AccessLog struct {
 // Admin configures the side port.
 type Admin struct {
 	Address string            `yaml:"address" default:"127.0.0.1:8002" doc:"Address of the listener, host:port."`
+	TLS     TLS               `yaml:"tls" doc:"Encryption of this listener. A handshake has 5 seconds."`
 	Tokens  map[string]Secret `yaml:"tokens" restart:"false" doc:"Bearer tokens of at least 16 bytes, by the name of their holder. Without any token, only a loopback address serves more than metrics and health."`
 }
 

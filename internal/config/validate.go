@@ -20,6 +20,8 @@ const minTokenBytes = 16
 // fit together.
 func (d *decoder) validate() {
 	d.addresses()
+	d.tls("server.http.tls", &d.cfg.Server.HTTP.TLS)
+	d.tls("admin.tls", &d.cfg.Admin.TLS)
 	d.bodies()
 	d.stop()
 	d.repository()
@@ -84,6 +86,22 @@ func parseAddress(s string) (address, error) {
 // is a free one, chosen by the system.
 func (a address) clashes(b address) bool {
 	return a.port != 0 && a.port == b.port && (a.host == "" || b.host == "" || a.host == b.host)
+}
+
+// tls checks which files of a listener are given; the files are not read.
+func (d *decoder) tls(path string, t *TLS) {
+	switch {
+	case t.Cert == "" && t.Key != "":
+		d.problemAt(path+".cert", "must be given, since key is")
+	case t.Cert != "" && t.Key == "":
+		d.problemAt(path+".key", "must be given, since cert is")
+	case t.Cert == "" && (t.ClientCA != "" || t.ClientAuth != ClientAuthNone):
+		d.problemAt(path+".cert", "must be given to verify certificates of clients")
+	case t.ClientAuth != ClientAuthNone && t.ClientCA == "":
+		d.problemAt(path+".client_ca", "must be given, since client_auth is %s", t.ClientAuth)
+	case t.ClientAuth == ClientAuthNone && t.ClientCA != "":
+		d.problemAt(path+".client_ca", "has no effect with client_auth none; set client_auth to request or require")
+	}
 }
 
 func (d *decoder) stop() {
