@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -73,8 +74,9 @@ func newCheck() *cobra.Command {
 		Use:   "check -c FILE",
 		Short: "Check a configuration file and report every problem",
 		Long: `Check a configuration file and report every problem with its line and path. The
-command also checks the files that the configuration names: profiles, and the models and
-versions in settings and routes. If the repository does not exist, models and versions are
+command also checks the files that the configuration names: profiles, certificates, and
+the models and versions in settings and routes. It warns of a certificate that expires
+within 14 days. If the repository does not exist, models and versions are
 not checked. Flags override the file, as for serve.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -86,6 +88,12 @@ not checked. Flags override the file, as for serve.`,
 				return err
 			}
 			problems, lookedAt, err := offline.CheckFiles(cfg, places)
+			broken, soon := offline.CheckCertificates(cfg, places, time.Now())
+			problems = append(problems, broken...)
+			problems.Sort()
+			for _, w := range soon {
+				cmd.PrintErrf("warning: %s\n", w)
+			}
 			switch {
 			case err != nil:
 				return err

@@ -2,8 +2,10 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -16,7 +18,7 @@ import (
 	"sluice.io/sluice/internal/wire"
 )
 
-// Options configure a Server. All except Tokens are required.
+// Options configure a Server. All except Tokens and TLS are required.
 type Options struct {
 	Address  string            // such as "127.0.0.1:8002"
 	Tokens   map[string]string // bearer tokens by the names of their actors
@@ -25,9 +27,10 @@ type Options struct {
 	Routes   RouteControl
 	Drift    DriftControl
 	Logger   *zap.Logger
+	TLS      *tls.Config // encrypts the connections; nil means plain HTTP. It must not offer HTTP/2
 }
 
-// The limits of a connection. maxBodyBytes is also the limit of bodies that are not read.
+// The limits of a connection. A TLS handshake has headerTimeout too. maxBodyBytes is also the limit of bodies that are not read.
 const (
 	headerTimeout  = 5 * time.Second
 	bodyTimeout    = 10 * time.Second
@@ -44,6 +47,7 @@ type Server struct {
 	sampled  *zap.Logger // limits lines that any caller can cause
 	tokens   *wire.Tokens
 	http     *http.Server
+	errors   *errorLog
 	listener net.Listener
 	loopback bool                   // the listener's address is a loopback address; set by Listen
 	bodies   chan struct{}          // a token for each body in memory
@@ -70,13 +74,14 @@ func New(opts Options) (*Server, error) {
 		const first, thereafter = 10, 100 // in a second
 		return zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)
 	}))
+	s.errors = &errorLog{log: opts.Logger, sampled: s.sampled}
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	s.http = &http.Server{
 		Handler:           s.endpoints(),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          zap.NewStdLog(opts.Logger),
+		ErrorLog:          log.New(s.errors, "", 0),
 	}
 	s.http.RegisterOnShutdown(s.stop)
 	return s, nil
@@ -104,10 +109,17 @@ func (s *Server) SetTokens(tokens map[string]string) error { return s.tokens.Rep
 // Addr returns the address of the listener.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
+// FailedHandshakes returns how many TLS handshakes have failed.
+func (s *Server) FailedHandshakes() int64 { return s.errors.handshakes.Load() }
+
 // Run serves until Shutdown. If ctx ends, it closes all connections.
 func (s *Server) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.close)()
-	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	accepts := s.listener
+	if s.opts.TLS != nil {
+		accepts = tls.NewListener(accepts, s.opts.TLS)
+	}
+	if err := s.http.Serve(accepts); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("admin: %w", err)
 	}
 	return nil

@@ -78,6 +78,7 @@ type App struct {
 	front     *front.Front
 	http      *httpapi.Server
 	admin     *admin.Server
+	certs     certificates
 	stopping  chan struct{} // closed when the stop begins
 
 	collectAsUsual func() // undoes collectOften
@@ -194,7 +195,7 @@ func (a *App) Run(ctx context.Context) error {
 	// the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 8)
+	ended := make(chan error, 9)
 	start := func(name string, run func(context.Context) error) {
 		go func() { // await receives the result
 			err := run(parts)
@@ -215,6 +216,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("heartbeat", alive.run)
 	memory := memoryLimit{budget: int64(a.opts.Config.Server.HTTP.MaxBodyMemory), held: a.front.Memory, loaded: a.reconcile.Ready}
 	start("memory", memory.run)
+	start("certificates", a.certs.run)
 	start("journal", a.newCutter(a.opts.Config).Run)
 	select {
 	case <-ctx.Done():
@@ -325,6 +327,7 @@ func (a *App) applied(cfg *config.Config) {
 	if err != nil {
 		a.log.Error("a reload was applied only in part", zap.Error(err))
 	}
+	a.certs.reload()
 	a.front.SetAccessLog(front.AccessLog(cfg.Server.AccessLog))
 	a.outbox.SetHolding(cfg.Retrain.CoolDown, cfg.Retrain.Expire)
 	if a.webhook != nil {

@@ -31,16 +31,21 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 	if err != nil {
 		return err
 	}
+	if a.certs, err = openCertificates(cfg, a.log); err != nil {
+		return err
+	}
 	a.http, err = httpapi.New(httpapi.Options{
 		Address: http.Address, Front: a.front, Statistics: c, Logger: a.log.Named("http"),
 		Version: a.opts.Build.Version, Compat: compat(cfg), Limits: limits(&cfg.Server),
 		Encode: oip.EncodeOptions{NonFinite: nonFinite(cfg.Server.JSON.NonFinite)}, RowsNonFinite: rowsNonFinite(cfg.Server.JSON.RowsNonFinite),
+		TLS: tlsConfig(a.certs.http),
 	})
 	if err != nil {
 		return err
 	}
 	a.admin, err = admin.New(admin.Options{
 		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Routes: c, Drift: c, Logger: a.log.Named("admin"),
+		TLS: tlsConfig(a.certs.admin),
 	})
 	return err
 }
@@ -89,6 +94,7 @@ func limits(s *config.Server) httpapi.Limits {
 		MaxResponseBytes: int(s.Limits.MaxResponse), MaxRequestsPerConn: s.HTTP.MaxRequestsPerConnection,
 		MaxConnections: s.HTTP.MaxConnections, MaxRows: s.Limits.MaxRows, MaxColumns: s.Limits.MaxColumns,
 		ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
+		HandshakeTimeout: s.HTTP.HandshakeTimeout,
 		Tensors: oip.Limits{
 			MaxInputs: s.Limits.MaxInputs, MaxOutputs: s.Limits.MaxOutputs, MaxRank: s.Limits.MaxRank, MaxNesting: s.Limits.MaxNesting,
 			MaxParameters: s.Limits.MaxParameters, MaxIDBytes: int(s.Limits.MaxID), MaxNameBytes: int(s.Limits.MaxName),
@@ -120,6 +126,7 @@ func (a *App) exposeMetrics() {
 		Journal:       a.journal.Size,
 		Drift:         a.watch.Status,
 		Signals:       a.outbox.Open,
+		Certificates:  a.certificates,
 	})
 }
 

@@ -41,6 +41,7 @@ func everything() *prometheus.Registry {
 		Journal:      func() (events, bytes int64) { return 1, 2 },
 		Drift:        func() []api.DriftStatus { return []api.DriftStatus{driftedStream()} },
 		Signals:      func() (int, time.Time) { return 1, time.Unix(1000, 0) },
+		Certificates: func() map[string]metrics.Certificate { return map[string]metrics.Certificate{"http": {Valid: true}} },
 	})
 	v := m.Version("iris", 1)
 	v.ObserveRun(1, 1, ms, ms, ms, nil)

@@ -32,12 +32,22 @@ type Sources struct {
 	ShadowQueues func() map[infer.Version]QueueSize // of the copies that wait for a shadow
 	Journal      func() (events, bytes int64)       // the number of events, and the size of the file
 
+	// Certificates are those of the listeners that speak TLS, by the listener's name.
+	Certificates func() map[string]Certificate
+
 	Drift   func() []api.DriftStatus            // of each version in a role that is compared with a reference
 	Signals func() (open int, oldest time.Time) // the number of signals neither delivered nor closed, and when the oldest was recorded
 }
 
 // RunTime is the time of a version's runs: Fixed + PerRow · rows.
 type RunTime struct{ Fixed, PerRow time.Duration }
+
+// Certificate is the state of a listener's TLS certificate.
+type Certificate struct {
+	Valid            bool // the files can be used, and the certificate is within its time
+	NotAfter         time.Time
+	FailedHandshakes int64
+}
 
 // QueueSize is the number of requests that wait in a queue, and their bytes.
 type QueueSize struct {
@@ -47,7 +57,7 @@ type QueueSize struct {
 
 // Watch registers the series of the sources. It may be called once.
 func (m *Metrics) Watch(s Sources) {
-	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newOpenCollector(s.Signals))
+	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newOpenCollector(s.Signals))
 }
 
 // sourceCollector turns sources into series at each scrape.

@@ -121,21 +121,19 @@ func newConn(c net.Conn, t *timeouts) *conn {
 	return nc
 }
 
-// connOf returns the connection that is c, or that c wraps, as a *tls.Conn does.
+// connOf returns the connection that is c, or that c encrypts.
 func connOf(c net.Conn) *conn {
-	for {
-		switch w := c.(type) {
-		case *conn:
-			return w
-		case interface{ NetConn() net.Conn }:
-			c = w.NetConn()
-		default:
-			panic("BUG: a connection that the listener did not accept")
-		}
+	switch c := c.(type) {
+	case *conn:
+		return c
+	case *secureConn:
+		return c.raw
+	default:
+		panic("BUG: a connection that the listener did not accept")
 	}
 }
 
-// opened begins the time for the first request, and for what a handshake writes.
+// opened begins the time for the first request.
 func (c *conn) opened() {
 	_ = c.SetReadDeadline(time.Now().Add(c.timeouts.read))
 	c.answering()

@@ -173,7 +173,6 @@ func (s *stub) control(action string, by api.Actor) error {
 type options struct {
 	httpapi.Options
 	shared
-	tls *tls.Config // nil: plain
 }
 
 type shared = front.Options
@@ -221,7 +220,7 @@ func run(t *testing.T, s *stub, change func(*options)) (addr string, stop func(c
 		if change != nil {
 			change(o)
 		}
-		if o.tls != nil {
+		if o.TLS != nil {
 			scheme = secure
 		}
 	})
@@ -241,9 +240,6 @@ func serve(t *testing.T, s *stub, change func(*options)) (srv *httpapi.Server, h
 	}
 	if err := srv.Listen(); err != nil {
 		t.Fatal(err)
-	}
-	if opts.tls != nil {
-		srv.Wrap(func(l net.Listener) net.Listener { return tls.NewListener(l, opts.tls) })
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run(context.Background()) }()

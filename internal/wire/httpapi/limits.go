@@ -23,6 +23,7 @@ type Limits struct {
 	ReadTimeout        time.Duration // to read one request
 	WriteTimeout       time.Duration // to write one answer
 	IdleTimeout        time.Duration // between two requests
+	HandshakeTimeout   time.Duration // for a TLS handshake
 	Tensors            oip.Limits    // of what is inside a request; MaxStickyKeyBytes is that of the header too
 }
 
@@ -55,6 +56,7 @@ func (l Limits) validate() error {
 	}
 	for name, d := range map[string]time.Duration{
 		"read_timeout": l.ReadTimeout, "write_timeout": l.WriteTimeout, "idle_timeout": l.IdleTimeout,
+		"handshake_timeout": l.HandshakeTimeout,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("httpapi: %s is %v, expected more than 0", name, d)

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"net"
 	"time"
 
 	"sluice.io/sluice/internal/testing/limits"
@@ -11,10 +10,7 @@ import (
 func UsualLimits() Limits {
 	return Limits{
 		MaxBodyBytes: 64 << 20, MaxInflatedBytes: 64 << 20, MaxResponseBytes: 256 << 20, MaxControlBytes: 64 << 10, MaxHeaderBytes: 16 << 10,
-		MaxRows: 1_000_000, MaxColumns: 16384, MaxConnections: 8192, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxRows: 1_000_000, MaxColumns: 16384, MaxConnections: 8192, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, HandshakeTimeout: 10 * time.Second,
 		Tensors: limits.Tensors(),
 	}
 }
-
-// Wrap has the server accept from what wrap makes of its listener.
-func (s *Server) Wrap(wrap func(net.Listener) net.Listener) { s.accepts = wrap(s.accepts) }

@@ -37,9 +37,9 @@ const (
 )
 
 // listener keeps the book of the connections: it refuses those beyond a limit
-// with an answer, and can cut all of them off. Another listener may wrap it, as
-// tls.NewListener does: what that reads and writes is in the same book, and so is the
-// time of its handshakes. A refusal is then not encrypted, and fails the handshake.
+// with an answer, and can cut all of them off. A secureListener wraps it for TLS. Such a
+// connection is in the same book, handshake included. A refusal is not encrypted, so that
+// it costs no handshake, and fails that of the caller.
 type listener struct {
 	net.Listener
 	limit    int
@@ -167,6 +167,17 @@ func (l *listener) bidFarewell(ctx context.Context) {
 		if !c.used.Load() {
 			_ = c.SetReadDeadline(time.Now().Add(farewell))
 		}
+	}
+}
+
+// endSoon gives a connection without a request only a short time once the listener is
+// closed. It is called after a new time has begun for the connection, which may have undone
+// what bidFarewell did.
+func (l *listener) endSoon(c *conn) {
+	select {
+	case <-l.closed:
+		_ = c.SetReadDeadline(time.Now().Add(farewell))
+	default:
 	}
 }
 

@@ -11,6 +11,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"math"
 	"net"
@@ -51,6 +52,8 @@ type Options struct {
 	Encode  oip.EncodeOptions // how outputs are written
 	// RowsNonFinite is how answers in rows show NaN and the infinities.
 	RowsNonFinite rows.NonFinite
+	// TLS encrypts the connections; nil: plain HTTP. It must not offer HTTP/2.
+	TLS *tls.Config
 }
 
 // Server is the HTTP front.
@@ -66,7 +69,7 @@ type Server struct {
 	codecs      codecs
 	http        *fasthttp.Server
 	listener    *listener
-	accepts     net.Listener // listener, or what wraps it
+	handshakes  *handshakes // nil: plain HTTP
 	exchanges   sync.Pool
 	spares      spares
 	draining    atomic.Bool   // every answer ends its connection
@@ -96,6 +99,9 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		opts: opts, front: opts.Front, limits: limits, timeouts: newTimeouts(&limits), log: opts.Logger, triton: opts.Compat == CompatTriton,
 		v1NonFinite: rowsNonFinite(opts.Encode.NonFinite),
+	}
+	if opts.TLS != nil {
+		s.handshakes = &handshakes{config: opts.TLS, timeout: limits.HandshakeTimeout, log: opts.Logger}
 	}
 	s.turns = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 	s.exchanges.New = func() any {
@@ -139,7 +145,6 @@ func (s *Server) Listen() error {
 		return fmt.Errorf("HTTP address %q: %w", s.opts.Address, err)
 	}
 	s.listener = newListener(l, s.limits.MaxConnections, s.timeouts, s.front, s.log)
-	s.accepts = s.listener
 	return nil
 }
 
@@ -156,7 +161,11 @@ func (s *Server) Run(ctx context.Context) error {
 	clock.Go(func() { s.timeouts.run(ctx) })
 	defer clock.Wait()
 	defer stop()
-	err := s.http.Serve(s.accepts)
+	var accepts net.Listener = s.listener
+	if s.handshakes != nil {
+		accepts = &secureListener{s.listener, s.handshakes}
+	}
+	err := s.http.Serve(accepts)
 	if err != nil {
 		s.abort()
 		err = fmt.Errorf("HTTP listener: %w", err)
@@ -173,12 +182,24 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.draining.Store(true)
 		s.listener.bidFarewell(ctx)
 	}
+	cut := context.AfterFunc(ctx, s.abort) // fasthttp closes idle connections one by one, which may take long over TLS
 	err := s.http.ShutdownWithContext(ctx)
+	if !cut() {
+		err = ctx.Err()
+	}
 	s.abort()
 	if err != nil {
 		return fmt.Errorf("HTTP listener: requests were cut off: %w", err)
 	}
 	return nil
+}
+
+// FailedHandshakes returns how many TLS handshakes have failed.
+func (s *Server) FailedHandshakes() int64 {
+	if s.handshakes == nil {
+		return 0
+	}
+	return s.handshakes.failed.Load()
 }
 
 // abort ends everything at once.

@@ -2,18 +2,15 @@ package httpapi_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"sluice.io/sluice/internal/testing/pki"
 )
 
 // secure is what an address begins with that speaks TLS.
@@ -25,23 +22,14 @@ func overBoth(t *testing.T, f func(t *testing.T, how func(*options))) {
 	t.Run("plain", func(t *testing.T) { f(t, func(*options) {}) })
 	t.Run("tls", func(t *testing.T) {
 		config := selfSigned(t)
-		f(t, func(o *options) { o.tls = config })
+		f(t, func(o *options) { o.TLS = config })
 	})
 }
 
-// selfSigned makes what a server needs for TLS.
+// selfSigned makes what a server needs for TLS. The clients of connect take any certificate.
 func selfSigned(t *testing.T) *tls.Config {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert}, PrivateKey: key}}}
+	return &tls.Config{Certificates: []tls.Certificate{pki.New(t).Valid(t, "server").TLS(t)}}
 }
 
 // A connection has its read timeout for each request, whatever its idle timeout.
@@ -64,10 +52,10 @@ func TestSlowRequestOnAKeptConnection(t *testing.T) {
 	})
 }
 
-// A caller that begins no handshake has no more time than one that sends no request.
+// A caller that begins no handshake is cut off at the end of its time.
 func TestSlowHandshake(t *testing.T) {
 	config := selfSigned(t)
-	addr := start(t, &stub{}, func(o *options) { o.tls, o.Limits.ReadTimeout = config, 50*time.Millisecond })
+	addr := start(t, &stub{}, func(o *options) { o.TLS, o.Limits.HandshakeTimeout = config, 50*time.Millisecond })
 	c := dial(t, strings.TrimPrefix(addr, secure))
 	if b, err := io.ReadAll(c); len(b) != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %q, %v, want the end", b, err)
@@ -77,7 +65,7 @@ func TestSlowHandshake(t *testing.T) {
 // Connections beyond the limit fail in their handshake, and the others go on.
 func TestMaxConnectionsOverTLS(t *testing.T) {
 	config := selfSigned(t)
-	addr := start(t, &stub{}, func(o *options) { o.tls, o.Limits.MaxConnections = config, 1 })
+	addr := start(t, &stub{}, func(o *options) { o.TLS, o.Limits.MaxConnections = config, 1 })
 	first := dial(t, addr)
 	r := bufio.NewReader(first)
 	for range 3 {
