@@ -233,7 +233,7 @@ func TestHealthcheck(t *testing.T) {
 var (
 	loadedAt = time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
 	versions = []api.ModelStatus{
-		{Name: "broken", State: api.StateUnavailable, Reason: "the file is no ONNX model"},
+		{Name: "broken", State: api.StateUnavailable, Reason: "the file is not an ONNX model"},
 		{Name: "face", Version: 1, State: api.StateReady, Detail: &api.ModelDetail{Instances: 2, Warmup: "ok", Batching: api.BatchingStatus{
 			Summary: "no, fixed rows", Reason: "input 'x' has no free first dimension (it is fixed at 1)", Advice: "set batching.relax to let requests be joined",
 		}}},
@@ -274,7 +274,7 @@ func TestModels(t *testing.T) {
 		}
 	}
 	f(`MODEL   VERSION  ROLE  STATE        LOADED               BATCHING        INSTANCES  REASON
-broken  -        -     UNAVAILABLE  -                    -               -          the file is no ONNX model
+broken  -        -     UNAVAILABLE  -                    -               -          the file is not an ONNX model
 face    1        -     READY        -                    no, fixed rows  2          
 iris    2        -     READY        2026-05-04 03:02:01  yes, probed     2          
 `, "list")

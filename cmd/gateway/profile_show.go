@@ -49,7 +49,7 @@ func printProfile(b *strings.Builder, p *offline.Profile, digest string) {
 	if p.OutputsOf > 0 && p.Version == 0 {
 		model += fmt.Sprintf(" (outputs of version %d)", p.OutputsOf)
 	}
-	fmt.Fprintf(b, "Model:\t%s\nSource:\t%s\nCreated:\t%s\nRows:\t%d, of which %d are sampled\nDigest:\t%s\n\n",
+	fmt.Fprintf(b, "Model:\t%s\nSource:\t%s\nCreated:\t%s\nRows:\t%d (%d sampled)\nDigest:\t%s\n\n",
 		oneLine(model), orDash(oneLine(p.Source)), timeText(&p.Created), p.Rows, p.Sampled, digest)
 	fmt.Fprintln(b, "FEATURE\tKIND\tPLACE\tBINS\tMIN\tMAX\tMEAN\tSD\tMISSING\tINF")
 	for i := range p.Features {

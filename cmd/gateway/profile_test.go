@@ -74,7 +74,7 @@ kind    -      -      left out: it holds texts, 'red' for example
 	}
 
 	r = profileLine(t, "", "show", to)
-	for _, part := range []string{"rows.csv", "3, of which 3 are sampled", "sha256:", "a[0]", "33.333 %"} {
+	for _, part := range []string{"rows.csv", "3 (3 sampled)", "sha256:", "a[0]", "33.333 %"} {
 		if r.code != exitOK || !strings.Contains(r.out, part) {
 			t.Errorf("no %q in %+v", part, r)
 		}

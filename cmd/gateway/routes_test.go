@@ -362,7 +362,7 @@ func TestRoutesSetQuestionEndsWithTheCommand(t *testing.T) {
 	cmd.SetIn(in)
 	cmd.SetErr(io.Discard)
 	if r := (retry{cmd: cmd, terminal: func(any) bool { return true }}); r.agreed("Go on?") {
-		t.Error("nobody agreed")
+		t.Error("no answer was yes")
 	}
 }
 

@@ -7,15 +7,15 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The bounds of what RetryAfter suggests, in seconds. An estimate beyond the longest
-// is one of a queue that other callers will have left by then.
+// The bounds of the delay that RetryAfter suggests, in seconds. Longer estimates are not useful:
+// many callers leave the queue before.
 const (
 	soonest = 1
 	latest  = 60
 )
 
-// RetryAfter returns after how many seconds, rounded up, a caller should try again
-// who got err, for which Retry is true: as the error says, or 1 where it says nothing.
+// RetryAfter returns the number of seconds, rounded up, after which the caller should retry. err is
+// an error with a code for which Retry is true. The result is 1 if the error has no delay.
 func RetryAfter(err error) int {
 	e, ok := errors.AsType[*infer.Error](err)
 	if !ok {

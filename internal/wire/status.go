@@ -1,5 +1,5 @@
-// Package wire holds what the fronts of all protocols share: the one table from
-// an error's code to what a protocol calls it, and the tokens that callers show.
+// Package wire is the common part of the listeners of all protocols: the one table from an error's
+// code to a protocol's status, and the tokens of callers.
 package wire
 
 import (
@@ -8,13 +8,13 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// statusClientClosedRequest is what nginx made the custom for a caller that left.
+// statusClientClosedRequest is nginx's status for a caller that has left.
 const statusClientClosedRequest = 499
 
 const numCodes = infer.NumCodes
 
-// statuses is the table. triton is the status where answers imitate Triton's;
-// 0 means that it is the same.
+// statuses is the table. triton is the status for answers that imitate Triton; 0 means that it is
+// the same.
 var statuses = [numCodes]struct {
 	http   int
 	triton int
@@ -37,7 +37,7 @@ var statuses = [numCodes]struct {
 	infer.Internal:         {http: http.StatusInternalServerError},
 }
 
-// HTTPStatus returns the status of an answer that ended with code.
+// HTTPStatus returns the HTTP status for a code.
 func HTTPStatus(code infer.Code) int {
 	if code >= numCodes {
 		code = infer.Internal
@@ -45,7 +45,7 @@ func HTTPStatus(code infer.Code) int {
 	return statuses[code].http
 }
 
-// TritonHTTPStatus is HTTPStatus for clients that expect Triton's choices.
+// TritonHTTPStatus is HTTPStatus with Triton's choices.
 func TritonHTTPStatus(code infer.Code) int {
 	if code < numCodes && statuses[code].triton != 0 {
 		return statuses[code].triton
@@ -53,6 +53,6 @@ func TritonHTTPStatus(code infer.Code) int {
 	return HTTPStatus(code)
 }
 
-// Retry reports whether the answer should ask the caller to try again later:
-// nothing was done, and the cause passes by itself.
+// Retry reports whether the answer should ask the caller to retry later: nothing was done, and the
+// cause is temporary.
 func Retry(code infer.Code) bool { return code < numCodes && statuses[code].retry }

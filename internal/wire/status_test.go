@@ -27,7 +27,7 @@ func TestEveryCodeHasARow(t *testing.T) {
 		infer.Canceled:         {499, 499, false},
 		infer.Unsupported:      {501, 501, false},
 		infer.Internal:         {500, 500, false},
-		infer.NumCodes:         {500, 500, false}, // no code at all
+		infer.NumCodes:         {500, 500, false}, // not a code
 	}
 	for code := range infer.NumCodes + 1 {
 		row, ok := want[code]

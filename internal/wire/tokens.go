@@ -15,25 +15,25 @@ import (
 // Challenge is the value of WWW-Authenticate in an Unauthenticated answer.
 const Challenge = `Bearer realm="sluice"`
 
-// Tokens are who may change things, and what each must show for it. Its methods may be
-// called from any goroutine.
+// Tokens are the names of those who may make changes, each with its bearer token. Its methods may
+// be called from any goroutine.
 type Tokens struct{ list atomic.Pointer[[]token] }
 
-// token holds a digest, since digests are of equal length: comparing them tells
-// nothing about the token's.
+// token has a digest. Digests have equal lengths, so that a comparison does not reveal the length
+// of the token.
 type token struct {
 	name   string
 	digest [sha256.Size]byte
 }
 
-// NewTokens takes bearer tokens by the name of who holds them. Names and tokens
-// must not be empty, and no two names may share a token.
+// NewTokens returns the tokens by name. Names and tokens must not be empty, and two names must not
+// have the same token.
 func NewTokens(named map[string]string) (*Tokens, error) {
 	t := &Tokens{}
 	return t, t.Replace(named)
 }
 
-// Replace takes others in their place, or changes nothing.
+// Replace replaces the tokens. After an error nothing has changed.
 func (t *Tokens) Replace(named map[string]string) error {
 	var list []token
 	for _, name := range slices.Sorted(maps.Keys(named)) {
@@ -42,7 +42,7 @@ func (t *Tokens) Replace(named map[string]string) error {
 		}
 		digest := sha256.Sum256([]byte(named[name]))
 		if i := slices.IndexFunc(list, func(o token) bool { return o.digest == digest }); i >= 0 {
-			return fmt.Errorf("admin.tokens: %s and %s have the same token, so who acts could not be told", list[i].name, name)
+			return fmt.Errorf("admin.tokens: %s and %s have the same token; expected different ones, so that the journal can name the author of a change", list[i].name, name)
 		}
 		list = append(list, token{name, digest})
 	}
@@ -50,17 +50,16 @@ func (t *Tokens) Replace(named map[string]string) error {
 	return nil
 }
 
-// Any reports whether a token is configured at all.
+// Any reports whether any token is configured.
 func (t *Tokens) Any() bool { return len(*t.list.Load()) > 0 }
 
-// Bearer returns the name of the token that the value of an Authorization header
-// shows: Unauthenticated where it shows none, Forbidden where that is not known.
-// It compares with every token, so that the time taken does not tell which one
-// came close.
+// Bearer returns the name of the token in the value of an Authorization header. The error is
+// Unauthenticated if it has none, and Forbidden if the token is not known. It compares with every
+// token, so that the time does not reveal a near match.
 func (t *Tokens) Bearer(authorization []byte) (name string, err error) {
 	scheme, shown, _ := bytes.Cut(authorization, []byte{' '})
 	if shown = bytes.TrimSpace(shown); len(shown) == 0 || !bytes.EqualFold(scheme, []byte("Bearer")) {
-		return "", infer.Errorf(infer.Unauthenticated, "this needs the header 'Authorization: Bearer TOKEN' with one of admin.tokens")
+		return "", infer.Errorf(infer.Unauthenticated, "this request needs the header 'Authorization: Bearer TOKEN' with one of admin.tokens")
 	}
 	digest := sha256.Sum256(shown)
 	list := *t.list.Load()
@@ -70,7 +69,7 @@ func (t *Tokens) Bearer(authorization []byte) (name string, err error) {
 		}
 	}
 	if name == "" {
-		return "", infer.Errorf(infer.Forbidden, "the token is none of admin.tokens")
+		return "", infer.Errorf(infer.Forbidden, "the token is not one of admin.tokens")
 	}
 	return name, nil
 }

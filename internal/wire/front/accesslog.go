@@ -13,31 +13,31 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// AccessLog says which requests are logged.
+// AccessLog configures which requests are logged.
 type AccessLog struct {
 	Enabled bool
-	// SampleEvery logs every n-th request that succeeded, and every n-th for what is not
-	// there; 1 logs all. At least 1 if Enabled.
+	// SampleEvery logs every n-th successful request, and every n-th that is answered with
+	// NotFound. 1 logs all. At least 1 if Enabled.
 	SampleEvery int
-	// MaxErrors is how many failed requests are logged in a second at the most. At least
-	// 1 if Enabled.
+	// MaxErrors is the max number of failed requests that are logged in a second. At least 1 if
+	// Enabled.
 	MaxErrors int
 }
 
-// maxLogged is how much of a caller's own text a log line takes.
+// maxLogged is the max length of a caller's text in a log line, in bytes.
 const maxLogged = 256
 
-// accessLog picks requests and logs them.
+// accessLog selects requests and logs them.
 type accessLog struct {
 	log       *zap.Logger
 	opts      atomic.Pointer[AccessLog]
 	successes atomic.Uint64
-	unknown   atomic.Uint64 // requests for what is not there
+	unknown   atomic.Uint64 // requests answered with NotFound
 
 	mu      sync.Mutex // the fields below
-	second  int64      // whose errors are counted
+	second  int64      // in which errors are counted
 	errors  int
-	dropped uint64 // since the last line that says so
+	dropped uint64 // since the last line that reports them
 }
 
 func newAccessLog(opts AccessLog, log *zap.Logger) *accessLog {
@@ -46,7 +46,7 @@ func newAccessLog(opts AccessLog, log *zap.Logger) *accessLog {
 	return l
 }
 
-// wants reports whether a request that has ended is to be logged.
+// wants reports whether a finished request must be logged.
 func (l *accessLog) wants(code infer.Code, arrived time.Time) bool {
 	opts := l.opts.Load()
 	if !opts.Enabled {
@@ -56,7 +56,7 @@ func (l *accessLog) wants(code infer.Code, arrived time.Time) bool {
 	switch code {
 	case infer.OK:
 		return l.successes.Add(1)%every == 0
-	case infer.NotFound: // scanners ask for such at any rate; the first one is shown, it may be a mistake
+	case infer.NotFound: // scanners cause many of these; the first is logged, since it may be a mistake
 		return (l.unknown.Add(1)-1)%every == 0
 	default:
 	}
@@ -73,21 +73,20 @@ func (l *accessLog) wants(code infer.Code, arrived time.Time) bool {
 	return true
 }
 
-// Access is what the access log says of a request that has ended.
+// Access is the data about a finished request for the access log.
 type Access struct {
-	Fields      []zap.Field // of the protocol, first in the line; text of the caller's is Printable
+	Fields      []zap.Field // of the protocol, first in the line; text from the caller must be Printable
 	Level       zapcore.Level
 	Arrived     time.Time
 	Received    int // bytes of the request's body
-	Answered    int // bytes of the answer's
+	Answered    int // bytes of the answer's body
 	RequestID   []byte
-	Traceparent []byte // as the caller gave it
+	Traceparent []byte // as received
 	Remote      fmt.Stringer
 	Served      infer.Served
 }
 
-// write logs a request. What comes from the caller is made harmless whatever the
-// encoder does with it, and copied.
+// write logs a request. Text from the caller is made safe for any encoder, and copied.
 func (l *accessLog) write(a *Access) {
 	entry := l.log.Check(a.Level, "request")
 	if entry == nil {
@@ -120,8 +119,8 @@ func (l *accessLog) takeDropped() (n uint64) {
 	return n
 }
 
-// Printable copies text from a caller for a log: printable ASCII as it is, all
-// other bytes as \x and two digits, and no more than maxLogged bytes of it.
+// Printable copies text from a caller for a log: printable ASCII is unchanged, other bytes become
+// \x and two digits. At most maxLogged bytes are copied.
 func Printable(s string) string {
 	cut := ""
 	if len(s) > maxLogged {

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// anonymous is the actor of a change who neither shows a token nor gives a name.
+	// anonymous is the actor of a change without a token and a name.
 	anonymous = "anonymous"
-	// maxActorText is the most bytes of a name or reason, which the journal keeps for good.
+	// maxActorText is the max size of a name or reason in bytes; the journal keeps both.
 	maxActorText = 1 << 10
 )
 
-// Actor returns who asks for a change, and why as far as they say: the name of the token
-// that authorization shows, or if no tokens are configured the name that they give. field
-// returns the value of a header, nil if it is absent; an error of it is returned.
+// Actor returns the author of a change, and the reason if given: the name of the token in
+// authorization or, if no tokens are configured, the name that the caller gives. field returns the
+// value of a header, nil if it is absent. Errors are Unauthenticated, Invalid, and those of field.
 func (f *Front) Actor(authorization []byte, field func(name string) ([]byte, error)) (by api.Actor, err error) {
 	if f.tokens.Any() {
 		if by.Actor, err = f.tokens.Bearer(authorization); err != nil {
@@ -35,8 +35,8 @@ func (f *Front) Actor(authorization []byte, field func(name string) ([]byte, err
 	return by, err
 }
 
-// text returns the text in a header. What people read later must not be able to pretend
-// to be something else, so only what can be seen is accepted.
+// text returns the text in a header. Only visible characters are accepted, since invisible ones
+// could mislead readers of the journal.
 func text(name string, field func(string) ([]byte, error)) (string, error) {
 	value, err := field(name)
 	if err != nil {

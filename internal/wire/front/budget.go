@@ -8,22 +8,22 @@ import (
 )
 
 const (
-	// grain is the unit in which a Reservation takes from its budget: a small
-	// request takes one, at its beginning, however often it reserves.
+	// grain is the unit in which a Reservation takes from its budget: a small request takes one, at
+	// its beginning, even if it reserves several times.
 	grain = 16 << 10
-	// leftOver is the part of a budget, one in so many, that is left to requests of
-	// one grain: large ones cannot keep small ones out.
+	// leftOver is the divisor of the part of a budget that is kept for requests of one grain, so
+	// that large requests cannot keep small ones out.
 	leftOver = 16
 )
 
-// budget is how many bytes all requests of all listeners together may hold. Each request
-// takes from it by a Reservation of its own.
+// budget is the number of bytes that all requests of all listeners together may hold. Each request
+// takes from it through its own Reservation.
 type budget struct {
 	limit int64
 	taken atomic.Int64
 }
 
-// take adds n bytes to what is taken, unless more than most of the budget would be.
+// take adds n bytes to the taken ones, and returns false if that would exceed most.
 func (b *budget) take(n, most int64) bool {
 	for {
 		taken := b.taken.Load()
@@ -36,19 +36,18 @@ func (b *budget) take(n, most int64) bool {
 	}
 }
 
-// Reservation is what one request holds of the memory of all. It implements
-// infer.Memory. Front.Hold takes the zero value into use.
+// Reservation is the part of the budget that one request holds. It implements infer.Memory.
+// Front.Hold begins the use of the zero value.
 type Reservation struct {
 	budget *budget
 	held   atomic.Int64 // bytes, or ended
 }
 
-// ended is what a Reservation holds that has given everything back. It stays that
-// way until begin: nothing that still works for a request that is over can take or
-// give back anything.
+// ended is the value of held after a Reservation has returned everything, until begin. Code that
+// still works for a finished request can then neither take nor return anything.
 const ended = math.MinInt64
 
-// begin takes the reservation into use.
+// begin starts the use of the reservation.
 func (r *Reservation) begin(b *budget) {
 	r.budget = b
 	r.held.Store(0)
@@ -59,7 +58,7 @@ func (r *Reservation) Reserve(n int) error {
 	for {
 		held := r.held.Load()
 		if held == ended {
-			return infer.Errorf(infer.Canceled, "the request is over")
+			return infer.Errorf(infer.Canceled, "the request has ended")
 		}
 		b, now := r.budget, held+int64(n)
 		most := b.limit
@@ -67,11 +66,11 @@ func (r *Reservation) Reserve(n int) error {
 			most -= most / leftOver
 		}
 		if now > most {
-			return infer.Errorf(infer.TooLarge, "the request and its answer would take %d bytes, more than the %d that all requests together may hold", now, most)
+			return infer.Errorf(infer.TooLarge, "the request and its answer would take %d bytes, more than the limit of %d bytes for all requests together", now, most)
 		}
 		more := grains(now) - grains(held)
 		if more > 0 && !b.take(more, most) {
-			return infer.Errorf(infer.Overloaded, "all requests and answers together take their limit of %d bytes, try again later", b.limit)
+			return infer.Errorf(infer.Overloaded, "requests and answers use all of their memory of %d bytes, try again later", b.limit)
 		}
 		if r.held.CompareAndSwap(held, now) {
 			return nil
@@ -91,7 +90,7 @@ func (r *Reservation) Release(n int) {
 		}
 		now := held - int64(n)
 		if now < 0 {
-			panic("BUG: a request gives back more memory than it holds")
+			panic("BUG: a request returns more memory than it holds")
 		}
 		if r.held.CompareAndSwap(held, now) {
 			if less := grains(held) - grains(now); less > 0 {
@@ -102,15 +101,15 @@ func (r *Reservation) Release(n int) {
 	}
 }
 
-// Held returns how many bytes the reservation holds, 0 once it has ended.
+// Held returns the bytes that the reservation holds, 0 after it has ended.
 func (r *Reservation) Held() int { return int(max(0, r.held.Load())) }
 
-// End gives everything back.
+// End returns everything.
 func (r *Reservation) End() {
 	if held := r.held.Swap(ended); held > 0 {
 		r.budget.taken.Add(-grains(held))
 	}
 }
 
-// grains returns n rounded up to what is taken of the budget for it.
+// grains returns n rounded up to whole grains.
 func grains(n int64) int64 { return (n + grain - 1) / grain * grain }

@@ -14,7 +14,7 @@ func newReservation(b *budget) *Reservation {
 }
 
 func TestBudget(t *testing.T) {
-	b := &budget{limit: 64 * grain} // of which 4 are left to small requests
+	b := &budget{limit: 64 * grain} // 4 of these are kept for small requests
 	large, other, small := newReservation(b), newReservation(b), newReservation(b)
 	f := func(r *Reservation, n int, want infer.Code, taken int64) {
 		t.Helper()
@@ -25,21 +25,21 @@ func TestBudget(t *testing.T) {
 			t.Errorf("%d bytes: %v grains are taken, want %d", n, float64(got)/grain, taken)
 		}
 	}
-	f(large, 60*grain+1, infer.TooLarge, 0) // it never fits
+	f(large, 60*grain+1, infer.TooLarge, 0) // it can never fit
 	f(large, 1, infer.OK, 1)
 	f(large, grain-1, infer.OK, 1)
 	f(large, 58*grain, infer.OK, 59)
-	f(large, 2*grain, infer.TooLarge, 59) // together with what it holds
+	f(large, 2*grain, infer.TooLarge, 59) // together with its earlier bytes
 	f(other, 2*grain, infer.Overloaded, 59)
 	f(other, grain, infer.OK, 60)
 	f(other, 1, infer.Overloaded, 60)
-	f(small, 100, infer.OK, 61) // only small ones get the rest
+	f(small, 100, infer.OK, 61) // only small requests get the rest
 	small.Release(100)
 	large.Release(58*grain + 1)
 	f(other, 50*grain, infer.OK, 52)
 	large.End()
 	f(large, 1, infer.Canceled, 51)
-	large.Release(1) // who is late changes nothing
+	large.Release(1) // a late release changes nothing
 	large.End()
 	other.End()
 	small.End()
@@ -50,7 +50,7 @@ func TestBudget(t *testing.T) {
 	f(large, 1, infer.OK, 1)
 }
 
-// What is taken of a budget is what its reservations hold, however they race.
+// The taken bytes are those that the reservations hold, also under concurrency.
 func TestBudgetAddsUp(t *testing.T) {
 	b := &budget{limit: 100 * grain}
 	var all sync.WaitGroup

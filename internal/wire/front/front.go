@@ -1,7 +1,6 @@
-// Package front is what the listeners of the data plane share, whatever protocol they
-// speak: what they know of the models, who may have how many requests in progress and
-// how much memory, ids of requests, who asks for a change, the access log, and counters.
-// A listener is then codec, endpoints and framing.
+// Package front is the common part of the data plane's listeners, for any protocol: access to the
+// models, limits on requests in progress and on memory, ids of requests, authors of changes, the
+// access log, and counters. A listener adds codec, endpoints and framing.
 package front
 
 import (
@@ -16,50 +15,49 @@ import (
 	"sluice.io/sluice/internal/wire"
 )
 
-// Predictor answers inference requests. It must fill req.Served once it has
-// picked a version, and must not keep req or its tensors.
+// Predictor answers inference requests. It must fill req.Served after it has picked a version, and
+// must not keep req or its tensors.
 type Predictor interface {
 	Predict(ctx context.Context, req *infer.Request) (*infer.Response, error)
 }
 
-// Catalog is what is known of the models. Its errors are *infer.Error with texts for the
-// caller: NotFound if a name or version is unknown, Unavailable while it is loading. Names
-// given to it are valid strings only until it returns, but for what Load and Unload get,
-// which it may keep.
+// Catalog gives access to the models. Its errors are *infer.Error with texts for the caller:
+// NotFound if a name or version is unknown, Unavailable while it is loading. A name passed to it is
+// valid only until the call returns. Load and Unload may keep theirs.
 type Catalog interface {
 	Ready() bool
-	// Model returns the signature of a ready version; version 0 is the default one.
+	// Model returns the signature of a ready version; version 0 means the default one.
 	Model(name string, version int64) (*infer.Model, error)
-	// Called returns what must be known of a called name before its body is read.
-	// Errors as Model's.
+	// Called returns the data about a called name that must be known before its body is read. It
+	// has the same errors as Model.
 	Called(name string, version int64) (infer.Called, error)
-	// ModelReady returns nil if requests to a name or to one of its versions are
-	// served, and else why they are not.
+	// ModelReady returns nil if requests to a name, or to one of its versions, are served.
+	// Otherwise the error has the reason.
 	ModelReady(name string, version int64) error
-	Versions(name string) []int64 // that are ready, ascending
-	// DefaultModel returns the name that a path without one calls. NotFound if there is none.
+	Versions(name string) []int64 // the ready ones, ascending
+	// DefaultModel returns the model of a path without a name. NotFound if there is none.
 	DefaultModel() (string, error)
 	Index(readyOnly bool) []api.ModelStatus
-	// Load and Unload are Unavailable unless models are controlled by request.
+	// Load and Unload return Unavailable unless models are controlled by request.
 	Load(ctx context.Context, name string, by api.Actor) error
 	Unload(ctx context.Context, name string, by api.Actor) error
 }
 
-// Limits bound what requests of all listeners together may take.
+// Limits bound the requests of all listeners together.
 type Limits struct {
-	MaxInFlight        int   // inferences in progress, beyond it Overloaded
-	MaxControlInFlight int   // calls of the model repository in progress, beyond it Overloaded
-	MaxMemory          int64 // bytes that requests and answers hold, beyond it Overloaded
+	MaxInFlight        int   // inferences in progress; more are Overloaded
+	MaxControlInFlight int   // calls of the model repository in progress; more are Overloaded
+	MaxMemory          int64 // bytes that requests and answers hold; more are Overloaded
 }
 
-// Options are what a Front needs. All are required, but for Tokens and AccessLog.
+// Options are the inputs of a Front. All are required except Tokens and AccessLog.
 type Options struct {
 	Predictor Predictor
 	Catalog   Catalog
 	Log       *zap.Logger
 	Bounds    Limits
-	// Tokens are who may load and unload models, and the bearer token of each.
-	// Without any, everyone may.
+	// Tokens are the names that may load and unload models, with the bearer token of each. Without
+	// tokens, every caller may.
 	Tokens    map[string]string
 	AccessLog AccessLog
 }
@@ -71,7 +69,7 @@ type Front struct {
 
 	limits   Limits
 	log      *zap.Logger
-	sampled  *zap.Logger // for what a caller can cause at will
+	sampled  *zap.Logger // for errors that a caller can cause at will
 	tokens   *wire.Tokens
 	access   *accessLog
 	ids      *requestIDs
@@ -103,29 +101,27 @@ func New(o Options) (*Front, error) {
 	return f, nil
 }
 
-// SetTokens takes other tokens from now on, or changes nothing.
+// SetTokens replaces the tokens. After an error nothing has changed.
 func (f *Front) SetTokens(tokens map[string]string) error { return f.tokens.Replace(tokens) }
 
-// SetAccessLog logs requests as l says from now on. It is as complete as Options' must be.
+// SetAccessLog replaces the settings of the access log. The rules for Options.AccessLog apply.
 func (f *Front) SetAccessLog(l AccessLog) { f.access.opts.Store(&l) }
 
-// AppendRequestID appends the id of a request: the caller's own if it is valid, else a
-// new one.
+// AppendRequestID appends the id of a request: the caller's id if it is valid, otherwise a new one.
 func (f *Front) AppendRequestID(dst, given []byte) []byte { return f.ids.append(dst, given) }
 
-// Hold takes a reservation into use for a request. End gives back what it holds.
+// Hold starts the use of a reservation for a request. End returns its bytes.
 func (f *Front) Hold(r *Reservation) { r.begin(&f.budget) }
 
-// Scarce reports whether requests hold more than half of the memory. Then none should
-// hold what it can do without.
+// Scarce reports whether requests hold more than half of the memory. A request should then hold
+// only what it needs.
 func (f *Front) Scarce() bool { return f.budget.taken.Load() > f.budget.limit/2 }
 
 // Memory returns the bytes that requests and answers hold.
 func (f *Front) Memory() int64 { return f.budget.taken.Load() }
 
-// Logs reports whether a request that has ended with a code is to be logged, with
-// LogAccess.
+// Logs reports whether a finished request with this code must be logged, with LogAccess.
 func (f *Front) Logs(code infer.Code, arrived time.Time) bool { return f.access.wants(code, arrived) }
 
-// LogAccess writes the line of a request. The strings in it are copied.
+// LogAccess writes the log line of a request. It copies the strings.
 func (f *Front) LogAccess(a *Access) { f.access.write(a) }

@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 )
 
-// MaxRequestID is the longest id of a caller's own that is kept, in bytes.
+// MaxRequestID is the max length of a caller's id in bytes.
 const MaxRequestID = 128
 
-// requestIDs makes ids that are unique among all servers: random digits of this
-// one's own, and a count. It is far cheaper than a random id for each.
+// requestIDs makes ids that are unique among all servers: random digits of this server, and a
+// count. This is far cheaper than a random id for each request.
 type requestIDs struct {
 	prefix [17]byte
 	count  atomic.Uint64
@@ -26,7 +26,7 @@ func newRequestIDs() *requestIDs {
 	return g
 }
 
-// append appends the caller's own id if it is valid, else a new one.
+// append appends the caller's id if it is valid, otherwise a new one.
 func (g *requestIDs) append(dst, given []byte) []byte {
 	if validRequestID(given) {
 		return append(dst, given...)
@@ -35,7 +35,7 @@ func (g *requestIDs) append(dst, given []byte) []byte {
 	return strconv.AppendUint(dst, g.count.Add(1), 16)
 }
 
-// validRequestID accepts what needs no quoting in a header, a log or a shell.
+// validRequestID accepts ids that need no quoting in a header, a log or a shell.
 func validRequestID(id []byte) bool {
 	if len(id) == 0 || len(id) > MaxRequestID {
 		return false

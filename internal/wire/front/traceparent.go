@@ -2,10 +2,9 @@ package front
 
 import "bytes"
 
-// traceID returns the trace id of a W3C traceparent header, nil if the header
-// is absent or not valid (Trace Context level 2, section 3.2): version, trace
-// id, parent id and flags in lower-case hexadecimal. A later version may add
-// fields; 00 has none.
+// traceID returns the trace id of a W3C traceparent header, nil if the header is absent or not
+// valid (Trace Context level 2, section 3.2): version, trace id, parent id and flags in lower-case
+// hexadecimal. Only a version later than 00 may have more fields.
 func traceID(header []byte) []byte {
 	const size = len("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	if len(header) < size || header[2] != '-' || header[35] != '-' || header[52] != '-' {

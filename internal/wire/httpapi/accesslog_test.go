@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/internal/wire/front"
 )
 
-// logged runs requests and returns what the access log has of them.
+// logged sends requests and returns their lines in the access log.
 func logged(t *testing.T, opts front.AccessLog, requests ...string) []observer.LoggedEntry {
 	t.Helper()
 	core, logs := observer.New(zap.InfoLevel)
@@ -21,7 +21,7 @@ func logged(t *testing.T, opts front.AccessLog, requests ...string) []observer.L
 	for _, r := range requests {
 		_ = send(t, addr, r)
 	}
-	if err := stop(t.Context()); err != nil { // after which every line is there
+	if err := stop(t.Context()); err != nil { // after it every line is there
 		t.Fatal(err)
 	}
 	return logs.FilterMessage("request").All()
@@ -59,7 +59,7 @@ func TestAccessLogFields(t *testing.T) {
 	if m["status"] != int64(404) || m["trace_id"] != nil || m["version"] != nil || m["code"] != "not_found" || !strings.Contains(m["error"].(string), "'nope'") {
 		t.Errorf("%v", m)
 	}
-	// Every error says what was wrong.
+	// Every line about an error has the text of the error.
 	for _, line := range logged(t, front.AccessLog{Enabled: true, SampleEvery: 1, MaxErrors: 100}, request("POST", inferPath, "{"),
 		request("GET", "/nope", ""), request("PUT", "/v2", ""), request("GET", "/v2/models/nope/ready", ""), "garbage\r\n\r\n") {
 		m := line.ContextMap()
@@ -76,14 +76,14 @@ func TestAccessLogSamples(t *testing.T) {
 	if n := len(logged(t, front.AccessLog{}, repeat(3, request("GET", "/v2", ""))...)); n != 0 {
 		t.Errorf("%d logged although it is off", n)
 	}
-	// What scanners ask for is sampled too, but for the first.
+	// Requests for unknown paths are sampled too, except for the first.
 	if n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 4, MaxErrors: 100}, append(repeat(4, request("GET", "/nope", "")),
 		repeat(4, request("DELETE", "/v2", ""))...)...)); n != 2 {
 		t.Errorf("%d of 8 for what is not there are logged, want the 1st and the 5th", n)
 	}
-	// Other errors are logged in any case; what one second has too many is counted.
+	// Other errors are always logged. Those above the limit of a second are counted.
 	n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 1000, MaxErrors: 3}, repeat(10, request("POST", inferPath, "{}"))...))
-	if n < 3 || n > 9 { // 3 a second, should the second change in between
+	if n < 3 || n > 9 { // 3 a second, if the second changes in between
 		t.Errorf("%d of 10 errors logged", n)
 	}
 	if n := len(logged(t, front.AccessLog{Enabled: true, SampleEvery: 1, MaxErrors: 100}, "garbage\r\n\r\n")); n != 1 {
@@ -91,12 +91,11 @@ func TestAccessLogSamples(t *testing.T) {
 	}
 }
 
-// Nothing that a caller sends can end a line or start an escape sequence,
-// whatever the encoder.
+// Text from a caller cannot end a line or start an escape sequence, with any encoder.
 func TestAccessLogIsInjectionSafe(t *testing.T) {
 	var out bytes.Buffer
 	config := zap.NewDevelopmentEncoderConfig()
-	config.EncodeDuration = zapcore.SecondsDurationEncoder // else "µs"
+	config.EncodeDuration = zapcore.SecondsDurationEncoder // otherwise "µs"
 	core := zapcore.NewCore(zapcore.NewConsoleEncoder(config), zapcore.AddSync(&out), zap.InfoLevel)
 	addr, stop := run(t, &stub{explicit: true}, func(o *options) {
 		o.Logger, o.AccessLog = zap.New(core), front.AccessLog{Enabled: true, SampleEvery: 1, MaxErrors: 100}

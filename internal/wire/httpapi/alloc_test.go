@@ -22,8 +22,8 @@ func TestInferAllocations(t *testing.T) {
 			c.left, c.served, catalog.keyed = requests, 0, 0
 			_ = s.http.ServeConn(newConn(c, s.timeouts))
 		}) / requests
-		// The one is fasthttp's, when it makes sure that the body's stream was read.
-		if n >= 2 || c.served != requests || catalog.keyed != requests { // a pool that the garbage collector emptied is no allocation of the request
+		// One allocation is fasthttp's, when it checks that the body's stream was read.
+		if n >= 2 || c.served != requests || catalog.keyed != requests { // an allocation after the garbage collector emptied a pool is not the request's
 			t.Errorf("%s: %v allocations per request, %d of %d answered 200, %d with the key", name, n, c.served, requests, catalog.keyed)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// encode makes the answer of a response, which it releases.
+// encode encodes a response into the answer's body, and releases the response.
 func (x *exchange) encode(call *oip.Call, resp *infer.Response) (body []byte, jsonLength int, err error) {
 	defer resp.Release()
 	size := outputBytes(resp)
@@ -26,7 +26,7 @@ func (x *exchange) encode(call *oip.Call, resp *infer.Response) (body []byte, js
 	return x.out, jsonLength, err
 }
 
-// outputBytes returns the bytes of all outputs together.
+// outputBytes returns the size of all outputs in bytes.
 func outputBytes(resp *infer.Response) (n int) {
 	for i := range resp.Outputs {
 		n += len(resp.Outputs[i].Data)
@@ -38,19 +38,19 @@ func (x *exchange) answerTooLarge(size, limit int) error {
 	return infer.Errorf(infer.TooLarge, "the answer takes %d bytes, more than the limit of %d; ask for fewer rows or outputs, or for binary data", size, limit)
 }
 
-// body returns the empty buffer in which the answer's body is built.
+// body returns the empty buffer for the answer's body.
 func (x *exchange) body() []byte { return x.out[:0] }
 
-// setBody makes body the answer's. The exchange holds it until it was written: who
-// asks for much and does not read holds what it takes for as long as WriteTimeout.
+// setBody sets the answer's body. The exchange holds its memory until it was written: a caller that
+// asks for much and does not read keeps that memory for up to WriteTimeout.
 func (x *exchange) setBody(body []byte, contentType string) {
 	x.out, x.answered = body, len(body)
 	x.ctx.Response.SetBodyRaw(body)
 	x.ctx.Response.Header.SetContentType(contentType)
 }
 
-// document answers 200 with JSON about the server. Its size is not the caller's to
-// choose, so it is counted when it is there.
+// document answers 200 with JSON about the server. The caller does not choose its size, so its
+// memory is reserved only after it was built.
 func (x *exchange) document(body []byte) error {
 	if err := x.memory.Reserve(max(0, cap(body)-cap(x.out))); err != nil {
 		return err

@@ -42,7 +42,7 @@ func TestBadActorsAreRefused(t *testing.T) {
 				t.Errorf("%.100q: %+v, want 400 with %q", fields, a, text)
 			}
 		}
-		if a := post(t, addr, inferPath, good, fields...); a.status != 200 { // it is no change
+		if a := post(t, addr, inferPath, good, fields...); a.status != 200 { // an inference needs no token
 			t.Errorf("%.100q: %+v", fields, a)
 		}
 	}
@@ -51,7 +51,7 @@ func TestBadActorsAreRefused(t *testing.T) {
 		f(bad, name+": "+strings.Repeat("x", 1025))
 		f(bad, name+": \xff\xfe")
 		f(bad, name+": a\tb")
-		f(bad, name+": a\u202eb") // turns the rest around
+		f(bad, name+": a\u202eb") // would reverse the text
 		f(bad, name+": a\u2028b")
 		f("header '"+name+"' is given more than once", name+": a", name+": a")
 	}

@@ -11,24 +11,24 @@ import (
 )
 
 const (
-	// firstRead is the room for a body before anything of it was seen.
+	// firstRead is the size of a body's buffer before any of it has been received.
 	firstRead = 4 << 10
-	// believed is the longest body whose Content-Length is taken for true once a 64th
-	// of it has come: to grow step by step copies much of it.
+	// believed is the max Content-Length that is trusted after a 64th of the body has been
+	// received. A buffer that grows step by step is copied often.
 	believed = 1 << 20
 )
 
-// bodyError is a body that ended or stalled before it was complete, or was
-// framed wrongly. describeBroken has the answer to it.
+// bodyError is the error of a body that ended or stalled before it was complete, or had wrong
+// framing. describeBroken has the answer for it.
 type bodyError struct{ err error }
 
 func (e *bodyError) Error() string { return "read the body: " + e.err.Error() }
 func (e *bodyError) Unwrap() error { return e.err }
 
-// readBody returns the request's body as it was sent, limit bytes at the most.
-// fasthttp hands over a stream: read whole by itself it would allocate what a
-// Content-Length only claims, and a few hundred connections could claim all
-// memory. Here the buffer grows with what arrives, and is reserved before it does.
+// readBody returns the request's body as received, at most limit bytes. fasthttp passes a stream:
+// if it read the body itself, it would allocate the claimed Content-Length, and a few hundred
+// connections could claim all memory. This buffer grows with the received bytes, and each step is
+// reserved first.
 func (x *exchange) readBody(limit int) ([]byte, error) {
 	x.bodyTaken = true
 	stream := x.ctx.RequestBodyStream()
@@ -39,7 +39,7 @@ func (x *exchange) readBody(limit int) ([]byte, error) {
 	if length > limit {
 		return nil, x.bodyTooLarge(limit)
 	}
-	most := limit // of what the body can need
+	most := limit // the max size that the body can need
 	if length >= 0 {
 		most = min(spareSize(length), limit)
 	}
@@ -59,7 +59,7 @@ func (x *exchange) readBody(limit int) ([]byte, error) {
 			continue
 		}
 		if len(room) == 0 {
-			room = x.probe[:] // meets the end, or one byte too many
+			room = x.probe[:] // to find the end, or one byte too many
 		}
 		n, err := stream.Read(room)
 		if len(x.raw)+n > min(limit, cap(x.raw)) {
@@ -78,9 +78,8 @@ func (x *exchange) readBody(limit int) ([]byte, error) {
 	}
 }
 
-// headerReceived makes fasthttp answer a request whose body is refused for its
-// length without waiting for any of it. The header block still has the length:
-// answer sees it, refuses and closes.
+// headerReceived makes fasthttp call the handler without waiting for a body that is too long. The
+// header block still has the length, so that answer refuses the request and closes the connection.
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	if h.ContentLength() > s.limits.MaxBodyBytes {
 		h.SetContentLength(0)
@@ -88,7 +87,7 @@ func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfi
 	return fasthttp.RequestConfig{}
 }
 
-// expect answers Expect: 100-continue, before anything of the body was sent.
+// expect answers Expect: 100-continue, before any of the body has been sent.
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	var h header
 	if err := h.scan(ctx.Request.Header.RawHeaders()); err != nil || !h.claims(s.limits.MaxBodyBytes) {

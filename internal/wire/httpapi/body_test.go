@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// A length that is only claimed costs nothing.
+// A claimed length costs no memory.
 func TestDeclaredLengthTakesNoMemory(t *testing.T) {
 	addr := start(t, &stub{}, nil)
 	heap := func() uint64 {
@@ -27,7 +27,7 @@ func TestDeclaredLengthTakesNoMemory(t *testing.T) {
 		_, _ = io.WriteString(dial(t, addr), "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"+strings.Repeat("x", 10<<10))
 		_, _ = io.WriteString(dial(t, addr), "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3000000\r\n"+strings.Repeat("x", 10<<10))
 	}
-	if a := post(t, addr, inferPath, good); a.status != 200 { // and the others were read as far as they go
+	if a := post(t, addr, inferPath, good); a.status != 200 { // the others were read as far as they go
 		t.Errorf("%+v", a)
 	}
 	if after := heap(); after > before+10<<20 {
@@ -35,8 +35,7 @@ func TestDeclaredLengthTakesNoMemory(t *testing.T) {
 	}
 }
 
-// Bodies that arrive slowly share a limit, and take no place among the requests
-// in progress.
+// Bodies that arrive slowly share a memory limit, and do not count as requests in progress.
 func TestBodyMemoryIsBounded(t *testing.T) {
 	addr := start(t, &stub{}, func(o *options) {
 		o.Limits.MaxBodyBytes, o.Bounds.MaxMemory, o.Bounds.MaxInFlight = 1<<20, 4<<20, 1
@@ -53,18 +52,18 @@ func TestBodyMemoryIsBounded(t *testing.T) {
 			n, _ := c.Read(text)
 			refused <- strings.Contains(string(text[:n]), " 429 ") && strings.Contains(string(text[:n]), "Retry-After")
 		}()
-		time.Sleep(100 * time.Millisecond) // most likely it is refused by then, if at all; the last ones must be
+		time.Sleep(100 * time.Millisecond) // a refusal has most likely happened by then; the last connections must be refused
 	}
 	if !<-refused || len(open) < 4 {
 		t.Fatalf("refused after %d bodies", len(open))
 	}
-	if a := post(t, addr, inferPath, good); a.status != 200 { // small ones go on
+	if a := post(t, addr, inferPath, good); a.status != 200 { // small requests are still answered
 		t.Errorf("%+v", a)
 	}
 	for _, c := range open {
 		_ = c.Close()
 	}
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) { // the room is back once the server has seen the ends
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) { // the memory is free again when the server has seen the ends
 		if a := post(t, addr, inferPath, strings.Repeat(" ", 900_000)+good); a.status == 200 {
 			return
 		}
@@ -72,8 +71,8 @@ func TestBodyMemoryIsBounded(t *testing.T) {
 	t.Error("the room of closed connections stays taken")
 }
 
-// startLarge runs a front whose answers have 16 MiB, more than the kernel takes off
-// the server. ask requests one, and reads no more than the status.
+// startLarge runs a front with answers of 16 MiB, more than the kernel buffers. ask requests one,
+// and reads only the status.
 func startLarge(t *testing.T, how func(*options), memory int64, patience time.Duration) (ask func() (c net.Conn, status string)) {
 	t.Helper()
 	const values = 4 << 20
@@ -93,13 +92,13 @@ func startLarge(t *testing.T, how func(*options), memory int64, patience time.Du
 		_, _ = io.WriteString(c, text)
 		line := make([]byte, len("HTTP/1.1 200"))
 		if _, err := io.ReadFull(c, line); err != nil {
-			return c, err.Error() // its time was up before it began
+			return c, err.Error() // the timeout passed before it began
 		}
 		return c, string(line[len(line)-3:])
 	}
 }
 
-// granted asks until there is room for one answer more.
+// granted calls ask until there is memory for one more answer.
 func granted(t *testing.T, ask func() (net.Conn, string)) net.Conn {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -113,8 +112,7 @@ func granted(t *testing.T, ask func() (net.Conn, string)) net.Conn {
 	return nil
 }
 
-// Answers that nobody reads share the limit, and give their room back when they
-// were read.
+// Unread answers share the memory limit, and return their memory when they have been read.
 func TestAnswersThatWaitAreBounded(t *testing.T) {
 	overBoth(t, func(t *testing.T, how func(*options)) {
 		ask := startLarge(t, how, 64<<20, time.Minute)
@@ -134,7 +132,7 @@ func TestAnswersThatWaitAreBounded(t *testing.T) {
 	})
 }
 
-// They give it back as well when their time is up.
+// They also return it after the write timeout.
 func TestAnswersThatNobodyReadsAreCutOff(t *testing.T) {
 	overBoth(t, func(t *testing.T, how func(*options)) {
 		ask := startLarge(t, how, 40<<20, 200*time.Millisecond)

@@ -1,12 +1,12 @@
 package httpapi
 
-// maxKeptBytes is the largest of an exchange's buffers that it keeps for the next
-// request; larger ones are spares.
+// maxKeptBytes is the max size of a buffer that an exchange keeps for the next request. Larger ones
+// go to the spares.
 const maxKeptBytes = 16 << 10
 
-// reserveKept counts the buffers of earlier requests among what this one holds. If
-// memory is scarce it goes without: a small request must not count as a large one for
-// what others have left, since only small ones get the last of the memory.
+// reserveKept reserves the buffers kept from earlier requests for this one. If memory is scarce it
+// drops them: with them, a small request would count as a large one, and only small ones get the
+// last of the memory.
 func (x *exchange) reserveKept() {
 	if x.srv.front.Scarce() || x.memory.Reserve(cap(x.raw)+cap(x.spare)+cap(x.out)+x.call.Kept()) != nil {
 		x.raw, x.spare, x.out = nil, nil, nil
@@ -14,9 +14,9 @@ func (x *exchange) reserveKept() {
 	}
 }
 
-// larger returns a buffer of at least size bytes, but most at the most, that holds
-// what buf does. It is reserved before it is allocated, and buf is dropped after it
-// was copied. With an error it returns buf.
+// larger returns a buffer with a capacity of at least size, at most most bytes, and the content of
+// buf. It reserves the new buffer first, and drops buf after copying it. After an error it returns
+// buf.
 func (x *exchange) larger(buf []byte, size, most int) ([]byte, error) {
 	size = min(spareSize(size), most)
 	if err := x.memory.Reserve(size); err != nil {
@@ -27,7 +27,7 @@ func (x *exchange) larger(buf []byte, size, most int) ([]byte, error) {
 	return grown, nil
 }
 
-// inflated is larger for a body that is being inflated.
+// inflated is larger for a body that is being decompressed.
 func (x *exchange) inflated(buf []byte, size, most int) ([]byte, error) {
 	if size >= longText {
 		x.takeTurn()
@@ -35,8 +35,8 @@ func (x *exchange) inflated(buf []byte, size, most int) ([]byte, error) {
 	return x.larger(buf, size, most)
 }
 
-// drop lets go of a buffer that nothing uses any more. A small one stays with the
-// exchange, as the first buffer of the next body.
+// drop releases an unused buffer. A small one stays with the exchange, as the first buffer of the
+// next body.
 func (x *exchange) drop(buf []byte) {
 	if cap(buf) > maxKeptBytes {
 		x.srv.spares.put(buf)
@@ -46,7 +46,7 @@ func (x *exchange) drop(buf []byte) {
 	}
 }
 
-// dropBody lets go of the request's body and of what was decoded from it.
+// dropBody releases the request's body and the data decoded from it.
 func (x *exchange) dropBody() {
 	x.call.Drop()
 	x.drop(x.raw)
@@ -57,12 +57,11 @@ func (x *exchange) dropBody() {
 	}
 }
 
-// growAnswer returns the answer's buffer with room for n bytes more. It is the
-// exchange's at once: should encoding panic, the error must not be written into one
-// that was dropped.
+// growAnswer returns the answer's buffer with room for n more bytes. It sets x.out immediately, so
+// that after a panic during encoding the error is not written into a dropped buffer.
 func (x *exchange) growAnswer(buf []byte, n int) (_ []byte, err error) {
 	if len(buf) >= longText {
-		x.takeTurn() // so much JSON takes long; binary data has its room at once
+		x.takeTurn() // so much JSON takes long; binary data gets its room in one step
 	}
 	limit := x.srv.limits.maxEncoded()
 	if need := len(buf) + n; need <= limit {

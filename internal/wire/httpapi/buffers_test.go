@@ -9,8 +9,8 @@ import (
 	"sluice.io/sluice/internal/wire/front"
 )
 
-// A buffer is reserved before it is allocated: refused, it is not there, and the old
-// one is as it was.
+// A buffer is reserved before it is allocated. If the reservation is refused, the old buffer is
+// unchanged.
 func TestBuffersAreReservedFirst(t *testing.T) {
 	s := benchServer(t)
 	s.front = newFront(t, &fixed{}, 2<<20)
@@ -46,8 +46,7 @@ func TestBuffersAreReservedFirst(t *testing.T) {
 	other.memory.End()
 }
 
-// Buffers of earlier requests count for the one that has them now; without room for
-// them it begins with none.
+// Buffers of earlier requests count for the current one. Without room for them it starts with none.
 func TestKeptBuffersCount(t *testing.T) {
 	const size = 16 << 10
 	s := benchServer(t)

@@ -12,42 +12,40 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// compressionLevel is the fastest: an answer is mostly floats, on which more
-// effort gains little.
+// compressionLevel is the fastest level: an answer is mostly floats, which higher levels hardly
+// compress further.
 const compressionLevel = gzip.BestSpeed
 
-// minRoom is the least room for inflated bytes that is made at a time.
+// minRoom is the min step in which room for decompressed bytes grows.
 const minRoom = 4 << 10
 
-// What a reader and a writer hold, in bytes. The exchange reserves it while it uses
-// one.
+// The memory of a reader and of a writer, in bytes. The exchange reserves it while it uses one.
 const (
 	readerBytes = 48 << 10
 	writerBytes = 800 << 10
 )
 
-// codecs keeps readers and writers for reuse.
+// codecs pools readers and writers.
 type codecs struct {
 	gzipReaders, zlibReaders sync.Pool
 	gzipWriters, zlibWriters sync.Pool
 }
 
-// inflater is what a reader of either format does. A reset reads the header of
-// the new stream.
+// inflater is a reader of either format. reset reads the header of the new stream.
 type inflater struct {
 	io.Reader
 	reset func(io.Reader) error
 	src   bytes.Reader
-	probe [1]byte // what a full buffer reads into
+	probe [1]byte // for reading beyond a full buffer
 }
 
-// grower returns a buffer of at least size bytes, but most at the most, that holds
-// what buf does; or buf and why there is none.
+// grower returns a buffer with a capacity of at least size, at most most bytes, and the content of
+// buf. After an error it returns buf.
 type grower func(buf []byte, size, most int) ([]byte, error)
 
-// inflate appends the plain form of body to dst, limit bytes of it at the most, and
-// asks grow for each step of the room. What the stream says about its own size is
-// not looked at. Errors are Invalid, TooLarge beyond limit, and those of grow.
+// inflate appends the decompressed body to dst, at most limit bytes, and calls grow for each step
+// of the room. It ignores the size that the stream states. Errors are Invalid, TooLarge beyond
+// limit, and those of grow.
 func (c *codecs) inflate(dst []byte, from coding, body []byte, limit int, grow grower) ([]byte, error) {
 	pool, open := &c.gzipReaders, openGzip
 	if from == deflateCoding {
@@ -80,7 +78,7 @@ func (c *codecs) inflate(dst []byte, from coding, body []byte, limit int, grow g
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return dst, infer.Errorf(infer.Invalid, "the body is an incomplete %v stream", from)
 	case err != nil:
-		return dst, infer.Errorf(infer.Invalid, "the body is no valid %v stream", from)
+		return dst, infer.Errorf(infer.Invalid, "the body is not a valid %v stream", from)
 	}
 	return dst, nil
 }
@@ -104,8 +102,8 @@ func openZlib(z *inflater) error {
 	return nil
 }
 
-// readUpTo appends what the reader holds to dst, limit bytes at the most. The room
-// begins with first bytes and doubles.
+// readUpTo appends the reader's data to dst, at most limit bytes. The room starts with first bytes
+// and doubles.
 func (z *inflater) readUpTo(dst []byte, limit, first int, grow grower) ([]byte, error) {
 	for {
 		room := dst[len(dst):min(cap(dst), limit)]
@@ -117,11 +115,11 @@ func (z *inflater) readUpTo(dst []byte, limit, first int, grow grower) ([]byte, 
 			continue
 		}
 		if len(room) == 0 {
-			room = z.probe[:] // meets the end, or one byte too many
+			room = z.probe[:] // to find the end, or one byte too many
 		}
 		n, err := z.Read(room)
 		if len(dst)+n > limit {
-			return dst, infer.Errorf(infer.TooLarge, "the body inflates to more than the limit of %d bytes", limit)
+			return dst, infer.Errorf(infer.TooLarge, "the decompressed body takes more than the limit of %d bytes", limit)
 		}
 		dst = dst[:len(dst)+n]
 		if errors.Is(err, io.EOF) {
@@ -133,14 +131,13 @@ func (z *inflater) readUpTo(dst []byte, limit, first int, grow grower) ([]byte, 
 	}
 }
 
-// deflater is what a writer of either format does.
+// deflater is a writer of either format.
 type deflater interface {
 	io.WriteCloser
 	Reset(w io.Writer)
 }
 
-// deflate appends the compressed form of body to dst; it is not ok if grow has no
-// room for it.
+// deflate appends the compressed body to dst. It returns false if grow has no room for it.
 func (c *codecs) deflate(dst []byte, to coding, body []byte, grow grower) (_ []byte, ok bool) {
 	pool := &c.gzipWriters
 	if to == deflateCoding {
@@ -158,15 +155,15 @@ func (c *codecs) deflate(dst []byte, to coding, body []byte, grow grower) (_ []b
 	}
 	_, err := z.Write(body)
 	err = errors.Join(err, z.Close())
-	z.Reset(io.Discard) // let go of dst
+	z.Reset(io.Discard) // so that it does not keep dst
 	pool.Put(z)
 	return out.buf, err == nil
 }
 
-// longest is more than n bytes take that cannot be compressed.
+// longest returns an upper bound for the compressed size of n bytes.
 func longest(n int) int { return n + n>>8 + minRoom }
 
-// growingWriter appends what is written to it, most bytes at the most.
+// growingWriter appends to a buffer of at most most bytes.
 type growingWriter struct {
 	buf  []byte
 	most int

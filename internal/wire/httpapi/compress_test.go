@@ -70,19 +70,19 @@ func TestCompressedRequests(t *testing.T) {
 	f("raw body", "deflate", zlibbed(floats(1, 2, 3, 4)), 200, floats(2, 4, 6, 8), "Inference-Header-Content-Length: 0")
 	f("the length header beyond plain bytes", "gzip", gzipped("{}"), 400, "[0, 2]", "Inference-Header-Content-Length: 3")
 
-	f("bomb", "gzip", gzipped(strings.Repeat("x", 64<<20)), 413, "inflates to more than the limit of 1048576 bytes")
-	f("one byte over the limit", "deflate", zlibbed(strings.Repeat("x", 1<<20+1)), 413, "inflates to more than")
+	f("bomb", "gzip", gzipped(strings.Repeat("x", 64<<20)), 413, "decompressed body takes more than the limit of 1048576 bytes")
+	f("one byte over the limit", "deflate", zlibbed(strings.Repeat("x", 1<<20+1)), 413, "the decompressed body takes more than")
 	f("truncated", "gzip", gzipped(good)[:40], 400, "incomplete gzip stream")
 	f("truncated deflate", "deflate", zlibbed(good)[:20], 400, "incomplete deflate stream")
 	f("checksum cut off", "gzip", gzipped(good)[:len(gzipped(good))-3], 400, "incomplete gzip stream")
-	f("wrong checksum", "gzip", gzipped(good)[:len(gzipped(good))-8]+"12345678", 400, "no valid gzip stream")
-	f("garbage", "gzip", "this is no gzip at all", 400, "no valid gzip stream")
-	f("garbage after the end", "gzip", gzipped(good)+"garbage that is no second member", 400, "no valid gzip stream")
+	f("wrong checksum", "gzip", gzipped(good)[:len(gzipped(good))-8]+"12345678", 400, "not a valid gzip stream")
+	f("garbage", "gzip", "this is not gzip", 400, "not a valid gzip stream")
+	f("garbage after the end", "gzip", gzipped(good)+"garbage that is not a second member", 400, "not a valid gzip stream")
 	f("garbage after the end of deflate", "deflate", zlibbed(good)+"x", 400, "1 bytes after its deflate stream")
 	f("empty", "gzip", "", 400, "incomplete gzip stream")
 	f("empty deflate", "deflate", "", 400, "incomplete deflate stream")
-	f("raw deflate", "deflate", "\x4b\x4c\x4a\x06\x00", 400, "no valid deflate stream")
-	f("gzip as deflate", "deflate", gzipped(good), 400, "no valid deflate stream")
+	f("raw deflate", "deflate", "\x4b\x4c\x4a\x06\x00", 400, "not a valid deflate stream")
+	f("gzip as deflate", "deflate", gzipped(good), 400, "not a valid deflate stream")
 	f("not declared", "identity", gzipped(good), 400, "")
 	f("unknown", "br", good, 501, "unsupported Content-Encoding 'br'")
 	f("list", "gzip, deflate", good, 501, "unsupported Content-Encoding")
@@ -99,7 +99,7 @@ func TestCompressedAnswers(t *testing.T) {
 			t.Errorf("%q: %+v", accept, a)
 		}
 	}
-	for range 2 { // the second time with a writer that was used before
+	for range 2 { // the second time with a used writer
 		f("gzip", "gzip")
 		f("deflate", "deflate")
 	}

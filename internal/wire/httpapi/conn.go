@@ -11,14 +11,13 @@ import (
 	"time"
 )
 
-// timeouts are how long the phases of a connection may take, and the time by which
-// they are measured. fasthttp can do it too: it reads the clock and moves a timer
-// three times for each request, 0.5 µs of a request's 9, though hardly a deadline
-// ever passes. Here the clock is one that ticks, and the timer is left as it is
-// while it fires no later than it must.
+// timeouts are the max times of the phases of a connection, and the clock for them. fasthttp's own
+// timeouts read the clock and move a timer three times for each request, which takes 0.5 of 9 µs,
+// although hardly any deadline passes. This clock ticks instead, and a timer is moved only if it
+// would fire too late.
 type timeouts struct {
 	read, write, idle time.Duration
-	epoch             time.Time // what the times of clock and deadlines count from
+	epoch             time.Time // the zero of clock and of the deadlines
 	clock             atomic.Int64
 }
 
@@ -26,7 +25,7 @@ func newTimeouts(l *Limits) *timeouts {
 	return &timeouts{read: l.ReadTimeout, write: l.WriteTimeout, idle: l.IdleTimeout, epoch: time.Now()}
 }
 
-// tick is how late a deadline may pass.
+// tick is the max delay of a deadline.
 func (t *timeouts) tick() time.Duration {
 	return min(100*time.Millisecond, max(time.Millisecond, min(t.read, t.write, t.idle)/16))
 }
@@ -34,7 +33,7 @@ func (t *timeouts) tick() time.Duration {
 // now sets the clock.
 func (t *timeouts) now() { t.clock.Store(int64(time.Since(t.epoch))) }
 
-// run keeps the clock until ctx ends.
+// run updates the clock until ctx ends.
 func (t *timeouts) run(ctx context.Context) {
 	ticker := time.NewTicker(t.tick())
 	defer ticker.Stop()
@@ -48,23 +47,23 @@ func (t *timeouts) run(ctx context.Context) {
 	}
 }
 
-// after returns the time that is d from now, and up to a tick later.
+// after returns the time d from now, up to a tick later.
 func (t *timeouts) after(d time.Duration) int64 {
 	return t.clock.Load() + int64(d+t.tick())
 }
 
-// deadline is one of a connection's two deadlines.
+// deadline is the read or the write deadline of a connection.
 type deadline struct {
-	arm    func(time.Time) error // sets the connection's own
-	epoch  time.Time             // what the times below count from
-	wanted atomic.Int64          // the deadline in force; 0 is none
-	armed  atomic.Int64          // when the connection's own passes; 0 is never
+	arm    func(time.Time) error // sets the deadline of the net.Conn
+	epoch  time.Time             // the zero of the times below
+	wanted atomic.Int64          // the current deadline; 0: none
+	armed  atomic.Int64          // when the deadline of the net.Conn passes; 0: never
 
 	mu sync.Mutex // held while armed changes
 }
 
-// set puts a deadline in force. The timer is moved where it would fire later; where
-// it fires too early, it is then set anew.
+// set sets the deadline. The timer is moved only if it would fire later. If it fires too early,
+// early sets it again.
 func (d *deadline) set(at int64) error {
 	d.wanted.Store(at)
 	if armed := d.armed.Load(); at == 0 || armed != 0 && armed <= at {
@@ -73,7 +72,7 @@ func (d *deadline) set(at int64) error {
 	return d.rearm()
 }
 
-// setTime is set; the zero time is none.
+// setTime is set for a time.Time; the zero time means none.
 func (d *deadline) setTime(t time.Time) error {
 	if t.IsZero() {
 		return d.set(0)
@@ -81,8 +80,8 @@ func (d *deadline) setTime(t time.Time) error {
 	return d.set(max(1, int64(t.Sub(d.epoch))))
 }
 
-// rearm sets the timer to the deadline in force, which others may change at the
-// same time: whoever is last here sees the last one.
+// rearm sets the timer to the current deadline, which another goroutine may change at the same
+// time: the last call sees the last value.
 func (d *deadline) rearm() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -94,8 +93,8 @@ func (d *deadline) rearm() error {
 	return d.arm(d.epoch.Add(time.Duration(at)))
 }
 
-// early reports whether err says that the timer has fired before the deadline in
-// force. The timer is then set anew, and what it interrupted can go on.
+// early reports whether err means that the timer fired before the current deadline. It then has set
+// the timer again, and the interrupted call can continue.
 func (d *deadline) early(err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
@@ -104,14 +103,14 @@ func (d *deadline) early(err error) bool {
 	return (at == 0 || at > int64(time.Since(d.epoch))) && d.rearm() == nil
 }
 
-// conn is a connection that knows what phase it is in, and can be closed gently.
+// conn is a connection that tracks its phase and can be closed gracefully.
 type conn struct {
 	net.Conn
 	timeouts    *timeouts
 	read, write deadline
 	used        atomic.Bool              // a request has begun
 	linger      atomic.Bool              // the caller may still be sending
-	exchange    atomic.Pointer[exchange] // whose answer is being written
+	exchange    atomic.Pointer[exchange] // the exchange whose answer is being written
 }
 
 func newConn(c net.Conn, t *timeouts) *conn {
@@ -121,7 +120,7 @@ func newConn(c net.Conn, t *timeouts) *conn {
 	return nc
 }
 
-// connOf returns the connection that is c, or that c encrypts.
+// connOf returns the conn that c is or encrypts.
 func connOf(c net.Conn) *conn {
 	switch c := c.(type) {
 	case *conn:
@@ -133,32 +132,32 @@ func connOf(c net.Conn) *conn {
 	}
 }
 
-// opened begins the time for the first request.
+// opened starts the time for the first request.
 func (c *conn) opened() {
 	_ = c.SetReadDeadline(time.Now().Add(c.timeouts.read))
 	c.answering()
 }
 
-// begun is called when the first byte of a request has come. That of a new
-// connection has been waited for in the time for the whole.
+// begun is called when the first byte of a request has been received. For the first request of a
+// connection, the time runs since opened.
 func (c *conn) begun() {
 	if c.used.Swap(true) {
 		_ = c.read.set(c.timeouts.after(c.timeouts.read))
 	}
-	c.answering() // Expect: 100-continue
+	c.answering() // for Expect: 100-continue
 }
 
-// answering begins the time for an answer.
+// answering starts the time for an answer.
 func (c *conn) answering() { _ = c.write.set(c.timeouts.after(c.timeouts.write)) }
 
-// written ends the exchange whose answer was written, or could not be.
+// written ends the exchange after its answer was written, or could not be written.
 func (c *conn) written() {
 	if x := c.exchange.Swap(nil); x != nil {
 		x.written()
 	}
 }
 
-// answered begins the time until the next request. All of the last one was read.
+// answered starts the time until the next request. The last one was read completely.
 func (c *conn) answered() {
 	c.written()
 	if c.linger.Load() {
@@ -167,13 +166,13 @@ func (c *conn) answered() {
 	_ = c.read.set(c.timeouts.after(c.timeouts.idle))
 }
 
-// SetReadDeadline sets when reads fail.
+// SetReadDeadline sets the time after which reads fail.
 func (c *conn) SetReadDeadline(t time.Time) error { return c.read.setTime(t) }
 
-// SetWriteDeadline sets when writes fail.
+// SetWriteDeadline sets the time after which writes fail.
 func (c *conn) SetWriteDeadline(t time.Time) error { return c.write.setTime(t) }
 
-// SetDeadline sets both.
+// SetDeadline sets both deadlines.
 func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.read.setTime(t), c.write.setTime(t))
 }
@@ -197,8 +196,7 @@ func (c *conn) Write(p []byte) (n int, err error) {
 	}
 }
 
-// Close closes the connection; where linger is set it lets the caller read the
-// answer first.
+// Close closes the connection. If linger is set, it first gives the caller time to read the answer.
 func (c *conn) Close() error {
 	c.written()
 	if c.linger.Swap(false) {

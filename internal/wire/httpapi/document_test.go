@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// The OpenAPI document describes every endpoint of the data plane, and no others.
+// The OpenAPI document describes exactly the endpoints of the data plane.
 func TestDocumentDescribesEndpoints(t *testing.T) {
 	var doc struct {
 		Paths map[string]map[string]json.RawMessage
@@ -21,7 +21,7 @@ func TestDocumentDescribesEndpoints(t *testing.T) {
 	described := map[endpoint]bool{noEndpoint: true}
 	for path, item := range doc.Paths {
 		if strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/-/") || path == "/metrics" || path == "/docs" {
-			continue // the admin port's
+			continue // of the admin port
 		}
 		target, err := parsePath([]byte(strings.NewReplacer("{model}", "iris", "{version}", "2").Replace(path)), nil)
 		if err != nil || target.endpoint == noEndpoint {

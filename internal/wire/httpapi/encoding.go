@@ -15,10 +15,10 @@ const (
 	deflateCoding // the zlib format, RFC 1950, as HTTP defines it
 )
 
-// acceptedCodings is what an answer to an unknown Content-Encoding lists.
+// acceptedCodings is the list in an answer to an unknown Content-Encoding.
 const acceptedCodings = "gzip, deflate"
 
-// String returns the name that the headers use.
+// String returns the name in HTTP headers.
 func (c coding) String() string {
 	switch c {
 	case gzipCoding:
@@ -30,9 +30,8 @@ func (c coding) String() string {
 	}
 }
 
-// parseContentEncoding reads the coding of a request's body. Names are compared
-// without case; nothing and identity mean a plain body. A list is refused: no
-// client has a reason to compress twice.
+// parseContentEncoding parses the coding of a request's body, ignoring case. An empty value and
+// identity mean a plain body. A list is refused, since clients have no reason to compress twice.
 func parseContentEncoding(value []byte) (coding, error) {
 	switch {
 	case len(value) == 0 || bytes.EqualFold(value, []byte("identity")):
@@ -46,10 +45,9 @@ func parseContentEncoding(value []byte) (coding, error) {
 	}
 }
 
-// negotiate picks the coding of an answer from Accept-Encoding (RFC 9110,
-// 12.5.3): the one of gzip and deflate with the greater weight, gzip where they
-// are equal, and neither where identity is liked better. A wildcard alone picks
-// nothing: it allows compression and does not ask for it.
+// negotiate picks the coding of an answer from Accept-Encoding (RFC 9110, 12.5.3): gzip or deflate,
+// the one with the higher weight, gzip if they are equal, and identity if that has a higher weight
+// than both. A wildcard alone means identity: it allows compression but does not ask for it.
 func negotiate(accept []byte) coding {
 	weights := [3]int{identity: -1, gzipCoding: -1, deflateCoding: -1}
 	for len(accept) > 0 {
@@ -73,8 +71,8 @@ func negotiate(accept []byte) coding {
 	return best
 }
 
-// weight returns the q of an item's parameters in thousandths; 1000 where there
-// is none, 0 if it is not valid.
+// weight returns the q of an item's parameters in thousandths, 1000 if there is none, and 0 if it
+// is not valid.
 func weight(parameters []byte) int {
 	for len(parameters) > 0 {
 		var p []byte
@@ -87,7 +85,7 @@ func weight(parameters []byte) int {
 	return 1000
 }
 
-// parseWeight reads 0 or 1 with up to three decimals.
+// parseWeight parses 0 or 1 with up to three decimals.
 func parseWeight(s []byte) int {
 	if len(s) == 0 || len(s) > len("0.000") || s[0] != '0' && s[0] != '1' || len(s) > 1 && s[1] != '.' {
 		return 0

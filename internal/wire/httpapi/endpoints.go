@@ -42,7 +42,7 @@ func (e endpoint) allow() string {
 	return fasthttp.MethodGet + ", " + fasthttp.MethodHead
 }
 
-// takes reports whether the endpoint answers the method. HEAD is GET without the body.
+// takes reports whether the endpoint accepts the method. HEAD is GET without the body.
 func (e endpoint) takes(h *fasthttp.RequestHeader) bool {
 	if e.isPost() {
 		return h.IsPost()
@@ -60,21 +60,20 @@ func (e endpoint) isInference() bool {
 	return e == endpointInfer || e == endpointPredict || e == endpointInvocations || e == endpointV1Predict
 }
 
-// target is what a path names. model is a view of the path's bytes.
+// target is the meaning of a path. model is a view of the path's bytes.
 type target struct {
 	endpoint endpoint
 	model    string
 	version  int64 // 0 if the path names none
 }
 
-// maxSegments is those of the longest path, /v2/models/M/versions/V/predict.
+// maxSegments is the number of segments of the longest path, /v2/models/M/versions/V/predict.
 const maxSegments = 6
 
-// parsePath finds the target of a path as it was sent. Each segment is
-// percent-decoded once, after the path was split, so that an encoded slash is
-// part of a name (and refused there). Decoded segments are appended to scratch.
-// A path that names nothing has no endpoint. Errors are Invalid (percent-encoding), and those of
-// matchV1.
+// parsePath finds the target of a path as received. Each segment is percent-decoded once, after the
+// path was split, so that an encoded slash is part of a name (and refused later). Decoded segments
+// are appended to scratch. An unknown path has no endpoint. Errors are Invalid (percent-encoding),
+// and those of matchV1.
 func parsePath(path, scratch []byte) (target, error) {
 	var segments [maxSegments][]byte
 	if len(path) == 0 || path[0] != '/' {
@@ -113,10 +112,10 @@ func parsePath(path, scratch []byte) (target, error) {
 	}
 }
 
-// match finds the target of the segments behind /v2.
+// match finds the target of the segments after /v2.
 func match(s [][]byte) target {
 	switch {
-	case len(s) == 0, len(s) == 1 && len(s[0]) == 0: // /v2/ stands in the specification too
+	case len(s) == 0, len(s) == 1 && len(s[0]) == 0: // the specification also has /v2/
 		return target{endpoint: endpointServer}
 	case len(s) < 2:
 		return target{}
@@ -144,7 +143,7 @@ func matchHealth(s [][]byte) target {
 	}
 }
 
-// matchModel takes M, M/versions/V, and either followed by a word.
+// matchModel matches M, M/versions/V, and either one followed by a word.
 func matchModel(s [][]byte) target {
 	if len(s) == 1 && string(s[0]) == "stats" {
 		return target{endpoint: endpointAllStatistics}
@@ -174,7 +173,7 @@ func matchModel(s [][]byte) target {
 	return t
 }
 
-// matchRepository takes index, models/M/load and models/M/unload.
+// matchRepository matches index, models/M/load and models/M/unload.
 func matchRepository(s [][]byte) target {
 	switch {
 	case len(s) == 1 && string(s[0]) == "index":
@@ -190,8 +189,8 @@ func matchRepository(s [][]byte) target {
 	}
 }
 
-// appendUnescaped undoes percent-encoding. It is not ok where a percent sign is
-// not followed by two hexadecimal digits.
+// appendUnescaped appends s without percent-encoding. It returns false if a percent sign is not
+// followed by two hexadecimal digits.
 func appendUnescaped(dst, s []byte) ([]byte, bool) {
 	for i := 0; i < len(s); i++ {
 		if s[i] != '%' {

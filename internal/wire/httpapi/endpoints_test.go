@@ -50,7 +50,7 @@ func TestRoutes(t *testing.T) {
 	f("POST", "/v2/repository/models/double/load", 200, "")
 	f("POST", "/v2/repository/models/double/unload", 200, "")
 
-	// Names: legal ones, and each segment decoded exactly once.
+	// Names: valid ones; each segment is decoded exactly once.
 	f("POST", "/v2/models/%64ouble/infer", 200, `"model_name":"double"`)
 	f("POST", "/v2/models/double/%69nfer", 200, `"model_name":"double"`)
 	f("POST", "/v2/models/.../infer", 200, `"model_name":"..."`)
@@ -65,7 +65,7 @@ func TestRoutes(t *testing.T) {
 	f("GET", "/v2/models/double/versions/9", 404, "'double' version 9 is not found")
 	f("GET", "/v2/models/%3Cscript%3E", 404, "Request for unknown model: ")
 
-	const badName = "is no valid model name"
+	const badName = "is not a valid model name"
 	for _, name := range []string{"%20", "%20double", "double%20", "%2e", "..", "%2E%2e", "%2e%2e%2fetc", "a%2fb", "a%5cb", "a%00b", "a%0Ab", "%7f", "%ff", strings.Repeat("x", 256)} {
 		f("GET", "/v2/models/"+name, 400, badName)
 		f("GET", "/v2/models/"+name+"/ready", 400, badName)
@@ -74,7 +74,7 @@ func TestRoutes(t *testing.T) {
 		f("POST", "/v2/repository/models/"+name+"/load", 400, badName)
 		f("POST", "/v2/repository/models/"+name+"/unload", 400, badName)
 	}
-	f("GET", "/v2/models/"+strings.Repeat("x", 256), 400, strings.Repeat("x", 64)+"…' is no valid model name: a name is UTF-8 of at most 255 bytes")
+	f("GET", "/v2/models/"+strings.Repeat("x", 256), 400, strings.Repeat("x", 64)+"…' is not a valid model name: expected UTF-8 of at most 255 bytes")
 	for _, name := range []string{"%", "a%", "a%2", "li%zz", "%g1", "%1g"} {
 		f("GET", "/v2/models/"+name, 400, "'%' that is not followed by two hexadecimal digits")
 	}

@@ -22,11 +22,11 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// retryAfter, in seconds, is what an answer that says "try again" suggests.
+// retryAfter is the suggested delay, in seconds, of an answer that asks for a retry.
 const retryAfter = "1"
 
-// exchange is one request and its answer, until that was written. It is pooled; its
-// strings are views of its own buffers or of the request's.
+// exchange is a request and its answer, until the answer was written. It is pooled. Its strings are
+// views of its own buffers or of the request's.
 type exchange struct {
 	srv     *Server
 	ctx     *fasthttp.RequestCtx
@@ -35,26 +35,26 @@ type exchange struct {
 	header  header
 	target  target
 	id      []byte // X-Request-Id
-	sticky  []byte // the key that a header bears, a view of the connection's buffer
+	sticky  []byte // the key in a header, a view of the connection's buffer
 	served  infer.Served
 	code    infer.Code // of the answer
-	failure string     // the text of an answer that is an error
-	turn    bool       // it may compute for long: see takeTurn
-	broken  bool       // a panic: something may still use what this holds
+	failure string     // the text of an error answer
+	turn    bool       // it has a turn for a long computation: see takeTurn
+	broken  bool       // a panic: something may still use its buffers
 
 	call           *oip.Call
 	idBuf, pathBuf [front.MaxRequestID]byte
-	bodyTaken      bool // somebody has begun to read the body
+	bodyTaken      bool // the body is being read or was read
 	received       int  // bytes of the request's body
-	answered       int  // of the answer's
+	answered       int  // bytes of the answer's body
 
-	// What the request holds, all of it reserved.
+	// The memory of the request, all of it reserved.
 	memory front.Reservation
-	raw    []byte  // the body as it was sent
-	spare  []byte  // for inflating a body or compressing an answer
+	raw    []byte  // the body as received
+	spare  []byte  // for decompressing a body or compressing an answer
 	out    []byte  // the answer's body
-	kept   []byte  // the largest buffer that became too small, for the next body
-	probe  [1]byte // what a full buffer reads into
+	kept   []byte  // the largest outgrown buffer, for the next body
+	probe  [1]byte // for reading beyond a full buffer
 }
 
 func (s *Server) newExchange(ctx *fasthttp.RequestCtx, arrived time.Time) *exchange {
@@ -71,13 +71,13 @@ func (x *exchange) newCall() {
 	x.call.Grow = x.growAnswer
 }
 
-// end finishes the answer's headers, logs and lets go of the request. The answer is
-// the connection's to write; then it calls written.
+// end completes the answer's headers, logs the request and releases it. The connection writes the
+// answer, and then calls written.
 func (x *exchange) end() {
 	h := &x.ctx.Response.Header
 	h.SetCanonical([]byte("X-Request-Id"), x.id)
 	if x.served.Reason != "" {
-		var value [64]byte // on the stack, as long as a value fits
+		var value [64]byte // on the stack, unless a value is longer
 		h.SetCanonical([]byte("Sluice-Version"), strconv.AppendInt(value[:0], x.served.Version.Number, 10))
 		h.SetCanonical([]byte("Sluice-Route"), append(value[:0], x.served.Route...))
 		h.SetCanonical([]byte("Sluice-Reason"), append(value[:0], x.served.Reason...))
@@ -87,7 +87,7 @@ func (x *exchange) end() {
 	}
 	x.conn.answering()
 	if !x.bodyTaken && x.hasBody() {
-		x.conn.linger.Store(true) // fasthttp passes over a small one, and closes on a large one
+		x.conn.linger.Store(true) // fasthttp skips a small body, and closes the connection after a large one
 	}
 	if x.srv.front.Logs(x.code, x.arrived) {
 		x.log()
@@ -99,7 +99,7 @@ func (x *exchange) end() {
 	x.conn.exchange.Store(x)
 }
 
-// written gives everything back: the answer was written, or could not be.
+// written returns all memory: the answer was written, or could not be written.
 func (x *exchange) written() {
 	x.memory.End()
 	if x.broken {
@@ -114,7 +114,7 @@ func (x *exchange) written() {
 	s.exchanges.Put(x)
 }
 
-// log writes the exchange's line in the access log.
+// log writes the access log line of the exchange.
 func (x *exchange) log() {
 	a := front.Access{
 		Level: zapcore.InfoLevel, Arrived: x.arrived, Received: x.received, Answered: x.answered, RequestID: x.id,
@@ -140,7 +140,7 @@ func (x *exchange) hasBody() bool {
 	return length > 0 || length == -1 // chunks
 }
 
-// handle answers a request that fasthttp could read.
+// handle answers a request that fasthttp could parse.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	x := s.newExchange(ctx, ctx.Time())
 	if err := x.answer(); err != nil {
@@ -149,8 +149,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	x.end()
 }
 
-// answer serves the request. A panic becomes an Internal error and closes the
-// connection: what was using its buffers may not have stopped.
+// answer serves the request. A panic becomes an Internal error and closes the connection, since the
+// code that used its buffers may still run.
 func (x *exchange) answer() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -167,11 +167,11 @@ func (x *exchange) answer() (err error) {
 		return err
 	}
 	if x.header.claims(x.srv.limits.MaxBodyBytes) {
-		return x.bodyTooLarge(x.srv.limits.MaxBodyBytes) // on every endpoint: what follows is the body, not a request
+		return x.bodyTooLarge(x.srv.limits.MaxBodyBytes) // on every endpoint: the bytes that follow are the body, not a request
 	}
 	path, ok := requestPath(req)
 	if !ok {
-		return infer.Errorf(infer.Invalid, "the path has a fragment; a '#' in a name is written %%23")
+		return infer.Errorf(infer.Invalid, "the path has a fragment; write a '#' in a name as %%23")
 	}
 	if x.target, err = parsePath(path, x.pathBuf[:0]); err != nil {
 		return err
@@ -181,15 +181,14 @@ func (x *exchange) answer() (err error) {
 	}
 	if !x.target.endpoint.takes(&req.Header) {
 		x.ctx.Response.Header.Set(fasthttp.HeaderAllow, x.target.endpoint.allow())
-		x.write(fasthttp.StatusMethodNotAllowed, infer.NotFound, "Method Not Allowed") // a scanner asks for such, as for paths that are not there
+		x.write(fasthttp.StatusMethodNotAllowed, infer.NotFound, "Method Not Allowed") // scanners ask for these, as for unknown paths
 		return nil
 	}
 	return x.dispatch()
 }
 
-// requestPath returns the path as it was sent; it is not ok where a fragment
-// follows. Only an absolute URI takes fasthttp's parser, which decodes and folds
-// what is then not used.
+// requestPath returns the path as received, and false if it has a fragment. Only an absolute URI
+// goes through fasthttp's parser, whose decoded path is not used.
 func requestPath(req *fasthttp.Request) (path []byte, ok bool) {
 	raw := req.Header.RequestURI()
 	if len(raw) == 0 || raw[0] != '/' {
@@ -205,7 +204,7 @@ func requestPath(req *fasthttp.Request) (path []byte, ok bool) {
 
 func (x *exchange) dispatch() error {
 	if x.target.model != "" && !infer.ValidName(x.target.model) {
-		return infer.Errorf(infer.Invalid, "'%s' is no valid model name: a name is UTF-8 of at most %d bytes, without a slash, a control character or a blank at its ends",
+		return infer.Errorf(infer.Invalid, "'%s' is not a valid model name: expected UTF-8 of at most %d bytes, without a slash, a control character or a blank at its ends",
 			cut(x.target.model), infer.MaxNameBytes)
 	}
 	switch x.target.endpoint {
@@ -242,7 +241,7 @@ func (x *exchange) dispatch() error {
 	}
 }
 
-// cut shortens a name of the caller's for a message.
+// cut shortens a caller's name for a message.
 func cut(name string) string {
 	const most = 64
 	if len(name) <= most {
@@ -251,7 +250,7 @@ func cut(name string) string {
 	return strings.ToValidUTF8(name[:most], "") + "…"
 }
 
-// fail answers with an error. The details of an internal one are only logged.
+// fail answers with an error. The details of an internal error are only logged.
 func (x *exchange) fail(err error) {
 	if body := (*bodyError)(nil); errors.As(err, &body) {
 		x.failBroken(body.err)
@@ -274,8 +273,7 @@ func (x *exchange) fail(err error) {
 	x.write(x.status(code), code, infer.Message(err))
 }
 
-// hangUp closes the connection after the answer, on a caller who may still be
-// sending.
+// hangUp closes the connection after the answer. The caller may still be sending.
 func (x *exchange) hangUp() {
 	x.ctx.SetConnectionClose()
 	x.conn.linger.Store(true)
@@ -288,24 +286,23 @@ func (x *exchange) status(code infer.Code) int {
 	return wire.HTTPStatus(code)
 }
 
-// write answers with a status and a text that says what was wrong.
+// write answers with a status and an error text.
 func (x *exchange) write(status int, code infer.Code, text string) {
 	x.code, x.failure = code, text
 	x.ctx.SetStatusCode(status)
 	x.setBody(oip.AppendError(x.body(), text), "application/json")
 }
 
-// handleBroken answers what fasthttp could not read as a request, and closes
-// the connection.
+// handleBroken answers data that fasthttp could not parse as a request, and closes the connection.
 func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
 	x := s.newExchange(ctx, time.Now())
 	defer x.end()
-	_ = x.header.scan(ctx.Request.Header.RawHeaders()) // as far as fasthttp has kept it
+	_ = x.header.scan(ctx.Request.Header.RawHeaders()) // the part that fasthttp has kept
 	x.id = x.srv.front.AppendRequestID(x.idBuf[:0], x.header.requestID)
 	x.failBroken(err)
 }
 
-// failBroken answers what could not be read, and closes the connection.
+// failBroken answers a request that could not be read, and closes the connection.
 func (x *exchange) failBroken(err error) {
 	status, text := x.srv.describeBroken(err)
 	x.ctx.SetConnectionClose()
@@ -320,8 +317,7 @@ func (x *exchange) failBroken(err error) {
 	x.write(status, code, text)
 }
 
-// describeBroken returns the status and the text for a request that could not
-// be read.
+// describeBroken returns the status and the text for a request that could not be read.
 func (s *Server) describeBroken(err error) (status int, text string) {
 	var small *fasthttp.ErrSmallBuffer
 	var chunk fasthttp.ErrBrokenChunk

@@ -7,10 +7,9 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// field returns the value of a header by its name, whatever that is, without the
-// blanks around it; nil if the header is absent, Invalid where it stands more
-// than once. It is for names that only a route or an endpoint asks for; those that
-// every request is asked for, scan reads in its one pass.
+// field returns the value of a header without the blanks around it, nil if the header is absent.
+// The error is Invalid if it is there more than once. It is for names that only a route or an
+// endpoint uses; scan reads those of every request in one pass.
 func (x *exchange) field(name string) (value []byte, err error) {
 	seen := false
 	for block := x.ctx.Request.Header.RawHeaders(); len(block) > 0; {

@@ -7,8 +7,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// header is what the data plane reads of a request's header fields. The slices
-// are views of the connection's buffer; nil means that a field is absent.
+// header has the header fields that the data plane reads. The slices are views of the connection's
+// buffer; nil means that a field is absent.
 type header struct {
 	requestID       []byte
 	traceparent     []byte
@@ -23,11 +23,10 @@ type header struct {
 	transferEncoding bool
 }
 
-// scan reads the header block as it came over the wire, in one pass. fasthttp
-// has parsed it before, but accepts what two parsers may frame differently: a
-// Content-Length beside chunks (RFC 9112, 6.3), the identity coding, folded lines
-// (5.2), lines that end without a CR (2.2). Such a request is Invalid, and its
-// connection must be closed.
+// scan parses the header block as received, in one pass. fasthttp has already parsed it, but
+// accepts forms that two parsers may frame differently: Content-Length together with chunks (RFC
+// 9112, 6.3), the identity coding, folded lines (5.2), lines that end without a CR (2.2). Such a
+// request is Invalid, and its connection must be closed.
 func (h *header) scan(block []byte) error {
 	var err error
 	for len(block) > 0 {
@@ -116,8 +115,8 @@ func (h *header) field(name, value []byte) error {
 	return nil
 }
 
-// claims reports whether the Content-Length is more than limit. fasthttp has made
-// sure that it is one number.
+// claims reports whether the Content-Length is more than limit. fasthttp has checked that it is one
+// number.
 func (h *header) claims(limit int) bool {
 	n := 0
 	for _, c := range h.contentLength {
@@ -128,8 +127,8 @@ func (h *header) claims(limit int) bool {
 	return false
 }
 
-// nameEnd returns where the colon after a field's name is; -1 if there is none,
-// or something else than printable ASCII, blanks not included, before it.
+// nameEnd returns the index of the colon after a field's name, -1 if there is none or if a
+// character before it is a blank or not printable ASCII.
 func nameEnd(line []byte) int {
 	for i, c := range line {
 		switch {
@@ -142,8 +141,8 @@ func nameEnd(line []byte) int {
 	return -1
 }
 
-// trim returns a field's value without the blanks around it; not nil, though it
-// be empty, since the field is there.
+// trim returns a field's value without the blanks around it. It is not nil even if it is empty,
+// since the field is there.
 func trim(value []byte) []byte {
 	for len(value) > 0 && isBlank(value[0]) {
 		value = value[1:]
@@ -156,8 +155,8 @@ func trim(value []byte) []byte {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
-// isField compares a field's name with a lower-case one of the same length. A
-// name's characters that are no letters have the bit 0x20 set already.
+// isField compares a field's name with a lower-case one of the same length. Characters of a name
+// that are not letters already have the bit 0x20 set.
 func isField(name []byte, lower string) bool {
 	for i := range name {
 		if name[i]|0x20 != lower[i] {
@@ -167,7 +166,7 @@ func isField(name []byte, lower string) bool {
 	return true
 }
 
-// joinList makes one list of a field that stands more than once (RFC 9110, 5.3).
+// joinList joins the values of a repeated field into one list (RFC 9110, 5.3).
 func joinList(list, value []byte) []byte {
 	if list == nil {
 		return value

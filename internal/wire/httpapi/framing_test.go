@@ -18,8 +18,8 @@ func chunked(fields, body string) string {
 
 func chunk(s string) string { return strconv.FormatInt(int64(len(s)), 16) + "\r\n" + s + "\r\n" }
 
-// Each class of bad framing: the status, what the message names, and that the
-// connection is closed, as what follows on it cannot be trusted.
+// For each kind of bad framing: the status and the message. The connection must be closed, since
+// the rest of its data cannot be trusted.
 func TestBadFramingIsRefusedAndClosed(t *testing.T) {
 	addr := start(t, &stub{}, func(o *options) { o.Limits.MaxBodyBytes = 1 << 20 })
 	f := func(name string, status int, text, raw string) {
@@ -79,7 +79,7 @@ func TestBadFramingIsRefusedAndClosed(t *testing.T) {
 	f("garbage", 400, malformed, "\x16\x03\x01\x02\x00\x01 \x00\x01\r\n\r\n")
 
 	const chunks = "chunked body is malformed"
-	f("chunk size is no number", 400, malformed, chunked("", "zz\r\n"+good+"\r\n0\r\n\r\n"))
+	f("chunk size is not a number", 400, malformed, chunked("", "zz\r\n"+good+"\r\n0\r\n\r\n"))
 	f("negative chunk size", 400, malformed, chunked("", "-1\r\n"+good+"\r\n0\r\n\r\n"))
 	f("chunk size beyond 64 bits", 400, malformed, chunked("", "fffffffffffffffff\r\n"+good))
 	f("chunk longer than its size", 400, chunks, chunked("", "2\r\nabcd\r\n0\r\n\r\n"))
@@ -137,7 +137,7 @@ func TestUnusualFramingIsServed(t *testing.T) {
 	f("form", "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"+length+"\r\n"+good)
 	f("unknown expectation", "POST "+inferPath+" HTTP/1.1\r\nHost: a\r\nExpect: foo\r\n"+length+"\r\n"+good)
 
-	a := send(t, addr, chunked("", strings.Repeat(chunk("x"), 65537)+chunk(""))) // many chunks are no more than their bytes
+	a := send(t, addr, chunked("", strings.Repeat(chunk("x"), 65537)+chunk(""))) // many chunks count only with their bytes
 	if a.status != 400 || a.close {
 		t.Errorf("65537 chunks of one byte: %+v", a)
 	}
@@ -162,8 +162,8 @@ func TestKeepAliveAndPipelining(t *testing.T) {
 	}
 }
 
-// A body that nobody wants is too large to be passed over, so the connection ends.
-// Its sender can send all of it and read why, however slow it is at that.
+// A refused body that is too large to be skipped ends the connection. The sender can still send all
+// of it, slowly too, and then read the answer.
 func TestUnwantedLargeBodies(t *testing.T) {
 	addr := start(t, &stub{}, nil)
 	body := strings.Repeat("x", 4<<20)

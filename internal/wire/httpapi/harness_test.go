@@ -27,12 +27,12 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// fasthttp's janitor of idle workers looks at its stop flag every 10 s.
+		// fasthttp's worker pool checks its stop flag only every 10 s.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }
 
-// stub is a gateway of one model, "double": y = 2 x for x of FP32 [-1,4]. The
-// fields change what it does; zero values mean that all is well.
+// stub is a gateway with one model, "double": y = 2 x for x of FP32 [-1,4]. The fields change its
+// behaviour; zero values mean no errors.
 type stub struct {
 	mu       sync.Mutex
 	predict  func(ctx context.Context, req *infer.Request) (*infer.Response, error)
@@ -45,7 +45,7 @@ type stub struct {
 	labels   []string            // of the classes of "y"
 	only     string              // the default model
 	broken   bool                // the index has a version that failed to load
-	by       []api.Actor         // of each of loaded
+	by       []api.Actor         // of each entry of loaded
 }
 
 func spec(name string) infer.TensorSpec {
@@ -169,7 +169,7 @@ func (s *stub) control(action string, by api.Actor) error {
 	return nil
 }
 
-// options are those of a server and of its front.
+// options are the options of a server and of its front.
 type options struct {
 	httpapi.Options
 	shared
@@ -187,7 +187,7 @@ func newOptions(s *stub, address string) *options {
 	}
 }
 
-// server returns a server with a front of its own.
+// server returns a server with its own front.
 func (o *options) server() (*httpapi.Server, error) {
 	o.Log = o.Logger
 	f, err := front.New(o.shared)
@@ -212,7 +212,7 @@ func start(t *testing.T, s *stub, change func(*options)) string {
 	return addr
 }
 
-// run runs a front; stop shuts it down and returns what Shutdown and Run did.
+// run runs a front. stop shuts it down and returns the errors of Shutdown and Run.
 func run(t *testing.T, s *stub, change func(*options)) (addr string, stop func(context.Context) error) {
 	t.Helper()
 	scheme := ""
@@ -227,7 +227,7 @@ func run(t *testing.T, s *stub, change func(*options)) (addr string, stop func(c
 	return scheme + srv.Addr().String(), stop
 }
 
-// serve is run for those who ask the server as well, and what its requests hold.
+// serve is run that also returns the server, and the bytes that its requests hold.
 func serve(t *testing.T, s *stub, change func(*options)) (srv *httpapi.Server, held func() int64, stop func(context.Context) error) {
 	t.Helper()
 	opts := newOptions(s, "127.0.0.1:0")
@@ -248,7 +248,7 @@ func serve(t *testing.T, s *stub, change func(*options)) (srv *httpapi.Server, h
 	}
 }
 
-// answer is one answer as it came over the wire.
+// answer is an answer as received.
 type answer struct {
 	status int
 	header http.Header
@@ -256,7 +256,7 @@ type answer struct {
 	close  bool // the server closed the connection after it
 }
 
-// dial connects with a deadline that only a broken server reaches.
+// dial connects, with a deadline that passes only if the server is broken.
 func dial(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	c, err := connect(t.Context(), addr)
@@ -268,7 +268,7 @@ func dial(t *testing.T, addr string) net.Conn {
 	return c
 }
 
-// connect connects to an address of run. Over TLS the handshake is the first write's.
+// connect connects to an address of run. Over TLS, the first write makes the handshake.
 func connect(ctx context.Context, addr string) (net.Conn, error) {
 	addr, encrypted := strings.CutPrefix(addr, secure)
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
@@ -278,7 +278,7 @@ func connect(ctx context.Context, addr string) (net.Conn, error) {
 	return c, err
 }
 
-// read reads one answer to a request of the method.
+// read reads an answer to a request of the method.
 func read(t *testing.T, r *bufio.Reader, method string) answer {
 	t.Helper()
 	resp, err := http.ReadResponse(r, &http.Request{Method: method})
@@ -293,7 +293,7 @@ func read(t *testing.T, r *bufio.Reader, method string) answer {
 	return answer{resp.StatusCode, resp.Header, string(body), resp.Close}
 }
 
-// send sends raw bytes on a connection of their own and returns the first answer.
+// send sends raw bytes on a new connection and returns the first answer.
 func send(t *testing.T, addr, raw string) answer {
 	t.Helper()
 	c := dial(t, addr)
@@ -302,19 +302,19 @@ func send(t *testing.T, addr, raw string) answer {
 	return read(t, bufio.NewReader(c), method)
 }
 
-// get asks with GET.
+// get sends a GET request.
 func get(t *testing.T, addr, path string, fields ...string) answer {
 	t.Helper()
 	return send(t, addr, request("GET", path, "", fields...))
 }
 
-// post asks with POST.
+// post sends a POST request.
 func post(t *testing.T, addr, path, body string, fields ...string) answer {
 	t.Helper()
 	return send(t, addr, request("POST", path, body, fields...))
 }
 
-// request is the text of a request that is as it should be.
+// request is the text of a valid request.
 func request(method, path, body string, fields ...string) string {
 	var b strings.Builder
 	b.WriteString(method + " " + path + " HTTP/1.1\r\nHost: test\r\n")

@@ -9,18 +9,17 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// headerJSONLength is the length of the JSON part of a body, in bytes, where
-// binary data follows it (the binary tensor data extension); 0 says that the
-// body is one raw tensor.
+// headerJSONLength is the length of the JSON part of a body, in bytes, if binary data follows it
+// (the binary tensor data extension). 0 means that the body is one raw tensor.
 const headerJSONLength = "Inference-Header-Content-Length"
 
-// infer answers POST /v2/models/M[/versions/V]/infer: tensors in and out.
+// infer answers POST /v2/models/M[/versions/V]/infer, with tensors in both directions.
 func (x *exchange) infer() error { return x.inference(x.tensors) }
 
-// inference takes in an inference and lets answer read its body.
+// inference admits an inference, and calls answer with its body.
 func (x *exchange) inference(answer func(called infer.Called, body []byte) error) error {
-	// A name that nobody serves is said before the body is looked at, and a body
-	// that arrives slowly takes no place among the requests in progress.
+	// An unknown name is refused before the body is read. A body that arrives slowly does not count
+	// as a request in progress.
 	called, err := x.srv.front.Called(x.target.model, x.target.version)
 	if err != nil {
 		return err
@@ -39,15 +38,15 @@ func (x *exchange) inference(answer func(called infer.Called, body []byte) error
 	return answer(called, body)
 }
 
-// tensors answers a request of tensors.
+// tensors answers a request with tensors.
 func (x *exchange) tensors(called infer.Called, body []byte) error {
 	err := x.predict(x.call, called, body)
 	x.call.Reset() // not deferred: after a panic something may still use it
 	return err
 }
 
-// pickedBy checks the headers that a version is picked by. sticky names the one
-// that bears the key; it is empty for none, and then nothing is looked for.
+// pickedBy checks the headers that select a version. sticky names the one with the sticky key, ""
+// if there is none.
 func (x *exchange) pickedBy(sticky string) (err error) {
 	if x.header.override != nil && len(x.header.override) == 0 {
 		return infer.Errorf(infer.Invalid, "header 'Sluice-Override' is empty, expected the number of a version")
@@ -69,7 +68,7 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 	if err != nil {
 		return err
 	}
-	if x.header.jsonLength == nil { // else a tensor may be an image
+	if x.header.jsonLength == nil { // otherwise the data may be an image
 		if err := x.refuseForeign(body); err != nil {
 			return err
 		}
@@ -83,7 +82,7 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 	if err != nil {
 		return err
 	}
-	x.dropBody() // nobody reads it any more, and the answer may be large
+	x.dropBody() // the body is not needed any more, and the answer may be large
 	out, jsonLength, err := x.encode(call, resp)
 	if err != nil {
 		return err
@@ -92,7 +91,7 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 	return nil
 }
 
-// ask lets a version answer a decoded request.
+// ask sends a decoded request to the predictor.
 func (x *exchange) ask(req *infer.Request, called infer.Called) (*infer.Response, error) {
 	x.endTurn()
 	req.Arrived, req.RequestID, req.Handle = x.arrived, view(x.id), called.Handle
@@ -105,8 +104,7 @@ func (x *exchange) ask(req *infer.Request, called infer.Called) (*infer.Response
 	return resp, err
 }
 
-// plainBody returns the request's body with its compression undone, limit bytes at
-// the most.
+// plainBody returns the decompressed body of the request, at most limit bytes.
 func (x *exchange) plainBody(body []byte, limit int) ([]byte, error) {
 	if x.header.contentEncoding == nil {
 		return body, nil
@@ -129,7 +127,8 @@ func (x *exchange) plainBody(body []byte, limit int) ([]byte, error) {
 	return x.spare, err
 }
 
-// decode reads the body as the length header says; model is who would serve it.
+// decode decodes the body with the length in the header. model is the version that would serve the
+// request.
 func (x *exchange) decode(call *oip.Call, body []byte, model *infer.Model) error {
 	limits := &x.srv.limits.Tensors
 	length, ok := len(body), true
@@ -148,7 +147,7 @@ func (x *exchange) decode(call *oip.Call, body []byte, model *infer.Model) error
 	return call.Decode(body, length, limits)
 }
 
-// parseLength reads decimal digits, at most those of a body's length.
+// parseLength parses decimal digits, at most as many as a body's length has.
 func parseLength(s []byte) (n int, ok bool) {
 	if len(s) == 0 || len(s) > len("2147483647") {
 		return 0, false
@@ -162,8 +161,8 @@ func parseLength(s []byte) (n int, ok bool) {
 	return n, true
 }
 
-// writeInference answers 200 with an encoded response, compressed where the
-// caller asks for it. The length header counts plain bytes.
+// writeInference answers 200 with an encoded response, compressed if the caller asks for it. The
+// length header counts uncompressed bytes.
 func (x *exchange) writeInference(body []byte, jsonLength int) {
 	contentType := "application/json"
 	if jsonLength >= 0 {
@@ -177,8 +176,8 @@ func (x *exchange) writeInference(body []byte, jsonLength int) {
 	x.setBody(body, contentType)
 }
 
-// compress returns the answer's body in a coding, and says so in the header; or as
-// it is, if there is no memory for both.
+// compress returns the compressed body and sets the header. If there is not enough memory, it
+// returns body.
 func (x *exchange) compress(body []byte, to coding) []byte {
 	if to == identity || x.memory.Reserve(writerBytes) != nil {
 		return body

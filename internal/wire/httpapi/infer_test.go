@@ -37,7 +37,7 @@ func TestInferAnswersJSON(t *testing.T) {
 		t.Errorf("headers %v", a.header)
 	}
 	bad := post(t, addr, inferPath, strings.Replace(good, "[1,4]", "[4]", 1))
-	if bad.status != 400 || bad.header.Get("Sluice-Version") != "1" { // a version was picked
+	if bad.status != 400 || bad.header.Get("Sluice-Version") != "1" { // after a version was picked
 		t.Errorf("%+v", bad)
 	}
 	if a := post(t, addr, "/v2/models/nope/infer", good); a.status != 404 || a.header.Get("Sluice-Version") != "" {
@@ -45,8 +45,7 @@ func TestInferAnswersJSON(t *testing.T) {
 	}
 }
 
-// Classes are made of the answer after Predict has returned: what it gives to drift and to
-// shadows are the model's values.
+// Classes are computed after Predict has returned: drift and shadows get the model's values.
 func TestInferAnswersClasses(t *testing.T) {
 	addr := start(t, &stub{}, func(o *options) { o.Limits.Tensors.MaxClassified = 8 })
 	ask := func(rows, classes string) string {
@@ -57,7 +56,7 @@ func TestInferAnswersClasses(t *testing.T) {
 	if want := `"outputs":[{"name":"y","datatype":"BYTES","shape":[2,1],"data":["8.000000:1","8.000000:1"]}]}`; a.status != 200 || !strings.HasSuffix(a.body, want) {
 		t.Errorf("%d %s, want %s", a.status, a.body, want)
 	}
-	for range 2 { // the second time from the memory that the first has given back
+	for range 2 { // the second time with returned memory
 		if a := post(t, addr, inferPath, ask("3", "1")); a.status != 400 || !strings.Contains(a.body, "classification takes at most 8 elements") {
 			t.Errorf("%d %s", a.status, a.body)
 		}
@@ -101,7 +100,7 @@ func TestLengthHeaderIsChecked(t *testing.T) {
 			t.Errorf("%q: %+v", v, a)
 		}
 	}
-	if a := post(t, addr, inferPath, body); a.status != 400 { // without the header all of it is JSON
+	if a := post(t, addr, inferPath, body); a.status != 400 { // without the header the whole body is JSON
 		t.Errorf("no header: %+v", a)
 	}
 	if a := post(t, addr, inferPath, ""); a.status != 400 {
@@ -109,7 +108,7 @@ func TestLengthHeaderIsChecked(t *testing.T) {
 	}
 }
 
-// Whatever Predict says becomes a status, a text and perhaps a hint to retry.
+// Each error of Predict becomes a status, a text and, for some, a Retry-After.
 func TestErrorsOfPredict(t *testing.T) {
 	s := &stub{}
 	f := func(compat string, err error, status int, text, retry string) {
@@ -231,7 +230,7 @@ func TestMaxResponse(t *testing.T) {
 
 func TestLargeBodiesComeBackWhole(t *testing.T) {
 	addr := start(t, &stub{}, nil)
-	const rows = 200_000 // 3.2 MB, beyond what a connection keeps
+	const rows = 200_000 // 3.2 MB, more than a connection keeps
 	head := strings.Replace(binaryHead, "[1,4]", "["+itoa(rows)+",4]", 1)
 	head = strings.Replace(head, "16", itoa(16*rows), 1) + `,"parameters":{"binary_data_output":true}}`
 	a := post(t, addr, inferPath, head+strings.Repeat(floats(1, 2, 3, 4), rows), "Inference-Header-Content-Length: "+itoa(len(head)))

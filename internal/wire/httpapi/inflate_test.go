@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// stepper grows buffers within a limit on what is held at a time.
+// stepper grows buffers within a limit on the bytes held at a time.
 type stepper struct{ limit, held, most int }
 
 func (s *stepper) grow(buf []byte, size, most int) ([]byte, error) {
@@ -18,7 +18,7 @@ func (s *stepper) grow(buf []byte, size, most int) ([]byte, error) {
 	if s.most = max(s.most, s.held+size); s.most > s.limit {
 		return buf, infer.Errorf(infer.Overloaded, "no room for %d bytes", size)
 	}
-	s.held = size // and the old one is gone
+	s.held = size // the old buffer is released
 	return append(make([]byte, 0, size), buf...), nil
 }
 
@@ -31,15 +31,15 @@ func compress(w io.WriteCloser, b *bytes.Buffer, n int) []byte {
 func gz(n int) []byte { var b bytes.Buffer; return compress(gzip.NewWriter(&b), &b, n) }
 func zl(n int) []byte { var b bytes.Buffer; return compress(zlib.NewWriter(&b), &b, n) }
 
-// forged is a stream of n bytes that claims to be one of 4 GiB.
+// forged is a stream of n bytes that states a size of 4 GiB.
 func forged(n int) []byte {
 	stream := gz(n)
 	copy(stream[len(stream)-4:], "\xff\xff\xff\xff")
 	return stream
 }
 
-// Inflating asks for room step by step, for at most three times what comes out or
-// could come out, whatever the stream says of its size.
+// Decompressing asks for room step by step, for at most three times the actual or possible output,
+// whatever size the stream states.
 func TestInflateAsksForLittleMore(t *testing.T) {
 	const limit = 16 << 20
 	f := func(name string, from coding, body []byte, most int, want infer.Code) {
@@ -58,7 +58,7 @@ func TestInflateAsksForLittleMore(t *testing.T) {
 	f("a size that is a lie, of more", gzipCoding, forged(1<<20), 4<<20, infer.Invalid)
 }
 
-// Where there is no more room, inflating ends with nothing allocated beyond it.
+// Without more room, decompressing ends and has allocated nothing more.
 func TestInflateStopsWithoutRoom(t *testing.T) {
 	var c codecs
 	for name, body := range map[string][]byte{"gzip": gz(16 << 20), "forged": forged(16 << 20)} {
@@ -70,8 +70,8 @@ func TestInflateStopsWithoutRoom(t *testing.T) {
 	}
 }
 
-// FuzzInflate compares with the standard library what is inflated, and holds the
-// limits on what it may take. The two do not agree on what a valid header is.
+// FuzzInflate compares the output with the standard library's, and checks the limits. The two
+// differ in which headers they accept.
 func FuzzInflate(f *testing.F) {
 	for _, n := range []int{0, 1, 5000} {
 		f.Add(gz(n), true)
@@ -109,7 +109,7 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// reference inflates up to a byte more than limit.
+// reference decompresses up to one byte more than limit.
 func reference(body []byte, zipped bool, limit int64) (plain []byte, err error) {
 	var r io.Reader
 	if src := bytes.NewReader(body); zipped {

@@ -22,7 +22,7 @@ type fixed struct {
 	front.Catalog
 	called infer.Called
 	key    string
-	keyed  int // requests whose sticky key was that
+	keyed  int // requests with the expected sticky key
 }
 
 func (f *fixed) Predict(_ context.Context, req *infer.Request) (*infer.Response, error) {
@@ -42,14 +42,13 @@ func (f *fixed) Statistics(string, int64) ([]oip.ModelStatistics, error) { retur
 
 func (f *fixed) Called(string, int64) (infer.Called, error) { return f.called, nil }
 
-// replay is a connection on which the same request comes again and again, and
-// whose answers nobody reads.
+// replay is a connection that repeats one request and drops the answers.
 type replay struct {
 	net.Conn
 	request string
 	rest    string
 	left    int
-	served  int // answers of 200
+	served  int // answers with status 200
 }
 
 func (c *replay) Read(p []byte) (int, error) {
@@ -89,8 +88,7 @@ func benchServer(tb testing.TB) *Server {
 	return s
 }
 
-// newFront returns a front whose requests may hold so many bytes. It logs each to log, if
-// there is one.
+// newFront returns a front with a memory limit in bytes. It logs each request to log, if given.
 func newFront(tb testing.TB, f *fixed, memory int64, log ...*zap.Logger) *front.Front {
 	tb.Helper()
 	every, to := 1<<30, zap.NewNop()

@@ -47,7 +47,7 @@ func TestAddressInUse(t *testing.T) {
 	if err := srv.Listen(); err == nil || !strings.Contains(err.Error(), addr) {
 		t.Errorf("got %v", err)
 	}
-	if err := srv.Shutdown(t.Context()); err != nil { // nothing was taken
+	if err := srv.Shutdown(t.Context()); err != nil { // nothing was listening
 		t.Error(err)
 	}
 }
@@ -67,13 +67,13 @@ func TestShutdownWithoutRunGivesTheAddressBack(t *testing.T) {
 		if err := srv.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if err := srv.Run(t.Context()); err != nil { // too late, and no error
+		if err := srv.Run(t.Context()); err != nil { // after Shutdown, which is not an error
 			t.Error(err)
 		}
 	}
 }
 
-// A server may have to wait for other parts before it runs.
+// The time between New and Run must not count.
 func TestTimeoutsCountFromRun(t *testing.T) {
 	s := &stub{}
 	opts := newOptions(s, "127.0.0.1:0")
@@ -114,11 +114,11 @@ func TestMaxConnections(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if a := ask(first); a.status != 200 { // those within the limit go on
+	if a := ask(first); a.status != 200 { // connections within the limit still work
 		t.Errorf("%+v", a)
 	}
 	_ = second.Close()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); { // its place is free once the server has seen the end
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); { // its place is free when the server has seen the end
 		if a := ask(dial(t, addr)); a.status == 200 {
 			return
 		}
@@ -126,8 +126,8 @@ func TestMaxConnections(t *testing.T) {
 	t.Error("the place of a closed connection stays taken")
 }
 
-// Who is refused learns why, however many others were refused just before and
-// have not left yet.
+// Every refused caller gets an answer, even if many others were refused just before and are still
+// connected.
 func TestEveryRefusalIsTold(t *testing.T) {
 	addr := start(t, &stub{}, func(o *options) { o.Limits.MaxConnections = 1 })
 	first := dial(t, addr)
@@ -142,7 +142,7 @@ func TestEveryRefusalIsTold(t *testing.T) {
 	}
 }
 
-// blocking is a stub whose predictions wait for their release.
+// blocking is a stub with predictions that wait for their release.
 func blocking() (s *stub, entered, release chan struct{}) {
 	entered, release = make(chan struct{}), make(chan struct{})
 	s = &stub{predict: func(_ context.Context, req *infer.Request) (*infer.Response, error) {
@@ -153,8 +153,8 @@ func blocking() (s *stub, entered, release chan struct{}) {
 	return s, entered, release
 }
 
-// releaseWhenCut lets the prediction end once the caller was cut off, and hands
-// over what the caller had received.
+// releaseWhenCut releases the prediction after the caller was cut off, and returns the bytes that
+// the caller had received.
 func releaseWhenCut(c net.Conn, release chan struct{}) (received chan string) {
 	received = make(chan string, 1)
 	go func() {
@@ -191,9 +191,8 @@ func TestShutdownFinishesWhatItHasAccepted(t *testing.T) {
 	})
 }
 
-// Callers in a loop of requests, each on a connection that it keeps while it
-// may, lose none of them to a stop: a request is answered, or its connection
-// could not be made.
+// Callers send requests in a loop, each on a connection that it keeps. A stop loses no request:
+// each is answered, or its connection could not be made.
 func TestShutdownUnderLoadLosesNothing(t *testing.T) {
 	overBoth(t, func(t *testing.T, how func(*options)) {
 		addr, stop := run(t, &stub{}, how)
@@ -216,13 +215,13 @@ func TestShutdownUnderLoadLosesNothing(t *testing.T) {
 	})
 }
 
-// loop sends requests until no connection can be made. A request that was sent
-// on a connection that had answered before must be answered.
+// loop sends requests until no connection can be made. A request on a connection that has answered
+// before must be answered.
 func loop(addr string, started chan<- struct{}) error {
 	for n := 0; ; {
 		c, err := connect(context.Background(), addr)
 		if err != nil {
-			return nil //nolint:nilerr // the end that is waited for
+			return nil //nolint:nilerr // the expected end
 		}
 		r := bufio.NewReader(c)
 		for fresh := true; ; fresh = false {
@@ -233,7 +232,7 @@ func loop(addr string, started chan<- struct{}) error {
 			}
 			if err != nil {
 				_ = c.Close()
-				if fresh { // it waited in the kernel's queue when the listener was closed
+				if fresh { // it was in the kernel's queue when the listener was closed
 					break
 				}
 				return fmt.Errorf("after %d answers: %w", n, err)
@@ -254,9 +253,9 @@ func loop(addr string, started chan<- struct{}) error {
 func TestShutdownClosesUnusedConnections(t *testing.T) {
 	addr, stop := run(t, &stub{}, nil)
 	first, second := dial(t, addr), dial(t, addr)
-	_, _ = io.WriteString(second, request("GET", "/v2", "")) // accepted after the first
+	_, _ = io.WriteString(second, request("GET", "/v2", "")) // accepted after the first one
 	_ = read(t, bufio.NewReader(second), "GET")
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // fasthttp alone waits for 5 s
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // fasthttp alone would wait for 5 s
 	defer cancel()
 	if err := stop(ctx); err != nil {
 		t.Error(err)
@@ -310,7 +309,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// A caller that sends on although the answer is clear gets to read it.
+// A caller that still sends after the answer can read the answer.
 func TestAnswerSurvivesUnreadBytes(t *testing.T) {
 	overBoth(t, func(t *testing.T, how func(*options)) {
 		addr := start(t, &stub{}, func(o *options) {

@@ -8,30 +8,29 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// Limits bounds what a connection and a request may take. Only MaxRequestsPerConn may
-// be 0.
+// Limits bound a connection and a request. Only MaxRequestsPerConn may be 0.
 type Limits struct {
-	MaxBodyBytes       int           // of a body as sent
-	MaxInflatedBytes   int           // of a body after gzip or deflate was undone
-	MaxResponseBytes   int           // of the outputs of one answer, in memory and as they are encoded
+	MaxBodyBytes       int           // of a body as received
+	MaxInflatedBytes   int           // of a decompressed body
+	MaxResponseBytes   int           // of the outputs of an answer, in memory and encoded
 	MaxRows            int           // of a data frame
 	MaxColumns         int           // of a data frame
-	MaxControlBytes    int           // of a document other than an inference, as sent and inflated
+	MaxControlBytes    int           // of a document other than an inference, as received and decompressed
 	MaxHeaderBytes     int           // of the request line and all headers
-	MaxConnections     int           // open at the same time, beyond it 503
-	MaxRequestsPerConn int           // then the connection is closed; 0: without limit
-	ReadTimeout        time.Duration // to read one request
-	WriteTimeout       time.Duration // to write one answer
+	MaxConnections     int           // open at the same time; more are answered 503
+	MaxRequestsPerConn int           // then the connection is closed; 0: no limit
+	ReadTimeout        time.Duration // for reading a request
+	WriteTimeout       time.Duration // for writing an answer
 	IdleTimeout        time.Duration // between two requests
 	HandshakeTimeout   time.Duration // for a TLS handshake
-	Tensors            oip.Limits    // of what is inside a request; MaxStickyKeyBytes is that of the header too
+	Tensors            oip.Limits    // of the content of a request; MaxStickyKeyBytes is also for the header
 }
 
-// answerFrame is what an answer may take beside the data of its outputs: their names
-// and shapes.
+// answerFrame is the max size of an answer without the data of its outputs, in bytes: names and
+// shapes.
 const answerFrame = 1 << 20
 
-// maxEncoded is the most bytes of an answer's body.
+// maxEncoded returns the max size of an answer's body in bytes.
 func (l Limits) maxEncoded() int { return l.MaxResponseBytes + answerFrame }
 
 func (l Limits) validate() error {

@@ -6,7 +6,7 @@ import (
 	"sluice.io/sluice/internal/testing/limits"
 )
 
-// UsualLimits are those of the tests, the ones of a configuration that sets none.
+// UsualLimits are the limits of the tests. They are those of a configuration without limits.
 func UsualLimits() Limits {
 	return Limits{
 		MaxBodyBytes: 64 << 20, MaxInflatedBytes: 64 << 20, MaxResponseBytes: 256 << 20, MaxControlBytes: 64 << 10, MaxHeaderBytes: 16 << 10,

@@ -16,30 +16,28 @@ import (
 )
 
 const (
-	// lingerTime is how long a connection that is closed on a caller who may
-	// still be sending goes on reading: with unread bytes left, the kernel would
-	// send a reset that can overtake the answer.
+	// lingerTime is how long a closing connection still reads if the caller may be sending. If
+	// unread bytes were left, the kernel would send a reset, which can overtake the answer.
 	lingerTime = 2 * time.Second
-	// maxRefusals is how many refused connections linger at the same time; further
-	// ones are closed with their answer on its way.
+	// maxRefusals is the max number of refused connections that linger at the same time. More are
+	// closed immediately after the answer.
 	maxRefusals = 64
-	// refusalTime is the longest that a refusal may take to be written. It does
-	// not wait, since nothing was sent on the connection before; but a machine that
-	// is busy may stop between the deadline and the write, which then fails untried.
+	// refusalTime is the max time for writing a refusal. The write does not block, since nothing
+	// was sent on the connection before. But a busy machine may pause between the deadline and the
+	// write, which then fails.
 	refusalTime = time.Second
-	// acceptPause is how long to wait where the process has no descriptor left.
+	// acceptPause is how long to wait if the process has no descriptor left.
 	acceptPause = 50 * time.Millisecond
-	// farewell is how long a stop waits for callers to learn from an answer that
-	// their connection ends. Closing it as idle at once would meet the next
-	// request on its way, which its sender would have to count as lost.
+	// farewell is how long a stop waits for callers to learn from an answer that their connection
+	// ends. If an idle connection were closed immediately, a request on its way would be lost.
 	farewell      = 250 * time.Millisecond
 	farewellCheck = 5 * time.Millisecond
 )
 
-// listener keeps the book of the connections: it refuses those beyond a limit
-// with an answer, and can cut all of them off. A secureListener wraps it for TLS. Such a
-// connection is in the same book, handshake included. A refusal is not encrypted, so that
-// it costs no handshake, and fails that of the caller.
+// listener tracks the connections: it refuses those above a limit with an answer, and can cut all
+// of them off. A secureListener wraps it for TLS. A TLS connection counts from the start of its
+// handshake. A refusal is not encrypted, so that it costs no handshake; the caller's handshake
+// fails.
 type listener struct {
 	net.Listener
 	limit    int
@@ -47,12 +45,12 @@ type listener struct {
 	front    *front.Front
 	log      *zap.Logger
 
-	warned time.Time // by warn
+	warned time.Time // the time of the last warning
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
 	aborted  bool
-	open     sync.WaitGroup // the connections, refused ones too
+	open     sync.WaitGroup // the connections, including refused ones
 	refusals chan struct{}  // a token for each refusal in progress
 	closed   chan struct{}
 	close    sync.Once
@@ -65,8 +63,8 @@ func newListener(l net.Listener, limit int, t *timeouts, front *front.Front, log
 	}
 }
 
-// Accept returns the next connection within the limit. Running out of
-// descriptors ends when connections do, so it waits for that.
+// Accept returns the next connection within the limit. If the process is out of descriptors it
+// waits, since ending connections free them.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
@@ -99,7 +97,7 @@ func (l *listener) Close() (err error) {
 	return err
 }
 
-// add enters a connection, or refuses it and returns nil.
+// add registers a connection, or refuses it and returns nil.
 func (l *listener) add(c net.Conn) *conn {
 	nc := newConn(c, l.timeouts)
 	l.mu.Lock()
@@ -152,8 +150,8 @@ func (l *listener) warn(msg string, field zap.Field) {
 	}
 }
 
-// bidFarewell waits until callers have left, but not for long, stops
-// accepting, and gives connections on which no request ever began as long again.
+// bidFarewell waits for a short time until callers have left, and stops accepting. Connections
+// without any request then get the same time again.
 func (l *listener) bidFarewell(ctx context.Context) {
 	tick := time.NewTicker(farewellCheck)
 	defer tick.Stop()
@@ -187,7 +185,7 @@ func (l *listener) count() int {
 	return len(l.conns)
 }
 
-// state follows what fasthttp does with a connection.
+// state follows the state that fasthttp reports for a connection.
 func (l *listener) state(c net.Conn, state fasthttp.ConnState) {
 	switch state {
 	case fasthttp.StateActive:
@@ -196,7 +194,7 @@ func (l *listener) state(c net.Conn, state fasthttp.ConnState) {
 		connOf(c).answered()
 	case fasthttp.StateClosed:
 		l.remove(connOf(c))
-	default: // Accept entered it, and nothing takes it over
+	default: // StateNew: Accept has registered it. StateHijacked does not occur
 	}
 }
 
@@ -211,7 +209,7 @@ func (l *listener) remove(c *conn) {
 	}
 }
 
-// abort cuts every connection off, whatever it is doing.
+// abort cuts off every connection immediately.
 func (l *listener) abort() {
 	_ = l.Close()
 	l.mu.Lock()

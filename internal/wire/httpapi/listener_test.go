@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// scripted is a listener whose Accept returns what is next in the list.
+// scripted is a listener whose Accept returns the next entry of a list.
 type scripted struct {
 	net.Listener
 	next []error
@@ -50,7 +50,7 @@ func TestAcceptOutlastsWantOfDescriptors(t *testing.T) {
 	})
 }
 
-// halting is a connection of a machine that stops for a while after a deadline was set.
+// halting is a connection on a machine that pauses after a deadline was set.
 type halting struct{ net.Conn }
 
 func (h halting) SetWriteDeadline(at time.Time) error {

@@ -5,14 +5,13 @@ import (
 	"testing"
 )
 
-// A body that is something else than tensors is told from JSON that only bears another
-// name.
+// A body other than tensors is refused, but not JSON with a wrong type.
 func TestForeignBodiesAreRefused(t *testing.T) {
 	addr := start(t, &stub{}, nil)
 	f := func(contentType, body string, status int, more ...string) {
 		t.Helper()
 		a := post(t, addr, inferPath, body, append(more, "content-TYPE: "+contentType)...)
-		if a.status != status || status == 415 && !strings.Contains(a.body, "is not taken; send tensors as JSON") {
+		if a.status != status || status == 415 && !strings.Contains(a.body, "is not supported; send tensors as JSON") {
 			t.Errorf("%s %.20q: %+v", contentType, body, a)
 		}
 	}
@@ -25,5 +24,5 @@ func TestForeignBodiesAreRefused(t *testing.T) {
 	f("image/png", "\ufeff \n"+good, 200)
 	f("application/octet-stream", "a", 400)
 	f("text/plain", good, 200)
-	f("image/x-raw", floats(1, 2, 3, 4), 200, "Inference-Header-Content-Length: 0") // a tensor that is one
+	f("image/x-raw", floats(1, 2, 3, 4), 200, "Inference-Header-Content-Length: 0") // a tensor with this type
 }

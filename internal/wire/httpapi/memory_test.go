@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// anyone answers every request, whatever it holds.
+// anyone answers every request with a function.
 type anyone func(req *infer.Request) (*infer.Response, error)
 
 func (f anyone) Predict(_ context.Context, req *infer.Request) (*infer.Response, error) {
@@ -21,7 +21,7 @@ func (f anyone) Predict(_ context.Context, req *infer.Request) (*infer.Response,
 	return f(req)
 }
 
-// outputs answers with n bytes of numbers, reserved as a batcher does it.
+// outputs answers with n bytes of numbers, reserved like a batcher's.
 func outputs(n int) anyone {
 	return func(req *infer.Request) (*infer.Response, error) {
 		resp := infer.NewResponse()
@@ -35,20 +35,20 @@ func outputs(n int) anyone {
 	}
 }
 
-// numbers is a request of about so many bytes, which decode to four times as much.
+// numbers is a request of about size bytes, which decodes to four times as much.
 func numbers(size int) string {
 	n := (size - 100) / 2
 	return fmt.Sprintf(`{"inputs":[{"name":"x","shape":[%d],"datatype":"FP64","data":[%s0]}]}`, n, strings.Repeat("0,", n-1))
 }
 
-// The largest request that the configuration allows fits into the least memory that
-// it takes: 14 MiB for bodies of 1 MiB and answers of 2 MiB. (See config's memory.go.)
+// The largest request that a configuration allows fits into the smallest memory that it allows: 14
+// MiB for bodies of 1 MiB and answers of 2 MiB. (See memory.go of config.)
 func TestTheLargestRequestFits(t *testing.T) {
 	addr := start(t, &stub{}, func(o *options) {
 		o.Limits.MaxBodyBytes, o.Limits.MaxInflatedBytes, o.Limits.MaxResponseBytes, o.Bounds.MaxMemory = 1<<20, 1<<20, 2<<20, 14<<20
 		split := outputs(2 << 20)
 		o.Predictor = anyone(func(req *infer.Request) (*infer.Response, error) {
-			pieces, err := split(req) // as a split request, whose outputs are there twice
+			pieces, err := split(req) // as a split request, whose outputs are in memory twice
 			if err != nil {
 				return nil, err
 			}
@@ -70,7 +70,7 @@ func TestTheLargestRequestFits(t *testing.T) {
 	}
 }
 
-// What could never fit is too large, and what does not fit now may be tried again.
+// A request that can never fit is TooLarge. One that does not fit now may be retried.
 func TestTooLargeOrLater(t *testing.T) {
 	const budget = 4 << 20
 	wait, waiting := make(chan struct{}), make(chan struct{})
@@ -98,7 +98,7 @@ func TestTooLargeOrLater(t *testing.T) {
 	}
 	f("a small request", 200, good)
 	f("a body that decodes to more than there is", 413, numbers(1<<20))
-	f("a body that inflates to more than there is", 413, gzipped(strings.Repeat(" ", budget)), "Content-Encoding: gzip")
+	f("a body that decompresses to more than the memory", 413, gzipped(strings.Repeat(" ", budget)), "Content-Encoding: gzip")
 	f("outputs of more than there is", 413, named("outputs", good))
 	f("what fits", 200, numbers(400<<10))
 	go post(t, addr, inferPath, named("wait", numbers(500<<10))) // it ends before the test does
@@ -114,7 +114,7 @@ func TestTooLargeOrLater(t *testing.T) {
 	}
 }
 
-// However a request ends, what it held is given back.
+// However a request ends, its memory is returned.
 func TestMemoryComesBack(t *testing.T) {
 	s := &stub{explicit: true}
 	srv, held, stop := serve(t, s, func(o *options) {
@@ -201,8 +201,8 @@ func TestMemoryComesBack(t *testing.T) {
 	}
 }
 
-// Control documents have a limit of their own, as sent and inflated, and on how many
-// are in progress; those that arrive slowly are not.
+// Control documents have their own limits: on their size, as received and decompressed, and on the
+// number in progress. Those that arrive slowly are not in progress.
 func TestControlDocumentsAreBounded(t *testing.T) {
 	s := &stub{explicit: true}
 	begun, finish := make(chan struct{}), make(chan struct{})
@@ -219,9 +219,9 @@ func TestControlDocumentsAreBounded(t *testing.T) {
 			}
 		}
 		f("a long document", post(t, addr, path, strings.Repeat(" ", 2<<10)), "more than the limit of 1024 bytes")
-		f("one that becomes long", post(t, addr, path, gzipped(strings.Repeat(" ", 2<<10)), "Content-Encoding: gzip"), "inflates to more than the limit of 1024 bytes")
+		f("one that becomes long", post(t, addr, path, gzipped(strings.Repeat(" ", 2<<10)), "Content-Encoding: gzip"), "decompressed body takes more than the limit of 1024 bytes")
 	}
-	_, _ = io.WriteString(dial(t, addr), request("POST", index, `{"ready":true}`)[:80]) // and no more
+	_, _ = io.WriteString(dial(t, addr), request("POST", index, `{"ready":true}`)[:80]) // the rest is not sent
 	first := make(chan answer, 1)
 	go func() { first <- post(t, addr, load, "{}") }()
 	<-begun
@@ -237,7 +237,7 @@ func TestControlDocumentsAreBounded(t *testing.T) {
 	}
 }
 
-// slowLoads is a catalog whose loads wait.
+// slowLoads is a catalog with loads that wait.
 type slowLoads struct {
 	*stub
 	begun, finish chan struct{}

@@ -9,11 +9,11 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// platform is what Triton calls a model served by ONNX Runtime.
+// platform is Triton's name for a model served by ONNX Runtime.
 const platform = "onnxruntime_onnx"
 
-// health is the body of live and ready: clients of either look for a field of
-// their own, and read the other's document for it.
+// health is the body of both live and ready, since some clients read the field of one in the
+// document of the other.
 type health struct {
 	Live  bool   `json:"live"`
 	Ready bool   `json:"ready"`
@@ -31,7 +31,7 @@ type readiness struct {
 func (x *exchange) serverMetadata() error {
 	name := "sluice"
 	if x.srv.triton {
-		name = CompatTriton // some clients check it
+		name = CompatTriton // some clients check the name
 	}
 	return x.document(oip.AppendServerMetadata(x.body(), &oip.ServerMetadata{
 		Name: name, Version: x.srv.opts.Version,
@@ -39,12 +39,12 @@ func (x *exchange) serverMetadata() error {
 	}))
 }
 
-// live answers GET /v2/health/live: the process can answer.
+// live answers GET /v2/health/live: whether the process can answer.
 func (x *exchange) live() error {
 	return x.state(true, "", health{Live: true, Ready: x.srv.front.Ready()})
 }
 
-// ready answers GET /v2/health/ready: requests can be served.
+// ready answers GET /v2/health/ready: whether requests can be served.
 func (x *exchange) ready() error {
 	h := x.health()
 	return x.state(h.Ready, h.Error, h)
@@ -58,20 +58,19 @@ func (x *exchange) health() health {
 	return h
 }
 
-// ping answers GET /ping, by which SageMaker and MLflow ask what ready tells.
+// ping answers GET /ping, which SageMaker and MLflow use as ready.
 func (x *exchange) ping() error {
 	h := x.health()
 	if err := x.state(h.Ready, h.Error, h); err != nil {
 		return err
 	}
 	if !h.Ready {
-		x.ctx.SetStatusCode(fasthttp.StatusServiceUnavailable) // whatever Triton says
+		x.ctx.SetStatusCode(fasthttp.StatusServiceUnavailable) // also in compatibility with Triton
 	}
 	return nil
 }
 
-// modelReady answers GET /v2/models/M[/versions/V]/ready. A model that is not
-// known is one that is not ready.
+// modelReady answers GET /v2/models/M[/versions/V]/ready. An unknown model is not ready.
 func (x *exchange) modelReady() error {
 	r := readiness{Name: x.target.model, Ready: true}
 	if err := x.srv.front.ModelReady(x.target.model, x.target.version); err != nil {
@@ -80,7 +79,7 @@ func (x *exchange) modelReady() error {
 	return x.state(r.Ready, r.Error, r)
 }
 
-// state answers with a document and the status that says the same.
+// state answers with a document, and with the status for ready.
 func (x *exchange) state(ready bool, failure string, doc any) error {
 	body, err := json.Marshal(doc)
 	if err != nil {

@@ -58,7 +58,7 @@ func FuzzParsePath(f *testing.F) {
 		if err != nil || target.endpoint == noEndpoint {
 			return
 		}
-		// What is left of the path under net/url's rules must name the same.
+		// Splitting and decoding with net/url must give the same names.
 		want, uerr := url.PathUnescape(string(path))
 		if uerr != nil {
 			t.Fatalf("%q: accepted, net/url: %v", path, uerr)

@@ -12,14 +12,14 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// picked is what a version is picked by.
+// picked is the data that selects a version.
 type picked struct{ key, override, authorization string }
 
-// picking is a stub that says what a request would be picked by.
+// picking is a stub that returns the data of the last request that would select its version.
 func picking(called infer.Called) (s *stub, last func() picked) {
 	got := make(chan picked, 1)
 	s = &stub{sticky: called, predict: func(_ context.Context, req *infer.Request) (*infer.Response, error) {
-		// Copies: they are views of the request.
+		// Copies, since they are views of the request.
 		got <- picked{strings.Clone(req.StickyKey), strings.Clone(req.Override), strings.Clone(req.Authorization)}
 		return double(req), nil
 	}}
@@ -48,18 +48,18 @@ func TestStickyKeyInAHeader(t *testing.T) {
 	f(name, "alice", "x-uSER-iD: \t alice \t ")
 	f(name, "alice", "X-User-Id:alice", "X-User-Idx: bob", "X-User-I: bob", "Y-User-Id: bob")
 	f(name, "a b: c,d", "X-User-Id: a b: c,d")
-	f(name, "\x80\xff\xc3", "X-User-Id: \x80\xff\xc3") // bytes of any kind
+	f(name, "\x80\xff\xc3", "X-User-Id: \x80\xff\xc3") // any bytes
 	f(name, "é", "X-User-Id: é")
 	f(name, "")
 	f(name, "", "X-User-Id:")
 	f(name, "", "X-User-Id:  \t ")
 	f(name, strings.Repeat("k", 1024), "X-User-Id: "+strings.Repeat("k", 1024))
-	f("", "", "X-User-Id: alice") // the route has none
+	f("", "", "X-User-Id: alice") // the route has no key
 	f("x_user^id", "alice", "X_USER^ID: alice")
 	f("x_user^id", "", "x_user~id: alice")
-	// Headers that mean something to the server too.
+	// Headers that the server uses too.
 	f("X-Request-Id", "my-id", "x-request-id: my-id")
-	f("X-Request-Id", "", "X-Other: 1") // one that the server makes is no key
+	f("X-Request-Id", "", "X-Other: 1") // an id that the server makes is not a key
 	f("X-Request-Id", "not valid", "X-Request-Id: not valid")
 	f("content-type", "application/json", "Content-Type: application/json")
 	f("Authorization", "Bearer x", "Authorization: Bearer x")
@@ -119,7 +119,7 @@ func TestBadStickyKeysAreRefused(t *testing.T) {
 	f(parameter, 400, "parameters.user: must be a number, a bool or a string, not null", with(`"user":null`))
 }
 
-// A connection keeps nothing of the key of the request before.
+// A connection does not keep the key of the last request.
 func TestKeysOfTheRequestBefore(t *testing.T) {
 	s, last := picking(infer.Called{StickyHeader: "X-User-Id"})
 	addr := start(t, s, nil)
@@ -157,7 +157,7 @@ func TestOverrideReachesThePredictor(t *testing.T) {
 	}
 	f(picked{override: "2", authorization: "Bearer x"}, "sluice-OVERRIDE:  2 ", "authorization: Bearer x")
 	f(picked{override: "2"}, "Sluice-Override: 2")
-	f(picked{override: "latest, \xff"}, "Sluice-Override: latest, \xff") // the router knows what is right
+	f(picked{override: "latest, \xff"}, "Sluice-Override: latest, \xff") // the router checks the value
 	f(picked{authorization: "Basic x"}, "Authorization: Basic x")
 	f(picked{}, "Accept-Encoding: br", "Sluice-Overridx: 2")
 
@@ -176,7 +176,7 @@ func TestOverrideReachesThePredictor(t *testing.T) {
 	refused("more than one Authorization header", "Sluice-Override: 1", "Authorization: Bearer x", "Authorization: Bearer y")
 }
 
-// Predict may refuse an override. Only one who showed nothing is asked to.
+// Predict may refuse an override. Only a caller without credentials gets a challenge.
 func TestRefusedOverrides(t *testing.T) {
 	f := func(compat string, code infer.Code, status int, challenge string) {
 		t.Helper()
@@ -194,7 +194,7 @@ func TestRefusedOverrides(t *testing.T) {
 	}
 }
 
-// The longest name, and a revision behind it, do not fit the buffer on the stack.
+// The longest name with a revision does not fit into the buffer on the stack.
 func TestHeadersOfWhatServed(t *testing.T) {
 	name := strings.Repeat("é", 127) + "e"
 	s := &stub{names: []string{name}}
@@ -211,7 +211,7 @@ func TestHeadersOfWhatServed(t *testing.T) {
 			t.Errorf("%s is %q, want %q", header, got, want)
 		}
 	}
-	// The called name is echoed, beside the version that served.
+	// The answer has the called name, and the version that served.
 	if !strings.HasPrefix(a.body, `{"model_name":"`+name+`","model_version":"9223372036854775807",`) {
 		t.Errorf("%+v", a)
 	}

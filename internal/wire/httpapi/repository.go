@@ -35,8 +35,8 @@ func (x *exchange) index() error {
 	return x.document(oip.AppendRepositoryIndex(x.body(), entries))
 }
 
-// control answers POST /v2/repository/models/M/load and unload: 200 without a
-// body, which is what Triton's clients expect.
+// control answers POST /v2/repository/models/M/load and unload with 200 and no body, as Triton's
+// clients expect.
 func (x *exchange) control() error {
 	by, err := x.srv.front.Actor(x.header.authorization, x.field)
 	if err != nil {
@@ -62,7 +62,7 @@ func (x *exchange) control() error {
 	}
 	err = do(x.srv.base, model, by)
 	if x.srv.triton && !load && infer.CodeOf(err) == infer.NotFound {
-		err = nil // what is not there needs no unloading
+		err = nil // an unknown model is not loaded
 	}
 	x.srv.log.Info("repository control", zap.String("action", verb), zap.String("model", front.Printable(model)),
 		zap.String("actor", front.Printable(by.Actor)), zap.Bool("actor_verified", by.Verified), zap.String("reason", front.Printable(by.Reason)),
@@ -75,22 +75,21 @@ func (x *exchange) control() error {
 	return nil
 }
 
-// checkParameter refuses what would change a model from outside its repository,
-// and what nothing reads.
+// checkParameter refuses parameters that would change a model from outside its repository, and
+// unknown ones.
 func checkParameter(load bool, name string) error {
 	switch {
 	case load && (name == "config" || strings.HasPrefix(name, "file:")):
-		return infer.Errorf(infer.Unsupported, "parameter '%s' is not supported: a model is loaded as its repository and the server's configuration have it", name)
-	case !load && name == "unload_dependents": // nothing depends on a model
+		return infer.Errorf(infer.Unsupported, "parameter '%s' is not supported: only the repository and the server's configuration describe a model", name)
+	case !load && name == "unload_dependents": // no model depends on another one
 		return nil
 	default:
 		return infer.Errorf(infer.Invalid, "unknown parameter '%s'", name)
 	}
 }
 
-// readControl reads the body, an object or nothing, into doc, and counts the request
-// among the control documents in progress until leave. One that arrives slowly does
-// not count before it is there.
+// readControl decodes the body, an object or nothing, into doc. The request counts as a control
+// document in progress until leave is called, but not while its body arrives.
 func (x *exchange) readControl(doc any) (leave func(), err error) {
 	limits := &x.srv.limits
 	body, err := x.readBody(limits.MaxControlBytes)
@@ -113,14 +112,14 @@ func (x *exchange) readControl(doc any) (leave func(), err error) {
 	return leave, nil
 }
 
-// inMemory is how many bytes a byte of a control document becomes at the most, an
-// object of many short members for example.
+// inMemory is the max number of bytes in memory for a byte of a control document, for example for
+// an object with many short members.
 const inMemory = 16
 
-// longControl is longText for a control document, which is read by a slower reader.
+// longControl is longText for a control document, since its decoder is slower.
 const longControl = 8 << 10
 
-// readJSON reads text into doc.
+// readJSON decodes body into doc.
 func (x *exchange) readJSON(body []byte, doc any) error {
 	if len(body) == 0 {
 		return nil
@@ -147,8 +146,8 @@ func (x *exchange) readJSON(body []byte, doc any) error {
 	return nil
 }
 
-// nesting returns how deep arrays and objects go. Text that is not JSON gives
-// some number.
+// nesting returns the depth of nested arrays and objects. For text that is not JSON the result has
+// no meaning.
 func nesting(text []byte) (deepest int) {
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {

@@ -110,7 +110,7 @@ func TestControlNeedsAToken(t *testing.T) {
 		t.Errorf("two tokens: %+v", a)
 	}
 	for path, status := range map[string]int{"/v2": 200, "/v2/models/double": 200} {
-		if a := get(t, addr, path); a.status != status { // only control asks for one
+		if a := get(t, addr, path); a.status != status { // only control needs a token
 			t.Errorf("%s: %+v", path, a)
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"sluice.io/sluice/internal/wire/rows"
 )
 
-// predictRows answers POST /v2/models/M[/versions/V]/predict, and /invocations for the
-// default model: a data frame in, a prediction for each of its rows out.
+// predictRows answers POST /v2/models/M[/versions/V]/predict, and /invocations for the default
+// model. The body is a data frame, the answer has a prediction for each row.
 func (x *exchange) predictRows() (err error) {
 	if x.target.endpoint == endpointInvocations {
 		if x.target.model, err = x.srv.front.DefaultModel(); err != nil {
@@ -38,7 +38,7 @@ func (x *exchange) rows(called infer.Called, body []byte) error {
 	return nil
 }
 
-// decodeRows reads the body for who would serve it.
+// decodeRows decodes the body for the version that would serve it.
 func (x *exchange) decodeRows(called infer.Called, body []byte) (*rows.Frame, error) {
 	csv, header, err := x.frameFormat(body)
 	if err != nil {
@@ -65,7 +65,7 @@ func (x *exchange) frameOptions(called infer.Called) *rows.Options {
 	}
 }
 
-// askRows lets a version answer a frame, which it releases, and drops the body.
+// askRows sends a frame to the predictor. It releases the frame and drops the body.
 func (x *exchange) askRows(frame *rows.Frame, called infer.Called) (*infer.Response, error) {
 	resp, err := x.ask(&infer.Request{Model: x.target.model, Version: x.target.version, Inputs: frame.Inputs, Memory: &x.memory}, called)
 	frame.Release() // not deferred: after a panic something may still use it
@@ -76,8 +76,8 @@ func (x *exchange) askRows(frame *rows.Frame, called infer.Called) (*infer.Respo
 	return resp, nil
 }
 
-// encodeRows makes the answer of a response to n rows, which it releases. model is the
-// signature of who would serve, which is most often who did.
+// encodeRows encodes a response to n rows into x.out, and releases it. model is the signature of
+// the version that would serve; a fallback may have served.
 func (x *exchange) encodeRows(model *infer.Model, n int, resp *infer.Response) (err error) {
 	defer resp.Release()
 	if size, limit := outputBytes(resp), x.srv.limits.MaxResponseBytes; size > limit {
@@ -85,7 +85,7 @@ func (x *exchange) encodeRows(model *infer.Model, n int, resp *infer.Response) (
 	}
 	if served := x.served.Version.Number; served != model.Version {
 		if model, err = x.srv.front.Model(x.target.model, served); err != nil {
-			model = nil // it is gone; only the names of classes are lost
+			model = nil // the version was unloaded; only the names of classes are lost
 		}
 	}
 	x.out, err = rows.AppendPredictions(x.body(), resp, &rows.Answer{

@@ -48,7 +48,7 @@ func TestRowsWithoutNames(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	a := post(t, addr, predictPath, `[{"a":1}]`)
-	if a.status != 400 || !strings.Contains(a.body, "unknown columns 'a'; model 'double' takes 'x'; the setting models.double.columns") {
+	if a.status != 400 || !strings.Contains(a.body, "unknown columns 'a'; model 'double' expects 'x'; name the values of its rows in the setting models.double.columns") {
 		t.Errorf("%+v", a)
 	}
 }
@@ -68,7 +68,7 @@ func TestRowsAreRefused(t *testing.T) {
 	f(predictPath, good, 400, "tensors with a datatype and a shape go to the endpoint infer")
 	f(predictPath, "1,2,3,4\n", 400, "expected an object or a list") // no type: JSON
 	f(predictPath, "1,2,3,4\n", 400, "expected an object or a list", "Content-Type: application/json")
-	const taken = "is not taken; send rows as application/json or as text/csv"
+	const taken = "is not supported; send rows as application/json or as text/csv"
 	f(predictPath, "\x89PNG", 415, "a body of type 'image/png' "+taken, "Content-Type: image/png")
 	f(predictPath, "--x", 415, taken, "Content-Type: multipart/form-data; boundary=x")
 	f(predictPath, "a=1", 415, taken, "Content-Type: application/x-www-form-urlencoded")
@@ -80,7 +80,7 @@ func TestRowsAreRefused(t *testing.T) {
 	f("/invocations", "[]", 404, "Request for unknown model: 'gone' is not found")
 }
 
-// A request of rows is picked, limited and named as any other.
+// A request of rows is picked, limited and named like any other.
 func TestRowsReachThePredictor(t *testing.T) {
 	s, last := picking(infer.Called{StickyHeader: "X-User-Id"})
 	s.only = "double"
@@ -122,7 +122,7 @@ func TestRowsAreLabelled(t *testing.T) {
 		}
 	}
 	s.predict = func(_ context.Context, req *infer.Request) (*infer.Response, error) {
-		req.Served.Version.Number = 9 // as if a fallback answered that has gone since
+		req.Served.Version.Number = 9 // as if a fallback had answered that was unloaded since
 		return double(req), nil
 	}
 	if a := post(t, addr, predictPath, `[[1,4,3,4]]`); a.body != `{"predictions":[{"y":[2,8,6,8]}]}` || a.header.Get("Sluice-Version") != "9" {
@@ -141,10 +141,10 @@ func TestRowsAndNonFinite(t *testing.T) {
 	}
 	f(rows.NonFiniteNull, 200, `{"y":[null,null,null,0]}`)
 	f(rows.NonFiniteTokens, 200, `{"y":[NaN,Infinity,-Infinity,0]}`)
-	f(rows.NonFiniteError, 400, `output 'y', row 0: NaN is not a number of JSON`)
+	f(rows.NonFiniteError, 400, `output 'y', row 0: JSON cannot express NaN`)
 }
 
-// A data frame takes what it decodes to of the memory of all, and its answer is limited.
+// A decoded data frame takes its part of the memory limit, and its answer is limited.
 func TestRowsTakeMemory(t *testing.T) {
 	body := "[" + strings.Repeat("[1,2,3,4],", 100_000) + "[1,2,3,4]]" // 1 MB, 1.6 MB of tensors
 	s := named()
@@ -172,7 +172,7 @@ func TestRowsTakeMemory(t *testing.T) {
 	}
 }
 
-// An answer in rows can be larger than its outputs; it is refused as it grows.
+// An answer in rows can be larger than its outputs. It is refused while it grows.
 func TestRowsAnswerIsLimited(t *testing.T) {
 	s := named()
 	s.predict = func(_ context.Context, req *infer.Request) (*infer.Response, error) {

@@ -1,12 +1,12 @@
-// Package httpapi is the HTTP listener of the data plane: the Open Inference
-// Protocol, version 2, over fasthttp. It frames, limits, decodes and answers; what it
-// shares with other listeners it has of a front.Front.
+// Package httpapi is the HTTP listener of the data plane: the Open Inference Protocol, version 2,
+// over fasthttp. It frames, limits, decodes and answers. A front.Front has the parts that it shares
+// with other listeners.
 //
-// Goroutines: fasthttp runs one for each connection; Run owns them and returns
-// when they have ended.
+// Goroutines: fasthttp runs one for each connection. Run owns them and returns when they have
+// ended.
 //
-// The package is large because fasthttp leaves to it what a body costs and how long a
-// connection may take: reading within a budget, compression, framing and deadlines are here.
+// The package is large because fasthttp leaves to it what a body costs and how long a connection
+// may take: reading within a budget, compression, framing and deadlines are here.
 package httpapi
 
 import (
@@ -28,18 +28,18 @@ import (
 	"sluice.io/sluice/internal/wire/rows"
 )
 
-// Statistics tells what versions have done.
+// Statistics gives the statistics of versions.
 type Statistics interface {
-	// Statistics returns those of a model; an empty name means all models, and
-	// version 0 all versions. Errors as front.Catalog's.
+	// Statistics returns the statistics of a model. An empty name means all models, and version 0
+	// all versions. It has the same errors as front.Catalog.
 	Statistics(name string, version int64) ([]oip.ModelStatistics, error)
 }
 
-// CompatTriton makes the front answer as Triton does where the two differ and a
-// client could depend on it.
+// CompatTriton makes the listener answer like Triton if the two differ and a client could depend on
+// it.
 const CompatTriton = "triton"
 
-// Options are what a Server needs. Front, Statistics and Logger are required.
+// Options are the inputs of a Server. Front, Statistics and Logger are required.
 type Options struct {
 	Address    string // ":8000"
 	Front      *front.Front
@@ -50,21 +50,21 @@ type Options struct {
 	Compat  string // "" or CompatTriton
 	Limits  Limits
 	Encode  oip.EncodeOptions // how outputs are written
-	// RowsNonFinite is how answers in rows show NaN and the infinities.
+	// RowsNonFinite is the form of NaN and the infinities in answers with rows.
 	RowsNonFinite rows.NonFinite
 	// TLS encrypts the connections; nil: plain HTTP. It must not offer HTTP/2.
 	TLS *tls.Config
 }
 
-// Server is the HTTP front.
+// Server is the HTTP listener.
 type Server struct {
 	opts     Options
 	front    *front.Front
 	limits   Limits
-	timeouts *timeouts // fasthttp has none of its own
+	timeouts *timeouts // replaces fasthttp's own timeouts
 	log      *zap.Logger
 	triton   bool
-	// v1NonFinite is opts.Encode.NonFinite for answers of V1.
+	// v1NonFinite is opts.Encode.NonFinite for V1 answers.
 	v1NonFinite rows.NonFinite
 	codecs      codecs
 	http        *fasthttp.Server
@@ -72,19 +72,19 @@ type Server struct {
 	handshakes  *handshakes // nil: plain HTTP
 	exchanges   sync.Pool
 	spares      spares
-	draining    atomic.Bool   // every answer ends its connection
-	turns       chan struct{} // a token for each long text that is being read
+	draining    atomic.Bool   // every answer closes its connection
+	turns       chan struct{} // a token for each long computation
 
-	// predictions is the context of every prediction. It never ends: over HTTP
-	// nothing tells when a caller has gone, each request has a deadline of its own,
-	// and watching a context would cost each an allocation and a lock.
+	// predictions is the context of every prediction. It never ends: over HTTP the server cannot
+	// see when a caller has gone, each request has its own deadline, and watching a context would
+	// cost each request an allocation and a lock.
 	predictions context.Context //nolint:containedctx // shared by all requests
-	// base is the context of loads and unloads; it ends when the server is cut off.
+	// base is the context of loads and unloads. It ends when the server is aborted.
 	base   context.Context //nolint:containedctx // the server's own lifetime
 	cancel context.CancelFunc
 }
 
-// New checks the options; nothing listens yet.
+// New checks the options. It does not listen.
 func New(opts Options) (*Server, error) {
 	if opts.Front == nil || opts.Statistics == nil || opts.Logger == nil {
 		panic("BUG: httpapi.New needs a front, statistics and a logger")
@@ -109,9 +109,9 @@ func New(opts Options) (*Server, error) {
 		x.newCall()
 		return x
 	}
-	s.predictions = context.Background() //nolint:forbidigo // as its comment says
+	s.predictions = context.Background() //nolint:forbidigo // see the field's comment
 	s.base, s.cancel = context.WithCancel(s.predictions)
-	// What fasthttp has to say is about bad requests, which the access log shows.
+	// fasthttp logs bad requests, which the access log has too.
 	errorLog, err := zap.NewStdLogAt(opts.Logger, zapcore.DebugLevel)
 	if err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
@@ -128,7 +128,7 @@ func New(opts Options) (*Server, error) {
 		HeaderReceived:               s.headerReceived,
 		ExpectHandler:                s.expect,
 		MaxRequestsPerConn:           limits.MaxRequestsPerConn,
-		DisablePreParseMultipartForm: true, // a body is a body, whatever its Content-Type
+		DisablePreParseMultipartForm: true, // a body is not parsed, whatever its Content-Type is
 		NoDefaultServerHeader:        true,
 		NoDefaultDate:                true,
 		NoDefaultContentType:         true,
@@ -138,9 +138,9 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Listen takes the address, so that Run cannot fail for it.
+// Listen opens the address, so that Run cannot fail because of it.
 func (s *Server) Listen() error {
-	l, err := net.Listen("tcp", s.opts.Address) //nolint:noctx // it does not wait
+	l, err := net.Listen("tcp", s.opts.Address) //nolint:noctx // it does not block
 	if err != nil {
 		return fmt.Errorf("HTTP address %q: %w", s.opts.Address, err)
 	}
@@ -148,15 +148,15 @@ func (s *Server) Listen() error {
 	return nil
 }
 
-// Addr returns the address that Listen took.
+// Addr returns the address of the listener.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Run serves what Listen took until Shutdown, or until ctx ends, which cuts
-// connections off. It returns when every connection has ended.
+// Run serves until Shutdown, or until ctx ends, which cuts off all connections. It returns after
+// every connection has ended. Call Listen first.
 func (s *Server) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.abort)()
 	ctx, stop := context.WithCancel(ctx)
-	s.timeouts.now() // before a connection asks
+	s.timeouts.now() // before a connection needs it
 	var clock sync.WaitGroup
 	clock.Go(func() { s.timeouts.run(ctx) })
 	defer clock.Wait()
@@ -174,9 +174,9 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// Shutdown tells callers with their next answer that the connection ends, then
-// takes no new connections, closes idle ones, finishes the requests in progress
-// until ctx ends, and then cuts them off, which is its error.
+// Shutdown tells callers with their next answer that the connection ends. Then it accepts no new
+// connections, closes idle ones, and finishes the requests in progress until ctx ends. It cuts off
+// the rest, and returns an error if there were any.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.listener != nil {
 		s.draining.Store(true)
@@ -189,12 +189,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.abort()
 	if err != nil {
-		return fmt.Errorf("HTTP listener: requests were cut off: %w", err)
+		return fmt.Errorf("HTTP listener: requests in progress were cut off: %w", err)
 	}
 	return nil
 }
 
-// FailedHandshakes returns how many TLS handshakes have failed.
+// FailedHandshakes returns the number of TLS handshakes that have failed.
 func (s *Server) FailedHandshakes() int64 {
 	if s.handshakes == nil {
 		return 0
@@ -202,7 +202,7 @@ func (s *Server) FailedHandshakes() int64 {
 	return s.handshakes.failed.Load()
 }
 
-// abort ends everything at once.
+// abort ends everything immediately.
 func (s *Server) abort() {
 	if s.listener != nil {
 		s.listener.abort()

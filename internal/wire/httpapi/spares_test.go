@@ -19,7 +19,7 @@ func TestSpares(t *testing.T) {
 	if len(seen) != len(s) {
 		t.Errorf("%d of %d pools are used", len(seen), len(s))
 	}
-	for _, size := range []int{1, maxKeptBytes, maxKeptBytes + 1, 3 << 20, 3<<20 + 1} { // also those that no pool is for
+	for _, size := range []int{1, maxKeptBytes, maxKeptBytes + 1, 3 << 20, 3<<20 + 1} { // also sizes without a pool
 		for range 3 {
 			buf := s.get(size)
 			if len(buf) != 0 || cap(buf) != size && size > 32<<10 {

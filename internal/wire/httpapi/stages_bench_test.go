@@ -14,14 +14,13 @@ import (
 	"sluice.io/sluice/internal/wire/front"
 )
 
-// stage is a part of what a request costs beside its body.
+// stage is a part of the cost of a request without its body.
 type stage struct {
 	part, name string
-	run        func() bool // false if it did not do what it should
+	run        func() bool // false if it failed
 }
 
-// stages are those that every request passes, over the header block that curl and
-// most clients send.
+// stages are the stages of every request, with a header block like that of curl and most clients.
 func stages(tb testing.TB) []stage {
 	tb.Helper()
 	shared := benchServer(tb).front
@@ -53,7 +52,7 @@ func BenchmarkHeader(b *testing.B)    { benchmarkStage(b, "header") }
 func BenchmarkPath(b *testing.B)      { benchmarkStage(b, "path") }
 func BenchmarkRequestID(b *testing.B) { benchmarkStage(b, "request id") }
 
-// benchmarkStage runs those of a part.
+// benchmarkStage runs the stages of a part.
 func benchmarkStage(b *testing.B, part string) {
 	b.Helper()
 	for _, s := range stages(b) {
@@ -71,8 +70,7 @@ func benchmarkStage(b *testing.B, part string) {
 	}
 }
 
-// BenchmarkAccessLog is what a request pays that is not sampled, and the whole
-// request of one that is.
+// BenchmarkAccessLog measures a request that is not sampled, and a whole request that is.
 func BenchmarkAccessLog(b *testing.B) {
 	benchmarkStage(b, "access log")
 	b.Run("sampled=yes", func(b *testing.B) {
@@ -88,7 +86,7 @@ func BenchmarkAccessLog(b *testing.B) {
 	})
 }
 
-// nowhere takes a log and drops it.
+// nowhere drops a log.
 type nowhere struct{}
 
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }

@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/internal/testing/pki"
 )
 
-// secure is what an address begins with that speaks TLS.
+// secure is the prefix of an address with TLS.
 const secure = "tls:"
 
 // overBoth runs a test over plain connections and over TLS.
@@ -26,13 +26,13 @@ func overBoth(t *testing.T, f func(t *testing.T, how func(*options))) {
 	})
 }
 
-// selfSigned makes what a server needs for TLS. The clients of connect take any certificate.
+// selfSigned makes a TLS configuration for a server. The clients of connect accept any certificate.
 func selfSigned(t *testing.T) *tls.Config {
 	t.Helper()
 	return &tls.Config{Certificates: []tls.Certificate{pki.New(t).Valid(t, "server").TLS(t)}}
 }
 
-// A connection has its read timeout for each request, whatever its idle timeout.
+// Each request on a connection has the full read timeout, even if the idle timeout is shorter.
 func TestSlowRequestOnAKeptConnection(t *testing.T) {
 	overBoth(t, func(t *testing.T, how func(*options)) {
 		addr := start(t, &stub{}, func(o *options) {
@@ -52,7 +52,7 @@ func TestSlowRequestOnAKeptConnection(t *testing.T) {
 	})
 }
 
-// A caller that begins no handshake is cut off at the end of its time.
+// A caller that begins no handshake is cut off at the handshake timeout.
 func TestSlowHandshake(t *testing.T) {
 	config := selfSigned(t)
 	addr := start(t, &stub{}, func(o *options) { o.TLS, o.Limits.HandshakeTimeout = config, 50*time.Millisecond })
@@ -62,7 +62,7 @@ func TestSlowHandshake(t *testing.T) {
 	}
 }
 
-// Connections beyond the limit fail in their handshake, and the others go on.
+// Connections above the limit fail in their handshake, and the others still work.
 func TestMaxConnectionsOverTLS(t *testing.T) {
 	config := selfSigned(t)
 	addr := start(t, &stub{}, func(o *options) { o.TLS, o.Limits.MaxConnections = config, 1 })
@@ -79,7 +79,7 @@ func TestMaxConnectionsOverTLS(t *testing.T) {
 		}
 	}
 	_ = first.Close()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); { // its place is free once the server has seen the end
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); { // its place is free when the server has seen the end
 		if _, err := io.WriteString(dial(t, addr), request("GET", "/v2", "")); err == nil {
 			return
 		}

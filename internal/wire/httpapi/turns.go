@@ -1,13 +1,14 @@
 package httpapi
 
-// longText is how much text makes it a long computation: some 10 ms.
+// longText is the size of a text, in bytes, from which reading or writing it is a long computation:
+// about 10 ms.
 const longText = 1 << 20
 
-// takeTurn waits until the request may compute for long: read or write much JSON,
-// inflate or compress much. Long computations together leave a core to everybody
-// else: nothing is lost by waiting, since they would share the cores anyway, and a
-// small request behind a dozen of them would wait for a time slice of each. The turn
-// lasts until endTurn, and must not be kept while anything is waited for.
+// takeTurn waits until the request may start a long computation: decode or encode much JSON,
+// decompress or compress much. Long computations leave one core for everything else. Waiting costs
+// them nothing, since they would share the cores anyway, but a small request behind a dozen of them
+// would wait for a time slice of each. The turn lasts until endTurn. The request must not wait for
+// anything while it has the turn.
 func (x *exchange) takeTurn() {
 	if !x.turn {
 		x.srv.turns <- struct{}{}

@@ -5,8 +5,7 @@ import (
 	"testing/synctest"
 )
 
-// A long computation waits while another runs, and a request has one turn for all of
-// its own.
+// A long computation waits while another one runs. A request has one turn for all its computations.
 func TestLongComputationsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{turns: make(chan struct{}, 1)}
@@ -34,7 +33,7 @@ func TestLongComputationsTakeTurns(t *testing.T) {
 	})
 }
 
-// Reading, inflating and writing take a turn if they are long, and only then.
+// Decoding, decompressing and encoding take a turn only if they are long.
 func TestWhatTakesATurn(t *testing.T) {
 	s := benchServer(t)
 	f := func(name string, grow func(*exchange) error, want bool) {

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/wire/rows"
 )
 
-// v1Predict answers POST /v1/models/M[/versions/V]:predict, as TensorFlow Serving and KServe V1 do.
+// v1Predict answers POST /v1/models/M[/versions/V]:predict like TensorFlow Serving and KServe V1.
 func (x *exchange) v1Predict(called infer.Called, body []byte) error {
 	body, err := x.plainBody(body, x.srv.limits.MaxInflatedBytes)
 	if err != nil {
@@ -43,7 +43,7 @@ func (x *exchange) decodeV1(called infer.Called, body []byte) (*rows.Frame, erro
 	return rows.DecodeV1(body, x.frameOptions(called))
 }
 
-// encodeV1 makes the answer of a response to n rows, which it releases.
+// encodeV1 encodes a response to n rows into x.out, and releases it.
 func (x *exchange) encodeV1(n int, columnar bool, resp *infer.Response) (err error) {
 	defer resp.Release()
 	if size, limit := outputBytes(resp), x.srv.limits.MaxResponseBytes; size > limit {
@@ -58,7 +58,7 @@ func (x *exchange) encodeV1(n int, columnar bool, resp *infer.Response) (err err
 	return err
 }
 
-// rowsNonFinite is the choice of answers with tensors, for answers in rows.
+// rowsNonFinite returns the option for answers in rows that corresponds to one for tensors.
 func rowsNonFinite(choice oip.NonFinite) rows.NonFinite {
 	switch choice {
 	case oip.NonFiniteNull:
@@ -70,8 +70,8 @@ func rowsNonFinite(choice oip.NonFinite) rows.NonFinite {
 	}
 }
 
-// v1Status describes a model to both kinds of clients: those of KServe read name and ready, those of
-// TensorFlow Serving the versions.
+// v1Status describes a model to both kinds of clients: clients of KServe read name and ready, those
+// of TensorFlow Serving the versions.
 type v1Status struct {
 	Name     string      `json:"name"`
 	Ready    bool        `json:"ready"`
@@ -115,7 +115,7 @@ func (x *exchange) v1Models() error {
 	}{slices.Compact(names)})
 }
 
-// v1Status answers GET /v1/models/M[/versions/V]. The status is that of readiness, for probes.
+// v1Status answers GET /v1/models/M[/versions/V], with the status of readiness for probes.
 func (x *exchange) v1Status() error {
 	t := &x.target
 	err := x.srv.front.ModelReady(t.model, t.version)
@@ -129,7 +129,8 @@ func (x *exchange) v1Status() error {
 	return x.state(doc.Ready, doc.Error, doc)
 }
 
-// v1Versions returns the versions of the model, newest first; of a route those that it can call.
+// v1Versions returns the versions of the model, the newest first. For a route these are the
+// versions that can be called.
 func (x *exchange) v1Versions() []v1Version {
 	t, list := &x.target, []v1Version{}
 	known := map[int64]bool{}
@@ -194,7 +195,7 @@ type v1Shape struct {
 }
 
 type v1Dim struct {
-	Size string `json:"size"` // "-1" if it varies
+	Size string `json:"size"` // "-1" if it is variable
 	Name string `json:"name"`
 }
 
@@ -211,7 +212,7 @@ func v1Tensors(specs []infer.TensorSpec) map[string]v1Tensor {
 	return tensors
 }
 
-// v1DType returns TensorFlow's name of a datatype.
+// v1DType returns TensorFlow's name for a datatype.
 func v1DType(d infer.DType) string {
 	switch d {
 	case infer.FP16:

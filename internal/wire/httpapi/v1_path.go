@@ -6,12 +6,12 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// v1Predict ends the path of a prediction: /v1/models/M:predict.
+// v1Predict is the end of a prediction's path: /v1/models/M:predict.
 const v1Predict = ":predict"
 
-// matchV1 finds the target of the segments behind /v1: models, models/M or models/M/versions/V, and
-// either followed by :predict or /metadata. Errors are NotFound for labels, and Unsupported for the
-// calls of TensorFlow Serving and KServe V1 that there are not.
+// matchV1 finds the target of the segments after /v1: models, models/M or models/M/versions/V, and
+// either of the last two followed by :predict or /metadata. Errors are NotFound for labels, and
+// Unsupported for other calls of TensorFlow Serving and KServe V1.
 func matchV1(s [][]byte) (target, error) {
 	if len(s) == 0 || string(s[0]) != "models" {
 		return target{}, nil

@@ -34,7 +34,7 @@ func TestV1Predict(t *testing.T) {
 
 func TestV1AndNonFinite(t *testing.T) {
 	addr := start(t, &stub{}, func(o *options) { o.Encode.NonFinite = oip.NonFiniteError })
-	if a := post(t, addr, v1Path, `{"inputs":[[NaN,2,3,4]]}`); a.status != 400 || !strings.Contains(a.body, "output 'y': NaN is not a number of JSON") {
+	if a := post(t, addr, v1Path, `{"inputs":[[NaN,2,3,4]]}`); a.status != 400 || !strings.Contains(a.body, "output 'y': JSON cannot express NaN") {
 		t.Errorf("%+v", a)
 	}
 }
@@ -67,7 +67,7 @@ func TestV1IsRefused(t *testing.T) {
 	}
 }
 
-// The answer of the column format does not need a row for each row of the request.
+// An answer in the column format does not need a row for each row of the request.
 func TestV1OutputsOfAnyShape(t *testing.T) {
 	s := named()
 	s.predict = func(context.Context, *infer.Request) (*infer.Response, error) {
@@ -106,7 +106,7 @@ func TestV1Status(t *testing.T) {
 	f("/v1/models/..", 400, get(t, addr, "/v2/models/..").body)
 }
 
-// A model that cannot serve is described with the status of readiness.
+// A model that cannot serve is described, with the status of readiness.
 func TestV1StatusOfBrokenModel(t *testing.T) {
 	addr := start(t, &stub{broken: true}, nil)
 	a := get(t, addr, "/v1/models/broken")

@@ -10,8 +10,7 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// Decoding and encoding of numeric tensors allocate nothing once the Call and
-// the buffer have grown.
+// Decoding and encoding numeric tensors allocates nothing after the Call and the buffer have grown.
 func TestNoAllocations(t *testing.T) {
 	f := func(name, head, blob string) {
 		t.Helper()
@@ -55,7 +54,7 @@ func TestNoAllocations(t *testing.T) {
 	f("binary", `{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}],"outputs":[{"name":"y"}],"parameters":{"binary_data_output":true,"timeout":5}}`, "12345678")
 }
 
-// Nor do classes, apart from those of a large output.
+// Classes allocate nothing either, except for a large output.
 func TestClassesAllocateNothing(t *testing.T) {
 	body := []byte(`{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":5}},{"name":"z"}]}`)
 	shape, scores := infer.Shape{2, 100}, make([]byte, 800)

@@ -11,8 +11,8 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// floats returns n numbers as a client would write float32 data: widened to
-// float64 first (Python) or not.
+// floats returns n numbers in the form of a client with float32 data: widened to float64 first
+// (Python) or not.
 func floats(n int, bits int) string {
 	rng := rand.New(rand.NewPCG(1, 2))
 	list := make([]string, n)
@@ -41,9 +41,8 @@ func BenchmarkDecodeIntegers(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/number")
 }
 
-// BenchmarkDecode is a tiny request in both forms, and a binary one of the size of a
-// picture, of which nothing is copied; with the document of the last request, and
-// with another one each time.
+// BenchmarkDecode decodes a tiny request in both forms, and a binary one of the size of a picture,
+// which is not copied: with the document of the last request, and with a new one each time.
 func BenchmarkDecode(b *testing.B) {
 	b.Run("form=json/values=16", func(b *testing.B) { benchmarkDecode(b, input("FP32", "[1,16]", floats(16, 64))) })
 	for _, n := range []int{16, 3 * 224 * 224} {
@@ -84,7 +83,7 @@ func benchmarkDecodeBinary(b *testing.B, n int, ids ...string) {
 	}
 }
 
-// BenchmarkEncode is the answer to the tiny request in both forms.
+// BenchmarkEncode encodes the answer to the tiny request in both forms.
 func BenchmarkEncode(b *testing.B) {
 	for form, body := range map[string]string{
 		"json":   `{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1]}]}`,

@@ -8,9 +8,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// attach gives the inputs that carry a binary_data_size their part of blobs, in
-// their order. The sizes must add up to all of it. The texts of the problems are
-// those that clients of Triton know.
+// attach gives each input with a binary_data_size its part of blobs, in order. The sizes must add
+// up to len(blobs). Clients of Triton know the texts of the problems.
 func (c *Call) attach(blobs []byte) *problem {
 	for i, size := range c.sizes {
 		if size < 0 {
@@ -36,7 +35,7 @@ func (c *Call) attach(blobs []byte) *problem {
 	return nil
 }
 
-// forModel ends a message with the called name, where the front has set it.
+// forModel ends a message with the called name, if the listener has set it.
 func (c *Call) forModel() string {
 	if c.Model == "" {
 		return ""
@@ -66,7 +65,7 @@ func (c *Call) checkBlob(t *infer.Tensor) *problem {
 	return p
 }
 
-// checkStrings checks that the data is exactly as many elements as the shape says.
+// checkStrings checks that the data has exactly as many elements as the shape.
 func (c *Call) checkStrings(t *infer.Tensor, want int64) *problem {
 	n := int64(0)
 	for rest := t.Data; len(rest) > 0; n++ {
@@ -88,8 +87,8 @@ func (c *Call) checkStrings(t *infer.Tensor, want int64) *problem {
 	return nil
 }
 
-// normaliseBools makes every byte other than 0 a 1, in a copy if there is one
-// above: the body is not ours to change.
+// normaliseBools sets every byte other than 0 to 1. If there is a byte above 1 it changes a copy,
+// since the body must not be changed.
 func (c *Call) normaliseBools(t *infer.Tensor) *problem {
 	above := func(b byte) bool { return b > 1 }
 	if slices.IndexFunc(t.Data, above) < 0 {
@@ -106,11 +105,10 @@ func (c *Call) normaliseBools(t *infer.Tensor) *problem {
 	return nil
 }
 
-// DecodeRaw makes the body the data of m's only input: a header
-// Inference-Header-Content-Length of 0 says so. The shape is that of the
-// signature, whose one free dimension follows from the size. A string input
-// takes one element, the body without a length before it. All outputs are
-// binary. The data aliases body as with Decode.
+// DecodeRaw takes the body as the data of m's only input, as the header
+// Inference-Header-Content-Length: 0 asks. The shape is that of the signature; its one free
+// dimension follows from the size. A string input gets one element, the body without a length. All
+// outputs are binary. The data aliases body as with Decode.
 func (c *Call) DecodeRaw(body []byte, m *infer.Model, lim *Limits) error {
 	c.begin()
 	c.lim = *lim
@@ -130,7 +128,7 @@ func (c *Call) DecodeRaw(body []byte, m *infer.Model, lim *Limits) error {
 	return c.checkBlob(t).err()
 }
 
-// rawShape sets the shape that the size of the data leads to.
+// rawShape sets the shape that follows from the size of the data.
 func (c *Call) rawShape(t *infer.Tensor, spec *infer.TensorSpec) *problem {
 	c.dims = append(c.dims, spec.Shape...)
 	t.Shape = slices.Clip(c.dims)
@@ -145,7 +143,7 @@ func (c *Call) rawShape(t *infer.Tensor, spec *infer.TensorSpec) *problem {
 		free = i
 		t.Shape[i] = 1
 	}
-	row, ok := t.Shape.ByteSize(spec.DType) // where the free dimension is 1
+	row, ok := t.Shape.ByteSize(spec.DType) // with 1 as the free dimension
 	if free < 0 || !ok || row == 0 || spec.DType == infer.Bytes {
 		return nil
 	}
@@ -157,7 +155,7 @@ func (c *Call) rawShape(t *infer.Tensor, spec *infer.TensorSpec) *problem {
 	return nil
 }
 
-// rawString makes the body the one element of a string tensor.
+// rawString takes the body as the only element of a string tensor.
 func (c *Call) rawString(t *infer.Tensor, body []byte) *problem {
 	if n, ok := t.Shape.Elements(); !ok || n != 1 {
 		return invalid("a raw request takes one string, but input '%s' has shape %v", t.Name, t.Shape)

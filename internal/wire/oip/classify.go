@@ -16,13 +16,13 @@ func (c *Call) Classifies() bool {
 	return slices.ContainsFunc(c.Outputs, func(ref infer.OutputRef) bool { return ref.Classes > 0 })
 }
 
-// Classify replaces the outputs of which the request asks for classes: by BYTES
-// "value:index" or "value:index:label" of the largest values, best first and at equal
-// values in the order of the index, as Triton's classification extension has it. An output
-// of rank 2 or more whose first dimension is free in the signature becomes [rows, classes];
-// of any other one the best of all elements are given, [classes]. NaN comes last.
+// Classify replaces the outputs for which the request asks for classes: with BYTES "value:index" or
+// "value:index:label" of the largest values, the largest first and equal values by index, as in
+// Triton's classification extension. An output of rank 2 or more with a free first dimension in the
+// signature becomes [rows, classes]. For any other output the best of all elements are given,
+// [classes]. NaN comes last.
 //
-// It returns the bytes of all outputs. Errors are Invalid (more elements than the limit)
+// It returns the size of all outputs in bytes. Errors are Invalid (more elements than the limit)
 // and those of the request's Memory.
 func (c *Call) Classify(resp *infer.Response) (size int, err error) {
 	for i := range resp.Outputs {
@@ -43,10 +43,10 @@ func (c *Call) classify(resp *infer.Response, i int) error {
 		return infer.Errorf(infer.Invalid, "output '%s' has shape %v; classification takes at most %d elements, ask for the values", t.Name, t.Shape, c.lim.MaxClassified)
 	}
 	rows, classes := int64(1), elements
-	byRow := len(t.Shape) > 1 && (len(ref.Spec.Shape) == 0 || ref.Spec.Shape[0] < 0) // no shape: all may vary
+	byRow := len(t.Shape) > 1 && (len(ref.Spec.Shape) == 0 || ref.Spec.Shape[0] < 0) // without a shape, every dimension may vary
 	if byRow {
 		rows = t.Shape[0]
-		classes, _ = t.Shape[1:].Elements() // fewer than fit, unless there are no rows
+		classes, _ = t.Shape[1:].Elements() // it cannot overflow, unless there are no rows
 	}
 	best := min(int64(ref.Classes), classes)
 	if p := c.rank(&t, int(rows), int(classes), int(best)); p != nil {
@@ -80,7 +80,7 @@ const (
 	longestClass = 400 // a double in full, and an index
 )
 
-// classBytes returns the size of the classes that were chosen.
+// classBytes returns the size of the selected classes in bytes.
 func (c *Call) classBytes(t *infer.Tensor, labels []string) int {
 	var room [longestClass]byte
 	size := 0
@@ -93,16 +93,16 @@ func (c *Call) classBytes(t *infer.Tensor, labels []string) int {
 	return size
 }
 
-// ranked is an element that is compared with others of its row.
+// ranked is an element that is compared with the others in its row.
 type ranked struct {
 	key   uint64 // greater for a greater value; 0 for NaN
-	at    uint32 // its place in the tensor
-	class uint32 // its place in the row
+	at    uint32 // its index in the tensor
+	class uint32 // its index in the row
 }
 
 func (a ranked) better(b ranked) bool { return a.compare(b) < 0 }
 
-// compare orders the better first.
+// compare orders the better element first.
 func (a ranked) compare(b ranked) int {
 	if a.key != b.key {
 		return cmp.Compare(b.key, a.key)
@@ -143,7 +143,7 @@ func (c *Call) rank(t *infer.Tensor, rows, classes, best int) *problem {
 	return nil
 }
 
-// heapify makes h a heap with the worst on top.
+// heapify makes h a heap with the worst element on top.
 func heapify(h []ranked) {
 	for i := len(h)/2 - 1; i >= 0; i-- {
 		sink(h, i)
@@ -168,14 +168,14 @@ func sink(h []ranked, i int) {
 	}
 }
 
-// rankKey returns a number that is greater for a greater element, exactly.
+// rankKey returns a number that orders like the element, without rounding.
 func rankKey(t *infer.Tensor, at int) uint64 {
 	const sign = 1 << 63
 	switch t.DType {
 	case infer.Uint8, infer.Uint16, infer.Uint32, infer.Uint64:
 		return unsignedAt(t, at)
 	case infer.Int8, infer.Int16, infer.Int32, infer.Int64:
-		return uint64(signedAt(t, at)) ^ sign //nolint:gosec // the bits are what is meant
+		return uint64(signedAt(t, at)) ^ sign //nolint:gosec // the bits are meant
 	default:
 		f := floatAt(t, at)
 		switch bits := math.Float64bits(f); {
@@ -191,8 +191,7 @@ func rankKey(t *infer.Tensor, at int) uint64 {
 	}
 }
 
-// appendClass appends "value:index", floats with six decimals as C++'s to_string writes
-// them.
+// appendClass appends "value:index". Floats have six decimals, like C++'s to_string.
 func appendClass(dst []byte, t *infer.Tensor, r ranked) []byte {
 	switch at := int(r.at); t.DType {
 	case infer.Uint8, infer.Uint16, infer.Uint32, infer.Uint64:

@@ -18,8 +18,8 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// recorded are the signatures of the models of the record. Each gives what it gets, and
-// "labels" its negative too.
+// recorded are the signatures of the models in the record. Each returns its input, and "labels"
+// also its negative.
 func recorded() map[string]*infer.Model {
 	model := func(name string, in, out infer.DType, shape infer.Shape, labels ...string) *infer.Model {
 		return infer.NewModel(name, 1, []infer.TensorSpec{{Name: "x", DType: in, Shape: shape}}, []infer.TensorSpec{
@@ -41,7 +41,7 @@ func recorded() map[string]*infer.Model {
 	return models
 }
 
-// respond answers as a recorded model does.
+// respond answers like a recorded model.
 func respond(c *oip.Call, m *infer.Model) *infer.Response {
 	in := &c.Inputs[0]
 	resp := infer.NewResponse()
@@ -92,8 +92,8 @@ func classified(t *testing.T, m *infer.Model, body string) (answer []byte, jsonL
 	return oip.AppendResponse(nil, c, m.Name, 1, resp, oip.EncodeOptions{})
 }
 
-// TestClassificationAsTriton replays the requests with classification to models with labels
-// that were recorded of Triton 2.51.
+// TestClassificationAsTriton replays the recorded requests with classification to models with
+// labels. The answers are from Triton 2.51.
 func TestClassificationAsTriton(t *testing.T) {
 	rows, err := compat.Load("../../../testdata/triton-2.51-classification.jsonl")
 	if err != nil || len(rows) != 26 {
@@ -102,9 +102,9 @@ func TestClassificationAsTriton(t *testing.T) {
 	for _, row := range rows {
 		_, body, _ := strings.Cut(string(row.Request), "\r\n\r\n")
 		switch row.Name {
-		case "class_fp16": // refused there, as FP16 is in JSON
+		case "class_fp16": // Triton refuses FP16 in JSON
 			continue
-		case "class_nan": // numbers beyond FP32 are infinite there, and refused here
+		case "class_nan": // Triton makes numbers beyond FP32 infinite, this gateway refuses them
 			body = strings.NewReplacer("-1e+39", "-Infinity", "1e+39", "Infinity").Replace(body)
 		}
 		got, jsonLen, err := classified(t, recorded()[strings.Split(row.Path, "/")[3]], body)
@@ -119,7 +119,7 @@ func TestClassificationAsTriton(t *testing.T) {
 			if text := string(oip.AppendError(nil, infer.Message(err))); infer.CodeOf(err) != infer.Invalid || text != string(want.Body) {
 				t.Errorf("%s: %s, want %s", row.Name, text, want.Body)
 			}
-		default: // 500 for a parameter of the wrong type
+		default: // Triton answers 500 for a parameter of the wrong type
 			if infer.CodeOf(err) != infer.Invalid {
 				t.Errorf("%s: %v, want invalid", row.Name, err)
 			}
@@ -244,13 +244,13 @@ func TestClassifyShapes(t *testing.T) {
 	f(infer.Shape{-1, 2, 2}, infer.Shape{2, 2, 2}, 1, infer.Shape{2, 1}, "3:3", "7:3")
 	f(infer.Shape{-1}, infer.Shape{3}, 1, infer.Shape{1}, "2:2:c")
 	f(nil, infer.Shape{}, 5, infer.Shape{1}, "0:0:a")
-	f(nil, infer.Shape{2, 1}, 1, infer.Shape{2, 1}, "0:0:a", "1:0:a") // the file states no shape
+	f(nil, infer.Shape{2, 1}, 1, infer.Shape{2, 1}, "0:0:a", "1:0:a") // the file has no shape
 	f(infer.Shape{-1, 3}, infer.Shape{0, 3}, 2, infer.Shape{0, 2})
 	f(infer.Shape{-1, -1}, infer.Shape{2, 0}, 2, infer.Shape{2, 0})
 	f(infer.Shape{-1}, infer.Shape{0}, 2, infer.Shape{0})
 }
 
-// The heap finds what sorting finds.
+// The heap selects the same elements as sorting.
 func TestClassifyRandom(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // test data
 	for range 200 {
@@ -271,7 +271,7 @@ func TestClassifyRandom(t *testing.T) {
 	}
 }
 
-// What is allocated for classes is reserved first, and given back.
+// The memory for classes is reserved before it is allocated, and returned.
 func TestClassesAreReserved(t *testing.T) {
 	const n, k = 100_000, 50_000
 	label := strings.Repeat("x", 100)
@@ -304,7 +304,7 @@ func TestClassesAreReserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, limit := range []int{n + 1000, held - 1000} { // no room to choose; no room for the text
+	for _, limit := range []int{n + 1000, held - 1000} { // no room for the selection; no room for the text
 		if _, err := run(&ledger{limit: limit}); infer.CodeOf(err) != infer.Overloaded {
 			t.Errorf("%d bytes: %v", limit, err)
 		}

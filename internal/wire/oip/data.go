@@ -8,25 +8,25 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// data reads the member "data" of an input whose shape and datatype are known,
-// flat or nested as the shape says, into memory of the Call. The room is taken
-// once, after the number of elements was compared with the text that is left.
+// data reads the member "data" of an input with a known shape and datatype, flat or nested like the
+// shape, into memory of the Call. It reserves the memory once, after it has compared the number of
+// elements with the length of the remaining text.
 type data struct {
 	c     *Call
 	t     *infer.Tensor
 	total int64 // elements
 	flat  bool
 	buf   []byte // the room for the data; strings are appended
-	off   int    // where in buf the next element of fixed size goes
+	off   int    // the offset in buf of the next element of fixed size
 }
 
-// readData reads the array at the scanner's place into t.Data.
+// readData reads the array at the scanner's position into t.Data.
 func (c *Call) readData(t *infer.Tensor) *problem {
 	if c.s.space() != '[' {
 		return c.s.wrong("an array")
 	}
 	total, _ := t.Shape.Elements() // the reader of the shape has checked it
-	// Each element takes a byte and a comma or bracket behind it.
+	// Each element takes at least a byte, and a comma or bracket after it.
 	if left := len(c.s.text) - c.s.pos - 1; total > int64(left)/2 {
 		return invalid("expected %d elements for shape %v, got fewer (the document ends %d bytes on)", total, t.Shape, left)
 	}
@@ -36,7 +36,7 @@ func (c *Call) readData(t *infer.Tensor) *problem {
 	}
 	room := int(size)
 	if t.DType == infer.Bytes {
-		room += c.s.extent() // a length before each, and no more than stands between the quotes
+		room += c.s.extent() // a length before each element, and at most the text between the quotes
 	}
 	buf, p := c.room(room)
 	if p != nil {
@@ -56,15 +56,15 @@ func (c *Call) readData(t *infer.Tensor) *problem {
 	return nil
 }
 
-// extent returns how much text the value that follows takes, or more.
+// extent returns an upper bound for the length of the next value in the text.
 func (s *scanner) extent() int {
-	const little = 4 << 10 // of text, for which it is not worth to look
+	const little = 4 << 10 // texts that are too short to look ahead
 	left := len(s.text) - s.pos
 	if left <= little {
 		return left
 	}
 	look := *s
-	_ = look.skip(true) // where it is not JSON, it will be read no further either
+	_ = look.skip(true) // if it is not JSON, reading will stop there too
 	return look.pos - s.pos
 }
 
@@ -74,15 +74,14 @@ func (c *Call) tooLarge(size int64) *problem {
 	return p
 }
 
-// nested reports whether the array that follows begins with an array.
+// nested reports whether the next array begins with an array.
 func (s *scanner) nested() bool {
 	look := *s
 	look.pos++
 	return look.space() == '['
 }
 
-// read reads the array of the given dimension, or of all of them where the data
-// is flat.
+// read reads the array of the given dimension, or all elements if the data is flat.
 func (d *data) read(dim int) *problem {
 	s := &d.c.s
 	if p := s.open('[', "an array"); p != nil {
@@ -116,7 +115,7 @@ func (d *data) read(dim int) *problem {
 	return p
 }
 
-// more reads what stands before element i of n.
+// more reads the separator before element i of n.
 func (d *data) more(i, n int64) *problem {
 	more, p := d.c.s.next(i == 0, ']')
 	if p == nil && !more {
@@ -139,7 +138,7 @@ func (d *data) element() *problem {
 	}
 }
 
-// float reads a number or a word in place of one.
+// float reads a number, or a word for one.
 func (d *data) float() *problem {
 	s := &d.c.s
 	if s.pos < len(s.text) && s.text[s.pos] <= ' ' {
@@ -182,8 +181,8 @@ func (d *data) float() *problem {
 	return nil
 }
 
-// token reads NaN, an infinity or null, which stands for a missing value and is NaN to
-// the model; anything else is a problem.
+// token reads NaN, an infinity, or null, which means a missing value and becomes NaN. Anything else
+// is a problem.
 func (d *data) token() *problem {
 	s := &d.c.s
 	var f float64

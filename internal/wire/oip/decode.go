@@ -7,13 +7,13 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Decode reads the body of an infer request. jsonLen is the value of the header
-// Inference-Header-Content-Length, the length of the JSON document before the
-// binary tensors, or -1 if there is none: then the whole body is JSON. (A
-// header of 0 means a raw body: DecodeRaw.)
+// Decode decodes the body of an infer request. jsonLen is the value of the header
+// Inference-Header-Content-Length: the length of the JSON document before the binary tensors, or -1
+// if there is none. Then the whole body is JSON. (For a header of 0, which means a raw body, use
+// DecodeRaw.)
 //
-// The data of binary inputs aliases body, which must stay as it is until the
-// call is over. All other data, and every string, is the Call's own.
+// The data of binary inputs aliases body, which must not change until the call is over. All other
+// data, and every string, belongs to the Call.
 func (c *Call) Decode(body []byte, jsonLen int, lim *Limits) error {
 	c.begin()
 	c.lim = *lim
@@ -49,7 +49,7 @@ const (
 	fieldOutputs
 )
 
-// request reads the top level. Members that mean nothing here are passed over.
+// request reads the top level. It skips unknown members.
 func (c *Call) request() *problem {
 	var seen fields
 	p := c.s.object(func(key []byte) *problem {
@@ -113,12 +113,11 @@ func (c *Call) inputs() *problem {
 	})
 }
 
-// input reads one input. Its data is read into the tensor at once where shape and
-// datatype came before, as clients write them; else it is passed over and read
-// at the end.
+// input reads one input. Its data is read directly into the tensor if shape and datatype came
+// before, as most clients write them. Otherwise the data is skipped and read at the end.
 func (c *Call) input(t *infer.Tensor, size *int64) *problem {
 	var seen fields
-	later := -1 // where data that came too early begins
+	later := -1 // the position of data that came before shape and datatype
 	p := c.s.object(func(key []byte) *problem {
 		switch string(key) {
 		case "name":
@@ -157,7 +156,7 @@ func (c *Call) input(t *infer.Tensor, size *int64) *problem {
 	return p
 }
 
-// complete checks that an input has all it needs.
+// complete checks that an input has all required members.
 func complete(seen fields, size int64) *problem {
 	switch data := seen&fieldData != 0; {
 	case seen&fieldName == 0:
@@ -195,13 +194,13 @@ func (c *Call) shape(t *infer.Tensor) *problem {
 	case !ok:
 		return invalid("%v holds more elements than can be counted", t.Shape)
 	case n == 0 && extent(t.Shape) > c.lim.MaxTensorBytes:
-		return invalid("%v holds nothing, and more of it than a tensor may have bytes, %d", t.Shape, c.lim.MaxTensorBytes)
+		return invalid("%v has no elements, but its other dimensions multiply to more than the limit of %d bytes for a tensor", t.Shape, c.lim.MaxTensorBytes)
 	}
 	return nil
 }
 
-// extent is the product of the dimensions that are not 0. Rows of nothing take no
-// bytes, but a model makes outputs of them that do.
+// extent is the product of the dimensions other than 0. Empty rows take no bytes, but a model may
+// make outputs from them that do.
 func extent(s infer.Shape) int64 {
 	n := int64(1)
 	for _, d := range s {
@@ -217,7 +216,7 @@ func (c *Call) datatype(t *infer.Tensor) *problem {
 	}
 	d, ok := infer.ParseDType(string(name))
 	if !ok {
-		return invalid("'%s' is no datatype; those of the protocol are written BOOL, UINT8, FP32, BYTES and so on", excerpt(name))
+		return invalid("'%s' is not a valid datatype: expected one of the protocol, such as BOOL, UINT8, FP32 or BYTES", excerpt(name))
 	}
 	t.DType = d
 	return nil

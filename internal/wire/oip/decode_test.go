@@ -91,7 +91,7 @@ func TestDecodeData(t *testing.T) {
 	f("FP32", "[5]", "[1,2.5,-0.0,1e-45,3.4028235e38]", "1", "2.5", "-0", "1e-45", "3.4028235e+38")
 	f("FP32", "[3]", "[ 16777217 , 0.1,\n1E2]", "1.6777216e+07", "0.1", "100")
 	f("FP32", "[4]", "[NaN,Infinity,-Infinity,1e-400]", "NaN", "+Inf", "-Inf", "0")
-	f("FP32", "[2,2]", "[[null,1],[2, null ]]", "NaN", "1", "2", "NaN") // what is missing
+	f("FP32", "[2,2]", "[[null,1],[2, null ]]", "NaN", "1", "2", "NaN") // missing values
 	f("FP32", "[1]", "[0."+strings.Repeat("1", 500)+"]", "0.11111111")
 	f("FP32", "[2,2]", "[1,2,3,4]", "1", "2", "3", "4")
 	f("FP32", "[2,2]", "[[1,2],[3,4]]", "1", "2", "3", "4")
@@ -106,7 +106,7 @@ func TestDecodeData(t *testing.T) {
 	f("FP64", "[2]", "[null,1]", "NaN", "1")
 	f("FP64", "[3]", "[-Infinity,NaN,0.30000000000000004]", "-Inf", "NaN", "0.30000000000000004")
 	f("FP16", "[5]", "[1.5,-2,65504,0.1,6e-8]", "1.5", "-2", "65504", "0.099975586", "5.9604645e-08")
-	// 2049 is in the middle of two halves; a little beside it goes to that side.
+	// 2049 is the middle of two halves. A number close to it rounds to its side.
 	f("FP16", "[4]", "[2049,2049.0000000000000000001,2048.9999999999999999999,2051]", "2048", "2050", "2048", "2052")
 	f("FP16", "[3]", "[65519.99999999999999999999,1e-400,-1e-400]", "65504", "0", "-0")
 	f("FP16", "[1]", "[null]", "NaN")
@@ -165,7 +165,7 @@ func TestDecodeRequest(t *testing.T) {
 	f(`{"inputs":[],"outputs":[{"name":"a","parameters":{"classification":3}},{"parameters":{"classification":18446744073709551615},"name":"b"}]}`, req)
 }
 
-// Members may come in any order, data before what it needs included.
+// Members may come in any order, also data before shape and datatype.
 func TestDecodeOrder(t *testing.T) {
 	members := []string{`"name":"x"`, `"shape":[2,1]`, `"datatype":"FP32"`, `"data":[[1.5],[NaN]]`, `"parameters":{"a":1}`}
 	for i := range members {

@@ -7,14 +7,14 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// ServerMetadata answers GET /v2.
+// ServerMetadata is the answer to GET /v2.
 type ServerMetadata struct {
 	Name       string   `json:"name"`
 	Version    string   `json:"version"`
-	Extensions []string `json:"extensions"` // only what works
+	Extensions []string `json:"extensions"` // only those that work
 }
 
-// ModelMetadata answers GET /v2/models/M.
+// ModelMetadata is the answer to GET /v2/models/M.
 type ModelMetadata struct {
 	Name     string           `json:"name"`
 	Versions []string         `json:"versions"`
@@ -23,22 +23,22 @@ type ModelMetadata struct {
 	Outputs  []TensorMetadata `json:"outputs"`
 }
 
-// TensorMetadata describes an input or output; -1 is a dimension that varies.
+// TensorMetadata describes an input or output; -1 is a variable dimension.
 type TensorMetadata struct {
 	Name     string  `json:"name"`
 	Datatype string  `json:"datatype"`
 	Shape    []int64 `json:"shape"`
-	// Parameters are ours: clients read the members that they know.
+	// Parameters are an extension of this project: clients ignore unknown members.
 	Parameters *TensorParameters `json:"parameters,omitempty"`
 }
 
-// TensorParameters say more of an output.
+// TensorParameters has more data about an output.
 type TensorParameters struct {
 	Labels []string `json:"labels"` // of its classes, along the last dimension
 }
 
-// NewModelMetadata describes a model under the called name, which may be a
-// route's, with the versions that can be called.
+// NewModelMetadata describes a model under the called name, which may be a route's, with its
+// versions that can be called.
 func NewModelMetadata(name, platform string, versions []int64, m *infer.Model) ModelMetadata {
 	doc := ModelMetadata{Name: name, Versions: make([]string, len(versions)), Platform: platform, Inputs: describe(m.Inputs), Outputs: describe(m.Outputs)}
 	for i, v := range versions {
@@ -66,8 +66,8 @@ type IndexEntry struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-// ModelStatistics is one version in the answer to GET /v2/models/stats. Clients
-// fail where a block is left out, so all of them are written, zeros included.
+// ModelStatistics is one version in the answer to GET /v2/models/stats. Clients fail if a block is
+// missing, so all are written, including zeros.
 type ModelStatistics struct {
 	Name           string              `json:"name"`
 	Version        string              `json:"version"`
@@ -75,12 +75,12 @@ type ModelStatistics struct {
 	InferenceCount uint64              `json:"inference_count"`
 	ExecutionCount uint64              `json:"execution_count"`
 	InferenceStats InferenceStatistics `json:"inference_stats"`
-	ResponseStats  struct{}            `json:"response_stats"` // of models that answer many times; none here
+	ResponseStats  struct{}            `json:"response_stats"` // only for models with several answers to a request; always empty
 	BatchStats     []BatchStatistics   `json:"batch_stats"`
 	MemoryUsage    []MemoryUsage       `json:"memory_usage"`
 }
 
-// InferenceStatistics tells where the time of a version's requests went.
+// InferenceStatistics splits the time of a version's requests.
 type InferenceStatistics struct {
 	Success       StatisticDuration `json:"success"`
 	Fail          StatisticDuration `json:"fail"`
@@ -92,7 +92,7 @@ type InferenceStatistics struct {
 	CacheMiss     StatisticDuration `json:"cache_miss"`
 }
 
-// BatchStatistics are the runs of one batch size.
+// BatchStatistics are the runs with one batch size.
 type BatchStatistics struct {
 	BatchSize     uint64            `json:"batch_size"`
 	ComputeInput  StatisticDuration `json:"compute_input"`
@@ -100,13 +100,13 @@ type BatchStatistics struct {
 	ComputeOutput StatisticDuration `json:"compute_output"`
 }
 
-// StatisticDuration is how often something happened and the time it took in all.
+// StatisticDuration is a count of events and their total time.
 type StatisticDuration struct {
 	Count uint64 `json:"count"`
 	NS    uint64 `json:"ns"`
 }
 
-// MemoryUsage is memory that a version holds.
+// MemoryUsage is the memory of a version.
 type MemoryUsage struct {
 	Type     string `json:"type"` // "CPU", "GPU"
 	ID       int64  `json:"id"`
@@ -144,15 +144,14 @@ func AppendStatistics(dst []byte, models []ModelStatistics) []byte {
 	}{list})
 }
 
-// AppendError appends the body of every answer that is not a success,
-// {"error":"…"}, to dst.
+// AppendError appends the body of every error answer, {"error":"…"}, to dst.
 func AppendError(dst []byte, msg string) []byte {
 	dst = append(dst, `{"error":`...)
 	dst = appendString(dst, msg)
 	return append(dst, '}')
 }
 
-// orEmpty returns a slice that JSON shows as [] instead of null.
+// orEmpty replaces nil by an empty slice, which is [] in JSON and not null.
 func orEmpty[S ~[]T, T any](s S) S {
 	if s == nil {
 		return S{}

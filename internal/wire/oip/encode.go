@@ -10,30 +10,29 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// NonFinite says how JSON answers show NaN and the infinities, for which JSON
-// has no number.
+// NonFinite selects how JSON answers show NaN and the infinities, which JSON numbers cannot
+// express.
 type NonFinite uint8
 
-// The ways. Tokens are what Triton and TensorFlow Serving write and Python reads.
+// The options. Triton and TensorFlow Serving write tokens, and Python reads them.
 const (
 	NonFiniteTokens NonFinite = iota // bare NaN, Infinity, -Infinity
 	NonFiniteNull                    // null, for all three
-	NonFiniteError                   // refuse to answer
+	NonFiniteError                   // an error
 )
 
-// EncodeOptions say how an answer is written.
+// EncodeOptions select how an answer is written.
 type EncodeOptions struct {
 	NonFinite NonFinite
 }
 
-// askBinary ends every message about data that JSON cannot carry.
+// askBinary ends every message about data that JSON cannot express.
 const askBinary = "; ask for it as binary (parameters.binary_data of the output, or parameters.binary_data_output of the request)"
 
-// AppendResponse appends the answer to dst: the JSON document and then the data
-// of the outputs that go as binary. jsonLen is the length of the document, for
-// the header Inference-Header-Content-Length, or -1 where no output is binary.
-// Errors are Invalid (data that JSON cannot carry) and those of Call.Grow. It
-// allocates nothing where dst has room.
+// AppendResponse appends the answer to dst: the JSON document, and then the data of the binary
+// outputs. jsonLen is the length of the document in bytes, for the header
+// Inference-Header-Content-Length, or -1 if no output is binary. Errors are Invalid (data that JSON
+// cannot express) and those of Call.Grow. It does not allocate if dst has room.
 func AppendResponse(dst []byte, c *Call, model string, version int64, resp *infer.Response, opt EncodeOptions) (out []byte, jsonLen int, err error) {
 	start, blobs := len(dst), 0
 	for i := range resp.Outputs {
@@ -41,7 +40,7 @@ func AppendResponse(dst []byte, c *Call, model string, version int64, resp *infe
 			blobs += len(resp.Outputs[i].Data)
 		}
 	}
-	// The data that goes as it is finds its room at once, not step by step.
+	// Binary data gets its room in one step.
 	if dst, err = c.grow(dst, frame+escaped*(len(c.ID)+len(model))+blobs); err != nil {
 		return dst[:start], -1, err
 	}
@@ -94,14 +93,14 @@ func AppendResponse(dst []byte, c *Call, model string, version int64, resp *infe
 	return dst, jsonLen, nil
 }
 
-// What the parts of an answer take, in bytes, at the most.
+// The max sizes of the parts of an answer, in bytes.
 const (
 	frame   = 256 // the punctuation and the fixed names of a document or of an output
 	escaped = 6   // a byte of a string
 	widest  = 32  // a number or a boolean, and the comma before it
 )
 
-// grow returns dst with room for n bytes more.
+// grow returns dst with room for n more bytes.
 func (c *Call) grow(dst []byte, n int) ([]byte, error) {
 	switch {
 	case cap(dst)-len(dst) >= n:
@@ -130,7 +129,7 @@ func (c *Call) appendData(dst []byte, t *infer.Tensor, opt EncodeOptions) ([]byt
 		dst, err = c.appendStrings(dst, t)
 		return append(dst, ']'), err
 	}
-	const block = 128 // elements between two looks at the room
+	const block = 128 // elements between two checks of the room
 	step := block * t.DType.Size()
 	for from := 0; from < len(t.Data) && err == nil; from += step {
 		to := min(from+step, len(t.Data))
@@ -147,7 +146,7 @@ func (c *Call) appendData(dst []byte, t *infer.Tensor, opt EncodeOptions) ([]byt
 	return append(dst, ']'), err
 }
 
-// appendFloats appends the elements between two places in the data.
+// appendFloats appends the elements between two offsets in the data.
 func appendFloats(dst []byte, t *infer.Tensor, from, to int, opt EncodeOptions) ([]byte, error) {
 	le := binary.LittleEndian
 	size := t.DType.Size()
@@ -195,13 +194,13 @@ func appendNonFinite(dst []byte, f float64) []byte {
 	}
 }
 
-// maxPlain bounds the integers that are written without a detour through the
-// general algorithm; every integer below is exact in a float32.
+// maxPlain bounds the integers that are written without the general algorithm. Smaller integers are
+// exact in a float32.
 const maxPlain = 1 << 24
 
-// appendFloat appends the shortest text that reads back as f, of the given
-// width, with an exponent where encoding/json writes one. Negative zero keeps a
-// fraction, as readers that tell integers from floats would lose its sign.
+// appendFloat appends the shortest text that reads back as f with the given width. It uses an
+// exponent where encoding/json does. Negative zero keeps a fraction, since readers that distinguish
+// integers from floats would lose its sign.
 func appendFloat(dst []byte, f float64, bits int) []byte {
 	if n := int64(f); float64(n) == f && -maxPlain < n && n < maxPlain {
 		if n == 0 && math.Signbit(f) {
@@ -217,7 +216,7 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 		return strconv.AppendFloat(dst, f, 'f', -1, bits)
 	}
 	dst = strconv.AppendFloat(dst, f, 'e', -1, bits)
-	if n := len(dst); dst[n-2] == '0' && dst[n-3] == '-' { // e-07: the exponent has two digits at least
+	if n := len(dst); dst[n-2] == '0' && dst[n-3] == '-' { // e-07: AppendFloat writes at least two digits
 		dst[n-2] = dst[n-1]
 		dst = dst[:n-1]
 	}
@@ -277,8 +276,8 @@ func (c *Call) appendStrings(dst []byte, t *infer.Tensor) ([]byte, error) {
 	return dst, nil
 }
 
-// appendElement appends one string, a piece at a time: its room is that of the text
-// that comes out and not of the longest that could.
+// appendElement appends one string in pieces, so that it reserves room for the actual text and not
+// for the longest possible one.
 func (c *Call) appendElement(dst []byte, comma bool, s []byte) (_ []byte, err error) {
 	const piece = 4 << 10
 	for first := true; first || len(s) > 0; first = false {
@@ -301,12 +300,12 @@ func (c *Call) appendElement(dst []byte, comma bool, s []byte) (_ []byte, err er
 	return append(dst, '"'), nil
 }
 
-// appendString appends s as a JSON string. What is not valid UTF-8 becomes U+FFFD.
+// appendString appends s as a JSON string. Invalid UTF-8 becomes U+FFFD.
 func appendString[S string | []byte](dst []byte, s S) []byte {
 	return append(appendEscaped(append(dst, '"'), s), '"')
 }
 
-// appendEscaped appends what stands between the quotes of a string.
+// appendEscaped appends the text between the quotes of a string.
 func appendEscaped[S string | []byte](dst []byte, s S) []byte {
 	const hex = "0123456789abcdef"
 	start := 0

@@ -149,7 +149,7 @@ func TestEncodeResponse(t *testing.T) {
 			t.Errorf("%s\n got %s %q\nwant %s %q", request, body[:jsonLen], body[jsonLen:], wantJSON, wantBlobs)
 		}
 		if !json.Valid([]byte(wantJSON)) {
-			t.Errorf("%s is no JSON", wantJSON)
+			t.Errorf("%s is not JSON", wantJSON)
 		}
 	}
 	f(`{"inputs":[]}`,
@@ -160,7 +160,7 @@ func TestEncodeResponse(t *testing.T) {
 		`{"model_name":"mödel\n","model_version":"3","outputs":[{"name":"a\"","datatype":"UINT8","shape":[1,2],"data":[1,2]},{"name":"b","datatype":"INT8","shape":[],"parameters":{"binary_data_size":1}},{"name":"c","datatype":"BYTES","shape":[0],"data":[]}]}`, "\xff")
 }
 
-// What is written reads back as the same bytes, for every datatype.
+// Encoded data decodes to the same bytes, for every datatype.
 func TestRoundTrip(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for d := infer.Bool; d <= infer.Bytes; d++ {
@@ -192,7 +192,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// isNaN reports whether byte i is part of a NaN, whose payload JSON does not keep.
+// isNaN reports whether byte i is part of a NaN, whose payload is lost in JSON.
 func isNaN(d infer.DType, data []byte, i int) bool {
 	le := binary.LittleEndian
 	var f float64

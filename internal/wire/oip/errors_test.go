@@ -90,7 +90,7 @@ func TestDecodeRefusesMembers(t *testing.T) {
 		t.Helper()
 		refuse(t, body, infer.Invalid, want)
 	}
-	// in replaces one member of a good input; an empty value leaves it out.
+	// in replaces one member of a good input, or removes it if the value is empty.
 	in := func(member, value, want string) {
 		t.Helper()
 		var list []string
@@ -117,7 +117,7 @@ func TestDecodeRefusesMembers(t *testing.T) {
 	in("shape", `[1,"2"]`, "inputs[0].shape[1]: must be an integer, not a string")
 	in("shape", "[true,2]", "inputs[0].shape[0]: must be an integer, not true")
 	in("shape", "[[1,2]]", "inputs[0].shape[0]: must be an integer, not an array")
-	in("shape", "[67108865,0]", "inputs[0].shape: [67108865,0] holds nothing, and more of it than a tensor may have bytes, 67108864")
+	in("shape", "[67108865,0]", "inputs[0].shape: [67108865,0] has no elements, but its other dimensions multiply to more than the limit of 67108864 bytes for a tensor")
 	in("shape", "[-1,2]", "inputs[0].shape[0]: -1 does not fit a dimension (0 to 9223372036854775807)")
 	in("shape", "[18446744073709551615,2]", "inputs[0].shape[0]: 18446744073709551615 does not fit a dimension (0 to 9223372036854775807)")
 	in("shape", "[1000000000000000000000000000000,2]", "inputs[0].shape[0]: 1000000000000000000000000000000 does not fit a dimension (0 to 9223372036854775807)")
@@ -129,8 +129,8 @@ func TestDecodeRefusesMembers(t *testing.T) {
 	in("shape", "[1000000000000,16]", "inputs[0].data: expected 16000000000000 elements for shape [1000000000000,16], got fewer (the document ends 7 bytes on)")
 	in("shape", "["+strings.Repeat("1,", 32)+"1]", "inputs[0].shape[32]: more than 32 dimensions")
 	in("datatype", "", "inputs[0].datatype: missing")
-	in("datatype", `"FP99"`, "inputs[0].datatype: 'FP99' is no datatype; those of the protocol are written BOOL, UINT8, FP32, BYTES and so on")
-	in("datatype", `"fp32"`, "inputs[0].datatype: 'fp32' is no datatype; those of the protocol are written BOOL, UINT8, FP32, BYTES and so on")
+	in("datatype", `"FP99"`, "inputs[0].datatype: 'FP99' is not a valid datatype: expected one of the protocol, such as BOOL, UINT8, FP32 or BYTES")
+	in("datatype", `"fp32"`, "inputs[0].datatype: 'fp32' is not a valid datatype: expected one of the protocol, such as BOOL, UINT8, FP32 or BYTES")
 	in("datatype", "32", "inputs[0].datatype: must be a string, not a number")
 	in("datatype", "null", "inputs[0].datatype: must be a string, not null")
 	in("data", "", "inputs[0]: an input has either 'data' or 'binary_data_size' in 'parameters', this one has neither")
@@ -156,8 +156,8 @@ func TestDecodeRefusesData(t *testing.T) {
 	f := func(dtype, shape, data, want string) {
 		t.Helper()
 		refuse(t, input(dtype, shape, data), infer.Invalid, "inputs[0].data"+want)
-		// The same where data comes first and is read at the end; text that is no JSON
-		// is found while it is passed over.
+		// The same if data comes first and is read at the end. Text that is not JSON is found while
+		// it is skipped.
 		if strings.Contains(want, "invalid JSON") || strings.Contains(want, "got fewer") {
 			return
 		}
@@ -302,7 +302,7 @@ func TestDecodeLimits(t *testing.T) {
 	f(one+one, -1, func(*oip.Limits) {}, infer.Invalid, "invalid JSON at byte 68: expected the end of the document, found '{'")
 }
 
-// A shape that the body cannot fill costs nothing.
+// A shape that the body cannot fill costs no memory.
 func TestDecodeAllocatesNothingForShapes(t *testing.T) {
 	body := []byte(input("FP64", "[1000000000]", "[1,2,3]"))
 	c := oip.NewCall()
@@ -352,7 +352,7 @@ func TestDecodeBinary(t *testing.T) {
 	if _, err := decode(t, one("FP32", "[0]", 0), -1); err != nil {
 		t.Error(err)
 	}
-	// The data is the body itself, but for bools that had to be changed.
+	// The data aliases the body, except for bools that were changed.
 	head := one("UINT8", "[2]", 2)
 	body := []byte(head + "ab")
 	c := oip.NewCall()
@@ -460,8 +460,8 @@ func TestDecodeRawRefuses(t *testing.T) {
 	f("ab", "a raw request takes one string, but input 'x' has shape [1,2]", spec(infer.Bytes, -1, 2))
 }
 
-// FuzzStringElements gives any bytes as a binary string tensor: it is accepted
-// exactly when the elements use it up.
+// FuzzStringElements uses any bytes as a binary string tensor. It must be accepted if, and only if,
+// the elements use up all bytes.
 func FuzzStringElements(f *testing.F) {
 	f.Add([]byte("\x02\x00\x00\x00hi"), uint8(1))
 	f.Add([]byte("\x02\x00\x00\x00hi\x00\x00\x00\x00"), uint8(2))

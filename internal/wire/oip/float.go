@@ -5,12 +5,12 @@ import (
 	"strconv"
 )
 
-// maxPower is the largest power of ten in the table. With it and 19 digits every
-// float32 that is not subnormal can be written.
+// maxPower is the largest power of ten in the table. With it and 19 digits every normal float32 can
+// be written.
 const maxPower = 60
 
-// pow10 holds the powers of ten from -maxPower to maxPower, as close as a float64
-// comes. From 1e0 to 1e22 they are exact.
+// pow10 has the powers of ten from -maxPower to maxPower, rounded to float64. From 1e0 to 1e22 they
+// are exact.
 var pow10 = [2*maxPower + 1]float64{
 	1e-60, 1e-59, 1e-58, 1e-57, 1e-56, 1e-55, 1e-54, 1e-53, 1e-52, 1e-51, 1e-50, 1e-49,
 	1e-48, 1e-47, 1e-46, 1e-45, 1e-44, 1e-43, 1e-42, 1e-41, 1e-40, 1e-39, 1e-38, 1e-37,
@@ -25,22 +25,21 @@ var pow10 = [2*maxPower + 1]float64{
 	1e60,
 }
 
-// float32 returns the float32 nearest to d, whose text is text, as bits. It is
-// not ok where d is beyond the range.
+// float32 returns the bits of the float32 nearest to d, whose text is text. ok is false if d is out
+// of range.
 //
-// The fast path takes the product of digits and power as a float64 and rounds
-// that to a float32. The digits, the power and the product have each been
-// rounded by half a unit in the last place, so the float64 is off by less than
-// four units. The float32 is the nearest one unless the middle between two of
-// them lies within these four units: then, and for results that are subnormal or
-// near the limit, strconv decides.
+// The fast path computes the product of digits and power as a float64 and rounds it to a float32.
+// The digits, the power and the product are each rounded by half a unit in the last place, so the
+// float64 is off by less than four units. The float32 is the nearest one unless the middle between
+// two of them is within these four units. For those, for subnormal results and for results near the
+// limit, strconv decides.
 func (d decimal) float32(text []byte) (bits uint32, ok bool) {
 	const (
 		cut    = 1 << 29 // units of the float64 to one of the float32
 		middle = cut / 2
 		margin = 4
 		least  = 1023 - 126 // biased exponent of the smallest normal float32
-		most   = 1023 + 126 // one below the largest, so that no rounding overflows
+		most   = 1023 + 126 // one below the largest, so that rounding cannot overflow
 	)
 	sign := uint32(d.flags&negative) << 31
 	if i := uint(d.exp + maxPower); i < uint(len(pow10)) && !d.has(many) {
@@ -57,9 +56,8 @@ func (d decimal) float32(text []byte) (bits uint32, ok bool) {
 	return math.Float32bits(float32(f)), err == nil
 }
 
-// float64 returns the float64 nearest to d, whose text is text. It is not ok
-// where d is beyond the range. The fast path is one operation on two exact
-// numbers, so it rounds once.
+// float64 returns the float64 nearest to d, whose text is text. ok is false if d is out of range.
+// The fast path is one operation on two exact numbers, so it rounds only once.
 func (d decimal) float64(text []byte) (f float64, ok bool) {
 	switch {
 	case d.mant >= 1<<53 || d.has(many) || d.exp < -22 || d.exp > 22:

@@ -7,17 +7,16 @@ import (
 	"strconv"
 )
 
-// middleBits are the last bits of a float32. They are 0 if it is the middle
-// between two 16-bit floats, which has at most 12 significant bits of the 24.
+// middleBits are the last bits of a float32. They are 0 if it is the middle between two 16-bit
+// floats: that has at most 12 significant bits of the 24.
 const middleBits = 1<<12 - 1
 
-// half returns the 16-bit float nearest to d, ties to even; round takes a float32
-// to it. An infinity means that d is beyond the range.
+// half returns the 16-bit float nearest to d, ties to even. round rounds a float32 to it. An
+// infinity means that d is out of range.
 //
-// Rounding in steps would round twice: a decimal just above the middle of two
-// halves may become that middle as a float64. So the step to float32 keeps what
-// it cuts off in the last bit (then it is no middle), and where the float64 is a
-// middle the text decides.
+// Rounding in steps would round twice: a decimal just above the middle of two halves may become
+// that middle as a float64. So the step to float32 records the cut-off part in the last bit (then
+// it is not a middle), and if the float64 is a middle the text decides.
 func (d decimal) half(text []byte, round func(float32) uint16) uint16 {
 	v, ok := d.float64(text)
 	f := float32(v)
@@ -33,7 +32,7 @@ func (d decimal) half(text []byte, round func(float32) uint16) uint16 {
 	if below == above {
 		return below
 	}
-	var buf [192]byte // a middle of the smallest bfloat16 has 95 digits
+	var buf [192]byte // a middle of the smallest bfloat16 values has 95 digits
 	switch side := compareMagnitude(text, strconv.AppendFloat(buf[:0], v, 'e', 160, 64)); {
 	case side < 0:
 		return below
@@ -44,8 +43,8 @@ func (d decimal) half(text []byte, round func(float32) uint16) uint16 {
 	}
 }
 
-// oddFloat32 returns v cut to a float32 with the last bit set, where f is the
-// float32 nearest to v and is not v.
+// oddFloat32 returns v truncated to a float32 with the last bit set. f is the float32 nearest to v
+// and differs from v.
 func oddFloat32(f float32, v float64) float32 {
 	bits := math.Float32bits(f)
 	if math.Abs(float64(f)) > math.Abs(v) {
@@ -54,8 +53,7 @@ func oddFloat32(f float32, v float64) float32 {
 	return math.Float32frombits(bits | 1)
 }
 
-// compareMagnitude compares the absolute values of two numbers other than 0, as
-// JSON writes them, exactly.
+// compareMagnitude compares the absolute values of two JSON numbers other than 0 exactly.
 func compareMagnitude(a, b []byte) int {
 	a, aExp := significant(a)
 	b, bExp := significant(b)
@@ -73,8 +71,8 @@ func compareMagnitude(a, b []byte) int {
 	return 0
 }
 
-// significant returns the digits of a number from the first that is not 0, and
-// the power of ten of that one.
+// significant returns the digits of a number from the first one that is not 0, and the power of ten
+// of that digit.
 func significant(text []byte) (digits []byte, exp int) {
 	digits = bytes.TrimPrefix(text, []byte("-"))
 	if i := bytes.IndexAny(digits, "eE"); i >= 0 {
@@ -96,7 +94,7 @@ func significant(text []byte) (digits []byte, exp int) {
 	return digits[first:], exp
 }
 
-// nextDigit splits the first digit off, '0' at the end, and passes over the point.
+// nextDigit returns the first digit, '0' at the end, and the rest. It skips the point.
 func nextDigit(digits []byte) (digit byte, rest []byte) {
 	if len(digits) > 0 && digits[0] == '.' {
 		digits = digits[1:]

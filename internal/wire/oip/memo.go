@@ -7,16 +7,15 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// What a memo keeps.
+// The limits of a memo.
 const (
 	maxMemoBytes   = 1 << 10 // of a document
 	maxMemoTensors = 16      // inputs, and outputs
 )
 
-// memo is the last document that a Call read, with what it said. Where all data is
-// binary, a client's documents are the same from one request to the next unless
-// the id, the rows or the parameters change; to find that out takes 0.03 µs, to
-// read one again 0.4.
+// memo is the last document that a Call decoded, with its content. If all data is binary, a
+// client's documents are the same in each request unless the id, the rows or the parameters change.
+// The comparison takes 0.03 µs, decoding again 0.4.
 type memo struct {
 	text   []byte
 	lim    Limits
@@ -32,7 +31,7 @@ type memo struct {
 	binaryDefault bool
 }
 
-// recall sets what the document says, where it is the last one again.
+// recall restores the content if the document is the same as the last one.
 func (c *Call) recall(text []byte) bool {
 	m := &c.memo
 	if len(text) == 0 || !bytes.Equal(text, m.text) || c.lim != m.lim || c.StickyParameter != m.sticky {
@@ -45,8 +44,8 @@ func (c *Call) recall(text []byte) bool {
 	return true
 }
 
-// memorise keeps what a document without data said. One with a sticky key is not
-// kept: many callers mean many keys.
+// memorise keeps the content of a document without data. It does not keep one with a sticky key,
+// since keys change with callers.
 func (c *Call) memorise(text []byte) {
 	m := &c.memo
 	m.text = m.text[:0]

@@ -10,8 +10,8 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// A Call that has read a document before must say of it what a new one says,
-// whatever was read between, and whatever was done with the request.
+// A used Call must decode a document like a new one, whatever it decoded before and whatever was
+// done with the request.
 func TestDecodeAgain(t *testing.T) {
 	bin := func(members, shape string) string {
 		return fmt.Sprintf(`{%s"inputs":[{"name":"x","shape":%s,"datatype":"FP32","parameters":{"binary_data_size":8}},`+
@@ -51,7 +51,7 @@ func TestDecodeAgain(t *testing.T) {
 						t.Errorf("%s: output %d is binary: %v", b.text, j, used.BinaryOutput(j))
 					}
 				}
-				for j := range used.Inputs { // as the router does
+				for j := range used.Inputs { // like the router
 					used.Inputs[j].Index = 9
 				}
 				if n := len(used.Inputs); n > 1 {

@@ -6,20 +6,19 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// scratch is the memory for the data of tensors that do not alias the body. Small
-// tensors share a buffer, and a large one has its own, of just its size: a buffer
-// that grew would leave its earlier forms behind with the tensors in them, and room
-// that nobody uses.
+// scratch is the memory for tensor data that does not alias the body. Small tensors share a buffer.
+// A large one has its own, of exactly its size: a growing buffer would leave its earlier copies
+// behind with their tensors, and would have unused room.
 type scratch struct {
 	buf      []byte
 	used     int // by all tensors of the request
-	usual    int // by the last request, unless it is too much to be kept
+	usual    int // by the last request, unless that is too much to keep
 	reserved int // bytes of the request's Memory
 }
 
 const (
-	smallTensor = 2 << 10  // what shares a buffer
-	sharedBytes = 16 << 10 // of a buffer that is shared
+	smallTensor = 2 << 10  // tensors up to this size share a buffer
+	sharedBytes = 16 << 10 // the size of a shared buffer
 )
 
 func (s *scratch) begin() {
@@ -32,7 +31,7 @@ func (s *scratch) begin() {
 	s.buf, s.used = s.buf[:0], 0
 }
 
-// reserve takes n bytes of the request's Memory.
+// reserve reserves n bytes of the request's Memory.
 func (c *Call) reserve(n int) *problem {
 	if c.Memory == nil {
 		return nil
@@ -44,7 +43,7 @@ func (c *Call) reserve(n int) *problem {
 	return nil
 }
 
-// room returns n bytes that are the request's until Drop or Reset.
+// room returns n bytes that belong to the request until Drop or Reset.
 func (c *Call) room(n int) ([]byte, *problem) {
 	free := cap(c.buf) - len(c.buf)
 	if free < n {
@@ -61,7 +60,7 @@ func (c *Call) room(n int) ([]byte, *problem) {
 		c.used += n
 		fresh := make([]byte, n, size)
 		if c.used > n && free > smallTensor {
-			return fresh[:n:n], nil // others still fit into what is left of the shared one
+			return fresh[:n:n], nil // keep the shared buffer, since other tensors still fit into it
 		}
 		c.buf = fresh
 		return c.buf[:n:n], nil
@@ -72,7 +71,7 @@ func (c *Call) room(n int) ([]byte, *problem) {
 	return c.buf[start : start+n : start+n], nil
 }
 
-// push appends v to a list whose room is reserved before it grows.
+// push appends v to a list. It reserves the memory before the list grows.
 func push[T any](c *Call, list []T, v T) ([]T, *problem) {
 	if len(list) == cap(list) {
 		n := max(16, 2*cap(list))
@@ -84,16 +83,15 @@ func push[T any](c *Call, list []T, v T) ([]T, *problem) {
 	return append(list, v), nil
 }
 
-// Kept returns how many bytes the Call holds before it decodes anything: the
-// buffers of earlier requests. They are not reserved from Memory.
+// Kept returns the bytes that the Call holds before it decodes: the buffers of earlier requests.
+// They are not reserved from Memory.
 func (c *Call) Kept() int {
 	return cap(c.buf) + cap(c.s.tmp) + cap(c.key) + 8*(cap(c.dims)+cap(c.sizes)) + cap(c.binary) + cap(c.best)*int(unsafe.Sizeof(ranked{})) +
 		cap(c.Inputs)*int(unsafe.Sizeof(infer.Tensor{})) + cap(c.Outputs)*int(unsafe.Sizeof(infer.OutputRef{}))
 }
 
-// Drop lets go of the inputs and gives back what was reserved for them, once nobody
-// reads them any more; what AppendResponse needs is kept. Little is not worth it:
-// Reset gives it back.
+// Drop releases the inputs and returns their reserved memory, after their last use. It keeps what
+// AppendResponse needs. It does nothing for small requests; Reset returns their memory.
 func (c *Call) Drop() {
 	if c.reserved <= maxPooledBytes {
 		return
@@ -109,7 +107,7 @@ func (c *Call) giveBack() {
 	c.reserved = 0
 }
 
-// trim drops the buffers that one large request made large.
+// trim drops the buffers that a large request has made large.
 func (c *Call) trim() {
 	if cap(c.buf) > maxPooledBytes {
 		c.buf = nil

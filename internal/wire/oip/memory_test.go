@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// ledger is a memory of so many bytes.
+// ledger is a memory with a limit in bytes.
 type ledger struct{ limit, held, most int }
 
 func (l *ledger) Reserve(n int) error {
@@ -24,7 +24,7 @@ func (l *ledger) Reserve(n int) error {
 
 func (l *ledger) Release(n int) { l.held -= n }
 
-// large are documents of about so many bytes of text that decode to as much as they can.
+// large are documents of about the given size in bytes that decode to as much as possible.
 func large(text int) map[string]string {
 	list := func(element string, n int) string {
 		return "[" + strings.TrimSuffix(strings.Repeat(element+",", n), ",") + "]"
@@ -44,8 +44,8 @@ func large(text int) map[string]string {
 	}
 }
 
-// Decoding takes at most four times the text, apart from a part that the limits on
-// tensors bound, and all of it is reserved.
+// Decoding takes at most four times the text, plus a part that the limits on tensors bound. All of
+// it is reserved.
 func TestDecodeReservesWhatItAllocates(t *testing.T) {
 	const text, small = 1 << 20, 64 << 10
 	for name, doc := range large(text) {
@@ -77,7 +77,7 @@ func TestDecodeAllocatesNothingWithoutMemory(t *testing.T) {
 	const small = 64 << 10
 	for name, doc := range large(1 << 20) {
 		if name == "names" || name == "many inputs" {
-			continue // small parts, of which the first ones find room
+			continue // small parts: the first ones find room
 		}
 		memory := &ledger{limit: small}
 		c := oip.NewCall()
@@ -95,13 +95,13 @@ func TestDecodeAllocatesNothingWithoutMemory(t *testing.T) {
 			t.Errorf("%s: %d bytes are never given back", name, memory.held)
 		}
 		c.Memory = &ledger{limit: 1 << 40}
-		if err := c.Decode([]byte(input("FP32", "[1]", "[1]")), -1, &usual); err != nil { // it can be used again
+		if err := c.Decode([]byte(input("FP32", "[1]", "[1]")), -1, &usual); err != nil { // the Call can be used again
 			t.Errorf("%s: afterwards %v", name, err)
 		}
 	}
 }
 
-// An answer asks for its room before it grows, and for little more than it needs.
+// An answer asks for room before it grows, and for little more than it needs.
 func TestAnswersAskForTheirRoom(t *testing.T) {
 	text := []byte(strings.Repeat("a\x00é", 50_000))
 	var element []byte
@@ -133,7 +133,7 @@ func TestAnswersAskForTheirRoom(t *testing.T) {
 			t.Errorf("%s: asked for %d bytes, %d are needed", name, most, len(want))
 		}
 		grown := 0
-		c.Grow = func(dst []byte, n int) ([]byte, error) { // the end is where append would have to allocate
+		c.Grow = func(dst []byte, n int) ([]byte, error) { // called when append would have to allocate
 			if grown++; grown > 1 {
 				return dst, infer.Errorf(infer.TooLarge, "no more")
 			}

@@ -6,16 +6,15 @@ import (
 	"strconv"
 )
 
-// decimal is a JSON number as it was scanned: mant × 10^exp. It is small enough
-// to travel in registers.
+// decimal is a scanned JSON number: mant × 10^exp. It is small enough to be passed in registers.
 type decimal struct {
-	mant  uint64 // the digits as an integer, modulo 2^64 where there are many
-	exp   int    // bounded; the text has the true value
-	end   int    // where the number ends, or where a digit was expected
+	mant  uint64 // the digits as an integer, modulo 2^64 if there are many
+	exp   int    // bounded; the text has the exact value
+	end   int    // the end of the number, or the position where a digit is missing
 	flags numberFlags
 }
 
-// numberFlags say what a number is like.
+// numberFlags are properties of a number.
 type numberFlags uint8
 
 const (
@@ -27,14 +26,14 @@ const (
 
 func (d decimal) has(f numberFlags) bool { return d.flags&f != 0 }
 
-// maxExponent bounds what scanDecimal keeps of an exponent, so that it does not
-// overflow. It is more than the zeros of a text can make up for.
+// maxExponent bounds the exponent that scanDecimal keeps, so that it does not overflow. It is
+// larger than the number of zeros in any text.
 const maxExponent = 1 << 27
 
-// isNumber reports whether a number begins with b.
+// isNumber reports whether b can begin a number.
 func isNumber(b byte) bool { return b == '-' || '0' <= b && b <= '9' }
 
-// decimal reads a number and returns its text with it.
+// decimal reads a number and also returns its text.
 func (s *scanner) decimal() (d decimal, text []byte, p *problem) {
 	if !isNumber(s.space()) {
 		return d, nil, s.wrong("a number")
@@ -74,10 +73,10 @@ func (s *scanner) integer(below, above uint64, kind string) (uint64, *problem) {
 	return n, nil
 }
 
-// scanDecimal scans the number at text[i]. Of digits after a leading zero it
-// reads only the zero: what follows is then the error.
+// scanDecimal scans the number at text[i]. After a leading zero it reads no more digits, which are
+// then a syntax error.
 func scanDecimal(text []byte, i int) (d decimal) {
-	minus := 0 // without a branch: the sign of data cannot be predicted
+	minus := 0 // no branch: the sign of data cannot be predicted
 	if i < len(text) && text[i] == '-' {
 		minus = 1
 	}
@@ -122,14 +121,14 @@ func scanDecimal(text []byte, i int) (d decimal) {
 // shifts are the powers of ten by which up to seven more digits shift a number.
 var shifts = [8]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7}
 
-// scanDigits scans the digits at text[i], behind those of mant, eight bytes at a
-// time. Of the last eight it has no branch on how many are digits, since that
-// cannot be predicted for most data.
+// scanDigits scans the digits at text[i], which follow those of mant, eight bytes at a time. For
+// the last eight bytes it does not branch on the number of digits, which cannot be predicted for
+// most data.
 func scanDigits(text []byte, i int, mant uint64) (uint64, int) {
 	for len(text)-i >= 8 {
-		v := binary.LittleEndian.Uint64(text[i:]) ^ 0x3030303030303030 // digits are 0 to 9 now
-		// The highest bit of a byte says that it is no digit. A carry out of such a
-		// byte spoils those behind it, which do not matter any more.
+		v := binary.LittleEndian.Uint64(text[i:]) ^ 0x3030303030303030 // digits are now 0 to 9
+		// The highest bit of a byte means that it is not a digit. A carry out of such a byte
+		// changes only the bytes after it, which are not used.
 		others := (v + 0x7676767676767676 | v) & 0x8080808080808080
 		if others == 0 {
 			mant = mant*1e8 + eightDigits(v)
@@ -146,8 +145,8 @@ func scanDigits(text []byte, i int, mant uint64) (uint64, int) {
 	return mant, i
 }
 
-// eightDigits returns the number that eight digits write, each a byte from 0 to
-// 9, the first one lowest: they are joined to pairs, to fours and then to one.
+// eightDigits returns the number of eight digits, each a byte from 0 to 9, the first one in the
+// lowest byte. They are joined to pairs, to fours and then to one number.
 func eightDigits(v uint64) uint64 {
 	v = v*10 + v>>8
 	const pairs = 0x000000ff000000ff
@@ -168,7 +167,7 @@ func leadingZeros(digits []byte) int {
 	return n
 }
 
-// scanExponent finishes d with the exponent whose sign or first digit is at i.
+// scanExponent completes d with the exponent, whose sign or first digit is at i.
 func (d decimal) scanExponent(text []byte, i int) decimal {
 	d.flags |= fractional
 	minus := false
@@ -194,7 +193,7 @@ func (d decimal) scanExponent(text []byte, i int) decimal {
 	return d
 }
 
-// uint64 returns the digits of an integer. It is not ok above 2^64-1.
+// uint64 returns the digits of an integer. ok is false above 2^64-1.
 func (d decimal) uint64(text []byte) (n uint64, ok bool) {
 	if !d.has(many) {
 		return d.mant, true

@@ -12,13 +12,13 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// parse scans text as a whole; ok is false if it is no JSON number.
+// parse scans a whole text; ok is false if it is not a JSON number.
 func parse(text string) (d decimal, ok bool) {
 	d = scanDecimal([]byte(text), 0)
 	return d, !d.has(broken) && d.end == len(text)
 }
 
-// checkNumber compares every reading of text with strconv and encoding/json.
+// checkNumber compares every way of reading text with strconv and encoding/json.
 func checkNumber(t *testing.T, text string) {
 	t.Helper()
 	d, ok := parse(text)
@@ -52,8 +52,7 @@ func checkNumber(t *testing.T, text string) {
 	}
 }
 
-// checkHalf compares with the nearest half found among its neighbours by exact
-// arithmetic.
+// checkHalf compares with the nearest half, found among its neighbours by exact arithmetic.
 func checkHalf(t *testing.T, text string, d decimal) {
 	t.Helper()
 	exact, _ := new(big.Rat).SetString(text)
@@ -68,7 +67,7 @@ func checkHalf(t *testing.T, text string, d decimal) {
 	}
 	for _, f := range formats {
 		value := func(bits uint16) *big.Rat {
-			if bits&0x7fff == f.infinity { // as if the exponent went on
+			if bits&0x7fff == f.infinity { // as if there were one more exponent
 				before := new(big.Rat).SetFloat64(float64(f.widen(f.infinity - 1)))
 				step := new(big.Rat).Sub(before, new(big.Rat).SetFloat64(float64(f.widen(f.infinity-2))))
 				before.Add(before, step)
@@ -119,8 +118,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// Random floats in several notations, and decimals just beside the middle of two
-// float32.
+// Random floats in several notations, and decimals close to the middle of two float32 values.
 func TestNumbersRandom(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 3000 {

@@ -4,21 +4,21 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Limits bound what a request may hold. Each of them is at least 1.
+// Limits bound the content of a request. Each is at least 1.
 type Limits struct {
 	MaxInputs         int   // input tensors
-	MaxOutputs        int   // outputs asked for by name
+	MaxOutputs        int   // outputs requested by name
 	MaxRank           int   // dimensions of a tensor
-	MaxNesting        int   // depth of arrays and objects, the document itself counted
+	MaxNesting        int   // depth of arrays and objects, including the document
 	MaxParameters     int   // entries of one parameters object
 	MaxIDBytes        int   // length of the id
 	MaxNameBytes      int   // length of the name of a tensor or parameter
 	MaxStickyKeyBytes int   // length of the sticky key in a parameter
-	MaxTensorBytes    int64 // data of one input in memory; JSON text may grow on its way there
-	MaxClassified     int   // elements of an output of which the best classes are asked for
+	MaxTensorBytes    int64 // data of one input in memory; decoding JSON text can enlarge it
+	MaxClassified     int   // elements of an output for which the best classes are requested
 }
 
-// Validate returns an error that names a limit which is not set.
+// Validate returns an error that names the first limit below 1.
 func (l *Limits) Validate() error {
 	for _, f := range []struct {
 		name  string
@@ -42,51 +42,49 @@ func (l *Limits) Validate() error {
 	return nil
 }
 
-// What a pooled Call keeps between requests.
+// The max sizes that a pooled Call keeps between requests.
 const (
 	maxPooledBytes   = 64 << 10 // of each buffer
 	maxPooledDims    = 1 << 10  // of all shapes
 	maxPooledTensors = 64       // room for inputs and outputs
-	maxPooledRanked  = 1 << 10  // classes that were chosen
+	maxPooledRanked  = 1 << 10  // selected classes
 	maxNames         = 128      // interned names
 	maxInternedBytes = 128      // of each name; longer ones are allocated
 )
 
-// Call is a decoded infer request together with what only the wire needs to know
-// of it: which outputs the caller wants as binary. Decode and DecodeRaw fill
-// Inputs, Outputs, ID, Priority, Timeout and StickyKey; the other fields of the
-// Request are the front's. A key that a header bears is set after decoding.
+// Call is a decoded infer request, with the data that only the wire needs: which outputs the caller
+// wants as binary. Decode and DecodeRaw fill Inputs, Outputs, ID, Priority, Timeout and StickyKey.
+// The listener sets the other fields of the Request. It sets a key from a header after decoding.
 //
-// What decoding allocates is reserved from the Request's Memory before, and an
-// error of it is the error of Decode. Drop and Reset give it back.
+// Decode reserves memory from the Request's Memory before it allocates, and returns the error of
+// that. Drop and Reset return the memory.
 type Call struct {
 	infer.Request
 
-	// StickyParameter names the parameter of the request that is its StickyKey;
-	// empty for none. The front sets it before Decode. One that has a meaning of its
-	// own, as priority has, is never a key, and a raw body has no parameters.
+	// StickyParameter names the parameter of the request that is its StickyKey; empty for none. The
+	// listener sets it before Decode. A parameter with its own meaning, such as priority, is never
+	// a key, and a raw body has no parameters.
 	StickyParameter string
 
-	// Grow returns the buffer of an answer with room for n bytes more, as
-	// slices.Grow does, which stands for a nil one. It is the front's for good: Reset
-	// keeps it. Its errors end AppendResponse.
+	// Grow returns the buffer of an answer with room for n more bytes. nil means slices.Grow. The
+	// listener sets it once: Reset keeps it. AppendResponse returns its errors.
 	Grow func(answer []byte, n int) ([]byte, error)
 
-	binaryDefault bool     // of outputs that say nothing themselves
+	binaryDefault bool     // of outputs without their own choice
 	binary        []choice // parallel to Request.Outputs
 
 	memo  memo
 	s     scanner
 	lim   Limits
-	sizes []int64           // binary_data_size by input, -1 where the data is JSON
+	sizes []int64           // binary_data_size by input, -1 if the data is JSON
 	dims  []int64           // shapes
 	key   []byte            // the bytes of StickyKey
-	best  []ranked          // the classes that were chosen
+	best  []ranked          // the selected classes
 	names map[string]string // names seen before, so that a repeated one is not allocated again
 	scratch
 }
 
-// choice is a bool that may be left open.
+// choice is a bool that may be unset.
 type choice uint8
 
 const (
@@ -95,15 +93,15 @@ const (
 	no
 )
 
-// NewCall returns an empty Call, to be used for one request after the other.
+// NewCall returns an empty Call. It can be used for many requests, one after the other.
 func NewCall() *Call {
 	c := &Call{names: map[string]string{}}
 	c.s.reserve = c.reserve
 	return c
 }
 
-// Reset empties the Call and keeps its buffers for the next one, but for those
-// that one large request made large.
+// Reset empties the Call and keeps its buffers for the next request, except those that a large
+// request has made large.
 func (c *Call) Reset() {
 	c.begin()
 	c.giveBack()
@@ -112,7 +110,7 @@ func (c *Call) Reset() {
 	c.StickyParameter = ""
 }
 
-// begin empties what decoding fills.
+// begin empties the fields that decoding fills.
 func (c *Call) begin() {
 	clear(c.Inputs)
 	clear(c.Outputs)
@@ -124,8 +122,8 @@ func (c *Call) begin() {
 	c.s = scanner{tmp: c.s.tmp[:0], reserve: c.s.reserve}
 }
 
-// BinaryOutput reports whether output i of the answer, in the order asked for,
-// is sent as binary. Classes are only if the output itself asks for it, as with Triton.
+// BinaryOutput reports whether output i of the answer, in the requested order, is sent as binary.
+// Classes are binary only if the output itself asks for it, as in Triton.
 func (c *Call) BinaryOutput(i int) bool {
 	if i < len(c.binary) && c.binary[i] != unset {
 		return c.binary[i] == yes
@@ -133,7 +131,7 @@ func (c *Call) BinaryOutput(i int) bool {
 	return c.binaryDefault && (i >= len(c.Outputs) || c.Outputs[i].Classes == 0)
 }
 
-// intern returns name as a string, the same one each time while the Call keeps it.
+// intern returns name as a string, the same one each time if the Call still has it.
 func (c *Call) intern(name []byte) (string, *problem) {
 	if s, ok := c.names[string(name)]; ok {
 		return s, nil

@@ -12,7 +12,7 @@ import (
 // fields is the set of members of an object that were read.
 type fields uint16
 
-// once reads a member by means of read; a second time is a problem.
+// once reads a member with read. A duplicate is a problem.
 func (f *fields) once(field fields, read func() *problem) *problem {
 	if *f&field != 0 {
 		return invalid("given twice")
@@ -21,9 +21,9 @@ func (f *fields) once(field fields, read func() *problem) *problem {
 	return read()
 }
 
-// parameters reads a parameters object. known reads the parameters that mean
-// something at this place and reports whether name is one; the others are
-// accepted when they are a number, a bool or a string, as clients add their own.
+// parameters reads a parameters object. known reads the parameters with a meaning at this place and
+// reports whether name is one. Other parameters are accepted if they are a number, a bool or a
+// string, since clients add their own.
 func (c *Call) parameters(known func(name []byte) (ok bool, p *problem)) *problem {
 	n := 0
 	return c.s.object(func(name []byte) *problem {
@@ -49,8 +49,7 @@ func (c *Call) parameters(known func(name []byte) (ok bool, p *problem)) *proble
 	})
 }
 
-// notScalar says that the value of a parameter is an object, an array or null,
-// where one follows.
+// notScalar returns a problem if the next value, of a parameter, is an object, an array or null.
 func (c *Call) notScalar() *problem {
 	if b := c.s.space(); b == '{' || b == '[' || c.s.has("null") {
 		return c.s.wrong("a number, a bool or a string")
@@ -68,7 +67,7 @@ const (
 	paramSticky
 )
 
-// requestParameters reads those of the request.
+// requestParameters reads the parameters of the request.
 func (c *Call) requestParameters() *problem {
 	var seen fields
 	return c.parameters(func(name []byte) (bool, *problem) {
@@ -93,9 +92,8 @@ func (c *Call) requestParameters() *problem {
 	})
 }
 
-// stickyKey reads the parameter that is the request's key: the content of a
-// string, or the text of a number or bool as it stands, so that 42 and "42" are
-// the same key.
+// stickyKey reads the parameter that is the request's key: the content of a string, or the text of
+// a number or bool, so that 42 and "42" are the same key.
 func (c *Call) stickyKey() *problem {
 	p := c.notScalar()
 	if p != nil {
@@ -113,7 +111,7 @@ func (c *Call) stickyKey() *problem {
 	if len(key) > c.lim.MaxStickyKeyBytes {
 		return invalid("longer than the limit of %d bytes for a sticky key", c.lim.MaxStickyKeyBytes)
 	}
-	// Keys are too many to intern, and what str returned is soon overwritten.
+	// Keys are too many to intern, and the next string overwrites the result of str.
 	c.key = append(c.key[:0], key...)
 	c.StickyKey = unsafe.String(unsafe.SliceData(c.key), len(c.key))
 	return nil
@@ -131,8 +129,8 @@ func (c *Call) timeout() *problem {
 	return p
 }
 
-// inputParameters reads those of an input and returns its binary_data_size, -1
-// if there is none.
+// inputParameters reads the parameters of an input and returns its binary_data_size, -1 if there is
+// none.
 func (c *Call) inputParameters() (size int64, p *problem) {
 	size = -1
 	if c.s.space() == 'n' && c.s.word("null") {
@@ -152,8 +150,8 @@ func (c *Call) inputParameters() (size int64, p *problem) {
 	return size, p
 }
 
-// outputParameters reads those of an output, sets how many classes it asks for, and
-// returns its own choice of the binary form.
+// outputParameters reads the parameters of an output, sets the number of requested classes, and
+// returns the output's choice of the binary form.
 func (c *Call) outputParameters(classes *int) (own choice, p *problem) {
 	if c.s.space() == 'n' && c.s.word("null") {
 		return unset, nil

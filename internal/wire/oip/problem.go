@@ -6,14 +6,13 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// problem is what is wrong with a request. The place where it is grows from the
-// inside out while the readers return: "[5]", "data[5]", "inputs[0].data[5]".
-// A nil problem is none.
+// problem is an error in a request. Its path grows from the inside out while the readers return:
+// "[5]", "data[5]", "inputs[0].data[5]". nil means no problem.
 type problem struct {
 	code infer.Code
 	path string
 	msg  string
-	// cause is an error that is passed on as it is; the other fields then mean nothing.
+	// cause is an error that is returned unchanged; the other fields are then unused.
 	cause error
 }
 
@@ -21,7 +20,7 @@ func invalid(format string, args ...any) *problem {
 	return &problem{code: infer.Invalid, msg: fmt.Sprintf(format, args...)}
 }
 
-// in says that p is inside the named member.
+// in adds to the path of p that it is inside the named member.
 func (p *problem) in(member string) *problem {
 	if p == nil {
 		return nil
@@ -33,7 +32,7 @@ func (p *problem) in(member string) *problem {
 	return p
 }
 
-// at says that p is inside element i of an array.
+// at adds to the path of p that it is inside element i of an array.
 func (p *problem) at(i int) *problem {
 	if p == nil {
 		return nil
@@ -41,7 +40,7 @@ func (p *problem) at(i int) *problem {
 	return p.in(fmt.Sprintf("[%d]", i))
 }
 
-// err returns p as the error that a caller sees.
+// err returns p as the error for the caller.
 func (p *problem) err() error {
 	if p == nil {
 		return nil

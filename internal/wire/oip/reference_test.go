@@ -17,14 +17,14 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// sticky is the name of the parameter that is the key.
+// sticky is the name of the parameter with the key.
 const sticky = "user"
 
-// token marks what stood as a bare NaN or infinity in the text.
+// token marks bare NaNs and infinities of the text.
 const token = "\U0010ffff"
 
-// plainJSON returns text as encoding/json can read it: without the byte order
-// mark, and the bare tokens outside strings made marked strings.
+// plainJSON returns text in a form for encoding/json: without the byte order mark, and with marked
+// strings instead of the bare tokens.
 func plainJSON(text []byte) []byte {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	var out []byte
@@ -61,7 +61,7 @@ func plainJSON(text []byte) []byte {
 	return out
 }
 
-// reference decodes an accepted request the slow way.
+// reference decodes an accepted request in a slow, simple way.
 func reference(t *testing.T, text []byte) infer.Request {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader(plainJSON(text)))
@@ -248,7 +248,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		again := oip.NewCall()
 		again.StickyParameter = sticky
-		for range 2 { // the second time it may be known
+		for range 2 { // the second time it may be remembered
 			if err := again.Decode(body, jsonLen, &usual); err != nil {
 				t.Fatalf("%q is refused, but was not before: %v", body, err)
 			}

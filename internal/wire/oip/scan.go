@@ -6,16 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// scanner reads JSON from text. Its methods leave pos after what they read; with
-// a problem, pos is anywhere.
+// scanner reads JSON from text. Its methods leave pos after what they have read. After a problem
+// pos is undefined.
 type scanner struct {
 	text     []byte
 	pos      int
-	depth    int // of the arrays and objects that are open
+	depth    int // of the open arrays and objects
 	maxDepth int
-	tmp      []byte // the last string that had escapes, without them
+	tmp      []byte // the last string that had escapes, unescaped
 
-	reserve func(n int) *problem // called before tmp becomes larger; nil: it may
+	reserve func(n int) *problem // called before tmp grows; nil: no limit
 }
 
 // syntax returns a problem at pos.
@@ -26,8 +26,8 @@ func (s *scanner) syntax(expected string) *problem {
 	return invalid("invalid JSON at byte %d: expected %s, found %q", s.pos, expected, s.text[s.pos])
 }
 
-// space skips white space and returns the byte that follows, 0 at the end.
-// (A NUL in the text is 0 as well; nothing expects one.)
+// space skips white space and returns the next byte, 0 at the end. (A NUL in the text is also 0,
+// but it is never expected.)
 func (s *scanner) space() byte {
 	if s.pos < len(s.text) && s.text[s.pos] > ' ' {
 		return s.text[s.pos]
@@ -46,7 +46,7 @@ func (s *scanner) spaceSlow() byte {
 	return 0
 }
 
-// open reads an opening bracket. It must be answered by close.
+// open reads an opening bracket. next reads the closing one.
 func (s *scanner) open(bracket byte, what string) *problem {
 	if s.space() != bracket {
 		return s.wrong(what)
@@ -59,8 +59,8 @@ func (s *scanner) open(bracket byte, what string) *problem {
 	return nil
 }
 
-// next reads what stands between the elements of an array or an object: it
-// reports whether another one follows, else it has read the closing bracket.
+// next reads the separator between the elements of an array or an object. It reports whether
+// another element follows; otherwise it has read the closing bracket.
 func (s *scanner) next(first bool, bracket byte) (more bool, p *problem) {
 	b := s.space()
 	switch {
@@ -81,8 +81,8 @@ func (s *scanner) next(first bool, bracket byte) (more bool, p *problem) {
 	}
 }
 
-// object reads an object and calls member for each key; member reads the value.
-// The key is valid until member reads a string.
+// object reads an object and calls member for each key; member reads the value. The key is valid
+// until member reads a string.
 func (s *scanner) object(member func(key []byte) *problem) *problem {
 	if p := s.open('{', "an object"); p != nil {
 		return p
@@ -134,7 +134,7 @@ func (s *scanner) array(element func(i int) *problem) *problem {
 	}
 }
 
-// wrong says that what follows is not what must be there.
+// wrong returns a problem that states the expected and the actual value.
 func (s *scanner) wrong(expected string) *problem {
 	kind := s.kind()
 	if kind == "" {
@@ -143,7 +143,7 @@ func (s *scanner) wrong(expected string) *problem {
 	return invalid("must be %s, not %s", expected, kind)
 }
 
-// kind names the value that follows, for messages; empty if none begins.
+// kind names the next value, for messages; empty if there is none.
 func (s *scanner) kind() string {
 	switch b := s.space(); {
 	case b == '"':
@@ -165,13 +165,13 @@ func (s *scanner) kind() string {
 	}
 }
 
-// has reports whether word is next. What follows it is not looked at: it must be
-// a comma, a bracket or white space for the document to go on.
+// has reports whether word is next. It does not check the byte after it: if that is not a comma, a
+// bracket or white space, reading on fails.
 func (s *scanner) has(word string) bool {
 	return len(s.text)-s.pos >= len(word) && string(s.text[s.pos:s.pos+len(word)]) == word
 }
 
-// word reads word where it is next.
+// word reads word if it is next.
 func (s *scanner) word(word string) bool {
 	if !s.has(word) {
 		return false
@@ -192,9 +192,8 @@ func (s *scanner) bool() (bool, *problem) {
 	}
 }
 
-// str reads a string and returns its content, which is valid until the next
-// call. A string is UTF-8 without bare control characters, and its \u escapes
-// are whole surrogate pairs.
+// str reads a string and returns its content, which is valid until the next call. A string must be
+// UTF-8 without bare control characters, and its \u escapes must be complete surrogate pairs.
 func (s *scanner) str() ([]byte, *problem) {
 	raw, escaped, p := s.raw()
 	if p != nil || !escaped {
@@ -212,7 +211,7 @@ func (s *scanner) str() ([]byte, *problem) {
 	return s.tmp, nil
 }
 
-// raw reads a string, checks it and returns what stands between its quotes.
+// raw reads a string, checks it and returns the text between its quotes.
 func (s *scanner) raw() (raw []byte, escaped bool, p *problem) {
 	if s.space() != '"' {
 		return nil, false, s.wrong("a string")
@@ -251,7 +250,7 @@ func (s *scanner) raw() (raw []byte, escaped bool, p *problem) {
 	}
 }
 
-// plain reports whether b is a character of a string that means itself.
+// plain reports whether b is a character of a string that stands for itself.
 func plain(b byte) bool { return b >= ' ' && b < utf8.RuneSelf && b != '"' && b != '\\' }
 
 // escape checks the escape sequence at pos.
@@ -343,8 +342,7 @@ func unescape(dst, raw []byte) []byte {
 	}
 }
 
-// skip reads any value and checks it. With tokens, NaN and the infinities count
-// as numbers.
+// skip reads any value and checks it. If tokens is set, NaN and the infinities are numbers.
 func (s *scanner) skip(tokens bool) *problem {
 	switch b := s.space(); {
 	case b == '{':
@@ -383,8 +381,7 @@ func (s *scanner) skipArray(tokens bool) *problem {
 	}
 }
 
-// document reads a byte order mark if there is one, the value by means of read, and the white
-// space after it.
+// document reads an optional byte order mark, the value with read, and the white space after it.
 func (s *scanner) document(read func() *problem) *problem {
 	s.word("\xef\xbb\xbf")
 	if s.space(); s.pos >= len(s.text) {

@@ -9,7 +9,7 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// decodeSticky decodes a request with these parameters, whose key is the parameter name.
+// decodeSticky decodes a request with these parameters. The parameter name has the key.
 func decodeSticky(t *testing.T, name, parameters string) (*oip.Call, error) {
 	t.Helper()
 	c := oip.NewCall()
@@ -26,7 +26,7 @@ func TestDecodeStickyKey(t *testing.T) {
 	}
 	f("user", `{"user":"alice"}`, "alice")
 	f("user", `{"a":1,"us\u0065r" : "alice" ,"b":"\u00e9"}`, "alice")
-	f("user", `{"user":"a\u00e9\ud83d\ude00\u0000\n"}`, "aé😀\x00\n") // whole, whatever is unescaped after it
+	f("user", `{"user":"a\u00e9\ud83d\ude00\u0000\n"}`, "aé😀\x00\n") // unchanged by later unescaping
 	f("user", `{"user":" alice "}`, " alice ")
 	f("user", `{"user":""}`, "")
 	f("user", `{"user":42}`, "42")
@@ -39,9 +39,9 @@ func TestDecodeStickyKey(t *testing.T) {
 	f("user", `{"User":"alice","users":"bob"}`, "")
 	f("é user", `{"\u00e9 user":"alice"}`, "alice")
 	f("user", `{"user":"`+strings.Repeat("k", 1024)+`"}`, strings.Repeat("k", 1024))
-	f("", `{"":"alice","user":"bob"}`, "") // no parameter is the key
-	f("timeout", `{"timeout":5}`, "")      // it has a meaning of its own
-	f("priority", `{"priority":1}`, "")    // likewise
+	f("", `{"":"alice","user":"bob"}`, "") // an empty name means no key
+	f("timeout", `{"timeout":5}`, "")      // it has its own meaning
+	f("priority", `{"priority":1}`, "")    // it too
 	f("binary_data_output", `{"binary_data_output":true}`, "")
 }
 
@@ -71,7 +71,7 @@ func TestDecodeRefusesStickyKeys(t *testing.T) {
 	f("triton_user", `{"triton_user":5}`, bad, "triton_user: names that begin with 'triton_' are reserved")
 }
 
-// A Call from the pool keeps nothing of the request before.
+// A pooled Call keeps nothing of the last request.
 func TestStickyKeyOfTheRequestBefore(t *testing.T) {
 	c := oip.NewCall()
 	f := func(body, want string, raw bool) {

@@ -13,7 +13,7 @@ import (
 
 const benchRows, benchColumns = 1000, 10
 
-// wide has ten inputs of one column, of which two are strings.
+// wide has ten inputs of one column each. Two are strings.
 func wide() *infer.Model {
 	var inputs []infer.TensorSpec
 	for i := range benchColumns {
@@ -59,7 +59,7 @@ func bodies(b *testing.B) (records, csv []byte) {
 	return records, []byte(lines.String())
 }
 
-// BenchmarkDecode reads 1,000 rows of ten columns.
+// BenchmarkDecode decodes 1,000 rows of ten columns.
 func BenchmarkDecode(b *testing.B) {
 	records, csv := bodies(b)
 	o := &rows.Options{Model: wide(), Limits: limits()}
@@ -82,7 +82,7 @@ func BenchmarkDecode(b *testing.B) {
 	f("form=csv", csv, func() (*rows.Frame, error) { return rows.DecodeCSV(csv, rows.HeaderPresent, o) })
 }
 
-// BenchmarkPredictions writes 1,000 rows of three numbers.
+// BenchmarkPredictions encodes 1,000 rows of three numbers.
 func BenchmarkPredictions(b *testing.B) {
 	resp := infer.NewResponse()
 	defer resp.Release()

@@ -7,11 +7,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// columnBytes is what is held for a column beside the bytes of its name: its place, its
-// entries in a list of names and in a map, and a reader of JSON.
+// columnBytes is the memory of a column in bytes, without its name: its place, its entries in a
+// list of names and in a map, and a JSON reader.
 const columnBytes = 256
 
-// name returns the name of one more column.
+// name returns the name of another column.
 func (b *builder) name(v value) (string, error) {
 	if err := b.reserve(columnBytes + len(v.text)); err != nil {
 		return "", err
@@ -22,8 +22,8 @@ func (b *builder) name(v value) (string, error) {
 	return string(v.text), nil
 }
 
-// named takes columns by their names: every column must be known, and all elements of
-// every required input must be there once.
+// named sets columns by their names: every column must be known, and every element of every
+// required input must be there exactly once.
 func (b *builder) named(names []string) error {
 	if len(names) > b.limits.MaxColumns {
 		return b.tooWide(len(names))
@@ -33,7 +33,7 @@ func (b *builder) named(names []string) error {
 	var unknown []string
 	for _, name := range names {
 		if _, twice := b.byName[name]; twice {
-			return invalid("column '%s' is given twice", shortened(name))
+			return invalid("column '%s' is a duplicate", shortened(name))
 		}
 		b.byName[name] = len(b.places)
 		column, ok := b.columns.Find([]byte(name))
@@ -52,7 +52,7 @@ func (b *builder) named(names []string) error {
 	return b.complete()
 }
 
-// unknown refuses columns, and says what may be the reason.
+// unknown returns an error about unknown columns, with a hint about the cause.
 func (b *builder) unknown(names []string) error {
 	hint, needed := "", b.required()
 	switch {
@@ -61,16 +61,16 @@ func (b *builder) unknown(names []string) error {
 	case slices.Contains(names, ""):
 		hint = "; pandas writes the index as a column without a name unless to_csv has index=False"
 	case len(needed) == 1 && b.columns.Names(needed[0]) == nil && b.input(needed[0]).elements != 1:
-		hint = fmt.Sprintf("; the setting models.%s.columns names the values of its rows, and rows without names are taken by their order", b.model.Name)
+		hint = fmt.Sprintf("; name the values of its rows in the setting models.%s.columns, or send rows without names, which are matched by order", b.model.Name)
 	}
 	expected := b.expected()
 	if missing := b.without(expected); hint == "" && len(missing) > 0 && len(missing) < len(expected) {
-		hint = "; missing are " + quoted(missing)
+		hint = "; missing: " + quoted(missing)
 	}
-	return invalid("unknown columns %s; model '%s' takes %s%s", quoted(names), b.model.Name, quoted(expected), hint)
+	return invalid("unknown columns %s; model '%s' expects %s%s", quoted(names), b.model.Name, quoted(expected), hint)
 }
 
-// without returns the names of columns that the frame lacks.
+// without returns the expected columns that the frame does not have.
 func (b *builder) without(expected []string) (missing []string) {
 	given := make(map[infer.Column]bool, len(b.places))
 	for i := range b.places {
@@ -105,7 +105,7 @@ func (b *builder) expected() (names []string) {
 	return names
 }
 
-// complete checks that each input comes whole, or with all its elements.
+// complete checks that each required input comes as a whole row, or with all its elements.
 func (b *builder) complete() error {
 	given := make([]int, len(b.model.Inputs)) // elements of each
 	whole := make([]bool, len(b.model.Inputs))
@@ -116,7 +116,7 @@ func (b *builder) complete() error {
 			continue
 		}
 		if whole[p.Input] {
-			return invalid("column '%s' is input '%s', which another column is as well", shortened(p.name), b.model.Inputs[p.Input].Name)
+			return invalid("column '%s' is input '%s', but another column is the same input", shortened(p.name), b.model.Inputs[p.Input].Name)
 		}
 		whole[p.Input] = true
 	}
@@ -125,10 +125,10 @@ func (b *builder) complete() error {
 		spec, names := &b.model.Inputs[i], b.columns.Names(i)
 		switch {
 		case whole[i] && given[i] > 0:
-			return invalid("input '%s' is given as a whole and by columns such as '%s'", spec.Name, names[0])
+			return invalid("input '%s' is given both as a whole and by columns such as '%s'", spec.Name, names[0])
 		case whole[i]:
 			if len(spec.Shape) == 0 {
-				return invalid("input '%s' is a single value, and no column", spec.Name)
+				return invalid("input '%s' is a single value, not a column", spec.Name)
 			}
 		case given[i] > 0:
 			if err := b.input(i).width(len(names)); err != nil {
@@ -152,13 +152,13 @@ func (b *builder) complete() error {
 	return nil
 }
 
-// width says that a row of the input has n elements. Of the dimensions after the first,
-// one may vary.
+// width sets the number of elements in a row of the input to n. Of the dimensions after the first,
+// one may be free.
 func (in *input) width(n int) error {
 	fixed, free := in.spec.RowElements()
 	if !free {
 		if int64(n) != fixed {
-			return invalid("input '%s' of shape %v takes rows of %d values, got %d", in.spec.Name, in.spec.Shape, fixed, n)
+			return invalid("input '%s' of shape %v expects rows of %d values, got %d", in.spec.Name, in.spec.Shape, fixed, n)
 		}
 		return nil
 	}
@@ -171,8 +171,8 @@ func (in *input) width(n int) error {
 	return nil
 }
 
-// required returns the places in the model of the inputs that rows must have; of a model
-// whose inputs are all optional, of all that have rows.
+// required returns the indices of the inputs that rows must have. If all inputs of a model are
+// optional, it returns all that have rows.
 func (b *builder) required() []int {
 	var needed, all []int
 	for i := range b.model.Inputs {
@@ -190,8 +190,8 @@ func (b *builder) required() []int {
 	return needed
 }
 
-// ordered takes n columns without names: the elements of the required inputs, in the order
-// of the model.
+// ordered sets n columns without names: the elements of the required inputs, in the order of the
+// model.
 func (b *builder) ordered(n int) error {
 	if n > b.limits.MaxColumns {
 		return b.tooWide(n)
@@ -208,7 +208,7 @@ func (b *builder) ordered(n int) error {
 			}
 		}
 		if in.elements < 0 {
-			return invalid("input '%s' of shape %v takes rows of any length; name the columns", in.spec.Name, in.spec.Shape)
+			return invalid("input '%s' of shape %v accepts rows of any length; name the columns", in.spec.Name, in.spec.Shape)
 		}
 		if len(b.places)+in.elements > n {
 			return b.otherWidth(n)
@@ -224,5 +224,5 @@ func (b *builder) ordered(n int) error {
 }
 
 func (b *builder) otherWidth(n int) error {
-	return invalid("a row of %d values without names does not fit; model '%s' takes %s", n, b.model.Name, quoted(b.expected()))
+	return invalid("a row of %d values without names does not fit; model '%s' expects %s", n, b.model.Name, quoted(b.expected()))
 }

@@ -8,24 +8,23 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Header says whether the first line of CSV holds the names of the columns.
+// Header selects whether the first line of CSV has the names of the columns.
 type Header uint8
 
-// The choices, as the parameter header of text/csv makes them (RFC 4180).
+// The options, as in the parameter header of text/csv (RFC 4180).
 const (
-	HeaderUnknown Header = iota // it does if it has the name of a column, or no number where one is expected
+	HeaderUnknown Header = iota // the first line is a header if it has the name of a column, or text in place of a number
 	HeaderPresent
 	HeaderAbsent
 )
 
-// csvReader reads CSV as RFC 4180 has it, with LF or CR LF. Lines without any character
-// are passed over.
+// csvReader reads CSV according to RFC 4180, with LF or CR LF. It skips empty lines.
 type csvReader struct {
 	text []byte
 	pos  int
 }
 
-// more passes over empty lines, and reports whether a line follows.
+// more skips empty lines, and reports whether a line follows.
 func (r *csvReader) more() bool {
 	for r.pos < len(r.text) && (r.text[r.pos] == '\n' || r.text[r.pos] == '\r') {
 		r.pos++
@@ -33,8 +32,8 @@ func (r *csvReader) more() bool {
 	return r.pos < len(r.text)
 }
 
-// field reads one field; last says that it ends its line. The text of a field in quotes
-// is what stands between them.
+// field reads one field; last is true if it ends its line. The text of a quoted field is the text
+// between the quotes.
 func (r *csvReader) field() (v value, last bool, err error) {
 	v = value{kind: text, at: r.pos}
 	var end int
@@ -78,8 +77,8 @@ func (r *csvReader) field() (v value, last bool, err error) {
 	}
 }
 
-// closingQuote returns where the quoted field ends whose text begins at start, -1 if it
-// does not. doubled says that it holds quotes.
+// closingQuote returns the index of the closing quote of a field whose text begins at start, -1 if
+// there is none. doubled is true if the field has quotes in its text.
 func closingQuote(s []byte, start int) (end int, doubled bool) {
 	for end = start; ; end += 2 {
 		n := bytes.IndexByte(s[end:], '"')
@@ -93,15 +92,15 @@ func closingQuote(s []byte, start int) (end int, doubled bool) {
 	}
 }
 
-// csvFrame reads a body of CSV.
+// csvFrame reads a CSV body.
 type csvFrame struct {
 	*builder
 	csvReader
 }
 
-// DecodeCSV decodes a body of CSV. Without a header the columns are the elements of the
-// inputs, in the model's order. An empty field is a missing value, and so is NaN, NA, N/A,
-// null or None in a column of numbers. Errors as DecodeJSON's.
+// DecodeCSV decodes a CSV body. Without a header the columns are the elements of the inputs, in the
+// model's order. An empty field is a missing value. So is NaN, NA, N/A, null or None in a column of
+// numbers. It has the same errors as DecodeJSON.
 func DecodeCSV(body []byte, header Header, o *Options) (*Frame, error) {
 	b, err := newBuilder(body, o)
 	if err != nil {
@@ -151,7 +150,7 @@ func (d *csvFrame) decode(header Header) (*Frame, error) {
 	return d.finish()
 }
 
-// lines counts the lines that are left, without reading them.
+// lines counts the remaining lines without moving pos.
 func (d *csvFrame) lines() (n int, err error) {
 	for ahead := d.csvReader; ahead.more(); n++ {
 		for last := false; !last; {
@@ -163,12 +162,12 @@ func (d *csvFrame) lines() (n int, err error) {
 	return n, nil
 }
 
-// head takes the columns from the first line, and reports whether it was a header. Else
-// the line stays to be read.
+// head sets the columns from the first line, and reports whether it was a header. If not, the line
+// is not consumed.
 func (d *csvFrame) head(header Header) (isHeader bool, err error) {
 	start := d.csvReader
 	var first []value
-	numbered := true // names as pandas gives them to columns without names
+	numbered := true // as pandas names columns without names
 	d.more()
 	for last := false; !last; {
 		if len(first) == d.limits.MaxColumns {
@@ -195,7 +194,7 @@ func (d *csvFrame) head(header Header) (isHeader bool, err error) {
 	}
 }
 
-// titled takes columns by the names in a header.
+// titled sets columns by the names in a header.
 func (d *csvFrame) titled(header []value) error {
 	names := make([]string, 0, len(header))
 	for _, v := range header {
@@ -211,8 +210,8 @@ func (d *csvFrame) titled(header []value) error {
 	return d.single()
 }
 
-// isHeader reports whether the first line holds names: one that is a column's, or none that
-// is a number and one that stands where a number is expected.
+// isHeader reports whether the first line has names: one is the name of a column, or none is a
+// number and one is in place of a number.
 func (d *csvFrame) isHeader(first []value) bool {
 	numbers := false
 	for _, v := range first {
@@ -237,7 +236,7 @@ func (d *csvFrame) isHeader(first []value) bool {
 		}
 		for range n {
 			if column == len(first) {
-				return true // of other columns: the message says which
+				return true // a header of other columns; the error lists them
 			}
 			if fieldOf(first[column], spec.DType).kind == text && spec.DType != infer.Bytes {
 				return true
@@ -248,7 +247,7 @@ func (d *csvFrame) isHeader(first []value) bool {
 	return column != len(first)
 }
 
-// single checks that no column holds rows of several values: a field has one.
+// single checks that no column has rows of several values, since a field has one.
 func (d *csvFrame) single() error {
 	for i := range d.places {
 		p := &d.places[i]
@@ -256,7 +255,7 @@ func (d *csvFrame) single() error {
 			continue
 		}
 		if p.in.elements != 1 {
-			return invalid("column '%s' is input '%s' of shape %v, but a field of CSV holds one value", p.name, p.in.spec.Name, p.in.spec.Shape)
+			return invalid("column '%s' is input '%s' of shape %v, but a CSV field has only one value", p.name, p.in.spec.Name, p.in.spec.Shape)
 		}
 		p.Element = 0
 	}
@@ -286,7 +285,7 @@ func (d *csvFrame) row(row int) error {
 	return nil
 }
 
-// absent lists the texts that stand for a missing number.
+// absent lists the texts for a missing number.
 var absent = [...]string{"nan", "na", "n/a", "null", "none", "-nan"}
 
 // fieldOf returns a field as a value for a datatype. Text that is not a number stays text.
@@ -298,7 +297,7 @@ func fieldOf(v value, d infer.DType) value {
 	if len(s) == 0 {
 		return value{kind: missing}
 	}
-	if c := s[len(s)-1]; isDigit(c) || c == '.' { // most are numbers
+	if c := s[len(s)-1]; isDigit(c) || c == '.' { // usually a number
 		if isDecimal(s) {
 			return value{kind: number, text: s}
 		}
@@ -321,8 +320,8 @@ func fieldOf(v value, d infer.DType) value {
 	return v
 }
 
-// isDecimal reports whether s has only what decimal numbers are written with; the parser
-// knows more forms.
+// isDecimal reports whether s has only characters of decimal numbers, since the parser accepts more
+// forms.
 func isDecimal(s []byte) bool {
 	for _, c := range s {
 		switch c {

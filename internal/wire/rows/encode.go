@@ -12,56 +12,55 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// NonFinite says how answers show NaN and the infinities, for which JSON has no number.
+// NonFinite selects how answers show NaN and the infinities, which JSON numbers cannot express.
 type NonFinite uint8
 
-// The ways. null is what browsers and pandas read.
+// The options. Browsers and pandas read null.
 const (
 	NonFiniteNull   NonFinite = iota // null, for all three
 	NonFiniteTokens                  // bare NaN, Infinity, -Infinity
-	NonFiniteError                   // refuse to answer
+	NonFiniteError                   // an error
 )
 
-// Answer says how predictions are written.
+// Answer selects how predictions are written.
 type Answer struct {
 	Rows      int // of the request
 	NonFinite NonFinite
-	// Bare leaves out the names of the values of a row if it has only one.
+	// Bare omits the output's name if a row has only one value.
 	Bare bool
-	// V1 writes values as TensorFlow Serving does: a row of one value is nested as the shape is, and
-	// the elements of BYTES outputs whose names end in _bytes are {"b64": ...}.
+	// V1 writes values like TensorFlow Serving: a row of one value is nested like the shape, and the
+	// elements of BYTES outputs with names that end in _bytes are {"b64": ...}.
 	V1 bool
-	// Model is the signature of the version that answered, which names the classes; nil
-	// if it is not known.
+	// Model is the signature of the version that answered, for the names of classes; nil if it is
+	// not known.
 	Model *infer.Model
-	// Grow returns the buffer with room for n bytes more, as slices.Grow does, which
-	// stands for a nil one. Its errors end AppendPredictions.
+	// Grow returns the buffer with room for n more bytes. nil means slices.Grow. AppendPredictions
+	// returns its errors.
 	Grow func(buf []byte, n int) ([]byte, error)
 }
 
-// labelSuffix makes the name of a label of the name of an output.
+// labelSuffix is added to the name of an output for the name of its label.
 const labelSuffix = "_label"
 
-// column is an output as it is written row by row.
+// column is an output that is written row by row.
 type column struct {
 	*infer.Tensor
-	key      []byte   // its name, as JSON, and a colon
+	key      []byte   // the name in JSON, and a colon
 	dims     []int64  // of a row
 	elements int      // of a row
-	at       int      // bytes of the data that were written
+	at       int      // the offset of the next element in the data
 	base64   bool     // elements are written as base64
-	labels   []string // of the classes, if rows get one; nil for none
+	labels   []string // of the classes, if each row gets a label; otherwise nil
 	labelKey []byte
 }
 
-// AppendPredictions appends {"predictions": [...]} to dst: for each row an object with the
-// outputs by their names. A row of one value is that value, of more a list, nested as the
-// output's shape is. For an output whose classes have names, and that has a number for
-// each, "<output>_label" is the name of the class with the greatest; it is left out if the
-// model has an output of labels itself.
+// AppendPredictions appends {"predictions": [...]} to dst: for each row an object with the outputs
+// by name. A row with one value is that value. A row with more is a list, nested like the output's
+// shape. If an output has a number for each of its named classes, "<output>_label" is the name of
+// the class with the largest number. It is omitted if the model itself has an output of labels.
 //
-// Errors are Invalid (data that JSON cannot carry), Unsupported (an output that does not
-// have a row for each row of the request) and those of Answer.Grow.
+// Errors are Invalid (data that JSON cannot express), Unsupported (an output without a row for each
+// row of the request) and those of Answer.Grow.
 func AppendPredictions(dst []byte, resp *infer.Response, a *Answer) ([]byte, error) {
 	columns := make([]column, len(resp.Outputs))
 	members := 0
@@ -90,7 +89,7 @@ func AppendPredictions(dst []byte, resp *infer.Response, a *Answer) ([]byte, err
 }
 
 func (a *Answer) grow(dst []byte, n int) ([]byte, error) {
-	n += len(`}]}`) // what ends a row and the document
+	n += len(`}]}`) // the end of a row and of the document
 	switch {
 	case cap(dst)-len(dst) >= n:
 		return dst, nil
@@ -101,7 +100,7 @@ func (a *Answer) grow(dst []byte, n int) ([]byte, error) {
 	}
 }
 
-// begin looks at an output.
+// begin checks an output and sets its column.
 func (c *column) begin(t *infer.Tensor, a *Answer) error {
 	if len(t.Shape) == 0 || t.Shape[0] != int64(a.Rows) {
 		return infer.Errorf(infer.Unsupported, "output '%s' of shape %v does not have a row for each of the %d rows; send tensors to the endpoint infer", t.Name, t.Shape, a.Rows)
@@ -122,7 +121,7 @@ func (c *column) begin(t *infer.Tensor, a *Answer) error {
 
 func appendKey(name string) []byte { return append(appendString(nil, []byte(name)), ':') }
 
-// labelsOf returns the names of the classes of an output, if each row gets one of them.
+// labelsOf returns the names of the classes of an output if each row gets a label, otherwise nil.
 func labelsOf(m *infer.Model, t *infer.Tensor) []string {
 	labels := m.Outputs[t.Index].Labels
 	if len(labels) == 0 || !isFloat(t.DType) || len(t.Shape) != 2 || t.Shape[1] != int64(len(labels)) {
@@ -131,7 +130,7 @@ func labelsOf(m *infer.Model, t *infer.Tensor) []string {
 	for i := range m.Outputs {
 		spec := &m.Outputs[i]
 		n, free := spec.RowElements()
-		if spec.Name == t.Name+labelSuffix || n == 1 && !free && isClass(spec.DType) { // the class itself, as ONNX's classifiers have it
+		if spec.Name == t.Name+labelSuffix || n == 1 && !free && isClass(spec.DType) { // the class itself, as ONNX classifiers have it
 			return nil
 		}
 	}
@@ -142,10 +141,10 @@ func isFloat(d infer.DType) bool {
 	return d == infer.FP16 || d == infer.BF16 || d == infer.FP32 || d == infer.FP64
 }
 
-// isClass reports whether a datatype can be that of a class.
+// isClass reports whether a datatype is suitable for a class.
 func isClass(d infer.DType) bool { return d != infer.Bool && !isFloat(d) }
 
-// The sizes of parts of a row, in bytes, at the most.
+// The max sizes of parts of a row, in bytes.
 const (
 	punctuation = 8  // between the members of a row
 	widest      = 32 // a number or a word, and the comma before it
@@ -191,8 +190,8 @@ func (a *Answer) appendRow(dst []byte, row int, columns []column, bare bool) ([]
 	return append(dst, '}'), nil
 }
 
-// label returns the name of the class with the greatest number in the row that is next, as
-// JSON; null if that one has none, or if there are only NaNs.
+// label returns the name of the class with the largest number in the next row, as JSON. It is null
+// if that class has no name, or if all numbers are NaN.
 func (c *column) label() []byte {
 	best, at := math.Inf(-1), -1
 	for i := range c.elements {
@@ -206,7 +205,7 @@ func (c *column) label() []byte {
 	return appendString(nil, []byte(c.labels[at]))
 }
 
-// appendValues appends the values of the row that is next.
+// appendValues appends the values of the next row.
 func (a *Answer) appendValues(dst []byte, c *column, row int) ([]byte, error) {
 	if len(c.dims) == 0 || c.elements == 1 && !a.V1 {
 		return a.appendValue(dst, c, row, false)
@@ -238,7 +237,7 @@ func (a *Answer) appendNested(dst []byte, c *column, row int, dims []int64) (_ [
 	return append(dst, ']'), nil
 }
 
-// appendValue appends the element that is next.
+// appendValue appends the next element.
 func (a *Answer) appendValue(dst []byte, c *column, row int, comma bool) (_ []byte, err error) {
 	if dst, err = a.grow(dst, widest); err != nil {
 		return dst, err
@@ -260,7 +259,7 @@ func (a *Answer) appendValue(dst []byte, c *column, row int, comma bool) (_ []by
 	}
 	switch {
 	case a.NonFinite == NonFiniteError:
-		return dst, invalid("output '%s'%s: %v is not a number of JSON; ask for it as binary from the endpoint infer", c.Name, rowText(row), f)
+		return dst, invalid("output '%s'%s: JSON cannot express %v; ask for it as binary from the endpoint infer", c.Name, rowText(row), f)
 	case a.NonFinite == NonFiniteNull:
 		return append(dst, "null"...), nil
 	case f > 0:
@@ -284,7 +283,7 @@ func (a *Answer) appendText(dst []byte, c *column, row int) ([]byte, error) {
 	if c.base64 {
 		return a.appendBase64(dst, element)
 	}
-	const escaped = 6 // of a character at the most
+	const escaped = 6 // max bytes of a character
 	dst, err := a.grow(dst, escaped*len(element)+bracket)
 	if err != nil {
 		return dst, err
@@ -292,7 +291,7 @@ func (a *Answer) appendText(dst []byte, c *column, row int) ([]byte, error) {
 	return appendString(dst, element), nil
 }
 
-// wholeOutput stands for the number of a row if an output is not written row by row.
+// wholeOutput replaces the number of a row if an output is not written row by row.
 const wholeOutput = -1
 
 func rowText(row int) string {
@@ -302,7 +301,7 @@ func rowText(row int) string {
 	return ", row " + strconv.Itoa(row)
 }
 
-// float returns the element at a place in the data, and how many bits it is written with.
+// float returns the element at an offset in the data, and its width in text in bits.
 func (c *column) float(at int) (f float64, bits int) {
 	le, b := binary.LittleEndian, c.Data[at:]
 	switch c.DType {
@@ -317,8 +316,8 @@ func (c *column) float(at int) (f float64, bits int) {
 	}
 }
 
-// appendFloat appends the shortest text that reads back as f, with an exponent only if it
-// is very large or small.
+// appendFloat appends the shortest text that reads back as f, with an exponent only if f is very
+// large or small.
 func appendFloat(dst []byte, f float64, bits int) []byte {
 	format := byte('f')
 	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
@@ -343,7 +342,7 @@ func appendInteger(dst []byte, d infer.DType, b []byte) []byte {
 	}
 }
 
-// appendString appends valid UTF-8 as a string of JSON.
+// appendString appends valid UTF-8 as a JSON string.
 func appendString(dst, s []byte) []byte {
 	for _, c := range s {
 		if c < ' ' || c == '"' || c == '\\' {

@@ -39,7 +39,7 @@ func int64s(values ...int64) (data []byte) {
 	return data
 }
 
-// encode writes an answer of two rows.
+// encode encodes an answer of two rows.
 func encode(t *testing.T, a rows.Answer, outputs ...output) (string, error) {
 	t.Helper()
 	resp := infer.NewResponse()
@@ -50,7 +50,7 @@ func encode(t *testing.T, a rows.Answer, outputs ...output) (string, error) {
 		copy(resp.Add(o.spec.Name, i, o.spec.DType, o.rows, len(o.data)), o.data)
 	}
 	a.Model, a.Rows = infer.NewModel("m", 1, nil, specs), 2
-	// A buffer that has just the room that was asked for shows where too little was.
+	// A buffer with exactly the requested room shows if too little was requested.
 	a.Grow = func(buf []byte, n int) ([]byte, error) {
 		grown := make([]byte, len(buf), len(buf)+n)
 		copy(grown, buf)
@@ -107,7 +107,7 @@ func TestLabels(t *testing.T) {
 	const labelled = `{"p":[0.25,0.5,0.25],"p_label":"the \"dog\""},{"p":[1,null,1],"p_label":"cat"}`
 	f(labelled, rows.Answer{}, proba)
 	f(labelled, rows.Answer{Bare: true}, proba) // two members: not bare
-	// The model has the class as an output of its own.
+	// The model itself has an output of the class.
 	class := output{spec("class", infer.Int64, -1), infer.Shape{2}, int64s(1, 0)}
 	f(`{"class":1,"p":[0.25,0.5,0.25]},{"class":0,"p":[1,null,1]}`, rows.Answer{}, class, proba)
 	// A flag is not a class.
@@ -118,7 +118,7 @@ func TestLabels(t *testing.T) {
 	empty := output{proba.spec, infer.Shape{2, 3}, floats(1, 0, 0, 0, 1, 0)}
 	empty.spec.Labels = []string{"cat", "", "cow"}
 	f(`{"p":[1,0,0],"p_label":"cat"},{"p":[0,1,0],"p_label":null}`, rows.Answer{}, empty)
-	other := output{proba.spec, infer.Shape{2, 2}, floats(1, 2, 3, 4)} // of other classes than were named
+	other := output{proba.spec, infer.Shape{2, 2}, floats(1, 2, 3, 4)} // not the named classes
 	f(`{"p":[1,2]},{"p":[3,4]}`, rows.Answer{}, other)
 }
 
@@ -132,11 +132,11 @@ func TestPredictionsThatCannotBeWritten(t *testing.T) {
 	f(rows.Answer{}, infer.Unsupported, "output 'y' of shape [1] does not have a row for each of the 2 rows", output{spec("y", infer.FP32, 1), infer.Shape{1}, floats(1)})
 	f(rows.Answer{}, infer.Unsupported, "output 'y' of shape []", output{spec("y", infer.FP32), nil, floats(1)})
 	f(rows.Answer{}, infer.Invalid, "output 'y', row 1: a string that is not UTF-8", output{spec("y", infer.Bytes, -1), infer.Shape{2}, texts("a", "\xff")})
-	f(rows.Answer{NonFinite: rows.NonFiniteError}, infer.Invalid, "output 'y', row 1: NaN is not a number of JSON", output{spec("y", infer.FP32, -1), infer.Shape{2}, floats(1, float32(math.NaN()))})
+	f(rows.Answer{NonFinite: rows.NonFiniteError}, infer.Invalid, "output 'y', row 1: JSON cannot express NaN", output{spec("y", infer.FP32, -1), infer.Shape{2}, floats(1, float32(math.NaN()))})
 }
 
-// The buffer has the room that was asked for, whatever the values are, so that what is
-// reserved is what is allocated.
+// The buffer always has exactly the requested room, so that the reserved memory is the allocated
+// memory.
 func TestPredictionsGrowBeforeTheyAppend(t *testing.T) {
 	resp := infer.NewResponse()
 	defer resp.Release()

@@ -2,8 +2,8 @@ package rows
 
 import "strconv"
 
-// split reads {"columns": [...], "index": [...], "data": [[...], ...]} as pandas writes
-// it. Columns that are absent, or numbered from 0, have no names.
+// split reads {"columns": [...], "index": [...], "data": [[...], ...]} as pandas writes it. Columns
+// that are absent, or numbered from 0, have no names.
 func (d *jsonFrame) split() error {
 	var columns, data reader
 	rows := 0
@@ -12,7 +12,7 @@ func (d *jsonFrame) split() error {
 		name := string(key.text)
 		if d.peek(); name == "columns" || name == "data" {
 			if seen[name] {
-				return invalid("'%s' is given twice in '%s'", name, split)
+				return invalid("'%s' is a duplicate in '%s'", name, split)
 			}
 			seen[name] = true
 		}
@@ -45,8 +45,8 @@ func (d *jsonFrame) split() error {
 	return d.rowsOf(names, rows)
 }
 
-// columnNames reads the names of columns; it returns none if they are the numbers from 0
-// on, which pandas gives to columns without names.
+// columnNames reads the names of columns. It returns none if they are the numbers from 0 on, which
+// pandas gives to columns without names.
 func (d *jsonFrame) columnNames(r *reader) (names []string, err error) {
 	if r.peek() == 'n' {
 		return nil, r.skip() // null
@@ -61,7 +61,7 @@ func (d *jsonFrame) columnNames(r *reader) (names []string, err error) {
 			return err
 		}
 		if v.kind != text && v.kind != number {
-			return invalid("'columns' holds the names of columns, got %v", v)
+			return invalid("'columns' must have the names of columns, got %v", v)
 		}
 		numbered = numbered && v.kind == number && string(v.text) == strconv.Itoa(i)
 		name, err := d.name(v)
@@ -74,7 +74,7 @@ func (d *jsonFrame) columnNames(r *reader) (names []string, err error) {
 	return names, err
 }
 
-// rowsOf reads a list of n rows whose columns have names.
+// rowsOf reads a list of n rows with named columns.
 func (d *jsonFrame) rowsOf(names []string, n int) error {
 	if n < 0 {
 		return d.syntax("a list of rows in 'data'")
@@ -113,7 +113,7 @@ func (d *jsonFrame) rowsOf(names []string, n int) error {
 // columnar reads an object with a list of values for each column.
 func (d *jsonFrame) columnar() error {
 	var names []string
-	var cells []reader // the first of each list
+	var cells []reader // the first value of each list
 	start, rows := d.reader, -1
 	err := d.object(func(key value) error {
 		if len(names) == d.limits.MaxColumns {

@@ -15,31 +15,30 @@ type Limits struct {
 	MaxTensorBytes int64 // data of one input in memory
 }
 
-// Options say what a frame is decoded for. Model is required.
+// Options describe the target of a frame. Model is required.
 type Options struct {
 	Model *infer.Model
-	// Columns says what the columns are called; nil: as the inputs.
+	// Columns are the names of the columns; nil means the names of the inputs.
 	Columns *infer.Columns
 	Limits  Limits
-	// Memory is what decoding reserves from before it allocates; nil if that is not counted.
+	// Memory is the memory that decoding reserves before it allocates; nil means no limit.
 	Memory infer.Memory
 
-	v1 bool // by DecodeV1
+	v1 bool // set by DecodeV1
 }
 
 // Frame is a decoded body. Its inputs do not alias the body.
 type Frame struct {
 	Inputs []infer.Tensor
 	Rows   int
-	// Columnar says that DecodeV1 read the column format, so that the answer is AppendOutputs'.
+	// Columnar is true if DecodeV1 read the column format; then AppendOutputs writes the answer.
 	Columnar bool
 
 	memory   infer.Memory
 	reserved int
 }
 
-// Release lets go of the inputs and gives back what was reserved for them. A second call
-// does nothing.
+// Release releases the inputs and returns their reserved memory. A second call does nothing.
 func (t *Frame) Release() {
 	if t.memory != nil {
 		t.memory.Release(t.reserved)
@@ -58,8 +57,8 @@ func (t *Frame) reserve(n int) error {
 	return err
 }
 
-// builder makes a Frame. The readers of JSON and of CSV tell it the columns and the number
-// of rows, then the values.
+// builder builds a Frame. The readers of JSON and of CSV set the columns and the number of rows,
+// and then store the values.
 type builder struct {
 	*Frame
 	model   *infer.Model
@@ -67,26 +66,26 @@ type builder struct {
 	limits  Limits
 	body    []byte
 
-	// unit is the least text that a value takes in the body, with what follows it, and
-	// plain appends a string that was escaped.
+	// unit is the min length of a value in the body with its separator, and plain appends an
+	// unescaped string.
 	unit  int
 	plain func(dst, s []byte) []byte
 
 	places []place
 	byName map[string]int // of places
 	inputs []*input       // that the frame has, in the model's order
-	room   int            // rows for which there is room
+	room   int            // rows that fit into the allocated memory
 }
 
 // place is one column of the body.
 type place struct {
 	infer.Column
-	name string // empty if the columns have none
+	name string // empty if the columns have no names
 	in   *input
-	row  int // the last one that had it, counted from 1
+	row  int // the last row that had it, counted from 1
 }
 
-// input is an input of the model on the way to a tensor.
+// input collects the data of an input of the model.
 type input struct {
 	spec     *infer.TensorSpec
 	index    int
@@ -113,13 +112,13 @@ func newBuilder(body []byte, o *Options) (*builder, error) {
 	}
 	for i := range o.Model.Inputs {
 		if spec := &o.Model.Inputs[i]; !spec.Optional && len(spec.Shape) == 0 {
-			return nil, infer.Errorf(infer.Unsupported, "model '%s' takes no rows: its input '%s' is a single value; send tensors to the endpoint infer", o.Model.Name, spec.Name)
+			return nil, infer.Errorf(infer.Unsupported, "model '%s' does not accept rows: its input '%s' is a single value; send tensors to the endpoint infer", o.Model.Name, spec.Name)
 		}
 	}
 	return b, nil
 }
 
-// input returns what an input of the model becomes.
+// input returns the input at an index of the model, and adds it if it is new.
 func (b *builder) input(index int) *input {
 	for _, in := range b.inputs {
 		if in.index == index {
@@ -134,7 +133,7 @@ func (b *builder) input(index int) *input {
 	return in
 }
 
-// setRows takes the number of rows.
+// setRows sets the number of rows.
 func (b *builder) setRows(n int) error {
 	if n > b.limits.MaxRows {
 		return invalid("%d rows are more than the limit of %d", n, b.limits.MaxRows)
@@ -143,8 +142,8 @@ func (b *builder) setRows(n int) error {
 	return nil
 }
 
-// makeRoom reserves and allocates the room for all rows. A body that is too short for
-// them has a row that is too short, and needs room only up to that one.
+// makeRoom reserves and allocates the memory for all rows. If the body is too short for them, one
+// of its rows is too short, and only the rows up to that one need memory.
 func (b *builder) makeRoom() error {
 	if b.Rows == 0 {
 		return b.makeEmpty()
@@ -153,7 +152,7 @@ func (b *builder) makeRoom() error {
 	for _, in := range b.inputs {
 		perRow += in.elements
 	}
-	values := len(b.body)/b.unit + 1 // that the body can hold
+	values := len(b.body)/b.unit + 1 // the max number in the body
 	if perRow > values {
 		return invalid("the body is too short for one row, which has %d values", perRow)
 	}
@@ -187,7 +186,7 @@ func (b *builder) fits(in *input, n int) error {
 	return b.reserve(n)
 }
 
-// makeEmpty gives the inputs that are required no rows.
+// makeEmpty sets the required inputs to no rows.
 func (b *builder) makeEmpty() error {
 	for i := range b.model.Inputs {
 		if !b.model.Inputs[i].Optional {
@@ -231,9 +230,9 @@ func (b *builder) finish() (*Frame, error) {
 	return b.Frame, nil
 }
 
-// join makes the data of a tensor of strings.
+// join makes the data of a string tensor.
 func (b *builder) join(in *input) error {
-	const prefix = 4 // the length before each
+	const prefix = 4 // the length before each string
 	n := prefix * len(in.strings)
 	for _, s := range in.strings {
 		n += int(s.length)
@@ -261,7 +260,7 @@ func (b *builder) join(in *input) error {
 	return nil
 }
 
-// placed says in an error which value it is about.
+// placed adds to an error the row and column of its value.
 func placed(err error, row int, p *place) error {
 	message := infer.Message(err)
 	switch {
@@ -274,7 +273,7 @@ func placed(err error, row int, p *place) error {
 	}
 }
 
-// quoted lists names in a message.
+// quoted lists names for a message.
 func quoted(names []string) string {
 	const most = 10
 	var s strings.Builder
@@ -291,7 +290,7 @@ func quoted(names []string) string {
 	return s.String()
 }
 
-// shortened cuts a name of the caller's.
+// shortened shortens a caller's name for a message.
 func shortened(name string) string {
 	const longest = 64
 	if len(name) <= longest {

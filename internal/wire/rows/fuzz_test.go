@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/internal/wire/rows"
 )
 
-// shapes are the models that bodies are decoded for.
+// shapes are models and options for decoding.
 func shapes() []*rows.Options {
 	optional := func(s infer.TensorSpec) infer.TensorSpec { s.Optional = true; return s }
 	mixed := model(spec("num", infer.FP64, -1, 2), spec("cat", infer.Bytes, -1, 2), optional(spec("s", infer.Int8, -1)), optional(spec("r", infer.FP32)))
@@ -31,8 +31,8 @@ func shapes() []*rows.Options {
 	return append(list, named)
 }
 
-// FuzzDecode: whatever the body is, what it costs is reserved and bounded, an error gives
-// all of it back, and what is accepted fits the model.
+// FuzzDecode: for any body, all memory is reserved and bounded, an error returns all of it, and an
+// accepted frame fits the model.
 func FuzzDecode(f *testing.F) {
 	for _, body := range []string{
 		`[{"age":30.5,"city":"B","id":1,"member":true},{"age":null,"city":"\u00e3\ud83d\ude00","id":2.0,"member":false}]`,
@@ -92,7 +92,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// TestFormsAgree writes random data frames in all forms; each must give the same inputs.
+// TestFormsAgree writes random data frames in all forms. Each must decode to the same inputs.
 func TestFormsAgree(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	texts := []string{"a", `with "quotes", comma`, "zwei\nZeilen", "ü€😀", "1", "null", " blank ", "\t"}

@@ -7,10 +7,10 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// byteOrderMark begins what some programs of Windows write.
+// byteOrderMark is the beginning of a text from some Windows programs.
 const byteOrderMark = "\xef\xbb\xbf"
 
-// The members that hold rows.
+// The members with rows.
 const (
 	split     = "dataframe_split"
 	records   = "dataframe_records"
@@ -18,15 +18,15 @@ const (
 	inputs    = "inputs"
 )
 
-// jsonFrame reads a body of JSON.
+// jsonFrame reads a JSON body.
 type jsonFrame struct {
 	*builder
 	reader
 	v1 bool // only the forms of DecodeV1
 }
 
-// DecodeJSON decodes a body in one of the forms of JSON. Errors are Invalid, TooLarge,
-// Unsupported (a model that takes no rows) and those of Options.Memory.
+// DecodeJSON decodes a body in one of the JSON forms. Errors are Invalid, TooLarge, Unsupported (a
+// model that does not accept rows) and those of Options.Memory.
 func DecodeJSON(body []byte, o *Options) (*Frame, error) {
 	b, err := newBuilder(body, o)
 	if err != nil {
@@ -61,9 +61,8 @@ func (d *jsonFrame) decode() (*Frame, error) {
 	return d.finish()
 }
 
-// find checks the syntax of the whole document and leaves pos at the rows. It returns the
-// name of their member, which is empty for a list that is the document, and how many there
-// are if they are a list.
+// find checks the syntax of the whole document and leaves pos at the rows. It returns the name of
+// their member, empty if the document is a list, and the number of rows if they are a list.
 func (d *jsonFrame) find() (member string, n int, err error) {
 	if bytes.HasPrefix(d.text, []byte(byteOrderMark)) {
 		d.pos = len(byteOrderMark)
@@ -108,7 +107,7 @@ func (d *jsonFrame) find() (member string, n int, err error) {
 	return member, n, nil
 }
 
-// takes reports whether a member of the document holds rows.
+// takes reports whether a member of the document has rows.
 func (d *jsonFrame) takes(name string) bool {
 	return name == instances || name == inputs || !d.v1 && (name == split || name == records)
 }
@@ -132,7 +131,7 @@ func (d *jsonFrame) list(member string, n int) error {
 	return d.unnamed(first)
 }
 
-// records reads a list of objects. The first one says what the columns are.
+// records reads a list of objects. The first one has the names of the columns.
 func (d *jsonFrame) records(first reader) error {
 	var names []string
 	var cells []reader
@@ -159,7 +158,7 @@ func (d *jsonFrame) records(first reader) error {
 	return d.array(d.record)
 }
 
-// begin measures the first row, of which the cells are, and makes room.
+// begin measures the cells of the first row, and allocates the memory.
 func (d *jsonFrame) begin(cells []reader) error {
 	for i := range d.places {
 		p := &d.places[i]
@@ -194,8 +193,8 @@ func (d *jsonFrame) record(row int) error {
 	return invalid("row %d: missing columns %s", row, quoted(absent))
 }
 
-// match returns the place of a key of a record. Most records have their keys in the order
-// of the first.
+// match returns the place of a key of a record. Most records have their keys in the order of the
+// first one.
 func (d *jsonFrame) match(key value, n, row int) (*place, error) {
 	if n >= len(d.places) || key.escaped || string(key.text) != d.places[n].name {
 		name := key.text
@@ -204,19 +203,19 @@ func (d *jsonFrame) match(key value, n, row int) (*place, error) {
 		}
 		var ok bool
 		if n, ok = d.byName[string(name)]; !ok {
-			return nil, invalid("row %d: column '%s' is unknown, or was not in row 0", row, shortened(string(name)))
+			return nil, invalid("row %d: column '%s' is not in row 0", row, shortened(string(name)))
 		}
 	}
 	p := &d.places[n]
 	if p.row == row+1 {
-		return nil, invalid("row %d: column '%s' is given twice", row, shortened(p.name))
+		return nil, invalid("row %d: column '%s' is a duplicate", row, shortened(p.name))
 	}
 	p.row = row + 1
 	return p, nil
 }
 
-// unnamed reads a list of rows without names: each is a row of the only input, or a list
-// with the values of several.
+// unnamed reads a list of rows without names. Each is a row of the only input, or a list with the
+// values of several inputs.
 func (d *jsonFrame) unnamed(first reader) error {
 	list := d.required()
 	if len(list) != 1 {

@@ -6,8 +6,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// whole reads a row of an input: a value if it has one element, else a list, flat or
-// nested as the input's shape is.
+// whole reads a row of an input: a value if it has one element, otherwise a list, flat or nested
+// like the input's shape.
 func (d *jsonFrame) whole(in *input, row int) error {
 	if d.peek() != '[' {
 		if in.elements != 1 {
@@ -30,7 +30,7 @@ func (d *jsonFrame) whole(in *input, row int) error {
 	return d.nested(in, row, &element, dims)
 }
 
-// nested reads a list of the dimensions; element counts the values.
+// nested reads a list with these dimensions; element counts the values.
 func (d *jsonFrame) nested(in *input, row int, element *int, dims infer.Shape) error {
 	n := 0
 	err := d.array(func(int) error {
@@ -53,11 +53,11 @@ func (d *jsonFrame) nested(in *input, row int, element *int, dims infer.Shape) e
 	return err
 }
 
-// measure takes the dimensions of a row that the model leaves free from the first row.
+// measure sets the free dimensions of the input's rows from the first row.
 func (in *input) measure(first reader) error {
 	var dims infer.Shape
 	expected := in.spec.Shape[1:]
-	for len(dims) <= len(expected) { // else every list around a deep one would be counted
+	for len(dims) <= len(expected) { // stop here: otherwise every list around a deep one would be counted
 		n, err := first.count()
 		if err != nil {
 			return err

@@ -8,8 +8,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// reader reads JSON from text. Its methods leave pos behind what they read; with an
-// error, pos is anywhere.
+// reader reads JSON from text. Its methods leave pos after what they have read. After an error pos
+// is undefined.
 type reader struct {
 	text     []byte
 	pos      int
@@ -29,7 +29,7 @@ func (r *reader) syntax(expected string) error {
 	return invalid("byte %d: expected %s, found %q", r.pos, expected, r.text[r.pos])
 }
 
-// peek skips white space and returns the byte that follows, 0 at the end.
+// peek skips white space and returns the next byte, 0 at the end.
 func (r *reader) peek() byte {
 	for ; r.pos < len(r.text); r.pos++ {
 		switch b := r.text[r.pos]; b {
@@ -41,7 +41,7 @@ func (r *reader) peek() byte {
 	return 0
 }
 
-// open reads an opening bracket; next reads the one that closes it.
+// open reads an opening bracket. next reads the closing one.
 func (r *reader) open(bracket byte, what string) error {
 	if r.peek() != bracket {
 		return r.syntax(what)
@@ -53,8 +53,8 @@ func (r *reader) open(bracket byte, what string) error {
 	return nil
 }
 
-// next reads what stands between the elements of an array or an object. It reports whether
-// another one follows; else it has read the closing bracket.
+// next reads the separator between the elements of an array or an object. It reports whether
+// another element follows; otherwise it has read the closing bracket.
 func (r *reader) next(first bool, bracket byte) (more bool, err error) {
 	switch b := r.peek(); {
 	case b == bracket:
@@ -130,7 +130,8 @@ func (r *reader) skip() error {
 	}
 }
 
-// skipCounting is skip, and returns how many elements an array has, -1 for any other value.
+// skipCounting is skip that also returns the number of elements of an array, -1 for any other
+// value.
 func (r *reader) skipCounting() (n int, err error) {
 	if r.peek() != '[' {
 		return -1, r.skip()
@@ -139,7 +140,7 @@ func (r *reader) skipCounting() (n int, err error) {
 	return n, err
 }
 
-// count is skipCounting that reads ahead.
+// count is skipCounting without moving pos.
 func (r *reader) count() (n int, err error) {
 	ahead := *r
 	return ahead.skipCounting()

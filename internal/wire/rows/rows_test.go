@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/internal/wire/rows"
 )
 
-// memory is a budget that knows what is held of it.
+// memory is a budget that tracks its held bytes.
 type memory struct{ limit, held, most int }
 
 func (m *memory) Reserve(n int) error {
@@ -42,7 +42,7 @@ func people() *infer.Model {
 	return model(spec("age", infer.FP32, -1, 1), spec("city", infer.Bytes, -1), spec("id", infer.Int64, -1, 1), spec("member", infer.Bool, -1))
 }
 
-// iris has one matrix of 2 values a row.
+// iris has a matrix with 2 values a row.
 func iris() *infer.Model { return model(spec("x", infer.FP32, -1, 2)) }
 
 func limits() rows.Limits {
@@ -53,7 +53,7 @@ func options(m *infer.Model) *rows.Options {
 	return &rows.Options{Model: m, Limits: limits(), Memory: &memory{limit: 1 << 30}}
 }
 
-// show writes the inputs as text: "x[2,2]=1 2 3 NaN".
+// show formats inputs as text: "x[2,2]=1 2 3 NaN".
 func show(tensors []infer.Tensor) string {
 	list := make([]string, 0, len(tensors))
 	for i := range tensors {
@@ -101,7 +101,7 @@ func values(t *infer.Tensor) (list []string) {
 	return list
 }
 
-// decode decodes JSON, or CSV if csv is set, and checks what must always hold.
+// decode decodes JSON, or CSV if csv is set, and checks the invariants.
 func decode(t *testing.T, body string, csv bool, o *rows.Options) (*rows.Frame, error) {
 	t.Helper()
 	before := o.Memory.(*memory).held
@@ -179,11 +179,11 @@ func TestRowsOfOneInput(t *testing.T) {
 	accepts(t, model(spec("x", infer.FP32, -1)), `[[1],[2]]`, "x[2]=1 2")
 	accepts(t, model(spec("x", infer.FP32, -1, 1)), `{"instances":[1,[2]]}`, "x[2,1]=1 2")
 	accepts(t, model(spec("x", infer.Bytes, -1, 2)), `[["a","b"],["","c"]]`, `x[2,2]="a" "b" "" "c"`)
-	// A row of more dimensions, flat or nested.
+	// A row with more dimensions, flat or nested.
 	picture := spec("x", infer.FP64, -1, 2, 2)
 	accepts(t, model(picture), `[[[1,2],[3,4]],[5,6,7,8]]`, "x[2,2,2]=1 2 3 4 5 6 7 8")
 	accepts(t, model(picture), `[{"x":[[1,2],[3,4]]}]`, "x[1,2,2]=1 2 3 4")
-	// Dimensions that vary are those of the first row.
+	// Free dimensions are those of the first row.
 	accepts(t, model(spec("x", infer.FP32, -1, -1)), `[[1,2,3],[4,5,6]]`, "x[2,3]=1 2 3 4 5 6")
 	accepts(t, model(spec("x", infer.FP32, -1, -1, 2)), `[[[1,2],[3,4],[5,6]]]`, "x[1,3,2]=1 2 3 4 5 6")
 	accepts(t, model(spec("x", infer.FP32, -1, -1, 2)), `[[1,2,3,4]]`, "x[1,2,2]=1 2 3 4")
@@ -227,9 +227,9 @@ func TestNamedElements(t *testing.T) {
 			t.Errorf("%s: %v, want %s", body, err, message)
 		}
 	}
-	bad(`[{"age":1,"num":[1,2],"cat":["a","b"],"wide":[1]}]`, "input 'num' is given as a whole and by columns such as 'age'")
+	bad(`[{"age":1,"num":[1,2],"cat":["a","b"],"wide":[1]}]`, "input 'num' is given both as a whole and by columns such as 'age'")
 	bad(`[{"age":1,"cat":["a","b"]}]`, "missing columns 'income', 'a', 'b', 'c'")
-	bad(`[{"Age":1}]`, "unknown columns 'Age'; model 'm' takes 'age', 'income', 'city', 'job', 'a', 'b', 'c'")
+	bad(`[{"Age":1}]`, "unknown columns 'Age'; model 'm' expects 'age', 'income', 'city', 'job', 'a', 'b', 'c'")
 }
 
 // A column is the input that skl2onnx names after it.
@@ -237,8 +237,8 @@ func TestExportedNames(t *testing.T) {
 	m := model(spec("sepal_length__cm_", infer.FP32, -1, 1), spec("a_b", infer.FP32, -1, 1))
 	accepts(t, m, `[{"sepal length (cm)":1,"a/b":2}]`, "sepal_length__cm_[1,1]=1 a_b[1,1]=2")
 	accepts(t, m, `{"inputs":{"a b":[2],"sepal length (cm)":[1]}}`, "sepal_length__cm_[1,1]=1 a_b[1,1]=2")
-	refuses(t, m, `[{"sepal length (cm)":1,"a/b":2,"a_b":3}]`, "column 'a_b' is input 'a_b', which another column is as well")
-	refuses(t, m, `[{"a/b":2,"c":3}]`, "unknown columns 'c'; model 'm' takes 'sepal_length__cm_', 'a_b'; missing are 'sepal_length__cm_'")
+	refuses(t, m, `[{"sepal length (cm)":1,"a/b":2,"a_b":3}]`, "column 'a_b' is input 'a_b', but another column is the same input")
+	refuses(t, m, `[{"a/b":2,"c":3}]`, "unknown columns 'c'; model 'm' expects 'sepal_length__cm_', 'a_b'; missing: 'sepal_length__cm_'")
 }
 
 func TestTypes(t *testing.T) {
@@ -278,17 +278,17 @@ func TestTypes(t *testing.T) {
 	bad(infer.Int64, `1.5`, `expected an integer for INT64, got 1.5`)
 	bad(infer.Int64, `9223372036854775808`, `9223372036854775808 does not fit INT64`)
 	bad(infer.Int64, `1e18`, `1e18 does not fit INT64`) // not exact as a float
-	bad(infer.Int64, `null`, `a value is missing, and INT64 has none that stands for it`)
-	bad(infer.Int64, `NaN`, `a value is missing, and INT64 has none`)
+	bad(infer.Int64, `null`, `a value is missing, and INT64 cannot express a missing value`)
+	bad(infer.Int64, `NaN`, `a value is missing, and INT64 cannot express a missing value`)
 	bad(infer.Int64, `Infinity`, `Infinity does not fit INT64`)
 	bad(infer.Int8, `128`, `128 does not fit INT8`)
 	bad(infer.Uint8, `-1`, `-1 does not fit UINT8`)
 	bad(infer.Uint8, `256.0`, `256.0 does not fit UINT8`)
 	bad(infer.Uint64, `"7"`, `expected an integer for UINT64, got "7"`)
 	bad(infer.Bool, `2`, `expected true or false for BOOL, got 2`)
-	bad(infer.Bool, `null`, `a value is missing, and BOOL has none that stands for it`)
+	bad(infer.Bool, `null`, `a value is missing, and BOOL cannot express a missing value`)
 	bad(infer.Bytes, `1`, `expected a string for BYTES, got 1`)
-	bad(infer.Bytes, `null`, `a value is missing, and BYTES has none that stands for it`)
+	bad(infer.Bytes, `null`, `a value is missing, and BYTES cannot express a missing value`)
 	bad(infer.Bytes, `true`, `expected a string for BYTES, got true`)
 }
 
@@ -304,35 +304,35 @@ func TestRefusals(t *testing.T) {
 	f(`{"instances":1}`, "byte 13: expected a list of rows in 'instances', found '1'")
 	f(`{"dataframe_split":[]}`, "expected an object")
 	f(`{"dataframe_split":{"columns":["a"]}}`, "'dataframe_split' needs 'data', a list of rows")
-	f(`{"dataframe_split":{"columns":["age"],"columns":["age"],"data":[]}}`, "'columns' is given twice in 'dataframe_split'")
+	f(`{"dataframe_split":{"columns":["age"],"columns":["age"],"data":[]}}`, "'columns' is a duplicate in 'dataframe_split'")
 	f(`{"dataframe_split":{"columns":[["a","b"]],"data":[[1]]}}`, "expected a value, found '['")
-	f(`{"dataframe_split":{"columns":[null],"data":[[1]]}}`, "'columns' holds the names of columns, got a missing value")
+	f(`{"dataframe_split":{"columns":[null],"data":[[1]]}}`, "'columns' must have the names of columns, got a missing value")
 	f(`{"dataframe_split":{"columns":["age","city","id","member"],"data":{"a":1}}}`, "expected a list of rows in 'data'")
 	f(`{"dataframe_split":{"columns":["age","city","id","member"],"data":[[1,"B",1]]}}`, "row 0 has 3 values, expected 4")
 	f(`{"dataframe_split":{"columns":["age","city","id","member"],"data":[[1,"B",1,true],[1,"B",1]]}}`, "row 1 has 3 values, expected 4")
 	f(`{"dataframe_split":{"columns":["age","city","id","member"],"data":[[1,"B",1,true],[1,"B",1,true,5]]}}`, "row 1 has more values than the 4 columns")
 	f(`{"dataframe_split":{"columns":["age","city","id","member"],"data":[[1,"B",1,true],5]}}`, "expected a list, found '5'")
 	f(`[`+one+`,{"age":1,"id":1,"city":"B"}]`, "row 1: missing columns 'member'")
-	f(`[`+one+`,{"age":1,"age":1,"city":"B"}]`, "row 1: column 'age' is given twice")
-	f(`[{"age":1,"\u0061ge":1}]`, "column 'age' is given twice")
-	f(`[`+one+`,{"age":1,"zip":"B"}]`, "row 1: column 'zip' is unknown, or was not in row 0")
+	f(`[`+one+`,{"age":1,"age":1,"city":"B"}]`, "row 1: column 'age' is a duplicate")
+	f(`[{"age":1,"\u0061ge":1}]`, "column 'age' is a duplicate")
+	f(`[`+one+`,{"age":1,"zip":"B"}]`, "row 1: column 'zip' is not in row 0")
 	f(`[`+one+`,5]`, "expected an object, found '5'")
-	f(`[{"age":1,"zip":2,"plz":3}]`, "unknown columns 'zip', 'plz'; model 'm' takes 'age', 'city', 'id', 'member'")
+	f(`[{"age":1,"zip":2,"plz":3}]`, "unknown columns 'zip', 'plz'; model 'm' expects 'age', 'city', 'id', 'member'")
 	f(`[{}]`, "missing columns 'age', 'city', 'id', 'member'")
 	f(`[{"age":1,"city":"B","id":"1","member":true}]`, `row 0, column 'id': expected an integer for INT64, got "1"`)
 	f(`[{"age":[1,2],"city":"B","id":1,"member":true}]`, `row 0, column 'age': expected 1 values in a list`)
 	f(`[{"age":{},"city":"B","id":1,"member":true}]`, "row 0, column 'age': byte 8: expected a value, found '{'")
 	f(`{"inputs":{"age":[1],"city":["B"],"id":[1,2],"member":[true]}}`, "column 'id' has 2 values, the columns before it have 1")
 	f(`{"inputs":{"age":1}}`, "column 'age' must be a list with a value for each row")
-	f(`{"inputs":{"age":[1],"age":[1]}}`, "column 'age' is given twice")
+	f(`{"inputs":{"age":[1],"age":[1]}}`, "column 'age' is a duplicate")
 	f(`{"inputs":{}}`, "missing columns 'age', 'city', 'id', 'member'")
 	f(`[1,2]`, "expected a list of values for the 4 inputs")
-	f(`[[1,"B",1]]`, "a row of 3 values without names does not fit; model 'm' takes 'age', 'city', 'id', 'member'")
+	f(`[[1,"B",1]]`, "a row of 3 values without names does not fit; model 'm' expects 'age', 'city', 'id', 'member'")
 	f(`[[1,"B",1,true],[1,"B",1]]`, "row 1 has 3 values, expected 4")
 	f(`[[1,"B","x",true]]`, `row 0, value 0 of input 'id': expected an integer for INT64, got "x"`)
 	f(`{"inputs":[{"name":"age","shape":[1],"datatype":"FP32","data":[1]}]}`, "tensors with a datatype and a shape go to the endpoint infer")
 
-	refuses(t, iris(), `[{"a":1,"b":2}]`, "unknown columns 'a', 'b'; model 'm' takes 'x'; the setting models.m.columns names the values of its rows, and rows without names are taken by their order")
+	refuses(t, iris(), `[{"a":1,"b":2}]`, "unknown columns 'a', 'b'; model 'm' expects 'x'; name the values of its rows in the setting models.m.columns, or send rows without names, which are matched by order")
 	refuses(t, iris(), `[[1,2],[3]]`, "row 1, input 'x': expected 2 values in a list for input 'x' of shape [-1,2], got 1")
 	refuses(t, iris(), `[[1,2],[3,4,5]]`, "row 1, input 'x': expected 2 values in a list for input 'x' of shape [-1,2], got more")
 	refuses(t, iris(), `[1,2,3,4,5,6]`, "row 0, input 'x': expected a list of 2 values")

@@ -8,15 +8,15 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// base64Key is the only key of an object that stands for bytes: {"b64": "AAEC"}.
+// base64Key is the only key of an object for bytes: {"b64": "AAEC"}.
 const base64Key = "b64"
 
-// bytesSuffix ends the names of the outputs that TensorFlow Serving writes as base64.
+// bytesSuffix is the end of the names of outputs that TensorFlow Serving writes as base64.
 const bytesSuffix = "_bytes"
 
 // DecodeV1 decodes the body of a predict call of TensorFlow Serving or KServe V1: "instances" (row
 // format) or "inputs" (column format), and {"b64": "AAEC"} as an element of BYTES. Other members,
-// such as signature_name, are ignored. Errors as DecodeJSON's.
+// such as signature_name, are ignored. It has the same errors as DecodeJSON.
 func DecodeV1(body []byte, o *Options) (*Frame, error) {
 	v1 := *o
 	v1.v1 = true
@@ -47,7 +47,7 @@ func (d *jsonFrame) element() (value, error) {
 }
 
 // isBase64 reports whether the first instance is an element of the only input and not a record. The
-// syntax was checked.
+// syntax must have been checked.
 func (d *jsonFrame) isBase64(first reader) bool {
 	if _, column := d.columns.Find([]byte(base64Key)); !d.v1 || column {
 		return false
@@ -61,8 +61,8 @@ func (d *jsonFrame) isBase64(first reader) bool {
 	return err == nil && keys == 1 && match
 }
 
-// joinBase64 appends the bytes that an element of a tensor of strings stands for. They are fewer than
-// the characters, for which there is room.
+// joinBase64 appends the decoded bytes of an element of a string tensor. They are fewer than the
+// encoded characters, for which there is room.
 func (b *builder) joinBase64(in *input, at int, encoded []byte, escaped bool) (err error) {
 	if escaped { // PHP writes a slash as \/
 		if err := b.reserve(len(encoded)); err != nil {
@@ -81,9 +81,9 @@ func (b *builder) joinBase64(in *input, at int, encoded []byte, escaped bool) (e
 }
 
 // AppendOutputs appends {"outputs": ...} to dst, the answer to the column format of TensorFlow
-// Serving: the only output, or an object with the outputs by their names. Each is nested as its shape
-// is, whatever the rows of the request. Errors are Invalid (data that JSON cannot carry), Internal and
-// those of Answer.Grow.
+// Serving: the only output, or an object with the outputs by name. Each is nested like its shape,
+// and need not have the rows of the request. Errors are Invalid (data that JSON cannot express),
+// Internal and those of Answer.Grow.
 func AppendOutputs(dst []byte, resp *infer.Response, a *Answer) ([]byte, error) {
 	start := len(dst)
 	dst, err := a.appendOutputs(dst, resp)

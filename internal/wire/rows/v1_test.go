@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/internal/wire/rows"
 )
 
-// elements returns the elements of the only input of a body for V1.
+// elements returns the elements of the only input of a V1 body.
 func elements(t *testing.T, body string, o *rows.Options) []string {
 	t.Helper()
 	frame, err := rows.DecodeV1([]byte(body), o)
@@ -40,12 +40,12 @@ func TestV1Base64(t *testing.T) {
 	f(`{"instances":[{"x":{"b64":"AP8="}},{"x":"text"}]}`, "\x00\xff", "text")
 	f(`{"inputs":[{"b64":"aGVsbG8="}]}`, "hello")
 	f(`{"inputs":{"x":[{"b64":"aGVsbG8="},"ä\n"]}}`, "hello", "ä\n")
-	f(`{"instances":[{"b64":"\/\u002f8="}]}`, "\xff\xff") // as PHP writes a slash
+	f(`{"instances":[{"b64":"\/\u002f8="}]}`, "\xff\xff") // PHP writes a slash like this
 	wide := options(model(spec("x", infer.Bytes, -1, 2)))
 	if diff := cmp.Diff([]string{"a", "b"}, elements(t, `{"instances":[["a",{"b64":"Yg=="}]]}`, wide)); diff != "" {
 		t.Error(diff)
 	}
-	// An input with the name b64 comes first.
+	// An input with the name b64 takes precedence.
 	named := options(model(spec("b64", infer.Bytes, -1)))
 	if diff := cmp.Diff([]string{"Yg=="}, elements(t, `{"instances":[{"b64":"Yg=="}]}`, named)); diff != "" {
 		t.Error(diff)
@@ -73,13 +73,13 @@ func TestV1Refuses(t *testing.T) {
 	if _, err := rows.DecodeV1([]byte(`{"instances":[{"b64":"AAAA"}]}`), options(model(spec("x", infer.FP32, -1)))); infer.CodeOf(err) != infer.Invalid {
 		t.Errorf("base64 for a number: %v", err)
 	}
-	// The other forms have no base64.
+	// The other forms do not have base64.
 	if _, err := rows.DecodeJSON([]byte(`[["a"],[{"b64":"AA=="}]]`), o); infer.CodeOf(err) != infer.Invalid {
 		t.Errorf("base64 outside of V1: %v", err)
 	}
 }
 
-// The bytes that an escaped element needs are reserved and given back.
+// The memory for an escaped element is reserved, and returned.
 func TestV1ReservesMemory(t *testing.T) {
 	o := options(model(spec("x", infer.Bytes, -1)))
 	body := `{"instances":["` + strings.Repeat("a", 1000) + `",{"b64":"` + strings.Repeat(`\/`, 1000) + `"}]}`
@@ -98,7 +98,7 @@ func TestV1ReservesMemory(t *testing.T) {
 	}
 }
 
-// answerOf returns a response of outputs, each with its data.
+// answerOf returns a response with outputs, each with its data.
 func answerOf(outputs ...infer.Tensor) *infer.Response {
 	resp := infer.NewResponse()
 	for i, t := range outputs {
@@ -117,7 +117,7 @@ func TestV1Answers(t *testing.T) {
 		t.Helper()
 		resp := answerOf(outputs...)
 		defer resp.Release()
-		a := &rows.Answer{Rows: 2, Bare: true, V1: true, Grow: func(buf []byte, n int) ([]byte, error) { // no more than was asked for
+		a := &rows.Answer{Rows: 2, Bare: true, V1: true, Grow: func(buf []byte, n int) ([]byte, error) { // exactly the requested room
 			return append(make([]byte, 0, len(buf)+n), buf...), nil
 		}}
 		got, err := rows.AppendPredictions([]byte("> "), resp, a)

@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// kind is how a value is written.
+// kind is the form of a value.
 type kind uint8
 
 const (
@@ -26,12 +26,12 @@ const (
 type value struct {
 	kind    kind
 	escaped bool   // text with escape sequences, or with doubled quotes in CSV
-	base64  bool   // text that stands for bytes
-	text    []byte // of a string what stands between its quotes
-	at      int    // where the text of a string begins in the body
+	base64  bool   // base64 text for bytes
+	text    []byte // for a string, the text between its quotes
+	at      int    // the offset of a string's text in the body
 }
 
-// String shows the beginning of a value in a message.
+// String returns the beginning of a value for a message.
 func (v value) String() string {
 	const longest = 40
 	switch {
@@ -56,7 +56,7 @@ func (v value) String() string {
 	return shown
 }
 
-// mismatch says that a value is not of the datatype of its column.
+// mismatch returns an error about a value that does not have its column's datatype.
 func mismatch(v value, d infer.DType) error {
 	expected := "an integer"
 	switch d {
@@ -69,14 +69,14 @@ func mismatch(v value, d infer.DType) error {
 	default:
 	}
 	if v.kind == missing {
-		return invalid("a value is missing, and %v has none that stands for it", d)
+		return invalid("a value is missing, and %v cannot express a missing value", d)
 	}
 	return invalid("expected %s for %v, got %s", expected, d, v)
 }
 
 func misfit(v value, d infer.DType) error { return invalid("%s does not fit %v", v, d) }
 
-// view returns bytes as a string without a copy, for a parser that keeps nothing of it.
+// view returns bytes as a string without a copy, for a parser that does not keep it.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // put writes a value that is not a string as one element of a tensor.
@@ -95,7 +95,7 @@ func put(dst []byte, d infer.DType, v value) error {
 	}
 }
 
-// putFloat writes a number as a float. A missing one is NaN.
+// putFloat writes a number as a float. A missing value is NaN.
 func putFloat(dst []byte, d infer.DType, v value) error {
 	f, bits := math.NaN(), 32
 	if d == infer.FP64 {
@@ -134,8 +134,8 @@ func putFloat(dst []byte, d infer.DType, v value) error {
 	return nil
 }
 
-// putInteger writes a number as an integer. It may be written with a fraction of 0, as
-// pandas writes the integers of a column of floats.
+// putInteger writes a number as an integer. A fraction of 0 is allowed, since pandas writes it for
+// integers in a column of floats.
 func putInteger(dst []byte, d infer.DType, v value) error {
 	if v.kind != number && v.kind != truth {
 		return mismatch(v, d)
@@ -175,15 +175,15 @@ func notInteger(v value, d infer.DType) error {
 	return mismatch(v, d)
 }
 
-// wholeNumber returns a number that was not read as an integer of its width. It is not ok
-// if it has a fraction, or is so large that a float is not exact.
+// wholeNumber returns a number that could not be parsed as an integer of its width. ok is false if
+// it has a fraction, or is too large to be exact in a float.
 func wholeNumber(v value) (f float64, ok bool) {
 	f, err := strconv.ParseFloat(view(v.text), 64)
 	return f, err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53
 }
 
-// escapeLength returns the length of the escape sequence that s begins with, 0 if it is
-// not valid: a surrogate is only valid with its other half.
+// escapeLength returns the length of the escape sequence at the beginning of s, 0 if it is not
+// valid. A surrogate is valid only with its other half.
 func escapeLength(s []byte) int {
 	if len(s) < 2 {
 		return 0
@@ -220,7 +220,7 @@ func hex4(s []byte) (rune, bool) {
 	return rune(n), err == nil
 }
 
-// unescape appends a string of JSON that was checked.
+// unescape appends the content of a checked JSON string.
 func unescape(dst, s []byte) []byte {
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' {
@@ -254,7 +254,7 @@ func unescape(dst, s []byte) []byte {
 	return dst
 }
 
-// undouble appends a quoted field of CSV.
+// undouble appends the content of a quoted CSV field.
 func undouble(dst, s []byte) []byte {
 	for i := 0; i < len(s); i++ {
 		dst = append(dst, s[i])
