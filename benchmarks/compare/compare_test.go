@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sluice.io/sluice/benchmarks/process"
 	"sluice.io/sluice/benchmarks/record"
 	"sluice.io/sluice/internal/config"
 )
@@ -120,7 +121,8 @@ func TestPerRequest(t *testing.T) {
 		1000: {"allocs": 2, "alloc_bytes": 8, "gcs_per_second": 3, "batch_rows": 3}, 10: {"gcs_per_second": 3, "batch_rows": 3},
 	} {
 		got := map[string]float64{}
-		told{mallocs: 2500, bytes: 10_000, gcs: 6, rows: 600, runs: 200}.perRequest(got, told{mallocs: 500, bytes: 2000}, requests, 2)
+		after := process.Metrics{mallocs: 2500, allocated: 10_000, "go_gc_duration_seconds_count": 6, `sluice_batch_rows_sum{model="m"}`: 600, `sluice_batch_rows_count{model="m"}`: 200}
+		perRequest(got, process.Metrics{}, after, map[string]float64{mallocs: 500, allocated: 2000}, "m", requests, 2)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}

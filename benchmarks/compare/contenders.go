@@ -26,7 +26,7 @@ type server struct {
 	ready            time.Duration       // from its start to its first answer; 0 if it ran already
 	instances, batch int                 // runs at once and rows of a run, if known
 	gateway          *process.Gateway    // nil for others
-	scrapes          told                // what asking for its metrics takes
+	scrapes          map[string]float64  // what asking for its metrics takes
 	maxDiff          map[string]float64
 	left             map[string]string // works that it leaves out, and why
 }

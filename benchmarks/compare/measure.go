@@ -73,7 +73,7 @@ func (b *bench) repeat(round int, measure func(attempt int) (record.Rows, error)
 func (b *bench) load(ctx context.Context, s *server, w work, plan loadgen.Plan) (map[string]float64, error) {
 	to := s.at[w.name]
 	plan.Targets = []loadgen.Target{w.target(to.base)}
-	before, err := b.look(ctx, s, to, w)
+	before, err := b.look(ctx, s, to)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +84,8 @@ func (b *bench) load(ctx context.Context, s *server, w work, plan loadgen.Plan) 
 	if err != nil {
 		return nil, fmt.Errorf("%s, %s: %w", s.name, w.name, err)
 	}
-	after, err := b.look(ctx, s, to, w)
-	return figures(s, to, result, before, after), err
+	after, err := b.look(ctx, s, to)
+	return figures(s, to, w, result, before, after), err
 }
 
 // line is the result of a load.
@@ -100,12 +100,12 @@ func (b *bench) line(scenario string, s *server, w work, figures map[string]floa
 type look struct {
 	moment moment
 	used   process.Usage
-	told   told
+	told   process.Metrics
 }
 
-func (b *bench) look(ctx context.Context, s *server, to endpoint, w work) (l look, err error) {
+func (b *bench) look(ctx context.Context, s *server, to endpoint) (l look, err error) {
 	if s.gateway != nil {
-		if l.told, err = scrape(ctx, s.gateway, w.model); err != nil {
+		if l.told, err = s.gateway.Metrics(ctx); err != nil {
 			return l, err
 		}
 	}
@@ -120,7 +120,7 @@ func (b *bench) look(ctx context.Context, s *server, to endpoint, w work) (l loo
 
 // figures are those of a load. Shares are cores: 1 is one core all the time; "others" is
 // everybody else's and what the hypervisor took.
-func figures(s *server, to endpoint, r *loadgen.Result, before, after look) map[string]float64 {
+func figures(s *server, to endpoint, w work, r *loadgen.Result, before, after look) map[string]float64 {
 	requests, quantile := r.Requests, func(q float64) float64 { return float64(r.Latency.ValueAtQuantile(q)) }
 	f := map[string]float64{"requests_per_second": r.Rate(), "p50_us": quantile(50), "p99_us": quantile(99), "p999_us": quantile(99.9)}
 	for status, n := range r.Errors {
@@ -139,56 +139,42 @@ func figures(s *server, to endpoint, r *loadgen.Result, before, after look) map[
 		f["noisy"] = 1
 	}
 	if s.gateway != nil {
-		after.told.less(before.told).perRequest(f, s.scrapes, requests, elapsed)
+		perRequest(f, before.told, after.told, s.scrapes, w.model, requests, elapsed)
 	}
 	return f
 }
 
-// told is what a gateway's metrics said at one time.
-type told struct{ mallocs, bytes, gcs, rows, runs float64 }
+// The series of what a gateway has allocated.
+const mallocs, allocated = "go_memstats_mallocs_total", "go_memstats_alloc_bytes_total"
 
-// less returns what came between two times.
-func (t told) less(o told) told {
-	return told{t.mallocs - o.mallocs, t.bytes - o.bytes, t.gcs - o.gcs, t.rows - o.rows, t.runs - o.runs}
-}
-
-// scrape asks a gateway for its metrics; rows and runs are those of one model.
-func scrape(ctx context.Context, g *process.Gateway, model string) (told, error) {
-	m, err := g.Metrics(ctx)
-	label := fmt.Sprintf("model=%q", model)
-	return told{
-		m.Sum("go_memstats_mallocs_total", ""), m.Sum("go_memstats_alloc_bytes_total", ""), m.Sum("go_gc_duration_seconds_count", ""),
-		m.Sum("sluice_batch_rows_sum", label), m.Sum("sluice_batch_rows_count", label),
-	}, err
-}
-
-// scrapeCost is what a scrape allocates, once the connection is there: the least of some,
-// since a gateway has other things to do as well.
-func scrapeCost(ctx context.Context, g *process.Gateway) (least told, err error) {
-	var last told
-	for i := range 6 {
-		next, err := scrape(ctx, g, "")
-		if err != nil {
-			return told{}, err
-		}
-		if cost := next.less(last); i == 1 || i > 1 && cost.mallocs < least.mallocs {
-			least = cost
+// scrapeCost is what a scrape itself allocates, once the connection is there: the least of
+// some, since a gateway has other things to do as well.
+func scrapeCost(ctx context.Context, g *process.Gateway) (cost map[string]float64, err error) {
+	last, err := g.Metrics(ctx)
+	for range 5 {
+		next, failed := g.Metrics(ctx)
+		err = errors.Join(err, failed)
+		more := map[string]float64{mallocs: next[mallocs] - last[mallocs], allocated: next[allocated] - last[allocated]}
+		if cost == nil || more[mallocs] < cost[mallocs] {
+			cost = more
 		}
 		last = next
 	}
-	return least, nil
+	return cost, err
 }
 
-// perRequest adds what a gateway did for each request. scrapes is what a scrape itself
-// takes, one of which lies between the two times. Allocations of too few requests are not
+// perRequest adds what a gateway did for each request between two times. scrapes is what a
+// scrape takes, one of which lies between them. Allocations of too few requests are not
 // known: what else a gateway does is spread over fewer.
-func (t told) perRequest(figures map[string]float64, scrapes told, requests int64, seconds float64) {
-	figures["gcs_per_second"] = t.gcs / seconds
+func perRequest(figures map[string]float64, before, after process.Metrics, scrapes map[string]float64, model string, requests int64, seconds float64) {
+	label := fmt.Sprintf("model=%q", model)
+	more := func(name, label string) float64 { return after.Sum(name, label) - before.Sum(name, label) }
+	figures["gcs_per_second"] = more("go_gc_duration_seconds_count", "") / seconds
 	if n := float64(requests); n >= 1000 {
-		figures["allocs"], figures["alloc_bytes"] = max(0, t.mallocs-scrapes.mallocs)/n, max(0, t.bytes-scrapes.bytes)/n
+		figures["allocs"], figures["alloc_bytes"] = max(0, more(mallocs, "")-scrapes[mallocs])/n, max(0, more(allocated, "")-scrapes[allocated])/n
 	}
-	if t.runs > 0 {
-		figures["batch_rows"] = t.rows / t.runs
+	if runs := more("sluice_batch_rows_count", label); runs > 0 {
+		figures["batch_rows"] = more("sluice_batch_rows_sum", label) / runs
 	}
 }
 
