@@ -6,20 +6,22 @@ import (
 	"strconv"
 )
 
-// answer reads one HTTP/1.1 answer from pieces of any size: its status, and how long its
-// body is, which is skipped. All servers that are measured send Content-Length.
+// answer reads one HTTP/1.1 answer from pieces of any size: its status, and where its body
+// ends, which is skipped.
 type answer struct {
 	status    int // 0 until the head has come
 	closes    bool
-	remaining int64  // bytes of the body
+	remaining int64  // bytes of the body or of a chunk, with the line end after it
+	last      bool   // nothing comes after these
 	head      []byte // as far as it came in pieces
+	line      []byte // that of a chunk's size, likewise
 }
 
 const maxHead = 64 << 10
 
-var errAnswer = errors.New("this is not an HTTP/1.1 answer with Content-Length")
+var errAnswer = errors.New("this is not an HTTP/1.1 answer")
 
-func (a *answer) reset() { *a = answer{head: a.head[:0]} }
+func (a *answer) reset() { *a = answer{head: a.head[:0], line: a.line[:0]} }
 
 // feed takes what was received next, and reports whether that completes the answer. Bytes
 // after its end are an error: nothing more was asked for.
@@ -41,13 +43,33 @@ func (a *answer) feed(b []byte) (done bool, err error) {
 		}
 		b = body
 	}
-	if a.remaining -= int64(len(b)); a.remaining < 0 {
+	for len(b) > 0 && (a.remaining > 0 || !a.last) {
+		if a.remaining > 0 {
+			n := min(a.remaining, int64(len(b)))
+			a.remaining, b = a.remaining-n, b[n:]
+			continue
+		}
+		end := bytes.IndexByte(b, '\n') + 1
+		if end == 0 {
+			end = len(b)
+		}
+		a.line, b = append(a.line, b[:end]...), b[end:]
+		if !bytes.HasSuffix(a.line, []byte("\n")) {
+			break
+		}
+		size, err := strconv.ParseInt(string(bytes.TrimSpace(a.line)), 16, 32)
+		if err != nil || size < 0 {
+			return false, errAnswer
+		}
+		a.remaining, a.last, a.line = size+2, size == 0, a.line[:0]
+	}
+	if len(b) > 0 {
 		return false, errAnswer
 	}
-	return a.remaining == 0, nil
+	return a.remaining == 0 && a.last, nil
 }
 
-// parse reads the status line and the two fields that matter.
+// parse reads the status line and the fields that matter.
 func (a *answer) parse(head []byte) (err error) {
 	line, fields, _ := bytes.Cut(head, []byte("\r\n"))
 	if len(line) < len("HTTP/1.1 200") || string(line[:9]) != "HTTP/1.1 " {
@@ -56,24 +78,25 @@ func (a *answer) parse(head []byte) (err error) {
 	if a.status, err = strconv.Atoi(string(line[9:12])); err != nil || a.status < 200 {
 		return errAnswer
 	}
-	a.remaining = -1
+	known := false
 	for len(fields) > 0 {
 		line, fields, _ = bytes.Cut(fields, []byte("\r\n"))
-		if line[0]|0x20 != 'c' {
+		if first := line[0] | 0x20; first != 'c' && first != 't' {
 			continue
 		}
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		value = bytes.TrimSpace(value)
 		switch {
 		case bytes.EqualFold(name, []byte("content-length")):
-			if a.remaining, err = strconv.ParseInt(string(value), 10, 64); err != nil {
-				return errAnswer
-			}
+			a.remaining, err = strconv.ParseInt(string(value), 10, 64)
+			known, a.last = err == nil && a.remaining >= 0, true
+		case bytes.EqualFold(name, []byte("transfer-encoding")):
+			known = bytes.EqualFold(value, []byte("chunked"))
 		case bytes.EqualFold(name, []byte("connection")):
 			a.closes = bytes.EqualFold(value, []byte("close"))
 		}
 	}
-	if a.remaining < 0 {
+	if !known {
 		return errAnswer
 	}
 	return nil
