@@ -86,7 +86,7 @@ type Server struct {
 type HTTP struct {
 	Address                  string        `yaml:"address" default:"\":8000\"" doc:"Address of the listener, host:port. Without a host it listens on every interface."`
 	MaxBody                  Size          `yaml:"max_body" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"Max size of the body of a request, as sent. If not given, it is at most a sixteenth of max_body_memory."`
-	MaxInflated              Size          `yaml:"max_inflated" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"Max size of the body of a request after gzip or deflate is undone. If not given, it is at most a sixteenth of max_body_memory."`
+	MaxInflated              Size          `yaml:"max_inflated" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"Max size of the body of a request after zstd, gzip or deflate is undone. If not given, it is at most a sixteenth of max_body_memory."`
 	MaxBodyMemory            Size          `yaml:"max_body_memory" default:"1GiB" min:"1KiB" max:"1024GiB" doc:"Max memory of all requests and their answers together: bodies as sent and inflated, decoded tensors, outputs, and answers until they are written. A request without room is answered 429, and a request that could never have room 413. The value must have room for the largest request: at least 16/15 · (2·R + max(5·B, R) + 4MiB). R is limits.max_response, and B is the larger of max_body and max_inflated."`
 	MaxControlBody           Size          `yaml:"max_control_body" default:"64KiB" min:"1KiB" max:"64MiB" doc:"Max size of the body of a call that lists, loads or unloads models, as sent and inflated."`
 	MaxHeader                Size          `yaml:"max_header" default:"16KiB" min:"1KiB" max:"16MiB" doc:"Max size of the request line and all headers together."`

@@ -8,6 +8,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zlib"
+	"github.com/klauspost/compress/zstd"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -19,22 +20,22 @@ const compressionLevel = gzip.BestSpeed
 // minRoom is the min step in which room for decompressed bytes grows.
 const minRoom = 4 << 10
 
-// The memory of a reader and of a writer, in bytes. The exchange reserves it while it uses one.
+// The memory of a reader and of a writer of gzip and deflate, in bytes. The exchange reserves it while
+// it uses one. zstd.go has those of zstd.
 const (
 	readerBytes = 48 << 10
 	writerBytes = 800 << 10
 )
 
 // codecs pools readers and writers.
-type codecs struct {
-	gzipReaders, zlibReaders sync.Pool
-	gzipWriters, zlibWriters sync.Pool
-}
+type codecs struct{ readers, writers [codings]sync.Pool }
 
-// inflater is a reader of either format. reset reads the header of the new stream.
+// inflater is a reader of any format. reset reads the header of the new stream.
 type inflater struct {
 	io.Reader
 	reset func(io.Reader) error
+	zstd  *zstd.Decoder // with zstd instead of reset
+	large bool          // zstd has a window larger than keptWindow
 	src   bytes.Reader
 	probe [1]byte // for reading beyond a full buffer
 }
@@ -47,25 +48,17 @@ type grower func(buf []byte, size, most int) ([]byte, error)
 // of the room. It ignores the size that the stream states. Errors are Invalid, TooLarge beyond
 // limit, and those of grow.
 func (c *codecs) inflate(dst []byte, from coding, body []byte, limit int, grow grower) ([]byte, error) {
-	pool, open := &c.gzipReaders, openGzip
-	if from == deflateCoding {
-		pool, open = &c.zlibReaders, openZlib
-	}
-	z, _ := pool.Get().(*inflater)
+	z, _ := c.readers[from].Get().(*inflater)
 	if z == nil {
 		z = &inflater{}
 	}
 	z.src.Reset(body)
 	defer func() {
-		z.src.Reset(nil)
-		pool.Put(z)
+		if z.close() {
+			c.readers[from].Put(z)
+		}
 	}()
-	var err error
-	if z.reset == nil {
-		err = open(z)
-	} else {
-		err = z.reset(&z.src)
-	}
+	err := z.open(from, body)
 	if err == nil {
 		dst, err = z.readUpTo(dst, limit, max(minRoom, 2*len(body)), grow)
 	}
@@ -81,6 +74,26 @@ func (c *codecs) inflate(dst []byte, from coding, body []byte, limit int, grow g
 		return dst, infer.Errorf(infer.Invalid, "the body is not a valid %v stream", from)
 	}
 	return dst, nil
+}
+
+// open begins to read src, which has body.
+func (z *inflater) open(from coding, body []byte) error {
+	switch {
+	case from == zstdCoding:
+		return openZstd(z, body)
+	case z.reset != nil:
+		return z.reset(&z.src)
+	case from == deflateCoding:
+		return openZlib(z)
+	default:
+		return openGzip(z)
+	}
+}
+
+// close lets go of the body, and reports whether the reader is worth keeping.
+func (z *inflater) close() (keep bool) {
+	z.src.Reset(nil)
+	return z.zstd == nil || closeZstd(z)
 }
 
 func openGzip(z *inflater) error {
@@ -131,7 +144,7 @@ func (z *inflater) readUpTo(dst []byte, limit, first int, grow grower) ([]byte, 
 	}
 }
 
-// deflater is a writer of either format.
+// deflater is a writer of any format.
 type deflater interface {
 	io.WriteCloser
 	Reset(w io.Writer)
@@ -139,15 +152,13 @@ type deflater interface {
 
 // deflate appends the compressed body to dst. It returns false if grow has no room for it.
 func (c *codecs) deflate(dst []byte, to coding, body []byte, grow grower) (_ []byte, ok bool) {
-	pool := &c.gzipWriters
-	if to == deflateCoding {
-		pool = &c.zlibWriters
-	}
 	out := &growingWriter{buf: dst, most: longest(len(body)), grow: grow}
-	z, _ := pool.Get().(deflater)
+	z, _ := c.writers[to].Get().(deflater)
 	switch {
 	case z != nil:
 		z.Reset(out)
+	case to == zstdCoding:
+		z = newZstdWriter(out)
 	case to == deflateCoding:
 		z, _ = zlib.NewWriterLevel(out, compressionLevel)
 	default:
@@ -156,7 +167,7 @@ func (c *codecs) deflate(dst []byte, to coding, body []byte, grow grower) (_ []b
 	_, err := z.Write(body)
 	err = errors.Join(err, z.Close())
 	z.Reset(io.Discard) // so that it does not keep dst
-	pool.Put(z)
+	c.writers[to].Put(z)
 	return out.buf, err == nil
 }
 

@@ -7,7 +7,20 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 )
+
+func zstded(s string, opts ...zstd.EOption) string {
+	var b bytes.Buffer
+	w, err := zstd.NewWriter(&b, opts...)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = io.WriteString(w, s)
+	_ = w.Close()
+	return b.String()
+}
 
 func gzipped(s string) string {
 	var b bytes.Buffer
@@ -34,6 +47,8 @@ func inflate(t *testing.T, a answer) string {
 		r, err = gzip.NewReader(r)
 	case "deflate":
 		r, err = zlib.NewReader(r)
+	case "zstd":
+		r, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +68,7 @@ func TestCompressedRequests(t *testing.T) {
 		if a.status != status || !strings.Contains(a.body, text) || a.close {
 			t.Errorf("%s: %+v, want %d with %q", name, a, status, text)
 		}
-		if (status == 501) != (a.header.Get("Accept-Encoding") == "gzip, deflate") {
+		if (status == 501) != (a.header.Get("Accept-Encoding") == "zstd, gzip, deflate") {
 			t.Errorf("%s: headers %v", name, a.header)
 		}
 	}
@@ -88,6 +103,26 @@ func TestCompressedRequests(t *testing.T) {
 	f("list", "gzip, deflate", good, 501, "unsupported Content-Encoding")
 	f("twice", "gzip", good, 501, "unsupported Content-Encoding 'gzip,gzip'", "Content-Encoding: gzip")
 	f("still gzip", "gzip", gzipped(good), 200, twice)
+
+	f("zstd", "zstd", zstded(good), 200, twice)
+	f("upper case", "ZSTD", zstded(good), 200, twice)
+	f("two frames", "zstd", zstded(good[:9])+zstded(good[9:]), 200, twice)
+	f("a skippable frame", "zstd", "\x50\x2a\x4d\x18\x03\x00\x00\x00abc"+zstded(good), 200, twice)
+	f("up to the limit", "zstd", zstded(good+strings.Repeat(" ", 1<<20-len(good))), 200, twice)
+	f("a large window", "zstd", zstded(good+strings.Repeat(" ", 1<<20-len(good)), zstd.WithWindowSize(8<<20)), 200, twice)
+	f("a window beyond the limit", "zstd", zstded(strings.Repeat("x", 1<<20), zstd.WithWindowSize(16<<20)), 413, "needs a window of 16777216 bytes, more than the limit of 8388608")
+	f("a later frame with a larger window", "zstd", zstded(good)+zstded(strings.Repeat(" ", 1<<19), zstd.WithWindowSize(8<<20)), 400, "not a valid zstd stream")
+	f("bomb", "zstd", zstded(strings.Repeat("x", 64<<20), zstd.WithWindowSize(1<<20)), 413, "decompressed body takes more than the limit of 1048576 bytes")
+	f("bomb of frames", "zstd", strings.Repeat(zstded(strings.Repeat("x", 1<<16)), 100), 413, "decompressed body takes more than the limit of 1048576 bytes")
+	f("content size of 4 GiB", "zstd", "\x28\xb5\x2f\xfd\xe0\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00", 413, "needs a window of 4294967296 bytes")
+	f("truncated", "zstd", zstded(good)[:40], 400, "incomplete zstd stream")
+	f("truncated header", "zstd", zstded(good)[:5], 400, "incomplete zstd stream")
+	f("truncated skippable frame", "zstd", "\x50\x2a\x4d\x18\xff\xff\xff\xffabc", 400, "incomplete zstd stream")
+	f("wrong checksum", "zstd", zstded(good)[:len(zstded(good))-4]+"1234", 400, "not a valid zstd stream")
+	f("garbage", "zstd", "this is not zstd at all", 400, "not a valid zstd stream")
+	f("garbage after the end", "zstd", zstded(good)+"garbage that is not a second frame", 400, "not a valid zstd stream")
+	f("empty", "zstd", "", 400, "incomplete zstd stream")
+	f("still zstd", "zstd", zstded(good), 200, twice)
 }
 
 func TestCompressedAnswers(t *testing.T) {
@@ -102,7 +137,11 @@ func TestCompressedAnswers(t *testing.T) {
 	for range 2 { // the second time with a used writer
 		f("gzip", "gzip")
 		f("deflate", "deflate")
+		f("zstd", "zstd")
 	}
+	f("gzip, deflate, br, zstd", "zstd")
+	f("zstd;q=0.5, gzip", "gzip")
+	f("zstd;q=0, gzip;q=0, identity", "")
 	f("gzip, deflate", "gzip")
 	f("gzip;q=0.2, deflate;q=0.9", "deflate")
 	f("br", "")

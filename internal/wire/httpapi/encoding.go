@@ -13,10 +13,12 @@ const (
 	identity coding = iota
 	gzipCoding
 	deflateCoding // the zlib format, RFC 1950, as HTTP defines it
+	zstdCoding
+	codings // how many there are
 )
 
 // acceptedCodings is the list in an answer to an unknown Content-Encoding.
-const acceptedCodings = "gzip, deflate"
+const acceptedCodings = "zstd, gzip, deflate"
 
 // String returns the name in HTTP headers.
 func (c coding) String() string {
@@ -25,6 +27,8 @@ func (c coding) String() string {
 		return "gzip"
 	case deflateCoding:
 		return "deflate"
+	case zstdCoding:
+		return "zstd"
 	default:
 		return "identity"
 	}
@@ -40,30 +44,34 @@ func parseContentEncoding(value []byte) (coding, error) {
 		return gzipCoding, nil
 	case bytes.EqualFold(value, []byte("deflate")):
 		return deflateCoding, nil
+	case bytes.EqualFold(value, []byte("zstd")):
+		return zstdCoding, nil
 	default:
-		return identity, infer.Errorf(infer.Unsupported, "unsupported Content-Encoding '%s', expected one of gzip, deflate and identity", value)
+		return identity, infer.Errorf(infer.Unsupported, "unsupported Content-Encoding '%s', expected one of zstd, gzip, deflate and identity", value)
 	}
 }
 
-// negotiate picks the coding of an answer from Accept-Encoding (RFC 9110, 12.5.3): gzip or deflate,
-// the one with the higher weight, gzip if they are equal, and identity if that has a higher weight
-// than both. A wildcard alone means identity: it allows compression but does not ask for it.
+// negotiate picks the coding of an answer from Accept-Encoding (RFC 9110, 12.5.3): the one with the
+// highest weight, the first of zstd, gzip and deflate if several have it, and identity if that has a
+// higher weight than all. A wildcard alone means identity: it allows compression but does not ask for it.
 func negotiate(accept []byte) coding {
-	weights := [3]int{identity: -1, gzipCoding: -1, deflateCoding: -1}
+	weights := [codings]int{identity: -1, gzipCoding: -1, deflateCoding: -1, zstdCoding: -1}
 	for len(accept) > 0 {
 		var item []byte
 		item, accept, _ = bytes.Cut(accept, []byte{','})
 		name, parameters, _ := bytes.Cut(item, []byte{';'})
 		name = bytes.TrimSpace(name)
-		for c := identity; c <= deflateCoding; c++ {
+		for c := range codings {
 			if bytes.EqualFold(name, []byte(c.String())) {
 				weights[c] = weight(parameters)
 			}
 		}
 	}
-	best := gzipCoding
-	if weights[deflateCoding] > weights[gzipCoding] {
-		best = deflateCoding
+	best := zstdCoding
+	for _, c := range [...]coding{gzipCoding, deflateCoding} {
+		if weights[c] > weights[best] {
+			best = c
+		}
 	}
 	if weights[best] <= 0 || weights[identity] > weights[best] {
 		return identity

@@ -117,11 +117,15 @@ func (x *exchange) plainBody(body []byte, limit int) ([]byte, error) {
 	if from == identity {
 		return body, nil
 	}
-	if err := x.memory.Reserve(readerBytes); err != nil {
+	held, err := from.readerBytes(body)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.memory.Reserve(held); err != nil {
 		return nil, err
 	}
 	x.spare, err = x.srv.codecs.inflate(x.spare[:0], from, body, limit, x.inflated)
-	x.memory.Release(readerBytes)
+	x.memory.Release(held)
 	x.drop(x.raw)
 	x.raw = nil
 	return x.spare, err
@@ -179,10 +183,10 @@ func (x *exchange) writeInference(body []byte, jsonLength int) {
 // compress returns the compressed body and sets the header. If there is not enough memory, it
 // returns body.
 func (x *exchange) compress(body []byte, to coding) []byte {
-	if to == identity || x.memory.Reserve(writerBytes) != nil {
+	if to == identity || x.memory.Reserve(to.writerBytes()) != nil {
 		return body
 	}
-	defer x.memory.Release(writerBytes)
+	defer x.memory.Release(to.writerBytes())
 	if len(body) >= longText {
 		x.takeTurn()
 	}
