@@ -39,6 +39,14 @@ func (r *Response) ReserveFrom(m Memory) { r.memory = m }
 // then incomplete.
 func (r *Response) Err() error { return r.err }
 
+// ByteSize returns the bytes of all outputs together.
+func (r *Response) ByteSize() (n int) {
+	for i := range r.Outputs {
+		n += len(r.Outputs[i].Data)
+	}
+	return n
+}
+
 // Release frees the response's memory. Neither it nor its outputs may be used afterwards.
 func (r *Response) Release() {
 	if r.memory != nil {

@@ -75,6 +75,7 @@ func (l *accessLog) wants(code infer.Code, arrived time.Time) bool {
 
 // Access is the data about a finished request for the access log.
 type Access struct {
+	Protocol    string      // "http" or "grpc"
 	Fields      []zap.Field // of the protocol, first in the line; text from the caller must be Printable
 	Level       zapcore.Level
 	Arrived     time.Time
@@ -94,6 +95,7 @@ func (l *accessLog) write(a *Access) {
 	}
 	fields := a.Fields
 	fields = append(fields,
+		zap.String("protocol", a.Protocol),
 		zap.Duration("duration_seconds", time.Since(a.Arrived)),
 		zap.Int("request_bytes", a.Received),
 		zap.Int("response_bytes", a.Answered),

@@ -4,13 +4,14 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
 // encode encodes a response into the answer's body, and releases the response.
 func (x *exchange) encode(call *oip.Call, resp *infer.Response) (body []byte, jsonLength int, err error) {
 	defer resp.Release()
-	size := outputBytes(resp)
+	size := resp.ByteSize()
 	if call.Classifies() {
 		if size >= longText {
 			x.takeTurn()
@@ -19,23 +20,11 @@ func (x *exchange) encode(call *oip.Call, resp *infer.Response) (body []byte, js
 			return nil, 0, err
 		}
 	}
-	if limit := x.srv.limits.MaxResponseBytes; size > limit {
-		return nil, 0, x.answerTooLarge(size, limit)
+	if err := front.CheckAnswer(size, x.srv.limits.MaxResponseBytes); err != nil {
+		return nil, 0, err
 	}
 	x.out, jsonLength, err = oip.AppendResponse(x.body(), call, x.target.model, x.served.Version.Number, resp, x.srv.opts.Encode)
 	return x.out, jsonLength, err
-}
-
-// outputBytes returns the size of all outputs in bytes.
-func outputBytes(resp *infer.Response) (n int) {
-	for i := range resp.Outputs {
-		n += len(resp.Outputs[i].Data)
-	}
-	return n
-}
-
-func (x *exchange) answerTooLarge(size, limit int) error {
-	return infer.Errorf(infer.TooLarge, "the answer takes %d bytes, more than the limit of %d; ask for fewer rows or outputs, or for binary data", size, limit)
 }
 
 // body returns the empty buffer for the answer's body.

@@ -1,5 +1,7 @@
 package httpapi
 
+import "sluice.io/sluice/internal/wire/front"
+
 // maxKeptBytes is the max size of a buffer that an exchange keeps for the next request. Larger ones
 // go to the spares.
 const maxKeptBytes = 16 << 10
@@ -63,10 +65,10 @@ func (x *exchange) growAnswer(buf []byte, n int) (_ []byte, err error) {
 	if len(buf) >= longText {
 		x.takeTurn() // so much JSON takes long; binary data gets its room in one step
 	}
-	limit := x.srv.limits.maxEncoded()
-	if need := len(buf) + n; need <= limit {
-		x.out, err = x.larger(buf, max(need, 2*cap(buf)), limit)
-		return x.out, err
+	need, limit := len(buf)+n, x.srv.limits.maxEncoded()
+	if err := front.CheckAnswer(need, limit); err != nil {
+		return buf, err
 	}
-	return buf, x.answerTooLarge(len(buf)+n, limit)
+	x.out, err = x.larger(buf, max(need, 2*cap(buf)), limit)
+	return x.out, err
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -117,7 +116,7 @@ func (x *exchange) written() {
 // log writes the access log line of the exchange.
 func (x *exchange) log() {
 	a := front.Access{
-		Level: zapcore.InfoLevel, Arrived: x.arrived, Received: x.received, Answered: x.answered, RequestID: x.id,
+		Protocol: "http", Level: zapcore.InfoLevel, Arrived: x.arrived, Received: x.received, Answered: x.answered, RequestID: x.id,
 		Traceparent: x.header.traceparent, Remote: x.ctx.RemoteAddr(), Served: x.served,
 	}
 	status := x.ctx.Response.StatusCode()
@@ -203,9 +202,10 @@ func requestPath(req *fasthttp.Request) (path []byte, ok bool) {
 }
 
 func (x *exchange) dispatch() error {
-	if x.target.model != "" && !infer.ValidName(x.target.model) {
-		return infer.Errorf(infer.Invalid, "'%s' is not a valid model name: expected UTF-8 of at most %d bytes, without a slash, a control character or a blank at its ends",
-			cut(x.target.model), infer.MaxNameBytes)
+	if x.target.model != "" {
+		if err := front.CheckName(x.target.model); err != nil {
+			return err
+		}
 	}
 	switch x.target.endpoint {
 	case endpointInfer:
@@ -239,15 +239,6 @@ func (x *exchange) dispatch() error {
 	default:
 		panic("BUG: an endpoint without a handler")
 	}
-}
-
-// cut shortens a caller's name for a message.
-func cut(name string) string {
-	const most = 64
-	if len(name) <= most {
-		return name
-	}
-	return strings.ToValidUTF8(name[:most], "") + "…"
 }
 
 // fail answers with an error. The details of an internal error are only logged.

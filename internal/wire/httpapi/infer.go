@@ -6,6 +6,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
@@ -48,8 +49,10 @@ func (x *exchange) tensors(called infer.Called, body []byte) error {
 // pickedBy checks the headers that select a version. sticky names the one with the sticky key, ""
 // if there is none.
 func (x *exchange) pickedBy(sticky string) (err error) {
-	if x.header.override != nil && len(x.header.override) == 0 {
-		return infer.Errorf(infer.Invalid, "header 'Sluice-Override' is empty, expected the number of a version")
+	if x.header.override != nil {
+		if err := front.CheckOverride(x.header.override); err != nil {
+			return err
+		}
 	}
 	if sticky == "" {
 		return nil
@@ -57,10 +60,7 @@ func (x *exchange) pickedBy(sticky string) (err error) {
 	if x.sticky, err = x.field(sticky); err != nil {
 		return err
 	}
-	if limit := x.srv.limits.Tensors.MaxStickyKeyBytes; len(x.sticky) > limit {
-		return infer.Errorf(infer.Invalid, "the sticky key in header '%s' is longer than the limit of %d bytes", sticky, limit)
-	}
-	return nil
+	return front.CheckSticky(sticky, x.sticky, x.srv.limits.Tensors.MaxStickyKeyBytes)
 }
 
 func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/rows"
 )
 
@@ -17,7 +18,7 @@ func (x *exchange) refuseForeign(body []byte) error {
 	switch kind := mediaType(x.header.contentType); {
 	case hasPrefixFold(kind, "image/"), hasPrefixFold(kind, "multipart/"), bytes.EqualFold(kind, []byte("application/x-www-form-urlencoded")):
 		return infer.Errorf(infer.UnsupportedMedia, "a body of type '%s' is not supported; send tensors as JSON, with binary data behind it if the header %s gives the length of the JSON, or rows to the endpoint predict",
-			cut(view(kind)), headerJSONLength)
+			front.Cut(view(kind)), headerJSONLength)
 	default:
 		return nil
 	}
@@ -33,7 +34,7 @@ func (x *exchange) frameFormat(body []byte) (csv bool, header rows.Header, err e
 	case len(kind) == 0, isJSON(kind), beginsAsJSON(body):
 		return false, 0, nil
 	default:
-		return false, 0, infer.Errorf(infer.UnsupportedMedia, "a body of type '%s' is not supported; send rows as application/json or as text/csv", cut(view(kind)))
+		return false, 0, infer.Errorf(infer.UnsupportedMedia, "a body of type '%s' is not supported; send rows as application/json or as text/csv", front.Cut(view(kind)))
 	}
 }
 

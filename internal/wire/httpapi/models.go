@@ -6,11 +6,9 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
 )
-
-// platform is Triton's name for a model served by ONNX Runtime.
-const platform = "onnxruntime_onnx"
 
 // health is the body of both live and ready, since some clients read the field of one in the
 // document of the other.
@@ -29,13 +27,13 @@ type readiness struct {
 
 // serverMetadata answers GET /v2.
 func (x *exchange) serverMetadata() error {
-	name := "sluice"
+	name := front.Name
 	if x.srv.triton {
-		name = CompatTriton // some clients check the name
+		name = front.TritonName
 	}
 	return x.document(oip.AppendServerMetadata(x.body(), &oip.ServerMetadata{
 		Name: name, Version: x.srv.opts.Version,
-		Extensions: []string{"binary_tensor_data", "classification", "model_repository", "model_repository(unload_dependents)", "parameters", "schedule_policy", "statistics"},
+		Extensions: front.Extensions(),
 	}))
 }
 
@@ -113,7 +111,7 @@ func (x *exchange) modelMetadata() error {
 	if t.version == 0 {
 		versions = x.srv.front.Versions(t.model)
 	}
-	doc := oip.NewModelMetadata(t.model, platform, versions, model)
+	doc := oip.NewModelMetadata(t.model, front.Platform, versions, model)
 	return x.document(oip.AppendModelMetadata(x.body(), &doc))
 }
 

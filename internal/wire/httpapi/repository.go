@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
-	"go.uber.org/zap"
 
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire/front"
@@ -52,40 +51,17 @@ func (x *exchange) control() error {
 	defer leave()
 	load := x.target.endpoint == endpointLoad
 	for name := range ask.Parameters {
-		if err := checkParameter(load, name); err != nil {
+		if err := front.CheckParameter(load, name); err != nil {
 			return err
 		}
 	}
-	model, do, verb := strings.Clone(x.target.model), x.srv.front.Unload, "unload"
-	if load {
-		do, verb = x.srv.front.Load, "load"
-	}
-	err = do(x.srv.base, model, by)
-	if x.srv.triton && !load && infer.CodeOf(err) == infer.NotFound {
-		err = nil // an unknown model is not loaded
-	}
-	x.srv.log.Info("repository control", zap.String("action", verb), zap.String("model", front.Printable(model)),
-		zap.String("actor", front.Printable(by.Actor)), zap.Bool("actor_verified", by.Verified), zap.String("reason", front.Printable(by.Reason)),
-		zap.String("request_id", string(x.id)), zap.Stringer("code", infer.CodeOf(err)))
+	err = x.srv.front.Control(x.srv.base, &front.Change{Load: load, Model: strings.Clone(x.target.model), By: by, RequestID: x.id, Triton: x.srv.triton})
 	if err != nil {
 		return err
 	}
 	x.ctx.SetStatusCode(fasthttp.StatusOK)
 	x.setBody(x.body(), "application/json")
 	return nil
-}
-
-// checkParameter refuses parameters that would change a model from outside its repository, and
-// unknown ones.
-func checkParameter(load bool, name string) error {
-	switch {
-	case load && (name == "config" || strings.HasPrefix(name, "file:")):
-		return infer.Errorf(infer.Unsupported, "parameter '%s' is not supported: only the repository and the server's configuration describe a model", name)
-	case !load && name == "unload_dependents": // no model depends on another one
-		return nil
-	default:
-		return infer.Errorf(infer.Invalid, "unknown parameter '%s'", name)
-	}
 }
 
 // readControl decodes the body, an object or nothing, into doc. The request counts as a control

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/rows"
 )
 
@@ -80,8 +81,8 @@ func (x *exchange) askRows(frame *rows.Frame, called infer.Called) (*infer.Respo
 // the version that would serve; a fallback may have served.
 func (x *exchange) encodeRows(model *infer.Model, n int, resp *infer.Response) (err error) {
 	defer resp.Release()
-	if size, limit := outputBytes(resp), x.srv.limits.MaxResponseBytes; size > limit {
-		return x.answerTooLarge(size, limit)
+	if err := front.CheckAnswer(resp.ByteSize(), x.srv.limits.MaxResponseBytes); err != nil {
+		return err
 	}
 	if served := x.served.Version.Number; served != model.Version {
 		if model, err = x.srv.front.Model(x.target.model, served); err != nil {

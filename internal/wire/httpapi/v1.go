@@ -7,6 +7,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
 	"sluice.io/sluice/internal/wire/rows"
 )
@@ -35,7 +36,7 @@ func (x *exchange) v1Predict(called infer.Called, body []byte) error {
 
 func (x *exchange) decodeV1(called infer.Called, body []byte) (*rows.Frame, error) {
 	if kind := mediaType(x.header.contentType); len(kind) > 0 && !isJSON(kind) && !beginsAsJSON(body) {
-		return nil, infer.Errorf(infer.UnsupportedMedia, "a body of type '%s' is not supported; send JSON", cut(view(kind)))
+		return nil, infer.Errorf(infer.UnsupportedMedia, "a body of type '%s' is not supported; send JSON", front.Cut(view(kind)))
 	}
 	if len(body) >= longText {
 		x.takeTurn()
@@ -46,8 +47,8 @@ func (x *exchange) decodeV1(called infer.Called, body []byte) (*rows.Frame, erro
 // encodeV1 encodes a response to n rows into x.out, and releases it.
 func (x *exchange) encodeV1(n int, columnar bool, resp *infer.Response) (err error) {
 	defer resp.Release()
-	if size, limit := outputBytes(resp), x.srv.limits.MaxResponseBytes; size > limit {
-		return x.answerTooLarge(size, limit)
+	if err := front.CheckAnswer(resp.ByteSize(), x.srv.limits.MaxResponseBytes); err != nil {
+		return err
 	}
 	a := &rows.Answer{Rows: n, NonFinite: x.srv.v1NonFinite, Bare: true, V1: true, Grow: x.growAnswer}
 	if columnar {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 )
 
 // v1Predict is the end of a prediction's path: /v1/models/M:predict.
@@ -43,7 +44,7 @@ func matchV1(s [][]byte) (target, error) {
 		t.model = view(named[0])
 		t.version, ok = infer.ParseVersion(name)
 	case len(named) == 3 && string(named[1]) == "labels":
-		return target{}, infer.Errorf(infer.NotFound, "version labels are not supported; name the model alone, or a version as in /v1/models/%s/versions/1", cut(view(named[0])))
+		return target{}, infer.Errorf(infer.NotFound, "version labels are not supported; name the model alone, or a version as in /v1/models/%s/versions/1", front.Cut(view(named[0])))
 	default:
 		ok = false
 	}

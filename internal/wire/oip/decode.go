@@ -90,11 +90,19 @@ func (c *Call) name(name *string) *problem {
 	if p != nil {
 		return p
 	}
-	if len(b) > c.lim.MaxNameBytes {
-		return invalid("longer than %d bytes", c.lim.MaxNameBytes)
+	if p = c.checkName(len(b)); p != nil {
+		return p
 	}
 	*name, p = c.intern(b)
 	return p
+}
+
+// checkName checks the length of the name of a tensor.
+func (c *Call) checkName(n int) *problem {
+	if n > c.lim.MaxNameBytes {
+		return invalid("longer than %d bytes", c.lim.MaxNameBytes)
+	}
+	return nil
 }
 
 func (c *Call) inputs() *problem {
@@ -190,11 +198,25 @@ func (c *Call) shape(t *infer.Tensor) *problem {
 	if p != nil {
 		return p
 	}
-	switch n, ok := t.Shape.Elements(); {
+	return c.checkShape(t.Shape)
+}
+
+// checkShape checks a shape as a request states it. JSON is not read beyond a dimension
+// that is wrong; a message is, so the first two checks are for messages.
+func (c *Call) checkShape(s infer.Shape) *problem {
+	if len(s) > c.lim.MaxRank {
+		return invalid("more than %d dimensions", c.lim.MaxRank)
+	}
+	for i, d := range s {
+		if d < 0 {
+			return invalid("%d is not a dimension (0 to %d)", d, math.MaxInt64).at(i)
+		}
+	}
+	switch n, ok := s.Elements(); {
 	case !ok:
-		return invalid("%v holds more elements than can be counted", t.Shape)
-	case n == 0 && extent(t.Shape) > c.lim.MaxTensorBytes:
-		return invalid("%v has no elements, but its other dimensions multiply to more than the limit of %d bytes for a tensor", t.Shape, c.lim.MaxTensorBytes)
+		return invalid("%v holds more elements than can be counted", s)
+	case n == 0 && extent(s) > c.lim.MaxTensorBytes:
+		return invalid("%v has no elements, but its other dimensions multiply to more than the limit of %d bytes for a tensor", s, c.lim.MaxTensorBytes)
 	}
 	return nil
 }
@@ -214,12 +236,16 @@ func (c *Call) datatype(t *infer.Tensor) *problem {
 	if p != nil {
 		return p
 	}
-	d, ok := infer.ParseDType(string(name))
+	t.DType, p = parseDType(string(name))
+	return p
+}
+
+func parseDType(name string) (infer.DType, *problem) {
+	d, ok := infer.ParseDType(name)
 	if !ok {
-		return invalid("'%s' is not a valid datatype: expected one of the protocol, such as BOOL, UINT8, FP32 or BYTES", excerpt(name))
+		return d, invalid("'%s' is not a valid datatype: expected one of the protocol, such as BOOL, UINT8, FP32 or BYTES", excerpt([]byte(name)))
 	}
-	t.DType = d
-	return nil
+	return d, nil
 }
 
 func (c *Call) outputs() *problem {

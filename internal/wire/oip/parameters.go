@@ -27,17 +27,9 @@ func (f *fields) once(field fields, read func() *problem) *problem {
 func (c *Call) parameters(known func(name []byte) (ok bool, p *problem)) *problem {
 	n := 0
 	return c.s.object(func(name []byte) *problem {
-		if n++; n > c.lim.MaxParameters {
-			return invalid("more than %d entries", c.lim.MaxParameters)
-		}
-		if len(name) > c.lim.MaxNameBytes {
-			return invalid("the name of a parameter is longer than %d bytes", c.lim.MaxNameBytes)
-		}
-		if bytes.HasPrefix(name, []byte("triton_")) {
-			return invalid("names that begin with 'triton_' are reserved").in(string(name))
-		}
-		if bytes.HasPrefix(name, []byte("shared_memory_")) {
-			return unsupported("shared memory is not supported; send the tensor as JSON or binary").in(string(name))
+		n++
+		if p := c.checkParameter(n, name); p != nil {
+			return p
 		}
 		if ok, p := known(name); ok {
 			return p
@@ -47,6 +39,22 @@ func (c *Call) parameters(known func(name []byte) (ok bool, p *problem)) *proble
 		}
 		return c.s.skip(false)
 	})
+}
+
+// checkParameter checks the name of the n-th parameter of an object.
+func (c *Call) checkParameter(n int, name []byte) *problem {
+	switch {
+	case n > c.lim.MaxParameters:
+		return invalid("more than %d entries", c.lim.MaxParameters)
+	case len(name) > c.lim.MaxNameBytes:
+		return invalid("the name of a parameter is longer than %d bytes", c.lim.MaxNameBytes)
+	case bytes.HasPrefix(name, []byte("triton_")):
+		return invalid("names that begin with 'triton_' are reserved").in(string(name))
+	case bytes.HasPrefix(name, []byte("shared_memory_")):
+		return unsupported("shared memory is not supported; send the tensor as JSON or binary").in(string(name))
+	default:
+		return nil
+	}
 }
 
 // notScalar returns a problem if the next value, of a parameter, is an object, an array or null.
