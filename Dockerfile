@@ -49,7 +49,7 @@ LABEL org.opencontainers.image.title="Sluice" \
 USER 65532:65532
 WORKDIR /
 VOLUME ["/data"]
-EXPOSE 8000 8002
+EXPOSE 8000 8001 8002
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 CMD ["/usr/local/bin/gateway", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/gateway"]

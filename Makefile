@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models openapi-check docs-site pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models openapi-check docs-site pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -35,6 +35,9 @@ check: setup lint ## lint, vet, tidy, run the tests with the race detector and w
 
 lint: setup $(golangci) ## check the formatting, the linters' rules and the imports between packages
 	@$(foreach m,$(modules),echo "== lint: $(m)" && (cd $(m) && $(golangci) run ./...) &&) true
+
+proto: ## generate internal/wire/grpcapi/pb from api/inference.proto
+	scripts/proto.sh
 
 fmt: $(golangci) ## format the code
 	@$(foreach m,$(modules),(cd $(m) && $(golangci) fmt ./...) &&) true

@@ -22,7 +22,7 @@ EXAMPLES = ROOT / "examples"
 
 def start(log: Path) -> subprocess.Popen:
     """Starts a gateway on ports of its own, which it writes to a log."""
-    flags = ["--http-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"]
+    flags = ["--http-address", "127.0.0.1:0", "--grpc-address", "none", "--admin-address", "127.0.0.1:0"]
     command = [ROOT / "bin" / "gateway", "serve", "--model-repository", EXAMPLES, *flags]
     with log.open("w") as stderr:
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)

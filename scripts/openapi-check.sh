@@ -10,7 +10,7 @@ trap 'kill "$gateway" 2>/dev/null; wait "$gateway" 2>/dev/null; rm -rf "$dir"' E
 cat >"$dir/sluice.yaml" <<YAML
 repository: {path: models, control: explicit, load: ["*"]}
 data_dir: $dir/data
-server: {http: {address: "127.0.0.1:0"}, default_model: iris}
+server: {http: {address: "127.0.0.1:0"}, grpc: {address: none}, default_model: iris}
 admin: {address: "127.0.0.1:0"}
 routes:
   iris: {variants: [{version: 1, weight: 95%}, {version: 2, weight: 5%, role: canary}], shadows: [{version: 3, sample: 100%}], override: {token: "a-token-of-this-check"}}

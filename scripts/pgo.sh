@@ -12,7 +12,7 @@ go build -pgo=off -o bin/gateway-unprofiled ./cmd/gateway
 (cd benchmarks && go build -o "$dir/load" ./load)
 sed 's/sample: 100%/sample: 1%/' configs/demo.yaml >"$dir/demo.yaml" # the demo copies every request to a shadow
 bin/gateway-unprofiled serve -c "$dir/demo.yaml" --model-repository models --data-dir "$dir/data" --log-level error \
-  --http-address 127.0.0.1:18000 --admin-address 127.0.0.1:18002 >/dev/null &
+  --http-address 127.0.0.1:18000 --grpc-address none --admin-address 127.0.0.1:18002 >/dev/null &
 gateway=$!
 until curl -fs http://127.0.0.1:18000/v2/health/ready >/dev/null; do
   kill -0 "$gateway"

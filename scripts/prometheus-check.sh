@@ -77,7 +77,7 @@ for _ in range(1000):
 "$gateway" profile build "$tmp/iris.csv" --model-repository "$tmp/models" --model iris -o "$tmp/iris.json"
 cat >"$tmp/gateway.yaml" <<END
 repository: {path: $tmp/models}
-server: {http: {address: "$http"}}
+server: {http: {address: "$http"}, grpc: {address: none}}
 admin: {address: "$admin"}
 data_dir: $tmp/data
 models: {iris: {versions: all, drift: {profile: $tmp/iris.json, window: 1s, min_rows: 5}}}

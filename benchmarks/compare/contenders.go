@@ -132,7 +132,7 @@ const profileOf = "lin"
 // gatewayConfig is the gateway's file with every feature on, or with none that can be left
 // out.
 func (b *bench) gatewayConfig(plain bool) string {
-	text := fmt.Sprintf("repository: {path: %q}\nadmin: {address: %s}\nserver:\n  http: {address: %s}\n", b.models, process.AdminAddress, process.HTTPAddress)
+	text := fmt.Sprintf("repository: {path: %q}\nadmin: {address: %s}\nserver:\n  grpc: {address: none}\n  http: {address: %s}\n", b.models, process.AdminAddress, process.HTTPAddress)
 	if plain {
 		return text + "  access_log: {enabled: false}\n"
 	}

@@ -75,7 +75,7 @@ func (p *point) config(dir string) string {
 	if p.log > 0 {
 		access, level = fmt.Sprintf("{enabled: true, sample_every: %d}", p.log), "info"
 	}
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %s}, drain_timeout: 2s, access_log: %s}\nadmin: {address: %s}\nlog: {level: %s}\n%s\n%s\n",
+	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %s}, grpc: {address: none}, drain_timeout: 2s, access_log: %s}\nadmin: {address: %s}\nlog: {level: %s}\n%s\n%s\n",
 		filepath.Join(dir, "models"), process.HTTPAddress, access, process.AdminAddress, level, p.models, p.routes)
 	return strings.ReplaceAll(text, profileFile, strconv.Quote(filepath.Join(dir, "profile.json")))
 }

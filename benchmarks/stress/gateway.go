@@ -41,7 +41,7 @@ func (b *bench) startUntil(ctx context.Context, s setup, ready string) (*gateway
 		}
 		return ", " + settings
 	}
-	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: %s%s}, limits: {%s}, drain_timeout: 2s}\nadmin: {address: %s}\nlog: {level: error}\n%s\n",
+	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: %s%s}, grpc: {address: none}, limits: {%s}, drain_timeout: 2s}\nadmin: {address: %s}\nlog: {level: error}\n%s\n",
 		dir, more(s.Repo), process.HTTPAddress, more(s.HTTP), s.Limits, process.AdminAddress, s.Rest)
 	g, err := process.StartGateway(ctx, b.program, dir, text, ready, nil)
 	return &gateway{g}, err

@@ -24,7 +24,7 @@ import (
 func served(t *testing.T, dir, more string) (data, admin string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sluice.yaml")
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\n%s", dir, more)
+	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\nadmin: {address: '127.0.0.1:0'}\n%s", dir, more)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func TestComposeDemo(t *testing.T) {
 		}
 		text = []byte(strings.ReplaceAll(string(text), at, here))
 	}
-	place(t, file, string(text)+"server: {http: {address: '127.0.0.1:0'}}\n")
+	place(t, file, string(text)+"server: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\n")
 	expect(t, result{exitOK, file + ": ok\n", ""}, command(t, "", []string{"check", "-c", file}, "SLUICE_TOKEN", "0123456789abcdef"))
 
 	if _, err := exec.LookPath("python3"); err != nil {

@@ -108,7 +108,7 @@ func newReplayed(t *testing.T) *replayed {
 	}
 	file := filepath.Join(dir, "sluice.yaml")
 	text := fmt.Sprintf(`repository: {path: %q, control: explicit, load: [breast_cancer, diabetes]}
-server: {http: {address: '127.0.0.1:0'}}
+server: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}
 admin: {address: '127.0.0.1:0'}
 data_dir: %q
 retrain: {source: /gateway/demo, cool_down: 0s, webhook: {url: 'http://%s/', secret: %q, max_backoff: 1s}}

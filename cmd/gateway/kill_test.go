@@ -66,7 +66,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	file, data := filepath.Join(t.TempDir(), "sluice.yaml"), filepath.Join(t.TempDir(), "data")
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\ndata_dir: %q\njournal: {segment_events: 100}\ndefaults: {instances: 1, warmup: false}\n",
+	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\nadmin: {address: '127.0.0.1:0'}\ndata_dir: %q\njournal: {segment_events: 100}\ndefaults: {instances: 1, warmup: false}\n",
 		dir, data)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func TestHostileBodiesTakeNoMoreThanTheyMay(t *testing.T) {
 	if err := g.Write(dir, 1); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("repository: {path: %q}\nserver:\n  http: {address: '127.0.0.1:0', max_body_memory: 64MiB, max_body: 4MiB, max_inflated: 4MiB}\n  limits: {max_response: 8MiB}\nadmin: {address: '127.0.0.1:0'}\nlog: {level: error}\n", dir)
+	text := fmt.Sprintf("repository: {path: %q}\nserver:\n  http: {address: '127.0.0.1:0', max_body_memory: 64MiB, max_body: 4MiB, max_inflated: 4MiB}\n  grpc: {address: none}\n  limits: {max_response: 8MiB}\nadmin: {address: '127.0.0.1:0'}\nlog: {level: error}\n", dir)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "sluice.yaml")
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\n", models)
+	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\nadmin: {address: '127.0.0.1:0'}\n", models)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestServeOneModel(t *testing.T) {
 		out, outWriter := io.Pipe()
 		code := make(chan int, 1)
 		go func() { // the test receives the result
-			code <- run(ctx, []string{"serve", file, "--http-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"}, nil, outWriter, io.Discard, watched)
+			code <- run(ctx, []string{"serve", file, "--http-address", "127.0.0.1:0", "--grpc-address", "none", "--admin-address", "127.0.0.1:0"}, nil, outWriter, io.Discard, watched)
 			_ = outWriter.Close()
 		}()
 		commands := 0
@@ -175,7 +175,7 @@ func TestServeWithoutATerminalHasNoWelcome(t *testing.T) {
 	var out strings.Builder
 	code := make(chan int, 1)
 	go func() { // the test receives the result
-		code <- run(ctx, []string{"serve", "--model-repository", t.TempDir(), "--http-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"}, nil, &out, logWriter, terminal)
+		code <- run(ctx, []string{"serve", "--model-repository", t.TempDir(), "--http-address", "127.0.0.1:0", "--grpc-address", "none", "--admin-address", "127.0.0.1:0"}, nil, &out, logWriter, terminal)
 		_ = logWriter.Close()
 	}()
 	for s := bufio.NewScanner(log); s.Scan(); {

@@ -26,7 +26,8 @@ type settingFlag struct{ flag, path, usage string }
 func (s *settings) flags(cmd *cobra.Command) {
 	s.cmd = cmd
 	s.values = []settingFlag{
-		{"http-address", "server.http.address", "the address of the data plane, host:port"},
+		{"http-address", "server.http.address", "the address of the data plane's HTTP, host:port"},
+		{"grpc-address", "server.grpc.address", "the address of the data plane's gRPC, host:port; none: no gRPC"},
 		{"admin-address", "admin.address", "the address of metrics, health and the control API, host:port"},
 		{"model-repository", "repository.path", "the folder of models: DIR/MODEL/VERSION/model.onnx"},
 		{"model-control", "repository.control", "how models are loaded: none, explicit or poll"},

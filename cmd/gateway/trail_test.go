@@ -136,7 +136,7 @@ func (l *lived) place(t *testing.T, version int64, file string) {
 
 func (l *lived) configure(t *testing.T, control, more string) {
 	t.Helper()
-	text := fmt.Sprintf("repository: {path: %q, control: %s, poll_interval: 100ms}\nserver: {http: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\n"+
+	text := fmt.Sprintf("repository: {path: %q, control: %s, poll_interval: 100ms}\nserver: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\nadmin: {address: '127.0.0.1:0'}\n"+
 		"data_dir: %q\ndefaults: {instances: 1, warmup: false}\n%s", l.repository, control, l.dataDir, more)
 	if err := os.WriteFile(l.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

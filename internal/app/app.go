@@ -28,6 +28,7 @@ import (
 	"sluice.io/sluice/internal/serving"
 	"sluice.io/sluice/internal/signals"
 	"sluice.io/sluice/internal/wire/front"
+	"sluice.io/sluice/internal/wire/grpcapi"
 	"sluice.io/sluice/internal/wire/httpapi"
 )
 
@@ -38,7 +39,7 @@ type Options struct {
 	Reload func() (*config.Config, error)
 	// OpenRuntime opens the runtime; nil means ONNX Runtime.
 	OpenRuntime func(cfg *config.Config, log *zap.Logger) (serving.Runtime, error)
-	// Listening is called with the addresses when both listeners are open, Ready when the first
+	// Listening is called with the addresses when all listeners are open, Ready when the first
 	// pass over the repository is over. Both may be nil and must not block.
 	Listening func(Addresses)
 	Ready     func()
@@ -51,6 +52,7 @@ type Options struct {
 // Addresses are the addresses of the listeners.
 type Addresses struct {
 	HTTP, Admin net.Addr
+	GRPC        net.Addr // nil if there is no such listener
 }
 
 // Build identifies the build.
@@ -77,6 +79,7 @@ type App struct {
 	reconcile *reconcile.Reconciler
 	front     *front.Front
 	http      *httpapi.Server
+	grpc      *grpcapi.Server // nil if there is no such listener
 	admin     *admin.Server
 	certs     certificates
 	stopping  chan struct{} // closed when the stop begins
@@ -185,10 +188,7 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.listen(ctx); err != nil {
 		return errors.Join(err, a.Close())
 	}
-	if a.opts.Listening != nil {
-		a.opts.Listening(Addresses{HTTP: a.http.Addr(), Admin: a.admin.Addr()})
-	}
-	a.log.Info("listening", zap.String("http", a.http.Addr().String()), zap.String("admin", a.admin.Addr().String()))
+	a.tellAddresses()
 	alive := alive{journal: a.journal, before: a.before, build: a.opts.Build, log: a.log.Named("journal")}
 	alive.started()
 	// Each part has a goroutine of its own, and await waits for all. The first that fails stops
@@ -210,6 +210,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.collectAsUsual()
 	start("admin", a.admin.Run)
 	start("http", a.http.Run)
+	start("grpc", a.runGRPC)
 	start("signals", a.outbox.Run)
 	start("drift", a.watch.Run)
 	start("reconciler", a.reconcile.Run)
@@ -246,7 +247,15 @@ func (a *App) loaded() {
 	}
 }
 
-// listen opens both listeners, or none.
+// runGRPC runs the gRPC listener, if there is one.
+func (a *App) runGRPC(ctx context.Context) error {
+	if a.grpc == nil {
+		return nil
+	}
+	return a.grpc.Run(ctx)
+}
+
+// listen opens all listeners, or none.
 func (a *App) listen(ctx context.Context) error {
 	if err := a.admin.Listen(); err != nil {
 		return err
@@ -254,7 +263,38 @@ func (a *App) listen(ctx context.Context) error {
 	if err := a.http.Listen(); err != nil {
 		return errors.Join(err, a.admin.Shutdown(ctx))
 	}
+	if a.grpc == nil {
+		return nil
+	}
+	if err := a.grpc.Listen(); err != nil {
+		return errors.Join(err, a.http.Shutdown(ctx), a.admin.Shutdown(ctx))
+	}
 	return nil
+}
+
+// tellAddresses says where the listeners listen.
+func (a *App) tellAddresses() {
+	at := Addresses{HTTP: a.http.Addr(), Admin: a.admin.Addr()}
+	fields := []zap.Field{zap.Stringer("http", at.HTTP), zap.Stringer("admin", at.Admin)}
+	if a.grpc != nil {
+		at.GRPC = a.grpc.Addr()
+		fields = append(fields, zap.Stringer("grpc", at.GRPC))
+	}
+	if a.opts.Listening != nil {
+		a.opts.Listening(at)
+	}
+	a.log.Info("listening", fields...)
+}
+
+// drain closes the listeners of the data plane and finishes what they have accepted.
+func (a *App) drain(ctx context.Context) error {
+	if a.grpc == nil {
+		return a.http.Shutdown(ctx)
+	}
+	grpc := make(chan error, 1)
+	go func() { grpc <- a.grpc.Shutdown(ctx) }() // received below
+	err := a.http.Shutdown(ctx)
+	return errors.Join(err, <-grpc)
 }
 
 // linger continues to serve for the configured time after readiness is off, so that load
@@ -286,7 +326,7 @@ func (a *App) stop(deadline time.Time, cancelParts func()) error {
 		}
 	}
 	half := time.Now().Add(time.Until(deadline) / 2)
-	stage("http", half, a.http.Shutdown)
+	stage("data plane", half, a.drain)
 	stage("admin", half, a.admin.Shutdown)
 	stage("signals", half, a.endDeliveries)
 	cancelParts()

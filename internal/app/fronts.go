@@ -18,7 +18,7 @@ import (
 	"sluice.io/sluice/internal/wire/rows"
 )
 
-// buildFronts makes both listeners over the router and the control.
+// buildFronts makes the listeners over the router and the control.
 func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err error) {
 	tokens := tokensOf(cfg)
 	c := control{a}
@@ -41,6 +41,9 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		TLS: tlsConfig(a.certs.http),
 	})
 	if err != nil {
+		return err
+	}
+	if a.grpc, err = a.newGRPC(cfg); err != nil {
 		return err
 	}
 	a.admin, err = admin.New(admin.Options{
@@ -95,11 +98,15 @@ func limits(s *config.Server) httpapi.Limits {
 		MaxConnections: s.HTTP.MaxConnections, MaxRows: s.Limits.MaxRows, MaxColumns: s.Limits.MaxColumns,
 		ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
 		HandshakeTimeout: s.HTTP.HandshakeTimeout,
-		Tensors: oip.Limits{
-			MaxInputs: s.Limits.MaxInputs, MaxOutputs: s.Limits.MaxOutputs, MaxRank: s.Limits.MaxRank, MaxNesting: s.Limits.MaxNesting,
-			MaxParameters: s.Limits.MaxParameters, MaxIDBytes: int(s.Limits.MaxID), MaxNameBytes: int(s.Limits.MaxName),
-			MaxTensorBytes: int64(s.Limits.MaxTensor), MaxClassified: s.Limits.MaxClassified, MaxStickyKeyBytes: int(s.Limits.MaxStickyKey),
-		},
+		Tensors:          tensorLimits(&s.Limits),
+	}
+}
+
+func tensorLimits(l *config.Limits) oip.Limits {
+	return oip.Limits{
+		MaxInputs: l.MaxInputs, MaxOutputs: l.MaxOutputs, MaxRank: l.MaxRank, MaxNesting: l.MaxNesting,
+		MaxParameters: l.MaxParameters, MaxIDBytes: int(l.MaxID), MaxNameBytes: int(l.MaxName),
+		MaxTensorBytes: int64(l.MaxTensor), MaxClassified: l.MaxClassified, MaxStickyKeyBytes: int(l.MaxStickyKey),
 	}
 }
 

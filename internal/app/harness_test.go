@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 type gateway struct {
 	url, admin string // "http://127.0.0.1:…"
 	http       string // "127.0.0.1:…"
+	grpc       string // "127.0.0.1:…"
 	file       string // its configuration
 	stop       func() error
 	level      atomic.Value // the lowest level of the log, as of the last reload
@@ -105,6 +106,7 @@ func launch(t testing.TB, log *zap.Logger, runtime serving.Runtime, repository s
 	})
 	select {
 	case at := <-listening:
+		g.grpc = at.GRPC.String()
 		g.http, g.url, g.admin = at.HTTP.String(), "http://"+at.HTTP.String(), "http://"+at.Admin.String()
 	case err := <-ended:
 		ended <- err
@@ -118,7 +120,7 @@ const logLevel = zapcore.ErrorLevel
 // configure writes the gateway's file; a reload reads it.
 func (g *gateway) configure(t testing.TB, repository string, yaml ...string) {
 	t.Helper()
-	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: '127.0.0.1:0'%s}%s}\nadmin: {address: '127.0.0.1:0'%s}\n",
+	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: '127.0.0.1:0'%s}, grpc: {address: '127.0.0.1:0'}%s}\nadmin: {address: '127.0.0.1:0'%s}\n",
 		repository, extra("repository.", &yaml), extra("http.", &yaml), extra("server.", &yaml), extra("admin.", &yaml))
 	if err := os.WriteFile(g.file, []byte(text+strings.Join(yaml, "\n")), 0o600); err != nil {
 		t.Fatal(err)

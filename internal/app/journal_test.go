@@ -398,7 +398,7 @@ func refusedStart(t *testing.T, repository, data string, log *zap.Logger) error 
 	t.Helper()
 	cfg := config.Default()
 	cfg.Repository.Path, cfg.DataDir = repository, data
-	cfg.Server.HTTP.Address, cfg.Admin.Address = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Server.HTTP.Address, cfg.Server.GRPC.Address, cfg.Admin.Address = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	a, err := app.New(app.Options{Config: cfg, Logger: log, OpenRuntime: fakeRuntime})
 	if err != nil {
 		return err

@@ -252,6 +252,7 @@ func TestAListenerThatFails(t *testing.T) {
 	}
 	cfg := config.Default()
 	cfg.Repository.Path, cfg.Admin.Address, cfg.Server.HTTP.Address = doubles(t, 1), address, taken.Addr().String()
+	cfg.Server.GRPC.Address = config.ListenNone
 	a, err := app.New(app.Options{Config: cfg, Logger: zaptest.NewLogger(t, zaptest.Level(logLevel)), OpenRuntime: fakeRuntime})
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,9 @@ const (
 	CompatTriton = "triton"
 )
 
+// ListenNone is the address of a listener that there shall not be.
+const ListenNone = "none"
+
 // The choices of server.json.non_finite and rows_non_finite.
 const (
 	NonFiniteTokens = "tokens"
@@ -77,6 +80,7 @@ type Server struct {
 	ShutdownDelay time.Duration `yaml:"shutdown_delay" default:"0s" min:"0s" doc:"Time for which the gateway still serves after readiness is off, so that a load balancer can notice before the listener closes. It is part of drain_timeout."`
 	DrainTimeout  time.Duration `yaml:"drain_timeout" default:"30s" min:"0s" doc:"Max time for a whole stop, including shutdown_delay. Accepted requests have half of the time after shutdown_delay. At three quarters of it, runs that still go on are terminated. The process ends at drain_timeout, whatever still goes on."`
 	HTTP          HTTP          `yaml:"http" doc:"The HTTP listener."`
+	GRPC          GRPC          `yaml:"grpc" doc:"The gRPC listener. server.http's max_body_memory, max_in_flight and max_control_in_flight count the requests of both listeners."`
 	Limits        Limits        `yaml:"limits" doc:"Limits of one request and its answer. A request beyond them is refused."`
 	JSON          JSON          `yaml:"json" doc:"How numbers are written in JSON answers."`
 	AccessLog     AccessLog     `yaml:"access_log" doc:"One line in the log for each request."`
@@ -119,6 +123,20 @@ type TLS struct {
 
 // Enabled reports whether the listener speaks TLS.
 func (t *TLS) Enabled() bool { return t.Cert != "" }
+
+// GRPC configures the gRPC listener.
+type GRPC struct {
+	Address           string        `yaml:"address" default:"\":8001\"" doc:"Address of the listener, host:port. Without a host it listens on every interface. none: there is no gRPC listener."`
+	MaxMessage        Size          `yaml:"max_message" default:"64MiB" min:"1KiB" max:"2047MiB" doc:"Max size of the message of a request, as sent and unpacked. If not given, it is at most a sixteenth of server.http.max_body_memory."`
+	MaxConnections    int           `yaml:"max_connections" default:"1024" min:"1" max:"1000000" doc:"Max number of open connections. Further ones are closed."`
+	MaxStreams        int           `yaml:"max_streams" default:"1024" min:"1" max:"1000000" doc:"Max number of calls in progress on one connection. A client waits with further ones."`
+	MaxStreamInFlight int           `yaml:"max_stream_in_flight" default:"128" min:"1" max:"65536" doc:"Max number of requests in progress on one ModelStreamInfer. Further ones are not read until one is answered."`
+	MaxHeader         Size          `yaml:"max_header" default:"16KiB" min:"1KiB" max:"16MiB" doc:"Max size of the metadata of a call."`
+	WriteTimeout      time.Duration `yaml:"write_timeout" default:"30s" min:"100ms" doc:"Max time to write one answer. After that its connection is closed, since its client does not read."`
+	IdleTimeout       time.Duration `yaml:"idle_timeout" default:"10m" min:"1s" doc:"Max time that a connection stays open without a call."`
+	MinPingInterval   time.Duration `yaml:"min_ping_interval" default:"10s" min:"1ms" doc:"Min time between two keepalive pings of a client. The connection of a client that pings more often is closed."`
+	MaxConnectionAge  time.Duration `yaml:"max_connection_age" default:"0s" min:"0s" doc:"Time after which a client is asked to make a new connection, so that load balancers can spread them. Calls in progress have one minute more. 0s: never."`
+}
 
 // Limits bounds one request and its answer.
 type Limits struct {

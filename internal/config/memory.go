@@ -25,6 +25,7 @@ func (d *decoder) fitBodies() {
 	}{
 		"server.http.max_body":       {&h.MaxBody, bodyPart},
 		"server.http.max_inflated":   {&h.MaxInflated, bodyPart},
+		"server.grpc.max_message":    {&d.cfg.Server.GRPC.MaxMessage, bodyPart},
 		"server.limits.max_tensor":   {&l.MaxTensor, bodyPart},
 		"server.limits.max_response": {&l.MaxResponse, responsePart},
 	} {

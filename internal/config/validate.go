@@ -48,16 +48,30 @@ func (d *decoder) validate() {
 }
 
 func (d *decoder) addresses() {
-	http, httpErr := parseAddress(d.cfg.Server.HTTP.Address)
-	if httpErr != nil {
-		d.problemAt("server.http.address", "%v", httpErr)
+	type listener struct {
+		setting, text string
+		at            address
 	}
-	admin, adminErr := parseAddress(d.cfg.Admin.Address)
-	if adminErr != nil {
-		d.problemAt("admin.address", "%v", adminErr)
-	}
-	if httpErr == nil && adminErr == nil && http.clashes(admin) {
-		d.problemAt("admin.address", "%s is taken by server.http.address (%s)", d.cfg.Admin.Address, d.cfg.Server.HTTP.Address)
+	var taken []listener
+	for _, l := range []listener{
+		{setting: "server.http.address", text: d.cfg.Server.HTTP.Address},
+		{setting: "server.grpc.address", text: d.cfg.Server.GRPC.Address},
+		{setting: "admin.address", text: d.cfg.Admin.Address},
+	} {
+		if l.setting == "server.grpc.address" && l.text == ListenNone {
+			continue
+		}
+		var err error
+		if l.at, err = parseAddress(l.text); err != nil {
+			d.problemAt(l.setting, "%v", err)
+			continue
+		}
+		for _, other := range taken {
+			if other.at.clashes(l.at) {
+				d.problemAt(l.setting, "%s is taken by %s (%s)", l.text, other.setting, other.text)
+			}
+		}
+		taken = append(taken, l)
 	}
 }
 

@@ -27,7 +27,7 @@ class Gateway:
         path, names = json.dumps(str(repository.resolve())), json.dumps([m.name for m in models])
         config.write_text(
             f"repository: {{path: {path}, control: explicit, load: {names}}}\n"
-            f'server: {{http: {{address: "127.0.0.1:{self.port}"}}}}\n'
+            f'server: {{http: {{address: "127.0.0.1:{self.port}"}}, grpc: {{address: none}}}}\n'
             f'admin: {{address: "127.0.0.1:{self.admin}"}}\n'
         )
         self.log = directory / "gateway.log"

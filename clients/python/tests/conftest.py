@@ -43,7 +43,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     write(models / "word", [("w", "BYTES", ["N", 2])])
     (folder / "sluice.yaml").write_text(f"""
 repository: {{path: {str(models)!r}}}
-server: {{http: {{address: "127.0.0.1:0"}}}}
+server: {{http: {{address: "127.0.0.1:0"}}, grpc: {{address: none}}}}
 admin: {{address: "127.0.0.1:0"}}
 defaults: {{instances: 1}}
 routes:

@@ -1,0 +1,46 @@
+package app
+
+import (
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/grpcapi"
+)
+
+// newGRPC makes the gRPC listener; nil if there shall be none.
+func (a *App) newGRPC(cfg *config.Config) (*grpcapi.Server, error) {
+	g := &cfg.Server.GRPC
+	if g.Address == config.ListenNone {
+		return nil, nil //nolint:nilnil // none is not an error
+	}
+	return grpcapi.New(grpcapi.Options{
+		Address: g.Address, Front: a.front, Describer: control{a}, Logger: a.log.Named("grpc"), Version: a.opts.Build.Version,
+		Triton: cfg.Server.Compat == config.CompatTriton, LogLevel: func() string { return a.config.Load().Log.Level },
+		Limits: grpcapi.Limits{
+			MaxMessageBytes: int(g.MaxMessage), MaxResponseBytes: int(cfg.Server.Limits.MaxResponse), MaxHeaderBytes: int(g.MaxHeader),
+			MaxConnections: g.MaxConnections, MaxStreams: g.MaxStreams, MaxStreamed: g.MaxStreamInFlight,
+			WriteTimeout: g.WriteTimeout, IdleTimeout: g.IdleTimeout, MinPing: g.MinPingInterval, MaxAge: g.MaxConnectionAge,
+			Tensors: tensorLimits(&cfg.Server.Limits),
+		},
+	})
+}
+
+// Serving implements grpcapi.Describer.
+func (c control) Serving(name string, version int64) (grpcapi.Serving, error) {
+	m, err := c.Model(name, version)
+	if err != nil {
+		return grpcapi.Serving{}, err
+	}
+	cfg := c.app.config.Load().Model(m.Name)
+	s := grpcapi.Serving{
+		MaxDelay: cfg.Batching.MaxDelay, PriorityLevels: cfg.PriorityLevels, DefaultPriority: cfg.DefaultPriority,
+		MaxQueue: cfg.Batching.Queue.MaxRequests, Timeout: cfg.Timeout, Latest: cfg.Versions.Latest, Versions: cfg.Versions.Numbers,
+	}
+	if serving, ok := c.app.reconcile.Serving(infer.Version{Model: m.Name, Number: m.Version}); ok {
+		detail := serving.Leased.Detail()
+		s.Instances = detail.Instances
+		if detail.Batching.Enabled {
+			s.MaxBatch = detail.Batching.MaxSize
+		}
+	}
+	return s, nil
+}

@@ -1,0 +1,170 @@
+package grpcapi
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire"
+	"sluice.io/sluice/internal/wire/front"
+	"sluice.io/sluice/internal/wire/grpcapi/pb"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+// exchange is one request and its answer, until that was written: a call, or one of the
+// requests of a stream.
+type exchange struct {
+	srv     *Server
+	conn    *conn // nil on a connection that is not the listener's
+	method  string
+	header  metadata.MD
+	arrived time.Time
+	id      []byte // x-request-id
+
+	request  pb.ModelInferRequest
+	refused  error // why the request was not read
+	decoded  int   // bytes that are reserved for it
+	received int   // bytes of the message
+	served   infer.Served
+
+	memory front.Reservation
+	answer []byte // the message
+	remote net.Addr
+}
+
+// newExchange begins an exchange of a call.
+func (s *Server) newExchange(ctx context.Context, method string) *exchange {
+	x := &exchange{srv: s, method: method, arrived: time.Now()}
+	s.front.Hold(&x.memory)
+	x.header, _ = metadata.FromIncomingContext(ctx)
+	if p, ok := peer.FromContext(ctx); ok {
+		x.remote = p.Addr
+		if r, ok := p.Addr.(remote); ok {
+			x.conn = r.conn
+		}
+	}
+	given, _ := x.field("x-request-id")
+	x.id = s.front.AppendRequestID(nil, given)
+	return x
+}
+
+// next begins the exchange of a request of a stream.
+func (x *exchange) next(n int) *exchange {
+	y := &exchange{srv: x.srv, conn: x.conn, remote: x.remote, method: x.method, header: x.header}
+	x.srv.front.Hold(&y.memory)
+	y.id = strconv.AppendInt(append(append(make([]byte, 0, len(x.id)+8), x.id...), '/'), int64(n), 10)
+	return y
+}
+
+// field returns the value of a header, whose name may be in any case; nil if it is absent,
+// Invalid if it is given more than once.
+func (x *exchange) field(name string) ([]byte, error) {
+	switch values := x.header.Get(name); len(values) {
+	case 0:
+		return nil, nil
+	case 1:
+		return []byte(values[0]), nil
+	default:
+		return nil, infer.Errorf(infer.Invalid, "header '%s' is given more than once", name)
+	}
+}
+
+// recovered makes an error of a panic.
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = &infer.Error{Code: infer.Internal, Op: "panic", Msg: fmt.Sprintf("%v\n%s", v, debug.Stack())}
+	}
+}
+
+// end logs the exchange, and gives back what it holds unless an answer is to be written.
+func (x *exchange) end(err error, inference bool) {
+	code := infer.CodeOf(err)
+	model := x.request.GetModelName()
+	if code == infer.Internal {
+		x.srv.front.LogFailure(err, x.id, model, x.served.Version.Number)
+	}
+	if err != nil && inference && x.served.Reason == "" {
+		x.srv.front.CountUnrouted(code)
+	}
+	if x.srv.front.Logs(code, x.arrived) {
+		x.log(err, code)
+	}
+	if x.answer == nil {
+		x.memory.End()
+	}
+}
+
+func (x *exchange) log(err error, code infer.Code) {
+	a := front.Access{
+		Protocol: "grpc", Level: zapcore.InfoLevel, Arrived: x.arrived, Received: x.received, Answered: len(x.answer),
+		RequestID: x.id, Remote: x.remote, Served: x.served,
+	}
+	a.Traceparent, _ = x.field("traceparent")
+	if code == infer.Internal || code == infer.Unavailable || code == infer.Deadline {
+		a.Level = zapcore.WarnLevel
+	}
+	a.Fields = append(make([]zap.Field, 0, 20),
+		zap.String("method", front.Printable(x.method)),
+		zap.String("model", front.Printable(x.request.GetModelName())),
+		zap.Stringer("status", x.srv.status(code)))
+	if err != nil {
+		a.Fields = append(a.Fields, zap.Stringer("code", code), zap.String("error", front.Printable(infer.Message(err))))
+	}
+	x.srv.front.LogAccess(&a)
+}
+
+// status returns what a call that ended with a code answers.
+func (s *Server) status(code infer.Code) codes.Code {
+	if s.opts.Triton {
+		return wire.TritonGRPCCode(code)
+	}
+	return wire.GRPCCode(code)
+}
+
+// fail returns the status of a call that failed, and sets its trailers.
+func (x *exchange) fail(ctx context.Context, err error) error {
+	code := infer.CodeOf(err)
+	if wire.Retry(code) {
+		ms := strconv.Itoa(int(time.Duration(wire.RetryAfter(err)) * time.Second / time.Millisecond))
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", ms))
+	}
+	return status.Error(x.srv.status(code), infer.Message(err))
+}
+
+// intercept wraps the calls that are not inferences: log, request id, status of errors.
+func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	x := s.newExchange(ctx, info.FullMethod)
+	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
+	func() {
+		defer recovered(&err)
+		resp, err = handler(context.WithValue(ctx, exchangeKey{}, x), req)
+	}()
+	x.end(err, false)
+	if err != nil {
+		return nil, x.fail(ctx, err)
+	}
+	return resp, nil
+}
+
+// exchangeKey is the key of a call's exchange in its context.
+type exchangeKey struct{}
+
+// exchangeOf returns the exchange of a call that intercept wraps.
+func exchangeOf(ctx context.Context) *exchange {
+	return ctx.Value(exchangeKey{}).(*exchange) //nolint:forcetypeassert // intercept has put it there
+}
+
+// limits returns those of what is inside a request.
+func (x *exchange) limits() *oip.Limits { return &x.srv.opts.Limits.Tensors }

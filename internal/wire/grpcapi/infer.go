@@ -1,0 +1,322 @@
+package grpcapi
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
+	"sluice.io/sluice/internal/wire/grpcapi/pb"
+	"sluice.io/sluice/internal/wire/oip"
+)
+
+// serviceDesc is the generated one with the inferences as this package reads them: their
+// messages are exchanges, whose memory the codec counts.
+func serviceDesc() grpc.ServiceDesc {
+	desc := pb.GRPCInferenceService_ServiceDesc
+	desc.Methods = slices.Clone(desc.Methods)
+	for i := range desc.Methods {
+		if m := &desc.Methods[i]; m.MethodName == "ModelInfer" {
+			m.Handler = func(srv any, ctx context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+				return srv.(*Server).modelInfer(ctx, read) //nolint:forcetypeassert // New registers no other
+			}
+		}
+	}
+	return desc
+}
+
+// modelInfer answers ModelInfer.
+func (s *Server) modelInfer(ctx context.Context, read func(any) error) (any, error) {
+	x := s.newExchange(ctx, pb.GRPCInferenceService_ModelInfer_FullMethodName)
+	if err := read(x); err != nil { // too large, or the call has ended
+		x.end(err, true)
+		return nil, err
+	}
+	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
+	err := x.infer(ctx, func(m *pb.ModelInferResponse) proto.Message { return m })
+	x.end(err, true)
+	if err != nil {
+		return nil, x.fail(ctx, err)
+	}
+	return x, nil
+}
+
+// infer answers the request that was read. wrap makes the message of an answer.
+func (x *exchange) infer(ctx context.Context, wrap func(*pb.ModelInferResponse) proto.Message) (err error) {
+	defer recovered(&err)
+	if x.refused != nil {
+		return x.refused
+	}
+	version, err := parseVersion(x.request.GetModelName(), x.request.GetModelVersion())
+	if err != nil {
+		return err
+	}
+	defer x.srv.front.End()
+	if err := x.srv.front.Begin(); err != nil {
+		return err
+	}
+	called, err := x.srv.front.Called(x.request.GetModelName(), version)
+	if err != nil {
+		return err
+	}
+	call := x.srv.calls.Get().(*oip.Call) //nolint:forcetypeassert // nothing else is put there
+	call.Memory, call.Model, call.Version = &x.memory, x.request.GetModelName(), version
+	err = x.predict(ctx, call, called, wrap)
+	call.Reset() // not deferred: after a panic something may still use it
+	x.srv.calls.Put(call)
+	return err
+}
+
+func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Called, wrap func(*pb.ModelInferResponse) proto.Message) error {
+	if err := x.decode(call, called); err != nil {
+		return err
+	}
+	req := &call.Request
+	req.Arrived, req.RequestID, req.Handle = x.arrived, string(x.id), called.Handle
+	if err := x.pickedBy(req, called.StickyHeader); err != nil {
+		return err
+	}
+	resp, err := x.srv.front.Predict(ctx, req)
+	x.served = req.Served
+	if err != nil {
+		return err
+	}
+	defer resp.Release()
+	size := resp.ByteSize()
+	if call.Classifies() {
+		if size, err = call.Classify(resp); err != nil {
+			return err
+		}
+	}
+	if err := front.CheckAnswer(size, x.srv.opts.Limits.MaxResponseBytes); err != nil {
+		return err
+	}
+	return x.encode(wrap(x.response(call, resp)))
+}
+
+// pickedBy takes from the metadata what a version is picked by.
+func (x *exchange) pickedBy(req *infer.Request, sticky string) error {
+	override, err := x.field("sluice-override")
+	if err != nil {
+		return err
+	}
+	if override != nil {
+		if err := front.CheckOverride(override); err != nil {
+			return err
+		}
+		authorization, err := x.field("authorization")
+		if err != nil {
+			return err
+		}
+		req.Override, req.Authorization = string(override), string(authorization)
+	}
+	if sticky == "" {
+		return nil
+	}
+	key, err := x.field(sticky)
+	if err != nil {
+		return err
+	}
+	req.StickyKey = string(key)
+	return front.CheckSticky(sticky, key, x.limits().MaxStickyKeyBytes)
+}
+
+// response returns the message of a response, whose outputs it aliases.
+func (x *exchange) response(call *oip.Call, resp *infer.Response) *pb.ModelInferResponse {
+	served := &x.served
+	m := &pb.ModelInferResponse{
+		ModelName: call.Model, ModelVersion: strconv.FormatInt(served.Version.Number, 10), Id: call.ID,
+		Parameters: map[string]*pb.InferParameter{
+			"sluice_version": {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: served.Version.Number}},
+			"sluice_route":   {ParameterChoice: &pb.InferParameter_StringParam{StringParam: served.Route}},
+			"sluice_reason":  {ParameterChoice: &pb.InferParameter_StringParam{StringParam: string(served.Reason)}},
+		},
+		Outputs:           make([]*pb.ModelInferResponse_InferOutputTensor, len(resp.Outputs)),
+		RawOutputContents: make([][]byte, len(resp.Outputs)),
+	}
+	for i := range resp.Outputs {
+		t := &resp.Outputs[i]
+		m.Outputs[i] = &pb.ModelInferResponse_InferOutputTensor{Name: t.Name, Datatype: t.DType.String(), Shape: t.Shape}
+		m.RawOutputContents[i] = t.Data
+	}
+	return m
+}
+
+// encode makes the answer's bytes, which are reserved before; nobody reads the request any
+// more.
+func (x *exchange) encode(m proto.Message) error {
+	size := proto.Size(m)
+	if err := x.memory.Reserve(size); err != nil {
+		return err
+	}
+	answer, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(make([]byte, 0, size), m)
+	x.answer = answer
+	return err
+}
+
+// parseVersion checks what a call names, and returns its version: 0 for none.
+func parseVersion(model, version string) (int64, error) {
+	if model != "" { // else it is an unknown model
+		if err := front.CheckName(model); err != nil {
+			return 0, err
+		}
+	}
+	if version == "" {
+		return 0, nil
+	}
+	n, ok := infer.ParseVersion(version)
+	if !ok {
+		return 0, infer.Errorf(infer.Invalid, "'%s' is not a valid version of model '%s': a version is a whole number above 0", front.Cut(version), front.Cut(model))
+	}
+	return n, nil
+}
+
+// decode fills call from the request.
+func (x *exchange) decode(call *oip.Call, called infer.Called) error {
+	m := &x.request
+	if err := call.Begin(m.GetId(), x.limits()); err != nil {
+		return err
+	}
+	if err := x.parameters(call, called.StickyParameter); err != nil {
+		return err
+	}
+	for i, out := range m.GetOutputs() {
+		classes, err := classes(call, out.GetParameters())
+		if err != nil {
+			return err
+		}
+		if err := call.AddOutput(out.GetName(), classes); err != nil {
+			return err
+		}
+		_ = i
+	}
+	for _, in := range m.GetInputs() {
+		if err := each(call, in.GetParameters(), func(string, *pb.InferParameter) error { return nil }); err != nil {
+			return err
+		}
+		if err := call.AddInput(in.GetName(), in.GetDatatype(), in.GetShape()); err != nil {
+			return err
+		}
+	}
+	if len(m.GetRawInputContents()) > 0 {
+		return attachRaw(call, m)
+	}
+	for i, in := range m.GetInputs() {
+		if err := attachContents(call, i, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attachRaw gives each input its raw contents.
+func attachRaw(call *oip.Call, m *pb.ModelInferRequest) error {
+	raw, inputs := m.GetRawInputContents(), m.GetInputs()
+	for i, in := range inputs {
+		if in.Contents != nil {
+			return infer.Errorf(infer.Invalid, "contents field must not be specified when using raw_input_contents for '%s' for model '%s'", in.GetName(), call.Model)
+		}
+		if i >= len(raw) {
+			return infer.Errorf(infer.Invalid, "unable to find data for input tensor '%s' for model '%s' in request.", in.GetName(), call.Model)
+		}
+		if err := call.SetData(i, raw[i]); err != nil {
+			return err
+		}
+	}
+	if len(raw) > len(inputs) {
+		return infer.Errorf(infer.Invalid, "raw_input_contents has %d entries for %d inputs of model '%s'", len(raw), len(inputs), call.Model)
+	}
+	return nil
+}
+
+// each checks the parameters of an object and tells read of them.
+func each(call *oip.Call, parameters map[string]*pb.InferParameter, read func(name string, p *pb.InferParameter) error) error {
+	n := 0
+	for name, p := range parameters {
+		n++
+		if err := call.CheckParameter(n, name); err != nil {
+			return err
+		}
+		if p.GetParameterChoice() == nil {
+			return infer.Errorf(infer.Invalid, "parameters.%s: has no value", name)
+		}
+		if err := read(name, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parameters reads those of the request.
+func (x *exchange) parameters(call *oip.Call, sticky string) error {
+	return each(call, x.request.GetParameters(), func(name string, p *pb.InferParameter) error {
+		switch {
+		case name == "priority":
+			n, err := whole(name, p, math.MaxInt32)
+			call.Priority = int(n)
+			return err
+		case name == "timeout":
+			n, err := whole(name, p, math.MaxUint64)
+			call.Timeout = time.Duration(min(n, math.MaxInt64/uint64(time.Microsecond))) * time.Microsecond //nolint:gosec // it fits
+			return err
+		case len(name) > len("sequence_") && name[:len("sequence_")] == "sequence_":
+			return infer.Errorf(infer.Unsupported, "parameters.%s: sequences are not supported", name)
+		case name == sticky:
+			call.StickyKey = text(p)
+			return front.CheckSticky(sticky, []byte(call.StickyKey), x.limits().MaxStickyKeyBytes)
+		}
+		return nil
+	})
+}
+
+// classes returns how many classes an output is asked for.
+func classes(call *oip.Call, parameters map[string]*pb.InferParameter) (n int, err error) {
+	err = each(call, parameters, func(name string, p *pb.InferParameter) error {
+		if name != "classification" {
+			return nil
+		}
+		most, err := whole(name, p, math.MaxUint64)
+		n = int(min(most, math.MaxInt32))
+		return err
+	})
+	return n, err
+}
+
+// whole returns the value of a parameter that is a whole number up to most.
+func whole(name string, p *pb.InferParameter, most uint64) (n uint64, err error) {
+	ok := false
+	switch v := p.GetParameterChoice().(type) {
+	case *pb.InferParameter_Int64Param:
+		n, ok = uint64(v.Int64Param), v.Int64Param >= 0 //nolint:gosec // used only if it is not negative
+	case *pb.InferParameter_Uint64Param:
+		n, ok = v.Uint64Param, true
+	}
+	if !ok || n > most {
+		return 0, infer.Errorf(infer.Invalid, "parameters.%s: expected a whole number from 0 to %d in int64_param or uint64_param", name, most)
+	}
+	return n, nil
+}
+
+// text returns a parameter as JSON would have it, so that 42 and "42" are the same key
+// over both protocols.
+func text(p *pb.InferParameter) string {
+	switch v := p.GetParameterChoice().(type) {
+	case *pb.InferParameter_StringParam:
+		return v.StringParam
+	case *pb.InferParameter_Int64Param:
+		return strconv.FormatInt(v.Int64Param, 10)
+	case *pb.InferParameter_Uint64Param:
+		return strconv.FormatUint(v.Uint64Param, 10)
+	case *pb.InferParameter_BoolParam:
+		return strconv.FormatBool(v.BoolParam)
+	default:
+		return strconv.FormatFloat(p.GetDoubleParam(), 'g', -1, 64)
+	}
+}

@@ -1,0 +1,139 @@
+package grpcapi
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// listener keeps the book of the connections, to bound them and to know which of them do
+// not read their answers.
+type listener struct {
+	net.Listener
+
+	limit int
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+func newListener(l net.Listener, limit int) *listener {
+	return &listener{Listener: l, limit: limit, conns: map[*conn]struct{}{}}
+}
+
+// Accept implements net.Listener. Connections beyond the limit are closed.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		raw, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{Conn: raw, listener: l, held: map[*exchange]time.Time{}}
+		l.mu.Lock()
+		ok := len(l.conns) < l.limit
+		if ok {
+			l.conns[c] = struct{}{}
+		}
+		l.mu.Unlock()
+		if ok {
+			return c, nil
+		}
+		_ = raw.Close()
+	}
+}
+
+// sweepEvery is how often it is looked for connections that do not read.
+const sweepEvery = time.Second
+
+// sweep closes connections that have an answer unread for longer than timeout, until ctx
+// ends. HTTP/2 has flow control of its own, so no deadline of a write would do it.
+func (l *listener) sweep(ctx context.Context, timeout time.Duration) {
+	tick := time.NewTicker(min(sweepEvery, timeout))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, c := range l.stalled(now.Add(-timeout)) {
+				_ = c.Close()
+			}
+		}
+	}
+}
+
+// stalled returns the connections with an answer from before that time.
+func (l *listener) stalled(before time.Time) (list []*conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		if c.holdsFrom(before) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// conn is a connection and the answers that it has not written yet. Its remote address
+// leads grpc-go's handlers back to it.
+type conn struct {
+	net.Conn
+
+	listener *listener
+	mu       sync.Mutex
+	held     map[*exchange]time.Time // nil once the connection was closed
+}
+
+// remote is the address of a conn's peer.
+type remote struct {
+	net.Addr
+
+	conn *conn
+}
+
+// RemoteAddr implements net.Conn.
+func (c *conn) RemoteAddr() net.Addr { return remote{c.Conn.RemoteAddr(), c} }
+
+// Close implements net.Conn. What was not written never will be.
+func (c *conn) Close() error {
+	c.listener.mu.Lock()
+	delete(c.listener.conns, c)
+	c.listener.mu.Unlock()
+	c.mu.Lock()
+	held := c.held
+	c.held = nil
+	c.mu.Unlock()
+	for x := range held {
+		x.memory.End()
+	}
+	return c.Conn.Close()
+}
+
+// hold notes that an answer is to be written. It is not ok after Close.
+func (c *conn) hold(x *exchange) (ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held == nil {
+		return false
+	}
+	c.held[x] = time.Now()
+	return true
+}
+
+// release notes that an answer was written.
+func (c *conn) release(x *exchange) {
+	c.mu.Lock()
+	delete(c.held, x)
+	c.mu.Unlock()
+}
+
+func (c *conn) holdsFrom(before time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, since := range c.held {
+		if since.Before(before) {
+			return true
+		}
+	}
+	return false
+}
