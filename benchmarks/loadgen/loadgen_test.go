@@ -214,16 +214,17 @@ func TestRunCountsWhatBreaks(t *testing.T) {
 
 // However an answer is cut into pieces, it is the same answer.
 func TestAnswer(t *testing.T) {
+	const chunked = "\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for text, want := range map[string]int{
-		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello":                                                                200,
-		"HTTP/1.1 503 No\r\ncontent-length:0\r\n\r\n":                                                                      503,
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1a\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n": 200,
-		"HTTP/1.1 404 No\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n":                                                   404,
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n":                                                      0,
-		"HTTP/1.1 200 OK\r\n\r\n":                       0,
-		"HTTP/1.1 20x OK\r\nContent-Length: 0\r\n\r\n":  0,
-		"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n": 0,
-		"SSH-2.0-OpenSSH_9\r\n\r\n":                     0,
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello":                                         200,
+		"HTTP/1.1 503 No\r\ncontent-length:0\r\n\r\n":                                               503,
+		"HTTP/1.1 200 OK" + chunked + "5\r\nhello\r\n1a\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n": 200,
+		"HTTP/1.1 404 No" + chunked + "0\r\n\r\n":                                                   404,
+		"HTTP/1.1 200 OK" + chunked + "zz\r\n":                                                      0,
+		"HTTP/1.1 200 OK\r\n\r\n":                                                                   0,
+		"HTTP/1.1 20x OK\r\nContent-Length: 0\r\n\r\n":                                              0,
+		"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n":                                             0,
+		"SSH-2.0-OpenSSH_9\r\n\r\n":                                                                 0,
 	} {
 		for _, n := range []int{1, 3, 1000} {
 			a, done, failed := answer{}, false, error(nil)
