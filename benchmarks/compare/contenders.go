@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -26,7 +25,7 @@ type server struct {
 	ready            time.Duration       // from its start to its first answer; 0 if it ran already
 	instances, batch int                 // runs at once and rows of a run, if known
 	gateway          *process.Gateway    // nil for others
-	scrapes          map[string]float64  // what asking for its metrics takes
+	scrapes          float64             // what asking for its metrics allocates
 	maxDiff          map[string]float64
 	left             map[string]string // works that it leaves out, and why
 }
@@ -92,8 +91,8 @@ func (b *bench) start(ctx context.Context) error {
 		var err error
 		switch name {
 		case rawName: // it is not a server
-		case record.Gateway, record.Plain:
-			s, err = b.startGateway(ctx, name)
+		case record.Gateway:
+			s, err = b.startGateway(ctx)
 		case record.Noop:
 			s, err = b.startNoop(ctx)
 		default:
@@ -129,37 +128,28 @@ func (s *server) line(setup string) record.Record {
 // profileOf is the model that is watched for drift.
 const profileOf = "lin"
 
-// gatewayConfig is the gateway's file with every feature on, or with none that can be left
-// out.
-func (b *bench) gatewayConfig(plain bool) string {
-	text := fmt.Sprintf("repository: {path: %q}\nadmin: {address: %s}\nserver:\n  grpc: {address: none}\n  http: {address: %s}\n", b.models, process.AdminAddress, process.HTTPAddress)
-	if plain {
-		return text + "  access_log: {enabled: false}\n"
-	}
+// gatewayConfig is the gateway's file, with every feature on.
+func (b *bench) gatewayConfig() string {
 	var routes []string
 	for _, name := range workModels(b.works) {
 		routes = append(routes, fmt.Sprintf("%s: {variants: [{version: 1, weight: 100%%}], sticky: {header: %s}}", name, stickyHeader))
 	}
-	text += fmt.Sprintf("  access_log: {enabled: true, sample_every: 1000}\nroutes: {%s}\n", strings.Join(routes, ", "))
+	text := fmt.Sprintf("repository: {path: %q}\nadmin: {address: %s}\nserver: {grpc: {address: none}, http: {address: %s}, access_log: {enabled: true, sample_every: 1000}}\nroutes: {%s}\n",
+		b.models, process.AdminAddress, process.HTTPAddress, strings.Join(routes, ", "))
 	if b.profile != "" {
 		text += fmt.Sprintf("models: {%s: {drift: {profile: %q}}}\n", profileOf, b.profile)
 	}
 	return text
 }
 
-// startGateway starts the gateway with the features on, or plain.
-func (b *bench) startGateway(ctx context.Context, name string) (*server, error) {
-	dir, err := os.MkdirTemp(b.dir, "")
-	if err != nil {
-		return nil, err
-	}
-	g, err := process.StartGateway(ctx, gatewayProgram, dir, b.gatewayConfig(name == record.Plain), process.Ready, b.serverCPUs())
+func (b *bench) startGateway(ctx context.Context) (*server, error) {
+	g, err := process.StartGateway(ctx, gatewayProgram, b.dir, b.gatewayConfig(), process.Ready, b.serverCPUs())
 	if err != nil {
 		return nil, err
 	}
 	b.started = append(b.started, g.Server)
 	const defaultBatch = 256 // batching.max_size
-	s := b.newServer(name, g.URL(), g.Server)
+	s := b.newServer(record.Gateway, g.URL(), g.Server)
 	s.version, s.gateway, s.instances, s.batch = record.ThisHost().Revision, g, b.cores(), defaultBatch
 	s.scrapes, err = scrapeCost(ctx, g)
 	return s, err

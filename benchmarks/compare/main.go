@@ -67,7 +67,7 @@ func run(ctx context.Context) error {
 	var b bench
 	out := flag.String("out", "results/compare.jsonl", "the results; those of a former run are overwritten")
 	works := flag.String("works", "", "what works begin with, with commas between them: lin, 'enc binary c=16'; empty: all")
-	contenders := flag.String("contenders", "gateway,noop,raw", "who is measured, with commas between them: gateway, gateway-plain, noop, raw")
+	contenders := flag.String("contenders", "gateway,noop,raw", "who is measured, with commas between them: gateway, noop, raw")
 	others := flag.String("peers", "", "other servers, with commas between them; or all")
 	setups := flag.String("setups", "shared,pinned", "client and server on the same cores, or a core for each")
 	install := flag.Bool("setup", false, "only install the -peers")

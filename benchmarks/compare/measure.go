@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -144,34 +145,32 @@ func figures(s *server, to endpoint, w work, r *loadgen.Result, before, after lo
 	return f
 }
 
-// The series of what a gateway has allocated.
-const mallocs, allocated = "go_memstats_mallocs_total", "go_memstats_alloc_bytes_total"
+// mallocs is the series of what a gateway has allocated.
+const mallocs = "go_memstats_mallocs_total"
 
 // scrapeCost is what a scrape itself allocates, once the connection is there: the least of
 // some, since a gateway has other things to do as well.
-func scrapeCost(ctx context.Context, g *process.Gateway) (cost map[string]float64, err error) {
+func scrapeCost(ctx context.Context, g *process.Gateway) (least float64, err error) {
 	last, err := g.Metrics(ctx)
+	least = math.Inf(1)
 	for range 5 {
 		next, failed := g.Metrics(ctx)
 		err = errors.Join(err, failed)
-		more := map[string]float64{mallocs: next[mallocs] - last[mallocs], allocated: next[allocated] - last[allocated]}
-		if cost == nil || more[mallocs] < cost[mallocs] {
-			cost = more
-		}
+		least = min(least, next[mallocs]-last[mallocs])
 		last = next
 	}
-	return cost, err
+	return least, err
 }
 
 // perRequest adds what a gateway did for each request between two times. scrapes is what a
 // scrape takes, one of which lies between them. Allocations of too few requests are not
 // known: what else a gateway does is spread over fewer.
-func perRequest(figures map[string]float64, before, after process.Metrics, scrapes map[string]float64, model string, requests int64, seconds float64) {
+func perRequest(figures map[string]float64, before, after process.Metrics, scrapes float64, model string, requests int64, seconds float64) {
 	label := fmt.Sprintf("model=%q", model)
 	more := func(name, label string) float64 { return after.Sum(name, label) - before.Sum(name, label) }
 	figures["gcs_per_second"] = more("go_gc_duration_seconds_count", "") / seconds
 	if n := float64(requests); n >= 1000 {
-		figures["allocs"], figures["alloc_bytes"] = max(0, more(mallocs, "")-scrapes[mallocs])/n, max(0, more(allocated, "")-scrapes[allocated])/n
+		figures["allocs"] = max(0, more(mallocs, "")-scrapes) / n
 	}
 	if runs := more("sluice_batch_rows_count", label); runs > 0 {
 		figures["batch_rows"] = more("sluice_batch_rows_sum", label) / runs

@@ -30,15 +30,6 @@ func works() []work {
 	}
 }
 
-// moreWorks are measured only if they are named in full: those in which servers of others
-// may answer wrongly too.
-func moreWorks() (list []work) {
-	for _, model := range []string{"three", "tree", "big", "cnn", "enc", "encdyn"} {
-		list = append(list, newWork(model, false, 8, 1))
-	}
-	return append(list, newWork("encdyn", true, 8, 1))
-}
-
 func newWork(model string, binary bool, conns, rows int) work {
 	form, many := "JSON", ""
 	if binary {
@@ -58,13 +49,8 @@ func chooseWorks(names []string) (chosen []work, err error) {
 			chosen = append(chosen, w)
 		}
 	}
-	for _, w := range moreWorks() {
-		if slices.Contains(names, w.name) {
-			chosen = append(chosen, w)
-		}
-	}
 	if len(chosen) == 0 {
-		err = fmt.Errorf("there is no such work; there are %s", strings.Join(workNames(append(works(), moreWorks()...)), ", "))
+		err = fmt.Errorf("there is no such work; there are %s", strings.Join(workNames(works()), ", "))
 	}
 	return chosen, err
 }

@@ -26,10 +26,12 @@ import (
 	"sluice.io/sluice/benchmarks/record"
 )
 
+// The cores of the gateway and of this program.
+const serverCore, clientCore = 0, 1
+
 // bench is one whole measurement.
 type bench struct {
 	gateway  string
-	shared   bool // else the gateway has core 0 and this program core 1
 	rounds   int
 	duration time.Duration
 }
@@ -37,7 +39,6 @@ type bench struct {
 func main() {
 	var b bench
 	flag.StringVar(&b.gateway, "gateway", "../bin/gateway", "the gateway's binary")
-	flag.BoolVar(&b.shared, "shared", false, "the gateway and this program share all cores; else it has core 0 and this program core 1")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds; in each everything is measured once (7, with -growth 3)")
 	flag.DurationVar(&b.duration, "d", 2*time.Second, "how long it is measured")
 	out := flag.String("out", "results", "the folder of results")
@@ -84,15 +85,12 @@ func (b *bench) run(ctx context.Context, out, only string, growth, tables bool) 
 // measureAll measures every point once in each round, in an order that is another one in
 // each, so that no point always follows the same one.
 func (b *bench) measureAll(ctx context.Context, points []point, only string) (record.Rows, error) {
-	about := record.New("run", "rounds", b.rounds, "duration", b.duration)
-	about.Host = record.ThisHost()
-	if !b.shared {
-		about.Params["server_cpus"], about.Params["client_cpus"] = "0", "1"
-		if err := process.Pin(1); err != nil {
-			return nil, err
-		}
-		runtime.GOMAXPROCS(1)
+	if err := process.Pin(clientCore); err != nil {
+		return nil, err
 	}
+	runtime.GOMAXPROCS(1)
+	about := record.New("run", "server_cpus", serverCore, "client_cpus", clientCore, "rounds", b.rounds, "duration", b.duration)
+	about.Host = record.ThisHost()
 	kept := points[:0:0]
 	for _, p := range points {
 		if strings.Contains(p.id(), only) {
@@ -124,11 +122,7 @@ func (b *bench) measure(ctx context.Context, p *point, figures map[string]float6
 	if err := p.prepare(dir); err != nil {
 		return err
 	}
-	cpus := []int{0}
-	if b.shared {
-		cpus = nil
-	}
-	g, err := process.StartGateway(ctx, b.gateway, dir, p.config(dir), process.Ready, cpus)
+	g, err := process.StartGateway(ctx, b.gateway, dir, p.config(dir), process.Ready, []int{serverCore})
 	if err != nil {
 		return err
 	}

@@ -33,10 +33,7 @@ func tapped(r *record.Record) float64 {
 // about is the line that stands above the tables.
 func about(rows record.Rows) string {
 	r := &rows.Where("run")[0]
-	where := "the gateway and its client share all cores"
-	if server := r.Params["server_cpus"]; server != "" {
-		where = fmt.Sprintf("the gateway on core %s, its client on %s", server, r.Params["client_cpus"])
-	}
+	where := fmt.Sprintf("the gateway on core %s, its client on %s", r.Params["server_cpus"], r.Params["client_cpus"])
 	h := r.Host
 	return fmt.Sprintf("%s, commit %s, %s, Linux %s, %d cores of %s; %s; %s rounds of %s.",
 		h.Date, h.Revision, h.Go, h.Kernel, h.Cores, h.CPU, where, r.Params["rounds"], r.Params["duration"])

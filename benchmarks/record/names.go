@@ -12,7 +12,6 @@ const (
 // The contenders that the report knows by name; peers have names of their own.
 const (
 	Gateway = "gateway"
-	Plain   = "gateway-plain"
 	Noop    = "noop"
 	Triton  = "triton"
 )

@@ -73,7 +73,7 @@ func (r *results) summaryTable(setup string) string {
 // peers are the servers that people use otherwise.
 func (r *results) peers(setup string) (list []string) {
 	for _, name := range r.setting("contenders") {
-		if r.contender(setup, name) != nil && name != record.Gateway && name != record.Plain && name != record.Noop {
+		if r.contender(setup, name) != nil && name != record.Gateway && name != record.Noop {
 			list = append(list, name)
 		}
 	}
