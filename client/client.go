@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,6 +66,9 @@ type Options struct {
 	MaxWait time.Duration
 	// MaxAnswerBytes is the max size of an answer's body. 0 means DefaultMaxAnswerBytes.
 	MaxAnswerBytes int64
+	// TLS is the configuration for addresses with https: root certificates, and a certificate
+	// of the client. nil means the system's root certificates. It cannot be combined with HTTP.
+	TLS *tls.Config
 	// HTTP sends the requests. nil means a new HTTP client without a timeout: the context of
 	// each call limits its time.
 	HTTP *http.Client
@@ -115,6 +119,9 @@ func New(o Options) (*Client, error) {
 	if o.Sticky.Header != "" && o.Sticky.Parameter != "" {
 		return nil, errors.New("sticky: expected a header or a parameter, got both")
 	}
+	if o.TLS != nil && o.HTTP != nil {
+		return nil, errors.New("expected TLS or HTTP, got both: the HTTP client has a TLS configuration of its own")
+	}
 	if o.Backoff < 0 || o.MaxWait < 0 || o.MaxAnswerBytes < 0 {
 		return nil, errors.New("backoff, max wait and max answer size must not be negative")
 	}
@@ -124,7 +131,7 @@ func New(o Options) (*Client, error) {
 		maxAnswer: cmp.Or(o.MaxAnswerBytes, DefaultMaxAnswerBytes),
 	}
 	if c.http == nil {
-		c.http = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
+		c.http = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS}}
 	}
 	return c, nil
 }

@@ -71,8 +71,9 @@ func suggestion(cmd *cobra.Command, typed, prefix string) string {
 
 // connection has the flags for reaching a running gateway.
 type connection struct {
-	admin, data string
-	timeout     time.Duration
+	admin, data   string
+	ca, cert, key string // files
+	timeout       time.Duration
 }
 
 // flags adds the flags of a connection to a command and those below it.
@@ -80,6 +81,9 @@ func (c *connection) flags(cmd *cobra.Command, timeout time.Duration) {
 	f := cmd.PersistentFlags()
 	f.StringVar(&c.admin, "admin", "", "the admin address of the gateway (default $SLUICE_ADMIN, else "+client.DefaultAdmin+")")
 	f.StringVar(&c.data, "data", "", "the data address of the gateway (default $SLUICE_DATA, else "+client.DefaultData+")")
+	f.StringVar(&c.ca, "ca", "", "file of the root certificates for https addresses, PEM (default $SLUICE_CA, else the system's)")
+	f.StringVar(&c.cert, "cert", "", "file of the client's certificate for https addresses, PEM (default $SLUICE_CERT)")
+	f.StringVar(&c.key, "key", "", "file of the key of --cert, PEM (default $SLUICE_KEY)")
 	f.DurationVar(&c.timeout, "timeout", timeout, "how long to wait for an answer")
 }
 
@@ -89,11 +93,16 @@ func (c *connection) client() (*client.Client, error) {
 	if c.timeout <= 0 {
 		return nil, usageError{"--timeout must be more than 0"}
 	}
+	config, err := c.tls()
+	if err != nil {
+		return nil, err
+	}
 	cl, err := client.New(client.Options{
 		Admin: cmp.Or(c.admin, os.Getenv("SLUICE_ADMIN")),
 		Data:  cmp.Or(c.data, os.Getenv("SLUICE_DATA")),
 		Token: os.Getenv("SLUICE_TOKEN"),
 		Actor: actor(),
+		TLS:   config,
 	})
 	if err != nil {
 		return nil, usageError{err.Error()}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -50,7 +51,10 @@ func (w *welcome) run(ctx context.Context) {
 }
 
 func (w *welcome) text(ctx context.Context) string {
-	options := client.Options{Data: reachable(w.at.HTTP), Admin: reachable(w.at.Admin)}
+	options := client.Options{Data: w.dataURL(), Admin: w.adminURL()}
+	if w.config.Server.HTTP.TLS.Enabled() || w.config.Admin.TLS.Enabled() {
+		options.TLS = &tls.Config{InsecureSkipVerify: true} // both addresses are of this process
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.config.Admin.Tokens)) {
 		options.Token = w.config.Admin.Tokens[name].Reveal()
 	}
@@ -189,7 +193,7 @@ func (w *welcome) tryModel(ctx context.Context, c *client.Client) []string {
 	send := "curl -s " + quote(target) + " -d " + quote(string(shortest))
 	if len(shortest) > maxShownBytes {
 		if send = sendZeros(target, model); send == "" {
-			send = quote(w.program) + " infer " + quote(model.Name) + " --example --data " + quote(reachable(w.at.HTTP))
+			send = quote(w.program) + " infer " + quote(model.Name) + " --example --data " + quote(w.dataURL())
 		}
 	}
 	return []string{"curl -s " + quote(strings.TrimSuffix(target, "/infer")), send}
@@ -281,7 +285,7 @@ func tryRoute(ctx context.Context, c *client.Client, r *api.Route) []string {
 // the journal.
 func (w *welcome) routeCommands(r *api.Route) []string {
 	program, admin := quote(w.program), ""
-	if at := reachable(w.at.Admin); at != "http://"+client.DefaultAdmin {
+	if at := w.adminURL(); at != "http://"+client.DefaultAdmin {
 		admin = " --admin " + quote(at)
 	}
 	name := quote(r.Name)
@@ -338,13 +342,20 @@ func namesOf(models []api.ModelStatus, state string) []string {
 	return names
 }
 
+func (w *welcome) dataURL() string  { return reachable(w.at.HTTP, &w.config.Server.HTTP.TLS) }
+func (w *welcome) adminURL() string { return reachable(w.at.Admin, &w.config.Admin.TLS) }
+
 // reachable returns the URL for an address on this machine. An unspecified address becomes
 // localhost.
-func reachable(a net.Addr) string {
-	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		return "http://localhost:" + strconv.Itoa(tcp.Port)
+func reachable(a net.Addr, t *config.TLS) string {
+	scheme := "http://"
+	if t.Enabled() {
+		scheme = "https://"
 	}
-	return "http://" + a.String()
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return scheme + "localhost:" + strconv.Itoa(tcp.Port)
+	}
+	return scheme + a.String()
 }
 
 // quote quotes any text as one word for a shell.

@@ -198,7 +198,7 @@ func TestMoreForACanary(t *testing.T) {
 func TestReachable(t *testing.T) {
 	f := func(ip net.IP, want string) {
 		t.Helper()
-		if got := reachable(&net.TCPAddr{IP: ip, Port: 8000}); got != want {
+		if got := reachable(&net.TCPAddr{IP: ip, Port: 8000}, &config.TLS{}); got != want {
 			t.Errorf("%v gives %s, want %s", ip, got, want)
 		}
 	}
@@ -206,4 +206,7 @@ func TestReachable(t *testing.T) {
 	f(net.IPv6unspecified, "http://localhost:8000")
 	f(net.IPv4(10, 0, 0, 1), "http://10.0.0.1:8000")
 	f(net.IPv6loopback, "http://[::1]:8000")
+	if got := reachable(&net.TCPAddr{IP: net.IPv4zero, Port: 8000}, &config.TLS{Cert: "cert.pem"}); got != "https://localhost:8000" {
+		t.Errorf("with TLS: %s", got)
+	}
 }
