@@ -29,6 +29,9 @@ class Client:
         answer's Retry-After is waited for besides
     :param max_wait: an answer that asks for a longer wait is final
     :param max_answer_bytes: the longest body of an answer
+    :param verify: how https servers are verified: True with the usual root certificates, a file of root
+        certificates in PEM, an ssl.SSLContext, or False for not at all
+    :param cert: the client's certificate, a PEM file with its key, or a pair of files: certificate and key
     :param http: does the requests, in place of a client of its own; it is not closed by close
     """
 
@@ -46,13 +49,17 @@ class Client:
         backoff: float = 0.1,
         max_wait: float = 10.0,
         max_answer_bytes: int = 1 << 30,
+        verify: _http.Verify = True,
+        cert: _http.Cert = None,
         http: Optional[httpx.Client] = None,
     ) -> None:
+        if http is not None and (verify is not True or cert is not None):
+            raise ValueError("verify and cert are for the client's own connections: expected them or http, not both")
         self._calls = Calls(
             url, admin_url, token, actor, sticky_header, sticky_parameter, timeout, retries, backoff, max_wait, max_answer_bytes
         )
         self._own = http is None
-        self._http = http or httpx.Client()
+        self._http = http or httpx.Client(verify=_http.ssl_context(verify, cert))
 
     def __enter__(self) -> Client:
         return self

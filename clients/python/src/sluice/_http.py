@@ -5,9 +5,10 @@ from __future__ import annotations
 import email.utils
 import json
 import random
+import ssl
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Generic, Mapping, Optional, TypeVar
+from typing import Any, Callable, Dict, Generic, Mapping, Optional, Tuple, TypeVar, Union
 
 import httpx
 
@@ -56,6 +57,27 @@ class Retry:
             return None
         # A random part of it, so that those refused at one time do not come back at one time.
         return asked + random.uniform(0.5, 1) * min(self.backoff * 2.0**attempt, self.max_wait)
+
+
+Verify = Union[bool, str, ssl.SSLContext]
+Cert = Union[None, str, Tuple[str, str]]
+
+
+def ssl_context(verify: Verify, cert: Cert) -> Union[bool, ssl.SSLContext]:
+    """Return what httpx takes as verify. Its own arguments for files differ between its versions."""
+    if isinstance(verify, bool) and cert is None:
+        return verify
+    if isinstance(verify, ssl.SSLContext):
+        context = verify
+    elif isinstance(verify, str):
+        context = ssl.create_default_context(cafile=verify)
+    else:
+        context = httpx.create_ssl_context(verify=verify)
+    if isinstance(cert, str):
+        context.load_cert_chain(cert)
+    elif cert is not None:
+        context.load_cert_chain(*cert)
+    return context
 
 
 # No connection was made, so no byte of the request can have arrived.

@@ -1,0 +1,111 @@
+"""A gateway with TLS that asks for certificates of clients. Its files are made with the openssl command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Iterator, Tuple
+
+import httpx
+import pytest
+
+import sluice
+
+from .conftest import ROOT, write
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+
+
+def certificate(folder: Path, name: str, *more: str) -> Tuple[str, str]:
+    """Make a certificate and its key, and return their files."""
+    cert, key = str(folder / f"{name}.pem"), str(folder / f"{name}-key.pem")
+    new = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2".split()
+    subprocess.run([*new, "-subj", f"/CN={name}", "-keyout", key, "-out", cert, *more], check=True, capture_output=True)
+    return cert, key
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tuple[str, str, str, Tuple[str, str]]]:
+    """Serve, and return both URLs, the file of the root, and the client's files."""
+    folder = tmp_path_factory.mktemp("tls")
+    write(folder / "models" / "echo", [("x", "FP32", ["N"])])
+    ca, ca_key = certificate(folder, "ca")
+    leaf = ("-CA", ca, "-CAkey", ca_key, "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=IP:127.0.0.1")
+    server, own = certificate(folder, "server", *leaf), certificate(folder, "client", *leaf)
+    tls = f"tls: {{cert: {server[0]!r}, key: {server[1]!r}, client_ca: {ca!r}, client_auth: require}}"
+    (folder / "sluice.yaml").write_text(f"""
+repository: {{path: {str(folder / "models")!r}}}
+server: {{http: {{address: "127.0.0.1:0", {tls}}}}}
+admin: {{address: "127.0.0.1:0", {tls}}}
+""")
+    program, log = os.environ.get("SLUICE_GATEWAY", str(ROOT / "bin" / "gateway")), folder / "log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen([program, "serve", "-c", str(folder / "sluice.yaml")], stdout=subprocess.DEVNULL, stderr=stderr)
+    try:
+        url, admin_url = listening(process, log)
+        with sluice.Client(url, verify=ca, cert=own) as client:
+            deadline = time.monotonic() + 120
+            while not client.ready():
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+        yield url, admin_url, ca, own
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def listening(process: subprocess.Popen[bytes], log: Path) -> Tuple[str, str]:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        match = re.search(r'"msg":"listening","http":"([^"]+)","admin":"([^"]+)"', log.read_text())
+        if match:
+            return f"https://{match[1]}", f"https://{match[2]}"
+        time.sleep(0.05)
+    raise RuntimeError(f"the gateway does not listen: {log.read_text()}")
+
+
+def models(*args: Any, **options: Any) -> Any:
+    """Return the models as both clients list them."""
+
+    async def ask() -> Any:
+        async with sluice.AsyncClient(*args, retries=0, **options) as client:
+            return await client.models()
+
+    with sluice.Client(*args, retries=0, **options) as client:
+        listed = client.models()
+    assert asyncio.run(ask()) == listed
+    return listed
+
+
+def test_certificate(secure: Tuple[str, str, str, Tuple[str, str]]) -> None:
+    url, admin_url, ca, own = secure
+    assert [m["name"] for m in models(url, admin_url, verify=ca, cert=own)] == ["echo"]
+    context = ssl.create_default_context(cafile=ca)
+    context.load_cert_chain(*own)
+    assert models(url, admin_url, verify=context)
+    assert models(url, admin_url, verify=False, cert=own)
+    with sluice.Client(url, verify=ca, cert=own) as client:
+        assert client.infer("echo", {"x": sluice.Tensor([1.0, 2.0], "FP32")}).version == 1
+
+
+def test_refused(secure: Tuple[str, str, str, Tuple[str, str]]) -> None:
+    url, admin_url, ca, own = secure
+    with pytest.raises(sluice.SluiceError, match="no answer"):
+        models(url, admin_url, verify=ca)
+    with pytest.raises(sluice.SluiceError, match="CERTIFICATE_VERIFY_FAILED|certificate verify failed"):
+        models(url, admin_url, cert=own)
+    with pytest.raises(sluice.SluiceError, match="use https://"):
+        sluice.Client(url.replace("https:", "http:")).model_metadata("echo")
+
+
+def test_not_beside_http() -> None:
+    with pytest.raises(ValueError, match="not both"):
+        sluice.Client(verify=False, http=httpx.Client())
+    with pytest.raises(ValueError, match="not both"):
+        sluice.AsyncClient(cert="own.pem", http=httpx.AsyncClient())
