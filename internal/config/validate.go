@@ -24,6 +24,7 @@ func (d *decoder) validate() {
 	d.tls("admin.tls", &d.cfg.Admin.TLS)
 	d.bodies()
 	d.stop()
+	d.cors()
 	d.repository()
 	d.defaultModel()
 	d.tokens()

@@ -12,6 +12,10 @@ func paths() []Difference {
 			Kind: Deliberate, Case: "errors to HEAD", Triton: "have a body", Sluice: "have none", Why: "HTTP forbids it",
 		},
 		{
+			Rows: `OPTIONS_infer`,
+			Kind: Deliberate, Case: "OPTIONS", Triton: "405", Sluice: "204 with `Allow`", Why: "browsers ask before they call",
+		},
+		{
 			Rows: `lower_method`,
 			Kind: Deliberate, Case: "a method in lower case", Triton: "closes the connection", Sluice: "405", Why: "an answer says what is wrong",
 		},

@@ -37,9 +37,9 @@ const (
 // allow returns the value of the Allow header.
 func (e endpoint) allow() string {
 	if e.isPost() {
-		return fasthttp.MethodPost
+		return "POST, OPTIONS"
 	}
-	return fasthttp.MethodGet + ", " + fasthttp.MethodHead
+	return "GET, HEAD, OPTIONS"
 }
 
 // takes reports whether the endpoint accepts the method. HEAD is GET without the body.

@@ -113,10 +113,10 @@ func TestWrongMethods(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/double", "/v2/models/double/ready", "/v2/models/double/stats", "/v2/models/stats", "/ping", "/openapi.json"} {
-		f(path, "GET, HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "FOO", "get")
+		f(path, "GET, HEAD, OPTIONS", "POST", "PUT", "DELETE", "PATCH", "FOO", "get")
 	}
 	for _, path := range []string{inferPath, predictPath, "/invocations", "/v2/repository/index", "/v2/repository/models/double/load", "/v2/repository/models/double/unload"} {
-		f(path, "POST", "GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "post")
+		f(path, "POST, OPTIONS", "GET", "HEAD", "PUT", "DELETE", "PATCH", "post")
 	}
 }
 

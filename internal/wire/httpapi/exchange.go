@@ -81,6 +81,9 @@ func (x *exchange) end() {
 		h.SetCanonical([]byte("Sluice-Route"), append(value[:0], x.served.Route...))
 		h.SetCanonical([]byte("Sluice-Reason"), append(value[:0], x.served.Reason...))
 	}
+	if x.srv.cors != nil {
+		x.srv.cors.mark(h, x.header.origin)
+	}
 	if x.srv.draining.Load() {
 		x.ctx.SetConnectionClose()
 	}
@@ -168,6 +171,10 @@ func (x *exchange) answer() (err error) {
 	if x.header.claims(x.srv.limits.MaxBodyBytes) {
 		return x.bodyTooLarge(x.srv.limits.MaxBodyBytes) // on every endpoint: the bytes that follow are the body, not a request
 	}
+	if req.Header.IsOptions() && string(req.Header.RequestURI()) == "*" {
+		x.options("GET, HEAD, POST, OPTIONS") // of the server as a whole
+		return nil
+	}
 	path, ok := requestPath(req)
 	if !ok {
 		return infer.Errorf(infer.Invalid, "the path has a fragment; write a '#' in a name as %%23")
@@ -177,6 +184,10 @@ func (x *exchange) answer() (err error) {
 	}
 	if x.target.endpoint == noEndpoint {
 		return infer.Errorf(infer.NotFound, "Not Found")
+	}
+	if req.Header.IsOptions() {
+		x.options(x.target.endpoint.allow())
+		return nil
 	}
 	if !x.target.endpoint.takes(&req.Header) {
 		x.ctx.Response.Header.Set(fasthttp.HeaderAllow, x.target.endpoint.allow())

@@ -19,6 +19,7 @@ type header struct {
 	jsonLength      []byte // Inference-Header-Content-Length
 	override        []byte // Sluice-Override
 	contentLength   []byte
+	origin          []byte
 
 	transferEncoding bool
 }
@@ -63,6 +64,10 @@ func (h *header) scan(block []byte) error {
 // field takes one line.
 func (h *header) field(name, value []byte) error {
 	switch len(name) {
+	case len("origin"):
+		if isField(name, "origin") {
+			h.origin = value
+		}
 	case len("traceparent"):
 		if isField(name, "traceparent") {
 			h.traceparent = value

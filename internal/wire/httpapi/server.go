@@ -49,6 +49,7 @@ type Options struct {
 	Version string // of the program, for the server's metadata
 	Compat  string // "" or CompatTriton
 	Limits  Limits
+	CORS    CORS
 	Encode  oip.EncodeOptions // how outputs are written
 	// RowsNonFinite is the form of NaN and the infinities in answers with rows.
 	RowsNonFinite rows.NonFinite
@@ -64,6 +65,7 @@ type Server struct {
 	timeouts *timeouts // replaces fasthttp's own timeouts
 	log      *zap.Logger
 	triton   bool
+	cors     *cors // nil: off
 	// v1NonFinite is opts.Encode.NonFinite for V1 answers.
 	v1NonFinite rows.NonFinite
 	codecs      codecs
@@ -98,7 +100,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, front: opts.Front, limits: limits, timeouts: newTimeouts(&limits), log: opts.Logger, triton: opts.Compat == CompatTriton,
-		v1NonFinite: rowsNonFinite(opts.Encode.NonFinite),
+		v1NonFinite: rowsNonFinite(opts.Encode.NonFinite), cors: newCORS(&opts.CORS),
 	}
 	if opts.TLS != nil {
 		s.handshakes = &handshakes{config: opts.TLS, timeout: limits.HandshakeTimeout, log: opts.Logger}
