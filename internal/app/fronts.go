@@ -135,6 +135,18 @@ func (a *App) exposeMetrics() {
 		Signals:       a.outbox.Open,
 		Certificates:  a.certificates,
 	})
+	if a.opts.Config.Metrics.Compat == config.CompatTriton {
+		a.metrics.WatchTriton(a.tritonVersions)
+	}
+}
+
+// tritonVersions has the counters of the versions that have served.
+func (a *App) tritonVersions() map[infer.Version]metrics.TritonVersion {
+	versions := map[infer.Version]metrics.TritonVersion{}
+	for v, s := range a.reconcile.Served() {
+		versions[v] = metrics.TritonVersion{Statistics: s.Series.Snapshot(), Pending: int64(s.Leased.Queued())}
+	}
+	return versions
 }
 
 // queued is how many requests wait, for each version that has served.

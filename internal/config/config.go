@@ -9,7 +9,7 @@ const (
 	ControlPoll     = "poll"
 )
 
-// The choices of server.compat.
+// The choices of server.compat and metrics.compat.
 const (
 	CompatNone   = "none"
 	CompatTriton = "triton"
@@ -44,6 +44,7 @@ type Config struct {
 	Repository Repository `yaml:"repository" restart:"true" doc:"The folder of models, and when they are loaded."`
 	Server     Server     `yaml:"server" restart:"true" doc:"The data plane: the port that applications call."`
 	Admin      Admin      `yaml:"admin" restart:"true" doc:"The admin port: metrics, health and the control API."`
+	Metrics    Metrics    `yaml:"metrics" restart:"true" doc:"The Prometheus metrics of the admin port."`
 	Runtime    Runtime    `yaml:"runtime" restart:"true" doc:"ONNX Runtime, for all models together."`
 	Log        Log        `yaml:"log" restart:"true" doc:"The log of the program, on standard error."`
 	Control    Control    `yaml:"control" restart:"true" doc:"Changes through the control API."`
@@ -174,6 +175,11 @@ type Admin struct {
 	Address string            `yaml:"address" default:"127.0.0.1:8002" doc:"Address of the listener, host:port."`
 	TLS     TLS               `yaml:"tls" doc:"Encryption of this listener. A handshake has 5 seconds."`
 	Tokens  map[string]Secret `yaml:"tokens" restart:"false" doc:"Bearer tokens of at least 16 bytes, by the name of their holder. Without any token, only a loopback address serves more than metrics and health."`
+}
+
+// Metrics configures the Prometheus metrics.
+type Metrics struct {
+	Compat string `yaml:"compat" default:"none" enum:"none|triton" doc:"triton: the series nv_inference_* of Triton are there too, for dashboards and tools that read those."`
 }
 
 // Runtime configures ONNX Runtime as a whole.

@@ -26,6 +26,8 @@ type Statistics struct {
 	Success Total // from arrival to answer
 	Fail    Total
 	Refused uint64 // failures of requests whose values the model refused
+	// Failures by Triton's reasons; all others have the reason OTHER.
+	Rejected, Canceled, Backend uint64
 	// The parts of the successful requests' time. A run's times count once for each of its
 	// requests.
 	Queue         Total
@@ -57,6 +59,7 @@ type statistics struct {
 	inferences                   atomic.Uint64
 	executions                   atomic.Uint64
 	success, fail, refused       atomic.Uint64
+	rejected, canceled, backend  atomic.Uint64
 	successNS, failNS            atomic.Uint64
 	queueNS                      atomic.Uint64
 	computed                     atomic.Uint64 // successful requests that were part of a run
@@ -80,6 +83,7 @@ func (s *statistics) request(req *infer.Request, err error, elapsed time.Duratio
 			s.refused.Add(1)
 		}
 		s.fail.Add(1)
+		s.failed(err)
 		addNS(&s.failNS, elapsed)
 		return
 	}
@@ -91,6 +95,18 @@ func (s *statistics) request(req *infer.Request, err error, elapsed time.Duratio
 		addNS(&s.inputNS, req.Timing.Input)
 		addNS(&s.computeNS, req.Timing.Compute)
 		addNS(&s.outputNS, req.Timing.Output)
+	}
+}
+
+// failed counts the reason of a failure, unless it is OTHER.
+func (s *statistics) failed(err error) {
+	switch code := infer.CodeOf(err); {
+	case code == infer.Overloaded, code == infer.Unavailable, code == infer.Deadline:
+		s.rejected.Add(1)
+	case code == infer.Canceled:
+		s.canceled.Add(1)
+	case code == infer.Internal, errors.Is(err, infer.ErrRefused):
+		s.backend.Add(1)
 	}
 }
 
@@ -148,6 +164,7 @@ func (s *statistics) snapshot() Statistics {
 		ExecutionCount: s.executions.Load(),
 		Success:        Total{s.success.Load(), s.successNS.Load()},
 		Fail:           Total{s.fail.Load(), s.failNS.Load()}, Refused: s.refused.Load(),
+		Rejected: s.rejected.Load(), Canceled: s.canceled.Load(), Backend: s.backend.Load(),
 		Queue:         Total{computed, s.queueNS.Load()},
 		ComputeInput:  Total{computed, s.inputNS.Load()},
 		ComputeInfer:  Total{computed, s.computeNS.Load()},
