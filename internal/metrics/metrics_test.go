@@ -285,7 +285,7 @@ func TestStatistics(t *testing.T) {
 	}
 	want := metrics.Statistics{
 		LastInference: 999_999, InferenceCount: 17, ExecutionCount: 3,
-		Success: ns(2, 20*ms), Fail: ns(2, 3*ms),
+		Success: ns(2, 20*ms), Fail: ns(2, 3*ms), Rejected: 1, Backend: 1,
 		Queue: ns(2, 4*ms), ComputeInput: ns(2, 2*ms), ComputeInfer: ns(2, 10*ms), ComputeOutput: ns(2, 2*ms),
 		Batches: []metrics.BatchStatistics{
 			{Size: 1, ComputeInput: ns(1, ms), ComputeInfer: ns(1, 2*ms), ComputeOutput: ns(1, ms)},
