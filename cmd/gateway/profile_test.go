@@ -59,9 +59,9 @@ func TestProfile(t *testing.T) {
 	to := filepath.Join(filepath.Dir(file), "p.json")
 	r := profileLine(t, "", file, "-o", to)
 	if r.code != exitOK || r.out != "" || r.errOut != `COLUMN  KIND   PLACE  HOW
-a       input  a[0]   an input, without a model to say so
-b       input  b[0]   an input, without a model to say so
-kind    -      -      left out: it holds texts, 'red' for example
+a       input  a[0]   an input: there is no model to match
+b       input  b[0]   an input: there is no model to match
+kind    -      -      left out: it has text, for example 'red' for example
 `+to+": 2 features of 3 rows\n" {
 		t.Fatalf("%+v", r)
 	}
@@ -199,7 +199,7 @@ func TestProfileFormerName(t *testing.T) {
 	}
 }
 
-const irisColumns = `gateway: the columns are taken in the file's order, since none is named like an element of the model's inputs; if the model has another order, say so with --map
+const irisColumns = `gateway: the columns are matched in the order of the file, since no name is that of an element of the model's inputs; if the model has another order, use --map
 COLUMN  KIND    PLACE             HOW
 a       input   input[0]          by order
 b       input   input[1]          by order
@@ -269,8 +269,8 @@ func TestProfileRefused(t *testing.T) {
 	f(exitFailed, "no such file", "gone.csv")
 	f(exitFailed, "line 3 has 1 fields; expected 2", broken)
 	f(exitFailed, "no column 'z'; it has 'a', 'kind', 'b'", file, "--columns", "a,z")
-	f(exitFailed, "output 'z' is no column", file, "--outputs", "z")
-	f(exitFailed, "is no profile", "show", file)
+	f(exitFailed, "output 'z' is not a column", file, "--outputs", "z")
+	f(exitFailed, "is not a profile", "show", file)
 
 	to := filepath.Join(t.TempDir(), "p.json")
 	if err := os.WriteFile(to, []byte("before"), 0o600); err != nil {

@@ -87,10 +87,10 @@ func TestProfileBesideAVersion(t *testing.T) {
 
 	must(t, os.WriteFile(d.beside(1), []byte("{"), 0o600)) // a reload is not refused for it
 	d.must(t, http.MethodPost, d.admin+"/-/reload", "")
-	if s := d.stream(t, 1, api.RoleDefault); s.State != api.DriftOff || !strings.Contains(s.Reason, "cut short") || s.ProfileFrom != api.ProfileFromVersion {
+	if s := d.stream(t, 1, api.RoleDefault); s.State != api.DriftOff || !strings.Contains(s.Reason, "incomplete") || s.ProfileFrom != api.ProfileFromVersion {
 		t.Errorf("a broken one: %+v", s)
 	}
-	if p := d.described(t, 1).Detail.Profile; p == nil || !strings.Contains(p.Reason, "cut short") {
+	if p := d.described(t, 1).Detail.Profile; p == nil || !strings.Contains(p.Reason, "incomplete") {
 		t.Errorf("a broken one: %+v", p)
 	}
 	d.configure(t, d.dir, d.compared())

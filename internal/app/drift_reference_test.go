@@ -20,11 +20,11 @@ func wrongProfiles(t *testing.T) map[string]func(file string) {
 	other.Model = "triple"
 	columns.Features[2].Element = 7
 	return map[string]func(string){
-		"it is of model 'triple'":                   write(other),
-		"it is of version 9":                        write(doubleProfile(t, 9, 1)),
+		"it is for model 'triple'":                   write(other),
+		"it is for version 9":                        write(doubleProfile(t, 9, 1)),
 		"element 7 of input 'x', whose rows have 3": write(columns),
 		"there is no such file":                     func(file string) { must(t, os.Remove(file)) },
-		"it is no regular file":                     func(file string) { must(t, errors.Join(os.Remove(file), os.Symlink(t.TempDir(), file))) },
+		"it is not a regular file":                     func(file string) { must(t, errors.Join(os.Remove(file), os.Symlink(t.TempDir(), file))) },
 		"the profile is cut short after 1000 bytes": func(file string) { must(t, os.Truncate(file, 1000)) },
 		"the file is no profile":                    func(file string) { must(t, os.WriteFile(file, []byte("[1, 2]"), 0o600)) },
 	}
@@ -122,7 +122,7 @@ func TestProfileOfOneVersion(t *testing.T) {
 	if s := d.stream(t, 1, api.RoleStable); s.State != api.DriftUnjudged {
 		t.Errorf("%+v", s)
 	}
-	if s := d.stream(t, 2, api.RoleCanary); s.State != api.DriftOff || !strings.Contains(s.Reason, "it is of version 1") {
+	if s := d.stream(t, 2, api.RoleCanary); s.State != api.DriftOff || !strings.Contains(s.Reason, "it is for version 1") {
 		t.Errorf("%+v", s)
 	}
 }

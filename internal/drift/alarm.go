@@ -7,31 +7,30 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Options say what a detector may miss, and how often it may raise a false alarm.
+// Options set the tolerances of a detector, and the rate of false alarms.
 type Options struct {
-	// Tolerance is the divergence, as PSI, that a feature may have from the reference
-	// and still be as before. A normal variable whose mean moves by d standard deviations
-	// has a PSI of d²: 0.02 lets 0.14 pass.
+	// Tolerance is the max divergence from the reference, as PSI, that does not count as drift. A
+	// normal variable whose mean moves by d standard deviations has a PSI of d²: 0.02 allows 0.14.
 	Tolerance float64 `json:"tolerance"`
-	// QualityTolerance is by how much the share of missing (or NaN) and of infinite
-	// values may exceed the reference's. RangeTolerance is the same for values outside the
-	// reference's range, for drift takes some there too.
+	// QualityTolerance is how much larger than in the reference the share of missing (or NaN) and
+	// of infinite values may be. RangeTolerance is the same for values outside the reference's
+	// range, since drift moves some values there too.
 	QualityTolerance float64 `json:"quality_tolerance"`
 	RangeTolerance   float64 `json:"range_tolerance"`
 
-	// The promise: at most one false alarm in FalseAlarmEvery, over all Streams, on windows
-	// as long as Window. A detector of windows by rows has Window 0, and is promised by
-	// windows: at most one in FalseAlarmWindows of a stream.
+	// The limit on false alarms: at most one in FalseAlarmEvery, over all Streams, on windows as
+	// long as Window. For windows by rows Window is 0, and the limit is by windows: at most one in
+	// FalseAlarmWindows of a stream.
 	FalseAlarmEvery   time.Duration `json:"false_alarm_every"`
 	Window            time.Duration `json:"window"`
 	FalseAlarmWindows float64       `json:"false_alarm_windows"`
-	Streams           int           `json:"streams"` // that share the promise
+	Streams           int           `json:"streams"` // that share the limit
 
-	MinRows uint64 `json:"min_rows"` // of a window that is judged
-	Recover int    `json:"recover"`  // windows in a row that look well before all is
+	MinRows uint64 `json:"min_rows"` // min rows of a window that is judged
+	Recover int    `json:"recover"`  // consecutive windows without drift that end an alarm
 }
 
-// check returns what is missing or wrong.
+// check returns an error about the first option that is not valid.
 func (o Options) check() error {
 	bad := func(format string, args ...any) error { return infer.Errorf(infer.Invalid, format, args...) }
 	for _, t := range []struct {
@@ -43,56 +42,55 @@ func (o Options) check() error {
 		{"quality tolerance", o.QualityTolerance, 0.99},
 		{"range tolerance", o.RangeTolerance, 0.99},
 	} {
-		if !(t.value > 0 && t.value <= t.limit) { // NaN is neither
-			return bad("the %s is %v; it must be above 0 and at most %v", t.name, t.value, t.limit)
+		if !(t.value > 0 && t.value <= t.limit) { // false for NaN too
+			return bad("the %s is %v; expected more than 0 and at most %v", t.name, t.value, t.limit)
 		}
 	}
 	switch {
 	case o.Window < 0:
-		return bad("the window is %v; it cannot be negative", o.Window)
+		return bad("the window is %v; expected 0 or more", o.Window)
 	case o.Window > 0 && o.FalseAlarmEvery < o.Window:
-		return bad("false alarms are allowed every %v, which is less than a window of %v", o.FalseAlarmEvery, o.Window)
+		return bad("a false alarm is allowed every %v; expected at least the window, %v", o.FalseAlarmEvery, o.Window)
 	case o.Window == 0 && !(o.FalseAlarmWindows >= 1 && o.FalseAlarmWindows <= 1e15):
-		return bad("false alarms are allowed every %v windows; it must be from 1 to 1e15", o.FalseAlarmWindows)
+		return bad("a false alarm is allowed every %v windows; expected 1 to 1e15", o.FalseAlarmWindows)
 	case o.Streams < 1:
-		return bad("%d streams; there cannot be fewer than one", o.Streams)
+		return bad("%d streams; expected 1 or more", o.Streams)
 	case o.MinRows < 1:
-		return bad("windows of %d rows are judged; it must be at least 1", o.MinRows)
+		return bad("the min rows of a window are %d; expected 1 or more", o.MinRows)
 	case o.Recover < 1:
-		return bad("recovery after %d windows; it must be at least 1", o.Recover)
+		return bad("recovery after %d windows; expected 1 or more", o.Recover)
 	}
 	return nil
 }
 
-// maxRun is how many windows in a row may be taken together as evidence.
+// maxRun is the max number of consecutive windows that are combined as evidence.
 const maxRun = 8
 
-// suspectEvery is the number of clean windows of a stream in which one suspicion is
-// expected at most.
+// suspectEvery is the number of clean windows of a stream in which at most one suspicion is
+// expected.
 const suspectEvery = 20
 
-// alarmLimits are the logarithms of the p-values below which a finding is suspected and
-// detected.
+// alarmLimits are the logarithms of the p-values below which a finding is suspected, and detected.
 type alarmLimits struct{ suspect, detect float64 }
 
-// thresholds turns the promise into limits.
+// thresholds derives the limits from the rate of false alarms.
 //
-// A clean stream is judged on W windows in the time T, and S streams on S·W. What may
-// be tested in one window of F features is fixed beforehand: for each feature three
-// shares of flawed values, in this window alone, and its bins in the windows that end
-// here, 1 to maxRun of them: F·(3 + maxRun) p-values. Each is below a where nothing
-// differs by more than the tolerance with a probability of at most a; so with
+// A clean stream is judged on W windows in the time T, and S streams on S·W. The possible tests in
+// one window of F features are fixed beforehand: for each feature three shares of flawed values, in
+// this window alone, and its bins in the windows that end here, 1 to maxRun of them: F·(3 + maxRun)
+// p-values. If nothing differs by more than the tolerance, each is below a with a probability of at
+// most a. So with
 //
 //	a = 1 / (S · W · F · (3 + maxRun))
 //
-// the expected number of false alarms in T over all streams is at most 1. Expectations
-// add up whatever depends on what: features that move together, runs that share
-// windows, and windows that share one reference make alarms come in clusters, not more
-// often. Which runs are in fact looked at may depend on the data in any way, for a p-value
-// that is not looked at raises no alarm.
+// the expected number of false alarms in T over all streams is at most 1. Expectations add up even
+// if the tests depend on each other: features that move together, runs that share windows, and
+// windows that share one reference make alarms come in clusters, not more often. The choice of the
+// runs that are tested may depend on the data in any way, since a p-value that is not computed
+// raises no alarm.
 //
-// The bound needs rows that are independent within a window. Where they are not, the
-// statistic grows with their dependence, and only the tolerance stands against it.
+// The bound needs rows that are independent within a window. If they are not, the statistic grows
+// with their dependence, and only the tolerance limits the alarms.
 func (o Options) thresholds(features int) alarmLimits {
 	windows := o.FalseAlarmWindows
 	if o.Window > 0 {

@@ -9,8 +9,7 @@ import (
 	"sluice.io/sluice/internal/drift"
 )
 
-// alarms counts how often a finding is newly detected in clean windows of ten
-// features, over several references.
+// alarms counts the new detections in clean windows of ten features, over several references.
 func alarms(t *testing.T, references, windows, m, n int, o drift.Options, s func(*rand.Rand) source) (bins, quality int) {
 	t.Helper()
 	for seed := range references {
@@ -42,9 +41,8 @@ func alarms(t *testing.T, references, windows, m, n int, o drift.Options, s func
 	return bins, quality
 }
 
-// What is promised is an expectation of one alarm in T; here T is short, so that
-// there is something to count. Without a tolerance, the statistic's law is all
-// that keeps the promise.
+// The limit is an expectation of one alarm in T; T is short here, so that there are alarms to
+// count. Without a tolerance, only the distribution of the statistic keeps the limit.
 func TestFalseAlarmsOnCleanWindows(t *testing.T) {
 	f := func(name string, references, windows, m, n int, o drift.Options, s func(*rand.Rand) source) {
 		t.Helper()
@@ -59,7 +57,7 @@ func TestFalseAlarmsOnCleanWindows(t *testing.T) {
 	}
 	none := drift.CompleteOptions()
 	none.Tolerance, none.QualityTolerance, none.RangeTolerance = 1e-12, 1e-12, 1e-12
-	rare := func(rng *rand.Rand) source { // many values at 0, few others
+	rare := func(rng *rand.Rand) source { // many values are 0
 		return func() float64 {
 			if rng.Float64() < 0.9 {
 				return 0
@@ -74,11 +72,10 @@ func TestFalseAlarmsOnCleanWindows(t *testing.T) {
 	f("normal", 5, 100, 2000, 300, drift.CompleteOptions(), normal)
 }
 
-// TestFalseAlarmsOnJoinedWindows holds that joining windows that lack rows breaks no promise.
-// When such a window ends depends on the traffic, of which there is a fifth of what a
-// window needs.
+// TestFalseAlarmsOnJoinedWindows: joining windows with too few rows keeps the limit. The end of
+// such a window depends on the traffic, which has a fifth of the rows that a window needs.
 func TestFalseAlarmsOnJoinedWindows(t *testing.T) {
-	const references, windows, allowed = 25, 500, 20 // one alarm in so many windows is promised
+	const references, windows, allowed = 25, 500, 20 // the limit: one alarm in this many windows
 	windowing := drift.Windowing{Length: 5 * time.Minute, MinRows: 50, Max: 24 * time.Hour}
 	o := drift.CompleteOptions()
 	o.Tolerance, o.QualityTolerance, o.RangeTolerance = 1e-12, 1e-12, 1e-12
@@ -112,7 +109,7 @@ func TestFalseAlarmsOnJoinedWindows(t *testing.T) {
 			}
 		}
 	}
-	promised := float64(judged) / allowed // which is less than for all windows
+	promised := float64(judged) / allowed // less than for all windows
 	t.Logf("promised at most %v alarms in %d windows, and %v in the %d that were judged; measured %d",
 		references*windows/allowed, references*windows, promised, judged, found)
 	if float64(found) > promised+4*math.Sqrt(promised) {
@@ -123,9 +120,9 @@ func TestFalseAlarmsOnJoinedWindows(t *testing.T) {
 	}
 }
 
-// Rows that depend on each other are beyond what is promised: neighbours that are alike
-// are worth fewer rows than they are counted as. What that does is measured here, with
-// a reference whose rows depend on each other likewise.
+// The limit does not hold for dependent rows: similar neighbours are worth fewer rows than are
+// counted. This test measures the effect, with a reference whose rows depend on each other in the
+// same way.
 func TestFalseAlarmsOnDependentRows(t *testing.T) {
 	f := func(rho float64, m, n int, tolerance float64, most int) {
 		t.Helper()

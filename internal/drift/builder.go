@@ -9,40 +9,40 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// BuilderOptions bound what a Builder remembers.
+// BuilderOptions bound the memory of a Builder.
 type BuilderOptions struct {
-	Seed           uint64 // of the choice of rows; the same rows and seed give the same profile
+	Seed           uint64 // for the sample; the same rows and seed give the same profile
 	MaxSampleBytes int    // at least 1; the sample has a row even if that is larger
 	MaxSampleRows  int    // at least 1
 }
 
-// Builder makes a profile of rows that it sees once. Range, mean, variance and what
-// is odd are of all rows; the bins come from a uniform sample of them, of which each
-// row so far is part with the same probability. It belongs to one goroutine.
+// Builder makes a profile of rows that it reads once. Range, mean, variance and the counts of
+// unusual values cover all rows. The bins come from a uniform sample: each row so far is in it with
+// the same probability. It belongs to one goroutine.
 type Builder struct {
 	features []Feature
 	moments  []moments
 	rows     uint64
 	rng      *rand.Rand
-	capacity uint64 // rows that the sample may have
+	capacity uint64 // max rows of the sample
 	sampled  uint64
 	blocks   [][]float64 // the sample, blockRows rows each, row by row
 }
 
-// blockRows is how many rows the sample grows by.
+// blockRows is the number of rows by which the sample grows.
 const blockRows = 256
 
-// moments are what is known of all values of a feature.
+// moments are the statistics of all values of a feature.
 type moments struct {
-	round         func(float64) float64 // to the datatype; nil: it is not known
+	round         func(float64) float64 // to the datatype; nil: not known
 	n             uint64                // finite values
 	min, max      float64
 	mean, squares float64 // Welford's: squares of the differences from the mean
 	odd           Odd
 }
 
-// NewBuilder takes the features' name, kind, tensor, element and datatype; the rest
-// comes from the rows.
+// NewBuilder needs name, kind, tensor, element and datatype of the features. The rest comes from
+// the rows.
 func NewBuilder(features []Feature, o BuilderOptions) *Builder {
 	if o.MaxSampleBytes < 1 || o.MaxSampleRows < 1 {
 		panic("BUG: drift.NewBuilder needs MaxSampleBytes and MaxSampleRows")
@@ -59,8 +59,8 @@ func NewBuilder(features []Feature, o BuilderOptions) *Builder {
 	return b
 }
 
-// rounding returns what a value becomes on its way into a tensor. Numbers for
-// integers stay as they are: an integer is kept, and what is none has no place there.
+// rounding returns the function that rounds a value to a datatype. It does not change values for
+// integer datatypes: integers are kept, and other values must not occur there.
 func rounding(datatype string) func(float64) float64 {
 	switch d, _ := infer.ParseDType(datatype); d {
 	case infer.InvalidDType:
@@ -76,7 +76,7 @@ func rounding(datatype string) func(float64) float64 {
 	}
 }
 
-// Add takes the next row: a value for each feature, and which of them are missing.
+// Add adds a row: a value for each feature, and marks for missing ones.
 func (b *Builder) Add(values []float64, missing []bool) {
 	b.rows++
 	row := b.place()
@@ -93,8 +93,8 @@ func (b *Builder) Add(values []float64, missing []bool) {
 	}
 }
 
-// place returns where in the sample the new row belongs, nil for nowhere: once the
-// sample is full, the t-th row replaces one of its k rows with probability k/t.
+// place returns the place of the new row in the sample, nil for none: when the sample is full, row
+// t replaces one of its k rows with probability k/t.
 func (b *Builder) place() []float64 {
 	at := b.sampled
 	if at < b.capacity {
@@ -115,7 +115,7 @@ func (b *Builder) row(at uint64) []float64 {
 	return b.blocks[at/blockRows][from : from+width]
 }
 
-// add takes a value and returns what it is in the tensor.
+// add adds a value and returns it as it is in the tensor.
 func (m *moments) add(x float64) float64 {
 	if m.round != nil {
 		x = m.round(x)
@@ -132,7 +132,7 @@ func (m *moments) add(x float64) float64 {
 		return x
 	}
 	if x == 0 {
-		x = 0 // and not -0
+		x = 0 // replace -0
 	}
 	low, high := x, x
 	if m.round == nil {
@@ -154,9 +154,8 @@ func (m *moments) add(x float64) float64 {
 	return x
 }
 
-// around returns a value and its rounding to FP32, the smaller one first. A profile
-// that was made without a model must hold for both: the numbers of a file mostly
-// reach the model rounded.
+// around returns a value and its rounding to FP32, the smaller one first. A profile without a model
+// must be valid for both, since most numbers of a file reach the model rounded.
 func around(x float64) (low, high float64) {
 	rounded := float64(float32(x))
 	if math.IsInf(rounded, 0) {
@@ -165,7 +164,7 @@ func around(x float64) (low, high float64) {
 	return min(x, rounded), max(x, rounded)
 }
 
-// Meta is what a profile says of its origin.
+// Meta is the origin of a profile.
 type Meta struct {
 	Model     string
 	Version   int64
@@ -178,7 +177,7 @@ type Meta struct {
 func (b *Builder) Profile(meta Meta) *Profile {
 	p := &Profile{
 		Format: Format, Model: meta.Model, Version: meta.Version, OutputsOf: meta.OutputsOf, Created: meta.Created.UTC(), Source: meta.Source,
-		Rows: int64(b.rows), Sampled: int64(b.sampled), //nolint:gosec // nobody reads 2^63 rows
+		Rows: int64(b.rows), Sampled: int64(b.sampled), //nolint:gosec // never 2^63 rows
 		Features: slices.Clone(b.features),
 	}
 	finite := make([]float64, 0, b.sampled)
@@ -201,8 +200,8 @@ func (b *Builder) Profile(meta Meta) *Profile {
 	return p
 }
 
-// describe fills in what is known of all values. JSON has neither NaN nor infinity,
-// and none is needed: a variance too large for a float64 is the largest one.
+// describe sets the statistics of all values. They must be finite for JSON: a variance that is too
+// large for a float64 becomes the largest float64.
 func (m *moments) describe(f *Feature) {
 	f.Min, f.Max, f.Read = m.min, m.max, m.odd
 	f.Mean = max(m.min, min(m.mean, m.max))

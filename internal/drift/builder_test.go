@@ -20,7 +20,7 @@ var (
 	inf = math.Inf(1)
 )
 
-// missing marks a missing value in the tests' columns.
+// missing marks missing values in the tests' columns.
 const missing = -1234.5
 
 func inputs(names ...string) []drift.Feature {
@@ -63,25 +63,24 @@ func TestEdges(t *testing.T) {
 	none := []float64{}
 	const tiny, huge, ulp = math.SmallestNonzeroFloat64, math.MaxFloat64, 1.0 / (1 << 20)
 
-	// Few values have a bin each.
+	// Few distinct values have a bin each.
 	f("FP64", []float64{1, 2, 2, 4}, []float64{1.5, 3}, 1, 2, 1)
 	f("", []float64{1, 2, 2, 4}, []float64{1.5, 3}, 1, 2, 1)
 	f("BOOL", []float64{0, 1, 1}, []float64{.5}, 1, 2)
-	// A constant stands between two edges.
+	// A constant is between two edges.
 	f("FP64", []float64{8, 8, 8}, []float64{8 - 8*ulp, 8 + 8*ulp}, 0, 3, 0)
 	f("FP64", []float64{0, math.Copysign(0, -1)}, []float64{-tiny, tiny}, 0, 2, 0)
 	f("FP64", []float64{huge}, []float64{huge - huge*ulp}, 0, 1)
 	f("FP64", []float64{-huge}, []float64{-(huge - huge*ulp)}, 1, 0)
-	// Where there is nothing finite there are no edges.
+	// Without finite values there are no edges.
 	f("", []float64{missing, missing}, none, 0)
 	f("", []float64{inf, -inf, nan}, none, 0)
 	f("FP32", []float64{1e300, -1e300}, none, 0)
-	// The ends of the numbers.
+	// The largest numbers.
 	f("FP64", []float64{-huge, huge}, []float64{0}, 1, 1)
 	f("FP64", []float64{-tiny, 0, tiny}, []float64{-tiny, 0}, 1, 1, 1)
 	f("FP64", []float64{1, math.Nextafter(1, 2)}, []float64{1}, 1, 1)
-	// Without a datatype, what FP32 does not tell apart stays together, unless
-	// nothing else is there.
+	// Without a datatype, values that are equal in FP32 stay together, unless there are no others.
 	f("FP32", []float64{1, 1 + 1e-12}, []float64{1 - ulp, 1 + ulp}, 0, 2, 0)
 	f("", []float64{1e9, 1e9 + 1, 1e9 + 2}, []float64{1e9 + .5, 1e9 + 1.5}, 1, 1, 1)
 	f("INT64", []float64{1e9, 1e9 + 1, 1e9 + 2}, []float64{1e9 + .5, 1e9 + 1.5}, 1, 1, 1)
@@ -103,8 +102,8 @@ func TestOddValues(t *testing.T) {
 	}
 }
 
-// TestHeavyValues holds that a value with more than a bin's share has a bin of its
-// own, and that the others share the rest evenly.
+// TestHeavyValues: a value with more than a bin's share has its own bin, and the others share the
+// rest evenly.
 func TestHeavyValues(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	f := func(heavy ...float64) {
@@ -144,7 +143,8 @@ func TestHeavyValues(t *testing.T) {
 	f(0, 1)
 	f(-.5, 0, .5, .75)
 
-	// More heavy values and stretches than bins: as many as fit, the heaviest parted.
+	// More heavy values and stretches than bins: as many bins as possible, and the heaviest values
+	// are separate.
 	var values []float64
 	for i := range 25 {
 		values = append(values, repeated(float64(i), 100)...)
@@ -177,8 +177,8 @@ func TestEvenBins(t *testing.T) {
 	f("far off", func() float64 { return 1e6 + rng.NormFloat64()*50 })
 }
 
-// TestRounding holds that a number and its rounding to FP32 are in the same bin and
-// in range, also where the datatype was not known.
+// TestRounding: a number and its rounding to FP32 are in the same bin and in range, also if the
+// datatype was not known.
 func TestRounding(t *testing.T) {
 	f := func(name, datatype string, draw func() float64) {
 		t.Helper()
@@ -213,7 +213,7 @@ func TestRounding(t *testing.T) {
 	}
 }
 
-// TestSample holds that every row has the same chance to be part of the sample.
+// TestSample: every row has the same chance to be in the sample.
 func TestSample(t *testing.T) {
 	const rows, size, runs = 1000, 100, 400
 	var hits [rows / size]float64 // by tenths of the rows
@@ -258,7 +258,7 @@ func TestMoments(t *testing.T) {
 	f(repeated(math.MaxFloat64, 3), math.MaxFloat64, 0)
 }
 
-// TestMemory holds that a builder's memory is bounded, whatever the rows.
+// TestMemory: a builder's memory is bounded, whatever the rows are.
 func TestMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -6,21 +6,20 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// maxRows is how many rows a window can have: beyond it a number of them is not exact
-// as a float64.
+// maxRows is the max number of rows of a window: larger numbers are not exact in a float64.
 const maxRows = 1 << 53
 
-// CheckWindow says whether a window, which was stored for example, can be judged
-// against a profile.
+// CheckWindow returns an error if a window, for example a stored one, cannot be judged against a
+// profile.
 func CheckWindow(p *Profile, w *Window) error {
 	bad := func(format string, args ...any) error { return infer.Errorf(infer.Invalid, "window: "+format, args...) }
 	switch {
 	case w.End.Before(w.Start):
 		return bad("it ends before it starts")
 	case w.Rows > maxRows:
-		return bad("%d rows; it cannot have more than 2^53", w.Rows)
+		return bad("%d rows; expected at most 2^53", w.Rows)
 	case len(w.Counts) != len(p.Features):
-		return bad("it has %d features and the profile %d", len(w.Counts), len(p.Features))
+		return bad("it has %d features, but the profile has %d", len(w.Counts), len(p.Features))
 	}
 	for i := range w.Counts {
 		if err := checkCounts(&p.Features[i], &w.Counts[i], w.Rows); err != nil {
@@ -30,10 +29,10 @@ func CheckWindow(p *Profile, w *Window) error {
 	return nil
 }
 
-// checkCounts says whether counts of at most so many rows can be a feature's.
+// checkCounts returns an error if counts of at most this many rows are not valid for a feature.
 func checkCounts(f *Feature, c *Counts, rows uint64) *infer.Error {
 	if len(c.Bins) != len(f.Edges)+1 {
-		return infer.Errorf(infer.Invalid, "it has %d bins where the profile has %d", len(c.Bins), len(f.Edges)+1)
+		return infer.Errorf(infer.Invalid, "it has %d bins, but the profile has %d", len(c.Bins), len(f.Edges)+1)
 	}
 	left := rows
 	for _, n := range append([]uint64{c.Missing, c.NaN, c.PosInf, c.NegInf}, c.Bins...) {

@@ -26,11 +26,11 @@ func TestCheckWindow(t *testing.T) {
 		return `{"rows":5,"counts":[` + a + `,{"bins":[0,5,0]}]}`
 	}
 	f(counts(`{"bins":[1,2,1],"missing":1,"below":1,"above":3}`), "")
-	f(counts(`{"bins":[1,0,0]}`), "") // fewer than rows: they had no such tensor
+	f(counts(`{"bins":[1,0,0]}`), "") // fewer than rows: the other rows had no such tensor
 	f(`{"start":"2026-11-01T00:00:00Z","end":"2026-10-01T00:00:00Z"}`, "ends before")
-	f(`{"rows":5}`, "0 features and the profile 2")
+	f(`{"rows":5}`, "0 features, but the profile has 2")
 	f(`{"rows":9007199254740993}`, "2^53")
-	f(counts(`{"bins":[1,2]}`), "feature a: it has 2 bins where the profile has 3")
+	f(counts(`{"bins":[1,2]}`), "feature a: it has 2 bins, but the profile has 3")
 	f(counts(`{"bins":[1,2,3]}`), "more values than the window has rows, 5")
 	f(counts(`{"bins":[1,2,2],"nan":1}`), "more values than")
 	f(counts(`{"bins":[18446744073709551615,2,0]}`), "more values than")
@@ -40,7 +40,7 @@ func TestCheckWindow(t *testing.T) {
 	f(counts(`{"bins":[1,2,0],"squares":-1}`), "negative")
 }
 
-// FuzzJudge judges whatever passes the check.
+// FuzzJudge judges every window that passes the check.
 func FuzzJudge(f *testing.F) {
 	rng := rand.New(rand.NewPCG(19, 1))
 	p := &drift.Profile{Features: []drift.Feature{

@@ -10,32 +10,31 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// ColumnOptions say what a caller knows of a table's columns.
+// ColumnOptions describe the columns of a table.
 type ColumnOptions struct {
 	// Places are the places of columns in the model, "input[3]".
 	Places map[string]string
-	// Outputs are the columns with the model's outputs: COLUMN, or COLUMN=PLACE. One without a
-	// place is the output of its name, or the model's only one.
+	// Outputs are the columns with the model's outputs: COLUMN, or COLUMN=PLACE. Without a place, a
+	// column is the output with its name, or the model's only output.
 	Outputs []string
-	// Targets are columns to leave out: what the model was trained to answer is not what it does
-	// answer.
+	// Targets are columns to leave out: the targets of the training are not the model's answers.
 	Targets []string
 }
 
-// ColumnMap says what becomes of each column of a table.
+// ColumnMap is the use of each column of a table.
 type ColumnMap struct {
 	Columns  []ColumnUse
 	Warnings []string
 }
 
-// ColumnUse says which feature a column is, or why it is none.
+// ColumnUse is the feature of a column, or the reason why it has none.
 type ColumnUse struct {
 	Column  string
 	Feature *Feature // nil: the column is left out
 	How     string   // "by name", or why it is left out
 }
 
-// Features returns the features, and the columns they come from.
+// Features returns the features, and their columns.
 func (m *ColumnMap) Features() (features []Feature, columns []string) {
 	for i := range m.Columns {
 		if c := &m.Columns[i]; c.Feature != nil {
@@ -45,12 +44,11 @@ func (m *ColumnMap) Features() (features []Feature, columns []string) {
 	return features, columns
 }
 
-// MapColumns says which element of a model's tensors each column of a table is. That is
-// what options say, or else the name: "input[3]", "input.3", or the bare name of a tensor with
-// one element. Columns of other names are left out. If no column is an input by its name,
-// those that are left stand for the elements of the inputs, in the model's order, if there
-// are as many, and a warning says so. Outputs are never taken by order: they would be what
-// happens to stand last, mostly the target.
+// MapColumns finds the element of a model's tensors for each column of a table. The options decide,
+// or else the name: "input[3]", "input.3", or the name of a tensor with one element. Columns with
+// other names are left out. If no column matches an input by name, the remaining columns are the
+// elements of the inputs, in the model's order, if there are as many; a warning says so. Outputs
+// are never matched by order, since the last column is often the target.
 func MapColumns(m *infer.Model, columns []string, o ColumnOptions) (*ColumnMap, error) {
 	t := columnMapper{model: m, options: o, columns: columns, outputs: map[string]string{}}
 	if err := t.check(); err != nil {
@@ -79,13 +77,13 @@ type columnMapper struct {
 	model   *infer.Model
 	options ColumnOptions
 	columns []string
-	outputs map[string]string // place by column; "" where it is to be found
+	outputs map[string]string // place by column; "" if it must be found
 	result  ColumnMap
-	rest    []int // of result.Columns, those that nothing is known of
+	rest    []int // indices in result.Columns of columns without a match
 	wrong   []string
 }
 
-// check reads the options, and finds the columns that they name and the table lacks.
+// check reads the options, and finds column names in them that are not in the table.
 func (t *columnMapper) check() error {
 	if len(t.columns) == 0 || len(t.columns) > MaxFeatures {
 		return infer.Errorf(infer.Invalid, "%d columns of numbers; expected 1 to %d", len(t.columns), MaxFeatures)
@@ -107,12 +105,12 @@ func (t *columnMapper) check() error {
 	unknown = slices.DeleteFunc(unknown, func(column string) bool { return known[column] })
 	slices.Sort(unknown)
 	for _, column := range unknown {
-		t.wrong = append(t.wrong, fmt.Sprintf("no column of numbers is named '%.60s'", column))
+		t.wrong = append(t.wrong, fmt.Sprintf("there is no column of numbers '%.60s'", column))
 	}
 	return nil
 }
 
-// add says what becomes of the next column.
+// add decides the use of the next column.
 func (t *columnMapper) add(column string) {
 	use := ColumnUse{Column: column}
 	place, placed := t.options.Places[column]
@@ -123,10 +121,10 @@ func (t *columnMapper) add(column string) {
 	case slices.Contains(t.options.Targets, column):
 		use.How = "left out: the target"
 	case placed:
-		use.How = "as told"
+		use.How = "as given"
 		f, _, err = featureAt(t.model, place)
 	case isOutput:
-		use.How = "as told"
+		use.How = "as given"
 		f, err = t.output(column, output)
 	default:
 		var exact bool
@@ -135,7 +133,7 @@ func (t *columnMapper) add(column string) {
 		if err != nil && !exact {
 			only := infer.Model{Inputs: t.model.Inputs}
 			if g, _, gerr := featureAt(&only, infer.ExportedName(column)); gerr == nil {
-				f, err, use.How = g, nil, "by the name that skl2onnx gives it"
+				f, err, use.How = g, nil, "by the name from skl2onnx"
 			}
 		}
 		if err != nil && !exact {
@@ -152,7 +150,7 @@ func (t *columnMapper) add(column string) {
 	t.result.Columns = append(t.result.Columns, use)
 }
 
-// output returns the feature of a column that is named as an output.
+// output returns the feature of a column in Outputs.
 func (t *columnMapper) output(column, place string) (Feature, error) {
 	only := infer.Model{Outputs: t.model.Outputs}
 	if place != "" {
@@ -164,7 +162,7 @@ func (t *columnMapper) output(column, place string) (Feature, error) {
 	}
 	all, fixed := elements(t.model.Outputs, KindOutput)
 	if !fixed || len(all) != 1 {
-		return Feature{}, fmt.Errorf("the model has several outputs, and none of this name; say which it is, '%.60s=%s[0]' for example", column, firstName(t.model.Outputs))
+		return Feature{}, fmt.Errorf("the model has several outputs, but none with this name; give one, for example '%.60s=%s[0]'", column, firstName(t.model.Outputs))
 	}
 	return all[0], nil
 }
@@ -176,16 +174,16 @@ func firstName(specs []infer.TensorSpec) string {
 	return specs[0].Name
 }
 
-// inOrder gives the columns that nothing is known of the elements of the inputs.
+// inOrder assigns the remaining columns to the elements of the inputs.
 func (t *columnMapper) inOrder() error {
-	if len(t.wrong) > 0 || len(t.rest) == 0 { // a mistake in the options comes first
+	if len(t.wrong) > 0 || len(t.rest) == 0 { // an error in the options is reported first
 		return nil
 	}
 	inputs, fixed := elements(t.model.Inputs, KindInput)
 	if !fixed || len(inputs) != len(t.rest) {
-		why := fmt.Sprintf("%d columns cannot be the %d elements of its inputs by their order", len(t.rest), len(inputs))
+		why := fmt.Sprintf("%d columns cannot be matched by order to the %d elements of its inputs", len(t.rest), len(inputs))
 		if !fixed {
-			why = "by order they cannot be told, since an input has strings or a size that varies"
+			why = "they cannot be matched by order, since an input has strings or a variable size"
 		}
 		var reasons []string
 		for _, i := range t.rest {
@@ -207,21 +205,20 @@ func (t *columnMapper) inOrder() error {
 	return nil
 }
 
-// orderWarning says that columns are taken by their order, and whether their names speak
-// against it.
+// orderWarning warns that columns are matched by order, and whether their names contradict that.
 func orderWarning(names []string) string {
-	const told = "the columns are taken in the file's order, since none is named like an element of the model's inputs; if the model has another order, say so with --map"
+	const told = "the columns are matched in the order of the file, since no name is that of an element of the model's inputs; if the model has another order, use --map"
 	for i := 1; i < len(names); i++ {
 		a, n := numbered(names[i-1])
 		b, k := numbered(names[i])
 		if n >= 0 && k >= 0 && a == b && n > k {
-			return told + fmt.Sprintf(": '%.60s' stands before '%.60s'", names[i-1], names[i])
+			return told + fmt.Sprintf(": '%.60s' is before '%.60s'", names[i-1], names[i])
 		}
 	}
 	return told
 }
 
-// numbered takes a name that ends in a number apart; the number is -1 if it does not.
+// numbered splits a name that ends in a number; the number is -1 if there is none.
 func numbered(name string) (text string, n int) {
 	digits := len(name) - len(strings.TrimRight(name, "0123456789"))
 	text = name[:len(name)-digits]
@@ -232,7 +229,7 @@ func numbered(name string) (text string, n int) {
 	return text, n
 }
 
-// absent warns of elements of inputs that have no column.
+// absent warns about elements of inputs without a column.
 func (t *columnMapper) absent(features []Feature) {
 	given := make(map[position]bool, len(features))
 	for i := range features {
@@ -252,25 +249,25 @@ func (t *columnMapper) absent(features []Feature) {
 		}
 	}
 	if len(list) > 0 {
-		t.result.Warnings = append(t.result.Warnings, "elements of inputs without a column, which are compared with nothing: "+listed(list))
+		t.result.Warnings = append(t.result.Warnings, "elements of inputs without a column are not compared: "+listed(list))
 	}
 }
 
-// featureAt finds a tensor's element by its name. On an error it reports whether the name
-// says which element is meant all the same, "input[9]" of a tensor with fewer.
+// featureAt finds an element of a tensor by its name. If there is an error, exact reports whether
+// the name still means one certain element, such as "input[9]" of a tensor with fewer.
 func featureAt(m *infer.Model, name string) (f Feature, exact bool, err error) {
 	tensor, element := name, 0
-	s, kind := specOf(m, name) // first, for a tensor may be called "a.1"
+	s, kind := specOf(m, name) // first, since "a.1" can be the name of a tensor
 	if s != nil {
 		if n, fixed := RowElements(s.Shape); !fixed || n != 1 {
-			return Feature{}, false, fmt.Errorf("%s '%s' has more than one element; name one of them, '%s[0]' for example", kind, name, name)
+			return Feature{}, false, fmt.Errorf("%s '%s' has more than one element; name one of them, for example '%s[0]'", kind, name, name)
 		}
 	} else {
 		tensor, element = parsePosition(name)
 		if s, kind = specOf(m, tensor); s == nil {
 			return Feature{}, false, fmt.Errorf("the model has no tensor '%.60s'", tensor)
 		}
-		exact = strings.HasSuffix(name, "]") // "label.1" is what pandas makes of a second column "label"
+		exact = strings.HasSuffix(name, "]") // pandas names a second column "label" "label.1"
 	}
 	if err := fitsSpec(kind, s, element); err != nil {
 		return Feature{}, exact, err
@@ -278,7 +275,7 @@ func featureAt(m *infer.Model, name string) (f Feature, exact bool, err error) {
 	return Feature{Kind: kind, Tensor: tensor, Element: element, Datatype: s.DType.String()}, true, nil
 }
 
-// parsePosition takes "input[3]" or "input.3" apart.
+// parsePosition splits "input[3]" or "input.3".
 func parsePosition(text string) (tensor string, element int) {
 	open, shut := strings.LastIndexByte(text, '['), ""
 	if open > 0 && strings.HasSuffix(text, "]") {
@@ -296,7 +293,7 @@ func parsePosition(text string) (tensor string, element int) {
 	return text[:open], int(n)
 }
 
-// specOf returns a tensor of the model; an input, where an output bears its name too.
+// specOf returns a tensor of the model; an input, if an output has the same name.
 func specOf(m *infer.Model, name string) (s *infer.TensorSpec, kind string) {
 	for i := range m.Inputs {
 		if m.Inputs[i].Name == name {
@@ -311,10 +308,10 @@ func specOf(m *infer.Model, name string) (s *infer.TensorSpec, kind string) {
 	return nil, ""
 }
 
-// ColumnsOf says which column of a table each feature of the profile is: the one
-// with the feature's name, else the one with its place in the model ("input[3]",
-// "input.3"). If none is found by name, they are taken in the profile's order if there are
-// as many and the profile has no outputs: these are never taken by order.
+// ColumnsOf returns the column of a table for each feature of the profile: the one with the
+// feature's name, or else with its place in the model ("input[3]", "input.3"). If none is found by
+// name, the columns are matched in the profile's order if there are as many and the profile has no
+// outputs, which are never matched by order.
 func (p *Profile) ColumnsOf(columns []string) ([]string, error) {
 	known := make(map[string]bool, len(columns))
 	for _, column := range columns {
@@ -341,12 +338,12 @@ func (p *Profile) ColumnsOf(columns []string) ([]string, error) {
 	}
 }
 
-// Names reports whether a column bears the name of a feature or of its place.
+// Names reports whether a column has the name of a feature or of its place.
 func (p *Profile) Names(column string) bool {
 	return slices.ContainsFunc(p.Features, func(f Feature) bool { return slices.Contains(f.names(), column) })
 }
 
-// names are the names that a column of the feature may have.
+// names returns the possible names of the feature's column.
 func (f *Feature) names() []string {
 	return []string{f.Name, fmt.Sprintf("%s[%d]", f.Tensor, f.Element), fmt.Sprintf("%s.%d", f.Tensor, f.Element)}
 }

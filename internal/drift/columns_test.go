@@ -9,8 +9,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// usesText writes what becomes of columns as "name=i:tensor[0]FP32", and "name-" of one that is
-// left out.
+// usesText formats the use of columns as "name=i:tensor[0]FP32", and as "name-" if a column is left
+// out.
 func usesText(m *drift.ColumnMap) string {
 	if m == nil {
 		return ""
@@ -36,7 +36,7 @@ func TestNameColumns(t *testing.T) {
 	f("a input[3] V.1 odd]", "", "", "a=i:a[0] input[3]=i:input[3] V.1=i:V.1[0] odd]=i:odd][0]")
 	f("a y", "y", "", "a=i:a[0] y=o:y[0]")
 	f("a y t", "y", "t", "a=i:a[0] y=o:y[0] t-")
-	f("a y", "z", "", "output 'z' is no column of numbers")
+	f("a y", "z", "", "output 'z' is not a column of numbers")
 	f("a a[0]", "", "", "columns 'a' and 'a[0]' are both element 0 of input 'a'")
 	f("t", "", "t", "every column of numbers is a target")
 	f("", "", "", "0 columns of numbers")
@@ -54,14 +54,14 @@ func TestColumnsOf(t *testing.T) {
 	f("y score id x", "x y score")
 	f("probabilities[1] x y.0", "x y.0 probabilities[1]")
 	f("probabilities.1 x y", "x y probabilities.1")
-	f("col1 col2 col3", "no column of numbers for feature 'x'; 'y'; 'score'") // outputs are never taken by order
+	f("col1 col2 col3", "no column of numbers for feature 'x'; 'y'; 'score'") // outputs are never matched by order
 	f("col1 col2", "no column of numbers for feature 'x'; 'y'; 'score'")
 	f("x col2 col3", "no column of numbers for feature 'y'; 'score'")
 	p.Features = p.Features[:2]
 	f("col1 col2", "col1 col2")
 }
 
-// mapped are the models that columns are mapped to.
+// mappedModels returns models for mapping columns.
 func mappedModels() (iris, flat, one *infer.Model) {
 	iris = infer.NewModel("iris", 1,
 		[]infer.TensorSpec{shaped("input", infer.FP32, -1, 4)},
@@ -109,23 +109,23 @@ func TestMapColumns(t *testing.T) {
 	outputs := func(list ...string) drift.ColumnOptions { return drift.ColumnOptions{Outputs: list} }
 	targets := func(list ...string) drift.ColumnOptions { return drift.ColumnOptions{Targets: list} }
 	var none drift.ColumnOptions
-	const order, four = "taken in the file's order", "a=i:input[0]FP32 b=i:input[1]FP32 c=i:input[2]FP32 d=i:input[3]FP32"
+	const order, four = "matched in the order of the file", "a=i:input[0]FP32 b=i:input[1]FP32 c=i:input[2]FP32 d=i:input[3]FP32"
 
-	// Inputs may be taken by order, with a warning; outputs never are.
+	// Inputs may be matched by order, with a warning; outputs never are.
 	f(iris, "a b c d", none, four, order)
 	f(iris, "a b c d t", targets("t"), four+" t-", order)
 	f(iris, "t a b c d", targets("t"), "t- "+four, order)
 	f(iris, "a b c d label", none, four+" label=o:label[0]INT64", order)
 	f(iris, "a b c d label", targets("label"), four+" label-", order)
-	f(iris, "a b c d t", none, "5 columns cannot be the 4 elements of its inputs by their order; name the target (--target)")
-	f(iris, "a b c d e f g h", none, "8 columns cannot be the 4 elements")
+	f(iris, "a b c d t", none, "5 columns cannot be matched by order to the 4 elements of its inputs; name the target (--target)")
+	f(iris, "a b c d e f g h", none, "8 columns cannot be matched by order to the 4 elements")
 	f(one, "a b y", outputs("y"), "a=i:input[0]FP32 b=i:input[1]FP32 y=o:prediction[0]FP32", order)
-	f(one, "a b y", none, "3 columns cannot be the 2 elements")
-	f(one, "f10 f2", none, "f10=i:input[0]FP32 f2=i:input[1]FP32", "'f10' stands before 'f2'")
+	f(one, "a b y", none, "3 columns cannot be matched by order to the 2 elements")
+	f(one, "f10 f2", none, "f10=i:input[0]FP32 f2=i:input[1]FP32", "'f10' is before 'f2'")
 	f(one, "f2 f10", none, "f2=i:input[0]FP32 f10=i:input[1]FP32", order)
 	f(one, "g2 f1", none, "g2=i:input[0]FP32 f1=i:input[1]FP32", order)
 
-	// Columns of other names are left out, and elements without a column are named.
+	// Columns with other names are left out, and elements without a column are reported.
 	f(iris, "input[3] input.0 label p[2]", none, "input[3]=i:input[3]FP32 input.0=i:input[0]FP32 label=o:label[0]INT64 p[2]=o:p[2]FP32", "input[1]; input[2]")
 	f(iris, "input[0] input[1] input[2] input[3] id target", none, "input[0]=i:input[0]FP32 input[1]=i:input[1]FP32 input[2]=i:input[2]FP32 input[3]=i:input[3]FP32 id- target-")
 	f(iris, "a b", places("a=input[2]", "b=label"), "a=i:input[2]FP32 b=o:label[0]INT64", "input[0]; input[1]; input[3]")
@@ -139,22 +139,22 @@ func TestMapColumns(t *testing.T) {
 	f(exported, "hue_(x) 9", none, "hue_(x)=i:hue__x_[0]FP32 9=i:_9[0]FP32") // as skl2onnx names inputs
 	f(exported, "hue_(x) hue__x_ 9", none, "columns 'hue_(x)' and 'hue__x_' are both element 0 of input 'hue__x_'")
 
-	// An output that is told has a place of its own.
+	// An output in the options has its own place.
 	f(iris, "input[0] x", outputs("x=p[1]"), "input[0]=i:input[0]FP32 x=o:p[1]FP32", "input[1]")
 	f(iris, "input[0] label", outputs("label"), "input[0]=i:input[0]FP32 label=o:label[0]INT64", "input[1]")
-	f(iris, "input[0] x=p[1]", outputs("x=p[1]"), "the model has several outputs, and none of this name")
-	f(iris, "input[0] x", outputs("x"), "column 'x': the model has several outputs, and none of this name; say which it is, 'x=label[0]' for example")
+	f(iris, "input[0] x=p[1]", outputs("x=p[1]"), "the model has several outputs, but none with this name")
+	f(iris, "input[0] x", outputs("x"), "column 'x': the model has several outputs, but none with this name; give one, for example 'x=label[0]'")
 	f(iris, "input[0] x", outputs("x=input[1]"), "column 'x': the model has no tensor 'input'")
-	f(iris, "input[0]", outputs("y=label"), "no column of numbers is named 'y'")
+	f(iris, "input[0]", outputs("y=label"), "there is no column of numbers 'y'")
 
-	// What is told and wrong is an error.
-	f(flat, "u v", none, "strings or a size that varies")
-	f(iris, "input[4] label", none, "element 4 of input 'input', whose rows have 4")
-	f(iris, "input label", none, "input 'input' has more than one element; name one of them, 'input[0]' for example")
-	f(iris, "a b c d", places("a=input[9]", "z=label"), "no column of numbers is named 'z'; column 'a': element 9")
+	// A wrong option is an error.
+	f(flat, "u v", none, "strings or a variable size")
+	f(iris, "input[4] label", none, "element 4 of input 'input' does not exist: its rows have 4")
+	f(iris, "input label", none, "input 'input' has more than one element; name one of them, for example 'input[0]'")
+	f(iris, "a b c d", places("a=input[9]", "z=label"), "there is no column of numbers 'z'; column 'a': element 9")
 	f(iris, "input[1] input.1", none, "columns 'input[1]' and 'input.1' are both element 1 of input 'input'")
 	f(iris, "", none, "0 columns of numbers")
 	f(iris, strings.Repeat("a ", drift.MaxFeatures+1), none, "10001 columns of numbers; expected 1 to 10000")
 	f(iris, "label input[] input[x] input.-1", none, "the model has no tensor 'input[]'")
-	f(infer.NewModel("huge", 1, []infer.TensorSpec{shaped("x", infer.FP32, -1, 1<<40)}, nil), "a b", none, "size that varies")
+	f(infer.NewModel("huge", 1, []infer.TensorSpec{shaped("x", infer.FP32, -1, 1<<40)}, nil), "a b", none, "variable size")
 }

@@ -5,34 +5,33 @@ import (
 	"slices"
 )
 
-// Comparison is how one profile differs from another.
+// Comparison is the difference between two profiles.
 type Comparison struct {
-	Verdict string `json:"verdict"` // same, differs or undecided: the profiles are of too few rows
-	// FalseAlarm is how often at most two samples of the same data are said to differ.
+	Verdict string `json:"verdict"` // same, differs, or undecided if the profiles have too few rows
+	// FalseAlarm is the max rate at which two samples of the same data are said to differ.
 	FalseAlarm float64 `json:"false_alarm"`
-	// Features are those that both have, the strongest evidence of a difference first.
+	// Features are the features of both profiles, the strongest evidence of a difference first.
 	Features []Difference `json:"features"`
-	OnlyA    []string     `json:"only_a"` // features of one profile alone, by name
+	OnlyA    []string     `json:"only_a"` // features of only one profile, by name
 	OnlyB    []string     `json:"only_b"`
 }
 
-// Difference is how a feature of B differs from A's.
+// Difference is the difference between a feature of B and the same feature of A.
 //
-// Each profile keeps its own edges, so that B's share of A's bins is known only as
-// far as B's edges allow: its distribution function is exact at its own edges, and
-// between two of them lies between its values there. What is estimated takes B's
-// values as spread evenly within its bins. The limits hold however they lie; those of
-// PSI fall together where both have the same edges. All of it is about the sampled rows;
-// Noise says how much of PSI is expected of two samples of the same data.
+// Each profile has its own edges, so B's share of A's bins is known only as far as B's edges allow:
+// its distribution function is exact at its own edges, and between two of them it is between its
+// values there. The estimates assume that B's values are spread evenly within its bins. The limits
+// are valid for any spread; those of PSI are equal if both have the same edges. All values are
+// about the sampled rows. Noise is the PSI that is expected of two samples of the same data.
 type Difference struct {
 	Name    string `json:"name"` // A's
 	Kind    string `json:"kind"`
 	Tensor  string `json:"tensor"`
 	Element int    `json:"element"`
 
-	// Verdict is of this feature: same, differs, or undecided. P is how likely evidence as strong
-	// is if the two differ by the tolerances at most; at least 1e-300. Change says in words what
-	// differs.
+	// Verdict is about this feature: same, differs, or undecided. P is the probability of evidence
+	// this strong if the two differ by at most the tolerances; at least 1e-300. Change describes
+	// the difference in words.
 	Verdict string  `json:"verdict"`
 	P       float64 `json:"p"`
 	Change  string  `json:"change,omitempty"`
@@ -51,13 +50,13 @@ type Difference struct {
 	// ratio of the standard deviations; 0 if A is constant.
 	Shift   float64 `json:"shift"`
 	Spread  float64 `json:"spread"`
-	Outside float64 `json:"outside"` // B's share beyond A's range, as far as it is certain
-	Missing float64 `json:"missing"` // difference of the shares of all rows read, B's less A's; NaN too
+	Outside float64 `json:"outside"` // B's share outside A's range, as far as it is certain
+	Missing float64 `json:"missing"` // B's share of missing values (NaN too) minus A's, of all rows read
 	Inf     float64 `json:"inf"`
 }
 
-// Compare says how b differs from a, and whether that matters, matching features by their
-// place in the model.
+// Compare compares b with a, and decides whether the difference matters. It matches features by
+// their place in the model.
 func Compare(a, b *Profile, o CompareOptions) (*Comparison, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -96,7 +95,7 @@ func difference(f, g *Feature) Difference {
 	d := Difference{Name: f.Name, Kind: f.Kind, Tensor: f.Tensor, Element: f.Element}
 	n, m := float64(f.Reference.Finite()), float64(g.Reference.Finite())
 	if n == 0 || m == 0 {
-		return d // no value to compare with; the shares say so
+		return d // no value to compare with; the shares show that
 	}
 	p := make([]bounds, len(f.Edges)+1)
 	q := make([]bounds, len(p))
@@ -119,7 +118,7 @@ func difference(f, g *Feature) Difference {
 	return d
 }
 
-// bounds are a share of the rows: an estimate, and what it is at least and at most.
+// bounds are a share of the rows: an estimate, a lower and an upper bound.
 type bounds struct{ is, low, high float64 }
 
 // less returns the share between two points of a distribution function.
@@ -160,14 +159,14 @@ func (f *Feature) below(x float64) bounds {
 	return bounds{low + part*(high-low), low, high}
 }
 
-// outside returns the share of the feature's values that is certainly beyond a's
-// range: whole bins.
+// outside returns the share of the feature's values that is certainly outside a's range: whole
+// bins.
 func (f *Feature) outside(a *Feature) float64 {
 	return f.below(math.Nextafter(a.Min, math.Inf(-1))).low + 1 - f.below(a.Max).high
 }
 
-// compareShares compares bin by bin. Half a row in each bin keeps a bin that is
-// empty on one side from being infinitely different.
+// compareShares compares bin by bin. It adds half a row to each bin: otherwise a bin that is empty
+// on one side would be infinitely different.
 func (d *Difference) compareShares(p, q []bounds, n, m float64) {
 	smooth := func(share, rows float64) float64 { return (share*rows + .5) / (rows + .5*float64(len(p))) }
 	for i := range p {
@@ -177,7 +176,7 @@ func (d *Difference) compareShares(p, q []bounds, n, m float64) {
 			return (a - b) * math.Log(a/b)
 		}
 		d.PSI += term(q[i].is)
-		if p[i].is < q[i].low || p[i].is > q[i].high { // else nothing need have moved
+		if p[i].is < q[i].low || p[i].is > q[i].high { // otherwise possibly nothing has moved
 			d.PSILow += min(term(q[i].low), term(q[i].high))
 		}
 		d.PSIHigh += max(term(q[i].low), term(q[i].high))
@@ -191,8 +190,8 @@ func (d *Difference) compareShares(p, q []bounds, n, m float64) {
 	d.Noise = (1/n + 1/m) * float64(len(p)-1)
 }
 
-// compareDistributions finds limits of the largest difference between the two
-// distribution functions. Between two neighbouring edges of either both only rise.
+// compareDistributions computes limits of the largest difference between the two distribution
+// functions. Between two neighbouring edges of either one, both only rise.
 func (d *Difference) compareDistributions(f, g *Feature) {
 	points := slices.Concat(f.Edges, g.Edges, []float64{f.Max, g.Max})
 	slices.Sort(points)

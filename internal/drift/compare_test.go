@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/drift"
 )
 
-// normals makes a profile of normal values. The edges are those of its own rows.
+// normals makes a profile of normal values, with edges from its own rows.
 func normals(t *testing.T, seed uint64, n int, mean, sd float64) *drift.Profile {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 7))
@@ -60,8 +60,7 @@ func TestCompareSame(t *testing.T) {
 	}
 }
 
-// TestCompareBounds compares with what the rows say, of which a profile knows no more
-// than its bins.
+// TestCompareBounds compares with the rows themselves. A profile has only its bins.
 func TestCompareBounds(t *testing.T) {
 	f := func(mean, sd float64) {
 		t.Helper()
@@ -108,7 +107,7 @@ func TestCompareOdd(t *testing.T) {
 	if d.Missing != 0 || d.Inf != .5 || d.Outside != 1 || d.Moved < .6 {
 		t.Errorf("%+v", d)
 	}
-	// Whatever is compared, the result can be written.
+	// Any result can be written.
 	profiles := []*drift.Profile{
 		a, b, profileOf(t, "", missing), profileOf(t, "", 7, 7), profileOf(t, "", 0), profileOf(t, "", inf),
 		profileOf(t, "FP64", -math.MaxFloat64, math.MaxFloat64), profileOf(t, "FP64", math.SmallestNonzeroFloat64, 0),

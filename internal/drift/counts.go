@@ -5,18 +5,18 @@ import (
 	"math"
 )
 
-// NewCounts returns the counts of no rows. With 32 bins they take 344 bytes.
+// NewCounts returns the counts of zero rows. With 32 bins they take 344 bytes.
 func (f *Feature) NewCounts() Counts {
 	return Counts{Bins: make([]uint64, len(f.Edges)+1)}
 }
 
 // Add counts one value of the feature. It never allocates.
 //
-// The search halves what is left without asking whether it is done, so that each
-// value takes the same few steps; a value that is hard to predict costs no more.
+// The search halves the rest without a check for its end, so that each value takes the same few
+// steps. A value that is hard to predict does not cost more.
 func (c *Counts) Add(f *Feature, x float64) {
 	d := x - f.Mean
-	if d-d != 0 { // NaN or infinite, and so is x unless the difference overflows
+	if d-d != 0 { // NaN or infinite; then x is too, unless the difference overflows
 		c.addSlow(f, x)
 		return
 	}
@@ -24,7 +24,7 @@ func (c *Counts) Add(f *Feature, x float64) {
 	for n > 0 {
 		half := (n + 1) >> 1
 		above := 0
-		if f.Edges[bin+half-1] < x { // becomes a flag and no jump, which could not be predicted
+		if f.Edges[bin+half-1] < x { // becomes a flag and not a jump, which could not be predicted
 			above = 1
 		}
 		bin += half * above
@@ -37,13 +37,13 @@ func (c *Counts) Add(f *Feature, x float64) {
 	c.Sum += d
 	if sq := c.Squares + d*d; sq <= math.MaxFloat64 {
 		c.Squares = sq
-	} else { // only here can the sum be out of range too
+	} else { // only here the sum can be out of range too
 		c.Sum, c.Squares = finite(c.Sum), math.MaxFloat64
 	}
 }
 
-// addSlow counts a value that is no number, or so far off that it is not added up
-// but taken as the largest number: sums must stay finite, for JSON has no others.
+// addSlow counts a value that is not finite. A value so large that the difference overflows counts
+// as the largest number: sums must stay finite, since JSON has no infinities.
 func (c *Counts) addSlow(f *Feature, x float64) {
 	switch {
 	case x != x: // NaN
@@ -74,10 +74,10 @@ func (c *Counts) addOutside(f *Feature, x float64) {
 	}
 }
 
-// AddMissing counts a row that has no value.
+// AddMissing counts a row without a value.
 func (c *Counts) AddMissing() { c.Missing++ }
 
-// Merge adds other rows of the same feature.
+// Merge adds the counts of other rows of the same feature.
 func (c *Counts) Merge(o Counts) {
 	if len(c.Bins) != len(o.Bins) {
 		panic(fmt.Sprintf("BUG: drift: counts of %d bins added to counts of %d", len(o.Bins), len(c.Bins)))
@@ -99,7 +99,7 @@ func addFinite(a, b float64) float64 {
 	return max(-math.MaxFloat64, min(a+b, math.MaxFloat64))
 }
 
-// Finite returns how many finite values were counted.
+// Finite returns the number of finite values.
 func (c *Counts) Finite() uint64 {
 	var n uint64
 	for _, k := range c.Bins {
@@ -108,20 +108,19 @@ func (c *Counts) Finite() uint64 {
 	return n
 }
 
-// Absent returns how many rows have no value. An empty field of a file and the NaN of a
-// tensor are the same value that is not there, so that both are counted as one.
+// Absent returns the number of rows without a value. An empty field of a file and a NaN of a tensor
+// both mean a missing value, so both are counted.
 func (c *Counts) Absent() uint64 { return c.Missing + c.NaN }
 
-// Absent returns how many rows have no value, as that of Counts does.
+// Absent returns the number of rows without a value, like Counts.Absent.
 func (o *Odd) Absent() uint64 { return o.Missing + o.NaN }
 
-// N returns how many rows were counted.
+// N returns the number of counted rows.
 func (c *Counts) N() uint64 {
 	return c.Finite() + c.Absent() + c.PosInf + c.NegInf
 }
 
-// Moments returns mean and sample variance of the finite values; both are 0 if
-// they are not defined.
+// Moments returns mean and sample variance of the finite values. Each is 0 if it is not defined.
 func (c *Counts) Moments(f *Feature) (mean, variance float64) {
 	n := float64(c.Finite())
 	if n == 0 {
@@ -134,7 +133,7 @@ func (c *Counts) Moments(f *Feature) (mean, variance float64) {
 	return finite(f.Mean + d), finite(variance)
 }
 
-// finite keeps a number within what JSON can hold; NaN becomes 0.
+// finite limits a number to the range of JSON; NaN becomes 0.
 func finite(x float64) float64 {
 	if x != x { // NaN
 		return 0

@@ -20,7 +20,7 @@ func BenchmarkAdd(b *testing.B) {
 	}
 }
 
-// BenchmarkJudge is a window of 1,000 features: clean, and with all of them broken.
+// BenchmarkJudge judges a window of 1,000 features: clean, and with all of them broken.
 func BenchmarkJudge(b *testing.B) {
 	f := func(name string, shift, missing float64) {
 		b.Run(name, func(b *testing.B) {

@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/drift"
 )
 
-// plain counts a value as the comments of Feature and Counts say, with no search.
+// plain counts a value according to the comments of Feature and Counts, without a search.
 func plain(c *drift.Counts, f *drift.Feature, x float64) {
 	switch {
 	case math.IsNaN(x):
@@ -78,7 +78,7 @@ func TestAddCountsEachValueOnce(t *testing.T) {
 }
 
 func TestSumsStayFinite(t *testing.T) {
-	for _, mean := range []float64{-1e308, 0, 1e308} { // of a sample with a huge value, or without
+	for _, mean := range []float64{-1e308, 0, 1e308} { // of a sample with a huge value, or without one
 		for _, sign := range []float64{-1, 1} {
 			f := feature("x", []float64{-1, 0, 1, 2})
 			f.Mean = mean
@@ -108,7 +108,7 @@ func TestMergedCountsAreThoseOfAllRows(t *testing.T) {
 	f := feature("x", take(500, normal(rng)))
 	all, a, b := f.NewCounts(), f.NewCounts(), f.NewCounts()
 	for i := range 1000 {
-		x := math.Round(8*rng.NormFloat64()) / 4 // sums without rounding, in any order
+		x := math.Round(8*rng.NormFloat64()) / 4 // sums are exact, in any order
 		f.Mean = 0.25
 		part := [2]*drift.Counts{&a, &b}[i%2]
 		if i%10 == 0 {

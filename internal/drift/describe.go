@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// shift returns how far the mean has moved, in standard deviations of the reference.
+// shift returns the distance by which the mean has moved, in standard deviations of the reference.
 func shift(f *Feature, c *Counts) float64 {
 	n := float64(c.Finite())
 	if n == 0 || f.Variance <= 0 {
@@ -15,7 +15,8 @@ func shift(f *Feature, c *Counts) float64 {
 	return finite(c.Sum / n / math.Sqrt(f.Variance))
 }
 
-// describe says in a few words what is different about a feature's finite values.
+// describe describes the change of a feature's finite values in a few words. Journals have these
+// texts: a change of them makes a replay differ.
 func describe(f *Feature, c *Counts) string {
 	n, m := float64(c.Finite()), float64(f.Reference.Finite())
 	if n == 0 || m == 0 {
@@ -49,8 +50,8 @@ func describe(f *Feature, c *Counts) string {
 	}
 }
 
-// spike finds the bin that has gained most, if it has gained more than all others
-// together; a mean that moves fills many.
+// spike returns the bin with the largest gain, if it is more than half of all gains. A mean that
+// moves spreads over many bins.
 func spike(f *Feature, c *Counts, n, m float64) (bin int, ok bool) {
 	var most, all float64
 	for i := range c.Bins {
@@ -60,7 +61,7 @@ func spike(f *Feature, c *Counts, n, m float64) (bin int, ok bool) {
 		}
 		all += max(0, gain)
 	}
-	inner := bin > 0 && bin < len(c.Bins)-1 // the open ones at the ends gain by any shift
+	inner := bin > 0 && bin < len(c.Bins)-1 // the open bins at the ends gain by any shift
 	return bin, inner && most > all/2
 }
 

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Tumbling is the Detector of windows that follow each other. It judges every window
-// alone, and together with those before it while a suspicion lasts.
+// Tumbling is the Detector for consecutive windows. It judges every window alone and, during a
+// suspicion, together with those before it.
 //
-// For each feature and stream it remembers four states of 64 bytes, and while a feature
-// is suspected the sum of its windows, up to 400 bytes more.
+// For each feature and stream it keeps four states of 64 bytes and, while a feature is suspected,
+// the sum of its windows, up to 400 bytes more.
 type Tumbling struct {
 	profile *Profile
 	options Options
@@ -22,7 +22,7 @@ type Tumbling struct {
 
 var _ Resumable = (*Tumbling)(nil)
 
-// NewDetector returns a detector in the state OK. The profile must stay as it is.
+// NewDetector returns a detector in the state OK. The profile must not change.
 func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -46,15 +46,15 @@ type ranked struct {
 	logP    float64
 }
 
-// Judge takes the next window. Its counts must fit the profile; CheckWindow tells of
-// a window from elsewhere.
+// Judge judges the next window. Its counts must fit the profile; use CheckWindow for a window from
+// elsewhere.
 func (d *Tumbling) Judge(w Window) Verdict {
 	if len(w.Counts) != len(d.profile.Features) {
 		panic(fmt.Sprintf("BUG: drift: a window of %d features for a profile of %d", len(w.Counts), len(d.profile.Features)))
 	}
 	v := Verdict{Window: Span{Start: w.Start, End: w.End}, Rows: w.Rows, Features: []Finding{}, Quality: []Finding{}}
 	if w.Rows < d.options.MinRows {
-		v.Reason = fmt.Sprintf("the window has %d rows, and fewer than %d say too little", w.Rows, d.options.MinRows)
+		v.Reason = fmt.Sprintf("the window has %d rows; expected at least %d", w.Rows, d.options.MinRows)
 		v.State, v.Began = d.state()
 		return v
 	}
@@ -77,7 +77,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 	return v
 }
 
-// judgeBins compares the finite values.
+// judgeBins compares the bins of the finite values.
 func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track) ranked {
 	rows := c.Finite()
 	if len(f.Edges) == 0 || rows < d.options.MinRows {
@@ -108,8 +108,7 @@ func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track) r
 	return d.finding(f, StatisticG, t, r)
 }
 
-// judgeQuality compares the share of values that should not be there. It reports
-// whether there is anything to say.
+// judgeQuality compares the share of flawed values. ok is false if there is nothing to report.
 func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statistic string, t *track) (ranked, bool) {
 	window := qualityOf(statistic, c)
 	if window.bad == 0 && t.idle() {
@@ -134,7 +133,7 @@ func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statisti
 	return d.finding(f, statistic, t, r), true
 }
 
-// finding fills in what all findings have.
+// finding sets the fields that all findings have.
 func (d *Tumbling) finding(f *Feature, statistic string, t *track, r ranked) ranked {
 	r.finding.Feature, r.finding.Kind, r.finding.Statistic = f.Name, f.Kind, statistic
 	r.finding.P = max(math.Exp(r.logP), 1e-300)
@@ -146,7 +145,7 @@ func (d *Tumbling) finding(f *Feature, statistic string, t *track, r ranked) ran
 	return r
 }
 
-// rank orders findings, the strongest evidence first.
+// rank orders findings by evidence, the strongest first.
 func rank(all []ranked) []Finding {
 	order := make([]int, len(all))
 	for i := range order {
@@ -157,7 +156,7 @@ func rank(all []ranked) []Finding {
 		return cmp.Or(
 			cmp.Compare(a.logP, b.logP),
 			cmp.Compare(b.finding.Effect, a.finding.Effect),
-			cmp.Compare(a.finding.Kind, b.finding.Kind), // an input before the outputs that follow from it
+			cmp.Compare(a.finding.Kind, b.finding.Kind), // an input before the outputs that depend on it
 			cmp.Compare(a.finding.Feature, b.finding.Feature),
 			cmp.Compare(a.finding.Statistic, b.finding.Statistic),
 		)
@@ -169,7 +168,7 @@ func rank(all []ranked) []Finding {
 	return findings
 }
 
-// State returns the state of the stream, the gravest of its findings'.
+// State returns the state of the stream: the most severe state of its findings.
 func (d *Tumbling) State() string {
 	state, _ := d.state()
 	return state

@@ -16,10 +16,10 @@ import (
 // constant is a stream of one value.
 func constant(x float64) source { return func() float64 { return x } }
 
-// plus is a stream that is shifted.
+// plus is a shifted stream.
 func plus(s source, by float64) source { return func() float64 { return s() + by } }
 
-// valid marshals a verdict, which fails where it holds NaN or an infinite number.
+// valid marshals a verdict, which fails if it has NaN or an infinite number.
 func valid(t *testing.T, v drift.Verdict) string {
 	t.Helper()
 	data, err := json.Marshal(v)
@@ -178,7 +178,7 @@ func TestQuality(t *testing.T) {
 	f("range", 0.12, func(c *drift.Counts, f *drift.Feature) { c.Add(f, []float64{-50, 50}[c.Finite()%2]) })
 }
 
-// Windows that say nothing leave everything as it was.
+// Windows with too few rows change nothing.
 func TestTooFewRows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(14, 1))
 	p := profile(2, 1000, normal(rng))
@@ -200,7 +200,7 @@ func TestTooFewRows(t *testing.T) {
 	}
 }
 
-// Features of which the reference says little give verdicts all the same.
+// Features with a poor reference give verdicts too.
 func TestOddFeatures(t *testing.T) {
 	rng := rand.New(rand.NewPCG(15, 1))
 	nothing := take(500, constant(math.NaN()))
@@ -274,7 +274,7 @@ func TestReplayGivesTheSameVerdict(t *testing.T) {
 			w.Counts[0].AddMissing()
 			w.Rows++
 		}
-		// The state and the window as they were stored and read again.
+		// The state and the window after storing and reading them.
 		var stored struct {
 			Snapshot drift.Snapshot
 			Window   drift.Window
@@ -322,10 +322,10 @@ func TestRestoreRefuses(t *testing.T) {
 	f(head+`"state":"SUSPECTED","windows":1,"run":{"bins":[`+bins+`]}}`, "")
 	f(head+`"state":"RECOVERING","calm":1}`, "")
 	f(head+`"state":"WELL"}`, "unknown state WELL")
-	f(head+`"state":"OK","calm":1}`, "recovers from nothing")
-	f(head+`"state":"DETECTED","windows":1,"run":{"bins":[`+bins+`]}}`, "gathers evidence")
-	f(head+`"state":"SUSPECTED","windows":1}`, "impossible")
-	f(head+`"state":"SUSPECTED","windows":9,"run":{"bins":[`+bins+`]}}`, "impossible")
+	f(head+`"state":"OK","calm":1}`, "recovers but was not detected")
+	f(head+`"state":"DETECTED","windows":1,"run":{"bins":[`+bins+`]}}`, "collects evidence")
+	f(head+`"state":"SUSPECTED","windows":1}`, "not valid")
+	f(head+`"state":"SUSPECTED","windows":9,"run":{"bins":[`+bins+`]}}`, "not valid")
 	f(head+`"state":"SUSPECTED","windows":1,"run":{"bins":[1]}}`, "1 bins")
 	f(`{"feature":"aa","kind":"input","statistic":"g","state":"DETECTED"}`, "when it began")
 	f(`{"feature":"zz","kind":"input","statistic":"g","state":"DETECTED"}`, "no such feature")
@@ -347,10 +347,10 @@ func TestOptions(t *testing.T) {
 	f("tolerance is NaN", func(o *drift.Options) { o.Tolerance = math.NaN() })
 	f("quality tolerance is 1", func(o *drift.Options) { o.QualityTolerance = 1 })
 	f("range tolerance is +Inf", func(o *drift.Options) { o.RangeTolerance = math.Inf(1) })
-	f("cannot be negative", func(o *drift.Options) { o.Window = -time.Hour })
-	f("less than a window of 1h0m0s", func(o *drift.Options) { o.Window, o.FalseAlarmEvery = time.Hour, time.Minute })
+	f("expected 0 or more", func(o *drift.Options) { o.Window = -time.Hour })
+	f("expected at least the window, 1h0m0s", func(o *drift.Options) { o.Window, o.FalseAlarmEvery = time.Hour, time.Minute })
 	f("every 0.5 windows", func(o *drift.Options) { o.FalseAlarmWindows = 0.5 })
 	f("0 streams", func(o *drift.Options) { o.Streams = 0 })
-	f("windows of 0 rows", func(o *drift.Options) { o.MinRows = 0 })
+	f("the min rows of a window are 0", func(o *drift.Options) { o.MinRows = 0 })
 	f("after 0 windows", func(o *drift.Options) { o.Recover = 0 })
 }

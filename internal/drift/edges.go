@@ -2,13 +2,12 @@ package drift
 
 import "math"
 
-// edges returns where the bins of a feature part, from its sorted finite values.
+// edges returns the borders of a feature's bins, from its sorted finite values.
 //
-// Bins hold about equal shares of the sample, but a value that alone holds more
-// than a bin's share gets a bin of its own. Every edge stands halfway between two
-// neighbouring values of the sample, never at one: a value that was computed again
-// and differs in its last digits stays in its bin. Where the datatype is not known,
-// values that are one number in FP32 are not parted, if the others suffice.
+// Bins have about equal shares of the sample, but a value with more than a bin's share gets its own
+// bin. Every edge is halfway between two neighbouring values of the sample, never at one: a
+// recomputed value that differs in its last digits stays in its bin. If the datatype is not known,
+// values that are equal in FP32 are not separated, if there are enough others.
 func edges(sorted []float64, unknown bool) []float64 {
 	if len(sorted) == 0 {
 		return []float64{}
@@ -42,7 +41,7 @@ func edges(sorted []float64, unknown bool) []float64 {
 	return result
 }
 
-// between returns a number from low up to but not high, halfway if there is one.
+// between returns a number from low up to but excluding high, halfway if possible.
 func between(low, high float64) float64 {
 	half := low + (high/2 - low/2) // high-low may be out of range
 	if half >= high || half < low {
@@ -51,8 +50,8 @@ func between(low, high float64) float64 {
 	return half
 }
 
-// edgesAround returns the edges just around a feature that is constant: within a
-// few units of the last place of FP32.
+// edgesAround returns the edges close around a constant feature: within a few units of the last
+// place of FP32.
 func edgesAround(low, high float64) []float64 {
 	const tolerance = 1.0 / (1 << 20)
 	below, above := low-math.Abs(low)*tolerance, high+math.Abs(high)*tolerance
@@ -71,7 +70,7 @@ func edgesAround(low, high float64) []float64 {
 	return result
 }
 
-// group is a value of the sample, or some that are not told apart.
+// group is a value of the sample, or several that are not distinguished.
 type group struct {
 	first, last float64
 	n           int
@@ -90,12 +89,12 @@ func groupsOf(sorted []float64, same func(a, b float64) bool) []group {
 	return groups
 }
 
-// stretch is neighbouring groups that share some bins.
+// stretch is a range of neighbouring groups that share some bins.
 type stretch struct{ from, to, n, bins int }
 
-// cuts returns the groups that begin a bin, but for the first bin. Heavy values and
-// the stretches between them have one bin each at first; what bins are left go one by
-// one to the stretch whose bins are the fullest.
+// cuts returns the first group of each bin except the first. At first, heavy values and the
+// stretches between them have one bin each. Each remaining bin goes to the stretch with the fullest
+// bins.
 func cuts(groups []group) []int {
 	runs := joined(runsOf(groups))
 	for left := MaxBins - len(runs); left > 0; left-- {
@@ -117,7 +116,7 @@ func cuts(groups []group) []int {
 	return at[1:]
 }
 
-// runsOf parts the values with more than a bin's share from the others.
+// runsOf separates the values with more than a bin's share from the others.
 func runsOf(groups []group) []stretch {
 	total := 0
 	for _, g := range groups {
@@ -137,8 +136,8 @@ func runsOf(groups []group) []stretch {
 	return runs
 }
 
-// joined makes as few runs as there may be bins: heavy values far apart leave many
-// thin stretches, of which the thinnest join a neighbour.
+// joined reduces the runs to the max number of bins: heavy values far apart leave many thin
+// stretches, and the thinnest join a neighbour.
 func joined(runs []stretch) []stretch {
 	for len(runs) > MaxBins {
 		thin := 0
@@ -153,7 +152,7 @@ func joined(runs []stretch) []stretch {
 	return runs
 }
 
-// split appends the group that each of the run's bins begins with.
+// split appends the first group of each of the run's bins.
 func (r stretch) split(groups []group, at []int) []int {
 	at = append(at, r.from)
 	seen, done := 0, 1 // values so far; bins begun

@@ -8,12 +8,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// mostNamed is how many mismatches a message names.
+// mostNamed is the max number of mismatches in a message.
 const mostNamed = 20
 
-// RowElements returns how many elements of a tensor belong to one row, and false
-// where that varies. A first dimension that varies counts rows; a tensor without
-// one is a row as a whole.
+// RowElements returns the number of a tensor's elements in one row, and false if it is variable. A
+// free first dimension counts rows. A tensor without one is one row.
 func RowElements(shape infer.Shape) (int64, bool) {
 	if len(shape) > 0 && shape[0] < 0 {
 		shape = shape[1:]
@@ -21,9 +20,9 @@ func RowElements(shape infer.Shape) (int64, bool) {
 	return shape.Elements()
 }
 
-// For returns what of a profile a version can be compared with: without the outputs
-// where another version computed them, for two versions answer the same requests
-// differently while nothing drifts.
+// For returns the part of a profile that a version can be compared with. It leaves out outputs that
+// another version computed, since two versions give different answers to the same requests even
+// without drift.
 func (p *Profile) For(version int64) *Profile {
 	if p.OutputsOf == 0 || p.OutputsOf == version {
 		return p
@@ -33,18 +32,18 @@ func (p *Profile) For(version int64) *Profile {
 	return &inputs
 }
 
-// Fits reports all that keeps the profile from describing a version of a model.
+// Fits returns an error with all mismatches between the profile and a version of a model.
 func (p *Profile) Fits(m *infer.Model) error {
 	p = p.For(m.Version)
 	var wrong []string
 	if len(p.Features) == 0 {
-		wrong = append(wrong, fmt.Sprintf("it has the outputs of version %d and no inputs", p.OutputsOf))
+		wrong = append(wrong, fmt.Sprintf("it has the outputs of version %d but no inputs", p.OutputsOf))
 	}
 	if p.Model != "" && p.Model != m.Name {
-		wrong = append(wrong, fmt.Sprintf("it is of model '%.60s'", p.Model))
+		wrong = append(wrong, fmt.Sprintf("it is for model '%.60s'", p.Model))
 	}
 	if p.Version != 0 && p.Version != m.Version {
-		wrong = append(wrong, fmt.Sprintf("it is of version %d", p.Version))
+		wrong = append(wrong, fmt.Sprintf("it is for version %d", p.Version))
 	}
 	for i := range p.Features {
 		f := &p.Features[i]
@@ -75,15 +74,15 @@ func fitsSpec(kind string, s *infer.TensorSpec, element int) error {
 		return fmt.Errorf("%s '%s' has datatype %v; expected numbers", kind, s.Name, s.DType)
 	}
 	if n, fixed := RowElements(s.Shape); fixed && int64(element) >= n {
-		return fmt.Errorf("element %d of %s '%s', whose rows have %d", element, kind, s.Name, n)
+		return fmt.Errorf("element %d of %s '%s' does not exist: its rows have %d", element, kind, s.Name, n)
 	}
 	return nil
 }
 
-// numeric reports whether a tensor's elements are numbers: all but strings.
+// numeric reports whether a tensor's elements are numbers, which is true for all but strings.
 func numeric(d infer.DType) bool { return d != infer.Bytes && d != infer.InvalidDType }
 
-// listed joins texts as far as a message has room.
+// listed joins texts, up to the max number in a message.
 func listed(texts []string) string {
 	text := strings.Join(texts[:min(len(texts), mostNamed)], "; ")
 	if more := len(texts) - mostNamed; more > 0 {
@@ -92,7 +91,8 @@ func listed(texts []string) string {
 	return text
 }
 
-// elements lists the elements of all tensors, as long as they are numbers and fixed.
+// elements lists the elements of all tensors. fixed is false if one is not numeric or not of fixed
+// size.
 func elements(specs []infer.TensorSpec, kind string) (features []Feature, fixed bool) {
 	for i := range specs {
 		s := &specs[i]
@@ -107,7 +107,7 @@ func elements(specs []infer.TensorSpec, kind string) (features []Feature, fixed 
 	return features, true
 }
 
-// distinct refuses two columns for one place.
+// distinct returns an error if two columns have the same place.
 func distinct(features []Feature) error {
 	at := make(map[position]string, len(features))
 	for i := range features {
@@ -128,16 +128,16 @@ type position struct {
 
 func (f *Feature) position() position { return position{f.Kind, f.Tensor, f.Element} }
 
-// NameColumns makes features of columns without a model: each column is a tensor of its
-// own, or the element that a name such as "input[3]" says. Those among the outputs are
-// outputs, the targets are left out, and all others are inputs.
+// NameColumns makes features of columns without a model: each column is its own tensor, or the
+// element in a name such as "input[3]". Columns in Outputs are outputs, targets are left out, and
+// all others are inputs.
 func NameColumns(columns []string, o ColumnOptions) (*ColumnMap, error) {
 	if len(columns) == 0 || len(columns) > MaxFeatures {
 		return nil, infer.Errorf(infer.Invalid, "%d columns of numbers; expected 1 to %d", len(columns), MaxFeatures)
 	}
 	for _, name := range o.Outputs {
 		if !slices.Contains(columns, name) {
-			return nil, infer.Errorf(infer.Invalid, "output '%.60s' is no column of numbers", name)
+			return nil, infer.Errorf(infer.Invalid, "output '%.60s' is not a column of numbers", name)
 		}
 	}
 	m := &ColumnMap{}
@@ -147,18 +147,18 @@ func NameColumns(columns []string, o ColumnOptions) (*ColumnMap, error) {
 			continue
 		}
 		f := Feature{Name: column, Kind: KindInput, Tensor: column}
-		if strings.HasSuffix(column, "]") { // and not "input.3": many tables have such names
+		if strings.HasSuffix(column, "]") { // not "input.3", since many tables have such names
 			f.Tensor, f.Element = parsePosition(column)
 		}
-		how := "an input, without a model to say so"
+		how := "an input: there is no model to match"
 		if slices.Contains(o.Outputs, column) {
-			f.Kind, how = KindOutput, "as told"
+			f.Kind, how = KindOutput, "as given"
 		}
 		m.Columns = append(m.Columns, ColumnUse{Column: column, Feature: &f, How: how})
 	}
 	features, _ := m.Features()
 	if len(features) == 0 {
-		return nil, infer.Errorf(infer.Invalid, "every column of numbers is a target; expected some that are features")
+		return nil, infer.Errorf(infer.Invalid, "every column of numbers is a target; expected at least one that is a feature")
 	}
 	return m, distinct(features)
 }

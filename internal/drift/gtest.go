@@ -2,21 +2,20 @@ package drift
 
 import "math"
 
-// minExpected is how many rows a group of bins must lead one to expect, counted in
-// effective rows. With 5 the G statistic keeps to its law far into the tail: for nominal
-// rates of 1e-2 to 1e-4, windows of 100 to 1,000 rows and references of 500 and 5,000,
-// 16 and 32 groups gave 0.9 to 1.2 times as many alarms where nothing had changed. With 2
-// groups, computed exactly down to 1e-7, it is 1.5 times at most, 2.7 where a rate falls on
-// a step between two counts, and less than nominal for rare values. Pearson's statistic
-// gives 20 times as many for a value seen in 3 % of the rows.
+// minExpected is the min number of rows expected in a group of bins, in effective rows. With 5 the
+// G statistic follows its distribution far into the tail: for nominal rates of 1e-2 to 1e-4,
+// windows of 100 to 1,000 rows and references of 500 and 5,000, 16 and 32 groups gave 0.9 to 1.2
+// times as many alarms on unchanged data. With 2 groups, computed exactly down to 1e-7, it is at
+// most 1.5 times as many, 2.7 if a rate is on a step between two counts, and less than nominal for
+// rare values. Pearson's statistic gives 20 times as many for a value in 3 % of the rows.
 const minExpected = 5
 
-// comparison is what the bins of two samples say of each other.
+// comparison is the result of comparing the bins of two samples.
 type comparison struct {
 	g      float64 // the statistic, corrected for small counts
-	df     float64 // its degrees of freedom; 0: there is nothing to compare
+	df     float64 // its degrees of freedom; 0: nothing to compare
 	rows   float64 // effective: nm/(n+m)
-	logP   float64 // log probability of such a g where the divergence is at most the tolerance
+	logP   float64 // log probability of this g or more if the divergence is at most the tolerance
 	effect float64 // PSI without its bias
 	low    float64
 	high   float64
@@ -29,12 +28,12 @@ type grouped struct {
 	sumW, sumRef float64
 }
 
-// compare tests the bins of a window against those of the reference by a G-test of
-// two samples: the reference is a sample too. The law of G when the two differ by a
-// divergence of d is the noncentral chi-square with a noncentrality of rows * d, to
-// which PSI, twice the Kullback-Leibler divergence and the chi-square distance all
-// tend for small d. Taking the tolerance for d makes the test one of "differs by more
-// than the tolerance": what is smaller never alarms, however many rows there are.
+// compare tests the bins of a window against those of the reference with a G-test of two samples,
+// since the reference is a sample too. If the two differ by a divergence of d, G has a noncentral
+// chi-square distribution with a noncentrality of rows * d. PSI, twice the Kullback-Leibler
+// divergence and the chi-square distance all tend to d for small d. With the tolerance as d, the
+// test is for "differs by more than the tolerance": a smaller difference never raises an alarm,
+// however many rows there are.
 func compare(window, ref []uint64, tolerance float64) comparison {
 	var groups grouped
 	groups.fill(window, ref)
@@ -50,10 +49,10 @@ func compare(window, ref []uint64, tolerance float64) comparison {
 	return c
 }
 
-// fill puts neighbours together, from the left, until each group is large enough. It
-// looks at the sizes of the samples and at the reference only: groups chosen by what
-// the window holds would bend the law. Where fewer than two groups remain, the
-// heaviest bin stands against all others; that covers rare values and constants.
+// fill joins neighbouring bins, from the left, until each group is large enough. It uses only the
+// sizes of the samples and the reference: groups that depend on the window would change the
+// distribution. If fewer than two groups remain, the heaviest bin is compared with all others; that
+// covers rare values and constants.
 func (g *grouped) fill(window, ref []uint64) {
 	heaviest := 0
 	for i := range ref {
@@ -89,8 +88,8 @@ func (g *grouped) fill(window, ref []uint64) {
 	}
 }
 
-// statistic returns G, divided by Williams's correction, with which its mean is that
-// of the chi-square law in small groups too.
+// statistic returns G divided by Williams's correction, with which its mean is that of the
+// chi-square distribution in small groups too.
 func (g *grouped) statistic() float64 {
 	n, m := g.sumW, g.sumRef
 	all := n + m
@@ -110,10 +109,9 @@ func (g *grouped) statistic() float64 {
 	return max(0, 2*sum/williams)
 }
 
-// psi returns the population stability index less its mean under no difference,
-// (groups-1)/rows, and its 95 % interval; half a row in each group keeps it finite.
-// The variance is that of the index by the delta method, plus what it has even where
-// there is no difference.
+// psi returns the population stability index minus its mean without a difference, (groups-1)/rows,
+// and its 95 % interval. Half a row in each group keeps it finite. The variance is that of the
+// index by the delta method, plus its variance without a difference.
 func (g *grouped) psi(rows float64) (effect, low, high float64) {
 	k := float64(g.n)
 	n, m := g.sumW+k/2, g.sumRef+k/2

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// shifted returns how many of n normal values, whose mean has moved, are expected in
-// each of 32 bins at the quantiles of the normal law.
+// shifted returns the expected numbers of n normal values with a shifted mean in each of 32 bins at
+// the quantiles of the normal distribution.
 func shifted(n, by float64) []uint64 {
 	counts := make([]uint64, MaxBins)
 	below := 0.0
@@ -24,7 +24,7 @@ func shifted(n, by float64) []uint64 {
 	return counts
 }
 
-// The statistics are those of scipy.stats.chi2_contingency(..., correction=False,
+// The expected statistics are from scipy.stats.chi2_contingency(..., correction=False,
 // lambda_="log-likelihood"), divided by Williams's correction.
 func TestStatistic(t *testing.T) {
 	f := func(window, ref []uint64, g, williams, df float64) {
@@ -64,8 +64,8 @@ func TestGroups(t *testing.T) {
 	f([]uint64{0, 0}, []uint64{30, 30}, []float64{0, 0}, []float64{30, 30})            // no window
 }
 
-// However many rows there are, a mean that moves by a tenth of a standard deviation
-// is no alarm, and one that moves by half of it is.
+// However many rows there are, a mean that moves by a tenth of a standard deviation is not an
+// alarm, and one that moves by half of it is.
 func TestSizeGate(t *testing.T) {
 	f := func(by, n, m float64, detected bool) {
 		t.Helper()
@@ -81,7 +81,7 @@ func TestSizeGate(t *testing.T) {
 			f(-0.1, n, m, false)
 			f(0.13, n, m, false)
 			f(2, n, m, true)
-			if m >= 5e3 { // a small reference is known too badly itself
+			if m >= 5e3 { // a small reference is too uncertain itself
 				f(0.5, n, m, true)
 				f(-0.5, n, m, true)
 			}
@@ -90,7 +90,7 @@ func TestSizeGate(t *testing.T) {
 	f(0.16, 1e9, 1e9, true)
 }
 
-// draw fills counts with rows of a law that is given by its cumulative shares.
+// draw fills counts with rows of a distribution with the given cumulative shares.
 func draw(rng *rand.Rand, counts []uint64, rows int, upTo []float64) {
 	clear(counts)
 	for range rows {
@@ -112,7 +112,7 @@ func cumulative(shares ...float64) []float64 {
 	return shares
 }
 
-// The rates of p-values below a are near a where nothing differs.
+// On unchanged data, the rate of p-values below a is close to a.
 func TestLawOfStatistic(t *testing.T) {
 	f := func(name string, rows, refRows int, upTo []float64) {
 		t.Helper()
@@ -161,7 +161,7 @@ func TestLawOfTwoBins(t *testing.T) {
 	for _, p := range []float64{0.003, 0.03, 0.1} {
 		below := make([]float64, len(levels))
 		for x := range uint64(rows + 1) {
-			for y := range uint64(refRows / 4) { // more are out of the question
+			for y := range uint64(refRows / 4) { // more have no chance
 				chance := math.Exp(log(rows, x, p) + log(refRows, y, p))
 				if chance < 1e-12 {
 					continue

@@ -13,13 +13,13 @@ import (
 
 var epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
-// newBuilder sets what a builder needs and o lacks.
+// newBuilder sets the required options that o does not have.
 func newBuilder(features []drift.Feature, o drift.BuilderOptions) *drift.Builder {
 	o.MaxSampleBytes, o.MaxSampleRows = cmp.Or(o.MaxSampleBytes, 64<<20), cmp.Or(o.MaxSampleRows, 100_000)
 	return drift.NewBuilder(features, o)
 }
 
-// feature makes what a profile holds of a sample.
+// feature makes a profile's feature from a sample.
 func feature(name string, sample []float64) drift.Feature {
 	f := drift.Feature{Name: name, Kind: drift.KindInput, Tensor: "x"}
 	var numbers []float64
@@ -60,7 +60,7 @@ type source func() float64
 
 func normal(rng *rand.Rand) source { return rng.NormFloat64 }
 
-// dependent makes a stream of AR(1) with the marginal law of normal.
+// dependent makes an AR(1) stream with the marginal distribution of normal.
 func dependent(rng *rand.Rand, rho float64) source {
 	x := rng.NormFloat64()
 	return func() float64 {
@@ -77,7 +77,7 @@ func take(n int, s source) []float64 {
 	return all
 }
 
-// profile makes one of so many features, each of a sample of its own.
+// profile makes a profile with this many features, each from its own sample.
 func profile(features, rows int, s source) *drift.Profile {
 	p := &drift.Profile{Format: drift.Format, Model: "m", Rows: int64(rows), Sampled: int64(rows)}
 	for i := range features {
@@ -86,7 +86,7 @@ func profile(features, rows int, s source) *drift.Profile {
 	return p
 }
 
-// window makes one of rows in which each feature has a source.
+// window makes a window of rows; each feature has a source.
 func window(p *drift.Profile, number, rows int, of func(feature int) source) drift.Window {
 	w := p.NewWindow(epoch.Add(time.Duration(number) * time.Hour))
 	w.End = w.Start.Add(time.Hour)

@@ -12,8 +12,8 @@ import (
 	"sluice.io/sluice/internal/drift"
 )
 
-// gaps makes a profile of a normal feature that is empty in 10 % of the rows, and says so
-// by missing values, by NaN, or by both in turn.
+// gaps makes a profile of a normal feature that is missing in 10 % of the rows, marked by missing
+// values, by NaN, or by both in turn.
 func gaps(t *testing.T, mark func(i int) (value float64, missing bool)) *drift.Profile {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(31, 1))
@@ -28,8 +28,8 @@ func gaps(t *testing.T, mark func(i int) (value float64, missing bool)) *drift.P
 	return b.Profile(drift.Meta{})
 }
 
-// former returns a profile as earlier versions wrote it, with half of what is missing
-// counted as NaN.
+// former returns a profile in the form of earlier releases, with half of the missing values counted
+// as NaN.
 func former(t *testing.T, p *drift.Profile) *drift.Profile {
 	t.Helper()
 	var text bytes.Buffer
@@ -59,8 +59,8 @@ func digestOf(t *testing.T, p *drift.Profile) string {
 	return digest
 }
 
-// TestMissingIsOneThing: a model that was trained with missing values gets NaN for them,
-// and that is no alarm. More of either is one.
+// TestMissingIsOneThing: a model that was trained with missing values gets NaN for them, which is
+// not an alarm. More of either is one.
 func TestMissingIsOneThing(t *testing.T) {
 	empty := gaps(t, func(int) (float64, bool) { return 0, true })
 	profiles := map[string]*drift.Profile{
@@ -108,8 +108,8 @@ func TestMissingIsOneThing(t *testing.T) {
 	}
 }
 
-// TestRestoreOfFormerNaN: a state of an earlier version goes on as the state of what is
-// missing; of two the graver one, or the older.
+// TestRestoreOfFormerNaN: a state of an earlier release becomes the state of missing values: the
+// more severe of two, or the older.
 func TestRestoreOfFormerNaN(t *testing.T) {
 	p := profile(1, 500, normal(rand.New(rand.NewPCG(33, 1))))
 	f := func(want string, findings ...string) {

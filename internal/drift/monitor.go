@@ -12,93 +12,91 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Stream is what is watched: a version in one role. A canary is never mixed with
-// the stable version, nor a version with its own past in another role.
+// Stream is a version in one role. A canary is never mixed with the stable version, and a version
+// is not mixed with its own past in another role.
 type Stream struct {
 	Version infer.Version
 	Role    string
 }
 
-// Watch says how a stream is watched.
+// Watch configures how a stream is watched.
 type Watch struct {
 	Tap      TapOptions
-	Detector Resumable // the monitor's from now on
-	Windows  Windowing // with the MinRows of the detector
+	Detector Resumable // the monitor owns it from now on
+	Windows  Windowing // with the detector's MinRows
 	Past     *Past     // of an earlier watch of the stream, if there was one
 }
 
-// Past is what a watch leaves to the next one of the same stream.
+// Past is the state of a watch for the next watch of the same stream.
 type Past struct {
 	State  Snapshot // of the detector
 	Status Status
 
 	from    *Watch
 	started bool
-	window  Window // that was not yet judged
+	window  Window // not yet judged
 }
 
-// Closed is a window that was judged.
+// Closed is a judged window.
 type Closed struct {
 	Stream  Stream
 	Profile *Profile
 	Window  Window
 	Verdict Verdict
 	From    string // the state before it
-	// Before and After are the detector's state before the window and after it: from
-	// Before the same window gives the same verdict. They are shared, and must not be
-	// changed.
+	// Before and After are the detector's states before and after the window: from Before the same
+	// window gives the same verdict. They are shared, and must not be changed.
 	Before, After Snapshot
 }
 
-// Status is where a stream stands.
+// Status is the status of a stream.
 type Status struct {
 	Stream  Stream
 	State   string    // of the detector, or Unjudged
-	Since   time.Time // when this state began, or the watch
-	Windows uint64    // judged; those that lack rows are not
-	Rows    uint64    // counted, in all windows and the present one
-	Dropped uint64    // sampled, and there was no room
-	Begun   time.Time // the present window
-	Waiting uint64    // rows in it so far
-	Last    *Verdict  // of the last window that said something; nil before
-	// UnjudgedSince is when the last window ended that was judged, or the watch began.
+	Since   time.Time // when this state or the watch began
+	Windows uint64    // judged windows
+	Rows    uint64    // counted rows, in all windows and the current one
+	Dropped uint64    // sampled rows for which there was no memory
+	Begun   time.Time // the start of the current window
+	Waiting uint64    // rows in the current window so far
+	Last    *Verdict  // of the last judged window; nil before
+	// UnjudgedSince is the end of the last judged window, or the start of the watch.
 	UnjudgedSince time.Time
 
-	took time.Duration // how long that window was
+	took time.Duration // the length of that window
 }
 
 // MonitorOptions configure a Monitor.
 type MonitorOptions struct {
-	// Every is how often taps are emptied and windows looked at, more than 0: the most
-	// by which a row may be counted in the next window.
+	// Every is the time between two checks of taps and windows, more than 0: the max time by which
+	// a row may be counted in the next window.
 	Every time.Duration
-	// Closed is told of each window, one at a time. Taps go on meanwhile.
+	// Closed is called with each window, one at a time. Taps still collect rows in the meantime.
 	Closed func(Closed)
 }
 
-// Monitor empties taps into windows and has these judged. It is the one part of
-// this package that looks at a clock.
+// Monitor empties taps into windows and judges them. It is the only part of this package that uses
+// a clock.
 type Monitor struct {
 	o MonitorOptions
 
-	mu      sync.Mutex // guards streams and their statuses; never held while a window is judged
+	mu      sync.Mutex // guards streams and their statuses; not held while a window is judged
 	streams map[Stream]*stream
 }
 
 type stream struct {
 	watch  Watch
 	tap    *Tap
-	status Status // guarded by Monitor.mu, written by Run alone
+	status Status // guarded by Monitor.mu; only Run writes it
 
 	mu      sync.Mutex // guards the window and the detector; taken before Monitor.mu
 	window  Window
 	state   Snapshot // of the detector
-	started bool     // window has a beginning
+	started bool     // window has a start
 	stopped bool
 }
 
-// NewMonitor returns a monitor without streams. Options that are not complete are a bug
-// of the caller.
+// NewMonitor returns a monitor without streams. It panics if the options are not complete.
 func NewMonitor(o MonitorOptions) *Monitor {
 	if o.Every <= 0 || o.Closed == nil {
 		panic(fmt.Sprintf("BUG: drift: a monitor needs Closed and Every above 0, got %v", o.Every))
@@ -106,9 +104,8 @@ func NewMonitor(o MonitorOptions) *Monitor {
 	return &Monitor{o: o, streams: map[Stream]*stream{}}
 }
 
-// Start watches a stream and returns its tap. A watch that is there already is
-// replaced; what it had not yet judged is lost, unless it is stopped before and is
-// the past of this one.
+// Start watches a stream and returns its tap. It replaces a watch of the same stream, whose
+// unjudged rows are lost unless it is stopped first and passed as Past.
 func (m *Monitor) Start(s Stream, w Watch) *Tap {
 	x := &stream{watch: w, tap: NewTap(w.Tap), state: w.Detector.Snapshot()}
 	w.Windows.check()
@@ -127,7 +124,8 @@ func (m *Monitor) Start(s Stream, w Watch) *Tap {
 	return x.tap
 }
 
-// goOn takes up the counters, and the window where windows are as they were.
+// goOn continues with the counters of a past watch, and with its window if the windows have the
+// same settings.
 func (s *stream) goOn(p *Past) {
 	s.status.Windows, s.status.Rows, s.status.Dropped, s.status.Last = p.Status.Windows, p.Status.Rows, p.Status.Dropped, p.Status.Last
 	if p.Status.State == s.status.State && !p.Status.Since.IsZero() {
@@ -142,8 +140,8 @@ func (s *stream) goOn(p *Past) {
 	}
 }
 
-// Stop ends the watch of a stream and returns what it leaves, nil if there is
-// none. The present window is not judged, unless another watch goes on with it.
+// Stop ends the watch of a stream and returns its state, nil if there is none. The current window
+// is not judged, unless another watch continues it.
 func (m *Monitor) Stop(s Stream) *Past {
 	m.mu.Lock()
 	x := m.streams[s]
@@ -164,8 +162,7 @@ func (m *Monitor) Stop(s Stream) *Past {
 	return p
 }
 
-// stop waits for a window that is being judged, and lets no other be. The stream
-// may be nil.
+// stop waits for a window that is being judged, and prevents more. The stream may be nil.
 func (s *stream) stop() {
 	if s == nil {
 		return
@@ -175,7 +172,7 @@ func (s *stream) stop() {
 	s.stopped = true
 }
 
-// Status returns where all streams stand, sorted by model, version and role.
+// Status returns the status of all streams, sorted by model, version and role.
 func (m *Monitor) Status() []Status {
 	now := time.Now()
 	m.mu.Lock()
@@ -202,7 +199,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ticker.C:
-			m.tick(time.Now().Round(0)) // the wall clock alone: windows are aligned to it
+			m.tick(time.Now().Round(0)) // only the wall clock: windows are aligned to it
 		case <-ctx.Done():
 			return nil
 		}
@@ -218,8 +215,7 @@ func (m *Monitor) tick(now time.Time) {
 	}
 }
 
-// take takes what waits in the taps, all at about the same time, and returns their
-// streams.
+// take takes the rows that wait in the taps, all at about the same time, and returns their streams.
 func (m *Monitor) take(now time.Time) []*stream {
 	m.mu.Lock()
 	list := slices.Collect(maps.Values(m.streams))
@@ -237,7 +233,7 @@ func (m *Monitor) take(now time.Time) []*stream {
 	return list
 }
 
-// next counts what was taken until a window ends, and judges that one.
+// next counts taken rows until a window ends, and judges that window.
 func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -260,14 +256,14 @@ func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
 	return c, ok
 }
 
-// update changes statuses.
+// update changes statuses under the lock.
 func (m *Monitor) update(f func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f()
 }
 
-// judged takes in a window that was judged.
+// judged updates the status after a judged window.
 func (s *Status) judged(c Closed) {
 	if c.Verdict.State != s.State {
 		s.State, s.Since = c.Verdict.State, c.Window.End
@@ -277,12 +273,12 @@ func (s *Status) judged(c Closed) {
 	}
 	s.Windows++
 	s.UnjudgedSince, s.took = c.Window.End, c.Window.End.Sub(c.Window.Start)
-	last := c.Verdict // a copy, or the window would live as long as the verdict
+	last := c.Verdict // a copy: otherwise the window would live as long as the verdict
 	s.Last = &last
 }
 
-// overdue reports whether OK would say more than is known: no window was judged yet, or for
-// twice as long as the last one took none was. Length is the least that one takes.
+// overdue reports whether the state OK would be misleading: no window has been judged yet, or none
+// for twice the length of the last one. length is the min length of a window.
 func (s *Status) overdue(now time.Time, length time.Duration) bool {
 	return s.Windows == 0 || now.Sub(s.UnjudgedSince) > 2*max(length, s.took)
 }
@@ -301,7 +297,7 @@ func (s *stream) empty() Window {
 	return Window{Counts: counts}
 }
 
-// close has the present window judged.
+// close judges the current window.
 func (s *stream) close() Closed {
 	c := Closed{Stream: s.status.Stream, Profile: s.watch.Tap.Profile, Window: s.window, From: s.status.State, Before: s.state}
 	c.Verdict = s.watch.Detector.Judge(s.window)

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// BenchmarkWindowClose judges a window of 100 features, of which none or each has
-// drifted.
+// BenchmarkWindowClose judges a window of 100 features: none or all have drifted.
 func BenchmarkWindowClose(b *testing.B) {
 	f := func(state string, bins ...uint64) {
 		b.Run(state, func(b *testing.B) {

@@ -10,7 +10,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// judge is a detector that remembers what it saw and answers as it is told.
+// judge is a detector that records windows and returns set states.
 type judge struct {
 	seen  []Window
 	state string
@@ -23,12 +23,12 @@ func (j *judge) Judge(w Window) Verdict {
 
 func (j *judge) State() string { return OK }
 
-// Snapshot says in a field of the options how many windows were seen, from 1 on.
+// Snapshot encodes the number of windows, from 1 on, in a field of the options.
 func (j *judge) Snapshot() Snapshot { return Snapshot{Options: Options{Recover: 1 + len(j.seen)}} }
 
 var iris1 = Stream{Version: infer.Version{Model: "iris", Number: 1}, Role: "stable"}
 
-// watched is a Watch of windows of a minute.
+// watched is a Watch with windows of a minute.
 func watched(j *judge) Watch {
 	m, p := tapped()
 	return Watch{
@@ -45,7 +45,7 @@ func monitored(t *testing.T, f func(m *Monitor, closed *[]Closed)) {
 		m := NewMonitor(MonitorOptions{Every: 200 * time.Millisecond, Closed: func(c Closed) { closed = append(closed, c) }})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- m.Run(ctx) }() // received below
+		go func() { ended <- m.Run(ctx) }() // the test receives the result
 		f(m, &closed)
 		cancel()
 		if err := <-ended; err != nil {
@@ -67,7 +67,7 @@ func offer(tap *Tap, rows int) {
 
 func TestWindowsOfTimeAreAligned(t *testing.T) {
 	monitored(t, func(m *Monitor, closed *[]Closed) {
-		time.Sleep(17 * time.Second) // the bubble's clock begins at midnight
+		time.Sleep(17 * time.Second) // the bubble's clock starts at midnight
 		j := &judge{state: Detected}
 		tap := m.Start(iris1, watched(j))
 		offer(tap, 3)
@@ -117,7 +117,7 @@ func TestWindowsOfRows(t *testing.T) {
 		if s := m.Status()[0]; s.Waiting != 8 || s.Windows != 1 || s.Rows != 18 {
 			t.Errorf("status %+v", s)
 		}
-		for range 4 { // what comes at once is windows of ten all the same
+		for range 4 { // rows that come together still make windows of ten
 			offer(tap, 8)
 		}
 		wait(time.Second)
@@ -139,7 +139,7 @@ func TestStoppedStreamsAreNotJudged(t *testing.T) {
 		if past := m.Stop(iris1); past == nil || past.State.Options.Recover != 1 {
 			t.Errorf("saved %+v", past)
 		}
-		offer(tap, 3) // a request that was on its way
+		offer(tap, 3) // a request that was in progress
 		wait(2 * time.Minute)
 		if len(*closed) != 0 || len(m.Status()) != 0 {
 			t.Errorf("%d windows, %d streams", len(*closed), len(m.Status()))
@@ -150,8 +150,8 @@ func TestStoppedStreamsAreNotJudged(t *testing.T) {
 	})
 }
 
-// A watch goes on with the window and the counters of the one before it, unless its
-// windows are others.
+// A watch continues the window and the counters of the one before, unless the settings of its
+// windows differ.
 func TestWatchesGoOn(t *testing.T) {
 	monitored(t, func(m *Monitor, closed *[]Closed) {
 		w := watched(&judge{state: OK})

@@ -2,14 +2,14 @@ package drift
 
 import "math"
 
-// noncentralTail returns log P(X >= x) for X of the noncentral chi-square law with
-// df degrees of freedom and noncentrality lambda. The logarithm stays exact where
-// the probability itself is too small for a number.
+// noncentralTail returns log P(X >= x) for X with the noncentral chi-square distribution with df
+// degrees of freedom and noncentrality lambda. The logarithm is exact even if the probability
+// itself is too small for a float64.
 //
-// Up to a noncentrality of seriesLimit it adds up the law's mixture, chi-square
-// laws of df + 2j degrees of freedom with Poisson weights of mean lambda/2, over
-// the js that matter. The terms are positive and are made from the lowest j upwards,
-// so that nothing cancels out. Beyond it the saddlepoint approximation serves.
+// Up to a noncentrality of seriesLimit it sums the mixture: chi-square distributions of df + 2j
+// degrees of freedom with Poisson weights of mean lambda/2, over the relevant js. The terms are
+// positive and are computed from the lowest j upwards, so that nothing cancels out. Beyond
+// seriesLimit it uses the saddlepoint approximation.
 func noncentralTail(x, df, lambda float64) float64 {
 	switch {
 	case x <= 0:
@@ -21,8 +21,8 @@ func noncentralTail(x, df, lambda float64) float64 {
 		return saddlepointTail(x, df, lambda)
 	}
 	mean, y := lambda/2, x/2
-	// The largest terms: at the Poisson law's mode for x below the mean, and where
-	// weight times tail is largest above it.
+	// The largest terms: at the Poisson distribution's mode if x is below the mean, otherwise at
+	// the max of weight times tail.
 	peak := mean
 	if x > df+lambda {
 		peak = (math.Sqrt(df*df/4+lambda*x) - df/2) / 2
@@ -31,8 +31,8 @@ func noncentralTail(x, df, lambda float64) float64 {
 	first := math.Floor(max(0, peak-reach))
 	last := first + math.Ceil(2*reach)
 
-	// q is the tail and g the step to the next one, Q(a+1, y) = Q(a, y) + g, both
-	// times the Poisson weight and over a common scale.
+	// q is the tail and g the step to the next one, Q(a+1, y) = Q(a, y) + g, both times the Poisson
+	// weight and with a common scale.
 	a := df/2 + first
 	q, scale := chiTail(a, y)
 	lg, _ := math.Lgamma(a + 1)
@@ -51,8 +51,8 @@ func noncentralTail(x, df, lambda float64) float64 {
 
 const seriesLimit = 2000
 
-// chiTail returns the regularized upper incomplete gamma function Q(a, y), the tail
-// of half a chi-square, as q * exp(scale).
+// chiTail returns the regularized upper incomplete gamma function Q(a, y), the tail of half a
+// chi-square, as q * exp(scale).
 func chiTail(a, y float64) (q, scale float64) {
 	lg, _ := math.Lgamma(a + 1)
 	front := a*math.Log(y) - y - lg // log of y^a e^-y / Γ(a+1)
@@ -89,8 +89,8 @@ func nonzero(x float64) float64 {
 	return x
 }
 
-// saddlepointTail is the approximation of Lugannani and Rice. For the large
-// noncentralities it is used at, its relative error is far below a thousandth.
+// saddlepointTail is the approximation of Lugannani and Rice. For the large noncentralities here,
+// its relative error is far below 0.001.
 func saddlepointTail(x, df, lambda float64) float64 {
 	mean := df + lambda
 	sd := math.Sqrt(2 * (df + 2*lambda))

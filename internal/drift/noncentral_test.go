@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// testdata/noncentral.py made the values, at 600 digits.
+// testdata/noncentral.py computed the values with 600 digits.
 func TestNoncentralTail(t *testing.T) {
 	data, err := os.ReadFile("testdata/noncentral.json")
 	if err != nil {

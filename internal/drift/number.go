@@ -7,12 +7,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// NumberReader returns the function that reads an element of a tensor as a number;
-// nil for what is none.
+// NumberReader returns the function that reads an element of a tensor as a number; nil if the
+// datatype is not numeric. Integers beyond 2^53 are rounded.
 func NumberReader(d infer.DType) func([]byte) float64 { return reader(d) }
 
-// reader returns the function that reads an element of a tensor as a number; nil
-// for what is none. Integers beyond 2^53 are rounded.
+// reader is NumberReader.
 func reader(d infer.DType) func([]byte) float64 {
 	le := binary.LittleEndian
 	switch d {

@@ -7,8 +7,8 @@ import (
 	"sluice.io/sluice/internal/drift"
 )
 
-// delays returns after how many windows a change of the first of ten features is
-// detected, in the middle and at worst of the given runs; limit where it is not.
+// delays returns the number of windows after which a change of the first of ten features is
+// detected: the median and the max of the given runs; limit if it is not detected.
 func delays(t *testing.T, seed uint64, reference, rows, runs, limit int, change func(rng *rand.Rand, x float64) float64) (median, worst int) {
 	t.Helper()
 	hist := make([]int, limit+1)
@@ -47,8 +47,8 @@ func delays(t *testing.T, seed uint64, reference, rows, runs, limit int, change 
 	return median, worst
 }
 
-// The delays that the documentation tells of, with bounds that leave room for chance.
-// Where a reference is small, it is what limits: it is as uncertain as a window.
+// The delays in the documentation, with bounds that leave room for chance. A small reference is the
+// limit: it is as uncertain as a window.
 func TestDelay(t *testing.T) {
 	f := func(name string, reference, rows, most int, change func(rng *rand.Rand, x float64) float64) {
 		t.Helper()

@@ -16,11 +16,11 @@ import (
 // The limits of a profile.
 const (
 	MaxFeatures     = 10_000
-	MaxProfileBytes = 64 << 20 // of one with as many features, with room to spare
+	MaxProfileBytes = 64 << 20 // max size of a profile with that many features, with a margin
 )
 
-// Read reads a profile of at most maxBytes. One that is cut short, of another
-// format or in itself contradictory is refused with code Invalid.
+// Read reads a profile of at most maxBytes. Errors are TooLarge, Invalid (incomplete, another
+// format, or inconsistent) and those of r.
 func Read(r io.Reader, maxBytes int64) (*Profile, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
 	if err != nil {
@@ -50,7 +50,7 @@ func Read(r io.Reader, maxBytes int64) (*Profile, error) {
 	return &p, nil
 }
 
-// unreadable says what is wrong with a profile's text.
+// unreadable describes the error in a profile's text.
 func unreadable(err error, text []byte) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -58,17 +58,17 @@ func unreadable(err error, text []byte) error {
 	case len(bytes.TrimSpace(text)) == 0:
 		return infer.Errorf(infer.Invalid, "the profile is empty")
 	case errors.As(err, &syntax) && syntax.Offset >= int64(len(text)):
-		return infer.Errorf(infer.Invalid, "the profile is cut short after %d bytes", len(text))
+		return infer.Errorf(infer.Invalid, "the profile is incomplete: it ends after %d bytes", len(text))
 	case errors.As(err, &kind) && kind.Field == "":
-		return infer.Errorf(infer.Invalid, "the file is no profile: expected a JSON object, got %s %s", article(kind.Value), kind.Value)
+		return infer.Errorf(infer.Invalid, "the file is not a profile: expected a JSON object, got %s %s", article(kind.Value), kind.Value)
 	case errors.As(err, &kind):
-		return infer.Errorf(infer.Invalid, "the file is no profile: %s cannot be %s %s", kind.Field, article(kind.Value), kind.Value)
+		return infer.Errorf(infer.Invalid, "the file is not a profile: %s cannot be %s %s", kind.Field, article(kind.Value), kind.Value)
 	default:
-		return infer.Errorf(infer.Invalid, "the file is no profile: %v", err)
+		return infer.Errorf(infer.Invalid, "the file is not a profile: %v", err)
 	}
 }
 
-// article is that of a kind of JSON value.
+// article returns the article for a kind of JSON value.
 func article(kind string) string {
 	if kind == "array" || kind == "object" {
 		return "an"
@@ -76,8 +76,7 @@ func article(kind string) string {
 	return "a"
 }
 
-// Write writes the profile, a feature on each line, so that the differences of two
-// files can be read.
+// Write writes the profile with a feature on each line, so that diffs of two files are readable.
 func (p *Profile) Write(w io.Writer) error {
 	if err := p.check(); err != nil {
 		return err
@@ -90,8 +89,8 @@ func (p *Profile) Write(w io.Writer) error {
 	return err
 }
 
-// Digest returns "sha256:" and the hex of the SHA-256 over what Write writes. It
-// names the profile in events, so that what was compared can be found again.
+// Digest returns "sha256:" and the hex SHA-256 of the output of Write. Events have it, so that the
+// profile of a comparison can be identified.
 func (p *Profile) Digest() (string, error) {
 	text, err := p.text()
 	if err != nil {
@@ -101,8 +100,8 @@ func (p *Profile) Digest() (string, error) {
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
-// text is the one form of a profile. No number in it can be NaN or infinite, which
-// JSON does not have: edges, range and moments are of finite values.
+// text returns the canonical form of a profile. No number in it can be NaN or infinite, which JSON
+// does not have: edges, range and moments come from finite values.
 func (p *Profile) text() ([]byte, error) {
 	head := *p
 	head.Features = []Feature{}
@@ -125,13 +124,13 @@ func (p *Profile) text() ([]byte, error) {
 	return append(text, "\n]}\n"...), nil
 }
 
-// check finds what the rest of the package relies on. It names the feature.
+// check checks the invariants that the rest of the package relies on. Errors name the feature.
 func (p *Profile) check() error {
 	switch {
 	case p.Rows < 1 || p.Sampled < 1:
-		return infer.Errorf(infer.Invalid, "the profile is of no rows; expected at least one")
+		return infer.Errorf(infer.Invalid, "the profile has no rows; expected at least one")
 	case p.Sampled > p.Rows:
-		return infer.Errorf(infer.Invalid, "the profile is of %d rows and samples %d of them", p.Rows, p.Sampled)
+		return infer.Errorf(infer.Invalid, "the profile has %d rows but %d sampled rows", p.Rows, p.Sampled)
 	case p.Version < 0:
 		return infer.Errorf(infer.Invalid, "the profile's version is %d; expected 1 or more, or none for all", p.Version)
 	case p.OutputsOf < 0:
@@ -161,11 +160,11 @@ func (f *Feature) check(sampled uint64) error {
 	dtype, known := infer.ParseDType(f.Datatype)
 	switch {
 	case f.Name == "":
-		return errors.New("it has no name")
+		return errors.New("the name is missing")
 	case f.Kind != KindInput && f.Kind != KindOutput:
 		return fmt.Errorf("kind '%.60s'; expected %s or %s", f.Kind, KindInput, KindOutput)
 	case f.Tensor == "":
-		return errors.New("it names no tensor")
+		return errors.New("the tensor is missing")
 	case f.Element < 0 || f.Element > math.MaxInt32: // far more than a row has, so that no sum of bytes overflows
 		return fmt.Errorf("element %d; expected 0 to %d", f.Element, math.MaxInt32)
 	case f.Datatype != "" && (!known || dtype == infer.Bytes):
@@ -188,9 +187,9 @@ func (f *Feature) checkCounts(sampled uint64) error {
 	n := uint64(0)
 	for _, k := range append([]uint64{c.Missing, c.NaN, c.PosInf, c.NegInf}, c.Bins...) {
 		if k > sampled {
-			return fmt.Errorf("a count of %d where %d rows are sampled", k, sampled)
+			return fmt.Errorf("a count is %d, but only %d rows are sampled", k, sampled)
 		}
-		n += k // at most 37 numbers below 2^63 that are checked one by one
+		n += k // at most 37 numbers below 2^63, checked one by one
 		if n > sampled {
 			break
 		}
@@ -203,15 +202,15 @@ func (f *Feature) checkCounts(sampled uint64) error {
 	}
 	switch {
 	case n != sampled:
-		return fmt.Errorf("its counts do not add up to the %d rows that are sampled", sampled)
+		return fmt.Errorf("its counts do not add up to the %d sampled rows", sampled)
 	case len(f.Edges) == 0 && c.Finite() > 0:
-		return errors.New("finite values and no edges")
+		return errors.New("finite values but no edges")
 	case f.Min > f.Max || f.Mean < f.Min || f.Mean > f.Max:
 		return fmt.Errorf("mean %v, minimum %v and maximum %v contradict each other", f.Mean, f.Min, f.Max)
 	case f.Variance < 0 || c.Squares < 0:
 		return errors.New("a negative variance or sum of squares")
 	case c.Below > 0 || c.Above > 0:
-		return errors.New("values of the reference outside of its own range")
+		return errors.New("values of the reference are outside its own range")
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// sample is a profile with one of everything.
+// sample is a profile with all kinds of content.
 func sample(t *testing.T) *drift.Profile {
 	t.Helper()
 	features := append(inputs("x", "y"), drift.Feature{Name: "score", Kind: drift.KindOutput, Tensor: "probabilities", Element: 1, Datatype: "FP32"})
@@ -74,26 +74,26 @@ func TestReadRefuses(t *testing.T) {
 		refused(strings.Replace(whole, old, replacement, 1), want)
 	}
 	for _, n := range []int{1, 10, 100, len(whole) / 2, len(whole) - 3} {
-		refused(whole[:n], "cut short")
+		refused(whole[:n], "incomplete")
 	}
 	refused("", "empty")
 	refused("{}", "format is ''; expected 'sluice.io/profile/v1'")
-	refused("x,y\n1,2\n", "no profile")
+	refused("x,y\n1,2\n", "not a profile")
 	refused("[]", "expected a JSON object, got an array")
 	f(`"rows":`, `"rows":"many","was":`, "rows cannot be a string")
-	refused(whole+"{}", "no profile")
+	refused(whole+"{}", "not a profile")
 	f("profile/v1", "profile/v2", "format is 'sluice.io/profile/v2'; expected 'sluice.io/profile/v1'")
 	f(`"rows"`, `"lines"`, `"lines"`)
 	f(`"edges"`, `"borders"`, `"borders"`)
 	f(`"rows":100`, `"rows":0`, "no rows")
-	f(`"rows":100`, `"rows":50`, "50 rows and samples 100")
-	f(`"rows":100`, `"rows":1e400`, "no profile")
+	f(`"rows":100`, `"rows":50`, "50 rows but 100 sampled rows")
+	f(`"rows":100`, `"rows":1e400`, "not a profile")
 	f(`"version":2`, `"version":-2`, "version is -2")
 	f(`"kind":"input"`, `"kind":"label"`, "feature 1, 'x': kind 'label'")
-	f(`"name":"y"`, `"name":""`, "feature 2, '': it has no name")
+	f(`"name":"y"`, `"name":""`, "feature 2, '': the name is missing")
 	f(`"name":"y"`, `"name":"x"`, "two features of kind input are named 'x'")
 	f(`"tensor":"y"`, `"tensor":"x"`, "features 'x' and 'y' are both element 0 of input 'x'")
-	f(`"tensor":"y"`, `"tensor":""`, "names no tensor")
+	f(`"tensor":"y"`, `"tensor":""`, "the tensor is missing")
 	f(`"element":1`, `"element":-1`, "element -1")
 	f(`"element":1`, `"element":2305843009213693952`, "element 2305843009213693952; expected 0 to 2147483647")
 	f(`"FP32"`, `"BYTES"`, "datatype 'BYTES'")
@@ -101,12 +101,12 @@ func TestReadRefuses(t *testing.T) {
 	f(`"edges":[]`, `"edges":[7]`, "1 bins for 1 edges; expected 2")
 	f(`"edges":[`, `"edges":[-3,-2,-1,`, "34 edges; expected at most 31")
 	f(`"bins":[3,`, `"bins":[4,`, "do not add up to the 100")
-	f(`"bins":[3,`, `"bins":[18446744073709551615,`, "a count of 18446744073709551615")
+	f(`"bins":[3,`, `"bins":[18446744073709551615,`, "a count is 18446744073709551615")
 	f(`"missing":100,"sum"`, `"missing":100,"posinf":0,"sum"`, "posinf")
 	f(`"missing":100,"sum"`, `"missing":99,"sum"`, "feature 2, 'y': its counts do not add up")
 	f(`"min":3`, `"min":4`, "contradict")
 	f(`"variance":`, `"variance":-`, "negative")
-	f(`"sum":`, `"below":1,"sum":`, "outside of its own range")
+	f(`"sum":`, `"below":1,"sum":`, "are outside its own range")
 
 	if _, err := drift.Read(strings.NewReader(whole), 100); infer.CodeOf(err) != infer.TooLarge {
 		t.Errorf("a profile above the limit: %v", err)
@@ -162,8 +162,8 @@ func TestFits(t *testing.T) {
 	}
 	two := []infer.TensorSpec{shaped("x", infer.FP16, -1), shaped("y", infer.Bool, -1, -1)}
 	f("", infer.NewModel("m", 2, two, outputs))
-	f("it is of model 'm'; it is of version 2; feature 'y'", infer.NewModel("n", 3, two[:1], outputs[:0]))
+	f("it is for model 'm'; it is for version 2; feature 'y'", infer.NewModel("n", 3, two[:1], outputs[:0]))
 	f("feature 'y': the model has no input 'y'; feature 'score': the model has no output 'probabilities'", infer.NewModel("m", 2, two[:1], nil))
 	f("feature 'x': input 'x' has datatype BYTES", infer.NewModel("m", 2, []infer.TensorSpec{shaped("x", infer.Bytes, -1), two[1]}, outputs))
-	f("element 1 of output 'probabilities', whose rows have 1", infer.NewModel("m", 2, two, []infer.TensorSpec{shaped("probabilities", infer.FP32, -1, 1)}))
+	f("element 1 of output 'probabilities' does not exist: its rows have 1", infer.NewModel("m", 2, two, []infer.TensorSpec{shaped("probabilities", infer.FP32, -1, 1)}))
 }

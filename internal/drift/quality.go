@@ -14,13 +14,13 @@ const (
 	StatisticRange   = "range"   // finite values outside the reference's range
 )
 
-// qualities are the statistics about values that should not be there.
+// qualities are the statistics of flawed values.
 var qualities = [...]string{StatisticMissing, StatisticInf, StatisticRange}
 
-// formerNaN is the statistic that earlier versions had beside StatisticMissing.
+// formerNaN is the statistic that earlier releases had beside StatisticMissing.
 const formerNaN = "nan"
 
-// Statistic returns the present name of a statistic in a document of an earlier version.
+// Statistic returns the current name of a statistic in a document of an earlier release.
 func Statistic(name string) string {
 	if name == formerNaN {
 		return StatisticMissing
@@ -28,12 +28,12 @@ func Statistic(name string) string {
 	return name
 }
 
-// fraction is how many of some rows have a flaw.
+// fraction is the number of flawed rows among some rows.
 type fraction struct{ bad, rows float64 }
 
 func (s fraction) value() float64 { return s.bad / max(1, s.rows) }
 
-// qualityOf returns how many rows of the counts have a flaw.
+// qualityOf returns the fraction of flawed rows in the counts.
 func qualityOf(statistic string, c *Counts) fraction {
 	s := fraction{rows: float64(c.N())}
 	switch statistic {
@@ -47,10 +47,9 @@ func qualityOf(statistic string, c *Counts) fraction {
 	return s
 }
 
-// referenceQuality returns the same of the reference. None of its values is outside
-// its own range; but of later values that come from where it came from, some are:
-// beyond the least and the greatest of m lies a share with the law Beta(2, m-1), which
-// is what one such row in the reference would let one believe.
+// referenceQuality returns the fraction in the reference. None of its values is outside its own
+// range, but some of later values from the same source are: the share beyond the min and the max of
+// m values has the distribution Beta(2, m-1), as if one row in the reference were outside.
 func referenceQuality(statistic string, c *Counts) fraction {
 	s := qualityOf(statistic, c)
 	if statistic == StatisticRange && s.bad == 0 && s.rows > 1 {
@@ -59,23 +58,23 @@ func referenceQuality(statistic string, c *Counts) fraction {
 	return s
 }
 
-// excessTail returns the log probability of at least as many flawed rows in a window
-// where the true share is at most the reference's plus a tolerance.
+// excessTail returns the log probability of at least as many flawed rows in a window if the true
+// share is at most the reference's plus a tolerance.
 //
-// The reference's true share is not known, so the binomial tail is averaged over its
-// law given the reference, Beta(bad+1, good): with no tolerance this is Fisher's exact
-// test, whose false-alarm rate is never above the nominal one. The average is an
-// integral over the share's logit, in which what is integrated is smooth and has one
-// peak; the trapezoid rule is then exact but for rounding.
+// The reference's true share is not known, so the binomial tail is averaged over its distribution
+// given the reference, Beta(bad+1, good). Without a tolerance this is Fisher's exact test, whose
+// false-alarm rate is never above the nominal one. The average is an integral over the share's
+// logit. The integrand is smooth there and has one peak, so that the trapezoid rule is exact except
+// for rounding.
 func excessTail(window, ref fraction, tolerance float64) float64 {
 	x, n := window.bad, window.rows
 	a, b := ref.bad+1, ref.rows-ref.bad
 	if x == 0 || b <= 0 || x/n <= ref.value()+tolerance {
-		return 0 // what is no excess needs no number
+		return 0 // not an excess
 	}
 	logAt := func(logit float64) float64 {
 		p := 1 / (1 + math.Exp(-logit))
-		// log of p^a (1-p)^b, the density of the logit but for its factor
+		// log of p^a (1-p)^b, the density of the logit without its constant factor
 		density := -a*math.Log1p(math.Exp(-logit)) - b*math.Log1p(math.Exp(logit))
 		if p+tolerance >= 1 {
 			return density
@@ -86,7 +85,7 @@ func excessTail(window, ref fraction, tolerance float64) float64 {
 	sd := math.Sqrt(1/a + 1/b)
 	peak := maximum(logAt, center-2*sd, center+2*sd+math.Log(b/a)-math.Log((n-x+0.5)/(x+0.5)))
 	top := logAt(peak)
-	// The width from the curvature there.
+	// The width follows from the curvature at the peak.
 	h := sd / 100
 	if curve := (2*top - logAt(peak-h) - logAt(peak+h)) / (h * h); curve > 0 {
 		sd = 1 / math.Sqrt(curve)
@@ -99,7 +98,7 @@ func excessTail(window, ref fraction, tolerance float64) float64 {
 	return min(0, top+math.Log(sum*step*sd)-mathext.Lbeta(a, b))
 }
 
-// maximum finds where a function with one peak is largest.
+// maximum returns the position of the max of a function with one peak.
 func maximum(f func(float64) float64, low, high float64) float64 {
 	const golden = 0.6180339887498949
 	x1, x2 := high-golden*(high-low), low+golden*(high-low)
@@ -118,9 +117,8 @@ func maximum(f func(float64) float64, low, high float64) float64 {
 	return (low + high) / 2
 }
 
-// logBinomialTail returns log P(X >= x) of n rows that have each a chance of p. Far
-// above the mean it is the first term times a sum that falls off quickly, so that
-// nothing underflows.
+// logBinomialTail returns log P(X >= x) for n rows with a probability of p each. Far above the mean
+// it is the first term times a quickly converging sum, so that nothing underflows.
 func logBinomialTail(x, n, p float64) float64 {
 	if x <= n*p+4*math.Sqrt(n*p) {
 		return math.Log(mathext.RegIncBeta(x, n-x+1, p))
@@ -134,8 +132,8 @@ func logBinomialTail(x, n, p float64) float64 {
 	return x*math.Log(p) + (n-x)*math.Log1p(-p) - math.Log(n+1) - mathext.Lbeta(x+1, n-x+1) + math.Log(sum)
 }
 
-// excess returns how much larger the window's share is, with a 95 % interval:
-// Newcombe's, made of the Wilson intervals of both shares.
+// excess returns how much larger the window's share is, with a 95 % interval: Newcombe's, from the
+// Wilson intervals of both shares.
 func excess(window, ref fraction) (effect, low, high float64) {
 	w, r := window.value(), ref.value()
 	lw, hw := wilson(window)

@@ -10,9 +10,9 @@ func logOf(x float64) float64 { return math.Log(x) }
 
 func near(a, b float64) bool { return math.Abs(a-b) < 1e-6*(1+math.Abs(b)) }
 
-// Without a tolerance the values are those of scipy.stats.hypergeom.logsf(bad-1,
-// rows+refRows, bad+refBad, rows), with one those of mpmath's quad at 30 digits over
-// the beta density times the binomial tail.
+// Without a tolerance the expected values are from scipy.stats.hypergeom.logsf(bad-1, rows+refRows,
+// bad+refBad, rows). With a tolerance they are from mpmath's quad at 30 digits over the beta
+// density times the binomial tail.
 func TestExcessTail(t *testing.T) {
 	f := func(bad, rows, refBad, refRows, tolerance, want float64) {
 		t.Helper()
@@ -34,8 +34,8 @@ func TestExcessTail(t *testing.T) {
 	f(15, 50, 1, 500, 0.05, -16.8792587116)
 }
 
-// With a share that is at the limit of what is tolerated, a p-value below a must be
-// no more frequent than a.
+// With a true share at the limit of the tolerance, p-values below a must not be more frequent than
+// a.
 func TestExcessTailIsNotTooSmall(t *testing.T) {
 	f := func(share, tolerance float64, rows, refRows int) {
 		t.Helper()

@@ -6,30 +6,29 @@ import (
 	"time"
 )
 
-// Row is a row that a simulation judges: a value for each feature of the profile, and
-// which of them are missing.
+// Row is a row of a simulation: a value for each feature of the profile, and marks for missing
+// ones.
 type Row struct {
-	At      time.Time // when it came, not before the row before it
+	At      time.Time // its time, not before that of the last row
 	Values  []float64
 	Missing []bool
 }
 
-// SimulateOptions say how rows become windows.
+// SimulateOptions configure how rows become windows.
 type SimulateOptions struct {
 	Windows Windowing
-	Start   time.Time // when the stream is watched from; zero: from the first row on
-	// Unknown are the features that rows say nothing of, as a request that does not ask for an
-	// output; nil: none.
+	Start   time.Time // the start of the watch; zero: the first row
+	// Unknown are the features that rows have no data about, like an output that a request does not
+	// ask for; nil: none.
 	Unknown []bool
 }
 
-// Simulate judges rows as a Monitor would have judged them had they come at their times, and
-// yields what is said of each window that ends, and with how many rows. A row's slices may be used
-// again for the next row. Values are rounded to the features' datatypes, as they are on
-// their way into a tensor. No more than one window is held in memory.
+// Simulate judges rows like a Monitor that gets them at their times. It yields the verdict on each
+// window that ends, with its rows. The slices of a row may be reused for the next row. Values are
+// rounded to the features' datatypes, as in a tensor. At most one window is in memory.
 //
-// After the last row time goes on: a window of time that has rows enough ends. One that lacks
-// rows, or of rows and not full, is not judged.
+// After the last row time goes on: a window of time with enough rows ends. A window with too few
+// rows, or a window of rows that is not full, is not judged.
 func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) iter.Seq[Verdict] {
 	o.Windows.check()
 	unknown := o.Unknown
@@ -45,7 +44,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 		if started {
 			o.Windows.begin(&w, o.Start)
 		}
-		// ends judges windows until one has not ended by then.
+		// ends judges windows until one has not ended at now. It returns false if the caller stops.
 		ends := func(now time.Time) bool {
 			for o.Windows.ended(&w, now) {
 				if !yield(d.Judge(w)) {
@@ -76,7 +75,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 	}
 }
 
-// NewWindow returns an empty window that begins at start and ends there as yet.
+// NewWindow returns an empty window that starts and, so far, ends at start.
 func (p *Profile) NewWindow(start time.Time) Window {
 	w := Window{Start: start, End: start, Counts: make([]Counts, len(p.Features))}
 	for i := range p.Features {

@@ -37,7 +37,7 @@ func TestSimulate(t *testing.T) {
 			values[1]++
 		case i >= 3000 && i%4 == 0:
 			missing[2] = true
-			values[2] = math.NaN() // what a missing value holds does not matter
+			values[2] = math.NaN() // the value of a missing one is ignored
 		}
 	})
 	o := drift.SimulateOptions{Windows: drift.Windowing{Rows: 500}, Start: epoch}
@@ -58,7 +58,7 @@ func TestSimulate(t *testing.T) {
 	}
 	want := []string{
 		drift.OK, drift.OK, drift.Detected, drift.Detected, drift.Recovering, drift.Recovering,
-		drift.Detected, drift.Detected, // the last 100 rows are no window
+		drift.Detected, drift.Detected, // the last 100 rows are not a window
 	}
 	if len(states) != len(want) || from != 4000 {
 		t.Fatalf("%d rows in windows %v", from, states)
@@ -85,7 +85,7 @@ func TestSimulateStopsWhenAsked(t *testing.T) {
 	}
 }
 
-// TestSimulateRounds judges numbers of a file as the tensors that a gateway sees.
+// TestSimulateRounds: numbers of a file are judged as the tensors that a gateway gets.
 func TestSimulateRounds(t *testing.T) {
 	b := newBuilder([]drift.Feature{{Name: "a", Kind: drift.KindInput, Tensor: "a", Datatype: "FP32"}}, drift.BuilderOptions{Seed: 1})
 	stream := func(yield func(drift.Row) bool) {

@@ -4,11 +4,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Snapshot is the state of a detector between two windows. One that is restored from
-// it gives the same verdicts as the first.
+// Snapshot is the state of a detector between two windows. A detector restored from it gives the
+// same verdicts.
 type Snapshot struct {
 	Options  Options         `json:"options"`
-	Findings []FindingStatus `json:"findings"` // those there is something to remember of
+	Findings []FindingStatus `json:"findings"` // only those with something to remember
 }
 
 // FindingStatus is the state of one finding.
@@ -40,8 +40,8 @@ func (d *Tumbling) Snapshot() Snapshot {
 	return s
 }
 
-// Restore makes a detector from a snapshot. What it was promised may have changed
-// since, so the options are the caller's.
+// Restore makes a detector from a snapshot. The options come from the caller, since they may have
+// changed.
 func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 	d, err := NewDetector(p, o)
 	if err != nil {
@@ -68,7 +68,7 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 		if why := saved.check(features[saved.Kind+"/"+saved.Feature]); why != "" {
 			return nil, bad(why)
 		}
-		if !t.idle() && !saved.graver(t) { // earlier versions had two states of what is one now
+		if !t.idle() && !saved.graver(t) { // earlier releases had two states for this one
 			continue
 		}
 		*t = saved.track
@@ -81,25 +81,25 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 	return d, nil
 }
 
-// check returns what is wrong with a state that was stored.
+// check returns the error in a stored state, "" if there is none.
 func (t *track) check(f *Feature) string {
 	switch t.State {
 	case OK, Suspected:
 		if t.Calm != 0 {
-			return "it recovers from nothing"
+			return "it recovers but was not detected"
 		}
 	case Detected, Recovering:
 		if t.Run != nil || t.Windows != 0 {
-			return "it gathers evidence of what is detected"
+			return "it collects evidence although it is detected"
 		}
 	default:
 		return "unknown state " + t.State
 	}
 	switch {
 	case t.Began.IsZero():
-		return "it does not say when it began"
+		return "the time when it began is missing"
 	case t.Calm < 0 || t.Windows < 0 || t.Windows > maxRun || (t.Windows == 0) != (t.Run == nil):
-		return "its numbers of windows are impossible"
+		return "its numbers of windows are not valid"
 	case t.Run != nil:
 		if err := checkCounts(f, t.Run, maxRows); err != nil {
 			return err.Msg

@@ -2,13 +2,13 @@ package drift
 
 import "time"
 
-// track is what is remembered of one finding from window to window.
+// track is the state of one finding between windows.
 type track struct {
 	State string    `json:"state"`
 	Began time.Time `json:"began,omitzero"` // the start of the first window of the run
-	Calm  int       `json:"calm,omitempty"` // windows in a row that looked well since it was detected
-	// Run adds up the windows of an unbroken suspicion, and Windows says how many of
-	// them. It is kept for bins only, and only while there is a suspicion.
+	Calm  int       `json:"calm,omitempty"` // consecutive windows without drift since it was detected
+	// Run is the sum of the windows of an unbroken suspicion, and Windows their number. It exists
+	// only for bins, and only during a suspicion.
 	Run     *Counts `json:"run,omitempty"`
 	Windows int     `json:"windows,omitempty"`
 }
@@ -16,14 +16,14 @@ type track struct {
 // idle reports whether there is nothing to remember.
 func (t *track) idle() bool { return t.State == OK && t.Began.IsZero() }
 
-// evidence is what a window says of a finding.
+// evidence is the result of a window for a finding.
 type evidence struct {
-	best float64 // log p, the strongest that the window is part of
+	best float64 // the strongest log p of the runs that include the window
 	well bool    // the effect is below half the tolerance
 }
 
-// begin starts a run with a window of some evidence, if there is none. It decides what
-// is looked at, and has no part in the false-alarm rate.
+// begin starts a run with a window that has some evidence, if there is no run. It only selects what
+// is tested, and does not affect the false-alarm rate.
 func (t *track) begin(start time.Time, logP float64) {
 	const some = -2.995732273553991 // log of 0.05
 	if t.Began.IsZero() && logP < some {
@@ -31,14 +31,14 @@ func (t *track) begin(start time.Time, logP float64) {
 	}
 }
 
-// observe moves the state on.
+// observe updates the state.
 //
 //	OK ───── best < suspect ──► SUSPECTED ─── best < detect ──► DETECTED
 //	 ▲                              │                            │    ▲
 //	 ├──────────── well ────────────┘                       well ▼    │ not well
 //	 └───────── well, recoverAfter times in a row ────────── RECOVERING
 //
-// Between the limits a state stays as it is: small windows have no evidence by chance.
+// Between the limits the state does not change: small windows may lack evidence by chance.
 func (t *track) observe(e evidence, l alarmLimits, recoverAfter int) {
 	switch t.State {
 	case Detected, Recovering:
@@ -65,8 +65,8 @@ func (t *track) observe(e evidence, l alarmLimits, recoverAfter int) {
 	}
 }
 
-// extend makes a window part of the run. It returns the sum of the run's windows, nil
-// if there is none but this. A run that is full starts again from this window.
+// extend adds a window to the run. It returns the sum of the run's windows, nil if this is the only
+// one. A full run starts again from this window.
 func (t *track) extend(c *Counts) *Counts {
 	if t.Began.IsZero() || t.State == Detected || t.State == Recovering {
 		return nil
@@ -82,14 +82,14 @@ func (t *track) extend(c *Counts) *Counts {
 	return t.Run
 }
 
-// graver reports whether a state weighs more than another, or as much for longer.
+// graver reports whether a state is more severe than another, or equally severe and older.
 func (t *track) graver(o *track) bool {
 	s := severity(t.State) - severity(o.State)
 	return s > 0 || s == 0 && t.Began.Before(o.Began)
 }
 
-// severity orders states: what was detected and has not yet recovered weighs more
-// than what was never more than suspected.
+// severity orders states: a state that was detected and has not recovered is more severe than one
+// that was only suspected.
 func severity(state string) int {
 	switch state {
 	case Detected:

@@ -9,8 +9,8 @@ func TestStates(t *testing.T) {
 	const some, suspect, detect = -3.5, -8, -15
 	l := alarmLimits{suspect: -7, detect: -14}
 	c := Counts{Bins: []uint64{1, 2}}
-	// Each step: strongest evidence, whether the effect is small, the state after it,
-	// and the step in which the trouble began; -1 for none.
+	// Each step: the strongest evidence, whether the effect is small, the state after it, and the
+	// step in which the drift began; -1 for none.
 	type step struct {
 		logP  float64
 		well  bool
@@ -86,5 +86,5 @@ func TestThresholds(t *testing.T) {
 	f(func(o *Options) { o.FalseAlarmWindows, o.Streams = 100, 5 }, 10, 100*5*10*11)
 	f(func(o *Options) { o.Window = time.Hour }, 10, 720*10*11)
 	f(func(o *Options) { o.Window, o.FalseAlarmEvery, o.Streams = 5*time.Minute, 24*time.Hour, 2 }, 3, 288*2*3*11)
-	f(func(o *Options) { o.FalseAlarmWindows = 1 }, 1, 11) // less than the suspicions are allowed
+	f(func(o *Options) { o.FalseAlarmWindows = 1 }, 1, 11) // fewer than the suspicions that are allowed
 }

@@ -9,42 +9,40 @@ import (
 	"sluice.io/sluice/internal/slot"
 )
 
-// TapOptions say what a Tap copies.
+// TapOptions configure what a Tap copies.
 type TapOptions struct {
-	Model   *infer.Model // the version that is tapped
+	Model   *infer.Model // the watched version
 	Profile *Profile     // fits Model
-	// Sample is the share of requests, of api.TotalWeight, chosen by the hash of
-	// their ids.
+	// Sample is the share of requests, out of api.TotalWeight, selected by the hash of their ids.
 	Sample int
-	// MaxRows is the most rows copied of one request; they are taken evenly.
+	// MaxRows is the max number of rows copied from one request, evenly spaced.
 	MaxRows int
-	// MaxBytes bounds what waits for the Monitor; what has no room is dropped. Twice
-	// as much may be held for a moment.
+	// MaxBytes bounds the rows that wait for the Monitor; more are dropped. Twice as much memory
+	// may be in use for a moment.
 	MaxBytes int
 }
 
-// Tap copies rows of what a version is asked together with what it answers.
-// Offer may be called from any goroutine and costs a short lock and a copy.
+// Tap copies rows of a version's requests and answers. Offer may be called from any goroutine, and
+// costs a short lock and a copy.
 type Tap struct {
 	o               TapOptions
 	inputs, outputs []cut // by the tensor's index in the model
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the next fields
 	waiting []byte     // records, see put
-	dropped uint64     // rows that had no room, or do not agree, since the last take
+	dropped uint64     // rows without room, or with tensors that do not agree, since the last take
 
-	// What was taken, which belongs to one goroutine.
-	taken []byte // all of it, to be used again
-	rest  []byte // of it, what is not yet counted
-	marks []byte // of the record that rest begins in
-	rows  uint32 // that are left of it
+	// The taken rows, which belong to one goroutine.
+	taken []byte // the whole buffer, for reuse
+	rest  []byte // the part of it that is not yet counted
+	marks []byte // of the record at the start of rest
+	rows  uint32 // remaining rows of that record
 }
 
-// cut is what of a tensor's row is copied: the elements from the first to the last
-// that a feature wants.
+// cut is the copied part of a tensor's row: from the first to the last element with a feature.
 type cut struct {
-	places   []place // none: nothing of this tensor
-	rows     bool    // the first dimension counts rows; else the whole tensor is one
+	places   []place // empty: copy nothing of this tensor
+	rows     bool    // the first dimension counts rows; otherwise the tensor is one row
 	size     int     // bytes of an element
 	from, to int     // elements of a row
 	width    int     // bytes of them
@@ -54,17 +52,17 @@ type cut struct {
 // place is a feature within a cut.
 type place struct{ feature, at int }
 
-// Whether a tensor was part of a request; what is unknown was not asked for.
+// Whether a tensor was part of a request. unknown means that the output was not requested.
 const (
 	unknown byte = iota
 	given
 	absent
 )
 
-// headBytes is the size of the number that a record begins with.
+// headBytes is the size of the number at the start of a record.
 const headBytes = 4
 
-// NewTap returns a tap for a model that the profile fits.
+// NewTap returns a tap for a model. The profile must fit it.
 func NewTap(o TapOptions) *Tap {
 	t := &Tap{o: o, inputs: make([]cut, len(o.Model.Inputs)), outputs: make([]cut, len(o.Model.Outputs))}
 	for i := range o.Profile.Features {
@@ -93,7 +91,7 @@ func (c *cut) add(s *infer.TensorSpec, p place) {
 	c.width = (c.to - c.from) * c.size
 }
 
-// Offer copies the rows of an answered request, if it is among the sampled ones.
+// Offer copies the rows of an answered request, if the request is in the sample.
 func (t *Tap) Offer(req *infer.Request, resp *infer.Response) {
 	if t.o.Sample < api.TotalWeight && slot.Slot("drift", req.RequestID) >= t.o.Sample {
 		return
@@ -124,9 +122,9 @@ func (t *Tap) size(req *infer.Request, resp *infer.Response, take int) int {
 	return headBytes + len(t.inputs) + len(t.outputs) + take*row
 }
 
-// rowsOf returns how many rows a request has, and whether its tensors agree. They do
-// not where an input without rows stands beside one with several, where outputs have
-// other rows than inputs, or where a row is shorter than the profile's.
+// rowsOf returns the number of rows of a request, and whether its tensors agree. They do not if an
+// input without rows is beside one with several, if outputs and inputs have different numbers of
+// rows, or if a row is shorter than the profile's.
 func (t *Tap) rowsOf(req *infer.Request, resp *infer.Response) (n int, agree bool) {
 	n, agree = -1, true
 	for i := range req.Inputs {
@@ -138,7 +136,7 @@ func (t *Tap) rowsOf(req *infer.Request, resp *infer.Response) (n int, agree boo
 	return max(n, 0), agree
 }
 
-// count takes in the rows of a tensor, of n at most so far; -1 is none yet.
+// count updates the max number of rows, -1 for none yet, with those of a tensor.
 func (c *cut) count(x *infer.Tensor, n int, agree bool) (int, bool) {
 	if len(c.places) == 0 {
 		return n, agree
@@ -147,13 +145,13 @@ func (c *cut) count(x *infer.Tensor, n int, agree bool) (int, bool) {
 	if c.rows {
 		rows = int(x.Rows())
 	}
-	// Divided, since rows of no elements can be as many as an int64 can count.
+	// A division, since there can be any number of empty rows, up to the max of int64.
 	agree = agree && (n < 0 || n == rows) && (rows == 0 || len(x.Data)/rows >= c.to*c.size)
 	return max(n, rows), agree
 }
 
-// put appends a record: the number of rows, whether each tensor was given, and
-// then row by row the cuts of those that were.
+// put appends a record: the number of rows, a mark for each tensor, and then row by row the cuts of
+// the given tensors.
 func (t *Tap) put(req *infer.Request, resp *infer.Response, n, take int) {
 	t.waiting = binary.LittleEndian.AppendUint32(t.waiting, uint32(take)) //nolint:gosec // at most MaxRows
 	marks := len(t.waiting)
@@ -178,7 +176,7 @@ func (t *Tap) put(req *infer.Request, resp *infer.Response, n, take int) {
 	}
 }
 
-// putOutputs appends the outputs in the model's order, whatever the caller's is.
+// putOutputs appends the outputs in the model's order, not the caller's.
 func (t *Tap) putOutputs(resp *infer.Response, row, n int) {
 	for at := range t.outputs {
 		if len(t.outputs[at].places) == 0 {
@@ -207,8 +205,8 @@ func (c *cut) append(dst []byte, x *infer.Tensor, row, rows int) []byte {
 	return append(dst, x.Data[start+c.from*c.size:start+c.to*c.size]...)
 }
 
-// take makes what waits the next to be counted, once all that was taken before is,
-// and returns how many rows were dropped since the last time.
+// take makes the waiting rows the next ones to count, if all taken rows have been counted. It
+// returns the number of rows dropped since the last call.
 func (t *Tap) take() (dropped uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -220,8 +218,7 @@ func (t *Tap) take() (dropped uint64) {
 	return dropped
 }
 
-// count adds up to limit of the rows that were taken to counts, by feature of the
-// profile, and returns how many.
+// count adds up to limit taken rows to counts, by feature of the profile, and returns their number.
 func (t *Tap) count(counts []Counts, limit uint64) (rows uint64) {
 	for ; rows < limit && len(t.rest) > 0; rows++ {
 		if t.rows == 0 {
@@ -235,7 +232,7 @@ func (t *Tap) count(counts []Counts, limit uint64) (rows uint64) {
 	return rows
 }
 
-// cut returns that of a record's i-th mark.
+// cut returns the cut for the i-th mark of a record.
 func (t *Tap) cut(i int) *cut {
 	if i < len(t.inputs) {
 		return &t.inputs[i]
@@ -243,7 +240,7 @@ func (t *Tap) cut(i int) *cut {
 	return &t.outputs[i-len(t.inputs)]
 }
 
-// addRow counts one row and returns what follows it.
+// addRow counts one row and returns the rest.
 func (t *Tap) addRow(counts []Counts, marks, left []byte) []byte {
 	for i, mark := range marks {
 		c := t.cut(i)

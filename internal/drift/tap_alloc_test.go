@@ -25,8 +25,8 @@ func TestOfferAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A row of sixteen inputs and three outputs, as the request path pays for it, where
-// its request is looked at and where it is not.
+// A row of sixteen inputs and three outputs: the cost for a request that is sampled, and for one
+// that is not.
 func BenchmarkOffer(b *testing.B) {
 	for name, sample := range map[string]int{"sampled=yes": api.TotalWeight, "sampled=no": 0} {
 		b.Run(name, func(b *testing.B) {
@@ -46,7 +46,7 @@ func BenchmarkOffer(b *testing.B) {
 	}
 }
 
-// What the monitor pays for the same row, later.
+// The cost of the same row for the monitor, later.
 func BenchmarkDrain(b *testing.B) {
 	m, p := wide()
 	tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 1 << 20})

@@ -12,8 +12,8 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// tapped is a model with inputs x [n, 3] and flag [n] (optional), and the output
-// y [n, 2], of which the profile has x[0], x[2], flag and y[1].
+// tapped is a model with inputs x [n, 3] and flag [n] (optional), and the output y [n, 2]. The
+// profile has x[0], x[2], flag and y[1].
 func tapped() (*infer.Model, *Profile) {
 	m := infer.NewModel("iris", 1, []infer.TensorSpec{
 		{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, 3}},
@@ -38,7 +38,7 @@ func fp32(values ...float32) (b []byte) {
 	return b
 }
 
-// asked is a request of n rows whose x are k, -k, and NaN in the third row.
+// asked is a request of n rows with k, -k, and NaN in the third row as x.
 func asked(m *infer.Model, id string, n int, flag bool) *infer.Request {
 	var x []float32
 	for k := range n {
@@ -58,7 +58,7 @@ func asked(m *infer.Model, id string, n int, flag bool) *infer.Request {
 	return req
 }
 
-// answered holds label and y, in the opposite order of the model's.
+// answered has label and y, in the reverse order of the model's.
 func answered(n int) *infer.Response {
 	resp := infer.NewResponse()
 	y := resp.Add("y", 1, infer.FP64, infer.Shape{int64(n), 2}, 16*n)
@@ -77,7 +77,7 @@ func empty(p *Profile) []Counts {
 	return counts
 }
 
-// drain counts all that waits, and returns the rows and those that had no room.
+// drain counts all waiting rows, and returns their number and the number of dropped ones.
 func drain(tap *Tap, counts []Counts) (rows, dropped uint64) {
 	dropped = tap.take()
 	return tap.count(counts, math.MaxUint64), dropped
@@ -102,8 +102,8 @@ func TestTapCountsInputsAndOutputsTogether(t *testing.T) {
 	}
 	f(0, 2, 4, 0) // a: 0 1 2 3, 0 1
 	f(1, 5, 0, 1) // c: 0 -1 NaN -3, 0 -1
-	f(2, 4, 0, 2) // flag was left out of the second
-	f(3, 0, 6, 0) // q, though the answer has another order
+	f(2, 4, 0, 2) // the second request had no flag
+	f(3, 0, 6, 0) // q, although the answer has another order
 	if rows, _ := drain(tap, counts); rows != 0 {
 		t.Errorf("%d rows are there twice", rows)
 	}
@@ -112,7 +112,7 @@ func TestTapCountsInputsAndOutputsTogether(t *testing.T) {
 func TestTapTakesRowsEvenlyAndOutputsThatWereAskedFor(t *testing.T) {
 	m, p := tapped()
 	tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 4, MaxBytes: 1 << 20})
-	resp := infer.NewResponse() // label alone
+	resp := infer.NewResponse() // only label
 	resp.Add("label", 0, infer.Int64, infer.Shape{100}, 800)
 	tap.Offer(asked(m, "1", 100, true), resp)
 	counts := empty(p)
@@ -176,7 +176,7 @@ func TestTapSamplesByRequestID(t *testing.T) {
 func TestTapDropsRowsThatDoNotAgree(t *testing.T) {
 	m, p := tapped()
 	short := asked(m, "1", 4, false)
-	short.Inputs[0].Data = short.Inputs[0].Data[:4*4*2] // rows of 2, where the profile has 3
+	short.Inputs[0].Data = short.Inputs[0].Data[:4*4*2] // rows of 2, but the profile has 3
 	whole := asked(m, "1", 4, true)
 	whole.Inputs[1].Shape, whole.Inputs[1].Data = infer.Shape{1}, whole.Inputs[1].Data[:8]
 	for name, c := range map[string]struct {
@@ -199,8 +199,8 @@ func TestTapDropsRowsThatDoNotAgree(t *testing.T) {
 	}
 }
 
-// Rows of no elements take no bytes, so a request can have any number of them. They
-// are shorter than the profile's.
+// Empty rows take no bytes, so a request can have any number of them. They are shorter than the
+// profile's.
 func TestTapDropsRowsOfNothing(t *testing.T) {
 	_, p := tapped()
 	p.Features = p.Features[:1]
@@ -248,7 +248,7 @@ func TestTapFromManyGoroutines(t *testing.T) {
 	}
 }
 
-// wide is a model of sixteen inputs and three outputs, each a feature of 32 bins.
+// wide is a model of sixteen inputs and three outputs, each a feature with 32 bins.
 func wide() (*infer.Model, *Profile) {
 	m := infer.NewModel("wide", 1, []infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, 16}}},
 		[]infer.TensorSpec{{Name: "y", DType: infer.FP32, Shape: infer.Shape{-1, 3}}})

@@ -8,23 +8,23 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The verdicts on two profiles, and on a feature of them.
+// The verdicts on two profiles, and on a feature.
 const (
-	Same      = "same"    // no difference is found that matters
-	Differs   = "differs" // one is
+	Same      = "same"    // no difference beyond the tolerances was found
+	Differs   = "differs" // one was found
 	Undecided = "undecided"
 )
 
-// CompareOptions say which differences of two profiles matter, as those of a detector do.
+// CompareOptions set which differences of two profiles matter, like those of a detector.
 type CompareOptions struct {
 	Tolerance        float64 // as PSI
 	QualityTolerance float64 // of the shares of missing and of infinite values, in both directions
-	RangeTolerance   float64 // of B's share beyond A's range
-	MinRows          uint64  // values that a feature needs on both sides
-	FalseAlarm       float64 // how often two samples of the same data may be said to differ
+	RangeTolerance   float64 // of B's share outside A's range
+	MinRows          uint64  // min values of a feature on both sides
+	FalseAlarm       float64 // the max rate at which two samples of the same data are said to differ
 }
 
-// comparisonTests is how many p-values a feature has: its bins, the shares of missing and of
+// comparisonTests is the number of p-values of a feature: its bins, the shares of missing and of
 // infinite values in two directions each, and the range.
 const comparisonTests = 6
 
@@ -37,14 +37,14 @@ func (o *CompareOptions) check() error {
 		return err
 	}
 	if !(o.FalseAlarm > 0 && o.FalseAlarm < 1) {
-		return infer.Errorf(infer.Invalid, "the rate of false alarms is %v; it must be above 0 and below 1", o.FalseAlarm)
+		return infer.Errorf(infer.Invalid, "the rate of false alarms is %v; expected more than 0 and less than 1", o.FalseAlarm)
 	}
 	return nil
 }
 
-// judge says of each feature whether it differs, puts the strongest evidence first, and
-// comes to a verdict. Each p-value is compared with FalseAlarm divided by all that are
-// looked at, so that over all features samples of the same data differ that rarely at most.
+// judge decides for each feature whether it differs, sorts by evidence, and sets the verdict. It
+// compares each p-value with FalseAlarm divided by the number of tests, so that over all features
+// samples of the same data differ at most at that rate.
 func (c *Comparison) judge(pairs []pair, o *CompareOptions) {
 	limit := math.Log(o.FalseAlarm / float64(comparisonTests*max(1, len(pairs))))
 	c.Verdict, c.FalseAlarm = Same, o.FalseAlarm
@@ -78,7 +78,7 @@ func (c *Comparison) judge(pairs []pair, o *CompareOptions) {
 // pair is a feature in both profiles.
 type pair struct{ a, b *Feature }
 
-// judge finds the strongest evidence that a feature differs, and says what it is.
+// judge finds the strongest evidence that a feature differs, and describes it.
 func (d *Difference) judge(x *pair, o *CompareOptions) {
 	f, g := x.a, x.b
 	n, m := f.Reference.N(), g.Reference.N()
@@ -109,8 +109,8 @@ func (d *Difference) judge(x *pair, o *CompareOptions) {
 	take(max(fine.logP, coarse.logP), describe(f, &counts))
 }
 
-// inEighths puts neighbouring bins together until there are at most eight: what is not known
-// about the places of values is then small beside what a bin holds.
+// inEighths joins neighbouring bins to at most eight: the uncertainty about the places of values is
+// then small compared with a bin.
 func inEighths(bins []uint64) []uint64 {
 	const most = 8
 	size := (len(bins) + most - 1) / most
@@ -125,15 +125,16 @@ func inEighths(bins []uint64) []uint64 {
 	return list
 }
 
-// over counts the feature's values over another one's bins, as far as they are known. Within
-// a bin of its own, values are taken as spread evenly, unless the bin holds more than its part of
-// the rows: then one value holds them, edges stand just around it, and where between them it is
-// nobody knows. It is taken to be where it differs least from the other feature's, and with near
-// so is every value.
+// over counts the feature's values in another feature's bins, as far as they are known. It assumes
+// that values are spread evenly within a bin, unless the bin has more than its part of the rows:
+// then one value has them, with edges close around it, and its exact place between them is not
+// known. That value is placed so that it differs least from the other feature. With near, every
+// value is placed so.
 //
-// Neither is exact. Where both say that the features differ, samples of the same data do not.
+// Neither assumption is exact. If the features differ under both, the samples are not of the same
+// data.
 func (f *Feature) over(a *Feature, near bool) Counts {
-	const heavy = 1.1 // times the part of the rows that each of MaxBins has
+	const heavy = 1.1 // times each bin's part of the rows, with MaxBins bins
 	c := a.NewCounts()
 	total := float64(f.Reference.Finite())
 	before := uint64(0)

@@ -9,7 +9,7 @@ import (
 	"sluice.io/sluice/internal/drift"
 )
 
-// laws are distributions of values of all kinds: smooth, with lumps, of codes, with gaps.
+// laws are distributions of all kinds: smooth, with lumps, of codes, with gaps.
 func laws() map[string]func(rng *rand.Rand) float64 {
 	return map[string]func(rng *rand.Rand) float64{
 		"normal":      func(rng *rand.Rand) float64 { return rng.NormFloat64() },
@@ -20,7 +20,7 @@ func laws() map[string]func(rng *rand.Rand) float64 {
 		"rare":        func(rng *rand.Rand) float64 { return math.Floor(rng.Float64() + .01) },
 		"constant":    func(*rand.Rand) float64 { return 7 },
 		"half zeros":  func(rng *rand.Rand) float64 { return max(0, rng.NormFloat64()) },
-		"lumps": func(rng *rand.Rand) float64 { // three values with 4 % each among others
+		"lumps": func(rng *rand.Rand) float64 { // three values with 4 % each, and others
 			if k := rng.IntN(100); k < 12 {
 				return float64(k / 4)
 			}
@@ -45,8 +45,8 @@ func lawProfile(t *testing.T, seed uint64, n int, law func(rng *rand.Rand) float
 	return profileOf(t, "FP64", values...)
 }
 
-// TestCompareOfTheSameData holds that samples of the same data are the same, though each has
-// bins of its own: one in 1,000 may differ.
+// TestCompareOfTheSameData: samples of the same data are the same, although each has its own bins:
+// one in 1,000 may differ.
 func TestCompareOfTheSameData(t *testing.T) {
 	pairs, differ := 0, 0
 	for name, law := range laws() {
@@ -67,7 +67,7 @@ func TestCompareOfTheSameData(t *testing.T) {
 	}
 }
 
-// TestCompareFindsWhatDiffers, and says what it is.
+// TestCompareFindsWhatDiffers: differences are found and described.
 func TestCompareFindsWhatDiffers(t *testing.T) {
 	all := laws()
 	f := func(law string, change func(x float64, rng *rand.Rand) float64, want string) {
@@ -96,7 +96,7 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 		}
 	}
 	f("gaps", gap(.05), "missing: 14.")
-	f("gaps", func(x float64, rng *rand.Rand) float64 { // fewer than before
+	f("gaps", func(x float64, rng *rand.Rand) float64 { // fewer gaps than before
 		if x != x && rng.IntN(2) == 0 {
 			return rng.ExpFloat64()
 		}
@@ -105,8 +105,8 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 	f("normal", func(x float64, rng *rand.Rand) float64 { return x / math.Floor(rng.Float64()+.95) }, "inf: 5")
 }
 
-// TestCompareVerdict of several features: the strongest evidence first, and none about rows
-// that are too few.
+// TestCompareVerdict: with several features, the strongest evidence comes first, and there is no
+// verdict on too few rows.
 func TestCompareVerdict(t *testing.T) {
 	of := func(n int, shifts ...float64) *drift.Profile {
 		t.Helper()

@@ -6,50 +6,48 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// Window is what was counted between two moments for one version in one role,
-// by feature in the order of its profile.
+// Window has the counts between two times for one version in one role, by feature in the order of
+// its profile.
 type Window struct {
 	Start   time.Time `json:"start"`
 	End     time.Time `json:"end"`
 	Rows    uint64    `json:"rows"`
-	Dropped uint64    `json:"dropped,omitempty"` // rows that were sampled and had no room
+	Dropped uint64    `json:"dropped,omitempty"` // sampled rows without room
 	Counts  []Counts  `json:"counts"`
 }
 
-// Detector judges one window after the other. It owns no clock and does no I/O:
-// the same windows in the same order give the same verdicts. It belongs to one
-// goroutine.
+// Detector judges one window after the other. It has no clock and does no I/O: the same windows in
+// the same order give the same verdicts. It belongs to one goroutine.
 type Detector interface {
-	// Judge takes the next window, whose Counts fit the profile it was made for.
+	// Judge judges the next window. Its Counts must fit the detector's profile.
 	Judge(w Window) Verdict
 }
 
-// Resumable is a Detector that another one can go on from.
+// Resumable is a Detector with a state that another one can continue.
 type Resumable interface {
 	Detector
 	// State returns the state of the stream, one of those below.
 	State() string
-	// Snapshot returns a copy of the detector's state, from which Restore makes
-	// another one.
+	// Snapshot returns a copy of the detector's state. Restore makes a detector from it.
 	Snapshot() Snapshot
 }
 
 // The states of a stream.
 const (
 	OK         = "OK"
-	Suspected  = "SUSPECTED"  // evidence, not yet enough
+	Suspected  = "SUSPECTED"  // some evidence, but not enough
 	Detected   = "DETECTED"   // enough evidence of a difference that matters
-	Recovering = "RECOVERING" // was detected, and looks well again
-	// Unjudged is what a Monitor says in place of OK if no window was judged yet, or for long.
+	Recovering = "RECOVERING" // was detected, and is now within the tolerance
+	// Unjudged replaces OK in a Monitor's status if no window has been judged yet, or for long.
 	Unjudged = api.DriftUnjudged
 )
 
-// The documents of the control plane in which a detector speaks.
+// The documents of the control plane for a detector's results.
 type (
-	// Verdict is what a detector says of a window.
+	// Verdict is the result of judging a window.
 	Verdict = api.DriftVerdict
-	// Finding is what a statistic says of one feature in one window.
+	// Finding is the result of one statistic for one feature in one window.
 	Finding = api.DriftFinding
-	// Span is a stretch of time.
+	// Span is a period of time.
 	Span = api.Span
 )

@@ -6,19 +6,20 @@ import (
 	"time"
 )
 
-// Windowing says when a window ends. The gateway's monitor and a simulation share it, so that
-// the same rows at the same times are the same windows.
+// Windowing decides when a window ends. The gateway's monitor and a simulation share it, so that
+// the same rows at the same times make the same windows.
 //
-// A window that would end with fewer rows than MinRows is joined with the next one. When it
-// ends depends on times and numbers of rows alone, never on values, so joining raises no
-// p-value's rate of false alarms; and joined windows are fewer than the promise counts on.
+// A window that would end with fewer rows than MinRows is joined with the next one. Its end depends
+// only on times and numbers of rows, never on values, so joining does not raise the false-alarm
+// rate of any p-value. There are fewer joined windows than the limit assumes.
 type Windowing struct {
-	Length time.Duration // windows begin at multiples of it since 1970, in UTC
-	Rows   uint64        // with 1 or more a window ends after so many rows instead
-	// MinRows is how many rows a window needs to be judged.
+	Length time.Duration // windows start at multiples of it since 1970, in UTC
+	Rows   uint64        // if 1 or more, a window ends after this many rows instead
+	// MinRows is the min number of rows of a window that is judged.
 	MinRows uint64
-	// Max bounds how long a joined window of time gets, in whole lengths: one that still lacks
-	// rows ends, and says nothing. Less than Length is Length, with which nothing is joined.
+	// Max is the max length of a joined window of time, in whole lengths. A window that still has
+	// too few rows then ends without a verdict. A Max below Length means Length, and nothing is
+	// joined.
 	Max time.Duration
 }
 
@@ -29,8 +30,8 @@ func (o *Windowing) check() {
 	}
 }
 
-// begin starts an empty window. One of time begins at a multiple of its length, however
-// much of it has passed.
+// begin starts an empty window. A window of time starts at a multiple of its length, even in the
+// past.
 func (o *Windowing) begin(w *Window, now time.Time) {
 	w.Start, w.End = now.UTC(), now.UTC()
 	if o.Rows == 0 {
@@ -39,18 +40,18 @@ func (o *Windowing) begin(w *Window, now time.Time) {
 	}
 }
 
-// aligned returns the last moment up to now that is a multiple of d since the epoch.
-// Time.Truncate counts from the year 1, which is another one for 7 minutes or a week.
+// aligned returns the last multiple of d since the epoch that is not after now. Time.Truncate
+// counts from the year 1, which gives other multiples for 7 minutes or a week.
 func aligned(now time.Time, d time.Duration) time.Time {
 	epoch := time.Unix(0, 0).UTC()
 	start := epoch.Add(now.Sub(epoch).Truncate(d))
-	if start.After(now) { // a clock that is before the epoch
+	if start.After(now) { // the clock is before the epoch
 		start = start.Add(-d)
 	}
 	return start
 }
 
-// room returns how many rows a window may still have.
+// room returns the number of rows that a window can still take.
 func (o *Windowing) room(w *Window) uint64 {
 	if o.Rows == 0 {
 		return math.MaxUint64
@@ -58,15 +59,14 @@ func (o *Windowing) room(w *Window) uint64 {
 	return o.full() - w.Rows
 }
 
-// full returns how many rows a window of rows has at its end: as many windows joined as
-// it takes to have MinRows.
+// full returns the rows of a window of rows at its end: as many joined windows as MinRows needs.
 func (o *Windowing) full() uint64 {
 	return o.Rows * max(1, (o.MinRows+o.Rows-1)/o.Rows)
 }
 
-// ended reports whether a window is over, and sets its end. One of time that lacks rows goes
-// on. A clock that was set back to before its beginning ends it, or it would last until
-// the clock has caught up.
+// ended reports whether a window is over, and sets its end. A window of time with too few rows goes
+// on. A clock that was set back to before the start of the window ends it; otherwise it would last
+// until the clock has caught up.
 func (o *Windowing) ended(w *Window, now time.Time) bool {
 	switch {
 	case o.Rows > 0:

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWindowsThatLackRowsAreJoined: with the next one, until they have rows enough or have
-// become too long.
+// TestWindowsThatLackRowsAreJoined: windows are joined with the next one, until they have enough
+// rows or the max length.
 func TestWindowsThatLackRowsAreJoined(t *testing.T) {
 	monitored(t, func(m *Monitor, closed *[]Closed) {
 		w := watched(&judge{state: OK})
@@ -20,7 +20,7 @@ func TestWindowsThatLackRowsAreJoined(t *testing.T) {
 		tap := m.Start(iris1, w)
 		f := func(want ...string) {
 			t.Helper()
-			m.mu.Lock() // which the monitor takes before it tells of a window
+			m.mu.Lock() // the monitor takes it before it reports a window
 			defer m.mu.Unlock()
 			var got []string
 			for _, c := range *closed {
@@ -36,13 +36,13 @@ func TestWindowsThatLackRowsAreJoined(t *testing.T) {
 		offer(tap, 3)
 		wait(90 * time.Second)
 		f()
-		offer(tap, 3) // in the middle of the second minute, at whose end there are enough
+		offer(tap, 3) // in the middle of the second minute, at the end of which there are enough
 		wait(31 * time.Second)
 		f("0:00-2:00: 6")
 		offer(tap, 5)
 		wait(time.Minute)
 		f("0:00-2:00: 6", "2:00-3:00: 5")
-		offer(tap, 4) // too few for three minutes, the bound in whole windows
+		offer(tap, 4) // too few for three minutes, the max in whole windows
 		wait(178 * time.Second)
 		f("0:00-2:00: 6", "2:00-3:00: 5")
 		wait(2 * time.Second)
@@ -50,7 +50,7 @@ func TestWindowsThatLackRowsAreJoined(t *testing.T) {
 	})
 }
 
-// TestUnjudged: OK is not said of what was not looked at, and what is detected stays that.
+// TestUnjudged: the status is not OK without a judged window, and a detected state stays.
 func TestUnjudged(t *testing.T) {
 	monitored(t, func(m *Monitor, _ *[]Closed) {
 		began := time.Now()
@@ -92,7 +92,7 @@ func TestUnjudged(t *testing.T) {
 	})
 }
 
-// scripted is a detector that says nothing of windows with fewer rows than least.
+// scripted is a detector that does not judge windows with fewer rows than least.
 type scripted struct {
 	judge
 	state string
@@ -107,7 +107,7 @@ func (s *scripted) Judge(w Window) Verdict {
 	return v
 }
 
-// TestFullWindowsOfRows: a window of rows has as many windows joined as it takes.
+// TestFullWindowsOfRows: a window of rows joins as many windows as it needs.
 func TestFullWindowsOfRows(t *testing.T) {
 	f := func(rows, least, want uint64) {
 		t.Helper()
@@ -122,8 +122,8 @@ func TestFullWindowsOfRows(t *testing.T) {
 	f(7, 0, 7)
 }
 
-// TestSimulationCountsAsTheMonitorDoes holds that the same rows at the same times are the
-// same windows, and the same verdicts, whether a gateway or a file has them.
+// TestSimulationCountsAsTheMonitorDoes: the same rows at the same times make the same windows and
+// verdicts, in a gateway and from a file.
 func TestSimulationCountsAsTheMonitorDoes(t *testing.T) {
 	f := func(name string, o Windowing, gap func(rng *rand.Rand) time.Duration, rows int) {
 		t.Helper()
@@ -158,7 +158,7 @@ func TestSimulationCountsAsTheMonitorDoes(t *testing.T) {
 				told(&live, c.Verdict.Window, c.Verdict)
 			}
 		})
-		// What the tap counts of a request of one row: a 0, c 0, flag as asked has it, and q 1.
+		// The tap counts for a request of one row: a 0, c 0, flag as in asked, and q 1.
 		row := func(yield func(Row) bool) {
 			var r Row
 			req, resp := asked(m, "1", 1, true), answered(1)
@@ -179,10 +179,10 @@ func TestSimulationCountsAsTheMonitorDoes(t *testing.T) {
 		for v := range Simulate(p, detector(), iter.Seq[Row](row), SimulateOptions{Windows: o}) {
 			told(&simulated, v.Window, v)
 		}
-		if n := len(simulated); n > 0 && o.Rows == 0 && n == len(live)+1 { // whose time is not over for the gateway
+		if n := len(simulated); n > 0 && o.Rows == 0 && n == len(live)+1 { // the last window has not ended for the gateway
 			simulated = simulated[:n-1]
 		}
-		if o.Rows > 0 { // the monitor looks at the clock when it counts
+		if o.Rows > 0 { // the monitor reads the clock when it counts
 			for _, list := range [][]string{live, simulated} {
 				for i := range list {
 					_, list[i], _ = strings.Cut(list[i], ", ")

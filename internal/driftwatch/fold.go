@@ -11,11 +11,11 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Fold is what the journal says of streams: where their detectors stood, and what others
-// were told of them. A Watcher goes on from it.
+// Fold is the state of streams in the journal: the states of their detectors, and the signals sent
+// about them. A Watcher continues from it.
 type Fold struct{ streams map[drift.Stream]*folded }
 
-// folded is what the journal says of a stream.
+// folded is the state of one stream.
 type folded struct {
 	state   json.RawMessage // of the detector
 	status  string
@@ -23,10 +23,10 @@ type folded struct {
 	told
 }
 
-// NewFold returns a Fold that has seen no event.
+// NewFold returns a Fold without events.
 func NewFold() *Fold { return &Fold{streams: map[drift.Stream]*folded{}} }
 
-// Apply takes the next event; those that are not about drift change nothing.
+// Apply applies the next event. It ignores events that are not about drift.
 func (f *Fold) Apply(e api.Event) error {
 	if e.Type != api.EventDriftState {
 		return nil
@@ -42,14 +42,14 @@ func (f *Fold) Apply(e api.Event) error {
 		f.streams[s] = next
 	}
 	next.state, next.status, next.verdict = d.After, d.State, d.Verdict
-	state, _ := detectorState(d.After) // one that cannot be read has detected nothing; Resume says so
+	state, _ := detectorState(d.After) // an unreadable state has detected nothing; Resume logs it
 	detected := found(state)
 	next.recorded = standing(detected)
 	next.look(detected)
 	return nil
 }
 
-// detectorState decodes where a detector stood, and returns the zero Snapshot with an error.
+// detectorState decodes the state of a detector. With an error it returns the zero Snapshot.
 func detectorState(raw json.RawMessage) (drift.Snapshot, error) {
 	var state drift.Snapshot
 	if err := json.Unmarshal(raw, &state); err != nil {
@@ -58,7 +58,7 @@ func detectorState(raw json.RawMessage) (drift.Snapshot, error) {
 	return state, nil
 }
 
-// savedStream is what a snapshot says of a stream.
+// savedStream is a stream in a snapshot.
 type savedStream struct {
 	Model    string                    `json:"model"`
 	Version  int64                     `json:"version"`
@@ -94,7 +94,7 @@ func (f *Fold) Snapshot() ([]byte, error) {
 	return json.Marshal(saved)
 }
 
-// presentName returns the name that a finding of a snapshot has now.
+// presentName returns the current name of a finding in a snapshot.
 func presentName(name string) string {
 	at := strings.LastIndexByte(name, ' ') + 1
 	return name[:at] + drift.Statistic(name[at:])

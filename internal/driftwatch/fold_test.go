@@ -17,7 +17,7 @@ import (
 	"sluice.io/sluice/internal/journal"
 )
 
-// evidence is the event of a stream whose detector has found what findings say.
+// evidence is the event of a stream with the given findings.
 func evidence(t *testing.T, n int64, digest, findings string) api.Event {
 	t.Helper()
 	end := time.Date(2026, 5, 1, 0, int(n), 0, 0, time.UTC)
@@ -32,8 +32,7 @@ func evidence(t *testing.T, n int64, digest, findings string) api.Event {
 	return api.Event{Seq: n, Type: api.EventDriftState, After: after}
 }
 
-// TestFold holds that a snapshot is the same as the events before it, and what a watcher
-// makes of it.
+// TestFold: a snapshot is equivalent to the events before it, and a watcher continues from it.
 func TestFold(t *testing.T) {
 	const drifts, missing = `{"feature":"x","kind":"input","statistic":"g","state":"DETECTED","began":"2026-05-01T00:00:00Z"}`,
 		`{"feature":"y","kind":"input","statistic":"missing","state":"DETECTED","began":"2026-05-01T00:01:00Z"}`
@@ -81,8 +80,8 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// TestFormerNaN: a trouble that an earlier version called nan keeps its signal, though its
-// finding has another name now.
+// TestFormerNaN: drift that an earlier release called nan keeps its signal, although its finding
+// has another name now.
 func TestFormerNaN(t *testing.T) {
 	finding := func(statistic string) string {
 		return `{"feature":"y","kind":"input","statistic":"` + statistic + `","state":"DETECTED","began":"2026-05-01T00:01:00Z"}`
@@ -95,7 +94,7 @@ func TestFormerNaN(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	former := strings.ReplaceAll(string(state), `"input y missing":{`, `"input y nan":{`) // as it was saved then
+	former := strings.ReplaceAll(string(state), `"input y missing":{`, `"input y nan":{`) // as that release saved it
 	if former == string(state) {
 		t.Fatalf("no violation in %s", state)
 	}

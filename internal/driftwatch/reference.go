@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// Reference is a profile that a model or a version is compared with, or why it cannot be.
+// Reference is a profile for comparing a model or a version, or the error that prevents it.
 type Reference struct {
 	profile *drift.Profile
 	digest  string
@@ -22,18 +22,18 @@ type Reference struct {
 	err     error
 }
 
-// same reports whether two references say the same.
+// same reports whether two references are equal.
 func (r *Reference) same(o *Reference) bool {
 	return r == o || r != nil && o != nil && r.err == nil && o.err == nil && r.digest == o.digest && r.from == o.from
 }
 
-// opener is how a profile's file is looked at and opened.
+// opener checks and opens a profile's file.
 type opener interface {
 	Stat(name string) (fs.FileInfo, error)
 	Open(name string) (*os.File, error)
 }
 
-// anywhere opens files of the host by their paths.
+// anywhere opens files of the host by path.
 type anywhere struct{}
 
 func (anywhere) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
@@ -42,8 +42,8 @@ func (anywhere) Open(name string) (*os.File, error)    { return os.Open(name) }
 func (r *Reference) read(files opener, path string) error {
 	if info, err := files.Stat(path); err != nil {
 		return fileError(err)
-	} else if !info.Mode().IsRegular() { // to open a named pipe would wait for a writer, and all changes with it
-		return infer.Errorf(infer.Invalid, "it is no regular file")
+	} else if !info.Mode().IsRegular() { // opening a named pipe would block, and all changes would wait
+		return infer.Errorf(infer.Invalid, "it is not a regular file")
 	}
 	file, err := files.Open(path)
 	if err != nil {
@@ -57,8 +57,8 @@ func (r *Reference) read(files opener, path string) error {
 	return err
 }
 
-// CheckProfiles returns what is wrong with the profiles that a configuration names, by
-// model: whether one fits its model shows when it serves.
+// CheckProfiles returns the errors of the profiles in a configuration, by model. Whether a profile
+// fits its model is checked only when the model is served.
 func CheckProfiles(cfg *config.Config) map[string]error {
 	errs := map[string]error{}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Models)) {
@@ -73,24 +73,24 @@ func CheckProfiles(cfg *config.Config) map[string]error {
 	return errs
 }
 
-// fileError is what may be said of a file that cannot be read: not where it is.
+// fileError returns an error about an unreadable file, without its path.
 func fileError(err error) error {
 	why := "it cannot be read"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		why = "there is no such file"
 	case errors.Is(err, fs.ErrPermission):
-		why = "it may not be read"
+		why = "the permission to read it is missing"
 	}
 	return &infer.Error{Code: infer.Invalid, Msg: why, Err: err}
 }
 
-// Err returns why nothing can be compared with the reference, nil if it can.
+// Err returns the error that prevents comparisons with the reference, nil if there is none.
 func (r *Reference) Err() error { return r.err }
 
-// Columns returns the names of the features of the inputs, by input and in the order of
-// the elements of a row; nil if there is no profile. An input of which it does not name
-// every element up to its last is left out.
+// Columns returns the names of the inputs' features, by input and in the order of the elements of a
+// row; nil if there is no profile. It leaves out an input with an unnamed element before its last
+// one.
 func (r *Reference) Columns() map[string][]string {
 	if r == nil || r.err != nil {
 		return nil
@@ -114,7 +114,7 @@ func (r *Reference) Columns() map[string][]string {
 	return names
 }
 
-// Profile returns what the reference is to a version's signature.
+// Profile returns the status of the reference for a version's signature.
 func (r *Reference) Profile(m *infer.Model) *api.ModelProfile {
 	p := &api.ModelProfile{From: r.from, Digest: r.digest}
 	err := r.err
@@ -127,8 +127,8 @@ func (r *Reference) Profile(m *infer.Model) *api.ModelProfile {
 	return p
 }
 
-// FitsAny returns why the profile fits none of a model's versions, the newest's
-// reason; nil if it fits one, or there is none.
+// FitsAny returns nil if the profile fits any of a model's versions, or if there are none.
+// Otherwise it returns the error for the newest version.
 func (r *Reference) FitsAny(model string, live map[infer.Version]*registry.Leased) (err error) {
 	newest := int64(0)
 	for v, leased := range live {

@@ -23,7 +23,7 @@ func TestColumnsOfAProfile(t *testing.T) {
 	out := drift.Feature{Name: "score", Kind: drift.KindOutput, Tensor: "y"}
 	f(map[string][]string{})
 	f(map[string][]string{"x": {"a", "b"}, "z": {"c"}}, in("b", "x", 1), out, in("a", "x", 0), in("c", "z", 0))
-	f(map[string][]string{"z": {"c"}}, in("b", "x", 1), in("c", "z", 0)) // of x one is not named
+	f(map[string][]string{"z": {"c"}}, in("b", "x", 1), in("c", "z", 0)) // one element of x has no name
 	f(map[string][]string{}, in("b", "x", 1<<31-1))
 
 	if got := (&Reference{err: infer.Errorf(infer.Invalid, "no file")}).Columns(); got != nil {

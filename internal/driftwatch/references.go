@@ -10,9 +10,8 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// References are the profiles that a configuration names and that were read, by path. Such a
-// file is read again by a reload only, as the configuration is: until then what was read is in
-// force.
+// References are the profiles in a configuration that have been read, by path. Only a reload reads
+// a file again; until then the first content is used.
 type References map[string]*Reference
 
 func (r References) read(path string) *Reference {
@@ -24,7 +23,7 @@ func (r References) read(path string) *Reference {
 	return r[path]
 }
 
-// Read reads the profiles of models that were found, so that Of need not.
+// Read reads the profiles of models that a scan has found, so that Of need not.
 func (r References) Read(cfg *config.Config, found []registry.Found) {
 	for i := range found {
 		if path := cfg.Model(found[i].Name).Drift.Profile; path != "" && path != config.NoProfile {
@@ -33,23 +32,22 @@ func (r References) Read(cfg *config.Config, found []registry.Found) {
 	}
 }
 
-// Beside are the profiles that lie beside versions in the repository. One is read again once a
-// scan of the repository finds that it has changed. Its methods may be called from any
-// goroutine.
+// Beside are the profiles beside versions in the repository. A profile is read again when a scan of
+// the repository finds that it has changed. Its methods may be called from any goroutine.
 type Beside struct {
 	repo *registry.Repository
 
 	mu    sync.Mutex
-	known map[infer.Version]map[string]*Reference // by how the file was found
-	fresh map[infer.Version]string                // how the last Read found those that are known
+	known map[infer.Version]map[string]*Reference // by version, and by the file's state in a scan
+	fresh map[infer.Version]string                // the state of the known files in the last Read
 }
 
-// NewBeside returns the profiles of a repository; none is read yet.
+// NewBeside returns the profiles of a repository, without reading any.
 func NewBeside(repo *registry.Repository) *Beside {
 	return &Beside{repo: repo, known: map[infer.Version]map[string]*Reference{}}
 }
 
-// Read reads those in force again that a scan has found changed, so that Of need not.
+// Read reads profiles in use again if a scan has found that they changed, so that Of need not.
 func (b *Beside) Read(found []registry.Found) {
 	fresh := map[infer.Version]string{}
 	b.mu.Lock()
@@ -76,7 +74,7 @@ func (b *Beside) get(v infer.Version, profile string) *Reference {
 		return ref
 	}
 	ref = &Reference{from: api.ProfileFromVersion}
-	ref.err = b.read(ref, v) // without the lock: a file may be slow
+	ref.err = b.read(ref, v) // without the lock, since a file may be slow
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if first := b.known[v][profile]; first != nil {
@@ -98,7 +96,7 @@ func (b *Beside) read(ref *Reference, v infer.Version) error {
 	return ref.read(files.Root, registry.ProfileFile)
 }
 
-// forget drops what is neither in force nor about to be.
+// forget drops profiles that are neither in use nor will be after the last Read.
 func (b *Beside) forget(inForce map[infer.Version]string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,13 +108,13 @@ func (b *Beside) forget(inForce map[infer.Version]string) {
 	}
 }
 
-// Applied are the references that are in force.
+// Applied are the references in use.
 type Applied struct {
-	Models   map[string]*Reference        // that the configuration names, by model
-	Versions map[infer.Version]*Reference // that lie beside versions of other models
+	Models   map[string]*Reference        // from the configuration, by model
+	Versions map[infer.Version]*Reference // beside versions of other models
 }
 
-// Of returns what a version is compared with, nil if with nothing.
+// Of returns the reference for a version, nil if there is none.
 func (a *Applied) Of(v infer.Version) *Reference {
 	if ref := a.Models[v.Model]; ref != nil {
 		return ref
@@ -124,13 +122,13 @@ func (a *Applied) Of(v infer.Version) *Reference {
 	return a.Versions[v]
 }
 
-// Same reports whether the same references are in force.
+// Same reports whether two Applied have the same references.
 func (a *Applied) Same(o *Applied) bool {
 	return maps.Equal(a.Models, o.Models) && maps.Equal(a.Versions, o.Versions)
 }
 
-// Of returns the references of models that were found, and of those of their versions that are
-// wanted. The path in the configuration wins over what lies beside versions.
+// Of returns the references of models that a scan has found, and of their wanted versions. A path
+// in the configuration takes precedence over files beside versions.
 func (r References) Of(cfg *config.Config, found []registry.Found, wanted map[infer.Version]bool, beside *Beside) Applied {
 	a := Applied{Models: map[string]*Reference{}, Versions: map[infer.Version]*Reference{}}
 	inForce := map[infer.Version]string{}

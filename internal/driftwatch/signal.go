@@ -19,30 +19,29 @@ func compareStatus(a, b api.DriftStatus) int {
 	return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Role, b.Role))
 }
 
-// told is what others know of a stream.
+// told is the data about a stream that was already reported.
 type told struct {
 	digest   string               // of the reference
-	recorded string               // what the journal says is standing
-	drifting time.Time            // since when features drift, the same for as long as any does; zero: none does
-	violated map[string]violation // of which trouble each finding of bad quality is part, by its name
+	recorded string               // the findings in the journal
+	drifting time.Time            // when the first feature began to drift, unchanged while any drifts; zero: none drifts
+	violated map[string]violation // the violation of each finding of bad quality, by the finding's name
 }
 
-// violation is a trouble with the quality of data. What is detected in the same
-// window is one, as an input without numbers and the outputs made of it.
+// violation is a problem with the quality of data. Findings detected in the same window are one
+// violation, such as an input without numbers and the outputs computed from it.
 type violation struct {
 	cause string // the name of its first finding
 	began time.Time
 }
 
-// closed is told of each window: it records what has changed, and signals what is
-// detected until that is over. A window for which the journal cannot be written is
-// made up for by the next.
+// closed is called with each window. It records changes, and signals detections until they are
+// over. If the journal cannot be written, the next window catches up.
 func (w *Watcher) closed(c drift.Closed) {
 	w.mu.Lock()
 	x, ok := w.watches[c.Stream]
 	w.mu.Unlock()
 	if !ok || x.tap == nil || x.profile != c.Profile {
-		return // the watch ended meanwhile
+		return // the watch has ended in the meantime
 	}
 	t := w.toldOf(c.Stream, x.Reference.digest)
 	detected := found(c.After)
@@ -53,17 +52,17 @@ func (w *Watcher) closed(c drift.Closed) {
 	w.tell(c, x, t)
 }
 
-// tell signals what is detected.
+// tell signals the detections.
 func (w *Watcher) tell(c drift.Closed, x watch, t *told) {
 	for _, s := range signalsOf(c, x, t) {
-		if _, err := w.outbox.Detected(s); err != nil { // the next window tries again
-			w.log.Error("a signal is not in the journal", zap.String("type", s.Type), zap.String("model", s.Model), zap.Error(err))
+		if _, err := w.outbox.Detected(s); err != nil { // the next window retries
+			w.log.Error("a signal could not be written to the journal", zap.String("type", s.Type), zap.String("model", s.Model), zap.Error(err))
 		}
 	}
 }
 
-// standing names findings in one text, by which two lists of them are compared.
-// Suspicions come and go, and so do windows that look well in between.
+// standing names findings in one text, for comparing two lists. It does not depend on suspicions or
+// on single windows without drift.
 func standing(findings []drift.FindingStatus) string {
 	list := make([]string, len(findings))
 	for i, f := range findings {
@@ -72,7 +71,7 @@ func standing(findings []drift.FindingStatus) string {
 	return strings.Join(slices.Compact(list), "\n")
 }
 
-// found returns what a detector has detected and is not yet over.
+// found returns the findings that were detected and are not over.
 func found(state drift.Snapshot) []drift.FindingStatus {
 	var list []drift.FindingStatus
 	for _, f := range state.Findings {
@@ -83,16 +82,15 @@ func found(state drift.Snapshot) []drift.FindingStatus {
 	return list
 }
 
-// lasts reports whether something was detected and is not yet over.
+// lasts reports whether a state was detected and is not over.
 func lasts(state string) bool { return state == drift.Detected || state == drift.Recovering }
 
 func findingName(kind, feature, statistic string) string {
 	return kind + " " + feature + " " + statistic
 }
 
-// look notes what signals are known by, for as long as what they tell of lasts: of
-// features since when the first drifts, which says so for all that follow, and of
-// bad data the trouble that it came with.
+// look updates the data that identifies signals, for as long as their cause lasts: for drifting
+// features when the first began, and for bad data the violation that it began with.
 func (t *told) look(detected []drift.FindingStatus) {
 	var drifting time.Time
 	violated, fresh := map[string]violation{}, violation{}
@@ -105,10 +103,10 @@ func (t *told) look(detected []drift.FindingStatus) {
 		case known:
 			violated[name] = old
 		default:
-			// As the event says it: a signal of an earlier version keeps its id.
+			// The name from the event, so that a signal of an earlier release keeps its id.
 			cause := findingName(f.Kind, f.Feature, f.Statistic)
 			fresh.cause, fresh.began = cmp.Or(fresh.cause, cause), earlier(fresh.began, f.Began)
-			violated[name] = violation{} // fresh, once that is complete
+			violated[name] = violation{} // fresh, after that is complete
 		}
 	}
 	for name, v := range violated {
@@ -121,7 +119,7 @@ func (t *told) look(detected []drift.FindingStatus) {
 	}
 }
 
-// earlier returns the earlier of two moments, of which a may be zero.
+// earlier returns the earlier of two times; a may be zero.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {
 		return b
@@ -129,8 +127,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// changed writes a change of state to the journal and to the log, and reports
-// whether it could.
+// changed writes a change of state to the journal and to the log, and reports whether it succeeded.
 func (w *Watcher) changed(c drift.Closed, x watch) bool {
 	v := c.Stream.Version
 	evidence := api.DriftEvidence{
@@ -149,15 +146,15 @@ func (w *Watcher) changed(c drift.Closed, x watch) bool {
 		fields = append(fields, zap.Time("began", *c.Verdict.Began))
 	}
 	if err != nil {
-		w.log.Error("a change of a drift state is not in the journal", append(fields, zap.Error(err))...)
+		w.log.Error("a change of a drift state could not be written to the journal", append(fields, zap.Error(err))...)
 		return false
 	}
 	w.log.Warn("drift", fields...)
 	return true
 }
 
-// append journals evidence. If it is too large it goes without the window, and at last
-// with nothing but what a start needs: what was detected in the state after.
+// append writes evidence to the journal. If it is too large it is written without the window, and
+// then with only the data that a start needs: the detections in the state after it.
 func (w *Watcher) append(e api.Event, evidence *api.DriftEvidence, after drift.Snapshot) error {
 	for {
 		e.After = encoded(evidence)
@@ -176,7 +173,7 @@ func (w *Watcher) append(e api.Event, evidence *api.DriftEvidence, after drift.S
 	}
 }
 
-// inWords names the findings that are not OK, the strongest first.
+// inWords describes the findings that are not OK, the strongest first.
 func inWords(findings []drift.Finding) []string {
 	const most = 20
 	shown := troubled(findings, most)
@@ -198,10 +195,9 @@ func troubled(findings []drift.Finding, most int) []drift.Finding {
 	return list
 }
 
-// signalsOf returns what a window gives reason to tell others. Data of which too
-// much is missing or no number asks for no retraining: a model that is trained on
-// it would learn the fault. What looks well again, and was detected, is among them:
-// the gateway may have ended before it could tell.
+// signalsOf returns the signals of a window. Data with too many missing or infinite values leads to
+// no request for retraining, since a model would learn the fault. A recovering finding that was
+// detected is included, since the gateway may have ended before it could signal it.
 func signalsOf(c drift.Closed, x watch, t *told) []api.SignalData {
 	base := api.SignalData{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
@@ -241,7 +237,7 @@ func signalsOf(c drift.Closed, x watch, t *told) []api.SignalData {
 	return withDetector(list, x.options)
 }
 
-// withDetector adds to signals by which detector they were made.
+// withDetector adds the detector to signals.
 func withDetector(list []api.SignalData, options drift.Options) []api.SignalData {
 	if len(list) == 0 {
 		return list

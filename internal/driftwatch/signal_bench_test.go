@@ -14,14 +14,13 @@ import (
 	"sluice.io/sluice/internal/signals"
 )
 
-// outboxLog is a journal as an outbox takes it.
+// outboxLog is a journal for an outbox.
 type outboxLog struct{ *journal.Log }
 
 // Append implements signals.Journal.
 func (l outboxLog) Append(e api.Event) (api.Event, error) { return l.Log.Append(journal.Any, e) }
 
-// BenchmarkClosed takes in a window of 100 features, of which none or each has drifted
-// before.
+// BenchmarkClosed processes a window of 100 features: none or all have drifted before.
 func BenchmarkClosed(b *testing.B) {
 	f := func(name, state string) {
 		b.Run(name, func(b *testing.B) {

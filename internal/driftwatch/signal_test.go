@@ -10,8 +10,8 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// TestDriftsSince: one trouble has one beginning, though other features join in and
-// the first is well again before them.
+// TestDriftsSince: drift has one beginning, even if other features join in and the first one
+// recovers before them.
 func TestDriftsSince(t *testing.T) {
 	at := func(minute int) time.Time { return time.Date(2026, 5, 4, 12, minute, 0, 0, time.UTC) }
 	var told told
@@ -32,15 +32,15 @@ func TestDriftsSince(t *testing.T) {
 	f(at(3), a, b)
 }
 
-// status is that of one finding of an input.
+// status is the status of one finding of an input.
 func status(feature, statistic, state string, began time.Time) drift.FindingStatus {
 	f := drift.FindingStatus{Feature: feature, Kind: drift.KindInput, Statistic: statistic}
 	f.State, f.Began = state, began
 	return f
 }
 
-// TestOneTroubleIsOneViolation, however many features it shows in, and whichever of
-// them is well again first.
+// TestOneTroubleIsOneViolation: it is one violation for any number of features, whichever recovers
+// first.
 func TestOneTroubleIsOneViolation(t *testing.T) {
 	var told told
 	f := func(names ...string) []violation {
@@ -77,7 +77,7 @@ func TestOneTroubleIsOneViolation(t *testing.T) {
 	}
 }
 
-// TestSignals: what is broken asks for no training, until that is over.
+// TestSignals: bad data leads to no request for retraining until it is over.
 func TestSignals(t *testing.T) {
 	x := watch{Watch: Watch{Reference: &Reference{digest: "sha256:0"}, Leased: &registry.Leased{}}}
 	f := func(quality, statistic, features string, want ...string) {

@@ -20,8 +20,8 @@ import (
 	"sluice.io/sluice/internal/signals"
 )
 
-// Watcher has streams compared with their references, and passes on what is found.
-// Tap, Keep and Forget belong to one goroutine; Resume is called before any of them.
+// Watcher compares streams with their references, and reports findings. Tap, Keep and Forget belong
+// to one goroutine. Resume must be called before them.
 type Watcher struct {
 	monitor *drift.Monitor
 	outbox  *signals.Outbox
@@ -30,42 +30,42 @@ type Watcher struct {
 
 	saved map[drift.Stream]savedDetector // of streams that are not watched now
 
-	mu      sync.Mutex // guards watches, which the control API and the monitor read, and told
+	mu      sync.Mutex // guards watches and told; the control API and the monitor read watches
 	watches map[drift.Stream]watch
-	told    map[drift.Stream]*told // what is in one belongs to the monitor, once there is a watch
+	told    map[drift.Stream]*told // the content of each belongs to the monitor while there is a watch
 }
 
-// savedDetector is where a stream stood, and the profile that it was compared with.
+// savedDetector is the state of a stream, with the digest of its reference.
 type savedDetector struct {
 	digest string
 	past   *drift.Past
-	untold bool // of the journal: the gateway may have ended before others were told
+	untold bool // from the journal: the gateway may have ended before it sent signals
 }
 
-// Watch says how a stream is to be watched.
+// Watch configures how a stream is watched.
 type Watch struct {
 	Leased    *registry.Leased
-	Reference *Reference // nil: it is not compared with anything
+	Reference *Reference // nil: it is not compared
 	Settings  config.Drift
-	Streams   int // how many streams share the promise about false alarms
+	Streams   int // streams that share the limit on false alarms
 }
 
-// watch is a stream that is watched; off says why it is not.
+// watch is a stream with a reference. If off is set, it is the reason why the stream is not
+// watched.
 type watch struct {
 	Watch
 
-	profile *drift.Profile // the part of the reference's profile that is for this version
+	profile *drift.Profile // the part of the reference's profile for this version
 	tap     *drift.Tap
 	off     string
 	promise string
-	options drift.Options // of the detector, for the record
+	options drift.Options // of the detector, for the journal
 }
 
-// every is how often rows are counted and windows looked at. Windows last a second at
-// least.
+// every is the time between two counts of rows. Windows last at least a second.
 const every = 200 * time.Millisecond
 
-// New returns a watcher that needs an outbox yet.
+// New returns a watcher. SetOutbox must be called before Run.
 func New(log *journal.Log, logger *zap.Logger) *Watcher {
 	w := &Watcher{
 		journal: log, log: logger,
@@ -75,13 +75,13 @@ func New(log *journal.Log, logger *zap.Logger) *Watcher {
 	return w
 }
 
-// SetOutbox says who makes signals of what is found.
+// SetOutbox sets the outbox for signals.
 func (w *Watcher) SetOutbox(o *signals.Outbox) { w.outbox = o }
 
-// Run compares what the taps have taken until ctx ends.
+// Run judges the rows of the taps until ctx ends.
 func (w *Watcher) Run(ctx context.Context) error { return w.monitor.Run(ctx) }
 
-// Resume goes on from what the journal says: a detector from where it was.
+// Resume continues from the state in the journal.
 func (w *Watcher) Resume(f *Fold) {
 	for s, x := range f.streams {
 		state, err := detectorState(x.state)
@@ -97,7 +97,7 @@ func (w *Watcher) Resume(f *Fold) {
 	}
 }
 
-// toldOf returns what others know of a stream that is compared with a reference.
+// toldOf returns the reported data of a stream for a reference.
 func (w *Watcher) toldOf(s drift.Stream, digest string) *told {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -109,12 +109,12 @@ func (w *Watcher) toldOf(s drift.Stream, digest string) *told {
 	return t
 }
 
-// Tap returns what takes the rows of a stream that is to be watched as next says, nil
-// if it is not compared with anything.
+// Tap returns the tap for a stream's rows, nil if the stream is not compared. It starts, keeps or
+// replaces the watch according to next.
 func (w *Watcher) Tap(s drift.Stream, next Watch) router.Copier {
 	w.mu.Lock()
 	old, ok := w.watches[s]
-	if ok && next.Reference == nil { // no more
+	if ok && next.Reference == nil { // the stream is not compared any more
 		delete(w.watches, s)
 	}
 	w.mu.Unlock()
@@ -136,8 +136,8 @@ func (w *Watcher) Tap(s drift.Stream, next Watch) router.Copier {
 	return old.tap
 }
 
-// start begins a watch. past is that of the same loaded version, if there was one; without
-// it the stream goes on from what is saved.
+// start starts a watch. past is that of the same loaded version, if there was one. Otherwise the
+// stream continues from the saved state.
 func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 	if saved, ok := w.saved[s]; past == nil && ok && saved.digest == next.Reference.digest {
 		past = saved.past
@@ -173,9 +173,9 @@ func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 	w.watches[s] = *next
 }
 
-// catchUp signals what the journal says was detected: the gateway may have ended
-// before it could, and the next window may be one in which that is over. It is called
-// before the first watch of a stream, when nobody else tells of it.
+// catchUp sends signals for detections in the journal: the gateway may have ended before it sent
+// them, and in the next window they may be over. It is called before the first watch of a stream,
+// when no other code signals them.
 func (w *Watcher) catchUp(s drift.Stream, next *watch) {
 	saved, ok := w.saved[s]
 	if !ok || !saved.untold || saved.digest != next.Reference.digest {
@@ -189,8 +189,8 @@ func (w *Watcher) catchUp(s drift.Stream, next *watch) {
 	}, *next, w.toldOf(s, saved.digest))
 }
 
-// detector makes the detector of a stream, from where an earlier one of the same
-// reference was, if there was one.
+// detector makes the detector of a stream, from the state of an earlier one for the same reference,
+// if there is one.
 func (w *Watcher) detector(s drift.Stream, next *watch, past *drift.Past) (*drift.Tumbling, error) {
 	options := DetectorOptions(&next.Settings, next.Streams)
 	if past == nil {
@@ -204,14 +204,14 @@ func (w *Watcher) detector(s drift.Stream, next *watch, past *drift.Past) (*drif
 	return d, nil
 }
 
-// anew logs that a stream's detector forgets what is in the journal.
+// anew logs that a stream's detector starts without the state in the journal.
 func (w *Watcher) anew(s drift.Stream, err error) {
-	w.log.Warn("a detector begins anew, since it cannot go on from what is in the journal", zap.String("model", s.Version.Model),
+	w.log.Warn("a detector starts without its earlier state, since the state in the journal cannot be used", zap.String("model", s.Version.Model),
 		zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.Error(err))
 }
 
-// DetectorOptions are the settings of a model as its detectors take them; streams
-// share the promise about false alarms.
+// DetectorOptions returns the settings of a model as options of its detectors. streams is the
+// number of streams that share the limit on false alarms.
 func DetectorOptions(c *config.Drift, streams int) drift.Options {
 	o := drift.Options{
 		Tolerance: c.Tolerance, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
@@ -224,21 +224,21 @@ func DetectorOptions(c *config.Drift, streams int) drift.Options {
 	return o
 }
 
-// Windowing says when the windows of a model's streams end.
+// Windowing returns when the windows of a model's streams end.
 func Windowing(c *config.Drift) drift.Windowing {
 	return drift.Windowing{Length: c.Window, Rows: uint64(c.Rows), MinRows: uint64(c.MinRows), Max: c.MaxWindow} //nolint:gosec // not negative
 }
 
-// promise says in words how rare false alarms are to be.
+// promise describes the limit on false alarms.
 func promise(c *config.Drift) string {
 	if c.Rows > 0 {
-		return fmt.Sprintf("at most one false alarm expected in %d windows of %d rows, over all that is watched", c.FalseAlarmWindows, c.Rows)
+		return fmt.Sprintf("at most one false alarm expected in %d windows of %d rows, over all streams", c.FalseAlarmWindows, c.Rows)
 	}
-	return fmt.Sprintf("at most one false alarm expected in %v of windows of %v, over all that is watched", c.FalseAlarmEvery, c.Window)
+	return fmt.Sprintf("at most one false alarm expected in %v, with windows of %v, over all streams", c.FalseAlarmEvery, c.Window)
 }
 
-// stop ends the watch of a stream, and remembers where it stood but for its present
-// window, which is only returned.
+// stop ends the watch of a stream, and saves its state without the current window, which is only in
+// the returned Past.
 func (w *Watcher) stop(s drift.Stream, old watch) *drift.Past {
 	past := w.monitor.Stop(s)
 	if past != nil {
@@ -263,8 +263,7 @@ func (w *Watcher) Keep(streams map[drift.Stream]bool) {
 	}
 }
 
-// Forget drops what is remembered of versions that are no longer there and are not
-// watched.
+// Forget drops the data of versions that do not exist any more and are not watched.
 func (w *Watcher) Forget(exists func(v infer.Version) bool) {
 	there := func(s drift.Stream) bool { return exists(s.Version) }
 	w.mu.Lock()
@@ -281,7 +280,7 @@ func (w *Watcher) Forget(exists func(v infer.Version) bool) {
 	}
 }
 
-// Status returns where all streams stand.
+// Status returns the status of all streams.
 func (w *Watcher) Status() []api.DriftStatus {
 	running := w.monitor.Status()
 	list := make([]api.DriftStatus, 0, len(running))
@@ -306,7 +305,7 @@ func (w *Watcher) Status() []api.DriftStatus {
 	return list
 }
 
-// describe fills in what does not change from window to window.
+// describe sets the fields that do not change from window to window.
 func (w *Watcher) describe(s drift.Stream) api.DriftStatus {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -324,7 +323,7 @@ func (w *Watcher) describe(s drift.Stream) api.DriftStatus {
 	return d
 }
 
-// encoded returns the JSON of a document of ours.
+// encoded returns the JSON of an internal document.
 func encoded(document any) json.RawMessage {
 	b, err := json.Marshal(document)
 	if err != nil {

@@ -21,7 +21,7 @@ func TestWhatIsNoLongerInTheRepositoryIsForgotten(t *testing.T) {
 		w.saved[stream(n)] = savedDetector{}
 		w.toldOf(stream(n), "digest")
 	}
-	w.watches[stream(0)] = watch{} // runs yet
+	w.watches[stream(0)] = watch{} // this one is still watched
 	w.Forget(func(v infer.Version) bool { return v.Number >= 2 })
 	for n, want := range []bool{false, false, true, true} {
 		if _, saved := w.saved[stream(int64(n))]; saved != want {
@@ -33,8 +33,8 @@ func TestWhatIsNoLongerInTheRepositoryIsForgotten(t *testing.T) {
 	}
 }
 
-// TestResume: a detector's state is read once, and one that cannot be read is forgotten,
-// while the stream is not.
+// TestResume: a detector's state is read once. An unreadable state is dropped, but the stream
+// stays.
 func TestResume(t *testing.T) {
 	f := func(after string, findings int, recorded string) {
 		t.Helper()

@@ -13,9 +13,9 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// CheckFiles compares a configuration with the files that it is about: the profiles, and
-// the models and versions of the repository. The problems are in the order of the file.
-// The repository is not there if it is to be mounted later, say; then it is not looked at.
+// CheckFiles checks a configuration against its files: the profiles, and the models and versions of
+// the repository. The problems are in the order of the file. lookedAt is false if the repository
+// does not exist, for example because it is mounted later.
 func CheckFiles(cfg *config.Config, places *config.Places) (problems config.Problems, lookedAt bool, err error) {
 	for model, err := range driftwatch.CheckProfiles(cfg) {
 		problems = append(problems, places.Problem(config.Path("models", model, "drift", "profile"), "%s", infer.Message(err)))
@@ -45,7 +45,7 @@ func CheckFiles(cfg *config.Config, places *config.Places) (problems config.Prob
 	return c.problems, true, nil
 }
 
-// repositoryCheck looks up in a repository what a configuration names.
+// repositoryCheck looks up names of a configuration in a repository.
 type repositoryCheck struct {
 	places   *config.Places
 	models   map[string]registry.Found
@@ -56,7 +56,7 @@ func (c *repositoryCheck) add(path, format string, args ...any) {
 	c.problems = append(c.problems, c.places.Problem(path, format, args...))
 }
 
-// named checks the models that are named by themselves, and their versions.
+// named checks the models under repository.load and models, and their versions.
 func (c *repositoryCheck) named(cfg *config.Config) {
 	for i, name := range cfg.Repository.Load {
 		if name != "*" {
@@ -92,7 +92,7 @@ func (c *repositoryCheck) routes(cfg *config.Config) {
 	}
 }
 
-// model reports whether the repository has a model.
+// model reports whether the repository has a model, and adds a problem if not.
 func (c *repositoryCheck) model(path, name string) bool {
 	_, ok := c.models[name]
 	if !ok {

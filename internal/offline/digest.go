@@ -11,23 +11,23 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// Digests are what a version's folder is known by.
+// Digests are the digests of a version's folder.
 type Digests struct {
 	Digest string `json:"digest"`
-	// Former is the digest that journals of earlier versions have, over all files of the
-	// folder. It is the same as Digest if there are no other files than count.
+	// Former is the digest in journals of earlier releases, over all files of the folder. It is the
+	// same as Digest if there are no files outside the digest.
 	Former string `json:"former"`
 }
 
-// FolderDigests returns the digests of MODEL/VERSION in a repository, or of MODEL if the model
-// file lies there.
+// FolderDigests returns the digests of MODEL/VERSION in a repository, or of MODEL if the model file
+// is there.
 func FolderDigests(ctx context.Context, folder string) (d Digests, err error) {
 	abs, err := filepath.Abs(folder)
 	if err != nil {
 		return d, err
 	}
 	if _, err := os.Stat(filepath.Join(abs, registry.ModelFile)); err != nil {
-		return d, infer.Errorf(infer.NotFound, "%s has no %s; name the folder of a version, models/iris/2", folder, registry.ModelFile)
+		return d, infer.Errorf(infer.NotFound, "%s has no %s; expected the folder of a version, for example models/iris/2", folder, registry.ModelFile)
 	}
 	model, repository := filepath.Dir(abs), filepath.Dir(filepath.Dir(abs))
 	number, ok := infer.ParseVersion(filepath.Base(abs))

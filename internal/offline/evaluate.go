@@ -17,48 +17,47 @@ const (
 	runBytes = 8 << 20 // of the rows' numbers, as float64
 )
 
-// evaluation runs the rows of a table through a model. Rows whose number of an
-// integer input is missing are not run, for no integer stands for that; where a float
-// is missing, the model gets NaN.
+// evaluation runs the rows of a table through a model. It skips rows with a missing integer input,
+// since no integer expresses a missing value. A missing float becomes NaN.
 type evaluation struct {
 	e        *Evaluator
 	inputs   []tensorPlan
 	outputs  []tensorPlan
-	features []drift.Feature // the columns and after them the outputs
+	features []drift.Feature // the columns, and after them the outputs
 	columns  int
 	size     int // rows of a run
 
-	values  []float64 // of the rows that wait, one after the other
+	values  []float64 // of the waiting rows, one after the other
 	missing []bool
 	lines   []int
-	unrun   int64 // rows that were not run
+	unrun   int64 // skipped rows
 	add     func(values []float64, missing []bool)
 }
 
-// tensorPlan says which feature each element of a tensor's row is.
+// tensorPlan is the feature of each element of a tensor's row.
 type tensorPlan struct {
 	index int // in the model
 	spec  *infer.TensorSpec
-	at    []int // by element; -1 of an output that the table has
+	at    []int // by element; -1 for an output that is in the table
 	read  func([]byte) float64
 }
 
-// newEvaluation plans how columns become inputs, and the outputs that are not among them
-// features. It fails if something is to be computed and the columns are not all of the inputs,
-// or if no output can be a feature.
+// newEvaluation plans the inputs from the columns, and adds the missing outputs as features. It
+// fails if there are outputs to compute but not all inputs have columns, or if no output can be a
+// feature.
 func (e *Evaluator) newEvaluation(ctx context.Context, columns []drift.Feature, note func(string)) (*evaluation, error) {
 	x := &evaluation{e: e, features: columns, columns: len(columns)}
 	m := e.Model()
 	for i := range m.Outputs {
 		if err := x.planOutput(i, &m.Outputs[i]); err != nil {
-			note("outputs that are left out: " + err.Error())
+			note("outputs left out: " + err.Error())
 		}
 	}
 	if len(x.outputs) == 0 {
-		return nil, infer.Errorf(infer.Invalid, "the model has no output of numbers whose size is fixed")
+		return nil, infer.Errorf(infer.Invalid, "the model has no output of numbers with a fixed size")
 	}
 	if len(x.features) == len(columns) {
-		return x, nil // nothing is to be computed
+		return x, nil // nothing to compute
 	}
 	for i := range m.Inputs {
 		if err := x.planInput(i, &m.Inputs[i]); err != nil {
@@ -92,9 +91,9 @@ func (x *evaluation) planInput(index int, s *infer.TensorSpec) error {
 	case len(given) == 0 && s.Optional:
 		return nil
 	case s.DType == infer.Bytes:
-		return infer.Errorf(infer.Invalid, "input '%.60s' holds strings", s.Name)
+		return infer.Errorf(infer.Invalid, "input '%.60s' has strings", s.Name)
 	case !fixed:
-		return infer.Errorf(infer.Invalid, "the rows of input '%.60s' vary in size", s.Name)
+		return infer.Errorf(infer.Invalid, "the rows of input '%.60s' have a variable size", s.Name)
 	case n != int64(len(given)):
 		return infer.Errorf(infer.Invalid, "the file has columns for %d of the %d elements of input '%.60s'", len(given), n, s.Name)
 	}
@@ -106,17 +105,17 @@ func (x *evaluation) planInput(index int, s *infer.TensorSpec) error {
 	return nil
 }
 
-// planOutput makes features of an output.
+// planOutput adds an output as features.
 func (x *evaluation) planOutput(index int, s *infer.TensorSpec) error {
 	n, fixed := drift.RowElements(s.Shape)
 	read := drift.NumberReader(s.DType)
 	switch {
 	case read == nil:
-		return fmt.Errorf("'%.60s' does not hold numbers", s.Name)
+		return fmt.Errorf("'%.60s' does not have numbers", s.Name)
 	case !fixed:
-		return fmt.Errorf("the rows of '%.60s' vary in size", s.Name)
+		return fmt.Errorf("the rows of '%.60s' have a variable size", s.Name)
 	case n > int64(drift.MaxFeatures-len(x.features)):
-		return fmt.Errorf("'%.60s' has %d elements, and a profile at most %d features", s.Name, n, drift.MaxFeatures)
+		return fmt.Errorf("'%.60s' has %d elements, but a profile has at most %d features", s.Name, n, drift.MaxFeatures)
 	}
 	p := tensorPlan{index: index, spec: s, read: read}
 	for element := range int(n) {
@@ -152,7 +151,7 @@ func (x *evaluation) rowsVary() bool {
 	return len(x.inputs) > 0
 }
 
-// row takes a row, and runs those that wait once they are enough.
+// row adds a row, and runs the waiting rows when there are enough.
 func (x *evaluation) row(ctx context.Context, values []float64, missing []bool, line int) error {
 	outputs := len(x.features) - x.columns
 	x.values = append(append(x.values, values...), make([]float64, outputs)...)
@@ -163,22 +162,22 @@ func (x *evaluation) row(ctx context.Context, values []float64, missing []bool, 
 	return x.flush(ctx)
 }
 
-// end runs the last rows, and says how many were not.
+// end runs the last rows, and notes how many were skipped.
 func (x *evaluation) end(ctx context.Context, o *TableOptions) error {
 	err := x.flush(ctx)
 	if err == nil && x.unrun > 0 {
-		o.note(fmt.Sprintf("in %d rows the outputs are missing, since a number of an integer input is", x.unrun))
+		o.note(fmt.Sprintf("the outputs of %d rows are missing, since an integer input is missing there", x.unrun))
 	}
 	return err
 }
 
-// flush runs the rows that wait, and passes them on with their outputs.
+// flush runs the waiting rows, and passes them on with their outputs.
 func (x *evaluation) flush(ctx context.Context) error {
 	if len(x.lines) == 0 {
 		return nil
 	}
 	if err := x.evaluate(ctx); err != nil {
-		return fmt.Errorf("the outputs for lines %d to %d cannot be computed: %w", x.lines[0], x.lines[len(x.lines)-1], err)
+		return fmt.Errorf("the outputs of lines %d to %d cannot be computed: %w", x.lines[0], x.lines[len(x.lines)-1], err)
 	}
 	for i := range x.lines {
 		x.add(x.values[i*len(x.features):(i+1)*len(x.features)], x.missing[i*len(x.features):(i+1)*len(x.features)])
@@ -187,7 +186,7 @@ func (x *evaluation) flush(ctx context.Context) error {
 	return nil
 }
 
-// evaluate fills in the outputs of the rows that wait.
+// evaluate sets the outputs of the waiting rows.
 func (x *evaluation) evaluate(ctx context.Context) error {
 	rows, req := x.request()
 	x.unrun += int64(len(x.lines) - len(rows))
@@ -210,7 +209,7 @@ func (x *evaluation) evaluate(ctx context.Context) error {
 	return x.take(rows, resp)
 }
 
-// request makes a request of the rows that can be run, and says which they are.
+// request makes a request from the rows that can be run, and returns their indices.
 func (x *evaluation) request() (rows []int, req *infer.Request) {
 	for i := range x.lines {
 		if x.runs(i) {
@@ -234,7 +233,7 @@ func (x *evaluation) request() (rows []int, req *infer.Request) {
 	return rows, req
 }
 
-// runs reports whether a row can be an input: no integer of it is missing.
+// runs reports whether a row can be run, with no missing integer.
 func (x *evaluation) runs(row int) bool {
 	var element [8]byte
 	for i := range x.inputs {
@@ -248,7 +247,7 @@ func (x *evaluation) runs(row int) bool {
 	return true
 }
 
-// number returns a row's value as the model gets it.
+// number returns a row's value for the model.
 func (x *evaluation) number(row, at int) float64 {
 	i := row*len(x.features) + at
 	if x.missing[i] {
@@ -257,12 +256,12 @@ func (x *evaluation) number(row, at int) float64 {
 	return x.values[i]
 }
 
-// take reads the outputs of some rows.
+// take reads the outputs of the rows.
 func (x *evaluation) take(rows []int, resp *infer.Response) error {
 	for i := range x.outputs {
 		p := &x.outputs[i]
 		if p.index >= len(resp.Outputs) {
-			return infer.Errorf(infer.Internal, "the model gave %d outputs, expected %d", len(resp.Outputs), len(x.e.Model().Outputs))
+			return infer.Errorf(infer.Internal, "the model returned %d outputs, expected %d", len(resp.Outputs), len(x.e.Model().Outputs))
 		}
 		t := &resp.Outputs[p.index]
 		size := p.spec.DType.Size()

@@ -21,14 +21,14 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// evaluated makes a profile of a table and of what a model makes of it.
+// evaluated makes a profile of a table and of the outputs of a model.
 func evaluated(t *testing.T, e *offline.Evaluator, csv string, need bool) (p *offline.Profile, notes string, err error) {
 	t.Helper()
 	var list []string
 	p, err = offline.MakeProfile(t.Context(), strings.NewReader(csv), offline.ProfileOptions{
 		Model: e.Model(), Evaluator: e, NeedOutputs: need,
 		TableOptions: offline.TableOptions{Note: func(text string) {
-			if !strings.HasPrefix(text, "the columns are taken in the file's order") { // other tests look at it
+			if !strings.HasPrefix(text, "the columns are matched in the order of the file") { // other tests check it
 				list = append(list, text)
 			}
 		}},
@@ -36,7 +36,7 @@ func evaluated(t *testing.T, e *offline.Evaluator, csv string, need bool) (p *of
 	return p, strings.Join(list, "; "), err
 }
 
-// withModel loads a generated model, and closes it: there is one runtime at a time.
+// withModel loads a generated model for do, and closes it: there is only one runtime at a time.
 func withModel(t *testing.T, g *onnxgen.Graph, do func(e *offline.Evaluator)) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "model.onnx")
@@ -53,9 +53,8 @@ func withModel(t *testing.T, g *onnxgen.Graph, do func(e *offline.Evaluator)) {
 	}
 }
 
-// TestEvaluateGolden makes profiles of held-out rows, so many times that there are
-// several runs and a last one that is not full, and compares the outputs with those
-// that Python onnxruntime computed.
+// TestEvaluateGolden makes profiles of held-out rows, repeated so that there are several runs and a
+// last one that is not full. It compares the outputs with those of Python's onnxruntime.
 func TestEvaluateGolden(t *testing.T) {
 	f := func(model string, version int64, times int, names ...string) {
 		t.Helper()
@@ -163,37 +162,37 @@ func TestEvaluate(t *testing.T) {
 	f(onnxgen.Centered(), four, "output[0] 0..0 missing 0 inf 0; output[1] 0..0 missing 0 inf 0; output[2] 0..0 missing 0 inf 0; output[3] 0..0 missing 0 inf 0")
 	f(onnxgen.Scalar(), "input\n3\n-4\n", "output -3..4 missing 0 inf 0")
 
-	// An optional input takes its default, or is no row of its own.
+	// An optional input takes its default, or does not count rows.
 	f(onnxgen.Scaled(), "input[0],input[1],input[2],input[3]\n1,2,3,4\n", "output[0] 2..2 missing 0 inf 0; output[1] 4..4 missing 0 inf 0; output[2] 6..6 missing 0 inf 0; output[3] 8..8 missing 0 inf 0")
 	f(onnxgen.Scaled(), "input[0],input[1],input[2],input[3],scale\n1,2,3,4,3\n1,2,3,4,10\n", "output[0] 3..10 missing 0 inf 0; output[1] 6..20 missing 0 inf 0; output[2] 9..30 missing 0 inf 0; output[3] 12..40 missing 0 inf 0")
 
-	// Values are rounded to the datatype, and a float that is missing is NaN.
+	// Values are rounded to the datatype, and a missing float is NaN.
 	f(onnxgen.Identity(infer.FP16, "N", 1), "x\n0.1\nNA\n1e9\n2049\n", "output 0.0999755859375..2048 missing 1 inf 1")
 	f(onnxgen.Identity(infer.FP64, "N", 1), "x\n0.1\nNA\n", "output 0.1..0.1 missing 1 inf 0")
-	f(onnxgen.Identity(infer.Uint8, "N", 2), "x,y\n255,0\n,7\n3,nan\n4,1\n", "output[0] 4..255 missing 2 inf 0; output[1] 0..1 missing 2 inf 0; in 2 rows the outputs are missing, since a number of an integer input is")
-	f(onnxgen.Identity(infer.Int64, "N", 1), "x\nNA\nNA\n", "output 0..0 missing 2 inf 0; in 2 rows the outputs are missing, since a number of an integer input is")
+	f(onnxgen.Identity(infer.Uint8, "N", 2), "x,y\n255,0\n,7\n3,nan\n4,1\n", "output[0] 4..255 missing 2 inf 0; output[1] 0..1 missing 2 inf 0; the outputs of 2 rows are missing, since an integer input is missing there")
+	f(onnxgen.Identity(infer.Int64, "N", 1), "x\nNA\nNA\n", "output 0..0 missing 2 inf 0; the outputs of 2 rows are missing, since an integer input is missing there")
 	f(onnxgen.Identity(infer.Int64, "N", 1), "x\n-9007199254740992\n9007199254740992\n", "output -9.007199254740992e+15..9.007199254740992e+15 missing 0 inf 0")
 	f(onnxgen.Identity(infer.Uint8, "N", 1), "x\n1\n256\n", "line 3: 256 in column 'x' is not a valid UINT8")
 	f(onnxgen.Identity(infer.Int64, "N", 1), "x\n1.5\n", "1.5 in column 'x' is not a valid INT64")
 	f(onnxgen.Identity(infer.Int64, "N", 1), "x\n9223372036854775808\n", "is not a valid INT64")
 	f(onnxgen.Identity(infer.Bool, "N", 1), "x\n0\n1\n2\n", "2 in column 'x' is not a valid BOOL")
 
-	// What cannot be computed is left out, and said.
-	f(onnxgen.Two(), "a[0],a[1]\n1,2\n", "elements of inputs without a column, which are compared with nothing: a[2]; a[3]; b[0]; b[1]; b[2]; b[3]; "+
+	// Outputs that cannot be computed are left out, with a note.
+	f(onnxgen.Two(), "a[0],a[1]\n1,2\n", "elements of inputs without a column are not compared: a[2]; a[3]; b[0]; b[1]; b[2]; b[3]; "+
 		"outputs are left out: the file has columns for 2 of the 4 elements of input 'a'")
-	f(onnxgen.NonZero(), "x\n1\n", "outputs that are left out: the rows of 'output' vary in size; outputs are left out: the model has no output of numbers whose size is fixed")
+	f(onnxgen.NonZero(), "x\n1\n", "outputs left out: the rows of 'output' have a variable size; outputs are left out: the model has no output of numbers with a fixed size")
 	withModel(t, onnxgen.Two(), func(e *offline.Evaluator) {
 		if _, _, err := evaluated(t, e, "a[0],a[1]\n1,2\n", true); err == nil || !strings.Contains(err.Error(), "2 of the 4 elements") {
 			t.Errorf("outputs that are asked for: %v", err)
 		}
 	})
 
-	// Of outputs those that the file lacks are computed.
+	// Only outputs that are not in the file are computed.
 	f(onnxgen.Two(), "a[0],a[1],a[2],a[3],b[3],b[2],b[1],b[0],sum[1],diff[0],diff[1],diff[2],diff[3]\n1,2,3,4,40,30,20,10,7,1,2,3,4\n",
 		"sum[1] 7..7 missing 0 inf 0; diff[0] 1..1 missing 0 inf 0; diff[1] 2..2 missing 0 inf 0; diff[2] 3..3 missing 0 inf 0; diff[3] 4..4 missing 0 inf 0; "+
 			"sum[0] 11..11 missing 0 inf 0; sum[2] 33..33 missing 0 inf 0; sum[3] 44..44 missing 0 inf 0")
 
-	// Outputs in the file are taken from there.
+	// Outputs in the file are used.
 	withModel(t, onnxgen.Scalar(), func(e *offline.Evaluator) {
 		p, _, err := evaluated(t, e, "input,output\n3,5\n", true)
 		if err != nil || len(p.Features) != 2 || p.Features[1].Mean != 5 {

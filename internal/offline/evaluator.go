@@ -16,8 +16,8 @@ import (
 	"sluice.io/sluice/internal/serving"
 )
 
-// Evaluator is a model that is loaded for a command. It serves no requests, and belongs
-// to one goroutine.
+// Evaluator is a model that is loaded for a command. It serves no requests, and belongs to one
+// goroutine.
 type Evaluator struct {
 	runtime  serving.Runtime
 	session  serving.Session
@@ -37,8 +37,8 @@ func (e *Evaluator) Close() error {
 	return errors.Join(err, e.session.Close(), e.runtime.Close())
 }
 
-// RepositoryEvaluator loads a model of the configured repository without serving
-// it: the newest version if the number is 0.
+// RepositoryEvaluator loads a model of the configured repository without serving it: the newest
+// version if the number is 0.
 func RepositoryEvaluator(cfg *config.Config, v infer.Version, log *zap.Logger) (*Evaluator, error) {
 	path, v, err := versionFile(cfg, v)
 	if err != nil {
@@ -52,7 +52,7 @@ func FileEvaluator(cfg *config.Config, path string, log *zap.Logger) (*Evaluator
 	return openEvaluator(cfg, path, infer.Version{}, log)
 }
 
-// versionFile finds a version's file, that of the newest one if the number is 0.
+// versionFile finds a version's file, of the newest one if the number is 0.
 func versionFile(cfg *config.Config, v infer.Version) (path string, found infer.Version, err error) {
 	repo, err := registry.OpenRepository(cfg.Repository.Path, onnxfile.DataFiles)
 	if err != nil {
@@ -102,7 +102,7 @@ func openEvaluator(cfg *config.Config, path string, v infer.Version, log *zap.Lo
 	return &Evaluator{runtime: runtime, session: session, settings: settings}, nil
 }
 
-// run runs one request alone.
+// run runs a single request.
 func (e *Evaluator) run(ctx context.Context, req *infer.Request, resp *infer.Response) error {
 	instance := endingInstance{e.instance, ctx}
 	if err := instance.Gather([]*infer.Request{req}); err != nil {
@@ -114,10 +114,10 @@ func (e *Evaluator) run(ctx context.Context, req *infer.Request, resp *infer.Res
 	return instance.Scatter(0, resp)
 }
 
-// endingInstance is an instance whose runs return soon after ctx ends.
+// endingInstance is an instance with runs that return soon after ctx ends.
 type endingInstance struct {
 	batch.Instance
-	ctx context.Context //nolint:containedctx // the interface's Run takes none
+	ctx context.Context //nolint:containedctx // Run of the interface has no context
 }
 
 // Run implements batch.Instance.

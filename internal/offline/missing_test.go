@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// numbersModel has an input of each datatype, of one element, with the datatype's name.
+// numbersModel has an input of one element for each datatype, with the datatype's name.
 func numbersModel(types ...infer.DType) *infer.Model {
 	var inputs []infer.TensorSpec
 	for _, d := range types {
@@ -20,9 +20,8 @@ func numbersModel(types ...infer.DType) *infer.Model {
 	return infer.NewModel("numbers", 1, inputs, nil)
 }
 
-// TestGapsOfTrainingData: a model that was trained with missing values sees the same data
-// without an alarm, whichever way the file says that a value is not there, and more of it
-// with one.
+// TestGapsOfTrainingData: a model that was trained with missing values gets the same data without
+// an alarm, however the file marks a missing value. More missing values raise one.
 func TestGapsOfTrainingData(t *testing.T) {
 	m := numbersModel(infer.FP32, infer.Int64)
 	table := func(seed uint64, share float64, gaps ...string) string {
@@ -65,7 +64,7 @@ func TestGapsOfTrainingData(t *testing.T) {
 	f(drift.Detected, .25, every, every)
 }
 
-// TestNumbersOfIntegers: what no request could hold is an error with its place.
+// TestNumbersOfIntegers: a number that no request could have is an error with its place.
 func TestNumbersOfIntegers(t *testing.T) {
 	p, err := offline.MakeProfile(t.Context(), strings.NewReader("UINT8\n1\n200\n"), offline.ProfileOptions{Model: numbersModel(infer.Uint8)})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// integerColumns are the columns of a table whose numbers go into tensors of integers.
+// integerColumns are the columns of a table for integer tensors.
 type integerColumns []integerColumn
 
 type integerColumn struct {
@@ -27,8 +27,8 @@ func integerColumnsOf(features []drift.Feature) integerColumns {
 	return list
 }
 
-// check takes NaN as missing, as tables of floats write it: no integer is NaN. Any other
-// number must be one of the datatype, or no request could hold it.
+// check marks NaN as missing, since tables of floats write it so, and no integer is NaN. Any other
+// number must be valid for the datatype, since no request could have it otherwise.
 func (c integerColumns) check(values []float64, missing []bool, line int) error {
 	var element [8]byte
 	for _, column := range c {
@@ -49,9 +49,8 @@ func isInteger(d infer.DType) bool {
 	return low < limit
 }
 
-// putNumber writes a number as an element of a tensor of numbers. It reports
-// false, and writes nothing, where the datatype has no such number: none that is near
-// it is taken for an integer.
+// putNumber writes a number as an element of a numeric tensor. It returns false, and writes
+// nothing, if the datatype cannot express the number: it does not round to an integer.
 func putNumber(b []byte, d infer.DType, x float64) bool {
 	le := binary.LittleEndian
 	switch d {
@@ -70,7 +69,7 @@ func putNumber(b []byte, d infer.DType, x float64) bool {
 	default:
 	}
 	low, limit := integers(d)
-	if !(x >= low && x < limit) || x != math.Trunc(x) { // NaN is neither
+	if !(x >= low && x < limit) || x != math.Trunc(x) { // false for NaN too
 		return false
 	}
 	bits := uint64(int64(x))
@@ -90,7 +89,7 @@ func putNumber(b []byte, d infer.DType, x float64) bool {
 	return true
 }
 
-// integers returns the least integer of a datatype, and the first beyond it.
+// integers returns the smallest integer of a datatype, and the first one above its largest.
 func integers(d infer.DType) (low, limit float64) {
 	switch d {
 	case infer.Bool:

@@ -13,36 +13,36 @@ import (
 	"sluice.io/sluice/internal/tabular"
 )
 
-// What a profile's bins are made of at most; docs/drift.md says so.
+// The max sample for a profile's bins; docs/drift.md states it.
 const (
 	sampleRows  = 100_000
 	sampleBytes = 64 << 20
 )
 
-// Profile is what commands make and show.
+// Profile is a profile for commands.
 type Profile = drift.Profile
 
-// ProfileComparison is how two profiles differ.
+// ProfileComparison is the difference between two profiles.
 type ProfileComparison = drift.Comparison
 
-// ProfileOptions say how a profile is made of a table.
+// ProfileOptions configure how a profile is made from a table.
 type ProfileOptions struct {
-	// Model gives the columns their places and datatypes; nil: each column is a
-	// feature by its own name.
+	// Model has the places and datatypes of the columns; nil: each column is a feature with its own
+	// name.
 	Model   *infer.Model
-	Version int64    // that the profile is for; 0: every one
+	Version int64    // the version of the profile; 0: all versions
 	Outputs []string // columns that are outputs: COLUMN or, with a model, COLUMN=PLACE
-	Targets []string // columns to leave out: what the model was trained to answer
-	// Evaluator computes the outputs that the table lacks, and then is of the same model; nil:
-	// they are left out. With NeedOutputs it is an error if that is not possible, and else
-	// a note.
+	Targets []string // columns to leave out: the targets of the training
+	// Evaluator computes the outputs that are not in the table. It must have the same model. nil:
+	// they are left out. If that is not possible, it is an error with NeedOutputs, and a note
+	// without.
 	Evaluator   *Evaluator
 	NeedOutputs bool
 
-	Columns []string          // those to read; empty: all columns of numbers
-	Mapping map[string]string // a column's place in the model, "input[3]", where its name does not say it
-	// Mapped is told what becomes of each column of the file, and of outputs that are
-	// computed; it may be nil.
+	Columns []string          // the columns to read; empty: all columns of numbers
+	Mapping map[string]string // a column's place in the model, "input[3]", if its name is different
+	// Mapped is called with the use of each column of the file, and with the computed outputs; it
+	// may be nil.
 	Mapped func([]ColumnUse)
 	TableOptions
 
@@ -51,8 +51,8 @@ type ProfileOptions struct {
 	Source  string
 }
 
-// ColumnUse says which feature a column is, or why it is none. An output that is computed has
-// no column.
+// ColumnUse is the feature of a column, or the reason why it has none. A computed output has no
+// column.
 type ColumnUse = drift.ColumnUse
 
 // MakeProfile reads a CSV file to its end, once, and makes a profile of it.
@@ -90,11 +90,11 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	return b.Profile(meta), nil
 }
 
-// evaluation prepares to compute the outputs that a table lacks; nil if that is not wanted,
-// if it lacks none or, with a note, if it is not possible.
+// evaluation prepares to compute the outputs that are not in the table. It returns nil if that is
+// not wanted, if there are none, or, with a note, if it is not possible.
 func (o *ProfileOptions) evaluation(ctx context.Context, columns []drift.Feature) (*evaluation, error) {
 	if o.Evaluator == nil {
-		return nil, nil //nolint:nilnil // none is no error
+		return nil, nil //nolint:nilnil // not an error
 	}
 	x, err := o.Evaluator.newEvaluation(ctx, columns, o.note)
 	if err == nil && len(x.features) == len(columns) {
@@ -107,7 +107,7 @@ func (o *ProfileOptions) evaluation(ctx context.Context, columns []drift.Feature
 	return nil, nil //nolint:nilnil // as above
 }
 
-// addRows reads a table to its end, with the outputs that are computed for it.
+// addRows reads a table to its end, and adds computed outputs.
 func addRows(ctx context.Context, table *tabular.Reader, b *drift.Builder, x *evaluation, integers integerColumns, o *TableOptions) error {
 	if x != nil {
 		x.add = b.Add
@@ -139,8 +139,8 @@ func addRows(ctx context.Context, table *tabular.Reader, b *drift.Builder, x *ev
 	}
 }
 
-// openTable reads the beginning of a table and says what becomes of each column. The reader
-// uses those that are features, in their order.
+// openTable reads the beginning of a table and decides the use of each column. The reader returns
+// the values of the features' columns, in their order.
 func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, error) {
 	table, err := tabular.New(in, o.tabular())
 	if err != nil {
@@ -155,7 +155,7 @@ func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, er
 			return nil, nil, err
 		}
 	}
-	if err := table.Use(columns); err != nil { // which finds those that are not there, or of texts
+	if err := table.Use(columns); err != nil { // returns an error for columns that do not exist or have text
 		return nil, nil, err
 	}
 	known := drift.ColumnOptions{Places: o.Mapping, Outputs: o.Outputs, Targets: o.Targets}
@@ -175,7 +175,7 @@ func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, er
 	if err := table.Use(used); err != nil {
 		return nil, nil, err
 	}
-	if o.Model != nil && !table.Named() { // "col3" says less than the place in the model
+	if o.Model != nil && !table.Named() { // a place in the model says more than "col3"
 		for i := range m.Columns {
 			if f := m.Columns[i].Feature; f != nil {
 				f.Name = fmt.Sprintf("%s[%d]", f.Tensor, f.Element)
@@ -185,17 +185,17 @@ func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, er
 	return table, append(m.Columns, o.leftOut(table, columns)...), nil
 }
 
-// knownTargets refuses a target that is no column, of numbers or of texts.
+// knownTargets returns an error if a target is not a column of the file.
 func (o *ProfileOptions) knownTargets(table *tabular.Reader) error {
 	for _, target := range o.Targets {
 		if !slices.ContainsFunc(table.Columns(), func(c tabular.Column) bool { return c.Name == target }) {
-			return infer.Errorf(infer.Invalid, "the file has no column '%.60s', which is named as the target", target)
+			return infer.Errorf(infer.Invalid, "the file has no column '%.60s' for the target", target)
 		}
 	}
 	return nil
 }
 
-// leftOut lists the columns of the file that are not among those to map.
+// leftOut lists the columns of the file that are not mapped.
 func (o *ProfileOptions) leftOut(table *tabular.Reader, columns []string) []ColumnUse {
 	given := make(map[string]bool, len(columns))
 	for _, name := range columns {
@@ -210,24 +210,24 @@ func (o *ProfileOptions) leftOut(table *tabular.Reader, columns []string) []Colu
 		case slices.Contains(o.Targets, c.Name):
 			use.How = "left out: the target"
 		case c.Text:
-			use.How = fmt.Sprintf("left out: it holds texts, '%s' for example", c.Example)
+			use.How = fmt.Sprintf("left out: it has text, for example '%s'", c.Example)
 		default:
-			use.How = "left out: not among the columns that are asked for"
+			use.How = "left out: not among the requested columns"
 		}
 		list = append(list, use)
 	}
 	return list
 }
 
-// textual reports whether a column holds texts.
+// textual reports whether a column has text.
 func textual(table *tabular.Reader, name string) bool {
 	return slices.ContainsFunc(table.Columns(), func(c tabular.Column) bool { return c.Name == name && c.Text })
 }
 
-// ReadProfile reads a profile, of any size that one can have.
+// ReadProfile reads a profile of up to drift.MaxProfileBytes.
 func ReadProfile(r io.Reader) (*Profile, error) { return drift.Read(r, drift.MaxProfileBytes) }
 
-// CompareOptions say which differences of two profiles matter.
+// CompareOptions set which differences of two profiles matter.
 type CompareOptions = drift.CompareOptions
 
 // The verdicts on two profiles.
@@ -237,7 +237,7 @@ const (
 	ProfilesUndecided = drift.Undecided
 )
 
-// CompareProfiles says how b differs from a, and whether that matters.
+// CompareProfiles compares b with a, and decides whether the difference matters.
 func CompareProfiles(a, b *Profile, o CompareOptions) (*ProfileComparison, error) {
 	return drift.Compare(a, b, o)
 }

@@ -22,7 +22,7 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// demoConfig is that of a repository with two versions of the demo's iris.
+// demoConfig is the configuration of a repository with two versions of the demo's iris.
 func demoConfig(t *testing.T) *config.Config {
 	t.Helper()
 	cfg := config.Default()
@@ -114,26 +114,26 @@ func TestProfileOfModel(t *testing.T) {
 		}
 	}
 	const header, row = "a,b,c,d\n", "5.1,3.5,1.4,0.2\n"
-	const order = "the columns are taken in the file's order, since none is named like an element of the model's inputs; if the model has another order, say so with --map"
+	const order = "the columns are matched in the order of the file, since no name is that of an element of the model's inputs; if the model has another order, use --map"
 	in := iris.Inputs[0].Name
 	f(header+row, offline.ProfileOptions{}, fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 %[2]s", in, order))
 	f(row+row, offline.ProfileOptions{}, fmt.Sprintf("%[1]s[0]=%[1]s[0]:FP32 %[1]s[1]=%[1]s[1]:FP32 %[1]s[2]=%[1]s[2]:FP32 %[1]s[3]=%[1]s[3]:FP32 %[2]s", in, order))
 	f("species,"+header+"setosa,"+row, offline.ProfileOptions{},
-		fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 %[2]s column species is left out: it holds texts, 'setosa' for example", in, order))
-	f(header+row, offline.ProfileOptions{Columns: []string{"d"}, Mapping: map[string]string{"d": in + "[0]"}}, fmt.Sprintf("d=%s[0]:FP32 elements of inputs without a column, which are compared with nothing: input[1]; input[2]; input[3] "+
-		"column a is left out: not among the columns that are asked for column b is left out: not among the columns that are asked for "+
-		"column c is left out: not among the columns that are asked for", in))
+		fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 %[2]s column species is left out: it has text, for example 'setosa'", in, order))
+	f(header+row, offline.ProfileOptions{Columns: []string{"d"}, Mapping: map[string]string{"d": in + "[0]"}}, fmt.Sprintf("d=%s[0]:FP32 elements of inputs without a column are not compared: input[1]; input[2]; input[3] "+
+		"column a is left out: not among the requested columns column b is left out: not among the requested columns "+
+		"column c is left out: not among the requested columns", in))
 	f("id,"+header+"7,"+row, offline.ProfileOptions{Targets: []string{"id"}}, fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 %[2]s column id is left out: the target", in, order))
 	f("species,"+header+"setosa,"+row, offline.ProfileOptions{Targets: []string{"species"}},
 		fmt.Sprintf("a=%[1]s[0]:FP32 b=%[1]s[1]:FP32 c=%[1]s[2]:FP32 d=%[1]s[3]:FP32 %[2]s column species is left out: the target", in, order))
-	f(header+row, offline.ProfileOptions{Targets: []string{"species"}}, "the file has no column 'species', which is named as the target")
-	f("id,"+header+"7,"+row, offline.ProfileOptions{}, "5 columns cannot be the 4 elements")
+	f(header+row, offline.ProfileOptions{Targets: []string{"species"}}, "the file has no column 'species' for the target")
+	f("id,"+header+"7,"+row, offline.ProfileOptions{}, "5 columns cannot be matched by order to the 4 elements")
 	f(header, offline.ProfileOptions{}, "no rows")
 	f(header+row+"1,2,3\n", offline.ProfileOptions{}, "line 3 has 3 fields")
 	f(header+row, offline.ProfileOptions{Columns: []string{"e"}}, "no column 'e'")
 }
 
-// generated is a CSV file that is written while it is read.
+// generated is a CSV file that is generated while it is read.
 type generated struct {
 	rng  *rand.Rand
 	rows int
@@ -172,8 +172,8 @@ func (g *generated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestProfileOfManyRows reads a million rows: what is of all rows is exact, and the
-// memory does not grow with them.
+// TestProfileOfManyRows reads a million rows: statistics of all rows are exact, and the memory does
+// not grow with them.
 func TestProfileOfManyRows(t *testing.T) {
 	const rows = 1_000_000
 	var before, during runtime.MemStats

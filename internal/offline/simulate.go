@@ -19,28 +19,29 @@ import (
 	"sluice.io/sluice/internal/tabular"
 )
 
-// SimulationOptions say how a table is judged.
+// SimulationOptions configure how a table is judged.
 type SimulationOptions struct {
 	TableOptions
-	// Drift has the settings of a model. With Rows above 0 it has windows of rows; else the
-	// rows need times.
+	// Drift has the settings of a model. With Rows above 0 windows are of rows; otherwise the rows
+	// need times.
 	Drift   config.Drift
-	Streams int // that share the promise about false alarms, at least 1
-	// Time is the column that says when a row came; "": a row came each second from 1970 on.
+	Streams int // that share the limit on false alarms, at least 1
+	// Time is the column with the time of each row; "": rows have times one second apart, from 1970
+	// on.
 	Time string
 }
 
-// Simulated is what is said of some rows of a table, which are counted from 1.
+// Simulated is the verdict on a range of rows of a table, counted from 1.
 type Simulated struct {
 	From  uint64 `json:"from_row"`
 	To    uint64 `json:"to_row"`
-	Since uint64 `json:"began_row,omitempty"` // the first row of the window in which the present trouble began
+	Since uint64 `json:"began_row,omitempty"` // the first row of the window in which the current drift began
 	api.DriftVerdict
 }
 
-// SimulateProfile judges the rows of a CSV file as a gateway would to which they came one
-// after the other, tells of each window that ends, and returns how many rows there were. Those
-// of the last window, if it has not ended, are told of nowhere.
+// SimulateProfile judges the rows of a CSV file like a gateway that gets them one after the other.
+// It calls tell with each window that ends, and returns the number of rows. A last window that has
+// not ended is not reported.
 func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o SimulationOptions, tell func(Simulated) error) (rows uint64, err error) {
 	if o.Streams < 1 {
 		return 0, infer.Errorf(infer.Invalid, "%d streams; expected at least 1", o.Streams)
@@ -61,10 +62,10 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	if o.Time == "" {
 		windows.Start = time.Unix(0, 0).UTC()
 	}
-	first := map[time.Time]uint64{} // rows by the beginning of their window
+	first := map[time.Time]uint64{} // rows by the start of their window
 	from := uint64(0)
 	for v := range drift.Simulate(p, detector, source.all(ctx), windows) {
-		if source.failed != nil { // its last window is no window
+		if source.failed != nil { // the last window is not valid
 			break
 		}
 		s := Simulated{From: from + 1, To: from + v.Rows, DriftVerdict: v}
@@ -83,8 +84,8 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	return source.rows, source.failed
 }
 
-// tableOf opens a table for the features of a profile, and says which feature each value of a
-// row is. If the file has no outputs, these are the inputs alone.
+// tableOf opens a table for the features of a profile, and returns the feature of each value in a
+// row. If the file does not have all outputs, only inputs are used.
 func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, []int, error) {
 	table, err := tabular.New(in, o.tabular())
 	if err != nil {
@@ -101,10 +102,10 @@ func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, [
 		return nil, nil, err
 	}
 	if !p.Names(columns[0]) {
-		o.note("the columns are taken in the order of the profile's features, since none is named like one")
+		o.note("the columns are matched in the order of the profile's features, since no name is that of a feature")
 	}
 	if left := slices.DeleteFunc(slices.Clone(numbers), func(name string) bool { return slices.Contains(columns, name) }); len(left) > 0 {
-		o.note("columns that are left out, since they are no features of the profile: " + shortList(left))
+		o.note("columns left out, since they are not features of the profile: " + shortList(left))
 	}
 	if err := table.Use(columns); err != nil || o.Time == "" {
 		return table, at, err
@@ -112,8 +113,8 @@ func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, [
 	return table, at, table.Keep(o.Time)
 }
 
-// columnsFor finds the columns of a profile's features, or of its inputs alone, and which
-// feature each of them is.
+// columnsFor finds the columns of a profile's features, or only of its inputs, and the index of
+// each feature.
 func columnsFor(p *Profile, numbers []string, o *SimulationOptions) (columns []string, at []int, err error) {
 	inputs := *p
 	inputs.Features = nil
@@ -135,11 +136,11 @@ func columnsFor(p *Profile, numbers []string, o *SimulationOptions) (columns []s
 	if errInputs != nil {
 		return nil, nil, err
 	}
-	o.note("the file does not have all outputs of the profile; inputs alone are judged")
+	o.note("the file does not have all outputs of the profile; only the inputs are judged")
 	return columns, ins, nil
 }
 
-// shortList joins names as far as a message has room.
+// shortList joins names, up to the max number in a message.
 func shortList(names []string) string {
 	const most = 20
 	text := strings.Join(names[:min(most, len(names))], ", ")
@@ -150,30 +151,30 @@ func shortList(names []string) string {
 }
 
 func errNoRows() error {
-	return infer.Errorf(infer.Invalid, "the file has no rows; expected some below the names of the columns")
+	return infer.Errorf(infer.Invalid, "the file has no rows; expected rows below the names of the columns")
 }
 
-// Replayed is what a stored window says when it is judged again.
+// Replayed is the result of judging a stored window again.
 type Replayed struct {
 	Verdict api.DriftVerdict `json:"verdict"`
-	// Same says that the verdict is the stored one, to the last bit, and so is the
-	// detector's state after it.
+	// Same reports whether the verdict, and the detector's state after it, are bit for bit the
+	// stored ones.
 	Same bool `json:"same"`
 }
 
-// ReplayDrift judges the window of a change of a drift state again, from the state
-// in which the detector was then. The profile must be the one that it was judged by.
+// ReplayDrift judges the window of a drift event again, from the detector's state before it. The
+// profile must be the one that the window was compared with.
 func ReplayDrift(p *Profile, e *api.DriftEvidence) (*Replayed, error) {
 	digest, err := p.Digest()
 	switch {
 	case err != nil:
 		return nil, err
 	case digest != e.ProfileDigest:
-		return nil, infer.Errorf(infer.Invalid, "the window was compared with profile %.80s, and this one is %s", e.ProfileDigest, digest)
+		return nil, infer.Errorf(infer.Invalid, "the window was compared with profile %.80s, but this one is %s", e.ProfileDigest, digest)
 	case empty(e.Window):
-		return nil, infer.Errorf(infer.Invalid, "the event does not hold its window, which was too large for the journal")
+		return nil, infer.Errorf(infer.Invalid, "the event does not have its window, which was too large for the journal")
 	case empty(e.Before):
-		return nil, infer.Errorf(infer.Invalid, "the event does not hold the state in which the detector was")
+		return nil, infer.Errorf(infer.Invalid, "the event does not have the state of the detector before the window")
 	}
 	var (
 		window        drift.Window
@@ -208,7 +209,7 @@ func ReplayDrift(p *Profile, e *api.DriftEvidence) (*Replayed, error) {
 
 func empty(text json.RawMessage) bool { return len(text) == 0 || string(text) == "null" }
 
-// equal compares what is kept of two documents. JSON keeps every bit of a number.
+// equal compares the JSON of two documents. JSON keeps every bit of a number.
 func equal(a, b any) (bool, error) {
 	textA, errA := json.Marshal(a)
 	textB, errB := json.Marshal(b)

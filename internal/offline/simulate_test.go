@@ -19,8 +19,7 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
-// normalRows is a table of a, b and out with so many rows, of which a is moved by
-// shift from row number from on.
+// normalRows is a table of a, b and out. a is moved by shift from row number from on.
 func normalRows(seed uint64, rows, from int, shift float64) string {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	var b strings.Builder
@@ -44,7 +43,7 @@ func normalProfile(t *testing.T) *offline.Profile {
 	return p
 }
 
-// simulation is of windows of 500 rows.
+// simulation has windows of 500 rows.
 func simulation() offline.SimulationOptions {
 	o := offline.SimulationOptions{Drift: config.Default().Model("").Drift, Streams: 1}
 	o.Drift.Rows = 500
@@ -79,7 +78,7 @@ func TestSimulateProfile(t *testing.T) {
 	lax.Drift.Tolerance = 5
 	f(moved, lax, "1-500 OK, 501-1000 OK, 1001-1500 OK, 1501-2000 OK", "")
 
-	// Columns are found by name, in any order, and without outputs inputs alone count.
+	// Columns are found by name, in any order. Without outputs only inputs count.
 	lines := strings.Split(strings.TrimSpace(moved), "\n")
 	var inputs strings.Builder
 	for _, line := range lines {
@@ -87,14 +86,14 @@ func TestSimulateProfile(t *testing.T) {
 		fmt.Fprintf(&inputs, "x,%s,%s\n", fields[1], fields[0])
 	}
 	f(inputs.String(), simulation(), "1-500 OK, 501-1000 OK, 1001-1500 DETECTED a since 1001, 1501-2000 DETECTED a since 1001",
-		"the file does not have all outputs of the profile; inputs alone are judged")
+		"the file does not have all outputs of the profile; only the inputs are judged")
 
-	f("a,b\n", simulation(), "the file has no rows; expected some below the names of the columns", "the file does not have all outputs of the profile; inputs alone are judged")
+	f("a,b\n", simulation(), "the file has no rows; expected rows below the names of the columns", "the file does not have all outputs of the profile; only the inputs are judged")
 	f("a,out\n1,2\n", simulation(), "no column of numbers for feature 'b'", "")
 	f("a,b,out\n1,2,3\n1,2\n", simulation(), "line 3 has 2 fields; expected 3, as in the first row", "")
 	bad := simulation()
 	bad.Drift.Tolerance = -1
-	f(moved, bad, "the tolerance is -1; it must be above 0 and at most 10", "")
+	f(moved, bad, "the tolerance is -1; expected more than 0 and at most 10", "")
 
 	bad = simulation()
 	bad.Drift.Rows = 0
@@ -118,10 +117,11 @@ func TestSimulateProfile(t *testing.T) {
 	}
 }
 
-// TestSimulateTimes: rows with times are windows of time, joined while they lack rows.
+// TestSimulateTimes: rows with times make windows of time, which are joined while they have too few
+// rows.
 func TestSimulateTimes(t *testing.T) {
 	p := normalProfile(t)
-	// table has so many rows each minute, of which a is moved from some minute on.
+	// table has the given number of rows in each minute. a is moved from a minute on.
 	table := func(rows []int, moved int, layout string) string {
 		rng := rand.New(rand.NewPCG(9, 9))
 		var b strings.Builder
@@ -170,17 +170,17 @@ func TestSimulateTimes(t *testing.T) {
 	for _, layout := range []string{"", time.RFC3339Nano, "2006-01-02 15:04:05.999", "2006-01-02T15:04:05.999"} {
 		f(table([]int{100, 100, 100, 100, 100, 100}, 4, layout), many)
 	}
-	// 20 rows a minute are joined to 80 in four; the last minute is of a window that has not ended.
+	// 20 rows a minute are joined to 80 in four minutes; the last window has not ended.
 	f(table([]int{20, 20, 20, 20, 20, 20, 20, 20, 20}, 100, time.RFC3339), "12:00 to 12:04 1-80 OK; 12:04 to 12:08 81-160 OK; 180 rows")
-	// No more than four windows are joined, which is the bound in whole windows.
+	// At most four windows are joined: the max in whole windows.
 	f(table([]int{5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100}, 100, time.RFC3339),
-		"12:00 to 12:08 1-5 OK the window has 5 rows, and fewer than 50 say too little; 12:08 to 12:12 6-105 OK; 105 rows")
-	f("a,when,b,out\n1,2026-05-04,2,3\n1,2026-05-03,2,3\n", "1 rows; line 3, column 2 ('when'): '2026-05-03' is before the time of the row before it; sort the file by its times")
+		"12:00 to 12:08 1-5 OK the window has 5 rows; expected at least 50; 12:08 to 12:12 6-105 OK; 105 rows")
+	f("a,when,b,out\n1,2026-05-04,2,3\n1,2026-05-03,2,3\n", "1 rows; line 3, column 2 ('when'): '2026-05-03' is before the time of the previous row; sort the file by time")
 	f("a,when,b,out\n1,noon,2,3\n", "0 rows; line 2, column 2 ('when'): 'noon' is not a valid time; expected RFC 3339, 2026-05-04 12:30:00, 2026-05-04, or seconds since 1970")
 	f("a,b,out\n1,2,3\n", "0 rows; the file has no column 'when'; it has 'a', 'b', 'out'")
 }
 
-// TestReplayDrift judges each window of a stream again as an event would keep it.
+// TestReplayDrift judges each window of a stream again from its event.
 func TestReplayDrift(t *testing.T) {
 	p := normalProfile(t)
 	digest, err := p.Digest()
@@ -219,7 +219,7 @@ func TestReplayDrift(t *testing.T) {
 		e := api.DriftEvidence{ProfileDigest: digest, From: detector.State(), Before: text(detector.Snapshot()), Window: text(w)}
 		e.Verdict = detector.Judge(w)
 		e.State, e.After = e.Verdict.State, text(detector.Snapshot())
-		var stored api.DriftEvidence // as the journal and the API keep it
+		var stored api.DriftEvidence // as in the journal and the API
 		if err := json.Unmarshal(text(e), &stored); err != nil {
 			t.Fatal(err)
 		}
@@ -252,12 +252,12 @@ func TestReplayDrift(t *testing.T) {
 	f(func(e *api.DriftEvidence) { e.Verdict.State = drift.OK }, "")
 	f(func(e *api.DriftEvidence) { e.After = e.Before }, "")
 	f(func(e *api.DriftEvidence) { e.Window = bytes.Replace(e.Window, []byte(`"sum":`), []byte(`"sum":1`), 1) }, "")
-	f(func(e *api.DriftEvidence) { e.ProfileDigest = "sha256:0" }, "was compared with profile sha256:0, and this one is sha256:")
-	f(func(e *api.DriftEvidence) { e.Window = nil }, "does not hold its window")
-	f(func(e *api.DriftEvidence) { e.Window = json.RawMessage("null") }, "does not hold its window")
-	f(func(e *api.DriftEvidence) { e.Before = nil }, "does not hold the state")
+	f(func(e *api.DriftEvidence) { e.ProfileDigest = "sha256:0" }, "was compared with profile sha256:0, but this one is sha256:")
+	f(func(e *api.DriftEvidence) { e.Window = nil }, "does not have its window")
+	f(func(e *api.DriftEvidence) { e.Window = json.RawMessage("null") }, "does not have its window")
+	f(func(e *api.DriftEvidence) { e.Before = nil }, "does not have the state")
 	f(func(e *api.DriftEvidence) { e.Window = json.RawMessage(`{"rows":-1}`) }, "window cannot be read")
-	f(func(e *api.DriftEvidence) { e.Window = json.RawMessage(`{}`) }, "it has 0 features and the profile 3")
+	f(func(e *api.DriftEvidence) { e.Window = json.RawMessage(`{}`) }, "it has 0 features, but the profile has 3")
 	f(func(e *api.DriftEvidence) {
 		e.Before = text(drift.Snapshot{Options: options, Findings: []drift.FindingStatus{{Feature: "z", Kind: drift.KindInput, Statistic: drift.StatisticG}}})
 	}, "the profile has no such feature")

@@ -15,24 +15,24 @@ import (
 	"sluice.io/sluice/internal/registry"
 )
 
-// Single is one version of a model in a temporary repository of its own. The model file
-// is linked or copied, and its labels and the files with its external data are copied, as they are
-// now. So is a profile.json beside a model.onnx.
+// Single is one version of a model in its own temporary repository. The model file is linked or
+// copied. Its labels and its external data files are copied, in their current state. So is a
+// profile.json beside a model.onnx.
 type Single struct {
 	Version    infer.Version
 	Repository string // a folder
 }
 
-// StageModel makes a repository of a model file; of a folder with model.onnx in it; or of
-// the newest version in a model's folder. The model bears the name of the file or else of
-// its folder, and has the folder's number if it is a version's. Close the result when done.
+// StageModel makes a repository from a model file, from a folder with model.onnx in it, or from the
+// newest version in a model's folder. The model has the name of the file or else of its folder, and
+// the folder's number if that is a version. The caller must call Close.
 func StageModel(path string) (_ *Single, err error) {
 	file, v, err := singleModel(path)
 	if err != nil {
 		return nil, err
 	}
 	if !infer.ValidName(v.Model) {
-		return nil, fmt.Errorf("%s: '%s' is not a valid name of a model; rename the file or its folder", path, v.Model)
+		return nil, fmt.Errorf("%s: '%s' is not a valid model name; rename the file or its folder", path, v.Model)
 	}
 	from, err := os.OpenRoot(filepath.Dir(file))
 	if err != nil {
@@ -64,7 +64,7 @@ func StageModel(path string) (_ *Single, err error) {
 			return nil, fmt.Errorf("external data of %s: %w", path, err)
 		}
 	}
-	if filepath.Base(file) == registry.ModelFile { // beside another file it may belong to a third
+	if filepath.Base(file) == registry.ModelFile { // beside another file it may belong to another model
 		if info, err := from.Stat(registry.ProfileFile); err == nil && info.Mode().IsRegular() {
 			if err := copyIn(from, registry.ProfileFile, to); err != nil {
 				return nil, fmt.Errorf("profile of %s: %w", path, err)
@@ -77,7 +77,7 @@ func StageModel(path string) (_ *Single, err error) {
 // Close removes the repository.
 func (s *Single) Close() error { return os.RemoveAll(s.Repository) }
 
-// singleModel finds the file that a path means, and which version of what it is.
+// singleModel finds the model file for a path, and its model and version.
 func singleModel(path string) (file string, v infer.Version, err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -107,13 +107,13 @@ func singleModel(path string) (file string, v infer.Version, err error) {
 		}
 	}
 	if file == "" {
-		return "", v, fmt.Errorf("%s holds neither %s nor a version folder with one; to serve a folder of models, use --model-repository", path, registry.ModelFile)
+		return "", v, fmt.Errorf("%s has neither %s nor a version folder with one; to serve a folder of models, use --model-repository", path, registry.ModelFile)
 	}
 	return file, v, nil
 }
 
-// folderVersion says of what version a folder is: of a model's folder with version
-// folders, or of one without.
+// folderVersion returns the version of a folder: a version folder of a model, or a model's folder
+// without versions.
 func folderVersion(dir string) infer.Version {
 	if n, ok := infer.ParseVersion(filepath.Base(dir)); ok {
 		return infer.Version{Model: filepath.Base(filepath.Dir(dir)), Number: n}
@@ -126,7 +126,7 @@ func isFile(path string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// linkOrCopy makes a file of the same contents, without taking room if that is possible.
+// linkOrCopy makes a file with the same content, by a link if possible, to save space.
 func linkOrCopy(from, to string) error {
 	from, err := filepath.EvalSymlinks(from)
 	if err != nil {
@@ -143,8 +143,8 @@ func linkOrCopy(from, to string) error {
 	return copyTo(in, to)
 }
 
-// copyIn copies a file that no link may lead out of its root. One that is missing is left
-// out: the loader says so.
+// copyIn copies a file. A link out of the root is an error. A missing file is skipped: the loader
+// reports it.
 func copyIn(root *os.Root, name, to string) error {
 	in, err := root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {

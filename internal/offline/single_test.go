@@ -63,8 +63,8 @@ func TestStageModel(t *testing.T) {
 	f("iris/9/model.onnx", "iris", 9)
 }
 
-// TestStageModelTakesSideFiles holds that labels come along, and the profile beside a
-// model.onnx: beside a file of another name it may belong to another model.
+// TestStageModelTakesSideFiles: labels are copied, and the profile beside a model.onnx. Beside a
+// file with another name it may belong to another model.
 func TestStageModelTakesSideFiles(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"iris/2/model.onnx", "flowers.onnx"} {
@@ -104,7 +104,7 @@ func TestStageModelRefuses(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
 	for path, part := range map[string]string{
-		"none": "no such file", "models": "--model-repository", "notes.txt": "not an ONNX model", " m.onnx": "not a valid name",
+		"none": "no such file", "models": "--model-repository", "notes.txt": "not an ONNX model", " m.onnx": "not a valid model name",
 	} {
 		if _, err := offline.StageModel(filepath.Join(dir, path)); err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s: %v, want %q", path, err, part)
@@ -115,7 +115,7 @@ func TestStageModelRefuses(t *testing.T) {
 	}
 }
 
-// External data comes along, unless a link leads to it from elsewhere.
+// External data is copied, unless it is a link to another place.
 func TestStageModelTakesExternalData(t *testing.T) {
 	dir := t.TempDir()
 	g := onnxgen.New("scale")

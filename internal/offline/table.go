@@ -6,18 +6,18 @@ import (
 	"sluice.io/sluice/internal/tabular"
 )
 
-// TableOptions say how a table is read.
+// TableOptions configure how a table is read.
 type TableOptions struct {
 	Header        string   // yes, no or auto
-	Missing       []string // texts that stand for a missing value, besides the usual ones
-	TextIsMissing bool     // any other text in a column of numbers does too
-	// Note is told what a reader of the result should know. Progress is told now and then how
-	// much was read. Both may be nil.
+	Missing       []string // more texts that stand for a missing value
+	TextIsMissing bool     // so does any other text in a column of numbers
+	// Note is called with remarks for the reader of the result. Progress is called now and then
+	// with the amount that was read. Both may be nil.
 	Note     func(text string)
 	Progress func(bytes, rows int64)
 }
 
-// progressRows is after how many rows the command hears of it and may end it.
+// progressRows is the number of rows between two calls of Progress and checks of the context.
 const progressRows = 4096
 
 // The limits of a table.
@@ -48,7 +48,7 @@ func (o *TableOptions) note(text string) {
 	}
 }
 
-// tell says now and then that so many rows were read, and whether to go on.
+// tell reports progress now and then, and returns the error of the context.
 func (o *TableOptions) tell(ctx context.Context, table *tabular.Reader, rows int64) error {
 	if rows%progressRows != 0 || rows == 0 {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
-// TestTargetIsNoOutput: a file of training data has the target as its last column, and the
-// model, which answers otherwise, one output. The data itself must not drift from its profile.
+// TestTargetIsNoOutput: training data has the target as its last column, and the model has one
+// output with other values. The data must not drift from its own profile.
 func TestTargetIsNoOutput(t *testing.T) {
 	rng := rand.New(rand.NewPCG(51, 1))
 	var training, asked strings.Builder
@@ -21,10 +21,10 @@ func TestTargetIsNoOutput(t *testing.T) {
 	for range 3000 {
 		x := float32(rng.NormFloat64())
 		fmt.Fprintf(&training, "%v,%d\n", x, rng.IntN(2))
-		fmt.Fprintf(&asked, "%v,%v\n", x, -x) // what the model answers
+		fmt.Fprintf(&asked, "%v,%v\n", x, -x) // the model's answer
 	}
 	withModel(t, onnxgen.Scalar(), func(e *offline.Evaluator) {
-		if _, _, err := evaluated(t, e, training.String(), true); err == nil || !strings.Contains(err.Error(), "2 columns cannot be the 1 elements of its inputs by their order; name the target (--target)") {
+		if _, _, err := evaluated(t, e, training.String(), true); err == nil || !strings.Contains(err.Error(), "2 columns cannot be matched by order to the 1 elements of its inputs; name the target (--target)") {
 			t.Errorf("a column too many: %v", err)
 		}
 		var uses []string
@@ -60,7 +60,7 @@ func TestTargetIsNoOutput(t *testing.T) {
 	})
 }
 
-// TestSimulateOutputsByName: nor are they taken by order where a file is judged.
+// TestSimulateOutputsByName: outputs are not matched by order in a simulation either.
 func TestSimulateOutputsByName(t *testing.T) {
 	p := normalProfile(t) // of a, b and out
 	var notes []string
@@ -75,14 +75,14 @@ func TestSimulateOutputsByName(t *testing.T) {
 	if _, err := offline.SimulateProfile(t.Context(), p, strings.NewReader(csv), o, func(offline.Simulated) error { return nil }); err != nil {
 		t.Error(err)
 	}
-	want := "the file does not have all outputs of the profile; inputs alone are judged|columns that are left out, since they are no features of the profile: target"
+	want := "the file does not have all outputs of the profile; only the inputs are judged|columns left out, since they are not features of the profile: target"
 	if got := strings.Join(notes, "|"); got != want {
 		t.Errorf("%s", got)
 	}
 }
 
-// TestSimulateInputsByOrder: with a warning, and with the limits of the whole profile, as the
-// gateway has them for requests that ask for no outputs.
+// TestSimulateInputsByOrder: with a warning, and with the limits of the whole profile, as in a
+// gateway for requests without outputs.
 func TestSimulateInputsByOrder(t *testing.T) {
 	p := normalProfile(t)
 	var notes []string
@@ -112,7 +112,7 @@ func TestSimulateInputsByOrder(t *testing.T) {
 		}
 		return nil
 	})
-	want := "the file does not have all outputs of the profile; inputs alone are judged|the columns are taken in the order of the profile's features, since none is named like one"
+	want := "the file does not have all outputs of the profile; only the inputs are judged|the columns are matched in the order of the profile's features, since no name is that of a feature"
 	if got := strings.Join(notes, "|"); err != nil || windows != 1 || got != want {
 		t.Errorf("%d windows, %v, %s", windows, err, got)
 	}

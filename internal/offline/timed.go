@@ -14,17 +14,17 @@ import (
 	"sluice.io/sluice/internal/tabular"
 )
 
-// timedRows are the rows of a table with the times at which they came.
+// timedRows are the rows of a table with their times.
 type timedRows struct {
 	table    *tabular.Reader
-	at       []int // which feature each value of a row is
+	at       []int // the feature of each value of a row
 	integers integerColumns
 	options  *SimulationOptions
 	row      drift.Row // of all features
 
 	rows   uint64 // so far
 	last   time.Time
-	failed error // why they end too early
+	failed error // the error that ended them early
 }
 
 func newTimedRows(table *tabular.Reader, p *Profile, at []int, o *SimulationOptions) *timedRows {
@@ -38,7 +38,7 @@ func newTimedRows(table *tabular.Reader, p *Profile, at []int, o *SimulationOpti
 	return r
 }
 
-// unknown marks the features that the table does not have.
+// unknown marks the features that are not in the table.
 func (r *timedRows) unknown() []bool {
 	list := make([]bool, len(r.row.Values))
 	for i := range list {
@@ -66,7 +66,7 @@ func (r *timedRows) all(ctx context.Context) iter.Seq[drift.Row] {
 }
 
 func (r *timedRows) next(ctx context.Context) (row drift.Row, err error) {
-	if err := r.options.tell(ctx, r.table, int64(r.rows)); err != nil { //nolint:gosec // nobody reads 2^63 rows
+	if err := r.options.tell(ctx, r.table, int64(r.rows)); err != nil { //nolint:gosec // never 2^63 rows
 		return row, err
 	}
 	values, missing, err := r.table.Next()
@@ -90,14 +90,14 @@ func (r *timedRows) next(ctx context.Context) (row drift.Row, err error) {
 	case !ok:
 		return row, r.table.Errorf("is not a valid time; expected RFC 3339, 2026-05-04 12:30:00, 2026-05-04, or seconds since 1970")
 	case at.Before(r.last):
-		return row, r.table.Errorf("is before the time of the row before it; sort the file by its times")
+		return row, r.table.Errorf("is before the time of the previous row; sort the file by time")
 	}
 	r.rows++
 	r.last, row.At = at, at
 	return row, nil
 }
 
-// parseTime reads a time; one without a zone is in UTC, and a number is in seconds since 1970.
+// parseTime parses a time. Without a zone it is in UTC, and a number is in seconds since 1970.
 func parseTime(text string) (time.Time, bool) {
 	const zone, date = "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04"
 	for _, layout := range [...]string{time.RFC3339, zone, "2006-01-02T15:04:05", time.DateTime, date, time.DateOnly} {
@@ -106,7 +106,7 @@ func parseTime(text string) (time.Time, bool) {
 		}
 	}
 	seconds, err := strconv.ParseFloat(text, 64)
-	const most = 1 << 40 // far beyond any year of four digits
+	const most = 1 << 40 // far beyond any year with four digits
 	if err != nil || !(math.Abs(seconds) < most) {
 		return time.Time{}, false
 	}

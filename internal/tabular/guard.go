@@ -8,12 +8,12 @@ import (
 // errRowTooLong ends a row that would fill the memory.
 var errRowTooLong = errors.New("the row is too long")
 
-// guard bounds what one row may take from the file. encoding/csv keeps a row until
-// its end, which a quote that is never closed moves to the end of the file.
+// guard bounds the bytes that one row may read. encoding/csv keeps a row until its end, and a quote
+// that is never closed moves that to the end of the file.
 type guard struct {
 	r    io.Reader
 	read int64 // bytes so far
-	most int64 // that read may become
+	most int64 // the max of read
 }
 
 // Read implements io.Reader.

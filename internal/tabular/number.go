@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// number returns the value of a field. NaN and infinities are values, in any
-// spelling that strconv knows; a number beyond the range of a float64 is infinite,
-// as it is for every reader of such files. True and False are 1 and 0.
+// number returns the value of a field. NaN and infinities are values, in any spelling that strconv
+// accepts. A number out of the range of a float64 is infinite, as in all readers of such files.
+// True and False are 1 and 0.
 func number(field string) (float64, bool) {
 	x, err := strconv.ParseFloat(field, 64)
 	if err == nil || errors.Is(err, strconv.ErrRange) {
@@ -24,8 +24,7 @@ func number(field string) (float64, bool) {
 	}
 }
 
-// hasDecimalComma reports whether a field would be a number with a point in the place of its
-// comma.
+// hasDecimalComma reports whether a field would be a number with a point in place of its comma.
 func hasDecimalComma(field string) bool {
 	if strings.Count(field, ",") != 1 {
 		return false
@@ -34,7 +33,7 @@ func hasDecimalComma(field string) bool {
 	return ok
 }
 
-// trim cuts blanks off, which most numbers do not have.
+// trim removes blanks around a field. Most numbers have none.
 func trim(field string) string {
 	if n := len(field); n == 0 || field[0] > ' ' && field[n-1] > ' ' && field[0] < 0x80 && field[n-1] < 0x80 {
 		return field
@@ -42,7 +41,7 @@ func trim(field string) string {
 	return strings.TrimSpace(field)
 }
 
-// isMissing reports whether a trimmed field stands for a value that is not there.
+// isMissing reports whether a trimmed field is a missing value.
 func (o *Options) isMissing(field string) bool {
 	for _, m := range o.Missing {
 		if strings.EqualFold(field, m) {

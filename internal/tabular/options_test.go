@@ -11,7 +11,7 @@ import (
 
 const maxRowBytes = 1 << 20
 
-// complete sets what New needs and o lacks.
+// complete sets the required options that o does not have.
 func complete(o tabular.Options) tabular.Options {
 	o.MaxRowBytes = cmp.Or(o.MaxRowBytes, maxRowBytes)
 	o.MaxFieldBytes = cmp.Or(o.MaxFieldBytes, 64<<10)

@@ -14,44 +14,43 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Header says whether the first row holds the names of the columns.
+// Header selects whether the first row has the names of the columns.
 type Header uint8
 
 // The headers.
 const (
-	HeaderAuto Header = iota // told from the first two rows
+	HeaderAuto Header = iota // guessed from the first two rows
 	HeaderYes
 	HeaderNo
 )
 
 const (
 	minBuffer = 64 << 10
-	bom       = "\xef\xbb\xbf" // that UTF-8 may begin with
+	bom       = "\xef\xbb\xbf" // the byte order mark of UTF-8
 )
 
-// Options say how a file is read. The limits have no default.
+// Options configure how a file is read. The limits have no default.
 type Options struct {
 	Header        Header
-	Comma         rune // 0: the one of comma, semicolon and tab that fits the first rows
+	Comma         rune // 0: comma, semicolon or tab, whichever fits the first rows
 	MaxRowBytes   int  // at least 1; about four times as much is kept in memory
 	MaxFieldBytes int  // at least 1
 	MaxColumns    int  // at least 1
-	// Missing are the texts that stand for a value that is not there, whatever their
-	// case. Most files need UsualMissing.
+	// Missing are the texts for a missing value, in any case. Most files need UsualMissing.
 	Missing []string
-	// TextIsMissing takes a text in a column of numbers as missing; else it is an error.
+	// TextIsMissing treats text in a column of numbers as missing; otherwise it is an error.
 	TextIsMissing bool
 
-	numbersMissing bool // one of Missing would be a number else, -999 for example
+	numbersMissing bool // one of Missing is otherwise a number, for example -999
 }
 
 // Column is a column of the file.
 type Column struct {
-	Name    string // col1 for the first one, where the file gives no name
-	Text    bool   // its first rows hold texts rather than numbers
-	Example string // one of these texts
-	// DecimalComma says that these would be numbers with a point in the place of the comma.
-	// They are not read as numbers: in other files a comma parts thousands, or fields.
+	Name    string // col1 for the first one, if the file has no name
+	Text    bool   // its first rows have more texts than numbers
+	Example string // one of the texts
+	// DecimalComma means that the texts would be numbers with a point in place of the comma. They
+	// are not read as numbers: in other files a comma separates thousands, or fields.
 	DecimalComma bool
 }
 
@@ -62,20 +61,20 @@ type Reader struct {
 	csv     *csv.Reader
 	columns []Column
 	header  bool
-	first   []string // the first row, where it is no header and was not returned yet
+	first   []string // the first row, if it is not a header and was not returned yet
 	skipped int64    // bytes before the first row
-	line    int      // where the last row began
+	line    int      // the line in which the last row began
 	width   int      // fields of each row
-	place   []int    // by column: its place among the values, -1 if it is left out
+	place   []int    // by column: its index in the values, -1 if it is not used
 	keep    int      // the column whose text is kept, -1 for none
-	text    string   // of it in the last row
+	text    string   // the kept text in the last row
 	values  []float64
 	missing []bool
 }
 
-// New reads the beginning of a file: names and kinds of its columns. Every number
-// column is in use at first. Errors are *infer.Error with code Invalid if the
-// file is at fault. It panics if a limit is missing.
+// New reads the beginning of a file: names and kinds of its columns. At first every column of
+// numbers is used. Errors in the file are *infer.Error with code Invalid. It panics if a limit is
+// missing.
 func New(r io.Reader, o Options) (*Reader, error) {
 	o.check()
 	o.numbersMissing = slices.ContainsFunc(o.Missing, func(m string) bool {
@@ -110,7 +109,7 @@ func New(r io.Reader, o Options) (*Reader, error) {
 	return t, nil
 }
 
-// UsualMissing returns the texts that stand for a missing value in most files.
+// UsualMissing returns the texts for a missing value in most files.
 func UsualMissing() []string { return []string{"", "NA", "N/A", "#N/A", "null", "None", "?"} }
 
 // check panics if a limit is missing.
@@ -125,18 +124,17 @@ func (o *Options) check() {
 	}
 }
 
-// begin reads the first row and makes the columns of it and of the rows that were
-// looked at beforehand.
+// begin reads the first row, and makes the columns from it and from the rows read ahead.
 func (r *Reader) begin(rows [][]string) error {
 	first, err := r.record()
 	if errors.Is(err, io.EOF) {
-		return infer.Errorf(infer.Invalid, "the file holds blank lines only; expected rows of numbers")
+		return infer.Errorf(infer.Invalid, "the file has only blank lines; expected rows of numbers")
 	}
 	if err != nil {
 		return err
 	}
 	if len(first) > r.opts.MaxColumns {
-		return infer.Errorf(infer.Invalid, "line %d: %d columns; at most %d are read", r.line, len(first), r.opts.MaxColumns)
+		return infer.Errorf(infer.Invalid, "line %d: %d columns; expected at most %d", r.line, len(first), r.opts.MaxColumns)
 	}
 	r.header = r.opts.Header == HeaderYes || r.opts.Header == HeaderAuto && r.opts.sniffHeader(rows)
 	if r.columns, err = nameColumns(first, r.header); err != nil {
@@ -175,14 +173,13 @@ func (r *Reader) Columns() []Column { return r.columns }
 // Named reports whether the file names its columns.
 func (r *Reader) Named() bool { return r.header }
 
-// Bytes returns how far the file was read.
+// Bytes returns the number of bytes read from the file.
 func (r *Reader) Bytes() int64 { return r.skipped + r.csv.InputOffset() }
 
 // Line returns the line in which the last row began, counted from 1.
 func (r *Reader) Line() int { return r.line }
 
-// Use leaves out all columns but these, and brings the values of Next into their
-// order. It is called before the first Next.
+// Use selects the columns for Next and their order. Call it before the first Next.
 func (r *Reader) Use(names []string) error {
 	at := make(map[string]int, len(r.columns))
 	for i := range r.columns {
@@ -200,22 +197,22 @@ func (r *Reader) Use(names []string) error {
 		case r.columns[i].DecimalComma:
 			return r.columns[i].commaError()
 		case r.columns[i].Text:
-			return infer.Errorf(infer.Invalid, "column '%s' holds texts, '%s' for example; expected numbers", clip(name), r.columns[i].Example)
+			return infer.Errorf(infer.Invalid, "column '%s' has text, for example '%s'; expected numbers", clip(name), r.columns[i].Example)
 		case r.place[i] >= 0:
-			return infer.Errorf(infer.Invalid, "column '%s' is named twice", clip(name))
+			return infer.Errorf(infer.Invalid, "column '%s' is a duplicate", clip(name))
 		}
 		r.use(i)
 	}
 	return nil
 }
 
-// commaError says that a column writes decimals with a comma.
+// commaError returns an error about a column with decimal commas.
 func (c *Column) commaError() error {
-	return infer.Errorf(infer.Invalid, "column '%s' has commas in its numbers, '%s' for example; write decimals with a point, and thousands without a mark", clip(c.Name), c.Example)
+	return infer.Errorf(infer.Invalid, "column '%s' has commas in its numbers, for example '%s'; write decimals with a point, and thousands without a separator", clip(c.Name), c.Example)
 }
 
-// Numbers returns the columns of numbers, in the file's order. It is an error if one would be
-// of numbers with a decimal point, unless except says that it is not wanted.
+// Numbers returns the columns of numbers, in the file's order. It returns an error for a column of
+// numbers with decimal commas, unless except returns true for it.
 func (r *Reader) Numbers(except func(name string) bool) ([]string, error) {
 	var names []string
 	for i := range r.columns {
@@ -230,8 +227,7 @@ func (r *Reader) Numbers(except func(name string) bool) ([]string, error) {
 	return names, nil
 }
 
-// Keep has Next keep the text of a column, of any kind, which Text returns. It is called
-// before the first Next.
+// Keep makes Next keep the text of a column of any kind, for Text. Call it before the first Next.
 func (r *Reader) Keep(name string) error {
 	r.keep = slices.IndexFunc(r.columns, func(c Column) bool { return c.Name == name })
 	if r.keep < 0 {
@@ -240,15 +236,15 @@ func (r *Reader) Keep(name string) error {
 	return nil
 }
 
-// Text returns what the last row has in the column that is kept, without blanks around it.
+// Text returns the last row's text in the kept column, without blanks around it.
 func (r *Reader) Text() string { return r.text }
 
-// Errorf says what is wrong with the text that is kept, and where it is.
+// Errorf returns an error about the kept text, with its place.
 func (r *Reader) Errorf(format string, args ...any) error {
 	return r.errorAt(r.keep, "'%s' %s", clip(r.text), fmt.Sprintf(format, args...))
 }
 
-// names lists the columns as far as a message has room.
+// names lists the columns, up to the max number in a message.
 func (r *Reader) names() string {
 	const most = 20
 	var b strings.Builder
@@ -264,9 +260,8 @@ func (r *Reader) names() string {
 	return b.String()
 }
 
-// Next returns the next row: the values of the columns in use, and which of them
-// are missing. The slices are overwritten by the next call. After the last row the
-// error is io.EOF.
+// Next returns the next row: the values of the used columns, and marks for missing ones. The next
+// call overwrites the slices. After the last row the error is io.EOF.
 func (r *Reader) Next() (values []float64, missing []bool, err error) {
 	row := r.first
 	if row == nil {
@@ -284,7 +279,7 @@ func (r *Reader) Next() (values []float64, missing []bool, err error) {
 	}
 	for i, field := range row {
 		if len(field) > r.opts.MaxFieldBytes {
-			return nil, nil, r.errorAt(i, "a field of %d bytes; at most %d are read", len(field), r.opts.MaxFieldBytes)
+			return nil, nil, r.errorAt(i, "a field of %d bytes; expected at most %d", len(field), r.opts.MaxFieldBytes)
 		}
 		if i == r.keep {
 			r.text = trim(field)
@@ -303,7 +298,7 @@ func (r *Reader) Next() (values []float64, missing []bool, err error) {
 	return r.values, r.missing, nil
 }
 
-// value returns what a field of a column of numbers says.
+// value returns the value of a field in a column of numbers.
 func (r *Reader) value(column int, field string) (x float64, missing bool, err error) {
 	field = trim(field)
 	x, ok := number(field)
@@ -321,14 +316,14 @@ func (r *Reader) value(column int, field string) (x float64, missing bool, err e
 	if r.opts.TextIsMissing {
 		return 0, true, nil
 	}
-	hint := "; say that it stands for a missing value, or leave the column out"
+	hint := "; declare it as a missing value, or leave the column out"
 	if hasDecimalComma(field) {
 		hint = "; write decimals with a point"
 	}
 	return 0, false, r.errorAt(column, "'%s' is not a number%s", clip(field), hint)
 }
 
-// checkText refuses bytes that are no text in UTF-8.
+// checkText returns an error if a field is not text in UTF-8.
 func (r *Reader) checkText(column int, field string) error {
 	if strings.IndexByte(field, 0) >= 0 {
 		return r.errorAt(column, "a NUL byte; expected text in UTF-8")
@@ -339,7 +334,7 @@ func (r *Reader) checkText(column int, field string) error {
 	return nil
 }
 
-// errorAt says where in the file something is wrong. It fits the last record.
+// errorAt returns an error with its place in the file. It is valid for the last record.
 func (r *Reader) errorAt(column int, format string, args ...any) error {
 	name := ""
 	if column < len(r.columns) {
@@ -349,7 +344,7 @@ func (r *Reader) errorAt(column int, format string, args ...any) error {
 	return infer.Errorf(infer.Invalid, "line %d, column %d%s: %s", line, column+1, name, fmt.Sprintf(format, args...))
 }
 
-// record reads the fields of the next row, within the limit on its size.
+// record reads the fields of the next row, up to the max size.
 func (r *Reader) record() ([]string, error) {
 	start := r.csv.InputOffset()
 	limit := int64(r.opts.MaxRowBytes)

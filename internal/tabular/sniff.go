@@ -10,10 +10,10 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// sniffRows is how many rows the delimiter and the kinds of columns are told from.
+// sniffRows is the number of rows from which the delimiter and the kinds of columns are guessed.
 const sniffRows = 100
 
-// foreign are the first bytes of files that are no CSV as they are.
+// foreign are the first bytes of files that are not CSV.
 var foreign = [...]struct{ magic, is string }{
 	{"\xff\xfe", "is UTF-16; save it as UTF-8, for example with iconv -f UTF-16 -t UTF-8"},
 	{"\xfe\xff", "is UTF-16; save it as UTF-8, for example with iconv -f UTF-16 -t UTF-8"},
@@ -23,7 +23,7 @@ var foreign = [...]struct{ magic, is string }{
 	{"PAR1", "is Parquet; save it as CSV"},
 }
 
-// checkPrefix refuses what is no text in UTF-8 by its first bytes.
+// checkPrefix returns an error if the first bytes are not UTF-8 text.
 func checkPrefix(prefix []byte) error {
 	if len(prefix) == 0 {
 		return infer.Errorf(infer.Invalid, "the file is empty; expected rows of numbers")
@@ -36,18 +36,18 @@ func checkPrefix(prefix []byte) error {
 	if i := bytes.IndexByte(prefix, 0); i >= 0 {
 		line := 1 + bytes.Count(prefix[:i], []byte("\n"))
 		at := i - bytes.LastIndexByte(prefix[:i], '\n')
-		return infer.Errorf(infer.Invalid, "line %d, byte %d: a NUL; the file is UTF-16 or no text at all: save it as CSV in UTF-8", line, at)
+		return infer.Errorf(infer.Invalid, "line %d, byte %d: a NUL; the file is UTF-16 or not text: save it as CSV in UTF-8", line, at)
 	}
 	if bytes.IndexByte(prefix, '\n') < 0 && bytes.Count(prefix, []byte("\r")) > 1 {
-		return infer.Errorf(infer.Invalid, "the lines end in CR alone; save the file with LF or CR LF")
+		return infer.Errorf(infer.Invalid, "the lines end with only CR; save the file with LF or CR LF")
 	}
 	return nil
 }
 
-// parsePrefix returns the whole rows among the first ones. Where something is
-// wrong it stops: the reader will meet it again and say where it is.
+// parsePrefix returns the complete rows among the first ones. It stops at an error: the reader will
+// find it again and report its place.
 func parsePrefix(prefix []byte, comma rune, whole bool) [][]string {
-	if !whole { // the last line goes on
+	if !whole { // the last line is not complete
 		if end := bytes.LastIndexByte(prefix, '\n'); end >= 0 {
 			prefix = prefix[:end+1]
 		}
@@ -65,8 +65,8 @@ func parsePrefix(prefix []byte, comma rune, whole bool) [][]string {
 	return rows
 }
 
-// sniffComma returns the delimiter that gives all rows the same number of fields,
-// more than one. A comma comes last, for it is in decimals and in texts too.
+// sniffComma returns the delimiter with which all rows have the same number of fields, more than
+// one. Comma is tried last, since it is also in decimals and in text.
 func sniffComma(prefix []byte, whole bool) rune {
 	for _, comma := range [...]rune{'\t', ';', ','} {
 		rows := parsePrefix(prefix, comma, whole)
@@ -78,8 +78,8 @@ func sniffComma(prefix []byte, whole bool) rune {
 			return comma
 		}
 	}
-	// Rows of unequal length are somebody's mistake, which is told by line once the
-	// delimiter is known: the one that the first line has most of.
+	// Rows of unequal length are an error, which is reported with its line once the delimiter is
+	// known: the most frequent one in the first line.
 	first, _, _ := bytes.Cut(prefix, []byte("\n"))
 	best := ','
 	for _, comma := range [...]rune{'\t', ';'} {
@@ -90,8 +90,8 @@ func sniffComma(prefix []byte, whole bool) rune {
 	return best
 }
 
-// sniffHeader reports whether the first row holds names: one of its fields is a
-// text above a number, or none of them is a number and one is a text.
+// sniffHeader reports whether the first row has names: one of its fields is a text above a number,
+// or none is a number and one is a text.
 func (o *Options) sniffHeader(rows [][]string) bool {
 	if len(rows) == 0 {
 		return false
@@ -130,8 +130,8 @@ func (o *Options) kindOf(field string) int {
 	return isText
 }
 
-// sniffColumns marks a column as text where its first rows hold more texts than
-// numbers. One without a value yet may still turn out to be of numbers.
+// sniffColumns marks a column as text if its first rows have more texts than numbers. A column
+// without a value may still have numbers later.
 func (o *Options) sniffColumns(columns []Column, rows [][]string) {
 	for i := range columns {
 		numbers, texts, commas, example := 0, 0, 0, ""
@@ -159,7 +159,7 @@ func (o *Options) sniffColumns(columns []Column, rows [][]string) {
 	}
 }
 
-// nameColumns gives names to the columns of the first row. It is an error if two have the same.
+// nameColumns names the columns of the first row. Duplicate names are an error.
 func nameColumns(first []string, header bool) ([]Column, error) {
 	columns := make([]Column, len(first))
 	at := make(map[string]int, len(first))
@@ -182,12 +182,12 @@ func nameColumns(first []string, header bool) ([]Column, error) {
 		twice = append(twice[:most], fmt.Sprintf("and %d more", more))
 	}
 	if len(twice) > 0 {
-		return nil, infer.Errorf(infer.Invalid, "%s; names must differ", strings.Join(twice, ", "))
+		return nil, infer.Errorf(infer.Invalid, "%s; expected different names", strings.Join(twice, ", "))
 	}
 	return columns, nil
 }
 
-// clip returns a text as it may stand in a message.
+// clip shortens and cleans a text for a message.
 func clip(text string) string {
 	const most = 60
 	clean := strings.ToValidUTF8(text, "\uFFFD")

@@ -19,7 +19,7 @@ import (
 	"sluice.io/sluice/internal/tabular"
 )
 
-// table is all that a file holds. A missing value is -99.
+// table is the content of a file. A missing value is -99.
 type table struct {
 	columns []tabular.Column
 	rows    [][]float64
@@ -123,11 +123,11 @@ func TestUse(t *testing.T) {
 		}
 	}
 	f("no column 'd'; it has 'a', 'b', 'kind', 'c'", "d")
-	f("'kind' holds texts, 'red' for example", "a", "kind")
-	f("'a' is named twice", "a", "b", "a")
+	f("'kind' has text, for example 'red'", "a", "kind")
+	f("'a' is a duplicate", "a", "b", "a")
 }
 
-// TestDecimalCommas: they are refused, and never left out as if they were texts.
+// TestDecimalCommas: they are refused, and the column is not left out as text.
 func TestDecimalCommas(t *testing.T) {
 	f := func(text, want string, except ...string) {
 		t.Helper()
@@ -149,10 +149,10 @@ func TestDecimalCommas(t *testing.T) {
 			}
 		}
 	}
-	const comma = "column 'a' has commas in its numbers, '1,5' for example; write decimals with a point, and thousands without a mark"
+	const comma = "column 'a' has commas in its numbers, for example '1,5'; write decimals with a point, and thousands without a separator"
 	f("a;b\n1,5;2\n-2,25;3\n", comma)
 	f("a,b\n\"1,5\",2\n\"1,234\",3\n", comma)
-	f("a\tb\n1,5\t2\n;\t3\n", "b") // not all of them
+	f("a\tb\n1,5\t2\n;\t3\n", "b") // some, but not all
 	f("a;b\n1,5;2\nNA;3\n", comma)
 	f("a;b\n1,5;2\n", "b", "a")
 	f("a;b\n1,2,3;2\n", "b")
@@ -195,13 +195,13 @@ func TestRefused(t *testing.T) {
 	f("a,b\n1,2\n\n3,4,5\n", "line 4 has 3 fields; expected 2", auto)
 	f("a,b\n1,\"2\n3,4\n", "line 2: a quote that opens in this row", auto)
 	f("a,b\n1,2\n1,2\"\n", "line 3, byte 4: bare", auto)
-	f("a,a\n1,2\n", "columns 1 and 2 are both named 'a'; names must differ", auto)
-	f("a,b,a,c,b,a\n1,2,3,4,5,6\n", "columns 1 and 3 are both named 'a', columns 2 and 5 are both named 'b', columns 3 and 6 are both named 'a'; names must differ", auto)
-	f(strings.Repeat("a,", 20)+"a\n", "columns 10 and 11 are both named 'a', and 10 more; names", auto)
+	f("a,a\n1,2\n", "columns 1 and 2 are both named 'a'; expected different names", auto)
+	f("a,b,a,c,b,a\n1,2,3,4,5,6\n", "columns 1 and 3 are both named 'a', columns 2 and 5 are both named 'b', columns 3 and 6 are both named 'a'; expected different names", auto)
+	f(strings.Repeat("a,", 20)+"a\n", "columns 10 and 11 are both named 'a', and 10 more; expected different names", auto)
 	f("\xef\xbb\xbfa;a\n1;2\n", "columns 1 and 2 are both named 'a'", auto)
 	f("a,b\n1,5,2,5\n", "line 2 has 4 fields; expected 2, as in the first row; if a number has a decimal comma, write it with a point", auto)
 	f("a,b\n1,2\n3,=1+2\n", "line 3, column 2 ('b'): '=1+2' is not a number", auto)
-	f("a,b\n1,2\n3,x y\n", "line 3, column 2 ('b'): 'x y' is not a number; say that it stands for a missing value", auto)
+	f("a,b\n1,2\n3,x y\n", "line 3, column 2 ('b'): 'x y' is not a number; declare it as a missing value", auto)
 	f("a;b\n1,5;2\n1;2\n1;2\n", "line 2, column 1 ('a'): '1,5' is not a number; write decimals with a point", auto)
 	f("a,b\n1,2\n1,\xe9t\xe9\n", "line 3, column 2 ('b'): '\uFFFDt\uFFFD' is not UTF-8", auto)
 	f("a,caf\xe9\n1,2\n", "line 1, column 2", auto)
@@ -212,14 +212,14 @@ func TestRefused(t *testing.T) {
 	f("a\x00,\x00", "line 1, byte 2: a NUL", auto)
 	f("\x1f\x8b\x08", "gzip", auto)
 	f("PAR1....", "Parquet", auto)
-	f("a,b\r1,2\r3,4\r", "CR alone", auto)
-	f("a,b,c\n1,2,3\n", "line 1: 3 columns; at most 2", tabular.Options{MaxColumns: 2})
-	f("a,b\n1,2\n1,"+strings.Repeat("7", 100)+"\n", "line 3, column 2 ('b'): a field of 100 bytes; at most 50", tabular.Options{MaxFieldBytes: 50})
+	f("a,b\r1,2\r3,4\r", "only CR", auto)
+	f("a,b,c\n1,2,3\n", "line 1: 3 columns; expected at most 2", tabular.Options{MaxColumns: 2})
+	f("a,b\n1,2\n1,"+strings.Repeat("7", 100)+"\n", "line 3, column 2 ('b'): a field of 100 bytes; expected at most 50", tabular.Options{MaxFieldBytes: 50})
 	f("a,b\n1,2\n1,"+strings.Repeat("7", 500)+"\n", "the row after line 2 is longer than 200 bytes", tabular.Options{MaxRowBytes: 200})
 	f("a,b\n"+strings.Repeat("1,2\n", 1e6)+"1,oops\n", "line 1000002, column 2 ('b'): 'oops'", auto)
 }
 
-// repeat gives a text for as long as it is read.
+// repeat yields a text again and again.
 type repeat struct {
 	text string
 	at   int
@@ -278,7 +278,7 @@ func TestReaderFails(t *testing.T) {
 	f("a,b\n" + strings.Repeat("1,2\n", 1e6))
 }
 
-// TestMemory holds that a file's size does not matter to the memory.
+// TestMemory: the memory does not depend on the size of the file.
 func TestMemory(t *testing.T) {
 	var before, during runtime.MemStats
 	runtime.GC()
@@ -294,7 +294,7 @@ func TestMemory(t *testing.T) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil && n < 500_000 { // the last row is cut
+		if err != nil && n < 500_000 { // the last row is cut off
 			t.Fatal(err)
 		}
 		if err != nil {
