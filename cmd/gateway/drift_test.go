@@ -233,7 +233,7 @@ func TestDriftSimulateRefused(t *testing.T) {
 	f(exitFailed, "no such file", "gone.csv", "--profile", profile)
 	f(exitFailed, "no such file", "gone.csv", "--profile", "gone.json")
 	f(exitFailed, "no column of numbers for feature 'x'", rowsFile(t, "y,z\n1,2\n"), "--profile", profile)
-	f(exitFailed, "is cut short", "x.csv", "--profile", rowsFile(t, "{"))
+	f(exitFailed, "is incomplete", "x.csv", "--profile", rowsFile(t, "{"))
 }
 
 // TestDriftReplay judges the window of an event again, from the journal.
@@ -312,7 +312,7 @@ func TestDriftReplay(t *testing.T) {
 	if r := profileLine(t, "1\n2\n", "-", "-o", foreign); r.code != exitOK {
 		t.Fatalf("%+v", r)
 	}
-	f(exitFailed, "event 3: the window was compared with profile "+digest+", and this one is sha256:", "3", "--profile", foreign)
+	f(exitFailed, "event 3: the window was compared with profile "+digest+", but this one is sha256:", "3", "--profile", foreign)
 
 	// The journal describes the change, and names do not break its lines.
 	got = command(t, "", []string{"journal", "--admin", url, "--after", "2", "--limit", "1"})

@@ -61,7 +61,7 @@ func TestProfile(t *testing.T) {
 	if r.code != exitOK || r.out != "" || r.errOut != `COLUMN  KIND   PLACE  HOW
 a       input  a[0]   an input: there is no model to match
 b       input  b[0]   an input: there is no model to match
-kind    -      -      left out: it has text, for example 'red' for example
+kind    -      -      left out: it has text, for example 'red'
 `+to+": 2 features of 3 rows\n" {
 		t.Fatalf("%+v", r)
 	}
@@ -261,7 +261,7 @@ func TestProfileRefused(t *testing.T) {
 	f(exitUsage, "not both", file, "--model", "iris", "--model-repository", "m", "--model-file", "x")
 	f(exitUsage, "--map needs --model or --model-file", file, "--map", "a=x[0]")
 	f(exitUsage, "--outputs-from-model needs --model or --model-file", file, "--outputs-from-model")
-	f(exitFailed, "the file has no column 'z', which is named as the target", file, "--target", "z")
+	f(exitFailed, "the file has no column 'z' for the target", file, "--target", "z")
 	f(exitUsage, "version 'one' is not a valid number", file, "--model", "iris/one", "--model-repository", "m")
 	f(exitUsage, "expected one profile", "show")
 	f(exitUsage, "expected two profiles", "compare", file)

@@ -22,11 +22,11 @@ func wrongProfiles(t *testing.T) map[string]func(file string) {
 	return map[string]func(string){
 		"it is for model 'triple'":                   write(other),
 		"it is for version 9":                        write(doubleProfile(t, 9, 1)),
-		"element 7 of input 'x', whose rows have 3": write(columns),
+		"element 7 of input 'x' does not exist: its rows have 3": write(columns),
 		"there is no such file":                     func(file string) { must(t, os.Remove(file)) },
 		"it is not a regular file":                     func(file string) { must(t, errors.Join(os.Remove(file), os.Symlink(t.TempDir(), file))) },
-		"the profile is cut short after 1000 bytes": func(file string) { must(t, os.Truncate(file, 1000)) },
-		"the file is no profile":                    func(file string) { must(t, os.WriteFile(file, []byte("[1, 2]"), 0o600)) },
+		"the profile is incomplete: it ends after 1000 bytes": func(file string) { must(t, os.Truncate(file, 1000)) },
+		"the file is not a profile":                    func(file string) { must(t, os.WriteFile(file, []byte("[1, 2]"), 0o600)) },
 	}
 }
 

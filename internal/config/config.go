@@ -15,7 +15,7 @@ const (
 	CompatTriton = "triton"
 )
 
-// ListenNone is the address of a listener that there shall not be.
+// ListenNone is the address that turns a listener off.
 const ListenNone = "none"
 
 // The choices of server.json.non_finite and rows_non_finite.
@@ -38,8 +38,8 @@ const (
 	OversizeSplit  = "split"
 )
 
-// Config is everything that a file can say, with defaults for what it leaves
-// out. It is shared and must not be changed.
+// Config has every setting of a file, with defaults for the missing ones. It is shared and must not
+// be changed.
 type Config struct {
 	Repository Repository `yaml:"repository" restart:"true" doc:"The folder of models, and when they are loaded."`
 	Server     Server     `yaml:"server" restart:"true" doc:"The data plane: the port that applications call."`
@@ -60,7 +60,7 @@ type Config struct {
 	Routes   map[string]Route `yaml:"routes" doc:"Splits of the traffic over versions of a model, by the name that clients call. A name without a route serves the newest version of the model of that name."`
 }
 
-// Repository says where the models are and when they are loaded.
+// Repository configures the place of the models, and when they are loaded.
 type Repository struct {
 	Path          string        `yaml:"path" required:"true" doc:"The folder of models: PATH/MODEL/VERSION/model.onnx."`
 	Control       string        `yaml:"control" default:"none" enum:"none|explicit|poll" doc:"Which models are loaded, and when. none: all, once at the start. explicit: those in load at the start, others by the calls load and unload. poll: all, and again whenever the folder changes."`
@@ -74,8 +74,8 @@ type Repository struct {
 type Server struct {
 	Compat       string `yaml:"compat" default:"none" enum:"none|triton" doc:"triton: answers imitate Triton's, if they differ from ours."`
 	DefaultModel string `yaml:"default_model" default:"\"\"" doc:"The model or route that /invocations calls. Empty: the only one that is served."`
-	// StrictReadiness is not what Triton defaults to: there one broken model takes
-	// the whole server out of rotation.
+	// StrictReadiness differs from Triton's default: there one broken model takes the whole server
+	// out of rotation.
 	StrictReadiness bool `yaml:"strict_readiness" default:"false" doc:"true: the server is ready only while every listed version is ready. false: it is ready once all loads of the start have ended."`
 
 	ShutdownDelay time.Duration `yaml:"shutdown_delay" default:"0s" min:"0s" doc:"Time for which the gateway still serves after readiness is off, so that a load balancer can notice before the listener closes. It is part of drain_timeout."`
@@ -123,7 +123,7 @@ type TLS struct {
 	MinVersion string `yaml:"min_version" default:"\"1.2\"" enum:"1.2|1.3" doc:"The lowest version of TLS that is accepted."`
 }
 
-// Enabled reports whether the listener speaks TLS.
+// Enabled reports whether the listener uses TLS.
 func (t *TLS) Enabled() bool { return t.Cert != "" }
 
 // GRPC configures the gRPC listener.
@@ -140,7 +140,7 @@ type GRPC struct {
 	MaxConnectionAge  time.Duration `yaml:"max_connection_age" default:"0s" min:"0s" doc:"Time after which a client is asked to make a new connection, so that load balancers can spread them. Calls in progress have one minute more. 0s: never."`
 }
 
-// Limits bounds one request and its answer.
+// Limits bound one request and its answer.
 type Limits struct {
 	MaxRows       int  `yaml:"max_rows" default:"1000000" min:"1" max:"2000000000" doc:"Max rows of a data frame sent to predict or /invocations."`
 	MaxColumns    int  `yaml:"max_columns" default:"16384" min:"1" max:"1000000" doc:"Max columns of a data frame."`
@@ -157,7 +157,7 @@ type Limits struct {
 	MaxResponse   Size `yaml:"max_response" default:"256MiB" min:"1KiB" max:"2047MiB" doc:"Max size of the outputs of one answer in memory. The encoded answer may be 1 MiB larger, for names and shapes. A larger answer is refused with 413. If not given, it is at most a quarter of max_body_memory."`
 }
 
-// JSON says how numbers are written in JSON answers.
+// JSON configures numbers in JSON answers.
 type JSON struct {
 	NonFinite     string `yaml:"non_finite" default:"tokens" enum:"tokens|null|error" doc:"How values are written that are not numbers in JSON. tokens: as NaN, Infinity and -Infinity. null: as null, all three. error: the request is refused."`
 	RowsNonFinite string `yaml:"rows_non_finite" default:"null" enum:"tokens|null|error" doc:"The same for answers in rows."`
@@ -195,7 +195,7 @@ type Log struct {
 	Format string `yaml:"format" default:"json" enum:"json|console" doc:"json: one JSON object per line. console: text for people."`
 }
 
-// Journal says when older events of the journal are moved to a segment.
+// Journal configures when older events of the journal are moved to a segment.
 type Journal struct {
 	SegmentEvents int  `yaml:"segment_events" default:"50000" min:"100" max:"10000000" doc:"Max number of events in journal.db, which a start reads. If there are more, up to this number is moved to a segment."`
 	SegmentSize   Size `yaml:"segment_size" default:"64MiB" min:"1MiB" max:"1024MiB" doc:"The same limit in bytes of events, before compression."`

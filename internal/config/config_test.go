@@ -114,7 +114,7 @@ models: {iris: {columns: {input: [sepal length, 1.0], other: [b]}}}
 	}
 }
 
-// null is a word of YAML, and of one of our settings.
+// null is a word of YAML, and the value of a setting.
 func TestNullAsAChoice(t *testing.T) {
 	for _, text := range []string{"null", `"null"`} {
 		cfg := mustParse(t, "repository: {path: m}\nserver: {json: {non_finite: "+text+"}}")
@@ -270,8 +270,8 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestShippedFiles holds that the configuration files of this repository, and the
-// example of the reference, are right.
+// TestShippedFiles: the configuration files of this repository, and the example of the reference,
+// are valid.
 func TestShippedFiles(t *testing.T) {
 	files, err := filepath.Glob("../../configs/*.yaml")
 	if err != nil {
@@ -315,8 +315,7 @@ func TestBad(t *testing.T) {
 	}
 }
 
-// TestManyProblems holds that a wrong file neither hides a problem among a few
-// nor prints thousands.
+// TestManyProblems: all problems of a file are reported if there are few, but not thousands.
 func TestManyProblems(t *testing.T) {
 	text := "repository: {path: m}\nmodels:\n" + strings.Repeat("  ? x\n  : {}\n", 1000)
 	_, err := config.Parse("test.yaml", []byte(text), noEnv)
@@ -329,7 +328,7 @@ func TestManyProblems(t *testing.T) {
 	}
 }
 
-// TestAliases holds that a small file cannot stand for a huge one.
+// TestAliases: a small file cannot expand to a huge one.
 func TestAliases(t *testing.T) {
 	cfg := mustParse(t, "repository: {path: m}\ndefaults: {batching: &b {max_size: 7}}\nmodels: {a: {batching: *b}}")
 	if cfg.Model("a").Batching.MaxSize != 7 {
@@ -354,8 +353,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	golden(t, "../../docs/config.md", config.Reference())
 }
 
-// TestReferenceListsEveryKey walks the structs on its own, and holds that each
-// setting is documented.
+// TestReferenceListsEveryKey walks the structs itself, and checks that each setting is documented.
 func TestReferenceListsEveryKey(t *testing.T) {
 	text := config.Reference()
 	section := func(f reflect.StructField) bool {

@@ -11,11 +11,11 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// maxNodes bounds the values that a file may hold once its aliases are
-// followed, so that a small file cannot stand for a huge one.
+// maxNodes bounds the values in a file after its aliases were expanded, so that a small file cannot
+// expand to a huge one.
 const maxNodes = 200_000
 
-// place is where a setting was given.
+// place is the place of a setting.
 type place struct {
 	source string
 	line   int
@@ -23,15 +23,15 @@ type place struct {
 	plain  bool // a weight without its %
 }
 
-// decoder walks YAML trees over one Config. A tree is a layer: the file first,
-// then each flag; what a later one says wins.
+// decoder decodes YAML trees into one Config. A tree is a layer: the file first, then each flag. A
+// later layer overrides the earlier ones.
 type decoder struct {
 	cfg      *Config
 	env      func(string) (string, bool)
 	at       place // source and layer of the tree being walked
 	given    map[string]place
-	fresh    map[reflect.Type]reflect.Value // what an item of that type starts from
-	late     []func()                       // decodes what starts from other settings, once those are known
+	fresh    map[reflect.Type]reflect.Value // the initial value of an item of that type
+	late     []func()                       // decodes settings that start from other settings, after those are known
 	nodes    int
 	problems Problems
 	dropped  int
@@ -48,22 +48,22 @@ func (d *decoder) layer(source string, n *yaml.Node) {
 	d.value(n, "", bounds{}, reflect.ValueOf(d.cfg).Elem())
 }
 
-// finish decodes what had to wait.
+// finish decodes the deferred settings.
 func (d *decoder) finish() {
 	for _, decode := range d.late {
 		decode()
 	}
 }
 
-// problem records what is wrong with the value of n.
+// problem records a problem with the value of n.
 func (d *decoder) problem(n *yaml.Node, path, format string, args ...any) {
 	at := d.at
 	at.line = n.Line
 	d.add(at, path, fmt.Sprintf(format, args...))
 }
 
-// problemAt records what is wrong with a setting that may stand in any layer, or
-// in none: it points at the setting, or at the nearest section around it.
+// problemAt records a problem with a setting in any layer, or in none: it points at the setting, or
+// at the nearest section around it.
 func (d *decoder) problemAt(path, format string, args ...any) {
 	for p := path; ; p = parent(p) {
 		if at, ok := d.given[p]; ok || p == "" {
@@ -81,7 +81,7 @@ func (d *decoder) add(at place, path, message string) {
 	d.problems = append(d.problems, Problem{Source: at.source, Line: at.line, Path: path, Message: message, layer: at.layer})
 }
 
-// value decodes n into v, whatever its type is.
+// value decodes n into v, for any type.
 func (d *decoder) value(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	if d.nodes++; d.nodes >= maxNodes {
 		if d.nodes == maxNodes {
@@ -108,8 +108,8 @@ func (d *decoder) value(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	}
 }
 
-// note remembers where a setting was given: a value in the last layer that gives
-// it, a section or mapping where it first stood.
+// note records the place of a setting: a value in the last layer that gives it, a section or
+// mapping in the first one.
 func (d *decoder) note(n *yaml.Node, path string, kind reflect.Kind) {
 	_, known := d.given[path]
 	if known && (kind == reflect.Struct || kind == reflect.Map) {
@@ -118,12 +118,11 @@ func (d *decoder) note(n *yaml.Node, path string, kind reflect.Kind) {
 	d.given[path] = place{source: d.at.source, line: n.Line, layer: d.at.layer}
 }
 
-// isEmpty reports whether n says nothing, as a section whose lines are all
-// commented out does.
+// isEmpty reports whether n has no value, like a section in which all lines are commented out.
 func isEmpty(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// pairs calls f for each key of a mapping, after it has refused what is no
-// mapping, keys that are no plain text, and keys given twice.
+// pairs calls f for each key of a mapping. It reports values that are not mappings, keys that are
+// not plain text, and duplicate keys.
 func (d *decoder) pairs(n *yaml.Node, path string, f func(key string, keyNode, value *yaml.Node)) {
 	if isEmpty(n) {
 		return
@@ -172,8 +171,8 @@ func (d *decoder) section(n *yaml.Node, path string, v reflect.Value) {
 	})
 }
 
-// field decodes a setting. The models start from the defaults, so they wait
-// until every layer has had its say about those.
+// field decodes a setting. Models start from the defaults, so they are decoded after every layer
+// has set those.
 func (d *decoder) field(n *yaml.Node, path string, f field, v reflect.Value) {
 	if !typeIs[map[string]Model](v.Type()) {
 		d.value(n, path, f.bounds, v)
@@ -186,9 +185,8 @@ func (d *decoder) field(n *yaml.Node, path string, f field, v reflect.Value) {
 	})
 }
 
-// required reports the settings of a section that must be given and are empty; a 0
-// that was given is a number like any other. What is in lists and mappings is not
-// looked at.
+// required reports required settings of a section that are empty. A given 0 is a number, not empty.
+// It does not check lists and mappings.
 func (d *decoder) required(path string, v reflect.Value) {
 	for _, f := range fields(v.Type()) {
 		value, name := v.Field(f.index), child(path, f.name)
@@ -201,8 +199,7 @@ func (d *decoder) required(path string, v reflect.Value) {
 	}
 }
 
-// failed reports whether a problem with a setting, or with a section around it,
-// is known already.
+// failed reports whether a problem with a setting, or with a section around it, was already found.
 func (d *decoder) failed(path string) bool {
 	for {
 		if slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Path == path }) {
@@ -215,8 +212,8 @@ func (d *decoder) failed(path string) bool {
 	}
 }
 
-// failedIn reports whether a problem with a setting, with a section around it or
-// with anything below it is known already.
+// failedIn reports whether a problem with a setting, with a section around it or with anything
+// below it was already found.
 func (d *decoder) failedIn(path string) bool {
 	return d.failed(path) || slices.ContainsFunc(d.problems, func(p Problem) bool {
 		rest, below := strings.CutPrefix(p.Path, path)
@@ -255,7 +252,7 @@ func (d *decoder) versions(n *yaml.Node, path string, v reflect.Value) {
 	v.Set(reflect.ValueOf(chosen))
 }
 
-// describe says what a node is, for messages.
+// describe names the kind of a node, for messages.
 func describe(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:

@@ -6,8 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// mapping decodes into a new map over the entries that v has, so that a map
-// shared with the defaults is never written to.
+// mapping decodes into a new map with the entries of v, so that a map shared with the defaults is
+// never changed.
 func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
 	t := v.Type()
 	merged := reflect.MakeMap(t)
@@ -26,8 +26,8 @@ func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
 	v.Set(merged)
 }
 
-// start returns what an entry of a mapping or an item of a list is before it is
-// decoded: a model the defaults of all, another section its own.
+// start returns the initial value of an entry of a mapping or an item of a list: for a model the
+// common defaults, for another section its own.
 func (d *decoder) start(t reflect.Type) reflect.Value {
 	v := reflect.New(t).Elem()
 	switch {
@@ -36,7 +36,7 @@ func (d *decoder) start(t reflect.Type) reflect.Value {
 	case isSection(t):
 		if _, known := d.fresh[t]; !known {
 			first := reflect.New(t).Elem()
-			newDecoder(nil, nil).defaults("", first) // its own: defaults are given nowhere
+			newDecoder(nil, nil).defaults("", first) // its own defaults, which have no place
 			d.fresh[t] = first
 		}
 		v.Set(d.fresh[t])
@@ -44,7 +44,7 @@ func (d *decoder) start(t reflect.Type) reflect.Value {
 	return v
 }
 
-// list decodes into a new slice: a list replaces the one before it.
+// list decodes into a new slice: a list replaces the earlier one.
 func (d *decoder) list(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	if isEmpty(n) {
 		return

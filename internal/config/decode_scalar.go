@@ -37,8 +37,8 @@ func (d *decoder) scalar(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	}
 }
 
-// number decodes what has an order. Text in quotes is no plain number, but may be
-// a size or a duration, which have types of their own.
+// number decodes ordered values. Quoted text is not a plain number, but may be a size or a
+// duration, which have their own types.
 func number[T int64 | float64 | Size | Weight | time.Duration](
 	d *decoder, n *yaml.Node, path string, b bounds, v reflect.Value, kind string, parse func(string) (T, error),
 ) {
@@ -55,7 +55,7 @@ func number[T int64 | float64 | Size | Weight | time.Duration](
 	v.Set(reflect.ValueOf(x).Convert(v.Type()))
 }
 
-// weight decodes a share, and notes how it was written.
+// weight decodes a share, and records its notation.
 func (d *decoder) weight(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	number(d, n, path, b, v, "a percentage in steps of 0.01% such as 2.5%, or a whole number of basis points such as 250", parseWeight)
 	if at, given := d.given[path]; given {
@@ -95,8 +95,8 @@ func (d *decoder) boolean(n *yaml.Node, path string, v reflect.Value) {
 	v.SetBool(strings.EqualFold(n.Value, "true"))
 }
 
-// isText reports whether a node can stand for text. Numbers and truth values do,
-// as written: a model may be called 1.
+// isText reports whether a node can be text. Numbers and truth values can, as written: a model may
+// be named 1.
 func isText(n *yaml.Node) bool {
 	if n.Kind != yaml.ScalarNode {
 		return false
@@ -111,7 +111,7 @@ func isText(n *yaml.Node) bool {
 
 func (d *decoder) text(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	switch {
-	case n.Value == "null" && slices.Contains(b.enum, n.Value): // quoted or not
+	case n.Value == "null" && slices.Contains(b.enum, n.Value): // with or without quotes
 		v.SetString(n.Value)
 	case !isText(n):
 		d.problem(n, path, "expected text, got %s", describe(n))
@@ -124,8 +124,8 @@ func (d *decoder) text(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	}
 }
 
-// secret decodes text and replaces each ${NAME} by the environment variable. No
-// message shows any of it.
+// secret decodes text and replaces each ${NAME} by the environment variable. Messages never show
+// any of it.
 func (d *decoder) secret(n *yaml.Node, path string, v reflect.Value) {
 	if !isText(n) {
 		d.problem(n, path, "expected text")

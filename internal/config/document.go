@@ -8,8 +8,8 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// Document returns the configuration as JSON shows it: every setting by its name, as the
-// file would write it, defaults included and secrets hidden.
+// Document returns the configuration as a JSON document: every setting by its name, in the form of
+// the file, with defaults and hidden secrets.
 func (c *Config) Document() map[string]any {
 	return sectionDocument(reflect.ValueOf(*c))
 }

@@ -13,7 +13,7 @@ import (
 	"sluice.io/sluice/internal/config"
 )
 
-// The document is what a file could say: read again it gives the same configuration.
+// The document is a valid file: parsing it gives the same configuration.
 func TestConfigDocument(t *testing.T) {
 	const token = "0123456789abcdef"
 	cfg := mustParse(t, `repository: {path: m}

@@ -2,10 +2,10 @@ package config
 
 import "time"
 
-// NoProfile in the place of a profile's path has nothing compared.
+// NoProfile in place of a profile's path turns the comparison off.
 const NoProfile = "none"
 
-// Drift says how a model's inputs and answers are compared with a reference.
+// Drift configures the comparison of a model's inputs and answers with a reference.
 type Drift struct {
 	Profile string `yaml:"profile" default:"\"\"" doc:"Path of the profile of the reference, as gateway profile build writes it. Empty: profile.json beside each version, if there is one. none: nothing is compared."`
 	Sample  Weight `yaml:"sample" default:"100%" min:"0%" max:"100%" doc:"Share of the answered requests that is compared. The hash of a request's id chooses it."`
@@ -25,7 +25,7 @@ type Drift struct {
 	MaxBuffer         Size          `yaml:"max_buffer" default:"1MiB" min:"4KiB" max:"1GiB" doc:"Max size of the rows that wait to be counted, for each version and role. Further rows are dropped, and the drops are counted."`
 }
 
-// Retrain says what becomes of drift that was detected.
+// Retrain configures the actions after drift was detected.
 type Retrain struct {
 	Webhook  Webhook       `yaml:"webhook" doc:"The receiver of signals. Without one, signals are only listed."`
 	CoolDown time.Duration `yaml:"cool_down" restart:"false" default:"24h" min:"0s" doc:"Time after a request was closed for which no new one is made for its model."`
@@ -33,7 +33,7 @@ type Retrain struct {
 	Source   string        `yaml:"source" default:"/gateway/sluice" doc:"The source of the CloudEvents, which identifies the gateway."`
 }
 
-// Webhook is where events are posted.
+// Webhook configures where events are posted.
 type Webhook struct {
 	URL        string        `yaml:"url" default:"\"\"" doc:"URL to which events are posted as CloudEvents, http or https."`
 	Secret     Secret        `yaml:"secret" restart:"false" default:"\"\"" doc:"Key of the HMAC-SHA256 that signs each event, at least 16 bytes. Needed with a url."`

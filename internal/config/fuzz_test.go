@@ -9,8 +9,8 @@ import (
 	"sluice.io/sluice/internal/config"
 )
 
-// FuzzParse holds that any text gives a configuration or a list of problems, and
-// that each problem fits on a screen.
+// FuzzParse: any text gives a configuration or a list of problems, and each problem fits on a
+// screen.
 func FuzzParse(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil {

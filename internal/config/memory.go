@@ -1,6 +1,6 @@
 package config
 
-// bodies checks that the largest request that the limits allow can be served at all.
+// bodies checks that the limits allow the largest request to be served.
 func (d *decoder) bodies() {
 	h, l := &d.cfg.Server.HTTP, &d.cfg.Server.Limits
 	for _, setting := range []string{"http.max_body_memory", "http.max_body", "http.max_inflated", "limits.max_response"} {
@@ -15,8 +15,8 @@ func (d *decoder) bodies() {
 	}
 }
 
-// fitBodies lowers the limits that were not given to what fits into max_body_memory, so
-// that it can be set alone.
+// fitBodies lowers limits without a given value so that they fit into max_body_memory, which can
+// then be set alone.
 func (d *decoder) fitBodies() {
 	h, l := &d.cfg.Server.HTTP, &d.cfg.Server.Limits
 	for path, limit := range map[string]struct {
@@ -35,31 +35,30 @@ func (d *decoder) fitBodies() {
 	}
 }
 
-// The parts of max_body_memory, one in so many, that a body and an answer have at the
-// most unless their limits are given. Under these the largest request fits.
+// The divisors of max_body_memory for the max body and the max answer, unless their limits are
+// given. With these the largest request fits.
 const (
 	bodyPart     = 16
 	responsePart = 4
 )
 
-// leastBodyMemory returns the least max_body_memory under which the largest request
-// fits. The HTTP front lets go of what a phase does not need, so it is the most that
-// one of them holds:
+// leastBodyMemory returns the min max_body_memory with which the largest request fits. The HTTP
+// listener releases what a phase does not need, so it is the max that one phase holds:
 //
 //   - Inflating: the body as sent, and the plain one twice, as its buffer grows.
 //   - Predicting: the plain body, four times its size in decoded tensors ("0," is an
 //     FP64), and the outputs, twice if the request was split into pieces.
 //   - Encoding: the outputs, and the answer twice, as its buffer grows.
 //
-// Beside that there are names, shapes and buffers kept from earlier requests, and the
-// last sixteenth of the memory, which is left to small requests.
+// In addition there are names, shapes and buffers kept from earlier requests, and the last
+// sixteenth of the memory, which is kept for small requests.
 func leastBodyMemory(h *HTTP, l *Limits) Size {
 	const (
 		beside = 4 << 20
 		unit   = 1 << 20
 	)
 	plain := max(h.MaxBody, h.MaxInflated)
-	predicting, encoding := 5*plain+2*l.MaxResponse, 3*l.MaxResponse // inflating takes less than predicting
+	predicting, encoding := 5*plain+2*l.MaxResponse, 3*l.MaxResponse // decompressing takes less than predicting
 	least := (max(predicting, encoding) + beside) * 16 / 15
 	return (least + unit - 1) / unit * unit
 }

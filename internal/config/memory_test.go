@@ -34,7 +34,7 @@ server: {http: {max_body: %s, max_inflated: %s, max_body_memory: %s}, limits: {m
 	f("2047MiB", "2047MiB", "2047MiB", "15289MiB")
 }
 
-// max_body_memory can be set alone: limits that are not given are lowered to fit.
+// max_body_memory can be set alone: limits without a given value are lowered to fit.
 func TestBodyMemoryAlone(t *testing.T) {
 	f := func(memory, extra string, body, response config.Size) {
 		t.Helper()

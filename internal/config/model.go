@@ -2,7 +2,7 @@ package config
 
 import "time"
 
-// Model is how one model is served.
+// Model configures how one model is served.
 type Model struct {
 	Versions        Versions          `yaml:"versions" default:"{latest: 1}" doc:"Which versions are loaded: {latest: n}, all, or a list of numbers."`
 	Instances       int               `yaml:"instances" default:"0" min:"0" max:"4096" doc:"Number of instances of each version. An instance has buffers of its own and runs one batch at a time. 0: one per core."`
@@ -29,13 +29,13 @@ type Model struct {
 // Columns are the names of the elements of an input's rows, by the input's name.
 type Columns map[string][]string
 
-// Provider is an execution provider and its options, which are passed on.
+// Provider is an execution provider with its options.
 type Provider struct {
 	Name    string            `yaml:"name" required:"true" doc:"cpu, cuda, tensorrt or another provider that the library has."`
 	Options map[string]string `yaml:"options" doc:"Options of the provider, as its documentation names them."`
 }
 
-// Batching says how requests for one version are joined into one run.
+// Batching configures how requests for one version are joined into one run.
 type Batching struct {
 	Enabled   string        `yaml:"enabled" default:"auto" enum:"auto|true|false" doc:"true: requests are joined. false: they are not. auto: they are joined if every input and output has a free first dimension, and the same rows have the same answers together as alone."`
 	MaxSize   int           `yaml:"max_size" default:"256" min:"1" max:"1000000" doc:"Max rows of one run."`
@@ -48,13 +48,13 @@ type Batching struct {
 	Queue     Queue         `yaml:"queue" doc:"Requests that wait. Beyond a limit the answer is 429."`
 }
 
-// Probe bounds what a model is asked when it loads.
+// Probe bounds the test requests when a model loads.
 type Probe struct {
 	Timeout  time.Duration `yaml:"timeout" default:"10s" min:"10ms" max:"10m" doc:"Max time of the probe. After that its run is terminated. After a fifth of it no further data is tried."`
 	MaxBytes Size          `yaml:"max_bytes" default:"64MiB" min:"1KiB" max:"64GiB" doc:"Max size of the inputs of one run, and of its outputs. Larger data is not tried."`
 }
 
-// Trial bounds what copies of requests may take.
+// Trial bounds the copies of requests for a trial.
 type Trial struct {
 	Enabled    bool          `yaml:"enabled" default:"true" doc:"true: real requests decide if made-up data cannot. false: such a model is not batched."`
 	Requests   int           `yaml:"requests" default:"32" min:"32" max:"1000000" doc:"Number of requests with different inputs and answers that must have the same answers together as alone."`
@@ -74,8 +74,8 @@ type Queue struct {
 	MaxBytes    Size `yaml:"max_bytes" default:"64MiB" min:"1KiB" max:"64GiB" doc:"Max size of the inputs of all requests that wait."`
 }
 
-// Breaker says when a version that fails gets no more traffic, and for how long.
-// Mistakes of clients, cancellations and full queues are no failures.
+// Breaker configures when a failing version gets no more traffic, and for how long. Errors of
+// clients, cancellations and full queues are not failures.
 type Breaker struct {
 	Enabled      bool          `yaml:"enabled" default:"true" doc:"Whether a version that fails its requests gets no traffic for a while."`
 	Window       time.Duration `yaml:"window" default:"10s" min:"1s" doc:"The rolling window over which requests and failures are counted."`
@@ -86,7 +86,7 @@ type Breaker struct {
 	Probes       int           `yaml:"probes" default:"5" min:"1" max:"1000" doc:"Number of requests that are let through as probes. All must succeed for the breaker to close."`
 }
 
-// Shadow bounds what a version may take while it runs as a shadow.
+// Shadow bounds a version that runs as a shadow.
 type Shadow struct {
 	MaxRequests int           `yaml:"max_requests" default:"100" min:"1" max:"100000" doc:"Max number of copies that wait. Further ones are dropped."`
 	MaxBytes    Size          `yaml:"max_bytes" default:"64MiB" min:"1KiB" max:"64GiB" doc:"Max size of all copies that wait or run: their inputs, and the outputs of the version that answered. Further ones are dropped."`
@@ -99,7 +99,7 @@ type Shadow struct {
 	KeepFor     time.Duration `yaml:"keep_for" default:"1m" min:"1s" doc:"Time for which a pair is kept."`
 }
 
-// Model returns the settings of a model: those under its name, else the defaults.
+// Model returns the settings of a model: those under its name, otherwise the defaults.
 func (c *Config) Model(name string) Model {
 	if m, ok := c.Models[name]; ok {
 		return m

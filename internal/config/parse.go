@@ -14,24 +14,23 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxFileBytes is the largest configuration file.
+// maxFileBytes is the max size of a configuration file.
 const maxFileBytes = 1 << 20
 
-// Override is a setting from outside the file, a flag's. It wins over the file.
+// Override is a setting from outside the file, from a flag. It overrides the file.
 type Override struct {
 	source string
 	path   string
 	node   *yaml.Node
 }
 
-// Set returns an override by one value, which is read as in YAML. The source is
-// what messages call it: "--http-address". The path is that of a setting whose
-// keys have no dots.
+// Set returns an override with one value, which is parsed as YAML. The source is its name in
+// messages: "--http-address". The path is that of a setting whose keys have no dots.
 func Set(source, path, value string) Override {
 	return Override{source, path, &yaml.Node{Kind: yaml.ScalarNode, Value: value}}
 }
 
-// SetList returns an override of a list.
+// SetList returns an override with a list.
 func SetList(source, path string, values []string) Override {
 	list := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, v := range values {
@@ -40,7 +39,7 @@ func SetList(source, path string, values []string) Override {
 	return Override{source, path, list}
 }
 
-// tree returns the override as the document that would say the same.
+// tree returns the override as an equivalent document.
 func (o Override) tree() *yaml.Node {
 	n := o.node
 	for _, name := range slices.Backward(strings.Split(o.path, ".")) {
@@ -50,8 +49,8 @@ func (o Override) tree() *yaml.Node {
 	return n
 }
 
-// Default returns the configuration that an empty file stands for. It is not
-// complete: repository.path has no default.
+// Default returns the configuration of an empty file. It is not complete: repository.path has no
+// default.
 func Default() *Config {
 	cfg := &Config{}
 	d := newDecoder(cfg, nil)
@@ -62,7 +61,7 @@ func Default() *Config {
 	return cfg
 }
 
-// defaults decodes the defaults of a section and of those in it.
+// defaults decodes the defaults of a section and its subsections.
 func (d *decoder) defaults(path string, v reflect.Value) {
 	for _, f := range fields(v.Type()) {
 		value, name := v.Field(f.index), child(path, f.name)
@@ -78,15 +77,15 @@ func (d *decoder) defaults(path string, v reflect.Value) {
 	}
 }
 
-// Load reads a file, which may be "" for none, and lays the overrides over it.
-// Where the content is wrong the error is Problems.
+// Load reads a file, "" for none, and applies the overrides. If the content is not valid the error
+// is Problems.
 func Load(path string, overrides ...Override) (*Config, error) {
 	cfg, _, err := LoadWithPlaces(path, overrides...)
 	return cfg, err
 }
 
-// LoadWithPlaces is Load that returns as well where each setting was given, for what
-// only others can tell to be wrong.
+// LoadWithPlaces is Load that also returns the place of each setting, for problems that only other
+// packages can find.
 func LoadWithPlaces(path string, overrides ...Override) (*Config, *Places, error) {
 	if path == "" {
 		return parse("", nil, os.LookupEnv, overrides)
@@ -102,9 +101,8 @@ func LoadWithPlaces(path string, overrides ...Override) (*Config, *Places, error
 	return parse(path, text, os.LookupEnv, overrides)
 }
 
-// Parse reads the text of a file. The name stands in messages, env looks up
-// environment variables. Where anything is wrong the error is Problems, and
-// lists all of it.
+// Parse parses the text of a file. The name is for messages, and env looks up environment
+// variables. If anything is not valid the error is Problems, which lists all of it.
 func Parse(name string, text []byte, env func(string) (string, bool), overrides ...Override) (*Config, error) {
 	cfg, _, err := parse(name, text, env, overrides)
 	return cfg, err
@@ -142,7 +140,7 @@ type lineError struct {
 
 func (e *lineError) Error() string { return e.text }
 
-// parseTree parses one YAML document; none at all is an empty mapping.
+// parseTree parses one YAML document; without any it returns an empty mapping.
 func parseTree(text []byte) (*yaml.Node, error) {
 	if len(text) > maxFileBytes {
 		return nil, &lineError{text: fmt.Sprintf("larger than %v", Size(maxFileBytes))}

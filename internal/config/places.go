@@ -2,10 +2,10 @@ package config
 
 import "fmt"
 
-// Places says where the settings of a configuration were given.
+// Places are the places of the settings of a configuration.
 type Places struct{ given map[string]place }
 
-// Path returns the path of a setting out of its keys, as Problem takes it.
+// Path returns the path of a setting from its keys, for Problem.
 func Path(keys ...string) string {
 	path := ""
 	for _, key := range keys {
@@ -17,8 +17,8 @@ func Path(keys ...string) string {
 // Item returns the path of an item of a list.
 func Item(path string, i int) string { return element(path, i) }
 
-// Problem returns what is wrong with a setting: it points at where that was given, or at
-// the nearest section around it.
+// Problem returns a problem with a setting. It points at the setting's place, or at the nearest
+// section around it.
 func (p *Places) Problem(path, format string, args ...any) Problem {
 	problem := Problem{Path: path, Message: fmt.Sprintf(format, args...)}
 	for at := path; ; at = parent(at) {
@@ -29,11 +29,10 @@ func (p *Places) Problem(path, format string, args ...any) Problem {
 	}
 }
 
-// Sort puts problems into the order of the file.
+// Sort sorts problems in the order of the file.
 func (ps Problems) Sort() { ps.sort() }
 
-// DidYouMean returns "; did you mean X?" if one of the known words is like a word, and
-// else "".
+// DidYouMean returns "; did you mean X?" if a known word is similar to word, otherwise "".
 func DidYouMean(word string, known []string) string {
 	if near := nearest(word, known); near != "" {
 		return "; did you mean " + near + "?"

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// maxProblems is how many problems are kept; a file with more has one cause.
+// maxProblems is the max number of reported problems; a file with more has a single cause.
 const maxProblems = 100
 
-// Problem is one thing wrong with a configuration.
+// Problem is one problem of a configuration.
 type Problem struct {
 	Source  string // the file, or the flag that set the value; may be empty
 	Line    int    // in the file, from 1; 0 if no line is known
@@ -36,7 +36,7 @@ func (p Problem) String() string {
 	return b.String() + p.Message
 }
 
-// Problems is everything wrong with a configuration, in the order of the file.
+// Problems are all problems of a configuration, in the order of the file.
 type Problems []Problem //nolint:errname // a list; each entry is a Problem, not an error
 
 // Error returns one line per problem.
@@ -54,7 +54,7 @@ func (ps Problems) sort() {
 	})
 }
 
-// nearest returns the known word that a typing error most likely meant, or "".
+// nearest returns the known word that was most likely meant, or "".
 func nearest(word string, known []string) string {
 	if len(word) > 64 {
 		return ""
@@ -89,7 +89,7 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// clip quotes a value for a message, without its tail where it is long.
+// clip quotes a value for a message, and shortens a long one.
 func clip(s string) string {
 	const most = 60
 	if len(s) > most {
@@ -98,7 +98,7 @@ func clip(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// join lists words as a sentence does: "none, explicit or poll".
+// join lists words: "none, explicit or poll".
 func join(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")

@@ -108,8 +108,8 @@ func tableHead(b *strings.Builder) {
 	b.WriteString("| key | type | default | meaning |\n|---|---|---|---|\n")
 }
 
-// section writes a table of the settings of a section, and after it the sections in it, each
-// under a heading. Keys are paths from the heading of top on.
+// section writes a table of the settings of a section, and after it its subsections, each under a
+// heading. Keys are paths relative to the heading of top.
 func section(b *strings.Builder, top, path string, t reflect.Type, head string) {
 	b.WriteString(head)
 	tableHead(b)
@@ -153,7 +153,7 @@ func row(b *strings.Builder, name string, f field, t reflect.Type, restart bool)
 	fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", name, typeName(t, f.bounds), def, doc)
 }
 
-// typeName says what a value looks like, with its bounds.
+// typeName describes the form of a value, with its bounds.
 func typeName(t reflect.Type, limits bounds) string {
 	if limits.enum != nil {
 		quoted := make([]string, len(limits.enum))

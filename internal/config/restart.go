@@ -4,8 +4,8 @@ import (
 	"reflect"
 )
 
-// RestartOnly returns the paths of the settings that differ between two
-// configurations and that only a restart can apply.
+// RestartOnly returns the paths of the settings that differ between two configurations and that
+// need a restart.
 func RestartOnly(before, after *Config) []string {
 	return restartOnly("", reflect.ValueOf(*before), reflect.ValueOf(*after), false)
 }

@@ -2,7 +2,7 @@ package config
 
 import "sluice.io/sluice/api"
 
-// Route is a split of the traffic over versions of one model, as the file says it.
+// Route is a split of the traffic over versions of one model, as in the file.
 type Route struct {
 	Model    string         `yaml:"model" default:"\"\"" doc:"The model whose versions serve. Empty: the route's name."`
 	Variants []RouteVariant `yaml:"variants" required:"true" doc:"The versions that answer, 1 to 16. Their weights add up to 100%, and at least one is stable."`
@@ -20,25 +20,25 @@ type RouteVariant struct {
 	Role    string `yaml:"role" default:"stable" enum:"stable|canary|control" doc:"stable: the trusted version. canary: the version that is tried out. control: a share of the trusted version, as large as the canary, to compare the canary with."`
 }
 
-// RouteShadow is a version that gets copies.
+// RouteShadow is a version that gets copies of requests.
 type RouteShadow struct {
 	Version int64  `yaml:"version" required:"true" min:"1" doc:"The number of the version."`
 	Sample  Weight `yaml:"sample" required:"true" min:"0%" max:"100%" doc:"Share of the answered requests that are copied to the shadow."`
 }
 
-// Sticky says where a request bears its key.
+// Sticky configures the place of the sticky key in a request.
 type Sticky struct {
 	Header    string `yaml:"header" default:"\"\"" doc:"Name of the HTTP header, or of gRPC metadata, that has the key. Set either this or parameter."`
 	Parameter string `yaml:"parameter" default:"\"\"" doc:"Name of the V2 parameter of the request that has the key."`
 }
 
-// RouteOverride says who may pick a version.
+// RouteOverride configures the callers that may pick a version.
 type RouteOverride struct {
 	Token Secret `yaml:"token" default:"\"\"" doc:"Bearer token that a request with the header Sluice-Override must have, at least 16 bytes. Empty: no request may override."`
 }
 
-// Document returns the route as the control plane speaks of it, complete but for
-// a seed that the file does not say: a route that exists keeps the one it has.
+// Document returns the route as a document of the control plane. It is complete except for a seed
+// that the file does not have: an existing route keeps its own.
 func (r Route) Document(name string) api.Route {
 	doc := api.Route{
 		Name: name, Model: r.Model, Seed: r.Seed,

@@ -111,8 +111,8 @@ models: {iris: {breaker: {enabled: false}, shadow: {max_age: 1s}}}
 	}
 }
 
-// TestRouteOverrides holds that a flag's value lies over a route of the file, and
-// that what is wrong with the two together is said where it stands.
+// TestRouteOverrides: a flag's value overrides a route of the file, and a problem of the
+// combination is reported at its place.
 func TestRouteOverrides(t *testing.T) {
 	file := "repository: {path: m}\nroutes:\n  a:\n    variants: [{version: 1, weight: 100%}]\n"
 	cfg := mustParse(t, file, config.Set("--data-dir", "data_dir", "/d"), config.Set("--x", "routes.a.model", "iris"))

@@ -10,7 +10,7 @@ import (
 // Size is a number of bytes, in YAML plain or with a unit: 64MiB.
 type Size int64
 
-// parseSize reads what Size.String writes.
+// parseSize parses the format of Size.String.
 func parseSize(s string) (Size, error) {
 	digits := strings.TrimRight(s, "BKMGi")
 	unit := s[len(digits):]
@@ -40,8 +40,8 @@ func (s Size) String() string {
 // 2.5%, or plain basis points.
 type Weight int64
 
-// parseWeight reads what Weight.String writes. Where a percentage is finer than a
-// basis point it is refused rather than rounded: the weights have to add up.
+// parseWeight parses the format of Weight.String. A percentage finer than a basis point is an error
+// and is not rounded, since the weights must add up.
 func parseWeight(s string) (Weight, error) {
 	percent, is := strings.CutSuffix(s, "%")
 	if !is {
@@ -68,7 +68,7 @@ func (w Weight) String() string {
 	return strconv.FormatFloat(float64(w)/100, 'f', -1, 64) + "%"
 }
 
-// Secret is a string that does not show itself in logs and messages.
+// Secret is a string that is hidden in logs and messages.
 type Secret string
 
 // String hides the secret.
@@ -83,7 +83,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
-// Versions chooses which versions of a model to load; exactly one field is set.
+// Versions selects the versions of a model to load; exactly one field is set.
 type Versions struct {
 	All     bool    // every version
 	Latest  int     // the n newest

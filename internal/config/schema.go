@@ -9,20 +9,20 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// field is one setting or section of a struct, with its tags read.
+// field is one setting or section of a struct, with its parsed tags.
 type field struct {
 	name     string
 	doc      string
 	index    int
-	def      string // YAML text; hasDef tells an empty one from none
+	def      string // YAML text; hasDef distinguishes an empty default from none
 	hasDef   bool
 	bounds   bounds
 	required bool
 	restart  bool // a reload cannot apply it
-	reload   bool // a reload can, though not what is around it
+	reload   bool // a reload can apply it, but not the section around it
 }
 
-// bounds limit a value. The texts are of the value's own kind: "1", "64MiB", "30s".
+// bounds limit a value. The texts are in the form of the value: "1", "64MiB", "30s".
 type bounds struct {
 	min, max string
 	enum     []string
@@ -55,8 +55,8 @@ func isSection(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && !typeIs[Versions](t) && !typeIs[api.Fallback](t)
 }
 
-// child returns the path of a key in a mapping; a key that could be misread as
-// part of a path is quoted.
+// child returns the path of a key in a mapping. It quotes a key that could be misread as part of a
+// path.
 func child(path, key string) string {
 	if key == "" || strings.ContainsAny(key, ".[]\" :") || strings.IndexFunc(key, func(r rune) bool { return !strconv.IsPrint(r) }) >= 0 {
 		key = clip(key)
@@ -69,11 +69,11 @@ func child(path, key string) string {
 
 func element(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
-// parent cuts the last key or index off a path.
+// parent removes the last key or index from a path.
 func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
-// check returns what a number should have been, or "" where it is in bounds.
-// parse reads a bound.
+// check returns the expected range of a number, or "" if it is within bounds.
+// parse parses a bound.
 func check[T int64 | float64 | Size | Weight | time.Duration](v T, b bounds, parse func(string) (T, error)) string {
 	low, high := b.min == "", b.max == ""
 	if !low {
@@ -90,7 +90,7 @@ func check[T int64 | float64 | Size | Weight | time.Duration](v T, b bounds, par
 	return b.String()
 }
 
-// String says the bounds in words.
+// String describes the bounds.
 func (b bounds) String() string {
 	switch {
 	case b.enum != nil:

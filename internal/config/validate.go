@@ -13,11 +13,10 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// minTokenBytes is the shortest token; anything shorter can be guessed.
+// minTokenBytes is the min length of a token; shorter ones can be guessed.
 const minTokenBytes = 16
 
-// validate checks what no tag can say: forms of text, and settings that do not
-// fit together.
+// validate checks the rules that tags cannot express: forms of text, and combinations of settings.
 func (d *decoder) validate() {
 	d.addresses()
 	d.tls("server.http.tls", &d.cfg.Server.HTTP.TLS)
@@ -41,7 +40,7 @@ func (d *decoder) validate() {
 		}
 		own := modelProblems(d.cfg.Models[name])
 		for _, setting := range sortedKeys(own) {
-			if own[setting] != inherited[setting] { // else it is the same mistake
+			if own[setting] != inherited[setting] { // otherwise it is the same error
 				d.problemAt(path+"."+setting, "%s", own[setting])
 			}
 		}
@@ -81,7 +80,7 @@ type address struct {
 	port uint16
 }
 
-// parseAddress reads host:port; the host may be empty or an address in brackets.
+// parseAddress parses host:port; the host may be empty or an address in brackets.
 func parseAddress(s string) (address, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || strings.ContainsAny(host, " /") {
@@ -97,13 +96,13 @@ func parseAddress(s string) (address, error) {
 	return address{host, uint16(number)}, nil
 }
 
-// clashes reports whether two listeners cannot both have their address. Port 0
-// is a free one, chosen by the system.
+// clashes reports whether two listeners cannot both have their address. Port 0 is a free port,
+// selected by the system.
 func (a address) clashes(b address) bool {
 	return a.port != 0 && a.port == b.port && (a.host == "" || b.host == "" || a.host == b.host)
 }
 
-// tls checks which files of a listener are given; the files are not read.
+// tls checks which files of a listener are given. It does not read the files.
 func (d *decoder) tls(path string, t *TLS) {
 	switch {
 	case t.Cert == "" && t.Key != "":
@@ -147,14 +146,14 @@ func (d *decoder) defaultModel() {
 	}
 }
 
-// notHolderLetter tells what the name of a token's holder may not hold: it stands
-// in logs and in the record of changes.
+// notHolderLetter reports the characters that must not be in the name of a token, since logs and
+// the journal have it.
 func notHolderLetter(r rune) bool {
 	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 	return !letter && !strings.ContainsRune(".@_-", r)
 }
 
-// weak reports whether a token is too short, or holds what no header can carry.
+// weak reports whether a token is too short, or has a character that a header cannot have.
 func weak(token Secret) bool {
 	return len(token) < minTokenBytes || strings.IndexFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) >= 0
 }
@@ -183,7 +182,7 @@ func (d *decoder) tokens() {
 func (d *decoder) webhook() {
 	w := d.cfg.Retrain.Webhook
 	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
-		d.problemAt("retrain.webhook.url", "expected a URL that begins with http:// or https:// and bears no password, got %s", clip(w.URL))
+		d.problemAt("retrain.webhook.url", "expected a URL that begins with http:// or https:// and has no password, got %s", clip(w.URL))
 	}
 	switch {
 	case w.URL != "" && w.Secret == "" && !d.failed("retrain.webhook.secret"):
@@ -193,8 +192,7 @@ func (d *decoder) webhook() {
 	}
 }
 
-// modelProblems returns what does not fit together in a model's settings, by the
-// path below the model.
+// modelProblems returns invalid combinations in a model's settings, by the path below the model.
 func modelProblems(m Model) map[string]string {
 	found := make(map[string]string)
 	if m.DefaultPriority > m.PriorityLevels {
@@ -223,7 +221,7 @@ func modelProblems(m Model) map[string]string {
 	return found
 }
 
-// columnProblems adds the columns that have no name, or the name of another.
+// columnProblems adds problems about columns without a name, or with the name of another one.
 func columnProblems(m Model, found map[string]string) {
 	inputs := make(map[string]string) // by column
 	for _, input := range sortedKeys(m.Columns) {
@@ -240,8 +238,8 @@ func columnProblems(m Model, found map[string]string) {
 	}
 }
 
-// repeated returns the places of the items that an earlier one equals. Zero
-// values stand for items that were wrong, and are passed over.
+// repeated returns the indices of duplicates of earlier items. It skips zero values, which stand
+// for invalid items.
 func repeated[T comparable](items []T) []int {
 	var zero T
 	var places []int

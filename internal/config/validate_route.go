@@ -20,22 +20,22 @@ func (d *decoder) routes() {
 		if token := path + ".override.token"; d.isGiven(token) && !d.failed(token) && weak(route.Override.Token) {
 			d.problemAt(token, "a token is %d or more visible ASCII characters", minTokenBytes)
 		}
-		if !infer.ValidName(name) { // last, since it would count as a failure of all below
+		if !infer.ValidName(name) { // last, since otherwise it would count as a failure of everything below
 			d.problemAt(path, "not a valid name for a route")
 		}
 	}
 }
 
-// document reports what is wrong with a route as a whole. Where a value could not
-// be decoded, what stands in its place says nothing about the part around it.
+// document reports problems of a route as a whole. If a value could not be decoded, its placeholder
+// says nothing about the part around it.
 func (d *decoder) document(path string, route Route, doc api.Route) {
 	variants := d.failedIn(path + ".variants")
 	failed := map[string]bool{
 		"variants": variants,
-		"fallback": variants || d.failedIn(path+".fallback"), // the roles decide on it
+		"fallback": variants || d.failedIn(path+".fallback"), // the roles decide whether it is valid
 		"shadows":  d.failedIn(path + ".shadows"),
 		"sticky":   d.failedIn(path + ".sticky"),
-		"seed":     d.failedIn(path+".seed") || route.Seed == "", // else it is the name that is wrong
+		"seed":     d.failedIn(path+".seed") || route.Seed == "", // otherwise the name is not valid
 	}
 	hint := d.weightHint(path, route)
 	for _, p := range doc.Check() {
@@ -57,7 +57,7 @@ func (d *decoder) document(path string, route Route, doc api.Route) {
 	}
 }
 
-// weightHint helps who took plain weights for percentages.
+// weightHint adds a hint if plain weights were probably meant as percentages.
 func (d *decoder) weightHint(path string, route Route) string {
 	var sum, largest Weight
 	for i, v := range route.Variants {
