@@ -180,6 +180,22 @@ func TestStopOverTLS(t *testing.T) {
 	}
 }
 
+// A stop without time is no failure if nothing is open.
+func TestStopWithoutTimeOverTLS(t *testing.T) {
+	srv, _, stop := secureServer(t, &stub{}, nil)
+	if a := get(t, secure+srv.Addr().String(), "/v2", "Connection: close"); a.status != 200 {
+		t.Fatalf("%+v", a)
+	}
+	for srv.Connections() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 // A stop whose time is over cuts off, and says so.
 func TestStopCutsOffOverTLS(t *testing.T) {
 	begun, finish := make(chan struct{}), make(chan struct{})

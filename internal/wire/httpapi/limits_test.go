@@ -6,6 +6,9 @@ import (
 	"sluice.io/sluice/internal/testing/limits"
 )
 
+// Connections returns how many connections are open.
+func (s *Server) Connections() int { return s.listener.count() }
+
 // UsualLimits are the limits of the tests. They are those of a configuration without limits.
 func UsualLimits() Limits {
 	return Limits{

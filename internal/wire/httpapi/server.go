@@ -184,9 +184,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.draining.Store(true)
 		s.listener.bidFarewell(ctx)
 	}
-	cut := context.AfterFunc(ctx, s.abort) // fasthttp closes idle connections one by one, which may take long over TLS
+	// fasthttp closes idle connections one by one and writes to each over TLS, so it may not
+	// look at ctx in time.
+	var cutOff atomic.Bool
+	defer context.AfterFunc(ctx, func() {
+		cutOff.Store(s.listener != nil && s.listener.count() > 0)
+		s.abort()
+	})()
 	err := s.http.ShutdownWithContext(ctx)
-	if !cut() {
+	if err == nil && cutOff.Load() {
 		err = ctx.Err()
 	}
 	s.abort()
