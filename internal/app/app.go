@@ -367,7 +367,6 @@ func (a *App) applied(cfg *config.Config) {
 	if err != nil {
 		a.log.Error("a reload was applied only in part", zap.Error(err))
 	}
-	a.certs.reload()
 	a.front.SetAccessLog(front.AccessLog(cfg.Server.AccessLog))
 	a.outbox.SetHolding(cfg.Retrain.CoolDown, cfg.Retrain.Expire)
 	if a.webhook != nil {

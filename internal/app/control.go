@@ -128,8 +128,10 @@ func (c control) Unload(ctx context.Context, name string, by api.Actor) error {
 	return c.within(ctx, func(ctx context.Context) error { return c.app.reconcile.Unload(ctx, name, by) })
 }
 
-// Reload implements admin.Control.
+// Reload implements admin.Control. It also reads the TLS files, whatever becomes of the rest:
+// they are not part of the configuration.
 func (c control) Reload(ctx context.Context, by api.Actor) (result api.ReloadResult, err error) {
+	c.app.certs.reload()
 	err = c.within(ctx, func(ctx context.Context) error {
 		result, err = c.app.reconcile.Reload(ctx, by)
 		return err
