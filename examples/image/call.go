@@ -1,4 +1,4 @@
-// Sends a picture to the gateway and prints the three digits that it most likely shows.
+// Sends a picture to the gateway and prints the three most likely digits.
 package main
 
 import (
@@ -38,7 +38,7 @@ func call(ctx context.Context, path string) error {
 	}
 	body, err := json.Marshal(map[string]any{
 		"inputs": []any{map[string]any{"name": "pictures", "datatype": "UINT8", "shape": []int{1, size.Y, size.X}, "data": pixels}},
-		// Not all ten probabilities but the best three, as "value:index:label".
+		// Only the best three of the ten probabilities, as "value:index:label".
 		"outputs": []any{map[string]any{"name": "probabilities", "parameters": map[string]any{"classification": 3}}},
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-"""Sends a picture to the gateway and prints the three digits that it most likely shows."""
+"""Sends a picture to the gateway and prints the three most likely digits."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ path = sys.argv[1] if len(sys.argv) > 1 else "digit.png"
 pixels = np.asarray(Image.open(path).convert("L"))  # grey, 0 to 255
 request = {
     "inputs": [{"name": "pictures", "datatype": "UINT8", "shape": [1, *pixels.shape], "data": [pixels.tolist()]}],
-    # Not all ten probabilities but the best three, as "value:index:label".
+    # Only the best three of the ten probabilities, as "value:index:label".
     "outputs": [{"name": "probabilities", "parameters": {"classification": 3}}],
 }
 address = os.environ.get("SLUICE_DATA", "localhost:8000").removeprefix("http://")

@@ -14,7 +14,7 @@ SIDE = 32  # of a picture
 
 
 class Net(torch.nn.Module):
-    """Takes pixels as they are in a grey picture, UINT8 [pictures, 32, 32]: scaling them is part of the model."""
+    """Takes the pixels of grey pictures, UINT8 [pictures, 32, 32], and scales them."""
 
     def __init__(self):
         super().__init__()
@@ -59,13 +59,13 @@ def main() -> None:
 
     program = torch.onnx.export(
         net,
-        (train[:2],),  # an example; two pictures, since older versions take one for a constant
+        (train[:2],),  # an example with two pictures, since older versions treat one as a constant
         input_names=["pictures"],
         output_names=["probabilities"],
         dynamic_shapes={"pictures": {0: torch.export.Dim("batch")}},
         dynamo=True,
     )
-    # The exporter notes where each operator comes from, with the paths of this machine.
+    # The exporter stores each operator's place in the source, with the paths of this machine.
     for node in program.model.graph:
         node.metadata_props.clear()
     path = HERE / "1" / "model.onnx"
@@ -75,7 +75,7 @@ def main() -> None:
     (path.parent / "labels.txt").write_text("".join(f"{name}\n" for name in names))
     Image.fromarray(test[1].numpy()).save(HERE / "digit.png")
 
-    # What PyTorch itself answers, for comparison with what the gateway does.
+    # PyTorch's own answers, for comparison with the gateway's.
     asked = test[:4]
     with torch.no_grad():
         probabilities = net(asked)

@@ -15,22 +15,22 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     data = load_breast_cancer(as_frame=True)
-    rows = data.data.iloc[:, :10].astype(np.float32)  # what the exported model takes
+    rows = data.data.iloc[:, :10].astype(np.float32)  # the datatype of the exported model
     train, test, train_y, test_y = train_test_split(rows, data.target, test_size=0.3, random_state=1, stratify=data.target)
     classifier = lightgbm.LGBMClassifier(n_estimators=40, num_leaves=8, n_jobs=1, random_state=1, verbose=-1)
     classifier.fit(train, train_y)
     print(f"accuracy on {len(test)} tumours that it was not trained on: {classifier.score(test, test_y):.3f}")
 
-    # None is the number of rows. The ZipMap, which onnxmltools adds, may stay.
+    # None is the number of rows. The ZipMap from onnxmltools may stay.
     model = convert_lightgbm(classifier, initial_types=[("input", FloatTensorType([None, rows.shape[1]]))], name="lightgbm", target_opset=15)
-    # onnxmltools writes that the classes are INT64 [1], whatever the number of rows.
+    # onnxmltools gives the classes the shape INT64 [1], for any number of rows.
     model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "rows"
     path = HERE / "1" / "model.onnx"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(model.SerializeToString())
     train.to_csv(HERE / "train.csv", index=False)  # for a profile
 
-    # What LightGBM itself answers, for comparison with what the gateway does.
+    # LightGBM's own answers, for comparison with the gateway's.
     asked = test.iloc[::15]
     answers = {
         "tolerance": 1e-5,

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 
 
 class Net(torch.nn.Module):
-    """Takes measurements in their own units, [rows, 10]: scaling them is part of the model."""
+    """Takes measurements in their original units, [rows, 10], and scales them."""
 
     def __init__(self, train: torch.Tensor, target: torch.Tensor):
         super().__init__()
@@ -49,20 +49,20 @@ def main() -> None:
 
     program = torch.onnx.export(
         net,
-        (train[:2],),  # an example; two rows, since older versions take one for a constant
+        (train[:2],),  # an example with two rows, since older versions treat one as a constant
         input_names=["measurements"],
         output_names=["progression"],
         dynamic_shapes={"measurements": {0: torch.export.Dim("rows")}},
         dynamo=True,
     )
-    # The exporter notes where each operator comes from, with the paths of this machine.
+    # The exporter stores each operator's place in the source, with the paths of this machine.
     for node in program.model.graph:
         node.metadata_props.clear()
     path = HERE / "1" / "model.onnx"
     path.parent.mkdir(exist_ok=True)
     program.save(path, external_data=False)  # one file
 
-    # What PyTorch itself answers, for comparison with what the gateway does.
+    # PyTorch's own answers, for comparison with the gateway's.
     asked = test[::12]
     with torch.no_grad():
         progression = net(asked)

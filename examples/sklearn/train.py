@@ -1,4 +1,4 @@
-"""Trains a scikit-learn pipeline that tells where a car was made from its name and its numbers, and exports it."""
+"""Trains a scikit-learn pipeline that decides from the name and the numbers of a car where it was made, and exports it."""
 
 import json
 from pathlib import Path
@@ -21,10 +21,10 @@ NUMBERS = ["horsepower", "weight", "acceleration"]
 
 
 def cars() -> tuple[pd.DataFrame, pd.Series]:
-    """Returns the cars of the 1970s that vega_datasets has, and where they were made."""
+    """Returns the cars of the 1970s in vega_datasets, and where they were made."""
     table = pd.read_json(vega_datasets.local_data.cars.filepath)
     table = table.rename(columns={"Weight_in_lbs": "weight"}).rename(columns=str.lower)
-    # One input of float32 for each column of numbers; what is missing is NaN.
+    # One input of float32 for each column of numbers; NaN is a missing value.
     table[NUMBERS] = table[NUMBERS].astype(np.float32)
     table["cylinders"] = table["cylinders"].astype(str)
     return table[["name", "cylinders", *NUMBERS]], table["origin"]
@@ -43,14 +43,14 @@ def main() -> None:
     ).fit(train, train_y)
     print(f"accuracy on {len(test)} cars that it was not trained on: {pipeline.score(test, test_y):.3f}")
 
-    # Each column is an input of its own, named like the column.
+    # Each column is its own input, with its name.
     inputs = [(c, FloatTensorType([None, 1]) if c in NUMBERS else StringTensorType([None, 1])) for c in rows.columns]
     model = to_onnx(pipeline, name="sklearn", initial_types=inputs)
     path = HERE / "1" / "model.onnx"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(model.SerializeToString())
 
-    # What the pipeline itself answers, for comparison with what the gateway does.
+    # The pipeline's own answers, for comparison with the gateway's.
     asked = test.iloc[::12]
     answers = {
         "tolerance": 1e-5,

@@ -1,4 +1,4 @@
-"""Trains a classifier that tells the language of a phrase, and exports it: words go in, the language comes out."""
+"""Trains a classifier of the language of a phrase, and exports it: its input is text, its output the language."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
 HERE = Path(__file__).parent
-# What scikit-learn takes for a word. skl2onnx has [a-zA-Z0-9_]+ unless told otherwise, which cuts words at each accent.
+# A word in scikit-learn. The default of skl2onnx is [a-zA-Z0-9_]+, which cuts words at each accent.
 WORD = r"[\p{L}\p{N}_]{2,}"
 LANGUAGES = ["de", "en", "es", "fr", "it", "pt"]
 
 
 def phrases() -> tuple[np.ndarray, np.ndarray]:
-    """Returns the names that the package emoji has for each emoji, and the languages that they are in."""
+    """Returns the names of all emojis in the package emoji, and their languages."""
     emoji.config.load_language(LANGUAGES)
     table = {}
     for names in emoji.EMOJI_DATA.values():
@@ -36,7 +36,7 @@ def main() -> None:
     pipeline.fit(train, train_y)
     print(f"accuracy on {len(test)} phrases that it was not trained on: {pipeline.score(test, test_y):.3f}")
 
-    # Splitting into words and counting them is part of the model.
+    # The model splits the text into words and counts them.
     model = to_onnx(
         pipeline,
         name="text",
@@ -47,7 +47,7 @@ def main() -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(model.SerializeToString())
 
-    # What the pipeline itself answers, for comparison with what the gateway does.
+    # The pipeline's own answers, for comparison with the gateway's.
     asked = test[::400]
     answers = {
         "tolerance": 1e-5,

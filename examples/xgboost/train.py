@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     data = load_wine()
-    rows = data.data.astype(np.float32)  # what the exported model takes
+    rows = data.data.astype(np.float32)  # the datatype of the exported model
     train, test, train_y, test_y = train_test_split(rows, data.target, test_size=0.3, random_state=1, stratify=data.target)
     classifier = xgboost.XGBClassifier(n_estimators=50, max_depth=3, n_jobs=1, random_state=1)
     classifier.fit(train, train_y)
@@ -26,10 +26,10 @@ def main() -> None:
     path = HERE / "1" / "model.onnx"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(model.SerializeToString())
-    # XGBoost has numbers for classes; their names go beside the model.
+    # XGBoost numbers its classes; their names are in a file beside the model.
     (path.parent / "labels.txt").write_text("".join(f"{name}\n" for name in data.target_names))
 
-    # What XGBoost itself answers, for comparison with what the gateway does.
+    # XGBoost's own answers, for comparison with the gateway's.
     asked = test[::5]
     answers = {
         "tolerance": 1e-5,
