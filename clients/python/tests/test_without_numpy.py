@@ -56,6 +56,6 @@ def test_lists_in_lists_out(gateway: Gateway) -> None:
     assert age[0] == 1.5 and age[1] != age[1]
     assert got["people"] == {"visits_out": [1, 2], "name_out": ["x", "y"]}
     assert got["words"] == {"w_out_0": ["a", "c"], "w_out_1": ["b", "d"]}
-    assert "not of the same length" in got["ragged"]
-    assert "takes 4 columns, the table has 1" in got["few"]
+    assert "do not have the same length" in got["ragged"]
+    assert "expects 4 columns, but the table has 1" in got["few"]
     assert "numpy is not installed" in got["untyped"]

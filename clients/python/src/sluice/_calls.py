@@ -1,4 +1,4 @@
-"""The calls that both clients make. No I/O."""
+"""The calls of both clients, without I/O."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ._http import Call, Retry, read_json, read_nothing
 from ._tensor import InferResult, decode, encode
 
 Document = Dict[str, Any]
-"""A JSON object as the gateway writes it."""
+"""A JSON object from the gateway."""
 
 Weight = Union[int, str]
-"""A share of the traffic: basis points, of which 10,000 are all of it, or text in percent, "12.5%"."""
+"""A share of the traffic: basis points (10,000 are all of it), or text in percent, "12.5%"."""
 
 
 class Calls:
-    """Builds calls from what a client was told."""
+    """Builds calls from the arguments of a client."""
 
     def __init__(
         self,
@@ -36,9 +36,9 @@ class Calls:
         max_answer_bytes: int,
     ) -> None:
         if sticky_header and sticky_parameter:
-            raise ValueError("sticky_header and sticky_parameter are both given")
+            raise ValueError("give sticky_header or sticky_parameter, not both")
         if min(timeout, retries, backoff, max_wait, max_answer_bytes) < 0:
-            raise ValueError("timeout, retries, backoff, max_wait and max_answer_bytes cannot be negative")
+            raise ValueError("timeout, retries, backoff, max_wait and max_answer_bytes must be 0 or more")
         self.url = _base(url)
         self.admin_url = None if admin_url is None else _base(admin_url)
         self.token, self.actor = token, actor
@@ -47,7 +47,7 @@ class Calls:
         self.retry = Retry(retries, backoff, max_wait)
         self.max_answer_bytes = max_answer_bytes
         self.metadata: Dict[Tuple[str, Optional[int]], Document] = {}
-        """What predict has read of models. It is read again after a request that was refused."""
+        """Metadata of models for predict. It is read again after a refused request."""
 
     def infer(
         self,
@@ -82,11 +82,11 @@ class Calls:
             elif self.sticky_header:
                 headers[self.sticky_header] = sticky_key
             else:
-                raise ValueError("a sticky key is given, but the client has no sticky_header or sticky_parameter to say where it goes")
+                raise ValueError("a sticky key needs sticky_header or sticky_parameter of the client")
         body, more = encode(inputs, outputs, parameters, json)
-        # httpx asks for gzip unless told otherwise, which costs the gateway more time than it saves.
+        # By default httpx asks for gzip, which costs the gateway more time than it saves.
         headers.update(more, **{"Accept-Encoding": "identity"})
-        # The gateway answers when its time is up: that is waited for a little longer.
+        # The gateway answers at its timeout, so the client waits a little longer.
         limit = None if timeout is None else timeout + 1
         return Call("POST", self._model_url(model, version) + "/infer", decode, headers, {}, body, True, limit)
 
@@ -137,7 +137,7 @@ class Calls:
         content: bytes = b"",
     ) -> Call[Any]:
         if self.admin_url is None:
-            raise ValueError("the client has no admin_url, which this needs")
+            raise ValueError("this call needs admin_url of the client")
         headers = dict(headers or {})
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -151,7 +151,7 @@ class Calls:
 
 
 def with_weights(route: Document, weights: Mapping[int, Weight]) -> Document:
-    """Return a route whose variants have these weights. Those that are not named keep theirs."""
+    """Return a route with these weights of its variants. Other variants keep theirs."""
     known = [variant["version"] for variant in route["variants"]]
     unknown = [version for version in weights if version not in known]
     if unknown:
@@ -170,7 +170,7 @@ def basis_points(weight: Weight) -> int:
         points = float(weight[:-1]) * 100
         if abs(points - round(points)) < 1e-6:
             return round(points)
-    raise ValueError(f'the weight {weight!r} is neither basis points nor percent with at most two decimals, "12.5%"')
+    raise ValueError(f'the weight {weight!r} is not valid: expected basis points, or percent with at most two decimals, "12.5%"')
 
 
 def _base(url: str) -> str:
@@ -178,7 +178,7 @@ def _base(url: str) -> str:
         url = "http://" + url
     parsed = httpx.URL(url)
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError(f"{url!r} is neither host:port nor an http or https URL")
+        raise ValueError(f"{url!r} is not valid: expected host:port, or an http or https URL")
     return url.rstrip("/")
 
 

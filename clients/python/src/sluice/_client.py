@@ -19,20 +19,20 @@ class Client:
     :param url: the data port, "localhost:8000" or a URL
     :param admin_url: the admin port, for models and routes
     :param token: sent to the admin port
-    :param actor: who makes changes, if no token says it
-    :param sticky_header: the header that routes read sticky keys from
-    :param sticky_parameter: the parameter that routes read sticky keys from, in place of a header
-    :param timeout: seconds that a call may take, retries included
-    :param retries: how many more times a request to the data port is sent after 429 or 503, or if no
-        connection was made
-    :param backoff: the longest wait in seconds before the first of these; it doubles with each. The
-        answer's Retry-After is waited for besides
-    :param max_wait: an answer that asks for a longer wait is final
-    :param max_answer_bytes: the longest body of an answer
+    :param actor: the author of changes, if no token names one
+    :param sticky_header: the header from which routes read sticky keys
+    :param sticky_parameter: the parameter from which routes read sticky keys, instead of a header
+    :param timeout: max seconds of a call, including retries
+    :param retries: max retries of a request to the data port after 429 or 503, or if no connection
+        was made
+    :param backoff: max seconds of a random wait before the first retry; it doubles with each retry. The
+        answer's Retry-After is added
+    :param max_wait: max seconds of Retry-After; an answer with a longer one is not retried
+    :param max_answer_bytes: max size of an answer's body
     :param verify: how https servers are verified: True with the usual root certificates, a file of root
         certificates in PEM, an ssl.SSLContext, or False for not at all
     :param cert: the client's certificate, a PEM file with its key, or a pair of files: certificate and key
-    :param http: does the requests, in place of a client of its own; it is not closed by close
+    :param http: makes the requests, instead of an internal client; it is not closed by close
     """
 
     def __init__(
@@ -86,17 +86,17 @@ class Client:
         priority: Optional[int] = None,
         timeout: Optional[float] = None,
     ) -> Any:
-        """Ask a model about the rows of a table and return its answers as a table.
+        """Send the rows of a table to a model and return its answers as a table.
 
         The rows are a DataFrame, a dict of columns, a list of records, or an array. Each input of the model
-        takes the column of its name; a model with one input that no column is named after takes all columns
-        in their order.
+        gets the column with its name. If a model has one input and no column has its name, the input gets
+        all columns in their order.
 
-        The answer is a DataFrame with the index of the one given. Without pandas it is a list of records for
-        such a list, else a dict of columns. An output with several values for each row becomes the columns
-        "name_0", "name_1" and so on.
+        The answer is a DataFrame with the index of the given one. Without pandas it is a list of records if
+        the rows are one, otherwise a dict of columns. An output with several values for each row becomes
+        the columns "name_0", "name_1" and so on.
 
-        The other arguments are those of infer, which says who answered besides.
+        The other arguments are those of infer. infer also returns the version that answered.
         """
         key = (model, version)
         known = self._calls.metadata.get(key)
@@ -118,7 +118,7 @@ class Client:
             except (SluiceError, ValueError) as error:
                 if known is None or getattr(error, "status", 400) != 400:
                     raise
-                known = None  # the model may be another by now
+                known = None  # the model may have changed
                 continue
             self._calls.metadata[key] = metadata
             return _rows.from_outputs(answer.outputs, rows)
@@ -138,18 +138,18 @@ class Client:
         timeout: Optional[float] = None,
         json: bool = False,
     ) -> InferResult:
-        """Ask a model or route, and return its outputs and who answered.
+        """Send tensors to a model or route, and return its outputs and the version that answered.
 
-        :param inputs: numpy arrays by their names, or sluice.Tensor, which names the datatype
-        :param version: the version that must answer; the route picks one if it is not given
-        :param outputs: the outputs to answer; all if they are not given
-        :param request_id: the request's X-Request-Id: at most 128 letters, digits and -_.:/+=@~, or the
-            gateway makes one of its own
+        :param inputs: numpy arrays by name, or sluice.Tensor with a datatype
+        :param version: the version that must answer; None: the route picks one
+        :param outputs: the requested outputs; None: all
+        :param request_id: the request's X-Request-Id: at most 128 letters, digits and -_.:/+=@~;
+            otherwise the gateway makes one
         :param sticky_key: keeps a caller on one version of a route
-        :param override: the version to ask for whatever the route's split, with the route's override_token
+        :param override: the version to use instead of the route's split; needs the route's override_token
         :param priority: 1 is the highest
-        :param timeout: seconds that the gateway may take; it can only shorten the model's own
-        :param json: send and ask for tensors as JSON rather than binary
+        :param timeout: max seconds for the gateway; it can only be shorter than the model's own
+        :param json: send and request tensors as JSON instead of binary
         """
         return self._send(
             self._calls.infer(
@@ -168,7 +168,7 @@ class Client:
         )
 
     def live(self) -> bool:
-        """Return True if the gateway answers. If it does not, that is a SluiceError."""
+        """Return True if the gateway answers; otherwise raise SluiceError."""
         return self._send(self._calls.live())
 
     def ready(self) -> bool:
@@ -176,7 +176,7 @@ class Client:
         return self._is(self._calls.ready())
 
     def model_ready(self, model: str, version: Optional[int] = None) -> bool:
-        """Return whether a model or route is ready. An unknown one is not."""
+        """Return whether a model or route is ready. An unknown one is not ready."""
         return self._is(self._calls.model_ready(model, version))
 
     def model_metadata(self, model: str, version: Optional[int] = None) -> Document:
@@ -184,7 +184,7 @@ class Client:
         return self._send(self._calls.model_metadata(model, version))
 
     def index(self) -> List[Document]:
-        """Return every version of every model in the repository, and its state."""
+        """Return every version of every model in the repository, with its state."""
         return self._send(self._calls.index())
 
     def models(self) -> List[Document]:
@@ -206,10 +206,10 @@ class Client:
     def set_route(
         self, route: Mapping[str, Any], *, revision: Optional[int] = None, reason: Optional[str] = None, dry_run: bool = False
     ) -> Document:
-        """Replace a route, and return it as it is now, with "slots_moved".
+        """Replace a route, and return its new state with "slots_moved".
 
-        It is refused with status 412 if the route is no longer at that revision. Without one it is the one
-        in the route, as route returned it; 0 is a route that is not declared yet.
+        The gateway refuses the change with status 412 if the route is not at that revision any more. The
+        default is the revision in the route, as returned by route; 0 means a route that is not declared yet.
         """
         return self._send(self._calls.set_route(route, revision=revision, reason=reason, dry_run=dry_run))
 
@@ -224,8 +224,8 @@ class Client:
     ) -> Document:
         """Change the weights of a route by version: {1: "80%", 2: "20%"}, or in basis points.
 
-        Versions that are not named keep theirs. It is refused with status 412 if the route changes at the
-        same time, or is no longer at the revision given.
+        Other versions keep theirs. The gateway refuses the change with status 412 if the route changes at
+        the same time, or is not at the given revision any more.
         """
         route = with_weights(self.route(name), weights)
         return self.set_route(route, revision=revision, reason=reason, dry_run=dry_run)

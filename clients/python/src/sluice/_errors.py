@@ -4,7 +4,7 @@ from typing import Optional
 
 
 class SluiceError(Exception):
-    """A call that was not answered as it should be.
+    """A call without a valid answer, or with an error.
 
     ``status`` is the HTTP status, or None if there was no answer. ``message`` says what is wrong.
     ``request_id`` is the id by which the gateway's log is searched. ``retry_after`` is how many seconds

@@ -1,4 +1,4 @@
-"""What both clients share about HTTP: a call, when it is sent again, and how its answer is read. No I/O."""
+"""The common HTTP part of both clients: calls, retries and answers, without I/O."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """A request and how its answer is read."""
+    """A request, and the decoder of its answer."""
 
     method: str
     url: str
     read: Callable[[bytearray, httpx.Headers], T]
-    """Returns what is answered; a ValueError says what is wrong with it."""
+    """Returns the decoded answer, or raises ValueError if it is not valid."""
     headers: Dict[str, str] = field(default_factory=dict)
     params: Dict[str, str] = field(default_factory=dict)
     content: bytes = b""
     retry: bool = False
-    """Whether it may be sent again if nothing was done."""
+    """Whether it may be retried if nothing was done."""
     timeout: Optional[float] = None
-    """Seconds for all attempts, if not the client's."""
+    """Max seconds for all attempts; None: the client's."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """When a call is sent again."""
+    """The rules for retries."""
 
     count: int
     backoff: float
     max_wait: float
 
     def wait(self, call: Call[Any], attempt: int, error: SluiceError) -> Optional[float]:
-        """Return how many seconds to wait after an error before the next attempt, or None if there is none.
+        """Return the seconds to wait after an error before the next attempt, or None for no retry.
 
         attempt counts from 0.
         """
@@ -55,7 +55,7 @@ class Retry:
         asked = error.retry_after or 0.0
         if asked > self.max_wait:
             return None
-        # A random part of it, so that those refused at one time do not come back at one time.
+        # A random part of it, so that clients refused at the same time do not retry at the same time.
         return asked + random.uniform(0.5, 1) * min(self.backoff * 2.0**attempt, self.max_wait)
 
 
@@ -64,7 +64,7 @@ Cert = Union[None, str, Tuple[str, str]]
 
 
 def ssl_context(verify: Verify, cert: Cert) -> Union[bool, ssl.SSLContext]:
-    """Return what httpx takes as verify. Its own arguments for files differ between its versions."""
+    """Return the value of verify for httpx. Its own arguments for files differ between its versions."""
     if isinstance(verify, bool) and cert is None:
         return verify
     if isinstance(verify, ssl.SSLContext):
@@ -85,15 +85,15 @@ UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def sendable(headers: Mapping[str, str]) -> httpx.Headers:
-    """Return headers as UTF-8. Text that no header can hold is a ValueError, before anything is sent."""
+    """Return headers as UTF-8. It raises ValueError for text that a header cannot have."""
     for name, value in headers.items():
         if any(ord(c) < 32 or ord(c) == 127 for c in value):
-            raise ValueError(f"{name}: it has a line break or another control character in it")
+            raise ValueError(f"{name}: expected text without line breaks and other control characters")
     return httpx.Headers(dict(headers), encoding="utf-8")
 
 
 def no_answer(call: Call[Any], error: Exception) -> SluiceError:
-    """Return the error of a call that got no answer. It is raised from the one given."""
+    """Return the error of a call that got no answer. The caller raises it from the given one."""
     return SluiceError(None, f"no answer from {httpx.URL(call.url).netloc.decode()}: {str(error) or type(error).__name__}")
 
 
@@ -102,14 +102,14 @@ def too_long(call: Call[Any], status: int, limit: int) -> SluiceError:
 
 
 def result(call: Call[T], status: int, headers: httpx.Headers, body: bytearray) -> T:
-    """Return what an answer says, or raise it."""
+    """Return the decoded answer, or raise its error."""
     if not 200 <= status <= 299:
         raise SluiceError(status, _message(body), headers.get("X-Request-Id"), _retry_after(headers))
     try:
         return call.read(body, headers)
     except ValueError as error:
         host = httpx.URL(call.url).netloc.decode()
-        raise SluiceError(status, f"the answer of {host} is not what was expected: {error}", headers.get("X-Request-Id")) from error
+        raise SluiceError(status, f"the answer of {host} is not valid: {error}", headers.get("X-Request-Id")) from error
 
 
 def read_json(body: bytearray, headers: Mapping[str, str]) -> Any:
@@ -118,7 +118,7 @@ def read_json(body: bytearray, headers: Mapping[str, str]) -> Any:
 
 
 def read_nothing(body: bytearray, headers: Mapping[str, str]) -> bool:
-    """Return True, for calls that ask for a status only."""
+    """Return True, for calls with only a status as the answer."""
     return True
 
 

@@ -1,6 +1,6 @@
-"""From a table to a model's inputs, and from its outputs to a table.
+"""Converts a table to a model's inputs, and outputs to a table.
 
-A table is a DataFrame, a dict of columns, a list of records, or an array or nested list without names of columns.
+A table is a DataFrame, a dict of columns, a list of records, or an array or nested list without column names.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ Metadata = Mapping[str, Any]
 
 
 def to_inputs(rows: Any, metadata: Metadata) -> Dict[str, Tensor]:
-    """Return a table as the inputs that a model's metadata describe.
+    """Return a table as the inputs in a model's metadata.
 
-    Each input takes the column of its name, or the one that skl2onnx names it after. A model with one input that no column is named after takes all
-    columns in their order as one matrix.
+    Each input gets the column with its name, or the column from whose name skl2onnx makes the input's name. If a
+    model has one input and no column has its name, the input gets all columns in their order as one matrix.
     """
     inputs = list(metadata["inputs"])
     columns = _columns(rows)
     if columns is None:
         if len(inputs) != 1:
-            raise ValueError(f"the model has the inputs {_names(inputs)}: give a table with the names of its columns")
+            raise ValueError(f"the model has the inputs {_names(inputs)}: expected a table with column names")
         return {inputs[0]["name"]: Tensor(rows, inputs[0]["datatype"])}
     names = [entry["name"] for entry in inputs]
     columns = _by_input(columns, names)
@@ -41,16 +41,16 @@ def to_inputs(rows: Any, metadata: Metadata) -> Dict[str, Tensor]:
     missing, unknown = [n for n in names if n not in columns], [n for n in columns if n not in names]
     if missing or unknown:
         found = " and ".join(
-            text for text in (missing and f"{missing} are missing", unknown and f"{unknown} are none of its inputs") if text
+            text for text in (missing and f"{missing} are missing", unknown and f"{unknown} are not inputs") if text
         )
-        raise ValueError(f"the model takes one column for each of its inputs {names}: {found}")
+        raise ValueError(f"the model expects one column for each of its inputs {names}: {found}")
     return {entry["name"]: _column(columns[entry["name"]], entry) for entry in inputs}
 
 
 def from_outputs(outputs: Mapping[str, Any], rows: Any) -> Any:
-    """Return outputs as a table of as many rows as were asked.
+    """Return outputs as a table with the rows of the request.
 
-    It is a DataFrame; without pandas it is a list of records for such a list, else a dict of columns. An output
+    It is a DataFrame. Without pandas it is a list of records if rows is one, otherwise a dict of columns. An output
     with several values for each row becomes the columns "name_0", "name_1" and so on.
     """
     count = _count(rows)
@@ -65,32 +65,32 @@ def from_outputs(outputs: Mapping[str, Any], rows: Any) -> Any:
 
 
 def _exported(column: str) -> str:
-    """Return what skl2onnx makes of a column's name for the name of an input."""
+    """Return the name of an input that skl2onnx makes from a column's name."""
     name = re.sub(r"[^\w+]", "_", column)
     return "_" + name if re.match("[0-9]", name) else name
 
 
 def _by_input(columns: Dict[str, Any], names: List[str]) -> Dict[str, Any]:
-    """Return columns by the inputs that they are; a column that is not an input keeps its name."""
+    """Return columns by the names of their inputs; a column that is not an input keeps its name."""
     found: Dict[str, Any] = {}
     for column, values in columns.items():
         name = _exported(column) if column not in names and _exported(column) in names else column
         if name in found:
-            raise ValueError(f"the column {column!r} is the input {name!r}, which another column is as well")
+            raise ValueError(f"the column {column!r} is the input {name!r}, but another column is the same input")
         found[name] = values
     return found
 
 
 def _columns(rows: Any) -> Optional[Dict[str, Any]]:
-    """Return a table's columns by their names; None if they have none."""
+    """Return a table's columns by name; None if they have no names."""
     if pd is not None and isinstance(rows, pd.DataFrame):
         if not rows.columns.is_unique:
-            raise ValueError("the table has two columns of the same name")
+            raise ValueError("the table has two columns with the same name")
         return {str(name): rows[name] for name in rows.columns}
     if isinstance(rows, Mapping):
         columns = {str(name): values for name, values in rows.items()}
         if len({len(values) for values in columns.values()}) > 1:
-            raise ValueError("the columns are not of the same length")
+            raise ValueError("the columns do not have the same length")
         return columns
     if isinstance(rows, (list, tuple)) and rows and isinstance(rows[0], Mapping):
         for i, record in enumerate(rows):
@@ -99,7 +99,7 @@ def _columns(rows: Any) -> Optional[Dict[str, Any]]:
         return {str(name): [record[name] for record in rows] for name in rows[0]}
     if isinstance(rows, (list, tuple)) or (np is not None and isinstance(rows, np.ndarray)):
         return None
-    raise TypeError(f"a {type(rows).__name__} is not a table: give a DataFrame, a dict of columns, a list of records or an array")
+    raise TypeError(f"a {type(rows).__name__} is not a table: expected a DataFrame, a dict of columns, a list of records or an array")
 
 
 def _matrix(columns: Dict[str, Any], entry: Mapping[str, Any]) -> Tensor:
@@ -107,7 +107,7 @@ def _matrix(columns: Dict[str, Any], entry: Mapping[str, Any]) -> Tensor:
     shape, name, datatype = list(entry["shape"]), entry["name"], str(entry["datatype"])
     if len(shape) != 2 or shape[1] not in (-1, len(columns)):
         takes = f"{shape[1]} columns" if len(shape) == 2 else f"the input {name!r} of shape {shape}"
-        raise ValueError(f"the model takes {takes}, the table has {len(columns)}: {list(columns)}")
+        raise ValueError(f"the model expects {takes}, but the table has {len(columns)}: {list(columns)}")
     values = [_values(column, datatype) for column in columns.values()]
     if np is not None:
         return Tensor(np.stack([np.asarray(v) for v in values], axis=1), datatype)
@@ -115,10 +115,10 @@ def _matrix(columns: Dict[str, Any], entry: Mapping[str, Any]) -> Tensor:
 
 
 def _column(column: Any, entry: Mapping[str, Any]) -> Tensor:
-    """Return a column as one input, whose rows are single values or lists."""
+    """Return a column as one input. Its rows are single values or lists."""
     values, shape, datatype = _values(column, str(entry["datatype"])), list(entry["shape"]), str(entry["datatype"])
     if np is not None and not isinstance(values, list) and values.dtype == object:
-        values = list(values)  # its rows may be arrays
+        values = list(values)  # the rows may be arrays
     if shape[1:] == [1]:
         return Tensor(values, datatype, [len(values), 1])
     return Tensor(values, datatype)
@@ -129,7 +129,7 @@ def _values(column: Any, datatype: str) -> Any:
     if pd is not None and isinstance(column, pd.Series):
         if isinstance(column.dtype, pd.CategoricalDtype):
             column = column.astype(object)
-        if datatype in FLOATS and not isinstance(column.dtype, np.dtype):  # NA is a missing value, as None is
+        if datatype in FLOATS and not isinstance(column.dtype, np.dtype):  # NA is a missing value like None
             return [None if missing else value for value, missing in zip(column, column.isna())]
         return column.to_numpy()
     return column if np is not None and isinstance(column, np.ndarray) else list(column)
@@ -145,7 +145,7 @@ def _count(rows: Any) -> int:
 
 def _output_columns(name: str, values: Any, count: int) -> List[Tuple[str, Any]]:
     if not hasattr(values, "__len__") or getattr(values, "shape", (0,)) == () or len(values) != count:
-        raise ValueError(f"the output {name!r} does not have a value for each of {count} rows: use infer, which returns it as it is")
+        raise ValueError(f"the output {name!r} does not have a value for each of {count} rows: use infer, which returns outputs of any shape")
     if np is not None:
         if values.ndim == 1 or values.shape[1:] == (1,):
             return [(name, _text(values.ravel()))]
@@ -161,7 +161,7 @@ def _output_columns(name: str, values: Any, count: int) -> List[Tuple[str, Any]]
 
 
 def _text(values: Any) -> Any:
-    """Return strings as text; those that are not UTF-8 stay bytes."""
+    """Return strings as text; strings that are not UTF-8 stay bytes."""
     if not len(values) or not isinstance(values[0], bytes):
         return values
     texts = []

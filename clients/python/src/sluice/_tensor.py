@@ -1,4 +1,4 @@
-"""Tensors on the wire: JSON and binary, as the Open Inference Protocol has them.
+"""Tensors on the wire: JSON and binary, in the Open Inference Protocol.
 
 With numpy tensors are arrays and travel in binary. Without it they are nested lists and travel as JSON.
 """
@@ -18,7 +18,7 @@ except ImportError:
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
-# BF16 has no dtype in numpy: it is read and written as float32.
+# numpy has no dtype for BF16, so it is read and written as float32.
 DTYPES: Dict[str, str] = {
     "BOOL": "?",
     "UINT8": "u1",
@@ -40,9 +40,9 @@ FLOATS = ("FP16", "BF16", "FP32", "FP64")
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """An input of a datatype that is named: "FP32", "INT64", "BYTES", …
+    """An input with an explicit datatype: "FP32", "INT64", "BYTES", …
 
-    ``data`` is an array or a list, flat or nested. Without ``shape`` its own is taken.
+    ``data`` is an array or a list, flat or nested. The default of ``shape`` is its own shape.
     """
 
     data: Any
@@ -52,9 +52,9 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class InferResult:
-    """What a model answered, and who it was.
+    """The outputs of a model, and the version that answered.
 
-    ``outputs`` are numpy arrays by their names, or nested lists if numpy is not installed. BYTES are
+    ``outputs`` are numpy arrays by name, or nested lists if numpy is not installed. BYTES are
     ``bytes``, BF16 is float32.
     """
 
@@ -64,9 +64,9 @@ class InferResult:
     route: Optional[str]
     """The route and its revision, "iris@7"."""
     reason: Optional[str]
-    """Why this version: pinned, override, sticky, random, default or fallback."""
+    """The reason for this version: pinned, override, sticky, random, default or fallback."""
     request_id: Optional[str]
-    """The id under which the gateway logged the request."""
+    """The id of the request in the gateway's log."""
 
 
 def encode(
@@ -106,11 +106,11 @@ def _elements(name: str, value: Any) -> Tuple[List[int], str, Any]:
     """Return the shape and the datatype of an input, and its elements: an array, or a flat list without numpy."""
     if np is not None and not isinstance(value, Tensor):
         if not isinstance(value, (np.ndarray, np.generic)):
-            raise TypeError(f"input {name!r} is a {type(value).__name__}: give an array, or name its datatype with sluice.Tensor(data, \"FP32\")")
+            raise TypeError(f"input {name!r} is a {type(value).__name__}: expected an array, or a datatype with sluice.Tensor(data, \"FP32\")")
         array = np.asarray(value)
         return list(array.shape), _datatype(name, array), array
     if not isinstance(value, Tensor):
-        raise TypeError(f"input {name!r}: numpy is not installed, so name the datatype with sluice.Tensor(data, \"FP32\")")
+        raise TypeError(f"input {name!r}: numpy is not installed, so the datatype is needed: sluice.Tensor(data, \"FP32\")")
     if value.datatype not in DTYPES and value.datatype != "BYTES":
         raise ValueError(f"input {name!r} has the unknown datatype {value.datatype!r}")
     if np is None:
@@ -122,29 +122,29 @@ def _elements(name: str, value: Any) -> Tuple[List[int], str, Any]:
     if value.shape is not None:
         shape = [int(n) for n in value.shape]
         if math.prod(shape) != count or min(shape, default=0) < 0:
-            raise ValueError(f"input {name!r} has {count} elements, which are not of shape {shape}")
+            raise ValueError(f"input {name!r} has {count} elements, which do not fit shape {shape}")
     return shape, value.datatype, flat
 
 
 def _array(name: str, tensor: Tensor) -> Any:
-    """Return the elements of a tensor as an array of its datatype. They must have a value in it."""
+    """Return the elements of a tensor as an array of its datatype. The datatype must be able to express them."""
     if tensor.datatype == "BYTES":
         return np.asarray(tensor.data, dtype=object)
     target = np.dtype("<f4" if tensor.datatype == "BF16" else DTYPES[tensor.datatype])
     array = np.asarray(tensor.data)
-    if array.dtype.kind == "O":  # numpy is to find out what they are, but for None, which is a missing float
+    if array.dtype.kind == "O":  # numpy finds out the type, except for None, which is a missing float
         missing = math.nan if target.kind == "f" else None
         array = np.array([missing if e is None else e for e in array.ravel()]).reshape(array.shape)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"input {name!r}: its elements are not numbers, and the datatype is {tensor.datatype}")
+        raise ValueError(f"input {name!r}: its elements are not numbers, but the datatype is {tensor.datatype}")
     with np.errstate(all="ignore"):
         cast = array.astype(target, copy=False)
     if target.kind == "f":
-        fits = np.array_equal(np.isinf(cast), np.isinf(array))  # rounded, but not beyond the largest
+        fits = np.array_equal(np.isinf(cast), np.isinf(array))  # rounded, but not to infinity
     else:
         fits = np.array_equal(cast, array)
     if not fits:
-        raise ValueError(f"input {name!r}: some elements have no value in the datatype {tensor.datatype}")
+        raise ValueError(f"input {name!r}: some elements do not fit the datatype {tensor.datatype}")
     return cast
 
 
@@ -153,7 +153,7 @@ def _datatype(name: str, array: Any) -> str:
         return "BYTES"
     key = array.dtype.kind + str(array.dtype.itemsize) if array.dtype.kind != "b" else "?"
     if key not in _DATATYPES:
-        raise TypeError(f"input {name!r} has the dtype {array.dtype}, for which there is no datatype")
+        raise TypeError(f"input {name!r} has the dtype {array.dtype}, which has no datatype")
     return _DATATYPES[key]
 
 
@@ -178,7 +178,7 @@ def _for_json(name: str, datatype: str, data: Any) -> List[Any]:
     try:
         return [_bytes(element).decode() for element in flat]
     except UnicodeDecodeError:
-        raise ValueError(f"input {name!r}: strings that are not UTF-8 travel in binary only") from None
+        raise ValueError(f"input {name!r}: strings that are not UTF-8 can only be sent in binary") from None
 
 
 def _bytes(element: Any) -> bytes:
@@ -195,7 +195,7 @@ def _flat(name: str, data: Any) -> Tuple[List[int], List[Any]]:
         return [], [data]
     parts = [_flat(name, part) for part in data]
     if any(part[0] != parts[0][0] for part in parts):
-        raise ValueError(f"input {name!r}: its rows are not of the same length")
+        raise ValueError(f"input {name!r}: its rows do not have the same length")
     inner = parts[0][0] if parts else []
     return [len(data), *inner], [element for part in parts for element in part[1]]
 
@@ -207,7 +207,7 @@ def _to_bf16(array: Any) -> Any:
 
 
 def decode(body: bytearray, headers: Mapping[str, str]) -> InferResult:
-    """Read an answer. Arrays alias the body. A ValueError says what is wrong with it."""
+    """Decode an answer. Arrays alias the body. It raises ValueError if the answer is not valid."""
     try:
         return _decode(body, headers)
     except (OverflowError, RecursionError) as error:
@@ -232,14 +232,14 @@ def _decode(body: bytearray, headers: Mapping[str, str]) -> InferResult:
             parameters = output.get("parameters") or {}
             size = parameters.get("binary_data_size")
         except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"an output is not described as it should be: {error}") from None
+            raise ValueError(f"the description of an output is not valid: {error}") from None
         if not all(type(n) is int and n >= 0 for n in shape) or (datatype not in DTYPES and datatype != "BYTES"):
             raise ValueError(f"output {name!r} is {datatype} of shape {shape}")
         if size is None:
             outputs[name] = _from_json(name, datatype, shape, output.get("data"))
             continue
         if not isinstance(size, int) or not 0 <= size <= len(rest):
-            raise ValueError(f"output {name!r} has a binary_data_size of {size}, and {len(rest)} bytes are left")
+            raise ValueError(f"output {name!r} has a binary_data_size of {size}, but {len(rest)} bytes are left")
         outputs[name] = _from_binary(name, datatype, shape, rest[:size])
         rest = rest[size:]
     if len(rest):
@@ -256,7 +256,7 @@ def _decode(body: bytearray, headers: Mapping[str, str]) -> InferResult:
 
 def _from_binary(name: str, datatype: str, shape: List[int], data: memoryview) -> Any:
     if np is None:
-        raise ValueError(f"output {name!r} is binary, which is read with numpy")
+        raise ValueError(f"output {name!r} is binary, which needs numpy")
     count = math.prod(shape)
     if datatype == "BYTES":
         elements = []
@@ -267,10 +267,10 @@ def _from_binary(name: str, datatype: str, shape: List[int], data: memoryview) -
             elements.append(bytes(data[4 : 4 + length]))
             data = data[4 + length :]
         if len(data) or len(elements) != count:
-            raise ValueError(f"output {name!r}: its data are not {count} strings")
+            raise ValueError(f"output {name!r}: its data does not have {count} strings")
         return _objects(elements, shape)
     if len(data) != count * np.dtype(DTYPES[datatype]).itemsize:
-        raise ValueError(f"output {name!r}: {len(data)} bytes are not {datatype} of shape {shape}")
+        raise ValueError(f"output {name!r}: {len(data)} bytes do not fit {datatype} of shape {shape}")
     array = np.frombuffer(data, DTYPES[datatype]).reshape(shape)
     if datatype == "BF16":
         return (array.astype("<u4") << 16).view("<f4")
@@ -282,14 +282,14 @@ def _from_json(name: str, datatype: str, shape: List[int], data: Any) -> Any:
         raise ValueError(f"output {name!r} has no data")
     _, flat = _flat(name, data)
     if len(flat) != math.prod(shape):
-        raise ValueError(f"output {name!r}: {len(flat)} elements are not of shape {shape}")
+        raise ValueError(f"output {name!r}: {len(flat)} elements do not fit shape {shape}")
     try:
         if datatype == "BYTES":
             flat = [_bytes(element) for element in flat]
         elif datatype not in FLOATS:
             if any(type(element) is not (bool if datatype == "BOOL" else int) for element in flat):
                 raise TypeError(f"some elements are not {datatype}")
-        else:  # null stands for what is not finite, if the gateway is told to write it so
+        else:  # null is a value that is not finite, if the gateway is configured to write it so
             flat = [math.nan if element is None else float(element) for element in flat]
         if np is None:
             return _nested(flat, shape)
@@ -309,7 +309,7 @@ def _objects(elements: List[bytes], shape: List[int]) -> Any:
 def _nested(flat: List[Any], shape: List[int]) -> Any:
     if not shape:
         return flat[0]
-    if len(shape) == 1 or not flat:  # rows without elements are not counted: there may be any number of them
+    if len(shape) == 1 or not flat:  # empty rows are not counted: there may be any number of them
         return flat
     step = math.prod(shape[1:])
     return [_nested(flat[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]
