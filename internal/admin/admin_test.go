@@ -226,7 +226,7 @@ func TestTokens(t *testing.T) {
 		if missing.header.Get("WWW-Authenticate") == "" {
 			t.Error("401 without WWW-Authenticate")
 		}
-		s.expectError(s.ask("GET", closed, nil, "Authorization", "Bearer a-secreT"), http.StatusForbidden, "none of admin.tokens")
+		s.expectError(s.ask("GET", closed, nil, "Authorization", "Bearer a-secreT"), http.StatusForbidden, "not one of admin.tokens")
 	}
 	s.expectError(s.ask("GET", "/api/v1/models", nil, "Authorization", "Basic YTpi"), http.StatusUnauthorized, "Bearer")
 	s.expectError(s.ask("GET", "/api/v1/models", nil, "Authorization", "Bearer"), http.StatusUnauthorized, "Bearer")
