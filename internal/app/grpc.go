@@ -14,11 +14,12 @@ func (a *App) newGRPC(cfg *config.Config) (*grpcapi.Server, error) {
 	}
 	return grpcapi.New(grpcapi.Options{
 		Address: g.Address, Front: a.front, Describer: control{a}, Logger: a.log.Named("grpc"), Version: a.opts.Build.Version,
+		TLS:    tlsConfig(a.certs.grpc),
 		Triton: cfg.Server.Compat == config.CompatTriton, LogLevel: func() string { return a.config.Load().Log.Level },
 		Limits: grpcapi.Limits{
 			MaxMessageBytes: int(g.MaxMessage), MaxResponseBytes: int(cfg.Server.Limits.MaxResponse), MaxHeaderBytes: int(g.MaxHeader),
 			MaxConnections: g.MaxConnections, MaxStreams: g.MaxStreams, MaxStreamed: g.MaxStreamInFlight,
-			WriteTimeout: g.WriteTimeout, IdleTimeout: g.IdleTimeout, MinPing: g.MinPingInterval, MaxAge: g.MaxConnectionAge,
+			WriteTimeout: g.WriteTimeout, IdleTimeout: g.IdleTimeout, MinPing: g.MinPingInterval, MaxAge: g.MaxConnectionAge, HandshakeTimeout: g.HandshakeTimeout,
 			Tensors: tensorLimits(&cfg.Server.Limits),
 		},
 	})

@@ -15,25 +15,30 @@ import (
 
 // certificates are the TLS files of the listeners. A listener without TLS has none.
 type certificates struct {
-	http, admin *certs.Source
+	http, grpc, admin *certs.Source
 }
 
-// openCertificates reads the files of both listeners.
+// openCertificates reads the files of all listeners.
 func openCertificates(cfg *config.Config, log *zap.Logger) (c certificates, err error) {
-	if c.http, err = openCertificate("http", &cfg.Server.HTTP.TLS, log); err != nil {
+	if c.http, err = openCertificate("http", &cfg.Server.HTTP.TLS, "http/1.1", log); err != nil {
 		return c, err
 	}
-	c.admin, err = openCertificate("admin", &cfg.Admin.TLS, log)
+	if cfg.Server.GRPC.Address != config.ListenNone {
+		if c.grpc, err = openCertificate("grpc", &cfg.Server.GRPC.TLS, "h2", log); err != nil {
+			return c, err
+		}
+	}
+	c.admin, err = openCertificate("admin", &cfg.Admin.TLS, "http/1.1", log)
 	return c, err
 }
 
-func openCertificate(listener string, t *config.TLS, log *zap.Logger) (*certs.Source, error) {
+func openCertificate(listener string, t *config.TLS, protocol string, log *zap.Logger) (*certs.Source, error) {
 	if !t.Enabled() {
 		return nil, nil //nolint:nilnil // no TLS is not an error
 	}
 	s, err := certs.New(certs.Options{
 		Listener: listener, Cert: t.Cert, Key: t.Key, ClientCA: t.ClientCA, ClientAuth: t.ClientAuth, MinVersion: t.MinVersion,
-		NextProtos: []string{"http/1.1"}, Logger: log.Named("tls"),
+		NextProtos: []string{protocol}, Logger: log.Named("tls"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s listener: %w", listener, err)
@@ -50,7 +55,7 @@ func tlsConfig(s *certs.Source) *tls.Config {
 }
 
 func (c certificates) sources() (list []*certs.Source) {
-	for _, s := range []*certs.Source{c.http, c.admin} {
+	for _, s := range []*certs.Source{c.http, c.grpc, c.admin} {
 		if s != nil {
 			list = append(list, s)
 		}
@@ -86,6 +91,9 @@ func (a *App) certificates() map[string]metrics.Certificate {
 		}
 	}
 	add("http", a.certs.http, a.http.FailedHandshakes())
+	if a.grpc != nil {
+		add("grpc", a.certs.grpc, a.grpc.FailedHandshakes())
+	}
 	add("admin", a.certs.admin, a.admin.FailedHandshakes())
 	return list
 }

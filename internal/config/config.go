@@ -138,6 +138,8 @@ type GRPC struct {
 	IdleTimeout       time.Duration `yaml:"idle_timeout" default:"10m" min:"1s" doc:"Max time that a connection stays open without a call."`
 	MinPingInterval   time.Duration `yaml:"min_ping_interval" default:"10s" min:"1ms" doc:"Min time between two keepalive pings of a client. The connection of a client that pings more often is closed."`
 	MaxConnectionAge  time.Duration `yaml:"max_connection_age" default:"0s" min:"0s" doc:"Time after which a client is asked to make a new connection, so that load balancers can spread them. Calls in progress have one minute more. 0s: never."`
+	HandshakeTimeout  time.Duration `yaml:"handshake_timeout" default:"10s" min:"1ms" doc:"Max time to set up a connection, including the TLS handshake."`
+	TLS               TLS           `yaml:"tls" doc:"Encryption of this listener."`
 }
 
 // Limits bound one request and its answer.

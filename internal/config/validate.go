@@ -20,6 +20,7 @@ const minTokenBytes = 16
 func (d *decoder) validate() {
 	d.addresses()
 	d.tls("server.http.tls", &d.cfg.Server.HTTP.TLS)
+	d.tls("server.grpc.tls", &d.cfg.Server.GRPC.TLS)
 	d.tls("admin.tls", &d.cfg.Admin.TLS)
 	d.bodies()
 	d.stop()

@@ -2,8 +2,19 @@ package compat
 
 import "strings"
 
-// Markdown returns the differences of one kind as a table.
+// Markdown returns the differences of HTTP of one kind as a table.
 func Markdown(kind Kind) string {
+	all := make([]Difference, 0, len(everywhere())+len(differences()))
+	for _, rule := range everywhere() {
+		all = append(all, rule.Difference)
+	}
+	return table(kind, append(all, differences()...))
+}
+
+// GRPCMarkdown returns those of gRPC.
+func GRPCMarkdown(kind Kind) string { return table(kind, grpcDifferences()) }
+
+func table(kind Kind, all []Difference) string {
 	var b strings.Builder
 	row := func(cells ...string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
 	switch kind {
@@ -14,11 +25,7 @@ func Markdown(kind Kind) string {
 		row("case", "Triton 2.51", "Sluice")
 		row("---", "---", "---")
 	}
-	all := make([]Difference, 0, len(everywhere())+len(differences()))
-	for _, rule := range everywhere() {
-		all = append(all, rule.Difference)
-	}
-	for _, d := range append(all, differences()...) {
+	for _, d := range all {
 		if d.Kind != kind {
 			continue
 		}

@@ -21,14 +21,14 @@ func TestProtocolDocIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(data)
-	for _, kind := range []compat.Kind{compat.Deliberate, compat.Later} {
-		begin := "<!-- " + string(kind) + " differences, from internal/testing/compat -->\n"
+	for name, table := range tables() {
+		begin := "<!-- " + name + " differences, from internal/testing/compat -->\n"
 		before, rest, ok := strings.Cut(text, begin)
 		_, after, ok2 := strings.Cut(rest, "<!-- end -->")
 		if !ok || !ok2 {
-			t.Fatalf("%s has no place for the %s differences", protocolDoc, kind)
+			t.Fatalf("%s has no place for the %s differences", protocolDoc, name)
 		}
-		text = before + begin + "\n" + compat.Markdown(kind) + "\n<!-- end -->" + after
+		text = before + begin + "\n" + table + "\n<!-- end -->" + after
 	}
 	if text == string(data) {
 		return
@@ -41,9 +41,16 @@ func TestProtocolDocIsCurrent(t *testing.T) {
 	}
 }
 
+// tables are the tables in the documentation by their names.
+func tables() map[string]string {
+	return map[string]string{
+		"deliberate": compat.Markdown(compat.Deliberate), "later": compat.Markdown(compat.Later),
+		"deliberate gRPC": compat.GRPCMarkdown(compat.Deliberate), "later gRPC": compat.GRPCMarkdown(compat.Later),
+	}
+}
+
 func TestTableIsFilledIn(t *testing.T) {
-	for _, kind := range []compat.Kind{compat.Deliberate, compat.Later} {
-		table := compat.Markdown(kind)
+	for kind, table := range tables() {
 		if strings.Contains(table, "|  |") {
 			t.Errorf("%s: a cell is empty:\n%s", kind, table)
 		}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"google.golang.org/grpc/credentials"
 )
 
 // listener keeps the book of the connections, to bound them and to know which of them do
@@ -136,4 +139,25 @@ func (c *conn) holdsFrom(before time.Time) bool {
 		}
 	}
 	return false
+}
+
+// handshakes counts the TLS handshakes that fail.
+type handshakes struct {
+	credentials.TransportCredentials
+
+	failed *atomic.Int64
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (h *handshakes) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	c, info, err := h.TransportCredentials.ServerHandshake(raw)
+	if err != nil {
+		h.failed.Add(1)
+	}
+	return c, info, err
+}
+
+// Clone implements credentials.TransportCredentials.
+func (h *handshakes) Clone() credentials.TransportCredentials {
+	return &handshakes{h.TransportCredentials.Clone(), h.failed}
 }

@@ -8,15 +8,18 @@ package grpcapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -60,17 +63,19 @@ type Limits struct {
 	WriteTimeout     time.Duration // to write one answer, then the connection is closed
 	IdleTimeout      time.Duration // of a connection without calls
 	MinPing          time.Duration // between two pings of a client; one that pings more often is cut off
+	HandshakeTimeout time.Duration // to set up a connection
 	MaxAge           time.Duration // of a connection, which is then asked to end; 0: any
 	Tensors          oip.Limits    // of what is inside a request
 }
 
-// Options are what a Server needs. All are required, but for Version and Triton.
+// Options are what a Server needs. All are required, but for TLS, Version and Triton.
 type Options struct {
 	Address   string // ":8001"
 	Front     *front.Front
 	Describer Describer
 	Logger    *zap.Logger
 	LogLevel  func() string // the least level that is logged
+	TLS       *tls.Config   // encrypts the connections; nil: plain text. It must offer h2
 	Version   string        // of the program
 	Triton    bool          // answers imitate Triton's where the two differ
 	Limits    Limits
@@ -85,6 +90,7 @@ type Server struct {
 	grpc     *grpc.Server
 	listener *listener
 	calls    sync.Pool     // of *oip.Call
+	failed   atomic.Int64  // TLS handshakes
 	stopping chan struct{} // closed when the stop begins: streams take no more requests
 	stop     sync.Once
 	// receivers are the goroutines that read streams.
@@ -102,7 +108,7 @@ func New(o Options) (*Server, error) {
 	}
 	l := &o.Limits
 	if l.MaxMessageBytes < 1 || l.MaxResponseBytes < 1 || l.MaxConnections < 1 || l.MaxStreams < 1 || l.MaxHeaderBytes < 1 || l.MaxStreamed < 1 ||
-		l.WriteTimeout <= 0 || l.IdleTimeout <= 0 || l.MinPing <= 0 || l.MaxAge < 0 {
+		l.WriteTimeout <= 0 || l.IdleTimeout <= 0 || l.MinPing <= 0 || l.HandshakeTimeout <= 0 || l.MaxAge < 0 {
 		return nil, errors.New("grpcapi: a limit is not set")
 	}
 	if err := l.Tensors.Validate(); err != nil {
@@ -111,11 +117,22 @@ func New(o Options) (*Server, error) {
 	s := &Server{opts: o, front: o.Front, stopping: make(chan struct{})}
 	s.calls.New = func() any { return oip.NewCall() }
 	s.base, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // as its comment says
+	s.grpc = grpc.NewServer(s.options()...)
+	desc := serviceDesc()
+	s.grpc.RegisterService(&desc, s)
+	grpc_health_v1.RegisterHealthServer(s.grpc, health{srv: s})
+	reflection.Register(s.grpc)
+	return s, nil
+}
+
+// options are grpc-go's.
+func (s *Server) options() []grpc.ServerOption {
+	l := &s.opts.Limits
 	age := keepalive.ServerParameters{MaxConnectionIdle: l.IdleTimeout, MaxConnectionAgeGrace: time.Minute}
 	if l.MaxAge > 0 {
 		age.MaxConnectionAge = l.MaxAge
 	}
-	s.grpc = grpc.NewServer(
+	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(codec{}),
 		grpc.MaxRecvMsgSize(l.MaxMessageBytes),
 		grpc.MaxSendMsgSize(math.MaxInt32),               // CheckAnswer has the limit
@@ -126,12 +143,12 @@ func New(o Options) (*Server, error) {
 		grpc.WaitForHandlers(true),
 		grpc.UnaryInterceptor(s.intercept),
 		grpc.StreamInterceptor(s.interceptStream),
-	)
-	desc := serviceDesc()
-	s.grpc.RegisterService(&desc, s)
-	grpc_health_v1.RegisterHealthServer(s.grpc, health{srv: s})
-	reflection.Register(s.grpc)
-	return s, nil
+		grpc.ConnectionTimeout(l.HandshakeTimeout),
+	}
+	if s.opts.TLS != nil {
+		options = append(options, grpc.Creds(&handshakes{TransportCredentials: credentials.NewTLS(s.opts.TLS), failed: &s.failed}))
+	}
+	return options
 }
 
 // Listen takes the address, so that Run cannot fail for it.
@@ -146,6 +163,9 @@ func (s *Server) Listen() error {
 
 // Addr returns the address that Listen took.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// FailedHandshakes returns the number of TLS handshakes that have failed.
+func (s *Server) FailedHandshakes() int64 { return s.failed.Load() }
 
 // Run serves what Listen took until Shutdown, or until ctx ends, which cuts connections
 // off. It returns when every call has ended.

@@ -1,0 +1,166 @@
+package grpcapi_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/limits"
+	"sluice.io/sluice/internal/wire/grpcapi"
+	"sluice.io/sluice/internal/wire/grpcapi/pb"
+)
+
+// stalling dials connections that are read no further once a large answer comes, until done.
+func stalling(done <-chan struct{}) func(context.Context, string) (net.Conn, error) {
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		return &stalled{Conn: c, done: done}, err
+	}
+}
+
+type stalled struct {
+	net.Conn
+
+	done <-chan struct{}
+	read atomic.Int64
+}
+
+func (c *stalled) Read(p []byte) (int, error) {
+	const enough = 8 << 10 // the handshake of HTTP/2 takes less
+	if c.read.Load() > enough {
+		<-c.done
+	}
+	n, err := c.Conn.Read(p)
+	c.read.Add(int64(n))
+	return n, err
+}
+
+// raws is a codec that sends bytes as they are.
+type raws struct{}
+
+func (raws) Name() string                    { return "proto" }
+func (raws) Marshal(v any) ([]byte, error)   { return *v.(*[]byte), nil }
+func (raws) Unmarshal(b []byte, v any) error { *v.(*[]byte) = append([]byte(nil), b...); return nil }
+
+func TestGarbage(t *testing.T) {
+	r := start(t, &stub{}, nil)
+	conn := r.connect(t)
+	f := func(message []byte, want codes.Code) {
+		t.Helper()
+		var answer []byte
+		err := conn.Invoke(t.Context(), pb.GRPCInferenceService_ModelInfer_FullMethodName, &message, &answer, grpc.ForceCodec(raws{}))
+		wantCode(t, err, want)
+	}
+	f(nil, codes.NotFound)
+	f([]byte("garbage"), codes.InvalidArgument)
+	f([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, codes.InvalidArgument)
+	f(many(5, 2000), codes.InvalidArgument) // inputs
+	f(many(6, 2000), codes.InvalidArgument)
+	f(many(7, 2000), codes.InvalidArgument)
+	f(many(4, 2000), codes.InvalidArgument)
+	f(append(many(99, 2000), 0x0a, 4, 'n', 'o', 'p', 'e'), codes.NotFound) // unknown fields mean nothing
+	f([]byte{0x0a, 1, 0xff}, codes.InvalidArgument)                        // a name that is not UTF-8
+	if err := conn.Invoke(t.Context(), "/inference.GRPCInferenceService/Nope", &pb.ServerLiveRequest{}, &pb.ServerLiveResponse{}); err == nil {
+		t.Error("an unknown method was answered")
+	}
+}
+
+// many is a message of n empty fields.
+func many(field protowire.Number, n int) (b []byte) {
+	for range n {
+		b = protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), nil)
+	}
+	return b
+}
+
+// Bytes on the port that are not HTTP/2 end their connection, and nothing else.
+func TestNotHTTP2(t *testing.T) {
+	r := start(t, &stub{}, nil)
+	conn, err := net.Dial("tcp", r.at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // the server has closed it
+	if _, err := conn.Write([]byte("GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	for buf := make([]byte, 1024); err == nil; {
+		_, err = conn.Read(buf)
+	}
+	if _, err := r.dial(t).ServerLive(t.Context(), &pb.ServerLiveRequest{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	f := func(change func(*grpcapi.Limits), m *pb.ModelInferRequest, want codes.Code) {
+		t.Helper()
+		r := start(t, &stub{}, func(o *options) { change(&o.Limits) })
+		_, err := r.dial(t).ModelInfer(metadata.AppendToOutgoingContext(t.Context(), "x-long", strings.Repeat("9", 2000)), m)
+		wantCode(t, err, want)
+	}
+	large := raw("", make([]float32, 1<<12)...) // 16 KiB
+	f(func(*grpcapi.Limits) {}, large, codes.OK)
+	f(func(l *grpcapi.Limits) { l.MaxMessageBytes = 8 << 10 }, large, codes.ResourceExhausted)
+	f(func(l *grpcapi.Limits) { l.MaxResponseBytes = 8 << 10 }, large, codes.InvalidArgument)
+	f(func(l *grpcapi.Limits) { l.Tensors.MaxTensorBytes = 8 << 10 }, large, codes.InvalidArgument)
+	f(func(l *grpcapi.Limits) { l.MaxHeaderBytes = 1 << 10 }, large, codes.Internal) // the client itself refuses to send so much
+}
+
+func TestTooManyConnections(t *testing.T) {
+	r := start(t, &stub{}, func(o *options) { o.Limits.MaxConnections = 1 })
+	live := func(c pb.GRPCInferenceServiceClient) error {
+		_, err := c.ServerLive(t.Context(), &pb.ServerLiveRequest{})
+		return err
+	}
+	if err := live(r.dial(t)); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, live(r.dial(t)), codes.Unavailable)
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	r := start(t, &stub{}, func(o *options) { o.front.Bounds.MaxMemory = 1 << 20; o.Limits.MaxMessageBytes = 64 << 20 })
+	c := r.dial(t)
+	_, err := c.ModelInfer(t.Context(), raw("", make([]float32, 1<<20)...))
+	wantCode(t, err, codes.InvalidArgument) // it could never have room
+	// A message of a few hundred KB that would become many MB.
+	m := contents("BYTES", 1<<17, &pb.InferTensorContents{BytesContents: make([][]byte, 1<<17)})
+	_, err = c.ModelInfer(t.Context(), m, grpc.UseCompressor(gzip.Name))
+	wantCode(t, err, codes.InvalidArgument)
+	if _, err := c.ModelInfer(t.Context(), raw("", 1, 2, 3, 4), grpc.UseCompressor(gzip.Name)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever the bytes are, what decoding allocates was reserved before.
+func FuzzMessage(f *testing.F) {
+	for _, m := range []*pb.ModelInferRequest{
+		raw("id", 1, 2, 3, 4),
+		contents("INT8", 1, &pb.InferTensorContents{IntContents: []int32{1}}),
+		contents("BYTES", 2, &pb.InferTensorContents{BytesContents: [][]byte{nil, {'a'}}}),
+	} {
+		data, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add(many(5, 3))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tensors := limits.Tensors()
+		if _, err := grpcapi.DecodedSize(data, &tensors); err != nil && infer.CodeOf(err) != infer.Invalid {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,4 @@
+package grpcapi
+
+// DecodedSize is decodedSize, for tests.
+var DecodedSize = decodedSize
