@@ -20,13 +20,13 @@ func wrongProfiles(t *testing.T) map[string]func(file string) {
 	other.Model = "triple"
 	columns.Features[2].Element = 7
 	return map[string]func(string){
-		"it is for model 'triple'":                   write(other),
-		"it is for version 9":                        write(doubleProfile(t, 9, 1)),
+		"it is for model 'triple'":                               write(other),
+		"it is for version 9":                                    write(doubleProfile(t, 9, 1)),
 		"element 7 of input 'x' does not exist: its rows have 3": write(columns),
-		"there is no such file":                     func(file string) { must(t, os.Remove(file)) },
-		"it is not a regular file":                     func(file string) { must(t, errors.Join(os.Remove(file), os.Symlink(t.TempDir(), file))) },
-		"the profile is incomplete: it ends after 1000 bytes": func(file string) { must(t, os.Truncate(file, 1000)) },
-		"the file is not a profile":                    func(file string) { must(t, os.WriteFile(file, []byte("[1, 2]"), 0o600)) },
+		"there is no such file":                                  func(file string) { must(t, os.Remove(file)) },
+		"it is not a regular file":                               func(file string) { must(t, errors.Join(os.Remove(file), os.Symlink(t.TempDir(), file))) },
+		"the profile is incomplete: it ends after 1000 bytes":    func(file string) { must(t, os.Truncate(file, 1000)) },
+		"the file is not a profile":                              func(file string) { must(t, os.WriteFile(file, []byte("[1, 2]"), 0o600)) },
 	}
 }
 
@@ -152,9 +152,10 @@ func TestProfileWithOutputsOfOneVersion(t *testing.T) {
 		t.Errorf("%+v", s.Last.Features)
 	}
 	var events []api.Event
-	if err := json.Unmarshal([]byte(d.must(t, http.MethodGet, d.admin+"/api/v1/journal?subject=drift/double/2/canary", "")), &events); err != nil || len(events) == 0 {
-		t.Fatalf("%d events: %v", len(events), err)
-	}
+	eventually(t, func() bool { // the event is written after the state is known
+		err := json.Unmarshal([]byte(d.must(t, http.MethodGet, d.admin+"/api/v1/journal?subject=drift/double/2/canary", "")), &events)
+		return err == nil && len(events) > 0
+	})
 	var e api.DriftEvidence
 	if err := json.Unmarshal(events[0].After, &e); err != nil {
 		t.Fatal(err)
