@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Drives a running gateway with real clients: tritonclient over HTTP, kserve's REST client, and plain urllib.
+"""Drives a running gateway with real clients: tritonclient and kserve's client, both over HTTP and gRPC, and plain urllib.
 
     pip install -r scripts/requirements-clients.txt
     scripts/client-check.py prepare DIR                 # the demo models, one of strings, gateway.yaml
     gateway serve -c DIR/gateway.yaml
-    scripts/client-check.py run http://127.0.0.1:8000
+    scripts/client-check.py run http://127.0.0.1:8000 127.0.0.1:8001
+    scripts/client-check.py triton-grpc 127.0.0.1:8001  # on its own: kserve's messages and tritonclient's have the same names
 
 Expected answers come from testdata/golden. Prints one line per check and exits 1 where one fails.
 """
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import gzip
 import json
+import queue
 import shutil
 import sys
 import urllib.error
@@ -26,10 +28,14 @@ import tritonclient.http as triton
 from onnx import TensorProto, helper
 from tritonclient.utils import InferenceServerException
 
-try:
-    import kserve
-except ImportError as error:
-    kserve, NO_KSERVE = None, str(error)
+if "triton-grpc" in sys.argv:
+    import tritonclient.grpc as triton_grpc
+    import tritonclient.grpc.aio as triton_aio
+else:
+    try:
+        import kserve
+    except ImportError as error:
+        kserve, NO_KSERVE = None, str(error)
 
 ROOT = Path(__file__).resolve().parent.parent
 STRINGS = "strings"  # one BYTES input "text" [batch], copied to the output "copy"
@@ -292,6 +298,154 @@ class KServeChecks:
         raise AssertionError("no error, want 404")
 
 
+# --- gRPC ------------------------------------------------------------------------------------------------------------
+
+
+class TritonGRPCChecks:
+    """tritonclient.grpc, with threads, with asyncio, and on a stream."""
+
+    def __init__(self, address: str):
+        self.address = address
+        self.client = triton_grpc.InferenceServerClient(address)
+
+    @staticmethod
+    def _inputs(golden: Golden) -> list:
+        tensor = triton_grpc.InferInput("input", list(golden.rows.shape), "FP32")
+        tensor.set_data_from_numpy(golden.rows)
+        return [tensor]
+
+    def _check(self, golden: Golden, result) -> None:
+        for name in golden.outputs:
+            golden.check(name, result.as_numpy(name))
+
+    def check_health(self):
+        expect(self.client.is_server_live(), "not live")
+        expect(self.client.is_server_ready(), "not ready")
+        expect(self.client.is_model_ready("iris", "1"), "iris 1 not ready")
+        expect(not self.client.is_model_ready("absent"), "an unknown model is ready")
+
+    def check_infer(self):
+        for model in ("digits", "breast_cancer", "diabetes", "iris"):
+            golden = Golden(model, 1)
+            result = self.client.infer(model, self._inputs(golden), model_version="1", request_id="q")
+            self._check(golden, result)
+            answer = result.get_response()
+            same((answer.model_name, answer.model_version, answer.id), (model, "1", "q"))
+            same(answer.parameters["sluice_version"].int64_param, 1)
+
+    def check_strings(self):
+        words = np.array(["a", "", "ö\0"], dtype=np.object_)
+        tensor = triton_grpc.InferInput("text", [3], "BYTES")
+        tensor.set_data_from_numpy(words)
+        copy = self.client.infer(STRINGS, [tensor]).as_numpy("copy")
+        same([w.decode() for w in copy], list(words))
+
+    def check_classification(self):
+        golden = Golden("digits", 1)
+        name = next(n for n, o in golden.outputs.items() if o.ndim == 2)
+        asked = [triton_grpc.InferRequestedOutput(name, class_count=2)]
+        got = self.client.infer("digits", self._inputs(golden), outputs=asked, model_version="1").as_numpy(name)
+        same([row[0].decode().split(":")[1] for row in got], [str(i) for i in golden.outputs[name].argmax(axis=1)])
+
+    def check_compression(self):
+        golden = Golden("digits", 1)
+        self._check(golden, self.client.infer("digits", self._inputs(golden), model_version="1", compression_algorithm="gzip"))
+
+    def check_callback(self):
+        golden, answers = Golden("digits", 1), queue.Queue()
+        self.client.async_infer("digits", self._inputs(golden), lambda result, error: answers.put((result, error)), model_version="1")
+        result, error = answers.get(timeout=10)
+        expect(error is None, str(error))
+        self._check(golden, result)
+
+    def check_stream(self):
+        golden, answers = Golden("digits", 1), queue.Queue()
+        with triton_grpc.InferenceServerClient(self.address) as client:
+            client.start_stream(lambda result, error: answers.put((result, error)))
+            for i in range(200):
+                client.async_stream_infer("absent" if i == 100 else "digits", self._inputs(golden), request_id=str(i), enable_empty_final_response=True)
+            got = [answers.get(timeout=10) for _ in range(200)]
+            client.stop_stream()
+        errors = [str(error) for _, error in got if error]
+        same(len(errors), 1)
+        expect("Request for unknown model: 'absent'" in errors[0], errors[0])
+        results = [result for result, error in got if not error]
+        same({r.get_response().id for r in results}, {str(i) for i in range(200)} - {"100"})
+        for result in results:
+            self._check(golden, result)
+
+    def check_asyncio(self):
+        golden = Golden("digits", 1)
+
+        async def requests():
+            for i in range(20):
+                yield {"model_name": "digits", "inputs": self._inputs(golden), "request_id": str(i)}
+
+        async def session():
+            async with triton_aio.InferenceServerClient(self.address) as client:
+                calls = [client.infer("digits", self._inputs(golden), model_version="1") for _ in range(20)]
+                streamed = [pair async for pair in client.stream_infer(requests())]
+                return await asyncio.gather(*calls), streamed
+
+        results, streamed = asyncio.run(session())
+        same((len(results), len(streamed), [error for _, error in streamed if error]), (20, 20, []))
+        for result in results + [result for result, _ in streamed]:
+            self._check(golden, result)
+
+    def check_errors(self):
+        golden = Golden("digits", 1)
+        for model, code in (("absent", "NOT_FOUND"), ("iris", "INVALID_ARGUMENT")):
+            try:
+                self.client.infer(model, self._inputs(golden))
+            except InferenceServerException as error:
+                same(error.status(), f"StatusCode.{code}")
+            else:
+                raise AssertionError(f"no error, want {code}")
+
+    def check_settings(self):
+        same(list(self.client.get_trace_settings(as_json=True)["settings"]["trace_level"]["value"]), ["OFF"])
+        expect("log_info" in self.client.get_log_settings().settings, "no log settings")
+        same(len(self.client.get_system_shared_memory_status().regions), 0)
+        self.client.unregister_system_shared_memory()
+        same(self.client.get_model_config("digits").config.platform, "onnxruntime_onnx")
+        same(self.client.get_inference_statistics("digits").model_stats[0].name, "digits")
+        expect(any(m.name == "digits" for m in self.client.get_model_repository_index().models), "digits is not in the index")
+
+
+class KServeGRPCChecks:
+    """kserve's InferenceGRPCClient."""
+
+    def __init__(self, address: str):
+        self.address = address
+
+    def _call(self, use):
+        async def session():
+            async with kserve.InferenceGRPCClient(self.address, retries=0) as client:
+                return await use(client)
+
+        return asyncio.run(session())
+
+    def check_health(self):
+        expect(self._call(lambda client: client.is_server_live()) is True, "not live")
+        expect(self._call(lambda client: client.is_server_ready()) is True, "not ready")
+        expect(self._call(lambda client: client.is_model_ready("iris")) is True, "iris not ready")
+
+    def _infer(self, golden: Golden, binary: bool) -> None:
+        tensor = kserve.InferInput("input", list(golden.rows.shape), "FP32")
+        tensor.set_data_from_numpy(golden.rows, binary_data=binary)
+        request = kserve.InferRequest(golden.model, [tensor], request_id="k", model_version="1")
+        answer = self._call(lambda client: client.infer(request))
+        same((answer.model_name, answer.id), (golden.model, "k"))
+        for name in golden.outputs:
+            golden.check(name, answer.get_output_by_name(name).as_numpy())
+
+    def check_infer_contents(self):
+        self._infer(Golden("digits", 1), binary=False)
+
+    def check_infer_raw(self):
+        self._infer(Golden("breast_cancer", 1), binary=True)
+
+
 # --- urllib ----------------------------------------------------------------------------------------------------------
 
 
@@ -356,17 +510,23 @@ class PlainChecks:
 # --- all of it -------------------------------------------------------------------------------------------------------
 
 
-def run(url: str) -> int:
-    url, failed = url.rstrip("/"), 0
+def run(url: str, grpc: str) -> int:
+    url = url.rstrip("/")
     try:
         urllib.request.urlopen(url + "/v2/health/live", timeout=10).close()
     except OSError as error:
         sys.exit(f"{url}: {error}")
-    for client, checks in (("tritonclient", TritonChecks), ("kserve", KServeChecks), ("urllib", PlainChecks)):
-        if checks is KServeChecks and kserve is None:
-            print(f"skip  kserve: {NO_KSERVE}")
+    suites = [("tritonclient", TritonChecks, url), ("kserve", KServeChecks, url), ("urllib", PlainChecks, url)]
+    return check(suites + ([("kserve gRPC", KServeGRPCChecks, grpc)] if grpc else []))
+
+
+def check(suites) -> int:
+    failed = 0
+    for client, checks, address in suites:
+        if client.startswith("kserve") and kserve is None:
+            print(f"skip  {client}: {NO_KSERVE}")
             continue
-        suite = checks(url)
+        suite = checks(address)
         for name in [name for name in dir(suite) if name.startswith("check_")]:
             title = f"{client}: {name.removeprefix('check_').replace('_', ' ')}"
             try:
@@ -387,11 +547,16 @@ def main() -> int:
     one.add_argument("directory", type=Path)
     two = commands.add_parser("run", help="check a gateway that serves it")
     two.add_argument("url")
+    two.add_argument("grpc", nargs="?", default="", help="the gRPC listener, host:port")
+    three = commands.add_parser("triton-grpc", help="check its gRPC listener with tritonclient.grpc")
+    three.add_argument("grpc")
     args = parser.parse_args()
     if args.command == "prepare":
         prepare(args.directory)
         return 0
-    return run(args.url)
+    if args.command == "triton-grpc":
+        return check([("tritonclient.grpc", TritonGRPCChecks, args.grpc)])
+    return run(args.url, args.grpc)
 
 
 if __name__ == "__main__":
