@@ -19,7 +19,7 @@ func (a *App) newGRPC(cfg *config.Config) (*grpcapi.Server, error) {
 		Limits: grpcapi.Limits{
 			MaxMessageBytes: int(g.MaxMessage), MaxResponseBytes: int(cfg.Server.Limits.MaxResponse), MaxHeaderBytes: int(g.MaxHeader),
 			MaxConnections: g.MaxConnections, MaxStreams: g.MaxStreams, MaxStreamed: g.MaxStreamInFlight,
-			WriteTimeout: g.WriteTimeout, IdleTimeout: g.IdleTimeout, MinPing: g.MinPingInterval, MaxAge: g.MaxConnectionAge, HandshakeTimeout: g.HandshakeTimeout,
+			ReadTimeout: g.ReadTimeout, WriteTimeout: g.WriteTimeout, IdleTimeout: g.IdleTimeout, MinPing: g.MinPingInterval, MaxAge: g.MaxConnectionAge, HandshakeTimeout: g.HandshakeTimeout,
 			Tensors: tensorLimits(&cfg.Server.Limits),
 		},
 	})

@@ -37,7 +37,7 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return encoding.GetCodecV2(proto.Name).Marshal(v)
 	}
-	if mem.IsBelowBufferPoolingThreshold(cap(x.answer)) || !x.conn.hold(x) {
+	if mem.IsBelowBufferPoolingThreshold(cap(x.answer)) || !x.conn.hold(x, x.srv.opts.Limits.WriteTimeout) {
 		x.memory.End() // too little to be told of, or nobody will read it
 		return mem.BufferSlice{mem.SliceBuffer(x.answer)}, nil
 	}

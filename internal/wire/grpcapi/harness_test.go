@@ -177,7 +177,7 @@ func start(t testing.TB, s *stub, change func(*options)) *running {
 			Address: "127.0.0.1:0", Describer: s, Logger: zap.NewNop(), LogLevel: func() string { return "info" }, Version: "1.2.3",
 			Limits: grpcapi.Limits{
 				MaxMessageBytes: 1 << 20, MaxResponseBytes: 8 << 20, MaxConnections: 64, MaxStreams: 2048, MaxHeaderBytes: 16 << 10, MaxStreamed: 16,
-				WriteTimeout: time.Minute, IdleTimeout: time.Minute, MinPing: time.Second, HandshakeTimeout: time.Minute, Tensors: limits.Tensors(),
+				ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MinPing: time.Second, HandshakeTimeout: time.Minute, Tensors: limits.Tensors(),
 			},
 		},
 		front: front.Options{

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -20,7 +21,8 @@ import (
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 )
 
-// stalling dials connections that are read no further once a large answer comes, until done.
+// stalling dials connections that are read no further once a large answer comes, and written
+// to no further in a large request, until done.
 func stalling(done <-chan struct{}) func(context.Context, string) (net.Conn, error) {
 	return func(ctx context.Context, address string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -31,18 +33,35 @@ func stalling(done <-chan struct{}) func(context.Context, string) (net.Conn, err
 type stalled struct {
 	net.Conn
 
-	done <-chan struct{}
-	read atomic.Int64
+	done          <-chan struct{}
+	read, written atomic.Int64
+}
+
+const enough = 8 << 10 // the handshake of HTTP/2 takes less
+
+func (c *stalled) Write(p []byte) (int, error) {
+	if c.written.Load() > 4*enough && c.done == nil {
+		return len(p), nil // it never arrives
+	}
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
 }
 
 func (c *stalled) Read(p []byte) (int, error) {
-	const enough = 8 << 10 // the handshake of HTTP/2 takes less
-	if c.read.Load() > enough {
+	if c.read.Load() > enough && c.done != nil {
 		<-c.done
 	}
 	n, err := c.Conn.Read(p)
 	c.read.Add(int64(n))
 	return n, err
+}
+
+// A client that does not send the message that it began loses its connection.
+func TestMessageThatNeverArrives(t *testing.T) {
+	r := start(t, &stub{}, func(o *options) { o.Limits.ReadTimeout = 300 * time.Millisecond })
+	_, err := r.dial(t, grpc.WithContextDialer(stalling(nil))).ModelInfer(t.Context(), raw("", make([]float32, 1<<17)...))
+	wantCode(t, err, codes.Unavailable)
 }
 
 // raws is a codec that sends bytes as they are.

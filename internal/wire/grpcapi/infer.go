@@ -35,12 +35,15 @@ func serviceDesc() grpc.ServiceDesc {
 // modelInfer answers ModelInfer.
 func (s *Server) modelInfer(ctx context.Context, read func(any) error) (any, error) {
 	x := s.newExchange(ctx, pb.GRPCInferenceService_ModelInfer_FullMethodName)
-	if err := read(x); err != nil { // too large, or the call has ended
+	x.conn.hold(x, s.opts.Limits.ReadTimeout)
+	err := read(x)
+	x.conn.release(x)
+	if err != nil { // too large, or the call has ended
 		x.end(err, true)
 		return nil, err
 	}
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
-	err := x.infer(ctx, func(m *pb.ModelInferResponse) proto.Message { return m })
+	err = x.infer(ctx, func(m *pb.ModelInferResponse) proto.Message { return m })
 	x.end(err, true)
 	if err != nil {
 		return nil, x.fail(ctx, err)

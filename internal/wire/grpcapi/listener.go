@@ -11,7 +11,7 @@ import (
 )
 
 // listener keeps the book of the connections, to bound them and to know which of them do
-// not read their answers.
+// not read their answers, or do not send what they began.
 type listener struct {
 	net.Listener
 
@@ -45,46 +45,46 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// sweepEvery is how often it is looked for connections that do not read.
+// sweepEvery is how often it is looked for connections that are late.
 const sweepEvery = time.Second
 
-// sweep closes connections that have an answer unread for longer than timeout, until ctx
-// ends. HTTP/2 has flow control of its own, so no deadline of a write would do it.
-func (l *listener) sweep(ctx context.Context, timeout time.Duration) {
-	tick := time.NewTicker(min(sweepEvery, timeout))
+// sweep closes connections whose peer is late, every so often until ctx ends. HTTP/2 has
+// flow control of its own, so deadlines of the socket would not do it.
+func (l *listener) sweep(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			for _, c := range l.stalled(now.Add(-timeout)) {
+			for _, c := range l.late(now) {
 				_ = c.Close()
 			}
 		}
 	}
 }
 
-// stalled returns the connections with an answer from before that time.
-func (l *listener) stalled(before time.Time) (list []*conn) {
+// late returns the connections whose peer has let a deadline pass.
+func (l *listener) late(now time.Time) (list []*conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
-		if c.holdsFrom(before) {
+		if c.isLate(now) {
 			list = append(list, c)
 		}
 	}
 	return list
 }
 
-// conn is a connection and the answers that it has not written yet. Its remote address
+// conn is a connection and the exchanges that wait for its peer. Its remote address
 // leads grpc-go's handlers back to it.
 type conn struct {
 	net.Conn
 
 	listener *listener
 	mu       sync.Mutex
-	held     map[*exchange]time.Time // nil once the connection was closed
+	held     map[*exchange]time.Time // and until when; nil once the connection was closed
 }
 
 // remote is the address of a conn's peer.
@@ -112,29 +112,30 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// hold notes that an answer is to be written. It is not ok after Close.
-func (c *conn) hold(x *exchange) (ok bool) {
+// hold notes that an exchange waits for the peer, to send its request or to read its
+// answer, and for how long it may. It is not ok after Close.
+func (c *conn) hold(x *exchange, timeout time.Duration) (ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.held == nil {
 		return false
 	}
-	c.held[x] = time.Now()
+	c.held[x] = time.Now().Add(timeout)
 	return true
 }
 
-// release notes that an answer was written.
+// release ends what hold began.
 func (c *conn) release(x *exchange) {
 	c.mu.Lock()
 	delete(c.held, x)
 	c.mu.Unlock()
 }
 
-func (c *conn) holdsFrom(before time.Time) bool {
+func (c *conn) isLate(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, since := range c.held {
-		if since.Before(before) {
+	for _, deadline := range c.held {
+		if now.After(deadline) {
 			return true
 		}
 	}

@@ -60,6 +60,7 @@ type Limits struct {
 	MaxStreams       int           // calls in progress on a connection
 	MaxHeaderBytes   int           // of the metadata of a call
 	MaxStreamed      int           // requests in progress on one ModelStreamInfer
+	ReadTimeout      time.Duration // to read the message of a call, then the connection is closed
 	WriteTimeout     time.Duration // to write one answer, then the connection is closed
 	IdleTimeout      time.Duration // of a connection without calls
 	MinPing          time.Duration // between two pings of a client; one that pings more often is cut off
@@ -108,7 +109,7 @@ func New(o Options) (*Server, error) {
 	}
 	l := &o.Limits
 	if l.MaxMessageBytes < 1 || l.MaxResponseBytes < 1 || l.MaxConnections < 1 || l.MaxStreams < 1 || l.MaxHeaderBytes < 1 || l.MaxStreamed < 1 ||
-		l.WriteTimeout <= 0 || l.IdleTimeout <= 0 || l.MinPing <= 0 || l.HandshakeTimeout <= 0 || l.MaxAge < 0 {
+		l.ReadTimeout <= 0 || l.WriteTimeout <= 0 || l.IdleTimeout <= 0 || l.MinPing <= 0 || l.HandshakeTimeout <= 0 || l.MaxAge < 0 {
 		return nil, errors.New("grpcapi: a limit is not set")
 	}
 	if err := l.Tensors.Validate(); err != nil {
@@ -173,7 +174,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.abort)()
 	var sweeper sync.WaitGroup
 	swept, stop := context.WithCancel(ctx)
-	sweeper.Go(func() { s.listener.sweep(swept, s.opts.Limits.WriteTimeout) })
+	sweeper.Go(func() {
+		s.listener.sweep(swept, min(sweepEvery, s.opts.Limits.ReadTimeout, s.opts.Limits.WriteTimeout))
+	})
 	defer sweeper.Wait()
 	defer stop()
 	defer s.receivers.Wait()
