@@ -67,51 +67,98 @@ func (x *exchange) read(data []byte) error {
 	err = protobuf.Unmarshal(data, &x.request)
 	x.memory.Release(len(data))
 	if err != nil {
-		return infer.Errorf(infer.Invalid, "the message is not a valid ModelInferRequest")
+		return errMalformed()
 	}
 	return nil
 }
 
-// The fields of ModelInferRequest that are repeated.
+// The fields of ModelInferRequest that are repeated, and those below that hold elements.
 const (
 	fieldParameters = 4
 	fieldInputs     = 5
 	fieldOutputs    = 6
 	fieldRaw        = 7
+
+	fieldContents = 5 // of an input
+	fieldFP32     = 6 // of contents
+	fieldFP64     = 7
+	fieldBytes    = 8
 )
 
+// How many bytes decoding takes at the most: lists double as they grow.
 const (
-	// grown is how many bytes a byte of a message becomes at the most beside raw contents:
-	// an empty element of bytes_contents takes two, and a slice in a list that has doubled.
-	grown = 32
-	// entry is what an input, output or parameter takes beside that.
-	entry = 256
+	grown   = 32  // for a byte of names, shapes and parameters
+	entry   = 256 // for an input, output, parameter or raw contents beside that
+	number  = 16  // for a byte of contents that may be a whole element
+	element = 64  // for an element of bytes_contents beside its bytes
 )
+
+func errMalformed() error {
+	return infer.Errorf(infer.Invalid, "the message is not a valid ModelInferRequest")
+}
 
 // decodedSize returns how many bytes a message takes at the most once it is decoded, without
 // decoding it, and refuses one with more entries than the limits.
 func decodedSize(data []byte, lim *oip.Limits) (size int, err error) {
-	most := [...]struct {
-		n    int
-		what string
-	}{fieldParameters: {lim.MaxParameters, "parameters"}, fieldInputs: {lim.MaxInputs, "inputs"}, fieldOutputs: {lim.MaxOutputs, "outputs"}, fieldRaw: {lim.MaxInputs, "raw_input_contents"}}
-	for len(data) > 0 {
-		number, kind, n := protowire.ConsumeField(data)
-		if n < 0 {
-			return 0, infer.Errorf(infer.Invalid, "the message is not a valid ModelInferRequest")
-		}
-		_ = kind
-		if number == fieldRaw {
-			size += entry + n
-		} else {
-			size += entry + grown*n
-		}
-		data = data[n:]
-		if int(number) < len(most) && most[number].what != "" {
-			if most[number].n--; most[number].n < 0 {
-				return 0, infer.Errorf(infer.Invalid, "%s: more than the limit", most[number].what)
+	left := [...]int{fieldParameters: lim.MaxParameters, fieldInputs: lim.MaxInputs, fieldOutputs: lim.MaxOutputs, fieldRaw: lim.MaxInputs}
+	err = eachField(data, func(field protowire.Number, value []byte) error {
+		if fieldParameters <= field && int(field) < len(left) {
+			if left[field]--; left[field] < 0 {
+				return infer.Errorf(infer.Invalid, "the message has more inputs, outputs or parameters than the limit")
 			}
 		}
+		size += entry
+		switch field {
+		case fieldRaw:
+			size += len(value)
+		case fieldInputs:
+			return eachField(value, func(field protowire.Number, value []byte) error {
+				if field != fieldContents {
+					size += entry + grown*len(value)
+					return nil
+				}
+				return eachField(value, func(field protowire.Number, value []byte) error {
+					switch field {
+					case fieldBytes:
+						size += element + len(value)
+					case fieldFP32, fieldFP64:
+						size += number + 2*len(value)
+					default:
+						size += number + number*len(value)
+					}
+					return nil
+				})
+			})
+		default:
+			size += grown * len(value)
+		}
+		return nil
+	})
+	return size, err
+}
+
+// eachField calls f with the fields of a message; those of other kinds than bytes without
+// their value.
+func eachField(data []byte, f func(field protowire.Number, value []byte) error) error {
+	for len(data) > 0 {
+		field, kind, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			return errMalformed()
+		}
+		data = data[n:]
+		var value []byte
+		if kind == protowire.BytesType {
+			value, n = protowire.ConsumeBytes(data)
+		} else {
+			n = protowire.ConsumeFieldValue(field, kind, data)
+		}
+		if n < 0 {
+			return errMalformed()
+		}
+		data = data[n:]
+		if err := f(field, value); err != nil {
+			return err
+		}
 	}
-	return size, nil
+	return nil
 }

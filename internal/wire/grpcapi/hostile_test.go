@@ -183,3 +183,34 @@ func FuzzMessage(f *testing.F) {
 		}
 	})
 }
+
+// What a message takes is known before it is decoded, and is not far more than it does: ten
+// million strings fit into the memory of all requests as it is by default.
+func TestDecodedSize(t *testing.T) {
+	f := func(m *pb.ModelInferRequest, least, most int) {
+		t.Helper()
+		data, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensors := limits.Tensors()
+		if got, err := grpcapi.DecodedSize(data, &tensors); err != nil || got < least || got > most {
+			t.Errorf("%d bytes: got %d, %v, want %d to %d", len(data), got, err, least, most)
+		}
+	}
+	f(raw("", make([]float32, 1<<20)...), 4<<20, 4<<20+4<<10)
+	f(contents("FP32", 1<<20, &pb.InferTensorContents{Fp32Contents: make([]float32, 1<<20)}), 4<<20, 9<<20)
+	f(contents("BOOL", 1<<20, &pb.InferTensorContents{BoolContents: make([]bool, 1<<20)}), 1<<20, 17<<20)
+	f(contents("INT64", 1<<20, &pb.InferTensorContents{Int64Contents: make([]int64, 1<<20)}), 8<<20, 17<<20)
+	f(contents("BYTES", 1<<20, &pb.InferTensorContents{BytesContents: make([][]byte, 1<<20)}), 24<<20, 65<<20)
+}
+
+// A message that is not read is the caller's mistake, not a failure of the server.
+func TestTooLargeIsNoFailure(t *testing.T) {
+	r := start(t, &stub{}, func(o *options) { o.Limits.MaxMessageBytes = 1 << 10 })
+	_, err := r.dial(t).ModelInfer(t.Context(), raw("", make([]float32, 1<<12)...))
+	wantCode(t, err, codes.ResourceExhausted)
+	if got := r.front.Unrouted(); got["too_large"] != 1 || got["internal"] != 0 {
+		t.Errorf("counted %v", got)
+	}
+}

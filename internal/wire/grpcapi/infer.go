@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"sluice.io/sluice/internal/infer"
@@ -39,7 +41,7 @@ func (s *Server) modelInfer(ctx context.Context, read func(any) error) (any, err
 	err := read(x)
 	x.conn.release(x)
 	if err != nil { // too large, or the call has ended
-		x.end(err, true)
+		x.end(unread(err), true)
 		return nil, err
 	}
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
@@ -49,6 +51,25 @@ func (s *Server) modelInfer(ctx context.Context, read func(any) error) (any, err
 		return nil, x.fail(ctx, err)
 	}
 	return x, nil
+}
+
+// unread returns the error of a message that grpc-go has not read, which has answered it.
+func unread(err error) error {
+	s, ok := status.FromError(err)
+	if !ok {
+		s = status.FromContextError(err)
+	}
+	code := infer.Invalid
+	switch s.Code() {
+	case codes.ResourceExhausted:
+		code = infer.TooLarge
+	case codes.Canceled:
+		code = infer.Canceled
+	case codes.DeadlineExceeded:
+		code = infer.Deadline
+	default:
+	}
+	return infer.Errorf(code, "%s", s.Message())
 }
 
 // infer answers the request that was read. wrap makes the message of an answer.
@@ -152,9 +173,11 @@ func (x *exchange) response(call *oip.Call, resp *infer.Response) *pb.ModelInfer
 	return m
 }
 
-// encode makes the answer's bytes, which are reserved before; nobody reads the request any
-// more.
+// encode makes the answer's bytes, which are reserved before. It lets go of the request's
+// data, which nobody reads any more.
 func (x *exchange) encode(m proto.Message) error {
+	x.request.Inputs, x.request.RawInputContents = nil, nil
+	x.memory.Release(x.decoded)
 	size := proto.Size(m)
 	if err := x.memory.Reserve(size); err != nil {
 		return err

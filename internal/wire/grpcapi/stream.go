@@ -69,7 +69,11 @@ func (s *Server) ModelStreamInfer(ss grpc.BidiStreamingServer[pb.ModelInferReque
 	s.receivers.Go(func() { ended <- st.receive(ctx, received) }) // it ends with the call, at the latest
 	err := st.serve(ctx, received, ended)
 	st.tasks.Wait()
-	st.x.end(nil, false)
+	if err == nil || errors.Is(err, errStopping) {
+		st.x.end(nil, false)
+	} else {
+		st.x.end(unread(err), false)
+	}
 	return err
 }
 
