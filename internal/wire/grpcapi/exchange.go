@@ -27,7 +27,7 @@ import (
 // requests of a stream.
 type exchange struct {
 	srv     *Server
-	conn    *conn // nil on a connection that is not the listener's
+	conn    *conn
 	method  string
 	header  metadata.MD
 	arrived time.Time

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -213,7 +214,7 @@ func (x *exchange) decode(call *oip.Call, called infer.Called) error {
 	if err := x.parameters(call, called.StickyParameter); err != nil {
 		return err
 	}
-	for i, out := range m.GetOutputs() {
+	for _, out := range m.GetOutputs() {
 		classes, err := classes(call, out.GetParameters())
 		if err != nil {
 			return err
@@ -221,7 +222,6 @@ func (x *exchange) decode(call *oip.Call, called infer.Called) error {
 		if err := call.AddOutput(out.GetName(), classes); err != nil {
 			return err
 		}
-		_ = i
 	}
 	for _, in := range m.GetInputs() {
 		if err := each(call, in.GetParameters(), func(string, *pb.InferParameter) error { return nil }); err != nil {
@@ -295,7 +295,7 @@ func (x *exchange) parameters(call *oip.Call, sticky string) error {
 			n, err := whole(name, p, math.MaxUint64)
 			call.Timeout = time.Duration(min(n, math.MaxInt64/uint64(time.Microsecond))) * time.Microsecond //nolint:gosec // it fits
 			return err
-		case len(name) > len("sequence_") && name[:len("sequence_")] == "sequence_":
+		case strings.HasPrefix(name, "sequence_"):
 			return infer.Errorf(infer.Unsupported, "parameters.%s: sequences are not supported", name)
 		case name == sticky:
 			call.StickyKey = text(p)
