@@ -41,7 +41,7 @@ const (
 	// loadPercent is GOGC while the versions of the start load. With 100, garbage of the loads
 	// takes as much memory as the live objects, and is between them: a third of the heap is
 	// holes after 5,000 loads.
-	loadPercent = 25
+	loadPercent = 50
 )
 
 // collectOften makes the collector run often until usual is called.
