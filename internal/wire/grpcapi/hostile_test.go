@@ -1,9 +1,11 @@
 package grpcapi_test
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -34,13 +37,14 @@ type stalled struct {
 	net.Conn
 
 	done          <-chan struct{}
+	sends         int64 // so many bytes, the others never arrive; 0: 32 KiB
 	read, written atomic.Int64
 }
 
 const enough = 8 << 10 // the handshake of HTTP/2 takes less
 
 func (c *stalled) Write(p []byte) (int, error) {
-	if c.written.Load() > 4*enough && c.done == nil {
+	if c.written.Load() > cmp.Or(c.sends, 4*enough) && c.done == nil {
 		return len(p), nil // it never arrives
 	}
 	n, err := c.Conn.Write(p)
@@ -152,12 +156,60 @@ func TestMemoryIsBounded(t *testing.T) {
 	r := start(t, &stub{}, func(o *options) { o.front.Bounds.MaxMemory = 1 << 20; o.Limits.MaxMessageBytes = 64 << 20 })
 	c := r.dial(t)
 	_, err := c.ModelInfer(t.Context(), raw("", make([]float32, 1<<20)...))
-	wantCode(t, err, codes.InvalidArgument) // it could never have room
+	wantCode(t, err, codes.Unavailable) // it could never have room: the connection ends before it has come
 	// A message of a few hundred KB that would become many MB.
 	m := contents("BYTES", 1<<17, &pb.InferTensorContents{BytesContents: make([][]byte, 1<<17)})
 	_, err = c.ModelInfer(t.Context(), m, grpc.UseCompressor(gzip.Name))
 	wantCode(t, err, codes.InvalidArgument)
 	if _, err := c.ModelInfer(t.Context(), raw("", 1, 2, 3, 4), grpc.UseCompressor(gzip.Name)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Messages that never become whole take no more memory than there is, and end their own
+// connections: a caller of small messages is served meanwhile.
+func TestArrivalsAreBounded(t *testing.T) {
+	const limit = 8 << 20
+	r := start(t, &stub{}, func(o *options) { o.front.Bounds.MaxMemory = limit; o.Limits.MaxMessageBytes = 64 << 20 })
+	polite := r.dial(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	for range 8 {
+		c := r.dial(t, grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+			return &stalled{Conn: c, sends: 3 << 20}, err
+		}))
+		wg.Go(func() {
+			if _, err := c.ModelInfer(ctx, raw("", make([]float32, 1<<20)...)); err == nil {
+				t.Error("a message that did not arrive was answered")
+			}
+		})
+	}
+	most := int64(0)
+	for ctx.Err() == nil {
+		if _, err := polite.ModelInfer(t.Context(), raw("", 1, 2, 3, 4)); err != nil && status.Code(err) != codes.ResourceExhausted {
+			t.Error(err)
+		}
+		most = max(most, r.front.Memory())
+	}
+	wg.Wait()
+	if most > limit {
+		t.Errorf("%d bytes were reserved, the limit is %d", most, limit)
+	}
+	for range 500 { // what the connections held comes back
+		if r.front.Memory() == 0 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if held := r.front.Memory(); held != 0 {
+		t.Errorf("%d bytes stay reserved", held)
+	}
+	if most < limit/2 {
+		t.Errorf("only %d bytes were reserved: the test tries nothing", most)
+	}
+	if _, err := polite.ModelInfer(t.Context(), raw("", 1, 2, 3, 4)); err != nil {
 		t.Error(err)
 	}
 }

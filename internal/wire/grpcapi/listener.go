@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/credentials"
+
+	"sluice.io/sluice/internal/wire/front"
 )
 
 // listener keeps the book of the connections, to bound them and to know which of them do
@@ -15,13 +17,14 @@ import (
 type listener struct {
 	net.Listener
 
+	front *front.Front
 	limit int
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 }
 
-func newListener(l net.Listener, limit int) *listener {
-	return &listener{Listener: l, limit: limit, conns: map[*conn]struct{}{}}
+func newListener(l net.Listener, limit int, f *front.Front) *listener {
+	return &listener{Listener: l, front: f, limit: limit, conns: map[*conn]struct{}{}}
 }
 
 // Accept implements net.Listener. Connections beyond the limit are closed.
@@ -32,6 +35,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		c := &conn{Conn: raw, listener: l, held: map[*exchange]time.Time{}}
+		l.front.Hold(&c.arrivals.memory)
 		l.mu.Lock()
 		ok := len(l.conns) < l.limit
 		if ok {
@@ -70,6 +74,7 @@ func (l *listener) late(now time.Time) (list []*conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
+		c.arrivals.settle()
 		if c.isLate(now) {
 			list = append(list, c)
 		}
@@ -83,6 +88,7 @@ type conn struct {
 	net.Conn
 
 	listener *listener
+	arrivals arrivals
 	mu       sync.Mutex
 	held     map[*exchange]time.Time // and until when; nil once the connection was closed
 }
@@ -109,6 +115,7 @@ func (c *conn) Close() error {
 	for x := range held {
 		x.memory.End()
 	}
+	c.arrivals.memory.End()
 	return c.Conn.Close()
 }
 

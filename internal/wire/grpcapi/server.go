@@ -145,6 +145,7 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.UnaryInterceptor(s.intercept),
 		grpc.StreamInterceptor(s.interceptStream),
 		grpc.ConnectionTimeout(l.HandshakeTimeout),
+		grpc.StatsHandler(watcher{}),
 	}
 	if s.opts.TLS != nil {
 		options = append(options, grpc.Creds(&handshakes{TransportCredentials: credentials.NewTLS(s.opts.TLS), failed: &s.failed}))
@@ -158,7 +159,7 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return fmt.Errorf("gRPC address %q: %w", s.opts.Address, err)
 	}
-	s.listener = newListener(l, s.opts.Limits.MaxConnections)
+	s.listener = newListener(l, s.opts.Limits.MaxConnections, s.front)
 	return nil
 }
 
