@@ -48,7 +48,7 @@ func CheckOverride(value []byte) error {
 	return nil
 }
 
-// CheckSticky checks the key that a header bears.
+// CheckSticky checks the key in a header.
 func CheckSticky(header string, key []byte, limit int) error {
 	if len(key) > limit {
 		return infer.Errorf(infer.Invalid, "the sticky key in header '%s' is longer than the limit of %d bytes", header, limit)

@@ -11,8 +11,8 @@ import (
 )
 
 // arrivals counts what has arrived on a connection and is not yet a whole message. grpc-go
-// keeps it until then, up to the largest message for each call, and asks nobody: so the bytes
-// are reserved here as they are read, from the memory of all requests.
+// keeps it until then, up to the largest message for each call, and has no hook for memory. So
+// the bytes are reserved here as they are read, from the memory of all requests.
 type arrivals struct {
 	memory front.Reservation
 

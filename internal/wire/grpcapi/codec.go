@@ -38,7 +38,7 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 		return encoding.GetCodecV2(proto.Name).Marshal(v)
 	}
 	if mem.IsBelowBufferPoolingThreshold(cap(x.answer)) || !x.conn.hold(x, x.srv.opts.Limits.WriteTimeout) {
-		x.memory.End() // too little to be told of, or nobody will read it
+		x.memory.End() // too small for the pool, which reports the write; or the connection is closed
 		return mem.BufferSlice{mem.SliceBuffer(x.answer)}, nil
 	}
 	return mem.BufferSlice{mem.NewBuffer(&x.answer, x)}, nil
@@ -85,7 +85,7 @@ const (
 	fieldBytes    = 8
 )
 
-// How many bytes decoding takes at the most: lists double as they grow.
+// Upper bounds of the bytes that decoding takes. Lists double as they grow.
 const (
 	grown   = 32  // for a byte of names, shapes and parameters
 	entry   = 256 // for an input, output, parameter or raw contents beside that
@@ -97,7 +97,7 @@ func errMalformed() error {
 	return infer.Errorf(infer.Invalid, "the message is not a valid ModelInferRequest")
 }
 
-// decodedSize returns how many bytes a message takes at the most once it is decoded, without
+// decodedSize returns an upper bound of the bytes that a message takes once it is decoded, without
 // decoding it, and refuses one with more entries than the limits.
 func decodedSize(data []byte, lim *oip.Limits) (size int, err error) {
 	left := [...]int{fieldParameters: lim.MaxParameters, fieldInputs: lim.MaxInputs, fieldOutputs: lim.MaxOutputs, fieldRaw: lim.MaxInputs}

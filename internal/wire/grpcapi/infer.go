@@ -174,8 +174,8 @@ func (x *exchange) response(call *oip.Call, resp *infer.Response) *pb.ModelInfer
 	return m
 }
 
-// encode makes the answer's bytes, which are reserved before. It lets go of the request's
-// data, which nobody reads any more.
+// encode reserves and makes the bytes of the answer. It releases the request's data, which is
+// not read again.
 func (x *exchange) encode(m proto.Message) error {
 	x.request.Inputs, x.request.RawInputContents = nil, nil
 	x.memory.Release(x.decoded)

@@ -47,8 +47,8 @@ func (s *Server) RepositoryModelUnload(ctx context.Context, in *pb.RepositoryMod
 	return &pb.RepositoryModelUnloadResponse{ModelName: name, IsUnloaded: true}, nil
 }
 
-// change loads or unloads a model, and returns its name. KServe's messages have it where
-// Triton's name a repository.
+// change loads or unloads a model, and returns its name. KServe's messages have the name in the
+// field of Triton's repository_name.
 func (s *Server) change(ctx context.Context, load bool, repository, name string, parameters map[string]*pb.ModelRepositoryParameter) (string, error) {
 	switch {
 	case name == "":

@@ -78,7 +78,7 @@ type Options struct {
 	LogLevel  func() string // the least level that is logged
 	TLS       *tls.Config   // encrypts the connections; nil: plain text. It must offer h2
 	Version   string        // of the program
-	Triton    bool          // answers imitate Triton's where the two differ
+	Triton    bool          // answers imitate Triton's if the two differ
 	Limits    Limits
 }
 

@@ -88,8 +88,8 @@ func openZstd(z *inflater, body []byte) error {
 	return z.zstd.ResetWithOptions(&z.src, zstd.WithDecoderMaxWindow(uint64(max(window, keptWindow)))) //nolint:gosec // at most maxWindow
 }
 
-// closeZstd lets go of the body. A reader with a large window is not kept, since whoever uses it next
-// would not have reserved that.
+// closeZstd releases the body. A reader with a large window is not kept: the next request would not
+// reserve that window.
 func closeZstd(z *inflater) (keep bool) {
 	large := z.large
 	z.large = false
