@@ -44,7 +44,7 @@ type ModelDetail struct {
 	// ZipMaps are the outputs that are maps in the model file. The gateway removes the
 	// ZipMap operator of each and answers a tensor of probabilities.
 	ZipMaps []string `json:"zipmaps,omitempty"`
-	// LabelsFrom says where the labels of outputs come from: "labels.txt", "ZipMap", or
+	// LabelsFrom lists the sources of the labels of outputs: "labels.txt", "ZipMap", or
 	// "metadata 'names'" for an entry of the model file's metadata.
 	LabelsFrom []string `json:"labels_from,omitempty"`
 	// Profile is the drift profile of the version. Absent if there is none.

@@ -156,7 +156,7 @@ func TestRunDoesNotOmitWhatAStallDelays(t *testing.T) {
 	}
 }
 
-// An answer that ended late in an open loop is no throughput of the counted time.
+// An open loop does not count an answer as throughput if it came after the measured time.
 func TestRunDoesNotCountTheBacklogAsThroughput(t *testing.T) {
 	targets := served(t, func(http.ResponseWriter, *http.Request) { time.Sleep(10 * time.Millisecond) })
 	r := carryOut(t, Plan{Targets: targets, Conns: 2, Rate: 400, Duration: 500 * time.Millisecond})

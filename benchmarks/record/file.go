@@ -77,12 +77,12 @@ type Check struct {
 	Verdict string  `json:"verdict"`
 }
 
-// AtMost enters a claim that a figure is no higher than a limit.
+// AtMost records the claim that got is at most limit.
 func (r *Record) AtMost(claim string, got, limit float64, unit string) {
 	r.Holds(claim, got, "≤ "+Number(limit), unit, got <= limit)
 }
 
-// AtLeast enters a claim that a figure is no lower than a limit.
+// AtLeast records the claim that got is at least limit.
 func (r *Record) AtLeast(claim string, got, limit float64, unit string) {
 	r.Holds(claim, got, "≥ "+Number(limit), unit, got >= limit)
 }

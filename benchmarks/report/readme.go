@@ -100,5 +100,5 @@ func (r *results) behind() string {
 	if b.Len() == 0 {
 		return "No target that this run measured is missed.\n"
 	}
-	return "Where it is behind:\n\n" + b.String()
+	return "Below the targets:\n\n" + b.String()
 }

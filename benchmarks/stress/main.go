@@ -62,7 +62,7 @@ func groups() map[string]group {
 			{"lengths", (*bench).lengths},
 		}},
 		"shadow": {"What a shadow costs those who answer", true, []scenario{{"shadow", (*bench).shadows}}},
-		"many":   {"What many models cost the control plane", true, []scenario{{"many", (*bench).manyModels}}},
+		"many":   {"Cost of many models for the control plane", true, []scenario{{"many", (*bench).manyModels}}},
 	}
 }
 

@@ -1,4 +1,4 @@
-"""Trains a scikit-learn pipeline that decides from the name and the numbers of a car where it was made, and exports it."""
+"""Train and export a scikit-learn pipeline that predicts where a car was made from its name and its figures."""
 
 import json
 from pathlib import Path

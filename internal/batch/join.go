@@ -7,9 +7,9 @@ package batch
 // to be too small a share of a run of one, which is about the most that joining can save. For
 // most models the share is large.
 const (
-	joinAgain = 0.12 // the share above which requests are joined again
-	joinLess  = 0.08 // and below which they are no longer joined; between the two nothing changes
-	joinSure  = 0.25 // and above which the other way is never tried
+	joinAgain = 0.12 // above this share requests are joined
+	joinLess  = 0.08 // below this share they run alone; between the two, the last decision stays
+	joinSure  = 0.25 // above this share running alone is never tried
 
 	// joinFew requests stay in the caches, and save wake-ups that the fit does not see:
 	// convolutions of 117 µs on one core with 8 callers do 7.3 thousand a second if these are

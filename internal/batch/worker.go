@@ -266,8 +266,8 @@ func (w *worker) fail(members []*item, compute time.Duration, err error) {
 	}
 }
 
-// scatter returns member i's outputs. It reserves their size from memory; if that fails there
-// is no response.
+// scatter returns the outputs of member i. It reserves their size from memory, and returns an
+// error and no response if that fails.
 func (w *worker) scatter(i int, memory infer.Memory) (*infer.Response, error) {
 	resp := infer.NewResponse()
 	resp.ReserveFrom(memory)

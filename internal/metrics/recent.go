@@ -41,8 +41,8 @@ func (t *tally) snapshot() api.VariantCount {
 // The first request that is counted in a new minute replaces the old pair of minutes by a new
 // one. Nothing is cleared, so no count can be lost in a minute that is being cleared. Three
 // things are inexact. A goroutine that got a minute just before it ended counts in it after its
-// end. That is still visible, as the minute before. A goroutine that is held up for another
-// whole minute counts in a minute that is no longer read. A snapshot reads one counter after
+// end. That is still visible, as the minute before. If a goroutine is delayed by one more
+// minute, its count is lost, since nothing reads that minute again. A snapshot reads one counter after
 // another while they change, so its counts may be a few requests apart.
 type recent struct {
 	made time.Time

@@ -38,8 +38,8 @@ func documents() []any {
 	}
 }
 
-// Build returns the document. source is api/openapi.yaml. The working directory must be that of
-// the module, where it reads the doc comments.
+// Build returns the document. source is the text of api/openapi.yaml. Build reads doc comments from
+// the working directory, which must be the root of the module.
 func Build(source []byte) ([]byte, error) {
 	var doc map[string]any
 	if err := yaml.Unmarshal(source, &doc); err != nil {

@@ -18,9 +18,9 @@ const (
 	writerWindow = 256 << 10
 )
 
-// What a reader of zstd holds beside its window, and a writer, in bytes.
+// The memory of the zstd codecs, in bytes.
 const (
-	zstdReaderBytes = 896 << 10
+	zstdReaderBytes = 896 << 10 // of a reader, in addition to its window
 	zstdWriterBytes = 1600 << 10
 )
 
