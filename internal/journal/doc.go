@@ -61,4 +61,7 @@
 // On a full disk bbolt rolls the transaction back, Append returns Unavailable, and the
 // next Append tries again. If the last step of a write fails, the event may or may not be
 // there after a crash. Then all later writes fail until the file is opened again.
+//
+// The package is large because the log, its segments and their checks share one format, which no
+// other package should know.
 package journal
