@@ -113,8 +113,8 @@ func later() []Difference {
 			Kind: Later, Case: "sequences", Triton: "accepted", Sluice: "501",
 		},
 		{
-			Rows: `in_input_shm_unknown out_shm_unknown GET_shm`,
-			Kind: Later, Case: "shared memory", Triton: "registered regions", Sluice: "501 as a parameter, 404 as a path",
+			Rows: `in_input_shm_unknown out_shm_unknown`,
+			Kind: Later, Case: "tensors in shared memory", Triton: "registered regions", Sluice: "501",
 		},
 		{
 			Rows: `GET_logging GET_trace`,

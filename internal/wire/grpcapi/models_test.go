@@ -136,6 +136,8 @@ func TestSettings(t *testing.T) {
 	if m, err := c.SystemSharedMemoryStatus(t.Context(), &pb.SystemSharedMemoryStatusRequest{}); err != nil || len(m.GetRegions()) != 0 {
 		t.Errorf("got %v, %v", m, err)
 	}
+	_, err = c.CudaSharedMemoryStatus(t.Context(), &pb.CudaSharedMemoryStatusRequest{Name: "r"})
+	wantCode(t, err, codes.NotFound)
 	if _, err := c.CudaSharedMemoryUnregister(t.Context(), &pb.CudaSharedMemoryUnregisterRequest{}); err != nil {
 		t.Error(err)
 	}

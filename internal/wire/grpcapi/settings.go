@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 )
 
@@ -50,19 +51,17 @@ func (s *Server) LogSettings(_ context.Context, in *pb.LogSettingsRequest) (*pb.
 	}}, nil
 }
 
-// errNoSharedMemory answers who registers a region.
-func errNoSharedMemory() error {
-	return infer.Errorf(infer.Unsupported, "shared memory is not supported; send tensors in raw_input_contents")
-}
-
 // SystemSharedMemoryStatus implements pb.GRPCInferenceServiceServer: there is none.
-func (s *Server) SystemSharedMemoryStatus(context.Context, *pb.SystemSharedMemoryStatusRequest) (*pb.SystemSharedMemoryStatusResponse, error) {
+func (s *Server) SystemSharedMemoryStatus(_ context.Context, in *pb.SystemSharedMemoryStatusRequest) (*pb.SystemSharedMemoryStatusResponse, error) {
+	if in.GetName() != "" {
+		return nil, front.NoRegion("system", in.GetName())
+	}
 	return &pb.SystemSharedMemoryStatusResponse{}, nil
 }
 
 // SystemSharedMemoryRegister implements pb.GRPCInferenceServiceServer.
 func (s *Server) SystemSharedMemoryRegister(context.Context, *pb.SystemSharedMemoryRegisterRequest) (*pb.SystemSharedMemoryRegisterResponse, error) {
-	return nil, errNoSharedMemory()
+	return nil, front.NoSharedMemory()
 }
 
 // SystemSharedMemoryUnregister implements pb.GRPCInferenceServiceServer: clients clean up
@@ -72,13 +71,16 @@ func (s *Server) SystemSharedMemoryUnregister(context.Context, *pb.SystemSharedM
 }
 
 // CudaSharedMemoryStatus implements pb.GRPCInferenceServiceServer: there is none.
-func (s *Server) CudaSharedMemoryStatus(context.Context, *pb.CudaSharedMemoryStatusRequest) (*pb.CudaSharedMemoryStatusResponse, error) {
+func (s *Server) CudaSharedMemoryStatus(_ context.Context, in *pb.CudaSharedMemoryStatusRequest) (*pb.CudaSharedMemoryStatusResponse, error) {
+	if in.GetName() != "" {
+		return nil, front.NoRegion("CUDA", in.GetName())
+	}
 	return &pb.CudaSharedMemoryStatusResponse{}, nil
 }
 
 // CudaSharedMemoryRegister implements pb.GRPCInferenceServiceServer.
 func (s *Server) CudaSharedMemoryRegister(context.Context, *pb.CudaSharedMemoryRegisterRequest) (*pb.CudaSharedMemoryRegisterResponse, error) {
-	return nil, errNoSharedMemory()
+	return nil, front.NoSharedMemory()
 }
 
 // CudaSharedMemoryUnregister implements pb.GRPCInferenceServiceServer.

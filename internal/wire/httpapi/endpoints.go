@@ -28,6 +28,9 @@ const (
 	endpointIndex
 	endpointLoad
 	endpointUnload
+	endpointMemoryStatus
+	endpointMemoryRegister
+	endpointMemoryUnregister
 	endpointV1Models
 	endpointV1Status
 	endpointV1Metadata
@@ -52,7 +55,7 @@ func (e endpoint) takes(h *fasthttp.RequestHeader) bool {
 
 // isPost reports whether the endpoint takes POST; all others take GET.
 func (e endpoint) isPost() bool {
-	return e.isInference() || e == endpointIndex || e == endpointLoad || e == endpointUnload
+	return e.isInference() || e == endpointIndex || e == endpointLoad || e == endpointUnload || e == endpointMemoryRegister || e == endpointMemoryUnregister
 }
 
 // isInference reports whether requests to the endpoint are inferences.
@@ -60,11 +63,13 @@ func (e endpoint) isInference() bool {
 	return e == endpointInfer || e == endpointPredict || e == endpointInvocations || e == endpointV1Predict
 }
 
-// target is the meaning of a path. model is a view of the path's bytes.
+// target is the meaning of a path. model and region are views of the path's bytes.
 type target struct {
 	endpoint endpoint
 	model    string
-	version  int64 // 0 if the path names none
+	version  int64  // 0 if the path names none
+	memory   string // the kind of shared memory, "system" or "CUDA"
+	region   string // of shared memory
 }
 
 // maxSegments is the number of segments of the longest path, /v2/models/M/versions/V/predict.
@@ -127,6 +132,10 @@ func match(s [][]byte) target {
 		return matchModel(s[1:])
 	case "repository":
 		return matchRepository(s[1:])
+	case "systemsharedmemory":
+		return matchMemory("system", s[1:])
+	case "cudasharedmemory":
+		return matchMemory("CUDA", s[1:])
 	default:
 		return target{}
 	}
@@ -187,6 +196,25 @@ func matchRepository(s [][]byte) target {
 	default:
 		return target{}
 	}
+}
+
+// matchMemory matches status and unregister, and region/R followed by these or by register.
+func matchMemory(kind string, s [][]byte) target {
+	t := target{memory: kind}
+	if len(s) == 3 && string(s[0]) == "region" && len(s[1]) > 0 {
+		t.region = view(s[1])
+		s = s[2:]
+	}
+	switch {
+	case len(s) != 1:
+	case string(s[0]) == "status":
+		t.endpoint = endpointMemoryStatus
+	case string(s[0]) == "unregister":
+		t.endpoint = endpointMemoryUnregister
+	case string(s[0]) == "register" && t.region != "":
+		t.endpoint = endpointMemoryRegister
+	}
+	return t
 }
 
 // appendUnescaped appends s without percent-encoding. It returns false if a percent sign is not

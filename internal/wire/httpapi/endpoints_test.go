@@ -50,6 +50,18 @@ func TestRoutes(t *testing.T) {
 	f("POST", "/v2/repository/models/double/load", 200, "")
 	f("POST", "/v2/repository/models/double/unload", 200, "")
 
+	for kind, name := range map[string]string{"system": "system", "cuda": "CUDA"} {
+		f("GET", "/v2/"+kind+"sharedmemory/status", 200, "[]")
+		f("GET", "/v2/"+kind+"sharedmemory/region/r/status", 404, "Unable to find "+name+" shared memory region: 'r'")
+		f("POST", "/v2/"+kind+"sharedmemory/unregister", 200, "")
+		f("POST", "/v2/"+kind+"sharedmemory/region/a%20b/unregister", 200, "")
+		f("POST", "/v2/"+kind+"sharedmemory/region/r/register", 501, "shared memory is not supported")
+		f("POST", "/v2/"+kind+"sharedmemory/register", 404, "Not Found")
+		f("POST", "/v2/"+kind+"sharedmemory/region//register", 404, "Not Found")
+		f("GET", "/v2/"+kind+"sharedmemory", 404, "Not Found")
+		f("GET", "/v2/"+kind+"sharedmemory/unregister", 405, "")
+	}
+
 	// Names: valid ones; each segment is decoded exactly once.
 	f("POST", "/v2/models/%64ouble/infer", 200, `"model_name":"double"`)
 	f("POST", "/v2/models/double/%69nfer", 200, `"model_name":"double"`)
@@ -87,7 +99,7 @@ func TestRoutes(t *testing.T) {
 		"/v2/models/double/", "/v2/models//double", "/v2/models/../models/double", "/v2/models/double/versions", "/v2/models/double/versions/",
 		"/v2/models/double/versions/1/", "/v2/models/double/versions/1/ready/x", "/v2/models/double/nope", "/v2/models/double/config",
 		"/v2/models/double/ready/", "/v2/repository", "/v2/repository/index/", "/v2/repository/models/double", "/v2/repository/models//load",
-		"/v2/repository/models/double/load/", "/v2/trace/setting", "/v2/logging", "/v2/systemsharedmemory/status", "/a/b/c/d/e/f/g/h/i",
+		"/v2/repository/models/double/load/", "/v2/trace/setting", "/v2/logging", "/a/b/c/d/e/f/g/h/i",
 	} {
 		f("GET", path, 404, notFound)
 	}

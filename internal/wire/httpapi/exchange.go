@@ -247,6 +247,12 @@ func (x *exchange) dispatch() error {
 		return x.index()
 	case endpointLoad, endpointUnload:
 		return x.control()
+	case endpointMemoryStatus:
+		return x.memoryStatus()
+	case endpointMemoryRegister:
+		return front.NoSharedMemory()
+	case endpointMemoryUnregister:
+		return x.memoryUnregister()
 	default:
 		panic("BUG: an endpoint without a handler")
 	}
