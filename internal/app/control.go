@@ -8,7 +8,6 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/wire/oip"
 )
 
 // control gives the fronts access to the models. It implements admin.Control, and catalog makes
@@ -150,27 +149,4 @@ func (c control) within(ctx context.Context, do func(context.Context) error) err
 		return infer.Errorf(infer.Unavailable, "the change did not end within control.timeout (%v); if it has begun it goes on, and the list of models shows its progress", limit)
 	}
 	return err
-}
-
-// Statistics implements httpapi.Statistics. A route has the statistics of the versions that
-// serve it, under its own name.
-func (c control) Statistics(name string, version int64) ([]oip.ModelStatistics, error) {
-	model := ""
-	if name != "" {
-		called, err := c.Model(name, version)
-		if err != nil {
-			return nil, err
-		}
-		model = called.Name
-	}
-	list := []oip.ModelStatistics{}
-	for _, m := range c.app.reconcile.Models() {
-		if m.State != api.StateReady || model != "" && m.Name != model || version != 0 && m.Version != version {
-			continue
-		}
-		if s, ok := c.app.reconcile.Serving(infer.Version{Model: m.Name, Number: m.Version}); ok {
-			list = append(list, statistics(cmp.Or(name, m.Name), m.Version, s))
-		}
-	}
-	return list, nil
 }

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,7 +10,6 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
-	"sluice.io/sluice/internal/reconcile"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/httpapi"
 	"sluice.io/sluice/internal/wire/oip"
@@ -35,7 +33,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		return err
 	}
 	a.http, err = httpapi.New(httpapi.Options{
-		Address: http.Address, Front: a.front, Statistics: c, Logger: a.log.Named("http"),
+		Address: http.Address, Front: a.front, Describer: c, Logger: a.log.Named("http"),
 		Version: a.opts.Build.Version, Compat: compat(cfg), Limits: limits(&cfg.Server),
 		Encode: oip.EncodeOptions{NonFinite: nonFinite(cfg.Server.JSON.NonFinite)}, RowsNonFinite: rowsNonFinite(cfg.Server.JSON.RowsNonFinite),
 		TLS: tlsConfig(a.certs.http), CORS: httpapi.CORS(http.CORS),
@@ -167,28 +165,4 @@ func (a *App) runTimes() map[infer.Version]metrics.RunTime {
 		}
 	}
 	return times
-}
-
-// statistics turns a version's counters into the protocol's document.
-func statistics(name string, version int64, served reconcile.Served) oip.ModelStatistics {
-	s := served.Series.Snapshot()
-	doc := oip.ModelStatistics{
-		Name: name, Version: strconv.FormatInt(version, 10), LastInference: s.LastInference,
-		InferenceCount: s.InferenceCount, ExecutionCount: s.ExecutionCount,
-		InferenceStats: oip.InferenceStatistics{
-			Success: duration(s.Success), Fail: duration(s.Fail), Queue: duration(s.Queue),
-			ComputeInput: duration(s.ComputeInput), ComputeInfer: duration(s.ComputeInfer), ComputeOutput: duration(s.ComputeOutput),
-		},
-	}
-	for _, b := range s.Batches {
-		doc.BatchStats = append(doc.BatchStats, oip.BatchStatistics{
-			BatchSize: b.Size, ComputeInput: duration(b.ComputeInput), ComputeInfer: duration(b.ComputeInfer), ComputeOutput: duration(b.ComputeOutput),
-		})
-	}
-	doc.MemoryUsage = []oip.MemoryUsage{{Type: "CPU", ByteSize: uint64(max(0, served.Leased.Memory().InstanceBytes))}}
-	return doc
-}
-
-func duration(t metrics.Total) oip.StatisticDuration {
-	return oip.StatisticDuration{Count: t.Count, NS: t.NS}
 }

@@ -2,7 +2,6 @@ package app
 
 import (
 	"sluice.io/sluice/internal/config"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire/grpcapi"
 )
 
@@ -23,25 +22,4 @@ func (a *App) newGRPC(cfg *config.Config) (*grpcapi.Server, error) {
 			Tensors: tensorLimits(&cfg.Server.Limits),
 		},
 	})
-}
-
-// Serving implements grpcapi.Describer.
-func (c control) Serving(name string, version int64) (grpcapi.Serving, error) {
-	m, err := c.Model(name, version)
-	if err != nil {
-		return grpcapi.Serving{}, err
-	}
-	cfg := c.app.config.Load().Model(m.Name)
-	s := grpcapi.Serving{
-		MaxDelay: cfg.Batching.MaxDelay, PriorityLevels: cfg.PriorityLevels, DefaultPriority: cfg.DefaultPriority,
-		MaxQueue: cfg.Batching.Queue.MaxRequests, Timeout: cfg.Timeout, Latest: cfg.Versions.Latest, Versions: cfg.Versions.Numbers,
-	}
-	if serving, ok := c.app.reconcile.Serving(infer.Version{Model: m.Name, Number: m.Version}); ok {
-		detail := serving.Leased.Detail()
-		s.Instances = detail.Instances
-		if detail.Batching.Enabled {
-			s.MaxBatch = detail.Batching.MaxSize
-		}
-	}
-	return s, nil
 }

@@ -57,10 +57,10 @@ var tritonPhases = []struct {
 	add   []string // models besides those of every phase
 	yaml  []string
 }{
-	{phase: "A", yaml: []string{"models: {lin: {batching: {max_size: 8}}}"}},
+	{phase: "A", yaml: []string{"models: {lin: {instances: 2, batching: {max_size: 8}}}"}},
 	{
 		phase: "B", add: []string{"broken"},
-		yaml: []string{"repository.control: explicit", "repository.load: ['*']", "models: {lin: {batching: {max_size: 8}}}"},
+		yaml: []string{"repository.control: explicit", "repository.load: ['*']", "models: {lin: {instances: 2, batching: {max_size: 8}}}"},
 	},
 	{
 		phase: "C", add: []string{"q", "pri", "cache"},

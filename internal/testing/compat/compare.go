@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Aspect is a part of an answer that may differ.
+// Aspect is a part of an answer that may differ: one of these, or a field of a model configuration.
 type Aspect string
 
 // The aspects. If the status differs nothing else is compared.
@@ -43,11 +43,28 @@ func compare(row Row, want, got Answer) []Aspect {
 		if !bytes.Equal(want.Body, got.Body) {
 			differ = append(differ, Body)
 		}
+	case strings.HasSuffix(row.Path, "/config") && want.Status == 200:
+		differ = append(differ, fields(w.json, g.json)...)
 	case !same(w.json, g.json) || !bytes.Equal(w.blobs, g.blobs):
 		if want.Status >= 400 {
 			return append(differ, Text)
 		}
 		return append(differ, Body)
+	}
+	return differ
+}
+
+// fields returns the fields in which two objects differ.
+func fields(a, b any) []Aspect {
+	x, _ := a.(map[string]any)
+	y, _ := b.(map[string]any)
+	all := maps.Clone(x)
+	maps.Copy(all, y)
+	var differ []Aspect
+	for _, field := range slices.Sorted(maps.Keys(all)) {
+		if !same(x[field], y[field]) {
+			differ = append(differ, Aspect(field))
+		}
 	}
 	return differ
 }

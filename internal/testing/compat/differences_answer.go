@@ -42,6 +42,11 @@ func answers() []Difference {
 			Kind: Deliberate, Case: "`memory_usage` in statistics", Triton: "empty", Sluice: "the bytes that the model's instances hold", Why: "Sluice knows it",
 		},
 		{
+			Rows: `GET_config`, Aspects: []Aspect{"dynamic_batching", "instance_group", "parameters"},
+			Kind: Deliberate, Case: "`dynamic_batching`, `instance_group` and `parameters` in `/config`", Triton: "as in `config.pbtxt`, with defaults",
+			Sluice: "priorities, timeout and length of the queue as set under `models`; the group has the model's name; no parameters", Why: "the settings are Sluice's own",
+		},
+		{
 			Rows: `GET_stats_unknown`,
 			Kind: Deliberate, Case: "statistics of an unknown model", Triton: "400", Sluice: "404", Why: "as on every other path",
 		},
@@ -74,7 +79,7 @@ func texts() []Difference {
 			Why: "Sluice has no such configuration",
 		},
 		{
-			Rows: `broken_infer broken_meta`, Aspects: []Aspect{Text},
+			Rows: `broken_infer broken_meta broken_config`, Aspects: []Aspect{Text},
 			Kind: Deliberate, Case: "the text about a model that failed to load", Triton: "the same as for a model that was unloaded", Sluice: "the same text, and that the load failed",
 			Why: "a caller need not ask why the model is missing",
 		},
@@ -97,12 +102,8 @@ func texts() []Difference {
 func later() []Difference {
 	return []Difference{
 		{
-			Rows: `GET_config POST_config HEAD_config config_after_override`,
-			Kind: Later, Case: "model configuration, `GET …/config`", Triton: "its configuration", Sluice: "404",
-		},
-		{
-			Rows: `GET_config_unknown broken_config`, Aspects: []Aspect{Text},
-			Kind: Later, Case: "model configuration of an unknown model", Triton: "names the model", Sluice: "`Not Found`",
+			Rows: `config_after_override`, Aspects: []Aspect{"max_batch_size", "dynamic_batching"},
+			Kind: Later, Case: "`/config` after a load with a `config` of the caller's", Triton: "the caller's", Sluice: "the model's own",
 		},
 		{
 			Rows: `load_params_config load_params_bad_config`,

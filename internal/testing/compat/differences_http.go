@@ -4,7 +4,7 @@ package compat
 func paths() []Difference {
 	return []Difference{
 		{
-			Rows: `HEAD_server_meta HEAD_model_meta HEAD_live HEAD_ready HEAD_model_ready HEAD_stats`,
+			Rows: `HEAD_server_meta HEAD_model_meta HEAD_live HEAD_ready HEAD_model_ready HEAD_stats HEAD_config`,
 			Kind: Deliberate, Case: "HEAD", Triton: "405", Sluice: "as GET, without the body", Why: "HTTP requires it, and probes use it",
 		},
 		{

@@ -33,6 +33,7 @@ func documents() []any {
 		api.Signal{},
 		oip.ServerMetadata{},
 		oip.ModelMetadata{},
+		oip.ModelConfig{},
 		oip.ModelStatistics{},
 		oip.IndexEntry{},
 	}

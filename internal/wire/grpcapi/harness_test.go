@@ -131,8 +131,14 @@ func (s *stub) Statistics(name string, version int64) ([]oip.ModelStatistics, er
 	}}, err
 }
 
-func (s *stub) Serving(string, int64) (grpcapi.Serving, error) {
-	return grpcapi.Serving{MaxBatch: 8, MaxDelay: time.Millisecond, Instances: 2, MaxQueue: 9, Latest: 1}, nil
+func (s *stub) ModelConfig(name string, version int64) (oip.ModelConfig, error) {
+	m, err := s.Model(name, version)
+	if err != nil {
+		return oip.ModelConfig{}, err
+	}
+	return oip.NewModelConfig(name, "onnxruntime_onnx", m, &oip.Serving{
+		MaxBatch: 8, MaxDelay: time.Millisecond, Instances: 2, MaxQueue: 9, PriorityLevels: 3, Timeout: time.Second, Optimization: "basic", Versions: []int64{1, 2},
+	}), nil
 }
 
 func (s *stub) Load(_ context.Context, name string, by api.Actor) error {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/testing/pki"
@@ -32,19 +33,40 @@ func TestMetadata(t *testing.T) {
 	}
 	_, err = c.ModelMetadata(t.Context(), &pb.ModelMetadataRequest{Name: "nope"})
 	wantCode(t, err, codes.NotFound)
-	config, err := c.ModelConfig(t.Context(), &pb.ModelConfigRequest{Name: "double"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := config.GetConfig()
-	if m.GetMaxBatchSize() != 8 || !cmp.Equal(m.GetInput()[0].GetDims(), []int64{4}) || m.GetInput()[0].GetDataType() != pb.DataType_TYPE_FP32 ||
-		m.GetDynamicBatching().GetMaxQueueDelayMicroseconds() != 1000 || m.GetVersionPolicy().GetLatest().GetNumVersions() != 1 || m.GetInstanceGroup()[0].GetCount() != 2 {
-		t.Errorf("got %v", m)
-	}
 	stats, err := c.ModelStatistics(t.Context(), &pb.ModelStatisticsRequest{Name: "double"})
 	if err != nil || stats.GetModelStats()[0].GetInferenceCount() != 7 || stats.GetModelStats()[0].GetInferenceStats().GetCacheHit() == nil {
 		t.Errorf("got %v, %v", stats, err)
 	}
+}
+
+func TestModelConfig(t *testing.T) {
+	c := start(t, &stub{}, nil).dial(t)
+	got, err := c.ModelConfig(t.Context(), &pb.ModelConfigRequest{Name: "double", Version: "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := &pb.ModelOptimizationPolicy_PinnedMemoryBuffer{Enable: true}
+	want := &pb.ModelConfig{
+		Name: "double", Platform: "onnxruntime_onnx", Backend: "onnxruntime", DefaultModelFilename: "model.onnx", MaxBatchSize: 8,
+		VersionPolicy: &pb.ModelVersionPolicy{PolicyChoice: &pb.ModelVersionPolicy_Specific_{Specific: &pb.ModelVersionPolicy_Specific{Versions: []int64{1, 2}}}},
+		Input:         []*pb.ModelInput{{Name: "x", DataType: pb.DataType_TYPE_FP32, Dims: []int64{4}}},
+		Output:        []*pb.ModelOutput{{Name: "y", DataType: pb.DataType_TYPE_FP32, Dims: []int64{4}}},
+		Optimization: &pb.ModelOptimizationPolicy{
+			Graph: &pb.ModelOptimizationPolicy_Graph{Level: -1}, InputPinnedMemory: pinned, OutputPinnedMemory: pinned,
+		},
+		SchedulingChoice: &pb.ModelConfig_DynamicBatching{DynamicBatching: &pb.ModelDynamicBatching{
+			PreferredBatchSize: []int32{8}, MaxQueueDelayMicroseconds: 1000, PriorityLevels: 3, DefaultPriorityLevel: 3,
+			DefaultQueuePolicy: &pb.ModelQueuePolicy{DefaultTimeoutMicroseconds: 1e6, AllowTimeoutOverride: true, MaxQueueSize: 9},
+		}},
+		InstanceGroup: []*pb.ModelInstanceGroup{{Name: "double", Kind: pb.ModelInstanceGroup_KIND_CPU, Count: 2}},
+	}
+	if diff := cmp.Diff(want, got.GetConfig(), protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+	_, err = c.ModelConfig(t.Context(), &pb.ModelConfigRequest{Name: "nope"})
+	wantCode(t, err, codes.NotFound)
+	_, err = c.ModelConfig(t.Context(), &pb.ModelConfigRequest{Name: "double", Version: "x"})
+	wantCode(t, err, codes.InvalidArgument)
 }
 
 func TestReadiness(t *testing.T) {

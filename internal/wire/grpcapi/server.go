@@ -30,26 +30,14 @@ import (
 	"sluice.io/sluice/internal/wire/oip"
 )
 
-// Describer tells of versions what only this protocol asks for.
+// Describer tells how versions are served and what they have done.
 type Describer interface {
 	// Statistics returns those of a model; an empty name means all models, and
 	// version 0 all versions. Errors as front.Catalog's.
 	Statistics(name string, version int64) ([]oip.ModelStatistics, error)
-	// Serving returns how a ready version is served. Errors as front.Catalog's.
-	Serving(name string, version int64) (Serving, error)
-}
-
-// Serving is how a version is served.
-type Serving struct {
-	MaxBatch        int // rows of one run; 0 if requests are not joined
-	MaxDelay        time.Duration
-	Instances       int
-	PriorityLevels  int
-	DefaultPriority int
-	MaxQueue        int // requests that wait
-	Timeout         time.Duration
-	Latest          int     // how many of the newest versions are served; 0 says that the others do
-	Versions        []int64 // those that are served by number; empty: all
+	// ModelConfig returns how a ready version is served; version 0 means the default one. Errors
+	// as front.Catalog's.
+	ModelConfig(name string, version int64) (oip.ModelConfig, error)
 }
 
 // Limits bound what a connection, a stream and a request may take.

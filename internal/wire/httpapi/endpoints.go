@@ -20,6 +20,7 @@ const (
 	endpointModel
 	endpointModelReady
 	endpointModelStatistics
+	endpointModelConfig
 	endpointInfer
 	endpointPredict
 	endpointInvocations
@@ -178,6 +179,8 @@ func matchModel(s [][]byte) target {
 		t.endpoint = endpointModelReady
 	case string(s[0]) == "stats":
 		t.endpoint = endpointModelStatistics
+	case string(s[0]) == "config":
+		t.endpoint = endpointModelConfig
 	}
 	return t
 }

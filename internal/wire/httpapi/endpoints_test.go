@@ -39,6 +39,9 @@ func TestRoutes(t *testing.T) {
 	f("GET", "/v2/models/double/stats", 200, `"model_stats":[`)
 	f("GET", "/v2/models/double/versions/1/stats", 200, `"model_stats":[`)
 	f("GET", "/v2/models/stats", 200, `"model_stats":[`)
+	f("GET", "/v2/models/double/config", 200, `{"name":"double","platform":"onnxruntime_onnx","backend":"onnxruntime","runtime":"","version_policy":{"latest":{"num_versions":1}},"max_batch_size":8,"input":[`)
+	f("GET", "/v2/models/double/versions/2/config", 200, `"instance_group":[{"name":"double","kind":"KIND_CPU","count":2,`)
+	f("GET", "/v2/models/double/versions/9/config", 404, "'double' version 9 is not found")
 	f("POST", "/v2/models/double/infer", 200, `"model_version":"1"`)
 	f("POST", "/v2/models/double/versions/2/infer", 200, `"model_version":"2"`)
 	f("POST", "/v2/models/double/predict", 400, "expected an object or a list")
@@ -97,7 +100,7 @@ func TestRoutes(t *testing.T) {
 		"/", "//", "/v1", "/ping/", "/ping/x", "/invocations/", "/invocations/double", "/v2/ping", "/v2/invocations", "/predict", "/V2", "/v2x", "/metrics", "//v2", "/v2//", "/./v2", "/x/../v2",
 		"/v2/health", "/v2/health/", "/v2/health/live/", "/v2/health/live/x", "/v2/health//live", "/v2/models", "/v2/models/",
 		"/v2/models/double/", "/v2/models//double", "/v2/models/../models/double", "/v2/models/double/versions", "/v2/models/double/versions/",
-		"/v2/models/double/versions/1/", "/v2/models/double/versions/1/ready/x", "/v2/models/double/nope", "/v2/models/double/config",
+		"/v2/models/double/versions/1/", "/v2/models/double/versions/1/ready/x", "/v2/models/double/nope", "/v2/models/double/config/", "/v2/config",
 		"/v2/models/double/ready/", "/v2/repository", "/v2/repository/index/", "/v2/repository/models/double", "/v2/repository/models//load",
 		"/v2/repository/models/double/load/", "/v2/trace/setting", "/v2/logging", "/a/b/c/d/e/f/g/h/i",
 	} {
@@ -124,7 +127,7 @@ func TestWrongMethods(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/double", "/v2/models/double/ready", "/v2/models/double/stats", "/v2/models/stats", "/ping", "/openapi.json"} {
+	for _, path := range []string{"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/double", "/v2/models/double/ready", "/v2/models/double/stats", "/v2/models/double/config", "/v2/models/stats", "/ping", "/openapi.json"} {
 		f(path, "GET, HEAD, OPTIONS", "POST", "PUT", "DELETE", "PATCH", "FOO", "get")
 	}
 	for _, path := range []string{inferPath, predictPath, "/invocations", "/v2/repository/index", "/v2/repository/models/double/load", "/v2/repository/models/double/unload"} {
@@ -151,7 +154,7 @@ func TestServerMetadata(t *testing.T) {
 		if err := json.Unmarshal([]byte(get(t, addr, "/v2").body), &doc); err != nil {
 			t.Fatal(err)
 		}
-		if doc.Name != name || doc.Version != "1.2.3" || len(doc.Extensions) != 7 {
+		if doc.Name != name || doc.Version != "1.2.3" || len(doc.Extensions) != 8 {
 			t.Errorf("%+v, want name %s", doc, name)
 		}
 	}

@@ -243,6 +243,8 @@ func (x *exchange) dispatch() error {
 		return x.modelReady()
 	case endpointModelStatistics, endpointAllStatistics:
 		return x.statistics()
+	case endpointModelConfig:
+		return x.modelConfig()
 	case endpointIndex:
 		return x.index()
 	case endpointLoad, endpointUnload:

@@ -148,6 +148,14 @@ func (s *stub) Statistics(name string, version int64) ([]oip.ModelStatistics, er
 	return []oip.ModelStatistics{{Name: "double", Version: "1"}}, nil
 }
 
+func (s *stub) ModelConfig(name string, version int64) (oip.ModelConfig, error) {
+	m, err := s.Model(name, version)
+	if err != nil {
+		return oip.ModelConfig{}, err
+	}
+	return oip.NewModelConfig(name, "onnxruntime_onnx", m, &oip.Serving{MaxBatch: 8, Instances: 2, Latest: 1}), nil
+}
+
 func (s *stub) Load(_ context.Context, name string, by api.Actor) error {
 	return s.control("load "+name, by)
 }
@@ -179,7 +187,7 @@ type shared = front.Options
 
 func newOptions(s *stub, address string) *options {
 	return &options{
-		Options: httpapi.Options{Address: address, Statistics: s, Logger: zap.NewNop(), Version: "1.2.3", Limits: httpapi.UsualLimits()},
+		Options: httpapi.Options{Address: address, Describer: s, Logger: zap.NewNop(), Version: "1.2.3", Limits: httpapi.UsualLimits()},
 		shared: shared{
 			Predictor: s, Catalog: s,
 			Bounds: front.Limits{MaxInFlight: 4096, MaxControlInFlight: 64, MaxMemory: 1 << 30},

@@ -117,9 +117,18 @@ func (x *exchange) modelMetadata() error {
 
 // statistics answers GET /v2/models/stats and /v2/models/M[/versions/V]/stats.
 func (x *exchange) statistics() error {
-	models, err := x.srv.opts.Statistics.Statistics(x.target.model, x.target.version)
+	models, err := x.srv.opts.Describer.Statistics(x.target.model, x.target.version)
 	if err != nil {
 		return err
 	}
 	return x.document(oip.AppendStatistics(x.body(), models))
+}
+
+// modelConfig answers GET /v2/models/M[/versions/V]/config.
+func (x *exchange) modelConfig() error {
+	doc, err := x.srv.opts.Describer.ModelConfig(x.target.model, x.target.version)
+	if err != nil {
+		return err
+	}
+	return x.document(oip.AppendModelConfig(x.body(), &doc))
 }

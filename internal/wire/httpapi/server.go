@@ -28,23 +28,26 @@ import (
 	"sluice.io/sluice/internal/wire/rows"
 )
 
-// Statistics gives the statistics of versions.
-type Statistics interface {
+// Describer tells how versions are served and what they have done.
+type Describer interface {
 	// Statistics returns the statistics of a model. An empty name means all models, and version 0
 	// all versions. It has the same errors as front.Catalog.
 	Statistics(name string, version int64) ([]oip.ModelStatistics, error)
+	// ModelConfig returns how a ready version is served. Version 0 means the default one. It has the
+	// same errors as front.Catalog.
+	ModelConfig(name string, version int64) (oip.ModelConfig, error)
 }
 
 // CompatTriton makes the listener answer like Triton if the two differ and a client could depend on
 // it.
 const CompatTriton = "triton"
 
-// Options are the inputs of a Server. Front, Statistics and Logger are required.
+// Options are the inputs of a Server. Front, Describer and Logger are required.
 type Options struct {
-	Address    string // ":8000"
-	Front      *front.Front
-	Statistics Statistics
-	Logger     *zap.Logger
+	Address   string // ":8000"
+	Front     *front.Front
+	Describer Describer
+	Logger    *zap.Logger
 
 	Version string // of the program, for the server's metadata
 	Compat  string // "" or CompatTriton
@@ -88,8 +91,8 @@ type Server struct {
 
 // New checks the options. It does not listen.
 func New(opts Options) (*Server, error) {
-	if opts.Front == nil || opts.Statistics == nil || opts.Logger == nil {
-		panic("BUG: httpapi.New needs a front, statistics and a logger")
+	if opts.Front == nil || opts.Describer == nil || opts.Logger == nil {
+		panic("BUG: httpapi.New needs a front, a describer and a logger")
 	}
 	if opts.Compat != "" && opts.Compat != CompatTriton {
 		return nil, fmt.Errorf("httpapi: compat is %q, expected nothing or %q", opts.Compat, CompatTriton)
