@@ -124,9 +124,10 @@ func (s *Server) options() []grpc.ServerOption {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(codec{}),
 		grpc.MaxRecvMsgSize(l.MaxMessageBytes),
-		grpc.MaxSendMsgSize(math.MaxInt32),               // CheckAnswer has the limit
-		grpc.MaxConcurrentStreams(uint32(l.MaxStreams)),  //nolint:gosec // the configuration bounds it
-		grpc.MaxHeaderListSize(uint32(l.MaxHeaderBytes)), //nolint:gosec // the configuration bounds it
+		grpc.RPCDecompressor(deflate{limit: l.MaxMessageBytes}), //nolint:staticcheck // the other way is a global
+		grpc.MaxSendMsgSize(math.MaxInt32),                      // CheckAnswer has the limit
+		grpc.MaxConcurrentStreams(uint32(l.MaxStreams)),         //nolint:gosec // the configuration bounds it
+		grpc.MaxHeaderListSize(uint32(l.MaxHeaderBytes)),        //nolint:gosec // the configuration bounds it
 		grpc.KeepaliveParams(age),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: l.MinPing, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
