@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt proto soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models openapi-check docs-site pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -143,6 +143,16 @@ openapi-check: build $(openapi_python)/installed ## check the answers of a runni
 	PYTHON=$(openapi_python)/bin/python scripts/openapi-check.sh
 
 $(openapi_python)/installed: scripts/requirements-openapi.txt
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/pip install -q -r $<
+	@touch $@
+
+# CUT=1 runs the clients with small packages, as CI does, and checks what the tables say of them.
+conformance_python := $(CURDIR)/.cache/conformance
+conformance: build $(conformance_python)/installed ## run real clients against a gateway, and write what works with which into docs/protocol.md
+	PYTHON=$(conformance_python)/bin/python scripts/conformance.sh
+
+$(conformance_python)/installed: conformance/requirements.txt
 	rm -rf $(@D) && python3 -m venv $(@D)
 	$(@D)/bin/pip install -q -r $<
 	@touch $@

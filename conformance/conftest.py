@@ -1,0 +1,108 @@
+"""Runs every test with every client, over plain connections, over TLS, and over TLS with a key, and records what each did.
+
+A test is a feature: the first line of its docstring is "SECTION: ROW" in the tables of docs/protocol.md, which
+report.py writes. A row may name parameters of the test in braces. Several tests may share a row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+import trustme
+
+import gateway
+from clients import CLIENTS, Client, NotOffered, connect
+from gateway import Target
+
+TRANSPORTS = ("plain", "TLS")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--clients", default=",".join(CLIENTS), help="names of clients, with commas")
+    parser.addoption("--results", type=Path, help="file for what each client did in each test, JSON")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "client" in metafunc.fixturenames:
+        names = [name for name in metafunc.config.getoption("--clients").split(",") if name]
+        if unknown := set(names) - set(CLIENTS):
+            raise pytest.UsageError(f"unknown clients {sorted(unknown)}: expected some of {list(CLIENTS)}")
+        metafunc.parametrize("transport", TRANSPORTS, scope="session")
+        metafunc.parametrize("client_name", names, scope="session")
+
+
+@pytest.fixture(scope="session")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Target]]:
+    """The gateways by transport."""
+    program = Path(os.environ.get("SLUICE_GATEWAY", gateway.ROOT / "bin" / "gateway"))
+    folder = tmp_path_factory.mktemp("gateways")
+    gateway.write_models(folder / "models")
+    authority = trustme.CA()
+    gateways: dict[str, gateway.Gateway] = {}
+    try:
+        for name in TRANSPORTS:
+            gateways[name] = gateway.Gateway(program, folder / name, folder / "models", authority if name == "TLS" else None)
+        yield {name: started.target() for name, started in gateways.items()}
+    finally:
+        for started in gateways.values():
+            started.stop()
+
+
+@pytest.fixture(scope="session")
+def client(targets: dict[str, Target], transport: str, client_name: str) -> Iterator[Client]:
+    try:
+        made = connect(client_name, targets[transport])
+    except NotOffered as missing:
+        pytest.skip(f"not offered by the client: {missing}")
+    yield made
+    made.close()
+
+
+REFUSAL: pytest.StashKey[str] = pytest.StashKey()
+RESULTS: pytest.StashKey[list[dict[str, str]]] = pytest.StashKey()
+
+
+@pytest.fixture
+def on_purpose(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Records that the feature of this test is refused on purpose, with the text that says so."""
+
+    def note(text: str) -> None:
+        request.node.stash[REFUSAL] = text
+
+    return note
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    try:
+        return (yield)
+    except NotOffered as missing:
+        pytest.skip(f"not offered by the client: {missing}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[pytest.TestReport]:
+    report: pytest.TestReport = yield
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or "client_name" not in callspec.params or (report.when != "call" and not report.failed):
+        return report
+    section, row = item.function.__doc__.splitlines()[0].format(**callspec.params).split(": ", 1)
+    text = item.stash.get(REFUSAL, "")
+    outcome = "refused" if report.passed and text else report.outcome  # passed, skipped or failed
+    result = {
+        "client": callspec.params["client_name"], "transport": callspec.params["transport"], "section": section,
+        "row": row, "outcome": outcome, "text": text,
+    }  # fmt: skip
+    item.config.stash.setdefault(RESULTS, []).append(result)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path = session.config.getoption("--results")
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(result) + "\n" for result in session.config.stash.get(RESULTS, [])))

@@ -1,0 +1,179 @@
+"""Gateways for the tests, the models that they serve, and how a client reaches them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+import trustme
+from onnx import TensorProto, helper
+
+ROOT = Path(__file__).resolve().parents[1]
+KINDS = {
+    "BOOL": TensorProto.BOOL, "INT8": TensorProto.INT8, "INT16": TensorProto.INT16, "INT32": TensorProto.INT32,
+    "INT64": TensorProto.INT64, "UINT8": TensorProto.UINT8, "UINT16": TensorProto.UINT16, "UINT32": TensorProto.UINT32,
+    "UINT64": TensorProto.UINT64, "FP16": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16, "FP32": TensorProto.FLOAT,
+    "FP64": TensorProto.DOUBLE, "BYTES": TensorProto.STRING,
+}  # fmt: skip
+DEMO = ("iris", "digits", "diabetes", "breast_cancer")
+EXAMPLES = ("image", "lightgbm", "pytorch", "sklearn", "text", "xgboost")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a gateway listens, and what a client needs to call it."""
+
+    http: str  # host:port
+    grpc: str
+    admin: str
+    ca: Path | None = None  # PEM; None: the listeners speak without TLS
+    headers: dict[str, str] = field(default_factory=dict)  # of every call
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.ca else 'http'}://{self.http}"
+
+
+def write_models(folder: Path) -> None:
+    """Write one echo model for each datatype, some with other signatures, and copies of the demo models and the examples."""
+    for datatype in KINDS:
+        echo(folder / f"echo_{datatype}", [("x", datatype, ["N"])])
+    echo(folder / "person", [("age", "FP32", ["N", 1]), ("visits", "INT64", ["N", 1]), ("name", "BYTES", ["N", 1])])
+    echo(folder / "classes", [("x", "FP32", ["N", 5])])
+    (folder / "classes" / "1" / "labels.txt").write_text("ant\nbee\ncat\ndog\nelk\n")
+    echo(folder / "wide", [("x", "FP32", ["N", 1024])])
+    echo(folder / "on_demand", [("x", "FP32", ["N"])])
+    busy(folder / "busy")
+    for name in DEMO:
+        copy(ROOT / "models" / name, folder / name)
+    for name in EXAMPLES:
+        copy(ROOT / "examples" / name / "1", folder / name / "1")
+
+
+def echo(folder: Path, inputs: list[tuple[str, str, list]]) -> None:
+    """Write a model that answers each input X as the output X_out."""
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [name], [f"{name}_out"]) for name, _, _ in inputs],
+        "echo",
+        [helper.make_tensor_value_info(name, KINDS[datatype], shape) for name, datatype, shape in inputs],
+        [helper.make_tensor_value_info(f"{name}_out", KINDS[datatype], shape) for name, datatype, shape in inputs],
+    )
+    save(folder, graph)
+
+
+def busy(folder: Path) -> None:
+    """Write a model that multiplies a matrix with itself as often as the input "turns" says, so that it can run for long."""
+    info = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["matrix", "matrix"], ["product"]),
+            helper.make_node("Softmax", ["product"], ["next"]),  # keeps the values finite
+            helper.make_node("Identity", ["condition"], ["again"]),
+        ],
+        "turn",
+        [info("turn", TensorProto.INT64, []), info("condition", TensorProto.BOOL, []), info("matrix", TensorProto.FLOAT, [32, 32])],
+        [info("again", TensorProto.BOOL, []), info("next", TensorProto.FLOAT, [32, 32])],
+    )
+    constant = helper.make_tensor("start", TensorProto.FLOAT, [32, 32], [1 / 32] * 1024)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Squeeze", ["turns"], ["count"]),
+            helper.make_node("Loop", ["count", "", "start"], ["last"], body=body),
+        ],
+        "busy",
+        [info("turns", TensorProto.INT64, [1])],
+        [info("last", TensorProto.FLOAT, [32, 32])],
+        initializer=[constant],
+    )
+    save(folder, graph)
+
+
+def save(folder: Path, graph: onnx.GraphProto) -> None:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    (folder / "1").mkdir(parents=True)
+    onnx.save(model, folder / "1" / "model.onnx")
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy the files of a folder: links out of the repository are not followed by the gateway."""
+    for file in source.rglob("*"):
+        if file.is_file():
+            to = target / file.relative_to(source)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, to)
+
+
+class Gateway:
+    """A gateway that serves all models but on_demand, which the tests load and unload."""
+
+    def __init__(self, program: Path, folder: Path, models: Path, authority: trustme.CA | None = None):
+        folder.mkdir()
+        self._log = folder / "log"
+        names = sorted(path.name for path in models.iterdir() if path.name != "on_demand")
+        server = {"http": {"address": "127.0.0.1:0"}, "grpc": {"address": "127.0.0.1:0"}, "default_model": "diabetes"}
+        config = {
+            "repository": {"path": str(models), "control": "explicit", "load": names, "parallel_loads": 2},
+            "data_dir": str(folder / "data"),
+            "server": server,
+            "admin": {"address": "127.0.0.1:0"},
+            "defaults": {"instances": 1, "versions": "all"},
+            "models": {"busy": {"timeout": "1h"}},  # so that nothing but the caller ends its run
+            "routes": {
+                "flowers": {
+                    "model": "iris",
+                    "variants": [{"version": 1, "weight": "50%"}, {"version": 2, "weight": "50%", "role": "canary"}],
+                    "sticky": {"header": "X-User-Id"},
+                }
+            },
+        }
+        self._ca = None
+        if authority:
+            self._ca = folder / "ca.pem"
+            authority.cert_pem.write_to_path(str(self._ca))
+            certificate = authority.issue_cert("localhost", "127.0.0.1")
+            certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+            for blob in certificate.cert_chain_pems:
+                blob.write_to_path(str(folder / "cert.pem"), append=True)
+            tls = {"cert": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
+            for listener in (server["http"], server["grpc"], config["admin"]):
+                listener["tls"] = tls
+        (folder / "sluice.yaml").write_text(json.dumps(config))  # JSON is YAML
+        with self._log.open("w") as log:
+            command = [program, "serve", "-c", folder / "sluice.yaml"]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+
+    def target(self) -> Target:
+        """Wait until the gateway is ready, and return where it listens."""
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and self._process.poll() is None:
+            line = next((line for line in self._log.read_text().splitlines() if '"msg":"listening"' in line), None)
+            if line:
+                at = json.loads(line)
+                target = Target(at["http"], at["grpc"], at["admin"], self._ca)
+                if ready(target):
+                    return target
+            time.sleep(0.05)
+        raise RuntimeError(f"the gateway did not become ready: {self._log.read_text()}")
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=60)
+
+
+def ready(target: Target) -> bool:
+    """Return whether all models that a gateway loads at its start have been loaded."""
+    context = ssl.create_default_context(cafile=str(target.ca)) if target.ca else None
+    try:
+        with urllib.request.urlopen(f"{target.url}/v2/health/ready", context=context, timeout=10) as answer:
+            return answer.status == 200
+    except urllib.error.HTTPError:
+        return False
