@@ -111,4 +111,7 @@ type DriftFinding struct {
 	// them is this one.
 	Windows int    `json:"windows"`
 	Rows    uint64 `json:"rows"` // the feature's rows in these windows
+	// DesignEffect says how many times more the counts vary than those of independent rows. Rows
+	// divided by it is the number of independent rows with the same evidence. 0 if it is not known.
+	DesignEffect float64 `json:"design_effect,omitempty"`
 }

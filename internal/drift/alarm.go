@@ -89,8 +89,7 @@ type alarmLimits struct{ suspect, detect float64 }
 // runs that are tested may depend on the data in any way, since a p-value that is not computed
 // raises no alarm.
 //
-// The bound needs rows that are independent within a window. If they are not, the statistic grows
-// with their dependence, and only the tolerance limits the alarms.
+// The p-values allow for rows that depend on each other within a window, see halves.go.
 func (o Options) thresholds(features int) alarmLimits {
 	windows := o.FalseAlarmWindows
 	if o.Window > 0 {

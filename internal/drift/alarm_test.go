@@ -119,25 +119,3 @@ func TestFalseAlarmsOnJoinedWindows(t *testing.T) {
 		t.Errorf("%d of %d windows were judged; about a sixth has rows enough", judged, references*windows)
 	}
 }
-
-// The limit does not hold for dependent rows: similar neighbours are worth fewer rows than are
-// counted. This test measures the effect, with a reference whose rows depend on each other in the
-// same way.
-func TestFalseAlarmsOnDependentRows(t *testing.T) {
-	f := func(rho float64, m, n int, tolerance float64, most int) {
-		t.Helper()
-		o := drift.CompleteOptions()
-		o.Tolerance, o.FalseAlarmWindows = tolerance, 200
-		bins, quality := alarms(t, 4, 100, m, n, o, func(rng *rand.Rand) source { return dependent(rng, rho) })
-		t.Logf("rho %v, tolerance %v, windows of %d, reference %d: promised at most 2 alarms in 400 windows, measured %d of bins and %d of quality",
-			rho, tolerance, n, m, bins, quality)
-		if bins+quality > most {
-			t.Errorf("%d alarms; there were never more than %d", bins+quality, most)
-		}
-	}
-	f(0.3, 500, 200, 0.02, 3)
-	f(0.6, 500, 200, 0.02, 15)
-	f(0.6, 5000, 1000, 0.02, 0)
-	f(0.6, 5000, 1000, 1e-12, 40) // without the tolerance
-	f(0.9, 500, 200, 0.02, 90)
-}

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"math"
+	"slices"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -40,6 +41,14 @@ func checkCounts(f *Feature, c *Counts, rows uint64) *infer.Error {
 			return infer.Errorf(infer.Invalid, "it counts more values than the window has rows, %d", rows)
 		}
 		left -= n
+	}
+	if c.Halves != nil && len(c.Halves) != len(c.Bins) {
+		return infer.Errorf(infer.Invalid, "it has the halves of %d bins, but %d bins", len(c.Halves), len(c.Bins))
+	}
+	for i, halves := range c.Halves {
+		if most := slices.Max(halves[:]); most > c.Bins[i] {
+			return infer.Errorf(infer.Invalid, "a half of bin %d has %d rows, but the bin has %d", i, most, c.Bins[i])
+		}
 	}
 	finite := c.Finite()
 	switch {

@@ -18,6 +18,7 @@ type Tumbling struct {
 	options Options
 	limits  alarmLimits
 	tracks  [][1 + len(qualities)]track // by feature: its bins, then its qualities
+	depends []dependence                // of the rows, by feature
 }
 
 var _ Resumable = (*Tumbling)(nil)
@@ -28,7 +29,7 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 		return nil, err
 	}
 	d := &Tumbling{profile: p, options: o, limits: o.thresholds(len(p.Features))}
-	d.tracks = make([][1 + len(qualities)]track, len(p.Features))
+	d.tracks, d.depends = make([][1 + len(qualities)]track, len(p.Features)), make([]dependence, len(p.Features))
 	for i := range d.tracks {
 		for j := range d.tracks[i] {
 			d.tracks[i][j].State = OK
@@ -65,9 +66,10 @@ func (d *Tumbling) Judge(w Window) Verdict {
 		if len(c.Bins) != len(f.Edges)+1 || len(c.Bins) > MaxBins {
 			panic(fmt.Sprintf("BUG: drift: %s has %d bins in a window and %d edges in the profile", f.Name, len(c.Bins), len(f.Edges)))
 		}
-		features = append(features, d.judgeBins(w.Start, f, c, &d.tracks[i][0]))
+		judged, inflated := d.judgeBins(w.Start, f, c, &d.tracks[i][0], &d.depends[i])
+		features = append(features, judged)
 		for j, statistic := range qualities {
-			if r, ok := d.judgeQuality(w.Start, f, c, statistic, &d.tracks[i][1+j]); ok {
+			if r, ok := d.judgeQuality(w.Start, f, c, statistic, inflated, &d.tracks[i][1+j]); ok {
 				quality = append(quality, r)
 			}
 		}
@@ -77,26 +79,34 @@ func (d *Tumbling) Judge(w Window) Verdict {
 	return v
 }
 
-// judgeBins compares the bins of the finite values.
-func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track) ranked {
+// judgeBins compares the bins of the finite values. It also returns the design effect of the
+// window's rows.
+func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track, past *dependence) (ranked, float64) {
 	rows := c.Finite()
 	if len(f.Edges) == 0 || rows < d.options.MinRows {
-		return d.finding(f, StatisticG, t, ranked{finding: Finding{Windows: 1, Rows: rows}})
+		return d.finding(f, StatisticG, t, ranked{finding: Finding{Windows: 1, Rows: rows}}), past.past()
 	}
-	alone := compare(c.Bins, f.Reference.Bins, d.options.Tolerance)
+	of := groups(c, f.Reference.Bins, past)
+	by := of.estimate()
+	past.observe(by)
+	inflated := past.with(by)
+	alone := of.compare(d.options.Tolerance, inflated)
 	t.begin(start, alone.logP)
-	best, counts, windows, recent := alone, c, 1, alone
+	best, counts, windows, recent, shown := alone, c, 1, alone, inflated
 	if run := t.extend(c); run != nil {
-		recent = compare(run.Bins, f.Reference.Bins, d.options.Tolerance)
+		of := groups(run, f.Reference.Bins, past)
+		all := past.with(of.estimate())
+		recent = of.compare(d.options.Tolerance, all)
 		if recent.logP < alone.logP {
-			best, counts, windows, rows = recent, run, t.Windows, run.Finite()
+			best, counts, windows, rows, shown = recent, run, t.Windows, run.Finite(), all
 		}
 	}
 	well := recent.effect < d.options.Tolerance/2
 	t.observe(evidence{best: best.logP, well: well}, d.limits, d.options.Recover)
+	past.passed(c, by)
 	r := ranked{logP: best.logP, finding: Finding{
 		Value: finite(best.g), Effect: best.effect, Low: best.low, High: best.high,
-		Shift: shift(f, counts), Windows: windows, Rows: rows,
+		Shift: shift(f, counts), Windows: windows, Rows: rows, DesignEffect: shown.bins,
 	}}
 	switch {
 	case t.State == OK:
@@ -105,11 +115,12 @@ func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track) r
 	default:
 		r.finding.Change = describe(f, counts)
 	}
-	return d.finding(f, StatisticG, t, r)
+	return d.finding(f, StatisticG, t, r), inflated.bins
 }
 
-// judgeQuality compares the share of flawed values. ok is false if there is nothing to report.
-func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statistic string, t *track) (ranked, bool) {
+// judgeQuality compares the share of flawed values. ok is false if there is nothing to report. The
+// design effect is that of the bins: flawed values are too rare for an estimate of their own.
+func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statistic string, inflated float64, t *track) (ranked, bool) {
 	window := qualityOf(statistic, c)
 	if window.bad == 0 && t.idle() {
 		return ranked{}, false
@@ -123,6 +134,8 @@ func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statisti
 	if ref.rows == 0 || window.rows < float64(d.options.MinRows) {
 		return d.finding(f, statistic, t, r), !t.idle()
 	}
+	window = fraction{bad: window.bad / inflated, rows: window.rows / inflated}
+	r.finding.DesignEffect = inflated
 	r.logP = excessTail(window, ref, tolerance)
 	r.finding.Effect, r.finding.Low, r.finding.High = excess(window, ref)
 	t.begin(start, r.logP)

@@ -21,10 +21,26 @@ type comparison struct {
 	high   float64
 }
 
+// cell is a group of neighbouring bins: its rows in the window, in the halves of the window, and in the
+// reference.
+type cell struct {
+	window, ref float64
+	before      float64 // rows in the window before
+	halves      [numSplits]float64
+}
+
+func (g *cell) add(o cell) {
+	g.window += o.window
+	g.ref += o.ref
+	g.before += o.before
+	for i := range g.halves {
+		g.halves[i] += o.halves[i]
+	}
+}
+
 // grouped are the counts of a window and of the reference in groups of bins.
 type grouped struct {
-	n            int
-	window, ref  [MaxBins]float64
+	all          []cell
 	sumW, sumRef float64
 }
 
@@ -34,58 +50,84 @@ type grouped struct {
 // divergence and the chi-square distance all tend to d for small d. With the tolerance as d, the
 // test is for "differs by more than the tolerance": a smaller difference never raises an alarm,
 // however many rows there are.
-func compare(window, ref []uint64, tolerance float64) comparison {
-	var groups grouped
-	groups.fill(window, ref)
-	n, m := groups.sumW, groups.sumRef
+//
+// If the window's rows depend on each other, G is a sum of chi-square variables, each times a design
+// effect. A chi-square variable times the largest one, with the degrees of freedom that give the
+// same mean, has at least the same tail. Rao and Scott (Annals of Statistics 12, 1984) scale by the
+// mean design effect, which is too small this far in the tail.
+func (g *grouped) compare(tolerance float64, e inflation) comparison {
+	n, m := g.sumW, g.sumRef
 	c := comparison{rows: n * m / max(1, n+m)}
-	if groups.n < 2 || n == 0 || m == 0 {
+	if len(g.all) < 2 || n == 0 || m == 0 {
 		return c
 	}
-	c.df = float64(groups.n - 1)
-	c.g = groups.statistic()
-	c.logP = noncentralTail(c.g, c.df, c.rows*tolerance)
-	c.effect, c.low, c.high = groups.psi(c.rows)
+	ofBoth := func(effect float64) float64 { return (effect*m + n) / (n + m) } // the reference's rows are independent
+	mean, scale := ofBoth(e.bins), ofBoth(e.largest)
+	c.df = float64(len(g.all) - 1)
+	c.g = g.statistic()
+	c.logP = noncentralTail(c.g/scale, c.df*mean/scale, c.rows*tolerance/scale)
+	c.effect, c.low, c.high = g.psi(c.rows/mean, e.bins)
 	return c
 }
 
-// fill joins neighbouring bins, from the left, until each group is large enough. It uses only the
-// sizes of the samples and the reference: groups that depend on the window would change the
-// distribution. If fewer than two groups remain, the heaviest bin is compared with all others; that
-// covers rare values and constants.
-func (g *grouped) fill(window, ref []uint64) {
+// compare compares bins whose rows are independent.
+func compare(window, ref []uint64, tolerance float64) comparison {
+	g := groups(&Counts{Bins: window}, ref, &dependence{})
+	return g.compare(tolerance, inflation{bins: 1, largest: 1})
+}
+
+// cellOf returns a bin as a group.
+func cellOf(c *Counts, ref, before []uint64, i int) cell {
+	g := cell{window: float64(c.Bins[i]), ref: float64(ref[i])}
+	if c.Halves != nil {
+		for split, n := range c.Halves[i] {
+			g.halves[split] = float64(n)
+		}
+	}
+	if before != nil {
+		g.before = float64(before[i])
+	}
+	return g
+}
+
+// groups joins neighbouring bins, from the left, until each group is large enough. It uses only the
+// sizes of the samples, the reference, and the design effect of the windows before: groups that
+// depend on the window would change the distribution. If fewer than two groups remain, the heaviest
+// bin is compared with all others; that covers rare values and constants.
+func groups(c *Counts, ref []uint64, past *dependence) (g grouped) {
 	heaviest := 0
 	for i := range ref {
-		g.sumW += float64(window[i])
+		g.sumW += float64(c.Bins[i])
 		g.sumRef += float64(ref[i])
 		if ref[i] > ref[heaviest] {
 			heaviest = i
 		}
 	}
 	if len(ref) < 2 || g.sumRef == 0 {
-		return
+		return g
 	}
-	share := g.sumW / (g.sumW + g.sumRef) // effective rows per row of the reference
-	var w, r float64
+	g.all = make([]cell, 0, len(ref))
+	share := g.sumW / (g.sumW + past.past()*g.sumRef) // effective rows per row of the reference
+	var next cell
 	for i := range ref {
-		w += float64(window[i])
-		r += float64(ref[i])
-		if r*share >= minExpected {
-			g.window[g.n], g.ref[g.n] = w, r
-			g.n++
-			w, r = 0, 0
+		next.add(cellOf(c, ref, past.Before, i))
+		if next.ref*share >= minExpected {
+			g.all = append(g.all, next)
+			next = cell{}
 		}
 	}
-	if g.n > 0 {
-		g.window[g.n-1] += w
-		g.ref[g.n-1] += r
+	if last := len(g.all) - 1; last >= 1 {
+		g.all[last].add(next)
+		return g
 	}
-	if g.n < 2 {
-		g.n = 2
-		w, r = float64(window[heaviest]), float64(ref[heaviest])
-		g.window[0], g.ref[0] = w, r
-		g.window[1], g.ref[1] = g.sumW-w, g.sumRef-r
+	var others cell
+	for i := range ref {
+		if i != heaviest {
+			others.add(cellOf(c, ref, past.Before, i))
+		}
 	}
+	g.all = append(g.all[:0], cellOf(c, ref, past.Before, heaviest), others)
+	return g
 }
 
 // statistic returns G divided by Williams's correction, with which its mean is that of the
@@ -94,8 +136,8 @@ func (g *grouped) statistic() float64 {
 	n, m := g.sumW, g.sumRef
 	all := n + m
 	var sum, inverse float64
-	for i := range g.n {
-		w, r := g.window[i], g.ref[i]
+	for i := range g.all {
+		w, r := g.all[i].window, g.all[i].ref
 		both := w + r
 		if w > 0 {
 			sum += w * math.Log(w*all/(both*n))
@@ -105,19 +147,20 @@ func (g *grouped) statistic() float64 {
 		}
 		inverse += 1 / max(1, both)
 	}
-	williams := 1 + (all/n+all/m-1)*(all*inverse-1)/(6*all*float64(g.n-1))
+	williams := 1 + (all/n+all/m-1)*(all*inverse-1)/(6*all*float64(len(g.all)-1))
 	return max(0, 2*sum/williams)
 }
 
 // psi returns the population stability index minus its mean without a difference, (groups-1)/rows,
 // and its 95 % interval. Half a row in each group keeps it finite. The variance is that of the
-// index by the delta method, plus its variance without a difference.
-func (g *grouped) psi(rows float64) (effect, low, high float64) {
-	k := float64(g.n)
+// index by the delta method, plus its variance without a difference. rows are the effective ones, and
+// inflated is the design effect of the window's.
+func (g *grouped) psi(rows, inflated float64) (effect, low, high float64) {
+	k := float64(len(g.all))
 	n, m := g.sumW+k/2, g.sumRef+k/2
 	var psi, meanW, meanR, squareW, squareR float64
-	for i := range g.n {
-		q, r := (g.window[i]+0.5)/n, (g.ref[i]+0.5)/m
+	for i := range g.all {
+		q, r := (g.all[i].window+0.5)/n, (g.all[i].ref+0.5)/m
 		l := math.Log(q / r)
 		psi += (q - r) * l
 		dw, dr := l+1-r/q, 1-q/r-l
@@ -127,7 +170,7 @@ func (g *grouped) psi(rows float64) (effect, low, high float64) {
 		squareR += r * dr * dr
 	}
 	df := k - 1
-	variance := max(0, squareW-meanW*meanW)/n + max(0, squareR-meanR*meanR)/m + 2*df/(rows*rows)
+	variance := max(0, squareW-meanW*meanW)*inflated/n + max(0, squareR-meanR*meanR)/m + 2*df/(rows*rows)
 	half := 1.96 * math.Sqrt(variance)
 	effect = psi - df/rows
 	return max(0, effect), max(0, effect-half), max(0, effect+half)

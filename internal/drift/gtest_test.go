@@ -47,10 +47,13 @@ func TestStatistic(t *testing.T) {
 func TestGroups(t *testing.T) {
 	f := func(window, ref []uint64, wantWindow, wantRef []float64) {
 		t.Helper()
-		var g grouped
-		g.fill(window, ref)
-		if !slices.Equal(g.window[:g.n], wantWindow) || !slices.Equal(g.ref[:g.n], wantRef) {
-			t.Errorf("%v, %v: got %v and %v, want %v and %v", window, ref, g.window[:g.n], g.ref[:g.n], wantWindow, wantRef)
+		g := groups(&Counts{Bins: window}, ref, &dependence{})
+		var gotWindow, gotRef []float64
+		for _, c := range g.all {
+			gotWindow, gotRef = append(gotWindow, c.window), append(gotRef, c.ref)
+		}
+		if !slices.Equal(gotWindow, wantWindow) || !slices.Equal(gotRef, wantRef) {
+			t.Errorf("%v, %v: got %v and %v, want %v and %v", window, ref, gotWindow, gotRef, wantWindow, wantRef)
 		}
 	}
 	f([]uint64{10, 20, 30}, []uint64{20, 20, 20}, []float64{10, 20, 30}, []float64{20, 20, 20})

@@ -91,10 +91,16 @@ func window(p *drift.Profile, number, rows int, of func(feature int) source) dri
 	w := p.NewWindow(epoch.Add(time.Duration(number) * time.Hour))
 	w.End = w.Start.Add(time.Hour)
 	w.Rows = uint64(rows)
+	split := drift.SplitterOf(number)
+	split.Begin(w.Rows)
+	halves := make([]drift.Halves, rows)
+	for row := range halves {
+		halves[row] = split.Next(0)
+	}
 	for i := range p.Features {
 		s := of(i)
-		for range rows {
-			w.Counts[i].Add(&p.Features[i], s())
+		for row := range rows {
+			w.Counts[i].AddIn(&p.Features[i], s(), halves[row])
 		}
 	}
 	return w

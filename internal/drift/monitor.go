@@ -35,6 +35,7 @@ type Past struct {
 	from    *Watch
 	started bool
 	window  Window // not yet judged
+	split   Splitter
 }
 
 // Closed is a judged window.
@@ -91,6 +92,7 @@ type stream struct {
 
 	mu      sync.Mutex // guards the window and the detector; taken before Monitor.mu
 	window  Window
+	split   Splitter // of its rows
 	state   Snapshot // of the detector
 	started bool     // window has a start
 	stopped bool
@@ -135,7 +137,7 @@ func (s *stream) goOn(p *Past) {
 		s.status.UnjudgedSince, s.status.took = p.Status.UnjudgedSince, p.Status.took
 	}
 	if p.started && p.from.Tap.Profile == s.watch.Tap.Profile && p.from.Windows == s.watch.Windows {
-		s.started, s.window = true, p.window
+		s.started, s.window, s.split = true, p.window, p.split
 		s.status.Begun, s.status.Waiting = p.window.Start, p.window.Rows
 	}
 }
@@ -154,9 +156,9 @@ func (m *Monitor) Stop(s Stream) *Past {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	dropped := x.tap.take()
-	rows := x.tap.count(x.window.Counts, x.watch.Windows.room(&x.window))
+	rows := x.tap.count(x.window.Counts, &x.split, x.watch.Windows.room(&x.window))
 	x.window.Rows, x.window.Dropped = x.window.Rows+rows, x.window.Dropped+dropped
-	p := &Past{State: x.state, from: &x.watch, started: x.started, window: x.window}
+	p := &Past{State: x.state, from: &x.watch, started: x.started, window: x.window, split: x.split}
 	m.update(func() { p.Status = x.status })
 	p.Status.Rows, p.Status.Dropped = p.Status.Rows+rows, p.Status.Dropped+dropped
 	return p
@@ -240,10 +242,11 @@ func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
 	if x.stopped {
 		return c, false
 	}
-	rows := x.tap.count(x.window.Counts, x.watch.Windows.room(&x.window))
+	rows := x.tap.count(x.window.Counts, &x.split, x.watch.Windows.room(&x.window))
 	x.window.Rows += rows
 	if ok = x.watch.Windows.ended(&x.window, now); ok {
 		c = x.close()
+		x.split.Begin(c.Window.Rows)
 		x.begin(now)
 	}
 	m.update(func() {
@@ -289,13 +292,7 @@ func (s *stream) begin(now time.Time) {
 	s.watch.Windows.begin(&s.window, now)
 }
 
-func (s *stream) empty() Window {
-	counts := make([]Counts, len(s.watch.Tap.Profile.Features))
-	for i := range counts {
-		counts[i] = s.watch.Tap.Profile.Features[i].NewCounts()
-	}
-	return Window{Counts: counts}
-}
+func (s *stream) empty() Window { return s.watch.Tap.Profile.NewWindow(time.Time{}) }
 
 // close judges the current window.
 func (s *stream) close() Closed {

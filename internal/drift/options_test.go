@@ -9,3 +9,6 @@ func CompleteOptions() Options {
 		FalseAlarmEvery: 30 * 24 * time.Hour, FalseAlarmWindows: 720, Streams: 1, MinRows: 50, Recover: 3,
 	}
 }
+
+// SplitterOf returns a splitter with the clusters of a window of this number.
+func SplitterOf(number int) *Splitter { return &Splitter{cluster: uint64(number) << 32} } //nolint:gosec // not negative

@@ -78,4 +78,6 @@ type Counts struct {
 	// Mean of the reference: small differences do not cancel out.
 	Sum     float64 `json:"sum"`
 	Squares float64 `json:"squares"`
+	// Halves has the halves of each bin's rows. It is nil if they are not known, as in a reference.
+	Halves []Halves `json:"halves,omitempty"`
 }

@@ -41,6 +41,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 	}
 	return func(yield func(Verdict) bool) {
 		w, started := p.NewWindow(o.Start), !o.Start.IsZero()
+		var split Splitter
 		if started {
 			o.Windows.begin(&w, o.Start)
 		}
@@ -51,6 +52,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 					return false
 				}
 				end := w.End
+				split.Begin(w.Rows)
 				w = p.NewWindow(end)
 				o.Windows.begin(&w, end)
 			}
@@ -64,7 +66,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 			if o.Windows.Rows == 0 && !ends(row.At) {
 				return
 			}
-			w.addRow(p, round, unknown, &row)
+			w.addRow(p, round, unknown, &row, split.Next(0))
 			if o.Windows.Rows > 0 && !ends(row.At) {
 				return
 			}
@@ -79,12 +81,12 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 func (p *Profile) NewWindow(start time.Time) Window {
 	w := Window{Start: start, End: start, Counts: make([]Counts, len(p.Features))}
 	for i := range p.Features {
-		w.Counts[i] = p.Features[i].NewCounts()
+		w.Counts[i] = p.Features[i].newSplitCounts()
 	}
 	return w
 }
 
-func (w *Window) addRow(p *Profile, round []func(float64) float64, unknown []bool, row *Row) {
+func (w *Window) addRow(p *Profile, round []func(float64) float64, unknown []bool, row *Row, halves Halves) {
 	if len(row.Values) != len(w.Counts) || len(row.Missing) != len(w.Counts) || len(unknown) != len(w.Counts) {
 		panic(fmt.Sprintf("BUG: drift: a row of %d values and %d marks for %d features", len(row.Values), len(row.Missing), len(w.Counts)))
 	}
@@ -94,9 +96,9 @@ func (w *Window) addRow(p *Profile, round []func(float64) float64, unknown []boo
 		case row.Missing[i]:
 			w.Counts[i].AddMissing()
 		case round[i] != nil:
-			w.Counts[i].Add(&p.Features[i], round[i](x))
+			w.Counts[i].AddIn(&p.Features[i], round[i](x), halves)
 		default:
-			w.Counts[i].Add(&p.Features[i], x)
+			w.Counts[i].AddIn(&p.Features[i], x, halves)
 		}
 	}
 	w.Rows++

@@ -1,6 +1,9 @@
 package drift
 
 import (
+	"math"
+	"slices"
+
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -9,6 +12,9 @@ import (
 type Snapshot struct {
 	Options  Options         `json:"options"`
 	Findings []FindingStatus `json:"findings"` // only those with something to remember
+	// Depends has the design effects of each feature, in the order of the profile. It is empty in
+	// documents of earlier releases.
+	Depends []dependence `json:"depends,omitempty"`
 }
 
 // FindingStatus is the state of one finding.
@@ -21,7 +27,7 @@ type FindingStatus struct {
 
 // Snapshot returns a copy of the detector's state.
 func (d *Tumbling) Snapshot() Snapshot {
-	s := Snapshot{Options: d.options, Findings: []FindingStatus{}}
+	s := Snapshot{Options: d.options, Findings: []FindingStatus{}, Depends: cloned(d.depends)}
 	for i := range d.tracks {
 		for j := range d.tracks[i] {
 			t := d.tracks[i][j]
@@ -29,7 +35,7 @@ func (d *Tumbling) Snapshot() Snapshot {
 				continue
 			}
 			if t.Run != nil {
-				run := d.profile.Features[i].NewCounts()
+				run := d.profile.Features[i].newSplitCounts()
 				run.Merge(*t.Run)
 				t.Run = &run
 			}
@@ -46,6 +52,12 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 	d, err := NewDetector(p, o)
 	if err != nil {
 		return nil, err
+	}
+	if len(s.Depends) > 0 {
+		if err := checkDepends(p, s.Depends); err != nil {
+			return nil, err
+		}
+		d.depends = cloned(s.Depends)
 	}
 	type key struct{ feature, kind, statistic string }
 	places := make(map[key]*track)
@@ -73,12 +85,40 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 		}
 		*t = saved.track
 		if saved.Run != nil {
-			run := Counts{Bins: make([]uint64, len(saved.Run.Bins))}
+			run := Counts{Bins: make([]uint64, len(saved.Run.Bins)), Halves: make([]Halves, len(saved.Run.Bins))}
 			run.Merge(*saved.Run)
 			t.Run = &run
 		}
 	}
 	return d, nil
+}
+
+// cloned copies design effects with their windows.
+func cloned(all []dependence) []dependence {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].Before = slices.Clone(all[i].Before)
+	}
+	return all
+}
+
+// checkDepends returns an error if stored design effects are not valid for a profile.
+func checkDepends(p *Profile, all []dependence) error {
+	if len(all) != len(p.Features) {
+		return infer.Errorf(infer.Invalid, "state of the rows' dependence: %d features; the profile has %d", len(all), len(p.Features))
+	}
+	for i := range all {
+		if n := len(all[i].Before); n != 0 && n != len(p.Features[i].Edges)+1 {
+			return infer.Errorf(infer.Invalid, "state of the rows' dependence: %s %s has %d bins; the profile has %d", p.Features[i].Kind, p.Features[i].Name, n, len(p.Features[i].Edges)+1)
+		}
+		for _, s := range all[i].By {
+			valid := s.Windows >= 0 && s.Windows <= maxSmoothed && s.Bins >= 0 && s.Mean >= 0 && s.Bins <= math.MaxFloat64 && s.Mean <= math.MaxFloat64
+			if !valid {
+				return infer.Errorf(infer.Invalid, "state of the rows' dependence: the values of %s %s are not valid", p.Features[i].Kind, p.Features[i].Name)
+			}
+		}
+	}
+	return nil
 }
 
 // check returns the error in a stored state, "" if there is none.

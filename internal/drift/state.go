@@ -72,7 +72,7 @@ func (t *track) extend(c *Counts) *Counts {
 		return nil
 	}
 	if t.Run == nil || t.Windows >= maxRun {
-		t.Run = &Counts{Bins: make([]uint64, len(c.Bins))}
+		t.Run = &Counts{Bins: make([]uint64, len(c.Bins)), Halves: make([]Halves, len(c.Bins))}
 		t.Run.Merge(*c)
 		t.Windows = 1
 		return nil

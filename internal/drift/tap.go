@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"sync"
 
+	"github.com/zeebo/xxh3"
+
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/slot"
@@ -36,7 +38,8 @@ type Tap struct {
 	taken []byte // the whole buffer, for reuse
 	rest  []byte // the part of it that is not yet counted
 	marks []byte // of the record at the start of rest
-	rows  uint32 // remaining rows of that record
+	user  uint64 // of that record
+	rows  uint32 // its remaining rows
 }
 
 // cut is the copied part of a tensor's row: from the first to the last element with a feature.
@@ -59,8 +62,8 @@ const (
 	absent
 )
 
-// headBytes is the size of the number at the start of a record.
-const headBytes = 4
+// headBytes is the size of the start of a record: the number of its rows, and a hash of its user.
+const headBytes = 4 + 8
 
 // NewTap returns a tap for a model. The profile must fit it.
 func NewTap(o TapOptions) *Tap {
@@ -150,10 +153,15 @@ func (c *cut) count(x *infer.Tensor, n int, agree bool) (int, bool) {
 	return max(n, rows), agree
 }
 
-// put appends a record: the number of rows, a mark for each tensor, and then row by row the cuts of
-// the given tensors.
+// put appends a record: the number of rows, a hash of the sticky key (0 for none), which stands for
+// a user, a mark for each tensor, and then row by row the cuts of the given tensors.
 func (t *Tap) put(req *infer.Request, resp *infer.Response, n, take int) {
 	t.waiting = binary.LittleEndian.AppendUint32(t.waiting, uint32(take)) //nolint:gosec // at most MaxRows
+	user := uint64(0)
+	if req.StickyKey != "" {
+		user = max(1, xxh3.HashString(req.StickyKey))
+	}
+	t.waiting = binary.LittleEndian.AppendUint64(t.waiting, user)
 	marks := len(t.waiting)
 	for range t.inputs {
 		t.waiting = append(t.waiting, absent)
@@ -168,7 +176,7 @@ func (t *Tap) put(req *infer.Request, resp *infer.Response, n, take int) {
 		t.waiting[marks+len(t.inputs)+resp.Outputs[i].Index] = given
 	}
 	for k := range take {
-		row := k * n / take
+		row := (2*k + 1) * n / (2 * take) // the middle of each part
 		for i := range req.Inputs {
 			t.waiting = t.inputs[req.Inputs[i].Index].append(t.waiting, &req.Inputs[i], row, n)
 		}
@@ -219,14 +227,15 @@ func (t *Tap) take() (dropped uint64) {
 }
 
 // count adds up to limit taken rows to counts, by feature of the profile, and returns their number.
-func (t *Tap) count(counts []Counts, limit uint64) (rows uint64) {
+func (t *Tap) count(counts []Counts, split *Splitter, limit uint64) (rows uint64) {
 	for ; rows < limit && len(t.rest) > 0; rows++ {
 		if t.rows == 0 {
 			t.rows = binary.LittleEndian.Uint32(t.rest)
+			t.user = binary.LittleEndian.Uint64(t.rest[4:])
 			t.marks = t.rest[headBytes : headBytes+len(t.inputs)+len(t.outputs)]
 			t.rest = t.rest[headBytes+len(t.marks):]
 		}
-		t.rest = t.addRow(counts, t.marks, t.rest)
+		t.rest = t.addRow(counts, split.Next(t.user), t.rest)
 		t.rows--
 	}
 	return rows
@@ -241,8 +250,8 @@ func (t *Tap) cut(i int) *cut {
 }
 
 // addRow counts one row and returns the rest.
-func (t *Tap) addRow(counts []Counts, marks, left []byte) []byte {
-	for i, mark := range marks {
+func (t *Tap) addRow(counts []Counts, halves Halves, left []byte) []byte {
+	for i, mark := range t.marks {
 		c := t.cut(i)
 		if len(c.places) == 0 || mark == unknown {
 			continue
@@ -252,7 +261,7 @@ func (t *Tap) addRow(counts []Counts, marks, left []byte) []byte {
 				counts[p.feature].AddMissing()
 				continue
 			}
-			counts[p.feature].Add(&t.o.Profile.Features[p.feature], c.read(left[(p.at-c.from)*c.size:]))
+			counts[p.feature].AddIn(&t.o.Profile.Features[p.feature], c.read(left[(p.at-c.from)*c.size:]), halves)
 		}
 		if mark == given {
 			left = left[c.width:]

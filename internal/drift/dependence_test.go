@@ -1,0 +1,135 @@
+package drift_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/internal/drift"
+)
+
+// sender makes the rows of a stream: it fills a row and returns its user, 0 for none.
+type sender func(row []float64) (user uint64)
+
+// again sends each row of normal values k times.
+func again(k int) func(*rand.Rand) sender {
+	return func(rng *rand.Rand) sender {
+		var last []float64
+		sent := 0
+		return func(row []float64) uint64 {
+			if sent%k == 0 {
+				last = take(len(row), normal(rng))
+			}
+			sent++
+			copy(row, last)
+			return 0
+		}
+	}
+}
+
+// sequence makes each feature an AR(1) stream.
+func sequence(rho float64) func(*rand.Rand) sender {
+	return func(rng *rand.Rand) sender {
+		var streams []source
+		return func(row []float64) uint64 {
+			for i := range row {
+				if len(streams) == i {
+					streams = append(streams, dependent(rng, rho))
+				}
+				row[i] = streams[i]()
+			}
+			return 0
+		}
+	}
+}
+
+// requests has rows in groups: half of the features are the same in all rows of a group.
+func requests(size int) func(*rand.Rand) sender {
+	return func(rng *rand.Rand) sender {
+		shared := again(size)(rng)
+		return func(row []float64) uint64 {
+			copy(row, take(len(row), normal(rng)))
+			return shared(row[:len(row)/2])
+		}
+	}
+}
+
+// users sends the rows of so many users, who come again and again. The features of a user never
+// change.
+func users(count int) func(*rand.Rand) sender {
+	return func(rng *rand.Rand) sender {
+		rows := make([][]float64, count)
+		return func(row []float64) uint64 {
+			user := rng.IntN(count)
+			if rows[user] == nil {
+				rows[user] = take(len(row), normal(rng))
+			}
+			copy(row, rows[user])
+			return uint64(user) + 1
+		}
+	}
+}
+
+// sent makes a window of a sender's rows.
+func sent(p *drift.Profile, split *drift.Splitter, number, rows int, s sender) drift.Window {
+	w := p.NewWindow(epoch.Add(time.Duration(number) * time.Hour))
+	w.End, w.Rows = w.Start.Add(time.Hour), uint64(rows)
+	split.Begin(w.Rows)
+	row := make([]float64, len(p.Features))
+	for range rows {
+		halves := split.Next(s(row))
+		for i, x := range row {
+			w.Counts[i].AddIn(&p.Features[i], x, halves)
+		}
+	}
+	return w
+}
+
+// The promise holds for rows that depend on each other, from the first window on. Each case is 20
+// streams with references of their own.
+func TestFalseAlarmsOnDependentRows(t *testing.T) {
+	f := func(name string, m, n int, s func(*rand.Rand) sender) {
+		t.Helper()
+		const references, windows = 20, 25
+		o := drift.CompleteOptions()
+		o.FalseAlarmWindows = 200
+		alarms, inAlarm := 0, 0
+		for seed := range references {
+			rng := rand.New(rand.NewPCG(11, uint64(seed)))
+			p := profile(10, m, normal(rng))
+			d := detector(t, p, o)
+			rows, split, was := s(rng), &drift.Splitter{}, false
+			for k := range windows {
+				v := d.Judge(sent(p, split, k, n, rows))
+				is := v.State == drift.Detected || v.State == drift.Recovering
+				if is {
+					inAlarm++
+				}
+				if is && !was {
+					alarms++
+				}
+				was = is
+			}
+		}
+		promised := references * windows / o.FalseAlarmWindows
+		t.Logf("%s, windows of %d, reference %d: promised at most %v alarms in %d windows, measured %d; in alarm for %d windows",
+			name, n, m, promised, references*windows, alarms, inAlarm)
+		if float64(alarms) > promised+4*math.Sqrt(promised) {
+			t.Errorf("%s, windows of %d, reference %d: %d alarms", name, n, m, alarms)
+		}
+	}
+	for _, n := range []int{200, 1000} {
+		f("rows twice", 5000, n, again(2))
+		f("rows 4 times", 5000, n, again(4))
+		f("rows 16 times", 5000, n, again(16))
+		f("requests of 16 rows", 5000, n, requests(16))
+		f("rho 0.3", 5000, n, sequence(0.3))
+		f("rho 0.6", 500, n, sequence(0.6))
+		f("rho 0.6", 5000, n, sequence(0.6))
+		f("rho 0.9", 5000, n, sequence(0.9))
+		f("100 users", 5000, n, users(100))
+		f("300 users", 5000, n, users(300))
+		f("1,000 users", 5000, n, users(1000))
+	}
+}
