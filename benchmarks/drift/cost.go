@@ -35,10 +35,12 @@ func (b *bench) time(n int) {
 		return table
 	}
 	p := b.normalProfile(n)
+	var split drift.Splitter
 	count := func(w drift.Window, table [][]float64) {
 		for _, row := range table {
+			halves := split.Next(0)
 			for i, x := range row {
-				w.Counts[i].Add(&p.Features[i], x)
+				w.Counts[i].AddIn(&p.Features[i], x, halves)
 			}
 		}
 	}
@@ -112,9 +114,10 @@ func (b *bench) memory(n, versions int) {
 	held["detectors_bytes"] = grown()
 	// A shift that is suspected of all features, and not enough to be detected.
 	rng := b.seeded(7)
+	halves := halvesOf(&drift.Splitter{}, rows)
 	for i := range windows[0].Counts {
-		for range rows {
-			windows[0].Counts[i].Add(&model.Features[i], 0.2+rng.NormFloat64())
+		for row := range rows {
+			windows[0].Counts[i].AddIn(&model.Features[i], 0.2+rng.NormFloat64(), halves[row])
 		}
 	}
 	at = heap()

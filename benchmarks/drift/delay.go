@@ -117,12 +117,14 @@ func ours(reference [][]float64, o drift.Options) func() judge {
 	p := profileOf(reference, "FP32")
 	return func() judge {
 		d, number := newDetector(p, o), 0
+		var split drift.Splitter
 		return func(columns [][]float64) (alarms [features]bool) {
 			w := newWindow(p, number, len(columns[0]))
 			number++
+			halves := halvesOf(&split, len(columns[0]))
 			for i, column := range columns {
-				for _, x := range column {
-					w.Counts[i].Add(&p.Features[i], x)
+				for row, x := range column {
+					w.Counts[i].AddIn(&p.Features[i], x, halves[row])
 				}
 			}
 			v := d.Judge(w)

@@ -186,15 +186,17 @@ func (b *bench) cleanWindows(rng *rand.Rand, profiles []*drift.Profile, rho floa
 		past[i] = newProcess(rng, rho)
 	}
 	windows := make([]drift.Window, len(profiles))
+	var split drift.Splitter
 	for number := range b.windowsPerReference(rows) {
 		for r, p := range profiles {
 			windows[r] = newWindow(p, number, rows)
 		}
+		halves := halvesOf(&split, rows)
 		for i := range laws {
-			for range rows {
+			for row := range rows {
 				x := laws[i].of(past[i].next())
 				for r, p := range profiles {
-					windows[r].Counts[i].Add(&p.Features[i], x)
+					windows[r].Counts[i].AddIn(&p.Features[i], x, halves[row])
 				}
 			}
 		}

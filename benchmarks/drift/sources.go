@@ -83,6 +83,16 @@ func newWindow(p *drift.Profile, number, rows int) drift.Window {
 	return w
 }
 
+// halvesOf returns the halves of the rows of the next window.
+func halvesOf(split *drift.Splitter, rows int) []drift.Halves {
+	split.Begin(uint64(rows)) //nolint:gosec // positive
+	halves := make([]drift.Halves, rows)
+	for row := range halves {
+		halves[row] = split.Next(0)
+	}
+	return halves
+}
+
 // defaults are the options of a gateway with one stream, for windows by rows.
 func defaults() drift.Options {
 	c := config.Default().Defaults.Drift
