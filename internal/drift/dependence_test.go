@@ -86,12 +86,12 @@ func sent(p *drift.Profile, split *drift.Splitter, number, rows int, s sender) d
 	return w
 }
 
-// The promise holds for rows that depend on each other, from the first window on. Each case is 20
-// streams with references of their own.
+// The promise holds for rows that depend on each other, from the first window on. Each case is 10
+// streams with references of their own; docs/drift.md has the result of more.
 func TestFalseAlarmsOnDependentRows(t *testing.T) {
 	f := func(name string, m, n int, s func(*rand.Rand) sender) {
 		t.Helper()
-		const references, windows = 20, 25
+		const references, windows = 10, 20
 		o := drift.CompleteOptions()
 		o.FalseAlarmWindows = 200
 		alarms, inAlarm := 0, 0
@@ -119,17 +119,13 @@ func TestFalseAlarmsOnDependentRows(t *testing.T) {
 			t.Errorf("%s, windows of %d, reference %d: %d alarms", name, n, m, alarms)
 		}
 	}
-	for _, n := range []int{200, 1000} {
-		f("rows twice", 5000, n, again(2))
-		f("rows 4 times", 5000, n, again(4))
-		f("rows 16 times", 5000, n, again(16))
-		f("requests of 16 rows", 5000, n, requests(16))
-		f("rho 0.3", 5000, n, sequence(0.3))
-		f("rho 0.6", 500, n, sequence(0.6))
-		f("rho 0.6", 5000, n, sequence(0.6))
-		f("rho 0.9", 5000, n, sequence(0.9))
-		f("100 users", 5000, n, users(100))
-		f("300 users", 5000, n, users(300))
-		f("1,000 users", 5000, n, users(1000))
-	}
+	f("rows twice", 5000, 200, again(2))
+	f("rows 4 times", 5000, 1000, again(4))
+	f("rows 16 times", 5000, 200, again(16))
+	f("requests of 16 rows", 5000, 200, requests(16))
+	f("rho 0.6", 500, 200, sequence(0.6))
+	f("rho 0.9", 5000, 200, sequence(0.9))
+	f("rho 0.9", 5000, 1000, sequence(0.9))
+	f("100 users", 5000, 200, users(100))
+	f("300 users", 5000, 1000, users(300))
 }

@@ -119,8 +119,8 @@ func TestTapTakesRowsEvenlyAndOutputsThatWereAskedFor(t *testing.T) {
 	if rows, _ := drain(tap, counts); rows != 4 {
 		t.Errorf("%d rows of a request of 100, want 4", rows)
 	}
-	if n := counts[0].Bins[0] + counts[0].Bins[1]; n != 4 || counts[0].Sum != 0+25+50+75 {
-		t.Errorf("took rows with the sum %v, want 0, 25, 50 and 75", counts[0].Sum)
+	if n := counts[0].Bins[0] + counts[0].Bins[1]; n != 4 || counts[0].Sum != 12+37+62+87 {
+		t.Errorf("took rows with the sum %v, want 12, 37, 62 and 87", counts[0].Sum)
 	}
 	if c := counts[3]; c.Bins[0]+c.Bins[1]+c.Missing != 0 {
 		t.Errorf("an output that was not asked for counts: %+v", c)
