@@ -18,7 +18,7 @@ type Tumbling struct {
 	options Options
 	limits  alarmLimits
 	tracks  [][1 + len(qualities)]track // by feature: its bins, then its qualities
-	depends []dependence                // of the rows, by feature
+	history []history                   // of the rows, by feature
 }
 
 var _ Resumable = (*Tumbling)(nil)
@@ -29,7 +29,7 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 		return nil, err
 	}
 	d := &Tumbling{profile: p, options: o, limits: o.thresholds(len(p.Features))}
-	d.tracks, d.depends = make([][1 + len(qualities)]track, len(p.Features)), make([]dependence, len(p.Features))
+	d.tracks, d.history = make([][1 + len(qualities)]track, len(p.Features)), make([]history, len(p.Features))
 	for i := range d.tracks {
 		for j := range d.tracks[i] {
 			d.tracks[i][j].State = OK
@@ -66,7 +66,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 		if len(c.Bins) != len(f.Edges)+1 || len(c.Bins) > MaxBins {
 			panic(fmt.Sprintf("BUG: drift: %s has %d bins in a window and %d edges in the profile", f.Name, len(c.Bins), len(f.Edges)))
 		}
-		judged, inflated := d.judgeBins(w.Start, f, c, &d.tracks[i][0], &d.depends[i])
+		judged, inflated := d.judgeBins(w.Start, f, c, &d.tracks[i][0], &d.history[i])
 		features = append(features, judged)
 		for j, statistic := range qualities {
 			if r, ok := d.judgeQuality(w.Start, f, c, statistic, inflated, &d.tracks[i][1+j]); ok {
@@ -81,7 +81,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 
 // judgeBins compares the bins of the finite values. It also returns the design effect of the
 // window's rows.
-func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track, past *dependence) (ranked, float64) {
+func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track, past *history) (ranked, float64) {
 	rows := c.Finite()
 	if len(f.Edges) == 0 || rows < d.options.MinRows {
 		return d.finding(f, StatisticG, t, ranked{finding: Finding{Windows: 1, Rows: rows}}), past.past()
@@ -101,8 +101,14 @@ func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track, p
 			best, counts, windows, rows, shown = recent, run, t.Windows, run.Finite(), all
 		}
 	}
-	well := recent.effect < d.options.Tolerance/2
-	t.observe(evidence{best: best.logP, well: well}, d.limits, d.options.Recover)
+	isWell := func(c comparison) bool {
+		return c.effect-past.usual(c.df, float64(f.Reference.Finite())) < d.options.Tolerance/2
+	}
+	well := isWell(recent) && (!t.alarmed() || isWell(alone)) // an alarm ends if its last windows together look well too
+	if t.State == OK && t.Began.IsZero() {
+		past.clean(alone.effect)
+	}
+	t.observe(evidence{best: best.logP, well: well, rows: c.N()}, d.limits, d.options.Recover)
 	past.passed(c, by)
 	r := ranked{logP: best.logP, finding: Finding{
 		Value: finite(best.g), Effect: best.effect, Low: best.low, High: best.high,
@@ -132,18 +138,18 @@ func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statisti
 	}
 	r := ranked{finding: Finding{Value: window.bad, Windows: 1, Rows: uint64(window.rows)}}
 	if ref.rows == 0 || window.rows < float64(d.options.MinRows) {
-		return d.finding(f, statistic, t, r), !t.idle()
+		return d.finding(f, statistic, t, r), t.told()
 	}
 	window = fraction{bad: window.bad / inflated, rows: window.rows / inflated}
 	r.finding.DesignEffect = inflated
 	r.logP = excessTail(window, ref, tolerance)
 	r.finding.Effect, r.finding.Low, r.finding.High = excess(window, ref)
 	t.begin(start, r.logP)
-	t.observe(evidence{best: r.logP, well: r.finding.Effect < tolerance/2}, d.limits, d.options.Recover)
+	t.observe(evidence{best: r.logP, well: r.finding.Effect < tolerance/2, rows: c.N()}, d.limits, d.options.Recover)
 	if t.State != OK {
 		r.finding.Change = percent(window.value()) + " of the rows, " + percent(qualityOf(statistic, &f.Reference).value()) + " in the reference"
 	}
-	return d.finding(f, statistic, t, r), true
+	return d.finding(f, statistic, t, r), window.bad > 0 || t.told()
 }
 
 // finding sets the fields that all findings have.

@@ -72,7 +72,7 @@ func (g *grouped) compare(tolerance float64, e inflation) comparison {
 
 // compare compares bins whose rows are independent.
 func compare(window, ref []uint64, tolerance float64) comparison {
-	g := groups(&Counts{Bins: window}, ref, &dependence{})
+	g := groups(&Counts{Bins: window}, ref, &history{})
 	return g.compare(tolerance, inflation{bins: 1, largest: 1})
 }
 
@@ -94,7 +94,7 @@ func cellOf(c *Counts, ref, before []uint64, i int) cell {
 // sizes of the samples, the reference, and the design effect of the windows before: groups that
 // depend on the window would change the distribution. If fewer than two groups remain, the heaviest
 // bin is compared with all others; that covers rare values and constants.
-func groups(c *Counts, ref []uint64, past *dependence) (g grouped) {
+func groups(c *Counts, ref []uint64, past *history) (g grouped) {
 	heaviest := 0
 	for i := range ref {
 		g.sumW += float64(c.Bins[i])

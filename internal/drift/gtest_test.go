@@ -47,7 +47,7 @@ func TestStatistic(t *testing.T) {
 func TestGroups(t *testing.T) {
 	f := func(window, ref []uint64, wantWindow, wantRef []float64) {
 		t.Helper()
-		g := groups(&Counts{Bins: window}, ref, &dependence{})
+		g := groups(&Counts{Bins: window}, ref, &history{})
 		var gotWindow, gotRef []float64
 		for _, c := range g.all {
 			gotWindow, gotRef = append(gotWindow, c.window), append(gotRef, c.ref)

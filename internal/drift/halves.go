@@ -1,5 +1,7 @@
 package drift
 
+import "math"
+
 // Rows that depend on each other carry less evidence than their number suggests: rows of one
 // request that share a user's features, rows that are sent again, readings that follow each other,
 // a canary with few users. The counts of such rows vary more from window to window than those of
@@ -154,10 +156,13 @@ func (g *grouped) between(sample func(*cell) (a, b float64), mean, spread float6
 	return variance{bins: v.bins / float64(len(g.all)-1), mean: rows * linear * linear / spread, known: true}
 }
 
-// dependence has the design effects of a feature's rows, smoothed over the windows so far.
-type dependence struct {
+// history is what is known of a feature from the windows so far: the design effects of its rows, and
+// the effect that is usual in windows without a finding.
+type history struct {
 	By     [numClusterings]smoothed `json:"by"`
 	Before []uint64                 `json:"before,omitempty"` // the bins of the last window
+	Clean  int                      `json:"clean,omitempty"`  // windows without a finding, maxSmoothed at most
+	Usual  float64                  `json:"usual,omitempty"`  // the mean effect in these
 }
 
 // smoothed are the design effects for one kind of clusters.
@@ -171,14 +176,14 @@ type smoothed struct {
 const maxSmoothed = 64
 
 // observe adds the estimates within a window.
-func (d *dependence) observe(by [numClusterings]variance) {
+func (d *history) observe(by [numClusterings]variance) {
 	d.By[byUser].add(by[byUser], 0)
 	d.By[byTime].add(by[byTime], 0)
 }
 
 // passed adds the difference between a judged window and the one before. The window itself is
 // judged without it, since it may have drifted.
-func (d *dependence) passed(c *Counts, by [numClusterings]variance) {
+func (d *history) passed(c *Counts, by [numClusterings]variance) {
 	const independent = 4 // windows that are assumed at first
 	d.By[byWindow].add(by[byWindow], independent)
 	d.Before = append(d.Before[:0], c.Bins...)
@@ -204,19 +209,31 @@ func (s *smoothed) add(v variance, independent int) {
 	s.Mean += (v.mean - s.Mean) * weight
 }
 
+// clean adds the effect in a window without a finding.
+func (d *history) clean(effect float64) {
+	d.Clean = min(d.Clean+1, maxSmoothed)
+	d.Usual += (effect - d.Usual) / float64(d.Clean)
+}
+
+// usual returns the effect that the error of the reference gives every window: its mean in clean
+// windows, up to three standard deviations of that error.
+func (d *history) usual(df, reference float64) float64 {
+	return max(0, min(d.Usual, 3*math.Sqrt(2*df)/reference))
+}
+
 // inflation has the design effects that a comparison assumes: the mean one of the bins, and the
 // largest one.
 type inflation struct{ bins, largest float64 }
 
 // past returns the mean design effect of the bins in the windows so far.
-func (d *dependence) past() float64 {
+func (d *history) past() float64 {
 	return max(1, d.By[byUser].Bins, d.By[byTime].Bins, d.By[byWindow].Bins)
 }
 
 // with returns the design effects of some rows: the estimates of these rows, or of the windows so
 // far if they are larger. They are at least 1: halves that happen to be alike are no reason to
 // trust the counts more.
-func (d *dependence) with(by [numClusterings]variance) inflation {
+func (d *history) with(by [numClusterings]variance) inflation {
 	// The standard error of an estimate from two splits of 31 degrees of freedom is 0.18. It does not
 	// shrink with time if the users stay the same.
 	const margin = 1.25

@@ -12,9 +12,9 @@ import (
 type Snapshot struct {
 	Options  Options         `json:"options"`
 	Findings []FindingStatus `json:"findings"` // only those with something to remember
-	// Depends has the design effects of each feature, in the order of the profile. It is empty in
+	// History has what is known of each feature from earlier windows, in the order of the profile. It is empty in
 	// documents of earlier releases.
-	Depends []dependence `json:"depends,omitempty"`
+	History []history `json:"history,omitempty"`
 }
 
 // FindingStatus is the state of one finding.
@@ -27,7 +27,7 @@ type FindingStatus struct {
 
 // Snapshot returns a copy of the detector's state.
 func (d *Tumbling) Snapshot() Snapshot {
-	s := Snapshot{Options: d.options, Findings: []FindingStatus{}, Depends: cloned(d.depends)}
+	s := Snapshot{Options: d.options, Findings: []FindingStatus{}, History: cloned(d.history)}
 	for i := range d.tracks {
 		for j := range d.tracks[i] {
 			t := d.tracks[i][j]
@@ -53,11 +53,11 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(s.Depends) > 0 {
-		if err := checkDepends(p, s.Depends); err != nil {
+	if len(s.History) > 0 {
+		if err := checkHistory(p, s.History); err != nil {
 			return nil, err
 		}
-		d.depends = cloned(s.Depends)
+		d.history = cloned(s.History)
 	}
 	type key struct{ feature, kind, statistic string }
 	places := make(map[key]*track)
@@ -94,7 +94,7 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 }
 
 // cloned copies design effects with their windows.
-func cloned(all []dependence) []dependence {
+func cloned(all []history) []history {
 	all = slices.Clone(all)
 	for i := range all {
 		all[i].Before = slices.Clone(all[i].Before)
@@ -102,19 +102,22 @@ func cloned(all []dependence) []dependence {
 	return all
 }
 
-// checkDepends returns an error if stored design effects are not valid for a profile.
-func checkDepends(p *Profile, all []dependence) error {
+// checkHistory returns an error if stored design effects are not valid for a profile.
+func checkHistory(p *Profile, all []history) error {
 	if len(all) != len(p.Features) {
-		return infer.Errorf(infer.Invalid, "state of the rows' dependence: %d features; the profile has %d", len(all), len(p.Features))
+		return infer.Errorf(infer.Invalid, "history: %d features; the profile has %d", len(all), len(p.Features))
 	}
 	for i := range all {
 		if n := len(all[i].Before); n != 0 && n != len(p.Features[i].Edges)+1 {
-			return infer.Errorf(infer.Invalid, "state of the rows' dependence: %s %s has %d bins; the profile has %d", p.Features[i].Kind, p.Features[i].Name, n, len(p.Features[i].Edges)+1)
+			return infer.Errorf(infer.Invalid, "history: %s %s has %d bins; the profile has %d", p.Features[i].Kind, p.Features[i].Name, n, len(p.Features[i].Edges)+1)
+		}
+		if h := &all[i]; h.Clean < 0 || h.Clean > maxSmoothed || !(h.Usual >= 0 && h.Usual <= math.MaxFloat64) {
+			return infer.Errorf(infer.Invalid, "history: the usual effect of %s %s is not valid", p.Features[i].Kind, p.Features[i].Name)
 		}
 		for _, s := range all[i].By {
 			valid := s.Windows >= 0 && s.Windows <= maxSmoothed && s.Bins >= 0 && s.Mean >= 0 && s.Bins <= math.MaxFloat64 && s.Mean <= math.MaxFloat64
 			if !valid {
-				return infer.Errorf(infer.Invalid, "state of the rows' dependence: the values of %s %s are not valid", p.Features[i].Kind, p.Features[i].Name)
+				return infer.Errorf(infer.Invalid, "history: the values of %s %s are not valid", p.Features[i].Kind, p.Features[i].Name)
 			}
 		}
 	}
@@ -128,7 +131,8 @@ func (t *track) check(f *Feature) string {
 		if t.Calm != 0 {
 			return "it recovers but was not detected"
 		}
-	case Detected, Recovering:
+	case Recovering:
+	case Detected:
 		if t.Run != nil || t.Windows != 0 {
 			return "it collects evidence although it is detected"
 		}
@@ -136,7 +140,9 @@ func (t *track) check(f *Feature) string {
 		return "unknown state " + t.State
 	}
 	switch {
-	case t.Began.IsZero():
+	case t.Former.IsZero() && t.Quiet != 0 || t.Quiet > relapseRows:
+		return "its number of quiet rows is not valid"
+	case t.Began.IsZero() && (t.Former.IsZero() || t.State != OK || t.Run != nil):
 		return "the time when it began is missing"
 	case t.Calm < 0 || t.Windows < 0 || t.Windows > maxRun || (t.Windows == 0) != (t.Run == nil):
 		return "its numbers of windows are not valid"

@@ -7,19 +7,38 @@ type track struct {
 	State string    `json:"state"`
 	Began time.Time `json:"began,omitzero"` // the start of the first window of the run
 	Calm  int       `json:"calm,omitempty"` // consecutive windows without drift since it was detected
-	// Run is the sum of the windows of an unbroken suspicion, and Windows their number. It exists
-	// only for bins, and only during a suspicion.
+	// Run is the sum of the windows of an unbroken suspicion, or of those that look well after a
+	// detection, and Windows their number. It exists only for bins.
 	Run     *Counts `json:"run,omitempty"`
 	Windows int     `json:"windows,omitempty"`
+	// Former is when the last detection began, until relapseRows rows without another one. Quiet is
+	// their number so far.
+	Former time.Time `json:"former,omitzero"`
+	Quiet  uint64    `json:"quiet,omitempty"`
 }
 
+// relapseRows is the number of rows after a recovery in which a detection is the earlier one again:
+// it keeps its beginning, and so the identity of its signal. Small windows can look well by chance
+// although a difference lasts.
+const relapseRows = 5000
+
 // idle reports whether there is nothing to remember.
-func (t *track) idle() bool { return t.State == OK && t.Began.IsZero() }
+func (t *track) idle() bool { return t.State == OK && t.Began.IsZero() && t.Former.IsZero() }
+
+// alarmed reports whether something was detected that is not over.
+func (t *track) alarmed() bool { return t.State == Detected || t.State == Recovering }
+
+// told reports whether there is something to report.
+func (t *track) told() bool { return t.State != OK || !t.Began.IsZero() }
+
+// forget drops a run of windows, but not the last detection.
+func (t *track) forget() { *t = track{State: OK, Former: t.Former, Quiet: t.Quiet} }
 
 // evidence is the result of a window for a finding.
 type evidence struct {
 	best float64 // the strongest log p of the runs that include the window
 	well bool    // the effect is below half the tolerance
+	rows uint64  // of the window
 }
 
 // begin starts a run with a window that has some evidence, if there is no run. It only selects what
@@ -43,35 +62,42 @@ func (t *track) observe(e evidence, l alarmLimits, recoverAfter int) {
 	switch t.State {
 	case Detected, Recovering:
 		if !e.well {
-			t.State, t.Calm = Detected, 0
+			*t = track{State: Detected, Began: t.Began}
 			return
 		}
 		t.State = Recovering
 		if t.Calm++; t.Calm >= recoverAfter {
-			*t = track{State: OK}
+			*t = track{State: OK, Former: t.Began}
 		}
 		return
 	default:
 	}
+	if t.Quiet += e.rows; t.Former.IsZero() || t.Quiet > relapseRows {
+		t.Former, t.Quiet = time.Time{}, 0
+	}
 	switch {
 	case t.Began.IsZero():
 	case e.well:
-		*t = track{State: OK}
+		t.forget()
 	case e.best < l.detect:
-		t.State, t.Run, t.Windows = Detected, nil, 0
+		if !t.Former.IsZero() {
+			t.Began = t.Former
+		}
+		*t = track{State: Detected, Began: t.Began}
 	case e.best < l.suspect:
 		t.State = Suspected
 	default:
 	}
 }
 
-// extend adds a window to the run. It returns the sum of the run's windows, nil if this is the only
-// one. A full run starts again from this window.
+// extend adds a window to the run: of a suspicion, or of the windows that look well after a
+// detection. It returns the sum of the run's windows, nil if this is the only one. A full run
+// starts again from this window.
 func (t *track) extend(c *Counts) *Counts {
-	if t.Began.IsZero() || t.State == Detected || t.State == Recovering {
+	if t.Began.IsZero() {
 		return nil
 	}
-	if t.Run == nil || t.Windows >= maxRun {
+	if t.Run == nil || t.Windows >= maxRun || t.State == Detected {
 		t.Run = &Counts{Bins: make([]uint64, len(c.Bins)), Halves: make([]Halves, len(c.Bins))}
 		t.Run.Merge(*c)
 		t.Windows = 1

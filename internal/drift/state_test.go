@@ -24,7 +24,7 @@ func TestStates(t *testing.T) {
 		for i, s := range steps {
 			tr.begin(at(i), s.logP)
 			tr.extend(&c)
-			tr.observe(evidence{best: s.logP, well: s.well}, l, 3)
+			tr.observe(evidence{best: s.logP, well: s.well, rows: relapseRows / 4}, l, 3)
 			want := time.Time{}
 			if s.began >= 0 {
 				want = at(s.began)
@@ -32,7 +32,7 @@ func TestStates(t *testing.T) {
 			if tr.State != s.state || !tr.Began.Equal(want) {
 				t.Errorf("%s, step %d: %s since %v, want %s since %v", name, i, tr.State, tr.Began, s.state, want)
 			}
-			if tr.Run != nil && (tr.State == Detected || tr.State == Recovering || tr.Began.IsZero()) {
+			if tr.Run != nil && (tr.State == Detected || tr.Began.IsZero()) {
 				t.Errorf("%s, step %d: evidence is gathered in the state %s", name, i, tr.State)
 			}
 		}
@@ -49,7 +49,12 @@ func TestStates(t *testing.T) {
 		step{0, false, Detected, 0}, step{0, true, Recovering, 0}, step{0, true, Recovering, 0}, step{0, true, OK, -1})
 	f("again",
 		step{detect, false, Detected, 0}, step{0, true, Recovering, 0}, step{0, true, Recovering, 0}, step{0, true, OK, -1},
-		step{detect, false, Detected, 4})
+		step{detect, false, Detected, 0})
+	later := []step{{detect, false, Detected, 0}, {0, true, Recovering, 0}, {0, true, Recovering, 0}}
+	for range 6 {
+		later = append(later, step{0, true, OK, -1})
+	}
+	f("much later", append(later, step{detect, false, Detected, len(later)})...)
 	f("stays", step{detect, false, Detected, 0}, step{0, false, Detected, 0}, step{detect, false, Detected, 0})
 }
 
