@@ -14,7 +14,11 @@ func CheckCertificates(cfg *config.Config, places *config.Places, now time.Time)
 	for _, l := range []struct {
 		path string
 		tls  *config.TLS
-	}{{config.Path("server", "http", "tls"), &cfg.Server.HTTP.TLS}, {config.Path("admin", "tls"), &cfg.Admin.TLS}} {
+	}{
+		{config.Path("server", "http", "tls"), &cfg.Server.HTTP.TLS},
+		{config.Path("server", "grpc", "tls"), &cfg.Server.GRPC.TLS},
+		{config.Path("admin", "tls"), &cfg.Admin.TLS},
+	} {
 		if !l.tls.Enabled() {
 			continue
 		}

@@ -53,3 +53,20 @@ func TestCheckCertificates(t *testing.T) {
 		expect("warnings", warnings, c.warning)
 	}
 }
+
+func TestCheckCertificatesOfEachListener(t *testing.T) {
+	for _, section := range []string{"server: {http: {%s}}", "server: {grpc: {%s}}", "admin: {%s}"} {
+		file := filepath.Join(t.TempDir(), "sluice.yaml")
+		text := "repository: {path: models}\n" + fmt.Sprintf(section, "tls: {cert: none.pem, key: none.pem}")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, places, err := config.LoadWithPlaces(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if problems, _ := offline.CheckCertificates(cfg, places, time.Now()); !strings.Contains(problems.Error(), "tls.cert: the file cannot be read") {
+			t.Errorf("%s: %v", section, problems)
+		}
+	}
+}
