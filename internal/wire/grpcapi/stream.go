@@ -69,6 +69,9 @@ func (s *Server) ModelStreamInfer(ss grpc.BidiStreamingServer[pb.ModelInferReque
 	s.receivers.Go(func() { ended <- st.receive(ctx, received) }) // it ends with the call, at the latest
 	err := st.serve(ctx, received, ended)
 	st.tasks.Wait()
+	if err == nil {
+		err = ss.Context().Err() // the deadline may pass here before it passes at the client
+	}
 	if err == nil || errors.Is(err, errStopping) {
 		st.x.end(nil, false)
 	} else {
