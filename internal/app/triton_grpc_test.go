@@ -10,14 +10,15 @@ import (
 	"sluice.io/sluice/internal/testing/compat"
 )
 
-// replayCalls sends the calls of a record to a gateway.
-func replayCalls(t *testing.T, g *gateway, file string) []compat.CallResult {
+// replayCalls sends the calls of one phase of a record to a gateway.
+func replayCalls(t *testing.T, g *gateway, file, phase string) []compat.CallResult {
 	t.Helper()
 	calls, err := compat.LoadCalls(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := grpc.NewClient(g.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	calls = slices.DeleteFunc(calls, func(c compat.Call) bool { return c.Phase != phase })
+	conn, err := grpc.NewClient(g.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,22 +30,40 @@ func replayCalls(t *testing.T, g *gateway, file string) []compat.CallResult {
 	return results
 }
 
+// tritonRepository translates the recorded repository, and returns its folder and settings.
+func tritonRepository(t *testing.T) (dir, yaml string) {
+	t.Helper()
+	dir = t.TempDir()
+	yaml, err := compat.Translate("../../testdata/triton-2.51-models", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, yaml
+}
+
 func TestAnswersCallsAsTriton(t *testing.T) {
 	f := func(t *testing.T, triton bool) {
-		settings := []string{"models: {lin: {batching: {max_size: 8, oversize: reject}}}"}
-		queues := []string{"repository.control: explicit", "repository.load: ['*']", `models:
-  slow_q1: {instances: 1, batching: {queue: {max_requests: 1}}}
-  batch4: {batching: {max_size: 4, oversize: reject}}`}
-		if triton {
-			settings, queues = append(settings, "server.compat: triton"), append(queues, "server.compat: triton")
+		repository, models := tritonRepository(t)
+		var results []compat.CallResult
+		for _, p := range []struct {
+			record, phase, repository string
+			settings                  []string
+		}{
+			{"grpc", "", tritonModels(t), []string{"models: {lin: {batching: {max_size: 8, oversize: reject}}}"}},
+			{"grpc-more", "D", repository, []string{models}},
+			{"grpc-more", "X", repository, []string{models}},
+			{"grpc-more", "E", repository, []string{models, "repository.control: explicit"}},
+		} {
+			if triton {
+				p.settings = append(p.settings, "server.compat: triton")
+			}
+			g := start(t, p.repository, p.settings...)
+			results = append(results, replayCalls(t, g, "../../testdata/triton-2.51-"+p.record+".jsonl", p.phase)...)
+			if err := g.stop(); err != nil { // one process has one runtime
+				t.Fatal(err)
+			}
 		}
-		g := start(t, tritonModels(t), settings...)
-		results := replayCalls(t, g, "../../testdata/triton-2.51-grpc.jsonl")
-		if err := g.stop(); err != nil { // one process has one runtime
-			t.Fatal(err)
-		}
-		streams := replayCalls(t, start(t, "../../testdata/triton-2.51-models", queues...), "../../testdata/triton-2.51-grpc-streams.jsonl")
-		for _, wrong := range compat.CheckCalls(slices.Concat(results, streams), triton) {
+		for _, wrong := range compat.CheckCalls(results, triton) {
 			t.Error(wrong)
 		}
 	}

@@ -20,6 +20,7 @@ const (
 	Body     Aspect = "body"
 	Encoding Aspect = "encoding" // content type or encoding
 	Answers  Aspect = "answers"  // the number of answers
+	Any      Aspect = "any"      // one or more of these
 )
 
 // compare returns the aspects in which two answers to a row differ.

@@ -1,7 +1,7 @@
 package compat
 
-// differences returns the table, one part a file.
-func differences() []Difference {
+// httpDifferences returns the table for HTTP, one part a file.
+func httpDifferences() []Difference {
 	var all []Difference
 	for _, part := range [][]Difference{malformed(), values(), answers(), paths(), framing(), texts(), later()} {
 		all = append(all, part...)

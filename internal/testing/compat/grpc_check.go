@@ -12,65 +12,53 @@ import (
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 )
 
-// CheckCalls is Check for gRPC, without aspects: a call differs or it does not.
-func CheckCalls(results []CallResult, triton bool) (wrong []string) {
-	found, listed := map[string]string{}, map[string]bool{}
+// CheckCalls is Check for gRPC.
+func CheckCalls(results []CallResult, triton bool) []string {
+	outcomes := make([]outcome, len(results))
 	for i := range results {
-		if differ := results[i].compare(triton); differ != "" {
-			found[results[i].Name] = differ
+		r := &results[i]
+		outcomes[i] = outcome{name: r.Name, model: r.model(), differ: r.compare(triton)}
+	}
+	table := grpcDifferences()
+	for i := range table {
+		if table[i].Aspects == nil {
+			table[i].Aspects = []Aspect{Any}
 		}
 	}
-	for _, d := range grpcDifferences() {
-		for name := range strings.FieldsSeq(d.Rows) {
-			if listed[name] {
-				wrong = append(wrong, name+": in the table twice")
-			}
-			listed[name] = true
-			sent := slices.ContainsFunc(results, func(r CallResult) bool { return r.Name == name })
-			if sent && found[name] == "" && (!triton || !d.Option) {
-				wrong = append(wrong, name+": in the table ("+d.Case+"), but does not differ")
-			}
-		}
-	}
-	for _, r := range results {
-		if differ := found[r.Name]; differ != "" && !listed[r.Name] {
-			wrong = append(wrong, r.Name+": "+differ)
-		}
-	}
-	return wrong
+	return check(outcomes, table, triton)
 }
 
-// compare says how the answers to a call differ; it is empty if they do not. Texts of errors are
-// compared by how Triton's begin, which is what clients look for.
-func (r *CallResult) compare(triton bool) string {
+// compare says in what the answers to a call differ, and how. Texts of errors are compared by how
+// Triton's begin, which is what clients look for.
+func (r *CallResult) compare(triton bool) map[Aspect]string {
 	switch {
-	case r.Code == codes.Canceled && r.GotCode == r.Code:
-		return "" // the text is the client's
+	case (r.Code == codes.Canceled || r.Code == codes.DeadlineExceeded) && r.GotCode == r.Code:
+		return nil // the text is the client's
 	case r.Code != r.GotCode:
-		return fmt.Sprintf("want %v %q, got %v %q", r.Code, r.Message, r.GotCode, r.GotMessage)
+		return map[Aspect]string{Status: fmt.Sprintf("want %v %q, got %v %q", r.Code, r.Message, r.GotCode, r.GotMessage)}
 	case !sameStart(r.Message, r.GotMessage):
-		return fmt.Sprintf("want %q, got %q", r.Message, r.GotMessage)
+		return map[Aspect]string{Text: fmt.Sprintf("want %q, got %q", r.Message, r.GotMessage)}
 	case len(r.Responses) != len(r.Got):
-		return fmt.Sprintf("want %d answers, got %d", len(r.Responses), len(r.Got))
-	case r.Method == "ModelStatistics", r.Method == "ModelConfig":
-		return "" // counts, and settings that are our own
+		return map[Aspect]string{Answers: fmt.Sprintf("want %d answers, got %d", len(r.Responses), len(r.Got))}
 	}
 	want, err := messages(r.descriptor.Output(), r.Responses)
 	if err != nil {
-		return err.Error()
+		return map[Aspect]string{Body: err.Error()}
 	}
 	got := slices.Clone(r.Got)
-	overtakes := !triton || r.Name == "x_order_decoupled" // a decoupled model's answers do in Triton too
+	overtakes := !triton || r.Name == "X.x_order_decoupled" // a decoupled model's answers do in Triton too
 	if r.descriptor.IsStreamingClient() && overtakes {
 		slices.SortStableFunc(want, byID)
 		slices.SortStableFunc(got, byID)
 	}
+	differ := map[Aspect]string{}
 	for i := range want {
-		if !sameAnswer(want[i], got[i]) {
-			return fmt.Sprintf("answer %d: want %.400s, got %.400s", i, prototext.Format(want[i]), prototext.Format(got[i]))
+		for _, aspect := range differs(want[i], got[i]) {
+			line := prototext.MarshalOptions{}
+			differ[aspect] = fmt.Sprintf("answer %d: want %.700s, got %.700s", i, line.Format(want[i]), line.Format(got[i]))
 		}
 	}
-	return ""
+	return differ
 }
 
 func byID(a, b proto.Message) int {
@@ -89,18 +77,64 @@ func sameStart(want, got string) bool {
 	return (want == "") == (got == "") && strings.Contains(got, want[:min(start, len(want))])
 }
 
-// sameAnswer compares two messages, but for what every answer here says of who served, and for what
-// a refusal on a stream says beside its id.
-func sameAnswer(want, got proto.Message) bool {
-	w, ok := want.(*pb.ModelStreamInferResponse)
-	if !ok {
-		return proto.Equal(want, plain(got))
+// differs returns the aspects in which two messages differ, but for what every answer here says of
+// who served, and for what a refusal on a stream says beside its id.
+func differs(want, got proto.Message) []Aspect {
+	same := true
+	switch w := want.(type) {
+	case *pb.ModelStreamInferResponse:
+		g, _ := got.(*pb.ModelStreamInferResponse)
+		refused := w.GetErrorMessage() != ""
+		switch {
+		case refused != (g.GetErrorMessage() != ""):
+			return []Aspect{Status}
+		case !sameStart(w.GetErrorMessage(), g.GetErrorMessage()):
+			return []Aspect{Text}
+		case refused:
+			same = w.GetInferResponse().GetId() == g.GetInferResponse().GetId()
+		default:
+			same = proto.Equal(w.GetInferResponse(), plain(g.GetInferResponse()))
+		}
+	case *pb.ModelConfigResponse:
+		g, _ := got.(*pb.ModelConfigResponse)
+		return messageFields(w.GetConfig(), g.GetConfig())
+	case *pb.ModelStatisticsResponse:
+		g, _ := got.(*pb.ModelStatisticsResponse)
+		same = slices.EqualFunc(served(w.GetModelStats()), served(g.GetModelStats()), sameVersion)
+	case *pb.RepositoryIndexResponse:
+		g, _ := got.(*pb.RepositoryIndexResponse)
+		same = slices.EqualFunc(served(w.GetModels()), served(g.GetModels()), func(a, b *pb.RepositoryIndexResponse_ModelIndex) bool { return proto.Equal(a, b) })
+	case *pb.RepositoryModelLoadResponse, *pb.RepositoryModelUnloadResponse: // KServe's have fields
+	default:
+		same = proto.Equal(want, plain(got))
 	}
-	g, _ := got.(*pb.ModelStreamInferResponse)
-	if w.GetErrorMessage() != "" || g.GetErrorMessage() != "" {
-		return sameStart(w.GetErrorMessage(), g.GetErrorMessage()) && w.GetInferResponse().GetId() == g.GetInferResponse().GetId()
+	if same {
+		return nil
 	}
-	return proto.Equal(w.GetInferResponse(), plain(g.GetInferResponse()))
+	return []Aspect{Body}
+}
+
+// served are the rows of a list without those of ensembles, which are not served here.
+func served[Row interface{ GetName() string }](rows []Row) []Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return strings.HasPrefix(r.GetName(), "ens_") })
+}
+
+// messageFields returns the fields in which two messages of a type differ.
+func messageFields(a, b proto.Message) (differ []Aspect) {
+	x, y := a.ProtoReflect(), b.ProtoReflect()
+	all := x.Descriptor().Fields()
+	for i := range all.Len() {
+		if f := all.Get(i); !x.Get(f).Equal(y.Get(f)) {
+			differ = append(differ, Aspect(f.Name()))
+		}
+	}
+	return differ
+}
+
+// sameVersion reports whether two statistics are of the same version, and both count successes or
+// neither does. Other numbers depend on time.
+func sameVersion(a, b *pb.ModelStatistics) bool {
+	return a.GetName() == b.GetName() && a.GetVersion() == b.GetVersion() && (a.GetInferenceCount() > 0) == (b.GetInferenceCount() > 0)
 }
 
 // plain is an answer without our own parameters.

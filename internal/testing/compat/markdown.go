@@ -4,11 +4,11 @@ import "strings"
 
 // Markdown returns the differences of HTTP of one kind as a table.
 func Markdown(kind Kind) string {
-	all := make([]Difference, 0, len(everywhere())+len(differences()))
+	all := make([]Difference, 0, len(everywhere())+len(httpDifferences()))
 	for _, rule := range everywhere() {
 		all = append(all, rule.Difference)
 	}
-	return table(kind, append(all, differences()...))
+	return table(kind, append(all, httpDifferences()...))
 }
 
 // GRPCMarkdown returns those of gRPC.

@@ -22,6 +22,17 @@ type Row struct {
 	Answer   Answer // Triton's answer
 }
 
+// model returns the name of the model in the path, if there is one.
+func (r *Row) model() string {
+	for _, prefix := range []string{"/v2/models/", "/v2/repository/models/"} {
+		if rest, ok := strings.CutPrefix(r.Path, prefix); ok {
+			name, _, _ := strings.Cut(rest, "/")
+			return name
+		}
+	}
+	return ""
+}
+
 // Answer is one answer. Status is 0 if the connection was closed without an answer.
 type Answer struct {
 	Status  int
@@ -65,6 +76,15 @@ func Load(file string) ([]Row, error) {
 	return rows, lines.Err()
 }
 
+// unique returns the name of a row in the tables. Those from phase D on repeat names of the rows
+// before, so they get their phase.
+func unique(phase, name string) string {
+	if phase < "D" {
+		return name
+	}
+	return phase + "." + name
+}
+
 func parse(text []byte) (Row, error) {
 	var l line
 	if err := json.Unmarshal(text, &l); err != nil {
@@ -81,7 +101,7 @@ func parse(text []byte) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	row := Row{Name: l.Name, Phase: l.Phase, Method: l.Method, Path: l.Path, Requests: 1}
+	row := Row{Name: unique(l.Phase, l.Name), Phase: l.Phase, Method: l.Method, Path: l.Path, Requests: 1}
 	row.Answer = Answer{Status: l.Status, Header: map[string]string{}, Body: response}
 	maps.Copy(row.Answer.Header, l.ResponseHeaders)
 	row.Answer.inflate()
