@@ -43,7 +43,8 @@ var foldAt = time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
 func sideOf(t *testing.T, f *fold) string {
 	t.Helper()
 	s, err := admin.New(admin.Options{
-		Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: noModels{}, Routes: f, Drift: f, Logger: zap.NewNop(),
+		MaxConnections: 64,
+		Address:        "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: noModels{}, Routes: f, Drift: f, Logger: zap.NewNop(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,12 +1,15 @@
 package admin_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,7 +80,7 @@ func TestBodiesInMemoryAreBounded(t *testing.T) {
 func TestNewRefusesBadTokens(t *testing.T) {
 	f := func(tokens map[string]string, part string) {
 		t.Helper()
-		_, err := admin.New(admin.Options{Tokens: tokens, Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
+		_, err := admin.New(admin.Options{MaxConnections: 64, Tokens: tokens, Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v gives %v, want %q", tokens, err, part)
 		}
@@ -89,7 +92,7 @@ func TestNewRefusesBadTokens(t *testing.T) {
 
 func TestListenSaysWhichAddress(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
-	again, err := admin.New(admin.Options{Address: s.server.Addr().String(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
+	again, err := admin.New(admin.Options{MaxConnections: 64, Address: s.server.Addr().String(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +175,7 @@ func TestShutdownEndsAProfile(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	s, err := admin.New(admin.Options{Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
+	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +192,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 }
 
 func TestShutdownWithoutRun(t *testing.T) {
-	s, err := admin.New(admin.Options{Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
+	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,4 +205,58 @@ func TestShutdownWithoutRun(t *testing.T) {
 	if err := s.Run(t.Context()); err != nil {
 		t.Errorf("Run after Shutdown: %v", err)
 	}
+}
+
+// Connections beyond the limit wait until another one ends.
+func TestConnectionsAreBounded(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", nil)
+	address := s.server.Addr().String()
+	ask := func(c net.Conn) {
+		if _, err := io.WriteString(c, "GET /-/healthy HTTP/1.1\r\nHost: "+address+"\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func() net.Conn {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask(c)
+		return c
+	}
+	answered := func(c net.Conn) bool {
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err == nil && resp.StatusCode == http.StatusOK
+	}
+	conns := make([]net.Conn, maxConnections)
+	for i := range conns {
+		if conns[i] = open(); !answered(conns[i]) {
+			t.Fatalf("connection %d was not answered", i)
+		}
+	}
+	var ended atomic.Bool
+	late, done := open(), make(chan struct{})
+	go func() {
+		defer close(done)
+		if !answered(late) {
+			t.Error("a connection was not answered after another had ended")
+		}
+		if !ended.Load() {
+			t.Error("a connection beyond the limit was answered")
+		}
+	}()
+	for range 10 { // a server without a limit would meanwhile answer the late one
+		if ask(conns[0]); !answered(conns[0]) {
+			t.Fatal("a connection within the limit was not answered again")
+		}
+	}
+	ended.Store(true)
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	<-done
+	_ = late.Close()
 }

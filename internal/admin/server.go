@@ -27,7 +27,9 @@ type Options struct {
 	Routes   RouteControl
 	Drift    DriftControl
 	Logger   *zap.Logger
-	TLS      *tls.Config // encrypts the connections; nil means plain HTTP. It must not offer HTTP/2
+	// MaxConnections is the max number of open connections. Others wait until one ends.
+	MaxConnections int
+	TLS            *tls.Config // encrypts the connections; nil means plain HTTP. It must not offer HTTP/2
 }
 
 // The limits of a connection. A TLS handshake has headerTimeout too. maxBodyBytes is also the limit of bodies that are not read.
@@ -64,6 +66,9 @@ type Server struct {
 func New(opts Options) (*Server, error) {
 	if opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Logger == nil {
 		panic("BUG: admin.New needs a gatherer, three controls and a logger")
+	}
+	if opts.MaxConnections < 1 {
+		return nil, errors.New("admin: the max number of connections is not set")
 	}
 	tokens, err := wire.NewTokens(opts.Tokens)
 	if err != nil {
@@ -115,7 +120,7 @@ func (s *Server) FailedHandshakes() int64 { return s.errors.handshakes.Load() }
 // Run serves until Shutdown. If ctx ends, it closes all connections.
 func (s *Server) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.close)()
-	accepts := s.listener
+	accepts := net.Listener(newListener(s.listener, s.opts.MaxConnections))
 	if s.opts.TLS != nil {
 		accepts = tls.NewListener(accepts, s.opts.TLS)
 	}

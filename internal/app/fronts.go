@@ -46,7 +46,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 	}
 	a.admin, err = admin.New(admin.Options{
 		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Routes: c, Drift: c, Logger: a.log.Named("admin"),
-		TLS: tlsConfig(a.certs.admin),
+		MaxConnections: cfg.Admin.MaxConnections, TLS: tlsConfig(a.certs.admin),
 	})
 	return err
 }

@@ -175,9 +175,10 @@ type AccessLog struct {
 
 // Admin configures the side port.
 type Admin struct {
-	Address string            `yaml:"address" default:"127.0.0.1:8002" doc:"Address of the listener, host:port."`
-	TLS     TLS               `yaml:"tls" doc:"Encryption of this listener. A handshake has 5 seconds."`
-	Tokens  map[string]Secret `yaml:"tokens" restart:"false" doc:"Bearer tokens of at least 16 bytes, by the name of their holder. Without any token, only a loopback address serves more than metrics and health."`
+	Address        string            `yaml:"address" default:"127.0.0.1:8002" doc:"Address of the listener, host:port."`
+	MaxConnections int               `yaml:"max_connections" default:"256" min:"1" max:"1000000" doc:"Max number of open connections. Further ones wait until another ends."`
+	TLS            TLS               `yaml:"tls" doc:"Encryption of this listener. A handshake has 5 seconds."`
+	Tokens         map[string]Secret `yaml:"tokens" restart:"false" doc:"Bearer tokens of at least 16 bytes, by the name of their holder. Without any token, only a loopback address serves more than metrics and health."`
 }
 
 // Metrics configures the Prometheus metrics.

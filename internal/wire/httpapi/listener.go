@@ -36,11 +36,11 @@ const (
 
 // listener tracks the connections: it refuses those above a limit with an answer, and can cut all
 // of them off. A secureListener wraps it for TLS. A TLS connection counts from the start of its
-// handshake. A refusal is not encrypted, so that it costs no handshake; the caller's handshake
-// fails.
+// handshake. Above the limit it is closed without an answer: an answer would cost a handshake.
 type listener struct {
 	net.Listener
 	limit    int
+	secure   bool // the connections use TLS
 	timeouts *timeouts
 	front    *front.Front
 	log      *zap.Logger
@@ -116,6 +116,10 @@ func (l *listener) add(c net.Conn) *conn {
 		return nc
 	}
 	l.warn("connections refused: the limit is reached", zap.Int("limit", l.limit))
+	if l.secure {
+		_ = c.Close()
+		return nil
+	}
 	l.refuse(nc)
 	select {
 	case l.refusals <- struct{}{}:

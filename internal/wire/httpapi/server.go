@@ -168,6 +168,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	var accepts net.Listener = s.listener
 	if s.handshakes != nil {
+		s.listener.secure = true
 		accepts = &secureListener{s.listener, s.handshakes}
 	}
 	err := s.http.Serve(accepts)
