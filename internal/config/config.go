@@ -134,9 +134,9 @@ type GRPC struct {
 	MaxStreams        int           `yaml:"max_streams" default:"1024" min:"1" max:"1000000" doc:"Max number of calls in progress on one connection. A client waits with further ones."`
 	MaxStreamInFlight int           `yaml:"max_stream_in_flight" default:"128" min:"1" max:"65536" doc:"Max number of requests in progress on one ModelStreamInfer. Further ones are not read until one is answered."`
 	MaxHeader         Size          `yaml:"max_header" default:"16KiB" min:"1KiB" max:"16MiB" doc:"Max size of the metadata of a call."`
-	ReadTimeout       time.Duration `yaml:"read_timeout" default:"30s" min:"100ms" doc:"Max time to read the message of a call that has begun. After that its connection is closed. A stream may wait for its next message as long as it likes."`
+	ReadTimeout       time.Duration `yaml:"read_timeout" default:"30s" min:"100ms" doc:"Max time to read a message that has begun, and the message of a call that is not a stream. After that the call ends with DEADLINE_EXCEEDED."`
 	WriteTimeout      time.Duration `yaml:"write_timeout" default:"30s" min:"100ms" doc:"Max time to write one answer. After that its connection is closed, since its client does not read."`
-	IdleTimeout       time.Duration `yaml:"idle_timeout" default:"10m" min:"1s" doc:"Max time that a connection stays open without a call."`
+	IdleTimeout       time.Duration `yaml:"idle_timeout" default:"10m" min:"1s" doc:"Max time that a connection stays open without a call, and a stream without a request in progress."`
 	MinPingInterval   time.Duration `yaml:"min_ping_interval" default:"10s" min:"1ms" doc:"Min time between two keepalive pings of a client. The connection of a client that pings more often is closed."`
 	MaxConnectionAge  time.Duration `yaml:"max_connection_age" default:"0s" min:"0s" doc:"Time after which a client is asked to make a new connection, so that load balancers can spread them. Calls in progress have one minute more. 0s: never."`
 	HandshakeTimeout  time.Duration `yaml:"handshake_timeout" default:"10s" min:"1ms" doc:"Max time to set up a connection, including the TLS handshake."`

@@ -1,6 +1,8 @@
 package grpcapi
 
 import (
+	"net"
+
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
@@ -31,15 +33,15 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// Marshal implements encoding.CodecV2.
+// Marshal implements encoding.CodecV2. The answer is the connection's until it was written.
 func (codec) Marshal(v any) (mem.BufferSlice, error) {
 	x, ok := v.(*exchange)
 	if !ok {
 		return encoding.GetCodecV2(proto.Name).Marshal(v)
 	}
-	if mem.IsBelowBufferPoolingThreshold(cap(x.answer)) || !x.conn.hold(x, x.srv.opts.Limits.WriteTimeout) {
-		x.memory.End() // too small for the pool, which reports the write; or the connection is closed
-		return mem.BufferSlice{mem.SliceBuffer(x.answer)}, nil
+	if !x.conn.hold(x) {
+		x.memory.End()
+		return nil, net.ErrClosed
 	}
 	return mem.BufferSlice{mem.NewBuffer(&x.answer, x)}, nil
 }
@@ -49,7 +51,7 @@ func (x *exchange) Get(n int) *[]byte { return mem.DefaultBufferPool().Get(n) }
 
 // Put implements mem.BufferPool: the answer was written.
 func (x *exchange) Put(*[]byte) {
-	x.conn.release(x)
+	x.conn.written(x)
 	x.memory.End()
 }
 

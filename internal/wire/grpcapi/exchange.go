@@ -12,9 +12,10 @@ import (
 	"go.uber.org/zap/zapcore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire"
@@ -27,6 +28,7 @@ import (
 // requests of a stream.
 type exchange struct {
 	srv     *Server
+	call    *call
 	conn    *conn
 	method  string
 	header  metadata.MD
@@ -48,12 +50,8 @@ type exchange struct {
 func (s *Server) newExchange(ctx context.Context, method string) *exchange {
 	x := &exchange{srv: s, method: method, arrived: time.Now()}
 	s.front.Hold(&x.memory)
-	x.header, _ = metadata.FromIncomingContext(ctx)
-	if p, ok := peer.FromContext(ctx); ok {
-		x.remote = p.Addr
-		if r, ok := p.Addr.(remote); ok {
-			x.conn = r.conn
-		}
+	if k := callOf(ctx); k != nil {
+		x.call, x.conn, x.header, x.remote = k, k.conn, k.header, k.conn.RemoteAddr()
 	}
 	given, _ := x.field("x-request-id")
 	x.id = s.front.AppendRequestID(nil, given)
@@ -62,7 +60,7 @@ func (s *Server) newExchange(ctx context.Context, method string) *exchange {
 
 // next begins the exchange of a request of a stream.
 func (x *exchange) next(n int) *exchange {
-	y := &exchange{srv: x.srv, conn: x.conn, remote: x.remote, method: x.method, header: x.header}
+	y := &exchange{srv: x.srv, call: x.call, conn: x.conn, remote: x.remote, method: x.method, header: x.header}
 	x.srv.front.Hold(&y.memory)
 	y.id = strconv.AppendInt(append(append(make([]byte, 0, len(x.id)+8), x.id...), '/'), int64(n), 10)
 	return y
@@ -146,17 +144,26 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 // intercept wraps the calls that are not inferences: log, request id, status of errors.
 func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	x := s.newExchange(ctx, info.FullMethod)
+	defer x.call.end()
+	answerPlain(ctx)
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
 	func() {
 		defer recovered(&err)
 		resp, err = handler(context.WithValue(ctx, exchangeKey{}, x), req)
 	}()
+	if err == nil {
+		err = x.encode(resp.(proto.Message)) //nolint:forcetypeassert // the generated code has no other
+	}
 	x.end(err, false)
 	if err != nil {
 		return nil, x.fail(ctx, err)
 	}
-	return resp, nil
+	return x, nil
 }
+
+// answerPlain keeps grpc-go from compressing the answers of a call whose requests are compressed: it would
+// put them where nobody counts them.
+func answerPlain(ctx context.Context) { _ = grpc.SetSendCompressor(ctx, encoding.Identity) }
 
 // exchangeKey is the key of a call's exchange in its context.
 type exchangeKey struct{}

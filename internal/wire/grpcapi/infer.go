@@ -38,13 +38,13 @@ func serviceDesc() grpc.ServiceDesc {
 // modelInfer answers ModelInfer.
 func (s *Server) modelInfer(ctx context.Context, read func(any) error) (any, error) {
 	x := s.newExchange(ctx, pb.GRPCInferenceService_ModelInfer_FullMethodName)
-	x.conn.hold(x, s.opts.Limits.ReadTimeout)
-	err := read(x)
-	x.conn.release(x)
+	defer x.call.end()
+	err := x.call.read(func() error { return read(x) })
 	if err != nil { // too large, or the call has ended
 		x.end(unread(err), true)
 		return nil, err
 	}
+	answerPlain(ctx)
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
 	err = x.infer(ctx, func(m *pb.ModelInferResponse) proto.Message { return m })
 	x.end(err, true)
@@ -174,12 +174,15 @@ func (x *exchange) response(call *oip.Call, resp *infer.Response) *pb.ModelInfer
 	return m
 }
 
+// minAnswer is the least capacity of an answer: grpc-go tells only of larger ones that they were written.
+const minAnswer = 1<<10 + 1
+
 // encode reserves and makes the bytes of the answer. It releases the request's data, which is
 // not read again.
 func (x *exchange) encode(m proto.Message) error {
 	x.request.Inputs, x.request.RawInputContents = nil, nil
 	x.memory.Release(x.decoded)
-	size := proto.Size(m)
+	size := max(proto.Size(m), minAnswer)
 	if err := x.memory.Reserve(size); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
+	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 )
 
@@ -22,4 +23,48 @@ func (s *Server) InferBytes(ctx context.Context, data []byte) (answer []byte, er
 	x.end(err, true)
 	x.memory.End()
 	return x.answer, err
+}
+
+// Book is the book of a connection without a network.
+type Book struct{ c *conn }
+
+// NewBook returns a Book whose memory is f's.
+func NewBook(f *front.Front) *Book {
+	c := newConn(nil, &listener{front: f})
+	c.frames.preface = 0
+	return &Book{c}
+}
+
+// Follow reads bytes from a caller as grpc-go does: a call begins once its HEADERS have come. It
+// is false once the connection must end.
+func (b *Book) Follow(p []byte) bool {
+	if !b.c.follow(p) {
+		return false
+	}
+	f := &b.c.frames
+	if f.left == 0 && f.got == 0 && f.head[3] == frameHeaders && b.c.calls[f.opened] == nil {
+		k := &call{conn: b.c, Context: context.Background(), cancel: func() {}}
+		return b.c.begin(k, callBytes)
+	}
+	return true
+}
+
+// Messages returns how many whole messages the calls have sent that are in progress.
+func (b *Book) Messages() (n int) {
+	for _, k := range b.c.calls {
+		n += k.messages
+	}
+	return n
+}
+
+// End reads all that has come and ends the calls, and returns what the connection still holds.
+func (b *Book) End() (held int) {
+	for _, k := range b.c.calls {
+		for len(k.whole) > 0 {
+			k.wasRead()
+		}
+		k.end()
+	}
+	b.c.release(b.c.waste)
+	return b.c.held + b.c.lent + b.c.memory.Held()
 }

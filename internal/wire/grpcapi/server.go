@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -48,9 +49,9 @@ type Limits struct {
 	MaxStreams       int           // calls in progress on a connection
 	MaxHeaderBytes   int           // of the metadata of a call
 	MaxStreamed      int           // requests in progress on one ModelStreamInfer
-	ReadTimeout      time.Duration // to read the message of a call, then the connection is closed
+	ReadTimeout      time.Duration // to read a message that has begun, and the one of a single call; then the call ends
 	WriteTimeout     time.Duration // to write one answer, then the connection is closed
-	IdleTimeout      time.Duration // of a connection without calls
+	IdleTimeout      time.Duration // of a connection without calls, and of a stream without requests
 	MinPing          time.Duration // between two pings of a client; one that pings more often is cut off
 	HandshakeTimeout time.Duration // to set up a connection
 	MaxAge           time.Duration // of a connection, which is then asked to end; 0: any
@@ -114,14 +115,21 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
+// pingEvery is after which time without a frame a peer is asked whether it is still there.
+const pingEvery = time.Minute
+
 // options are grpc-go's.
 func (s *Server) options() []grpc.ServerOption {
 	l := &s.opts.Limits
-	age := keepalive.ServerParameters{MaxConnectionIdle: l.IdleTimeout, MaxConnectionAgeGrace: time.Minute}
+	age := keepalive.ServerParameters{MaxConnectionIdle: l.IdleTimeout, MaxConnectionAgeGrace: time.Minute, Time: pingEvery}
 	if l.MaxAge > 0 {
 		age.MaxConnectionAge = l.MaxAge
 	}
-	options := []grpc.ServerOption{
+	creds := insecure.NewCredentials()
+	if s.opts.TLS != nil {
+		creds = credentials.NewTLS(s.opts.TLS)
+	}
+	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(codec{}),
 		grpc.MaxRecvMsgSize(l.MaxMessageBytes),
 		grpc.RPCDecompressor(deflate{limit: l.MaxMessageBytes}), //nolint:staticcheck // the other way is a global
@@ -134,12 +142,11 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.UnaryInterceptor(s.intercept),
 		grpc.StreamInterceptor(s.interceptStream),
 		grpc.ConnectionTimeout(l.HandshakeTimeout),
-		grpc.StatsHandler(watcher{}),
+		grpc.UnknownServiceHandler(unknown),
+		grpc.InTapHandle(s.begin),
+		grpc.ReadBufferSize(0), // the connection has a buffer
+		grpc.Creds(&handshakes{TransportCredentials: creds, failed: &s.failed}),
 	}
-	if s.opts.TLS != nil {
-		options = append(options, grpc.Creds(&handshakes{TransportCredentials: credentials.NewTLS(s.opts.TLS), failed: &s.failed}))
-	}
-	return options
 }
 
 // Listen takes the address, so that Run cannot fail for it.
@@ -148,7 +155,7 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return fmt.Errorf("gRPC address %q: %w", s.opts.Address, err)
 	}
-	s.listener = newListener(l, s.opts.Limits.MaxConnections, s.front)
+	s.listener = newListener(l, &s.opts.Limits, s.front)
 	return nil
 }
 
@@ -164,9 +171,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.abort)()
 	var sweeper sync.WaitGroup
 	swept, stop := context.WithCancel(ctx)
-	sweeper.Go(func() {
-		s.listener.sweep(swept, min(sweepEvery, s.opts.Limits.ReadTimeout, s.opts.Limits.WriteTimeout))
-	})
+	sweeper.Go(func() { s.listener.sweep(swept) })
 	defer sweeper.Wait()
 	defer stop()
 	defer s.receivers.Wait()

@@ -22,9 +22,13 @@ var errStopping = status.Error(codes.Unavailable, "the server is stopping")
 
 // interceptStream turns a panic of a stream into an error.
 func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	k := callOf(ss.Context())
+	defer k.end()
+	k.isStream()
+	answerPlain(ss.Context())
 	func() {
 		defer recovered(&err)
-		err = handler(srv, ss)
+		err = handler(srv, &counted{ServerStream: ss, srv: s, call: k})
 	}()
 	if e := (*infer.Error)(nil); errors.As(err, &e) {
 		x := s.newExchange(ss.Context(), info.FullMethod)
@@ -115,6 +119,7 @@ func (st *stream) receive(ctx context.Context, to chan<- *exchange) error {
 			return err
 		}
 		x.arrived = time.Now()
+		x.call.asked()
 		select {
 		case to <- x:
 		case <-ctx.Done():
@@ -129,12 +134,13 @@ func (st *stream) receive(ctx context.Context, to chan<- *exchange) error {
 func (st *stream) answer(ctx context.Context, x *exchange, before <-chan struct{}, after chan<- struct{}) {
 	defer func() { <-st.slots }()
 	defer close(after)
+	defer x.call.answered()
 	err := x.infer(ctx, func(m *pb.ModelInferResponse) proto.Message {
 		m.Parameters["triton_final_response"] = &pb.InferParameter{ParameterChoice: &pb.InferParameter_BoolParam{BoolParam: true}}
 		return &pb.ModelStreamInferResponse{InferResponse: m}
 	})
 	if err != nil { // its message is small, and must be sent when memory is short
-		x.answer, _ = proto.Marshal(&pb.ModelStreamInferResponse{
+		x.answer, _ = proto.MarshalOptions{}.MarshalAppend(make([]byte, 0, minAnswer), &pb.ModelStreamInferResponse{
 			ErrorMessage: infer.Message(err), InferResponse: &pb.ModelInferResponse{Id: x.request.GetId()},
 		})
 	}

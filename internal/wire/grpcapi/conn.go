@@ -1,0 +1,196 @@
+package grpcapi
+
+import (
+	"bufio"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/wire/front"
+)
+
+// conn is a connection as grpc-go reads and writes it, and the one book of what it holds and whom it
+// waits for: messages that arrive, and answers that are not read. HTTP/2 has flow control of its
+// own, so deadlines of the socket would not do. Its remote address leads grpc-go's hooks back to it.
+type conn struct {
+	net.Conn // over TLS once the handshake is made
+
+	listener *listener
+	in       *bufio.Reader // grpc-go's own would read ahead of frames
+	writing  atomic.Int64  // since when a write does not end, in ns since 1970; 0: none
+	memory   front.Reservation
+
+	mu      sync.Mutex // guards all below, and what calls say
+	frames  frames
+	calls   map[uint32]*call
+	answers map[*exchange]time.Time // not written yet, and until when they must be; nil once the connection was closed
+	held    int                     // bytes that are reserved
+	lent    int                     // bytes that are held though there was no memory
+	waste   int                     // bytes held that came after the end of their call
+}
+
+func newConn(raw net.Conn, l *listener) *conn {
+	c := &conn{Conn: raw, listener: l, calls: map[uint32]*call{}, answers: map[*exchange]time.Time{}, frames: frames{preface: prefaceBytes, tokens: tokensPerSecond}}
+	l.front.Hold(&c.memory)
+	return c
+}
+
+// smallArrival is what a connection may hold even if there is no memory: without it, a
+// caller of small messages would suffer from one of large messages.
+const smallArrival = 64 << 10
+
+// readBuffer is as large as grpc-go's own.
+const readBuffer = 32 << 10
+
+// remote is the address of a conn's peer.
+type remote struct {
+	net.Addr
+
+	conn *conn
+}
+
+// RemoteAddr implements net.Conn.
+func (c *conn) RemoteAddr() net.Addr { return remote{c.Conn.RemoteAddr(), c} }
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	if n > 0 && !c.follow(p[:n]) {
+		_ = c.Close()
+		return 0, infer.Errorf(infer.Overloaded, "a connection has no memory for its messages, or sends too many frames")
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	c.writing.Store(time.Now().UnixNano())
+	defer c.writing.Store(0)
+	return c.Conn.Write(p)
+}
+
+// Close implements net.Conn. What was not written never will be.
+func (c *conn) Close() error {
+	c.listener.remove(c)
+	c.mu.Lock()
+	answers := c.answers
+	c.answers = nil
+	c.mu.Unlock()
+	for x := range answers {
+		x.memory.End()
+	}
+	c.memory.End()
+	return c.Conn.Close()
+}
+
+// begin takes a call into the book, with bytes that it holds until its end. It is false if there is no memory.
+func (c *conn) begin(k *call, bytes int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !k.hold(bytes) {
+		c.release(bytes)
+		return false
+	}
+	k.id, k.complete, k.whole = c.frames.opened, c.frames.ends, k.first[:0]
+	c.calls[k.id] = k
+	return true
+}
+
+// sweep looks after the connection every so often. It is false if the connection must end.
+func (c *conn) sweep(now time.Time, l *Limits) bool {
+	writing := c.writing.Load()
+	if writing != 0 && now.Sub(time.Unix(0, writing)) > l.WriteTimeout {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, deadline := range c.answers {
+		if now.After(deadline) {
+			return false
+		}
+	}
+	for _, k := range c.calls {
+		switch {
+		case k.Context.Err() != nil && k.reading.IsZero(): // it may never have had a handler
+			k.remove()
+		case k.isLate(now, l):
+			k.late.Store(true)
+			k.cancel()
+		}
+	}
+	if writing == 0 { // else what comes may pile up
+		c.frames.tokens = tokensPerSecond
+		if len(c.answers) == 0 {
+			c.release(c.waste)
+			c.waste = 0
+		}
+	}
+	return true
+}
+
+// hold notes that an answer waits for the peer to read it. It is false after Close.
+func (c *conn) hold(x *exchange) bool {
+	deadline := time.Now().Add(x.srv.opts.Limits.WriteTimeout)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answers == nil {
+		return false
+	}
+	c.answers[x] = deadline
+	return true
+}
+
+// written ends what hold began.
+func (c *conn) written(x *exchange) {
+	c.mu.Lock()
+	delete(c.answers, x)
+	c.mu.Unlock()
+}
+
+// reserve reserves bytes. It is false if the connection must end, since there is no memory.
+func (c *conn) reserve(n int) bool {
+	if c.memory.Reserve(n) != nil {
+		c.lent += n
+		return c.lent+c.held < smallArrival
+	}
+	c.held += n
+	return true
+}
+
+// release gives back bytes that were reserved.
+func (c *conn) release(n int) {
+	lent := min(n, c.lent)
+	c.lent -= lent
+	c.held -= n - lent
+	c.memory.Release(n - lent)
+}
+
+// hold reserves bytes for the call.
+func (k *call) hold(n int) bool {
+	k.held += n
+	return k.conn.reserve(n)
+}
+
+// wasRead releases the oldest message of a call.
+func (k *call) wasRead() {
+	if len(k.whole) == 0 {
+		return
+	}
+	k.conn.release(k.whole[0])
+	k.held -= k.whole[0]
+	if k.whole = k.whole[1:]; len(k.whole) == 0 {
+		k.whole = k.first[:0]
+	}
+}
+
+// remove takes the call out of the book.
+func (k *call) remove() {
+	if k.conn.calls[k.id] != k {
+		return
+	}
+	delete(k.conn.calls, k.id)
+	k.conn.release(k.held)
+	k.held, k.whole = 0, nil // a handler may still read
+}
