@@ -49,8 +49,9 @@ $(golangci):
 	@mv $(dir $@)new/golangci-lint $@ && rmdir $(dir $@)new
 
 SOAK := 10m
-soak: setup ## send valid and broken requests at full speed for SOAK=10m
-	go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/app -soak $(SOAK)
+soak: setup ## send valid and broken requests at full speed for SOAK=10m, over HTTP and over gRPC; then open 10,000 hostile streams
+	go test -count=1 -timeout 0 -v -run '^TestSoak(GRPC)?$$' ./internal/app -soak $(SOAK)
+	go test -count=1 -timeout 0 -v -run '^TestCrowd$$' ./internal/wire/grpcapi -streams 10000
 
 SWAP := 1m
 swap: setup ## edit routes, reload, load and unload every 50 ms under full load for SWAP=1m, without and with the race detector
