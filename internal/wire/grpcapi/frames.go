@@ -135,6 +135,19 @@ func (c *conn) payload(p []byte) bool {
 	return c.reserve(len(p) + frameBytes)
 }
 
+// maxRatio is by how much deflate can shrink data at most.
+const maxRatio = 1032
+
+// holdUnpacked reserves what a compressed message can become: grpc-go unpacks it before the codec is asked.
+func (k *call) holdUnpacked() bool {
+	if k.prefix[0] == 0 {
+		return true
+	}
+	n := min(k.left*maxRatio, k.conn.listener.limits.MaxMessageBytes)
+	k.present += n
+	return k.hold(n)
+}
+
 // endOf notes that the caller has sent all of a call.
 func (c *conn) endOf(stream uint32) {
 	if k := c.calls[stream]; k != nil {
@@ -161,6 +174,9 @@ func (k *call) receive(p []byte) bool {
 				return true
 			}
 			k.left = int(binary.BigEndian.Uint32(k.prefix[1:]))
+			if !k.holdUnpacked() {
+				return false
+			}
 		}
 		n := min(k.left, len(p))
 		k.left -= n

@@ -157,10 +157,13 @@ func TestMemoryIsBounded(t *testing.T) {
 	c := r.dial(t)
 	_, err := c.ModelInfer(t.Context(), raw("", make([]float32, 1<<20)...))
 	wantCode(t, err, codes.Unavailable) // it could never have room: the connection ends before it has come
-	// A message of a few hundred KB that would become many MB.
+	// A message of a few hundred bytes that would become many MB.
 	m := contents("BYTES", 1<<17, &pb.InferTensorContents{BytesContents: make([][]byte, 1<<17)})
 	_, err = c.ModelInfer(t.Context(), m, grpc.UseCompressor(gzip.Name))
 	wantCode(t, err, codes.InvalidArgument)
+	// One that does so before it is decoded.
+	_, err = c.ModelInfer(t.Context(), raw("", make([]float32, 1<<19)...), grpc.UseCompressor(gzip.Name))
+	wantCode(t, err, codes.Unavailable)
 	if _, err := c.ModelInfer(t.Context(), raw("", 1, 2, 3, 4), grpc.UseCompressor(gzip.Name)); err != nil {
 		t.Error(err)
 	}

@@ -30,7 +30,7 @@ type Book struct{ c *conn }
 
 // NewBook returns a Book whose memory is f's.
 func NewBook(f *front.Front) *Book {
-	c := newConn(nil, &listener{front: f})
+	c := newConn(nil, &listener{front: f, limits: &Limits{MaxMessageBytes: 1 << 10}})
 	c.frames.preface = 0
 	return &Book{c}
 }
