@@ -37,6 +37,22 @@ type Run struct {
 	Compute time.Duration // Run
 	Output  time.Duration // Scatter, all members together
 	Err     error         // Canceled if every member had left
+	Trace   *RunTrace     // of a run that joined requests, some of which are traced; else nil
+}
+
+// RunTrace is what a trace has of a run besides its times.
+type RunTrace struct {
+	Span    infer.Span   // of the run
+	Members []infer.Span // of the traced members
+	Started time.Time
+}
+
+// joined adds a traced member to a run that joins requests.
+func (r *Run) joined(member *infer.Request, started time.Time) {
+	if r.Trace == nil {
+		r.Trace = &RunTrace{Span: infer.NewSpan(), Started: started}
+	}
+	r.Trace.Members = append(r.Trace.Members, member.Span)
 }
 
 // errPanicked marks the errors that protect makes from a panic.

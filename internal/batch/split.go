@@ -100,6 +100,9 @@ func joinTiming(pieces []infer.Request) (sum infer.Timing) {
 		sum.Compute += t.Compute
 		sum.Output += t.Output
 		sum.Rows += t.Rows
+		if t.Batch.Valid() {
+			sum.Batch = t.Batch // of one of them; the runs name the request
+		}
 	}
 	return sum
 }

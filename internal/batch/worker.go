@@ -154,12 +154,18 @@ func (w *worker) gather(members []*item, run *Run, start time.Duration) error {
 		it.worker = w
 		w.reqs = append(w.reqs, it.req)
 		run.Rows += it.rows
+		if it.req.Span.Valid() && len(members) > 1 {
+			run.joined(it.req, w.batcher.epoch.Add(start))
+		}
 	}
 	b := w.batcher
 	err := internal("gather", protect(b.log, "gather", func() error { return w.instance.Gather(w.reqs) }))
 	run.Input = b.now() - start
 	for _, it := range members {
 		it.req.Timing = infer.Timing{Queue: start - it.since, Input: run.Input, Rows: run.Rows}
+		if run.Trace != nil && it.req.Span.Valid() {
+			it.req.Timing.Batch = run.Trace.Span
+		}
 	}
 	return err
 }

@@ -40,6 +40,7 @@ type Timing struct {
 	Compute time.Duration // the runtime's call
 	Output  time.Duration // copying this member's outputs
 	Rows    int           // rows of the whole run, the sum over all members
+	Batch   Span          // of the run, if it joined requests and this one is traced
 }
 
 // Request is one call of Predict. The code that builds it owns it, including the tensors, and
@@ -68,6 +69,9 @@ type Request struct {
 	// Memory is the budget that the outputs are reserved from before they are allocated; nil if
 	// they are not counted.
 	Memory Memory
+
+	// Span is that of the request if it is traced.
+	Span Span
 
 	// Served and Timing are results.
 	Served Served
