@@ -27,6 +27,7 @@ import (
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/serving"
 	"sluice.io/sluice/internal/signals"
+	"sluice.io/sluice/internal/tracing"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/grpcapi"
 	"sluice.io/sluice/internal/wire/httpapi"
@@ -82,7 +83,8 @@ type App struct {
 	grpc      *grpcapi.Server // nil if there is no such listener
 	admin     *admin.Server
 	certs     certificates
-	stopping  chan struct{} // closed when the stop begins
+	tracer    *tracing.Tracer // nil if nothing is traced
+	stopping  chan struct{}   // closed when the stop begins
 
 	collectAsUsual func() // undoes collectOften
 }
@@ -113,12 +115,15 @@ func (a *App) open() (err error) {
 	if a.journal, err = openJournal(cfg.DataDir, a.log); err != nil {
 		return err
 	}
+	if a.tracer, err = newTracer(&cfg.Tracing, a.opts.Build.Version, a.log); err != nil {
+		return err
+	}
 	promRegistry := prometheus.NewRegistry()
 	a.metrics = metrics.New(promRegistry)
 	a.watch = driftwatch.New(a.journal, a.log.Named("drift"))
 	a.reconcile = reconcile.New(reconcile.Options{
 		Config: cfg, Repository: a.repo, Loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")), Router: a.router,
-		Journal: a.journal, Watcher: a.watch, Metrics: a.metrics, Logger: a.log, Reload: a.opts.Reload, Applied: a.applied, Ready: a.loaded,
+		Journal: a.journal, Watcher: a.watch, Metrics: a.metrics, Logger: a.log, Reload: a.opts.Reload, Applied: a.applied, TraceRun: a.traceRun, Ready: a.loaded,
 	})
 	if err := a.replay(cfg); err != nil {
 		return err
@@ -195,7 +200,7 @@ func (a *App) Run(ctx context.Context) error {
 	// the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 9)
+	ended := make(chan error, 10)
 	start := func(name string, run func(context.Context) error) {
 		go func() { // await receives the result
 			err := run(parts)
@@ -208,6 +213,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.collectAsUsual = collectOften()
 	defer a.collectAsUsual()
+	start("tracing", a.runTracing)
 	start("admin", a.admin.Run)
 	start("http", a.http.Run)
 	start("grpc", a.runGRPC)
@@ -329,6 +335,7 @@ func (a *App) stop(deadline time.Time, cancelParts func()) error {
 	stage("data plane", half, a.drain)
 	stage("admin", half, a.admin.Shutdown)
 	stage("signals", half, a.endDeliveries)
+	stage("tracing", half, a.endTracing)
 	cancelParts()
 	stage("models", deadline, func(ctx context.Context) error { return a.reconcile.Shutdown(ctx, time.Until(deadline)) })
 	if !a.reconcile.Idle() {
@@ -358,7 +365,7 @@ func (a *App) await(deadline time.Time, ended <-chan error) (err error) {
 // applied applies a reload to the parts that reconcile does not. Everything was checked when
 // the configuration was read.
 func (a *App) applied(cfg *config.Config) {
-	a.config.Store(cfg)
+	before := a.config.Swap(cfg)
 	tokens := tokensOf(cfg)
 	err := errors.Join(a.front.SetTokens(tokens), a.admin.SetTokens(tokens))
 	if a.opts.SetLogLevel != nil {
@@ -369,6 +376,9 @@ func (a *App) applied(cfg *config.Config) {
 	}
 	a.front.SetAccessLog(front.AccessLog(cfg.Server.AccessLog))
 	a.outbox.SetHolding(cfg.Retrain.CoolDown, cfg.Retrain.Expire)
+	if a.tracer != nil && cfg.Tracing.Sample != before.Tracing.Sample { // else what was set since stays
+		a.tracer.SetSample(cfg.Tracing.Sample)
+	}
 	if a.webhook != nil {
 		a.webhook.SetSecret([]byte(cfg.Retrain.Webhook.Secret.Reveal()))
 	}

@@ -24,7 +24,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 	a.front, err = front.New(front.Options{
 		Predictor: a.router, Catalog: catalog{c}, Log: a.log.Named("http"), Tokens: tokens,
 		Bounds:    front.Limits{MaxInFlight: http.MaxInFlight, MaxControlInFlight: http.MaxControlInFlight, MaxMemory: int64(http.MaxBodyMemory)},
-		AccessLog: front.AccessLog(cfg.Server.AccessLog),
+		AccessLog: front.AccessLog(cfg.Server.AccessLog), Tracer: a.frontTracer(),
 	})
 	if err != nil {
 		return err
@@ -132,6 +132,7 @@ func (a *App) exposeMetrics() {
 		Drift:         a.watch.Status,
 		Signals:       a.outbox.Open,
 		Certificates:  a.certificates,
+		Traces:        a.traces,
 	})
 	if a.opts.Config.Metrics.Compat == config.CompatTriton {
 		a.metrics.WatchTriton(a.tritonVersions)

@@ -63,6 +63,7 @@ func startLin(tb testing.TB, features string) *gateway {
 	writeProfile(tb, profile, linProfile(tb))
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.InfoLevel))
 	return startLogging(tb, log, nil, dir, "server.access_log: {enabled: true, sample_every: 100}",
+		"tracing: {exporter: otlp, endpoint: '127.0.0.1:1', insecure: true, sample: 0}", // the decision costs no allocation; spans are not part of it
 		fmt.Sprintf("models: {lin: {versions: [1, 2], drift: {profile: %q}}}", profile),
 		`routes: {lin: {variants: [{version: 1, weight: 90%}, {version: 2, weight: 10%, role: canary}], sticky: {header: X-User-Id}, fallback: stable}}`)
 }

@@ -46,6 +46,7 @@ type Config struct {
 	Admin      Admin      `yaml:"admin" restart:"true" doc:"The admin port: metrics, health and the control API."`
 	Metrics    Metrics    `yaml:"metrics" restart:"true" doc:"The Prometheus metrics of the admin port."`
 	Runtime    Runtime    `yaml:"runtime" restart:"true" doc:"ONNX Runtime, for all models together."`
+	Tracing    Tracing    `yaml:"tracing" restart:"true" doc:"Traces of requests, which are exported as OpenTelemetry spans over OTLP."`
 	Log        Log        `yaml:"log" restart:"true" doc:"The log of the program, on standard error."`
 	Control    Control    `yaml:"control" restart:"true" doc:"Changes through the control API."`
 

@@ -13,7 +13,7 @@ const anyOrigin = "*"
 type CORS struct {
 	Origins []string      `yaml:"origins" default:"[]" doc:"Origins that may call, such as https://app.example.com, exactly as browsers send them; or only '*' for all. Empty: none."`
 	Methods []string      `yaml:"methods" default:"[GET, HEAD, POST]" enum:"GET|HEAD|POST" doc:"Methods that pages may use."`
-	Headers []string      `yaml:"headers" default:"[Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, Sluice-Actor, Sluice-Change-Reason, Sluice-Override, X-Request-Id, traceparent]" doc:"Request headers that pages may set. Add the header of sticky routes."`
+	Headers []string      `yaml:"headers" default:"[Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, Sluice-Actor, Sluice-Change-Reason, Sluice-Override, X-Request-Id, traceparent, tracestate]" doc:"Request headers that pages may set. Add the header of sticky routes."`
 	MaxAge  time.Duration `yaml:"max_age" default:"10m" min:"0s" max:"24h" doc:"Time for which a browser may remember what a preflight answered."`
 }
 

@@ -25,6 +25,7 @@ func (d *decoder) validate() {
 	d.bodies()
 	d.stop()
 	d.cors()
+	d.tracing()
 	d.repository()
 	d.defaultModel()
 	d.tokens()

@@ -35,6 +35,9 @@ type Sources struct {
 	// Certificates are those of the listeners that speak TLS, by the listener's name.
 	Certificates func() map[string]Certificate
 
+	// Traces counts traced requests and runs by what became of them.
+	Traces func() map[string]int64
+
 	Drift   func() []api.DriftStatus            // of each version in a role that is compared with a reference
 	Signals func() (open int, oldest time.Time) // the number of signals neither delivered nor closed, and when the oldest was recorded
 }
@@ -57,7 +60,7 @@ type QueueSize struct {
 
 // Watch registers the series of the sources. It may be called once.
 func (m *Metrics) Watch(s Sources) {
-	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newOpenCollector(s.Signals))
+	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newOpenCollector(s.Signals), newTraceCollector(s.Traces))
 }
 
 // sourceCollector turns sources into series at each scrape.

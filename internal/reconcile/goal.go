@@ -189,6 +189,9 @@ func (r *Reconciler) specify(p *planned) {
 			return asServable(r.loader.Load(ctx, v, m, serving.Observer{
 				Run: func(run batch.Run) {
 					series().ObserveRun(run.Rows, run.Members, run.Input, run.Compute, run.Output, run.Err)
+					if run.Trace != nil && r.opts.TraceRun != nil {
+						r.opts.TraceRun(v, run)
+					}
 				},
 				Settled: func(f batch.Finding) { r.record.hand(incident{version: v, finding: &f}) },
 			}))

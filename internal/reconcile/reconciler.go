@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
@@ -22,7 +23,8 @@ import (
 	"sluice.io/sluice/internal/trail"
 )
 
-// Options configure a Reconciler. All except Reload, Applied and Ready are required.
+// Options configure a Reconciler. All except Reload, Applied, TraceRun and Ready are
+// required.
 type Options struct {
 	Config     *config.Config
 	Repository *registry.Repository
@@ -37,6 +39,9 @@ type Options struct {
 	// Applied is called with the configuration of each applied reload. It may be nil, and
 	// must not block.
 	Applied func(cfg *config.Config)
+	// TraceRun is called for each run that joined requests of which some are traced. It may be nil,
+	// and must not block.
+	TraceRun func(infer.Version, batch.Run)
 	// Ready is called when the loads of the start have ended. It may be nil, and must not
 	// block.
 	Ready func()

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"sync"
@@ -83,6 +84,7 @@ type Access struct {
 	Answered    int // bytes of the answer's body
 	RequestID   []byte
 	Traceparent []byte // as received
+	Trace       *Trace // nil if the request is not traced
 	Remote      fmt.Stringer
 	Served      infer.Served
 }
@@ -105,13 +107,26 @@ func (l *accessLog) write(a *Access) {
 		fields = append(fields, zap.String("route", a.Served.Route), zap.Int64("version", a.Served.Version.Number),
 			zap.String("reason", string(a.Served.Reason)))
 	}
-	if id := traceID(a.Traceparent); id != nil {
-		fields = append(fields, zap.String("trace_id", string(id)), zap.String("traceparent", Printable(string(a.Traceparent))))
-	}
+	fields = append(fields, a.trace()...)
 	if dropped := l.takeDropped(); dropped > 0 {
 		fields = append(fields, zap.Uint64("errors_not_logged", dropped))
 	}
 	entry.Write(fields...)
+}
+
+// trace returns the fields that say which trace the request belongs to.
+func (a *Access) trace() (fields []zap.Field) {
+	span, _ := parseTraceparent(a.Traceparent)
+	if span.Valid() {
+		fields = append(fields, zap.String("traceparent", Printable(string(a.Traceparent))))
+	}
+	if a.Trace != nil {
+		span = a.Trace.Span
+	}
+	if span.Valid() {
+		fields = append(fields, zap.String("trace_id", hex.EncodeToString(span.Trace[:])))
+	}
+	return fields
 }
 
 func (l *accessLog) takeDropped() (n uint64) {

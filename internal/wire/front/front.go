@@ -50,7 +50,8 @@ type Limits struct {
 	MaxMemory          int64 // bytes that requests and answers hold; more are Overloaded
 }
 
-// Options are the inputs of a Front. All are required except Tokens and AccessLog.
+// Options are the inputs of a Front. All are required except Tokens, AccessLog and
+// Tracer.
 type Options struct {
 	Predictor Predictor
 	Catalog   Catalog
@@ -60,6 +61,7 @@ type Options struct {
 	// tokens, every caller may.
 	Tokens    map[string]string
 	AccessLog AccessLog
+	Tracer    Tracer // nil: nothing is traced
 }
 
 // Front is shared by all listeners. Its methods may be called from any goroutine.
@@ -72,6 +74,7 @@ type Front struct {
 	sampled  *zap.Logger // for errors that a caller can cause at will
 	tokens   *wire.Tokens
 	access   *accessLog
+	tracer   Tracer // nil: nothing is traced
 	ids      *requestIDs
 	budget   budget
 	requests counters
@@ -91,7 +94,7 @@ func New(o Options) (*Front, error) {
 	}
 	f := &Front{
 		Predictor: o.Predictor, Catalog: o.Catalog, limits: o.Bounds, log: o.Log, tokens: tokens,
-		access: newAccessLog(o.AccessLog, o.Log.Named("access")), ids: newRequestIDs(),
+		access: newAccessLog(o.AccessLog, o.Log.Named("access")), tracer: o.Tracer, ids: newRequestIDs(),
 	}
 	f.budget.limit = o.Bounds.MaxMemory
 	f.sampled = o.Log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {

@@ -1,33 +1,37 @@
 package front
 
-import "bytes"
+import (
+	"encoding/hex"
 
-// traceID returns the trace id of a W3C traceparent header, nil if the header is absent or not
-// valid (Trace Context level 2, section 3.2): version, trace id, parent id and flags in lower-case
-// hexadecimal. Only a version later than 00 may have more fields.
-func traceID(header []byte) []byte {
+	"sluice.io/sluice/internal/infer"
+)
+
+// parseTraceparent returns the span of a W3C traceparent header, and whether it is sampled. The span
+// is zero if the header is absent or not valid (Trace Context level 2, section 3.2): version, trace
+// id, parent id and flags in lower-case hexadecimal. Only a version later than 00 may have more
+// fields.
+func parseTraceparent(header []byte) (span infer.Span, sampled bool) {
 	const size = len("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	if len(header) < size || header[2] != '-' || header[35] != '-' || header[52] != '-' {
-		return nil
+		return infer.Span{}, false
 	}
-	version, trace, parent, flags := header[:2], header[3:35], header[36:52], header[53:55]
-	if !isHex(version) || !isHex(trace) || !isHex(parent) || !isHex(flags) {
-		return nil
+	if string(header[:2]) == "ff" || len(header) > size && (string(header[:2]) == "00" || header[size] != '-') {
+		return infer.Span{}, false
 	}
-	if string(version) == "ff" || len(bytes.Trim(trace, "0")) == 0 || len(bytes.Trim(parent, "0")) == 0 {
-		return nil
+	var version, flags [1]byte
+	if !unhex(version[:], header[:2]) || !unhex(span.Trace[:], header[3:35]) || !unhex(span.ID[:], header[36:52]) || !unhex(flags[:], header[53:55]) || !span.Valid() {
+		return infer.Span{}, false
 	}
-	if len(header) > size && (string(version) == "00" || header[size] != '-') {
-		return nil
-	}
-	return trace
+	return span, flags[0]&1 != 0
 }
 
-func isHex(b []byte) bool {
-	for _, c := range b {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+// unhex decodes lower-case hexadecimal digits.
+func unhex(dst, src []byte) bool {
+	for _, c := range src {
+		if c >= 'A' && c <= 'F' {
 			return false
 		}
 	}
-	return true
+	_, err := hex.Decode(dst, src)
+	return err == nil
 }

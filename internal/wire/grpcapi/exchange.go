@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -40,6 +41,7 @@ type exchange struct {
 	decoded  int   // bytes that are reserved for it
 	received int   // bytes of the message
 	served   infer.Served
+	trace    *front.Trace
 
 	memory front.Reservation
 	answer []byte // the message
@@ -99,15 +101,45 @@ func (x *exchange) end(err error, inference bool) {
 	if x.srv.front.Logs(code, x.arrived) {
 		x.log(err, code)
 	}
+	if x.trace != nil {
+		x.record(err, code)
+	}
 	if x.answer == nil {
 		x.memory.End()
 	}
 }
 
+// record ends the trace of the exchange.
+func (x *exchange) record(err error, code infer.Code) {
+	t := x.trace
+	t.RequestID, t.Served, t.Code = string(x.id), x.served, code
+	if err != nil {
+		t.Error = front.Printable(infer.Message(err))
+	}
+	agent, _ := x.field("user-agent")
+	t.Method, t.GRPCStatus, t.Peer, t.UserAgent = x.method, x.srv.status(code).String(), x.remote, front.Printable(string(agent))
+	if r, ok := x.remote.(remote); ok {
+		t.Peer = r.Addr
+	}
+	t.BytesIn, t.BytesOut = x.received, len(x.answer)
+	x.srv.front.Record(t)
+}
+
+// beginTrace begins the trace of a request that was read, if it is selected.
+func (x *exchange) beginTrace() {
+	if !x.srv.front.Tracing() {
+		return
+	}
+	traceparent, _ := x.field("traceparent")
+	tracestate := []byte(strings.Join(x.header.Get("tracestate"), ","))
+	x.trace = x.srv.front.Trace(x.request.GetModelName(), x.arrived, traceparent, tracestate)
+	x.trace.Read()
+}
+
 func (x *exchange) log(err error, code infer.Code) {
 	a := front.Access{
 		Protocol: "grpc", Level: zapcore.InfoLevel, Arrived: x.arrived, Received: x.received, Answered: len(x.answer),
-		RequestID: x.id, Remote: x.remote, Served: x.served,
+		RequestID: x.id, Trace: x.trace, Remote: x.remote, Served: x.served,
 	}
 	a.Traceparent, _ = x.field("traceparent")
 	if code == infer.Internal || code == infer.Unavailable || code == infer.Deadline {

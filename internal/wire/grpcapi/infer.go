@@ -79,6 +79,7 @@ func (x *exchange) infer(ctx context.Context, wrap func(*pb.ModelInferResponse) 
 	if x.refused != nil {
 		return x.refused
 	}
+	x.beginTrace()
 	version, err := parseVersion(x.request.GetModelName(), x.request.GetModelVersion())
 	if err != nil {
 		return err
@@ -108,7 +109,9 @@ func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Cal
 	if err := x.pickedBy(req, called.StickyHeader); err != nil {
 		return err
 	}
+	x.trace.Ask(req)
 	resp, err := x.srv.front.Predict(ctx, req)
+	x.trace.Answer(req)
 	x.served = req.Served
 	if err != nil {
 		return err

@@ -40,6 +40,7 @@ type exchange struct {
 	failure string     // the text of an error answer
 	turn    bool       // it has a turn for a long computation: see takeTurn
 	broken  bool       // a panic: something may still use its buffers
+	trace   *front.Trace
 
 	call           *oip.Call
 	idBuf, pathBuf [front.MaxRequestID]byte
@@ -94,6 +95,9 @@ func (x *exchange) end() {
 	if x.srv.front.Logs(x.code, x.arrived) {
 		x.log()
 	}
+	if x.trace != nil {
+		x.record()
+	}
 	x.endTurn()
 	if !x.broken {
 		x.dropBody()
@@ -120,7 +124,7 @@ func (x *exchange) written() {
 func (x *exchange) log() {
 	a := front.Access{
 		Protocol: "http", Level: zapcore.InfoLevel, Arrived: x.arrived, Received: x.received, Answered: x.answered, RequestID: x.id,
-		Traceparent: x.header.traceparent, Remote: x.ctx.RemoteAddr(), Served: x.served,
+		Traceparent: x.header.traceparent, Trace: x.trace, Remote: x.ctx.RemoteAddr(), Served: x.served,
 	}
 	status := x.ctx.Response.StatusCode()
 	if status >= fasthttp.StatusInternalServerError {

@@ -12,6 +12,7 @@ import (
 type header struct {
 	requestID       []byte
 	traceparent     []byte
+	tracestate      []byte
 	authorization   []byte
 	contentType     []byte
 	contentEncoding []byte
@@ -67,6 +68,10 @@ func (h *header) field(name, value []byte) error {
 	case len("origin"):
 		if isField(name, "origin") {
 			h.origin = value
+		}
+	case len("tracestate"):
+		if isField(name, "tracestate") {
+			h.tracestate = joinList(h.tracestate, value)
 		}
 	case len("traceparent"):
 		if isField(name, "traceparent") {

@@ -19,6 +19,7 @@ func (x *exchange) infer() error { return x.inference(x.tensors) }
 
 // inference admits an inference, and calls answer with its body.
 func (x *exchange) inference(answer func(called infer.Called, body []byte) error) error {
+	x.trace = x.srv.front.Trace(x.target.model, x.arrived, x.header.traceparent, x.header.tracestate)
 	// An unknown name is refused before the body is read. A body that arrives slowly does not count
 	// as a request in progress.
 	called, err := x.srv.front.Called(x.target.model, x.target.version)
@@ -32,6 +33,7 @@ func (x *exchange) inference(answer func(called infer.Called, body []byte) error
 	if err != nil {
 		return err
 	}
+	x.trace.Read()
 	defer x.srv.front.End()
 	if err := x.srv.front.Begin(); err != nil {
 		return err
@@ -99,7 +101,9 @@ func (x *exchange) ask(req *infer.Request, called infer.Called) (*infer.Response
 	if called.StickyHeader != "" {
 		req.StickyKey = view(x.sticky)
 	}
+	x.trace.Ask(req)
 	resp, err := x.srv.front.Predict(x.srv.predictions, req)
+	x.trace.Answer(req)
 	x.served = req.Served
 	return resp, err
 }
