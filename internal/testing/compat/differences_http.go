@@ -24,6 +24,10 @@ func paths() []Difference {
 			Kind: Deliberate, Case: "`/v2/`", Triton: "404", Sluice: "as `/v2`", Why: "the protocol's OpenAPI document has it",
 		},
 		{
+			Rows: `GET_root`,
+			Kind: Deliberate, Case: "`/`", Triton: "404", Sluice: "`{\"status\":\"alive\"}`", Why: "KServe V1 has it",
+		},
+		{
 			Rows: `GET_empty_v1`,
 			Kind: Deliberate, Case: "`/v1/models`", Triton: "404", Sluice: "the list of models", Why: "KServe V1 has it",
 		},

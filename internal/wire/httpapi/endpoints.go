@@ -32,6 +32,7 @@ const (
 	endpointMemoryStatus
 	endpointMemoryRegister
 	endpointMemoryUnregister
+	endpointV1Live
 	endpointV1Models
 	endpointV1Status
 	endpointV1Metadata
@@ -107,6 +108,8 @@ func parsePath(path, scratch []byte) (target, error) {
 		return match(segments[1:n]), nil
 	case string(first) == "v1":
 		return matchV1(segments[1:n])
+	case n == 1 && len(first) == 0:
+		return target{endpoint: endpointV1Live}, nil
 	case n == 1 && string(first) == "invocations":
 		return target{endpoint: endpointInvocations}, nil
 	case n == 1 && string(first) == "ping":

@@ -47,6 +47,7 @@ func TestRoutes(t *testing.T) {
 	f("POST", "/v2/models/double/predict", 400, "expected an object or a list")
 	f("POST", "/v2/models/double/versions/2/predict", 400, "expected an object or a list")
 	f("POST", "/invocations", 404, "there is no default model")
+	f("GET", "/", 200, `{"status":"alive"}`)
 	f("GET", "/ping", 200, `{"live":true,"ready":true}`)
 	f("HEAD", "/ping", 200, "")
 	f("POST", "/v2/repository/index", 200, `[{"name":"double"`)
@@ -97,7 +98,7 @@ func TestRoutes(t *testing.T) {
 
 	const notFound = `{"error":"Not Found"}`
 	for _, path := range []string{
-		"/", "//", "/v1", "/ping/", "/ping/x", "/invocations/", "/invocations/double", "/v2/ping", "/v2/invocations", "/predict", "/V2", "/v2x", "/metrics", "//v2", "/v2//", "/./v2", "/x/../v2",
+		"//", "/v1", "/ping/", "/ping/x", "/invocations/", "/invocations/double", "/v2/ping", "/v2/invocations", "/predict", "/V2", "/v2x", "/metrics", "//v2", "/v2//", "/./v2", "/x/../v2",
 		"/v2/health", "/v2/health/", "/v2/health/live/", "/v2/health/live/x", "/v2/health//live", "/v2/models", "/v2/models/",
 		"/v2/models/double/", "/v2/models//double", "/v2/models/../models/double", "/v2/models/double/versions", "/v2/models/double/versions/",
 		"/v2/models/double/versions/1/", "/v2/models/double/versions/1/ready/x", "/v2/models/double/nope", "/v2/models/double/config/", "/v2/config",

@@ -229,6 +229,8 @@ func (x *exchange) dispatch() error {
 		return x.predictRows()
 	case endpointV1Predict:
 		return x.inference(x.v1Predict)
+	case endpointV1Live:
+		return x.document(append(x.body(), `{"status":"alive"}`...))
 	case endpointV1Models, endpointV1Status, endpointV1Metadata:
 		return x.v1Document()
 	case endpointPing:
