@@ -5,6 +5,8 @@
 modules := . benchmarks
 golangci_version := v2.15.0
 golangci := $(CURDIR)/.cache/bin/golangci-lint-$(golangci_version)
+grpcurl_version := v1.9.3
+grpcurl := $(CURDIR)/.cache/bin/grpcurl-$(grpcurl_version)
 benchstat_version := v0.0.0-20260908200009-22c9c6c9d4da
 benchstat := $(CURDIR)/.cache/bin/benchstat-$(benchstat_version)
 
@@ -148,15 +150,22 @@ $(openapi_python)/installed: scripts/requirements-openapi.txt
 	$(@D)/bin/pip install -q -r $<
 	@touch $@
 
-# CUT=1 runs the clients with small packages, as CI does, and checks what the tables say of them.
-conformance_python := $(CURDIR)/.cache/conformance
-conformance: build $(conformance_python)/installed ## run real clients against a gateway, and write what works with which into docs/protocol.md
-	PYTHON=$(conformance_python)/bin/python scripts/conformance.sh
+# CUT=1 runs the clients with small packages, as CI does, and checks what the tables say of them. Otherwise the packages
+# take 1 GB.
+conformance_python := $(CURDIR)/.cache/conformance$(if $(CUT),,-large)
+conformance: build $(conformance_python)/installed $(grpcurl) ## call gateways with real clients, and write what works with which into docs/protocol.md
+	@go build -o .cache/bin/goclient ./conformance/goclient
+	PYTHON=$(conformance_python)/bin/python GRPCURL=$(grpcurl) GOCLIENT=$(CURDIR)/.cache/bin/goclient scripts/conformance.sh
 
-$(conformance_python)/installed: conformance/requirements.txt
+$(conformance_python)/installed: conformance/requirements.txt conformance/requirements-large.txt
 	rm -rf $(@D) && python3 -m venv $(@D)
-	$(@D)/bin/pip install -q -r $<
+	$(@D)/bin/pip install -q -r conformance/requirements$(if $(CUT),,-large).txt
 	@touch $@
+
+# Pinned and built like the linter.
+$(grpcurl):
+	@GOBIN=$(dir $@)new go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(grpcurl_version)
+	@mv $(dir $@)new/grpcurl $@ && rmdir $(dir $@)new
 
 # The build fails if a page links to a page or a heading that does not exist.
 docs_python := $(CURDIR)/.cache/docs-site

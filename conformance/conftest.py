@@ -1,4 +1,4 @@
-"""Runs every test with every client, over plain connections, over TLS, and over TLS with a key, and records what each did.
+"""Runs every test with every client, over plain connections and over TLS, and records what each did.
 
 A test is a feature: the first line of its docstring is "SECTION: ROW" in the tables of docs/protocol.md, which
 report.py writes. A row may name parameters of the test in braces. Several tests may share a row.
@@ -15,23 +15,25 @@ import pytest
 import trustme
 
 import gateway
-from clients import CLIENTS, Client, NotOffered, connect
+from clients import CLIENTS, LARGE, SMALL, Client, NotOffered, connect
 from gateway import Target
 
 TRANSPORTS = ("plain", "TLS")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--clients", default=",".join(CLIENTS), help="names of clients, with commas")
+    parser.addoption("--clients", default="small", help="small, large, or names of clients with commas")
     parser.addoption("--results", type=Path, help="file for what each client did in each test, JSON")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "client" in metafunc.fixturenames:
-        names = [name for name in metafunc.config.getoption("--clients").split(",") if name]
+    if "client_name" in metafunc.fixturenames:
+        asked = metafunc.config.getoption("--clients")
+        names = {"small": list(SMALL), "large": list(LARGE)}.get(asked) or asked.split(",")
         if unknown := set(names) - set(CLIENTS):
             raise pytest.UsageError(f"unknown clients {sorted(unknown)}: expected some of {list(CLIENTS)}")
-        metafunc.parametrize("transport", TRANSPORTS, scope="session")
+        if "transport" in metafunc.fixturenames:
+            metafunc.parametrize("transport", TRANSPORTS, scope="session")
         metafunc.parametrize("client_name", names, scope="session")
 
 
@@ -94,7 +96,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
     text = item.stash.get(REFUSAL, "")
     outcome = "refused" if report.passed and text else report.outcome  # passed, skipped or failed
     result = {
-        "client": callspec.params["client_name"], "transport": callspec.params["transport"], "section": section,
+        "client": callspec.params["client_name"], "transport": callspec.params.get("transport", ""), "section": section,
         "row": row, "outcome": outcome, "text": text,
     }  # fmt: skip
     item.config.stash.setdefault(RESULTS, []).append(result)

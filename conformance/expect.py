@@ -6,11 +6,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Iterator
 
+import numpy as np
+
 from clients import Refused
 
 
 def same(got: Any, want: Any) -> None:
     assert got == want
+
+
+def plain(values: np.ndarray) -> list:
+    """Return an array as nested lists. BYTES that came as text become bytes."""
+    if values.dtype != np.object_:
+        return values.tolist()
+    return np.vectorize(lambda word: word.encode() if isinstance(word, str) else word, otypes=[np.object_])(values).tolist() if values.size else []
 
 
 @dataclass

@@ -24,6 +24,7 @@ KINDS = {
     "FP64": TensorProto.DOUBLE, "BYTES": TensorProto.STRING,
 }  # fmt: skip
 DEMO = ("iris", "digits", "diabetes", "breast_cancer")
+COLUMNS = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]  # of diabetes
 EXAMPLES = ("image", "lightgbm", "pytorch", "sklearn", "text", "xgboost")
 
 
@@ -50,6 +51,7 @@ def write_models(folder: Path) -> None:
     echo(folder / "classes", [("x", "FP32", ["N", 5])])
     (folder / "classes" / "1" / "labels.txt").write_text("ant\nbee\ncat\ndog\nelk\n")
     echo(folder / "wide", [("x", "FP32", ["N", 1024])])
+    echo(folder / "blob", [("x", "BYTES", ["N"])], suffix="_bytes")  # V1 writes an output with this ending as base64
     echo(folder / "on_demand", [("x", "FP32", ["N"])])
     busy(folder / "busy")
     for name in DEMO:
@@ -58,13 +60,13 @@ def write_models(folder: Path) -> None:
         copy(ROOT / "examples" / name / "1", folder / name / "1")
 
 
-def echo(folder: Path, inputs: list[tuple[str, str, list]]) -> None:
+def echo(folder: Path, inputs: list[tuple[str, str, list]], suffix: str = "_out") -> None:
     """Write a model that answers each input X as the output X_out."""
     graph = helper.make_graph(
-        [helper.make_node("Identity", [name], [f"{name}_out"]) for name, _, _ in inputs],
+        [helper.make_node("Identity", [name], [name + suffix]) for name, _, _ in inputs],
         "echo",
         [helper.make_tensor_value_info(name, KINDS[datatype], shape) for name, datatype, shape in inputs],
-        [helper.make_tensor_value_info(f"{name}_out", KINDS[datatype], shape) for name, datatype, shape in inputs],
+        [helper.make_tensor_value_info(name + suffix, KINDS[datatype], shape) for name, datatype, shape in inputs],
     )
     save(folder, graph)
 
@@ -126,7 +128,10 @@ class Gateway:
             "server": server,
             "admin": {"address": "127.0.0.1:0"},
             "defaults": {"instances": 1, "versions": "all"},
-            "models": {"busy": {"timeout": "1h"}},  # so that nothing but the caller ends its run
+            "models": {
+                "busy": {"timeout": "1h"},  # so that nothing but the caller ends its run
+                "diabetes": {"columns": {"input": COLUMNS}},
+            },
             "routes": {
                 "flowers": {
                     "model": "iris",

@@ -36,7 +36,7 @@ def cells(results: list[dict[str, str]]) -> Cells:
 
 def transports(results: list[dict[str, str]]) -> Cells:
     """Return the rows that say over which transports all other rows hold: cells made sure that none differs."""
-    names = dict.fromkeys(result["transport"] for result in results if result["transport"] != "plain")
+    names = dict.fromkeys(result["transport"] for result in results if result["transport"] not in ("", "plain"))
     clients = {result["client"] for result in results}
     used = {(r["client"], r["transport"]) for r in results if r["outcome"] == "passed"}
     return {("Access", f"everything above, over {name}", client): YES if (client, name) in used else NO for name in names for client in clients}

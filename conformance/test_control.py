@@ -13,9 +13,14 @@ from expect import refused, same
 REQUEST = Request("on_demand", [Tensor("x", "FP32", np.ones(1, np.float32))])
 
 
-def test_health(client: Client):
-    """Server: liveness and readiness"""
-    same((client.live(), client.ready()), (True, True))
+def test_live(client: Client):
+    """Server: liveness"""
+    same(client.live(), True)
+
+
+def test_ready(client: Client):
+    """Server: readiness"""
+    same(client.ready(), True)
 
 
 def test_model_ready(client: Client):
@@ -47,8 +52,19 @@ def test_model_metadata(client: Client):
         client.model_metadata("absent")
 
 
+def test_config(client: Client):
+    """Server: configuration of a model"""
+    config = client.config("wide")
+    same((config["name"], config["platform"]), ("wide", "onnxruntime_onnx"))
+    assert int(config["max_batch_size"]) > 1, config
+    for tensors, name in ((config["input"], "x"), (config["output"], "x_out")):
+        same([(t["name"], t["data_type"], [int(dim) for dim in t["dims"]]) for t in tensors], [(name, "TYPE_FP32", [1024])])
+    assert config["instance_group"] and "dynamic_batching" in config, config
+
+
 def test_statistics(client: Client):
     """Server: statistics of a version, and of all models"""
+
     def counts() -> tuple[int, int]:
         stats = client.statistics("diabetes", "1")[0]
         for block in ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output"):

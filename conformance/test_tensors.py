@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clients import Answer, Client, Output, Request, Tensor
-from expect import refused, same
+from expect import plain, refused, same
 
 NUMPY = {
     "BOOL": np.bool_, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "UINT8": np.uint8,
@@ -53,7 +53,7 @@ def check(client: Client, datatype: str, values: np.ndarray, form: str) -> None:
     got = echo(client, datatype, values, form == JSON)
     same((got.dtype, got.shape), (values.dtype, values.shape))
     if datatype == "BYTES":
-        same([word.encode() if isinstance(word, str) else word for word in got.ravel()], list(values.ravel()))
+        same(plain(got), values.tolist())
     else:
         same(bits(got, form), bits(values, form))
 

@@ -15,17 +15,26 @@ import numpy as np
 
 from gateway import Target
 
-# The clients by the name that they have in docs/protocol.md: module and class.
-CLIENTS = {
+# The clients by the name that they have in docs/protocol.md: module and class. The large ones are not in CI.
+SMALL = {
     "tritonclient http": ("triton_http", "TritonHTTP"),
     "tritonclient http.aio": ("triton_http", "TritonHTTPAsync"),
     "tritonclient grpc": ("triton_grpc", "TritonGRPC"),
     "tritonclient grpc.aio": ("triton_grpc", "TritonGRPCAsync"),
     "tritonclient stream": ("triton_grpc", "TritonStream"),
+    "Go client": ("sluice_go", "SluiceGo"),
+    "Python client": ("sluice_python", "SluicePython"),
+    "Python client asyncio": ("sluice_python", "SluicePythonAsync"),
+    "grpcurl": ("grpcurl", "GRPCurl"),
+    "plain HTTP": ("plain_http", "PlainHTTP"),
 }
-# Not in CI, since their packages are large. kserve's messages of gRPC have the names of tritonclient's, so that the two
-# cannot be in one process.
-LARGE: tuple[str, ...] = ()
+LARGE = {
+    "kserve REST": ("kserve_clients", "KServeREST"),
+    "kserve REST V1": ("kserve_clients", "KServeREST1"),
+    "kserve gRPC": ("kserve_clients", "KServeGRPC"),
+    "MLflow": ("mlflow_client", "MLflow"),
+}
+CLIENTS = SMALL | LARGE
 
 
 class NotOffered(Exception):
@@ -115,6 +124,8 @@ class Client:
     server_metadata = _not_offered("server_metadata")  # () -> {"name", "version", "extensions"}
     model_metadata = _not_offered("model_metadata")  # (model, version="") -> the protocol's document
     infer = _not_offered("infer")  # (Request) -> Answer
+    infer_in_chunks = _not_offered("infer_in_chunks")  # (Request) -> Answer, without a Content-Length
+    infer_raw = _not_offered("infer_raw")  # (model, bytes) -> Answer: the bytes are the only input, and the whole body
     infer_many = _not_offered("infer_many")  # ([Request]) -> [Answer or Refused], all in flight at once
     stream = _not_offered("stream")  # ([Request]) -> [Answer or Refused], on one stream; the refused ones in any order
     infer_and_cancel = _not_offered("infer_and_cancel")  # (Request) -> None: cancels the call once it is on its way
@@ -128,6 +139,11 @@ class Client:
     shared_memory_status = _not_offered("shared_memory_status")  # (kind) -> list of regions; kind is system or cuda
     unregister_shared_memory = _not_offered("unregister_shared_memory")  # (kind)
     register_shared_memory = _not_offered("register_shared_memory")  # (kind)
+    v1 = _not_offered("v1")  # (path after /v1/models, document to post) -> document
+    invocations = _not_offered("invocations")  # (document) -> document
+    invocations_csv = _not_offered("invocations_csv")  # (text) -> document
+    invocations_of_frames = _not_offered("invocations_of_frames")  # (rows, columns) -> predictions for each kind of data that it sends
+    predict = _not_offered("predict")  # (model, records) -> records
 
 
 class AsyncCalls:

@@ -1,0 +1,109 @@
+"""The Go client of this repository. conformance/goclient makes the calls."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from collections import defaultdict
+from typing import Any
+
+from clients import Answer, Client, NotOffered, Request, http_error
+from clients.plain_http import from_raw, raw
+from gateway import ROOT
+
+STICKY = "x-user-id"
+
+
+def call(request: Request) -> dict[str, Any]:
+    outputs = request.outputs or []
+    missing = request.coding or request.accept or request.deadline or request.parameters or request.sequence
+    if missing or request.headers.keys() - {STICKY} or any(o.classes or o.json is not None for o in outputs):
+        raise NotOffered("compression, a deadline that the gateway sees, parameters of the caller, and classification")
+    tensors = [
+        {"Name": t.name, "Datatype": t.datatype, "Shape": t.values.shape, "Data": base64.b64encode(raw(t)).decode()} for t in request.inputs
+    ]
+    infer = {
+        "Inputs": tensors, "Version": int(request.version or 0), "Outputs": [o.name for o in outputs], "RequestID": request.id,
+        "StickyKey": request.headers.get(STICKY, ""), "Priority": request.priority, "Timeout": (request.timeout or 0) * 1000,
+        "JSON": request.json,
+    }  # fmt: skip
+    return {"Method": "infer", "Model": request.model, "Request": infer}
+
+
+def answer(model: str, result: dict[str, Any]) -> Answer:
+    outputs = {o["Name"]: from_raw(o["Datatype"], o["Shape"] or [], base64.b64decode(o["Data"] or "")) for o in result["Outputs"]}
+    version = str(result["Version"])
+    return Answer(outputs, model, version, result["RequestID"], {"version": version, "route": result["Route"], "reason": result["Reason"]})
+
+
+class SluiceGo(Client):
+    def __init__(self, target):
+        super().__init__(target)
+        scheme = "https" if target.ca else "http"
+        program = os.environ.get("GOCLIENT", str(ROOT / ".cache" / "bin" / "goclient"))
+        command = [program, "-data", target.url, "-admin", f"{scheme}://{target.admin}", "-sticky", STICKY]
+        if target.ca:
+            command += ["-ca", target.ca]
+        token = {"SLUICE_TOKEN": target.headers["authorization"].removeprefix("Bearer ")} if target.headers else {}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | token)
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+
+    def _ask(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def _call(self, method: str, model: str = "", version: str = "") -> Any:
+        return unwrap(self._ask({"Method": method, "Model": model, "Version": int(version or 0)}))
+
+    def _holds(self, method: str, *args: str) -> bool:
+        reply = self._ask({"Method": method, "Model": args[0] if args else "", "Version": int(args[1] or 0) if args else 0})
+        return "error" not in reply
+
+    def live(self):
+        return self._holds("live")
+
+    def ready(self):
+        return self._holds("ready")
+
+    def model_ready(self, model, version=""):
+        return self._holds("model_ready", model, version)
+
+    def model_metadata(self, model, version=""):
+        return self._call("model_metadata", model, version)
+
+    def infer(self, request):
+        return answer(request.model, unwrap(self._ask(call(request))))
+
+    def infer_many(self, requests):
+        got = []
+        for request, reply in zip(requests, self._ask({"Method": "many", "Many": [call(r) for r in requests]})["many"], strict=True):
+            got.append(http_error(reply.get("status"), reply["error"]) if "error" in reply else answer(request.model, reply["result"]))
+        return got
+
+    def index(self):
+        states = defaultdict(dict)
+        for entry in self._call("index"):
+            states[entry["name"]][entry["version"]] = entry["state"]
+        return states
+
+    def load(self, model, config=None):
+        if config is not None:
+            raise NotOffered("a configuration of the caller's")
+        self._call("load", model)
+
+    def unload(self, model):
+        self._call("unload", model)
+
+
+def unwrap(reply: dict[str, Any]) -> Any:
+    if "error" not in reply:
+        return reply["result"]
+    if "status" not in reply and ("JSON" in reply["error"] or "binary" in reply["error"]):
+        raise NotOffered(reply["error"])
+    raise http_error(reply.get("status"), reply["error"])
