@@ -121,8 +121,8 @@ func TestCheckRefuses(t *testing.T) {
 		}
 	}
 	a, b := in("a", 1, 2), in("b", 1, 2)
-	f("expected 2 inputs but got 1 inputs for model 'two'. Got input(s) ['a'], but missing required input(s) ['b']", nil, a)
-	f("expected 2 inputs but got 0 inputs for model 'two'. Got input(s) [], but missing required input(s) ['a','b']", nil)
+	f("expected number of inputs between 2 and 3 but got 1 inputs for model 'two'. Got input(s) ['a'], but missing required input(s) ['b']", nil, a)
+	f("expected number of inputs between 2 and 3 but got 0 inputs for model 'two'. Got input(s) [], but missing required input(s) ['a','b']", nil)
 	f("unexpected inference input 'zzz' for model 'two'", nil, a, b, in("zzz", 1, 2))
 	f("input 'a' already exists in request", nil, a, b, a)
 	f("unexpected inference output 'zzz' for model 'two'", []infer.OutputRef{{Name: "zzz"}}, a, b)

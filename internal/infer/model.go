@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -115,8 +116,12 @@ func (m *Model) missingInputs(r *Request) error {
 			missing = append(missing, "'"+spec.Name+"'")
 		}
 	}
-	return Errorf(Invalid, "expected %d inputs but got %d inputs for model '%s'. Got input(s) [%s], but missing required input(s) [%s]",
-		m.required, len(r.Inputs), m.Name, strings.Join(got, ","), strings.Join(missing, ","))
+	expected := fmt.Sprintf("%d inputs", len(m.Inputs))
+	if m.required < len(m.Inputs) {
+		expected = fmt.Sprintf("number of inputs between %d and %d", m.required, len(m.Inputs))
+	}
+	return Errorf(Invalid, "expected %s but got %d inputs for model '%s'. Got input(s) [%s], but missing required input(s) [%s]",
+		expected, len(r.Inputs), m.Name, strings.Join(got, ","), strings.Join(missing, ","))
 }
 
 func (m *Model) checkOutputs(r *Request) error {
