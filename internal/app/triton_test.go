@@ -66,6 +66,8 @@ var tritonPhases = []struct {
 		phase: "C", add: []string{"q", "pri", "cache"},
 		yaml: []string{"models: {q: {batching: {max_delay: 600ms, queue: {max_requests: 2}}}, pri: {priority_levels: 2}}"},
 	},
+	{phase: "D"},
+	{phase: "E", yaml: []string{"repository.control: explicit"}},
 }
 
 // again sends the row with 20 ms once more if they were not enough: a busy machine may need
@@ -88,17 +90,27 @@ func TestAnswersAsTriton(t *testing.T) {
 }
 
 func answersAsTriton(t *testing.T, triton bool) {
-	rows, err := compat.Load("../../testdata/triton-2.51-http.jsonl")
-	if err != nil {
-		t.Fatal(err)
+	var rows []compat.Row
+	for _, record := range []string{"http", "repository"} {
+		more, err := compat.Load("../../testdata/triton-2.51-" + record + ".jsonl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, more...)
 	}
+	repository, models := tritonRepository(t)
 	var results []compat.Result
 	for _, p := range tritonPhases {
-		yaml := p.yaml
+		yaml, dir := p.yaml, repository
+		if p.phase < "D" {
+			dir = tritonModels(t, p.add...)
+		} else {
+			yaml = append(yaml, models)
+		}
 		if triton {
 			yaml = append(yaml, "server.compat: triton")
 		}
-		g := start(t, tritonModels(t, p.add...), yaml...)
+		g := start(t, dir, yaml...)
 		mine := slices.DeleteFunc(slices.Clone(rows), func(r compat.Row) bool { return r.Phase != p.phase })
 		answers, err := compat.Replay(t.Context(), g.http, mine)
 		if err != nil {

@@ -94,6 +94,13 @@ func document(row Row, a Answer) (p parts, ok bool) {
 	if object, ok := p.json.(map[string]any); ok && strings.Contains(row.Name, concurrent) {
 		delete(object, "id") // the order of the answers is random
 	}
+	if list, ok := p.json.([]any); ok && row.Path == "/v2/repository/index" {
+		p.json = slices.DeleteFunc(list, func(v any) bool {
+			m, _ := v.(map[string]any)
+			name, _ := m["name"].(string)
+			return strings.HasPrefix(name, "ens_") // ensembles are not served here
+		})
+	}
 	if strings.HasSuffix(row.Path, "/stats") {
 		p.json = skeleton(p.json)
 	}

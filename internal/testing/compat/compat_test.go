@@ -48,6 +48,11 @@ func TestLoadRecord(t *testing.T) {
 	if len(rows) != 492 {
 		t.Fatalf("%d rows, want 492", len(rows))
 	}
+	more := load(t, "../../../testdata/triton-2.51-repository.jsonl")
+	if len(more) != 670 {
+		t.Fatalf("%d rows of the repository, want 670", len(more))
+	}
+	rows = append(rows, more...)
 	for _, r := range rows {
 		head, body, ok := strings.Cut(string(r.Request), "\r\n\r\n")
 		if !ok && r.Name != "te_chunked_bad" {

@@ -155,18 +155,16 @@ func grpcAnswers() []Difference {
 func grpcConfigs() []Difference {
 	return []Difference{
 		{
-			Rows: `D.config_addsub D.config_auto_batch D.config_auto_mb? D.config_auto_out D.config_auto_platform D.config_batch4 D.config_bool_not D.config_cache_on D.config_cast_u8
-				D.config_decoupled D.config_dyn_* D.config_fp16_dbl D.config_inst2 D.config_labels D.config_labels_i32 D.config_plus10 D.config_settings D.config_slow* D.config_str_b
-				D.config_ver_* D.config_version_1 D.config_warm`, Aspects: []Aspect{"dynamic_batching"}, Kind: Deliberate,
+			Rows: configsJoined + " D.config_ver_* D.config_version_1", Aspects: []Aspect{"dynamic_batching"}, Kind: Deliberate,
 			Case: "`dynamic_batching` in `ModelConfig`", Triton: "as in `config.pbtxt`", Sluice: "for every model whose requests are joined, with priorities, timeout and length of the queue",
 			Why: "it says how the model is served",
 		},
 		{
-			Rows: "D.config_dyn_order D.config_dyn_pref D.config_inst2 D.config_slow*", Aspects: []Aspect{"instance_group"}, Kind: Deliberate,
+			Rows: configsGrouped, Aspects: []Aspect{"instance_group"}, Kind: Deliberate,
 			Case: "`instance_group` in `ModelConfig`", Triton: "groups with the names of `config.pbtxt`, else `MODEL_0`", Sluice: "one group with the model's name", Why: "a model has one group",
 		},
 		{
-			Rows: "D.config_labels D.config_labels_i32 D.config_labels_nb", Aspects: []Aspect{"output"}, Kind: Deliberate,
+			Rows: configsLabelled, Aspects: []Aspect{"output"}, Kind: Deliberate,
 			Case: "`label_filename` in `ModelConfig`", Triton: "the file's name, even if it has too few labels", Sluice: "`labels.txt`, if its labels are used", Why: "labels are in that file of the version's folder",
 		},
 		{

@@ -44,7 +44,7 @@ func paths() []Difference {
 			Kind: Deliberate, Case: "`%` without two digits, control characters or a fragment in a path", Triton: "404", Sluice: "400", Why: "it cannot be a name",
 		},
 		{
-			Rows: `version_01`,
+			Rows: `version_01 D.meta_ver_all_01 D.config_ver_all_01 D.ready_ver_all_01`,
 			Kind: Deliberate, Case: "version `01`", Triton: "is 1", Sluice: "404", Why: "one version has one path",
 		},
 		{
@@ -52,7 +52,7 @@ func paths() []Difference {
 			Kind: Deliberate, Case: "a version beyond 64 bits", Triton: "400", Sluice: "404", Why: "no such version can exist",
 		},
 		{
-			Rows: `version_0`, Aspects: []Aspect{Text},
+			Rows: `version_0 D.config_ver_all_0 D.meta_ver_all_0 D.ready_ver_all_0`, Aspects: []Aspect{Any},
 			Kind: Deliberate, Case: "version `0`", Triton: "`… version 0 is not found`", Sluice: "`Not Found`", Why: "versions begin at 1",
 		},
 	}

@@ -20,18 +20,23 @@ func malformed() []Difference {
 				out_binary_string out_binary_int out_class_neg out_class_str param_not_object param_is_null param_is_string
 				param_priority_neg param_priority_str param_priority_numstr param_timeout_neg param_timeout_str
 				param_timeout_float param_binary_out_str param_binary_out_1 bin_size_neg bin_size_str bin_size_float
-				bin_size_null load_params_unknown`,
+				bin_size_null load_params_unknown D.batch_neg D.class_-1 D.class_bool D.class_float D.class_null D.class_str
+				D.index_bad_ready D.priority_big D.priority_bool D.priority_float D.priority_neg D.priority_null D.priority_str
+				D.timeout_big D.timeout_bool D.timeout_float D.timeout_neg D.timeout_null D.timeout_str E.e_param_bool`,
 			Kind: Deliberate, Case: "a field that is missing or of the wrong type", Triton: "500", Sluice: "400, names the field",
 			Why: "the caller's mistake; a retry does not help",
 		},
 		{
-			Rows: `in_data_empty in_data_15 in_data_17 in_data_ragged_short in_data_nested_empty_lists`,
+			Rows: `in_data_empty in_data_15 in_data_17 in_data_ragged_short in_data_nested_empty_lists D.st_bad`,
 			Kind: Deliberate, Case: "`data` with more or fewer elements than `shape` says", Triton: "500", Sluice: "400, with both numbers",
 			Why: "the caller's mistake; a retry does not help",
 		},
 		{
 			Rows: `in_data_bools in_data_strings in_data_null_elem in_data_one_null in_data_object_elem
-				typed_i8_[4-9] typed_i32_[23] typed_i64_[34] typed_u8_3 typed_u64_3 typed_bool_[1-5] typed_str_[345]`,
+				typed_i8_[4-9] typed_i32_[23] typed_i64_[34] typed_u8_3 typed_u64_3 typed_bool_[1-5] typed_str_[345]
+				D.ty_bool_big D.ty_bool_float D.ty_bool_neg D.ty_bool_null D.ty_bool_num D.ty_bool_str D.ty_string_big D.ty_string_bool
+				D.ty_string_float D.ty_string_neg D.ty_string_null D.ty_string_num D.ty_*int*_bool D.ty_*int*_float D.ty_*int*_null
+				D.ty_*int*_str D.ty_fp32_bool D.ty_fp32_str D.ty_fp64_bool D.ty_fp64_str`,
 			Kind: Deliberate, Case: "an element that is not of the datatype, including `1.0` for an integer", Triton: "500", Sluice: "400, names the element",
 			Why: "the caller's mistake; a retry does not help",
 		},
@@ -74,7 +79,7 @@ func values() []Difference {
 			Why: "the product is checked",
 		},
 		{
-			Rows: `in_shape_zero_batch bin_zero_batch`,
+			Rows: `in_shape_zero_batch bin_zero_batch D.batch_0`,
 			Kind: Deliberate, Case: "a batch of no rows", Triton: "400 if the model batches", Sluice: "200 and empty outputs",
 			Why: "the model can run it, whether it batches or not; a model with an operator that cannot take it refuses",
 		},
@@ -84,17 +89,17 @@ func values() []Difference {
 			Why: "`data` must be flat or nested like the shape; anything else is a mix-up of dimensions",
 		},
 		{
-			Rows: `typed_i8_[123] typed_i16_1 typed_i32_1 typed_u8_1 typed_u16_1 typed_u32_1`,
+			Rows: `typed_i8_[123] typed_i16_1 typed_i32_1 typed_u8_1 typed_u16_1 typed_u32_1 D.cast_u8_256 D.ty_uint8_big D.ty_uint16_big D.ty_uint32_big`,
 			Kind: Deliberate, Case: "an integer outside the range of its datatype", Triton: "wraps around: INT8 300 is 44", Sluice: "400",
 			Why: "a wrong value must not be answered as if it were right",
 		},
 		{
-			Rows: `typed_i32_4 typed_i64_[12] typed_u8_2 typed_u16_2 typed_u32_2 typed_u64_[12] num_1e400 num_-1e400 typed_fp64_1`,
+			Rows: `typed_i32_4 typed_i64_[12] typed_u8_2 typed_u16_2 typed_u32_2 typed_u64_[12] num_1e400 num_-1e400 typed_fp64_1 D.ty_int*_big D.ty_uint*_neg`,
 			Kind: Deliberate, Case: "a negative number for an unsigned type; a number beyond 64 bits or a double", Triton: "500", Sluice: "400",
 			Why: "the caller's mistake; a retry does not help",
 		},
 		{
-			Rows: `num_1e39 typed_fp32_[23]`,
+			Rows: `num_1e39 typed_fp32_[23] D.class_nan`,
 			Kind: Deliberate, Case: "a number outside the range of FP32", Triton: "infinity", Sluice: "400", Why: "send `Infinity` if you mean it",
 		},
 		{
@@ -102,7 +107,11 @@ func values() []Difference {
 			Kind: Deliberate, Case: "`Inf` as a number", Triton: "accepted", Sluice: "400", Why: "`Infinity` and `NaN` are the tokens",
 		},
 		{
-			Rows: `typed_fp16_0 binfp16_json_out`,
+			Rows: `D.ty_fp32_null D.ty_fp64_null`,
+			Kind: Deliberate, Case: "`null` as an element of a float", Triton: "500", Sluice: "NaN", Why: "encoders of JSON write NaN as `null`",
+		},
+		{
+			Rows: `typed_fp16_0 binfp16_json_out D.class_fp16 D.fp16_bin D.fp16_dbl_bin D.ty_fp16_edge D.ty_fp16_float D.ty_fp16_neg D.ty_fp16_null D.ty_fp16_num D.ty_fp16_zero_rows`,
 			Kind: Deliberate, Case: "FP16 and BF16 in JSON", Triton: "400", Sluice: "numbers", Why: "they are values like others",
 		},
 		{
@@ -111,7 +120,7 @@ func values() []Difference {
 			Why: "the answer would not be JSON",
 		},
 		{
-			Rows: `typed_str_1 binstr_nul_inside_json_out`, Aspects: []Aspect{Body},
+			Rows: `typed_str_1 binstr_nul_inside_json_out D.ty_string_edge`, Aspects: []Aspect{Body},
 			Kind: Deliberate, Case: "NUL inside a string", Triton: "cut there", Sluice: "kept", Why: "a string has a length and any bytes",
 		},
 		{
@@ -119,7 +128,7 @@ func values() []Difference {
 			Kind: Deliberate, Case: "a raw body of k rows", Triton: "400: one row only", Sluice: "a batch of k", Why: "the size of the body gives the number of rows",
 		},
 		{
-			Rows: `param_timeout_1us`,
+			Rows: `param_timeout_1us D.priority_on_plain`,
 			Kind: Deliberate, Case: "a `timeout` that passes before the run", Triton: "counts only in the queue", Sluice: "504",
 			Why: "a deadline counts from the request's arrival",
 		},

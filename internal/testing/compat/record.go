@@ -9,17 +9,20 @@ import (
 	"maps"
 	"os"
 	"strings"
+	"time"
 )
 
 // Row is one recorded request and its answer.
 type Row struct {
-	Name     string
-	Phase    string // the settings of the server: A default, B explicit control with a broken model, C queue limits
+	Name  string
+	Phase string // the settings of the server: A default, B explicit control with a broken model, C queue limits, D the
+	// configured repository, E the same with explicit control
 	Method   string
 	Path     string
-	Request  []byte // all bytes that are sent
-	Requests int    // the number of requests in Request
-	Answer   Answer // Triton's answer
+	Request  []byte        // all bytes that are sent
+	Requests int           // the number of requests in Request
+	Wait     time.Duration // before the row is sent
+	Answer   Answer        // Triton's answer
 }
 
 // model returns the name of the model in the path, if there is one.
@@ -55,6 +58,7 @@ type line struct {
 	Response         string            `json:"response"`
 	ResponseEncoding string            `json:"response_encoding"`
 	ResponseHeaders  map[string]string `json:"response_headers"`
+	WaitBefore       int               `json:"wait_before_ms"`
 }
 
 // Load reads a record, one row a line.
@@ -101,7 +105,7 @@ func parse(text []byte) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	row := Row{Name: unique(l.Phase, l.Name), Phase: l.Phase, Method: l.Method, Path: l.Path, Requests: 1}
+	row := Row{Name: unique(l.Phase, l.Name), Phase: l.Phase, Method: l.Method, Path: l.Path, Requests: 1, Wait: time.Duration(l.WaitBefore) * time.Millisecond}
 	row.Answer = Answer{Status: l.Status, Header: map[string]string{}, Body: response}
 	maps.Copy(row.Answer.Header, l.ResponseHeaders)
 	row.Answer.inflate()

@@ -41,6 +41,7 @@ func Replay(ctx context.Context, addr string, rows []Row) ([]Result, error) {
 				n++
 			}
 		}
+		time.Sleep(rows[0].Wait) // as the record has it
 		group, err := sendAll(ctx, addr, rows[:n])
 		if err != nil {
 			return results, err
