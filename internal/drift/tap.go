@@ -86,7 +86,7 @@ func NewTap(o TapOptions) *Tap {
 func (c *cut) add(s *infer.TensorSpec, p place) {
 	if len(c.places) == 0 {
 		c.rows = len(s.Shape) > 0 && s.Shape[0] < 0
-		c.size, c.read = s.DType.Size(), reader(s.DType)
+		c.size, c.read = s.DType.Size(), infer.NumberReader(s.DType)
 		c.from, c.to = p.at, p.at+1
 	}
 	c.places = append(c.places, p)

@@ -108,7 +108,7 @@ func (x *evaluation) planInput(index int, s *infer.TensorSpec) error {
 // planOutput adds an output as features.
 func (x *evaluation) planOutput(index int, s *infer.TensorSpec) error {
 	n, fixed := drift.RowElements(s.Shape)
-	read := drift.NumberReader(s.DType)
+	read := infer.NumberReader(s.DType)
 	switch {
 	case read == nil:
 		return fmt.Errorf("'%.60s' does not have numbers", s.Name)
