@@ -44,7 +44,7 @@ func sideOf(t *testing.T, f *fold) string {
 	t.Helper()
 	s, err := admin.New(admin.Options{
 		MaxConnections: 64,
-		Address:        "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: noModels{}, Routes: f, Drift: f, Logger: zap.NewNop(),
+		Address:        "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: noModels{}, Routes: f, Drift: f, Labels: f, Logger: zap.NewNop(),
 	})
 	if err != nil {
 		t.Fatal(err)

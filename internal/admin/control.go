@@ -63,6 +63,14 @@ type DriftControl interface {
 	CloseSignal(id string, by api.Actor) (api.Signal, error)
 }
 
+// LabelControl gives the admin port access to measured performance.
+type LabelControl interface {
+	// LabelReports returns the reports of all models of which predictions are or were kept.
+	LabelReports() ([]api.LabelReport, error)
+	// LabelReport returns the report of one model, an empty one if it has none.
+	LabelReport(model string) (api.LabelReport, error)
+}
+
 // AnyRevision is the Revision of an Edit that accepts any revision of the route.
 const AnyRevision = -1
 

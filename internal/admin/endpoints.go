@@ -75,6 +75,8 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/api/v1/journal/verify", false, slow, s.verifyJournal},
 		{http.MethodGet, "/api/v1/drift", false, quick, s.drift},
 		{http.MethodGet, "/api/v1/drift/{model}", false, quick, s.driftOf},
+		{http.MethodGet, "/api/v1/labels", false, quick, s.labels},
+		{http.MethodGet, "/api/v1/labels/{model}", false, quick, s.labelsOf},
 		{http.MethodGet, "/debug/pprof/", false, slow, s.whileUp(pprof.Index)},
 		{http.MethodGet, "/debug/pprof/cmdline", false, quick, plain(pprof.Cmdline)},
 		{http.MethodGet, "/debug/pprof/profile", false, slow, s.whileUp(pprof.Profile)},

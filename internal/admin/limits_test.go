@@ -80,7 +80,7 @@ func TestBodiesInMemoryAreBounded(t *testing.T) {
 func TestNewRefusesBadTokens(t *testing.T) {
 	f := func(tokens map[string]string, part string) {
 		t.Helper()
-		_, err := admin.New(admin.Options{MaxConnections: 64, Tokens: tokens, Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
+		_, err := admin.New(admin.Options{MaxConnections: 64, Tokens: tokens, Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v gives %v, want %q", tokens, err, part)
 		}
@@ -92,7 +92,7 @@ func TestNewRefusesBadTokens(t *testing.T) {
 
 func TestListenSaysWhichAddress(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
-	again, err := admin.New(admin.Options{MaxConnections: 64, Address: s.server.Addr().String(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
+	again, err := admin.New(admin.Options{MaxConnections: 64, Address: s.server.Addr().String(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestShutdownEndsAProfile(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
+	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 }
 
 func TestShutdownWithoutRun(t *testing.T) {
-	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Logger: zap.NewNop()})
+	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type Options struct {
 	Control  Control
 	Routes   RouteControl
 	Drift    DriftControl
+	Labels   LabelControl
 	Logger   *zap.Logger
 	// MaxConnections is the max number of open connections. Others wait until one ends.
 	MaxConnections int
@@ -64,8 +65,8 @@ type Server struct {
 
 // New checks the options. It does not listen yet.
 func New(opts Options) (*Server, error) {
-	if opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Logger == nil {
-		panic("BUG: admin.New needs a gatherer, three controls and a logger")
+	if opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Logger == nil {
+		panic("BUG: admin.New needs a gatherer, four controls and a logger")
 	}
 	if opts.MaxConnections < 1 {
 		return nil, errors.New("admin: the max number of connections is not set")

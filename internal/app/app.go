@@ -20,6 +20,7 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/labels"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/onnxfile"
 	"sluice.io/sluice/internal/reconcile"
@@ -77,6 +78,7 @@ type App struct {
 	router    *router.Router
 	metrics   *metrics.Metrics
 	watch     *driftwatch.Watcher
+	labels    *labels.Store
 	reconcile *reconcile.Reconciler
 	front     *front.Front
 	http      *httpapi.Server
@@ -121,9 +123,12 @@ func (a *App) open() (err error) {
 	promRegistry := prometheus.NewRegistry()
 	a.metrics = metrics.New(promRegistry)
 	a.watch = driftwatch.New(a.journal, a.log.Named("drift"))
+	a.labels = labels.New(labels.Options{
+		Dir: cfg.DataDir, MaxBytes: int64(cfg.Labels.MaxSize), MaxAge: cfg.Labels.MaxAge, Logger: a.log.Named("labels"),
+	})
 	a.reconcile = reconcile.New(reconcile.Options{
 		Config: cfg, Repository: a.repo, Loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")), Router: a.router,
-		Journal: a.journal, Watcher: a.watch, Metrics: a.metrics, Logger: a.log, Reload: a.opts.Reload, Applied: a.applied, TraceRun: a.traceRun, Ready: a.loaded,
+		Journal: a.journal, Watcher: a.watch, Labels: a.labels, Metrics: a.metrics, Logger: a.log, Reload: a.opts.Reload, Applied: a.applied, TraceRun: a.traceRun, Ready: a.loaded,
 	})
 	if err := a.replay(cfg); err != nil {
 		return err
@@ -200,7 +205,7 @@ func (a *App) Run(ctx context.Context) error {
 	// the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 10)
+	ended := make(chan error, 11)
 	start := func(name string, run func(context.Context) error) {
 		go func() { // await receives the result
 			err := run(parts)
@@ -224,6 +229,7 @@ func (a *App) Run(ctx context.Context) error {
 	memory := memoryLimit{budget: int64(a.opts.Config.Server.HTTP.MaxBodyMemory), held: a.front.Memory, loaded: a.reconcile.Ready}
 	start("memory", memory.run)
 	start("certificates", a.certs.run)
+	start("labels", a.labels.Run)
 	start("journal", a.newCutter(a.opts.Config).Run)
 	select {
 	case <-ctx.Done():
@@ -407,6 +413,9 @@ func (a *App) Close() error {
 	}
 	if a.journal != nil { // the field is kept: a late reader may still call it, and gets the error that it is closed
 		err = errors.Join(err, a.journal.Close())
+	}
+	if a.labels != nil {
+		err = errors.Join(err, a.labels.Close())
 	}
 	if a.repo != nil {
 		err = errors.Join(err, a.repo.Close())

@@ -33,7 +33,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		return err
 	}
 	a.http, err = httpapi.New(httpapi.Options{
-		Address: http.Address, Front: a.front, Describer: c, Logger: a.log.Named("http"),
+		Address: http.Address, Front: a.front, Describer: c, Labels: c, Logger: a.log.Named("http"),
 		Version: a.opts.Build.Version, Compat: compat(cfg), Limits: limits(&cfg.Server),
 		Encode: oip.EncodeOptions{NonFinite: nonFinite(cfg.Server.JSON.NonFinite)}, RowsNonFinite: rowsNonFinite(cfg.Server.JSON.RowsNonFinite),
 		TLS: tlsConfig(a.certs.http), CORS: httpapi.CORS(http.CORS),
@@ -45,7 +45,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		return err
 	}
 	a.admin, err = admin.New(admin.Options{
-		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Routes: c, Drift: c, Logger: a.log.Named("admin"),
+		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Logger: a.log.Named("admin"),
 		MaxConnections: cfg.Admin.MaxConnections, TLS: tlsConfig(a.certs.admin),
 	})
 	return err

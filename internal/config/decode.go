@@ -163,12 +163,26 @@ func (d *decoder) section(n *yaml.Node, path string, v reflect.Value) {
 			}
 			names[i] = f.name
 		}
+		if to := movedTo(child(path, key)); to != "" {
+			d.problem(keyNode, child(path, key), "is now %s", to)
+			return
+		}
 		if near := nearest(key, names); near != "" {
 			d.problem(keyNode, child(path, key), "unknown key; did you mean %s?", near)
 			return
 		}
 		d.problem(keyNode, child(path, key), "unknown key; known here: %s", strings.Join(names, ", "))
 	})
+}
+
+// movedTo returns the present name of a setting of an earlier release, "" if there is none.
+func movedTo(path string) string {
+	for _, name := range []string{"labels.max_count", "labels.max_bytes"} {
+		if of, found := strings.CutSuffix(path, "."+name); found {
+			return of + ".class_" + name
+		}
+	}
+	return ""
 }
 
 // field decodes a setting. Models start from the defaults, so they are decoded after every layer

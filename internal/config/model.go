@@ -19,7 +19,8 @@ type Model struct {
 	Warmup          bool              `yaml:"warmup" default:"true" doc:"Whether a version runs made-up inputs before it is ready."`
 	WarmupTimeout   time.Duration     `yaml:"warmup_timeout" default:"30s" min:"1ms" doc:"Max time for the batching probe and the warm-up together. After that their runs are terminated, and the version serves without them."`
 	PreparedShapes  int               `yaml:"prepared_shapes" default:"64" min:"1" max:"65536" doc:"Max number of input shapes for which each instance keeps buffers."`
-	Labels          Labels            `yaml:"labels" doc:"Labels of the classes of an output: from labels.txt beside the model file, a ZipMap that was removed, or the model's metadata. Labels beyond a limit are not used."`
+	ClassLabels     ClassLabels       `yaml:"class_labels" doc:"Names of the classes of an output: from labels.txt beside the model file, a ZipMap that was removed, or the model's metadata. Names beyond a limit are not used."`
+	Labels          Labels            `yaml:"labels" doc:"Measuring how good predictions were. A sample of them is kept until labels, what was true, are sent to /v2/models/M/labels."`
 	Columns         Columns           `yaml:"columns" doc:"The names of the elements of an input's rows, in their order, by the name of the input. Data frames sent to predict and /invocations have columns of these names."`
 	Drift           Drift             `yaml:"drift" doc:"Comparing what the model is asked and what it answers with a reference."`
 	Breaker         Breaker           `yaml:"breaker" doc:"Sending no requests to a version that fails them. Mistakes of clients, cancellations and full queues do not count as failures."`
@@ -62,8 +63,8 @@ type Trial struct {
 	CheckEvery time.Duration `yaml:"check_every" default:"10s" min:"100ms" max:"24h" doc:"Time between two later checks, each of which runs a few requests together and alone. A difference ends joining for good."`
 }
 
-// Labels bounds the class labels of a version.
-type Labels struct {
+// ClassLabels bounds the class labels of a version.
+type ClassLabels struct {
 	MaxCount int  `yaml:"max_count" default:"50000" min:"1" max:"1000000" doc:"Max number of labels of one output."`
 	MaxBytes Size `yaml:"max_bytes" default:"1MiB" min:"1KiB" max:"64MiB" doc:"Max size of the text that lists them."`
 }

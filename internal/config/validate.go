@@ -35,6 +35,7 @@ func (d *decoder) validate() {
 	for _, setting := range sortedKeys(inherited) {
 		d.problemAt("defaults."+setting, "%s", inherited[setting])
 	}
+	d.labels()
 	for _, name := range sortedKeys(d.cfg.Models) {
 		path := child("models", name)
 		if !infer.ValidName(name) {
@@ -117,6 +118,23 @@ func (d *decoder) tls(path string, t *TLS) {
 		d.problemAt(path+".client_ca", "must be given, since client_auth is %s", t.ClientAuth)
 	case t.ClientAuth == ClientAuthNone && t.ClientCA != "":
 		d.problemAt(path+".client_ca", "has no effect with client_auth none; set client_auth to request or require")
+	}
+}
+
+// labels checks that there is a place for the predictions that are kept.
+func (d *decoder) labels() {
+	if d.cfg.DataDir != "" {
+		return
+	}
+	const problem = "needs data_dir (--data-dir), in which predictions are kept"
+	if d.cfg.Defaults.Labels.Sample > 0 {
+		d.problemAt("defaults.labels.sample", problem)
+		return
+	}
+	for _, name := range sortedKeys(d.cfg.Models) {
+		if d.cfg.Models[name].Labels.Sample > 0 {
+			d.problemAt(child("models", name)+".labels.sample", problem)
+		}
 	}
 }
 

@@ -63,6 +63,7 @@ type Request struct {
 	// The router picks by these besides Model and Version. Empty means none.
 	RequestID     string // X-Request-Id; copies for shadows are chosen by its hash
 	StickyKey     string // keeps its caller on a version
+	Segment       string // the part of the traffic for which the quality of predictions is measured apart
 	Override      string // the version that a header asks for
 	Authorization string // the value of that header; it authorises the override
 

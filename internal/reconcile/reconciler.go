@@ -15,6 +15,7 @@ import (
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/labels"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
@@ -32,6 +33,7 @@ type Options struct {
 	Router     *router.Router
 	Journal    *journal.Log
 	Watcher    *driftwatch.Watcher
+	Labels     *labels.Store
 	Metrics    *metrics.Metrics
 	Logger     *zap.Logger
 	// Reload reads the configuration again. If it is nil, a reload fails.

@@ -12,6 +12,7 @@ import (
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/labels"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/routes"
@@ -33,7 +34,7 @@ type actual struct {
 // version can be marked as loading.
 func (r *Reconciler) swap(s actual) {
 	b := tableBuilder{
-		log: r.log, former: r.targets, record: r.record, watch: r.watch, actual: s, shared: s.goal.streams(),
+		log: r.log, former: r.targets, record: r.record, watch: r.watch, keep: r.opts.Labels, actual: s, shared: s.goal.streams(),
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{},
 	}
 	for v, leased := range s.live {
@@ -70,6 +71,7 @@ func (r *Reconciler) swap(s actual) {
 	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
 	r.view.Store(next)
 	r.watch.Keep(b.streams)
+	r.opts.Labels.Retain(func(v infer.Version) bool { return b.targets[v] != nil && b.targets[v].Keeper != nil })
 	r.revision.Add(1)
 }
 
@@ -86,6 +88,7 @@ type tableBuilder struct {
 	former  targets
 	record  *recorder
 	watch   *driftwatch.Watcher
+	keep    *labels.Store
 	streams map[drift.Stream]bool // the streams that get rows
 	shared  int                   // the number of streams that share the promise about false alarms
 	targets map[infer.Version]*router.Target
@@ -109,7 +112,7 @@ func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.
 	m := b.goal.cfg.Model(v.Model)
 	return &router.Target{
 		Model: leased.Model(), Columns: b.columns(v, leased.Model()), Leased: leased, Timeout: m.Timeout,
-		Breaker: b.record.breaker(v, leased, m.Breaker), Observe: b.record.version(v).ObserveRequest,
+		Breaker: b.record.breaker(v, leased, m.Breaker), Observe: b.record.version(v).ObserveRequest, Keeper: b.keeper(v, leased.Model()),
 	}
 }
 
@@ -144,7 +147,7 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	for i, v := range state.Variants {
 		counts := b.record.variant(state.Name, state.Model, v)
 		target := b.fitting(&state.Route, v.Version)
-		variant := router.Variant{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Target: target, Observe: counts.Observe}
+		variant := router.Variant{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Role: v.Role, Target: target, Observe: counts.Observe}
 		if target != nil {
 			variant.Taps = b.taps(infer.Version{Model: state.Model, Number: v.Version}, v.Role)
 		}

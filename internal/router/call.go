@@ -52,7 +52,11 @@ func (c *call) serve() {
 	if p.variant == nil {
 		p.served(c.req, p.target.Model.Version, p.reason)
 		c.send(p.target, false)
-		if e := p.entry; c.err == nil && !c.retired && p.target == e.Default && p.reason != infer.ReasonOverride {
+		if c.err != nil || c.retired {
+			return
+		}
+		c.keep(string(p.reason)) // pinned, override or default
+		if e := p.entry; p.target == e.Default && p.reason != infer.ReasonOverride {
 			e.Taps.offer(c.req, c.resp)
 		}
 		return
@@ -76,9 +80,19 @@ func (c *call) serve() {
 		return
 	}
 	if own {
+		c.keep(p.variant.Role)
 		p.variant.Taps.offer(c.req, c.resp)
+	} else {
+		c.keep(string(infer.ReasonFallback))
 	}
 	p.entry.copyToShadows(c.req, c.resp)
+}
+
+// keep offers the answer to the Keeper of the version that made it.
+func (c *call) keep(role string) {
+	if k := c.target.Keeper; k != nil {
+		k.Keep(c.req, c.resp, role)
+	}
 }
 
 // instead lets another version serve for a variant that cannot. If there is none, the result is

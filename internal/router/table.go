@@ -27,6 +27,7 @@ type Target struct {
 	Leased  Leased
 	Timeout time.Duration // the longest time of a request here
 	Breaker *Breaker      // watches the requests that routes send here; nil for none
+	Keeper  Keeper        // keeps predictions that were made here; nil for none
 	// Observe is called when a request that was sent here has ended, with its error. It must
 	// not block; it may be nil.
 	Observe func(req *infer.Request, err error, elapsed time.Duration)
@@ -93,6 +94,7 @@ type Variant struct {
 	Version int64
 	Weight  int // in slots
 	Stable  bool
+	Role    string  // as the Keeper gets it
 	Target  *Target // nil if the version cannot serve
 	Taps    Taps    // get the requests that the variant's own version answered
 	// Observe is called when a request that was assigned to the variant has ended. If the
@@ -111,6 +113,13 @@ type Shadow struct {
 // block.
 type Copier interface {
 	Offer(req *infer.Request, resp *infer.Response)
+}
+
+// Keeper keeps the predictions of an answered request for labels, or drops them. role is that of
+// the variant whose own version answered, or else the reason why a version did: default, pinned,
+// override or fallback. It must not block.
+type Keeper interface {
+	Keep(req *infer.Request, resp *infer.Response, role string)
 }
 
 // Taps are the copiers of a version's answers, in any order.

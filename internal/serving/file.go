@@ -24,7 +24,7 @@ type File struct {
 
 // openFile checks the external data of a model file, reads its head, and removes its ZipMaps.
 // root is the folder of path.
-func openFile(root *os.Root, path string, labels config.Labels) (f *File, err error) {
+func openFile(root *os.Root, path string, labels config.ClassLabels) (f *File, err error) {
 	f = &File{root: root, name: filepath.Base(path), path: path}
 	if err := onnxfile.VerifyExternalData(root, f.name); err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func openFile(root *os.Root, path string, labels config.Labels) (f *File, err er
 // Load loads a model file as a version would, for a command that serves no requests. root is
 // the folder of path. Errors are *infer.Error and have no path of the host.
 func Load(runtime Runtime, root *os.Root, path string, v infer.Version, m config.Model, log *zap.Logger) (Session, error) {
-	f, err := openFile(root, path, m.Labels)
+	f, err := openFile(root, path, m.ClassLabels)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func Load(runtime Runtime, root *os.Root, path string, v infer.Version, m config
 	if err != nil {
 		return nil, err
 	}
-	nameClasses(session.Model(), f, m.Labels, log)
+	nameClasses(session.Model(), f, m.ClassLabels, log)
 	return session, nil
 }
 

@@ -16,7 +16,7 @@ import (
 // nameClasses sets the class labels of a model's outputs: from labels.txt, from the removed
 // ZipMaps, or else from the model's metadata. It returns their sources. Labels that do not
 // match the model are logged and not used.
-func nameClasses(model *infer.Model, f *File, limits config.Labels, log *zap.Logger) (sources []string) {
+func nameClasses(model *infer.Model, f *File, limits config.ClassLabels, log *zap.Logger) (sources []string) {
 	n := namer{model: model, log: log.With(zap.String("model", model.Name), zap.Int64("version", model.Version)), limits: limits}
 	if labels, err := onnxfile.ReadLabels(f.root, limits.MaxCount, int64(limits.MaxBytes)); err != nil {
 		n.warn(onnxfile.LabelsFile, err)
@@ -48,7 +48,7 @@ func nameClasses(model *infer.Model, f *File, limits config.Labels, log *zap.Log
 // namer sets the labels of a model's outputs.
 type namer struct {
 	model   *infer.Model
-	limits  config.Labels
+	limits  config.ClassLabels
 	log     *zap.Logger
 	sources []string
 }
@@ -132,7 +132,7 @@ func (n *namer) nameCut(zipMaps []onnxfile.ZipMap) {
 			continue
 		}
 		if len(z.Labels) > n.limits.MaxCount || size > int(n.limits.MaxBytes) {
-			n.warn(source, infer.Errorf(infer.Invalid, "there are %d labels with %d bytes, more than labels.max_count or labels.max_bytes allow", len(z.Labels), size))
+			n.warn(source, infer.Errorf(infer.Invalid, "there are %d labels with %d bytes, more than class_labels.max_count or class_labels.max_bytes allow", len(z.Labels), size))
 			continue
 		}
 		for i := range n.model.Outputs {

@@ -64,7 +64,7 @@ func namedIn(t *testing.T, dir string, outputs ...infer.TensorSpec) (labels, war
 	}
 	defer root.Close() //nolint:errcheck // only read
 	core, logs := observer.New(zap.WarnLevel)
-	settings := config.Model{Labels: config.Labels{MaxCount: 4, MaxBytes: 64}}
+	settings := config.Model{ClassLabels: config.ClassLabels{MaxCount: 4, MaxBytes: 64}}
 	s, err := serving.Load(&stub{model: infer.NewModel("m", 1, nil, outputs)}, root, filepath.Join(dir, "model.onnx"), infer.Version{Model: "m", Number: 1}, settings, zap.New(core))
 	if err != nil {
 		t.Fatal(err)

@@ -63,7 +63,7 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	if digest, err = files.Digest(ctx); err != nil { // first: every later failure is one of these files
 		return nil, "", err
 	}
-	f, err := openFile(files.Root, files.Path(registry.ModelFile), m.Labels)
+	f, err := openFile(files.Root, files.Path(registry.ModelFile), m.ClassLabels)
 	if err != nil {
 		return nil, digest, err
 	}
@@ -73,7 +73,7 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	if err != nil {
 		return nil, digest, err
 	}
-	labels := nameClasses(session.Model(), f, m.Labels, p.log)
+	labels := nameClasses(session.Model(), f, m.ClassLabels, p.log)
 	s, err := compose(session, finding, m, p)
 	if err != nil {
 		return nil, digest, errors.Join(err, session.Close())

@@ -21,6 +21,7 @@ const (
 	endpointModelReady
 	endpointModelStatistics
 	endpointModelConfig
+	endpointLabels
 	endpointInfer
 	endpointPredict
 	endpointInvocations
@@ -57,7 +58,7 @@ func (e endpoint) takes(h *fasthttp.RequestHeader) bool {
 
 // isPost reports whether the endpoint takes POST; all others take GET.
 func (e endpoint) isPost() bool {
-	return e.isInference() || e == endpointIndex || e == endpointLoad || e == endpointUnload || e == endpointMemoryRegister || e == endpointMemoryUnregister
+	return e.isInference() || e == endpointLabels || e == endpointIndex || e == endpointLoad || e == endpointUnload || e == endpointMemoryRegister || e == endpointMemoryUnregister
 }
 
 // isInference reports whether requests to the endpoint are inferences.
@@ -178,6 +179,8 @@ func matchModel(s [][]byte) target {
 		t.endpoint = endpointInfer
 	case string(s[0]) == "predict":
 		t.endpoint = endpointPredict
+	case string(s[0]) == "labels" && t.version == 0: // they find the version by themselves
+		t.endpoint = endpointLabels
 	case string(s[0]) == "ready":
 		t.endpoint = endpointModelReady
 	case string(s[0]) == "stats":

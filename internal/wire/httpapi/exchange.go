@@ -227,6 +227,8 @@ func (x *exchange) dispatch() error {
 		return x.infer()
 	case endpointPredict, endpointInvocations:
 		return x.predictRows()
+	case endpointLabels:
+		return x.labels()
 	case endpointV1Predict:
 		return x.inference(x.v1Predict)
 	case endpointV1Live:

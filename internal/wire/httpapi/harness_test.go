@@ -164,6 +164,18 @@ func (s *stub) Unload(_ context.Context, name string, by api.Actor) error {
 	return s.control("unload "+name, by)
 }
 
+// Labels has a result for each byte of a body, but takes none of the model "echo".
+func (s *stub) Labels(_ context.Context, name string, csv bool, body []byte) (api.LabelResult, error) {
+	if name == "echo" {
+		return api.LabelResult{}, infer.Errorf(infer.Conflict, "no predictions of model '%s' are kept", name)
+	}
+	r := api.LabelResult{Model: name, LabelCounts: api.LabelCounts{Rows: uint64(len(body))}, Results: []string{}}
+	if csv {
+		r.Model += " csv"
+	}
+	return r, nil
+}
+
 func (s *stub) control(action string, by api.Actor) error {
 	if !s.explicit {
 		return infer.Errorf(infer.Unavailable, "models can be loaded and unloaded by request only with --model-control explicit")
@@ -187,7 +199,7 @@ type shared = front.Options
 
 func newOptions(s *stub, address string) *options {
 	return &options{
-		Options: httpapi.Options{Address: address, Describer: s, Logger: zap.NewNop(), Version: "1.2.3", Limits: httpapi.UsualLimits()},
+		Options: httpapi.Options{Address: address, Describer: s, Labels: s, Logger: zap.NewNop(), Version: "1.2.3", Limits: httpapi.UsualLimits()},
 		shared: shared{
 			Predictor: s, Catalog: s,
 			Bounds: front.Limits{MaxInFlight: 4096, MaxControlInFlight: 64, MaxMemory: 1 << 30},

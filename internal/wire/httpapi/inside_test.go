@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
@@ -41,6 +42,10 @@ func (f *fixed) Predict(_ context.Context, req *infer.Request) (*infer.Response,
 func (f *fixed) Statistics(string, int64) ([]oip.ModelStatistics, error) { return nil, nil }
 
 func (f *fixed) ModelConfig(string, int64) (oip.ModelConfig, error) { return oip.ModelConfig{}, nil }
+
+func (f *fixed) Labels(context.Context, string, bool, []byte) (api.LabelResult, error) {
+	return api.LabelResult{}, nil
+}
 
 func (f *fixed) Called(string, int64) (infer.Called, error) { return f.called, nil }
 
@@ -82,7 +87,7 @@ func benchServer(tb testing.TB) *Server {
 	spec := []infer.TensorSpec{{Name: "x", DType: infer.FP32, Shape: infer.Shape{-1, 16}}}
 	f := &fixed{}
 	f.called.Model = infer.NewModel("m", 1, spec, []infer.TensorSpec{{Name: "y", DType: infer.FP32, Shape: infer.Shape{-1, 16}}})
-	s, err := New(Options{Front: newFront(tb, f, 1<<30), Describer: f, Logger: zap.NewNop(), Limits: UsualLimits()})
+	s, err := New(Options{Front: newFront(tb, f, 1<<30), Describer: f, Labels: f, Logger: zap.NewNop(), Limits: UsualLimits()})
 	if err != nil {
 		tb.Fatal(err)
 	}

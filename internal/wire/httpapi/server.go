@@ -42,11 +42,12 @@ type Describer interface {
 // it.
 const CompatTriton = "triton"
 
-// Options are the inputs of a Server. Front, Describer and Logger are required.
+// Options are the inputs of a Server. Front, Describer, Labels and Logger are required.
 type Options struct {
 	Address   string // ":8000"
 	Front     *front.Front
 	Describer Describer
+	Labels    Labels
 	Logger    *zap.Logger
 
 	Version string // of the program, for the server's metadata
@@ -91,8 +92,8 @@ type Server struct {
 
 // New checks the options. It does not listen.
 func New(opts Options) (*Server, error) {
-	if opts.Front == nil || opts.Describer == nil || opts.Logger == nil {
-		panic("BUG: httpapi.New needs a front, a describer and a logger")
+	if opts.Front == nil || opts.Describer == nil || opts.Labels == nil || opts.Logger == nil {
+		panic("BUG: httpapi.New needs a front, a describer, labels and a logger")
 	}
 	if opts.Compat != "" && opts.Compat != CompatTriton {
 		return nil, fmt.Errorf("httpapi: compat is %q, expected nothing or %q", opts.Compat, CompatTriton)

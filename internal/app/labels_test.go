@@ -1,0 +1,111 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+)
+
+// labelled returns the settings of "double" with predictions kept in a data directory. Its three
+// outputs are scores, so the class of the largest input is predicted.
+func labelled(dir string, more ...string) string {
+	settings := append([]string{"sample: 100%, task: classification, scores: logits"}, more...)
+	return fmt.Sprintf("data_dir: %q\nmodels: {double: {%s, labels: {%s}}}", dir, fakeModels, strings.Join(settings, ", "))
+}
+
+// asked sends a request of rows, each of which is the class that the model predicts.
+func asked(t *testing.T, g *gateway, path, id string, classes ...int) {
+	t.Helper()
+	data := make([]string, len(classes))
+	for i, class := range classes {
+		row := [3]int{}
+		row[class] = 5
+		data[i] = fmt.Sprintf("%d,%d,%d", row[0], row[1], row[2])
+	}
+	body := fmt.Sprintf(`{"id":"v2-%s","inputs":[{"name":"x","shape":[%d,3],"datatype":"FP32","data":[%s]}]}`, id, len(classes), strings.Join(data, ","))
+	r, err := g.send(t.Context(), http.MethodPost, g.url+"/v2/models/"+path+"/infer", body, "X-Request-Id", id)
+	if err != nil || r.status != http.StatusOK {
+		t.Fatalf("%+v %v", r, err)
+	}
+}
+
+// labels sends a body of labels.
+func labels(t *testing.T, g *gateway, model, body string) (result api.LabelResult) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(g.must(t, http.MethodPost, g.url+"/v2/models/"+model+"/labels", body)), &result); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func labelReport(t *testing.T, g *gateway) (report api.LabelReport) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(g.must(t, http.MethodGet, g.admin+"/api/v1/labels/double", "")), &report); err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func TestLabels(t *testing.T) {
+	dir, data := doubles(t, 2), t.TempDir()
+	const route = "\nroutes: {shop: {model: double, variants: [{version: 2, weight: 100%}]}}"
+	g := startOn(t, &fakes{}, dir, labelled(data)+route)
+	asked(t, g, "double", "a", 0, 1)
+	asked(t, g, "double", "b", 2)
+	asked(t, g, "shop", "c", 1, 1)
+	got := labels(t, g, "double", `{"labels":[
+		{"request_id":"a","label":0}, {"request_id":"v2-a","row":1,"label":"1"}, {"request_id":"b","label":1},
+		{"request_id":"a","label":0}, {"request_id":"z","label":0}, {"request_id":"a","label":3}, {"request_id":"a","label":0,"truth":1}]}`)
+	want := []string{"joined", "joined", "joined", "duplicate", "unknown", "invalid", "invalid"}
+	if diff := cmp.Diff(want, got.Results); diff != "" || len(got.Problems) != 2 || got.Joined != 3 {
+		t.Errorf("%s\n%+v", diff, got)
+	}
+	if got := labels(t, g, "shop", `{"labels":[{"request_id":"c","label":1},{"request_id":"c","row":1,"label":2}]}`); got.Model != "double" || got.Joined != 2 {
+		t.Errorf("by the name of a route: %+v", got)
+	}
+	check := func(g *gateway) {
+		t.Helper()
+		r := labelReport(t, g)
+		type found struct {
+			version             int64
+			role                string
+			predictions, labels uint64
+			accuracy            float64
+		}
+		var list []found
+		for _, s := range r.Streams {
+			list = append(list, found{s.Version, s.Role, s.Predictions, s.Labels, s.Metrics[0].Value})
+		}
+		if diff := cmp.Diff([]found{{2, "default", 3, 3, 2.0 / 3}, {2, "stable", 2, 2, 0.5}}, list, cmp.AllowUnexported(found{})); diff != "" {
+			t.Error(diff)
+		}
+	}
+	check(g)
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	g = startOn(t, &fakes{}, dir, labelled(data)+route)
+	check(g)
+	if got := labels(t, g, "double", `{"labels":[{"request_id":"b","label":2}]}`); got.Contradictory != 1 {
+		t.Errorf("after a restart: %+v", got)
+	}
+}
+
+func TestLabelsThatAreRefused(t *testing.T) {
+	g := startOn(t, &fakes{}, doubles(t, 1), fmt.Sprintf("data_dir: %q\nmodels: {double: {%s}}", t.TempDir(), fakeModels))
+	f := func(model, body string, status int, text string) {
+		t.Helper()
+		if got, answer := g.call(t, http.MethodPost, g.url+"/v2/models/"+model+"/labels", body); got != status || !strings.Contains(answer, text) {
+			t.Errorf("%s %s: %d %s, want %d and %q", model, body, got, answer, status, text)
+		}
+	}
+	const one = `{"labels":[{"request_id":"a","label":0}]}`
+	f("double", one, http.StatusConflict, "set labels.sample")
+	f("other", one, http.StatusNotFound, "unknown model")
+}

@@ -1,0 +1,30 @@
+package config
+
+import "time"
+
+// The choices of a model's labels.task and labels.scores.
+const (
+	TaskAuto            = "auto"
+	TaskClassification  = "classification"
+	TaskRegression      = "regression"
+	ScoresProbabilities = "probabilities"
+	ScoresLogits        = "logits"
+)
+
+// Labels configures which predictions of a model are kept for labels, and how they are read.
+type Labels struct {
+	Sample    Weight        `yaml:"sample" default:"0%" min:"0%" max:"100%" doc:"Share of the answered requests whose predictions are kept. The hash of a request's id chooses it. Above 0%, data_dir must be given."`
+	Task      string        `yaml:"task" default:"auto" enum:"auto|classification|regression" doc:"What the model predicts. auto: as its outputs say."`
+	Output    string        `yaml:"output" default:"\"\"" doc:"The output with the predictions: scores by class, one class, or one value. Empty: the one that the outputs of the model suggest."`
+	Scores    string        `yaml:"scores" default:"probabilities" enum:"probabilities|logits" doc:"What the scores of a classification are. logits: softmax makes probabilities of them, or the logistic function of a single one."`
+	Positive  string        `yaml:"positive" default:"\"\"" doc:"The positive class of two, by name or number. Empty: the second one."`
+	Watermark time.Duration `yaml:"watermark" default:"720h" min:"1s" max:"87600h" doc:"Time after a prediction for which its label counts, and for which a later label replaces an earlier one. After that it is late."`
+	MaxRows   int           `yaml:"max_rows" default:"1000" min:"1" max:"1000000" doc:"Max number of rows of one request whose predictions are kept, the first ones."`
+	MaxBuffer Size          `yaml:"max_buffer" default:"1MiB" min:"4KiB" max:"1GiB" doc:"Max size of the predictions of a version that wait to be written. Further ones are dropped, and the drops are counted."`
+}
+
+// LabelStore bounds the file of predictions and labels.
+type LabelStore struct {
+	MaxSize Size          `yaml:"max_size" default:"1GiB" min:"16MiB" max:"1024GiB" doc:"Max size of labels.db in the data directory. If it is full, the oldest predictions are dropped early."`
+	MaxAge  time.Duration `yaml:"max_age" default:"1440h" min:"1m" max:"87600h" doc:"Time for which predictions and their labels are kept. What was measured by then is kept as sums. Should be longer than the watermarks of models."`
+}

@@ -1,0 +1,2 @@
+// Package labels keeps samples of predictions until what was true is known.
+package labels

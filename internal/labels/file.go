@@ -1,0 +1,313 @@
+package labels
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// The file has these buckets:
+//
+//	labels: format, commits, counts of each model
+//	forms:  a form by its number
+//	past:   model → cells of the slices that were dropped
+//	slices: start of a slice → size, and model → p: predictions by id
+//	                                             l: labels by id and row
+//	                                             c: cells by stream
+//
+// Everything goes into the newest slice, and a slice is dropped as a whole.
+const (
+	fileName     = "labels.db"
+	metaBucket   = "labels"
+	formsBucket  = "forms"
+	pastBucket   = "past"
+	slicesBucket = "slices"
+	formatKey    = "format"
+	commitsKey   = "commits"
+	sizeKey      = "\x00size" // not a name that a model can have
+	format       = "1"
+	lockTimeout  = time.Second
+)
+
+var (
+	errClosed      = errors.New("the store of labels is closed")
+	errNoDirectory = errors.New("there is no data directory")
+	errBroken      = errors.New("an earlier write failed in its last step")
+	errForeign     = errors.New("the file is not a store of labels, or of a later version")
+	errPanic       = errors.New("panic in the store")
+)
+
+// file is the open store.
+type file struct {
+	db       *bbolt.DB
+	panicked atomic.Bool
+
+	// Used by the writer only.
+	broken bool             // the last write may or may not be on disk
+	forms  map[uint64]*Form // that were used
+	due    time.Time        // when the next slice is to be dropped or begun, even if nothing is written
+}
+
+// openFile opens the file in a directory. If there is none, it makes it or returns nil.
+func openFile(dir string, create bool) (*file, error) {
+	path := filepath.Join(dir, fileName)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if !create {
+			return nil, nil //nolint:nilnil // no file is not an error
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	f := &file{forms: map[uint64]*Form{}}
+	err := f.guard(func() (err error) {
+		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+		return err
+	})
+	if err == nil {
+		err = f.guard(func() error { return f.db.Update(prepare) })
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// prepare makes the buckets of a new file, and checks the format of another one.
+func prepare(tx *bbolt.Tx) error {
+	meta := tx.Bucket([]byte(metaBucket))
+	if meta == nil {
+		if key, _ := tx.Cursor().First(); key != nil {
+			return errForeign
+		}
+		var err error
+		if meta, err = tx.CreateBucket([]byte(metaBucket)); err != nil {
+			return err
+		}
+		for _, name := range []string{formsBucket, pastBucket, slicesBucket} {
+			if _, err := tx.CreateBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return meta.Put([]byte(formatKey), []byte(format))
+	}
+	if string(meta.Get([]byte(formatKey))) != format {
+		return errForeign
+	}
+	return nil
+}
+
+// write runs one transaction, which also drops what is too old or too much.
+func (f *file) write(o Options, form func(uint64) []byte, change func(*writing) error) error {
+	if f.broken {
+		return errBroken
+	}
+	var commit uint64
+	err := f.guard(func() error {
+		return f.db.Update(func(tx *bbolt.Tx) error {
+			w := &writing{file: f, tx: tx, now: time.Now(), o: o, form: form}
+			if err := w.begin(); err != nil {
+				return err
+			}
+			commit = w.commit
+			if err := change(w); err != nil {
+				return err
+			}
+			return w.end()
+		})
+	})
+	if err == nil {
+		return nil
+	}
+	// If the change is visible anyway, the page that makes it valid was written but may not be on
+	// disk. bbolt must not use the freed pages as long as that is not known.
+	looked := f.guard(func() error {
+		return f.db.View(func(tx *bbolt.Tx) error {
+			f.broken = commit > 0 && commits(tx) >= commit
+			return nil
+		})
+	})
+	f.broken = f.broken || looked != nil
+	return err
+}
+
+func commits(tx *bbolt.Tx) uint64 {
+	if b := tx.Bucket([]byte(metaBucket)).Get([]byte(commitsKey)); len(b) == 8 {
+		return binary.BigEndian.Uint64(b)
+	}
+	return 0
+}
+
+// view runs a transaction that only reads.
+func (f *file) view(read func(tx *bbolt.Tx) error) error {
+	return f.guard(func() error { return f.db.View(read) })
+}
+
+func (f *file) close() error {
+	if f.db == nil || f.panicked.Load() {
+		return nil // after a panic bbolt may hold its locks; the end of the process frees the file
+	}
+	return f.guard(f.db.Close)
+}
+
+// guard calls into bbolt and turns a panic into an error. So it does with a fault in mapped
+// memory, which happens if another program truncated the open file.
+func (f *file) guard(call func() error) (err error) {
+	if f.panicked.Load() {
+		return errPanic
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			f.panicked.Store(true)
+			err = fmt.Errorf("%w: %v", errPanic, p)
+		}
+	}()
+	if err = call(); errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
+		return errClosed
+	}
+	return err
+}
+
+// slice is a part of the file.
+type slice struct {
+	start  time.Time
+	bucket *bbolt.Bucket
+	models map[string]*part // nil for a model without one
+}
+
+// part is what a slice has of a model.
+type part struct{ predictions, labels, cells *bbolt.Bucket }
+
+func sliceKey(t time.Time) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(t.UnixNano())) //nolint:gosec // read back as int64
+}
+
+// slicesOf returns the slices, the newest first.
+func slicesOf(tx *bbolt.Tx) []*slice {
+	var list []*slice
+	root := tx.Bucket([]byte(slicesBucket))
+	cursor := root.Cursor()
+	for key, _ := cursor.Last(); key != nil; key, _ = cursor.Prev() {
+		if b := root.Bucket(key); b != nil && len(key) == 8 {
+			start := time.Unix(0, int64(binary.BigEndian.Uint64(key))) //nolint:gosec // was an int64
+			list = append(list, &slice{start: start, bucket: b, models: map[string]*part{}})
+		}
+	}
+	return list
+}
+
+// of returns the part of a model, nil if there is none.
+func (s *slice) of(model string) *part {
+	p, known := s.models[model]
+	if !known {
+		if b := s.bucket.Bucket([]byte(model)); b != nil {
+			p = &part{b.Bucket([]byte("p")), b.Bucket([]byte("l")), b.Bucket([]byte("c"))}
+		}
+		s.models[model] = p
+	}
+	return p
+}
+
+// make returns the part of a model, and makes it if there is none.
+func (s *slice) make(model string) (*part, error) {
+	if p := s.of(model); p != nil {
+		return p, nil
+	}
+	b, err := s.bucket.CreateBucket([]byte(model))
+	if err != nil {
+		return nil, err
+	}
+	p := &part{}
+	for name, to := range map[string]**bbolt.Bucket{"p": &p.predictions, "l": &p.labels, "c": &p.cells} {
+		if *to, err = b.CreateBucket([]byte(name)); err != nil {
+			return nil, err
+		}
+	}
+	s.models[model] = p
+	return p, nil
+}
+
+// formIn returns a stored form, nil if there is none.
+func formIn(tx *bbolt.Tx, id uint64) *Form {
+	text := tx.Bucket([]byte(formsBucket)).Get(formKey(id))
+	f := &Form{}
+	if text == nil || json.Unmarshal(text, f) != nil || f.Width < 1 {
+		return nil
+	}
+	return f
+}
+
+func formKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
+
+// countsIn returns the counts of a model's labels.
+func countsIn(tx *bbolt.Tx, model string) (c api.LabelCounts, err error) {
+	if text := tx.Bucket([]byte(metaBucket)).Get(countsKey(model)); text != nil {
+		err = json.Unmarshal(text, &c)
+	}
+	return c, err
+}
+
+func countsKey(model string) []byte { return append([]byte("counts/"), model...) }
+
+// cellKeyOf identifies a stream within a model: version, form, role and segment.
+type cellKey struct {
+	version int64
+	form    uint64
+	role    string
+	segment string
+}
+
+func (k *cellKey) bytes() []byte {
+	b := binary.BigEndian.AppendUint64(nil, uint64(k.version)) //nolint:gosec // read back as int64
+	b = binary.BigEndian.AppendUint64(b, k.form)
+	b = append(append(b, k.role...), 0)
+	return append(b, k.segment...)
+}
+
+func parseCellKey(b []byte) (k cellKey, ok bool) {
+	if len(b) < 17 {
+		return k, false
+	}
+	k.version = int64(binary.BigEndian.Uint64(b)) //nolint:gosec // was an int64
+	k.form = binary.BigEndian.Uint64(b[8:])
+	at := slices.Index(b[16:], 0)
+	if at < 0 {
+		return k, false
+	}
+	k.role, k.segment = string(b[16:16+at]), string(b[17+at:])
+	return k, true
+}
+
+func writeError(err error) error {
+	e := &infer.Error{Code: infer.Unavailable, Op: "labels: write", Err: err}
+	switch {
+	case errors.Is(err, errClosed):
+		e.Msg, e.Err = "the server is stopping", nil
+	case errors.Is(err, errNoDirectory):
+		e.Msg, e.Err = "labels need a data directory (data_dir), in which predictions are kept", nil
+	case errors.Is(err, errBroken), errors.Is(err, errPanic):
+		e.Msg = "labels cannot be written after an earlier write failed; restart the gateway"
+	case errors.Is(err, errForeign):
+		e.Msg = "labels.db in the data directory is not a store of labels of this version; move it away and restart the gateway"
+	case errors.Is(err, bbolterrors.ErrTimeout):
+		e.Msg = "labels.db is in use by another process; one data directory serves one gateway"
+	default:
+		e.Msg = "labels cannot be written; the disk may be full"
+	}
+	return e
+}
