@@ -18,6 +18,7 @@ type Labels struct {
 	Output    string        `yaml:"output" default:"\"\"" doc:"The output with the predictions: scores by class, one class, or one value. Empty: the one that the outputs of the model suggest."`
 	Scores    string        `yaml:"scores" default:"probabilities" enum:"probabilities|logits" doc:"What the scores of a classification are. logits: softmax makes probabilities of them, or the logistic function of a single one."`
 	Positive  string        `yaml:"positive" default:"\"\"" doc:"The positive class of two, by name or number. Empty: the second one."`
+	Segment   string        `yaml:"segment" default:"\"\"" doc:"The parameter of a V2 request whose value is the segment that it belongs to. Performance is also measured by segment. The first 50 values count, further ones are the segment 'other'."`
 	Watermark time.Duration `yaml:"watermark" default:"720h" min:"1s" max:"87600h" doc:"Time after a prediction for which its label counts, and for which a later label replaces an earlier one. After that it is late."`
 	MaxRows   int           `yaml:"max_rows" default:"1000" min:"1" max:"1000000" doc:"Max number of rows of one request whose predictions are kept, the first ones."`
 	MaxBuffer Size          `yaml:"max_buffer" default:"1MiB" min:"4KiB" max:"1GiB" doc:"Max size of the predictions of a version that wait to be written. Further ones are dropped, and the drops are counted."`

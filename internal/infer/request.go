@@ -85,6 +85,8 @@ type Called struct {
 	Columns *Columns // maps the columns of a data frame to the model's inputs
 	// The place of the sticky key in the request: a header or a parameter. At most one is set.
 	StickyHeader, StickyParameter string
+	// SegmentParameter names the parameter that is the request's segment; empty for none.
+	SegmentParameter string
 	// Handle is for Request.Handle.
 	Handle any
 }

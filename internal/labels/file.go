@@ -24,6 +24,7 @@ import (
 //
 //	labels: format, commits, counts of each model
 //	forms:  a form by its number
+//	segments: model → its segments
 //	past:   model → cells of the slices that were dropped
 //	slices: start of a slice → size, and model → p: predictions by id
 //	                                             l: labels by id and row
@@ -31,16 +32,17 @@ import (
 //
 // Everything goes into the newest slice, and a slice is dropped as a whole.
 const (
-	fileName     = "labels.db"
-	metaBucket   = "labels"
-	formsBucket  = "forms"
-	pastBucket   = "past"
-	slicesBucket = "slices"
-	formatKey    = "format"
-	commitsKey   = "commits"
-	sizeKey      = "\x00size" // not a name that a model can have
-	format       = "1"
-	lockTimeout  = time.Second
+	fileName       = "labels.db"
+	metaBucket     = "labels"
+	formsBucket    = "forms"
+	pastBucket     = "past"
+	segmentsBucket = "segments"
+	slicesBucket   = "slices"
+	formatKey      = "format"
+	commitsKey     = "commits"
+	sizeKey        = "\x00size" // not a name that a model can have
+	format         = "1"
+	lockTimeout    = time.Second
 )
 
 var (
@@ -95,18 +97,20 @@ func prepare(tx *bbolt.Tx) error {
 			return errForeign
 		}
 		var err error
-		if meta, err = tx.CreateBucket([]byte(metaBucket)); err != nil {
+		if meta, err = tx.CreateBucket([]byte(metaBucket)); err == nil {
+			err = meta.Put([]byte(formatKey), []byte(format))
+		}
+		if err != nil {
 			return err
 		}
-		for _, name := range []string{formsBucket, pastBucket, slicesBucket} {
-			if _, err := tx.CreateBucket([]byte(name)); err != nil {
-				return err
-			}
-		}
-		return meta.Put([]byte(formatKey), []byte(format))
 	}
 	if string(meta.Get([]byte(formatKey))) != format {
 		return errForeign
+	}
+	for _, name := range []string{formsBucket, segmentsBucket, pastBucket, slicesBucket} {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -146,6 +146,9 @@ func (w *writing) keep(model string, t taken) (repeated int, err error) {
 		if err := w.know(record.form); err != nil {
 			return 0, err
 		}
+		if record.segment, err = w.segment(model, record.segment); err != nil {
+			return 0, err
+		}
 		if p.predictions.Get(e.id) != nil {
 			repeated++
 			if err := forget(p.labels, e.id); err != nil {
@@ -169,6 +172,31 @@ func (w *writing) keep(model string, t taken) (repeated int, err error) {
 		c.keep(record.rows)
 	}
 	return repeated, nil
+}
+
+// The max number of segments of a model, and the one that all others are.
+const (
+	maxSegments  = 50
+	otherSegment = "other"
+)
+
+// segment returns the segment that is measured for the one of a request.
+func (w *writing) segment(model, segment string) (string, error) {
+	if segment == "" {
+		return "", nil
+	}
+	known, err := w.tx.Bucket([]byte(segmentsBucket)).CreateBucketIfNotExists([]byte(model))
+	if err != nil || known.Get([]byte(segment)) != nil {
+		return segment, err
+	}
+	n, c := 0, known.Cursor()
+	for key, _ := c.First(); key != nil; key, _ = c.Next() {
+		n++
+	}
+	if n >= maxSegments {
+		return otherSegment, nil
+	}
+	return segment, known.Put([]byte(segment), []byte{})
 }
 
 // know stores the form of a keeper, so that its predictions can be read after a restart.
@@ -275,6 +303,9 @@ func (w *writing) one(b *batch, r *Row) (Result, error) {
 	old := slices.Clone(labels.Get(key))
 	if old != nil && string(old) == string(stored) {
 		return Result{Status: api.LabelDuplicate}, nil
+	}
+	if record.segment, err = w.segment(b.model, record.segment); err != nil {
+		return Result{}, err
 	}
 	c, err := w.cell(found, b.model, cellKey{record.version, record.form, record.role, record.segment})
 	if err != nil {

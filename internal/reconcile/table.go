@@ -63,6 +63,9 @@ func (r *Reconciler) swap(s actual) {
 		next.routes[s.goal.routes[i].Name] = b.route(&s.goal.routes[i])
 	}
 	for _, e := range b.entries {
+		if c := s.goal.cfg.Model(e.Model).Labels; c.Sample > 0 {
+			e.Segment = c.Segment
+		}
 		if e.Route == nil && e.Default != nil {
 			e.Taps = b.taps(infer.Version{Model: e.Model, Number: e.Default.Model.Version}, api.RoleDefault)
 		}

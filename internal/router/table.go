@@ -43,6 +43,7 @@ type Entry struct {
 	Failed  []int64   // versions that could not be loaded
 	Route   *Route    // nil: Default serves
 	Taps    Taps      // get the requests that Default answered if there is no route
+	Segment string    // the parameter of a request that is its segment; empty for none
 
 	revision string // "iris@7", as answers show it
 	table    *Table // the table that it belongs to
@@ -149,7 +150,7 @@ func NewTable(entries []*Entry) *Table {
 		}
 		e.revision = e.Name + "@" + strconv.FormatInt(revision, 10)
 		e.table = t
-		e.called.Handle = e
+		e.called.Handle, e.called.SegmentParameter = e, e.Segment
 		if front := e.front(); front != nil {
 			e.called.Model, e.called.Columns = front.Model, front.Columns
 		}

@@ -217,7 +217,7 @@ func (x *exchange) decode(call *oip.Call, called infer.Called) error {
 	if err := call.Begin(m.GetId(), x.limits()); err != nil {
 		return err
 	}
-	if err := x.parameters(call, called.StickyParameter); err != nil {
+	if err := x.parameters(call, &called); err != nil {
 		return err
 	}
 	for _, out := range m.GetOutputs() {
@@ -290,9 +290,12 @@ func each(call *oip.Call, parameters map[string]*pb.InferParameter, read func(na
 }
 
 // parameters reads those of the request.
-func (x *exchange) parameters(call *oip.Call, sticky string) error {
+func (x *exchange) parameters(call *oip.Call, called *infer.Called) error {
 	return each(call, x.request.GetParameters(), func(name string, p *pb.InferParameter) error {
-		switch {
+		if name == called.SegmentParameter && name != "" {
+			call.Segment = text(p)
+		}
+		switch sticky := called.StickyParameter; {
 		case name == "priority":
 			n, err := whole(name, p, math.MaxInt32)
 			call.Priority = int(n)

@@ -76,7 +76,8 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 		}
 	}
 	call.Memory = &x.memory
-	call.Model, call.Version, call.StickyParameter = x.target.model, x.target.version, called.StickyParameter
+	call.Model, call.Version = x.target.model, x.target.version
+	call.StickyParameter, call.SegmentParameter = called.StickyParameter, called.SegmentParameter
 	if err := x.decode(call, body, called.Model); err != nil {
 		return err
 	}

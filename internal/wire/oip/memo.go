@@ -17,9 +17,10 @@ const (
 // client's documents are the same in each request unless the id, the rows or the parameters change.
 // The comparison takes 0.03 µs, decoding again 0.4.
 type memo struct {
-	text   []byte
-	lim    Limits
-	sticky string // Call.StickyParameter
+	text    []byte
+	lim     Limits
+	sticky  string // Call.StickyParameter
+	segment string // Call.SegmentParameter
 
 	inputs  []infer.Tensor // without data; their shapes are parts of dims
 	outputs []infer.OutputRef
@@ -34,7 +35,7 @@ type memo struct {
 // recall restores the content if the document is the same as the last one.
 func (c *Call) recall(text []byte) bool {
 	m := &c.memo
-	if len(text) == 0 || !bytes.Equal(text, m.text) || c.lim != m.lim || c.StickyParameter != m.sticky {
+	if len(text) == 0 || !bytes.Equal(text, m.text) || c.lim != m.lim || c.StickyParameter != m.sticky || c.SegmentParameter != m.segment {
 		return false
 	}
 	c.Inputs, c.Outputs = append(c.Inputs, m.inputs...), append(c.Outputs, m.outputs...)
@@ -50,10 +51,10 @@ func (c *Call) memorise(text []byte) {
 	m := &c.memo
 	m.text = m.text[:0]
 	if len(text) > maxMemoBytes || len(c.Inputs) > maxMemoTensors || len(c.Outputs) > maxMemoTensors ||
-		c.StickyKey != "" || slices.Contains(c.sizes, -1) {
+		c.StickyKey != "" || c.Segment != "" || slices.Contains(c.sizes, -1) {
 		return
 	}
-	m.text, m.lim, m.sticky = append(m.text, text...), c.lim, c.StickyParameter
+	m.text, m.lim, m.sticky, m.segment = append(m.text, text...), c.lim, c.StickyParameter, c.SegmentParameter
 	m.inputs, m.outputs = append(m.inputs[:0], c.Inputs...), append(m.outputs[:0], c.Outputs...)
 	m.sizes, m.binary = append(m.sizes[:0], c.sizes...), append(m.binary[:0], c.binary...)
 	m.request.ID, m.request.Priority, m.request.Timeout = c.ID, c.Priority, c.Timeout

@@ -53,7 +53,8 @@ const (
 )
 
 // Call is a decoded infer request, with the data that only the wire needs: which outputs the caller
-// wants as binary. Decode and DecodeRaw fill Inputs, Outputs, ID, Priority, Timeout and StickyKey.
+// wants as binary. Decode and DecodeRaw fill Inputs, Outputs, ID, Priority, Timeout, StickyKey
+// and Segment.
 // The listener sets the other fields of the Request. It sets a key from a header after decoding.
 //
 // Decode reserves memory from the Request's Memory before it allocates, and returns the error of
@@ -65,6 +66,9 @@ type Call struct {
 	// listener sets it before Decode. A parameter with its own meaning, such as priority, is never
 	// a key, and a raw body has no parameters.
 	StickyParameter string
+	// SegmentParameter names the parameter of the request that is its Segment, likewise. It may be
+	// the same parameter.
+	SegmentParameter string
 
 	// Grow returns the buffer of an answer with room for n more bytes. nil means slices.Grow. The
 	// listener sets it once: Reset keeps it. AppendResponse returns its errors.
@@ -107,7 +111,7 @@ func (c *Call) Reset() {
 	c.giveBack()
 	c.trim()
 	c.Request = infer.Request{Inputs: c.Inputs, Outputs: c.Outputs}
-	c.StickyParameter = ""
+	c.StickyParameter, c.SegmentParameter = "", ""
 }
 
 // begin empties the fields that decoding fills.
@@ -115,7 +119,7 @@ func (c *Call) begin() {
 	clear(c.Inputs)
 	clear(c.Outputs)
 	c.Inputs, c.Outputs = c.Inputs[:0], c.Outputs[:0]
-	c.ID, c.Priority, c.Timeout, c.StickyKey = "", 0, 0, ""
+	c.ID, c.Priority, c.Timeout, c.StickyKey, c.Segment = "", 0, 0, "", ""
 	c.binaryDefault, c.binary = false, c.binary[:0]
 	c.sizes, c.dims, c.key = c.sizes[:0], c.dims[:0], c.key[:0]
 	c.scratch.begin()

@@ -73,6 +73,7 @@ const (
 	paramBinary
 	paramClassification
 	paramSticky
+	paramSegment
 )
 
 // requestParameters reads the parameters of the request.
@@ -93,6 +94,9 @@ func (c *Call) requestParameters() *problem {
 		if bytes.HasPrefix(name, []byte("sequence_")) {
 			return true, unsupported("sequences are not supported").in(string(name))
 		}
+		if c.SegmentParameter != "" && string(name) == c.SegmentParameter {
+			return true, seen.once(paramSegment, c.segment).in(c.SegmentParameter)
+		}
 		if c.StickyParameter != "" && string(name) == c.StickyParameter {
 			return true, seen.once(paramSticky, c.stickyKey).in(c.StickyParameter)
 		}
@@ -103,16 +107,7 @@ func (c *Call) requestParameters() *problem {
 // stickyKey reads the parameter that is the request's key: the content of a string, or the text of
 // a number or bool, so that 42 and "42" are the same key.
 func (c *Call) stickyKey() *problem {
-	p := c.notScalar()
-	if p != nil {
-		return p
-	}
-	var key []byte
-	if start := c.s.pos; c.s.space() == '"' {
-		key, p = c.s.str()
-	} else if p = c.s.skip(false); p == nil {
-		key = c.s.text[start:c.s.pos]
-	}
+	key, p := c.scalar()
 	if p != nil {
 		return p
 	}
@@ -123,6 +118,37 @@ func (c *Call) stickyKey() *problem {
 	c.key = append(c.key[:0], key...)
 	c.StickyKey = unsafe.String(unsafe.SliceData(c.key), len(c.key))
 	return nil
+}
+
+// scalar reads the text of a parameter. The next string overwrites it.
+func (c *Call) scalar() (text []byte, p *problem) {
+	if p := c.notScalar(); p != nil {
+		return nil, p
+	}
+	start := c.s.pos
+	if c.s.space() == '"' {
+		return c.s.str()
+	}
+	if p := c.s.skip(false); p != nil {
+		return nil, p
+	}
+	return c.s.text[start:c.s.pos], nil
+}
+
+// segment reads the parameter that is the request's segment, and maybe its key too. There are few
+// segments, so they are interned.
+func (c *Call) segment() (p *problem) {
+	if c.SegmentParameter == c.StickyParameter {
+		if p = c.stickyKey(); p == nil {
+			c.Segment, p = c.intern(c.key)
+		}
+		return p
+	}
+	text, p := c.scalar()
+	if p == nil {
+		c.Segment, p = c.intern(text)
+	}
+	return p
 }
 
 func (c *Call) priority() *problem {
