@@ -22,6 +22,7 @@ import (
 	"unicode"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/client/internal/retry"
 )
 
 // The default addresses of a gateway.
@@ -45,7 +46,8 @@ type Options struct {
 	// this machine.
 	Admin string
 	Data  string
-	// Token is the bearer token for the admin port. If it is empty, the client sends none.
+	// Token is the key of the caller. It is sent to both ports as a bearer token, except for health
+	// checks. If it is empty, the client sends none.
 	Token string
 	// Actor is the name of the person or program that makes changes, one line of text. The
 	// gateway uses it only if there is no token.
@@ -78,14 +80,17 @@ type Options struct {
 type Client struct {
 	admin, data, token, actor string
 	sticky                    api.Sticky
-	retry                     retry
+	retry                     retry.Policy
 	maxAnswer                 int64
 	http                      *http.Client
 }
 
-// Error is an answer with a status other than 2xx.
+// Error is an answer with an error: over HTTP, one with a status other than 2xx.
 type Error struct {
-	Status     int           // the HTTP status
+	// Status is the HTTP status. Over gRPC it is the one that the same error has over HTTP, or 0
+	// if the gateway did not name one.
+	Status     int
+	Code       string        // over gRPC, the name of the status, such as "NOT_FOUND"; else empty
 	Message    string        // the "error" of the answer, or its text if it is not JSON
 	RequestID  string        // the answer's X-Request-Id, to search for in the gateway's log
 	RetryAfter time.Duration // the answer's Retry-After; 0 if there is none
@@ -93,10 +98,14 @@ type Error struct {
 
 // Error returns the message and the status. If the status is 5xx, it adds the request's id.
 func (e *Error) Error() string {
-	if e.Status >= http.StatusInternalServerError && e.RequestID != "" {
-		return fmt.Sprintf("%s (%d %s, request %s)", e.Message, e.Status, http.StatusText(e.Status), e.RequestID)
+	status := e.Code
+	if status == "" {
+		status = strings.TrimSpace(fmt.Sprint(e.Status, " ", http.StatusText(e.Status)))
 	}
-	return fmt.Sprintf("%s (%d %s)", e.Message, e.Status, http.StatusText(e.Status))
+	if e.Status >= http.StatusInternalServerError && e.RequestID != "" {
+		status += ", request " + e.RequestID
+	}
+	return fmt.Sprintf("%s (%s)", e.Message, status)
 }
 
 // New checks the options and returns a client. It does not connect. It fails if an option is
@@ -127,7 +136,9 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		admin: admin, data: data, token: o.Token, actor: o.Actor, sticky: o.Sticky, http: o.HTTP,
-		retry:     retry{max(cmp.Or(o.Retries, DefaultRetries), 0), cmp.Or(o.Backoff, DefaultBackoff), cmp.Or(o.MaxWait, DefaultMaxWait)},
+		retry: retry.Policy{
+			Count: max(cmp.Or(o.Retries, DefaultRetries), 0), Backoff: cmp.Or(o.Backoff, DefaultBackoff), MaxWait: cmp.Or(o.MaxWait, DefaultMaxWait),
+		},
 		maxAnswer: cmp.Or(o.MaxAnswerBytes, DefaultMaxAnswerBytes),
 	}
 	if c.http == nil {
@@ -225,7 +236,7 @@ func (c *Client) call(ctx context.Context, method, target string, authorized boo
 		return err
 	}
 	if authorized {
-		c.authorize(req)
+		c.sign(req)
 	}
 	return c.decode(req, out)
 }
@@ -251,11 +262,16 @@ func unexpected(req *http.Request, err error) error {
 	return fmt.Errorf("the answer of %s cannot be decoded: %w", req.URL.Host, err)
 }
 
-// authorize adds the token and the actor.
+// authorize adds the token.
 func (c *Client) authorize(req *http.Request) {
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
+}
+
+// sign adds the token, and the actor of a change.
+func (c *Client) sign(req *http.Request) {
+	c.authorize(req)
 	if c.actor != "" && req.Method != http.MethodGet {
 		req.Header.Set("Sluice-Actor", c.actor)
 	}

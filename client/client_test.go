@@ -79,14 +79,23 @@ func TestControl(t *testing.T) {
 		func(ctx context.Context, c *client.Client) (any, error) { return nil, c.Ready(ctx) })
 	f("", "GET /v2/health/live", "", nil,
 		func(ctx context.Context, c *client.Client) (any, error) { return nil, c.Live(ctx) })
-	f("", "GET /v2/models/iris/ready", "", nil,
+	f("", "GET /v2/models/iris/ready", bearer, nil,
 		func(ctx context.Context, c *client.Client) (any, error) { return nil, c.ModelReady(ctx, "iris", 0) })
-	f(`[{"name":"iris","version":"2","state":"READY"}]`, "POST /v2/repository/index", "",
+	f(`[{"name":"iris","version":"2","state":"READY"}]`, "POST /v2/repository/index", bearer,
 		[]client.IndexEntry{{Name: "iris", Version: "2", State: api.StateReady}},
 		func(ctx context.Context, c *client.Client) (any, error) { return c.Index(ctx) })
+	f(`{"model_stats":[{"name":"iris","version":"2","inference_count":3,"inference_stats":{"success":{"count":2,"ns":7}},"memory_usage":[{"type":"CPU","byte_size":9}]}]}`,
+		"GET /v2/models/iris/versions/2/stats", bearer,
+		[]client.Statistics{{
+			Name: "iris", Version: "2", InferenceCount: 3,
+			Inference: client.InferenceStatistics{Success: client.Total{Count: 2, Nanoseconds: 7}}, Memory: []client.MemoryUsage{{Type: "CPU", Bytes: 9}},
+		}},
+		func(ctx context.Context, c *client.Client) (any, error) { return c.Statistics(ctx, "iris", 2) })
+	f(`{"model_stats":[]}`, "GET /v2/models/stats", bearer, []client.Statistics{},
+		func(ctx context.Context, c *client.Client) (any, error) { return c.Statistics(ctx, "", 0) })
 	f(`{"name":"iris","versions":["2"],"platform":"p","inputs":[{"name":"x","datatype":"FP32","shape":[-1,4]}],
 		"outputs":[{"name":"p","datatype":"FP32","shape":[-1,2],"parameters":{"labels":["no","yes"]}}]}`,
-		"GET /v2/models/iris/versions/2", "",
+		"GET /v2/models/iris/versions/2", bearer,
 		client.Metadata{
 			Name: "iris", Versions: []string{"2"}, Platform: "p",
 			Inputs: []client.TensorMetadata{{Name: "x", Datatype: "FP32", Shape: []int64{-1, 4}}},
@@ -103,7 +112,7 @@ func TestInferJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.sent != "POST /v2/models/iris/infer" || g.body != `{"inputs":[]}` || g.token != "" {
+	if g.sent != "POST /v2/models/iris/infer" || g.body != `{"inputs":[]}` || g.token != "Bearer secret" {
 		t.Errorf("sent %s %s with token %q", g.sent, g.body, g.token)
 	}
 	if string(p.Body) != `{"outputs":[]}` || p.Header.Get("Sluice-Version") != "2" {

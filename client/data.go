@@ -62,7 +62,7 @@ func (c *Client) Ready(ctx context.Context) error {
 // ModelReady returns nil if a model or route is ready. Otherwise it returns an Error with
 // status 503 and the reason, also for an unknown name. Version 0 means the default version.
 func (c *Client) ModelReady(ctx context.Context, model string, version int64) error {
-	return c.call(ctx, http.MethodGet, c.predictURL(model, version)+"/ready", false, nil)
+	return c.call(ctx, http.MethodGet, c.predictURL(model, version)+"/ready", true, nil)
 }
 
 // ModelMetadata returns the signature of a model or route. Version 0 means the default
@@ -86,6 +86,7 @@ func (c *Client) InferJSON(ctx context.Context, model string, version int64, bod
 		return Prediction{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	c.authorize(req)
 	answer, header, err := c.send(req)
 	return Prediction{Body: answer, Header: header}, err
 }
@@ -109,6 +110,7 @@ func (c *Client) ask(ctx context.Context, method, target string, out any) error 
 	if err != nil {
 		return err
 	}
+	c.authorize(req)
 	body, _, err := c.send(req)
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func (c *Client) CloseSignal(ctx context.Context, id, reason string) (signal api
 	if err != nil {
 		return signal, err
 	}
-	c.authorize(req)
+	c.sign(req)
 	if reason != "" {
 		req.Header.Set("Sluice-Change-Reason", reason)
 	}

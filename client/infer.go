@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,7 @@ type InferRequest struct {
 	// parameter for it.
 	StickyKey string
 	// Override is the version of the route that must answer. OverrideToken is the route's
-	// token, which allows that.
+	// token, which allows that. It is sent instead of Options.Token.
 	Override      int64
 	OverrideToken string
 	Priority      int // 1 is the highest
@@ -105,9 +106,9 @@ func (c *Client) inferHeaders(h http.Header, r *InferRequest) error {
 	if r.Override != 0 {
 		h.Set("Sluice-Override", strconv.FormatInt(r.Override, 10))
 	}
-	token := ""
-	if r.OverrideToken != "" {
-		token = "Bearer " + r.OverrideToken
+	token := cmp.Or(r.OverrideToken, c.token)
+	if token != "" {
+		token = "Bearer " + token
 	}
 	errs := []error{set("request id", "X-Request-Id", r.RequestID), set("override token", "Authorization", token)}
 	if c.sticky.Header != "" {
@@ -146,7 +147,7 @@ func (c *Client) bodyParts(r *InferRequest) ([][]byte, error) {
 	parts := make([][]byte, 1, 1+len(r.Inputs))
 	for i := range r.Inputs {
 		t := &r.Inputs[i]
-		if _, err := t.check(); err != nil {
+		if err := t.Check(); err != nil {
 			return nil, err
 		}
 		in := inputDocument{Name: t.Name, Shape: append([]int64{}, t.Shape...), Datatype: t.Datatype}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -30,9 +31,52 @@ func main() {
 }
 `
 
-// Programs of other modules can use the client without cgo and with no other module than this
-// one.
+const outsideGRPC = `package main
+
+import (
+	"context"
+	"fmt"
+
+	"sluice.io/sluice/client"
+	"sluice.io/sluice/client/grpcclient"
+)
+
+func main() {
+	c, err := grpcclient.New(grpcclient.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	x := client.NewTensor("x", []int64{1}, []float32{1})
+	fmt.Println(c.Infer(context.Background(), "m", client.InferRequest{Inputs: []client.Tensor{x}}))
+}
+`
+
+// Programs of other modules can use the clients without cgo, and that for HTTP with no other module
+// than this one.
 func TestBuildsInAnotherModule(t *testing.T) {
+	own := "sluice.io/sluice/api sluice.io/sluice/client/internal/retry sluice.io/sluice/client"
+	if got, want := buildOutside(t, outsideProgram), own+" example.com/outside"; got != want {
+		t.Errorf("the program is made of %v, want %s", got, want)
+	}
+	want := own + " google.golang.org/grpc google.golang.org/protobuf sluice.io/sluice/internal/wire/grpcapi/pb sluice.io/sluice/client/grpcclient"
+	got := strings.Fields(buildOutside(t, outsideGRPC))
+	for name := range strings.FieldsSeq(want) {
+		if !slices.ContainsFunc(got, func(dependency string) bool { return strings.HasPrefix(dependency, name) }) {
+			t.Errorf("%s is not in %v", name, got)
+		}
+	}
+	for _, name := range got {
+		if strings.HasPrefix(name, "sluice.io/") && !strings.Contains(want, name) {
+			t.Errorf("the program needs %s", name)
+		}
+	}
+}
+
+// buildOutside builds a program in a module of its own, without cgo, and returns the packages that it is
+// made of.
+func buildOutside(t *testing.T, program string) string {
+	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +91,7 @@ func TestBuildsInAnotherModule(t *testing.T) {
 	for name, text := range map[string]string{
 		"go.mod": "module example.com/outside\n\ngo " + string(version) + "\n\nrequire sluice.io/sluice v0.0.0\n\n" +
 			"replace sluice.io/sluice => " + root + "\n",
-		"main.go": outsideProgram,
+		"main.go": program,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -65,9 +109,5 @@ func TestBuildsInAnotherModule(t *testing.T) {
 		return string(out)
 	}
 	goTool("build", "-o", filepath.Join(dir, "outside"), ".")
-	got := strings.Fields(goTool("list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "."))
-	want := "sluice.io/sluice/api sluice.io/sluice/client example.com/outside"
-	if strings.Join(got, " ") != want {
-		t.Errorf("the program is made of %v, want %s", got, want)
-	}
+	return strings.Join(strings.Fields(goTool("list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")), " ")
 }

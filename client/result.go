@@ -84,7 +84,7 @@ func decodeResult(h http.Header, body []byte) (*InferResult, error) {
 		} else if t.Data, err = dataFromJSON(t.Datatype, out.Data); err != nil {
 			return nil, fmt.Errorf("output '%s': %w", t.Name, err)
 		}
-		if _, err := t.check(); err != nil {
+		if err := t.Check(); err != nil {
 			return nil, err
 		}
 		r.Outputs[i] = t

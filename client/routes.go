@@ -80,7 +80,7 @@ func (c *Client) edit(ctx context.Context, method, name string, body []byte, o E
 		match = strconv.Quote(strconv.FormatInt(o.Revision, 10))
 	}
 	req.Header.Set("If-Match", match)
-	c.authorize(req)
+	c.sign(req)
 	if o.Actor != "" {
 		req.Header.Set("Sluice-Actor", o.Actor)
 	}

@@ -108,8 +108,14 @@ func cut(data []byte) (element, rest []byte, ok bool) {
 	return rest[:size:size], rest[size:], true
 }
 
-// check returns the number of elements of a tensor. It fails if the size of the data does not
-// fit the shape and the datatype.
+// Check returns an error if the datatype is not known, or the size of the data does not fit the
+// shape and the datatype. Infer checks its inputs and outputs.
+func (t *Tensor) Check() error {
+	_, err := t.check()
+	return err
+}
+
+// check is Check that also returns the number of elements.
 func (t *Tensor) check() (int, error) {
 	width, known := datatypeSize(t.Datatype)
 	if !known {

@@ -120,8 +120,8 @@ const logLevel = zapcore.ErrorLevel
 // configure writes the gateway's file; a reload reads it.
 func (g *gateway) configure(t testing.TB, repository string, yaml ...string) {
 	t.Helper()
-	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: '127.0.0.1:0'%s}, grpc: {address: '127.0.0.1:0'}%s}\nadmin: {address: '127.0.0.1:0'%s}\n",
-		repository, extra("repository.", &yaml), extra("http.", &yaml), extra("server.", &yaml), extra("admin.", &yaml))
+	text := fmt.Sprintf("repository: {path: %q%s}\nserver: {http: {address: '127.0.0.1:0'%s}, grpc: {address: '127.0.0.1:0'%s}%s}\nadmin: {address: '127.0.0.1:0'%s}\n",
+		repository, extra("repository.", &yaml), extra("http.", &yaml), extra("grpc.", &yaml), extra("server.", &yaml), extra("admin.", &yaml))
 	if err := os.WriteFile(g.file, []byte(text+strings.Join(yaml, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -140,8 +140,12 @@ func (st *stream) answer(ctx context.Context, x *exchange, before <-chan struct{
 		return &pb.ModelStreamInferResponse{InferResponse: m}
 	})
 	if err != nil { // its message is small, and must be sent when memory is short
+		status := int64(x.srv.status(infer.CodeOf(err)))
 		x.answer, _ = proto.MarshalOptions{}.MarshalAppend(make([]byte, 0, minAnswer), &pb.ModelStreamInferResponse{
-			ErrorMessage: infer.Message(err), InferResponse: &pb.ModelInferResponse{Id: x.request.GetId()},
+			ErrorMessage: infer.Message(err),
+			InferResponse: &pb.ModelInferResponse{Id: x.request.GetId(), Parameters: map[string]*pb.InferParameter{
+				"sluice_status": {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: status}},
+			}},
 		})
 	}
 	x.end(err, true)

@@ -50,6 +50,9 @@ func ids(t *testing.T, st client, n int) (list []string) {
 		id := m.GetInferResponse().GetId()
 		if m.GetErrorMessage() != "" {
 			id += "!"
+			if m.GetInferResponse().GetParameters()["sluice_status"].GetInt64Param() == 0 {
+				t.Error("an error does not say its status")
+			}
 		} else if !m.GetInferResponse().GetParameters()["triton_final_response"].GetBoolParam() {
 			t.Error("an answer is not marked as the final one")
 		}
