@@ -1,5 +1,10 @@
 package client
 
+import (
+	"context"
+	"net/http"
+)
+
 // ModelConfig is how a version is served, in the words of Triton's configurations. Its fields are
 // those that say something of a Sluice gateway.
 type ModelConfig struct {
@@ -60,4 +65,10 @@ type QueuePolicy struct {
 	DefaultTimeoutMicroseconds uint64 `json:"default_timeout_microseconds"`
 	AllowTimeoutOverride       bool   `json:"allow_timeout_override"`
 	MaxQueueSize               uint32 `json:"max_queue_size"`
+}
+
+// ModelConfig returns how a version is served. Version 0 means the default version.
+func (c *Client) ModelConfig(ctx context.Context, model string, version int64) (config ModelConfig, err error) {
+	err = c.ask(ctx, http.MethodGet, c.predictURL(model, version)+"/config", &config)
+	return config, err
 }

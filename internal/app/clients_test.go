@@ -68,6 +68,7 @@ func TestClientsOfBothProtocols(t *testing.T) {
 		ModelMetadata(ctx context.Context, model string, version int64) (client.Metadata, error)
 		Index(ctx context.Context) ([]client.IndexEntry, error)
 		Statistics(ctx context.Context, model string, version int64) ([]client.Statistics, error)
+		ModelConfig(ctx context.Context, model string, version int64) (client.ModelConfig, error)
 	}
 	same := func(what string, options []cmp.Option, call func(c caller) (any, error)) {
 		t.Helper()
@@ -104,6 +105,7 @@ func TestClientsOfBothProtocols(t *testing.T) {
 	same("metadata", nil, func(c caller) (any, error) { return c.ModelMetadata(ctx, "double", 2) })
 	same("index", nil, func(c caller) (any, error) { return c.Index(ctx) })
 	same("statistics", []cmp.Option{cmpopts.EquateEmpty()}, func(c caller) (any, error) { return c.Statistics(ctx, "double", 1) })
+	same("config", []cmp.Option{cmpopts.EquateEmpty()}, func(c caller) (any, error) { return c.ModelConfig(ctx, "double", 1) })
 	same("health", nil, func(c caller) (any, error) {
 		return nil, errors.Join(c.Live(ctx), c.Ready(ctx), c.ModelReady(ctx, "double", 0), c.ModelReady(ctx, "split", 0))
 	})

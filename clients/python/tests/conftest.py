@@ -10,11 +10,12 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Tuple, Union, cast
+from typing import Any, Callable, Dict, Iterator, List, Tuple, Union, cast
 
 import pytest
 
 import sluice
+import sluice.grpc
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = "let-me-choose-the-version"
@@ -28,6 +29,7 @@ ONNX = {"FP32": 1, "UINT8": 2, "INT8": 3, "UINT16": 4, "INT16": 5, "INT32": 6, "
 class Gateway:
     url: str
     admin_url: str
+    grpc_url: str
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +45,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     write(models / "word", [("w", "BYTES", ["N", 2])])
     (folder / "sluice.yaml").write_text(f"""
 repository: {{path: {str(models)!r}}}
-server: {{http: {{address: "127.0.0.1:0"}}, grpc: {{address: none}}}}
+server: {{http: {{address: "127.0.0.1:0"}}, grpc: {{address: "127.0.0.1:0"}}}}
 admin: {{address: "127.0.0.1:0"}}
 defaults: {{instances: 1}}
 routes:
@@ -74,11 +76,11 @@ def started(process: subprocess.Popen[bytes], log: Path) -> Gateway:
     """Wait until a gateway is ready, and return where its log says that it listens."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        match = re.search(r'"msg":"listening","http":"([^"]+)","admin":"([^"]+)"', log.read_text())
+        match = re.search(r'"msg":"listening","http":"([^"]+)","admin":"([^"]+)","grpc":"([^"]+)"', log.read_text())
         if match:
             with sluice.Client(match[1]) as client:
                 if client.ready():
-                    return Gateway(match[1], match[2])
+                    return Gateway(match[1], match[2], match[3])
         time.sleep(0.05)
     raise RuntimeError(f"the gateway has not become ready: {log.read_text()}")
 
@@ -117,17 +119,28 @@ def field(number: int, value: Union[int, bytes]) -> bytes:
 
 
 class Blocking:
-    """An AsyncClient whose methods wait, so that a test can be written once for both clients."""
+    """An asynchronous client whose methods wait, so that a test can be written once for all clients."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self._client = sluice.AsyncClient(*args, **options)
+    def __init__(self, client: Any) -> None:
+        self._client = client
         self._loop = asyncio.new_event_loop()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
+        if inspect.isasyncgenfunction(method):
+            return lambda *args, **options: self._iterate(method(*args, **options))
         if not inspect.iscoroutinefunction(method):
             return method
         return lambda *args, **options: self._loop.run_until_complete(method(*args, **options))
+
+    def _iterate(self, elements: Any) -> Iterator[Any]:
+        try:
+            while True:
+                yield self._loop.run_until_complete(elements.__anext__())
+        except StopAsyncIteration:
+            return
+        finally:
+            self._loop.run_until_complete(elements.aclose())
 
     def __enter__(self) -> Blocking:
         return self
@@ -139,15 +152,23 @@ class Blocking:
 
 Connect = Callable[..., sluice.Client]
 
+KINDS: Dict[str, Callable[..., Any]] = {
+    "sync": lambda g, **options: sluice.Client(g.url, g.admin_url, **options),
+    "async": lambda g, **options: Blocking(sluice.AsyncClient(g.url, g.admin_url, **options)),
+    "grpc": lambda g, **options: sluice.grpc.Client(g.grpc_url, **options),
+    "grpc-async": lambda g, **options: Blocking(sluice.grpc.AsyncClient(g.grpc_url, **options)),
+}
+over_http = pytest.mark.parametrize("connect", ["sync", "async"], indirect=True)
+over_grpc = pytest.mark.parametrize("connect", ["grpc", "grpc-async"], indirect=True)
 
-@pytest.fixture(params=["sync", "async"])
+
+@pytest.fixture(params=KINDS)
 def connect(request: pytest.FixtureRequest, gateway: Gateway) -> Iterator[Connect]:
-    """Makes clients of the gateway, of both kinds in turn."""
-    kind = sluice.Client if request.param == "sync" else Blocking
+    """Makes clients of the gateway, of each kind in turn."""
     made: List[Any] = []
 
     def make(**options: Any) -> sluice.Client:
-        made.append(kind(gateway.url, gateway.admin_url, **options))
+        made.append(KINDS[request.param](gateway, **options))
         return cast(sluice.Client, made[-1])
 
     yield make

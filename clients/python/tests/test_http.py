@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import sluice
-from sluice import _async_client, _client
+import sluice.grpc
+from sluice import _call, _inference
 from sluice._tensor import decode
 
 X = {"x": np.array([1], np.int8)}
@@ -27,8 +28,8 @@ class Steps:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *steps: Step) -> None:
         self.steps, self.asked, self.waits, self.now = steps, 0, list[float](), 1000.0
-        monkeypatch.setattr(_client, "time", self)
-        monkeypatch.setattr(_async_client, "time", self)
+        monkeypatch.setattr(_call, "time", self)
+        monkeypatch.setattr(_inference, "time", self)
         monkeypatch.setattr(asyncio, "sleep", self.asleep)
 
     def monotonic(self) -> float:
@@ -170,6 +171,11 @@ def test_what_is_sent(call: Callable[..., Any]) -> None:
     assert sent[0].extensions["timeout"]["read"] == pytest.approx(1.25, abs=0.1)
     call(answer, "infer", "m", {"x": np.array(1.5, ">f4")}, json=True)
     assert sent[1].content == b'{"inputs":[{"name":"x","shape":[],"datatype":"FP32","data":[1.5]}]}'
+    call(answer, "infer", "m", X, options={"token": "t"}, override_token="o")
+    assert sent.pop().headers["Authorization"] == "Bearer o"
+    call(answer, "model_metadata", "m", options={"token": "t"})
+    call(answer, "live", options={"token": "t"})
+    assert [sent.pop().headers.get("Authorization") for _ in range(2)] == [None, "Bearer t"]
     call(answer, "set_weights", "r", {}, reason="grün", options={"token": "t", "actor": "carol"})
     assert [r.method for r in sent[2:]] == ["GET", "PUT"]
     assert (sent[3].headers["If-Match"], sent[3].headers["Authorization"], sent[3].headers["Sluice-Actor"]) == ('"1"', "Bearer t", "carol")
@@ -243,4 +249,8 @@ def test_both_clients_offer_the_same() -> None:
         return {name: (str(inspect.signature(f)), f.__doc__) for name, f in functions if not name.startswith("_") and "close" not in name}
 
     assert offered(sluice.Client) == offered(sluice.AsyncClient)
-    assert len(offered(sluice.Client)) == 13
+    assert len(offered(sluice.Client)) == 15
+    over_grpc, with_asyncio = offered(sluice.grpc.Client), offered(sluice.grpc.AsyncClient)
+    assert len(over_grpc) == 12
+    del over_grpc["stream"], with_asyncio["stream"]
+    assert over_grpc == with_asyncio

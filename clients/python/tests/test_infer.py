@@ -10,7 +10,7 @@ import pytest
 
 import sluice
 
-from .conftest import TOKEN, Connect
+from .conftest import TOKEN, Connect, over_http
 
 FLOWER = {"input": np.array([[6.4, 3.2, 4.5, 1.5]], np.float32)}
 
@@ -55,6 +55,7 @@ def test_tensors_name_their_datatype(client: sluice.Client, as_json: bool) -> No
     assert client.infer("iris", {"input": many}, json=as_json).outputs["probabilities"].shape == (1, 3)
 
 
+@over_http
 def test_bytes_that_are_not_utf8_are_sent_in_binary(client: sluice.Client) -> None:
     words = {"x": np.array([b"\xff"], object)}
     assert client.infer("echo_BYTES", words).outputs["x_out"].tolist() == [b"\xff"]
@@ -100,6 +101,11 @@ def test_health(client: sluice.Client) -> None:
 def test_what_is_served(client: sluice.Client) -> None:
     assert client.model_metadata("iris", 1)["inputs"] == [{"name": "input", "datatype": "FP32", "shape": [-1, 4]}]
     assert {"iris", "digits"} <= {entry["name"] for entry in client.index()}
+    assert {"name": "iris", "version": "2", "state": "READY"} in client.index()
+
+
+@over_http
+def test_what_is_loaded(client: sluice.Client) -> None:
     assert {"iris", "digits"} <= {entry["name"] for entry in client.models()}
     assert {entry["version"] for entry in client.model("iris") if entry["state"] == "READY"} >= {1, 2}
 
@@ -110,7 +116,7 @@ def test_errors(client: sluice.Client) -> None:
             client.infer(model, FLOWER, request_id="r-2", **options)
         e = error.value
         assert (e.status, e.request_id, e.retry_after) == (status, "r-2", None)
-        assert message in e.message and str(e) == f"{e.message} (status {status}, request r-2)"
+        assert message in e.message and str(e) == f"{e.message} (status {e.code or status}, request r-2)"
 
     fails(404, "unknown model", "absent")
     fails(404, "version 9 is not found", "iris", version=9)
@@ -134,7 +140,7 @@ def test_mistakes_are_found_before_anything_is_sent(client: sluice.Client) -> No
     refuses(ValueError, "not numbers", sluice.Tensor(["1"], "FP32"))
     refuses(ValueError, "not numbers", sluice.Tensor([None], "INT64"))
     refuses(ValueError, "timeout", np.array([1.0]), timeout=0)
-    refuses(ValueError, "X-Request-Id: expected text without line breaks", np.array([1.0]), request_id="a\nb")
+    refuses(ValueError, "(?i)x-request-id: expected", np.array([1.0]), request_id="a\nb")
 
 
 def test_a_sticky_key_needs_a_place(connect: Connect) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 import sluice
 
-from .conftest import Connect
+from .conftest import Connect, over_http
+
+pytestmark = over_http
 
 
 @pytest.fixture

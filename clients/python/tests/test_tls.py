@@ -9,6 +9,7 @@ import shutil
 import ssl
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Tuple
 
@@ -16,10 +17,20 @@ import httpx
 import pytest
 
 import sluice
+import sluice.grpc
 
-from .conftest import ROOT, write
+from .conftest import KINDS, ROOT, Gateway, write
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+
+
+@dataclass(frozen=True)
+class Secure:
+    """A gateway with TLS, the file of its root certificate, and the files of a client."""
+
+    at: Gateway
+    ca: str
+    own: Tuple[str, str]
 
 
 def certificate(folder: Path, name: str, *more: str) -> Tuple[str, str]:
@@ -31,8 +42,7 @@ def certificate(folder: Path, name: str, *more: str) -> Tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tuple[str, str, str, Tuple[str, str]]]:
-    """Serve, and return both URLs, the file of the root, and the client's files."""
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     folder = tmp_path_factory.mktemp("tls")
     write(folder / "models" / "echo", [("x", "FP32", ["N"])])
     ca, ca_key = certificate(folder, "ca")
@@ -41,31 +51,31 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tuple[str, str,
     tls = f"tls: {{cert: {server[0]!r}, key: {server[1]!r}, client_ca: {ca!r}, client_auth: require}}"
     (folder / "sluice.yaml").write_text(f"""
 repository: {{path: {str(folder / "models")!r}}}
-server: {{http: {{address: "127.0.0.1:0", {tls}}}}}
+server: {{http: {{address: "127.0.0.1:0", {tls}}}, grpc: {{address: "127.0.0.1:0", {tls}}}}}
 admin: {{address: "127.0.0.1:0", {tls}}}
 """)
     program, log = os.environ.get("SLUICE_GATEWAY", str(ROOT / "bin" / "gateway")), folder / "log"
     with log.open("w") as stderr:
         process = subprocess.Popen([program, "serve", "-c", str(folder / "sluice.yaml")], stdout=subprocess.DEVNULL, stderr=stderr)
     try:
-        url, admin_url = listening(process, log)
-        with sluice.Client(url, verify=ca, cert=own) as client:
+        at = listening(process, log)
+        with sluice.Client(at.url, verify=ca, cert=own) as client:
             deadline = time.monotonic() + 120
             while not client.ready():
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
-        yield url, admin_url, ca, own
+        yield Secure(at, ca, own)
     finally:
         process.terminate()
         process.wait(timeout=60)
 
 
-def listening(process: subprocess.Popen[bytes], log: Path) -> Tuple[str, str]:
+def listening(process: subprocess.Popen[bytes], log: Path) -> Gateway:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        match = re.search(r'"msg":"listening","http":"([^"]+)","admin":"([^"]+)"', log.read_text())
+        match = re.search(r'"msg":"listening","http":"([^"]+)","admin":"([^"]+)","grpc":"([^"]+)"', log.read_text())
         if match:
-            return f"https://{match[1]}", f"https://{match[2]}"
+            return Gateway(*(f"https://{address}" for address in match.groups()))
         time.sleep(0.05)
     raise RuntimeError(f"the gateway does not listen: {log.read_text()}")
 
@@ -83,8 +93,8 @@ def models(*args: Any, **options: Any) -> Any:
     return listed
 
 
-def test_certificate(secure: Tuple[str, str, str, Tuple[str, str]]) -> None:
-    url, admin_url, ca, own = secure
+def test_certificate(secure: Secure) -> None:
+    url, admin_url, ca, own = secure.at.url, secure.at.admin_url, secure.ca, secure.own
     assert [m["name"] for m in models(url, admin_url, verify=ca, cert=own)] == ["echo"]
     context = ssl.create_default_context(cafile=ca)
     context.load_cert_chain(*own)
@@ -94,14 +104,31 @@ def test_certificate(secure: Tuple[str, str, str, Tuple[str, str]]) -> None:
         assert client.infer("echo", {"x": sluice.Tensor([1.0, 2.0], "FP32")}).version == 1
 
 
-def test_refused(secure: Tuple[str, str, str, Tuple[str, str]]) -> None:
-    url, admin_url, ca, own = secure
+def test_refused(secure: Secure) -> None:
+    url, admin_url, ca, own = secure.at.url, secure.at.admin_url, secure.ca, secure.own
     with pytest.raises(sluice.SluiceError, match="no answer"):
         models(url, admin_url, verify=ca)
     with pytest.raises(sluice.SluiceError, match="CERTIFICATE_VERIFY_FAILED|certificate verify failed"):
         models(url, admin_url, cert=own)
     with pytest.raises(sluice.SluiceError, match="use https://"):
         sluice.Client(url.replace("https:", "http:")).model_metadata("echo")
+
+
+@pytest.mark.parametrize("kind", ["grpc", "grpc-async"])
+def test_grpc(secure: Secure, kind: str, tmp_path: Path) -> None:
+    def ask(**options: Any) -> Any:
+        with KINDS[kind](secure.at, retries=0, keepalive=60, **options) as client:
+            x = {"x": sluice.Tensor([1.0, 2.0], "FP32")}
+            (answer,) = client.stream([sluice.grpc.Request("echo", x)])
+            return client.infer("echo", x).version, answer.result.version
+
+    together = tmp_path / "own.pem"
+    together.write_text(Path(secure.own[0]).read_text() + Path(secure.own[1]).read_text())
+    assert ask(verify=secure.ca, cert=secure.own) == ask(verify=secure.ca, cert=str(together)) == (1, 1)
+    with pytest.raises(sluice.SluiceError, match="no answer"):
+        ask(verify=secure.ca)
+    with pytest.raises(sluice.SluiceError, match="no answer"):
+        ask(cert=secure.own)
 
 
 def test_not_beside_http() -> None:

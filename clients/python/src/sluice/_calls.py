@@ -1,4 +1,4 @@
-"""The calls of both clients, without I/O."""
+"""The calls of both HTTP clients, without I/O."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from urllib.parse import quote
 
 import httpx
 
-from ._http import Call, Retry, read_json, read_nothing
+from ._call import Call, Document, Retry, microseconds
+from ._http import read_json, read_nothing, undone
 from ._tensor import InferResult, decode, encode
-
-Document = Dict[str, Any]
-"""A JSON object from the gateway."""
 
 Weight = Union[int, str]
 """A share of the traffic: basis points (10,000 are all of it), or text in percent, "12.5%"."""
 
 
-class Calls:
+class HTTPCalls:
     """Builds calls from the arguments of a client."""
 
     def __init__(
@@ -44,10 +42,9 @@ class Calls:
         self.token, self.actor = token, actor
         self.sticky_header, self.sticky_parameter = sticky_header, sticky_parameter
         self.timeout = timeout
-        self.retry = Retry(retries, backoff, max_wait)
+        self.retry = Retry(retries, backoff, max_wait, undone)
         self.max_answer_bytes = max_answer_bytes
         self.metadata: Dict[Tuple[str, Optional[int]], Document] = {}
-        """Metadata of models for predict. It is read again after a refused request."""
 
     def infer(
         self,
@@ -69,13 +66,10 @@ class Calls:
         if priority is not None:
             parameters["priority"] = priority
         if timeout is not None:
-            if timeout <= 0:
-                raise ValueError("timeout must be more than 0")
-            parameters["timeout"] = max(int(timeout * 1e6), 1)
+            parameters["timeout"] = microseconds(timeout)
         if override is not None:
             headers["Sluice-Override"] = str(override)
-        if override_token:
-            headers["Authorization"] = f"Bearer {override_token}"
+        headers.update(self._authorized(override_token))
         if sticky_key:
             if self.sticky_parameter:
                 parameters[self.sticky_parameter] = sticky_key
@@ -88,22 +82,35 @@ class Calls:
         headers.update(more, **{"Accept-Encoding": "identity"})
         # The gateway answers at its timeout, so the client waits a little longer.
         limit = None if timeout is None else timeout + 1
-        return Call("POST", self._model_url(model, version) + "/infer", decode, headers, {}, body, True, limit)
+        return Call(self._model_url(model, version) + "/infer", decode, body, headers, True, limit, "POST")
 
     def model_metadata(self, model: str, version: Optional[int]) -> Call[Document]:
-        return Call("GET", self._model_url(model, version), read_json, retry=True)
+        return Call(self._model_url(model, version), read_json, headers=self._authorized(), retry=True)
+
+    def statistics(self, model: str, version: Optional[int]) -> Call[List[Document]]:
+        def read(body: bytearray, headers: Mapping[str, str]) -> List[Document]:
+            document = read_json(body, headers)
+            if not isinstance(document, dict) or not isinstance(document.get("model_stats"), list):
+                raise ValueError("it has no model_stats")
+            return list(document["model_stats"])
+
+        url = self._model_url(model, version) if model else self.url + "/v2/models"
+        return Call(url + "/stats", read, headers=self._authorized(), retry=True)
+
+    def model_config(self, model: str, version: Optional[int]) -> Call[Document]:
+        return Call(self._model_url(model, version) + "/config", read_json, headers=self._authorized(), retry=True)
 
     def index(self) -> Call[List[Document]]:
-        return Call("POST", self.url + "/v2/repository/index", read_json, retry=True)
+        return Call(self.url + "/v2/repository/index", read_json, headers=self._authorized(), retry=True, method="POST")
 
     def live(self) -> Call[bool]:
-        return Call("GET", self.url + "/v2/health/live", read_nothing)
+        return Call(self.url + "/v2/health/live", read_nothing)
 
     def ready(self) -> Call[bool]:
-        return Call("GET", self.url + "/v2/health/ready", read_nothing)
+        return Call(self.url + "/v2/health/ready", read_nothing)
 
     def model_ready(self, model: str, version: Optional[int]) -> Call[bool]:
-        return Call("GET", self._model_url(model, version) + "/ready", read_nothing)
+        return Call(self._model_url(model, version) + "/ready", read_nothing, headers=self._authorized())
 
     def models(self) -> Call[List[Document]]:
         return self._control("GET", "/models")
@@ -138,12 +145,14 @@ class Calls:
     ) -> Call[Any]:
         if self.admin_url is None:
             raise ValueError("this call needs admin_url of the client")
-        headers = dict(headers or {})
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
+        headers = {**self._authorized(), **(headers or {})}
         if self.actor and method != "GET":
             headers["Sluice-Actor"] = self.actor
-        return Call(method, self.admin_url + "/api/v1" + path, read_json, headers, params or {}, content)
+        return Call(self.admin_url + "/api/v1" + path, read_json, content, headers, method=method, params=params or {})
+
+    def _authorized(self, override_token: Optional[str] = None) -> Dict[str, str]:
+        token = override_token or self.token
+        return {"Authorization": f"Bearer {token}"} if token else {}
 
     def _model_url(self, model: str, version: Optional[int]) -> str:
         url = self.url + "/v2/models/" + _segment(model)

@@ -1,24 +1,23 @@
 from __future__ import annotations
 
-import time
-from typing import Any, List, Mapping, Optional, Sequence, TypeVar
+from typing import Any, List, Mapping, Optional, TypeVar
 
 import httpx
 
-from . import _http, _rows
-from ._calls import Calls, Document, Weight, with_weights
-from ._errors import SluiceError
-from ._tensor import InferResult
+from . import _http
+from ._call import Call, Document
+from ._calls import HTTPCalls, Weight, with_weights
+from ._inference import Inference
 
 T = TypeVar("T")
 
 
-class Client:
+class Client(Inference):
     """Talks to a gateway. It is safe for use by several threads.
 
     :param url: the data port, "localhost:8000" or a URL
     :param admin_url: the admin port, for models and routes
-    :param token: sent to the admin port
+    :param token: the caller's key, sent to both ports
     :param actor: the author of changes, if no token names one
     :param sticky_header: the header from which routes read sticky keys
     :param sticky_parameter: the parameter from which routes read sticky keys, instead of a header
@@ -55,7 +54,7 @@ class Client:
     ) -> None:
         if http is not None and (verify is not True or cert is not None):
             raise ValueError("verify and cert are for the client's own connections: expected them or http, not both")
-        self._calls = Calls(
+        self._calls: HTTPCalls = HTTPCalls(
             url, admin_url, token, actor, sticky_header, sticky_parameter, timeout, retries, backoff, max_wait, max_answer_bytes
         )
         self._own = http is None
@@ -71,121 +70,6 @@ class Client:
         """Close the connections."""
         if self._own:
             self._http.close()
-
-    def predict(
-        self,
-        model: str,
-        rows: Any,
-        *,
-        version: Optional[int] = None,
-        outputs: Optional[Sequence[str]] = None,
-        request_id: Optional[str] = None,
-        sticky_key: Optional[str] = None,
-        override: Optional[int] = None,
-        override_token: Optional[str] = None,
-        priority: Optional[int] = None,
-        timeout: Optional[float] = None,
-    ) -> Any:
-        """Send the rows of a table to a model and return its answers as a table.
-
-        The rows are a DataFrame, a dict of columns, a list of records, or an array. Each input of the model
-        gets the column with its name. If a model has one input and no column has its name, the input gets
-        all columns in their order.
-
-        The answer is a DataFrame with the index of the given one. Without pandas it is a list of records if
-        the rows are one, otherwise a dict of columns. An output with several values for each row becomes
-        the columns "name_0", "name_1" and so on.
-
-        The other arguments are those of infer. infer also returns the version that answered.
-        """
-        key = (model, version)
-        known = self._calls.metadata.get(key)
-        while True:
-            metadata = known or self.model_metadata(model, version)
-            try:
-                answer = self.infer(
-                    model,
-                    _rows.to_inputs(rows, metadata),
-                    version=version,
-                    outputs=outputs,
-                    request_id=request_id,
-                    sticky_key=sticky_key,
-                    override=override,
-                    override_token=override_token,
-                    priority=priority,
-                    timeout=timeout,
-                )
-            except (SluiceError, ValueError) as error:
-                if known is None or getattr(error, "status", 400) != 400:
-                    raise
-                known = None  # the model may have changed
-                continue
-            self._calls.metadata[key] = metadata
-            return _rows.from_outputs(answer.outputs, rows)
-
-    def infer(
-        self,
-        model: str,
-        inputs: Mapping[str, Any],
-        *,
-        version: Optional[int] = None,
-        outputs: Optional[Sequence[str]] = None,
-        request_id: Optional[str] = None,
-        sticky_key: Optional[str] = None,
-        override: Optional[int] = None,
-        override_token: Optional[str] = None,
-        priority: Optional[int] = None,
-        timeout: Optional[float] = None,
-        json: bool = False,
-    ) -> InferResult:
-        """Send tensors to a model or route, and return its outputs and the version that answered.
-
-        :param inputs: numpy arrays by name, or sluice.Tensor with a datatype
-        :param version: the version that must answer; None: the route picks one
-        :param outputs: the requested outputs; None: all
-        :param request_id: the request's X-Request-Id: at most 128 letters, digits and -_.:/+=@~;
-            otherwise the gateway makes one
-        :param sticky_key: keeps a caller on one version of a route
-        :param override: the version to use instead of the route's split; needs the route's override_token
-        :param priority: 1 is the highest
-        :param timeout: max seconds for the gateway; it can only be shorter than the model's own
-        :param json: send and request tensors as JSON instead of binary
-        """
-        return self._send(
-            self._calls.infer(
-                model,
-                inputs,
-                version=version,
-                outputs=outputs,
-                request_id=request_id,
-                sticky_key=sticky_key,
-                override=override,
-                override_token=override_token,
-                priority=priority,
-                timeout=timeout,
-                json=json,
-            )
-        )
-
-    def live(self) -> bool:
-        """Return True if the gateway answers; otherwise raise SluiceError."""
-        return self._send(self._calls.live())
-
-    def ready(self) -> bool:
-        """Return whether the gateway is ready."""
-        return self._is(self._calls.ready())
-
-    def model_ready(self, model: str, version: Optional[int] = None) -> bool:
-        """Return whether a model or route is ready. An unknown one is not ready."""
-        return self._is(self._calls.model_ready(model, version))
-
-    def model_metadata(self, model: str, version: Optional[int] = None) -> Document:
-        """Return the names, datatypes and shapes of a model's inputs and outputs."""
-        return self._send(self._calls.model_metadata(model, version))
-
-    def index(self) -> List[Document]:
-        """Return every version of every model in the repository, with its state."""
-        return self._send(self._calls.index())
 
     def models(self) -> List[Document]:
         """Return every version of every model, with digests and details. It asks the admin port."""
@@ -230,31 +114,10 @@ class Client:
         route = with_weights(self.route(name), weights)
         return self.set_route(route, revision=revision, reason=reason, dry_run=dry_run)
 
-    def _is(self, call: _http.Call[bool]) -> bool:
-        try:
-            return self._send(call)
-        except SluiceError as error:
-            if error.status == 503:
-                return False
-            raise
-
-    def _send(self, call: _http.Call[T]) -> T:
-        deadline = time.monotonic() + (self._calls.timeout if call.timeout is None else call.timeout)
-        attempt = 0
-        while True:
-            try:
-                return self._once(call, max(deadline - time.monotonic(), 0.001))
-            except SluiceError as error:
-                wait = self._calls.retry.wait(call, attempt, error)
-                if wait is None or time.monotonic() + wait >= deadline:
-                    raise
-            attempt += 1
-            time.sleep(wait)
-
-    def _once(self, call: _http.Call[T], timeout: float) -> T:
+    def _once(self, call: Call[T], timeout: float) -> T:
         request = self._http.build_request(
             call.method,
-            call.url,
+            call.target,
             headers=_http.sendable(call.headers),
             params=call.params or None,
             content=call.content or None,

@@ -1,62 +1,19 @@
-"""The common HTTP part of both clients: calls, retries and answers, without I/O."""
+"""The common HTTP part of both clients: headers and answers, without I/O."""
 
 from __future__ import annotations
 
 import email.utils
 import json
-import random
 import ssl
 import time
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Generic, Mapping, Optional, Tuple, TypeVar, Union
+from typing import Any, Mapping, Optional, Tuple, TypeVar, Union
 
 import httpx
 
+from ._call import Call
 from ._errors import SluiceError
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Call(Generic[T]):
-    """A request, and the decoder of its answer."""
-
-    method: str
-    url: str
-    read: Callable[[bytearray, httpx.Headers], T]
-    """Returns the decoded answer, or raises ValueError if it is not valid."""
-    headers: Dict[str, str] = field(default_factory=dict)
-    params: Dict[str, str] = field(default_factory=dict)
-    content: bytes = b""
-    retry: bool = False
-    """Whether it may be retried if nothing was done."""
-    timeout: Optional[float] = None
-    """Max seconds for all attempts; None: the client's."""
-
-
-@dataclass(frozen=True)
-class Retry:
-    """The rules for retries."""
-
-    count: int
-    backoff: float
-    max_wait: float
-
-    def wait(self, call: Call[Any], attempt: int, error: SluiceError) -> Optional[float]:
-        """Return the seconds to wait after an error before the next attempt, or None for no retry.
-
-        attempt counts from 0.
-        """
-        if not call.retry or attempt >= self.count:
-            return None
-        sent = not isinstance(error.__cause__, UNSENT)
-        if error.status not in (429, 503) and (error.status is not None or sent):
-            return None
-        asked = error.retry_after or 0.0
-        if asked > self.max_wait:
-            return None
-        # A random part of it, so that clients refused at the same time do not retry at the same time.
-        return asked + random.uniform(0.5, 1) * min(self.backoff * 2.0**attempt, self.max_wait)
 
 
 Verify = Union[bool, str, ssl.SSLContext]
@@ -84,6 +41,11 @@ def ssl_context(verify: Verify, cert: Cert) -> Union[bool, ssl.SSLContext]:
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
+def undone(error: SluiceError) -> bool:
+    """Return whether the gateway has done nothing."""
+    return error.status in (429, 503) or error.status is None and isinstance(error.__cause__, UNSENT)
+
+
 def sendable(headers: Mapping[str, str]) -> httpx.Headers:
     """Return headers as UTF-8. It raises ValueError for text that a header cannot have."""
     for name, value in headers.items():
@@ -94,11 +56,11 @@ def sendable(headers: Mapping[str, str]) -> httpx.Headers:
 
 def no_answer(call: Call[Any], error: Exception) -> SluiceError:
     """Return the error of a call that got no answer. The caller raises it from the given one."""
-    return SluiceError(None, f"no answer from {httpx.URL(call.url).netloc.decode()}: {str(error) or type(error).__name__}")
+    return SluiceError(None, f"no answer from {httpx.URL(call.target).netloc.decode()}: {str(error) or type(error).__name__}")
 
 
 def too_long(call: Call[Any], status: int, limit: int) -> SluiceError:
-    return SluiceError(status, f"the answer of {httpx.URL(call.url).netloc.decode()} is longer than {limit} bytes")
+    return SluiceError(status, f"the answer of {httpx.URL(call.target).netloc.decode()} is longer than {limit} bytes")
 
 
 def result(call: Call[T], status: int, headers: httpx.Headers, body: bytearray) -> T:
@@ -108,7 +70,7 @@ def result(call: Call[T], status: int, headers: httpx.Headers, body: bytearray) 
     try:
         return call.read(body, headers)
     except ValueError as error:
-        host = httpx.URL(call.url).netloc.decode()
+        host = httpx.URL(call.target).netloc.decode()
         raise SluiceError(status, f"the answer of {host} is not valid: {error}", headers.get("X-Request-Id")) from error
 
 

@@ -80,12 +80,12 @@ def encode(
     document: Dict[str, Any] = {"inputs": []}
     blobs: List[bytes] = []
     for name, value in inputs.items():
-        shape, datatype, data = _elements(name, value)
+        shape, datatype, data = elements(name, value)
         entry: Dict[str, Any] = {"name": name, "shape": shape, "datatype": datatype}
         if as_json:
             entry["data"] = _for_json(name, datatype, data)
         else:
-            blob = _for_binary(datatype, data)
+            blob = for_binary(datatype, data)
             entry["parameters"] = {"binary_data_size": len(blob)}
             blobs.append(blob)
         document["inputs"].append(entry)
@@ -102,7 +102,7 @@ def encode(
     return b"".join([text, *blobs]), {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
 
 
-def _elements(name: str, value: Any) -> Tuple[List[int], str, Any]:
+def elements(name: str, value: Any) -> Tuple[List[int], str, Any]:
     """Return the shape and the datatype of an input, and its elements: an array, or a flat list without numpy."""
     if np is not None and not isinstance(value, Tensor):
         if not isinstance(value, (np.ndarray, np.generic)):
@@ -157,7 +157,7 @@ def _datatype(name: str, array: Any) -> str:
     return _DATATYPES[key]
 
 
-def _for_binary(datatype: str, array: Any) -> bytes:
+def for_binary(datatype: str, array: Any) -> bytes:
     if datatype == "BYTES":
         blobs = []
         for element in array.ravel().tolist():
@@ -233,14 +233,13 @@ def _decode(body: bytearray, headers: Mapping[str, str]) -> InferResult:
             size = parameters.get("binary_data_size")
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"the description of an output is not valid: {error}") from None
-        if not all(type(n) is int and n >= 0 for n in shape) or (datatype not in DTYPES and datatype != "BYTES"):
-            raise ValueError(f"output {name!r} is {datatype} of shape {shape}")
+        check_output(name, datatype, shape)
         if size is None:
             outputs[name] = _from_json(name, datatype, shape, output.get("data"))
             continue
         if not isinstance(size, int) or not 0 <= size <= len(rest):
             raise ValueError(f"output {name!r} has a binary_data_size of {size}, but {len(rest)} bytes are left")
-        outputs[name] = _from_binary(name, datatype, shape, rest[:size])
+        outputs[name] = from_binary(name, datatype, shape, rest[:size])
         rest = rest[size:]
     if len(rest):
         raise ValueError(f"{len(rest)} bytes follow the last output")
@@ -254,7 +253,13 @@ def _decode(body: bytearray, headers: Mapping[str, str]) -> InferResult:
     )
 
 
-def _from_binary(name: str, datatype: str, shape: List[int], data: memoryview) -> Any:
+def check_output(name: str, datatype: str, shape: List[Any]) -> None:
+    """Raise ValueError if the datatype is not known or a dimension is not a number."""
+    if not all(type(n) is int and n >= 0 for n in shape) or (datatype not in DTYPES and datatype != "BYTES"):
+        raise ValueError(f"output {name!r} is {datatype} of shape {shape}")
+
+
+def from_binary(name: str, datatype: str, shape: List[int], data: memoryview) -> Any:
     if np is None:
         raise ValueError(f"output {name!r} is binary, which needs numpy")
     count = math.prod(shape)
