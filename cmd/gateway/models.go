@@ -59,23 +59,13 @@ func modelsRun(
 	call func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error),
 ) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := out.check(); err != nil {
-			return err
-		}
-		c, ctx, done, err := conn.open(cmd)
-		if err != nil {
-			return err
-		}
-		defer done()
-		name := ""
-		if len(args) > 0 {
-			name = args[0]
-		}
-		versions, err := call(ctx, c, name)
-		if err != nil {
-			return err
-		}
-		return out.print(cmd.OutOrStdout(), versions, func(b *strings.Builder) { text(b, versions, out.wide()) })
+		return show(cmd, conn, out, func(ctx context.Context, cl *client.Client) ([]api.ModelStatus, error) {
+			name := ""
+			if len(args) > 0 {
+				name = args[0]
+			}
+			return call(ctx, cl, name)
+		}, func(b *strings.Builder, versions []api.ModelStatus) { text(b, versions, out.wide()) })
 	}
 }
 

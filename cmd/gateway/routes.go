@@ -38,19 +38,8 @@ func newRoutes(isTerminal func(stream any) bool) *cobra.Command {
 }
 
 func listRoutes(cmd *cobra.Command, conn *connection, out *output) error {
-	if err := out.check(); err != nil {
-		return err
-	}
-	c, ctx, done, err := conn.open(cmd)
-	if err != nil {
-		return err
-	}
-	defer done()
-	routes, err := c.Routes(ctx)
-	if err != nil {
-		return err
-	}
-	return out.print(cmd.OutOrStdout(), routes, func(b *strings.Builder) { printRoutes(b, routes, out.wide()) })
+	return show(cmd, conn, out, func(ctx context.Context, cl *client.Client) ([]api.Route, error) { return cl.Routes(ctx) },
+		func(b *strings.Builder, routes []api.Route) { printRoutes(b, routes, out.wide()) })
 }
 
 // routeGet is a call of gateway routes get.

@@ -42,24 +42,13 @@ Ids are cut to the shortest unambiguous length; -o wide shows them in full. Comm
 the beginning of an id.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			switch filter.State {
 			case "", api.SignalOpen, api.SignalDelivered, api.SignalClosed:
 			default:
 				return usageError{fmt.Sprintf("--state %s: expected open, delivered or closed", filter.State)}
 			}
-			cl, ctx, done, err := conn.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
-			list, err := cl.Signals(ctx, filter)
-			if err != nil {
-				return err
-			}
-			return out.print(cmd.OutOrStdout(), list, func(b *strings.Builder) { printSignals(b, list, out.wide()) })
+			return show(cmd, conn, out, func(ctx context.Context, cl *client.Client) ([]api.Signal, error) { return cl.Signals(ctx, filter) },
+				func(b *strings.Builder, list []api.Signal) { printSignals(b, list, out.wide()) })
 		},
 	}
 	f := cmd.Flags()
@@ -169,23 +158,13 @@ func signalRun(
 	text func(b *strings.Builder, r *api.Signal),
 ) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := out.check(); err != nil {
-			return err
-		}
-		cl, ctx, done, err := conn.open(cmd)
-		if err != nil {
-			return err
-		}
-		defer done()
-		id, err := wholeID(ctx, cl, args[0])
-		if err != nil {
-			return err
-		}
-		r, err := call(ctx, cl, id)
-		if err != nil {
-			return err
-		}
-		return out.print(cmd.OutOrStdout(), r, func(b *strings.Builder) { text(b, &r) })
+		return show(cmd, conn, out, func(ctx context.Context, cl *client.Client) (r api.Signal, err error) {
+			id, err := wholeID(ctx, cl, args[0])
+			if err != nil {
+				return r, err
+			}
+			return call(ctx, cl, id)
+		}, func(b *strings.Builder, r api.Signal) { text(b, &r) })
 	}
 }
 

@@ -125,16 +125,7 @@ output is YAML in the form of a configuration file, or JSON with -o json.`,
 				}
 				return out.print(cmd.OutOrStdout(), cfg.Document(), nil)
 			}
-			cl, ctx, done, err := conn.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
-			config, err := cl.Config(ctx)
-			if err != nil {
-				return err
-			}
-			return out.print(cmd.OutOrStdout(), config, nil)
+			return show(cmd, &conn, &out, func(ctx context.Context, cl *client.Client) (map[string]any, error) { return cl.Config(ctx) }, nil)
 		},
 	}
 	conn.flags(cmd, time.Minute)
@@ -155,19 +146,7 @@ func newReload() *cobra.Command {
 the changes. If there is an error, nothing changes.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			cl, ctx, done, err := conn.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
-			result, err := cl.Reload(ctx)
-			if err != nil {
-				return err
-			}
-			return out.print(cmd.OutOrStdout(), result, func(b *strings.Builder) { printReload(b, &result) })
+			return show(cmd, &conn, &out, func(ctx context.Context, cl *client.Client) (api.ReloadResult, error) { return cl.Reload(ctx) }, printReload)
 		},
 	}
 	conn.flags(cmd, 10*time.Minute) // a reload may load versions
@@ -175,7 +154,7 @@ the changes. If there is an error, nothing changes.`,
 	return cmd
 }
 
-func printReload(b *strings.Builder, result *api.ReloadResult) {
+func printReload(b *strings.Builder, result api.ReloadResult) {
 	if len(result.Changed) == 0 {
 		fmt.Fprintln(b, "nothing has changed")
 	}
