@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import re
@@ -10,7 +11,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple, Union, cast
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple, Union, cast
 
 import pytest
 
@@ -34,7 +35,6 @@ class Gateway:
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    program = os.environ.get("SLUICE_GATEWAY", str(ROOT / "bin" / "gateway"))
     folder = tmp_path_factory.mktemp("gateway")
     models = folder / "models"
     for name in ("iris", "digits"):
@@ -43,10 +43,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         write(models / f"echo_{datatype}", [("x", datatype, ["N"])])
     write(models / "person", [("age", "FP32", ["N", 1]), ("visits", "INT64", ["N"]), ("name", "BYTES", ["N"])])
     write(models / "word", [("w", "BYTES", ["N", 2])])
-    (folder / "sluice.yaml").write_text(f"""
-repository: {{path: {str(models)!r}}}
-server: {{http: {{address: "127.0.0.1:0"}}, grpc: {{address: "127.0.0.1:0"}}}}
-admin: {{address: "127.0.0.1:0"}}
+    config = f"""
 defaults: {{instances: 1}}
 routes:
   iris: {{variants: [{{version: 1, weight: 100%}}, {{version: 2, weight: 0%, role: canary}}]}}
@@ -61,26 +58,40 @@ routes:
     seed: iris
     variants: [{{version: 1, weight: 50%}}, {{version: 2, weight: 50%, role: canary}}]
     sticky: {{parameter: user}}
-""")
-    log = folder / "log"
+"""
+    with serve(folder, config) as at:
+        yield at
+
+
+@contextlib.contextmanager
+def serve(folder: Path, config: str, tls: str = "", env: Mapping[str, str] = os.environ, **options: Any) -> Iterator[Gateway]:
+    """Serve the models of a folder. config has the settings but for addresses, options are those of a client that asks."""
+    program, log, address = os.environ.get("SLUICE_GATEWAY", str(ROOT / "bin" / "gateway")), folder / "log", f'address: "127.0.0.1:0", {tls}'
+    (folder / "sluice.yaml").write_text(f"""
+repository: {{path: {str(folder / "models")!r}}}
+server: {{http: {{{address}}}, grpc: {{{address}}}}}
+admin: {{{address}}}
+{config}""")
     with log.open("w") as stderr:
-        process = subprocess.Popen([program, "serve", "-c", str(folder / "sluice.yaml")], stdout=subprocess.DEVNULL, stderr=stderr)
+        command = [program, "serve", "-c", str(folder / "sluice.yaml")]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, env=env)
     try:
-        yield started(process, log)
+        yield started(process, log, "https://" if tls else "", options)
     finally:
         process.terminate()
         process.wait(timeout=60)
 
 
-def started(process: subprocess.Popen[bytes], log: Path) -> Gateway:
+def started(process: subprocess.Popen[bytes], log: Path, scheme: str, options: Mapping[str, Any]) -> Gateway:
     """Wait until a gateway is ready, and return where its log says that it listens."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         match = re.search(r'"msg":"listening","http":"([^"]+)","admin":"([^"]+)","grpc":"([^"]+)"', log.read_text())
         if match:
-            with sluice.Client(match[1]) as client:
+            at = Gateway(*(scheme + address for address in match.groups()))
+            with sluice.Client(at.url, **options) as client:
                 if client.ready():
-                    return Gateway(match[1], match[2], match[3])
+                    return at
         time.sleep(0.05)
     raise RuntimeError(f"the gateway has not become ready: {log.read_text()}")
 

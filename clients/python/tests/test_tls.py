@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import shutil
 import ssl
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Tuple
@@ -19,7 +16,7 @@ import pytest
 import sluice
 import sluice.grpc
 
-from .conftest import KINDS, ROOT, Gateway, write
+from .conftest import KINDS, Gateway, serve, write
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
@@ -49,35 +46,8 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     leaf = ("-CA", ca, "-CAkey", ca_key, "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=IP:127.0.0.1")
     server, own = certificate(folder, "server", *leaf), certificate(folder, "client", *leaf)
     tls = f"tls: {{cert: {server[0]!r}, key: {server[1]!r}, client_ca: {ca!r}, client_auth: require}}"
-    (folder / "sluice.yaml").write_text(f"""
-repository: {{path: {str(folder / "models")!r}}}
-server: {{http: {{address: "127.0.0.1:0", {tls}}}, grpc: {{address: "127.0.0.1:0", {tls}}}}}
-admin: {{address: "127.0.0.1:0", {tls}}}
-""")
-    program, log = os.environ.get("SLUICE_GATEWAY", str(ROOT / "bin" / "gateway")), folder / "log"
-    with log.open("w") as stderr:
-        process = subprocess.Popen([program, "serve", "-c", str(folder / "sluice.yaml")], stdout=subprocess.DEVNULL, stderr=stderr)
-    try:
-        at = listening(process, log)
-        with sluice.Client(at.url, verify=ca, cert=own) as client:
-            deadline = time.monotonic() + 120
-            while not client.ready():
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
+    with serve(folder, "", tls, verify=ca, cert=own) as at:
         yield Secure(at, ca, own)
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def listening(process: subprocess.Popen[bytes], log: Path) -> Gateway:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        match = re.search(r'"msg":"listening","http":"([^"]+)","admin":"([^"]+)","grpc":"([^"]+)"', log.read_text())
-        if match:
-            return Gateway(*(f"https://{address}" for address in match.groups()))
-        time.sleep(0.05)
-    raise RuntimeError(f"the gateway does not listen: {log.read_text()}")
 
 
 def models(*args: Any, **options: Any) -> Any:
