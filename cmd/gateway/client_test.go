@@ -166,7 +166,7 @@ func TestClientIsRouted(t *testing.T) {
 		t.Errorf("asked for probabilities: %+v, %v", r.Outputs, err)
 	}
 	_, err = byHeader.Infer(t.Context(), "iris", client.InferRequest{Inputs: input, Override: 1, OverrideToken: "wrong", RequestID: "r-2"})
-	if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != 403 || e.RequestID != "r-2" {
+	if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != 401 || e.RequestID != "r-2" {
 		t.Errorf("a wrong token gives %v", err)
 	}
 	meta, err := byHeader.ModelMetadata(t.Context(), "iris", 2)

@@ -116,6 +116,10 @@ func namesIn(doc any) (names []string, ok bool) {
 	switch d := doc.(type) {
 	case []api.ModelStatus:
 		return each(d, func(m *api.ModelStatus) string { return m.Name + "/" + versionText(m) }), true
+	case []api.Caller:
+		return each(d, func(c *api.Caller) string { return c.Name }), true
+	case api.Caller:
+		return []string{d.Name}, true
 	case []api.Route:
 		return each(d, func(r *api.Route) string { return r.Name }), true
 	case api.Route:

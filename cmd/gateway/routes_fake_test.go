@@ -15,6 +15,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/access"
 )
 
 // fold is the routes of a gateway, made from a journal: it compares and sets as a gateway does, and
@@ -43,6 +44,7 @@ var foldAt = time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
 func sideOf(t *testing.T, f *fold) string {
 	t.Helper()
 	s, err := admin.New(admin.Options{
+		Callers:        access.Open(),
 		MaxConnections: 64,
 		Address:        "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: noModels{}, Routes: f, Drift: f, Labels: f, Logger: zap.NewNop(),
 	})

@@ -19,6 +19,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/access"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -88,7 +89,7 @@ func serve(t *testing.T, address string, tokens map[string]string) *side {
 	reg.MustRegister(up)
 	s := &side{t: t, control: &control{}, routes: newRoutes(), signals: newSignals(), logs: logs, ended: make(chan error, 1)}
 	var err error
-	s.server, err = admin.New(admin.Options{MaxConnections: maxConnections, Address: address, Tokens: tokens, Gatherer: reg, Control: s.control, Routes: s.routes, Drift: s.signals, Labels: noLabels{}, Logger: zap.New(core)})
+	s.server, err = admin.New(admin.Options{MaxConnections: maxConnections, Address: address, Callers: access.Keys(tokens), Gatherer: reg, Control: s.control, Routes: s.routes, Drift: s.signals, Labels: noLabels{}, Logger: zap.New(core)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,13 +224,19 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s asks for a token: %d", open, got.status)
 		}
 	}
-	for _, closed := range []string{"/api/v1/models", "/api/v1/status", "/api/v1/config", "/debug/pprof/", "/debug/pprof/heap", "/nowhere"} {
+	for _, read := range []string{"/api/v1/models", "/api/v1/status", "/api/v1/drift"} {
+		if got := s.ask("GET", read, nil); got.status != http.StatusOK { // as the data plane says it
+			t.Errorf("%s asks for a token: %d", read, got.status)
+		}
+		s.expectError(s.ask("GET", read, nil, "Authorization", "Bearer a-secreT"), http.StatusUnauthorized, "not the key of a caller")
+	}
+	for _, closed := range []string{"/api/v1/config", "/debug/pprof/", "/debug/pprof/heap", "/api/v1/journal"} {
 		missing := s.ask("GET", closed, nil)
 		s.expectError(missing, http.StatusUnauthorized, "Authorization: Bearer")
 		if missing.header.Get("WWW-Authenticate") == "" {
 			t.Error("401 without WWW-Authenticate")
 		}
-		s.expectError(s.ask("GET", closed, nil, "Authorization", "Bearer a-secreT"), http.StatusForbidden, "not one of admin.tokens")
+		s.expectError(s.ask("GET", closed, nil, "Authorization", "Bearer a-secreT"), http.StatusUnauthorized, "not the key of a caller")
 	}
 	s.expectError(s.ask("GET", "/api/v1/models", nil, "Authorization", "Basic YTpi"), http.StatusUnauthorized, "Bearer")
 	s.expectError(s.ask("GET", "/api/v1/models", nil, "Authorization", "Bearer"), http.StatusUnauthorized, "Bearer")
@@ -249,13 +256,14 @@ func TestOnlyOpenRoutesBeyondLoopback(t *testing.T) {
 			t.Errorf("%s = %d", open, got.status)
 		}
 	}
-	s.expectError(s.ask("GET", "/api/v1/models", nil), http.StatusForbidden, "configure admin.tokens")
-	s.expectError(s.ask("POST", "/-/reload", nil), http.StatusForbidden, "configure admin.tokens")
-	s.expectError(s.ask("GET", "/debug/pprof/", nil), http.StatusForbidden, "configure admin.tokens")
-	if s.logs.FilterMessageSnippet("no admin.tokens").Len() != 1 {
+	s.expectError(s.ask("GET", "/api/v1/models", nil), http.StatusForbidden, "admin.tokens")
+	s.expectError(s.ask("POST", "/-/reload", nil), http.StatusForbidden, "admin.tokens")
+	s.expectError(s.ask("GET", "/debug/pprof/", nil), http.StatusForbidden, "admin.tokens")
+	if s.logs.FilterMessageSnippet("no callers are configured").Len() != 1 {
 		t.Error("the log does not say that only some endpoints are served")
 	}
 	withToken := serve(t, "0.0.0.0:0", map[string]string{"alice": "a-secret"})
+	s.expectError(withToken.ask("GET", "/api/v1/models", nil), http.StatusUnauthorized, "Authorization: Bearer")
 	if got := withToken.ask("GET", "/api/v1/models", nil, "Authorization", "Bearer a-secret"); got.status != http.StatusOK {
 		t.Errorf("a token is refused: %d", got.status)
 	}

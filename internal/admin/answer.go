@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire"
 )
@@ -34,6 +35,9 @@ func write(w http.ResponseWriter, status int, doc any) error {
 // id that is in the answer too.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	code := infer.CodeOf(err)
+	if code == infer.Unauthenticated {
+		w.Header().Set("WWW-Authenticate", callers.Challenge(err))
+	}
 	switch code {
 	case infer.Internal:
 		id := uuid.NewString()

@@ -7,11 +7,12 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 )
 
-func (s *Server) drift(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
-	return answer(w, append([]api.DriftStatus{}, s.opts.Drift.Drift()...)) // [] instead of null
+func (s *Server) drift(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	return answer(w, visible(r, callers.Statistics, s.opts.Drift.Drift(), func(d *api.DriftStatus) string { return d.Model }))
 }
 
 // driftOf answers with the streams of one model. The list is empty for a known model without
@@ -44,6 +45,9 @@ func (s *Server) signals(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	}
 	list := []api.Signal{}
 	for _, sig := range slices.Backward(s.opts.Drift.Signals()) {
+		if !callerOf(r).Can(callers.Statistics, sig.Model) {
+			continue
+		}
 		if (model == "" || sig.Model == model) && (state == "" || sig.State == state) {
 			list = append(list, sig)
 		}
@@ -52,22 +56,37 @@ func (s *Server) signals(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 }
 
 func (s *Server) signal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	sig, err := s.signalOf(r, callers.Statistics)
+	if err != nil {
+		return err
+	}
+	return answer(w, sig)
+}
+
+// signalOf returns the signal of a path. One that the caller may not see does not exist for it.
+func (s *Server) signalOf(r *http.Request, a callers.Action) (api.Signal, error) {
 	id := r.PathValue("id")
 	for _, sig := range s.opts.Drift.Signals() {
-		if sig.ID == id {
-			return answer(w, sig)
+		if sig.ID == id && callerOf(r).Can(a, sig.Model) {
+			return sig, nil
 		}
 	}
-	return infer.Errorf(infer.NotFound, "there is no signal '%.100s'", id)
+	return api.Signal{}, infer.Errorf(infer.NotFound, "there is no signal '%.100s'", id)
 }
 
 func (s *Server) retrySignal(w http.ResponseWriter, r *http.Request, who api.Actor) error {
-	sig, err := s.opts.Drift.RetrySignal(r.PathValue("id"))
+	sig, err := s.signalOf(r, callers.Signal)
+	if err == nil {
+		sig, err = s.opts.Drift.RetrySignal(sig.ID)
+	}
 	return s.signaled(w, r, who, "retry signal", sig, err)
 }
 
 func (s *Server) closeSignal(w http.ResponseWriter, r *http.Request, who api.Actor) error {
-	sig, err := s.opts.Drift.CloseSignal(r.PathValue("id"), who)
+	sig, err := s.signalOf(r, callers.Signal)
+	if err == nil {
+		sig, err = s.opts.Drift.CloseSignal(sig.ID, who)
+	}
 	return s.signaled(w, r, who, "close signal", sig, err)
 }
 

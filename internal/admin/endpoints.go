@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -24,13 +25,13 @@ const (
 	slow  = 10 * time.Minute // for loads of models and for profiles
 )
 
-// endpoint is a method and path. Either all endpoints of a path are open or none. handle gets
-// a request with its whole body, if the endpoint reads one, and the actor, if the method can
-// change something. If it returns an error, it has not written an answer.
+// endpoint is a method and path, and what it needs of its callers. handle gets a request with its
+// whole body, if the endpoint reads one, and the actor, if the method can change something. If it
+// returns an error, it has not written an answer.
 type endpoint struct {
 	method string // GET allows HEAD; "" allows any
 	path   string // a pattern of http.ServeMux
-	open   bool   // needs no token
+	need   callers.Need
 	limit  time.Duration
 	handle func(w http.ResponseWriter, r *http.Request, who api.Actor) error
 }
@@ -48,41 +49,52 @@ func (s *Server) endpoints() http.Handler {
 	return mux
 }
 
+// Endpoints returns the endpoints, and what each needs of its callers.
+func Endpoints() (list []callers.Endpoint) {
+	s := &Server{log: zap.NewNop()} // the table refers to the methods of a server, and calls none
+	for _, e := range s.all() {
+		list = append(list, callers.Endpoint{Name: strings.TrimSpace(e.method + " " + e.path), Need: e.need})
+	}
+	return list
+}
+
 // all returns the endpoints. api/openapi.yaml describes those of the control API.
 func (s *Server) all() []endpoint {
 	metrics := promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: zap.NewStdLog(s.log), ErrorHandling: promhttp.ContinueOnError, CoalesceGather: true,
 	})
 	list := []endpoint{
-		{http.MethodGet, "/metrics", true, quick, plain(metrics.ServeHTTP)},
-		{http.MethodGet, "/-/healthy", true, quick, s.healthy},
-		{http.MethodGet, "/-/ready", true, quick, s.ready},
-		{http.MethodPost, "/-/reload", false, slow, s.reload},
-		{http.MethodGet, "/openapi.json", true, quick, s.openAPI},
-		{http.MethodGet, "/docs", true, quick, s.docs},
-		{http.MethodGet, "/api/v1/status", false, quick, s.status},
-		{http.MethodGet, "/api/v1/config", false, quick, s.config},
-		{http.MethodGet, "/api/v1/models", false, quick, s.models},
-		{http.MethodGet, "/api/v1/models/{name}", false, quick, s.model},
-		{http.MethodPost, "/api/v1/models/{name}/load", false, slow, s.load},
-		{http.MethodPost, "/api/v1/models/{name}/unload", false, slow, s.unload},
-		{http.MethodGet, "/api/v1/routes", false, quick, s.listRoutes},
-		{http.MethodGet, "/api/v1/routes/{name}", false, quick, s.getRoute},
-		{http.MethodPut, "/api/v1/routes/{name}", false, slow, s.setRoute},
-		{http.MethodDelete, "/api/v1/routes/{name}", false, slow, s.deleteRoute},
-		{http.MethodGet, "/api/v1/routes/{name}/stats", false, quick, s.routeStats},
-		{http.MethodGet, "/api/v1/journal", false, quick, s.journal},
-		{http.MethodGet, "/api/v1/journal/verify", false, slow, s.verifyJournal},
-		{http.MethodGet, "/api/v1/drift", false, quick, s.drift},
-		{http.MethodGet, "/api/v1/drift/{model}", false, quick, s.driftOf},
-		{http.MethodGet, "/api/v1/labels", false, quick, s.labels},
-		{http.MethodGet, "/api/v1/labels/{model}", false, quick, s.labelsOf},
-		{http.MethodGet, "/debug/pprof/", false, slow, s.whileUp(pprof.Index)},
-		{http.MethodGet, "/debug/pprof/cmdline", false, quick, plain(pprof.Cmdline)},
-		{http.MethodGet, "/debug/pprof/profile", false, slow, s.whileUp(pprof.Profile)},
-		{http.MethodGet, "/debug/pprof/trace", false, slow, s.whileUp(pprof.Trace)},
-		{"", "/debug/pprof/symbol", false, quick, plain(pprof.Symbol)},
-		{"", "/", false, quick, notFound},
+		{http.MethodGet, "/metrics", callers.Need{Action: callers.Statistics, Scope: callers.OpenMetrics}, quick, plain(metrics.ServeHTTP)},
+		{http.MethodGet, "/-/healthy", callers.Need{Scope: callers.Open}, quick, s.healthy},
+		{http.MethodGet, "/-/ready", callers.Need{Action: callers.Statistics, Scope: callers.OpenMetrics}, quick, s.ready},
+		{http.MethodPost, "/-/reload", callers.OnEvery(callers.Admin), slow, s.reload},
+		{http.MethodGet, "/openapi.json", callers.Need{Action: callers.Metadata, Scope: callers.OpenDocument}, quick, s.openAPI},
+		{http.MethodGet, "/docs", callers.Need{Action: callers.Metadata, Scope: callers.OpenDocument}, quick, s.docs},
+		{http.MethodGet, "/api/v1/status", callers.OnSome(callers.Metadata), quick, s.status},
+		{http.MethodGet, "/api/v1/config", callers.OnEvery(callers.Admin), quick, s.config},
+		{http.MethodGet, "/api/v1/callers", callers.OnEvery(callers.Admin), quick, s.callers},
+		{http.MethodGet, "/api/v1/callers/{name}", callers.OnEvery(callers.Admin), quick, s.caller},
+		{http.MethodGet, "/api/v1/models", callers.OnSome(callers.Metadata), quick, s.models},
+		{http.MethodGet, "/api/v1/models/{name}", callers.On(callers.Metadata), quick, s.model},
+		{http.MethodPost, "/api/v1/models/{name}/load", callers.On(callers.Load), slow, s.load},
+		{http.MethodPost, "/api/v1/models/{name}/unload", callers.On(callers.Load), slow, s.unload},
+		{http.MethodGet, "/api/v1/routes", callers.OnSome(callers.Metadata), quick, s.listRoutes},
+		{http.MethodGet, "/api/v1/routes/{name}", callers.On(callers.Metadata), quick, s.getRoute},
+		{http.MethodPut, "/api/v1/routes/{name}", callers.On(callers.Route), slow, s.setRoute},
+		{http.MethodDelete, "/api/v1/routes/{name}", callers.On(callers.Route), slow, s.deleteRoute},
+		{http.MethodGet, "/api/v1/routes/{name}/stats", callers.On(callers.Statistics), quick, s.routeStats},
+		{http.MethodGet, "/api/v1/journal", callers.OnEvery(callers.Admin), quick, s.journal},
+		{http.MethodGet, "/api/v1/journal/verify", callers.OnEvery(callers.Admin), slow, s.verifyJournal},
+		{http.MethodGet, "/api/v1/drift", callers.OnSome(callers.Statistics), quick, s.drift},
+		{http.MethodGet, "/api/v1/drift/{model}", callers.On(callers.Statistics), quick, s.driftOf},
+		{http.MethodGet, "/api/v1/labels", callers.OnSome(callers.Statistics), quick, s.labels},
+		{http.MethodGet, "/api/v1/labels/{model}", callers.On(callers.Statistics), quick, s.labelsOf},
+		{http.MethodGet, "/debug/pprof/", callers.OnEvery(callers.Admin), slow, s.whileUp(pprof.Index)},
+		{http.MethodGet, "/debug/pprof/cmdline", callers.OnEvery(callers.Admin), quick, plain(pprof.Cmdline)},
+		{http.MethodGet, "/debug/pprof/profile", callers.OnEvery(callers.Admin), slow, s.whileUp(pprof.Profile)},
+		{http.MethodGet, "/debug/pprof/trace", callers.OnEvery(callers.Admin), slow, s.whileUp(pprof.Trace)},
+		{"", "/debug/pprof/symbol", callers.OnEvery(callers.Admin), quick, plain(pprof.Symbol)},
+		{"", "/", callers.OnSome(callers.Metadata), quick, notFound},
 	}
 	signals, oldSignals := s.signalEndpoints("/api/v1/signals"), s.signalEndpoints("/api/v1/retrain") // the old name is an alias
 	return slices.Concat(list, signals, oldSignals)
@@ -91,10 +103,10 @@ func (s *Server) all() []endpoint {
 // signalEndpoints returns the endpoints of the collection of signals at a path.
 func (s *Server) signalEndpoints(path string) []endpoint {
 	return []endpoint{
-		{http.MethodGet, path, false, quick, s.signals},
-		{http.MethodGet, path + "/{id}", false, quick, s.signal},
-		{http.MethodPost, path + "/{id}/retry", false, quick, s.retrySignal},
-		{http.MethodPost, path + "/{id}/close", false, quick, s.closeSignal},
+		{http.MethodGet, path, callers.OnSome(callers.Statistics), quick, s.signals},
+		{http.MethodGet, path + "/{id}", callers.OnSome(callers.Statistics), quick, s.signal},
+		{http.MethodPost, path + "/{id}/retry", callers.OnSome(callers.Signal), quick, s.retrySignal},
+		{http.MethodPost, path + "/{id}/close", callers.OnSome(callers.Signal), quick, s.closeSignal},
 	}
 }
 
@@ -134,21 +146,20 @@ func (s *Server) serve(methods []endpoint) http.HandlerFunc {
 		defer s.recovered(w, r)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
-		var token string
-		var err error
-		if !methods[0].open {
-			token, err = s.authorize(w, r)
-		}
 		i := slices.IndexFunc(methods, func(e endpoint) bool { return e.allows(r.Method) })
+		caller, err := s.authorize(r, methods[max(i, 0)].need)
 		if err == nil && i < 0 {
 			s.wrongMethod(w, r, allowed(methods))
 			return
+		}
+		if caller != nil {
+			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller))
 		}
 		if err == nil {
 			var done func()
 			if done, err = s.takeBody(w, r, methods[i].reads()); err == nil {
 				defer done()
-				err = s.handle(methods[i], w, r, token)
+				err = s.handle(methods[i], w, r)
 			}
 		}
 		if err != nil {
@@ -158,15 +169,15 @@ func (s *Server) serve(methods []endpoint) http.HandlerFunc {
 }
 
 // handle runs an endpoint within its limit.
-func (s *Server) handle(e endpoint, w http.ResponseWriter, r *http.Request, token string) error {
+func (s *Server) handle(e endpoint, w http.ResponseWriter, r *http.Request) error {
 	const toAnswer = 10 * time.Second // to answer that the limit has passed
 	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(e.limit + toAnswer)); err != nil {
 		return err
 	}
 	var who api.Actor
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if caller := callerOf(r); caller != nil && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		var err error
-		if who, err = actorOf(r, token); err != nil {
+		if who, err = actorOf(r, caller); err != nil {
 			return err
 		}
 	}
@@ -181,7 +192,7 @@ func (e endpoint) allows(method string) bool {
 
 // reads reports whether the endpoint reads a body: a route, or the addresses of symbols.
 func (e endpoint) reads() bool {
-	return e.method == http.MethodPut || e.method == "" && !e.open
+	return e.method == http.MethodPut || e.method == ""
 }
 
 // allowed returns the methods of a path for the header Allow.

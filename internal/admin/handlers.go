@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -26,16 +27,20 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request, _ api.Actor) erro
 	}{true})
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
-	return answer(w, s.opts.Control.Status())
+func (s *Server) status(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	doc := s.opts.Control.Status()
+	if !callerOf(r).CanEverywhere(callers.Metadata) {
+		doc.RepositoryWarnings = nil // they name models
+	}
+	return answer(w, doc)
 }
 
 func (s *Server) config(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
 	return answer(w, s.opts.Control.Config())
 }
 
-func (s *Server) models(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
-	return answer(w, append([]api.ModelStatus{}, s.opts.Control.Models()...)) // [] instead of null
+func (s *Server) models(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	return answer(w, visible(r, callers.Metadata, s.opts.Control.Models(), func(m *api.ModelStatus) string { return m.Name }))
 }
 
 func (s *Server) model(w http.ResponseWriter, r *http.Request, _ api.Actor) error {

@@ -4,15 +4,16 @@ import (
 	"net/http"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 )
 
-func (s *Server) labels(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
+func (s *Server) labels(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 	list, err := s.opts.Labels.LabelReports()
 	if err != nil {
 		return err
 	}
-	return answer(w, list)
+	return answer(w, visible(r, callers.Statistics, list, func(report *api.LabelReport) string { return report.Model }))
 }
 
 // labelsOf answers with the report of one model, which has no streams if nothing was kept.

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/internal/admin"
+	"sluice.io/sluice/internal/testing/access"
 )
 
 func TestSizeLimits(t *testing.T) {
@@ -77,22 +78,9 @@ func TestBodiesInMemoryAreBounded(t *testing.T) {
 	}
 }
 
-func TestNewRefusesBadTokens(t *testing.T) {
-	f := func(tokens map[string]string, part string) {
-		t.Helper()
-		_, err := admin.New(admin.Options{MaxConnections: 64, Tokens: tokens, Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
-		if err == nil || !strings.Contains(err.Error(), part) {
-			t.Errorf("%v gives %v, want %q", tokens, err, part)
-		}
-	}
-	f(map[string]string{"alice": ""}, "admin.tokens.alice")
-	f(map[string]string{"": "secret"}, "must not be empty")
-	f(map[string]string{"alice": "secret", "bob": "secret"}, "alice and bob")
-}
-
 func TestListenSaysWhichAddress(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
-	again, err := admin.New(admin.Options{MaxConnections: 64, Address: s.server.Addr().String(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
+	again, err := admin.New(admin.Options{MaxConnections: 64, Address: s.server.Addr().String(), Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +163,7 @@ func TestShutdownEndsAProfile(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
+	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +180,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 }
 
 func TestShutdownWithoutRun(t *testing.T) {
-	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
+	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

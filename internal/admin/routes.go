@@ -8,11 +8,12 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 )
 
-func (s *Server) listRoutes(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
-	return answer(w, append([]api.Route{}, s.opts.Routes.Routes()...)) // [] instead of null
+func (s *Server) listRoutes(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	return answer(w, visible(r, callers.Metadata, s.opts.Routes.Routes(), func(route *api.Route) string { return route.Name }))
 }
 
 // getRoute answers with a route as it is now, or with what served it at a time.
@@ -55,6 +56,10 @@ func (s *Server) setRoute(w http.ResponseWriter, r *http.Request, who api.Actor)
 	}
 	route, err := routeOf(r)
 	if err != nil {
+		return err
+	}
+	// A route makes its model callable under another name, so that name is not enough.
+	if err := callerOf(r).May(callers.Route, route.Model); err != nil {
 		return err
 	}
 	result, err := s.opts.Routes.SetRoute(r.Context(), route, edit)

@@ -9,19 +9,20 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"sluice.io/sluice/internal/wire"
+	"sluice.io/sluice/internal/callers"
 )
 
-// Options configure a Server. All except Tokens and TLS are required.
+// Options configure a Server. All except TLS are required.
 type Options struct {
-	Address  string            // such as "127.0.0.1:8002"
-	Tokens   map[string]string // bearer tokens by the names of their actors
+	Address  string                        // such as "127.0.0.1:8002"
+	Callers  *atomic.Pointer[callers.Book] // who may do what; a new book is stored there
 	Gatherer prometheus.Gatherer
 	Control  Control
 	Routes   RouteControl
@@ -48,7 +49,6 @@ type Server struct {
 	opts     Options
 	log      *zap.Logger
 	sampled  *zap.Logger // limits lines that any caller can cause
-	tokens   *wire.Tokens
 	http     *http.Server
 	errors   *errorLog
 	listener net.Listener
@@ -65,17 +65,13 @@ type Server struct {
 
 // New checks the options. It does not listen yet.
 func New(opts Options) (*Server, error) {
-	if opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Logger == nil {
-		panic("BUG: admin.New needs a gatherer, four controls and a logger")
+	if opts.Callers == nil || opts.Callers.Load() == nil || opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Logger == nil {
+		panic("BUG: admin.New needs callers, a gatherer, four controls and a logger")
 	}
 	if opts.MaxConnections < 1 {
 		return nil, errors.New("admin: the max number of connections is not set")
 	}
-	tokens, err := wire.NewTokens(opts.Tokens)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{opts: opts, log: opts.Logger, tokens: tokens, bodies: make(chan struct{}, maxBodies), page: sync.OnceValues(renderDocs), stopping: make(chan struct{})}
+	s := &Server{opts: opts, log: opts.Logger, bodies: make(chan struct{}, maxBodies), page: sync.OnceValues(renderDocs), stopping: make(chan struct{})}
 	s.sampled = s.log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		const first, thereafter = 10, 100 // in a second
 		return zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)
@@ -102,15 +98,12 @@ func (s *Server) Listen() error {
 	s.listener = ln
 	tcp, ok := ln.Addr().(*net.TCPAddr)
 	s.loopback = ok && tcp.IP.IsLoopback()
-	if !s.loopback && !s.tokens.Any() {
-		s.log.Warn("no admin.tokens are configured: this address serves only metrics and health",
+	if !s.loopback && s.opts.Callers.Load().IsOpen() {
+		s.log.Warn("no callers are configured: this address serves only metrics and health",
 			zap.Stringer("address", ln.Addr()))
 	}
 	return nil
 }
-
-// SetTokens replaces the tokens. It changes nothing if it fails.
-func (s *Server) SetTokens(tokens map[string]string) error { return s.tokens.Replace(tokens) }
 
 // Addr returns the address of the listener.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }

@@ -17,6 +17,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
@@ -80,6 +81,8 @@ type App struct {
 	watch     *driftwatch.Watcher
 	labels    *labels.Store
 	reconcile *reconcile.Reconciler
+	callers   atomic.Pointer[callers.Book] // of all listeners
+	counters  *callers.Counters            // nil if requests are not counted by caller
 	front     *front.Front
 	http      *httpapi.Server
 	grpc      *grpcapi.Server // nil if there is no such listener
@@ -372,8 +375,7 @@ func (a *App) await(deadline time.Time, ended <-chan error) (err error) {
 // the configuration was read.
 func (a *App) applied(cfg *config.Config) {
 	before := a.config.Swap(cfg)
-	tokens := tokensOf(cfg)
-	err := errors.Join(a.front.SetTokens(tokens), a.admin.SetTokens(tokens))
+	err := a.applyCallers(cfg)
 	if a.opts.SetLogLevel != nil {
 		err = errors.Join(err, a.opts.SetLogLevel(cfg.Log.Level))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
@@ -18,11 +19,16 @@ import (
 
 // buildFronts makes the listeners over the router and the control.
 func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err error) {
-	tokens := tokensOf(cfg)
+	if cfg.Metrics.Callers {
+		a.counters = callers.NewCounters(cfg.Metrics.MaxCallers)
+	}
+	if err := a.applyCallers(cfg); err != nil {
+		return err
+	}
 	c := control{a}
 	http := &cfg.Server.HTTP
 	a.front, err = front.New(front.Options{
-		Predictor: a.router, Catalog: catalog{c}, Log: a.log.Named("http"), Tokens: tokens,
+		Predictor: a.router, Catalog: catalog{c}, Log: a.log.Named("http"), Callers: &a.callers,
 		Bounds:    front.Limits{MaxInFlight: http.MaxInFlight, MaxControlInFlight: http.MaxControlInFlight, MaxMemory: int64(http.MaxBodyMemory)},
 		AccessLog: front.AccessLog(cfg.Server.AccessLog), Tracer: a.frontTracer(),
 	})
@@ -45,18 +51,10 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		return err
 	}
 	a.admin, err = admin.New(admin.Options{
-		Address: cfg.Admin.Address, Tokens: tokens, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Logger: a.log.Named("admin"),
+		Address: cfg.Admin.Address, Callers: &a.callers, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Logger: a.log.Named("admin"),
 		MaxConnections: cfg.Admin.MaxConnections, TLS: tlsConfig(a.certs.admin),
 	})
 	return err
-}
-
-func tokensOf(cfg *config.Config) map[string]string {
-	tokens := make(map[string]string, len(cfg.Admin.Tokens))
-	for name, secret := range cfg.Admin.Tokens {
-		tokens[name] = secret.Reveal()
-	}
-	return tokens
 }
 
 func compat(cfg *config.Config) string {
@@ -133,6 +131,7 @@ func (a *App) exposeMetrics() {
 		Signals:       a.outbox.Open,
 		Certificates:  a.certificates,
 		Traces:        a.traces,
+		Callers:       a.callerCounts,
 	})
 	if a.opts.Config.Metrics.Compat == config.CompatTriton {
 		a.metrics.WatchTriton(a.tritonVersions)

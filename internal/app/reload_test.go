@@ -35,7 +35,7 @@ func TestReloadAppliesTokensAndTheLog(t *testing.T) {
 	if status := as(old, http.MethodPost, "/-/reload"); status != http.StatusOK {
 		t.Fatalf("reload: %d", status)
 	}
-	if a, b := as(old, http.MethodGet, "/api/v1/status"), as(renewed, http.MethodGet, "/api/v1/status"); a != http.StatusForbidden || b != http.StatusOK {
+	if a, b := as(old, http.MethodGet, "/api/v1/status"), as(renewed, http.MethodGet, "/api/v1/status"); a != http.StatusUnauthorized || b != http.StatusOK {
 		t.Errorf("the old token is answered %d, the new one %d", a, b)
 	}
 	if level := g.level.Load(); level != "warn" {

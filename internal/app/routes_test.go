@@ -229,7 +229,7 @@ func TestAnswersSayWhoServed(t *testing.T) {
 		}
 	}
 	f(http.StatusUnauthorized, "double", "Sluice-Override", "3")
-	f(http.StatusForbidden, "double", "Sluice-Override", "3", "Authorization", "Bearer another-secret-token")
+	f(http.StatusUnauthorized, "double", "Sluice-Override", "3", "Authorization", "Bearer another-secret-token")
 	f(http.StatusBadRequest, "double", "Sluice-Override", "three", "Authorization", "Bearer a-long-secret-token")
 	f(http.StatusNotFound, "double", "Sluice-Override", "9", "Authorization", "Bearer a-long-secret-token")
 	f(http.StatusForbidden, "strings", "Sluice-Override", "1", "Authorization", "Bearer a-long-secret-token")

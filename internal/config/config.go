@@ -57,9 +57,12 @@ type Config struct {
 
 	UnloadTimeout time.Duration `yaml:"unload_timeout" default:"30s" min:"0s" restart:"true" doc:"Time that the running calls of a retired version have before they are terminated."`
 
-	Defaults Model            `yaml:"defaults" doc:"Settings of all models. An entry under models overrides them for one model."`
-	Models   map[string]Model `yaml:"models" doc:"Settings of one model, by its name. They override those in defaults."`
-	Routes   map[string]Route `yaml:"routes" doc:"Splits of the traffic over versions of a model, by the name that clients call. A name without a route serves the newest version of the model of that name."`
+	Defaults Model             `yaml:"defaults" doc:"Settings of all models. An entry under models overrides them for one model."`
+	Models   map[string]Model  `yaml:"models" doc:"Settings of one model, by its name. They override those in defaults."`
+	Auth     Auth              `yaml:"auth" doc:"Who must authenticate. docs/access.md explains it together with callers and groups."`
+	Callers  map[string]Caller `yaml:"callers" doc:"Who sends requests, by name: credentials, rights and limits. The caller anonymous is that without credentials. If it is not configured, it may do everything that a loopback address or an open data plane allows while there are no callers, and otherwise infer, and read metadata and statistics."`
+	Groups   map[string]Group  `yaml:"groups" doc:"Rights and limits that callers share, by name."`
+	Routes   map[string]Route  `yaml:"routes" doc:"Splits of the traffic over versions of a model, by the name that clients call. A name without a route serves the newest version of the model of that name."`
 }
 
 // Repository configures the place of the models, and when they are loaded.
@@ -180,12 +183,15 @@ type Admin struct {
 	Address        string            `yaml:"address" default:"127.0.0.1:8002" doc:"Address of the listener, host:port."`
 	MaxConnections int               `yaml:"max_connections" default:"256" min:"1" max:"1000000" doc:"Max number of open connections. Further ones wait until another ends."`
 	TLS            TLS               `yaml:"tls" doc:"Encryption of this listener. A handshake has 5 seconds."`
-	Tokens         map[string]Secret `yaml:"tokens" restart:"false" doc:"Bearer tokens of at least 16 bytes, by the name of their holder. Without any token, only a loopback address serves more than metrics and health."`
+	Tokens         map[string]Secret `yaml:"tokens" restart:"false" doc:"Bearer tokens of at least 16 bytes, by the name of their holder: callers that may do everything on every listener. Without any caller, only a loopback address serves more than metrics and health."`
 }
 
 // Metrics configures the Prometheus metrics.
 type Metrics struct {
-	Compat string `yaml:"compat" default:"none" enum:"none|triton" doc:"triton: the series nv_inference_* of Triton are there too, for dashboards and tools that read those."`
+	Public     bool   `yaml:"public" restart:"false" default:"true" doc:"false: /metrics and /-/ready need the action statistics."`
+	Callers    bool   `yaml:"callers" default:"false" doc:"true: requests are counted by caller, in sluice_caller_*."`
+	MaxCallers int    `yaml:"max_callers" default:"100" min:"1" max:"100000" doc:"Max number of callers with a series of their own. More are counted as other."`
+	Compat     string `yaml:"compat" default:"none" enum:"none|triton" doc:"triton: the series nv_inference_* of Triton are there too, for dashboards and tools that read those."`
 }
 
 // Runtime configures ONNX Runtime as a whole.

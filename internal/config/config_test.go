@@ -288,7 +288,7 @@ func TestShippedFiles(t *testing.T) {
 	}
 	_, example, _ := strings.Cut(config.Reference(), "```yaml\n")
 	example, _, _ = strings.Cut(example, "```")
-	cfg, err := config.Parse("example", []byte(example), env("ALICE_TOKEN", "0123456789abcdef", "IRIS_TOKEN", "fedcba9876543210"))
+	cfg, err := config.Parse("example", []byte(example), env("ALICE_TOKEN", "0123456789abcdef", "IRIS_TOKEN", "fedcba9876543210", "BILLING_KEY", "billing-billing-"))
 	if err != nil || cfg.Model("iris").Batching.MaxSize != 32 || len(cfg.Routes["iris"].Variants) != 2 {
 		t.Errorf("the reference's example: %v", err)
 	}

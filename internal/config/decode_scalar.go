@@ -18,6 +18,8 @@ func (d *decoder) scalar(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	switch t := v.Type(); {
 	case typeIs[Secret](t):
 		d.secret(n, path, v)
+	case typeIs[Key](t):
+		d.key(n, path, v)
 	case typeIs[Size](t):
 		number(d, n, path, b, v, `a size such as 64MiB (units: B, KiB, MiB, GiB)`, parseSize)
 	case typeIs[Weight](t):

@@ -29,6 +29,8 @@ func valueDocument(v reflect.Value) any {
 			return ""
 		}
 		return value.String()
+	case Key:
+		return value.String()
 	case Size, Weight, time.Duration:
 		return fmt.Sprint(value)
 	case Versions:

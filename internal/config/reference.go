@@ -35,6 +35,7 @@ below. ` + "`gateway check -c FILE`" + ` reports every problem of a file with it
 | duration | as in Go: ` + "`30s`, `1m30s`, `500ms`" + ` |
 | share | a percentage in steps of 0.01%: ` + "`5%`, `2.5%`" + `; or a plain number of basis points: ` + "`250`" + ` is 2.5% |
 | secret | text that may have ` + "`${NAME}`" + `, which is replaced by that environment variable; an unset variable is an error. No message or log line shows a secret |
+| key | ` + "`sha256:` and 64 hexadecimal digits, which `gateway callers hash` makes of a key; or `${NAME}`" + `, a key of at least 16 visible ASCII characters, or such a hash, in that environment variable |
 | any other | as it is: ` + "`${`" + ` in it is an error, as it is in keys |
 
 ` + "```yaml" + `
@@ -43,6 +44,11 @@ server: {http: {address: ":8000"}}
 admin:
   address: "127.0.0.1:8002"
   tokens: {alice: "${ALICE_TOKEN}"}
+callers:
+  billing:
+    keys: ["${BILLING_KEY}"]
+    allow: [{models: [iris], actions: [infer, metadata]}]
+    limits: [{models: ["*"], requests_per_second: 100, burst: 200}]
 models:
   iris:
     versions: [1, 2]
@@ -181,6 +187,8 @@ func plainTypeName(t reflect.Type) string {
 		return "duration"
 	case typeIs[Secret](t):
 		return "secret"
+	case typeIs[Key](t):
+		return "key"
 	case typeIs[Versions](t):
 		return "versions"
 	case t.Kind() == reflect.Bool:

@@ -34,7 +34,7 @@ type Sticky struct {
 
 // RouteOverride configures the callers that may pick a version.
 type RouteOverride struct {
-	Token Secret `yaml:"token" default:"\"\"" doc:"Bearer token that a request with the header Sluice-Override must have, at least 16 bytes. Empty: no request may override."`
+	Token Secret `yaml:"token" default:"\"\"" doc:"Bearer token of at least 16 bytes: the key of a caller override:ROUTE, which may infer, override and read metadata on this route. Any caller with the action override may use the header Sluice-Override too."`
 }
 
 // Document returns the route as a document of the control plane. It is complete except for a seed

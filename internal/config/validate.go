@@ -29,6 +29,7 @@ func (d *decoder) validate() {
 	d.repository()
 	d.defaultModel()
 	d.tokens()
+	d.access()
 	d.webhook()
 	d.routes()
 	inherited := modelProblems(d.cfg.Defaults)
@@ -166,7 +167,12 @@ func (d *decoder) defaultModel() {
 	}
 }
 
-// notHolderLetter reports the characters that must not be in the name of a token, since logs and
+// isHolder reports whether a name can be that of a caller or the holder of a token.
+func isHolder(name string) bool {
+	return name != "" && len(name) <= 64 && strings.IndexFunc(name, notHolderLetter) < 0
+}
+
+// notHolderLetter reports the characters that must not be in the name of a caller, since logs and
 // the journal have it.
 func notHolderLetter(r rune) bool {
 	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
@@ -182,8 +188,8 @@ func (d *decoder) tokens() {
 	holders := make(map[Secret]string)
 	for _, name := range sortedKeys(d.cfg.Admin.Tokens) {
 		path, token := child("admin.tokens", name), d.cfg.Admin.Tokens[name]
-		if len(name) > 64 || strings.IndexFunc(name, notHolderLetter) >= 0 || name == "" {
-			d.problemAt(path, "the name of a token's holder is 1 to 64 letters, digits and any of .@_-")
+		if !isHolder(name) || name == Anonymous {
+			d.problemAt(path, "the name of a token's holder is 1 to 64 letters, digits and any of .@_-, and not %s", Anonymous)
 		}
 		if d.failed(path) {
 			continue

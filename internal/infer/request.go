@@ -17,7 +17,7 @@ type Reason string
 // The reasons, as in the header Sluice-Reason.
 const (
 	ReasonPinned   Reason = "pinned"   // the path named the version
-	ReasonOverride Reason = "override" // a header named it, with the route's token
+	ReasonOverride Reason = "override" // a header named it
 	ReasonSticky   Reason = "sticky"   // the slot of the request's key
 	ReasonRandom   Reason = "random"   // a random slot, since the request has no key
 	ReasonFallback Reason = "fallback" // the variant that was picked cannot serve
@@ -61,11 +61,10 @@ type Request struct {
 	Handle any
 
 	// The router picks by these besides Model and Version. Empty means none.
-	RequestID     string // X-Request-Id; copies for shadows are chosen by its hash
-	StickyKey     string // keeps its caller on a version
-	Segment       string // the part of the traffic for which the quality of predictions is measured apart
-	Override      string // the version that a header asks for
-	Authorization string // the value of that header; it authorises the override
+	RequestID string // X-Request-Id; copies for shadows are chosen by its hash
+	StickyKey string // keeps its caller on a version
+	Segment   string // the part of the traffic for which the quality of predictions is measured apart
+	Override  string // the version that a header asks for; the front has checked that its caller may
 
 	// Memory is the budget that the outputs are reserved from before they are allocated; nil if
 	// they are not counted.

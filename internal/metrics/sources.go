@@ -32,6 +32,9 @@ type Sources struct {
 	ShadowQueues func() map[infer.Version]QueueSize // of the copies that wait for a shadow
 	Journal      func() (events, bytes int64)       // the number of events, and the size of the file
 
+	// Callers are the counters of each caller, if they are counted.
+	Callers func() map[string]CallerCounts
+
 	// Certificates are those of the listeners that speak TLS, by the listener's name.
 	Certificates func() map[string]Certificate
 
@@ -60,7 +63,7 @@ type QueueSize struct {
 
 // Watch registers the series of the sources. It may be called once.
 func (m *Metrics) Watch(s Sources) {
-	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newOpenCollector(s.Signals), newTraceCollector(s.Traces))
+	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newCallerCollector(s.Callers), newOpenCollector(s.Signals), newTraceCollector(s.Traces))
 }
 
 // sourceCollector turns sources into series at each scrape.

@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"crypto/sha256"
 	"maps"
 	"slices"
 
@@ -142,7 +141,7 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	shown := &routeView{route: state.Route}
 	e.Route = &router.Route{
 		Revision: state.Revision, Seed: state.Seed, Sticky: state.Sticky, Slots: b.record.slots(state),
-		Fallback: b.fallback(&state.Route), Override: b.override(state.Name),
+		Fallback: b.fallback(&state.Route),
 	}
 	if f := e.Route.Fallback; f != nil && state.Fallback.Version != 0 {
 		shown.fallback = f.Breaker
@@ -206,13 +205,4 @@ func (b *tableBuilder) mirror(route *api.Route, version int64) *shadow.Mirror {
 		return nil
 	}
 	return leased.Servable.(*serving.Shadow).Mirror() //nolint:forcetypeassert // LoadShadow makes nothing else
-}
-
-// override returns the digest of a route's override token in the configuration file.
-func (b *tableBuilder) override(name string) [sha256.Size]byte {
-	token := b.goal.cfg.Routes[name].Override.Token.Reveal()
-	if token == "" {
-		return [sha256.Size]byte{}
-	}
-	return sha256.Sum256([]byte(token))
 }

@@ -2,7 +2,6 @@ package router_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"strconv"
 	"testing"
 	"time"
@@ -118,8 +117,6 @@ func keyed(from, to int) *infer.Request {
 func by(number int64, reason infer.Reason) infer.Served {
 	return infer.Served{Version: infer.Version{Model: "iris", Number: number}, Route: "iris@7", Reason: reason}
 }
-
-func digest(token string) [sha256.Size]byte { return sha256.Sum256([]byte(token)) }
 
 // panics reports whether the request panicked.
 func panics(ctx context.Context, r *router.Router, req *infer.Request) (did bool) {

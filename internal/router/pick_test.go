@@ -15,16 +15,12 @@ import (
 func TestOrderOfPicking(t *testing.T) {
 	one, two, three := load(1), load(2), load(3)
 	route := split(one.variant(5000), two.variant(5000), three.variant(0))
-	route.Override = digest("secret")
 	r := serving(iris(route, one, two, three))
 	key := keyed(0, 5000).StickyKey
 	f := func(pinned int64, override, key string, want infer.Served) {
 		t.Helper()
 		req := request("iris", pinned)
 		req.Override, req.StickyKey = override, key
-		if override != "" {
-			req.Authorization = "Bearer secret"
-		}
 		if _, err := r.Predict(t.Context(), req); err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +36,7 @@ func TestOrderOfPicking(t *testing.T) {
 
 	// The override header of a pinned request is ignored.
 	req := request("iris", 1)
-	req.Override, req.Authorization = "not a number", "Bearer wrong"
+	req.Override = "not a number"
 	if _, err := r.Predict(t.Context(), req); err != nil || req.Served != by(1, infer.ReasonPinned) {
 		t.Errorf("%v, served %+v", err, req.Served)
 	}
@@ -49,49 +45,32 @@ func TestOrderOfPicking(t *testing.T) {
 	}
 }
 
-func TestOverrideMustBeAllowed(t *testing.T) {
+func TestOverride(t *testing.T) {
 	one, two := load(1), load(2)
-	locked, open := split(one.variant(5000), two.variant(5000)), split(one.variant(5000), two.variant(5000))
-	locked.Override = digest("secret")
-	with := iris(locked, one, two)
-	without := iris(open, one, two)
-	without.Name = "open"
+	with := iris(split(one.variant(5000), two.variant(5000)), one, two)
 	none := iris(nil, one, two)
 	none.Name = "plain"
-	r := serving(with, without, none)
-	f := func(name, override, authorization string, code infer.Code, served int64) {
+	r := serving(with, none)
+	f := func(name, override string, code infer.Code, served int64) {
 		t.Helper()
 		req := request(name, 0)
-		req.Override, req.Authorization = override, authorization
+		req.Override = override
 		_, err := r.Predict(t.Context(), req)
 		if infer.CodeOf(err) != code || req.Served.Version.Number != served {
-			t.Errorf("%s, override %q, %q: got %v %v, served %+v; want %v and version %d", name, override, authorization, infer.CodeOf(err), err, req.Served, code, served)
+			t.Errorf("%s, override %q: got %v %v, served %+v; want %v and version %d", name, override, infer.CodeOf(err), err, req.Served, code, served)
 		}
 		if code != infer.OK && req.Served != (infer.Served{}) {
 			t.Errorf("%s, override %q: refused, but served by %+v", name, override, req.Served)
 		}
 	}
-	f("iris", "2", "Bearer secret", infer.OK, 2)
-	f("iris", "2", "bearer secret", infer.OK, 2)
-	f("iris", "2", "BEARER  secret ", infer.OK, 2)
-	for _, missing := range []string{"", "Bearer", "Bearer ", "Basic secret", "secret", "Bearersecret"} {
-		f("iris", "2", missing, infer.Unauthenticated, 0)
+	for _, name := range []string{"iris", "plain"} {
+		f(name, "2", infer.OK, 2)
+		f(name, "9", infer.NotFound, 0)
+		for _, bad := range []string{"0", "-1", "two", "2 ", "+2", "02", "1e1", "99999999999999999999", " "} {
+			f(name, bad, infer.Invalid, 0)
+		}
 	}
-	for _, wrong := range []string{"Bearer Secret", "Bearer secret2", "Bearer s", "Bearer secret secret", "Bearer \x00"} {
-		f("iris", "2", wrong, infer.Forbidden, 0)
-	}
-	// A caller that may not choose does not learn which versions exist.
-	f("iris", "nonsense", "Bearer wrong", infer.Forbidden, 0)
-	f("iris", "9", "", infer.Unauthenticated, 0)
-	for _, bad := range []string{"0", "-1", "two", "2 ", "+2", "02", "1e1", "99999999999999999999", " "} {
-		f("iris", bad, "Bearer secret", infer.Invalid, 0)
-	}
-	f("iris", "9", "Bearer secret", infer.NotFound, 0)
-	for _, name := range []string{"open", "plain"} {
-		f(name, "2", "Bearer secret", infer.Forbidden, 0)
-		f(name, "2", "", infer.Forbidden, 0)
-	}
-	f("nope", "2", "Bearer secret", infer.NotFound, 0)
+	f("nope", "2", infer.NotFound, 0)
 }
 
 func TestRouteOfAnotherName(t *testing.T) {

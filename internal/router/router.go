@@ -3,7 +3,7 @@
 // A table has all that a request needs. A change is a new table, swapped in with one atomic
 // store. A request takes a lease on the loaded version that it was given, not on the table.
 //
-//	pick:   version in the path → authorised override → slot of the key → chance
+//	pick:   version in the path → override → slot of the key → chance
 //	serve:  the variant's version, through its breaker
 //	        ─ refused → the route's fallback, through its own
 //	                  ─ refused, and every variant's breaker open → the stable version, past its breaker
@@ -41,7 +41,7 @@ const attempts = 5
 // Predict picks a version, checks the request against its signature and lets it serve.
 // req.Served says which version was picked, also if there is an error. Errors are *infer.Error:
 // NotFound for an unknown name or version, Unavailable while nothing is loaded yet or a breaker
-// is open, Unauthenticated and Forbidden for an override, Invalid if the request does not match
+// is open, Invalid if the request does not match
 // the signature, and the errors of the version.
 func (r *Router) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
 	if req.Arrived.IsZero() {

@@ -3,7 +3,6 @@ package router
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -57,8 +56,7 @@ type Route struct {
 	Sticky   api.Sticky
 	Variants []Variant
 	Slots    *Slots
-	Fallback *Target           // serves for a variant that cannot; nil for none
-	Override [sha256.Size]byte // digest of the token that an override needs; zero if none is configured
+	Fallback *Target // serves for a variant that cannot; nil for none
 	Shadows  []Shadow
 }
 

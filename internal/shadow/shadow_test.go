@@ -27,7 +27,7 @@ func TestCopyIsTheShadowsOwn(t *testing.T) {
 		}, nil)
 		req := request("r1", 2)
 		req.ID, req.Version, req.Priority, req.Timeout = "own", 1, 1, ms
-		req.StickyKey, req.Override, req.Authorization = "key", "2", "Bearer secret"
+		req.StickyKey, req.Override = "key", "2"
 		req.Arrived = time.Now().Add(-7 * ms)
 		req.Timing = infer.Timing{Queue: ms, Rows: 4}
 		req.Outputs = []infer.OutputRef{{Name: "z", Index: 5}, {Name: "y", Index: 6}}

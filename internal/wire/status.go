@@ -1,5 +1,5 @@
 // Package wire is the common part of the listeners of all protocols: the one table from an error's
-// code to a protocol's status, and the tokens of callers.
+// code to a protocol's status, and the delay before a retry.
 package wire
 
 import (

@@ -121,7 +121,7 @@ def test_errors(client: sluice.Client) -> None:
     fails(404, "unknown model", "absent")
     fails(404, "version 9 is not found", "iris", version=9)
     fails(400, "absent", "iris", outputs=["absent"])
-    fails(403, "override", "by_header", override=1, override_token="wrong")
+    fails(401, "not the key of a caller", "by_header", override=1, override_token="wrong")
 
 
 def test_mistakes_are_found_before_anything_is_sent(client: sluice.Client) -> None:

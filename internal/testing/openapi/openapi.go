@@ -34,6 +34,7 @@ func documents() []any {
 		api.LabelRows{},
 		api.LabelResult{},
 		api.LabelReport{},
+		api.Caller{},
 		oip.ServerMetadata{},
 		oip.ModelMetadata{},
 		oip.ModelConfig{},

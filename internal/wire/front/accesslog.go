@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -87,6 +88,7 @@ type Access struct {
 	Trace       *Trace // nil if the request is not traced
 	Remote      fmt.Stringer
 	Served      infer.Served
+	Caller      *callers.Caller // nil if the request was not identified, or needed not to be
 }
 
 // write logs a request. Text from the caller is made safe for any encoder, and copied.
@@ -103,6 +105,9 @@ func (l *accessLog) write(a *Access) {
 		zap.Int("response_bytes", a.Answered),
 		zap.String("request_id", string(a.RequestID)),
 		zap.Stringer("remote", a.Remote))
+	if a.Caller != nil {
+		fields = append(fields, zap.String("caller", a.Caller.Name()))
+	}
 	if a.Served.Reason != "" {
 		fields = append(fields, zap.String("route", a.Served.Route), zap.Int64("version", a.Served.Version.Number),
 			zap.String("reason", string(a.Served.Reason)))

@@ -6,30 +6,24 @@ import (
 	"unicode/utf8"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 )
 
-const (
-	// anonymous is the actor of a change without a token and a name.
-	anonymous = "anonymous"
-	// maxActorText is the max size of a name or reason in bytes; the journal keeps both.
-	maxActorText = 1 << 10
-)
+// maxActorText is the max size of a name or reason in bytes; the journal keeps both.
+const maxActorText = 1 << 10
 
-// Actor returns the author of a change, and the reason if given: the name of the token in
-// authorization or, if no tokens are configured, the name that the caller gives. field returns the
-// value of a header, nil if it is absent. Errors are Unauthenticated, Invalid, and those of field.
-func (f *Front) Actor(authorization []byte, field func(name string) ([]byte, error)) (by api.Actor, err error) {
-	if f.tokens.Any() {
-		if by.Actor, err = f.tokens.Bearer(authorization); err != nil {
-			return by, err
-		}
-		by.Verified = true
+// Actor returns the author of a change, and the reason if given: the caller or, if it is anonymous,
+// the name that it gives. field returns the value of a header, nil if it is absent. Errors are
+// Invalid, and those of field.
+func Actor(caller *callers.Caller, field func(name string) ([]byte, error)) (by api.Actor, err error) {
+	if !caller.IsAnonymous() {
+		by.Actor, by.Verified = caller.Name(), true
 	} else if by.Actor, err = text("Sluice-Actor", field); err != nil {
 		return by, err
 	}
 	if by.Actor == "" {
-		by.Actor = anonymous
+		by.Actor = callers.Anonymous
 	}
 	by.Reason, err = text("Sluice-Change-Reason", field)
 	return by, err

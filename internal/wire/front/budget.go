@@ -4,6 +4,7 @@ import (
 	"math"
 	"sync/atomic"
 
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -41,6 +42,7 @@ func (b *budget) take(n, most int64) bool {
 type Reservation struct {
 	budget *budget
 	held   atomic.Int64 // bytes, or ended
+	pass   callers.Pass // of the request's caller, whose limits count the same grains
 }
 
 // ended is the value of held after a Reservation has returned everything, until begin. Code that
@@ -49,8 +51,18 @@ const ended = math.MinInt64
 
 // begin starts the use of the reservation.
 func (r *Reservation) begin(b *budget) {
-	r.budget = b
+	r.budget, r.pass = b, callers.Pass{}
 	r.held.Store(0)
+}
+
+// charge makes the limits of a caller count what the reservation holds and will hold.
+func (r *Reservation) charge(pass callers.Pass) error {
+	held := grains(max(0, r.held.Load()))
+	if err := pass.Take(held, held); err != nil {
+		return err
+	}
+	r.pass = pass
+	return nil
 }
 
 // Reserve implements infer.Memory.
@@ -72,13 +84,25 @@ func (r *Reservation) Reserve(n int) error {
 		if more > 0 && !b.take(more, most) {
 			return infer.Errorf(infer.Overloaded, "requests and answers use all of their memory of %d bytes, try again later", b.limit)
 		}
+		if more > 0 {
+			if err := r.pass.Take(more, grains(now)); err != nil {
+				b.taken.Add(-more)
+				return err
+			}
+		}
 		if r.held.CompareAndSwap(held, now) {
 			return nil
 		}
 		if more > 0 {
-			b.taken.Add(-more)
+			r.giveBack(more)
 		}
 	}
+}
+
+// giveBack returns whole grains to the budget and to the limits of the caller.
+func (r *Reservation) giveBack(n int64) {
+	r.budget.taken.Add(-n)
+	r.pass.Give(n)
 }
 
 // Release implements infer.Memory.
@@ -94,7 +118,7 @@ func (r *Reservation) Release(n int) {
 		}
 		if r.held.CompareAndSwap(held, now) {
 			if less := grains(held) - grains(now); less > 0 {
-				r.budget.taken.Add(-less)
+				r.giveBack(less)
 			}
 			return
 		}
@@ -107,7 +131,7 @@ func (r *Reservation) Held() int { return int(max(0, r.held.Load())) }
 // End returns everything.
 func (r *Reservation) End() {
 	if held := r.held.Swap(ended); held > 0 {
-		r.budget.taken.Add(-grains(held))
+		r.giveBack(grains(held))
 	}
 }
 

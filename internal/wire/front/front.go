@@ -5,14 +5,15 @@ package front
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/wire"
 )
 
 // Predictor answers inference requests. It must fill req.Served after it has picked a version, and
@@ -50,16 +51,14 @@ type Limits struct {
 	MaxMemory          int64 // bytes that requests and answers hold; more are Overloaded
 }
 
-// Options are the inputs of a Front. All are required except Tokens, AccessLog and
-// Tracer.
+// Options are the inputs of a Front. All are required except AccessLog and Tracer.
 type Options struct {
 	Predictor Predictor
 	Catalog   Catalog
 	Log       *zap.Logger
 	Bounds    Limits
-	// Tokens are the names that may load and unload models, with the bearer token of each. Without
-	// tokens, every caller may.
-	Tokens    map[string]string
+	// Callers has who may do what. A new book is stored there.
+	Callers   *atomic.Pointer[callers.Book]
 	AccessLog AccessLog
 	Tracer    Tracer // nil: nothing is traced
 }
@@ -72,7 +71,7 @@ type Front struct {
 	limits   Limits
 	log      *zap.Logger
 	sampled  *zap.Logger // for errors that a caller can cause at will
-	tokens   *wire.Tokens
+	callers  *atomic.Pointer[callers.Book]
 	access   *accessLog
 	tracer   Tracer // nil: nothing is traced
 	ids      *requestIDs
@@ -82,18 +81,14 @@ type Front struct {
 
 // New returns a Front.
 func New(o Options) (*Front, error) {
-	if o.Predictor == nil || o.Catalog == nil || o.Log == nil || o.Bounds.MaxInFlight < 1 || o.Bounds.MaxControlInFlight < 1 || o.Bounds.MaxMemory < 1 {
-		panic("BUG: front.New needs a predictor, a catalog, a logger and limits")
+	if o.Predictor == nil || o.Catalog == nil || o.Log == nil || o.Callers == nil || o.Callers.Load() == nil || o.Bounds.MaxInFlight < 1 || o.Bounds.MaxControlInFlight < 1 || o.Bounds.MaxMemory < 1 {
+		panic("BUG: front.New needs a predictor, a catalog, a logger, callers and limits")
 	}
 	if o.AccessLog.Enabled && (o.AccessLog.SampleEvery < 1 || o.AccessLog.MaxErrors < 1) {
 		panic("BUG: front.New needs SampleEvery and MaxErrors of an access log")
 	}
-	tokens, err := wire.NewTokens(o.Tokens)
-	if err != nil {
-		return nil, err
-	}
 	f := &Front{
-		Predictor: o.Predictor, Catalog: o.Catalog, limits: o.Bounds, log: o.Log, tokens: tokens,
+		Predictor: o.Predictor, Catalog: o.Catalog, limits: o.Bounds, log: o.Log, callers: o.Callers,
 		access: newAccessLog(o.AccessLog, o.Log.Named("access")), tracer: o.Tracer, ids: newRequestIDs(),
 	}
 	f.budget.limit = o.Bounds.MaxMemory
@@ -103,9 +98,6 @@ func New(o Options) (*Front, error) {
 	}))
 	return f, nil
 }
-
-// SetTokens replaces the tokens. After an error nothing has changed.
-func (f *Front) SetTokens(tokens map[string]string) error { return f.tokens.Replace(tokens) }
 
 // SetAccessLog replaces the settings of the access log. The rules for Options.AccessLog apply.
 func (f *Front) SetAccessLog(l AccessLog) { f.access.opts.Store(&l) }

@@ -21,6 +21,7 @@ type conn struct {
 	in       *bufio.Reader // grpc-go's own would read ahead of frames
 	writing  atomic.Int64  // since when a write does not end, in ns since 1970; 0: none
 	memory   front.Reservation
+	names    []string // in the client's certificate, after the handshake
 
 	mu      sync.Mutex // guards all below, and what calls say
 	frames  frames

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire"
 	"sluice.io/sluice/internal/wire/front"
@@ -42,6 +43,8 @@ type exchange struct {
 	received int   // bytes of the message
 	served   infer.Served
 	trace    *front.Trace
+	caller   *callers.Caller // nil for an open method, and before the caller is known
+	names    []string        // in the client's certificate
 
 	memory front.Reservation
 	answer []byte // the message
@@ -53,7 +56,7 @@ func (s *Server) newExchange(ctx context.Context, method string) *exchange {
 	x := &exchange{srv: s, method: method, arrived: time.Now()}
 	s.front.Hold(&x.memory)
 	if k := callOf(ctx); k != nil {
-		x.call, x.conn, x.header, x.remote = k, k.conn, k.header, k.conn.RemoteAddr()
+		x.call, x.conn, x.header, x.remote, x.names = k, k.conn, k.header, k.conn.RemoteAddr(), k.conn.names
 	}
 	given, _ := x.field("x-request-id")
 	x.id = s.front.AppendRequestID(nil, given)
@@ -62,7 +65,7 @@ func (s *Server) newExchange(ctx context.Context, method string) *exchange {
 
 // next begins the exchange of a request of a stream.
 func (x *exchange) next(n int) *exchange {
-	y := &exchange{srv: x.srv, call: x.call, conn: x.conn, remote: x.remote, method: x.method, header: x.header}
+	y := &exchange{srv: x.srv, call: x.call, conn: x.conn, remote: x.remote, method: x.method, header: x.header, names: x.names}
 	x.srv.front.Hold(&y.memory)
 	y.id = strconv.AppendInt(append(append(make([]byte, 0, len(x.id)+8), x.id...), '/'), int64(n), 10)
 	return y
@@ -98,6 +101,7 @@ func (x *exchange) end(err error, inference bool) {
 	if err != nil && inference && x.served.Reason == "" {
 		x.srv.front.CountUnrouted(code)
 	}
+	x.caller.Count(code)
 	if x.srv.front.Logs(code, x.arrived) {
 		x.log(err, code)
 	}
@@ -139,7 +143,7 @@ func (x *exchange) beginTrace() {
 func (x *exchange) log(err error, code infer.Code) {
 	a := front.Access{
 		Protocol: "grpc", Level: zapcore.InfoLevel, Arrived: x.arrived, Received: x.received, Answered: len(x.answer),
-		RequestID: x.id, Trace: x.trace, Remote: x.remote, Served: x.served,
+		RequestID: x.id, Trace: x.trace, Remote: x.remote, Served: x.served, Caller: x.caller,
 	}
 	a.Traceparent, _ = x.field("traceparent")
 	if code == infer.Internal || code == infer.Unavailable || code == infer.Deadline {
@@ -181,7 +185,9 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
 	func() {
 		defer recovered(&err)
-		resp, err = handler(context.WithValue(ctx, exchangeKey{}, x), req)
+		if err = x.admitCall(req); err == nil {
+			resp, err = handler(context.WithValue(ctx, exchangeKey{}, x), req)
+		}
 	}()
 	if err == nil {
 		err = x.encode(resp.(proto.Message)) //nolint:forcetypeassert // the generated code has no other

@@ -17,6 +17,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/access"
 	"sluice.io/sluice/internal/testing/limits"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/grpcapi"
@@ -187,7 +188,7 @@ func start(t testing.TB, s *stub, change func(*options)) *running {
 			},
 		},
 		front: front.Options{
-			Predictor: s, Catalog: s, Log: zap.NewNop(),
+			Predictor: s, Catalog: s, Log: zap.NewNop(), Callers: access.Open(),
 			Bounds: front.Limits{MaxInFlight: 4096, MaxControlInFlight: 64, MaxMemory: 1 << 30},
 		},
 	}

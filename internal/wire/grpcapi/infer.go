@@ -39,13 +39,17 @@ func serviceDesc() grpc.ServiceDesc {
 func (s *Server) modelInfer(ctx context.Context, read func(any) error) (any, error) {
 	x := s.newExchange(ctx, pb.GRPCInferenceService_ModelInfer_FullMethodName)
 	defer x.call.end()
+	answerPlain(ctx)
+	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
+	if err := x.identify(s.needs[x.method], ""); err != nil {
+		x.end(err, true)
+		return nil, x.fail(ctx, err)
+	}
 	err := x.call.read(func() error { return read(x) })
 	if err != nil { // too large, or the call has ended
 		x.end(unread(err), true)
 		return nil, err
 	}
-	answerPlain(ctx)
-	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
 	err = x.infer(ctx, func(m *pb.ModelInferResponse) proto.Message { return m })
 	x.end(err, true)
 	if err != nil {
@@ -84,6 +88,9 @@ func (x *exchange) infer(ctx context.Context, wrap func(*pb.ModelInferResponse) 
 	if err != nil {
 		return err
 	}
+	if err := x.admitInference(); err != nil {
+		return err
+	}
 	defer x.srv.front.End()
 	if err := x.srv.front.Begin(); err != nil {
 		return err
@@ -109,6 +116,9 @@ func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Cal
 	if err := x.pickedBy(req, called.StickyHeader); err != nil {
 		return err
 	}
+	if err := x.memory.AdmitRows(req); err != nil {
+		return err
+	}
 	x.trace.Ask(req)
 	resp, err := x.srv.front.Predict(ctx, req)
 	x.trace.Answer(req)
@@ -131,7 +141,7 @@ func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Cal
 
 // pickedBy takes from the metadata what a version is picked by.
 func (x *exchange) pickedBy(req *infer.Request, sticky string) error {
-	override, err := x.field("sluice-override")
+	override, err := x.field(overrideHeader)
 	if err != nil {
 		return err
 	}
@@ -139,11 +149,7 @@ func (x *exchange) pickedBy(req *infer.Request, sticky string) error {
 		if err := front.CheckOverride(override); err != nil {
 			return err
 		}
-		authorization, err := x.field("authorization")
-		if err != nil {
-			return err
-		}
-		req.Override, req.Authorization = string(override), string(authorization)
+		req.Override = string(override)
 	}
 	if sticky == "" {
 		return nil

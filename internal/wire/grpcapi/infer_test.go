@@ -15,12 +15,13 @@ import (
 	"google.golang.org/grpc/status"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/access"
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 )
 
 func TestModelInfer(t *testing.T) {
 	s := &stub{sticky: infer.Called{StickyHeader: "X-User-Id"}}
-	c := start(t, s, nil).dial(t)
+	c := start(t, s, func(o *options) { o.front.Callers = access.Keys(map[string]string{"tester": "t"}) }).dial(t)
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "order-7", "x-user-id", "u1", "sluice-override", "2", "authorization", "Bearer t")
 	var header metadata.MD
 	m, err := c.ModelInfer(ctx, raw("q", 1, 2, 3, 4, 5, 6, 7, 8), grpc.Header(&header))
@@ -44,7 +45,7 @@ func TestModelInfer(t *testing.T) {
 	if got := header.Get("x-request-id"); !cmp.Equal(got, []string{"order-7"}) {
 		t.Errorf("x-request-id is %q", got)
 	}
-	if a := &s.asked; a.RequestID != "order-7" || a.StickyKey != "u1" || a.Override != "2" || a.Authorization != "Bearer t" || a.ID != "q" {
+	if a := &s.asked; a.RequestID != "order-7" || a.StickyKey != "u1" || a.Override != "2" || a.ID != "q" {
 		t.Errorf("asked %+v", a)
 	}
 }

@@ -105,7 +105,7 @@ func (h *handshakes) ServerHandshake(accepted net.Conn) (net.Conn, credentials.A
 		h.failed.Add(1)
 		return nil, nil, err
 	}
-	c.Conn, c.in = over, bufio.NewReaderSize(over, readBuffer)
+	c.Conn, c.in, c.names = over, bufio.NewReaderSize(over, readBuffer), namesOf(info)
 	return c, info, nil
 }
 

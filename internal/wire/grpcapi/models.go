@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
@@ -69,7 +70,7 @@ func describe(specs []infer.TensorSpec) []*pb.ModelMetadataResponse_TensorMetada
 }
 
 // ModelStatistics implements pb.GRPCInferenceServiceServer.
-func (s *Server) ModelStatistics(_ context.Context, in *pb.ModelStatisticsRequest) (*pb.ModelStatisticsResponse, error) {
+func (s *Server) ModelStatistics(ctx context.Context, in *pb.ModelStatisticsRequest) (*pb.ModelStatisticsResponse, error) {
 	version, err := parseVersion(in.GetName(), in.GetVersion())
 	if err != nil {
 		return nil, err
@@ -78,8 +79,11 @@ func (s *Server) ModelStatistics(_ context.Context, in *pb.ModelStatisticsReques
 	if err != nil {
 		return nil, err
 	}
-	out := &pb.ModelStatisticsResponse{}
+	out, caller := &pb.ModelStatisticsResponse{}, exchangeOf(ctx).caller
 	for i := range models {
+		if in.GetName() == "" && !caller.Can(callers.Statistics, models[i].Name) {
+			continue
+		}
 		out.ModelStats = append(out.ModelStats, statistics(&models[i]))
 	}
 	return out, nil

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/testing/access"
 	"sluice.io/sluice/internal/testing/pki"
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 )
@@ -112,7 +113,7 @@ func TestHealthWatch(t *testing.T) {
 
 func TestRepository(t *testing.T) {
 	s := &stub{explicit: true}
-	r := start(t, s, func(o *options) { o.front.Tokens = map[string]string{"alice": "0123456789abcdef"} })
+	r := start(t, s, func(o *options) { o.front.Callers = access.Keys(map[string]string{"alice": "0123456789abcdef"}) })
 	c := r.dial(t)
 	index, err := c.RepositoryIndex(t.Context(), &pb.RepositoryIndexRequest{Ready: true})
 	if err != nil || len(index.GetModels()) != 1 || index.GetModels()[0].GetVersion() != "1" {

@@ -10,7 +10,7 @@ import (
 )
 
 // RepositoryIndex implements pb.GRPCInferenceServiceServer.
-func (s *Server) RepositoryIndex(_ context.Context, in *pb.RepositoryIndexRequest) (*pb.RepositoryIndexResponse, error) {
+func (s *Server) RepositoryIndex(ctx context.Context, in *pb.RepositoryIndexRequest) (*pb.RepositoryIndexResponse, error) {
 	if in.GetRepositoryName() != "" {
 		return nil, infer.Errorf(infer.Unsupported, "'repository_name' specification is not supported")
 	}
@@ -19,7 +19,7 @@ func (s *Server) RepositoryIndex(_ context.Context, in *pb.RepositoryIndexReques
 		return nil, err
 	}
 	out := &pb.RepositoryIndexResponse{}
-	for _, m := range s.front.Index(in.GetReady()) {
+	for _, m := range front.Visible(s.front.Index(in.GetReady()), exchangeOf(ctx).caller) {
 		row := &pb.RepositoryIndexResponse_ModelIndex{Name: m.Name, State: m.State, Reason: m.Reason}
 		if m.Version != 0 {
 			row.Version = strconv.FormatInt(m.Version, 10)
@@ -60,11 +60,7 @@ func (s *Server) change(ctx context.Context, load bool, repository, name string,
 		return "", err
 	}
 	x := exchangeOf(ctx)
-	authorization, err := x.field("authorization")
-	if err != nil {
-		return "", err
-	}
-	by, err := s.front.Actor(authorization, x.field)
+	by, err := front.Actor(x.caller, x.field)
 	if err != nil {
 		return "", err
 	}

@@ -26,6 +26,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 	"sluice.io/sluice/internal/wire/oip"
@@ -78,6 +79,7 @@ type Server struct {
 	opts     Options
 	front    *front.Front
 	grpc     *grpc.Server
+	needs    map[string]callers.Need // by method
 	listener *listener
 	calls    sync.Pool     // of *oip.Call
 	failed   atomic.Int64  // TLS handshakes
@@ -112,6 +114,7 @@ func New(o Options) (*Server, error) {
 	s.grpc.RegisterService(&desc, s)
 	grpc_health_v1.RegisterHealthServer(s.grpc, health{srv: s})
 	reflection.Register(s.grpc)
+	s.needs = needsOf(s.grpc.GetServiceInfo())
 	return s, nil
 }
 

@@ -20,18 +20,23 @@ import (
 // errStopping ends streams when the stop begins.
 var errStopping = status.Error(codes.Unavailable, "the server is stopping")
 
-// interceptStream turns a panic of a stream into an error.
+// interceptStream wraps streams: who may open one, status of errors, panics.
 func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	k := callOf(ss.Context())
 	defer k.end()
 	k.isStream()
 	answerPlain(ss.Context())
+	x := s.newExchange(ss.Context(), info.FullMethod)
 	func() {
 		defer recovered(&err)
-		err = handler(srv, &counted{ServerStream: ss, srv: s, call: k})
+		if need, known := s.needs[x.method]; known {
+			err = x.identify(need, "")
+		}
+		if err == nil {
+			err = handler(srv, &counted{ServerStream: ss, srv: s, call: k})
+		}
 	}()
 	if e := (*infer.Error)(nil); errors.As(err, &e) {
-		x := s.newExchange(ss.Context(), info.FullMethod)
 		x.end(err, false)
 		return x.fail(ss.Context(), err)
 	}

@@ -7,13 +7,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/testing/access"
 )
 
 func TestActorOfAChange(t *testing.T) {
 	f := func(tokens map[string]string, want api.Actor, fields ...string) {
 		t.Helper()
 		s := &stub{explicit: true}
-		addr := start(t, s, func(o *options) { o.Tokens = tokens })
+		addr := start(t, s, func(o *options) { o.Callers = access.Keys(tokens) })
 		for _, verb := range []string{"load", "unload"} {
 			if a := post(t, addr, "/v2/repository/models/double/"+verb, "", fields...); a.status != 200 {
 				t.Errorf("%.100q: %+v", fields, a)

@@ -110,6 +110,7 @@ type conn struct {
 	read, write deadline
 	used        atomic.Bool              // a request has begun
 	linger      atomic.Bool              // the caller may still be sending
+	names       []string                 // in the client's certificate, after the handshake
 	exchange    atomic.Pointer[exchange] // the exchange whose answer is being written
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/access"
 	"sluice.io/sluice/internal/wire/httpapi"
 )
 
@@ -35,7 +36,7 @@ func TestOptions(t *testing.T) {
 		t.Error("OPTIONS reached a model")
 		return nil, infer.Errorf(infer.Internal, "")
 	}
-	addr := start(t, s, func(o *options) { o.Tokens = map[string]string{"ann": "0123456789abcdef"} })
+	addr := start(t, s, func(o *options) { o.Callers = access.Keys(map[string]string{"ann": "0123456789abcdef"}) })
 	for path, allow := range map[string]string{
 		inferPath: "POST, OPTIONS", v1Path: "POST, OPTIONS", "/v2/models/nope/infer": "POST, OPTIONS", "/v2/repository/models/double/unload": "POST, OPTIONS",
 		"/v2": "GET, HEAD, OPTIONS", "/v1/models": "GET, HEAD, OPTIONS", "*": "GET, HEAD, POST, OPTIONS",

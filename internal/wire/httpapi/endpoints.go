@@ -5,6 +5,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -38,7 +39,38 @@ const (
 	endpointV1Status
 	endpointV1Metadata
 	endpointV1Predict
+
+	numEndpoints
 )
+
+// needs has what each endpoint needs of its callers. Nobody may use one without an entry.
+var needs = [numEndpoints]callers.Endpoint{
+	endpointLive:             {Name: "GET /v2/health/live", Need: callers.Need{Scope: callers.Open}},
+	endpointReady:            {Name: "GET /v2/health/ready", Need: callers.Need{Scope: callers.Open}},
+	endpointV1Live:           {Name: "GET /", Need: callers.Need{Scope: callers.Open}},
+	endpointPing:             {Name: "GET /ping", Need: callers.Need{Scope: callers.Open}},
+	endpointServer:           {Name: "GET /v2", Need: callers.OnSome(callers.Metadata)},
+	endpointOpenAPI:          {Name: "GET /openapi.json", Need: callers.Need{Action: callers.Metadata, Scope: callers.OpenDocument}},
+	endpointModel:            {Name: "GET /v2/models/{model}", Need: callers.On(callers.Metadata)},
+	endpointModelReady:       {Name: "GET /v2/models/{model}/ready", Need: callers.On(callers.Metadata)},
+	endpointModelConfig:      {Name: "GET /v2/models/{model}/config", Need: callers.On(callers.Metadata)},
+	endpointIndex:            {Name: "POST /v2/repository/index", Need: callers.OnSome(callers.Metadata)},
+	endpointV1Models:         {Name: "GET /v1/models", Need: callers.OnSome(callers.Metadata)},
+	endpointV1Status:         {Name: "GET /v1/models/{model}", Need: callers.On(callers.Metadata)},
+	endpointV1Metadata:       {Name: "GET /v1/models/{model}/metadata", Need: callers.On(callers.Metadata)},
+	endpointAllStatistics:    {Name: "GET /v2/models/stats", Need: callers.OnSome(callers.Statistics)},
+	endpointModelStatistics:  {Name: "GET /v2/models/{model}/stats", Need: callers.On(callers.Statistics)},
+	endpointInfer:            {Name: "POST /v2/models/{model}/infer", Need: callers.On(callers.Infer)},
+	endpointPredict:          {Name: "POST /v2/models/{model}/predict", Need: callers.On(callers.Infer)},
+	endpointInvocations:      {Name: "POST /invocations", Need: callers.OnSome(callers.Infer)}, // and on the default model
+	endpointV1Predict:        {Name: "POST /v1/models/{model}:predict", Need: callers.On(callers.Infer)},
+	endpointMemoryStatus:     {Name: "GET /v2/systemsharedmemory/status", Need: callers.OnSome(callers.Metadata)},
+	endpointMemoryRegister:   {Name: "POST /v2/systemsharedmemory/region/{region}/register", Need: callers.OnSome(callers.Infer)},
+	endpointMemoryUnregister: {Name: "POST /v2/systemsharedmemory/unregister", Need: callers.OnSome(callers.Infer)},
+	endpointLabels:           {Name: "POST /v2/models/{model}/labels", Need: callers.On(callers.Label)},
+	endpointLoad:             {Name: "POST /v2/repository/models/{model}/load", Need: callers.On(callers.Load)},
+	endpointUnload:           {Name: "POST /v2/repository/models/{model}/unload", Need: callers.On(callers.Load)},
+}
 
 // allow returns the value of the Allow header.
 func (e endpoint) allow() string {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire"
 	"sluice.io/sluice/internal/wire/front"
@@ -33,8 +34,9 @@ type exchange struct {
 	arrived time.Time
 	header  header
 	target  target
-	id      []byte // X-Request-Id
-	sticky  []byte // the key in a header, a view of the connection's buffer
+	caller  *callers.Caller // nil for an open endpoint, and before the caller is known
+	id      []byte          // X-Request-Id
+	sticky  []byte          // the key in a header, a view of the connection's buffer
 	served  infer.Served
 	code    infer.Code // of the answer
 	failure string     // the text of an error answer
@@ -98,6 +100,7 @@ func (x *exchange) end() {
 	if x.trace != nil {
 		x.record()
 	}
+	x.caller.Count(x.code)
 	x.endTurn()
 	if !x.broken {
 		x.dropBody()
@@ -124,7 +127,7 @@ func (x *exchange) written() {
 func (x *exchange) log() {
 	a := front.Access{
 		Protocol: "http", Level: zapcore.InfoLevel, Arrived: x.arrived, Received: x.received, Answered: x.answered, RequestID: x.id,
-		Traceparent: x.header.traceparent, Trace: x.trace, Remote: x.ctx.RemoteAddr(), Served: x.served,
+		Traceparent: x.header.traceparent, Trace: x.trace, Remote: x.ctx.RemoteAddr(), Served: x.served, Caller: x.caller,
 	}
 	status := x.ctx.Response.StatusCode()
 	if status >= fasthttp.StatusInternalServerError {
@@ -222,6 +225,9 @@ func (x *exchange) dispatch() error {
 			return err
 		}
 	}
+	if err := x.authorize(); err != nil {
+		return err
+	}
 	switch x.target.endpoint {
 	case endpointInfer:
 		return x.infer()
@@ -283,7 +289,7 @@ func (x *exchange) fail(err error) {
 		x.srv.front.CountUnrouted(code)
 	}
 	if code == infer.Unauthenticated {
-		x.ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, wire.Challenge)
+		x.ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, callers.Challenge(err))
 	}
 	if wire.Retry(code) {
 		x.ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(wire.RetryAfter(err)))

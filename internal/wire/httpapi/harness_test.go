@@ -20,6 +20,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/access"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/httpapi"
 	"sluice.io/sluice/internal/wire/oip"
@@ -201,7 +202,7 @@ func newOptions(s *stub, address string) *options {
 	return &options{
 		Options: httpapi.Options{Address: address, Describer: s, Labels: s, Logger: zap.NewNop(), Version: "1.2.3", Limits: httpapi.UsualLimits()},
 		shared: shared{
-			Predictor: s, Catalog: s,
+			Predictor: s, Catalog: s, Callers: access.Open(),
 			Bounds: front.Limits{MaxInFlight: 4096, MaxControlInFlight: 64, MaxMemory: 1 << 30},
 		},
 	}

@@ -48,14 +48,8 @@ func (x *exchange) tensors(called infer.Called, body []byte) error {
 	return err
 }
 
-// pickedBy checks the headers that select a version. sticky names the one with the sticky key, ""
-// if there is none.
+// pickedBy reads the sticky key. sticky names its header, "" if there is none.
 func (x *exchange) pickedBy(sticky string) (err error) {
-	if x.header.override != nil {
-		if err := front.CheckOverride(x.header.override); err != nil {
-			return err
-		}
-	}
 	if sticky == "" {
 		return nil
 	}
@@ -98,9 +92,12 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 func (x *exchange) ask(req *infer.Request, called infer.Called) (*infer.Response, error) {
 	x.endTurn()
 	req.Arrived, req.RequestID, req.Handle = x.arrived, view(x.id), called.Handle
-	req.Override, req.Authorization = view(x.header.override), view(x.header.authorization)
+	req.Override = view(x.header.override)
 	if called.StickyHeader != "" {
 		req.StickyKey = view(x.sticky)
+	}
+	if err := x.memory.AdmitRows(req); err != nil {
+		return nil, err
 	}
 	x.trace.Ask(req)
 	resp, err := x.srv.front.Predict(x.srv.predictions, req)

@@ -34,7 +34,6 @@ func TestNewChecksItsOptions(t *testing.T) {
 	f("read_timeout", func(o *options) { o.Limits.ReadTimeout = -1 })
 	f("idle_timeout", func(o *options) { o.Limits.IdleTimeout = 0 })
 	f("max_body is 0", func(o *options) { o.Limits.MaxBodyBytes = 0 })
-	f("token", func(o *options) { o.Tokens = map[string]string{"alice": ""} })
 }
 
 func TestAddressInUse(t *testing.T) {

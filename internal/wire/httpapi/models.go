@@ -2,9 +2,11 @@ package httpapi
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/valyala/fasthttp"
 
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
@@ -120,6 +122,9 @@ func (x *exchange) statistics() error {
 	models, err := x.srv.opts.Describer.Statistics(x.target.model, x.target.version)
 	if err != nil {
 		return err
+	}
+	if x.target.model == "" {
+		models = slices.DeleteFunc(models, func(m oip.ModelStatistics) bool { return !x.caller.Can(callers.Statistics, m.Name) })
 	}
 	return x.document(oip.AppendStatistics(x.body(), models))
 }

@@ -9,18 +9,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/access"
 )
 
 // picked is the data that selects a version.
-type picked struct{ key, override, authorization string }
+type picked struct{ key, override string }
 
 // picking is a stub that returns the data of the last request that would select its version.
 func picking(called infer.Called) (s *stub, last func() picked) {
 	got := make(chan picked, 1)
 	s = &stub{sticky: called, predict: func(_ context.Context, req *infer.Request) (*infer.Response, error) {
 		// Copies, since they are views of the request.
-		got <- picked{strings.Clone(req.StickyKey), strings.Clone(req.Override), strings.Clone(req.Authorization)}
+		got <- picked{strings.Clone(req.StickyKey), strings.Clone(req.Override)}
 		return double(req), nil
 	}}
 	return s, func() picked {
@@ -37,7 +39,7 @@ func TestStickyKeyInAHeader(t *testing.T) {
 	f := func(header, want string, fields ...string) {
 		t.Helper()
 		s, last := picking(infer.Called{StickyHeader: header})
-		addr := start(t, s, nil)
+		addr := start(t, s, overriding)
 		a := post(t, addr, inferPath, good, fields...)
 		if got := last(); a.status != 200 || got.key != want {
 			t.Errorf("%s of %.100q: %d %s, key %.100q, want %.100q", header, fields, a.status, a.body, got.key, want)
@@ -122,17 +124,17 @@ func TestBadStickyKeysAreRefused(t *testing.T) {
 // A connection does not keep the key of the last request.
 func TestKeysOfTheRequestBefore(t *testing.T) {
 	s, last := picking(infer.Called{StickyHeader: "X-User-Id"})
-	addr := start(t, s, nil)
+	addr := start(t, s, overriding)
 	c := dial(t, addr)
 	r := bufio.NewReader(c)
 	for _, want := range []picked{
-		{"alice", "2", "Bearer x"},
+		{"alice", "2"},
 		{},
-		{"bob", "", ""},
-		{"", "1", ""},
+		{"bob", ""},
+		{"", "1"},
 	} {
 		var fields []string
-		for name, value := range map[string]string{"X-User-Id": want.key, "Sluice-Override": want.override, "Authorization": want.authorization} {
+		for name, value := range map[string]string{"X-User-Id": want.key, "Sluice-Override": want.override} {
 			if value != "" {
 				fields = append(fields, name+": "+value)
 			}
@@ -147,7 +149,7 @@ func TestKeysOfTheRequestBefore(t *testing.T) {
 
 func TestOverrideReachesThePredictor(t *testing.T) {
 	s, last := picking(infer.Called{})
-	addr := start(t, s, nil)
+	addr := start(t, s, overriding)
 	f := func(want picked, fields ...string) {
 		t.Helper()
 		a := post(t, addr, inferPath, good, fields...)
@@ -155,10 +157,9 @@ func TestOverrideReachesThePredictor(t *testing.T) {
 			t.Errorf("%q: %d %s, got %+v, want %+v", fields, a.status, a.body, got, want)
 		}
 	}
-	f(picked{override: "2", authorization: "Bearer x"}, "sluice-OVERRIDE:  2 ", "authorization: Bearer x")
+	f(picked{override: "2"}, "sluice-OVERRIDE:  2 ", "authorization: Bearer x")
 	f(picked{override: "2"}, "Sluice-Override: 2")
 	f(picked{override: "latest, \xff"}, "Sluice-Override: latest, \xff") // the router checks the value
-	f(picked{authorization: "Basic x"}, "Authorization: Basic x")
 	f(picked{}, "Accept-Encoding: br", "Sluice-Overridx: 2")
 
 	refused := func(text string, fields ...string) {
@@ -176,22 +177,42 @@ func TestOverrideReachesThePredictor(t *testing.T) {
 	refused("more than one Authorization header", "Sluice-Override: 1", "Authorization: Bearer x", "Authorization: Bearer y")
 }
 
-// Predict may refuse an override. Only a caller without credentials gets a challenge.
+// An override is refused before anything is looked up. Only a caller without credentials gets a
+// challenge.
 func TestRefusedOverrides(t *testing.T) {
-	f := func(compat string, code infer.Code, status int, challenge string) {
+	s, last := picking(infer.Called{})
+	addr := start(t, s, func(o *options) {
+		o.Callers = access.Of(callers.Options{
+			Callers: []callers.Member{access.Can("app", "key-of-app", callers.Infer, "*")},
+			Implied: []callers.Member{access.Can("override:double", "key-of-route", callers.Infer|callers.Override, "double")},
+		})
+	})
+	f := func(path string, status int, challenge string, fields ...string) {
 		t.Helper()
-		s := &stub{predict: func(context.Context, *infer.Request) (*infer.Response, error) { return nil, infer.Errorf(code, "no") }}
-		addr := start(t, s, func(o *options) { o.Compat = compat })
-		a := post(t, addr, inferPath, good, "Sluice-Override: 2")
-		if a.status != status || a.body != `{"error":"no"}` || a.header.Get("WWW-Authenticate") != challenge {
-			t.Errorf("%q, %v: %+v, want %d", compat, code, a, status)
+		a := post(t, addr, path, good, append(fields, "Sluice-Override: 2")...)
+		if a.status != status || a.header.Get("WWW-Authenticate") != challenge {
+			t.Errorf("%s %q: %+v, want %d", path, fields, a, status)
+		}
+		if got := last(); (got.override == "2") != (status == 200) {
+			t.Errorf("%s %q: %+v", path, fields, got)
 		}
 	}
-	for _, compat := range []string{"", "triton"} {
-		f(compat, infer.Unauthenticated, 401, `Bearer realm="sluice"`)
-		f(compat, infer.Forbidden, 403, "")
-		f(compat, infer.Precondition, 412, "")
+	missing, wrong := `Bearer realm="sluice"`, `Bearer realm="sluice", error="invalid_token"`
+	for _, model := range []string{inferPath, "/v2/models/nope/infer"} {
+		f(model, 401, missing)
+		f(model, 401, wrong, "Authorization: Bearer key-of-nobody")
+		f(model, 403, "", "Authorization: Bearer key-of-app")
 	}
+	f(inferPath, 200, "", "Authorization: Bearer key-of-route")
+	f("/v2/models/nope/infer", 403, "", "Authorization: Bearer key-of-route")
+	f("/v2/models/double/versions/1/infer", 200, "") // the router ignores the header
+}
+
+// overriding lets all callers choose a version.
+func overriding(o *options) {
+	o.Callers = access.Of(callers.Options{Callers: []callers.Member{
+		access.Can(callers.Anonymous, "", callers.All, "*"), access.Can("x", "x", callers.All, "*"),
+	}})
 }
 
 // The longest name with a revision does not fit into the buffer on the stack.

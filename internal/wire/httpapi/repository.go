@@ -23,7 +23,7 @@ func (x *exchange) index() error {
 		return err
 	}
 	defer leave()
-	models := x.srv.front.Index(ask.Ready)
+	models := front.Visible(x.srv.front.Index(ask.Ready), x.caller)
 	entries := make([]oip.IndexEntry, len(models))
 	for i, m := range models {
 		entries[i] = oip.IndexEntry{Name: m.Name, State: m.State, Reason: m.Reason}
@@ -37,7 +37,7 @@ func (x *exchange) index() error {
 // control answers POST /v2/repository/models/M/load and unload with 200 and no body, as Triton's
 // clients expect.
 func (x *exchange) control() error {
-	by, err := x.srv.front.Actor(x.header.authorization, x.field)
+	by, err := front.Actor(x.caller, x.field)
 	if err != nil {
 		return err
 	}

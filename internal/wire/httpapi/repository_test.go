@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sluice.io/sluice/internal/testing/access"
 )
 
 func TestIndex(t *testing.T) {
@@ -82,7 +84,7 @@ func TestControlNeedsExplicitMode(t *testing.T) {
 func TestControlNeedsAToken(t *testing.T) {
 	s := &stub{explicit: true}
 	addr := start(t, s, func(o *options) {
-		o.Tokens = map[string]string{"alice": "secret of alice", "bob": "secret of bob"}
+		o.Callers = access.Keys(map[string]string{"alice": "secret of alice", "bob": "secret of bob"})
 	})
 	f := func(status int, fields ...string) {
 		t.Helper()
@@ -98,9 +100,9 @@ func TestControlNeedsAToken(t *testing.T) {
 	f(401, "Authorization: Bearer")
 	f(401, "Authorization: Bearer ")
 	f(401, "Authorization: Basic c2VjcmV0IG9mIGFsaWNl")
-	f(403, "Authorization: Bearer secret of alic")
-	f(403, "Authorization: Bearer secret of alice and more")
-	f(403, "Authorization: Bearer alice")
+	f(401, "Authorization: Bearer secret of alic")
+	f(401, "Authorization: Bearer secret of alice and more")
+	f(401, "Authorization: Bearer alice")
 	if len(s.loaded) > 0 {
 		t.Errorf("did %q without a token", s.loaded)
 	}

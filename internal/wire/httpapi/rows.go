@@ -8,14 +8,7 @@ import (
 
 // predictRows answers POST /v2/models/M[/versions/V]/predict, and /invocations for the default
 // model. The body is a data frame, the answer has a prediction for each row.
-func (x *exchange) predictRows() (err error) {
-	if x.target.endpoint == endpointInvocations {
-		if x.target.model, err = x.srv.front.DefaultModel(); err != nil {
-			return err
-		}
-	}
-	return x.inference(x.rows)
-}
+func (x *exchange) predictRows() error { return x.inference(x.rows) }
 
 // rows answers a data frame.
 func (x *exchange) rows(called infer.Called, body []byte) error {

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/wire/front"
 )
 
@@ -70,6 +71,9 @@ func (c *secureConn) Handshake() error {
 		c.listener.refusePlain(err)
 		h.fail(c.raw, err)
 		return err
+	}
+	if chains := c.ConnectionState().VerifiedChains; len(chains) > 0 {
+		c.raw.names = callers.NamesOf(chains[0][0])
 	}
 	c.raw.opened()
 	c.listener.endSoon(c.raw)

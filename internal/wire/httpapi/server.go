@@ -98,6 +98,7 @@ func New(opts Options) (*Server, error) {
 	if opts.Compat != "" && opts.Compat != CompatTriton {
 		return nil, fmt.Errorf("httpapi: compat is %q, expected nothing or %q", opts.Compat, CompatTriton)
 	}
+	checkNeeds()
 	limits := opts.Limits
 	if err := limits.validate(); err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func (x *exchange) v1Document() error {
 
 // v1Models answers GET /v1/models with the names of the models that have a ready version.
 func (x *exchange) v1Models() error {
-	models := x.srv.front.Index(true)
+	models := front.Visible(x.srv.front.Index(true), x.caller)
 	names := make([]string, 0, len(models))
 	for _, m := range models {
 		names = append(names, m.Name)

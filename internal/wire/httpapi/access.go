@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"slices"
+	"strconv"
+
+	"sluice.io/sluice/internal/callers"
+	"sluice.io/sluice/internal/wire/front"
+)
+
+// authorize checks, before anything is looked up or read, that the caller may use the endpoint, and
+// that its limits admit the request.
+func (x *exchange) authorize() (err error) {
+	t := &x.target
+	x.caller, err = x.srv.front.Authorize(x.credentials(), needs[t.endpoint].Need, t.model)
+	if err != nil {
+		return err
+	}
+	if t.endpoint == endpointInvocations {
+		if err := x.findDefault(); err != nil {
+			return err
+		}
+	}
+	if x.header.override != nil && t.endpoint.isInference() {
+		if err := front.CheckOverride(x.header.override); err != nil {
+			return err
+		}
+		if t.version == 0 { // else the header has no effect
+			if err := x.caller.May(callers.Override, t.model); err != nil {
+				return err
+			}
+		}
+	}
+	return x.srv.front.Admit(x.caller, t.model, x.arrived, &x.memory)
+}
+
+func (x *exchange) credentials() callers.Credentials {
+	return callers.Credentials{Authorization: x.header.authorization, Names: x.conn.names}
+}
+
+// findDefault finds the model of a path without a name. Its name, and whether there is one, is only
+// for callers that may infer on it.
+func (x *exchange) findDefault() error {
+	name, err := x.srv.front.DefaultModel()
+	if may := x.caller.MayDefault(callers.Infer, name); may != nil {
+		return may
+	}
+	x.target.model = name
+	return err
+}
+
+// Endpoints returns the endpoints, and what each needs of its callers.
+func Endpoints() []callers.Endpoint { return slices.Clone(needs[noEndpoint+1:]) }
+
+// checkNeeds panics if an endpoint has no entry in the table.
+func checkNeeds() {
+	for e := noEndpoint + 1; e < numEndpoints; e++ {
+		if needs[e].Scope == callers.Undeclared {
+			panic("BUG: endpoint " + strconv.Itoa(int(e)) + " is not in the table of needs")
+		}
+	}
+}
