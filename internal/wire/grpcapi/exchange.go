@@ -174,7 +174,11 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 		ms := strconv.Itoa(int(time.Duration(wire.RetryAfter(err)) * time.Second / time.Millisecond))
 		_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", ms))
 	}
-	return status.Error(x.srv.status(code), infer.Message(err))
+	answer := x.srv.status(code)
+	if code == infer.Deadline && ctx.Err() != nil {
+		answer = codes.DeadlineExceeded // also under compat: triton: the call's own deadline, which the client's library reports so
+	}
+	return status.Error(answer, infer.Message(err))
 }
 
 // intercept wraps the calls that are not inferences: log, request id, status of errors.
