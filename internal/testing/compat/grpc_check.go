@@ -63,14 +63,15 @@ func (r *CallResult) compare(triton bool) map[Aspect]string {
 	return differ
 }
 
-// tooLate reports whether the only request of a stream was refused since it would have been too
-// late. That may be before the stream's own deadline, and depends on the run times so far.
+// tooLate reports whether the only request of a call was refused since it would have been too late.
+// That may be before the call's own deadline, and depends on the run times so far.
 func (r *CallResult) tooLate() bool {
-	if len(r.Got) != 1 {
-		return false
+	text := r.GotMessage
+	if len(r.Got) == 1 {
+		answer, _ := r.Got[0].(*pb.ModelStreamInferResponse)
+		text = answer.GetErrorMessage()
 	}
-	answer, _ := r.Got[0].(*pb.ModelStreamInferResponse)
-	return strings.HasPrefix(answer.GetErrorMessage(), "deadline exceeded")
+	return strings.HasPrefix(text, "deadline exceeded")
 }
 
 func byID(a, b proto.Message) int {
