@@ -354,7 +354,6 @@ def channel_options(calls: GRPCCalls, keepalive: Optional[float]) -> List[Tuple[
         ("grpc.service_config_disable_resolution", 1),
         # grpc connects again by itself. A retry must not come before it has tried.
         ("grpc.initial_reconnect_backoff_ms", max(math.ceil(calls.retry.backoff * 250), 1)),
-        ("grpc.min_reconnect_backoff_ms", max(math.ceil(calls.retry.backoff * 250), 1)),
         ("grpc.max_reconnect_backoff_ms", max(math.ceil(calls.retry.max_wait * 1000), 1)),
     ]
     if keepalive is not None:
