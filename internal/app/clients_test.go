@@ -118,7 +118,6 @@ func TestClientsOfBothProtocols(t *testing.T) {
 	fails(404, refused("absent", func(*client.InferRequest) {}))
 	fails(404, refused("double", func(r *client.InferRequest) { r.Version = 9 }))
 	fails(400, refused("double", func(r *client.InferRequest) { r.Outputs = []string{"absent"} }))
-	fails(403, refused("split", func(r *client.InferRequest) { r.Override, r.OverrideToken = 2, "wrong" }))
 	if e, ok := errors.AsType[*client.Error](overGRPC.ModelReady(ctx, "absent", 0)); !ok || e.Status != 503 {
 		t.Errorf("an absent model: %v", e)
 	}
