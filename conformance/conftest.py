@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -38,16 +39,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Target]]:
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def targets(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Target]]:
     """The gateways by transport."""
     program = Path(os.environ.get("SLUICE_GATEWAY", gateway.ROOT / "bin" / "gateway"))
     folder = tmp_path_factory.mktemp("gateways")
     gateway.write_models(folder / "models")
-    authority = trustme.CA()
     gateways: dict[str, gateway.Gateway] = {}
     try:
         for name in TRANSPORTS:
-            gateways[name] = gateway.Gateway(program, folder / name, folder / "models", authority if name == "TLS" else None)
+            key = secrets.token_urlsafe() if "key" in name else ""
+            gateways[name] = gateway.Gateway(program, folder / name, folder / "models", authority if "TLS" in name else None, key)
         yield {name: started.target() for name, started in gateways.items()}
     finally:
         for started in gateways.values():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import trustme
@@ -25,6 +27,12 @@ KINDS = {
 }  # fmt: skip
 DEMO = ("iris", "digits", "diabetes", "breast_cancer")
 COLUMNS = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]  # of diabetes
+NARROW_KEY, NARROW_NAME = "a-key-for-one-model", "narrow.example"
+CALLERS = {
+    "tests": {"keys": ["${KEY}"], "allow": [{"models": ["*"], "actions": ["infer", "metadata", "statistics", "load", "admin"]}]},
+    # The service's description, which grpcurl asks for, is metadata too.
+    "narrow": {"keys": ["${NARROW_KEY}"], "certificates": [NARROW_NAME], "allow": [{"models": ["echo_FP64"], "actions": ["infer", "metadata"]}]},
+}
 EXAMPLES = ("image", "lightgbm", "pytorch", "sklearn", "text", "xgboost")
 
 
@@ -37,10 +45,23 @@ class Target:
     admin: str
     ca: Path | None = None  # PEM; None: the listeners speak without TLS
     headers: dict[str, str] = field(default_factory=dict)  # of every call
+    certificate: tuple[Path, Path] | None = None  # of the client, and its key, PEM
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        if not self.ca:
+            return None
+        context = ssl.create_default_context(cafile=str(self.ca))
+        if self.certificate:
+            context.load_cert_chain(*self.certificate)
+        return context
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.ca else "http"
 
     @property
     def url(self) -> str:
-        return f"{'https' if self.ca else 'http'}://{self.http}"
+        return f"{self.scheme}://{self.http}"
 
 
 def write_models(folder: Path) -> None:
@@ -115,46 +136,25 @@ def copy(source: Path, target: Path) -> None:
 
 
 class Gateway:
-    """A gateway that serves all models but on_demand, which the tests load and unload."""
+    """A gateway that serves all models but on_demand, which the tests load and unload. With a key, nobody may do anything
+    without one, and NARROW_KEY or a certificate with NARROW_NAME is for one model."""
 
-    def __init__(self, program: Path, folder: Path, models: Path, authority: trustme.CA | None = None):
+    def __init__(self, program: Path, folder: Path, models: Path, authority: trustme.CA | None = None, key: str = ""):
         folder.mkdir()
         self._log = folder / "log"
-        names = sorted(path.name for path in models.iterdir() if path.name != "on_demand")
-        server = {"http": {"address": "127.0.0.1:0"}, "grpc": {"address": "127.0.0.1:0"}, "default_model": "diabetes"}
-        config = {
-            "repository": {"path": str(models), "control": "explicit", "load": names, "parallel_loads": 2},
-            "data_dir": str(folder / "data"),
-            "server": server,
-            "admin": {"address": "127.0.0.1:0"},
-            "defaults": {"instances": 1, "versions": "all"},
-            "models": {
-                "busy": {"timeout": "1h"},  # so that nothing but the caller ends its run
-                "diabetes": {"columns": {"input": COLUMNS}},
-            },
-            "routes": {
-                "flowers": {
-                    "model": "iris",
-                    "variants": [{"version": 1, "weight": "50%"}, {"version": 2, "weight": "50%", "role": "canary"}],
-                    "sticky": {"header": "X-User-Id"},
-                }
-            },
-        }
-        self._ca = None
+        config = settings(folder, models)
+        self._target = Target("", "", "")
         if authority:
-            self._ca = folder / "ca.pem"
-            authority.cert_pem.write_to_path(str(self._ca))
-            certificate = authority.issue_cert("localhost", "127.0.0.1")
-            certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
-            for blob in certificate.cert_chain_pems:
-                blob.write_to_path(str(folder / "cert.pem"), append=True)
-            tls = {"cert": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
-            for listener in (server["http"], server["grpc"], config["admin"]):
-                listener["tls"] = tls
+            self._target = replace(self._target, ca=folder / "ca.pem")
+            encrypt(config, folder, authority)
+        if key:
+            self._target = replace(self._target, headers={"authorization": f"Bearer {key}"})
+            config |= {"auth": {"required": True}, "callers": CALLERS}
         (folder / "sluice.yaml").write_text(json.dumps(config))  # JSON is YAML
         with self._log.open("w") as log:
             command = [program, "serve", "-c", folder / "sluice.yaml"]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+            environment = os.environ | {"KEY": key, "NARROW_KEY": NARROW_KEY}
+            self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
 
     def target(self) -> Target:
         """Wait until the gateway is ready, and return where it listens."""
@@ -163,7 +163,7 @@ class Gateway:
             line = next((line for line in self._log.read_text().splitlines() if '"msg":"listening"' in line), None)
             if line:
                 at = json.loads(line)
-                target = Target(at["http"], at["grpc"], at["admin"], self._ca)
+                target = replace(self._target, http=at["http"], grpc=at["grpc"], admin=at["admin"])
                 if ready(target):
                     return target
             time.sleep(0.05)
@@ -174,11 +174,50 @@ class Gateway:
         self._process.wait(timeout=60)
 
 
+def settings(folder: Path, models: Path) -> dict[str, Any]:
+    """Return the configuration of a gateway without TLS and callers."""
+    names = sorted(path.name for path in models.iterdir() if path.name != "on_demand")
+    return {
+        "repository": {"path": str(models), "control": "explicit", "load": names, "parallel_loads": 2},
+        "data_dir": str(folder / "data"),
+        "server": {"http": {"address": "127.0.0.1:0"}, "grpc": {"address": "127.0.0.1:0"}, "default_model": "diabetes"},
+        "admin": {"address": "127.0.0.1:0"},
+        "defaults": {"instances": 1, "versions": "all"},
+        "models": {
+            "busy": {"timeout": "1h"},  # so that nothing but the caller ends its run
+            "diabetes": {"columns": {"input": COLUMNS}},
+        },
+        "routes": {
+            "flowers": {
+                "model": "iris",
+                "variants": [{"version": 1, "weight": "50%"}, {"version": 2, "weight": "50%", "role": "canary"}],
+                "sticky": {"header": "X-User-Id"},
+            }
+        },
+    }
+
+
+def encrypt(config: dict[str, Any], folder: Path, authority: trustme.CA) -> None:
+    """Give all listeners a certificate. They accept certificates of clients."""
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    cert, key = write_certificate(authority.issue_cert("localhost", "127.0.0.1"), folder, "server")
+    tls = {"cert": str(cert), "key": str(key), "client_ca": str(folder / "ca.pem"), "client_auth": "request"}
+    for listener in (config["server"]["http"], config["server"]["grpc"], config["admin"]):
+        listener["tls"] = tls
+
+
+def write_certificate(certificate: trustme.LeafCert, folder: Path, name: str) -> tuple[Path, Path]:
+    cert, key = folder / f"{name}.pem", folder / f"{name}-key.pem"
+    certificate.private_key_pem.write_to_path(str(key))
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(str(cert), append=True)
+    return cert, key
+
+
 def ready(target: Target) -> bool:
     """Return whether all models that a gateway loads at its start have been loaded."""
-    context = ssl.create_default_context(cafile=str(target.ca)) if target.ca else None
     try:
-        with urllib.request.urlopen(f"{target.url}/v2/health/ready", context=context, timeout=10) as answer:
+        with urllib.request.urlopen(f"{target.url}/v2/health/ready", context=target.ssl_context(), timeout=10) as answer:
             return answer.status == 200
     except urllib.error.HTTPError:
         return False

@@ -14,7 +14,7 @@ from pathlib import Path
 from clients import CLIENTS
 
 BEGIN, END = "<!-- clients, from conformance -->\n", "<!-- end -->\n"
-SECTIONS = ("Server", "Tensors", "Requests", "Control", "Models", "Rows", "Access")
+SECTIONS = ("Server", "Tensors", "Requests", "Control", "Settings", "Models", "Rows", "Access")
 YES, NO, REFUSED = "yes", "–", "refused"
 Cells = dict[tuple[str, str, str], str]  # by section, row and client
 

@@ -33,6 +33,12 @@ def test_version_ready(client: Client):
     same((client.model_ready("iris", "2"), client.model_ready("iris", "9")), (True, False))
 
 
+def test_services(client: Client):
+    """Server: reflection, and the health service of gRPC"""
+    assert {"inference.GRPCInferenceService", "grpc.health.v1.Health"} <= set(client.services())
+    same(client.grpc_health(), "SERVING")
+
+
 def test_server_metadata(client: Client):
     """Server: metadata of the server"""
     metadata = client.server_metadata()

@@ -22,9 +22,12 @@ SMALL = {
     "tritonclient grpc": ("triton_grpc", "TritonGRPC"),
     "tritonclient grpc.aio": ("triton_grpc", "TritonGRPCAsync"),
     "tritonclient stream": ("triton_grpc", "TritonStream"),
-    "Go client": ("sluice_go", "SluiceGo"),
-    "Python client": ("sluice_python", "SluicePython"),
-    "Python client asyncio": ("sluice_python", "SluicePythonAsync"),
+    "Go HTTP": ("sluice_go", "SluiceGo"),
+    "Go gRPC": ("sluice_go", "SluiceGoGRPC"),
+    "Python HTTP": ("sluice_python", "SluicePython"),
+    "Python HTTP asyncio": ("sluice_python", "SluicePythonAsync"),
+    "Python gRPC": ("sluice_python", "SluicePythonGRPC"),
+    "Python gRPC asyncio": ("sluice_python", "SluicePythonGRPCAsync"),
     "grpcurl": ("grpcurl", "GRPCurl"),
     "plain HTTP": ("plain_http", "PlainHTTP"),
 }
@@ -121,6 +124,8 @@ class Client:
     live = _not_offered("live")  # () -> bool
     ready = _not_offered("ready")  # () -> bool
     model_ready = _not_offered("model_ready")  # (model, version="") -> bool
+    services = _not_offered("services")  # () -> names of the services of gRPC, by reflection
+    grpc_health = _not_offered("grpc_health")  # () -> the status of grpc.health.v1
     server_metadata = _not_offered("server_metadata")  # () -> {"name", "version", "extensions"}
     model_metadata = _not_offered("model_metadata")  # (model, version="") -> the protocol's document
     infer = _not_offered("infer")  # (Request) -> Answer

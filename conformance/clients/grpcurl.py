@@ -85,26 +85,38 @@ class GRPCurl(Client):
         self._program = os.environ.get("GRPCURL", "grpcurl")
 
     def _call(self, method: str, *messages: dict[str, Any], headers: dict[str, str] | None = None, deadline: float | None = None) -> list[Any]:
-        command = [self._program, "-format-error", "-emit-defaults", "-max-msg-sz", str(1 << 30), "-d", "@"]
-        command += ["-cacert", str(self.target.ca)] if self.target.ca else ["-plaintext"]
-        for name, value in (self.target.headers | (headers or {})).items():
-            command += ["-H", f"{name}: {value}"]
-        if deadline:
-            command += ["-max-time", str(deadline + 2)]  # it counts from the start of the program, which asks for the service first
-        sent = "".join(json.dumps(entry) for entry in messages)
-        run = subprocess.run([*command, self.target.grpc, f"{SERVICE}/{method}"], input=sent, capture_output=True, text=True, timeout=120)
-        if run.returncode:
-            status = json.loads(run.stderr)
-            raise Refused(CODES[status["code"]], status.get("message", ""))
-        documents, rest, decoder = [], run.stdout.strip(), json.JSONDecoder()
+        service = method if "." in method else f"{SERVICE}/{method}"
+        run = self._run(service, "".join(map(json.dumps, messages)), self.target.headers | (headers or {}), deadline)
+        documents, rest, decoder = [], run.strip(), json.JSONDecoder()
         while rest:
             document, end = decoder.raw_decode(rest)
             documents.append(snake(document))
             rest = rest[end:].lstrip()
         return documents
 
+    def _run(self, verb: str, sent: str, headers: dict[str, str], deadline: float | None = None) -> str:
+        command = [self._program, "-format-error", "-emit-defaults", "-max-msg-sz", str(1 << 30), "-d", "@"]
+        command += ["-cacert", str(self.target.ca)] if self.target.ca else ["-plaintext"]
+        if self.target.certificate:
+            command += ["-cert", str(self.target.certificate[0]), "-key", str(self.target.certificate[1])]
+        for name, value in headers.items():
+            command += ["-H", f"{name}: {value}"]
+        if deadline:
+            command += ["-max-time", str(deadline + 2)]  # it counts from the start of the program, which asks for the service first
+        run = subprocess.run([*command, self.target.grpc, verb], input=sent, capture_output=True, text=True, timeout=120)
+        if run.returncode:
+            status = json.loads(run.stderr)
+            raise Refused(CODES[status["code"]], status.get("message", ""))
+        return run.stdout
+
     def _one(self, method: str, **fields: Any) -> Any:
         return self._call(method, fields)[0]
+
+    def services(self):
+        return self._run("list", "", self.target.headers).split()
+
+    def grpc_health(self):
+        return self._call("grpc.health.v1.Health/Check", {})[0]["status"]
 
     def live(self):
         return self._one("ServerLive")["live"]
@@ -152,7 +164,7 @@ class GRPCurl(Client):
         return self._one("ModelConfig", name=model, version=version)["config"]
 
     def trace_settings(self, model="", change=None):
-        settings = {name: {"value": values} for name, values in (change or {}).items()}
+        settings = {name: {} if value is None else {"value": value if isinstance(value, list) else [value]} for name, value in (change or {}).items()}
         document = self._one("TraceSetting", modelName=model, settings=settings)
         return {name: value["value"] for name, value in document["settings"].items()}
 

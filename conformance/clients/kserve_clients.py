@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from typing import Any, Callable
 
 import grpc
@@ -79,7 +78,7 @@ class KServeREST(_KServe):
     protocol = "v2"
 
     async def _connect(self):
-        verify = ssl.create_default_context(cafile=str(self.target.ca)) if self.target.ca else True
+        verify = self.target.ssl_context() or True
         self._client = kserve.InferenceRESTClient(kserve.RESTConfig(protocol=self.protocol, verify=verify, retries=0))
 
     async def _await(self, method: str, *args: Any, **named: Any) -> Any:
@@ -144,7 +143,9 @@ class KServeREST1(KServeREST):
 
 class KServeGRPC(_KServe):
     async def _connect(self):
-        secure = {"use_ssl": True, "root_certificates": str(self.target.ca)} if self.target.ca else {}
+        secure: dict[str, Any] = {"use_ssl": True, "root_certificates": str(self.target.ca)} if self.target.ca else {}
+        if self.target.certificate:
+            secure |= {"certificate_chain": str(self.target.certificate[0]), "private_key": str(self.target.certificate[1])}
         self._client = kserve.InferenceGRPCClient(self.target.grpc, retries=0, **secure)
 
     def _headers(self, request: Request | None = None):

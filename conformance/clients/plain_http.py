@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
-import ssl
 import struct
 import zlib
 from collections import defaultdict
@@ -121,8 +120,7 @@ class PlainHTTP(Client):
     def http(self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, headers: dict[str, str] | None = None):
         """Send a request, in chunks if its body is an iterable, and return the status, the headers and the body of the answer."""
         if self.target.ca:
-            context = ssl.create_default_context(cafile=str(self.target.ca))
-            connection = http.client.HTTPSConnection(self.target.http, context=context, timeout=60)
+            connection = http.client.HTTPSConnection(self.target.http, context=self.target.ssl_context(), timeout=60)
         else:
             connection = http.client.HTTPConnection(self.target.http, timeout=60)
         try:

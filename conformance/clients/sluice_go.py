@@ -1,4 +1,4 @@
-"""The Go client of this repository. conformance/goclient makes the calls."""
+"""The Go clients of this repository, over HTTP and gRPC. conformance/goclient makes the calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 from collections import defaultdict
 from typing import Any
 
-from clients import Answer, Client, NotOffered, Request, http_error
+from clients import Answer, Client, NotOffered, Refused, Request, http_error
 from clients.plain_http import from_raw, raw
 from gateway import ROOT
 
@@ -18,9 +18,9 @@ STICKY = "x-user-id"
 
 def call(request: Request) -> dict[str, Any]:
     outputs = request.outputs or []
-    missing = request.coding or request.accept or request.deadline or request.parameters or request.sequence
+    missing = request.coding or request.accept or request.parameters or request.sequence
     if missing or request.headers.keys() - {STICKY} or any(o.classes or o.json is not None for o in outputs):
-        raise NotOffered("compression, a deadline that the gateway sees, parameters of the caller, and classification")
+        raise NotOffered("compression, parameters of the caller, and classification")
     tensors = [
         {"Name": t.name, "Datatype": t.datatype, "Shape": t.values.shape, "Data": base64.b64encode(raw(t)).decode()} for t in request.inputs
     ]
@@ -29,7 +29,7 @@ def call(request: Request) -> dict[str, Any]:
         "StickyKey": request.headers.get(STICKY, ""), "Priority": request.priority, "Timeout": (request.timeout or 0) * 1000,
         "JSON": request.json,
     }  # fmt: skip
-    return {"Method": "infer", "Model": request.model, "Request": infer}
+    return {"Method": "infer", "Model": request.model, "Request": infer, "Deadline": int((request.deadline or 0) * 1e9)}
 
 
 def answer(model: str, result: dict[str, Any]) -> Answer:
@@ -41,13 +41,17 @@ def answer(model: str, result: dict[str, Any]) -> Answer:
 class SluiceGo(Client):
     def __init__(self, target):
         super().__init__(target)
-        scheme = "https" if target.ca else "http"
         program = os.environ.get("GOCLIENT", str(ROOT / ".cache" / "bin" / "goclient"))
-        command = [program, "-data", target.url, "-admin", f"{scheme}://{target.admin}", "-sticky", STICKY]
+        command = [program, "-sticky", STICKY, *self._addresses()]
         if target.ca:
             command += ["-ca", target.ca]
+        if target.certificate:
+            command += ["-cert", target.certificate[0], "-key", target.certificate[1]]
         token = {"SLUICE_TOKEN": target.headers["authorization"].removeprefix("Bearer ")} if target.headers else {}
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | token)
+
+    def _addresses(self):
+        return ["-data", self.target.url, "-admin", f"{self.target.scheme}://{self.target.admin}"]
 
     def close(self):
         self._process.stdin.close()
@@ -77,14 +81,23 @@ class SluiceGo(Client):
     def model_metadata(self, model, version=""):
         return self._call("model_metadata", model, version)
 
+    def config(self, model, version=""):
+        return self._call("model_config", model, version)
+
+    def statistics(self, model="", version=""):
+        return self._call("statistics", model, version)
+
     def infer(self, request):
+        if request.deadline:
+            raise NotOffered("the gateway does not see that a caller over HTTP has gone")
         return answer(request.model, unwrap(self._ask(call(request))))
 
-    def infer_many(self, requests):
-        got = []
-        for request, reply in zip(requests, self._ask({"Method": "many", "Many": [call(r) for r in requests]})["many"], strict=True):
-            got.append(http_error(reply.get("status"), reply["error"]) if "error" in reply else answer(request.model, reply["result"]))
-        return got
+    def infer_many(self, requests, method="many"):
+        replies = self._ask({"Method": method, "Many": [call(request) for request in requests]})["many"]
+        return [
+            http_error(reply.get("status"), reply["error"]) if "error" in reply else answer(request.model, reply["result"])
+            for request, reply in zip(requests, replies, strict=True)
+        ]
 
     def index(self):
         states = defaultdict(dict)
@@ -99,6 +112,25 @@ class SluiceGo(Client):
 
     def unload(self, model):
         self._call("unload", model)
+
+
+class SluiceGoGRPC(SluiceGo):
+    def _addresses(self):
+        return ["-grpc", self.target.grpc]
+
+    def infer(self, request):
+        if request.json:
+            raise NotOffered("typed contents")
+        reply = self._ask(call(request))
+        if "status" not in reply and "deadline" in reply.get("error", ""):
+            raise Refused("DEADLINE_EXCEEDED", reply["error"])
+        return answer(request.model, unwrap(reply))
+
+    def stream(self, requests):
+        return self.infer_many(requests, "stream")
+
+    def infer_and_cancel(self, request):
+        assert "canceled" in self._ask(call(request) | {"Cancel": True})["error"]
 
 
 def unwrap(reply: dict[str, Any]) -> Any:

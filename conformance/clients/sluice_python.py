@@ -1,13 +1,15 @@
-"""The Python client of this repository, with threads and with asyncio."""
+"""The Python clients of this repository, over HTTP and gRPC, with threads and with asyncio."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from typing import Iterable
 
 import ml_dtypes
 import numpy as np
 import sluice
+import sluice.grpc
 
 from clients import Answer, AsyncCalls, Client, NotOffered, Refused, Request, Tensor, http_error
 
@@ -48,13 +50,12 @@ class SluicePython(Client):
 
     def __init__(self, target):
         super().__init__(target)
-        scheme = "https" if target.ca else "http"
-        verify = {"verify": str(target.ca)} if target.ca else {}
-        self._client = self.kind(target.url, f"{scheme}://{target.admin}", sticky_header=STICKY, retries=0, **verify, **self._token())
+        self._client = self.kind(target.url, f"{target.scheme}://{target.admin}", **self._options())
 
-    def _token(self):
-        bearer = self.target.headers.get("authorization")
-        return {"token": bearer.removeprefix("Bearer ")} if bearer else {}
+    def _options(self):
+        key = self.target.headers.get("authorization", "").removeprefix("Bearer ") or None
+        cert = tuple(map(str, self.target.certificate)) if self.target.certificate else None
+        return {"sticky_header": STICKY, "retries": 0, "token": key, "verify": str(self.target.ca) if self.target.ca else True, "cert": cert}
 
     def close(self):
         self._client.close()
@@ -79,6 +80,12 @@ class SluicePython(Client):
 
     def infer(self, request):
         return answer(request, self._call("infer", request.model, inputs(request), **options(request)))
+
+    def config(self, model, version=""):
+        return self._call("model_config", model, int(version) if version else None)
+
+    def statistics(self, model="", version=""):
+        return self._call("statistics", model, int(version) if version else None)
 
     def index(self):
         states = defaultdict(dict)
@@ -122,3 +129,75 @@ class SluicePythonAsync(SluicePython):
             return await asyncio.gather(*map(one, requests))
 
         return self._calls.run(all_of_them())
+
+
+class SluicePythonGRPC(SluicePython):
+    kind = sluice.grpc.Client
+
+    def __init__(self, target):
+        Client.__init__(self, target)
+        self._client = self.kind(f"{target.scheme}://{target.grpc}", **self._options())
+
+    def infer(self, request):
+        if request.json:
+            raise NotOffered("typed contents")
+        return super().infer(request)
+
+    def load(self, model, config=None):
+        if config is not None:
+            raise NotOffered("a configuration of the caller's")
+        self._call("load", model)
+
+    def unload(self, model):
+        self._call("unload", model)
+
+    def stream(self, requests):
+        sent = [stream_request(request) for request in requests]
+        return in_order(requests, sent, self._client.stream(sent))
+
+
+class SluicePythonGRPCAsync(SluicePythonGRPC, SluicePythonAsync):
+    kind = sluice.grpc.AsyncClient
+
+    def __init__(self, target):
+        Client.__init__(self, target)
+        self._calls = AsyncCalls()
+        self._calls.run(self._connect())
+
+    async def _connect(self):
+        self._client = self.kind(f"{self.target.scheme}://{self.target.grpc}", **self._options())
+
+    def stream(self, requests):
+        sent = [stream_request(request) for request in requests]
+
+        async def session():
+            return [got async for got in self._client.stream(sent)]
+
+        return in_order(requests, sent, self._calls.run(session()))
+
+    def infer_and_cancel(self, request):
+        async def session():
+            call = asyncio.ensure_future(self._client.infer(request.model, inputs(request), **options(request)))
+            await asyncio.sleep(0.05)
+            call.cancel()
+            try:
+                await call
+            except asyncio.CancelledError:
+                return
+            raise AssertionError("the call was not cancelled")
+
+        self._calls.run(session())
+
+
+def stream_request(request: Request) -> sluice.grpc.Request:
+    return sluice.grpc.Request(request.model, inputs(request))
+
+
+def in_order(requests: list[Request], sent: list[sluice.grpc.Request], got: Iterable[sluice.grpc.Answer]) -> list[Answer | Refused]:
+    """Return the answers of a stream in the order of the requests."""
+    numbers = {id(request): i for i, request in enumerate(sent)}
+    answers: list = [None] * len(sent)
+    for one in got:
+        i = numbers[id(one.request)]
+        answers[i] = http_error(one.error.status, one.error.message) if one.error else answer(requests[i], one.result)
+    return answers

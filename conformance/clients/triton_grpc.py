@@ -65,7 +65,10 @@ class TritonGRPC(Client):
         self._client.register_plugin(self._add_headers)
 
     def _secure(self):
-        return {"ssl": True, "root_certificates": str(self.target.ca)} if self.target.ca else {}
+        if not self.target.ca:
+            return {}
+        certificate, key = self.target.certificate or (None, None)
+        return {"ssl": True, "root_certificates": self.target.ca, "certificate_chain": certificate, "private_key": key}
 
     def _add_headers(self, request):
         request.headers.update(self.target.headers)
@@ -252,6 +255,8 @@ class TritonStream(Client):
                 # An answer is matched by its id: they come in the order in which they are ready.
                 self._client.async_stream_infer(**tensors(request) | {"request_id": request.id or f"stream-{i}"})
             got = [answers.get(timeout=WAIT) for _ in requests]
+        except InferenceServerException as ended:  # the stream was refused before all was sent; its callback knows why
+            raise refused(answers.get(timeout=WAIT)[1]) from ended
         finally:
             self._client.stop_stream()
         if len(requests) == 1:

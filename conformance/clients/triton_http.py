@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import defaultdict
 from typing import Any
 
@@ -55,9 +54,15 @@ class TritonHTTP(Client):
         super().__init__(target)
         secure = {}
         if target.ca:
-            secure = {"ssl": True, "ssl_context_factory": lambda: gevent.ssl.create_default_context(cafile=str(target.ca))}
+            secure = {"ssl": True, "ssl_context_factory": self._ssl_context}
         self._client = sync.InferenceServerClient(target.http, concurrency=16, **secure)
         self._client.register_plugin(self._add_headers)
+
+    def _ssl_context(self):
+        context = gevent.ssl.create_default_context(cafile=str(self.target.ca))
+        if self.target.certificate:
+            context.load_cert_chain(*self.target.certificate)
+        return context
 
     def _add_headers(self, request):
         request.headers.update(self.target.headers)
@@ -151,7 +156,7 @@ class TritonHTTPAsync(TritonHTTP):
     async def _connect(self):
         secure = {}
         if self.target.ca:
-            secure = {"ssl": True, "ssl_context": ssl.create_default_context(cafile=str(self.target.ca))}
+            secure = {"ssl": True, "ssl_context": self.target.ssl_context()}
         self._client = aio.InferenceServerClient(self.target.http, **secure)
         self._client.register_plugin(self._add_headers)
 

@@ -1,4 +1,4 @@
-// Command goclient lets the tests in conformance call a gateway with the Go client. It reads a call
+// Command goclient lets the tests in conformance call a gateway with the Go clients. It reads a call
 // from each line of its input, a JSON object, and writes the answer as a line.
 package main
 
@@ -19,34 +19,100 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/client"
+	"sluice.io/sluice/client/grpcclient"
 )
+
+// gateway is what the clients of both protocols have.
+type gateway interface {
+	Live(ctx context.Context) error
+	Ready(ctx context.Context) error
+	ModelReady(ctx context.Context, model string, version int64) error
+	ModelMetadata(ctx context.Context, model string, version int64) (client.Metadata, error)
+	ModelConfig(ctx context.Context, model string, version int64) (client.ModelConfig, error)
+	Statistics(ctx context.Context, model string, version int64) ([]client.Statistics, error)
+	Index(ctx context.Context) ([]client.IndexEntry, error)
+	Infer(ctx context.Context, model string, r client.InferRequest) (*client.InferResult, error)
+}
 
 func main() {
 	data := flag.String("data", "", "address of the data port")
 	admin := flag.String("admin", "", "address of the admin port")
+	grpc := flag.String("grpc", "", "address of the gRPC port, to call that instead")
 	ca := flag.String("ca", "", "file of root certificates, PEM")
+	cert := flag.String("cert", "", "file of the client's certificate, PEM")
+	key := flag.String("key", "", "file of its key, PEM")
 	sticky := flag.String("sticky", "", "header of sticky keys")
 	flag.Parse()
-	if err := run(client.Options{Data: *data, Admin: *admin, Token: os.Getenv("SLUICE_TOKEN"), Retries: -1, Sticky: api.Sticky{Header: *sticky}}, *ca); err != nil {
+	if err := run(*data, *admin, *grpc, *sticky, files{*ca, *cert, *key}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(o client.Options, ca string) error {
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
+// files are the paths of what TLS needs. Empty ones are not used.
+type files struct{ ca, cert, key string }
+
+// load returns the configuration, or nil if there is no CA.
+func (f files) load() (*tls.Config, error) {
+	if f.ca == "" {
+		return nil, nil //nolint:nilnil // TLS is off
+	}
+	pem, err := os.ReadFile(f.ca)
+	if err != nil {
+		return nil, err
+	}
+	config := &tls.Config{RootCAs: x509.NewCertPool()}
+	config.RootCAs.AppendCertsFromPEM(pem)
+	if f.cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
+
+func run(data, admin, grpc, sticky string, secure files) error {
+	config, err := secure.load()
+	if err != nil {
+		return err
+	}
+	key := os.Getenv("SLUICE_TOKEN")
+	if grpc != "" {
+		c, err := grpcclient.New(grpcclient.Options{Address: grpc, Token: key, TLS: config, Retries: -1, Sticky: api.Sticky{Header: sticky}})
 		if err != nil {
 			return err
 		}
-		o.TLS = &tls.Config{RootCAs: x509.NewCertPool()}
-		o.TLS.RootCAs.AppendCertsFromPEM(pem)
+		defer c.Close() //nolint:errcheck // the program ends
+		return serve(&caller{gateway: c, load: c.Load, unload: c.Unload, stream: c.Stream})
 	}
-	c, err := client.New(o)
+	c, err := client.New(client.Options{Data: data, Admin: admin, Token: key, TLS: config, Retries: -1, Sticky: api.Sticky{Header: sticky}})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	load := func(ctx context.Context, model string) error {
+		_, err := c.Load(ctx, model)
+		return err
+	}
+	unload := func(ctx context.Context, model string) error {
+		_, err := c.Unload(ctx, model)
+		return err
+	}
+	return serve(&caller{gateway: c, load: load, unload: unload})
+}
+
+// caller makes calls with one of the clients.
+type caller struct {
+	gateway
+
+	load, unload func(ctx context.Context, model string) error
+	stream       func(ctx context.Context, o grpcclient.StreamOptions) (*grpcclient.Stream, error)
+}
+
+// serve answers the calls of standard input on standard output.
+func serve(c *caller) error {
 	in, out := bufio.NewReader(os.Stdin), json.NewEncoder(os.Stdout)
 	for {
 		line, err := in.ReadBytes('\n')
@@ -60,7 +126,7 @@ func run(o client.Options, ca string) error {
 		if err := json.Unmarshal(line, &asked); err != nil {
 			return err
 		}
-		if err := out.Encode(answer(c, &asked)); err != nil {
+		if err := out.Encode(c.answer(&asked)); err != nil {
 			return err
 		}
 	}
@@ -72,35 +138,39 @@ type call struct {
 	Model    string
 	Version  int64
 	Deadline time.Duration // ns
+	Cancel   bool          // once the call is on its way
 	Request  client.InferRequest
 	Many     []call // inferences that are in flight at the same time
 }
 
 // reply is the result of a call, or its error.
 type reply struct {
-	Result any    `json:"result,omitempty"`
-	Many   []any  `json:"many,omitempty"`
-	Status int    `json:"status,omitempty"`
-	Error  string `json:"error,omitempty"`
+	Result any     `json:"result,omitempty"`
+	Many   []reply `json:"many,omitempty"`
+	Status int     `json:"status,omitempty"`
+	Error  string  `json:"error,omitempty"`
 }
 
-func answer(c *client.Client, asked *call) reply {
-	if asked.Method == "many" {
-		many := make([]any, len(asked.Many))
-		var calls sync.WaitGroup
-		for i := range asked.Many {
-			calls.Go(func() { many[i] = answer(c, &asked.Many[i]) })
-		}
-		calls.Wait()
-		return reply{Many: many}
-	}
+func (c *caller) answer(asked *call) reply {
 	ctx := context.Background() //nolint:forbidigo // of a call of this program
 	if asked.Deadline > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, asked.Deadline)
 		defer cancel()
 	}
-	result, err := do(ctx, c, asked)
+	if asked.Cancel {
+		canceled, cancel := context.WithCancel(ctx)
+		time.AfterFunc(50*time.Millisecond, cancel)
+		ctx = canceled
+	}
+	if asked.Many != nil {
+		return c.many(ctx, asked)
+	}
+	result, err := c.do(ctx, asked)
+	return replyOf(result, err)
+}
+
+func replyOf(result any, err error) reply {
 	if answered, ok := errors.AsType[*client.Error](err); ok {
 		return reply{Status: answered.Status, Error: answered.Message}
 	}
@@ -110,7 +180,30 @@ func answer(c *client.Client, asked *call) reply {
 	return reply{Result: result}
 }
 
-func do(ctx context.Context, c *client.Client, asked *call) (any, error) {
+// many makes inferences at the same time, on one stream if that is asked for.
+func (c *caller) many(ctx context.Context, asked *call) reply {
+	infer := c.Infer
+	if asked.Method == "stream" {
+		stream, err := c.stream(ctx, grpcclient.StreamOptions{})
+		if err != nil {
+			return replyOf(nil, err)
+		}
+		defer stream.Close() //nolint:errcheck // all answers have come
+		infer = stream.Infer
+	}
+	many := make([]reply, len(asked.Many))
+	var calls sync.WaitGroup
+	for i := range asked.Many {
+		calls.Go(func() {
+			result, err := infer(ctx, asked.Many[i].Model, asked.Many[i].Request)
+			many[i] = replyOf(result, err)
+		})
+	}
+	calls.Wait()
+	return reply{Many: many}
+}
+
+func (c *caller) do(ctx context.Context, asked *call) (any, error) {
 	switch asked.Method {
 	case "live":
 		return true, c.Live(ctx)
@@ -120,12 +213,16 @@ func do(ctx context.Context, c *client.Client, asked *call) (any, error) {
 		return true, c.ModelReady(ctx, asked.Model, asked.Version)
 	case "model_metadata":
 		return c.ModelMetadata(ctx, asked.Model, asked.Version)
+	case "model_config":
+		return c.ModelConfig(ctx, asked.Model, asked.Version)
+	case "statistics":
+		return c.Statistics(ctx, asked.Model, asked.Version)
 	case "index":
 		return c.Index(ctx)
 	case "load":
-		return c.Load(ctx, asked.Model)
+		return true, c.load(ctx, asked.Model)
 	case "unload":
-		return c.Unload(ctx, asked.Model)
+		return true, c.unload(ctx, asked.Model)
 	case "infer":
 		return c.Infer(ctx, asked.Model, asked.Request)
 	default:
