@@ -75,8 +75,8 @@ func newCheck() *cobra.Command {
 		Use:   "check -c FILE",
 		Short: "Check a configuration file and report every problem",
 		Long: `Check a configuration file and report every problem with its line and path. The
-command also checks the files that the configuration names: profiles, certificates, and
-the models and versions in settings and routes. It warns of a certificate that expires
+command also checks the files that the configuration names: profiles, certificates, keys of
+issuers of tokens, and the models and versions in settings and routes. It warns of a certificate that expires
 within 14 days. If the repository does not exist, models and versions are
 not checked. Flags override the file, as for serve.`,
 		Args: cobra.NoArgs,
@@ -90,7 +90,7 @@ not checked. Flags override the file, as for serve.`,
 			}
 			problems, lookedAt, err := offline.CheckFiles(cfg, places)
 			broken, soon := offline.CheckCertificates(cfg, places, time.Now())
-			problems = append(problems, broken...)
+			problems = append(append(problems, broken...), offline.CheckIssuers(cfg, places)...)
 			problems.Sort()
 			for _, w := range soon {
 				cmd.PrintErrf("warning: %s\n", w)

@@ -21,6 +21,7 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/jwt"
 	"sluice.io/sluice/internal/labels"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/onnxfile"
@@ -83,6 +84,7 @@ type App struct {
 	reconcile *reconcile.Reconciler
 	callers   atomic.Pointer[callers.Book] // of all listeners
 	counters  *callers.Counters            // nil if requests are not counted by caller
+	tokens    *jwt.Verifier
 	front     *front.Front
 	http      *httpapi.Server
 	grpc      *grpcapi.Server // nil if there is no such listener
@@ -126,12 +128,15 @@ func (a *App) open() (err error) {
 	promRegistry := prometheus.NewRegistry()
 	a.metrics = metrics.New(promRegistry)
 	a.watch = driftwatch.New(a.journal, a.log.Named("drift"))
+	if a.tokens, err = jwt.New(jwt.Options{Logger: a.log.Named("jwt")}); err != nil {
+		return err
+	}
 	a.labels = labels.New(labels.Options{
 		Dir: cfg.DataDir, MaxBytes: int64(cfg.Labels.MaxSize), MaxAge: cfg.Labels.MaxAge, Logger: a.log.Named("labels"),
 	})
 	a.reconcile = reconcile.New(reconcile.Options{
 		Config: cfg, Repository: a.repo, Loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")), Router: a.router,
-		Journal: a.journal, Watcher: a.watch, Labels: a.labels, Metrics: a.metrics, Logger: a.log, Reload: a.opts.Reload, Applied: a.applied, TraceRun: a.traceRun, Ready: a.loaded,
+		Journal: a.journal, Watcher: a.watch, Labels: a.labels, Metrics: a.metrics, Logger: a.log, Reload: a.reload(), Applied: a.applied, TraceRun: a.traceRun, Ready: a.loaded,
 	})
 	if err := a.replay(cfg); err != nil {
 		return err
@@ -208,7 +213,7 @@ func (a *App) Run(ctx context.Context) error {
 	// the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 12) // one for each start below
+	ended := make(chan error, 13) // one for each start below
 	start := func(name string, run func(context.Context) error) {
 		go func() { // await receives the result
 			err := run(parts)
@@ -233,6 +238,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("memory", memory.run)
 	start("certificates", a.certs.run)
 	start("labels", a.labels.Run)
+	start("issuers", a.tokens.Run)
 	start("journal", a.newCutter(a.opts.Config).Run)
 	select {
 	case <-ctx.Done():

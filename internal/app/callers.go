@@ -13,7 +13,13 @@ import (
 
 // applyCallers makes the book of a configuration and stores it for all listeners.
 func (a *App) applyCallers(cfg *config.Config) error {
+	if err := a.tokens.Replace(issuersOf(cfg)); err != nil {
+		return fmt.Errorf("auth.jwt: %w", err)
+	}
 	options := bookOf(cfg)
+	if len(cfg.Auth.JWT) > 0 {
+		options.Verifier = tokenVerifier{a.tokens}
+	}
 	options.Counters = a.counters
 	book, err := callers.New(options, a.callers.Load())
 	if err != nil {

@@ -132,6 +132,7 @@ func (a *App) exposeMetrics() {
 		Certificates:  a.certificates,
 		Traces:        a.traces,
 		Callers:       a.callerCounts,
+		Issuers:       a.issuers,
 	})
 	if a.opts.Config.Metrics.Compat == config.CompatTriton {
 		a.metrics.WatchTriton(a.tritonVersions)

@@ -10,20 +10,13 @@ import (
 	standard "github.com/go-jose/go-jose/v4/jwt"
 )
 
-const (
-	maxSubjectBytes = 255 // as in OpenID Connect Core, section 2
-
-	// verifyAgain is the time after which a token has to be verified again, if it does not end before.
-	verifyAgain = time.Minute
-)
+const maxSubjectBytes = 255 // as in OpenID Connect Core, section 2
 
 // Claims are what a verified token says.
 type Claims struct {
 	Issuer, Subject string
 	Groups          []string
-	// Expires is the time from which on the token must be verified again: its end, or a minute from
-	// now, since the issuer can withdraw the key.
-	Expires time.Time
+	Expires         time.Time // the time from which on the token is refused: its end and the leeway
 }
 
 // claims are the claims of a token, the standard ones and all by name.
@@ -45,6 +38,10 @@ func parseClaims(payload []byte) (*claims, error) {
 
 // check checks verified claims and returns those that count.
 func (i *issuer) check(c *claims, now time.Time) (Claims, error) {
+	var expires time.Time
+	if c.Expiry != nil {
+		expires = c.Expiry.Time().Add(i.Leeway)
+	}
 	switch {
 	case len(c.Audience) == 0:
 		return Claims{}, refused("the token has no audience (the claim 'aud')")
@@ -52,7 +49,7 @@ func (i *issuer) check(c *claims, now time.Time) (Claims, error) {
 		return Claims{}, refused("the audience of the token (the claim 'aud') is not this gateway's")
 	case c.Expiry == nil:
 		return Claims{}, refused("the token has no end (the claim 'exp')")
-	case !now.Before(c.Expiry.Time().Add(i.Leeway)):
+	case !now.Before(expires):
 		return Claims{}, refused("the token is expired")
 	case c.NotBefore != nil && now.Before(c.NotBefore.Time().Add(-i.Leeway)):
 		return Claims{}, refused("the token is not valid yet (the claim 'nbf')")
@@ -64,10 +61,6 @@ func (i *issuer) check(c *claims, now time.Time) (Claims, error) {
 	groups, ok := c.groups(i.GroupsClaim)
 	if !ok {
 		return Claims{}, refused("the groups of the token are not valid: expected names in the claim '%s', as a list or with blanks between them", i.GroupsClaim)
-	}
-	expires := c.Expiry.Time().Add(i.Leeway)
-	if again := now.Add(verifyAgain); again.Before(expires) {
-		expires = again
 	}
 	return Claims{Issuer: i.Name, Subject: subject, Groups: groups, Expires: expires}, nil
 }

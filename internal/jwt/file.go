@@ -17,28 +17,46 @@ type file struct {
 	digest [sha256.Size]byte // of the last key set
 }
 
+// CheckFile checks a file of keys as New does.
+func CheckFile(path string) error {
+	text, err := readFile(path)
+	if err == nil {
+		_, err = parseKeys(text)
+	}
+	return err
+}
+
 func (f *file) load(context.Context) (*keySet, time.Duration, error) {
-	info, err := os.Stat(f.path) // first, since opening a pipe would wait
+	text, err := readFile(f.path)
 	if err != nil {
-		return nil, 0, withoutPath(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, errors.New("not a regular file")
-	}
-	opened, err := os.Open(f.path)
-	if err != nil {
-		return nil, 0, withoutPath(err)
-	}
-	defer opened.Close() //nolint:errcheck // it was only read
-	text, err := readAll(opened)
-	if err != nil {
-		return nil, 0, withoutPath(err)
+		return nil, 0, err
 	}
 	keys, err := parseKeys(text)
 	if err != nil {
 		return nil, 0, err
 	}
 	return changed(&f.digest, text, keys), pollEvery, nil
+}
+
+// readFile returns the content of a regular file of a sensible size.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path) // first, since opening a pipe would wait
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	text, err := readAll(f)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	return text, nil
 }
 
 func withoutPath(err error) error {

@@ -135,12 +135,11 @@ func TestVerifyTimes(t *testing.T) {
 		_, err := v.Verify(token)
 		wantRefused(t, err, "not valid yet")
 		time.Sleep(30 * time.Second) // a minute less the leeway
-		got, err := v.Verify(token)
-		if err != nil || !got.Expires.Equal(time.Now().Add(time.Minute)) {
-			t.Errorf("got %v, %v; want that it must be verified again after a minute", got, err)
+		if _, err := v.Verify(token); err != nil {
+			t.Error(err)
 		}
 		time.Sleep(90*time.Second - 1)
-		got, err = v.Verify(token)
+		got, err := v.Verify(token)
 		if err != nil || !got.Expires.Equal(end.Add(30*time.Second)) {
 			t.Errorf("got %v, %v; want the end and the leeway", got, err)
 		}

@@ -42,6 +42,9 @@ func everything() *prometheus.Registry {
 		Drift:        func() []api.DriftStatus { return []api.DriftStatus{driftedStream()} },
 		Signals:      func() (int, time.Time) { return 1, time.Unix(1000, 0) },
 		Certificates: func() map[string]metrics.Certificate { return map[string]metrics.Certificate{"http": {Valid: true}} },
+		Issuers: func() []metrics.Issuer {
+			return []metrics.Issuer{{Name: "https://issuer.example", Updated: time.Unix(1000, 0)}}
+		},
 	})
 	v := m.Version("iris", 1)
 	v.ObserveRun(1, 1, ms, ms, ms, nil)

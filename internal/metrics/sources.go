@@ -37,6 +37,7 @@ type Sources struct {
 
 	// Certificates are those of the listeners that speak TLS, by the listener's name.
 	Certificates func() map[string]Certificate
+	Issuers      func() []Issuer // of tokens
 
 	// Traces counts traced requests and runs by what became of them.
 	Traces func() map[string]int64
@@ -63,7 +64,8 @@ type QueueSize struct {
 
 // Watch registers the series of the sources. It may be called once.
 func (m *Metrics) Watch(s Sources) {
-	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newCallerCollector(s.Callers), newOpenCollector(s.Signals), newTraceCollector(s.Traces))
+	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newIssuerCollector(s.Issuers),
+		newCallerCollector(s.Callers), newOpenCollector(s.Signals), newTraceCollector(s.Traces))
 }
 
 // sourceCollector turns sources into series at each scrape.
