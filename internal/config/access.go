@@ -302,7 +302,7 @@ func (d *decoder) issuers() {
 		case (issuer.JWKSFile == "") == (issuer.JWKSURL == ""):
 			d.problemAt(at, "expected either jwks_file or jwks_url")
 		case issuer.JWKSURL != "" && !isKeysURL(issuer.JWKSURL):
-			d.problemAt(at+".jwks_url", "expected a URL that begins with https://, or with http:// and a loopback address, and has no password, got %s", clip(issuer.JWKSURL))
+			d.problemAt(at+".jwks_url", "expected a URL that begins with https://, or with http:// and a loopback address, and has no password%s", gotURL(issuer.JWKSURL))
 		case len(issuer.Algorithms) == 0:
 			d.problemAt(at+".algorithms", "an empty list would accept no token")
 		case issuer.SubjectClaim == "":

@@ -208,7 +208,7 @@ func (d *decoder) tokens() {
 func (d *decoder) webhook() {
 	w := d.cfg.Retrain.Webhook
 	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
-		d.problemAt("retrain.webhook.url", "expected a URL that begins with http:// or https:// and has no password, got %s", clip(w.URL))
+		d.problemAt("retrain.webhook.url", "expected a URL that begins with http:// or https:// and has no password%s", gotURL(w.URL))
 	}
 	switch {
 	case w.URL != "" && w.Secret == "" && !d.failed("retrain.webhook.secret"):
@@ -216,6 +216,14 @@ func (d *decoder) webhook() {
 	case w.Secret != "" && len(w.Secret) < minTokenBytes:
 		d.problemAt("retrain.webhook.secret", "a secret is %d bytes or more", minTokenBytes)
 	}
+}
+
+// gotURL tells a URL that was refused, unless it may have a password.
+func gotURL(text string) string {
+	if strings.Contains(text, "@") {
+		return ""
+	}
+	return ", got " + clip(text)
 }
 
 // modelProblems returns invalid combinations in a model's settings, by the path below the model.
