@@ -26,7 +26,6 @@ func (s *Server) docs(w http.ResponseWriter, _ *http.Request, _ api.Actor) error
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	_, err = w.Write(page)
 	return err
 }

@@ -46,7 +46,7 @@ func (s *Server) endpoints() http.Handler {
 	for path, methods := range paths {
 		mux.HandleFunc(path, s.serve(methods))
 	}
-	return mux
+	return guarded(mux)
 }
 
 // Endpoints returns the endpoints, and what each needs of its callers.
@@ -144,8 +144,6 @@ func notFound(_ http.ResponseWriter, r *http.Request, _ api.Actor) error {
 func (s *Server) serve(methods []endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer s.recovered(w, r)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
 		i := slices.IndexFunc(methods, func(e endpoint) bool { return e.allows(r.Method) })
 		caller, err := s.authorize(r, methods[max(i, 0)].need)
 		if err == nil && i < 0 {

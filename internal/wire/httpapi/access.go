@@ -16,6 +16,9 @@ func (x *exchange) authorize() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := x.checkPage(); err != nil {
+		return err
+	}
 	if t.endpoint == endpointInvocations {
 		if err := x.findDefault(); err != nil {
 			return err

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"sluice.io/sluice/internal/infer"
 )
 
 // CORS says which web pages may call from a browser (the Fetch standard, section 3.2). The answers
@@ -42,6 +44,24 @@ func newCORS(o *CORS) *cors {
 // allows reports whether a page of the origin may call. A request without an Origin is not from a page.
 func (c *cors) allows(origin []byte) bool {
 	return len(origin) > 0 && (c.any || slices.Contains(c.origins, view(origin)))
+}
+
+// checkPage refuses a change by a web page that is not named in the origins, unless the page has a key.
+// A browser sends what a page of any site asks for, and adds a client certificate by itself. '*' does
+// not count, nor that the page's host is the request's: any host name can lead here (DNS rebinding).
+func (x *exchange) checkPage() error {
+	h := &x.header
+	if h.authorization != nil || !x.target.endpoint.changes() {
+		return nil
+	}
+	site := view(h.fetchSite)
+	if h.origin == nil && (site == "" || site == "none" || site == "same-origin") {
+		return nil // not a page: browsers send the origin of one with each POST
+	}
+	if c := x.srv.cors; c != nil && slices.Contains(c.origins, view(h.origin)) {
+		return nil
+	}
+	return infer.Errorf(infer.Forbidden, "a web page may make changes only with the key of a caller, or if server.http.cors.origins has its origin")
 }
 
 // mark writes into the headers of an answer whether a page of the origin may read it.

@@ -93,6 +93,11 @@ func (e endpoint) isPost() bool {
 	return e.isInference() || e == endpointLabels || e == endpointIndex || e == endpointLoad || e == endpointUnload || e == endpointMemoryRegister || e == endpointMemoryUnregister
 }
 
+// changes reports whether requests to the endpoint change something.
+func (e endpoint) changes() bool {
+	return e.isPost() && needs[e].Action&(callers.Infer|callers.Metadata|callers.Statistics) == 0
+}
+
 // isInference reports whether requests to the endpoint are inferences.
 func (e endpoint) isInference() bool {
 	return e == endpointInfer || e == endpointPredict || e == endpointInvocations || e == endpointV1Predict

@@ -21,6 +21,7 @@ type header struct {
 	override        []byte // Sluice-Override
 	contentLength   []byte
 	origin          []byte
+	fetchSite       []byte // Sec-Fetch-Site
 
 	transferEncoding bool
 }
@@ -90,9 +91,11 @@ func (h *header) field(name, value []byte) error {
 			}
 			h.authorization = value
 		}
-	case len("content-length"):
+	case len("content-length"): // and of sec-fetch-site
 		if isField(name, "content-length") {
 			h.contentLength = value
+		} else if isField(name, "sec-fetch-site") {
+			h.fetchSite = value
 		}
 	case len("accept-encoding"): // and of sluice-override
 		if isField(name, "accept-encoding") {

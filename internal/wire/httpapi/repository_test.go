@@ -117,3 +117,29 @@ func TestControlNeedsAToken(t *testing.T) {
 		}
 	}
 }
+
+// Only pages that are named may change something without a key; '*' names none.
+func TestControlByPages(t *testing.T) {
+	const path = "/v2/repository/models/double/load"
+	for name, c := range map[string]struct {
+		origins []string
+		header  string
+		status  int
+	}{
+		"no CORS":        {nil, page, 403},
+		"all pages":      {[]string{"*"}, page, 403},
+		"another page":   {[]string{"https://other.example"}, page, 403},
+		"this page":      {[]string{"https://app.example"}, page, 200},
+		"empty origin":   {[]string{"*"}, "Origin:", 403},
+		"another site":   {nil, "Sec-Fetch-Site: cross-site", 403},
+		"nothing beside": {nil, "Sec-Fetch-Mode: cors", 200},
+	} {
+		addr := start(t, &stub{explicit: true}, withCORS(c.origins...))
+		if a := post(t, addr, path, "{}", c.header); a.status != c.status {
+			t.Errorf("%s: %+v, want %d", name, a, c.status)
+		}
+		if a := post(t, addr, "/v2/repository/index", "{}", c.header); a.status != 200 {
+			t.Errorf("%s: the index: %+v", name, a)
+		}
+	}
+}
