@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -168,5 +169,56 @@ func TestClientOverGRPC(t *testing.T) {
 	err = c.Unload(ctx, "double")
 	if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != 409 || e.Code != "ABORTED" { // a route uses it
 		t.Error(err)
+	}
+}
+
+// The clients of both protocols send the key of their caller with what needs one.
+func TestClientsSendKeys(t *testing.T) {
+	const key = "k3y-of-the-caller-billing"
+	g := startOn(t, &fakes{}, doubles(t, 1), "auth: {required: true}", fmt.Sprintf(
+		"callers: {billing: {keys: ['sha256:%x'], allow: [{models: [double], actions: [infer, metadata]}]}}", sha256.Sum256([]byte(key))))
+	ask := func(token string) []error {
+		t.Helper()
+		overHTTP, err := client.New(client.Options{Data: g.http, Token: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer overHTTP.Close()
+		overGRPC, err := grpcclient.New(grpcclient.Options{Address: g.grpc, Token: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer overGRPC.Close() //nolint:errcheck // it only closes the connection
+		if err := errors.Join(overHTTP.Ready(t.Context()), overGRPC.Ready(t.Context())); err != nil {
+			t.Errorf("health needs a key: %v", err)
+		}
+		request, _ := row(1)
+		_, inferHTTP := overHTTP.Infer(t.Context(), "double", request)
+		_, inferGRPC := overGRPC.Infer(t.Context(), "double", request)
+		_, metadataHTTP := overHTTP.ModelMetadata(t.Context(), "double", 1)
+		_, metadataGRPC := overGRPC.ModelMetadata(t.Context(), "double", 1)
+		stream, err := overGRPC.Stream(t.Context(), grpcclient.StreamOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, streamed := stream.Infer(t.Context(), "double", request)
+		_ = stream.Close() // the error is that of the request
+		_, forbidden := overGRPC.Statistics(t.Context(), "double", 1)
+		if e, ok := errors.AsType[*client.Error](forbidden); !ok || e.Status != 401 && e.Status != 403 {
+			t.Errorf("statistics: %v", forbidden)
+		}
+		return []error{inferHTTP, inferGRPC, metadataHTTP, metadataGRPC, streamed}
+	}
+	for i, err := range ask(key) {
+		if err != nil {
+			t.Errorf("call %d with the key: %v", i, err)
+		}
+	}
+	for _, token := range []string{"", "another-key-of-some-length"} {
+		for i, err := range ask(token) {
+			if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != 401 {
+				t.Errorf("call %d with the key %q: %v", i, token, err)
+			}
+		}
 	}
 }
