@@ -1,0 +1,114 @@
+// Command grpc measures calls over gRPC beside a grpc-go server that answers a constant of the same
+// size, a stream beside single calls, HTTP beside gRPC, and TLS beside plain connections. All
+// sides are asked in turn, in rounds; the page has medians of requests per second and of the server's CPU time for
+// each request, and their ratios.
+//
+//	cd benchmarks && go run ./grpc -gateway ../bin/gateway -rounds 7
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"sluice.io/sluice/benchmarks/models"
+	"sluice.io/sluice/benchmarks/process"
+)
+
+func main() {
+	var o options
+	flag.StringVar(&o.program, "gateway", "../bin/gateway", "the program")
+	flag.StringVar(&o.model, "model", "lin", "one of benchmarks/models")
+	flag.IntVar(&o.flying, "c", 64, "requests in flight")
+	flag.IntVar(&o.conns, "conns", 4, "connections of gRPC")
+	flag.IntVar(&o.rounds, "rounds", 7, "how often each side is measured")
+	flag.DurationVar(&o.duration, "d", 2*time.Second, "the time of a round")
+	out := flag.String("out", "", "the page to write; empty: standard output")
+	echo := flag.String("echo", "", "be the server that answers a constant, at this address")
+	ready := flag.String("ready", "", "with -echo: the address that says that it is ready")
+	size := flag.Int("size", 0, "with -echo: the bytes of an answer")
+	flag.Parse()
+	var err error
+	if *echo != "" {
+		err = serveEcho(*echo, *ready, *size)
+	} else {
+		err = measure(context.Background(), &o, *out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "grpc:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	program, model        string
+	flying, conns, rounds int
+	duration              time.Duration
+}
+
+// measure measures all sides and writes the page.
+func measure(ctx context.Context, o *options, out string) error {
+	dir, err := os.MkdirTemp("", "sluice-grpc")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	model := models.ByName(o.model)
+	repository, err := process.Repository(dir, process.Version{Graph: model.Graph(), Number: 1})
+	if err != nil {
+		return err
+	}
+	var servers []*server
+	defer func() {
+		for _, s := range servers {
+			_ = s.process.Stop()
+		}
+	}()
+	plain, err := startGateway(ctx, o.program, dir, repository, false)
+	if err != nil {
+		return err
+	}
+	servers = append(servers, plain)
+	secure, err := startGateway(ctx, o.program, dir, repository, true)
+	if err != nil {
+		return err
+	}
+	servers = append(servers, secure)
+	answer, err := firstAnswer(ctx, plain, model)
+	if err != nil {
+		return err
+	}
+	echo, err := startEcho(ctx, len(answer))
+	if err != nil {
+		return err
+	}
+	servers = append(servers, echo)
+	sides, err := connect(ctx, o, model, plain, secure, echo)
+	if err != nil {
+		return err
+	}
+	for round := range o.rounds + 1 { // the first one warms up
+		for _, s := range sides {
+			if err := s.measure(o.duration, round > 0); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+	}
+	return write(out, func(w io.Writer) error { return page(w, o, sides) })
+}
+
+// write writes a file, or to standard output.
+func write(name string, f func(io.Writer) error) error {
+	if name == "" {
+		return f(os.Stdout)
+	}
+	file, err := os.Create(name) //nolint:gosec // as asked
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(file), file.Close())
+}
