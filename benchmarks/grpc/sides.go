@@ -58,8 +58,8 @@ func connect(ctx context.Context, o *options, m models.Model, plain, secure, ech
 		return nil, err
 	}
 	var sides []*side
-	add := func(name string, s *server, callers []caller, err2 error) {
-		sides, err = append(sides, &side{name: name, server: s, callers: callers}), errors.Join(err, err2)
+	add := func(name string, s *server, callers []caller) {
+		sides = append(sides, &side{name: name, server: s, callers: callers})
 	}
 	for _, s := range []struct {
 		name string
@@ -69,16 +69,17 @@ func connect(ctx context.Context, o *options, m models.Model, plain, secure, ech
 		if err != nil {
 			return nil, err
 		}
-		single, err := singles(ctx, conns, o.flying, request)
-		add("gRPC, "+s.name, s.server, single, err)
-		stream, err := streams(ctx, conns[:1], o.flying, request)
-		add("gRPC stream, "+s.name, s.server, stream, err)
+		add("gRPC, "+s.name, s.server, singles(ctx, conns, o.flying, request))
+		add("gRPC stream, "+s.name, s.server, streams(ctx, conns[:1], o.flying, request))
 		if s.server != echo {
 			posts, err := posts(s.server, o.flying, post(m))
-			add("HTTP, "+s.name, s.server, posts, err)
+			if err != nil {
+				return nil, err
+			}
+			add("HTTP, "+s.name, s.server, posts)
 		}
 	}
-	return sides, err
+	return sides, nil
 }
 
 // message is a request of one row over gRPC.
@@ -138,7 +139,7 @@ func firstAnswer(ctx context.Context, s *server, m models.Model) (answer []byte,
 }
 
 // singles are callers of ModelInfer, n of them on all connections.
-func singles(ctx context.Context, conns []*grpc.ClientConn, n int, request []byte) (list []caller, err error) {
+func singles(ctx context.Context, conns []*grpc.ClientConn, n int, request []byte) (list []caller) {
 	for i := range n {
 		c := conns[i%len(conns)]
 		list = append(list, func(until time.Time) (n int64, err error) {
@@ -149,11 +150,11 @@ func singles(ctx context.Context, conns []*grpc.ClientConn, n int, request []byt
 			return n, err
 		})
 	}
-	return list, nil
+	return list
 }
 
 // streams are callers of ModelStreamInfer, one for each connection, that keep n requests in flight.
-func streams(ctx context.Context, conns []*grpc.ClientConn, n int, request []byte) (list []caller, err error) {
+func streams(ctx context.Context, conns []*grpc.ClientConn, n int, request []byte) (list []caller) {
 	desc := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 	for _, c := range conns {
 		list = append(list, func(until time.Time) (int64, error) {
@@ -164,7 +165,7 @@ func streams(ctx context.Context, conns []*grpc.ClientConn, n int, request []byt
 			return pump(st, n, request, until)
 		})
 	}
-	return list, nil
+	return list
 }
 
 // pump sends requests on a stream, n of them before the first answer, and then one for each.

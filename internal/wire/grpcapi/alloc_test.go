@@ -11,7 +11,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// What a request allocates beside its connection: the exchange, the messages of protobuf and
+// What a request allocates beside its connection: the exchange, the message of the request and
 // the model's call. It does not grow with the tensors, whose bytes are copied as one.
 func TestAllocations(t *testing.T) {
 	r := start(t, &stub{}, nil)
@@ -30,7 +30,7 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("%d rows: %v allocations, want at most %v", rows, allocs, most)
 		}
 	}
-	const budget = 56
+	const budget = 39
 	f(1, budget)
 	f(1000, budget)
 }

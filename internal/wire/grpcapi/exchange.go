@@ -29,13 +29,14 @@ import (
 // exchange is one request and its answer, until that was written: a call, or one of the
 // requests of a stream.
 type exchange struct {
-	srv     *Server
-	call    *call
-	conn    *conn
-	method  string
-	header  metadata.MD
-	arrived time.Time
-	id      []byte // x-request-id
+	srv      *Server
+	call     *call
+	conn     *conn
+	method   string
+	streamed bool // it is one of a stream's
+	header   metadata.MD
+	arrived  time.Time
+	id       []byte // x-request-id
 
 	request  pb.ModelInferRequest
 	refused  error // why the request was not read
@@ -65,7 +66,7 @@ func (s *Server) newExchange(ctx context.Context, method string) *exchange {
 
 // next begins the exchange of a request of a stream.
 func (x *exchange) next(n int) *exchange {
-	y := &exchange{srv: x.srv, call: x.call, conn: x.conn, remote: x.remote, method: x.method, header: x.header, names: x.names}
+	y := &exchange{srv: x.srv, streamed: true, call: x.call, conn: x.conn, remote: x.remote, method: x.method, header: x.header, names: x.names}
 	x.srv.front.Hold(&y.memory)
 	y.id = strconv.AppendInt(append(append(make([]byte, 0, len(x.id)+8), x.id...), '/'), int64(n), 10)
 	return y

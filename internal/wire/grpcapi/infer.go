@@ -50,7 +50,7 @@ func (s *Server) modelInfer(ctx context.Context, read func(any) error) (any, err
 		x.end(unread(err), true)
 		return nil, err
 	}
-	err = x.infer(ctx, func(m *pb.ModelInferResponse) proto.Message { return m })
+	err = x.infer(ctx)
 	x.end(err, true)
 	if err != nil {
 		return nil, x.fail(ctx, err)
@@ -77,8 +77,8 @@ func unread(err error) error {
 	return infer.Errorf(code, "%s", s.Message())
 }
 
-// infer answers the request that was read. wrap makes the message of an answer.
-func (x *exchange) infer(ctx context.Context, wrap func(*pb.ModelInferResponse) proto.Message) (err error) {
+// infer answers the request that was read.
+func (x *exchange) infer(ctx context.Context) (err error) {
 	defer recovered(&err)
 	if x.refused != nil {
 		return x.refused
@@ -101,13 +101,13 @@ func (x *exchange) infer(ctx context.Context, wrap func(*pb.ModelInferResponse) 
 	}
 	call := x.srv.calls.Get().(*oip.Call) //nolint:forcetypeassert // nothing else is put there
 	call.Memory, call.Model, call.Version = &x.memory, x.request.GetModelName(), version
-	err = x.predict(ctx, call, called, wrap)
+	err = x.predict(ctx, call, called)
 	call.Reset() // not deferred: after a panic something may still use it
 	x.srv.calls.Put(call)
 	return err
 }
 
-func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Called, wrap func(*pb.ModelInferResponse) proto.Message) error {
+func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Called) error {
 	if err := x.decode(call, called); err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Cal
 	if err := front.CheckAnswer(size, x.srv.opts.Limits.MaxResponseBytes); err != nil {
 		return err
 	}
-	return x.encode(wrap(x.response(call, resp)))
+	return x.reply(newReply(call.Model, call.ID, &x.served, resp.Outputs, x.streamed))
 }
 
 // pickedBy takes from the metadata what a version is picked by.
@@ -162,41 +162,37 @@ func (x *exchange) pickedBy(req *infer.Request, sticky string) error {
 	return front.CheckSticky(sticky, key, x.limits().MaxStickyKeyBytes)
 }
 
-// response returns the message of a response, whose outputs it aliases.
-func (x *exchange) response(call *oip.Call, resp *infer.Response) *pb.ModelInferResponse {
-	served := &x.served
-	m := &pb.ModelInferResponse{
-		ModelName: call.Model, ModelVersion: strconv.FormatInt(served.Version.Number, 10), Id: call.ID,
-		Parameters: map[string]*pb.InferParameter{
-			"sluice_version": {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: served.Version.Number}},
-			"sluice_route":   {ParameterChoice: &pb.InferParameter_StringParam{StringParam: served.Route}},
-			"sluice_reason":  {ParameterChoice: &pb.InferParameter_StringParam{StringParam: string(served.Reason)}},
-		},
-		Outputs:           make([]*pb.ModelInferResponse_InferOutputTensor, len(resp.Outputs)),
-		RawOutputContents: make([][]byte, len(resp.Outputs)),
-	}
-	for i := range resp.Outputs {
-		t := &resp.Outputs[i]
-		m.Outputs[i] = &pb.ModelInferResponse_InferOutputTensor{Name: t.Name, Datatype: t.DType.String(), Shape: t.Shape}
-		m.RawOutputContents[i] = t.Data
-	}
-	return m
-}
-
 // minAnswer is the least capacity of an answer: grpc-go tells only of larger ones that they were written.
 const minAnswer = 1<<10 + 1
 
-// encode reserves and makes the bytes of the answer. It releases the request's data, which is
-// not read again.
-func (x *exchange) encode(m proto.Message) error {
+// room reserves and makes an empty answer with room for size bytes. It releases the request's data, which
+// is not read again.
+func (x *exchange) room(size int) ([]byte, error) {
 	x.request.Inputs, x.request.RawInputContents = nil, nil
 	x.memory.Release(x.decoded)
-	size := max(proto.Size(m), minAnswer)
+	x.decoded = 0
+	size = max(size, minAnswer)
 	if err := x.memory.Reserve(size); err != nil {
-		return err
+		return nil, err
 	}
-	answer, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(make([]byte, 0, size), m)
-	x.answer = answer
+	return make([]byte, 0, size), nil
+}
+
+// reply makes the answer to an inference.
+func (x *exchange) reply(r *reply) error {
+	answer, err := x.room(r.size())
+	if err == nil {
+		x.answer = r.append(answer)
+	}
+	return err
+}
+
+// encode makes the answer of any other call.
+func (x *exchange) encode(m proto.Message) error {
+	answer, err := x.room(proto.Size(m))
+	if err == nil {
+		x.answer, err = proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(answer, m)
+	}
 	return err
 }
 

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/proto"
 
+	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 )
@@ -19,7 +19,7 @@ func (s *Server) InferBytes(ctx context.Context, data []byte) (answer []byte, er
 	if err := (codec{}).Unmarshal(mem.BufferSlice{mem.SliceBuffer(data)}, x); err != nil {
 		return nil, err
 	}
-	err = x.infer(ctx, func(m *pb.ModelInferResponse) proto.Message { return m })
+	err = x.infer(ctx)
 	x.end(err, true)
 	x.memory.End()
 	return x.answer, err
@@ -67,4 +67,10 @@ func (b *Book) End() (held int) {
 	}
 	b.c.release(b.c.waste)
 	return b.c.held + b.c.lent + b.c.memory.Held()
+}
+
+// Reply returns the answer to an inference, and the size that was foretold.
+func Reply(model, id string, served *infer.Served, outputs []infer.Tensor, stream bool) (answer []byte, size int) {
+	r := newReply(model, id, served, outputs, stream)
+	return r.append(nil), r.size()
 }

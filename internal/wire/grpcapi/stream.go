@@ -140,10 +140,7 @@ func (st *stream) answer(ctx context.Context, x *exchange, before <-chan struct{
 	defer func() { <-st.slots }()
 	defer close(after)
 	defer x.call.answered()
-	err := x.infer(ctx, func(m *pb.ModelInferResponse) proto.Message {
-		m.Parameters["triton_final_response"] = &pb.InferParameter{ParameterChoice: &pb.InferParameter_BoolParam{BoolParam: true}}
-		return &pb.ModelStreamInferResponse{InferResponse: m}
-	})
+	err := x.infer(ctx)
 	if err != nil { // its message is small, and must be sent when memory is short
 		status := int64(x.srv.status(infer.CodeOf(err)))
 		x.answer, _ = proto.MarshalOptions{}.MarshalAppend(make([]byte, 0, minAnswer), &pb.ModelStreamInferResponse{
