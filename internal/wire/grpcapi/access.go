@@ -80,7 +80,7 @@ func (x *exchange) identify(need callers.Need, model string) error {
 // admitInference checks that the caller may make the inference that was read, and that its limits
 // admit it.
 func (x *exchange) admitInference() error {
-	model := x.request.GetModelName()
+	model := x.request.model
 	if x.caller == nil { // a request of a stream, whose caller may have lost its rights since the stream began
 		if err := x.identify(callers.Need{Action: callers.Infer, Scope: callers.Model}, model); err != nil {
 			return err
@@ -88,7 +88,7 @@ func (x *exchange) admitInference() error {
 	} else if err := x.caller.May(callers.Infer, model); err != nil {
 		return err
 	}
-	if x.request.GetModelVersion() == "" && len(x.header.Get(overrideHeader)) > 0 {
+	if x.request.version == "" && len(x.header.Get(overrideHeader)) > 0 {
 		if err := x.caller.May(callers.Override, model); err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
-	protobuf "google.golang.org/protobuf/proto"
 
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire/oip"
@@ -27,9 +26,8 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return encoding.GetCodecV2(proto.Name).Unmarshal(data, v)
 	}
-	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
-	defer whole.Free()
-	x.refused = x.read(whole.ReadOnlyData())
+	x.message = data.MaterializeToBuffer(mem.DefaultBufferPool())
+	x.refused = x.read(x.message.ReadOnlyData())
 	return nil
 }
 
@@ -55,7 +53,7 @@ func (x *exchange) Put(*[]byte) {
 	x.memory.End()
 }
 
-// read decodes a request from bytes that are the caller's.
+// read decodes a request. It aliases data until forget.
 func (x *exchange) read(data []byte) error {
 	x.received = len(data)
 	size, err := decodedSize(data, &x.srv.opts.Limits.Tensors)
@@ -65,26 +63,26 @@ func (x *exchange) read(data []byte) error {
 	if err := x.memory.Reserve(len(data) + size); err != nil {
 		return err
 	}
-	x.decoded = size
-	err = protobuf.Unmarshal(data, &x.request)
-	x.memory.Release(len(data))
-	if err != nil {
-		return errMalformed()
-	}
-	return nil
+	x.decoded = len(data) + size
+	return x.request.decode(data)
 }
 
-// The fields of ModelInferRequest that are repeated, and those below that hold elements.
-const (
-	fieldParameters = 4
-	fieldInputs     = 5
-	fieldOutputs    = 6
-	fieldRaw        = 7
+// forget gives back the request's data, which nobody reads any more.
+func (x *exchange) forget() {
+	if x.message == nil {
+		return
+	}
+	x.message.Free()
+	x.message, x.request.inputs, x.request.raw = nil, nil, nil
+	x.memory.Release(x.decoded)
+	x.decoded = 0
+}
 
-	fieldContents = 5 // of an input
-	fieldFP32     = 6 // of contents
-	fieldFP64     = 7
-	fieldBytes    = 8
+// The fields of contents whose elements have a size of their own.
+const (
+	fieldFP32  = 6
+	fieldFP64  = 7
+	fieldBytes = 8
 )
 
 // Upper bounds of the bytes that decoding takes. Lists double as they grow.
@@ -111,8 +109,7 @@ func decodedSize(data []byte, lim *oip.Limits) (size int, err error) {
 		}
 		size += entry
 		switch field {
-		case fieldRaw:
-			size += len(value)
+		case fieldRaw: // an alias
 		case fieldInputs:
 			return eachField(value, func(field protowire.Number, value []byte) error {
 				if field != fieldContents {
@@ -143,24 +140,34 @@ func decodedSize(data []byte, lim *oip.Limits) (size int, err error) {
 // their value.
 func eachField(data []byte, f func(field protowire.Number, value []byte) error) error {
 	for len(data) > 0 {
-		field, kind, n := protowire.ConsumeTag(data)
-		if n < 0 {
-			return errMalformed()
+		field, kind, value, rest, err := nextField(data)
+		if err != nil {
+			return err
 		}
-		data = data[n:]
-		var value []byte
-		if kind == protowire.BytesType {
-			value, n = protowire.ConsumeBytes(data)
-		} else {
-			n = protowire.ConsumeFieldValue(field, kind, data)
+		if data = rest; kind != protowire.BytesType {
+			value = nil
 		}
-		if n < 0 {
-			return errMalformed()
-		}
-		data = data[n:]
 		if err := f(field, value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// nextField returns the first field of a message and what comes after it. The value of bytes is without
+// their length.
+func nextField(data []byte) (field protowire.Number, kind protowire.Type, value, rest []byte, err error) {
+	field, kind, tag := protowire.ConsumeTag(data)
+	if tag < 0 || field > protowire.MaxValidNumber {
+		return 0, 0, nil, nil, errMalformed()
+	}
+	n := protowire.ConsumeFieldValue(field, kind, data[tag:])
+	if n < 0 {
+		return 0, 0, nil, nil, errMalformed()
+	}
+	value, rest = data[tag:tag+n], data[tag+n:]
+	if kind == protowire.BytesType {
+		value, _ = protowire.ConsumeBytes(value)
+	}
+	return field, kind, value, rest, nil
 }

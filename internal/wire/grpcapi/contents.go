@@ -10,11 +10,11 @@ import (
 )
 
 // attachContents gives input i the elements that its message has in a field of their type.
-func attachContents(call *oip.Call, i int, in *pb.ModelInferRequest_InferInputTensor) error {
+func attachContents(call *oip.Call, i int, in *input) error {
 	t := &call.Inputs[i]
-	c := in.GetContents()
+	c := in.contents
 	if n, ok := t.Shape.Elements(); c == nil && (!ok || n > 0) {
-		return infer.Errorf(infer.Invalid, "unable to find data for input tensor '%s' for model '%s' in request.", in.GetName(), call.Model)
+		return infer.Errorf(infer.Invalid, "unable to find data for input tensor '%s' for model '%s' in request.", in.name, call.Model)
 	}
 	if err := onlyField(call, t, c); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -22,7 +23,6 @@ import (
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire"
 	"sluice.io/sluice/internal/wire/front"
-	"sluice.io/sluice/internal/wire/grpcapi/pb"
 	"sluice.io/sluice/internal/wire/oip"
 )
 
@@ -38,9 +38,10 @@ type exchange struct {
 	arrived  time.Time
 	id       []byte // x-request-id
 
-	request  pb.ModelInferRequest
+	message  mem.Buffer // that the request aliases; nil: none
+	request  request
 	refused  error // why the request was not read
-	decoded  int   // bytes that are reserved for it
+	decoded  int   // bytes that are reserved for it and the message
 	received int   // bytes of the message
 	served   infer.Served
 	trace    *front.Trace
@@ -95,7 +96,7 @@ func recovered(err *error) {
 // end logs the exchange, and gives back what it holds unless an answer is to be written.
 func (x *exchange) end(err error, inference bool) {
 	code := infer.CodeOf(err)
-	model := x.request.GetModelName()
+	model := x.request.model
 	if code == infer.Internal {
 		x.srv.front.LogFailure(err, x.id, model, x.served.Version.Number)
 	}
@@ -137,7 +138,7 @@ func (x *exchange) beginTrace() {
 	}
 	traceparent, _ := x.field("traceparent")
 	tracestate := []byte(strings.Join(x.header.Get("tracestate"), ","))
-	x.trace = x.srv.front.Trace(x.request.GetModelName(), x.arrived, traceparent, tracestate)
+	x.trace = x.srv.front.Trace(x.request.model, x.arrived, traceparent, tracestate)
 	x.trace.Read()
 }
 
@@ -152,7 +153,7 @@ func (x *exchange) log(err error, code infer.Code) {
 	}
 	a.Fields = append(make([]zap.Field, 0, 20),
 		zap.String("method", front.Printable(x.method)),
-		zap.String("model", front.Printable(x.request.GetModelName())),
+		zap.String("model", front.Printable(x.request.model)),
 		zap.Stringer("status", x.srv.status(code)))
 	if err != nil {
 		a.Fields = append(a.Fields, zap.Stringer("code", code), zap.String("error", front.Printable(infer.Message(err))))

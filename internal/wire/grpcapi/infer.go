@@ -84,7 +84,7 @@ func (x *exchange) infer(ctx context.Context) (err error) {
 		return x.refused
 	}
 	x.beginTrace()
-	version, err := parseVersion(x.request.GetModelName(), x.request.GetModelVersion())
+	version, err := parseVersion(x.request.model, x.request.version)
 	if err != nil {
 		return err
 	}
@@ -95,14 +95,15 @@ func (x *exchange) infer(ctx context.Context) (err error) {
 	if err := x.srv.front.Begin(); err != nil {
 		return err
 	}
-	called, err := x.srv.front.Called(x.request.GetModelName(), version)
+	called, err := x.srv.front.Called(x.request.model, version)
 	if err != nil {
 		return err
 	}
 	call := x.srv.calls.Get().(*oip.Call) //nolint:forcetypeassert // nothing else is put there
-	call.Memory, call.Model, call.Version = &x.memory, x.request.GetModelName(), version
+	call.Memory, call.Model, call.Version = &x.memory, x.request.model, version
 	err = x.predict(ctx, call, called)
-	call.Reset() // not deferred: after a panic something may still use it
+	call.Reset() // not deferred: after a panic something may still use it, and the message
+	x.forget()
 	x.srv.calls.Put(call)
 	return err
 }
@@ -168,9 +169,7 @@ const minAnswer = 1<<10 + 1
 // room reserves and makes an empty answer with room for size bytes. It releases the request's data, which
 // is not read again.
 func (x *exchange) room(size int) ([]byte, error) {
-	x.request.Inputs, x.request.RawInputContents = nil, nil
-	x.memory.Release(x.decoded)
-	x.decoded = 0
+	x.forget()
 	size = max(size, minAnswer)
 	if err := x.memory.Reserve(size); err != nil {
 		return nil, err
@@ -216,34 +215,36 @@ func parseVersion(model, version string) (int64, error) {
 // decode fills call from the request.
 func (x *exchange) decode(call *oip.Call, called infer.Called) error {
 	m := &x.request
-	if err := call.Begin(m.GetId(), x.limits()); err != nil {
+	if err := call.Begin(m.id, x.limits()); err != nil {
 		return err
 	}
 	if err := x.parameters(call, &called); err != nil {
 		return err
 	}
-	for _, out := range m.GetOutputs() {
-		classes, err := classes(call, out.GetParameters())
+	for i := range m.outputs {
+		out := &m.outputs[i]
+		classes, err := classes(call, out.parameters)
 		if err != nil {
 			return err
 		}
-		if err := call.AddOutput(out.GetName(), classes); err != nil {
+		if err := call.AddOutput(out.name, classes); err != nil {
 			return err
 		}
 	}
-	for _, in := range m.GetInputs() {
-		if err := each(call, in.GetParameters(), func(string, *pb.InferParameter) error { return nil }); err != nil {
+	for i := range m.inputs {
+		in := &m.inputs[i]
+		if err := each(call, in.parameters, func(string, *pb.InferParameter) error { return nil }); err != nil {
 			return err
 		}
-		if err := call.AddInput(in.GetName(), in.GetDatatype(), in.GetShape()); err != nil {
+		if err := call.AddInput(in.name, in.datatype, in.shape); err != nil {
 			return err
 		}
 	}
-	if len(m.GetRawInputContents()) > 0 {
+	if len(m.raw) > 0 {
 		return attachRaw(call, m)
 	}
-	for i, in := range m.GetInputs() {
-		if err := attachContents(call, i, in); err != nil {
+	for i := range m.inputs {
+		if err := attachContents(call, i, &m.inputs[i]); err != nil {
 			return err
 		}
 	}
@@ -251,14 +252,15 @@ func (x *exchange) decode(call *oip.Call, called infer.Called) error {
 }
 
 // attachRaw gives each input its raw contents.
-func attachRaw(call *oip.Call, m *pb.ModelInferRequest) error {
-	raw, inputs := m.GetRawInputContents(), m.GetInputs()
-	for i, in := range inputs {
-		if in.Contents != nil {
-			return infer.Errorf(infer.Invalid, "contents field must not be specified when using raw_input_contents for '%s' for model '%s'", in.GetName(), call.Model)
+func attachRaw(call *oip.Call, m *request) error {
+	raw, inputs := m.raw, m.inputs
+	for i := range inputs {
+		in := &inputs[i]
+		if in.contents != nil {
+			return infer.Errorf(infer.Invalid, "contents field must not be specified when using raw_input_contents for '%s' for model '%s'", in.name, call.Model)
 		}
 		if i >= len(raw) {
-			return infer.Errorf(infer.Invalid, "unable to find data for input tensor '%s' for model '%s' in request.", in.GetName(), call.Model)
+			return infer.Errorf(infer.Invalid, "unable to find data for input tensor '%s' for model '%s' in request.", in.name, call.Model)
 		}
 		if err := call.SetData(i, raw[i]); err != nil {
 			return err
@@ -293,7 +295,7 @@ func each(call *oip.Call, parameters map[string]*pb.InferParameter, read func(na
 
 // parameters reads those of the request.
 func (x *exchange) parameters(call *oip.Call, called *infer.Called) error {
-	return each(call, x.request.GetParameters(), func(name string, p *pb.InferParameter) error {
+	return each(call, x.request.parameters, func(name string, p *pb.InferParameter) error {
 		if name == called.SegmentParameter && name != "" {
 			call.Segment = text(p)
 		}

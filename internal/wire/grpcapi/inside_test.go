@@ -74,3 +74,22 @@ func Reply(model, id string, served *infer.Served, outputs []infer.Tensor, strea
 	r := newReply(model, id, served, outputs, stream)
 	return r.append(nil), r.size()
 }
+
+// DecodeRequest decodes a message, and returns it as protobuf would.
+func DecodeRequest(data []byte) (*pb.ModelInferRequest, error) {
+	var r request
+	if err := r.decode(data); err != nil {
+		return nil, err
+	}
+	m := &pb.ModelInferRequest{ModelName: r.model, ModelVersion: r.version, Id: r.id, Parameters: r.parameters, RawInputContents: r.raw}
+	for _, in := range r.inputs {
+		m.Inputs = append(m.Inputs, &pb.ModelInferRequest_InferInputTensor{Name: in.name, Datatype: in.datatype, Shape: in.shape, Parameters: in.parameters, Contents: in.contents})
+	}
+	for _, out := range r.outputs {
+		m.Outputs = append(m.Outputs, &pb.ModelInferRequest_InferRequestedOutputTensor{Name: out.name, Parameters: out.parameters})
+	}
+	return m, nil
+}
+
+// Decode decodes a message.
+func Decode(data []byte) error { return new(request).decode(data) }

@@ -145,7 +145,7 @@ func (st *stream) answer(ctx context.Context, x *exchange, before <-chan struct{
 		status := int64(x.srv.status(infer.CodeOf(err)))
 		x.answer, _ = proto.MarshalOptions{}.MarshalAppend(make([]byte, 0, minAnswer), &pb.ModelStreamInferResponse{
 			ErrorMessage: infer.Message(err),
-			InferResponse: &pb.ModelInferResponse{Id: x.request.GetId(), Parameters: map[string]*pb.InferParameter{
+			InferResponse: &pb.ModelInferResponse{Id: x.request.id, Parameters: map[string]*pb.InferParameter{
 				"sluice_status": {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: status}},
 			}},
 		})
