@@ -51,9 +51,10 @@ $(golangci):
 	@mv $(dir $@)new/golangci-lint $@ && rmdir $(dir $@)new
 
 SOAK := 10m
-soak: setup ## send valid and broken requests at full speed for SOAK=10m, over HTTP and over gRPC; then open 10,000 hostile streams
+STREAMS := 10000
+soak: setup ## send valid and broken requests at full speed for SOAK=10m, over HTTP and over gRPC; then open STREAMS=10000 hostile streams
 	go test -count=1 -timeout 0 -v -run '^TestSoak(GRPC)?$$' ./internal/app -soak $(SOAK)
-	go test -count=1 -timeout 0 -v -run '^TestCrowd$$' ./internal/wire/grpcapi -streams 10000
+	go test -count=1 -timeout 0 -v -run '^TestCrowd$$' ./internal/wire/grpcapi -streams $(STREAMS)
 
 SWAP := 1m
 swap: setup ## edit routes, reload, load and unload every 50 ms under full load for SWAP=1m, without and with the race detector
