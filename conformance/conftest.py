@@ -1,4 +1,4 @@
-"""Runs every test with every client, over plain connections and over TLS, and records what each did.
+"""Runs every test with every client, over plain connections, over TLS, and over TLS with a key, and records what each did.
 
 A test is a feature: the first line of its docstring is "SECTION: ROW" in the tables of docs/protocol.md, which
 report.py writes. A row may name parameters of the test in braces. Several tests may share a row.
@@ -19,7 +19,7 @@ import gateway
 from clients import CLIENTS, LARGE, SMALL, Client, NotOffered, connect
 from gateway import Target
 
-TRANSPORTS = ("plain", "TLS")
+TRANSPORTS = ("plain", "TLS", "TLS with a key")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,53 @@ import pytest
 import trustme
 
 from clients import NotOffered, Request, Tensor, connect
-from gateway import Target
+from expect import refused, same
+from gateway import NARROW_KEY, NARROW_NAME, Target, write_certificate
 
 REQUEST = Request("echo_FP32", [Tensor("x", "FP32", np.ones(1, np.float32))])
+
+
+def with_key(target: Target, key: str) -> Target:
+    return replace(target, headers={"authorization": f"Bearer {key}"} if key else {})
+
+
+@pytest.mark.parametrize("key", ["", "a-key-that-nobody-has"], ids=["none", "unknown"])
+def test_no_key(client_name: str, targets: dict[str, Target], key: str):
+    """Access: a call without a key, or with an unknown one, is refused"""
+    client = connect(client_name, with_key(targets["TLS with a key"], key))
+    try:
+        with refused("UNAUTHENTICATED", "key" if key else "this request needs"):
+            client.infer(REQUEST)
+    finally:
+        client.close()
+
+
+def test_narrow_key(client_name: str, targets: dict[str, Target]):
+    """Access: a key of which the model or the action is not allowed is refused"""
+    check_narrow(client_name, with_key(targets["TLS with a key"], NARROW_KEY))
+
+
+def test_certificate(client_name: str, targets: dict[str, Target], authority: trustme.CA, tmp_path: Path):
+    """Access: a client certificate instead of a key, with the same rules"""
+    certificate = write_certificate(authority.issue_cert(NARROW_NAME), tmp_path, "client")
+    check_narrow(client_name, replace(targets["TLS with a key"], headers={}, certificate=certificate))
+
+
+def check_narrow(client_name: str, target: Target) -> None:
+    client = connect(client_name, target)
+    try:
+        client.infer(Request("echo_FP64", [Tensor("x", "FP64", np.ones(1))]))
+        for model in ("echo_FP32", "absent"):  # whether a model exists is not said
+            with refused("PERMISSION_DENIED", f"caller 'narrow' may not infer on model '{model}'"):
+                client.infer(replace(REQUEST, model=model))
+        with suppress(NotOffered), refused("PERMISSION_DENIED", "narrow"):
+            client.statistics("echo_FP64")
+        with suppress(NotOffered), refused("PERMISSION_DENIED", "narrow"):
+            client.load("on_demand")
+        with suppress(NotOffered):  # lists have only what the caller may see
+            same(set(client.index()), {"echo_FP64"})
+    finally:
+        client.close()
 
 
 def test_unknown_authority(client_name: str, targets: dict[str, Target], tmp_path: Path):
