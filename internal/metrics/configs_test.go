@@ -42,6 +42,7 @@ func everything() *prometheus.Registry {
 		Drift:        func() []api.DriftStatus { return []api.DriftStatus{driftedStream()} },
 		Signals:      func() (int, time.Time) { return 1, time.Unix(1000, 0) },
 		Certificates: func() map[string]metrics.Certificate { return map[string]metrics.Certificate{"http": {Valid: true}} },
+		Traces:       func() map[string]int64 { return map[string]int64{"exported": 1} },
 		Issuers: func() []metrics.Issuer {
 			return []metrics.Issuer{{Name: "https://issuer.example", Updated: time.Unix(1000, 0)}}
 		},
