@@ -21,6 +21,8 @@ const (
 	EventModelLoaded    = "model.loaded"
 	EventModelUnloaded  = "model.unloaded"
 	EventConfigReloaded = "config.reloaded"
+	EventTracingChanged = "tracing.changed" // until the next start; the subject is "tracing" or "tracing/MODEL"
+	EventLoggingChanged = "logging.changed" // until the next start
 
 	EventRetrainRequested  = "retrain.requested"
 	EventRetrainSuppressed = "retrain.suppressed" // an earlier request holds this one back

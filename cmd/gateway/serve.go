@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -75,14 +74,11 @@ func serve(cmd *cobra.Command, s *settings) error {
 	if err != nil {
 		return err
 	}
-	log, level, err := newLogger(cfg.Log, cmd.ErrOrStderr())
-	if err != nil {
-		return err
-	}
+	log, levels := newLogger(cfg.Log, cmd.ErrOrStderr())
 	version, revision := build()
 	hello := welcome{out: cmd.OutOrStdout(), program: os.Args[0], config: cfg, ready: make(chan struct{})}
 	a, err := app.New(app.Options{
-		Config: cfg, Reload: s.read, Logger: log, SetLogLevel: func(text string) error { return level.UnmarshalText([]byte(text)) }, Build: app.Build{Version: version, Revision: revision},
+		Config: cfg, Reload: s.read, Logger: log, LogLevels: levels, Build: app.Build{Version: version, Revision: revision},
 		Listening: func(at app.Addresses) { hello.at = at },
 		Ready:     func() { close(hello.ready) },
 	})
@@ -122,12 +118,10 @@ func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, log *zap
 	}
 }
 
-// newLogger returns the log of the program, and its lowest level.
-func newLogger(cfg config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel, error) {
-	level, err := zap.ParseAtomicLevel(cfg.Level)
-	if err != nil {
-		return nil, level, fmt.Errorf("log.level: %w", err)
-	}
+// newLogger returns the log of the program, and its levels.
+func newLogger(cfg config.Log, w io.Writer) (*zap.Logger, *app.LogLevels) {
+	levels := new(app.LogLevels)
+	levels.From(cfg.Level)
 	form := zap.NewProductionEncoderConfig()
 	form.TimeKey, form.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
 	form.EncodeDuration = zapcore.SecondsDurationEncoder // the key names the unit
@@ -136,5 +130,5 @@ func newLogger(cfg config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel, error
 		form.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(form)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level, nil
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), levels)), levels
 }

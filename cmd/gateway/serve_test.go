@@ -210,10 +210,7 @@ func TestLogger(t *testing.T) {
 	f := func(level, format string, check func(text string) bool) {
 		t.Helper()
 		var b bytes.Buffer
-		log, _, err := newLogger(config.Log{Level: level, Format: format}, &b)
-		if err != nil {
-			t.Fatal(err)
-		}
+		log, _ := newLogger(config.Log{Level: level, Format: format}, &b)
 		log.Info("loaded", zap.String("model", "iris"))
 		if !check(b.String()) {
 			t.Errorf("%s %s writes %q", level, format, b.String())

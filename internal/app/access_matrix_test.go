@@ -44,6 +44,12 @@ var accessOf = map[string]string{
 	"HTTP POST /v2/systemsharedmemory/region/{region}/register": "infer some", "HTTP POST /v2/systemsharedmemory/unregister": "infer some",
 	"HTTP POST /invocations":                         "infer double", // the only model
 	"HTTP POST /v2/models/{model}/labels":            "label model",
+	"HTTP GET /v2/trace/setting":                     "metadata some",
+	"HTTP GET /v2/models/{model}/trace/setting":      "metadata model",
+	"HTTP GET /v2/logging":                           "metadata some",
+	"HTTP POST /v2/trace/setting":                    "admin every",
+	"HTTP POST /v2/models/{model}/trace/setting":     "admin every",
+	"HTTP POST /v2/logging":                          "admin every",
 	"HTTP POST /v2/repository/models/{model}/load":   "load model",
 	"HTTP POST /v2/repository/models/{model}/unload": "load model",
 

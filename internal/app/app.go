@@ -48,9 +48,8 @@ type Options struct {
 	Listening func(Addresses)
 	Ready     func()
 	Logger    *zap.Logger
-	// SetLogLevel changes the lowest level that Logger writes; nil if it cannot change.
-	SetLogLevel func(level string) error
-	Build       Build
+	LogLevels *LogLevels // of Logger; nil if they cannot change
+	Build     Build
 }
 
 // Addresses are the addresses of the listeners.
@@ -91,7 +90,8 @@ type App struct {
 	admin     *admin.Server
 	certs     certificates
 	tracer    *tracing.Tracer // nil if nothing is traced
-	stopping  chan struct{}   // closed when the stop begins
+	settings  *settings
+	stopping  chan struct{} // closed when the stop begins
 
 	collectAsUsual func() // undoes collectOften
 }
@@ -125,6 +125,8 @@ func (a *App) open() (err error) {
 	if a.tracer, err = newTracer(&cfg.Tracing, a.opts.Build.Version, a.log); err != nil {
 		return err
 	}
+	a.settings = &settings{tracer: a.tracer, levels: cmp.Or(a.opts.LogLevels, new(LogLevels)), journal: a.journal, log: a.log}
+	a.settings.follow(cfg.Log.Level)
 	promRegistry := prometheus.NewRegistry()
 	a.metrics = metrics.New(promRegistry)
 	a.watch = driftwatch.New(a.journal, a.log.Named("drift"))
@@ -382,14 +384,14 @@ func (a *App) await(deadline time.Time, ended <-chan error) (err error) {
 func (a *App) applied(cfg *config.Config) {
 	before := a.config.Swap(cfg)
 	err := a.applyCallers(cfg)
-	if a.opts.SetLogLevel != nil {
-		err = errors.Join(err, a.opts.SetLogLevel(cfg.Log.Level))
-	}
 	if err != nil {
 		a.log.Error("a reload was applied only in part", zap.Error(err))
 	}
 	a.front.SetAccessLog(front.AccessLog(cfg.Server.AccessLog))
 	a.outbox.SetHolding(cfg.Retrain.CoolDown, cfg.Retrain.Expire)
+	if cfg.Log.Level != before.Log.Level {
+		a.settings.follow(cfg.Log.Level)
+	}
 	if a.tracer != nil && cfg.Tracing.Sample != before.Tracing.Sample { // else what was set since stays
 		a.tracer.SetSample(cfg.Tracing.Sample)
 	}

@@ -28,7 +28,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 	c := control{a}
 	http := &cfg.Server.HTTP
 	a.front, err = front.New(front.Options{
-		Predictor: a.router, Catalog: catalog{c}, Log: a.log.Named("http"), Callers: &a.callers,
+		Predictor: a.router, Catalog: catalog{c}, Settings: a.settings, Log: a.log.Named("http"), Callers: &a.callers,
 		Bounds:    front.Limits{MaxInFlight: http.MaxInFlight, MaxControlInFlight: http.MaxControlInFlight, MaxMemory: int64(http.MaxBodyMemory)},
 		AccessLog: front.AccessLog(cfg.Server.AccessLog), Tracer: a.frontTracer(),
 	})

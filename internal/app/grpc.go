@@ -14,7 +14,7 @@ func (a *App) newGRPC(cfg *config.Config) (*grpcapi.Server, error) {
 	return grpcapi.New(grpcapi.Options{
 		Address: g.Address, Front: a.front, Describer: control{a}, Logger: a.log.Named("grpc"), Version: a.opts.Build.Version,
 		TLS:    tlsConfig(a.certs.grpc),
-		Triton: cfg.Server.Compat == config.CompatTriton, LogLevel: func() string { return a.config.Load().Log.Level },
+		Triton: cfg.Server.Compat == config.CompatTriton,
 		Limits: grpcapi.Limits{
 			MaxMessageBytes: int(g.MaxMessage), MaxResponseBytes: int(cfg.Server.Limits.MaxResponse), MaxHeaderBytes: int(g.MaxHeader),
 			MaxConnections: g.MaxConnections, MaxStreams: g.MaxStreams, MaxStreamed: g.MaxStreamInFlight,

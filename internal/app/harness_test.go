@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,8 +40,8 @@ type gateway struct {
 	grpc       string // "127.0.0.1:…"
 	file       string // its configuration
 	stop       func() error
-	level      atomic.Value // the lowest level of the log, as of the last reload
-	unclean    bool         // the test itself has checked the error of stop
+	levels     app.LogLevels
+	unclean    bool // the test itself has checked the error of stop
 }
 
 // start runs a gateway over a repository until the test ends. yaml has further settings; the
@@ -79,8 +78,8 @@ func launch(t testing.TB, log *zap.Logger, runtime serving.Runtime, repository s
 	listening := make(chan app.Addresses, 1)
 	options := app.Options{
 		Config: cfg, Reload: load, Logger: log,
-		SetLogLevel: func(level string) error { g.level.Store(level); return nil },
-		Listening:   func(at app.Addresses) { listening <- at },
+		LogLevels: &g.levels,
+		Listening: func(at app.Addresses) { listening <- at },
 	}
 	if runtime != nil {
 		options.OpenRuntime = func(*config.Config, *zap.Logger) (serving.Runtime, error) { return runtime, nil }

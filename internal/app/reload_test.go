@@ -38,8 +38,8 @@ func TestReloadAppliesTokensAndTheLog(t *testing.T) {
 	if a, b := as(old, http.MethodGet, "/api/v1/status"), as(renewed, http.MethodGet, "/api/v1/status"); a != http.StatusUnauthorized || b != http.StatusOK {
 		t.Errorf("the old token is answered %d, the new one %d", a, b)
 	}
-	if level := g.level.Load(); level != "warn" {
-		t.Errorf("log level %v", level)
+	if g.levels.Enabled(zapcore.InfoLevel) || !g.levels.Enabled(zapcore.WarnLevel) {
+		t.Error("the level of the log is not warn")
 	}
 	if status := as(renewed, http.MethodGet, "/api/v1/config"); status != http.StatusOK {
 		t.Errorf("config: %d", status)

@@ -14,15 +14,19 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 )
 
 // newClient returns the client of the receiver. It retries within the timeout of an export.
 func newClient(o *Options) (otlptrace.Client, error) { //nolint:ireturn // the exporter takes an interface
 	url := strings.Contains(o.Endpoint, "://")
 	retry := otlptracegrpc.RetryConfig{Enabled: true, InitialInterval: 500 * time.Millisecond, MaxInterval: 5 * time.Second, MaxElapsedTime: o.Timeout}
+	// grpc-go's own wait for a receiver that has come back is up to two minutes.
+	reconnect := grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Second, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second}, MinConnectTimeout: 5 * time.Second}
 	switch o.Protocol {
 	case GRPC:
-		opts := []otlptracegrpc.Option{otlptracegrpc.WithTimeout(o.Timeout), otlptracegrpc.WithRetry(retry)}
+		opts := []otlptracegrpc.Option{otlptracegrpc.WithTimeout(o.Timeout), otlptracegrpc.WithRetry(retry), otlptracegrpc.WithDialOption(grpc.WithConnectParams(reconnect))}
 		switch {
 		case url:
 			opts = append(opts, otlptracegrpc.WithEndpointURL(o.Endpoint))

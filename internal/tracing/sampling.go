@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync/atomic"
+
+	"sluice.io/sluice/internal/infer"
 )
 
 // rules decide which requests are traced. They do not change: a change makes new ones.
@@ -24,7 +26,8 @@ func (r *rules) of(model string) *rule {
 // rule decides for one model, or for all without one of their own.
 type rule struct {
 	on    bool
-	below uint64 // a request without a decision is traced if a random number is not above
+	rate  float64 // share of the requests without a decision
+	below uint64  // such a request is traced if a random number is not above
 	limit *limit
 }
 
@@ -83,23 +86,101 @@ func (l *layers) rules() *rules {
 
 // rulesOf returns the rule of layers, the first of which goes first.
 func rulesOf(layers ...layer) rule {
-	r, rate := rule{on: true}, 0.0
+	r := rule{on: true}
 	for i := len(layers) - 1; i >= 0; i-- {
 		l := &layers[i]
 		if l.on != nil {
 			r.on = *l.on
 		}
 		if l.rate != nil {
-			rate = *l.rate
+			r.rate = *l.rate
 		}
 		if l.limit != nil {
 			r.limit = l.limit
 		}
 	}
-	if r.below = math.MaxUint64; rate < 1 {
-		r.below = uint64(rate * (1 << 63) * 2)
+	if r.below = math.MaxUint64; r.rate < 1 {
+		r.below = uint64(r.rate * (1 << 63) * 2)
 	}
 	return r
+}
+
+// Settings say which requests are traced.
+type Settings struct {
+	On    bool
+	Rate  uint64 // one of that many requests is traced if its caller has not decided; 0: none
+	Count int64  // how many more of these; negative: any number
+}
+
+// Change changes some settings. A cleared one of a model follows that of all models, which follows
+// the options if it is cleared itself.
+type Change struct {
+	On                             *bool
+	Rate                           *uint64
+	Count                          *int64
+	ClearOn, ClearRate, ClearCount bool
+}
+
+// maxModels is the max number of models with settings of their own.
+const maxModels = 10_000
+
+// Settings returns the settings of a called name; an empty one means those of all models.
+func (t *Tracer) Settings(model string) Settings {
+	r := t.rules.Load().of(model)
+	s := Settings{On: r.on, Count: -1}
+	if r.rate > 0 {
+		s.Rate = uint64(math.Round(1 / r.rate))
+	}
+	if r.limit != nil {
+		s.Count = r.limit.left.Load()
+	}
+	return s
+}
+
+// Change changes the settings of a called name, or those of all models if it is empty. The error is
+// Overloaded if too many models have settings of their own.
+func (t *Tracer) Change(model string, c Change) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if model == "" {
+		t.layers.global.change(c)
+	} else {
+		own, known := t.layers.models[model]
+		if own.change(c); own == (layer{}) {
+			delete(t.layers.models, model)
+		} else if known || len(t.layers.models) < maxModels {
+			if t.layers.models == nil {
+				t.layers.models = map[string]layer{}
+			}
+			t.layers.models[model] = own
+		} else {
+			return infer.Errorf(infer.Overloaded, "more than %d models have trace settings of their own; clear those of others", maxModels)
+		}
+	}
+	t.rules.Store(t.layers.rules())
+	return nil
+}
+
+func (l *layer) change(c Change) {
+	if c.On != nil || c.ClearOn {
+		l.on = c.On
+	}
+	switch {
+	case c.Rate != nil && *c.Rate == 0:
+		l.rate = new(float64)
+	case c.Rate != nil:
+		rate := 1 / float64(*c.Rate)
+		l.rate = &rate
+	case c.ClearRate:
+		l.rate = nil
+	}
+	switch {
+	case c.Count != nil:
+		l.limit = &limit{}
+		l.limit.left.Store(*c.Count)
+	case c.ClearCount:
+		l.limit = nil
+	}
 }
 
 // SetSample sets the share that the file says, and forgets what was set for all models since.

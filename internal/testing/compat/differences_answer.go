@@ -135,10 +135,6 @@ func later() []Difference {
 			Kind: Later, Case: "tensors in shared memory", Triton: "registered regions", Sluice: "501",
 		},
 		{
-			Rows: `GET_logging GET_trace D.log_* D.trace_*`,
-			Kind: Later, Case: "log and trace settings", Triton: "200", Sluice: "404",
-		},
-		{
 			Rows: `generate_ok[?] D.generate*`, Aspects: []Aspect{Any},
 			Kind: Later, Case: "generate", Triton: "converts inputs and outputs", Sluice: "404",
 		},

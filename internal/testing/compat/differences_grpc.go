@@ -4,7 +4,7 @@ import "slices"
 
 // grpcDifferences returns the table for gRPC. A row without aspects may differ in any.
 func grpcDifferences() []Difference {
-	return slices.Concat(grpcRequests(), grpcParameters(), grpcAnswers(), grpcConfigs(), grpcLater())
+	return slices.Concat(grpcRequests(), grpcParameters(), grpcAnswers(), grpcConfigs(), grpcSettings(), grpcLater())
 }
 
 func grpcRequests() []Difference {
@@ -209,10 +209,6 @@ func grpcLater() []Difference {
 		{
 			Rows: "X.x_plain_timeout D.timeout_second",
 			Kind: Later, Case: "queue policies of `config.pbtxt` with a timeout", Triton: "a request that waits longer is refused", Sluice: "`timeout` is that of the whole request",
-		},
-		{
-			Rows: `D.log_format D.log_format_bad D.log_half D.log_info_off D.log_reset D.log_unknown D.log_verbose D.log_verbose_0 D.log_wrong_kind D.log_wrong_kind2 D.log_file D.trace_get`,
-			Kind: Later, Case: "changes of log settings; trace settings", Triton: "work; no traces", Sluice: "UNIMPLEMENTED; traces are off",
 		},
 		{
 			Rows: "D.in_param_shm D.out_param_shm",

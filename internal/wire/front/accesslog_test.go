@@ -20,7 +20,7 @@ func TestNewNeedsACompleteAccessLog(t *testing.T) {
 			}
 		}()
 		_, err := New(Options{
-			Predictor: struct{ Predictor }{}, Catalog: struct{ Catalog }{}, Log: zap.NewNop(), Callers: access.Open(),
+			Predictor: struct{ Predictor }{}, Catalog: struct{ Catalog }{}, Settings: struct{ Settings }{}, Log: zap.NewNop(), Callers: access.Open(),
 			Bounds: Limits{MaxInFlight: 1, MaxControlInFlight: 1, MaxMemory: 1}, AccessLog: l,
 		})
 		if err != nil {

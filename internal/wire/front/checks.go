@@ -19,7 +19,7 @@ const (
 
 // Extensions returns the protocol's extensions that work.
 func Extensions() []string {
-	return []string{"binary_tensor_data", "classification", "model_configuration", "model_repository", "model_repository(unload_dependents)", "parameters", "schedule_policy", "statistics"}
+	return []string{"binary_tensor_data", "classification", "logging", "model_configuration", "model_repository", "model_repository(unload_dependents)", "parameters", "schedule_policy", "statistics", "trace"}
 }
 
 // CheckName returns an Invalid error if a called name cannot be that of a model.

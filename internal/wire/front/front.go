@@ -55,6 +55,7 @@ type Limits struct {
 type Options struct {
 	Predictor Predictor
 	Catalog   Catalog
+	Settings  Settings
 	Log       *zap.Logger
 	Bounds    Limits
 	// Callers has who may do what. A new book is stored there.
@@ -67,6 +68,7 @@ type Options struct {
 type Front struct {
 	Predictor
 	Catalog
+	Settings
 
 	limits   Limits
 	log      *zap.Logger
@@ -81,14 +83,14 @@ type Front struct {
 
 // New returns a Front.
 func New(o Options) (*Front, error) {
-	if o.Predictor == nil || o.Catalog == nil || o.Log == nil || o.Callers == nil || o.Callers.Load() == nil || o.Bounds.MaxInFlight < 1 || o.Bounds.MaxControlInFlight < 1 || o.Bounds.MaxMemory < 1 {
-		panic("BUG: front.New needs a predictor, a catalog, a logger, callers and limits")
+	if o.Predictor == nil || o.Catalog == nil || o.Settings == nil || o.Log == nil || o.Callers == nil || o.Callers.Load() == nil || o.Bounds.MaxInFlight < 1 || o.Bounds.MaxControlInFlight < 1 || o.Bounds.MaxMemory < 1 {
+		panic("BUG: front.New needs a predictor, a catalog, settings, a logger, callers and limits")
 	}
 	if o.AccessLog.Enabled && (o.AccessLog.SampleEvery < 1 || o.AccessLog.MaxErrors < 1) {
 		panic("BUG: front.New needs SampleEvery and MaxErrors of an access log")
 	}
 	f := &Front{
-		Predictor: o.Predictor, Catalog: o.Catalog, limits: o.Bounds, log: o.Log, callers: o.Callers,
+		Predictor: o.Predictor, Catalog: o.Catalog, Settings: o.Settings, limits: o.Bounds, log: o.Log, callers: o.Callers,
 		access: newAccessLog(o.AccessLog, o.Log.Named("access")), tracer: o.Tracer, ids: newRequestIDs(),
 	}
 	f.budget.limit = o.Bounds.MaxMemory

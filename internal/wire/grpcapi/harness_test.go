@@ -39,6 +39,35 @@ type stub struct {
 	by       []api.Actor // of each of loaded
 	sticky   infer.Called
 	asked    infer.Request // the last one, without its tensors
+	settings settings
+}
+
+// settings are those of a gateway without a receiver of traces.
+type settings struct {
+	mu   sync.Mutex
+	done []string // what was set, and by whom
+}
+
+func (s *settings) CurrentTraces(string) front.TraceSettings {
+	return front.TraceSettings{Rate: 1000, Count: -1}
+}
+
+func (s *settings) SetTraces(model string, _ front.TraceChange, by api.Actor) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done = append(s.done, "traces of "+model+" by "+by.Actor)
+	return nil
+}
+
+func (s *settings) CurrentLogs() front.LogSettings {
+	return front.LogSettings{Info: true, Warning: true, Error: true, Format: front.LogDefault}
+}
+
+func (s *settings) SetLogs(_ front.LogChange, by api.Actor) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done = append(s.done, "logs by "+by.Actor)
+	return nil
 }
 
 func (s *stub) Model(name string, version int64) (*infer.Model, error) {
@@ -181,14 +210,14 @@ func start(t testing.TB, s *stub, change func(*options)) *running {
 	t.Helper()
 	o := options{
 		Options: grpcapi.Options{
-			Address: "127.0.0.1:0", Describer: s, Logger: zap.NewNop(), LogLevel: func() string { return "info" }, Version: "1.2.3",
+			Address: "127.0.0.1:0", Describer: s, Logger: zap.NewNop(), Version: "1.2.3",
 			Limits: grpcapi.Limits{
 				MaxMessageBytes: 1 << 20, MaxResponseBytes: 8 << 20, MaxConnections: 64, MaxStreams: 2048, MaxHeaderBytes: 16 << 10, MaxStreamed: 16,
 				ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MinPing: time.Second, HandshakeTimeout: time.Minute, Tensors: limits.Tensors(),
 			},
 		},
 		front: front.Options{
-			Predictor: s, Catalog: s, Log: zap.NewNop(), Callers: access.Open(),
+			Predictor: s, Catalog: s, Settings: &s.settings, Log: zap.NewNop(), Callers: access.Open(),
 			Bounds: front.Limits{MaxInFlight: 4096, MaxControlInFlight: 64, MaxMemory: 1 << 30},
 		},
 	}

@@ -141,21 +141,39 @@ func TestRepository(t *testing.T) {
 	}
 }
 
-// What is not there says so, and what clients ask before they use it succeeds.
+// Settings are read by anyone, and changed by who may load a model. What is not there says so, and
+// what clients ask before they use it succeeds.
 func TestSettings(t *testing.T) {
-	c := start(t, &stub{}, nil).dial(t)
+	s := &stub{}
+	c := start(t, s, func(o *options) { o.front.Callers = access.Keys(map[string]string{"alice": "0123456789abcdef"}) }).dial(t)
+	alice := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer 0123456789abcdef")
 	logs, err := c.LogSettings(t.Context(), &pb.LogSettingsRequest{})
 	if err != nil || !logs.GetSettings()["log_info"].GetBoolParam() {
 		t.Errorf("got %v, %v", logs, err)
 	}
 	_, err = c.LogSettings(t.Context(), &pb.LogSettingsRequest{Settings: map[string]*pb.LogSettingsRequest_SettingValue{"log_info": {}}})
-	wantCode(t, err, codes.Unimplemented)
+	wantCode(t, err, codes.Unauthenticated)
+	_, err = c.LogSettings(alice, &pb.LogSettingsRequest{Settings: map[string]*pb.LogSettingsRequest_SettingValue{"log_info": {}}})
+	wantCode(t, err, codes.InvalidArgument)
+	off := &pb.LogSettingsRequest_SettingValue{ParameterChoice: &pb.LogSettingsRequest_SettingValue_BoolParam{}}
+	if _, err = c.LogSettings(alice, &pb.LogSettingsRequest{Settings: map[string]*pb.LogSettingsRequest_SettingValue{"log_info": off}}); err != nil {
+		t.Error(err)
+	}
 	traces, err := c.TraceSetting(t.Context(), &pb.TraceSettingRequest{ModelName: "double"})
 	if err != nil || !cmp.Equal(traces.GetSettings()["trace_level"].GetValue(), []string{"OFF"}) {
 		t.Errorf("got %v, %v", traces, err)
 	}
-	_, err = c.TraceSetting(t.Context(), &pb.TraceSettingRequest{Settings: map[string]*pb.TraceSettingRequest_SettingValue{"trace_level": {Value: []string{"TIMESTAMPS"}}}})
-	wantCode(t, err, codes.Unimplemented)
+	_, err = c.TraceSetting(alice, &pb.TraceSettingRequest{ModelName: "nope"})
+	wantCode(t, err, codes.NotFound)
+	level := &pb.TraceSettingRequest{ModelName: "double", Settings: map[string]*pb.TraceSettingRequest_SettingValue{"trace_level": {Value: []string{"TIMESTAMPS"}}}}
+	_, err = c.TraceSetting(t.Context(), level)
+	wantCode(t, err, codes.Unauthenticated)
+	if _, err = c.TraceSetting(alice, level); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"logs by alice", "traces of double by alice"}; !cmp.Equal(s.settings.done, want) {
+		t.Errorf("what was set is %q", s.settings.done)
+	}
 	if m, err := c.SystemSharedMemoryStatus(t.Context(), &pb.SystemSharedMemoryStatusRequest{}); err != nil || len(m.GetRegions()) != 0 {
 		t.Errorf("got %v, %v", m, err)
 	}

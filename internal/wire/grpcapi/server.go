@@ -65,10 +65,9 @@ type Options struct {
 	Front     *front.Front
 	Describer Describer
 	Logger    *zap.Logger
-	LogLevel  func() string // the least level that is logged
-	TLS       *tls.Config   // encrypts the connections; nil: plain text. It must offer h2
-	Version   string        // of the program
-	Triton    bool          // answers imitate Triton's if the two differ
+	TLS       *tls.Config // encrypts the connections; nil: plain text. It must offer h2
+	Version   string      // of the program
+	Triton    bool        // answers imitate Triton's if the two differ
 	Limits    Limits
 }
 
@@ -95,8 +94,8 @@ type Server struct {
 
 // New checks the options; nothing listens yet.
 func New(o Options) (*Server, error) {
-	if o.Front == nil || o.Describer == nil || o.Logger == nil || o.LogLevel == nil {
-		panic("BUG: grpcapi.New needs a front, a describer, a logger and its level")
+	if o.Front == nil || o.Describer == nil || o.Logger == nil {
+		panic("BUG: grpcapi.New needs a front, a describer and a logger")
 	}
 	l := &o.Limits
 	if l.MaxMessageBytes < 1 || l.MaxResponseBytes < 1 || l.MaxConnections < 1 || l.MaxStreams < 1 || l.MaxHeaderBytes < 1 || l.MaxStreamed < 1 ||

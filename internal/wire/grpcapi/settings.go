@@ -3,52 +3,95 @@ package grpcapi
 import (
 	"context"
 
-	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 )
 
-// TraceSetting implements pb.GRPCInferenceServiceServer: nothing is traced. Clients that
-// clear a setting send it without a value.
-func (s *Server) TraceSetting(_ context.Context, in *pb.TraceSettingRequest) (*pb.TraceSettingResponse, error) {
-	if in.GetModelName() != "" {
-		if _, err := s.front.Model(in.GetModelName(), 0); err != nil {
+// TraceSetting implements pb.GRPCInferenceServiceServer.
+func (s *Server) TraceSetting(ctx context.Context, in *pb.TraceSettingRequest) (*pb.TraceSettingResponse, error) {
+	model := in.GetModelName()
+	if model != "" {
+		if _, err := s.front.Model(model, 0); err != nil {
 			return nil, err
 		}
 	}
-	for name, setting := range in.GetSettings() {
-		if len(setting.GetValue()) > 0 {
-			return nil, infer.Errorf(infer.Unsupported, "trace setting '%s' cannot be changed: traces are not supported", name)
+	err := s.changeSetting(ctx, len(in.GetSettings()), func(by api.Actor, requestID []byte) error {
+		var change front.TraceChange
+		for name, setting := range in.GetSettings() {
+			if err := change.Read(front.TraceSetting{Name: name, Values: setting.GetValue()}); err != nil {
+				return err
+			}
 		}
+		return s.front.ChangeTraces(model, change, by, requestID)
+	})
+	if err != nil {
+		return nil, err
 	}
-	value := func(text string) *pb.TraceSettingResponse_SettingValue {
-		return &pb.TraceSettingResponse_SettingValue{Value: []string{text}}
+	out := &pb.TraceSettingResponse{Settings: map[string]*pb.TraceSettingResponse_SettingValue{}}
+	for _, setting := range s.front.CurrentTraces(model).List() {
+		out.Settings[setting.Name] = &pb.TraceSettingResponse_SettingValue{Value: setting.Values}
 	}
-	return &pb.TraceSettingResponse{Settings: map[string]*pb.TraceSettingResponse_SettingValue{
-		"trace_level": value("OFF"), "trace_rate": value("1000"), "trace_count": value("-1"), "log_frequency": value("0"),
-	}}, nil
+	return out, nil
 }
 
-// LogSettings implements pb.GRPCInferenceServiceServer: what is logged, as far as Triton's
-// settings can tell.
-func (s *Server) LogSettings(_ context.Context, in *pb.LogSettingsRequest) (*pb.LogSettingsResponse, error) {
-	for name := range in.GetSettings() {
-		return nil, infer.Errorf(infer.Unsupported, "log setting '%s' cannot be changed by a call: set log.level in the configuration and reload it", name)
+// LogSettings implements pb.GRPCInferenceServiceServer.
+func (s *Server) LogSettings(ctx context.Context, in *pb.LogSettingsRequest) (*pb.LogSettingsResponse, error) {
+	err := s.changeSetting(ctx, len(in.GetSettings()), func(by api.Actor, requestID []byte) error {
+		var change front.LogChange
+		for name, setting := range in.GetSettings() {
+			if err := change.Read(name, logValue(setting)); err != nil {
+				return err
+			}
+		}
+		return s.front.ChangeLogs(change, by, requestID)
+	})
+	if err != nil {
+		return nil, err
 	}
 	on := func(is bool) *pb.LogSettingsResponse_SettingValue {
 		return &pb.LogSettingsResponse_SettingValue{ParameterChoice: &pb.LogSettingsResponse_SettingValue_BoolParam{BoolParam: is}}
 	}
-	level := s.opts.LogLevel()
-	verbose := uint32(0)
-	if level == "debug" {
-		verbose = 1
+	text := func(value string) *pb.LogSettingsResponse_SettingValue {
+		return &pb.LogSettingsResponse_SettingValue{ParameterChoice: &pb.LogSettingsResponse_SettingValue_StringParam{StringParam: value}}
 	}
+	now := s.front.CurrentLogs()
 	return &pb.LogSettingsResponse{Settings: map[string]*pb.LogSettingsResponse_SettingValue{
-		"log_error": on(true), "log_warning": on(level != "error"), "log_info": on(level == "info" || level == "debug"),
-		"log_verbose_level": {ParameterChoice: &pb.LogSettingsResponse_SettingValue_Uint32Param{Uint32Param: verbose}},
-		"log_format":        {ParameterChoice: &pb.LogSettingsResponse_SettingValue_StringParam{StringParam: "default"}},
-		"log_file":          {ParameterChoice: &pb.LogSettingsResponse_SettingValue_StringParam{}},
+		"log_error": on(now.Error), "log_warning": on(now.Warning), "log_info": on(now.Info), "log_format": text(now.Format), "log_file": text(""),
+		"log_verbose_level": {ParameterChoice: &pb.LogSettingsResponse_SettingValue_Uint32Param{Uint32Param: now.Verbose}},
 	}}, nil
+}
+
+// logValue returns a setting as front.LogChange reads it; nil if it has none.
+func logValue(s *pb.LogSettingsRequest_SettingValue) any {
+	switch v := s.GetParameterChoice().(type) {
+	case *pb.LogSettingsRequest_SettingValue_BoolParam:
+		return v.BoolParam
+	case *pb.LogSettingsRequest_SettingValue_Uint32Param:
+		return v.Uint32Param
+	case *pb.LogSettingsRequest_SettingValue_StringParam:
+		return v.StringParam
+	default:
+		return nil
+	}
+}
+
+// changeSetting calls change for a caller that may change settings. A call without settings only
+// reads them.
+func (s *Server) changeSetting(ctx context.Context, settings int, change func(by api.Actor, requestID []byte) error) error {
+	if settings == 0 {
+		return nil
+	}
+	x := exchangeOf(ctx)
+	by, err := front.Actor(x.caller, x.field)
+	if err != nil {
+		return err
+	}
+	defer s.front.EndControl()
+	if err := s.front.BeginControl(); err != nil {
+		return err
+	}
+	return change(by, x.id)
 }
 
 // SystemSharedMemoryStatus implements pb.GRPCInferenceServiceServer: there is none.

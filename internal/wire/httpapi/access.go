@@ -12,7 +12,11 @@ import (
 // that its limits admit the request.
 func (x *exchange) authorize() (err error) {
 	t := &x.target
-	x.caller, err = x.srv.front.Authorize(x.credentials(), needs[t.endpoint].Need, t.model)
+	need := needs[t.endpoint].Need
+	if t.endpoint.isSetting() && x.ctx.IsPost() {
+		need = changes[0].Need // it is the same for all
+	}
+	x.caller, err = x.srv.front.Authorize(x.credentials(), need, t.model)
 	if err != nil {
 		return err
 	}
@@ -53,7 +57,7 @@ func (x *exchange) findDefault() error {
 }
 
 // Endpoints returns the endpoints, and what each needs of its callers.
-func Endpoints() []callers.Endpoint { return slices.Clone(needs[noEndpoint+1:]) }
+func Endpoints() []callers.Endpoint { return slices.Concat(needs[noEndpoint+1:], changes[:]) }
 
 // checkNeeds panics if an endpoint has no entry in the table.
 func checkNeeds() {

@@ -35,6 +35,9 @@ const (
 	endpointMemoryRegister
 	endpointMemoryUnregister
 	endpointV1Live
+	endpointTraceSetting
+	endpointModelTraceSetting
+	endpointLogging
 	endpointV1Models
 	endpointV1Status
 	endpointV1Metadata
@@ -45,35 +48,48 @@ const (
 
 // needs has what each endpoint needs of its callers. Nobody may use one without an entry.
 var needs = [numEndpoints]callers.Endpoint{
-	endpointLive:             {Name: "GET /v2/health/live", Need: callers.Need{Scope: callers.Open}},
-	endpointReady:            {Name: "GET /v2/health/ready", Need: callers.Need{Scope: callers.Open}},
-	endpointV1Live:           {Name: "GET /", Need: callers.Need{Scope: callers.Open}},
-	endpointPing:             {Name: "GET /ping", Need: callers.Need{Scope: callers.Open}},
-	endpointServer:           {Name: "GET /v2", Need: callers.OnSome(callers.Metadata)},
-	endpointOpenAPI:          {Name: "GET /openapi.json", Need: callers.Need{Action: callers.Metadata, Scope: callers.OpenDocument}},
-	endpointModel:            {Name: "GET /v2/models/{model}", Need: callers.On(callers.Metadata)},
-	endpointModelReady:       {Name: "GET /v2/models/{model}/ready", Need: callers.On(callers.Metadata)},
-	endpointModelConfig:      {Name: "GET /v2/models/{model}/config", Need: callers.On(callers.Metadata)},
-	endpointIndex:            {Name: "POST /v2/repository/index", Need: callers.OnSome(callers.Metadata)},
-	endpointV1Models:         {Name: "GET /v1/models", Need: callers.OnSome(callers.Metadata)},
-	endpointV1Status:         {Name: "GET /v1/models/{model}", Need: callers.On(callers.Metadata)},
-	endpointV1Metadata:       {Name: "GET /v1/models/{model}/metadata", Need: callers.On(callers.Metadata)},
-	endpointAllStatistics:    {Name: "GET /v2/models/stats", Need: callers.OnSome(callers.Statistics)},
-	endpointModelStatistics:  {Name: "GET /v2/models/{model}/stats", Need: callers.On(callers.Statistics)},
-	endpointInfer:            {Name: "POST /v2/models/{model}/infer", Need: callers.On(callers.Infer)},
-	endpointPredict:          {Name: "POST /v2/models/{model}/predict", Need: callers.On(callers.Infer)},
-	endpointInvocations:      {Name: "POST /invocations", Need: callers.OnSome(callers.Infer)}, // and on the default model
-	endpointV1Predict:        {Name: "POST /v1/models/{model}:predict", Need: callers.On(callers.Infer)},
-	endpointMemoryStatus:     {Name: "GET /v2/systemsharedmemory/status", Need: callers.OnSome(callers.Metadata)},
-	endpointMemoryRegister:   {Name: "POST /v2/systemsharedmemory/region/{region}/register", Need: callers.OnSome(callers.Infer)},
-	endpointMemoryUnregister: {Name: "POST /v2/systemsharedmemory/unregister", Need: callers.OnSome(callers.Infer)},
-	endpointLabels:           {Name: "POST /v2/models/{model}/labels", Need: callers.On(callers.Label)},
-	endpointLoad:             {Name: "POST /v2/repository/models/{model}/load", Need: callers.On(callers.Load)},
-	endpointUnload:           {Name: "POST /v2/repository/models/{model}/unload", Need: callers.On(callers.Load)},
+	endpointLive:              {Name: "GET /v2/health/live", Need: callers.Need{Scope: callers.Open}},
+	endpointReady:             {Name: "GET /v2/health/ready", Need: callers.Need{Scope: callers.Open}},
+	endpointV1Live:            {Name: "GET /", Need: callers.Need{Scope: callers.Open}},
+	endpointPing:              {Name: "GET /ping", Need: callers.Need{Scope: callers.Open}},
+	endpointServer:            {Name: "GET /v2", Need: callers.OnSome(callers.Metadata)},
+	endpointOpenAPI:           {Name: "GET /openapi.json", Need: callers.Need{Action: callers.Metadata, Scope: callers.OpenDocument}},
+	endpointModel:             {Name: "GET /v2/models/{model}", Need: callers.On(callers.Metadata)},
+	endpointModelReady:        {Name: "GET /v2/models/{model}/ready", Need: callers.On(callers.Metadata)},
+	endpointModelConfig:       {Name: "GET /v2/models/{model}/config", Need: callers.On(callers.Metadata)},
+	endpointIndex:             {Name: "POST /v2/repository/index", Need: callers.OnSome(callers.Metadata)},
+	endpointV1Models:          {Name: "GET /v1/models", Need: callers.OnSome(callers.Metadata)},
+	endpointV1Status:          {Name: "GET /v1/models/{model}", Need: callers.On(callers.Metadata)},
+	endpointV1Metadata:        {Name: "GET /v1/models/{model}/metadata", Need: callers.On(callers.Metadata)},
+	endpointAllStatistics:     {Name: "GET /v2/models/stats", Need: callers.OnSome(callers.Statistics)},
+	endpointModelStatistics:   {Name: "GET /v2/models/{model}/stats", Need: callers.On(callers.Statistics)},
+	endpointInfer:             {Name: "POST /v2/models/{model}/infer", Need: callers.On(callers.Infer)},
+	endpointPredict:           {Name: "POST /v2/models/{model}/predict", Need: callers.On(callers.Infer)},
+	endpointInvocations:       {Name: "POST /invocations", Need: callers.OnSome(callers.Infer)}, // and on the default model
+	endpointV1Predict:         {Name: "POST /v1/models/{model}:predict", Need: callers.On(callers.Infer)},
+	endpointMemoryStatus:      {Name: "GET /v2/systemsharedmemory/status", Need: callers.OnSome(callers.Metadata)},
+	endpointMemoryRegister:    {Name: "POST /v2/systemsharedmemory/region/{region}/register", Need: callers.OnSome(callers.Infer)},
+	endpointMemoryUnregister:  {Name: "POST /v2/systemsharedmemory/unregister", Need: callers.OnSome(callers.Infer)},
+	endpointLabels:            {Name: "POST /v2/models/{model}/labels", Need: callers.On(callers.Label)},
+	endpointTraceSetting:      {Name: "GET /v2/trace/setting", Need: callers.OnSome(callers.Metadata)},            // a change needs Admin
+	endpointModelTraceSetting: {Name: "GET /v2/models/{model}/trace/setting", Need: callers.On(callers.Metadata)}, // a change needs Admin
+	endpointLogging:           {Name: "GET /v2/logging", Need: callers.OnSome(callers.Metadata)},                  // a change needs Admin
+	endpointLoad:              {Name: "POST /v2/repository/models/{model}/load", Need: callers.On(callers.Load)},
+	endpointUnload:            {Name: "POST /v2/repository/models/{model}/unload", Need: callers.On(callers.Load)},
+}
+
+// changes has what a POST to an endpoint of settings needs.
+var changes = [...]callers.Endpoint{
+	{Name: "POST /v2/trace/setting", Need: callers.OnEvery(callers.Admin)},
+	{Name: "POST /v2/models/{model}/trace/setting", Need: callers.OnEvery(callers.Admin)},
+	{Name: "POST /v2/logging", Need: callers.OnEvery(callers.Admin)},
 }
 
 // allow returns the value of the Allow header.
 func (e endpoint) allow() string {
+	if e.isSetting() {
+		return "GET, HEAD, POST, OPTIONS"
+	}
 	if e.isPost() {
 		return "POST, OPTIONS"
 	}
@@ -82,13 +98,18 @@ func (e endpoint) allow() string {
 
 // takes reports whether the endpoint accepts the method. HEAD is GET without the body.
 func (e endpoint) takes(h *fasthttp.RequestHeader) bool {
-	if e.isPost() {
-		return h.IsPost()
+	if h.IsPost() {
+		return e.isPost() || e.isSetting()
 	}
-	return h.IsGet() || h.IsHead()
+	return !e.isPost() && (h.IsGet() || h.IsHead())
 }
 
-// isPost reports whether the endpoint takes POST; all others take GET.
+// isSetting reports whether GET reads and POST changes settings.
+func (e endpoint) isSetting() bool {
+	return e == endpointTraceSetting || e == endpointModelTraceSetting || e == endpointLogging
+}
+
+// isPost reports whether the endpoint takes only POST; all others take GET.
 func (e endpoint) isPost() bool {
 	return e.isInference() || e == endpointLabels || e == endpointIndex || e == endpointLoad || e == endpointUnload || e == endpointMemoryRegister || e == endpointMemoryUnregister
 }
@@ -164,6 +185,8 @@ func match(s [][]byte) target {
 	switch {
 	case len(s) == 0, len(s) == 1 && len(s[0]) == 0: // the specification also has /v2/
 		return target{endpoint: endpointServer}
+	case len(s) == 1 && string(s[0]) == "logging":
+		return target{endpoint: endpointLogging}
 	case len(s) < 2:
 		return target{}
 	}
@@ -174,6 +197,11 @@ func match(s [][]byte) target {
 		return matchModel(s[1:])
 	case "repository":
 		return matchRepository(s[1:])
+	case "trace":
+		if len(s) == 2 && string(s[1]) == "setting" {
+			return target{endpoint: endpointTraceSetting}
+		}
+		return target{}
 	case "systemsharedmemory":
 		return matchMemory("system", s[1:])
 	case "cudasharedmemory":
@@ -211,6 +239,8 @@ func matchModel(s [][]byte) target {
 	case t.model == "": // a doubled or trailing slash
 	case len(s) == 0:
 		t.endpoint = endpointModel
+	case len(s) == 2 && t.version == 0 && string(s[0]) == "trace" && string(s[1]) == "setting":
+		t.endpoint = endpointModelTraceSetting
 	case len(s) > 1:
 	case string(s[0]) == "infer":
 		t.endpoint = endpointInfer

@@ -103,7 +103,7 @@ func TestRoutes(t *testing.T) {
 		"/v2/models/double/", "/v2/models//double", "/v2/models/../models/double", "/v2/models/double/versions", "/v2/models/double/versions/",
 		"/v2/models/double/versions/1/", "/v2/models/double/versions/1/ready/x", "/v2/models/double/nope", "/v2/models/double/config/", "/v2/config",
 		"/v2/models/double/ready/", "/v2/repository", "/v2/repository/index/", "/v2/repository/models/double", "/v2/repository/models//load",
-		"/v2/repository/models/double/load/", "/v2/trace/setting", "/v2/logging", "/a/b/c/d/e/f/g/h/i",
+		"/v2/repository/models/double/load/", "/v2/trace/settings", "/v2/logging/", "/v2/models/double/versions/1/trace/setting", "/a/b/c/d/e/f/g/h/i",
 	} {
 		f("GET", path, 404, notFound)
 	}
@@ -155,7 +155,7 @@ func TestServerMetadata(t *testing.T) {
 		if err := json.Unmarshal([]byte(get(t, addr, "/v2").body), &doc); err != nil {
 			t.Fatal(err)
 		}
-		if doc.Name != name || doc.Version != "1.2.3" || len(doc.Extensions) != 8 {
+		if doc.Name != name || doc.Version != "1.2.3" || len(doc.Extensions) != 10 {
 			t.Errorf("%+v, want name %s", doc, name)
 		}
 	}

@@ -263,12 +263,10 @@ func (x *exchange) dispatch() error {
 		return x.index()
 	case endpointLoad, endpointUnload:
 		return x.control()
-	case endpointMemoryStatus:
-		return x.memoryStatus()
-	case endpointMemoryRegister:
-		return front.NoSharedMemory()
-	case endpointMemoryUnregister:
-		return x.memoryUnregister()
+	case endpointTraceSetting, endpointModelTraceSetting, endpointLogging:
+		return x.setting()
+	case endpointMemoryStatus, endpointMemoryRegister, endpointMemoryUnregister:
+		return x.sharedMemory()
 	default:
 		panic("BUG: an endpoint without a handler")
 	}

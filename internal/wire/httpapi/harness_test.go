@@ -202,7 +202,7 @@ func newOptions(s *stub, address string) *options {
 	return &options{
 		Options: httpapi.Options{Address: address, Describer: s, Labels: s, Logger: zap.NewNop(), Version: "1.2.3", Limits: httpapi.UsualLimits()},
 		shared: shared{
-			Predictor: s, Catalog: s, Callers: access.Open(),
+			Predictor: s, Catalog: s, Settings: struct{ front.Settings }{}, Callers: access.Open(),
 			Bounds: front.Limits{MaxInFlight: 4096, MaxControlInFlight: 64, MaxMemory: 1 << 30},
 		},
 	}

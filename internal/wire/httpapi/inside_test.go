@@ -105,7 +105,7 @@ func newFront(tb testing.TB, f *fixed, memory int64, log ...*zap.Logger) *front.
 		every, to = 1, l
 	}
 	shared, err := front.New(front.Options{
-		Predictor: f, Catalog: f, Log: to, Callers: access.Of(callers.Options{Callers: []callers.Member{access.Can("x", "x", callers.All, "*")}}), AccessLog: front.AccessLog{Enabled: true, SampleEvery: every, MaxErrors: 100},
+		Predictor: f, Catalog: f, Settings: struct{ front.Settings }{}, Log: to, Callers: access.Of(callers.Options{Callers: []callers.Member{access.Can("x", "x", callers.All, "*")}}), AccessLog: front.AccessLog{Enabled: true, SampleEvery: every, MaxErrors: 100},
 		Bounds: front.Limits{MaxInFlight: 1, MaxControlInFlight: 1, MaxMemory: memory},
 	})
 	if err != nil {

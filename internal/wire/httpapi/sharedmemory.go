@@ -2,6 +2,18 @@ package httpapi
 
 import "sluice.io/sluice/internal/wire/front"
 
+// sharedMemory answers the endpoints of shared memory.
+func (x *exchange) sharedMemory() error {
+	switch x.target.endpoint {
+	case endpointMemoryStatus:
+		return x.memoryStatus()
+	case endpointMemoryRegister:
+		return front.NoSharedMemory()
+	default:
+		return x.memoryUnregister()
+	}
+}
+
 // memoryStatus answers GET /v2/systemsharedmemory[/region/R]/status, and that of CUDA: no region
 // is ever registered.
 func (x *exchange) memoryStatus() error {
