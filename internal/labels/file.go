@@ -50,6 +50,7 @@ var (
 	errNoDirectory = errors.New("there is no data directory")
 	errBroken      = errors.New("an earlier write failed in its last step")
 	errForeign     = errors.New("the file is not a store of labels, or of a later version")
+	errOpen        = errors.New("the file cannot be opened")
 	errPanic       = errors.New("panic in the store")
 )
 
@@ -84,7 +85,7 @@ func openFile(dir string, create bool) (*file, error) {
 		err = f.guard(func() error { return f.db.Update(prepare) })
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.close())
+		return nil, errors.Join(errOpen, err, f.close())
 	}
 	return f, nil
 }
@@ -306,10 +307,12 @@ func writeError(err error) error {
 		e.Msg, e.Err = "labels need a data directory (data_dir), in which predictions are kept", nil
 	case errors.Is(err, errBroken), errors.Is(err, errPanic):
 		e.Msg = "labels cannot be written after an earlier write failed; restart the gateway"
-	case errors.Is(err, errForeign):
-		e.Msg = "labels.db in the data directory is not a store of labels of this version; move it away and restart the gateway"
+	case errors.Is(err, errForeign), errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrChecksum), errors.Is(err, bbolterrors.ErrVersionMismatch):
+		e.Msg = "labels.db in the data directory is damaged, or not a store of labels of this version; move it away and restart the gateway"
 	case errors.Is(err, bbolterrors.ErrTimeout):
 		e.Msg = "labels.db is in use by another process; one data directory serves one gateway"
+	case errors.Is(err, errOpen):
+		e.Msg = "labels.db cannot be opened; the gateway's user must be able to read and write the data directory, and the disk must have room"
 	default:
 		e.Msg = "labels cannot be written; the disk may be full"
 	}

@@ -30,6 +30,7 @@ type Keeper struct {
 	form   Form
 	formID uint64
 	output int
+	read   func([]byte) float64 // reads a number of the output; nil if it has text
 	queue  *queue
 }
 
@@ -94,7 +95,7 @@ func (q *queue) put(k *Keeper, req *infer.Request, t *infer.Tensor, role string,
 		form: k.formID, time: req.Arrived, version: k.o.Model.Version, role: role, segment: cut(req.Segment, maxSegment), rows: rows,
 	})
 	var ok bool
-	q.waiting, ok = k.form.appendRows(q.waiting, t, rows)
+	q.waiting, ok = k.form.appendRows(q.waiting, t, rows, k.read)
 	size := len(q.waiting) - start
 	switch {
 	case !ok:

@@ -143,8 +143,8 @@ func (r *reader) uint64() uint64 {
 }
 
 // appendRows appends n rows of an output in the stored form, and returns false if the output does
-// not have them.
-func (f *Form) appendRows(dst []byte, t *infer.Tensor, n int) ([]byte, bool) {
+// not have them. read reads a number of the output.
+func (f *Form) appendRows(dst []byte, t *infer.Tensor, n int, read func([]byte) float64) ([]byte, bool) {
 	if t.DType == infer.Bytes {
 		rest := t.Data
 		for range n {
@@ -157,7 +157,7 @@ func (f *Form) appendRows(dst []byte, t *infer.Tensor, n int) ([]byte, bool) {
 		}
 		return dst, true
 	}
-	size, read := t.DType.Size(), infer.NumberReader(t.DType)
+	size := t.DType.Size()
 	elements := n * f.Width
 	if read == nil || elements*size > len(t.Data) {
 		return dst, false

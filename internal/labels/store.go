@@ -77,7 +77,7 @@ func (s *Store) Keeper(v infer.Version, o KeepOptions) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Keeper{o: o, form: form, output: output}
+	k := &Keeper{o: o, form: form, output: output, read: infer.NumberReader(o.Model.Outputs[output].DType)}
 	text, id := form.encoded()
 	k.formID = id
 	s.mu.Lock()
