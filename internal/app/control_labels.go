@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"go.uber.org/zap"
+
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/labels"
@@ -93,6 +95,15 @@ func (c control) LabelReports() ([]api.LabelReport, error) {
 		list = append(list, r)
 	}
 	return list, nil
+}
+
+// labelReports is LabelReports for metrics, which have no place for an error.
+func (a *App) labelReports() []api.LabelReport {
+	list, err := control{a}.LabelReports()
+	if err != nil {
+		a.log.Debug("labels cannot be read for metrics", zap.Error(err)) // every scrape would log it
+	}
+	return list
 }
 
 // LabelReport implements admin.LabelControl.

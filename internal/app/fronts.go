@@ -128,6 +128,7 @@ func (a *App) exposeMetrics() {
 		ShadowQueues:  a.reconcile.ShadowQueues,
 		Journal:       a.journal.Size,
 		Drift:         a.watch.Status,
+		Labels:        a.labelReports,
 		Signals:       a.outbox.Open,
 		Certificates:  a.certificates,
 		Traces:        a.traces,

@@ -13,10 +13,10 @@ import (
 
 // TestUnusableFiles: labels are refused with a reason, and nothing else is affected.
 func TestUnusableFiles(t *testing.T) {
-	f := func(want string, make func(path string) error) {
+	f := func(want string, prepare func(path string) error) {
 		t.Helper()
 		dir := t.TempDir()
-		if err := make(filepath.Join(dir, "labels.db")); err != nil {
+		if err := prepare(filepath.Join(dir, "labels.db")); err != nil {
 			t.Fatal(err)
 		}
 		h := start(t, labels.Options{Dir: dir})

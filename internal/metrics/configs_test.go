@@ -40,6 +40,7 @@ func everything() *prometheus.Registry {
 		ShadowQueues: func() map[infer.Version]metrics.QueueSize { return map[infer.Version]metrics.QueueSize{iris: {}} },
 		Journal:      func() (events, bytes int64) { return 1, 2 },
 		Drift:        func() []api.DriftStatus { return []api.DriftStatus{driftedStream()} },
+		Labels:       func() []api.LabelReport { return []api.LabelReport{measured()} },
 		Signals:      func() (int, time.Time) { return 1, time.Unix(1000, 0) },
 		Certificates: func() map[string]metrics.Certificate { return map[string]metrics.Certificate{"http": {Valid: true}} },
 		Traces:       func() map[string]int64 { return map[string]int64{"exported": 1} },

@@ -43,6 +43,7 @@ type Sources struct {
 	Traces func() map[string]int64
 
 	Drift   func() []api.DriftStatus            // of each version in a role that is compared with a reference
+	Labels  func() []api.LabelReport            // of each model of which predictions are or were kept
 	Signals func() (open int, oldest time.Time) // the number of signals neither delivered nor closed, and when the oldest was recorded
 }
 
@@ -66,6 +67,7 @@ type QueueSize struct {
 func (m *Metrics) Watch(s Sources) {
 	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newIssuerCollector(s.Issuers),
 		newCallerCollector(s.Callers), newOpenCollector(s.Signals), newTraceCollector(s.Traces))
+	m.reg.MustRegister(newLabelCollector(s.Labels))
 }
 
 // sourceCollector turns sources into series at each scrape.

@@ -1,0 +1,96 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice.io/sluice/api"
+)
+
+// labelCollector turns the reports on labels into series at each scrape.
+type labelCollector struct {
+	source func() []api.LabelReport
+
+	rows, predictions, coverage, delay, value, low, high *prometheus.Desc
+}
+
+func newLabelCollector(source func() []api.LabelReport) *labelCollector {
+	desc := func(subsystem, name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, append([]string{"model"}, labels...), nil)
+	}
+	return &labelCollector{
+		source: source,
+
+		rows:        desc("label", "rows_total", "Labels that were sent, by what became of them.", "result"),
+		predictions: desc("label", "predictions_total", "Rows of sampled predictions since the start: kept, dropped, or cut beyond the max rows of a request; and sampled requests that were unread or repeated.", "result"),
+		coverage:    desc("label", "coverage_ratio", "Share of the kept predictions that have a label, 0 to 1.", "version", "role"),
+		delay:       desc("label", "delay_seconds", "Time between a prediction and its label, quantiles of all labels.", "version", "role", "quantile"),
+		value:       desc("model", "performance", "Measured performance, by metric: accuracy, log_loss, brier, auc, ece, mae, rmse or bias.", "version", "role", "metric"),
+		low:         desc("model", "performance_low", "The lower end of the 95 % interval of the measured performance.", "version", "role", "metric"),
+		high:        desc("model", "performance_high", "The upper end of that interval.", "version", "role", "metric"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *labelCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.rows, c.predictions, c.coverage, c.delay, c.value, c.low, c.high} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *labelCollector) Collect(ch chan<- prometheus.Metric) {
+	if c.source == nil {
+		return
+	}
+	for _, r := range c.source() {
+		counter := func(d *prometheus.Desc, n uint64, result string) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), r.Model, result)
+		}
+		for result, n := range map[string]uint64{
+			api.LabelJoined: r.Labels.Joined, api.LabelUnknown: r.Labels.Unknown, api.LabelLate: r.Labels.Late,
+			api.LabelDuplicate: r.Labels.Duplicate, api.LabelContradictory: r.Labels.Contradictory, api.LabelInvalid: r.Labels.Invalid,
+		} {
+			counter(c.rows, n, result)
+		}
+		for result, n := range map[string]uint64{
+			"kept": r.Kept.Kept, "dropped": r.Kept.Dropped, "cut": r.Kept.Cut, "unread": r.Kept.Unread, "repeated": r.Kept.Repeated,
+		} {
+			counter(c.predictions, n, result)
+		}
+		c.streams(ch, &r)
+	}
+}
+
+// streams collects the streams of a model. If the settings changed, a version has several in a
+// role; only the one with the most predictions has series, since a duplicate would fail the scrape.
+func (c *labelCollector) streams(ch chan<- prometheus.Metric, r *api.LabelReport) {
+	type stream struct {
+		version int64
+		role    string
+	}
+	most := map[stream]*api.LabelStream{}
+	for i := range r.Streams {
+		s := &r.Streams[i]
+		if key := (stream{s.Version, s.Role}); s.Segment == "" && (most[key] == nil || most[key].Predictions < s.Predictions) {
+			most[key] = s
+		}
+	}
+	for _, s := range most {
+		of := []string{r.Model, number(s.Version), s.Role}
+		gauge(ch, c.coverage, s.Coverage, of...)
+		if s.Delay != nil {
+			gauge(ch, c.delay, time.Duration(s.Delay.Median).Seconds(), append(of, "0.5")...)
+			gauge(ch, c.delay, time.Duration(s.Delay.P90).Seconds(), append(of, "0.9")...)
+		}
+		for i := range s.Metrics {
+			m := &s.Metrics[i]
+			gauge(ch, c.value, m.Value, append(of, m.Name)...)
+			if m.Low != nil && m.High != nil {
+				gauge(ch, c.low, *m.Low, append(of, m.Name)...)
+				gauge(ch, c.high, *m.High, append(of, m.Name)...)
+			}
+		}
+	}
+}
