@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 from urllib.parse import quote
 
 import httpx
@@ -118,6 +119,16 @@ class HTTPCalls:
     def model(self, name: str) -> Call[List[Document]]:
         return self._control("GET", "/models/" + _segment(name))
 
+    def labels(self, model: str, rows: Iterable[Mapping[str, Any]]) -> Call[Document]:
+        headers = {**self._authorized(), "Content-Type": "application/json"}
+        content = json.dumps({"labels": [dict(row) for row in rows]}, allow_nan=False, default=_plain).encode()
+        return Call(
+            self._model_url(model, None) + "/labels", read_json, headers=headers, content=content, retry=True, method="POST"
+        )
+
+    def label_report(self, model: str) -> Call[Document]:
+        return self._control("GET", "/labels/" + _segment(model))
+
     def routes(self) -> Call[List[Document]]:
         return self._control("GET", "/routes")
 
@@ -189,6 +200,17 @@ def _base(url: str) -> str:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError(f"{url!r} is not valid: expected host:port, or an http or https URL")
     return url.rstrip("/")
+
+
+def _plain(value: Any) -> Any:
+    """Return a time as text, and a scalar of numpy as Python's."""
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is None:
+            raise ValueError("the time of a label needs a time zone")
+        return value.isoformat()
+    if callable(getattr(value, "item", None)):
+        return value.item()
+    raise TypeError(f"a label cannot have a value of type {type(value).__name__}")
 
 
 def _segment(name: str) -> str:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional, TypeVar
+from typing import Any, Iterable, List, Mapping, Optional, TypeVar
 
 import httpx
 
@@ -78,6 +78,18 @@ class Client(Inference):
     def model(self, name: str) -> List[Document]:
         """Return the versions of one model. It asks the admin port."""
         return self._send(self._calls.model(name))
+
+    def labels(self, model: str, rows: Iterable[Mapping[str, Any]]) -> Document:
+        """Say what was true of earlier predictions of a model or route, and return what became of each row.
+
+        A row has the request_id, the label, and may have the row within the request and the time when the truth
+        became known, a datetime with a time zone. What the answer counts is on disk. After an error the same rows may be sent again.
+        """
+        return self._send(self._calls.labels(model, rows))
+
+    def label_report(self, model: str) -> Document:
+        """Return how good the predictions of a model were. It asks the admin port."""
+        return self._send(self._calls.label_report(model))
 
     def routes(self) -> List[Document]:
         """Return every route. It asks the admin port."""

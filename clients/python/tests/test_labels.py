@@ -1,0 +1,63 @@
+"""Labels, against a real gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from pathlib import Path
+from typing import Iterator
+
+import numpy as np
+import pytest
+
+import sluice
+
+from .conftest import ROOT, Gateway, copy, serve
+
+SETOSA, VIRGINICA = [5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]
+
+
+@pytest.fixture(scope="module")
+def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    folder: Path = tmp_path_factory.mktemp("labels")
+    copy(folder / "models" / "iris", ROOT / "models" / "iris")
+    with serve(folder, f"data_dir: {str(folder / 'data')!r}\ndefaults: {{instances: 1, labels: {{sample: 100%}}}}\n") as at:
+        yield at
+
+
+def test_labels_are_joined(keeping: Gateway) -> None:
+    with sluice.Client(keeping.url, keeping.admin_url) as client:
+        name = client.model_metadata("iris")["inputs"][0]["name"]
+        client.infer("iris", {name: np.array([SETOSA, VIRGINICA], np.float32)}, request_id="two")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        rows = [
+            {"request_id": "two", "row": 0, "label": 0},
+            {"request_id": "two", "row": 1, "label": np.int64(2), "time": now},
+            {"request_id": "three", "label": 1},
+        ]
+        result = client.labels("iris", rows)
+        assert result["results"] == ["joined", "joined", "unknown"] and result["joined"] == 2
+        assert client.labels("iris", rows[:1])["results"] == ["duplicate"]
+        report = client.label_report("iris")
+        stream = report["streams"][0]
+        assert stream["labels"] == 2 and stream["metrics"][0]["name"] == "accuracy" and stream["metrics"][0]["value"] == 1
+
+
+def test_labels_with_asyncio(keeping: Gateway) -> None:
+    async def run() -> None:
+        async with sluice.AsyncClient(keeping.url, keeping.admin_url) as client:
+            result = await client.labels("iris", [{"request_id": "nobody", "label": 0}])
+            assert result["results"] == ["unknown"]
+            assert (await client.label_report("iris"))["model"] == "iris"
+
+    asyncio.run(run())
+
+
+def test_labels_that_cannot_be_sent(keeping: Gateway) -> None:
+    with sluice.Client(keeping.url) as client:
+        with pytest.raises(ValueError, match="time zone"):
+            client.labels("iris", [{"request_id": "a", "label": 0, "time": datetime.datetime(2026, 1, 1)}])
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            client.labels("iris", [{"request_id": "a", "label": float("nan")}])
+        with pytest.raises(TypeError, match="set"):
+            client.labels("iris", [{"request_id": "a", "label": set()}])
