@@ -28,6 +28,7 @@ func (c *Client) LabelsFrom(ctx context.Context, model, mediaType string, body [
 	if err != nil {
 		return result, err
 	}
+	c.authorize(req)
 	req.Header.Set("Content-Type", mediaType)
 	answer, _, err := c.send(req)
 	if err != nil {

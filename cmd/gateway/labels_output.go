@@ -59,11 +59,14 @@ func printCalibration(b *strings.Builder, s *api.LabelStream) {
 	if len(s.Calibration) == 0 {
 		return
 	}
-	of := "the predicted class"
+	segment, of := "", "the predicted class"
+	if s.Segment != "" {
+		segment = " " + oneLine(s.Segment)
+	}
 	if s.Positive != "" {
 		of = "class " + oneLine(s.Positive)
 	}
-	fmt.Fprintf(b, "\nversion %d %s %s: calibration of %s\nPREDICTED\tROWS\tMEAN\tRATE\tINTERVAL\n", s.Version, s.Role, oneLine(s.Segment), of)
+	fmt.Fprintf(b, "\nversion %d %s%s: calibration of %s\nPREDICTED\tROWS\tMEAN\tRATE\tINTERVAL\n", s.Version, s.Role, segment, of)
 	for _, c := range s.Calibration {
 		fmt.Fprintf(b, "%.1f to %.1f\t%d\t%.3f\t%.3f\t[%.3f, %.3f]\n", c.From, c.To, c.Rows, c.Mean, c.Rate, c.Low, c.High)
 	}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/api"
+)
+
+func TestReadLabels(t *testing.T) {
+	f := func(text string, want ...string) {
+		t.Helper()
+		var got []string
+		err := readLabels(strings.NewReader(text), func(mediaType string, body []byte) error {
+			got = append(got, mediaType+" "+string(body))
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
+	const two = `application/json {"labels":[{"request_id":"a","label":1},{"request_id":"b","label":0}]}`
+	f(`{"labels":[{"request_id":"a","label":1},{"request_id":"b","label":0}]}`, two)
+	f("\n{\"request_id\":\"a\",\"label\":1}\n{\"request_id\":\"b\",\"label\":0}\n", two)
+	f(`[{"request_id":"a","label":1},{"request_id":"b","label":0}]`, two)
+	f("request_id,label\na,1\nb,\"x,y\"\n", "text/csv request_id,label\na,1\nb,\"x,y\"\n")
+	f("request_id,label\n")
+	long, part := "request_id,label\n", "text/csv request_id,label\n"
+	for i := range labelPart + 1 {
+		line := fmt.Sprintf("%d,1\n", i)
+		long += line
+		if i < labelPart {
+			part += line
+		}
+	}
+	f(long, part, fmt.Sprintf("text/csv request_id,label\n%d,1\n", labelPart))
+
+	bad := func(text, want string) {
+		t.Helper()
+		err := readLabels(strings.NewReader(text), func(string, []byte) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+	bad("", "the file is empty")
+	bad(`{"labels":`, "the file is not valid JSON")
+	bad("request_id,label\na\n", "the file is not valid CSV")
+}
+
+func TestPrintLabelReport(t *testing.T) {
+	low, high := 0.8, 0.95
+	report := api.LabelReport{Model: "churn", Labels: api.LabelCounts{Rows: 12, Joined: 10, Unknown: 2}, Streams: []api.LabelStream{
+		{
+			Version: 3, Role: "stable", Predictions: 20, Labels: 10, Coverage: 0.5, Delay: &api.LabelDelay{Median: api.Duration(90e9)}, Positive: "yes",
+			Metrics: []api.LabelMetric{
+				{Name: "accuracy", Value: 0.9, Low: &low, High: &high, Method: api.IntervalExact},
+				{Name: "auc", Value: 0.912345, Low: &low, High: &high, Method: api.IntervalAsymptotic}, {Name: "ece", Value: 0.01},
+			},
+			Calibration: []api.CalibrationBin{{From: 0.9, To: 1, Rows: 10, Mean: 0.95, Rate: 0.9, Low: 0.5, High: 1}},
+		},
+		{Version: 4, Role: "canary", Segment: "E\tU", Predictions: 1},
+	}}
+	var b strings.Builder
+	printLabelReport(&b, &report, true)
+	const want = "VERSION\tROLE\tSEGMENT\tPREDICTIONS\tLABELS\tCOVERAGE\tDELAY\tMETRIC\tVALUE\tINTERVAL\n" +
+		"3\tstable\t-\t20\t10\t50.0%\t1m30s\taccuracy\t0.9\t[0.8, 0.95]\n" +
+		"\t\t\t\t\t\t\tauc\t0.9123\t~[0.8, 0.95]\n" +
+		"\t\t\t\t\t\t\tece\t0.01\t-\n" +
+		"4\tcanary\tE U\t1\t0\t0.0%\t-\t-\t-\t-\n" +
+		"\nLABELS\tJOINED\tUNKNOWN\tLATE\tDUPLICATE\tCONTRADICTORY\tINVALID\n12\t10\t2\t0\t0\t0\t0\n" +
+		"\nversion 3 stable: calibration of class yes\nPREDICTED\tROWS\tMEAN\tRATE\tINTERVAL\n0.9 to 1.0\t10\t0.950\t0.900\t[0.500, 1.000]\n"
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
+	}
+}
