@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -31,15 +30,8 @@ func TestReadLabels(t *testing.T) {
 	f(`[{"request_id":"a","label":1},{"request_id":"b","label":0}]`, two)
 	f("request_id,label\na,1\nb,\"x,y\"\n", "text/csv request_id,label\na,1\nb,\"x,y\"\n")
 	f("request_id,label\n")
-	long, part := "request_id,label\n", "text/csv request_id,label\n"
-	for i := range labelPart + 1 {
-		line := fmt.Sprintf("%d,1\n", i)
-		long += line
-		if i < labelPart {
-			part += line
-		}
-	}
-	f(long, part, fmt.Sprintf("text/csv request_id,label\n%d,1\n", labelPart))
+	long := "request_id,label\n" + strings.Repeat("a,1\n", labelPart)
+	f(long+"b,1\n", "text/csv "+long, "text/csv request_id,label\nb,1\n")
 
 	bad := func(text, want string) {
 		t.Helper()
@@ -60,7 +52,8 @@ func TestPrintLabelReport(t *testing.T) {
 			Version: 3, Role: "stable", Predictions: 20, Labels: 10, Coverage: 0.5, Delay: &api.LabelDelay{Median: api.Duration(90e9)}, Positive: "yes",
 			Metrics: []api.LabelMetric{
 				{Name: "accuracy", Value: 0.9, Low: &low, High: &high, Method: api.IntervalExact},
-				{Name: "auc", Value: 0.912345, Low: &low, High: &high, Method: api.IntervalAsymptotic}, {Name: "ece", Value: 0.01},
+				{Name: "auc", Value: 0.912345, Low: &low, High: &high, Method: api.IntervalAsymptotic},
+				{Name: "ece", Value: 0.01},
 			},
 			Calibration: []api.CalibrationBin{{From: 0.9, To: 1, Rows: 10, Mean: 0.95, Rate: 0.9, Low: 0.5, High: 1}},
 		},

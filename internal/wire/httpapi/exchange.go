@@ -259,6 +259,14 @@ func (x *exchange) dispatch() error {
 		return x.statistics()
 	case endpointModelConfig:
 		return x.modelConfig()
+	default:
+		return x.dispatchControl()
+	}
+}
+
+// dispatchControl is dispatch for the calls that list, load and unload models.
+func (x *exchange) dispatchControl() error {
+	switch x.target.endpoint {
 	case endpointIndex:
 		return x.index()
 	case endpointLoad, endpointUnload:
