@@ -297,8 +297,7 @@ def failure(address: str, error: Any, deadline: float = math.inf) -> SluiceError
         return SluiceError(None, f"the answer of {address} is too long: {details}")
     if time.monotonic() >= deadline and error.code() in LOCAL:
         return SluiceError(None, f"no answer from {address} in time")
-    # The last is asyncio's for a stream that has ended while a request was sent to it, whatever the reason.
-    if (not headers and not trailers and error.code() in LOCAL) or details == "Internal error from Core":
+    if (not headers and not trailers and error.code() in LOCAL) or details == WRITE_FAILED:
         return SluiceError(None, f"no answer from {address}: {details}")
     failed = _error(error.code(), details, headers.get("x-request-id") or trailers.get("x-request-id"))
     asked = trailers.get(PUSHBACK, "")
@@ -310,6 +309,9 @@ def failure(address: str, error: Any, deadline: float = math.inf) -> SluiceError
 # The codes that grpc itself uses if it gets no answer.
 LOCAL = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN,
          grpc.StatusCode.INTERNAL)  # fmt: skip
+
+# The text of grpc.aio for a stream that has ended while a request was sent to it, whatever the reason.
+WRITE_FAILED = "Internal error from Core"
 
 # The beginnings of the texts with which grpc says that it made no connection, so that no byte of the request was sent.
 UNSENT = ("failed to connect to ", "DNS resolution failed", "empty address list")

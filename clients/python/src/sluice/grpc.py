@@ -11,15 +11,17 @@ routes are changed with sluice.Client.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Any, AsyncIterable, AsyncIterator, Dict, Iterable, Iterator, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, AsyncIterable, AsyncIterator, Dict, Iterable, Iterator, List, Optional, TypeVar, Union
 
 import grpc
 import grpc.aio
 
 from ._call import Call
 from ._grpc_calls import (
+    WRITE_FAILED,
     Answer,
     Cert,
     Exchange,
@@ -204,10 +206,12 @@ class AsyncClient(AsyncInference):
         sent = metadata(self._calls.picked_by(**options))
         exchange, deadline = Exchange(self._calls), time.monotonic() + (math.inf if timeout is None else timeout)
         rpc = self._rpcs()["ModelStreamInfer"](exchange.amessages(requests), timeout=timeout, metadata=sent)
+        ends = _Ends(rpc)
         try:
             async for message in rpc:
                 yield exchange.answer(message, headers_of(await rpc.initial_metadata()))
         except grpc.RpcError as error:
+            error = await ends.settled(error)
             raise exchange.error or failure(self._calls.address, error, deadline) from error
         finally:
             rpc.cancel()
@@ -240,6 +244,38 @@ class AsyncClient(AsyncInference):
             )
             self._made = _rpcs(self._channel)
         return self._made
+
+
+class _Ends:
+    """The statuses that a stream of grpc.aio has ended with.
+
+    If a write fails because the gateway has ended the stream, grpc.aio reports an error of its own, before the gateway's status or
+    instead of it.
+    """
+
+    def __init__(self, rpc: Any) -> None:
+        self._seen: List[Any] = []
+        rpc.add_done_callback(self._note)
+
+    def _note(self, rpc: Any) -> None:
+        async def status() -> Any:
+            return grpc.aio.AioRpcError(await rpc.code(), await rpc.initial_metadata(), await rpc.trailing_metadata(), await rpc.details())
+
+        try:
+            status().send(None)  # it does not wait, since the call has ended
+        except StopIteration as end:
+            self._seen.append(end.value)
+
+    async def settled(self, error: Any) -> Any:
+        """Return the error with the status of the gateway if there is one, else the given error."""
+        for _ in range(20):
+            for seen in self._seen:
+                if seen.details() != WRITE_FAILED and seen.code() is not grpc.StatusCode.OK:
+                    return seen
+            if error.details() != WRITE_FAILED:
+                break
+            await asyncio.sleep(0.005)
+        return error
 
 
 def _credentials(calls: GRPCCalls, verify: Union[bool, str], cert: Cert, channel: Any) -> Optional[grpc.ChannelCredentials]:
