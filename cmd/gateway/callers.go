@@ -109,8 +109,11 @@ configuration, which has only the hash of the key.`,
 			if err := config.CheckEntry(entry); err != nil {
 				return usageError{err.Error()}
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "The key of %s, which is not shown again:\n\n  %s\n\nFor the configuration:\n\n", args[0], key)
-			_, err := io.WriteString(cmd.OutOrStdout(), entry)
+			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "The key of %s, which is not shown again:\n\n  %s\n\nFor the configuration:\n\n", args[0], key)
+			if err != nil {
+				return err // nobody would know the key
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), entry)
 			return err
 		},
 	}

@@ -11,8 +11,9 @@ import (
 // callers answers with the configured callers, those of the routes' override tokens and anonymous.
 // Callers that only their tokens name are not listed.
 func (s *Server) callers(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
-	list := []api.Caller{} // [] instead of null
-	for _, c := range s.opts.Callers.Load().Callers() {
+	all := s.opts.Callers.Load().Callers()
+	list := make([]api.Caller, 0, len(all)) // [] instead of null
+	for _, c := range all {
 		list = append(list, callerDocument(c))
 	}
 	return answer(w, list)

@@ -92,8 +92,8 @@ func (a *asker) can(action, model string) bool { return a.may[action] == "*" || 
 
 // verdict says whether an asker may use an endpoint: 200 for yes, 401 or 403.
 func (a *asker) verdict(access, model string, o matrix) int {
+	var allowed bool
 	action, scope, _ := strings.Cut(access, " ")
-	allowed := false
 	switch scope {
 	case "": // open
 		return http.StatusOK

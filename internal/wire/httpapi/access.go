@@ -12,6 +12,11 @@ import (
 // that its limits admit the request.
 func (x *exchange) authorize() (err error) {
 	t := &x.target
+	if t.model != "" {
+		if err := front.CheckName(t.model); err != nil {
+			return err
+		}
+	}
 	need := needs[t.endpoint].Need
 	if t.endpoint.isSetting() && x.ctx.IsPost() {
 		need = changes[0].Need // it is the same for all

@@ -220,11 +220,6 @@ func requestPath(req *fasthttp.Request) (path []byte, ok bool) {
 }
 
 func (x *exchange) dispatch() error {
-	if x.target.model != "" {
-		if err := front.CheckName(x.target.model); err != nil {
-			return err
-		}
-	}
 	if err := x.authorize(); err != nil {
 		return err
 	}
