@@ -41,10 +41,11 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 // Options returns the options.
 func (d *Tumbling) Options() Options { return d.options }
 
-// ranked is a finding and the logarithm of its p-value, by which it is ranked.
+// ranked is a finding and the logarithm of its p-value. It is ranked by order: by logP, but without
+// the design effect for quality, since findings about the same rows differ only by its noise.
 type ranked struct {
-	finding Finding
-	logP    float64
+	finding     Finding
+	logP, order float64
 }
 
 // Judge judges the next window. Its counts must fit the profile; use CheckWindow for a window from
@@ -110,7 +111,7 @@ func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track, p
 	}
 	t.observe(evidence{best: best.logP, well: well, rows: c.N()}, d.limits, d.options.Recover)
 	past.passed(c, by)
-	r := ranked{logP: best.logP, finding: Finding{
+	r := ranked{logP: best.logP, order: best.logP, finding: Finding{
 		Value: finite(best.g), Effect: best.effect, Low: best.low, High: best.high,
 		Shift: shift(f, counts), Windows: windows, Rows: rows, DesignEffect: shown.bins,
 	}}
@@ -140,6 +141,7 @@ func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statisti
 	if ref.rows == 0 || window.rows < float64(d.options.MinRows) {
 		return d.finding(f, statistic, t, r), t.told()
 	}
+	r.order = excessTail(window, ref, tolerance)
 	window = fraction{bad: window.bad / inflated, rows: window.rows / inflated}
 	r.finding.DesignEffect = inflated
 	r.logP = excessTail(window, ref, tolerance)
@@ -173,7 +175,7 @@ func rank(all []ranked) []Finding {
 	slices.SortFunc(order, func(i, j int) int {
 		a, b := &all[i], &all[j]
 		return cmp.Or(
-			cmp.Compare(a.logP, b.logP),
+			cmp.Compare(a.order, b.order),
 			cmp.Compare(b.finding.Effect, a.finding.Effect),
 			cmp.Compare(a.finding.Kind, b.finding.Kind), // an input before the outputs that depend on it
 			cmp.Compare(a.finding.Feature, b.finding.Feature),
