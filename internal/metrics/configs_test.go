@@ -44,6 +44,9 @@ func everything() *prometheus.Registry {
 		Signals:      func() (int, time.Time) { return 1, time.Unix(1000, 0) },
 		Certificates: func() map[string]metrics.Certificate { return map[string]metrics.Certificate{"http": {Valid: true}} },
 		Traces:       func() map[string]int64 { return map[string]int64{"exported": 1} },
+		Callers: func() map[string]metrics.CallerCounts {
+			return map[string]metrics.CallerCounts{"billing": {Requests: map[string]int64{"ok": 1}, Limited: 1}}
+		},
 		Issuers: func() []metrics.Issuer {
 			return []metrics.Issuer{{Name: "https://issuer.example", Updated: time.Unix(1000, 0)}}
 		},
