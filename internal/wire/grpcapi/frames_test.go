@@ -41,7 +41,7 @@ func FuzzFrames(f *testing.F) {
 		_ = fr.WriteRawFrame(http2.FrameData, http2.FlagDataPadded, 5, []byte{200, 1, 2})
 	}), byte(1))
 	s := &stub{}
-	fr, err := front.New(front.Options{Predictor: s, Catalog: s, Log: zap.NewNop(), Callers: access.Open(), Bounds: front.Limits{MaxInFlight: 1, MaxControlInFlight: 1, MaxMemory: 1 << 30}})
+	fr, err := front.New(front.Options{Predictor: s, Catalog: s, Settings: &s.settings, Log: zap.NewNop(), Callers: access.Open(), Bounds: front.Limits{MaxInFlight: 1, MaxControlInFlight: 1, MaxMemory: 1 << 30}})
 	if err != nil {
 		f.Fatal(err)
 	}
