@@ -99,7 +99,7 @@ type schema struct {
 	Items       *schema
 	AnyOf       []schema `json:"anyOf"`
 	Const       string
-	Enum        []string
+	Enum        []json.RawMessage
 	Properties  map[string]schema
 	Required    []string
 }
@@ -188,7 +188,11 @@ func (s schema) Is() string {
 		text += ` "` + s.Const + `"`
 	}
 	if len(s.Enum) > 0 {
-		text += ": " + strings.Join(s.Enum, ", ")
+		values := make([]string, len(s.Enum))
+		for i, v := range s.Enum {
+			values[i] = strings.Trim(string(v), `"`)
+		}
+		text += ": " + strings.Join(values, ", ")
 	}
 	return strings.TrimSpace(text)
 }
