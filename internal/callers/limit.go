@@ -3,6 +3,7 @@ package callers
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -143,13 +144,10 @@ func (p Pass) has(i int) bool { return p.limits&(1<<i) != 0 }
 
 // take takes n of each matching rate, or of none.
 func (p Pass) take(k kind, n int, now time.Time) error {
-	matching := 0
-	for i, l := range p.caller.limits {
-		if p.has(i) && l.rate(k) != nil {
-			matching++
-		}
+	if p.limits == 0 {
+		return nil
 	}
-	if matching > 1 { // so that a request which one limit refuses uses up nothing of the others
+	if bits.OnesCount32(p.limits) > 1 { // so that a request which one limit refuses uses up nothing of the others
 		for i, l := range p.caller.limits {
 			if r := l.rate(k); p.has(i) && r != nil && r.TokensAt(now) < float64(n) {
 				return p.refuse(l, k, n, now)
