@@ -10,8 +10,15 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
+	"sluice.io/sluice/internal/callers"
+	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/testing/otlp"
 )
+
+// anyone lets anonymous callers do everything, on the data plane too, and the one with the key "t" of
+// the recorded calls of a Triton.
+var anyone = "callers: {anonymous: {allow: [{models: ['*'], actions: [" + strings.Join(callers.ActionNames(), ", ") + "]}]}, " +
+	"recorded: {keys: ['" + config.HashKey("t") + "'], allow: [{models: ['*'], actions: [infer]}]}}"
 
 func sameJSON(t *testing.T, a, b string) bool {
 	t.Helper()
@@ -23,7 +30,7 @@ func sameJSON(t *testing.T, a, b string) bool {
 // brings another level from the file changes it back.
 func TestLogSettingsTakeEffect(t *testing.T) {
 	dir := doubles(t, 1)
-	g := startOn(t, &fakes{}, dir)
+	g := startOn(t, &fakes{}, dir, anyone)
 	f := func(body, want string) {
 		t.Helper()
 		if body != "" {
@@ -45,7 +52,7 @@ func TestLogSettingsTakeEffect(t *testing.T) {
 	f(`{"log_info":true,"log_warning":false,"log_error":false}`, "IDPF")
 	g.must(t, http.MethodPost, g.admin+"/-/reload", "")
 	f("", "IDPF")
-	g.configure(t, dir, "log: {level: warn}")
+	g.configure(t, dir, "log: {level: warn}", anyone)
 	g.must(t, http.MethodPost, g.admin+"/-/reload", "")
 	f("", "WEDPF")
 	if text := g.must(t, http.MethodGet, g.admin+"/api/v1/journal?type=logging.changed", ""); strings.Count(text, `"logging.changed"`) != 3 || !strings.Contains(text, `"anonymous"`) {
@@ -60,7 +67,7 @@ func TestTraceSettingsTakeEffect(t *testing.T) {
 	dir := doubles(t, 1)
 	put(t, dir, "other", 1, scale(t, 2))
 	models := "models: {double: {" + fakeModels + "}, other: {" + fakeModels + "}}"
-	g := startOn(t, &fakes{}, dir, tracingTo(endpoint, ", sample: 0.01"), models)
+	g := startOn(t, &fakes{}, dir, tracingTo(endpoint, ", sample: 0.01"), models, anyone)
 	const all, double = "/v2/trace/setting", "/v2/models/double/trace/setting"
 	is := func(path, level, rate, count string) {
 		t.Helper()

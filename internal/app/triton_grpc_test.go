@@ -49,10 +49,10 @@ func TestAnswersCallsAsTriton(t *testing.T) {
 			record, phase, repository string
 			settings                  []string
 		}{
-			{"grpc", "", tritonModels(t), []string{"models: {lin: {batching: {max_size: 8, oversize: reject}}}"}},
-			{"grpc-more", "D", repository, []string{models}},
-			{"grpc-more", "X", repository, []string{models}},
-			{"grpc-more", "E", repository, []string{models, "repository.control: explicit"}},
+			{"grpc", "", tritonModels(t), []string{"models: {lin: {batching: {max_size: 8, oversize: reject}}}", anyone}},
+			{"grpc-more", "D", repository, []string{models, anyone}},
+			{"grpc-more", "X", repository, []string{models, anyone}},
+			{"grpc-more", "E", repository, []string{models, "repository.control: explicit", anyone}},
 		} {
 			if triton {
 				p.settings = append(p.settings, "server.compat: triton")

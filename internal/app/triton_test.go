@@ -66,8 +66,8 @@ var tritonPhases = []struct {
 		phase: "C", add: []string{"q", "pri", "cache"},
 		yaml: []string{"models: {q: {batching: {max_delay: 600ms, queue: {max_requests: 2}}}, pri: {priority_levels: 2}}"},
 	},
-	{phase: "D"},
-	{phase: "E", yaml: []string{"repository.control: explicit"}},
+	{phase: "D", yaml: []string{anyone}},
+	{phase: "E", yaml: []string{"repository.control: explicit", anyone}},
 }
 
 // again sends the row with 20 ms once more if they were not enough: a busy machine may need

@@ -11,8 +11,16 @@ import (
 // Authorize returns the caller of a request if it may use an endpoint, on the model that the request
 // names. The caller is nil if the endpoint is open. Errors are Unauthenticated and Forbidden, and do
 // not depend on whether the model exists.
+//
+// The default rights of Anonymous include Admin for the admin port, which checks where a request
+// comes from. On the data plane anyone could otherwise turn the log off.
 func (f *Front) Authorize(shown callers.Credentials, need callers.Need, model string) (*callers.Caller, error) {
-	return f.callers.Load().Authorize(shown, need, model)
+	book := f.callers.Load()
+	c, err := book.Authorize(shown, need, model)
+	if err == nil && c != nil && c.IsAnonymous() && need.Action == callers.Admin && book.ImpliesAnonymous() {
+		err = infer.Errorf(infer.Unauthenticated, "this request needs the key of a caller who may administer: give one the action 'admin' in the configuration, or use one of admin.tokens")
+	}
+	return c, err
 }
 
 // Admit counts a request of an authorized caller against its limits. From now on the reservation's
