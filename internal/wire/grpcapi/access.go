@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 )
 
-// needs has what each method needs of its callers. Nobody may use one without an entry, and New
+// needs has what each method needs of its callers. Nobody may use one without an entry, and Listen
 // panics. The model of an inference is in its message: Some is checked before that is read, and the
 // model after.
 var needs = [...]callers.Endpoint{
