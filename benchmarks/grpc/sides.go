@@ -72,7 +72,7 @@ func connect(ctx context.Context, o *options, m models.Model, plain, secure, ech
 		add("gRPC, "+s.name, s.server, singles(ctx, conns, o.flying, request))
 		add("gRPC stream, "+s.name, s.server, streams(ctx, conns[:1], o.flying, request))
 		if s.server != echo {
-			posts, err := posts(s.server, o.flying, post(m))
+			posts, err := posts(ctx, s.server, o.flying, post(m))
 			if err != nil {
 				return nil, err
 			}
@@ -204,14 +204,18 @@ func pump(st grpc.ClientStream, n int, request []byte, until time.Time) (answere
 }
 
 // posts are callers over HTTP, each with a connection.
-func posts(s *server, n int, request string) (list []caller, err error) {
+func posts(ctx context.Context, s *server, n int, request string) (list []caller, err error) {
 	for range n {
 		c, err := net.Dial("tcp", s.http)
 		if err != nil {
 			return nil, err
 		}
-		if s.tls {
-			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // of this program
+		if s.tls { // the handshake is made now: the other sides come first, and a server does not wait for it
+			secure := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // of this program
+			if err := secure.HandshakeContext(ctx); err != nil {
+				return nil, err
+			}
+			c = secure
 		}
 		r := bufio.NewReader(c)
 		list = append(list, func(until time.Time) (n int64, err error) {
