@@ -14,7 +14,7 @@ const (
 // Labels configures which predictions of a model are kept for labels, and how they are read.
 type Labels struct {
 	Sample    Weight        `yaml:"sample" default:"0%" min:"0%" max:"100%" doc:"Share of the answered requests whose predictions are kept. The hash of a request's id chooses it. Above 0%, data_dir must be given."`
-	Task      string        `yaml:"task" default:"auto" enum:"auto|classification|regression" doc:"What the model predicts. auto: as its outputs say."`
+	Task      string        `yaml:"task" default:"auto" enum:"auto|classification|regression" doc:"The kind of prediction. auto: the gateway finds it from the outputs of the model."`
 	Output    string        `yaml:"output" default:"\"\"" doc:"The output with the predictions: scores by class, one class, or one value. Empty: the one that the outputs of the model suggest."`
 	Scores    string        `yaml:"scores" default:"probabilities" enum:"probabilities|logits" doc:"What the scores of a classification are. logits: softmax makes probabilities of them, or the logistic function of a single one."`
 	Positive  string        `yaml:"positive" default:"\"\"" doc:"The positive class of two, by name or number. Empty: the second one."`

@@ -266,7 +266,7 @@ func TestAReceiverThatRestarts(t *testing.T) {
 	await("an export after the restart", func(int64, int64, int64) bool { return len(to.Spans()) > before })
 }
 
-// What is recorded before the stop is exported by it.
+// The stop exports the traces that were recorded before it.
 func TestShutdownExports(t *testing.T) {
 	var to otlp.Receiver
 	endpoint, _ := to.ServeGRPC(t, "")

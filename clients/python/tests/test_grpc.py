@@ -1,4 +1,4 @@
-"""What only the gRPC clients have, against a real gateway; and errors and retries, with answers that are made up."""
+"""Features of the gRPC clients alone, tested against a real gateway. Errors and retries are tested against a fake server."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ func TestSmallAnswersThatNobodyReads(t *testing.T) {
 	}
 }
 
-// What costs work and brings nothing ends the connection, and hurts nobody else.
+// A flood of useless frames ends its connection, and does not disturb other connections.
 func TestFloods(t *testing.T) {
 	r := start(t, &stub{}, nil)
 	polite := r.dial(t)
