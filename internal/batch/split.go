@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"sluice.io/sluice/internal/infer"
@@ -36,7 +37,7 @@ func (b *Batcher) predictSplit(ctx context.Context, req *infer.Request, rows int
 			responses = append(responses, it.resp)
 		case err == nil:
 			err = it.err
-			for _, other := range items[i+1:] {
+			for _, other := range slices.Backward(items[i+1:]) { // the one that runs last, since its end frees the worker for the next
 				other.cancel()
 			}
 		}
