@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/client"
 	"sluice.io/sluice/internal/config"
 )
 
@@ -43,19 +45,7 @@ func newCallersList(conn *connection, out *output) *cobra.Command {
 		Short: "List who may send requests, and what each may do",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			cl, ctx, done, err := conn.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
-			list, err := cl.Callers(ctx)
-			if err != nil {
-				return err
-			}
-			return out.print(cmd.OutOrStdout(), list, func(b *strings.Builder) { printCallers(b, list) })
+			return show(cmd, conn, out, func(ctx context.Context, cl *client.Client) ([]api.Caller, error) { return cl.Callers(ctx) }, printCallers)
 		},
 	}
 }
@@ -66,19 +56,7 @@ func newCallersDescribe(conn *connection, out *output) *cobra.Command {
 		Short: "Show the rights and limits of a caller",
 		Args:  oneCaller,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			cl, ctx, done, err := conn.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
-			c, err := cl.Caller(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			return out.print(cmd.OutOrStdout(), c, func(b *strings.Builder) { printCaller(b, &c) })
+			return show(cmd, conn, out, func(ctx context.Context, cl *client.Client) (api.Caller, error) { return cl.Caller(ctx, args[0]) }, printCaller)
 		},
 	}
 }
@@ -152,7 +130,7 @@ func printCallers(b *strings.Builder, list []api.Caller) {
 	}
 }
 
-func printCaller(b *strings.Builder, c *api.Caller) {
+func printCaller(b *strings.Builder, c api.Caller) {
 	line(b, "Caller", oneLine(c.Name))
 	line(b, "Credentials", credentialsText(&c.Credentials))
 	line(b, "Groups", orDash(oneLine(strings.Join(c.Groups, ", "))))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/client"
 )
 
 func newLabels() *cobra.Command {
@@ -40,19 +42,10 @@ look. An interval marked with ~ needs many rows to be right.`,
 		Args:              oneModel,
 		ValidArgsFunction: conn.completeModels,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
+			ask := func(ctx context.Context, cl *client.Client) (api.LabelReport, error) {
+				return cl.LabelReport(ctx, args[0])
 			}
-			cl, ctx, done, err := conn.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
-			report, err := cl.LabelReport(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			return out.print(cmd.OutOrStdout(), report, func(b *strings.Builder) { printLabelReport(b, &report, out.wide()) })
+			return show(cmd, conn, out, ask, func(b *strings.Builder, report api.LabelReport) { printLabelReport(b, &report, out.wide()) })
 		},
 	}
 }
