@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"sluice.io/sluice/internal/bolt"
 )
 
 // The buckets and keys of the file.
@@ -28,10 +29,6 @@ const (
 	oldFormat = "1"
 )
 
-// errPanic says that bbolt panicked or that its memory map faulted. bbolt may still hold
-// its locks, so it must not be called again.
-var errPanic = errors.New("panic in the store")
-
 // file keeps the records in a bbolt file.
 type file struct {
 	db *bbolt.DB
@@ -44,8 +41,8 @@ type file struct {
 	checked sync.Map     // names of the segments whose hash was checked
 	stepped func(string) // called after each step of a cut, for tests; may be nil
 
-	panicked atomic.Bool
-	broken   bool // the last write may or may not be on disk; only write sets it
+	bolt   bolt.Guard
+	broken bool // the last write may or may not be on disk; only write sets it
 }
 
 func (f *file) put(h head, records [][]byte) error {
@@ -79,24 +76,14 @@ func (f *file) beat(value []byte) error {
 	})
 }
 
-// write runs one transaction. If it fails, made reports whether the change is visible
-// anyway: then the page that makes it valid was written, but may not be on disk. bbolt must
-// not reuse pages as long as that is not known.
+// write runs one transaction. If it fails, made reports whether the change is visible anyway.
 func (f *file) write(change func(tx *bbolt.Tx) error, made func(tx *bbolt.Tx) bool) error {
 	if err := f.usable(); err != nil {
 		return err
 	}
-	err := f.guard(func() error { return f.db.Update(change) })
-	if err != nil {
-		looked := f.guard(func() error {
-			return f.db.View(func(tx *bbolt.Tx) error {
-				f.broken = made(tx)
-				return nil
-			})
-		})
-		f.broken = f.broken || looked != nil
-	}
-	return err
+	broken, err := f.bolt.Update(f.db, change, made)
+	f.broken = broken
+	return closed(err)
 }
 
 // usable returns an error if nothing can be written any more.
@@ -169,26 +156,18 @@ func (f *file) step(name string) {
 }
 
 func (f *file) close() error {
-	if f.panicked.Load() {
+	if f.bolt.Panicked() {
 		return f.fd.Close() // this releases the lock; the map stays until the process ends
 	}
 	return f.guard(f.db.Close)
 }
 
-// guard calls into bbolt and turns a panic into an error. So it does with a fault in mapped
-// memory, which happens if another program truncated the open file.
-func (f *file) guard(call func() error) (err error) {
-	if f.panicked.Load() {
-		return errPanic
-	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			f.panicked.Store(true)
-			err = fmt.Errorf("%w: %v", errPanic, p)
-		}
-	}()
-	if err = call(); errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
+// guard calls into bbolt.
+func (f *file) guard(call func() error) error { return closed(f.bolt.Call(call)) }
+
+// closed says in our words that the file is closed.
+func closed(err error) error {
+	if errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
 		return errClosed
 	}
 	return err

@@ -155,7 +155,7 @@ func FuzzFile(f *testing.F) {
 			return
 		}
 		_, _, err = file.verify()
-		if file.panicked.Load() {
+		if file.bolt.Panicked() {
 			t.Errorf("check accepted a file that makes bbolt panic: %v", err)
 		}
 		if err := file.close(); err != nil {

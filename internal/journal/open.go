@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 
+	"sluice.io/sluice/internal/bolt"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -166,7 +167,7 @@ func openFile(path string, flag int) (*file, error) {
 		return nil, errors.Join(err, fd.Close())
 	}
 	if err := f.open(path, flag == os.O_RDONLY); err != nil {
-		if f.panicked.Load() { // else bbolt has closed it
+		if f.bolt.Panicked() { // else bbolt has closed it
 			err = errors.Join(errDamaged, err, fd.Close())
 		}
 		return nil, err
@@ -275,7 +276,7 @@ func openError(err error) error {
 		e.Msg = "journal.db in the data directory is not a journal; move it away or use another directory"
 	case errors.Is(err, errFormat):
 		e.Msg = "journal.db was written by a later version of this program; use that version"
-	case errors.Is(err, errDamaged), errors.Is(err, errPanic):
+	case errors.Is(err, errDamaged), errors.Is(err, bolt.ErrPanic):
 		e.Msg = "journal.db is damaged and was not changed; restore it from a backup, or move it away together with the segments (journal-*.seg) to start with an empty journal"
 	case errors.Is(err, fs.ErrPermission):
 		e.Msg = "no permission for the journal; the gateway's user must be able to read and write the data directory and journal.db"

@@ -4,19 +4,17 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/bolt"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -51,13 +49,12 @@ var (
 	errBroken      = errors.New("an earlier write failed in its last step")
 	errForeign     = errors.New("the file is not a store of labels, or of a later version")
 	errOpen        = errors.New("the file cannot be opened")
-	errPanic       = errors.New("panic in the store")
 )
 
 // file is the open store.
 type file struct {
-	db       *bbolt.DB
-	panicked atomic.Bool
+	db   *bbolt.DB
+	bolt bolt.Guard
 
 	// Used by the writer only.
 	broken bool             // the last write may or may not be on disk
@@ -122,32 +119,19 @@ func (f *file) write(o Options, form func(uint64) []byte, change func(*writing) 
 		return errBroken
 	}
 	var commit uint64
-	err := f.guard(func() error {
-		return f.db.Update(func(tx *bbolt.Tx) error {
-			w := &writing{file: f, tx: tx, now: time.Now(), o: o, form: form}
-			if err := w.begin(); err != nil {
-				return err
-			}
-			commit = w.commit
-			if err := change(w); err != nil {
-				return err
-			}
-			return w.end()
-		})
-	})
-	if err == nil {
-		return nil
-	}
-	// If the change is visible anyway, the page that makes it valid was written but may not be on
-	// disk. bbolt must not use the freed pages as long as that is not known.
-	looked := f.guard(func() error {
-		return f.db.View(func(tx *bbolt.Tx) error {
-			f.broken = commit > 0 && commits(tx) >= commit
-			return nil
-		})
-	})
-	f.broken = f.broken || looked != nil
-	return err
+	broken, err := f.bolt.Update(f.db, func(tx *bbolt.Tx) error {
+		w := &writing{file: f, tx: tx, now: time.Now(), o: o, form: form}
+		if err := w.begin(); err != nil {
+			return err
+		}
+		commit = w.commit
+		if err := change(w); err != nil {
+			return err
+		}
+		return w.end()
+	}, func(tx *bbolt.Tx) bool { return commit > 0 && commits(tx) >= commit })
+	f.broken = broken
+	return closed(err)
 }
 
 func commits(tx *bbolt.Tx) uint64 {
@@ -163,26 +147,18 @@ func (f *file) view(read func(tx *bbolt.Tx) error) error {
 }
 
 func (f *file) close() error {
-	if f.db == nil || f.panicked.Load() {
+	if f.db == nil || f.bolt.Panicked() {
 		return nil // after a panic bbolt may hold its locks; the end of the process frees the file
 	}
 	return f.guard(f.db.Close)
 }
 
-// guard calls into bbolt and turns a panic into an error. So it does with a fault in mapped
-// memory, which happens if another program truncated the open file.
-func (f *file) guard(call func() error) (err error) {
-	if f.panicked.Load() {
-		return errPanic
-	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			f.panicked.Store(true)
-			err = fmt.Errorf("%w: %v", errPanic, p)
-		}
-	}()
-	if err = call(); errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
+// guard calls into bbolt.
+func (f *file) guard(call func() error) error { return closed(f.bolt.Call(call)) }
+
+// closed says in our words that the file is closed.
+func closed(err error) error {
+	if errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
 		return errClosed
 	}
 	return err
@@ -305,7 +281,7 @@ func writeError(err error) error {
 		e.Msg, e.Err = "the server is stopping", nil
 	case errors.Is(err, errNoDirectory):
 		e.Msg, e.Err = "labels need a data directory (data_dir), in which predictions are kept", nil
-	case errors.Is(err, errBroken), errors.Is(err, errPanic):
+	case errors.Is(err, errBroken), errors.Is(err, bolt.ErrPanic):
 		e.Msg = "labels cannot be written after an earlier write failed; restart the gateway"
 	case errors.Is(err, errForeign), errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrChecksum), errors.Is(err, bbolterrors.ErrVersionMismatch):
 		e.Msg = "labels.db in the data directory is damaged, or not a store of labels of this version; move it away and restart the gateway"
