@@ -90,6 +90,39 @@ class Attempts:
         return wait
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Arguments of a client that both protocols have. The clients describe them."""
+
+    token: Optional[str]
+    actor: Optional[str]
+    sticky_header: Optional[str]
+    sticky_parameter: Optional[str]
+    timeout: float
+    retries: int
+    backoff: float
+    max_wait: float
+    max_answer_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.sticky_header and self.sticky_parameter:
+            raise ValueError("give sticky_header or sticky_parameter, not both")
+        if min(self.timeout, self.retries, self.backoff, self.max_wait, self.max_answer_bytes) < 0:
+            raise ValueError("timeout, retries, backoff, max_wait and max_answer_bytes must be 0 or more")
+
+
+class Configured:
+    """Builds calls by the settings of a client."""
+
+    def __init__(self, settings: Settings, again: Callable[[SluiceError], bool]) -> None:
+        self.token, self.actor = settings.token, settings.actor
+        self.sticky_header, self.sticky_parameter = settings.sticky_header, settings.sticky_parameter
+        self.timeout = settings.timeout
+        self.retry = Retry(settings.retries, settings.backoff, settings.max_wait, again)
+        self.max_answer_bytes = settings.max_answer_bytes
+        self.metadata: Dict[Tuple[str, Optional[int]], Document] = {}
+
+
 class Calls(Protocol):
     """Builds the calls of the data plane, in one of the protocols."""
 

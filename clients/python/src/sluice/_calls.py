@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ._call import Call, Document, Retry, microseconds
+from ._call import Call, Configured, Document, Settings, microseconds
 from ._http import read_json, read_nothing, undone
 from ._tensor import InferResult, decode, encode
 
@@ -17,35 +17,13 @@ Weight = Union[int, str]
 """A share of the traffic: basis points (10,000 are all of it), or text in percent, "12.5%"."""
 
 
-class HTTPCalls:
+class HTTPCalls(Configured):
     """Builds calls from the arguments of a client."""
 
-    def __init__(
-        self,
-        url: str,
-        admin_url: Optional[str],
-        token: Optional[str],
-        actor: Optional[str],
-        sticky_header: Optional[str],
-        sticky_parameter: Optional[str],
-        timeout: float,
-        retries: int,
-        backoff: float,
-        max_wait: float,
-        max_answer_bytes: int,
-    ) -> None:
-        if sticky_header and sticky_parameter:
-            raise ValueError("give sticky_header or sticky_parameter, not both")
-        if min(timeout, retries, backoff, max_wait, max_answer_bytes) < 0:
-            raise ValueError("timeout, retries, backoff, max_wait and max_answer_bytes must be 0 or more")
+    def __init__(self, url: str, admin_url: Optional[str], settings: Settings) -> None:
+        super().__init__(settings, undone)
         self.url = _base(url)
         self.admin_url = None if admin_url is None else _base(admin_url)
-        self.token, self.actor = token, actor
-        self.sticky_header, self.sticky_parameter = sticky_header, sticky_parameter
-        self.timeout = timeout
-        self.retry = Retry(retries, backoff, max_wait, undone)
-        self.max_answer_bytes = max_answer_bytes
-        self.metadata: Dict[Tuple[str, Optional[int]], Document] = {}
 
     def infer(
         self,

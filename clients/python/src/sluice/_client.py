@@ -5,7 +5,7 @@ from typing import Any, Iterable, List, Mapping, Optional, TypeVar
 import httpx
 
 from . import _http
-from ._call import Call, Document
+from ._call import Call, Document, Settings
 from ._calls import HTTPCalls, Weight, with_weights
 from ._inference import Inference
 
@@ -54,9 +54,8 @@ class Client(Inference):
     ) -> None:
         if http is not None and (verify is not True or cert is not None):
             raise ValueError("verify and cert are for the client's own connections: expected them or http, not both")
-        self._calls: HTTPCalls = HTTPCalls(
-            url, admin_url, token, actor, sticky_header, sticky_parameter, timeout, retries, backoff, max_wait, max_answer_bytes
-        )
+        settings = Settings(token, actor, sticky_header, sticky_parameter, timeout, retries, backoff, max_wait, max_answer_bytes)
+        self._calls: HTTPCalls = HTTPCalls(url, admin_url, settings)
         self._own = http is None
         self._http = http or httpx.Client(verify=_http.ssl_context(verify, cert))
 

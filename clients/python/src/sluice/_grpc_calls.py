@@ -9,7 +9,7 @@ from typing import Any, AsyncIterable, AsyncIterator, Dict, Iterable, Iterator, 
 
 import grpc
 
-from ._call import Call, Document, Retry, microseconds
+from ._call import Call, Configured, Document, Settings, microseconds
 from ._errors import SluiceError
 from ._messages import document, request
 from ._tensor import InferResult, check_output, elements, for_binary, from_binary
@@ -67,33 +67,12 @@ class StreamOptions(TypedDict, total=False):
     override_token: Optional[str]
 
 
-class GRPCCalls:
+class GRPCCalls(Configured):
     """Builds calls from the arguments of a client."""
 
-    def __init__(
-        self,
-        url: str,
-        token: Optional[str],
-        actor: Optional[str],
-        sticky_header: Optional[str],
-        sticky_parameter: Optional[str],
-        timeout: float,
-        retries: int,
-        backoff: float,
-        max_wait: float,
-        max_answer_bytes: int,
-    ) -> None:
-        if sticky_header and sticky_parameter:
-            raise ValueError("give sticky_header or sticky_parameter, not both")
-        if min(timeout, retries, backoff, max_wait, max_answer_bytes) < 0:
-            raise ValueError("timeout, retries, backoff, max_wait and max_answer_bytes must be 0 or more")
+    def __init__(self, url: str, settings: Settings) -> None:
+        super().__init__(settings, undone)
         self.encrypted, self.address = _address(url)
-        self.token, self.actor = token, actor
-        self.sticky_header, self.sticky_parameter = sticky_header, sticky_parameter
-        self.timeout = timeout
-        self.retry = Retry(retries, backoff, max_wait, undone)
-        self.max_answer_bytes = max_answer_bytes
-        self.metadata: Dict[Tuple[str, Optional[int]], Document] = {}
 
     def infer(
         self,

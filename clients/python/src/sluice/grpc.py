@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, AsyncIterable, AsyncIterator, Dict, Itera
 import grpc
 import grpc.aio
 
-from ._call import Call
+from ._call import Call, Settings
 from ._grpc_calls import (
     WRITE_FAILED,
     Answer,
@@ -84,9 +84,8 @@ class Client(Inference):
         keepalive: Optional[float] = None,
         channel: Optional[grpc.Channel] = None,
     ) -> None:
-        self._calls: GRPCCalls = GRPCCalls(
-            url, token, actor, sticky_header, sticky_parameter, timeout, retries, backoff, max_wait, max_answer_bytes
-        )
+        settings = Settings(token, actor, sticky_header, sticky_parameter, timeout, retries, backoff, max_wait, max_answer_bytes)
+        self._calls: GRPCCalls = GRPCCalls(url, settings)
         secure = _credentials(self._calls, verify, cert, channel)
         self._own = channel is None
         if channel is None:
@@ -172,9 +171,8 @@ class AsyncClient(AsyncInference):
         keepalive: Optional[float] = None,
         channel: Optional[grpc.aio.Channel] = None,
     ) -> None:
-        self._calls: GRPCCalls = GRPCCalls(
-            url, token, actor, sticky_header, sticky_parameter, timeout, retries, backoff, max_wait, max_answer_bytes
-        )
+        settings = Settings(token, actor, sticky_header, sticky_parameter, timeout, retries, backoff, max_wait, max_answer_bytes)
+        self._calls: GRPCCalls = GRPCCalls(url, settings)
         self._secure = _credentials(self._calls, verify, cert, channel)
         self._options = channel_options(self._calls, keepalive)
         self._own = channel is None
