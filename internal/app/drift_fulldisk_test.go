@@ -11,12 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/testing/fulldisk"
 )
 
 // TestDriftOnAFullDisk: drift that is detected while the journal cannot grow is signalled as
 // soon as it can, even if the rows look well by then, and is the same after a restart.
 func TestDriftOnAFullDisk(t *testing.T) {
-	if !alone(t) {
+	if !fulldisk.Alone(t) {
 		return
 	}
 	d, data := newDrifts(t, 2), t.TempDir()
@@ -24,7 +25,7 @@ func TestDriftOnAFullDisk(t *testing.T) {
 	d.set(t, "other", `{"model":"double","variants":[{"version":1,"weight":10000}]}`)
 	journal, err := os.Stat(filepath.Join(data, "journal.db"))
 	must(t, err)
-	limited(t, journal.Size(), func() {
+	fulldisk.Limited(t, journal.Size(), func() {
 		status := http.StatusOK
 		for i := 0; status == http.StatusOK && i < 3000; i++ {
 			status = d.change(t, http.MethodPut, "other", "*", splitOther(i)).status

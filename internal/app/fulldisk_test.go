@@ -6,41 +6,17 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sluice.io/sluice/internal/testing/fulldisk"
 )
 
-// inChild marks the process in which files cannot grow.
-const inChild = "SLUICE_TEST_FULL_DISK"
-
-// alone reports whether the test runs in a process of its own. If not, it runs the test in one:
-// the limit on the size of files belongs to the process.
-func alone(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(inChild) != "" {
-		signal.Ignore(syscall.SIGXFSZ) // a write then fails with the error that the file is too large
-		return true
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inChild+"=1")
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Errorf("%v %s", err, out)
-	}
-	return false
-}
-
 func TestFullDisk(t *testing.T) {
-	if !alone(t) {
+	if !fulldisk.Alone(t) {
 		return
 	}
 	dir, data := triple(t), t.TempDir()
@@ -60,25 +36,6 @@ func TestFullDisk(t *testing.T) {
 	if diff := cmp.Diff(events, g.journal(t, 0)); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// limited runs f while no file can grow beyond a size.
-func limited(t *testing.T, size int64, f func()) {
-	t.Helper()
-	var before syscall.Rlimit
-	err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before)
-	if err == nil {
-		err = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(size), Max: before.Max})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-			t.Error(err)
-		}
-	}()
-	f()
 }
 
 // fullDisk makes changes until the journal cannot grow, checks what still works, and makes room
@@ -121,7 +78,7 @@ func fullDisk(t *testing.T, g *gateway, dir, data string) {
 		return r
 	}
 	g.configure(t, dir, dataIn(data), "routes:\n"+many.String())
-	limited(t, journal.Size(), func() {
+	fulldisk.Limited(t, journal.Size(), func() {
 		i := 0
 		for r := put(split(1, 2, i))(); r.status == http.StatusOK && i < 3000; r = put(split(1, 2, i))() {
 			i++

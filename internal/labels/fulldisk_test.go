@@ -5,46 +5,20 @@ package labels_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/labels"
+	"sluice.io/sluice/internal/testing/fulldisk"
 )
-
-// inChild marks the process in which files cannot grow.
-const inChild = "SLUICE_TEST_FULL_DISK"
-
-// alone reports whether the test runs in a process of its own. If not, it runs the test in one:
-// the limit on the size of files belongs to the process.
-func alone(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(inChild) != "" {
-		signal.Ignore(syscall.SIGXFSZ) // a write then fails with the error that the file is too large
-		return true
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inChild+"=1")
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Errorf("%v %s", err, out)
-	}
-	return false
-}
 
 // TestFullDisk: labels are refused while the file cannot grow, predictions are dropped and counted,
 // and nothing that was answered is lost.
 func TestFullDisk(t *testing.T) {
-	if !alone(t) {
+	if !fulldisk.Alone(t) {
 		return
 	}
 	dir := t.TempDir()
@@ -56,38 +30,28 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
-	}
-	limit := func(size uint64) {
-		t.Helper()
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: size, Max: before.Max}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	limit(uint64(info.Size()))
 	j := h.Join("churn", labels.JoinOptions{Sample: api.TotalWeight, Watermark: time.Hour})
 	refused := false
 	var taken []labels.Row
-	for i := 0; i < 1000 && !refused; i++ {
-		id := fmt.Sprintf("%0100d", i)
-		predict(k, id, make([]float32, 100)...)
-		r := text(id, "no")
-		if _, err := j.Add(t.Context(), r); err != nil {
-			t.Fatal(err)
+	fulldisk.Limited(t, info.Size(), func() {
+		for i := 0; i < 1000 && !refused; i++ {
+			id := fmt.Sprintf("%0100d", i)
+			predict(k, id, make([]float32, 100)...)
+			r := text(id, "no")
+			if _, err := j.Add(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			_, err := j.Flush(t.Context())
+			switch {
+			case err == nil:
+				taken = append(taken, r)
+			case infer.CodeOf(err) != infer.Unavailable || infer.Message(err) != "labels cannot be written; the disk may be full":
+				t.Fatal(err)
+			default:
+				refused = true
+			}
 		}
-		_, err := j.Flush(t.Context())
-		switch {
-		case err == nil:
-			taken = append(taken, r)
-		case infer.CodeOf(err) != infer.Unavailable || infer.Message(err) != "labels cannot be written; the disk may be full":
-			t.Fatal(err)
-		default:
-			refused = true
-		}
-	}
-	limit(before.Cur)
+	})
 	if !refused {
 		t.Fatal("the file was never full")
 	}
