@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -159,6 +160,35 @@ class AsyncCalls:
 
     def run(self, coroutine: Any) -> Any:
         return self._loop.run_until_complete(coroutine)
+
+    def all(self, ask: Callable[[Request], Awaitable[Answer]], requests: Iterable[Request]) -> list[Answer | Refused]:
+        """Ask all requests at once."""
+
+        async def one(request: Request) -> Answer | Refused:
+            try:
+                return await ask(request)
+            except Refused as error:
+                return error
+
+        async def every() -> list[Answer | Refused]:
+            return await asyncio.gather(*map(one, requests))
+
+        return self.run(every())
+
+    def cancel(self, coroutine: Any, after: float) -> None:
+        """Cancel a call once it is on its way, after some seconds."""
+
+        async def session() -> None:
+            call = asyncio.ensure_future(coroutine)
+            await asyncio.sleep(after)
+            call.cancel()
+            try:
+                await call
+            except asyncio.CancelledError:
+                return
+            raise AssertionError("the call was not cancelled")
+
+        self.run(session())
 
     def close(self) -> None:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from typing import Iterable
 
@@ -119,16 +118,10 @@ class SluicePythonAsync(SluicePython):
             raise http_error(error.status, error.message) from error
 
     def infer_many(self, requests):
-        async def one(request):
-            try:
-                return answer(request, await self._await("infer", request.model, inputs(request), **options(request)))
-            except Refused as error:
-                return error
+        async def ask(request):
+            return answer(request, await self._await("infer", request.model, inputs(request), **options(request)))
 
-        async def all_of_them():
-            return await asyncio.gather(*map(one, requests))
-
-        return self._calls.run(all_of_them())
+        return self._calls.all(ask, requests)
 
 
 class SluicePythonGRPC(SluicePython):
@@ -176,17 +169,7 @@ class SluicePythonGRPCAsync(SluicePythonGRPC, SluicePythonAsync):
         return in_order(requests, sent, self._calls.run(session()))
 
     def infer_and_cancel(self, request):
-        async def session():
-            call = asyncio.ensure_future(self._client.infer(request.model, inputs(request), **options(request)))
-            await asyncio.sleep(0.05)
-            call.cancel()
-            try:
-                await call
-            except asyncio.CancelledError:
-                return
-            raise AssertionError("the call was not cancelled")
-
-        self._calls.run(session())
+        self._calls.cancel(self._client.infer(request.model, inputs(request), **options(request)), after=0.05)
 
 
 def stream_request(request: Request) -> sluice.grpc.Request:

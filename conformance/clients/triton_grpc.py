@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import queue
 from collections import defaultdict
 from typing import Any
@@ -185,16 +184,10 @@ class TritonGRPCAsync(TritonGRPC):
             raise refused(error) from error
 
     def infer_many(self, requests):
-        async def one(request):
-            try:
-                return answer(await self._await("infer", **options(request)))
-            except Refused as error:
-                return error
+        async def ask(request):
+            return answer(await self._await("infer", **options(request)))
 
-        async def all_of_them():
-            return await asyncio.gather(*map(one, requests))
-
-        return self._calls.run(all_of_them())
+        return self._calls.all(ask, requests)
 
     def stream(self, requests):
         async def sent():
@@ -213,17 +206,7 @@ class TritonGRPCAsync(TritonGRPC):
         return self._calls.run(session())
 
     def infer_and_cancel(self, request):
-        async def session():
-            call = asyncio.ensure_future(self._client.infer(**options(request)))
-            await asyncio.sleep(0)
-            call.cancel()
-            try:
-                await call
-            except asyncio.CancelledError:
-                return
-            raise AssertionError("the call was not cancelled")
-
-        self._calls.run(session())
+        self._calls.cancel(self._client.infer(**options(request)), after=0)
 
 
 class TritonStream(Client):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from typing import Any
 
@@ -11,7 +10,7 @@ import tritonclient.http as sync
 import tritonclient.http.aio as aio
 from tritonclient.utils import InferenceServerException
 
-from clients import Answer, AsyncCalls, Client, NotOffered, Refused, Request, http_error
+from clients import Answer, AsyncCalls, Client, NotOffered, Request, http_error
 
 CODINGS = ("", "gzip", "deflate")
 
@@ -174,14 +173,7 @@ class TritonHTTPAsync(TritonHTTP):
             raise http_error(error.status(), error.message()) from error
 
     def infer_many(self, requests):
-        async def one(request):
-            try:
-                return answer(await self._await("infer", **options(request)))
-            except Refused as error:
-                return error
+        async def ask(request):
+            return answer(await self._await("infer", **options(request)))
 
-        return self._calls.run(gather(map(one, requests)))
-
-
-async def gather(coroutines):
-    return await asyncio.gather(*coroutines)
+        return self._calls.all(ask, requests)
