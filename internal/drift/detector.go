@@ -85,7 +85,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track, past *history) (ranked, float64) {
 	rows := c.Finite()
 	if len(f.Edges) == 0 || rows < d.options.MinRows {
-		return d.finding(f, StatisticG, t, ranked{finding: Finding{Windows: 1, Rows: rows}}), past.past()
+		return d.finding(f, StatisticG, t, ranked{finding: Finding{Windows: 1, Rows: rows}}), past.inflated()
 	}
 	of := groups(c, f.Reference.Bins, past)
 	by := of.estimate()

@@ -107,7 +107,7 @@ func groups(c *Counts, ref []uint64, past *history) (g grouped) {
 		return g
 	}
 	g.all = make([]cell, 0, len(ref))
-	share := g.sumW / (g.sumW + past.past()*g.sumRef) // effective rows per row of the reference
+	share := g.sumW / (g.sumW + past.inflated()*g.sumRef) // effective rows per row of the reference
 	var next cell
 	for i := range ref {
 		next.add(cellOf(c, ref, past.Before, i))

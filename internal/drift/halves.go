@@ -176,17 +176,17 @@ type smoothed struct {
 const maxSmoothed = 64
 
 // observe adds the estimates within a window.
-func (d *history) observe(by [numClusterings]variance) {
-	d.By[byUser].add(by[byUser], 0)
-	d.By[byTime].add(by[byTime], 0)
+func (h *history) observe(by [numClusterings]variance) {
+	h.By[byUser].add(by[byUser], 0)
+	h.By[byTime].add(by[byTime], 0)
 }
 
 // passed adds the difference between a judged window and the one before. The window itself is
 // judged without it, since it may have drifted.
-func (d *history) passed(c *Counts, by [numClusterings]variance) {
+func (h *history) passed(c *Counts, by [numClusterings]variance) {
 	const independent = 4 // windows that are assumed at first
-	d.By[byWindow].add(by[byWindow], independent)
-	d.Before = append(d.Before[:0], c.Bins...)
+	h.By[byWindow].add(by[byWindow], independent)
+	h.Before = append(h.Before[:0], c.Bins...)
 }
 
 // add adds a window to the averages. They start with so many windows of independent rows. One
@@ -210,41 +210,41 @@ func (s *smoothed) add(v variance, independent int) {
 }
 
 // clean adds the effect in a window without a finding.
-func (d *history) clean(effect float64) {
-	d.Clean = min(d.Clean+1, maxSmoothed)
-	d.Usual += (effect - d.Usual) / float64(d.Clean)
+func (h *history) clean(effect float64) {
+	h.Clean = min(h.Clean+1, maxSmoothed)
+	h.Usual += (effect - h.Usual) / float64(h.Clean)
 }
 
 // usual returns the effect that the error of the reference gives every window: its mean in clean
 // windows, up to three standard deviations of that error.
-func (d *history) usual(df, reference float64) float64 {
-	return max(0, min(d.Usual, 3*math.Sqrt(2*df)/reference))
+func (h *history) usual(df, reference float64) float64 {
+	return max(0, min(h.Usual, 3*math.Sqrt(2*df)/reference))
 }
 
 // inflation has the design effects that a comparison assumes: the mean one of the bins, and the
 // largest one.
 type inflation struct{ bins, largest float64 }
 
-// past returns the mean design effect of the bins in the windows so far.
-func (d *history) past() float64 {
-	return max(1, d.By[byUser].Bins, d.By[byTime].Bins, d.By[byWindow].Bins)
+// inflated returns the mean design effect of the bins in the windows so far.
+func (h *history) inflated() float64 {
+	return max(1, h.By[byUser].Bins, h.By[byTime].Bins, h.By[byWindow].Bins)
 }
 
 // with returns the design effects of some rows: the estimates of these rows, or of the windows so
 // far if they are larger. They are at least 1: halves that happen to be alike are no reason to
 // trust the counts more.
-func (d *history) with(by [numClusterings]variance) inflation {
+func (h *history) with(by [numClusterings]variance) inflation {
 	// The standard error of an estimate from two splits of 31 degrees of freedom is 0.18. It does not
 	// shrink with time if the users stay the same.
 	const margin = 1.25
 	by[byWindow] = variance{} // see passed
 	e, windows := inflation{1, 1}, 1
 	for i := range by {
-		past := max(1, d.By[i].Bins)
+		past := max(1, h.By[i].Bins)
 		now := 1 + margin*(max(past, by[i].bins)-1)
 		e.bins = max(e.bins, now)
-		e.largest = max(e.largest, now, now*d.By[i].Mean/past)
-		windows = max(windows, d.By[i].Windows)
+		e.largest = max(e.largest, now, now*h.By[i].Mean/past)
+		windows = max(windows, h.By[i].Windows)
 	}
 	e.largest *= 1 + 1/float64(windows) // few windows say little
 	return e
