@@ -1,6 +1,9 @@
 package app
 
-import "testing"
+import (
+	"runtime/debug"
+	"testing"
+)
 
 // The use of other memory is learnt only while requests hold little, from the second cycle of
 // the collector in that time: the first keeps the objects of pools.
@@ -65,4 +68,32 @@ func TestSpareMemory(t *testing.T) {
 	f(mib, 5, 150, 1000, 1)
 	f(200*mib, 1, 20, 50, 0)
 	f(0, 50, 20, 50, 0) // does not pay
+}
+
+// A small heap is collected when it has left 32 MiB of garbage, a large one as usual.
+func TestCollectorOfASmallHeap(t *testing.T) {
+	const mib = 1 << 20
+	for live, want := range map[int64]int{0: 3200, 8 * mib: 400, 31 * mib: 103, 32 * mib: 100, 900 * mib: 100} {
+		if got := percent(live); got != want {
+			t.Errorf("GOGC %d with %d MiB, want %d", got, live/mib, want)
+		}
+	}
+	t.Setenv("GOGC", "")
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	loaded := false
+	m := memoryLimit{loaded: func() bool { return loaded }}
+	f := func(live int64, want int) {
+		t.Helper()
+		m.collect(usage{live: live * mib, percent: readUsage().percent})
+		if got := readUsage().percent; got != want {
+			t.Errorf("GOGC is %d, want %d", got, want)
+		}
+	}
+	f(8, 100) // versions load
+	loaded = true
+	f(8, 400)
+	f(9, 400) // hardly more
+	f(100, 100)
+	t.Setenv("GOGC", "100")
+	f(8, 100)
 }
