@@ -22,7 +22,7 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.program, "gateway", "../bin/gateway", "the program")
-	flag.StringVar(&o.model, "model", "lin", "one of benchmarks/models")
+	flag.StringVar(&o.model, "model", "lin", "one of benchmarks/models; with -load one of the gateway's")
 	flag.IntVar(&o.flying, "c", 64, "requests in flight")
 	flag.IntVar(&o.conns, "conns", 4, "connections of gRPC")
 	flag.IntVar(&o.rounds, "rounds", 7, "how often each side is measured")
@@ -30,12 +30,16 @@ func main() {
 	out := flag.String("out", "", "the page to write; empty: standard output")
 	echo := flag.String("echo", "", "be the server that answers a constant, at this address")
 	ready := flag.String("ready", "", "with -echo: the address that says that it is ready")
+	at := flag.String("load", "", "only call a running gateway at this address")
 	size := flag.Int("size", 0, "with -echo: the bytes of an answer")
 	flag.Parse()
 	var err error
-	if *echo != "" {
+	switch {
+	case *echo != "":
 		err = serveEcho(*echo, *ready, *size)
-	} else {
+	case *at != "":
+		err = load(context.Background(), &o, *at)
+	default:
 		err = measure(context.Background(), &o, *out)
 	}
 	if err != nil {

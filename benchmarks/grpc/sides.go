@@ -251,26 +251,33 @@ func (s *side) measure(d time.Duration, counted bool) error {
 	if err != nil {
 		return err
 	}
+	begun := time.Now()
+	n, err := ask(s.callers, d)
+	took := time.Since(begun)
+	after, err2 := s.server.process.OwnUsage()
+	if err := errors.Join(err, err2); err != nil || !counted {
+		return err
+	}
+	s.rates = append(s.rates, float64(n)/took.Seconds())
+	s.cpu = append(s.cpu, float64((after.CPU-before.CPU).Microseconds())/float64(n))
+	return nil
+}
+
+// ask lets all callers ask for a time, and returns how many requests were answered.
+func ask(callers []caller, d time.Duration) (int64, error) {
 	var wg sync.WaitGroup
 	var n atomic.Int64
-	failures := make(chan error, len(s.callers))
-	begun := time.Now()
-	for _, call := range s.callers {
+	failures := make(chan error, len(callers))
+	until := time.Now().Add(d)
+	for _, call := range callers {
 		wg.Go(func() {
-			done, err := call(begun.Add(d))
+			done, err := call(until)
 			if n.Add(done); err != nil {
 				failures <- err
 			}
 		})
 	}
 	wg.Wait()
-	took := time.Since(begun)
-	after, err := s.server.process.OwnUsage()
 	close(failures)
-	if err := errors.Join(err, <-failures); err != nil || !counted {
-		return err
-	}
-	s.rates = append(s.rates, float64(n.Load())/took.Seconds())
-	s.cpu = append(s.cpu, float64((after.CPU-before.CPU).Microseconds())/float64(n.Load()))
-	return nil
+	return n.Load(), <-failures
 }
