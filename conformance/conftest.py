@@ -17,8 +17,9 @@ import trustme
 
 import gateway
 from clients import CLIENTS, LARGE, SMALL, Client, NotOffered, connect
-from gateway import Target
+from gateway import Issuer, Target
 
+PROGRAM = Path(os.environ.get("SLUICE_GATEWAY", gateway.ROOT / "bin" / "gateway"))
 TRANSPORTS = ("plain", "TLS", "TLS with a key")
 
 
@@ -44,16 +45,36 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture(scope="session")
-def targets(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Target]]:
-    """The gateways by transport."""
-    program = Path(os.environ.get("SLUICE_GATEWAY", gateway.ROOT / "bin" / "gateway"))
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
+    return Issuer(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the gateways, with their models."""
     folder = tmp_path_factory.mktemp("gateways")
     gateway.write_models(folder / "models")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mutual(authority: trustme.CA, folder: Path) -> Iterator[Target]:
+    """A gateway that requires certificates of clients, and a client that has one."""
+    started = gateway.Gateway(PROGRAM, folder / "mutual", folder / "models", authority, mutual=True)
+    try:
+        yield started.target()
+    finally:
+        started.stop()
+
+
+@pytest.fixture(scope="session")
+def targets(authority: trustme.CA, issuer: Issuer, folder: Path) -> Iterator[dict[str, Target]]:
+    """The gateways by transport."""
     gateways: dict[str, gateway.Gateway] = {}
     try:
         for name in TRANSPORTS:
             key = secrets.token_urlsafe() if "key" in name else ""
-            gateways[name] = gateway.Gateway(program, folder / name, folder / "models", authority if "TLS" in name else None, key)
+            gateways[name] = gateway.Gateway(PROGRAM, folder / name, folder / "models", authority if "TLS" in name else None, key, issuer)
         yield {name: started.target() for name, started in gateways.items()}
     finally:
         for started in gateways.values():

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import jwt
 import onnx
 import trustme
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from onnx import TensorProto, helper
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,11 +30,15 @@ KINDS = {
 DEMO = ("iris", "digits", "diabetes", "breast_cancer")
 COLUMNS = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]  # of diabetes
 NARROW_KEY, NARROW_NAME = "a-key-for-one-model", "narrow.example"
+NARROW = [{"models": ["echo_FP64"], "actions": ["infer", "metadata"]}]
+ISSUER, AUDIENCE = "https://issuer.example", "sluice"
 CALLERS = {
     "tests": {"keys": ["${KEY}"], "allow": [{"models": ["*"], "actions": ["infer", "metadata", "statistics", "load", "admin"]}]},
     # The service's description, which grpcurl asks for, is metadata too.
-    "narrow": {"keys": ["${NARROW_KEY}"], "certificates": [NARROW_NAME], "allow": [{"models": ["echo_FP64"], "actions": ["infer", "metadata"]}]},
-}
+    "narrow": {
+        "keys": ["${NARROW_KEY}"], "certificates": [NARROW_NAME], "jwt": [{"issuer": ISSUER, "subject": "narrow-service"}], "allow": NARROW,
+    },
+}  # fmt: skip
 EXAMPLES = ("image", "lightgbm", "pytorch", "sklearn", "text", "xgboost")
 
 
@@ -62,6 +68,20 @@ class Target:
     @property
     def url(self) -> str:
         return f"{self.scheme}://{self.http}"
+
+
+class Issuer:
+    """Signs tokens, as an identity provider does."""
+
+    def __init__(self, folder: Path):
+        self._key: EllipticCurvePrivateKey = generate_private_key(SECP256R1())
+        public = jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        self.jwks = folder / "jwks.json"
+        self.jwks.write_text(json.dumps({"keys": [public | {"kid": "1", "use": "sig", "alg": "ES256"}]}))
+
+    def token(self, **claims: Any) -> str:
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time()) + 600} | claims
+        return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": "1"})
 
 
 def write_models(folder: Path) -> None:
@@ -137,19 +157,28 @@ def copy(source: Path, target: Path) -> None:
 
 class Gateway:
     """A gateway that serves all models but on_demand, which the tests load and unload. With a key, nobody may do anything
-    without one, and NARROW_KEY or a certificate with NARROW_NAME is for one model."""
+    without one, or a token of the issuer; NARROW_KEY, a certificate with NARROW_NAME and the token of narrow-service are for
+    one model. If it is mutual, clients need a certificate, and it serves one model."""
 
-    def __init__(self, program: Path, folder: Path, models: Path, authority: trustme.CA | None = None, key: str = ""):
+    def __init__(
+        self, program: Path, folder: Path, models: Path, authority: trustme.CA | None = None, key: str = "",
+        issuer: Issuer | None = None, mutual: bool = False,
+    ):  # fmt: skip
         folder.mkdir()
         self._log = folder / "log"
         config = settings(folder, models)
         self._target = Target("", "", "")
         if authority:
             self._target = replace(self._target, ca=folder / "ca.pem")
-            encrypt(config, folder, authority)
+            encrypt(config, folder, authority, "require" if mutual else "request")
+        if mutual:
+            self._target = replace(self._target, certificate=write_certificate(authority.issue_cert("any.example"), folder, "client"))
+            config["repository"]["load"] = ["echo_FP64"]
+            del config["routes"]
         if key:
             self._target = replace(self._target, headers={"authorization": f"Bearer {key}"})
-            config |= {"auth": {"required": True}, "callers": CALLERS}
+            auth = {"required": True, "jwt": [{"issuer": ISSUER, "audience": AUDIENCE, "jwks_file": str(issuer.jwks)}]}
+            config |= {"auth": auth, "callers": CALLERS, "groups": {"narrow": {"allow": NARROW}}}
         (folder / "sluice.yaml").write_text(json.dumps(config))  # JSON is YAML
         with self._log.open("w") as log:
             command = [program, "serve", "-c", folder / "sluice.yaml"]
@@ -182,6 +211,7 @@ def settings(folder: Path, models: Path) -> dict[str, Any]:
         "data_dir": str(folder / "data"),
         "server": {"http": {"address": "127.0.0.1:0"}, "grpc": {"address": "127.0.0.1:0"}, "default_model": "diabetes"},
         "admin": {"address": "127.0.0.1:0"},
+        "tracing": {"exporter": "otlp", "endpoint": "http://127.0.0.1:9", "sample": 0},  # nobody is there: only the settings matter
         "defaults": {"instances": 1, "versions": "all"},
         "models": {
             "busy": {"timeout": "1h"},  # so that nothing but the caller ends its run
@@ -197,11 +227,11 @@ def settings(folder: Path, models: Path) -> dict[str, Any]:
     }
 
 
-def encrypt(config: dict[str, Any], folder: Path, authority: trustme.CA) -> None:
-    """Give all listeners a certificate. They accept certificates of clients."""
+def encrypt(config: dict[str, Any], folder: Path, authority: trustme.CA, client_auth: str) -> None:
+    """Give all listeners a certificate."""
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     cert, key = write_certificate(authority.issue_cert("localhost", "127.0.0.1"), folder, "server")
-    tls = {"cert": str(cert), "key": str(key), "client_ca": str(folder / "ca.pem"), "client_auth": "request"}
+    tls = {"cert": str(cert), "key": str(key), "client_ca": str(folder / "ca.pem"), "client_auth": client_auth}
     for listener in (config["server"]["http"], config["server"]["grpc"], config["admin"]):
         listener["tls"] = tls
 
