@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/confseq"
 )
 
 // Confidence is the probability with which all intervals of one metric cover the true value.
@@ -30,7 +31,7 @@ func (c *cell) measure(f *Form, s *api.LabelStream) {
 		c.regression(s)
 	default:
 		addMetric(s, "accuracy", count(c.Labelled), float64(c.Correct)/float64(c.Labelled), api.IntervalExact,
-			MeanBinary(float64(c.Labelled), float64(c.Correct), alpha), true)
+			confseq.MeanBinary(float64(c.Labelled), float64(c.Correct), alpha), true)
 		c.classification(f, s)
 	}
 }
@@ -38,7 +39,7 @@ func (c *cell) measure(f *Form, s *api.LabelStream) {
 func count(n int64) uint64 { return uint64(max(n, 0)) } //nolint:gosec // not negative
 
 // addMetric adds a metric, without an interval if ok is false.
-func addMetric(s *api.LabelStream, name string, rows uint64, value float64, method string, i Interval, ok bool) {
+func addMetric(s *api.LabelStream, name string, rows uint64, value float64, method string, i confseq.Interval, ok bool) {
 	m := api.LabelMetric{Name: name, Value: value, Rows: rows}
 	if ok {
 		m.Low, m.High, m.Method = &i.Low, &i.High, method
@@ -54,13 +55,13 @@ func (c *cell) regression(s *api.LabelStream) {
 		return
 	}
 	rows := count(c.Labelled - c.Unmeasured)
-	i, ok := MeanUnbounded(n, c.Absolute, c.Squares, alpha)
+	i, ok := confseq.MeanUnbounded(n, c.Absolute, c.Squares, alpha)
 	i.Low = max(i.Low, 0)
 	addMetric(s, "mae", rows, c.Absolute/n, api.IntervalAsymptotic, i, ok)
-	i, ok = MeanUnbounded(n, c.Squares, c.Fourth, alpha)
-	i = Interval{math.Sqrt(max(i.Low, 0)), math.Sqrt(max(i.High, 0))}
+	i, ok = confseq.MeanUnbounded(n, c.Squares, c.Fourth, alpha)
+	i = confseq.Interval{Low: math.Sqrt(max(i.Low, 0)), High: math.Sqrt(max(i.High, 0))}
 	addMetric(s, "rmse", rows, math.Sqrt(max(c.Squares, 0)/n), api.IntervalAsymptotic, i, ok)
-	i, ok = MeanUnbounded(n, c.Errors, c.Squares, alpha)
+	i, ok = confseq.MeanUnbounded(n, c.Errors, c.Squares, alpha)
 	addMetric(s, "bias", rows, c.Errors/n, api.IntervalAsymptotic, i, ok)
 }
 
@@ -74,11 +75,11 @@ func (c *cell) classification(f *Form, s *api.LabelStream) {
 	if f.classes() == 2 {
 		most, s.Positive = 1, f.name(f.Positive)
 	}
-	i, ok := MeanUnbounded(n, c.LogLoss, c.LogLoss2, alpha)
+	i, ok := confseq.MeanUnbounded(n, c.LogLoss, c.LogLoss2, alpha)
 	i.Low = max(i.Low, 0)
 	addMetric(s, "log_loss", rows, c.LogLoss/n, api.IntervalAsymptotic, i, ok)
-	i = MeanBounded(n, c.Brier/most, c.Brier2/(most*most), alpha)
-	addMetric(s, "brier", rows, c.Brier/n, api.IntervalExact, Interval{most * i.Low, most * i.High}, true)
+	i = confseq.MeanBounded(n, c.Brier/most, c.Brier2/(most*most), alpha)
+	addMetric(s, "brier", rows, c.Brier/n, api.IntervalExact, confseq.Interval{Low: most * i.Low, High: most * i.High}, true)
 	if value, i, ok, known := c.auc(); known {
 		addMetric(s, "auc", rows, value, api.IntervalAsymptotic, i, ok)
 	}
@@ -89,14 +90,14 @@ func (c *cell) classification(f *Form, s *api.LabelStream) {
 			continue
 		}
 		n, hits := float64(b.Rows), float64(b.Hits)
-		i := MeanBinary(n, hits, alpha)
+		i := confseq.MeanBinary(n, hits, alpha)
 		s.Calibration = append(s.Calibration, api.CalibrationBin{
 			From: float64(k) / calibrationBins, To: float64(k+1) / calibrationBins, Rows: count(b.Rows),
 			Mean: b.Scores / n, Rate: hits / n, Low: i.Low, High: i.High,
 		})
 		ece += math.Abs(b.Scores - hits)
 	}
-	addMetric(s, "ece", rows, ece/n, "", Interval{}, false)
+	addMetric(s, "ece", rows, ece/n, "", confseq.Interval{}, false)
 }
 
 // auc returns the area under the ROC curve of the positive class of two, or the mean of the areas
@@ -104,7 +105,7 @@ func (c *cell) classification(f *Form, s *api.LabelStream) {
 //
 // A pair of scores in the same bin counts as a half. The variance is DeLong's. The interval of a
 // mean over classes is that of the mean of intervals which are all valid at the same time.
-func (c *cell) auc() (value float64, i Interval, ok, known bool) {
+func (c *cell) auc() (value float64, i confseq.Interval, ok, known bool) {
 	curves := len(c.Positives)
 	if curves == 0 {
 		return 0, i, false, false
@@ -115,11 +116,11 @@ func (c *cell) auc() (value float64, i Interval, ok, known bool) {
 		if n == 0 {
 			return 0, i, false, false
 		}
-		half := deviation * Margin(n, alpha/float64(curves))
+		half := deviation * confseq.Margin(n, alpha/float64(curves))
 		value += area / float64(curves)
 		i.Low += max(area-half, 0) / float64(curves)
 		i.High += min(area+half, 1) / float64(curves)
-		ok = ok && some >= minAsymptotic/4 && n >= minAsymptotic
+		ok = ok && some >= confseq.MinAsymptotic/4 && n >= confseq.MinAsymptotic
 	}
 	return value, i, ok, true
 }

@@ -1,4 +1,6 @@
-package labels
+// Package confseq has confidence sequences: intervals that are valid at every look, however often one looks and whenever
+// one stops. All depend on sums only.
+package confseq
 
 import "math"
 
@@ -87,8 +89,8 @@ func cross(high float64, evidence func(float64) float64, limit float64) float64 
 	return low // the outer end, so that rounding never makes the interval shorter
 }
 
-// minAsymptotic is the number of rows from which there is an asymptotic interval.
-const minAsymptotic = 100
+// MinAsymptotic is the number of rows from which there is an asymptotic interval.
+const MinAsymptotic = 100
 
 // Margin returns half of the length of the asymptotic confidence sequence of a mean, in standard
 // deviations of a value, for n values (Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas: Time-uniform
@@ -107,7 +109,7 @@ func Margin(n, alpha float64) float64 {
 // MeanUnbounded is the asymptotic confidence sequence of the mean of n values. ok is false for
 // fewer values than it can be for.
 func MeanUnbounded(n, sum, squares, alpha float64) (i Interval, ok bool) {
-	if n < minAsymptotic {
+	if n < MinAsymptotic {
 		return Interval{}, false
 	}
 	mean := sum / n

@@ -1,4 +1,4 @@
-package labels_test
+package confseq_test
 
 import (
 	"flag"
@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"sluice.io/sluice/internal/labels"
+	"sluice.io/sluice/internal/confseq"
 )
 
 // runs is how many sequences the tests of coverage draw. The default keeps the test short.
@@ -25,7 +25,7 @@ func TestCoverage(t *testing.T) {
 			return 0
 		}
 	}
-	f := func(name string, mean float64, draw func(*rand.Rand) float64, interval func(n, sum, squares float64) (labels.Interval, bool)) {
+	f := func(name string, mean float64, draw func(*rand.Rand) float64, interval func(n, sum, squares float64) (confseq.Interval, bool)) {
 		t.Helper()
 		missed, widths := 0, 0.0
 		const length = 2000
@@ -33,7 +33,7 @@ func TestCoverage(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, uint64(run)))
 			var n, sum, squares float64
 			miss, looked := false, 0.0
-			var last labels.Interval
+			var last confseq.Interval
 			for range length {
 				x := draw(rng)
 				n, sum, squares = n+1, sum+x, squares+x*x
@@ -60,12 +60,12 @@ func TestCoverage(t *testing.T) {
 			t.Errorf("%s: a share of %.3f misses, at most %.3f are allowed", name, share, most)
 		}
 	}
-	exactly := func(n, sum, _ float64) (labels.Interval, bool) { return labels.MeanBinary(n, sum, alpha), true }
-	bounded := func(n, sum, squares float64) (labels.Interval, bool) {
-		return labels.MeanBounded(n, sum, squares, alpha), true
+	exactly := func(n, sum, _ float64) (confseq.Interval, bool) { return confseq.MeanBinary(n, sum, alpha), true }
+	bounded := func(n, sum, squares float64) (confseq.Interval, bool) {
+		return confseq.MeanBounded(n, sum, squares, alpha), true
 	}
-	unbounded := func(n, sum, squares float64) (labels.Interval, bool) {
-		return labels.MeanUnbounded(n, sum, squares, alpha)
+	unbounded := func(n, sum, squares float64) (confseq.Interval, bool) {
+		return confseq.MeanUnbounded(n, sum, squares, alpha)
 	}
 	for _, p := range []float64{0.5, 0.9, 0.01} {
 		mean, draw := binary(p)
@@ -81,25 +81,25 @@ func TestCoverage(t *testing.T) {
 }
 
 func TestIntervals(t *testing.T) {
-	f := func(got labels.Interval, mean, widest float64) {
+	f := func(got confseq.Interval, mean, widest float64) {
 		t.Helper()
 		if !(0 <= got.Low && got.Low <= mean && mean <= got.High && got.High <= 1 && got.High-got.Low <= widest) {
 			t.Errorf("%+v around %v, at most %v wide", got, mean, widest)
 		}
 	}
-	f(labels.MeanBinary(0, 0, alpha), 0.5, 1)
-	f(labels.MeanBinary(1, 1, alpha), 1, 1)
-	f(labels.MeanBinary(100, 100, alpha), 1, 0.08)
-	f(labels.MeanBinary(100, 0, alpha), 0, 0.08)
-	f(labels.MeanBinary(1000, 500, alpha), 0.5, 0.12)
-	f(labels.MeanBinary(1e9, 5e8, alpha), 0.5, 0.0003)
-	f(labels.MeanBounded(0, 0, 0, alpha), 0.5, 1)
-	f(labels.MeanBounded(1, 0.3, 0.09, alpha), 0.3, 1)
-	f(labels.MeanBounded(1000, 100, 10, alpha), 0.1, 0.03) // no variance
-	f(labels.MeanBounded(1000, 500, 500, alpha), 0.5, 0.16)
-	f(labels.MeanBounded(1000, 0, 0, alpha), 0, 0.02)
-	f(labels.MeanBounded(1000, 1000, 1000, alpha), 1, 0.02)
-	if _, ok := labels.MeanUnbounded(10, 10, 10, alpha); ok {
+	f(confseq.MeanBinary(0, 0, alpha), 0.5, 1)
+	f(confseq.MeanBinary(1, 1, alpha), 1, 1)
+	f(confseq.MeanBinary(100, 100, alpha), 1, 0.08)
+	f(confseq.MeanBinary(100, 0, alpha), 0, 0.08)
+	f(confseq.MeanBinary(1000, 500, alpha), 0.5, 0.12)
+	f(confseq.MeanBinary(1e9, 5e8, alpha), 0.5, 0.0003)
+	f(confseq.MeanBounded(0, 0, 0, alpha), 0.5, 1)
+	f(confseq.MeanBounded(1, 0.3, 0.09, alpha), 0.3, 1)
+	f(confseq.MeanBounded(1000, 100, 10, alpha), 0.1, 0.03) // no variance
+	f(confseq.MeanBounded(1000, 500, 500, alpha), 0.5, 0.16)
+	f(confseq.MeanBounded(1000, 0, 0, alpha), 0, 0.02)
+	f(confseq.MeanBounded(1000, 1000, 1000, alpha), 1, 0.02)
+	if _, ok := confseq.MeanUnbounded(10, 10, 10, alpha); ok {
 		t.Error("an asymptotic interval for 10 values")
 	}
 }
@@ -112,8 +112,8 @@ func TestEvidenceGrowsOutwards(t *testing.T) {
 		n := float64(1 + rng.IntN(2000))
 		mean := rng.Float64()
 		squares := n * (mean*mean + rng.Float64()*mean*(1-mean)) // any variance that values in [0, 1] can have
-		wide := labels.MeanBounded(n, n*mean, squares, 0.01)
-		narrow := labels.MeanBounded(n, n*mean, squares, 0.1)
+		wide := confseq.MeanBounded(n, n*mean, squares, 0.01)
+		narrow := confseq.MeanBounded(n, n*mean, squares, 0.1)
 		if wide.Low > narrow.Low || wide.High < narrow.High {
 			t.Errorf("n %v, mean %v: %+v is not in %+v", n, mean, narrow, wide)
 		}
