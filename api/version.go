@@ -36,6 +36,7 @@ const (
 	CauseReload   = "reload"   // the gateway read the configuration again
 	CauseCall     = "call"     // a call to load or to unload a model
 	CauseRoute    = "route"    // an edit of a route
+	CausePush     = "push"     // a version was pushed, archived, restored or deleted
 	CauseRequests = "requests" // the outcome of requests; for breakers and batching
 )
 

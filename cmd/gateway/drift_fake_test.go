@@ -57,6 +57,9 @@ func (f *fold) signal(id string, do func(*api.Signal) error) (api.Signal, error)
 }
 
 // noModels is the control of a gateway without models.
-type noModels struct{ admin.Control }
+type noModels struct {
+	admin.Control
+	admin.VersionControl
+}
 
 func (noModels) Models() []api.ModelStatus { return nil }

@@ -22,7 +22,7 @@ func newModels() *cobra.Command {
 	listed = warnsOfRepository(listed, &conn)
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "List, describe, load and unload the models of a running gateway",
+		Short: "List, describe, push, load and unload the models of a running gateway",
 		Args:  onlyCommands,
 		RunE:  listed,
 	}
@@ -48,7 +48,7 @@ func newModels() *cobra.Command {
 			return c.Unload(ctx, name)
 		}),
 	}
-	cmd.AddCommand(list, describe, load, unload, newModelsDigest())
+	cmd.AddCommand(list, describe, load, unload, newModelsPush(&conn, &out), newModelsDigest())
 	return cmd
 }
 

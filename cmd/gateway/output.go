@@ -116,6 +116,10 @@ func namesIn(doc any) (names []string, ok bool) {
 	switch d := doc.(type) {
 	case []api.ModelStatus:
 		return each(d, func(m *api.ModelStatus) string { return m.Name + "/" + versionText(m) }), true
+	case []api.VersionInfo:
+		return each(d, func(v *api.VersionInfo) string { return fmt.Sprintf("%s/%d", v.Model, v.Version) }), true
+	case api.VersionInfo:
+		return []string{fmt.Sprintf("%s/%d", d.Model, d.Version)}, true
 	case []api.Caller:
 		return each(d, func(c *api.Caller) string { return c.Name }), true
 	case api.Caller:

@@ -67,14 +67,15 @@ func (c *control) Reload(ctx context.Context, by api.Actor) (api.ReloadResult, e
 
 // side is a running admin port.
 type side struct {
-	t       *testing.T
-	server  *admin.Server
-	control *control
-	routes  *routes
-	signals *signals
-	logs    *observer.ObservedLogs
-	url     string
-	ended   chan error
+	t        *testing.T
+	server   *admin.Server
+	control  *control
+	routes   *routes
+	signals  *signals
+	versions *versions
+	logs     *observer.ObservedLogs
+	url      string
+	ended    chan error
 }
 
 // maxConnections is the limit of serve.
@@ -87,9 +88,9 @@ func serve(t *testing.T, address string, tokens map[string]string) *side {
 	reg := prometheus.NewRegistry()
 	up := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_up", Help: "One."})
 	reg.MustRegister(up)
-	s := &side{t: t, control: &control{}, routes: newRoutes(), signals: newSignals(), logs: logs, ended: make(chan error, 1)}
+	s := &side{t: t, control: &control{}, routes: newRoutes(), signals: newSignals(), versions: &versions{}, logs: logs, ended: make(chan error, 1)}
 	var err error
-	s.server, err = admin.New(admin.Options{MaxConnections: maxConnections, Address: address, Callers: access.Keys(tokens), Gatherer: reg, Control: s.control, Routes: s.routes, Drift: s.signals, Labels: noLabels{}, Logger: zap.New(core)})
+	s.server, err = admin.New(admin.Options{MaxConnections: maxConnections, Address: address, Callers: access.Keys(tokens), Gatherer: reg, Control: s.control, Routes: s.routes, Drift: s.signals, Labels: noLabels{}, Versions: s.versions, Logger: zap.New(core)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,8 @@ import (
 const (
 	quick = time.Minute
 	slow  = 10 * time.Minute // for loads of models and for profiles
+
+	upload = 2 * time.Hour // for endpoints that read a body of any size themselves
 )
 
 // endpoint is a method and path, and what it needs of its callers. handle gets a request with its
@@ -78,6 +80,13 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/api/v1/models/{name}", callers.On(callers.Metadata), quick, s.model},
 		{http.MethodPost, "/api/v1/models/{name}/load", callers.On(callers.Load), slow, s.load},
 		{http.MethodPost, "/api/v1/models/{name}/unload", callers.On(callers.Load), slow, s.unload},
+		{http.MethodGet, "/api/v1/models/{name}/versions", callers.On(callers.Metadata), quick, s.versionsOf},
+		{http.MethodPost, "/api/v1/models/{name}/versions", callers.On(callers.Register), upload, s.pushNext},
+		{http.MethodGet, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Metadata), quick, s.version},
+		{http.MethodPut, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Register), upload, s.pushVersion},
+		{http.MethodDelete, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Register), slow, s.deleteVersion},
+		{http.MethodPost, "/api/v1/models/{name}/versions/{version}/archive", callers.On(callers.Register), slow, s.archiveVersion},
+		{http.MethodPost, "/api/v1/models/{name}/versions/{version}/restore", callers.On(callers.Register), slow, s.restoreVersion},
 		{http.MethodGet, "/api/v1/routes", callers.OnSome(callers.Metadata), quick, s.listRoutes},
 		{http.MethodGet, "/api/v1/routes/{name}", callers.On(callers.Metadata), quick, s.getRoute},
 		{http.MethodPut, "/api/v1/routes/{name}", callers.On(callers.Route), slow, s.setRoute},
@@ -153,7 +162,11 @@ func (s *Server) serve(methods []endpoint) http.HandlerFunc {
 		if caller != nil {
 			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller))
 		}
-		if err == nil {
+		switch {
+		case err != nil:
+		case methods[i].limit == upload:
+			err = s.handle(methods[i], w, r)
+		default:
 			var done func()
 			if done, err = s.takeBody(w, r, methods[i].reads()); err == nil {
 				defer done()

@@ -73,6 +73,10 @@ var accessOf = map[string]string{
 	"admin GET /api/v1/retrain": "statistics some", "admin GET /api/v1/retrain/{id}": "statistics some",
 	"admin POST /api/v1/retrain/{id}/retry": "signal some", "admin POST /api/v1/retrain/{id}/close": "signal some",
 	"admin POST /api/v1/models/{name}/load": "load model", "admin POST /api/v1/models/{name}/unload": "load model",
+	"admin GET /api/v1/models/{name}/versions": "metadata model", "admin GET /api/v1/models/{name}/versions/{version}": "metadata model",
+	"admin POST /api/v1/models/{name}/versions": "register model", "admin PUT /api/v1/models/{name}/versions/{version}": "register model",
+	"admin DELETE /api/v1/models/{name}/versions/{version}":       "register model",
+	"admin POST /api/v1/models/{name}/versions/{version}/archive": "register model", "admin POST /api/v1/models/{name}/versions/{version}/restore": "register model",
 	"admin PUT /api/v1/routes/{name}": "route model", "admin DELETE /api/v1/routes/{name}": "route model",
 	"admin POST /-/reload": "admin every", "admin GET /api/v1/config": "admin every", "admin GET /api/v1/callers": "admin every", "admin GET /api/v1/callers/{name}": "admin every",
 	"admin GET /api/v1/journal": "admin every", "admin GET /api/v1/journal/verify": "admin every",
@@ -290,7 +294,7 @@ func (g *gateway) asHTTP(t *testing.T, said io.Writer, at, endpoint, model strin
 	if !found {
 		method, path = http.MethodGet, method
 	}
-	path = strings.NewReplacer("{model}", model, "{name}", model, "{id}", "none", "{region}", "r").Replace(path)
+	path = strings.NewReplacer("{model}", model, "{name}", model, "{id}", "none", "{region}", "r", "{version}", "1").Replace(path)
 	switch path {
 	case "/":
 		if at == g.admin {

@@ -25,6 +25,7 @@ import (
 	"sluice.io/sluice/internal/labels"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/onnxfile"
+	"sluice.io/sluice/internal/publish"
 	"sluice.io/sluice/internal/reconcile"
 	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/router"
@@ -75,6 +76,7 @@ type App struct {
 	journal   *journal.Log
 	before    lastRun // the previous run of the gateway
 	outbox    *signals.Outbox
+	publisher *publish.Publisher
 	webhook   *signals.Webhook // nil if none is configured
 	router    *router.Router
 	metrics   *metrics.Metrics
@@ -426,6 +428,9 @@ func (a *App) Close() error {
 	}
 	if a.labels != nil {
 		err = errors.Join(err, a.labels.Close())
+	}
+	if a.publisher != nil {
+		err = errors.Join(err, a.publisher.Close())
 	}
 	if a.repo != nil {
 		err = errors.Join(err, a.repo.Close())

@@ -12,6 +12,7 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/publish"
 	"sluice.io/sluice/internal/routes"
 	"sluice.io/sluice/internal/signals"
 	"sluice.io/sluice/internal/trail"
@@ -25,10 +26,11 @@ type folds struct {
 	signals *signals.Store
 	drift   *driftwatch.Fold
 	run     *lastRun
+	pushed  *publish.Fold
 }
 
 func newFolds() folds {
-	return folds{routes: routes.NewFold(), served: trail.NewState(), signals: signals.NewStore(), drift: driftwatch.NewFold(), run: &lastRun{}}
+	return folds{routes: routes.NewFold(), served: trail.NewState(), signals: signals.NewStore(), drift: driftwatch.NewFold(), run: &lastRun{}, pushed: publish.NewFold()}
 }
 
 // list names the folds. Raise a version if the format of a snapshot changes, or the way in
@@ -40,6 +42,7 @@ func (f folds) list(log *zap.Logger) []journal.NamedFold {
 		{Name: "signals", Version: 1, Fold: f.signals},
 		{Name: "drift", Version: 1, Fold: f.drift},
 		{Name: "run", Version: 1, Fold: f.run},
+		{Name: "registered", Version: 1, Fold: f.pushed},
 	}
 }
 
@@ -118,6 +121,9 @@ func (a *App) replay(cfg *config.Config) error {
 	a.reconcile.Resume(declared, f.served)
 	a.watch.Resume(f.drift)
 	a.before = *f.run
+	if err := a.buildPublisher(cfg, f.pushed); err != nil {
+		return err
+	}
 	return a.buildOutbox(cfg, f.signals)
 }
 

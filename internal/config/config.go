@@ -42,6 +42,7 @@ const (
 // be changed.
 type Config struct {
 	Repository Repository `yaml:"repository" restart:"true" doc:"The folder of models, and when they are loaded."`
+	Registry   Registry   `yaml:"registry" restart:"true" doc:"Versions that are pushed through the control API."`
 	Server     Server     `yaml:"server" restart:"true" doc:"The data plane: the port that applications call."`
 	Admin      Admin      `yaml:"admin" restart:"true" doc:"The admin port: metrics, health and the control API."`
 	Metrics    Metrics    `yaml:"metrics" restart:"true" doc:"The Prometheus metrics of the admin port."`
@@ -73,6 +74,23 @@ type Repository struct {
 	Load          []string      `yaml:"load" default:"[]" doc:"The models that are loaded at the start, with control explicit. '*' means all."`
 	ParallelLoads int           `yaml:"parallel_loads" default:"2" min:"1" max:"256" doc:"Max number of versions that load at the same time. Versions under 10 MiB have the same number of places of their own in addition."`
 	LoadTimeout   time.Duration `yaml:"load_timeout" default:"10m" min:"1s" doc:"Max time for the load of one version, including its probe and warm-up. After that the load has failed, and another version can load in its place."`
+}
+
+// The choices of registry.first_version.
+const (
+	FirstWaits  = "waits"
+	FirstServes = "serves"
+)
+
+// Registry configures which versions may be pushed.
+type Registry struct {
+	Writable     bool     `yaml:"writable" default:"true" doc:"Whether versions may be pushed, archived and deleted through the control API. They need a caller with the action register. One gateway at a time can write to a repository."`
+	MaxUpload    Size     `yaml:"max_upload" default:"4GiB" min:"1KiB" max:"1024GiB" doc:"Max size of the files of one version."`
+	MaxUploads   int      `yaml:"max_uploads" default:"4" min:"1" max:"256" doc:"Max number of uploads at the same time. Further ones are answered 429."`
+	Quota        Size     `yaml:"quota" default:"100GiB" min:"1KiB" max:"1048576GiB" doc:"Max size of the whole repository, with archived versions. A push that would exceed it is refused."`
+	FirstVersion string   `yaml:"first_version" default:"waits" enum:"waits|serves" doc:"What becomes of a model all of whose versions were pushed, if no route and no alias names one. waits: none serves. serves: the one with the lowest number does. A later version never serves by being the newest."`
+	CardRequired []string `yaml:"card_required" default:"[]" doc:"Fields that the model card of each pushed version must have."`
+	ImportRoots  []string `yaml:"import_roots" default:"[]" doc:"Folders of this machine that a push may copy files from, by their path. Empty: none."`
 }
 
 // Server configures the data plane.

@@ -62,6 +62,7 @@ type goal struct {
 	borrowed           map[infer.Version]bool
 	references         driftwatch.Applied
 	specs, shadowSpecs []*registry.Spec // what should be loaded
+	waiting            []infer.Version  // versions that were pushed, and that nothing names; sorted
 }
 
 // goal returns what should serve, given d and after edits.
@@ -97,6 +98,14 @@ func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 	wanted := make(map[infer.Version]bool, len(g.specs))
 	for _, s := range g.specs {
 		wanted[s.Version] = s.Idle == ""
+	}
+	for i := range g.found {
+		for _, fv := range g.found[i].Versions {
+			v := infer.Version{Model: g.found[i].Name, Number: fv.Number}
+			if _, planned := wanted[v]; fv.Registered && !planned && !g.shadow[v] {
+				g.waiting = append(g.waiting, v)
+			}
+		}
 	}
 	g.references = g.profiles.Of(d.cfg, models, wanted, r.beside)
 	g.shadowSpecs = r.shadowsOf(g)
@@ -166,7 +175,7 @@ func sameFound(a, b *registry.Found) bool {
 		return false
 	}
 	return len(a.Versions) == 0 || &a.Versions[0] == &b.Versions[0] || slices.EqualFunc(a.Versions, b.Versions, func(x, y registry.FoundVersion) bool {
-		return x.Number == y.Number && x.Fingerprint == y.Fingerprint && x.Size == y.Size && (x.Err == nil) == (y.Err == nil)
+		return x.Number == y.Number && x.Fingerprint == y.Fingerprint && x.Size == y.Size && x.Registered == y.Registered && (x.Err == nil) == (y.Err == nil)
 	})
 }
 
@@ -174,7 +183,7 @@ func sameFound(a, b *registry.Found) bool {
 func (r *Reconciler) specify(p *planned) {
 	m := p.cfg.Model(p.found.Name)
 	settings := unique.Make(settingsText(p.cfg, m)) // most models have the same settings
-	own := chosen(p.found, m)
+	own := chosen(p.found, m, p.cfg.Registry.FirstVersion == config.FirstServes)
 	for _, fv := range withNamed(p.found, own, p.named) {
 		v := infer.Version{Model: p.found.Name, Number: fv.Number}
 		if p.idle || indexOf(own, v.Number) < 0 {
@@ -225,21 +234,32 @@ func asServable[S registry.Servable](s S, digest string, err error) (registry.Se
 }
 
 // chosen applies a model's version policy. If the repository does not have a version that
-// the policy names, the version is in the list with an error.
-func chosen(f *registry.Found, m config.Model) []registry.FoundVersion {
-	switch {
-	case m.Versions.All:
-		return f.Versions
-	case len(m.Versions.Numbers) > 0:
+// the policy names, the version is in the list with an error. A version that was pushed is not
+// chosen unless the policy names it: only routes and aliases make it serve. If all were pushed
+// and first is set, the first one is chosen.
+func chosen(f *registry.Found, m config.Model, first bool) []registry.FoundVersion {
+	if len(m.Versions.Numbers) > 0 {
 		list := make([]registry.FoundVersion, len(m.Versions.Numbers))
 		for i, n := range m.Versions.Numbers {
 			list[i] = find(*f, n)
 		}
 		return list
+	}
+	own := f.Versions
+	if slices.ContainsFunc(own, registered) {
+		own = slices.DeleteFunc(slices.Clone(own), registered)
+	}
+	switch {
+	case len(own) == 0 && first:
+		return f.Versions[:min(1, len(f.Versions))]
+	case m.Versions.All:
+		return own
 	default:
-		return f.Versions[max(0, len(f.Versions)-m.Versions.Latest):]
+		return own[max(0, len(own)-m.Versions.Latest):]
 	}
 }
+
+func registered(v registry.FoundVersion) bool { return v.Registered }
 
 // withGone returns the scan with the models that routes name and the repository does not
 // have. They have no versions. Their loaded versions continue to serve, as they do if only

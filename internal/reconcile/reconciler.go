@@ -83,6 +83,7 @@ type Reconciler struct {
 	changes []*change                // waiting changes, the oldest first
 	starts  []trail.Place            // the loads that readiness waits for
 	reloads int                      // the number of reloads so far
+	leaving map[infer.Version]bool   // versions that are being archived or deleted
 
 	told told
 
@@ -97,7 +98,7 @@ func New(opts Options) *Reconciler {
 		opts: opts, repo: opts.Repository, loader: opts.Loader, router: opts.Router, watch: opts.Watcher, journal: opts.Journal,
 		record: newRecorder(opts.Metrics, opts.Logger.Named("routes")), log: opts.Logger.Named("reconcile"),
 		commands: make(chan func()), scanned: make(chan registry.Listing), woken: make(chan struct{}, 1), stopped: make(chan struct{}),
-		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(), plans: map[string]*planned{}, told: newTold(),
+		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(), plans: map[string]*planned{}, told: newTold(), leaving: map[infer.Version]bool{},
 	}
 	r.beside = driftwatch.NewBeside(opts.Repository)
 	loads := registry.Options{

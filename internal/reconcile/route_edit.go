@@ -257,13 +257,15 @@ func (r *Reconciler) lookFor(state *api.RouteState, now registry.Found) desired 
 		asked := slices.Contains(named(&state.Route), fv.Number) || isShadow(&state.Route, fv.Number)
 		at := indexOf(f.Versions, fv.Number)
 		switch {
-		case !asked || r.registry.Leased(v) != nil || r.shadows.Leased(v) != nil:
+		case !asked || r.leaving[v] || r.registry.Leased(v) != nil || r.shadows.Leased(v) != nil:
 		case at < 0:
 			f.Versions = append(f.Versions, fv)
 		default:
 			f.Versions[at] = fv
 		}
 	}
-	slices.SortFunc(f.Versions, func(a, b registry.FoundVersion) int { return cmp.Compare(a.Number, b.Number) })
+	slices.SortFunc(f.Versions, byNumber)
 	return r.desired.with(f)
 }
+
+func byNumber(a, b registry.FoundVersion) int { return cmp.Compare(a.Number, b.Number) }

@@ -52,7 +52,10 @@ func (r *Reconciler) swap(s actual) {
 			e.Failed = append(e.Failed, spec.Version.Number)
 		}
 	}
-	next := &view{routes: map[string]*routeView{}, references: s.goal.references}
+	for _, v := range s.goal.waiting {
+		b.entry(v.Model).Waits = true
+	}
+	next := &view{routes: map[string]*routeView{}, references: s.goal.references, waiting: s.goal.waiting}
 	for name, e := range b.entries {
 		if e.Default != nil {
 			next.routes[name] = &routeView{route: routes.Implied(name, e.Default.Model.Version).Route}

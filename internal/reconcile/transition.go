@@ -55,7 +55,8 @@ func (r *Reconciler) advance() {
 	r.logTried(t)
 	wasUnwritten := r.unwritten
 	r.unwritten = false
-	if wasUnwritten || !t.same() || !maps.Equal(t.goal.borrowed, r.current.goal.borrowed) || !t.goal.references.Same(&r.current.goal.references) {
+	if wasUnwritten || !t.same() || !maps.Equal(t.goal.borrowed, r.current.goal.borrowed) || !t.goal.references.Same(&r.current.goal.references) ||
+		!slices.Equal(t.goal.waiting, r.current.goal.waiting) {
 		before := r.registry.Serving()
 		if err := r.commit(t, nil, api.Actor{}); err != nil {
 			if !wasUnwritten {

@@ -19,6 +19,7 @@ import (
 type view struct {
 	routes     map[string]*routeView // declared and implied, by name
 	references driftwatch.Applied
+	waiting    []infer.Version // versions that were pushed, and that nothing names
 }
 
 // routeView is a route with the metrics and breakers of its parts.
@@ -165,7 +166,8 @@ func (r *Reconciler) Models() []api.ModelStatus { return r.registry.List() }
 // must not be modified.
 func (r *Reconciler) Warnings() []api.RepositoryWarning { return *r.warnings.Load() }
 
-// Details is Models with details, and with the versions that run as shadows.
+// Details is Models with details, and with the versions that run as shadows, and those that are
+// registered and not loaded.
 func (r *Reconciler) Details() []api.ModelStatus {
 	list := r.details()
 	for i := range list {
@@ -174,6 +176,9 @@ func (r *Reconciler) Details() []api.ModelStatus {
 	for _, s := range r.shadows.Status() {
 		s.Role = api.RoleShadow
 		list = append(list, s)
+	}
+	for _, v := range r.view.Load().waiting {
+		list = append(list, api.ModelStatus{Name: v.Model, Version: v.Number, State: api.StateRegistered})
 	}
 	slices.SortStableFunc(list, func(a, b api.ModelStatus) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))

@@ -17,6 +17,8 @@ import (
 const (
 	LabelsFile  = "labels.txt"   // labels of classes; part of the version
 	ProfileFile = "profile.json" // profile of the training data; not part of the version
+	GoldenFile  = "golden.json"  // rows with their answers, which each load repeats; not part of the version
+	RecordFile  = "sluice.json"  // what is known of a version that was pushed; not part of the version
 )
 
 // maxFiles is the max number of files of one version.
@@ -37,6 +39,9 @@ func identity(external []string) []string {
 // scanVersion reads the state of a version's files. It sets Err if they cannot be loaded.
 func (r *Repository) scanVersion(dir string, number int64) FoundVersion {
 	v := FoundVersion{Number: number}
+	if info, err := r.root.Lstat(path.Join(dir, RecordFile)); err == nil && info.Mode().IsRegular() {
+		v.Registered = true
+	}
 	info, err := r.root.Stat(dir)
 	if err != nil || !info.IsDir() {
 		v.Err = infer.Errorf(infer.Invalid, "the version is not a folder inside the repository")

@@ -27,6 +27,8 @@ type Repository struct {
 	path  string // as configured, absolute
 	named named
 
+	writing sync.Mutex // held while versions appear, move or go; locked before mu
+
 	mu   sync.RWMutex // locked for writing while the folder is opened again
 	dir  string       // the folder of root, without links
 	root *os.Root
@@ -78,6 +80,21 @@ func (r *Repository) follow() error {
 	return r.open()
 }
 
+// clone returns the folder, opened once more. The caller closes it.
+func (r *Repository) clone() (*os.Root, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.root.OpenRoot(".")
+}
+
+// absent reports whether there is nothing at a path in the repository.
+func (r *Repository) absent(rel string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, err := r.root.Lstat(rel)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // Close releases the folder.
 func (r *Repository) Close() error {
 	r.mu.Lock()
@@ -102,6 +119,8 @@ type FoundVersion struct {
 	// Profile changes if ProfileFile changes, which is not part of the version. It is empty
 	// if there is no ProfileFile.
 	Profile string
+	// Registered is set if the version was pushed: it has a RecordFile.
+	Registered bool
 	// Err says why the version cannot be loaded, without a path of the host.
 	Err error
 }
@@ -122,6 +141,9 @@ func (r *Repository) Scan() (Listing, error) {
 	var ownVersions []string // version folders in the repository itself
 	for _, e := range entries {
 		name := e.Name()
+		if name == ownFolder {
+			continue
+		}
 		if info, err := r.root.Stat(name); err == nil && !info.IsDir() {
 			if w, ok := stray(name); ok {
 				l.warn(w)
@@ -157,6 +179,9 @@ func (r *Repository) ScanModel(name string) (Found, bool) {
 // scanModel scans one model. The result has no versions if the model cannot be used.
 func (r *Repository) scanModel(name string) (Found, []api.RepositoryWarning) {
 	m := Found{Name: name}
+	if name == ownFolder {
+		return m, nil
+	}
 	if !infer.ValidName(name) {
 		return m, []api.RepositoryWarning{{
 			Path: fmt.Sprintf("%.100q", name), Problem: "the name of the folder is not valid for a model",

@@ -40,6 +40,7 @@ type Entry struct {
 	Default *Target   // serves if there is no route; nil for no version
 	Loading bool      // a version is being loaded
 	Failed  []int64   // versions that could not be loaded
+	Waits   bool      // versions were pushed, and nothing names them
 	Route   *Route    // nil: Default serves
 	Taps    Taps      // get the requests that Default answered if there is no route
 	Segment string    // the parameter of a request that is its segment; empty for none
@@ -237,7 +238,9 @@ func (e *Entry) missing(version int64) error {
 	default:
 		err = unknown(e.Name, version)
 	}
-	err.Msg += e.failure(version)
+	if err.Msg += e.failure(version); e.Waits && version == 0 {
+		err.Msg += "; versions of it are registered, but no route and no alias names one"
+	}
 	return err
 }
 

@@ -23,6 +23,7 @@ func documents() []any {
 		api.ServerStatus{},
 		api.ModelStatus{},
 		api.ReloadResult{},
+		api.VersionInfo{},
 		api.Route{},
 		api.RouteResult{},
 		api.RouteStats{},

@@ -1,0 +1,81 @@
+package api
+
+import "time"
+
+// The types of events about registered versions. The field after is a VersionRecord for
+// version.registered and version.described, and a VersionMove for the others. The subject
+// names the version: "models/iris/3".
+const (
+	EventVersionRegistered = "version.registered" // the version is in the repository. It does not serve because of that
+	EventVersionDescribed  = "version.described"  // its card or its tags changed
+	EventVersionArchived   = "version.archived"   // its files are kept, and it cannot be loaded
+	EventVersionRestored   = "version.restored"   // it is not archived any more
+	EventVersionDeleted    = "version.deleted"    // its files are gone. No other version gets its number
+)
+
+// The states of a version that is not loaded, in the list of versions. They have no name in
+// Triton's repository index.
+const (
+	StateRegistered = "REGISTERED" // in the repository; no route and no alias names it
+	StateArchived   = "ARCHIVED"
+)
+
+// VersionRecord describes a registered version: what was pushed, by whom, and where it comes
+// from. It is the file sluice.json in the version's folder, which is not part of the digest.
+type VersionRecord struct {
+	Format    int              `json:"format"` // 1
+	Model     string           `json:"model"`
+	Version   int64            `json:"version"`
+	Digest    string           `json:"digest"` // of model file, external data and labels, "sha256:…"
+	Size      int64            `json:"size"`   // bytes of all files
+	Inputs    []Tensor         `json:"inputs"`
+	Outputs   []Tensor         `json:"outputs"`
+	Opsets    map[string]int64 `json:"opsets"` // by domain; "ai.onnx" is the standard's
+	IRVersion int64            `json:"ir_version,omitempty"`
+	Producer  string           `json:"producer,omitempty"` // the program that wrote the file
+	VersionMetadata
+	// Revision counts the changes of card and tags. If-Match names the revision to change.
+	Revision int64     `json:"revision"`
+	PushedAt time.Time `json:"pushed_at"`
+	PushedBy Actor     `json:"pushed_by"`
+}
+
+// VersionMetadata is what the one that pushes a version says about it.
+type VersionMetadata struct {
+	Lineage Lineage           `json:"lineage,omitzero"`
+	Card    map[string]any    `json:"card,omitempty"` // the model card; registry.card_required names the fields that it must have
+	Tags    map[string]string `json:"tags,omitempty"`
+}
+
+// Lineage says where a version comes from. All of it is optional.
+type Lineage struct {
+	Parent       int64              `json:"parent,omitempty"`        // the version that this one was made from
+	DataSnapshot string             `json:"data_snapshot,omitempty"` // the training data
+	CodeRevision string             `json:"code_revision,omitempty"`
+	Run          string             `json:"run,omitempty"`     // the training run
+	Metrics      map[string]float64 `json:"metrics,omitempty"` // such as accuracy
+	Source       string             `json:"source,omitempty"`  // the registry that it was imported from
+}
+
+// VersionInfo is a version in the repository, registered or not. It answers
+// GET /api/v1/models/{name}/versions/{version}.
+type VersionInfo struct {
+	Model   string `json:"model"`
+	Version int64  `json:"version"`
+	// State is READY, LOADING, UNLOADING or UNAVAILABLE for a version that should serve, and
+	// else REGISTERED or ARCHIVED.
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	// Record is absent for a version whose files were copied into the repository, and not
+	// pushed.
+	Record *VersionRecord `json:"record,omitempty"`
+	// NamedBy lists what names the version: routes and aliases.
+	NamedBy []string `json:"named_by,omitempty"`
+}
+
+// VersionMove is the field after of an event about the files of a version.
+type VersionMove struct {
+	Model   string `json:"model"`
+	Version int64  `json:"version"`
+	Digest  string `json:"digest"`
+}

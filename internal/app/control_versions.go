@@ -1,0 +1,68 @@
+package app
+
+import (
+	"context"
+	"maps"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/admin"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/publish"
+)
+
+// buildPublisher makes the publisher, which continues with the journal's versions.
+func (a *App) buildPublisher(cfg *config.Config, fold *publish.Fold) (err error) {
+	r := &cfg.Registry
+	a.publisher, err = publish.New(publish.Options{
+		Repository: a.repo, Journal: eventLog{a.journal}, Serving: a.reconcile, Writable: r.Writable,
+		MaxUpload: int64(r.MaxUpload), Quota: int64(r.Quota), MaxUploads: r.MaxUploads,
+		CardRequired: r.CardRequired, ImportRoots: r.ImportRoots, Logger: a.log.Named("registry"),
+	}, fold)
+	if err != nil {
+		return err
+	}
+	return a.publisher.Catchup()
+}
+
+// VersionInfos implements admin.VersionControl.
+func (c control) VersionInfos(model string) ([]api.VersionInfo, error) {
+	return c.app.publisher.Versions(model)
+}
+
+// VersionInfo implements admin.VersionControl.
+func (c control) VersionInfo(model string, number int64) (api.VersionInfo, error) {
+	return c.app.publisher.Version(infer.Version{Model: model, Number: number})
+}
+
+// Push implements admin.VersionControl.
+func (c control) Push(ctx context.Context, push admin.Push) (api.VersionInfo, bool, error) {
+	return c.app.publisher.Push(ctx, publish.Push(push))
+}
+
+// DescribeVersion implements admin.VersionControl.
+func (c control) DescribeVersion(model string, number, revision int64, change admin.VersionChange, by api.Actor) (api.VersionInfo, error) {
+	return c.app.publisher.Describe(infer.Version{Model: model, Number: number}, revision, func(m *api.VersionMetadata) {
+		if change.Card != nil {
+			m.Card = maps.Clone(change.Card)
+		}
+		if change.Tags != nil {
+			m.Tags = maps.Clone(change.Tags)
+		}
+	}, by)
+}
+
+// ArchiveVersion implements admin.VersionControl.
+func (c control) ArchiveVersion(ctx context.Context, model string, number int64, by api.Actor) (api.VersionInfo, error) {
+	return c.app.publisher.Archive(ctx, infer.Version{Model: model, Number: number}, by)
+}
+
+// RestoreVersion implements admin.VersionControl.
+func (c control) RestoreVersion(ctx context.Context, model string, number int64, by api.Actor) (api.VersionInfo, error) {
+	return c.app.publisher.Restore(ctx, infer.Version{Model: model, Number: number}, by)
+}
+
+// DeleteVersion implements admin.VersionControl.
+func (c control) DeleteVersion(ctx context.Context, model string, number int64, by api.Actor) error {
+	return c.app.publisher.Delete(ctx, infer.Version{Model: model, Number: number}, by)
+}
