@@ -117,6 +117,11 @@ type LabelStream struct {
 
 	Metrics     []LabelMetric    `json:"metrics"`
 	Calibration []CalibrationBin `json:"calibration,omitempty"`
+
+	// Estimates says how good all kept predictions are expected to be, with and without labels.
+	Estimates []LabelEstimate `json:"estimates,omitempty"`
+	// NoEstimates is why there are none although the profile of the version knows labels.
+	NoEstimates string `json:"no_estimates,omitempty"`
 }
 
 // LabelDelay says how long after its prediction a label became known. Quantiles are upper ends
@@ -156,4 +161,41 @@ type CalibrationBin struct {
 	Rate float64 `json:"rate"` // the share of rows for which they came true
 	Low  float64 `json:"low"`  // the interval of the rate
 	High float64 `json:"high"`
+}
+
+// The methods of an estimate.
+const (
+	// EstimateCBPE is confidence-based performance estimation: what the scores say, corrected by
+	// how often such scores came true in the reference.
+	EstimateCBPE = "cbpe"
+)
+
+// LabelEstimate is what a metric is expected to be before labels come.
+type LabelEstimate struct {
+	Name   string  `json:"name"`
+	Method string  `json:"method"`
+	Value  float64 `json:"value"`
+	// StandardError covers the chance of as many rows and the finite reference.
+	StandardError float64 `json:"standard_error"`
+	// Low and High are the ends of an interval that the metric of these rows is in, at all times
+	// with the confidence of the report, if the estimator's assumptions hold. Absent below 100 rows.
+	Low  *float64 `json:"low,omitempty"`
+	High *float64 `json:"high,omitempty"`
+	Rows uint64   `json:"rows"` // kept predictions that it is about
+	// Outside is the share of rows with a score below, or above, all those of the reference. There
+	// the estimate is a guess.
+	Outside float64        `json:"outside,omitempty"`
+	Check   *EstimateCheck `json:"check,omitempty"` // absent without labels
+}
+
+// EstimateCheck compares an estimate with the truth, on the rows that have labels.
+type EstimateCheck struct {
+	Rows       uint64  `json:"rows"`     // with labels
+	Estimate   float64 `json:"estimate"` // of these rows
+	Truth      float64 `json:"truth"`
+	Difference float64 `json:"difference"` // truth minus estimate
+	// Bound is the max size of a difference that chance explains: the probability that a right
+	// estimator ever exceeds it is 1 - confidence. Absent below 100 rows.
+	Bound *float64 `json:"bound,omitempty"`
+	Holds *bool    `json:"holds,omitempty"` // false: the estimator was wrong
 }

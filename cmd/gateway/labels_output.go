@@ -45,6 +45,7 @@ func printLabelReport(b *strings.Builder, r *api.LabelReport, wide bool) {
 			fmt.Fprintf(b, "%s\t-\t-\t-\n", head)
 		}
 	}
+	printEstimates(b, r)
 	if !wide {
 		return
 	}

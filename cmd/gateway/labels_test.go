@@ -46,7 +46,7 @@ func TestReadLabels(t *testing.T) {
 }
 
 func TestPrintLabelReport(t *testing.T) {
-	low, high := 0.8, 0.95
+	low, high, holds := 0.8, 0.95, false
 	report := api.LabelReport{Model: "churn", Labels: api.LabelCounts{Rows: 12, Joined: 10, Unknown: 2}, Streams: []api.LabelStream{
 		{
 			Version: 3, Role: "stable", Predictions: 20, Labels: 10, Coverage: 0.5, Delay: &api.LabelDelay{Median: api.Duration(90e9)}, Positive: "yes",
@@ -57,7 +57,14 @@ func TestPrintLabelReport(t *testing.T) {
 			},
 			Calibration: []api.CalibrationBin{{From: 0.9, To: 1, Rows: 10, Mean: 0.95, Rate: 0.9, Low: 0.5, High: 1}},
 		},
-		{Version: 4, Role: "canary", Segment: "E\tU", Predictions: 1},
+		{
+			Version: 4, Role: "canary", Segment: "E\tU", Predictions: 1,
+			Estimates: []api.LabelEstimate{
+				{Name: "accuracy", Value: 0.9, Low: &low, High: &high, Rows: 1, Outside: 0.25, Check: &api.EstimateCheck{Rows: 200, Estimate: 0.91, Truth: 0.6, Holds: &holds}},
+				{Name: "auc", Value: 0.8, Rows: 1},
+			},
+		},
+		{Version: 5, Role: "pinned", NoEstimates: "no"},
 	}}
 	var b strings.Builder
 	printLabelReport(&b, &report, true)
@@ -66,6 +73,12 @@ func TestPrintLabelReport(t *testing.T) {
 		"\t\t\t\t\t\t\tauc\t0.9123\t~[0.8, 0.95]\n" +
 		"\t\t\t\t\t\t\tece\t0.01\t-\n" +
 		"4\tcanary\tE U\t1\t0\t0.0%\t-\t-\t-\t-\n" +
+		"5\tpinned\t-\t0\t0\t0.0%\t-\t-\t-\t-\n" +
+		"\nVERSION\tROLE\tSEGMENT\tMETRIC\tESTIMATE\tINTERVAL\tROWS\tLABELLED\tESTIMATED\tTRUTH\tHOLDS\n" +
+		"4\tcanary\tE U\taccuracy\t0.9\t~[0.8, 0.95]\t1\t200\t0.91\t0.6\tNO\n" +
+		"\t\t\tauc\t0.8\t-\t1\t-\t-\t-\t-\n" +
+		"\nversion 4 canary E U: 25% of the rows have scores outside of those of the reference; estimates are guesses for them\n" +
+		"\nversion 5 pinned: nothing is estimated: no\n" +
 		"\nLABELS\tJOINED\tUNKNOWN\tLATE\tDUPLICATE\tCONTRADICTORY\tINVALID\n12\t10\t2\t0\t0\t0\t0\n" +
 		"\nversion 3 stable: calibration of class yes\nPREDICTED\tROWS\tMEAN\tRATE\tINTERVAL\n0.9 to 1.0\t10\t0.950\t0.900\t[0.500, 1.000]\n"
 	if diff := cmp.Diff(want, b.String()); diff != "" {

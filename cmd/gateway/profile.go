@@ -73,8 +73,13 @@ warning.
 Outputs are never matched by order. The command computes the outputs that the file does not
 have: it runs each row through the model, with NaN for a missing float. If an integer is
 missing, the outputs of that row are missing too. The target (--target) and other columns
-that the model does not have are left out.`,
+that the model does not have are left out.
+
+With --label, the profile also says how often each score of the model came true. From that
+the gateway estimates how good later predictions are before their labels come. Use rows that
+the model was not trained on: it knows its training data too well.`,
 		Example: `  gateway profile build train.csv --model-repository models --model iris --target species -o models/iris/3/profile.json
+  gateway profile build held-out.csv --model-repository models --model iris --label species -o models/iris/3/profile.json
   gateway profile build train.csv --columns age,income,score --outputs score -o loans.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
@@ -102,6 +107,11 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 	f.StringSliceVar(&c.options.Columns, "columns", nil, "the columns to read (default: all that hold numbers)")
 	f.StringSliceVar(&c.options.Outputs, "outputs", nil, "the columns that are outputs of the model: COLUMN, or COLUMN=TENSOR[ELEMENT] if the model has several")
 	f.StringSliceVar(&c.options.Targets, "target", nil, "columns to leave out: the targets of the training (repeatable)")
+	f.StringVar(&c.options.Labels.Column, "label", "", "the column with the true class of each row, for estimates of performance before labels come; it is left out like a target")
+	f.StringVar(&c.options.Labels.Task, "label-task", "", "labels.task of the model's configuration, if it is set")
+	f.StringVar(&c.options.Labels.Output, "label-output", "", "labels.output of the model's configuration, if it is set")
+	f.StringVar(&c.options.Labels.Positive, "label-positive", "", "labels.positive of the model's configuration, if it is set")
+	f.BoolVar(&c.options.Labels.Logits, "label-logits", false, "the scores are logits, as with labels.scores: logits in the model's configuration")
 	tableFlags(f, &c.options.TableOptions)
 	f.Uint64Var(&c.options.Seed, "seed", 1, "the seed for sampling rows; the same file and seed give the same bins")
 }
@@ -131,6 +141,13 @@ func (c *profileCommand) check(cmd *cobra.Command) error {
 		return usageError{"give --model or --model-file, not both"}
 	case len(c.mapping) > 0 && !named:
 		return usageError{"--map needs --model or --model-file"}
+	case c.options.Labels.Column != "" && !named:
+		return usageError{"--label needs --model or --model-file"}
+	case c.options.Labels == (offline.LabelOptions{}):
+	case c.options.Labels.Column == "":
+		return usageError{"--label-task, --label-output, --label-positive and --label-logits need --label"}
+	}
+	switch {
 	case c.options.NeedOutputs && !named:
 		return usageError{"--outputs-from-model needs --model or --model-file"}
 	}

@@ -84,7 +84,7 @@ func (c control) LabelReports() ([]api.LabelReport, error) {
 	slices.Sort(names)
 	list := []api.LabelReport{}
 	for _, name := range slices.Compact(names) {
-		r, err := c.LabelReport(name)
+		r, err := c.labelReport(name, false)
 		if err != nil {
 			return nil, err
 		}
@@ -108,8 +108,13 @@ func (a *App) labelReports() []api.LabelReport {
 
 // LabelReport implements admin.LabelControl.
 func (c control) LabelReport(model string) (api.LabelReport, error) {
+	return c.labelReport(model, true)
+}
+
+// labelReport returns the report on a model, with estimates of segments if they are shown.
+func (c control) labelReport(model string, segments bool) (api.LabelReport, error) {
 	o := c.app.config.Load().Model(model).Labels
-	r, err := c.app.labels.Report(model)
+	r, err := c.app.labels.Report(model, c.estimates(model, segments))
 	r.Sample, r.Watermark = int(o.Sample), api.Duration(o.Watermark)
 	if o.Sample == 0 {
 		return r, err

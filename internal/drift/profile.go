@@ -1,6 +1,9 @@
 package drift
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Format is the version of the profile format that this package reads and writes.
 const Format = "sluice.io/profile/v1"
@@ -28,7 +31,10 @@ type Profile struct {
 	Source    string    `json:"source,omitempty"` // the name of its file, without the folder
 	Rows      int64     `json:"rows"`             // rows read
 	Sampled   int64     `json:"sampled"`          // the rows among them for the bins
-	Features  []Feature `json:"features"`
+	// Performance says how good the model was on the rows, if their labels are known. Whoever uses
+	// it knows its form.
+	Performance json.RawMessage `json:"performance,omitempty"`
+	Features    []Feature       `json:"features"`
 }
 
 // Feature is one number in each row: an element of an input or an output.

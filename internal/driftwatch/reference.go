@@ -20,6 +20,8 @@ type Reference struct {
 	digest  string
 	from    string // one of the sources in package api
 	err     error
+
+	performance *performance // nil: the profile knows no labels
 }
 
 // same reports whether two references are equal.
@@ -51,6 +53,9 @@ func (r *Reference) read(files opener, path string) error {
 	}
 	defer file.Close() //nolint:errcheck // only read
 	if r.profile, err = drift.Read(file, drift.MaxProfileBytes); err != nil {
+		return err
+	}
+	if r.performance, err = r.readPerformance(); err != nil {
 		return err
 	}
 	r.digest, err = r.profile.Digest()

@@ -93,7 +93,7 @@ func BenchmarkIntake(b *testing.B) {
 	if err := <-ended; err != nil {
 		b.Error(err)
 	}
-	if r, err := s.Report("m"); err != nil || r.Labels.Joined != uint64(n) || r.Kept.Dropped > 0 {
+	if r, err := s.Report("m", nil); err != nil || r.Labels.Joined != uint64(n) || r.Kept.Dropped > 0 {
 		b.Errorf("%+v %v", r.Labels, err)
 	}
 	if err := s.Close(); err != nil {

@@ -35,7 +35,8 @@ type cell struct {
 	Brier, Brier2        float64
 	LogLoss, LogLoss2    float64
 	Bins                 [calibrationBins]bin
-	Positives, Negatives [][]int64 // rows by class and bin of its score, in and not in that class
+	Positives, Negatives [][]int64 // labelled rows by curve and bin of its score, hits and others
+	scoreSums                      // of all kept predictions, see cell_scores.go
 
 	Errors, Squares, Absolute, Fourth float64 // sums of powers of the errors
 }
@@ -124,45 +125,7 @@ func (c *cell) addScores(f *Form, scores []float64, class int, sign int64) {
 	if of == class {
 		b.Hits += sign
 	}
-	c.addCurves(f, p, class, sign)
-}
-
-// addCurves adds a row to the histograms of scores: that of the positive class of two, else one
-// for each class.
-func (c *cell) addCurves(f *Form, p []float64, class int, sign int64) {
-	curves := f.curves()
-	for len(c.Positives) < curves {
-		c.Positives, c.Negatives = append(c.Positives, make([]int64, scoreBins)), append(c.Negatives, make([]int64, scoreBins))
-	}
-	for i := range curves {
-		k := i
-		if curves == 1 {
-			k = f.Positive
-		}
-		side := c.Negatives[i]
-		if k == class {
-			side = c.Positives[i]
-		}
-		side[scoreBin(p[k])] += sign
-	}
-}
-
-func scoreBin(p float64) int {
-	logit := math.Log(p) - math.Log1p(-p)
-	i := math.Floor((logit + scoreLogits) * scoreBins / (2 * scoreLogits))
-	return int(min(max(i, 0), scoreBins-1))
-}
-
-// curves returns the number of histograms of scores.
-func (f *Form) curves() int {
-	switch n := f.classes(); {
-	case n == 2:
-		return 1
-	case f.Kind == kindScores:
-		return n
-	default:
-		return 0
-	}
+	c.addCurves(f, p, best, class, sign)
 }
 
 // probabilities returns the probability of each class of scores, as far as they have some.
@@ -255,15 +218,8 @@ func (c *cell) merge(o *cell) {
 	for i, b := range o.Bins {
 		c.Bins[i] = bin{c.Bins[i].Rows + b.Rows, c.Bins[i].Hits + b.Hits, c.Bins[i].Scores + b.Scores}
 	}
-	for i := range o.Positives {
-		if len(c.Positives) <= i {
-			c.Positives, c.Negatives = append(c.Positives, make([]int64, scoreBins)), append(c.Negatives, make([]int64, scoreBins))
-		}
-		for b, n := range o.Positives[i] {
-			c.Positives[i][b] += n
-			c.Negatives[i][b] += o.Negatives[i][b]
-		}
-	}
+	c.Positives, c.Negatives = added(c.Positives, o.Positives), added(c.Negatives, o.Negatives)
+	c.scoreSums.merge(&o.scoreSums)
 	c.Errors, c.Squares, c.Absolute, c.Fourth = c.Errors+o.Errors, c.Squares+o.Squares, c.Absolute+o.Absolute, c.Fourth+o.Fourth
 }
 

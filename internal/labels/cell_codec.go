@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// cellFormat is the first byte of a stored cell.
-const cellFormat = 1
+// cellFormat is the first byte of a stored cell. Format 1 has no sums of predictions without labels.
+const cellFormat = 2
 
 // encode returns the cell as it is stored. Most bins of the histograms are empty, so only others
 // are stored, with the distance from the one before.
@@ -28,7 +28,7 @@ func (c *cell) encode() []byte {
 	for i := range c.Positives {
 		b = appendSparse(appendSparse(b, c.Positives[i]), c.Negatives[i])
 	}
-	return b
+	return c.scoreSums.encode(b)
 }
 
 func appendSparse(b []byte, counts []int64) []byte {
@@ -46,8 +46,9 @@ func appendSparse(b []byte, counts []int64) []byte {
 // decodeCell decodes a stored cell.
 func decodeCell(b []byte) (*cell, error) {
 	r := reader{b: b}
-	if format := r.byte(); format != cellFormat {
-		return nil, fmt.Errorf("a cell has the format %d, expected %d", format, cellFormat)
+	format := r.byte()
+	if format < 1 || format > cellFormat {
+		return nil, fmt.Errorf("a cell has the format %d, expected 1 to %d", format, cellFormat)
 	}
 	c := &cell{}
 	for _, n := range []*int64{&c.Kept, &c.Labelled, &c.Unmeasured, &c.First, &c.Last, &c.MaxDelay, &c.Correct, &c.Scored} {
@@ -61,7 +62,7 @@ func decodeCell(b []byte) (*cell, error) {
 		c.Bins[i] = bin{r.varint(), r.varint(), math.Float64frombits(r.uint64())}
 	}
 	curves := r.uvarint()
-	if curves > maxScores {
+	if curves > maxScores+1 {
 		r.failed = true
 	}
 	for range curves {
@@ -72,6 +73,9 @@ func decodeCell(b []byte) (*cell, error) {
 		r.sparse(p)
 		r.sparse(n)
 		c.Positives, c.Negatives = append(c.Positives, p), append(c.Negatives, n)
+	}
+	if format > 1 {
+		c.scoreSums.decode(&r)
 	}
 	if r.failed {
 		return nil, fmt.Errorf("a cell of %d bytes is damaged", len(b))

@@ -2,10 +2,14 @@ package labels
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"testing"
 	"time"
+
+	"sluice.io/sluice/internal/infer"
 )
 
 // FuzzCell decodes any bytes. What decodes is the same after another round.
@@ -14,6 +18,8 @@ func FuzzCell(f *testing.F) {
 	c := &cell{Kept: 7}
 	c.seen(time.Unix(1000, 0), time.Minute)
 	c.add(form, row{scores: []float64{0.2, 0.3, 0.5}}, Label{}, 1, 1)
+	data, _ := form.appendRows(nil, &infer.Tensor{DType: infer.FP32, Data: make([]byte, 12)}, 1, infer.NumberReader(infer.FP32))
+	c.keepScores(form, &prediction{rows: 1, data: data})
 	f.Add(c.encode())
 	f.Add((&cell{}).encode())
 	f.Add([]byte{cellFormat})
@@ -89,4 +95,68 @@ func TestTakenOut(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFirstFormat: a cell of the format without sums of predictions is read as before.
+func TestFirstFormat(t *testing.T) {
+	form := &Form{Kind: kindScores, Width: 2, Positive: 1}
+	c := &cell{Kept: 7}
+	c.add(form, row{scores: []float64{0.2, 0.8}}, Label{}, 1, 1)
+	now := c.encode()
+	then := append([]byte{1}, now[1:len(now)-len(c.scoreSums.encode(nil))]...)
+	old, err := decodeCell(then)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.scoreSums = scoreSums{}
+	if !bytes.Equal(old.encode(), c.encode()) || len(old.Rows) > 0 || old.Kept != 7 || old.Correct != 1 {
+		t.Errorf("%+v, want %+v", old, c)
+	}
+}
+
+// TestKeptScores: kept rows are in the bins in which they are if they get a label, also if the two
+// largest scores are equal.
+func TestKeptScores(t *testing.T) {
+	f := func(form *Form, elements ...float64) {
+		t.Helper()
+		data := []byte{}
+		for _, x := range elements {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(x)))
+		}
+		p := &prediction{rows: len(elements) / form.Width, data: data}
+		for class := range form.classes() {
+			c := &cell{}
+			c.keepScores(form, p)
+			for i := range p.rows {
+				x, _ := p.at(form, i)
+				c.add(form, x, Label{}, class, 1)
+			}
+			s := c.scores(form)
+			if !reflect.DeepEqual(s.Rows, s.Labelled) {
+				t.Errorf("%+v, class %d: the bins of rows and of labelled rows differ", form, class)
+			}
+			predicted := make([]int64, form.classes())
+			for k, list := range s.Confusion {
+				for _, n := range list {
+					predicted[k] += n
+				}
+			}
+			if !reflect.DeepEqual(predicted, s.Predicted) {
+				t.Errorf("%+v: predicted %v, and %v with labels", form, s.Predicted, predicted)
+			}
+			upper := int64(0)
+			for b, n := range s.Rows[0] {
+				if form.classes() == 2 && b >= scoreBins/2 {
+					upper += n
+				}
+			}
+			if form.classes() == 2 && upper != predicted[form.Positive] {
+				t.Errorf("%+v: %d rows in the upper half, and %v are predicted", form, upper, predicted)
+			}
+		}
+	}
+	f(&Form{Kind: kindScore, Width: 1, Positive: 1}, 0, 0.2, 0.5, 0.50001, 1)
+	f(&Form{Kind: kindScore, Width: 1, Positive: 0}, 0, 0.2, 0.5, 0.50001, 1)
+	f(&Form{Kind: kindScores, Width: 2, Positive: 1}, 0.5, 0.5, 0.499, 0.495, 0.3, 0.7, 0.7, 0.3)
+	f(&Form{Kind: kindScores, Width: 3}, 0.2, 0.3, 0.5, 0.4, 0.4, 0.2, 1, 0, 0)
 }

@@ -27,7 +27,7 @@ func TestUnusableFiles(t *testing.T) {
 		if _, err := j.Flush(t.Context()); infer.CodeOf(err) != infer.Unavailable || infer.Message(err) != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
-		if _, err := h.Report("churn"); infer.Message(err) != want {
+		if _, err := h.Report("churn", nil); infer.Message(err) != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
@@ -49,7 +49,7 @@ func TestNoDirectory(t *testing.T) {
 	if _, err := j.Flush(t.Context()); infer.CodeOf(err) != infer.Unavailable {
 		t.Error(err)
 	}
-	if r, err := h.Report("churn"); err != nil || len(r.Streams) != 0 {
+	if r, err := h.Report("churn", nil); err != nil || len(r.Streams) != 0 {
 		t.Errorf("%+v %v", r, err)
 	}
 	if list, err := h.Models(); err != nil || len(list) != 0 {

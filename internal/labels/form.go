@@ -150,6 +150,9 @@ func (f *Form) classes() int {
 	}
 }
 
+// Scored reports whether the form has scores of classes.
+func (f *Form) Scored() bool { return f.curves() > 0 }
+
 // setPositive sets the positive class of two: the second, unless another one is named.
 func (f *Form) setPositive(name string) error {
 	if f.classes() != 2 {

@@ -47,6 +47,12 @@ type Row struct {
 	Problem   string    // why the row is invalid, whatever it is about; "" if it is not
 }
 
+// Check returns an Invalid error if a prediction of the form cannot have a label.
+func (f *Form) Check(l Label) error {
+	_, _, err := f.check(l)
+	return err
+}
+
 // check returns a label as it is stored, and the index of its class.
 func (f *Form) check(l Label) (stored []byte, class int, err error) {
 	if f.Kind == kindValue {

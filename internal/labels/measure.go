@@ -80,7 +80,7 @@ func (c *cell) classification(f *Form, s *api.LabelStream) {
 	addMetric(s, "log_loss", rows, c.LogLoss/n, api.IntervalAsymptotic, i, ok)
 	i = confseq.MeanBounded(n, c.Brier/most, c.Brier2/(most*most), alpha)
 	addMetric(s, "brier", rows, c.Brier/n, api.IntervalExact, confseq.Interval{Low: most * i.Low, High: most * i.High}, true)
-	if value, i, ok, known := c.auc(); known {
+	if value, i, ok, known := c.auc(f); known {
 		addMetric(s, "auc", rows, value, api.IntervalAsymptotic, i, ok)
 	}
 	ece := 0.0
@@ -105,8 +105,8 @@ func (c *cell) classification(f *Form, s *api.LabelStream) {
 //
 // A pair of scores in the same bin counts as a half. The variance is DeLong's. The interval of a
 // mean over classes is that of the mean of intervals which are all valid at the same time.
-func (c *cell) auc() (value float64, i confseq.Interval, ok, known bool) {
-	curves := len(c.Positives)
+func (c *cell) auc(f *Form) (value float64, i confseq.Interval, ok, known bool) {
+	curves := min(f.areas(), len(c.Positives))
 	if curves == 0 {
 		return 0, i, false, false
 	}

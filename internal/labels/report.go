@@ -10,9 +10,12 @@ import (
 	"sluice.io/sluice/api"
 )
 
+// Estimate adds what is estimated of a stream. The stream has everything else already.
+type Estimate func(s *api.LabelStream, scores *Scores)
+
 // Report returns how good the predictions of a model were. It leaves Sample, Watermark and Reason
-// to the caller. Errors are Unavailable and Internal.
-func (s *Store) Report(model string) (api.LabelReport, error) {
+// to the caller, and estimates, which may be nil, too. Errors are Unavailable and Internal.
+func (s *Store) Report(model string, estimates Estimate) (api.LabelReport, error) {
 	r := api.LabelReport{Model: model, Confidence: Confidence, Streams: []api.LabelStream{}}
 	s.mu.Lock()
 	if t := s.totals[model]; t != nil {
@@ -31,7 +34,7 @@ func (s *Store) Report(model string) (api.LabelReport, error) {
 		if err != nil {
 			return err
 		}
-		r.Streams = streams(tx, cells)
+		r.Streams = streams(tx, cells, estimates)
 		return nil
 	})
 	return r, readError(err)
@@ -94,7 +97,7 @@ func cellsOf(tx *bbolt.Tx, model string) (map[cellKey]*cell, error) {
 
 // streams returns the streams of cells: for each version, role and form all segments together, and
 // then each segment, if there are some.
-func streams(tx *bbolt.Tx, cells map[cellKey]*cell) []api.LabelStream {
+func streams(tx *bbolt.Tx, cells map[cellKey]*cell, estimates Estimate) []api.LabelStream {
 	all := map[cellKey]*cell{}
 	for k, c := range cells {
 		if k.segment == "" {
@@ -117,6 +120,9 @@ func streams(tx *bbolt.Tx, cells map[cellKey]*cell) []api.LabelStream {
 		}
 		s := api.LabelStream{Version: k.version, Role: k.role, Segment: k.segment}
 		c.measure(f, &s)
+		if estimates != nil {
+			estimates(&s, c.scores(f))
+		}
 		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b api.LabelStream) int {

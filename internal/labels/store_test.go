@@ -148,7 +148,7 @@ func (h *harness) results(t *testing.T, model string, rows ...labels.Row) (list 
 
 func (h *harness) report(t *testing.T, model string) api.LabelReport {
 	t.Helper()
-	r, err := h.Report(model)
+	r, err := h.Report(model, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

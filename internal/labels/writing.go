@@ -170,6 +170,11 @@ func (w *writing) keep(model string, t taken) (repeated int, err error) {
 			return 0, err
 		}
 		c.keep(record.rows)
+		form, err := w.formOf(record.form)
+		if err != nil {
+			return 0, err
+		}
+		c.keepScores(form, &record)
 	}
 	return repeated, nil
 }

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,7 @@ type labelCollector struct {
 	source func() []api.LabelReport
 
 	rows, predictions, coverage, delay, value, low, high *prometheus.Desc
+	estimate, estimateLow, estimateHigh, holds           *prometheus.Desc
 }
 
 func newLabelCollector(source func() []api.LabelReport) *labelCollector {
@@ -29,12 +31,17 @@ func newLabelCollector(source func() []api.LabelReport) *labelCollector {
 		value:       desc("model", "performance", "Measured performance, by metric: accuracy, log_loss, brier, auc, ece, mae, rmse or bias.", "version", "role", "metric"),
 		low:         desc("model", "performance_low", "The lower end of the 95 % interval of the measured performance.", "version", "role", "metric"),
 		high:        desc("model", "performance_high", "The upper end of that interval.", "version", "role", "metric"),
+
+		estimate:     desc("model", "performance_estimate", "Performance of all kept predictions that is expected before labels come, by metric.", "version", "role", "metric"),
+		estimateLow:  desc("model", "performance_estimate_low", "The lower end of the 95 % interval of the expected performance.", "version", "role", "metric"),
+		estimateHigh: desc("model", "performance_estimate_high", "The upper end of that interval.", "version", "role", "metric"),
+		holds:        desc("model", "performance_estimate_holds", "1 if the labels so far agree with the expected performance of their rows, 0 if the estimator was wrong.", "version", "role", "metric"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *labelCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.rows, c.predictions, c.coverage, c.delay, c.value, c.low, c.high} {
+	for _, d := range []*prometheus.Desc{c.rows, c.predictions, c.coverage, c.delay, c.value, c.low, c.high, c.estimate, c.estimateLow, c.estimateHigh, c.holds} {
 		ch <- d
 	}
 }
@@ -91,6 +98,27 @@ func (c *labelCollector) streams(ch chan<- prometheus.Metric, r *api.LabelReport
 				gauge(ch, c.low, *m.Low, append(of, m.Name)...)
 				gauge(ch, c.high, *m.High, append(of, m.Name)...)
 			}
+		}
+		c.estimates(ch, s.Estimates, of)
+	}
+}
+
+// estimates collects the estimates of a stream.
+func (c *labelCollector) estimates(ch chan<- prometheus.Metric, list []api.LabelEstimate, of []string) {
+	for i := range list {
+		e := &list[i]
+		of := append(slices.Clone(of), e.Name)
+		gauge(ch, c.estimate, e.Value, of...)
+		if e.Low != nil && e.High != nil {
+			gauge(ch, c.estimateLow, *e.Low, of...)
+			gauge(ch, c.estimateHigh, *e.High, of...)
+		}
+		if e.Check != nil && e.Check.Holds != nil {
+			holds := 0.0
+			if *e.Check.Holds {
+				holds = 1
+			}
+			gauge(ch, c.holds, holds, of...)
 		}
 	}
 }

@@ -14,12 +14,16 @@ import (
 
 // measured is a report whose version was read in two ways, and has a segment.
 func measured() api.LabelReport {
-	low, high := 0.8, 0.95
+	low, high, holds := 0.8, 0.95, false
 	stream := func(output, segment string, predictions uint64, accuracy float64) api.LabelStream {
 		return api.LabelStream{
 			Version: 3, Role: "stable", Output: output, Segment: segment, Predictions: predictions, Coverage: 0.5,
 			Delay:   &api.LabelDelay{Median: api.Duration(time.Minute), P90: api.Duration(time.Hour)},
 			Metrics: []api.LabelMetric{{Name: "accuracy", Value: accuracy, Low: &low, High: &high}, {Name: "ece", Value: 0.1}},
+			Estimates: []api.LabelEstimate{
+				{Name: "accuracy", Value: accuracy + 0.01, Low: &low, High: &high, Check: &api.EstimateCheck{Bound: &low, Holds: &holds}},
+				{Name: "auc", Value: 0.7, Check: &api.EstimateCheck{}},
+			},
 		}
 	}
 	return api.LabelReport{
@@ -52,6 +56,19 @@ sluice_label_rows_total{model="churn",result="unknown"} 0
 # TYPE sluice_model_performance gauge
 sluice_model_performance{metric="accuracy",model="churn",role="stable",version="3"} 0.9
 sluice_model_performance{metric="ece",model="churn",role="stable",version="3"} 0.1
+# HELP sluice_model_performance_estimate Performance of all kept predictions that is expected before labels come, by metric.
+# TYPE sluice_model_performance_estimate gauge
+sluice_model_performance_estimate{metric="accuracy",model="churn",role="stable",version="3"} 0.91
+sluice_model_performance_estimate{metric="auc",model="churn",role="stable",version="3"} 0.7
+# HELP sluice_model_performance_estimate_high The upper end of that interval.
+# TYPE sluice_model_performance_estimate_high gauge
+sluice_model_performance_estimate_high{metric="accuracy",model="churn",role="stable",version="3"} 0.95
+# HELP sluice_model_performance_estimate_holds 1 if the labels so far agree with the expected performance of their rows, 0 if the estimator was wrong.
+# TYPE sluice_model_performance_estimate_holds gauge
+sluice_model_performance_estimate_holds{metric="accuracy",model="churn",role="stable",version="3"} 0
+# HELP sluice_model_performance_estimate_low The lower end of the 95 % interval of the expected performance.
+# TYPE sluice_model_performance_estimate_low gauge
+sluice_model_performance_estimate_low{metric="accuracy",model="churn",role="stable",version="3"} 0.8
 # HELP sluice_model_performance_high The upper end of that interval.
 # TYPE sluice_model_performance_high gauge
 sluice_model_performance_high{metric="accuracy",model="churn",role="stable",version="3"} 0.95
@@ -62,6 +79,7 @@ sluice_model_performance_low{metric="accuracy",model="churn",role="stable",versi
 	names := []string{
 		"sluice_label_coverage_ratio", "sluice_label_delay_seconds", "sluice_label_rows_total",
 		"sluice_model_performance", "sluice_model_performance_high", "sluice_model_performance_low",
+		"sluice_model_performance_estimate", "sluice_model_performance_estimate_low", "sluice_model_performance_estimate_high", "sluice_model_performance_estimate_holds",
 	}
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), names...); err != nil {
 		t.Error(err)

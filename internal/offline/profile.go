@@ -33,6 +33,7 @@ type ProfileOptions struct {
 	Version int64    // the version of the profile; 0: all versions
 	Outputs []string // columns that are outputs: COLUMN or, with a model, COLUMN=PLACE
 	Targets []string // columns to leave out: the targets of the training
+	Labels  LabelOptions
 	// Evaluator computes the outputs that are not in the table. It must have the same model. nil:
 	// they are left out. If that is not possible, it is an error with NeedOutputs, and a note
 	// without.
@@ -57,6 +58,9 @@ type ColumnUse = drift.ColumnUse
 
 // MakeProfile reads a CSV file to its end, once, and makes a profile of it.
 func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile, error) {
+	if label := o.Labels.Column; label != "" && !slices.Contains(o.Targets, label) {
+		o.Targets = append(slices.Clone(o.Targets), label)
+	}
 	table, uses, err := openTable(in, o)
 	if err != nil {
 		return nil, err
@@ -76,8 +80,13 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	if o.Mapped != nil {
 		o.Mapped(uses)
 	}
+	known, err := o.performanceOf(table, features)
+	if err != nil {
+		return nil, err
+	}
 	b := drift.NewBuilder(features, drift.BuilderOptions{Seed: o.Seed, MaxSampleBytes: sampleBytes, MaxSampleRows: sampleRows})
-	if err := addRows(ctx, table, b, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
+	sink := rowSink{b, known}
+	if err := addRows(ctx, table, sink, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
 		return nil, err
 	}
 	meta := drift.Meta{Version: o.Version, Created: o.Created, Source: o.Source}
@@ -87,7 +96,35 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	if x != nil {
 		meta.OutputsOf = o.Model.Version
 	}
-	return b.Profile(meta), nil
+	p := b.Profile(meta)
+	if known != nil {
+		if known.without > 0 {
+			o.note(fmt.Sprintf("%d rows have no label or no prediction; they count for drift only", known.without))
+		}
+		p.Performance, err = known.section()
+	}
+	return p, err
+}
+
+// rowSink gets the rows of a table: first their labels as they are read, later the rows with their
+// outputs.
+type rowSink struct {
+	builder *drift.Builder
+	known   *performance // nil without labels
+}
+
+func (s rowSink) read() error {
+	if s.known == nil {
+		return nil
+	}
+	return s.known.read()
+}
+
+func (s rowSink) add(values []float64, missing []bool) {
+	s.builder.Add(values, missing)
+	if s.known != nil {
+		s.known.add(values, missing)
+	}
 }
 
 // evaluation prepares to compute the outputs that are not in the table. It returns nil if that is
@@ -108,9 +145,9 @@ func (o *ProfileOptions) evaluation(ctx context.Context, columns []drift.Feature
 }
 
 // addRows reads a table to its end, and adds computed outputs.
-func addRows(ctx context.Context, table *tabular.Reader, b *drift.Builder, x *evaluation, integers integerColumns, o *TableOptions) error {
+func addRows(ctx context.Context, table *tabular.Reader, sink rowSink, x *evaluation, integers integerColumns, o *TableOptions) error {
 	if x != nil {
-		x.add = b.Add
+		x.add = sink.add
 	}
 	for rows := int64(0); ; rows++ {
 		if err := o.tell(ctx, table, rows); err != nil {
@@ -119,6 +156,9 @@ func addRows(ctx context.Context, table *tabular.Reader, b *drift.Builder, x *ev
 		values, missing, err := table.Next()
 		if err == nil {
 			err = integers.check(values, missing, table.Line())
+		}
+		if err == nil {
+			err = sink.read()
 		}
 		switch {
 		case errors.Is(err, io.EOF) && rows == 0:
@@ -130,7 +170,7 @@ func addRows(ctx context.Context, table *tabular.Reader, b *drift.Builder, x *ev
 		case err != nil:
 			return err
 		case x == nil:
-			b.Add(values, missing)
+			sink.add(values, missing)
 		default:
 			if err := x.row(ctx, values, missing, table.Line()); err != nil {
 				return err

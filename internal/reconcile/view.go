@@ -186,6 +186,11 @@ func (r *Reconciler) Details() []api.ModelStatus {
 	return list
 }
 
+// Reference returns the reference that a version is compared with, nil if there is none.
+func (r *Reconciler) Reference(v infer.Version) *driftwatch.Reference {
+	return r.view.Load().references.Of(v)
+}
+
 func (r *Reconciler) details() []api.ModelStatus {
 	list, references := r.registry.Status(), r.view.Load().references
 	for i := range list {

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sluice.io/sluice/api"
+)
+
+// printEstimates prints a line for each metric that is estimated, with what labels said about it.
+func printEstimates(b *strings.Builder, r *api.LabelReport) {
+	head := "\nVERSION\tROLE\tSEGMENT\tMETRIC\tESTIMATE\tINTERVAL\tROWS\tLABELLED\tESTIMATED\tTRUTH\tHOLDS\n"
+	for i := range r.Streams {
+		s := &r.Streams[i]
+		of := fmt.Sprintf("%d\t%s\t%s", s.Version, s.Role, orDash(oneLine(s.Segment)))
+		for j := range s.Estimates {
+			e := &s.Estimates[j]
+			fmt.Fprintf(b, "%s%s\t%s\t%s\t%s\t%d\t%s\n", head, of, e.Name, metricText(e.Value),
+				intervalText(&api.LabelMetric{Low: e.Low, High: e.High, Method: api.IntervalAsymptotic}), e.Rows, checkText(e.Check))
+			head, of = "", "\t\t"
+		}
+	}
+	for i := range r.Streams {
+		s := &r.Streams[i]
+		if s.NoEstimates != "" && s.Segment == "" {
+			fmt.Fprintf(b, "\nversion %d %s: nothing is estimated: %s\n", s.Version, s.Role, oneLine(s.NoEstimates))
+		}
+		if len(s.Estimates) > 0 && s.Estimates[0].Outside >= 0.01 {
+			fmt.Fprintf(b, "\nversion %d %s %s: %.0f%% of the rows have scores outside of those of the reference; estimates are guesses for them\n",
+				s.Version, s.Role, oneLine(s.Segment), 100*s.Estimates[0].Outside)
+		}
+	}
+}
+
+// checkText is what labels said about an estimate, in four columns.
+func checkText(c *api.EstimateCheck) string {
+	if c == nil {
+		return "-\t-\t-\t-"
+	}
+	holds := "few labels"
+	if c.Holds != nil {
+		holds = map[bool]string{true: "yes", false: "NO"}[*c.Holds]
+	}
+	return strings.Join([]string{strconv.FormatUint(c.Rows, 10), metricText(c.Estimate), metricText(c.Truth), holds}, "\t")
+}
