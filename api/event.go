@@ -14,7 +14,8 @@ const (
 
 // The types of events. Those about what serves are in version.go. The gateway makes the
 // routes from the events route.*, and the signals from retrain.* and dataquality.*. A
-// detector continues from the last drift.state. The other events only keep a record.
+// detector of data drift continues from the last drift.state. The other events only keep a
+// record.
 const (
 	EventRouteSet       = "route.set"
 	EventRouteDeleted   = "route.deleted"
@@ -31,6 +32,7 @@ const (
 	EventQualityViolated   = "dataquality.violated"
 
 	EventDriftState = "drift.state" // of a version in a role; the field after is a DriftEvidence
+	EventLossState  = "loss.state"  // of a version in a role; the field after is a LossEvidence
 )
 
 // Actor is who asks for a change, and why.

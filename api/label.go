@@ -82,6 +82,8 @@ type LabelReport struct {
 	Labels     LabelCounts   `json:"labels"`
 	Kept       KeptCounts    `json:"kept"`
 	Streams    []LabelStream `json:"streams"`
+	// Losses says whether the predictions became worse, by version and role.
+	Losses []LossStatus `json:"losses"`
 }
 
 // KeptCounts counts the sampled predictions since the gateway started.

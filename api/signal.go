@@ -11,9 +11,12 @@ const (
 	TypeDataQualityViolated = "io.sluice.dataquality.violated.v1"
 )
 
-// CauseDrift is the cause of every request for retraining. There is one for a model,
-// however many features drift.
-const CauseDrift = "drift"
+// The causes of a request for retraining. There is one request for a model, however many
+// features drift.
+const (
+	CauseDrift       = "drift"       // of inputs or outputs
+	CausePerformance = "performance" // labels show that predictions became worse
+)
 
 // The states of a signal.
 const (
@@ -48,7 +51,7 @@ type SignalData struct {
 	Model   string `json:"model"`
 	Version int64  `json:"version"`
 	Role    string `json:"role,omitempty"` // of the version, when the problem was detected
-	Cause   string `json:"cause"`          // "drift"; for a report of bad data, its first feature and statistic
+	Cause   string `json:"cause"`          // drift or performance; for a report of bad data, its first feature and statistic
 	// Window is the window of the verdict.
 	Window Span `json:"window"`
 	// Began is the start of the first window in which the problem showed.
@@ -66,8 +69,8 @@ type SignalData struct {
 // SignalFinding is the result of a statistic for one feature.
 type SignalFinding struct {
 	Feature   string  `json:"feature"`
-	Kind      string  `json:"kind"`      // input or output
-	Statistic string  `json:"statistic"` // "g", "missing", "inf", "range"
+	Kind      string  `json:"kind"`      // input, output or performance
+	Statistic string  `json:"statistic"` // "g", "missing", "inf", "range", "loss"
 	Value     float64 `json:"value"`
 	P         float64 `json:"p"`
 	Effect    float64 `json:"effect"`

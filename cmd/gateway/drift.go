@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +36,8 @@ func newDrift() *cobra.Command {
 		Use:   "drift [MODEL]",
 		Short: "Show data drift: whether requests and answers still look like the training data",
 		Long: `Show the drift state of each version in each role, compared with its reference. For
-those that are not OK, show what differs, the strongest evidence first.`,
+those that are not OK, show what differs, the strongest evidence first. Then show whether
+labels say that predictions became worse, if some were sent.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{"name one model or none: " + cmd.CommandPath() + " [MODEL]"}
@@ -82,5 +87,22 @@ func (d *driftShow) show(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return d.out.print(w, list, func(b *strings.Builder) { printDrift(b, list, d.all) })
+	return d.out.print(w, list, func(b *strings.Builder) {
+		printDrift(b, list, d.all)
+		d.printLosses(ctx, b)
+	})
+}
+
+// printLosses prints whether labels show that models became worse, if there are some.
+func (d *driftShow) printLosses(ctx context.Context, b *strings.Builder) {
+	reports, err := d.client.LabelReports(ctx)
+	var e *client.Error
+	switch {
+	case errors.As(err, &e) && (e.Status == http.StatusNotFound || e.Status == http.StatusForbidden || e.Status == http.StatusUnauthorized): // an older gateway, or no permission
+	case err != nil:
+		fmt.Fprintf(b, "\nThe losses of labelled predictions are not known: %s\n", oneLine(err.Error()))
+	default:
+		reports = slices.DeleteFunc(reports, func(r api.LabelReport) bool { return d.model != "" && r.Model != d.model })
+		printLosses(b, reports)
+	}
 }

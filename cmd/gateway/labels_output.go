@@ -46,6 +46,7 @@ func printLabelReport(b *strings.Builder, r *api.LabelReport, wide bool) {
 		}
 	}
 	printEstimates(b, r)
+	printLosses(b, []api.LabelReport{*r})
 	if !wide {
 		return
 	}

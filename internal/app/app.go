@@ -81,6 +81,7 @@ type App struct {
 	router    *router.Router
 	metrics   *metrics.Metrics
 	watch     *driftwatch.Watcher
+	losses    *driftwatch.Losses
 	labels    *labels.Store
 	reconcile *reconcile.Reconciler
 	callers   atomic.Pointer[callers.Book] // of all listeners
@@ -135,8 +136,11 @@ func (a *App) open() (err error) {
 	if a.tokens, err = jwt.New(jwt.Options{Logger: a.log.Named("jwt")}); err != nil {
 		return err
 	}
+	a.losses = driftwatch.NewLosses(a.watch, driftwatch.LossOptions{
+		Settings: func(model string) config.Drift { return a.config.Load().Model(model).Drift }, Digest: a.digest, MaxAge: cfg.Labels.MaxAge,
+	})
 	a.labels = labels.New(labels.Options{
-		Dir: cfg.DataDir, MaxBytes: int64(cfg.Labels.MaxSize), MaxAge: cfg.Labels.MaxAge, Logger: a.log.Named("labels"),
+		Dir: cfg.DataDir, MaxBytes: int64(cfg.Labels.MaxSize), MaxAge: cfg.Labels.MaxAge, Logger: a.log.Named("labels"), Losses: a.losses,
 	})
 	a.reconcile = reconcile.New(reconcile.Options{
 		Config: cfg, Repository: a.repo, Loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")), Router: a.router,
@@ -217,7 +221,7 @@ func (a *App) Run(ctx context.Context) error {
 	// the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 13) // one for each start below
+	ended := make(chan error, 14) // one for each start below
 	start := func(name string, run func(context.Context) error) {
 		go func() { // await receives the result
 			err := run(parts)
@@ -238,10 +242,10 @@ func (a *App) Run(ctx context.Context) error {
 	start("drift", a.watch.Run)
 	start("reconciler", a.reconcile.Run)
 	start("heartbeat", alive.run)
-	memory := memoryLimit{budget: int64(a.opts.Config.Server.HTTP.MaxBodyMemory), held: a.front.Memory, loaded: a.reconcile.Ready}
-	start("memory", memory.run)
+	start("memory", a.runMemory)
 	start("certificates", a.certs.run)
 	start("labels", a.labels.Run)
+	start("losses", a.runLosses)
 	start("issuers", a.tokens.Run)
 	start("journal", a.newCutter(a.opts.Config).Run)
 	select {
@@ -271,6 +275,15 @@ func (a *App) loaded() {
 		a.opts.Ready()
 	}
 }
+
+// runMemory sets the soft memory limit.
+func (a *App) runMemory(ctx context.Context) error {
+	memory := memoryLimit{budget: int64(a.opts.Config.Server.HTTP.MaxBodyMemory), held: a.front.Memory, loaded: a.reconcile.Ready}
+	return memory.run(ctx)
+}
+
+// runLosses watches the losses of labelled predictions.
+func (a *App) runLosses(ctx context.Context) error { return a.losses.Run(ctx, a.labels) }
 
 // runGRPC runs the gRPC listener, if there is one.
 func (a *App) runGRPC(ctx context.Context) error {

@@ -115,6 +115,7 @@ func (c control) LabelReport(model string) (api.LabelReport, error) {
 func (c control) labelReport(model string, segments bool) (api.LabelReport, error) {
 	o := c.app.config.Load().Model(model).Labels
 	r, err := c.app.labels.Report(model, c.estimates(model, segments))
+	r.Losses = c.app.losses.Status(model)
 	r.Sample, r.Watermark = int(o.Sample), api.Duration(o.Watermark)
 	if o.Sample == 0 {
 		return r, err
@@ -125,4 +126,12 @@ func (c control) labelReport(model string, segments bool) (api.LabelReport, erro
 		}
 	}
 	return r, err
+}
+
+// digest returns the digest of the files of a version, "" if it does not serve.
+func (a *App) digest(v infer.Version) string {
+	if s, ok := a.reconcile.Serving(v); ok {
+		return s.Leased.Digest()
+	}
+	return ""
 }

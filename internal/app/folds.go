@@ -25,12 +25,16 @@ type folds struct {
 	served  *trail.State
 	signals *signals.Store
 	drift   *driftwatch.Fold
+	losses  *driftwatch.LossFold
 	run     *lastRun
 	pushed  *publish.Fold
 }
 
 func newFolds() folds {
-	return folds{routes: routes.NewFold(), served: trail.NewState(), signals: signals.NewStore(), drift: driftwatch.NewFold(), run: &lastRun{}, pushed: publish.NewFold()}
+	return folds{
+		routes: routes.NewFold(), served: trail.NewState(), signals: signals.NewStore(), drift: driftwatch.NewFold(), losses: driftwatch.NewLossFold(),
+		run: &lastRun{}, pushed: publish.NewFold(),
+	}
 }
 
 // list names the folds. Raise a version if the format of a snapshot changes, or the way in
@@ -41,6 +45,7 @@ func (f folds) list(log *zap.Logger) []journal.NamedFold {
 		{Name: "served", Version: 1, Fold: served{f.served, log}},
 		{Name: "signals", Version: 1, Fold: f.signals},
 		{Name: "drift", Version: 1, Fold: f.drift},
+		{Name: "losses", Version: 1, Fold: f.losses},
 		{Name: "run", Version: 1, Fold: f.run},
 		{Name: "registered", Version: 1, Fold: f.pushed},
 	}
@@ -120,6 +125,7 @@ func (a *App) replay(cfg *config.Config) error {
 	}
 	a.reconcile.Resume(declared, f.served)
 	a.watch.Resume(f.drift)
+	a.losses.Resume(f.losses)
 	a.before = *f.run
 	if err := a.buildPublisher(cfg, f.pushed); err != nil {
 		return err

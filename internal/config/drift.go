@@ -21,6 +21,8 @@ type Drift struct {
 	FalseAlarmEvery   time.Duration `yaml:"false_alarm_every" default:"720h" min:"1m" doc:"At most one false alarm is expected in this time, over all features of all models that this gateway watches. For windows of time."`
 	FalseAlarmWindows int           `yaml:"false_alarm_windows" default:"720" min:"1" max:"1000000000" doc:"The same as a number of windows of each stream. For windows of rows."`
 	Recover           int           `yaml:"recover" default:"3" min:"1" max:"1000" doc:"Number of windows in a row that must look normal before an alarm ends."`
+	LossTolerance     float64       `yaml:"loss_tolerance" default:"0.02" min:"0.0001" max:"1" doc:"Growth of the mean loss of labelled predictions over the reference that never raises an alarm. 0.02 is two points of accuracy, a Brier score (from 0 to 1) that is higher by 0.02, or a mean absolute error that is higher by 8 %. 1: the loss raises no alarm."`
+	LossReference     int           `yaml:"loss_reference" default:"1000" min:"50" max:"100000" doc:"Number of the first labelled predictions of a version with which later ones are compared."`
 	MaxRowsPerRequest int           `yaml:"max_rows_per_request" default:"16" min:"1" max:"100000" doc:"Max number of rows of one request that are compared. They are taken evenly."`
 	MaxBuffer         Size          `yaml:"max_buffer" default:"1MiB" min:"4KiB" max:"1GiB" doc:"Max size of the rows that wait to be counted, for each version and role. Further rows are dropped, and the drops are counted."`
 }

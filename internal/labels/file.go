@@ -24,6 +24,7 @@ import (
 //	forms:  a form by its number
 //	segments: model → its segments
 //	past:   model → cells of the slices that were dropped
+//	losses: model and stream → the state of its losses
 //	slices: start of a slice → size, and model → p: predictions by id
 //	                                             l: labels by id and row
 //	                                             c: cells by stream
@@ -35,6 +36,7 @@ const (
 	formsBucket    = "forms"
 	pastBucket     = "past"
 	segmentsBucket = "segments"
+	lossesBucket   = "losses"
 	slicesBucket   = "slices"
 	formatKey      = "format"
 	commitsKey     = "commits"
@@ -105,7 +107,7 @@ func prepare(tx *bbolt.Tx) error {
 	if string(meta.Get([]byte(formatKey))) != format {
 		return errForeign
 	}
-	for _, name := range []string{formsBucket, segmentsBucket, pastBucket, slicesBucket} {
+	for _, name := range []string{formsBucket, segmentsBucket, pastBucket, lossesBucket, slicesBucket} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}

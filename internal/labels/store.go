@@ -12,12 +12,14 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// Options configure a Store. All are required.
+// Options configure a Store. All but Losses are required.
 type Options struct {
 	Dir      string        // the data directory; "": nothing can be kept
 	MaxBytes int64         // of the file
 	MaxAge   time.Duration // of a prediction
 	Logger   *zap.Logger
+
+	Losses Losses // counts the losses of labelled rows; may be nil
 }
 
 // commitEvery is the time for which predictions wait in memory if no labels come.
@@ -34,6 +36,7 @@ type Store struct {
 	queues map[infer.Version]*queue
 	forms  map[uint64][]byte          // of the keepers
 	totals map[string]*api.KeptCounts // by model, since the start
+	losses map[LossStream][]byte      // states that were written and not taken yet
 
 	opening sync.Mutex
 	file    atomic.Pointer[file]
@@ -47,7 +50,8 @@ type batch struct {
 	model   string
 	o       JoinOptions
 	rows    []Row
-	results []Result // filled when done
+	judge   []LossStream // whose losses are to be judged; there are no rows then
+	results []Result     // filled when done
 	err     error
 	done    chan struct{}
 }
@@ -68,6 +72,7 @@ func New(o Options) *Store {
 	return &Store{
 		o: o, batches: make(chan *batch), woken: make(chan struct{}, 1), stopped: make(chan struct{}),
 		queues: map[infer.Version]*queue{}, forms: map[uint64][]byte{}, totals: map[string]*api.KeptCounts{},
+		losses: map[LossStream][]byte{},
 	}
 }
 
@@ -159,9 +164,11 @@ func (s *Store) commit(batches []*batch) {
 		return
 	}
 	written := map[string]int{} // requests with a repeated id, by model
+	var losses map[LossStream][]byte
 	f, err := s.open(true)
 	if err == nil {
 		err = f.write(s.o, s.form, func(w *writing) error {
+			losses = w.losses
 			for model, list := range waiting {
 				for i := range list {
 					n, err := w.keep(model, list[i])
@@ -181,6 +188,9 @@ func (s *Store) commit(batches []*batch) {
 	}
 	s.report(err)
 	s.count(waiting, written, err)
+	if err == nil {
+		s.lost(losses)
+	}
 	for _, b := range batches {
 		if b.err = err; err != nil {
 			b.err = writeError(err)

@@ -30,6 +30,9 @@ type writing struct {
 	grown  uint64   // bytes that were put into the newest slice
 	cells  map[place]*cell
 	counts map[string]*api.LabelCounts
+
+	counters map[LossStream]LossCounter
+	losses   map[LossStream][]byte // the states at the end
 }
 
 // place is the place of a cell.
@@ -41,6 +44,7 @@ type place struct {
 
 func (w *writing) begin() error {
 	w.cells, w.counts = map[place]*cell{}, map[string]*api.LabelCounts{}
+	w.counters, w.losses = map[LossStream]LossCounter{}, map[LossStream][]byte{}
 	w.commit = commits(w.tx) + 1
 	if err := w.tx.Bucket([]byte(metaBucket)).Put([]byte(commitsKey), formKey(w.commit)); err != nil {
 		return err
@@ -245,6 +249,10 @@ func (w *writing) cell(s *slice, model string, key cellKey) (*cell, error) {
 
 // join joins the labels of a batch with their predictions.
 func (w *writing) join(b *batch) error {
+	if len(b.judge) > 0 {
+		w.judge(b.judge)
+		return nil
+	}
 	counts := w.counts[b.model]
 	if counts == nil {
 		c, err := countsIn(w.tx, b.model)
@@ -323,6 +331,7 @@ func (w *writing) one(b *batch, r *Row) (Result, error) {
 		c.add(form, x, l, class, -1)
 	} else {
 		c.seen(record.time, at.Sub(record.time))
+		w.lose(b.model, id, &record, form, x, r.Label, class)
 		w.grown += uint64(len(key) + len(stored)) //nolint:gosec // not negative
 	}
 	l, _ := form.restore(stored)
@@ -415,6 +424,9 @@ func (w *writing) end() error {
 		if err := meta.Put(countsKey(model), text); err != nil {
 			return err
 		}
+	}
+	if err := w.endLosses(); err != nil {
+		return err
 	}
 	w.due = w.slices[0].start.Add(w.o.MaxAge / parts)
 	if n := len(w.slices); n > 1 {

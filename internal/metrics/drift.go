@@ -122,7 +122,7 @@ func notOK(findings []api.DriftFinding) []*api.DriftFinding {
 // healthy.
 func driftValue(state string) float64 {
 	switch state {
-	case api.DriftUnjudged:
+	case api.DriftUnjudged, api.LossLearning:
 		return -2
 	case api.DriftOff:
 		return -1

@@ -15,6 +15,7 @@ type labelCollector struct {
 
 	rows, predictions, coverage, delay, value, low, high *prometheus.Desc
 	estimate, estimateLow, estimateHigh, holds           *prometheus.Desc
+	lossState, loss, lossReference, lossLimit            *prometheus.Desc
 }
 
 func newLabelCollector(source func() []api.LabelReport) *labelCollector {
@@ -32,16 +33,20 @@ func newLabelCollector(source func() []api.LabelReport) *labelCollector {
 		low:         desc("model", "performance_low", "The lower end of the 95 % interval of the measured performance.", "version", "role", "metric"),
 		high:        desc("model", "performance_high", "The upper end of that interval.", "version", "role", "metric"),
 
-		estimate:     desc("model", "performance_estimate", "Performance of all kept predictions that is expected before labels come, by metric.", "version", "role", "metric"),
-		estimateLow:  desc("model", "performance_estimate_low", "The lower end of the 95 % interval of the expected performance.", "version", "role", "metric"),
-		estimateHigh: desc("model", "performance_estimate_high", "The upper end of that interval.", "version", "role", "metric"),
-		holds:        desc("model", "performance_estimate_holds", "1 if the labels so far agree with the expected performance of their rows, 0 if the estimator was wrong.", "version", "role", "metric"),
+		estimate:      desc("model", "performance_estimate", "Performance of all kept predictions that is expected before labels come, by metric.", "version", "role", "metric"),
+		estimateLow:   desc("model", "performance_estimate_low", "The lower end of the 95 % interval of the expected performance.", "version", "role", "metric"),
+		estimateHigh:  desc("model", "performance_estimate_high", "The upper end of that interval.", "version", "role", "metric"),
+		holds:         desc("model", "performance_estimate_holds", "1 if the labels so far agree with the expected performance of their rows, 0 if the estimator was wrong.", "version", "role", "metric"),
+		lossState:     desc("loss", "state", "State of the losses of labelled predictions: 0 OK, 1 SUSPECTED, 2 RECOVERING, 3 DETECTED, -2 LEARNING the reference.", "version", "role"),
+		loss:          desc("loss", "mean", "Mean loss of labelled predictions in the last window, or since it became too large: error, brier or absolute_error.", "version", "role", "loss"),
+		lossReference: desc("loss", "reference", "Mean loss of the reference.", "version", "role", "loss"),
+		lossLimit:     desc("loss", "limit", "The mean loss up to which nothing is detected.", "version", "role", "loss"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *labelCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.rows, c.predictions, c.coverage, c.delay, c.value, c.low, c.high, c.estimate, c.estimateLow, c.estimateHigh, c.holds} {
+	for _, d := range []*prometheus.Desc{c.rows, c.predictions, c.coverage, c.delay, c.value, c.low, c.high, c.estimate, c.estimateLow, c.estimateHigh, c.holds, c.lossState, c.loss, c.lossReference, c.lossLimit} {
 		ch <- d
 	}
 }
@@ -67,6 +72,22 @@ func (c *labelCollector) Collect(ch chan<- prometheus.Metric) {
 			counter(c.predictions, n, result)
 		}
 		c.streams(ch, &r)
+		c.losses(ch, &r)
+	}
+}
+
+// losses collects whether the predictions of a model became worse.
+func (c *labelCollector) losses(ch chan<- prometheus.Metric, r *api.LabelReport) {
+	for i := range r.Losses {
+		s := &r.Losses[i]
+		of := []string{r.Model, number(s.Version), s.Role}
+		gauge(ch, c.lossState, driftValue(s.State), of...)
+		for _, f := range s.Findings {
+			name := append(slices.Clone(of), f.Loss)
+			gauge(ch, c.loss, f.Value, name...)
+			gauge(ch, c.lossReference, f.Reference, name...)
+			gauge(ch, c.lossLimit, f.Reference+f.Limit, name...)
+		}
 	}
 }
 

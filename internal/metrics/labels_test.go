@@ -29,6 +29,10 @@ func measured() api.LabelReport {
 	return api.LabelReport{
 		Model: "churn", Labels: api.LabelCounts{Joined: 40, Late: 2}, Kept: api.KeptCounts{Kept: 100, Dropped: 3},
 		Streams: []api.LabelStream{stream("old", "", 10, 0.1), stream("p", "", 90, 0.9), stream("p", "EU", 95, 0.5)},
+		Losses: []api.LossStatus{
+			{Version: 3, Role: "stable", State: "DETECTED", Findings: []api.LossFinding{{Loss: "error", Value: 0.3, Reference: 0.1, Limit: 0.05}}},
+			{Version: 4, Role: "canary", State: api.LossLearning},
+		},
 	}
 }
 
@@ -52,6 +56,19 @@ sluice_label_rows_total{model="churn",result="invalid"} 0
 sluice_label_rows_total{model="churn",result="joined"} 40
 sluice_label_rows_total{model="churn",result="late"} 2
 sluice_label_rows_total{model="churn",result="unknown"} 0
+# HELP sluice_loss_limit The mean loss up to which nothing is detected.
+# TYPE sluice_loss_limit gauge
+sluice_loss_limit{loss="error",model="churn",role="stable",version="3"} 0.15000000000000002
+# HELP sluice_loss_mean Mean loss of labelled predictions in the last window, or since it became too large: error, brier or absolute_error.
+# TYPE sluice_loss_mean gauge
+sluice_loss_mean{loss="error",model="churn",role="stable",version="3"} 0.3
+# HELP sluice_loss_reference Mean loss of the reference.
+# TYPE sluice_loss_reference gauge
+sluice_loss_reference{loss="error",model="churn",role="stable",version="3"} 0.1
+# HELP sluice_loss_state State of the losses of labelled predictions: 0 OK, 1 SUSPECTED, 2 RECOVERING, 3 DETECTED, -2 LEARNING the reference.
+# TYPE sluice_loss_state gauge
+sluice_loss_state{model="churn",role="canary",version="4"} -2
+sluice_loss_state{model="churn",role="stable",version="3"} 3
 # HELP sluice_model_performance Measured performance, by metric: accuracy, log_loss, brier, auc, ece, mae, rmse or bias.
 # TYPE sluice_model_performance gauge
 sluice_model_performance{metric="accuracy",model="churn",role="stable",version="3"} 0.9
@@ -78,6 +95,7 @@ sluice_model_performance_low{metric="accuracy",model="churn",role="stable",versi
 `
 	names := []string{
 		"sluice_label_coverage_ratio", "sluice_label_delay_seconds", "sluice_label_rows_total",
+		"sluice_loss_limit", "sluice_loss_mean", "sluice_loss_reference", "sluice_loss_state",
 		"sluice_model_performance", "sluice_model_performance_high", "sluice_model_performance_low",
 		"sluice_model_performance_estimate", "sluice_model_performance_estimate_low", "sluice_model_performance_estimate_high", "sluice_model_performance_estimate_holds",
 	}

@@ -39,6 +39,7 @@ func ID(s api.SignalData) string {
 // complete checks a signal and sets the fields that Detected documents.
 func complete(s *api.SignalData, now time.Time) error {
 	switch {
+	case s.Type == api.TypeRetrainRequested && s.Cause == api.CausePerformance:
 	case s.Type == api.TypeRetrainRequested:
 		s.Cause = api.CauseDrift
 	case s.Type != api.TypeDataQualityViolated:
