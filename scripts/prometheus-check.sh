@@ -4,7 +4,7 @@
 # 1. It checks the configuration and the rules, and runs the rules' unit tests.
 # 2. It starts a gateway with the demo models and a Prometheus on free ports. The gateway
 #    has a route with a canary and a shadow, and a reference that the requests differ from.
-# 3. It sends requests, and waits until the target is up and every rule was evaluated
+# 3. It sends requests with labels, and waits until the target is up and every rule was evaluated
 #    without an error.
 # 4. It sends every query of the dashboard.
 #
@@ -80,7 +80,7 @@ repository: {path: $tmp/models}
 server: {http: {address: "$http"}, grpc: {address: none}}
 admin: {address: "$admin"}
 data_dir: $tmp/data
-models: {iris: {versions: all, drift: {profile: $tmp/iris.json, window: 1s, min_rows: 5}}}
+models: {iris: {versions: all, drift: {profile: $tmp/iris.json, window: 1s, min_rows: 5, loss_reference: 50}, labels: {sample: 100%, task: classification}}}
 routes:
   iris:
     variants: [{version: 1, weight: 80%}, {version: 2, weight: 20%, role: canary}]
@@ -116,10 +116,14 @@ def infer(user):
     tensor = {"name": input_name, "shape": [1, 4], "datatype": "FP32", "data": [5.1, 3.5, 1.4, 0.2]}
     request = urllib.request.Request(
         f"{gateway}/v2/models/iris/infer", json.dumps({"inputs": [tensor]}).encode(),
-        {"Content-Type": "application/json", "X-User-Id": f"user-{user}"},
+        {"Content-Type": "application/json", "X-User-Id": f"user-{user}", "X-Request-Id": f"request-{user}"},
     )
     with urllib.request.urlopen(request, timeout=5) as answer:
-        return answer.headers["Sluice-Version"], answer.headers["Sluice-Reason"]
+        picked = answer.headers["Sluice-Version"], answer.headers["Sluice-Reason"]
+    label = json.dumps({"labels": [{"request_id": f"request-{user}", "label": user % 3}]})
+    labels = urllib.request.Request(f"{gateway}/v2/models/iris/labels", label.encode(), {"Content-Type": "application/json"})
+    urllib.request.urlopen(labels, timeout=5).close()
+    return picked
 
 
 input_name = json.load(urllib.request.urlopen(f"{gateway}/v2/models/iris", timeout=5))["inputs"][0]["name"]
