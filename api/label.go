@@ -122,6 +122,10 @@ type LabelStream struct {
 
 	// Estimates says how good all kept predictions are expected to be, with and without labels.
 	Estimates []LabelEstimate `json:"estimates,omitempty"`
+	// Shift compares the shares of the true classes, which are expected from the predicted classes
+	// of all kept predictions, with those of the reference. Absent below 100 rows, if the model
+	// confuses the classes too much, or if the reference lacks one.
+	Shift []ClassShare `json:"label_shift,omitempty"`
 	// NoEstimates is why there are none although the profile of the version knows labels.
 	NoEstimates string `json:"no_estimates,omitempty"`
 }
@@ -200,4 +204,18 @@ type EstimateCheck struct {
 	// estimator ever exceeds it is 1 - confidence. Absent below 100 rows.
 	Bound *float64 `json:"bound,omitempty"`
 	Holds *bool    `json:"holds,omitempty"` // false: the estimator was wrong
+}
+
+// ClassShare is the share of a class among the true classes (black box shift estimation, BBSE).
+type ClassShare struct {
+	Class         string  `json:"class"`
+	Reference     float64 `json:"reference"` // its share in the reference
+	Value         float64 `json:"value"`     // its expected share
+	StandardError float64 `json:"standard_error"`
+	Low           float64 `json:"low"` // the interval of the expected share
+	High          float64 `json:"high"`
+	// Shifted: the expected share is another one than that of the reference. The probability that
+	// any class is ever called shifted if none is, is at most 1 - confidence.
+	Shifted bool           `json:"shifted"`
+	Check   *EstimateCheck `json:"check,omitempty"` // absent below 100 labels
 }

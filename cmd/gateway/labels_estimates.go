@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,7 @@ func printEstimates(b *strings.Builder, r *api.LabelReport) {
 			head, of = "", "\t\t"
 		}
 	}
+	printShift(b, r)
 	for i := range r.Streams {
 		s := &r.Streams[i]
 		if s.NoEstimates != "" && s.Segment == "" {
@@ -43,4 +45,21 @@ func checkText(c *api.EstimateCheck) string {
 		holds = map[bool]string{true: "yes", false: "NO"}[*c.Holds]
 	}
 	return strings.Join([]string{strconv.FormatUint(c.Rows, 10), metricText(c.Estimate), metricText(c.Truth), holds}, "\t")
+}
+
+// printShift prints the expected shares of the true classes, if one of them has shifted.
+func printShift(b *strings.Builder, r *api.LabelReport) {
+	for i := range r.Streams {
+		s := &r.Streams[i]
+		if !slices.ContainsFunc(s.Shift, func(c api.ClassShare) bool { return c.Shifted }) {
+			continue
+		}
+		fmt.Fprintf(b, "\nversion %d %s %s: the shares of the true classes have probably shifted\nCLASS\tREFERENCE\tESTIMATE\tINTERVAL\tSHIFTED\tLABELLED\tESTIMATED\tTRUTH\tHOLDS\n",
+			s.Version, s.Role, oneLine(s.Segment))
+		for j := range s.Shift {
+			c := &s.Shift[j]
+			fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(c.Class), metricText(c.Reference), metricText(c.Value),
+				intervalText(&api.LabelMetric{Low: &c.Low, High: &c.High, Method: api.IntervalAsymptotic}), map[bool]string{true: "YES", false: "no"}[c.Shifted], checkText(c.Check))
+		}
+	}
 }

@@ -63,6 +63,7 @@ func TestPrintLabelReport(t *testing.T) {
 				{Name: "accuracy", Value: 0.9, Low: &low, High: &high, Rows: 1, Outside: 0.25, Check: &api.EstimateCheck{Rows: 200, Estimate: 0.91, Truth: 0.6, Holds: &holds}},
 				{Name: "auc", Value: 0.8, Rows: 1},
 			},
+			Shift: []api.ClassShare{{Class: "no", Reference: 0.8, Value: 0.5, Low: 0.4, High: 0.6, Shifted: true}, {Class: "yes", Reference: 0.2, Value: 0.25, Low: 0.1, High: 0.3}},
 		},
 		{Version: 5, Role: "pinned", NoEstimates: "no"},
 	}}
@@ -77,6 +78,9 @@ func TestPrintLabelReport(t *testing.T) {
 		"\nVERSION\tROLE\tSEGMENT\tMETRIC\tESTIMATE\tINTERVAL\tROWS\tLABELLED\tESTIMATED\tTRUTH\tHOLDS\n" +
 		"4\tcanary\tE U\taccuracy\t0.9\t~[0.8, 0.95]\t1\t200\t0.91\t0.6\tNO\n" +
 		"\t\t\tauc\t0.8\t-\t1\t-\t-\t-\t-\n" +
+		"\nversion 4 canary E U: the shares of the true classes have probably shifted\nCLASS\tREFERENCE\tESTIMATE\tINTERVAL\tSHIFTED\tLABELLED\tESTIMATED\tTRUTH\tHOLDS\n" +
+		"no\t0.8\t0.5\t~[0.4, 0.6]\tYES\t-\t-\t-\t-\n" +
+		"yes\t0.2\t0.25\t~[0.1, 0.3]\tno\t-\t-\t-\t-\n" +
 		"\nversion 4 canary E U: 25% of the rows have scores outside of those of the reference; estimates are guesses for them\n" +
 		"\nversion 5 pinned: nothing is estimated: no\n" +
 		"\nLABELS\tJOINED\tUNKNOWN\tLATE\tDUPLICATE\tCONTRADICTORY\tINVALID\n12\t10\t2\t0\t0\t0\t0\n" +

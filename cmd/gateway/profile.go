@@ -143,11 +143,8 @@ func (c *profileCommand) check(cmd *cobra.Command) error {
 		return usageError{"--map needs --model or --model-file"}
 	case c.options.Labels.Column != "" && !named:
 		return usageError{"--label needs --model or --model-file"}
-	case c.options.Labels == (offline.LabelOptions{}):
-	case c.options.Labels.Column == "":
+	case c.options.Labels.Column == "" && c.options.Labels != (offline.LabelOptions{}):
 		return usageError{"--label-task, --label-output, --label-positive and --label-logits need --label"}
-	}
-	switch {
 	case c.options.NeedOutputs && !named:
 		return usageError{"--outputs-from-model needs --model or --model-file"}
 	}

@@ -28,6 +28,7 @@ func (c control) estimates(model string, segments bool) labels.Estimate {
 		for _, e := range classifier.Estimate(x.Rows) {
 			s.Estimates = append(s.Estimates, estimateOf(&e, checks[e.Name]))
 		}
+		s.Shift = shiftOf(classifier, x)
 	}
 }
 
@@ -47,4 +48,27 @@ func checkOf(k *estimate.Comparison) *api.EstimateCheck {
 		doc.Bound, doc.Holds = &k.Bound, &k.Holds
 	}
 	return doc
+}
+
+// shiftOf returns the expected shares of the true classes.
+func shiftOf(classifier *estimate.Classifier, x *labels.Scores) []api.ClassShare {
+	shares, _ := classifier.Shift(x.Predicted)
+	list := make([]api.ClassShare, len(shares))
+	for k, s := range shares {
+		list[k] = api.ClassShare{
+			Class: x.Form.Name(k), Reference: s.Reference, Value: s.Value, StandardError: s.Error, Low: s.Low, High: s.High, Shifted: s.Shifted,
+		}
+	}
+	rows := uint64(0)
+	for _, row := range x.Confusion {
+		for _, n := range row {
+			rows += uint64(max(n, 0)) //nolint:gosec // not negative
+		}
+	}
+	checks, _ := classifier.CompareShift(x.Confusion)
+	for k := range min(len(checks), len(list)) {
+		c := &checks[k]
+		list[k].Check = &api.EstimateCheck{Rows: rows, Estimate: c.Value, Truth: c.Truth, Difference: c.Truth - c.Value, Bound: &c.Bound, Holds: &c.Holds}
+	}
+	return list
 }

@@ -142,11 +142,11 @@ func (e *estimated) stream(t *testing.T, rows uint64) api.LabelStream {
 	return api.LabelStream{}
 }
 
-// startEstimated serves a copy of a demo model, without a profile yet.
-func startEstimated(t *testing.T, model, data string) *estimated {
+// startEstimated serves a copy of a demo model as version 1, without a profile yet.
+func startEstimated(t *testing.T, model, version string, rows [][]float64) *estimated {
 	t.Helper()
-	e := &estimated{rng: rand.New(rand.NewPCG(3, 4)), rows: numbers(t, data), model: model, repository: t.TempDir()}
-	if err := os.CopyFS(filepath.Join(e.repository, model, "1"), os.DirFS(filepath.Join("..", "..", "models", model, "1"))); err != nil {
+	e := &estimated{rng: rand.New(rand.NewPCG(3, 4)), rows: rows, model: model, repository: t.TempDir()}
+	if err := os.CopyFS(filepath.Join(e.repository, model, "1"), os.DirFS(filepath.Join("..", "..", "models", model, version))); err != nil {
 		t.Fatal(err)
 	}
 	e.gateway = start(t, e.repository)
@@ -222,7 +222,7 @@ func (e *estimated) truths(scores [][]float64, probability func(score float64) f
 // wrong.
 func TestEstimates(t *testing.T) {
 	softer := func(score float64) float64 { return 0.15 + 0.7*score }
-	e := startEstimated(t, "breast_cancer", filepath.Join("..", "..", "testdata", "drift", "breast_cancer.csv"))
+	e := startEstimated(t, "breast_cancer", "1", numbers(t, filepath.Join("..", "..", "testdata", "drift", "breast_cancer.csv")))
 	reference := e.draw(2500, nil)
 	scores := e.ask(t, "reference", reference)
 	e.profile(t, reference, e.truths(scores, softer))
@@ -277,4 +277,67 @@ func wanted(t *testing.T, s api.LabelStream, rows uint64) map[string]api.LabelEs
 		}
 	}
 	return found
+}
+
+// TestEstimatesOfClasses is TestEstimates for three classes, and for labels whose shares shift.
+func TestEstimatesOfClasses(t *testing.T) {
+	e := startEstimated(t, "iris", "2", [][]float64{ // the means of the three classes
+		{5.01, 3.43, 1.46, 0.25}, {5.94, 2.77, 4.26, 1.33}, {6.59, 2.97, 5.55, 2.03},
+	})
+	soft := func(scores [][]float64) []int { // the rule of the world: a tenth is any class
+		list := make([]int, len(scores))
+		for i, s := range scores {
+			if e.rng.Float64() < 0.1 {
+				list[i] = e.rng.IntN(3)
+				continue
+			}
+			u := e.rng.Float64()
+			for k, p := range s {
+				if u -= p; u < 0 {
+					list[i] = k
+					break
+				}
+			}
+		}
+		return list
+	}
+	around := func(n int, shares ...float64) [][]float64 {
+		list := make([][]float64, n)
+		for i := range list {
+			u, class := e.rng.Float64(), 0
+			for u -= shares[0]; u > 0 && class < 2; u -= shares[class] {
+				class++
+			}
+			for _, x := range e.rows[class] {
+				list[i] = append(list[i], x+0.5*e.rng.NormFloat64())
+			}
+		}
+		return list
+	}
+	reference := around(2500, 0.4, 0.3, 0.3)
+	e.profile(t, reference, soft(e.ask(t, "reference", reference)))
+	e.keep(t)
+	scores := e.ask(t, "later", around(1500, 0.1, 0.3, 0.6))
+	before := e.stream(t, 1500)
+	if len(before.Estimates) != 4 || len(before.Shift) != 3 || before.Shift[0].Check != nil || !before.Shift[0].Shifted {
+		t.Fatalf("%+v", before)
+	}
+	e.label(t, "later", soft(scores))
+	after := e.stream(t, 1500)
+	for i, x := range after.Estimates {
+		t.Logf("%s: estimated %.4f ± %.4f, truth %.4f, bound %.4f", x.Name, x.Value, x.StandardError, x.Check.Truth, *x.Check.Bound)
+		if b := before.Estimates[i]; b.Name != x.Name || b.Value != x.Value || x.Low == nil || x.Check == nil || x.Check.Holds == nil || !*x.Check.Holds {
+			t.Errorf("%+v, before %+v, check %+v", x, b, x.Check)
+		}
+		for _, m := range after.Metrics {
+			if m.Name == x.Name && math.Abs(m.Value-x.Check.Truth) > 0.005 {
+				t.Errorf("%+v beside %+v", x.Check, m)
+			}
+		}
+	}
+	for _, c := range after.Shift {
+		if c.Class == "" || c.Check == nil || c.Check.Rows != 1500 || c.Value < c.Low || c.Value > c.High {
+			t.Errorf("%+v", c)
+		}
+	}
 }

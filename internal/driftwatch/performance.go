@@ -39,7 +39,7 @@ func (r *Reference) readPerformance() (*performance, error) {
 // Classifier returns what estimates how good predictions of a version are which are read by form.
 // It is nil if the profile knows no labels. Errors say why these do not help.
 func (r *Reference) Classifier(version int64, form *labels.Form) (*estimate.Classifier, error) {
-	if r == nil || r.err != nil || r.performance == nil {
+	if r == nil || r.performance == nil {
 		return nil, nil //nolint:nilnil // not an error
 	}
 	p := r.performance

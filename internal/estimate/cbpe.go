@@ -80,8 +80,9 @@ type part struct {
 // metrics returns the metrics of curves, each as a sum of parts.
 func (c *Classifier) metrics(n, rates [][]float64) [][]part {
 	if len(c.tables) == 1 {
-		var list [][]part
-		for _, s := range positive(n[0], rates[0], c.o.Scores) {
+		metrics := positive(n[0], rates[0], c.o.Scores)
+		list := make([][]part, 0, len(metrics))
+		for _, s := range metrics {
 			list = append(list, []part{{s, 0}})
 		}
 		return list

@@ -128,12 +128,11 @@ func TestErrorRates(t *testing.T) {
 // corrected.
 func TestCalibration(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	identity := func(x float64) float64 { return sigmoid(x) }
 	f := func(name string, score func(float64) float64, accuracy, tolerance float64) {
 		t.Helper()
-		rows, hits := draw(rng, world{0, 1, score, identity}, 20000)
+		rows, hits := draw(rng, world{0, 1, score, sigmoid}, 20000)
 		c, _ := estimate.NewClassifier(reference(rows, hits), options())
-		later, _ := draw(rng, world{0, 1, score, identity}, 50000)
+		later, _ := draw(rng, world{0, 1, score, sigmoid}, 50000)
 		for _, e := range c.Estimate([][]int64{later}) {
 			if e.Name == "accuracy" && math.Abs(e.Value-accuracy) > tolerance {
 				t.Errorf("%s: %+v, want %v", name, e, accuracy)
@@ -146,7 +145,7 @@ func TestCalibration(t *testing.T) {
 		p := sigmoid(rng.NormFloat64())
 		want += max(p, 1-p) / draws
 	}
-	f("calibrated", identity, want, 0.01)
+	f("calibrated", sigmoid, want, 0.01)
 	f("overconfident", func(x float64) float64 { return sigmoid(4 * x) }, want, 0.01)
 }
 

@@ -86,14 +86,14 @@ func area(name string, n, c []float64) (s statistic, ok bool) {
 
 // shares returns precision, recall and F1 of the rows that are predicted to come true.
 func shares(n, c, upper []float64) []statistic {
-	var predicted, true_, both float64
+	var predicted, came, both float64
 	for b := range n {
-		predicted, true_, both = predicted+n[b]*upper[b], true_+n[b]*c[b], both+n[b]*c[b]*upper[b]
+		predicted, came, both = predicted+n[b]*upper[b], came+n[b]*c[b], both+n[b]*c[b]*upper[b]
 	}
 	total := sum(n)
 	// Each is both·scale divided by a sum of a·predicted + d·true rows.
 	share := func(name string, scale, a, d float64) (s statistic, ok bool) {
-		under := a*predicted + d*true_
+		under := a*predicted + d*came
 		if under <= 0 {
 			return s, false
 		}

@@ -75,7 +75,7 @@ func decodeCell(b []byte) (*cell, error) {
 		c.Positives, c.Negatives = append(c.Positives, p), append(c.Negatives, n)
 	}
 	if format > 1 {
-		c.scoreSums.decode(&r)
+		c.decode(&r)
 	}
 	if r.failed {
 		return nil, fmt.Errorf("a cell of %d bytes is damaged", len(b))

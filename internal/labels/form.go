@@ -192,8 +192,8 @@ func (f *Form) class(l Label) (int, error) {
 	return 0, infer.Errorf(infer.Invalid, "the label is '%.40s', expected one of the classes %s", l.Text, quoted(f.Classes))
 }
 
-// name returns the name of a class.
-func (f *Form) name(class int) string {
+// Name returns the name of a class.
+func (f *Form) Name(class int) string {
 	if class < len(f.Classes) {
 		return f.Classes[class]
 	}

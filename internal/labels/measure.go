@@ -73,7 +73,7 @@ func (c *cell) classification(f *Form, s *api.LabelStream) {
 	}
 	rows, most := count(c.Scored), 2.0
 	if f.classes() == 2 {
-		most, s.Positive = 1, f.name(f.Positive)
+		most, s.Positive = 1, f.Name(f.Positive)
 	}
 	i, ok := confseq.MeanUnbounded(n, c.LogLoss, c.LogLoss2, alpha)
 	i.Low = max(i.Low, 0)
