@@ -66,6 +66,10 @@ type Request struct {
 	Segment   string // the part of the traffic for which the quality of predictions is measured apart
 	Override  string // the version that a header asks for; the front has checked that its caller may
 
+	// Captured traffic has these besides.
+	Caller     string // who sent the request; empty if the front does not know
+	Parameters []byte // of the request, a JSON object; nil for none, or if Called.KeepParameters is not set
+
 	// Memory is the budget that the outputs are reserved from before they are allocated; nil if
 	// they are not counted.
 	Memory Memory
@@ -86,6 +90,8 @@ type Called struct {
 	StickyHeader, StickyParameter string
 	// SegmentParameter names the parameter that is the request's segment; empty for none.
 	SegmentParameter string
+	// KeepParameters asks the front to set Request.Parameters.
+	KeepParameters bool
 	// Handle is for Request.Handle.
 	Handle any
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"sync"
 
-	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/slot"
 )
@@ -19,9 +18,7 @@ type KeepOptions struct {
 }
 
 // Sampled reports whether a sample has the predictions of a request.
-func Sampled(requestID string, sample int) bool {
-	return sample >= api.TotalWeight || slot.Slot("labels", requestID) < sample
-}
+func Sampled(requestID string, sample int) bool { return slot.Sampled(requestID, sample) }
 
 // Keeper copies the predictions of a version. Keep may be called from any goroutine, and costs a
 // hash, a short lock and a copy of some numbers.

@@ -88,10 +88,13 @@ func (c *call) serve() {
 	p.entry.copyToShadows(c.req, c.resp)
 }
 
-// keep offers the answer to the Keeper of the version that made it.
+// keep offers the answer to the Keeper and the Capturer of the version that made it.
 func (c *call) keep(role string) {
 	if k := c.target.Keeper; k != nil {
 		k.Keep(c.req, c.resp, role)
+	}
+	if t := c.target.Capture; t != nil {
+		t.Capture(c.req, c.resp, role, c.elapsed)
 	}
 }
 

@@ -27,6 +27,7 @@ type Target struct {
 	Timeout time.Duration // the longest time of a request here
 	Breaker *Breaker      // watches the requests that routes send here; nil for none
 	Keeper  Keeper        // keeps predictions that were made here; nil for none
+	Capture Capturer      // copies the traffic that was served here; nil for none
 	// Observe is called when a request that was sent here has ended, with its error. It must
 	// not block; it may be nil.
 	Observe func(req *infer.Request, err error, elapsed time.Duration)
@@ -44,6 +45,8 @@ type Entry struct {
 	Route   *Route    // nil: Default serves
 	Taps    Taps      // get the requests that Default answered if there is no route
 	Segment string    // the parameter of a request that is its segment; empty for none
+	// KeepParameters asks the front for the parameters of requests, which Capture of a target wants.
+	KeepParameters bool
 
 	revision string // "iris@7", as answers show it
 	table    *Table // the table that it belongs to
@@ -122,6 +125,12 @@ type Keeper interface {
 	Keep(req *infer.Request, resp *infer.Response, role string)
 }
 
+// Capturer copies an answered request and its answer, or drops it. role is as a Keeper gets it,
+// elapsed the time since the request arrived. It must not block.
+type Capturer interface {
+	Capture(req *infer.Request, resp *infer.Response, role string, elapsed time.Duration)
+}
+
 // Taps are the copiers of a version's answers, in any order.
 type Taps []Copier
 
@@ -149,7 +158,7 @@ func NewTable(entries []*Entry) *Table {
 		}
 		e.revision = e.Name + "@" + strconv.FormatInt(revision, 10)
 		e.table = t
-		e.called.Handle, e.called.SegmentParameter = e, e.Segment
+		e.called.Handle, e.called.SegmentParameter, e.called.KeepParameters = e, e.Segment, e.KeepParameters
 		if front := e.front(); front != nil {
 			e.called.Model, e.called.Columns = front.Model, front.Columns
 		}

@@ -41,3 +41,9 @@ func slotSlow(seed, key string) int {
 }
 
 func scale(hash uint64) int { return int((hash >> 32) * api.TotalWeight >> 32) }
+
+// Sampled reports whether a sample has a request. share is of api.TotalWeight. Predictions that
+// are kept for labels and captured traffic have the same requests if their shares are equal.
+func Sampled(requestID string, share int) bool {
+	return share >= api.TotalWeight || Slot("labels", requestID) < share
+}

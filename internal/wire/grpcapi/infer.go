@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
@@ -114,6 +115,9 @@ func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Cal
 	}
 	req := &call.Request
 	req.Arrived, req.RequestID, req.Handle = x.arrived, string(x.id), called.Handle
+	if x.caller != nil {
+		req.Caller = x.caller.Name()
+	}
 	if err := x.pickedBy(req, called.StickyHeader); err != nil {
 		return err
 	}
@@ -220,6 +224,9 @@ func (x *exchange) decode(call *oip.Call, called infer.Called) error {
 	}
 	if err := x.parameters(call, &called); err != nil {
 		return err
+	}
+	if called.KeepParameters && len(m.parameters) > 0 {
+		call.Parameters = parametersJSON(m.parameters)
 	}
 	for i := range m.outputs {
 		out := &m.outputs[i]
@@ -361,4 +368,32 @@ func text(p *pb.InferParameter) string {
 	default:
 		return strconv.FormatFloat(p.GetDoubleParam(), 'g', -1, 64)
 	}
+}
+
+// parametersJSON returns the parameters as the object of a JSON request, with sorted names. A number
+// that JSON cannot have is text.
+func parametersJSON(parameters map[string]*pb.InferParameter) []byte {
+	object := make(map[string]any, len(parameters))
+	for name, p := range parameters {
+		switch v := p.GetParameterChoice().(type) {
+		case *pb.InferParameter_Int64Param:
+			object[name] = v.Int64Param
+		case *pb.InferParameter_Uint64Param:
+			object[name] = v.Uint64Param
+		case *pb.InferParameter_BoolParam:
+			object[name] = v.BoolParam
+		case *pb.InferParameter_DoubleParam:
+			object[name] = v.DoubleParam
+			if math.IsNaN(v.DoubleParam) || math.IsInf(v.DoubleParam, 0) {
+				object[name] = text(p)
+			}
+		default:
+			object[name] = p.GetStringParam()
+		}
+	}
+	encoded, err := json.Marshal(object)
+	if err != nil {
+		panic("BUG: parameters that are not JSON: " + err.Error())
+	}
+	return encoded
 }

@@ -71,7 +71,7 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 	}
 	call.Memory = &x.memory
 	call.Model, call.Version = x.target.model, x.target.version
-	call.StickyParameter, call.SegmentParameter = called.StickyParameter, called.SegmentParameter
+	call.StickyParameter, call.SegmentParameter, call.KeepParameters = called.StickyParameter, called.SegmentParameter, called.KeepParameters
 	if err := x.decode(call, body, called.Model); err != nil {
 		return err
 	}
@@ -93,6 +93,9 @@ func (x *exchange) ask(req *infer.Request, called infer.Called) (*infer.Response
 	x.endTurn()
 	req.Arrived, req.RequestID, req.Handle = x.arrived, view(x.id), called.Handle
 	req.Override = view(x.header.override)
+	if x.caller != nil {
+		req.Caller = x.caller.Name()
+	}
 	if called.StickyHeader != "" {
 		req.StickyKey = view(x.sticky)
 	}

@@ -21,6 +21,8 @@ type memo struct {
 	lim     Limits
 	sticky  string // Call.StickyParameter
 	segment string // Call.SegmentParameter
+	keep    bool   // Call.KeepParameters
+	kept    part   // the parameters in the text
 
 	inputs  []infer.Tensor // without data; their shapes are parts of dims
 	outputs []infer.OutputRef
@@ -35,13 +37,14 @@ type memo struct {
 // recall restores the content if the document is the same as the last one.
 func (c *Call) recall(text []byte) bool {
 	m := &c.memo
-	if len(text) == 0 || !bytes.Equal(text, m.text) || c.lim != m.lim || c.StickyParameter != m.sticky || c.SegmentParameter != m.segment {
+	if len(text) == 0 || !bytes.Equal(text, m.text) || c.lim != m.lim || c.StickyParameter != m.sticky || c.SegmentParameter != m.segment || c.KeepParameters != m.keep {
 		return false
 	}
 	c.Inputs, c.Outputs = append(c.Inputs, m.inputs...), append(c.Outputs, m.outputs...)
 	c.sizes, c.binary = append(c.sizes, m.sizes...), append(c.binary, m.binary...)
 	c.ID, c.Priority, c.Timeout = m.request.ID, m.request.Priority, m.request.Timeout
 	c.binaryDefault = m.binaryDefault
+	c.Parameters = m.kept.of(text)
 	return true
 }
 
@@ -54,11 +57,11 @@ func (c *Call) memorise(text []byte) {
 		c.StickyKey != "" || c.Segment != "" || slices.Contains(c.sizes, -1) {
 		return
 	}
-	m.text, m.lim, m.sticky, m.segment = append(m.text, text...), c.lim, c.StickyParameter, c.SegmentParameter
+	m.text, m.lim, m.sticky, m.segment, m.keep = append(m.text, text...), c.lim, c.StickyParameter, c.SegmentParameter, c.KeepParameters
 	m.inputs, m.outputs = append(m.inputs[:0], c.Inputs...), append(m.outputs[:0], c.Outputs...)
 	m.sizes, m.binary = append(m.sizes[:0], c.sizes...), append(m.binary[:0], c.binary...)
 	m.request.ID, m.request.Priority, m.request.Timeout = c.ID, c.Priority, c.Timeout
-	m.binaryDefault = c.binaryDefault
+	m.binaryDefault, m.kept = c.binaryDefault, c.kept
 	m.dims = append(m.dims[:0], c.dims...)
 	rest := m.dims
 	for i := range m.inputs {

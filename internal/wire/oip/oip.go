@@ -69,6 +69,8 @@ type Call struct {
 	// SegmentParameter names the parameter of the request that is its Segment, likewise. It may be
 	// the same parameter.
 	SegmentParameter string
+	// KeepParameters makes Decode set Parameters, which aliases the text.
+	KeepParameters bool
 
 	// Grow returns the buffer of an answer with room for n more bytes. nil means slices.Grow. The
 	// listener sets it once: Reset keeps it. AppendResponse returns its errors.
@@ -83,6 +85,7 @@ type Call struct {
 	sizes []int64           // binary_data_size by input, -1 if the data is JSON
 	dims  []int64           // shapes
 	key   []byte            // the bytes of StickyKey
+	kept  part              // Parameters in the text
 	best  []ranked          // the selected classes
 	names map[string]string // names seen before, so that a repeated one is not allocated again
 	scratch
@@ -111,7 +114,7 @@ func (c *Call) Reset() {
 	c.giveBack()
 	c.trim()
 	c.Request = infer.Request{Inputs: c.Inputs, Outputs: c.Outputs}
-	c.StickyParameter, c.SegmentParameter = "", ""
+	c.StickyParameter, c.SegmentParameter, c.KeepParameters = "", "", false
 }
 
 // begin empties the fields that decoding fills.
@@ -119,8 +122,8 @@ func (c *Call) begin() {
 	clear(c.Inputs)
 	clear(c.Outputs)
 	c.Inputs, c.Outputs = c.Inputs[:0], c.Outputs[:0]
-	c.ID, c.Priority, c.Timeout, c.StickyKey, c.Segment = "", 0, 0, "", ""
-	c.binaryDefault, c.binary = false, c.binary[:0]
+	c.ID, c.Priority, c.Timeout, c.StickyKey, c.Segment, c.Parameters = "", 0, 0, "", "", nil
+	c.binaryDefault, c.binary, c.kept = false, c.binary[:0], part{}
 	c.sizes, c.dims, c.key = c.sizes[:0], c.dims[:0], c.key[:0]
 	c.scratch.begin()
 	c.s = scanner{tmp: c.s.tmp[:0], reserve: c.s.reserve}

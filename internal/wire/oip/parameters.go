@@ -76,8 +76,30 @@ const (
 	paramSegment
 )
 
-// requestParameters reads the parameters of the request.
+// requestParameters reads the parameters of the request, and keeps their text if they are wanted.
 func (c *Call) requestParameters() *problem {
+	c.s.space()
+	start := c.s.pos
+	p := c.knownParameters()
+	if c.KeepParameters && p == nil {
+		c.kept = part{start, c.s.pos}
+		c.Parameters = c.kept.of(c.s.text)
+	}
+	return p
+}
+
+// part is a part of a text.
+type part struct{ start, end int }
+
+// of returns the part, nil if it is empty.
+func (p part) of(text []byte) []byte {
+	if p.start == p.end {
+		return nil
+	}
+	return text[p.start:p.end:p.end]
+}
+
+func (c *Call) knownParameters() *problem {
 	var seen fields
 	return c.parameters(func(name []byte) (bool, *problem) {
 		switch string(name) {
