@@ -71,6 +71,14 @@ type LabelControl interface {
 	LabelReport(model string) (api.LabelReport, error)
 }
 
+// CaptureControl gives the admin port access to captured traffic.
+type CaptureControl interface {
+	// Captured returns what is captured of each model of which something is or was captured.
+	Captured(ctx context.Context) ([]api.Captured, error)
+	// CaptureFiles returns the files of a model that a range selects, by path.
+	CaptureFiles(ctx context.Context, model string, of api.CaptureRange) ([]api.CaptureFile, error)
+}
+
 // AnyRevision is the Revision of an Edit that accepts any revision of the route.
 const AnyRevision = -1
 

@@ -98,6 +98,8 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/api/v1/drift/{model}", callers.On(callers.Statistics), quick, s.driftOf},
 		{http.MethodGet, "/api/v1/labels", callers.OnSome(callers.Statistics), quick, s.labels},
 		{http.MethodGet, "/api/v1/labels/{model}", callers.On(callers.Statistics), quick, s.labelsOf},
+		{http.MethodGet, "/api/v1/capture", callers.OnSome(callers.Capture), slow, s.captured},
+		{http.MethodGet, "/api/v1/capture/{model}", callers.On(callers.Capture), slow, s.captureFiles},
 		{http.MethodGet, "/debug/pprof/", callers.OnEvery(callers.Admin), slow, s.whileUp(pprof.Index)},
 		{http.MethodGet, "/debug/pprof/cmdline", callers.OnEvery(callers.Admin), quick, plain(pprof.Cmdline)},
 		{http.MethodGet, "/debug/pprof/profile", callers.OnEvery(callers.Admin), slow, s.whileUp(pprof.Profile)},

@@ -18,6 +18,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/callers"
+	"sluice.io/sluice/internal/capture"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
@@ -83,6 +84,7 @@ type App struct {
 	watch     *driftwatch.Watcher
 	losses    *driftwatch.Losses
 	labels    *labels.Store
+	capture   *capture.Store
 	reconcile *reconcile.Reconciler
 	callers   atomic.Pointer[callers.Book] // of all listeners
 	counters  *callers.Counters            // nil if requests are not counted by caller
@@ -142,9 +144,12 @@ func (a *App) open() (err error) {
 	a.labels = labels.New(labels.Options{
 		Dir: cfg.DataDir, MaxBytes: int64(cfg.Labels.MaxSize), MaxAge: cfg.Labels.MaxAge, Logger: a.log.Named("labels"), Losses: a.losses,
 	})
+	if a.capture, err = newCapture(cfg, a.opts.Build.Version, a.log.Named("capture")); err != nil {
+		return err
+	}
 	a.reconcile = reconcile.New(reconcile.Options{
 		Config: cfg, Repository: a.repo, Loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")), Router: a.router,
-		Journal: a.journal, Watcher: a.watch, Labels: a.labels, Metrics: a.metrics, Logger: a.log, Reload: a.reload(), Applied: a.applied, TraceRun: a.traceRun, Ready: a.loaded,
+		Journal: a.journal, Watcher: a.watch, Labels: a.labels, Capture: a.capture, Metrics: a.metrics, Logger: a.log, Reload: a.reload(), Applied: a.applied, TraceRun: a.traceRun, Ready: a.loaded,
 	})
 	if err := a.replay(cfg); err != nil {
 		return err
@@ -221,7 +226,7 @@ func (a *App) Run(ctx context.Context) error {
 	// the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 14) // one for each start below
+	ended := make(chan error, 15) // one for each start below
 	start := func(name string, run func(context.Context) error) {
 		go func() { // await receives the result
 			err := run(parts)
@@ -246,6 +251,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("certificates", a.certs.run)
 	start("labels", a.labels.Run)
 	start("losses", a.runLosses)
+	start("capture", a.capture.Run)
 	start("issuers", a.tokens.Run)
 	start("journal", a.newCutter(a.opts.Config).Run)
 	select {
@@ -259,10 +265,14 @@ func (a *App) Run(ctx context.Context) error {
 	close(a.stopping) // readiness is off
 	a.linger(parts)
 	rest := min(time.Second, whole/10) // for the parts, which have to end, and the journal
-	err := a.stop(deadline.Add(-rest), func() { cancel(nil) })
-	err = errors.Join(err, a.await(deadline, ended))
+	err := errors.Join(a.stop(deadline.Add(-rest), func() { cancel(nil) }), a.await(deadline, ended))
 	alive.stopped()
-	if err = errors.Join(err, a.Close()); err == nil {
+	return a.ended(errors.Join(err, a.Close()))
+}
+
+// ended logs an orderly stop.
+func (a *App) ended(err error) error {
+	if err == nil {
 		a.log.Info("stopped")
 	}
 	return err

@@ -51,7 +51,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		return err
 	}
 	a.admin, err = admin.New(admin.Options{
-		Address: cfg.Admin.Address, Callers: &a.callers, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Versions: c, Logger: a.log.Named("admin"),
+		Address: cfg.Admin.Address, Callers: &a.callers, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Capture: c, Versions: c, Logger: a.log.Named("admin"),
 		MaxConnections: cfg.Admin.MaxConnections, TLS: tlsConfig(a.certs.admin),
 	})
 	return err
@@ -129,6 +129,7 @@ func (a *App) exposeMetrics() {
 		Journal:       a.journal.Size,
 		Drift:         a.watch.Status,
 		Labels:        a.labelReports,
+		Captured:      a.capture.Counts,
 		Signals:       a.outbox.Open,
 		Certificates:  a.certificates,
 		Traces:        a.traces,

@@ -51,10 +51,11 @@ type Config struct {
 	Log        Log        `yaml:"log" restart:"true" doc:"The log of the program, on standard error."`
 	Control    Control    `yaml:"control" restart:"true" doc:"Changes through the control API."`
 
-	DataDir string     `yaml:"data_dir" default:"\"\"" restart:"true" doc:"The folder of the journal. Empty: the journal is in memory and is lost when the gateway stops."`
-	Journal Journal    `yaml:"journal" restart:"true" doc:"When older events of the journal are moved to segments. The gateway keeps these files, and does not read them at a start."`
-	Labels  LabelStore `yaml:"labels" restart:"true" doc:"The file of the predictions that are kept for labels. The settings of a model say which ones are."`
-	Retrain Retrain    `yaml:"retrain" restart:"true" doc:"Signals: retraining requests and data-quality reports."`
+	DataDir string       `yaml:"data_dir" default:"\"\"" restart:"true" doc:"The folder of the journal. Empty: the journal is in memory and is lost when the gateway stops."`
+	Journal Journal      `yaml:"journal" restart:"true" doc:"When older events of the journal are moved to segments. The gateway keeps these files, and does not read them at a start."`
+	Labels  LabelStore   `yaml:"labels" restart:"true" doc:"The file of the predictions that are kept for labels. The settings of a model say which ones are."`
+	Capture CaptureStore `yaml:"capture" restart:"true" doc:"Where captured traffic is written. The settings of a model say what is captured. docs/capture.md explains both."`
+	Retrain Retrain      `yaml:"retrain" restart:"true" doc:"Signals: retraining requests and data-quality reports."`
 
 	UnloadTimeout time.Duration `yaml:"unload_timeout" default:"30s" min:"0s" restart:"true" doc:"Time that the running calls of a retired version have before they are terminated."`
 

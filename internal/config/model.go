@@ -21,6 +21,7 @@ type Model struct {
 	PreparedShapes  int               `yaml:"prepared_shapes" default:"64" min:"1" max:"65536" doc:"Max number of input shapes for which each instance keeps buffers."`
 	ClassLabels     ClassLabels       `yaml:"class_labels" doc:"Names of the classes of an output: from labels.txt beside the model file, a ZipMap that was removed, or the model's metadata. Names beyond a limit are not used."`
 	Labels          Labels            `yaml:"labels" doc:"Measuring how good predictions were. A sample of them is kept until labels, what was true, are sent to /v2/models/M/labels."`
+	Capture         Capture           `yaml:"capture" doc:"Keeping a sample of the traffic as Parquet files, for training and replay."`
 	Columns         Columns           `yaml:"columns" doc:"The names of the elements of an input's rows, in their order, by the name of the input. Data frames sent to predict and /invocations have columns of these names."`
 	Drift           Drift             `yaml:"drift" doc:"Comparing what the model is asked and what it answers with a reference."`
 	Breaker         Breaker           `yaml:"breaker" doc:"Sending no requests to a version that fails them. Mistakes of clients, cancellations and full queues do not count as failures."`

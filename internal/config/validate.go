@@ -37,6 +37,7 @@ func (d *decoder) validate() {
 		d.problemAt("defaults."+setting, "%s", inherited[setting])
 	}
 	d.labels()
+	d.capture()
 	for _, name := range sortedKeys(d.cfg.Models) {
 		path := child("models", name)
 		if !infer.ValidName(name) {

@@ -40,6 +40,9 @@ func everything() *prometheus.Registry {
 		ShadowQueues: func() map[infer.Version]metrics.QueueSize { return map[infer.Version]metrics.QueueSize{iris: {}} },
 		Journal:      func() (events, bytes int64) { return 1, 2 },
 		Drift:        func() []api.DriftStatus { return []api.DriftStatus{driftedStream()} },
+		Captured: func() []api.Captured {
+			return []api.Captured{{Model: "iris", Dropped: map[string]uint64{api.CaptureFull: 1}}}
+		},
 		Labels:       func() []api.LabelReport { return []api.LabelReport{measured()} },
 		Signals:      func() (int, time.Time) { return 1, time.Unix(1000, 0) },
 		Certificates: func() map[string]metrics.Certificate { return map[string]metrics.Certificate{"http": {Valid: true}} },

@@ -11,6 +11,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/capture"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
@@ -34,6 +35,7 @@ type Options struct {
 	Journal    *journal.Log
 	Watcher    *driftwatch.Watcher
 	Labels     *labels.Store
+	Capture    *capture.Store
 	Metrics    *metrics.Metrics
 	Logger     *zap.Logger
 	// Reload reads the configuration again. If it is nil, a reload fails.

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/capture"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/driftwatch"
@@ -33,7 +34,7 @@ type actual struct {
 // version can be marked as loading.
 func (r *Reconciler) swap(s actual) {
 	b := tableBuilder{
-		log: r.log, former: r.targets, record: r.record, watch: r.watch, keep: r.opts.Labels, actual: s, shared: s.goal.streams(),
+		log: r.log, former: r.targets, record: r.record, watch: r.watch, keep: r.opts.Labels, capture: r.opts.Capture, actual: s, shared: s.goal.streams(),
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{},
 	}
 	for v, leased := range s.live {
@@ -68,6 +69,9 @@ func (r *Reconciler) swap(s actual) {
 		if c := s.goal.cfg.Model(e.Model).Labels; c.Sample > 0 {
 			e.Segment = c.Segment
 		}
+		if c := s.goal.cfg.Model(e.Model).Capture; c.Sample > 0 {
+			e.KeepParameters = c.Parameters
+		}
 		if e.Route == nil && e.Default != nil {
 			e.Taps = b.taps(infer.Version{Model: e.Model, Number: e.Default.Model.Version}, api.RoleDefault)
 		}
@@ -77,6 +81,9 @@ func (r *Reconciler) swap(s actual) {
 	r.view.Store(next)
 	r.watch.Keep(b.streams)
 	r.opts.Labels.Retain(func(v infer.Version) bool { return b.targets[v] != nil && b.targets[v].Keeper != nil })
+	r.opts.Capture.Retain(func(model string, version int64) bool {
+		return b.targets[infer.Version{Model: model, Number: version}] != nil
+	})
 	r.revision.Add(1)
 }
 
@@ -94,6 +101,7 @@ type tableBuilder struct {
 	record  *recorder
 	watch   *driftwatch.Watcher
 	keep    *labels.Store
+	capture *capture.Store
 	streams map[drift.Stream]bool // the streams that get rows
 	shared  int                   // the number of streams that share the promise about false alarms
 	targets map[infer.Version]*router.Target
@@ -117,7 +125,7 @@ func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.
 	m := b.goal.cfg.Model(v.Model)
 	return &router.Target{
 		Model: leased.Model(), Columns: b.columns(v, leased.Model()), Leased: leased, Timeout: m.Timeout,
-		Breaker: b.record.breaker(v, leased, m.Breaker), Observe: b.record.version(v).ObserveRequest, Keeper: b.keeper(v, leased.Model()),
+		Breaker: b.record.breaker(v, leased, m.Breaker), Observe: b.record.version(v).ObserveRequest, Keeper: b.keeper(v, leased.Model()), Capture: b.capturer(leased),
 	}
 }
 

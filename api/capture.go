@@ -1,0 +1,80 @@
+package api
+
+import "time"
+
+// The reasons why a request of the sample was not captured.
+const (
+	CaptureFull      = "buffer_full"
+	CaptureTooLarge  = "too_large" // more than max_request
+	CaptureUnwritten = "unwritten" // no file could be made of it
+	CaptureNoID      = "no_id"     // it has no request id
+)
+
+// The formats of an export of captured requests.
+const (
+	CaptureJSONL   = "jsonl"
+	CaptureCSV     = "csv"
+	CaptureParquet = "parquet"
+)
+
+// Captured says what is captured of a model.
+type Captured struct {
+	Model  string `json:"model"`
+	Sample int    `json:"sample"` // in basis points; 0: nothing is captured now
+	// What the manifests of the bucket list.
+	Files int       `json:"files"`
+	Rows  int64     `json:"rows"`
+	Bytes int64     `json:"bytes"`
+	First time.Time `json:"first,omitzero"` // the time of the first request
+	Last  time.Time `json:"last,omitzero"`
+	// Requests of this gateway since its start.
+	Captured uint64            `json:"captured"`
+	Labels   uint64            `json:"labels"`
+	Dropped  map[string]uint64 `json:"dropped"`  // by reason
+	Failures uint64            `json:"failures"` // of writes, which are repeated
+	Waiting  int64             `json:"waiting"`  // bytes in memory that are not in a file yet
+	Problem  string            `json:"problem,omitempty"`
+}
+
+// CaptureFile is a file of captured requests or labels.
+type CaptureFile struct {
+	Path    string    `json:"path"` // in the bucket
+	Kind    string    `json:"kind"` // requests or labels
+	Version int64     `json:"version,omitempty"`
+	Day     string    `json:"day"`
+	Rows    int64     `json:"rows"`
+	Bytes   int64     `json:"bytes"`
+	SHA256  string    `json:"sha256"`
+	First   time.Time `json:"first,omitzero"` // the time of the first request or label
+	Last    time.Time `json:"last,omitzero"`
+	Schema  string    `json:"schema"` // a digest: files with the same one have the same columns and settings
+}
+
+// CaptureRange selects captured requests. The zero value selects all.
+type CaptureRange struct {
+	Since, Until time.Time // of the request's arrival; until is exclusive
+	Version      int64
+}
+
+// Selects reports whether a file may have something of the range.
+func (r *CaptureRange) Selects(f *CaptureFile) bool {
+	return (r.Version == 0 || f.Version == r.Version || f.Version == 0) && (r.Since.IsZero() || !f.Last.Before(r.Since)) && (r.Until.IsZero() || f.First.Before(r.Until))
+}
+
+// CaptureManifest lists the files of a model that a gateway has written. It is a file in the bucket.
+type CaptureManifest struct {
+	Format  int           `json:"format"`
+	Model   string        `json:"model"`
+	Gateway string        `json:"gateway"`
+	Updated time.Time     `json:"updated"`
+	Files   []CaptureFile `json:"files"`
+}
+
+// CaptureDeletion says what a deletion has removed.
+type CaptureDeletion struct {
+	Model     string `json:"model"`
+	RequestID string `json:"request_id"`
+	Rows      int64  `json:"rows"`    // of requests and labels, in files and in memory
+	Files     int    `json:"files"`   // that were written again or deleted
+	Skipped   int    `json:"skipped"` // files that cannot be read; they may have the request
+}

@@ -1,0 +1,106 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/capture"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/infer"
+)
+
+// captureDir is the folder of captured traffic in the data directory if there is no bucket.
+const captureDir = "capture"
+
+// newCapture returns the store of captured traffic. It opens no bucket.
+func newCapture(cfg *config.Config, version string, log *zap.Logger) (*capture.Store, error) {
+	c := cfg.Capture
+	if c.Bucket != "" {
+		if err := capture.CheckURL(c.Bucket); err != nil {
+			return nil, fmt.Errorf("capture.bucket: %w", err)
+		}
+	}
+	id, err := gatewayID(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	const part = 4 // of the stop, which has other work too
+	return capture.New(capture.Options{
+		Open: func(ctx context.Context) (*capture.Bucket, error) {
+			if c.Bucket != "" {
+				return capture.OpenBucket(ctx, c.Bucket, c.Prefix)
+			}
+			if cfg.DataDir == "" {
+				return nil, infer.Errorf(infer.Conflict, "nothing is captured: there is no capture.bucket and no data_dir")
+			}
+			return capture.OpenDir(filepath.Join(cfg.DataDir, captureDir, filepath.FromSlash(c.Prefix)))
+		},
+		Gateway: id, Version: version, HashKey: []byte(c.HashKey.Reveal()), RotateSize: int(c.RotateSize), RotateAge: c.RotateAge,
+		MaxBuffer: int64(c.MaxBuffer), Retention: c.Retention, WriteTimeout: c.WriteTimeout,
+		FlushTimeout: max((cfg.Server.DrainTimeout-cfg.Server.ShutdownDelay)/part, time.Millisecond), Logger: log,
+	}), nil
+}
+
+// idFile has the name of this gateway in the data directory, so that a restart continues its manifests.
+const idFile = "gateway-id"
+
+// gatewayID returns the name of this gateway. Without a data directory it is a new one.
+func gatewayID(dir string) (string, error) {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	id := hex.EncodeToString(random[:])
+	if dir == "" {
+		return id, nil
+	}
+	path := filepath.Join(dir, idFile)
+	text, err := os.ReadFile(path) //nolint:gosec // a file of the data directory
+	switch known := strings.TrimSpace(string(text)); {
+	case err == nil && regexp.MustCompile(`^[0-9a-f]{16}$`).MatchString(known):
+		return known, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	}
+	const ours = 0o600
+	return id, os.WriteFile(path, []byte(id+"\n"), ours)
+}
+
+// Captured implements admin.CaptureControl.
+func (c control) Captured(ctx context.Context) ([]api.Captured, error) {
+	list, err := c.app.capture.Captured(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cfg := c.app.config.Load()
+	for _, m := range c.app.reconcile.Models() {
+		if cfg.Model(m.Name).Capture.Sample > 0 && !slices.ContainsFunc(list, func(x api.Captured) bool { return x.Model == m.Name }) {
+			list = append(list, api.Captured{Model: m.Name, Dropped: map[string]uint64{}})
+		}
+	}
+	for i := range list {
+		list[i].Sample = int(cfg.Model(list[i].Model).Capture.Sample)
+	}
+	slices.SortFunc(list, func(a, b api.Captured) int { return strings.Compare(a.Model, b.Model) })
+	return list, nil
+}
+
+// CaptureFiles implements admin.CaptureControl.
+func (c control) CaptureFiles(ctx context.Context, model string, of api.CaptureRange) ([]api.CaptureFile, error) {
+	files, err := c.app.capture.Files(ctx, model, of)
+	if err == nil && len(files) == 0 && !c.known(model) {
+		err = infer.Errorf(infer.NotFound, "there is no model '%.255s'", model)
+	}
+	return files, err
+}

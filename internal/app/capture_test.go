@@ -1,0 +1,115 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/capture"
+	"sluice.io/sluice/internal/infer"
+)
+
+// capturing returns the settings of "double" whose traffic is captured in a data directory.
+func capturing(dir string, more ...string) string {
+	settings := append([]string{"sample: 100%"}, more...)
+	return fmt.Sprintf("data_dir: %q\ncapture: {rotate_age: 100ms}\nmodels: {double: {%s, capture: {%s}}}", dir, fakeModels, strings.Join(settings, ", "))
+}
+
+// captured returns the requests in a bucket, by id.
+func captured(t *testing.T, dir string) map[string]*capture.Request {
+	t.Helper()
+	requests := map[string]*capture.Request{}
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".parquet") || strings.Contains(path, "labels") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		f, err := capture.OpenFile(data)
+		if err != nil {
+			return err
+		}
+		return f.Requests(func(r *capture.Request) error { requests[r.ID] = r; return nil })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return requests
+}
+
+// captureOf returns what the control API says of the capture of "double".
+func captureOf(t *testing.T, g *gateway) api.Captured {
+	t.Helper()
+	var list []api.Captured
+	if err := json.Unmarshal([]byte(g.must(t, "GET", g.admin+"/api/v1/capture", "")), &list); err != nil || len(list) != 1 {
+		t.Fatalf("%v %+v", err, list)
+	}
+	return list[0]
+}
+
+// awaitCaptured waits until files with that many rows are listed.
+func awaitCaptured(t *testing.T, g *gateway, rows int64) {
+	t.Helper()
+	for range 3000 {
+		if captureOf(t, g).Rows >= rows {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%+v, want %d rows", captureOf(t, g), rows)
+}
+
+func TestCapture(t *testing.T) {
+	data := t.TempDir()
+	const route = "\nroutes: {shop: {model: double, variants: [{version: 2, weight: 100%}]}}"
+	g := startOn(t, &fakes{}, doubles(t, 2), capturing(data)+route)
+	asked(t, g, "double", "a", 0, 1)
+	asked(t, g, "shop", "b", 2)
+	const body = `{"inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[1,2,3]}],"parameters":{"tier":"gold"}}`
+	if r, err := g.send(t.Context(), "POST", g.url+"/v2/models/double/infer", body, "X-Request-Id", "c"); err != nil || r.status != 200 {
+		t.Fatal(err, r)
+	}
+	awaitCaptured(t, g, 4)
+	got := captured(t, filepath.Join(data, "capture"))
+	a, b, c := got["a"], got["b"], got["c"]
+	if len(got) != 3 || a == nil || b == nil || c == nil {
+		t.Fatalf("%+v", got)
+	}
+	if a.Rows != 2 || a.ClientID != "v2-a" || a.Role != "default" || a.Reason != "default" || a.Caller != "anonymous" || a.Duration <= 0 || time.Since(a.Time) > time.Hour {
+		t.Errorf("%+v", a)
+	}
+	if b.Role != "stable" || b.Reason != string(infer.ReasonRandom) || string(c.Parameters) != `{"tier":"gold"}` {
+		t.Errorf("%+v %+v", b, c)
+	}
+	if status, text := g.call(t, "GET", g.admin+"/api/v1/capture/other", ""); status != 404 {
+		t.Errorf("%d %s", status, text)
+	}
+	var files []api.CaptureFile
+	if err := json.Unmarshal([]byte(g.must(t, "GET", g.admin+"/api/v1/capture/double?version=2", "")), &files); err != nil || len(files) == 0 || strings.Contains(files[0].Path, data) {
+		t.Errorf("%v %+v", err, files)
+	}
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What waits when the gateway stops is written.
+func TestCaptureIsFlushed(t *testing.T) {
+	data := t.TempDir()
+	g := startOn(t, &fakes{}, doubles(t, 1), strings.Replace(capturing(data), "100ms", "24h", 1))
+	asked(t, g, "double", "a", 0, 1)
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if got := captured(t, filepath.Join(data, "capture")); len(got) != 1 {
+		t.Errorf("%d requests", len(got))
+	}
+}

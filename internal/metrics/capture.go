@@ -1,0 +1,52 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice.io/sluice/api"
+)
+
+// captureCollector turns the counters of captured traffic into series at each scrape.
+type captureCollector struct {
+	source                              func() []api.Captured
+	requests, labels, failures, waiting *prometheus.Desc
+}
+
+func newCaptureCollector(source func() []api.Captured) *captureCollector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "capture", name), help, append([]string{"model"}, labels...), nil)
+	}
+	return &captureCollector{
+		source:   source,
+		requests: desc("requests_total", "Sampled requests since the start, by what became of them: captured, or the reason why they were dropped.", "result"),
+		labels:   desc("labels_total", "Labels that were captured since the start."),
+		failures: desc("write_failures_total", "Writes of files of captured traffic that failed, and were tried again."),
+		waiting:  desc("waiting_bytes", "Captured data that waits in memory for its file."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *captureCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.requests, c.labels, c.failures, c.waiting} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *captureCollector) Collect(ch chan<- prometheus.Metric) {
+	if c.source == nil {
+		return
+	}
+	for _, m := range c.source() {
+		counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), append([]string{m.Model}, labels...)...)
+		}
+		counter(c.requests, m.Captured, "captured")
+		for reason, n := range m.Dropped {
+			counter(c.requests, n, reason)
+		}
+		counter(c.labels, m.Labels)
+		counter(c.failures, m.Failures)
+		gauge(ch, c.waiting, float64(m.Waiting), m.Model)
+	}
+}
