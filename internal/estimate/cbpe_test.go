@@ -2,6 +2,7 @@ package estimate_test
 
 import (
 	"encoding/json"
+	"flag"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -13,6 +14,9 @@ import (
 )
 
 const bins, logits = 1024, 16
+
+// runs is the number of runs by which error rates are measured; -runs 1000 is the long form.
+var runs = flag.Int("runs", 50, "runs by which error rates are measured")
 
 // scores returns the scores in the middle of the bins.
 func scores() []float64 {
@@ -77,12 +81,12 @@ func TestErrorRates(t *testing.T) {
 	overconfident := func(x float64) float64 { return sigmoid(2.2*x + 0.3) }
 	truth := func(x float64) float64 { return sigmoid(1.2 * x) }
 	before := world{0, 1, overconfident, truth}
-	const runs = 150
+	runs := float64(*runs)
 	f := func(name string, after world, rowsBefore int, check func(metric string, wrong float64) bool) {
 		t.Helper()
 		wrong, outside := map[string]int{}, map[string]int{}
 		rng := rand.New(rand.NewPCG(7, 11))
-		for range runs {
+		for range int(runs) {
 			rows, hits := draw(rng, before, rowsBefore)
 			c, ok := estimate.NewClassifier(reference(rows, hits), options())
 			if !ok {

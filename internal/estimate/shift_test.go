@@ -55,12 +55,12 @@ func TestShift(t *testing.T) {
 	good := [3][3]float64{{0.8, 0.15, 0.05}, {0.1, 0.8, 0.1}, {0.05, 0.2, 0.75}}
 	other := [3][3]float64{{0.5, 0.45, 0.05}, {0.1, 0.8, 0.1}, {0.05, 0.2, 0.75}}
 	before := [3]float64{0.5, 0.3, 0.2}
-	const runs = 300
+	runs := float64(*runs)
 	f := func(name string, shares [3]float64, confused [3][3]float64, shifted, missed, wrong func(float64) bool) {
 		t.Helper()
 		rng := rand.New(rand.NewPCG(8, 9))
 		var shifts, misses, wrongs float64
-		for range runs {
+		for range int(runs) {
 			c := confusing(t, predictions(rng, before, good, 2000))
 			later := predictions(rng, shares, confused, 1000)
 			counts := []int64{}
