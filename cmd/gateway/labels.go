@@ -56,8 +56,8 @@ func newLabelsImport(conn *connection, out *output) *cobra.Command {
 		Use:   "import FILE --model MODEL",
 		Short: "Send labels from a file",
 		Long: `Send labels from a file: CSV with the columns request_id, label, row and time and their
-names in the first line, or JSON with {"labels": [...]}, or one JSON object a line. - is
-standard input.
+names in the first line, or JSON with {"labels": [...]}, or one JSON object a line, or Parquet
+with these columns. - is standard input, which cannot be Parquet.
 
 The file is sent in parts. If that fails, run the command again: labels that were taken are
 then duplicates.`,
@@ -84,7 +84,7 @@ then duplicates.`,
 			}
 			defer done()
 			result := api.LabelResult{Model: model}
-			err = readLabels(in, func(mediaType string, body []byte) error {
+			err = readLabelsFile(in, func(mediaType string, body []byte) error {
 				part, err := cl.LabelsFrom(ctx, model, mediaType, body)
 				addLabels(&result, &part)
 				return err

@@ -8,12 +8,31 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"sluice.io/sluice/api"
 )
 
 // labelPart is the number of labels in a part of a file.
 const labelPart = 10_000
+
+// readLabelsFile is readLabels for input that may also be a Parquet file, which is not read from its
+// beginning to its end.
+func readLabelsFile(in io.Reader, send func(mediaType string, body []byte) error) error {
+	file, ok := in.(*os.File)
+	if !ok {
+		return readLabels(in, send)
+	}
+	var magic [len(parquetMagic)]byte
+	if _, err := file.ReadAt(magic[:], 0); err != nil || string(magic[:]) != parquetMagic {
+		return readLabels(in, send) // it has an error of the file too
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	return readLabelsParquet(file, info.Size(), send)
+}
 
 // readLabels reads labels in one of the three forms, and calls send with parts of them.
 func readLabels(in io.Reader, send func(mediaType string, body []byte) error) error {
