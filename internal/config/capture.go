@@ -28,8 +28,8 @@ type Capture struct {
 	Parameters bool     `yaml:"parameters" default:"true" doc:"Whether the parameters of requests are captured."`
 }
 
-// captureSchemes are the schemes that the URL of a bucket may have. A build may lack some.
-func captureSchemes() []string { return []string{"file", "s3", "gs", "azblob"} }
+// captureSchemes are the schemes that the URL of a bucket may have.
+func captureSchemes() []string { return []string{"file", "s3"} }
 
 // capture checks the bucket, and that there is one if something is captured.
 func (d *decoder) capture() {
@@ -37,7 +37,7 @@ func (d *decoder) capture() {
 	if u, err := url.Parse(c.Bucket); c.Bucket != "" {
 		switch {
 		case err != nil || !slices.Contains(captureSchemes(), u.Scheme) || u.User != nil:
-			d.problemAt("capture.bucket", "expected a URL that begins with %s:// and has no password%s", strings.Join(captureSchemes(), "://, "), gotURL(c.Bucket))
+			d.problemAt("capture.bucket", "expected a URL that begins with %s:// and has no password%s", strings.Join(captureSchemes(), ":// or "), gotURL(c.Bucket))
 		case u.Scheme == "file" && u.Path == "":
 			d.problemAt("capture.bucket", "expected file:///DIR, got %s", clip(c.Bucket))
 		case u.Scheme != "file" && u.Host == "":
