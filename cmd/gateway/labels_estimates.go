@@ -29,8 +29,8 @@ func printEstimates(b *strings.Builder, r *api.LabelReport) {
 			fmt.Fprintf(b, "\nversion %d %s: nothing is estimated: %s\n", s.Version, s.Role, oneLine(s.NoEstimates))
 		}
 		if len(s.Estimates) > 0 && s.Estimates[0].Outside >= 0.01 {
-			fmt.Fprintf(b, "\nversion %d %s %s: %.0f%% of the rows have scores outside of those of the reference; estimates are guesses for them\n",
-				s.Version, s.Role, oneLine(s.Segment), 100*s.Estimates[0].Outside)
+			fmt.Fprintf(b, "\nversion %d %s%s: %.0f%% of the rows have scores outside of those of the reference; estimates are guesses for them\n",
+				s.Version, s.Role, ofSegment(s), 100*s.Estimates[0].Outside)
 		}
 	}
 }
@@ -54,12 +54,20 @@ func printShift(b *strings.Builder, r *api.LabelReport) {
 		if !slices.ContainsFunc(s.Shift, func(c api.ClassShare) bool { return c.Shifted }) {
 			continue
 		}
-		fmt.Fprintf(b, "\nversion %d %s %s: the shares of the true classes have probably shifted\nCLASS\tREFERENCE\tESTIMATE\tINTERVAL\tSHIFTED\tLABELLED\tESTIMATED\tTRUTH\tHOLDS\n",
-			s.Version, s.Role, oneLine(s.Segment))
+		fmt.Fprintf(b, "\nversion %d %s%s: the shares of the true classes have probably shifted\nCLASS\tREFERENCE\tESTIMATE\tINTERVAL\tSHIFTED\tLABELLED\tESTIMATED\tTRUTH\tHOLDS\n",
+			s.Version, s.Role, ofSegment(s))
 		for j := range s.Shift {
 			c := &s.Shift[j]
 			fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(c.Class), metricText(c.Reference), metricText(c.Value),
 				intervalText(&api.LabelMetric{Low: &c.Low, High: &c.High, Method: api.IntervalAsymptotic}), map[bool]string{true: "YES", false: "no"}[c.Shifted], checkText(c.Check))
 		}
 	}
+}
+
+// ofSegment is the name of a stream's segment after a space, if it has one.
+func ofSegment(s *api.LabelStream) string {
+	if s.Segment == "" {
+		return ""
+	}
+	return " " + oneLine(s.Segment)
 }
