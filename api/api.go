@@ -47,6 +47,8 @@ type ModelDetail struct {
 	// LabelsFrom lists the sources of the labels of outputs: "labels.txt", "ZipMap", or
 	// "metadata 'names'" for an entry of the model file's metadata.
 	LabelsFrom []string `json:"labels_from,omitempty"`
+	// Validation is what golden rows, if there are any, have shown at the load.
+	Validation *Validation `json:"validation,omitempty"`
 	// Profile is the drift profile of the version. Absent if there is none.
 	Profile *ModelProfile `json:"profile,omitempty"`
 }

@@ -69,6 +69,8 @@ type VersionInfo struct {
 	// Record is absent for a version whose files were copied into the repository, and not
 	// pushed.
 	Record *VersionRecord `json:"record,omitempty"`
+	// Validation is what the load has shown. Only while the version is loaded.
+	Validation *Validation `json:"validation,omitempty"`
 	// NamedBy lists what names the version: routes and aliases.
 	NamedBy []string `json:"named_by,omitempty"`
 }
@@ -78,4 +80,22 @@ type VersionMove struct {
 	Model   string `json:"model"`
 	Version int64  `json:"version"`
 	Digest  string `json:"digest"`
+}
+
+// The outcomes of golden rows.
+const (
+	GoldenPassed  = "passed"
+	GoldenSkipped = "skipped" // the version has none
+)
+
+// Validation is what the load of a version has shown. If golden rows differ, the load fails.
+type Validation struct {
+	Golden        string  `json:"golden"` // passed or skipped
+	Examples      int     `json:"examples,omitempty"`
+	MaxDifference float64 `json:"max_difference,omitempty"` // of an element of the answers
+	// Latency and MaxLatency are the median and the largest time of an example, each alone.
+	Latency    Duration `json:"latency,omitzero"`
+	MaxLatency Duration `json:"max_latency,omitzero"`
+	// InstanceBytes are the bytes that the instances held outside Go's heap after the load.
+	InstanceBytes int64 `json:"instance_bytes"`
 }

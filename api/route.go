@@ -47,14 +47,16 @@ type Route struct {
 // Variant is a version and its share of the traffic.
 type Variant struct {
 	Version int64  `json:"version"`
-	Weight  int    `json:"weight"` // basis points; a variant with 0 gets only overrides
-	Role    string `json:"role"`   // default: stable
+	Alias   string `json:"alias,omitempty"` // the alias that gives the version; a PUT may write "version": "@alias" instead
+	Weight  int    `json:"weight"`          // basis points; a variant with 0 gets only overrides
+	Role    string `json:"role"`            // default: stable
 }
 
 // Shadow is a version that gets copies of requests. No caller waits for its answers.
 type Shadow struct {
-	Version int64 `json:"version"`
-	Sample  int   `json:"sample"` // the share of answered requests that is copied, in basis points
+	Version int64  `json:"version"`
+	Alias   string `json:"alias,omitempty"` // the alias that gives the version; a PUT may write "version": "@alias" instead
+	Sample  int    `json:"sample"`          // the share of answered requests that is copied, in basis points
 }
 
 // Sticky names the header or the parameter with the key that keeps a caller on a
@@ -197,16 +199,14 @@ func (c *routeCheck) variants(r *Route) {
 		return
 	}
 	type key struct {
-		version int64
-		role    string
+		version     int64
+		alias, role string
 	}
 	seen := map[key]int{}
 	sum, whole := 0, true
 	for i, v := range r.Variants {
 		at := fmt.Sprintf("variants[%d]", i)
-		if v.Version < 1 {
-			c.add(at+".version", "expected a version of 1 or more, got %d", v.Version)
-		}
+		c.version(at, v.Version, v.Alias)
 		if v.Weight < 0 || v.Weight > TotalWeight {
 			c.add(at+".weight", "expected 0 to %d basis points, got %d", TotalWeight, v.Weight)
 			whole = false
@@ -216,10 +216,10 @@ func (c *routeCheck) variants(r *Route) {
 		default:
 			c.add(at+".role", "expected stable, canary or control, got %.40q", v.Role)
 		}
-		if first, twice := seen[key{v.Version, v.Role}]; twice {
+		if first, twice := seen[key{v.Version, unresolved(v.Version, v.Alias), v.Role}]; twice {
 			c.add(at+".version", "version %d with the role %s is already variants[%d]", v.Version, v.Role, first)
 		}
-		seen[key{v.Version, v.Role}] = i
+		seen[key{v.Version, unresolved(v.Version, v.Alias), v.Role}] = i
 		sum += v.Weight
 	}
 	if whole && sum != TotalWeight {
@@ -230,30 +230,51 @@ func (c *routeCheck) variants(r *Route) {
 	}
 }
 
+// version checks the version of a part, or its alias, which gives the version later.
+func (c *routeCheck) version(at string, version int64, alias string) {
+	switch {
+	case alias != "" && !ValidAlias(alias):
+		c.add(at+".version", "'@%.100s' is not a valid alias", alias)
+	case version < 0, version == 0 && alias == "":
+		c.add(at+".version", "expected a version of 1 or more, got %d", version)
+	}
+}
+
+// unresolved returns the alias of a part that has no version yet.
+func unresolved(version int64, alias string) string {
+	if version != 0 {
+		return ""
+	}
+	return alias
+}
+
 func (c *routeCheck) shadows(r *Route) {
 	if len(r.Shadows) > MaxShadows {
 		c.add("shadows", "expected at most %d shadows, got %d", MaxShadows, len(r.Shadows))
 		return
 	}
-	seen := map[int64]int{}
+	type key struct {
+		version int64
+		alias   string
+	}
+	seen := map[key]int{}
 	for i, s := range r.Shadows {
 		at := fmt.Sprintf("shadows[%d]", i)
-		if s.Version < 1 {
-			c.add(at+".version", "expected a version of 1 or more, got %d", s.Version)
-		}
+		c.version(at, s.Version, s.Alias)
+		k := key{s.Version, unresolved(s.Version, s.Alias)}
 		if s.Sample < 0 || s.Sample > TotalWeight {
 			c.add(at+".sample", "expected 0 to %d basis points, got %d", TotalWeight, s.Sample)
 		}
 		for j, v := range r.Variants {
-			if v.Version == s.Version {
+			if v.Version == s.Version && unresolved(v.Version, v.Alias) == k.alias {
 				c.add(at+".version", "version %d is variants[%d]; a variant of a route cannot be its shadow", s.Version, j)
 				break
 			}
 		}
-		if first, twice := seen[s.Version]; twice {
+		if first, twice := seen[k]; twice {
 			c.add(at+".version", "version %d is already shadows[%d]", s.Version, first)
 		}
-		seen[s.Version] = i
+		seen[k] = i
 	}
 }
 

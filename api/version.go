@@ -36,6 +36,7 @@ const (
 	CauseReload   = "reload"   // the gateway read the configuration again
 	CauseCall     = "call"     // a call to load or to unload a model
 	CauseRoute    = "route"    // an edit of a route
+	CauseAlias    = "alias"    // an alias got another version
 	CausePush     = "push"     // a version was pushed, archived, restored or deleted
 	CauseRequests = "requests" // the outcome of requests; for breakers and batching
 )
@@ -59,8 +60,10 @@ type VersionChange struct {
 	// Files identifies the files of a version that failed and has no digest.
 	Files    string     `json:"files,omitempty"`
 	LoadedAt *time.Time `json:"loaded_at,omitempty"` // when the version became ready
-	Cause    string     `json:"cause"`
-	Reason   string     `json:"reason,omitempty"` // of a failure, of a breaker's change, or of why requests are joined or not
+	// Validation is what the load has shown, of a version that serves now.
+	Validation *Validation `json:"validation,omitempty"`
+	Cause      string      `json:"cause"`
+	Reason     string      `json:"reason,omitempty"` // of a failure, of a breaker's change, or of why requests are joined or not
 }
 
 // DefaultChange is the field after of default.changed. The event's subject is the model:

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -64,15 +63,13 @@ func (c *Client) DeleteRoute(ctx context.Context, name string, o EditOptions) (a
 }
 
 func (c *Client) edit(ctx context.Context, method, name string, body []byte, o EditOptions) (result api.RouteResult, err error) {
-	target := c.routeURL(name)
-	if o.DryRun {
-		target += "?dry_run=true"
-	}
-	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
-	if err != nil {
-		return result, err
-	}
-	if body != nil {
+	err = c.change(ctx, method, c.routeURL(name), body, o, &result)
+	return result, err
+}
+
+// conditions adds the conditions of a change to its request.
+func (c *Client) conditions(req *http.Request, o EditOptions) {
+	if req.ContentLength > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	match := "*"
@@ -87,8 +84,6 @@ func (c *Client) edit(ctx context.Context, method, name string, body []byte, o E
 	if o.Reason != "" {
 		req.Header.Set("Sluice-Change-Reason", o.Reason)
 	}
-	err = c.decode(req, &result)
-	return result, err
 }
 
 // ServedAt returns what served a route, or a model by its own name, at a time. If the journal

@@ -60,6 +60,7 @@ func (f *fold) signal(id string, do func(*api.Signal) error) (api.Signal, error)
 type noModels struct {
 	admin.Control
 	admin.VersionControl
+	admin.AliasControl
 }
 
 func (noModels) Models() []api.ModelStatus { return nil }

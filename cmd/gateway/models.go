@@ -48,6 +48,7 @@ func newModels() *cobra.Command {
 			return c.Unload(ctx, name)
 		}),
 	}
+	cmd.AddCommand(versionCommands(&conn, &out)...)
 	cmd.AddCommand(list, describe, load, unload, newModelsPush(&conn, &out), newModelsDigest())
 	return cmd
 }

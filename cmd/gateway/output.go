@@ -120,6 +120,12 @@ func namesIn(doc any) (names []string, ok bool) {
 		return each(d, func(v *api.VersionInfo) string { return fmt.Sprintf("%s/%d", v.Model, v.Version) }), true
 	case api.VersionInfo:
 		return []string{fmt.Sprintf("%s/%d", d.Model, d.Version)}, true
+	case []api.Alias:
+		return each(d, func(a *api.Alias) string { return a.Name }), true
+	case api.Alias:
+		return []string{d.Name}, true
+	case api.AliasResult:
+		return []string{d.Name}, true
 	case []api.Caller:
 		return each(d, func(c *api.Caller) string { return c.Name }), true
 	case api.Caller:

@@ -109,7 +109,7 @@ func TestWelcomeSaysWhatIsNotServed(t *testing.T) {
 
 func TestWelcomeSaysWhichRoutesDiffer(t *testing.T) {
 	cfg := &config.Config{Routes: map[string]config.Route{
-		"iris": {Variants: []config.RouteVariant{{Version: 1, Weight: 9500, Role: "stable"}, {Version: 2, Weight: 500, Role: "canary"}}},
+		"iris": {Variants: []config.RouteVariant{{Version: config.VersionRef{Number: 1}, Weight: 9500, Role: "stable"}, {Version: config.VersionRef{Number: 2}, Weight: 500, Role: "canary"}}},
 	}}
 	f := func(canary int, want bool) {
 		t.Helper()

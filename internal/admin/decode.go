@@ -67,10 +67,12 @@ func (d document) route(route *api.Route) error {
 }
 
 func (d document) variant(at string, v *api.Variant) error {
-	return d.object(at, func(key, at string) error {
+	err := d.object(at, func(key, at string) error {
 		switch key {
 		case "version":
-			return d.scalar(at, "a version's number", &v.Version)
+			return d.version(at, &v.Version, &v.Alias)
+		case "alias":
+			return d.scalar(at, "text", &v.Alias)
 		case "weight":
 			return d.scalar(at, "a whole number of basis points, 2000 for 20%", &v.Weight)
 		case "role":
@@ -78,18 +80,45 @@ func (d document) variant(at string, v *api.Variant) error {
 		}
 		return unknown(at, "version, weight and role")
 	}, "version", "weight")
+	if v.Alias != "" { // the alias gives the version, also in the answer of a GET that is sent back
+		v.Version = 0
+	}
+	return err
+}
+
+// version reads the version of a part: a number, or "@alias".
+func (d document) version(at string, number *int64, alias *string) error {
+	var raw json.RawMessage
+	if err := d.dec.Decode(&raw); err != nil {
+		return d.broken(at, err)
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil && len(text) > 1 && text[0] == '@' {
+		*alias = text[1:]
+		return nil
+	}
+	if string(raw) == "null" || json.Unmarshal(raw, number) != nil {
+		return infer.Errorf(infer.Invalid, "%s: expected a version's number, or \"@alias\", got %.40s", at, raw)
+	}
+	return nil
 }
 
 func (d document) shadow(at string, s *api.Shadow) error {
-	return d.object(at, func(key, at string) error {
+	err := d.object(at, func(key, at string) error {
 		switch key {
 		case "version":
-			return d.scalar(at, "a version's number", &s.Version)
+			return d.version(at, &s.Version, &s.Alias)
+		case "alias":
+			return d.scalar(at, "text", &s.Alias)
 		case "sample":
 			return d.scalar(at, "a whole number of basis points, 2000 for 20%", &s.Sample)
 		}
 		return unknown(at, "version and sample")
 	}, "version", "sample")
+	if s.Alias != "" {
+		s.Version = 0
+	}
+	return err
 }
 
 func (d document) sticky(at string, s *api.Sticky) error {

@@ -17,6 +17,7 @@ import (
 // versions is a repository that keeps the last push.
 type versions struct {
 	admin.VersionControl
+	admin.AliasControl
 
 	pushed admin.Push
 	body   string

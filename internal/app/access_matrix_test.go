@@ -78,6 +78,8 @@ var accessOf = map[string]string{
 	"admin POST /api/v1/models/{name}/versions": "register model", "admin PUT /api/v1/models/{name}/versions/{version}": "register model",
 	"admin DELETE /api/v1/models/{name}/versions/{version}":       "register model",
 	"admin POST /api/v1/models/{name}/versions/{version}/archive": "register model", "admin POST /api/v1/models/{name}/versions/{version}/restore": "register model",
+	"admin GET /api/v1/models/{name}/aliases": "metadata model", "admin GET /api/v1/models/{name}/aliases/{alias}": "metadata model",
+	"admin PUT /api/v1/models/{name}/aliases/{alias}": "route model", "admin DELETE /api/v1/models/{name}/aliases/{alias}": "route model",
 	"admin PUT /api/v1/routes/{name}": "route model", "admin DELETE /api/v1/routes/{name}": "route model",
 	"admin POST /-/reload": "admin every", "admin GET /api/v1/config": "admin every", "admin GET /api/v1/callers": "admin every", "admin GET /api/v1/callers/{name}": "admin every",
 	"admin GET /api/v1/journal": "admin every", "admin GET /api/v1/journal/verify": "admin every",
@@ -295,7 +297,7 @@ func (g *gateway) asHTTP(t *testing.T, said io.Writer, at, endpoint, model strin
 	if !found {
 		method, path = http.MethodGet, method
 	}
-	path = strings.NewReplacer("{model}", model, "{name}", model, "{id}", "none", "{region}", "r", "{version}", "1").Replace(path)
+	path = strings.NewReplacer("{model}", model, "{name}", model, "{id}", "none", "{region}", "r", "{version}", "1", "{alias}", "champion").Replace(path)
 	switch path {
 	case "/":
 		if at == g.admin {

@@ -66,3 +66,24 @@ func (c control) RestoreVersion(ctx context.Context, model string, number int64,
 func (c control) DeleteVersion(ctx context.Context, model string, number int64, by api.Actor) error {
 	return c.app.publisher.Delete(ctx, infer.Version{Model: model, Number: number}, by)
 }
+
+// Aliases implements admin.AliasControl.
+func (c control) Aliases(model string) []api.Alias { return c.app.reconcile.Aliases(model) }
+
+// Alias implements admin.AliasControl.
+func (c control) Alias(model, name string) (api.Alias, error) {
+	return c.app.reconcile.Alias(model, name)
+}
+
+// SetAlias implements admin.AliasControl. It makes the change within control.timeout or not at
+// all.
+func (c control) SetAlias(ctx context.Context, model, name string, version int64, edit admin.Edit) (api.AliasResult, error) {
+	limit := c.app.opts.Config.Control.Timeout
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	result, err := c.app.reconcile.SetAlias(ctx, model, name, version, asEdit(edit))
+	if infer.CodeOf(err) == infer.Deadline {
+		return api.AliasResult{}, infer.Errorf(infer.Unavailable, "the change did not end within control.timeout (%v); nothing was changed", limit)
+	}
+	return result, err
+}

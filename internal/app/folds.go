@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/aliases"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
@@ -28,12 +29,13 @@ type folds struct {
 	losses  *driftwatch.LossFold
 	run     *lastRun
 	pushed  *publish.Fold
+	aliases *aliases.Set
 }
 
 func newFolds() folds {
 	return folds{
 		routes: routes.NewFold(), served: trail.NewState(), signals: signals.NewStore(), drift: driftwatch.NewFold(), losses: driftwatch.NewLossFold(),
-		run: &lastRun{}, pushed: publish.NewFold(),
+		run: &lastRun{}, pushed: publish.NewFold(), aliases: aliases.NewSet(),
 	}
 }
 
@@ -48,6 +50,7 @@ func (f folds) list(log *zap.Logger) []journal.NamedFold {
 		{Name: "losses", Version: 1, Fold: f.losses},
 		{Name: "run", Version: 1, Fold: f.run},
 		{Name: "registered", Version: 1, Fold: f.pushed},
+		{Name: "aliases", Version: 1, Fold: f.aliases},
 	}
 }
 
@@ -123,7 +126,7 @@ func (a *App) replay(cfg *config.Config) error {
 	if last := a.journal.Last(); last > 0 {
 		a.log.Info("journal read", zap.Int64("events", last), zap.Duration("took_seconds", time.Since(began)))
 	}
-	a.reconcile.Resume(declared, f.served)
+	a.reconcile.Resume(declared, f.aliases, f.served)
 	a.watch.Resume(f.drift)
 	a.losses.Resume(f.losses)
 	a.before = *f.run

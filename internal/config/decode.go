@@ -95,6 +95,8 @@ func (d *decoder) value(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	switch t := v.Type(); {
 	case typeIs[Versions](t):
 		d.versions(n, path, v)
+	case typeIs[VersionRef](t):
+		d.versionRef(n, path, v)
 	case typeIs[api.Fallback](t):
 		d.fallback(n, path, v)
 	case t.Kind() == reflect.Struct:

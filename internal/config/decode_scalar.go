@@ -66,6 +66,22 @@ func (d *decoder) weight(n *yaml.Node, path string, b bounds, v reflect.Value) {
 	}
 }
 
+// versionRef decodes a version's number, or the name of an alias.
+func (d *decoder) versionRef(n *yaml.Node, path string, v reflect.Value) {
+	alias, named := strings.CutPrefix(n.Value, "@")
+	number, err := parseInt(n.Value)
+	switch {
+	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" && named && api.ValidAlias(alias):
+		v.Set(reflect.ValueOf(VersionRef{Alias: alias}))
+	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" && err == nil && number >= 1:
+		v.Set(reflect.ValueOf(VersionRef{Number: number}))
+	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" && err == nil:
+		d.problem(n, path, "expected at least 1, got %s", n.Value)
+	default:
+		d.problem(n, path, "expected an integer, or an alias such as \"@champion\", got %s", describe(n))
+	}
+}
+
 // fallback decodes the two forms of a fallback.
 func (d *decoder) fallback(n *yaml.Node, path string, v reflect.Value) {
 	version, err := parseInt(n.Value)

@@ -35,6 +35,11 @@ func valueDocument(v reflect.Value) any {
 		return fmt.Sprint(value)
 	case Versions:
 		return value.document()
+	case VersionRef:
+		if value.Alias != "" {
+			return "@" + value.Alias
+		}
+		return value.Number
 	case api.Fallback:
 		return value
 	}

@@ -181,6 +181,8 @@ func plainTypeName(t reflect.Type) string {
 		return "size"
 	case typeIs[Weight](t):
 		return "share"
+	case typeIs[VersionRef](t):
+		return "a version, or `\"@ALIAS\"`"
 	case typeIs[api.Fallback](t):
 		return "`stable` or a version"
 	case typeIs[time.Duration](t):

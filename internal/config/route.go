@@ -15,15 +15,21 @@ type Route struct {
 
 // RouteVariant is a version and its share of the traffic.
 type RouteVariant struct {
-	Version int64  `yaml:"version" required:"true" min:"1" doc:"The number of the version."`
-	Weight  Weight `yaml:"weight" required:"true" min:"0%" max:"100%" doc:"Share of the traffic. With 0% the version gets only overrides."`
-	Role    string `yaml:"role" default:"stable" enum:"stable|canary|control" doc:"stable: the trusted version. canary: the version that is tried out. control: a share of the trusted version, as large as the canary, to compare the canary with."`
+	Version VersionRef `yaml:"version" required:"true" doc:"The number of the version, or \"@NAME\" for that of an alias."`
+	Weight  Weight     `yaml:"weight" required:"true" min:"0%" max:"100%" doc:"Share of the traffic. With 0% the version gets only overrides."`
+	Role    string     `yaml:"role" default:"stable" enum:"stable|canary|control" doc:"stable: the trusted version. canary: the version that is tried out. control: a share of the trusted version, as large as the canary, to compare the canary with."`
+}
+
+// VersionRef names a version by its number, or by an alias.
+type VersionRef struct {
+	Number int64
+	Alias  string
 }
 
 // RouteShadow is a version that gets copies of requests.
 type RouteShadow struct {
-	Version int64  `yaml:"version" required:"true" min:"1" doc:"The number of the version."`
-	Sample  Weight `yaml:"sample" required:"true" min:"0%" max:"100%" doc:"Share of the answered requests that are copied to the shadow."`
+	Version VersionRef `yaml:"version" required:"true" doc:"The number of the version, or \"@NAME\" for that of an alias."`
+	Sample  Weight     `yaml:"sample" required:"true" min:"0%" max:"100%" doc:"Share of the answered requests that are copied to the shadow."`
 }
 
 // Sticky configures the place of the sticky key in a request.
@@ -45,10 +51,10 @@ func (r Route) Document(name string) api.Route {
 		Sticky: api.Sticky(r.Sticky), Fallback: r.Fallback,
 	}
 	for _, v := range r.Variants {
-		doc.Variants = append(doc.Variants, api.Variant{Version: v.Version, Weight: int(v.Weight), Role: v.Role})
+		doc.Variants = append(doc.Variants, api.Variant{Version: v.Version.Number, Alias: v.Version.Alias, Weight: int(v.Weight), Role: v.Role})
 	}
 	for _, s := range r.Shadows {
-		doc.Shadows = append(doc.Shadows, api.Shadow{Version: s.Version, Sample: int(s.Sample)})
+		doc.Shadows = append(doc.Shadows, api.Shadow{Version: s.Version.Number, Alias: s.Version.Alias, Sample: int(s.Sample)})
 	}
 	doc.Complete()
 	doc.Seed = r.Seed

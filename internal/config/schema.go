@@ -52,7 +52,7 @@ func typeIs[T any](t reflect.Type) bool { return t == reflect.TypeFor[T]() }
 
 // isSection reports whether t is a struct of settings.
 func isSection(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && !typeIs[Versions](t) && !typeIs[api.Fallback](t)
+	return t.Kind() == reflect.Struct && !typeIs[Versions](t) && !typeIs[VersionRef](t) && !typeIs[api.Fallback](t)
 }
 
 // child returns the path of a key in a mapping. It quotes a key that could be misread as part of a

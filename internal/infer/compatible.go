@@ -40,3 +40,26 @@ func compatibleShapes(a, b Shape) bool {
 	}
 	return true
 }
+
+// Keeps returns an Invalid error if model b lacks an output of model a, or has it with another
+// datatype or number of dimensions.
+func Keeps(a, b *Model) error {
+	for i := range a.Outputs {
+		x := &a.Outputs[i]
+		var y *TensorSpec
+		for j := range b.Outputs {
+			if b.Outputs[j].Name == x.Name {
+				y = &b.Outputs[j]
+			}
+		}
+		switch {
+		case y == nil:
+			return Errorf(Invalid, "it has no output '%s'", x.Name)
+		case y.DType != x.DType:
+			return Errorf(Invalid, "its output '%s' is %v, not %v", x.Name, y.DType, x.DType)
+		case !compatibleShapes(x.Shape, y.Shape):
+			return Errorf(Invalid, "its output '%s' has the shape %v, not %v", x.Name, y.Shape, x.Shape)
+		}
+	}
+	return nil
+}

@@ -104,6 +104,7 @@ func (c *repositoryCheck) model(path, name string) bool {
 func (c *repositoryCheck) version(path, model string, n int64) {
 	found := c.models[model].Versions
 	switch i := slices.IndexFunc(found, func(v registry.FoundVersion) bool { return v.Number == n }); {
+	case n == 0: // an alias, which only a gateway knows
 	case i < 0:
 		c.add(path, "the repository has no version %d of model '%s'", n, model)
 	case found[i].Err != nil:

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/golden"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/onnxfile"
 	"sluice.io/sluice/internal/registry"
@@ -42,6 +44,20 @@ func describe(files *registry.Files) (*api.VersionRecord, error) {
 	return &api.VersionRecord{
 		Inputs: tensors(d.Inputs), Outputs: tensors(d.Outputs), Opsets: d.Opsets, IRVersion: d.IRVersion, Producer: d.Producer,
 	}, nil
+}
+
+// checkGolden returns an Invalid error if the golden rows of an upload cannot be read.
+func checkGolden(files *registry.Files) error {
+	file, err := files.Root.Open(registry.GoldenFile)
+	if err != nil {
+		return infer.Errorf(infer.Invalid, "%s cannot be read", registry.GoldenFile)
+	}
+	defer file.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(io.LimitReader(file, golden.MaxBytes+1))
+	if err == nil {
+		_, err = golden.Decode(text)
+	}
+	return err
 }
 
 func tensors(values []onnxfile.Value) []api.Tensor {

@@ -236,6 +236,11 @@ func (p *Publisher) receive(ctx context.Context, s *registry.Staging, push *Push
 	if err := p.cardComplete(rec.Card); err != nil {
 		return nil, err
 	}
+	if s.Has(registry.GoldenFile) {
+		if err := checkGolden(files); err != nil {
+			return nil, err
+		}
+	}
 	if rec.Digest, err = files.Digest(ctx); err != nil {
 		return nil, err
 	}

@@ -35,6 +35,9 @@ func (p *Publisher) Versions(model string) ([]api.VersionInfo, error) {
 		}
 		if status, ok := states[s.Number]; ok {
 			info.State, info.Reason = status.State, status.Reason
+			if status.Detail != nil {
+				info.Validation = status.Detail.Validation
+			}
 		} else if s.Archived {
 			info.State = api.StateArchived
 		}

@@ -62,13 +62,14 @@ type goal struct {
 	borrowed           map[infer.Version]bool
 	references         driftwatch.Applied
 	specs, shadowSpecs []*registry.Spec // what should be loaded
+	champions          map[string]int64 // by model, the version with the alias champion
 	waiting            []infer.Version  // versions that were pushed, and that nothing names; sorted
 }
 
 // goal returns what should serve, given d and after edits.
 func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 	g := &goal{
-		desired: d, named: map[string][]int64{},
+		desired: d, named: map[string][]int64{}, champions: map[string]int64{},
 		live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}, borrowed: map[infer.Version]bool{},
 	}
 	g.routes = append(r.untouched(edits), states(edits)...)
@@ -83,6 +84,15 @@ func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 		}
 		for _, s := range g.routes[i].Shadows {
 			g.shadow[infer.Version{Model: g.routes[i].Model, Number: s.Version}] = true
+		}
+	}
+	for _, a := range r.aliased(edits) {
+		g.live[infer.Version{Model: a.Model, Number: a.Version}] = true
+		if at, known := slices.BinarySearch(g.named[a.Model], a.Version); !known {
+			g.named[a.Model] = slices.Insert(g.named[a.Model], at, a.Version)
+		}
+		if a.Name == api.AliasChampion {
+			g.champions[a.Model] = a.Version
 		}
 	}
 	models := g.withGone()

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/aliases"
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/capture"
 	"sluice.io/sluice/internal/config"
@@ -77,6 +78,7 @@ type Reconciler struct {
 	desired desired
 	beside  *driftwatch.Beside
 	routes  *routes.Set
+	aliases *aliases.Set
 	plans   map[string]*planned      // by model
 	targets targets                  // of the table
 	again   func(infer.Version) bool // versions to retry at the next pass; may be nil
@@ -100,7 +102,7 @@ func New(opts Options) *Reconciler {
 		opts: opts, repo: opts.Repository, loader: opts.Loader, router: opts.Router, watch: opts.Watcher, journal: opts.Journal,
 		record: newRecorder(opts.Metrics, opts.Logger.Named("routes")), log: opts.Logger.Named("reconcile"),
 		commands: make(chan func()), scanned: make(chan registry.Listing), woken: make(chan struct{}, 1), stopped: make(chan struct{}),
-		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(), plans: map[string]*planned{}, told: newTold(), leaving: map[infer.Version]bool{},
+		desired: desired{cfg: opts.Config, named: map[string]bool{}, profiles: driftwatch.References{}}, routes: routes.NewSet(), aliases: aliases.NewSet(), plans: map[string]*planned{}, told: newTold(), leaving: map[infer.Version]bool{},
 	}
 	r.beside = driftwatch.NewBeside(opts.Repository)
 	loads := registry.Options{
@@ -113,10 +115,10 @@ func New(opts Options) *Reconciler {
 	return r
 }
 
-// Resume sets the state after the events of the journal: the declared routes, and the trail
-// of what served.
-func (r *Reconciler) Resume(declared *routes.Set, served *trail.State) {
-	r.routes, r.told.state = declared, served
+// Resume sets the state after the events of the journal: the declared routes, the aliases, and
+// the trail of what served.
+func (r *Reconciler) Resume(declared *routes.Set, named *aliases.Set, served *trail.State) {
+	r.routes, r.aliases, r.told.state = declared, named, served
 }
 
 // Run starts what the journal and the configuration say, and handles changes until ctx ends.

@@ -16,9 +16,11 @@ import (
 	"sluice.io/sluice/internal/routes"
 )
 
-// routeEdit is a change of one route. after is nil if the route is deleted.
+// routeEdit is a change of one route, or of an alias. after is nil if the route is deleted, and
+// if it is a change of an alias, which has no name.
 type routeEdit struct {
 	name  string
+	alias *api.Alias // after the change; its version is 0 if it is deleted
 	after *api.RouteState
 	event api.Event
 }
@@ -59,7 +61,11 @@ func (r *Reconciler) fileEdits(cfg *config.Config) ([]routeEdit, error) {
 		}
 	}
 	for _, route := range set {
-		next, err := r.routes.Put(route)
+		var next api.RouteState
+		route, err := r.resolve(route, nil)
+		if err == nil {
+			next, err = r.routes.Put(route)
+		}
 		add(route.Name, &next, err)
 	}
 	for _, name := range deleted {
@@ -107,8 +113,9 @@ const AnyRevision = -1
 // routes, Invalid for a route that cannot serve, Unavailable if a version fails to load.
 func (r *Reconciler) SetRoute(ctx context.Context, route api.Route, asked Edit) (api.RouteResult, error) {
 	// Retry a version that failed before, since a caller asks for it.
+	resolved := route // as of the last attempt
 	names := func(v infer.Version) bool {
-		return v.Model == route.Model && (slices.Contains(named(&route), v.Number) || isShadow(&route, v.Number))
+		return v.Model == route.Model && (slices.Contains(named(&resolved), v.Number) || isShadow(&resolved, v.Number))
 	}
 	now := registry.Found{}
 	if !r.serves(&route) { // otherwise there is no need to wait for the disk
@@ -118,7 +125,11 @@ func (r *Reconciler) SetRoute(ctx context.Context, route api.Route, asked Edit) 
 		if _, exists := r.routes.Get(route.Name); !exists && len(r.routes.Names()) >= r.desired.cfg.Control.MaxRoutes {
 			return nil, desired{}, infer.Errorf(infer.Conflict, "%d routes are declared, the max of control.max_routes; delete a route or raise the setting", r.desired.cfg.Control.MaxRoutes)
 		}
-		next, err := r.routes.Put(route)
+		var err error
+		if resolved, err = r.resolve(route, nil); err != nil {
+			return nil, desired{}, err
+		}
+		next, err := r.routes.Put(resolved)
 		if err != nil {
 			return nil, desired{}, err
 		}
@@ -192,6 +203,9 @@ func (r *Reconciler) finishEdit(t *transition, name string, next *api.RouteState
 	if err := refusal(t.offers().problems(states(edits)), false); err != nil {
 		return api.RouteResult{}, err
 	}
+	if err := r.keepsSignatures(t, edits); err != nil {
+		return api.RouteResult{}, err
+	}
 	before := r.shown(name)
 	after := api.RouteState{Route: api.Route{Name: name}}
 	after.Complete()
@@ -239,8 +253,8 @@ func isShadow(route *api.Route, version int64) bool {
 // none.
 func newestOf(t *transition, model string) (newest int64) {
 	for v := range t.live.Serving() {
-		if v.Model == model && !t.goal.borrowed[v] {
-			newest = max(newest, v.Number)
+		if v.Model == model && t.goal.prefers(v, newest) {
+			newest = v.Number
 		}
 	}
 	return newest

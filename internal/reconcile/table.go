@@ -42,7 +42,11 @@ func (r *Reconciler) swap(s actual) {
 		b.targets[v] = target
 		e := b.entry(v.Model)
 		e.Targets = append(e.Targets, target)
-		if !s.goal.borrowed[v] && (e.Default == nil || e.Default.Model.Version < v.Number) {
+		over := int64(0)
+		if e.Default != nil {
+			over = e.Default.Model.Version
+		}
+		if s.goal.prefers(v, over) {
 			e.Default = target
 		}
 	}
@@ -56,7 +60,7 @@ func (r *Reconciler) swap(s actual) {
 	for _, v := range s.goal.waiting {
 		b.entry(v.Model).Waits = true
 	}
-	next := &view{routes: map[string]*routeView{}, references: s.goal.references, waiting: s.goal.waiting}
+	next := &view{routes: map[string]*routeView{}, references: s.goal.references, waiting: s.goal.waiting, aliases: r.aliases.All()}
 	for name, e := range b.entries {
 		if e.Default != nil {
 			next.routes[name] = &routeView{route: routes.Implied(name, e.Default.Model.Version).Route}

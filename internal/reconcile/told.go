@@ -68,7 +68,7 @@ func snapshot(t *transition) trail.Snapshot {
 	}
 	add := func(p *registry.Plan, shadow bool) {
 		for v, l := range p.Loaded() {
-			s.Serving[trail.Place{Version: v, Shadow: shadow}] = trail.Loaded{Digest: l.Digest, At: l.At}
+			s.Serving[trail.Place{Version: v, Shadow: shadow}] = trail.Loaded{Digest: l.Digest, At: l.At, Validation: l.Validation}
 		}
 		for v, f := range p.Failures() {
 			s.Failed[trail.Place{Version: v, Shadow: shadow}] = trail.Failure{Digest: f.Digest, Files: f.Fingerprint, Reason: f.Reason}
@@ -80,8 +80,8 @@ func snapshot(t *transition) trail.Snapshot {
 		s.Loading[v.Model] = true
 	}
 	for p := range s.Serving {
-		if !p.Shadow && !t.goal.borrowed[p.Version] {
-			s.Default[p.Model] = max(s.Default[p.Model], p.Number)
+		if !p.Shadow && t.goal.prefers(p.Version, s.Default[p.Model]) {
+			s.Default[p.Model] = p.Number
 		}
 	}
 	return s
@@ -99,6 +99,9 @@ func (r *Reconciler) write(events []api.Event) error {
 	}
 	for _, e := range events {
 		if err := r.routes.Apply(e); err != nil {
+			panic("BUG: the journal accepted an event that cannot be applied: " + err.Error())
+		}
+		if err := r.aliases.Apply(e); err != nil {
 			panic("BUG: the journal accepted an event that cannot be applied: " + err.Error())
 		}
 		if err := r.told.state.Apply(e); err != nil {

@@ -90,6 +90,11 @@ func (r *Reconciler) namesOf(v infer.Version) (list []string) {
 			list = append(list, fmt.Sprintf("route '%s'", route.Name))
 		}
 	}
+	for _, a := range r.aliases.All() {
+		if a.Model == v.Model && a.Version == v.Number {
+			list = append(list, fmt.Sprintf("alias '%s'", a.Name))
+		}
+	}
 	return list
 }
 
@@ -108,6 +113,9 @@ func (r *Reconciler) Names(model string) map[int64][]string {
 			names[n] = append(names[n], "route "+route.Name)
 		}
 	}
+	for _, a := range r.Aliases(model) {
+		names[a.Version] = append(names[a.Version], "alias "+a.Name)
+	}
 	for _, list := range names {
 		slices.Sort(list)
 	}
@@ -119,9 +127,13 @@ func (r *Reconciler) States(model string) map[int64]api.ModelStatus {
 	states := map[int64]api.ModelStatus{}
 	for _, reg := range []*registry.Registry{r.shadows, r.registry} { // what answers callers counts more
 		for _, s := range reg.List() {
-			if s.Name == model {
-				states[s.Version] = s
+			if s.Name != model {
+				continue
 			}
+			if l := reg.Leased(infer.Version{Model: model, Number: s.Version}); l != nil {
+				s.Detail = l.Detail()
+			}
+			states[s.Version] = s
 		}
 	}
 	return states

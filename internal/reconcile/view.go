@@ -19,6 +19,7 @@ import (
 type view struct {
 	routes     map[string]*routeView // declared and implied, by name
 	references driftwatch.Applied
+	aliases    []api.Alias
 	waiting    []infer.Version // versions that were pushed, and that nothing names
 }
 

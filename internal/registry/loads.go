@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -41,6 +42,8 @@ type load struct {
 	digest   string
 	loadedAt time.Time
 	err      error
+
+	validation *api.Validation // of the version, as the load has ended; may be nil
 }
 
 // ended reports whether the outcome is known.
@@ -59,6 +62,9 @@ func (x *load) end(s Servable, digest string, err error) (first bool) {
 		first = true
 		if x.digest, x.err, x.loadedAt = digest, err, time.Now(); err == nil {
 			x.leased = newLeased(s, digest)
+			if d := s.Detail(); d != nil {
+				x.validation = d.Validation
+			}
 		}
 		close(x.done)
 	})

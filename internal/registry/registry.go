@@ -156,8 +156,9 @@ func (r *Registry) retire(v infer.Version, leased *Leased) {
 
 // Loaded is the digest of the files that a version was loaded from, and the time.
 type Loaded struct {
-	Digest string
-	At     time.Time
+	Digest     string
+	At         time.Time
+	Validation *api.Validation // what the load has shown; may be nil
 }
 
 // Loaded returns the versions that would serve after Commit, with digest and time.
@@ -165,7 +166,11 @@ func (p *Plan) Loaded() map[infer.Version]Loaded {
 	m := make(map[infer.Version]Loaded, len(p.next))
 	for v, rec := range p.next {
 		if rec.serving != nil {
-			m[v] = Loaded{Digest: rec.digest, At: rec.loadedAt}
+			l := Loaded{Digest: rec.digest, At: rec.loadedAt}
+			if rec.from != nil && rec.from.leased == rec.serving { // not of a version that serves from an earlier load
+				l.Validation = rec.from.validation
+			}
+			m[v] = l
 		}
 	}
 	return m

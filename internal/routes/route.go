@@ -23,8 +23,24 @@ func same(file, state api.Route) bool {
 	}
 	file.Complete()
 	state.Complete()
+	forgetResolved(&file)
+	forgetResolved(&state)
 	file.Revision, state.Revision = 0, 0
 	return reflect.DeepEqual(file, state)
+}
+
+// forgetResolved removes the versions that aliases give.
+func forgetResolved(r *api.Route) {
+	for i := range r.Variants {
+		if r.Variants[i].Alias != "" {
+			r.Variants[i].Version = 0
+		}
+	}
+	for i := range r.Shadows {
+		if r.Shadows[i].Alias != "" {
+			r.Shadows[i].Version = 0
+		}
+	}
 }
 
 // Implied returns the route of a model without a declared one: all of the traffic goes to

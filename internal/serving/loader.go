@@ -63,6 +63,9 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	if digest, err = files.Digest(ctx); err != nil { // first: every later failure is one of these files
 		return nil, "", err
 	}
+	if err := files.Recorded(digest); err != nil {
+		return nil, digest, err
+	}
 	f, err := openFile(files.Root, files.Path(registry.ModelFile), m.ClassLabels)
 	if err != nil {
 		return nil, digest, err
@@ -80,6 +83,9 @@ func (l *Loader) load(ctx context.Context, v infer.Version, m config.Model, p pu
 	}
 	s.detail.ZipMaps, s.detail.LabelsFrom = f.cutOff(), labels
 	s.warm(bounded, m)
+	if err := s.validate(ctx, files); err != nil {
+		return nil, digest, errors.Join(err, s.Shutdown(ctx))
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, digest, errors.Join(infer.Errorf(infer.CodeOf(err), "the load was canceled"), s.Shutdown(ctx))
 	}

@@ -55,7 +55,7 @@ type advance struct {
 // originOf returns the origin of a change with a cause.
 func originOf(cause string) string {
 	switch cause {
-	case api.CauseCall, api.CauseRoute, api.CauseReload:
+	case api.CauseCall, api.CauseRoute, api.CauseAlias, api.CauseReload:
 		return api.OriginAPI
 	default:
 		return api.OriginGateway
@@ -100,7 +100,7 @@ func (s *State) arrivals(a *advance, serving map[Place]Loaded) {
 }
 
 func change(l Loaded) api.VersionChange {
-	c := api.VersionChange{Digest: l.Digest}
+	c := api.VersionChange{Digest: l.Digest, Validation: l.Validation}
 	if !l.At.IsZero() {
 		at := l.At.UTC()
 		c.LoadedAt = &at

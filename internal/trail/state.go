@@ -45,6 +45,8 @@ func compare(a, b Place) int {
 type Loaded struct {
 	Digest string
 	At     time.Time // when it became ready
+	// Validation is what the load has shown; may be nil. The State does not keep it.
+	Validation *api.Validation
 }
 
 func (l Loaded) same(as Loaded) bool {

@@ -24,6 +24,8 @@ func documents() []any {
 		api.ModelStatus{},
 		api.ReloadResult{},
 		api.VersionInfo{},
+		api.Alias{},
+		api.AliasResult{},
 		api.Route{},
 		api.RouteResult{},
 		api.RouteStats{},
