@@ -61,6 +61,7 @@ type noModels struct {
 	admin.Control
 	admin.VersionControl
 	admin.AliasControl
+	admin.CaptureControl
 }
 
 func (noModels) Models() []api.ModelStatus { return nil }
