@@ -104,8 +104,12 @@ def test_timeout(client: Client):
 
 def test_deadline(client: Client):
     """Requests: a deadline of the call"""
-    with refused("DEADLINE_EXCEEDED", ""):
+    try:
         client.infer(busy(FOREVER, deadline=1))
+        pytest.fail("an answer came")
+    except Refused as error:
+        # grpc-go resets the call at its deadline, and a client that is busy can see that before its own deadline.
+        assert error.code in ("DEADLINE_EXCEEDED", "") or (error.code == "CANCELLED" and "RST_STREAM" in error.text), error
     client.infer(busy(1))
 
 
