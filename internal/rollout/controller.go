@@ -1,0 +1,314 @@
+package rollout
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// Traffic is what a controller moves. Its methods may be called from any goroutine.
+type Traffic interface {
+	// Route returns a declared or implied route. It fails with NotFound.
+	Route(name string) (api.Route, error)
+	// Set makes a route. It waits for versions that must be loaded.
+	Set(ctx context.Context, route api.Route, by api.Actor) error
+	// Halt keeps requests from the canary of a version at once, or lets them through again. It waits for
+	// nothing.
+	Halt(route string, version int64, halted bool)
+	// Counts returns the counts of a route's variants.
+	Counts(route string, version int64, objective time.Duration) (Counts, error)
+	// Digest returns that of a version's files. It fails with NotFound.
+	Digest(model string, version int64) (string, error)
+}
+
+// Journal keeps events.
+type Journal interface {
+	// Append adds an event, whatever the last one is. When it has returned, the event survives a
+	// crash.
+	Append(e api.Event) (api.Event, error)
+}
+
+// Policy is what the rollouts of a model need.
+type Policy struct {
+	Approvals int           // how many people must approve
+	Groups    []string      // whose members may; none: everyone who may approve
+	Expires   time.Duration // of a rollout that waits for approvals
+}
+
+// Options configure a Controller. All are required.
+type Options struct {
+	Traffic Traffic
+	Journal Journal
+	Policy  func(model string) Policy
+	Logger  *zap.Logger
+}
+
+// Controller runs the rollouts of all routes. Its methods may be called from any goroutine.
+type Controller struct {
+	opts Options
+	log  *zap.Logger
+
+	mu     sync.Mutex
+	fold   *Fold
+	active map[string]*runner // by route
+	fresh  []*runner          // whose goroutine does not run yet
+	woken  chan struct{}      // there are fresh ones
+}
+
+// New returns a controller without rollouts.
+func New(o Options) *Controller {
+	return &Controller{opts: o, log: o.Logger.Named("rollouts"), fold: NewFold(), active: map[string]*runner{}, woken: make(chan struct{}, 1)}
+}
+
+// Resume continues from the events of the journal. It must be called before Run.
+func (c *Controller) Resume(f *Fold) {
+	c.fold = f
+	for _, name := range f.names() {
+		if r := f.last(name); !r.Final() {
+			c.add(*r)
+		}
+	}
+}
+
+// add has Run run a rollout.
+func (c *Controller) add(r api.Rollout) {
+	run := newRunner(c, r)
+	c.active[r.Spec.Route] = run
+	c.fresh = append(c.fresh, run)
+	select {
+	case c.woken <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// Run moves the rollouts on until ctx ends.
+func (c *Controller) Run(ctx context.Context) error {
+	var runners sync.WaitGroup
+	defer runners.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for {
+		select {
+		case <-c.woken:
+			for _, r := range c.take() {
+				runners.Go(func() { r.run(ctx) })
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (c *Controller) take() []*runner {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fresh := c.fresh
+	c.fresh = nil
+	return fresh
+}
+
+// Locked returns the id of the rollout that runs on a route, "" if none does. Nobody else may change the
+// route then.
+func (c *Controller) Locked(route string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.active[route]; r != nil {
+		return r.id
+	}
+	return ""
+}
+
+// Names reports whether a running rollout has a version of a model.
+func (c *Controller) Names(model string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.active {
+		if r := c.fold.last(name); r.Model == model {
+			return r.ID
+		}
+	}
+	return ""
+}
+
+// List returns the last rollout of each route, sorted by route.
+func (c *Controller) List() []api.Rollout {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := []api.Rollout{}
+	for _, name := range c.fold.names() {
+		list = append(list, *c.fold.last(name))
+	}
+	return list
+}
+
+// History returns the last rollouts of a route, the newest first. It fails with NotFound.
+func (c *Controller) History(route string) ([]api.Rollout, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.fold.routes[route]
+	if p == nil {
+		return nil, infer.Errorf(infer.NotFound, "route '%s' has had no rollout", route)
+	}
+	return p.Rollouts, nil
+}
+
+// Start starts a rollout of a completed and checked spec. Errors: NotFound for the route or the version, Conflict
+// if a rollout runs, the route is frozen, or it is not one that a rollout can change.
+func (c *Controller) Start(spec api.RolloutSpec, by api.Actor) (api.Rollout, error) {
+	r, err := c.prepare(spec)
+	if err != nil {
+		return api.Rollout{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if running := c.active[spec.Route]; running != nil {
+		return api.Rollout{}, infer.Errorf(infer.Conflict, "rollout '%s' of route '%s' has not ended", running.id, spec.Route)
+	}
+	if last := c.fold.last(spec.Route); last != nil {
+		if last.Frozen {
+			return api.Rollout{}, infer.Errorf(infer.Conflict, "route '%s' is frozen after %d rollbacks in a row: find out why, then lift it with gateway rollouts unfreeze %s", spec.Route, last.Rollbacks, spec.Route)
+		}
+		r.Number = last.Number + 1
+		if last.State == api.RolloutRolledBack {
+			r.Rollbacks = last.Rollbacks
+		}
+	}
+	r.ID = fmt.Sprintf("%s-%d", spec.Route, r.Number)
+	r.StartedBy, r.StartedAt = by, time.Now()
+	r.SinceAt = r.StartedAt
+	if err := c.write(api.EventRolloutStarted, r, by); err != nil {
+		return api.Rollout{}, err
+	}
+	c.add(*r)
+	return *r, nil
+}
+
+// prepare returns a new rollout.
+func (c *Controller) prepare(spec api.RolloutSpec) (*api.Rollout, error) {
+	route, err := c.opts.Traffic.Route(spec.Route)
+	if err != nil {
+		return nil, err
+	}
+	if len(route.Variants) != 1 {
+		return nil, infer.Errorf(infer.Conflict, "route '%s' has %d variants, expected one, the stable version: end the trial with gateway routes set, then start the rollout", spec.Route, len(route.Variants))
+	}
+	if route.Variants[0].Version == spec.Version {
+		return nil, infer.Errorf(infer.Conflict, "version %d is the stable version of route '%s' already", spec.Version, spec.Route)
+	}
+	digest, err := c.opts.Traffic.Digest(route.Model, spec.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &api.Rollout{
+		Number: 1, Model: route.Model, Spec: spec, Digest: digest, State: api.RolloutValidating, Before: route, Durable: true,
+		Approvals: []api.Approval{}, Needed: c.opts.Policy(route.Model).Approvals, Evidence: []api.RolloutEvidence{},
+		Why: fmt.Sprintf("version %d is being loaded", spec.Version),
+	}, nil
+}
+
+// write writes an event and makes the rollout the present one. c.mu must be held.
+func (c *Controller) write(kind string, r *api.Rollout, by api.Actor) error {
+	after, err := json.Marshal(r)
+	if err != nil {
+		return infer.Errorf(infer.Internal, "%v", err)
+	}
+	if _, err := c.opts.Journal.Append(api.Event{Type: kind, Subject: subject + r.Spec.Route, Origin: originOf(by), Actor: by, After: after}); err != nil {
+		return err
+	}
+	c.fold.set(r)
+	if r.Final() {
+		delete(c.active, r.Spec.Route)
+	}
+	return nil
+}
+
+// byGateway is the actor of what a controller does by itself.
+func byGateway(reason string) api.Actor {
+	return api.Actor{Actor: "gateway", Verified: true, Reason: reason}
+}
+
+func originOf(by api.Actor) string {
+	if by.Actor == "gateway" {
+		return api.OriginGateway
+	}
+	return api.OriginAPI
+}
+
+// Unfreeze lets rollouts of a route start again.
+func (c *Controller) Unfreeze(route string, by api.Actor) (api.Rollout, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := c.fold.last(route)
+	if last == nil || !last.Frozen {
+		return api.Rollout{}, infer.Errorf(infer.Conflict, "route '%s' is not frozen", route)
+	}
+	next := *last
+	next.Frozen, next.Rollbacks = false, 0
+	if err := c.write(api.EventRolloutUnfrozen, &next, by); err != nil {
+		return api.Rollout{}, err
+	}
+	return next, nil
+}
+
+// command has a rollout do something in its own goroutine, and returns it after that.
+func (c *Controller) command(ctx context.Context, route string, do func(*runner) error) (api.Rollout, error) {
+	c.mu.Lock()
+	r := c.active[route]
+	c.mu.Unlock()
+	if r == nil {
+		return api.Rollout{}, infer.Errorf(infer.Conflict, "no rollout of route '%s' runs", route)
+	}
+	return r.do(ctx, do)
+}
+
+// Pause keeps a rollout where it is.
+func (c *Controller) Pause(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
+	return c.command(ctx, route, func(r *runner) error { return r.pause(by) })
+}
+
+// Continue lets a paused rollout go on. Its step begins again, its evidence stays.
+func (c *Controller) Continue(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
+	return c.command(ctx, route, func(r *runner) error { return r.resume(by) })
+}
+
+// Promote makes the version of a rollout stable, whatever the guardrails say.
+func (c *Controller) Promote(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
+	return c.command(ctx, route, func(r *runner) error { return r.promote(by) })
+}
+
+// Approve adds the consent of a person, who is a member of groups.
+func (c *Controller) Approve(ctx context.Context, route string, by api.Actor, groups []string) (api.Rollout, error) {
+	return c.command(ctx, route, func(r *runner) error { return r.approve(by, groups) })
+}
+
+// Abort keeps all traffic from the version of a rollout, at once, and restores the route as soon as it can be.
+func (c *Controller) Abort(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
+	c.mu.Lock()
+	last := c.fold.last(route)
+	running := c.active[route] != nil
+	c.mu.Unlock()
+	if running {
+		c.opts.Traffic.Halt(route, last.Spec.Version, true) // whatever its goroutine waits for
+	}
+	return c.command(ctx, route, func(r *runner) error { r.abort(by, "aborted: "+orNoReason(by.Reason)); return nil })
+}
+
+func orNoReason(reason string) string {
+	if reason == "" {
+		return "no reason given"
+	}
+	return reason
+}
+
+// may reports whether a person is in one of some groups.
+func may(groups, allowed []string) bool {
+	return len(allowed) == 0 || slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(allowed, g) })
+}

@@ -1,0 +1,85 @@
+package rollout
+
+import (
+	"sluice.io/sluice/api"
+)
+
+// Count is what was counted of a variant, since the gateway first routed to it.
+type Count struct {
+	Requests, Errors, Refused int64
+	Answered, Slow            int64           // answers, and those that took longer than the objective
+	Random                    int64           // requests without a sticky key
+	Recent                    api.RolloutRate // errors of the last minute or two
+	P95                       api.Duration    // of the answers of that time
+	Ready                     bool            // the version is loaded
+	Open                      bool            // its breaker is
+}
+
+// Counts are those of the variants of a route.
+type Counts struct{ Stable, Canary, Control Count }
+
+// since returns what came after an earlier count. A count that is less than before has begun again.
+func (c Count) since(before Count) Count {
+	if c.Requests < before.Requests {
+		before = Count{}
+	}
+	less := func(a, b int64) int64 { return max(0, a-b) }
+	c.Requests, c.Errors, c.Refused = less(c.Requests, before.Requests), less(c.Errors, before.Errors), less(c.Refused, before.Refused)
+	c.Answered, c.Slow, c.Random = less(c.Answered, before.Answered), less(c.Slow, before.Slow), less(c.Random, before.Random)
+	return c
+}
+
+// judge are the guardrails of a rollout.
+type judge struct {
+	errors, refusals, latency *Guardrail
+	split                     *Split
+	last                      Counts
+	fresh                     bool // last is not known yet
+}
+
+// splitAlpha is the probability that a rollout is held for a split that is as configured.
+const splitAlpha = 0.001
+
+// compared is the number of guardrails that share alpha.
+const compared = 3
+
+func newJudge(r *api.Rollout) *judge {
+	alpha := r.Spec.Alpha / compared
+	j := &judge{
+		errors:   NewGuardrail(api.GuardrailErrors, r.Spec.Errors, alpha),
+		refusals: NewGuardrail(api.GuardrailRefusals, r.Spec.Refusals, alpha),
+		latency:  NewGuardrail(api.GuardrailLatency, r.Spec.Latency.Limit, alpha),
+		split:    NewSplit(splitAlpha), fresh: true,
+	}
+	for _, e := range r.Evidence {
+		for _, g := range []*Guardrail{j.errors, j.refusals, j.latency} {
+			if g.name == e.Guardrail {
+				g.Resume(e)
+			}
+		}
+	}
+	return j
+}
+
+// look takes the counts, and returns the canary's requests since the last look.
+func (j *judge) look(c Counts, weight int) (requests int64) {
+	if j.fresh {
+		j.last, j.fresh = c, false
+		return 0
+	}
+	canary, control := c.Canary.since(j.last.Canary), c.Control.since(j.last.Control)
+	j.last = c
+	rates := func(g *Guardrail, requests, bad func(Count) int64) {
+		g.Look(api.RolloutRate{Requests: requests(canary), Bad: bad(canary)}, api.RolloutRate{Requests: requests(control), Bad: bad(control)})
+	}
+	all := func(c Count) int64 { return c.Requests }
+	rates(j.errors, all, func(c Count) int64 { return c.Errors })
+	rates(j.refusals, all, func(c Count) int64 { return c.Refused })
+	rates(j.latency, func(c Count) int64 { return c.Answered }, func(c Count) int64 { return c.Slow })
+	j.split.Look(canary.Random, control.Random, float64(weight)/float64(weight+Control(weight)))
+	return canary.Requests
+}
+
+func (j *judge) evidence() []api.RolloutEvidence {
+	return []api.RolloutEvidence{j.errors.Evidence(), j.refusals.Evidence(), j.latency.Evidence(), j.split.Evidence()}
+}
