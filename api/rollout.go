@@ -60,31 +60,31 @@ const (
 type RolloutSpec struct {
 	Route   string `json:"route"`
 	Version int64  `json:"version"`
-	Preset  string `json:"preset"` // careful, standard or fast; default: standard
+	Preset  string `json:"preset,omitempty"` // careful, standard or fast; default: standard
 	// Shadow comes before the first step: the version gets copies of a share of the requests. A sample of
 	// 0 skips it.
-	Shadow RolloutShadow `json:"shadow"`
-	Steps  []RolloutStep `json:"steps"`
+	Shadow RolloutShadow `json:"shadow,omitzero"`
+	Steps  []RolloutStep `json:"steps,omitempty"`
 	// MinRequests is the number of requests that the canary must have answered in a step before
 	// the next one.
-	MinRequests int64 `json:"min_requests"`
+	MinRequests int64 `json:"min_requests,omitempty"`
 	// Inconclusive is hold, ship or abort.
-	Inconclusive string `json:"inconclusive"`
+	Inconclusive string `json:"inconclusive,omitempty"`
 	// Alpha is the probability that a version that is not worse is rolled back by the guardrails, at any
 	// time of the rollout.
-	Alpha    float64  `json:"alpha"`
-	Errors   Limit    `json:"errors"`
-	Refusals Limit    `json:"refusals"`
-	Latency  Slowness `json:"latency"`
-	Floor    Floor    `json:"floor"`
+	Alpha    float64  `json:"alpha,omitempty"`
+	Errors   Limit    `json:"errors,omitzero"`
+	Refusals Limit    `json:"refusals,omitzero"`
+	Latency  Slowness `json:"latency,omitzero"`
+	Floor    Floor    `json:"floor,omitzero"`
 	// Bake is how long the former version stays loaded after the promotion, and the new one is
 	// watched.
-	Bake Duration `json:"bake"`
+	Bake Duration `json:"bake,omitempty"`
 }
 
 // RolloutShadow is the step without exposure.
 type RolloutShadow struct {
-	Sample int      `json:"sample"` // basis points
+	Sample int      `json:"sample,omitempty"` // basis points
 	For    Duration `json:"for"`
 }
 
@@ -97,22 +97,22 @@ type RolloutStep struct {
 // Limit says what is worse: a rate that is more than Ratio times that of the control. A version
 // passes if its rate is at most Tolerance above the control's.
 type Limit struct {
-	Ratio     float64 `json:"ratio"`     // 1 or more
-	Tolerance float64 `json:"tolerance"` // 0.01 is one request of a hundred
+	Ratio     float64 `json:"ratio,omitempty"`     // 1 or more
+	Tolerance float64 `json:"tolerance,omitempty"` // 0.01 is one request of a hundred
 }
 
 // Slowness is a Limit for answers that take longer than the objective.
 type Slowness struct {
 	Limit
 	// Objective is a latency. 0 means the 95th percentile of the control when the first step begins.
-	Objective Duration `json:"objective"`
+	Objective Duration `json:"objective,omitempty"`
 }
 
 // Floor aborts at once, whatever the statistics say: a share of errors among at least MinRequests requests
 // of the canary in the last minute or two.
 type Floor struct {
-	Errors      float64 `json:"errors"` // 0.5 is half of the requests
-	MinRequests int64   `json:"min_requests"`
+	Errors      float64 `json:"errors,omitempty"` // 0.5 is half of the requests
+	MinRequests int64   `json:"min_requests,omitempty"`
 }
 
 // Rollout is a rollout and its state.
@@ -127,7 +127,7 @@ type Rollout struct {
 	Weight int         `json:"weight"` // of the canary, basis points
 	// Answered is the number of requests that the canary has had in this step.
 	Answered int64 `json:"answered"`
-	Before Route       `json:"before"` // the route before the rollout
+	Before   Route `json:"before"` // the route before the rollout
 	// Paused is the state that a resumed rollout goes on in.
 	Paused    string    `json:"paused,omitempty"`
 	StartedBy Actor     `json:"started_by"`

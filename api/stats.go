@@ -48,6 +48,7 @@ type VariantCount struct {
 	Errors    int64 `json:"errors"`    // the variant's own failures, including fallbacks; not the mistakes of callers
 	Fallbacks int64 `json:"fallbacks"` // requests that the route's fallback answered
 	Refused   int64 `json:"refused"`   // requests that fit the signature, but whose values the model refused; not counted as errors
+	Random    int64 `json:"random"`    // requests without a sticky key
 }
 
 // Recent has the counts of the last one to two minutes.

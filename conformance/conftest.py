@@ -81,14 +81,24 @@ def targets(authority: trustme.CA, issuer: Issuer, folder: Path) -> Iterator[dic
             started.stop()
 
 
-@pytest.fixture(scope="session")
-def client(targets: dict[str, Target], transport: str, client_name: str) -> Iterator[Client]:
+def connected(client_name: str, target: Target) -> Iterator[Client]:
     try:
-        made = connect(client_name, targets[transport])
+        made = connect(client_name, target)
     except NotOffered as missing:
         pytest.skip(f"not offered by the client: {missing}")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def client(targets: dict[str, Target], transport: str, client_name: str) -> Iterator[Client]:
+    yield from connected(client_name, targets[transport])
+
+
+@pytest.fixture(scope="session")
+def admin(targets: dict[str, Target], client_name: str) -> Iterator[Client]:
+    """A client with a key that has the action `admin`."""
+    yield from connected(client_name, targets["TLS with a key"])
 
 
 REFUSAL: pytest.StashKey[str] = pytest.StashKey()

@@ -1,22 +1,13 @@
-"""The settings that Triton's clients change at run time."""
+"""The settings that Triton's clients change at run time, with a key that may."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from clients import Client, connect
+from clients import Client
 from expect import refused, same
-from gateway import Target
-
-
-@pytest.fixture(scope="session")
-def admin(targets: dict[str, Target], client_name: str) -> Iterator[Client]:
-    """A client with a key that has the action `admin`, which changes of settings need."""
-    made = connect(client_name, targets["TLS with a key"])
-    yield made
-    made.close()
 
 
 def values(settings: dict[str, list[str]], *names: str) -> list[list[str]]:

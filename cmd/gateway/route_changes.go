@@ -103,6 +103,9 @@ func eventChange(e *api.Event) string {
 		return driftChange(e)
 	case api.EventRetrainRequested, api.EventQualityViolated, api.EventRetrainSuppressed, api.EventRetrainDelivered, api.EventRetrainClosed:
 		return signalChange(e)
+	case api.EventRolloutStarted, api.EventRolloutApproved, api.EventRolloutAdvanced, api.EventRolloutObserved, api.EventRolloutPaused,
+		api.EventRolloutResumed, api.EventRolloutAborted, api.EventRolloutRolledBack, api.EventRolloutCompleted, api.EventRolloutUnfrozen:
+		return rolloutChanged(e)
 	case api.EventGatewayStarted:
 		return startChange(e)
 	case api.EventDefaultChanged:

@@ -40,13 +40,16 @@ type fold struct {
 // foldAt is the time of the first event.
 var foldAt = time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
 
+// noRollouts is for commands that ask for none.
+type noRollouts struct{ admin.RolloutControl }
+
 // sideOf serves a fold on a real admin port and returns its address.
 func sideOf(t *testing.T, f *fold) string {
 	t.Helper()
 	s, err := admin.New(admin.Options{
 		Callers:        access.Open(),
 		MaxConnections: 64,
-		Address:        "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: noModels{}, Routes: f, Drift: f, Labels: f, Capture: noModels{}, Versions: noModels{}, Aliases: noModels{}, Logger: zap.NewNop(),
+		Address:        "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: noModels{}, Routes: f, Drift: f, Labels: f, Capture: noModels{}, Rollouts: noRollouts{}, Versions: noModels{}, Aliases: noModels{}, Logger: zap.NewNop(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -79,6 +79,26 @@ type CaptureControl interface {
 	CaptureFiles(ctx context.Context, model string, of api.CaptureRange) ([]api.CaptureFile, error)
 }
 
+// RolloutControl gives the admin port access to rollouts. Errors of a change: Conflict if the state of the rollout does not
+// allow it, Unavailable if the journal cannot be written.
+type RolloutControl interface {
+	// Rollouts returns the last rollout of each route, sorted by route.
+	Rollouts() []api.Rollout
+	// RolloutHistory returns the last rollouts of a route, the newest first. It fails with NotFound.
+	RolloutHistory(route string) ([]api.Rollout, error)
+	// PlanRollout says what a rollout would do. The spec is completed and checked, as that of StartRollout.
+	PlanRollout(spec api.RolloutSpec) (api.RolloutPlan, error)
+	StartRollout(ctx context.Context, spec api.RolloutSpec, by api.Actor) (api.Rollout, error)
+	PauseRollout(ctx context.Context, route string, by api.Actor) (api.Rollout, error)
+	ResumeRollout(ctx context.Context, route string, by api.Actor) (api.Rollout, error)
+	PromoteRollout(ctx context.Context, route string, by api.Actor) (api.Rollout, error)
+	AbortRollout(ctx context.Context, route string, by api.Actor) (api.Rollout, error)
+	// ApproveRollout adds the approval of a caller in groups.
+	ApproveRollout(ctx context.Context, route string, by api.Actor, groups []string) (api.Rollout, error)
+	// UnfreezeRollouts allows rollouts again after two rollbacks in a row.
+	UnfreezeRollouts(ctx context.Context, route string, by api.Actor) (api.Rollout, error)
+}
+
 // AnyRevision is the Revision of an Edit that accepts any revision of the route.
 const AnyRevision = -1
 

@@ -112,7 +112,7 @@ func (s *Server) all() []endpoint {
 		{"", "/", callers.OnSome(callers.Metadata), quick, notFound},
 	}
 	signals, oldSignals := s.signalEndpoints("/api/v1/signals"), s.signalEndpoints("/api/v1/retrain") // the old name is an alias
-	return slices.Concat(list, signals, oldSignals)
+	return slices.Concat(list, s.rolloutEndpoints(), signals, oldSignals)
 }
 
 // signalEndpoints returns the endpoints of the collection of signals at a path.
@@ -207,9 +207,9 @@ func (e endpoint) allows(method string) bool {
 	return e.method == "" || e.method == method || e.method == http.MethodGet && method == http.MethodHead
 }
 
-// reads reports whether the endpoint reads a body: a route, or the addresses of symbols.
+// reads reports whether the endpoint reads a body: a route, a rollout, or the addresses of symbols.
 func (e endpoint) reads() bool {
-	return e.method == http.MethodPut || e.method == ""
+	return e.method == http.MethodPut || e.method == "" || e.method == http.MethodPost && (e.path == rolloutsPath || e.path == planPath)
 }
 
 // allowed returns the methods of a path for the header Allow.

@@ -31,6 +31,7 @@ type Options struct {
 	Versions VersionControl
 	Capture  CaptureControl
 	Aliases  AliasControl
+	Rollouts RolloutControl
 	Logger   *zap.Logger
 	// MaxConnections is the max number of open connections. Others wait until one ends.
 	MaxConnections int
@@ -68,8 +69,8 @@ type Server struct {
 
 // New checks the options. It does not listen yet.
 func New(opts Options) (*Server, error) {
-	if opts.Callers == nil || opts.Callers.Load() == nil || opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Capture == nil || opts.Versions == nil || opts.Aliases == nil || opts.Logger == nil {
-		panic("BUG: admin.New needs callers, a gatherer, seven controls and a logger")
+	if opts.Callers == nil || opts.Callers.Load() == nil || opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Capture == nil || opts.Versions == nil || opts.Aliases == nil || opts.Rollouts == nil || opts.Logger == nil {
+		panic("BUG: admin.New needs callers, a gatherer, its controls and a logger")
 	}
 	if opts.MaxConnections < 1 {
 		return nil, errors.New("admin: the max number of connections is not set")

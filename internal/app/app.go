@@ -29,6 +29,7 @@ import (
 	"sluice.io/sluice/internal/publish"
 	"sluice.io/sluice/internal/reconcile"
 	"sluice.io/sluice/internal/registry"
+	"sluice.io/sluice/internal/rollout"
 	"sluice.io/sluice/internal/router"
 	"sluice.io/sluice/internal/serving"
 	"sluice.io/sluice/internal/signals"
@@ -86,6 +87,7 @@ type App struct {
 	labels    *labels.Store
 	capture   *capture.Store
 	reconcile *reconcile.Reconciler
+	rollouts  *rollout.Controller
 	callers   atomic.Pointer[callers.Book] // of all listeners
 	counters  *callers.Counters            // nil if requests are not counted by caller
 	tokens    *jwt.Verifier
@@ -150,7 +152,9 @@ func (a *App) open() (err error) {
 	a.reconcile = reconcile.New(reconcile.Options{
 		Config: cfg, Repository: a.repo, Loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")), Router: a.router,
 		Journal: a.journal, Watcher: a.watch, Labels: a.labels, Capture: a.capture, Metrics: a.metrics, Logger: a.log, Reload: a.reload(), Applied: a.applied, TraceRun: a.traceRun, Ready: a.loaded,
+		Locked: a.locked,
 	})
+	a.rollouts = rollout.New(rollout.Options{Traffic: a.reconcile, Journal: eventLog{a.journal}, Policy: a.rolloutPolicy, Logger: a.log})
 	if err := a.replay(cfg); err != nil {
 		return err
 	}
@@ -226,7 +230,7 @@ func (a *App) Run(ctx context.Context) error {
 	// the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 15) // one for each start below
+	ended := make(chan error, 16) // one for each start below
 	start := func(name string, run func(context.Context) error) {
 		go func() { // await receives the result
 			err := run(parts)
@@ -246,6 +250,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("signals", a.outbox.Run)
 	start("drift", a.watch.Run)
 	start("reconciler", a.reconcile.Run)
+	start("rollouts", a.rollouts.Run)
 	start("heartbeat", alive.run)
 	start("memory", a.runMemory)
 	start("certificates", a.certs.run)

@@ -14,6 +14,7 @@ import (
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/publish"
+	"sluice.io/sluice/internal/rollout"
 	"sluice.io/sluice/internal/routes"
 	"sluice.io/sluice/internal/signals"
 	"sluice.io/sluice/internal/trail"
@@ -27,6 +28,7 @@ type folds struct {
 	signals *signals.Store
 	drift   *driftwatch.Fold
 	losses  *driftwatch.LossFold
+	rollout *rollout.Fold
 	run     *lastRun
 	pushed  *publish.Fold
 	aliases *aliases.Set
@@ -35,7 +37,7 @@ type folds struct {
 func newFolds() folds {
 	return folds{
 		routes: routes.NewFold(), served: trail.NewState(), signals: signals.NewStore(), drift: driftwatch.NewFold(), losses: driftwatch.NewLossFold(),
-		run: &lastRun{}, pushed: publish.NewFold(), aliases: aliases.NewSet(),
+		run: &lastRun{}, rollout: rollout.NewFold(), pushed: publish.NewFold(), aliases: aliases.NewSet(),
 	}
 }
 
@@ -48,6 +50,7 @@ func (f folds) list(log *zap.Logger) []journal.NamedFold {
 		{Name: "signals", Version: 1, Fold: f.signals},
 		{Name: "drift", Version: 1, Fold: f.drift},
 		{Name: "losses", Version: 1, Fold: f.losses},
+		{Name: "rollouts", Version: 1, Fold: f.rollout},
 		{Name: "run", Version: 1, Fold: f.run},
 		{Name: "registered", Version: 1, Fold: f.pushed},
 		{Name: "aliases", Version: 1, Fold: f.aliases},
@@ -129,6 +132,7 @@ func (a *App) replay(cfg *config.Config) error {
 	a.reconcile.Resume(declared, f.aliases, f.served)
 	a.watch.Resume(f.drift)
 	a.losses.Resume(f.losses)
+	a.rollouts.Resume(f.rollout)
 	a.before = *f.run
 	if err := a.buildPublisher(cfg, f.pushed); err != nil {
 		return err

@@ -10,10 +10,10 @@ import (
 )
 
 // ending says how a request ended for the variant that it was assigned to.
-type ending struct{ failed, fallback, refused bool }
+type ending struct{ failed, fallback, refused, random bool }
 
 // tally counts requests by how they ended.
-type tally struct{ requests, errors, fallbacks, refused atomic.Int64 }
+type tally struct{ requests, errors, fallbacks, refused, random atomic.Int64 }
 
 func (t *tally) count(e ending) {
 	t.requests.Add(1)
@@ -26,11 +26,14 @@ func (t *tally) count(e ending) {
 	if e.refused {
 		t.refused.Add(1)
 	}
+	if e.random {
+		t.random.Add(1)
+	}
 }
 
 func (t *tally) snapshot() api.VariantCount {
 	return api.VariantCount{
-		Requests: t.requests.Load(), Errors: t.errors.Load(), Fallbacks: t.fallbacks.Load(), Refused: t.refused.Load(),
+		Requests: t.requests.Load(), Errors: t.errors.Load(), Fallbacks: t.fallbacks.Load(), Refused: t.refused.Load(), Random: t.random.Load(),
 	}
 }
 
@@ -115,6 +118,7 @@ func (r *recent) snapshot(at time.Time) api.Recent {
 		s.Errors += c.Errors
 		s.Fallbacks += c.Fallbacks
 		s.Refused += c.Refused
+		s.Random += c.Random
 		for i := range m.durations {
 			counts[i] += uint64(m.durations[i].Load())
 		}
@@ -136,6 +140,9 @@ const (
 
 // histogram counts durations. 32 bits are enough for a minute.
 type histogram [buckets]atomic.Uint32
+
+// durations is a histogram for as long as a variant lives.
+type durations [buckets]atomic.Int64
 
 // bucket returns the index of a duration in a histogram.
 func bucket(d time.Duration) int {

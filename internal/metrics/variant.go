@@ -44,6 +44,7 @@ type Variant struct {
 	metrics *Metrics
 	labels  []string // route, model, version, role
 	total   tally
+	times   durations // of answered requests
 	recent  recent
 	series  atomic.Pointer[variantSeries] // nil before the first request and after Delete
 	life    life
@@ -79,8 +80,14 @@ func (v *Variant) Observe(reason infer.Reason, err error, elapsed time.Duration)
 		return
 	}
 	code = known(code)
-	e := ending{failed: ownFailure(code), fallback: fallback, refused: code == infer.Invalid && errors.Is(err, infer.ErrRefused)}
+	e := ending{
+		failed: ownFailure(code), fallback: fallback, refused: code == infer.Invalid && errors.Is(err, infer.ErrRefused),
+		random: reason == infer.ReasonRandom,
+	}
 	v.total.count(e)
+	if code == infer.OK {
+		v.times[bucket(elapsed)].Add(1)
+	}
 	v.recent.observe(code, e, elapsed)
 
 	s := v.current()
@@ -113,6 +120,30 @@ func ownFailure(code infer.Code) bool {
 // Snapshot returns the counts since this Variant was made, and the recent ones.
 func (v *Variant) Snapshot(now time.Time) (total api.VariantCount, recent api.Recent) {
 	return v.total.snapshot(), v.recent.snapshot(now)
+}
+
+// Slower returns how many requests were answered since this Variant was made, and how many of them took longer
+// than an objective, up to an eighth of it.
+func (v *Variant) Slower(objective time.Duration) (answered, slower int64) {
+	first := bucket(objective) + 1 // the objective is within its own bucket
+	for i := range v.times {
+		n := v.times[i].Load()
+		answered += n
+		if i >= first {
+			slower += n
+		}
+	}
+	return answered, slower
+}
+
+// Percentile returns a percentile of the latency of the requests that were answered since this Variant was made, 0
+// if there were none.
+func (v *Variant) Percentile(percent uint64) time.Duration {
+	var counts [buckets]uint64
+	for i := range v.times {
+		counts[i] = uint64(v.times[i].Load()) //nolint:gosec // a count
+	}
+	return quantile(&counts, percent)
 }
 
 // Delete removes the variant's series for good: a request that ends later does not bring them

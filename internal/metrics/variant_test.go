@@ -81,7 +81,7 @@ sluice_route_requests_total{code="unavailable",model="iris",reason="fallback",ro
 		t.Errorf("%d durations, want 2", n)
 	}
 	total, recent := canary.Snapshot(time.Now())
-	count := api.VariantCount{Requests: 4, Errors: 4, Fallbacks: 2}
+	count := api.VariantCount{Requests: 4, Errors: 4, Fallbacks: 2, Random: 1}
 	if diff := cmp.Diff(count, total); diff != "" {
 		t.Errorf("total (-want +got):\n%s", diff)
 	}

@@ -47,6 +47,9 @@ type Options struct {
 	// TraceRun is called for each run that joined requests of which some are traced. It may be nil,
 	// and must not block.
 	TraceRun func(infer.Version, batch.Run)
+	// Locked returns the rollout that alone may change a route, "" if anybody may. It may be nil, and
+	// must not block.
+	Locked func(route string) string
 	// Ready is called when the loads of the start have ended. It may be nil, and must not
 	// block.
 	Ready func()

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
@@ -26,6 +27,7 @@ type recorder struct {
 	versions map[infer.Version]*metrics.Version
 
 	variants map[variantKey]*metrics.Variant
+	halts    map[variantKey]*atomic.Bool // of canaries
 	shadows  map[shadowKey]*metrics.Shadow
 	breakers map[infer.Version]watched
 	compiled map[string]compiledSlots // by route
@@ -55,7 +57,7 @@ type compiledSlots struct {
 
 func newRecorder(m *metrics.Metrics, log *zap.Logger) *recorder {
 	return &recorder{
-		metrics: m, log: log, incidents: make(chan incident, maxIncidents), versions: map[infer.Version]*metrics.Version{}, variants: map[variantKey]*metrics.Variant{},
+		metrics: m, log: log, incidents: make(chan incident, maxIncidents), versions: map[infer.Version]*metrics.Version{}, variants: map[variantKey]*metrics.Variant{}, halts: map[variantKey]*atomic.Bool{},
 		shadows: map[shadowKey]*metrics.Shadow{}, breakers: map[infer.Version]watched{}, compiled: map[string]compiledSlots{},
 	}
 }
@@ -83,6 +85,18 @@ func (r *recorder) variant(route, model string, v api.Variant) *metrics.Variant 
 		r.variants[key] = r.metrics.Variant(route, model, v.Version, v.Role)
 	}
 	return r.variants[key]
+}
+
+// halt returns what keeps requests from a canary, nil for a variant of another role.
+func (r *recorder) halt(route, model string, v api.Variant) *atomic.Bool {
+	if v.Role != api.RoleCanary {
+		return nil
+	}
+	key := variantKey{route, model, v.Role, v.Version}
+	if r.halts[key] == nil {
+		r.halts[key] = new(atomic.Bool)
+	}
+	return r.halts[key]
 }
 
 func (r *recorder) shadow(route, model string, version int64) *metrics.Shadow {
@@ -177,6 +191,7 @@ func (r *recorder) prune(s actual) {
 		if !variants[key] {
 			variant.Delete()
 			delete(r.variants, key)
+			delete(r.halts, key)
 		}
 	}
 	for key, sh := range r.shadows {

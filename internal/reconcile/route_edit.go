@@ -51,6 +51,9 @@ func (r *Reconciler) fileEdits(cfg *config.Config) ([]routeEdit, error) {
 	var problems []string
 	add := func(name string, next *api.RouteState, err error) {
 		if err == nil {
+			err = r.locked(name)
+		}
+		if err == nil {
 			var e routeEdit
 			if e, err = r.edit(api.OriginFile, name, next); err == nil {
 				edits = append(edits, e)
@@ -101,6 +104,7 @@ func states(edits []routeEdit) []api.RouteState {
 type Edit struct {
 	Revision int64 // the revision to change; AnyRevision for any
 	DryRun   bool  // return the result without changing anything
+	Rollout  bool  // the edit is one of the rollout that has locked the route
 	By       api.Actor
 }
 
@@ -169,6 +173,9 @@ func (r *Reconciler) edited(ctx context.Context, name string, asked Edit, names 
 	err = r.do(ctx, &change{
 		retry: names, awaits: names,
 		goal: func() (*goal, error) {
+			if err := r.locked(name); err != nil && !asked.Rollout {
+				return nil, err
+			}
 			now, _ := r.routes.Get(name)
 			if since == AnyRevision {
 				since = now.Revision

@@ -164,12 +164,12 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	for i, v := range state.Variants {
 		counts := b.record.variant(state.Name, state.Model, v)
 		target := b.fitting(&state.Route, v.Version)
-		variant := router.Variant{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Role: v.Role, Target: target, Observe: counts.Observe}
+		variant := router.Variant{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Role: v.Role, Target: target, Halted: b.record.halt(state.Name, state.Model, v), Observe: counts.Observe}
 		if target != nil {
 			variant.Taps = b.taps(infer.Version{Model: state.Model, Number: v.Version}, v.Role)
 		}
 		e.Route.Variants = append(e.Route.Variants, variant)
-		shown.variants = append(shown.variants, counts)
+		shown.variants, shown.halts = append(shown.variants, counts), append(shown.halts, variant.Halted)
 		shown.breakers = append(shown.breakers, nil)
 		if target != nil {
 			shown.breakers[i] = target.Breaker

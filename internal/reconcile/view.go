@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"sluice.io/sluice/api"
@@ -27,6 +28,7 @@ type view struct {
 type routeView struct {
 	route    api.Route
 	variants []*metrics.Variant // of the route's variants, in their order; none for an implied route
+	halts    []*atomic.Bool     // what keeps requests from each, nil if it is not a canary
 	breakers []*router.Breaker
 	fallback *router.Breaker // of the version that the route names as its fallback
 	shadows  []*metrics.Shadow

@@ -26,7 +26,7 @@ type Traffic interface {
 	// Counts returns the counts of a route's variants.
 	Counts(route string, version int64, objective time.Duration) (Counts, error)
 	// Digest returns that of a version's files. It fails with NotFound.
-	Digest(model string, version int64) (string, error)
+	Digest(ctx context.Context, model string, version int64) (string, error)
 }
 
 // Journal keeps events.
@@ -162,8 +162,8 @@ func (c *Controller) History(route string) ([]api.Rollout, error) {
 
 // Start starts a rollout of a completed and checked spec. Errors: NotFound for the route or the version, Conflict
 // if a rollout runs, the route is frozen, or it is not one that a rollout can change.
-func (c *Controller) Start(spec api.RolloutSpec, by api.Actor) (api.Rollout, error) {
-	r, err := c.prepare(spec)
+func (c *Controller) Start(ctx context.Context, spec api.RolloutSpec, by api.Actor) (api.Rollout, error) {
+	r, err := c.prepare(ctx, spec)
 	if err != nil {
 		return api.Rollout{}, err
 	}
@@ -192,7 +192,7 @@ func (c *Controller) Start(spec api.RolloutSpec, by api.Actor) (api.Rollout, err
 }
 
 // prepare returns a new rollout.
-func (c *Controller) prepare(spec api.RolloutSpec) (*api.Rollout, error) {
+func (c *Controller) prepare(ctx context.Context, spec api.RolloutSpec) (*api.Rollout, error) {
 	route, err := c.opts.Traffic.Route(spec.Route)
 	if err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ func (c *Controller) prepare(spec api.RolloutSpec) (*api.Rollout, error) {
 	if route.Variants[0].Version == spec.Version {
 		return nil, infer.Errorf(infer.Conflict, "version %d is the stable version of route '%s' already", spec.Version, spec.Route)
 	}
-	digest, err := c.opts.Traffic.Digest(route.Model, spec.Version)
+	digest, err := c.opts.Traffic.Digest(ctx, route.Model, spec.Version)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func TestEqualVersionIsPromoted(t *testing.T) {
 			t.Errorf("the canary has %d, want 500", got)
 		}
 		g.until(t, api.RolloutBaking, time.Hour)
-		if _, err := g.Start(g.last(t).Spec, ann); infer.CodeOf(err) != infer.Conflict {
+		if _, err := g.Start(t.Context(), g.last(t).Spec, ann); infer.CodeOf(err) != infer.Conflict {
 			t.Errorf("a second rollout: %v", err)
 		}
 		g.until(t, api.RolloutCompleted, time.Hour)
@@ -222,11 +222,11 @@ func TestFreeze(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		spec := g.last(t).Spec
-		_, err := g.Start(spec, ann)
+		_, err := g.Start(t.Context(), spec, ann)
 		wantCode(t, err, infer.Conflict)
 		g.stop()
 		g.start(t)
-		_, err = g.Start(spec, ann)
+		_, err = g.Start(t.Context(), spec, ann)
 		wantCode(t, err, infer.Conflict)
 		if _, err := g.Unfreeze("iris", ann); err != nil {
 			t.Fatal(err)
@@ -291,7 +291,7 @@ func TestStartRefuses(t *testing.T) {
 		start := func(route string, version int64) error {
 			spec := api.RolloutSpec{Route: route, Version: version}
 			spec.Complete()
-			_, err := g.Start(spec, ann)
+			_, err := g.Start(t.Context(), spec, ann)
 			return err
 		}
 		wantCode(t, start("absent", 2), infer.NotFound)

@@ -1,6 +1,8 @@
 package rollout
 
 import (
+	"time"
+
 	"sluice.io/sluice/api"
 )
 
@@ -10,8 +12,8 @@ type Count struct {
 	Answered, Slow            int64           // answers, and those that took longer than the objective
 	Random                    int64           // requests without a sticky key
 	Recent                    api.RolloutRate // errors of the last minute or two
-	P95                       api.Duration    // of the answers of that time
-	Ready                     bool            // the version is loaded
+	Window                    time.Duration   // that time
+	P95                       api.Duration    // of the answers
 	Open                      bool            // its breaker is
 }
 

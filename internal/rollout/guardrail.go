@@ -56,10 +56,10 @@ func (g *Guardrail) Look(canary, control api.RolloutRate) {
 		return // nothing to compare
 	}
 	w := float64(canary.Requests) / float64(canary.Requests+control.Requests)
-	share := func(r float64) float64 { return w * r / (w*r + 1 - w) }
-	p0 := share(g.limit.Ratio)
+	part := func(r float64) float64 { return w * r / (w*r + 1 - w) } // of the bad requests
+	p0 := part(g.limit.Ratio)
 	for i, r := range ratios {
-		p1 := share(g.limit.Ratio * r)
+		p1 := part(g.limit.Ratio * r)
 		g.logs[i] += float64(canary.Bad)*math.Log(p1/p0) + float64(control.Bad)*math.Log((1-p1)/(1-p0))
 	}
 }
@@ -76,6 +76,9 @@ func (g *Guardrail) logE() float64 {
 	}
 	return largest + math.Log(sum/float64(len(g.logs)))
 }
+
+// limitE is the log of the evidence at which the guardrail regresses.
+func (g *Guardrail) limitE() float64 { return math.Log(1 / g.alpha) }
 
 // maxE is the largest evidence that is shown: JSON has no infinity.
 const maxE = 1e12

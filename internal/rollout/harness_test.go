@@ -95,7 +95,7 @@ func (w *world) request() {
 func (w *world) count(v api.Variant) *rollout.Count {
 	v.Weight = 0
 	if w.counts[v] == nil {
-		w.counts[v] = &rollout.Count{Ready: true}
+		w.counts[v] = &rollout.Count{}
 	}
 	return w.counts[v]
 }
@@ -160,7 +160,7 @@ func (w *world) Counts(_ string, version int64, _ time.Duration) (c rollout.Coun
 	return c, nil
 }
 
-func (w *world) Digest(string, int64) (string, error) {
+func (w *world) Digest(context.Context, string, int64) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.digest, nil
@@ -277,7 +277,7 @@ func (g *gateway) begin(t *testing.T, change func(*api.RolloutSpec)) api.Rollout
 	if problems := spec.Check(); len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	r, err := g.Start(spec, ann)
+	r, err := g.Start(t.Context(), spec, ann)
 	if err != nil {
 		t.Fatal(err)
 	}

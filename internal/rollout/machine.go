@@ -110,7 +110,8 @@ func decideCanary(r *api.Rollout, s *seen, over bool) step {
 		return step{state: api.RolloutAborting, why: why}
 	}
 	pass, open := true, ""
-	for _, e := range r.Evidence {
+	for i := range r.Evidence {
+		e := &r.Evidence[i]
 		switch {
 		case e.Verdict == api.VerdictRegress && e.Guardrail == api.GuardrailSplit:
 			return step{state: api.RolloutPaused, why: e.Why}

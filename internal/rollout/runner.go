@@ -116,7 +116,7 @@ func (r *runner) pass(ctx context.Context) {
 	route, err := r.c.opts.Traffic.Route(r.now.Spec.Route)
 	want := RouteOf(&r.now)
 	if err == nil && same(&route, &want) {
-		r.settled()
+		r.settled(ctx)
 		return
 	}
 	by := byGateway(fmt.Sprintf("rollout %s: %s", r.id, r.now.Why))
@@ -140,6 +140,9 @@ func (r *runner) stopSetting() {
 func (r *runner) isSet(err error) {
 	r.setting.cancel()
 	r.setting = nil
+	if r.now.State == api.RolloutAborting { // the change may have brought the canary
+		r.c.opts.Traffic.Halt(r.now.Spec.Route, r.now.Spec.Version, true)
+	}
 	if err == nil {
 		return
 	}
@@ -150,13 +153,13 @@ func (r *runner) isSet(err error) {
 }
 
 // settled goes on from a state whose route is as it should be.
-func (r *runner) settled() {
+func (r *runner) settled(ctx context.Context) {
 	now := time.Now()
 	switch r.now.State {
 	case api.RolloutValidating:
 		r.validated()
 	case api.RolloutAwaiting:
-		r.await(now)
+		r.await(ctx, now)
 	case api.RolloutAborting:
 		r.rolledBack(now)
 	case api.RolloutShadowing, api.RolloutCanary, api.RolloutBaking:
@@ -173,9 +176,9 @@ func (r *runner) validated() {
 }
 
 // await waits for approvals.
-func (r *runner) await(now time.Time) {
+func (r *runner) await(ctx context.Context, now time.Time) {
 	p := r.c.opts.Policy(r.now.Model)
-	digest, err := r.c.opts.Traffic.Digest(r.now.Model, r.now.Spec.Version)
+	digest, err := r.c.opts.Traffic.Digest(ctx, r.now.Model, r.now.Spec.Version)
 	switch {
 	case err == nil && digest != r.now.Digest:
 		r.abort(byGateway("changed files"), "the files of the version have changed, so approvals are void")

@@ -49,6 +49,9 @@ func (t *Table) entry(req *infer.Request) *Entry {
 
 func (e *Entry) pickSlot(number int, reason infer.Reason) pick {
 	variant := &e.Route.Variants[e.Route.Slots[number]]
+	if variant.Halted != nil && variant.Halted.Load() {
+		variant = e.Route.stable()
+	}
 	return pick{e, variant, variant.Target, reason}
 }
 

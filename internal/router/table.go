@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"sluice.io/sluice/api"
@@ -99,7 +100,10 @@ type Variant struct {
 	Stable  bool
 	Role    string  // as the Keeper gets it
 	Target  *Target // nil if the version cannot serve
-	Taps    Taps    // get the requests that the variant's own version answered
+	// Halted keeps requests from the variant as soon as it is set: the stable variant gets them, and they
+	// are counted as its own. It is kept from one table to the next; nil for a variant that cannot be halted.
+	Halted *atomic.Bool
+	Taps   Taps // get the requests that the variant's own version answered
 	// Observe is called when a request that was assigned to the variant has ended. If the
 	// fallback served it, the variant counts as unavailable whatever the fallback answered:
 	// otherwise a broken canary would look well. It must not block; it may be nil.

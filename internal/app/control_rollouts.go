@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/rollout"
+)
+
+// locked returns the rollout that alone may change a route.
+func (a *App) locked(route string) string { return a.rollouts.Locked(route) }
+
+func (a *App) rolloutPolicy(model string) rollout.Policy {
+	p := a.config.Load().Model(model).Rollouts
+	return rollout.Policy{Approvals: p.Approvals, Groups: p.Approvers, Expires: p.ApprovalExpiry}
+}
+
+// Rollouts implements admin.RolloutControl.
+func (c control) Rollouts() []api.Rollout { return c.app.rollouts.List() }
+
+// RolloutHistory implements admin.RolloutControl.
+func (c control) RolloutHistory(route string) ([]api.Rollout, error) {
+	return c.app.rollouts.History(route)
+}
+
+// PlanRollout implements admin.RolloutControl.
+func (c control) PlanRollout(spec api.RolloutSpec) (api.RolloutPlan, error) {
+	return c.app.rollouts.Plan(spec)
+}
+
+// StartRollout implements admin.RolloutControl.
+func (c control) StartRollout(ctx context.Context, spec api.RolloutSpec, by api.Actor) (api.Rollout, error) {
+	return c.app.rollouts.Start(ctx, spec, by)
+}
+
+// PauseRollout implements admin.RolloutControl.
+func (c control) PauseRollout(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
+	return c.app.rollouts.Pause(ctx, route, by)
+}
+
+// ResumeRollout implements admin.RolloutControl.
+func (c control) ResumeRollout(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
+	return c.app.rollouts.Continue(ctx, route, by)
+}
+
+// PromoteRollout implements admin.RolloutControl.
+func (c control) PromoteRollout(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
+	return c.app.rollouts.Promote(ctx, route, by)
+}
+
+// AbortRollout implements admin.RolloutControl.
+func (c control) AbortRollout(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
+	return c.app.rollouts.Abort(ctx, route, by)
+}
+
+// ApproveRollout implements admin.RolloutControl.
+func (c control) ApproveRollout(ctx context.Context, route string, by api.Actor, groups []string) (api.Rollout, error) {
+	return c.app.rollouts.Approve(ctx, route, by, groups)
+}
+
+// UnfreezeRollouts implements admin.RolloutControl.
+func (c control) UnfreezeRollouts(_ context.Context, route string, by api.Actor) (api.Rollout, error) {
+	return c.app.rollouts.Unfreeze(route, by)
+}

@@ -1,0 +1,168 @@
+package rollout
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"sluice.io/sluice/api"
+)
+
+// The sizes of the simulation of a plan.
+const (
+	planRuns  = 200
+	planLooks = 20 // of a step
+)
+
+// leastRate is the rate of bad requests that a plan assumes if there were fewer.
+const leastRate = 0.001
+
+// slowRate is the share of slow answers if the objective is a 95th percentile.
+const slowRate = 0.05
+
+// planRatios are the ratios of rates that a plan tells the power of.
+var planRatios = [...]float64{1.5, 2, 3, 5}
+
+// Plan returns what a rollout of a completed and checked spec would do with the present traffic. It starts nothing. Errors
+// are those of Start.
+func (c *Controller) Plan(spec api.RolloutSpec) (api.RolloutPlan, error) {
+	if _, err := c.opts.Traffic.Route(spec.Route); err != nil {
+		return api.RolloutPlan{}, err
+	}
+	counts, err := c.opts.Traffic.Counts(spec.Route, spec.Version, 0)
+	if err != nil {
+		return api.RolloutPlan{}, err
+	}
+	p := api.RolloutPlan{Spec: spec, Alpha: spec.Alpha, Steps: []api.PlanStep{}, Power: []api.PlanPower{}, Problems: []string{}}
+	for _, v := range []Count{counts.Stable, counts.Canary, counts.Control} {
+		if s := v.Window.Seconds(); s > 0 {
+			p.Rate += float64(v.Recent.Requests) / s
+		}
+	}
+	p.Errors = counts.Stable.Recent.Rate()
+	for _, step := range spec.Steps {
+		p.Duration += step.For
+		p.Steps = append(p.Steps, api.PlanStep{RolloutStep: step, Control: Control(step.Weight), Requests: p.Rate * share(step.Weight) * time.Duration(step.For).Seconds()})
+	}
+	if p.Rate > 0 {
+		rng := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // a simulation, the same each time
+		for _, ratio := range planRatios {
+			p.Power = append(p.Power, power(rng, &p, api.GuardrailErrors, spec.Errors, max(p.Errors, leastRate), ratio))
+		}
+		for _, ratio := range planRatios {
+			p.Power = append(p.Power, power(rng, &p, api.GuardrailLatency, spec.Latency.Limit, slowRate, ratio))
+		}
+	}
+	p.Problems = problems(&p)
+	return p, nil
+}
+
+func share(points int) float64 { return float64(points) / api.TotalWeight }
+
+// power simulates rollouts of a version whose rate is ratio times that of the control.
+func power(rng *rand.Rand, p *api.RolloutPlan, name string, limit api.Limit, rate, ratio float64) api.PlanPower {
+	result := api.PlanPower{Guardrail: name, Ratio: ratio}
+	var times, lost []float64
+	for range planRuns {
+		if at, bad, found := simulate(rng, p, NewGuardrail(name, limit, p.Alpha/compared), rate, min(rate*ratio, 1)); found {
+			times, lost = append(times, at.Seconds()), append(lost, float64(bad))
+		}
+	}
+	result.Power = float64(len(times)) / planRuns
+	if len(times) > 0 {
+		slices.Sort(times)
+		slices.Sort(lost)
+		result.Median, result.Lost = api.Duration(times[len(times)/2]*float64(time.Second)), lost[len(lost)/2]
+	}
+	return result
+}
+
+// simulate returns when a guardrail regresses, and how many requests of the canary were bad until then.
+func simulate(rng *rand.Rand, p *api.RolloutPlan, g *Guardrail, control, canary float64) (at time.Duration, bad int64, found bool) {
+	draw := func(mean float64) int64 {
+		if mean <= 0 {
+			return 0
+		}
+		return int64(distuv.Poisson{Lambda: mean, Src: rng}.Rand())
+	}
+	for _, step := range p.Steps {
+		look := time.Duration(step.For) / planLooks
+		mine, its := p.Rate*share(step.Weight)*look.Seconds(), p.Rate*share(step.Control)*look.Seconds()
+		for range planLooks {
+			at += look
+			c := api.RolloutRate{Requests: draw(mine)}
+			k := api.RolloutRate{Requests: draw(its)}
+			c.Bad, k.Bad = min(draw(float64(c.Requests)*canary), c.Requests), min(draw(float64(k.Requests)*control), k.Requests)
+			bad += c.Bad
+			g.Look(c, k)
+			if g.logE() >= g.limitE() {
+				return at, bad, true
+			}
+		}
+	}
+	return at, bad, false
+}
+
+// enoughPower is the power below which a plan warns, for a rate that is doubled.
+const enoughPower = 0.8
+
+func problems(p *api.RolloutPlan) []string {
+	list := []string{}
+	if p.Rate == 0 {
+		return append(list, "the route has had no requests in the last minute, so nothing can be said about time and power; without requests each step ends inconclusive")
+	}
+	for i, s := range p.Steps {
+		if s.Requests < float64(p.Spec.MinRequests) {
+			list = append(list, fmt.Sprintf("step %d gets about %.0f requests in its %v, fewer than min_requests (%d): give it %v, or a larger weight",
+				i+1, s.Requests, time.Duration(s.For), p.Spec.MinRequests, longer(p, &s)))
+		}
+	}
+	for _, w := range p.Power {
+		if w.Ratio == 2 && w.Power < enoughPower {
+			list = append(list, fmt.Sprintf("%s: a version with twice the rate is rolled back in %.0f%% of the cases; more time or weight finds more", w.Guardrail, 100*w.Power))
+		}
+	}
+	last := p.Steps[len(p.Steps)-1]
+	needed := requestsToPass(p)
+	if all := total(p); all < needed {
+		list = append(list, fmt.Sprintf("the canary gets about %.0f requests, and a pass needs about %.0f: the last step would end with %s; give it %v",
+			all, needed, p.Spec.Inconclusive, time.Duration(float64(last.For)*needed/max(all, 1)).Round(time.Minute)))
+	}
+	return list
+}
+
+func total(p *api.RolloutPlan) (n float64) {
+	for _, s := range p.Steps {
+		n += s.Requests
+	}
+	return n
+}
+
+// longer returns the time in which a step gets the requests that it needs.
+func longer(p *api.RolloutPlan, s *api.PlanStep) time.Duration {
+	return time.Duration(float64(p.Spec.MinRequests) / (p.Rate * share(s.Weight)) * float64(time.Second)).Round(time.Second)
+}
+
+// requestsToPass returns about how many requests canary and control need each for all guardrails to pass, if the
+// versions are equal.
+func requestsToPass(p *api.RolloutPlan) (most float64) {
+	alpha := p.Alpha / compared
+	for _, g := range []struct {
+		limit api.Limit
+		rate  float64
+	}{{p.Spec.Errors, p.Errors}, {p.Spec.Refusals, 0}, {p.Spec.Latency.Limit, slowRate}} {
+		n := 10.0
+		for n < 1e9 {
+			r := api.RolloutRate{Requests: int64(n), Bad: int64(n * g.rate)}
+			if i := rate(r, alpha/2); i.High-i.Low <= g.limit.Tolerance {
+				break
+			}
+			n *= 1.1
+		}
+		most = max(most, n)
+	}
+	return most
+}
