@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,17 +39,17 @@ func rolloutChanged(e *api.Event) string {
 	if err := json.Unmarshal(e.After, &r); err != nil {
 		return unknownForm
 	}
-	text := fmt.Sprintf("%s version %d: %s, %s", r.ID, r.Spec.Version, rolloutState(&r), api.Percent(r.Weight))
+	list := []string{fmt.Sprintf("%s version %d: %s, %s", r.ID, r.Spec.Version, rolloutState(&r), api.Percent(r.Weight))}
 	switch e.Type {
 	case api.EventRolloutObserved:
 		for i := range r.Evidence {
-			text += "; " + r.Evidence[i].Why
+			list = append(list, r.Evidence[i].Why)
 		}
 	case api.EventRolloutStarted, api.EventRolloutApproved:
 	default:
-		text += ": " + r.Why
+		list = append(list, r.Why)
 	}
-	return oneLine(text)
+	return oneLine(strings.Join(list, "; "))
 }
 
 func printChanged(b *strings.Builder, r api.Rollout) {
@@ -93,7 +94,7 @@ func printRollout(b *strings.Builder, r *api.Rollout) {
 
 func rateText(e *api.RolloutEvidence, r api.RolloutRate) string {
 	if e.Guardrail == api.GuardrailSplit {
-		return fmt.Sprintf("%d", r.Requests)
+		return strconv.FormatInt(r.Requests, 10)
 	}
 	return fmt.Sprintf("%d of %d (%.3g%%)", r.Bad, r.Requests, 100*r.Rate())
 }

@@ -24,8 +24,8 @@ const (
 // rolloutEndpoints returns the endpoints of rollouts. The name in a path is that of the route.
 func (s *Server) rolloutEndpoints() []endpoint {
 	one := rolloutsPath + "/{name}"
-	change := func(verb string, action callers.Action, do rolloutChange) endpoint {
-		return endpoint{http.MethodPost, one + "/" + verb, callers.On(action), quick, s.changeRollout(verb, action, do)}
+	change := func(verb string, do rolloutChange) endpoint {
+		return endpoint{http.MethodPost, one + "/" + verb, callers.On(callers.Rollout), quick, s.changeRollout(verb, callers.Rollout, do)}
 	}
 	return []endpoint{
 		{http.MethodGet, rolloutsPath, callers.OnSome(callers.Metadata), quick, s.listRollouts},
@@ -34,16 +34,16 @@ func (s *Server) rolloutEndpoints() []endpoint {
 		{http.MethodGet, one, callers.On(callers.Metadata), quick, s.getRollout},
 		{http.MethodGet, one + "/history", callers.On(callers.Metadata), quick, s.rolloutHistory},
 		{http.MethodPost, one + "/approve", callers.On(callers.Approve), quick, s.approveRollout},
-		change("pause", callers.Rollout, RolloutControl.PauseRollout),
-		change("resume", callers.Rollout, RolloutControl.ResumeRollout),
-		change("promote", callers.Rollout, RolloutControl.PromoteRollout),
-		change("abort", callers.Rollout, RolloutControl.AbortRollout),
-		change("unfreeze", callers.Rollout, RolloutControl.UnfreezeRollouts),
+		change("pause", RolloutControl.PauseRollout),
+		change("resume", RolloutControl.ResumeRollout),
+		change("promote", RolloutControl.PromoteRollout),
+		change("abort", RolloutControl.AbortRollout),
+		change("unfreeze", RolloutControl.UnfreezeRollouts),
 	}
 }
 
 // rolloutChange changes the last rollout of a route.
-type rolloutChange func(c RolloutControl, ctx context.Context, route string, by api.Actor) (api.Rollout, error) //nolint:revive // a method
+type rolloutChange func(c RolloutControl, ctx context.Context, route string, by api.Actor) (api.Rollout, error)
 
 func (s *Server) listRollouts(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 	return answer(w, visible(r, callers.Metadata, s.opts.Rollouts.Rollouts(), func(x *api.Rollout) string { return x.Spec.Route }))
@@ -143,7 +143,7 @@ func (s *Server) changeRollout(verb string, action callers.Action, do rolloutCha
 }
 
 func (s *Server) approveRollout(w http.ResponseWriter, r *http.Request, who api.Actor) error {
-	return s.changeRollout("approve", callers.Approve, func(c RolloutControl, ctx context.Context, route string, who api.Actor) (api.Rollout, error) { //nolint:revive // as above
+	return s.changeRollout("approve", callers.Approve, func(c RolloutControl, ctx context.Context, route string, who api.Actor) (api.Rollout, error) {
 		return c.ApproveRollout(ctx, route, who, callerOf(r).Groups())
 	})(w, r, who)
 }

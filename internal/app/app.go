@@ -217,6 +217,27 @@ func openJournal(dir string, log *zap.Logger) (*journal.Log, error) {
 	return journal.Open(dir)
 }
 
+// parts are what runs, by name. They begin in any order.
+func (a *App) parts() map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"tracing":      a.runTracing,
+		"admin":        a.admin.Run,
+		"http":         a.http.Run,
+		"grpc":         a.runGRPC,
+		"signals":      a.outbox.Run,
+		"drift":        a.watch.Run,
+		"reconciler":   a.reconcile.Run,
+		"rollouts":     a.rollouts.Run,
+		"memory":       a.runMemory,
+		"losses":       a.runLosses,
+		"capture":      a.capture.Run,
+		"certificates": a.certs.run,
+		"labels":       a.labels.Run,
+		"issuers":      a.tokens.Run,
+		"journal":      a.newCutter(a.opts.Config).Run,
+	}
+}
+
 // Run serves until ctx ends or a part fails, and then stops everything in order. It returns nil
 // for an orderly stop.
 func (a *App) Run(ctx context.Context) error {
@@ -230,8 +251,12 @@ func (a *App) Run(ctx context.Context) error {
 	// the others.
 	parts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	ended := make(chan error, 16) // one for each start below
-	start := func(name string, run func(context.Context) error) {
+	all := a.parts()
+	all["heartbeat"] = alive.run
+	ended := make(chan error, len(all))
+	a.collectAsUsual = collectOften()
+	defer a.collectAsUsual()
+	for name, run := range all {
 		go func() { // await receives the result
 			err := run(parts)
 			if err != nil {
@@ -241,24 +266,6 @@ func (a *App) Run(ctx context.Context) error {
 			ended <- err
 		}()
 	}
-	a.collectAsUsual = collectOften()
-	defer a.collectAsUsual()
-	start("tracing", a.runTracing)
-	start("admin", a.admin.Run)
-	start("http", a.http.Run)
-	start("grpc", a.runGRPC)
-	start("signals", a.outbox.Run)
-	start("drift", a.watch.Run)
-	start("reconciler", a.reconcile.Run)
-	start("rollouts", a.rollouts.Run)
-	start("heartbeat", alive.run)
-	start("memory", a.runMemory)
-	start("certificates", a.certs.run)
-	start("labels", a.labels.Run)
-	start("losses", a.runLosses)
-	start("capture", a.capture.Run)
-	start("issuers", a.tokens.Run)
-	start("journal", a.newCutter(a.opts.Config).Run)
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping")

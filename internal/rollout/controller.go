@@ -142,8 +142,9 @@ func (c *Controller) Names(model string) string {
 func (c *Controller) List() []api.Rollout {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	list := []api.Rollout{}
-	for _, name := range c.fold.names() {
+	names := c.fold.names()
+	list := make([]api.Rollout, 0, len(names)) // [] instead of null
+	for _, name := range names {
 		list = append(list, *c.fold.last(name))
 	}
 	return list

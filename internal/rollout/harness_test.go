@@ -143,7 +143,7 @@ func (w *world) Halt(_ string, _ int64, halted bool) {
 	w.halted = halted
 }
 
-func (w *world) Counts(_ string, version int64, _ time.Duration) (c rollout.Counts, err error) {
+func (w *world) Counts(_ string, _ int64, _ time.Duration) (c rollout.Counts, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, v := range w.route.Variants {
@@ -171,7 +171,7 @@ func (w *world) share(version int64) (weight int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, v := range w.route.Variants {
-		if v.Version == version && !(w.halted && v.Role == api.RoleCanary) {
+		if v.Version == version && (!w.halted || v.Role != api.RoleCanary) {
 			weight += v.Weight
 		}
 	}

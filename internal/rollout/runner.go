@@ -130,7 +130,9 @@ func (r *runner) pass(ctx context.Context) {
 func (r *runner) stopSetting() {
 	if r.setting != nil {
 		r.setting.cancel()
-		<-r.setting.done
+		if err := <-r.setting.done; err != nil {
+			r.log.Debug("a change of the route was given up", zap.Error(err))
+		}
 		r.setting = nil
 	}
 }
