@@ -145,12 +145,7 @@ func (c *profileCommand) check(cmd *cobra.Command) error {
 		return usageError{"--label needs --model or --model-file"}
 	case c.options.Labels.Column == "" && c.options.Labels != (offline.LabelOptions{}):
 		return usageError{"--label-task, --label-output, --label-positive and --label-logits need --label"}
-<<<<<<< HEAD
 	case c.options.NeedOutputs && !named:
-=======
-	}
-	if c.options.NeedOutputs && !named {
->>>>>>> d6e2430 (app: list the parts that run in one place)
 		return usageError{"--outputs-from-model needs --model or --model-file"}
 	}
 	return checkTable(&c.options.TableOptions)
