@@ -174,7 +174,7 @@ func appendElement(t *infer.Tensor, x any) error {
 	if err != nil {
 		return fmt.Errorf("%.40s is not a valid number", number)
 	}
-	switch t.DType { //nolint:exhaustive // the floats
+	switch t.DType {
 	case infer.FP16:
 		t.Data = le.AppendUint16(t.Data, infer.Float32ToFP16(float32(f)))
 	case infer.BF16:

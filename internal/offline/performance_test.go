@@ -2,6 +2,7 @@ package offline_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestProfileWithLabels(t *testing.T) {
 		if i%7 == 0 {
 			return "NA"
 		}
-		return fmt.Sprint(i % 3)
+		return strconv.Itoa(i % 3)
 	}), offline.LabelOptions{Column: "species"}, &notes)
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +66,7 @@ func TestProfileWithLabels(t *testing.T) {
 	}
 	zero := func(int) string { return "0" }
 	f(flowers(200, zero), offline.LabelOptions{Column: "truth"}, "no column 'truth'")
-	f(flowers(200, func(i int) string { return fmt.Sprint(i / 100 * 7) }), offline.LabelOptions{Column: "species"}, "line 102, column 5 ('species'): '7' is not a label of the model")
+	f(flowers(200, func(i int) string { return strconv.Itoa(i / 100 * 7) }), offline.LabelOptions{Column: "species"}, "line 102, column 5 ('species'): '7' is not a label of the model")
 	f(flowers(99, zero), offline.LabelOptions{Column: "species"}, "99 rows have a label and valid scores; expected 100 or more")
 	f(flowers(200, zero), offline.LabelOptions{Column: "species", Output: "label"}, "does not have scores of classes")
 	f(flowers(200, zero), offline.LabelOptions{Column: "species", Positive: "1"}, "labels.positive is for")
