@@ -45,8 +45,11 @@ const splitAlpha = 0.001
 // compared is the number of guardrails that share alpha.
 const compared = 3
 
+// Share returns the part of a rollout's alpha that each guardrail has.
+func Share(alpha float64) float64 { return alpha / compared }
+
 func newJudge(r *api.Rollout) *judge {
-	alpha := r.Spec.Alpha / compared
+	alpha := Share(r.Spec.Alpha)
 	j := &judge{
 		errors:   NewGuardrail(api.GuardrailErrors, r.Spec.Errors, alpha),
 		refusals: NewGuardrail(api.GuardrailRefusals, r.Spec.Refusals, alpha),

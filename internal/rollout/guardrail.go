@@ -77,8 +77,8 @@ func (g *Guardrail) logE() float64 {
 	return largest + math.Log(sum/float64(len(g.logs)))
 }
 
-// limitE is the log of the evidence at which the guardrail regresses.
-func (g *Guardrail) limitE() float64 { return math.Log(1 / g.alpha) }
+// Regresses reports whether the evidence that the canary is worse has reached the threshold.
+func (g *Guardrail) Regresses() bool { return g.logE() >= math.Log(1/g.alpha) }
 
 // maxE is the largest evidence that is shown: JSON has no infinity.
 const maxE = 1e12

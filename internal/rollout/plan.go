@@ -67,7 +67,7 @@ func power(rng *rand.Rand, p *api.RolloutPlan, name string, limit api.Limit, rat
 	result := api.PlanPower{Guardrail: name, Ratio: ratio}
 	var times, lost []float64
 	for range planRuns {
-		if at, bad, found := simulate(rng, p, NewGuardrail(name, limit, p.Alpha/compared), rate, min(rate*ratio, 1)); found {
+		if at, bad, found := simulate(rng, p, NewGuardrail(name, limit, Share(p.Alpha)), rate, min(rate*ratio, 1)); found {
 			times, lost = append(times, at.Seconds()), append(lost, float64(bad))
 		}
 	}
@@ -98,7 +98,7 @@ func simulate(rng *rand.Rand, p *api.RolloutPlan, g *Guardrail, control, canary 
 			c.Bad, k.Bad = min(draw(float64(c.Requests)*canary), c.Requests), min(draw(float64(k.Requests)*control), k.Requests)
 			bad += c.Bad
 			g.Look(c, k)
-			if g.logE() >= g.limitE() {
+			if g.Regresses() {
 				return at, bad, true
 			}
 		}
@@ -149,7 +149,7 @@ func longer(p *api.RolloutPlan, s *api.PlanStep) time.Duration {
 // requestsToPass returns about how many requests canary and control need each for all guardrails to pass, if the
 // versions are equal.
 func requestsToPass(p *api.RolloutPlan) (most float64) {
-	alpha := p.Alpha / compared
+	alpha := Share(p.Alpha)
 	for _, g := range []struct {
 		limit api.Limit
 		rate  float64

@@ -1,0 +1,113 @@
+package app_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/fake"
+)
+
+// rollout returns the last rollout of the route double.
+func (g *gateway) rollout(t *testing.T) (r api.Rollout) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(g.must(t, http.MethodGet, g.admin+"/api/v1/rollouts/double", "")), &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// startRollout starts one with short steps.
+func (g *gateway) startRollout(t *testing.T) {
+	t.Helper()
+	g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts",
+		`{"route": "double", "version": 2, "preset": "fast", "min_requests": 20, "bake": "1s", "inconclusive": "ship",
+		"steps": [{"weight": 2000, "for": "1s"}, {"weight": 5000, "for": "1s"}], "latency": {"tolerance": 1}}`)
+}
+
+// askUntil sends requests until a rollout is in a state, and returns how many version 2 has answered.
+func (g *gateway) askUntil(t *testing.T, state string) (fromCanary int) {
+	t.Helper()
+	eventually(t, func() bool {
+		for range 20 {
+			reply, err := g.send(t.Context(), http.MethodPost, g.url+"/v2/models/double/infer", doubleRequest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if reply.header.Get("Sluice-Version") == "2" {
+				fromCanary++
+			}
+		}
+		return g.rollout(t).State == state
+	})
+	return fromCanary
+}
+
+// A rollout on a real gateway: loaded, split with a control, promoted; nobody else changes the route meanwhile.
+func TestRolloutPromotes(t *testing.T) {
+	dir := t.TempDir()
+	g := startOn(t, &fakes{}, doubles(t, 2), "data_dir: "+dir, `routes: {double: {variants: [{version: 1, weight: 100%}]}}`, "models: {double: {"+fakeModels+"}}")
+	g.startRollout(t)
+	eventually(t, func() bool { return len(g.route(t, "double").Variants) == 3 })
+	if r := g.change(t, http.MethodPut, "double", "*", split(1, 2, 500)); r.status != http.StatusConflict || !strings.Contains(r.body, "double-1") {
+		t.Errorf("an edit beside a rollout: %d %s", r.status, r.body)
+	}
+	if r := g.change(t, http.MethodDelete, "double", "*", ""); r.status != http.StatusConflict {
+		t.Errorf("a deletion beside a rollout: %d %s", r.status, r.body)
+	}
+	if n := g.askUntil(t, api.RolloutCompleted); n == 0 {
+		t.Error("the canary answered nothing")
+	}
+	if route := g.route(t, "double"); len(route.Variants) != 1 || route.Variants[0].Version != 2 {
+		t.Errorf("the route is %+v", route)
+	}
+	g.fold(t)
+}
+
+// A version that fails is stopped while requests go on, and no request after the verdict reaches it.
+func TestRolloutRollsBack(t *testing.T) {
+	broken := &fakes{live: map[int64]fake.Options{2: {Compute: func(*infer.Model, []infer.Tensor) ([]infer.Tensor, error) {
+		return nil, errors.New("the model is broken")
+	}}}}
+	g := startOn(t, broken, doubles(t, 2), `routes: {double: {variants: [{version: 1, weight: 100%}]}}`, "models: {double: {"+fakeModels+"}}")
+	g.startRollout(t)
+	g.askUntil(t, api.RolloutRolledBack)
+	if n := g.askUntil(t, api.RolloutRolledBack); n != 0 {
+		t.Errorf("version 2 got %d requests after the rollback", n)
+	}
+	if route := g.route(t, "double"); len(route.Variants) != 1 || route.Variants[0].Version != 1 {
+		t.Errorf("the route is %+v", route)
+	}
+	if r := g.rollout(t); !strings.Contains(r.Why, "version 2") {
+		t.Errorf("why %q", r.Why)
+	}
+}
+
+// A rollout goes on after a restart, and a configuration file that changes its route is refused.
+func TestRolloutOutlivesARestart(t *testing.T) {
+	dir, repository := t.TempDir(), doubles(t, 2)
+	yaml := []string{"data_dir: " + dir, `routes: {double: {variants: [{version: 1, weight: 100%}]}}`, "models: {double: {" + fakeModels + "}}"}
+	g := startOn(t, &fakes{}, repository, yaml...)
+	g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts", `{"route": "double", "version": 2, "steps": [{"weight": 2000, "for": "1h"}]}`)
+	eventually(t, func() bool { return g.rollout(t).State == api.RolloutCanary && len(g.route(t, "double").Variants) == 3 })
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	g = startOn(t, &fakes{}, repository, yaml...)
+	if r := g.rollout(t); r.State != api.RolloutCanary || len(g.route(t, "double").Variants) != 3 {
+		t.Fatalf("state %s, route %+v", r.State, g.route(t, "double"))
+	}
+	g.configure(t, repository, "data_dir: "+dir, `routes: {double: {variants: [{version: 2, weight: 100%}]}}`, "models: {double: {"+fakeModels+"}}")
+	if status, body := g.call(t, http.MethodPost, g.admin+"/-/reload", ""); status != http.StatusConflict && status != http.StatusBadRequest || !strings.Contains(body, "double-1") {
+		t.Errorf("a reload that changes the route: %d %s", status, body)
+	}
+	g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts/double/abort", "")
+	eventually(t, func() bool { return g.rollout(t).State == api.RolloutRolledBack })
+	if route := g.route(t, "double"); len(route.Variants) != 1 || route.Variants[0].Version != 1 {
+		t.Errorf("the route is %+v", route)
+	}
+}
