@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt proto soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-grpc bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -120,6 +120,9 @@ bench-batching: build ## measure the gain of batching: an encoder, rows in reque
 bench-grpc: build ## compare gRPC with a grpc-go server that answers a constant, streams, HTTP and TLS; writes benchmarks/results/grpc.md
 	cd benchmarks && go build -o bin/grpc ./grpc
 	cd benchmarks && bin/grpc $(if $(QUICK),-rounds 1 -d 300ms,-out results/grpc.md) $(GRPC)
+
+bench-rollouts: ## simulate rollouts of equal and worse versions beside other systems' rules; writes benchmarks/results/rollouts.md
+	cd benchmarks && go run ./rollouts -runs $(or $(RUNS),10000) -out results/rollouts.md
 
 # Evidently takes about 1 GB. "make bench-drift evidently=" runs without it.
 evidently := $(CURDIR)/.cache/evidently

@@ -171,6 +171,11 @@ type RolloutEvidence struct {
 	// Excess is the most by which the canary's rate is above the control's, with the confidence of the rollout.
 	Excess float64 `json:"excess"`
 	Looks  int64   `json:"looks"`
+	// Dispersion is by how much the bad requests of short times vary more than independent ones: Squares divided by
+	// Variance, about. The evidence is discounted by it.
+	Dispersion float64 `json:"dispersion,omitempty"`
+	Squares    float64 `json:"squares,omitempty"`
+	Variance   float64 `json:"variance,omitempty"`
 	// Logs are the logs of the likelihood ratios that EValue is the mean of.
 	Logs []float64 `json:"logs,omitempty"`
 	Why  string    `json:"why"`

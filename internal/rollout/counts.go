@@ -66,8 +66,8 @@ func newJudge(r *api.Rollout) *judge {
 	return j
 }
 
-// look takes the counts, and returns the canary's requests since the last look.
-func (j *judge) look(c Counts, weight int) (requests int64) {
+// look takes the counts, over after the last look, and returns the canary's requests since the last look.
+func (j *judge) look(c Counts, weight int, over time.Duration) (requests int64) {
 	if j.fresh {
 		j.last, j.fresh = c, false
 		return 0
@@ -75,7 +75,7 @@ func (j *judge) look(c Counts, weight int) (requests int64) {
 	canary, control := c.Canary.since(j.last.Canary), c.Control.since(j.last.Control)
 	j.last = c
 	rates := func(g *Guardrail, requests, bad func(Count) int64) {
-		g.Look(api.RolloutRate{Requests: requests(canary), Bad: bad(canary)}, api.RolloutRate{Requests: requests(control), Bad: bad(control)})
+		g.Look(api.RolloutRate{Requests: requests(canary), Bad: bad(canary)}, api.RolloutRate{Requests: requests(control), Bad: bad(control)}, over)
 	}
 	all := func(c Count) int64 { return c.Requests }
 	rates(j.errors, all, func(c Count) int64 { return c.Errors })

@@ -3,6 +3,7 @@ package rollout_test
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
 
@@ -27,7 +28,7 @@ func regressed(limit api.Limit, runs int, rates func(rng *rand.Rand, look int) (
 		for look := range 300 {
 			n := int64(20) << (look / 100)
 			control, canary := rates(rng, look)
-			g.Look(draw(rng, n, canary), draw(rng, 2*n, control)) // unequal arms
+			g.Look(draw(rng, n, canary), draw(rng, 2*n, control), 10*time.Second) // unequal arms
 			if g.Regresses() {
 				found++
 				break
@@ -73,17 +74,41 @@ func TestGuardrail(t *testing.T) {
 	}
 }
 
+// Requests that fail in groups in one variant are discounted.
+func TestGroups(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	const runs = 300
+	found := 0
+	for range runs {
+		g := rollout.NewGuardrail("errors", api.Limit{Ratio: 1, Tolerance: 0.01}, alpha)
+		for range 300 {
+			var looks [2]api.RolloutRate
+			for i := range looks {
+				looks[i] = draw(rng, 200, 0.001)
+				looks[i].Bad *= 4
+			}
+			if g.Look(looks[0], looks[1], 10*time.Second); g.Regresses() {
+				found++
+				break
+			}
+		}
+	}
+	if got := float64(found) / runs; got > 0.12 { // 0.45 without
+		t.Errorf("%.3f of the equal versions regress", got)
+	}
+}
+
 func TestGuardrailPasses(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	g := rollout.NewGuardrail("errors", api.Limit{Ratio: 1, Tolerance: 0.01}, alpha)
 	if e := g.Evidence(); e.Verdict != api.VerdictInconclusive || e.Why != "errors: no requests to compare" {
 		t.Errorf("%+v", e)
 	}
-	g.Look(draw(rng, 200, 0.002), draw(rng, 200, 0.002))
+	g.Look(draw(rng, 200, 0.002), draw(rng, 200, 0.002), 10*time.Second)
 	if e := g.Evidence(); e.Verdict != api.VerdictInconclusive {
 		t.Errorf("200 requests: %+v", e)
 	}
-	g.Look(draw(rng, 10000, 0.002), draw(rng, 10000, 0.002))
+	g.Look(draw(rng, 10000, 0.002), draw(rng, 10000, 0.002), 10*time.Second)
 	e := g.Evidence()
 	if e.Verdict != api.VerdictPass || e.Excess > 0.01 {
 		t.Errorf("10,000 requests: %+v", e)

@@ -97,7 +97,7 @@ func simulate(rng *rand.Rand, p *api.RolloutPlan, g *Guardrail, control, canary 
 			k := api.RolloutRate{Requests: draw(its)}
 			c.Bad, k.Bad = min(draw(float64(c.Requests)*canary), c.Requests), min(draw(float64(k.Requests)*control), k.Requests)
 			bad += c.Bad
-			g.Look(c, k)
+			g.Look(c, k, look)
 			if g.Regresses() {
 				return at, bad, true
 			}
@@ -157,7 +157,7 @@ func requestsToPass(p *api.RolloutPlan) (most float64) {
 		n := 10.0
 		for n < 1e9 {
 			r := api.RolloutRate{Requests: int64(n), Bad: int64(n * g.rate)}
-			if i := rate(r, alpha/2); i.High-i.Low <= g.limit.Tolerance {
+			if i := rate(r, alpha/2, 1); i.High-i.Low <= g.limit.Tolerance {
 				break
 			}
 			n *= 1.1

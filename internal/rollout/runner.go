@@ -203,7 +203,7 @@ func (r *runner) look(now time.Time) {
 		if r.now.Objective == 0 {
 			r.setObjective(&counts)
 		}
-		r.now.Answered += r.judge.look(counts, r.now.Weight)
+		r.now.Answered += r.judge.look(counts, r.now.Weight, lookEvery)
 		r.now.Evidence = r.judge.evidence()
 		r.show()
 	}
