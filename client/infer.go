@@ -46,7 +46,7 @@ type InferRequest struct {
 // Infer sends tensors to a model or route, and returns its outputs. If the answer is not 2xx,
 // it returns an Error.
 func (c *Client) Infer(ctx context.Context, model string, r InferRequest) (*InferResult, error) {
-	req, err := c.inferRequest(ctx, model, &r)
+	req, err := c.inferRequest(ctx, c.InferURL(model, r.Version), &r)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (c *Client) Infer(ctx context.Context, model string, r InferRequest) (*Infe
 }
 
 // inferRequest checks a request and returns it as an HTTP request.
-func (c *Client) inferRequest(ctx context.Context, model string, r *InferRequest) (*http.Request, error) {
+func (c *Client) inferRequest(ctx context.Context, target string, r *InferRequest) (*http.Request, error) {
 	if r.Version < 0 || r.Override < 0 || r.Priority < 0 || r.Timeout < 0 {
 		return nil, errors.New("version, override, priority and timeout cannot be negative")
 	}
@@ -70,7 +70,7 @@ func (c *Client) inferRequest(ctx context.Context, model string, r *InferRequest
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.InferURL(model, r.Version), http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, http.NoBody)
 	if err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func serve(t *testing.T, address string, tokens map[string]string) *side {
 	reg.MustRegister(up)
 	s := &side{t: t, control: &control{}, routes: newRoutes(), signals: newSignals(), versions: &versions{}, rollouts: &rollouts{}, logs: logs, ended: make(chan error, 1)}
 	var err error
-	s.server, err = admin.New(admin.Options{MaxConnections: maxConnections, Address: address, Callers: access.Keys(tokens), Gatherer: reg, Control: s.control, Routes: s.routes, Drift: s.signals, Labels: noLabels{}, Capture: noCapture{}, Versions: s.versions, Aliases: s.versions, Rollouts: s.rollouts, Logger: zap.New(core)})
+	s.server, err = admin.New(admin.Options{MaxConnections: maxConnections, Address: address, Callers: access.Keys(tokens), Gatherer: reg, Control: s.control, Routes: s.routes, Drift: s.signals, Labels: noLabels{}, Capture: noCapture{}, Versions: s.versions, Aliases: s.versions, Rollouts: s.rollouts, Infer: noInfer{}, Logger: zap.New(core)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,9 @@ const (
 	quick = time.Minute
 	slow  = 10 * time.Minute // for loads of models and for profiles
 
-	upload = 2 * time.Hour // for endpoints that read a body of any size themselves
+	// For endpoints that read a body of any size themselves.
+	upload    = 2 * time.Hour
+	inference = 5 * time.Minute
 )
 
 // endpoint is a method and path, and what it needs of its callers. handle gets a request with its
@@ -87,6 +89,7 @@ func (s *Server) all() []endpoint {
 		{http.MethodDelete, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Register), slow, s.deleteVersion},
 		{http.MethodPost, "/api/v1/models/{name}/versions/{version}/archive", callers.On(callers.Register), slow, s.archiveVersion},
 		{http.MethodPost, "/api/v1/models/{name}/versions/{version}/restore", callers.On(callers.Register), slow, s.restoreVersion},
+		{http.MethodPost, "/api/v1/models/{name}/versions/{version}/infer", callers.On(callers.Infer), inference, s.inferVersion},
 		{http.MethodGet, "/api/v1/models/{name}/aliases", callers.On(callers.Metadata), quick, s.aliases},
 		{http.MethodGet, "/api/v1/models/{name}/aliases/{alias}", callers.On(callers.Metadata), quick, s.alias},
 		{http.MethodPut, "/api/v1/models/{name}/aliases/{alias}", callers.On(callers.Route), slow, s.setAlias},
@@ -170,7 +173,7 @@ func (s *Server) serve(methods []endpoint) http.HandlerFunc {
 		}
 		switch {
 		case err != nil:
-		case methods[i].limit == upload:
+		case methods[i].limit == upload, methods[i].limit == inference:
 			err = s.handle(methods[i], w, r)
 		default:
 			var done func()

@@ -80,7 +80,7 @@ func TestBodiesInMemoryAreBounded(t *testing.T) {
 
 func TestListenSaysWhichAddress(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
-	again, err := admin.New(admin.Options{MaxConnections: 64, Address: s.server.Addr().String(), Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Capture: noCapture{}, Versions: &versions{}, Aliases: &versions{}, Rollouts: &rollouts{}, Logger: zap.NewNop()})
+	again, err := admin.New(admin.Options{MaxConnections: 64, Address: s.server.Addr().String(), Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Capture: noCapture{}, Versions: &versions{}, Aliases: &versions{}, Rollouts: &rollouts{}, Infer: noInfer{}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestShutdownEndsAProfile(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Capture: noCapture{}, Versions: &versions{}, Aliases: &versions{}, Rollouts: &rollouts{}, Logger: zap.NewNop()})
+	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Capture: noCapture{}, Versions: &versions{}, Aliases: &versions{}, Rollouts: &rollouts{}, Infer: noInfer{}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 }
 
 func TestShutdownWithoutRun(t *testing.T) {
-	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Capture: noCapture{}, Versions: &versions{}, Aliases: &versions{}, Rollouts: &rollouts{}, Logger: zap.NewNop()})
+	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Capture: noCapture{}, Versions: &versions{}, Aliases: &versions{}, Rollouts: &rollouts{}, Infer: noInfer{}, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ type Options struct {
 	Capture  CaptureControl
 	Aliases  AliasControl
 	Rollouts RolloutControl
+	Infer    InferControl
 	Logger   *zap.Logger
 	// MaxConnections is the max number of open connections. Others wait until one ends.
 	MaxConnections int
@@ -56,9 +57,11 @@ type Server struct {
 	http     *http.Server
 	errors   *errorLog
 	listener net.Listener
-	loopback bool                   // the listener's address is a loopback address; set by Listen
-	bodies   chan struct{}          // a token for each body in memory
-	page     func() ([]byte, error) // renders the page of the API at the first call
+	loopback bool          // the listener's address is a loopback address; set by Listen
+	bodies   chan struct{} // a token for each body in memory
+	// inferences has a token for each inference in progress.
+	inferences chan struct{}
+	page       func() ([]byte, error) // renders the page of the API at the first call
 
 	verifying sync.Mutex // locked during a verification of the journal
 	// stopping is closed when Shutdown begins, so that it does not wait for a long profile.
@@ -69,13 +72,13 @@ type Server struct {
 
 // New checks the options. It does not listen yet.
 func New(opts Options) (*Server, error) {
-	if opts.Callers == nil || opts.Callers.Load() == nil || opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Capture == nil || opts.Versions == nil || opts.Aliases == nil || opts.Rollouts == nil || opts.Logger == nil {
+	if opts.Callers == nil || opts.Callers.Load() == nil || opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Capture == nil || opts.Versions == nil || opts.Aliases == nil || opts.Rollouts == nil || opts.Infer == nil || opts.Logger == nil {
 		panic("BUG: admin.New needs callers, a gatherer, its controls and a logger")
 	}
 	if opts.MaxConnections < 1 {
 		return nil, errors.New("admin: the max number of connections is not set")
 	}
-	s := &Server{opts: opts, log: opts.Logger, bodies: make(chan struct{}, maxBodies), page: sync.OnceValues(renderDocs), stopping: make(chan struct{})}
+	s := &Server{opts: opts, log: opts.Logger, bodies: make(chan struct{}, maxBodies), inferences: make(chan struct{}, maxInferences), page: sync.OnceValues(renderDocs), stopping: make(chan struct{})}
 	s.sampled = s.log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		const first, thereafter = 10, 100 // in a second
 		return zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)

@@ -33,6 +33,9 @@ type Instance interface {
 type Run struct {
 	Members int // requests, or pieces of split ones
 	Rows    int
+	// Replays and ReplayRows are those of replays among the members.
+	Replays, ReplayRows int
+
 	Input   time.Duration // Gather
 	Compute time.Duration // Run
 	Output  time.Duration // Scatter, all members together

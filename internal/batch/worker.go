@@ -154,6 +154,10 @@ func (w *worker) gather(members []*item, run *Run, start time.Duration) error {
 		it.worker = w
 		w.reqs = append(w.reqs, it.req)
 		run.Rows += it.rows
+		if it.req.Replay {
+			run.Replays++
+			run.ReplayRows += it.rows
+		}
 		if it.req.Span.Valid() && len(members) > 1 {
 			run.joined(it.req, w.batcher.epoch.Add(start))
 		}

@@ -70,6 +70,9 @@ type Request struct {
 	Caller     string // who sent the request; empty if the front does not know
 	Parameters []byte // of the request, a JSON object; nil for none, or if Called.KeepParameters is not set
 
+	// Replay says that an operator repeats the request, so that it is in no statistics of callers.
+	Replay bool
+
 	// Memory is the budget that the outputs are reserved from before they are allocated; nil if
 	// they are not counted.
 	Memory Memory

@@ -66,6 +66,7 @@ func everything() *prometheus.Registry {
 	s.Answered(errRefused, ms)
 	s.Dropped(api.DropExpired)
 	v.BreakerChanged("open")
+	v.Replayed(nil)
 	signals := m.Signals()
 	signals.Recorded(api.TypeRetrainRequested, "iris")
 	signals.HeldBack("iris", api.HeldBackOpen)

@@ -35,6 +35,7 @@ type Metrics struct {
 	variants       *variantVectors
 	shadows        *shadowVectors
 	breakerChanges *prometheus.CounterVec
+	replays        *prometheus.CounterVec
 	signals        *signalVectors
 }
 
@@ -91,12 +92,16 @@ func New(reg prometheus.Registerer) *Metrics {
 			Namespace: namespace, Name: "breaker_transitions_total",
 			Help: "How often a version's breaker changed its state, by the new state.",
 		}, []string{"model", "version", "to"}),
+		replays: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "replay_requests_total",
+			Help: "Requests of replays that a version answered, by the code of their answer. No other series counts them.",
+		}, coded),
 		signals: newSignalVectors(),
 	}
 	reg.MustRegister(
 		m.requests, m.refusals, m.runs, m.runRequests, m.requestTime, m.queueTime, m.runTime, m.batchRows, m.reloadOK, m.reloadOKTime,
 		m.variants.requests, m.variants.errors, m.variants.refusals, m.variants.requestTime,
-		m.shadows.requests, m.shadows.refusals, m.shadows.requestTime, m.shadows.dropped, m.breakerChanges,
+		m.shadows.requests, m.shadows.refusals, m.shadows.requestTime, m.shadows.dropped, m.breakerChanges, m.replays,
 		m.signals.recorded, m.signals.heldBack, m.signals.deliveries, m.signals.deliveryTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

@@ -85,6 +85,15 @@ func (v *Version) BreakerChanged(to string) {
 	}
 }
 
+// Replayed records a request of a replay that has ended with err.
+func (v *Version) Replayed(err error) {
+	v.life.mu.Lock()
+	defer v.life.mu.Unlock()
+	if !v.life.over {
+		v.metrics.replays.WithLabelValues(v.labels[0], v.labels[1], known(infer.CodeOf(err)).String()).Inc()
+	}
+}
+
 // Snapshot returns the counters since this Version was made.
 func (v *Version) Snapshot() Statistics { return v.stats.snapshot() }
 
@@ -100,6 +109,7 @@ func (v *Version) Delete() {
 	m := v.metrics
 	own := prometheus.Labels{"model": v.labels[0], "version": v.labels[1]}
 	m.breakerChanges.DeletePartialMatch(own)
+	m.replays.DeletePartialMatch(own)
 	if v.series.Swap(nil) == nil {
 		return
 	}

@@ -207,7 +207,9 @@ func (r *Reconciler) specify(p *planned) {
 			series := sync.OnceValue(func() *metrics.Version { return r.record.version(v) }) // once it serves
 			return asServable(r.loader.Load(ctx, v, m, serving.Observer{
 				Run: func(run batch.Run) {
-					series().ObserveRun(run.Rows, run.Members, run.Input, run.Compute, run.Output, run.Err)
+					if run.Members > run.Replays {
+						series().ObserveRun(run.Rows-run.ReplayRows, run.Members-run.Replays, run.Input, run.Compute, run.Output, run.Err)
+					}
 					if run.Trace != nil && r.opts.TraceRun != nil {
 						r.opts.TraceRun(v, run)
 					}

@@ -126,10 +126,10 @@ func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.
 	if t != nil && t.Leased == router.Leased(leased) && b.former.cfg == b.goal.cfg && b.former.references.Of(v) == b.goal.references.Of(v) {
 		return t
 	}
-	m := b.goal.cfg.Model(v.Model)
+	m, series := b.goal.cfg.Model(v.Model), b.record.version(v)
 	return &router.Target{
 		Model: leased.Model(), Columns: b.columns(v, leased.Model()), Leased: leased, Timeout: m.Timeout,
-		Breaker: b.record.breaker(v, leased, m.Breaker), Observe: b.record.version(v).ObserveRequest, Keeper: b.keeper(v, leased.Model()), Capture: b.capturer(leased),
+		Breaker: b.record.breaker(v, leased, m.Breaker), Observe: series.ObserveRequest, Replayed: series.Replayed, Keeper: b.keeper(v, leased.Model()), Capture: b.capturer(leased),
 	}
 }
 

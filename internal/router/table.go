@@ -32,6 +32,8 @@ type Target struct {
 	// Observe is called when a request that was sent here has ended, with its error. It must
 	// not block; it may be nil.
 	Observe func(req *infer.Request, err error, elapsed time.Duration)
+	// Replayed is called instead when a replay has ended; it may be nil.
+	Replayed func(err error)
 }
 
 // Entry is a name that can be called: a route, or a model without one.
