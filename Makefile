@@ -38,7 +38,7 @@ check: setup lint ## lint, vet, tidy, run the tests with the race detector and w
 lint: setup $(golangci) ## check the formatting, the linters' rules and the imports between packages
 	@$(foreach m,$(modules),echo "== lint: $(m)" && (cd $(m) && $(golangci) run ./...) &&) true
 
-proto: ## generate the messages of gRPC, Go's and Python's, from api/inference.proto
+proto: ## generate the messages of gRPC, Go's and Python's, from api/*.proto
 	scripts/proto.sh
 
 fmt: $(golangci) ## format the code

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Generates internal/wire/grpcapi/pb, and the descriptor of the Python client, from
-# api/inference.proto. The compiler is that of PyPI's grpcio-tools; the plug-ins are built from
+# Generates internal/wire/grpcapi/pb, and the descriptors of the Python client, from
+# api/inference.proto and api/labels.proto. The compiler is that of PyPI's grpcio-tools; the plug-ins are built from
 # source. All three are pinned.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,5 +15,5 @@ go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
 	--plugin="$GOBIN/protoc-gen-go" --plugin="$GOBIN/protoc-gen-go-grpc" \
 	--go_out=. --go_opt=module=sluice.io/sluice \
 	--go-grpc_out=. --go-grpc_opt=module=sluice.io/sluice,require_unimplemented_servers=true \
-	--descriptor_set_out=clients/python/src/sluice/inference.binpb \
-	api/inference.proto
+	--include_imports --descriptor_set_out=clients/python/src/sluice/messages.binpb \
+	api/inference.proto api/labels.proto

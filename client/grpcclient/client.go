@@ -3,7 +3,7 @@
 // client, so that a program changes only how it makes its client. The control API has no gRPC form;
 // it is in package client.
 //
-// The client retries Infer and the calls that read, except health checks, if no connection was
+// The client retries Infer, Labels and the calls that read, except health checks, if no connection was
 // made, or if the answer has the trailer grpc-retry-pushback-ms. The gateway sends it with
 // RESOURCE_EXHAUSTED and UNAVAILABLE if it has done nothing. A request that a model may have seen is
 // not sent again.
@@ -81,6 +81,7 @@ type Client struct {
 	maxAnswer    int
 	conn         *grpc.ClientConn
 	calls        pb.GRPCInferenceServiceClient
+	labels       pb.LabelsClient
 }
 
 // New checks the options and returns a client. It does not connect. It fails if an option is not
@@ -132,7 +133,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.calls = pb.NewGRPCInferenceServiceClient(c.conn)
+	c.calls, c.labels = pb.NewGRPCInferenceServiceClient(c.conn), pb.NewLabelsClient(c.conn)
 	return c, nil
 }
 

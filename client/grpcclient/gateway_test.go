@@ -20,6 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // gateway is a server that answers as its fields say. It has one model, which answers its inputs.
 type gateway struct {
 	pb.UnimplementedGRPCInferenceServiceServer
+	pb.UnimplementedLabelsServer
 
 	infer  func(ctx context.Context, m *pb.ModelInferRequest) (*pb.ModelInferResponse, error) // nil: the inputs
 	stream func(pb.GRPCInferenceService_ModelStreamInferServer) error
@@ -86,6 +87,7 @@ func (g *gateway) serve(t testing.TB, options ...grpc.ServerOption) (address str
 	}
 	s := grpc.NewServer(append(options, grpc.WaitForHandlers(true))...)
 	pb.RegisterGRPCInferenceServiceServer(s, g)
+	pb.RegisterLabelsServer(s, g)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(listener{l, g}) }()
 	t.Cleanup(func() {

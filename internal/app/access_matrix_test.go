@@ -60,6 +60,7 @@ var accessOf = map[string]string{
 	"gRPC ModelStatistics": "statistics model", "gRPC ModelInfer": "infer model", "gRPC ModelStreamInfer": "infer some",
 	"gRPC SystemSharedMemoryRegister": "infer some", "gRPC CudaSharedMemoryRegister": "infer some",
 	"gRPC SystemSharedMemoryUnregister": "infer some", "gRPC CudaSharedMemoryUnregister": "infer some",
+	"gRPC Send":                "label model",
 	"gRPC RepositoryModelLoad": "load model", "gRPC RepositoryModelUnload": "load model",
 
 	"admin GET /-/healthy": "open", "admin GET /metrics": "statistics metrics", "admin GET /-/ready": "statistics metrics",
@@ -385,7 +386,7 @@ func callGRPC(ctx context.Context, conn *grpc.ClientConn, full string, m protore
 // methodOf finds a method of the gateway's services.
 func methodOf(t *testing.T, method string) protoreflect.MethodDescriptor {
 	t.Helper()
-	for _, service := range []protoreflect.FullName{"inference.GRPCInferenceService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"} {
+	for _, service := range []protoreflect.FullName{"inference.GRPCInferenceService", "sluice.v1.Labels", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(service)
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"iter"
 	"slices"
 
 	"go.uber.org/zap"
@@ -17,6 +18,27 @@ const maxLabelProblems = 100
 
 // Labels implements httpapi.Labels. name is a model or a route.
 func (c control) Labels(ctx context.Context, name string, csv bool, body []byte) (api.LabelResult, error) {
+	return c.join(ctx, name, func(add func(labels.Row) error) error { return labels.Decode(body, csv, add) })
+}
+
+// LabelRows implements grpcapi.Labels. name is a model or a route.
+func (c control) LabelRows(ctx context.Context, name string, rows iter.Seq2[api.LabelRow, error]) (api.LabelResult, error) {
+	return c.join(ctx, name, func(add func(labels.Row) error) error {
+		for doc, problem := range rows {
+			r := labels.RowOf(&doc)
+			if problem != nil {
+				r.Problem = infer.Message(problem)
+			}
+			if err := add(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// join joins the labels that read adds with predictions of a model or a route.
+func (c control) join(ctx context.Context, name string, read func(add func(labels.Row) error) error) (api.LabelResult, error) {
 	model, err := c.labelled(name)
 	if err != nil {
 		return api.LabelResult{}, err
@@ -35,7 +57,7 @@ func (c control) Labels(ctx context.Context, name string, csv bool, body []byte)
 		}
 		return err
 	}
-	err = labels.Decode(body, csv, func(r labels.Row) error { return take(j.Add(ctx, r)) })
+	err = read(func(r labels.Row) error { return take(j.Add(ctx, r)) })
 	if err == nil {
 		err = take(j.Flush(ctx))
 	}

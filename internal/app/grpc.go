@@ -12,7 +12,7 @@ func (a *App) newGRPC(cfg *config.Config) (*grpcapi.Server, error) {
 		return nil, nil //nolint:nilnil // none is not an error
 	}
 	return grpcapi.New(grpcapi.Options{
-		Address: g.Address, Front: a.front, Describer: control{a}, Logger: a.log.Named("grpc"), Version: a.opts.Build.Version,
+		Address: g.Address, Front: a.front, Describer: control{a}, Labels: control{a}, Logger: a.log.Named("grpc"), Version: a.opts.Build.Version,
 		TLS:    tlsConfig(a.certs.grpc),
 		Triton: cfg.Server.Compat == config.CompatTriton,
 		Limits: grpcapi.Limits{

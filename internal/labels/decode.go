@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -131,6 +132,27 @@ func rowOf(raw []byte) (r Row) {
 		r.Problem = "label is missing"
 	case r.Problem == "":
 		r.setLabel(doc.Label)
+	}
+	return r
+}
+
+// RowOf returns a label that is decoded already, as Decode would. Its value is text, a float64, a bool
+// or, if it is missing, nil.
+func RowOf(doc *api.LabelRow) Row {
+	r := Row{RequestID: doc.RequestID, Time: doc.Time}
+	r.setRow(int64(doc.Row))
+	switch label := doc.Label.(type) {
+	case string:
+		r.Label = TextLabel(label, false)
+	case float64:
+		r.Label = NumberLabel(label)
+	case bool:
+		r.Label = BoolLabel(label)
+	default:
+		r.Problem = "label is missing"
+	}
+	if r.RequestID == "" {
+		r.Problem = "request_id is missing"
 	}
 	return r
 }

@@ -275,6 +275,7 @@ def test_options() -> None:
 
 
 def test_the_descriptor_is_that_of_the_protocol(tmp_path: Path) -> None:
-    made = tmp_path / "inference.binpb"
-    assert grpc_tools.protoc.main(["protoc", f"-I{ROOT / 'api'}", f"--descriptor_set_out={made}", "inference.proto"]) == 0
-    assert made.read_bytes() == Path(_messages.__file__).with_name("inference.binpb").read_bytes(), "run make proto"
+    made, known = tmp_path / "messages.binpb", Path(grpc_tools.__file__).with_name("_proto")
+    arguments = [f"-I{ROOT / 'api'}", f"-I{known}", "--include_imports", f"--descriptor_set_out={made}", "inference.proto", "labels.proto"]
+    assert grpc_tools.protoc.main(["protoc", *arguments]) == 0
+    assert made.read_bytes() == Path(_messages.__file__).with_name("messages.binpb").read_bytes(), "run make proto"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import datetime
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Dict, Iterator, List
 
 import numpy as np
 import pytest
 
 import sluice
+import sluice.grpc
 
 from .conftest import ROOT, Gateway, copy, serve
 
@@ -49,6 +50,34 @@ def test_labels_with_asyncio(keeping: Gateway) -> None:
             result = await client.labels("iris", [{"request_id": "nobody", "label": 0}])
             assert result["results"] == ["unknown"]
             assert (await client.label_report("iris"))["model"] == "iris"
+
+    asyncio.run(run())
+
+
+def test_labels_over_grpc(keeping: Gateway) -> None:
+    with sluice.grpc.Client(keeping.grpc_url) as client:
+        name = client.model_metadata("iris")["inputs"][0]["name"]
+        client.infer("iris", {name: np.array([SETOSA, VIRGINICA], np.float32)}, request_id="over-grpc")
+        rows: List[Dict[str, Any]] = [
+            {"request_id": "over-grpc", "label": np.int64(0), "time": datetime.datetime.now(datetime.timezone.utc)},
+            {"request_id": "over-grpc", "row": 1, "label": "2", "time": "2026-11-30T08:00:00Z"},
+            {"request_id": "over-grpc", "label": float("nan")},
+            {"request_id": "nobody", "label": True},
+        ]
+        result = client.labels("iris", rows)
+        assert result["results"] == ["joined", "joined", "invalid", "unknown"], result
+        assert result["model"] == "iris" and result["joined"] == 2 and [p["index"] for p in result["problems"]] == [2]
+        with pytest.raises(sluice.SluiceError, match="unknown model") as raised:
+            client.labels("absent", rows)
+        assert raised.value.status == 404
+        with pytest.raises(ValueError, match="time zone"):
+            client.labels("iris", [{"request_id": "a", "label": 0, "time": datetime.datetime(2026, 1, 1)}])
+        with pytest.raises(TypeError, match="type list"):
+            client.labels("iris", [{"request_id": "a", "label": [1]}])
+
+    async def run() -> None:
+        async with sluice.grpc.AsyncClient(keeping.grpc_url) as client:
+            assert (await client.labels("iris", rows[:2]))["results"] == ["duplicate", "duplicate"]
 
     asyncio.run(run())
 

@@ -15,7 +15,7 @@ import (
 )
 
 // needs has what each method needs of its callers. Nobody may use one without an entry, and Listen
-// panics. The model of an inference is in its message: Some is checked before that is read, and the
+// panics. The model of an inference, or of labels, is in its message: Some is checked before that is read, and the
 // model after.
 var needs = [...]callers.Endpoint{
 	{Name: pb.GRPCInferenceService_ServerLive_FullMethodName, Need: callers.Need{Scope: callers.Open}},
@@ -33,6 +33,7 @@ var needs = [...]callers.Endpoint{
 	{Name: pb.GRPCInferenceService_ModelStatistics_FullMethodName, Need: callers.OnSome(callers.Statistics)}, // and of the model, if it names one
 	{Name: pb.GRPCInferenceService_ModelInfer_FullMethodName, Need: callers.OnSome(callers.Infer)},
 	{Name: pb.GRPCInferenceService_ModelStreamInfer_FullMethodName, Need: callers.OnSome(callers.Infer)},
+	{Name: pb.Labels_Send_FullMethodName, Need: callers.OnSome(callers.Label)},
 	{Name: pb.GRPCInferenceService_RepositoryModelLoad_FullMethodName, Need: callers.On(callers.Load)},
 	{Name: pb.GRPCInferenceService_RepositoryModelUnload_FullMethodName, Need: callers.On(callers.Load)},
 	{Name: pb.GRPCInferenceService_TraceSetting_FullMethodName, Need: callers.OnSome(callers.Metadata)}, // a change needs Admin

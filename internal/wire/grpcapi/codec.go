@@ -22,12 +22,16 @@ func (codec) Name() string { return proto.Name }
 // Unmarshal implements encoding.CodecV2. A refusal is the exchange's to answer: grpc-go
 // would call it an internal error.
 func (codec) Unmarshal(data mem.BufferSlice, v any) error {
-	x, ok := v.(*exchange)
-	if !ok {
+	switch m := v.(type) {
+	case *exchange:
+		m.message = data.MaterializeToBuffer(mem.DefaultBufferPool())
+		m.refused = m.read(m.message.ReadOnlyData())
+	case labelMessage:
+		m.x.message = data.MaterializeToBuffer(mem.DefaultBufferPool())
+		m.x.refused = m.x.readLabels(m.x.message.ReadOnlyData())
+	default:
 		return encoding.GetCodecV2(proto.Name).Unmarshal(data, v)
 	}
-	x.message = data.MaterializeToBuffer(mem.DefaultBufferPool())
-	x.refused = x.read(x.message.ReadOnlyData())
 	return nil
 }
 

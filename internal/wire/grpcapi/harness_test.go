@@ -3,6 +3,7 @@ package grpcapi_test
 import (
 	"context"
 	"encoding/binary"
+	"iter"
 	"math"
 	"sync"
 	"testing"
@@ -40,6 +41,7 @@ type stub struct {
 	sticky   infer.Called
 	asked    infer.Request // the last one, without its tensors
 	settings settings
+	labels   []api.LabelRow
 }
 
 // settings are those of a gateway without a receiver of traces.
@@ -140,6 +142,28 @@ func answer(req *infer.Request) *infer.Response {
 	return resp
 }
 
+// LabelRows has a result for each label, but takes none of the model "echo". Text "late" is late.
+func (s *stub) LabelRows(_ context.Context, name string, rows iter.Seq2[api.LabelRow, error]) (r api.LabelResult, err error) {
+	if name == "echo" {
+		return r, infer.Errorf(infer.Conflict, "no predictions of model 'echo' are kept")
+	}
+	r.Model = name
+	for row, problem := range rows {
+		status := api.LabelJoined
+		switch {
+		case problem != nil:
+			status = api.LabelInvalid
+			r.Problems = append(r.Problems, api.LabelProblem{Index: int(r.Rows), Error: infer.Message(problem)})
+		case row.Label == "late":
+			status = api.LabelLate
+		}
+		r.Rows++
+		r.Results = append(r.Results, status)
+		s.labels = append(s.labels, row)
+	}
+	return r, nil
+}
+
 func (s *stub) Ready() bool { return !s.notReady }
 
 func (s *stub) Versions(string) []int64 { return []int64{1, 2} }
@@ -210,7 +234,7 @@ func start(t testing.TB, s *stub, change func(*options)) *running {
 	t.Helper()
 	o := options{
 		Options: grpcapi.Options{
-			Address: "127.0.0.1:0", Describer: s, Logger: zap.NewNop(), Version: "1.2.3",
+			Address: "127.0.0.1:0", Describer: s, Labels: s, Logger: zap.NewNop(), Version: "1.2.3",
 			Limits: grpcapi.Limits{
 				MaxMessageBytes: 1 << 20, MaxResponseBytes: 8 << 20, MaxConnections: 64, MaxStreams: 2048, MaxHeaderBytes: 16 << 10, MaxStreamed: 16,
 				ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MinPing: time.Second, HandshakeTimeout: time.Minute, Tensors: limits.Tensors(),

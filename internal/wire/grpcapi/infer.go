@@ -39,20 +39,26 @@ func serviceDesc() grpc.ServiceDesc {
 // modelInfer answers ModelInfer.
 func (s *Server) modelInfer(ctx context.Context, read func(any) error) (any, error) {
 	x := s.newExchange(ctx, pb.GRPCInferenceService_ModelInfer_FullMethodName)
+	return x.single(ctx, func() error { return read(x) }, true, x.infer)
+}
+
+// single answers a call of one message whose memory the codec counts: read reads the message, if the
+// caller may use the method at all, and answer makes the answer.
+func (x *exchange) single(ctx context.Context, read func() error, inference bool, answer func(context.Context) error) (any, error) {
 	defer x.call.end()
 	answerPlain(ctx)
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
-	if err := x.identify(s.needs[x.method], ""); err != nil {
-		x.end(err, true)
+	if err := x.identify(x.srv.needs[x.method], ""); err != nil {
+		x.end(err, inference)
 		return nil, x.fail(ctx, err)
 	}
-	err := x.call.read(func() error { return read(x) })
+	err := x.call.read(read)
 	if err != nil { // too large, or the call has ended
-		x.end(unread(err), true)
+		x.end(unread(err), inference)
 		return nil, err
 	}
-	err = x.infer(ctx)
-	x.end(err, true)
+	err = answer(ctx)
+	x.end(err, inference)
 	if err != nil {
 		return nil, x.fail(ctx, err)
 	}

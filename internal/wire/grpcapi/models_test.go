@@ -191,12 +191,14 @@ func TestReflection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := &grpc_reflection_v1.ServerReflectionRequest{MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "inference.GRPCInferenceService"}}
-	if err := st.Send(ask); err != nil {
-		t.Fatal(err)
-	}
-	if m, err := st.Recv(); err != nil || len(m.GetFileDescriptorResponse().GetFileDescriptorProto()) == 0 {
-		t.Errorf("got %v, %v", m, err)
+	for _, service := range []string{"inference.GRPCInferenceService", "sluice.v1.Labels"} {
+		ask := &grpc_reflection_v1.ServerReflectionRequest{MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: service}}
+		if err := st.Send(ask); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := st.Recv(); err != nil || len(m.GetFileDescriptorResponse().GetFileDescriptorProto()) == 0 {
+			t.Errorf("%s: got %v, %v", service, m, err)
+		}
 	}
 	if err := st.CloseSend(); err != nil {
 		t.Error(err)

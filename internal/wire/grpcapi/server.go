@@ -1,5 +1,5 @@
 // Package grpcapi is the gRPC listener of the data plane: the Open Inference Protocol,
-// version 2, over grpc-go. It is a codec and a loop; what it shares with other listeners
+// version 2, and labels of its predictions, over grpc-go. It is a codec and a loop; what it shares with other listeners
 // it has of a front.Front.
 //
 // Goroutines: grpc-go runs one for each connection and each call, and a stream one for
@@ -64,6 +64,7 @@ type Options struct {
 	Address   string // ":8001"
 	Front     *front.Front
 	Describer Describer
+	Labels    Labels
 	Logger    *zap.Logger
 	TLS       *tls.Config // encrypts the connections; nil: plain text. It must offer h2
 	Version   string      // of the program
@@ -94,8 +95,8 @@ type Server struct {
 
 // New checks the options; nothing listens yet.
 func New(o Options) (*Server, error) {
-	if o.Front == nil || o.Describer == nil || o.Logger == nil {
-		panic("BUG: grpcapi.New needs a front, a describer and a logger")
+	if o.Front == nil || o.Describer == nil || o.Labels == nil || o.Logger == nil {
+		panic("BUG: grpcapi.New needs a front, a describer, labels and a logger")
 	}
 	l := &o.Limits
 	if l.MaxMessageBytes < 1 || l.MaxResponseBytes < 1 || l.MaxConnections < 1 || l.MaxStreams < 1 || l.MaxHeaderBytes < 1 || l.MaxStreamed < 1 ||
@@ -160,6 +161,8 @@ func (s *Server) Listen() error {
 	s.grpc = grpc.NewServer(s.options()...) // its workers begin here, and end with it
 	desc := serviceDesc()
 	s.grpc.RegisterService(&desc, s)
+	labels := s.labelServiceDesc()
+	s.grpc.RegisterService(&labels, labelService{})
 	grpc_health_v1.RegisterHealthServer(s.grpc, health{srv: s})
 	reflection.Register(s.grpc)
 	s.needs = needsOf(s.grpc.GetServiceInfo())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import time
 from dataclasses import dataclass, field
 from typing import Any, AsyncIterable, AsyncIterator, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypedDict, Union
@@ -147,6 +148,20 @@ class GRPCCalls(Configured):
 
     def model_config(self, model: str, version: Optional[int]) -> Call[Document]:
         return self._ask("ModelConfig", lambda m, _: document(m.config), name=model, version=_version(version))
+
+    def labels(self, model: str, rows: Iterable[Mapping[str, Any]]) -> Call[Document]:
+        m = request("Send", model_name=model)
+        for row in rows:
+            _add_label(m.labels.add(), **row)
+
+        def read(m: Any, _: Mapping[str, str]) -> Document:
+            answer = document(m)
+            answer["results"] = [name.lower() for name in answer["results"]]
+            if not answer["problems"]:
+                del answer["problems"]
+            return answer
+
+        return Call("Send", read, m, self.authorized(), True)
 
     def live(self) -> Call[bool]:
         return Call("ServerLive", lambda m, _: bool(m.live), request("ServerLive"))
@@ -311,6 +326,32 @@ def _error(code: Optional[grpc.StatusCode], message: str, request_id: Optional[s
     if message.startswith("grpc: received message larger than max"):
         status = 413
     return SluiceError(status, message, request_id, code=code.name)
+
+
+def _add_label(to: Any, *, request_id: str, label: Any, row: int = 0, time: Any = None) -> None:
+    """Fill a label. Its value may be a scalar of numpy."""
+    to.request_id, to.row = request_id, row
+    if time is not None:
+        set_time(to.time, time)
+    value = label.item() if callable(getattr(label, "item", None)) else label
+    if isinstance(value, bool):
+        to.boolean = value
+    elif isinstance(value, str):
+        to.text = value
+    elif isinstance(value, numbers.Real):
+        to.number = float(value)
+    elif value is not None:  # which the gateway says is missing
+        raise TypeError(f"a label cannot have a value of type {type(value).__name__}")
+
+
+def set_time(to: Any, time: Any) -> None:
+    """Set a timestamp to a time, or to one in text as in RFC 3339."""
+    if isinstance(time, str):
+        to.FromJsonString(time)
+        return
+    if time.tzinfo is None:
+        raise ValueError("the time of a label needs a time zone")
+    to.FromDatetime(time)
 
 
 def _version(version: Optional[int]) -> str:

@@ -1,4 +1,4 @@
-"""The messages of gRPC, from the descriptor of api/inference.proto.
+"""The messages of gRPC, from the descriptors of api/inference.proto and api/labels.proto.
 
 They are in a pool of their own. In the default pool, and with generated code, a program could not also
 import tritonclient or kserve, whose messages have the same names; and generated code needs the version of
@@ -14,13 +14,13 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from ._call import Document
 
-SERVICE = "inference.GRPCInferenceService"
+SERVICES = ("inference.GRPCInferenceService", "sluice.v1.Labels")
 
 _POOL = descriptor_pool.DescriptorPool()
-for _file in descriptor_pb2.FileDescriptorSet.FromString(Path(__file__).with_name("inference.binpb").read_bytes()).file:
+for _file in descriptor_pb2.FileDescriptorSet.FromString(Path(__file__).with_name("messages.binpb").read_bytes()).file:
     _POOL.Add(_file)
 
-METHODS: Dict[str, Any] = {method.name: method for method in _POOL.FindServiceByName(SERVICE).methods}
+METHODS: Dict[str, Any] = {method.name: method for service in SERVICES for method in _POOL.FindServiceByName(service).methods}
 """The descriptors of the methods, by name."""
 
 

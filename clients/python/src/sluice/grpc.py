@@ -14,12 +14,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Any, AsyncIterable, AsyncIterator, Dict, Iterable, Iterator, List, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, AsyncIterable, AsyncIterator, Dict, Iterable, Iterator, List, Mapping, Optional, TypeVar, Union
 
 import grpc
 import grpc.aio
 
-from ._call import Call, Settings
+from ._call import Call, Document, Settings
 from ._grpc_calls import (
     WRITE_FAILED,
     Answer,
@@ -36,7 +36,7 @@ from ._grpc_calls import (
     result,
 )
 from ._inference import AsyncInference, Inference
-from ._messages import METHODS, SERVICE, reader
+from ._messages import METHODS, reader
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -133,6 +133,10 @@ class Client(Inference):
         if exchange.error is not None:
             raise exchange.error
 
+    def labels(self, model: str, rows: Iterable[Mapping[str, Any]]) -> Document:
+        """Send what was true of earlier predictions. See sluice.Client.labels."""
+        return self._send(self._calls.labels(model, rows))
+
     def load(self, model: str) -> None:
         """Load a model, or its newer files. The gateway allows it only under explicit model control."""
         self._send(self._calls.change("RepositoryModelLoad", model))
@@ -216,6 +220,10 @@ class AsyncClient(AsyncInference):
         if exchange.error is not None:
             raise exchange.error
 
+    async def labels(self, model: str, rows: Iterable[Mapping[str, Any]]) -> Document:
+        """Send what was true of earlier predictions. See sluice.Client.labels."""
+        return await self._send(self._calls.labels(model, rows))
+
     async def load(self, model: str) -> None:
         """Load a model, or its newer files. The gateway allows it only under explicit model control."""
         await self._send(self._calls.change("RepositoryModelLoad", model))
@@ -286,10 +294,10 @@ def _credentials(calls: GRPCCalls, verify: Union[bool, str], cert: Cert, channel
 
 
 def _rpcs(channel: Any) -> Dict[str, Any]:
-    """Return the methods of the service by name."""
+    """Return the methods of the services by name."""
 
     def rpc(name: str) -> Any:
         make = channel.stream_stream if METHODS[name].client_streaming else channel.unary_unary
-        return make(f"/{SERVICE}/{name}", request_serializer=lambda m: m.SerializeToString(), response_deserializer=reader(name))
+        return make(f"/{METHODS[name].containing_service.full_name}/{name}", request_serializer=lambda m: m.SerializeToString(), response_deserializer=reader(name))
 
     return {name: rpc(name) for name in METHODS}
