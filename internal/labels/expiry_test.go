@@ -111,25 +111,23 @@ func TestAlias(t *testing.T) {
 
 // TestUnread: an answer without the output is counted, and one without room too.
 func TestUnread(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) { // no second passes, after which the queue would be emptied
-		h := start(t, labels.Options{Dir: dir})
-		defer h.stop(t)
-		k, err := h.Keeper(infer.Version{Model: "churn", Number: 1}, labels.KeepOptions{Model: classifier(), Sample: api.TotalWeight, MaxRows: 2, MaxBytes: 150})
-		if err != nil {
-			t.Fatal(err)
-		}
-		k.Keep(&infer.Request{RequestID: "a", Arrived: time.Now()}, &infer.Response{Outputs: []infer.Tensor{
-			{Name: "label", DType: infer.Bytes, Shape: infer.Shape{1}, Data: infer.AppendElement(nil, "yes")},
-		}}, "default")
-		predict(k, "b", 0.1, 0.2, 0.3)
-		predict(k, "c", make([]float32, 2)...)
-		predict(k, "d", make([]float32, 2)...)
-		h.label(t, "churn", text("b", "no"))
-		if got, want := h.report(t, "churn").Kept, (api.KeptCounts{Kept: 4, Dropped: 2, Unread: 1, Cut: 1}); got != want {
-			t.Errorf("%+v, want %+v", got, want)
-		}
-	})
+	h := prepare(labels.Options{Dir: t.TempDir()})
+	k, err := h.Keeper(infer.Version{Model: "churn", Number: 1}, labels.KeepOptions{Model: classifier(), Sample: api.TotalWeight, MaxRows: 2, MaxBytes: 150})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Keep(&infer.Request{RequestID: "a", Arrived: time.Now()}, &infer.Response{Outputs: []infer.Tensor{
+		{Name: "label", DType: infer.Bytes, Shape: infer.Shape{1}, Data: infer.AppendElement(nil, "yes")},
+	}}, "default")
+	predict(k, "b", 0.1, 0.2, 0.3)
+	predict(k, "c", make([]float32, 2)...)
+	predict(k, "d", make([]float32, 2)...)
+	h.run(t) // now, since a queue that is half full wakes the writer
+	defer h.stop(t)
+	h.label(t, "churn", text("b", "no"))
+	if got, want := h.report(t, "churn").Kept, (api.KeptCounts{Kept: 4, Dropped: 2, Unread: 1, Cut: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }
 
 // TestSegments: performance is also measured by segment, up to a max number of them.

@@ -29,6 +29,14 @@ type harness struct {
 
 func start(t *testing.T, o labels.Options) *harness {
 	t.Helper()
+	h := prepare(o)
+	h.run(t)
+	t.Cleanup(func() { h.stop(t) })
+	return h
+}
+
+// prepare returns a store that does not run yet: what is kept waits until run.
+func prepare(o labels.Options) *harness {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 64 << 20
 	}
@@ -36,15 +44,11 @@ func start(t *testing.T, o labels.Options) *harness {
 		o.MaxAge = 24 * time.Hour
 	}
 	o.Logger = zap.NewNop()
-	h := &harness{options: o}
-	h.run(t)
-	t.Cleanup(func() { h.stop(t) })
-	return h
+	return &harness{Store: labels.New(o), options: o}
 }
 
 func (h *harness) run(t *testing.T) {
 	t.Helper()
-	h.Store = labels.New(h.options)
 	ctx, cancel := context.WithCancel(t.Context())
 	h.cancel, h.ended = cancel, make(chan error, 1)
 	go func() { h.ended <- h.Run(ctx) }() // received by stop
@@ -69,6 +73,7 @@ func (h *harness) stop(t *testing.T) {
 func (h *harness) restart(t *testing.T) {
 	t.Helper()
 	h.stop(t)
+	h.Store = labels.New(h.options)
 	h.run(t)
 }
 
