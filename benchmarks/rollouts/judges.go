@@ -24,24 +24,20 @@ func draw(rng *rand.Rand, n, share, together float64) api.RolloutRate {
 	return r
 }
 
-// judge decides after each look whether to roll back.
-type judge interface {
-	look(canary, control api.RolloutRate) bool
-}
+// judge decides after a look whether to roll back.
+type judge func(canary, control api.RolloutRate) bool
 
-// guardrail is the gateway's own rule.
-type guardrail struct{ *rollout.Guardrail }
-
-func (g guardrail) look(canary, control api.RolloutRate) bool {
-	g.Look(canary, control, lookEvery)
-	return g.Regresses()
-}
-
+// ours is the gateway's own rule.
 func ours(spec *api.RolloutSpec, t *traffic) judge {
+	name, limit := api.GuardrailErrors, spec.Errors
 	if t.slow {
-		return guardrail{rollout.NewGuardrail(api.GuardrailLatency, spec.Latency.Limit, rollout.Share(spec.Alpha))}
+		name, limit = api.GuardrailLatency, spec.Latency.Limit
 	}
-	return guardrail{rollout.NewGuardrail(api.GuardrailErrors, spec.Errors, rollout.Share(spec.Alpha))}
+	g := rollout.NewGuardrail(name, limit, rollout.Share(spec.Alpha))
+	return func(canary, control api.RolloutRate) bool {
+		g.Look(canary, control, lookEvery)
+		return g.Regresses()
+	}
 }
 
 // threshold is the rule of most rollout engines: a minute in which less than a share of the canary's requests
@@ -67,10 +63,10 @@ func (r *threshold) look(canary, _ api.RolloutRate) bool {
 }
 
 // argo is an Argo Rollouts analysis with the defaults: failureLimit 0.
-func argo(*api.RolloutSpec, *traffic) judge { return &threshold{good: 0.99} }
+func argo(*api.RolloutSpec, *traffic) judge { return (&threshold{good: 0.99}).look }
 
 // flagger is a Flagger canary as in its documentation: request-success-rate at least 99, threshold 5.
-func flagger(*api.RolloutSpec, *traffic) judge { return &threshold{good: 0.99, most: 4} }
+func flagger(*api.RolloutSpec, *traffic) judge { return (&threshold{good: 0.99, most: 4}).look }
 
 // peeked is a one-sided z-test of two shares at 5% that is looked at each time.
 type peeked struct{ canary, control api.RolloutRate }
@@ -88,4 +84,4 @@ func (p *peeked) look(canary, control api.RolloutRate) bool {
 	return deviation > 0 && (p.canary.Rate()-p.control.Rate())/deviation > quantile
 }
 
-func zTest(*api.RolloutSpec, *traffic) judge { return &peeked{} }
+func zTest(*api.RolloutSpec, *traffic) judge { return new(peeked).look }

@@ -57,19 +57,21 @@ func equal(name string, rate func(look int) float64) traffic {
 
 const base = 0.005
 
-var fair = []traffic{
-	equal("calm, 0.5% errors", func(int) float64 { return base }),
-	equal("bursts: 30% errors for 50 s, every ten minutes", func(look int) float64 {
-		if look%60 < 5 {
-			return 0.3
-		}
-		return base
-	}),
-	equal("both versions degrade, from 0.5% to 30%", func(look int) float64 { return min(0.3, base+0.002*float64(look)) }),
+// fair is traffic of versions that are not worse. In the last one errors come in groups in one variant, which is covered by
+// the estimate of the dispersion, not by the theory.
+func fair() []traffic {
+	return []traffic{
+		equal("calm, 0.5% errors", func(int) float64 { return base }),
+		equal("bursts: 30% errors for 50 s, every ten minutes", func(look int) float64 {
+			if look%60 < 5 {
+				return 0.3
+			}
+			return base
+		}),
+		equal("both versions degrade, from 0.5% to 30%", func(look int) float64 { return min(0.3, base+0.002*float64(look)) }),
+		{name: "errors in groups of 3 in one variant", together: 3, rates: func(int) (float64, float64) { return base, base }},
+	}
 }
-
-// dependent is covered by the estimate of the dispersion, not by the theory: errors come in groups in one variant.
-var dependent = traffic{name: "errors in groups of 3 in one variant", together: 3, rates: func(int) (float64, float64) { return base, base }}
 
 func worse(ratio float64) traffic {
 	return traffic{name: fmt.Sprintf("%g × errors", ratio), together: 1, rates: func(int) (float64, float64) { return base, base * ratio }}
@@ -129,7 +131,7 @@ func once(rng *rand.Rand, rate int64, spec *api.RolloutSpec, t *traffic, j judge
 			c := draw(rng, n*float64(step.Weight), canary, t.together)
 			k := draw(rng, n*float64(rollout.Control(step.Weight)), control, t.together)
 			bad += c.Bad
-			if j.look(c, k) {
+			if j(c, k) {
 				return result{back: 1, times: []time.Duration{at}, bad: []int64{bad}}
 			}
 		}

@@ -129,6 +129,7 @@ func (a *App) exposeMetrics() {
 		Journal:       a.journal.Size,
 		Drift:         a.watch.Status,
 		Labels:        a.labelReports,
+		Rollouts:      a.rollouts.List,
 		Captured:      a.capture.Counts,
 		Signals:       a.outbox.Open,
 		Certificates:  a.certificates,

@@ -44,6 +44,7 @@ func everything() *prometheus.Registry {
 			return []api.Captured{{Model: "iris", Dropped: map[string]uint64{api.CaptureFull: 1}}}
 		},
 		Labels:       func() []api.LabelReport { return []api.LabelReport{measured()} },
+		Rollouts:     func() []api.Rollout { return []api.Rollout{rolling()} },
 		Signals:      func() (int, time.Time) { return 1, time.Unix(1000, 0) },
 		Certificates: func() map[string]metrics.Certificate { return map[string]metrics.Certificate{"http": {Valid: true}} },
 		Traces:       func() map[string]int64 { return map[string]int64{"exported": 1} },

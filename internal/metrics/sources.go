@@ -44,6 +44,7 @@ type Sources struct {
 
 	Drift    func() []api.DriftStatus            // of each version in a role that is compared with a reference
 	Labels   func() []api.LabelReport            // of each model of which predictions are or were kept
+	Rollouts func() []api.Rollout                // the last one of each route
 	Captured func() []api.Captured               // of each model of which something is captured, without what the bucket has
 	Signals  func() (open int, oldest time.Time) // the number of signals neither delivered nor closed, and when the oldest was recorded
 }
@@ -68,7 +69,7 @@ type QueueSize struct {
 func (m *Metrics) Watch(s Sources) {
 	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newIssuerCollector(s.Issuers),
 		newCallerCollector(s.Callers), newOpenCollector(s.Signals), newTraceCollector(s.Traces))
-	m.reg.MustRegister(newLabelCollector(s.Labels), newCaptureCollector(s.Captured))
+	m.reg.MustRegister(newLabelCollector(s.Labels), newCaptureCollector(s.Captured), newRolloutCollector(s.Rollouts))
 }
 
 // sourceCollector turns sources into series at each scrape.

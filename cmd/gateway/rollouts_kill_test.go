@@ -1,0 +1,123 @@
+//go:build unix
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/rollout"
+	"sluice.io/sluice/internal/testing/onnxgen"
+)
+
+// TestKillRollouts kills the gateway in rollouts, again and again. After each start a rollout goes on with the state that
+// the journal has last, and the route becomes what that state says.
+func TestKillRollouts(t *testing.T) {
+	dir := t.TempDir()
+	for version := range int64(2) {
+		g := onnxgen.New("scale")
+		g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(onnxgen.Float32s([]float32{float32(version + 1)}, 1))), "N", 1)
+		if err := g.As("model").Write(dir, version+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, data := filepath.Join(t.TempDir(), "sluice.yaml"), filepath.Join(t.TempDir(), "data")
+	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\nadmin: {address: '127.0.0.1:0'}\ndata_dir: %q\n"+
+		"defaults: {instances: 1, warmup: false}\nroutes: {model: {variants: [{version: 1, weight: 100%%}]}}\n", dir, data)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := &killed{args: []string{"serve", "-c", file}}
+	states := map[string]int{}
+	for i := range *kills + 1 {
+		k.start(t)
+		r := k.rolloutSettled(t)
+		if t.Failed() || i == *kills {
+			break
+		}
+		k.moveOn(t, r, i)
+		time.Sleep(time.Duration(i%12) * 40 * time.Millisecond)
+		k.stop(t)
+		states[r.State]++
+	}
+	k.stop(t)
+	if verified := command(t, "", []string{"journal", "verify", "--data-dir", data}); verified.code != exitOK {
+		t.Errorf("%+v", verified)
+	}
+	t.Logf("states after %d kills: %v", *kills, states)
+}
+
+// rolloutSettled waits until the route is what the last rollout says, and returns that; the zero Rollout if there was
+// none.
+func (k *killed) rolloutSettled(t *testing.T) (r api.Rollout) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		var list []api.Rollout
+		var route api.Route
+		k.read(t, "/api/v1/rollouts", &list)
+		k.read(t, "/api/v1/routes/model", &route)
+		if len(list) == 0 {
+			return r
+		}
+		r = list[0]
+		want := rollout.RouteOf(&r)
+		if slices.Equal(route.Variants, want.Variants) && r.State != api.RolloutAborting {
+			return r
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the rollout is %s, the route %+v, want %+v", r.State, route.Variants, want.Variants)
+		}
+	}
+}
+
+// moveOn starts a rollout if none runs, and otherwise sometimes pauses, promotes or aborts it.
+func (k *killed) moveOn(t *testing.T, r api.Rollout, i int) {
+	t.Helper()
+	const path = "/api/v1/rollouts"
+	version := int64(2)
+	if r.Final() && rollout.RouteOf(&r).Variants[0].Version == 2 {
+		version = 1
+	}
+	switch {
+	case r.ID == "" || r.Final():
+		k.ask(t, path+"/model/unfreeze", "") // if it is frozen
+		k.ask(t, path, fmt.Sprintf(`{"route": "model", "version": %d, "inconclusive": "ship", "min_requests": 1, "bake": "300ms",
+			"steps": [{"weight": 1000, "for": "200ms"}, {"weight": 5000, "for": "200ms"}]}`, version))
+	case i%3 == 0:
+		k.ask(t, path+"/model/"+[]string{"pause", "resume", "promote", "abort"}[i/3%4], "")
+	}
+}
+
+// ask posts a change, which the state may refuse.
+func (k *killed) ask(t *testing.T, path, body string) {
+	t.Helper()
+	answer, err := http.Post(k.admin+path, "application/json", strings.NewReader(body)) //nolint:noctx // of a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode >= http.StatusInternalServerError {
+		t.Errorf("POST %s: %s", path, answer.Status)
+	}
+}
+
+func (k *killed) read(t *testing.T, path string, doc any) {
+	t.Helper()
+	answer, err := http.Get(k.admin + path) //nolint:noctx // of a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close() //nolint:errcheck // only read
+	if err := json.NewDecoder(answer.Body).Decode(doc); err != nil {
+		t.Fatal(err)
+	}
+}
