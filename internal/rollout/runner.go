@@ -115,7 +115,10 @@ func (r *runner) pass(ctx context.Context) {
 	}
 	route, err := r.c.opts.Traffic.Route(r.now.Spec.Route)
 	want := RouteOf(&r.now)
-	if err == nil && same(&route, &want) {
+	switch {
+	case err != nil: // the gateway starts
+		return
+	case same(&route, &want):
 		r.settled(ctx)
 		return
 	}
