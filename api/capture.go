@@ -17,6 +17,15 @@ const (
 	CaptureParquet = "parquet"
 )
 
+// The trailers of an export: the fields of a CaptureExport. The paths of skipped files are separated by
+// commas.
+const (
+	CaptureRowsHeader         = "Sluice-Capture-Rows"
+	CaptureReadHeader         = "Sluice-Capture-Files"
+	CaptureSkippedHeader      = "Sluice-Capture-Skipped"
+	CaptureSkippedFilesHeader = "Sluice-Capture-Skipped-Files"
+)
+
 // Captured says what is captured of a model.
 type Captured struct {
 	Model  string `json:"model"`
@@ -29,23 +38,23 @@ type Captured struct {
 	Last  time.Time `json:"last,omitzero"`
 	// Requests of this gateway since its start.
 	Captured uint64            `json:"captured"`
-	Labels   uint64            `json:"labels"`
 	Dropped  map[string]uint64 `json:"dropped"`  // by reason
 	Failures uint64            `json:"failures"` // of writes, which are repeated
+	Damaged  uint64            `json:"damaged"`  // files that could not be read, and were skipped
 	Waiting  int64             `json:"waiting"`  // bytes in memory that are not in a file yet
 	Problem  string            `json:"problem,omitempty"`
 }
 
-// CaptureFile is a file of captured requests or labels.
+// CaptureFile is a file of captured requests.
 type CaptureFile struct {
 	Path    string    `json:"path"` // in the bucket
-	Kind    string    `json:"kind"` // requests or labels
+	Kind    string    `json:"kind"` // requests
 	Version int64     `json:"version,omitempty"`
 	Day     string    `json:"day"`
 	Rows    int64     `json:"rows"`
 	Bytes   int64     `json:"bytes"`
 	SHA256  string    `json:"sha256"`
-	First   time.Time `json:"first,omitzero"` // the time of the first request or label
+	First   time.Time `json:"first,omitzero"` // the time of the first request
 	Last    time.Time `json:"last,omitzero"`
 	Schema  string    `json:"schema"` // a digest: files with the same one have the same columns and settings
 }
@@ -70,11 +79,32 @@ type CaptureManifest struct {
 	Files   []CaptureFile `json:"files"`
 }
 
+// CaptureRead is what the journal says of an export: what was asked for, when it began.
+type CaptureRead struct {
+	Since   time.Time `json:"since,omitzero"`
+	Until   time.Time `json:"until,omitzero"`
+	Version int64     `json:"version,omitempty"`
+	Format  string    `json:"format"`
+}
+
+// CaptureDeleted is what the journal says of a deletion, when it began.
+type CaptureDeleted struct {
+	RequestID string `json:"request_id"`
+}
+
+// CaptureExport says what an export has written.
+type CaptureExport struct {
+	Rows         int64    `json:"rows"`
+	Files        int      `json:"files"`                   // that were read
+	Skipped      int      `json:"skipped"`                 // files that are missing, cut off or damaged
+	SkippedFiles []string `json:"skipped_files,omitempty"` // the first hundred of them, by path
+}
+
 // CaptureDeletion says what a deletion has removed.
 type CaptureDeletion struct {
 	Model     string `json:"model"`
 	RequestID string `json:"request_id"`
-	Rows      int64  `json:"rows"`    // of requests and labels, in files and in memory
+	Rows      int64  `json:"rows"`    // in files and in memory
 	Files     int    `json:"files"`   // that were written again or deleted
 	Skipped   int    `json:"skipped"` // files that cannot be read; they may have the request
 }

@@ -22,8 +22,10 @@ const (
 	EventModelLoaded    = "model.loaded"
 	EventModelUnloaded  = "model.unloaded"
 	EventConfigReloaded = "config.reloaded"
-	EventTracingChanged = "tracing.changed" // until the next start; the subject is "tracing" or "tracing/MODEL"
-	EventLoggingChanged = "logging.changed" // until the next start
+	EventCaptureRead    = "capture.exported" // the subject is "capture/MODEL"; the field after is a CaptureRead
+	EventCaptureDeleted = "capture.deleted"  // likewise; the field before is a CaptureDeleted
+	EventTracingChanged = "tracing.changed"  // until the next start; the subject is "tracing" or "tracing/MODEL"
+	EventLoggingChanged = "logging.changed"  // until the next start
 
 	EventRetrainRequested  = "retrain.requested"
 	EventRetrainSuppressed = "retrain.suppressed" // an earlier request holds this one back

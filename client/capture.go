@@ -2,9 +2,13 @@ package client
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"sluice.io/sluice/api"
@@ -20,6 +24,71 @@ func (c *Client) Captured(ctx context.Context) (list []api.Captured, err error) 
 func (c *Client) CaptureFiles(ctx context.Context, model string, of api.CaptureRange) (list []api.CaptureFile, err error) {
 	err = c.call(ctx, http.MethodGet, c.captureURL(model, "", rangeQuery(of)), true, &list)
 	return list, err
+}
+
+// DeleteCaptured removes a captured request of a model. reason is why, one line of text.
+func (c *Client) DeleteCaptured(ctx context.Context, model, requestID, reason string) (done api.CaptureDeletion, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, c.captureURL(model, "", url.Values{"request_id": {requestID}}), nil)
+	if err != nil {
+		return done, err
+	}
+	c.sign(req)
+	c.say(req, reason)
+	err = c.decode(req, &done)
+	return done, err
+}
+
+// ExportCapture writes captured requests of a model to w, in a format: api.CaptureJSONL, CaptureCSV or
+// CaptureParquet. After an error what was written is incomplete. Files that the gateway could not read
+// are no error: they are in the result. reason is why, one line of text.
+func (c *Client) ExportCapture(ctx context.Context, model string, of api.CaptureRange, format, reason string, w io.Writer) (done api.CaptureExport, err error) {
+	query := rangeQuery(of)
+	query.Set("format", format)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.captureURL(model, "/export", query), nil)
+	if err != nil {
+		return done, err
+	}
+	c.sign(req)
+	if c.actor != "" { // the journal names who reads, too
+		req.Header.Set("Sluice-Actor", c.actor)
+	}
+	c.say(req, reason)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return done, transportError(req, err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // the body was read
+	if resp.StatusCode != http.StatusOK {
+		const shown = 64 << 10
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, shown)) // what has come tells enough
+		return done, answerError(resp, body)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return done, fmt.Errorf("the export is incomplete: %w", err)
+	}
+	return exportOf(resp.Trailer)
+}
+
+// exportOf reads the trailers of an export.
+func exportOf(h http.Header) (done api.CaptureExport, err error) {
+	var errs [3]error
+	done.Rows, errs[0] = strconv.ParseInt(h.Get(api.CaptureRowsHeader), 10, 64)
+	done.Files, errs[1] = strconv.Atoi(h.Get(api.CaptureReadHeader))
+	done.Skipped, errs[2] = strconv.Atoi(h.Get(api.CaptureSkippedHeader))
+	if err := errors.Join(errs[:]...); err != nil {
+		return done, errors.New("the export is incomplete: its trailers are missing")
+	}
+	if names := h.Get(api.CaptureSkippedFilesHeader); names != "" {
+		done.SkippedFiles = strings.Split(names, ", ")
+	}
+	return done, nil
+}
+
+// say adds the reason of a request for the journal.
+func (c *Client) say(req *http.Request, reason string) {
+	if reason != "" {
+		req.Header.Set("Sluice-Change-Reason", reason)
+	}
 }
 
 func (c *Client) captureURL(model, path string, query url.Values) string {

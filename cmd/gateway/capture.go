@@ -21,13 +21,13 @@ func newCapture() *cobra.Command {
 	list := newCaptureList(&conn, &out)
 	cmd := &cobra.Command{
 		Use:   "capture",
-		Short: "List captured traffic",
+		Short: "List, export or delete captured traffic",
 		Args:  onlyCommands,
 		RunE:  list.RunE,
 	}
 	conn.flags(cmd, time.Minute)
 	out.flags(cmd)
-	cmd.AddCommand(list)
+	cmd.AddCommand(list, newCaptureExport(&conn), newCaptureDelete(&conn, &out))
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"sluice.io/sluice/api"
@@ -77,6 +78,11 @@ type CaptureControl interface {
 	Captured(ctx context.Context) ([]api.Captured, error)
 	// CaptureFiles returns the files of a model that a range selects, by path.
 	CaptureFiles(ctx context.Context, model string, of api.CaptureRange) ([]api.CaptureFile, error)
+	// ExportCapture writes the rows of a model that a range selects. An error before the first byte
+	// is one of the request.
+	ExportCapture(ctx context.Context, model string, of api.CaptureRange, format string, w io.Writer, by api.Actor) (api.CaptureExport, error)
+	// DeleteCaptured removes a request of a model.
+	DeleteCaptured(ctx context.Context, model, id string, by api.Actor) (api.CaptureDeletion, error)
 }
 
 // RolloutControl gives the admin port access to rollouts. Errors of a change: Conflict if the state of the rollout does not

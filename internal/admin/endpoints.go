@@ -24,7 +24,7 @@ const (
 	quick = time.Minute
 	slow  = 10 * time.Minute // for loads of models and for profiles
 
-	// For endpoints that read a body of any size themselves.
+	// For endpoints that read or write a body of any size themselves.
 	upload    = 2 * time.Hour
 	inference = 5 * time.Minute
 )
@@ -107,6 +107,8 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/api/v1/labels/{model}", callers.On(callers.Statistics), quick, s.labelsOf},
 		{http.MethodGet, "/api/v1/capture", callers.OnSome(callers.Capture), slow, s.captured},
 		{http.MethodGet, "/api/v1/capture/{model}", callers.On(callers.Capture), slow, s.captureFiles},
+		{http.MethodDelete, "/api/v1/capture/{model}", callers.On(callers.Capture), slow, s.deleteCaptured},
+		{http.MethodGet, "/api/v1/capture/{model}/export", callers.On(callers.Capture), upload, s.whileServing(s.exportCapture)},
 		{http.MethodGet, "/debug/pprof/", callers.OnEvery(callers.Admin), slow, s.whileUp(pprof.Index)},
 		{http.MethodGet, "/debug/pprof/cmdline", callers.OnEvery(callers.Admin), quick, plain(pprof.Cmdline)},
 		{http.MethodGet, "/debug/pprof/profile", callers.OnEvery(callers.Admin), slow, s.whileUp(pprof.Profile)},
@@ -136,9 +138,14 @@ func plain(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, api.Acto
 	}
 }
 
-// whileUp is plain for a handler that may wait. It cancels the request when the server stops.
+// whileUp is plain for a handler that may wait.
 func (s *Server) whileUp(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, api.Actor) error {
-	return func(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	return s.whileServing(plain(h))
+}
+
+// whileServing returns a handler that may take long. It cancels the request when the server stops.
+func (s *Server) whileServing(handle func(http.ResponseWriter, *http.Request, api.Actor) error) func(http.ResponseWriter, *http.Request, api.Actor) error {
+	return func(w http.ResponseWriter, r *http.Request, who api.Actor) error {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		go func() { // ends with ctx
@@ -148,8 +155,7 @@ func (s *Server) whileUp(h http.HandlerFunc) func(http.ResponseWriter, *http.Req
 			case <-ctx.Done():
 			}
 		}()
-		h(w, r.WithContext(ctx))
-		return nil
+		return handle(w, r.WithContext(ctx), who)
 	}
 }
 

@@ -70,6 +70,7 @@ var accessOf = map[string]string{
 	"admin GET /api/v1/routes/{name}/stats": "statistics model", "admin GET /api/v1/drift/{model}": "statistics model", "admin GET /api/v1/drift": "statistics some",
 	"admin GET /api/v1/labels": "statistics some", "admin GET /api/v1/labels/{model}": "statistics model",
 	"admin GET /api/v1/capture": "capture some", "admin GET /api/v1/capture/{model}": "capture model",
+	"admin GET /api/v1/capture/{model}/export": "capture model", "admin DELETE /api/v1/capture/{model}": "capture model",
 	"admin GET /api/v1/signals": "statistics some", "admin GET /api/v1/signals/{id}": "statistics some",
 	"admin POST /api/v1/signals/{id}/retry": "signal some", "admin POST /api/v1/signals/{id}/close": "signal some",
 	"admin GET /api/v1/retrain": "statistics some", "admin GET /api/v1/retrain/{id}": "statistics some",

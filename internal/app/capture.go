@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,6 +22,7 @@ import (
 	"sluice.io/sluice/internal/capture"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/journal"
 )
 
 // captureDir is the folder of captured traffic in the data directory if there is no bucket.
@@ -103,4 +106,44 @@ func (c control) CaptureFiles(ctx context.Context, model string, of api.CaptureR
 		err = infer.Errorf(infer.NotFound, "there is no model '%.255s'", model)
 	}
 	return files, err
+}
+
+// ExportCapture implements admin.CaptureControl. Nobody reads without an event in the journal.
+func (c control) ExportCapture(ctx context.Context, model string, of api.CaptureRange, format string, w io.Writer, by api.Actor) (done api.CaptureExport, err error) {
+	if _, err := c.CaptureFiles(ctx, model, of); err != nil { // it is checked before it is in the journal
+		return done, err
+	}
+	if err := c.tell(api.EventCaptureRead, model, by, nil, api.CaptureRead{Since: of.Since, Until: of.Until, Version: of.Version, Format: format}); err != nil {
+		return done, err
+	}
+	return c.app.capture.Export(ctx, model, of, format, w)
+}
+
+// DeleteCaptured implements admin.CaptureControl.
+func (c control) DeleteCaptured(ctx context.Context, model, id string, by api.Actor) (done api.CaptureDeletion, err error) {
+	if _, err := c.CaptureFiles(ctx, model, api.CaptureRange{}); err != nil {
+		return done, err
+	}
+	if err := c.tell(api.EventCaptureDeleted, model, by, api.CaptureDeleted{RequestID: id}, nil); err != nil {
+		return done, err
+	}
+	return c.app.capture.Delete(ctx, model, id)
+}
+
+// tell writes who reads or deletes captured requests to the journal. A nil state is absent.
+func (c control) tell(kind, model string, by api.Actor, before, after any) (err error) {
+	e := api.Event{Type: kind, Subject: "capture/" + model, Origin: api.OriginAPI, Actor: by}
+	for _, state := range []struct {
+		of any
+		to *json.RawMessage
+	}{{before, &e.Before}, {after, &e.After}} {
+		if state.of == nil {
+			continue
+		}
+		if *state.to, err = json.Marshal(state.of); err != nil {
+			return err
+		}
+	}
+	_, err = c.app.journal.Append(journal.Any, e)
+	return err
 }

@@ -113,3 +113,36 @@ func TestCaptureIsFlushed(t *testing.T) {
 		t.Errorf("%d requests", len(got))
 	}
 }
+
+// Who reads or deletes captured requests is in the journal.
+func TestCaptureExportAndDelete(t *testing.T) {
+	g := startOn(t, &fakes{}, doubles(t, 1), capturing(t.TempDir()))
+	asked(t, g, "double", "a", 0, 1)
+	asked(t, g, "double", "b", 0, 1)
+	awaitCaptured(t, g, 4)
+	if text := g.must(t, "GET", g.admin+"/api/v1/capture/double/export?version=1", ""); strings.Count(text, "\n") != 4 || strings.Count(text, `"request_id":"a"`) != 2 {
+		t.Error(text)
+	}
+	if text := g.must(t, "DELETE", g.admin+"/api/v1/capture/double?request_id=a", ""); !strings.Contains(text, `"rows":2`) {
+		t.Error(text)
+	}
+	if text := g.must(t, "GET", g.admin+"/api/v1/capture/double/export?format=csv", ""); strings.Count(text, "\n") != 3 || strings.Contains(text, ",a,") {
+		t.Error(text)
+	}
+	var events []api.Event
+	if err := json.Unmarshal([]byte(g.must(t, "GET", g.admin+"/api/v1/journal?subject=capture/double", "")), &events); err != nil || len(events) != 3 {
+		t.Fatal(err, events)
+	}
+	if e := events[0]; e.Type != api.EventCaptureRead || e.Actor.Actor != "anonymous" || string(e.After) != `{"version":1,"format":"jsonl"}` {
+		t.Errorf("%+v", e)
+	}
+	if e := events[1]; e.Type != api.EventCaptureDeleted || string(e.Before) != `{"request_id":"a"}` || e.After != nil {
+		t.Errorf("%+v", e)
+	}
+	for _, query := range []string{"GET other/export", "DELETE other?request_id=a"} {
+		method, path, _ := strings.Cut(query, " ")
+		if status, text := g.call(t, method, g.admin+"/api/v1/capture/"+path, ""); status != 404 {
+			t.Errorf("%d %s", status, text)
+		}
+	}
+}

@@ -2,7 +2,9 @@ package capture_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"math"
@@ -25,7 +27,9 @@ func TestMain(m *testing.M) {
 }
 
 // all captures every request.
-func all() capture.Settings { return capture.Settings{Sample: 10000, MaxRequest: 1 << 20} }
+func all() capture.Settings {
+	return capture.Settings{Sample: 10000, MaxRequest: 1 << 20, Parameters: true}
+}
 
 // options are those of a store in a folder.
 func options(t testing.TB, dir string) capture.Options {
@@ -141,4 +145,9 @@ func requests(t testing.TB, dir string) (list []*capture.Request) {
 		}
 	}
 	return list
+}
+
+func sumOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }

@@ -111,6 +111,21 @@ func TestRetention(t *testing.T) {
 	_ = tap
 }
 
+func TestNoParameters(t *testing.T) {
+	dir := t.TempDir()
+	s, set := capture.New(options(t, dir)), all()
+	set.Parameters = false
+	tap, err := s.Tap(tabular(1), "d", set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(tap, "a", 1, 1)
+	running(t, s)()
+	if got := requests(t, dir); len(got) != 1 || got[0].Parameters != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestTooLarge(t *testing.T) {
 	s := capture.New(options(t, t.TempDir()))
 	set := all()

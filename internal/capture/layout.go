@@ -90,8 +90,10 @@ type layout struct {
 	meta   [][2]string // the metadata of its files
 	byRow  bool        // each row of a request is a row of the file
 	tensor []tensorColumn
-	schema *parquet.Schema
-	digest string
+	// columns has the columns of files in their order. Each has one leaf, with the same index.
+	columns []column
+	schema  *parquet.Schema
+	digest  string
 }
 
 // tensorColumn is the column of a tensor, with one of its shape if that varies.
@@ -178,16 +180,16 @@ func (l *layout) build() error {
 	text := parquet.String
 	word := func() parquet.Node { return parquet.Encoded(parquet.String(), &parquet.RLEDictionary) }
 	columns := []column{
-		{"request_id", text()},
-		{"id", parquet.Optional(text())},
-		{"row", parquet.Int(32)},
-		{"rows", parquet.Int(32)},
-		{"time", parquet.Timestamp(parquet.Microsecond)},
-		{"role", word()},
-		{"reason", word()},
-		{"caller", parquet.Optional(word())},
-		{"parameters", parquet.Optional(text())},
-		{"duration_us", parquet.Int(64)},
+		{name: "request_id", node: text()},
+		{name: "id", node: parquet.Optional(text())},
+		{name: "row", node: parquet.Int(32)},
+		{name: "rows", node: parquet.Int(32)},
+		{name: "time", node: parquet.Timestamp(parquet.Microsecond)},
+		{name: "role", node: word()},
+		{name: "reason", node: word()},
+		{name: "caller", node: parquet.Optional(word())},
+		{name: "parameters", node: parquet.Optional(text())},
+		{name: "duration_us", node: parquet.Int(64)},
 	}
 	leaf := columnTensors
 	add := func(prefix, field string, specs []infer.TensorSpec, output bool) {
@@ -198,10 +200,10 @@ func (l *layout) build() error {
 			}
 			c := tensorColumn{name: prefix + s.Name, spec: s, output: output, index: i, hashed: l.hash[field+s.Name], leaf: leaf}
 			c.scalar, c.shaped = rowForm(l.rowShape(s.Shape))
-			columns = append(columns, column{c.name, parquet.Optional(c.node())})
+			columns = append(columns, column{c.name, parquet.Optional(c.node()), !c.scalar})
 			leaf++
 			if c.shaped {
-				columns = append(columns, column{c.name + ".shape", parquet.Optional(parquet.List(parquet.Int(64)))})
+				columns = append(columns, column{c.name + ".shape", parquet.Optional(parquet.List(parquet.Int(64))), true})
 				leaf++
 			}
 			l.tensor = append(l.tensor, c)
@@ -209,11 +211,12 @@ func (l *layout) build() error {
 	}
 	add("in.", fieldInput, l.model.Inputs, false)
 	add("out.", fieldOutput, l.model.Outputs, true)
+	slices.SortFunc(l.meta, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) }) // so that the digest of a file that is read is the same
 	group, err := newGroup(columns)
 	if err != nil {
 		return err
 	}
-	l.schema = parquet.NewSchema("request", group)
+	l.columns, l.schema = columns, parquet.NewSchema("request", group)
 	sum := sha256.New()
 	for _, c := range columns {
 		sum.Write([]byte(strconv.Quote(c.name) + c.node.String()))
@@ -280,6 +283,7 @@ func (c *tensorColumn) leafNode() parquet.Node { //nolint:ireturn // as above
 type column struct {
 	name string
 	node parquet.Node
+	list bool
 }
 
 // group is a group whose fields have an order, unlike those of parquet.Group.

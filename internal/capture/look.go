@@ -38,7 +38,7 @@ func (s *Store) Counts() []api.Captured {
 	}
 	for model, c := range s.models {
 		got := api.Captured{
-			Model: model, Captured: c.captured.Load(), Labels: c.labels.Load(), Failures: c.failures.Load(), Dropped: c.drops(), Waiting: waiting[model],
+			Model: model, Captured: c.captured.Load(), Failures: c.failures.Load(), Dropped: c.drops(), Damaged: c.damaged.Load(), Waiting: waiting[model],
 		}
 		if p := c.problem.Load(); p != nil {
 			got.Problem = *p

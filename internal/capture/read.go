@@ -84,7 +84,6 @@ func layoutOf(p *parquet.File) (*layout, error) {
 	for _, entry := range p.Metadata().KeyValueMetadata {
 		l.meta = append(l.meta, [2]string{entry.Key, entry.Value})
 	}
-	slices.SortFunc(l.meta, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
 	meta := func(key string) string { value, _ := p.Lookup(key); return value }
 	l.redact, l.hash = set(list(meta(keyRedact))), set(list(meta(keyHash)))
 	if err := json.Unmarshal([]byte(meta(keySignature)), &sig); err != nil {
@@ -188,22 +187,9 @@ type grouping struct {
 }
 
 func (g *grouping) add(row parquet.Row) error {
-	g.cells = append(g.cells[:0], make([][]parquet.Value, len(g.l.schema.Columns()))...)
-	for start := 0; start < len(row); {
-		column, end := row[start].Column(), start+1
-		for end < len(row) && row[end].Column() == column {
-			end++
-		}
-		if column < 0 || column >= len(g.cells) {
-			return errors.New("a value is in no column")
-		}
-		g.cells[column] = row[start:end]
-		start = end
-	}
-	for i := range g.cells {
-		if len(g.cells[i]) == 0 {
-			return errors.New("a column has no value")
-		}
+	var err error
+	if g.cells, err = g.l.cells(g.cells, row); err != nil {
+		return err
 	}
 	one := func(column int) parquet.Value { return g.cells[column][0] }
 	index, rows := int(one(columnRow).Int32()), int(one(columnRows).Int32())
@@ -235,6 +221,29 @@ func (g *grouping) add(row parquet.Row) error {
 	r := g.now
 	g.now = nil
 	return g.yield(r)
+}
+
+// cells returns the values of a row by column. It uses the slice of an earlier row again.
+func (l *layout) cells(cells [][]parquet.Value, row parquet.Row) ([][]parquet.Value, error) {
+	cells = slices.Grow(cells[:0], len(l.columns))[:len(l.columns)]
+	clear(cells)
+	for start := 0; start < len(row); {
+		column, end := row[start].Column(), start+1
+		for end < len(row) && row[end].Column() == column {
+			end++
+		}
+		if column < 0 || column >= len(cells) {
+			return cells, errors.New("a value is in no column")
+		}
+		cells[column] = row[start:end]
+		start = end
+	}
+	for i := range cells {
+		if len(cells[i]) == 0 {
+			return cells, errors.New("a column has no value")
+		}
+	}
+	return cells, nil
 }
 
 func (g *grouping) end() error {

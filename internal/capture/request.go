@@ -138,9 +138,8 @@ func decodeRecord(b []byte, m *infer.Model) *Request {
 	return r
 }
 
-// recordIDs returns the ids of the request of a record.
-func recordIDs(b []byte) (id, clientID string) {
-	c := &cursor{b}
-	c.take(16)
-	return c.text(), c.text()
+// recordID returns the id of the request of a record.
+func recordID(b []byte) string {
+	const times = 2 * 8
+	return (&cursor{b[times:]}).text()
 }

@@ -26,7 +26,7 @@ const (
 
 // Run writes what comes until ctx ends, and then what waits, for at most Options.FlushTimeout.
 func (s *Store) Run(ctx context.Context) error {
-	tidyAt := time.Now()
+	var tidied time.Time
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -37,17 +37,17 @@ func (s *Store) Run(ctx context.Context) error {
 			return s.finish(ctx)
 		}
 		s.pass(ctx)
-		if now := time.Now(); !now.Before(tidyAt) {
+		now := time.Now()
+		if now.Sub(tidied) >= tidyEvery && s.used() {
 			s.tidy(ctx)
-			tidyAt = now.Add(tidyEvery)
+			tidied = now
 		}
-		timer.Reset(time.Until(s.next(tidyAt)))
+		timer.Reset(time.Until(s.next(now.Add(tidyEvery))))
 	}
 }
 
-// next returns when there is something to do, if nothing comes.
-func (s *Store) next(tidyAt time.Time) time.Time {
-	at := tidyAt
+// next returns when there is something to do, if nothing comes: at the latest at a time.
+func (s *Store) next(at time.Time) time.Time {
 	for _, q := range s.snapshot() {
 		_, since := q.state()
 		due := since.Add(s.o.RotateAge)
@@ -159,12 +159,17 @@ func (s *Store) write(ctx context.Context, q *queue) error {
 	s.backoff, s.retryAt = 0, time.Time{}
 	q.counts.unwritten.Add(uint64(file.broken)) //nolint:gosec // not negative
 	s.held.Add(-int64(b.size))
-	sum := sha256.Sum256(file.data)
-	s.report(q, s.list(ctx, q.model, api.CaptureFile{
-		Path: path, Kind: kindOf(path), Version: versionOf(path), Day: day, Rows: int64(file.rows), Bytes: int64(len(file.data)),
-		SHA256: hex.EncodeToString(sum[:]), First: file.first, Last: file.last, Schema: file.schema,
-	}))
+	s.report(q, s.list(ctx, q.model, file.file(path)))
 	return nil
+}
+
+// file returns the entry of the file in a manifest.
+func (b *built) file(path string) api.CaptureFile {
+	sum := sha256.Sum256(b.data)
+	return api.CaptureFile{
+		Path: path, Kind: kindRequests, Version: versionOf(path), Day: partOf(path, "day"), Rows: int64(b.rows), Bytes: int64(len(b.data)),
+		SHA256: hex.EncodeToString(sum[:]), First: b.first, Last: b.last, Schema: b.schema,
+	}
 }
 
 // make is build without panics, which would end the gateway.
@@ -213,11 +218,8 @@ func random() string {
 	return hex.EncodeToString(b[:])
 }
 
-// The kinds of files.
-const (
-	kindRequests = "requests"
-	kindLabels   = "labels"
-)
+// kindRequests is the kind of the files of captured requests.
+const kindRequests = "requests"
 
 // escape returns a name as a part of a path, as Hive escapes it.
 func escape(name string) string {
@@ -231,13 +233,6 @@ func escape(name string) string {
 		}
 	}
 	return b.String()
-}
-
-func kindOf(path string) string {
-	if strings.HasPrefix(path, kindLabels+"/") {
-		return kindLabels
-	}
-	return kindRequests
 }
 
 // part returns the value of a part of a path, "day" of "day=2026-12-01/…" for example.

@@ -37,6 +37,7 @@ type Settings struct {
 	Redact     []string // fields that are left out
 	Hash       []string // fields that are hashed
 	MaxRequest int      // in bytes; larger requests are dropped
+	Parameters bool     // whether the parameters of requests are captured
 }
 
 // Store captures the traffic of all models. Run writes it.
@@ -44,6 +45,8 @@ type Store struct {
 	o     Options
 	held  atomic.Int64 // bytes that wait
 	woken chan struct{}
+
+	exporting chan struct{} // a token for each export
 
 	mu     sync.Mutex // guards the next fields
 	queues map[queueKey]*queue
@@ -68,8 +71,9 @@ type queueKey struct {
 
 // counts are the counters of a model.
 type counts struct {
-	captured, labels, failures           atomic.Uint64
+	captured, failures                   atomic.Uint64
 	full, tooLarge, unwritten, anonymous atomic.Uint64
+	damaged                              atomic.Uint64
 	problem                              atomic.Pointer[string]
 }
 
@@ -80,7 +84,7 @@ func New(o Options) *Store {
 		panic("BUG: capture.New needs a bucket, limits and a logger")
 	}
 	return &Store{
-		o: o, woken: make(chan struct{}, 1), writing: make(chan struct{}, 1),
+		o: o, woken: make(chan struct{}, 1), writing: make(chan struct{}, 1), exporting: make(chan struct{}, maxExports),
 		queues: map[queueKey]*queue{}, models: map[string]*counts{}, manifests: map[string]*manifest{},
 	}
 }
@@ -106,7 +110,7 @@ func (s *Store) Tap(m *infer.Model, digest string, set Settings) (*Tap, error) {
 	if len(set.Hash) > 0 && len(s.o.HashKey) == 0 {
 		return nil, infer.Errorf(infer.Invalid, "fields are hashed with a key, and there is none")
 	}
-	t := &Tap{s: s, sample: set.Sample, most: set.MaxRequest, counts: s.counts(m.Name), caller: !l.redact[fieldCaller], parameters: true}
+	t := &Tap{s: s, sample: set.Sample, most: set.MaxRequest, counts: s.counts(m.Name), caller: !l.redact[fieldCaller], parameters: set.Parameters}
 	for i, specs := range [][]infer.TensorSpec{m.Inputs, m.Outputs} {
 		for j := range specs {
 			t.redacted[i] = append(t.redacted[i], l.redact[[]string{fieldInput, fieldOutput}[i]+specs[j].Name])
@@ -116,9 +120,10 @@ func (s *Store) Tap(m *infer.Model, digest string, set Settings) (*Tap, error) {
 		return &queue{
 			counts: t.counts, model: m.Name, dir: "model=" + escape(m.Name) + "/version=" + strconv.FormatInt(m.Version, 10),
 			build: func(records [][]byte) (built, error) { return buildRequests(l, s.o.HashKey, records) },
-			named: func(record []byte, id string) bool { a, b := recordIDs(record); return a == id || b == id },
+			rows:  func(record []byte) int64 { n, _ := l.count(decodeRecord(record, l.model)); return int64(n) },
 		}
 	})
+	s.wake() // the first one begins to look after the bucket
 	return t, nil
 }
 
@@ -135,6 +140,9 @@ func (t *Tap) Capture(req *infer.Request, resp *infer.Response, role string, ela
 	of, parameters := textsOf(req, role), req.Parameters
 	if !t.caller {
 		of[4] = ""
+	}
+	if !t.parameters {
+		parameters = nil
 	}
 	size := recordHead + len(parameters) + tensorsSize(req.Inputs, t.redacted[0]) + tensorsSize(resp.Outputs, t.redacted[1])
 	for i := range of {
@@ -193,6 +201,13 @@ func (s *Store) wake() {
 	}
 }
 
+// used reports whether something is or was captured. If not, the bucket is left alone.
+func (s *Store) used() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.models) > 0
+}
+
 func (s *Store) counts(model string) *counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,7 +251,7 @@ type queue struct {
 	model  string
 	dir    string // of its files
 	build  func(records [][]byte) (built, error)
-	named  func(record []byte, id string) bool // reports whether a record belongs to a request
+	rows   func(record []byte) int64 // the number of rows that a record would have in a file
 
 	mu      sync.Mutex
 	waiting [][]byte

@@ -8,8 +8,8 @@ import (
 
 // captureCollector turns the counters of captured traffic into series at each scrape.
 type captureCollector struct {
-	source                              func() []api.Captured
-	requests, labels, failures, waiting *prometheus.Desc
+	source                               func() []api.Captured
+	requests, failures, damaged, waiting *prometheus.Desc
 }
 
 func newCaptureCollector(source func() []api.Captured) *captureCollector {
@@ -19,15 +19,15 @@ func newCaptureCollector(source func() []api.Captured) *captureCollector {
 	return &captureCollector{
 		source:   source,
 		requests: desc("requests_total", "Sampled requests since the start, by what became of them: captured, or the reason why they were dropped.", "result"),
-		labels:   desc("labels_total", "Labels that were captured since the start."),
 		failures: desc("write_failures_total", "Writes of files of captured traffic that failed, and were tried again."),
+		damaged:  desc("damaged_files_total", "Files of captured traffic that could not be read, and were skipped."),
 		waiting:  desc("waiting_bytes", "Captured data that waits in memory for its file."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *captureCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.requests, c.labels, c.failures, c.waiting} {
+	for _, d := range []*prometheus.Desc{c.requests, c.failures, c.damaged, c.waiting} {
 		ch <- d
 	}
 }
@@ -45,8 +45,8 @@ func (c *captureCollector) Collect(ch chan<- prometheus.Metric) {
 		for reason, n := range m.Dropped {
 			counter(c.requests, n, reason)
 		}
-		counter(c.labels, m.Labels)
 		counter(c.failures, m.Failures)
+		counter(c.damaged, m.Damaged)
 		gauge(ch, c.waiting, float64(m.Waiting), m.Model)
 	}
 }

@@ -16,7 +16,7 @@ func (b *tableBuilder) capturer(leased *registry.Leased) router.Capturer {
 		return nil
 	}
 	tap, err := b.capture.Tap(m, leased.Digest(), capture.Settings{
-		Sample: int(c.Sample), Redact: c.Redact, Hash: c.Hash, MaxRequest: int(c.MaxRequest),
+		Sample: int(c.Sample), Redact: c.Redact, Hash: c.Hash, MaxRequest: int(c.MaxRequest), Parameters: c.Parameters,
 	})
 	if err != nil { // a nil *Tap would be a non-nil router.Capturer
 		b.log.Warn("the traffic of a version is not captured", zap.String("model", m.Name), zap.Int64("version", m.Version), zap.Error(err))
