@@ -52,7 +52,7 @@ func (f folds) list(log *zap.Logger) []journal.NamedFold {
 		{Name: "losses", Version: 1, Fold: f.losses},
 		{Name: "rollouts", Version: 1, Fold: f.rollout},
 		{Name: "run", Version: 1, Fold: f.run},
-		{Name: "registered", Version: 1, Fold: f.pushed},
+		{Name: "registered", Version: 2, Fold: f.pushed},
 		{Name: "aliases", Version: 1, Fold: f.aliases},
 	}
 }

@@ -96,15 +96,36 @@ func (p *Publisher) Catchup() error {
 		if s.Err != nil {
 			p.opts.Logger.Warn("the record of a version cannot be read", zap.String("model", s.Model), zap.Int64("version", s.Number), zap.Error(s.Err))
 		}
-		k, ok := p.fold.known[s.Version]
-		if s.Record == nil || ok && k.Digest == s.Record.Digest && !k.Deleted {
+		if s.Record == nil {
 			continue
 		}
-		if err := p.write(api.EventVersionRegistered, api.OriginGateway, s.Version, s.Record.PushedBy, s.Record); err != nil {
+		if err := p.catchup(s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// catchup writes the events that lead to the state of a version in the repository. mu must be
+// held.
+func (p *Publisher) catchup(s *registry.Stored) error {
+	k, ok := p.fold.known[s.Version]
+	var err error
+	switch {
+	case !ok, k.Digest != s.Record.Digest, k.Deleted:
+		k.Archived = false
+		err = p.write(api.EventVersionRegistered, api.OriginGateway, s.Version, s.Record.PushedBy, s.Record)
+	case k.Revision < s.Record.Revision:
+		err = p.write(api.EventVersionDescribed, api.OriginGateway, s.Version, api.Actor{}, s.Record)
+	}
+	switch {
+	case err != nil, k.Archived == s.Archived:
+		return err
+	case s.Archived:
+		return p.write(api.EventVersionArchived, api.OriginGateway, s.Version, api.Actor{}, moveOf(s))
+	default:
+		return p.write(api.EventVersionRestored, api.OriginGateway, s.Version, api.Actor{}, moveOf(s))
+	}
 }
 
 // write writes an event. mu must be held.

@@ -160,7 +160,7 @@ func moveOf(s *registry.Stored) api.VersionMove {
 	return api.VersionMove{Model: s.Model, Version: s.Number, Digest: s.Record.Digest}
 }
 
-// Describe replaces the card and the tags of a version. Errors: NotFound, Precondition for
+// Describe changes the card and the tags of a version. Errors: NotFound, Precondition for
 // another revision, Invalid.
 func (p *Publisher) Describe(v infer.Version, revision int64, change func(*api.VersionMetadata), by api.Actor) (api.VersionInfo, error) {
 	p.mu.Lock()
