@@ -47,6 +47,13 @@ type VersionMetadata struct {
 	Tags    map[string]string `json:"tags,omitempty"`
 }
 
+// VersionPatch changes entries of the card and the tags of a version, as a JSON merge patch: a nil
+// entry is removed, and entries that are not named stay as they are.
+type VersionPatch struct {
+	Card map[string]any     `json:"card,omitempty"`
+	Tags map[string]*string `json:"tags,omitempty"`
+}
+
 // Lineage says where a version comes from. All of it is optional.
 type Lineage struct {
 	Parent       int64              `json:"parent,omitempty"`        // the version that this one was made from

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -98,6 +99,16 @@ func (c *Client) Versions(ctx context.Context, model string) (list []api.Version
 // status 404.
 func (c *Client) Version(ctx context.Context, model string, number int64) (info api.VersionInfo, err error) {
 	err = c.call(ctx, http.MethodGet, c.versionURL(model, number), true, &info)
+	return info, err
+}
+
+// DescribeVersion changes entries of the card and the tags of a version.
+func (c *Client) DescribeVersion(ctx context.Context, model string, number int64, patch api.VersionPatch, o EditOptions) (info api.VersionInfo, err error) {
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return info, err
+	}
+	err = c.change(ctx, http.MethodPatch, c.versionURL(model, number), body, o, &info)
 	return info, err
 }
 

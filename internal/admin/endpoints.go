@@ -86,6 +86,7 @@ func (s *Server) all() []endpoint {
 		{http.MethodPost, "/api/v1/models/{name}/versions", callers.On(callers.Register), upload, s.pushNext},
 		{http.MethodGet, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Metadata), quick, s.version},
 		{http.MethodPut, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Register), upload, s.pushVersion},
+		{http.MethodPatch, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Register), quick, s.describeVersion},
 		{http.MethodDelete, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Register), slow, s.deleteVersion},
 		{http.MethodPost, "/api/v1/models/{name}/versions/{version}/archive", callers.On(callers.Register), slow, s.archiveVersion},
 		{http.MethodPost, "/api/v1/models/{name}/versions/{version}/restore", callers.On(callers.Register), slow, s.restoreVersion},
@@ -216,9 +217,9 @@ func (e endpoint) allows(method string) bool {
 	return e.method == "" || e.method == method || e.method == http.MethodGet && method == http.MethodHead
 }
 
-// reads reports whether the endpoint reads a body: a route, a rollout, or the addresses of symbols.
+// reads reports whether the endpoint reads a body: a route, a rollout, a description, or the addresses of symbols.
 func (e endpoint) reads() bool {
-	return e.method == http.MethodPut || e.method == "" || e.method == http.MethodPost && (e.path == rolloutsPath || e.path == planPath)
+	return e.method == http.MethodPut || e.method == http.MethodPatch || e.method == "" || e.method == http.MethodPost && (e.path == rolloutsPath || e.path == planPath)
 }
 
 // allowed returns the methods of a path for the header Allow.

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -23,8 +25,8 @@ type VersionControl interface {
 	VersionInfo(model string, number int64) (api.VersionInfo, error)
 	// Push makes a version. created is false if it exists with the same digest.
 	Push(ctx context.Context, push Push) (info api.VersionInfo, created bool, err error)
-	// DescribeVersion replaces card and tags, those of a revision or of AnyRevision.
-	DescribeVersion(model string, number, revision int64, change VersionChange, by api.Actor) (api.VersionInfo, error)
+	// DescribeVersion changes card and tags, those of a revision or of AnyRevision.
+	DescribeVersion(model string, number, revision int64, change api.VersionPatch, by api.Actor) (api.VersionInfo, error)
 	ArchiveVersion(ctx context.Context, model string, number int64, by api.Actor) (api.VersionInfo, error)
 	RestoreVersion(ctx context.Context, model string, number int64, by api.Actor) (api.VersionInfo, error)
 	DeleteVersion(ctx context.Context, model string, number int64, by api.Actor) error
@@ -40,12 +42,6 @@ type Push struct {
 	Digest   string    // the expected one
 	Metadata api.VersionMetadata
 	By       api.Actor
-}
-
-// VersionChange are the card and the tags of a version. A nil map stays as it is.
-type VersionChange struct {
-	Card map[string]any    `json:"card"`
-	Tags map[string]string `json:"tags"`
 }
 
 func (s *Server) versionsOf(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
@@ -74,6 +70,32 @@ func (s *Server) answerVersion(w http.ResponseWriter, status int, info api.Versi
 		setETag(w, info.Record.Revision)
 	}
 	return write(w, status, info)
+}
+
+// describeVersion changes the card and the tags of a version, with a JSON merge patch.
+func (s *Server) describeVersion(w http.ResponseWriter, r *http.Request, who api.Actor) error {
+	number, err := numberOf(r)
+	if err != nil {
+		return err
+	}
+	revision, err := ifMatch(r.Header.Values("If-Match"))
+	if err != nil {
+		return err
+	}
+	var change api.VersionPatch
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	err = dec.Decode(&change)
+	if _, rest := dec.Token(); err != nil || !errors.Is(rest, io.EOF) || len(change.Card)+len(change.Tags) == 0 {
+		return infer.Errorf(infer.Invalid, `the body is not valid: expected {"tags": {"NAME": "TEXT"}, "card": {"FIELD": VALUE}} with one entry or more; null removes an entry`)
+	}
+	name := r.PathValue("name")
+	info, err := s.opts.Versions.DescribeVersion(name, number, revision, change, who)
+	s.logChange(r, who, "describe version", err, zap.String("model", name), zap.Int64("version", number))
+	if err != nil {
+		return err
+	}
+	return s.answerVersion(w, http.StatusOK, info)
 }
 
 func numberOf(r *http.Request) (int64, error) {

@@ -78,6 +78,7 @@ var accessOf = map[string]string{
 	"admin POST /api/v1/models/{name}/load": "load model", "admin POST /api/v1/models/{name}/unload": "load model",
 	"admin GET /api/v1/models/{name}/versions": "metadata model", "admin GET /api/v1/models/{name}/versions/{version}": "metadata model",
 	"admin POST /api/v1/models/{name}/versions": "register model", "admin PUT /api/v1/models/{name}/versions/{version}": "register model",
+	"admin PATCH /api/v1/models/{name}/versions/{version}":        "register model",
 	"admin DELETE /api/v1/models/{name}/versions/{version}":       "register model",
 	"admin POST /api/v1/models/{name}/versions/{version}/archive": "register model", "admin POST /api/v1/models/{name}/versions/{version}/restore": "register model",
 	"admin POST /api/v1/models/{name}/versions/{version}/infer": "infer model",

@@ -101,6 +101,11 @@ func (c control) Called(name string, version int64) (infer.Called, error) {
 	return c.app.router.Called(name, version)
 }
 
+// Labelled implements front.Catalog.
+func (c control) Labelled(name, label string) (int64, error) {
+	return c.app.reconcile.Labelled(name, label)
+}
+
 // ModelReady implements front.Catalog.
 func (c control) ModelReady(name string, version int64) error {
 	return c.app.router.Ready(name, version)

@@ -41,13 +41,28 @@ func (c control) Push(ctx context.Context, push admin.Push) (api.VersionInfo, bo
 }
 
 // DescribeVersion implements admin.VersionControl.
-func (c control) DescribeVersion(model string, number, revision int64, change admin.VersionChange, by api.Actor) (api.VersionInfo, error) {
+func (c control) DescribeVersion(model string, number, revision int64, change api.VersionPatch, by api.Actor) (api.VersionInfo, error) {
 	return c.app.publisher.Describe(infer.Version{Model: model, Number: number}, revision, func(m *api.VersionMetadata) {
-		if change.Card != nil {
-			m.Card = maps.Clone(change.Card)
+		m.Card, m.Tags = maps.Clone(m.Card), maps.Clone(m.Tags) // those of the journal's record stay as they are
+		for name, value := range change.Card {
+			if value == nil {
+				delete(m.Card, name)
+				continue
+			}
+			if m.Card == nil {
+				m.Card = map[string]any{}
+			}
+			m.Card[name] = value
 		}
-		if change.Tags != nil {
-			m.Tags = maps.Clone(change.Tags)
+		for name, text := range change.Tags {
+			if text == nil {
+				delete(m.Tags, name)
+				continue
+			}
+			if m.Tags == nil {
+				m.Tags = map[string]string{}
+			}
+			m.Tags[name] = *text
 		}
 	}, by)
 }

@@ -32,6 +32,21 @@ func (r *Reconciler) Alias(model, name string) (api.Alias, error) {
 	return api.Alias{}, infer.Errorf(infer.NotFound, "model '%s' has no alias '%s'", model, name)
 }
 
+// Labelled returns the version of an alias of a model, or of a route's model. It fails with
+// NotFound. It only reads.
+func (r *Reconciler) Labelled(name, label string) (int64, error) {
+	v := r.view.Load()
+	if route := v.routes[name]; route != nil {
+		name = route.route.Model
+	}
+	for i := range v.aliases {
+		if a := &v.aliases[i]; a.Model == name && a.Name == label {
+			return a.Version, nil
+		}
+	}
+	return 0, infer.Errorf(infer.NotFound, "model '%s' has no alias '%s', which the label names; set it with gateway aliases set, or name a version", name, label)
+}
+
 // SetAlias gives an alias a version, or deletes it if that is 0. The routes that name it change
 // with it, all or none. The version is loaded first. Errors: Precondition for another revision,
 // Conflict if a route names a deleted alias, Invalid, Unavailable if the version fails to load.

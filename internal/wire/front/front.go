@@ -32,6 +32,8 @@ type Catalog interface {
 	// Called returns the data about a called name that must be known before its body is read. It
 	// has the same errors as Model.
 	Called(name string, version int64) (infer.Called, error)
+	// Labelled returns the version of an alias of a name's model. NotFound if there is none.
+	Labelled(name, label string) (int64, error)
 	// ModelReady returns nil if requests to a name, or to one of its versions, are served.
 	// Otherwise the error has the reason.
 	ModelReady(name string, version int64) error

@@ -104,6 +104,13 @@ func (s *stub) Called(name string, version int64) (infer.Called, error) {
 	return infer.Called{Model: m, StickyHeader: s.sticky.StickyHeader, StickyParameter: s.sticky.StickyParameter}, err
 }
 
+func (s *stub) Labelled(name, label string) (int64, error) {
+	if label == "stable" {
+		return 1, nil
+	}
+	return 0, infer.Errorf(infer.NotFound, "model '%s' has no alias '%s'", name, label)
+}
+
 func (s *stub) ModelReady(name string, version int64) error {
 	_, err := s.Model(name, version)
 	return err

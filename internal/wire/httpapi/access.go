@@ -37,7 +37,7 @@ func (x *exchange) authorize() (err error) {
 		if err := front.CheckOverride(x.header.override); err != nil {
 			return err
 		}
-		if t.version == 0 { // else the header has no effect
+		if t.version == 0 && t.label == "" { // else the header has no effect
 			if err := x.caller.May(callers.Override, t.model); err != nil {
 				return err
 			}
@@ -58,6 +58,14 @@ func (x *exchange) findDefault() error {
 		return may
 	}
 	x.target.model = name
+	return err
+}
+
+// findLabel finds the version of a path with a label, which is an alias of the model.
+func (x *exchange) findLabel() (err error) {
+	if x.target.label != "" {
+		x.target.version, err = x.srv.front.Labelled(x.target.model, x.target.label)
+	}
 	return err
 }
 

@@ -124,11 +124,12 @@ func (e endpoint) isInference() bool {
 	return e == endpointInfer || e == endpointPredict || e == endpointInvocations || e == endpointV1Predict
 }
 
-// target is the meaning of a path. model and region are views of the path's bytes.
+// target is the meaning of a path. model, label and region are views of the path's bytes.
 type target struct {
 	endpoint endpoint
 	model    string
 	version  int64  // 0 if the path names none
+	label    string // of a path of V1: the alias that gives the version
 	memory   string // the kind of shared memory, "system" or "CUDA"
 	region   string // of shared memory
 }

@@ -223,6 +223,9 @@ func (x *exchange) dispatch() error {
 	if err := x.authorize(); err != nil {
 		return err
 	}
+	if err := x.findLabel(); err != nil {
+		return err
+	}
 	switch x.target.endpoint {
 	case endpointInfer:
 		return x.infer()

@@ -34,6 +34,16 @@ func (x *exchange) inference(answer func(called infer.Called, body []byte) error
 		return err
 	}
 	x.trace.Read()
+	if pinned := x.target.version; x.target.label != "" { // its alias may have moved since
+		if err := x.findLabel(); err != nil {
+			return err
+		}
+		if x.target.version != pinned {
+			if called, err = x.srv.front.Called(x.target.model, x.target.version); err != nil {
+				return err
+			}
+		}
+	}
 	defer x.srv.front.End()
 	if err := x.srv.front.Begin(); err != nil {
 		return err

@@ -22,6 +22,8 @@ func (t *target) route() string {
 	switch {
 	case t.endpoint == endpointInvocations:
 		return "/invocations"
+	case t.endpoint == endpointV1Predict && t.label != "":
+		return "/v1/models/{model}/labels/{label}:predict"
 	case t.endpoint == endpointV1Predict && pinned:
 		return "/v1/models/{model}/versions/{version}:predict"
 	case t.endpoint == endpointV1Predict:

@@ -4,14 +4,13 @@ import (
 	"strings"
 
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/wire/front"
 )
 
 // v1Predict is the end of a prediction's path: /v1/models/M:predict.
 const v1Predict = ":predict"
 
-// matchV1 finds the target of the segments after /v1: models, models/M or models/M/versions/V, and
-// either of the last two followed by :predict or /metadata. Errors are NotFound for labels, and
+// matchV1 finds the target of the segments after /v1: models, models/M, models/M/versions/V or
+// models/M/labels/L, and any of the last three followed by :predict or /metadata. The error is
 // Unsupported for other calls of TensorFlow Serving and KServe V1.
 func matchV1(s [][]byte) (target, error) {
 	if len(s) == 0 || string(s[0]) != "models" {
@@ -44,7 +43,7 @@ func matchV1(s [][]byte) (target, error) {
 		t.model = view(named[0])
 		t.version, ok = infer.ParseVersion(name)
 	case len(named) == 3 && string(named[1]) == "labels":
-		return target{}, infer.Errorf(infer.NotFound, "version labels are not supported; name the model alone, or a version as in /v1/models/%s/versions/1", front.Cut(view(named[0])))
+		t.model, t.label, ok = view(named[0]), name, name != ""
 	default:
 		ok = false
 	}

@@ -25,6 +25,7 @@ func TestV1Predict(t *testing.T) {
 	f(v1Path, `{"instances":[[1,2,3,4],[5,6,7,8]]}`, rows)
 	f("/v1/models/double/versions/2:predict", `{"signature_name":"serving_default","instances":[{"x":[1,2,3,4]},{"x":[5,6,7,8]}]}`, rows)
 	f("/v1/models/double%3Apredict", `{"instances":[{"a":1,"b":2,"c":3,"d":4},{"d":8,"c":7,"b":6,"a":5}]}`, rows, "Content-Type: application/x-www-form-urlencoded")
+	f("/v1/models/double/labels/stable:predict", `{"instances":[[1,2,3,4],[5,6,7,8]]}`, rows)
 	f(v1Path, `{"inputs":[[1,2,3,4],[5,6,7,8]]}`, columns)
 	f(v1Path, `{"inputs":{"x":[[1,2,3,4],[5,6,7,8]]},"signature_name":"any"}`, columns)
 	f(v1Path, gzipped(`{"inputs":[[1,2,3,4],[5,6,7,8]]}`), columns, "Content-Encoding: gzip")
@@ -53,16 +54,15 @@ func TestV1IsRefused(t *testing.T) {
 	f(v1Path, `{"instances":[[1,2,3,4],[1,2,3,4],[1,2,3,4]]}`, 400, "3 rows are more than the limit of 2")
 	f(v1Path, `{"instances":[{"x":{"b64":"AAAA"}}]}`, 400, "expected")
 	f(v1Path, "1,2,3,4\n", 415, "a body of type 'text/csv' is not supported; send JSON", "Content-Type: text/csv")
-	f("/v1/models/double/labels/stable:predict", "{}", 404, "version labels are not supported; name the model alone, or a version as in /v1/models/double/versions/1")
+	f("/v1/models/double/labels/none:predict", "{}", 404, "model 'double' has no alias 'none'")
+	f("/v1/models/double/labels/:predict", "{}", 404, "Not Found")
+	f("/v1/models/double/labels/stable:classify", "{}", 501, "use ':predict'")
 	f("/v1/models/double:classify", "{}", 501, "':classify' is not supported, use ':predict'")
 	f("/v1/models/nope:predict", "{}", 404, "Request for unknown model: 'nope' is not found")
 	f("/v1/models/double/versions/x:predict", "{}", 404, "Not Found")
 	f("/v1/models/:predict", "{}", 404, "Not Found")
 	f("/v1/models/double", "{}", 405, "Method Not Allowed")
 	if a := get(t, addr, v1Path); a.status != 405 || !strings.HasPrefix(a.header.Get("Allow"), "POST") {
-		t.Errorf("%+v", a)
-	}
-	if a := get(t, addr, "/v1/models/double/labels/stable"); a.status != 404 || !strings.Contains(a.body, "labels") {
 		t.Errorf("%+v", a)
 	}
 }
@@ -101,6 +101,8 @@ func TestV1Status(t *testing.T) {
 	f("/v1/models", 200, `{"models":["double"]}`)
 	f("/v1/models/double", 200, `{"name":"double","ready":true,"model_version_status":[{"version":"2",`+ok+`,{"version":"1",`+ok+`]}`)
 	f("/v1/models/double/versions/1", 200, `{"name":"double","ready":true,"model_version_status":[{"version":"1",`+ok+`]}`)
+	f("/v1/models/double/labels/stable", 200, `{"name":"double","ready":true,"model_version_status":[{"version":"1",`+ok+`]}`)
+	f("/v1/models/double/labels/none", 404, `{"error":"model 'double' has no alias 'none'"}`)
 	f("/v1/models/double/versions/9", 404, `{"error":"Request for unknown model: 'double' version 9 is not found"}`)
 	f("/v1/models/nope", 404, `{"error":"Request for unknown model: 'nope' is not found"}`)
 	f("/v1/models/..", 400, get(t, addr, "/v2/models/..").body)
