@@ -15,7 +15,7 @@ const Rest = -1
 // variants of its role. The stable version gets the weight that the other roles leave. If a
 // canary becomes stable, it is promoted: it gets all of the weight, and the canaries and
 // controls are removed unless the change names them. A version that becomes a variant is
-// removed from the shadows.
+// removed from the shadows. A variant or shadow with an alias needs no version.
 type RouteChange struct {
 	Model                   string // empty: unchanged
 	Stable, Canary, Control []Variant
@@ -45,7 +45,7 @@ func (c *RouteChange) Apply(route Route) (Route, error) {
 		route.Shadows = c.Shadows
 	} else { // a version with traffic of its own cannot be a shadow
 		route.Shadows = slices.DeleteFunc(slices.Clone(route.Shadows), func(s Shadow) bool {
-			return slices.ContainsFunc(route.Variants, func(v Variant) bool { return v.Version == s.Version })
+			return slices.ContainsFunc(route.Variants, func(v Variant) bool { return same(v, Variant{Version: s.Version, Alias: s.Alias}) })
 		})
 	}
 	if c.Sticky != nil {
@@ -61,8 +61,17 @@ func (c *RouteChange) Apply(route Route) (Route, error) {
 // promotes reports whether a canary becomes stable.
 func (c *RouteChange) promotes(route Route) bool {
 	return slices.ContainsFunc(route.Variants, func(v Variant) bool {
-		return v.Role == RoleCanary && slices.ContainsFunc(c.Stable, func(s Variant) bool { return s.Version == v.Version })
+		return v.Role == RoleCanary && slices.ContainsFunc(c.Stable, func(s Variant) bool { return same(s, v) })
 	})
+}
+
+// same reports whether two variants have the same version, as far as it is known: one that only
+// has an alias gets its version from the gateway.
+func same(a, b Variant) bool {
+	if a.Version == 0 || b.Version == 0 {
+		return a.Alias != "" && a.Alias == b.Alias
+	}
+	return a.Version == b.Version
 }
 
 func orNone(list []Variant) []Variant {
@@ -82,14 +91,17 @@ func replaceRole(variants []Variant, role string, list []Variant) []Variant {
 	var kept []Variant
 	for _, v := range variants {
 		if v.Role == role {
-			i := slices.IndexFunc(list, func(given Variant) bool { return given.Version == v.Version })
+			i := slices.IndexFunc(list, func(given Variant) bool { return same(given, v) })
 			if i < 0 {
 				if place < 0 {
 					place = len(kept)
 				}
 				continue
 			}
-			v = list[i]
+			known := v.Version
+			if v = list[i]; v.Version == 0 {
+				v.Version = known
+			}
 		}
 		kept = append(kept, v)
 	}
@@ -97,7 +109,7 @@ func replaceRole(variants []Variant, role string, list []Variant) []Variant {
 		place = len(kept)
 	}
 	for _, given := range list {
-		if !slices.ContainsFunc(kept, func(v Variant) bool { return v.Role == role && v.Version == given.Version }) {
+		if !slices.ContainsFunc(kept, func(v Variant) bool { return v.Role == role && same(v, given) }) {
 			kept = slices.Insert(kept, place, given)
 			place++
 		}
@@ -121,9 +133,9 @@ func (c *RouteChange) balance(route *Route) error {
 			left -= v.Weight
 		}
 		if v.Role == RoleCanary && slices.ContainsFunc(route.Variants, func(s Variant) bool {
-			return s.Role == RoleStable && s.Version == v.Version
+			return s.Role == RoleStable && same(s, v)
 		}) {
-			return fmt.Errorf("version %d is stable and cannot be a canary too; use the role control to compare with it", v.Version)
+			return fmt.Errorf("version %s is stable and cannot be a canary too; use the role control to compare with it", VersionName(v.Version, v.Alias))
 		}
 	}
 	switch {
@@ -143,4 +155,13 @@ func (c *RouteChange) balance(route *Route) error {
 // Percent returns basis points as "20%" or "2.5%".
 func Percent(points int) string {
 	return strconv.FormatFloat(float64(points)/100, 'f', -1, 64) + "%"
+}
+
+// VersionName names the version of a part of a route: "3", or "@champion" for an alias whose
+// version is not known.
+func VersionName(version int64, alias string) string {
+	if version == 0 && alias != "" {
+		return "@" + alias
+	}
+	return strconv.FormatInt(version, 10)
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,9 +35,11 @@ func newModels() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List every version of every model", Args: cobra.NoArgs, RunE: listed}
 	describe := &cobra.Command{
 		Use: "describe MODEL", Short: "Show the details of a model", Args: oneModel, ValidArgsFunction: conn.completeModels,
-		RunE: modelsRun(&conn, &out, printDetails, func(ctx context.Context, c *client.Client, name string) ([]api.ModelStatus, error) {
-			return c.Model(ctx, name)
-		}),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return show(cmd, &conn, &out, func(ctx context.Context, c *client.Client) ([]described, error) {
+				return describeModel(ctx, c, args[0])
+			}, printDetails)
+		},
 	}
 	load := &cobra.Command{
 		Use: "load MODEL", Short: "Load a model, or load its newer files (explicit model control)", Args: oneModel, ValidArgsFunction: conn.completeModels,
@@ -49,8 +54,36 @@ func newModels() *cobra.Command {
 		}),
 	}
 	cmd.AddCommand(versionCommands(&conn, &out)...)
-	cmd.AddCommand(list, describe, load, unload, newModelsPush(&conn, &out), newModelsDigest())
+	cmd.AddCommand(list, describe, load, unload, newModelsPush(&conn, &out), newModelsTag(&conn, &out), newModelsDigest())
 	return cmd
+}
+
+// described is a version with its record, if it was pushed.
+type described struct {
+	api.ModelStatus
+
+	Record  *api.VersionRecord `json:"record,omitempty"`
+	NamedBy []string           `json:"named_by,omitempty"`
+}
+
+// describeModel returns the versions of a model that are loaded or should be, or that can be.
+func describeModel(ctx context.Context, c *client.Client, name string) ([]described, error) {
+	versions, err := c.Model(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	known, err := c.Versions(ctx, name)
+	if answer, ok := errors.AsType[*client.Error](err); ok && answer.Status == http.StatusNotFound {
+		err = nil // the files of all versions have gone, or the gateway is older than the list
+	}
+	list := make([]described, len(versions))
+	for i := range versions {
+		list[i].ModelStatus = versions[i]
+		if at := slices.IndexFunc(known, func(v api.VersionInfo) bool { return v.Version == versions[i].Version }); at >= 0 {
+			list[i].Record, list[i].NamedBy = known[at].Record, known[at].NamedBy
+		}
+	}
+	return list, err
 }
 
 // modelsRun makes the RunE of a command from a call that returns versions and a function that

@@ -36,19 +36,23 @@ func printVersions(b *strings.Builder, versions []api.ModelStatus, wide bool) {
 }
 
 // printDetails prints a block per version.
-func printDetails(b *strings.Builder, versions []api.ModelStatus, _ bool) {
+func printDetails(b *strings.Builder, versions []described) {
 	for i := range versions {
 		v := &versions[i]
 		if i > 0 {
 			fmt.Fprintln(b)
 		}
-		fmt.Fprintf(b, "Model:\t%s\nVersion:\t%s\n", v.Name, versionText(v))
+		fmt.Fprintf(b, "Model:\t%s\nVersion:\t%s\n", v.Name, versionText(&v.ModelStatus))
 		line(b, "Role", v.Role)
 		line(b, "State", v.State)
 		line(b, "Reason", v.Reason)
 		line(b, "Digest", v.Digest)
+		line(b, "Named by", strings.Join(v.NamedBy, ", "))
 		if v.LoadedAt != nil {
 			line(b, "Loaded", timeText(v.LoadedAt))
+		}
+		if v.Record != nil {
+			printOrigin(b, v.Record)
 		}
 		if v.Detail != nil {
 			printDetail(b, v.Detail)

@@ -109,6 +109,13 @@ func printVersionInfo(b *strings.Builder, v api.VersionInfo) {
 func printRecord(b *strings.Builder, rec *api.VersionRecord) {
 	line(b, "Digest", rec.Digest)
 	line(b, "Size", fmt.Sprintf("%d bytes", rec.Size))
+	printOrigin(b, rec)
+	printTensors(b, "Input", rec.Inputs)
+	printTensors(b, "Output", rec.Outputs)
+}
+
+// printOrigin prints where a version comes from, its tags and its card.
+func printOrigin(b *strings.Builder, rec *api.VersionRecord) {
 	line(b, "Producer", oneLine(rec.Producer))
 	for _, domain := range slices.Sorted(maps.Keys(rec.Opsets)) {
 		line(b, "Opset", fmt.Sprintf("%s %d", oneLine(domain), rec.Opsets[domain]))
@@ -129,6 +136,4 @@ func printRecord(b *strings.Builder, rec *api.VersionRecord) {
 	for _, name := range slices.Sorted(maps.Keys(rec.Card)) {
 		line(b, "Card "+oneLine(name), oneLine(fmt.Sprint(rec.Card[name])))
 	}
-	printTensors(b, "Input", rec.Inputs)
-	printTensors(b, "Output", rec.Outputs)
 }

@@ -55,7 +55,7 @@ func variantChanges(before, after []api.Variant) []string {
 
 func variantOf(list []api.Variant, like api.Variant) *api.Variant {
 	for i := range list {
-		if list[i].Version == like.Version && list[i].Role == like.Role {
+		if list[i].Version == like.Version && list[i].Role == like.Role && (like.Version != 0 || list[i].Alias == like.Alias) {
 			return &list[i]
 		}
 	}
@@ -73,7 +73,7 @@ func settingChanges(before, after *api.Route) []string {
 	note("model", orDash(oneLine(before.Model)), orDash(oneLine(after.Model)))
 	was, is := samples(before.Shadows), samples(after.Shadows)
 	for _, s := range slices.Concat(after.Shadows, before.Shadows) {
-		note(fmt.Sprintf("shadow v%d", s.Version), orDash(was[s.Version]), orDash(is[s.Version]))
+		note("shadow "+partName(s.Version, s.Alias), orDash(was[s.Version]), orDash(is[s.Version]))
 		delete(was, s.Version) // list each only once
 		delete(is, s.Version)
 	}
@@ -193,12 +193,26 @@ func routeState(text json.RawMessage) (*api.Route, error) {
 	return &state.Route, nil
 }
 
-// variantText names a variant: "v1", "v2 canary".
+// variantText names a variant: "v1", "v2 canary", "@champion (v3)".
 func variantText(v api.Variant) string {
+	name := partName(v.Version, v.Alias)
 	if v.Role == api.RoleStable {
-		return fmt.Sprintf("v%d", v.Version)
+		return name
 	}
-	return fmt.Sprintf("v%d %s", v.Version, oneLine(v.Role))
+	return name + " " + oneLine(v.Role)
+}
+
+// partName names the version of a part of a route: "v3", "@champion (v3)", or "@champion" before
+// the gateway has said which version that is.
+func partName(version int64, alias string) string {
+	switch {
+	case alias == "":
+		return fmt.Sprintf("v%d", version)
+	case version == 0:
+		return "@" + oneLine(alias)
+	default:
+		return fmt.Sprintf("@%s (v%d)", oneLine(alias), version)
+	}
 }
 
 // splitText lists variants: "v1 95%, v2 canary 5%".

@@ -20,7 +20,7 @@ type routeFlags struct {
 
 func (f *routeFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.model, "model", "", "the model whose versions serve (default: the route's name)")
-	flags.StringArrayVar(&f.stable, "stable", nil, "VERSION[=SHARE]: the trusted version; without a share it gets the rest (repeatable)")
+	flags.StringArrayVar(&f.stable, "stable", nil, "VERSION[=SHARE]: the trusted version, a number or an alias such as @champion; without a share it gets the rest (repeatable)")
 	flags.StringArrayVar(&f.canary, "canary", nil, "VERSION=SHARE: the version on trial, or none (repeatable)")
 	flags.StringArrayVar(&f.control, "control", nil, "VERSION=SHARE: a slice for comparison with the canary, or none (repeatable)")
 	flags.StringArrayVar(&f.shadows, "shadow", nil, "VERSION=SAMPLE: a version that gets copies of that share of the requests (repeatable)")
@@ -67,20 +67,20 @@ func parseVariants(flag, role string, texts []string) ([]api.Variant, error) {
 	var list []api.Variant
 	open := 0
 	for _, text := range texts {
-		version, weight, given, err := parseVersionShare(text)
+		part, err := parseVersionShare(text)
 		switch {
 		case err != nil:
 			return nil, usageError{flag + ": " + err.Error()}
-		case !given && role != api.RoleStable:
+		case !part.given && role != api.RoleStable:
 			return nil, usageError{fmt.Sprintf("%s %s: the share is missing: expected, for example, %s %s=20%%", flag, text, flag, text)}
-		case !given:
-			weight = api.Rest
+		case !part.given:
+			part.share = api.Rest
 			open++
 		}
-		if slices.ContainsFunc(list, func(v api.Variant) bool { return v.Version == version }) {
-			return nil, usageError{fmt.Sprintf("%s: version %d is a duplicate", flag, version)}
+		if slices.ContainsFunc(list, func(v api.Variant) bool { return v.Version == part.version && v.Alias == part.alias }) {
+			return nil, usageError{fmt.Sprintf("%s: version %s is a duplicate", flag, api.VersionName(part.version, part.alias))}
 		}
-		list = append(list, api.Variant{Version: version, Weight: weight, Role: role})
+		list = append(list, api.Variant{Version: part.version, Alias: part.alias, Weight: part.share, Role: role})
 	}
 	if open > 1 {
 		return nil, usageError{flag + ": only one version can get the rest; give a share for the others"}
@@ -97,14 +97,14 @@ func (f *routeFlags) parseShadows() ([]api.Shadow, error) {
 	}
 	var list []api.Shadow
 	for _, text := range f.shadows {
-		version, sample, given, err := parseVersionShare(text)
-		if err == nil && !given {
+		part, err := parseVersionShare(text)
+		if err == nil && !part.given {
 			err = fmt.Errorf("the share of the requests is missing: expected, for example, %s=10%%", text)
 		}
 		if err != nil {
 			return nil, usageError{"--shadow: " + err.Error()}
 		}
-		list = append(list, api.Shadow{Version: version, Sample: sample})
+		list = append(list, api.Shadow{Version: part.version, Alias: part.alias, Sample: part.share})
 	}
 	return list, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ func routeText(r *api.Route) string {
 	nine := false
 	for _, s := range r.Shadows {
 		if nine = nine || s.Version == 9; s.Version != 9 {
-			parts = append(parts, fmt.Sprintf("shadow v%d %s", s.Version, api.Percent(s.Sample)))
+			parts = append(parts, "shadow "+partName(s.Version, s.Alias)+" "+api.Percent(s.Sample))
 		}
 	}
 	if !nine {
@@ -117,6 +116,20 @@ func TestRouteEdit(t *testing.T) {
 	f(trial, "--canary none --canary 2=5%", "error: version 'none' is not a valid number")
 	f(trial, "--stable none", "error: version 'none' is not a valid number")
 	f(trial, "--stable 1 --stable 3", "error: only one version can get the rest")
+
+	// Aliases. The gateway gives those that are new their versions.
+	aliased := []api.Variant{{Version: 3, Alias: "champion", Weight: 9500, Role: "stable"}, {Version: 4, Alias: "challenger", Weight: 500, Role: "canary"}}
+	f(nil, "--stable @champion --canary @challenger=5%", "@champion 95%, @challenger canary 5%")
+	f(one, "--stable @champion", "@champion 100%")
+	f(aliased, "--canary @challenger=20%", "@champion (v3) 80%, @challenger (v4) canary 20%")
+	f(aliased, "--stable @champion=95%", "@champion (v3) 95%, @challenger (v4) canary 5%")
+	f(aliased, "--stable @challenger", "@challenger 100%") // promoted
+	f(aliased, "--stable 4", "v4 100%")
+	f(aliased, "--stable 3", "v3 95%, @challenger (v4) canary 5%") // does not move any more
+	f(aliased, "--canary @champion=5%", "error: version @champion is stable and cannot be a canary too")
+	f(aliased, "--shadow @next=10%", "@champion (v3) 95%, @challenger (v4) canary 5% | shadow @next 10% | no shadow v9")
+	f(one, "--canary @Champion=5%", "error: '@Champion' is not a valid alias")
+	f(one, "--canary @a=5% --canary @a=6%", "error: version @a is a duplicate")
 
 	// Shadows.
 	f(trial, "--shadow 3=25%", "v1 95%, v2 canary 5% | shadow v3 25% | no shadow v9")

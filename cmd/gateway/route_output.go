@@ -23,7 +23,7 @@ func printRoutes(b *strings.Builder, routes []api.Route, wide bool) {
 		r := &routes[i]
 		shadows := make([]string, len(r.Shadows))
 		for i, s := range r.Shadows {
-			shadows[i] = fmt.Sprintf("v%d %s", s.Version, api.Percent(s.Sample))
+			shadows[i] = partName(s.Version, s.Alias) + " " + api.Percent(s.Sample)
 		}
 		if wide {
 			more = "\t" + oneLine(r.Seed)

@@ -22,7 +22,8 @@ terminal it also asks before a change that moves more than half of the slots.
 The command prints the old and the new state, with the requests and errors so far, and the
 number of slots (of 10,000) that moved.
 
-Shares are written 20%, 2.5% or, in basis points, 2000bp.
+Shares are written 20%, 2.5% or, in basis points, 2000bp. Instead of a version, @champion
+names the version of an alias of the model; the route then moves with the alias.
 
 --stable, --canary and --control each replace the variants of that role. A role without a
 flag does not change. The stable version gets the rest: --canary 2=20% takes its share from
@@ -41,6 +42,7 @@ change is made only to that revision.`
 const routeSetExample = `  gateway routes set iris --canary 2=5% --reason "first users"
   gateway routes set iris --canary 2=20% --reason "no errors in a day"
   gateway routes set iris --stable 2 --reason "canary passed"
+  gateway routes set iris --stable @champion --canary @challenger=5%
   gateway routes set iris --shadow 3=10% --sticky header:X-User-Id --dry-run`
 
 // routeSet is a call of gateway routes set.

@@ -39,15 +39,27 @@ func parseShare(text string) (int, error) {
 	return int(share), nil
 }
 
-// parseVersionShare returns the parts of "2=20%"; given is false if there is no share.
-func parseVersionShare(text string) (version int64, share int, given bool, err error) {
-	number, part, given := strings.Cut(text, "=")
-	version, ok := infer.ParseVersion(number)
-	if !ok {
-		return 0, 0, false, fmt.Errorf("version '%s' is not a valid number: expected 1 or more", number)
+// versionShare is a version, or the alias of one, and its share.
+type versionShare struct {
+	version int64
+	alias   string
+	share   int
+	given   bool // false if there is no share
+}
+
+// parseVersionShare reads "2=20%" or "@champion=20%".
+func parseVersionShare(text string) (v versionShare, err error) {
+	name, part, given := strings.Cut(text, "=")
+	v.given = given
+	if alias, ok := strings.CutPrefix(name, "@"); ok {
+		if v.alias = alias; !api.ValidAlias(alias) {
+			return v, fmt.Errorf("'%s' is not a valid alias: expected, for example, @champion", name)
+		}
+	} else if v.version, ok = infer.ParseVersion(name); !ok {
+		return v, fmt.Errorf("version '%s' is not a valid number: expected 1 or more, or an alias such as @champion", name)
 	}
 	if given {
-		share, err = parseShare(part)
+		v.share, err = parseShare(part)
 	}
-	return version, share, given, err
+	return v, err
 }
