@@ -62,6 +62,7 @@ type noModels struct {
 	admin.VersionControl
 	admin.AliasControl
 	admin.CaptureControl
+	admin.InferControl
 }
 
 func (noModels) Models() []api.ModelStatus { return nil }

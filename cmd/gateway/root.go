@@ -29,7 +29,7 @@ func newRoot(isTerminal func(stream any) bool) *cobra.Command {
 	root.SetVersionTemplate("gateway {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newServe(isTerminal), newCheck(), newConfig(), newStatus(), newReload(), newModels(), newAliases(), newRoutes(isTerminal), newRollouts(), newDrift(), newLabels(), newCapture(), newSignals(), newCallers(),
-		newProfile(), newJournal(), newInfer(), newHealthcheck(), newVersion())
+		newProfile(), newJournal(), newInfer(), newReplay(), newHealthcheck(), newVersion())
 	return root
 }
 

@@ -49,7 +49,7 @@ func sideOf(t *testing.T, f *fold) string {
 	s, err := admin.New(admin.Options{
 		Callers:        access.Open(),
 		MaxConnections: 64,
-		Address:        "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: noModels{}, Routes: f, Drift: f, Labels: f, Capture: noModels{}, Rollouts: noRollouts{}, Versions: noModels{}, Aliases: noModels{}, Logger: zap.NewNop(),
+		Address:        "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: noModels{}, Routes: f, Drift: f, Labels: f, Capture: noModels{}, Rollouts: noRollouts{}, Versions: noModels{}, Aliases: noModels{}, Infer: noModels{}, Logger: zap.NewNop(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ func OpenFile(data []byte) (f *File, err error) {
 	}
 	meta := func(key string) string { value, _ := p.Lookup(key); return value }
 	if meta(keyFormat) != formatVersion || meta(keyKind) != kindRequests {
-		return nil, errors.New("not a file of captured requests")
+		return nil, ErrNoRequests
 	}
 	l, err := layoutOf(p)
 	if err != nil {
@@ -66,6 +66,10 @@ func damaged(err error, panicked any) error {
 	}
 	return err
 }
+
+// ErrNoRequests is the cause of an error of OpenFile if a file of Parquet is not one of captured
+// requests.
+var ErrNoRequests = errors.New("not a file of captured requests")
 
 // errDamaged is the cause of errors about the content of files.
 var errDamaged = errors.New("the file is damaged")
