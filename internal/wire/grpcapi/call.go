@@ -25,6 +25,7 @@ type call struct {
 
 	// The fields below are guarded by conn.mu.
 
+	since    time.Time // when it began
 	stream   bool      // of many messages
 	held     int       // bytes that are reserved
 	prefix   [5]byte   // of the message that arrives
@@ -73,7 +74,7 @@ func (s *Server) begin(ctx context.Context, info *tap.Info) (context.Context, er
 			size += headerBytes + len(name) + len(v)
 		}
 	}
-	k := &call{conn: r.conn, header: info.Header}
+	k := &call{conn: r.conn, header: info.Header, since: time.Now()}
 	k.Context, k.cancel = context.WithCancel(ctx)
 	if !r.conn.begin(k, size) {
 		k.cancel()
@@ -160,8 +161,10 @@ func (k *call) answered() {
 func (k *call) isLate(now time.Time, l *Limits) bool {
 	waits := func(since time.Time) time.Duration { return min(now.Sub(k.reading), now.Sub(since)) }
 	switch {
-	case k.reading.IsZero() || k.complete:
+	case k.complete:
 		return false
+	case k.reading.IsZero(): // grpc-go reads the only message of most calls before their handler begins
+		return k.messages == 0 && now.Sub(k.since) > l.ReadTimeout
 	case !k.stream:
 		return now.Sub(k.reading) > l.ReadTimeout
 	case k.got > 0:

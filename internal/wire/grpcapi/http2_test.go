@@ -173,15 +173,18 @@ func TestCallsThatStall(t *testing.T) {
 	p.call(7, streamCall) // a message and a half
 	p.do(p.WriteData(7, false, whole))
 	p.do(p.WriteData(7, false, whole[:3])) // of its length
+	p.call(11, pb.GRPCInferenceService_ModelMetadata_FullMethodName) // of a call whose message grpc-go reads
+	p.do(p.WriteData(11, false, whole[:20]))
 	p.flush()
 	p.want(1, 4)
+	p.want(11, 4)
 	p.want(3, 4)
 	p.want(5, 4)
 	p.want(7, 4)
-	p.call(9, inferCall)
-	p.do(p.WriteData(9, true, whole))
+	p.call(13, inferCall)
+	p.do(p.WriteData(13, true, whole))
 	p.flush()
-	p.want(9, 0)
+	p.want(13, 0)
 }
 
 // A stream may wait, but not for ever. A request in progress keeps it, and so does one that
