@@ -100,7 +100,7 @@ func (k *killed) moveOn(t *testing.T, r api.Rollout, i int) {
 // ask posts a change, which the state may refuse.
 func (k *killed) ask(t *testing.T, path, body string) {
 	t.Helper()
-	answer, err := http.Post(k.admin+path, "application/json", strings.NewReader(body)) //nolint:noctx // of a test
+	answer, err := http.Post(k.admin+path, "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func (k *killed) ask(t *testing.T, path, body string) {
 
 func (k *killed) read(t *testing.T, path string, doc any) {
 	t.Helper()
-	answer, err := http.Get(k.admin + path) //nolint:noctx // of a test
+	answer, err := http.Get(k.admin + path)
 	if err != nil {
 		t.Fatal(err)
 	}

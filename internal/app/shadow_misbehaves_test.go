@@ -62,7 +62,7 @@ func TestShadowsThatMisbehave(t *testing.T) {
 					t.Errorf("%s: %v in the metric, %d in the statistics", reason, got, n)
 				}
 			}
-			if v := g.routeStats(t, "double").Variants[0]; v.Total != (api.VariantCount{Requests: requests}) || v.Breaker != "closed" {
+			if v := g.routeStats(t, "double").Variants[0]; v.Total != (api.VariantCount{Requests: requests, Random: requests}) || v.Breaker != "closed" {
 				t.Errorf("the variant: %+v", v)
 			}
 		})

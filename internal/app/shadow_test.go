@@ -271,7 +271,7 @@ func TestShadowThatFails(t *testing.T) {
 		t.Errorf("%v failures in the metric, %d in the statistics", n, s.Errors)
 	}
 	v := g.routeStats(t, "double").Variants[0]
-	if v.Total != (api.VariantCount{Requests: 50}) || v.Breaker != "closed" {
+	if v.Total != (api.VariantCount{Requests: 50, Random: 50}) || v.Breaker != "closed" {
 		t.Errorf("the variant: %+v", v)
 	}
 	if n := g.series(t, "sluice_requests_total", `code="internal"`); n != 0 {

@@ -172,7 +172,7 @@ func TestCallsThatStall(t *testing.T) {
 	p.do(p.WriteData(5, false, whole))
 	p.call(7, streamCall) // a message and a half
 	p.do(p.WriteData(7, false, whole))
-	p.do(p.WriteData(7, false, whole[:3])) // of its length
+	p.do(p.WriteData(7, false, whole[:3]))                           // of its length
 	p.call(11, pb.GRPCInferenceService_ModelMetadata_FullMethodName) // of a call whose message grpc-go reads
 	p.do(p.WriteData(11, false, whole[:20]))
 	p.flush()
