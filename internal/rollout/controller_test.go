@@ -124,8 +124,8 @@ func TestJournalIsFull(t *testing.T) {
 		g.until(t, api.RolloutCanary, time.Minute)
 		time.Sleep(time.Second)
 		g.journal.setFull(true)
-		g.world.broken = true
-		time.Sleep(time.Hour)
+		g.world.setBroken(true)
+		time.Sleep(15 * time.Minute) // longer than the step
 		if got := g.world.share(2); got != 500 {
 			t.Fatalf("the canary has %d", got)
 		}
@@ -138,7 +138,7 @@ func TestJournalIsFull(t *testing.T) {
 			t.Errorf("state %s, durable %v", got.State, got.Durable)
 		}
 		g.journal.setFull(false)
-		g.world.broken = false
+		g.world.setBroken(false)
 		g.until(t, api.RolloutRolledBack, time.Second)
 		wantTypes(t, g.journal, api.EventRolloutStarted, api.EventRolloutAdvanced, api.EventRolloutAborted, api.EventRolloutRolledBack)
 	})

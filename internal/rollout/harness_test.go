@@ -166,6 +166,12 @@ func (w *world) Digest(context.Context, string, int64) (string, error) {
 	return w.digest, nil
 }
 
+func (w *world) setBroken(broken bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = broken
+}
+
 // share returns the weight of a version that callers can reach.
 func (w *world) share(version int64) (weight int) {
 	w.mu.Lock()
