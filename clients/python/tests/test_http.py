@@ -251,6 +251,6 @@ def test_both_clients_offer_the_same() -> None:
     assert offered(sluice.Client) == offered(sluice.AsyncClient)
     assert len(offered(sluice.Client)) == 17
     over_grpc, with_asyncio = offered(sluice.grpc.Client), offered(sluice.grpc.AsyncClient)
-    assert len(over_grpc) == 12
+    assert len(over_grpc) == 13
     del over_grpc["stream"], with_asyncio["stream"]
     assert over_grpc == with_asyncio
