@@ -32,8 +32,7 @@ func (c *Client) DeleteCaptured(ctx context.Context, model, requestID, reason st
 	if err != nil {
 		return done, err
 	}
-	c.sign(req)
-	c.say(req, reason)
+	c.signWith(req, reason)
 	err = c.decode(req, &done)
 	return done, err
 }
@@ -48,11 +47,10 @@ func (c *Client) ExportCapture(ctx context.Context, model string, of api.Capture
 	if err != nil {
 		return done, err
 	}
-	c.sign(req)
+	c.signWith(req, reason)
 	if c.actor != "" { // the journal names who reads, too
 		req.Header.Set("Sluice-Actor", c.actor)
 	}
-	c.say(req, reason)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return done, transportError(req, err)
@@ -82,13 +80,6 @@ func exportOf(h http.Header) (done api.CaptureExport, err error) {
 		done.SkippedFiles = strings.Split(names, ", ")
 	}
 	return done, nil
-}
-
-// say adds the reason of a request for the journal.
-func (c *Client) say(req *http.Request, reason string) {
-	if reason != "" {
-		req.Header.Set("Sluice-Change-Reason", reason)
-	}
 }
 
 func (c *Client) captureURL(model, path string, query url.Values) string {

@@ -276,3 +276,11 @@ func (c *Client) sign(req *http.Request) {
 		req.Header.Set("Sluice-Actor", c.actor)
 	}
 }
+
+// signWith signs a change, and gives its reason for the journal if there is one.
+func (c *Client) signWith(req *http.Request, reason string) {
+	c.sign(req)
+	if reason != "" {
+		req.Header.Set("Sluice-Change-Reason", reason)
+	}
+}

@@ -64,10 +64,7 @@ func (c *Client) CloseSignal(ctx context.Context, id, reason string) (signal api
 	if err != nil {
 		return signal, err
 	}
-	c.sign(req)
-	if reason != "" {
-		req.Header.Set("Sluice-Change-Reason", reason)
-	}
+	c.signWith(req, reason)
 	err = c.decode(req, &signal)
 	return signal, err
 }

@@ -51,15 +51,7 @@ func (c *Client) postSpec(ctx context.Context, target string, spec api.RolloutSp
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	return c.because(req, reason, result)
-}
-
-// because sends a change with its reason.
-func (c *Client) because(req *http.Request, reason string, result any) error {
-	c.sign(req)
-	if reason != "" {
-		req.Header.Set("Sluice-Change-Reason", reason)
-	}
+	c.signWith(req, reason)
 	return c.decode(req, result)
 }
 
@@ -80,7 +72,8 @@ func (c *Client) ChangeRollout(ctx context.Context, route, change, reason string
 	if err != nil {
 		return r, err
 	}
-	err = c.because(req, reason, &r)
+	c.signWith(req, reason)
+	err = c.decode(req, &r)
 	return r, err
 }
 

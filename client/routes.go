@@ -77,12 +77,9 @@ func (c *Client) conditions(req *http.Request, o EditOptions) {
 		match = strconv.Quote(strconv.FormatInt(o.Revision, 10))
 	}
 	req.Header.Set("If-Match", match)
-	c.sign(req)
+	c.signWith(req, o.Reason)
 	if o.Actor != "" {
 		req.Header.Set("Sluice-Actor", o.Actor)
-	}
-	if o.Reason != "" {
-		req.Header.Set("Sluice-Change-Reason", o.Reason)
 	}
 }
 

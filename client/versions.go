@@ -52,10 +52,7 @@ func (c *Client) PushVersion(ctx context.Context, model string, body io.Reader, 
 		req.ContentLength = o.Size
 	}
 	req.Header.Set("Content-Type", "application/octet-stream")
-	if o.Reason != "" {
-		req.Header.Set("Sluice-Change-Reason", o.Reason)
-	}
-	c.sign(req)
+	c.signWith(req, o.Reason)
 	err = c.decode(req, &info)
 	return info, err
 }
