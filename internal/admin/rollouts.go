@@ -87,12 +87,8 @@ func (s *Server) specOf(r *http.Request) (spec api.RolloutSpec, err error) {
 		return spec, err
 	}
 	spec.Complete()
-	if problems := spec.Check(); len(problems) > 0 {
-		list := make([]string, len(problems))
-		for i, p := range problems {
-			list[i] = p.String()
-		}
-		return spec, infer.Errorf(infer.Invalid, "%s", strings.Join(list, "; "))
+	if err := invalid(spec.Check()); err != nil {
+		return spec, err
 	}
 	route, err := s.opts.Routes.Route(spec.Route)
 	if err != nil {

@@ -129,13 +129,21 @@ func routeOf(r *http.Request) (api.Route, error) {
 	if !infer.ValidName(route.Model) {
 		return api.Route{}, infer.Errorf(infer.Invalid, "model: '%.255s' is not a valid name for a model", route.Model)
 	}
-	if problems := route.Check(); len(problems) > 0 {
-		list := make([]string, len(problems))
-		for i, p := range problems {
-			list[i] = p.String()
-		}
-		return api.Route{}, infer.Errorf(infer.Invalid, "%s", strings.Join(list, "; "))
+	if err := invalid(route.Check()); err != nil {
+		return api.Route{}, err
 	}
 	route.Seed = seed // an empty seed keeps the current one, which only RouteControl knows
 	return route, nil
+}
+
+// invalid returns the problems of a document as an error, nil if there are none.
+func invalid(problems []api.Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	list := make([]string, len(problems))
+	for i, p := range problems {
+		list[i] = p.String()
+	}
+	return infer.Errorf(infer.Invalid, "%s", strings.Join(list, "; "))
 }
