@@ -36,8 +36,8 @@ func (r *Repository) free(model string, number int64) error {
 	return nil
 }
 
-// move renames a version's folder, and syncs.
-func (w *Writer) move(from, to string) error {
+// change calls f with the repository's folder, while nobody else writes to it.
+func (w *Writer) change(f func(root *os.Root) error) error {
 	if err := w.claim(); err != nil {
 		return err
 	}
@@ -48,6 +48,11 @@ func (w *Writer) move(from, to string) error {
 		return writeError(err)
 	}
 	defer root.Close() //nolint:errcheck // a folder
+	return f(root)
+}
+
+// move renames a version's folder, and syncs.
+func move(root *os.Root, from, to string) error {
 	if _, err := root.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
 		return infer.Errorf(infer.Conflict, "the folder %s exists", to)
 	}
@@ -77,40 +82,37 @@ func folderOf(v infer.Version) string {
 	return path.Join(v.Model, strconv.FormatInt(v.Number, 10))
 }
 
+// placeOf returns where the folder of a version is.
+func placeOf(v infer.Version, archived bool) string {
+	if archived {
+		return path.Join(archiveFolder, folderOf(v))
+	}
+	return folderOf(v)
+}
+
 // Archive moves a version out of the models. It cannot be loaded until Restore.
 func (w *Writer) Archive(v infer.Version) error {
-	return w.move(folderOf(v), path.Join(archiveFolder, folderOf(v)))
+	return w.change(func(root *os.Root) error { return move(root, folderOf(v), path.Join(archiveFolder, folderOf(v))) })
 }
 
 // Restore undoes Archive.
 func (w *Writer) Restore(v infer.Version) error {
-	return w.move(path.Join(archiveFolder, folderOf(v)), folderOf(v))
+	return w.change(func(root *os.Root) error { return move(root, path.Join(archiveFolder, folderOf(v)), folderOf(v)) })
 }
 
 // Delete removes the files of a version, archived or not. It first moves them out of sight, so
 // that no part of the version stays visible after a crash.
 func (w *Writer) Delete(v infer.Version, archived bool) error {
-	if err := w.claim(); err != nil {
-		return err
-	}
-	w.repo.writing.Lock()
-	defer w.repo.writing.Unlock()
-	root, err := w.repo.clone()
-	if err != nil {
-		return writeError(err)
-	}
-	defer root.Close() //nolint:errcheck // a folder
-	from, trash := folderOf(v), path.Join(stagingFolder, rand.Text())
-	if archived {
-		from = path.Join(archiveFolder, from)
-	}
-	if err := root.Rename(from, trash); err != nil {
-		return writeError(err)
-	}
-	if err := leave(root, path.Dir(from)); err != nil {
-		return err
-	}
-	return writeError(root.RemoveAll(trash))
+	return w.change(func(root *os.Root) error {
+		from, trash := placeOf(v, archived), path.Join(stagingFolder, rand.Text())
+		if err := root.Rename(from, trash); err != nil {
+			return writeError(err)
+		}
+		if err := leave(root, path.Dir(from)); err != nil {
+			return err
+		}
+		return writeError(root.RemoveAll(trash))
+	})
 }
 
 // Describe replaces the record of a version.
@@ -119,20 +121,12 @@ func (w *Writer) Describe(rec api.VersionRecord, archived bool) error {
 	if err != nil {
 		return err
 	}
-	if err := w.claim(); err != nil {
-		return err
-	}
-	w.repo.writing.Lock()
-	defer w.repo.writing.Unlock()
-	root, err := w.repo.clone()
-	if err != nil {
-		return writeError(err)
-	}
-	defer root.Close() //nolint:errcheck // a folder
-	folder := folderOf(infer.Version{Model: rec.Model, Number: rec.Version})
-	if archived {
-		folder = path.Join(archiveFolder, folder)
-	}
+	folder := placeOf(infer.Version{Model: rec.Model, Number: rec.Version}, archived)
+	return w.change(func(root *os.Root) error { return writeRecord(root, folder, text) })
+}
+
+// writeRecord replaces the record in a version's folder.
+func writeRecord(root *os.Root, folder string, text []byte) error {
 	next := path.Join(stagingFolder, rand.Text())
 	defer root.Remove(next) //nolint:errcheck // after a rename it is gone
 	file, err := root.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
