@@ -21,16 +21,6 @@ const (
 	fieldParameter = "parameter:"
 )
 
-// ValidField reports whether a name can be that of a field to redact or hash.
-func ValidField(name string) bool {
-	for _, prefix := range []string{fieldInput, fieldOutput, fieldParameter} {
-		if rest, ok := strings.CutPrefix(name, prefix); ok {
-			return rest != ""
-		}
-	}
-	return name == fieldCaller
-}
-
 // signature is the model's part of a file's metadata.
 type signature struct {
 	Inputs  []signatureTensor `json:"inputs"`

@@ -2,7 +2,11 @@
 // one stops. All depend on sums only.
 package confseq
 
-import "math"
+import (
+	"math"
+
+	"gonum.org/v1/gonum/mathext"
+)
 
 // Interval is the interval of a confidence sequence.
 type Interval struct{ Low, High float64 }
@@ -22,7 +26,7 @@ func MeanBinary(n, s, alpha float64) Interval {
 	}
 	const a = 0.5 // both parameters of the prior
 	f := n - s
-	mixture := logBeta(a+s, a+f) - logBeta(a, a)
+	mixture := mathext.Lbeta(a+s, a+f) - mathext.Lbeta(a, a)
 	evidence := func(p float64) float64 { return mixture - xlogy(s, p) - xlogy(f, 1-p) }
 	return Interval{
 		Low:  cross(s/n, evidence, math.Log(1/alpha)),
@@ -115,13 +119,6 @@ func MeanUnbounded(n, sum, squares, alpha float64) (i Interval, ok bool) {
 	mean := sum / n
 	half := math.Sqrt(max(squares/n-mean*mean, 0)) * Margin(n, alpha)
 	return Interval{mean - half, mean + half}, true
-}
-
-func logBeta(a, b float64) float64 {
-	x, _ := math.Lgamma(a)
-	y, _ := math.Lgamma(b)
-	z, _ := math.Lgamma(a + b)
-	return x + y - z
 }
 
 // xlogy returns x·log(y), which is 0 for x = 0.

@@ -126,18 +126,6 @@ func (c *Controller) Locked(route string) string {
 	return ""
 }
 
-// Names reports whether a running rollout has a version of a model.
-func (c *Controller) Names(model string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for name := range c.active {
-		if r := c.fold.last(name); r.Model == model {
-			return r.ID
-		}
-	}
-	return ""
-}
-
 // List returns the last rollout of each route, sorted by route.
 func (c *Controller) List() []api.Rollout {
 	c.mu.Lock()

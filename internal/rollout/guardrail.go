@@ -5,6 +5,8 @@ import (
 	"math"
 	"time"
 
+	"gonum.org/v1/gonum/mathext"
+
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/confseq"
 )
@@ -207,7 +209,7 @@ func (s *Split) logE() float64 {
 	}
 	a, b := strength*s.share, strength*(1-s.share)
 	x, y := float64(s.canary), float64(s.control)
-	return s.before + logBeta(a+x, b+y) - logBeta(a, b) - x*math.Log(s.share) - y*math.Log(1-s.share)
+	return s.before + mathext.Lbeta(a+x, b+y) - mathext.Lbeta(a, b) - x*math.Log(s.share) - y*math.Log(1-s.share)
 }
 
 // Evidence returns what was seen and the verdict, which is never a pass.
@@ -222,11 +224,4 @@ func (s *Split) Evidence() api.RolloutEvidence {
 		e.Why += fmt.Sprintf("; the weights do not explain that, e-value %.3g, threshold %.3g", e.EValue, e.Threshold)
 	}
 	return e
-}
-
-func logBeta(a, b float64) float64 {
-	x, _ := math.Lgamma(a)
-	y, _ := math.Lgamma(b)
-	z, _ := math.Lgamma(a + b)
-	return x + y - z
 }
