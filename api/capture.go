@@ -30,7 +30,7 @@ const (
 type Captured struct {
 	Model  string `json:"model"`
 	Sample int    `json:"sample"` // in basis points; 0: nothing is captured now
-	// What the manifests of the bucket list.
+	// The counts of what the manifests of the bucket list.
 	Files int       `json:"files"`
 	Rows  int64     `json:"rows"`
 	Bytes int64     `json:"bytes"`

@@ -38,8 +38,8 @@ func (c *Client) DeleteCaptured(ctx context.Context, model, requestID, reason st
 }
 
 // ExportCapture writes captured requests of a model to w, in a format: api.CaptureJSONL, CaptureCSV or
-// CaptureParquet. After an error what was written is incomplete. Files that the gateway could not read
-// are no error: they are in the result. reason is why, one line of text.
+// CaptureParquet. After an error what was written is incomplete. It is not an error if the gateway
+// could not read some files: the result names them. reason is one line of text for the journal.
 func (c *Client) ExportCapture(ctx context.Context, model string, of api.CaptureRange, format, reason string, w io.Writer) (done api.CaptureExport, err error) {
 	query := rangeQuery(of)
 	query.Set("format", format)

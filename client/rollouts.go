@@ -66,7 +66,7 @@ const (
 )
 
 // ChangeRollout changes the last rollout of a route, and returns it. If its state does not allow the change, it
-// returns an Error with status 409. An abort keeps traffic from the version before it is answered.
+// returns an Error with status 409. An abort stops traffic to the canary before it is answered.
 func (c *Client) ChangeRollout(ctx context.Context, route, change, reason string) (r api.Rollout, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.rolloutURL(route)+"/"+change, nil)
 	if err != nil {

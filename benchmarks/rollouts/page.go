@@ -17,8 +17,8 @@ func (b *page) write(runs int, rate int64) {
 %d rollouts of each case, %d requests/s on the route, a look every %v; seeds are fixed, so each run prints the same. Errors and slow answers have guardrails
 of their own, and each has a third of alpha. Time and lost requests are medians among the rollouts that were rolled back; lost requests are
 the bad ones of the canary. The weights grow as the preset says, so each rollout also changes them.
-Requests that fail in groups, since a client tries again, are no independent evidence: without the discount for dispersion 35%% of the rollouts of
-standard were rolled back there.
+If a client retries, several requests fail together, and they count as less evidence. Before the guardrails discounted such groups, the
+preset standard rolled back 35%% of the equal versions in that case.
 
 `, runs, rate, lookEvery)
 	b.WriteString("## Versions that are not worse\n\n| preset | alpha / 3 | traffic | rolled back |\n|---|---|---|---|\n")

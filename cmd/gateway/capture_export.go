@@ -31,8 +31,8 @@ func newCaptureExport(conn *connection) *cobra.Command {
 		Short: "Write captured requests with their answers to a file or to standard output",
 		Long: `Write captured requests of a model with their answers, a line or row for each row of a request.
 The journal says who has exported what. Files of the bucket that cannot be read are left out and
-named, and the command fails after it has written the others. What waits in memory for its file
-is not exported.`,
+named, and the command fails after it has written the others. Requests that are not in a file yet
+are not exported.`,
 		Example: `  gateway capture export churn --since 24h --format parquet --file churn.parquet`,
 		Args:    oneModel,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -32,10 +32,10 @@ func newRollouts() *cobra.Command {
 	conn.flags(cmd, time.Minute)
 	out.flags(cmd)
 	cmd.AddCommand(list, newRolloutsPlan(&conn, &out), newRolloutsStart(&conn, &out), newRolloutsStatus(&conn, &out), newRolloutsHistory(&conn, &out),
-		rolloutChange(&conn, &out, client.RolloutPause, "Keep a rollout where it is"),
+		rolloutChange(&conn, &out, client.RolloutPause, "Stop a rollout at its current step, until it is resumed"),
 		rolloutChange(&conn, &out, client.RolloutResume, "Let a paused rollout go on"),
 		rolloutChange(&conn, &out, client.RolloutPromote, "Make the version of a rollout stable now"),
-		rolloutChange(&conn, &out, client.RolloutAbort, "Keep all traffic from the version of a rollout, and restore the route"),
+		rolloutChange(&conn, &out, client.RolloutAbort, "Stop all traffic to the version of a rollout, and restore the route"),
 		rolloutChange(&conn, &out, client.RolloutApprove, "Approve a rollout that waits for it"),
 		rolloutChange(&conn, &out, client.RolloutUnfreeze, "Allow rollouts of a route again after two rollbacks in a row"))
 	return cmd

@@ -101,7 +101,7 @@ func TestCapture(t *testing.T) {
 	}
 }
 
-// What waits when the gateway stops is written.
+// A stop writes the requests that wait.
 func TestCaptureIsFlushed(t *testing.T) {
 	data := t.TempDir()
 	g := startOn(t, &fakes{}, doubles(t, 1), strings.Replace(capturing(data), "100ms", "24h", 1))
@@ -114,7 +114,7 @@ func TestCaptureIsFlushed(t *testing.T) {
 	}
 }
 
-// Who reads or deletes captured requests is in the journal.
+// The journal names the people who read or delete captured requests.
 func TestCaptureExportAndDelete(t *testing.T) {
 	g := startOn(t, &fakes{}, doubles(t, 1), capturing(t.TempDir()))
 	asked(t, g, "double", "a", 0, 1)

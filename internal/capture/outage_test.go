@@ -16,7 +16,7 @@ import (
 	"sluice.io/sluice/internal/testing/fulldisk"
 )
 
-// What a full disk refuses waits, and is written when there is room. No part of a file is left.
+// If the disk is full, requests wait and are written when there is room. No part of a file is left.
 func TestFullDisk(t *testing.T) {
 	if !fulldisk.Alone(t) {
 		return

@@ -97,7 +97,7 @@ type Tap struct {
 	sample   int
 	most     int
 	redacted [2][]bool // inputs and outputs, by index
-	// What is copied besides tensors.
+	// The parts of a request that are copied, apart from its tensors.
 	caller, parameters bool
 }
 

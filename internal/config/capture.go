@@ -10,7 +10,7 @@ import (
 // CaptureStore configures where captured traffic is written.
 type CaptureStore struct {
 	Bucket       string        `yaml:"bucket" default:"\"\"" doc:"The bucket: file:///DIR, or s3://BUCKET?region=R. Another S3 server: s3://BUCKET?region=R&endpoint=https://HOST&use_path_style=true. Credentials come from the environment, as for the AWS SDK. Empty: the folder capture in data_dir."`
-	Prefix       string        `yaml:"prefix" default:"\"\"" doc:"What the names of all files in the bucket begin with, such as team-a/sluice."`
+	Prefix       string        `yaml:"prefix" default:"\"\"" doc:"The prefix of the names of all files in the bucket, such as team-a/sluice."`
 	RotateSize   Size          `yaml:"rotate_size" default:"16MiB" min:"4KiB" max:"256MiB" doc:"Size of the captured data, uncompressed, of which a file is made."`
 	RotateAge    time.Duration `yaml:"rotate_age" default:"5m" min:"100ms" max:"24h" doc:"Time after which a file is made of what was captured, however little it is. A crash loses what is not in a file."`
 	MaxBuffer    Size          `yaml:"max_buffer" default:"64MiB" min:"64KiB" max:"64GiB" doc:"Max size of what waits in memory for its file, all models together. If half of it is in use, files are made early. Requests without room are dropped, and the drops are counted. A file takes up to six times rotate_size more while it is made."`

@@ -89,7 +89,7 @@ type Registry struct {
 	MaxUpload    Size     `yaml:"max_upload" default:"4GiB" min:"1KiB" max:"1024GiB" doc:"Max size of the files of one version."`
 	MaxUploads   int      `yaml:"max_uploads" default:"4" min:"1" max:"256" doc:"Max number of uploads at the same time. Further ones are answered 429."`
 	Quota        Size     `yaml:"quota" default:"100GiB" min:"1KiB" max:"1048576GiB" doc:"Max size of the whole repository, with archived versions. A push that would exceed it is refused."`
-	FirstVersion string   `yaml:"first_version" default:"waits" enum:"waits|serves" doc:"What becomes of a model all of whose versions were pushed, if no route and no alias names one. waits: none serves. serves: the one with the lowest number does. A later version never serves by being the newest."`
+	FirstVersion string   `yaml:"first_version" default:"waits" enum:"waits|serves" doc:"Whether a model serves if all of its versions were pushed and no route or alias names one. waits: none serves. serves: the version with the lowest number serves. A later version never serves by being the newest."`
 	CardRequired []string `yaml:"card_required" default:"[]" doc:"Fields that the model card of each pushed version must have."`
 	ImportRoots  []string `yaml:"import_roots" default:"[]" doc:"Folders of this machine that a push may copy files from, by their path. Empty: none."`
 }

@@ -25,7 +25,7 @@ type Model struct {
 	Columns         Columns           `yaml:"columns" doc:"The names of the elements of an input's rows, in their order, by the name of the input. Data frames sent to predict and /invocations have columns of these names."`
 	Drift           Drift             `yaml:"drift" doc:"Comparing what the model is asked and what it answers with a reference."`
 	Breaker         Breaker           `yaml:"breaker" doc:"Sending no requests to a version that fails them. Mistakes of clients, cancellations and full queues do not count as failures."`
-	Rollouts        Rollouts          `yaml:"rollouts" doc:"What a rollout of a version of the model needs."`
+	Rollouts        Rollouts          `yaml:"rollouts" doc:"The approvals that a rollout of the model needs."`
 	Shadow          Shadow            `yaml:"shadow" doc:"Limits of a version that runs as a shadow."`
 }
 

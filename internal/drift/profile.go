@@ -31,8 +31,8 @@ type Profile struct {
 	Source    string    `json:"source,omitempty"` // the name of its file, without the folder
 	Rows      int64     `json:"rows"`             // rows read
 	Sampled   int64     `json:"sampled"`          // the rows among them for the bins
-	// Performance says how good the model was on the rows, if their labels are known. Whoever uses
-	// it knows its form.
+	// Performance says how good the model was on the rows, if their labels are known. Only
+	// the packages that use it know its form.
 	Performance json.RawMessage `json:"performance,omitempty"`
 	Features    []Feature       `json:"features"`
 }

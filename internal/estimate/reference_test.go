@@ -66,7 +66,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// FuzzDecode reads any text. What decodes is the same after another round, and can be fitted.
+// FuzzDecode reads any text. A value that decodes is the same after another round, and can be fitted.
 func FuzzDecode(f *testing.F) {
 	text, err := small().Encode()
 	if err != nil {

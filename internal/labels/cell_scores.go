@@ -62,8 +62,8 @@ func (f *Form) hit(curve, best, class int) bool {
 	}
 }
 
-// bin returns the bin of a row in a curve. Scores of a class that is predicted, of two, are in the
-// upper half: a tie, or rounding, is where the prediction is.
+// bin returns the bin of a row in a curve. If there are two classes, the scores of the predicted
+// one are in the upper half, also after a tie or rounding.
 func (f *Form) bin(curve int, p []float64, best int) int {
 	switch n := f.classes(); {
 	case n == 2 && best == f.Positive:

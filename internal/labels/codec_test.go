@@ -12,7 +12,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// FuzzCell decodes any bytes. What decodes is the same after another round.
+// FuzzCell decodes any bytes. A value that decodes is the same after another round.
 func FuzzCell(f *testing.F) {
 	form := &Form{Kind: kindScores, Width: 3}
 	c := &cell{Kept: 7}

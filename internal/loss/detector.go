@@ -80,7 +80,7 @@ func (d *Detector) Borrow(from string, of *State) bool {
 const OwnRows = "first labelled rows"
 
 // Count counts the losses of a row, in the order of their names. Values of an absolute error are not
-// scaled. What is not a number counts as the largest loss. If the row is the first one of this time, a
+// scaled. NaN counts as the largest loss. If the row is the first one of this time, a
 // window that has ended is judged before: so labels that come at once are in one window.
 func (d *Detector) Count(now time.Time, request string, losses []float64) {
 	s := &d.state

@@ -87,7 +87,7 @@ func (r *recorder) variant(route, model string, v api.Variant) *metrics.Variant 
 	return r.variants[key]
 }
 
-// halt returns what keeps requests from a canary, nil for a variant of another role.
+// halt returns the flag that stops requests to a canary, nil for a variant of another role.
 func (r *recorder) halt(route, model string, v api.Variant) *atomic.Bool {
 	if v.Role != api.RoleCanary {
 		return nil

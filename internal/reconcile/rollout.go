@@ -20,8 +20,8 @@ func (r *Reconciler) locked(route string) error {
 	return nil
 }
 
-// Halt keeps requests from the canary of a version in a route, or lets them through again. It has an effect on the next
-// request, and waits for nothing.
+// Halt stops requests to the canary of a version in a route, or allows them again. It takes effect with the next request,
+// and does not block.
 func (r *Reconciler) Halt(route string, version int64, halted bool) {
 	v, err := r.routeView(route)
 	if err != nil {

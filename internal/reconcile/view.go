@@ -28,7 +28,7 @@ type view struct {
 type routeView struct {
 	route    api.Route
 	variants []*metrics.Variant // of the route's variants, in their order; none for an implied route
-	halts    []*atomic.Bool     // what keeps requests from each, nil if it is not a canary
+	halts    []*atomic.Bool     // the flag that stops requests to each canary; nil for other roles
 	breakers []*router.Breaker
 	fallback *router.Breaker // of the version that the route names as its fallback
 	shadows  []*metrics.Shadow

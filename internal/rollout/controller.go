@@ -20,8 +20,8 @@ type Traffic interface {
 	Route(name string) (api.Route, error)
 	// Set makes a route. It waits for versions that must be loaded.
 	Set(ctx context.Context, route api.Route, by api.Actor) error
-	// Halt keeps requests from the canary of a version at once, or lets them through again. It waits for
-	// nothing.
+	// Halt stops requests to the canary of a version, or allows them again. It takes effect with the next
+	// request, and does not block.
 	Halt(route string, version int64, halted bool)
 	// Counts returns the counts of a route's variants.
 	Counts(route string, version int64, objective time.Duration) (Counts, error)
@@ -258,7 +258,7 @@ func (c *Controller) command(ctx context.Context, route string, do func(*runner)
 	return r.do(ctx, do)
 }
 
-// Pause keeps a rollout where it is.
+// Pause stops a rollout at its current step, until Continue, Promote or Abort.
 func (c *Controller) Pause(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
 	return c.command(ctx, route, func(r *runner) error { return r.pause(by) })
 }
@@ -273,12 +273,12 @@ func (c *Controller) Promote(ctx context.Context, route string, by api.Actor) (a
 	return c.command(ctx, route, func(r *runner) error { return r.promote(by) })
 }
 
-// Approve adds the consent of a person, who is a member of groups.
+// Approve adds the approval of a person. groups are those that the person is a member of.
 func (c *Controller) Approve(ctx context.Context, route string, by api.Actor, groups []string) (api.Rollout, error) {
 	return c.command(ctx, route, func(r *runner) error { return r.approve(by, groups) })
 }
 
-// Abort keeps all traffic from the version of a rollout, at once, and restores the route as soon as it can be.
+// Abort stops all traffic to the canary of a rollout at once. The route is restored as soon as the journal can be written.
 func (c *Controller) Abort(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
 	c.mu.Lock()
 	last := c.fold.last(route)

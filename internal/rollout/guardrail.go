@@ -24,9 +24,8 @@ var ratios = [...]float64{1.1, 1.25, 1.5, 2, 3, 5, 10, 30}
 // over r: by Ville's inequality the probability that it ever reaches 1/alpha is at most alpha (Lindon and Malek:
 // Anytime-valid inference for multinomial count data, 2022).
 //
-// Requests that fail one after another in one variant, since a client tries again, are no independent
-// evidence. The counts of blocks then vary more than chance explains. The logs of the ratios are divided
-// by that dispersion, as in a quasi-likelihood (McCullagh and Nelder: Generalized Linear Models, 1989, chapter 9).
+// If a client retries, several requests of one variant fail together, and they are not independent. The counts
+// of blocks then vary more than those of independent requests. The logs of the ratios are divided by that dispersion, as in a quasi-likelihood (McCullagh and Nelder: Generalized Linear Models, 1989, chapter 9).
 type Guardrail struct {
 	name  string
 	limit api.Limit
@@ -105,7 +104,7 @@ func (g *Guardrail) take(b *block) {
 		p1 := part(g.limit.Ratio * r)
 		g.logs[i] += float64(b.canary.Bad)*math.Log(p1/p0) + float64(b.control.Bad)*math.Log((1-p1)/(1-p0))
 	}
-	p := part(g.ratio()) // as it seems to be, so that a worse version is no dispersion
+	p := part(g.ratio()) // the estimated ratio: a version that is worse must not raise the dispersion
 	deviation := float64(b.canary.Bad) - bad*p
 	g.squares += deviation * deviation
 	g.variance += bad * p * (1 - p)

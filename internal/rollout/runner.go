@@ -101,7 +101,7 @@ func (r *runner) do(ctx context.Context, f func(*runner) error) (api.Rollout, er
 	case <-r.ended:
 		return api.Rollout{}, infer.Errorf(infer.Conflict, "rollout '%s' has ended", r.id)
 	case <-ctx.Done():
-		return api.Rollout{}, infer.Errorf(infer.Unavailable, "rollout '%s' waits for the journal; an abort keeps traffic from the version meanwhile", r.id)
+		return api.Rollout{}, infer.Errorf(infer.Unavailable, "rollout '%s' waits for the journal; an abort stops traffic to its canary meanwhile", r.id)
 	}
 	done := <-results
 	return done.now, done.err
@@ -259,7 +259,7 @@ func (r *runner) write(kind string, next api.Rollout, by api.Actor) error {
 	return nil
 }
 
-// advance goes to another state or step. What adds exposure is on disk before it serves.
+// advance goes to another state or step. The event is on disk before the route changes.
 func (r *runner) advance(s step) {
 	next := r.now
 	next.State, next.Step, next.Why, next.SinceAt, next.Paused = s.state, s.index, s.why, time.Now(), ""
@@ -274,7 +274,7 @@ func (r *runner) advance(s step) {
 	}
 	kind := api.EventRolloutAdvanced
 	if s.state == api.RolloutCompleted {
-		// The route is made before the event, since nothing looks after it later.
+		// The route is made before the event, since an ended rollout does not correct it any more.
 		if want := RouteOf(&next); !r.finish(want, s.why) {
 			return
 		}
@@ -301,7 +301,7 @@ func (r *runner) finish(route api.Route, why string) bool {
 	return true
 }
 
-// abort keeps traffic from the version now, and has the rest done as soon as it can be.
+// abort stops traffic to the canary now. The event is written and the route restored as soon as possible.
 func (r *runner) abort(by api.Actor, why string) {
 	r.c.opts.Traffic.Halt(r.now.Spec.Route, r.now.Spec.Version, true)
 	if r.now.State == api.RolloutAborting || r.now.Final() {

@@ -102,8 +102,8 @@ type Variant struct {
 	Stable  bool
 	Role    string  // as the Keeper gets it
 	Target  *Target // nil if the version cannot serve
-	// Halted keeps requests from the variant as soon as it is set: the stable variant gets them, and they
-	// are counted as its own. It is kept from one table to the next; nil for a variant that cannot be halted.
+	// If Halted is set, the stable variant gets the requests of this one, and counts them. The flag outlives
+	// the table; it is nil for a variant that cannot be halted.
 	Halted *atomic.Bool
 	Taps   Taps // get the requests that the variant's own version answered
 	// Observe is called when a request that was assigned to the variant has ended. If the
