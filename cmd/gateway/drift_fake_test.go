@@ -57,12 +57,6 @@ func (f *fold) signal(id string, do func(*api.Signal) error) (api.Signal, error)
 }
 
 // noModels is the control of a gateway without models.
-type noModels struct {
-	admin.Control
-	admin.VersionControl
-	admin.AliasControl
-	admin.CaptureControl
-	admin.InferControl
-}
+type noModels struct{ admin.Control }
 
 func (noModels) Models() []api.ModelStatus { return nil }

@@ -9,13 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
-
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/testing/access"
+	"sluice.io/sluice/internal/testing/sideport"
 )
 
 // fold is the routes of a gateway, made from a journal: it compares and sets as a gateway does, and
@@ -40,17 +37,12 @@ type fold struct {
 // foldAt is the time of the first event.
 var foldAt = time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
 
-// noRollouts is for commands that ask for none.
-type noRollouts struct{ admin.RolloutControl }
-
 // sideOf serves a fold on a real admin port and returns its address.
 func sideOf(t *testing.T, f *fold) string {
 	t.Helper()
-	s, err := admin.New(admin.Options{
-		Callers:        access.Open(),
-		MaxConnections: 64,
-		Address:        "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Control: noModels{}, Routes: f, Drift: f, Labels: f, Capture: noModels{}, Rollouts: noRollouts{}, Versions: noModels{}, Aliases: noModels{}, Infer: noModels{}, Logger: zap.NewNop(),
-	})
+	o := sideport.Options()
+	o.Control, o.Routes, o.Drift, o.Labels = noModels{}, f, f, f
+	s, err := admin.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/access"
+	"sluice.io/sluice/internal/testing/sideport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -91,7 +92,11 @@ func serve(t *testing.T, address string, tokens map[string]string) *side {
 	reg.MustRegister(up)
 	s := &side{t: t, control: &control{}, routes: newRoutes(), signals: newSignals(), versions: &versions{}, rollouts: &rollouts{}, logs: logs, ended: make(chan error, 1)}
 	var err error
-	s.server, err = admin.New(admin.Options{MaxConnections: maxConnections, Address: address, Callers: access.Keys(tokens), Gatherer: reg, Control: s.control, Routes: s.routes, Drift: s.signals, Labels: noLabels{}, Capture: noCapture{}, Versions: s.versions, Aliases: s.versions, Rollouts: s.rollouts, Infer: noInfer{}, Logger: zap.New(core)})
+	o := sideport.Options()
+	o.Address, o.MaxConnections, o.Callers, o.Gatherer, o.Logger = address, maxConnections, access.Keys(tokens), reg, zap.New(core)
+	o.Control, o.Routes, o.Drift, o.Labels, o.Capture, o.Infer = s.control, s.routes, s.signals, noLabels{}, noCapture{}, noInfer{}
+	o.Versions, o.Aliases, o.Rollouts = s.versions, s.versions, s.rollouts
+	s.server, err = admin.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

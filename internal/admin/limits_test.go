@@ -13,11 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
-
 	"sluice.io/sluice/internal/admin"
-	"sluice.io/sluice/internal/testing/access"
+	"sluice.io/sluice/internal/testing/sideport"
 )
 
 func TestSizeLimits(t *testing.T) {
@@ -80,7 +77,9 @@ func TestBodiesInMemoryAreBounded(t *testing.T) {
 
 func TestListenSaysWhichAddress(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
-	again, err := admin.New(admin.Options{MaxConnections: 64, Address: s.server.Addr().String(), Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Capture: noCapture{}, Versions: &versions{}, Aliases: &versions{}, Rollouts: &rollouts{}, Infer: noInfer{}, Logger: zap.NewNop()})
+	options := sideport.Options()
+	options.Address = s.server.Addr().String()
+	again, err := admin.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +162,7 @@ func TestShutdownEndsAProfile(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Capture: noCapture{}, Versions: &versions{}, Aliases: &versions{}, Rollouts: &rollouts{}, Infer: noInfer{}, Logger: zap.NewNop()})
+	s, err := admin.New(sideport.Options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +179,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 }
 
 func TestShutdownWithoutRun(t *testing.T) {
-	s, err := admin.New(admin.Options{MaxConnections: 64, Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Control: &control{}, Routes: newRoutes(), Drift: newSignals(), Labels: noLabels{}, Capture: noCapture{}, Versions: &versions{}, Aliases: &versions{}, Rollouts: &rollouts{}, Infer: noInfer{}, Logger: zap.NewNop()})
+	s, err := admin.New(sideport.Options())
 	if err != nil {
 		t.Fatal(err)
 	}
