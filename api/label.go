@@ -98,7 +98,7 @@ type KeptCounts struct {
 // LabelStream says how good the predictions of a version in a role were.
 type LabelStream struct {
 	Version int64  `json:"version"`
-	Role    string `json:"role"` // of its variant in a route; or default, pinned, override, fallback
+	Role    string `json:"role"` // of its variant in a route; or default, pinned, override, fallback, shadow
 	// Segment is the value of the declared parameter; empty for all together.
 	Segment  string   `json:"segment,omitempty"`
 	Task     string   `json:"task"`   // classification or regression

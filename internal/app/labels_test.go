@@ -109,3 +109,30 @@ func TestLabelsThatAreRefused(t *testing.T) {
 	f("double", one, http.StatusConflict, "set labels.sample")
 	f("other", one, http.StatusNotFound, "unknown model")
 }
+
+// TestLabelsOfShadows: a shadow is measured by the labels of the requests that it got copies of.
+func TestLabelsOfShadows(t *testing.T) {
+	dir, data := doubles(t, 1), t.TempDir()
+	put(t, dir, "double", 2, scale(t, -2)) // predicts another class
+	settings := fmt.Sprintf("data_dir: %q\nmodels: {double: {%s, labels: {sample: 100%%, task: classification, scores: logits}}}\n", data, patient)
+	g := start(t, dir, settings+"routes: {shop: {model: double, variants: [{version: 1, weight: 100%}], shadows: [{version: 2, sample: 100%}]}}")
+	asked(t, g, "shop", "a", 0, 1)
+	asked(t, g, "shop", "b", 2)
+	g.copied(t, "shop", 2)
+	if got := labels(t, g, "shop", `{"labels":[{"request_id":"a","label":0},{"request_id":"v2-a","row":1,"label":1},{"request_id":"b","label":2}]}`); got.Joined != 3 {
+		t.Errorf("%+v", got)
+	}
+	r := labelReport(t, g)
+	if len(r.Streams) != 2 {
+		t.Fatalf("%+v", r.Streams)
+	}
+	for i, want := range []float64{1, 0} {
+		s := &r.Streams[i]
+		if s.Version != int64(i+1) || s.Role != []string{api.RoleStable, api.RoleShadow}[i] || s.Predictions != 3 || s.Labels != 3 || s.Metrics[0].Value != want {
+			t.Errorf("%+v", s)
+		}
+	}
+	if n := g.series(t, "sluice_model_performance", `version="2"`, `role="shadow"`, `metric="accuracy"`); n != 0 {
+		t.Error(n)
+	}
+}

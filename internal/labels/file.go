@@ -28,6 +28,7 @@ import (
 //	slices: start of a slice → size, and model → p: predictions by id
 //	                                             l: labels by id and row
 //	                                             c: cells by stream
+//	                                             s: predictions and labels of shadows, see shadows.go
 //
 // Everything goes into the newest slice, and a slice is dropped as a whole.
 const (
@@ -41,6 +42,7 @@ const (
 	formatKey      = "format"
 	commitsKey     = "commits"
 	sizeKey        = "\x00size" // not a name that a model can have
+	shadowsKey     = "s"
 	format         = "1"
 	lockTimeout    = time.Second
 )
@@ -174,7 +176,11 @@ type slice struct {
 }
 
 // part is what a slice has of a model.
-type part struct{ predictions, labels, cells *bbolt.Bucket }
+type part struct {
+	predictions, labels, cells *bbolt.Bucket
+
+	shadows *bbolt.Bucket // nil if there are none
+}
 
 func sliceKey(t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(t.UnixNano())) //nolint:gosec // read back as int64
@@ -199,7 +205,7 @@ func (s *slice) of(model string) *part {
 	p, known := s.models[model]
 	if !known {
 		if b := s.bucket.Bucket([]byte(model)); b != nil {
-			p = &part{b.Bucket([]byte("p")), b.Bucket([]byte("l")), b.Bucket([]byte("c"))}
+			p = &part{b.Bucket([]byte("p")), b.Bucket([]byte("l")), b.Bucket([]byte("c")), b.Bucket([]byte(shadowsKey))}
 		}
 		s.models[model] = p
 	}

@@ -1,6 +1,7 @@
 package labels
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,6 @@ import (
 	"go.etcd.io/bbolt"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/infer"
 )
 
 // parts is the number of slices that the max age, and the max size, is divided into.
@@ -153,22 +153,6 @@ func (w *writing) keep(model string, t taken) (repeated int, err error) {
 		if record.segment, err = w.segment(model, record.segment); err != nil {
 			return 0, err
 		}
-		if p.predictions.Get(e.id) != nil {
-			repeated++
-			if err := forget(p.labels, e.id); err != nil {
-				return 0, err
-			}
-		}
-		if err := p.predictions.Put(e.id, e.record); err != nil {
-			return 0, err
-		}
-		w.grown += uint64(len(e.id) + len(e.record))
-		if len(e.alias) > 0 {
-			if err := p.predictions.Put(e.alias, append([]byte{recordAlias}, e.id...)); err != nil {
-				return 0, err
-			}
-			w.grown += uint64(len(e.id) + len(e.alias))
-		}
 		c, err := w.cell(w.slices[0], model, cellKey{record.version, record.form, record.role, record.segment})
 		if err != nil {
 			return 0, err
@@ -179,8 +163,43 @@ func (w *writing) keep(model string, t taken) (repeated int, err error) {
 			return 0, err
 		}
 		c.keepScores(form, &record)
+		if record.role == api.RoleShadow {
+			if err := w.keepShadow(model, p, &e, &record); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		again, err := w.put(p, &e)
+		if err != nil {
+			return 0, err
+		}
+		if again {
+			repeated++
+		}
 	}
 	return repeated, nil
+}
+
+// put writes a prediction that was answered under its ids, and reports whether it replaces another
+// one.
+func (w *writing) put(p *part, e *entry) (again bool, err error) {
+	if p.predictions.Get(e.id) != nil {
+		again = true
+		if err := forget(p.labels, e.id); err != nil {
+			return again, err
+		}
+	}
+	if err := p.predictions.Put(e.id, e.record); err != nil {
+		return again, err
+	}
+	w.grown += uint64(len(e.id) + len(e.record))
+	if len(e.alias) > 0 {
+		if err := p.predictions.Put(e.alias, append([]byte{recordAlias}, e.id...)); err != nil {
+			return again, err
+		}
+		w.grown += uint64(len(e.id) + len(e.alias))
+	}
+	return again, nil
 }
 
 // The max number of segments of a model, and the one that all others are.
@@ -217,11 +236,22 @@ func (w *writing) know(id uint64) error {
 	return forms.Put(formKey(id), w.form(id))
 }
 
-// forget deletes the labels of an id whose prediction is replaced.
-func forget(labels *bbolt.Bucket, id []byte) error {
+// rowsOf returns the keys of the labels of a prediction. id begins them.
+func rowsOf(labels *bbolt.Bucket, id []byte) (keys [][]byte) {
 	c := labels.Cursor()
-	for key, _ := c.Seek(id); len(key) == len(id)+4 && string(key[:len(id)]) == string(id); key, _ = c.Next() {
-		if err := c.Delete(); err != nil {
+	first := append(slices.Clone(id), 0) // the first byte of each row
+	for key, _ := c.Seek(first); bytes.HasPrefix(key, first); key, _ = c.Next() {
+		if len(key) == len(id)+4 { // else of another id
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// forget deletes the labels of a prediction that is replaced.
+func forget(labels *bbolt.Bucket, id []byte) error {
+	for _, key := range rowsOf(labels, id) {
+		if err := labels.Delete(key); err != nil {
 			return err
 		}
 	}
@@ -247,122 +277,6 @@ func (w *writing) cell(s *slice, model string, key cellKey) (*cell, error) {
 	return c, nil
 }
 
-// join joins the labels of a batch with their predictions.
-func (w *writing) join(b *batch) error {
-	if len(b.judge) > 0 {
-		w.judge(b.judge)
-		return nil
-	}
-	counts := w.counts[b.model]
-	if counts == nil {
-		c, err := countsIn(w.tx, b.model)
-		if err != nil {
-			return err
-		}
-		counts = &c
-		w.counts[b.model] = counts
-	}
-	b.results = b.results[:0]
-	for i := range b.rows {
-		r, err := w.one(b, &b.rows[i])
-		if err != nil {
-			return err
-		}
-		r.Count(counts)
-		b.results = append(b.results, r)
-	}
-	return nil
-}
-
-// maxAhead is the time by which a label's time may be ahead of this clock.
-const maxAhead = 24 * time.Hour
-
-// one joins one label.
-func (w *writing) one(b *batch, r *Row) (Result, error) {
-	if r.Problem != "" {
-		return Result{Status: api.LabelInvalid, Problem: r.Problem}, nil
-	}
-	found, id, record := w.find(b.model, r.RequestID)
-	if found == nil {
-		if !Sampled(r.RequestID, b.o.Sample) {
-			return Result{Status: api.LabelUnknown, NotSampled: true}, nil
-		}
-		return Result{Status: api.LabelUnknown}, nil
-	}
-	form, err := w.formOf(record.form)
-	if err != nil {
-		return Result{}, err
-	}
-	x, ok := record.at(form, r.Row)
-	if !ok {
-		return Result{Status: api.LabelUnknown, Problem: missingRow(r.Row, record.rows)}, nil
-	}
-	stored, class, err := form.check(r.Label)
-	if err != nil {
-		return Result{Status: api.LabelInvalid, Problem: infer.Message(err)}, nil
-	}
-	at := r.Time
-	switch {
-	case at.Sub(w.now) > maxAhead:
-		return Result{Status: api.LabelInvalid, Problem: "the time of the label is more than a day in the future"}, nil
-	case at.IsZero(), at.After(w.now):
-		at = w.now
-	}
-	if w.now.Sub(record.time) > b.o.Watermark || at.Sub(record.time) > b.o.Watermark {
-		return Result{Status: api.LabelLate}, nil
-	}
-	labels := found.of(b.model).labels
-	key := binary.BigEndian.AppendUint32(slices.Clone(id), uint32(r.Row)) //nolint:gosec // less than the rows of the prediction
-	old := slices.Clone(labels.Get(key))
-	if old != nil && string(old) == string(stored) {
-		return Result{Status: api.LabelDuplicate}, nil
-	}
-	if record.segment, err = w.segment(b.model, record.segment); err != nil {
-		return Result{}, err
-	}
-	c, err := w.cell(found, b.model, cellKey{record.version, record.form, record.role, record.segment})
-	if err != nil {
-		return Result{}, err
-	}
-	result := Result{Status: api.LabelJoined, Before: at.Before(record.time)}
-	if old != nil {
-		result.Status = api.LabelContradictory
-		l, class := form.restore(old)
-		c.add(form, x, l, class, -1)
-	} else {
-		c.seen(record.time, at.Sub(record.time))
-		w.lose(b.model, id, &record, form, x, r.Label, class)
-		w.grown += uint64(len(key) + len(stored)) //nolint:gosec // not negative
-	}
-	l, _ := form.restore(stored)
-	c.add(form, x, l, class, 1)
-	return result, labels.Put(key, stored)
-}
-
-// find returns the newest prediction of an id, which may also be an alias, with its slice and its
-// request id.
-func (w *writing) find(model, id string) (*slice, []byte, prediction) {
-	key := []byte(id)
-	if len(key) == 0 {
-		return nil, nil, prediction{}
-	}
-	for _, s := range w.slices {
-		p := s.of(model)
-		if p == nil {
-			continue
-		}
-		value, at := p.predictions.Get(key), key
-		if len(value) > 1 && value[0] == recordAlias {
-			at = value[1:]
-			value = p.predictions.Get(at)
-		}
-		if record, ok := parsePrediction(value); ok {
-			return s, at, record
-		}
-	}
-	return nil, nil, prediction{}
-}
-
 // formOf returns the form of a stored prediction.
 func (w *writing) formOf(id uint64) (*Form, error) {
 	f := w.forms[id]
@@ -373,35 +287,6 @@ func (w *writing) formOf(id uint64) (*Form, error) {
 		w.forms[id] = f
 	}
 	return f, nil
-}
-
-func missingRow(row, rows int) string {
-	return fmt.Sprintf("row %d is not kept: %d rows of this request are, from 0 on", row, rows)
-}
-
-// Count adds the result to counts.
-func (r *Result) Count(c *api.LabelCounts) {
-	c.Rows++
-	switch r.Status {
-	case api.LabelJoined:
-		c.Joined++
-	case api.LabelUnknown:
-		c.Unknown++
-	case api.LabelLate:
-		c.Late++
-	case api.LabelDuplicate:
-		c.Duplicate++
-	case api.LabelContradictory:
-		c.Contradictory++
-	default:
-		c.Invalid++
-	}
-	if r.NotSampled {
-		c.NotSampled++
-	}
-	if r.Before {
-		c.BeforePrediction++
-	}
 }
 
 // end writes what was changed in memory.

@@ -3,10 +3,12 @@ package reconcile
 import (
 	"go.uber.org/zap"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/labels"
 	"sluice.io/sluice/internal/router"
+	"sluice.io/sluice/internal/shadow"
 )
 
 // keeper returns what keeps the predictions of a version, nil if none are kept.
@@ -23,6 +25,27 @@ func (b *tableBuilder) keeper(v infer.Version, model *infer.Model) router.Keeper
 		return nil
 	}
 	return k
+}
+
+// shadowUse says what becomes of a shadow's answers: labels measure them too.
+func (b *tableBuilder) shadowUse(v infer.Version) shadow.Use {
+	leased := b.shadows[v]
+	k, known := b.keepers[leased]
+	if !known && b.former.cfg == b.goal.cfg {
+		k, known = b.former.keepers[leased]
+	}
+	if !known {
+		k = b.keeper(v, leased.Model())
+	}
+	if b.keepers[leased] = k; k == nil {
+		return shadow.Use{}
+	}
+	return shadow.Use{Done: func(req *infer.Request, resp *infer.Response) { k.Keep(req, resp, api.RoleShadow) }}
+}
+
+// keeps reports whether predictions of a version are kept.
+func (b *tableBuilder) keeps(v infer.Version) bool {
+	return b.targets[v] != nil && b.targets[v].Keeper != nil || b.keepers[b.shadows[v]] != nil
 }
 
 // LabelSettings returns the settings of a model as those of its forms.

@@ -35,7 +35,7 @@ type actual struct {
 func (r *Reconciler) swap(s actual) {
 	b := tableBuilder{
 		log: r.log, former: r.targets, record: r.record, watch: r.watch, keep: r.opts.Labels, capture: r.opts.Capture, actual: s, shared: s.goal.streams(),
-		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{},
+		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{}, keepers: map[*registry.Leased]router.Keeper{},
 	}
 	for v, leased := range s.live {
 		target := b.target(v, leased)
@@ -80,11 +80,11 @@ func (r *Reconciler) swap(s actual) {
 			e.Taps = b.taps(infer.Version{Model: e.Model, Number: e.Default.Model.Version}, api.RoleDefault)
 		}
 	}
-	r.targets = targets{s.goal.cfg, s.goal.references, b.targets}
+	r.targets = targets{s.goal.cfg, s.goal.references, b.targets, b.keepers}
 	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
 	r.view.Store(next)
 	r.watch.Keep(b.streams)
-	r.opts.Labels.Retain(func(v infer.Version) bool { return b.targets[v] != nil && b.targets[v].Keeper != nil })
+	r.opts.Labels.Retain(b.keeps)
 	r.opts.Capture.Retain(func(model string, version int64) bool {
 		return b.targets[infer.Version{Model: model, Number: version}] != nil
 	})
@@ -96,6 +96,7 @@ type targets struct {
 	cfg        *config.Config
 	references driftwatch.Applied
 	of         map[infer.Version]*router.Target
+	keepers    map[*registry.Leased]router.Keeper // of shadows; nil for one whose predictions are not kept
 }
 
 type tableBuilder struct {
@@ -110,6 +111,7 @@ type tableBuilder struct {
 	shared  int                   // the number of streams that share the promise about false alarms
 	targets map[infer.Version]*router.Target
 	entries map[string]*router.Entry
+	keepers map[*registry.Leased]router.Keeper
 }
 
 func (b *tableBuilder) entry(name string) *router.Entry {
@@ -179,7 +181,7 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 		counts := b.record.shadow(state.Name, state.Model, s.Version)
 		mirror := b.mirror(&state.Route, s.Version)
 		if mirror != nil {
-			e.Route.Shadows = append(e.Route.Shadows, router.Shadow{Sample: s.Sample, Copy: mirror.Tap(counts)})
+			e.Route.Shadows = append(e.Route.Shadows, router.Shadow{Sample: s.Sample, Copy: mirror.Tap(counts, b.shadowUse(infer.Version{Model: state.Model, Number: s.Version}))})
 		}
 		shown.shadows, shown.mirrors = append(shown.shadows, counts), append(shown.mirrors, mirror)
 	}

@@ -24,7 +24,7 @@ func TestADropAllocatesNothing(t *testing.T) {
 			change(&o)
 		}
 		m, got := newMirror(t, o), &lastDrop{}
-		tap, req, resp := m.Tap(got), request("r", 100), respond(3, 8)
+		tap, req, resp := m.Tap(got, shadow.Use{}), request("r", 100), respond(3, 8)
 		if prepare != nil {
 			prepare(m, tap)
 		}
@@ -54,7 +54,7 @@ func TestACopyAllocatesLittle(t *testing.T) {
 	o := options()
 	o.MaxRequests = runs + 1
 	m := newMirror(t, o)
-	tap, req, resp := m.Tap(&lastDrop{}), request("r", 100), respond(3, 8)
+	tap, req, resp := m.Tap(&lastDrop{}, shadow.Use{}), request("r", 100), respond(3, 8)
 	if n := testing.AllocsPerRun(runs, func() { tap.Offer(req, resp) }); n > 10 {
 		t.Errorf("%v allocations, want at most 10", n)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"sluice.io/sluice/internal/batch"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/shadow"
 	"sluice.io/sluice/internal/testing/fake"
 )
 
@@ -40,7 +41,7 @@ func TestOverItsOwnBatcher(t *testing.T) {
 		o.Version, o.Predictor, o.Model, o.Timeout = infer.Version{Model: "m", Number: 2}, b, model, 3*time.Second
 		m := newMirror(t, o)
 		got := newRecorder()
-		tap := m.Tap(got)
+		tap := m.Tap(got, shadow.Use{})
 		go func() { ended <- m.Run(context.Background()) }()
 		synctest.Wait()
 		for range 3 {

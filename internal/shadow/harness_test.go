@@ -163,7 +163,7 @@ func build(t *testing.T, p predictor, change func(o *shadow.Options)) *mirror {
 		change(&o)
 	}
 	m := &mirror{Mirror: newMirror(t, o), t: t, got: newRecorder(), ran: make(chan error, 1)}
-	m.tap = m.Tap(m.got)
+	m.tap = m.Tap(m.got, shadow.Use{})
 	return m
 }
 

@@ -142,7 +142,7 @@ func TestOffersRaceWithShutdown(t *testing.T) {
 		begun := make(chan struct{}, offerers)
 		for range offerers {
 			wg.Go(func() {
-				tap := m.Tap(got)
+				tap := m.Tap(got, shadow.Use{})
 				for i := range each {
 					resp := respond(3, 8)
 					tap.Offer(request("panics"[:i%2*6], i%20), resp)

@@ -26,10 +26,20 @@ type Recorder interface {
 type Tap struct {
 	mirror *Mirror
 	to     Recorder
+	use    Use
+}
+
+// Use says what a tap does with copies besides running them. The zero value does nothing.
+type Use struct {
+	// Shape turns a copy into the request that is run, given the primary's outputs. It may keep
+	// neither. Answers to such requests are not kept beside the primary's.
+	Shape func(req *infer.Request, primary []infer.Tensor) error
+	// Done gets each copy that was answered. It must not block, and may keep neither.
+	Done func(req *infer.Request, resp *infer.Response)
 }
 
 // Tap returns a tap that counts with to.
-func (m *Mirror) Tap(to Recorder) *Tap { return &Tap{mirror: m, to: to} }
+func (m *Mirror) Tap(to Recorder, use Use) *Tap { return &Tap{mirror: m, to: to, use: use} }
 
 // sample is a copy in progress.
 type sample struct {
@@ -37,6 +47,7 @@ type sample struct {
 	req     infer.Request
 	bytes   int64
 	offered time.Time
+	arrived time.Time // the request
 	primary result
 }
 
@@ -106,10 +117,11 @@ func reserve(v *atomic.Int64, n, most int64) bool {
 func (m *Mirror) copy(req *infer.Request, resp *infer.Response) *sample {
 	now := time.Now()
 	s := &sample{
-		offered: now,
+		offered: now, arrived: req.Arrived,
 		req: infer.Request{
 			Model: m.opts.Version.Model, Version: m.opts.Version.Number,
 			Inputs: m.copyTensors(req.Inputs), RequestID: strings.Clone(req.RequestID),
+			Segment: strings.Clone(req.Segment),
 		},
 		primary: result{version: req.Served.Version, timing: req.Timing},
 	}

@@ -5,6 +5,8 @@ package shadow_test
 import (
 	"fmt"
 	"testing"
+
+	"sluice.io/sluice/internal/shadow"
 )
 
 // BenchmarkOffer measures what a shadow costs the primary.
@@ -15,7 +17,7 @@ func BenchmarkOffer(b *testing.B) {
 			o := options()
 			o.MaxRequests, o.MaxBytes = waits, int64(maxBytes)
 			m := newMirror(b, o)
-			tap, req, resp := m.Tap(&lastDrop{}), request("0190c2a4-5d2e", n), respond(3, 8)
+			tap, req, resp := m.Tap(&lastDrop{}, shadow.Use{}), request("0190c2a4-5d2e", n), respond(3, 8)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				if i%waits == 0 {

@@ -300,12 +300,55 @@ func TestTapsCountApart(t *testing.T) {
 		m := start(t, answers, nil)
 		other := newRecorder()
 		m.offer("r", 1)
-		tap := m.Tap(other)
+		tap := m.Tap(other, shadow.Use{})
 		for range 2 {
 			tap.Offer(request("s", 1), nil)
 		}
 		m.got.want(t, drops{}, codes{infer.OK: 1})
 		other.want(t, drops{}, codes{infer.OK: 2})
+	})
+}
+
+// TestUse: a tap may change what is run, and gets what was answered, with the time of the request.
+// Such answers are not beside those of the primary.
+func TestUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ran []infer.Tensor
+		m := start(t, func(ctx context.Context, req *infer.Request) (*infer.Response, error) {
+			ran = req.Inputs
+			return answers(ctx, req)
+		}, nil)
+		var done *infer.Request
+		var fill byte
+		refused := false
+		tap := m.Tap(m.got, shadow.Use{
+			Shape: func(req *infer.Request, primary []infer.Tensor) error {
+				if refused {
+					return infer.Errorf(infer.Invalid, "no prediction")
+				}
+				req.Inputs[0].Data = primary[0].Data
+				req.Inputs[0].Shape = primary[0].Shape
+				return nil
+			},
+			Done: func(req *infer.Request, resp *infer.Response) { done, fill = req, resp.Outputs[0].Data[0] },
+		})
+		req := request("r", 3)
+		req.Arrived, req.Segment = time.Now(), "x"
+		time.Sleep(ms)
+		tap.Offer(req, respond(3, 8))
+		m.got.want(t, drops{}, codes{infer.OK: 1})
+		if ran[0].Name != "a" || ran[1].Data[0] != 8 || ran[0].Data[0] != 1 {
+			t.Errorf("%+v", ran)
+		}
+		if !done.Arrived.Equal(req.Arrived) || done.Segment != "x" || done.RequestID != "r" || fill != 9 {
+			t.Errorf("%+v, %d", done, fill)
+		}
+		refused, done = true, nil
+		tap.Offer(req, respond(3, 8))
+		m.got.want(t, drops{}, codes{infer.OK: 1, infer.Invalid: 1})
+		if done != nil || len(m.Pairs()) != 0 {
+			t.Errorf("%+v, %v", done, m.Pairs())
+		}
 	})
 }
 

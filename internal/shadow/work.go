@@ -69,8 +69,15 @@ func (m *Mirror) run(ctx context.Context, s *sample) {
 		m.drop([]*sample{s}, api.DropStopped)
 		return
 	}
-	m.keep(s, shadow, resp, err)
+	if s.tap.use.Shape == nil {
+		m.keep(s, shadow, resp, err)
+	}
 	if resp != nil {
+		if s.tap.use.Done != nil {
+			req := s.req // the Predictor may still read the other one
+			req.Arrived = s.arrived
+			s.tap.use.Done(&req, resp)
+		}
 		resp.Release()
 	}
 	m.held.Add(-s.bytes)
@@ -94,6 +101,11 @@ func (m *Mirror) predict(ctx context.Context, s *sample) (shadow result, resp *i
 			resp, err = nil, &infer.Error{Code: infer.Internal, Op: "shadow", Msg: "the shadow failed", Err: errPanicked}
 		}
 	}()
+	if shape := s.tap.use.Shape; shape != nil {
+		if err := shape(&s.req, s.primary.outputs); err != nil {
+			return shadow, nil, err
+		}
+	}
 	if err := m.opts.Model.Check(&s.req); err != nil {
 		return shadow, nil, err
 	}
