@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"time"
 
 	"sluice.io/sluice/benchmarks/models"
@@ -27,6 +29,7 @@ func main() {
 	flag.IntVar(&o.conns, "conns", 4, "connections of gRPC")
 	flag.IntVar(&o.rounds, "rounds", 7, "how often each side is measured")
 	flag.DurationVar(&o.duration, "d", 2*time.Second, "the time of a round")
+	flag.StringVar(&o.only, "only", "", "measure the sides whose names match this regular expression; empty: all")
 	out := flag.String("out", "", "the page to write; empty: standard output")
 	echo := flag.String("echo", "", "be the server that answers a constant, at this address")
 	ready := flag.String("ready", "", "with -echo: the address that says that it is ready")
@@ -49,7 +52,7 @@ func main() {
 }
 
 type options struct {
-	program, model        string
+	program, model, only  string
 	flying, conns, rounds int
 	duration              time.Duration
 }
@@ -95,6 +98,9 @@ func measure(ctx context.Context, o *options, out string) error {
 	if err != nil {
 		return err
 	}
+	if sides, err = selected(sides, o.only); err != nil {
+		return err
+	}
 	for round := range o.rounds + 1 { // the first one warms up
 		for _, s := range sides {
 			if err := s.measure(o.duration, round > 0); err != nil {
@@ -103,6 +109,15 @@ func measure(ctx context.Context, o *options, out string) error {
 		}
 	}
 	return write(out, func(w io.Writer) error { return page(w, o, sides) })
+}
+
+// selected returns the sides whose names match an expression.
+func selected(sides []*side, only string) ([]*side, error) {
+	names, err := regexp.Compile(only)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(sides, func(s *side) bool { return !names.MatchString(s.name) }), nil
 }
 
 // write writes a file, or to standard output.

@@ -41,6 +41,9 @@ most. The echo is a grpc-go server with its defaults that decodes nothing and an
 	b.WriteString("\nRatios of each round:\n\n| | requests/s | target | CPU |\n|---|---|---|---|\n")
 	for _, r := range ratios {
 		of, to := byName[r.of], byName[r.to]
+		if of == nil || to == nil { // only some sides were measured
+			continue
+		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.what, spread(divided(of.rates, to.rates), "%.2f"), r.target, spread(divided(of.cpu, to.cpu), "%.2f"))
 	}
 	_, err := io.WriteString(w, b.String())

@@ -30,7 +30,7 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("%d rows: %v allocations, want at most %v", rows, allocs, most)
 		}
 	}
-	const budget = 36
+	const budget = 33
 	f(1, budget)
 	f(1000, budget)
 }

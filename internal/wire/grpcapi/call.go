@@ -37,7 +37,7 @@ type call struct {
 	first    [2]int    // the place of whole, unless there are more
 	messages int       // that have come
 	complete bool      // the caller sends no more
-	reading  time.Time // since when the handler waits for a message; zero: it does not
+	reading  time.Time // since when the handler of a stream waits for a message; zero: it does not
 	busy     int       // requests of a stream in progress
 	active   time.Time // when the last of them ended
 }
@@ -74,7 +74,7 @@ func (s *Server) begin(ctx context.Context, info *tap.Info) (context.Context, er
 			size += headerBytes + len(name) + len(v)
 		}
 	}
-	k := &call{conn: r.conn, header: info.Header, since: time.Now()}
+	k := &call{conn: r.conn, header: info.Header, since: r.conn.listener.soon()}
 	k.Context, k.cancel = context.WithCancel(ctx)
 	if !r.conn.begin(k, size) {
 		k.cancel()
@@ -117,10 +117,9 @@ func (k *call) read(f func() error) error {
 	if k == nil {
 		return f()
 	}
-	now := time.Now()
-	k.conn.mu.Lock()
-	k.reading = now
-	k.conn.mu.Unlock()
+	if k.stream { // for a single call, the time since it began will do
+		k.reads(k.conn.listener.soon())
+	}
 	err := f()
 	k.conn.mu.Lock()
 	defer k.conn.mu.Unlock()
@@ -132,6 +131,13 @@ func (k *call) read(f func() error) error {
 		return status.Error(codes.DeadlineExceeded, "the caller sent no complete message in time")
 	}
 	return err
+}
+
+// reads says since when the handler waits for a message.
+func (k *call) reads(since time.Time) {
+	k.conn.mu.Lock()
+	defer k.conn.mu.Unlock()
+	k.reading = since
 }
 
 // isStream says that the call is a stream.
@@ -149,7 +155,7 @@ func (k *call) asked() {
 }
 
 func (k *call) answered() {
-	now := time.Now()
+	now := k.conn.listener.soon()
 	k.conn.mu.Lock()
 	defer k.conn.mu.Unlock()
 	k.busy--
@@ -163,10 +169,10 @@ func (k *call) isLate(now time.Time, l *Limits) bool {
 	switch {
 	case k.complete:
 		return false
-	case k.reading.IsZero(): // grpc-go reads the only message of most calls before their handler begins
-		return k.messages == 0 && now.Sub(k.since) > l.ReadTimeout
-	case !k.stream:
-		return now.Sub(k.reading) > l.ReadTimeout
+	case !k.stream: // grpc-go waits for the end of the call too
+		return now.Sub(k.since) > l.ReadTimeout
+	case k.reading.IsZero():
+		return false
 	case k.got > 0:
 		return waits(k.began) > l.ReadTimeout
 	default:

@@ -55,6 +55,10 @@ func (x *exchange) Get(n int) *[]byte { return mem.DefaultBufferPool().Get(n) }
 func (x *exchange) Put(*[]byte) {
 	x.conn.written(x)
 	x.memory.End()
+	if cap(x.answer) == minAnswer {
+		smallAnswers.Put((*[minAnswer]byte)(x.answer[:minAnswer]))
+	}
+	x.answer = nil
 }
 
 // read decodes a request. It aliases data until forget.

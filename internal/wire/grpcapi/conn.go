@@ -18,8 +18,9 @@ type conn struct {
 	net.Conn // over TLS once the handshake is made
 
 	listener *listener
+	remote   net.Addr      // a remote
 	in       *bufio.Reader // grpc-go's own would read ahead of frames
-	writing  atomic.Int64  // since when a write does not end, in ns since 1970; 0: none
+	writing  atomic.Int64  // since before which sweep a write does not end, in ns since 1970; 0: none
 	memory   front.Reservation
 	names    []string // in the client's certificate, after the handshake
 
@@ -34,6 +35,7 @@ type conn struct {
 
 func newConn(raw net.Conn, l *listener) *conn {
 	c := &conn{Conn: raw, listener: l, calls: map[uint32]*call{}, answers: map[*exchange]time.Time{}, frames: frames{preface: prefaceBytes, tokens: tokensPerSecond}}
+	c.remote = remote{raw.RemoteAddr(), c}
 	l.front.Hold(&c.memory)
 	return c
 }
@@ -53,7 +55,7 @@ type remote struct {
 }
 
 // RemoteAddr implements net.Conn.
-func (c *conn) RemoteAddr() net.Addr { return remote{c.Conn.RemoteAddr(), c} }
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
@@ -67,7 +69,7 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
-	c.writing.Store(time.Now().UnixNano())
+	c.writing.Store(c.listener.next.Load())
 	defer c.writing.Store(0)
 	return c.Conn.Write(p)
 }
@@ -133,7 +135,7 @@ func (c *conn) sweep(now time.Time, l *Limits) bool {
 
 // hold notes that an answer waits for the peer to read it. It is false after Close.
 func (c *conn) hold(x *exchange) bool {
-	deadline := time.Now().Add(x.srv.opts.Limits.WriteTimeout)
+	deadline := c.listener.soon().Add(x.srv.opts.Limits.WriteTimeout)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.answers == nil {

@@ -1,6 +1,7 @@
 package grpcapi
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -20,6 +21,9 @@ type request struct {
 	inputs             []input
 	outputs            []output
 	raw                [][]byte // they alias the message
+
+	input [1]input  // the place of inputs, unless there are more
+	part  [1][]byte // that of raw
 }
 
 type input struct {
@@ -68,12 +72,18 @@ func (r *request) decode(data []byte) error {
 		case field == fieldParameters:
 			r.parameters, err = parameter(r.parameters, value)
 		case field == fieldInputs:
+			if r.inputs == nil {
+				r.inputs = r.input[:0]
+			}
 			r.inputs = append(r.inputs, input{})
 			err = r.inputs[len(r.inputs)-1].decode(value)
 		case field == fieldOutputs:
 			r.outputs = append(r.outputs, output{})
 			err = r.outputs[len(r.outputs)-1].decode(value)
 		case field == fieldRaw:
+			if r.raw == nil {
+				r.raw = r.part[:0]
+			}
 			r.raw = append(r.raw, value)
 		}
 		return err
@@ -138,8 +148,12 @@ func text8(value []byte) (string, error) {
 	return string(value), nil
 }
 
+// usualRank is how many dimensions most inputs have at most.
+const usualRank = 4
+
 // appendPacked appends the numbers of a packed field.
 func appendPacked(shape []int64, value []byte) ([]int64, error) {
+	shape = slices.Grow(shape, min(len(value), usualRank))
 	for len(value) > 0 {
 		d, n := protowire.ConsumeVarint(value)
 		if n < 0 {

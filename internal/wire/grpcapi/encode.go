@@ -47,8 +47,8 @@ type reply struct {
 	outputs   []infer.Tensor
 }
 
-func newReply(model, id string, served *infer.Served, outputs []infer.Tensor, stream bool) *reply {
-	r := &reply{model: model, id: id, number: served.Version.Number, route: served.Route, reason: string(served.Reason), stream: stream, outputs: outputs}
+func newReply(model, id string, served *infer.Served, outputs []infer.Tensor, stream bool) reply {
+	r := reply{model: model, id: id, number: served.Version.Number, route: served.Route, reason: string(served.Reason), stream: stream, outputs: outputs}
 	r.digits = len(strconv.AppendInt(r.version[:0], r.number, 10))
 	return r
 }

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,6 +38,7 @@ type exchange struct {
 	header   metadata.MD
 	arrived  time.Time
 	id       []byte // x-request-id
+	idText   string // the same
 
 	message  mem.Buffer // that the request aliases; nil: none
 	request  request
@@ -61,14 +63,19 @@ func (s *Server) newExchange(ctx context.Context, method string) *exchange {
 		x.call, x.conn, x.header, x.remote, x.names = k, k.conn, k.header, k.conn.RemoteAddr(), k.conn.names
 	}
 	given, _ := x.field("x-request-id")
-	x.id = s.front.AppendRequestID(nil, given)
+	x.id = s.front.AppendRequestID(make([]byte, 0, usualID), given)
+	x.idText = string(x.id)
 	return x
 }
+
+// usualID is a room for most request ids.
+const usualID = 40
 
 // next begins the exchange of a request of a stream.
 func (x *exchange) next(n int) *exchange {
 	y := &exchange{srv: x.srv, streamed: true, call: x.call, conn: x.conn, remote: x.remote, method: x.method, header: x.header, names: x.names}
 	x.srv.front.Hold(&y.memory)
+	defer func() { y.idText = string(y.id) }()
 	y.id = strconv.AppendInt(append(append(make([]byte, 0, len(x.id)+8), x.id...), '/'), int64(n), 10)
 	return y
 }
@@ -118,7 +125,7 @@ func (x *exchange) end(err error, inference bool) {
 // record ends the trace of the exchange.
 func (x *exchange) record(err error, code infer.Code) {
 	t := x.trace
-	t.RequestID, t.Served, t.Code = string(x.id), x.served, code
+	t.RequestID, t.Served, t.Code = x.idText, x.served, code
 	if err != nil {
 		t.Error = front.Printable(infer.Message(err))
 	}
@@ -188,7 +195,7 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 	x := s.newExchange(ctx, info.FullMethod)
 	defer x.call.end()
 	answerPlain(ctx)
-	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
+	x.tellID(ctx)
 	func() {
 		defer recovered(&err)
 		if err = x.admitCall(req); err == nil {
@@ -207,7 +214,32 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 
 // answerPlain keeps grpc-go from compressing the answers of a call whose requests are compressed: it would
 // put them where nobody counts them.
-func answerPlain(ctx context.Context) { _ = grpc.SetSendCompressor(ctx, encoding.Identity) }
+func answerPlain(ctx context.Context) {
+	st, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ RecvCompress() string })
+	if !ok || st.RecvCompress() != "" { // what follows reads headers again
+		_ = grpc.SetSendCompressor(ctx, encoding.Identity)
+	}
+}
+
+// idHeader is the metadata with a request id.
+type idHeader struct {
+	header metadata.MD
+	value  [1]string // in header
+}
+
+var idHeaders = sync.Pool{New: func() any {
+	h := &idHeader{}
+	h.header = metadata.MD{"x-request-id": h.value[:]}
+	return h
+}}
+
+// tellID sends the request id with the answer's header. grpc-go copies it.
+func (x *exchange) tellID(ctx context.Context) {
+	h := idHeaders.Get().(*idHeader) //nolint:forcetypeassert // nothing else is put there
+	h.value[0] = x.idText
+	_ = grpc.SetHeader(ctx, h.header)
+	idHeaders.Put(h)
+}
 
 // exchangeKey is the key of a call's exchange in its context.
 type exchangeKey struct{}

@@ -1,9 +1,6 @@
 package grpcapi
 
-import (
-	"encoding/binary"
-	"time"
-)
+import "encoding/binary"
 
 // frames follows the frames of HTTP/2 on a connection, as far as grpc-go does not tell of them: which
 // call the bytes of a message belong to, whether the message is complete, and frames that cost
@@ -163,7 +160,7 @@ func (k *call) receive(p []byte) bool {
 	k.present += frameBytes
 	for len(p) > 0 {
 		if k.got == 0 {
-			k.began = time.Now()
+			k.began = k.conn.listener.soon()
 		}
 		if k.got < len(k.prefix) {
 			n := copy(k.prefix[k.got:], p)

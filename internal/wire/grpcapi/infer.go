@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -47,7 +47,7 @@ func (s *Server) modelInfer(ctx context.Context, read func(any) error) (any, err
 func (x *exchange) single(ctx context.Context, read func() error, inference bool, answer func(context.Context) error) (any, error) {
 	defer x.call.end()
 	answerPlain(ctx)
-	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", string(x.id)))
+	x.tellID(ctx)
 	if err := x.identify(x.srv.needs[x.method], ""); err != nil {
 		x.end(err, inference)
 		return nil, x.fail(ctx, err)
@@ -120,7 +120,7 @@ func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Cal
 		return err
 	}
 	req := &call.Request
-	req.Arrived, req.RequestID, req.Handle = x.arrived, string(x.id), called.Handle
+	req.Arrived, req.RequestID, req.Handle = x.arrived, x.idText, called.Handle
 	if x.caller != nil {
 		req.Caller = x.caller.Name()
 	}
@@ -147,7 +147,8 @@ func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Cal
 	if err := front.CheckAnswer(size, x.srv.opts.Limits.MaxResponseBytes); err != nil {
 		return err
 	}
-	return x.reply(newReply(call.Model, call.ID, &x.served, resp.Outputs, x.streamed))
+	r := newReply(call.Model, call.ID, &x.served, resp.Outputs, x.streamed)
+	return x.reply(&r)
 }
 
 // pickedBy takes from the metadata what a version is picked by.
@@ -176,6 +177,9 @@ func (x *exchange) pickedBy(req *infer.Request, sticky string) error {
 // minAnswer is the least capacity of an answer: grpc-go tells only of larger ones that they were written.
 const minAnswer = 1<<10 + 1
 
+// smallAnswers has the rooms of answers that were written.
+var smallAnswers = sync.Pool{New: func() any { return new([minAnswer]byte) }}
+
 // room reserves and makes an empty answer with room for size bytes. It releases the request's data, which
 // is not read again.
 func (x *exchange) room(size int) ([]byte, error) {
@@ -183,6 +187,9 @@ func (x *exchange) room(size int) ([]byte, error) {
 	size = max(size, minAnswer)
 	if err := x.memory.Reserve(size); err != nil {
 		return nil, err
+	}
+	if size == minAnswer {
+		return smallAnswers.Get().(*[minAnswer]byte)[:0], nil //nolint:forcetypeassert // nothing else is put there
 	}
 	return make([]byte, 0, size), nil
 }

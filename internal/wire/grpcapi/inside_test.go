@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"context"
+	"net"
 
 	"google.golang.org/grpc/mem"
 
@@ -30,7 +31,8 @@ type Book struct{ c *conn }
 
 // NewBook returns a Book whose memory is f's.
 func NewBook(f *front.Front) *Book {
-	c := newConn(nil, &listener{front: f, limits: &Limits{MaxMessageBytes: 1 << 10}})
+	raw, _ := net.Pipe()
+	c := newConn(raw, &listener{front: f, limits: &Limits{MaxMessageBytes: 1 << 10}})
 	c.frames.preface = 0
 	return &Book{c}
 }
