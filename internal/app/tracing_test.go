@@ -118,9 +118,9 @@ func TestTraces(t *testing.T) {
 			t.Errorf("a log line has %v", m)
 		}
 	}
-	if text := g.must(t, http.MethodGet, g.admin+"/metrics", ""); !strings.Contains(text, `sluice_traces_total{result="exported"} 9`) {
-		t.Error("the exported requests are not counted")
-	}
+	eventually(t, func() bool { // they are counted when the receiver has answered
+		return strings.Contains(g.must(t, http.MethodGet, g.admin+"/metrics", ""), `sluice_traces_total{result="exported"} 9`)
+	})
 }
 
 // status sends a POST with headers, whose values may be empty, and returns the status.
