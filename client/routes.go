@@ -46,6 +46,12 @@ func (c *Client) RouteStats(ctx context.Context, name string) (stats api.RouteSt
 	return stats, err
 }
 
+// ShadowReport compares the answers of a route's shadows with those that callers got.
+func (c *Client) ShadowReport(ctx context.Context, name string) (report api.ShadowReport, err error) {
+	err = c.call(ctx, http.MethodGet, c.routeURL(name)+"/shadows", true, &report)
+	return report, err
+}
+
 // SetRoute replaces or declares the route with the name in route, and returns when the new one
 // serves.
 func (c *Client) SetRoute(ctx context.Context, route api.Route, o EditOptions) (api.RouteResult, error) {

@@ -66,7 +66,7 @@ func TestReplay(t *testing.T) {
 		return doc, got.errOut
 	}
 	same, _ := ask(exitOK, "--version", "1", "--from", bucket, "--fail")
-	if o := same.Outputs[0]; same.Requests != 20 || same.Compared != 20 || same.Differing != 0 || o.Equal != 1 || o.Elements != 40 || same.Before.Count != 20 || same.Now.P99 <= 0 {
+	if o := same.Outputs[0]; same.Requests != 20 || same.Compared != 20 || same.Differing != 0 || o.Equal != 1 || o.Elements != 40 || same.Reference.Count != 20 || same.Candidate.P99 <= 0 {
 		t.Errorf("%+v", same)
 	}
 	differ, text := ask(exitFailed, "--version", "2", "--from", bucket, "--fail", "--concurrency", "1")
@@ -74,7 +74,7 @@ func TestReplay(t *testing.T) {
 	if o := differ.Outputs[0]; differ.Differing != 20 || o.Beyond != 39 || o.MaxAbsolute != 19 || o.MaxRelative != 0.5 || len(differ.Worst) != 10 || !strings.Contains(text, "--fail") {
 		t.Errorf("%+v %s", differ, text)
 	}
-	if w := differ.Worst[0]; w.Output != "y" || w.Now == w.Before || !strings.HasPrefix(w.RequestID, "r") {
+	if w := differ.Worst[0]; w.Output != "y" || w.Candidate == w.Reference || !strings.HasPrefix(w.RequestID, "r") {
 		t.Errorf("%+v", w)
 	}
 	if d, _ := ask(exitOK, "--version", "2", "--from", bucket, "--tolerance", "1", "--pace", "1000x", "--limit", "7", "--against", "1"); d.Requests != 7 || d.Differing != 0 || d.Against != 1 {

@@ -159,6 +159,10 @@ func (f *fold) Route(name string) (api.Route, error) {
 	return api.Route{}, infer.Errorf(infer.NotFound, "there is no route or model '%s'", name)
 }
 
+func (f *fold) ShadowReport(name string) (api.ShadowReport, error) {
+	return api.ShadowReport{Route: name, Shadows: []api.ShadowComparison{}}, nil
+}
+
 func (f *fold) RouteStats(name string) (api.RouteStats, error) {
 	f.hook("stats")
 	f.mu.Lock()

@@ -26,9 +26,10 @@ type Control interface {
 type RouteControl interface {
 	// Routes returns the declared and the implied routes, sorted by name.
 	Routes() []api.Route
-	// Route and RouteStats fail with NotFound.
+	// Route, RouteStats and ShadowReport fail with NotFound.
 	Route(name string) (api.Route, error)
 	RouteStats(name string) (api.RouteStats, error)
+	ShadowReport(name string) (api.ShadowReport, error)
 	// SetRoute replaces a route. The new one is completed and checked, except that an empty
 	// seed keeps the current one. SetRoute fails with Precondition if the route has another
 	// revision than the edit.

@@ -49,6 +49,14 @@ func (s *Server) routeStats(w http.ResponseWriter, r *http.Request, _ api.Actor)
 	return answer(w, stats)
 }
 
+func (s *Server) shadowReport(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	report, err := s.opts.Routes.ShadowReport(r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	return answer(w, report)
+}
+
 func (s *Server) setRoute(w http.ResponseWriter, r *http.Request, who api.Actor) error {
 	edit, err := editOf(r, who)
 	if err != nil {

@@ -55,6 +55,11 @@ func (c *routes) Route(name string) (api.Route, error) {
 	return api.Route{}, infer.Errorf(infer.NotFound, "there is no route '%s'", name)
 }
 
+func (c *routes) ShadowReport(name string) (api.ShadowReport, error) {
+	_, err := c.Route(name)
+	return api.ShadowReport{Route: name, Shadows: []api.ShadowComparison{}}, err
+}
+
 func (c *routes) RouteStats(name string) (api.RouteStats, error) {
 	r, err := c.Route(name)
 	return api.RouteStats{Name: name, Revision: r.Revision}, err

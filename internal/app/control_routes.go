@@ -25,6 +25,11 @@ func (c control) RouteStats(name string) (api.RouteStats, error) {
 	return c.app.reconcile.RouteStats(name)
 }
 
+// ShadowReport implements admin.RouteControl.
+func (c control) ShadowReport(name string) (api.ShadowReport, error) {
+	return c.app.reconcile.ShadowReport(name)
+}
+
 // SetRoute implements admin.RouteControl.
 func (c control) SetRoute(ctx context.Context, route api.Route, edit admin.Edit) (api.RouteResult, error) {
 	return c.edit(ctx, func(ctx context.Context) (api.RouteResult, error) {

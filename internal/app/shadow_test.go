@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -311,5 +312,45 @@ func TestShadowIsUnloadedWithItsRoute(t *testing.T) {
 	}
 	if live, _ := f.loaded(2); len(live) != 1 || live[0].closed() { // it is the newest
 		t.Errorf("version 2 itself was touched: %d instances", len(live))
+	}
+}
+
+// The report says how a shadow's answers differ: version 2 answers ten times as much, and version 3 fails.
+func TestShadowReport(t *testing.T) {
+	dir := doubles(t, 1)
+	put(t, dir, "double", 2, scale(t, 20))
+	g := start(t, dir, "models: {double: {"+patient+"}}", "routes: {double: {variants: [{version: 1, weight: 100%}], shadows: [{version: 2, sample: 100%}]}}")
+	report := func() (r api.ShadowReport) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(g.must(t, http.MethodGet, g.admin+"/api/v1/routes/double/shadows", "")), &r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := report(); len(r.Shadows) != 1 || r.Shadows[0].Version != 2 || r.Shadows[0].Against != 0 || r.Shadows[0].Compared != 0 {
+		t.Errorf("before the first copy: %+v", r)
+	}
+	g.asks(t, "double", 100, 4)
+	g.copied(t, "double", 100)
+	r := report()
+	s := r.Shadows[0]
+	if r.Route != "double" || len(r.Shadows) != 1 || s.Version != 2 || s.Against != 1 || s.Compared != 100 || s.Differing != 100 || s.Failed != 0 || s.Reference.Count != 100 {
+		t.Fatalf("%+v", r)
+	}
+	// The answers are 2v, 4, 6 and 20v, 40, 60 for v from 0 to 99.
+	if o := s.Outputs[0]; o.Elements != 300 || o.Equal != api.Number(1.0/300) || o.MaxAbsolute != 18*99 || o.MeanDifference != (18*4950+100*(36+54))/300.0 || o.Top1Rows != 0 {
+		t.Errorf("%+v", o)
+	}
+	if w := s.Worst[0]; w.Element != 0 || w.Inputs != nil || s.Disagreement <= 0.5 || s.Low > s.Disagreement || s.High < s.Disagreement {
+		t.Errorf("%+v %v", w, s)
+	}
+	if got := g.series(t, "sluice_shadow_compared_total"); got != 100 {
+		t.Errorf("%v copies were compared", got)
+	}
+	if got := g.series(t, "sluice_shadow_disagreement_total"); math.Abs(got/100-float64(s.Disagreement)) > 1e-9 {
+		t.Errorf("a disagreement of %v, want %v", got, s.Disagreement)
+	}
+	if status, _ := g.call(t, http.MethodGet, g.admin+"/api/v1/routes/nothing/shadows", ""); status != http.StatusNotFound {
+		t.Errorf("a route that does not exist: %d", status)
 	}
 }

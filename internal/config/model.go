@@ -97,9 +97,8 @@ type Shadow struct {
 	Timeout     time.Duration `yaml:"timeout" default:"5s" min:"1ms" doc:"Max time for a copy once it has begun."`
 	PauseAbove  time.Duration `yaml:"pause_above" default:"100ms" min:"0s" doc:"No copies are made while requests wait longer than this in the queue of the version that answers. 0s: copies never pause."`
 	Concurrency int           `yaml:"concurrency" default:"8" min:"1" max:"256" doc:"Max number of copies that the shadow gets at the same time."`
-	KeepPairs   int           `yaml:"keep_pairs" default:"128" min:"0" max:"100000" doc:"Max number of pairs, each an answer and the shadow's answer, that are kept for a comparison. 0: none."`
-	KeepBytes   Size          `yaml:"keep_bytes" default:"8MiB" min:"1KiB" max:"64GiB" doc:"Max size of the outputs of all kept pairs. The oldest are dropped first."`
-	KeepFor     time.Duration `yaml:"keep_for" default:"1m" min:"1s" doc:"Time for which a pair is kept."`
+	Tolerance   float64       `yaml:"tolerance" default:"0.001" min:"0" max:"1000" doc:"Difference up to which numbers of the shadow's answer count as equal: this times the number's size, and at least this."`
+	Payloads    bool          `yaml:"payloads" default:"false" doc:"Show text outputs and inputs of the requests that the shadow answers most differently. They may contain personal data."`
 }
 
 // Model returns the settings of a model: those under its name, otherwise the defaults.

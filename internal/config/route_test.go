@@ -92,7 +92,7 @@ func TestWeight(t *testing.T) {
 func TestGuardsStartFromDefaults(t *testing.T) {
 	cfg := mustParse(t, `
 repository: {path: m}
-defaults: {breaker: {open: 7s}, shadow: {keep_pairs: 0}}
+defaults: {breaker: {open: 7s}, shadow: {payloads: true}}
 models: {iris: {breaker: {enabled: false}, shadow: {max_age: 1s}}}
 `)
 	breaker := config.Breaker{
@@ -100,7 +100,7 @@ models: {iris: {breaker: {enabled: false}, shadow: {max_age: 1s}}}
 	}
 	shadow := config.Shadow{
 		MaxRequests: 100, MaxBytes: 64 << 20, MaxAge: 5 * time.Second, Timeout: 5 * time.Second, PauseAbove: 100 * time.Millisecond,
-		Concurrency: 8, KeepPairs: 0, KeepBytes: 8 << 20, KeepFor: time.Minute,
+		Concurrency: 8, Tolerance: 1e-3, Payloads: true,
 	}
 	if diff := cmp.Diff(breaker, cfg.Defaults.Breaker) + cmp.Diff(shadow, cfg.Defaults.Shadow); diff != "" {
 		t.Error(diff)

@@ -101,7 +101,7 @@ func New(reg prometheus.Registerer) *Metrics {
 	reg.MustRegister(
 		m.requests, m.refusals, m.runs, m.runRequests, m.requestTime, m.queueTime, m.runTime, m.batchRows, m.reloadOK, m.reloadOKTime,
 		m.variants.requests, m.variants.errors, m.variants.refusals, m.variants.requestTime,
-		m.shadows.requests, m.shadows.refusals, m.shadows.requestTime, m.shadows.dropped, m.breakerChanges, m.replays,
+		m.shadows.requests, m.shadows.refusals, m.shadows.requestTime, m.shadows.dropped, m.shadows.compared, m.shadows.disagreement, m.breakerChanges, m.replays,
 		m.signals.recorded, m.signals.heldBack, m.signals.deliveries, m.signals.deliveryTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

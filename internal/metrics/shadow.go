@@ -22,8 +22,8 @@ const dropOther = "other"
 
 // shadowVectors are the series of all shadows of routes.
 type shadowVectors struct {
-	requests, refusals, dropped *prometheus.CounterVec
-	requestTime                 *prometheus.HistogramVec
+	requests, refusals, dropped, compared, disagreement *prometheus.CounterVec
+	requestTime                                         *prometheus.HistogramVec
 }
 
 func newShadowVectors() *shadowVectors {
@@ -40,6 +40,14 @@ func newShadowVectors() *shadowVectors {
 			Namespace: namespace, Name: "shadow_dropped_total",
 			Help: "Copies of a route's requests that a shadow never answered, by the reason.",
 		}, []string{"route", "model", "version", "reason"}),
+		compared: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "shadow_compared_total",
+			Help: "Copies of a route's requests whose answers were compared with those that callers got.",
+		}, []string{"route", "model", "version"}),
+		disagreement: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "shadow_disagreement_total",
+			Help: "Sum of the shares of rows of each compared copy whose answers disagree: divided by shadow_compared_total it is the mean share.",
+		}, []string{"route", "model", "version"}),
 		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "shadow_duration_seconds", Buckets: secondsBuckets(),
 			Help: "Time that a shadow took for a copy, of those it answered with code ok.",
@@ -63,6 +71,8 @@ type shadowSeries struct {
 	refusals    lazyCounter
 	dropped     [len(dropReasons)]lazyCounter
 	requestTime prometheus.Observer
+
+	compared, disagreement prometheus.Counter
 }
 
 // Shadow returns the recorder of a shadow of a route. It has no series before the first copy.
@@ -112,6 +122,15 @@ func (s *Shadow) Answered(err error, elapsed time.Duration) {
 	}
 }
 
+// Compared records the comparison of a copy's answer with the one that the caller got: the share of its rows
+// that disagree.
+func (s *Shadow) Compared(disagreement float64) {
+	if series := s.current(); series != nil {
+		series.compared.Inc()
+		series.disagreement.Add(disagreement)
+	}
+}
+
 // Snapshot returns the counts since this Shadow was made, and the recent ones. answered
 // includes errors; dropped has the reasons that have occurred.
 func (s *Shadow) Snapshot(now time.Time) (answered, errors int64, dropped map[string]int64, recent api.Recent) {
@@ -139,6 +158,8 @@ func (s *Shadow) Delete() {
 	v.requests.DeletePartialMatch(own)
 	v.refusals.DeletePartialMatch(own)
 	v.dropped.DeletePartialMatch(own)
+	v.compared.DeletePartialMatch(own)
+	v.disagreement.DeletePartialMatch(own)
 }
 
 // current returns the series, nil after they were deleted.
@@ -155,7 +176,10 @@ func (s *Shadow) makeSeries() *shadowSeries {
 	if series := s.series.Load(); series != nil || s.life.over {
 		return series
 	}
-	series := &shadowSeries{requestTime: s.metrics.shadows.requestTime.WithLabelValues(s.labels...)}
+	v := s.metrics.shadows
+	series := &shadowSeries{
+		requestTime: v.requestTime.WithLabelValues(s.labels...), compared: v.compared.WithLabelValues(s.labels...), disagreement: v.disagreement.WithLabelValues(s.labels...),
+	}
 	s.series.Store(series)
 	return series
 }

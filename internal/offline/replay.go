@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"sluice.io/sluice/internal/compare"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -55,7 +56,8 @@ var errEnough = errors.New("the limit is reached")
 func Replay(ctx context.Context, read func(yield func(*Recorded) error) error, o ReplayOptions) (*ReplayReport, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &player{o: o, comparison: newComparison(o.Tolerance), stop: cancel, queue: make(chan *Recorded)}
+	p := &player{o: o, comparison: compare.New(compare.Options{Tolerance: o.Tolerance, Payloads: true}), stop: cancel, queue: make(chan *Recorded)}
+	p.report.Causes = []ReplayError{}
 	begun := time.Now()
 	var workers sync.WaitGroup
 	for range o.Concurrency {
@@ -68,7 +70,8 @@ func Replay(ctx context.Context, read func(yield func(*Recorded) error) error, o
 	err := read(func(r *Recorded) error { return p.submit(ctx, r) })
 	close(p.queue)
 	workers.Wait()
-	report := p.comparison.report()
+	report := &p.report
+	report.Comparison = p.comparison.Report()
 	report.Seconds, report.BehindSeconds = time.Since(begun).Seconds(), p.behind.Seconds()
 	if stopped := context.Cause(ctx); stopped != nil {
 		err = stopped
@@ -89,8 +92,9 @@ type player struct {
 	start, from time.Time     // of the first request, now and recorded
 	behind      time.Duration // the longest time that a request was late
 
-	mu         sync.Mutex // guards the comparison
-	comparison *comparison
+	mu         sync.Mutex // guards what follows
+	comparison *compare.Comparison
+	report     ReplayReport
 }
 
 // submit waits until a request is due, and gives it to a worker.
@@ -146,8 +150,11 @@ func (p *player) send(ctx context.Context, r *Recorded) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
-		p.comparison.failed(r, err)
+		p.report.failed(r.ID, err)
 		return
 	}
-	p.comparison.add(r, want, answer)
+	p.report.Requests++
+	p.comparison.Add(&compare.Pair{
+		ID: r.ID, Named: r.Classes, Reference: want.Outputs, Candidate: answer.Outputs, ReferenceTook: want.Took, CandidateTook: answer.Took,
+	})
 }

@@ -28,7 +28,7 @@ type recorder struct {
 
 	variants map[variantKey]*metrics.Variant
 	halts    map[variantKey]*atomic.Bool // of canaries
-	shadows  map[shadowKey]*metrics.Shadow
+	shadows  map[shadowKey]*comparedShadow
 	breakers map[infer.Version]watched
 	compiled map[string]compiledSlots // by route
 }
@@ -58,7 +58,7 @@ type compiledSlots struct {
 func newRecorder(m *metrics.Metrics, log *zap.Logger) *recorder {
 	return &recorder{
 		metrics: m, log: log, incidents: make(chan incident, maxIncidents), versions: map[infer.Version]*metrics.Version{}, variants: map[variantKey]*metrics.Variant{}, halts: map[variantKey]*atomic.Bool{},
-		shadows: map[shadowKey]*metrics.Shadow{}, breakers: map[infer.Version]watched{}, compiled: map[string]compiledSlots{},
+		shadows: map[shadowKey]*comparedShadow{}, breakers: map[infer.Version]watched{}, compiled: map[string]compiledSlots{},
 	}
 }
 
@@ -99,10 +99,10 @@ func (r *recorder) halt(route, model string, v api.Variant) *atomic.Bool {
 	return r.halts[key]
 }
 
-func (r *recorder) shadow(route, model string, version int64) *metrics.Shadow {
+func (r *recorder) shadow(route, model string, version int64) *comparedShadow {
 	key := shadowKey{route, model, version}
 	if r.shadows[key] == nil {
-		r.shadows[key] = r.metrics.Shadow(route, model, version)
+		r.shadows[key] = &comparedShadow{Shadow: r.metrics.Shadow(route, model, version)}
 	}
 	return r.shadows[key]
 }

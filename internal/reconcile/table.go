@@ -181,7 +181,9 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 		counts := b.record.shadow(state.Name, state.Model, s.Version)
 		mirror := b.mirror(&state.Route, s.Version)
 		if mirror != nil {
-			e.Route.Shadows = append(e.Route.Shadows, router.Shadow{Sample: s.Sample, Copy: mirror.Tap(counts, b.shadowUse(infer.Version{Model: state.Model, Number: s.Version}))})
+			v := infer.Version{Model: state.Model, Number: s.Version}
+			to := counts.of(b.shadows[v], b.goal.cfg.Model(state.Model).Shadow)
+			e.Route.Shadows = append(e.Route.Shadows, router.Shadow{Sample: s.Sample, Copy: mirror.Tap(to, b.shadowUse(v))})
 		}
 		shown.shadows, shown.mirrors = append(shown.shadows, counts), append(shown.mirrors, mirror)
 	}

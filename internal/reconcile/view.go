@@ -31,7 +31,7 @@ type routeView struct {
 	halts    []*atomic.Bool     // the flag that stops requests to each canary; nil for other roles
 	breakers []*router.Breaker
 	fallback *router.Breaker // of the version that the route names as its fallback
-	shadows  []*metrics.Shadow
+	shadows  []*comparedShadow
 	mirrors  []*shadow.Mirror // nil if the shadow cannot run
 }
 

@@ -37,7 +37,6 @@ func (l *Loader) LoadShadow(ctx context.Context, v infer.Version, m config.Model
 		Version: v, Predictor: s, Model: s.Model(),
 		MaxRequests: m.Shadow.MaxRequests, MaxBytes: int64(m.Shadow.MaxBytes), MaxAge: m.Shadow.MaxAge,
 		Timeout: m.Shadow.Timeout, PauseAbove: m.Shadow.PauseAbove, Concurrency: m.Shadow.Concurrency,
-		KeepPairs: m.Shadow.KeepPairs, KeepBytes: int64(m.Shadow.KeepBytes), KeepFor: m.Shadow.KeepFor,
 		Logger: log,
 	})
 	if err != nil {

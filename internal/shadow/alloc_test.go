@@ -12,8 +12,8 @@ import (
 
 type lastDrop struct{ reason string }
 
-func (l *lastDrop) Dropped(reason string)         { l.reason = reason }
-func (l *lastDrop) Answered(error, time.Duration) {}
+func (l *lastDrop) Dropped(reason string) { l.reason = reason }
+func (l *lastDrop) Answered(*shadow.Pair) {}
 
 func TestADropAllocatesNothing(t *testing.T) {
 	f := func(want string, change func(o *shadow.Options), prepare func(m *shadow.Mirror, tap *shadow.Tap)) {

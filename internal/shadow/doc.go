@@ -13,10 +13,9 @@
 //
 //	worker:     lock { wait for a copy, take the oldest }
 //	            too old: count it. Else check it against the version's signature,
-//	            run it, keep both results, count the answer
+//	            run it, count the answer, with both results
 //
 //	sweeper:    lock { take out the copies that are too old }; count them
-//	            drop kept results that are too old
 //
 // # Invariants
 //
@@ -27,8 +26,7 @@
 //   - A copy shares no memory with the request: not its data, shapes or strings. Only
 //     Request.Served is shared, since its strings belong to the router.
 //   - A copy is never used again, so a Predictor may still read it after it has returned.
-//   - Bytes count from before the copy is made until its run is over. Results that are
-//     kept after that have limits of their own.
+//   - Bytes count from before the copy is made until its run is over.
 //
 // # Rejected designs
 //

@@ -16,13 +16,6 @@ func (t *Tap) OfferAround(req *infer.Request, resp *infer.Response, f func()) {
 	t.add(req, resp, size)
 }
 
-// Kept returns how many pairs are kept, old ones too, and their bytes.
-func (m *Mirror) Kept() (n int, bytes int64) {
-	m.pairs.mu.Lock()
-	defer m.pairs.mu.Unlock()
-	return len(m.pairs.kept), m.pairs.held
-}
-
 // Discard drops the waiting copies.
 func (m *Mirror) Discard() {
 	m.mu.Lock()

@@ -1,8 +1,10 @@
 package shadow_test
 
 import (
+	"bytes"
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -79,6 +81,7 @@ type recorder struct {
 	dropped map[string]int
 	codes   map[infer.Code]int
 	elapsed []time.Duration
+	pairs   []shadow.Pair // with copies of what they refer to
 }
 
 func newRecorder() *recorder {
@@ -91,11 +94,17 @@ func (r *recorder) Dropped(reason string) {
 	r.dropped[reason]++
 }
 
-func (r *recorder) Answered(err error, elapsed time.Duration) {
+func (r *recorder) Answered(p *shadow.Pair) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.codes[infer.CodeOf(err)]++
-	r.elapsed = append(r.elapsed, elapsed)
+	r.codes[infer.CodeOf(p.Err)]++
+	r.elapsed = append(r.elapsed, p.ShadowElapsed)
+	kept, req := *p, *p.Request
+	kept.Request, kept.ShadowOutputs = &req, slices.Clone(p.ShadowOutputs)
+	for i := range kept.ShadowOutputs {
+		kept.ShadowOutputs[i].Data = bytes.Clone(kept.ShadowOutputs[i].Data)
+	}
+	r.pairs = append(r.pairs, kept)
 }
 
 type (
@@ -131,7 +140,6 @@ func options() shadow.Options {
 	return shadow.Options{
 		Version: infer.Version{Model: "iris", Number: 3}, Predictor: predictor(answers), Model: model(),
 		MaxRequests: 100, MaxBytes: 64 << 20, MaxAge: 5 * time.Second, Timeout: 5 * time.Second, Concurrency: 8,
-		KeepPairs: 128, KeepBytes: 8 << 20, KeepFor: time.Minute,
 	}
 }
 
@@ -221,18 +229,17 @@ func (m *mirror) offerThis(req *infer.Request) {
 	}
 }
 
-// ids returns the ids of the requests whose results are kept.
-func (m *mirror) ids() (ids []string) {
-	for _, p := range m.Pairs() {
-		ids = append(ids, p.RequestID)
-	}
-	return ids
-}
-
-func (m *mirror) wantKept(ids ...string) {
+// wantRun checks which copies were run, in their order.
+func (m *mirror) wantRun(ids ...string) {
 	m.t.Helper()
 	synctest.Wait()
-	if diff := cmp.Diff(ids, m.ids()); diff != "" {
-		m.t.Errorf("kept results (-want +got):\n%s", diff)
+	m.got.mu.Lock()
+	defer m.got.mu.Unlock()
+	var got []string
+	for _, p := range m.got.pairs {
+		got = append(got, p.Request.RequestID)
+	}
+	if diff := cmp.Diff(ids, got); diff != "" {
+		m.t.Errorf("copies that were run (-want +got):\n%s", diff)
 	}
 }

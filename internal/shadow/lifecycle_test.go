@@ -30,7 +30,7 @@ func TestShutdownFinishesWhatRunsAndDropsWhatWaits(t *testing.T) {
 			t.Errorf("took %v, want 1s", took)
 		}
 		m.wantEnded()
-		m.wantKept("runs")
+		m.wantRun("runs")
 		m.offer("late", 1)
 		m.got.want(t, drops{api.DropStopped: 2}, codes{infer.OK: 1})
 		m.wantQueued(0, 0)
@@ -122,7 +122,7 @@ func TestOffersRaceWithShutdown(t *testing.T) {
 		var inUse atomic.Int32
 		var over atomic.Bool
 		o := options()
-		o.MaxRequests, o.MaxBytes, o.Concurrency, o.KeepPairs = 8, 400, 3, 4
+		o.MaxRequests, o.MaxBytes, o.Concurrency = 8, 400, 3
 		o.Predictor = predictor(func(ctx context.Context, req *infer.Request) (*infer.Response, error) {
 			inUse.Add(1)
 			defer inUse.Add(-1)
@@ -147,7 +147,6 @@ func TestOffersRaceWithShutdown(t *testing.T) {
 					resp := respond(3, 8)
 					tap.Offer(request("panics"[:i%2*6], i%20), resp)
 					resp.Release()
-					_ = m.Pairs()
 					if i == round*8 {
 						begun <- struct{}{}
 					}

@@ -36,12 +36,7 @@ type Options struct {
 	PauseAbove time.Duration
 	// Concurrency is how many copies run at a time, so that the shadow's batcher can join them.
 	Concurrency int
-	// KeepPairs, KeepBytes and KeepFor bound the results that are kept. With KeepPairs 0 none
-	// are kept.
-	KeepPairs int
-	KeepBytes int64
-	KeepFor   time.Duration
-	Logger    *zap.Logger // may be nil
+	Logger      *zap.Logger // may be nil
 }
 
 // check returns an error if an option is missing or wrong.
@@ -59,9 +54,6 @@ func (o *Options) check() error {
 		{"Timeout", int64(o.Timeout), 1},
 		{"PauseAbove", int64(o.PauseAbove), 0},
 		{"Concurrency", int64(o.Concurrency), 1},
-		{"KeepPairs", int64(o.KeepPairs), 0},
-		{"KeepBytes", o.KeepBytes, 1},
-		{"KeepFor", int64(o.KeepFor), 1},
 	} {
 		if f.value < f.minimum {
 			return infer.Errorf(infer.Invalid, "shadow: %s is %d; expected at least %d", f.name, f.value, f.minimum)
@@ -87,7 +79,6 @@ type Mirror struct {
 	queue  []*sample // oldest first
 	cancel func()    // terminates the runs in progress; nil before Run
 
-	pairs      pairs
 	complaints complaints
 }
 
@@ -103,7 +94,6 @@ func New(o Options) (*Mirror, error) {
 	m := &Mirror{
 		opts: o, log: o.Logger, names: map[string]string{},
 		stopping: make(chan struct{}), ended: make(chan struct{}),
-		pairs: pairs{most: o.KeepPairs, mostBytes: o.KeepBytes, keepFor: o.KeepFor},
 	}
 	m.some.L = &m.mu
 	for _, specs := range [][]infer.TensorSpec{o.Model.Inputs, o.Model.Outputs} {
@@ -159,10 +149,6 @@ func (m *Mirror) Shutdown(ctx context.Context) error {
 func (m *Mirror) Queued() (requests int, bytes int64) {
 	return int(m.waiting.Load()), m.held.Load()
 }
-
-// Pairs returns the results that are kept, the newest last. They are shared and must not be
-// changed.
-func (m *Mirror) Pairs() []Pair { return m.pairs.list(time.Now()) }
 
 // stop refuses new copies and drops those that wait.
 func (m *Mirror) stop() {

@@ -17,9 +17,8 @@ type Recorder interface {
 	// Dropped counts a request that was not copied, or whose copy was not run. reason is one of
 	// the api package's.
 	Dropped(reason string)
-	// Answered counts a copy that was run. elapsed is the time that the Predictor took, 0 if
-	// the copy does not match the version's signature.
-	Answered(err error, elapsed time.Duration)
+	// Answered counts a copy that was run, and may compare the answers.
+	Answered(p *Pair)
 }
 
 // Tap takes the requests of one route.
@@ -32,7 +31,7 @@ type Tap struct {
 // Use says what a tap does with copies besides running them. The zero value does nothing.
 type Use struct {
 	// Shape turns a copy into the request that is run, given the primary's outputs. It may keep
-	// neither. Answers to such requests are not kept beside the primary's.
+	// neither. The answer is then one to another request than the primary's.
 	Shape func(req *infer.Request, primary []infer.Tensor) error
 	// Done gets each copy that was answered. It must not block, and may keep neither.
 	Done func(req *infer.Request, resp *infer.Response)
@@ -51,7 +50,7 @@ type sample struct {
 	primary result
 }
 
-// result is a version's answer to a request.
+// result is a version's answer to a request. The outputs are the primary's.
 type result struct {
 	version infer.Version
 	outputs []infer.Tensor

@@ -61,27 +61,24 @@ func (m *Mirror) drop(samples []*sample, reason string) {
 	}
 }
 
-// run runs a copy and keeps the results. It keeps them, and frees the room, before the answer
-// is counted: a reader that sees the count finds the rest.
+// run runs a copy and has the answer counted. It frees the room before: a reader that sees the count finds the
+// rest.
 func (m *Mirror) run(ctx context.Context, s *sample) {
 	shadow, resp, err := m.predict(ctx, s)
 	if err != nil && ctx.Err() != nil { // the gateway's doing, not the version's
 		m.drop([]*sample{s}, api.DropStopped)
 		return
 	}
-	if s.tap.use.Shape == nil {
-		m.keep(s, shadow, resp, err)
+	m.held.Add(-s.bytes)
+	if resp != nil && s.tap.use.Done != nil {
+		req := s.req // the Predictor may still read the other one
+		req.Arrived = s.arrived
+		s.tap.use.Done(&req, resp)
 	}
+	s.tap.to.Answered(s.pair(shadow, resp, err))
 	if resp != nil {
-		if s.tap.use.Done != nil {
-			req := s.req // the Predictor may still read the other one
-			req.Arrived = s.arrived
-			s.tap.use.Done(&req, resp)
-		}
 		resp.Release()
 	}
-	m.held.Add(-s.bytes)
-	s.tap.to.Answered(err, shadow.elapsed)
 	if err != nil && !errors.Is(err, errPanicked) { // a panic was logged with its stack
 		m.complain(int(infer.CodeOf(err)), "the shadow failed", s, zap.Error(err))
 	}
@@ -117,12 +114,11 @@ func (m *Mirror) predict(ctx context.Context, s *sample) (shadow result, resp *i
 	return shadow, resp, err
 }
 
-// sweep drops copies and pairs that have become too old, also while all workers are busy.
+// sweep drops copies that have become too old, also while all workers are busy.
 func (m *Mirror) sweep(ctx context.Context) {
 	// A copy that arrives while the queue is empty cannot become too old before the timer
 	// fires, so the sweeper need not be woken.
-	idle := min(m.opts.MaxAge, m.opts.KeepFor)
-	timer := time.NewTimer(idle)
+	timer := time.NewTimer(m.opts.MaxAge)
 	defer timer.Stop()
 	for {
 		select {
@@ -133,8 +129,7 @@ func (m *Mirror) sweep(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		now := time.Now()
-		timer.Reset(min(idle, m.expire(now), m.pairs.expire(now)))
+		timer.Reset(m.expire(time.Now()))
 	}
 }
 

@@ -29,6 +29,7 @@ func documents() []any {
 		api.Route{},
 		api.RouteResult{},
 		api.RouteStats{},
+		api.ShadowReport{},
 		api.RolloutSpec{},
 		api.RolloutPlan{},
 		api.Rollout{},
