@@ -117,7 +117,7 @@ bench-many: build ## measure a start, an edit, an index, a scrape, a stop and me
 bench-batching: build ## measure the gain of batching: an encoder, rows in requests, lengths of sequences
 	cd benchmarks && go build -o bin/rawort ./rawort && go run ./stress -group batching $(bench_quick)
 
-bench-grpc: build ## compare gRPC with a grpc-go server that answers a constant, streams, HTTP and TLS; writes benchmarks/results/grpc.md
+bench-grpc: build ## compare gRPC with a grpc-go server that answers a constant, streams, HTTP, TLS, keys, limits and idle tracing; writes benchmarks/results/grpc.md
 	cd benchmarks && go build -o bin/grpc ./grpc
 	cd benchmarks && bin/grpc $(if $(QUICK),-rounds 1 -d 300ms,-out results/grpc.md) $(GRPC)
 

@@ -1,5 +1,5 @@
 // Command grpc measures calls over gRPC beside a grpc-go server that answers a constant of the same
-// size, a stream beside single calls, HTTP beside gRPC, and TLS beside plain connections. All
+// size, a stream beside single calls, HTTP beside gRPC, and TLS, keys, limits and idle tracing beside none of these. All
 // sides are asked in turn, in rounds; the page has medians of requests per second and of the server's CPU time for
 // each request, and their ratios.
 //
@@ -30,6 +30,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 7, "how often each side is measured")
 	flag.DurationVar(&o.duration, "d", 2*time.Second, "the time of a round")
 	flag.StringVar(&o.only, "only", "", "measure the sides whose names match this regular expression; empty: all")
+	flag.StringVar(&o.before, "before", "", "an older build of the program, which is asked over HTTP")
 	out := flag.String("out", "", "the page to write; empty: standard output")
 	echo := flag.String("echo", "", "be the server that answers a constant, at this address")
 	ready := flag.String("ready", "", "with -echo: the address that says that it is ready")
@@ -52,7 +53,8 @@ func main() {
 }
 
 type options struct {
-	program, model, only  string
+	program, before       string
+	model, only           string
 	flying, conns, rounds int
 	duration              time.Duration
 }
@@ -75,17 +77,20 @@ func measure(ctx context.Context, o *options, out string) error {
 			_ = s.process.Stop()
 		}
 	}()
-	plain, err := startGateway(ctx, o.program, dir, repository, false)
-	if err != nil {
-		return err
+	var sides []*side
+	for _, u := range setups(o) {
+		s, err := u.start(ctx, dir, repository)
+		if err != nil {
+			return err
+		}
+		servers = append(servers, s)
+		more, err := s.sides(ctx, o, model, u.name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", u.name, err)
+		}
+		sides = append(sides, more...)
 	}
-	servers = append(servers, plain)
-	secure, err := startGateway(ctx, o.program, dir, repository, true)
-	if err != nil {
-		return err
-	}
-	servers = append(servers, secure)
-	answer, err := firstAnswer(ctx, plain, model)
+	answer, err := firstAnswer(ctx, servers[0], model)
 	if err != nil {
 		return err
 	}
@@ -94,11 +99,11 @@ func measure(ctx context.Context, o *options, out string) error {
 		return err
 	}
 	servers = append(servers, echo)
-	sides, err := connect(ctx, o, model, plain, secure, echo)
+	more, err := echo.sides(ctx, o, model, echoName)
 	if err != nil {
 		return err
 	}
-	if sides, err = selected(sides, o.only); err != nil {
+	if sides, err = selected(append(more, sides...), o.only); err != nil {
 		return err
 	}
 	for round := range o.rounds + 1 { // the first one warms up

@@ -18,13 +18,22 @@ var ratios = [...]struct{ what, of, to, target string }{
 	{"HTTP over TLS, to plain", "HTTP, gateway, TLS", "HTTP, gateway", "≥ 0.8"},
 	{"a call over gRPC and TLS, to plain", "gRPC, gateway, TLS", "gRPC, gateway", "≥ 0.8"},
 	{"a stream over TLS, to plain", "gRPC stream, gateway, TLS", "gRPC stream, gateway", "≥ 0.8"},
+	{"HTTP, to the same again: the noise", "HTTP, gateway again", "HTTP, gateway", ""},
+	{"a call over gRPC, to the same again: the noise", "gRPC, gateway again", "gRPC, gateway", ""},
+	{"HTTP with a key, to without", "HTTP, gateway, key", "HTTP, gateway", "within the noise"},
+	{"HTTP with a key and limits, to without", "HTTP, gateway, key and limits", "HTTP, gateway", "within the noise"},
+	{"HTTP with idle tracing, to without", "HTTP, gateway, idle tracing", "HTTP, gateway", "within the noise"},
+	{"a call over gRPC with a key, to without", "gRPC, gateway, key", "gRPC, gateway", "within the noise"},
+	{"a call over gRPC with a key and limits, to without", "gRPC, gateway, key and limits", "gRPC, gateway", "within the noise"},
+	{"a call over gRPC with idle tracing, to without", "gRPC, gateway, idle tracing", "gRPC, gateway", "within the noise"},
+	{"HTTP, to an older build", "HTTP, gateway", "HTTP, before", "≥ 1"},
 }
 
 // page writes the results.
 func page(w io.Writer, o *options, sides []*side) error {
 	h := record.ThisHost()
 	var b strings.Builder
-	fmt.Fprintf(&b, `# gRPC beside an echo, streams, HTTP and TLS
+	fmt.Fprintf(&b, `# gRPC beside an echo, streams, HTTP, TLS, keys, limits and tracing
 
 %s, revision %s, %d cores of %s that servers and client share, Linux %s, %s; `+"`make bench-grpc`"+`.
 Model %s, one row, %d in flight, gRPC over %d connections, a stream over one. %d rounds of %v, all sides in turn in each; medians, in brackets the least and the

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -26,36 +27,87 @@ import (
 // server is a process that is asked.
 type server struct {
 	process    *process.Server
-	http, grpc string // addresses
+	http, grpc string // addresses; grpc is empty if only HTTP is asked
 	tls        bool
+	key        string // of a caller; empty: requests have none
 }
 
-// startGateway starts a gateway.
-func startGateway(ctx context.Context, program, dir, repository string, secure bool) (*server, error) {
-	s, name, section := &server{tls: secure}, "plain", ""
-	var err error
-	if secure {
-		name = "tls"
-		section, err = certificate(dir)
+// setup is how a gateway is started.
+type setup struct {
+	name    string // of its sides
+	program string
+	tls     bool
+	old     bool   // the program may not know gRPC
+	key     string // that its requests have
+	config  string // more of the configuration
+}
+
+const key = "sluice_the-key-of-a-benchmark"
+
+// setups are the gateways that are measured. Each of the others has one thing that the first does not have.
+func setups(o *options) []setup {
+	caller := fmt.Sprintf("callers: {bench: {keys: [\"sha256:%x\"], allow: [{models: [\"*\"], actions: [infer, metadata]}]", sha256.Sum256([]byte(key)))
+	list := []setup{
+		{name: "gateway"},
+		{name: "gateway again"}, // the difference is the noise
+		{name: "gateway, TLS", tls: true},
+		{name: "gateway, key", key: key, config: caller + "}}\n"},
+		{
+			name: "gateway, key and limits", key: key,
+			config: caller + ", limits: [{models: [\"*\"], requests_per_second: 1e9, burst: 1000000000, rows_per_second: 1e9, bytes_in_flight: 512MiB}]}}\n",
+		},
+		{name: "gateway, idle tracing", config: "tracing: {exporter: otlp, endpoint: \"http://127.0.0.1:9\", sample: 0}\n"},
 	}
-	folder := filepath.Join(dir, name)
-	admin := ""
-	for _, address := range []*string{&s.http, &s.grpc, &admin} {
-		var err2 error
-		*address, err2 = process.FreeAddress()
-		err = errors.Join(err, err2)
+	for i := range list {
+		list[i].program = o.program
 	}
-	file := filepath.Join(folder, "sluice.yaml")
-	config := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %q%s}, grpc: {address: %q%s}, access_log: {sample_every: 1000}}\nadmin: {address: %q}\n",
-		repository, s.http, section, s.grpc, section, admin)
-	if err := errors.Join(err, os.Mkdir(folder, 0o700)); err != nil {
+	if o.before != "" {
+		list = append(list, setup{name: "before", program: o.before, old: true})
+	}
+	return list
+}
+
+// start starts a gateway.
+func (u *setup) start(ctx context.Context, dir, repository string) (*server, error) {
+	folder, err := os.MkdirTemp(dir, "gateway")
+	if err != nil {
 		return nil, err
 	}
+	s, section, admin := &server{tls: u.tls, key: u.key}, "", ""
+	if u.tls {
+		section, err = certificate(folder)
+	}
+	if err := errors.Join(err, free(&s.http, &s.grpc, &admin)); err != nil {
+		return nil, err
+	}
+	grpc := fmt.Sprintf(", grpc: {address: %q%s}", s.grpc, section)
+	if u.old {
+		s.grpc, grpc = "", ""
+	}
+	file := filepath.Join(folder, "sluice.yaml")
+	config := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %q%s}%s, access_log: {sample_every: 1000}}\nadmin: {address: %q}\n%s",
+		repository, s.http, section, grpc, admin, u.config)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	s.process, err = process.Launch(ctx, process.Spec{Command: []string{program, "serve", "-c", file}, Ready: "http://" + admin + "/-/ready"})
-	return s, err
+	s.process, err = process.Launch(ctx, process.Spec{Command: []string{u.program, "serve", "-c", file}, Ready: "http://" + admin + "/-/ready"})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", u.name, err)
+	}
+	return s, nil
+}
+
+// free sets addresses that are free, each another one.
+func free(addresses ...*string) error {
+	for _, a := range addresses {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close() //nolint:errcheck // once all are taken
+		*a = l.Addr().String()
+	}
+	return nil
 }
 
 // certificate writes a certificate with its key, and returns the setting that names them.
@@ -77,11 +129,8 @@ func certificate(dir string) (string, error) {
 // startEcho starts this program as the server that answers a constant.
 func startEcho(ctx context.Context, size int) (*server, error) {
 	s := &server{}
-	var err, err2 error
-	s.grpc, err = process.FreeAddress()
-	s.http, err2 = process.FreeAddress()
-	program, err3 := os.Executable()
-	if err := errors.Join(err, err2, err3); err != nil {
+	program, err := os.Executable()
+	if err := errors.Join(err, free(&s.grpc, &s.http)); err != nil {
 		return nil, err
 	}
 	s.process, err = process.Launch(ctx, process.Spec{

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"sluice.io/sluice/benchmarks/models"
@@ -51,33 +52,35 @@ type side struct {
 	cpu     []float64 // µs of the server for a request, by round
 }
 
-// connect returns all sides.
-func connect(ctx context.Context, o *options, m models.Model, plain, secure, echo *server) ([]*side, error) {
-	request, err := proto.Marshal(message(m))
-	if err != nil {
-		return nil, err
+// echoName is that of the server that answers a constant, over gRPC only.
+const echoName = "echo"
+
+// sides returns the ways to ask a server of that name.
+func (s *server) sides(ctx context.Context, o *options, m models.Model, name string) (sides []*side, err error) {
+	add := func(how string, callers []caller) {
+		sides = append(sides, &side{name: how + ", " + name, server: s, callers: callers})
 	}
-	var sides []*side
-	add := func(name string, s *server, callers []caller) {
-		sides = append(sides, &side{name: name, server: s, callers: callers})
-	}
-	for _, s := range []struct {
-		name string
-		*server
-	}{{"echo", echo}, {"gateway", plain}, {"gateway, TLS", secure}} {
+	if s.grpc != "" {
+		request, err := proto.Marshal(message(m))
+		if err != nil {
+			return nil, err
+		}
 		conns, err := s.dial(o.conns)
 		if err != nil {
 			return nil, err
 		}
-		add("gRPC, "+s.name, s.server, singles(ctx, conns, o.flying, request))
-		add("gRPC stream, "+s.name, s.server, streams(ctx, conns[:1], o.flying, request))
-		if s.server != echo {
-			posts, err := posts(ctx, s.server, o.flying, post(m))
-			if err != nil {
-				return nil, err
-			}
-			add("HTTP, "+s.name, s.server, posts)
+		if s.key != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+s.key)
 		}
+		add("gRPC", singles(ctx, conns, o.flying, request))
+		add("gRPC stream", streams(ctx, conns[:1], o.flying, request))
+	}
+	if name != echoName {
+		posts, err := posts(ctx, s, o.flying, post(m, s.key))
+		if err != nil {
+			return nil, err
+		}
+		add("HTTP", posts)
 	}
 	return sides, nil
 }
@@ -94,8 +97,8 @@ func message(m models.Model) *pb.ModelInferRequest {
 	}
 }
 
-// post is the same over HTTP.
-func post(m models.Model) string {
+// post is the same over HTTP, with a key unless that is empty.
+func post(m models.Model, key string) string {
 	n, dims := int64(4), make([]string, len(m.Shape))
 	for i, d := range m.Shape {
 		n *= d
@@ -103,8 +106,12 @@ func post(m models.Model) string {
 	}
 	head := fmt.Sprintf(`{"inputs":[{"name":%q,"shape":[%s],"datatype":"FP32","parameters":{"binary_data_size":%d}}],"parameters":{"binary_data_output":true}}`,
 		models.Input, strings.Join(dims, ","), n)
-	return fmt.Sprintf("POST /v2/models/%s/infer HTTP/1.1\r\nHost: gateway\r\nInference-Header-Content-Length: %d\r\nContent-Length: %d\r\n\r\n%s%s",
-		m.Name, len(head), int64(len(head))+n, head, make([]byte, n))
+	authorization := ""
+	if key != "" {
+		authorization = "Authorization: Bearer " + key + "\r\n"
+	}
+	return fmt.Sprintf("POST /v2/models/%s/infer HTTP/1.1\r\nHost: gateway\r\n%sInference-Header-Content-Length: %d\r\nContent-Length: %d\r\n\r\n%s%s",
+		m.Name, authorization, len(head), int64(len(head))+n, head, make([]byte, n))
 }
 
 // dial returns connections of gRPC.
