@@ -60,11 +60,21 @@ func credentialsOf(r *http.Request) (c callers.Credentials, err error) {
 	default:
 		return c, infer.Errorf(infer.Invalid, "more than one Authorization header")
 	}
+	c.Remote = address(r.RemoteAddr)
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		c.Names = callers.NamesOf(r.TLS.VerifiedChains[0][0])
 	}
 	return c, nil
 }
+
+// address is the text of a TCP address.
+type address string
+
+// Network implements net.Addr.
+func (a address) Network() string { return "tcp" }
+
+// String implements net.Addr.
+func (a address) String() string { return string(a) }
 
 // modelOf returns the model or route that a path names, "" if it names none.
 func modelOf(r *http.Request) string { return cmp.Or(r.PathValue("name"), r.PathValue("model")) }

@@ -59,6 +59,7 @@ type Book struct {
 	privateMetrics bool
 	verifier       Verifier
 	seen           *seen
+	refusals       *refusals
 	counters       *Counters
 
 	claiming sync.Mutex
@@ -100,6 +101,9 @@ func New(o Options, before *Book) (*Book, error) {
 	var err error
 	if b.claimers = before.claimers; b.claimers == nil {
 		b.claimers, err = lru.New[Subject, *Caller](maxClaimers)
+	}
+	if err == nil {
+		b.refusals, err = newRefusals(before.refusals)
 	}
 	return b, err
 }

@@ -294,10 +294,16 @@ func TestTokens(t *testing.T) {
 		f("idp.anonymous.ops", "jwt:anonymous", []string{"ops"}, infer.OK, 1)
 		f("idp.a\x00\u202e\xff.ops", "jwt:a???", []string{"ops"}, infer.OK, 1)
 		f("idp.carol.nope", "", nil, infer.Forbidden, 1)
-		f("idp.carol.nope", "", nil, infer.Forbidden, 1) // a refusal is not remembered
+		f("idp.carol.nope", "", nil, infer.Forbidden, 0) // it is remembered for a short time
 		f("bad.x.y", "", nil, infer.Unauthenticated, 1)
+		f("bad.x.y", "", nil, infer.Unauthenticated, 0)
+		f("early.x.y", "", nil, infer.Unavailable, 1)
 		f("early.x.y", "", nil, infer.Unavailable, 1)
 		f("broken.x.y", "", nil, infer.Internal, 1)
+		f("broken.x.y", "", nil, infer.Internal, 1)
+		time.Sleep(6 * time.Second)
+		f("bad.x.y", "", nil, infer.Unauthenticated, 1)
+		f("idp.carol.nope", "", nil, infer.Forbidden, 1)
 		f("key", "alice", nil, infer.OK, 0)
 		f("a.b", "", nil, infer.Unauthenticated, 0)
 		f("a.b.c.d", "", nil, infer.Unauthenticated, 0)
@@ -309,6 +315,58 @@ func TestTokens(t *testing.T) {
 		}
 	})
 }
+
+// A flood of made-up tokens is not verified, and harms neither other addresses nor whoever was accepted before.
+func TestFloodsOfTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		o := callers.Options{Verifier: tokens{&asked}, Groups: map[string]callers.Grant{"g": {}}}
+		b := book(t, o)
+		f := func(from, token string, code infer.Code) {
+			t.Helper()
+			c := bearer(token)
+			c.Remote = address(from)
+			if _, err := b.Identify(c); infer.CodeOf(err) != code {
+				t.Errorf("%s from %s: %v, want %v", token, from, err, code)
+			}
+		}
+		flood := func(from func(i int) string) (verified int) {
+			before := asked
+			for i := range 1000 {
+				c := bearer(fmt.Sprintf("bad.%d.y", i))
+				c.Remote = address(from(i))
+				_, _ = b.Identify(c)
+			}
+			return asked - before
+		}
+		f("192.0.2.1:1", "i.before.g", infer.OK)
+		if n := flood(func(i int) string { return fmt.Sprintf("192.0.2.1:%d", i) }); n != 100 {
+			t.Errorf("%d tokens of an address were verified, want 100", n)
+		}
+		f("192.0.2.1:1", "i.new.g", infer.Overloaded)
+		f("[::ffff:192.0.2.1]:1", "i.new.g", infer.Overloaded)
+		f("192.0.2.1:1", "i.before.g", infer.OK)
+		f("192.0.2.2:1", "i.new.g", infer.OK)
+		time.Sleep(61 * time.Second)
+		if n := flood(func(i int) string { return fmt.Sprintf("[2001:db8::%x]:1", i) }); n != 100 {
+			t.Errorf("%d tokens of a network were verified, want 100", n)
+		}
+		flood(func(int) string { return "192.0.2.1:1" })
+		f("192.0.2.1:1", "i.before.g", infer.OK) // it is verified again
+		var err error
+		if b, err = callers.New(o, b); err != nil { // a reload
+			t.Fatal(err)
+		}
+		f("192.0.2.1:1", "i.new2.g", infer.Overloaded)
+		time.Sleep(time.Second)
+		f("192.0.2.1:1", "i.new2.g", infer.OK)
+	})
+}
+
+type address string
+
+func (a address) Network() string { return "tcp" }
+func (a address) String() string  { return string(a) }
 
 func TestLongSubjectsAreCut(t *testing.T) {
 	b := book(t, callers.Options{Verifier: tokens{}, Groups: map[string]callers.Grant{"g": {}}})
@@ -352,7 +410,7 @@ func FuzzIdentify(f *testing.F) {
 			return
 		}
 		switch infer.CodeOf(err) {
-		case infer.Unauthenticated, infer.Forbidden, infer.Unavailable, infer.Internal:
+		case infer.Unauthenticated, infer.Forbidden, infer.Unavailable, infer.Internal, infer.Overloaded:
 		default:
 			t.Errorf("%q: %v", authorization, err)
 		}

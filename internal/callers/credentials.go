@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"net"
 	"time"
 
 	"sluice.io/sluice/internal/infer"
@@ -14,6 +15,7 @@ import (
 type Credentials struct {
 	Authorization []byte   // the value of that header; nil if it is absent
 	Names         []string // of the client's verified certificate: see NamesOf
+	Remote        net.Addr // whom the request comes from; nil: not known
 }
 
 // NamesOf returns the names in a verified certificate of a client: its URIs, DNS names and e-mail
@@ -65,11 +67,12 @@ func Challenge(err error) string {
 }
 
 // Identify returns the caller of a request. The error is Unauthenticated if it shows credentials
-// that are not known, and that of the Verifier for a token. A key takes precedence over a
+// that are not known, and that of the Verifier for a token, and Overloaded if too many tokens of its address were
+// refused. A key takes precedence over a
 // certificate. If no credentials are configured at all, those of a request are ignored.
 func (b *Book) Identify(c Credentials) (*Caller, error) {
 	if c.Authorization != nil && b.credentialed {
-		return b.bearer(c.Authorization)
+		return b.bearer(&c)
 	}
 	if len(c.Names) == 0 || len(b.certificates) == 0 {
 		return b.anonymous, nil
@@ -83,24 +86,37 @@ func (b *Book) Identify(c Credentials) (*Caller, error) {
 }
 
 // bearer returns the caller of a key or a token.
-func (b *Book) bearer(authorization []byte) (*Caller, error) {
-	if c := b.seen.get(authorization); c != nil {
+func (b *Book) bearer(shows *Credentials) (*Caller, error) {
+	authorization := shows.Authorization
+	c, accepted := b.seen.get(authorization)
+	if c != nil {
 		return c, nil
 	}
 	scheme, shown, _ := bytes.Cut(authorization, []byte{' '})
 	if shown = bytes.TrimSpace(shown); len(shown) == 0 || !bytes.EqualFold(scheme, []byte("Bearer")) {
 		return nil, unknown("the header 'Authorization' is not valid: expected 'Authorization: Bearer KEY'")
 	}
-	if c := b.keys[KeyOf(shown)]; c != nil {
+	digest := KeyOf(shown)
+	if c := b.keys[digest]; c != nil {
 		b.seen.put(authorization, c, time.Time{})
 		return c, nil
 	}
 	if b.verifier == nil || bytes.Count(shown, []byte{'.'}) != 2 {
 		return nil, unknown("the key in the header 'Authorization' is not the key of a caller")
 	}
+	now, from := time.Now(), addressOf(shows.Remote)
+	if !accepted {
+		if err := b.refusals.check(digest, from, now); err != nil {
+			return nil, err
+		}
+	}
 	c, expires, err := b.token(string(shown))
-	if err == nil {
+	switch infer.CodeOf(err) {
+	case infer.OK:
 		b.seen.put(authorization, c, expires)
+	case infer.Unauthenticated, infer.Forbidden:
+		b.refusals.add(digest, from, err, now)
+	default: // it may be accepted soon
 	}
 	return c, err
 }

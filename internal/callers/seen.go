@@ -31,13 +31,17 @@ func (s *seen) slot(authorization []byte) *atomic.Pointer[accepted] {
 	return &s.slots[maphash.Bytes(s.seed, authorization)%seenSlots]
 }
 
-// get returns the caller of a header, nil if it is not remembered.
-func (s *seen) get(authorization []byte) *Caller {
+// get returns the caller of a header, nil if it is not remembered. stale says that the header was accepted and must be
+// verified again.
+func (s *seen) get(authorization []byte) (c *Caller, stale bool) {
 	a := s.slot(authorization).Load()
-	if a == nil || !a.is(authorization) || !a.until.IsZero() && !time.Now().Before(a.until) {
-		return nil
+	if a == nil || !a.is(authorization) {
+		return nil, false
 	}
-	return a.caller
+	if !a.until.IsZero() && !time.Now().Before(a.until) {
+		return nil, true
+	}
+	return a.caller, false
 }
 
 // is compares in a time that reveals only the length.

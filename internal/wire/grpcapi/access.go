@@ -74,7 +74,7 @@ func (x *exchange) identify(need callers.Need, model string) error {
 	if err != nil {
 		return err
 	}
-	x.caller, err = x.srv.front.Authorize(callers.Credentials{Authorization: authorization, Names: x.names}, need, model)
+	x.caller, err = x.srv.front.Authorize(callers.Credentials{Authorization: authorization, Names: x.names, Remote: x.remote}, need, model)
 	return err
 }
 

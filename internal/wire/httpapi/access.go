@@ -47,7 +47,7 @@ func (x *exchange) authorize() (err error) {
 }
 
 func (x *exchange) credentials() callers.Credentials {
-	return callers.Credentials{Authorization: x.header.authorization, Names: x.conn.names}
+	return callers.Credentials{Authorization: x.header.authorization, Names: x.conn.names, Remote: x.ctx.RemoteAddr()}
 }
 
 // findDefault finds the model of a path without a name. Its name, and whether there is one, is only

@@ -58,6 +58,7 @@ type replay struct {
 	rest    string
 	left    int
 	served  int // answers with status 200
+	from    net.TCPAddr
 }
 
 func (c *replay) Read(p []byte) (int, error) {
@@ -81,7 +82,7 @@ func (c *replay) Write(p []byte) (int, error) {
 func (c *replay) Close() error                     { return nil }
 func (c *replay) SetReadDeadline(time.Time) error  { return nil }
 func (c *replay) SetWriteDeadline(time.Time) error { return nil }
-func (c *replay) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (c *replay) RemoteAddr() net.Addr             { return &c.from }
 func (c *replay) LocalAddr() net.Addr              { return &net.TCPAddr{} }
 
 func benchServer(tb testing.TB) *Server {
