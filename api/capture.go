@@ -43,26 +43,31 @@ type Captured struct {
 	Damaged  uint64            `json:"damaged"`  // files that could not be read, and were skipped
 	Waiting  int64             `json:"waiting"`  // bytes in memory that are not in a file yet
 	Problem  string            `json:"problem,omitempty"`
+
+	Labels         int64             `json:"labels"`          // rows of files of labels
+	LabelsCaptured uint64            `json:"labels_captured"` // by this gateway since its start
+	LabelsDropped  map[string]uint64 `json:"labels_dropped"`  // by reason
 }
 
 // CaptureFile is a file of captured requests.
 type CaptureFile struct {
 	Path    string    `json:"path"` // in the bucket
-	Kind    string    `json:"kind"` // requests
+	Kind    string    `json:"kind"` // requests or labels
 	Version int64     `json:"version,omitempty"`
-	Day     string    `json:"day"`
+	Day     string    `json:"day"` // when the requests arrived, or the labels
 	Rows    int64     `json:"rows"`
 	Bytes   int64     `json:"bytes"`
 	SHA256  string    `json:"sha256"`
-	First   time.Time `json:"first,omitzero"` // the time of the first request
+	First   time.Time `json:"first,omitzero"` // the time of the first request; also of labels that of their requests
 	Last    time.Time `json:"last,omitzero"`
 	Schema  string    `json:"schema"` // a digest: files with the same one have the same columns and settings
 }
 
 // CaptureRange selects captured requests. The zero value selects all.
 type CaptureRange struct {
-	Since, Until time.Time // of the request's arrival; until is exclusive
-	Version      int64
+	Since   time.Time `json:"since,omitzero"` // of the request's arrival
+	Until   time.Time `json:"until,omitzero"` // exclusive
+	Version int64     `json:"version,omitempty"`
 }
 
 // Selects reports whether a file may have something of the range.
@@ -79,12 +84,12 @@ type CaptureManifest struct {
 	Files   []CaptureFile `json:"files"`
 }
 
-// CaptureRead is what the journal says of an export: what was asked for, when it began.
+// CaptureRead is what an export is asked for. The journal has it.
 type CaptureRead struct {
-	Since   time.Time `json:"since,omitzero"`
-	Until   time.Time `json:"until,omitzero"`
-	Version int64     `json:"version,omitempty"`
-	Format  string    `json:"format"`
+	CaptureRange
+
+	Format string `json:"format"`
+	Labels bool   `json:"labels,omitempty"` // whether rows are joined with their labels
 }
 
 // CaptureDeleted is what the journal says of a deletion, when it began.
@@ -104,7 +109,8 @@ type CaptureExport struct {
 type CaptureDeletion struct {
 	Model     string `json:"model"`
 	RequestID string `json:"request_id"`
-	Rows      int64  `json:"rows"`    // in files and in memory
+	Rows      int64  `json:"rows"`    // of the request, in files and in memory
+	Labels    int64  `json:"labels"`  // of the request, likewise
 	Files     int    `json:"files"`   // that were written again or deleted
 	Skipped   int    `json:"skipped"` // files that cannot be read; they may have the request
 }

@@ -37,12 +37,16 @@ func (c *Client) DeleteCaptured(ctx context.Context, model, requestID, reason st
 	return done, err
 }
 
-// ExportCapture writes captured requests of a model to w, in a format: api.CaptureJSONL, CaptureCSV or
-// CaptureParquet. After an error what was written is incomplete. It is not an error if the gateway
+// ExportCapture writes captured requests of a model to w. After an error what was written is incomplete. It is not an error if the gateway
 // could not read some files: the result names them. reason is one line of text for the journal.
-func (c *Client) ExportCapture(ctx context.Context, model string, of api.CaptureRange, format, reason string, w io.Writer) (done api.CaptureExport, err error) {
-	query := rangeQuery(of)
-	query.Set("format", format)
+func (c *Client) ExportCapture(ctx context.Context, model string, of api.CaptureRead, reason string, w io.Writer) (done api.CaptureExport, err error) {
+	query := rangeQuery(of.CaptureRange)
+	if of.Format != "" {
+		query.Set("format", of.Format)
+	}
+	if of.Labels {
+		query.Set("labels", "true")
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.captureURL(model, "/export", query), nil)
 	if err != nil {
 		return done, err

@@ -94,14 +94,14 @@ func parseTime(flag, text string) (time.Time, error) {
 
 // printCaptured prints a line for each model.
 func printCaptured(b *strings.Builder, list []api.Captured) {
-	fmt.Fprintln(b, "MODEL\tSAMPLE\tFILES\tROWS\tBYTES\tFIRST\tLAST\tCAPTURED\tDROPPED\tWAITING\tPROBLEM")
+	fmt.Fprintln(b, "MODEL\tSAMPLE\tFILES\tROWS\tLABELS\tBYTES\tFIRST\tLAST\tCAPTURED\tDROPPED\tWAITING\tPROBLEM")
 	for i := range list {
 		c := &list[i]
 		dropped := uint64(0)
 		for _, n := range c.Dropped {
 			dropped += n
 		}
-		fmt.Fprintf(b, "%s\t%g%%\t%d\t%d\t%d\t%s\t%s\t%d\t%d\t%d\t%s\n", oneLine(c.Model), float64(c.Sample)/100, c.Files, c.Rows, c.Bytes,
+		fmt.Fprintf(b, "%s\t%g%%\t%d\t%d\t%d\t%d\t%s\t%s\t%d\t%d\t%d\t%s\n", oneLine(c.Model), float64(c.Sample)/100, c.Files, c.Rows, c.Labels, c.Bytes,
 			timeOrDash(c.First), timeOrDash(c.Last), c.Captured, dropped, c.Waiting, orDash(oneLine(c.Problem)))
 	}
 }

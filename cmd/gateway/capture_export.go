@@ -22,9 +22,11 @@ const exportTimeout = 2 * time.Hour
 
 func newCaptureExport(conn *connection) *cobra.Command {
 	var (
-		of           captureRange
-		format, file string
-		by           author
+		of     captureRange
+		format string
+		file   string
+		joined bool
+		by     author
 	)
 	cmd := &cobra.Command{
 		Use:   "export MODEL",
@@ -52,7 +54,7 @@ are not exported.`,
 			}
 			defer done()
 			return exportTo(cmd, file, func(w io.Writer) (api.CaptureExport, error) {
-				return cl.ExportCapture(ctx, args[0], selected, format, strings.TrimSpace(by.reason), w)
+				return cl.ExportCapture(ctx, args[0], api.CaptureRead{CaptureRange: selected, Format: format, Labels: joined}, strings.TrimSpace(by.reason), w)
 			})
 		},
 		ValidArgsFunction: conn.completeModels,
@@ -60,6 +62,7 @@ are not exported.`,
 	of.flags(cmd)
 	by.flags(cmd)
 	cmd.Flags().StringVar(&format, "format", api.CaptureJSONL, "jsonl, csv or parquet")
+	cmd.Flags().BoolVar(&joined, "labels", false, "add the label of each row, as far as labels were captured")
 	cmd.Flags().StringVar(&file, "file", "", "the file to write (default: standard output)")
 	return cmd
 }
@@ -107,7 +110,7 @@ func newCaptureDelete(conn *connection, out *output) *cobra.Command {
 		Short: "Remove a captured request from memory and from all files",
 		Long: `Remove a captured request with its answer: from what waits in the memory of this gateway, and from
 all files of the bucket, whichever gateway wrote them. REQUEST_ID is the X-Request-Id, as in the
-column request_id. Copies that were exported are not removed.`,
+column request_id. Its captured labels are removed too. Copies that were exported are not removed.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if want := 2; len(args) != want || args[1] == "" {
 				return usageError{"expected a model and the id of a request: " + cmd.CommandPath() + " MODEL REQUEST_ID"}
@@ -136,5 +139,5 @@ column request_id. Copies that were exported are not removed.`,
 }
 
 func printCaptureDeletion(b *strings.Builder, d api.CaptureDeletion) {
-	fmt.Fprintf(b, "%d rows removed, %d files changed\n", d.Rows, d.Files)
+	fmt.Fprintf(b, "%d rows and %d labels removed, %d files changed\n", d.Rows, d.Labels, d.Files)
 }

@@ -42,16 +42,18 @@ func (s *Server) captureFiles(w http.ResponseWriter, r *http.Request, _ api.Acto
 // exportCapture answers with the rows of a model. An error after the first byte cuts the answer off,
 // so that nobody takes it for whole. The trailers say what the answer has.
 func (s *Server) exportCapture(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
-	query, err := queryOf(r, "since", "until", "version", "format")
+	query, err := queryOf(r, "since", "until", "version", "format", "labels")
 	if err != nil {
 		return err
 	}
-	of, err := captureRange(query)
-	if err != nil {
+	of := api.CaptureRead{Format: cmp.Or(query.Get("format"), api.CaptureJSONL)}
+	if of.CaptureRange, err = captureRange(query); err != nil {
 		return err
 	}
-	format := cmp.Or(query.Get("format"), api.CaptureJSONL)
-	mediaType, err := exportType(format)
+	if of.Labels, err = boolOf(query, "labels"); err != nil {
+		return err
+	}
+	mediaType, err := exportType(of.Format)
 	if err != nil {
 		return err
 	}
@@ -63,7 +65,7 @@ func (s *Server) exportCapture(w http.ResponseWriter, r *http.Request, _ api.Act
 		return nil
 	}
 	out := &lateWriter{w: w, mediaType: mediaType}
-	done, err := s.opts.Capture.ExportCapture(r.Context(), r.PathValue("model"), of, format, out, who)
+	done, err := s.opts.Capture.ExportCapture(r.Context(), r.PathValue("model"), of, out, who)
 	switch {
 	case err != nil && !out.begun:
 		return err

@@ -21,14 +21,18 @@ func (noCapture) Captured(context.Context) ([]api.Captured, error) {
 	return []api.Captured{{Model: "iris"}}, nil
 }
 
-func (noCapture) ExportCapture(_ context.Context, model string, _ api.CaptureRange, format string, w io.Writer, by api.Actor) (api.CaptureExport, error) {
+func (noCapture) ExportCapture(_ context.Context, model string, of api.CaptureRead, w io.Writer, by api.Actor) (api.CaptureExport, error) {
 	switch {
 	case model == "none":
 		return api.CaptureExport{}, infer.Errorf(infer.NotFound, "no model")
-	case format == api.CaptureJSONL:
-		_, err := fmt.Fprintln(w, by.Actor)
+	case of.Format == api.CaptureJSONL:
+		text := by.Actor
+		if of.Labels {
+			text += " with labels"
+		}
+		_, err := fmt.Fprintln(w, text)
 		return api.CaptureExport{Rows: 1, Files: 2, Skipped: 2, SkippedFiles: []string{"a.parquet", "b.parquet"}}, err
-	case format == api.CaptureCSV: // nothing is selected
+	case of.Format == api.CaptureCSV: // nothing is selected
 		return api.CaptureExport{}, nil
 	default:
 		_, err := fmt.Fprintln(w, "a row")
@@ -72,13 +76,15 @@ func TestExportCapture(t *testing.T) {
 	f("iris/export?format=parquet", 200, "a row\n", ";;;;", true)
 	f("none/export", 404, "no model", ";;;;", false)
 	f("iris/export?format=xml", 400, "expected jsonl, csv or parquet", ";;;;", false)
+	f("iris/export?labels=true", 200, "ops with labels\n", "1;2;2;a.parquet, b.parquet;", false)
+	f("iris/export?labels=yes", 400, "labels: expected true or false", ";;;;", false)
 	f("iris/export?limit=1", 400, "unknown parameter", ";;;;", false)
 	f("iris/export?since=now", 400, "since", ";;;;", false)
 }
 
 func TestDeleteCaptured(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", nil)
-	if got := s.ask("DELETE", "/api/v1/capture/iris?request_id=a%2Fb", nil); got.status != 200 || !strings.Contains(got.body, `"request_id":"a/b","rows":3,"files":1,"skipped":0`) {
+	if got := s.ask("DELETE", "/api/v1/capture/iris?request_id=a%2Fb", nil); got.status != 200 || !strings.Contains(got.body, `"request_id":"a/b","rows":3,"labels":0,"files":1,"skipped":0`) {
 		t.Errorf("%+v", got)
 	}
 	s.expectError(s.ask("DELETE", "/api/v1/capture/iris", nil), 400, "request_id")

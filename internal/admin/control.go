@@ -81,7 +81,7 @@ type CaptureControl interface {
 	CaptureFiles(ctx context.Context, model string, of api.CaptureRange) ([]api.CaptureFile, error)
 	// ExportCapture writes the rows of a model that a range selects. An error before the first byte
 	// is one of the request.
-	ExportCapture(ctx context.Context, model string, of api.CaptureRange, format string, w io.Writer, by api.Actor) (api.CaptureExport, error)
+	ExportCapture(ctx context.Context, model string, of api.CaptureRead, w io.Writer, by api.Actor) (api.CaptureExport, error)
 	// DeleteCaptured removes a request of a model.
 	DeleteCaptured(ctx context.Context, model, id string, by api.Actor) (api.CaptureDeletion, error)
 }

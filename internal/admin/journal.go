@@ -81,6 +81,18 @@ func timeOf(query url.Values, name string) (time.Time, error) {
 	return at, nil
 }
 
+// boolOf returns a parameter that is true or false; absent, it is false.
+func boolOf(query url.Values, name string) (bool, error) {
+	switch given := query[name]; {
+	case given == nil || given[0] == "false":
+		return false, nil
+	case given[0] == "true":
+		return true, nil
+	default:
+		return false, infer.Errorf(infer.Invalid, "%s: expected true or false, got '%.40s'", name, given[0])
+	}
+}
+
 // queryOf returns the parameters of a request. Each may be given once. It refuses unknown
 // parameters: a misspelled dry_run must not make a change.
 func queryOf(r *http.Request, known ...string) (url.Values, error) {

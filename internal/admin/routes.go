@@ -106,12 +106,8 @@ func editOf(r *http.Request, who api.Actor) (Edit, error) {
 		return Edit{}, err
 	}
 	edit := Edit{By: who}
-	switch dry := query["dry_run"]; {
-	case dry == nil || dry[0] == "false":
-	case dry[0] == "true":
-		edit.DryRun = true
-	default:
-		return Edit{}, infer.Errorf(infer.Invalid, "dry_run: expected true or false, got '%.40s'", dry[0])
+	if edit.DryRun, err = boolOf(query, "dry_run"); err != nil {
+		return Edit{}, err
 	}
 	edit.Revision, err = ifMatch(r.Header.Values("If-Match"))
 	return edit, err

@@ -23,6 +23,7 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/labels"
 )
 
 // captureDir is the folder of captured traffic in the data directory if there is no bucket.
@@ -80,6 +81,23 @@ func gatewayID(dir string) (string, error) {
 	return id, os.WriteFile(path, []byte(id+"\n"), ours)
 }
 
+// capturesLabels returns what captures the labels of a model, nil if nothing of it is captured. Labels of
+// requests outside of the sample are left out.
+func (a *App) capturesLabels(model string) func(labels.Joined) {
+	sample := int(a.config.Load().Model(model).Capture.Sample)
+	if sample == 0 {
+		return nil
+	}
+	return func(j labels.Joined) {
+		if labels.Sampled(j.RequestID, sample) {
+			a.capture.Label(model, &capture.Label{
+				RequestID: j.RequestID, Row: j.Row, Version: j.Version, Text: j.Label.Text, Number: j.Label.Number, Numeric: j.Label.Numeric,
+				Requested: j.Predicted, Time: j.Time, Contradictory: j.Contradictory,
+			})
+		}
+	}
+}
+
 // Captured implements admin.CaptureControl.
 func (c control) Captured(ctx context.Context) ([]api.Captured, error) {
 	list, err := c.app.capture.Captured(ctx)
@@ -89,7 +107,7 @@ func (c control) Captured(ctx context.Context) ([]api.Captured, error) {
 	cfg := c.app.config.Load()
 	for _, m := range c.app.reconcile.Models() {
 		if cfg.Model(m.Name).Capture.Sample > 0 && !slices.ContainsFunc(list, func(x api.Captured) bool { return x.Model == m.Name }) {
-			list = append(list, api.Captured{Model: m.Name, Dropped: map[string]uint64{}})
+			list = append(list, api.Captured{Model: m.Name, Dropped: map[string]uint64{}, LabelsDropped: map[string]uint64{}})
 		}
 	}
 	for i := range list {
@@ -109,14 +127,14 @@ func (c control) CaptureFiles(ctx context.Context, model string, of api.CaptureR
 }
 
 // ExportCapture implements admin.CaptureControl. Nobody reads without an event in the journal.
-func (c control) ExportCapture(ctx context.Context, model string, of api.CaptureRange, format string, w io.Writer, by api.Actor) (done api.CaptureExport, err error) {
-	if _, err := c.CaptureFiles(ctx, model, of); err != nil { // it is checked before it is in the journal
+func (c control) ExportCapture(ctx context.Context, model string, of api.CaptureRead, w io.Writer, by api.Actor) (done api.CaptureExport, err error) {
+	if _, err := c.CaptureFiles(ctx, model, of.CaptureRange); err != nil { // it is checked before it is in the journal
 		return done, err
 	}
-	if err := c.tell(api.EventCaptureRead, model, by, nil, api.CaptureRead{Since: of.Since, Until: of.Until, Version: of.Version, Format: format}); err != nil {
+	if err := c.tell(api.EventCaptureRead, model, by, nil, of); err != nil {
 		return done, err
 	}
-	return c.app.capture.Export(ctx, model, of, format, w)
+	return c.app.capture.Export(ctx, model, of, w)
 }
 
 // DeleteCaptured implements admin.CaptureControl.

@@ -1,14 +1,18 @@
 package app_test
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/capture"
@@ -111,6 +115,43 @@ func TestCaptureIsFlushed(t *testing.T) {
 	}
 	if got := captured(t, filepath.Join(data, "capture")); len(got) != 1 {
 		t.Errorf("%d requests", len(got))
+	}
+}
+
+// Labels of captured requests are captured as they come, also if they name the request by its V2 id.
+func TestCapturedLabels(t *testing.T) {
+	data := t.TempDir()
+	g := startOn(t, &fakes{}, doubles(t, 1), strings.Replace(capturing(data), "capture: {sample", "labels: {sample: 100%, task: classification, scores: logits}, capture: {sample", 1))
+	asked(t, g, "double", "a", 0, 1)
+	asked(t, g, "double", "b", 2)
+	got := labels(t, g, "double", `{"labels":[{"request_id":"a","label":0}, {"request_id":"v2-a","row":1,"label":2}, {"request_id":"a","label":0}, {"request_id":"z","label":0}, {"request_id":"a","label":1}]}`)
+	if got.Joined != 2 || got.Duplicate != 1 || got.Contradictory != 1 {
+		t.Fatalf("%+v", got)
+	}
+	for range 3000 {
+		if c := captureOf(t, g); c.Labels == 3 && c.Rows == 3 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	text := g.must(t, "GET", g.admin+"/api/v1/capture/double/export?labels=true&format=csv", "")
+	joined := map[string]string{}
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) int { return slices.Index(rows[0], name) }
+	for _, row := range rows[1:] {
+		joined[row[at("request_id")]+row[at("row")]] = row[at("label")]
+	}
+	if diff := cmp.Diff(map[string]string{"a0": "1", "a1": "2", "b0": ""}, joined); diff != "" {
+		t.Error(diff, text)
+	}
+	if text := g.must(t, "GET", g.admin+"/metrics", ""); !strings.Contains(text, `sluice_capture_labels_total{model="double",result="captured"} 3`) {
+		t.Error("the labels are not counted")
+	}
+	if text := g.must(t, "DELETE", g.admin+"/api/v1/capture/double?request_id=a", ""); !strings.Contains(text, `"rows":2,"labels":3`) {
+		t.Error(text)
 	}
 }
 

@@ -45,7 +45,7 @@ func (c control) join(ctx context.Context, name string, read func(add func(label
 	}
 	o := c.app.config.Load().Model(model).Labels
 	result := api.LabelResult{Model: model, Results: []string{}}
-	j := c.app.labels.Join(model, labels.JoinOptions{Sample: int(o.Sample), Watermark: o.Watermark})
+	j := c.app.labels.Join(model, labels.JoinOptions{Sample: int(o.Sample), Watermark: o.Watermark, Joined: c.app.capturesLabels(model)})
 	take := func(list []labels.Result, err error) error {
 		for i := range list {
 			r := &list[i]

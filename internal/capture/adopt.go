@@ -24,7 +24,7 @@ func (s *Store) adopt(ctx context.Context) (err error) {
 	s.release()
 	left := maxAdopted
 	for _, c := range s.Counts() {
-		files, ferr := parquetFiles(ctx, bucket, modelDir(c.Model)) // before the manifests: a file that is not listed then is older than they are
+		files, ferr := modelFiles(ctx, bucket, c.Model) // before the manifests: a file that is not listed then is older than they are
 		listed, lerr := s.listed(ctx, c.Model)
 		if ferr != nil || lerr != nil {
 			err = errors.Join(err, ferr, lerr)

@@ -14,7 +14,7 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// Delete removes a request of a model from what waits in memory and from all files, whichever gateway
+// Delete removes a request of a model and its labels from what waits in memory and from all files, whichever gateway
 // wrote them. A file is replaced as a whole. Files that cannot be read are counted. After an error
 // some files may still have the request, and Delete can be called again.
 func (s *Store) Delete(ctx context.Context, model, id string) (done api.CaptureDeletion, err error) {
@@ -23,9 +23,9 @@ func (s *Store) Delete(ctx context.Context, model, id string) (done api.CaptureD
 	if err != nil {
 		return done, unreadable(err)
 	}
-	done.Rows = s.forget(model, id) // no file is being made of it, since this holds writing
+	done.Rows, done.Labels = s.forget(model, id) // no file is being made of it, since this holds writing
 	s.release()
-	paths, err := parquetFiles(ctx, bucket, modelDir(model))
+	paths, err := modelFiles(ctx, bucket, model)
 	if err != nil {
 		return done, unreadable(err)
 	}
@@ -38,12 +38,25 @@ func (s *Store) Delete(ctx context.Context, model, id string) (done api.CaptureD
 		case err != nil && gcerrors.Code(err) == gcerrors.NotFound: // it has expired
 		case err != nil:
 			return done, unreadable(err)
+		case rows > 0 && kindOf(o.Key) == kindLabels:
+			done.Labels += rows
+			done.Files++
 		case rows > 0:
 			done.Rows += rows
 			done.Files++
 		}
 	}
 	return done, nil
+}
+
+// modelFiles returns the files of requests and of labels of a model.
+func modelFiles(ctx context.Context, bucket *Bucket, model string) ([]*blob.ListObject, error) {
+	list, err := parquetFiles(ctx, bucket, modelDir(model))
+	if err != nil {
+		return nil, err
+	}
+	more, err := parquetFiles(ctx, bucket, labelDir(model))
+	return append(list, more...), err
 }
 
 // parquetFiles returns the Parquet files in a folder.
@@ -57,19 +70,23 @@ func parquetFiles(ctx context.Context, bucket *Bucket, dir string) (list []*blob
 	return list, err
 }
 
-// forget removes a request from what waits, and returns the number of its rows. The caller holds
-// writing.
-func (s *Store) forget(model, id string) (rows int64) {
+// forget removes a request from what waits, and returns the numbers of its rows and of its labels. The
+// caller holds writing.
+func (s *Store) forget(model, id string) (rows, labels int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, q := range s.queues {
 		if key.model == model {
 			n, size := q.forget(id)
-			rows += n
 			s.held.Add(-size)
+			if key.kind == kindLabels {
+				labels += n
+			} else {
+				rows += n
+			}
 		}
 	}
-	return rows
+	return rows, labels
 }
 
 // forget removes the records of a request.
@@ -167,7 +184,7 @@ func without(data []byte, id string) (left built, gone int64, err error) {
 	return left, gone, err
 }
 
-// copy writes a row of another file with the same layout.
+// copy writes a row as it is, such as one of another file with the same layout.
 func (w *writer) copy(row parquet.Row) error {
 	if _, err := w.w.WriteRows([]parquet.Row{row}); err != nil {
 		return err

@@ -28,32 +28,42 @@ const (
 // Export writes the rows of a model that a range selects, the oldest files first. A file that is
 // missing, cut off or damaged is left out as a whole and named. An error without rows is the
 // caller's, or the bucket cannot be read.
-func (s *Store) Export(ctx context.Context, model string, of api.CaptureRange, format string, w io.Writer) (done api.CaptureExport, err error) {
+func (s *Store) Export(ctx context.Context, model string, of api.CaptureRead, w io.Writer) (done api.CaptureExport, err error) {
 	select {
 	case s.exporting <- struct{}{}:
 		defer func() { <-s.exporting }()
 	default:
 		return done, infer.Errorf(infer.Overloaded, "%d exports are in progress, the max; retry later", maxExports)
 	}
-	files, err := s.Files(ctx, model, of)
+	all, err := s.Files(ctx, model, of.CaptureRange)
 	if err != nil {
 		return done, err
 	}
-	files = slices.DeleteFunc(files, func(f api.CaptureFile) bool { return f.Kind != kindRequests })
+	var files, labels []api.CaptureFile
+	for i := range all {
+		if all[i].Kind == kindRequests {
+			files = append(files, all[i])
+		} else if of.Labels {
+			labels = append(labels, all[i])
+		}
+	}
 	slices.SortStableFunc(files, func(a, b api.CaptureFile) int { return a.First.Compare(b.First) })
 	bucket, err := s.hold(ctx)
 	if err != nil {
 		return done, unreadable(err)
 	}
 	s.release() // files are whole under their names, so that they can be read while others are written
-	e := &export{s: s, ctx: ctx, bucket: bucket, model: model, of: of, done: &done}
-	if e.to, err = e.table(format, files, w); err != nil {
+	e := &export{s: s, ctx: ctx, bucket: bucket, model: model, of: of, done: &done, damaged: map[string]bool{}}
+	if e.to, err = e.table(of.Format, files, w); err != nil {
 		return done, err
 	}
-	for i := range files {
-		if err := e.skipping(files[i].Path, e.file(&files[i])); err != nil {
-			return done, err
-		}
+	if of.Labels {
+		err = e.labelledFiles(files, labels)
+	} else {
+		err = e.files(files)
+	}
+	if err != nil {
+		return done, err
 	}
 	return done, e.to.close()
 }
@@ -64,9 +74,12 @@ type export struct {
 	ctx    context.Context //nolint:containedctx // of one call
 	bucket *Bucket
 	model  string
-	of     api.CaptureRange
+	of     api.CaptureRead
 	to     table
 	done   *api.CaptureExport
+
+	set     *labelSet       // of the files that are written now; nil without labels
+	damaged map[string]bool // files of labels
 }
 
 // table is what rows are written to. The next rows have the columns of a layout.
@@ -101,6 +114,9 @@ func (e *export) columns(files []api.CaptureFile) ([]column, error) {
 	empty, err := newLayout(&infer.Model{Name: e.model}, "", Settings{}, "") // has the columns that all have
 	if err != nil {
 		return nil, err
+	}
+	if e.of.Labels {
+		empty = empty.joined()
 	}
 	columns, seen := slices.Clone(empty.columns), map[string]bool{}
 	for i := range files {
@@ -141,23 +157,42 @@ func (e *export) layout(path string) (l *layout, err error) {
 	return layoutOf(p)
 }
 
-// file writes the rows of a file.
-func (e *export) file(f *api.CaptureFile) error {
-	data, err := readAll(e.ctx, e.bucket, f.Path, maxFileBytes)
-	if err != nil {
-		return err
-	}
-	l, p, err := open(data)
-	if err != nil {
-		return err
-	}
-	rows := rowReader{l: l, p: p}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != f.SHA256 { // it must not be found damaged after half of its rows
-		if err := rows.each(func([][]parquet.Value) error { return nil }); err != nil {
+// files writes the rows of files.
+func (e *export) files(files []api.CaptureFile) error {
+	for i := range files {
+		if err := e.skipping(files[i].Path, e.file(&files[i])); err != nil {
 			return err
 		}
 	}
-	if err := e.to.begin(l); err != nil {
+	return nil
+}
+
+// read reads a file, and makes sure that it is not found damaged after half of its rows.
+func (e *export) read(f *api.CaptureFile) (rows rowReader, err error) {
+	data, err := readAll(e.ctx, e.bucket, f.Path, maxFileBytes)
+	if err != nil {
+		return rows, err
+	}
+	if rows.l, rows.p, err = open(data); err != nil {
+		return rows, err
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != f.SHA256 {
+		err = rows.each(func([][]parquet.Value) error { return nil })
+	}
+	return rows, err
+}
+
+// file writes the rows of a file.
+func (e *export) file(f *api.CaptureFile) error {
+	rows, err := e.read(f)
+	if err != nil {
+		return err
+	}
+	as := rows.l
+	if e.set != nil {
+		as = as.joined()
+	}
+	if err := e.to.begin(as); err != nil {
 		return err
 	}
 	e.done.Files++
@@ -165,6 +200,12 @@ func (e *export) file(f *api.CaptureFile) error {
 		at := time.UnixMicro(cells[columnTime][0].Int64())
 		if at.Before(e.of.Since) || !e.of.Until.IsZero() && !at.Before(e.of.Until) {
 			return nil
+		}
+		if e.set != nil {
+			label := e.set.of(cells)
+			for i := range label {
+				cells = append(cells, label[i:i+1])
+			}
 		}
 		e.done.Rows++
 		return cmp.Or(e.ctx.Err(), e.to.row(cells))

@@ -89,7 +89,7 @@ func (c *column) appendElement(b []byte, v parquet.Value) []byte {
 		return strconv.AppendInt(b, int64(v.Int32()), 10)
 	case parquet.Int64:
 		switch {
-		case c.name == "time":
+		case c.name == "time" || c.name == exportedLabelTime:
 			return append(time.UnixMicro(v.Int64()).UTC().AppendFormat(append(b, '"'), timeFormat), '"')
 		case c.unsigned():
 			return strconv.AppendUint(b, v.Uint64(), 10)

@@ -41,7 +41,7 @@ func credit(t testing.TB) (s *capture.Store, dir string) {
 func exported(t testing.TB, s *capture.Store, of api.CaptureRange, format string) (string, api.CaptureExport) {
 	t.Helper()
 	var out bytes.Buffer
-	done, err := s.Export(t.Context(), "credit", of, format, &out)
+	done, err := s.Export(t.Context(), "credit", api.CaptureRead{CaptureRange: of, Format: format}, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestExport(t *testing.T) {
 	if text, done := exported(t, s, api.CaptureRange{Until: time.Now().Add(-time.Hour)}, api.CaptureCSV); done.Rows != 0 || strings.Count(text, "\n") != 1 {
 		t.Errorf("nothing is selected, but the head: %+v %s", done, text)
 	}
-	if _, err := s.Export(t.Context(), "credit", api.CaptureRange{}, "xml", io.Discard); infer.CodeOf(err) != infer.Invalid {
+	if _, err := s.Export(t.Context(), "credit", api.CaptureRead{Format: "xml"}, io.Discard); infer.CodeOf(err) != infer.Invalid {
 		t.Error(err)
 	}
 }
@@ -196,7 +196,7 @@ func TestExportEveryType(t *testing.T) {
 	tap.Capture(req, resp, "default", time.Second)
 	running(t, s)()
 	var out bytes.Buffer
-	if _, err := s.Export(t.Context(), "every type", api.CaptureRange{}, api.CaptureJSONL, &out); err != nil {
+	if _, err := s.Export(t.Context(), "every type", api.CaptureRead{Format: api.CaptureJSONL}, &out); err != nil {
 		t.Fatal(err)
 	}
 	var row map[string]any

@@ -201,12 +201,17 @@ func (l *layout) build() error {
 	}
 	add("in.", fieldInput, l.model.Inputs, false)
 	add("out.", fieldOutput, l.model.Outputs, true)
+	return l.finish(columns)
+}
+
+// finish makes the schema and the digest.
+func (l *layout) finish(columns []column) error {
 	slices.SortFunc(l.meta, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) }) // so that the digest of a file that is read is the same
 	group, err := newGroup(columns)
 	if err != nil {
 		return err
 	}
-	l.columns, l.schema = columns, parquet.NewSchema("request", group)
+	l.columns, l.schema = columns, parquet.NewSchema("row", group)
 	sum := sha256.New()
 	for _, c := range columns {
 		sum.Write([]byte(strconv.Quote(c.name) + c.node.String()))

@@ -38,7 +38,8 @@ func (s *Store) Counts() []api.Captured {
 	}
 	for model, c := range s.models {
 		got := api.Captured{
-			Model: model, Captured: c.captured.Load(), Failures: c.failures.Load(), Dropped: c.drops(), Damaged: c.damaged.Load(), Waiting: waiting[model],
+			Model: model, Captured: c.requests.captured.Load(), Failures: c.failures.Load(), Dropped: c.drops(), Damaged: c.damaged.Load(), Waiting: waiting[model],
+			LabelsCaptured: c.labels.captured.Load(), LabelsDropped: c.labelDrops(),
 		}
 		if p := c.problem.Load(); p != nil {
 			got.Problem = *p
@@ -59,12 +60,13 @@ func (s *Store) Captured(ctx context.Context) ([]api.Captured, error) {
 		f := &files[i]
 		c := models[f.model]
 		if c == nil {
-			c = &api.Captured{Model: f.model, Dropped: map[string]uint64{}}
+			c = &api.Captured{Model: f.model, Dropped: map[string]uint64{}, LabelsDropped: map[string]uint64{}}
 			models[f.model] = c
 		}
 		c.Files++
 		c.Bytes += f.Bytes
 		if f.Kind != kindRequests {
+			c.Labels += f.Rows
 			continue
 		}
 		c.Rows += f.Rows
@@ -108,7 +110,7 @@ func (s *Store) listed(ctx context.Context, model string) (list []listedFile, er
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	defer s.release()
+	s.release() // manifests are whole under their names
 	dirs := []string{modelDir(model)}
 	if model == "" {
 		if dirs, err = subdirectories(ctx, bucket, ""); err != nil {
@@ -140,8 +142,6 @@ func (s *Store) listed(ctx context.Context, model string) (list []listedFile, er
 	}
 	return list, nil
 }
-
-func modelDir(model string) string { return "model=" + escape(model) + "/" }
 
 // manifests returns the paths of the manifests of a model's folder.
 func manifests(ctx context.Context, bucket *Bucket, dir string) (paths []string, err error) {

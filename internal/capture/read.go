@@ -89,6 +89,9 @@ func layoutOf(p *parquet.File) (*layout, error) {
 		l.meta = append(l.meta, [2]string{entry.Key, entry.Value})
 	}
 	meta := func(key string) string { value, _ := p.Lookup(key); return value }
+	if meta(keyKind) == kindLabels {
+		return labelLayoutOf(p, meta(keyModel), l.meta)
+	}
 	l.redact, l.hash = set(list(meta(keyRedact))), set(list(meta(keyHash)))
 	if err := json.Unmarshal([]byte(meta(keySignature)), &sig); err != nil {
 		return nil, fmt.Errorf("signature: %w", err)
@@ -108,6 +111,15 @@ func layoutOf(p *parquet.File) (*layout, error) {
 		return nil, errors.New("the columns do not match the signature")
 	}
 	return l, nil
+}
+
+// labelLayoutOf returns the layout of a file of labels.
+func labelLayoutOf(p *parquet.File, model string, meta [][2]string) (*layout, error) {
+	l, err := newLabelLayout(model, "", meta)
+	if err == nil && !sameColumns(l.schema, p.Schema()) {
+		err = errors.New("the columns are not those of labels")
+	}
+	return l, err
 }
 
 func sameColumns(a, b *parquet.Schema) bool {

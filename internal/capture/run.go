@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,7 +27,12 @@ const (
 
 // Run writes what comes until ctx ends, and then what waits, for at most Options.FlushTimeout.
 func (s *Store) Run(ctx context.Context) error {
-	var tidied time.Time
+	var (
+		tidied time.Time
+		beside sync.WaitGroup
+	)
+	due := make(chan struct{}, 1)
+	beside.Go(func() { s.tidyWhen(ctx, due) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -34,13 +40,17 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-s.woken:
 		case <-timer.C:
 		case <-ctx.Done():
+			beside.Wait()
 			return s.finish(ctx)
 		}
 		s.pass(ctx)
 		now := time.Now()
 		if now.Sub(tidied) >= tidyEvery && s.used() {
-			s.tidy(ctx)
 			tidied = now
+			select {
+			case due <- struct{}{}:
+			default: // the last time has not come to its turn yet
+			}
 		}
 		timer.Reset(time.Until(s.next(now.Add(tidyEvery))))
 	}
@@ -138,7 +148,7 @@ func (s *Store) write(ctx context.Context, q *queue) error {
 	}
 	file, err := q.make(b.records)
 	if err != nil { // it would fail again
-		q.counts.unwritten.Add(uint64(len(b.records)))
+		q.tally.unwritten.Add(uint64(len(b.records)))
 		s.held.Add(-int64(b.size))
 		s.report(q, fmt.Errorf("requests cannot be made into a file, and are dropped: %w", err))
 		return nil
@@ -157,7 +167,7 @@ func (s *Store) write(ctx context.Context, q *queue) error {
 		return err
 	}
 	s.backoff, s.retryAt = 0, time.Time{}
-	q.counts.unwritten.Add(uint64(file.broken)) //nolint:gosec // not negative
+	q.tally.unwritten.Add(uint64(file.broken)) //nolint:gosec // not negative
 	s.held.Add(-int64(b.size))
 	s.report(q, s.list(ctx, q.model, file.file(path)))
 	return nil
@@ -167,7 +177,7 @@ func (s *Store) write(ctx context.Context, q *queue) error {
 func (b *built) file(path string) api.CaptureFile {
 	sum := sha256.Sum256(b.data)
 	return api.CaptureFile{
-		Path: path, Kind: kindRequests, Version: versionOf(path), Day: partOf(path, "day"), Rows: int64(b.rows), Bytes: int64(len(b.data)),
+		Path: path, Kind: kindOf(path), Version: versionOf(path), Day: partOf(path, "day"), Rows: int64(b.rows), Bytes: int64(len(b.data)),
 		SHA256: hex.EncodeToString(sum[:]), First: b.first, Last: b.last, Schema: b.schema,
 	}
 }
@@ -218,8 +228,24 @@ func random() string {
 	return hex.EncodeToString(b[:])
 }
 
-// kindRequests is the kind of the files of captured requests.
-const kindRequests = "requests"
+// The kinds of files.
+const (
+	kindRequests = "requests"
+	kindLabels   = "labels"
+)
+
+// Folders of a model. Labels are outside of the one of requests, which readers take as one table.
+func modelDir(model string) string { return "model=" + escape(model) + "/" }
+func labelDir(model string) string { return labelsDir + modelDir(model) }
+
+const labelsDir = "labels/"
+
+func kindOf(path string) string {
+	if strings.HasPrefix(path, labelsDir) {
+		return kindLabels
+	}
+	return kindRequests
+}
 
 // escape returns a name as a part of a path, as Hive escapes it.
 func escape(name string) string {

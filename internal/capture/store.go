@@ -47,6 +47,7 @@ type Store struct {
 	woken chan struct{}
 
 	exporting chan struct{} // a token for each export
+	joinBytes int           // of the labels that an export has in memory
 
 	mu     sync.Mutex // guards the next fields
 	queues map[queueKey]*queue
@@ -71,11 +72,15 @@ type queueKey struct {
 
 // counts are the counters of a model.
 type counts struct {
-	captured, failures                   atomic.Uint64
-	full, tooLarge, unwritten, anonymous atomic.Uint64
-	damaged                              atomic.Uint64
-	problem                              atomic.Pointer[string]
+	requests, labels    tally
+	tooLarge, anonymous atomic.Uint64 // requests
+	failures, damaged   atomic.Uint64
+	received            atomic.Int64 // the time of the last label, in microseconds
+	problem             atomic.Pointer[string]
 }
+
+// tally counts requests or labels.
+type tally struct{ captured, full, unwritten atomic.Uint64 }
 
 // New returns a store. It opens nothing.
 func New(o Options) *Store {
@@ -84,7 +89,7 @@ func New(o Options) *Store {
 		panic("BUG: capture.New needs a bucket, limits and a logger")
 	}
 	return &Store{
-		o: o, woken: make(chan struct{}, 1), writing: make(chan struct{}, 1), exporting: make(chan struct{}, maxExports),
+		o: o, woken: make(chan struct{}, 1), writing: make(chan struct{}, 1), exporting: make(chan struct{}, maxExports), joinBytes: maxJoinedBytes,
 		queues: map[queueKey]*queue{}, models: map[string]*counts{}, manifests: map[string]*manifest{},
 	}
 }
@@ -118,7 +123,7 @@ func (s *Store) Tap(m *infer.Model, digest string, set Settings) (*Tap, error) {
 	}
 	t.q = s.queue(queueKey{kindRequests, m.Name, m.Version, l.digest}, func() *queue {
 		return &queue{
-			counts: t.counts, model: m.Name, dir: "model=" + escape(m.Name) + "/version=" + strconv.FormatInt(m.Version, 10),
+			counts: t.counts, tally: &t.counts.requests, model: m.Name, dir: modelDir(m.Name) + "version=" + strconv.FormatInt(m.Version, 10),
 			build: func(records [][]byte) (built, error) { return buildRequests(l, s.o.HashKey, records) },
 			rows:  func(record []byte) int64 { n, _ := l.count(decodeRecord(record, l.model)); return int64(n) },
 		}
@@ -152,9 +157,9 @@ func (t *Tap) Capture(req *infer.Request, resp *infer.Response, role string, ela
 	case size > t.most:
 		t.counts.tooLarge.Add(1)
 	case !t.s.reserve(size + recordBeside):
-		t.counts.full.Add(1)
+		t.counts.requests.full.Add(1)
 	default:
-		t.counts.captured.Add(1)
+		t.counts.requests.captured.Add(1)
 		t.s.push(t.q, appendRecord(make([]byte, 0, size), &of, parameters, req, resp, elapsed, &t.redacted))
 	}
 }
@@ -177,8 +182,8 @@ func (s *Store) push(q *queue, record []byte) {
 	size, cost := q.push(record), len(record)+recordBeside
 	if size == 0 { // the version is not served any more
 		s.held.Add(-int64(cost))
-		q.counts.captured.Add(^uint64(0))
-		q.counts.full.Add(1)
+		q.tally.captured.Add(^uint64(0))
+		q.tally.full.Add(1)
 		return
 	}
 	// Run must know of the first one, since it waits until that is old enough.
@@ -248,6 +253,7 @@ func (s *Store) snapshot() []*queue {
 // queue has the records that wait for their file.
 type queue struct {
 	counts *counts
+	tally  *tally
 	model  string
 	dir    string // of its files
 	build  func(records [][]byte) (built, error)
@@ -340,6 +346,11 @@ func (s *Store) Waiting() int64 { return s.held.Load() }
 // drops returns the counters of what was dropped.
 func (c *counts) drops() map[string]uint64 {
 	return map[string]uint64{
-		api.CaptureFull: c.full.Load(), api.CaptureTooLarge: c.tooLarge.Load(), api.CaptureUnwritten: c.unwritten.Load(), api.CaptureNoID: c.anonymous.Load(),
+		api.CaptureFull: c.requests.full.Load(), api.CaptureTooLarge: c.tooLarge.Load(), api.CaptureUnwritten: c.requests.unwritten.Load(), api.CaptureNoID: c.anonymous.Load(),
 	}
+}
+
+// labelDrops returns the counters of labels that were dropped.
+func (c *counts) labelDrops() map[string]uint64 {
+	return map[string]uint64{api.CaptureFull: c.labels.full.Load(), api.CaptureUnwritten: c.labels.unwritten.Load()}
 }

@@ -4,23 +4,32 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
-	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 
 	"sluice.io/sluice/api"
 )
 
+// tidyWhen tidies at each signal until ctx ends. It holds the writer up only while it changes manifests.
+func (s *Store) tidyWhen(ctx context.Context, due <-chan struct{}) {
+	for {
+		select {
+		case <-due:
+			s.tidy(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // tidy deletes files that are older than the retention, and corrects what crashes have left.
 func (s *Store) tidy(ctx context.Context) {
 	bucket, err := s.hold(ctx)
 	if err == nil {
-		err = errors.Join(bucket.sweep(time.Now()), s.expire(ctx, bucket, dayOf(time.Now().Add(-s.o.Retention))))
 		s.release()
-		err = errors.Join(err, s.adopt(ctx))
+		err = errors.Join(bucket.sweep(time.Now()), s.expire(ctx, bucket, dayOf(time.Now().Add(-s.o.Retention))), s.adopt(ctx))
 	}
 	if err != nil && ctx.Err() == nil {
 		s.o.Logger.Warn("old captured requests cannot be deleted, or files are not listed; it is tried again in an hour", zap.Error(err))
@@ -28,30 +37,63 @@ func (s *Store) tidy(ctx context.Context) {
 }
 
 // expire deletes the files of days before oldest, whichever gateway wrote them, and their entries
-// in the manifests. The caller holds writing.
+// in the manifests.
 func (s *Store) expire(ctx context.Context, bucket *Bucket, oldest string) error {
-	models, err := subdirectories(ctx, bucket, "")
-	for _, dir := range models {
-		model, uerr := url.PathUnescape(partOf(dir, "model"))
-		if uerr != nil || model == "" {
-			continue
-		}
-		expired := map[string]*api.CaptureFile{}
-		err = errors.Join(err, objects(ctx, bucket, &blob.ListOptions{Prefix: dir}, func(o *blob.ListObject) error {
-			if day := partOf(o.Key, "day"); day == "" || day >= oldest || !strings.HasSuffix(o.Key, ".parquet") {
-				return nil
+	var failed error
+	for _, of := range []string{"", labelsDir} {
+		models, err := subdirectories(ctx, bucket, of)
+		failed = errors.Join(failed, err)
+		for _, dir := range models {
+			model, err := url.PathUnescape(partOf(dir, "model"))
+			if err != nil || model == "" {
+				continue
 			}
-			if derr := bucket.Delete(ctx, o.Key); derr != nil && gcerrors.Code(derr) != gcerrors.NotFound {
-				return derr
+			days, err := daysBefore(ctx, bucket, dir, oldest)
+			failed = errors.Join(failed, err)
+			for _, day := range days {
+				failed = errors.Join(failed, s.expireDay(ctx, bucket, model, day))
 			}
-			expired[o.Key] = nil
-			return nil
-		}))
-		if len(expired) > 0 {
-			err = errors.Join(err, s.relist(ctx, bucket, model, expired))
 		}
 	}
-	return err
+	return failed
+}
+
+// daysBefore returns the folders of days before oldest below a folder of a model, which may have
+// folders of versions.
+func daysBefore(ctx context.Context, bucket *Bucket, dir, oldest string) (days []string, err error) {
+	below, err := subdirectories(ctx, bucket, dir)
+	for _, path := range below {
+		switch day := partOf(path, "day"); {
+		case day == "" && partOf(path, "version") != "":
+			more, merr := daysBefore(ctx, bucket, path, oldest)
+			days, err = append(days, more...), errors.Join(err, merr)
+		case day != "" && day < oldest:
+			days = append(days, path)
+		}
+	}
+	return days, err
+}
+
+// expireDay deletes the files of a day. A deletion by id may write one of them again at the same time;
+// that one is found in an hour.
+func (s *Store) expireDay(ctx context.Context, bucket *Bucket, model, dir string) error {
+	files, err := parquetFiles(ctx, bucket, dir)
+	expired := map[string]*api.CaptureFile{}
+	for _, o := range files {
+		if derr := bucket.Delete(ctx, o.Key); derr != nil && gcerrors.Code(derr) != gcerrors.NotFound {
+			err = errors.Join(err, derr)
+			break
+		}
+		expired[o.Key] = nil
+	}
+	if len(expired) == 0 {
+		return err
+	}
+	if _, herr := s.hold(ctx); herr != nil {
+		return errors.Join(err, herr)
+	}
+	defer s.release()
+	return errors.Join(err, s.relist(ctx, bucket, model, expired))
 }
 
 // relist changes the entries of files in the manifests of all gateways that list them. No entry means

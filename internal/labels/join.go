@@ -27,7 +27,7 @@ func (w *writing) join(b *batch) error {
 		counts = &c
 		w.counts[b.model] = counts
 	}
-	b.results = b.results[:0]
+	b.results, b.joined = b.results[:0], b.joined[:0]
 	for i := range b.rows {
 		r, err := w.one(b, &b.rows[i])
 		if err != nil {
@@ -58,6 +58,7 @@ func (w *writing) one(b *batch, r *Row) (Result, error) {
 		if err != nil {
 			return result, err
 		}
+		b.tell(&result, r, string(id), &record)
 	}
 	for _, t := range w.shadowsOf(b.model, id) {
 		of, err := w.label(b, r, &t)
@@ -69,6 +70,14 @@ func (w *writing) one(b *batch, r *Row) (Result, error) {
 		}
 	}
 	return result, nil
+}
+
+// tell notes a label that joined the prediction that was answered.
+func (b *batch) tell(result *Result, r *Row, id string, record *prediction) {
+	if b.o.Joined == nil || result.Status != api.LabelJoined && result.Status != api.LabelContradictory {
+		return
+	}
+	b.joined = append(b.joined, Joined{id, r.Row, record.version, r.Label, record.time, result.at, result.Status == api.LabelContradictory})
 }
 
 // target is a stored prediction that a label is about.
@@ -117,7 +126,7 @@ func (w *writing) label(b *batch, r *Row, t *target) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	result := Result{Status: api.LabelJoined, Before: at.Before(record.time)}
+	result := Result{Status: api.LabelJoined, Before: at.Before(record.time), at: at}
 	if old != nil {
 		result.Status = api.LabelContradictory
 		l, class := form.restore(old)

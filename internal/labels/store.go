@@ -52,6 +52,7 @@ type batch struct {
 	rows    []Row
 	judge   []LossStream // whose losses are to be judged; there are no rows then
 	results []Result     // filled when done
+	joined  []Joined     // likewise, if o.Joined is set
 	err     error
 	done    chan struct{}
 }
@@ -62,6 +63,8 @@ type Result struct {
 	NotSampled bool
 	Before     bool // the label's time is before that of the prediction
 	Problem    string
+
+	at time.Time // when the truth became known, if it joined
 }
 
 // New returns a store. It opens nothing: the file is made when there is something to keep.
@@ -295,6 +298,20 @@ func (s *Store) Close() error {
 type JoinOptions struct {
 	Sample    int // of the model's keepers, to tell ids that they leave out
 	Watermark time.Duration
+
+	// Joined is told of each label that joined a prediction, when it is on disk. It may be nil.
+	Joined func(Joined)
+}
+
+// Joined is a label with its prediction.
+type Joined struct {
+	RequestID     string // of the prediction, also if the label came with another id of it
+	Row           int
+	Version       int64
+	Label         Label
+	Predicted     time.Time
+	Time          time.Time // when the truth became known
+	Contradictory bool      // it replaced another label
 }
 
 // Joining takes the labels of one call.
@@ -337,5 +354,10 @@ func (j *Joining) Flush(ctx context.Context) ([]Result, error) {
 	}
 	<-b.done
 	j.rows = j.rows[:0]
+	if b.err == nil {
+		for i := range b.joined {
+			j.o.Joined(b.joined[i])
+		}
+	}
 	return b.results, b.err
 }

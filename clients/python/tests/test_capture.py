@@ -18,7 +18,7 @@ from moto.server import ThreadedMotoServer
 from .conftest import ROOT, Gateway, copy, serve
 
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
-CONFIG = "capture: {{rotate_age: 100ms, bucket: {bucket!r}}}\ndefaults: {{instances: 1, capture: {{sample: 100%}}}}\n"
+CONFIG = "capture: {{rotate_age: 100ms, bucket: {bucket!r}}}\ndefaults: {{instances: 1, capture: {{sample: 100%}}, labels: {{sample: 100%}}}}\ndata_dir: {data!r}\n"
 
 
 def ask(at: Gateway, requests: int = 5) -> int:
@@ -27,12 +27,18 @@ def ask(at: Gateway, requests: int = 5) -> int:
         for i in range(requests):
             body = {"inputs": [{"name": "input", "shape": [2, 4], "datatype": "FP32", "data": ROWS}]}
             http.post(f"http://{at.url}/v2/models/iris/infer", json=body, headers={"X-Request-Id": f"r-{i}"}).raise_for_status()
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            captured: List[Dict[str, Any]] = http.get(f"http://{at.admin_url}/api/v1/capture", timeout=60).raise_for_status().json()
-            if sum(model["rows"] for model in captured) == 2 * requests:
-                return 2 * requests
-            time.sleep(0.05)
+    wait(at, "rows", 2 * requests)
+    return 2 * requests
+
+
+def wait(at: Gateway, what: str, count: int) -> None:
+    """Wait until all are in files."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        captured: List[Dict[str, Any]] = httpx.get(f"http://{at.admin_url}/api/v1/capture", timeout=60).raise_for_status().json()
+        if sum(model[what] for model in captured) == count:
+            return
+        time.sleep(0.05)
     raise AssertionError(captured)
 
 
@@ -53,13 +59,30 @@ def duck(query: str) -> List[Any]:
 
 def test_folder(tmp_path: Path) -> None:
     copy(tmp_path / "models" / "iris", ROOT / "models" / "iris")
-    with serve(tmp_path, CONFIG.format(bucket=f"file://{tmp_path}/bucket")) as at:
+    with serve(tmp_path, CONFIG.format(bucket=f"file://{tmp_path}/bucket", data=f"{tmp_path}/data")) as at:
         rows = ask(at)
         check(pd.read_parquet(tmp_path / "bucket" / "model=iris"), rows)
         files = f"{tmp_path}/bucket/model=*/**/*.parquet"
         query = f"select model, count(*), count(distinct request_id) from read_parquet('{files}', hive_partitioning = true) group by model"
         assert duck(query) == [("iris", rows, rows // 2)]
         exported(at, tmp_path, rows)
+        labelled(at, tmp_path, rows)
+
+
+def labelled(at: Gateway, folder: Path, rows: int) -> None:
+    """Check that labels can be joined with the rows, by DuckDB and in an export."""
+    labels = [{"request_id": "r-1", "row": 1, "label": 0}, {"request_id": "r-2", "label": 1}, {"request_id": "r-1", "row": 1, "label": 2}]
+    httpx.post(f"http://{at.url}/v2/models/iris/labels", json={"labels": labels}, timeout=60).raise_for_status()
+    wait(at, "labels", len(labels))
+    bucket = folder / "bucket"
+    truth = f"select request_id, row, arg_max(label, received) as label from read_parquet('{bucket}/labels/model=iris/**/*.parquet') group by all"
+    of_both = f"from read_parquet('{bucket}/model=iris/**/*.parquet') left join ({truth}) using (request_id, row)"
+    assert duck(f"select count(*), count(label) {of_both}") == [(rows, 2)]
+    want = [("r-1", 1, "2"), ("r-2", 0, "1")]
+    assert duck(f"select request_id, row, label {of_both} where label is not null order by all") == want
+    answer = httpx.get(f"http://{at.admin_url}/api/v1/capture/iris/export?format=parquet&labels=true", timeout=60).raise_for_status()
+    frame = pd.read_parquet(io.BytesIO(answer.content)).dropna(subset="label").sort_values("request_id")
+    assert list(zip(frame["request_id"], frame["row"], frame["label"])) == want
 
 
 def exported(at: Gateway, folder: Path, rows: int) -> None:
@@ -86,7 +109,7 @@ def test_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         store.create_bucket(Bucket="traffic")
         copy(tmp_path / "models" / "iris", ROOT / "models" / "iris")
         bucket = f"s3://traffic?region=us-east-1&endpoint={endpoint}&use_path_style=true"
-        with serve(tmp_path, CONFIG.format(bucket=bucket), env=dict(os.environ)) as at:
+        with serve(tmp_path, CONFIG.format(bucket=bucket, data=f"{tmp_path}/data"), env=dict(os.environ)) as at:
             rows = ask(at)
             names = [item["Key"] for item in store.list_objects_v2(Bucket="traffic")["Contents"]]
             frames = [pd.read_parquet(io.BytesIO(store.get_object(Bucket="traffic", Key=name)["Body"].read())) for name in names if name.endswith(".parquet")]
