@@ -226,7 +226,7 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 	f(element("FP32", "[1,2]"), "8 bytes of data")
 	f(element("FP32", "1"), "not an array")
 	f(element("FP32", "null"), "not an array")
-	f(element("FP16", "[1]"), "from binary answers")
+	f(element("FP16", "[1]"), "from binary data")
 	f(element("FP32", "[NaNa]"), "cannot be decoded")
 	f("<html>", "cannot be decoded")
 }

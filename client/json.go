@@ -6,9 +6,58 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"unicode/utf8"
 )
+
+// TensorFromJSON returns a tensor with the elements in data, a JSON array that is flat or nested. NaN, Infinity and
+// -Infinity must be in quotes. Elements of FP16 and BF16 cannot be read.
+func TensorFromJSON(name, datatype string, shape []int64, data []byte) (Tensor, error) {
+	t := Tensor{Name: name, Datatype: datatype, Shape: shape}
+	var err error
+	if t.Data, err = dataFromJSON(datatype, data); err != nil {
+		return Tensor{}, fmt.Errorf("tensor '%s': %w", name, err)
+	}
+	return t, t.Check()
+}
+
+// AppendJSON appends the elements as a flat JSON array. Floats that are not finite are NaN, Infinity and -Infinity without
+// quotes, as gateways write them. Elements of FP16 and BF16, and BYTES that are not UTF-8, cannot be written.
+func (t *Tensor) AppendJSON(to []byte) ([]byte, error) {
+	switch t.Datatype {
+	case "FP32":
+		list, err := Elements[float32](*t)
+		return appendFloats(to, list, 32), err
+	case "FP64":
+		list, err := Elements[float64](*t)
+		return appendFloats(to, list, 64), err
+	}
+	elements, err := elementsForJSON(t)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(elements)
+	return append(to, text...), err
+}
+
+func appendFloats[T float32 | float64](to []byte, list []T, size int) []byte {
+	to = append(to, '[')
+	for i, element := range list {
+		if i > 0 {
+			to = append(to, ',')
+		}
+		switch value := float64(element); {
+		case math.IsInf(value, 1):
+			to = append(to, "Infinity"...)
+		case math.IsInf(value, -1):
+			to = append(to, "-Infinity"...)
+		default:
+			to = strconv.AppendFloat(to, value, 'g', -1, size)
+		}
+	}
+	return append(to, ']')
+}
 
 // elementsForJSON returns the elements of a checked tensor, as a slice that encoding/json
 // writes as numbers, booleans or strings.
@@ -81,7 +130,7 @@ func dataFromJSON(datatype string, data []byte) ([]byte, error) {
 	case "BYTES":
 		return readElements(data, func(token json.Token) (string, error) { return typed[string](token) })
 	default:
-		return nil, fmt.Errorf("elements of the datatype '%.40s' can only be read from binary answers", datatype)
+		return nil, fmt.Errorf("elements of the datatype '%.40s' can only be read from binary data", datatype)
 	}
 }
 
@@ -144,7 +193,7 @@ func signed[T int8 | int16 | int32 | int64](size int) func(json.Token) (T, error
 	}
 }
 
-// float reads numbers, the tokens that quoteTokens has quoted, and null. A gateway can be
+// float reads numbers, the tokens that bare.Quote has quoted, and null. A gateway can be
 // configured to write null for a value that is not finite.
 func float[T float32 | float64](size int) func(json.Token) (T, error) {
 	return func(token json.Token) (T, error) {
@@ -164,37 +213,4 @@ func float[T float32 | float64](size int) func(json.Token) (T, error) {
 		value, err := strconv.ParseFloat(text, size)
 		return T(value), err
 	}
-}
-
-// quoteTokens puts NaN, Infinity and -Infinity in quotes. Gateways write them as bare
-// tokens, which are not JSON.
-func quoteTokens(doc []byte) []byte {
-	quoted := make([]byte, 0, len(doc)+len(doc)/8)
-	for inString := false; len(doc) > 0; {
-		n := 1
-		switch {
-		case inString && doc[0] == '\\':
-			n = min(2, len(doc))
-		case doc[0] == '"':
-			inString = !inString
-		case !inString:
-			if n = tokenLength(doc); n > 1 {
-				quoted = append(append(append(quoted, '"'), doc[:n]...), '"')
-				doc = doc[n:]
-				continue
-			}
-		}
-		quoted, doc = append(quoted, doc[:n]...), doc[n:]
-	}
-	return quoted
-}
-
-// tokenLength returns the length of such a token at the start of doc, or 1.
-func tokenLength(doc []byte) int {
-	for _, token := range [...]string{"NaN", "Infinity", "-Infinity"} {
-		if bytes.HasPrefix(doc, []byte(token)) {
-			return len(token)
-		}
-	}
-	return 1
 }

@@ -55,7 +55,7 @@ func main() {
 // Programs of other modules can use the clients without cgo, and that for HTTP with no other module
 // than this one.
 func TestBuildsInAnotherModule(t *testing.T) {
-	own := "sluice.io/sluice/api sluice.io/sluice/client/internal/retry sluice.io/sluice/client"
+	own := "sluice.io/sluice/api sluice.io/sluice/client/internal/bare sluice.io/sluice/client/internal/retry sluice.io/sluice/client"
 	if got, want := buildOutside(t, outsideProgram), own+" example.com/outside"; got != want {
 		t.Errorf("the program is made of %v, want %s", got, want)
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+
+	"sluice.io/sluice/client/internal/bare"
 )
 
 // InferResult has the outputs of a model, and the version that answered.
@@ -63,7 +65,7 @@ func decodeResult(h http.Header, body []byte) (*InferResult, error) {
 		return nil, err
 	}
 	if !json.Valid(text) {
-		text = quoteTokens(text)
+		text = bare.Quote(text)
 	}
 	var doc answerDocument
 	if err := json.Unmarshal(text, &doc); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice.io/sluice/client"
+	"sluice.io/sluice/client/grpcclient"
 )
 
 // maxShownBytes is the max number of bytes of a generated request that is shown.
@@ -25,6 +27,14 @@ type inferCommand struct {
 	rows    int64
 	json    string
 	file    string
+	grpc    bool
+	address string // of gRPC
+}
+
+// inferrer is the client of either protocol.
+type inferrer interface {
+	ModelMetadata(ctx context.Context, model string, version int64) (client.Metadata, error)
+	InferJSON(ctx context.Context, model string, version int64, body []byte) (client.Prediction, error)
 }
 
 func newInfer() *cobra.Command {
@@ -35,7 +45,10 @@ func newInfer() *cobra.Command {
 		Long: `Send a request to a running gateway and print the answer.
 
 --example makes a valid request from the model's metadata. It is shown on standard error, so
-that standard output has only the answer.`,
+that standard output has only the answer.
+
+--grpc sends the same request over gRPC, and prints the answer in the same form. Data of FP16 and
+BF16 can only be sent and printed over HTTP.`,
 		Args:              oneModel,
 		ValidArgsFunction: c.conn.completeModels,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,6 +63,8 @@ that standard output has only the answer.`,
 	f.Int64Var(&c.rows, "rows", 1, "rows of the example, if the model takes a variable number of rows")
 	f.StringVar(&c.json, "json", "", "the request's JSON body")
 	f.StringVar(&c.file, "file", "", "a file with the request's JSON body; - for standard input")
+	f.BoolVar(&c.grpc, "grpc", false, "send the request over gRPC")
+	f.StringVar(&c.address, "grpc-address", "", "the gRPC address of the gateway (default $SLUICE_GRPC, else "+grpcclient.DefaultAddress+"); implies --grpc")
 	return cmd
 }
 
@@ -75,17 +90,33 @@ func (c *inferCommand) run(cmd *cobra.Command) error {
 	if err := c.check(cmd); err != nil {
 		return err
 	}
-	cl, ctx, done, err := c.conn.open(cmd)
+	ctx, cancel := context.WithTimeout(cmd.Context(), c.conn.timeout)
+	defer cancel()
+	if c.grpc || c.address != "" {
+		address := cmp.Or(c.address, os.Getenv("SLUICE_GRPC"), grpcclient.DefaultAddress)
+		cl, err := c.conn.grpcClient(address)
+		if err != nil {
+			return err
+		}
+		defer cl.Close() //nolint:errcheck // nothing is lost
+		return c.ask(ctx, cmd, cl, "ModelInfer "+address)
+	}
+	cl, err := c.conn.client()
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer cl.Close()
+	return c.ask(ctx, cmd, cl, "POST "+cl.InferURL(c.model, c.version))
+}
+
+// ask sends the request and prints the answer. to is what it calls.
+func (c *inferCommand) ask(ctx context.Context, cmd *cobra.Command, cl inferrer, to string) error {
 	body, err := c.body(ctx, cl, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
 	if c.example {
-		cmd.PrintErrf("POST %s\n%s\n\n", cl.InferURL(c.model, c.version), shown(body))
+		cmd.PrintErrf("%s\n%s\n\n", to, shown(body))
 	}
 	answer, err := cl.InferJSON(ctx, c.model, c.version, body)
 	if err != nil {
@@ -99,7 +130,7 @@ func (c *inferCommand) run(cmd *cobra.Command) error {
 }
 
 // body returns the request to send.
-func (c *inferCommand) body(ctx context.Context, cl *client.Client, in io.Reader) ([]byte, error) {
+func (c *inferCommand) body(ctx context.Context, cl inferrer, in io.Reader) ([]byte, error) {
 	switch {
 	case c.example:
 		meta, err := cl.ModelMetadata(ctx, c.model, c.version)

@@ -25,7 +25,7 @@ type result struct {
 // command runs a command line. Its environment has only env, a list of names and values.
 func command(t *testing.T, in string, args []string, env ...string) result {
 	t.Helper()
-	for _, name := range []string{"SLUICE_ADMIN", "SLUICE_DATA", "SLUICE_TOKEN", "SLUICE_CA", "SLUICE_CERT", "SLUICE_KEY"} {
+	for _, name := range []string{"SLUICE_ADMIN", "SLUICE_DATA", "SLUICE_GRPC", "SLUICE_TOKEN", "SLUICE_CA", "SLUICE_CERT", "SLUICE_KEY"} {
 		t.Setenv(name, "")
 	}
 	for i := 0; i < len(env); i += 2 {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sluice.io/sluice/client"
+	"sluice.io/sluice/client/grpcclient"
 )
 
 func newRoot(isTerminal func(stream any) bool) *cobra.Command {
@@ -104,6 +105,25 @@ func (c *connection) client() (*client.Client, error) {
 		Actor: actor(),
 		TLS:   config,
 	})
+	if err != nil {
+		return nil, usageError{err.Error()}
+	}
+	return cl, nil
+}
+
+// grpcClient is client for gRPC.
+func (c *connection) grpcClient(address string) (*grpcclient.Client, error) {
+	if c.timeout <= 0 {
+		return nil, usageError{"--timeout must be more than 0"}
+	}
+	config, err := c.tls()
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(address, "https://") { // as over HTTP, only https is encrypted
+		config = nil
+	}
+	cl, err := grpcclient.New(grpcclient.Options{Address: address, Token: os.Getenv("SLUICE_TOKEN"), Actor: actor(), TLS: config})
 	if err != nil {
 		return nil, usageError{err.Error()}
 	}
