@@ -103,6 +103,7 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/api/v1/routes/{name}/shadows", callers.On(callers.Statistics), quick, s.shadowReport},
 		{http.MethodGet, "/api/v1/journal", callers.OnEvery(callers.Admin), quick, s.journal},
 		{http.MethodGet, "/api/v1/journal/verify", callers.OnEvery(callers.Admin), slow, s.verifyJournal},
+		{http.MethodGet, "/api/v1/watch", watchNeed(), watching, s.watch},
 		{http.MethodGet, "/api/v1/drift", callers.OnSome(callers.Statistics), quick, s.drift},
 		{http.MethodGet, "/api/v1/drift/{model}", callers.On(callers.Statistics), quick, s.driftOf},
 		{http.MethodGet, "/api/v1/labels", callers.OnSome(callers.Statistics), quick, s.labels},

@@ -1,5 +1,7 @@
 package admin
 
+import "time"
+
 // DecodeRoute is decodeRoute, for its fuzz test.
 var DecodeRoute = decodeRoute
 
@@ -10,3 +12,6 @@ func (s *Server) Endpoints() (list [][2]string) {
 	}
 	return list
 }
+
+// SetMaxUnread changes how long a watcher may not read.
+func (s *Server) SetMaxUnread(d time.Duration) { s.watchers.maxUnread = d }

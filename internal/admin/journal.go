@@ -38,11 +38,8 @@ func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 		}
 	}
 	filter := EventFilter{Subject: query.Get("subject")}
-	if query.Has("type") {
-		filter.Types = strings.Split(query.Get("type"), ",")
-		if len(filter.Types) > maxTypes || slices.Contains(filter.Types, "") {
-			return infer.Errorf(infer.Invalid, "type: expected 1 to %d types separated by commas, such as route.set,version. (a type that ends in a dot is a prefix)", maxTypes)
-		}
+	if filter.Types, err = typesOf(query); err != nil {
+		return err
 	}
 	if filter.Since, err = timeOf(query, "since"); err != nil {
 		return err
@@ -67,6 +64,18 @@ func (s *Server) verifyJournal(w http.ResponseWriter, r *http.Request, _ api.Act
 		return err
 	}
 	return answer(w, report)
+}
+
+// typesOf returns the types in the parameter type, nil if it is missing.
+func typesOf(query url.Values) ([]string, error) {
+	if !query.Has("type") {
+		return nil, nil
+	}
+	types := strings.Split(query.Get("type"), ",")
+	if len(types) > maxTypes || slices.Contains(types, "") {
+		return nil, infer.Errorf(infer.Invalid, "type: expected 1 to %d types separated by commas, such as route.set,version. (a type that ends in a dot is a prefix)", maxTypes)
+	}
+	return types, nil
 }
 
 // timeOf returns the time in a parameter, or the zero time if the parameter is missing.

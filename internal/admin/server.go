@@ -33,10 +33,13 @@ type Options struct {
 	Aliases  AliasControl
 	Rollouts RolloutControl
 	Infer    InferControl
+	Watch    WatchControl
 	Logger   *zap.Logger
 	// MaxConnections is the max number of open connections. Others wait until one ends.
 	MaxConnections int
-	TLS            *tls.Config // encrypts the connections; nil means plain HTTP. It must not offer HTTP/2
+	// MaxWatchers is the max number of streams of GET /api/v1/watch. They have at most seven of eight connections.
+	MaxWatchers int
+	TLS         *tls.Config // encrypts the connections; nil means plain HTTP. It must not offer HTTP/2
 }
 
 // The limits of a connection. A TLS handshake has headerTimeout too. maxBodyBytes is also the limit of bodies that are not read.
@@ -61,6 +64,7 @@ type Server struct {
 	bodies   chan struct{} // a token for each body in memory
 	// inferences has a token for each inference in progress.
 	inferences chan struct{}
+	watchers   watchers
 	page       func() ([]byte, error) // renders the page of the API at the first call
 
 	verifying sync.Mutex // locked during a verification of the journal
@@ -72,13 +76,16 @@ type Server struct {
 
 // New checks the options. It does not listen yet.
 func New(opts Options) (*Server, error) {
-	if opts.Callers == nil || opts.Callers.Load() == nil || opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Capture == nil || opts.Versions == nil || opts.Aliases == nil || opts.Rollouts == nil || opts.Infer == nil || opts.Logger == nil {
+	if opts.Callers == nil || opts.Callers.Load() == nil || opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Capture == nil || opts.Versions == nil || opts.Aliases == nil || opts.Rollouts == nil || opts.Infer == nil || opts.Watch == nil || opts.Logger == nil {
 		panic("BUG: admin.New needs callers, a gatherer, its controls and a logger")
 	}
 	if opts.MaxConnections < 1 {
 		return nil, errors.New("admin: the max number of connections is not set")
 	}
-	s := &Server{opts: opts, log: opts.Logger, bodies: make(chan struct{}, maxBodies), inferences: make(chan struct{}, maxInferences), page: sync.OnceValues(renderDocs), stopping: make(chan struct{})}
+	if opts.MaxWatchers < 1 {
+		return nil, errors.New("admin: the max number of watchers is not set")
+	}
+	s := &Server{opts: opts, log: opts.Logger, bodies: make(chan struct{}, maxBodies), inferences: make(chan struct{}, maxInferences), watchers: newWatchers(opts.MaxWatchers, opts.MaxConnections), page: sync.OnceValues(renderDocs), stopping: make(chan struct{})}
 	s.sampled = s.log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		const first, thereafter = 10, 100 // in a second
 		return zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)

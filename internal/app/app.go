@@ -34,6 +34,7 @@ import (
 	"sluice.io/sluice/internal/serving"
 	"sluice.io/sluice/internal/signals"
 	"sluice.io/sluice/internal/tracing"
+	"sluice.io/sluice/internal/watch"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/grpcapi"
 	"sluice.io/sluice/internal/wire/httpapi"
@@ -88,6 +89,7 @@ type App struct {
 	capture   *capture.Store
 	reconcile *reconcile.Reconciler
 	rollouts  *rollout.Controller
+	watchers  *watch.Hub
 	callers   atomic.Pointer[callers.Book] // of all listeners
 	counters  *callers.Counters            // nil if requests are not counted by caller
 	tokens    *jwt.Verifier
@@ -158,6 +160,7 @@ func (a *App) open() (err error) {
 	if err := a.replay(cfg); err != nil {
 		return err
 	}
+	a.watchers = a.newHub()
 	if err := a.buildFronts(cfg, promRegistry); err != nil {
 		return err
 	}
@@ -228,6 +231,7 @@ func (a *App) parts() map[string]func(context.Context) error {
 		"drift":        a.watch.Run,
 		"reconciler":   a.reconcile.Run,
 		"rollouts":     a.rollouts.Run,
+		"watchers":     a.watchers.Run,
 		"memory":       a.runMemory,
 		"losses":       a.runLosses,
 		"capture":      a.capture.Run,

@@ -51,8 +51,8 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		return err
 	}
 	a.admin, err = admin.New(admin.Options{
-		Address: cfg.Admin.Address, Callers: &a.callers, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Capture: c, Versions: c, Aliases: c, Rollouts: c, Infer: c, Logger: a.log.Named("admin"),
-		MaxConnections: cfg.Admin.MaxConnections, TLS: tlsConfig(a.certs.admin),
+		Address: cfg.Admin.Address, Callers: &a.callers, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Capture: c, Versions: c, Aliases: c, Rollouts: c, Infer: c, Watch: c, Logger: a.log.Named("admin"),
+		MaxConnections: cfg.Admin.MaxConnections, MaxWatchers: cfg.Admin.MaxWatchers, TLS: tlsConfig(a.certs.admin),
 	})
 	return err
 }
@@ -136,6 +136,10 @@ func (a *App) exposeMetrics() {
 		Traces:        a.traces,
 		Callers:       a.callerCounts,
 		Issuers:       a.issuers,
+		Watchers: func() metrics.Watchers {
+			w := a.admin.Watchers()
+			return metrics.Watchers{Open: w.Open, Slow: w.Slow, Refused: w.Refused}
+		},
 	})
 	if a.opts.Config.Metrics.Compat == config.CompatTriton {
 		a.metrics.WatchTriton(a.tritonVersions)

@@ -25,8 +25,9 @@ type Log struct {
 	// write is held during an Append. Readers of the log's end use head instead, so that
 	// they never wait for the disk.
 	write  sync.Mutex
-	cut    sync.Mutex    // held during a cut; locked before write
-	grown  chan struct{} // signals that an event was appended
+	cut    sync.Mutex                    // held during a cut; locked before write
+	grown  chan struct{}                 // signals that an event was appended
+	next   atomic.Pointer[chan struct{}] // closed with the next event
 	head   atomic.Pointer[head]
 	bytes  atomic.Int64
 	alive  atomic.Pointer[time.Time] // the last beat
@@ -66,6 +67,8 @@ func newLog(s store, h head) *Log {
 	l := &Log{store: s, grown: make(chan struct{}, 1)}
 	l.head.Store(&h)
 	l.bytes.Store(s.bytes())
+	next := make(chan struct{})
+	l.next.Store(&next)
 	return l
 }
 
@@ -115,8 +118,14 @@ func (l *Log) AppendAll(expected int64, events []api.Event) ([]api.Event, error)
 	case l.grown <- struct{}{}:
 	default: // the Cutter has not seen the last one yet
 	}
+	next := make(chan struct{})
+	close(*l.next.Swap(&next))
 	return added, nil
 }
+
+// Appended returns a channel that is closed when the next event has been appended. Take it before
+// reading, so that no event is missed.
+func (l *Log) Appended() <-chan struct{} { return *l.next.Load() }
 
 // Last returns the number of the last event, 0 if there is none.
 func (l *Log) Last() int64 { return l.head.Load().seq }

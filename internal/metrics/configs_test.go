@@ -54,6 +54,7 @@ func everything() *prometheus.Registry {
 		Issuers: func() []metrics.Issuer {
 			return []metrics.Issuer{{Name: "https://issuer.example", Updated: time.Unix(1000, 0)}}
 		},
+		Watchers: func() metrics.Watchers { return metrics.Watchers{Open: 2, Slow: 1, Refused: 1} },
 	})
 	v := m.Version("iris", 1)
 	v.ObserveRun(1, 1, ms, ms, ms, nil)

@@ -38,6 +38,7 @@ type Sources struct {
 	// Certificates are those of the listeners that speak TLS, by the listener's name.
 	Certificates func() map[string]Certificate
 	Issuers      func() []Issuer // of tokens
+	Watchers     func() Watchers // of the admin port
 
 	// Traces counts traced requests and runs by what became of them.
 	Traces func() map[string]int64
@@ -69,7 +70,7 @@ type QueueSize struct {
 func (m *Metrics) Watch(s Sources) {
 	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newIssuerCollector(s.Issuers),
 		newCallerCollector(s.Callers), newOpenCollector(s.Signals), newTraceCollector(s.Traces))
-	m.reg.MustRegister(newLabelCollector(s.Labels), newCaptureCollector(s.Captured), newRolloutCollector(s.Rollouts))
+	m.reg.MustRegister(newLabelCollector(s.Labels), newCaptureCollector(s.Captured), newRolloutCollector(s.Rollouts), newWatcherCollector(s.Watchers))
 }
 
 // sourceCollector turns sources into series at each scrape.

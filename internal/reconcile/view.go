@@ -171,12 +171,19 @@ func (r *Reconciler) Warnings() []api.RepositoryWarning { return *r.warnings.Loa
 
 // Details is Models with details, and with the versions that run as shadows, and those that are
 // registered and not loaded.
-func (r *Reconciler) Details() []api.ModelStatus {
-	list := r.details()
+func (r *Reconciler) Details() []api.ModelStatus { return r.withRoles(r.details(), r.shadows.Status()) }
+
+// Statuses is Details without details.
+func (r *Reconciler) Statuses() []api.ModelStatus {
+	return r.withRoles(r.registry.List(), r.shadows.List())
+}
+
+// withRoles puts versions that answer callers, shadows, and versions that are not loaded into one list.
+func (r *Reconciler) withRoles(list, shadows []api.ModelStatus) []api.ModelStatus {
 	for i := range list {
 		list[i].Role = api.RoleLive
 	}
-	for _, s := range r.shadows.Status() {
+	for _, s := range shadows {
 		s.Role = api.RoleShadow
 		list = append(list, s)
 	}

@@ -13,9 +13,9 @@ import (
 // no test may call. A test replaces those that it needs.
 func Options() admin.Options {
 	return admin.Options{
-		Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Logger: zap.NewNop(), MaxConnections: 64,
+		Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Logger: zap.NewNop(), MaxConnections: 64, MaxWatchers: 32,
 		Control: none{}, Routes: none{}, Drift: none{}, Labels: none{}, Versions: none{}, Capture: none{}, Aliases: none{},
-		Rollouts: none{}, Infer: none{},
+		Rollouts: none{}, Infer: none{}, Watch: none{},
 	}
 }
 
@@ -30,4 +30,5 @@ type none struct {
 	admin.AliasControl
 	admin.RolloutControl
 	admin.InferControl
+	admin.WatchControl
 }
