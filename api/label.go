@@ -146,6 +146,13 @@ const (
 	IntervalAsymptotic = "asymptotic"
 )
 
+// The names of metrics that other parts read.
+const (
+	MetricAccuracy = "accuracy"
+	MetricMAE      = "mae" // the mean absolute error
+	MetricRMSE     = "rmse"
+)
+
 // LabelMetric is an estimate with the interval of a confidence sequence.
 type LabelMetric struct {
 	Name  string  `json:"name"` // accuracy, log_loss, brier, auc, ece; mae, rmse, bias

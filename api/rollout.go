@@ -46,6 +46,19 @@ const (
 	GuardrailRefusals = "refusals" // requests whose values its model refused
 	GuardrailLatency  = "latency"  // answers slower than the objective
 	GuardrailSplit    = "split"    // requests by variant, compared with the weights
+
+	GuardrailAgreement = "agreement" // rows that the version, as a shadow, answered differently
+	GuardrailAnswers   = "answers"   // the distributions of classes, scores and numbers
+	GuardrailLoss      = "loss"      // how good answers were, by their labels
+)
+
+// The kinds of values that are compared between the canary and the control.
+const (
+	ValueShare  = "share"  // of the rows with a class
+	ValueScore  = "score"  // the mean best score; a better one is no harm
+	ValueNumber = "number" // a mean, compared in standard deviations of the control's
+	ValueError  = "error"  // the share of wrong predictions; a smaller one is no harm
+	ValueLoss   = "loss"   // the mean absolute error, compared in parts of the control's; a smaller one is no harm
 )
 
 // The verdicts of a guardrail.
@@ -76,6 +89,7 @@ type RolloutSpec struct {
 	Errors   Limit    `json:"errors,omitzero"`
 	Refusals Limit    `json:"refusals,omitzero"`
 	Latency  Slowness `json:"latency,omitzero"`
+	Answers  Answers  `json:"answers,omitzero"`
 	Floor    Floor    `json:"floor,omitzero"`
 	// Bake is how long the former version stays loaded after the promotion, and the new one is
 	// watched.
@@ -106,6 +120,21 @@ type Slowness struct {
 	Limit
 	// Objective is a latency. 0 means the 95th percentile of the control when the first step begins.
 	Objective Duration `json:"objective,omitempty"`
+}
+
+// Answers says how far the answers of the version may be from those of the control. A limit of 1 or more ignores shares,
+// scores, errors and disagreement.
+type Answers struct {
+	// Tolerance is for the share of each class among the answers, and for the mean best score, which may be better: 0.1 is
+	// ten points.
+	Tolerance float64 `json:"tolerance,omitempty"`
+	// Deviation is for the mean of a number, in standard deviations of the control's numbers.
+	Deviation float64 `json:"deviation,omitempty"`
+	// Disagreement is the share of rows that the version may answer differently as a shadow.
+	Disagreement float64 `json:"disagreement,omitempty"`
+	// Loss is for labelled answers: the share of wrong ones above the control's, or the mean absolute error above the
+	// control's, in parts of that.
+	Loss float64 `json:"loss,omitempty"`
 }
 
 // Floor aborts at once, whatever the statistics say: a share of errors among at least MinRequests requests
@@ -178,7 +207,34 @@ type RolloutEvidence struct {
 	Variance   float64 `json:"variance,omitempty"`
 	// Logs are the logs of the likelihood ratios that EValue is the mean of.
 	Logs []float64 `json:"logs,omitempty"`
-	Why  string    `json:"why"`
+	// Values are what the guardrails agreement, answers and loss compare. These have no EValue.
+	Values []RolloutValue `json:"values,omitempty"`
+	Why    string         `json:"why"`
+}
+
+// RolloutValue is a value that each request of both variants has.
+type RolloutValue struct {
+	Name    string      `json:"name"`
+	Kind    string      `json:"kind"`
+	Canary  RolloutMean `json:"canary"`
+	Control RolloutMean `json:"control,omitzero"`
+	// Low and High are between what the canary's mean less the control's is, in the unit of Limit, with the confidence of the
+	// rollout, at every look. For the disagreement of a shadow they are its own.
+	Low   Number  `json:"low"`
+	High  Number  `json:"high"`
+	Limit float64 `json:"limit"`
+	// Blocks is the number of blocks of time so far, and the terms are the sums over them of how much the means of a block
+	// vary, in parts of what those of independent requests would.
+	CanaryTerms  float64 `json:"canary_terms,omitempty"`
+	ControlTerms float64 `json:"control_terms,omitempty"`
+	Blocks       float64 `json:"blocks,omitempty"`
+}
+
+// RolloutMean is the sums of the values of some requests.
+type RolloutMean struct {
+	N       float64 `json:"n"`
+	Sum     float64 `json:"sum"`
+	Squares float64 `json:"squares"`
 }
 
 // RolloutRate is how many of some requests were bad.
@@ -237,12 +293,15 @@ func rolloutPreset(name string) (RolloutSpec, bool) {
 	case "careful":
 		s.Shadow, s.Steps, s.Alpha, s.Bake = RolloutShadow{Sample: 1000, For: minutes(10)}, steps(30, 100, 500, 1000, 2500, 5000), 0.01, minutes(60)
 		s.Errors, s.Refusals, s.Latency.Limit = Limit{1, 0.005}, Limit{1, 0.005}, Limit{1, 0.02}
+		s.Answers = Answers{Tolerance: 0.05, Deviation: 0.1, Disagreement: 0.1, Loss: 0.02}
 	case "standard":
 		s.Steps, s.Alpha, s.Bake = steps(10, 500, 2000, 5000), 0.05, minutes(15)
 		s.Errors, s.Refusals, s.Latency.Limit = Limit{1, 0.01}, Limit{1, 0.01}, Limit{1.1, 0.05}
+		s.Answers = Answers{Tolerance: 0.1, Deviation: 0.25, Disagreement: 0.2, Loss: 0.05}
 	case "fast":
 		s.Steps, s.Alpha, s.Bake = steps(2, 1000, 5000), 0.1, minutes(2)
 		s.Errors, s.Refusals, s.Latency.Limit = Limit{1.1, 0.02}, Limit{1.1, 0.02}, Limit{1.25, 0.1}
+		s.Answers = Answers{Tolerance: 0.2, Deviation: 0.5, Disagreement: 0.3, Loss: 0.1}
 	default:
 		return s, false
 	}
@@ -273,6 +332,10 @@ func (s *RolloutSpec) Complete() {
 		orElse(&given.Ratio, preset.Ratio)
 		orElse(&given.Tolerance, preset.Tolerance)
 	}
+	orElse(&s.Answers.Tolerance, p.Answers.Tolerance)
+	orElse(&s.Answers.Deviation, p.Answers.Deviation)
+	orElse(&s.Answers.Disagreement, p.Answers.Disagreement)
+	orElse(&s.Answers.Loss, p.Answers.Loss)
 	orElse(&s.Floor.Errors, p.Floor.Errors)
 	orElse(&s.Floor.MinRequests, p.Floor.MinRequests)
 }
@@ -320,6 +383,13 @@ func (s *RolloutSpec) Check() []Problem {
 	c.limit("refusals", s.Refusals)
 	c.limit("latency", s.Latency.Limit)
 	c.duration("latency.objective", s.Latency.Objective)
+	for field, limit := range map[string]float64{
+		"tolerance": s.Answers.Tolerance, "deviation": s.Answers.Deviation, "disagreement": s.Answers.Disagreement, "loss": s.Answers.Loss,
+	} {
+		if !(limit > 0 && limit <= maxAnswers) {
+			c.add("answers."+field, "expected more than 0 and at most %d, got %g", maxAnswers, limit)
+		}
+	}
 	if !(s.Floor.Errors > 0 && s.Floor.Errors <= 1) {
 		c.add("floor.errors", "expected more than 0 and at most 1, got %g", s.Floor.Errors)
 	}
@@ -328,6 +398,9 @@ func (s *RolloutSpec) Check() []Problem {
 	}
 	return c.problems
 }
+
+// maxAnswers is the largest limit of answers.
+const maxAnswers = 1000
 
 // maxAlpha is the largest probability of a false rollback that makes sense.
 const maxAlpha = 0.5

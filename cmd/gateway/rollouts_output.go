@@ -88,8 +88,34 @@ func printRollout(b *strings.Builder, r *api.Rollout) {
 	fmt.Fprintln(b, "\nGUARDRAIL\tVERDICT\tCANARY\tCONTROL\tE-VALUE\tTHRESHOLD")
 	for i := range r.Evidence {
 		e := &r.Evidence[i]
+		if len(e.Values) > 0 || e.Threshold == 0 {
+			fmt.Fprintf(b, "%s\t%s\t%d\t%d\t-\t-\n", e.Guardrail, e.Verdict, e.Canary.Requests, e.Control.Requests)
+			continue
+		}
 		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%.3g\t%.3g\n", e.Guardrail, e.Verdict, rateText(e, e.Canary), rateText(e, e.Control), e.EValue, e.Threshold)
 	}
+	printValues(b, r)
+}
+
+// printValues prints what the guardrails about answers compare.
+func printValues(b *strings.Builder, r *api.Rollout) {
+	titled := false
+	for i := range r.Evidence {
+		for _, v := range r.Evidence[i].Values {
+			if !titled {
+				fmt.Fprintln(b, "\nCOMPARED\tCANARY\tCONTROL\tDIFFERENCE\tLIMIT")
+				titled = true
+			}
+			fmt.Fprintf(b, "%s: %s\t%s\t%s\t%s to %s\t%.3g\n", r.Evidence[i].Guardrail, oneLine(v.Name), meanText(v.Canary), meanText(v.Control), shortNumber(v.Low), shortNumber(v.High), v.Limit)
+		}
+	}
+}
+
+func meanText(m api.RolloutMean) string {
+	if m.N == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3g", m.Sum/m.N)
 }
 
 func rateText(e *api.RolloutEvidence, r api.RolloutRate) string {

@@ -237,12 +237,13 @@ func (c *Comparison) compareTexts(p *Pair, d *output, want, got *infer.Tensor, p
 
 // compareScores compares the best class of each row, if an output has scores of classes. It is false if no row has.
 func (d *output) compareScores(c *Comparison, named bool, want, got *infer.Tensor, read func([]byte) float64) (scored bool) {
-	for row := range scoreRows(want) {
-		before, score, ok := row.best(want, read, named)
-		if !ok {
+	row, rows := scoreRows(want)
+	for ; row.index < rows; row = row.next() {
+		before, score, distribution := row.best(want, read)
+		if !named && !distribution {
 			continue
 		}
-		now, other, _ := row.best(got, read, true)
+		now, other, _ := row.best(got, read)
 		scored = true
 		d.Top1Rows++
 		d.scores[0] += score
@@ -251,7 +252,7 @@ func (d *output) compareScores(c *Comparison, named bool, want, got *infer.Tenso
 			d.Top1Agree++
 			continue
 		}
-		c.disagree(row.index / max(1, row.perRow))
+		c.disagree(row.index / row.perRow)
 		if change := [2]int{before, now}; d.changes[change] > 0 || len(d.changes) < maxClasses {
 			d.changes[change]++
 		}

@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"iter"
 	"math"
 
 	"sluice.io/sluice/internal/infer"
@@ -15,27 +14,27 @@ type scoreRow struct {
 	size   int
 }
 
-// scoreRows yields the rows of a tensor that may be scores of classes. There are none if its elements are not floats, or
-// if it has no dimension for classes.
-func scoreRows(t *infer.Tensor) iter.Seq[scoreRow] {
-	return func(yield func(scoreRow) bool) {
-		if !isFloat(t.DType) || len(t.Shape) < 2 || t.Shape[len(t.Shape)-1] < 2 {
-			return
-		}
-		size := int(t.Shape[len(t.Shape)-1]) * t.DType.Size()
-		all := len(t.Data) / size
-		perRow := max(1, all/max(1, int(t.Rows())))
-		for i := range all {
-			if !yield(scoreRow{i, perRow, i * size, size}) {
-				return
-			}
-		}
+// scoreRows returns the first row of a tensor that may be scores of classes, and the number of them: 0 if its elements are
+// not floats, or if it has no dimension for classes.
+func scoreRows(t *infer.Tensor) (first scoreRow, rows int) {
+	if !isFloat(t.DType) || len(t.Shape) < 2 || t.Shape[len(t.Shape)-1] < 2 {
+		return scoreRow{}, 0
 	}
+	size := int(t.Shape[len(t.Shape)-1]) * t.DType.Size()
+	rows = len(t.Data) / size
+	return scoreRow{perRow: max(1, rows/max(1, int(t.Rows()))), size: size}, rows
 }
 
-// best returns the class with the largest score, the first of equal ones, and its score. ok is false if the row is
-// not one of scores: its elements have no names, and it is not a distribution.
-func (r scoreRow) best(t *infer.Tensor, read func([]byte) float64, named bool) (class int, score float64, ok bool) {
+// next returns the row after r.
+func (r scoreRow) next() scoreRow {
+	r.index++
+	r.at += r.size
+	return r
+}
+
+// best returns the class with the largest score, the first of equal ones, its score, and whether the row is a
+// distribution.
+func (r scoreRow) best(t *infer.Tensor, read func([]byte) float64) (class int, score float64, distribution bool) {
 	if r.at+r.size > len(t.Data) {
 		return 0, 0, false
 	}
@@ -50,5 +49,5 @@ func (r scoreRow) best(t *infer.Tensor, read func([]byte) float64, named bool) (
 		sum, least = sum+x, min(least, x)
 	}
 	const rounding = 1e-2 // of FP16
-	return class, score, named || least >= 0 && math.Abs(sum-1) <= rounding
+	return class, score, least >= 0 && math.Abs(sum-1) <= rounding
 }

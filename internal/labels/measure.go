@@ -30,7 +30,7 @@ func (c *cell) measure(f *Form, s *api.LabelStream) {
 	case f.Kind == kindValue:
 		c.regression(s)
 	default:
-		addMetric(s, "accuracy", count(c.Labelled), float64(c.Correct)/float64(c.Labelled), api.IntervalExact,
+		addMetric(s, api.MetricAccuracy, count(c.Labelled), float64(c.Correct)/float64(c.Labelled), api.IntervalExact,
 			confseq.MeanBinary(float64(c.Labelled), float64(c.Correct), alpha), true)
 		c.classification(f, s)
 	}
@@ -57,10 +57,10 @@ func (c *cell) regression(s *api.LabelStream) {
 	rows := count(c.Labelled - c.Unmeasured)
 	i, ok := confseq.MeanUnbounded(n, c.Absolute, c.Squares, alpha)
 	i.Low = max(i.Low, 0)
-	addMetric(s, "mae", rows, c.Absolute/n, api.IntervalAsymptotic, i, ok)
+	addMetric(s, api.MetricMAE, rows, c.Absolute/n, api.IntervalAsymptotic, i, ok)
 	i, ok = confseq.MeanUnbounded(n, c.Squares, c.Fourth, alpha)
 	i = confseq.Interval{Low: math.Sqrt(max(i.Low, 0)), High: math.Sqrt(max(i.High, 0))}
-	addMetric(s, "rmse", rows, math.Sqrt(max(c.Squares, 0)/n), api.IntervalAsymptotic, i, ok)
+	addMetric(s, api.MetricRMSE, rows, math.Sqrt(max(c.Squares, 0)/n), api.IntervalAsymptotic, i, ok)
 	i, ok = confseq.MeanUnbounded(n, c.Errors, c.Squares, alpha)
 	addMetric(s, "bias", rows, c.Errors/n, api.IntervalAsymptotic, i, ok)
 }

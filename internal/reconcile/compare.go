@@ -86,8 +86,20 @@ func (c *comparedShadow) compare(p *shadow.Pair) (disagreement float64) {
 			ReferenceTook: p.PrimaryTiming.Compute, CandidateTook: p.ShadowTiming.Compute,
 		})
 	}
-	w.disagreement.Add(disagreement)
+	d := &w.disagreement
+	d.N, d.Sum, d.Squares = d.N+1, d.Sum+disagreement, d.Squares+disagreement*disagreement
 	return disagreement
+}
+
+// total returns the disagreement with all versions that answered callers.
+func (c *comparedShadow) total() (m rollout.Mean) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.with {
+		d := w.disagreement
+		m.N, m.Sum, m.Squares = m.N+d.N, m.Sum+d.Sum, m.Squares+d.Squares
+	}
+	return m
 }
 
 // reports returns the comparisons, sorted by the version that answered callers.

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -8,6 +9,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/batch"
+	"sluice.io/sluice/internal/compare"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
@@ -27,7 +29,8 @@ type recorder struct {
 	versions map[infer.Version]*metrics.Version
 
 	variants map[variantKey]*metrics.Variant
-	halts    map[variantKey]*atomic.Bool // of canaries
+	halts    map[variantKey]*atomic.Bool  // of canaries
+	answers  map[variantKey]*compare.Sums // of canaries and controls
 	shadows  map[shadowKey]*comparedShadow
 	breakers map[infer.Version]watched
 	compiled map[string]compiledSlots // by route
@@ -57,7 +60,7 @@ type compiledSlots struct {
 
 func newRecorder(m *metrics.Metrics, log *zap.Logger) *recorder {
 	return &recorder{
-		metrics: m, log: log, incidents: make(chan incident, maxIncidents), versions: map[infer.Version]*metrics.Version{}, variants: map[variantKey]*metrics.Variant{}, halts: map[variantKey]*atomic.Bool{},
+		metrics: m, log: log, incidents: make(chan incident, maxIncidents), versions: map[infer.Version]*metrics.Version{}, variants: map[variantKey]*metrics.Variant{}, halts: map[variantKey]*atomic.Bool{}, answers: map[variantKey]*compare.Sums{},
 		shadows: map[shadowKey]*comparedShadow{}, breakers: map[infer.Version]watched{}, compiled: map[string]compiledSlots{},
 	}
 }
@@ -97,6 +100,19 @@ func (r *recorder) halt(route, model string, v api.Variant) *atomic.Bool {
 		r.halts[key] = new(atomic.Bool)
 	}
 	return r.halts[key]
+}
+
+// answersOf returns the sums of a variant's answers, nil for a variant that is not compared: only a canary and its control are.
+func (r *recorder) answersOf(route *api.Route, v api.Variant, outputs []infer.TensorSpec) *compare.Sums {
+	compared := slices.ContainsFunc(route.Variants, func(v api.Variant) bool { return v.Role == api.RoleControl })
+	if !compared || v.Role == api.RoleStable {
+		return nil
+	}
+	key := variantKey{route.Name, route.Model, v.Role, v.Version}
+	if r.answers[key] == nil {
+		r.answers[key] = compare.NewSums(outputs)
+	}
+	return r.answers[key]
 }
 
 func (r *recorder) shadow(route, model string, version int64) *comparedShadow {
@@ -192,6 +208,7 @@ func (r *recorder) prune(s actual) {
 			variant.Delete()
 			delete(r.variants, key)
 			delete(r.halts, key)
+			delete(r.answers, key)
 		}
 	}
 	for key, sh := range r.shadows {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/compare"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/rollout"
 )
@@ -65,8 +66,70 @@ func (r *Reconciler) Counts(route string, version int64, objective time.Duration
 		if b := v.breakers[i]; b != nil {
 			c.Open = b.State() == "open"
 		}
+		if a := v.answers[i]; a != nil {
+			c.Values = valuesOf(a.Means())
+		}
+	}
+	for i, s := range v.route.Shadows {
+		if s.Version == version {
+			counts.Shadow = v.shadows[i].total()
+		}
 	}
 	return counts, nil
+}
+
+func valuesOf(means []compare.Mean) []rollout.Value {
+	kinds := map[string]string{compare.Share: api.ValueShare, compare.Score: api.ValueScore, compare.Number: api.ValueNumber}
+	list := make([]rollout.Value, len(means))
+	for i, m := range means {
+		list[i] = rollout.Value{Name: m.Name, Kind: kinds[m.Kind], Mean: rollout.Mean{N: m.N, Sum: m.Sum, Squares: m.Squares}}
+	}
+	return list
+}
+
+// Losses returns what the labels of a route's canary and control say.
+func (r *Reconciler) Losses(route string, version int64) (losses rollout.Losses, err error) {
+	v, err := r.routeView(route)
+	if err != nil {
+		return losses, err
+	}
+	report, err := r.opts.Labels.Report(v.route.Model, nil)
+	if err != nil {
+		return losses, err
+	}
+	stable, _ := v.route.Stable()
+	for i := range report.Streams {
+		s := &report.Streams[i]
+		switch {
+		case s.Segment != "":
+		case s.Role == api.RoleCanary && s.Version == version:
+			losses.Canary = append(losses.Canary, lossOf(s)...)
+		case s.Role == api.RoleControl && s.Version == v.route.Variants[stable].Version:
+			losses.Control = append(losses.Control, lossOf(s)...)
+		}
+	}
+	return losses, nil
+}
+
+// lossOf returns the losses of a stream's labelled predictions.
+func lossOf(s *api.LabelStream) []rollout.Value {
+	metric := func(name string) (m api.LabelMetric) {
+		for _, m := range s.Metrics {
+			if m.Name == name {
+				return m
+			}
+		}
+		return m
+	}
+	if s.Task == api.TaskClassification {
+		m := metric(api.MetricAccuracy)
+		n := float64(m.Rows)
+		wrong := n * (1 - m.Value)
+		return []rollout.Value{{Name: s.Output + ": wrong", Kind: api.ValueError, Mean: rollout.Mean{N: n, Sum: wrong, Squares: wrong}}}
+	}
+	m, square := metric(api.MetricMAE), metric(api.MetricRMSE)
+	n := float64(m.Rows)
+	return []rollout.Value{{Name: s.Output + ": absolute error", Kind: api.ValueLoss, Mean: rollout.Mean{N: n, Sum: n * m.Value, Squares: n * square.Value * square.Value}}}
 }
 
 // Digest returns that of a version's files: as they were loaded, or if it is not loaded as they are now. It fails

@@ -169,9 +169,13 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 		variant := router.Variant{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Role: v.Role, Target: target, Halted: b.record.halt(state.Name, state.Model, v), Observe: counts.Observe}
 		if target != nil {
 			variant.Taps = b.taps(infer.Version{Model: state.Model, Number: v.Version}, v.Role)
+			if a := b.record.answersOf(&state.Route, v, target.Model.Outputs); a != nil {
+				variant.Taps = append(variant.Taps, a)
+			}
 		}
 		e.Route.Variants = append(e.Route.Variants, variant)
 		shown.variants, shown.halts = append(shown.variants, counts), append(shown.halts, variant.Halted)
+		shown.answers = append(shown.answers, b.record.answers[variantKey{state.Name, state.Model, v.Role, v.Version}])
 		shown.breakers = append(shown.breakers, nil)
 		if target != nil {
 			shown.breakers[i] = target.Breaker

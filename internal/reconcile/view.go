@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/compare"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
@@ -28,6 +29,7 @@ type view struct {
 type routeView struct {
 	route    api.Route
 	variants []*metrics.Variant // of the route's variants, in their order; none for an implied route
+	answers  []*compare.Sums    // of each canary and control of a rollout; nil for others
 	halts    []*atomic.Bool     // the flag that stops requests to each canary; nil for other roles
 	breakers []*router.Breaker
 	fallback *router.Breaker // of the version that the route names as its fallback

@@ -25,6 +25,8 @@ type Traffic interface {
 	Halt(route string, version int64, halted bool)
 	// Counts returns the counts of a route's variants.
 	Counts(route string, version int64, objective time.Duration) (Counts, error)
+	// Losses returns what the labels of the canary and of the control say. It may read files.
+	Losses(route string, version int64) (Losses, error)
 	// Digest returns that of a version's files. It fails with NotFound.
 	Digest(ctx context.Context, model string, version int64) (string, error)
 }

@@ -15,10 +15,18 @@ type Count struct {
 	Window                    time.Duration   // that time
 	P95                       api.Duration    // of the answers
 	Open                      bool            // its breaker is
+	Values                    []Value         // of its answers
 }
 
 // Counts are those of the variants of a route.
-type Counts struct{ Stable, Canary, Control Count }
+type Counts struct {
+	Stable, Canary, Control Count
+
+	Shadow Mean // the disagreement of the version, as a shadow
+}
+
+// Losses are what the labels of a canary and of its control say.
+type Losses struct{ Canary, Control []Value }
 
 // since returns what came after an earlier count. A count that is less than before has begun again.
 func (c Count) since(before Count) Count {
@@ -35,15 +43,18 @@ func (c Count) since(before Count) Count {
 type judge struct {
 	errors, refusals, latency *Guardrail
 	split                     *Split
+	answers, loss             *Answers
+	agreement                 *Agreement
 	last                      Counts
 	fresh                     bool // last is not known yet
+	labelled                  bool // the labels have been looked at
 }
 
 // splitAlpha is the probability that a rollout is held for a split that is as configured.
 const splitAlpha = 0.001
 
-// compared is the number of guardrails that share alpha.
-const compared = 3
+// compared is the number of guardrails that share alpha: errors, refusals, latency, answers, loss and agreement.
+const compared = 6
 
 // Share returns the part of a rollout's alpha that each guardrail has.
 func Share(alpha float64) float64 { return alpha / compared }
@@ -55,12 +66,26 @@ func newJudge(r *api.Rollout) *judge {
 		refusals: NewGuardrail(api.GuardrailRefusals, r.Spec.Refusals, alpha),
 		latency:  NewGuardrail(api.GuardrailLatency, r.Spec.Latency.Limit, alpha),
 		split:    NewSplit(splitAlpha), fresh: true,
+
+		agreement: NewAgreement(r.Spec.Answers.Disagreement, alpha),
+		answers: NewAnswers(api.GuardrailAnswers, map[string]float64{
+			api.ValueShare: r.Spec.Answers.Tolerance, api.ValueScore: r.Spec.Answers.Tolerance, api.ValueNumber: r.Spec.Answers.Deviation,
+		}, alpha),
+		loss: NewAnswers(api.GuardrailLoss, map[string]float64{api.ValueError: r.Spec.Answers.Loss, api.ValueLoss: r.Spec.Answers.Loss}, alpha),
 	}
 	for _, e := range r.Evidence {
 		for _, g := range []*Guardrail{j.errors, j.refusals, j.latency} {
 			if g.name == e.Guardrail {
 				g.Resume(e)
 			}
+		}
+		switch e.Guardrail {
+		case api.GuardrailAgreement:
+			j.agreement.Resume(e)
+		case api.GuardrailAnswers:
+			j.answers.Resume(e)
+		case api.GuardrailLoss:
+			j.loss.Resume(e)
 		}
 	}
 	return j
@@ -70,6 +95,7 @@ func newJudge(r *api.Rollout) *judge {
 func (j *judge) look(c Counts, weight int, over time.Duration) (requests int64) {
 	if j.fresh {
 		j.last, j.fresh = c, false
+		j.answers.Begin(c.Canary.Values, c.Control.Values)
 		return 0
 	}
 	canary, control := c.Canary.since(j.last.Canary), c.Control.since(j.last.Control)
@@ -82,9 +108,32 @@ func (j *judge) look(c Counts, weight int, over time.Duration) (requests int64) 
 	rates(j.refusals, all, func(c Count) int64 { return c.Refused })
 	rates(j.latency, func(c Count) int64 { return c.Answered }, func(c Count) int64 { return c.Slow })
 	j.split.Look(canary.Random, control.Random, float64(weight)/float64(weight+Control(weight)))
+	j.answers.Look(c.Canary.Values, c.Control.Values, over)
 	return canary.Requests
 }
 
+// lookLosses takes what the labels say, over after the last look. Labels of predictions from before the first look do not
+// count.
+func (j *judge) lookLosses(l *Losses, over time.Duration) {
+	if !j.labelled {
+		j.loss.Begin(l.Canary, l.Control)
+		j.labelled = true
+		return
+	}
+	if len(l.Canary)+len(l.Control) > 0 {
+		j.loss.Look(l.Canary, l.Control, over)
+	}
+}
+
+// evidence returns that of the guardrails that have seen something, or should have.
 func (j *judge) evidence() []api.RolloutEvidence {
-	return []api.RolloutEvidence{j.errors.Evidence(), j.refusals.Evidence(), j.latency.Evidence(), j.split.Evidence()}
+	list := []api.RolloutEvidence{j.errors.Evidence(), j.refusals.Evidence(), j.latency.Evidence(), j.answers.Evidence()}
+	if j.loss.looks > 0 {
+		list = append(list, j.loss.Evidence())
+	}
+	list = append(list, j.split.Evidence())
+	if j.agreement.looks > 0 {
+		list = append(list, j.agreement.Evidence())
+	}
+	return list
 }

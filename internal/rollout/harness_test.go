@@ -28,10 +28,15 @@ type world struct {
 	rate    int                 // requests of 100 ms
 	errors  map[int64]float64   // by version
 	slow    map[int64]float64   // by version
+	classes map[int64]float64   // the share of the class "a" in the answers, by version
+	wrong   map[int64]float64   // the share of labelled answers that are wrong, by version
+	differs float64             // how often a shadow disagrees
 	loading map[int64]chan bool // versions that load until the channel is closed
 	route   api.Route
 	halted  bool
 	counts  map[api.Variant]*rollout.Count // weight 0
+	labels  map[api.Variant]*rollout.Value
+	shadow  rollout.Mean
 	digest  string
 	broken  bool // the routes cannot be changed
 	sets    int
@@ -40,6 +45,7 @@ type world struct {
 func newWorld() *world {
 	return &world{
 		rng: rand.New(rand.NewPCG(1, 2)), rate: 100, errors: map[int64]float64{}, slow: map[int64]float64{}, loading: map[int64]chan bool{},
+		classes: map[int64]float64{}, wrong: map[int64]float64{}, labels: map[api.Variant]*rollout.Value{},
 		route: api.Route{
 			Name: "iris", Model: "iris", Revision: 1, Shadows: []api.Shadow{},
 			Variants: []api.Variant{{Version: 1, Weight: api.TotalWeight, Role: api.RoleStable}},
@@ -84,12 +90,56 @@ func (w *world) request() {
 			c.Recent.Bad++
 			return
 		}
+		w.answer(v, c)
 		c.Answered++
 		if w.rng.Float64() < 0.05+w.slow[v.Version] {
 			c.Slow++
 		}
 		return
 	}
+}
+
+// answer makes an answer, its label and what a shadow says.
+func (w *world) answer(v api.Variant, c *rollout.Count) {
+	one := func(m *rollout.Mean, p float64) {
+		m.N++
+		if w.rng.Float64() < p {
+			m.Sum, m.Squares = m.Sum+1, m.Squares+1
+		}
+	}
+	if p, ok := w.classes[v.Version]; ok {
+		if c.Values == nil {
+			c.Values = []rollout.Value{{Name: "label: a", Kind: api.ValueShare}}
+		}
+		values := slices.Clone(c.Values)
+		one(&values[0].Mean, p)
+		c.Values = values
+	}
+	if p, ok := w.wrong[v.Version]; ok {
+		v.Weight = 0
+		if w.labels[v] == nil {
+			w.labels[v] = &rollout.Value{Name: "label: wrong", Kind: api.ValueError}
+		}
+		one(&w.labels[v].Mean, p)
+	}
+	if len(w.route.Shadows) > 0 {
+		one(&w.shadow, w.differs)
+	}
+}
+
+// Losses implements rollout.Traffic.
+func (w *world) Losses(string, int64) (l rollout.Losses, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for v, value := range w.labels {
+		switch v.Role {
+		case api.RoleCanary:
+			l.Canary = append(l.Canary, *value)
+		case api.RoleControl:
+			l.Control = append(l.Control, *value)
+		}
+	}
+	return l, nil
 }
 
 func (w *world) count(v api.Variant) *rollout.Count {
@@ -146,6 +196,7 @@ func (w *world) Halt(_ string, _ int64, halted bool) {
 func (w *world) Counts(_ string, _ int64, _ time.Duration) (c rollout.Counts, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	c.Shadow = w.shadow
 	for _, v := range w.route.Variants {
 		switch v.Role {
 		case api.RoleStable:

@@ -89,6 +89,11 @@ func decide(r *api.Rollout, s *seen) step {
 	over := func(d api.Duration) bool { return s.now.Sub(r.SinceAt) >= time.Duration(d) }
 	switch r.State {
 	case api.RolloutShadowing:
+		for i := range r.Evidence {
+			if e := &r.Evidence[i]; e.Guardrail == api.GuardrailAgreement && e.Verdict == api.VerdictRegress {
+				return step{state: api.RolloutAborting, why: e.Why}
+			}
+		}
 		if over(r.Spec.Shadow.For) {
 			return canary(r, 0, "")
 		}
@@ -117,6 +122,7 @@ func decideCanary(r *api.Rollout, s *seen, over bool) step {
 			return step{state: api.RolloutPaused, why: e.Why}
 		case e.Verdict == api.VerdictRegress:
 			return step{state: api.RolloutAborting, why: e.Why}
+		case e.Guardrail == api.GuardrailLoss || e.Guardrail == api.GuardrailAgreement: // labels come late, and copies no more
 		case e.Verdict != api.VerdictPass && pass:
 			pass, open = false, e.Why
 		}

@@ -15,6 +15,9 @@ import (
 // lookEvery is how often the traffic of a rollout is looked at.
 const lookEvery = 250 * time.Millisecond
 
+// labelsEvery is how often the labels of a rollout are looked at.
+const labelsEvery = 5 * time.Second
+
 // recordEvery is how often the evidence of a step is written to the journal.
 const recordEvery = 5 * time.Minute
 
@@ -34,6 +37,8 @@ type runner struct {
 	judge    *judge
 	recorded time.Time     // when evidence was last written
 	setting  *setting      // a change of the route in progress; nil: none
+	losses   chan Losses   // a look at the labels in progress; nil: none
+	labelled time.Time     // when labels were last looked at
 	pending  []pendingNote // events that are not written yet
 }
 
@@ -61,6 +66,11 @@ func newRunner(c *Controller, r api.Rollout) *runner {
 func (r *runner) run(ctx context.Context) {
 	defer close(r.ended)
 	defer r.stopSetting()
+	defer func() {
+		if r.losses != nil {
+			<-r.losses
+		}
+	}()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -78,6 +88,9 @@ func (r *runner) run(ctx context.Context) {
 			do()
 		case err := <-done:
 			r.isSet(err)
+		case losses := <-r.losses:
+			r.losses = nil
+			r.judge.lookLosses(&losses, labelsEvery)
 		case <-tick.C:
 		}
 		if r.now.Final() && r.now.Durable {
@@ -202,11 +215,17 @@ func (r *runner) look(now time.Time) {
 		return
 	}
 	s := seen{counts: counts, now: now}
-	if r.now.State == api.RolloutCanary {
+	switch r.now.State {
+	case api.RolloutShadowing:
+		r.judge.agreement.Look(counts.Shadow, lookEvery)
+		r.now.Evidence = []api.RolloutEvidence{r.judge.agreement.Evidence()}
+		r.show()
+	case api.RolloutCanary:
 		if r.now.Objective == 0 {
 			r.setObjective(&counts)
 		}
 		r.now.Answered += r.judge.look(counts, r.now.Weight, lookEvery)
+		r.lookAtLabels(now)
 		r.now.Evidence = r.judge.evidence()
 		r.show()
 	}
@@ -223,6 +242,24 @@ func (r *runner) look(now time.Time) {
 	default:
 		r.advance(next)
 	}
+}
+
+// lookAtLabels has the labels read, beside the goroutine of run, since that may take long.
+func (r *runner) lookAtLabels(now time.Time) {
+	if r.losses != nil || now.Sub(r.labelled) < labelsEvery {
+		return
+	}
+	r.labelled = now
+	losses := make(chan Losses, 1)
+	r.losses = losses
+	route, version := r.now.Spec.Route, r.now.Spec.Version
+	go func() { // run waits for it
+		l, err := r.c.opts.Traffic.Losses(route, version)
+		if err != nil {
+			r.log.Warn("the labels cannot be read", zap.Error(err))
+		}
+		losses <- l
+	}()
 }
 
 // setObjective takes the objective of the spec, or that of the control's answers so far.
