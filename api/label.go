@@ -78,10 +78,13 @@ type LabelReport struct {
 	Reason    string   `json:"reason,omitempty"` // why no predictions are kept although sample is above 0
 	// Confidence is the probability with which all intervals of one metric, at all times that
 	// one looks, cover the true value.
-	Confidence float64       `json:"confidence"`
-	Labels     LabelCounts   `json:"labels"`
-	Kept       KeptCounts    `json:"kept"`
-	Streams    []LabelStream `json:"streams"`
+	Confidence float64     `json:"confidence"`
+	Labels     LabelCounts `json:"labels"`
+	Kept       KeptCounts  `json:"kept"`
+	// LossModel is what estimates the errors of a regression before labels come, if
+	// labels.loss.model is set.
+	LossModel *LossModelStatus `json:"loss_model,omitempty"`
+	Streams   []LabelStream    `json:"streams"`
 	// Losses says whether the predictions became worse, by version and role.
 	Losses []LossStatus `json:"losses"`
 }
@@ -93,6 +96,8 @@ type KeptCounts struct {
 	Unread   uint64 `json:"unread"`   // sampled requests whose answer has no prediction that can be read, for example since the caller did not ask for the output
 	Repeated uint64 `json:"repeated"` // requests with an id that a kept request already has; labels then join the last one
 	Cut      uint64 `json:"cut"`      // rows beyond labels.max_rows of their request
+	// EstimatesDropped counts kept rows whose expected loss had no room.
+	EstimatesDropped uint64 `json:"estimates_dropped"`
 }
 
 // LabelStream says how good the predictions of a version in a role were.
@@ -181,7 +186,30 @@ const (
 	// EstimateCBPE is confidence-based performance estimation: what the scores say, corrected by
 	// how often such scores came true in the reference.
 	EstimateCBPE = "cbpe"
+	// EstimateDLE is direct loss estimation: what a model of the loss predicts.
+	EstimateDLE = "dle"
 )
+
+// The losses that a loss model can predict.
+const (
+	LossAbsolute = "absolute_error"
+	LossSquared  = "squared_error"
+)
+
+// LossModelStatus says what the loss model of a model does.
+type LossModelStatus struct {
+	Model   string `json:"model"`
+	Version int64  `json:"version,omitempty"` // absent if the loss model has none that can be loaded
+	Kind    string `json:"kind"`              // the loss that it predicts: absolute_error or squared_error
+	State   string `json:"state"`             // as of a model; READY also if it does not fit some version, see no_estimates of the stream
+	Reason  string `json:"reason,omitempty"`  // why it is not READY
+	// Requests are the sampled requests that it has answered, Errors those of them that it
+	// failed, and Dropped those that it never ran, by reason, since the gateway started.
+	Requests int64            `json:"requests"`
+	Errors   int64            `json:"errors"`
+	Dropped  map[string]int64 `json:"dropped,omitempty"`
+	Queued   int              `json:"queued"`
+}
 
 // LabelEstimate is what a metric is expected to be before labels come.
 type LabelEstimate struct {
@@ -197,7 +225,9 @@ type LabelEstimate struct {
 	Rows uint64   `json:"rows"` // kept predictions that it is about
 	// Outside is the share of rows with a score below, or above, all those of the reference. There
 	// the estimate is a guess.
-	Outside float64        `json:"outside,omitempty"`
+	Outside float64 `json:"outside,omitempty"`
+	// Invalid is the number of rows for which the loss model gave no loss, or one that cannot be.
+	Invalid uint64         `json:"invalid,omitempty"`
 	Check   *EstimateCheck `json:"check,omitempty"` // absent without labels
 }
 

@@ -22,17 +22,44 @@ func printEstimates(b *strings.Builder, r *api.LabelReport) {
 			head, of = "", "\t\t"
 		}
 	}
+	printLossModel(b, r.LossModel)
 	printShift(b, r)
 	for i := range r.Streams {
 		s := &r.Streams[i]
 		if s.NoEstimates != "" && s.Segment == "" {
 			fmt.Fprintf(b, "\nversion %d %s: nothing is estimated: %s\n", s.Version, s.Role, oneLine(s.NoEstimates))
 		}
+		if len(s.Estimates) > 0 && s.Estimates[0].Invalid > 0 && s.Segment == "" {
+			fmt.Fprintf(b, "\nversion %d %s: the loss model gave no loss that can be for %d rows\n", s.Version, s.Role, s.Estimates[0].Invalid)
+		}
 		if len(s.Estimates) > 0 && s.Estimates[0].Outside >= 0.01 {
 			fmt.Fprintf(b, "\nversion %d %s%s: %.0f%% of the rows have scores outside of those of the reference; estimates are guesses for them\n",
 				s.Version, s.Role, ofSegment(s), 100*s.Estimates[0].Outside)
 		}
 	}
+}
+
+// printLossModel prints what the loss model does, if there is trouble.
+func printLossModel(b *strings.Builder, l *api.LossModelStatus) {
+	if l == nil {
+		return
+	}
+	dropped := int64(0)
+	for _, n := range l.Dropped {
+		dropped += n
+	}
+	if l.State == api.StateReady && l.Errors+dropped == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\nloss model %s", oneLine(l.Model))
+	if l.Version > 0 {
+		fmt.Fprintf(b, " version %d", l.Version)
+	}
+	fmt.Fprintf(b, ": %s; of %d sampled requests it failed %d, and dropped %d more", l.State, l.Requests, l.Errors, dropped)
+	if l.Reason != "" {
+		fmt.Fprintf(b, "; %s", oneLine(l.Reason))
+	}
+	b.WriteString("\n")
 }
 
 // checkText is what labels said about an estimate, in four columns.

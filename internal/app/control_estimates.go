@@ -1,17 +1,26 @@
 package app
 
 import (
+	"fmt"
+
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/confseq"
 	"sluice.io/sluice/internal/estimate"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/labels"
+	"sluice.io/sluice/internal/reconcile"
 )
 
 // estimates returns what adds estimates to the streams of a model; not to those of segments, if
 // these are not shown.
 func (c control) estimates(model string, segments bool) labels.Estimate {
+	loss := c.app.reconcile.LossModel(model)
 	return func(s *api.LabelStream, x *labels.Scores) {
 		if s.Segment != "" && !segments {
+			return
+		}
+		if loss != nil && s.Task == api.TaskRegression {
+			addLosses(s, x, loss)
 			return
 		}
 		classifier, err := c.app.reconcile.Reference(infer.Version{Model: model, Number: s.Version}).Classifier(s.Version, x.Form)
@@ -30,6 +39,32 @@ func (c control) estimates(model string, segments bool) labels.Estimate {
 		}
 		s.Shift = shiftOf(classifier, x)
 	}
+}
+
+// addLosses adds what a loss model expects of a stream.
+func addLosses(s *api.LabelStream, x *labels.Scores, model *reconcile.LossModel) {
+	s.NoEstimates = model.Problem(s.Version)
+	sums := x.Expected(model.Source)
+	l := estimate.Losses{
+		Squared: sums.Source.Squared, Rows: float64(sums.Rows), Sum: sums.Sum, Squares: sums.Squares,
+		Labelled: float64(sums.Labelled), LabelledSum: sums.LabelledSum, LabelledSquares: sums.LabelledSquares,
+		Truth: sums.Truth, Residuals: sums.Residuals,
+	}
+	o := estimate.LossOptions{Alpha: 1 - labels.Confidence, Margin: confseq.Margin, Tolerance: model.Tolerance}
+	e, ok := l.Estimate(o)
+	if !ok {
+		if s.NoEstimates == "" && sums.Invalid > 0 {
+			s.NoEstimates = fmt.Sprintf("the loss model gave no loss that can be for any of %d rows", sums.Invalid)
+		}
+		return
+	}
+	var check *api.EstimateCheck
+	if k, ok := l.Compare(o); ok {
+		check = checkOf(&k)
+	}
+	doc := estimateOf(&e, check)
+	doc.Method, doc.Invalid = api.EstimateDLE, uint64(max(sums.Invalid, 0)) //nolint:gosec // not negative
+	s.Estimates = append(s.Estimates, doc)
 }
 
 func estimateOf(e *estimate.Estimate, check *api.EstimateCheck) api.LabelEstimate {

@@ -137,6 +137,9 @@ func (c control) LabelReport(model string) (api.LabelReport, error) {
 func (c control) labelReport(model string, segments bool) (api.LabelReport, error) {
 	o := c.app.config.Load().Model(model).Labels
 	r, err := c.app.labels.Report(model, c.estimates(model, segments))
+	if l := c.app.reconcile.LossModel(model); l != nil {
+		r.LossModel = &l.Status
+	}
 	r.Losses = c.app.losses.Status(model)
 	r.Sample, r.Watermark = int(o.Sample), api.Duration(o.Watermark)
 	if o.Sample == 0 {

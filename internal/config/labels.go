@@ -21,7 +21,22 @@ type Labels struct {
 	Segment   string        `yaml:"segment" default:"\"\"" doc:"The parameter of a V2 request whose value is the segment that it belongs to. Performance is also measured by segment. The first 50 values count, further ones are the segment 'other'."`
 	Watermark time.Duration `yaml:"watermark" default:"720h" min:"1s" max:"87600h" doc:"Time after a prediction for which its label counts, and for which a later label replaces an earlier one. After that it is late."`
 	MaxRows   int           `yaml:"max_rows" default:"1000" min:"1" max:"1000000" doc:"Max number of rows of one request whose predictions are kept, the first ones."`
+	Loss      Loss          `yaml:"loss" doc:"Estimating the errors of a regression before labels come, with a model that predicts them."`
 	MaxBuffer Size          `yaml:"max_buffer" default:"1MiB" min:"4KiB" max:"1GiB" doc:"Max size of the predictions of a version that wait to be written. Further ones are dropped, and the drops are counted."`
+}
+
+// The losses that a loss model can predict.
+const (
+	LossAbsolute = "absolute_error"
+	LossSquared  = "squared_error"
+)
+
+// Loss names the model that predicts how large the error of each prediction is.
+type Loss struct {
+	Model     string  `yaml:"model" default:"\"\"" doc:"A model of the repository that predicts the loss from the inputs of this model and its prediction. It runs on copies of the sampled requests, as a shadow, within its own limits for shadows. Empty: none."`
+	Version   int64   `yaml:"version" default:"0" min:"0" doc:"The version of the loss model. 0: the champion, or else the version that its version policy prefers."`
+	Kind      string  `yaml:"kind" default:"absolute_error" enum:"absolute_error|squared_error" doc:"The loss that it predicts. absolute_error: the MAE is estimated. squared_error: the RMSE is estimated."`
+	Tolerance float64 `yaml:"tolerance" default:"0.05" min:"0" max:"1" doc:"Relative error of the estimate that a loss model may have and still counts as right."`
 }
 
 // LabelStore bounds the file of predictions and labels.

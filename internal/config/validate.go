@@ -123,8 +123,13 @@ func (d *decoder) tls(path string, t *TLS) {
 	}
 }
 
-// labels checks that there is a place for the predictions that are kept.
+// labels checks loss models, and that there is a place for the predictions that are kept.
 func (d *decoder) labels() {
+	for _, name := range sortedKeys(d.cfg.Models) {
+		if d.cfg.Models[name].Labels.Loss.Model == name {
+			d.problemAt(child("models", name)+".labels.loss.model", "is the model itself; expected another one, which predicts its loss")
+		}
+	}
 	if d.cfg.DataDir != "" {
 		return
 	}

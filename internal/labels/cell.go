@@ -39,6 +39,8 @@ type cell struct {
 	scoreSums                      // of all kept predictions, see cell_scores.go
 
 	Errors, Squares, Absolute, Fourth float64 // sums of powers of the errors
+
+	Expected []Expected // by loss model, the newest last
 }
 
 type bin struct {
@@ -220,6 +222,9 @@ func (c *cell) merge(o *cell) {
 	}
 	c.Positives, c.Negatives = added(c.Positives, o.Positives), added(c.Negatives, o.Negatives)
 	c.scoreSums.merge(&o.scoreSums)
+	for i := range o.Expected {
+		c.expected(o.Expected[i].Source).merge(&o.Expected[i])
+	}
 	c.Errors, c.Squares, c.Absolute, c.Fourth = c.Errors+o.Errors, c.Squares+o.Squares, c.Absolute+o.Absolute, c.Fourth+o.Fourth
 }
 

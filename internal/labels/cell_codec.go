@@ -6,13 +6,17 @@ import (
 	"math"
 )
 
-// cellFormat is the first byte of a stored cell. Format 1 has no sums of predictions without labels.
-const cellFormat = 2
+// cellFormat is the first byte of a stored cell. Format 1 has no sums of predictions without labels,
+// and format 2, which is written if there are none, no sums of expected losses.
+const cellFormat = 3
 
 // encode returns the cell as it is stored. Most bins of the histograms are empty, so only others
 // are stored, with the distance from the one before.
 func (c *cell) encode() []byte {
 	b := []byte{cellFormat}
+	if len(c.Expected) == 0 {
+		b[0] = 2
+	}
 	for _, n := range []int64{c.Kept, c.Labelled, c.Unmeasured, c.First, c.Last, c.MaxDelay, c.Correct, c.Scored} {
 		b = binary.AppendVarint(b, n)
 	}
@@ -28,7 +32,11 @@ func (c *cell) encode() []byte {
 	for i := range c.Positives {
 		b = appendSparse(appendSparse(b, c.Positives[i]), c.Negatives[i])
 	}
-	return c.scoreSums.encode(b)
+	b = c.scoreSums.encode(b)
+	if len(c.Expected) > 0 {
+		b = encodeExpected(b, c.Expected)
+	}
+	return b
 }
 
 func appendSparse(b []byte, counts []int64) []byte {
@@ -76,6 +84,9 @@ func decodeCell(b []byte) (*cell, error) {
 	}
 	if format > 1 {
 		c.decode(&r)
+	}
+	if format > 2 {
+		c.Expected = r.expected()
 	}
 	if r.failed {
 		return nil, fmt.Errorf("a cell of %d bytes is damaged", len(b))

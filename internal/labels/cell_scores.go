@@ -207,11 +207,23 @@ type Scores struct {
 	Labelled  [][]int64 // those with a label, by curve and bin
 	Hits      [][]int64 // those of them that are hits of the curve
 	Confusion [][]int64 // those with a label, by predicted and true class
+
+	expected []Expected
+}
+
+// Expected returns what a loss model expects, without rows if that is nothing.
+func (s *Scores) Expected(of LossSource) Expected {
+	for _, x := range s.expected {
+		if x.Source == of {
+			return x
+		}
+	}
+	return Expected{Source: of}
 }
 
 // scores returns the sums for estimates.
 func (c *cell) scores(f *Form) *Scores {
-	s := &Scores{Form: f, Rows: c.Rows, Predicted: c.Predicted, Hits: c.Positives, Labelled: added(added(nil, c.Positives), c.Negatives)}
+	s := &Scores{Form: f, expected: c.Expected, Rows: c.Rows, Predicted: c.Predicted, Hits: c.Positives, Labelled: added(added(nil, c.Positives), c.Negatives)}
 	n := f.classes()
 	for i := 0; n > 0 && i+n <= len(c.Confusion); i += n {
 		s.Confusion = append(s.Confusion, c.Confusion[i:i+n])

@@ -22,6 +22,8 @@ func FuzzCell(f *testing.F) {
 	c.keepScores(form, &prediction{rows: 1, data: data})
 	f.Add(c.encode())
 	f.Add((&cell{}).encode())
+	c.expected(LossSource{ID: 1, Squared: true}).add(0.5)
+	f.Add(c.encode())
 	f.Add([]byte{cellFormat})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := decodeCell(b)
@@ -39,6 +41,7 @@ func FuzzCell(f *testing.F) {
 // FuzzPrediction reads rows of any stored prediction.
 func FuzzPrediction(f *testing.F) {
 	f.Add(appendPrediction(nil, &prediction{form: 1, time: time.Unix(1, 2), version: 3, role: "stable", segment: "EU", rows: 2, data: make([]byte, 24)}), 1)
+	f.Add(appendPrediction(nil, &prediction{rows: 1, data: make([]byte, 8+9+8)}), 0)
 	f.Add([]byte{recordPrediction}, 0)
 	f.Fuzz(func(t *testing.T, b []byte, i int) {
 		p, ok := parsePrediction(b)
@@ -52,6 +55,9 @@ func FuzzPrediction(f *testing.F) {
 			if x, ok := p.at(&form, i); ok && form.Kind == kindScores && len(x.scores) != 3 {
 				t.Errorf("%+v", x)
 			}
+		}
+		if _, _, ok := p.expected(i); ok && (i < 0 || len(p.data) < 8*(p.rows+i)+17) {
+			t.Errorf("row %d of %d has an expected loss in %d bytes", i, p.rows, len(p.data))
 		}
 	})
 }

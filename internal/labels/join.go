@@ -131,6 +131,7 @@ func (w *writing) label(b *batch, r *Row, t *target) (Result, error) {
 		result.Status = api.LabelContradictory
 		l, class := form.restore(old)
 		c.add(form, x, l, class, -1)
+		c.compare(form, record, r.Row, x, l, -1)
 	} else {
 		c.seen(record.time, at.Sub(record.time))
 		w.lose(b.model, t.id, record, form, x, r.Label, class)
@@ -138,6 +139,7 @@ func (w *writing) label(b *batch, r *Row, t *target) (Result, error) {
 	}
 	l, _ := form.restore(stored)
 	c.add(form, x, l, class, 1)
+	c.compare(form, record, r.Row, x, l, 1)
 	return result, t.labels.Put(key, stored)
 }
 

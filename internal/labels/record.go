@@ -14,10 +14,12 @@ import (
 //	1 | form u64 | time i64 | version i64 | role u8+text | segment u16+text | rows u32 | rows
 //
 // A row has the scores as float32, the value as float64, or the class as u16+text, as its form
-// says. Numbers are little endian. An alias, the id of a V2 body, has 2 and the request id.
+// says. Numbers are little endian. After the rows of values there may be the losses that a loss
+// model expects, see expected.go. An alias, the id of a V2 body, has 2 and the request id.
 const (
 	recordPrediction = 1
 	recordAlias      = 2
+	recordExpected   = 3 // only in the queue
 )
 
 // maxClassText is the max length of the text of a predicted class in bytes.

@@ -220,7 +220,7 @@ func (s *Store) take() (waiting map[string][]taken, some bool) {
 	defer s.mu.Unlock()
 	waiting = map[string][]taken{}
 	for v, q := range s.queues {
-		if t := q.take(); t.rows+t.dropped+t.unread+t.cut > 0 {
+		if t := q.take(); t.some() {
 			waiting[v.Model] = append(waiting[v.Model], t)
 			some = some || len(t.entries) > 0
 		}
@@ -246,6 +246,7 @@ func (s *Store) count(waiting map[string][]taken, repeated map[string]int, err e
 			t.Dropped += count(int64(x.dropped))
 			t.Unread += count(int64(x.unread))
 			t.Cut += count(int64(x.cut))
+			t.EstimatesDropped += count(int64(x.unexpected))
 		}
 		if err == nil {
 			t.Repeated += count(int64(repeated[model]))

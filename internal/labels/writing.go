@@ -143,6 +143,12 @@ func (w *writing) keep(model string, t taken) (repeated int, err error) {
 		return 0, err
 	}
 	for e, ok := t.next(); ok; e, ok = t.next() {
+		if len(e.record) > 0 && e.record[0] == recordExpected {
+			if err := w.expect(model, &e); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		record, ok := parsePrediction(e.record)
 		if !ok {
 			return 0, errors.New("BUG: a prediction in the queue is damaged")

@@ -26,7 +26,7 @@ func newLabelCollector(source func() []api.LabelReport) *labelCollector {
 		source: source,
 
 		rows:        desc("label", "rows_total", "Labels that were sent, by what became of them.", "result"),
-		predictions: desc("label", "predictions_total", "Rows of sampled predictions since the start: kept, dropped, or cut beyond the max rows of a request; and sampled requests that were unread or repeated.", "result"),
+		predictions: desc("label", "predictions_total", "Rows of sampled predictions since the start: kept, dropped, or cut beyond the max rows of a request; sampled requests that were unread or repeated; and kept rows whose expected loss had no room (estimates_dropped).", "result"),
 		coverage:    desc("label", "coverage_ratio", "Share of the kept predictions that have a label, 0 to 1.", "version", "role"),
 		delay:       desc("label", "delay_seconds", "Time between a prediction and its label, quantiles of all labels.", "version", "role", "quantile"),
 		value:       desc("model", "performance", "Measured performance, by metric: accuracy, log_loss, brier, auc, ece, mae, rmse or bias.", "version", "role", "metric"),
@@ -68,6 +68,7 @@ func (c *labelCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		for result, n := range map[string]uint64{
 			"kept": r.Kept.Kept, "dropped": r.Kept.Dropped, "cut": r.Kept.Cut, "unread": r.Kept.Unread, "repeated": r.Kept.Repeated,
+			"estimates_dropped": r.Kept.EstimatesDropped,
 		} {
 			counter(c.predictions, n, result)
 		}

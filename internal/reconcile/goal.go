@@ -64,13 +64,14 @@ type goal struct {
 	specs, shadowSpecs []*registry.Spec // what should be loaded
 	champions          map[string]int64 // by model, the version with the alias champion
 	waiting            []infer.Version  // versions that were pushed, and that nothing names; sorted
+	losses             map[string]lossGoal
 }
 
 // goal returns what should serve, given d and after edits.
 func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 	g := &goal{
 		desired: d, named: map[string][]int64{}, champions: map[string]int64{},
-		live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}, borrowed: map[infer.Version]bool{},
+		live: map[infer.Version]bool{}, shadow: map[infer.Version]bool{}, borrowed: map[infer.Version]bool{}, losses: map[string]lossGoal{},
 	}
 	g.routes = append(r.untouched(edits), states(edits)...)
 	slices.SortFunc(g.routes, func(a, b api.RouteState) int { return cmp.Compare(a.Name, b.Name) })
@@ -102,6 +103,9 @@ func (r *Reconciler) goal(d desired, edits []routeEdit) *goal {
 		g.specs = append(g.specs, planned.specs...)
 		for v := range planned.borrowed {
 			g.borrowed[v] = true
+		}
+		if planned.loss.Model != "" {
+			g.addLoss(models[i].Name, planned.loss)
 		}
 	}
 	r.forget(len(models), g)
@@ -152,6 +156,7 @@ type planned struct {
 
 	specs    []*registry.Spec
 	borrowed map[infer.Version]bool
+	loss     config.Loss // without a model if it has none, or if no predictions are kept
 }
 
 // planned returns what should be loaded of a model to answer callers.
@@ -192,6 +197,9 @@ func sameFound(a, b *registry.Found) bool {
 // specify fills in the specs of a model.
 func (r *Reconciler) specify(p *planned) {
 	m := p.cfg.Model(p.found.Name)
+	if m.Labels.Sample > 0 {
+		p.loss = m.Labels.Loss
+	}
 	settings := unique.Make(settingsText(p.cfg, m)) // most models have the same settings
 	own := chosen(p.found, m, p.cfg.Registry.FirstVersion == config.FirstServes)
 	for _, fv := range withNamed(p.found, own, p.named) {

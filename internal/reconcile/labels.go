@@ -11,8 +11,21 @@ import (
 	"sluice.io/sluice/internal/shadow"
 )
 
+// keeperOf returns what keeps the predictions of a version that answers callers, nil if none are
+// kept.
+func (b *tableBuilder) keeperOf(v infer.Version, model *infer.Model) router.Keeper {
+	k := b.keeper(v, model)
+	if k == nil { // a nil *Keeper would be a non-nil router.Keeper
+		return nil
+	}
+	if l := b.losses[v.Model]; l != nil && l.leased != nil {
+		b.askLoss(l, v, k)
+	}
+	return k
+}
+
 // keeper returns what keeps the predictions of a version, nil if none are kept.
-func (b *tableBuilder) keeper(v infer.Version, model *infer.Model) router.Keeper {
+func (b *tableBuilder) keeper(v infer.Version, model *infer.Model) *labels.Keeper {
 	c := b.goal.cfg.Model(v.Model).Labels
 	if c.Sample == 0 {
 		return nil
@@ -20,7 +33,7 @@ func (b *tableBuilder) keeper(v infer.Version, model *infer.Model) router.Keeper
 	k, err := b.keep.Keeper(v, labels.KeepOptions{
 		Model: model, Settings: LabelSettings(&c), Sample: int(c.Sample), MaxRows: c.MaxRows, MaxBytes: int(c.MaxBuffer),
 	})
-	if err != nil { // a nil *Keeper would be a non-nil router.Keeper
+	if err != nil {
 		b.log.Warn("the predictions of a version are not kept for labels", zap.String("model", v.Model), zap.Int64("version", v.Number), zap.Error(err))
 		return nil
 	}

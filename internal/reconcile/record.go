@@ -203,6 +203,9 @@ func (r *recorder) prune(s actual) {
 			shadows[shadowKey{route.Name, route.Model, sh.Version}] = true
 		}
 	}
+	for model, loss := range s.goal.losses {
+		shadows[lossKey(model, loss.version)] = true
+	}
 	for key, variant := range r.variants {
 		if !variants[key] {
 			variant.Delete()

@@ -35,8 +35,9 @@ type actual struct {
 func (r *Reconciler) swap(s actual) {
 	b := tableBuilder{
 		log: r.log, former: r.targets, record: r.record, watch: r.watch, keep: r.opts.Labels, capture: r.opts.Capture, actual: s, shared: s.goal.streams(),
-		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{}, keepers: map[*registry.Leased]router.Keeper{},
+		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{}, keepers: map[*registry.Leased]*labels.Keeper{},
 	}
+	b.losses = b.lossModels()
 	for v, leased := range s.live {
 		target := b.target(v, leased)
 		b.targets[v] = target
@@ -60,7 +61,7 @@ func (r *Reconciler) swap(s actual) {
 	for _, v := range s.goal.waiting {
 		b.entry(v.Model).Waits = true
 	}
-	next := &view{routes: map[string]*routeView{}, references: s.goal.references, waiting: s.goal.waiting, aliases: r.aliases.All()}
+	next := &view{routes: map[string]*routeView{}, references: s.goal.references, waiting: s.goal.waiting, aliases: r.aliases.All(), losses: b.losses}
 	for name, e := range b.entries {
 		if e.Default != nil {
 			next.routes[name] = &routeView{route: routes.Implied(name, e.Default.Model.Version).Route}
@@ -80,7 +81,7 @@ func (r *Reconciler) swap(s actual) {
 			e.Taps = b.taps(infer.Version{Model: e.Model, Number: e.Default.Model.Version}, api.RoleDefault)
 		}
 	}
-	r.targets = targets{s.goal.cfg, s.goal.references, b.targets, b.keepers}
+	r.targets = targets{s.goal.cfg, s.goal.references, b.targets, b.keepers, b.losses}
 	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
 	r.view.Store(next)
 	r.watch.Keep(b.streams)
@@ -96,7 +97,8 @@ type targets struct {
 	cfg        *config.Config
 	references driftwatch.Applied
 	of         map[infer.Version]*router.Target
-	keepers    map[*registry.Leased]router.Keeper // of shadows; nil for one whose predictions are not kept
+	keepers    map[*registry.Leased]*labels.Keeper // of shadows; nil for one whose predictions are not kept
+	losses     map[string]*lossModel
 }
 
 type tableBuilder struct {
@@ -111,7 +113,8 @@ type tableBuilder struct {
 	shared  int                   // the number of streams that share the promise about false alarms
 	targets map[infer.Version]*router.Target
 	entries map[string]*router.Entry
-	keepers map[*registry.Leased]router.Keeper
+	keepers map[*registry.Leased]*labels.Keeper
+	losses  map[string]*lossModel // by the model that they are about
 }
 
 func (b *tableBuilder) entry(name string) *router.Entry {
@@ -125,13 +128,13 @@ func (b *tableBuilder) entry(name string) *router.Entry {
 // changed: there can be thousands, and an edit of a route changes none.
 func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.Target {
 	t := b.former.of[v]
-	if t != nil && t.Leased == router.Leased(leased) && b.former.cfg == b.goal.cfg && b.former.references.Of(v) == b.goal.references.Of(v) {
+	if t != nil && t.Leased == router.Leased(leased) && b.former.cfg == b.goal.cfg && b.former.references.Of(v) == b.goal.references.Of(v) && b.former.losses[v.Model] == b.losses[v.Model] {
 		return t
 	}
 	m, series := b.goal.cfg.Model(v.Model), b.record.version(v)
 	return &router.Target{
 		Model: leased.Model(), Columns: b.columns(v, leased.Model()), Leased: leased, Timeout: m.Timeout,
-		Breaker: b.record.breaker(v, leased, m.Breaker), Observe: series.ObserveRequest, Replayed: series.Replayed, Keeper: b.keeper(v, leased.Model()), Capture: b.capturer(leased),
+		Breaker: b.record.breaker(v, leased, m.Breaker), Observe: series.ObserveRequest, Replayed: series.Replayed, Keeper: b.keeperOf(v, leased.Model()), Capture: b.capturer(leased),
 	}
 }
 

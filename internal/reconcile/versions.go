@@ -90,6 +90,11 @@ func (r *Reconciler) namesOf(v infer.Version) (list []string) {
 			list = append(list, fmt.Sprintf("route '%s'", route.Name))
 		}
 	}
+	for model, loss := range r.view.Load().losses {
+		if loss.version == v {
+			list = append(list, fmt.Sprintf("labels.loss of model '%s'", model))
+		}
+	}
 	for _, a := range r.aliases.All() {
 		if a.Model == v.Model && a.Version == v.Number {
 			list = append(list, fmt.Sprintf("alias '%s'", a.Name))

@@ -23,6 +23,7 @@ type view struct {
 	references driftwatch.Applied
 	aliases    []api.Alias
 	waiting    []infer.Version // versions that were pushed, and that nothing names
+	losses     map[string]*lossModel
 }
 
 // routeView is a route with the metrics and breakers of its parts.
@@ -158,6 +159,12 @@ func (r *Reconciler) ShadowQueues() map[infer.Version]metrics.QueueSize {
 				n, bytes := m.Queued()
 				queues[infer.Version{Model: v.route.Model, Number: v.route.Shadows[i].Version}] = metrics.QueueSize{Requests: n, Bytes: bytes}
 			}
+		}
+	}
+	for _, l := range r.view.Load().losses {
+		if l.mirror != nil {
+			n, bytes := l.mirror.Queued()
+			queues[l.version] = metrics.QueueSize{Requests: n, Bytes: bytes}
 		}
 	}
 	return queues
