@@ -55,7 +55,7 @@ labels say that predictions became worse, if some were sent.`,
 	conn.flags(cmd, time.Minute)
 	out.flags(cmd)
 	cmd.Flags().BoolVarP(&d.all, "all", "a", false, "show every feature of the last window, also those that are OK")
-	d.watch.flags(cmd, "show it again every --interval")
+	d.watch.flags(cmd, "show it again when it changes")
 	cmd.AddCommand(newDriftSimulate(), newDriftReplay(&conn, &out))
 	return cmd
 }
@@ -68,7 +68,11 @@ func (d *driftShow) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer d.client.Close()
-	return d.watch.run(cmd, d.show)
+	models := []string{api.WatchAll}
+	if d.model != "" {
+		models = []string{d.model}
+	}
+	return d.watch.run(cmd, d.client, api.WatchQuery{Drift: models}, d.show)
 }
 
 // show prints the state once.

@@ -127,7 +127,7 @@ func TestDriftWatch(t *testing.T) {
 	t.Setenv("SLUICE_TOKEN", "")
 	var out, errOut strings.Builder
 	code := run(ctx, []string{"drift", "--watch", "--interval", "1ms", "--admin", sideOf(t, f)}, strings.NewReader(""), &out, &errOut, terminal)
-	expect(t, result{exitOK, driftTable + "\n" + driftTable, ""}, result{code, out.String(), errOut.String()})
+	expect(t, result{exitOK, driftTable + "\n" + driftTable, older}, result{code, out.String(), errOut.String()})
 }
 
 // shiftedRows is a table of rows. x is higher from row number from on, and y is missing from row

@@ -56,7 +56,7 @@ each line.`,
 	f.Int64Var(&j.after, "after", 0, "only events after the one with this number")
 	f.IntVar(&j.limit, "limit", 0, "at most this many (default: all)")
 	f.BoolVar(&j.follow, "follow", false, "wait for new events and print them, until interrupted")
-	f.DurationVar(&j.every, "interval", time.Second, "with --follow, the time between two requests for new events")
+	f.DurationVar(&j.every, "interval", time.Second, "with --follow, the time between two requests to a gateway that does not tell of new events")
 	f.StringVar(&j.filter.Subject, "subject", "", "only events about this subject, for example routes/iris, or models/iris/ for all versions of a model")
 	f.StringSliceVar(&j.filter.Types, "type", nil, "only events of these types, separated by commas (repeatable)")
 	f.StringVar(&j.since, "since", "", "only events from this time on")
@@ -152,27 +152,54 @@ func (j *journalCommand) each(ctx context.Context, cl *client.Client, do func([]
 
 // goOn prints new events until the command is interrupted, which is its normal end.
 func (j *journalCommand) goOn(cmd *cobra.Command, cl *client.Client) error {
-	ctx := cmd.Context()
-	tick := time.NewTicker(j.every)
-	defer tick.Stop()
-	for first := true; ; first = false {
-		var err error
-		j.after, err = j.each(ctx, cl, func(events []api.Event) error { return j.print(cmd.OutOrStdout(), events) })
-		if err == nil {
-			err = j.print(cmd.OutOrStdout(), nil)
-		}
+	show := func(events []api.Event) error { return j.print(cmd.OutOrStdout(), events) }
+	var err error
+	if j.after, err = j.each(cmd.Context(), cl, show); err != nil { // what is there already
+		return err
+	}
+	if err := show(nil); err != nil {
+		return err
+	}
+	q := api.WatchQuery{Journal: true, After: j.after, Subject: j.filter.Subject, Types: j.filter.Types}
+	for u, err := range cl.Watch(cmd.Context(), q) {
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil && (first || !transient(err)):
+		case tooOld(err):
+			cmd.PrintErrf("the gateway is older and does not tell what changes; asking every %v\n", j.every)
+			return j.poll(cmd, cl, show)
+		case err != nil && !transient(err):
 			return err
 		case err != nil:
 			cmd.PrintErrln(errorText(err) + "; trying again")
+		case u.Gap != nil:
+			cmd.PrintErrln("some events are not shown: " + oneLine(u.Gap.Why))
+		case u.Event != nil && !u.Event.Time.Before(j.filter.Since):
+			if err := show([]api.Event{*u.Event}); err != nil {
+				return err
+			}
 		}
+	}
+	return nil
+}
+
+// poll asks for new events again and again.
+func (j *journalCommand) poll(cmd *cobra.Command, cl *client.Client, show func([]api.Event) error) error {
+	tick := time.NewTicker(j.every)
+	defer tick.Stop()
+	for {
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-cmd.Context().Done():
 			return nil
+		}
+		var err error
+		j.after, err = j.each(cmd.Context(), cl, show)
+		switch {
+		case cmd.Context().Err() != nil:
+			return nil
+		case err != nil && !transient(err):
+			return err
+		case err != nil:
+			cmd.PrintErrln(errorText(err) + "; trying again")
 		}
 	}
 }

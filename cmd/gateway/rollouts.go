@@ -173,7 +173,7 @@ func newRolloutsStatus(conn *connection, out *output) *cobra.Command {
 				return err
 			}
 			defer cl.Close()
-			return w.run(cmd, func(ctx context.Context, to io.Writer) error {
+			return w.run(cmd, cl, api.WatchQuery{Rollouts: args}, func(ctx context.Context, to io.Writer) error {
 				ctx, cancel := context.WithTimeout(ctx, conn.timeout)
 				defer cancel()
 				r, err := cl.Rollout(ctx, args[0])
@@ -184,7 +184,7 @@ func newRolloutsStatus(conn *connection, out *output) *cobra.Command {
 			})
 		},
 	}
-	w.flags(cmd, "show it again every --interval")
+	w.flags(cmd, "show it again when it changes")
 	return cmd
 }
 

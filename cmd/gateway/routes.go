@@ -62,7 +62,7 @@ type look struct {
 }
 
 func newRouteGet(conn *connection, out *output) *cobra.Command {
-	g := routeGet{conn: conn, out: out, watch: watching{out: out}}
+	g := routeGet{conn: conn, out: out, watch: watching{out: out, settles: true}}
 	cmd := &cobra.Command{
 		Use:   "get ROUTE",
 		Short: "Show a route and the statistics of its versions",
@@ -83,7 +83,7 @@ time. The time is in RFC 3339, such as 2026-11-30T12:00:00Z, or how long ago it 
 	}
 	cmd.Flags().BoolVar(&g.stats, "stats", false, "with -o json, print the statistics of the versions instead of the route")
 	cmd.Flags().StringVar(&g.at, "at", "", "show the versions that served the route at this time")
-	g.watch.flags(cmd, "show it again every --interval, with the requests per second")
+	g.watch.flags(cmd, "show it again when it changes, with the requests per second")
 	return cmd
 }
 
@@ -105,7 +105,8 @@ func (g *routeGet) run(cmd *cobra.Command) error {
 	if g.at != "" {
 		return g.showAt(cmd, at)
 	}
-	return g.watch.run(cmd, g.show)
+	one := []string{g.name}
+	return g.watch.run(cmd, g.client, api.WatchQuery{Routes: one, Counters: one}, g.show)
 }
 
 // showAt prints the versions that served at a time.

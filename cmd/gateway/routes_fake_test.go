@@ -41,7 +41,7 @@ var foldAt = time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
 func sideOf(t *testing.T, f *fold) string {
 	t.Helper()
 	o := sideport.Options()
-	o.Control, o.Routes, o.Drift, o.Labels = noModels{}, f, f, f
+	o.Control, o.Routes, o.Drift, o.Labels, o.Watch = noModels{}, f, f, f, f
 	s, err := admin.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +91,11 @@ func newFold() *fold {
 		}},
 	}
 	return f
+}
+
+// Watch implements admin.WatchControl, as a gateway without it.
+func (f *fold) Watch(context.Context, api.WatchQuery, admin.WatchViewer) error {
+	return infer.Errorf(infer.NotFound, "the path does not exist")
 }
 
 func (f *fold) hook(what string) {
