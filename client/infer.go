@@ -34,8 +34,8 @@ type InferRequest struct {
 	OverrideToken string
 	Priority      int // 1 is the highest
 	// Timeout is the max time in the gateway, rounded up to microseconds. It can only shorten
-	// the timeout of the model. The gateway does not see the end of a context, and works
-	// until this timeout.
+	// the timeout of the model. The gateway does not see the deadline of a context, only
+	// that the connection was closed after it.
 	Timeout time.Duration
 	// JSON sends and requests tensors as JSON instead of binary, for people and proxies that
 	// read bodies. FP16, BF16, NaN, infinite values and strings that are not UTF-8 cannot be

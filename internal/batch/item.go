@@ -73,7 +73,7 @@ func (it *item) place() *int { return &it.index }
 func (it *item) begin(due time.Duration) {
 	it.use += stateBits + 1
 	it.due = due
-	it.alarm.due.Store(int64(due))
+	it.alarm.begin(due, it.req.Presence)
 	it.state.Store(it.use | done)
 }
 

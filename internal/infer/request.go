@@ -73,6 +73,9 @@ type Request struct {
 	// Replay says that an operator repeats the request, so that it is in no statistics of callers.
 	Replay bool
 
+	// Presence is that of the caller; nil if only the end of the context tells that the caller has gone.
+	Presence *Presence
+
 	// Memory is the budget that the outputs are reserved from before they are allocated; nil if
 	// they are not counted.
 	Memory Memory
@@ -83,6 +86,13 @@ type Request struct {
 	// Served and Timing are results.
 	Served Served
 	Timing Timing
+}
+
+// Presence tells whether a caller still waits for its answer. It is for fronts whose network does not report that: who
+// holds a request for long asks now and then.
+type Presence struct {
+	// Gone may be called from any goroutine, also after the request has ended. It must not wait.
+	Gone func() bool
 }
 
 // Called is what a front needs to know of a called name before it reads the request.

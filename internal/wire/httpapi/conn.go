@@ -8,7 +8,10 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"sluice.io/sluice/internal/infer"
 )
 
 // timeouts are the max times of the phases of a connection, and the clock for them. fasthttp's own
@@ -112,12 +115,14 @@ type conn struct {
 	linger      atomic.Bool              // the caller may still be sending
 	names       []string                 // in the client's certificate, after the handshake
 	exchange    atomic.Pointer[exchange] // the exchange whose answer is being written
+	presence    infer.Presence           // of the caller
 }
 
 func newConn(c net.Conn, t *timeouts) *conn {
 	nc := &conn{Conn: c, timeouts: t}
 	nc.read.epoch, nc.read.arm = t.epoch, c.SetReadDeadline
 	nc.write.epoch, nc.write.arm = t.epoch, c.SetWriteDeadline
+	nc.presence.Gone = nc.gone
 	return nc
 }
 
@@ -131,6 +136,20 @@ func connOf(c net.Conn) *conn {
 	default:
 		panic("BUG: a connection that the listener did not accept")
 	}
+}
+
+// gone reports whether the caller has closed the connection, or the half of it on which it sends. fasthttp reads only
+// between requests, so it does not notice that.
+func (c *conn) gone() (gone bool) {
+	socket, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := socket.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { gone = hungUp(fd) })
+	}
+	return gone || err != nil // closed here
 }
 
 // opened starts the time for the first request.

@@ -102,7 +102,7 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 func (x *exchange) ask(req *infer.Request, called infer.Called) (*infer.Response, error) {
 	x.endTurn()
 	req.Arrived, req.RequestID, req.Handle = x.arrived, view(x.id), called.Handle
-	req.Override = view(x.header.override)
+	req.Override, req.Presence = view(x.header.override), &x.conn.presence
 	if x.caller != nil {
 		req.Caller = x.caller.Name()
 	}
