@@ -75,7 +75,10 @@ def targets(authority: trustme.CA, issuer: Issuer, folder: Path) -> Iterator[dic
         for name in TRANSPORTS:
             key = secrets.token_urlsafe() if "key" in name else ""
             gateways[name] = gateway.Gateway(PROGRAM, folder / name, folder / "models", authority if "TLS" in name else None, key, issuer)
-        yield {name: started.target() for name, started in gateways.items()}
+        found = {name: started.target() for name, started in gateways.items()}
+        for target in found.values():
+            gateway.set_alias(target, "iris", "steady", 1)
+        yield found
     finally:
         for started in gateways.values():
             started.stop()

@@ -33,7 +33,7 @@ NARROW_KEY, NARROW_NAME = "a-key-for-one-model", "narrow.example"
 NARROW = [{"models": ["echo_FP64"], "actions": ["infer", "metadata"]}]
 ISSUER, AUDIENCE = "https://issuer.example", "sluice"
 CALLERS = {
-    "tests": {"keys": ["${KEY}"], "allow": [{"models": ["*"], "actions": ["infer", "metadata", "statistics", "load", "admin"]}]},
+    "tests": {"keys": ["${KEY}"], "allow": [{"models": ["*"], "actions": ["infer", "metadata", "statistics", "load", "route", "admin"]}]},
     # The service's description, which grpcurl asks for, is metadata too.
     "narrow": {
         "keys": ["${NARROW_KEY}"], "certificates": [NARROW_NAME], "jwt": [{"issuer": ISSUER, "subject": "narrow-service"}], "allow": NARROW,
@@ -234,6 +234,15 @@ def encrypt(config: dict[str, Any], folder: Path, authority: trustme.CA, client_
     tls = {"cert": str(cert), "key": str(key), "client_ca": str(folder / "ca.pem"), "client_auth": client_auth}
     for listener in (config["server"]["http"], config["server"]["grpc"], config["admin"]):
         listener["tls"] = tls
+
+
+def set_alias(target: Target, model: str, alias: str, version: int) -> None:
+    """Give a version of a model another name. Clients of V1 call that a label."""
+    url = f"{target.scheme}://{target.admin}/api/v1/models/{model}/aliases/{alias}"
+    headers = target.headers | {"If-Match": "*", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps({"version": version}).encode(), headers, method="PUT")
+    with urllib.request.urlopen(request, context=target.ssl_context(), timeout=60):
+        pass
 
 
 def write_certificate(certificate: trustme.LeafCert, folder: Path, name: str) -> tuple[Path, Path]:

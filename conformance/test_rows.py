@@ -62,6 +62,16 @@ def test_v1_versions(client: Client):
     same([dim["size"] for dim in inputs["input"]["tensor_shape"]["dim"]], ["-1", "4"])
 
 
+def test_v1_labels(client: Client):
+    """Rows: V1, labels instead of versions"""
+    flower = {"instances": [[6.4, 3.2, 4.5, 1.5]]}
+    same(client.v1("/iris/labels/steady:predict", flower), client.v1("/iris/versions/1:predict", flower))
+    same([entry["version"] for entry in client.v1("/iris/labels/steady")["model_version_status"]], ["1"])
+    same(client.v1("/iris/labels/steady/metadata"), client.v1("/iris/versions/1/metadata"))
+    with refused("NOT_FOUND", "absent"):
+        client.v1("/iris/labels/absent:predict", flower)
+
+
 @pytest.mark.parametrize("document", [
     pytest.param({"dataframe_split": {"columns": COLUMNS, "index": list(range(len(ROWS))), "data": ROWS}}, id="dataframe_split"),
     pytest.param({"dataframe_records": [dict(zip(COLUMNS, row)) for row in ROWS]}, id="dataframe_records"),

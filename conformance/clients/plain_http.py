@@ -117,12 +117,14 @@ def decode(headers: http.client.HTTPMessage, body: bytes) -> Answer:
 
 
 class PlainHTTP(Client):
+    def connect(self) -> http.client.HTTPConnection:
+        if self.target.ca:
+            return http.client.HTTPSConnection(self.target.http, context=self.target.ssl_context(), timeout=60)
+        return http.client.HTTPConnection(self.target.http, timeout=60)
+
     def http(self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, headers: dict[str, str] | None = None):
         """Send a request, in chunks if its body is an iterable, and return the status, the headers and the body of the answer."""
-        if self.target.ca:
-            connection = http.client.HTTPSConnection(self.target.http, context=self.target.ssl_context(), timeout=60)
-        else:
-            connection = http.client.HTTPConnection(self.target.http, timeout=60)
+        connection = self.connect()
         try:
             connection.request(method, path, body, self.target.headers | (headers or {}))
             answer = connection.getresponse()
@@ -157,7 +159,7 @@ class PlainHTTP(Client):
 
     def infer(self, request, chunks=0):
         if request.deadline:
-            raise NotOffered("the gateway does not see that a caller over HTTP has gone")
+            raise NotOffered("the gateway does not see the deadline of a caller over HTTP")
         body, headers = encode(request)
         if request.coding:
             body = PACK[request.coding](body)
@@ -175,6 +177,12 @@ class PlainHTTP(Client):
 
     def infer_in_chunks(self, request):
         return self.infer(request, chunks=1000)
+
+    def infer_and_cancel(self, request):
+        body, headers = encode(request)
+        connection = self.connect()
+        connection.request("POST", model_path(request.model) + "/infer", body, self.target.headers | headers)
+        connection.close()
 
     def infer_raw(self, model, data):
         """Send the bytes of the only input as the body."""

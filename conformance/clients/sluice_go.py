@@ -89,7 +89,7 @@ class SluiceGo(Client):
 
     def infer(self, request):
         if request.deadline:
-            raise NotOffered("the gateway does not see that a caller over HTTP has gone")
+            raise NotOffered("the gateway does not see the deadline of a caller over HTTP")
         return answer(request.model, unwrap(self._ask(call(request))))
 
     def infer_many(self, requests, method="many"):
@@ -98,6 +98,9 @@ class SluiceGo(Client):
             http_error(reply.get("status"), reply["error"]) if "error" in reply else answer(request.model, reply["result"])
             for request, reply in zip(requests, replies, strict=True)
         ]
+
+    def infer_and_cancel(self, request):
+        assert "canceled" in self._ask(call(request) | {"Cancel": True})["error"]
 
     def index(self):
         states = defaultdict(dict)
@@ -128,9 +131,6 @@ class SluiceGoGRPC(SluiceGo):
 
     def stream(self, requests):
         return self.infer_many(requests, "stream")
-
-    def infer_and_cancel(self, request):
-        assert "canceled" in self._ask(call(request) | {"Cancel": True})["error"]
 
 
 def unwrap(reply: dict[str, Any]) -> Any:

@@ -123,6 +123,9 @@ class SluicePythonAsync(SluicePython):
 
         return self._calls.all(ask, requests)
 
+    def infer_and_cancel(self, request):
+        self._calls.cancel(self._client.infer(request.model, inputs(request), **options(request)), after=0.05)
+
 
 class SluicePythonGRPC(SluicePython):
     kind = sluice.grpc.Client
@@ -167,9 +170,6 @@ class SluicePythonGRPCAsync(SluicePythonGRPC, SluicePythonAsync):
             return [got async for got in self._client.stream(sent)]
 
         return in_order(requests, sent, self._calls.run(session()))
-
-    def infer_and_cancel(self, request):
-        self._calls.cancel(self._client.infer(request.model, inputs(request), **options(request)), after=0.05)
 
 
 def stream_request(request: Request) -> sluice.grpc.Request:
