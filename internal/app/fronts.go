@@ -42,7 +42,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		Address: http.Address, Front: a.front, Describer: c, Labels: c, Logger: a.log.Named("http"),
 		Version: a.opts.Build.Version, Compat: compat(cfg), Limits: limits(&cfg.Server),
 		Encode: oip.EncodeOptions{NonFinite: nonFinite(cfg.Server.JSON.NonFinite)}, RowsNonFinite: rowsNonFinite(cfg.Server.JSON.RowsNonFinite),
-		TLS: tlsConfig(a.certs.http), CORS: httpapi.CORS(http.CORS),
+		TLS: tlsConfig(a.certs.http), Hosts: http.Hosts, CORS: httpapi.CORS(http.CORS),
 	})
 	if err != nil {
 		return err

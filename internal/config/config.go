@@ -127,6 +127,7 @@ type HTTP struct {
 	WriteTimeout             time.Duration `yaml:"write_timeout" default:"30s" min:"1ms" doc:"Max time to write one answer."`
 	IdleTimeout              time.Duration `yaml:"idle_timeout" default:"120s" min:"1ms" doc:"Max time that a connection may wait for its next request."`
 	HandshakeTimeout         time.Duration `yaml:"handshake_timeout" default:"10s" min:"1ms" doc:"Max time for a TLS handshake."`
+	Hosts                    []string      `yaml:"hosts" default:"[]" doc:"Host names and addresses that requests may have in the header Host, without ports. Others are answered 403, except for health checks. It keeps web pages of a name that was made to lead here (DNS rebinding) from reading answers that need no key. Empty: any."`
 	CORS                     CORS          `yaml:"cors" doc:"Which web pages may call from a browser (cross-origin resource sharing). The answers never allow credentials such as cookies."`
 	TLS                      TLS           `yaml:"tls" doc:"Encryption of this listener."`
 }

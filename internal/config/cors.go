@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -15,6 +16,19 @@ type CORS struct {
 	Methods []string      `yaml:"methods" default:"[GET, HEAD, POST]" enum:"GET|HEAD|POST" doc:"Methods that pages may use."`
 	Headers []string      `yaml:"headers" default:"[Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, Sluice-Actor, Sluice-Change-Reason, Sluice-Override, X-Request-Id, traceparent, tracestate]" doc:"Request headers that pages may set. Add the header of sticky routes."`
 	MaxAge  time.Duration `yaml:"max_age" default:"10m" min:"0s" max:"24h" doc:"Time for which a browser may remember what a preflight answered."`
+}
+
+func (d *decoder) hosts() {
+	const path = "server.http.hosts"
+	hosts := d.cfg.Server.HTTP.Hosts
+	for i, host := range hosts {
+		if _, err := netip.ParseAddr(host); err != nil && (host == "" || strings.ContainsAny(host, "/:*@[] ")) {
+			d.problemAt(element(path, i), "expected a host name such as gateway.example.com, or an address, without a port, got %s", clip(host))
+		}
+	}
+	for _, i := range repeated(hosts) {
+		d.problemAt(element(path, i), "%s is named twice", clip(hosts[i]))
+	}
 }
 
 func (d *decoder) cors() {

@@ -21,6 +21,25 @@ func TestCORS(t *testing.T) {
 	}
 }
 
+func TestHosts(t *testing.T) {
+	hosts := mustParse(t, "repository: {path: m}\nserver: {http: {hosts: [gateway.example, 10.0.0.1, '::1']}}").Server.HTTP.Hosts
+	if diff := cmp.Diff([]string{"gateway.example", "10.0.0.1", "::1"}, hosts); diff != "" {
+		t.Error(diff)
+	}
+	for text, want := range map[string]string{
+		"['gateway:8000']":    "server.http.hosts[0]: expected a host name",
+		"['https://gateway']": "server.http.hosts[0]: expected a host name",
+		"['*.example']":       "server.http.hosts[0]: expected a host name",
+		"['']":                "server.http.hosts[0]: expected a host name",
+		"[a, a]":              "server.http.hosts[1]: \"a\" is named twice",
+	} {
+		_, err := config.Parse("test.yaml", []byte("repository: {path: m}\nserver: {http: {hosts: "+text+"}}"), noEnv)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestCORSIsRefused(t *testing.T) {
 	for setting, want := range map[string]string{
 		"origins: ['*', 'https://a.example']":               "server.http.cors.origins[0]: '*' allows all origins, so it must be the only one",

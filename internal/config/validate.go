@@ -24,6 +24,7 @@ func (d *decoder) validate() {
 	d.tls("admin.tls", &d.cfg.Admin.TLS)
 	d.bodies()
 	d.stop()
+	d.hosts()
 	d.cors()
 	d.tracing()
 	d.repository()

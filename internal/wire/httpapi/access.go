@@ -21,6 +21,9 @@ func (x *exchange) authorize() (err error) {
 	if t.endpoint.isSetting() && x.ctx.IsPost() {
 		need = changes[0].Need // it is the same for all
 	}
+	if err := x.checkHost(need); err != nil {
+		return err
+	}
 	x.caller, err = x.srv.front.Authorize(x.credentials(), need, t.model)
 	if err != nil {
 		return err

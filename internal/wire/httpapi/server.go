@@ -53,6 +53,7 @@ type Options struct {
 	Version string // of the program, for the server's metadata
 	Compat  string // "" or CompatTriton
 	Limits  Limits
+	Hosts   []string // host names that requests may have, without ports; none: any
 	CORS    CORS
 	Encode  oip.EncodeOptions // how outputs are written
 	// RowsNonFinite is the form of NaN and the infinities in answers with rows.
@@ -81,9 +82,8 @@ type Server struct {
 	draining    atomic.Bool   // every answer closes its connection
 	turns       chan struct{} // a token for each long computation
 
-	// predictions is the context of every prediction. It never ends: over HTTP the server cannot
-	// see when a caller has gone, each request has its own deadline, and watching a context would
-	// cost each request an allocation and a lock.
+	// predictions is the context of every prediction. It never ends: each request has its own deadline
+	// and the presence of its caller, and watching a context would cost each request an allocation and a lock.
 	predictions context.Context //nolint:containedctx // shared by all requests
 	// base is the context of loads and unloads. It ends when the server is aborted.
 	base   context.Context //nolint:containedctx // the server's own lifetime
