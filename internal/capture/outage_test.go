@@ -102,6 +102,7 @@ func TestRotationAndRetention(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()
 		send(tap, "a", 1, 1)
+		s.Label("credit", truth("a-0", 0, "good", 1))
 		f := func(after time.Duration, want int) {
 			t.Helper()
 			time.Sleep(after)
@@ -111,10 +112,10 @@ func TestRotationAndRetention(t *testing.T) {
 			}
 		}
 		f(59*time.Second, 0)
-		f(2*time.Second, 1)
+		f(2*time.Second, 2)
 		send(tap, "b", 1, 1)
-		f(61*time.Second, 2)
-		f(29*24*time.Hour, 2)
+		f(61*time.Second, 3)
+		f(29*24*time.Hour, 3)
 		f(3*24*time.Hour, 0)
 		if listed, err := s.Files(ctx, "credit", api.CaptureRange{}); err != nil || len(listed) != 0 {
 			t.Error(err, listed)
