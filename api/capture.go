@@ -8,6 +8,7 @@ const (
 	CaptureTooLarge  = "too_large" // more than max_request
 	CaptureUnwritten = "unwritten" // no file could be made of it
 	CaptureNoID      = "no_id"     // it has no request id
+	CaptureFailed    = "failed"    // of events: the receiver did not take it
 )
 
 // The formats of an export of captured requests.
@@ -47,6 +48,9 @@ type Captured struct {
 	Labels         int64             `json:"labels"`          // rows of files of labels
 	LabelsCaptured uint64            `json:"labels_captured"` // by this gateway since its start
 	LabelsDropped  map[string]uint64 `json:"labels_dropped"`  // by reason
+
+	EventsSent    uint64            `json:"events_sent,omitempty"`    // if capture.events has a URL
+	EventsDropped map[string]uint64 `json:"events_dropped,omitempty"` // by reason
 }
 
 // CaptureFile is a file of captured requests.

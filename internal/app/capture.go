@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -24,6 +25,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/labels"
+	"sluice.io/sluice/internal/wire/oip"
 )
 
 // captureDir is the folder of captured traffic in the data directory if there is no bucket.
@@ -54,8 +56,29 @@ func newCapture(cfg *config.Config, version string, log *zap.Logger) (*capture.S
 		},
 		Gateway: id, Version: version, HashKey: []byte(c.HashKey.Reveal()), RotateSize: int(c.RotateSize), RotateAge: c.RotateAge,
 		MaxBuffer: int64(c.MaxBuffer), Retention: c.Retention, WriteTimeout: c.WriteTimeout,
-		FlushTimeout: max((cfg.Server.DrainTimeout-cfg.Server.ShutdownDelay)/part, time.Millisecond), Logger: log,
+		FlushTimeout: max((cfg.Server.DrainTimeout-cfg.Server.ShutdownDelay)/part, time.Millisecond), Logger: log, Events: captureEvents(cfg),
 	}), nil
+}
+
+// captureEvents returns the options of events of captured requests, nil for none.
+func captureEvents(cfg *config.Config) *capture.EventOptions {
+	c := &cfg.Capture.Events
+	if c.URL == "" {
+		return nil
+	}
+	how := oip.EncodeOptions{NonFinite: nonFinite(cfg.Server.JSON.NonFinite)}
+	return &capture.EventOptions{
+		URL: c.URL, Requests: c.Mode != config.EventsResponse, Responses: c.Mode != config.EventsRequest,
+		Source: c.Source, Namespace: c.Namespace, MaxBuffer: int64(c.MaxBuffer), Timeout: c.Timeout,
+		Encode: func(m *infer.Model, r *capture.Request, answer bool) ([]byte, error) {
+			id := cmp.Or(r.ClientID, r.ID)
+			if !answer {
+				return oip.AppendRequest(nil, id, r.Parameters, r.Inputs, how)
+			}
+			body, _, err := oip.AppendResponse(nil, &oip.Call{Request: infer.Request{ID: id}}, m.Name, m.Version, &infer.Response{Outputs: r.Outputs}, how)
+			return body, err
+		},
+	}
 }
 
 // idFile has the name of this gateway in the data directory, so that a restart continues its manifests.

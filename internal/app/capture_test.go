@@ -4,7 +4,10 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,6 +155,40 @@ func TestCapturedLabels(t *testing.T) {
 	}
 	if text := g.must(t, "DELETE", g.admin+"/api/v1/capture/double?request_id=a", ""); !strings.Contains(text, `"rows":2,"labels":3`) {
 		t.Error(text)
+	}
+}
+
+// Events have the request and its answer as JSON of the protocol.
+func TestCaptureEvents(t *testing.T) {
+	bodies := make(chan [2]string, 10)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		bodies <- [2]string{r.Header.Get("Ce-Type"), string(body)}
+	}))
+	defer receiver.Close()
+	settings := strings.Replace(capturing(t.TempDir()), "capture: {rotate_age: 100ms", fmt.Sprintf("capture: {rotate_age: 100ms, events: {url: %q}", receiver.URL), 1)
+	g := startOn(t, &fakes{}, doubles(t, 1), settings)
+	const body = `{"id":"mine","inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[1,2,3]}],"parameters":{"tier":"gold"}}`
+	if r, err := g.send(t.Context(), "POST", g.url+"/v2/models/double/infer", body, "X-Request-Id", "c"); err != nil || r.status != 200 {
+		t.Fatal(err, r)
+	}
+	got := map[string]string{}
+	for range 2 {
+		b := <-bodies
+		got[b[0]] = b[1]
+	}
+	want := map[string]string{
+		"org.kubeflow.serving.inference.request":  `{"id":"mine","parameters":{"tier":"gold"},"inputs":[{"name":"x","datatype":"FP32","shape":[1,3],"data":[1,2,3]}]}`,
+		"org.kubeflow.serving.inference.response": `{"id":"mine","model_name":"double","model_version":"1","outputs":[{"name":"y","datatype":"FP32","shape":[1,3],"data":[2,4,6]}]}`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for captureOf(t, g).EventsSent != 2 {
+		time.Sleep(10 * time.Millisecond) // until both are counted
 	}
 }
 

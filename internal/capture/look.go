@@ -41,6 +41,9 @@ func (s *Store) Counts() []api.Captured {
 			Model: model, Captured: c.requests.captured.Load(), Failures: c.failures.Load(), Dropped: c.drops(), Damaged: c.damaged.Load(), Waiting: waiting[model],
 			LabelsCaptured: c.labels.captured.Load(), LabelsDropped: c.labelDrops(),
 		}
+		if s.events != nil {
+			got.EventsSent, got.EventsDropped = c.events.sent.Load(), c.eventDrops()
+		}
 		if p := c.problem.Load(); p != nil {
 			got.Problem = *p
 		}

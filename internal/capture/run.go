@@ -25,14 +25,18 @@ const (
 	tidyEvery    = time.Hour
 )
 
-// Run writes what comes until ctx ends, and then what waits, for at most Options.FlushTimeout.
+// Run writes and sends what comes until ctx ends, and then what waits, for at most Options.FlushTimeout.
 func (s *Store) Run(ctx context.Context) error {
 	var (
-		tidied time.Time
-		beside sync.WaitGroup
+		tidied           time.Time
+		tidying, sending sync.WaitGroup
 	)
 	due := make(chan struct{}, 1)
-	beside.Go(func() { s.tidyWhen(ctx, due) })
+	tidying.Go(func() { s.tidyWhen(ctx, due) })
+	if s.events != nil {
+		sending.Go(func() { s.events.run(ctx, s.o.FlushTimeout) })
+	}
+	defer sending.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -40,7 +44,7 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-s.woken:
 		case <-timer.C:
 		case <-ctx.Done():
-			beside.Wait()
+			tidying.Wait()
 			return s.finish(ctx)
 		}
 		s.pass(ctx)

@@ -16,7 +16,7 @@ import (
 	"sluice.io/sluice/internal/slot"
 )
 
-// Options configure a Store. All except HashKey are required.
+// Options configure a Store. All except HashKey and Events are required.
 type Options struct {
 	Open         func(ctx context.Context) (*Bucket, error) // called when there is something to write or read
 	Gateway      string                                     // the name of this gateway's manifests
@@ -29,6 +29,7 @@ type Options struct {
 	WriteTimeout time.Duration // of one file
 	FlushTimeout time.Duration // of all files together when Run ends
 	Logger       *zap.Logger
+	Events       *EventOptions // nil for none
 }
 
 // Settings say what is captured of a model.
@@ -48,6 +49,7 @@ type Store struct {
 
 	exporting chan struct{} // a token for each export
 	joinBytes int           // of the labels that an export has in memory
+	events    *events       // nil if none are sent
 
 	mu     sync.Mutex // guards the next fields
 	queues map[queueKey]*queue
@@ -73,6 +75,7 @@ type queueKey struct {
 // counts are the counters of a model.
 type counts struct {
 	requests, labels    tally
+	events              eventCounts
 	tooLarge, anonymous atomic.Uint64 // requests
 	failures, damaged   atomic.Uint64
 	received            atomic.Int64 // the time of the last label, in microseconds
@@ -88,16 +91,21 @@ func New(o Options) *Store {
 		o.WriteTimeout <= 0 || o.FlushTimeout <= 0 || o.Logger == nil {
 		panic("BUG: capture.New needs a bucket, limits and a logger")
 	}
-	return &Store{
+	s := &Store{
 		o: o, woken: make(chan struct{}, 1), writing: make(chan struct{}, 1), exporting: make(chan struct{}, maxExports), joinBytes: maxJoinedBytes,
 		queues: map[queueKey]*queue{}, models: map[string]*counts{}, manifests: map[string]*manifest{},
 	}
+	if o.Events != nil {
+		s.events = newEvents(o.Events, &o)
+	}
+	return s
 }
 
 // Tap copies the requests of a version. Capture may be called from any goroutine.
 type Tap struct {
 	s        *Store
 	q        *queue
+	l        *layout
 	counts   *counts
 	sample   int
 	most     int
@@ -115,7 +123,7 @@ func (s *Store) Tap(m *infer.Model, digest string, set Settings) (*Tap, error) {
 	if len(set.Hash) > 0 && len(s.o.HashKey) == 0 {
 		return nil, infer.Errorf(infer.Invalid, "fields are hashed with a key, and there is none")
 	}
-	t := &Tap{s: s, sample: set.Sample, most: set.MaxRequest, counts: s.counts(m.Name), caller: !l.redact[fieldCaller], parameters: set.Parameters}
+	t := &Tap{s: s, l: l, sample: set.Sample, most: set.MaxRequest, counts: s.counts(m.Name), caller: !l.redact[fieldCaller], parameters: set.Parameters}
 	for i, specs := range [][]infer.TensorSpec{m.Inputs, m.Outputs} {
 		for j := range specs {
 			t.redacted[i] = append(t.redacted[i], l.redact[[]string{fieldInput, fieldOutput}[i]+specs[j].Name])
@@ -153,25 +161,37 @@ func (t *Tap) Capture(req *infer.Request, resp *infer.Response, role string, ela
 	for i := range of {
 		size += len(of[i])
 	}
-	switch {
-	case size > t.most:
+	if size > t.most {
 		t.counts.tooLarge.Add(1)
-	case !t.s.reserve(size + recordBeside):
+		return
+	}
+	file, sent := t.s.reserve(size+recordBeside), t.s.events.reserve(t.counts, size+recordBeside)
+	if !file {
 		t.counts.requests.full.Add(1)
-	default:
+	}
+	if !file && !sent {
+		return
+	}
+	record := appendRecord(make([]byte, 0, size), &of, parameters, req, resp, elapsed, &t.redacted)
+	if sent {
+		t.s.events.push(t, record)
+	}
+	if file {
 		t.counts.requests.captured.Add(1)
-		t.s.push(t.q, appendRecord(make([]byte, 0, size), &of, parameters, req, resp, elapsed, &t.redacted))
+		t.s.push(t.q, record)
 	}
 }
 
 // reserve takes n bytes of the buffer, if it has them.
-func (s *Store) reserve(n int) bool {
+func (s *Store) reserve(n int) bool { return reserve(&s.held, s.o.MaxBuffer, n) }
+
+func reserve(held *atomic.Int64, most int64, n int) bool {
 	for {
-		held := s.held.Load()
-		if held+int64(n) > s.o.MaxBuffer {
+		now := held.Load()
+		if now+int64(n) > most {
 			return false
 		}
-		if s.held.CompareAndSwap(held, held+int64(n)) {
+		if held.CompareAndSwap(now, now+int64(n)) {
 			return true
 		}
 	}
@@ -348,6 +368,11 @@ func (c *counts) drops() map[string]uint64 {
 	return map[string]uint64{
 		api.CaptureFull: c.requests.full.Load(), api.CaptureTooLarge: c.tooLarge.Load(), api.CaptureUnwritten: c.requests.unwritten.Load(), api.CaptureNoID: c.anonymous.Load(),
 	}
+}
+
+// eventDrops returns the counters of events that were dropped.
+func (c *counts) eventDrops() map[string]uint64 {
+	return map[string]uint64{api.CaptureFull: c.events.full.Load(), api.CaptureUnwritten: c.events.unwritten.Load(), api.CaptureFailed: c.events.failed.Load()}
 }
 
 // labelDrops returns the counters of labels that were dropped.

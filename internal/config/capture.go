@@ -16,8 +16,27 @@ type CaptureStore struct {
 	MaxBuffer    Size          `yaml:"max_buffer" default:"64MiB" min:"64KiB" max:"64GiB" doc:"Max size of what waits in memory for its file, all models together. If half of it is in use, files are made early. Requests without room are dropped, and the drops are counted. A file takes up to six times rotate_size more while it is made."`
 	Retention    time.Duration `yaml:"retention" default:"720h" min:"24h" max:"87600h" doc:"Time for which files are kept, counted from the end of their day."`
 	WriteTimeout time.Duration `yaml:"write_timeout" default:"30s" min:"10ms" max:"10m" doc:"Max time to write one file. After that it is tried again."`
-	HashKey      Secret        `yaml:"hash_key" default:"\"\"" doc:"The key of the hashes of hashed fields (HMAC-SHA-256), 16 bytes or more: \"${NAME}\", the value of that environment variable."`
+	Events       CaptureEvents `yaml:"events" doc:"The receiver of an event for each captured request and for its answer, as KServe's logger sends them."`
+
+	HashKey Secret `yaml:"hash_key" default:"\"\"" doc:"The key of the hashes of hashed fields (HMAC-SHA-256), 16 bytes or more: \"${NAME}\", the value of that environment variable."`
 }
+
+// CaptureEvents configures events of captured requests.
+type CaptureEvents struct {
+	URL       string        `yaml:"url" default:"\"\"" doc:"URL to which events are posted, http or https. Empty: no events."`
+	Mode      string        `yaml:"mode" default:"all" enum:"all|request|response" doc:"Which events are sent."`
+	Source    string        `yaml:"source" default:"/gateway/sluice" doc:"The source of the events, a URI reference."`
+	Namespace string        `yaml:"namespace" default:"default" doc:"The attribute namespace of the events."`
+	MaxBuffer Size          `yaml:"max_buffer" default:"16MiB" min:"64KiB" max:"4GiB" doc:"Max size of the requests that wait to be sent. Further ones are not sent, and are counted."`
+	Timeout   time.Duration `yaml:"timeout" default:"5s" min:"10ms" max:"1m" doc:"Max time to send one event. After that it is dropped."`
+}
+
+// The values of CaptureEvents.Mode.
+const (
+	EventsAll      = "all"
+	EventsRequest  = "request"
+	EventsResponse = "response"
+)
 
 // Capture configures which traffic of a model is captured.
 type Capture struct {
@@ -43,6 +62,15 @@ func (d *decoder) capture() {
 		case u.Scheme != "file" && u.Host == "":
 			d.problemAt("capture.bucket", "the URL names no bucket")
 		}
+	}
+	if u, err := url.Parse(c.Events.URL); c.Events.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil) {
+		d.problemAt("capture.events.url", "expected a URL that begins with http:// or https:// and has no password%s", gotURL(c.Events.URL))
+	}
+	if u, err := url.Parse(c.Events.Source); err != nil || u.String() == "" {
+		d.problemAt("capture.events.source", "expected a URI reference such as /gateway/sluice, got %s", clip(c.Events.Source))
+	}
+	if c.Events.Namespace == "" {
+		d.problemAt("capture.events.namespace", "expected a name")
 	}
 	if strings.HasPrefix(c.Prefix, "/") || strings.Contains(c.Prefix, "//") || strings.Contains("/"+c.Prefix+"/", "/../") {
 		d.problemAt("capture.prefix", "expected names separated by single slashes, got %s", clip(c.Prefix))

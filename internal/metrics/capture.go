@@ -8,8 +8,8 @@ import (
 
 // captureCollector turns the counters of captured traffic into series at each scrape.
 type captureCollector struct {
-	source                                       func() []api.Captured
-	requests, labels, failures, damaged, waiting *prometheus.Desc
+	source                                               func() []api.Captured
+	requests, labels, events, failures, damaged, waiting *prometheus.Desc
 }
 
 func newCaptureCollector(source func() []api.Captured) *captureCollector {
@@ -20,6 +20,7 @@ func newCaptureCollector(source func() []api.Captured) *captureCollector {
 		source:   source,
 		requests: desc("requests_total", "Sampled requests since the start, by what became of them: captured, or the reason why they were dropped.", "result"),
 		labels:   desc("labels_total", "Labels of captured requests since the start, by what became of them: captured, or the reason why they were dropped.", "result"),
+		events:   desc("events_total", "Events of captured requests since the start, by what became of them: sent, or the reason why they were dropped.", "result"),
 		failures: desc("write_failures_total", "Writes of files of captured traffic that failed, and were tried again."),
 		damaged:  desc("damaged_files_total", "Files of captured traffic that could not be read, and were skipped."),
 		waiting:  desc("waiting_bytes", "Captured data that waits in memory for its file."),
@@ -28,7 +29,7 @@ func newCaptureCollector(source func() []api.Captured) *captureCollector {
 
 // Describe implements prometheus.Collector.
 func (c *captureCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.requests, c.labels, c.failures, c.damaged, c.waiting} {
+	for _, d := range []*prometheus.Desc{c.requests, c.labels, c.events, c.failures, c.damaged, c.waiting} {
 		ch <- d
 	}
 }
@@ -49,6 +50,12 @@ func (c *captureCollector) Collect(ch chan<- prometheus.Metric) {
 		counter(c.labels, m.LabelsCaptured, "captured")
 		for reason, n := range m.LabelsDropped {
 			counter(c.labels, n, reason)
+		}
+		if m.EventsDropped != nil {
+			counter(c.events, m.EventsSent, "sent")
+		}
+		for reason, n := range m.EventsDropped {
+			counter(c.events, n, reason)
 		}
 		counter(c.failures, m.Failures)
 		counter(c.damaged, m.Damaged)

@@ -41,7 +41,7 @@ func everything() *prometheus.Registry {
 		Journal:      func() (events, bytes int64) { return 1, 2 },
 		Drift:        func() []api.DriftStatus { return []api.DriftStatus{driftedStream()} },
 		Captured: func() []api.Captured {
-			return []api.Captured{{Model: "iris", Dropped: map[string]uint64{api.CaptureFull: 1}}}
+			return []api.Captured{{Model: "iris", Dropped: map[string]uint64{api.CaptureFull: 1}, EventsDropped: map[string]uint64{api.CaptureFailed: 1}}}
 		},
 		Labels:       func() []api.LabelReport { return []api.LabelReport{measured()} },
 		Rollouts:     func() []api.Rollout { return []api.Rollout{rolling()} },

@@ -93,6 +93,27 @@ func AppendResponse(dst []byte, c *Call, model string, version int64, resp *infe
 	return dst, jsonLen, nil
 }
 
+// AppendRequest appends a request to dst as JSON. parameters is a JSON object, or empty for none. Errors
+// are Invalid: data that JSON cannot express.
+func AppendRequest(dst []byte, id string, parameters []byte, inputs []infer.Tensor, opt EncodeOptions) (_ []byte, err error) {
+	c := &Call{}
+	dst = appendString(append(dst, `{"id":`...), id)
+	if len(parameters) > 0 {
+		dst = append(append(dst, `,"parameters":`...), parameters...)
+	}
+	dst = append(dst, `,"inputs":[`...)
+	for i := range inputs {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if dst, err = c.appendData(appendTensorHead(dst, &inputs[i]), &inputs[i], opt); err != nil {
+			return nil, err
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, ']', '}'), nil
+}
+
 // The max sizes of the parts of an answer, in bytes.
 const (
 	frame   = 256 // the punctuation and the fixed names of a document or of an output
