@@ -52,11 +52,16 @@ type lossModel struct {
 	leased *registry.Leased // nil if it is not loaded; nor are the next ones
 	source labels.LossSource
 	mirror *shadow.Mirror
-	counts *metrics.Shadow
+	counts lossCounts
 
 	mu       sync.Mutex
 	problems map[int64]error // by version of the model: why its loss cannot be estimated
 }
+
+// lossCounts counts what a loss model answers. It implements shadow.Recorder.
+type lossCounts struct{ *metrics.Shadow }
+
+func (c lossCounts) Answered(p *shadow.Pair) { c.Shadow.Answered(p.Err, p.ShadowElapsed) }
 
 // lossModels returns the loss models of all models. One that did not change is the former one.
 func (b *tableBuilder) lossModels() map[string]*lossModel {
@@ -72,7 +77,7 @@ func (b *tableBuilder) lossModels() map[string]*lossModel {
 			key := lossKey(model, g.version)
 			l.source = labels.NewLossSource(leased.Digest(), g.settings.Kind)
 			l.mirror = leased.Servable.(*serving.Shadow).Mirror() //nolint:forcetypeassert // LoadShadow makes nothing else
-			l.counts = b.record.shadow(key.route, key.model, key.version)
+			l.counts = lossCounts{b.record.shadow(key.route, key.model, key.version).Shadow}
 		}
 		list[model] = l
 	}
