@@ -49,6 +49,7 @@ func TestManyCallersAllocateNothing(t *testing.T) {
 		for range callers {
 			wg.Go(func() {
 				req := request(1, 1, 1)
+				req.Presence = &infer.Presence{Gone: func() bool { return false }}
 				for range each {
 					resp, err := b.Predict(ctx, req)
 					if err != nil {
