@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt proto soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -123,6 +123,12 @@ bench-grpc: build ## compare gRPC with a grpc-go server that answers a constant,
 
 bench-rollouts: ## simulate rollouts of equal and worse versions beside other systems' rules; writes benchmarks/results/rollouts.md
 	cd benchmarks && go run ./rollouts -runs $(or $(RUNS),10000) -out results/rollouts.md
+
+digits_python := $(CURDIR)/.cache/digits
+bench-rollouts-digits: build ## roll out a worse and a better model of digits on live traffic without labels; writes benchmarks/results/rollouts-digits.md
+	@[ -x $(digits_python)/bin/python ] || python3 -m venv $(digits_python)
+	$(digits_python)/bin/pip install -q -r benchmarks/rollouts/requirements.txt
+	cd benchmarks && $(digits_python)/bin/python rollouts/digits.py --out results/rollouts-digits.md
 
 # Evidently takes about 1 GB. "make bench-drift evidently=" runs without it.
 evidently := $(CURDIR)/.cache/evidently
