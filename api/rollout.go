@@ -26,7 +26,7 @@ const (
 	RolloutAwaiting   = "AWAITING_APPROVAL"
 	RolloutShadowing  = "SHADOWING" // the version gets copies of requests
 	RolloutCanary     = "CANARY"    // the version gets a share of the requests
-	RolloutBaking     = "BAKING"    // the version is stable, and the former one still loaded
+	RolloutBaking     = "BAKING"    // the version gets all requests, and the stable one is still loaded
 	RolloutPaused     = "PAUSED"
 	RolloutAborting   = "ABORTING" // no traffic goes to the version, but the route is not restored yet
 	RolloutRolledBack = "ROLLED_BACK"

@@ -27,6 +27,14 @@ func (r *Reconciler) Load(ctx context.Context, name string, by api.Actor) error 
 	if err := r.explicit(); err != nil {
 		return err
 	}
+	for _, v := range r.view.Load().routes {
+		if v.route.Model != name {
+			continue
+		}
+		if err := r.locked(v.route.Name); err != nil {
+			return err
+		}
+	}
 	found, ok := r.repo.ScanModel(name)
 	if !ok {
 		return infer.Errorf(infer.NotFound, "failed to load '%s': the repository has no such model", name)

@@ -302,3 +302,27 @@ func TestStartRefuses(t *testing.T) {
 		wantCode(t, err, infer.Conflict)
 	})
 }
+
+// An abort takes all traffic from a version that has all of it, also while the journal cannot be written.
+func TestAbortWhileBaking(t *testing.T) {
+	serve(t, func(t *testing.T, g *gateway) {
+		g.begin(t, nil)
+		g.until(t, api.RolloutBaking, 2*time.Hour)
+		time.Sleep(time.Second)
+		if got := g.world.share(2); got != api.TotalWeight {
+			t.Fatalf("the version has %d", got)
+		}
+		g.journal.setFull(true)
+		g.world.setBroken(true)
+		r, err := g.Abort(t.Context(), "iris", ann)
+		if err != nil || r.Durable || r.State != api.RolloutAborting || g.world.share(2) != 0 {
+			t.Errorf("%v, %+v, the version has %d", err, r, g.world.share(2))
+		}
+		g.journal.setFull(false)
+		g.world.setBroken(false)
+		g.until(t, api.RolloutRolledBack, time.Second)
+		if len(g.world.route.Variants) != 1 || g.world.share(1) != api.TotalWeight {
+			t.Errorf("the route is %+v", g.world.route)
+		}
+	})
+}

@@ -32,8 +32,8 @@ func RouteOf(r *api.Rollout) api.Route {
 			{Version: r.Spec.Version, Weight: r.Weight, Role: api.RoleCanary},
 			{Version: old, Weight: control, Role: api.RoleControl},
 		}
-	case api.RolloutBaking: // the former version stays loaded
-		route.Variants = []api.Variant{{Version: r.Spec.Version, Weight: api.TotalWeight, Role: api.RoleStable}, {Version: old, Role: api.RoleControl}}
+	case api.RolloutBaking: // the former version stays loaded, and can have the traffic back at once, as in CANARY
+		route.Variants = []api.Variant{{Version: old, Role: api.RoleStable}, {Version: r.Spec.Version, Weight: api.TotalWeight, Role: api.RoleCanary}}
 	case api.RolloutCompleted:
 		route.Variants = []api.Variant{{Version: r.Spec.Version, Weight: api.TotalWeight, Role: api.RoleStable}}
 	default: // as it was before
@@ -100,11 +100,11 @@ func decide(r *api.Rollout, s *seen) step {
 	case api.RolloutCanary:
 		return decideCanary(r, s, over(r.Spec.Steps[r.Step].For))
 	case api.RolloutBaking:
-		if why := floor(r, &s.counts.Stable, &Count{}); why != "" {
+		if why := floor(r, &s.counts.Canary, &Count{}); why != "" {
 			return step{state: api.RolloutAborting, why: why}
 		}
 		if over(r.Spec.Bake) {
-			return step{state: api.RolloutCompleted, why: fmt.Sprintf("version %d has been stable for %v", r.Spec.Version, time.Duration(r.Spec.Bake))}
+			return step{state: api.RolloutCompleted, why: fmt.Sprintf("version %d has had all requests for %v, and is stable", r.Spec.Version, time.Duration(r.Spec.Bake))}
 		}
 	}
 	return step{}
@@ -156,7 +156,7 @@ func decideCanary(r *api.Rollout, s *seen, over bool) step {
 }
 
 func promoted(r *api.Rollout, why string) step {
-	return step{state: api.RolloutBaking, why: fmt.Sprintf("version %d is stable; %s", r.Spec.Version, why)}
+	return step{state: api.RolloutBaking, why: fmt.Sprintf("version %d gets all requests; %s", r.Spec.Version, why)}
 }
 
 // floor returns why a version must not serve any more, whatever the statistics say, "" if it may. If the

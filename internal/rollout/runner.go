@@ -430,7 +430,7 @@ func (r *runner) promote(by api.Actor) error {
 	case api.RolloutShadowing, api.RolloutCanary:
 		next := r.now
 		next.State, next.Paused, next.SinceAt, next.Weight = api.RolloutBaking, "", time.Now(), api.TotalWeight
-		next.Why = fmt.Sprintf("version %d is stable; promoted by %s: %s", next.Spec.Version, by.Actor, orNoReason(by.Reason))
+		next.Why = fmt.Sprintf("version %d gets all requests; promoted by %s: %s", next.Spec.Version, by.Actor, orNoReason(by.Reason))
 		return r.write(api.EventRolloutAdvanced, next, by)
 	}
 	return r.cannot("promoted")
