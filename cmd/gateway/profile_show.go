@@ -15,7 +15,7 @@ func newProfileShow() *cobra.Command {
 	var out output
 	cmd := &cobra.Command{
 		Use:   "show FILE",
-		Short: "Print a profile: its origin and its features",
+		Short: "Print a profile: its origin, its features, and what it knows of labels",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{"expected one profile: " + cmd.CommandPath() + " FILE"}
@@ -34,7 +34,14 @@ func newProfileShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.print(cmd.OutOrStdout(), p, func(b *strings.Builder) { printProfile(b, p, digest) })
+			labelled, err := offline.LabelledRowsOf(p)
+			if err != nil {
+				return err
+			}
+			return out.print(cmd.OutOrStdout(), p, func(b *strings.Builder) {
+				printProfile(b, p, digest)
+				printLabelled(b, labelled)
+			})
 		},
 	}
 	out.flags(cmd)
@@ -60,6 +67,18 @@ func printProfile(b *strings.Builder, p *offline.Profile, digest string) {
 		}
 		fmt.Fprintf(b, "%s\t%s\t%s[%d]\t%d\t%s\t%s\t%s\n", oneLine(f.Name), f.Kind, oneLine(f.Tensor), f.Element,
 			len(f.Reference.Bins), strings.Join(numbers, "\t"), rowShare(f.Read.Absent(), p.Rows), rowShare(f.Read.PosInf+f.Read.NegInf, p.Rows))
+	}
+}
+
+// printLabelled prints the classes of the rows with labels, if there are some.
+func printLabelled(b *strings.Builder, l *offline.LabelledRows) {
+	if l == nil {
+		return
+	}
+	fmt.Fprintf(b, "\n%d rows have a label; output %s is right for %s of them\n", l.Rows, oneLine(l.Output), rowShare(uint64(l.Right), l.Rows)) //nolint:gosec // not negative
+	fmt.Fprintln(b, "CLASS\tROWS\tPREDICTED\tRIGHT")
+	for _, c := range l.Classes {
+		fmt.Fprintf(b, "%s\t%d\t%d\t%d\n", oneLine(c.Name), c.Rows, c.Predicted, c.Right)
 	}
 }
 

@@ -49,6 +49,26 @@ func TestProfileWithLabels(t *testing.T) {
 	if err != nil || r.Rows != 600 || r.Classes() != 3 || len(r.Curves) != 4 || p.Rows != 700 {
 		t.Errorf("%+v %v", r, err)
 	}
+	l, err := offline.LabelledRowsOf(p)
+	if err != nil || l.Rows != 600 || l.Output != "probabilities" || len(l.Classes) != 3 {
+		t.Fatalf("%+v %v", l, err)
+	}
+	var rows, predicted, right int64
+	for i, c := range l.Classes {
+		if c.Name != strconv.Itoa(i) || c.Rows != 200 || c.Right > min(c.Rows, c.Predicted) {
+			t.Errorf("%+v", c)
+		}
+		rows, predicted, right = rows+c.Rows, predicted+c.Predicted, right+c.Right
+	}
+	if rows != 600 || predicted != 600 || right != l.Right || right == 0 {
+		t.Errorf("%+v", l)
+	}
+	if l, err := offline.LabelledRowsOf(&offline.Profile{}); l != nil || err != nil {
+		t.Errorf("%+v %v", l, err)
+	}
+	if _, err := offline.LabelledRowsOf(&offline.Profile{Performance: []byte(`{"rows":1}`)}); infer.CodeOf(err) != infer.Invalid {
+		t.Error(err)
+	}
 	if !strings.Contains(notes, "100 rows have no label or no prediction") {
 		t.Error(notes)
 	}
