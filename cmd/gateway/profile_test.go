@@ -305,7 +305,7 @@ func TestProgress(t *testing.T) {
 func TestPrintLabelled(t *testing.T) {
 	var b strings.Builder
 	printLabelled(&b, nil)
-	printLabelled(&b, &offline.LabelledRows{Rows: 4, Right: 3, Output: "scores", Classes: []offline.LabelledClass{{"no", 3, 2, 2}, {"yes", 1, 2, 1}}})
+	printLabelled(&b, &offline.LabelledRows{Rows: 4, Right: 3, Output: "scores", Classes: []offline.LabelledClass{{Name: "no", Rows: 3, Predicted: 2, Right: 2}, {Name: "yes", Rows: 1, Predicted: 2, Right: 1}}})
 	if want := "\n4 rows have a label; output scores is right for 75 % of them\nCLASS\tROWS\tPREDICTED\tRIGHT\nno\t3\t2\t2\nyes\t1\t2\t1\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
