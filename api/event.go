@@ -66,6 +66,7 @@ type JournalReport struct {
 	Events   int64  `json:"events"`
 	Segments int    `json:"segments"`                   // files of archived events
 	Unnamed  int    `json:"unnamed_segments,omitempty"` // segment files that the journal does not use, left by a crash or a restore
+	Gaps     int    `json:"gaps,omitempty"`             // in an export: the places where events are left out
 	Hash     string `json:"hash"`                       // of the last event, in hexadecimal
 	Problem  string `json:"problem,omitempty"`          // what is wrong; absent if the journal is whole
 }

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -108,10 +110,43 @@ type EventFilter struct {
 // first. If limit is 0, the gateway decides. If events are large it returns fewer. It returns
 // none only if there are no more.
 func (c *Client) Events(ctx context.Context, after int64, limit int, filter EventFilter) (events []api.Event, err error) {
-	query := url.Values{"after": {strconv.FormatInt(after, 10)}}
+	query := filter.values(after)
 	if limit > 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}
+	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/journal?"+query.Encode(), true, &events)
+	return events, err
+}
+
+// ExportJournal writes the events after a sequence number that a filter selects, the oldest first: JSON lines with the hash
+// of each event and of the one before it.
+func (c *Client) ExportJournal(ctx context.Context, after int64, filter EventFilter, w io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.admin+"/api/v1/journal/export?"+filter.values(after).Encode(), nil)
+	if err != nil {
+		return err
+	}
+	c.sign(req)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return transportError(req, err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // the body was read
+	if resp.StatusCode != http.StatusOK {
+		body, err := c.read(resp)
+		if err != nil {
+			return transportError(req, err)
+		}
+		return answerError(resp, body)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("the export of %s is incomplete: %w", req.URL.Host, err)
+	}
+	return nil
+}
+
+// values returns the parameters of a filter.
+func (filter *EventFilter) values(after int64) url.Values {
+	query := url.Values{"after": {strconv.FormatInt(after, 10)}}
 	if filter.Subject != "" {
 		query.Set("subject", filter.Subject)
 	}
@@ -124,8 +159,7 @@ func (c *Client) Events(ctx context.Context, after int64, limit int, filter Even
 	if !filter.Until.IsZero() {
 		query.Set("until", timeText(filter.Until))
 	}
-	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/journal?"+query.Encode(), true, &events)
-	return events, err
+	return query
 }
 
 // VerifyJournal makes the gateway read its whole journal, with archived events. The report

@@ -61,7 +61,7 @@ each line.`,
 	f.StringSliceVar(&j.filter.Types, "type", nil, "only events of these types, separated by commas (repeatable)")
 	f.StringVar(&j.since, "since", "", "only events from this time on")
 	f.StringVar(&j.until, "until", "", "only events up to this time")
-	cmd.AddCommand(newJournalVerify(&j.conn, &j.out))
+	cmd.AddCommand(newJournalVerify(&j.conn, &j.out), newJournalExport(&j.conn), newJournalAt(&j.conn, &j.out))
 	return cmd
 }
 

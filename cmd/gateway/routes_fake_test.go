@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -227,6 +228,8 @@ func (f *fold) ServedAt(name string, at time.Time) (api.ServedAt, error) {
 func (f *fold) VerifyJournal(context.Context) (api.JournalReport, error) {
 	return api.JournalReport{Events: int64(len(f.events)), Segments: 1, Hash: "abc", Problem: f.problem}, nil
 }
+
+func (f *fold) ExportJournal(int64, admin.EventFilter, io.Writer) error { return nil }
 
 func (f *fold) Events(after int64, limit int, filter admin.EventFilter) ([]api.Event, error) {
 	f.hook("events")

@@ -39,6 +39,9 @@ type RouteControl interface {
 	Events(after int64, limit int, filter EventFilter) ([]api.Event, error)
 	// VerifyJournal reads all events, which may take seconds.
 	VerifyJournal(ctx context.Context) (api.JournalReport, error)
+	// ExportJournal writes the events after a sequence number that a filter selects as JSON lines with hashes. An
+	// error before the first byte is one of the request.
+	ExportJournal(after int64, filter EventFilter, w io.Writer) error
 	// ServedAt returns what served a route, or a model by its own name, at a time. Errors:
 	// NotFound if the journal does not know the name or the time, Invalid for a time in the
 	// future.

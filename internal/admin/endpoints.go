@@ -102,6 +102,7 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/api/v1/routes/{name}/stats", callers.On(callers.Statistics), quick, s.routeStats},
 		{http.MethodGet, "/api/v1/routes/{name}/shadows", callers.On(callers.Statistics), quick, s.shadowReport},
 		{http.MethodGet, "/api/v1/journal", callers.OnEvery(callers.Admin), quick, s.journal},
+		{http.MethodGet, "/api/v1/journal/export", callers.OnEvery(callers.Admin), upload, s.whileServing(s.exportJournal)},
 		{http.MethodGet, "/api/v1/journal/verify", callers.OnEvery(callers.Admin), slow, s.verifyJournal},
 		{http.MethodGet, "/api/v1/watch", watchNeed(), watching, s.watch},
 		{http.MethodGet, "/api/v1/drift", callers.OnSome(callers.Statistics), quick, s.drift},

@@ -1,12 +1,15 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
@@ -26,25 +29,14 @@ func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	if err != nil {
 		return err
 	}
-	after, limit := int64(0), int64(defaultEvents)
-	if text := query["after"]; text != nil {
-		if after, err = strconv.ParseInt(text[0], 10, 64); err != nil || after < 0 {
-			return infer.Errorf(infer.Invalid, "after: expected the number of an event, 0 or more, got '%.40s'", text[0])
-		}
-	}
+	limit := int64(defaultEvents)
 	if text := query["limit"]; text != nil {
 		if limit, err = strconv.ParseInt(text[0], 10, 64); err != nil || limit < 1 || limit > maxEvents {
 			return infer.Errorf(infer.Invalid, "limit: expected 1 to %d, got '%.40s'", maxEvents, text[0])
 		}
 	}
-	filter := EventFilter{Subject: query.Get("subject")}
-	if filter.Types, err = typesOf(query); err != nil {
-		return err
-	}
-	if filter.Since, err = timeOf(query, "since"); err != nil {
-		return err
-	}
-	if filter.Until, err = timeOf(query, "until"); err != nil {
+	after, filter, err := eventsOf(query)
+	if err != nil {
 		return err
 	}
 	events, err := s.opts.Routes.Events(after, int(limit), filter)
@@ -52,6 +44,70 @@ func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 		return err
 	}
 	return answer(w, append([]api.Event{}, events...)) // [] instead of null
+}
+
+// exportJournal answers with events as JSON lines.
+func (s *Server) exportJournal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	query, err := queryOf(r, "after", "subject", "type", "since", "until")
+	if err != nil {
+		return err
+	}
+	after, filter, err := eventsOf(query)
+	if err != nil {
+		return err
+	}
+	out := &exportWriter{w: w, ctx: r.Context()}
+	err = s.opts.Routes.ExportJournal(after, filter, out)
+	if err != nil && out.begun {
+		s.log.Warn("an export of the journal was cut off", zap.Error(err))
+		panic(http.ErrAbortHandler) // the client must not take it for whole
+	}
+	if err == nil {
+		out.begin()
+	}
+	return err
+}
+
+// exportWriter begins an answer with its first byte, and ends with a context.
+type exportWriter struct {
+	w     http.ResponseWriter
+	ctx   context.Context //nolint:containedctx // of the request that it answers
+	begun bool
+}
+
+func (e *exportWriter) begin() {
+	if !e.begun {
+		e.begun = true
+		e.w.Header().Set("Content-Type", "application/x-ndjson")
+		e.w.WriteHeader(http.StatusOK)
+	}
+}
+
+// Write implements io.Writer.
+func (e *exportWriter) Write(b []byte) (int, error) {
+	if err := e.ctx.Err(); err != nil {
+		return 0, err
+	}
+	e.begin()
+	return e.w.Write(b)
+}
+
+// eventsOf returns which events a query selects.
+func eventsOf(query url.Values) (after int64, filter EventFilter, err error) {
+	if text := query["after"]; text != nil {
+		if after, err = strconv.ParseInt(text[0], 10, 64); err != nil || after < 0 {
+			return after, filter, infer.Errorf(infer.Invalid, "after: expected the number of an event, 0 or more, got '%.40s'", text[0])
+		}
+	}
+	filter.Subject = query.Get("subject")
+	if filter.Types, err = typesOf(query); err != nil {
+		return after, filter, err
+	}
+	if filter.Since, err = timeOf(query, "since"); err != nil {
+		return after, filter, err
+	}
+	filter.Until, err = timeOf(query, "until")
+	return after, filter, err
 }
 
 func (s *Server) verifyJournal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {

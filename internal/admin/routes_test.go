@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -89,6 +90,11 @@ func (c *routes) DeleteRoute(ctx context.Context, name string, edit admin.Edit) 
 	result, err := c.SetRoute(ctx, api.Route{Name: name}, edit)
 	result.Revision = 0
 	return result, err
+}
+
+func (c *routes) ExportJournal(after int64, filter admin.EventFilter, w io.Writer) error {
+	_, err := fmt.Fprintf(w, "{\"after\":%d,\"subject\":%q}\n", after, filter.Subject)
+	return err
 }
 
 func (c *routes) Events(after int64, limit int, filter admin.EventFilter) ([]api.Event, error) {
@@ -441,4 +447,14 @@ func FuzzRoute(f *testing.F) {
 			t.Fatalf("%q (-encoding/json +got):\n%s", body, diff)
 		}
 	})
+}
+
+func TestJournalExport(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", nil)
+	got := s.ask(http.MethodGet, "/api/v1/journal/export?after=3&subject=routes/iris", nil)
+	if got.status != http.StatusOK || got.body != "{\"after\":3,\"subject\":\"routes/iris\"}\n" || got.header.Get("Content-Type") != "application/x-ndjson" {
+		t.Errorf("got %+v", got)
+	}
+	s.expectError(s.ask(http.MethodGet, "/api/v1/journal/export?after=x", nil), http.StatusBadRequest, "after: expected")
+	s.expectError(s.ask(http.MethodGet, "/api/v1/journal/export?limit=1", nil), http.StatusBadRequest, "unknown parameter")
 }

@@ -92,7 +92,7 @@ var accessOf = map[string]string{
 	"admin POST /api/v1/rollouts/{name}/unfreeze": "rollout model",
 	"admin POST /-/reload":                        "admin every", "admin GET /api/v1/config": "admin every", "admin GET /api/v1/callers": "admin every", "admin GET /api/v1/callers/{name}": "admin every",
 	"admin GET /api/v1/watch":   "metadata some", // its parameters need more
-	"admin GET /api/v1/journal": "admin every", "admin GET /api/v1/journal/verify": "admin every",
+	"admin GET /api/v1/journal": "admin every", "admin GET /api/v1/journal/verify": "admin every", "admin GET /api/v1/journal/export": "admin every",
 	"admin GET /debug/pprof/": "admin every", "admin GET /debug/pprof/cmdline": "admin every", "admin GET /debug/pprof/profile": "admin every",
 	"admin GET /debug/pprof/trace": "admin every", "admin /debug/pprof/symbol": "admin every",
 }

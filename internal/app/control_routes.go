@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"go.uber.org/zap"
@@ -66,11 +67,20 @@ func (c control) edit(ctx context.Context, do func(context.Context) (api.RouteRe
 
 // Events implements admin.RouteControl.
 func (c control) Events(after int64, limit int, filter admin.EventFilter) ([]api.Event, error) {
+	return c.app.journal.Read(after, limit, asFilter(filter))
+}
+
+// ExportJournal implements admin.RouteControl.
+func (c control) ExportJournal(after int64, filter admin.EventFilter, w io.Writer) error {
+	return c.app.journal.Export(after, asFilter(filter), w)
+}
+
+func asFilter(filter admin.EventFilter) journal.Filter {
 	f := journal.Filter{Types: filter.Types, Since: filter.Since, Until: filter.Until}
 	if filter.Subject != "" {
 		f.Subjects = []string{filter.Subject}
 	}
-	return c.app.journal.Read(after, limit, f)
+	return f
 }
 
 // VerifyJournal implements admin.RouteControl.

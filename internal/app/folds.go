@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"go.uber.org/zap"
@@ -148,6 +149,9 @@ func (a *App) newCutter(cfg *config.Config) *journal.Cutter {
 		Folds: func() []journal.NamedFold { return newFolds().list(log) },
 	})
 }
+
+// VerifyExport checks the events of an export of a journal.
+func VerifyExport(r io.Reader) (api.JournalReport, error) { return journal.VerifyExport(r) }
 
 // VerifyJournal reads the whole journal in a data directory, archived segments included, and
 // returns its problems. No gateway may have it open.

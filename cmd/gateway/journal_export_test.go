@@ -1,0 +1,68 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/client"
+	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/testing/onnxgen"
+)
+
+// An export of a real gateway is verified without it, and a changed one is not. The journal says what served before a change.
+func TestJournalExportAndAt(t *testing.T) {
+	dir := t.TempDir()
+	if err := onnxgen.Identity(infer.FP32, "N").Write(dir, 1); err != nil {
+		t.Fatal(err)
+	}
+	_, admin := served(t, dir, "defaults: {instances: 1}\nroutes: {ids: {model: id_FP32, variants: [{version: 1, weight: 100%}]}}\n")
+	t.Setenv("SLUICE_TOKEN", "")
+	before := time.Now()
+	cl, err := client.New(client.Options{Admin: admin, Actor: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	changed, err := cl.Route(t.Context(), "ids")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed.Sticky = api.Sticky{Header: "X-User-Id"}
+	if _, err := cl.SetRoute(t.Context(), changed, client.EditOptions{Revision: changed.Revision, Reason: "keep users together"}); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "journal.jsonl")
+	if got := command(t, "", []string{"journal", "export", "--file", file, "--admin", admin}); got.code != exitOK || got.out != "" {
+		t.Fatalf("%+v", got)
+	}
+	verified := command(t, "", []string{"journal", "verify", file})
+	online := command(t, "", []string{"journal", "verify", "--admin", admin})
+	if verified.code != exitOK || verified.out != online.out {
+		t.Errorf("offline %+v, online %+v", verified, online)
+	}
+	some := command(t, "", []string{"journal", "export", "--type", "route.", "--admin", admin})
+	if got := command(t, some.out, []string{"journal", "verify", "-"}); got.code != exitOK || !strings.Contains(got.out, "left out") {
+		t.Errorf("some events: %+v", got)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := strings.Replace(string(text), "keep users together", "keep users apart", 1)
+	if got := command(t, forged, []string{"journal", "verify", "-"}); got.code != exitFailed || !strings.Contains(got.errOut, "was changed after it was written") {
+		t.Errorf("a forged export: %+v", got)
+	}
+	if got := command(t, "", []string{"journal", "at", before.UTC().Format(time.RFC3339Nano), "--admin", admin}); got.code != exitOK || !strings.Contains(got.out, "Revision:  1") || !strings.Contains(got.out, "id_FP32") {
+		t.Errorf("before: %+v", got)
+	}
+	if got := command(t, "", []string{"journal", "at", "0s", "ids", "--admin", admin}); got.code != exitOK || !strings.Contains(got.out, `by alice (unverified) "keep users together"`) {
+		t.Errorf("now: %+v", got)
+	}
+	if got := command(t, "", []string{"journal", "at", "yesterday", "--admin", admin}); got.code != exitUsage {
+		t.Errorf("not a time: %+v", got)
+	}
+}
