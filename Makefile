@@ -32,6 +32,7 @@ test: setup ## run all tests
 check: setup lint ## lint, vet, tidy, run the tests with the race detector and with invariants, and test the Python client
 	@$(foreach m,$(modules),echo "== vet and tidy: $(m)" && (cd $(m) && go vet ./... && go mod tidy -diff) &&) true
 	@$(foreach m,$(modules),echo "== test -race: $(m)" && (cd $(m) && go test -race -timeout $(patience) ./...) &&) true
+	go build -tags gs,azblob -o /dev/null ./cmd/gateway
 	go test -timeout $(patience) -tags invariants ./internal/runtime/... ./internal/app/... ./internal/offline/...
 	@$(MAKE) --no-print-directory clients-python
 

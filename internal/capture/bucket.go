@@ -1,13 +1,16 @@
 package capture
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +26,9 @@ func CheckURL(text string) error {
 		return errors.New("expected a URL")
 	}
 	if !blob.DefaultURLMux().ValidBucketScheme(u.Scheme) {
+		if u.Scheme == "gs" || u.Scheme == "azblob" {
+			return fmt.Errorf("this gateway was built without the driver of %s://; build it with -tags %s", u.Scheme, u.Scheme)
+		}
 		return fmt.Errorf("expected a URL that begins with %s", strings.Join(schemes(), ":// or ")+"://")
 	}
 	if u.User != nil {
@@ -55,11 +61,11 @@ func OpenBucket(ctx context.Context, bucketURL, prefix string) (*Bucket, error) 
 		return nil, err
 	}
 	if u.Scheme == fileblob.Scheme {
-		path := u.Path
+		dir := u.Path
 		if u.Host == "." {
-			path = strings.TrimPrefix(path, "/")
+			dir = strings.TrimPrefix(dir, "/")
 		}
-		return OpenDir(filepath.Join(filepath.FromSlash(path), filepath.FromSlash(prefix)))
+		return OpenDir(filepath.Join(filepath.FromSlash(dir), filepath.FromSlash(prefix)))
 	}
 	b, err := blob.OpenBucket(ctx, bucketURL)
 	if err != nil {
@@ -77,12 +83,12 @@ const tmpDir = "_tmp"
 const onlyUs = 0o700 // captured requests are personal data
 
 // OpenDir opens a folder as a bucket, and makes it if it is missing.
-func OpenDir(path string) (*Bucket, error) {
-	if err := os.MkdirAll(filepath.Join(path, tmpDir), onlyUs); err != nil {
+func OpenDir(dir string) (*Bucket, error) {
+	if err := os.MkdirAll(filepath.Join(dir, tmpDir), onlyUs); err != nil {
 		return nil, err
 	}
-	b, err := fileblob.OpenBucket(path, nil)
-	return &Bucket{Bucket: b, dir: path}, err
+	b, err := fileblob.OpenBucket(dir, nil)
+	return &Bucket{Bucket: b, dir: dir}, err
 }
 
 // put writes a file. It appears under its name as a whole, or not at all. In a folder it is on disk
@@ -91,8 +97,8 @@ func (b *Bucket) put(ctx context.Context, name string, data []byte) error {
 	if b.dir == "" {
 		return b.WriteAll(ctx, name, data, &blob.WriterOptions{ContentType: "application/octet-stream"})
 	}
-	path := filepath.Join(b.dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), onlyUs); err != nil {
+	final := filepath.Join(b.dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(final), onlyUs); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Join(b.dir, tmpDir), "*")
@@ -104,17 +110,17 @@ func (b *Bucket) put(ctx context.Context, name string, data []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close(), ctx.Err()); err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(f.Name(), final)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return syncDir(filepath.Dir(path))
+	return syncDir(filepath.Dir(final))
 }
 
 // syncDir writes the entries of a folder to disk.
-func syncDir(path string) error {
-	d, err := os.Open(path) //nolint:gosec // a folder of the bucket
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // a folder of the bucket
 	if err != nil {
 		return err
 	}
@@ -135,9 +141,25 @@ func (b *Bucket) sweep(now time.Time) error {
 	return err
 }
 
+// RequestFiles returns the paths of the files of captured requests of a model, by their names, which
+// begin with their times.
+func (b *Bucket) RequestFiles(ctx context.Context, model string) (paths []string, err error) {
+	files, err := parquetFiles(ctx, b, modelDir(model))
+	for _, o := range files {
+		paths = append(paths, o.Key)
+	}
+	slices.SortFunc(paths, func(x, y string) int { return cmp.Or(cmp.Compare(path.Base(x), path.Base(y)), cmp.Compare(x, y)) })
+	return paths, err
+}
+
+// Read returns the content of a file of at most most bytes.
+func (b *Bucket) Read(ctx context.Context, name string, most int64) ([]byte, error) {
+	return readAll(ctx, b, name, most)
+}
+
 // readAll reads a file of at most most bytes.
-func readAll(ctx context.Context, bucket *Bucket, path string, most int64) (data []byte, err error) {
-	r, err := bucket.NewReader(ctx, path, nil)
+func readAll(ctx context.Context, bucket *Bucket, name string, most int64) (data []byte, err error) {
+	r, err := bucket.NewReader(ctx, name, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 
 // CaptureStore configures where captured traffic is written.
 type CaptureStore struct {
-	Bucket       string        `yaml:"bucket" default:"\"\"" doc:"The bucket: file:///DIR, or s3://BUCKET?region=R. Another S3 server: s3://BUCKET?region=R&endpoint=https://HOST&use_path_style=true. Credentials come from the environment, as for the AWS SDK. Empty: the folder capture in data_dir."`
+	Bucket       string        `yaml:"bucket" default:"\"\"" doc:"The bucket: file:///DIR, or s3://BUCKET?region=R. Another S3 server: s3://BUCKET?region=R&endpoint=https://HOST&use_path_style=true. gs://BUCKET and azblob://CONTAINER need a gateway that is built with -tags gs or -tags azblob. Credentials come from the environment, as for the SDK of each. Empty: the folder capture in data_dir."`
 	Prefix       string        `yaml:"prefix" default:"\"\"" doc:"The prefix of the names of all files in the bucket, such as team-a/sluice."`
 	RotateSize   Size          `yaml:"rotate_size" default:"16MiB" min:"4KiB" max:"256MiB" doc:"Size of the captured data, uncompressed, of which a file is made."`
 	RotateAge    time.Duration `yaml:"rotate_age" default:"5m" min:"100ms" max:"24h" doc:"Time after which a file is made of what was captured, however little it is. A crash loses what is not in a file."`
@@ -48,7 +48,8 @@ type Capture struct {
 }
 
 // captureSchemes are the schemes that the URL of a bucket may have.
-func captureSchemes() []string { return []string{"file", "s3"} }
+// Those of gs and azblob need a build with their drivers, which only the start knows.
+func captureSchemes() []string { return []string{"file", "s3", "gs", "azblob"} }
 
 // capture checks the bucket, and that there is one if something is captured.
 func (d *decoder) capture() {

@@ -1,0 +1,5 @@
+//go:build azblob
+
+package capture
+
+import _ "gocloud.dev/blob/azureblob" // buckets of azblob:// URLs

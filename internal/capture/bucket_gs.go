@@ -1,0 +1,5 @@
+//go:build gs
+
+package capture
+
+import _ "gocloud.dev/blob/gcsblob" // buckets of gs:// URLs
