@@ -16,7 +16,13 @@ const (
 	CaptureJSONL   = "jsonl"
 	CaptureCSV     = "csv"
 	CaptureParquet = "parquet"
+	CaptureTar     = "tar" // the files of the bucket as they are, also with what is outside of the range
 )
+
+// CaptureFormats returns the formats of an export.
+func CaptureFormats() []string {
+	return []string{CaptureJSONL, CaptureCSV, CaptureParquet, CaptureTar}
+}
 
 // The trailers of an export: the fields of a CaptureExport. The paths of skipped files are separated by
 // commas.

@@ -42,8 +42,8 @@ are not exported.`,
 			if err != nil {
 				return err
 			}
-			if !slices.Contains([]string{api.CaptureJSONL, api.CaptureCSV, api.CaptureParquet}, format) {
-				return usageError{fmt.Sprintf("--format: expected %s, %s or %s, got %q", api.CaptureJSONL, api.CaptureCSV, api.CaptureParquet, format)}
+			if !slices.Contains(api.CaptureFormats(), format) {
+				return usageError{fmt.Sprintf("--format: expected %s, got %q", strings.Join(api.CaptureFormats(), ", "), format)}
 			}
 			if !cmd.Flags().Changed("timeout") {
 				conn.timeout = exportTimeout
@@ -61,7 +61,7 @@ are not exported.`,
 	}
 	of.flags(cmd)
 	by.flags(cmd)
-	cmd.Flags().StringVar(&format, "format", api.CaptureJSONL, "jsonl, csv or parquet")
+	cmd.Flags().StringVar(&format, "format", api.CaptureJSONL, "jsonl, csv or parquet; or tar: the files of the bucket as they are")
 	cmd.Flags().BoolVar(&joined, "labels", false, "add the label of each row, as far as labels were captured")
 	cmd.Flags().StringVar(&file, "file", "", "the file to write (default: standard output)")
 	return cmd

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/client"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/offline"
@@ -42,12 +44,13 @@ type replayDocument struct {
 func newReplay() *cobra.Command {
 	var c replayCommand
 	cmd := &cobra.Command{
-		Use:   "replay MODEL --version N --from DIR|FILE",
+		Use:   "replay MODEL --version N [--from DIR|FILE|URL]",
 		Short: "Send recorded requests to a version, and compare its answers",
 		Long: `Send recorded requests to a loaded version, and compare its answers with the recorded ones.
 
---from is a folder of captured traffic, one of its Parquet files, or a file with a V2 request as
-JSON on each line. With --against the answers of another version are compared instead.
+--from is a folder of captured traffic, the URL of its bucket, one of its Parquet files, a tar of
+them, or a file with a V2 request as JSON on each line. Without --from, the gateway exports what it
+has captured, which needs the action capture. With --against the answers of another version are compared instead.
 
 The requests are in no statistics of callers, and wait until those of callers were run. A version
 is loaded if a route names it, also with the weight 0.`,
@@ -63,7 +66,7 @@ is loaded if a route names it, also with the weight 0.`,
 	f := cmd.Flags()
 	f.Int64Var(&c.version, "version", 0, "the version to send the requests to")
 	f.Int64Var(&c.against, "against", 0, "compare with the answers of this version, instead of the recorded ones")
-	f.StringVar(&c.from.Path, "from", "", "a folder of captured traffic, a file of it, or a file of JSON lines")
+	f.StringVar(&c.from.Path, "from", "", "a folder or a bucket (s3://…) of captured traffic, a file of it, or a file of JSON lines (default: what the gateway has captured)")
 	f.Int64Var(&c.from.Version, "answered-by", 0, "only captured requests that this version answered")
 	f.StringVar(&c.since, "since", "", "only requests that arrived at or after this time, RFC 3339, or as long ago as this: 24h")
 	f.StringVar(&c.until, "until", "", "only requests that arrived before this time")
@@ -82,8 +85,6 @@ func (c *replayCommand) check() (err error) {
 		return usageError{"--version: expected the version to send the requests to"}
 	case c.against < 0 || c.from.Version < 0:
 		return usageError{"--against and --answered-by: expected a version of 1 or more"}
-	case c.from.Path == "":
-		return usageError{"--from: expected a folder or a file with requests"}
 	case c.options.Concurrency < 1 || c.options.Concurrency > most:
 		return usageError{fmt.Sprintf("--concurrency: expected 1 to %d", most)}
 	case c.options.Limit < 0:
@@ -129,9 +130,16 @@ func (c *replayCommand) run(cmd *cobra.Command) error {
 	if c.against != 0 {
 		c.options.Against = c.asking(cl, c.against)
 	}
+	if c.from.Path == "" {
+		remove, err := c.export(cmd.Context(), cl)
+		if err != nil {
+			return err
+		}
+		defer remove()
+	}
 	doc := replayDocument{Model: c.from.Model, Version: c.version, Against: c.against}
 	report, err := offline.Replay(cmd.Context(), func(yield func(*offline.Recorded) error) error {
-		return c.from.Read(&doc.Read, yield)
+		return c.from.Read(cmd.Context(), &doc.Read, yield)
 	}, c.options)
 	doc.ReplayReport = *report
 	switch {
@@ -140,7 +148,7 @@ func (c *replayCommand) run(cmd *cobra.Command) error {
 	case doc.Requests == 0 && doc.Read.Hidden > 0:
 		return fmt.Errorf("none of the %d requests can be sent: inputs of them were redacted or hashed", doc.Read.Hidden)
 	case doc.Requests == 0:
-		return fmt.Errorf("--from has no requests of model '%s' that the flags select%s", c.from.Model, damagedText(&doc.Read))
+		return fmt.Errorf("there are no requests of model '%s' that the flags select%s", c.from.Model, damagedText(&doc.Read))
 	}
 	perr := c.out.print(cmd.OutOrStdout(), doc, func(b *strings.Builder) { printReplayReport(b, &doc) })
 	switch {
@@ -152,6 +160,29 @@ func (c *replayCommand) run(cmd *cobra.Command) error {
 		return errors.New("answers differ or are missing, which --fail does not allow")
 	}
 	return nil
+}
+
+// export writes what the gateway has captured to a temporary file, which is read instead of --from: a
+// replay can take much longer than an export may.
+func (c *replayCommand) export(ctx context.Context, cl *client.Client) (remove func(), err error) {
+	f, err := os.CreateTemp("", "sluice-replay-*.tar")
+	if err != nil {
+		return nil, err
+	}
+	remove = func() { _ = os.Remove(f.Name()) }
+	ctx, cancel := context.WithTimeout(ctx, exportTimeout)
+	defer cancel()
+	of := api.CaptureRange{Since: c.from.Since, Until: c.from.Until, Version: c.from.Version}
+	done, err := cl.ExportCapture(ctx, c.from.Model, api.CaptureRead{CaptureRange: of, Format: api.CaptureTar}, "replay", f)
+	if err = errors.Join(err, f.Close()); err == nil && done.Skipped > 0 {
+		err = fmt.Errorf("%d files of captured requests cannot be read by the gateway: %s", done.Skipped, oneLine(strings.Join(done.SkippedFiles, ", ")))
+	}
+	if err != nil {
+		remove()
+		return nil, err
+	}
+	c.from.Path = f.Name()
+	return remove, nil
 }
 
 func damagedText(read *offline.RecordingCounts) string {

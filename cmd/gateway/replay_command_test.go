@@ -86,6 +86,18 @@ func TestReplay(t *testing.T) {
 	if _, text := ask(exitFailed, "--version", "1", "--from", bucket, "--since", "2099-01-01T00:00:00Z"); !strings.Contains(text, "no requests") {
 		t.Error(text)
 	}
+	for _, from := range [][]string{nil, {"--from", "file://" + bucket}} { // through the API, and as a bucket
+		same, _ := ask(exitOK, append([]string{"--version", "1", "--fail"}, from...)...)
+		if same.Requests != 20 || same.Compared != 20 || same.Differing != 0 || same.Read.Files == 0 {
+			t.Errorf("%v: %+v", from, same)
+		}
+	}
+	if _, text := ask(exitFailed, "--version", "1", "--until", "1h"); !strings.Contains(text, "no requests") {
+		t.Error(text)
+	}
+	if _, text := ask(exitFailed, "--version", "1", "--from", "ftp://x"); !strings.Contains(text, "expected a URL that begins with") {
+		t.Error(text)
+	}
 	lines := filepath.Join(t.TempDir(), "requests.jsonl")
 	place(t, lines, `{"id":"a","inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[3]}]}`+"\n\n"+`{"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[]}]}`)
 	d, _ := ask(exitFailed, "--version", "2", "--from", lines, "--against", "1", "--fail")
@@ -134,7 +146,6 @@ func TestReplayFlags(t *testing.T) {
 		}
 	}
 	f("--from", "x")
-	f("--version", "1")
 	for _, bad := range []string{"--pace=0x", "--pace=2", "--pace=-1x", "--pace=NaNx", "--concurrency=0", "--concurrency=99", "--limit=-1", "--tolerance=-1", "--tolerance=NaN", "--since=x", "--against=-1"} {
 		f("--version", "1", "--from", "x", bad)
 	}

@@ -90,8 +90,10 @@ func exportType(format string) (mediaType string, err error) {
 		return "text/csv; charset=utf-8; header=present", nil
 	case api.CaptureParquet:
 		return "application/vnd.apache.parquet", nil
+	case api.CaptureTar:
+		return "application/x-tar", nil
 	default:
-		return "", infer.Errorf(infer.Invalid, "format: expected %s, %s or %s, got '%.40s'", api.CaptureJSONL, api.CaptureCSV, api.CaptureParquet, format)
+		return "", infer.Errorf(infer.Invalid, "format: expected %s, got '%.40s'", strings.Join(api.CaptureFormats(), ", "), format)
 	}
 }
 

@@ -75,7 +75,7 @@ func TestExportCapture(t *testing.T) {
 	f("iris/export?format=csv", 200, "", "0;0;0;;", false)
 	f("iris/export?format=parquet", 200, "a row\n", ";;;;", true)
 	f("none/export", 404, "no model", ";;;;", false)
-	f("iris/export?format=xml", 400, "expected jsonl, csv or parquet", ";;;;", false)
+	f("iris/export?format=xml", 400, "expected jsonl, csv, parquet, tar", ";;;;", false)
 	f("iris/export?labels=true", 200, "ops with labels\n", "1;2;2;a.parquet, b.parquet;", false)
 	f("iris/export?labels=yes", 400, "labels: expected true or false", ";;;;", false)
 	f("iris/export?limit=1", 400, "unknown parameter", ";;;;", false)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -54,6 +55,9 @@ func (s *Store) Export(ctx context.Context, model string, of api.CaptureRead, w 
 	}
 	s.release() // files are whole under their names, so that they can be read while others are written
 	e := &export{s: s, ctx: ctx, bucket: bucket, model: model, of: of, done: &done, damaged: map[string]bool{}}
+	if of.Format == api.CaptureTar {
+		return done, e.tarFiles(w, slices.Concat(files, labels))
+	}
 	if e.to, err = e.table(of.Format, files, w); err != nil {
 		return done, err
 	}
@@ -96,7 +100,7 @@ func (e *export) table(format string, files []api.CaptureFile, w io.Writer) (tab
 		return newJSONTable(w), nil
 	case api.CaptureCSV, api.CaptureParquet:
 	default:
-		return nil, infer.Errorf(infer.Invalid, "format: expected %s, %s or %s, got '%.40s'", api.CaptureJSONL, api.CaptureCSV, api.CaptureParquet, format)
+		return nil, infer.Errorf(infer.Invalid, "format: expected %s, got '%.40s'", strings.Join(api.CaptureFormats(), ", "), format)
 	}
 	columns, err := e.columns(files)
 	if err != nil {
@@ -173,6 +177,7 @@ func (e *export) read(f *api.CaptureFile) (rows rowReader, err error) {
 	if err != nil {
 		return rows, err
 	}
+	rows.data = data
 	if rows.l, rows.p, err = open(data); err != nil {
 		return rows, err
 	}
@@ -247,8 +252,9 @@ func open(data []byte) (l *layout, p *parquet.File, err error) {
 
 // rowReader reads the rows of a file.
 type rowReader struct {
-	l *layout
-	p *parquet.File
+	l    *layout
+	p    *parquet.File
+	data []byte
 }
 
 // each calls yield with the values of each row, by column. They are valid until it returns.

@@ -1,9 +1,11 @@
 package offline
 
 import (
+	"archive/tar"
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,9 +26,10 @@ const (
 	maxRequestBytes   = 64 << 20 // of a line
 )
 
-// Recording is where requests to repeat come from: a file, or a folder of captured traffic.
+// Recording is where requests to repeat come from: a file, a folder or a bucket of captured traffic, or a
+// tar of its files.
 type Recording struct {
-	Path         string
+	Path         string // also the URL of a bucket
 	Model        string // the only one whose requests are read
 	Version      int64  // the only one that answered; 0 for any
 	Since, Until time.Time
@@ -41,8 +44,14 @@ type RecordingCounts struct {
 
 // Read calls yield with each request, file by file in the order of their names, which begin with
 // their times. Damaged files of a folder are counted.
-func (r *Recording) Read(counts *RecordingCounts, yield func(*Recorded) error) error {
+func (r *Recording) Read(ctx context.Context, counts *RecordingCounts, yield func(*Recorded) error) error {
 	counts.Damaged = []string{}
+	switch {
+	case strings.Contains(r.Path, "://"):
+		return r.bucket(ctx, counts, yield)
+	case strings.HasSuffix(r.Path, ".tar"):
+		return r.tar(counts, yield)
+	}
 	info, err := os.Stat(r.Path)
 	if err != nil {
 		return fileError(err)
@@ -55,18 +64,83 @@ func (r *Recording) Read(counts *RecordingCounts, yield func(*Recorded) error) e
 		return err
 	}
 	for _, path := range files {
-		broken := fileDamageError{}
-		switch err := r.file(path, counts, yield); {
-		case errors.As(err, &broken):
-			const most = 10
-			if len(counts.Damaged) < most {
-				counts.Damaged = append(counts.Damaged, filepath.Base(path)+": "+broken.Error())
-			}
-		case err != nil:
+		if err := counts.damaged(path, r.file(path, counts, yield)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// damaged counts a file that is damaged, and returns other errors.
+func (c *RecordingCounts) damaged(path string, err error) error {
+	broken, ok := errors.AsType[fileDamageError](err)
+	if !ok {
+		return err
+	}
+	const most = 10
+	if len(c.Damaged) < most {
+		c.Damaged = append(c.Damaged, filepath.Base(path)+": "+broken.Error())
+	}
+	return nil
+}
+
+// bucket reads the files of a bucket.
+func (r *Recording) bucket(ctx context.Context, counts *RecordingCounts, yield func(*Recorded) error) (err error) {
+	if err := capture.CheckURL(r.Path); err != nil {
+		return fmt.Errorf("--from: %w", err)
+	}
+	b, err := capture.OpenBucket(ctx, r.Path, "")
+	if err != nil {
+		return fmt.Errorf("--from: %w", err)
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	files, err := b.RequestFiles(ctx, r.Model)
+	if err != nil {
+		return fmt.Errorf("--from: %w", err)
+	}
+	for _, path := range files {
+		data, err := b.Read(ctx, path, maxRecordingBytes)
+		if err != nil {
+			return fmt.Errorf("--from: %w", err)
+		}
+		if err := counts.damaged(path, r.captured(data, counts, yield)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tar reads the files of a tar, as an export writes it.
+func (r *Recording) tar(counts *RecordingCounts, yield func(*Recorded) error) (err error) {
+	f, err := os.Open(r.Path)
+	if err != nil {
+		return fileError(err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	for files := tar.NewReader(f); ; {
+		head, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("--from: the tar cannot be read: %w", err)
+		}
+		if head.Typeflag != tar.TypeReg || !strings.HasSuffix(head.Name, ".parquet") {
+			continue
+		}
+		data, err := io.ReadAll(io.LimitReader(files, maxRecordingBytes+1))
+		switch {
+		case err != nil:
+			return fmt.Errorf("--from: the tar cannot be read: %w", err)
+		case len(data) > maxRecordingBytes:
+			err = fileDamageError{fmt.Errorf("the file has more than %d bytes", maxRecordingBytes)}
+		default:
+			err = r.captured(data, counts, yield)
+		}
+		if err := counts.damaged(head.Name, err); err != nil {
+			return err
+		}
+	}
 }
 
 // fileDamageError is an error of a file, and not of the code that gets its requests.
