@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -50,6 +51,7 @@ const (
 	GuardrailAgreement = "agreement" // rows that the version, as a shadow, answered differently
 	GuardrailAnswers   = "answers"   // the distributions of classes, scores and numbers
 	GuardrailLoss      = "loss"      // how good answers were, by their labels
+	GuardrailQuery     = "query"     // followed by a colon and the name of a query
 )
 
 // The kinds of values that are compared between the canary and the control.
@@ -90,7 +92,9 @@ type RolloutSpec struct {
 	Refusals Limit    `json:"refusals,omitzero"`
 	Latency  Slowness `json:"latency,omitzero"`
 	Answers  Answers  `json:"answers,omitzero"`
-	Floor    Floor    `json:"floor,omitzero"`
+	// Queries are asked of the configured Prometheus server.
+	Queries []RolloutQuery `json:"queries,omitempty"`
+	Floor   Floor          `json:"floor,omitzero"`
 	// Bake is how long the former version stays loaded after the promotion, and the new one is
 	// watched.
 	Bake Duration `json:"bake,omitempty"`
@@ -135,6 +139,20 @@ type Answers struct {
 	// Loss is for labelled answers: the share of wrong ones above the control's, or the mean absolute error above the
 	// control's, in parts of that.
 	Loss float64 `json:"loss,omitempty"`
+}
+
+// RolloutQuery is a query to a Prometheus server whose value must stay within limits. It has no stated probability of a
+// false rollback.
+type RolloutQuery struct {
+	Name string `json:"name"` // lower-case letters, digits and _
+	// Query is PromQL with one number as its value. {{route}}, {{model}}, {{version}} and {{stable}} are replaced by the names of
+	// the rollout and the numbers of its versions.
+	Query string   `json:"query"`
+	Max   *float64 `json:"max,omitempty"` // one of both is needed
+	Min   *float64 `json:"min,omitempty"`
+	// Failures is how many values in a row must be outside the limits for a rollback. Default: 3. A query is asked every ten
+	// seconds.
+	Failures int `json:"failures,omitempty"`
 }
 
 // Floor aborts at once, whatever the statistics say: a share of errors among at least MinRequests requests
@@ -209,7 +227,16 @@ type RolloutEvidence struct {
 	Logs []float64 `json:"logs,omitempty"`
 	// Values are what the guardrails agreement, answers and loss compare. These have no EValue.
 	Values []RolloutValue `json:"values,omitempty"`
-	Why    string         `json:"why"`
+	// Look is what a query said last.
+	Look *RolloutLook `json:"look,omitempty"`
+	Why  string       `json:"why"`
+}
+
+// RolloutLook is the value of a query.
+type RolloutLook struct {
+	Value Number `json:"value"`
+	Bad   int    `json:"bad"`             // values in a row outside the limits
+	Cause string `json:"cause,omitempty"` // why there was no value at the last look
 }
 
 // RolloutValue is a value that each request of both variants has.
@@ -336,6 +363,10 @@ func (s *RolloutSpec) Complete() {
 	orElse(&s.Answers.Deviation, p.Answers.Deviation)
 	orElse(&s.Answers.Disagreement, p.Answers.Disagreement)
 	orElse(&s.Answers.Loss, p.Answers.Loss)
+	const failures = 3
+	for i := range s.Queries {
+		orElse(&s.Queries[i].Failures, failures)
+	}
 	orElse(&s.Floor.Errors, p.Floor.Errors)
 	orElse(&s.Floor.MinRequests, p.Floor.MinRequests)
 }
@@ -390,6 +421,7 @@ func (s *RolloutSpec) Check() []Problem {
 			c.add("answers."+field, "expected more than 0 and at most %d, got %g", maxAnswers, limit)
 		}
 	}
+	c.queries(s.Queries)
 	if !(s.Floor.Errors > 0 && s.Floor.Errors <= 1) {
 		c.add("floor.errors", "expected more than 0 and at most 1, got %g", s.Floor.Errors)
 	}
@@ -430,6 +462,42 @@ func (c *specCheck) steps(steps []RolloutStep) {
 			c.add(at+".for", "expected more than 0s and at most %v, got %v", time.Duration(maxRolloutTime), time.Duration(step.For))
 		}
 		before = step.Weight
+	}
+}
+
+// The limits of queries.
+const (
+	maxQueries   = 10
+	maxQueryName = 40
+	maxQueryText = 4096
+	maxFailures  = 1000
+)
+
+func (c *specCheck) queries(list []RolloutQuery) {
+	if len(list) > maxQueries {
+		c.add("queries", "expected at most %d queries, got %d", maxQueries, len(list))
+		return
+	}
+	names := map[string]bool{}
+	for i, q := range list {
+		at := fmt.Sprintf("queries[%d]", i)
+		valid := q.Name != "" && len(q.Name) <= maxQueryName && strings.Trim(q.Name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+		switch {
+		case !valid:
+			c.add(at+".name", "expected 1 to %d lower-case letters, digits and _, got %.60q", maxQueryName, q.Name)
+		case names[q.Name]:
+			c.add(at+".name", "'%s' is the name of another query too", q.Name)
+		}
+		names[q.Name] = true
+		if q.Query == "" || len(q.Query) > maxQueryText {
+			c.add(at+".query", "expected PromQL of 1 to %d bytes, got %d bytes", maxQueryText, len(q.Query))
+		}
+		if q.Max == nil && q.Min == nil {
+			c.add(at+".max", "expected a limit: max, min or both")
+		}
+		if q.Failures < 1 || q.Failures > maxFailures {
+			c.add(at+".failures", "expected 1 to %d, got %d", maxFailures, q.Failures)
+		}
 	}
 }
 

@@ -156,7 +156,11 @@ func (a *App) open() (err error) {
 		Journal: a.journal, Watcher: a.watch, Labels: a.labels, Capture: a.capture, Metrics: a.metrics, Logger: a.log, Reload: a.reload(), Applied: a.applied, TraceRun: a.traceRun, Ready: a.loaded,
 		Locked: a.locked,
 	})
-	a.rollouts = rollout.New(rollout.Options{Traffic: a.reconcile, Journal: eventLog{a.journal}, Policy: a.rolloutPolicy, Logger: a.log})
+	options := rollout.Options{Traffic: a.reconcile, Journal: eventLog{a.journal}, Policy: a.rolloutPolicy, Logger: a.log}
+	if options.Query, err = newQuery(&cfg.Prometheus); err != nil {
+		return err
+	}
+	a.rollouts = rollout.New(options)
 	if err := a.replay(cfg); err != nil {
 		return err
 	}

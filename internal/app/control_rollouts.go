@@ -4,11 +4,25 @@ import (
 	"context"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/promquery"
 	"sluice.io/sluice/internal/rollout"
 )
 
 // locked returns the rollout that alone may change a route.
 func (a *App) locked(route string) string { return a.rollouts.Locked(route) }
+
+// newQuery returns what asks the configured Prometheus server, nil if there is none.
+func newQuery(c *config.Prometheus) (func(ctx context.Context, query string) (float64, error), error) {
+	if c.URL == "" {
+		return nil, nil //nolint:nilnil // no server is not an error
+	}
+	client, err := promquery.New(promquery.Options{URL: c.URL, Token: c.Token.Reveal(), Timeout: c.Timeout})
+	if err != nil {
+		return nil, err
+	}
+	return client.Value, nil
+}
 
 func (a *App) rolloutPolicy(model string) rollout.Policy {
 	p := a.config.Load().Model(model).Rollouts

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -109,5 +110,44 @@ func TestRolloutOutlivesARestart(t *testing.T) {
 	eventually(t, func() bool { return g.rollout(t).State == api.RolloutRolledBack })
 	if route := g.route(t, "double"); len(route.Variants) != 1 || route.Variants[0].Version != 1 {
 		t.Errorf("the route is %+v", route)
+	}
+}
+
+// Versions that answer differently, or that a Prometheus server says are worse, are rolled back although they work.
+func TestRolloutsCompareAnswers(t *testing.T) {
+	dir := doubles(t, 1)
+	put(t, dir, "double", 2, scale(t, 20))
+	asked := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.FormValue("query")
+		_, _ = w.Write([]byte(`{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}`))
+	}))
+	defer server.Close()
+	const route = `routes: {double: {variants: [{version: 1, weight: 100%}]}}`
+	g := start(t, dir, route, "prometheus: {url: '"+server.URL+"'}")
+	begin := func(more string) {
+		t.Helper()
+		g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts", `{"route": "double", "version": 2, "preset": "fast", "steps": [{"weight": 4000, "for": "5m"}], "latency": {"tolerance": 1}`+more+`}`)
+	}
+	begin("")
+	g.askUntil(t, api.RolloutRolledBack)
+	if r := g.rollout(t); !strings.Contains(r.Why, "answers: y[0]") {
+		t.Errorf("why %q", r.Why)
+	}
+	begin(`, "queries": [{"name": "refunds", "query": "refunds{version=\"{{version}}\"}", "max": 5, "failures": 1}]`)
+	g.askUntil(t, api.RolloutRolledBack)
+	if r := g.rollout(t); !strings.Contains(r.Why, "query:refunds: 7, expected at most 5") {
+		t.Errorf("why %q", r.Why)
+	}
+	if got := <-asked; got != `refunds{version="2"}` {
+		t.Errorf("the query was %q", got)
+	}
+	if err := g.stop(); err != nil {
+		t.Error(err)
+	}
+	other := start(t, dir, route)
+	status, body := other.call(t, http.MethodPost, other.admin+"/api/v1/rollouts", `{"route": "double", "version": 2, "queries": [{"name": "a", "query": "b", "max": 1}]}`)
+	if status != http.StatusConflict || !strings.Contains(body, "prometheus.url") {
+		t.Errorf("queries without a server: %d %s", status, body)
 	}
 }

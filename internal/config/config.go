@@ -57,6 +57,8 @@ type Config struct {
 	Capture CaptureStore `yaml:"capture" restart:"true" doc:"Where captured traffic is written. The settings of a model say what is captured. docs/capture.md explains both."`
 	Retrain Retrain      `yaml:"retrain" restart:"true" doc:"Signals: retraining requests and data-quality reports."`
 
+	Prometheus Prometheus `yaml:"prometheus" restart:"true" doc:"A Prometheus server that rollouts ask for evidence."`
+
 	UnloadTimeout time.Duration `yaml:"unload_timeout" default:"30s" min:"0s" restart:"true" doc:"Time that the running calls of a retired version have before they are terminated."`
 
 	Defaults Model             `yaml:"defaults" doc:"Settings of all models. An entry under models overrides them for one model."`
@@ -65,6 +67,13 @@ type Config struct {
 	Callers  map[string]Caller `yaml:"callers" doc:"Who sends requests, by name: credentials, rights and limits. The caller anonymous is that without credentials. If it is not configured, it may do everything that a loopback address or an open data plane allows while there are no callers, and otherwise infer, and read metadata and statistics."`
 	Groups   map[string]Group  `yaml:"groups" doc:"Rights and limits that callers share, by name."`
 	Routes   map[string]Route  `yaml:"routes" doc:"Splits of the traffic over versions of a model, by the name that clients call. A name without a route serves the newest version of the model of that name."`
+}
+
+// Prometheus names the server that the queries of rollouts are asked of.
+type Prometheus struct {
+	URL     string        `yaml:"url" default:"\"\"" doc:"URL of the server, http or https, without /api/v1. Empty: rollouts have no queries."`
+	Token   Secret        `yaml:"token" default:"\"\"" doc:"Bearer token for the server, if it needs one."`
+	Timeout time.Duration `yaml:"timeout" default:"10s" min:"100ms" max:"10m" doc:"Max time of one query."`
 }
 
 // Repository configures the place of the models, and when they are loaded.

@@ -214,6 +214,9 @@ func (d *decoder) tokens() {
 
 func (d *decoder) webhook() {
 	w := d.cfg.Retrain.Webhook
+	if u, err := url.Parse(d.cfg.Prometheus.URL); d.cfg.Prometheus.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
+		d.problemAt("prometheus.url", "expected a URL that begins with http:// or https:// and has no password%s", gotURL(d.cfg.Prometheus.URL))
+	}
 	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
 		d.problemAt("retrain.webhook.url", "expected a URL that begins with http:// or https:// and has no password%s", gotURL(w.URL))
 	}

@@ -1,15 +1,19 @@
 package rollout_test
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/rollout"
 )
 
@@ -205,6 +209,77 @@ func TestAShadowThatDisagreesIsNotTried(t *testing.T) {
 		for _, e := range g.last(t).Evidence {
 			if e.Guardrail == api.GuardrailAgreement && e.Verdict != api.VerdictPass {
 				t.Errorf("%+v", e)
+			}
+		}
+	})
+}
+
+// A query that is outside its limits three times in a row rolls a version back; no data never does.
+func TestQueries(t *testing.T) {
+	limit := 0.1
+	asked := func(s *api.RolloutSpec) {
+		s.Queries = []api.RolloutQuery{{Name: "refunds", Query: `refunds{model="{{model}}",version="{{version}}"} / on() {{stable}} {{route}}`, Max: &limit}}
+	}
+	serve(t, func(t *testing.T, g *gateway) {
+		looks := 0
+		g.query = func(_ context.Context, text string) (float64, error) {
+			if want := `refunds{model="iris",version="2"} / on() 1 iris`; text != want {
+				t.Errorf("the query is %s, want %s", text, want)
+			}
+			if looks++; looks%4 == 0 {
+				return 0, errors.New("no data")
+			}
+			return 0.2, nil
+		}
+		g.restart(t)
+		g.begin(t, asked)
+		g.until(t, api.RolloutRolledBack, 2*time.Minute)
+		if r := g.last(t); r.Why != "query:refunds: 0.2, expected at most 0.1; 3 times in a row" || looks != 3 {
+			t.Errorf("%d looks: %s", looks, r.Why)
+		}
+	})
+	serve(t, func(t *testing.T, g *gateway) {
+		g.query = func(context.Context, string) (float64, error) { return 0, errors.New("no data") }
+		g.restart(t)
+		g.begin(t, asked)
+		g.until(t, api.RolloutPaused, 2*time.Hour)
+		if r := g.last(t); !strings.Contains(r.Why, "inconclusive: query:refunds: no value: no data") {
+			t.Error(r.Why)
+		}
+	})
+	serve(t, func(t *testing.T, g *gateway) {
+		hang := make(chan struct{})
+		g.query = func(ctx context.Context, _ string) (float64, error) {
+			select {
+			case <-hang:
+			case <-ctx.Done():
+			}
+			return 0.05, nil
+		}
+		g.restart(t)
+		g.begin(t, asked)
+		time.Sleep(time.Minute)
+		if _, err := g.Abort(t.Context(), "iris", ann); err != nil || g.world.share(2) != 0 { // whatever a query waits for
+			t.Error(err)
+		}
+		close(hang)
+		g.until(t, api.RolloutRolledBack, time.Minute)
+	})
+	serve(t, func(t *testing.T, g *gateway) {
+		spec := api.RolloutSpec{Route: "iris", Version: 2}
+		asked(&spec)
+		spec.Complete()
+		_, err := g.Start(t.Context(), spec, ann)
+		wantCode(t, err, infer.Conflict)
+		for _, change := range []func(*api.RolloutQuery){
+			func(q *api.RolloutQuery) { q.Name = "A b" }, func(q *api.RolloutQuery) { q.Query = "" }, func(q *api.RolloutQuery) { q.Max = nil },
+			func(q *api.RolloutQuery) { q.Failures = -1 },
+		} {
+			bad := spec
+			bad.Queries = slices.Clone(spec.Queries)
+			change(&bad.Queries[0])
+			if problems := bad.Check(); len(problems) != 1 || !strings.HasPrefix(problems[0].Field, "queries[0].") {
+				t.Errorf("%+v: %v", bad.Queries[0], problems)
 			}
 		}
 	})

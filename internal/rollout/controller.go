@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -45,8 +46,10 @@ type Policy struct {
 	Expires   time.Duration // of a rollout that waits for approvals
 }
 
-// Options configure a Controller. All are required.
+// Options configure a Controller. All but Query are required.
 type Options struct {
+	// Query returns the value of a query of a spec; nil if no server is configured. An error says why there is no value.
+	Query   func(ctx context.Context, query string) (float64, error)
 	Traffic Traffic
 	Journal Journal
 	Policy  func(model string) Policy
@@ -194,6 +197,9 @@ func (c *Controller) prepare(ctx context.Context, spec api.RolloutSpec) (*api.Ro
 	if route.Variants[0].Version == spec.Version {
 		return nil, infer.Errorf(infer.Conflict, "version %d is the stable version of route '%s' already", spec.Version, spec.Route)
 	}
+	if len(spec.Queries) > 0 && c.opts.Query == nil {
+		return nil, infer.Errorf(infer.Conflict, "queries: there is no Prometheus server to ask: set prometheus.url in the configuration")
+	}
 	digest, err := c.opts.Traffic.Digest(ctx, route.Model, spec.Version)
 	if err != nil {
 		return nil, err
@@ -219,6 +225,14 @@ func (c *Controller) write(kind string, r *api.Rollout, by api.Actor) error {
 		delete(c.active, r.Spec.Route)
 	}
 	return nil
+}
+
+// query returns the value of a query.
+func (c *Controller) query(ctx context.Context, text string) (float64, error) {
+	if c.opts.Query == nil { // it was configured when the rollout started
+		return 0, errors.New("no server is configured")
+	}
+	return c.opts.Query(ctx, text)
 }
 
 // byGateway is the actor of what a controller does by itself.

@@ -45,6 +45,7 @@ type judge struct {
 	split                     *Split
 	answers, loss             *Answers
 	agreement                 *Agreement
+	queries                   []*query
 	last                      Counts
 	fresh                     bool // last is not known yet
 	labelled                  bool // the labels have been looked at
@@ -71,7 +72,8 @@ func newJudge(r *api.Rollout) *judge {
 		answers: NewAnswers(api.GuardrailAnswers, map[string]float64{
 			api.ValueShare: r.Spec.Answers.Tolerance, api.ValueScore: r.Spec.Answers.Tolerance, api.ValueNumber: r.Spec.Answers.Deviation,
 		}, alpha),
-		loss: NewAnswers(api.GuardrailLoss, map[string]float64{api.ValueError: r.Spec.Answers.Loss, api.ValueLoss: r.Spec.Answers.Loss}, alpha),
+		queries: newQueries(r),
+		loss:    NewAnswers(api.GuardrailLoss, map[string]float64{api.ValueError: r.Spec.Answers.Loss, api.ValueLoss: r.Spec.Answers.Loss}, alpha),
 	}
 	for _, e := range r.Evidence {
 		for _, g := range []*Guardrail{j.errors, j.refusals, j.latency} {
@@ -128,6 +130,9 @@ func (j *judge) lookLosses(l *Losses, over time.Duration) {
 // evidence returns that of the guardrails that have seen something, or should have.
 func (j *judge) evidence() []api.RolloutEvidence {
 	list := []api.RolloutEvidence{j.errors.Evidence(), j.refusals.Evidence(), j.latency.Evidence(), j.answers.Evidence()}
+	for _, q := range j.queries {
+		list = append(list, q.evidence())
+	}
 	if j.loss.looks > 0 {
 		list = append(list, j.loss.Evidence())
 	}

@@ -294,6 +294,7 @@ type gateway struct {
 	world   *world
 	journal *journal
 	policy  rollout.Policy
+	query   func(ctx context.Context, text string) (float64, error)
 	stop    func()
 }
 
@@ -315,13 +316,20 @@ func serve(t *testing.T, f func(t *testing.T, g *gateway)) {
 func (g *gateway) start(t *testing.T) {
 	t.Helper()
 	g.Controller = rollout.New(rollout.Options{
-		Traffic: g.world, Journal: g.journal, Policy: func(string) rollout.Policy { return g.policy }, Logger: zap.NewNop(),
+		Traffic: g.world, Journal: g.journal, Policy: func(string) rollout.Policy { return g.policy }, Logger: zap.NewNop(), Query: g.query,
 	})
 	g.Resume(g.journal.fold(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = g.Run(ctx) }()
 	g.stop = func() { cancel(); <-ended }
+}
+
+// restart starts another controller.
+func (g *gateway) restart(t *testing.T) {
+	t.Helper()
+	g.stop()
+	g.start(t)
 }
 
 func (g *gateway) begin(t *testing.T, change func(*api.RolloutSpec)) api.Rollout {

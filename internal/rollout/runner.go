@@ -15,8 +15,8 @@ import (
 // lookEvery is how often the traffic of a rollout is looked at.
 const lookEvery = 250 * time.Millisecond
 
-// labelsEvery is how often the labels of a rollout are looked at.
-const labelsEvery = 5 * time.Second
+// elsewhereEvery is how often labels are looked at and queries asked.
+const elsewhereEvery = 10 * time.Second
 
 // recordEvery is how often the evidence of a step is written to the journal.
 const recordEvery = 5 * time.Minute
@@ -33,13 +33,13 @@ type runner struct {
 	ended    chan struct{}
 
 	// Only the goroutine of run uses the fields below.
-	now      api.Rollout
-	judge    *judge
-	recorded time.Time     // when evidence was last written
-	setting  *setting      // a change of the route in progress; nil: none
-	losses   chan Losses   // a look at the labels in progress; nil: none
-	labelled time.Time     // when labels were last looked at
-	pending  []pendingNote // events that are not written yet
+	now       api.Rollout
+	judge     *judge
+	recorded  time.Time     // when evidence was last written
+	setting   *setting      // a change of the route in progress; nil: none
+	elsewhere chan found    // a look at labels and queries in progress; nil: none
+	found     time.Time     // when they were last looked at
+	pending   []pendingNote // events that are not written yet
 }
 
 // setting is a change of the route in progress.
@@ -67,8 +67,8 @@ func (r *runner) run(ctx context.Context) {
 	defer close(r.ended)
 	defer r.stopSetting()
 	defer func() {
-		if r.losses != nil {
-			<-r.losses
+		if r.elsewhere != nil {
+			<-r.elsewhere
 		}
 	}()
 	tick := time.NewTicker(lookEvery)
@@ -88,9 +88,12 @@ func (r *runner) run(ctx context.Context) {
 			do()
 		case err := <-done:
 			r.isSet(err)
-		case losses := <-r.losses:
-			r.losses = nil
-			r.judge.lookLosses(&losses, labelsEvery)
+		case f := <-r.elsewhere:
+			r.elsewhere = nil
+			r.judge.lookLosses(&f.losses, elsewhereEvery)
+			for i, a := range f.answers {
+				r.judge.queries[i].take(a)
+			}
 		case <-tick.C:
 		}
 		if r.now.Final() && r.now.Durable {
@@ -181,7 +184,7 @@ func (r *runner) settled(ctx context.Context) {
 	case api.RolloutAborting:
 		r.rolledBack(now)
 	case api.RolloutShadowing, api.RolloutCanary, api.RolloutBaking:
-		r.look(now)
+		r.look(ctx, now)
 	}
 }
 
@@ -208,7 +211,7 @@ func (r *runner) await(ctx context.Context, now time.Time) {
 }
 
 // look looks at the traffic and does what follows.
-func (r *runner) look(now time.Time) {
+func (r *runner) look(ctx context.Context, now time.Time) {
 	counts, err := r.c.opts.Traffic.Counts(r.now.Spec.Route, r.now.Spec.Version, time.Duration(r.now.Objective))
 	if err != nil {
 		r.log.Warn("the counts of the route cannot be read", zap.Error(err))
@@ -225,7 +228,7 @@ func (r *runner) look(now time.Time) {
 			r.setObjective(&counts)
 		}
 		r.now.Answered += r.judge.look(counts, r.now.Weight, lookEvery)
-		r.lookAtLabels(now)
+		r.lookElsewhere(ctx, now)
 		r.now.Evidence = r.judge.evidence()
 		r.show()
 	}
@@ -244,21 +247,29 @@ func (r *runner) look(now time.Time) {
 	}
 }
 
-// lookAtLabels has the labels read, beside the goroutine of run, since that may take long.
-func (r *runner) lookAtLabels(now time.Time) {
-	if r.losses != nil || now.Sub(r.labelled) < labelsEvery {
+// found is evidence from elsewhere than the counts.
+type found struct {
+	losses  Losses
+	answers []answer // of the queries
+}
+
+// lookElsewhere has labels read and queries asked, beside the goroutine of run, since that may take long.
+func (r *runner) lookElsewhere(ctx context.Context, now time.Time) {
+	if r.elsewhere != nil || now.Sub(r.found) < elsewhereEvery {
 		return
 	}
-	r.labelled = now
-	losses := make(chan Losses, 1)
-	r.losses = losses
-	route, version := r.now.Spec.Route, r.now.Spec.Version
+	r.found = now
+	result := make(chan found, 1)
+	r.elsewhere = result
+	route, version, queries := r.now.Spec.Route, r.now.Spec.Version, r.judge.queries
 	go func() { // run waits for it
-		l, err := r.c.opts.Traffic.Losses(route, version)
-		if err != nil {
+		var f found
+		var err error
+		if f.losses, err = r.c.opts.Traffic.Losses(route, version); err != nil {
 			r.log.Warn("the labels cannot be read", zap.Error(err))
 		}
-		losses <- l
+		f.answers = ask(ctx, queries, r.c.query)
+		result <- f
 	}()
 }
 
