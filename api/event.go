@@ -33,6 +33,8 @@ const (
 	EventRetrainClosed     = "retrain.closed"     // also for data-quality reports
 	EventQualityViolated   = "dataquality.violated"
 
+	EventFeedMoved = "feed.moved" // up to which event the webhook has all
+
 	EventDriftState = "drift.state" // of a version in a role; the field after is a DriftEvidence
 	EventLossState  = "loss.state"  // of a version in a role; the field after is a LossEvidence
 )

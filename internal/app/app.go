@@ -90,6 +90,7 @@ type App struct {
 	reconcile *reconcile.Reconciler
 	rollouts  *rollout.Controller
 	watchers  *watch.Hub
+	feed      *signals.Feed
 	callers   atomic.Pointer[callers.Book] // of all listeners
 	counters  *callers.Counters            // nil if requests are not counted by caller
 	tokens    *jwt.Verifier
@@ -192,6 +193,38 @@ func (a *App) buildOutbox(cfg *config.Config, store *signals.Store) (err error) 
 	return nil
 }
 
+// newFeed returns what posts changes to the receiver of signals.
+func (a *App) newFeed(cfg *config.Config, state *signals.FeedState) *signals.Feed {
+	w := &cfg.Retrain.Webhook
+	options := signals.FeedOptions{
+		Journal: feedLog{a.journal}, State: state, Initial: firstBackoff, Max: w.MaxBackoff, Timeout: w.Timeout, Logger: a.log,
+	}
+	if a.webhook != nil { // a nil pointer would be a non-nil EventSink
+		options.Sink = a.webhook
+	}
+	for _, name := range w.Events {
+		switch name {
+		case config.EventsRollout: // all but the evidence
+			options.Types = append(options.Types, api.EventRolloutStarted, api.EventRolloutApproved, api.EventRolloutAdvanced, api.EventRolloutPaused,
+				api.EventRolloutResumed, api.EventRolloutAborted, api.EventRolloutRolledBack, api.EventRolloutCompleted, api.EventRolloutUnfrozen)
+		case config.EventsVersion:
+			options.Types = append(options.Types, api.EventVersionRegistered)
+		}
+	}
+	return signals.NewFeed(options)
+}
+
+// feedLog is the journal for a feed.
+type feedLog struct{ *journal.Log }
+
+// Read implements signals.FeedJournal.
+func (l feedLog) Read(after int64, limit int, types []string) ([]api.Event, error) {
+	return l.Log.Read(after, limit, journal.Filter{Types: types})
+}
+
+// Append implements signals.FeedJournal.
+func (l feedLog) Append(e api.Event) (api.Event, error) { return l.Log.Append(journal.Any, e) }
+
 // Settings of the delivery of signals that are not configurable.
 const (
 	firstBackoff       = time.Second // docs/config.md says so at retrain.webhook.max_backoff
@@ -236,6 +269,7 @@ func (a *App) parts() map[string]func(context.Context) error {
 		"reconciler":   a.reconcile.Run,
 		"rollouts":     a.rollouts.Run,
 		"watchers":     a.watchers.Run,
+		"feed":         a.feed.Run,
 		"memory":       a.runMemory,
 		"losses":       a.runLosses,
 		"capture":      a.capture.Run,

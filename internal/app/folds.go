@@ -33,12 +33,14 @@ type folds struct {
 	run     *lastRun
 	pushed  *publish.Fold
 	aliases *aliases.Set
+	feed    *signals.FeedState
 }
 
 func newFolds() folds {
 	return folds{
 		routes: routes.NewFold(), served: trail.NewState(), signals: signals.NewStore(), drift: driftwatch.NewFold(), losses: driftwatch.NewLossFold(),
 		run: &lastRun{}, rollout: rollout.NewFold(), pushed: publish.NewFold(), aliases: aliases.NewSet(),
+		feed: &signals.FeedState{},
 	}
 }
 
@@ -55,6 +57,7 @@ func (f folds) list(log *zap.Logger) []journal.NamedFold {
 		{Name: "run", Version: 1, Fold: f.run},
 		{Name: "registered", Version: 2, Fold: f.pushed},
 		{Name: "aliases", Version: 1, Fold: f.aliases},
+		{Name: "feed", Version: 1, Fold: f.feed},
 	}
 }
 
@@ -138,7 +141,11 @@ func (a *App) replay(cfg *config.Config) error {
 	if err := a.buildPublisher(cfg, f.pushed); err != nil {
 		return err
 	}
-	return a.buildOutbox(cfg, f.signals)
+	if err := a.buildOutbox(cfg, f.signals); err != nil {
+		return err
+	}
+	a.feed = a.newFeed(cfg, f.feed)
+	return nil
 }
 
 // newCutter returns the cutter, which bounds the part of the journal that a start reads.

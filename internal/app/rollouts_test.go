@@ -3,9 +3,12 @@ package app_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"sluice.io/sluice/api"
@@ -149,5 +152,67 @@ func TestRolloutsCompareAnswers(t *testing.T) {
 	status, body := other.call(t, http.MethodPost, other.admin+"/api/v1/rollouts", `{"route": "double", "version": 2, "queries": [{"name": "a", "query": "b", "max": 1}]}`)
 	if status != http.StatusConflict || !strings.Contains(body, "prometheus.url") {
 		t.Errorf("queries without a server: %d %s", status, body)
+	}
+}
+
+// A receiver is told of rollouts, also of what happened while it was down and before a restart, and of nothing from before it was
+// configured.
+func TestRolloutsAreTold(t *testing.T) {
+	var mu sync.Mutex
+	down, told := true, []string{}
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var e struct {
+			ID, Type, Subject string
+			Data              api.Event
+		}
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil || e.ID == "" || e.Subject != "rollouts/double" || e.Data.Subject != e.Subject {
+			t.Errorf("%v: %+v", err, e)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if down {
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+			return
+		}
+		told = append(told, e.Type)
+	}))
+	defer receiver.Close()
+	dir, repository := t.TempDir(), doubles(t, 2)
+	yaml := []string{"data_dir: " + dir, `routes: {double: {variants: [{version: 1, weight: 100%}]}}`}
+	begin := func(g *gateway) {
+		t.Helper()
+		g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts", `{"route": "double", "version": 2, "steps": [{"weight": 2000, "for": "1h"}]}`)
+		eventually(t, func() bool { return g.rollout(t).State == api.RolloutCanary })
+		g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts/double/abort", "")
+		eventually(t, func() bool { return g.rollout(t).State == api.RolloutRolledBack })
+	}
+	g := startOn(t, &fakes{}, repository, yaml...)
+	begin(g)
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	yaml = append(yaml, fmt.Sprintf("retrain: {webhook: {url: %q, secret: sixteen-bytes-long, events: [rollout, version], max_backoff: 1s}}", receiver.URL))
+	g = startOn(t, &fakes{}, repository, yaml...)
+	begin(g)
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	down = false
+	mu.Unlock()
+	g = startOn(t, &fakes{}, repository, yaml...)
+	want := []string{"io.sluice.rollout.started.v1", "io.sluice.rollout.advanced.v1", "io.sluice.rollout.aborted.v1", "io.sluice.rollout.rolled_back.v1"}
+	eventually(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(told) >= len(want)
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(told, want) {
+		t.Errorf("the receiver was told %q, want %q", told, want)
+	}
+	if g.rollout(t).State != api.RolloutRolledBack {
+		t.Error("the rollout goes on")
 	}
 }

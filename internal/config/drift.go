@@ -35,10 +35,17 @@ type Retrain struct {
 	Source   string        `yaml:"source" default:"/gateway/sluice" doc:"The source of the CloudEvents, which identifies the gateway."`
 }
 
+// The choices of retrain.webhook.events.
+const (
+	EventsRollout = "rollout"
+	EventsVersion = "version"
+)
+
 // Webhook configures where events are posted.
 type Webhook struct {
 	URL        string        `yaml:"url" default:"\"\"" doc:"URL to which events are posted as CloudEvents, http or https."`
 	Secret     Secret        `yaml:"secret" restart:"false" default:"\"\"" doc:"Key of the HMAC-SHA256 that signs each event, at least 16 bytes. Needed with a url."`
+	Events     []string      `yaml:"events" default:"[]" doc:"Changes that are posted besides signals: rollout, each step of a rollout; version, each version that was registered."`
 	Timeout    time.Duration `yaml:"timeout" default:"10s" min:"100ms" max:"10m" doc:"Max time of one delivery."`
 	MaxBackoff time.Duration `yaml:"max_backoff" default:"5m" min:"1s" doc:"Max wait between two attempts. The first wait is 1s, and each is twice as long as the one before."`
 }

@@ -220,6 +220,14 @@ func (d *decoder) webhook() {
 	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
 		d.problemAt("retrain.webhook.url", "expected a URL that begins with http:// or https:// and has no password%s", gotURL(w.URL))
 	}
+	for i, name := range w.Events {
+		if name != EventsRollout && name != EventsVersion {
+			d.problemAt(fmt.Sprintf("retrain.webhook.events[%d]", i), "expected %s or %s, got %s", EventsRollout, EventsVersion, clip(name))
+		}
+	}
+	if len(w.Events) > 0 && w.URL == "" {
+		d.problemAt("retrain.webhook.events", "events need a url that they are posted to")
+	}
 	switch {
 	case w.URL != "" && w.Secret == "" && !d.failed("retrain.webhook.secret"):
 		d.problemAt("retrain.webhook", "a URL needs a secret, with which events are signed")

@@ -1,8 +1,12 @@
 package signals
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
@@ -40,7 +44,32 @@ func encode(s api.SignalData, source string) ([]byte, error) {
 	e.SetExtension("severity", severity)
 	e.SetExtension("windowstart", s.Window.Start)
 	e.SetExtension("windowend", s.Window.End)
-	err := e.SetData(event.ApplicationJSON, s)
+	return textOf(&e, s)
+}
+
+// EventID returns the id of the CloudEvent about an event: the first 32 hexadecimal digits of the SHA-256 over its type, subject, number and
+// time, separated by bytes 0x1f. The number alone is used again if the journal is lost.
+func EventID(e api.Event) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{e.Type, e.Subject, strconv.FormatInt(e.Seq, 10), e.Time.UTC().Format(time.RFC3339Nano)}, "\x1f")))
+	return hex.EncodeToString(sum[:idBytes])
+}
+
+// encodeEvent writes an event of the journal as a CloudEvent in structured JSON. The type is that of the event, "rollout.started" for
+// example, with a prefix and a version.
+func encodeEvent(j api.Event, source string) ([]byte, error) {
+	e := event.New(event.CloudEventsVersionV1)
+	e.SetID(EventID(j))
+	e.SetSource(source)
+	e.SetType("io.sluice." + j.Type + ".v1")
+	e.SetSubject(j.Subject)
+	e.SetTime(j.Time)
+	e.SetDataSchema("urn:sluice:schema:" + e.Type())
+	return textOf(&e, j)
+}
+
+// textOf returns a CloudEvent with its data.
+func textOf(e *event.Event, data any) ([]byte, error) {
+	err := e.SetData(event.ApplicationJSON, data)
 	if err == nil {
 		err = e.Validate()
 	}

@@ -104,6 +104,19 @@ func (w *Webhook) Deliver(ctx context.Context, s api.SignalData) (wait time.Dura
 	if err != nil {
 		return 0, err
 	}
+	return w.post(ctx, body)
+}
+
+// DeliverEvent implements EventSink, as Deliver does for signals.
+func (w *Webhook) DeliverEvent(ctx context.Context, e api.Event) (wait time.Duration, err error) {
+	body, err := encodeEvent(e, w.source)
+	if err != nil {
+		return 0, err
+	}
+	return w.post(ctx, body)
+}
+
+func (w *Webhook) post(ctx context.Context, body []byte) (wait time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
 		return 0, plain(err)
