@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/rollout"
 )
 
 // page is the result.
@@ -15,18 +16,18 @@ func (b *page) write(runs int, rate int64) {
 	fmt.Fprintf(b, `# Rollouts that are rolled back, by simulation
 
 %d rollouts of each case, %d requests/s on the route, a look every %v; seeds are fixed, so each run prints the same. Errors and slow answers have guardrails
-of their own, and each has a third of alpha. Time and lost requests are medians among the rollouts that were rolled back; lost requests are
+of their own, and each has a sixth of alpha, since there are six. Time and lost requests are medians among the rollouts that were rolled back; lost requests are
 the bad ones of the canary. The weights grow as the preset says, so each rollout also changes them.
 If a client retries, several requests fail together, and they count as less evidence. Before the guardrails discounted such groups, the
 preset standard rolled back 35%% of the equal versions in that case.
 
 `, runs, rate, lookEvery)
-	b.WriteString("## Versions that are not worse\n\n| preset | alpha / 3 | traffic | rolled back |\n|---|---|---|---|\n")
+	b.WriteString("## Versions that are not worse\n\n| preset | alpha / 6 | traffic | rolled back |\n|---|---|---|---|\n")
 	for _, preset := range api.RolloutPresets() {
 		spec := specOf(preset)
 		for _, t := range fair() {
 			r := simulate(runs, rate, &spec, &t, ours)
-			fmt.Fprintf(b, "| %s | %.2f%% | %s | %.2f%% |\n", preset, 100*spec.Alpha/3, t.name, 100*r.share())
+			fmt.Fprintf(b, "| %s | %.2f%% | %s | %.2f%% |\n", preset, 100*rollout.Share(spec.Alpha), t.name, 100*r.share())
 		}
 	}
 	b.WriteString("\n## Worse versions\n\n| preset | version | rolled back | time | lost requests |\n|---|---|---|---|---|\n")
@@ -47,6 +48,29 @@ preset standard rolled back 35%% of the equal versions in that case.
 			fmt.Fprintf(b, " %.1f%%, %s |", 100*r.share(), median(r.times))
 		}
 		b.WriteString("\n")
+	}
+	b.answers(max(runs/answerRuns, 100), rate)
+}
+
+// answerRuns is how many times fewer rollouts are judged by their answers, which takes longer.
+const answerRuns = 20
+
+func (b *page) answers(runs int, rate int64) {
+	fmt.Fprintf(b, `
+## Answers
+
+%d rollouts of each case, with a look every 30 s. The answers have a class with 30%% of the rows, a best score of 0.8 ± 0.1, and a number with the
+standard deviation 1. The limits are those of the presets, so that a version that differs by less than them is not worse.
+
+| preset | limits | alpha / 6 | answers of the version | rolled back | time |
+|---|---|---|---|---|---|
+`, runs)
+	for _, preset := range api.RolloutPresets() {
+		spec := specOf(preset)
+		for _, a := range append(fairAnswers(), otherAnswers()...) {
+			r := simulateAnswers(runs, rate, &spec, &a)
+			fmt.Fprintf(b, "| %s | %g, %g s.d. | %.2f%% | %s | %.1f%% | %s |\n", preset, spec.Answers.Tolerance, spec.Answers.Deviation, 100*rollout.Share(spec.Alpha), a.name, 100*r.share(), median(r.times))
+		}
 	}
 }
 
