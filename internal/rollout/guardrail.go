@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/mathext"
@@ -144,7 +145,7 @@ const maxE = 1e12
 func (g *Guardrail) Evidence() api.RolloutEvidence {
 	e := api.RolloutEvidence{
 		Guardrail: g.name, Canary: g.canary, Control: g.control, Looks: g.looks,
-		EValue: min(math.Exp(g.logE()), maxE), Threshold: 1 / g.alpha, Logs: g.logs[:], Verdict: api.VerdictInconclusive,
+		EValue: min(math.Exp(g.logE()), maxE), Threshold: 1 / g.alpha, Logs: slices.Clone(g.logs[:]), Verdict: api.VerdictInconclusive,
 		Dispersion: g.dispersion(), Squares: g.squares, Variance: g.variance,
 	}
 	upper := rate(g.canary, g.alpha/2, e.Dispersion).High
