@@ -85,7 +85,7 @@ func (u *setup) start(ctx context.Context, dir, repository string) (*server, err
 		s.grpc, grpc = "", ""
 	}
 	file := filepath.Join(folder, "sluice.yaml")
-	config := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %q%s}%s, access_log: {sample_every: 1000}}\nadmin: {address: %q}\n%s",
+	config := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %q%s, read_timeout: 1h, idle_timeout: 1h}%s, access_log: {sample_every: 1000}}\nadmin: {address: %q}\n%s",
 		repository, s.http, section, grpc, admin, u.config)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
