@@ -264,6 +264,16 @@ type RolloutMean struct {
 	Squares float64 `json:"squares"`
 }
 
+// Plus returns the sums of both.
+func (m RolloutMean) Plus(o RolloutMean) RolloutMean {
+	return RolloutMean{N: m.N + o.N, Sum: m.Sum + o.Sum, Squares: m.Squares + o.Squares}
+}
+
+// With returns the sums with one more value.
+func (m RolloutMean) With(x float64) RolloutMean {
+	return m.Plus(RolloutMean{N: 1, Sum: x, Squares: x * x})
+}
+
 // RolloutRate is how many of some requests were bad.
 type RolloutRate struct {
 	Requests int64 `json:"requests"`

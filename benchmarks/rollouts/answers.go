@@ -3,8 +3,6 @@ package main
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
-	"sync"
 	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -68,38 +66,19 @@ func (s *side) add(rng *rand.Rand, n float64, a *answers, look int, canary bool)
 	r := float64(a.repeats)
 	requests := distuv.Poisson{Lambda: n / r, Src: rng}.Rand() // different ones
 	k := r * distuv.Binomial{N: requests, P: share, Src: rng}.Rand()
-	s.share = plus(s.share, rollout.Mean{N: r * requests, Sum: k, Squares: k})
+	s.share = s.share.Plus(rollout.Mean{N: r * requests, Sum: k, Squares: k})
 	normal := func(mean, deviation float64) rollout.Mean {
 		sum := r * (requests*mean + math.Sqrt(requests)*deviation*rng.NormFloat64())
 		return rollout.Mean{N: r * requests, Sum: sum, Squares: r * requests * (mean*mean + deviation*deviation)}
 	}
 	const deviation = 0.1 // of scores
-	s.score, s.number = plus(s.score, normal(score, deviation)), plus(s.number, normal(number, 1))
-}
-
-func plus(a, b rollout.Mean) rollout.Mean {
-	return rollout.Mean{N: a.N + b.N, Sum: a.Sum + b.Sum, Squares: a.Squares + b.Squares}
+	s.score, s.number = s.score.Plus(normal(score, deviation)), s.number.Plus(normal(number, 1))
 }
 
 // simulateAnswers rolls out many times, judged by the guardrail of answers.
-func simulateAnswers(runs int, rate int64, spec *api.RolloutSpec, a *answers) (all result) {
-	const workers = 2
-	var wg sync.WaitGroup
-	results := make([]result, workers)
-	for w := range workers {
-		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(w), 43)) //nolint:gosec // a simulation, the same each time
-			for range runs / workers {
-				results[w].add(onceAnswers(rng, rate, spec, a))
-			}
-		})
-	}
-	wg.Wait()
-	for _, r := range results {
-		all.add(r)
-	}
-	slices.Sort(all.times)
-	return all
+func simulateAnswers(runs int, rate int64, spec *api.RolloutSpec, a *answers) result {
+	const seed = 43
+	return repeat(runs, seed, func(rng *rand.Rand) result { return onceAnswers(rng, rate, spec, a) })
 }
 
 func onceAnswers(rng *rand.Rand, rate int64, spec *api.RolloutSpec, a *answers) result {

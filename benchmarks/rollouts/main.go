@@ -97,15 +97,21 @@ func (r *result) add(o result) {
 }
 
 // simulate rolls out many times, judged by a rule.
-func simulate(runs int, rate int64, spec *api.RolloutSpec, t *traffic, rule func(*api.RolloutSpec, *traffic) judge) (all result) {
+func simulate(runs int, rate int64, spec *api.RolloutSpec, t *traffic, rule func(*api.RolloutSpec, *traffic) judge) result {
+	const seed = 42
+	return repeat(runs, seed, func(rng *rand.Rand) result { return once(rng, rate, spec, t, rule(spec, t)) })
+}
+
+// repeat simulates rollouts.
+func repeat(runs int, seed uint64, once func(*rand.Rand) result) (all result) {
 	const workers = 2
 	var wg sync.WaitGroup
 	results := make([]result, workers)
 	for w := range workers {
 		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(w), 42)) //nolint:gosec // a simulation, the same each time
+			rng := rand.New(rand.NewPCG(uint64(w), seed)) //nolint:gosec // a simulation, the same each time
 			for range runs / workers {
-				results[w].add(once(rng, rate, spec, t, rule(spec, t)))
+				results[w].add(once(rng))
 			}
 		})
 	}

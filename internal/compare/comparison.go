@@ -16,7 +16,7 @@ import (
 type Pair struct {
 	ID                   string // the request's
 	Inputs               []infer.Tensor
-	Named                map[string]bool
+	Named                map[string]bool // outputs that have scores of classes, besides those with labels
 	Reference, Candidate []infer.Tensor
 	// The times that the versions took, 0 if they are not known.
 	ReferenceTook, CandidateTook time.Duration
@@ -63,6 +63,8 @@ type output struct {
 type Options struct {
 	Tolerance float64 // an element differs if it is further than this · max(1, its size) from the reference's
 	Payloads  bool    // show texts and inputs of the rows that differ most
+	// Labels has the names of classes by output, see LabelsOf.
+	Labels map[string][]string
 }
 
 // New returns a comparison without answers.
@@ -138,7 +140,7 @@ func (c *Comparison) compare(p *Pair, d *output, want, got *infer.Tensor) bool {
 	}
 	exact := !isFloat(want.DType)
 	near := d.near()
-	scored := d.compareScores(c, p.Named[want.Name], want, got, read)
+	scored := d.compareScores(c, p.Named[want.Name] || len(c.o.Labels[want.Name]) > 0, want, got, read)
 	width := want.DType.Size()
 	worst := api.RowDifference{}
 	size := -1.0
@@ -283,17 +285,17 @@ func (c *Comparison) Report() api.Comparison {
 		d.Equal = api.Number(float64(o.equal) / float64(o.Elements)) // NaN if there is none
 		d.MeanDifference = api.Number(o.differences / o.finite)
 		d.Top1Reference, d.Top1Candidate = api.Number(o.scores[0]/float64(o.Top1Rows)), api.Number(o.scores[1]/float64(o.Top1Rows))
-		d.Changes = o.largestChanges()
+		d.Changes = o.largestChanges(c.o.Labels[o.Name])
 		r.Outputs = append(r.Outputs, d)
 	}
 	slices.SortFunc(r.Outputs, func(a, b api.OutputDifference) int { return cmp.Compare(a.Name, b.Name) })
 	return r
 }
 
-func (d *output) largestChanges() []api.ClassChange {
+func (d *output) largestChanges(labels []string) []api.ClassChange {
 	list := make([]api.ClassChange, 0, len(d.changes))
 	for change, rows := range d.changes {
-		list = append(list, api.ClassChange{From: strconv.Itoa(change[0]), To: strconv.Itoa(change[1]), Rows: rows})
+		list = append(list, api.ClassChange{From: classOf(labels, int64(change[0])), To: classOf(labels, int64(change[1])), Rows: rows})
 	}
 	slices.SortFunc(list, func(a, b api.ClassChange) int {
 		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))

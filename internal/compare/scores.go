@@ -2,6 +2,7 @@ package compare
 
 import (
 	"math"
+	"strconv"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -50,4 +51,23 @@ func (r scoreRow) best(t *infer.Tensor, read func([]byte) float64) (class int, s
 	}
 	const rounding = 1e-2 // of FP16
 	return class, score, least >= 0 && math.Abs(sum-1) <= rounding
+}
+
+// LabelsOf returns the names of classes by output, of those that have some.
+func LabelsOf(outputs []infer.TensorSpec) map[string][]string {
+	labels := map[string][]string{}
+	for i := range outputs {
+		if len(outputs[i].Labels) > 0 {
+			labels[outputs[i].Name] = outputs[i].Labels
+		}
+	}
+	return labels
+}
+
+// classOf returns the name of a class, its number if it has none.
+func classOf(labels []string, class int64) string {
+	if class >= 0 && class < int64(len(labels)) {
+		return labels[class]
+	}
+	return strconv.FormatInt(class, 10)
 }

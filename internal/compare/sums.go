@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"strconv"
 	"sync"
 
 	"sluice.io/sluice/internal/infer"
@@ -63,13 +62,7 @@ type outputSums struct {
 
 // NewSums returns sums without answers, of versions with those outputs.
 func NewSums(outputs []infer.TensorSpec) *Sums {
-	s := &Sums{labels: map[string][]string{}}
-	for i := range outputs {
-		if len(outputs[i].Labels) > 0 {
-			s.labels[outputs[i].Name] = outputs[i].Labels
-		}
-	}
-	return s
+	return &Sums{labels: LabelsOf(outputs)}
 }
 
 // Offer adds an answer. It keeps nothing of it.
@@ -234,12 +227,8 @@ func (o *outputSums) class(value int64, labels []string) int {
 	if i, ok := o.byValue[value]; ok {
 		return i
 	}
-	name := strconv.FormatInt(value, 10)
-	if value >= 0 && value < int64(len(labels)) {
-		name = labels[value]
-	}
-	i := o.newClass(name)
-	if o.shares[i].Name != o.name+": "+others {
+	i := o.newClass(classOf(labels, value))
+	if i < sumClasses { // the others would fill the map
 		o.byValue[value] = i
 	}
 	return i
@@ -253,7 +242,7 @@ func (o *outputSums) text(b []byte) int {
 		return i
 	}
 	i := o.newClass(string(bytes.ToValidUTF8(b, []byte("?"))))
-	if o.shares[i].Name != o.name+": "+others {
+	if i < sumClasses {
 		o.byText[string(b)] = i
 	}
 	return i

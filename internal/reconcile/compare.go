@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -27,9 +26,7 @@ type comparedShadow struct {
 	mu      sync.Mutex
 	leased  *registry.Leased // the loaded version that the comparisons are about
 	options compare.Options
-	named   map[string]bool     // the outputs whose elements have the names of classes
-	labels  map[string][]string // these names
-	with    map[int64]*comparedWith
+	with    map[int64]*comparedWith // by the version that answered callers
 }
 
 // comparedWith is the comparison with a version that answered callers.
@@ -44,18 +41,11 @@ type comparedWith struct {
 func (c *comparedShadow) of(leased *registry.Leased, s config.Shadow) *comparedShadow {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	options := compare.Options{Tolerance: s.Tolerance, Payloads: s.Payloads}
-	if c.leased == leased && c.options == options {
+	if c.leased == leased && c.options.Tolerance == s.Tolerance && c.options.Payloads == s.Payloads {
 		return c
 	}
-	c.leased, c.options, c.with = leased, options, map[int64]*comparedWith{}
-	c.named, c.labels = map[string]bool{}, map[string][]string{}
-	outputs := leased.Model().Outputs
-	for i := range outputs {
-		if len(outputs[i].Labels) > 0 {
-			c.named[outputs[i].Name], c.labels[outputs[i].Name] = true, outputs[i].Labels
-		}
-	}
+	c.leased, c.with = leased, map[int64]*comparedWith{}
+	c.options = compare.Options{Tolerance: s.Tolerance, Payloads: s.Payloads, Labels: compare.LabelsOf(leased.Model().Outputs)}
 	return c
 }
 
@@ -82,12 +72,11 @@ func (c *comparedShadow) compare(p *shadow.Pair) (disagreement float64) {
 		disagreement = 1
 	} else {
 		disagreement = w.answers.Add(&compare.Pair{
-			ID: p.Request.RequestID, Inputs: p.Request.Inputs, Named: c.named, Reference: p.PrimaryOutputs, Candidate: p.ShadowOutputs,
+			ID: p.Request.RequestID, Inputs: p.Request.Inputs, Reference: p.PrimaryOutputs, Candidate: p.ShadowOutputs,
 			ReferenceTook: p.PrimaryTiming.Compute, CandidateTook: p.ShadowTiming.Compute,
 		})
 	}
-	d := &w.disagreement
-	d.N, d.Sum, d.Squares = d.N+1, d.Sum+disagreement, d.Squares+disagreement*disagreement
+	w.disagreement = w.disagreement.With(disagreement)
 	return disagreement
 }
 
@@ -96,8 +85,7 @@ func (c *comparedShadow) total() (m rollout.Mean) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, w := range c.with {
-		d := w.disagreement
-		m.N, m.Sum, m.Squares = m.N+d.N, m.Sum+d.Sum, m.Squares+d.Squares
+		m = m.Plus(w.disagreement)
 	}
 	return m
 }
@@ -110,29 +98,13 @@ func (c *comparedShadow) reports(version int64) (list []api.ShadowComparison) {
 	for against, w := range c.with {
 		d := w.disagreement
 		interval := confseq.MeanBounded(d.N, d.Sum, d.Squares, alpha)
-		r := api.ShadowComparison{
+		list = append(list, api.ShadowComparison{
 			Comparison: w.answers.Report(), Version: version, Against: against, Since: w.since, Failed: w.failed,
 			Disagreement: api.Number(d.Sum / d.N), Low: api.Number(interval.Low), High: api.Number(interval.High),
-		}
-		for i := range r.Outputs {
-			for k := range r.Outputs[i].Changes {
-				change := &r.Outputs[i].Changes[k]
-				change.From, change.To = c.class(r.Outputs[i].Name, change.From), c.class(r.Outputs[i].Name, change.To)
-			}
-		}
-		list = append(list, r)
+		})
 	}
 	slices.SortFunc(list, func(a, b api.ShadowComparison) int { return cmp.Compare(a.Against, b.Against) })
 	return list
-}
-
-// class returns the name of a class, its number if it has none.
-func (c *comparedShadow) class(output, number string) string {
-	i, err := strconv.Atoi(number)
-	if names := c.labels[output]; err == nil && i < len(names) {
-		return names[i]
-	}
-	return number
 }
 
 // ShadowReport compares the answers of a route's shadows with those that callers got. It fails with NotFound.

@@ -75,7 +75,7 @@ func (a *Answers) Look(canary, control []Value, over time.Duration) {
 	for i, list := range [][]Value{canary, control} {
 		for _, x := range list {
 			if v := a.value(x.Name, x.Kind); v != nil {
-				v.block[i] = add(v.block[i], sub(x.Mean, v.last[i]))
+				v.block[i] = v.block[i].Plus(sub(x.Mean, v.last[i]))
 				v.last[i] = x.Mean
 			}
 		}
@@ -263,7 +263,7 @@ func (a *Agreement) Resume(e api.RolloutEvidence) {
 // Look takes the disagreement since the shadow was loaded.
 func (a *Agreement) Look(m Mean, over time.Duration) {
 	a.looks++
-	a.block = add(a.block, sub(m, a.last))
+	a.block = a.block.Plus(sub(m, a.last))
 	a.last = m
 	if a.over += over; a.over >= blockTime && a.block.N > 0 {
 		a.rows.take(a.block)

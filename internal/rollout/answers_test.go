@@ -54,7 +54,7 @@ func (a *arm) draw(rng *rand.Rand, requests int) {
 }
 
 func (a *arm) add(i int, x float64) {
-	a.sums[i] = rollout.Mean{N: a.sums[i].N + 1, Sum: a.sums[i].Sum + x, Squares: a.sums[i].Squares + x*x}
+	a.sums[i] = a.sums[i].With(x)
 }
 
 func (a *arm) values() (list []rollout.Value) {

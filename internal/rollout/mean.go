@@ -16,11 +16,6 @@ type Value struct {
 	Mean
 }
 
-// add returns the sums of both.
-func add(a, b Mean) Mean {
-	return Mean{N: a.N + b.N, Sum: a.Sum + b.Sum, Squares: a.Squares + b.Squares}
-}
-
 // sub returns what came after an earlier sum. One that is less than before has begun again.
 func sub(a, before Mean) Mean {
 	if a.N < before.N {
@@ -46,7 +41,7 @@ type blocked struct {
 
 // take takes the values of a block that has ended.
 func (b *blocked) take(m Mean) {
-	b.all = add(b.all, m)
+	b.all = b.all.Plus(m)
 	mean := b.all.Sum / b.all.N
 	variance := b.all.Squares/b.all.N - mean*mean
 	if variance <= 0 || m.N <= 0 {
