@@ -118,18 +118,21 @@ func (c *Comparison) Add(p *Pair) (disagreement float64) {
 
 // disagree marks a row.
 func (c *Comparison) disagree(row int) {
-	for len(c.disagreed) <= row {
+	c.cover(row + 1)
+	c.disagreed[row] = true
+}
+
+// cover makes room for the marks of some rows.
+func (c *Comparison) cover(rows int) {
+	for len(c.disagreed) < rows {
 		c.disagreed = append(c.disagreed, false)
 	}
-	c.disagreed[row] = true
 }
 
 // compare compares two tensors of the same form. It is false for a difference beyond the tolerance.
 func (c *Comparison) compare(p *Pair, d *output, want, got *infer.Tensor) bool {
 	rows := max(1, int(want.Rows()))
-	for len(c.disagreed) < rows {
-		c.disagreed = append(c.disagreed, false)
-	}
+	c.cover(rows)
 	count, _ := want.Shape.Elements()
 	perRow := max(1, int(count)/rows)
 	beyond := d.Beyond

@@ -134,7 +134,7 @@ func (r *Reconciler) LossModel(model string) *LossModel {
 		return nil
 	}
 	s := api.LossModelStatus{Model: l.version.Model, Version: l.version.Number, Kind: l.settings.Kind, State: api.StateUnavailable}
-	switch list := r.shadows.List(); {
+	switch {
 	case l.leased != nil:
 		s.State = api.StateReady
 		s.Requests, s.Errors, s.Dropped, _ = l.counts.Snapshot(time.Now())
@@ -143,6 +143,7 @@ func (r *Reconciler) LossModel(model string) *LossModel {
 		s.Reason = fmt.Sprintf("the repository has no version of the loss model '%s'", s.Model)
 	default:
 		s.Reason = "the loss model is not loaded"
+		list := r.shadows.List()
 		if i := slices.IndexFunc(list, func(m api.ModelStatus) bool { return m.Name == s.Model && m.Version == s.Version }); i >= 0 {
 			if s.State = list[i].State; list[i].Reason != "" {
 				s.Reason += ": " + list[i].Reason

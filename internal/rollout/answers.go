@@ -33,9 +33,7 @@ type Answers struct {
 // value is a value of both variants.
 type value struct {
 	name, kind      string
-	canary, control blocked
-	last            [2]Mean // the sums at the last look
-	block           [2]Mean
+	canary, control stream
 }
 
 // maxValues bounds the values that are compared.
@@ -52,18 +50,26 @@ func (a *Answers) Resume(e api.RolloutEvidence) {
 	for _, v := range e.Values {
 		a.values = append(a.values, &value{
 			name: v.Name, kind: v.Kind,
-			canary: blocked{v.Canary, v.CanaryTerms, v.Blocks}, control: blocked{v.Control, v.ControlTerms, v.Blocks},
+			canary: stream{blocked: blocked{v.Canary, v.CanaryTerms, v.Blocks}}, control: stream{blocked: blocked{v.Control, v.ControlTerms, v.Blocks}},
 		})
 	}
 }
 
 // Begin takes the sums from which on values count.
 func (a *Answers) Begin(canary, control []Value) {
-	for i, list := range [][]Value{canary, control} {
-		for _, x := range list {
-			if v := a.value(x.Name, x.Kind); v != nil {
-				v.last[i] = x.Mean
-			}
+	a.each(canary, control, func(s *stream, m Mean) { s.last = m })
+}
+
+// each calls f with the sums of each value that is compared.
+func (a *Answers) each(canary, control []Value, f func(s *stream, m Mean)) {
+	for _, x := range canary {
+		if v := a.value(x.Name, x.Kind); v != nil {
+			f(&v.canary, x.Mean)
+		}
+	}
+	for _, x := range control {
+		if v := a.value(x.Name, x.Kind); v != nil {
+			f(&v.control, x.Mean)
 		}
 	}
 }
@@ -72,14 +78,7 @@ func (a *Answers) Begin(canary, control []Value) {
 // was ago.
 func (a *Answers) Look(canary, control []Value, over time.Duration) {
 	a.looks++
-	for i, list := range [][]Value{canary, control} {
-		for _, x := range list {
-			if v := a.value(x.Name, x.Kind); v != nil {
-				v.block[i] = v.block[i].Plus(sub(x.Mean, v.last[i]))
-				v.last[i] = x.Mean
-			}
-		}
-	}
+	a.each(canary, control, (*stream).look)
 	if a.over += over; a.over < blockTime {
 		return
 	}
@@ -107,13 +106,12 @@ func (a *Answers) value(name, kind string) *value {
 // take takes the block. If one variant had more requests, they count as many as those of the other: else the variants' means
 // would be those of different times.
 func (v *value) take() {
-	n := min(v.block[0].N, v.block[1].N)
+	n := min(v.canary.block.N, v.control.block.N)
 	if n <= 0 {
 		return // wait for the other one
 	}
-	v.canary.take(scale(v.block[0], n/v.block[0].N))
-	v.control.take(scale(v.block[1], n/v.block[1].N))
-	v.block = [2]Mean{}
+	v.canary.end(n / v.canary.block.N)
+	v.control.end(n / v.control.block.N)
 }
 
 // interval returns the confidence sequence of the mean of a value.
@@ -133,7 +131,7 @@ func (v *value) interval(b *blocked, alpha float64) confseq.Interval {
 // standard deviations of the control's, a loss in parts of the control's.
 func (v *value) difference(alpha float64) (low, high float64) {
 	const half = 0.5 // of alpha for each variant
-	canary, control := v.interval(&v.canary, alpha*half), v.interval(&v.control, alpha*half)
+	canary, control := v.interval(&v.canary.blocked, alpha*half), v.interval(&v.control.blocked, alpha*half)
 	unit := 1.0
 	mean := math.Abs(v.control.all.Sum) / max(1, v.control.all.N)
 	switch v.kind {
@@ -244,8 +242,7 @@ func (a *Answers) why(v *api.RolloutValue, least, most float64, verdict string) 
 // Agreement bounds how many rows a shadow answers differently.
 type Agreement struct {
 	limit, alpha float64
-	rows         blocked
-	last, block  Mean
+	rows         stream
 	over         time.Duration
 	looks        int64
 }
@@ -256,18 +253,17 @@ func NewAgreement(limit, alpha float64) *Agreement { return &Agreement{limit: li
 // Resume continues from evidence in the journal.
 func (a *Agreement) Resume(e api.RolloutEvidence) {
 	for _, v := range e.Values {
-		a.rows, a.looks = blocked{v.Canary, v.CanaryTerms, v.Blocks}, e.Looks
+		a.rows, a.looks = stream{blocked: blocked{v.Canary, v.CanaryTerms, v.Blocks}}, e.Looks
 	}
 }
 
 // Look takes the disagreement since the shadow was loaded.
 func (a *Agreement) Look(m Mean, over time.Duration) {
 	a.looks++
-	a.block = a.block.Plus(sub(m, a.last))
-	a.last = m
-	if a.over += over; a.over >= blockTime && a.block.N > 0 {
-		a.rows.take(a.block)
-		a.block, a.over = Mean{}, 0
+	a.rows.look(m)
+	if a.over += over; a.over >= blockTime && a.rows.block.N > 0 {
+		a.rows.end(1)
+		a.over = 0
 	}
 }
 

@@ -52,6 +52,25 @@ func (b *blocked) take(m Mean) {
 	b.blocks++
 }
 
+// stream is the sums of a value that grow between looks.
+type stream struct {
+	blocked
+	last  Mean // the sums at the last look
+	block Mean // what has come since the present block began
+}
+
+// look takes the sums so far.
+func (s *stream) look(m Mean) {
+	s.block = s.block.Plus(sub(m, s.last))
+	s.last = m
+}
+
+// end ends the block, of which a part counts.
+func (s *stream) end(part float64) {
+	s.take(scale(s.block, part))
+	s.block = Mean{}
+}
+
 func (b *blocked) dispersion() float64 {
 	return max(1, (priorBlocks*priorDispersion+b.terms)/(priorBlocks+b.blocks))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"sluice.io/sluice/api"
 )
@@ -41,12 +42,14 @@ type answer struct {
 	err   error
 }
 
-// ask asks for the values of all queries.
+// ask asks for the values of all queries at the same time, so that all take as long as one.
 func ask(ctx context.Context, list []*query, value func(ctx context.Context, query string) (float64, error)) []answer {
 	answers := make([]answer, len(list))
+	var asking sync.WaitGroup
 	for i, q := range list {
-		answers[i].value, answers[i].err = value(ctx, q.text)
+		asking.Go(func() { answers[i].value, answers[i].err = value(ctx, q.text) })
 	}
+	asking.Wait()
 	return answers
 }
 
