@@ -4,7 +4,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -16,7 +15,6 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/capture"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -24,18 +22,11 @@ import (
 // be whole, each manifest list only what is there, and the next start list the rest.
 func TestKillDuringCapture(t *testing.T) {
 	dir, data := t.TempDir(), t.TempDir()
-	g := onnxgen.New("scale")
-	g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(onnxgen.Float32s([]float32{1}, 1))), "N", 1)
-	if err := g.As("model").Write(dir, 1); err != nil {
+	if err := onnxgen.Scale(1).As("model").Write(dir, 1); err != nil {
 		t.Fatal(err)
 	}
-	file, bucket := filepath.Join(t.TempDir(), "sluice.yaml"), filepath.Join(data, "capture")
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\nadmin: {address: '127.0.0.1:0'}\ndata_dir: %q\n"+
-		"capture: {rotate_age: 100ms, rotate_size: 4KiB}\ndefaults: {instances: 1, warmup: false, labels: {sample: 100%%}, capture: {sample: 100%%}}\n", dir, data)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	k := &killed{args: []string{"serve", "-c", file}}
+	bucket := filepath.Join(data, "capture")
+	k := killable(t, dir, data, "capture: {rotate_age: 100ms, rotate_size: 4KiB}\ndefaults: {instances: 1, warmup: false, labels: {sample: 100%}, capture: {sample: 100%}}\n")
 	senders := []*labeller{{name: "a"}, {name: "b"}, {name: "c"}}
 	rounds, before := max(*kills/3, 3), map[string]int64{}
 	for i := range rounds + 1 {

@@ -6,35 +6,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"sluice.io/sluice/api"
-	"sluice.io/sluice/client"
-	"sluice.io/sluice/internal/infer"
-	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // An export of a real gateway is verified without it, and a changed one is not. The journal says what served before a change.
 func TestJournalExportAndAt(t *testing.T) {
-	dir := t.TempDir()
-	if err := onnxgen.Identity(infer.FP32, "N").Write(dir, 1); err != nil {
-		t.Fatal(err)
-	}
-	_, admin := served(t, dir, "defaults: {instances: 1}\nroutes: {ids: {model: id_FP32, variants: [{version: 1, weight: 100%}]}}\n")
-	t.Setenv("SLUICE_TOKEN", "")
+	admin := servedRoute(t)
 	before := time.Now()
-	cl, err := client.New(client.Options{Admin: admin, Actor: "alice"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	changed, err := cl.Route(t.Context(), "ids")
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed.Sticky = api.Sticky{Header: "X-User-Id"}
-	if _, err := cl.SetRoute(t.Context(), changed, client.EditOptions{Revision: changed.Revision, Reason: "keep users together"}); err != nil {
-		t.Fatal(err)
-	}
+	keepTogether(t, admin)
 	file := filepath.Join(t.TempDir(), "journal.jsonl")
 	if got := command(t, "", []string{"journal", "export", "--file", file, "--admin", admin}); got.code != exitOK || got.out != "" {
 		t.Fatalf("%+v", got)

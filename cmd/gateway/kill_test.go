@@ -23,7 +23,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/routes"
 	"sluice.io/sluice/internal/slot"
 	"sluice.io/sluice/internal/testing/onnxgen"
@@ -54,24 +53,29 @@ type writer struct {
 	n            int   // the number of the last body that was sent
 }
 
+// killable returns a gateway over a repository and a data directory, with more settings, that a test can start and kill.
+func killable(t *testing.T, repository, data, settings string) *killed {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "sluice.yaml")
+	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\nadmin: {address: '127.0.0.1:0'}\ndata_dir: %q\n%s", repository, data, settings)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &killed{args: []string{"serve", "-c", file}}
+}
+
 // TestKill kills the gateway while two writers change routes. Acknowledged changes must be complete
 // after the next start, and serve the same keys.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	for version := range int64(3) {
-		g := onnxgen.New("scale")
-		g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(onnxgen.Float32s([]float32{float32(version + 1)}, 1))), "N", 1)
-		if err := g.As("model").Write(dir, version+1); err != nil {
+		if err := onnxgen.Scale(float32(version+1)).As("model").Write(dir, version+1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	file, data := filepath.Join(t.TempDir(), "sluice.yaml"), filepath.Join(t.TempDir(), "data")
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\nadmin: {address: '127.0.0.1:0'}\ndata_dir: %q\njournal: {segment_events: 100}\ndefaults: {instances: 1, warmup: false}\n",
-		dir, data)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	k := &killed{args: []string{"serve", "-c", file}, routes: routes.NewSet(), writers: []*writer{{route: "model"}, {route: "other"}}}
+	data := filepath.Join(t.TempDir(), "data")
+	k := killable(t, dir, data, "journal: {segment_events: 100}\ndefaults: {instances: 1, warmup: false}\n")
+	k.routes, k.writers = routes.NewSet(), []*writer{{route: "model"}, {route: "other"}}
 	var starting time.Duration
 	for i := range *kills + 1 {
 		began := time.Now()

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -29,18 +27,10 @@ type labeller struct {
 // after the next start, and measured once.
 func TestKillDuringLabels(t *testing.T) {
 	dir := t.TempDir()
-	g := onnxgen.New("scale")
-	g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(onnxgen.Float32s([]float32{1}, 1))), "N", 1)
-	if err := g.As("model").Write(dir, 1); err != nil {
+	if err := onnxgen.Scale(1).As("model").Write(dir, 1); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "sluice.yaml")
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\nadmin: {address: '127.0.0.1:0'}\ndata_dir: %q\ndefaults: {instances: 1, warmup: false, labels: {sample: 100%%}}\n",
-		dir, filepath.Join(t.TempDir(), "data"))
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	k := &killed{args: []string{"serve", "-c", file}}
+	k := killable(t, dir, filepath.Join(t.TempDir(), "data"), "defaults: {instances: 1, warmup: false, labels: {sample: 100%}}\n")
 	senders := []*labeller{{name: "a"}, {name: "b"}, {name: "c"}}
 	rounds := max(*kills/3, 3)
 	for i := range rounds + 1 {

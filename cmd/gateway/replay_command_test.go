@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"sluice.io/sluice/client"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -20,9 +19,7 @@ func capturedTraffic(t *testing.T) (admin, bucket string) {
 	t.Helper()
 	dir, data := t.TempDir(), t.TempDir()
 	for version := int64(1); version <= 3; version++ {
-		g := onnxgen.New("scale")
-		g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(onnxgen.Float32s([]float32{float32(version)}, 1))), "N", 1)
-		if err := g.Write(dir, version); err != nil {
+		if err := onnxgen.Scale(float32(version)).Write(dir, version); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/rollout"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
@@ -24,19 +22,12 @@ import (
 func TestKillRollouts(t *testing.T) {
 	dir := t.TempDir()
 	for version := range int64(2) {
-		g := onnxgen.New("scale")
-		g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(onnxgen.Float32s([]float32{float32(version + 1)}, 1))), "N", 1)
-		if err := g.As("model").Write(dir, version+1); err != nil {
+		if err := onnxgen.Scale(float32(version+1)).As("model").Write(dir, version+1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	file, data := filepath.Join(t.TempDir(), "sluice.yaml"), filepath.Join(t.TempDir(), "data")
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: '127.0.0.1:0'}, grpc: {address: none}}\nadmin: {address: '127.0.0.1:0'}\ndata_dir: %q\n"+
-		"defaults: {instances: 1, warmup: false}\nroutes: {model: {variants: [{version: 1, weight: 100%%}]}}\n", dir, data)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	k := &killed{args: []string{"serve", "-c", file}}
+	data := filepath.Join(t.TempDir(), "data")
+	k := killable(t, dir, data, "defaults: {instances: 1, warmup: false}\nroutes: {model: {variants: [{version: 1, weight: 100%}]}}\n")
 	states := map[string]int{}
 	for i := range *kills + 1 {
 		k.start(t)

@@ -20,7 +20,6 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -105,9 +104,7 @@ func TestEveryInstant(t *testing.T) {
 func (l *lived) publish(t *testing.T, version int64, factor float32) {
 	t.Helper()
 	work := t.TempDir()
-	g := onnxgen.New("scale")
-	g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(onnxgen.Float32s([]float32{factor}, 1))), "N", 1)
-	if err := g.As("model").Write(work, version); err != nil {
+	if err := onnxgen.Scale(factor).As("model").Write(work, version); err != nil {
 		t.Fatal(err)
 	}
 	l.place(t, version, filepath.Join(work, "model", strconv.FormatInt(version, 10), "model.onnx"))

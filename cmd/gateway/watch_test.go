@@ -57,20 +57,21 @@ func runs(t *testing.T, args ...string) (out, errOut *screen) {
 	return out, errOut
 }
 
-// Commands that watch show a change of a real gateway at once.
-func TestCommandsWatch(t *testing.T) {
+// servedRoute starts a gateway with the route "ids", and returns the address of its admin port.
+func servedRoute(t *testing.T) (admin string) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := onnxgen.Identity(infer.FP32, "N").Write(dir, 1); err != nil {
 		t.Fatal(err)
 	}
-	_, admin := served(t, dir, "defaults: {instances: 1}\nroutes: {ids: {model: id_FP32, variants: [{version: 1, weight: 100%}]}}\n")
+	_, admin = served(t, dir, "defaults: {instances: 1}\nroutes: {ids: {model: id_FP32, variants: [{version: 1, weight: 100%}]}}\n")
 	t.Setenv("SLUICE_TOKEN", "")
-	route, _ := runs(t, "routes", "get", "ids", "--watch", "--interval", "1s", "--admin", admin)
-	drift, _ := runs(t, "drift", "--watch", "--interval", "1s", "--admin", admin)
-	events, _ := runs(t, "journal", "--follow", "--interval", "1h", "--type", "route.", "--admin", admin)
-	route.shows(t, "Revision:  1")
-	drift.shows(t, "MODEL")
-	events.shows(t, "routes/ids")
+	return admin
+}
+
+// keepTogether changes the route "ids" as alice.
+func keepTogether(t *testing.T, admin string) {
+	t.Helper()
 	cl, err := client.New(client.Options{Admin: admin, Actor: "alice"})
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +85,18 @@ func TestCommandsWatch(t *testing.T) {
 	if _, err := cl.SetRoute(t.Context(), changed, client.EditOptions{Revision: changed.Revision, Reason: "keep users together"}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Commands that watch show a change of a real gateway at once.
+func TestCommandsWatch(t *testing.T) {
+	admin := servedRoute(t)
+	route, _ := runs(t, "routes", "get", "ids", "--watch", "--interval", "1s", "--admin", admin)
+	drift, _ := runs(t, "drift", "--watch", "--interval", "1s", "--admin", admin)
+	events, _ := runs(t, "journal", "--follow", "--interval", "1h", "--type", "route.", "--admin", admin)
+	route.shows(t, "Revision:  1")
+	drift.shows(t, "MODEL")
+	events.shows(t, "routes/ids")
+	keepTogether(t, admin)
 	route.shows(t, "Revision:  2")
 	events.shows(t, `"keep users together"`)
 }

@@ -17,6 +17,13 @@ func Identity(dtype infer.DType, dims ...any) *Graph {
 	return g
 }
 
+// Scale multiplies with a factor, FP32 [N, 1] → [N, 1]: "x" → "y", called "scale".
+func Scale(factor float32) *Graph {
+	g := New("scale")
+	g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(Float32s([]float32{factor}, 1))), "N", 1)
+	return g
+}
+
 // Linear is a logistic regression, FP32 [N, len(weights)] → [N, 1].
 func Linear(weights []float32, bias float32) *Graph {
 	n := int64(len(weights))
