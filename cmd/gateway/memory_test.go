@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
@@ -34,9 +33,7 @@ func TestHostileBodiesTakeNoMoreThanTheyMay(t *testing.T) {
 		each    = 3  // requests of a client
 	)
 	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "sluice.yaml")
-	g := onnxgen.New("model")
-	g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(onnxgen.Float32s([]float32{2}, 1))), "N", 1)
-	if err := g.Write(dir, 1); err != nil {
+	if err := onnxgen.Scale(2).As("model").Write(dir, 1); err != nil {
 		t.Fatal(err)
 	}
 	text := fmt.Sprintf("repository: {path: %q}\nserver:\n  http: {address: '127.0.0.1:0', max_body_memory: 64MiB, max_body: 4MiB, max_inflated: 4MiB}\n  grpc: {address: none}\n  limits: {max_response: 8MiB}\nadmin: {address: '127.0.0.1:0'}\nlog: {level: error}\n", dir)

@@ -13,15 +13,12 @@ import (
 	"testing"
 
 	"sluice.io/sluice/api"
-	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // timesFile returns a model that multiplies with a factor.
 func timesFile(factor float32) []byte {
-	g := onnxgen.New("scale")
-	g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(onnxgen.Float32s([]float32{factor}, 1))), "N", 1)
-	return g.Bytes()
+	return onnxgen.Scale(factor).Bytes()
 }
 
 // answers asks a model for 1 and returns the status and the answer.

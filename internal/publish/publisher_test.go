@@ -21,9 +21,7 @@ import (
 
 // model returns a model file that multiplies with a factor.
 func model(factor float32) []byte {
-	g := onnxgen.New("scale")
-	g.Output("y", infer.FP32, g.Op("Mul", g.Input("x", infer.FP32, "N", 1), g.Init(onnxgen.Float32s([]float32{factor}, 1))), "N", 1)
-	return g.Bytes()
+	return onnxgen.Scale(factor).Bytes()
 }
 
 // journal keeps events in memory, and fails if broken is set.
