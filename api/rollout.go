@@ -57,10 +57,10 @@ const (
 // The kinds of values that are compared between the canary and the control.
 const (
 	ValueShare  = "share"  // of the rows with a class
-	ValueScore  = "score"  // the mean best score; a better one is no harm
+	ValueScore  = "score"  // the mean best score; a higher one is fine
 	ValueNumber = "number" // a mean, compared in standard deviations of the control's
-	ValueError  = "error"  // the share of wrong predictions; a smaller one is no harm
-	ValueLoss   = "loss"   // the mean absolute error, compared in parts of the control's; a smaller one is no harm
+	ValueError  = "error"  // the share of wrong predictions; a lower one is fine
+	ValueLoss   = "loss"   // the mean absolute error, as a fraction of the control's; a lower one is fine
 )
 
 // The verdicts of a guardrail.
@@ -137,7 +137,7 @@ type Answers struct {
 	// Disagreement is the share of rows that the version may answer differently as a shadow.
 	Disagreement float64 `json:"disagreement,omitempty"`
 	// Loss is for labelled answers: the share of wrong ones above the control's, or the mean absolute error above the
-	// control's, in parts of that.
+	// control's, as a fraction of it.
 	Loss float64 `json:"loss,omitempty"`
 }
 

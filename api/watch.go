@@ -106,7 +106,7 @@ type WatchMissing struct {
 // streams in the same message.
 type WatchStates struct {
 	At time.Time `json:"at"`
-	// Whole means that the message has everything that was asked for: what is not in it does not exist.
+	// Whole means that the message has every document that was asked for. Others do not exist any more.
 	Whole    bool          `json:"whole,omitempty"`
 	Models   []ModelStatus `json:"models,omitempty"` // without details
 	Routes   []Route       `json:"routes,omitempty"`

@@ -9,7 +9,7 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The kinds of what is known of answers.
+// The kinds of values that Sums knows of answers.
 const (
 	Share  = "share"  // of the rows that have a class, a label or a value that is not finite; 0 to 1
 	Score  = "score"  // the best score of a row; 0 to 1 if the scores are a distribution
@@ -77,7 +77,7 @@ func (s *Sums) Offer(_ *infer.Request, resp *infer.Response) {
 	}
 }
 
-// Means returns what is known so far, in the order in which it became known.
+// Means returns the values so far, in the order in which they first appeared.
 func (s *Sums) Means() (list []Mean) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -88,8 +88,8 @@ type Request struct {
 	Timing Timing
 }
 
-// Presence tells whether a caller still waits for its answer. It is for fronts whose network does not report that: who
-// holds a request for long asks now and then.
+// Presence tells whether a caller still waits for its answer. It is for fronts whose network library does not report that.
+// Code that holds a request for long asks from time to time.
 type Presence struct {
 	// Gone may be called from any goroutine, also after the request has ended. It must not wait.
 	Gone func() bool

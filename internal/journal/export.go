@@ -61,7 +61,7 @@ func (l *Log) Export(after int64, filter Filter, w io.Writer) error {
 	return out.Flush()
 }
 
-// sinkError is an error of the writer of an export, which is no error of the journal.
+// sinkError is an error of the writer of an export, not of the journal.
 type sinkError struct{ error }
 
 // VerifyExport reads an export and checks that every event is as it was written, and that those with consecutive numbers

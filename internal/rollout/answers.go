@@ -12,8 +12,8 @@ import (
 // Answers compares values of the answers of the canary and of the control: the shares of classes, the mean best
 // score, the means of numbers, or losses.
 //
-// Both variants get the same share of the same traffic, so without a difference between the versions the means are equal, whatever
-// the traffic is and however it changes. For each value and variant there is a confidence sequence of the mean (package confseq), and
+// Both variants get the same share of the same traffic. If the versions do not differ, their means are equal, even if
+// the traffic changes. For each value and variant there is a confidence sequence of the mean (package confseq), and
 // their difference lies between the differences of their ends, at all times at once, with the probability 1 - alpha for all values
 // together: the j-th value has the part 1/((j+1)(j+2)) of alpha, so that values may be added.
 //

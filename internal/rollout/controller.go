@@ -198,7 +198,7 @@ func (c *Controller) prepare(ctx context.Context, spec api.RolloutSpec) (*api.Ro
 		return nil, infer.Errorf(infer.Conflict, "version %d is the stable version of route '%s' already", spec.Version, spec.Route)
 	}
 	if len(spec.Queries) > 0 && c.opts.Query == nil {
-		return nil, infer.Errorf(infer.Conflict, "queries: there is no Prometheus server to ask: set prometheus.url in the configuration")
+		return nil, infer.Errorf(infer.Conflict, "queries: no Prometheus server is configured; set prometheus.url")
 	}
 	digest, err := c.opts.Traffic.Digest(ctx, route.Model, spec.Version)
 	if err != nil {
