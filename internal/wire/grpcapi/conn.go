@@ -30,11 +30,12 @@ type conn struct {
 	answers map[*exchange]time.Time // not written yet, and until when they must be; nil once the connection was closed
 	held    int                     // bytes that are reserved
 	lent    int                     // bytes that are held though there was no memory
-	waste   int                     // bytes held that came after the end of their call
+	waste   [2]int                  // bytes held that came after the end of their call: since turned, and before
+	turned  time.Time
 }
 
 func newConn(raw net.Conn, l *listener) *conn {
-	c := &conn{Conn: raw, listener: l, calls: map[uint32]*call{}, answers: map[*exchange]time.Time{}, frames: frames{preface: prefaceBytes, tokens: tokensPerSecond}}
+	c := &conn{Conn: raw, listener: l, calls: map[uint32]*call{}, answers: map[*exchange]time.Time{}, frames: frames{preface: prefaceBytes, tokens: tokensPerSecond, renewed: time.Now()}}
 	c.remote = remote{raw.RemoteAddr(), c}
 	l.front.Hold(&c.memory)
 	return c
@@ -43,6 +44,9 @@ func newConn(raw net.Conn, l *listener) *conn {
 // smallArrival is what a connection may hold even if there is no memory: without it, a
 // caller of small messages would suffer from one of large messages.
 const smallArrival = 64 << 10
+
+// slowWrite is how long a write may take before the peer gets no new tokens. A sweep that is late makes it look longer than it is.
+const slowWrite = 3 * time.Second
 
 // readBuffer is as large as grpc-go's own.
 const readBuffer = 32 << 10
@@ -123,13 +127,31 @@ func (c *conn) sweep(now time.Time, l *Limits) bool {
 			k.cancel()
 		}
 	}
-	if writing == 0 { // else what comes may pile up
-		c.frames.tokens = tokensPerSecond
-		if len(c.answers) == 0 {
-			c.release(c.waste)
-			c.waste = 0
+	if idle := writing == 0 && len(c.answers) == 0; idle || now.Sub(c.turned) > l.WriteTimeout {
+		c.turnWaste(now)
+		if idle {
+			c.turnWaste(now)
 		}
 	}
+	return true
+}
+
+// turnWaste releases the older bytes that came after the end of their call. The answers that grpc-go had not written when they came
+// have left, or their time is over.
+func (c *conn) turnWaste(now time.Time) {
+	c.release(c.waste[1])
+	c.waste, c.turned = [2]int{0, c.waste[0]}, now
+}
+
+// renew gives the connection new tokens for frames, at most once a second. It is false if the peer has used them up
+// faster, or if it does not read: what it is sent would pile up.
+func (c *conn) renew(now time.Time) bool {
+	writing := c.writing.Load()
+	if now.Sub(c.frames.renewed) < time.Second || writing != 0 && now.Sub(time.Unix(0, writing)) > slowWrite {
+		return false
+	}
+	c.frames.tokens += tokensPerSecond
+	c.frames.renewed = now
 	return true
 }
 

@@ -1,20 +1,24 @@
 package grpcapi
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // frames follows the frames of HTTP/2 on a connection, as far as grpc-go does not tell of them: which
 // call the bytes of a message belong to, whether the message is complete, and frames that cost
 // work but bring nothing. It reads what grpc-go reads, and never more than that: when grpc-go
 // begins a call, opened is its number.
 type frames struct {
-	preface int     // bytes of the client's preface that are still to come
-	head    [9]byte // of the present frame
-	got     int     // bytes of head that have come
-	left    int     // bytes of the payload that are still to come
-	padding int     // bytes at the end of the payload that are padding; -1: the next byte has their number
-	opened  uint32  // the call of the last HEADERS
-	ends    bool    // with that, the caller has sent all of it
-	tokens  int     // for frames until the sweep gives new ones
+	preface int       // bytes of the client's preface that are still to come
+	head    [9]byte   // of the present frame
+	got     int       // bytes of head that have come
+	left    int       // bytes of the payload that are still to come
+	padding int       // bytes at the end of the payload that are padding; -1: the next byte has their number
+	opened  uint32    // the call of the last HEADERS
+	ends    bool      // with that, the caller has sent all of it
+	tokens  int       // for frames
+	renewed time.Time // when the tokens were given
 }
 
 // The types and flags of frames that matter here.
@@ -109,7 +113,7 @@ func (c *conn) beginFrame() bool {
 		}
 	}
 	f.tokens -= cost
-	return f.tokens >= 0
+	return f.tokens >= 0 || c.renew(time.Now())
 }
 
 // payload reads bytes of DATA.
@@ -128,7 +132,7 @@ func (c *conn) payload(p []byte) bool {
 		return k.receive(p)
 	}
 	// The call has ended. grpc-go may hold the bytes until its answer has left.
-	c.waste += len(p) + frameBytes
+	c.waste[0] += len(p) + frameBytes
 	return c.reserve(len(p) + frameBytes)
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/net/http2"
@@ -15,6 +17,49 @@ import (
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/grpcapi"
 )
+
+// bareFront is a front without a server.
+func bareFront(t testing.TB) *front.Front {
+	t.Helper()
+	s := &stub{}
+	f, err := front.New(front.Options{Predictor: s, Catalog: s, Settings: &s.settings, Log: zap.NewNop(), Callers: access.Open(), Bounds: front.Limits{MaxInFlight: 1, MaxControlInFlight: 1, MaxMemory: 1 << 30}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// A connection may send 100,000 frames in each second, even if no sweep comes and while an answer is being written. It
+// gets no more than that, and none while it does not read.
+func TestTokensOfFrames(t *testing.T) {
+	ping := make([]byte, 17)
+	ping[2], ping[3] = 8, byte(http2.FramePing)
+	second := bytes.Repeat(ping, 100_000)
+	fr := bareFront(t)
+	synctest.Test(t, func(t *testing.T) {
+		book := grpcapi.NewBook(fr)
+		if !book.Follow(second) || book.Follow(ping) {
+			t.Error("a connection must end after 100,000 frames in a second, and not before")
+		}
+		book = grpcapi.NewBook(fr)
+		for i := range 10 {
+			if i == 7 {
+				go book.Write(ping)
+				synctest.Wait()
+			}
+			if !book.Follow(second) {
+				t.Errorf("ended in second %d", i)
+			}
+			time.Sleep(time.Second)
+		}
+		book.Follow(second)
+		time.Sleep(5 * time.Second)
+		if book.Follow(ping) {
+			t.Error("a caller that does not read gets new tokens")
+		}
+		book.Close()
+	})
+}
 
 // Whatever the bytes are and however they come, the book of a connection finds the messages that
 // http2's reader finds, and holds nothing once the calls have ended.
@@ -40,11 +85,7 @@ func FuzzFrames(f *testing.F) {
 		_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 5, BlockFragment: headers(inferCall), EndHeaders: true, EndStream: true})
 		_ = fr.WriteRawFrame(http2.FrameData, http2.FlagDataPadded, 5, []byte{200, 1, 2})
 	}), byte(1))
-	s := &stub{}
-	fr, err := front.New(front.Options{Predictor: s, Catalog: s, Settings: &s.settings, Log: zap.NewNop(), Callers: access.Open(), Bounds: front.Limits{MaxInFlight: 1, MaxControlInFlight: 1, MaxMemory: 1 << 30}})
-	if err != nil {
-		f.Fatal(err)
-	}
+	fr := bareFront(f)
 	f.Fuzz(func(t *testing.T, data []byte, step byte) {
 		book := grpcapi.NewBook(fr)
 		ok := true

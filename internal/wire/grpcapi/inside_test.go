@@ -3,6 +3,7 @@ package grpcapi
 import (
 	"context"
 	"net"
+	"time"
 
 	"google.golang.org/grpc/mem"
 
@@ -51,6 +52,15 @@ func (b *Book) Follow(p []byte) bool {
 	return true
 }
 
+// Write writes to the caller, who never reads, until Close.
+func (b *Book) Write(p []byte) {
+	b.c.listener.next.Store(time.Now().UnixNano())
+	_, _ = b.c.Write(p)
+}
+
+// Close ends the connection.
+func (b *Book) Close() { _ = b.c.Close() }
+
 // Messages returns how many whole messages the calls have sent that are in progress.
 func (b *Book) Messages() (n int) {
 	for _, k := range b.c.calls {
@@ -67,7 +77,8 @@ func (b *Book) End() (held int) {
 		}
 		k.end()
 	}
-	b.c.release(b.c.waste)
+	b.c.turnWaste(time.Now())
+	b.c.turnWaste(time.Now())
 	return b.c.held + b.c.lent + b.c.memory.Held()
 }
 
