@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -214,5 +215,47 @@ func TestRolloutsAreTold(t *testing.T) {
 	}
 	if g.rollout(t).State != api.RolloutRolledBack {
 		t.Error("the rollout goes on")
+	}
+}
+
+// A control has a queue and instances of its own: its requests do not wait behind those of the stable variant, though the same
+// version serves both. A control that ends finishes what it has accepted.
+func TestControlHasItsOwnQueue(t *testing.T) {
+	gate := make(chan struct{})
+	compute := func(m *infer.Model, inputs []infer.Tensor) ([]infer.Tensor, error) {
+		if first(inputs[0]) == 9 {
+			<-gate
+		}
+		return double(m, inputs)
+	}
+	models := &fakes{live: map[int64]fake.Options{1: {Compute: compute}}}
+	g := startOn(t, models, doubles(t, 1), "data_dir: "+t.TempDir(), `routes: {double: {variants: [{version: 1, weight: 100%}]}}`, "models: {double: {"+fakeModels+"}}")
+	busy, _ := models.loaded(1)
+	running := func() int { return len(busy[0].Runs()) }
+	before := running()
+	var wg sync.WaitGroup
+	hang := func(n int) {
+		for range n {
+			wg.Go(func() {
+				slow := strings.Replace(doubleRequest, "[1,2", "[9,2", 1)
+				if r, err := g.send(context.Background(), http.MethodPost, g.url+"/v2/models/double/infer", slow); err != nil || r.status != http.StatusOK {
+					t.Errorf("%v %+v", err, r)
+				}
+			})
+		}
+	}
+	hang(fakeInstances + 1) // one waits
+	eventually(t, func() bool { return running() == before+fakeInstances })
+	g.set(t, "double", `{"variants": [{"version": 1, "weight": 0}, {"version": 1, "weight": 10000, "role": "control"}]}`)
+	if got := g.predict(t, "double"); got.version != "1" {
+		t.Errorf("%+v", got)
+	}
+	hang(fakeInstances)
+	eventually(t, func() bool { return running() == before+1+2*fakeInstances })
+	g.set(t, "double", `{"variants": [{"version": 1, "weight": 10000}]}`)
+	close(gate)
+	wg.Wait()
+	if got := g.predict(t, "double"); got.version != "1" {
+		t.Errorf("%+v", got)
 	}
 }

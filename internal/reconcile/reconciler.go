@@ -82,15 +82,17 @@ type Reconciler struct {
 	beside  *driftwatch.Beside
 	routes  *routes.Set
 	aliases *aliases.Set
-	plans   map[string]*planned      // by model
-	targets targets                  // of the table
-	again   func(infer.Version) bool // versions to retry at the next pass; may be nil
-	stale   bool                     // the next pass must plan again
-	current *transition              // to the goal, as far as it is loaded
-	changes []*change                // waiting changes, the oldest first
-	starts  []trail.Place            // the loads that readiness waits for
-	reloads int                      // the number of reloads so far
-	leaving map[infer.Version]bool   // versions that are being archived or deleted
+	plans   map[string]*planned // by model
+	targets targets             // of the table
+	// controls are the versions of the table's control variants.
+	controls map[*serving.Version]bool
+	again    func(infer.Version) bool // versions to retry at the next pass; may be nil
+	stale    bool                     // the next pass must plan again
+	current  *transition              // to the goal, as far as it is loaded
+	changes  []*change                // waiting changes, the oldest first
+	starts   []trail.Place            // the loads that readiness waits for
+	reloads  int                      // the number of reloads so far
+	leaving  map[infer.Version]bool   // versions that are being archived or deleted
 
 	told told
 

@@ -37,7 +37,7 @@ func (r *Reconciler) swap(s actual) {
 		log: r.log, former: r.targets, record: r.record, watch: r.watch, keep: r.opts.Labels, capture: r.opts.Capture, actual: s, shared: s.goal.streams(),
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{}, keepers: map[*registry.Leased]*labels.Keeper{},
 	}
-	b.losses = b.lossModels()
+	b.losses, b.controls = b.lossModels(), map[*serving.Version]bool{}
 	for v, leased := range s.live {
 		target := b.target(v, leased)
 		b.targets[v] = target
@@ -82,7 +82,11 @@ func (r *Reconciler) swap(s actual) {
 		}
 	}
 	r.targets = targets{s.goal.cfg, s.goal.references, b.targets, b.keepers, b.losses}
+	for version := range b.controls {
+		version.SetControl(true)
+	}
 	r.router.Swap(router.NewTable(slices.Collect(maps.Values(b.entries))))
+	r.endControls(b.controls, s.live)
 	r.view.Store(next)
 	r.watch.Keep(b.streams)
 	r.opts.Labels.Retain(b.keeps)
@@ -115,6 +119,8 @@ type tableBuilder struct {
 	entries map[string]*router.Entry
 	keepers map[*registry.Leased]*labels.Keeper
 	losses  map[string]*lossModel // by the model that they are about
+	// controls are the versions of control variants.
+	controls map[*serving.Version]bool
 }
 
 func (b *tableBuilder) entry(name string) *router.Entry {
@@ -169,6 +175,9 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 	for i, v := range state.Variants {
 		counts := b.record.variant(state.Name, state.Model, v)
 		target := b.fitting(&state.Route, v.Version)
+		if target != nil && v.Role == api.RoleControl {
+			target = b.control(target, infer.Version{Model: state.Model, Number: v.Version})
+		}
 		variant := router.Variant{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Role: v.Role, Target: target, Halted: b.record.halt(state.Name, state.Model, v), Observe: counts.Observe}
 		if target != nil {
 			variant.Taps = b.taps(infer.Version{Model: state.Model, Number: v.Version}, v.Role)

@@ -103,7 +103,7 @@ func (c *call) keep(role string) {
 func (c *call) instead() (own bool) {
 	p := &c.pick
 	route := p.entry.Route
-	if f := route.Fallback; f != nil && f != p.target {
+	if f := route.Fallback; f != nil && !f.sameVersion(p.target) {
 		p.served(c.req, f.Model.Version, infer.ReasonFallback)
 		if c.send(f, true) {
 			return false
@@ -112,7 +112,7 @@ func (c *call) instead() (own bool) {
 	// If every variant's breaker is open, breakers no longer say which version is better. The
 	// stable version then serves whatever its own breaker says (Envoy's panic threshold).
 	if stable := route.stable().Target; stable != nil && route.allOpen(p.target) {
-		if own = stable == p.target; own {
+		if own = stable.sameVersion(p.target); own {
 			p.served(c.req, p.variant.Version, p.reason)
 		} else {
 			p.served(c.req, stable.Model.Version, infer.ReasonFallback)
@@ -134,7 +134,7 @@ func (c *call) instead() (own bool) {
 func (r *Route) allOpen(own *Target) bool {
 	for i := range r.Variants {
 		t := r.Variants[i].Target
-		if r.Variants[i].Weight == 0 || t == nil || t == own || t == r.Fallback {
+		if r.Variants[i].Weight == 0 || t == nil || t.sameVersion(own) || t.sameVersion(r.Fallback) {
 			continue
 		}
 		if t.Breaker == nil || t.Breaker.closed() {

@@ -36,6 +36,10 @@ type Target struct {
 	Replayed func(err error)
 }
 
+// sameVersion reports whether both are the same loaded version. A control variant has a target of its own, over the version of the
+// stable one.
+func (t *Target) sameVersion(other *Target) bool { return other != nil && t.Model == other.Model }
+
 // Entry is a name that can be called: a route, or a model without one.
 type Entry struct {
 	Name    string

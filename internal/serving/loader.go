@@ -142,7 +142,7 @@ func (l *Loader) relaxed(ctx context.Context, f *File, v infer.Version, m config
 
 // compose starts a batcher over a session.
 func compose(session Session, finding batch.Finding, m config.Model, p purpose) (*Version, error) {
-	s := &Version{session: session, finding: finding, settings: m, purpose: p}
+	s := &Version{session: session, finding: finding, joins: finding.Batchable, settings: m, purpose: p}
 	s.ending, s.cut = context.WithCancel(context.Background()) //nolint:forbidigo // ends with Shutdown
 	first, err := s.start(finding.Batchable)
 	if err != nil {

@@ -1,8 +1,7 @@
 package serving
 
 import (
-	"context"
-	"errors"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
@@ -34,8 +33,8 @@ func (s *Version) try() {
 	s.trial = &trial{run(t), t}
 }
 
-// settled replaces the batcher by one that joins requests, or by one that no longer does. The
-// old one answers the requests that it has accepted. It runs on the trial's goroutine.
+// settled replaces the batchers by ones that join requests, or by ones that no longer do. The
+// old ones answer the requests that they have accepted. It runs on the trial's goroutine.
 func (s *Version) settled(f batch.Finding) {
 	model := s.session.Model()
 	log := s.purpose.log.With(zap.String("model", model.Name), zap.Int64("version", model.Version))
@@ -43,16 +42,21 @@ func (s *Version) settled(f batch.Finding) {
 	if s.purpose.Settled != nil {
 		s.purpose.Settled(f)
 	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	if s.joins == f.Batchable {
 		return
 	}
-	next, err := s.start(f.Batchable)
-	if err != nil {
-		log.Error("the batcher cannot be replaced after a trial", zap.Error(err))
-		return
+	for _, place := range []*atomic.Pointer[runner]{&s.runner, &s.control} {
+		if place.Load() == nil {
+			continue
+		}
+		next, err := s.start(f.Batchable)
+		if err != nil {
+			log.Error("the batcher cannot be replaced after a trial", zap.Error(err))
+			return
+		}
+		s.retire(place.Swap(next))
 	}
 	s.joins = f.Batchable
-	if err := s.runner.Swap(next).stop(s.ending); err != nil && !errors.Is(err, context.Canceled) {
-		log.Error("a replaced batcher ended with an error", zap.Error(err))
-	}
 }

@@ -3,6 +3,7 @@ package serving
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"sluice.io/sluice/api"
@@ -22,7 +23,11 @@ type Version struct {
 	finding  batch.Finding
 	serving  atomic.Bool // probe and warm-up are over: runs count from now on
 	trial    *trial      // it finds out whether requests can be joined; nil if that is known
-	joins    bool        // the trial's latest finding; used by its goroutine only
+
+	changing sync.Mutex             // locked while a batcher is replaced
+	joins    bool                   // whether batchers join requests
+	control  atomic.Pointer[runner] // of a control variant; nil for none
+	retiring sync.WaitGroup         // replaced batchers
 
 	ending context.Context //nolint:containedctx // ends when replaced batchers must end at once
 	cut    context.CancelFunc
@@ -30,10 +35,19 @@ type Version struct {
 
 // Predict implements registry.Servable.
 func (s *Version) Predict(ctx context.Context, req *infer.Request) (*infer.Response, error) {
+	return s.predict(ctx, req, &s.runner)
+}
+
+// predict has the batcher in from serve, or that of all requests if there is none.
+func (s *Version) predict(ctx context.Context, req *infer.Request, from *atomic.Pointer[runner]) (*infer.Response, error) {
 	for {
-		r := s.runner.Load()
+		r := from.Load()
+		if r == nil {
+			from = &s.runner
+			continue
+		}
 		resp, err := r.batcher.Predict(ctx, req)
-		if err != nil && infer.CodeOf(err) == infer.Unavailable && s.runner.Load() != r {
+		if err != nil && infer.CodeOf(err) == infer.Unavailable && from.Load() != r {
 			continue // it was replaced before it accepted the request
 		}
 		if err == nil && s.trial != nil {
@@ -47,7 +61,13 @@ func (s *Version) Predict(ctx context.Context, req *infer.Request) (*infer.Respo
 func (s *Version) Model() *infer.Model { return s.session.Model() }
 
 // Queued implements registry.Servable.
-func (s *Version) Queued() int { return s.runner.Load().batcher.Queued() }
+func (s *Version) Queued() int {
+	n := s.runner.Load().batcher.Queued()
+	if c := s.control.Load(); c != nil {
+		n += c.batcher.Queued()
+	}
+	return n
+}
 
 // Memory implements registry.Servable.
 func (s *Version) Memory() api.ModelMemory {
@@ -66,7 +86,7 @@ func (s *Version) Detail() *api.ModelDetail {
 	return &detail
 }
 
-// Shutdown implements registry.Servable. It closes the session when the last run has returned,
+// Shutdown implements registry.Servable. No SetControl may come after it. It closes the session when the last run has returned,
 // even if ctx has ended.
 func (s *Version) Shutdown(ctx context.Context) error {
 	detach := context.AfterFunc(ctx, s.cut)
@@ -75,7 +95,10 @@ func (s *Version) Shutdown(ctx context.Context) error {
 	if s.trial != nil {
 		err = s.trial.stop(ctx)
 	}
-	return errors.Join(err, s.runner.Load().stop(ctx), s.session.Close())
+	s.SetControl(false)
+	err = errors.Join(err, s.runner.Load().stop(ctx))
+	s.retiring.Wait()
+	return errors.Join(err, s.session.Close())
 }
 
 // maxRunTimes is the number of shapes whose run times the detail of a version shows.
