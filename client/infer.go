@@ -50,6 +50,11 @@ func (c *Client) Infer(ctx context.Context, model string, r InferRequest) (*Infe
 	if err != nil {
 		return nil, err
 	}
+	return c.inferResult(req)
+}
+
+// inferResult sends a request and decodes the answer.
+func (c *Client) inferResult(req *http.Request) (*InferResult, error) {
 	body, header, err := c.send(req)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -16,6 +17,18 @@ type ReplayResult struct {
 
 	// Took is the time in the gateway, from the arrival of the request to the answer of the model.
 	Took time.Duration
+}
+
+// InferOverAdmin is Infer over the admin port, for a program that reaches only that one. The version cannot be chosen by
+// Version, which is ignored.
+func (c *Client) InferOverAdmin(ctx context.Context, model string, r InferRequest) (*InferResult, error) {
+	r.Version = 0
+	req, err := c.inferRequest(ctx, c.admin+"/api/v1/models/"+url.PathEscape(model)+"/infer", &r)
+	if err != nil {
+		return nil, err
+	}
+	c.sign(req)
+	return c.inferResult(req)
 }
 
 // Replay sends tensors to a loaded version over the admin port. The request is in no statistics of

@@ -82,6 +82,7 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/api/v1/models/{name}", callers.On(callers.Metadata), quick, s.model},
 		{http.MethodPost, "/api/v1/models/{name}/load", callers.On(callers.Load), slow, s.load},
 		{http.MethodPost, "/api/v1/models/{name}/unload", callers.On(callers.Load), slow, s.unload},
+		{http.MethodPost, "/api/v1/models/{name}/infer", callers.On(callers.Infer), inference, s.infer},
 		{http.MethodGet, "/api/v1/models/{name}/versions", callers.On(callers.Metadata), quick, s.versionsOf},
 		{http.MethodPost, "/api/v1/models/{name}/versions", callers.On(callers.Register), upload, s.pushNext},
 		{http.MethodGet, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Metadata), quick, s.version},

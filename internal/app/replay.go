@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/internal/admin"
+	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/wire/front"
 	"sluice.io/sluice/internal/wire/oip"
@@ -34,20 +35,13 @@ func (c control) InferVersion(ctx context.Context, in admin.Inference, answer fu
 	if err != nil {
 		return err
 	}
-	call, limits := oip.NewCall(), tensorLimits(&s.Limits)
+	call := oip.NewCall()
 	defer call.Reset()
-	call.Memory = &memory
-	call.Grow = growing(&memory, int(s.Limits.MaxResponse))
-	if in.JSONLength == 0 {
-		err = call.DecodeRaw(body, called.Model, &limits)
-	} else {
-		err = call.Decode(body, in.JSONLength, &limits)
-	}
-	if err != nil {
+	if err := decodeInference(call, body, &in, called, s, &memory); err != nil {
 		return err
 	}
 	req := &call.Request
-	req.Model, req.Version, req.Handle, req.RequestID, req.Arrived = in.Model, in.Version, called.Handle, in.RequestID, arrived
+	req.Handle, req.RequestID, req.Arrived = called.Handle, in.RequestID, arrived
 	if err := memory.AdmitRows(req); err != nil {
 		return err
 	}
@@ -57,11 +51,11 @@ func (c control) InferVersion(ctx context.Context, in admin.Inference, answer fu
 	}
 	took := time.Since(arrived)
 	defer resp.Release()
-	out, jsonLength, err := encodeInference(call, in, resp, int(s.Limits.MaxResponse), oip.EncodeOptions{NonFinite: nonFinite(s.JSON.NonFinite)})
+	out, jsonLength, err := encodeInference(call, in.Model, in.Version, resp, s)
 	if err != nil {
 		return err
 	}
-	return answer(admin.InferenceAnswer{Body: out, JSONLength: jsonLength, Took: took})
+	return answer(admin.InferenceAnswer{Body: out, JSONLength: jsonLength, Took: took, Served: req.Served, RequestID: in.RequestID})
 }
 
 // notLoaded explains the error of a version that exists and is not loaded.
@@ -75,17 +69,30 @@ func (c control) notLoaded(in admin.Inference, err error) error {
 	return infer.Errorf(infer.Conflict, "version %d of model '%s' is not loaded, or only as a shadow; give it the weight 0 in a route, or name it in versions of the model in the configuration, and try again", in.Version, in.Model)
 }
 
-func encodeInference(call *oip.Call, in admin.Inference, resp *infer.Response, limit int, o oip.EncodeOptions) (out []byte, jsonLength int, err error) {
+// decodeInference decodes the body of a request. called is what it calls.
+func decodeInference(call *oip.Call, body []byte, in *admin.Inference, called infer.Called, s *config.Server, memory *front.Reservation) error {
+	limits := tensorLimits(&s.Limits)
+	call.Memory, call.Model, call.Version = memory, in.Model, in.Version
+	call.StickyParameter, call.SegmentParameter, call.KeepParameters = called.StickyParameter, called.SegmentParameter, called.KeepParameters
+	call.Grow = growing(memory, int(s.Limits.MaxResponse))
+	if in.JSONLength == 0 {
+		return call.DecodeRaw(body, called.Model, &limits)
+	}
+	return call.Decode(body, in.JSONLength, &limits)
+}
+
+// encodeInference encodes an answer, with the classes that the request asks for.
+func encodeInference(call *oip.Call, model string, version int64, resp *infer.Response, s *config.Server) (out []byte, jsonLength int, err error) {
 	size := resp.ByteSize()
 	if call.Classifies() {
 		if size, err = call.Classify(resp); err != nil {
 			return nil, 0, err
 		}
 	}
-	if err := front.CheckAnswer(size, limit); err != nil {
+	if err := front.CheckAnswer(size, int(s.Limits.MaxResponse)); err != nil {
 		return nil, 0, err
 	}
-	return oip.AppendResponse(nil, call, in.Model, in.Version, resp, o)
+	return oip.AppendResponse(nil, call, model, version, resp, oip.EncodeOptions{NonFinite: nonFinite(s.JSON.NonFinite)})
 }
 
 // readInference reads a body of at most limit bytes, whose memory it reserves as it arrives.
