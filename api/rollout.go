@@ -190,6 +190,9 @@ type Rollout struct {
 	// Durable is false if the last change is not in the journal yet: only an abort acts before it is
 	// written.
 	Durable bool `json:"durable"`
+	// Halted is true if the version gets no requests, whatever its weight is: the rollout was aborted, and the gateway ended before
+	// that was in the journal. The rollout is paused then.
+	Halted bool `json:"halted,omitempty"`
 	// Rollbacks is the number of rollbacks of the route in a row, including this one. With two the route is
 	// frozen: no rollout of it can start until someone lifts that.
 	Rollbacks int  `json:"rollbacks"`

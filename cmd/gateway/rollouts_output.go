@@ -27,6 +27,9 @@ func rolloutState(r *api.Rollout) string {
 	if r.Frozen {
 		state += ", frozen"
 	}
+	if r.Halted {
+		state += ", halted"
+	}
 	if !r.Durable {
 		state += ", not written yet"
 	}

@@ -161,6 +161,9 @@ func (a *App) open() (err error) {
 	if options.Query, err = newQuery(&cfg.Prometheus); err != nil {
 		return err
 	}
+	if options.Marks, err = openMarks(cfg.DataDir); err != nil {
+		return err
+	}
 	a.rollouts = rollout.New(options)
 	if err := a.replay(cfg); err != nil {
 		return err

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"path/filepath"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
@@ -22,6 +23,14 @@ func newQuery(c *config.Prometheus) (func(ctx context.Context, query string) (fl
 		return nil, err
 	}
 	return client.Value, nil
+}
+
+// openMarks opens the file of aborted rollouts, nil without a data directory.
+func openMarks(dir string) (*rollout.Marks, error) {
+	if dir == "" {
+		return nil, nil //nolint:nilnil // without a journal that survives a crash there is nothing to go on with
+	}
+	return rollout.OpenMarks(filepath.Join(dir, "rollouts.aborted"))
 }
 
 func (a *App) rolloutPolicy(model string) rollout.Policy {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/testing/fulldisk"
 )
 
@@ -95,4 +96,42 @@ func fullDisk(t *testing.T, g *gateway, dir, data string) {
 	if r := reload(); r.status != http.StatusOK {
 		t.Errorf("%d %s", r.status, r.body)
 	}
+}
+
+// An abort acts while the disk is full, and the next start knows of it though it is not in the journal.
+func TestAbortOnAFullDisk(t *testing.T) {
+	if !fulldisk.Alone(t) {
+		return
+	}
+	data, repository := t.TempDir(), doubles(t, 2)
+	yaml := []string{"data_dir: " + data, `routes: {double: {variants: [{version: 1, weight: 100%}]}}`, "models: {double: {" + fakeModels + "}}"}
+	g := startOn(t, &fakes{}, repository, yaml...)
+	g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts", `{"route": "double", "version": 2, "steps": [{"weight": 2000, "for": "1h"}]}`)
+	eventually(t, func() bool { return g.rollout(t).State == api.RolloutCanary && len(g.route(t, "double").Variants) == 3 })
+	journal, err := os.Stat(filepath.Join(data, "journal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fulldisk.Limited(t, journal.Size(), func() {
+		for i := 0; ; i++ { // until nothing more has room
+			if r := g.change(t, http.MethodPut, fmt.Sprintf("route-%d", i), "*", `{"model": "double", "variants": [{"version": 1, "weight": 10000}]}`); r.status == http.StatusServiceUnavailable {
+				break
+			}
+		}
+		if body := g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts/double/abort", ""); !strings.Contains(body, `"durable":false`) {
+			t.Errorf("%s", body)
+		}
+		if err := g.stop(); err != nil {
+			t.Log(err) // the end is not in the journal
+		}
+	})
+	g = startOn(t, &fakes{}, repository, yaml...)
+	eventually(t, func() bool { r := g.rollout(t); return r.State == api.RolloutPaused && r.Halted && r.Durable })
+	for range 200 {
+		if a := g.predict(t, "double"); a.version == "2" {
+			t.Fatalf("%+v", a)
+		}
+	}
+	g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts/double/abort", "")
+	eventually(t, func() bool { return g.rollout(t).State == api.RolloutRolledBack })
 }

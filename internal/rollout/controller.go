@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -46,8 +47,10 @@ type Policy struct {
 	Expires   time.Duration // of a rollout that waits for approvals
 }
 
-// Options configure a Controller. All but Query are required.
+// Options configure a Controller. All but Query and Marks are required.
 type Options struct {
+	// Marks outlive a crash; nil if the journal does not either.
+	Marks *Marks
 	// Query returns the value of a query of a spec; nil if no server is configured. An error says why there is no value.
 	Query   func(ctx context.Context, query string) (float64, error)
 	Traffic Traffic
@@ -66,27 +69,62 @@ type Controller struct {
 	active map[string]*runner // by route
 	fresh  []*runner          // whose goroutine does not run yet
 	woken  chan struct{}      // there are fresh ones
+
+	marking sync.Mutex      // guards marked and the file of it
+	marked  map[string]bool // ids of aborted rollouts whose event is not in the journal yet
 }
 
 // New returns a controller without rollouts.
 func New(o Options) *Controller {
-	return &Controller{opts: o, log: o.Logger.Named("rollouts"), fold: NewFold(), active: map[string]*runner{}, woken: make(chan struct{}, 1)}
+	return &Controller{opts: o, log: o.Logger.Named("rollouts"), fold: NewFold(), active: map[string]*runner{}, woken: make(chan struct{}, 1), marked: map[string]bool{}}
 }
 
-// Resume continues from the events of the journal. It must be called before Run.
+// Resume continues from the events of the journal. A rollout whose abort is not among them is paused, and its version gets
+// no requests. Resume must be called before Run.
 func (c *Controller) Resume(f *Fold) {
 	c.fold = f
-	for _, name := range f.names() {
-		if r := f.last(name); !r.Final() {
-			c.add(*r)
+	var marked []string
+	if c.opts.Marks != nil {
+		var err error
+		if marked, err = c.opts.Marks.Get(); err != nil {
+			c.log.Error("the file of aborted rollouts cannot be read", zap.Error(err))
 		}
+	}
+	for _, name := range f.names() {
+		r := f.last(name)
+		if r.Final() {
+			continue
+		}
+		run := newRunner(c, *r)
+		if slices.Contains(marked, r.ID) && r.State != api.RolloutAborting {
+			c.marked[r.ID] = true
+			run.distrust()
+		}
+		c.add(run)
+	}
+}
+
+// mark notes that a rollout was aborted, or that this is in the journal.
+func (c *Controller) mark(id string, aborted bool) {
+	if c.opts.Marks == nil {
+		return
+	}
+	c.marking.Lock()
+	defer c.marking.Unlock()
+	if c.marked[id] == aborted {
+		return
+	}
+	if c.marked[id] = aborted; !aborted {
+		delete(c.marked, id)
+	}
+	if err := c.opts.Marks.Set(slices.Sorted(maps.Keys(c.marked))); err != nil {
+		c.log.Error("the file of aborted rollouts cannot be written", zap.String("rollout", id), zap.Error(err))
 	}
 }
 
 // add has Run run a rollout.
-func (c *Controller) add(r api.Rollout) {
-	run := newRunner(c, r)
-	c.active[r.Spec.Route] = run
+func (c *Controller) add(run *runner) {
+	c.active[run.now.Spec.Route] = run
 	c.fresh = append(c.fresh, run)
 	select {
 	case c.woken <- struct{}{}:
@@ -181,7 +219,7 @@ func (c *Controller) Start(ctx context.Context, spec api.RolloutSpec, by api.Act
 	if err := c.write(api.EventRolloutStarted, r, by); err != nil {
 		return api.Rollout{}, err
 	}
-	c.add(*r)
+	c.add(newRunner(c, *r))
 	return *r, nil
 }
 

@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -142,6 +143,49 @@ func TestJournalIsFull(t *testing.T) {
 		g.until(t, api.RolloutRolledBack, time.Second)
 		wantTypes(t, g.journal, api.EventRolloutStarted, api.EventRolloutAdvanced, api.EventRolloutAborted, api.EventRolloutRolledBack)
 	})
+}
+
+// An abort that was not in the journal when the gateway ended is not forgotten: its version gets nothing until somebody decides.
+func TestAbortIsNotForgotten(t *testing.T) {
+	for _, how := range []string{"resume", "promote", "abort"} {
+		serve(t, func(t *testing.T, g *gateway) {
+			g.begin(t, nil)
+			g.until(t, api.RolloutCanary, time.Minute)
+			time.Sleep(time.Second)
+			g.journal.setFull(true)
+			g.world.setBroken(true)
+			if r, err := g.Abort(t.Context(), "iris", ann); err != nil || r.Durable {
+				t.Fatalf("%v %+v", err, r)
+			}
+			g.stop()
+			g.world.Halt("iris", 2, false) // a new process knows nothing of it
+			g.start(t)
+			time.Sleep(time.Second)
+			if r := g.last(t); r.State != api.RolloutPaused || r.Paused != api.RolloutCanary || !r.Halted || r.Durable || g.world.share(2) != 0 {
+				t.Errorf("share %d, %+v", g.world.share(2), r)
+			}
+			g.journal.setFull(false)
+			g.world.setBroken(false)
+			time.Sleep(time.Second)
+			g.restart(t)
+			time.Sleep(time.Second)
+			if r := g.last(t); r.State != api.RolloutPaused || !r.Halted || !r.Durable || g.world.share(2) != 0 {
+				t.Errorf("share %d, %+v", g.world.share(2), r)
+			}
+			if ids, err := g.marks.Get(); err != nil || len(ids) != 0 {
+				t.Errorf("%q %v", ids, err)
+			}
+			do := map[string]func(context.Context, string, api.Actor) (api.Rollout, error){"resume": g.Continue, "promote": g.Promote, "abort": g.Abort}
+			if _, err := do[how](t.Context(), "iris", ann); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			want := map[string]int{"resume": 500, "promote": api.TotalWeight, "abort": 0}[how]
+			if got := g.world.share(2); got != want || g.last(t).Halted {
+				t.Errorf("%s: the canary has %d, want %d: %+v", how, got, want, g.last(t))
+			}
+		})
+	}
 }
 
 // After a restart in any state a rollout goes on, with its evidence.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -293,6 +294,7 @@ type gateway struct {
 
 	world   *world
 	journal *journal
+	marks   *rollout.Marks
 	policy  rollout.Policy
 	query   func(ctx context.Context, text string) (float64, error)
 	stop    func()
@@ -301,8 +303,12 @@ type gateway struct {
 // serve runs f with a gateway, in virtual time.
 func serve(t *testing.T, f func(t *testing.T, g *gateway)) {
 	t.Helper()
+	marks, err := rollout.OpenMarks(filepath.Join(t.TempDir(), "marks"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	synctest.Test(t, func(t *testing.T) {
-		g := &gateway{world: newWorld(), journal: &journal{}}
+		g := &gateway{world: newWorld(), journal: &journal{}, marks: marks}
 		ctx, cancel := context.WithCancel(t.Context())
 		go g.world.run(ctx)
 		defer cancel()
@@ -317,6 +323,7 @@ func (g *gateway) start(t *testing.T) {
 	t.Helper()
 	g.Controller = rollout.New(rollout.Options{
 		Traffic: g.world, Journal: g.journal, Policy: func(string) rollout.Policy { return g.policy }, Logger: zap.NewNop(), Query: g.query,
+		Marks: g.marks,
 	})
 	g.Resume(g.journal.fold(t))
 	ctx, cancel := context.WithCancel(t.Context())

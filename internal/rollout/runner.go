@@ -126,6 +126,9 @@ func (r *runner) do(ctx context.Context, f func(*runner) error) (api.Rollout, er
 // pass does what is due: it writes what is not written, makes the route what it should be, and looks at the
 // traffic.
 func (r *runner) pass(ctx context.Context) {
+	if r.now.Halted {
+		r.c.opts.Traffic.Halt(r.now.Spec.Route, r.now.Spec.Version, true) // again and again, since the route may be new
+	}
 	if !r.writePending() || r.setting != nil {
 		return
 	}
@@ -357,10 +360,23 @@ func (r *runner) abort(by api.Actor, why string) {
 	}
 	r.stopSettingSoon()
 	r.now.State, r.now.Why, r.now.SinceAt, r.now.Weight, r.now.Paused, r.now.Durable = api.RolloutAborting, why, time.Now(), 0, "", false
+	r.now.Halted = false // which is what the state says
 	r.pending = append(r.pending, pendingNote{api.EventRolloutAborted, by})
 	r.show()
 	r.log.Warn("rollout aborted", zap.String("why", why), zap.String("actor", by.Actor))
+	r.c.mark(r.id, true)
 	r.writePending()
+}
+
+// distrust pauses a rollout that was aborted before the gateway ended, if that is not in the journal.
+func (r *runner) distrust() {
+	if r.now.State != api.RolloutPaused {
+		r.now.Paused, r.now.State = r.now.State, api.RolloutPaused
+	}
+	r.now.Why = fmt.Sprintf("aborted, but the gateway ended before that was in the journal; version %d gets no requests until the rollout is resumed, promoted or aborted", r.now.Spec.Version)
+	r.now.SinceAt, r.now.Halted, r.now.Durable = time.Now(), true, false
+	r.pending = append(r.pending, pendingNote{api.EventRolloutPaused, byGateway("restart")})
+	r.show()
 }
 
 // stopSettingSoon gives a change of the route up without waiting for it.
@@ -379,6 +395,7 @@ func (r *runner) writePending() bool {
 		}
 		r.pending = r.pending[1:]
 	}
+	r.c.mark(r.id, false)
 	return true
 }
 
@@ -426,8 +443,18 @@ func (r *runner) resume(by api.Actor) error {
 	}
 	next := r.now
 	next.State, next.Paused, next.SinceAt, next.Answered, next.Why = next.Paused, "", time.Now(), 0, "resumed: "+orNoReason(by.Reason)
-	if err := r.write(api.EventRolloutResumed, next, by); err != nil {
+	return r.release(api.EventRolloutResumed, next, by)
+}
+
+// release writes an event, after which the version of a halted rollout gets requests again.
+func (r *runner) release(kind string, next api.Rollout, by api.Actor) error {
+	halted := next.Halted
+	next.Halted = false
+	if err := r.write(kind, next, by); err != nil {
 		return err
+	}
+	if halted {
+		r.c.opts.Traffic.Halt(next.Spec.Route, next.Spec.Version, false)
 	}
 	return nil
 }
@@ -442,7 +469,7 @@ func (r *runner) promote(by api.Actor) error {
 		next := r.now
 		next.State, next.Paused, next.SinceAt, next.Weight = api.RolloutBaking, "", time.Now(), api.TotalWeight
 		next.Why = fmt.Sprintf("version %d gets all requests; promoted by %s: %s", next.Spec.Version, by.Actor, orNoReason(by.Reason))
-		return r.write(api.EventRolloutAdvanced, next, by)
+		return r.release(api.EventRolloutAdvanced, next, by)
 	}
 	return r.cannot("promoted")
 }
