@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // Caller is someone who sends requests, and what they may do. GET /api/v1/callers answers with
 // a list of them, without any credentials.
 type Caller struct {
@@ -36,4 +38,14 @@ type CallerLimit struct {
 	RowsPerSecond     float64  `json:"rows_per_second,omitempty"`
 	RowsBurst         int      `json:"rows_burst,omitempty"`
 	BytesInFlight     int64    `json:"bytes_in_flight,omitempty"`
+}
+
+// Session says who sends a request to the control API, and what it may do there.
+type Session struct {
+	Caller    string       `json:"caller"`
+	Anonymous bool         `json:"anonymous"` // the request shows no credentials
+	Groups    []string     `json:"groups"`
+	May       []CallerRule `json:"may"` // with the rules of the groups
+	// Until is when the session of the request's cookie ends; absent if it has none.
+	Until *time.Time `json:"until,omitempty"`
 }

@@ -20,3 +20,9 @@ func (c *Client) Caller(ctx context.Context, name string) (caller api.Caller, er
 	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/callers/"+url.PathEscape(name), true, &caller)
 	return caller, err
 }
+
+// Session returns who the caller of this client is, and what it may do on the admin port.
+func (c *Client) Session(ctx context.Context) (s api.Session, err error) {
+	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/session", true, &s)
+	return s, err
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -27,9 +28,30 @@ func (s *Server) authorize(r *http.Request, need callers.Need) (*callers.Caller,
 	if book.Opens(need) {
 		return nil, nil //nolint:nilnil // an open endpoint has no caller
 	}
+	caller, err := s.identify(r, book)
+	if err != nil {
+		return nil, err
+	}
+	return caller, caller.Meets(need, modelOf(r))
+}
+
+// identify returns the caller of a request. Errors: those of authorize.
+func (s *Server) identify(r *http.Request, book *callers.Book) (*callers.Caller, error) {
 	shown, err := credentialsOf(r)
 	if err != nil {
 		return nil, err
+	}
+	id := ""
+	if shown.Authorization == nil && book.HasCredentials() { // else they are ignored
+		if id, err = sessionID(r); err != nil {
+			return nil, err
+		}
+	}
+	if id != "" {
+		if err := ownPage(r); err != nil {
+			return nil, err
+		}
+		return s.sessions.caller(id, book, address(r.RemoteAddr), time.Now())
 	}
 	caller, err := book.Identify(shown)
 	switch {
@@ -45,10 +67,7 @@ func (s *Server) authorize(r *http.Request, need callers.Need) (*callers.Caller,
 	case book.ImpliesAnonymous(): // rights that nobody has configured end at this machine
 		err = infer.Errorf(infer.Unauthenticated, "this request needs the header 'Authorization: Bearer KEY' with the key of a caller")
 	}
-	if err != nil {
-		return caller, err
-	}
-	return caller, caller.Meets(need, modelOf(r))
+	return caller, err
 }
 
 // credentialsOf returns what a request shows of its caller.

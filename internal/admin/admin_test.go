@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,6 +19,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/access"
 	"sluice.io/sluice/internal/testing/sideport"
@@ -76,6 +78,7 @@ type side struct {
 	versions *versions
 	rollouts *rollouts
 	logs     *observer.ObservedLogs
+	books    *atomic.Pointer[callers.Book]
 	url      string
 	ended    chan error
 }
@@ -96,6 +99,7 @@ func serve(t *testing.T, address string, tokens map[string]string) *side {
 	o.Address, o.MaxConnections, o.Callers, o.Gatherer, o.Logger = address, maxConnections, access.Keys(tokens), reg, zap.New(core)
 	o.Control, o.Routes, o.Drift, o.Labels, o.Capture, o.Infer = s.control, s.routes, s.signals, noLabels{}, noCapture{}, noInfer{}
 	o.Versions, o.Aliases, o.Rollouts = s.versions, s.versions, s.rollouts
+	s.books = o.Callers
 	s.server, err = admin.New(o)
 	if err != nil {
 		t.Fatal(err)

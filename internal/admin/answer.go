@@ -37,6 +37,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	code := infer.CodeOf(err)
 	if code == infer.Unauthenticated {
 		w.Header().Set("WWW-Authenticate", callers.Challenge(err))
+		if errors.Is(err, errEnded) && r.URL.Path == sessionPath { // only here does the browser find the path of the cookie
+			setCookie(w, r, "")
+		}
 	}
 	switch code {
 	case infer.Internal:

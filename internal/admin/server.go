@@ -39,6 +39,7 @@ type Options struct {
 	MaxConnections int
 	// MaxWatchers is the max number of streams of GET /api/v1/watch. They have at most seven of eight connections.
 	MaxWatchers int
+	Sessions    SessionLimits
 	TLS         *tls.Config // encrypts the connections; nil means plain HTTP. It must not offer HTTP/2
 }
 
@@ -65,6 +66,7 @@ type Server struct {
 	// inferences has a token for each inference in progress.
 	inferences chan struct{}
 	watchers   watchers
+	sessions   *sessions
 	page       func() ([]byte, error) // renders the page of the API at the first call
 
 	verifying sync.Mutex // locked during a verification of the journal
@@ -85,7 +87,10 @@ func New(opts Options) (*Server, error) {
 	if opts.MaxWatchers < 1 {
 		return nil, errors.New("admin: the max number of watchers is not set")
 	}
-	s := &Server{opts: opts, log: opts.Logger, bodies: make(chan struct{}, maxBodies), inferences: make(chan struct{}, maxInferences), watchers: newWatchers(opts.MaxWatchers, opts.MaxConnections), page: sync.OnceValues(renderDocs), stopping: make(chan struct{})}
+	if opts.Sessions.Max < 1 || opts.Sessions.MaxAge <= 0 || opts.Sessions.Idle <= 0 {
+		return nil, errors.New("admin: the limits of sessions are not set")
+	}
+	s := &Server{sessions: newSessions(opts.Sessions), opts: opts, log: opts.Logger, bodies: make(chan struct{}, maxBodies), inferences: make(chan struct{}, maxInferences), watchers: newWatchers(opts.MaxWatchers, opts.MaxConnections), page: sync.OnceValues(renderDocs), stopping: make(chan struct{})}
 	s.sampled = s.log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		const first, thereafter = 10, 100 // in a second
 		return zapcore.NewSamplerWithOptions(core, time.Second, first, thereafter)

@@ -50,6 +50,8 @@ func accessTable() string {
 			switch e.Scope {
 			case callers.Open:
 				action = "none"
+			case callers.Known:
+				action, on = "none", " (credentials that are shown must be known)"
 			case callers.OpenMetrics:
 				on = " (only with `metrics.public: false`)"
 			case callers.OpenDocument:

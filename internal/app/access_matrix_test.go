@@ -65,6 +65,7 @@ var accessOf = map[string]string{
 
 	"admin GET /-/healthy": "open", "admin GET /metrics": "statistics metrics", "admin GET /-/ready": "statistics metrics",
 	"admin GET /openapi.json": "metadata document", "admin GET /docs": "metadata document",
+	"admin GET /api/v1/session": "any known", "admin POST /api/v1/session": "any known", "admin DELETE /api/v1/session": "any known",
 	"admin GET /api/v1/status": "metadata some", "admin GET /api/v1/models": "metadata some", "admin GET /api/v1/routes": "metadata some", "admin /": "metadata some",
 	"admin GET /api/v1/models/{name}": "metadata model", "admin GET /api/v1/routes/{name}": "metadata model",
 	"admin GET /api/v1/routes/{name}/stats": "statistics model", "admin GET /api/v1/routes/{name}/shadows": "statistics model", "admin GET /api/v1/drift/{model}": "statistics model", "admin GET /api/v1/drift": "statistics some",
@@ -124,6 +125,8 @@ func (a *asker) verdict(access, model string, o matrix) int {
 			return http.StatusOK
 		}
 		allowed = a.may[action] != ""
+	case "known":
+		return map[bool]int{true: http.StatusUnauthorized, false: http.StatusOK}[a.unknown]
 	case "some":
 		allowed = a.may[action] != ""
 	case "every":

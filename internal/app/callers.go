@@ -26,6 +26,9 @@ func (a *App) applyCallers(cfg *config.Config) error {
 		return fmt.Errorf("callers: %w", err)
 	}
 	a.callers.Store(book)
+	if a.admin != nil { // else nobody has signed in yet
+		a.admin.CallersChanged()
+	}
 	return nil
 }
 

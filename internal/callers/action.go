@@ -80,6 +80,7 @@ type Scope uint8
 const (
 	Undeclared   Scope = iota
 	Open               // needs nothing
+	Known              // needs nothing, but credentials that are shown must be accepted
 	OpenMetrics        // needs nothing, unless the metrics are not public
 	OpenDocument       // needs nothing, unless every request must be authenticated
 	Model              // needs the action on the model that the request names

@@ -260,6 +260,9 @@ func (b *Book) Authorize(shown Credentials, need Need, model string) (*Caller, e
 // IsOpen reports whether there is no access control, since nobody is configured.
 func (b *Book) IsOpen() bool { return b.open }
 
+// HasCredentials reports whether any credentials are configured. If not, those of a request are ignored.
+func (b *Book) HasCredentials() bool { return b.credentialed }
+
 // ImpliesAnonymous reports whether Anonymous has its default rights, which nobody has configured.
 func (b *Book) ImpliesAnonymous() bool { return b.implied }
 

@@ -87,7 +87,7 @@ func (c *Caller) CanEverywhere(a Action) bool { return c.rules.everywhere&a == a
 // names. Errors are those of May.
 func (c *Caller) Meets(need Need, model string) error {
 	scope := need.Scope
-	if need.Action == 0 && scope != Open {
+	if need.Action == 0 && scope != Open && scope != Known {
 		scope = Undeclared
 	}
 	switch scope {
@@ -103,7 +103,7 @@ func (c *Caller) Meets(need Need, model string) error {
 			return nil
 		}
 		return c.refuse(need.Action, "all models ('*')")
-	case Open:
+	case Open, Known:
 		return nil
 	default:
 		return infer.Errorf(infer.Forbidden, "nobody may use this endpoint: it has no entry in the table of actions")

@@ -212,8 +212,16 @@ type Admin struct {
 	Address        string            `yaml:"address" default:"127.0.0.1:8002" doc:"Address of the listener, host:port."`
 	MaxConnections int               `yaml:"max_connections" default:"256" min:"1" max:"1000000" doc:"Max number of open connections. Further ones wait until another ends."`
 	MaxWatchers    int               `yaml:"max_watchers" default:"200" min:"1" max:"100000" doc:"Max number of streams of GET /api/v1/watch, each of which has a connection. Further ones are answered 429. One of eight connections is always for other requests."`
+	Sessions       Sessions          `yaml:"sessions" doc:"Sign-ins of browsers: the cookie of POST /api/v1/session stands for a key."`
 	TLS            TLS               `yaml:"tls" doc:"Encryption of this listener. A handshake has 5 seconds."`
 	Tokens         map[string]Secret `yaml:"tokens" restart:"false" doc:"Bearer tokens of at least 16 bytes, by the name of their holder: callers that may do everything on every listener. Without any caller, only a loopback address serves more than metrics and health."`
+}
+
+// Sessions configures the sign-ins of browsers.
+type Sessions struct {
+	Max    int           `yaml:"max" default:"1000" min:"1" max:"100000" doc:"Max number of sessions. Further sign-ins are answered 429. A caller has at most 16: another one ends its oldest one."`
+	MaxAge time.Duration `yaml:"max_age" default:"12h" min:"1m" max:"720h" doc:"Time after which a session ends."`
+	Idle   time.Duration `yaml:"idle" default:"1h" min:"1m" max:"720h" doc:"Time without a request after which a session ends. An open stream of GET /api/v1/watch counts as requests."`
 }
 
 // Metrics configures the Prometheus metrics.

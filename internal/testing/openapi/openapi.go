@@ -48,6 +48,7 @@ func documents() []any {
 		api.CaptureFile{},
 		api.CaptureDeletion{},
 		api.Caller{},
+		api.Session{},
 		oip.ServerMetadata{},
 		oip.ModelMetadata{},
 		oip.ModelConfig{},

@@ -2,6 +2,8 @@
 package sideport
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
@@ -14,7 +16,8 @@ import (
 func Options() admin.Options {
 	return admin.Options{
 		Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Logger: zap.NewNop(), MaxConnections: 64, MaxWatchers: 32,
-		Control: none{}, Routes: none{}, Drift: none{}, Labels: none{}, Versions: none{}, Capture: none{}, Aliases: none{},
+		Sessions: admin.SessionLimits{Max: 40, MaxAge: 12 * time.Hour, Idle: time.Hour},
+		Control:  none{}, Routes: none{}, Drift: none{}, Labels: none{}, Versions: none{}, Capture: none{}, Aliases: none{},
 		Rollouts: none{}, Infer: none{}, Watch: none{},
 	}
 }
