@@ -17,7 +17,7 @@ var crowd = flag.Int("streams", 600, "how many streams TestCrowd opens")
 // memory of all requests, end by their timeouts, and keep nobody else waiting.
 func TestCrowd(t *testing.T) {
 	const perConnection = 50
-	patience := max(3*time.Second, time.Duration(*crowd)*3*time.Millisecond) // more than it takes to open them
+	patience := max(6*time.Second, time.Duration(*crowd)*3*time.Millisecond) // more than it takes to open them
 	before := runtime.NumGoroutine()
 	r := start(t, &stub{}, func(o *options) {
 		o.Limits.ReadTimeout, o.Limits.WriteTimeout, o.Limits.IdleTimeout = patience, patience, patience
