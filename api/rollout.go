@@ -312,11 +312,13 @@ type PlanStep struct {
 
 // PlanPower is how likely a worse version is rolled back, and when.
 type PlanPower struct {
-	Guardrail string   `json:"guardrail"`
-	Ratio     float64  `json:"ratio"` // of its rate to the control's
-	Power     float64  `json:"power"`
-	Median    Duration `json:"median"` // time to the rollback, among those
-	Lost      float64  `json:"lost"`   // median of the bad requests of the canary until then
+	Guardrail string  `json:"guardrail"`
+	Ratio     float64 `json:"ratio,omitempty"` // of its rate to the control's
+	// Shift is for the guardrail answers: by how much the share of a class that half of the control's answers have differs.
+	Shift  float64  `json:"shift,omitempty"`
+	Power  float64  `json:"power"`
+	Median Duration `json:"median"` // time to the rollback, among those
+	Lost   float64  `json:"lost"`   // median of the bad requests of the canary until then; of those answered otherwise
 }
 
 // rolloutPreset returns the values of a preset.

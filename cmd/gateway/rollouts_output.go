@@ -142,10 +142,14 @@ func printPlan(b *strings.Builder, p api.RolloutPlan) {
 	what := map[string]string{api.GuardrailErrors: "errors", api.GuardrailLatency: "slow answers"}
 	for _, w := range p.Power {
 		took := "-"
-		if w.Power > 0 {
+		if w.Median > 0 {
 			took = time.Duration(w.Median).Round(time.Second).String()
 		}
-		fmt.Fprintf(b, "%g × the %s\t%.0f%%\t%s\t%.0f\n", w.Ratio, what[w.Guardrail], 100*w.Power, took, w.Lost)
+		has := fmt.Sprintf("%g × the %s", w.Ratio, what[w.Guardrail])
+		if w.Guardrail == api.GuardrailAnswers {
+			has = fmt.Sprintf("a class %.3g points more often", 100*w.Shift)
+		}
+		fmt.Fprintf(b, "%s\t%.0f%%\t%s\t%.0f\n", has, 100*w.Power, took, w.Lost)
 	}
 	for _, problem := range p.Problems {
 		fmt.Fprintf(b, "\nwarning: %s\n", oneLine(problem))

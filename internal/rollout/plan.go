@@ -55,6 +55,11 @@ func (c *Controller) Plan(spec api.RolloutSpec) (api.RolloutPlan, error) {
 		for _, ratio := range planRatios {
 			p.Power = append(p.Power, power(rng, &p, api.GuardrailLatency, spec.Latency.Limit, slowRate, ratio))
 		}
+		for _, times := range planShifts {
+			if shift := times * spec.Answers.Tolerance; shift <= usualShare {
+				p.Power = append(p.Power, answersPower(&p, shift))
+			}
+		}
 	}
 	p.Problems = problems(&p)
 	return p, nil
@@ -121,6 +126,10 @@ func problems(p *api.RolloutPlan) []string {
 		}
 	}
 	for _, w := range p.Power {
+		if w.Shift == 2*p.Spec.Answers.Tolerance && w.Shift > 0 && w.Power < enoughPower {
+			list = append(list, fmt.Sprintf("%s: a version whose share of a class is %s away is rolled back in %.0f%% of the cases; more time or weight finds more",
+				w.Guardrail, percent(w.Shift), 100*w.Power))
+		}
 		if w.Ratio == 2 && w.Power < enoughPower {
 			list = append(list, fmt.Sprintf("%s: a version with twice the rate is rolled back in %.0f%% of the cases; more time or weight finds more", w.Guardrail, 100*w.Power))
 		}
