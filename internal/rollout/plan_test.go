@@ -1,9 +1,9 @@
 package rollout_test
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -65,7 +65,7 @@ func found(p *api.RolloutPlan, shift float64, after time.Duration) float64 {
 		var sums [2]rollout.Mean
 		values := func(m rollout.Mean) (list []rollout.Value) {
 			for i := range 9 {
-				list = append(list, rollout.Value{Name: fmt.Sprint(i), Kind: api.ValueShare, Mean: rollout.Mean{N: m.N}})
+				list = append(list, rollout.Value{Name: strconv.Itoa(i), Kind: api.ValueShare, Mean: rollout.Mean{N: m.N}})
 			}
 			return append(list, rollout.Value{Name: "last", Kind: api.ValueShare, Mean: m})
 		}
