@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt proto soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site console console-check test-console pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -191,6 +191,22 @@ $(docs_python)/installed: docs/requirements.txt
 	rm -rf $(@D) && python3 -m venv $(@D)
 	$(@D)/bin/pip install -q -r $<
 	@touch $@
+
+# The built files are committed, so that only those who change the console need Node.
+console/node_modules/.package-lock.json: console/package.json console/package-lock.json
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' || \
+		{ echo "console: Node 20.19 or later is needed, with npm; install nodejs" >&2; exit 1; }
+	cd console && npm ci --no-audit --no-fund
+
+console: console/node_modules/.package-lock.json ## check the types of the console, and build console/dist, which the gateway embeds
+	cd console && npm run --silent build
+
+console-check: console ## fail if console/dist is not what its sources give
+	@[ -z "$$(git status --porcelain -- console/dist)" ] || \
+		{ git status --short -- console/dist; echo "console: commit what make console has built" >&2; exit 1; }
+
+test-console: build console/node_modules/.package-lock.json ## test the console in Chromium against a gateway with traffic; pictures are in console/test/shots
+	cd console && npm test --silent
 
 pgo: setup ## record the profile for the compiler (PGO); needs a quiet machine
 	scripts/pgo.sh

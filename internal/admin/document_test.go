@@ -30,8 +30,8 @@ func TestDocumentDescribesEndpoints(t *testing.T) {
 	served := map[string]bool{}
 	for _, e := range serve(t, "127.0.0.1:0", nil).server.Endpoints() {
 		method, path := strings.ToLower(e[0]), e[1]
-		if method == "" || strings.HasPrefix(path, "/debug/") || strings.HasPrefix(path, "/api/v1/retrain") {
-			continue // pprof, the handler of unknown paths, and an old name
+		if method == "" || path == "/{$}" || strings.HasPrefix(path, "/assets/") || strings.HasPrefix(path, "/debug/") || strings.HasPrefix(path, "/api/v1/retrain") {
+			continue // the console, pprof, the handler of unknown paths, and an old name
 		}
 		served[method+path] = true
 		if described[path][method] == nil {

@@ -122,6 +122,8 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/debug/pprof/profile", callers.OnEvery(callers.Admin), slow, s.whileUp(pprof.Profile)},
 		{http.MethodGet, "/debug/pprof/trace", callers.OnEvery(callers.Admin), slow, s.whileUp(pprof.Trace)},
 		{"", "/debug/pprof/symbol", callers.OnEvery(callers.Admin), quick, plain(pprof.Symbol)},
+		{http.MethodGet, "/{$}", callers.Need{Scope: callers.Open}, quick, s.console},
+		{http.MethodGet, "/assets/{file}", callers.Need{Scope: callers.Open}, quick, s.console},
 		{"", "/", callers.OnSome(callers.Metadata), quick, notFound},
 	}
 	signals, oldSignals := s.signalEndpoints("/api/v1/signals"), s.signalEndpoints("/api/v1/retrain") // the old name is an alias

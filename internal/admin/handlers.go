@@ -11,6 +11,23 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
+// Console has the files of the console: the page at "/", and its assets.
+type Console interface {
+	// Has reports whether a path of a URL has a file.
+	Has(path string) bool
+	// ServeHTTP answers with a file. It sets its own Content-Security-Policy and Cache-Control.
+	http.Handler
+}
+
+// console answers with a file of the console. These have no data of the gateway, so everyone may read them.
+func (s *Server) console(w http.ResponseWriter, r *http.Request, who api.Actor) error {
+	if !s.opts.Console.Has(r.URL.Path) {
+		return notFound(w, r, who)
+	}
+	s.opts.Console.ServeHTTP(w, r)
+	return nil
+}
+
 // healthy answers as long as the process runs.
 func (s *Server) healthy(w http.ResponseWriter, _ *http.Request, _ api.Actor) error {
 	return answer(w, struct {

@@ -63,7 +63,7 @@ var accessOf = map[string]string{
 	"gRPC Send":                "label model",
 	"gRPC RepositoryModelLoad": "load model", "gRPC RepositoryModelUnload": "load model",
 
-	"admin GET /-/healthy": "open", "admin GET /metrics": "statistics metrics", "admin GET /-/ready": "statistics metrics",
+	"admin GET /-/healthy": "open", "admin GET /{$}": "open", "admin GET /assets/{file}": "open", "admin GET /metrics": "statistics metrics", "admin GET /-/ready": "statistics metrics",
 	"admin GET /openapi.json": "metadata document", "admin GET /docs": "metadata document",
 	"admin GET /api/v1/session": "any known", "admin POST /api/v1/session": "any known", "admin DELETE /api/v1/session": "any known",
 	"admin GET /api/v1/status": "metadata some", "admin GET /api/v1/models": "metadata some", "admin GET /api/v1/routes": "metadata some", "admin /": "metadata some",
@@ -310,10 +310,10 @@ func (g *gateway) asHTTP(t *testing.T, said io.Writer, at, endpoint, model strin
 	if !found {
 		method, path = http.MethodGet, method
 	}
-	path = strings.NewReplacer("{model}", model, "{name}", model, "{id}", "none", "{region}", "r", "{version}", "1", "{alias}", "champion").Replace(path)
+	path = strings.NewReplacer("{model}", model, "{name}", model, "{id}", "none", "{region}", "r", "{version}", "1", "{alias}", "champion", "{$}", "", "{file}", "none.js").Replace(path)
 	switch path {
 	case "/":
-		if at == g.admin {
+		if at == g.admin && !found {
 			path = "/nowhere"
 		}
 	case "/debug/pprof/profile", "/debug/pprof/trace":

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/console"
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/config"
@@ -50,8 +51,12 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 	if a.grpc, err = a.newGRPC(cfg); err != nil {
 		return err
 	}
+	page, err := console.New()
+	if err != nil {
+		return err
+	}
 	a.admin, err = admin.New(admin.Options{
-		Address: cfg.Admin.Address, Callers: &a.callers, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Capture: c, Versions: c, Aliases: c, Rollouts: c, Infer: c, Watch: c, Logger: a.log.Named("admin"),
+		Address: cfg.Admin.Address, Callers: &a.callers, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Capture: c, Versions: c, Aliases: c, Rollouts: c, Infer: c, Watch: c, Console: page, Logger: a.log.Named("admin"),
 		MaxConnections: cfg.Admin.MaxConnections, MaxWatchers: cfg.Admin.MaxWatchers, Sessions: admin.SessionLimits(cfg.Admin.Sessions), TLS: tlsConfig(a.certs.admin),
 	})
 	return err
