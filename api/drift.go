@@ -81,7 +81,7 @@ type DriftVerdict struct {
 	// Features has the findings about distributions, the strongest evidence first, then by
 	// name.
 	Features []DriftFinding `json:"features"`
-	// Quality has the findings about missing (or NaN), infinite and out-of-range values, in
+	// Quality has the findings about missing (or NaN), infinite, out-of-range and new values, in
 	// the same order. It leaves out those without a problem.
 	Quality []DriftFinding `json:"quality"`
 }
@@ -96,7 +96,7 @@ type Span struct {
 type DriftFinding struct {
 	Feature   string  `json:"feature"`
 	Kind      string  `json:"kind"`             // input or output
-	Statistic string  `json:"statistic"`        // "g" for bins; "missing" (NaN too), "inf", "range" for quality
+	Statistic string  `json:"statistic"`        // "g" for bins; "missing" (NaN too), "inf", "range", "new" for quality
 	Value     float64 `json:"value"`            // of the statistic; for quality, the number of rows with the problem
 	P         float64 `json:"p"`                // the probability of a value this large if the true effect is at most the tolerance; at least 1e-300
 	Effect    float64 `json:"effect"`           // PSI for bins; for quality, the share of rows beyond the share in the reference
@@ -111,6 +111,11 @@ type DriftFinding struct {
 	// them is this one.
 	Windows int    `json:"windows"`
 	Rows    uint64 `json:"rows"` // the feature's rows in these windows
+	// Gate is the kind of change that Change describes, for statistic "g": mean, spread, share, tail or
+	// shape. P is that of the gate with the strongest evidence.
+	Gate string `json:"gate,omitempty"`
+	// Limit is the p below which the finding is DETECTED.
+	Limit float64 `json:"limit,omitempty"`
 	// DesignEffect says how many times more the counts vary than those of independent rows. Rows
 	// divided by it is the number of independent rows with the same evidence. 0 if it is not known.
 	DesignEffect float64 `json:"design_effect,omitempty"`

@@ -22,6 +22,7 @@ func promises() []promise {
 	rare, bare := defaults(), withTolerance(1e-6)
 	rare.FalseAlarmWindows, bare.FalseAlarmWindows = 200, 200
 	bare.QualityTolerance, bare.RangeTolerance = 1e-6, 1e-6
+	bare.Gates.ShareRatio, bare.Gates.ShareGain, bare.Gates.New = 1, 1e-6, 1e-6
 	return []promise{{"defaults", defaults()}, {"1 in 200", rare}, {"1 in 200, no tolerance", bare}}
 }
 

@@ -97,16 +97,20 @@ func halvesOf(split *drift.Splitter, rows int) []drift.Halves {
 func defaults() drift.Options {
 	c := config.Default().Defaults.Drift
 	return drift.Options{
-		Tolerance: c.Tolerance, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
+		Gates: drift.Gates{
+			Mean: c.Gates.Mean, Spread: c.Gates.Spread, ShareRatio: c.Gates.ShareRatio, ShareGain: c.Gates.ShareGain, New: c.Gates.New,
+		},
+		Tolerance: c.Gates.Shape, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
 		FalseAlarmEvery: c.FalseAlarmEvery, FalseAlarmWindows: float64(c.FalseAlarmWindows),
 		Streams: 1, MinRows: uint64(c.MinRows), Recover: c.Recover, //nolint:gosec // positive
 	}
 }
 
-// withTolerance are the defaults but for the tolerance.
+// withTolerance are the defaults but for the gates of the mean, the spread and the shape, which are those of
+// a normal variable with this divergence, as PSI.
 func withTolerance(tolerance float64) drift.Options {
 	o := defaults()
-	o.Tolerance = tolerance
+	o.Tolerance, o.Gates.Mean, o.Gates.Spread = tolerance, math.Sqrt(tolerance), math.Sqrt(tolerance/2)
 	return o
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
@@ -79,7 +80,8 @@ column of times, the rows have times one second apart, from 1970 on.`,
 	f.DurationVar(&d.Window, "window", d.Window, "the length of a window, with --time-column")
 	f.DurationVar(&d.MaxWindow, "max-window", d.MaxWindow, "the max length of a window that is joined with the next ones, with --time-column")
 	f.IntVar(&d.MinRows, "min-rows", d.MinRows, "the min number of rows of a window; one with fewer is joined with the next one")
-	f.Float64Var(&d.Tolerance, "tolerance", d.Tolerance, "the max divergence from the reference, as PSI, that does not raise an alarm")
+	gateFlags(f, &d.Gates)
+	f.Float64Var(&d.Tolerance, "tolerance", d.Tolerance, "a divergence as PSI that stands for gates, as models.*.drift.tolerance does; use the gates instead")
 	f.Float64Var(&d.QualityTolerance, "quality-tolerance", d.QualityTolerance, "how much larger than in the reference the share of missing (or NaN) and of infinite values may be")
 	f.Float64Var(&d.RangeTolerance, "range-tolerance", d.RangeTolerance, "the same for values outside the reference's range")
 	f.IntVar(&d.FalseAlarmWindows, "false-alarm-windows", d.FalseAlarmWindows, "at most one false alarm is expected in this many windows of a stream, for windows of rows")
@@ -141,7 +143,11 @@ func (s *driftSimulate) check() error {
 			return usageError{fmt.Sprintf("--%s %d: expected 1 or more", flag.name, flag.value)}
 		}
 	}
-	if err := checkTolerances(d.Tolerance, d.QualityTolerance, d.RangeTolerance); err != nil {
+	psi := d.Gates.Shape
+	if d.Tolerance != 0 {
+		psi = d.Tolerance
+	}
+	if err := checkTolerances(psi, d.QualityTolerance, d.RangeTolerance); err != nil {
 		return err
 	}
 	if err := checkTable(&s.options.TableOptions); err != nil {
@@ -159,6 +165,16 @@ func (s *driftSimulate) rowsAtLeast() int {
 		return 1
 	}
 	return s.options.Drift.Rows
+}
+
+// gateFlags defines a flag for each of the gates.
+func gateFlags(f *pflag.FlagSet, g *config.Gates) {
+	f.Float64Var(&g.Mean, "gate-mean", g.Mean, "the largest difference of the means, in standard deviations of the reference, that does not raise an alarm")
+	f.Float64Var(&g.Spread, "gate-spread", g.Spread, "the same for the relative change of the standard deviation")
+	f.Float64Var(&g.ShareRatio, "gate-share-ratio", g.ShareRatio, "how many times its share in the reference the share of a category, bin or tail may be")
+	f.Float64Var(&g.ShareGain, "gate-share-gain", g.ShareGain, "how much that share may be higher, if that is more")
+	f.Float64Var(&g.New, "gate-new", g.New, "the share of rows that may have a value that the reference does not have, for features with few values")
+	f.Float64Var(&g.Shape, "gate-shape", g.Shape, "the max other divergence from the reference, as PSI, that does not raise an alarm")
 }
 
 // checkTolerances returns an error if a tolerance is out of range.

@@ -199,8 +199,8 @@ func TestDriftSimulateTimes(t *testing.T) {
 	}
 	got := command(t, in.String(), []string{"drift", "simulate", "-", "--profile", profile, "--time-column", "t", "--window", "1m"})
 	for _, part := range []string{
-		"WINDOW ENDED", "  2026-05-04 00:57:00  SUSPECTED → DETECTED  ", "\nRows:             2000; the last 20 are in a window that has not ended\n",
-		"\nWindows:          33 of 1m0s, joined until they have 50 rows\n", "\nFirst detection:  after row 1140; the drift began at row 1021\n",
+		"WINDOW ENDED", "  2026-05-04 00:54:00  OK → DETECTED  ", "\nRows:             2000; the last 20 are in a window that has not ended\n",
+		"\nWindows:          33 of 1m0s, joined until they have 50 rows\n", "\nFirst detection:  after row 1080; the drift began at row 1021\n",
 	} {
 		if got.code != exitOK || !strings.Contains(got.out, part) {
 			t.Errorf("no %q in %+v", part, got)

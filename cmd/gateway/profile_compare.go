@@ -70,7 +70,7 @@ func compareDefaults() offline.CompareOptions {
 	const falseAlarm = 0.001
 	d := config.Default().Model("").Drift
 	return offline.CompareOptions{
-		Tolerance: d.Tolerance, QualityTolerance: d.QualityTolerance, RangeTolerance: d.RangeTolerance,
+		Tolerance: d.Gates.Shape, QualityTolerance: d.QualityTolerance, RangeTolerance: d.RangeTolerance,
 		MinRows: uint64(d.MinRows), FalseAlarm: falseAlarm, //nolint:gosec // not negative
 	}
 }

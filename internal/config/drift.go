@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // NoProfile in place of a profile's path turns the comparison off.
 const NoProfile = "none"
@@ -15,9 +18,10 @@ type Drift struct {
 
 	MinRows           int           `yaml:"min_rows" default:"50" min:"1" max:"1000000000" doc:"Min number of rows of a window. A window with fewer is joined with the next one."`
 	MaxWindow         time.Duration `yaml:"max_window" default:"24h" min:"1s" max:"8760h" doc:"Max length of a window of time that is joined with the next ones, in whole windows. If it then still has fewer than min_rows rows, it has no verdict, and the next window begins."`
-	Tolerance         float64       `yaml:"tolerance" default:"0.02" min:"0.0001" max:"10" doc:"Divergence from the reference, as PSI, that never raises an alarm. A shift of the mean by d standard deviations has a divergence of about d²."`
+	Gates             Gates         `yaml:"gates" doc:"The largest changes of a feature that never raise an alarm, by the kind of change."`
+	Tolerance         float64       `yaml:"tolerance" default:"0" min:"0" max:"10" doc:"Deprecated: set the gates. A divergence t, as PSI, stands for the gates shape t, mean √t, spread √(t/2), and share_gain t, and is used instead of them. 0: not given."`
 	QualityTolerance  float64       `yaml:"quality_tolerance" default:"0.01" min:"0.0001" max:"0.99" doc:"Max excess over the reference in the share of missing (or NaN) values, and of infinite values."`
-	RangeTolerance    float64       `yaml:"range_tolerance" default:"0.05" min:"0.0001" max:"0.99" doc:"The same for values outside the range of the reference."`
+	RangeTolerance    float64       `yaml:"range_tolerance" default:"0.005" min:"0.0001" max:"0.99" doc:"The same for values outside the range of the reference."`
 	FalseAlarmEvery   time.Duration `yaml:"false_alarm_every" default:"720h" min:"1m" doc:"At most one false alarm is expected in this time, over all features of all models that this gateway watches. For windows of time."`
 	FalseAlarmWindows int           `yaml:"false_alarm_windows" default:"720" min:"1" max:"1000000000" doc:"The same as a number of windows of each stream. For windows of rows."`
 	Recover           int           `yaml:"recover" default:"3" min:"1" max:"1000" doc:"Number of windows in a row that must look normal before an alarm ends."`
@@ -25,6 +29,31 @@ type Drift struct {
 	LossReference     int           `yaml:"loss_reference" default:"1000" min:"50" max:"100000" doc:"Number of the first labelled predictions of a version with which later ones are compared."`
 	MaxRowsPerRequest int           `yaml:"max_rows_per_request" default:"16" min:"1" max:"100000" doc:"Max number of rows of one request that are compared. They are taken evenly."`
 	MaxBuffer         Size          `yaml:"max_buffer" default:"1MiB" min:"4KiB" max:"1GiB" doc:"Max size of the rows that wait to be counted, for each version and role. Further rows are dropped, and the drops are counted."`
+}
+
+// Gates are the largest changes of a feature that do not count as drift.
+type Gates struct {
+	Mean       float64 `yaml:"mean" default:"0.1" min:"0" max:"10" doc:"Difference of the means, in standard deviations of the reference. It is measured by the order of the values, so that a few extreme ones do not decide. 0: not tested."`
+	Spread     float64 `yaml:"spread" default:"0.1" min:"0" max:"10" doc:"Relative change of the standard deviation, measured like the mean. 0.1 is 10 % more or less. 0: not tested."`
+	ShareRatio float64 `yaml:"share_ratio" default:"1.5" min:"1" max:"100" doc:"How many times its share in the reference the share of a category, label, code, bin or tail may be. Below 2, a share that doubles is found."`
+	ShareGain  float64 `yaml:"share_gain" default:"0.002" min:"0.0001" max:"0.99" doc:"How much that share may be higher, even if it is more than share_ratio allows. 0.002 is 0.2 points."`
+	New        float64 `yaml:"new" default:"0.005" min:"0" max:"0.99" doc:"Share of rows with a value that the reference does not have, for features with few values. 0: not tested."`
+	Shape      float64 `yaml:"shape" default:"0.02" min:"0.0001" max:"10" doc:"Any other change of the distribution, as PSI."`
+}
+
+// gatesOf returns the gates that a tolerance of earlier releases stands for.
+func gatesOf(tolerance float64, g Gates) Gates {
+	g.Shape, g.Mean, g.Spread = tolerance, math.Sqrt(tolerance), math.Sqrt(tolerance/2)
+	g.ShareGain = min(max(g.ShareGain, tolerance), 0.99)
+	return g
+}
+
+// Limits returns the gates, or those that Tolerance stands for.
+func (d *Drift) Limits() Gates {
+	if d.Tolerance != 0 {
+		return gatesOf(d.Tolerance, d.Gates)
+	}
+	return d.Gates
 }
 
 // Retrain configures the actions after drift was detected.

@@ -9,14 +9,18 @@ import (
 
 // Options set the tolerances of a detector, and the rate of false alarms.
 type Options struct {
-	// Tolerance is the max divergence from the reference, as PSI, that does not count as drift. A
-	// normal variable whose mean moves by d standard deviations has a PSI of d²: 0.02 allows 0.14.
+	// Tolerance is the gate for the shape of the distribution: the max divergence from the reference,
+	// as PSI, that does not count as drift. A normal variable whose mean moves by d standard deviations
+	// has a PSI of d²: 0.02 allows 0.14.
 	Tolerance float64 `json:"tolerance"`
 	// QualityTolerance is how much larger than in the reference the share of missing (or NaN) and
 	// of infinite values may be. RangeTolerance is the same for values outside the reference's
 	// range, since drift moves some values there too.
 	QualityTolerance float64 `json:"quality_tolerance"`
 	RangeTolerance   float64 `json:"range_tolerance"`
+	// Gates are for the other kinds of change. Without them the detector is that of earlier releases, so
+	// that their events can be replayed.
+	Gates Gates `json:"gates,omitzero"`
 
 	// The limit on false alarms: at most one in FalseAlarmEvery, over all Streams, on windows as
 	// long as Window. For windows by rows Window is 0, and the limit is by windows: at most one in
@@ -45,6 +49,9 @@ func (o Options) check() error {
 		if !(t.value > 0 && t.value <= t.limit) { // false for NaN too
 			return bad("the %s is %v; expected more than 0 and at most %v", t.name, t.value, t.limit)
 		}
+	}
+	if err := o.Gates.check(); err != nil {
+		return err
 	}
 	switch {
 	case o.Window < 0:
@@ -76,12 +83,13 @@ type alarmLimits struct{ suspect, detect float64 }
 // thresholds derives the limits from the rate of false alarms.
 //
 // A clean stream is judged on W windows in the time T, and S streams on S·W. The possible tests in
-// one window of F features are fixed beforehand: for each feature three shares of flawed values, in
-// this window alone, and its bins in the windows that end here, 1 to maxRun of them: F·(3 + maxRun)
-// p-values. If nothing differs by more than the tolerance, each is below a with a probability of at
-// most a. So with
+// one window of F features are fixed beforehand: for each feature Q shares of flawed values, in this
+// window alone, and the G gates of its bins in the windows that end here, 1 to maxRun of them:
+// F·(Q + G·maxRun) p-values. With all gates Q is 4 and G is 5: mean, spread, shares, tails, and shape.
+// If nothing differs by more than the gates, each is below a with a probability of at most a. So
+// with
 //
-//	a = 1 / (S · W · F · (3 + maxRun))
+//	a = 1 / (S · W · F · (Q + G · maxRun))
 //
 // the expected number of false alarms in T over all streams is at most 1. Expectations add up even
 // if the tests depend on each other: features that move together, runs that share windows, and
@@ -95,10 +103,33 @@ func (o Options) thresholds(features int) alarmLimits {
 	if o.Window > 0 {
 		windows = float64(o.FalseAlarmEvery) / float64(o.Window)
 	}
-	tests := float64(max(1, features)) * float64(len(qualities)+maxRun)
+	tests := float64(max(1, features)) * float64(o.qualities()+o.Gates.bins()*maxRun)
 	windows *= float64(o.Streams)
 	return alarmLimits{
 		suspect: -math.Log(min(suspectEvery, windows) * tests),
 		detect:  -math.Log(windows * tests),
 	}
+}
+
+// quality returns the max excess of the share of flawed values over the reference, 0 if it is not
+// tested.
+func (o Options) quality(statistic string) float64 {
+	switch statistic {
+	case StatisticRange:
+		return o.RangeTolerance
+	case StatisticNew:
+		return o.Gates.New
+	default:
+		return o.QualityTolerance
+	}
+}
+
+// qualities returns the number of shares of flawed values that are tested.
+func (o Options) qualities() (n int) {
+	for _, statistic := range qualities {
+		if o.quality(statistic) > 0 {
+			n++
+		}
+	}
+	return n
 }

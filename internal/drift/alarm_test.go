@@ -57,6 +57,7 @@ func TestFalseAlarmsOnCleanWindows(t *testing.T) {
 	}
 	none := drift.CompleteOptions()
 	none.Tolerance, none.QualityTolerance, none.RangeTolerance = 1e-12, 1e-12, 1e-12
+	none.Gates = drift.Gates{Mean: 1e-12, Spread: 1e-12, ShareRatio: 1, ShareGain: 1e-12, New: 1e-12}
 	rare := func(rng *rand.Rand) source { // many values are 0
 		return func() float64 {
 			if rng.Float64() < 0.9 {
@@ -68,6 +69,11 @@ func TestFalseAlarmsOnCleanWindows(t *testing.T) {
 	f("normal, no tolerance", 25, 100, 500, 100, none, normal)
 	f("normal, no tolerance", 5, 100, 1000, 500, none, normal)
 	f("rare values, no tolerance", 25, 100, 500, 100, none, rare)
+	f("1 % of a value, no tolerance", 25, 100, 2000, 200, none, share(0.01))
+	f("heavy tails, no tolerance", 10, 100, 1000, 200, none, func(rng *rand.Rand) source {
+		return func() float64 { return math.Exp(2 * rng.NormFloat64()) }
+	})
+	f("1 % of a value", 25, 100, 2000, 200, drift.CompleteOptions(), share(0.01))
 	f("normal", 20, 100, 500, 100, drift.CompleteOptions(), normal)
 	f("normal", 5, 100, 2000, 300, drift.CompleteOptions(), normal)
 }
@@ -79,6 +85,7 @@ func TestFalseAlarmsOnJoinedWindows(t *testing.T) {
 	windowing := drift.Windowing{Length: 5 * time.Minute, MinRows: 50, Max: 24 * time.Hour}
 	o := drift.CompleteOptions()
 	o.Tolerance, o.QualityTolerance, o.RangeTolerance = 1e-12, 1e-12, 1e-12
+	o.Gates = drift.Gates{Mean: 1e-12, Spread: 1e-12, ShareRatio: 1, ShareGain: 1e-12, New: 1e-12}
 	o.Window, o.FalseAlarmEvery, o.MinRows = windowing.Length, allowed*windowing.Length, windowing.MinRows
 	judged, found := 0, 0
 	for seed := range references {

@@ -192,6 +192,7 @@ func (b *Builder) Profile(meta Meta) *Profile {
 		}
 		slices.Sort(finite)
 		f.Edges = edges(finite, f.Datatype == "")
+		f.Values, f.Tails = valuesOf(finite, f), tailsOf(finite, f)
 		f.Reference = f.NewCounts()
 		for at := range b.sampled {
 			f.Reference.Add(f, b.row(at)[i])

@@ -90,7 +90,7 @@ func TestOddValues(t *testing.T) {
 	p := profileOf(t, "", 1, missing, nan, inf, -inf, -inf, 3)
 	x := p.Features[0]
 	want := drift.Feature{
-		Name: "x", Kind: drift.KindInput, Tensor: "x", Edges: []float64{2}, Min: 1, Max: 3, Mean: 2, Variance: 2,
+		Name: "x", Kind: drift.KindInput, Tensor: "x", Edges: []float64{2}, Values: []float64{1, 3}, Min: 1, Max: 3, Mean: 2, Variance: 2,
 		Read:      drift.Odd{Missing: 2, PosInf: 1, NegInf: 2},
 		Reference: drift.Counts{Bins: []uint64{1, 1}, Missing: 2, PosInf: 1, NegInf: 2, Squares: 2},
 	}

@@ -54,6 +54,8 @@ func checkCounts(f *Feature, c *Counts, rows uint64) *infer.Error {
 	switch {
 	case c.Below > finite || c.Above > finite-c.Below:
 		return infer.Errorf(infer.Invalid, "it counts more values out of range than finite ones, %d", finite)
+	case c.New > finite || c.Low > finite || c.High > finite-c.Low:
+		return infer.Errorf(infer.Invalid, "it counts more new values or values in the tails than finite ones, %d", finite)
 	case math.IsNaN(c.Sum) || math.IsInf(c.Sum, 0) || math.IsNaN(c.Squares) || math.IsInf(c.Squares, 0):
 		return infer.Errorf(infer.Invalid, "its sums are not finite")
 	case c.Squares < 0:

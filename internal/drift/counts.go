@@ -48,6 +48,12 @@ func (c *Counts) Add(f *Feature, x float64) (bin int) {
 	if len(f.Edges) > 0 && (x < f.Min || x > f.Max) {
 		c.addOutside(f, x)
 	}
+	if len(f.Tails) == 2 && (x <= f.Tails[0] || x > f.Tails[1]) {
+		c.addTail(f, x)
+	}
+	if bin < len(f.Values) && x != f.Values[bin] {
+		c.addNew(f, x, bin)
+	}
 	c.Sum += d
 	if sq := c.Squares + d*d; sq <= math.MaxFloat64 {
 		c.Squares = sq
@@ -75,6 +81,12 @@ func (c *Counts) addSlow(f *Feature, x float64) (bin int) {
 		if len(f.Edges) > 0 {
 			c.addOutside(f, x)
 		}
+		if len(f.Tails) == 2 {
+			c.addTail(f, x)
+		}
+		if bin < len(f.Values) {
+			c.addNew(f, x, bin)
+		}
 		c.Sum = addFinite(c.Sum, math.Copysign(math.MaxFloat64, x))
 		c.Squares = math.MaxFloat64
 		return bin
@@ -87,6 +99,22 @@ func (c *Counts) addOutside(f *Feature, x float64) {
 		c.Below++
 	} else if x > f.Max {
 		c.Above++
+	}
+}
+
+func (c *Counts) addTail(f *Feature, x float64) {
+	if x <= f.Tails[0] {
+		c.Low++
+	} else if x > f.Tails[1] {
+		c.High++
+	}
+}
+
+// addNew counts a value that is not the one of its bin. Without a datatype, numbers that are equal in
+// FP32 are one value, as in edges.
+func (c *Counts) addNew(f *Feature, x float64, bin int) {
+	if v := f.Values[bin]; x != v && (f.Datatype != "" || float32(x) != float32(v)) {
+		c.New++
 	}
 }
 
@@ -114,6 +142,9 @@ func (c *Counts) Merge(o Counts) {
 	c.NegInf += o.NegInf
 	c.Below += o.Below
 	c.Above += o.Above
+	c.New += o.New
+	c.Low += o.Low
+	c.High += o.High
 	c.Sum = addFinite(c.Sum, o.Sum)
 	c.Squares = addFinite(c.Squares, o.Squares)
 }

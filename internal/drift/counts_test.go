@@ -37,6 +37,15 @@ func plain(c *drift.Counts, f *drift.Feature, x float64) {
 	if len(f.Edges) > 0 && x > f.Max {
 		c.Above++
 	}
+	if len(f.Values) > 0 && float32(x) != float32(f.Values[bin]) { // no datatype
+		c.New++
+	}
+	if len(f.Tails) > 0 && x <= f.Tails[0] {
+		c.Low++
+	}
+	if len(f.Tails) > 0 && x > f.Tails[1] {
+		c.High++
+	}
 	c.Sum += x - f.Mean
 	c.Squares += (x - f.Mean) * (x - f.Mean)
 }

@@ -71,6 +71,24 @@ func users(count int) func(*rand.Rand) sender {
 	}
 }
 
+// rare makes each feature of another sender 1 in a share of its values, and 0 otherwise.
+func rare(p float64, of func(*rand.Rand) sender) func(*rand.Rand) sender {
+	least := math.Sqrt2 * math.Erfinv(1-2*p)
+	return func(rng *rand.Rand) sender {
+		inner := of(rng)
+		return func(row []float64) uint64 {
+			user := inner(row)
+			for i, x := range row {
+				row[i] = 0
+				if x > least {
+					row[i] = 1
+				}
+			}
+			return user
+		}
+	}
+}
+
 // sent makes a window of a sender's rows.
 func sent(p *drift.Profile, split *drift.Splitter, number, rows int, s sender) drift.Window {
 	w := p.NewWindow(epoch.Add(time.Duration(number) * time.Hour))
@@ -89,7 +107,7 @@ func sent(p *drift.Profile, split *drift.Splitter, number, rows int, s sender) d
 // The promise holds for rows that depend on each other, from the first window on. Each case is 10
 // streams with references of their own; docs/drift.md has the result of more.
 func TestFalseAlarmsOnDependentRows(t *testing.T) {
-	f := func(name string, m, n int, s func(*rand.Rand) sender) {
+	f := func(name string, m, n int, of func(*rand.Rand) source, s func(*rand.Rand) sender) {
 		t.Helper()
 		const references, windows = 10, 20
 		o := drift.CompleteOptions()
@@ -97,7 +115,7 @@ func TestFalseAlarmsOnDependentRows(t *testing.T) {
 		alarms, inAlarm := 0, 0
 		for seed := range references {
 			rng := rand.New(rand.NewPCG(11, uint64(seed)))
-			p := profile(10, m, normal(rng))
+			p := profile(10, m, of(rng))
 			d := detector(t, p, o)
 			rows, split, was := s(rng), &drift.Splitter{}, false
 			for k := range windows {
@@ -119,13 +137,16 @@ func TestFalseAlarmsOnDependentRows(t *testing.T) {
 			t.Errorf("%s, windows of %d, reference %d: %d alarms", name, n, m, alarms)
 		}
 	}
-	f("rows twice", 5000, 200, again(2))
-	f("rows 4 times", 5000, 1000, again(4))
-	f("rows 16 times", 5000, 200, again(16))
-	f("requests of 16 rows", 5000, 200, requests(16))
-	f("rho 0.6", 500, 200, sequence(0.6))
-	f("rho 0.9", 5000, 200, sequence(0.9))
-	f("rho 0.9", 5000, 1000, sequence(0.9))
-	f("100 users", 5000, 200, users(100))
-	f("300 users", 5000, 1000, users(300))
+	f("rows twice", 5000, 200, normal, again(2))
+	f("rows 4 times", 5000, 1000, normal, again(4))
+	f("rows 16 times", 5000, 200, normal, again(16))
+	f("requests of 16 rows", 5000, 200, normal, requests(16))
+	f("rho 0.6", 500, 200, normal, sequence(0.6))
+	f("rho 0.9", 5000, 200, normal, sequence(0.9))
+	f("rho 0.9", 5000, 1000, normal, sequence(0.9))
+	f("100 users", 5000, 200, normal, users(100))
+	f("300 users", 5000, 1000, normal, users(300))
+	f("2 % of a value, rows 4 times", 5000, 500, share(0.02), rare(0.02, again(4)))
+	f("2 % of a value, 300 users", 5000, 1000, share(0.02), rare(0.02, users(300)))
+	f("10 % of a value, rho 0.9", 5000, 500, share(0.1), rare(0.1, sequence(0.9)))
 }

@@ -50,6 +50,74 @@ func describe(f *Feature, c *Counts) string {
 	}
 }
 
+// describeGate describes the change that passed a gate, with its 95 % interval.
+func describeGate(f *Feature, c *Counts, p *passing, effect float64) string {
+	n, m := float64(c.Finite()), float64(f.Reference.Finite())
+	mean, variance := c.Moments(f)
+	switch {
+	case f.Variance > 0 && variance <= 1e-6*f.Variance:
+		return "stuck at " + number(mean)
+	case p.gate == GateMean && len(f.Values) == 2: // the mean says the same as the share of either
+		at := 0
+		if p.size > 0 {
+			at = 1
+		}
+		q := *p
+		_, q.low, q.high = excessIn(fraction{float64(c.Bins[at]), n}, fraction{float64(f.Reference.Bins[at]), m}, effect)
+		return grown(float64(c.Bins[at])/n, float64(f.Reference.Bins[at])/m, number(f.Values[at]), &q)
+	case p.gate == GateMean:
+		return describeMean(f, c, p, effect)
+	case p.gate == GateSpread:
+		return fmt.Sprintf("s.d. %.2g times the reference's (%.2g to %.2g)", p.size, p.low, p.high)
+	case p.gate == GateTail && p.at == 0:
+		return grown(float64(c.Low)/n, float64(f.Reference.Low)/m, "up to "+number(f.Tails[0]), p)
+	case p.gate == GateTail:
+		return grown(float64(c.High)/n, float64(f.Reference.High)/m, "above "+number(f.Tails[1]), p)
+	case p.gate == GateShare && f.Min < f.Max:
+		return grown(float64(c.Bins[p.at])/n, float64(f.Reference.Bins[p.at])/m, binName(f, p.at), p)
+	default:
+		return describe(f, c)
+	}
+}
+
+// describeMean describes a mean that moved. The scores say how far the values moved among those of the
+// reference, and are limited to about two. If they agree with the moments, or are near the
+// limit, the moments have the number that people compute themselves.
+func describeMean(f *Feature, c *Counts, p *passing, effect float64) string {
+	what, size, low, high := "values", p.size, p.low, p.high
+	if s := shift(f, c); s != 0 && s*size > 0 && (math.Abs(s) >= 1 && math.Abs(size) >= 1 || s/size < 1.5 && size/s < 1.5) {
+		_, variance := c.Moments(f)
+		se := math.Sqrt(finite(variance/f.Variance)*effect/float64(c.Finite()) + 1/float64(f.Reference.Finite()))
+		what, size, low, high = "mean", s, s-1.96*se, s+1.96*se
+	}
+	if size > 0 {
+		return fmt.Sprintf("%s higher by %.2g s.d. (%.2g to %.2g)", what, size, low, high)
+	}
+	return fmt.Sprintf("%s lower by %.2g s.d. (%.2g to %.2g)", what, -size, -high, -low)
+}
+
+// grown describes a share that grew.
+func grown(share, before float64, where string, p *passing) string {
+	return fmt.Sprintf("%s of the values are %s, %s in the reference (more by %s to %s)",
+		percent(share), where, percent(before), points(p.low), points(p.high))
+}
+
+func points(share float64) string { return strconv.FormatFloat(100*share, 'g', 2, 64) + " points" }
+
+// binName names the values of a bin.
+func binName(f *Feature, bin int) string {
+	switch {
+	case bin < len(f.Values):
+		return number(f.Values[bin])
+	case bin == 0:
+		return "up to " + number(f.Edges[0])
+	case bin == len(f.Edges):
+		return "above " + number(f.Edges[bin-1])
+	default:
+		return interval(f.Edges, bin)
+	}
+}
+
 // spike returns the bin with the largest gain, if it is more than half of all gains. A mean that
 // moves spreads over many bins.
 func spike(f *Feature, c *Counts, n, m float64) (bin int, ok bool) {

@@ -19,6 +19,7 @@ type Tumbling struct {
 	limits  alarmLimits
 	tracks  [][1 + len(qualities)]track // by feature: its bins, then its qualities
 	history []history                   // of the rows, by feature
+	scores  []scores                    // of the bins, by feature
 }
 
 var _ Resumable = (*Tumbling)(nil)
@@ -30,10 +31,12 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 	}
 	d := &Tumbling{profile: p, options: o, limits: o.thresholds(len(p.Features))}
 	d.tracks, d.history = make([][1 + len(qualities)]track, len(p.Features)), make([]history, len(p.Features))
+	d.scores = make([]scores, len(p.Features))
 	for i := range d.tracks {
 		for j := range d.tracks[i] {
 			d.tracks[i][j].State = OK
 		}
+		d.scores[i] = scoresOf(p.Features[i].Reference.Bins)
 	}
 	return d, nil
 }
@@ -67,7 +70,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 		if len(c.Bins) != len(f.Edges)+1 || len(c.Bins) > MaxBins {
 			panic(fmt.Sprintf("BUG: drift: %s has %d bins in a window and %d edges in the profile", f.Name, len(c.Bins), len(f.Edges)))
 		}
-		judged, inflated := d.judgeBins(w.Start, f, c, &d.tracks[i][0], &d.history[i])
+		judged, inflated := d.judgeBins(w.Start, i, c)
 		features = append(features, judged)
 		for j, statistic := range qualities {
 			if r, ok := d.judgeQuality(w.Start, f, c, statistic, inflated, &d.tracks[i][1+j]); ok {
@@ -80,51 +83,6 @@ func (d *Tumbling) Judge(w Window) Verdict {
 	return v
 }
 
-// judgeBins compares the bins of the finite values. It also returns the design effect of the
-// window's rows.
-func (d *Tumbling) judgeBins(start time.Time, f *Feature, c *Counts, t *track, past *history) (ranked, float64) {
-	rows := c.Finite()
-	if len(f.Edges) == 0 || rows < d.options.MinRows {
-		return d.finding(f, StatisticG, t, ranked{finding: Finding{Windows: 1, Rows: rows}}), past.inflated()
-	}
-	of := groups(c, f.Reference.Bins, past)
-	by := of.estimate()
-	past.observe(by)
-	inflated := past.with(by)
-	alone := of.compare(d.options.Tolerance, inflated)
-	t.begin(start, alone.logP)
-	best, counts, windows, recent, shown := alone, c, 1, alone, inflated
-	if run := t.extend(c); run != nil {
-		of := groups(run, f.Reference.Bins, past)
-		all := past.with(of.estimate())
-		recent = of.compare(d.options.Tolerance, all)
-		if recent.logP < alone.logP {
-			best, counts, windows, rows, shown = recent, run, t.Windows, run.Finite(), all
-		}
-	}
-	isWell := func(c comparison) bool {
-		return c.effect-past.usual(c.df, float64(f.Reference.Finite())) < d.options.Tolerance/2
-	}
-	well := isWell(recent) && (!t.alarmed() || isWell(alone)) // an alarm ends if its last windows together look well too
-	if t.State == OK && t.Began.IsZero() {
-		past.clean(alone.effect)
-	}
-	t.observe(evidence{best: best.logP, well: well, rows: c.N()}, d.limits, d.options.Recover)
-	past.passed(c, by)
-	r := ranked{logP: best.logP, order: best.logP, finding: Finding{
-		Value: finite(best.g), Effect: best.effect, Low: best.low, High: best.high,
-		Shift: shift(f, counts), Windows: windows, Rows: rows, DesignEffect: shown.bins,
-	}}
-	switch {
-	case t.State == OK:
-	case well:
-		r.finding.Change = "as in the reference"
-	default:
-		r.finding.Change = describe(f, counts)
-	}
-	return d.finding(f, StatisticG, t, r), inflated.bins
-}
-
 // judgeQuality compares the share of flawed values. ok is false if there is nothing to report. The
 // design effect is that of the bins: flawed values are too rare for an estimate of their own.
 func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statistic string, inflated float64, t *track) (ranked, bool) {
@@ -132,22 +90,28 @@ func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statisti
 	if window.bad == 0 && t.idle() {
 		return ranked{}, false
 	}
-	ref := referenceQuality(statistic, &f.Reference)
-	tolerance := d.options.QualityTolerance
-	if statistic == StatisticRange {
-		tolerance = d.options.RangeTolerance
+	ref := referenceQuality(statistic, f)
+	tolerance := d.options.quality(statistic)
+	if tolerance == 0 {
+		return ranked{}, false
 	}
 	r := ranked{finding: Finding{Value: window.bad, Windows: 1, Rows: uint64(window.rows)}}
 	if ref.rows == 0 || window.rows < float64(d.options.MinRows) {
 		return d.finding(f, statistic, t, r), t.told()
 	}
-	r.order = excessTail(window, ref, tolerance)
+	r.order = excessTail(window, ref, allowance{gain: tolerance})
+	isWell := aboveShare(window, ref, allowance{gain: tolerance}, inflated, 1) < t.margin()
 	window = fraction{bad: window.bad / inflated, rows: window.rows / inflated}
 	r.finding.DesignEffect = inflated
-	r.logP = excessTail(window, ref, tolerance)
+	r.logP = excessTail(window, ref, allowance{gain: tolerance})
 	r.finding.Effect, r.finding.Low, r.finding.High = excess(window, ref)
+	if d.options.Gates == (Gates{}) {
+		isWell = r.finding.Effect < tolerance/2
+	} else {
+		r.finding.Limit = math.Exp(d.limits.detect)
+	}
 	t.begin(start, r.logP)
-	t.observe(evidence{best: r.logP, well: r.finding.Effect < tolerance/2, rows: c.N()}, d.limits, d.options.Recover)
+	t.observe(evidence{best: r.logP, well: isWell, rows: c.N()}, d.limits, d.options.Recover)
 	if t.State != OK {
 		r.finding.Change = percent(window.value()) + " of the rows, " + percent(qualityOf(statistic, &f.Reference).value()) + " in the reference"
 	}

@@ -233,7 +233,17 @@ func (h *history) inflated() float64 {
 // with returns the design effects of some rows: the estimates of these rows, or of the windows so
 // far if they are larger. They are at least 1: halves that happen to be alike are no reason to
 // trust the counts more.
-func (h *history) with(by [numClusterings]variance) inflation {
+func (h *history) with(by [numClusterings]variance) inflation { return h.weighed(by, 1) }
+
+// shrunk is like with, but the estimates of these rows count less the fewer groups they are from: two
+// splits of few groups say little. Thirty degrees of freedom count as much as the windows so far.
+func (h *history) shrunk(by [numClusterings]variance, groups int) inflation {
+	degrees := 2 * float64(max(1, groups-1))
+	return h.weighed(by, degrees/(degrees+30))
+}
+
+// weighed is with for a weight of the rows' own estimates, at most 1.
+func (h *history) weighed(by [numClusterings]variance, weight float64) inflation {
 	// The standard error of an estimate from two splits of 31 degrees of freedom is 0.18. It does not
 	// shrink with time if the users stay the same.
 	const margin = 1.25
@@ -241,7 +251,11 @@ func (h *history) with(by [numClusterings]variance) inflation {
 	e, windows := inflation{1, 1}, 1
 	for i := range by {
 		past := max(1, h.By[i].Bins)
-		now := 1 + margin*(max(past, by[i].bins)-1)
+		own := max(past, by[i].bins)
+		if weight < 1 {
+			own = past + weight*(own-past)
+		}
+		now := 1 + margin*(own-1)
 		e.bins = max(e.bins, now)
 		e.largest = max(e.largest, now, now*h.By[i].Mean/past)
 		windows = max(windows, h.By[i].Windows)

@@ -48,6 +48,7 @@ func feature(name string, sample []float64) drift.Feature {
 			f.Edges = []float64{math.Nextafter(f.Min, math.Inf(-1)), f.Max}
 		}
 	}
+	f.SetRare(numbers)
 	f.Reference = f.NewCounts()
 	for _, x := range sample {
 		f.Reference.Add(&f, x)

@@ -5,10 +5,17 @@ import "time"
 // CompleteOptions are complete, for windows by rows.
 func CompleteOptions() Options {
 	return Options{
-		Tolerance: 0.02, QualityTolerance: 0.01, RangeTolerance: 0.05,
+		Tolerance: 0.02, QualityTolerance: 0.01, RangeTolerance: 0.005,
+		Gates:           Gates{Mean: 0.1, Spread: 0.1, ShareRatio: 1.5, ShareGain: 0.002, New: 0.005},
 		FalseAlarmEvery: 30 * 24 * time.Hour, FalseAlarmWindows: 720, Streams: 1, MinRows: 50, Recover: 3,
 	}
 }
 
 // SplitterOf returns a splitter with the clusters of a window of this number.
 func SplitterOf(number int) *Splitter { return &Splitter{cluster: uint64(number) << 32} } //nolint:gosec // not negative
+
+// SetRare sets the values and tails of a feature with edges, from its sorted finite values.
+func (f *Feature) SetRare(sorted []float64) {
+	f.Values = valuesOf(sorted, f)
+	f.Tails = tailsOf(sorted, f)
+}

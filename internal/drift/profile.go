@@ -50,6 +50,11 @@ type Feature struct {
 	// are open. A constant feature has edges close around its value. A feature without a finite
 	// value in the reference has none.
 	Edges []float64 `json:"edges"`
+	// Values are the values of the reference, one for each bin, if they are few: then any other value
+	// is new. Tails are quantiles of 1 % and 99 % if the values are many. Profiles of earlier releases
+	// have neither.
+	Values []float64 `json:"values,omitempty"`
+	Tails  []float64 `json:"tails,omitempty"`
 	// Min to Variance are statistics of all finite values read, 0 if there were none. Without a
 	// datatype Min and Max include the values' rounding to FP32.
 	Min      float64 `json:"min"`
@@ -80,6 +85,9 @@ type Counts struct {
 	NegInf  uint64   `json:"neg_inf,omitempty"`
 	Below   uint64   `json:"below,omitempty"` // finite values below the reference's min, which are also in Bins
 	Above   uint64   `json:"above,omitempty"` // the same above its max
+	New     uint64   `json:"new,omitempty"`   // values that are not among the feature's Values
+	Low     uint64   `json:"low,omitempty"`   // values up to the lower one of the feature's Tails
+	High    uint64   `json:"high,omitempty"`  // values above the upper one
 	// Sum and Squares are the sums of (x - Mean) and its square over the finite values, with the
 	// Mean of the reference: small differences do not cancel out.
 	Sum     float64 `json:"sum"`

@@ -179,7 +179,26 @@ func (f *Feature) check(sampled uint64) error {
 			return fmt.Errorf("edge %d is %v after %v; expected them to ascend", i+1, e, f.Edges[i-1])
 		}
 	}
+	if err := f.checkRare(); err != nil {
+		return err
+	}
 	return f.checkCounts(sampled)
+}
+
+// checkRare checks the values and the tails.
+func (f *Feature) checkRare() error {
+	if n := len(f.Values); n != 0 && n != len(f.Reference.Bins) {
+		return fmt.Errorf("%d values for %d bins; expected one for each bin, or none", n, len(f.Reference.Bins))
+	}
+	for i, x := range f.Values {
+		if below := i > 0 && !(x > f.Edges[i-1]); below || i < len(f.Edges) && !(x <= f.Edges[i]) || x-x != 0 {
+			return fmt.Errorf("value %d is %v, which is not in its bin", i+1, x)
+		}
+	}
+	if n := len(f.Tails); n != 0 && (n != 2 || !(f.Tails[0] < f.Tails[1]) || f.Tails[0]-f.Tails[0] != 0 || f.Tails[1]-f.Tails[1] != 0) {
+		return fmt.Errorf("%d tails; expected two finite numbers that ascend, or none", n)
+	}
+	return nil
 }
 
 func (f *Feature) checkCounts(sampled uint64) error {
@@ -211,6 +230,10 @@ func (f *Feature) checkCounts(sampled uint64) error {
 		return errors.New("a negative variance or sum of squares")
 	case c.Below > 0 || c.Above > 0:
 		return errors.New("values of the reference are outside its own range")
+	case c.New > 0:
+		return errors.New("the reference has values that are not among its own")
+	case c.Low > c.Finite() || c.High > c.Finite()-c.Low:
+		return errors.New("its tails have more values than it has")
 	}
 	return nil
 }

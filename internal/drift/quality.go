@@ -12,10 +12,11 @@ const (
 	StatisticMissing = "missing" // rows without a value, or with NaN
 	StatisticInf     = "inf"     // of either sign
 	StatisticRange   = "range"   // finite values outside the reference's range
+	StatisticNew     = "new"     // values that the reference does not have, of a feature with few values
 )
 
 // qualities are the statistics of flawed values.
-var qualities = [...]string{StatisticMissing, StatisticInf, StatisticRange}
+var qualities = [...]string{StatisticMissing, StatisticInf, StatisticRange, StatisticNew}
 
 // formerNaN is the statistic that earlier releases had beside StatisticMissing.
 const formerNaN = "nan"
@@ -43,43 +44,58 @@ func qualityOf(statistic string, c *Counts) fraction {
 		s.bad = float64(c.PosInf) + float64(c.NegInf)
 	case StatisticRange:
 		s.bad, s.rows = float64(c.Below)+float64(c.Above), float64(c.Finite())
+	case StatisticNew:
+		s.bad, s.rows = float64(c.New), float64(c.Finite())
 	}
 	return s
 }
 
 // referenceQuality returns the fraction in the reference. None of its values is outside its own
 // range, but some of later values from the same source are: the share beyond the min and the max of
-// m values has the distribution Beta(2, m-1), as if one row in the reference were outside.
-func referenceQuality(statistic string, c *Counts) fraction {
+// m values has the distribution Beta(2, m-1), as if one row in the reference were outside. For values
+// that the reference does not have, their share is estimated by that of the values that it has once
+// (Good, Biometrika 40, 1953), and by one row more.
+func referenceQuality(statistic string, f *Feature) fraction {
+	c := &f.Reference
 	s := qualityOf(statistic, c)
-	if statistic == StatisticRange && s.bad == 0 && s.rows > 1 {
+	switch {
+	case s.rows <= 1:
+	case statistic == StatisticRange && s.bad == 0:
 		s.bad = 1
+	case statistic == StatisticNew:
+		s.bad = 1
+		for _, n := range c.Bins {
+			if n == 1 && s.bad < s.rows {
+				s.bad++
+			}
+		}
+	default:
 	}
 	return s
 }
 
 // excessTail returns the log probability of at least as many flawed rows in a window if the true
-// share is at most the reference's plus a tolerance.
+// share is at most the one that is allowed for the reference's.
 //
 // The reference's true share is not known, so the binomial tail is averaged over its distribution
 // given the reference, Beta(bad+1, good). Without a tolerance this is Fisher's exact test, whose
 // false-alarm rate is never above the nominal one. The average is an integral over the share's
 // logit. The integrand is smooth there and has one peak, so that the trapezoid rule is exact except
 // for rounding.
-func excessTail(window, ref fraction, tolerance float64) float64 {
+func excessTail(window, ref fraction, allowed allowance) float64 {
 	x, n := window.bad, window.rows
 	a, b := ref.bad+1, ref.rows-ref.bad
-	if x == 0 || b <= 0 || x/n <= ref.value()+tolerance {
+	if x == 0 || b <= 0 || x/n <= allowed.of(ref.value()) {
 		return 0 // not an excess
 	}
 	logAt := func(logit float64) float64 {
 		p := 1 / (1 + math.Exp(-logit))
 		// log of p^a (1-p)^b, the density of the logit without its constant factor
 		density := -a*math.Log1p(math.Exp(-logit)) - b*math.Log1p(math.Exp(logit))
-		if p+tolerance >= 1 {
+		if p = allowed.of(p); p >= 1 {
 			return density
 		}
-		return density + logBinomialTail(x, n, p+tolerance)
+		return density + logBinomialTail(x, n, p)
 	}
 	center := math.Log(a / b)
 	sd := math.Sqrt(1/a + 1/b)

@@ -16,7 +16,7 @@ func near(a, b float64) bool { return math.Abs(a-b) < 1e-6*(1+math.Abs(b)) }
 func TestExcessTail(t *testing.T) {
 	f := func(bad, rows, refBad, refRows, tolerance, want float64) {
 		t.Helper()
-		got := excessTail(fraction{bad, rows}, fraction{refBad, refRows}, tolerance)
+		got := excessTail(fraction{bad, rows}, fraction{refBad, refRows}, allowance{gain: tolerance})
 		if !near(got, want) {
 			t.Errorf("%v of %v where the reference has %v of %v, tolerance %v: got %.10g, want %.10g", bad, rows, refBad, refRows, tolerance, got, want)
 		}
@@ -54,7 +54,7 @@ func TestExcessTailIsNotTooSmall(t *testing.T) {
 			for range runs {
 				window := fraction{binomial(rows, share+tolerance), float64(rows)}
 				ref := fraction{binomial(refRows, share), float64(refRows)}
-				if excessTail(window, ref, tolerance) < math.Log(a) {
+				if excessTail(window, ref, allowance{gain: tolerance}) < math.Log(a) {
 					below++
 				}
 			}
@@ -78,7 +78,7 @@ func TestExcessTailIsNeverNaN(t *testing.T) {
 						continue
 					}
 					window, ref := fraction{math.Floor(bad), rows}, fraction{refBad, refRows}
-					p := excessTail(window, ref, 0.01)
+					p := excessTail(window, ref, allowance{gain: 0.01})
 					effect, low, high := excess(window, ref)
 					if math.IsNaN(p) || p > 0 || math.IsNaN(effect+low+high) || low > effect || high < effect {
 						t.Errorf("%v against %v: log p %v, effect %v in [%v, %v]", window, ref, p, effect, low, high)

@@ -28,6 +28,14 @@ func (t *track) idle() bool { return t.State == OK && t.Began.IsZero() && t.Form
 // alarmed reports whether something was detected that is not over.
 func (t *track) alarmed() bool { return t.State == Detected || t.State == Recovering }
 
+// margin returns by how many standard errors an estimate may be above half of its gate to look well.
+func (t *track) margin() float64 {
+	if t.alarmed() {
+		return alarmedMargin
+	}
+	return wellMargin
+}
+
 // told reports whether there is something to report.
 func (t *track) told() bool { return t.State != OK || !t.Began.IsZero() }
 

@@ -87,9 +87,10 @@ func TestThresholds(t *testing.T) {
 			t.Errorf("%+v: got %+v, want detection at %v", o, got, want)
 		}
 	}
-	f(func(*Options) {}, 1, 720*11)
-	f(func(o *Options) { o.FalseAlarmWindows, o.Streams = 100, 5 }, 10, 100*5*10*11)
-	f(func(o *Options) { o.Window = time.Hour }, 10, 720*10*11)
-	f(func(o *Options) { o.Window, o.FalseAlarmEvery, o.Streams = 5*time.Minute, 24*time.Hour, 2 }, 3, 288*2*3*11)
-	f(func(o *Options) { o.FalseAlarmWindows = 1 }, 1, 11) // fewer than the suspicions that are allowed
+	f(func(*Options) {}, 1, 720*44)
+	f(func(o *Options) { o.Gates = Gates{} }, 1, 720*11) // as before gates
+	f(func(o *Options) { o.FalseAlarmWindows, o.Streams = 100, 5 }, 10, 100*5*10*44)
+	f(func(o *Options) { o.Window = time.Hour }, 10, 720*10*44)
+	f(func(o *Options) { o.Window, o.FalseAlarmEvery, o.Streams = 5*time.Minute, 24*time.Hour, 2 }, 3, 288*2*3*44)
+	f(func(o *Options) { o.FalseAlarmWindows = 1 }, 1, 44) // fewer than the suspicions that are allowed
 }

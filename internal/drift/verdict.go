@@ -94,15 +94,15 @@ func (d *Difference) judge(x *pair, o *CompareOptions) {
 	for _, statistic := range [...]string{StatisticMissing, StatisticInf} {
 		a, b := qualityOf(statistic, &f.Reference), qualityOf(statistic, &g.Reference)
 		change := statistic + ": " + percent(b.value()) + " of the rows, " + percent(a.value()) + " in A"
-		take(excessTail(b, a, o.QualityTolerance), change)
-		take(excessTail(a, b, o.QualityTolerance), change)
+		take(excessTail(b, a, allowance{gain: o.QualityTolerance}), change)
+		take(excessTail(a, b, allowance{gain: o.QualityTolerance}), change)
 	}
 	finite := float64(g.Reference.Finite())
 	if min(f.Reference.Finite(), g.Reference.Finite()) < o.MinRows || len(f.Edges) == 0 {
 		return
 	}
 	outside := fraction{bad: math.Floor(d.Outside*finite + 0.5), rows: finite}
-	take(excessTail(outside, referenceQuality(StatisticRange, &f.Reference), o.RangeTolerance), "range: "+percent(d.Outside)+" of the values, 0 % in A")
+	take(excessTail(outside, referenceQuality(StatisticRange, f), allowance{gain: o.RangeTolerance}), "range: "+percent(d.Outside)+" of the values, 0 % in A")
 	counts := g.over(f, false)
 	fine := compare(counts.Bins, f.Reference.Bins, o.Tolerance)
 	coarse := compare(inEighths(g.over(f, true).Bins), inEighths(f.Reference.Bins), o.Tolerance)

@@ -304,7 +304,7 @@ func (w *Watcher) badData(s drift.Stream) bool {
 		if status.Stream != s || status.Last == nil {
 			continue
 		}
-		return slices.ContainsFunc(status.Last.Quality, func(f drift.Finding) bool { return lasts(f.State) && f.Statistic != drift.StatisticRange })
+		return slices.ContainsFunc(status.Last.Quality, func(f drift.Finding) bool { return lasts(f.State) && flawed(f.Statistic) })
 	}
 	return false
 }

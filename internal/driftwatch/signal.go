@@ -210,7 +210,7 @@ func signalsOf(c drift.Closed, x watch, t *told) []api.SignalData {
 		if !lasts(f.State) {
 			continue
 		}
-		broken = broken || f.Statistic != drift.StatisticRange
+		broken = broken || flawed(f.Statistic)
 		v := t.violated[findingName(f.Kind, f.Feature, drift.Statistic(f.Statistic))]
 		at := slices.IndexFunc(list, func(s api.SignalData) bool { return s.Cause == v.cause && s.Began.Equal(v.began) })
 		if at < 0 {
@@ -235,6 +235,12 @@ func signalsOf(c drift.Closed, x watch, t *told) []api.SignalData {
 		list = append(list, s)
 	}
 	return withDetector(list, x.options)
+}
+
+// flawed reports whether a statistic of quality is about values that a model should not learn. Values
+// out of range and new values also come from drift.
+func flawed(statistic string) bool {
+	return statistic != drift.StatisticRange && statistic != drift.StatisticNew
 }
 
 // withDetector adds the detector to signals.

@@ -213,8 +213,10 @@ func (w *Watcher) anew(s drift.Stream, err error) {
 // DetectorOptions returns the settings of a model as options of its detectors. streams is the
 // number of streams that share the limit on false alarms.
 func DetectorOptions(c *config.Drift, streams int) drift.Options {
+	g := c.Limits()
 	o := drift.Options{
-		Tolerance: c.Tolerance, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
+		Gates:     drift.Gates{Mean: g.Mean, Spread: g.Spread, ShareRatio: g.ShareRatio, ShareGain: g.ShareGain, New: g.New},
+		Tolerance: g.Shape, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
 		FalseAlarmEvery: c.FalseAlarmEvery, Window: c.Window, FalseAlarmWindows: float64(c.FalseAlarmWindows),
 		Streams: streams, MinRows: uint64(c.MinRows), Recover: c.Recover, //nolint:gosec // not negative
 	}

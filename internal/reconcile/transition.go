@@ -170,6 +170,7 @@ func (r *Reconciler) start() error {
 	r.warn(listing.Warnings)
 	t := r.plan(r.goal(r.desired, edits), nil)
 	r.logAbsent(t.goal.specs)
+	r.logDeprecated(t.goal.specs)
 	for _, v := range t.live.Awaits(nil) {
 		r.starts = append(r.starts, trail.Place{Version: v})
 	}
@@ -198,6 +199,22 @@ func (r *Reconciler) logAbsent(specs []*registry.Spec) {
 	for _, name := range slices.Compact(names) {
 		if name != "*" && !slices.ContainsFunc(specs, func(s *registry.Spec) bool { return s.Version.Model == name }) {
 			r.log.Warn("the configuration names a model that is not in the repository", zap.String("model", name))
+		}
+	}
+}
+
+// logDeprecated logs the models with a setting that another one replaces.
+func (r *Reconciler) logDeprecated(specs []*registry.Spec) {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Version.Model
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if d := r.desired.cfg.Model(name).Drift; d.Tolerance > 0 {
+			g := d.Limits()
+			r.log.Warn("drift.tolerance is deprecated: it is used in place of these drift.gates; set them instead", zap.String("model", name), zap.Float64("tolerance", d.Tolerance),
+				zap.Float64("mean", g.Mean), zap.Float64("spread", g.Spread), zap.Float64("share_gain", g.ShareGain), zap.Float64("shape", g.Shape))
 		}
 	}
 }

@@ -1,0 +1,122 @@
+package drift
+
+import (
+	"math"
+	"time"
+)
+
+// judgement is the result of all gates for the bins of one or several windows.
+type judgement struct {
+	comparison
+	inflation inflation // for the shape
+	single    float64   // the design effect for the other gates
+	gates     []passing // in the order in which they describe a change
+	best      float64   // the strongest evidence, as log p
+	above     float64   // the largest above, without the shape
+}
+
+// test tests all gates of the bins.
+//
+// The gates but the shape are about one number each, so the largest design effect counts. It is
+// uncertain: the part above 1 is raised by the square of the ratio of Student's quantile at the limit to
+// the normal one, to the first order in 1/degrees (Fisher and Cornish, Technometrics 2, 1960). Each
+// window adds two splits in halves to the degrees.
+func (d *Tumbling) test(i int, c *Counts, of *grouped, by [numClusterings]variance) judgement {
+	f, gates, past := &d.profile.Features[i], &d.options.Gates, &d.history[i]
+	j := judgement{inflation: past.with(by), above: math.Inf(-1)}
+	j.comparison = of.compare(d.options.Tolerance, j.inflation)
+	add := func(p passing, ok bool) {
+		if ok {
+			j.gates, j.above = append(j.gates, p), max(j.above, p.above)
+		}
+	}
+	ref := f.Reference.Bins
+	degrees := 8 + 2*float64(past.By[byTime].Windows)
+	ratio := 1 + (1-2*d.limits.detect)/(4*degrees) // the quantile's square is about -2 log p
+	largest := 1 + (past.shrunk(by, len(of.all)).largest-1)*ratio*ratio
+	j.single = largest
+	if s := &d.scores[i]; s.of != nil && c.Finite() > 0 {
+		if gates.Mean > 0 {
+			add(s.testMean(c, ref, gates.Mean, largest), true)
+		}
+		if gates.Spread > 0 {
+			add(s.testSpread(c, ref, gates.Spread, largest))
+		}
+	}
+	if gates.shares() && f.Reference.Finite() > 0 {
+		add(testTails(f, c, gates.share(), largest))
+		share := testShares(c, ref, gates.share(), largest)
+		add(share, true)
+		if f.Values != nil { // a code or a category: its share says more than its mean
+			j.gates = append([]passing{share}, j.gates[:len(j.gates)-1]...)
+		}
+	}
+	j.gates = append(j.gates, passing{gate: GateShape, logP: j.logP})
+	for _, p := range j.gates {
+		j.best = min(j.best, p.logP)
+	}
+	return j
+}
+
+// passed returns the gate that describes the change: the first one that has at least half of the
+// evidence, as log p.
+func (j *judgement) passed() *passing {
+	const half = 0.5
+	for i := range j.gates {
+		if p := &j.gates[i]; p.logP <= half*j.best {
+			return p
+		}
+	}
+	return &j.gates[len(j.gates)-1]
+}
+
+// judgeBins compares the bins of the finite values. It also returns the design effect of the
+// window's rows.
+func (d *Tumbling) judgeBins(start time.Time, i int, c *Counts) (ranked, float64) {
+	f, t, past := &d.profile.Features[i], &d.tracks[i][0], &d.history[i]
+	rows := c.Finite()
+	if len(f.Edges) == 0 || rows < d.options.MinRows {
+		return d.finding(f, StatisticG, t, ranked{finding: Finding{Windows: 1, Rows: rows}}), past.inflated()
+	}
+	of := groups(c, f.Reference.Bins, past)
+	by := of.estimate()
+	past.observe(by)
+	alone := d.test(i, c, &of, by)
+	t.begin(start, alone.best)
+	best, counts, windows, recent := alone, c, 1, alone
+	if run := t.extend(c); run != nil {
+		of := groups(run, f.Reference.Bins, past)
+		recent = d.test(i, run, &of, of.estimate())
+		if recent.best < alone.best {
+			best, counts, windows, rows = recent, run, t.Windows, run.Finite()
+		}
+	}
+	isWell := func(j *judgement) bool {
+		return j.above < t.margin() && j.effect-past.usual(j.df, float64(f.Reference.Finite())) < d.options.Tolerance/2
+	}
+	well := isWell(&recent) && (!t.alarmed() || isWell(&alone)) // an alarm ends if its last windows together look well too
+	if t.State == OK && t.Began.IsZero() {
+		past.clean(alone.effect)
+	}
+	t.observe(evidence{best: best.best, well: well, rows: c.N()}, d.limits, d.options.Recover)
+	past.passed(c, by)
+	r := ranked{logP: best.best, order: best.best, finding: Finding{
+		Value: finite(best.g), Effect: best.effect, Low: best.low, High: best.high,
+		Shift: shift(f, counts), Windows: windows, Rows: rows, DesignEffect: best.inflation.bins,
+	}}
+	p := best.passed()
+	if d.options.Gates != (Gates{}) {
+		r.finding.Gate, r.finding.Limit = p.gate, math.Exp(d.limits.detect)
+		if p.gate == GateMean && len(f.Values) == 2 { // it is the share of either value
+			r.finding.Gate = GateShare
+		}
+	}
+	switch {
+	case t.State == OK:
+	case well:
+		r.finding.Change = "as in the reference"
+	default:
+		r.finding.Change = describeGate(f, counts, p, best.single)
+	}
+	return d.finding(f, StatisticG, t, r), alone.inflation.bins
+}
