@@ -62,6 +62,17 @@ type Lineage struct {
 	Run          string             `json:"run,omitempty"`     // the training run
 	Metrics      map[string]float64 `json:"metrics,omitempty"` // such as accuracy
 	Source       string             `json:"source,omitempty"`  // the registry that it was imported from
+	// Retrain is the id of the retraining that the version was trained for.
+	Retrain string `json:"retrain,omitempty"`
+	// Trials are what the trainer has tried before it chose this version.
+	Trials []Trial `json:"trials,omitempty"`
+}
+
+// Trial is one attempt of a search over parameters.
+type Trial struct {
+	Parameters map[string]any     `json:"parameters"`
+	Metrics    map[string]float64 `json:"metrics"`
+	Chosen     bool               `json:"chosen,omitempty"`
 }
 
 // VersionInfo is a version in the repository, registered or not. It answers

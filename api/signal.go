@@ -27,8 +27,11 @@ const (
 
 // The reasons why a request for retraining was held back.
 const (
-	HeldBackOpen     = "open"      // an earlier request for the model is not closed, delivered or not
-	HeldBackCoolDown = "cool_down" // the earlier request was closed less than a cool-down ago
+	HeldBackOpen     = "open"         // an earlier request for the model is not closed, delivered or not
+	HeldBackCoolDown = "cool_down"    // the earlier request was closed less than a cool-down ago
+	HeldBackQuality  = "data_quality" // the data is bad: a model would learn the fault
+	HeldBackBudget   = "budget"       // the model has had all retrainings of the last seven days
+	HeldBackLabels   = "labels"       // there are fewer labels than a trainer needs
 )
 
 // MaxSignalFindings is the max number of findings that a signal lists.
@@ -50,8 +53,9 @@ type SignalData struct {
 	Type    string `json:"type"`
 	Model   string `json:"model"`
 	Version int64  `json:"version"`
-	Role    string `json:"role,omitempty"` // of the version, when the problem was detected
-	Cause   string `json:"cause"`          // drift or performance; for a report of bad data, its first feature and statistic
+	Role    string `json:"role,omitempty"`          // of the version, when the problem was detected
+	Cause   string `json:"cause"`                   // drift, performance, manual or schedule; for a report of bad data, its first feature and statistic
+	Asked   string `json:"asked_because,omitempty"` // the reason of a person who asked for retraining
 	// Window is the window of the verdict.
 	Window Span `json:"window"`
 	// Began is the start of the first window in which the problem showed.
@@ -100,6 +104,6 @@ type SignalProgress struct {
 // SignalSuppression is a request for retraining that was held back.
 type SignalSuppression struct {
 	SignalData
-	HeldBackBy string `json:"held_back_by"` // the id of the earlier request
-	Why        string `json:"why"`          // open or cool_down
+	HeldBackBy string `json:"held_back_by"` // the id of the earlier request; empty if none is the reason
+	Why        string `json:"why"`          // open, cool_down, data_quality, budget or labels
 }

@@ -72,6 +72,7 @@ func (o *PushOptions) query() url.Values {
 	set("code_revision", l.CodeRevision)
 	set("run", l.Run)
 	set("source", l.Source)
+	set("retrain", l.Retrain)
 	set("digest", o.Digest)
 	set("from", o.From)
 	for name, value := range l.Metrics {

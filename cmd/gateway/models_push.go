@@ -57,6 +57,7 @@ route or an alias. Pushing the same files under the same number again changes no
 	f.StringVar(&p.lineage.DataSnapshot, "data-snapshot", "", "the training data")
 	f.StringVar(&p.lineage.CodeRevision, "code-revision", "", "the revision of the training code")
 	f.StringVar(&p.lineage.Run, "run", "", "the training run")
+	f.StringVar(&p.lineage.Retrain, "retrain", "", "the id of the retraining that the version was trained for")
 	f.StringArrayVar(&p.metrics, "metric", nil, "a result of the training, NAME=NUMBER (repeatable)")
 	f.StringArrayVar(&p.tags, "tag", nil, "a tag, NAME=TEXT (repeatable)")
 	f.StringVar(&p.card, "card", "", "the model card: a YAML or JSON file of fields")

@@ -29,7 +29,7 @@ func newRoot(isTerminal func(stream any) bool) *cobra.Command {
 	}
 	root.SetVersionTemplate("gateway {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newServe(isTerminal), newCheck(), newConfig(), newStatus(), newReload(), newModels(), newAliases(), newRoutes(isTerminal), newRollouts(), newShadow(), newDrift(), newLabels(), newCapture(), newSignals(), newCallers(),
+	root.AddCommand(newServe(isTerminal), newCheck(), newConfig(), newStatus(), newReload(), newModels(), newAliases(), newRoutes(isTerminal), newRollouts(), newShadow(), newDrift(), newLabels(), newCapture(), newSignals(), newRetrain(), newCallers(),
 		newProfile(), newJournal(), newInfer(), newReplay(), newHealthcheck(), newVersion())
 	return root
 }

@@ -19,11 +19,10 @@ func newSignals() *cobra.Command {
 	)
 	list := newSignalsList(&conn, &out)
 	cmd := &cobra.Command{
-		Use:     "signals",
-		Aliases: []string{"retrain"}, // the name of the command in earlier releases
-		Short:   "Show and handle signals: requests for retraining and reports of bad data",
-		Args:    onlyCommands,
-		RunE:    list.RunE,
+		Use:   "signals",
+		Short: "Show and handle signals: requests for retraining and reports of bad data",
+		Args:  onlyCommands,
+		RunE:  list.RunE,
 	}
 	conn.flags(cmd, time.Minute)
 	out.flags(cmd)

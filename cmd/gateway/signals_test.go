@@ -107,17 +107,6 @@ and 7 more
 	failed(exitUsage, "ID, as gateway signals list prints it\n", "show")
 }
 
-// The old name of the command works like the new one.
-func TestRetrainIsSignals(t *testing.T) {
-	url := sideOf(t, signalFold())
-	for _, args := range [][]string{{"list"}, {"show", "aaaa"}, {"show", "cccc"}, {"retry", "bbbb"}} {
-		old := command(t, "", append([]string{"retrain", "--admin", url}, args...), "SLUICE_ACTOR", "tester")
-		if got := signalsCommand(t, url, args...); got != old || got.out+got.errOut == "" {
-			t.Errorf("gateway signals %v: %+v, gateway retrain %v: %+v", args, got, args, old)
-		}
-	}
-}
-
 func TestSignalIDsComplete(t *testing.T) {
 	url := sideOf(t, signalFold())
 	f := func(want string, args ...string) {

@@ -127,7 +127,7 @@ func (s *Server) all() []endpoint {
 		{"", "/", callers.OnSome(callers.Metadata), quick, notFound},
 	}
 	signals, oldSignals := s.signalEndpoints("/api/v1/signals"), s.signalEndpoints("/api/v1/retrain") // the old name is an alias
-	return slices.Concat(list, s.rolloutEndpoints(), signals, oldSignals)
+	return slices.Concat(list, s.rolloutEndpoints(), s.retrainEndpoints(), signals, oldSignals)
 }
 
 // signalEndpoints returns the endpoints of the collection of signals at a path.
@@ -226,9 +226,9 @@ func (e endpoint) allows(method string) bool {
 	return e.method == "" || e.method == method || e.method == http.MethodGet && method == http.MethodHead
 }
 
-// reads reports whether the endpoint reads a body: a route, a rollout, a description, or the addresses of symbols.
+// reads reports whether the endpoint reads a body: a route, a rollout, a description, what a trainer says, or the addresses of symbols.
 func (e endpoint) reads() bool {
-	return e.method == http.MethodPut || e.method == http.MethodPatch || e.method == "" || e.method == http.MethodPost && (e.path == rolloutsPath || e.path == planPath)
+	return e.method == http.MethodPut || e.method == http.MethodPatch || e.method == "" || e.method == http.MethodPost && slices.Contains([]string{rolloutsPath, planPath, askPath, progressPath, failPath}, e.path)
 }
 
 // allowed returns the methods of a path for the header Allow.

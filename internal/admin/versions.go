@@ -154,7 +154,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, number int64, who 
 
 // pushQuery reads the metadata of a push. All parameters but the last ones are given once.
 func pushQuery(r *http.Request, push *Push) error {
-	once := []string{"parent", "data_snapshot", "code_revision", "run", "source", "from", "digest"}
+	once := []string{"parent", "data_snapshot", "code_revision", "run", "source", "retrain", "from", "digest"}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return infer.Errorf(infer.Invalid, "the query of the URL, after '?', is not valid: %v", err)
@@ -184,6 +184,7 @@ func pushQuery(r *http.Request, push *Push) error {
 	}
 	m.Lineage.DataSnapshot, m.Lineage.CodeRevision = query.Get("data_snapshot"), query.Get("code_revision")
 	m.Lineage.Run, m.Lineage.Source = query.Get("run"), query.Get("source")
+	m.Lineage.Retrain = query.Get("retrain")
 	push.From, push.Digest = query.Get("from"), query.Get("digest")
 	return nil
 }

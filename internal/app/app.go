@@ -26,6 +26,7 @@ import (
 	"sluice.io/sluice/internal/labels"
 	"sluice.io/sluice/internal/metrics"
 	"sluice.io/sluice/internal/onnxfile"
+	"sluice.io/sluice/internal/pipeline"
 	"sluice.io/sluice/internal/publish"
 	"sluice.io/sluice/internal/reconcile"
 	"sluice.io/sluice/internal/registry"
@@ -89,6 +90,7 @@ type App struct {
 	capture   *capture.Store
 	reconcile *reconcile.Reconciler
 	rollouts  *rollout.Controller
+	pipeline  *pipeline.Pipeline
 	watchers  *watch.Hub
 	feed      *signals.Feed
 	callers   atomic.Pointer[callers.Book] // of all listeners
@@ -181,7 +183,7 @@ func (a *App) buildOutbox(cfg *config.Config, store *signals.Store) (err error) 
 	options := signals.Options{
 		Journal: eventLog{a.journal}, Initial: firstBackoff, Max: cfg.Retrain.Webhook.MaxBackoff,
 		Timeout: cfg.Retrain.Webhook.Timeout, Parallel: parallelDeliveries, CoolDown: cfg.Retrain.CoolDown, Expire: cfg.Retrain.Expire,
-		Observer: a.metrics.Signals(), Logger: a.log.Named("signal"),
+		Block: a.blocks, Observer: a.metrics.Signals(), Logger: a.log.Named("signal"),
 	}
 	if a.webhook, err = newWebhook(&cfg.Retrain, a.opts.Build.Version, a.log); err != nil {
 		return err
@@ -210,6 +212,9 @@ func (a *App) newFeed(cfg *config.Config, state *signals.FeedState) *signals.Fee
 		case config.EventsRollout: // all but the evidence
 			options.Types = append(options.Types, api.EventRolloutStarted, api.EventRolloutApproved, api.EventRolloutAdvanced, api.EventRolloutPaused,
 				api.EventRolloutResumed, api.EventRolloutAborted, api.EventRolloutRolledBack, api.EventRolloutCompleted, api.EventRolloutUnfrozen)
+		case config.EventsRetrain:
+			options.Types = append(options.Types, api.EventRetrainAccepted, api.EventRetrainRunning, api.EventRetrainJudged, api.EventRetrainFinished,
+				api.EventRetrainFailed, api.EventRetrainExpired, api.EventRetrainRejected, api.EventRetrainSuppressed, api.EventRetrainClosed)
 		case config.EventsVersion:
 			options.Types = append(options.Types, api.EventVersionRegistered)
 		}
@@ -271,6 +276,8 @@ func (a *App) parts() map[string]func(context.Context) error {
 		"drift":        a.watch.Run,
 		"reconciler":   a.reconcile.Run,
 		"rollouts":     a.rollouts.Run,
+		"retraining":   a.pipeline.Run,
+		"schedules":    a.runSchedules,
 		"watchers":     a.watchers.Run,
 		"feed":         a.feed.Run,
 		"memory":       a.runMemory,

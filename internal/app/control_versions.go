@@ -15,7 +15,7 @@ import (
 func (a *App) buildPublisher(cfg *config.Config, fold *publish.Fold) (err error) {
 	r := &cfg.Registry
 	a.publisher, err = publish.New(publish.Options{
-		Repository: a.repo, Journal: eventLog{a.journal}, Serving: a.reconcile, Writable: r.Writable,
+		Repository: a.repo, Journal: eventLog{a.journal}, Serving: a.reconcile, Retrainings: a.pipeline, Writable: r.Writable,
 		MaxUpload: int64(r.MaxUpload), Quota: int64(r.Quota), MaxUploads: r.MaxUploads,
 		CardRequired: r.CardRequired, ImportRoots: r.ImportRoots, Logger: a.log.Named("registry"),
 	}, fold)

@@ -14,6 +14,7 @@ import (
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/journal"
+	"sluice.io/sluice/internal/pipeline"
 	"sluice.io/sluice/internal/publish"
 	"sluice.io/sluice/internal/rollout"
 	"sluice.io/sluice/internal/routes"
@@ -34,13 +35,14 @@ type folds struct {
 	pushed  *publish.Fold
 	aliases *aliases.Set
 	feed    *signals.FeedState
+	trained *pipeline.Fold
 }
 
 func newFolds() folds {
 	return folds{
 		routes: routes.NewFold(), served: trail.NewState(), signals: signals.NewStore(), drift: driftwatch.NewFold(), losses: driftwatch.NewLossFold(),
 		run: &lastRun{}, rollout: rollout.NewFold(), pushed: publish.NewFold(), aliases: aliases.NewSet(),
-		feed: &signals.FeedState{},
+		feed: &signals.FeedState{}, trained: pipeline.NewFold(),
 	}
 }
 
@@ -50,7 +52,7 @@ func (f folds) list(log *zap.Logger) []journal.NamedFold {
 	return []journal.NamedFold{
 		{Name: "routes", Version: 1, Fold: f.routes},
 		{Name: "served", Version: 1, Fold: served{f.served, log}},
-		{Name: "signals", Version: 1, Fold: f.signals},
+		{Name: "signals", Version: 2, Fold: f.signals},
 		{Name: "drift", Version: 1, Fold: f.drift},
 		{Name: "losses", Version: 1, Fold: f.losses},
 		{Name: "rollouts", Version: 1, Fold: f.rollout},
@@ -58,6 +60,7 @@ func (f folds) list(log *zap.Logger) []journal.NamedFold {
 		{Name: "registered", Version: 2, Fold: f.pushed},
 		{Name: "aliases", Version: 1, Fold: f.aliases},
 		{Name: "feed", Version: 1, Fold: f.feed},
+		{Name: "retrainings", Version: 1, Fold: f.trained},
 	}
 }
 
@@ -138,6 +141,7 @@ func (a *App) replay(cfg *config.Config) error {
 	a.losses.Resume(f.losses)
 	a.rollouts.Resume(f.rollout)
 	a.before = *f.run
+	a.buildPipeline(cfg, f.trained)
 	if err := a.buildPublisher(cfg, f.pushed); err != nil {
 		return err
 	}

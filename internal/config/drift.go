@@ -62,19 +62,33 @@ type Retrain struct {
 	CoolDown time.Duration `yaml:"cool_down" restart:"false" default:"24h" min:"0s" doc:"Time after a request was closed for which no new one is made for its model."`
 	Expire   time.Duration `yaml:"expire" restart:"false" default:"168h" min:"1m" doc:"Time after its delivery for which an open request holds back new ones for its model."`
 	Source   string        `yaml:"source" default:"/gateway/sluice" doc:"The source of the CloudEvents, which identifies the gateway."`
+	URL      string        `yaml:"url" default:"\"\"" doc:"URL of the control API as trainers reach it, http or https. Empty: the loopback address with the port of admin.address."`
+	Parallel int           `yaml:"parallel" default:"1" min:"1" max:"64" doc:"Max number of training programs that run at the same time."`
+	Retry    time.Duration `yaml:"retry" default:"30s" min:"10ms" max:"1h" doc:"Time after which a step of a retraining that failed is tried again, such as a document for a queue that is down."`
+	NATS     NATS          `yaml:"nats" doc:"The NATS server that trainers of the kind nats read."`
+}
+
+// NATS configures a subject of NATS JetStream.
+type NATS struct {
+	URL     string        `yaml:"url" default:"\"\"" doc:"URL of the server, nats:// or tls://. Several are separated by commas."`
+	Subject string        `yaml:"subject" default:"sluice.retrain" doc:"The subject of requests: this, a dot, and the name of the model. A stream must take it."`
+	Token   Secret        `yaml:"token" default:"\"\"" doc:"Token for the server, if it needs one."`
+	Creds   string        `yaml:"creds" default:"\"\"" doc:"File with the credentials of a user, if the server needs one."`
+	Timeout time.Duration `yaml:"timeout" default:"10s" min:"100ms" max:"10m" doc:"Max time until the server has a request."`
 }
 
 // The choices of retrain.webhook.events.
 const (
 	EventsRollout = "rollout"
 	EventsVersion = "version"
+	EventsRetrain = "retrain"
 )
 
 // Webhook configures where events are posted.
 type Webhook struct {
 	URL        string        `yaml:"url" default:"\"\"" doc:"URL to which events are posted as CloudEvents, http or https."`
 	Secret     Secret        `yaml:"secret" restart:"false" default:"\"\"" doc:"Key of the HMAC-SHA256 that signs each event, at least 16 bytes. Needed with a url."`
-	Events     []string      `yaml:"events" default:"[]" doc:"Changes that are posted besides signals: rollout, each step of a rollout; version, each version that was registered."`
+	Events     []string      `yaml:"events" default:"[]" doc:"Changes that are posted besides signals: rollout, each step of a rollout; version, each version that was registered; retrain, each step of a retraining."`
 	Timeout    time.Duration `yaml:"timeout" default:"10s" min:"100ms" max:"10m" doc:"Max time of one delivery."`
 	MaxBackoff time.Duration `yaml:"max_backoff" default:"5m" min:"1s" doc:"Max wait between two attempts. The first wait is 1s, and each is twice as long as the one before."`
 }

@@ -26,6 +26,7 @@ type Model struct {
 	Drift           Drift             `yaml:"drift" doc:"Comparing what the model is asked and what it answers with a reference."`
 	Breaker         Breaker           `yaml:"breaker" doc:"Sending no requests to a version that fails them. Mistakes of clients, cancellations and full queues do not count as failures."`
 	Rollouts        Rollouts          `yaml:"rollouts" doc:"The approvals that a rollout of the model needs."`
+	Retrain         Retraining        `yaml:"retrain" doc:"How the model is retrained. docs/retraining.md explains it."`
 	Shadow          Shadow            `yaml:"shadow" doc:"Limits of a version that runs as a shadow."`
 }
 

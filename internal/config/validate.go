@@ -39,6 +39,7 @@ func (d *decoder) validate() {
 	}
 	d.labels()
 	d.capture()
+	d.retraining()
 	for _, name := range sortedKeys(d.cfg.Models) {
 		path := child("models", name)
 		if !infer.ValidName(name) {
@@ -221,8 +222,8 @@ func (d *decoder) webhook() {
 		d.problemAt("retrain.webhook.url", "expected a URL that begins with http:// or https:// and has no password%s", gotURL(w.URL))
 	}
 	for i, name := range w.Events {
-		if name != EventsRollout && name != EventsVersion {
-			d.problemAt(fmt.Sprintf("retrain.webhook.events[%d]", i), "expected %s or %s, got %s", EventsRollout, EventsVersion, clip(name))
+		if name != EventsRollout && name != EventsVersion && name != EventsRetrain {
+			d.problemAt(fmt.Sprintf("retrain.webhook.events[%d]", i), "expected %s, %s or %s, got %s", EventsRollout, EventsVersion, EventsRetrain, clip(name))
 		}
 	}
 	if len(w.Events) > 0 && w.URL == "" {

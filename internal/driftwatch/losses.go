@@ -19,6 +19,7 @@ import (
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/labels"
 	"sluice.io/sluice/internal/loss"
+	"sluice.io/sluice/internal/signals"
 )
 
 // Losses watches the losses of labelled predictions. The store of labels owns the states of the
@@ -274,9 +275,6 @@ func lossesInWords(findings []loss.Finding) []string {
 // signal asks for retraining, unless the data is bad: a model would learn the fault.
 func (l *Losses) signal(s labels.LossStream, state *loss.State) {
 	v := infer.Version{Model: s.Model, Number: s.Version}
-	if l.watcher.badData(drift.Stream{Version: v, Role: s.Role}) {
-		return
-	}
 	data := api.SignalData{
 		Type: api.TypeRetrainRequested, Cause: api.CausePerformance, Model: s.Model, Version: s.Version, Role: s.Role,
 		Window: api.Span{Start: state.Since, End: state.Judged}, Began: state.Since, ModelDigest: l.o.Digest(v),
@@ -293,18 +291,26 @@ func (l *Losses) signal(s labels.LossStream, state *loss.State) {
 			})
 		}
 	}
-	if _, err := l.watcher.outbox.Detected(data); err != nil { // tried again in a minute
+	report := l.watcher.outbox.Detected
+	if l.watcher.BadData(s.Model) {
+		report = func(s api.SignalData) (signals.Outcome, error) {
+			return l.watcher.outbox.HoldBack(s, api.HeldBackQuality)
+		}
+	}
+	if _, err := report(data); err != nil { // tried again in a minute
 		l.watcher.log.Error("a signal could not be written to the journal", zap.String("type", data.Type), zap.String("model", s.Model), zap.Error(err))
 	}
 }
 
-// badData reports whether a stream has missing or infinite values.
-func (w *Watcher) badData(s drift.Stream) bool {
+// BadData reports whether the streams of a model have too many missing or infinite values now: a model would learn the fault.
+func (w *Watcher) BadData(model string) bool {
 	for _, status := range w.monitor.Status() {
-		if status.Stream != s || status.Last == nil {
+		if status.Stream.Version.Model != model || status.Last == nil {
 			continue
 		}
-		return slices.ContainsFunc(status.Last.Quality, func(f drift.Finding) bool { return lasts(f.State) && flawed(f.Statistic) })
+		if slices.ContainsFunc(status.Last.Quality, func(f drift.Finding) bool { return lasts(f.State) && flawed(f.Statistic) }) {
+			return true
+		}
 	}
 	return false
 }

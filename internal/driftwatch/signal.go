@@ -54,7 +54,13 @@ func (w *Watcher) closed(c drift.Closed) {
 
 // tell signals the detections.
 func (w *Watcher) tell(c drift.Closed, x watch, t *told) {
-	for _, s := range signalsOf(c, x, t) {
+	list, held := signalsOf(c, x, t)
+	for _, s := range held {
+		if _, err := w.outbox.HoldBack(s, api.HeldBackQuality); err != nil { // the next window retries
+			w.log.Error("that a request for retraining is held back could not be written to the journal", zap.String("model", s.Model), zap.Error(err))
+		}
+	}
+	for _, s := range list {
 		if _, err := w.outbox.Detected(s); err != nil { // the next window retries
 			w.log.Error("a signal could not be written to the journal", zap.String("type", s.Type), zap.String("model", s.Model), zap.Error(err))
 		}
@@ -195,16 +201,15 @@ func troubled(findings []drift.Finding, most int) []drift.Finding {
 	return list
 }
 
-// signalsOf returns the signals of a window. Data with too many missing or infinite values leads to
-// no request for retraining, since a model would learn the fault. A recovering finding that was
+// signalsOf returns the signals of a window, and the request for retraining that is held back since data has too many missing or infinite
+// values: a model would learn the fault. A recovering finding that was
 // detected is included, since the gateway may have ended before it could signal it.
-func signalsOf(c drift.Closed, x watch, t *told) []api.SignalData {
+func signalsOf(c drift.Closed, x watch, t *told) (list, held []api.SignalData) {
 	base := api.SignalData{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
 		Window: api.Span{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
 		ProfileDigest: x.Reference.digest, ModelDigest: x.Leased.Digest(),
 	}
-	var list []api.SignalData
 	broken := false
 	for _, f := range c.Verdict.Quality {
 		if !lasts(f.State) {
@@ -226,15 +231,19 @@ func signalsOf(c drift.Closed, x watch, t *told) []api.SignalData {
 			drifted = append(drifted, f)
 		}
 	}
-	if len(drifted) > 0 && !broken {
+	if len(drifted) > 0 {
 		s := base
 		s.Type, s.Began = api.TypeRetrainRequested, t.drifting
 		for _, f := range drifted {
 			s.Features = append(s.Features, finding(f))
 		}
-		list = append(list, s)
+		if broken {
+			held = append(held, s)
+		} else {
+			list = append(list, s)
+		}
 	}
-	return withDetector(list, x.options)
+	return withDetector(list, x.options), withDetector(held, x.options)
 }
 
 // flawed reports whether a statistic of quality is about values that a model should not learn. Values

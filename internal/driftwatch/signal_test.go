@@ -1,6 +1,7 @@
 package driftwatch
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,7 +87,11 @@ func TestSignals(t *testing.T) {
 			Features: []drift.Finding{{Feature: "a", Statistic: drift.StatisticG, State: features}},
 			Quality:  []drift.Finding{{Feature: "a", Statistic: statistic, State: quality}},
 		}}
-		list := signalsOf(c, x, &told{drifting: time.Now()})
+		list, held := signalsOf(c, x, &told{drifting: time.Now()})
+		drifts, bad := features == drift.Detected || features == drift.Recovering, slices.Contains(want, api.TypeDataQualityViolated)
+		if (len(held) == 1) != (drifts && bad && statistic != drift.StatisticRange) {
+			t.Errorf("quality %s %s, features %s: %d requests are held back", quality, statistic, features, len(held))
+		}
 		for i, s := range list {
 			if i >= len(want) || s.Type != want[i] {
 				t.Errorf("quality %s, features %s: signal %d is %s, want %v", quality, features, i, s.Type, want)

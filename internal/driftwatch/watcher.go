@@ -307,6 +307,18 @@ func (w *Watcher) Status() []api.DriftStatus {
 	return list
 }
 
+// ReferenceOf returns the profile with which a version is compared, nil if there is none.
+func (w *Watcher) ReferenceOf(v infer.Version) *drift.Profile {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for s, x := range w.watches {
+		if s.Version == v && x.Reference != nil && x.Reference.err == nil {
+			return x.Reference.profile
+		}
+	}
+	return nil
+}
+
 // describe sets the fields that do not change from window to window.
 func (w *Watcher) describe(s drift.Stream) api.DriftStatus {
 	w.mu.Lock()

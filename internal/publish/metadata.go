@@ -25,6 +25,7 @@ const (
 	maxText    = 1 << 10
 	maxEntries = 256
 	maxKey     = 128
+	maxTrials  = 1000
 )
 
 // describe makes a record of the model file.
@@ -89,7 +90,7 @@ func merged(sent []byte, asked api.VersionMetadata) (m api.VersionMetadata, err 
 	}
 	l, a := &m.Lineage, asked.Lineage
 	l.Parent, l.DataSnapshot, l.CodeRevision = cmp.Or(a.Parent, l.Parent), cmp.Or(a.DataSnapshot, l.DataSnapshot), cmp.Or(a.CodeRevision, l.CodeRevision)
-	l.Run, l.Source = cmp.Or(a.Run, l.Run), cmp.Or(a.Source, l.Source)
+	l.Run, l.Source, l.Retrain = cmp.Or(a.Run, l.Run), cmp.Or(a.Source, l.Source), cmp.Or(a.Retrain, l.Retrain)
 	l.Metrics = over(l.Metrics, a.Metrics)
 	m.Card, m.Tags = over(m.Card, asked.Card), over(m.Tags, asked.Tags)
 	return m, checkMetadata(&m)
@@ -112,11 +113,14 @@ func checkMetadata(m *api.VersionMetadata) error {
 		return infer.Errorf(infer.Invalid, "parent: expected a version of 1 or more, got %d", m.Lineage.Parent)
 	}
 	for name, text := range map[string]string{
-		"data_snapshot": m.Lineage.DataSnapshot, "code_revision": m.Lineage.CodeRevision, "run": m.Lineage.Run, "source": m.Lineage.Source,
+		"data_snapshot": m.Lineage.DataSnapshot, "code_revision": m.Lineage.CodeRevision, "run": m.Lineage.Run, "source": m.Lineage.Source, "retrain": m.Lineage.Retrain,
 	} {
 		if err := checkText(name, text); err != nil {
 			return err
 		}
+	}
+	if len(m.Lineage.Trials) > maxTrials {
+		return infer.Errorf(infer.Invalid, "trials: expected at most %d, got %d", maxTrials, len(m.Lineage.Trials))
 	}
 	for key, value := range m.Lineage.Metrics {
 		if math.IsNaN(value) || math.IsInf(value, 0) {

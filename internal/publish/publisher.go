@@ -35,11 +35,19 @@ type Serving interface {
 	Names(model string) map[int64][]string
 }
 
+// Retrainings are what versions are trained for.
+type Retrainings interface {
+	// Admits checks that a version of a model may be pushed for a retraining, and returns the version that it replaces. digest is that
+	// of its files, "" if it is not known yet. If the same files were pushed before, it returns their version.
+	Admits(id, model, digest string) (existing, parent int64, err error)
+}
+
 // Options configure a Publisher. All but CardRequired and ImportRoots are required.
 type Options struct {
 	Repository   *registry.Repository
 	Journal      Journal
 	Serving      Serving
+	Retrainings  Retrainings
 	Writable     bool
 	MaxUpload    int64 // bytes of one version
 	Quota        int64 // bytes of the repository
@@ -222,6 +230,11 @@ func (p *Publisher) admits(push *Push) error {
 	if err := checkMetadata(&push.Metadata); err != nil {
 		return err
 	}
+	if id := push.Metadata.Lineage.Retrain; id != "" {
+		if _, _, err := p.opts.Retrainings.Admits(id, push.Model, ""); err != nil {
+			return err
+		}
+	}
 	if _, number := infer.ParseVersion(push.Model); number {
 		return infer.Errorf(infer.Invalid, "'%s' is not a valid name for a model that is pushed: it looks like a version", push.Model)
 	}
@@ -257,6 +270,11 @@ func (p *Publisher) receive(ctx context.Context, s *registry.Staging, push *Push
 	if err := p.cardComplete(rec.Card); err != nil {
 		return nil, err
 	}
+	if rec.Lineage.Retrain != "" {
+		if err := p.succeeds(rec, push.Model); err != nil {
+			return nil, err
+		}
+	}
 	if s.Has(registry.GoldenFile) {
 		if err := checkGolden(files); err != nil {
 			return nil, err
@@ -280,6 +298,11 @@ func (p *Publisher) publish(s *registry.Staging, rec *api.VersionRecord, number 
 	stored, err := p.opts.Repository.Stored(rec.Model)
 	if err != nil {
 		return false, err
+	}
+	if rec.Lineage.Retrain != "" {
+		if again, err := p.repeated(rec, stored, number); err != nil || again {
+			return false, err
+		}
 	}
 	next := int64(1)
 	for i := range stored {

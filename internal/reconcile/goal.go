@@ -337,10 +337,10 @@ func indexOf(list []registry.FoundVersion, number int64) int {
 
 // settingsText returns a text that changes if and only if a loaded version must be loaded
 // again. The version policy, the breaker, the limits of shadows, the reference, the names of
-// columns, and what is kept of requests do not need that.
+// columns, what is kept of requests, rollouts and retraining do not need that.
 func settingsText(cfg *config.Config, m config.Model) string {
 	m.Versions, m.Breaker, m.Shadow, m.Drift, m.Columns = config.Versions{}, config.Breaker{}, config.Shadow{}, config.Drift{}, nil
-	m.Labels, m.Capture = config.Labels{}, config.Capture{}
+	m.Labels, m.Capture, m.Retrain, m.Rollouts = config.Labels{}, config.Capture{}, config.Retraining{}, config.Rollouts{}
 	return text(m) + text(cfg.Runtime.CustomOps)
 }
 

@@ -43,8 +43,11 @@ type Options struct {
 	Parallel int           // max number of deliveries at the same time, of different signals
 	CoolDown time.Duration // how long a closed request for retraining holds others back; 0 for none
 	Expire   time.Duration // how long a delivered request that is not closed holds others back
-	Observer Observer      // may be nil
-	Logger   *zap.Logger   // may be nil
+	// Block says why a request for retraining must not be made now, although no earlier one holds it back; "" if it may. It must
+	// not call the outbox. It may be nil.
+	Block    func(s *api.SignalData) (why string)
+	Observer Observer    // may be nil
+	Logger   *zap.Logger // may be nil
 }
 
 // check returns an error if an option is missing or not valid.

@@ -16,7 +16,7 @@ type Outcome struct {
 	ID       string
 	New      bool   // whether the signal was not recorded before
 	HeldBack string // why a request for retraining was held back; empty if it was not
-	By       string // the id of the request that held it back
+	By       string // the id of the request that held it back; empty if none did
 }
 
 // Detected records a detector's finding, unless it is known or held back. It sets ID,
@@ -30,12 +30,23 @@ type Outcome struct {
 //
 // It returns when the signal survives a crash, so it may wait for the disk. Errors: Invalid
 // for an incomplete signal, and those of the journal.
-func (o *Outbox) Detected(s api.SignalData) (Outcome, error) {
+func (o *Outbox) Detected(s api.SignalData) (Outcome, error) { return o.take(s, "", api.Actor{}) }
+
+// Requested is Detected for a request that somebody makes.
+func (o *Outbox) Requested(s api.SignalData, by api.Actor) (Outcome, error) { return o.take(s, "", by) }
+
+// HoldBack records that a request for retraining, which is as of Detected, is held back for a reason that the detector knows.
+func (o *Outbox) HoldBack(s api.SignalData, why string) (Outcome, error) {
+	return o.take(s, why, api.Actor{})
+}
+
+// take is Detected. why is a reason to hold a request back, "" for none. by is zero for a detector.
+func (o *Outbox) take(s api.SignalData, why string, by api.Actor) (Outcome, error) {
 	if err := complete(&s, time.Now()); err != nil {
 		return Outcome{}, err
 	}
 	o.write.Lock()
-	out, err := o.detected(s)
+	out, err := o.detected(s, why, by)
 	o.write.Unlock()
 	switch {
 	case err != nil:
@@ -50,26 +61,29 @@ func (o *Outbox) Detected(s api.SignalData) (Outcome, error) {
 }
 
 // detected records a signal or holds it back. write must be locked.
-func (o *Outbox) detected(s api.SignalData) (Outcome, error) {
+func (o *Outbox) detected(s api.SignalData, why string, by api.Actor) (Outcome, error) {
 	out := Outcome{ID: s.ID}
-	kind := api.EventQualityViolated
 	o.mu.Lock()
-	known, noted := o.store.Known(s.ID), false
-	if s.Type == api.TypeRetrainRequested && !known {
-		kind = api.EventRetrainRequested
-		if out.By, out.HeldBack = o.store.HeldBack(s.Model, s.CreatedAt, o.opts.CoolDown, o.opts.Expire); out.By != "" {
-			noted = o.store.noted(s)
+	known := o.store.Known(s.ID)
+	o.mu.Unlock()
+	if known {
+		return out, nil
+	}
+	e := api.Event{Type: api.EventQualityViolated, Actor: by}
+	if by.Actor != "" {
+		e.Origin = api.OriginAPI
+	}
+	if s.Type == api.TypeRetrainRequested {
+		e.Type = api.EventRetrainRequested
+		noted := o.holdBack(&s, why, &out)
+		if noted {
+			return out, nil
+		}
+		if out.HeldBack != "" {
+			return out, o.suppress(s, out)
 		}
 	}
-	o.mu.Unlock()
-	switch {
-	case known || noted:
-		return out, nil
-	case out.By != "":
-		return out, o.suppress(s, out)
-	}
-	err := o.append(api.Event{Type: kind}, s.ID, api.Signal{SignalData: s, SignalProgress: api.SignalProgress{State: api.SignalOpen}})
-	if err != nil {
+	if err := o.append(e, s.ID, api.Signal{SignalData: s, SignalProgress: api.SignalProgress{State: api.SignalOpen}}); err != nil {
 		return Outcome{}, err
 	}
 	out.New = true
@@ -79,11 +93,35 @@ func (o *Outbox) detected(s api.SignalData) (Outcome, error) {
 	return out, nil
 }
 
+// holdBack finds out what holds back a request for retraining, and whether the journal has that already. A person need not wait for the
+// cool-down. write must be locked.
+func (o *Outbox) holdBack(s *api.SignalData, why string, out *Outcome) (noted bool) {
+	coolDown := o.opts.CoolDown
+	if s.Cause == api.CauseManual {
+		coolDown = 0
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if out.By, out.HeldBack = o.store.HeldBack(s.Model, s.CreatedAt, coolDown, o.opts.Expire); out.By != "" {
+		return o.store.noted(*s)
+	}
+	if out.HeldBack = why; why == "" && o.opts.Block != nil {
+		o.mu.Unlock() // it may read files; write is held
+		out.HeldBack = o.opts.Block(s)
+		o.mu.Lock()
+	}
+	return out.HeldBack != "" && o.store.blocked[s.ID] == out.HeldBack
+}
+
 // suppress writes to the journal that a request was held back.
 func (o *Outbox) suppress(s api.SignalData, out Outcome) error {
-	err := o.append(api.Event{Type: api.EventRetrainSuppressed}, out.By, api.SignalSuppression{SignalData: s, HeldBackBy: out.By, Why: out.HeldBack})
+	of := out.By
+	if of == "" {
+		of = s.ID // no request is the reason
+	}
+	err := o.append(api.Event{Type: api.EventRetrainSuppressed}, of, api.SignalSuppression{SignalData: s, HeldBackBy: out.By, Why: out.HeldBack})
 	if err == nil {
-		o.log.Info("drift detected; the request for retraining is held back",
+		o.log.Info("a request for retraining is held back",
 			append(describe(s), zap.String("why", out.HeldBack), zap.String("by", out.By))...)
 	}
 	return err
@@ -213,6 +251,9 @@ func (o *Outbox) append(e api.Event, id string, after any) error {
 // announce logs a new signal.
 func (o *Outbox) announce(s api.SignalData) {
 	what := "drift detected; retraining is requested"
+	if s.Cause == api.CauseManual || s.Cause == api.CauseSchedule {
+		what = "retraining is requested"
+	}
 	if s.Type == api.TypeDataQualityViolated {
 		what = "bad data detected"
 	}

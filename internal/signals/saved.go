@@ -14,6 +14,8 @@ type savedStore struct {
 	Signals []*api.Signal         `json:"signals"` // the oldest first
 	Used    []string              `json:"used"`
 	Models  map[string]savedModel `json:"models"`
+	Blocked map[string]string     `json:"blocked,omitempty"` // the reason by id
+	Blocks  map[string]string     `json:"blocks,omitempty"`  // the id by model
 }
 
 type savedModel struct {
@@ -28,7 +30,7 @@ type savedSuppressed struct {
 
 // Snapshot implements journal.Fold.
 func (s *Store) Snapshot() ([]byte, error) {
-	saved := savedStore{Signals: s.signals, Used: slices.Sorted(maps.Keys(s.used)), Models: map[string]savedModel{}}
+	saved := savedStore{Signals: s.signals, Used: slices.Sorted(maps.Keys(s.used)), Models: map[string]savedModel{}, Blocked: s.blocked, Blocks: s.blocks}
 	for name, m := range s.models {
 		was := savedModel{Last: m.last}
 		for key := range m.suppressed {
@@ -71,6 +73,8 @@ func (s *Store) Restore(state []byte) error {
 		}
 		next.models[name] = m
 	}
+	maps.Copy(next.blocked, saved.Blocked)
+	maps.Copy(next.blocks, saved.Blocks)
 	*s = *next
 	return nil
 }

@@ -39,7 +39,7 @@ func ID(s api.SignalData) string {
 // complete checks a signal and sets the fields that Detected documents.
 func complete(s *api.SignalData, now time.Time) error {
 	switch {
-	case s.Type == api.TypeRetrainRequested && s.Cause == api.CausePerformance:
+	case s.Type == api.TypeRetrainRequested && (s.Cause == api.CausePerformance || s.Cause == api.CauseManual || s.Cause == api.CauseSchedule):
 	case s.Type == api.TypeRetrainRequested:
 		s.Cause = api.CauseDrift
 	case s.Type != api.TypeDataQualityViolated:
@@ -59,6 +59,7 @@ func complete(s *api.SignalData, now time.Time) error {
 	if s.Began.IsZero() {
 		return infer.Errorf(infer.Invalid, "expected the start of a window")
 	}
+	s.Asked = short(s.Asked, maxCauseBytes)
 	s.Cause, s.Role = strings.ToValidUTF8(s.Cause, "\uFFFD"), short(s.Role, maxNameBytes)
 	s.Began, s.CreatedAt = s.Began.UTC(), now.UTC().Round(0)
 	s.Window = api.Span{Start: s.Window.Start.UTC(), End: s.Window.End.UTC()}

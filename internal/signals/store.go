@@ -27,6 +27,9 @@ type Store struct {
 	settled int // the number of signals that are not open
 	used    map[string]struct{}
 	models  map[string]*model
+	// blocked are the requests that were held back without an earlier one, with the reason. It has the last one of each model.
+	blocked map[string]string
+	blocks  map[string]string // the id of that request by model
 }
 
 // model decides whether there may be another request for a model.
@@ -44,7 +47,7 @@ type suppressed struct {
 
 // NewStore returns a Store without events.
 func NewStore() *Store {
-	return &Store{byID: map[string]*api.Signal{}, used: map[string]struct{}{}, models: map[string]*model{}}
+	return &Store{byID: map[string]*api.Signal{}, used: map[string]struct{}{}, models: map[string]*model{}, blocked: map[string]string{}, blocks: map[string]string{}}
 }
 
 // Apply applies the next event. It ignores events that are not about signals, and events
@@ -142,6 +145,10 @@ func (s *Store) suppressed(e api.Event) error {
 	if err := json.Unmarshal(e.After, &after); err != nil {
 		return fmt.Errorf("after is not a suppression: %w", err)
 	}
+	if after.HeldBackBy == "" {
+		s.block(&after)
+		return nil
+	}
 	m := s.models[after.Model]
 	if m == nil || m.last.ID != after.HeldBackBy || e.Subject != subject+after.HeldBackBy {
 		return fmt.Errorf("held_back_by is %.100q, which is not the model's last request", after.HeldBackBy)
@@ -152,6 +159,12 @@ func (s *Store) suppressed(e api.Event) error {
 		m.last.Suppressed++
 	}
 	return nil
+}
+
+// block notes a request that was held back without an earlier one.
+func (s *Store) block(after *api.SignalSuppression) {
+	delete(s.blocked, s.blocks[after.Model])
+	s.blocks[after.Model], s.blocked[after.ID] = after.ID, after.Why
 }
 
 // forget limits the number of settled signals. A model's last request stays until it is
