@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +42,9 @@ func newRetrainList(conn *connection, out *output) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List retrainings, the newest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return show(cmd, conn, out, func(ctx context.Context, cl *client.Client) ([]api.Retraining, error) { return cl.Retrainings(ctx, model) },
+			return show(cmd, conn, out, func(ctx context.Context, cl *client.Client) ([]api.Retraining, error) {
+				return cl.Retrainings(ctx, model)
+			},
 				func(b *strings.Builder, list []api.Retraining) { printRetrainings(b, list, out.wide()) })
 		},
 	}
@@ -53,7 +56,9 @@ func newRetrainShow(conn *connection, out *output) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show a retraining: its state, its trainer, its version and the verdict on it",
 		Args: oneSignal, ValidArgsFunction: conn.completeSignals(""),
-		RunE: retrainRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.Retraining, error) { return cl.Retraining(ctx, id) }, printRetraining),
+		RunE: retrainRun(conn, out, func(ctx context.Context, cl *client.Client, id string) (api.Retraining, error) {
+			return cl.Retraining(ctx, id)
+		}, printRetraining),
 	}
 }
 
@@ -184,7 +189,7 @@ func printRetrainings(b *strings.Builder, list []api.Retraining, wide bool) {
 			}
 		}
 		if r.Candidate != 0 {
-			version = fmt.Sprint(r.Candidate)
+			version = strconv.FormatInt(r.Candidate, 10)
 		}
 		if r.Judgement != nil {
 			verdict = r.Judgement.Verdict

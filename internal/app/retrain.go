@@ -127,7 +127,7 @@ func (t retrainer) Apply(ctx context.Context, r api.Retraining) (pipeline.Applie
 
 // shadow makes the candidate a shadow of a route, unless it is one.
 func (t retrainer) shadow(ctx context.Context, name string, r api.Retraining, by api.Actor) (pipeline.Applied, error) {
-	c := control{t.app}
+	c := control(t)
 	route, err := c.Route(name)
 	if err != nil {
 		return pipeline.Applied{}, err

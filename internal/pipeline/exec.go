@@ -73,7 +73,7 @@ func (p *Pipeline) train(ctx context.Context, r api.Retraining) error {
 	case ctx.Err() != nil: // the gateway stops, or the retraining was canceled
 		return ctx.Err()
 	case limited.Err() != nil:
-		problem = fmt.Sprintf("the program did not end until its limit, and was killed: %s", r.Deadline.Format(time.RFC3339))
+		problem = "the program did not end until its limit, and was killed: " + r.Deadline.Format(time.RFC3339)
 	case problem == "":
 		problem = "the program ended without an error, but pushed no version"
 	}
@@ -120,7 +120,7 @@ func (p *Pipeline) run(ctx context.Context, r api.Retraining, s Settings) (probl
 	}
 	defer killGroup(cmd.Process.Pid) // whatever it has started
 	lower(cmd.Process.Pid, s.Exec.Nice)
-	_, err = p.change(r.ID, byGateway(""), func(r *api.Retraining) (string, api.RetrainChange, error) {
+	_, err = p.change(r.ID, byGateway(), func(r *api.Retraining) (string, api.RetrainChange, error) {
 		return api.EventRetrainRunning, api.RetrainChange{Message: fmt.Sprintf("the program runs, attempt %d", r.Attempts)}, unlessWaiting(r)
 	})
 	if err != nil && infer.CodeOf(err) != infer.Conflict {

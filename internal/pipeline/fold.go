@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -258,7 +259,7 @@ func (f *Fold) Restore(state []byte) error {
 	next := NewFold()
 	for _, r := range s.Retrainings {
 		if r == nil || r.ID == "" || next.byID[r.ID] != nil {
-			return fmt.Errorf("a retraining has no id, or one that another has")
+			return errors.New("a retraining has no id, or one that another has")
 		}
 		next.list, next.byID[r.ID] = append(next.list, r), r
 	}

@@ -306,9 +306,7 @@ func (p *Pipeline) change(id string, by api.Actor, allowed func(r *api.Retrainin
 const gatewayActor = "gateway"
 
 // byGateway is the actor of what a pipeline does by itself.
-func byGateway(reason string) api.Actor {
-	return api.Actor{Actor: gatewayActor, Verified: true, Reason: reason}
-}
+func byGateway() api.Actor { return api.Actor{Actor: gatewayActor, Verified: true} }
 
 // List returns the retrainings, the newest first.
 func (p *Pipeline) List() []api.Retraining {

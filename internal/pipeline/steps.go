@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"sluice.io/sluice/api"
@@ -46,7 +45,7 @@ func (p *Pipeline) hand(ctx context.Context, r api.Retraining, trainer string, a
 	if err != nil {
 		return err
 	}
-	_, err = p.change(r.ID, byGateway(""), func(r *api.Retraining) (string, api.RetrainChange, error) {
+	_, err = p.change(r.ID, byGateway(), func(r *api.Retraining) (string, api.RetrainChange, error) {
 		return api.EventRetrainAccepted, api.RetrainChange{Trainer: trainer, Deadline: &deadline, Document: digest, Attempt: attempt}, unlessWaiting(r)
 	})
 	return ignoreConflict(err)
@@ -65,15 +64,15 @@ func (p *Pipeline) publish(ctx context.Context, r api.Retraining) error {
 }
 
 func (p *Pipeline) expire(_ context.Context, r api.Retraining) error {
-	_, err := p.change(r.ID, byGateway(""), func(r *api.Retraining) (string, api.RetrainChange, error) {
-		return api.EventRetrainExpired, api.RetrainChange{Why: fmt.Sprintf("no version was pushed until %s", r.Deadline.Format(time.RFC3339))}, unlessWaiting(r)
+	_, err := p.change(r.ID, byGateway(), func(r *api.Retraining) (string, api.RetrainChange, error) {
+		return api.EventRetrainExpired, api.RetrainChange{Why: "no version was pushed until " + r.Deadline.Format(time.RFC3339)}, unlessWaiting(r)
 	})
 	return ignoreConflict(err)
 }
 
 // fail ends a retraining that waits for a version.
 func (p *Pipeline) fail(id, why string) error {
-	_, err := p.change(id, byGateway(""), func(r *api.Retraining) (string, api.RetrainChange, error) {
+	_, err := p.change(id, byGateway(), func(r *api.Retraining) (string, api.RetrainChange, error) {
 		return api.EventRetrainFailed, api.RetrainChange{Why: why}, unlessWaiting(r)
 	})
 	return ignoreConflict(err)
@@ -92,7 +91,7 @@ func (p *Pipeline) judge(ctx context.Context, r api.Retraining) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.change(r.ID, byGateway(""), func(r *api.Retraining) (string, api.RetrainChange, error) {
+	_, err = p.change(r.ID, byGateway(), func(r *api.Retraining) (string, api.RetrainChange, error) {
 		if r.State != api.RetrainRegistered {
 			return "", api.RetrainChange{}, nil
 		}
@@ -116,7 +115,7 @@ func (p *Pipeline) apply(ctx context.Context, r api.Retraining) error {
 			return err
 		}
 	}
-	_, err := p.change(r.ID, byGateway(""), func(r *api.Retraining) (string, api.RetrainChange, error) {
+	_, err := p.change(r.ID, byGateway(), func(r *api.Retraining) (string, api.RetrainChange, error) {
 		if r.State != api.RetrainJudged {
 			return "", api.RetrainChange{}, nil
 		}
