@@ -61,7 +61,7 @@ func (d *decoder) retraining() {
 	if u, err := url.Parse(r.URL); r.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil) {
 		d.problemAt("retrain.url", "expected a URL that begins with http:// or https:// and has no password%s", gotURL(r.URL))
 	}
-	for _, text := range strings.SplitSeq(r.NATS.URL, ",") {
+	for text := range strings.SplitSeq(r.NATS.URL, ",") {
 		u, err := url.Parse(strings.TrimSpace(text))
 		if r.NATS.URL != "" && (err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" || u.User != nil) {
 			d.problemAt("retrain.nats.url", "expected URLs that begin with nats:// or tls:// and have no password%s", gotURL(r.NATS.URL))
