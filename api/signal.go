@@ -74,13 +74,22 @@ type SignalData struct {
 type SignalFinding struct {
 	Feature   string  `json:"feature"`
 	Kind      string  `json:"kind"`      // input, output or performance
-	Statistic string  `json:"statistic"` // "g", "missing", "inf", "range", "loss"
+	Statistic string  `json:"statistic"` // "g", "missing", "inf", "range", "new", "loss"
 	Value     float64 `json:"value"`
 	P         float64 `json:"p"`
 	Effect    float64 `json:"effect"`
 	Low       float64 `json:"low"`             // the lower end of the effect's 95 % interval
 	High      float64 `json:"high"`            // the upper end of that interval
 	Shift     float64 `json:"shift,omitempty"` // of the mean, in standard deviations of the reference
+	// Change is the change in words: "mean of petal_length rose by 0.6 s.d. (0.4 to 0.8)", with a 95 %
+	// interval. Gate is its kind, for statistic "g": mean, spread, share, tail or shape.
+	Change string `json:"change,omitempty"`
+	Gate   string `json:"gate,omitempty"`
+	// Limit is the p below which the finding is detected.
+	Limit float64 `json:"limit,omitempty"`
+	// Windows and Rows are the number of windows and rows of the evidence.
+	Windows int    `json:"windows,omitempty"`
+	Rows    uint64 `json:"rows,omitempty"`
 }
 
 // SignalProgress is the state of a signal and of its delivery. It is the field after of

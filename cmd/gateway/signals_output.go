@@ -75,10 +75,10 @@ func printSignal(b *strings.Builder, r *api.Signal) {
 	line(b, "Profile", oneLine(r.ProfileDigest))
 	line(b, "Model files", oneLine(r.ModelDigest))
 	line(b, "Detector", oneLine(string(r.Detector)))
-	fmt.Fprintln(b, "\nFEATURE\tKIND\tSTATISTIC\tVALUE\tEFFECT\tSHIFT\tP")
+	fmt.Fprintln(b, "\nFEATURE\tKIND\tSTATISTIC\tCHANGE\tVALUE\tEFFECT\tSHIFT\tP")
 	for i := range r.Features {
 		f := &r.Features[i]
-		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(f.Feature), oneLine(f.Kind), oneLine(f.Statistic), numberText(f.Value),
+		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(f.Feature), oneLine(f.Kind), oneLine(f.Statistic), orDash(oneLine(f.Change)), numberText(f.Value),
 			effectText(f.Statistic, f.Effect, f.Low, f.High), shiftText(f.Shift), pText(f.P))
 	}
 	if more := r.FeaturesTotal - len(r.Features); more > 0 {

@@ -20,7 +20,7 @@ func signalFold() *fold {
 				ID: "aaaa", Type: api.TypeRetrainRequested, Model: "iris", Version: 2, Role: "canary", Cause: api.CauseDrift,
 				Window: api.Span{Start: foldAt.Add(-5 * time.Minute), End: foldAt}, Began: foldAt.Add(-time.Hour), Rows: 1234,
 				Features: []api.SignalFinding{
-					{Feature: "petal length", Kind: "input", Statistic: "g", Value: 432.1, P: 1e-300, Effect: .31, Low: .25, High: .38, Shift: .5},
+					{Feature: "petal length", Kind: "input", Statistic: "g", Value: 432.1, P: 1e-300, Effect: .31, Low: .25, High: .38, Shift: .5, Change: "mean of petal length rose by 0.5 s.d. (0.4 to 0.6)"},
 					{Feature: "label", Kind: "output", Statistic: "g", Value: 40, P: 1e-8, Effect: .05, Low: .03, High: .07},
 				},
 				FeaturesTotal: 9, CreatedAt: foldAt, ProfileDigest: "sha256:abc", ModelDigest: "sha256:def", Detector: json.RawMessage(`{"name":"tumbling"}`),
@@ -73,9 +73,9 @@ Profile:       sha256:abc
 Model files:   sha256:def
 Detector:      {"name":"tumbling"}
 
-FEATURE       KIND    STATISTIC  VALUE  EFFECT                 SHIFT       P
-petal length  input   g          432.1  PSI 0.31 [0.25, 0.38]  +0.50 s.d.  <1e-300
-label         output  g          40     PSI 0.05 [0.03, 0.07]  -           1e-08
+FEATURE       KIND    STATISTIC  CHANGE                                              VALUE  EFFECT                 SHIFT       P
+petal length  input   g          mean of petal length rose by 0.5 s.d. (0.4 to 0.6)  432.1  PSI 0.31 [0.25, 0.38]  +0.50 s.d.  <1e-300
+label         output  g          -                                                   40     PSI 0.05 [0.03, 0.07]  -           1e-08
 and 7 more
 `, "show", "aaaa")
 	f("Signal aaaa of iris will be delivered now; attempts so far: 3\n", "retry", "aaaa")

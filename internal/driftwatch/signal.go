@@ -258,18 +258,11 @@ func withDetector(list []api.SignalData, options drift.Options) []api.SignalData
 		return list
 	}
 	text := encoded(struct {
-		Name    string        `json:"name"`
-		Options drift.Options `json:"options"`
-	}{"tumbling", options})
+		Name    string   `json:"name"`
+		Options settings `json:"options"`
+	}{"tumbling", settingsOf(options)})
 	for i := range list {
 		list[i].Detector = text
 	}
 	return list
-}
-
-func finding(f drift.Finding) api.SignalFinding {
-	return api.SignalFinding{
-		Feature: f.Feature, Kind: f.Kind, Statistic: f.Statistic, Value: f.Value, P: f.P,
-		Effect: f.Effect, Low: f.Low, High: f.High, Shift: f.Shift,
-	}
 }

@@ -76,7 +76,8 @@ func complete(s *api.SignalData, now time.Time) error {
 // finish limits the texts of a finding, and replaces numbers that JSON cannot express.
 func finish(f *api.SignalFinding) {
 	f.Feature, f.Kind, f.Statistic = short(f.Feature, maxNameBytes), short(f.Kind, maxNameBytes), short(f.Statistic, maxNameBytes)
-	for _, v := range []*float64{&f.Value, &f.P, &f.Effect, &f.Low, &f.High, &f.Shift} {
+	f.Change = short(f.Change, 2*maxNameBytes)
+	for _, v := range []*float64{&f.Value, &f.P, &f.Effect, &f.Low, &f.High, &f.Shift, &f.Limit} {
 		switch {
 		case math.IsNaN(*v):
 			*v = 0
