@@ -6,6 +6,9 @@ import { Empty, titleOf } from "./ui/bits";
 import { link, place } from "./ui/router";
 import { setTheme, theme, type Theme } from "./ui/theme";
 import { Overview } from "./pages/overview";
+import { Journal } from "./pages/journal";
+import { RolloutPage } from "./pages/rollout";
+import { Rollouts } from "./pages/rollouts";
 import { RoutePage } from "./pages/route";
 import { SignIn, Who } from "./pages/signin";
 
@@ -49,7 +52,7 @@ export function App() {
         {refused ? (
           <SignIn why={sessionProblem.value?.message ?? stream.connection.value.why} />
         ) : (
-          <Boundary key={here.parts.join("/")}>
+          <Boundary key={here.parts.slice(0, 2).join("/")}>
             <Page parts={here.parts} />
           </Boundary>
         )}
@@ -67,6 +70,8 @@ function Page({ parts }: { parts: string[] }) {
   const [kind, name] = parts;
   if (!kind) return <Overview />;
   if (kind === "routes" && name) return <RoutePage key={name} name={name} />;
+  if (kind === "rollouts") return name ? <RolloutPage key={name} name={name} /> : <Rollouts />;
+  if (kind === "journal") return <Journal />;
   if (kind === "signin") return <SignIn why="" />;
   return <Empty>There is no such page.</Empty>;
 }

@@ -9,7 +9,7 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
 const program = process.env.GATEWAY ?? join(root, "bin", "gateway");
 
 /** How long a test waits for a state. The machine may be slow. */
-export const patience = 60_000;
+export const patience = Number(process.env.PATIENCE ?? 60_000);
 
 /** waitFor asks until a condition holds, and returns what it gives then. */
 export async function waitFor(what, condition, ms = patience) {
@@ -130,6 +130,7 @@ export async function traffic(g, options = {}) {
       const one = flowers[n % 3].map((x) => x + Math.random() * 0.3);
       await Promise.all([
         g.infer("iris", [one], { "X-User-Id": `user-${n % 997}` }),
+        options.also && g.infer(options.also, [one], { "X-User-Id": `user-${n % 997}` }),
         n % 3 === 0 && g.infer("diabetes", Array.from({ length: 8 }, () => row(shift))),
         n % 5 === 0 && g.infer("digits", [Array.from({ length: 64 }, () => Math.floor(Math.random() * 17))]),
         n % 4 === 0 && g.infer("breast_cancer", [Array.from({ length: 30 }, () => Math.random() * 20)]),

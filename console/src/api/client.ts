@@ -30,7 +30,7 @@ export function headerText(text: string): string {
 
 /** credentials returns the headers that say who is calling. */
 export function credentials(): Record<string, string> {
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { "Sluice-Session": "1" }; // a form of another site cannot send it
   if (token.value) headers.Authorization = `Bearer ${token.value}`;
   if (actor.value) headers["Sluice-Actor"] = headerText(actor.value);
   return headers;

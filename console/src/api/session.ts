@@ -1,14 +1,9 @@
 import { computed, signal } from "@preact/signals";
-import { ApiError, base, credentials, errorOf, token } from "./client";
+import { ApiError, base, credentials, errorOf, token, type Schemas } from "./client";
 import { counterStream, stream, watchStates } from "./live";
 
 /** Who the caller is and what it may do. */
-export interface Session {
-  caller: string;
-  anonymous: boolean;
-  groups: string[];
-  may: { actions: string[]; models: string[] }[];
-}
+export type Session = Schemas["Session"];
 
 /** The session, or null until it is known. A gateway that has no such endpoint leaves it null: it decides about each request. */
 export const session = signal<Session | null>(null);
@@ -51,7 +46,7 @@ export const who = computed(() => session.value?.caller ?? "");
 async function call(method: string): Promise<Session | null> {
   let response: Response;
   try {
-    response = await fetch(`${base}/api/v1/session`, { method, headers: { ...credentials(), "Sluice-Console": "1" } });
+    response = await fetch(`${base}/api/v1/session`, { method, headers: credentials() });
   } catch {
     throw new ApiError(0, "the gateway does not answer");
   }

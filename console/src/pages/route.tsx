@@ -4,6 +4,7 @@ import { Empty, Facts, Panel, State } from "../ui/bits";
 import { count, digits, duration, none, parseDuration, percent, points } from "../ui/format";
 import { link, linkWith } from "../ui/router";
 import { RouteEdit } from "./routeedit";
+import { Changes, RouteCharts, Shadows } from "./routemore";
 
 type VariantStats = RouteStats["variants"][number];
 
@@ -21,7 +22,10 @@ export function RoutePage({ name }: { name: string }) {
       </Panel>
       <Panel title="Variants">
         <Variants route={route} stats={stats} />
+        <RouteCharts route={route} />
       </Panel>
+      <Shadows route={route} stats={stats?.shadows} />
+      <Changes route={route} />
     </>
   );
 }
