@@ -5,7 +5,9 @@ import { Boundary } from "./ui/boundary";
 import { Empty, titleOf } from "./ui/bits";
 import { link, place } from "./ui/router";
 import { setTheme, theme, type Theme } from "./ui/theme";
+import { ModelPage } from "./pages/model";
 import { Overview } from "./pages/overview";
+import { DriftList, DriftPage } from "./pages/drift";
 import { Journal } from "./pages/journal";
 import { RolloutPage } from "./pages/rollout";
 import { Rollouts } from "./pages/rollouts";
@@ -70,6 +72,8 @@ function Page({ parts }: { parts: string[] }) {
   const [kind, name] = parts;
   if (!kind) return <Overview />;
   if (kind === "routes" && name) return <RoutePage key={name} name={name} />;
+  if (kind === "models" && name) return <ModelPage key={name} name={name} version={Number(parts[2]) || 0} />;
+  if (kind === "drift") return name ? <DriftPage key={name} model={name} /> : <DriftList />;
   if (kind === "rollouts") return name ? <RolloutPage key={name} name={name} /> : <Rollouts />;
   if (kind === "journal") return <Journal />;
   if (kind === "signin") return <SignIn why="" />;

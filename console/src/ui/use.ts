@@ -14,7 +14,6 @@ export function useLoad<T>(load: () => Promise<T>, inputs: readonly unknown[], e
   const [turn, setTurn] = useState(0);
   const loader = useRef(load);
   loader.current = load;
-  useEffect(() => setState({ loading: true }), inputs); // what was shown belongs to something else
   useEffect(() => {
     let gone = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
