@@ -55,6 +55,39 @@ type DriftStatus struct {
 	Last *DriftVerdict `json:"last,omitempty"` // the verdict on the last window with enough rows
 }
 
+// DriftReport is a stream with the distributions of its features, in the reference and in the last
+// judged window. GET /api/v1/drift/{model}/report answers with a list of them.
+type DriftReport struct {
+	DriftStatus
+	// Distributions are in the order of the profile. It is empty if the stream is not compared.
+	Distributions []DriftDistribution `json:"distributions"`
+}
+
+// DriftDistribution has the rows of a feature by bin.
+type DriftDistribution struct {
+	Feature string `json:"feature"`
+	Kind    string `json:"kind"` // input or output
+	// Edges are ascending. Bin i has the values above edge i-1 and up to edge i; the first and the last
+	// bin are open.
+	Edges []float64 `json:"edges"`
+	// Values are the values of the bins, if each has one.
+	Values []float64 `json:"values,omitempty"`
+	Min    float64   `json:"min"` // of the reference
+	Max    float64   `json:"max"`
+	// Reference and Window are the rows of the reference's sample and of the last judged window. Window is
+	// absent if there was none since the watch began.
+	Reference DriftRows  `json:"reference"`
+	Window    *DriftRows `json:"window,omitempty"`
+}
+
+// DriftRows are the rows of a feature.
+type DriftRows struct {
+	Bins    []uint64 `json:"bins"`
+	Missing uint64   `json:"missing"` // NaN too
+	Inf     uint64   `json:"inf"`
+	Outside uint64   `json:"outside"` // finite values out of the range of the reference, which are in Bins too
+}
+
 // DriftEvidence is the field after of an event that records a change of a drift state.
 // It has the window, the verdict, and the detector's state before the window. From that
 // state, the same window gives the same verdict.

@@ -21,6 +21,13 @@ func (c *Client) DriftOf(ctx context.Context, model string) (list []api.DriftSta
 	return list, err
 }
 
+// DriftReport returns the versions of a model in their roles, with the distributions of their features in
+// the reference and in the last judged window. Errors are as for DriftOf.
+func (c *Client) DriftReport(ctx context.Context, model string) (list []api.DriftReport, err error) {
+	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/drift/"+url.PathEscape(model)+"/report", true, &list)
+	return list, err
+}
+
 // SignalFilter selects signals. An empty field selects all.
 type SignalFilter struct {
 	Model string

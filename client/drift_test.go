@@ -37,6 +37,12 @@ func TestDriftAndSignals(t *testing.T) {
 		func(ctx context.Context, c *client.Client) (any, error) { return c.Drift(ctx) })
 	f(status, recorded{Target: "GET /api/v1/drift/a%20b%2F"}, streams,
 		func(ctx context.Context, c *client.Client) (any, error) { return c.DriftOf(ctx, "a b/") })
+	f(`[{"model":"a b","distributions":[{"feature":"x","edges":[1],"reference":{"bins":[2,3]}}]}]`, recorded{Target: "GET /api/v1/drift/a%20b%2F/report"},
+		[]api.DriftReport{{
+			DriftStatus:   api.DriftStatus{Model: "a b"},
+			Distributions: []api.DriftDistribution{{Feature: "x", Edges: []float64{1}, Reference: api.DriftRows{Bins: []uint64{2, 3}}}},
+		}},
+		func(ctx context.Context, c *client.Client) (any, error) { return c.DriftReport(ctx, "a b/") })
 
 	signal := api.Signal{
 		SignalData:     api.SignalData{ID: "s?", Model: "a b", Version: 2},

@@ -18,6 +18,25 @@ func (f *fold) Drift() []api.DriftStatus {
 	return slices.Clone(f.streams)
 }
 
+func (f *fold) DriftReport(model string) []api.DriftReport {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := []api.DriftReport{}
+	for _, s := range f.streams {
+		if s.Model != model {
+			continue
+		}
+		list = append(list, api.DriftReport{DriftStatus: s, Distributions: []api.DriftDistribution{
+			{
+				Feature: "petal length", Kind: "input", Edges: []float64{1, 2, 3}, Min: 0, Max: 4,
+				Reference: api.DriftRows{Bins: []uint64{25, 25, 25, 25}}, Window: &api.DriftRows{Bins: []uint64{0, 10, 30, 60}, Missing: 4},
+			},
+			{Feature: "<b>label", Kind: "output", Edges: []float64{0.5}, Values: []float64{0, 1}, Max: 1, Reference: api.DriftRows{Bins: []uint64{90, 10}}},
+		}})
+	}
+	return list
+}
+
 func (f *fold) Signals() []api.Signal {
 	f.mu.Lock()
 	defer f.mu.Unlock()

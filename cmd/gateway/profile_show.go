@@ -12,7 +12,10 @@ import (
 )
 
 func newProfileShow() *cobra.Command {
-	var out output
+	var (
+		out  output
+		html bool
+	)
 	cmd := &cobra.Command{
 		Use:   "show FILE",
 		Short: "Print a profile: its origin, its features, and what it knows of labels",
@@ -38,6 +41,9 @@ func newProfileShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if html {
+				return writeProfilePage(cmd.OutOrStdout(), profilePage{Profile: p, Digest: digest, Labelled: labelled})
+			}
 			return out.print(cmd.OutOrStdout(), p, func(b *strings.Builder) {
 				printProfile(b, p, digest)
 				printLabelled(b, labelled)
@@ -45,6 +51,7 @@ func newProfileShow() *cobra.Command {
 		},
 	}
 	out.flags(cmd)
+	cmd.Flags().BoolVar(&html, "html", false, "write a page with the distributions that needs no other file")
 	return cmd
 }
 

@@ -79,6 +79,10 @@ kind    -      -      left out: it has text, for example 'red'
 			t.Errorf("no %q in %+v", part, r)
 		}
 	}
+	r = profileLine(t, "", "show", to, "--html")
+	if r.code != exitOK || !strings.HasPrefix(r.out, "<!doctype html>") || strings.Contains(r.out, "ZgotmplZ") || wellFormed(t, r.out) == 0 {
+		t.Errorf("%+v", r)
+	}
 	r = profileLine(t, "", "show", to, "-o", "json")
 	var shown offline.Profile
 	if err := json.Unmarshal([]byte(r.out), &shown); err != nil || len(shown.Features) != 2 {

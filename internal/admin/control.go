@@ -59,6 +59,8 @@ type EventFilter struct {
 type DriftControl interface {
 	// Drift returns the status of every stream, sorted by model, version and role.
 	Drift() []api.DriftStatus
+	// DriftReport returns the streams of a model with the distributions of their features.
+	DriftReport(model string) []api.DriftReport
 	// Signals returns the open signals and the last ones that are not open, the oldest
 	// first.
 	Signals() []api.Signal

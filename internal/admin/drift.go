@@ -31,6 +31,17 @@ func (s *Server) driftOf(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	return answer(w, list)
 }
 
+// driftReport answers with the streams of one model and the distributions of their features. The list is
+// empty for a known model without a reference.
+func (s *Server) driftReport(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
+	model := r.PathValue("model")
+	list := s.opts.Drift.DriftReport(model)
+	if len(list) == 0 && len(s.versions(model)) == 0 {
+		return infer.Errorf(infer.NotFound, "there is no model '%.255s'", model)
+	}
+	return answer(w, list)
+}
+
 // signals answers with the signals, the newest first.
 func (s *Server) signals(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
 	query, err := queryOf(r, "model", "state")

@@ -42,6 +42,16 @@ func newSignals() *signals {
 
 func (c *signals) Drift() []api.DriftStatus { return c.drift }
 
+func (c *signals) DriftReport(model string) []api.DriftReport {
+	list := []api.DriftReport{}
+	for _, d := range c.drift {
+		if d.Model == model {
+			list = append(list, api.DriftReport{DriftStatus: d, Distributions: []api.DriftDistribution{{Feature: "x"}}})
+		}
+	}
+	return list
+}
+
 func (c *signals) Signals() []api.Signal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,6 +113,8 @@ func TestDrift(t *testing.T) {
 	f("/api/v1/drift/gone", "gone stable OFF") // its files are gone, but it has a stream
 	f("/api/v1/drift/a%20b", "")               // known, but without a reference
 	s.expectError(s.ask("GET", "/api/v1/drift/none", nil), http.StatusNotFound, "there is no model 'none'")
+	f("/api/v1/drift/iris/report", "iris stable OK, iris canary DETECTED")
+	s.expectError(s.ask("GET", "/api/v1/drift/none/report", nil), http.StatusNotFound, "there is no model 'none'")
 	s.signals.drift = nil
 	f("/api/v1/drift", "")
 }

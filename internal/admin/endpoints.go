@@ -111,6 +111,7 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/api/v1/watch", watchNeed(), watching, s.watch},
 		{http.MethodGet, "/api/v1/drift", callers.OnSome(callers.Statistics), quick, s.drift},
 		{http.MethodGet, "/api/v1/drift/{model}", callers.On(callers.Statistics), quick, s.driftOf},
+		{http.MethodGet, "/api/v1/drift/{model}/report", callers.On(callers.Statistics), quick, s.driftReport},
 		{http.MethodGet, "/api/v1/labels", callers.OnSome(callers.Statistics), quick, s.labels},
 		{http.MethodGet, "/api/v1/labels/{model}", callers.On(callers.Statistics), quick, s.labelsOf},
 		{http.MethodGet, "/api/v1/capture", callers.OnSome(callers.Capture), slow, s.captured},

@@ -68,7 +68,7 @@ var accessOf = map[string]string{
 	"admin GET /api/v1/session": "any known", "admin POST /api/v1/session": "any known", "admin DELETE /api/v1/session": "any known",
 	"admin GET /api/v1/status": "metadata some", "admin GET /api/v1/models": "metadata some", "admin GET /api/v1/routes": "metadata some", "admin /": "metadata some",
 	"admin GET /api/v1/models/{name}": "metadata model", "admin GET /api/v1/routes/{name}": "metadata model",
-	"admin GET /api/v1/routes/{name}/stats": "statistics model", "admin GET /api/v1/routes/{name}/shadows": "statistics model", "admin GET /api/v1/drift/{model}": "statistics model", "admin GET /api/v1/drift": "statistics some",
+	"admin GET /api/v1/routes/{name}/stats": "statistics model", "admin GET /api/v1/routes/{name}/shadows": "statistics model", "admin GET /api/v1/drift/{model}": "statistics model", "admin GET /api/v1/drift/{model}/report": "statistics model", "admin GET /api/v1/drift": "statistics some",
 	"admin GET /api/v1/labels": "statistics some", "admin GET /api/v1/labels/{model}": "statistics model",
 	"admin GET /api/v1/capture": "capture some", "admin GET /api/v1/capture/{model}": "capture model",
 	"admin GET /api/v1/capture/{model}/export": "capture model", "admin DELETE /api/v1/capture/{model}": "capture model",

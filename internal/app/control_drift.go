@@ -7,6 +7,9 @@ import (
 // Drift implements admin.DriftControl.
 func (c control) Drift() []api.DriftStatus { return c.app.watch.Status() }
 
+// DriftReport implements admin.DriftControl.
+func (c control) DriftReport(model string) []api.DriftReport { return c.app.watch.Report(model) }
+
 // Signals implements admin.DriftControl.
 func (c control) Signals() []api.Signal { return c.app.outbox.List() }
 

@@ -133,6 +133,39 @@ func (d *drifts) status(t *testing.T) (list []api.DriftStatus) {
 	return list
 }
 
+// reported checks that the report on the model has the distributions of a stream with a judged window.
+func (d *drifts) reported(t *testing.T, want api.DriftStatus) {
+	t.Helper()
+	var list []api.DriftReport
+	if err := json.Unmarshal([]byte(d.must(t, http.MethodGet, d.admin+"/api/v1/drift/"+want.Model+"/report", "")), &list); err != nil {
+		t.Fatal(err)
+	}
+	for i := range list {
+		r := &list[i]
+		if r.Version != want.Version || r.Role != want.Role {
+			continue
+		}
+		if len(r.Distributions) != want.Features {
+			t.Errorf("%d distributions of %d features", len(r.Distributions), want.Features)
+		}
+		for _, f := range r.Distributions {
+			if f.Window == nil || len(f.Window.Bins) != len(f.Edges)+1 || len(f.Reference.Bins) != len(f.Edges)+1 {
+				t.Errorf("%+v", f)
+				continue
+			}
+			rows := f.Window.Missing + f.Window.Inf
+			for _, n := range f.Window.Bins {
+				rows += n
+			}
+			if rows != r.Last.Rows {
+				t.Errorf("%s has %d rows in a window of %d", f.Feature, rows, r.Last.Rows)
+			}
+		}
+		return
+	}
+	t.Errorf("no report on version %d as %s", want.Version, want.Role)
+}
+
 // stream returns the status of one version in a role.
 func (d *drifts) stream(t *testing.T, version int64, role string) api.DriftStatus {
 	t.Helper()

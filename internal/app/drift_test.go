@@ -42,6 +42,7 @@ func TestDriftOfACanary(t *testing.T) {
 	if canary.State != "DETECTED" || canary.Last.Features[0].Kind != "output" {
 		t.Errorf("%+v", canary)
 	}
+	d.reported(t, canary)
 	for _, f := range canary.Last.Features {
 		if f.Kind == "input" && f.State == "DETECTED" {
 			t.Errorf("%+v", f)

@@ -64,6 +64,10 @@ type Status struct {
 	// UnjudgedSince is the end of the last judged window, or the start of the watch.
 	UnjudgedSince time.Time
 
+	// Counts are those of the last judged window, by feature and without halves; nil before. They must
+	// not be changed.
+	Counts []Counts
+
 	took time.Duration // the length of that window
 }
 
@@ -277,7 +281,10 @@ func (s *Status) judged(c Closed) {
 	s.Windows++
 	s.UnjudgedSince, s.took = c.Window.End, c.Window.End.Sub(c.Window.Start)
 	last := c.Verdict // a copy: otherwise the window would live as long as the verdict
-	s.Last = &last
+	s.Last, s.Counts = &last, slices.Clone(c.Window.Counts)
+	for i := range s.Counts {
+		s.Counts[i].Halves = nil
+	}
 }
 
 // overdue reports whether the state OK would be misleading: no window has been judged yet, or none

@@ -23,8 +23,10 @@ func sentence(f *drift.Finding) string {
 		return ""
 	}
 	for _, moved := range [...]struct{ text, of, how string }{
-		{"mean higher ", "mean of ", " rose "}, {"mean lower ", "mean of ", " fell "},
-		{"values higher ", "values of ", " rose "}, {"values lower ", "values of ", " fell "},
+		{"mean higher ", "mean of ", " rose "},
+		{"mean lower ", "mean of ", " fell "},
+		{"values higher ", "values of ", " rose "},
+		{"values lower ", "values of ", " fell "},
 	} {
 		if rest, ok := strings.CutPrefix(f.Change, moved.text); ok {
 			return moved.of + f.Feature + moved.how + rest

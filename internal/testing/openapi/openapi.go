@@ -40,6 +40,7 @@ func documents() []any {
 		api.WatchMissing{},
 		api.WatchStates{},
 		api.DriftStatus{},
+		api.DriftReport{},
 		api.Signal{},
 		api.Retraining{},
 		api.TrainingRequest{},
