@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, ask, change, client, type Schemas } from "../api/client";
-import { routes, type Route } from "../api/live";
+import { lastLook, routes, type Route } from "../api/live";
 import { missing } from "../api/session";
 import { Missing, Reason } from "../ui/act";
 import { Problem } from "../ui/bits";
@@ -35,9 +35,12 @@ export function put(name: string, body: Schemas["RouteInput"], revision: number,
 
 /** changeOf returns who made the present revision of a route, and why. It needs no right beside that to see the route. */
 async function changeOf(name: string): Promise<Schemas["Event"] | undefined> {
-  const at = new Date(Date.now() + 1000).toISOString();
-  const answer = await ask(client.GET("/api/v1/routes/{name}", { params: { path: { name }, query: { at } } })).catch(() => undefined);
-  return answer && "change" in answer ? answer.change : undefined;
+  for (const at of [new Date().toISOString(), lastLook.value]) {
+    // The gateway refuses times that its clock has not reached, so its own last time follows that of this browser.
+    const answer = at && (await ask(client.GET("/api/v1/routes/{name}", { params: { path: { name }, query: { at } } })).catch(() => undefined));
+    if (answer && "change" in answer) return answer.change;
+  }
+  return undefined;
 }
 
 /** RouteEdit is the bar of a route, and what a change of it would do. */
@@ -82,7 +85,7 @@ export function RouteEdit({ route }: { route: Route }) {
   };
   return (
     <>
-      <SlotBar parts={of.variants.map((v) => ({ label: `${nameOf(v)} ${v.role}`, role: v.role }))} weights={weights} locked={!!lacks || busy} onChange={edit} />
+      <SlotBar parts={of.variants.map((v) => ({ name: nameOf(v), role: v.role }))} weights={weights} locked={!!lacks || busy} onChange={edit} />
       {of.variants.length < 2 && <p class="dim small">One version gets everything. A rollout brings another one in.</p>}
       {of.variants.length > 1 && !draft && !lacks && <p class="dim small">Drag a boundary, or focus it and use the arrow keys; Shift makes small steps.</p>}
       <Missing text={lacks} />

@@ -8,9 +8,11 @@ const step = 100;
 const fine = 1;
 
 export interface Part {
-  label: string;
+  name: string;
   role: string;
 }
+
+const labelOf = (p: Part) => `${p.name} ${p.role}`;
 
 /** move moves the boundary behind a part to a place from 0 to whole. Only the parts on both sides of it change. */
 export function move(weights: readonly number[], boundary: number, to: number): number[] {
@@ -73,7 +75,7 @@ export function SlotBar({ parts, weights, onChange, locked }: { parts: readonly 
       {parts.map((p, i) => (
         <div key={i} class={`slot ${p.role}`} style={{ width: `${(weights[i] ?? 0) / 100}%` }}>
           <span>
-            {p.label} <b>{points(weights[i] ?? 0)}</b>
+            {p.name} <b>{points(weights[i] ?? 0)}</b> {p.role}
           </span>
         </div>
       ))}
@@ -85,12 +87,12 @@ export function SlotBar({ parts, weights, onChange, locked }: { parts: readonly 
           role="slider"
           tabIndex={locked ? -1 : 0}
           aria-disabled={locked}
-          aria-label={`Boundary between ${p.label} and ${parts[i + 1]!.label}`}
+          aria-label={`Boundary between ${labelOf(p)} and ${labelOf(parts[i + 1]!)}`}
           aria-orientation="horizontal"
           aria-valuemin={(ends[i - 1] ?? 0) / 100}
           aria-valuemax={(ends[i + 1] ?? whole) / 100}
           aria-valuenow={(ends[i] ?? 0) / 100}
-          aria-valuetext={`${p.label} ${points(weights[i] ?? 0)}, ${parts[i + 1]!.label} ${points(weights[i + 1] ?? 0)}`}
+          aria-valuetext={`${labelOf(p)} ${points(weights[i] ?? 0)}, ${labelOf(parts[i + 1]!)} ${points(weights[i + 1] ?? 0)}`}
           onPointerDown={drag(i)}
           onKeyDown={press(i)}
         />

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Problem } from "./bits";
 
 /** Act is a button that asks for a reason and then does something. A caller that may not do it reads what is missing. */
@@ -17,11 +17,15 @@ export function Act(props: {
   const [reason, setReason] = useState(props.initial ?? "");
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
+  const [opened, setOpened] = useState(false);
   const open = () => {
     setError(undefined);
     setReason(props.initial ?? "");
-    box.current?.showModal();
+    setOpened(true);
   };
+  useLayoutEffect(() => {
+    if (opened) box.current?.showModal();
+  }, [opened]);
   const send = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
@@ -40,22 +44,24 @@ export function Act(props: {
       <button type="button" class={props.tone ?? ""} disabled={!!props.missing} title={props.missing || props.title} onClick={open}>
         {props.label}
       </button>
-      <dialog ref={box} aria-label={props.label}>
-        <form onSubmit={(e) => void send(e)}>
-          <h2>{props.label}</h2>
-          {props.says && <div>{props.says}</div>}
-          <Reason value={reason} onInput={setReason} />
-          {error !== undefined && <Problem error={error} />}
-          <div class="buttons">
-            <button type="button" onClick={() => box.current?.close()}>
-              Cancel
-            </button>
-            <button type="submit" class={props.tone ?? "main"} disabled={busy || !reason.trim()}>
-              {busy ? "Sending…" : props.label}
-            </button>
-          </div>
-        </form>
-      </dialog>
+      {opened && (
+        <dialog ref={box} aria-label={props.label} onClose={() => setOpened(false)}>
+          <form onSubmit={(e) => void send(e)}>
+            <h2>{props.label}</h2>
+            {props.says && <div>{props.says}</div>}
+            <Reason value={reason} onInput={setReason} />
+            {error !== undefined && <Problem error={error} />}
+            <div class="buttons">
+              <button type="button" onClick={() => box.current?.close()}>
+                Cancel
+              </button>
+              <button type="submit" class={props.tone ?? "main"} disabled={busy || !reason.trim()}>
+                {busy ? "Sending…" : props.label}
+              </button>
+            </div>
+          </form>
+        </dialog>
+      )}
     </>
   );
 }
