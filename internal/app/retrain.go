@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,6 +34,12 @@ func (a *App) buildPipeline(cfg *config.Config, fold *pipeline.Fold) {
 	}
 	if cfg.DataDir != "" {
 		o.Dir = filepath.Join(cfg.DataDir, retrainDir)
+	}
+	if n := &cfg.Retrain.NATS; n.URL != "" {
+		o.Queue = pipeline.NewNATS(pipeline.NATSOptions{
+			URL: n.URL, Subject: n.Subject, Token: n.Token.Reveal(), Creds: n.Creds, Timeout: n.Timeout,
+			Source: cmp.Or(cfg.Retrain.Source, config.Default().Retrain.Source),
+		})
 	}
 	a.pipeline = pipeline.New(o, fold, a.journal.Last())
 }
