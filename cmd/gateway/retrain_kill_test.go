@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/testing/onnxgen"
+)
+
+// asTrainer makes this test program a trainer.
+const asTrainer = "SLUICE_TEST_TRAINER"
+
+// train is a trainer that pushes a version, whose files follow from the seed.
+func train() int {
+	var doc api.TrainingRequest
+	if err := json.NewDecoder(os.Stdin).Decode(&doc); err != nil {
+		return 2
+	}
+	const pause = 50 * time.Millisecond // so that kills find it at work
+	time.Sleep(pause)
+	// The document is that of the first start; the gateway of this test has another port after each.
+	target := os.Getenv("SLUICE_URL") + doc.Calls.Push[strings.Index(doc.Calls.Push, "/api/"):]
+	model := onnxgen.Scale(float32(doc.Seed%1000) + 2).Bytes()
+	for range 2 { // the answer may have been lost
+		resp, err := http.Post(target, "application/octet-stream", bytes.NewReader(model)) //nolint:gosec // a URL of the document
+		if err != nil || resp.StatusCode/100 != 2 {
+			return 1
+		}
+		_ = resp.Body.Close()
+	}
+	time.Sleep(pause)
+	return 0
+}
+
+// TestKillRetraining kills the gateway in each state of a retraining. The next start goes on: one version, one comparison, one end, and no
+// program is left.
+func TestKillRetraining(t *testing.T) {
+	repository, data := t.TempDir(), filepath.Join(t.TempDir(), "data")
+	if err := onnxgen.Scale(1).As("reg").Write(repository, 1); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(asTrainer, "1")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := killable(t, repository, data, fmt.Sprintf(
+		"defaults: {instances: 1, warmup: false}\nretrain: {retry: 50ms}\nmodels: {reg: {retrain: {trainer: exec, attempts: 50, exec: {command: [%q], env: [%s]}}}}\n", self, asTrainer))
+	k.start(t)
+	order := []string{api.RetrainRequested, api.RetrainAccepted, api.RetrainRunning, api.RetrainRegistered, api.RetrainJudged, api.RetrainFinished}
+	for i := range 2 * len(order) {
+		id := k.askRetraining(t)
+		killed := 0
+		for j := i % len(order); j < len(order); j++ {
+			k.awaitRetraining(t, id, order[j:])
+			k.stop(t)
+			killed++
+			k.start(t)
+		}
+		r := k.awaitRetraining(t, id, order[len(order)-1:])
+		if r.Candidate != int64(i+2) || r.Judgement == nil || r.Judgement.Verdict != api.VerdictUnknown {
+			t.Errorf("after %d kills: %+v", killed, r)
+		}
+		k.wantRetrained(t, id)
+	}
+	k.stop(t)
+	if verified := command(t, "", []string{"journal", "verify", "--data-dir", data}); verified.code != exitOK {
+		t.Errorf("%+v", verified)
+	}
+}
+
+// control sends a request to the control API and decodes its answer.
+func (k *killed) control(t *testing.T, method, path, body string, to any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, k.admin+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if err := json.NewDecoder(resp.Body).Decode(to); err != nil || resp.StatusCode/100 != 2 {
+		t.Fatalf("%s %s: %d %v %+v", method, path, resp.StatusCode, err, to)
+	}
+}
+
+func (k *killed) askRetraining(t *testing.T) string {
+	t.Helper()
+	var r api.Retraining
+	k.control(t, http.MethodPost, "/api/v1/models/reg/retrain", `{"reason":"a test"}`, &r)
+	return r.ID
+}
+
+// awaitRetraining waits until a retraining is in one of some states.
+func (k *killed) awaitRetraining(t *testing.T, id string, states []string) (r api.Retraining) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		r = api.Retraining{}
+		k.control(t, http.MethodGet, "/api/v1/signals/"+id+"/retraining", "", &r)
+		for _, state := range states {
+			if r.State == state {
+				return r
+			}
+		}
+		if r.Final() {
+			t.Fatalf("the retraining ended: %+v", r)
+		}
+	}
+	t.Fatalf("it did not become %v within a minute: %+v", states, r)
+	return r
+}
+
+// wantRetrained checks that each step of a retraining is in the journal once, and that no program is left.
+func (k *killed) wantRetrained(t *testing.T, id string) {
+	t.Helper()
+	want := map[string]int{api.EventRetrainRequested: 1, api.EventRetrainJudged: 1, api.EventRetrainFinished: 1, api.EventRetrainClosed: 1}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		var events []api.Event
+		k.control(t, http.MethodGet, "/api/v1/journal?limit=1000&subject=retrain/"+id, "", &events)
+		got := map[string]int{}
+		for _, e := range events {
+			if want[e.Type] > 0 {
+				got[e.Type]++
+			}
+		}
+		if fmt.Sprint(got) == fmt.Sprint(want) && trainersLeft(t, id) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the journal has %v, want %v; %d programs are left", got, want, trainersLeft(t, id))
+		}
+	}
+}
+
+// trainersLeft counts the training programs of a retraining.
+func trainersLeft(t *testing.T, id string) (n int) {
+	t.Helper()
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range dirs {
+		if env, err := os.ReadFile(filepath.Join(dir, "environ")); err == nil && bytes.Contains(env, []byte("SLUICE_RETRAIN_ID="+id)) {
+			n++
+		}
+	}
+	return n
+}
