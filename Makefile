@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt proto soak swap demo-drift clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site console console-check test-console pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site console console-check test-console pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -64,6 +64,12 @@ swap: setup ## edit routes, reload, load and unload every 50 ms under full load 
 
 demo-drift: setup ## send real rows, changed in three ways, through a gateway: check what it detects and delivers, also across kills
 	go test -count=1 -v -run '^TestDriftOnRealData$$' ./cmd/gateway
+
+trainer_python := $(CURDIR)/.cache/trainer
+demo-loop: build ## shift a feature, then the concept, of real data: a successor is trained, compared and rolled out; prints and checks a timeline
+	@[ -x $(trainer_python)/bin/python ] || python3 -m venv $(trainer_python)
+	$(trainer_python)/bin/pip install -q -r examples/trainer/requirements.txt
+	$(trainer_python)/bin/python examples/trainer/loop.py --gateway bin/gateway
 
 clients_python := $(CURDIR)/.cache/clients-python
 clients-python: build $(clients_python)/installed ## check the types of the Python client and test it against a gateway

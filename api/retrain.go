@@ -214,8 +214,8 @@ type TrainingData struct {
 	Until time.Time `json:"until"` // exclusive
 	// Changed is when the problem began, as far as it is known: rows from then on show the world as it is now.
 	Changed time.Time `json:"changed"`
-	// Holdout is the time from which on rows are for the comparison of the candidate with its parent. A trainer must not train on
-	// them, and may choose its best trial by them.
+	// Holdout is the time from which on rows are for the comparison of the candidate with its parent. A trainer must neither
+	// train on them nor choose its best trial by them.
 	Holdout time.Time `json:"holdout"`
 	Rows    int64     `json:"rows"`
 	Labels  int64     `json:"labels"` // rows of files of labels

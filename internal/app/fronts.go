@@ -135,6 +135,7 @@ func (a *App) exposeMetrics() {
 		Drift:         a.watch.Status,
 		Labels:        a.labelReports,
 		Rollouts:      a.rollouts.List,
+		Retrainings:   a.pipeline.List,
 		Captured:      a.capture.Counts,
 		Signals:       a.undelivered,
 		Certificates:  a.certificates,

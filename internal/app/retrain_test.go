@@ -53,6 +53,15 @@ func trainer(kind string) int {
 	switch kind {
 	case "honest":
 		return push(timesFile(3)) + push(timesFile(3)) // the second one changes nothing
+	case "slow": // until the test has deleted the captured requests
+		for {
+			text := string(get(doc.Data.Export))
+			if !strings.Contains(text, "r59") && !strings.Contains(text, "r0") {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return push(timesFile(3))
 	case "worse":
 		return push(timesFile(9))
 	case "signature":
@@ -84,6 +93,17 @@ func jsonOf(text []byte, err error, to any) error {
 	return json.Unmarshal(text, to)
 }
 
+// get returns an answer's body as JSON lines.
+func get(url string) []byte {
+	resp, err := http.Get(strings.Replace(url, "format=parquet", "format=jsonl", 1)) //nolint:gosec // a URL of the document
+	if err != nil {
+		return []byte("r0 " + err.Error())
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	text, _ := io.ReadAll(resp.Body)
+	return text
+}
+
 // post sends a body and returns status and answer.
 func post(url string, body []byte) string {
 	resp, err := http.Post(url, "application/octet-stream", bytes.NewReader(body)) //nolint:gosec // a URL of the document
@@ -95,7 +115,8 @@ func post(url string, body []byte) string {
 	return fmt.Sprintf("%d %s", resp.StatusCode, text)
 }
 
-// retraining returns a gateway with model "reg", which multiplies by 2, and a trainer of a kind.
+// retraining returns a gateway with model "reg", which multiplies by 2, and a trainer of a kind. Settings are those of the model's section
+// retrain, or of the general one if they begin with "retrain.".
 func retraining(t *testing.T, kind string, settings ...string) *gateway {
 	t.Helper()
 	t.Setenv(trainerVariable, kind)
@@ -110,11 +131,12 @@ func retraining(t *testing.T, kind string, settings ...string) *gateway {
 			t.Fatal(err)
 		}
 	}
+	general := extra("retrain.", &settings)
 	settings = append([]string{
 		fmt.Sprintf("trainer: exec, exec: {command: [%q, -test.run=^$], env: [%s], max_output: 4KiB}, holdout: 0.9", os.Args[0], trainerVariable),
 	}, settings...)
-	return start(t, dir, fmt.Sprintf("data_dir: %q\ncapture: {rotate_age: 100ms}\nretrain: {retry: 100ms}\nmodels: {reg: {labels: {sample: 100%%}, capture: {sample: 100%%}, retrain: {%s}}}",
-		data, strings.Join(settings, ", ")))
+	return start(t, dir, fmt.Sprintf("data_dir: %q\ncapture: {rotate_age: 100ms}\nretrain: {retry: 100ms%s}\nmodels: {reg: {labels: {sample: 100%%}, capture: {sample: 100%%}, retrain: {%s}}}",
+		data, general, strings.Join(settings, ", ")))
 }
 
 // learn sends labelled requests, of which three times the input is true, and waits until they are captured.

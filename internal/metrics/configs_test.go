@@ -45,6 +45,7 @@ func everything() *prometheus.Registry {
 		},
 		Labels:       func() []api.LabelReport { return []api.LabelReport{measured()} },
 		Rollouts:     func() []api.Rollout { return []api.Rollout{rolling()} },
+		Retrainings:  retrained,
 		Signals:      func() (int, time.Time) { return 1, time.Unix(1000, 0) },
 		Certificates: func() map[string]metrics.Certificate { return map[string]metrics.Certificate{"http": {Valid: true}} },
 		Traces:       func() map[string]int64 { return map[string]int64{"exported": 1} },

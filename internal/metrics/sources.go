@@ -43,11 +43,12 @@ type Sources struct {
 	// Traces counts traced requests and runs by what became of them.
 	Traces func() map[string]int64
 
-	Drift    func() []api.DriftStatus            // of each version in a role that is compared with a reference
-	Labels   func() []api.LabelReport            // of each model of which predictions are or were kept
-	Rollouts func() []api.Rollout                // the last one of each route
-	Captured func() []api.Captured               // of each model of which something is captured, without what the bucket has
-	Signals  func() (open int, oldest time.Time) // the number of signals neither delivered nor closed, and when the oldest was recorded
+	Drift       func() []api.DriftStatus            // of each version in a role that is compared with a reference
+	Labels      func() []api.LabelReport            // of each model of which predictions are or were kept
+	Rollouts    func() []api.Rollout                // the last one of each route
+	Retrainings func() []api.Retraining             // those in progress and the last ones, the newest first
+	Captured    func() []api.Captured               // of each model of which something is captured, without what the bucket has
+	Signals     func() (open int, oldest time.Time) // the number of signals neither delivered nor closed, and when the oldest was recorded
 }
 
 // RunTime is the time of a version's runs: Fixed + PerRow · rows.
@@ -70,7 +71,7 @@ type QueueSize struct {
 func (m *Metrics) Watch(s Sources) {
 	m.reg.MustRegister(newSourceCollector(s), newDriftCollector(s.Drift), newCertificateCollector(s.Certificates), newIssuerCollector(s.Issuers),
 		newCallerCollector(s.Callers), newOpenCollector(s.Signals), newTraceCollector(s.Traces))
-	m.reg.MustRegister(newLabelCollector(s.Labels), newCaptureCollector(s.Captured), newRolloutCollector(s.Rollouts), newWatcherCollector(s.Watchers))
+	m.reg.MustRegister(newLabelCollector(s.Labels), newCaptureCollector(s.Captured), newRolloutCollector(s.Rollouts), newRetrainCollector(s.Retrainings), newWatcherCollector(s.Watchers))
 }
 
 // sourceCollector turns sources into series at each scrape.
