@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,8 @@ func train() int {
 	const pause = 50 * time.Millisecond // so that kills find it at work
 	time.Sleep(pause)
 	// The document is that of the first start; the gateway of this test has another port after each.
-	target := os.Getenv("SLUICE_URL") + doc.Calls.Push[strings.Index(doc.Calls.Push, "/api/"):]
+	_, path, _ := strings.Cut(doc.Calls.Push, "/api/")
+	target := os.Getenv("SLUICE_URL") + "/api/" + path
 	model := onnxgen.Scale(float32(doc.Seed%1000) + 2).Bytes()
 	for range 2 { // the answer may have been lost
 		resp, err := http.Post(target, "application/octet-stream", bytes.NewReader(model)) //nolint:gosec // a URL of the document
@@ -107,10 +109,8 @@ func (k *killed) awaitRetraining(t *testing.T, id string, states []string) (r ap
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		r = api.Retraining{}
 		k.control(t, http.MethodGet, "/api/v1/signals/"+id+"/retraining", "", &r)
-		for _, state := range states {
-			if r.State == state {
-				return r
-			}
+		if slices.Contains(states, r.State) {
+			return r
 		}
 		if r.Final() {
 			t.Fatalf("the retraining ended: %+v", r)

@@ -190,6 +190,9 @@ func (a *App) blocks(s *api.SignalData) (why string) {
 	if s.Cause == api.CauseManual {
 		return ""
 	}
+	if slices.ContainsFunc(a.rollouts.List(), func(r api.Rollout) bool { return r.Model == s.Model && !r.Final() }) {
+		return api.HeldBackRollout
+	}
 	const week = 7 * 24 * time.Hour
 	if m.Budget > 0 && a.pipeline.Since(s.Model, time.Now().Add(-week)) >= m.Budget {
 		return api.HeldBackBudget

@@ -16,7 +16,9 @@ import (
 func retrained() []api.Retraining {
 	return []api.Retraining{
 		{Model: "iris", State: api.RetrainRunning, Trainer: api.TrainerExec, ChangedAt: time.Unix(1000, 5e8)},
-		{Model: "iris", State: api.RetrainFailed}, {Model: "iris", State: api.RetrainFinished}, {Model: "iris", State: api.RetrainFinished},
+		{Model: "iris", State: api.RetrainFailed},
+		{Model: "iris", State: api.RetrainFinished},
+		{Model: "iris", State: api.RetrainFinished},
 	}
 }
 
