@@ -32,11 +32,13 @@ type RouteStats struct {
 }
 
 // VariantStats counts the requests of a variant since this gateway first routed to it. It
-// does not count requests that name a version (pinned, override).
+// does not count requests that name a version (pinned, override). The one variant of a name
+// without a declared route has all requests to its version.
 type VariantStats struct {
 	Variant
 	State   string       `json:"state"`   // of the version, READY for example
 	Breaker string       `json:"breaker"` // closed, half-open or open
+	Queued  int          `json:"queued"`  // requests that wait for a run of the version, of whatever route
 	Total   VariantCount `json:"total"`
 	Recent  Recent       `json:"recent"`
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"sluice.io/sluice/api"
 )
 
 // Statistics are the counts and times of one version since it was loaded.
@@ -50,6 +52,19 @@ type MemoryUsage struct {
 	Type  string `json:"type"` // "CPU", "GPU"
 	ID    int64  `json:"id"`
 	Bytes uint64 `json:"byte_size"`
+}
+
+// History returns rates and latencies of models and routes over time. Names that do not exist are left out.
+func (c *Client) History(ctx context.Context, q api.HistoryQuery) (h api.History, err error) {
+	query := url.Values{"model": q.Models, "route": q.Routes}
+	if q.Span != 0 {
+		query.Set("span", q.Span.String())
+	}
+	if q.Points != 0 {
+		query.Set("points", strconv.Itoa(q.Points))
+	}
+	err = c.call(ctx, http.MethodGet, c.admin+"/api/v1/history?"+query.Encode(), true, &h)
+	return h, err
 }
 
 // Statistics returns those of the versions of a model. An empty name means all models, and

@@ -78,6 +78,7 @@ type side struct {
 	versions *versions
 	rollouts *rollouts
 	logs     *observer.ObservedLogs
+	asked    api.HistoryQuery // of the history
 	books    *atomic.Pointer[callers.Book]
 	url      string
 	ended    chan error
@@ -99,7 +100,7 @@ func serve(t *testing.T, address string, tokens map[string]string) *side {
 	o.Address, o.MaxConnections, o.Callers, o.Gatherer, o.Logger = address, maxConnections, access.Keys(tokens), reg, zap.New(core)
 	o.Control, o.Routes, o.Drift, o.Labels, o.Capture, o.Infer = s.control, s.routes, s.signals, noLabels{}, noCapture{}, noInfer{}
 	o.Versions, o.Aliases, o.Rollouts = s.versions, s.versions, s.rollouts
-	s.books = o.Callers
+	s.books, o.History = o.Callers, histories{&s.asked}
 	s.server, err = admin.New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -109,6 +109,7 @@ func (s *Server) all() []endpoint {
 		{http.MethodGet, "/api/v1/journal/export", callers.OnEvery(callers.Admin), upload, s.whileServing(s.exportJournal)},
 		{http.MethodGet, "/api/v1/journal/verify", callers.OnEvery(callers.Admin), slow, s.verifyJournal},
 		{http.MethodGet, "/api/v1/watch", watchNeed(), watching, s.watch},
+		{http.MethodGet, "/api/v1/history", callers.OnSome(callers.Statistics), quick, s.history},
 		{http.MethodGet, "/api/v1/drift", callers.OnSome(callers.Statistics), quick, s.drift},
 		{http.MethodGet, "/api/v1/drift/{model}", callers.On(callers.Statistics), quick, s.driftOf},
 		{http.MethodGet, "/api/v1/drift/{model}/report", callers.On(callers.Statistics), quick, s.driftReport},

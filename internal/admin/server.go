@@ -35,6 +35,7 @@ type Options struct {
 	Retrain  RetrainControl
 	Infer    InferControl
 	Watch    WatchControl
+	History  HistoryControl
 	Console  Console
 	Logger   *zap.Logger
 	// MaxConnections is the max number of open connections. Others wait until one ends.
@@ -80,7 +81,7 @@ type Server struct {
 
 // New checks the options. It does not listen yet.
 func New(opts Options) (*Server, error) {
-	if opts.Callers == nil || opts.Callers.Load() == nil || opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Capture == nil || opts.Versions == nil || opts.Aliases == nil || opts.Rollouts == nil || opts.Retrain == nil || opts.Infer == nil || opts.Watch == nil || opts.Console == nil || opts.Logger == nil {
+	if opts.Callers == nil || opts.Callers.Load() == nil || opts.Gatherer == nil || opts.Control == nil || opts.Routes == nil || opts.Drift == nil || opts.Labels == nil || opts.Capture == nil || opts.Versions == nil || opts.Aliases == nil || opts.Rollouts == nil || opts.Retrain == nil || opts.Infer == nil || opts.Watch == nil || opts.History == nil || opts.Console == nil || opts.Logger == nil {
 		panic("BUG: admin.New needs callers, a gatherer, its controls and a logger")
 	}
 	if opts.MaxConnections < 1 {

@@ -21,6 +21,7 @@ import (
 	"sluice.io/sluice/internal/capture"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
+	"sluice.io/sluice/internal/history"
 	"sluice.io/sluice/internal/journal"
 	"sluice.io/sluice/internal/jwt"
 	"sluice.io/sluice/internal/labels"
@@ -92,6 +93,7 @@ type App struct {
 	rollouts  *rollout.Controller
 	pipeline  *pipeline.Pipeline
 	watchers  *watch.Hub
+	history   *history.Recorder
 	feed      *signals.Feed
 	callers   atomic.Pointer[callers.Book] // of all listeners
 	counters  *callers.Counters            // nil if requests are not counted by caller
@@ -171,6 +173,7 @@ func (a *App) open() (err error) {
 		return err
 	}
 	a.watchers = a.newHub()
+	a.history = a.newHistory(cfg)
 	if err := a.buildFronts(cfg, promRegistry); err != nil {
 		return err
 	}
@@ -279,6 +282,7 @@ func (a *App) parts() map[string]func(context.Context) error {
 		"retraining":   a.pipeline.Run,
 		"schedules":    a.runSchedules,
 		"watchers":     a.watchers.Run,
+		"history":      a.history.Run,
 		"feed":         a.feed.Run,
 		"memory":       a.runMemory,
 		"losses":       a.runLosses,

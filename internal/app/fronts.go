@@ -56,7 +56,7 @@ func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err err
 		return err
 	}
 	a.admin, err = admin.New(admin.Options{
-		Address: cfg.Admin.Address, Callers: &a.callers, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Capture: c, Versions: c, Aliases: c, Rollouts: c, Retrain: c, Infer: c, Watch: c, Console: page, Logger: a.log.Named("admin"),
+		Address: cfg.Admin.Address, Callers: &a.callers, Gatherer: reg, Control: c, Routes: c, Drift: c, Labels: c, Capture: c, Versions: c, Aliases: c, Rollouts: c, Retrain: c, Infer: c, Watch: c, History: c, Console: page, Logger: a.log.Named("admin"),
 		MaxConnections: cfg.Admin.MaxConnections, MaxWatchers: cfg.Admin.MaxWatchers, Sessions: admin.SessionLimits(cfg.Admin.Sessions), TLS: tlsConfig(a.certs.admin),
 	})
 	return err

@@ -49,6 +49,7 @@ type Config struct {
 	Runtime    Runtime    `yaml:"runtime" restart:"true" doc:"ONNX Runtime, for all models together."`
 	Tracing    Tracing    `yaml:"tracing" restart:"true" doc:"Traces of requests, which are exported as OpenTelemetry spans over OTLP."`
 	Log        Log        `yaml:"log" restart:"true" doc:"The log of the program, on standard error."`
+	History    History    `yaml:"history" restart:"true" doc:"Rates and latencies of the last hour, every 5 seconds, for GET /api/v1/history."`
 	Control    Control    `yaml:"control" restart:"true" doc:"Changes through the control API."`
 
 	DataDir string       `yaml:"data_dir" default:"\"\"" restart:"true" doc:"The folder of the journal. Empty: the journal is in memory and is lost when the gateway stops."`
@@ -230,6 +231,11 @@ type Metrics struct {
 	Callers    bool   `yaml:"callers" default:"false" doc:"true: requests are counted by caller, in sluice_caller_*."`
 	MaxCallers int    `yaml:"max_callers" default:"100" min:"1" max:"100000" doc:"Max number of callers with a series of their own. More are counted as other."`
 	Compat     string `yaml:"compat" default:"none" enum:"none|triton" doc:"triton: the series nv_inference_* of Triton are there too, for dashboards and tools that read those."`
+}
+
+// History configures what is kept of rates and latencies.
+type History struct {
+	MaxMemory Size `yaml:"max_memory" default:"32MiB" min:"64KiB" max:"4GiB" doc:"Max memory. A model with traffic takes 6 KiB for an hour. If there is not enough for all, the oldest samples are dropped, and models without a place have no history."`
 }
 
 // Runtime configures ONNX Runtime as a whole.

@@ -70,7 +70,12 @@ func (r *recent) start(at time.Time) {
 
 // observe counts a request that ends now.
 func (r *recent) observe(code infer.Code, e ending, elapsed time.Duration) {
-	m := r.minute(int64(time.Since(r.made) / time.Minute))
+	r.observeAt(time.Since(r.made), code, e, elapsed)
+}
+
+// observeAt counts a request that ended at a time since the creation.
+func (r *recent) observeAt(age time.Duration, code infer.Code, e ending, elapsed time.Duration) {
+	m := r.minute(int64(max(0, age) / time.Minute))
 	m.count(e)
 	if code == infer.OK {
 		m.durations[bucket(elapsed)].Add(1)
@@ -143,6 +148,20 @@ type histogram [buckets]atomic.Uint32
 
 // durations is a histogram for as long as a variant lives.
 type durations [buckets]atomic.Int64
+
+// addTo adds the counts to those of other histograms.
+func (d *durations) addTo(to []int64) {
+	for i := range d {
+		to[i] += d[i].Load()
+	}
+}
+
+// Buckets is the number of buckets of the histograms that AddTimes reads.
+const Buckets = buckets
+
+// Middle returns the latency that stands for a bucket, in seconds. It is within 1/16 of all latencies in the bucket from 1 µs to
+// 1100 s.
+func Middle(bucket int) float64 { return middle(bucket).Seconds() }
 
 // bucket returns the index of a duration in a histogram.
 func bucket(d time.Duration) int {

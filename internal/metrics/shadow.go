@@ -61,6 +61,7 @@ type Shadow struct {
 	labels  []string // route, model, version
 	total   tally
 	dropped [len(dropReasons)]atomic.Int64
+	times   durations // of answered copies
 	recent  recent
 	series  atomic.Pointer[shadowSeries] // nil before the first copy and after Delete
 	life    life
@@ -106,6 +107,9 @@ func (s *Shadow) Answered(err error, elapsed time.Duration) {
 	code := known(infer.CodeOf(err))
 	e := ending{failed: code != infer.OK && code != infer.Canceled, refused: code == infer.Invalid && errors.Is(err, infer.ErrRefused)}
 	s.total.count(e)
+	if code == infer.OK {
+		s.times[bucket(elapsed)].Add(1)
+	}
 	s.recent.observe(code, e, elapsed)
 	series := s.current()
 	if series == nil {
@@ -143,6 +147,14 @@ func (s *Shadow) Snapshot(now time.Time) (answered, errors int64, dropped map[st
 	}
 	return total.Requests, total.Errors, dropped, s.recent.snapshot(now)
 }
+
+// Totals returns the answered copies and the errors among them since this Shadow was made.
+func (s *Shadow) Totals() (answered, errors int64) {
+	return s.total.requests.Load(), s.total.errors.Load()
+}
+
+// AddTimes adds the number of copies answered with code ok by their latency to to, which has Buckets elements.
+func (s *Shadow) AddTimes(to []int64) { s.times.addTo(to) }
 
 // Delete removes the shadow's series for good: a copy that ends later does not bring them back.
 func (s *Shadow) Delete() {

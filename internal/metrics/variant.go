@@ -122,6 +122,14 @@ func (v *Variant) Snapshot(now time.Time) (total api.VariantCount, recent api.Re
 	return v.total.snapshot(), v.recent.snapshot(now)
 }
 
+// Totals returns the requests and the variant's own failures since this Variant was made.
+func (v *Variant) Totals() (requests, errors int64) {
+	return v.total.requests.Load(), v.total.errors.Load()
+}
+
+// AddTimes adds the number of answered requests by their latency to to, which has Buckets elements.
+func (v *Variant) AddTimes(to []int64) { v.times.addTo(to) }
+
 // Slower returns how many requests were answered since this Variant was made, and how many of them took longer
 // than an objective, up to an eighth of it.
 func (v *Variant) Slower(objective time.Duration) (answered, slower int64) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -16,8 +17,16 @@ type Version struct {
 	metrics *Metrics
 	labels  []string // model, version
 	stats   statistics
-	series  atomic.Pointer[series] // nil before the first request and after Delete
+	traffic atomic.Pointer[traffic] // nil before the first request
+	series  atomic.Pointer[series]  // nil before the first request and after Delete
 	life    life
+}
+
+// traffic counts a version's requests as those of a variant are counted. Thousands of idle versions have none.
+type traffic struct {
+	total  tally
+	times  durations // of answered requests
+	recent recent
 }
 
 // series are the Prometheus series of a version.
@@ -39,6 +48,7 @@ func (m *Metrics) Version(model string, version int64) *Version {
 func (v *Version) ObserveRequest(req *infer.Request, err error, elapsed time.Duration) {
 	code := infer.CodeOf(err)
 	v.stats.request(req, err, elapsed)
+	v.busy().observe(req, code, err, elapsed)
 	s := v.current()
 	if s == nil {
 		return
@@ -96,6 +106,52 @@ func (v *Version) Replayed(err error) {
 
 // Snapshot returns the counters since this Version was made.
 func (v *Version) Snapshot() Statistics { return v.stats.snapshot() }
+
+// Count returns the counts of all requests to the version since this Version was made, and the recent ones.
+func (v *Version) Count(now time.Time) (total api.VariantCount, recent api.Recent) {
+	if t := v.traffic.Load(); t != nil {
+		return t.total.snapshot(), t.recent.snapshot(now)
+	}
+	return total, recent
+}
+
+// Totals returns the requests and the version's own failures since this Version was made.
+func (v *Version) Totals() (requests, errors int64) {
+	if t := v.traffic.Load(); t != nil {
+		return t.total.requests.Load(), t.total.errors.Load()
+	}
+	return 0, 0
+}
+
+// AddTimes adds the number of answered requests by their latency to to, which has Buckets elements.
+func (v *Version) AddTimes(to []int64) {
+	if t := v.traffic.Load(); t != nil {
+		t.times.addTo(to)
+	}
+}
+
+// busy returns the traffic, which it makes if there is none.
+func (v *Version) busy() *traffic {
+	if t := v.traffic.Load(); t != nil {
+		return t
+	}
+	t := &traffic{}
+	t.recent.start(time.Now())
+	if v.traffic.CompareAndSwap(nil, t) {
+		return t
+	}
+	return v.traffic.Load()
+}
+
+func (t *traffic) observe(req *infer.Request, code infer.Code, err error, elapsed time.Duration) {
+	code = known(code)
+	e := ending{failed: ownFailure(code), refused: code == infer.Invalid && errors.Is(err, infer.ErrRefused)}
+	t.total.count(e)
+	if code == infer.OK {
+		t.times[bucket(elapsed)].Add(1)
+	}
+	t.recent.observeAt(req.Arrived.Add(elapsed).Sub(t.recent.made), code, e, elapsed)
+}
 
 // Used reports whether the version has series.
 func (v *Version) Used() bool { return v.series.Load() != nil }

@@ -77,13 +77,17 @@ func (r *Reconciler) RouteStats(name string) (api.RouteStats, error) {
 		Name: v.route.Name, Model: v.route.Model, Revision: v.route.Revision,
 		Variants: make([]api.VariantStats, len(v.route.Variants)), Shadows: make([]api.ShadowStats, len(v.route.Shadows)),
 	}
-	live, shadows := statesOf(r.registry), statesOf(r.shadows)
 	for i, variant := range v.route.Variants {
 		s := &stats.Variants[i]
 		version := infer.Version{Model: v.route.Model, Number: variant.Version}
-		s.Variant, s.State = variant, live[version]
+		s.Variant, s.State = variant, r.registry.State(version)
+		if leased := r.registry.Leased(version); leased != nil {
+			s.Queued = leased.Queued()
+		}
 		if len(v.variants) == 0 {
-			s.Total = r.impliedCount(version)
+			if series := r.record.versionFor(version); series != nil {
+				s.Total, s.Recent = series.Count(now)
+			}
 			continue
 		}
 		s.Total, s.Recent = v.variants[i].Snapshot(now)
@@ -93,34 +97,13 @@ func (r *Reconciler) RouteStats(name string) (api.RouteStats, error) {
 	}
 	for i, shadow := range v.route.Shadows {
 		s := &stats.Shadows[i]
-		s.Shadow, s.State = shadow, shadows[infer.Version{Model: v.route.Model, Number: shadow.Version}]
+		s.Shadow, s.State = shadow, r.shadows.State(infer.Version{Model: v.route.Model, Number: shadow.Version})
 		s.Answered, s.Errors, s.Dropped, s.Recent = v.shadows[i].Snapshot(now)
 		if m := v.mirrors[i]; m != nil {
 			s.Queued, _ = m.Queued()
 		}
 	}
 	return stats, nil
-}
-
-// impliedCount returns the counts of a version without a declared route. They come from the
-// version's metrics, whose failures include mistakes of callers.
-func (r *Reconciler) impliedCount(v infer.Version) api.VariantCount {
-	series := r.record.versionFor(v)
-	if series == nil {
-		return api.VariantCount{}
-	}
-	s := series.Snapshot()
-	success, fail, refused := int64(s.Success.Count), int64(s.Fail.Count), int64(s.Refused)           //nolint:gosec // counts of requests
-	return api.VariantCount{Requests: success + fail, Errors: max(0, fail-refused), Refused: refused} // the counters are read one after another
-}
-
-// statesOf returns the state of each version of a registry.
-func statesOf(r *registry.Registry) map[infer.Version]string {
-	m := map[infer.Version]string{}
-	for _, s := range r.List() {
-		m[infer.Version{Model: s.Name, Number: s.Version}] = s.State
-	}
-	return m
 }
 
 // Breakers returns the states of the breakers of all versions that routes use.

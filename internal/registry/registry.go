@@ -202,6 +202,30 @@ func (r *Registry) List() []api.ModelStatus {
 	return list
 }
 
+// State returns the state of a version, "" if it is not known.
+func (r *Registry) State(v infer.Version) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec := r.records[v]
+	if rec != nil && rec.serving != nil {
+		return rec.state
+	}
+	for k, x := range r.begun {
+		if k.version == v && !x.ended() {
+			return api.StateLoading
+		}
+	}
+	for _, s := range r.retiring {
+		if s.Name == v.Model && s.Version == v.Number {
+			return s.State
+		}
+	}
+	if rec != nil {
+		return rec.state
+	}
+	return ""
+}
+
 // Status is List with details.
 func (r *Registry) Status() []api.ModelStatus {
 	list, records := r.list()

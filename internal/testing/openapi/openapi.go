@@ -29,6 +29,7 @@ func documents() []any {
 		api.Route{},
 		api.RouteResult{},
 		api.RouteStats{},
+		api.History{},
 		api.ShadowReport{},
 		api.RolloutSpec{},
 		api.RolloutPlan{},
@@ -129,6 +130,8 @@ func special(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Ref: "#/components/schemas/Duration"}
 	case reflect.TypeFor[api.Fallback]():
 		return &jsonschema.Schema{Ref: "#/components/schemas/Fallback"}
+	case reflect.TypeFor[api.Points]():
+		return &jsonschema.Schema{Ref: "#/components/schemas/Points"}
 	case reflect.TypeFor[json.RawMessage]():
 		return jsonschema.TrueSchema
 	}

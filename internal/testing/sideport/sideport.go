@@ -18,7 +18,7 @@ func Options() admin.Options {
 		Address: "127.0.0.1:0", Callers: access.Open(), Gatherer: prometheus.NewRegistry(), Logger: zap.NewNop(), MaxConnections: 64, MaxWatchers: 32,
 		Sessions: admin.SessionLimits{Max: 40, MaxAge: 12 * time.Hour, Idle: time.Hour},
 		Control:  none{}, Routes: none{}, Drift: none{}, Labels: none{}, Versions: none{}, Capture: none{}, Aliases: none{},
-		Rollouts: none{}, Retrain: none{}, Infer: none{}, Watch: none{}, Console: none{},
+		Rollouts: none{}, Retrain: none{}, Infer: none{}, Watch: none{}, History: none{}, Console: none{},
 	}
 }
 
@@ -35,5 +35,6 @@ type none struct {
 	admin.RetrainControl
 	admin.InferControl
 	admin.WatchControl
+	admin.HistoryControl
 	admin.Console
 }
