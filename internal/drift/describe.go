@@ -68,7 +68,7 @@ func describeGate(f *Feature, c *Counts, p *passing, effect float64) string {
 	case p.gate == GateMean:
 		return describeMean(f, c, p, effect)
 	case p.gate == GateSpread:
-		return fmt.Sprintf("s.d. %.2g times the reference's (%.2g to %.2g)", p.size, p.low, p.high)
+		return "s.d. " + twoPlaces(p.size) + " times the reference's (" + twoPlaces(p.low) + " to " + twoPlaces(p.high) + ")"
 	case p.gate == GateTail && p.at == 0:
 		return grown(float64(c.Low)/n, float64(f.Reference.Low)/m, "up to "+number(f.Tails[0]), p)
 	case p.gate == GateTail:
@@ -87,13 +87,23 @@ func describeMean(f *Feature, c *Counts, p *passing, effect float64) string {
 	what, size, low, high := "values", p.size, p.low, p.high
 	if s := shift(f, c); s != 0 && s*size > 0 && (math.Abs(s) >= 1 && math.Abs(size) >= 1 || s/size < 1.5 && size/s < 1.5) {
 		_, variance := c.Moments(f)
-		se := math.Sqrt(finite(variance/f.Variance)*effect/float64(c.Finite()) + 1/float64(f.Reference.Finite()))
+		// The standard deviation of the reference is an estimate too (Hedges, Journal of Educational Statistics 6, 1981).
+		ofReference := (1 + min(s*s, 1e4)/2) / float64(f.Reference.Finite())
+		se := math.Sqrt(finite(variance/f.Variance)*effect/float64(c.Finite()) + ofReference)
 		what, size, low, high = "mean", s, s-1.96*se, s+1.96*se
 	}
 	if size > 0 {
-		return fmt.Sprintf("%s higher by %.2g s.d. (%.2g to %.2g)", what, size, low, high)
+		return what + " higher by " + twoPlaces(size) + " s.d. (" + twoPlaces(low) + " to " + twoPlaces(high) + ")"
 	}
-	return fmt.Sprintf("%s lower by %.2g s.d. (%.2g to %.2g)", what, -size, -high, -low)
+	return what + " lower by " + twoPlaces(-size) + " s.d. (" + twoPlaces(-high) + " to " + twoPlaces(-low) + ")"
+}
+
+// twoPlaces writes a number with two decimals, and a large one with three digits.
+func twoPlaces(x float64) string {
+	if math.Abs(x) >= 100 {
+		return strconv.FormatFloat(x, 'g', 3, 64)
+	}
+	return strconv.FormatFloat(x, 'f', 2, 64)
 }
 
 // grown describes a share that grew.

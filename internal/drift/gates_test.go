@@ -1,6 +1,7 @@
 package drift_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -122,4 +123,38 @@ func TestGatesFindWhatMatters(t *testing.T) {
 	f("2 % times 1,000", 1000, 6, drift.StatisticRange, normal, faulty(0.02))
 	f("mean +0.15", 10_000, 12, drift.GateMean, normal, shifted(0.15))
 	f("mean -0.3", 1000, 8, drift.GateMean, normal, shifted(-0.3))
+}
+
+// TestIntervalOfTheMean: the interval in words covers the true shift as often as it says, also for large
+// shifts in small windows and small references.
+func TestIntervalOfTheMean(t *testing.T) {
+	f := func(reference, rows int, shift float64) {
+		t.Helper()
+		const runs = 150
+		said, covered := 0, 0
+		for run := range runs {
+			rng := rand.New(rand.NewPCG(22, uint64(run)))
+			p := profile(1, reference, normal(rng))
+			d := detector(t, p, drift.CompleteOptions())
+			v := d.Judge(window(p, 0, rows, func(int) source { return plus(normal(rng), shift) }))
+			var size, low, high float64
+			if n, _ := fmt.Sscanf(v.Features[0].Change, "mean higher by %f s.d. (%f to %f)", &size, &low, &high); n != 3 {
+				continue
+			}
+			said++
+			if low <= shift && shift <= high {
+				covered++
+			}
+		}
+		t.Logf("reference %d, windows of %d, +%v s.d.: %d of %d intervals cover it", reference, rows, shift, covered, said)
+		if said < runs/2 || float64(covered) < 0.9*float64(said) {
+			t.Errorf("reference %d, windows of %d, +%v s.d.: %d of %d intervals cover it, of %d windows", reference, rows, shift, covered, said, runs)
+		}
+	}
+	f(5000, 1000, 0.5)
+	f(5000, 200, 1)
+	f(5000, 200, 2)
+	f(5000, 1000, 3)
+	f(500, 200, 1)
+	f(500, 1000, 2)
 }
