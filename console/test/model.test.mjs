@@ -45,6 +45,8 @@ test("drift appears, with a signal that can be closed", async () => {
   await waitFor("drift of age", async () => (await gateway.api("drift/diabetes")).some((d) => d.state === "DETECTED"), 180_000);
   await page.locator("main .state", { hasText: /^detected$/ }).first().waitFor();
   await page.getByRole("button", { name: "age", exact: true }).first().waitFor();
+  await page.getByRole("img", { name: "Distribution of age: reference and last window", exact: false }).waitFor();
+  assert.ok((await page.locator(".overlay rect.window").count()) > 5);
   await shot(page, "drift");
   const close = page.getByRole("button", { name: "Close", exact: true });
   await close.first().click();

@@ -79,8 +79,9 @@ export const counterStream = new Stream({
   },
 });
 
-/** watchCounters selects the routes whose counters are shown. An empty list closes the stream. */
-export function watchCounters(names: readonly string[]): void {
+/** watchCounters selects the routes whose counters are shown. An empty list closes the stream. A name with a comma cannot be selected. */
+export function watchCounters(all: readonly string[]): void {
+  const names = all.filter((n) => !n.includes(","));
   counterStream.watch(new URLSearchParams(names.length ? { counters: names.join(","), every: "2s" } : {}));
 }
 

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import type { Schemas } from "../api/client";
+import { ask, client, type Schemas } from "../api/client";
 import { newest } from "../api/journal";
 import { drift, seen, type DriftStatus } from "../api/live";
 import { canAll, canSome, missing } from "../api/session";
@@ -8,6 +8,7 @@ import { Chart } from "../ui/chart";
 import { clock, count, digits, none, percent, real } from "../ui/format";
 import { link } from "../ui/router";
 import { useLoad } from "../ui/use";
+import { Overlay } from "./distribution";
 import { Labels } from "./labels";
 import { Signals } from "./signals";
 
@@ -116,6 +117,7 @@ function Stream({ d }: { d: DriftStatus }) {
       {features.length > 0 && <Findings title="Distributions, the strongest evidence first" effect="PSI" list={features} chosen={key} choose={choose} />}
       {d.last && (quality.length > 0 ? <Findings title="Quality" effect="Share beyond" list={quality} chosen={key} choose={choose} /> : <p class="dim small">No missing, infinite or out-of-range values beyond those of the reference.</p>)}
       {!d.last && !d.reason && <Empty>No window has been judged yet.</Empty>}
+      {key && <Shape d={d} feature={key} />}
       {key && <Evidence d={d} feature={key} />}
     </Panel>
   );
@@ -183,6 +185,15 @@ function Interval({ low, at, high }: { low: number; at: number; high: number }) 
       <circle cx={x(at)} cy={7} r={3} />
     </svg>
   );
+}
+
+/** Shape draws the distribution of the chosen feature in the reference and in the last window. */
+function Shape({ d, feature }: { d: DriftStatus; feature: string }) {
+  const report = useLoad(() => ask(client.GET("/api/v1/drift/{model}/report", { params: { path: { model: d.model } } })), [d.model, d.windows]);
+  if (report.error !== undefined && !report.data) return <Problem error={report.error} retry={report.again} />;
+  const stream = report.data?.find((r) => r.version === d.version && r.role === d.role);
+  const shape = stream?.distributions.find((x) => feature.startsWith(`${x.kind} ${x.feature} `));
+  return shape ? <Overlay of={shape} /> : null;
 }
 
 /** Evidence draws the effect of a feature over the windows that changed a state, from the events of the journal. */
