@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt proto soak swap demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site console console-check test-console pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-consoles bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site console console-check test-console pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -114,6 +114,9 @@ bench-peers-setup: setup ## install the other servers into .cache/peers, 1.8 GB
 bench_quick = $(if $(QUICK),-quick -out bin/quick-$@)
 bench-shadow: build ## measure how shadows that are slow, hang or fail affect callers
 	cd benchmarks && go run ./stress -group shadow $(if $(QUICK),-quick)
+
+bench-consoles: build ## measure what 200 open consoles cost the data plane; 3 minutes; writes benchmarks/results/consoles.md
+	cd benchmarks && go run ./consoles $(if $(QUICK),-rounds 2 -d 1s,-out results/consoles.md)
 
 bench-stress: build ## test hostile clients, overload, bursts, many connections and changes under load; 15 minutes
 	cd benchmarks && go build -o bin/noop ./noop && go run ./stress $(bench_quick)
