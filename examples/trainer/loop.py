@@ -57,6 +57,9 @@ models:
       metric: accuracy
       rollout: canary-auto
       preset: fast
+      step_time: 20s
+      bake: 15s
+      inconclusive: ship # the labelled comparison has decided
 """
 
 

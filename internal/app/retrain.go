@@ -129,7 +129,7 @@ func (t retrainer) Apply(ctx context.Context, r api.Retraining) (pipeline.Applie
 	case r.Judgement.Verdict == api.VerdictUnknown:
 		return pipeline.Applied{Why: "no rollout starts without a verdict: " + r.Judgement.Why}, nil
 	}
-	return t.roll(ctx, api.RolloutSpec{Route: route, Version: r.Candidate, Preset: m.Preset}, r, by)
+	return t.roll(ctx, specOf(route, &m, r.Candidate), r, by)
 }
 
 // shadow makes the candidate a shadow of a route, unless it is one.
@@ -146,6 +146,23 @@ func (t retrainer) shadow(ctx context.Context, name string, r api.Retraining, by
 	route.Shadows = append(slices.Clone(route.Shadows), api.Shadow{Version: r.Candidate, Sample: api.TotalWeight})
 	_, err = c.SetRoute(ctx, route, admin.Edit{Revision: route.Revision, By: by})
 	return done, err
+}
+
+// specOf returns the rollout of a version. On labelled rows it is not worse than its parent. That it answers differently is what it was trained
+// for, so only its errors, its latency and its loss count.
+func specOf(route string, m *config.Retraining, version int64) api.RolloutSpec {
+	spec := api.RolloutSpec{
+		Route: route, Version: version, Preset: m.Preset, Inconclusive: m.Inconclusive, Bake: api.Duration(m.Bake),
+		Answers: api.Answers{Tolerance: ignored, Disagreement: ignored, Deviation: ignored},
+	}
+	spec.Complete()
+	spec.Steps = slices.Clone(spec.Steps)
+	for i := range spec.Steps {
+		if m.StepTime > 0 {
+			spec.Steps[i].For = api.Duration(m.StepTime)
+		}
+	}
+	return spec
 }
 
 // ignored is a limit of answers that nothing exceeds.
@@ -173,10 +190,6 @@ func (t retrainer) roll(ctx context.Context, spec api.RolloutSpec, r api.Retrain
 	if len(route.Variants) == 1 && route.Variants[0].Version == r.Candidate {
 		return pipeline.Applied{Why: fmt.Sprintf("version %d serves route '%s' already", r.Candidate, spec.Route)}, nil
 	}
-	// On labelled rows the version is not worse. That it answers differently is what it was trained for, so only its errors, its latency and
-	// its loss count.
-	spec.Answers = api.Answers{Tolerance: ignored, Disagreement: ignored, Deviation: ignored}
-	spec.Complete()
 	x, err := a.rollouts.Start(ctx, spec, by)
 	return started(x.ID), err
 }

@@ -44,7 +44,12 @@ type Retraining struct {
 	Margin     float64       `yaml:"margin" default:"0.01" min:"0" max:"1" doc:"Growth of the mean loss, as a share of the parent's mean loss for a regression, that counts as not worse."`
 	Rollout    string        `yaml:"rollout" default:"manual" enum:"manual|shadow-only|canary-auto" doc:"What happens with a version that is better or not worse. manual: nothing. shadow-only: it becomes a shadow of the model's route. canary-auto: a rollout starts."`
 	Preset     string        `yaml:"preset" default:"careful" enum:"careful|standard|fast" doc:"The preset of that rollout."`
-	Route      string        `yaml:"route" default:"\"\"" doc:"The route of that rollout or shadow. Empty: the route with the name of the model."`
+	StepTime   time.Duration `yaml:"step_time" default:"0s" min:"0s" max:"8760h" doc:"Max time of each step of that rollout. 0s: as in the preset."`
+	Bake       time.Duration `yaml:"bake" default:"0s" min:"0s" max:"8760h" doc:"Time for which the former version stays loaded after that rollout. 0s: as in the preset."`
+
+	Inconclusive string `yaml:"inconclusive" default:"hold" enum:"hold|ship|abort" doc:"What that rollout does if the time of its last step is over and the evidence allows no verdict. hold: it waits for a person. ship: it goes on. abort: it rolls back."`
+
+	Route string `yaml:"route" default:"\"\"" doc:"The route of that rollout or shadow. Empty: the route with the name of the model."`
 }
 
 // TrainerExec configures the program that trains.
