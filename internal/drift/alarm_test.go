@@ -66,22 +66,22 @@ func TestFalseAlarmsOnCleanWindows(t *testing.T) {
 			return math.Floor(6 * rng.Float64() * rng.Float64())
 		}
 	}
-	f("normal, no tolerance", 25, 100, 500, 100, none, normal)
+	f("normal, no tolerance", 15, 100, 500, 100, none, normal)
 	f("normal, no tolerance", 5, 100, 1000, 500, none, normal)
-	f("rare values, no tolerance", 25, 100, 500, 100, none, rare)
-	f("1 % of a value, no tolerance", 25, 100, 2000, 200, none, share(0.01))
-	f("heavy tails, no tolerance", 10, 100, 1000, 200, none, func(rng *rand.Rand) source {
+	f("rare values, no tolerance", 15, 100, 500, 100, none, rare)
+	f("1 % of a value, no tolerance", 10, 100, 2000, 200, none, share(0.01))
+	f("heavy tails, no tolerance", 5, 100, 1000, 200, none, func(rng *rand.Rand) source {
 		return func() float64 { return math.Exp(2 * rng.NormFloat64()) }
 	})
-	f("1 % of a value", 25, 100, 2000, 200, drift.CompleteOptions(), share(0.01))
-	f("normal", 20, 100, 500, 100, drift.CompleteOptions(), normal)
+	f("1 % of a value", 10, 100, 2000, 200, drift.CompleteOptions(), share(0.01))
+	f("normal", 10, 100, 500, 100, drift.CompleteOptions(), normal)
 	f("normal", 5, 100, 2000, 300, drift.CompleteOptions(), normal)
 }
 
 // TestFalseAlarmsOnJoinedWindows: joining windows with too few rows keeps the limit. The end of
 // such a window depends on the traffic, which has a fifth of the rows that a window needs.
 func TestFalseAlarmsOnJoinedWindows(t *testing.T) {
-	const references, windows, allowed = 25, 500, 20 // the limit: one alarm in this many windows
+	const references, windows, allowed = 12, 500, 20 // the limit: one alarm in this many windows
 	windowing := drift.Windowing{Length: 5 * time.Minute, MinRows: 50, Max: 24 * time.Hour}
 	o := drift.CompleteOptions()
 	o.Tolerance, o.QualityTolerance, o.RangeTolerance = 1e-12, 1e-12, 1e-12

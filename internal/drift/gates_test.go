@@ -71,7 +71,7 @@ func shifted(by float64) func(*rand.Rand) source {
 func TestGatesFindWhatMatters(t *testing.T) {
 	f := func(name string, rows, most int, by string, before, after func(*rand.Rand) source) {
 		t.Helper()
-		const runs, reference, clean = 3, 50_000, 10
+		const runs, reference, clean = 2, 50_000, 10
 		for run := range runs {
 			rng := rand.New(rand.NewPCG(21, uint64(run)))
 			p := profile(9, reference, normal(rng))
@@ -130,7 +130,7 @@ func TestGatesFindWhatMatters(t *testing.T) {
 func TestIntervalOfTheMean(t *testing.T) {
 	f := func(reference, rows int, shift float64) {
 		t.Helper()
-		const runs = 150
+		const runs = 100
 		said, covered := 0, 0
 		for run := range runs {
 			rng := rand.New(rand.NewPCG(22, uint64(run)))
