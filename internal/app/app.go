@@ -94,6 +94,7 @@ type App struct {
 	pipeline  *pipeline.Pipeline
 	watchers  *watch.Hub
 	history   *history.Recorder
+	past      *past // nil if no Prometheus server is configured
 	feed      *signals.Feed
 	callers   atomic.Pointer[callers.Book] // of all listeners
 	counters  *callers.Counters            // nil if requests are not counted by caller
@@ -174,6 +175,9 @@ func (a *App) open() (err error) {
 	}
 	a.watchers = a.newHub()
 	a.history = a.newHistory(cfg)
+	if a.past, err = newPast(&cfg.Prometheus, a.log); err != nil {
+		return err
+	}
 	if err := a.buildFronts(cfg, promRegistry); err != nil {
 		return err
 	}

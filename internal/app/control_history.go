@@ -38,27 +38,43 @@ func (r recorded) Each(visit func(history.Key, int, []history.Counter)) {
 }
 
 // MaxHistory implements admin.HistoryControl.
-func (c control) MaxHistory() time.Duration { return history.Span }
+func (c control) MaxHistory() time.Duration {
+	if c.app.past != nil {
+		return maxPast
+	}
+	return history.Span
+}
 
 // History implements admin.HistoryControl.
-func (c control) History(_ context.Context, q api.HistoryQuery) (api.History, error) {
+func (c control) History(ctx context.Context, q api.HistoryQuery) (api.History, error) {
 	h, keys := c.historyOf(q)
-	window, values := c.app.history.Read(q.Span, q.Points, keys)
-	h.From, h.Step, h.Since = window.From, api.Duration(window.Step), window.Since
-	take := func() api.Series {
-		v := values[0]
-		values = values[1:]
-		return api.Series{Requests: v.Requests, Errors: v.Errors, P50: v.P50, P99: v.P99, Queue: v.Queue}
+	window, series, err := c.readHistory(ctx, q, keys)
+	if err != nil {
+		return api.History{}, err
 	}
+	h.From, h.Step, h.Since = window.From, api.Duration(window.Step), window.Since
 	for i := range h.Models {
-		h.Models[i].Series = take()
+		h.Models[i].Series, series = series[0], series[1:]
 	}
 	for i := range h.Routes {
 		for j := range h.Routes[i].Variants {
-			h.Routes[i].Variants[j].Series = take()
+			h.Routes[i].Variants[j].Series, series = series[0], series[1:]
 		}
 	}
 	return h, nil
+}
+
+// readHistory returns the values of series: of the memory, or of Prometheus if they are too old.
+func (c control) readHistory(ctx context.Context, q api.HistoryQuery, keys []history.Key) (history.Window, []api.Series, error) {
+	if q.Span > history.Span {
+		return c.app.past.read(ctx, q, keys)
+	}
+	window, values := c.app.history.Read(q.Span, q.Points, keys)
+	list := make([]api.Series, len(values))
+	for i, v := range values {
+		list[i] = api.Series{Requests: v.Requests, Errors: v.Errors, P50: v.P50, P99: v.P99, Queue: v.Queue}
+	}
+	return window, list, nil
 }
 
 // historyOf returns the document of the names that exist, without values, and the key of each series in it.

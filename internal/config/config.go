@@ -58,7 +58,7 @@ type Config struct {
 	Capture CaptureStore `yaml:"capture" restart:"true" doc:"Where captured traffic is written. The settings of a model say what is captured. docs/capture.md explains both."`
 	Retrain Retrain      `yaml:"retrain" restart:"true" doc:"Signals: retraining requests and data-quality reports."`
 
-	Prometheus Prometheus `yaml:"prometheus" restart:"true" doc:"A Prometheus server that rollouts ask for evidence."`
+	Prometheus Prometheus `yaml:"prometheus" restart:"true" doc:"A Prometheus server that rollouts ask for evidence, and that is asked for the history before the last hour."`
 
 	UnloadTimeout time.Duration `yaml:"unload_timeout" default:"30s" min:"0s" restart:"true" doc:"Time that the running calls of a retired version have before they are terminated."`
 
@@ -70,7 +70,7 @@ type Config struct {
 	Routes   map[string]Route  `yaml:"routes" doc:"Splits of the traffic over versions of a model, by the name that clients call. A name without a route serves the newest version of the model of that name."`
 }
 
-// Prometheus names the server that the queries of rollouts are asked of.
+// Prometheus names the server that the queries of rollouts are asked of, and those for the history.
 type Prometheus struct {
 	URL     string        `yaml:"url" default:"\"\"" doc:"URL of the server, http or https, without /api/v1. Empty: rollouts have no queries."`
 	Token   Secret        `yaml:"token" default:"\"\"" doc:"Bearer token for the server, if it needs one."`

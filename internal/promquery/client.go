@@ -2,6 +2,7 @@
 package promquery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ type Options struct {
 	URL     string        // of the server, without the path of its API
 	Token   string        // a bearer token; empty for none
 	Timeout time.Duration // of a query
+
+	MaxAnswer int64 // max size of an answer in bytes; 0 means 1 MiB, of which an answer with one number needs some hundred
 }
 
 // Client asks one server. It is safe for concurrent use.
@@ -28,13 +31,13 @@ type Client struct {
 	timeout time.Duration
 }
 
-// maxAnswer is the max size of an answer in bytes. An answer with one number needs some hundred.
+// maxAnswer is the default of Options.MaxAnswer.
 const maxAnswer = 1 << 20
 
 // New returns a client. It asks nothing yet.
 func New(o Options) (*Client, error) {
 	c, err := promapi.NewClient(promapi.Config{Address: o.URL, Client: &http.Client{
-		Transport: bounded{base: http.DefaultTransport, token: o.Token},
+		Transport: bounded{base: http.DefaultTransport, token: o.Token, limit: cmp.Or(o.MaxAnswer, maxAnswer)},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // the token is for the configured server
 		},
@@ -82,6 +85,7 @@ func (c *Client) Value(ctx context.Context, query string) (float64, error) {
 type bounded struct {
 	base  http.RoundTripper
 	token string
+	limit int64
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -97,6 +101,6 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp.Body = struct {
 		io.Reader
 		io.Closer
-	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	}{io.LimitReader(resp.Body, b.limit), resp.Body}
 	return resp, nil
 }
