@@ -78,7 +78,7 @@ func (w *welcome) text(ctx context.Context) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n  HTTP   %s\n  admin  %s\n", title, options.Data, options.Admin)
+	fmt.Fprintf(&b, "%s\n  HTTP     %s\n  admin    %s\n  console  %s/\n", title, options.Data, options.Admin, options.Admin)
 	if len(differing) > 0 {
 		block(&b, "Routes that differ from the configuration file, since commands changed them", differing)
 	}

@@ -61,7 +61,7 @@ func TestWelcomeTriesTheModelWithTheShortestExample(t *testing.T) {
 		"GET /v2/models/wide": says(wide), "GET /v2/models/small one": says(narrow), "GET /v2/models/narrow": says(client.Metadata{}),
 	})
 	for _, line := range []string{
-		"  HTTP   " + at, "  admin  " + at,
+		"  HTTP     " + at, "  admin    " + at, "  console  " + at + "/",
 		"  curl -s " + at + "/v2/models/small%20one",
 		"  curl -s " + at + `/v2/models/small%20one/infer -d '{"inputs":[{"name":"it'\''s","shape":[1],"datatype":"INT8","data":[`,
 		"  curl -s " + at + "/metrics",
@@ -96,7 +96,7 @@ func TestWelcomeSaysWhatIsNotServed(t *testing.T) {
 		"GET /api/v1/models": says([]api.ModelStatus{}), "GET /-/ready": fails(http.StatusServiceUnavailable, "0 models"),
 		"GET /api/v1/status": says(api.ServerStatus{RepositoryWarnings: []api.RepositoryWarning{warning}}),
 	})
-	if want := "Sluice runs, but it is not ready: 0 models.\n\nNot served:\n  m/v1/: not a version; rename it\n\n  HTTP   " + at; !strings.HasPrefix(got, want) {
+	if want := "Sluice runs, but it is not ready: 0 models.\n\nNot served:\n  m/v1/: not a version; rename it\n\n  HTTP     " + at; !strings.HasPrefix(got, want) {
 		t.Errorf("got %s", got)
 	}
 	got, _ = greeted(t, nil, map[string]http.HandlerFunc{
@@ -143,7 +143,7 @@ func TestWelcomeSplitsTheTraffic(t *testing.T) {
 			},
 			"GET /v2/models/it's": says(meta), "GET /v2/models/boring": fails(http.StatusServiceUnavailable, "not loaded"),
 		})
-		want = "Sluice is ready.\n  HTTP   " + at + "\n  admin  " + at + "\n\nTry:\n" + strings.ReplaceAll(want, "URL", at)
+		want = "Sluice is ready.\n  HTTP     " + at + "\n  admin    " + at + "\n  console  " + at + "/\n\nTry:\n" + strings.ReplaceAll(want, "URL", at)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
