@@ -259,7 +259,7 @@ func (o *Outbox) announce(s api.SignalData) {
 	}
 	fields := describe(s)
 	if o.opts.Sink == nil {
-		fields = append(fields, zap.String("delivery", "none, since no webhook is configured; the signal stays open until it is closed"))
+		fields = append(fields, zap.String("delivery", "no webhook is configured; the signal stays open until it or its retraining is closed"))
 	}
 	o.log.Warn(what, fields...)
 }
