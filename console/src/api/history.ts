@@ -16,6 +16,8 @@ export interface Past {
 export interface History {
   from: string;
   step: string;
+  /** Since when nothing is missing. */
+  since: string;
   models: (Past & { name: string })[];
   routes: { name: string; variants: (Past & { version: number; role: string })[] }[];
 }

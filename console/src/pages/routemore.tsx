@@ -15,15 +15,15 @@ import { put } from "./routeedit";
 export function RouteCharts({ route }: { route: Route }) {
   const past = useLoad(() => history({ routes: [route.name] }, "15m", 180), [route.name], 5000);
   const data = past.data;
-  const x = useMemo(() => {
-    const variants = data?.routes[0]?.variants ?? [];
-    const from = data ? Date.parse(data.from) / 1000 : 0;
+  const variants = useMemo(() => data?.routes[0]?.variants ?? [], [data]);
+  const [x, first] = useMemo((): [number[], number] => {
     const step = parseDuration(data?.step);
-    return Array.from({ length: variants[0]?.requests.length ?? 0 }, (_, i) => from + i * step);
+    const all = Array.from({ length: variants[0]?.requests.length ?? 0 }, (_, i) => Date.parse(data!.from) / 1000 + i * step);
+    const begin = Math.max(all.findIndex((t) => t + step > Date.parse(data!.since) / 1000), 0);
+    return [all.slice(begin), begin]; // a gateway that has just started has no earlier steps
   }, [data]);
-  const variants = data?.routes[0]?.variants ?? [];
   const lines = (of: (p: Past) => (number | null)[]): Line[] =>
-    variants.map((v, i) => ({ label: `v${v.version} ${v.role}`, color: v.role === "stable" ? 0 : v.role === "canary" ? 1 : i + 1, values: of(v) }));
+    variants.map((v, i) => ({ label: `v${v.version} ${v.role}`, color: v.role === "stable" ? 0 : v.role === "canary" ? 1 : v.role === "control" ? 2 : 3 + i, dash: v.role === "shadow", values: of(v).slice(first) }));
   if (past.error !== undefined && !data) return <Problem error={past.error} retry={past.again} />;
   if (absent.value) return <Empty>This gateway keeps no history.</Empty>;
   if (!x.length) return <Empty>{past.loading ? "Reading the history." : "The variants had no requests in the last 15 minutes."}</Empty>;
