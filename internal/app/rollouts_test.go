@@ -15,6 +15,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/fake"
+	"sluice.io/sluice/internal/testing/onnxgen"
 )
 
 // rollout returns the last rollout of the route double.
@@ -153,6 +154,25 @@ func TestRolloutsCompareAnswers(t *testing.T) {
 	status, body := other.call(t, http.MethodPost, other.admin+"/api/v1/rollouts", `{"route": "double", "version": 2, "queries": [{"name": "a", "query": "b", "max": 1}]}`)
 	if status != http.StatusConflict || !strings.Contains(body, "prometheus.url") {
 		t.Errorf("queries without a server: %d %s", status, body)
+	}
+}
+
+// A version that always answers a class that no other version has ever answered is rolled back.
+func TestRolloutsCompareNewClasses(t *testing.T) {
+	classifier := func(class float32) []byte {
+		g := onnxgen.New("classifier")
+		sum := g.Op("MatMul", g.Input("x", infer.FP32, "N", 3), g.Init(onnxgen.Float32s([]float32{class, 0, 0}, 3, 1)))
+		g.Output("label", infer.Int64, g.Op("Cast", sum).Int("to", 7), "N", 1)
+		return g.Bytes()
+	}
+	dir := t.TempDir()
+	put(t, dir, "double", 1, classifier(1))
+	put(t, dir, "double", 2, classifier(5))
+	g := start(t, dir, `routes: {double: {variants: [{version: 1, weight: 100%}]}}`)
+	g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts", `{"route": "double", "version": 2, "preset": "fast", "steps": [{"weight": 4000, "for": "5m"}], "latency": {"tolerance": 1}}`)
+	g.askUntil(t, api.RolloutRolledBack)
+	if r := g.rollout(t); !strings.Contains(r.Why, "answers: label: ") {
+		t.Errorf("why %q", r.Why)
 	}
 }
 

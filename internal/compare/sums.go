@@ -32,6 +32,7 @@ const notFinite = "not finite"
 // Mean is the sums of a value that each request has.
 type Mean struct {
 	Name            string // "label: setosa"
+	Output          string // "label"
 	Kind            string
 	N, Sum, Squares float64
 }
@@ -86,6 +87,31 @@ func (s *Sums) Means() (list []Mean) {
 		for _, m := range o.shares {
 			m.N = o.n
 			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// Complete adds to the means of each of two versions the classes that only the other one has answered: their share is 0 of all its
+// requests. If a version has answered more classes than Sums tells apart, the others may be among them, and nothing is added.
+func Complete(a, b []Mean) (completeA, completeB []Mean) {
+	return with(a, b), with(b, a)
+}
+
+// with returns the means of a version with the classes of the other one.
+func with(list, other []Mean) []Mean {
+	known, requests, classes := map[string]bool{}, map[string]float64{}, map[string]int{}
+	for i := range list {
+		m := &list[i]
+		known[m.Name] = true
+		if m.Kind == Share {
+			requests[m.Output] = m.N
+			classes[m.Output]++
+		}
+	}
+	for _, m := range other {
+		if n := requests[m.Output]; m.Kind == Share && !known[m.Name] && n > 0 && classes[m.Output] <= sumClasses {
+			list = append(list, Mean{Name: m.Name, Output: m.Output, Kind: Share, N: n})
 		}
 	}
 	return list
@@ -151,7 +177,7 @@ func (o *outputSums) addScores(t *infer.Tensor, rows int, labels []string, read 
 		return false
 	}
 	if len(o.numbers) == 0 {
-		o.numbers = append(o.numbers, Mean{Name: o.name + ": best score", Kind: kind})
+		o.numbers = append(o.numbers, Mean{Name: o.name + ": best score", Output: o.name, Kind: kind})
 	}
 	o.numbers[0].add(sum / float64(n))
 	return true
@@ -187,7 +213,7 @@ func (o *outputSums) addNumbers(t *infer.Tensor, rows, perRow int, read func([]b
 			if perRow > 1 {
 				name += fmt.Sprintf("[%d]", c)
 			}
-			o.numbers = append(o.numbers, Mean{Name: name, Kind: Number})
+			o.numbers = append(o.numbers, Mean{Name: name, Output: o.name, Kind: Number})
 		}
 		o.numbers[c].add(x)
 	}
@@ -256,6 +282,6 @@ func (o *outputSums) newClass(name string) int {
 	if len(o.shares) == sumClasses {
 		name = others
 	}
-	o.shares = append(o.shares, Mean{Name: o.name + ": " + name, Kind: Share})
+	o.shares = append(o.shares, Mean{Name: o.name + ": " + name, Output: o.name, Kind: Share})
 	return len(o.shares) - 1
 }

@@ -31,6 +31,44 @@ func TestSums(t *testing.T) {
 	}
 }
 
+// A class that only one version answers has the share 0 in the answers of the other, unless that may have counted it as another one.
+func TestComplete(t *testing.T) {
+	sums := func(answers ...string) []compare.Mean {
+		s := compare.NewSums(nil)
+		for _, a := range answers {
+			s.Offer(nil, &infer.Response{Outputs: []infer.Tensor{texts("label", a), floats("y", 1, 3)}})
+		}
+		return s.Means()
+	}
+	text := func(means []compare.Mean) (list []string) {
+		for _, m := range means {
+			if m.Output == "label" {
+				list = append(list, fmt.Sprintf("%s %v of %v", m.Name, m.Sum, m.N))
+			}
+		}
+		return list
+	}
+	many := make([]string, 60)
+	for i := range many {
+		many[i] = strconv.Itoa(i)
+	}
+	f := func(a, b []compare.Mean, wantA, wantB string) {
+		t.Helper()
+		a, b = compare.Complete(a, b)
+		if got := fmt.Sprint(text(a)); got != wantA {
+			t.Errorf("%s, want %s", got, wantA)
+		}
+		if got := fmt.Sprint(text(b)); wantB != "" && got != wantB {
+			t.Errorf("%s, want %s", got, wantB)
+		}
+	}
+	f(sums("x", "x"), sums("z", "y", "z"), "[label: x 2 of 2 label: z 0 of 2 label: y 0 of 2]", "[label: z 2 of 3 label: y 1 of 3 label: x 0 of 3]")
+	f(sums("x"), nil, "[label: x 1 of 1]", "[]")
+	f(nil, nil, "[]", "[]")
+	full := fmt.Sprint(text(sums(many...)))
+	f(sums(many...), sums("x"), full, "")
+}
+
 // However many classes an output has, the sums stay small.
 func TestSumsAreBounded(t *testing.T) {
 	s := compare.NewSums(nil)

@@ -48,7 +48,7 @@ func (r *Reconciler) Counts(route string, version int64, objective time.Duration
 	if err != nil {
 		return counts, err
 	}
-	now := time.Now()
+	now, answers := time.Now(), map[string][]compare.Mean{}
 	for i, variant := range v.route.Variants {
 		c := map[string]*rollout.Count{api.RoleStable: &counts.Stable, api.RoleCanary: &counts.Canary, api.RoleControl: &counts.Control}[variant.Role]
 		if len(v.variants) == 0 || variant.Role == api.RoleCanary && variant.Version != version {
@@ -67,9 +67,11 @@ func (r *Reconciler) Counts(route string, version int64, objective time.Duration
 			c.Open = b.State() == "open"
 		}
 		if a := v.answers[i]; a != nil {
-			c.Values = valuesOf(a.Means())
+			answers[variant.Role] = a.Means()
 		}
 	}
+	canary, control := compare.Complete(answers[api.RoleCanary], answers[api.RoleControl])
+	counts.Canary.Values, counts.Control.Values = valuesOf(canary), valuesOf(control)
 	for i, s := range v.route.Shadows {
 		if s.Version == version {
 			counts.Shadow = v.shadows[i].total()
