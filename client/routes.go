@@ -104,6 +104,8 @@ type EventFilter struct {
 	Subject      string    // such as "routes/iris"; one that ends in "/" is a prefix
 	Types        []string  // any of these; one that ends in "." is a prefix
 	Since, Until time.Time // both inclusive; zero is not a bound
+	Before       int64     // only events before the one with this number; 0 is not a bound
+	Newest       bool      // the newest ones first; not for exports
 }
 
 // Events returns up to limit events after a sequence number that a filter selects, the oldest
@@ -147,6 +149,12 @@ func (c *Client) ExportJournal(ctx context.Context, after int64, filter EventFil
 // values returns the parameters of a filter.
 func (filter *EventFilter) values(after int64) url.Values {
 	query := url.Values{"after": {strconv.FormatInt(after, 10)}}
+	if filter.Before > 0 {
+		query.Set("before", strconv.FormatInt(filter.Before, 10))
+	}
+	if filter.Newest {
+		query.Set("newest", "true")
+	}
 	if filter.Subject != "" {
 		query.Set("subject", filter.Subject)
 	}

@@ -26,6 +26,7 @@ type journalCommand struct {
 	out    output
 	after  int64
 	limit  int
+	last   int
 	follow bool
 	filter client.EventFilter
 	since  string
@@ -55,6 +56,7 @@ each line.`,
 	f := cmd.Flags()
 	f.Int64Var(&j.after, "after", 0, "only events after the one with this number")
 	f.IntVar(&j.limit, "limit", 0, "at most this many (default: all)")
+	f.IntVar(&j.last, "last", 0, "only the last ones, this many")
 	f.BoolVar(&j.follow, "follow", false, "wait for new events and print them, until interrupted")
 	f.DurationVar(&j.every, "interval", time.Second, "with --follow, the time between two requests to a gateway that does not tell of new events")
 	f.StringVar(&j.filter.Subject, "subject", "", "only events about this subject, for example routes/iris, or models/iris/ for all versions of a model")
@@ -74,6 +76,10 @@ func (j *journalCommand) run(cmd *cobra.Command) error {
 		return usageError{"--after must be 0 or more"}
 	case j.limit < 0:
 		return usageError{"--limit must be 0 or more"}
+	case j.last < 0:
+		return usageError{"--last must be 0 or more"}
+	case j.last > 0 && (j.limit > 0 || j.follow):
+		return usageError{"give --last alone, without --limit and --follow"}
 	case j.every <= 0:
 		return usageError{"--interval must be more than 0"}
 	case j.limit > 0 && j.follow:
@@ -147,7 +153,28 @@ func timeFlag(name, text string, now time.Time) (time.Time, error) {
 func (j *journalCommand) each(ctx context.Context, cl *client.Client, do func([]api.Event) error) (last int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, j.conn.timeout)
 	defer cancel()
+	if j.last > 0 {
+		return 0, j.newest(ctx, cl, do)
+	}
 	return eachEvent(ctx, cl, j.after, j.limit, j.filter, do)
+}
+
+// newest calls do with the last events, the oldest first.
+func (j *journalCommand) newest(ctx context.Context, cl *client.Client, do func([]api.Event) error) error {
+	filter, all := j.filter, []api.Event{}
+	for filter.Newest = true; len(all) < j.last; {
+		events, err := cl.Events(ctx, j.after, min(eventPage, j.last-len(all)), filter)
+		if err != nil {
+			return err
+		}
+		if len(events) == 0 {
+			break
+		}
+		all = append(all, events...)
+		filter.Before = events[len(events)-1].Seq
+	}
+	slices.Reverse(all)
+	return do(all)
 }
 
 // goOn prints new events until the command is interrupted, which is its normal end.

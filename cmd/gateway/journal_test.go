@@ -39,6 +39,9 @@ func TestJournal(t *testing.T) {
 	f(journalHead+lines[1], "--after", "1", "--limit", "1")
 	f(journalHead+lines[2], "--subject", "models/wine")
 	f(journalHead, "--after", "3")
+	f(journalHead+lines[1]+lines[2], "--last", "2")
+	f(journalHead+journalLines, "--last", "9")
+	f(journalHead+lines[1], "--last", "1", "--subject", "routes/iris")
 	got := command(t, "", []string{"journal", "--admin", url, "-o", "json", "--limit", "2"})
 	var events []api.Event
 	if err := json.Unmarshal([]byte(got.out), &events); err != nil || len(events) != 2 || events[1].Reason != "first users" {
@@ -66,6 +69,7 @@ func TestJournalOfManyPages(t *testing.T) {
 	count(eventPage+5, 3, "--after", strconv.Itoa(eventPage))
 	count(eventPage+1, 2, "--limit", strconv.Itoa(eventPage+1))
 	count(3, 1, "--limit", "3")
+	count(eventPage+1, 2, "--last", strconv.Itoa(eventPage+1))
 }
 
 func TestJournalFollow(t *testing.T) {

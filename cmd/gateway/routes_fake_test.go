@@ -240,8 +240,12 @@ func (f *fold) Events(after int64, limit int, filter admin.EventFilter) ([]api.E
 	}
 	var list []api.Event
 	f.filter = filter
-	for _, e := range f.events {
-		if e.Seq > after && len(list) < limit && (filter.Subject == "" || e.Subject == filter.Subject) {
+	events := slices.Clone(f.events)
+	if filter.Newest {
+		slices.Reverse(events)
+	}
+	for _, e := range events {
+		if e.Seq > after && (filter.Before == 0 || e.Seq < filter.Before) && len(list) < limit && (filter.Subject == "" || e.Subject == filter.Subject) {
 			list = append(list, e)
 		}
 	}

@@ -53,6 +53,8 @@ type EventFilter struct {
 	Subject      string    // empty selects any
 	Types        []string  // any of these; one that ends in "." is a prefix
 	Since, Until time.Time // both inclusive; zero is not a bound
+	Before       int64     // the number of an event that is too late; 0 is not a bound
+	Newest       bool      // the newest ones first
 }
 
 // DriftControl gives the admin port access to drift and signals.

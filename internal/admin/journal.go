@@ -25,7 +25,7 @@ const (
 const maxTypes = 64
 
 func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
-	query, err := queryOf(r, "after", "limit", "subject", "type", "since", "until")
+	query, err := queryOf(r, "after", "before", "newest", "limit", "subject", "type", "since", "until")
 	if err != nil {
 		return err
 	}
@@ -37,6 +37,14 @@ func (s *Server) journal(w http.ResponseWriter, r *http.Request, _ api.Actor) er
 	}
 	after, filter, err := eventsOf(query)
 	if err != nil {
+		return err
+	}
+	if text := query["before"]; text != nil {
+		if filter.Before, err = strconv.ParseInt(text[0], 10, 64); err != nil || filter.Before < 1 {
+			return infer.Errorf(infer.Invalid, "before: expected the number of an event, 1 or more, got '%.40s'", text[0])
+		}
+	}
+	if filter.Newest, err = boolOf(query, "newest"); err != nil {
 		return err
 	}
 	events, err := s.opts.Routes.Events(after, int(limit), filter)

@@ -102,6 +102,9 @@ func (c *routes) Events(after int64, limit int, filter admin.EventFilter) ([]api
 	if filter.Types != nil || !filter.Since.IsZero() || !filter.Until.IsZero() {
 		c.asked += fmt.Sprintf("%q %s %s", filter.Types, filter.Since.UTC().Format(time.RFC3339Nano), filter.Until.UTC().Format(time.RFC3339Nano))
 	}
+	if filter.Newest || filter.Before != 0 {
+		c.asked += fmt.Sprintf(" newest %v before %d", filter.Newest, filter.Before)
+	}
 	var list []api.Event
 	for _, e := range c.events {
 		if e.Seq > after && len(list) < limit && (filter.Subject == "" || e.Subject == filter.Subject) {
@@ -364,8 +367,10 @@ func TestJournal(t *testing.T) {
 	f("?type=version.,route.set&since=2026-11-30T12:00:00%2B01:00&until=2026-11-30T12:00:00.5Z",
 		`0 1000 ["version." "route.set"] 2026-11-30T11:00:00Z 2026-11-30T12:00:00.5Z`, 1, 2, 3)
 	f("?type=version.loaded", `0 1000 ["version.loaded"] 0001-01-01T00:00:00Z 0001-01-01T00:00:00Z`, 1, 2, 3)
+	f("?newest=true&before=9", "0 1000  newest true before 9", 1, 2, 3)
+	f("?newest=false&before=9", "0 1000  newest false before 9", 1, 2, 3)
 	for _, query := range []string{
-		"after=-1", "after=x", "after=", "after=9223372036854775808", "limit=0", "limit=10001", "limit=", "limit=1&limit=2", "limit=%", "afer=1",
+		"before=0", "before=x", "newest=1", "newest=", "after=-1", "after=x", "after=", "after=9223372036854775808", "limit=0", "limit=10001", "limit=", "limit=1&limit=2", "limit=%", "afer=1",
 		"type=", "type=a,", "type=" + strings.Repeat("a,", 64) + "a", "since=", "since=2h", "until=yesterday",
 	} {
 		s.expectError(s.ask("GET", "/api/v1/journal?"+query, nil), http.StatusBadRequest, "")

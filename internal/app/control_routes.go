@@ -67,7 +67,14 @@ func (c control) edit(ctx context.Context, do func(context.Context) (api.RouteRe
 
 // Events implements admin.RouteControl.
 func (c control) Events(after int64, limit int, filter admin.EventFilter) ([]api.Event, error) {
-	return c.app.journal.Read(after, limit, asFilter(filter))
+	switch {
+	case filter.Before == 1:
+		return nil, nil // there is none before the first
+	case filter.Newest:
+		return c.app.journal.Newest(after, limit, asFilter(filter))
+	default:
+		return c.app.journal.Read(after, limit, asFilter(filter))
+	}
 }
 
 // ExportJournal implements admin.RouteControl.
@@ -76,7 +83,7 @@ func (c control) ExportJournal(after int64, filter admin.EventFilter, w io.Write
 }
 
 func asFilter(filter admin.EventFilter) journal.Filter {
-	f := journal.Filter{Types: filter.Types, Since: filter.Since, Until: filter.Until}
+	f := journal.Filter{Types: filter.Types, Since: filter.Since, Until: filter.Until, Last: max(0, filter.Before-1)}
 	if filter.Subject != "" {
 		f.Subjects = []string{filter.Subject}
 	}

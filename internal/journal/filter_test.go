@@ -1,6 +1,8 @@
 package journal_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,4 +90,80 @@ func TestFilter(t *testing.T) {
 		_, err := l.LastAt(at(0))
 		wantCode(t, err, infer.Unavailable)
 	})
+}
+
+// Newest returns what Read does from the other end, whatever the limit is and however far back the events are.
+func TestNewest(t *testing.T) {
+	archived := func(t *testing.T, f func(t *testing.T, l *journal.Log)) {
+		t.Helper()
+		both(t, f)
+		t.Run("segments", func(t *testing.T) { f(t, open(t, t.TempDir())) })
+	}
+	archived(t, func(t *testing.T, l *journal.Log) {
+		const n = 3_000
+		var events []api.Event
+		for i := range n {
+			e := api.Event{Type: "route.set", Subject: "routes/iris"}
+			if i%700 == 5 {
+				e.Type = "version.loaded"
+			}
+			events = append(events, e)
+		}
+		if _, err := l.AppendAll(0, events); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(t.Name(), "segments") {
+			for range 3 {
+				cut(t, cutter(l, 800))
+			}
+		}
+		f := func(after int64, limit int, filter journal.Filter) {
+			t.Helper()
+			all, err := l.Read(after, n, filter)
+			if err != nil {
+				t.Fatal(err)
+			}
+			slices.Reverse(all)
+			got, err := l.Newest(after, limit, filter)
+			if d := cmp.Diff(all[:min(limit, len(all))], got); d != "" || err != nil {
+				t.Errorf("after %d, limit %d, %+v: %v %s", after, limit, filter, err, d)
+			}
+		}
+		rare := journal.Filter{Types: []string{"version."}}
+		for _, limit := range []int{1, 2, 5, 999, 1_000, 1_001, n, 2 * n} {
+			f(0, limit, journal.Filter{})
+			f(0, limit, rare)
+			f(2_500, limit, journal.Filter{})
+			f(100, limit, journal.Filter{Last: 2_100})
+			f(100, limit, journal.Filter{Last: 2_100, Types: rare.Types})
+			f(n, limit, journal.Filter{})
+		}
+		f(0, 3, journal.Filter{Types: []string{"nothing"}})
+	})
+}
+
+// Events that have no room in memory are left for the next call.
+func TestNewestIsBounded(t *testing.T) {
+	l := journal.Memory()
+	reason := strings.Repeat("x", 60<<10)
+	const n = 400
+	for range n {
+		if _, err := l.Append(journal.Any, api.Event{Type: "route.set", Actor: api.Actor{Reason: reason}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []int64
+	for before := int64(n + 1); before > 1; {
+		events, err := l.Newest(0, n, journal.Filter{Last: before - 1})
+		if err != nil || len(events) == 0 || len(events) > n*3/4 {
+			t.Fatalf("%d events, %v", len(events), err)
+		}
+		for _, e := range events {
+			seen = append(seen, e.Seq)
+		}
+		before = events[len(events)-1].Seq
+	}
+	if len(seen) != n || seen[0] != n || seen[n-1] != 1 {
+		t.Errorf("%d events", len(seen))
+	}
 }

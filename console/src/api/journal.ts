@@ -10,23 +10,19 @@ export interface Filter {
   until?: string;
 }
 
-const page = 10_000;
-const maxPages = 20;
+const page = 1_000;
 
-/**
- * newest returns the last events that a filter selects, the newest first. The API lists the oldest first, so it reads on until
- * the end; whole is false if there are more events than it reads.
- */
+/** newest returns the last events that a filter selects, the newest first; whole is false if there are older ones. */
 export async function newest(filter: Filter, most: number): Promise<{ events: Event[]; whole: boolean }> {
-  let list: Event[] = [];
-  let after = 0;
-  for (let n = 0; n < maxPages; n++) {
-    const query = { ...filter, after, limit: page };
-    for (const key of ["subject", "type", "since", "until"] as const) if (!query[key]) delete query[key];
+  const events: Event[] = [];
+  while (events.length < most) {
+    const query: Filter & { newest: true; limit: number; before?: number } = { newest: true, limit: Math.min(page, most - events.length) };
+    for (const key of ["subject", "type", "since", "until"] as const) if (filter[key]) query[key] = filter[key];
+    const last = events.at(-1);
+    if (last) query.before = last.seq;
     const got = await ask(client.GET("/api/v1/journal", { params: { query } }));
-    list = [...list, ...got].slice(-most);
-    if (got.length < page) return { events: list.reverse(), whole: true };
-    after = got[got.length - 1]!.seq;
+    if (!got.length) return { events, whole: true };
+    events.push(...got);
   }
-  return { events: list.reverse(), whole: false };
+  return { events, whole: false };
 }

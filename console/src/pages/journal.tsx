@@ -96,7 +96,7 @@ export function Journal() {
             {field("Since", <input type="datetime-local" {...props("since")} />)}
             {field("Until", <input type="datetime-local" {...props("until")} />)}
             <span class="dim" role="status">
-              {list.loading && !kept ? "reading…" : `${count(rows.length)} events${kept && !kept.whole ? ", not the newest" : ""}`}
+              {list.loading && !kept ? "reading…" : `${count(rows.length)} events${kept && !kept.whole ? ", the newest ones" : ""}`}
             </span>
           </div>
           {list.error !== undefined && <Problem error={list.error} retry={list.again} />}
