@@ -127,13 +127,14 @@ const statisticBins = "g"
 // effectText is an effect with its interval and its unit: PSI, or the percentage points by
 // which a share is higher than the reference's.
 func effectText(statistic string, effect, low, high float64) string {
-	format := func(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }
 	if statistic == statisticBins {
-		return fmt.Sprintf("PSI %s [%s, %s]", format(effect), format(low), format(high))
+		return fmt.Sprintf("PSI %s [%s, %s]", threeDigits(effect), threeDigits(low), threeDigits(high))
 	}
 	const points = 100
-	return fmt.Sprintf("%s pp [%s, %s]", format(points*effect), format(points*low), format(points*high))
+	return fmt.Sprintf("%s pp [%s, %s]", threeDigits(points*effect), threeDigits(points*low), threeDigits(points*high))
 }
+
+func threeDigits(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }
 
 func shiftText(x float64) string {
 	const long = 1e4 // after a change of unit, or for values that are not numbers, the digits would not fit into a column

@@ -109,7 +109,7 @@ func (s driftPageStream) HasWindow() bool {
 func writeDriftPage(w io.Writer, content driftPage) error {
 	page, err := template.New("drift").Funcs(template.FuncMap{
 		"percent": percent,
-		"number":  numberText,
+		"number":  threeDigits,
 		"p":       pText,
 		"time":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"findings": func(v api.DriftVerdict) []api.DriftFinding {
@@ -144,9 +144,9 @@ func writeDriftPage(w io.Writer, content driftPage) error {
 // effectOf returns a number of a finding with its unit: PSI, or points of a share.
 func effectOf(f *api.DriftFinding, x float64) string {
 	if f.Statistic == statisticBins {
-		return "PSI " + numberText(x)
+		return "PSI " + threeDigits(x)
 	}
-	return numberText(100*x) + " pp"
+	return threeDigits(100*x) + " pp"
 }
 
 // findingOf returns the finding about the bins of a feature in the last window, nil if there is none.

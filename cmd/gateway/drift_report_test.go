@@ -49,7 +49,7 @@ func TestDriftReport(t *testing.T) {
 	}
 	page := string(text)
 	for _, part := range []string{
-		"<title>Drift of iris</title>", `<span class="DETECTED">DETECTED</span>`, "mean higher by 0.54 s.d.", "PSI 0.31234", "missing: 8.02 % of the rows",
+		"<title>Drift of iris</title>", `<span class="DETECTED">DETECTED</span>`, "mean higher by 0.54 s.d.", "PSI 0.312", "missing: 8.02 % of the rows",
 		"&lt;b&gt;label", "now 3.85%",
 	} {
 		if !strings.Contains(page, part) {
