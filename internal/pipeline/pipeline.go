@@ -253,8 +253,8 @@ func (p *Pipeline) catchUp() error {
 			}
 			p.seq = events[i].Seq
 		}
-		if len(events) < batch {
-			p.seq = max(p.seq, last)
+		if len(events) == 0 { // fewer than asked for may only mean that they are large
+			p.seq = last
 		}
 	}
 }
