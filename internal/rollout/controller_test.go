@@ -3,6 +3,7 @@ package rollout_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sluice.io/sluice/api"
@@ -205,6 +206,7 @@ func TestRestart(t *testing.T) {
 				t.Fatalf("state %s step %d became %s step %d", r.State, r.Step, again.State, again.Step)
 			}
 			time.Sleep(time.Duration(i%30+1) * time.Second)
+			synctest.Wait() // what is due now is done
 		}
 		for _, s := range []string{api.RolloutValidating, api.RolloutShadowing, api.RolloutCanary, api.RolloutBaking, api.RolloutCompleted} {
 			if !states[s] {

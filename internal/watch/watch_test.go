@@ -448,6 +448,7 @@ func TestAccess(t *testing.T) {
 		want(t, "a hidden model is gone", states(t, v.take()), "")
 		g.setModels(model("iris", 1, api.StateReady), model("wine", 1, api.StateReady))
 		time.Sleep(time.Second)
+		synctest.Wait() // the hub has looked
 		v.mu.Lock()
 		v.hidden, v.changed = nil, true
 		v.mu.Unlock()
