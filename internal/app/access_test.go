@@ -230,8 +230,8 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	var current atomic.Value
 	current.Store("old")
 	over := make(chan struct{})
-	var sent atomic.Int64
-	for range 3 {
+	var sent [3]atomic.Int64 // by each of the callers
+	for i := range sent {
 		load.Go(func() {
 			for {
 				select {
@@ -243,13 +243,16 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 					t.Errorf("%d %s", r.status, r.body)
 					return
 				}
-				sent.Add(1)
+				sent[i].Add(1)
 			}
 		})
 	}
+	// await waits until each caller has begun and ended some requests: the first may have begun before.
 	await := func() {
-		for want := sent.Load() + 20; sent.Load() < want && !t.Failed(); {
-			_ = g.as(t, "root", http.MethodGet, g.url+"/v2", "")
+		for i := range sent {
+			for want := sent[i].Load() + 5; sent[i].Load() < want && !t.Failed(); {
+				_ = g.as(t, "root", http.MethodGet, g.url+"/v2", "")
+			}
 		}
 	}
 	for _, step := range [][2]string{{"old", "new"}, {"new", "newer"}} {
