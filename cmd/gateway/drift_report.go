@@ -134,7 +134,7 @@ func writeDriftPage(w io.Writer, content driftPage) error {
 			}
 			return histogram(d.Edges, d.Values, d.Min, d.Max, d.Reference.Bins, window)
 		},
-	}).Parse(driftPageText)
+	}).Parse(reportStyle + driftPageText)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,11 @@ import (
 	"sluice.io/sluice/internal/offline"
 )
 
+// reportStyle defines the style of the pages about profiles and drift.
+//
+//go:embed report_style.html
+var reportStyle string
+
 //go:embed profile_page.html
 var profilePageText string
 
@@ -33,7 +38,7 @@ func writeProfilePage(w io.Writer, content profilePage) error {
 			f := &p.Features[i]
 			return histogram(f.Edges, f.Values, f.Min, f.Max, f.Reference.Bins, nil)
 		},
-	}).Parse(profilePageText)
+	}).Parse(reportStyle + profilePageText)
 	if err != nil {
 		return err
 	}
