@@ -44,7 +44,7 @@ const (
 	TrainerNATS    = "nats"    // whoever reads a subject of NATS JetStream
 )
 
-// What happens with a version that was trained, judged and not found worse.
+// The rollout policies: what the gateway does with a trained version that is not worse than its parent.
 const (
 	AfterManual     = "manual"      // nothing: a person decides
 	AfterShadow     = "shadow-only" // it becomes a shadow of its model's route

@@ -27,7 +27,7 @@ type Retraining struct {
 	Timeout  time.Duration `yaml:"timeout" default:"6h" min:"1s" max:"8760h" doc:"Time that a program or a reader of the queue has until it pushes a version. For a webhook it is retrain.expire."`
 	Attempts int           `yaml:"attempts" default:"3" min:"1" max:"100" doc:"Max number of times that a program is started for one request. It is started again only if the gateway has ended meanwhile."`
 
-	Lookback  time.Duration `yaml:"lookback" default:"720h" min:"1m" max:"87600h" doc:"How far back the captured requests reach that a trainer gets."`
+	Lookback  time.Duration `yaml:"lookback" default:"720h" min:"1m" max:"87600h" doc:"Max age of the captured requests that a trainer gets."`
 	Holdout   float64       `yaml:"holdout" default:"0.2" min:"0.01" max:"0.9" doc:"Share of the captured rows since the problem began, the last ones, that are kept from training. The new version is compared with its parent on them and on later ones."`
 	MinLabels int           `yaml:"min_labels" default:"0" min:"0" max:"1000000000" doc:"Min number of captured labels within lookback. With fewer, a request for retraining is held back. 0: labels are not needed."`
 	Schedule  time.Duration `yaml:"schedule" default:"0s" min:"0s" max:"87600h" doc:"Time after the last request for retraining at which the next one is made, whatever is detected. 0s: there is no schedule."`
@@ -41,8 +41,8 @@ type Retraining struct {
 	JudgeRows  int           `yaml:"judge_rows" default:"10000" min:"50" max:"10000000" doc:"Max number of recent captured rows on which a new version is compared with its parent."`
 	JudgeTime  time.Duration `yaml:"judge_time" default:"10m" min:"1s" max:"24h" doc:"Max time for that comparison."`
 	Confidence float64       `yaml:"confidence" default:"0.95" min:"0.5" max:"0.9999" doc:"Confidence of the interval of the difference between the losses of both versions."`
-	Margin     float64       `yaml:"margin" default:"0.01" min:"0" max:"1" doc:"Growth of the mean loss, as a share of the parent's mean loss for a regression, that counts as not worse."`
-	Rollout    string        `yaml:"rollout" default:"manual" enum:"manual|shadow-only|canary-auto" doc:"What happens with a version that is better or not worse. manual: nothing. shadow-only: it becomes a shadow of the model's route. canary-auto: a rollout starts."`
+	Margin     float64       `yaml:"margin" default:"0.01" min:"0" max:"1" doc:"Max growth of the mean loss that counts as not worse. For a regression it is a share of the parent's mean loss."`
+	Rollout    string        `yaml:"rollout" default:"manual" enum:"manual|shadow-only|canary-auto" doc:"What the gateway does with a version that is better or not worse. manual: nothing. shadow-only: it becomes a shadow of the model's route. canary-auto: a rollout starts."`
 	Preset     string        `yaml:"preset" default:"careful" enum:"careful|standard|fast" doc:"The preset of that rollout."`
 	StepTime   time.Duration `yaml:"step_time" default:"0s" min:"0s" max:"8760h" doc:"Max time of each step of that rollout. 0s: as in the preset."`
 	Bake       time.Duration `yaml:"bake" default:"0s" min:"0s" max:"8760h" doc:"Time for which the former version stays loaded after that rollout. 0s: as in the preset."`
@@ -56,8 +56,8 @@ type Retraining struct {
 type TrainerExec struct {
 	Command   []string `yaml:"command" default:"[]" doc:"The program and its arguments. No shell reads them. It gets the document on its standard input, and its path in SLUICE_REQUEST."`
 	Env       []string `yaml:"env" default:"[PATH, LANG]" doc:"Variables of the gateway's environment that the program gets. It gets no others but those that docs/retraining.md lists."`
-	MaxOutput Size     `yaml:"max_output" default:"1MiB" min:"1KiB" max:"1GiB" doc:"Max size of the program's output that is kept. Of more, the beginning and the end are kept."`
-	Nice      int      `yaml:"nice" default:"10" min:"0" max:"19" doc:"How far the priority of the program is lowered."`
+	MaxOutput Size     `yaml:"max_output" default:"1MiB" min:"1KiB" max:"1GiB" doc:"Max size of the program's output that is kept. Of a longer output, the beginning and the end are kept."`
+	Nice      int      `yaml:"nice" default:"10" min:"0" max:"19" doc:"The niceness that is added to the program's processes. A higher one gives them less CPU time."`
 }
 
 // retraining checks what the trainers of models need.
