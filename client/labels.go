@@ -21,8 +21,9 @@ func (c *Client) Labels(ctx context.Context, model string, rows []api.LabelRow) 
 	return c.LabelsFrom(ctx, model, "application/json", body)
 }
 
-// LabelsFrom is Labels with a body of the media type application/json or text/csv. CSV has the
-// columns request_id, label, row and time, with their names in the first line.
+// LabelsFrom is Labels with a body of the media type application/json, text/csv or
+// application/vnd.apache.parquet. CSV and Parquet have the columns request_id, label, row and time,
+// CSV with their names in the first line.
 func (c *Client) LabelsFrom(ctx context.Context, model, mediaType string, body []byte) (result api.LabelResult, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.predictURL(model, 0)+"/labels", bytes.NewReader(body))
 	if err != nil {

@@ -11,14 +11,20 @@ import (
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/labels"
 	"sluice.io/sluice/internal/reconcile"
+	"sluice.io/sluice/internal/wire/httpapi"
 )
 
 // maxLabelProblems is the max number of problems that an answer describes.
 const maxLabelProblems = 100
 
 // Labels implements httpapi.Labels. name is a model or a route.
-func (c control) Labels(ctx context.Context, name string, csv bool, body []byte) (api.LabelResult, error) {
-	return c.join(ctx, name, func(add func(labels.Row) error) error { return labels.Decode(body, csv, add) })
+func (c control) Labels(ctx context.Context, name string, body httpapi.LabelBody) (api.LabelResult, error) {
+	return c.join(ctx, name, func(add func(labels.Row) error) error {
+		if body.Format == httpapi.LabelsParquet {
+			return labels.DecodeParquet(body.Data, labels.ParquetLimits{MaxBytes: body.MaxBytes, Memory: body.Memory}, add)
+		}
+		return labels.Decode(body.Data, body.Format == httpapi.LabelsCSV, add)
+	})
 }
 
 // LabelRows implements grpcapi.Labels. name is a model or a route.

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
 
 	"sluice.io/sluice/api"
 )
@@ -94,6 +96,45 @@ func TestLabels(t *testing.T) {
 	check(g)
 	if got := labels(t, g, "double", `{"labels":[{"request_id":"b","label":2}]}`); got.Contradictory != 1 {
 		t.Errorf("after a restart: %+v", got)
+	}
+}
+
+// TestLabelsInParquet sends a file, which may become as large as a decompressed body.
+func TestLabelsInParquet(t *testing.T) {
+	g := startOn(t, &fakes{}, doubles(t, 1), labelled(t.TempDir()), "http.max_inflated: 64KiB")
+	asked(t, g, "double", "a", 0, 1)
+	type row struct {
+		RequestID string `parquet:"request_id,dict"`
+		Row       int32  `parquet:"row"`
+		Label     *int64 `parquet:"label,optional"`
+	}
+	send := func(rows []row, cut int) reply {
+		t.Helper()
+		var b bytes.Buffer
+		if err := parquet.Write(&b, rows); err != nil {
+			t.Fatal(err)
+		}
+		a, err := g.send(t.Context(), http.MethodPost, g.url+"/v2/models/double/labels", b.String()[:b.Len()-cut], "Content-Type", "application/vnd.apache.parquet")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	zero, five := int64(0), int64(5)
+	rows := []row{{"a", 0, &zero}, {"z", 0, &zero}, {"a", 1, &five}, {"a", 0, nil}}
+	if a := send(rows, 3); a.status != http.StatusBadRequest || !strings.Contains(a.body, "cut off") {
+		t.Errorf("%+v", a)
+	}
+	var result api.LabelResult
+	a := send(rows, 0)
+	if err := json.Unmarshal([]byte(a.body), &result); err != nil {
+		t.Fatal(err, a)
+	}
+	if diff := cmp.Diff([]string{"joined", "unknown", "invalid", "invalid"}, result.Results); diff != "" || len(result.Problems) != 2 {
+		t.Errorf("%s\n%+v", diff, result)
+	}
+	if a := send(make([]row, 10_000), 0); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, "max 2184 rows and 65536 bytes") {
+		t.Errorf("%+v", a)
 	}
 }
 

@@ -173,13 +173,13 @@ func (s *stub) Unload(_ context.Context, name string, by api.Actor) error {
 }
 
 // Labels has a result for each byte of a body, but takes none of the model "echo".
-func (s *stub) Labels(_ context.Context, name string, csv bool, body []byte) (api.LabelResult, error) {
+func (s *stub) Labels(_ context.Context, name string, body httpapi.LabelBody) (api.LabelResult, error) {
 	if name == "echo" {
 		return api.LabelResult{}, infer.Errorf(infer.Conflict, "no predictions of model '%s' are kept", name)
 	}
-	r := api.LabelResult{Model: name, LabelCounts: api.LabelCounts{Rows: uint64(len(body))}, Results: []string{}}
-	if csv {
-		r.Model += " csv"
+	r := api.LabelResult{Model: name, LabelCounts: api.LabelCounts{Rows: uint64(len(body.Data))}, Results: []string{}}
+	if body.Format != httpapi.LabelsJSON {
+		r.Model += " " + string(body.Format)
 	}
 	return r, nil
 }

@@ -45,7 +45,7 @@ func (f *fixed) Statistics(string, int64) ([]oip.ModelStatistics, error) { retur
 
 func (f *fixed) ModelConfig(string, int64) (oip.ModelConfig, error) { return oip.ModelConfig{}, nil }
 
-func (f *fixed) Labels(context.Context, string, bool, []byte) (api.LabelResult, error) {
+func (f *fixed) Labels(context.Context, string, LabelBody) (api.LabelResult, error) {
 	return api.LabelResult{}, nil
 }
 

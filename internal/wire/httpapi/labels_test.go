@@ -17,7 +17,8 @@ func TestLabels(t *testing.T) {
 	f(path, `{"labels":[]}`, 200, `{"model":"m","rows":13,`)
 	f(path, `{"labels":[]}`, 200, `{"model":"m",`, "Content-Type: application/x-www-form-urlencoded") // curl -d
 	f(path, "request_id,label\n", 200, `{"model":"m csv","rows":17,`, "Content-Type: text/csv; charset=utf-8")
-	f(path, "PAR1", 415, "send labels as application/json or as text/csv", "Content-Type: application/vnd.apache.parquet")
+	f(path, "PAR1", 200, `{"model":"m parquet","rows":4,`, "Content-Type: application/vnd.apache.parquet")
+	f(path, "PAR1", 415, "send labels as application/json, text/csv or application/vnd.apache.parquet", "Content-Type: application/x-parquet")
 	f("/v2/models/echo/labels", "{}", 409, "no predictions of model 'echo' are kept")
 	f("/v2/models/m/versions/1/labels", "{}", 404, "Not Found")
 	f("/v2/models/%0a/labels", "{}", 400, "not a valid model name")

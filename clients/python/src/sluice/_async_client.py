@@ -86,6 +86,13 @@ class AsyncClient(AsyncInference):
         """
         return await self._send(self._calls.labels(model, rows))
 
+    async def labels_from(self, model: str, body: bytes, media_type: str) -> Document:
+        """Send labels of a file, as labels does. The media type is application/json, text/csv or application/vnd.apache.parquet.
+
+        CSV and Parquet have the columns request_id, label, row and time, as DataFrame.to_parquet writes them.
+        """
+        return await self._send(self._calls.labels_from(model, body, media_type))
+
     async def label_report(self, model: str) -> Document:
         """Return how good the predictions of a model were. It asks the admin port."""
         return await self._send(self._calls.label_report(model))

@@ -98,11 +98,12 @@ class HTTPCalls(Configured):
         return self._control("GET", "/models/" + _segment(name))
 
     def labels(self, model: str, rows: Iterable[Mapping[str, Any]]) -> Call[Document]:
-        headers = {**self._authorized(), "Content-Type": "application/json"}
         content = json.dumps({"labels": [dict(row) for row in rows]}, allow_nan=False, default=_plain).encode()
-        return Call(
-            self._model_url(model, None) + "/labels", read_json, headers=headers, content=content, retry=True, method="POST"
-        )
+        return self.labels_from(model, content, "application/json")
+
+    def labels_from(self, model: str, body: bytes, media_type: str) -> Call[Document]:
+        headers = {**self._authorized(), "Content-Type": media_type}
+        return Call(self._model_url(model, None) + "/labels", read_json, headers=headers, content=body, retry=True, method="POST")
 
     def label_report(self, model: str) -> Call[Document]:
         return self._control("GET", "/labels/" + _segment(model))

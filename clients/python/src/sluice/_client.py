@@ -86,6 +86,13 @@ class Client(Inference):
         """
         return self._send(self._calls.labels(model, rows))
 
+    def labels_from(self, model: str, body: bytes, media_type: str) -> Document:
+        """Send labels of a file, as labels does. The media type is application/json, text/csv or application/vnd.apache.parquet.
+
+        CSV and Parquet have the columns request_id, label, row and time, as DataFrame.to_parquet writes them.
+        """
+        return self._send(self._calls.labels_from(model, body, media_type))
+
     def label_report(self, model: str) -> Document:
         """Return how good the predictions of a model were. It asks the admin port."""
         return self._send(self._calls.label_report(model))
