@@ -72,8 +72,10 @@ type DriftDistribution struct {
 	Edges []float64 `json:"edges"`
 	// Values are the values of the bins, if each has one.
 	Values []float64 `json:"values,omitempty"`
-	Min    float64   `json:"min"` // of the reference
-	Max    float64   `json:"max"`
+	// Categories are the names of the bins of a text with few values; else it is absent.
+	Categories []string `json:"categories,omitempty"`
+	Min        float64  `json:"min"` // of the reference
+	Max        float64  `json:"max"`
 	// Reference and Window are the rows of the reference's sample and of the last judged window. Window is
 	// absent if there was none since the watch began.
 	Reference DriftRows  `json:"reference"`
@@ -86,6 +88,7 @@ type DriftRows struct {
 	Missing uint64   `json:"missing"` // NaN too
 	Inf     uint64   `json:"inf"`
 	Outside uint64   `json:"outside"` // finite values out of the range of the reference, which are in Bins too
+	New     uint64   `json:"new"`     // values that the reference does not have; those of categories are in no bin
 }
 
 // DriftEvidence is the field after of an event that records a change of a drift state.

@@ -232,7 +232,7 @@ func TestDriftSimulateRefused(t *testing.T) {
 	f(exitUsage, "expected table or json", "x.csv", "--profile", profile, "-o", "yaml")
 	f(exitFailed, "no such file", "gone.csv", "--profile", profile)
 	f(exitFailed, "no such file", "gone.csv", "--profile", "gone.json")
-	f(exitFailed, "no column of numbers for feature 'x'", rowsFile(t, "y,z\n1,2\n"), "--profile", profile)
+	f(exitFailed, "no column for feature 'x'", rowsFile(t, "y,z\n1,2\n"), "--profile", profile)
 	f(exitFailed, "is incomplete", "x.csv", "--profile", rowsFile(t, "{"))
 }
 

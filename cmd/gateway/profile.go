@@ -104,7 +104,7 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 	f.StringVar(&c.modelFile, "model-file", "", "a model file instead of one in a repository")
 	f.BoolVar(&c.outputs, "outputs-from-model", true, "compute outputs that the file does not have, by running the rows through the model; =false leaves them out")
 	f.StringToStringVar(&c.mapping, "map", nil, "the tensor element of a column, COLUMN=TENSOR[ELEMENT] (repeatable)")
-	f.StringSliceVar(&c.options.Columns, "columns", nil, "the columns to read (default: all that hold numbers)")
+	f.StringSliceVar(&c.options.Columns, "columns", nil, "the columns to read (default: all)")
 	f.StringSliceVar(&c.options.Outputs, "outputs", nil, "the columns that are outputs of the model: COLUMN, or COLUMN=TENSOR[ELEMENT] if the model has several")
 	f.StringSliceVar(&c.options.Targets, "target", nil, "columns to leave out: the targets of the training (repeatable)")
 	f.StringVar(&c.options.Labels.Column, "label", "", "the column with the true class of each row, for estimates of performance before labels come; it is left out like a target")
@@ -112,6 +112,8 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 	f.StringVar(&c.options.Labels.Output, "label-output", "", "labels.output of the model's configuration, if it is set")
 	f.StringVar(&c.options.Labels.Positive, "label-positive", "", "labels.positive of the model's configuration, if it is set")
 	f.BoolVar(&c.options.Labels.Logits, "label-logits", false, "the scores are logits, as with labels.scores: logits in the model's configuration")
+	f.IntVar(&c.options.TextBytes, "text-bytes", offline.DefaultTextBytes, "how many bytes of a text are looked at, here and in requests")
+	f.BoolVar(&c.options.HideTexts, "hide-texts", false, "leave the texts of categories out of the profile, for personal data; it then has only their hashes")
 	tableFlags(f, &c.options.TableOptions)
 	f.Uint64Var(&c.options.Seed, "seed", 1, "the seed for sampling rows; the same file and seed give the same bins")
 }
@@ -145,6 +147,8 @@ func (c *profileCommand) check(cmd *cobra.Command) error {
 		return usageError{"--label needs --model or --model-file"}
 	case c.options.Labels.Column == "" && c.options.Labels != (offline.LabelOptions{}):
 		return usageError{"--label-task, --label-output, --label-positive and --label-logits need --label"}
+	case c.options.TextBytes < 1 || c.options.TextBytes > offline.MaxTextBytes:
+		return usageError{fmt.Sprintf("--text-bytes %d: expected 1 to %d", c.options.TextBytes, offline.MaxTextBytes)}
 	case c.options.NeedOutputs && !named:
 		return usageError{"--outputs-from-model needs --model or --model-file"}
 	}

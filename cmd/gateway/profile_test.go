@@ -58,15 +58,15 @@ func TestProfile(t *testing.T) {
 	file := rowsFile(t, rowsCSV)
 	to := filepath.Join(filepath.Dir(file), "p.json")
 	r := profileLine(t, "", file, "-o", to)
-	if r.code != exitOK || r.out != "" || r.errOut != `COLUMN  KIND   PLACE  HOW
-a       input  a[0]   an input: there is no model to match
-b       input  b[0]   an input: there is no model to match
-kind    -      -      left out: it has text, for example 'red'
-`+to+": 2 features of 3 rows\n" {
+	if r.code != exitOK || r.out != "" || r.errOut != `COLUMN  KIND   PLACE    HOW
+a       input  a[0]     an input: there is no model to match
+kind    input  kind[0]  an input: there is no model to match
+b       input  b[0]     an input: there is no model to match
+`+to+": 3 features of 3 rows\n" {
 		t.Fatalf("%+v", r)
 	}
 	p, err := readProfile(to)
-	if err != nil || p.Source != "rows.csv" || p.Rows != 3 || p.Features[1].Read.Missing != 1 {
+	if err != nil || p.Source != "rows.csv" || p.Rows != 3 || p.Features[2].Read.Missing != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
 	if files, _ := filepath.Glob(filepath.Join(filepath.Dir(file), ".*")); len(files) > 0 {
@@ -85,7 +85,7 @@ kind    -      -      left out: it has text, for example 'red'
 	}
 	r = profileLine(t, "", "show", to, "-o", "json")
 	var shown offline.Profile
-	if err := json.Unmarshal([]byte(r.out), &shown); err != nil || len(shown.Features) != 2 {
+	if err := json.Unmarshal([]byte(r.out), &shown); err != nil || len(shown.Features) != 3 {
 		t.Errorf("%v of %s", err, r.out)
 	}
 }

@@ -28,6 +28,7 @@ type Drift struct {
 	LossTolerance     float64       `yaml:"loss_tolerance" default:"0.02" min:"0.0001" max:"1" doc:"Growth of the mean loss of labelled predictions over the reference that never raises an alarm. 0.02 is two points of accuracy, a Brier score (from 0 to 1) that is higher by 0.02, or a mean absolute error that is higher by 8 %. 1: the loss raises no alarm."`
 	LossReference     int           `yaml:"loss_reference" default:"1000" min:"50" max:"100000" doc:"Number of the first labelled predictions of a version with which later ones are compared."`
 	MaxRowsPerRequest int           `yaml:"max_rows_per_request" default:"16" min:"1" max:"100000" doc:"Max number of rows of one request that are compared. They are taken evenly."`
+	NameValues        bool          `yaml:"name_values" default:"false" doc:"Whether findings name values of texts that the reference does not have, cut to 64 characters. Such values can be personal data; they are kept in the journal. Values of the reference are named anyway."`
 	MaxBuffer         Size          `yaml:"max_buffer" default:"1MiB" min:"4KiB" max:"1GiB" doc:"Max size of the rows that wait to be counted, for each version and role. Further rows are dropped, and the drops are counted."`
 }
 

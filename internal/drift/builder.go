@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -14,19 +15,34 @@ type BuilderOptions struct {
 	Seed           uint64 // for the sample; the same rows and seed give the same profile
 	MaxSampleBytes int    // at least 1; the sample has a row even if that is larger
 	MaxSampleRows  int    // at least 1
+	// TextBytes is how many bytes of a text are looked at; 0 means DefaultTextBytes. The profile notes it, so
+	// that texts of requests are read in the same way.
+	TextBytes int
+	// TextNames writes the most frequent texts of categories into the profile. Without them it has only
+	// their hashes.
+	TextNames bool
 }
 
 // Builder makes a profile of rows that it reads once. Range, mean, variance and the counts of
 // unusual values cover all rows. The bins come from a uniform sample: each row so far is in it with
 // the same probability. It belongs to one goroutine.
 type Builder struct {
-	features []Feature
-	moments  []moments
+	o        BuilderOptions
+	features []Feature // one for each column
+	columns  []builderColumn
+	moments  []moments // by part of a row
 	rows     uint64
 	rng      *rand.Rand
 	capacity uint64 // max rows of the sample
 	sampled  uint64
 	blocks   [][]float64 // the sample, blockRows rows each, row by row
+}
+
+// builderColumn is the place of a column in a row of the sample: one part for a number, several for a
+// text.
+type builderColumn struct {
+	part int
+	text *textColumn // nil: numbers
 }
 
 // blockRows is the number of rows by which the sample grows.
@@ -41,21 +57,28 @@ type moments struct {
 	odd           Odd
 }
 
-// NewBuilder needs name, kind, tensor, element and datatype of the features. The rest comes from
-// the rows.
+// NewBuilder needs name, kind, tensor, element and datatype of the features, one for each column. A column
+// of texts has the datatype BYTES or the measure MeasureText. The rest comes from the rows.
 func NewBuilder(features []Feature, o BuilderOptions) *Builder {
-	if o.MaxSampleBytes < 1 || o.MaxSampleRows < 1 {
-		panic("BUG: drift.NewBuilder needs MaxSampleBytes and MaxSampleRows")
+	if o.MaxSampleBytes < 1 || o.MaxSampleRows < 1 || o.TextBytes < 0 || o.TextBytes > MaxTextBytes {
+		panic("BUG: drift.NewBuilder needs MaxSampleBytes and MaxSampleRows, and TextBytes up to MaxTextBytes")
 	}
-	rowBytes := 8 * max(1, len(features))
-	b := &Builder{
-		features: slices.Clone(features), moments: make([]moments, len(features)),
-		rng:      rand.New(rand.NewPCG(o.Seed, 0)),
-		capacity: uint64(max(1, min(o.MaxSampleRows, o.MaxSampleBytes/rowBytes))), //nolint:gosec // positive
+	o.TextBytes = cmp.Or(o.TextBytes, DefaultTextBytes)
+	b := &Builder{o: o, features: slices.Clone(features), columns: make([]builderColumn, len(features)), rng: rand.New(rand.NewPCG(o.Seed, 0))}
+	for i := range b.features {
+		f, c := &b.features[i], &b.columns[i]
+		c.part = len(b.moments)
+		if !f.IsText() {
+			b.moments = append(b.moments, moments{round: rounding(f.Datatype)})
+			continue
+		}
+		c.text = newTextColumn()
+		for range textParts {
+			b.moments = append(b.moments, moments{round: asItIs})
+		}
 	}
-	for i := range b.moments {
-		b.moments[i].round = rounding(b.features[i].Datatype)
-	}
+	rowBytes := 8 * max(1, len(b.moments))
+	b.capacity = uint64(max(1, min(o.MaxSampleRows, o.MaxSampleBytes/rowBytes))) //nolint:gosec // positive
 	return b
 }
 
@@ -72,45 +95,57 @@ func rounding(datatype string) func(float64) float64 {
 	case infer.BF16:
 		return func(x float64) float64 { return float64(infer.BF16ToFloat32(infer.Float32ToBF16(float32(x)))) }
 	default:
-		return func(x float64) float64 { return x }
+		return asItIs
 	}
 }
 
-// Add adds a row: a value for each feature, and marks for missing ones.
-func (b *Builder) Add(values []float64, missing []bool) {
+func asItIs(x float64) float64 { return x }
+
+// Add adds a row of numbers: a value for each feature, and marks for missing ones.
+func (b *Builder) Add(values []float64, missing []bool) { b.AddRow(values, nil, missing) }
+
+// AddRow adds a row: a number or a text for each feature, and marks for missing ones. An empty text is
+// missing too. texts may be nil if there is no column of texts.
+func (b *Builder) AddRow(values []float64, texts []string, missing []bool) {
 	b.rows++
-	row := b.place()
-	for i := range b.features {
-		m := &b.moments[i]
+	row, full := b.place()
+	for i := range b.columns {
+		c := &b.columns[i]
+		if c.text != nil {
+			b.addText(i, texts[i], missing[i], row, full)
+			continue
+		}
 		x := values[i]
 		if missing[i] {
 			x = math.NaN()
 		}
-		x = m.add(x)
+		x = b.moments[c.part].add(x)
 		if row != nil {
-			row[i] = x
+			row[c.part] = x
 		}
 	}
 }
 
 // place returns the place of the new row in the sample, nil for none: when the sample is full, row
-// t replaces one of its k rows with probability k/t.
-func (b *Builder) place() []float64 {
+// t replaces one of its k rows with probability k/t. full reports whether it replaces one.
+func (b *Builder) place() (row []float64, full bool) {
 	at := b.sampled
 	if at < b.capacity {
 		b.sampled++
 	} else if at = b.rng.Uint64N(b.rows); at >= b.capacity {
-		return nil
+		return nil, false
+	} else {
+		full = true
 	}
 	if at/blockRows == uint64(len(b.blocks)) {
 		size := min(blockRows, b.capacity-at)
-		b.blocks = append(b.blocks, make([]float64, size*uint64(len(b.features))))
+		b.blocks = append(b.blocks, make([]float64, size*uint64(len(b.moments))))
 	}
-	return b.row(at)
+	return b.row(at), full
 }
 
 func (b *Builder) row(at uint64) []float64 {
-	width := uint64(len(b.features))
+	width := uint64(len(b.moments))
 	from := at % blockRows * width
 	return b.blocks[at/blockRows][from : from+width]
 }
@@ -178,27 +213,39 @@ func (b *Builder) Profile(meta Meta) *Profile {
 	p := &Profile{
 		Format: Format, Model: meta.Model, Version: meta.Version, OutputsOf: meta.OutputsOf, Created: meta.Created.UTC(), Source: meta.Source,
 		Rows: int64(b.rows), Sampled: int64(b.sampled), //nolint:gosec // never 2^63 rows
-		Features: slices.Clone(b.features),
+		Features: make([]Feature, 0, len(b.features)),
 	}
-	finite := make([]float64, 0, b.sampled)
-	for i := range p.Features {
-		f := &p.Features[i]
-		b.moments[i].describe(f)
-		finite = finite[:0]
-		for at := range b.sampled {
-			if x := b.row(at)[i]; x-x == 0 {
-				finite = append(finite, x)
-			}
+	for i := range b.columns {
+		if c := &b.columns[i]; c.text == nil {
+			p.Features = append(p.Features, b.feature(b.features[i], c.part))
+			continue
 		}
-		slices.Sort(finite)
-		f.Edges = edges(finite, f.Datatype == "")
-		f.Values, f.Tails = valuesOf(finite, f), tailsOf(finite, f)
-		f.Reference = f.NewCounts()
-		for at := range b.sampled {
-			f.Reference.Add(f, b.row(at)[i])
-		}
+		p.Features = append(p.Features, b.textFeatures(i)...)
+		p.TextBytes = b.o.TextBytes
 	}
 	return p
+}
+
+// feature completes a feature of numbers from a part of the rows.
+func (b *Builder) feature(f Feature, part int) Feature {
+	b.moments[part].describe(&f)
+	finite := make([]float64, 0, b.sampled)
+	for at := range b.sampled {
+		if x := b.row(at)[part]; x-x == 0 {
+			finite = append(finite, x)
+		}
+	}
+	slices.Sort(finite)
+	f.Edges = edges(finite, f.Datatype == "")
+	if !f.OfText() { // a length is not a code, even if few lengths occur
+		f.Values = valuesOf(finite, &f)
+	}
+	f.Tails = tailsOf(finite, &f)
+	f.Reference = f.NewCounts()
+	for at := range b.sampled {
+		f.Reference.Add(&f, b.row(at)[part])
+	}
+	return f
 }
 
 // describe sets the statistics of all values. They must be finite for JSON: a variance that is too

@@ -36,7 +36,7 @@ func checkCounts(f *Feature, c *Counts, rows uint64) *infer.Error {
 		return infer.Errorf(infer.Invalid, "it has %d bins, but the profile has %d", len(c.Bins), len(f.Edges)+1)
 	}
 	left := rows
-	for _, n := range append([]uint64{c.Missing, c.NaN, c.PosInf, c.NegInf}, c.Bins...) {
+	for _, n := range append([]uint64{c.Missing, c.NaN, c.PosInf, c.NegInf, c.Unseen}, c.Bins...) {
 		if n > left {
 			return infer.Errorf(infer.Invalid, "it counts more values than the window has rows, %d", rows)
 		}
@@ -56,6 +56,8 @@ func checkCounts(f *Feature, c *Counts, rows uint64) *infer.Error {
 		return infer.Errorf(infer.Invalid, "it counts more values out of range than finite ones, %d", finite)
 	case c.New > finite || c.Low > finite || c.High > finite-c.Low:
 		return infer.Errorf(infer.Invalid, "it counts more new values or values in the tails than finite ones, %d", finite)
+	case c.Unseen > 0 && !f.IsCategory() || len(c.Fresh) > maxFresh:
+		return infer.Errorf(infer.Invalid, "it counts values that only a category has")
 	case math.IsNaN(c.Sum) || math.IsInf(c.Sum, 0) || math.IsNaN(c.Squares) || math.IsInf(c.Squares, 0):
 		return infer.Errorf(infer.Invalid, "its sums are not finite")
 	case c.Squares < 0:

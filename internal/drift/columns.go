@@ -19,6 +19,9 @@ type ColumnOptions struct {
 	Outputs []string
 	// Targets are columns to leave out: the targets of the training are not the model's answers.
 	Targets []string
+	// Texts are the columns of texts, with an example. All others have numbers, which can be texts to a
+	// model as well.
+	Texts map[string]string
 }
 
 // ColumnMap is the use of each column of a table.
@@ -86,7 +89,7 @@ type columnMapper struct {
 // check reads the options, and finds column names in them that are not in the table.
 func (t *columnMapper) check() error {
 	if len(t.columns) == 0 || len(t.columns) > MaxFeatures {
-		return infer.Errorf(infer.Invalid, "%d columns of numbers; expected 1 to %d", len(t.columns), MaxFeatures)
+		return infer.Errorf(infer.Invalid, "%d columns; expected 1 to %d", len(t.columns), MaxFeatures)
 	}
 	known := make(map[string]bool, len(t.columns))
 	for _, column := range t.columns {
@@ -105,7 +108,7 @@ func (t *columnMapper) check() error {
 	unknown = slices.DeleteFunc(unknown, func(column string) bool { return known[column] })
 	slices.Sort(unknown)
 	for _, column := range unknown {
-		t.wrong = append(t.wrong, fmt.Sprintf("there is no column of numbers '%.60s'", column))
+		t.wrong = append(t.wrong, fmt.Sprintf("there is no column '%.60s'", column))
 	}
 	return nil
 }
@@ -141,6 +144,11 @@ func (t *columnMapper) add(column string) {
 			t.rest = append(t.rest, len(t.result.Columns))
 		}
 	}
+	if err == nil {
+		if err = t.fitsKind(column, &f); err != nil && !placed && !isOutput {
+			f, use.How, err = Feature{}, "left out: "+err.Error(), nil
+		}
+	}
 	if err != nil {
 		t.wrong = append(t.wrong, fmt.Sprintf("column '%.60s': %v", column, err))
 	} else if f.Kind != "" {
@@ -148,6 +156,14 @@ func (t *columnMapper) add(column string) {
 		use.Feature = &f
 	}
 	t.result.Columns = append(t.result.Columns, use)
+}
+
+// fitsKind returns an error if a column of texts is an element of a tensor of numbers.
+func (t *columnMapper) fitsKind(column string, f *Feature) error {
+	if example, text := t.options.Texts[column]; text && f.Kind != "" && !f.IsText() {
+		return fmt.Errorf("it has text, for example '%s', but %s '%s' has datatype %s", example, f.Kind, f.Tensor, f.Datatype)
+	}
+	return nil
 }
 
 // output returns the feature of a column in Outputs.
@@ -180,10 +196,14 @@ func (t *columnMapper) inOrder() error {
 		return nil
 	}
 	inputs, fixed := elements(t.model.Inputs, KindInput)
+	t.leaveTexts(inputs)
+	if len(t.rest) == 0 {
+		return nil
+	}
 	if !fixed || len(inputs) != len(t.rest) {
 		why := fmt.Sprintf("%d columns cannot be matched by order to the %d elements of its inputs", len(t.rest), len(inputs))
 		if !fixed {
-			why = "they cannot be matched by order, since an input has strings or a variable size"
+			why = "they cannot be matched by order, since an input has a variable size"
 		}
 		var reasons []string
 		for _, i := range t.rest {
@@ -196,6 +216,9 @@ func (t *columnMapper) inOrder() error {
 	names := make([]string, len(t.rest))
 	for k, i := range t.rest {
 		c := &t.result.Columns[i]
+		if err := t.fitsKind(c.Column, &inputs[k]); err != nil {
+			return infer.Errorf(infer.Invalid, "the columns cannot be matched by order: column '%.60s': %v", c.Column, err)
+		}
 		names[k], inputs[k].Name = c.Column, c.Column
 		c.Feature, c.How = &inputs[k], "by order"
 	}
@@ -203,6 +226,21 @@ func (t *columnMapper) inOrder() error {
 		t.result.Warnings = append(t.result.Warnings, orderWarning(names))
 	}
 	return nil
+}
+
+// leaveTexts leaves out the remaining columns of texts if no input has texts.
+func (t *columnMapper) leaveTexts(inputs []Feature) {
+	if slices.ContainsFunc(inputs, func(f Feature) bool { return f.IsText() }) {
+		return
+	}
+	t.rest = slices.DeleteFunc(t.rest, func(i int) bool {
+		c := &t.result.Columns[i]
+		example, text := t.options.Texts[c.Column]
+		if text {
+			c.How = fmt.Sprintf("left out: it has text, for example '%s'", example)
+		}
+		return text
+	})
 }
 
 // orderWarning warns that columns are matched by order, and whether their names contradict that.
@@ -310,9 +348,10 @@ func specOf(m *infer.Model, name string) (s *infer.TensorSpec, kind string) {
 
 // ColumnsOf returns the column of a table for each feature of the profile: the one with the
 // feature's name, or else with its place in the model ("input[3]", "input.3"). If none is found by
-// name, the columns are matched in the profile's order if there are as many and the profile has no
-// outputs, which are never matched by order.
-func (p *Profile) ColumnsOf(columns []string) ([]string, error) {
+// name, the columns are matched in the profile's order if there are as many and the profile has neither
+// texts nor outputs, which are never matched by order. texts are the columns that have no numbers; only
+// features of texts have these.
+func (p *Profile) ColumnsOf(columns []string, texts map[string]bool) ([]string, error) {
 	known := make(map[string]bool, len(columns))
 	for _, column := range columns {
 		known[column] = true
@@ -322,19 +361,20 @@ func (p *Profile) ColumnsOf(columns []string) ([]string, error) {
 	for i := range p.Features {
 		f := &p.Features[i]
 		names := f.names()
-		if at := slices.IndexFunc(names, func(name string) bool { return known[name] }); at >= 0 {
+		if at := slices.IndexFunc(names, func(name string) bool { return known[name] && (f.OfText() || !texts[name]) }); at >= 0 {
 			result[i] = names[at]
 		} else {
 			absent = append(absent, "'"+f.Name+"'")
 		}
 	}
+	numbers := slices.DeleteFunc(slices.Clone(columns), func(column string) bool { return texts[column] })
 	switch {
 	case len(absent) == 0:
 		return result, nil
-	case len(absent) == len(p.Features) && len(columns) == len(p.Features) && !p.hasOutputs():
-		return columns, nil
+	case len(absent) == len(p.Features) && len(numbers) == len(p.Features) && p.TextBytes == 0 && !p.hasOutputs():
+		return numbers, nil
 	default:
-		return nil, infer.Errorf(infer.Invalid, "no column of numbers for feature %s", listed(absent))
+		return nil, infer.Errorf(infer.Invalid, "no column for feature %s", listed(absent))
 	}
 }
 
@@ -343,9 +383,18 @@ func (p *Profile) Names(column string) bool {
 	return slices.ContainsFunc(p.Features, func(f Feature) bool { return slices.Contains(f.names(), column) })
 }
 
+// Column returns the name of the column that the feature was made of: its own name, without the measure of
+// a text that is not a category.
+func (f *Feature) Column() string {
+	if f.OfText() && !f.IsCategory() {
+		return strings.TrimSuffix(f.Name, " "+f.Measure)
+	}
+	return f.Name
+}
+
 // names returns the possible names of the feature's column.
 func (f *Feature) names() []string {
-	return []string{f.Name, fmt.Sprintf("%s[%d]", f.Tensor, f.Element), fmt.Sprintf("%s.%d", f.Tensor, f.Element)}
+	return []string{f.Column(), fmt.Sprintf("%s[%d]", f.Tensor, f.Element), fmt.Sprintf("%s.%d", f.Tensor, f.Element)}
 }
 
 func (p *Profile) hasOutputs() bool {

@@ -36,17 +36,17 @@ func TestNameColumns(t *testing.T) {
 	f("a input[3] V.1 odd]", "", "", "a=i:a[0] input[3]=i:input[3] V.1=i:V.1[0] odd]=i:odd][0]")
 	f("a y", "y", "", "a=i:a[0] y=o:y[0]")
 	f("a y t", "y", "t", "a=i:a[0] y=o:y[0] t-")
-	f("a y", "z", "", "output 'z' is not a column of numbers")
+	f("a y", "z", "", "output 'z' is not a column")
 	f("a a[0]", "", "", "columns 'a' and 'a[0]' are both element 0 of input 'a'")
-	f("t", "", "t", "every column of numbers is a target")
-	f("", "", "", "0 columns of numbers")
+	f("t", "", "t", "every column is a target")
+	f("", "", "", "0 columns; expected")
 }
 
 func TestColumnsOf(t *testing.T) {
 	p := sample(t) // x, y and score, which is probabilities[1]
 	f := func(columns, want string) {
 		t.Helper()
-		got, err := p.ColumnsOf(strings.Fields(columns))
+		got, err := p.ColumnsOf(strings.Fields(columns), map[string]bool{"words": true})
 		if err == nil && strings.Join(got, " ") != want || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, %v; want %s", columns, got, err, want)
 		}
@@ -54,11 +54,13 @@ func TestColumnsOf(t *testing.T) {
 	f("y score id x", "x y score")
 	f("probabilities[1] x y.0", "x y.0 probabilities[1]")
 	f("probabilities.1 x y", "x y probabilities.1")
-	f("col1 col2 col3", "no column of numbers for feature 'x'; 'y'; 'score'") // outputs are never matched by order
-	f("col1 col2", "no column of numbers for feature 'x'; 'y'; 'score'")
-	f("x col2 col3", "no column of numbers for feature 'y'; 'score'")
+	f("col1 col2 col3", "no column for feature 'x'; 'y'; 'score'") // outputs are never matched by order
+	f("col1 col2", "no column for feature 'x'; 'y'; 'score'")
+	f("x col2 col3", "no column for feature 'y'; 'score'")
 	p.Features = p.Features[:2]
 	f("col1 col2", "col1 col2")
+	f("col1 words col2", "col1 col2")
+	f("x words", "no column for feature 'y'")
 }
 
 // mappedModels returns models for mapping columns.
@@ -130,14 +132,29 @@ func TestMapColumns(t *testing.T) {
 	f(iris, "input[0] input[1] input[2] input[3] id target", none, "input[0]=i:input[0]FP32 input[1]=i:input[1]FP32 input[2]=i:input[2]FP32 input[3]=i:input[3]FP32 id- target-")
 	f(iris, "a b", places("a=input[2]", "b=label"), "a=i:input[2]FP32 b=o:label[0]INT64", "input[0]; input[1]; input[3]")
 	f(iris, "a b", places("a=input[2]"), "a=i:input[2]FP32 b-", "input[0]; input[1]; input[3]")
-	f(flat, "a.1 a", none, "a.1=i:a.1[0]FP64 a=i:a[0]FP32")
+	f(flat, "a.1 a kind", none, "a.1=i:a.1[0]FP64 a=i:a[0]FP32 kind=i:kind[0]BYTES")
 	f(flat, "y.7", none, "y.7=o:y[7]FP32", "a[0]")
-	f(flat, "a kind label.1", none, "a=i:a[0]FP32 kind- label.1-", "a.1[0]")
+	f(flat, "a kind label.1", none, "a=i:a[0]FP32 kind=i:kind[0]BYTES label.1-", "a.1[0]")
 	f(iris, "input[0] label label.1", none, "input[0]=i:input[0]FP32 label=o:label[0]INT64 label.1-", "input[1]; input[2]; input[3]")
 
 	exported := infer.NewModel("exported", 1, []infer.TensorSpec{shaped("hue__x_", infer.FP32, -1, 1), shaped("_9", infer.FP32, -1, 1)}, nil)
 	f(exported, "hue_(x) 9", none, "hue_(x)=i:hue__x_[0]FP32 9=i:_9[0]FP32") // as skl2onnx names inputs
 	f(exported, "hue_(x) hue__x_ 9", none, "columns 'hue_(x)' and 'hue__x_' are both element 0 of input 'hue__x_'")
+
+	// Columns of texts are only for tensors of texts.
+	texts := func(o drift.ColumnOptions, list ...string) drift.ColumnOptions {
+		o.Texts = map[string]string{}
+		for _, column := range list {
+			o.Texts[column] = "red"
+		}
+		return o
+	}
+	f(flat, "a a.1 kind", texts(none, "kind"), "a=i:a[0]FP32 a.1=i:a.1[0]FP64 kind=i:kind[0]BYTES")
+	f(flat, "u v w", texts(none, "w"), "u=i:a[0]FP32 v=i:a.1[0]FP64 w=i:kind[0]BYTES", order)
+	f(flat, "u w v", texts(none, "w"), "cannot be matched by order: column 'w': it has text, for example 'red', but input 'a.1' has datatype FP64")
+	f(iris, "a b name c d", texts(none, "name"), "a=i:input[0]FP32 b=i:input[1]FP32 name- c=i:input[2]FP32 d=i:input[3]FP32", order)
+	f(iris, "input[0] label", texts(none, "label"), "input[0]=i:input[0]FP32 label-", "input[1]; input[2]; input[3]")
+	f(iris, "input[0] name", texts(places("name=label"), "name"), "column 'name': it has text, for example 'red', but output 'label' has datatype INT64")
 
 	// An output in the options has its own place.
 	f(iris, "input[0] x", outputs("x=p[1]"), "input[0]=i:input[0]FP32 x=o:p[1]FP32", "input[1]")
@@ -145,16 +162,16 @@ func TestMapColumns(t *testing.T) {
 	f(iris, "input[0] x=p[1]", outputs("x=p[1]"), "the model has several outputs, but none with this name")
 	f(iris, "input[0] x", outputs("x"), "column 'x': the model has several outputs, but none with this name; give one, for example 'x=label[0]'")
 	f(iris, "input[0] x", outputs("x=input[1]"), "column 'x': the model has no tensor 'input'")
-	f(iris, "input[0]", outputs("y=label"), "there is no column of numbers 'y'")
+	f(iris, "input[0]", outputs("y=label"), "there is no column 'y'")
 
 	// A wrong option is an error.
-	f(flat, "u v", none, "strings or a variable size")
+	f(flat, "u v", none, "2 columns cannot be matched by order to the 3 elements")
 	f(iris, "input[4] label", none, "element 4 of input 'input' does not exist: its rows have 4")
 	f(iris, "input label", none, "input 'input' has more than one element; name one of them, for example 'input[0]'")
-	f(iris, "a b c d", places("a=input[9]", "z=label"), "there is no column of numbers 'z'; column 'a': element 9")
+	f(iris, "a b c d", places("a=input[9]", "z=label"), "there is no column 'z'; column 'a': element 9")
 	f(iris, "input[1] input.1", none, "columns 'input[1]' and 'input.1' are both element 1 of input 'input'")
-	f(iris, "", none, "0 columns of numbers")
-	f(iris, strings.Repeat("a ", drift.MaxFeatures+1), none, "10001 columns of numbers; expected 1 to 10000")
+	f(iris, "", none, "0 columns; expected")
+	f(iris, strings.Repeat("a ", drift.MaxFeatures+1), none, "10001 columns; expected 1 to 10000")
 	f(iris, "label input[] input[x] input.-1", none, "the model has no tensor 'input[]'")
 	f(infer.NewModel("huge", 1, []infer.TensorSpec{shaped("x", infer.FP32, -1, 1<<40)}, nil), "a b", none, "variable size")
 }

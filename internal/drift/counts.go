@@ -24,12 +24,16 @@ func (c *Counts) AddIn(f *Feature, x float64, halves Halves) {
 	}
 }
 
-// Add counts one value of the feature, and returns its bin, -1 if the value is not finite. It never
+// Add counts one value of the feature, and returns its bin, -1 if the value is not finite or
+// is one of a category that the reference does not have. It never
 // allocates.
 //
 // The search halves the rest without a check for its end, so that each value takes the same few
 // steps. A value that is hard to predict does not cost more.
 func (c *Counts) Add(f *Feature, x float64) (bin int) {
+	if f.Measure == MeasureCategory {
+		return c.addCategory(f, x)
+	}
 	d := x - f.Mean
 	if d-d != 0 { // NaN or infinite; then x is too, unless the difference overflows
 		return c.addSlow(f, x)
@@ -121,7 +125,7 @@ func (c *Counts) addNew(f *Feature, x float64, bin int) {
 // AddMissing counts a row without a value.
 func (c *Counts) AddMissing() { c.Missing++ }
 
-// Merge adds the counts of other rows of the same feature.
+// Merge adds the counts of other rows of the same feature. It does not add the names of values.
 func (c *Counts) Merge(o Counts) {
 	if len(c.Bins) != len(o.Bins) {
 		panic(fmt.Sprintf("BUG: drift: counts of %d bins added to counts of %d", len(o.Bins), len(c.Bins)))
@@ -145,6 +149,7 @@ func (c *Counts) Merge(o Counts) {
 	c.New += o.New
 	c.Low += o.Low
 	c.High += o.High
+	c.Unseen += o.Unseen
 	c.Sum = addFinite(c.Sum, o.Sum)
 	c.Squares = addFinite(c.Squares, o.Squares)
 }
@@ -171,7 +176,7 @@ func (o *Odd) Absent() uint64 { return o.Missing + o.NaN }
 
 // N returns the number of counted rows.
 func (c *Counts) N() uint64 {
-	return c.Finite() + c.Absent() + c.PosInf + c.NegInf
+	return c.Finite() + c.Unseen + c.Absent() + c.PosInf + c.NegInf
 }
 
 // Moments returns mean and sample variance of the finite values. Each is 0 if it is not defined.

@@ -22,6 +22,9 @@ func describe(f *Feature, c *Counts) string {
 	if n == 0 || m == 0 {
 		return ""
 	}
+	if f.IsCategory() {
+		return describeCategories(f, c, nil)
+	}
 	mean, variance := c.Moments(f)
 	if f.Variance > 0 && variance <= 1e-6*f.Variance {
 		return "stuck at " + number(mean)
@@ -52,6 +55,9 @@ func describe(f *Feature, c *Counts) string {
 
 // describeGate describes the change that passed a gate, with its 95 % interval.
 func describeGate(f *Feature, c *Counts, p *passing, effect float64) string {
+	if f.IsCategory() {
+		return describeCategories(f, c, p)
+	}
 	n, m := float64(c.Finite()), float64(f.Reference.Finite())
 	mean, variance := c.Moments(f)
 	switch {

@@ -36,7 +36,9 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 		for j := range d.tracks[i] {
 			d.tracks[i][j].State = OK
 		}
-		d.scores[i] = scoresOf(p.Features[i].Reference.Bins)
+		if !p.Features[i].IsCategory() { // categories have no order, so no mean
+			d.scores[i] = scoresOf(p.Features[i].Reference.Bins)
+		}
 	}
 	return d, nil
 }
@@ -114,6 +116,9 @@ func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statisti
 	t.observe(evidence{best: r.logP, well: isWell, rows: c.N()}, d.limits, d.options.Recover)
 	if t.State != OK {
 		r.finding.Change = percent(window.value()) + " of the rows, " + percent(qualityOf(statistic, &f.Reference).value()) + " in the reference"
+		if statistic == StatisticNew {
+			r.finding.Change += describeFresh(c)
+		}
 	}
 	return d.finding(f, statistic, t, r), window.bad > 0 || t.told()
 }

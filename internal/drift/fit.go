@@ -66,12 +66,18 @@ func (f *Feature) fits(m *infer.Model) error {
 	if i < 0 {
 		return fmt.Errorf("the model has no %s '%.60s'", f.Kind, f.Tensor)
 	}
+	if f.OfText() && specs[i].DType != infer.Bytes {
+		return fmt.Errorf("%s '%s' has datatype %v; expected texts", f.Kind, f.Tensor, specs[i].DType)
+	}
+	if !f.OfText() && !numeric(specs[i].DType) {
+		return fmt.Errorf("%s '%s' has datatype %v; expected numbers", f.Kind, f.Tensor, specs[i].DType)
+	}
 	return fitsSpec(f.Kind, &specs[i], f.Element)
 }
 
 func fitsSpec(kind string, s *infer.TensorSpec, element int) error {
-	if !numeric(s.DType) {
-		return fmt.Errorf("%s '%s' has datatype %v; expected numbers", kind, s.Name, s.DType)
+	if s.DType == infer.InvalidDType {
+		return fmt.Errorf("%s '%s' has datatype %v; expected numbers or texts", kind, s.Name, s.DType)
 	}
 	if n, fixed := RowElements(s.Shape); fixed && int64(element) >= n {
 		return fmt.Errorf("element %d of %s '%s' does not exist: its rows have %d", element, kind, s.Name, n)
@@ -91,13 +97,12 @@ func listed(texts []string) string {
 	return text
 }
 
-// elements lists the elements of all tensors. fixed is false if one is not numeric or not of fixed
-// size.
+// elements lists the elements of all tensors. fixed is false if one is not of fixed size.
 func elements(specs []infer.TensorSpec, kind string) (features []Feature, fixed bool) {
 	for i := range specs {
 		s := &specs[i]
 		n, ok := RowElements(s.Shape)
-		if !ok || !numeric(s.DType) || n > MaxFeatures-int64(len(features)) {
+		if !ok || s.DType == infer.InvalidDType || n > MaxFeatures-int64(len(features)) {
 			return features, false
 		}
 		for element := range int(n) {
@@ -120,24 +125,25 @@ func distinct(features []Feature) error {
 	return nil
 }
 
-// position is a place in a model.
+// position is a place in a model, and what is measured of it.
 type position struct {
 	kind, tensor string
 	element      int
+	measure      string
 }
 
-func (f *Feature) position() position { return position{f.Kind, f.Tensor, f.Element} }
+func (f *Feature) position() position { return position{f.Kind, f.Tensor, f.Element, f.Measure} }
 
 // NameColumns makes features of columns without a model: each column is its own tensor, or the
 // element in a name such as "input[3]". Columns in Outputs are outputs, targets are left out, and
 // all others are inputs.
 func NameColumns(columns []string, o ColumnOptions) (*ColumnMap, error) {
 	if len(columns) == 0 || len(columns) > MaxFeatures {
-		return nil, infer.Errorf(infer.Invalid, "%d columns of numbers; expected 1 to %d", len(columns), MaxFeatures)
+		return nil, infer.Errorf(infer.Invalid, "%d columns; expected 1 to %d", len(columns), MaxFeatures)
 	}
 	for _, name := range o.Outputs {
 		if !slices.Contains(columns, name) {
-			return nil, infer.Errorf(infer.Invalid, "output '%.60s' is not a column of numbers", name)
+			return nil, infer.Errorf(infer.Invalid, "output '%.60s' is not a column", name)
 		}
 	}
 	m := &ColumnMap{}
@@ -147,6 +153,9 @@ func NameColumns(columns []string, o ColumnOptions) (*ColumnMap, error) {
 			continue
 		}
 		f := Feature{Name: column, Kind: KindInput, Tensor: column}
+		if _, text := o.Texts[column]; text {
+			f.Measure = MeasureText
+		}
 		if strings.HasSuffix(column, "]") { // not "input.3", since many tables have such names
 			f.Tensor, f.Element = parsePosition(column)
 		}
@@ -158,7 +167,7 @@ func NameColumns(columns []string, o ColumnOptions) (*ColumnMap, error) {
 	}
 	features, _ := m.Features()
 	if len(features) == 0 {
-		return nil, infer.Errorf(infer.Invalid, "every column of numbers is a target; expected at least one that is a feature")
+		return nil, infer.Errorf(infer.Invalid, "every column is a target; expected at least one that is a feature")
 	}
 	return m, distinct(features)
 }

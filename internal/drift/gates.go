@@ -72,11 +72,18 @@ func (g Gates) bins() int {
 	return n
 }
 
-// allowance is the largest share that does not count as a change.
-type allowance struct{ ratio, gain float64 }
+// allowance is the largest share that does not count as a change. If mean is not 0, it is also a limit:
+// so many standard deviations of a variable that is 1 for the rows with the share, and 0 for others.
+type allowance struct{ ratio, gain, mean float64 }
 
 // of returns the allowed share for a share of the reference.
-func (a allowance) of(p float64) float64 { return max(p*a.ratio, p+a.gain) }
+func (a allowance) of(p float64) float64 {
+	allowed := max(p*a.ratio, p+a.gain)
+	if a.mean > 0 {
+		allowed = min(allowed, max(p+a.mean*math.Sqrt(p*(1-p)), p+a.gain))
+	}
+	return allowed
+}
 
 // wellMargin is how many standard errors an estimate may be above half of its gate and still look
 // well: a window without a change looks well then in spite of the number of gates. alarmedMargin is
@@ -99,6 +106,7 @@ type passing struct {
 	// share it is that of the bin at, or of the lower (at 0) or the upper tail.
 	size, low, high float64
 	at              int
+	fell            bool // the share of the bin at became less, and size is that of all others
 }
 
 // estimate sets the change and its interval.

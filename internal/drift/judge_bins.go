@@ -43,7 +43,11 @@ func (d *Tumbling) test(i int, c *Counts, of *grouped, by [numClusterings]varian
 			add(s.testSpread(c, ref, gates.Spread, largest))
 		}
 	}
-	if gates.shares() && f.Reference.Finite() > 0 {
+	switch {
+	case !gates.shares() || f.Reference.Finite() == 0:
+	case f.IsCategory():
+		add(testCategories(c, ref, gates, largest), true)
+	default:
 		add(testTails(f, c, gates.share(), largest))
 		share := testShares(c, ref, gates.share(), largest)
 		add(share, true)

@@ -31,13 +31,16 @@ type Profile struct {
 	Source    string    `json:"source,omitempty"` // the name of its file, without the folder
 	Rows      int64     `json:"rows"`             // rows read
 	Sampled   int64     `json:"sampled"`          // the rows among them for the bins
+	// TextBytes is how many bytes of a text were looked at; 0 if there are no texts.
+	TextBytes int `json:"text_bytes,omitempty"`
 	// Performance says how good the model was on the rows, if their labels are known. Only
 	// the packages that use it know its form.
 	Performance json.RawMessage `json:"performance,omitempty"`
 	Features    []Feature       `json:"features"`
 }
 
-// Feature is one number in each row: an element of an input or an output.
+// Feature is one number in each row: an element of an input or an output, or what is measured of one
+// that is a text.
 type Feature struct {
 	Name    string `json:"name"`
 	Kind    string `json:"kind"`    // input or output
@@ -46,6 +49,10 @@ type Feature struct {
 	// Datatype is the datatype of the tensor, to which the values were rounded; empty if the
 	// profile was made without a model.
 	Datatype string `json:"datatype,omitempty"`
+	// Measure says what is measured of a text, empty for a number. Then Text has its values; if several
+	// features are measured of one text, only the first of them has it.
+	Measure string      `json:"measure,omitempty"`
+	Text    *TextValues `json:"text,omitempty"`
 	// Edges are ascending and finite. Bin i has Edges[i-1] < x <= Edges[i]; the first and the last
 	// are open. A constant feature has edges close around its value. A feature without a finite
 	// value in the reference has none.
@@ -88,6 +95,10 @@ type Counts struct {
 	New     uint64   `json:"new,omitempty"`   // values that are not among the feature's Values
 	Low     uint64   `json:"low,omitempty"`   // values up to the lower one of the feature's Tails
 	High    uint64   `json:"high,omitempty"`  // values above the upper one
+	// Unseen are the values of a category that the reference does not have. They are in no bin. Fresh
+	// names the most frequent ones, if values may be named.
+	Unseen uint64  `json:"unseen,omitempty"`
+	Fresh  []Fresh `json:"fresh,omitempty"`
 	// Sum and Squares are the sums of (x - Mean) and its square over the finite values, with the
 	// Mean of the reference: small differences do not cancel out.
 	Sum     float64 `json:"sum"`

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
+	"strings"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -138,6 +140,9 @@ func (p *Profile) check() error {
 	case len(p.Features) < 1 || len(p.Features) > MaxFeatures:
 		return infer.Errorf(infer.Invalid, "the profile has %d features; expected 1 to %d", len(p.Features), MaxFeatures)
 	}
+	if err := p.checkTexts(); err != nil {
+		return err
+	}
 	type name struct{ kind, name string }
 	at, named := map[position]string{}, map[name]bool{}
 	for i := range p.Features {
@@ -149,11 +154,31 @@ func (p *Profile) check() error {
 			return infer.Errorf(infer.Invalid, "two features of kind %s are named '%.60s'", f.Kind, f.Name)
 		}
 		if other, ok := at[f.position()]; ok {
-			return infer.Errorf(infer.Invalid, "features '%.60s' and '%.60s' are both element %d of %s '%.60s'", other, f.Name, f.Element, f.Kind, f.Tensor)
+			return infer.Errorf(infer.Invalid, "features '%.60s' and '%.60s' are both %selement %d of %s '%.60s'", other, f.Name, f.ofText(), f.Element, f.Kind, f.Tensor)
 		}
 		at[f.position()], named[name{f.Kind, f.Name}] = f.Name, true
 	}
 	return nil
+}
+
+// checkTexts checks the number of bytes of texts.
+func (p *Profile) checkTexts() error {
+	texts := slices.ContainsFunc(p.Features, func(f Feature) bool { return f.OfText() })
+	switch {
+	case texts && (p.TextBytes < 1 || p.TextBytes > MaxTextBytes):
+		return infer.Errorf(infer.Invalid, "the profile has texts of %d bytes; expected 1 to %d", p.TextBytes, MaxTextBytes)
+	case !texts && p.TextBytes != 0:
+		return infer.Errorf(infer.Invalid, "the profile has a number of bytes for texts, but no texts")
+	}
+	return nil
+}
+
+// ofText names the measure of a text in a message.
+func (f *Feature) ofText() string {
+	if f.OfText() {
+		return "the " + f.Measure + " of "
+	}
+	return ""
 }
 
 func (f *Feature) check(sampled uint64) error {
@@ -167,8 +192,14 @@ func (f *Feature) check(sampled uint64) error {
 		return errors.New("the tensor is missing")
 	case f.Element < 0 || f.Element > math.MaxInt32: // far more than a row has, so that no sum of bytes overflows
 		return fmt.Errorf("element %d; expected 0 to %d", f.Element, math.MaxInt32)
-	case f.Datatype != "" && (!known || dtype == infer.Bytes):
-		return fmt.Errorf("datatype '%.60s'; expected a numeric one", f.Datatype)
+	case f.Datatype != "" && (!known || (dtype == infer.Bytes) != f.OfText()):
+		return fmt.Errorf("datatype '%.60s', measure '%.60s'; expected a numeric datatype, or BYTES with a measure", f.Datatype, f.Measure)
+	case f.OfText() && !slices.Contains(measured[:], f.Measure) && !f.IsCategory():
+		return fmt.Errorf("measure '%.60s'; expected %s, or one of %s", f.Measure, MeasureCategory, strings.Join(measured[:], ", "))
+	case f.IsCategory() && f.Text == nil:
+		return errors.New("the values of the category are missing")
+	case f.Text != nil && !f.OfText():
+		return errors.New("values of a text, but no measure")
 	case len(f.Edges) >= MaxBins:
 		return fmt.Errorf("%d edges; expected at most %d", len(f.Edges), MaxBins-1)
 	case len(f.Reference.Bins) != len(f.Edges)+1:
@@ -181,6 +212,11 @@ func (f *Feature) check(sampled uint64) error {
 	}
 	if err := f.checkRare(); err != nil {
 		return err
+	}
+	if f.Text != nil {
+		if err := f.Text.check(f); err != nil {
+			return err
+		}
 	}
 	return f.checkCounts(sampled)
 }
@@ -230,7 +266,7 @@ func (f *Feature) checkCounts(sampled uint64) error {
 		return errors.New("a negative variance or sum of squares")
 	case c.Below > 0 || c.Above > 0:
 		return errors.New("values of the reference are outside its own range")
-	case c.New > 0:
+	case c.New > 0 || c.Unseen > 0 || len(c.Fresh) > 0:
 		return errors.New("the reference has values that are not among its own")
 	case c.Low > c.Finite() || c.High > c.Finite()-c.Low:
 		return errors.New("its tails have more values than it has")

@@ -45,7 +45,7 @@ func qualityOf(statistic string, c *Counts) fraction {
 	case StatisticRange:
 		s.bad, s.rows = float64(c.Below)+float64(c.Above), float64(c.Finite())
 	case StatisticNew:
-		s.bad, s.rows = float64(c.New), float64(c.Finite())
+		s.bad, s.rows = float64(c.New)+float64(c.Unseen), float64(c.Finite())+float64(c.Unseen)
 	}
 	return s
 }
@@ -62,6 +62,8 @@ func referenceQuality(statistic string, f *Feature) fraction {
 	case s.rows <= 1:
 	case statistic == StatisticRange && s.bad == 0:
 		s.bad = 1
+	case statistic == StatisticNew && f.IsCategory():
+		s.bad = min(1+f.Text.once(), s.rows)
 	case statistic == StatisticNew:
 		s.bad = 1
 		for _, n := range c.Bins {

@@ -60,6 +60,9 @@ func (p *passing) take(at int, window, ref fraction, a allowance, effect float64
 // largest of them is as rarely above a limit as a single one.
 func aboveShare(window, ref fraction, a allowance, effect float64, of int) float64 {
 	half := (ref.value() + a.of(ref.value())) / 2
+	if half >= 1 { // no share is
+		return math.Inf(-1)
+	}
 	z := (window.value() - half) / growthError(window, ref, half, effect)
 	return normalQuantile(1 - min(1, normalTail(z)*float64(of)))
 }

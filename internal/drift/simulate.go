@@ -7,11 +7,14 @@ import (
 )
 
 // Row is a row of a simulation: a value for each feature of the profile, and marks for missing
-// ones.
+// ones. The value of a feature of a text comes from ReadText and Text.Of.
 type Row struct {
 	At      time.Time // its time, not before that of the last row
 	Values  []float64
 	Missing []bool
+	// Texts are the texts of the features that are measured of one, to name new values; nil: they are not
+	// named.
+	Texts []string
 }
 
 // SimulateOptions configure how rows become windows.
@@ -95,6 +98,14 @@ func (w *Window) addRow(p *Profile, round []func(float64) float64, unknown []boo
 		case unknown[i]:
 		case row.Missing[i]:
 			w.Counts[i].AddMissing()
+		case p.Features[i].IsCategory():
+			c := &w.Counts[i]
+			unseen := c.Unseen
+			c.AddIn(&p.Features[i], x, halves)
+			if row.Texts != nil && c.Unseen > unseen {
+				text := row.Texts[i]
+				c.addFresh(uint64(x), []byte(text[:min(len(text), p.TextBytes)]), len(text))
+			}
 		case round[i] != nil:
 			w.Counts[i].AddIn(&p.Features[i], round[i](x), halves)
 		default:

@@ -22,6 +22,8 @@ type TapOptions struct {
 	// MaxBytes bounds the rows that wait for the Monitor; more are dropped. Twice as much memory
 	// may be in use for a moment.
 	MaxBytes int
+	// NameValues keeps some values of categories that the reference does not have, for messages.
+	NameValues bool
 }
 
 // Tap copies rows of a version's requests and answers. Offer may be called from any goroutine, and
@@ -29,6 +31,8 @@ type TapOptions struct {
 type Tap struct {
 	o               TapOptions
 	inputs, outputs []cut // by the tensor's index in the model
+	texts           bool  // one of them has texts
+	scratch         sync.Pool
 
 	mu      sync.Mutex // guards the next fields
 	waiting []byte     // records, see put
@@ -50,6 +54,7 @@ type cut struct {
 	from, to int     // elements of a row
 	width    int     // bytes of them
 	read     func([]byte) float64
+	text     *textCut // nil: numbers, of which the fields above are
 }
 
 // place is a feature within a cut.
@@ -76,22 +81,30 @@ func NewTap(o TapOptions) *Tap {
 		}
 		for j := range specs {
 			if specs[j].Name == f.Tensor {
-				cuts[j].add(&specs[j], place{i, f.Element})
+				cuts[j].add(&specs[j], place{i, f.Element}, o.Profile.TextBytes)
+				t.texts = t.texts || cuts[j].text != nil
 			}
 		}
 	}
+	t.scratch.New = func() any { return &scratch{cursors: make([]cursor, len(t.inputs)+len(t.outputs))} }
 	return t
 }
 
-func (c *cut) add(s *infer.TensorSpec, p place) {
+func (c *cut) add(s *infer.TensorSpec, p place, textBytes int) {
 	if len(c.places) == 0 {
 		c.rows = len(s.Shape) > 0 && s.Shape[0] < 0
+		if s.DType == infer.Bytes {
+			c.text = &textCut{limit: textBytes}
+		}
 		c.size, c.read = s.DType.Size(), infer.NumberReader(s.DType)
 		c.from, c.to = p.at, p.at+1
 	}
 	c.places = append(c.places, p)
 	c.from, c.to = min(c.from, p.at), max(c.to, p.at+1)
 	c.width = (c.to - c.from) * c.size
+	if c.text != nil {
+		c.text.add(p)
+	}
 }
 
 // Offer copies the rows of an answered request, if the request is in the sample.
@@ -104,13 +117,17 @@ func (t *Tap) Offer(req *infer.Request, resp *infer.Response) {
 		return
 	}
 	take := min(n, t.o.MaxRows)
+	if t.texts {
+		t.offerTexts(req, resp, n, take, agree)
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !agree || len(t.waiting)+t.size(req, resp, take) > t.o.MaxBytes {
 		t.dropped += uint64(take) //nolint:gosec // not negative
 		return
 	}
-	t.put(req, resp, n, take)
+	t.waiting = t.put(t.waiting, nil, req, resp, n, take)
 }
 
 // size returns the bytes of a record.
@@ -149,59 +166,78 @@ func (c *cut) count(x *infer.Tensor, n int, agree bool) (int, bool) {
 		rows = int(x.Rows())
 	}
 	// A division, since there can be any number of empty rows, up to the max of int64.
-	agree = agree && (n < 0 || n == rows) && (rows == 0 || len(x.Data)/rows >= c.to*c.size)
+	size, needs := len(x.Data), c.to*c.size
+	if c.text != nil {
+		elements, _ := x.Shape.Elements()
+		size, needs = int(elements), c.to
+	}
+	agree = agree && (n < 0 || n == rows) && (rows == 0 || size/rows >= needs)
 	return max(n, rows), agree
 }
 
 // put appends a record: the number of rows, a hash of the sticky key (0 for none), which stands for
-// a user, a mark for each tensor, and then row by row the cuts of the given tensors.
-func (t *Tap) put(req *infer.Request, resp *infer.Response, n, take int) {
-	t.waiting = binary.LittleEndian.AppendUint32(t.waiting, uint32(take)) //nolint:gosec // at most MaxRows
+// a user, a mark for each tensor, and then row by row the cuts of the given tensors. cursors are those of
+// the tensors of texts. A record that is longer than the max is not complete.
+func (t *Tap) put(dst []byte, cursors []cursor, req *infer.Request, resp *infer.Response, n, take int) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(take)) //nolint:gosec // at most MaxRows
 	user := uint64(0)
 	if req.StickyKey != "" {
 		user = max(1, xxh3.HashString(req.StickyKey))
 	}
-	t.waiting = binary.LittleEndian.AppendUint64(t.waiting, user)
-	marks := len(t.waiting)
+	dst = binary.LittleEndian.AppendUint64(dst, user)
+	marks := len(dst)
 	for range t.inputs {
-		t.waiting = append(t.waiting, absent)
+		dst = append(dst, absent)
 	}
 	for range t.outputs {
-		t.waiting = append(t.waiting, unknown)
+		dst = append(dst, unknown)
 	}
 	for i := range req.Inputs {
-		t.waiting[marks+req.Inputs[i].Index] = given
+		dst[marks+req.Inputs[i].Index] = given
 	}
 	for i := range resp.Outputs {
-		t.waiting[marks+len(t.inputs)+resp.Outputs[i].Index] = given
+		dst[marks+len(t.inputs)+resp.Outputs[i].Index] = given
 	}
 	for k := range take {
 		row := (2*k + 1) * n / (2 * take) // the middle of each part
 		for i := range req.Inputs {
-			t.waiting = t.inputs[req.Inputs[i].Index].append(t.waiting, &req.Inputs[i], row, n)
+			at := req.Inputs[i].Index
+			dst = t.inputs[at].append(dst, cursors, at, &req.Inputs[i], row, n)
 		}
-		t.putOutputs(resp, row, n)
+		dst = t.putOutputs(dst, cursors, resp, row, n)
+		if cursors != nil && len(dst) > t.o.MaxBytes {
+			break // it has no room
+		}
 	}
+	return dst
 }
 
 // putOutputs appends the outputs in the model's order, not the caller's.
-func (t *Tap) putOutputs(resp *infer.Response, row, n int) {
+func (t *Tap) putOutputs(dst []byte, cursors []cursor, resp *infer.Response, row, n int) []byte {
 	for at := range t.outputs {
 		if len(t.outputs[at].places) == 0 {
 			continue
 		}
 		for i := range resp.Outputs {
 			if resp.Outputs[i].Index == at {
-				t.waiting = t.outputs[at].append(t.waiting, &resp.Outputs[i], row, n)
+				dst = t.outputs[at].append(dst, cursors, len(t.inputs)+at, &resp.Outputs[i], row, n)
 				break
 			}
 		}
 	}
+	return dst
 }
 
-func (c *cut) append(dst []byte, x *infer.Tensor, row, rows int) []byte {
+// append appends a row of a tensor. at is the tensor's cursor.
+func (c *cut) append(dst []byte, cursors []cursor, at int, x *infer.Tensor, row, rows int) []byte {
 	if len(c.places) == 0 {
 		return dst
+	}
+	if c.text != nil {
+		if !c.rows {
+			row = 0
+		}
+		return c.text.append(dst, &cursors[at], x, row, rows)
 	}
 	stride := len(x.Data)
 	if c.rows {
@@ -254,6 +290,10 @@ func (t *Tap) addRow(counts []Counts, halves Halves, left []byte) []byte {
 	for i, mark := range t.marks {
 		c := t.cut(i)
 		if len(c.places) == 0 || mark == unknown {
+			continue
+		}
+		if c.text != nil && mark == given {
+			left = t.addTexts(c.text, counts, halves, left)
 			continue
 		}
 		for _, p := range c.places {

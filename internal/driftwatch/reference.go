@@ -111,9 +111,11 @@ func (r *Reference) Columns() map[string][]string {
 		if more := f.Element + 1 - len(list); more > 0 {
 			list = append(list, make([]string, more)...)
 		}
-		list[f.Element] = f.Name
+		if list[f.Element] == "" { // else another feature of the same text
+			count[f.Tensor]++
+		}
+		list[f.Element] = f.Column()
 		names[f.Tensor] = list
-		count[f.Tensor]++
 	}
 	maps.DeleteFunc(names, func(tensor string, list []string) bool { return count[tensor] != len(list) })
 	return names

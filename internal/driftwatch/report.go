@@ -40,7 +40,7 @@ func distributions(p *drift.Profile, window []drift.Counts) []api.DriftDistribut
 	for i := range p.Features {
 		f := &p.Features[i]
 		d := api.DriftDistribution{
-			Feature: f.Name, Kind: f.Kind, Edges: slices.Clone(f.Edges), Values: slices.Clone(f.Values), Min: f.Min, Max: f.Max,
+			Feature: f.Name, Kind: f.Kind, Edges: slices.Clone(f.Edges), Values: slices.Clone(f.Values), Categories: f.CategoryNames(), Min: f.Min, Max: f.Max,
 			Reference: rowsIn(&f.Reference),
 		}
 		if len(window) == len(p.Features) && len(window[i].Bins) == len(f.Reference.Bins) {
@@ -53,5 +53,5 @@ func distributions(p *drift.Profile, window []drift.Counts) []api.DriftDistribut
 }
 
 func rowsIn(c *drift.Counts) api.DriftRows {
-	return api.DriftRows{Bins: slices.Clone(c.Bins), Missing: c.Absent(), Inf: c.PosInf + c.NegInf, Outside: c.Below + c.Above}
+	return api.DriftRows{Bins: slices.Clone(c.Bins), Missing: c.Absent(), Inf: c.PosInf + c.NegInf, Outside: c.Below + c.Above, New: c.New + c.Unseen}
 }

@@ -163,7 +163,7 @@ func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 		next.tap = w.monitor.Start(s, drift.Watch{
 			Tap: drift.TapOptions{
 				Model: next.Leased.Model(), Profile: next.profile, Sample: int(c.Sample),
-				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer),
+				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer), NameValues: c.NameValues,
 			},
 			Detector: detector, Windows: Windowing(c), Past: past,
 		})

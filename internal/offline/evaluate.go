@@ -18,7 +18,7 @@ const (
 )
 
 // evaluation runs the rows of a table through a model. It skips rows with a missing integer input,
-// since no integer expresses a missing value. A missing float becomes NaN.
+// since no integer expresses a missing value. A missing float becomes NaN, and a missing text an empty one.
 type evaluation struct {
 	e        *Evaluator
 	inputs   []tensorPlan
@@ -28,10 +28,11 @@ type evaluation struct {
 	size     int // rows of a run
 
 	values  []float64 // of the waiting rows, one after the other
+	texts   []string  // the same for columns of texts
 	missing []bool
 	lines   []int
 	unrun   int64 // skipped rows
-	add     func(values []float64, missing []bool)
+	add     func(values []float64, texts []string, missing []bool)
 }
 
 // tensorPlan is the feature of each element of a tensor's row.
@@ -54,7 +55,7 @@ func (e *Evaluator) newEvaluation(ctx context.Context, columns []drift.Feature, 
 		}
 	}
 	if len(x.outputs) == 0 {
-		return nil, infer.Errorf(infer.Invalid, "the model has no output of numbers with a fixed size")
+		return nil, infer.Errorf(infer.Invalid, "the model has no output with a fixed size")
 	}
 	if len(x.features) == len(columns) {
 		return x, nil // nothing to compute
@@ -90,8 +91,6 @@ func (x *evaluation) planInput(index int, s *infer.TensorSpec) error {
 	switch {
 	case len(given) == 0 && s.Optional:
 		return nil
-	case s.DType == infer.Bytes:
-		return infer.Errorf(infer.Invalid, "input '%.60s' has strings", s.Name)
 	case !fixed:
 		return infer.Errorf(infer.Invalid, "the rows of input '%.60s' have a variable size", s.Name)
 	case n != int64(len(given)):
@@ -110,8 +109,8 @@ func (x *evaluation) planOutput(index int, s *infer.TensorSpec) error {
 	n, fixed := drift.RowElements(s.Shape)
 	read := infer.NumberReader(s.DType)
 	switch {
-	case read == nil:
-		return fmt.Errorf("'%.60s' does not have numbers", s.Name)
+	case read == nil && s.DType != infer.Bytes:
+		return fmt.Errorf("'%.60s' has neither numbers nor texts", s.Name)
 	case !fixed:
 		return fmt.Errorf("the rows of '%.60s' have a variable size", s.Name)
 	case n > int64(drift.MaxFeatures-len(x.features)):
@@ -152,9 +151,10 @@ func (x *evaluation) rowsVary() bool {
 }
 
 // row adds a row, and runs the waiting rows when there are enough.
-func (x *evaluation) row(ctx context.Context, values []float64, missing []bool, line int) error {
+func (x *evaluation) row(ctx context.Context, values []float64, texts []string, missing []bool, line int) error {
 	outputs := len(x.features) - x.columns
 	x.values = append(append(x.values, values...), make([]float64, outputs)...)
+	x.texts = append(append(x.texts, texts...), make([]string, outputs)...)
 	x.missing = append(append(x.missing, missing...), make([]bool, outputs)...)
 	if x.lines = append(x.lines, line); len(x.lines) < x.size {
 		return nil
@@ -180,9 +180,10 @@ func (x *evaluation) flush(ctx context.Context) error {
 		return fmt.Errorf("the outputs of lines %d to %d cannot be computed: %w", x.lines[0], x.lines[len(x.lines)-1], err)
 	}
 	for i := range x.lines {
-		x.add(x.values[i*len(x.features):(i+1)*len(x.features)], x.missing[i*len(x.features):(i+1)*len(x.features)])
+		from, to := i*len(x.features), (i+1)*len(x.features)
+		x.add(x.values[from:to], x.texts[from:to], x.missing[from:to])
 	}
-	x.values, x.missing, x.lines = x.values[:0], x.missing[:0], x.lines[:0]
+	x.values, x.texts, x.missing, x.lines = x.values[:0], x.texts[:0], x.missing[:0], x.lines[:0]
 	return nil
 }
 
@@ -219,18 +220,31 @@ func (x *evaluation) request() (rows []int, req *infer.Request) {
 	req = &infer.Request{}
 	for i := range x.inputs {
 		p := &x.inputs[i]
-		size := p.spec.DType.Size()
-		data := make([]byte, len(rows)*len(p.at)*size)
-		for k, row := range rows {
-			for element, at := range p.at {
-				putNumber(data[(k*len(p.at)+element)*size:], p.spec.DType, x.number(row, at))
-			}
-		}
 		req.Inputs = append(req.Inputs, infer.Tensor{
-			Name: p.spec.Name, DType: p.spec.DType, Shape: p.spec.Shape.Fixed(int64(len(rows))), Data: data, Index: p.index,
+			Name: p.spec.Name, DType: p.spec.DType, Shape: p.spec.Shape.Fixed(int64(len(rows))), Data: x.data(p, rows), Index: p.index,
 		})
 	}
 	return rows, req
+}
+
+// data returns the content of an input for some rows.
+func (x *evaluation) data(p *tensorPlan, rows []int) []byte {
+	size := p.spec.DType.Size() // 0 for texts
+	data := make([]byte, len(rows)*len(p.at)*size)
+	for k, row := range rows {
+		for element, at := range p.at {
+			if size > 0 {
+				putNumber(data[(k*len(p.at)+element)*size:], p.spec.DType, x.number(row, at))
+				continue
+			}
+			text := x.texts[row*len(x.features)+at]
+			if x.missing[row*len(x.features)+at] {
+				text = ""
+			}
+			data = infer.AppendElement(data, text)
+		}
+	}
+	return data
 }
 
 // runs reports whether a row can be run, with no missing integer.
@@ -238,6 +252,9 @@ func (x *evaluation) runs(row int) bool {
 	var element [8]byte
 	for i := range x.inputs {
 		p := &x.inputs[i]
+		if p.spec.DType == infer.Bytes {
+			continue
+		}
 		for _, at := range p.at {
 			if !putNumber(element[:], p.spec.DType, x.number(row, at)) {
 				return false
@@ -264,6 +281,12 @@ func (x *evaluation) take(rows []int, resp *infer.Response) error {
 			return infer.Errorf(infer.Internal, "the model returned %d outputs, expected %d", len(resp.Outputs), len(x.e.Model().Outputs))
 		}
 		t := &resp.Outputs[p.index]
+		if p.read == nil {
+			if err := x.takeTexts(p, rows, t); err != nil {
+				return err
+			}
+			continue
+		}
 		size := p.spec.DType.Size()
 		if len(t.Data) != len(rows)*len(p.at)*size {
 			return infer.Errorf(infer.Invalid, "output '%.60s' has shape %v for %d rows; expected %d elements for each", p.spec.Name, t.Shape, len(rows), len(p.at))
@@ -274,6 +297,30 @@ func (x *evaluation) take(rows []int, resp *infer.Response) error {
 					continue
 				}
 				x.values[row*len(x.features)+at] = p.read(t.Data[(k*len(p.at)+element)*size:])
+				x.missing[row*len(x.features)+at] = false
+			}
+		}
+	}
+	return nil
+}
+
+// takeTexts reads an output of texts.
+func (x *evaluation) takeTexts(p *tensorPlan, rows []int, t *infer.Tensor) error {
+	if n, ok := t.Shape.Elements(); !ok || n != int64(len(rows)*len(p.at)) {
+		return infer.Errorf(infer.Invalid, "output '%.60s' has shape %v for %d rows; expected %d elements for each", p.spec.Name, t.Shape, len(rows), len(p.at))
+	}
+	rest := t.Data
+	for _, row := range rows {
+		for _, at := range p.at {
+			var (
+				text []byte
+				ok   bool
+			)
+			if text, rest, ok = infer.NextElement(rest); !ok {
+				return infer.Errorf(infer.Internal, "output '%.60s' is cut off", p.spec.Name)
+			}
+			if at >= 0 {
+				x.texts[row*len(x.features)+at] = string(text)
 				x.missing[row*len(x.features)+at] = false
 			}
 		}

@@ -180,7 +180,7 @@ func TestEvaluate(t *testing.T) {
 	// Outputs that cannot be computed are left out, with a note.
 	f(onnxgen.Two(), "a[0],a[1]\n1,2\n", "elements of inputs without a column are not compared: a[2]; a[3]; b[0]; b[1]; b[2]; b[3]; "+
 		"outputs are left out: the file has columns for 2 of the 4 elements of input 'a'")
-	f(onnxgen.NonZero(), "x\n1\n", "outputs left out: the rows of 'output' have a variable size; outputs are left out: the model has no output of numbers with a fixed size")
+	f(onnxgen.NonZero(), "x\n1\n", "outputs left out: the rows of 'output' have a variable size; outputs are left out: the model has no output with a fixed size")
 	withModel(t, onnxgen.Two(), func(e *offline.Evaluator) {
 		if _, _, err := evaluated(t, e, "a[0],a[1]\n1,2\n", true); err == nil || !strings.Contains(err.Error(), "2 of the 4 elements") {
 			t.Errorf("outputs that are asked for: %v", err)

@@ -19,6 +19,12 @@ const (
 	sampleBytes = 64 << 20
 )
 
+// The bytes of a text that are looked at.
+const (
+	DefaultTextBytes = drift.DefaultTextBytes
+	MaxTextBytes     = drift.MaxTextBytes
+)
+
 // Profile is a profile for commands.
 type Profile = drift.Profile
 
@@ -40,12 +46,17 @@ type ProfileOptions struct {
 	Evaluator   *Evaluator
 	NeedOutputs bool
 
-	Columns []string          // the columns to read; empty: all columns of numbers
+	Columns []string          // the columns to read; empty: all
 	Mapping map[string]string // a column's place in the model, "input[3]", if its name is different
 	// Mapped is called with the use of each column of the file, and with the computed outputs; it
 	// may be nil.
 	Mapped func([]ColumnUse)
 	TableOptions
+
+	// TextBytes is how many bytes of a text are looked at; 0 means the default. HideTexts leaves the texts of
+	// categories out of the profile.
+	TextBytes int
+	HideTexts bool
 
 	Seed    uint64
 	Created time.Time
@@ -84,7 +95,9 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	if err != nil {
 		return nil, err
 	}
-	b := drift.NewBuilder(features, drift.BuilderOptions{Seed: o.Seed, MaxSampleBytes: sampleBytes, MaxSampleRows: sampleRows})
+	b := drift.NewBuilder(features, drift.BuilderOptions{
+		Seed: o.Seed, MaxSampleBytes: sampleBytes, MaxSampleRows: sampleRows, TextBytes: o.TextBytes, TextNames: !o.HideTexts,
+	})
 	sink := rowSink{b, known}
 	if err := addRows(ctx, table, sink, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
 		return nil, err
@@ -120,8 +133,8 @@ func (s rowSink) read() error {
 	return s.known.read()
 }
 
-func (s rowSink) add(values []float64, missing []bool) {
-	s.builder.Add(values, missing)
+func (s rowSink) add(values []float64, texts []string, missing []bool) {
+	s.builder.AddRow(values, texts, missing)
 	if s.known != nil {
 		s.known.add(values, missing)
 	}
@@ -170,9 +183,9 @@ func addRows(ctx context.Context, table *tabular.Reader, sink rowSink, x *evalua
 		case err != nil:
 			return err
 		case x == nil:
-			sink.add(values, missing)
+			sink.add(values, table.Texts(), missing)
 		default:
-			if err := x.row(ctx, values, missing, table.Line()); err != nil {
+			if err := x.row(ctx, values, table.Texts(), missing, table.Line()); err != nil {
 				return err
 			}
 		}
@@ -189,16 +202,11 @@ func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, er
 	if err := o.knownTargets(table); err != nil {
 		return nil, nil, err
 	}
-	columns := o.Columns
-	if len(columns) == 0 {
-		if columns, err = table.Numbers(func(name string) bool { return slices.Contains(o.Targets, name) && textual(table, name) }); err != nil {
-			return nil, nil, err
-		}
-	}
-	if err := table.Use(columns); err != nil { // returns an error for columns that do not exist or have text
+	columns, texts, err := o.columns(table)
+	if err != nil {
 		return nil, nil, err
 	}
-	known := drift.ColumnOptions{Places: o.Mapping, Outputs: o.Outputs, Targets: o.Targets}
+	known := drift.ColumnOptions{Places: o.Mapping, Outputs: o.Outputs, Targets: o.Targets, Texts: texts}
 	var m *drift.ColumnMap
 	if o.Model == nil {
 		m, err = drift.NameColumns(columns, known)
@@ -211,8 +219,12 @@ func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, er
 	for _, text := range m.Warnings {
 		o.note(text)
 	}
-	_, used := m.Features()
-	if err := table.Use(used); err != nil {
+	features, used := m.Features()
+	asText := make([]bool, len(features))
+	for i := range features {
+		asText[i] = features[i].IsText()
+	}
+	if err := table.UseAs(used, asText); err != nil {
 		return nil, nil, err
 	}
 	if o.Model != nil && !table.Named() { // a place in the model says more than "col3"
@@ -224,6 +236,33 @@ func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, er
 	}
 	return table, append(m.Columns, o.leftOut(table, columns)...), nil
 }
+
+// columns returns the columns to map, and those of texts with an example. A column of numbers with decimal
+// commas is an error, unless it is a target.
+func (o *ProfileOptions) columns(table *tabular.Reader) (columns []string, texts map[string]string, err error) {
+	target := func(name string) bool { return slices.Contains(o.Targets, name) }
+	_, err = table.Numbers(func(name string) bool {
+		return target(name) || len(o.Columns) > 0 && !slices.Contains(o.Columns, name)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	texts = map[string]string{}
+	for _, c := range table.Columns() {
+		if c.Text {
+			texts[c.Name] = c.Example
+		}
+		if !c.Text || !target(c.Name) {
+			columns = append(columns, c.Name)
+		}
+	}
+	if len(o.Columns) > 0 {
+		columns = o.Columns
+	}
+	return columns, texts, table.UseAs(columns, repeated(true, len(columns))) // columns that do not exist are an error
+}
+
+func repeated(value bool, n int) []bool { return slices.Repeat([]bool{value}, n) }
 
 // knownTargets returns an error if a target is not a column of the file.
 func (o *ProfileOptions) knownTargets(table *tabular.Reader) error {
@@ -249,8 +288,6 @@ func (o *ProfileOptions) leftOut(table *tabular.Reader, columns []string) []Colu
 			continue
 		case slices.Contains(o.Targets, c.Name):
 			use.How = "left out: the target"
-		case c.Text:
-			use.How = fmt.Sprintf("left out: it has text, for example '%s'", c.Example)
 		default:
 			use.How = "left out: not among the requested columns"
 		}

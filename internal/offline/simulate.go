@@ -84,9 +84,9 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	return source.rows, source.failed
 }
 
-// tableOf opens a table for the features of a profile, and returns the feature of each value in a
-// row. If the file does not have all outputs, only inputs are used.
-func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, []int, error) {
+// tableOf opens a table for the features of a profile, and returns the features of each value in a
+// row: one, or those of a text. If the file does not have all outputs, only inputs are used.
+func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, [][]int, error) {
 	table, err := tabular.New(in, o.tabular())
 	if err != nil {
 		return nil, nil, err
@@ -97,25 +97,47 @@ func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, [
 	if err != nil {
 		return nil, nil, err
 	}
-	columns, at, err := columnsFor(p, numbers, o)
+	columns, texts := numbers, map[string]bool{}
+	for _, c := range table.Columns() {
+		if c.Text && c.Name != o.Time {
+			columns, texts[c.Name] = append(columns, c.Name), true
+		}
+	}
+	used, features, err := columnsFor(p, columns, texts, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	if !p.Names(columns[0]) {
+	if !p.Names(used[0]) {
 		o.note("the columns are matched in the order of the profile's features, since no name is that of a feature")
 	}
-	if left := slices.DeleteFunc(slices.Clone(numbers), func(name string) bool { return slices.Contains(columns, name) }); len(left) > 0 {
+	if left := slices.DeleteFunc(slices.Clone(numbers), func(name string) bool { return slices.Contains(used, name) }); len(left) > 0 {
 		o.note("columns left out, since they are not features of the profile: " + shortList(left))
 	}
-	if err := table.Use(columns); err != nil || o.Time == "" {
+	names, asText, at := joinColumns(p, used, features)
+	if err := table.UseAs(names, asText); err != nil || o.Time == "" {
 		return table, at, err
 	}
 	return table, at, table.Keep(o.Time)
 }
 
+// joinColumns returns each column once, whether it has texts, and its features.
+func joinColumns(p *Profile, columns []string, features []int) (names []string, asText []bool, at [][]int) {
+	place := map[string]int{}
+	for i, name := range columns {
+		k, ok := place[name]
+		if !ok {
+			k = len(names)
+			place[name] = k
+			names, asText, at = append(names, name), append(asText, p.Features[features[i]].OfText()), append(at, nil)
+		}
+		at[k] = append(at[k], features[i])
+	}
+	return names, asText, at
+}
+
 // columnsFor finds the columns of a profile's features, or only of its inputs, and the index of
 // each feature.
-func columnsFor(p *Profile, numbers []string, o *SimulationOptions) (columns []string, at []int, err error) {
+func columnsFor(p *Profile, names []string, texts map[string]bool, o *SimulationOptions) (columns []string, at []int, err error) {
 	inputs := *p
 	inputs.Features = nil
 	all, ins := make([]int, 0, len(p.Features)), make([]int, 0, len(p.Features))
@@ -126,13 +148,13 @@ func columnsFor(p *Profile, numbers []string, o *SimulationOptions) (columns []s
 			inputs.Features = append(inputs.Features, p.Features[i])
 		}
 	}
-	if columns, err = p.ColumnsOf(numbers); err == nil {
+	if columns, err = p.ColumnsOf(names, texts); err == nil {
 		return columns, all, nil
 	}
 	if len(ins) == 0 || len(ins) == len(all) {
 		return nil, nil, err
 	}
-	columns, errInputs := inputs.ColumnsOf(numbers)
+	columns, errInputs := inputs.ColumnsOf(names, texts)
 	if errInputs != nil {
 		return nil, nil, err
 	}

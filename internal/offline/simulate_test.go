@@ -89,7 +89,7 @@ func TestSimulateProfile(t *testing.T) {
 		"the file does not have all outputs of the profile; only the inputs are judged")
 
 	f("a,b\n", simulation(), "the file has no rows; expected rows below the names of the columns", "the file does not have all outputs of the profile; only the inputs are judged")
-	f("a,out\n1,2\n", simulation(), "no column of numbers for feature 'b'", "")
+	f("a,out\n1,2\n", simulation(), "no column for feature 'b'", "")
 	f("a,b,out\n1,2,3\n1,2\n", simulation(), "line 3 has 2 fields; expected 3, as in the first row", "")
 	bad := simulation()
 	bad.Drift.Tolerance = -1

@@ -31,6 +31,7 @@ func (o *TableOptions) tabular() tabular.Options {
 	options := tabular.Options{
 		MaxRowBytes: maxRowBytes, MaxFieldBytes: maxFieldBytes, MaxColumns: maxColumns,
 		Missing: append(tabular.UsualMissing(), o.Missing...), TextIsMissing: o.TextIsMissing,
+		MissingTexts: o.Missing,
 	}
 	switch o.Header {
 	case "yes":

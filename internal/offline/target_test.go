@@ -68,7 +68,7 @@ func TestSimulateOutputsByName(t *testing.T) {
 	o.Note = func(text string) { notes = append(notes, text) }
 	csv := strings.Replace(normalRows(2, 600, 601, 0), "a,b,out", "u,v,w", 1)
 	_, err := offline.SimulateProfile(t.Context(), p, strings.NewReader(csv), o, func(offline.Simulated) error { return nil })
-	if err == nil || !strings.Contains(err.Error(), "no column of numbers for feature 'a'; 'b'; 'out'") {
+	if err == nil || !strings.Contains(err.Error(), "no column for feature 'a'; 'b'; 'out'") {
 		t.Errorf("%v", err)
 	}
 	csv = strings.Replace(normalRows(2, 600, 601, 0), "a,b,out", "a,b,target", 1)

@@ -17,7 +17,8 @@ import (
 // timedRows are the rows of a table with their times.
 type timedRows struct {
 	table    *tabular.Reader
-	at       []int // the feature of each value of a row
+	profile  *Profile
+	at       [][]int // the features of each value of a row
 	integers integerColumns
 	options  *SimulationOptions
 	row      drift.Row // of all features
@@ -27,12 +28,12 @@ type timedRows struct {
 	failed error // the error that ended them early
 }
 
-func newTimedRows(table *tabular.Reader, p *Profile, at []int, o *SimulationOptions) *timedRows {
-	r := &timedRows{table: table, at: at, options: o}
-	r.row.Values, r.row.Missing = make([]float64, len(p.Features)), make([]bool, len(p.Features))
+func newTimedRows(table *tabular.Reader, p *Profile, at [][]int, o *SimulationOptions) *timedRows {
+	r := &timedRows{table: table, profile: p, at: at, options: o}
+	r.row.Values, r.row.Missing, r.row.Texts = make([]float64, len(p.Features)), make([]bool, len(p.Features)), make([]string, len(p.Features))
 	features := make([]drift.Feature, len(at))
-	for i, k := range at {
-		features[i] = p.Features[k]
+	for i, list := range at {
+		features[i] = p.Features[list[0]]
 	}
 	r.integers = integerColumnsOf(features)
 	return r
@@ -42,9 +43,25 @@ func newTimedRows(table *tabular.Reader, p *Profile, at []int, o *SimulationOpti
 func (r *timedRows) unknown() []bool {
 	list := make([]bool, len(r.row.Values))
 	for i := range list {
-		list[i] = !slices.Contains(r.at, i)
+		list[i] = !slices.ContainsFunc(r.at, func(features []int) bool { return slices.Contains(features, i) })
 	}
 	return list
+}
+
+// set sets the features of the row from the values of the table.
+func (r *timedRows) set(values []float64, texts []string, missing []bool) {
+	for i, features := range r.at {
+		var text drift.Text
+		if texts[i] != "" {
+			text = drift.ReadText([]byte(texts[i][:min(len(texts[i]), r.profile.TextBytes)]), len(texts[i]))
+		}
+		for _, k := range features {
+			r.row.Values[k], r.row.Texts[k], r.row.Missing[k] = values[i], texts[i], missing[i]
+			if f := &r.profile.Features[k]; f.OfText() {
+				r.row.Values[k] = text.Of(f)
+			}
+		}
+	}
 }
 
 // all yields the rows until the table ends or failed is set.
@@ -76,10 +93,8 @@ func (r *timedRows) next(ctx context.Context) (row drift.Row, err error) {
 	if err != nil {
 		return row, err
 	}
+	r.set(values, r.table.Texts(), missing)
 	row = r.row
-	for i, k := range r.at {
-		row.Values[k], row.Missing[k] = values[i], missing[i]
-	}
 	if r.options.Time == "" {
 		r.rows++
 		row.At = time.Unix(int64(r.rows), 0).UTC() //nolint:gosec // as above

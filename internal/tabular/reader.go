@@ -40,6 +40,9 @@ type Options struct {
 	Missing []string
 	// TextIsMissing treats text in a column of numbers as missing; otherwise it is an error.
 	TextIsMissing bool
+	// MissingTexts are the texts for a missing value in a column that is read as texts, besides the empty
+	// one: NA and None may be names there.
+	MissingTexts []string
 
 	numbersMissing bool // one of Missing is otherwise a number, for example -999
 }
@@ -54,7 +57,7 @@ type Column struct {
 	DecimalComma bool
 }
 
-// Reader reads rows of numbers. It belongs to one goroutine.
+// Reader reads rows of numbers and texts. It belongs to one goroutine.
 type Reader struct {
 	opts    Options
 	guard   *guard
@@ -66,9 +69,11 @@ type Reader struct {
 	line    int      // the line in which the last row began
 	width   int      // fields of each row
 	place   []int    // by column: its index in the values, -1 if it is not used
+	asText  []bool   // by column: it is read as texts
 	keep    int      // the column whose text is kept, -1 for none
 	text    string   // the kept text in the last row
 	values  []float64
+	texts   []string // of columns of texts
 	missing []bool
 }
 
@@ -152,19 +157,19 @@ func (r *Reader) begin(rows [][]string) error {
 		r.first = slices.Clone(first)
 	}
 	r.opts.sniffColumns(r.columns, rows)
-	r.keep, r.place = -1, make([]int, r.width)
+	r.keep, r.place, r.asText = -1, make([]int, r.width), make([]bool, r.width)
 	for i := range r.place {
 		r.place[i] = -1
 		if !r.columns[i].Text {
-			r.use(i)
+			r.use(i, false)
 		}
 	}
 	return nil
 }
 
-func (r *Reader) use(column int) {
-	r.place[column] = len(r.values)
-	r.values, r.missing = append(r.values, 0), append(r.missing, false)
+func (r *Reader) use(column int, asText bool) {
+	r.place[column], r.asText[column] = len(r.values), asText
+	r.values, r.texts, r.missing = append(r.values, 0), append(r.texts, ""), append(r.missing, false)
 }
 
 // Columns returns the columns of the file, in its order.
@@ -179,21 +184,26 @@ func (r *Reader) Bytes() int64 { return r.skipped + r.csv.InputOffset() }
 // Line returns the line in which the last row began, counted from 1.
 func (r *Reader) Line() int { return r.line }
 
-// Use selects the columns for Next and their order. Call it before the first Next.
-func (r *Reader) Use(names []string) error {
+// Use selects the columns of numbers for Next and their order. Call it before the first Next.
+func (r *Reader) Use(names []string) error { return r.UseAs(names, make([]bool, len(names))) }
+
+// UseAs selects the columns for Next and their order, and which of them are read as texts. Any column
+// can be. Call it before the first Next.
+func (r *Reader) UseAs(names []string, asText []bool) error {
 	at := make(map[string]int, len(r.columns))
 	for i := range r.columns {
 		at[r.columns[i].Name] = i
 	}
-	r.values, r.missing = r.values[:0], r.missing[:0]
+	r.values, r.texts, r.missing = r.values[:0], r.texts[:0], r.missing[:0]
 	for i := range r.place {
 		r.place[i] = -1
 	}
-	for _, name := range names {
+	for k, name := range names {
 		i, ok := at[name]
 		switch {
 		case !ok:
 			return infer.Errorf(infer.Invalid, "the file has no column '%s'; it has %s", clip(name), r.names())
+		case asText[k] && r.place[i] < 0:
 		case r.columns[i].DecimalComma:
 			return r.columns[i].commaError()
 		case r.columns[i].Text:
@@ -201,7 +211,7 @@ func (r *Reader) Use(names []string) error {
 		case r.place[i] >= 0:
 			return infer.Errorf(infer.Invalid, "column '%s' is a duplicate", clip(name))
 		}
-		r.use(i)
+		r.use(i, asText[k])
 	}
 	return nil
 }
@@ -260,8 +270,12 @@ func (r *Reader) names() string {
 	return b.String()
 }
 
+// Texts returns the last row's texts, in the order of the values that Next returned; "" for a number.
+// Texts are exactly as in the file, with blanks around them. The next call of Next overwrites the slice.
+func (r *Reader) Texts() []string { return r.texts }
+
 // Next returns the next row: the values of the used columns, and marks for missing ones. The next
-// call overwrites the slices. After the last row the error is io.EOF.
+// call overwrites the slices. After the last row the error is io.EOF. A column of texts has the value 0.
 func (r *Reader) Next() (values []float64, missing []bool, err error) {
 	row := r.first
 	if row == nil {
@@ -289,6 +303,13 @@ func (r *Reader) Next() (values []float64, missing []bool, err error) {
 			if err := r.checkText(i, field); err != nil {
 				return nil, nil, err
 			}
+			continue
+		}
+		if r.asText[i] {
+			if err := r.checkText(i, field); err != nil {
+				return nil, nil, err
+			}
+			r.texts[place], r.missing[place] = field, field == "" || slices.Contains(r.opts.MissingTexts, field)
 			continue
 		}
 		if r.values[place], r.missing[place], err = r.value(i, field); err != nil {
