@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt proto soak swap demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-consoles bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check docs-site console console-check test-console pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-consoles bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check mlflow-check docs-site console console-check test-console pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -197,6 +197,16 @@ docs-site: $(docs_python)/installed ## build the documentation as a web site in 
 	NO_MKDOCS_2_WARNING=1 $(docs_python)/bin/mkdocs build --quiet --strict
 
 $(docs_python)/installed: docs/requirements.txt
+	rm -rf $(@D) && python3 -m venv $(@D)
+	$(@D)/bin/pip install -q -r $<
+	@touch $@
+
+# The server, its client and what they need take 1 GB.
+mlflow_python := $(CURDIR)/.cache/mlflow
+mlflow-check: build $(mlflow_python)/installed ## import versions from a real MLflow server
+	$(mlflow_python)/bin/python scripts/mlflow-check.py
+
+$(mlflow_python)/installed: scripts/requirements-mlflow.txt examples/trainer/requirements.txt
 	rm -rf $(@D) && python3 -m venv $(@D)
 	$(@D)/bin/pip install -q -r $<
 	@touch $@

@@ -61,6 +61,7 @@ type Lineage struct {
 	CodeRevision string             `json:"code_revision,omitempty"`
 	Run          string             `json:"run,omitempty"`     // the training run
 	Metrics      map[string]float64 `json:"metrics,omitempty"` // such as accuracy
+	Parameters   map[string]string  `json:"parameters,omitempty"` // of the training
 	Source       string             `json:"source,omitempty"`  // the registry that it was imported from
 	// Retrain is the id of the retraining that the version was trained for.
 	Retrain string `json:"retrain,omitempty"`

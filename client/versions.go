@@ -21,8 +21,9 @@ type PushOptions struct {
 	// Digest is the expected digest, "sha256:…". If what arrives has another one, the gateway
 	// refuses it. Empty means any.
 	Digest string
-	// From is a path of the gateway's machine below a folder of its setting
-	// registry.import_roots. It replaces the body.
+	// From replaces the body. It is a path of the gateway's machine below a folder of its setting
+	// registry.import_roots, or models:/NAME/VERSION or models:/NAME@ALIAS of the MLflow registry
+	// in its setting registry.mlflow.
 	From string
 	// Size is the size of the body. 0 means that it is not known.
 	Size int64

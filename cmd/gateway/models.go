@@ -54,7 +54,7 @@ func newModels() *cobra.Command {
 		}),
 	}
 	cmd.AddCommand(versionCommands(&conn, &out)...)
-	cmd.AddCommand(list, describe, load, unload, newModelsPush(&conn, &out), newModelsTag(&conn, &out), newModelsDigest())
+	cmd.AddCommand(list, describe, load, unload, newModelsPush(&conn, &out), newModelsImport(&conn, &out), newModelsTag(&conn, &out), newModelsDigest())
 	return cmd
 }
 

@@ -50,6 +50,16 @@ route or an alias. Pushing the same files under the same number again changes no
 		},
 		RunE: p.run,
 	}
+	p.describing(cmd)
+	f := cmd.Flags()
+	f.StringVar(&p.golden, "golden", "", "golden rows: a JSON file of requests with their answers, which each load repeats")
+	f.StringVar(&p.profile, "profile", "", "the profile of the training data, as gateway profile makes it")
+	f.StringVar(&p.from, "from", "", "a path of the gateway's machine, or a reference as of gateway models import, instead of a file that is sent")
+	return cmd
+}
+
+// describing adds the flags that say something of a version.
+func (p *pushFlags) describing(cmd *cobra.Command) {
 	p.flags(cmd)
 	f := cmd.Flags()
 	f.Int64Var(&p.version, "version", 0, "the number of the version (default: the next one)")
@@ -61,10 +71,6 @@ route or an alias. Pushing the same files under the same number again changes no
 	f.StringArrayVar(&p.metrics, "metric", nil, "a result of the training, NAME=NUMBER (repeatable)")
 	f.StringArrayVar(&p.tags, "tag", nil, "a tag, NAME=TEXT (repeatable)")
 	f.StringVar(&p.card, "card", "", "the model card: a YAML or JSON file of fields")
-	f.StringVar(&p.golden, "golden", "", "golden rows: a JSON file of requests with their answers, which each load repeats")
-	f.StringVar(&p.profile, "profile", "", "the profile of the training data, as gateway profile makes it")
-	f.StringVar(&p.from, "from", "", "a path of the gateway's machine, instead of a file that is sent")
-	return cmd
 }
 
 func (p *pushFlags) run(cmd *cobra.Command, args []string) error {

@@ -130,6 +130,9 @@ func printOrigin(b *strings.Builder, rec *api.VersionRecord) {
 	line(b, "Run", oneLine(l.Run))
 	line(b, "Source", oneLine(l.Source))
 	line(b, "Metrics", oneLine(metricsText(l.Metrics)))
+	for _, name := range slices.Sorted(maps.Keys(l.Parameters)) {
+		line(b, "Parameter", oneLine(name+"="+l.Parameters[name]))
+	}
 	for _, name := range slices.Sorted(maps.Keys(rec.Tags)) {
 		line(b, "Tag", oneLine(name+"="+rec.Tags[name]))
 	}

@@ -158,17 +158,23 @@ func (s *Server) whileUp(h http.HandlerFunc) func(http.ResponseWriter, *http.Req
 // whileServing returns a handler that may take long. It cancels the request when the server stops.
 func (s *Server) whileServing(handle func(http.ResponseWriter, *http.Request, api.Actor) error) func(http.ResponseWriter, *http.Request, api.Actor) error {
 	return func(w http.ResponseWriter, r *http.Request, who api.Actor) error {
-		ctx, cancel := context.WithCancel(r.Context())
+		ctx, cancel := s.untilStop(r.Context())
 		defer cancel()
-		go func() { // ends with ctx
-			select {
-			case <-s.stopping:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
 		return handle(w, r.WithContext(ctx), who)
 	}
+}
+
+// untilStop returns a context that ends when the server stops. The caller must call the function.
+func (s *Server) untilStop(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	go func() { // ends with ctx
+		select {
+		case <-s.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 func notFound(_ http.ResponseWriter, r *http.Request, _ api.Actor) error {

@@ -38,7 +38,7 @@ type Push struct {
 	Number   int64     // 0 for the next one
 	Body     io.Reader // a model file or an archive; nil if From is set
 	Size     int64     // of the body, negative if it is not known
-	From     string    // a path of the gateway's machine
+	From     string    // a path of the gateway's machine, or models:/NAME/VERSION or models:/NAME@ALIAS of an MLflow registry
 	Digest   string    // the expected one
 	Metadata api.VersionMetadata
 	By       api.Actor
@@ -136,7 +136,12 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, number int64, who 
 	case r.Body != http.NoBody:
 		return infer.Errorf(infer.Invalid, "from: the request has a body too; expected one of the two")
 	}
-	info, created, err := s.opts.Versions.Push(r.Context(), push)
+	ctx, cancel := r.Context(), func() {}
+	if push.From != "" { // nobody waits for a body that arrives
+		ctx, cancel = s.untilStop(ctx)
+	}
+	defer cancel()
+	info, created, err := s.opts.Versions.Push(ctx, push)
 	if err != nil {
 		return err
 	}

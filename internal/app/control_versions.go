@@ -8,21 +8,38 @@ import (
 	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/mlflow"
 	"sluice.io/sluice/internal/publish"
 )
 
 // buildPublisher makes the publisher, which continues with the journal's versions.
 func (a *App) buildPublisher(cfg *config.Config, fold *publish.Fold) (err error) {
 	r := &cfg.Registry
+	source, err := newMLflow(r)
+	if err != nil {
+		return err
+	}
 	a.publisher, err = publish.New(publish.Options{
 		Repository: a.repo, Journal: eventLog{a.journal}, Serving: a.reconcile, Retrainings: a.pipeline, Writable: r.Writable,
 		MaxUpload: int64(r.MaxUpload), Quota: int64(r.Quota), MaxUploads: r.MaxUploads,
-		CardRequired: r.CardRequired, ImportRoots: r.ImportRoots, Logger: a.log.Named("registry"),
+		CardRequired: r.CardRequired, ImportRoots: r.ImportRoots, MLflow: source, Logger: a.log.Named("registry"),
 	}, fold)
 	if err != nil {
 		return err
 	}
 	return a.publisher.Catchup()
+}
+
+// newMLflow returns the registry that versions are imported from, nil if none is configured.
+func newMLflow(r *config.Registry) (*mlflow.Client, error) {
+	m := &r.MLflow
+	if m.URL == "" {
+		return nil, nil //nolint:nilnil // no registry is not an error
+	}
+	return mlflow.New(mlflow.Options{
+		URL: m.URL, Token: m.Token.Reveal(), User: m.User, Password: m.Password.Reveal(), CA: m.CA, Timeout: m.Timeout,
+		Hosts: m.AllowedHosts, Roots: r.ImportRoots,
+	})
 }
 
 // VersionInfos implements admin.VersionControl.

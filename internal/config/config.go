@@ -102,6 +102,19 @@ type Registry struct {
 	FirstVersion string   `yaml:"first_version" default:"waits" enum:"waits|serves" doc:"Whether a model serves if all of its versions were pushed and no route or alias names one. waits: none serves. serves: the version with the lowest number serves. A later version never serves by being the newest."`
 	CardRequired []string `yaml:"card_required" default:"[]" doc:"Fields that the model card of each pushed version must have."`
 	ImportRoots  []string `yaml:"import_roots" default:"[]" doc:"Folders of this machine that a push may copy files from, by their path. Empty: none."`
+
+	MLflow MLflow `yaml:"mlflow" doc:"An MLflow server whose registry versions may be imported from."`
+}
+
+// MLflow names the server that versions are imported from.
+type MLflow struct {
+	URL          string        `yaml:"url" default:"\"\"" doc:"URL of the tracking server, http or https, without /api. Empty: there are no imports."`
+	Token        Secret        `yaml:"token" default:"\"\"" doc:"Bearer token for the server, if it needs one."`
+	User         string        `yaml:"user" default:"\"\"" doc:"User for the server, if it needs a password."`
+	Password     Secret        `yaml:"password" default:"\"\"" doc:"The password of user."`
+	CA           string        `yaml:"ca" default:"\"\"" doc:"File of the root certificates for a URL with https, PEM. Empty: those of the system."`
+	Timeout      time.Duration `yaml:"timeout" default:"30s" min:"100ms" max:"10m" doc:"Max time of one call, and max time without a byte of an artifact."`
+	AllowedHosts []string      `yaml:"allowed_hosts" default:"[]" doc:"Hosts besides that of url that artifacts may be read from, as HOST or HOST:PORT. They get no token and no password."`
 }
 
 // Server configures the data plane.

@@ -32,6 +32,7 @@ func (d *decoder) validate() {
 	d.tokens()
 	d.access()
 	d.webhook()
+	d.mlflow()
 	d.routes()
 	inherited := modelProblems(d.cfg.Defaults)
 	for _, setting := range sortedKeys(inherited) {
@@ -234,6 +235,25 @@ func (d *decoder) webhook() {
 		d.problemAt("retrain.webhook", "a URL needs a secret, with which events are signed")
 	case w.Secret != "" && len(w.Secret) < minTokenBytes:
 		d.problemAt("retrain.webhook.secret", "a secret is %d bytes or more", minTokenBytes)
+	}
+}
+
+// mlflow checks the server that versions are imported from.
+func (d *decoder) mlflow() {
+	m := &d.cfg.Registry.MLflow
+	if u, err := url.Parse(m.URL); m.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		d.problemAt("registry.mlflow.url", "expected a URL that begins with http:// or https://, and has no password and no query%s", gotURL(m.URL))
+	}
+	switch {
+	case m.Token != "" && m.User != "":
+		d.problemAt("registry.mlflow.token", "expected either token, or user and password")
+	case m.Password != "" && m.User == "":
+		d.problemAt("registry.mlflow.password", "needs user")
+	}
+	for i, host := range m.AllowedHosts {
+		if u, err := url.Parse("//" + host); err != nil || u.Host != host || host == "" {
+			d.problemAt(element("registry.mlflow.allowed_hosts", i), "expected HOST or HOST:PORT, got %s", clip(host))
+		}
 	}
 }
 

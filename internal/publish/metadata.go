@@ -91,7 +91,7 @@ func merged(sent []byte, asked api.VersionMetadata) (m api.VersionMetadata, err 
 	l, a := &m.Lineage, asked.Lineage
 	l.Parent, l.DataSnapshot, l.CodeRevision = cmp.Or(a.Parent, l.Parent), cmp.Or(a.DataSnapshot, l.DataSnapshot), cmp.Or(a.CodeRevision, l.CodeRevision)
 	l.Run, l.Source, l.Retrain = cmp.Or(a.Run, l.Run), cmp.Or(a.Source, l.Source), cmp.Or(a.Retrain, l.Retrain)
-	l.Metrics = over(l.Metrics, a.Metrics)
+	l.Metrics, l.Parameters = over(l.Metrics, a.Metrics), over(l.Parameters, a.Parameters)
 	m.Card, m.Tags = over(m.Card, asked.Card), over(m.Tags, asked.Tags)
 	return m, checkMetadata(&m)
 }
@@ -127,12 +127,10 @@ func checkMetadata(m *api.VersionMetadata) error {
 			return infer.Errorf(infer.Invalid, "metric %.100q: expected a finite number", key)
 		}
 	}
-	for key, value := range m.Tags {
-		if err := checkText(fmt.Sprintf("tag %.100q", key), value); err != nil {
-			return err
-		}
+	if err := cmp.Or(checkKeys("metrics", m.Lineage.Metrics), checkKeys("parameters", m.Lineage.Parameters), checkKeys("tags", m.Tags), checkKeys("card", m.Card)); err != nil {
+		return err
 	}
-	return cmp.Or(checkKeys("metrics", m.Lineage.Metrics), checkKeys("tags", m.Tags), checkKeys("card", m.Card))
+	return cmp.Or(checkTexts("parameter", m.Lineage.Parameters), checkTexts("tag", m.Tags))
 }
 
 func checkKeys[V any](what string, entries map[string]V) error {
@@ -140,11 +138,24 @@ func checkKeys[V any](what string, entries map[string]V) error {
 		return infer.Errorf(infer.Invalid, "%s: expected at most %d entries, got %d", what, maxEntries, len(entries))
 	}
 	for key := range entries {
-		if key == "" || len(key) > maxKey || !utf8.ValidString(key) || strings.ContainsFunc(key, unicode.IsControl) {
+		if !validKey(key) {
 			return infer.Errorf(infer.Invalid, "%s: %.100q is not a valid name: expected 1 to %d bytes of UTF-8 without control characters", what, key, maxKey)
 		}
 	}
 	return nil
+}
+
+func checkTexts(what string, entries map[string]string) error {
+	for key, value := range entries {
+		if err := checkText(fmt.Sprintf("%s %.100q", what, key), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validKey(key string) bool {
+	return key != "" && len(key) <= maxKey && utf8.ValidString(key) && !strings.ContainsFunc(key, unicode.IsControl)
 }
 
 func checkText(name, text string) error {

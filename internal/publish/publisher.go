@@ -13,6 +13,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/mlflow"
 	"sluice.io/sluice/internal/onnxfile"
 	"sluice.io/sluice/internal/registry"
 )
@@ -42,7 +43,7 @@ type Retrainings interface {
 	Admits(id, model, digest string) (existing, parent int64, err error)
 }
 
-// Options configure a Publisher. All but CardRequired and ImportRoots are required.
+// Options configure a Publisher. All but CardRequired, ImportRoots and MLflow are required.
 type Options struct {
 	Repository   *registry.Repository
 	Journal      Journal
@@ -53,7 +54,8 @@ type Options struct {
 	Quota        int64 // bytes of the repository
 	MaxUploads   int   // at the same time
 	CardRequired []string
-	ImportRoots  []string // folders of the host that versions may be copied from
+	ImportRoots  []string       // folders of the host that versions may be copied from
+	MLflow       *mlflow.Client // a registry that versions may be copied from; nil for none
 	Logger       *zap.Logger
 }
 
@@ -155,7 +157,7 @@ type Push struct {
 	Number   int64     // 0 for the next one
 	Body     io.Reader // a model file or an archive; nil to copy From
 	Size     int64     // of the body; negative if it is not known
-	From     string    // a path of the host below one of Options.ImportRoots
+	From     string    // a path of the host below one of Options.ImportRoots, or a reference to an MLflow model
 	Digest   string    // the expected digest; empty if there is none
 	Metadata api.VersionMetadata
 	By       api.Actor
@@ -245,10 +247,13 @@ func (p *Publisher) admits(push *Push) error {
 func (p *Publisher) receive(ctx context.Context, s *registry.Staging, push *Push) (*api.VersionRecord, error) {
 	var sent []byte
 	var err error
-	if push.Body == nil {
-		sent, err = p.copyFrom(ctx, s, push.From)
-	} else {
+	switch {
+	case push.Body != nil:
 		sent, err = s.Unpack(push.Body)
+	case mlflow.IsReference(push.From):
+		sent, err = p.fetch(ctx, s, push.From)
+	default:
+		sent, err = p.copyFrom(ctx, s, push.From)
 	}
 	if err != nil {
 		return nil, err

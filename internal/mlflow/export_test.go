@@ -1,0 +1,4 @@
+package mlflow
+
+// ParseDescription is parseDescription.
+var ParseDescription = parseDescription
