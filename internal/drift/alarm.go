@@ -86,10 +86,11 @@ type alarmLimits struct{ suspect, detect float64 }
 // one window of F features are fixed beforehand: for each feature Q shares of flawed values, in this
 // window alone, and the G gates of its bins in the windows that end here, 1 to maxRun of them:
 // F·(Q + G·maxRun) p-values. With all gates Q is 4 and G is 5: mean, spread, shares, tails, and shape.
+// The correlations of P pairs, and the means together, add (P + 1)·maxRun.
 // If nothing differs by more than the gates, each is below a with a probability of at most a. So
 // with
 //
-//	a = 1 / (S · W · F · (Q + G · maxRun))
+//	a = 1 / (S · W · (F · (Q + G · maxRun) + (P + 1) · maxRun))
 //
 // the expected number of false alarms in T over all streams is at most 1. Expectations add up even
 // if the tests depend on each other: features that move together, runs that share windows, and
@@ -98,12 +99,12 @@ type alarmLimits struct{ suspect, detect float64 }
 // raises no alarm.
 //
 // The p-values allow for rows that depend on each other within a window, see halves.go.
-func (o Options) thresholds(features int) alarmLimits {
+func (o Options) thresholds(features, pairs int) alarmLimits {
 	windows := o.FalseAlarmWindows
 	if o.Window > 0 {
 		windows = float64(o.FalseAlarmEvery) / float64(o.Window)
 	}
-	tests := float64(max(1, features)) * float64(o.qualities()+o.Gates.bins()*maxRun)
+	tests := float64(max(1, features))*float64(o.qualities()+o.Gates.bins()*maxRun) + float64(maxRun*o.Gates.together(pairs))
 	windows *= float64(o.Streams)
 	return alarmLimits{
 		suspect: -math.Log(min(suspectEvery, windows) * tests),

@@ -223,6 +223,7 @@ func (b *Builder) Profile(meta Meta) *Profile {
 		p.Features = append(p.Features, b.textFeatures(i)...)
 		p.TextBytes = b.o.TextBytes
 	}
+	p.Pairs = pairsOf(p.Features, b.sampled, b.row)
 	return p
 }
 

@@ -22,6 +22,11 @@ func CheckWindow(p *Profile, w *Window) error {
 	case len(w.Counts) != len(p.Features):
 		return bad("it has %d features, but the profile has %d", len(w.Counts), len(p.Features))
 	}
+	if w.Pairs != nil {
+		if err := w.Pairs.check(p.Pairs, w.Rows); err != nil {
+			return bad("%v", err)
+		}
+	}
 	for i := range w.Counts {
 		if err := checkCounts(&p.Features[i], &w.Counts[i], w.Rows); err != nil {
 			return bad("feature %s: %v", p.Features[i].Name, err.Msg)

@@ -17,11 +17,12 @@ func (f *Feature) newSplitCounts() Counts {
 	return c
 }
 
-// AddIn counts one value of a row in these halves.
-func (c *Counts) AddIn(f *Feature, x float64, halves Halves) {
-	if bin := c.Add(f, x); bin >= 0 {
+// AddIn counts one value of a row in these halves, and returns its bin like Add.
+func (c *Counts) AddIn(f *Feature, x float64, halves Halves) (bin int) {
+	if bin = c.Add(f, x); bin >= 0 {
 		c.Halves[bin].add(halves)
 	}
+	return bin
 }
 
 // Add counts one value of the feature, and returns its bin, -1 if the value is not finite or

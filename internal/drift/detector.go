@@ -3,6 +3,7 @@ package drift
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -20,6 +21,9 @@ type Tumbling struct {
 	tracks  [][1 + len(qualities)]track // by feature: its bins, then its qualities
 	history []history                   // of the rows, by feature
 	scores  []scores                    // of the bins, by feature
+	singles []float64                   // the design effect of one number in the current window, by feature; 0: not judged
+
+	together *together // nil: features are judged one by one only
 }
 
 var _ Resumable = (*Tumbling)(nil)
@@ -29,9 +33,9 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	d := &Tumbling{profile: p, options: o, limits: o.thresholds(len(p.Features))}
+	d := &Tumbling{profile: p, options: o, limits: o.thresholds(len(p.Features), p.numPairs()), together: newTogether(p, &o.Gates)}
 	d.tracks, d.history = make([][1 + len(qualities)]track, len(p.Features)), make([]history, len(p.Features))
-	d.scores = make([]scores, len(p.Features))
+	d.scores, d.singles = make([]scores, len(p.Features)), make([]float64, len(p.Features))
 	for i := range d.tracks {
 		for j := range d.tracks[i] {
 			d.tracks[i][j].State = OK
@@ -67,6 +71,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 	}
 	features := make([]ranked, 0, len(w.Counts))
 	var quality []ranked
+	clear(d.singles)
 	for i := range w.Counts {
 		f, c := &d.profile.Features[i], &w.Counts[i]
 		if len(c.Bins) != len(f.Edges)+1 || len(c.Bins) > MaxBins {
@@ -80,6 +85,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 			}
 		}
 	}
+	features = append(features, d.judgeTogether(&w)...)
 	v.Features, v.Quality = rank(features), rank(quality)
 	v.State, v.Began = d.state()
 	return v
@@ -168,16 +174,34 @@ func (d *Tumbling) State() string {
 func (d *Tumbling) state() (string, *time.Time) {
 	state := OK
 	var began *time.Time
-	for i := range d.tracks {
-		for j := range d.tracks[i] {
-			t := &d.tracks[i][j]
-			switch s := severity(t.State) - severity(state); {
-			case s > 0, s == 0 && t.State != OK && t.Began.Before(*began):
-				at := t.Began
-				state, began = t.State, &at
-			default:
-			}
+	for t := range d.all() {
+		switch s := severity(t.State) - severity(state); {
+		case s > 0, s == 0 && t.State != OK && t.Began.Before(*began):
+			at := t.Began
+			state, began = t.State, &at
+		default:
 		}
 	}
 	return state, began
+}
+
+// all yields the states of all findings.
+func (d *Tumbling) all() iter.Seq[*track] {
+	return func(yield func(*track) bool) {
+		for i := range d.tracks {
+			for j := range d.tracks[i] {
+				if !yield(&d.tracks[i][j]) {
+					return
+				}
+			}
+		}
+		if d.together == nil || !yield(&d.together.joint) {
+			return
+		}
+		for k := range d.together.correlations {
+			if !yield(&d.together.correlations[k]) {
+				return
+			}
+		}
+	}
 }

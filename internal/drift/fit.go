@@ -28,7 +28,15 @@ func (p *Profile) For(version int64) *Profile {
 		return p
 	}
 	inputs := *p
-	inputs.Features = slices.DeleteFunc(slices.Clone(p.Features), func(f Feature) bool { return f.Kind == KindOutput })
+	inputs.Features = nil
+	places := make([]int, len(p.Features))
+	for i := range p.Features {
+		if places[i] = -1; p.Features[i].Kind != KindOutput {
+			places[i] = len(inputs.Features)
+			inputs.Features = append(inputs.Features, p.Features[i])
+		}
+	}
+	inputs.Pairs = p.Pairs.only(func(i int) int { return places[i] })
 	return &inputs
 }
 

@@ -14,6 +14,8 @@ const (
 	GateTail   = "tail"   // rows beyond the quantiles of 1 % or 99 % of the reference became more frequent
 	GateShape  = "shape"  // any other change of the distribution
 	GateJoint  = "joint"  // several features moved a little
+
+	GateCorrelation = "correlation" // of two features
 )
 
 // Gates are the largest changes that do not count as drift, by the kind of change. Each is the
@@ -32,6 +34,11 @@ type Gates struct {
 	// New is the share of rows with a value that the reference does not have, for features with few
 	// values.
 	New float64 `json:"new,omitempty"`
+	// Joint is the quadratic mean of the differences of several means, in standard deviations of the
+	// reference. Correlation is a difference of the correlations of two features. Both need a profile
+	// with pairs.
+	Joint       float64 `json:"joint,omitempty"`
+	Correlation float64 `json:"correlation,omitempty"`
 }
 
 // check returns an error about the first gate that is not valid.
@@ -44,6 +51,8 @@ func (g Gates) check() error {
 		{"spread", g.Spread, 10},
 		{"gain of a share", g.ShareGain, 0.99},
 		{"share of new values", g.New, 0.99},
+		{"joint change", g.Joint, 10},
+		{"correlation", g.Correlation, 1.99},
 	} {
 		if !(x.value >= 0 && x.value <= x.max) { // false for NaN too
 			return infer.Errorf(infer.Invalid, "the gate for the %s is %v; expected 0 to %v", x.name, x.value, x.max)
@@ -68,6 +77,20 @@ func (g Gates) bins() int {
 		if tested {
 			n++
 		}
+	}
+	return n
+}
+
+// together returns the number of tests of several features, for a profile with so many pairs.
+func (g Gates) together(pairs int) (n int) {
+	if pairs == 0 {
+		return 0
+	}
+	if g.Joint > 0 {
+		n++
+	}
+	if g.Correlation > 0 {
+		n += pairs
 	}
 	return n
 }

@@ -86,6 +86,7 @@ func (d *Tumbling) judgeBins(start time.Time, i int, c *Counts) (ranked, float64
 	by := of.estimate()
 	past.observe(by)
 	alone := d.test(i, c, &of, by)
+	d.singles[i] = alone.single
 	t.begin(start, alone.best)
 	best, counts, windows, recent := alone, c, 1, alone
 	if run := t.extend(c); run != nil {

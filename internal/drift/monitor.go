@@ -140,7 +140,7 @@ func (s *stream) goOn(p *Past) {
 	if p.Status.Windows > 0 {
 		s.status.UnjudgedSince, s.status.took = p.Status.UnjudgedSince, p.Status.took
 	}
-	if p.started && p.from.Tap.Profile == s.watch.Tap.Profile && p.from.Windows == s.watch.Windows {
+	if p.started && p.from.Tap.Profile == s.watch.Tap.Profile && p.from.Tap.Pairs == s.watch.Tap.Pairs && p.from.Windows == s.watch.Windows {
 		s.started, s.window, s.split = true, p.window, p.split
 		s.status.Begun, s.status.Waiting = p.window.Start, p.window.Rows
 	}
@@ -160,7 +160,7 @@ func (m *Monitor) Stop(s Stream) *Past {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	dropped := x.tap.take()
-	rows := x.tap.count(x.window.Counts, &x.split, x.watch.Windows.room(&x.window))
+	rows := x.tap.count(&x.window, &x.split, x.watch.Windows.room(&x.window))
 	x.window.Rows, x.window.Dropped = x.window.Rows+rows, x.window.Dropped+dropped
 	p := &Past{State: x.state, from: &x.watch, started: x.started, window: x.window, split: x.split}
 	m.update(func() { p.Status = x.status })
@@ -246,7 +246,7 @@ func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
 	if x.stopped {
 		return c, false
 	}
-	rows := x.tap.count(x.window.Counts, &x.split, x.watch.Windows.room(&x.window))
+	rows := x.tap.count(&x.window, &x.split, x.watch.Windows.room(&x.window))
 	x.window.Rows += rows
 	if ok = x.watch.Windows.ended(&x.window, now); ok {
 		c = x.close()
@@ -299,7 +299,13 @@ func (s *stream) begin(now time.Time) {
 	s.watch.Windows.begin(&s.window, now)
 }
 
-func (s *stream) empty() Window { return s.watch.Tap.Profile.NewWindow(time.Time{}) }
+func (s *stream) empty() Window {
+	w := s.watch.Tap.Profile.NewWindow(time.Time{})
+	if s.tap.pairs != nil {
+		w.Pairs = s.watch.Tap.Profile.Pairs.newPairCounts()
+	}
+	return w
+}
 
 // close judges the current window.
 func (s *stream) close() Closed {

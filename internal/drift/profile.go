@@ -36,7 +36,18 @@ type Profile struct {
 	// Performance says how good the model was on the rows, if their labels are known. Only
 	// the packages that use it know its form.
 	Performance json.RawMessage `json:"performance,omitempty"`
-	Features    []Feature       `json:"features"`
+	// Pairs say how the features depend on each other; nil if they are not known, as in profiles of
+	// earlier releases.
+	Pairs    *Pairs    `json:"pairs,omitempty"`
+	Features []Feature `json:"features"`
+}
+
+// numPairs returns the number of pairs of features.
+func (p *Profile) numPairs() int {
+	if p.Pairs == nil {
+		return 0
+	}
+	return len(p.Pairs.Rows)
 }
 
 // Feature is one number in each row: an element of an input or an output, or what is measured of one

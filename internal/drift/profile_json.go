@@ -158,6 +158,24 @@ func (p *Profile) check() error {
 		}
 		at[f.position()], named[name{f.Kind, f.Name}] = f.Name, true
 	}
+	if p.Pairs != nil {
+		if err := p.checkPairs(); err != nil {
+			return infer.Errorf(infer.Invalid, "the profile's pairs: %v", err)
+		}
+	}
+	return nil
+}
+
+// checkPairs checks the pairs after the features.
+func (p *Profile) checkPairs() error {
+	if err := p.Pairs.check(len(p.Features), uint64(p.Sampled)); err != nil { //nolint:gosec // positive
+		return err
+	}
+	for _, i := range p.Pairs.Features {
+		if s := scoresOf(p.Features[i].Reference.Bins); !s.pairable() {
+			return fmt.Errorf("feature '%.60s' cannot be paired: too many of its values are the same", p.Features[i].Name)
+		}
+	}
 	return nil
 }
 

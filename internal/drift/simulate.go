@@ -24,6 +24,8 @@ type SimulateOptions struct {
 	// Unknown are the features that rows have no data about, like an output that a request does not
 	// ask for; nil: none.
 	Unknown []bool
+	// Pairs says that the pairs of the profile are counted too.
+	Pairs bool
 }
 
 // Simulate judges rows like a Monitor that gets them at their times. It yields the verdict on each
@@ -43,7 +45,18 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 		round[i] = rounding(p.Features[i].Datatype)
 	}
 	return func(yield func(Verdict) bool) {
-		w, started := p.NewWindow(o.Start), !o.Start.IsZero()
+		var pairs *pairing
+		if o.Pairs {
+			pairs = newPairing(p)
+		}
+		begin := func(at time.Time) Window {
+			w := p.NewWindow(at)
+			if pairs != nil {
+				w.Pairs = p.Pairs.newPairCounts()
+			}
+			return w
+		}
+		w, started := begin(o.Start), !o.Start.IsZero()
 		var split Splitter
 		if started {
 			o.Windows.begin(&w, o.Start)
@@ -56,7 +69,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 				}
 				end := w.End
 				split.Begin(w.Rows)
-				w = p.NewWindow(end)
+				w = begin(end)
 				o.Windows.begin(&w, end)
 			}
 			return true
@@ -69,7 +82,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 			if o.Windows.Rows == 0 && !ends(row.At) {
 				return
 			}
-			w.addRow(p, round, unknown, &row, split.Next(0))
+			w.addRow(p, round, unknown, &row, split.Next(0), pairs)
 			if o.Windows.Rows > 0 && !ends(row.At) {
 				return
 			}
@@ -89,15 +102,17 @@ func (p *Profile) NewWindow(start time.Time) Window {
 	return w
 }
 
-func (w *Window) addRow(p *Profile, round []func(float64) float64, unknown []bool, row *Row, halves Halves) {
+func (w *Window) addRow(p *Profile, round []func(float64) float64, unknown []bool, row *Row, halves Halves, pairs *pairing) {
 	if len(row.Values) != len(w.Counts) || len(row.Missing) != len(w.Counts) || len(unknown) != len(w.Counts) {
 		panic(fmt.Sprintf("BUG: drift: a row of %d values and %d marks for %d features", len(row.Values), len(row.Missing), len(w.Counts)))
 	}
 	for i, x := range row.Values {
 		switch {
 		case unknown[i]:
+			continue
 		case row.Missing[i]:
 			w.Counts[i].AddMissing()
+			continue
 		case p.Features[i].IsCategory():
 			c := &w.Counts[i]
 			unseen := c.Unseen
@@ -106,11 +121,18 @@ func (w *Window) addRow(p *Profile, round []func(float64) float64, unknown []boo
 				text := row.Texts[i]
 				c.addFresh(uint64(x), []byte(text[:min(len(text), p.TextBytes)]), len(text))
 			}
+			continue
 		case round[i] != nil:
-			w.Counts[i].AddIn(&p.Features[i], round[i](x), halves)
+			x = round[i](x)
 		default:
-			w.Counts[i].AddIn(&p.Features[i], x, halves)
 		}
+		bin := w.Counts[i].AddIn(&p.Features[i], x, halves)
+		if pairs != nil {
+			pairs.see(i, bin)
+		}
+	}
+	if pairs != nil {
+		pairs.end(w.Pairs)
 	}
 	w.Rows++
 }

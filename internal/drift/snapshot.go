@@ -15,6 +15,14 @@ type Snapshot struct {
 	// History has what is known of each feature from earlier windows, in the order of the profile. It is empty in
 	// documents of earlier releases.
 	History []history `json:"history,omitempty"`
+	// Together is what several features have together.
+	Together *TogetherStatus `json:"together,omitempty"`
+}
+
+// TogetherStatus has the last windows of the paired features, and what is known of their dependence.
+type TogetherStatus struct {
+	Run  run       `json:"run"`
+	Past jointPast `json:"past"`
 }
 
 // FindingStatus is the state of one finding.
@@ -43,7 +51,24 @@ func (d *Tumbling) Snapshot() Snapshot {
 			s.Findings = append(s.Findings, FindingStatus{Feature: f.Name, Kind: f.Kind, Statistic: statisticAt(j), track: t})
 		}
 	}
+	if t := d.together; t != nil {
+		t.saved(&s, d.profile)
+	}
 	return s
+}
+
+// saved adds the state of the paired features to a snapshot.
+func (t *together) saved(s *Snapshot, p *Profile) {
+	s.Together = &TogetherStatus{Run: t.run.clone(), Past: t.past.clone()}
+	if !t.joint.idle() {
+		s.Findings = append(s.Findings, FindingStatus{Feature: JointFeature, Kind: KindJoint, Statistic: StatisticJoint, track: t.joint})
+	}
+	for k := range t.correlations {
+		if tr := t.correlations[k]; !tr.idle() {
+			f := &p.Features[t.pairs.Features[k]]
+			s.Findings = append(s.Findings, FindingStatus{Feature: f.Name, Kind: f.Kind, Statistic: StatisticCorrelation, track: tr})
+		}
+	}
 }
 
 // Restore makes a detector from a snapshot. The options come from the caller, since they may have
@@ -67,6 +92,15 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 		features[f.Kind+"/"+f.Name] = f
 		for j := range d.tracks[i] {
 			places[key{f.Name, f.Kind, statisticAt(j)}] = &d.tracks[i][j]
+		}
+	}
+	if t := d.together; t != nil {
+		if err := t.restore(s.Together); err != nil {
+			return nil, err
+		}
+		places[key{JointFeature, KindJoint, StatisticJoint}] = &t.joint
+		for k, i := range p.Pairs.Features {
+			places[key{p.Features[i].Name, p.Features[i].Kind, StatisticCorrelation}] = &t.correlations[k]
 		}
 	}
 	for _, saved := range s.Findings {
@@ -115,13 +149,16 @@ func checkHistory(p *Profile, all []history) error {
 			return infer.Errorf(infer.Invalid, "history: the usual effect of %s %s is not valid", p.Features[i].Kind, p.Features[i].Name)
 		}
 		for _, s := range all[i].By {
-			valid := s.Windows >= 0 && s.Windows <= maxSmoothed && s.Bins >= 0 && s.Mean >= 0 && s.Bins <= math.MaxFloat64 && s.Mean <= math.MaxFloat64
-			if !valid {
+			if !s.valid() {
 				return infer.Errorf(infer.Invalid, "history: the values of %s %s are not valid", p.Features[i].Kind, p.Features[i].Name)
 			}
 		}
 	}
 	return nil
+}
+
+func (s *smoothed) valid() bool {
+	return s.Windows >= 0 && s.Windows <= maxSmoothed && s.Bins >= 0 && s.Mean >= 0 && s.Bins <= math.MaxFloat64 && s.Mean <= math.MaxFloat64
 }
 
 // check returns the error in a stored state, "" if there is none.
@@ -146,6 +183,8 @@ func (t *track) check(f *Feature) string {
 		return "the time when it began is missing"
 	case t.Calm < 0 || t.Windows < 0 || t.Windows > maxRun || (t.Windows == 0) != (t.Run == nil):
 		return "its numbers of windows are not valid"
+	case t.Run != nil && f == nil:
+		return "it has the run of a feature"
 	case t.Run != nil:
 		if err := checkCounts(f, t.Run, maxRows); err != nil {
 			return err.Msg

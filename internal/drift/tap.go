@@ -19,6 +19,8 @@ type TapOptions struct {
 	Sample int
 	// MaxRows is the max number of rows copied from one request, evenly spaced.
 	MaxRows int
+	// Pairs says that the pairs of the profile are counted too.
+	Pairs bool
 	// MaxBytes bounds the rows that wait for the Monitor; more are dropped. Twice as much memory
 	// may be in use for a moment.
 	MaxBytes int
@@ -44,6 +46,7 @@ type Tap struct {
 	marks []byte // of the record at the start of rest
 	user  uint64 // of that record
 	rows  uint32 // its remaining rows
+	pairs *pairing
 }
 
 // cut is the copied part of a tensor's row: from the first to the last element with a feature.
@@ -73,6 +76,9 @@ const headBytes = 4 + 8
 // NewTap returns a tap for a model. The profile must fit it.
 func NewTap(o TapOptions) *Tap {
 	t := &Tap{o: o, inputs: make([]cut, len(o.Model.Inputs)), outputs: make([]cut, len(o.Model.Outputs))}
+	if o.Pairs {
+		t.pairs = newPairing(o.Profile)
+	}
 	for i := range o.Profile.Features {
 		f := &o.Profile.Features[i]
 		specs, cuts := o.Model.Inputs, t.inputs
@@ -262,8 +268,8 @@ func (t *Tap) take() (dropped uint64) {
 	return dropped
 }
 
-// count adds up to limit taken rows to counts, by feature of the profile, and returns their number.
-func (t *Tap) count(counts []Counts, split *Splitter, limit uint64) (rows uint64) {
+// count adds up to limit taken rows to the counts of a window, and returns their number.
+func (t *Tap) count(w *Window, split *Splitter, limit uint64) (rows uint64) {
 	for ; rows < limit && len(t.rest) > 0; rows++ {
 		if t.rows == 0 {
 			t.rows = binary.LittleEndian.Uint32(t.rest)
@@ -271,7 +277,10 @@ func (t *Tap) count(counts []Counts, split *Splitter, limit uint64) (rows uint64
 			t.marks = t.rest[headBytes : headBytes+len(t.inputs)+len(t.outputs)]
 			t.rest = t.rest[headBytes+len(t.marks):]
 		}
-		t.rest = t.addRow(counts, split.Next(t.user), t.rest)
+		t.rest = t.addRow(w.Counts, split.Next(t.user), t.rest)
+		if t.pairs != nil {
+			t.pairs.end(w.Pairs)
+		}
 		t.rows--
 	}
 	return rows
@@ -301,7 +310,10 @@ func (t *Tap) addRow(counts []Counts, halves Halves, left []byte) []byte {
 				counts[p.feature].AddMissing()
 				continue
 			}
-			counts[p.feature].AddIn(&t.o.Profile.Features[p.feature], c.read(left[(p.at-c.from)*c.size:]), halves)
+			bin := counts[p.feature].AddIn(&t.o.Profile.Features[p.feature], c.read(left[(p.at-c.from)*c.size:]), halves)
+			if t.pairs != nil {
+				t.pairs.see(p.feature, bin)
+			}
 		}
 		if mark == given {
 			left = left[c.width:]

@@ -80,7 +80,7 @@ func empty(p *Profile) []Counts {
 // drain counts all waiting rows, and returns their number and the number of dropped ones.
 func drain(tap *Tap, counts []Counts) (rows, dropped uint64) {
 	dropped = tap.take()
-	return tap.count(counts, &Splitter{}, math.MaxUint64), dropped
+	return tap.count(&Window{Counts: counts}, &Splitter{}, math.MaxUint64), dropped
 }
 
 func TestTapCountsInputsAndOutputsTogether(t *testing.T) {

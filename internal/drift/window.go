@@ -14,6 +14,8 @@ type Window struct {
 	Rows    uint64    `json:"rows"`
 	Dropped uint64    `json:"dropped,omitempty"` // sampled rows without room
 	Counts  []Counts  `json:"counts"`
+	// Pairs are the sums for the pairs of the profile; nil if they are not counted.
+	Pairs *PairCounts `json:"pairs,omitempty"`
 }
 
 // Detector judges one window after the other. It has no clock and does no I/O: the same windows in

@@ -1,0 +1,205 @@
+package drift
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"sluice.io/sluice/internal/infer"
+)
+
+// The statistics of several features together, beside StatisticG. The name of the finding of
+// StatisticJoint is JointFeature, since it belongs to no single feature.
+const (
+	StatisticJoint       = "joint"       // several means moved, each by little
+	StatisticCorrelation = "correlation" // of a feature with another one
+
+	KindJoint    = "joint"
+	JointFeature = "several features"
+)
+
+// IsDrift reports whether a statistic is about drift, and not about the quality of data.
+func IsDrift(statistic string) bool {
+	return statistic == StatisticG || statistic == StatisticJoint || statistic == StatisticCorrelation
+}
+
+// together judges the paired features of a profile together: their means, and their correlations.
+type together struct {
+	pairs        *Pairs
+	scores       []scores // by paired feature
+	known        []dependence
+	run          run
+	joint        track
+	correlations []track // by paired feature
+	past         jointPast
+}
+
+// run has the sums of up to maxRun windows in a row. It begins again after that many, whatever the
+// windows hold.
+type run struct {
+	Windows int         `json:"windows"`
+	Bins    [][]uint64  `json:"bins"`    // by paired feature
+	Effects []float64   `json:"effects"` // the largest design effect, by paired feature; 0: not judged
+	Pairs   *PairCounts `json:"pairs,omitempty"`
+}
+
+// meanScore has the moments of a feature's scores over some rows. effect is the design effect of their
+// mean, 0 if the feature cannot be judged.
+type meanScore struct {
+	mean, variance, rows, effect float64
+}
+
+// newTogether returns nil if there is nothing to judge.
+func newTogether(p *Profile, g *Gates) *together {
+	if p.Pairs == nil || g.Joint == 0 && g.Correlation == 0 {
+		return nil
+	}
+	t := &together{pairs: p.Pairs, joint: track{State: OK}}
+	for _, i := range p.Pairs.Features {
+		t.scores = append(t.scores, scoresOf(p.Features[i].Reference.Bins))
+		t.correlations = append(t.correlations, track{State: OK})
+	}
+	t.known = p.Pairs.dependences(t.scores)
+	return t
+}
+
+// judgeTogether judges the paired features of a window together.
+func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
+	t := d.together
+	if t == nil {
+		return nil
+	}
+	bins, effects := make([][]uint64, len(t.scores)), make([]float64, len(t.scores))
+	for k, i := range t.pairs.Features {
+		bins[k] = w.Counts[i].Bins
+		if w.Counts[i].Finite() >= d.options.MinRows {
+			effects[k] = d.singles[i]
+		}
+	}
+	t.run.add(bins, effects, w.Pairs)
+	alone, all := t.moments(bins, effects), t.moments(t.run.Bins, t.run.Effects)
+	if d.options.Gates.Joint > 0 {
+		found = append(found, d.judgeJoint(w, alone, all))
+	}
+	if d.options.Gates.Correlation > 0 && w.Pairs != nil {
+		found = append(found, d.judgeCorrelations(w, alone, all)...)
+	}
+	return found
+}
+
+// add adds a window.
+func (r *run) add(bins [][]uint64, effects []float64, pairs *PairCounts) {
+	if r.Windows == 0 || r.Windows >= maxRun {
+		*r = run{Bins: make([][]uint64, len(bins)), Effects: slices.Clone(effects)}
+		for k := range bins {
+			r.Bins[k] = make([]uint64, len(bins[k]))
+		}
+		if pairs != nil {
+			r.Pairs = &PairCounts{Rows: make([]uint64, len(pairs.Rows)), Products: make([]float64, len(pairs.Rows))}
+		}
+	}
+	r.Windows++
+	for k := range bins {
+		for i, n := range bins[k] {
+			r.Bins[k][i] += n
+		}
+		r.Effects[k] = max(r.Effects[k], effects[k])
+	}
+	if pairs != nil && r.Pairs != nil {
+		r.Pairs.Merge(pairs)
+	} else {
+		r.Pairs = nil
+	}
+}
+
+// moments returns the moments of the scores over counts.
+func (t *together) moments(bins [][]uint64, effects []float64) []meanScore {
+	list := make([]meanScore, len(bins))
+	for k := range bins {
+		x := meanScore{effect: effects[k]}
+		x.mean, x.variance, x.rows = t.scores[k].moments(bins[k])
+		list[k] = x
+	}
+	return list
+}
+
+// reference returns the finite values of a paired feature in the reference.
+func (d *Tumbling) reference(k int) float64 {
+	return float64(d.profile.Features[d.together.pairs.Features[k]].Reference.Finite())
+}
+
+// observe updates the state of a finding of several features, and completes it.
+func (d *Tumbling) observe(start time.Time, t *track, p *passing, well bool, rows uint64, r ranked) ranked {
+	t.begin(start, p.logP)
+	t.observe(evidence{best: p.logP, well: well, rows: rows}, d.limits, d.options.Recover)
+	f := &r.finding
+	r.logP, r.order = p.logP, p.logP
+	f.P, f.State = max(math.Exp(p.logP), 1e-300), t.State
+	f.Gate, f.Limit = p.gate, math.Exp(d.limits.detect)
+	f.Low, f.High = p.low, p.high
+	if t.State != OK {
+		began := t.Began
+		f.Began = &began
+	}
+	if t.State == OK {
+		f.Change = ""
+	} else if well {
+		f.Change = "as in the reference"
+	}
+	return r
+}
+
+// restore continues a saved state; nil has none.
+func (t *together) restore(s *TogetherStatus) error {
+	if s == nil {
+		return nil
+	}
+	if err := t.checkRun(&s.Run); err != nil {
+		return infer.Errorf(infer.Invalid, "windows of several features: %v", err)
+	}
+	if n := len(s.Past.Before); n != len(s.Past.Rows) || n != 0 && n != len(t.scores) {
+		return infer.Errorf(infer.Invalid, "the last means of %d features; expected %d", n, len(t.scores))
+	}
+	for _, by := range s.Past.By {
+		if !by.valid() {
+			return infer.Errorf(infer.Invalid, "the dependence of several features is not valid")
+		}
+	}
+	t.run, t.past = s.Run.clone(), s.Past.clone()
+	return nil
+}
+
+func (r *run) clone() run {
+	c := run{Windows: r.Windows, Effects: slices.Clone(r.Effects), Bins: slices.Clone(r.Bins)}
+	for k := range c.Bins {
+		c.Bins[k] = slices.Clone(c.Bins[k])
+	}
+	if r.Pairs != nil {
+		c.Pairs = &PairCounts{Rows: slices.Clone(r.Pairs.Rows), Products: slices.Clone(r.Pairs.Products)}
+	}
+	return c
+}
+
+func (h *jointPast) clone() jointPast {
+	return jointPast{By: h.By, Before: slices.Clone(h.Before), Rows: slices.Clone(h.Rows)}
+}
+
+// checkRun returns an error if a stored run is not one of these features.
+func (t *together) checkRun(r *run) error {
+	if r.Windows == 0 {
+		return nil
+	}
+	if r.Windows < 0 || r.Windows > maxRun || len(r.Bins) != len(t.scores) || len(r.Effects) != len(t.scores) {
+		return fmt.Errorf("%d windows of %d features; expected %d features", r.Windows, len(r.Bins), len(t.scores))
+	}
+	for k := range r.Bins {
+		if len(r.Bins[k]) != len(t.scores[k].of) || !(r.Effects[k] >= 0 && r.Effects[k] <= math.MaxFloat64) {
+			return fmt.Errorf("feature %d has %d bins and a design effect of %v; expected %d bins", k, len(r.Bins[k]), r.Effects[k], len(t.scores[k].of))
+		}
+	}
+	if r.Pairs != nil {
+		return r.Pairs.check(t.pairs, math.MaxUint64)
+	}
+	return nil
+}
