@@ -131,11 +131,11 @@ type Span struct {
 // DriftFinding is the result of a statistic for one feature in one window.
 type DriftFinding struct {
 	Feature   string  `json:"feature"`
-	Kind      string  `json:"kind"`             // input or output
-	Statistic string  `json:"statistic"`        // "g" for bins; "missing" (NaN too), "inf", "range", "new" for quality
+	Kind      string  `json:"kind"`             // input, output, or joint for several features together
+	Statistic string  `json:"statistic"`        // "g" for bins, "joint", "correlation"; "missing" (NaN too), "inf", "range", "new" for quality
 	Value     float64 `json:"value"`            // of the statistic; for quality, the number of rows with the problem
 	P         float64 `json:"p"`                // the probability of a value this large if the true effect is at most the tolerance; at least 1e-300
-	Effect    float64 `json:"effect"`           // PSI for bins; for quality, the share of rows beyond the share in the reference
+	Effect    float64 `json:"effect"`           // PSI for bins, standard deviations for joint, a difference of correlations; for quality, the share of rows beyond the share in the reference
 	Low       float64 `json:"low"`              // the lower end of the effect's 95 % interval
 	High      float64 `json:"high"`             // the upper end of that interval
 	Shift     float64 `json:"shift,omitempty"`  // of the mean, in standard deviations of the reference

@@ -74,8 +74,8 @@ type SignalData struct {
 // SignalFinding is the result of a statistic for one feature.
 type SignalFinding struct {
 	Feature   string  `json:"feature"`
-	Kind      string  `json:"kind"`      // input, output or performance
-	Statistic string  `json:"statistic"` // "g", "missing", "inf", "range", "new", "loss"
+	Kind      string  `json:"kind"`      // input, output, joint or performance
+	Statistic string  `json:"statistic"` // "g", "joint", "correlation", "missing", "inf", "range", "new", "loss"
 	Value     float64 `json:"value"`
 	P         float64 `json:"p"`
 	Effect    float64 `json:"effect"`

@@ -81,7 +81,7 @@ func printFindings(b *strings.Builder, v *api.DriftVerdict, all bool) {
 // the statistic.
 func changeText(f *api.DriftFinding) string {
 	switch {
-	case f.Statistic == statisticBins:
+	case f.Statistic == statisticBins, f.Statistic == statisticJoint, f.Statistic == statisticCorrelation && f.Change != "":
 		return oneLine(f.Change)
 	case f.Change == "":
 		return oneLine(f.Statistic)
@@ -92,6 +92,9 @@ func changeText(f *api.DriftFinding) string {
 
 // featureText names a finding and describes its change: "input a: stuck at 3".
 func featureText(f *api.DriftFinding) string {
+	if f.Statistic == statisticJoint {
+		return changeText(f)
+	}
 	text := f.Kind + " " + oneLine(f.Feature)
 	if change := changeText(f); change != "" {
 		text += ": " + change
@@ -121,17 +124,32 @@ func troubleText(v *api.DriftVerdict, limit int) string {
 	return text
 }
 
-// statisticBins is the statistic of a feature's bins; the other statistics are shares of the rows.
-const statisticBins = "g"
+// The statistics of distributions; the others are shares of the rows.
+const (
+	statisticBins        = "g"
+	statisticJoint       = "joint"
+	statisticCorrelation = "correlation"
+)
+
+// effectUnit returns the factor, and the texts before and after an effect.
+func effectUnit(statistic string) (factor float64, before, after string) {
+	switch statistic {
+	case statisticBins:
+		return 1, "PSI ", ""
+	case statisticJoint:
+		return 1, "", " s.d."
+	case statisticCorrelation:
+		return 1, "", ""
+	default:
+		return 100, "", " pp"
+	}
+}
 
 // effectText is an effect with its interval and its unit: PSI, or the percentage points by
 // which a share is higher than the reference's.
 func effectText(statistic string, effect, low, high float64) string {
-	if statistic == statisticBins {
-		return fmt.Sprintf("PSI %s [%s, %s]", threeDigits(effect), threeDigits(low), threeDigits(high))
-	}
-	const points = 100
-	return fmt.Sprintf("%s pp [%s, %s]", threeDigits(points*effect), threeDigits(points*low), threeDigits(points*high))
+	factor, before, after := effectUnit(statistic)
+	return fmt.Sprintf("%s%s%s [%s, %s]", before, threeDigits(factor*effect), after, threeDigits(factor*low), threeDigits(factor*high))
 }
 
 func threeDigits(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }

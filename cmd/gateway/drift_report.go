@@ -143,10 +143,8 @@ func writeDriftPage(w io.Writer, content driftPage) error {
 
 // effectOf returns a number of a finding with its unit: PSI, or points of a share.
 func effectOf(f *api.DriftFinding, x float64) string {
-	if f.Statistic == statisticBins {
-		return "PSI " + threeDigits(x)
-	}
-	return threeDigits(100*x) + " pp"
+	factor, before, after := effectUnit(f.Statistic)
+	return before + threeDigits(factor*x) + after
 }
 
 // findingOf returns the finding about the bins of a feature in the last window, nil if there is none.
@@ -155,7 +153,7 @@ func findingOf(s driftPageStream, d api.DriftDistribution) *api.DriftFinding {
 		return nil
 	}
 	for i := range s.Last.Features {
-		if f := &s.Last.Features[i]; f.Feature == d.Feature && f.Kind == d.Kind {
+		if f := &s.Last.Features[i]; f.Feature == d.Feature && f.Kind == d.Kind && f.Statistic == statisticBins {
 			return f
 		}
 	}

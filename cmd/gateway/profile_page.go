@@ -34,6 +34,8 @@ func writeProfilePage(w io.Writer, content profilePage) error {
 		"number":  numberText,
 		"sqrt":    math.Sqrt,
 		"time":    func(t time.Time) string { return t.Format(time.RFC3339) },
+
+		"correlations": correlationsOf,
 		"histogram": func(p *offline.Profile, i int) template.HTML {
 			f := &p.Features[i]
 			return histogram(f.Edges, f.Values, f.Min, f.Max, f.Reference.Bins, nil)

@@ -19,7 +19,7 @@ type Drift struct {
 	MinRows           int           `yaml:"min_rows" default:"50" min:"1" max:"1000000000" doc:"Min number of rows of a window. A window with fewer is joined with the next one."`
 	MaxWindow         time.Duration `yaml:"max_window" default:"24h" min:"1s" max:"8760h" doc:"Max length of a window of time that is joined with the next ones, in whole windows. If it then still has fewer than min_rows rows, it has no verdict, and the next window begins."`
 	Gates             Gates         `yaml:"gates" doc:"The largest changes of a feature that never raise an alarm, by the kind of change."`
-	Tolerance         float64       `yaml:"tolerance" default:"0" min:"0" max:"10" doc:"Deprecated: set the gates. A divergence t, as PSI, stands for the gates shape t, mean √t, spread √(t/2), and share_gain t, and is used instead of them. 0: not given."`
+	Tolerance         float64       `yaml:"tolerance" default:"0" min:"0" max:"10" doc:"Deprecated: set the gates. A divergence t, as PSI, stands for the gates shape t, mean √t, spread √(t/2), joint √t/2, and share_gain t, and is used instead of them. 0: not given."`
 	QualityTolerance  float64       `yaml:"quality_tolerance" default:"0.01" min:"0.0001" max:"0.99" doc:"Max excess over the reference in the share of missing (or NaN) values, and of infinite values."`
 	RangeTolerance    float64       `yaml:"range_tolerance" default:"0.005" min:"0.0001" max:"0.99" doc:"The same for values outside the range of the reference."`
 	FalseAlarmEvery   time.Duration `yaml:"false_alarm_every" default:"720h" min:"1m" doc:"At most one false alarm is expected in this time, over all features of all models that this gateway watches. For windows of time."`
@@ -40,12 +40,18 @@ type Gates struct {
 	ShareGain  float64 `yaml:"share_gain" default:"0.002" min:"0.0001" max:"0.99" doc:"How much that share may be higher, even if it is more than share_ratio allows. 0.002 is 0.2 points."`
 	New        float64 `yaml:"new" default:"0.005" min:"0" max:"0.99" doc:"Share of rows with a value that the reference does not have, for features with few values. 0: not tested."`
 	Shape      float64 `yaml:"shape" default:"0.02" min:"0.0001" max:"10" doc:"Any other change of the distribution, as PSI."`
+
+	Joint       float64 `yaml:"joint" default:"0.05" min:"0" max:"10" doc:"Quadratic mean of the differences of the means of all features with many or evenly spread values, up to 64 of them, in standard deviations. It finds several features that each move by less than their own gate finds soon. 0: not tested."`
+	Correlation float64 `yaml:"correlation" default:"0" min:"0" max:"1.99" doc:"Difference of the correlations of two of these features, measured by the order of the values. It finds what leaves each feature as it was, such as two columns that were swapped. 0.15 is a good start. 0: not tested."`
 }
 
 // gatesOf returns the gates that a tolerance of earlier releases stands for.
 func gatesOf(tolerance float64, g Gates) Gates {
 	g.Shape, g.Mean, g.Spread = tolerance, math.Sqrt(tolerance), math.Sqrt(tolerance/2)
 	g.ShareGain = min(max(g.ShareGain, tolerance), 0.99)
+	if g.Joint > 0 {
+		g.Joint = math.Sqrt(tolerance) / 2
+	}
 	return g
 }
 

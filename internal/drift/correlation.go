@@ -3,6 +3,7 @@ package drift
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // judgeCorrelations tests for each pair of features whether its correlation changed by more than the
@@ -10,14 +11,15 @@ import (
 // evidence.
 func (d *Tumbling) judgeCorrelations(w *Window, alone, all []meanScore) (found []ranked) {
 	t := d.together
-	best, recent := d.testCorrelations(alone, w.Pairs), []pairTest(nil)
+	best := d.testCorrelations(alone, w.Pairs)
 	windows := make([]int, len(best))
 	for k := range windows {
 		windows[k] = 1
 	}
-	if recent = best; t.run.Windows > 1 && t.run.Pairs != nil {
+	recent := best
+	if t.run.Windows > 1 && t.run.Pairs != nil {
 		recent = d.testCorrelations(all, t.run.Pairs)
-		best = append([]pairTest(nil), best...)
+		best = slices.Clone(best)
 		for k := range best {
 			if recent[k].logP < best[k].logP {
 				best[k], windows[k] = recent[k], t.run.Windows

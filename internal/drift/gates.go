@@ -35,7 +35,7 @@ type Gates struct {
 	// values.
 	New float64 `json:"new,omitempty"`
 	// Joint is the quadratic mean of the differences of several means, in standard deviations of the
-	// reference. Correlation is a difference of the correlations of two features. Both need a profile
+	// reference; if only one of the means moves, it may move by Mean. Correlation is a difference of the correlations of two features. Both need a profile
 	// with pairs.
 	Joint       float64 `json:"joint,omitempty"`
 	Correlation float64 `json:"correlation,omitempty"`

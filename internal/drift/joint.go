@@ -66,7 +66,8 @@ func (d *Tumbling) testJoint(list []meanScore, factor float64) passing {
 	if n < 2 {
 		return p
 	}
-	sum, allowed := 0.0, float64(n)*gate*gate
+	mean := d.options.Gates.Mean // one feature may move by as much
+	sum, allowed := 0.0, max(float64(n)*gate*gate, mean*mean)
 	covariance := mat.NewSymDense(n, nil)
 	for b, j := range judged {
 		sum += list[j].mean * list[j].mean

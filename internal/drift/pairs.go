@@ -238,3 +238,30 @@ func checkSums(rows, most uint64, product float64) error {
 	}
 	return nil
 }
+
+// Correlation is the correlation of two features in the reference, by the order of their values.
+type Correlation struct {
+	A, B  int // indexes of features of the profile, A before B
+	Value float64
+	Rows  uint64 // that have both values
+}
+
+// Correlations returns the correlations of the paired features, in the order of Pairs; nil if they are
+// not known.
+func (p *Profile) Correlations() []Correlation {
+	if p.Pairs == nil {
+		return nil
+	}
+	list := make([]Correlation, 0, len(p.Pairs.Rows))
+	for b, j := range p.Pairs.Features {
+		for a, i := range p.Pairs.Features[:b] {
+			at := pairOf(a, b)
+			c := Correlation{A: i, B: j, Rows: p.Pairs.Rows[at]}
+			if c.Rows > 0 {
+				c.Value = clampCorrelation(p.Pairs.Products[at] / float64(c.Rows))
+			}
+			list = append(list, c)
+		}
+	}
+	return list
+}

@@ -172,7 +172,7 @@ func (p *Profile) checkPairs() error {
 		return err
 	}
 	for _, i := range p.Pairs.Features {
-		if s := scoresOf(p.Features[i].Reference.Bins); !s.pairable() {
+		if s := scoresOf(p.Features[i].Reference.Bins); !p.Features[i].pairable(&s) {
 			return fmt.Errorf("feature '%.60s' cannot be paired: too many of its values are the same", p.Features[i].Name)
 		}
 	}

@@ -191,7 +191,7 @@ func TestTextsFromProfileToFinding(t *testing.T) {
 		if dropped := tap.take(); dropped != 0 {
 			t.Fatalf("%d rows dropped", dropped)
 		}
-		if w.Rows = tap.count(w.Counts, &split, 1<<40); w.Rows != 4000 {
+		if w.Rows = tap.count(&w, &split, 1<<40); w.Rows != 4000 {
 			t.Fatalf("%d rows", w.Rows)
 		}
 		if err := CheckWindow(p, &w); err != nil {

@@ -64,7 +64,8 @@ func newTogether(p *Profile, g *Gates) *together {
 	return t
 }
 
-// judgeTogether judges the paired features of a window together.
+// judgeTogether judges the paired features of a window together. It leaves out features that have an
+// alarm of their own, which says more.
 func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
 	t := d.together
 	if t == nil {
@@ -78,9 +79,17 @@ func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
 		}
 	}
 	t.run.add(bins, effects, w.Pairs)
+	for k, i := range t.pairs.Features {
+		if d.tracks[i][0].alarmed() {
+			effects[k] = 0
+			t.run.drop(k)
+		}
+	}
 	alone, all := t.moments(bins, effects), t.moments(t.run.Bins, t.run.Effects)
 	if d.options.Gates.Joint > 0 {
-		found = append(found, d.judgeJoint(w, alone, all))
+		if r := d.judgeJoint(w, alone, all); t.joint.told() {
+			found = append(found, r)
+		}
 	}
 	if d.options.Gates.Correlation > 0 && w.Pairs != nil {
 		found = append(found, d.judgeCorrelations(w, alone, all)...)
@@ -110,6 +119,18 @@ func (r *run) add(bins [][]uint64, effects []float64, pairs *PairCounts) {
 		r.Pairs.Merge(pairs)
 	} else {
 		r.Pairs = nil
+	}
+}
+
+// drop removes a feature from the windows so far.
+func (r *run) drop(k int) {
+	clear(r.Bins[k])
+	r.Effects[k] = 0
+	for other := range r.Bins {
+		if other != k && r.Pairs != nil {
+			at := pairOf(min(k, other), max(k, other))
+			r.Pairs.Rows[at], r.Pairs.Products[at] = 0, 0
+		}
 	}
 }
 

@@ -1,10 +1,13 @@
 package drift_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -195,9 +198,7 @@ func TestCorrelationsFindChanges(t *testing.T) {
 				t.Errorf("%s: the finding names %s", name, f.Feature)
 			}
 			t.Logf("%s: %s: %s", name, list[0].Feature, list[0].Change)
-			for _, v := range judged(p, d, 500, 20, always(pair(rng, 0.8, plus))) {
-				verdicts = append(verdicts, v)
-			}
+			verdicts = append(verdicts, judged(p, d, 500, 20, always(pair(rng, 0.8, plus)))...)
 			if last := verdicts[len(verdicts)-1]; len(detectedBy(&last, drift.StatisticCorrelation)) > 0 {
 				t.Errorf("%s: still detected after 10,000 clean rows", name)
 			}
@@ -208,7 +209,7 @@ func TestCorrelationsFindChanges(t *testing.T) {
 // TestFalseAlarmsTogether: clean rows, also those that depend on each other, raise no more alarms than
 // promised.
 func TestFalseAlarmsTogether(t *testing.T) {
-	const every, windows, runs = 20, 150, 8
+	const every, windows, runs = 20, 100, 8
 	laws := map[string]func(*rand.Rand) rowsOf{
 		"independent":               func(rng *rand.Rand) rowsOf { return factors(rng, 0) },
 		"correlated":                func(rng *rand.Rand) rowsOf { return factors(rng, 0.9) },
@@ -272,6 +273,87 @@ func TestFalseAlarmsTogether(t *testing.T) {
 			}
 			if allowed := runs * windows / every; alarms > allowed/2 {
 				t.Errorf("%d alarms; %d are allowed for all statistics, half of them for these", alarms, allowed)
+			}
+		})
+	}
+}
+
+// TestTogetherResumes: a detector that is restored from the JSON of a state gives the same verdicts and
+// states, also in the middle of a run of windows.
+func TestTogetherResumes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(44, 1))
+	p := paired(t, 5, 5000, factors(rng, 0.4))
+	d := detector(t, p, togetherOptions(720))
+	law := factors(rng, 0.4)
+	for w := range 12 {
+		if w == 6 { // first a correlation is lost, then all means move
+			law = moved(factors(rng, 0), 5, 0.12)
+		}
+		before, err := json.Marshal(d.Snapshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var state drift.Snapshot
+		if err := json.Unmarshal(before, &state); err != nil {
+			t.Fatal(err)
+		}
+		other, err := drift.Restore(p, d.Options(), state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, rows := law, [][]float64(nil)
+		law = func(row []float64) { // the second detector judges the same rows
+			source(row)
+			rows = append(rows, slices.Clone(row))
+		}
+		first := judged(p, d, 400, 1, always(law))
+		law = source
+		k := 0
+		second := judged(p, other, 400, 1, always(func(row []float64) { copy(row, rows[k]); k++ }))
+		a, _ := json.Marshal([]any{first, d.Snapshot()})
+		b, _ := json.Marshal([]any{second, other.Snapshot()})
+		if !bytes.Equal(a, b) {
+			t.Fatalf("window %d differs after a restore:\n%s\n%s", w, a, b)
+		}
+	}
+	if len(d.Snapshot().Findings) < 2 {
+		t.Errorf("the state has %d findings; want those of correlations", len(d.Snapshot().Findings))
+	}
+}
+
+// TestPairsWithoutOutputs: the part of a profile for another version keeps the pairs of the inputs.
+func TestPairsWithoutOutputs(t *testing.T) {
+	rng := rand.New(rand.NewPCG(45, 1))
+	p := paired(t, 4, 3000, factors(rng, 0.6))
+	p.Features[1].Kind, p.OutputsOf = drift.KindOutput, 1
+	inputs := p.For(2)
+	if want := []int{0, 1, 2}; !slices.Equal(inputs.Pairs.Features, want) {
+		t.Fatalf("the pairs are of features %v; want %v", inputs.Pairs.Features, want)
+	}
+	of := func(p *drift.Profile, a, b string) float64 {
+		for _, c := range p.Correlations() {
+			if p.Features[c.A].Name == a && p.Features[c.B].Name == b {
+				return c.Value
+			}
+		}
+		t.Fatalf("no correlation of %s and %s", a, b)
+		return 0
+	}
+	for _, pair := range [][2]string{{"f0", "f2"}, {"f0", "f3"}, {"f2", "f3"}} {
+		if a, b := of(p, pair[0], pair[1]), of(inputs, pair[0], pair[1]); a != b || math.Abs(a-0.6) > 0.05 {
+			t.Errorf("the correlation of %v is %v, and %v without outputs; want both about 0.6", pair, a, b)
+		}
+	}
+}
+
+func BenchmarkPairs(b *testing.B) {
+	for _, features := range []int{8, 32, 64} {
+		b.Run(strconv.Itoa(features), func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(46, 1))
+			p := paired(b, features, 3000, factors(rng, 0.3))
+			d := detector(b, p, togetherOptions(720))
+			for b.Loop() { // a window of 1,000 rows is counted and judged
+				judged(p, d, 1000, 1, always(factors(rng, 0.3)))
 			}
 		})
 	}

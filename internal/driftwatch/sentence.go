@@ -22,6 +22,13 @@ func sentence(f *drift.Finding) string {
 	if f.Change == "" {
 		return ""
 	}
+	switch f.Statistic {
+	case drift.StatisticJoint:
+		return f.Change
+	case drift.StatisticCorrelation:
+		return f.Feature + ": " + f.Change
+	default:
+	}
 	for _, moved := range [...]struct{ text, of, how string }{
 		{"mean higher ", "mean of ", " rose "},
 		{"mean lower ", "mean of ", " fell "},

@@ -104,7 +104,7 @@ func (t *told) look(detected []drift.FindingStatus) {
 		name := findingName(f.Kind, f.Feature, drift.Statistic(f.Statistic))
 		old, known := t.violated[name]
 		switch {
-		case f.Statistic == drift.StatisticG:
+		case drift.IsDrift(f.Statistic):
 			drifting = earlier(drifting, f.Began)
 		case known:
 			violated[name] = old

@@ -163,7 +163,7 @@ func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 		next.tap = w.monitor.Start(s, drift.Watch{
 			Tap: drift.TapOptions{
 				Model: next.Leased.Model(), Profile: next.profile, Sample: int(c.Sample),
-				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer), NameValues: c.NameValues,
+				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer), NameValues: c.NameValues, Pairs: c.Gates.Correlation > 0,
 			},
 			Detector: detector, Windows: Windowing(c), Past: past,
 		})
@@ -215,7 +215,7 @@ func (w *Watcher) anew(s drift.Stream, err error) {
 func DetectorOptions(c *config.Drift, streams int) drift.Options {
 	g := c.Limits()
 	o := drift.Options{
-		Gates:     drift.Gates{Mean: g.Mean, Spread: g.Spread, ShareRatio: g.ShareRatio, ShareGain: g.ShareGain, New: g.New},
+		Gates:     drift.Gates{Mean: g.Mean, Spread: g.Spread, ShareRatio: g.ShareRatio, ShareGain: g.ShareGain, New: g.New, Joint: g.Joint, Correlation: g.Correlation},
 		Tolerance: g.Shape, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
 		FalseAlarmEvery: c.FalseAlarmEvery, Window: c.Window, FalseAlarmWindows: float64(c.FalseAlarmWindows),
 		Streams: streams, MinRows: uint64(c.MinRows), Recover: c.Recover, //nolint:gosec // not negative

@@ -58,7 +58,7 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 		return 0, err
 	}
 	source := newTimedRows(table, p, at, &o)
-	windows := drift.SimulateOptions{Windows: driftwatch.Windowing(&o.Drift), Unknown: source.unknown()}
+	windows := drift.SimulateOptions{Windows: driftwatch.Windowing(&o.Drift), Unknown: source.unknown(), Pairs: o.Drift.Gates.Correlation > 0}
 	if o.Time == "" {
 		windows.Start = time.Unix(0, 0).UTC()
 	}
