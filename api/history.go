@@ -29,7 +29,10 @@ type History struct {
 	Step Duration  `json:"step"`
 	// Since is from when on nothing is missing; earlier steps are null: the gateway has started then, or its memory for the
 	// history was used up.
-	Since  time.Time      `json:"since"`
+	Since time.Time `json:"since"`
+	// MaxSpan is the longest span that can be asked for.
+	MaxSpan Duration `json:"max_span"`
+
 	Models []ModelHistory `json:"models"` // in the order of the query, those that exist and that the caller may see
 	Routes []RouteHistory `json:"routes"` // likewise
 }

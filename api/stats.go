@@ -40,7 +40,18 @@ type VariantStats struct {
 	Breaker string       `json:"breaker"` // closed, half-open or open
 	Queued  int          `json:"queued"`  // requests that wait for a run of the version, of whatever route
 	Total   VariantCount `json:"total"`
-	Recent  Recent       `json:"recent"`
+	// ErrorRate is that of Total.
+	ErrorRate ErrorRate `json:"error_rate"`
+	Recent    Recent    `json:"recent"`
+}
+
+// ErrorRate is the share of the requests that a variant failed.
+type ErrorRate struct {
+	Rate float64 `json:"rate"` // 0 if there were no requests
+	// The true rate is from Low to High, with a confidence of 95 % for all looks together: the interval of a confidence
+	// sequence. It is from 0 to 1 if there were no requests.
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
 }
 
 // VariantCount counts the requests that were assigned to a variant, also those that the
@@ -57,8 +68,10 @@ type VariantCount struct {
 type Recent struct {
 	Window Duration `json:"window"` // how far back it reaches
 	VariantCount
-	P50 Duration `json:"p50"` // median latency of answered requests; 0 if there were none
-	P99 Duration `json:"p99"` // 99th percentile of the same
+	// ErrorRate is that of these requests.
+	ErrorRate ErrorRate `json:"error_rate"`
+	P50       Duration  `json:"p50"` // median latency of answered requests; 0 if there were none
+	P99       Duration  `json:"p99"` // 99th percentile of the same
 }
 
 // The reasons why a copy for a shadow was dropped.

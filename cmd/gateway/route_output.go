@@ -54,7 +54,7 @@ func printRoute(b *strings.Builder, r *api.Route, stats *api.RouteStats, perSeco
 	if perSecond != nil {
 		rateTitle = "REQ/S\t"
 	}
-	fmt.Fprintf(b, "\nVERSION\tROLE\tWEIGHT\tSTATE\tBREAKER\tREQUESTS\t%sERRORS\tREFUSED\tFALLBACKS\tP50\tP99\n", rateTitle)
+	fmt.Fprintf(b, "\nVERSION\tROLE\tWEIGHT\tSTATE\tBREAKER\tREQUESTS\t%sERRORS\tERROR RATE, 95%%\tREFUSED\tFALLBACKS\tP50\tP99\n", rateTitle)
 	for i := range stats.Variants {
 		v := &stats.Variants[i]
 		rate := ""
@@ -64,8 +64,8 @@ func printRoute(b *strings.Builder, r *api.Route, stats *api.RouteStats, perSeco
 				rate = strconv.FormatFloat(n, 'f', 1, 64) + "\t"
 			}
 		}
-		fmt.Fprintf(b, "%d\t%s\t%s\t%s\t%s\t%d\t%s%s\t%d\t%d\t%s\t%s\n", v.Version, v.Role, api.Percent(v.Weight), orDash(v.State), orDash(v.Breaker),
-			v.Total.Requests, rate, errorsText(v.Total), v.Total.Refused, v.Total.Fallbacks, latencyText(v.Recent.P50), latencyText(v.Recent.P99))
+		fmt.Fprintf(b, "%d\t%s\t%s\t%s\t%s\t%d\t%s%s\t%s\t%d\t%d\t%s\t%s\n", v.Version, v.Role, api.Percent(v.Weight), orDash(v.State), orDash(v.Breaker),
+			v.Total.Requests, rate, errorsText(v.Total), rateInterval(v.ErrorRate), v.Total.Refused, v.Total.Fallbacks, latencyText(v.Recent.P50), latencyText(v.Recent.P99))
 	}
 	if len(stats.Shadows) == 0 {
 		return
@@ -164,6 +164,14 @@ func errorsText(c api.VariantCount) string {
 		return strconv.FormatInt(c.Errors, 10)
 	}
 	return fmt.Sprintf("%d (%.2f%%)", c.Errors, 100*float64(c.Errors)/float64(c.Requests))
+}
+
+// rateInterval returns the interval of a rate of errors, "-" if a gateway does not tell it.
+func rateInterval(r api.ErrorRate) string {
+	if r.High == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f–%.2f%%", 100*r.Low, 100*r.High)
 }
 
 func droppedText(reasons map[string]int64) string {

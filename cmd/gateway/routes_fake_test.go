@@ -79,7 +79,7 @@ func newFold() *fold {
 		Variants: []api.VariantStats{
 			{
 				Variant: variant(1, 95, "stable"), State: api.StateReady, Breaker: "closed",
-				Total: api.VariantCount{Requests: 9500, Errors: 19}, Recent: api.Recent{P50: ms + 234_567, P99: 12*ms + 345_678},
+				Total: api.VariantCount{Requests: 9500, Errors: 19}, ErrorRate: api.ErrorRate{Rate: 0.002, Low: 0.00091, High: 0.00363}, Recent: api.Recent{P50: ms + 234_567, P99: 12*ms + 345_678},
 			},
 			{
 				Variant: variant(2, 5, "canary"), State: api.StateReady, Breaker: "half-open",

@@ -41,9 +41,9 @@ Revision:  2
 Sticky:    header:X-User-Id
 Fallback:  stable
 
-VERSION  ROLE    WEIGHT  STATE  BREAKER    REQUESTS  ERRORS      REFUSED  FALLBACKS  P50     P99
-1        stable  95%     READY  closed     9500      19 (0.20%)  0        0          1.23ms  12.35ms
-2        canary  5%      READY  half-open  500       25 (5.00%)  7        20         87.7µs  1.5s
+VERSION  ROLE    WEIGHT  STATE  BREAKER    REQUESTS  ERRORS      ERROR RATE, 95%  REFUSED  FALLBACKS  P50     P99
+1        stable  95%     READY  closed     9500      19 (0.20%)  0.09–0.36%       0        0          1.23ms  12.35ms
+2        canary  5%      READY  half-open  500       25 (5.00%)  -                7        20         87.7µs  1.5s
 
 SHADOW  SAMPLE  STATE  QUEUED  ANSWERED  ERRORS  DROPPED                        P50  P99
 3       10%     READY  2       900       9       12 (expired 2, queue_full 10)  3ms  5ms

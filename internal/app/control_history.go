@@ -52,7 +52,7 @@ func (c control) History(ctx context.Context, q api.HistoryQuery) (api.History, 
 	if err != nil {
 		return api.History{}, err
 	}
-	h.From, h.Step, h.Since = window.From, api.Duration(window.Step), window.Since
+	h.From, h.Step, h.Since, h.MaxSpan = window.From, api.Duration(window.Step), window.Since, api.Duration(c.MaxHistory())
 	for i := range h.Models {
 		h.Models[i].Series, series = series[0], series[1:]
 	}

@@ -132,6 +132,7 @@ func (a *App) exposeMetrics() {
 		Routes:        a.reconcile.Declared,
 		ShadowQueues:  a.reconcile.ShadowQueues,
 		Journal:       a.journal.Size,
+		History:       a.history.Size,
 		Drift:         a.watch.Status,
 		Labels:        a.labelReports,
 		Rollouts:      a.rollouts.List,

@@ -33,10 +33,7 @@ func (r *Recorder) Read(span time.Duration, points int, keys []Key) (Window, []V
 	last := r.last / width          // the number of the last step of the answer
 	first := last - looks/width + 1 // boundaries do not depend on when a caller asks
 	now := time.Now()
-	at := func(look int64) time.Time { // its beginning by the present clock, whatever was set since
-		return now.Add(r.started.Add(time.Duration(look-1) * Step).Sub(now)).Round(0)
-	}
-	w := Window{From: at(first * width), Step: time.Duration(width) * Step, Since: at(r.since)}
+	w := Window{From: r.begin(first*width, now), Step: time.Duration(width) * Step, Since: r.begin(r.since, now)}
 	list := make([]Values, len(keys))
 	for i, k := range keys {
 		v := &list[i]
@@ -45,6 +42,11 @@ func (r *Recorder) Read(span time.Duration, points int, keys []Key) (Window, []V
 		}
 	}
 	return w, list
+}
+
+// begin returns the beginning of a step by the present clock, whatever was set since.
+func (r *Recorder) begin(step int64, now time.Time) time.Time {
+	return now.Add(r.started.Add(time.Duration(step-1) * Step).Sub(now)).Round(0)
 }
 
 // joined is what the looks of a step have found together.

@@ -235,3 +235,10 @@ func (r *Recorder) Bytes() int64 {
 	defer r.mu.RUnlock()
 	return r.bytes
 }
+
+// Size returns about how much memory is used, and since when everything is kept.
+func (r *Recorder) Size() (bytes int64, since time.Time) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.bytes, r.begin(r.since, time.Now())
+}

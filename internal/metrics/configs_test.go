@@ -39,6 +39,7 @@ func everything() *prometheus.Registry {
 		},
 		ShadowQueues: func() map[infer.Version]metrics.QueueSize { return map[infer.Version]metrics.QueueSize{iris: {}} },
 		Journal:      func() (events, bytes int64) { return 1, 2 },
+		History:      func() (bytes int64, since time.Time) { return 4096, time.Unix(1000, 0) },
 		Drift:        func() []api.DriftStatus { return []api.DriftStatus{driftedStream()} },
 		Captured: func() []api.Captured {
 			return []api.Captured{{Model: "iris", Dropped: map[string]uint64{api.CaptureFull: 1}, EventsDropped: map[string]uint64{api.CaptureFailed: 1}}}

@@ -32,6 +32,8 @@ type Sources struct {
 	ShadowQueues func() map[infer.Version]QueueSize // of the copies that wait for a shadow
 	Journal      func() (events, bytes int64)       // the number of events, and the size of the file
 
+	History func() (bytes int64, since time.Time) // the memory of rates and latencies, and since when they are complete
+
 	// Callers are the counters of each caller, if they are counted.
 	Callers func() map[string]CallerCounts
 
@@ -81,6 +83,7 @@ type sourceCollector struct {
 	runTime                                                     *prometheus.Desc
 	breaker, routeRevision, routeWeight                         *prometheus.Desc
 	shadowRequests, shadowBytes, journalEvents, journalBytes    *prometheus.Desc
+	historyBytes, historySince                                  *prometheus.Desc
 }
 
 func newSourceCollector(s Sources) *sourceCollector {
@@ -105,6 +108,8 @@ func newSourceCollector(s Sources) *sourceCollector {
 		shadowBytes:    desc("shadow_queued_bytes", "Bytes of the copies that wait for a shadow.", "model", "version"),
 		journalEvents:  desc("journal_events", "Events in the journal."),
 		journalBytes:   desc("journal_bytes", "Size of the journal."),
+		historyBytes:   desc("history_bytes", "Memory of the rates and latencies that are kept for GET /api/v1/history, about."),
+		historySince:   desc("history_complete_since_timestamp_seconds", "Since when these rates and latencies are complete."),
 	}
 }
 
@@ -113,6 +118,7 @@ func (c *sourceCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.build, c.models, c.revision, c.inFlight, c.queued, c.runTime, c.unrouted, c.memory,
 		c.breaker, c.routeRevision, c.routeWeight, c.shadowRequests, c.shadowBytes, c.journalEvents, c.journalBytes,
+		c.historyBytes, c.historySince,
 	} {
 		ch <- d
 	}
@@ -158,6 +164,11 @@ func (c *sourceCollector) Collect(ch chan<- prometheus.Metric) {
 		events, bytes := s.Journal()
 		gauge(ch, c.journalEvents, float64(events))
 		gauge(ch, c.journalBytes, float64(bytes))
+	}
+	if s.History != nil {
+		bytes, since := s.History()
+		gauge(ch, c.historyBytes, float64(bytes))
+		gauge(ch, c.historySince, float64(since.UnixMilli())/1e3)
 	}
 	c.collectRouting(ch)
 }

@@ -8,6 +8,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/compare"
+	"sluice.io/sluice/internal/confseq"
 	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
@@ -88,9 +89,13 @@ func (r *Reconciler) RouteStats(name string) (api.RouteStats, error) {
 			if series := r.record.versionFor(version); series != nil {
 				s.Total, s.Recent = series.Count(now)
 			}
+		} else {
+			s.Total, s.Recent = v.variants[i].Snapshot(now)
+		}
+		s.ErrorRate, s.Recent.ErrorRate = errorRate(s.Total), errorRate(s.Recent.VariantCount)
+		if len(v.variants) == 0 {
 			continue
 		}
-		s.Total, s.Recent = v.variants[i].Snapshot(now)
 		if b := v.breakers[i]; b != nil {
 			s.Breaker = b.State()
 		}
@@ -99,11 +104,25 @@ func (r *Reconciler) RouteStats(name string) (api.RouteStats, error) {
 		s := &stats.Shadows[i]
 		s.Shadow, s.State = shadow, r.shadows.State(infer.Version{Model: v.route.Model, Number: shadow.Version})
 		s.Answered, s.Errors, s.Dropped, s.Recent = v.shadows[i].Snapshot(now)
+		s.Recent.ErrorRate = errorRate(s.Recent.VariantCount)
 		if m := v.mirrors[i]; m != nil {
 			s.Queued, _ = m.Queued()
 		}
 	}
 	return stats, nil
+}
+
+// errorRate returns the share of errors with its interval, for who compares variants while the counts grow.
+func errorRate(c api.VariantCount) api.ErrorRate {
+	const alpha = 0.05
+	n := float64(c.Requests)
+	s := min(float64(c.Errors), n) // the counters are read one after another
+	i := confseq.MeanBinary(n, s, alpha)
+	rate := api.ErrorRate{Low: i.Low, High: i.High}
+	if n > 0 {
+		rate.Rate = s / n
+	}
+	return rate
 }
 
 // Breakers returns the states of the breakers of all versions that routes use.
