@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import { stream } from "./api/live";
-import { sessionProblem, start } from "./api/session";
+import { seen, stream } from "./api/live";
+import { refused, sessionProblem, start } from "./api/session";
 import { Boundary } from "./ui/boundary";
 import { Empty, titleOf } from "./ui/bits";
 import { link, place } from "./ui/router";
@@ -29,7 +29,8 @@ export function App() {
   useEffect(() => {
     document.title = [here.parts[1], page || "Overview", "Sluice"].filter(Boolean).join(" · ");
   }, [page, here.parts[1]]);
-  const refused = sessionProblem.value?.status === 401 || stream.connection.value.status === 401;
+  const out = refused.value;
+  const kept = out && seen.value && page !== "signin"; // a token that ends takes nothing from the page below
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>
@@ -51,12 +52,13 @@ export function App() {
       </nav>
       <ConnectionNotice />
       <main id="main" tabIndex={-1}>
-        {refused ? (
-          <SignIn why={sessionProblem.value?.message ?? stream.connection.value.why} />
-        ) : (
-          <Boundary key={here.parts.slice(0, 2).join("/")}>
-            <Page parts={here.parts} />
-          </Boundary>
+        {out && <SignIn why={sessionProblem.value?.message || stream.connection.value.why} kept={kept} />}
+        {(!out || kept) && (
+          <div inert={out} class={out ? "stale" : ""}>
+            <Boundary key={here.parts.slice(0, 2).join("/")}>
+              <Page parts={here.parts} />
+            </Boundary>
+          </div>
         )}
       </main>
     </>

@@ -18,6 +18,8 @@ export interface History {
   step: string;
   /** Since when nothing is missing. */
   since: string;
+  /** The longest span that can be asked for: an hour without a Prometheus server. */
+  max_span: string;
   models: (Past & { name: string })[];
   routes: { name: string; variants: (Past & { version: number; role: string })[] }[];
 }

@@ -29,6 +29,15 @@ const maxEvents = 200;
 /** seen is true once the states have come. */
 export const seen = signal(false);
 
+/** forget drops all that was seen, so that the next person at this screen does not see it. */
+export function forget(): void {
+  batch(() => {
+    seen.value = false;
+    events.value = [];
+    for (const table of [models, routes, rollouts, drift, signals, counters]) table.value = new Map();
+  });
+}
+
 /** single merges documents of which a name has one. */
 function single<T>(to: Signal<Table<T>>, docs: readonly T[] | undefined, gone: string[] | undefined, whole: boolean, key: (t: T) => string): void {
   if (!docs?.length && !gone?.length && !whole) return;

@@ -1,6 +1,6 @@
 import { computed, signal } from "@preact/signals";
 import { ApiError, base, credentials, errorOf, token, type Schemas } from "./client";
-import { counterStream, stream, watchStates } from "./live";
+import { counterStream, forget, stream, watchStates } from "./live";
 
 /** Who the caller is and what it may do. */
 export type Session = Schemas["Session"];
@@ -10,6 +10,9 @@ export const session = signal<Session | null>(null);
 
 /** Why there is no session: the status and text of the answer. */
 export const sessionProblem = signal<ApiError | null>(null);
+
+/** refused is true if the gateway wants other credentials. */
+export const refused = computed(() => sessionProblem.value?.status === 401 || stream.connection.value.status === 401);
 
 /** fits reports whether a name matches a pattern in which * stands for any characters. */
 function fits(pattern: string, name: string): boolean {
@@ -89,6 +92,7 @@ export async function signIn(text: string, keep: boolean): Promise<void> {
 /** signOut forgets the token and ends the session of the cookie. */
 export async function signOut(): Promise<void> {
   token.value = "";
+  forget();
   try {
     await call("DELETE");
   } finally {

@@ -1,20 +1,39 @@
-import { useMemo, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { ask, client, type Schemas } from "../api/client";
-import { newest } from "../api/journal";
 import { drift, seen, type DriftStatus } from "../api/live";
-import { canAll, canSome, missing } from "../api/session";
+import { canSome, missing } from "../api/session";
 import { Empty, Facts, Panel, Problem, State } from "../ui/bits";
-import { Chart } from "../ui/chart";
 import { clock, count, digits, none, percent, real } from "../ui/format";
+import { Interval } from "../ui/interval";
+import { PlainTable, type PlainColumn } from "../ui/plain";
 import { link } from "../ui/router";
 import { useLoad } from "../ui/use";
 import { Overlay } from "./distribution";
+import { Evidence, keyOf, streamOf } from "./evidence";
 import { Labels } from "./labels";
+import { Retrainings } from "./retrain";
 import { Signals } from "./signals";
 
 type Finding = Schemas["DriftFinding"];
 
 const order = ["DETECTED", "SUSPECTED", "RECOVERING", "OFF", "UNJUDGED", "OK"];
+
+const streams: PlainColumn<DriftStatus>[] = [
+  {
+    title: "Model",
+    cell: (d) => (
+      <>
+        <a href={link("drift", d.model)}>{d.model}</a> v{d.version}
+      </>
+    ),
+  },
+  { title: "Role", cell: (d) => d.role },
+  { title: "State", cell: (d) => <State of={d.state} /> },
+  { title: "Since", cell: (d) => clock(d.since) },
+  { title: "Windows", number: true, cell: (d) => count(d.windows) },
+  { title: "Rows", number: true, cell: (d) => count(d.rows) },
+  { title: "Strongest evidence", wrap: true, cell: (d) => d.reason || first(d) },
+];
 
 /** DriftList shows all streams, those that drift first, and all signals. */
 export function DriftList() {
@@ -27,43 +46,13 @@ export function DriftList() {
         {list.length === 0 ? (
           <Empty>{seen.value ? "No version has a profile to be compared with." : "Waiting for the gateway."}</Empty>
         ) : (
-          <div class="scroll-x" tabIndex={0} role="region" aria-label="Streams">
-            <table class="plain">
-              <thead>
-                <tr>
-                  <th>Model</th>
-                  <th>Role</th>
-                  <th>State</th>
-                  <th>Since</th>
-                  <th class="n">Windows</th>
-                  <th class="n">Rows</th>
-                  <th>Strongest evidence</th>
-                </tr>
-              </thead>
-              <tbody>
-                {list.map((d) => (
-                  <tr key={`${d.model} ${d.version} ${d.role}`}>
-                    <td>
-                      <a href={link("drift", d.model)}>{d.model}</a> v{d.version}
-                    </td>
-                    <td>{d.role}</td>
-                    <td>
-                      <State of={d.state} />
-                    </td>
-                    <td>{clock(d.since)}</td>
-                    <td class="n">{count(d.windows)}</td>
-                    <td class="n">{count(d.rows)}</td>
-                    <td class="wrap">{d.reason || first(d)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <PlainTable label="Streams" columns={streams} rows={list} keyOf={streamOf} />
         )}
       </Panel>
       <Panel title="Signals">
         <Signals model="" />
       </Panel>
+      <Retrainings model="" />
     </>
   );
 }
@@ -83,12 +72,13 @@ export function DriftPage({ model }: { model: string }) {
       </h1>
       {list.length === 0 && <Empty>{!canSome("statistics") ? missing("statistics", model) : seen.value ? "No version of this model has a profile to be compared with." : "Waiting for the gateway."}</Empty>}
       {list.map((d) => (
-        <Stream key={`${d.version} ${d.role}`} d={d} />
+        <Stream key={streamOf(d)} d={d} />
       ))}
       <Labels model={model} />
       <Panel title="Signals">
         <Signals model={model} />
       </Panel>
+      <Retrainings model={model} />
     </>
   );
 }
@@ -123,67 +113,35 @@ function Stream({ d }: { d: DriftStatus }) {
   );
 }
 
-const keyOf = (f: Finding) => `${f.kind} ${f.feature} ${f.statistic}`;
-
+/** Findings lists findings, and lets a person choose the one that is drawn. */
 function Findings({ title, effect, list, chosen, choose }: { title: string; effect: string; list: readonly Finding[]; chosen: string; choose: (key: string) => void }) {
   const most = Math.max(...list.map((f) => (Number.isFinite(f.high) ? f.high : 0)), 1e-6);
+  const columns: PlainColumn<Finding>[] = [
+    {
+      title: "Feature",
+      cell: (f) => (
+        <>
+          <button type="button" class="plain-button" aria-pressed={keyOf(f) === chosen} onClick={() => choose(keyOf(f))}>
+            {f.feature}
+          </button>{" "}
+          <span class="dim">{f.statistic === "g" ? f.kind : f.statistic}</span>
+        </>
+      ),
+    },
+    { title: "State", cell: (f) => <State of={f.state} /> },
+    { title: "Since", cell: (f) => clock(f.began) },
+    { title: "Change", wrap: true, cell: (f) => f.change },
+    { title: effect, number: true, cell: (f) => (effect === "PSI" ? digits(f.effect) : percent(f.effect)) },
+    { title: "95 % interval", number: true, cell: (f) => (effect === "PSI" ? `${digits(f.low)} – ${digits(f.high)}` : `${percent(f.low)} – ${percent(f.high)}`) },
+    { title: "Interval", cell: (f) => <Interval low={f.low / most} at={f.effect / most} high={f.high / most} /> },
+    { title: "p", number: true, cell: (f) => digits(f.p) },
+    { title: "Alarm below", number: true, cell: (f) => (f.limit ? digits(f.limit) : none) },
+  ];
   return (
     <>
       <h3>{title}</h3>
-      <div class="scroll-x findings" tabIndex={0} role="region" aria-label={title}>
-        <table class="plain">
-          <thead>
-            <tr>
-              <th>Feature</th>
-              <th>State</th>
-              <th>Since</th>
-              <th>Change</th>
-              <th class="n">{effect}</th>
-              <th class="n">95 % interval</th>
-              <th>Interval</th>
-              <th class="n">p</th>
-            </tr>
-          </thead>
-          <tbody>
-            {list.map((f) => (
-              <tr key={keyOf(f)} class={keyOf(f) === chosen ? "chosen" : ""}>
-                <td>
-                  <button type="button" class="plain-button" aria-pressed={keyOf(f) === chosen} onClick={() => choose(keyOf(f))}>
-                    {f.feature}
-                  </button>{" "}
-                  <span class="dim">{f.statistic === "g" ? f.kind : f.statistic}</span>
-                </td>
-                <td>
-                  <State of={f.state} />
-                </td>
-                <td>{clock(f.began)}</td>
-                <td class="wrap">{f.change}</td>
-                <td class="n">{effect === "PSI" ? digits(f.effect) : percent(f.effect)}</td>
-                <td class="n">
-                  {digits(f.low)} – {digits(f.high)}
-                </td>
-                <td>
-                  <Interval low={f.low / most} at={f.effect / most} high={f.high / most} />
-                </td>
-                <td class="n">{digits(f.p)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <PlainTable label={title} box="findings" columns={columns} rows={list} keyOf={keyOf} chosen={(f) => keyOf(f) === chosen} />
     </>
-  );
-}
-
-/** Interval draws an effect with its interval, on a scale that the rows of a table share. */
-function Interval({ low, at, high }: { low: number; at: number; high: number }) {
-  const w = 110;
-  const x = (n: number) => 3 + Math.min(Math.max(n, 0), 1) * (w - 6);
-  return (
-    <svg width={w} height={14} class="interval" aria-hidden="true">
-      <line x1={x(low)} x2={x(high)} y1={7} y2={7} />
-      <circle cx={x(at)} cy={7} r={3} />
-    </svg>
   );
 }
 
@@ -194,37 +152,4 @@ function Shape({ d, feature }: { d: DriftStatus; feature: string }) {
   const stream = report.data?.find((r) => r.version === d.version && r.role === d.role);
   const shape = stream?.distributions.find((x) => feature.startsWith(`${x.kind} ${x.feature} `));
   return shape ? <Overlay of={shape} /> : null;
-}
-
-/** Evidence draws the effect of a feature over the windows that changed a state, from the events of the journal. */
-function Evidence({ d, feature }: { d: DriftStatus; feature: string }) {
-  const may = canAll("admin");
-  const past = useLoad(async () => (may ? (await newest({ type: "drift.state" }, 2000)).events : []), [d.model, d.windows, may]);
-  const looks = useMemo(() => {
-    const list: { at: number; f: Finding | undefined }[] = [];
-    const find = (v: Schemas["DriftVerdict"]) => [...v.features, ...v.quality].find((f) => keyOf(f) === feature);
-    for (const e of [...(past.data ?? [])].reverse()) {
-      const a = e.after as { model: string; version: number; role: string; verdict?: Schemas["DriftVerdict"] } | undefined;
-      if (a?.verdict && a.model === d.model && a.version === d.version && a.role === d.role) list.push({ at: Date.parse(a.verdict.window.end) / 1000, f: find(a.verdict) });
-    }
-    const end = d.last ? Date.parse(d.last.window.end) / 1000 : 0;
-    if (d.last && !list.some((l) => l.at === end)) list.push({ at: end, f: find(d.last) });
-    return list;
-  }, [past.data, d, feature]);
-  if (!may) return <p class="dim small">The evidence over time is in the journal, which needs the action ‘admin’ on all models.</p>;
-  if (past.error !== undefined && !past.data) return <Problem error={past.error} retry={past.again} />;
-  if (looks.length < 2) return null;
-  const value = (of: (f: Finding) => number) => looks.map((l) => (l.f ? of(l.f) : null));
-  return (
-    <Chart
-      title={`${feature.split(" ").slice(1, -1).join(" ")}: effect in the windows that changed the state, with its interval`}
-      time
-      x={looks.map((l) => l.at)}
-      lines={[
-        { label: "effect", color: 0, values: value((f) => f.effect), points: true },
-        { label: "low", color: 2, dash: true, values: value((f) => f.low) },
-        { label: "high", color: 2, dash: true, values: value((f) => f.high) },
-      ]}
-    />
-  );
 }

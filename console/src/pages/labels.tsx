@@ -2,6 +2,7 @@ import { ask, client, type Schemas } from "../api/client";
 import { can } from "../api/session";
 import { Facts, Panel, Problem, State } from "../ui/bits";
 import { clock, count, digits, duration, none, percent, points, real } from "../ui/format";
+import { PlainTable, type PlainColumn } from "../ui/plain";
 import { useLoad } from "../ui/use";
 
 type Report = Schemas["LabelReport"];
@@ -49,77 +50,59 @@ function interval(low: number | undefined, high: number | undefined): string {
   return low === undefined || high === undefined ? none : `${digits(low)} – ${digits(high)}`;
 }
 
+interface Measure {
+  name: string;
+  m: Stream["metrics"][number] | undefined;
+  e: NonNullable<Stream["estimates"]>[number] | undefined;
+}
+
+const measures: PlainColumn<Measure>[] = [
+  { title: "Metric", cell: (x) => x.name },
+  { title: "Measured", number: true, cell: (x) => digits(x.m?.value) },
+  { title: "Interval", number: true, cell: (x) => interval(x.m?.low, x.m?.high) },
+  { title: "Rows", number: true, cell: (x) => count(x.m?.rows) },
+  { title: "Expected", number: true, cell: (x) => digits(x.e?.value) },
+  { title: "Interval", number: true, cell: (x) => interval(x.e?.low, x.e?.high) },
+  { title: "Method", cell: (x) => x.e?.method },
+];
+
 function LabelledStream({ s }: { s: Stream }) {
+  const names = [...new Set([...s.metrics.map((m) => m.name), ...(s.estimates ?? []).map((e) => e.name)])];
+  const rows = names.map((name) => ({ name, m: s.metrics.find((x) => x.name === name), e: s.estimates?.find((x) => x.name === name) }));
   return (
     <>
       <h3>
         Version {s.version}, {s.role}: {count(s.labels)} of {count(s.predictions)} kept predictions have a label ({percent(s.coverage)})
         {s.delay ? `, half of them within ${duration(s.delay.median)}` : ""}
       </h3>
-      {s.no_estimates && <p class="dim small">{s.no_estimates}</p>}
-      <div class="scroll-x" tabIndex={0} role="region" aria-label={`Metrics of version ${s.version}, ${s.role}`}>
-        <table class="plain">
-          <thead>
-            <tr>
-              <th>Metric</th>
-              <th class="n">Measured</th>
-              <th class="n">Interval</th>
-              <th class="n">Rows</th>
-              <th class="n">Expected</th>
-              <th class="n">Interval</th>
-              <th>Method</th>
-            </tr>
-          </thead>
-          <tbody>
-            {[...new Set([...s.metrics.map((m) => m.name), ...(s.estimates ?? []).map((e) => e.name)])].map((name) => {
-              const m = s.metrics.find((x) => x.name === name);
-              const e = s.estimates?.find((x) => x.name === name);
-              return (
-                <tr key={name}>
-                  <td>{name}</td>
-                  <td class="n">{digits(m?.value)}</td>
-                  <td class="n">{interval(m?.low, m?.high)}</td>
-                  <td class="n">{count(m?.rows)}</td>
-                  <td class="n">{digits(e?.value)}</td>
-                  <td class="n">{interval(e?.low, e?.high)}</td>
-                  <td>{e?.method}</td>
-                </tr>
-              );
-            })}
-          </tbody>
-        </table>
-      </div>
+      {s.no_estimates && <p class="dim small">No expected performance: {s.no_estimates}</p>}
+      {rows.length > 0 && <PlainTable label={`Metrics of version ${s.version}, ${s.role}`} columns={measures} rows={rows} keyOf={(x) => x.name} />}
     </>
   );
 }
 
+interface Loss {
+  l: Report["losses"][number];
+  f: Report["losses"][number]["findings"][number] | undefined;
+}
+
+const losses: PlainColumn<Loss>[] = [
+  { title: "Version", cell: ({ l }) => `v${l.version} ${l.role}` },
+  { title: "State", cell: ({ l, f }) => <State of={f?.state ?? l.state} /> },
+  { title: "Loss", cell: ({ f }) => f?.loss },
+  { title: "Now", number: true, cell: ({ f }) => f && digits(f.value) },
+  { title: "Interval", number: true, cell: ({ f }) => f && interval(f.low, f.high) },
+  { title: "Reference", number: true, cell: ({ f }) => f && digits(f.reference) },
+  { title: "Since", cell: ({ l }) => (real(l.since) ? clock(l.since) : "") },
+];
+
 function Losses({ of }: { of: Report }) {
   if (!of.losses.length) return null;
+  const rows = of.losses.flatMap((l) => (l.findings.length ? l.findings : [undefined]).map((f) => ({ l, f })));
   return (
     <>
       <h3>Losses</h3>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Losses">
-        <table class="plain">
-          <tbody>
-            {of.losses.flatMap((l) =>
-              (l.findings.length ? l.findings : [undefined]).map((f) => (
-                <tr key={`${l.version} ${l.role} ${f?.loss ?? ""}`}>
-                  <td>
-                    v{l.version} {l.role}
-                  </td>
-                  <td>
-                    <State of={f?.state ?? l.state} />
-                  </td>
-                  <td>{f?.loss ?? ""}</td>
-                  <td class="n">{f ? `${digits(f.value)}, reference ${digits(f.reference)}` : ""}</td>
-                  <td class="n">{f ? interval(f.low, f.high) : ""}</td>
-                  <td>{real(l.since) ? `since ${clock(l.since)}` : ""}</td>
-                </tr>
-              )),
-            )}
-          </tbody>
-        </table>
-      </div>
+      <PlainTable label="Losses" columns={losses} rows={rows} keyOf={({ l, f }) => `${l.version} ${l.role} ${f?.loss ?? ""}`} />
     </>
   );
 }

@@ -162,7 +162,7 @@ export function Overview() {
   const rows = sorted(found, columns, sorting);
   return (
     <>
-      <Summary rows={all} />
+      <Summary rows={all} counted={everyone} />
       <div class="bar">
         <label>
           <span class="hidden">Search</span>
@@ -171,7 +171,7 @@ export function Overview() {
         <span class="dim">{wanted ? `${count(rows.length)} of ${count(all.length)}` : count(all.length)} names</span>
       </div>
       {rows.length > 0 ? (
-        <Table label="Models and routes" columns={columns} rows={rows} keyOf={(r) => r.name} sorting={sorting} onSort={setSorting} onVisible={(list) => setVisible(list.map((r) => r.name))} />
+        <Table label="Models and routes" columns={columns} rows={rows} keyOf={(r) => r.name} sorting={sorting} onSort={setSorting} top={wanted} onVisible={(list) => setVisible(list.map((r) => r.name))} />
       ) : (
         <Empty>{!seen.value ? "Waiting for the gateway." : all.length ? "No name matches the search." : "The repository has no models that you may see."}</Empty>
       )}
@@ -179,8 +179,8 @@ export function Overview() {
   );
 }
 
-/** Summary counts what needs attention. */
-function Summary({ rows }: { rows: readonly Row[] }) {
+/** Summary counts what needs attention. The counters are those of all rows, or only of those that the table shows. */
+function Summary({ rows, counted }: { rows: readonly Row[]; counted: boolean }) {
   const failed = rows.filter((r) => stateOf(r.versions) === "UNAVAILABLE").length;
   const moved = [...drift.value.values()].filter((list) => driftOf(list) === "DETECTED").length;
   const open = [...signals.value.values()].filter((s) => s.state === "open").length;
@@ -188,7 +188,7 @@ function Summary({ rows }: { rows: readonly Row[] }) {
   const total = rows.reduce((sum, r) => sum + (requestsOf(r) ?? 0), 0);
   return (
     <div class="tiles">
-      <Tile n={digits(total)} what="requests per second" tone="" />
+      <Tile n={digits(total)} what={counted ? "requests per second" : "requests per second, of the rows in sight"} tone="" />
       <Tile n={count(failed)} what="models not ready" tone={failed ? "bad" : "good"} />
       <Tile n={count(active.length)} what="rollouts in progress" tone={active.length ? "busy" : ""} />
       <Tile n={count(moved)} what="models drift" tone={moved ? "bad" : "good"} />

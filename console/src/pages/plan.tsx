@@ -6,8 +6,9 @@ import { Act, Missing } from "../ui/act";
 import { Panel, Problem } from "../ui/bits";
 import { count, digits, duration, percent, points } from "../ui/format";
 import { link } from "../ui/router";
+import { OwnForm } from "./ownform";
+import { nothing, specOf, type Spec } from "./ownspec";
 
-type Spec = Schemas["RolloutSpec"];
 type PlanDoc = Schemas["RolloutPlan"];
 
 /** Plan asks for a rollout, shows what it would do with the present traffic, and starts it. */
@@ -22,13 +23,17 @@ export function Plan({ route }: { route: string }) {
   const [answer, setAnswer] = useState<{ spec: Spec; plan?: PlanDoc; error?: unknown }>();
   const [busy, setBusy] = useState(false);
   const lacks = missing("rollout", chosen);
-  const spec: Spec = { route: chosen, version: Number(version), preset };
+  const [own, setOwn] = useState(nothing);
+  const [known, setKnown] = useState<Spec>(); // what a preset means
+  const spec = specOf(chosen, Number(version), preset, own);
   const fresh = answer && JSON.stringify(answer.spec) === JSON.stringify(spec) ? answer : undefined;
   const plan = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
     try {
-      setAnswer({ spec, plan: await ask(client.POST("/api/v1/rollouts/plan", { body: spec })) });
+      const plan = await ask(client.POST("/api/v1/rollouts/plan", { body: spec }));
+      if (own === nothing) setKnown(plan.spec);
+      setAnswer({ spec, plan });
     } catch (error) {
       setAnswer({ spec, error });
     } finally {
@@ -43,37 +48,40 @@ export function Plan({ route }: { route: string }) {
   };
   return (
     <Panel title="Plan a rollout" id="plan">
-      <form class="bar" onSubmit={(e) => void plan(e)}>
-        {!route && (
+      <form onSubmit={(e) => void plan(e)}>
+        <div class="bar">
+          {!route && (
+            <label class="field">
+              <span>Route</span>
+              <select name="route" value={chosen} onChange={(e) => setName(e.currentTarget.value)}>
+                {names.map((n) => (
+                  <option key={n}>{n}</option>
+                ))}
+              </select>
+            </label>
+          )}
           <label class="field">
-            <span>Route</span>
-            <select name="route" value={chosen} onChange={(e) => setName(e.currentTarget.value)}>
-              {names.map((n) => (
-                <option key={n}>{n}</option>
+            <span>Version</span>
+            <input name="version" list="versions" inputMode="numeric" pattern="[1-9][0-9]*" required size={6} value={version} onInput={(e) => setVersion(e.currentTarget.value)} />
+            <datalist id="versions">
+              {versions.map((v) => (
+                <option key={v} value={v} />
               ))}
+            </datalist>
+          </label>
+          <label class="field">
+            <span>Preset</span>
+            <select name="preset" value={preset} onChange={(e) => setPreset(e.currentTarget.value)}>
+              <option>careful</option>
+              <option>standard</option>
+              <option>fast</option>
             </select>
           </label>
-        )}
-        <label class="field">
-          <span>Version</span>
-          <input name="version" list="versions" inputMode="numeric" pattern="[1-9][0-9]*" required size={6} value={version} onInput={(e) => setVersion(e.currentTarget.value)} />
-          <datalist id="versions">
-            {versions.map((v) => (
-              <option key={v} value={v} />
-            ))}
-          </datalist>
-        </label>
-        <label class="field">
-          <span>Preset</span>
-          <select name="preset" value={preset} onChange={(e) => setPreset(e.currentTarget.value)}>
-            <option>careful</option>
-            <option>standard</option>
-            <option>fast</option>
-          </select>
-        </label>
-        <button type="submit" class="main" disabled={busy || !!lacks || !version} title={lacks}>
-          Show the plan
-        </button>
+          <button type="submit" class="main" disabled={busy || !!lacks || !version} title={lacks}>
+            Show the plan
+          </button>
+        </div>
+        <OwnForm own={own} change={setOwn} plan={known?.preset === preset ? known : undefined} />
       </form>
       <Missing text={lacks} />
       {fresh?.error !== undefined && <Problem error={fresh.error} />}

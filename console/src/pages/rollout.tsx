@@ -7,6 +7,7 @@ import { Act, Missing } from "../ui/act";
 import { Empty, Facts, Panel, Problem, State } from "../ui/bits";
 import { Chart, type Line } from "../ui/chart";
 import { clock, count, digits, duration, none, percent, points, short } from "../ui/format";
+import { PlainTable, type PlainColumn } from "../ui/plain";
 import { link, linkWith } from "../ui/router";
 import { useLoad } from "../ui/use";
 import { Plan } from "./plan";
@@ -135,61 +136,43 @@ function Actions({ r }: { r: Rollout }) {
           run={run(v)}
         />
       ))}
-      <Missing text={lacks} />
+      <Missing text={[...new Set(verbs.map((v) => (v === "approve" ? lacksApproval : lacks)))].filter(Boolean).join("; ")} />
     </div>
   );
 }
 
 const rateOf = (r: Schemas["RolloutRate"]) => (r.requests ? r.bad / r.requests : null);
 
+const rate = (r: Schemas["RolloutRate"]) => <span title={`${count(r.bad)} of ${count(r.requests)}`}>{percent(rateOf(r))}</span>;
+
+const evidenceColumns: PlainColumn<Evidence>[] = [
+  { title: "Guardrail", cell: (e) => e.guardrail },
+  { title: "Verdict", cell: (e) => <State of={e.verdict} /> },
+  { title: "Canary", number: true, cell: (e) => rate(e.canary) },
+  { title: "Control", number: true, cell: (e) => rate(e.control) },
+  { title: "Evidence", number: true, cell: (e) => (e.threshold ? digits(e.e_value) : none) },
+  { title: "Threshold", number: true, cell: (e) => (e.threshold ? digits(e.threshold) : none) },
+  { title: "Worse by at most", number: true, cell: (e) => (e.threshold ? percent(e.excess) : none) },
+  {
+    title: "Why",
+    wrap: true,
+    cell: (e) => (
+      <>
+        {e.why}
+        {e.look?.cause && ` (${e.look.cause})`}
+        {e.values?.map((v) => (
+          <div key={v.name} class="dim">
+            {v.kind} {v.name}: difference {digits(v.low)} to {digits(v.high)}, limit {digits(v.limit)}
+          </div>
+        ))}
+      </>
+    ),
+  },
+];
+
 function EvidenceTable({ list }: { list: readonly Evidence[] }) {
   if (!list.length) return <Empty>There is no evidence yet: the version has had no requests.</Empty>;
-  return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Evidence by guardrail">
-      <table class="plain">
-        <thead>
-          <tr>
-            <th>Guardrail</th>
-            <th>Verdict</th>
-            <th class="n">Canary</th>
-            <th class="n">Control</th>
-            <th class="n">Evidence</th>
-            <th class="n">Threshold</th>
-            <th class="n">Worse by at most</th>
-            <th>Why</th>
-          </tr>
-        </thead>
-        <tbody>
-          {list.map((e) => (
-            <tr key={e.guardrail}>
-              <td>{e.guardrail}</td>
-              <td>
-                <State of={e.verdict} />
-              </td>
-              <td class="n" title={`${count(e.canary.bad)} of ${count(e.canary.requests)}`}>
-                {percent(rateOf(e.canary))}
-              </td>
-              <td class="n" title={`${count(e.control.bad)} of ${count(e.control.requests)}`}>
-                {percent(rateOf(e.control))}
-              </td>
-              <td class="n">{e.threshold ? digits(e.e_value) : none}</td>
-              <td class="n">{e.threshold ? digits(e.threshold) : none}</td>
-              <td class="n">{e.threshold ? percent(e.excess) : none}</td>
-              <td class="wrap">
-                {e.why}
-                {e.look?.cause && ` (${e.look.cause})`}
-                {e.values?.map((v) => (
-                  <div key={v.name} class="dim">
-                    {v.kind} {v.name}: difference {digits(v.low)} to {digits(v.high)}, limit {digits(v.limit)}
-                  </div>
-                ))}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+  return <PlainTable label="Evidence by guardrail" columns={evidenceColumns} rows={list} keyOf={(e) => e.guardrail} />;
 }
 
 /** EvidenceCharts draws the evidence of each guardrail against its threshold, from the events of the journal. */
@@ -229,6 +212,15 @@ function positive(n: number | undefined): number | null {
   return n !== undefined && Number.isFinite(n) && n > 0 ? Math.max(n, 1e-4) : null;
 }
 
+const pastColumns: PlainColumn<Rollout>[] = [
+  { title: "Rollout", cell: (r) => r.id },
+  { title: "State", cell: (r) => <State of={r.state} /> },
+  { title: "Version", number: true, cell: (r) => `v${r.spec.version}` },
+  { title: "Started", cell: (r) => clock(r.started_at) },
+  { title: "By", cell: (r) => r.started_by.actor },
+  { title: "Why it ended", wrap: true, cell: (r) => r.why },
+];
+
 /** Past lists the former rollouts of a route. */
 function Past({ name, now }: { name: string; now: Rollout }) {
   const list = useLoad(() => ask(client.GET("/api/v1/rollouts/{name}/history", { params: { path: { name } } })), [name, now.id, now.state]);
@@ -236,24 +228,7 @@ function Past({ name, now }: { name: string; now: Rollout }) {
   if (!former.length) return null;
   return (
     <Panel title="Former rollouts">
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Former rollouts">
-        <table class="plain">
-          <tbody>
-            {former.map((r) => (
-              <tr key={r.id}>
-                <td>{r.id}</td>
-                <td>
-                  <State of={r.state} />
-                </td>
-                <td>v{r.spec.version}</td>
-                <td>{clock(r.started_at)}</td>
-                <td>{r.started_by.actor}</td>
-                <td class="wrap">{r.why}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <PlainTable label="Former rollouts" columns={pastColumns} rows={former} keyOf={(r) => r.id} />
     </Panel>
   );
 }

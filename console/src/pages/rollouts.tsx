@@ -1,6 +1,7 @@
 import { rollouts, seen, type Rollout } from "../api/live";
 import { Empty, Panel, State } from "../ui/bits";
 import { clock, points } from "../ui/format";
+import { PlainTable, type PlainColumn } from "../ui/plain";
 import { link } from "../ui/router";
 import { Plan } from "./plan";
 
@@ -8,6 +9,16 @@ import { Plan } from "./plan";
 export function final(r: Rollout): boolean {
   return r.state === "COMPLETED" || r.state === "ROLLED_BACK";
 }
+
+const columns: PlainColumn<Rollout>[] = [
+  { title: "Route", cell: (r) => <a href={link("rollouts", r.spec.route)}>{r.spec.route}</a> },
+  { title: "State", cell: (r) => <State of={r.state} /> },
+  { title: "Version", number: true, cell: (r) => `v${r.spec.version}` },
+  { title: "Weight", number: true, cell: (r) => points(r.weight) },
+  { title: "Since", cell: (r) => clock(r.since_at) },
+  { title: "By", cell: (r) => r.started_by.actor },
+  { title: "Why", wrap: true, cell: (r) => r.why },
+];
 
 /** Rollouts lists the last rollout of each route, those in progress first. */
 export function Rollouts() {
@@ -19,38 +30,7 @@ export function Rollouts() {
         {list.length === 0 ? (
           <Empty>{seen.value ? "No route has had a rollout." : "Waiting for the gateway."}</Empty>
         ) : (
-          <div class="scroll-x" tabIndex={0} role="region" aria-label="Rollouts">
-            <table class="plain">
-              <thead>
-                <tr>
-                  <th>Route</th>
-                  <th>State</th>
-                  <th class="n">Version</th>
-                  <th class="n">Weight</th>
-                  <th>Since</th>
-                  <th>By</th>
-                  <th>Why</th>
-                </tr>
-              </thead>
-              <tbody>
-                {list.map((r) => (
-                  <tr key={r.id}>
-                    <td>
-                      <a href={link("rollouts", r.spec.route)}>{r.spec.route}</a>
-                    </td>
-                    <td>
-                      <State of={r.state} />
-                    </td>
-                    <td class="n">v{r.spec.version}</td>
-                    <td class="n">{points(r.weight)}</td>
-                    <td>{clock(r.since_at)}</td>
-                    <td>{r.started_by.actor}</td>
-                    <td class="wrap">{r.why}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <PlainTable label="Rollouts" columns={columns} rows={list} keyOf={(r) => r.id} />
         )}
       </Panel>
       <Plan route="" />

@@ -2,6 +2,7 @@ import { useEffect } from "preact/hooks";
 import { counters, models, rollouts, routes, seen, watchCounters, type Route, type RouteStats } from "../api/live";
 import { Empty, Facts, Panel, State } from "../ui/bits";
 import { count, digits, duration, none, parseDuration, percent, points } from "../ui/format";
+import { Interval } from "../ui/interval";
 import { link, linkWith } from "../ui/router";
 import { RouteEdit } from "./routeedit";
 import { Changes, RouteCharts, Shadows } from "./routemore";
@@ -57,23 +58,41 @@ function perSecond(v: VariantStats | undefined): number | null {
   return v && window > 0 ? v.recent.requests / window : null;
 }
 
+type ErrorRate = VariantStats["error_rate"];
+
+/** Rate shows a rate of errors with its interval, drawn from 0 to the largest one of all variants. */
+function Rate({ of, most }: { of: ErrorRate; most: number }) {
+  return (
+    <span class="rate">
+      <Interval low={of.low / most} at={of.rate / most} high={of.high / most} />
+      {percent(of.rate)}{" "}
+      <span class="dim">
+        ({percent(of.low)} – {percent(of.high)})
+      </span>
+    </span>
+  );
+}
+
 /** Variants compares the variants of a route, one in a column. */
 function Variants({ route, stats }: { route: Route; stats: RouteStats | undefined }) {
   const of = (i: number) => {
     const v = route.variants[i]!;
     return stats?.variants.find((x) => x.version === v.version && x.role === v.role);
   };
+  const most = (rate: (v: VariantStats) => ErrorRate) => Math.max(...(stats?.variants ?? []).filter((v) => v.total.requests > 0).map((v) => rate(v).high), 1e-6);
+  const [mostEver, mostRecent] = [most((v) => v.error_rate), most((v) => v.recent.error_rate)];
   const rows: [string, (v: VariantStats | undefined, i: number) => unknown][] = [
     ["Weight", (_v, i) => points(route.variants[i]!.weight)],
     ["State", (v, i) => <State of={v?.state ?? models.value.get(route.model)?.find((m) => m.version === route.variants[i]!.version)?.state ?? ""} />],
     ["Breaker", (v) => (v ? <State of={v.breaker} /> : none)],
     ["Requests", (v) => count(v?.total.requests)],
     ["Errors", (v) => count(v?.total.errors)],
+    ["Error rate, 95 % interval", (v) => (v?.total.requests ? <Rate of={v.error_rate} most={mostEver} /> : none)],
     ["Fallbacks", (v) => count(v?.total.fallbacks)],
     ["Refused", (v) => count(v?.total.refused)],
     ["Without a key", (v) => count(v?.total.random)],
     ["Recent req/s", (v) => digits(perSecond(v))],
-    ["Recent errors", (v) => (v?.recent.requests ? percent(v.recent.errors / v.recent.requests) : none)],
+    ["Recent error rate, 95 % interval", (v) => (v?.recent.requests ? <Rate of={v.recent.error_rate} most={mostRecent} /> : none)],
     ["Recent p50", (v) => (v?.recent.requests ? duration(v.recent.p50) : none)],
     ["Recent p99", (v) => (v?.recent.requests ? duration(v.recent.p99) : none)],
   ];

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, ask, change, client, type Schemas } from "../api/client";
 import { lastLook, routes, type Route } from "../api/live";
-import { missing } from "../api/session";
+import { missing, refused } from "../api/session";
 import { Missing, Reason } from "../ui/act";
 import { Problem } from "../ui/bits";
 import { clock, count, points } from "../ui/format";
@@ -85,7 +85,7 @@ export function RouteEdit({ route }: { route: Route }) {
   };
   return (
     <>
-      <SlotBar parts={of.variants.map((v) => ({ name: nameOf(v), role: v.role }))} weights={weights} locked={!!lacks || busy} onChange={edit} />
+      <SlotBar parts={of.variants.map((v) => ({ name: nameOf(v), role: v.role }))} weights={weights} locked={!!lacks || busy || refused.value} onChange={edit} />
       {of.variants.length < 2 && <p class="dim small">One version gets everything. A rollout brings another one in.</p>}
       {of.variants.length > 1 && !draft && !lacks && <p class="dim small">Drag a boundary, or focus it and use the arrow keys; Shift makes small steps.</p>}
       <Missing text={lacks} />

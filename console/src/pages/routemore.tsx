@@ -1,4 +1,4 @@
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { absent, history, type Past } from "../api/history";
 import { ask, change, client, type Schemas } from "../api/client";
 import { newest, type Event } from "../api/journal";
@@ -11,9 +11,22 @@ import { clock, count, digits, none, parseDuration, percent, points, seconds } f
 import { useLoad } from "../ui/use";
 import { put } from "./routeedit";
 
+const spans: [string, string][] = [
+  ["15m", "15 minutes"],
+  ["1h", "hour"],
+  ["6h", "6 hours"],
+  ["24h", "24 hours"],
+  ["168h", "7 days"],
+  ["720h", "30 days"],
+];
+
+/** pause returns the time between two looks at a span, in ms: about that of a point of the charts, at most a minute. */
+const pause = (span: string) => Math.min(Math.max((parseDuration(span) * 1000) / 180, 5000), 60_000);
+
 /** RouteCharts draws what the variants of a route did, over each other. */
 export function RouteCharts({ route }: { route: Route }) {
-  const past = useLoad(() => history({ routes: [route.name] }, "15m", 180), [route.name], 5000);
+  const [span, setSpan] = useState("15m");
+  const past = useLoad(() => history({ routes: [route.name] }, span, 180), [route.name, span], pause(span));
   const data = past.data;
   const variants = useMemo(() => data?.routes[0]?.variants ?? [], [data]);
   const [x, first] = useMemo((): [number[], number] => {
@@ -26,14 +39,33 @@ export function RouteCharts({ route }: { route: Route }) {
     variants.map((v, i) => ({ label: `v${v.version} ${v.role}`, color: v.role === "stable" ? 0 : v.role === "canary" ? 1 : v.role === "control" ? 2 : 3 + i, dash: v.role === "shadow", values: of(v).slice(first) }));
   if (past.error !== undefined && !data) return <Problem error={past.error} retry={past.again} />;
   if (absent.value) return <Empty>This gateway keeps no history.</Empty>;
-  if (!x.length) return <Empty>{past.loading ? "Reading the history." : "The variants had no requests in the last 15 minutes."}</Empty>;
+  const longest = parseDuration(data?.max_span);
+  const offered = spans.filter(([s]) => s === span || !(parseDuration(s) > longest));
   return (
-    <div class="charts">
-      <Chart title="Requests per second" time x={x} lines={lines((p) => p.requests)} />
-      <Chart title="Errors per second" time x={x} lines={lines((p) => p.errors)} />
-      <Chart title="Latency, p50" time x={x} lines={lines((p) => p.p50)} format={seconds} />
-      <Chart title="Latency, p99" time x={x} lines={lines((p) => p.p99)} format={seconds} />
-    </div>
+    <>
+      <label class="span">
+        <span>The last</span>
+        <select name="span" value={span} onChange={(e) => setSpan(e.currentTarget.value)}>
+          {offered.map(([s, title]) => (
+            <option key={s} value={s}>
+              {title}
+            </option>
+          ))}
+        </select>
+        {longest <= 3600 && <span class="dim small">More needs a Prometheus server (prometheus.url).</span>}
+      </label>
+      {past.error !== undefined && <Problem error={past.error} retry={past.again} />}
+      {x.length === 0 ? (
+        <Empty>{past.loading ? "Reading the history." : "The variants had no requests in this time."}</Empty>
+      ) : (
+        <div class="charts">
+          <Chart title="Requests per second" time x={x} lines={lines((p) => p.requests)} />
+          <Chart title="Errors per second" time x={x} lines={lines((p) => p.errors)} />
+          <Chart title="Latency, p50" time x={x} lines={lines((p) => p.p50)} format={seconds} />
+          <Chart title="Latency, p99" time x={x} lines={lines((p) => p.p99)} format={seconds} />
+        </div>
+      )}
+    </>
   );
 }
 
@@ -42,6 +74,7 @@ export function Shadows({ route, stats }: { route: Route; stats: Schemas["Shadow
   const may = can("statistics", route.name);
   const report = useLoad(() => (may ? ask(client.GET("/api/v1/routes/{name}/shadows", { params: { path: { name: route.name } } })) : Promise.resolve(undefined)), [route.name, route.revision, may], 5000);
   if (!route.shadows.length) return null;
+  const compared = (report.data?.shadows ?? []).filter((c) => c.compared > 0);
   return (
     <Panel title="Shadows">
       {report.error !== undefined && !report.data && <Problem error={report.error} retry={report.again} />}
@@ -66,7 +99,7 @@ export function Shadows({ route, stats }: { route: Route; stats: Schemas["Shadow
           <tbody>
             {route.shadows.flatMap((s) => {
               const own = stats?.find((x) => x.version === s.version);
-              const list = (report.data?.shadows ?? []).filter((c) => c.version === s.version);
+              const list = compared.filter((c) => c.version === s.version);
               const dropped = Object.values(own?.dropped ?? {}).reduce((a, b) => a + b, 0);
               const head = (
                 <>
@@ -108,7 +141,7 @@ export function Shadows({ route, stats }: { route: Route; stats: Schemas["Shadow
           </tbody>
         </table>
       </div>
-      {(report.data?.shadows ?? []).map((c) => (
+      {compared.map((c) => (
         <p key={`${c.version} ${c.against}`} class="small dim">
           v{c.version} and v{c.against}:{" "}
           {c.outputs.map((o) => `${o.name}: ${percent(o.equal_share)} of the elements equal, largest difference ${digits(o.max_absolute)}${o.top1_rows ? `, same best class in ${percent(o.top1_agree / o.top1_rows)}` : ""}`).join("; ")}

@@ -4,8 +4,8 @@ import { session, signIn, signOut } from "../api/session";
 import { Problem } from "../ui/bits";
 import { link } from "../ui/router";
 
-/** SignIn asks for a token. */
-export function SignIn({ why }: { why: string }) {
+/** SignIn asks for a token. If a page is kept below, it says so. */
+export function SignIn({ why, kept }: { why: string; kept?: boolean }) {
   const [text, setText] = useState("");
   const [keep, setKeep] = useState(false);
   const [error, setError] = useState<unknown>();
@@ -30,7 +30,8 @@ export function SignIn({ why }: { why: string }) {
         <h2>Sign in</h2>
       </header>
       <form class="stack" onSubmit={(e) => void send(e)}>
-        {why && <p>{why}</p>}
+        {why && <p role="alert">{why}</p>}
+        {kept && <p>Below is what you have seen last. A change that you have begun is kept: sign in to go on with it.</p>}
         {s && (
           <p>
             You are {s.caller}

@@ -28,6 +28,8 @@ export function move(weights: readonly number[], boundary: number, to: number): 
 /** SlotBar shows the weights of a route as a bar whose boundaries can be moved with the mouse and with the keyboard. */
 export function SlotBar({ parts, weights, onChange, locked }: { parts: readonly Part[]; weights: readonly number[]; onChange: (w: number[]) => void; locked: boolean }) {
   const bar = useRef<HTMLDivElement>(null);
+  const now = useRef(locked);
+  now.current = locked; // it may change while someone drags
   const ends = weights.map((_, i) => weights.slice(0, i + 1).reduce((a, b) => a + b, 0));
   const drag = (boundary: number) => (event: PointerEvent) => {
     const element = bar.current;
@@ -38,18 +40,18 @@ export function SlotBar({ parts, weights, onChange, locked }: { parts: readonly 
     handle.setPointerCapture(event.pointerId);
     const box = element.getBoundingClientRect();
     const follow = (e: PointerEvent) => {
+      if (now.current) return done();
       const unit = e.shiftKey ? fine : step;
       const to = ((e.clientX - box.left) / box.width) * whole;
       onChange(move(weights, boundary, Math.round(to / unit) * unit));
     };
+    const ends = ["pointerup", "pointercancel", "lostpointercapture"] as const;
     const done = () => {
       handle.removeEventListener("pointermove", follow);
-      handle.removeEventListener("pointerup", done);
-      handle.removeEventListener("pointercancel", done);
+      for (const end of ends) handle.removeEventListener(end, done);
     };
     handle.addEventListener("pointermove", follow);
-    handle.addEventListener("pointerup", done);
-    handle.addEventListener("pointercancel", done);
+    for (const end of ends) handle.addEventListener(end, done);
   };
   const press = (boundary: number) => (event: KeyboardEvent) => {
     if (locked) return;

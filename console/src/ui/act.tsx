@@ -53,7 +53,7 @@ export function Act(props: {
             {error !== undefined && <Problem error={error} />}
             <div class="buttons">
               <button type="button" onClick={() => box.current?.close()}>
-                Cancel
+                Back
               </button>
               <button type="submit" class={props.tone ?? "main"} disabled={busy || !reason.trim()}>
                 {busy ? "Sending…" : props.label}

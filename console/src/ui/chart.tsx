@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { digits } from "./format";
+import { clock, day, digits } from "./format";
 import { dark } from "./theme";
 
 /** A line of a chart. */
@@ -30,6 +30,22 @@ function axis(extra: uPlot.Axis): uPlot.Axis {
   };
 }
 
+/** around returns the range of an axis. One value alone is in the middle of it. */
+function around(_u: uPlot, low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null) return [0, 1];
+  return low < high ? [low, high] : [low - 30, high + 30];
+}
+
+/** times writes the ticks of an axis of time as the rest of the console does: by the clock of 24 hours, or as days. */
+function times(_u: uPlot, ticks: number[], _axis: number, _space: number, step: number): string[] {
+  return ticks.map((t) => {
+    const at = new Date(t * 1000);
+    if (step >= 86_400) return day(at);
+    const text = at.toLocaleTimeString("en-GB");
+    return step >= 60 ? text.slice(0, 5) : text;
+  });
+}
+
 /**
  * Chart draws lines over x: times in seconds since 1970 if time is true, else numbers. Values that are missing are gaps. The
  * canvas has a text for screen readers, and the legend shows the values below the pointer.
@@ -55,19 +71,19 @@ export function Chart(props: {
     const options: uPlot.Options = {
       width: Math.max(element.clientWidth, 100),
       height: props.height ?? 150,
-      scales: { x: { time: props.time ?? false }, y: props.log ? { distr: 3 } : { range: (_u, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.1 : 1] } },
+      scales: { x: { time: props.time ?? false, range: around }, y: props.log ? { distr: 3 } : { range: (_u, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.1 : 1] } },
       axes: [
-        axis(props.xFormat ? { values: (_u, ticks) => ticks.map(props.xFormat!) } : {}),
+        axis(props.xFormat ? { values: (_u, ticks) => ticks.map(props.xFormat!) } : props.time ? { values: times } : {}),
         axis({ size: 62, values: (_u, ticks) => ticks.map((n) => (n == null ? "" : format(n))) }),
       ],
       series: [
-        { value: (_u, n) => (n == null ? "–" : props.time ? new Date(n * 1000).toLocaleTimeString("en-GB") : (props.xFormat ?? digits)(n)), label: props.time ? "time" : "x" },
+        { value: (_u, n) => (n == null ? "–" : props.time ? clock(new Date(n * 1000).toISOString()) : (props.xFormat ?? digits)(n)), label: props.time ? "time" : "x" },
         ...props.lines.map((l) => ({
           label: l.label,
           stroke: colorOf(l.color),
           width: l.points ? 0 : 1.5,
           dash: l.dash ? [5, 4] : undefined,
-          points: { show: l.points ?? false, size: 6 },
+          points: { show: (u: uPlot) => l.points || u.data[0].length < 2, size: 6 },
           value: (_u: uPlot, n: number | null) => say(n),
         })),
       ],

@@ -89,7 +89,8 @@ export function clock(time: string | null | undefined): string {
   return t.toDateString() === new Date().toDateString() ? at : `${day(t)} ${at}`;
 }
 
-function day(t: Date): string {
+/** day writes the date of a time in this browser's time zone. */
+export function day(t: Date): string {
   const two = (n: number) => String(n).padStart(2, "0");
   return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`;
 }

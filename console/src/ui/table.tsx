@@ -66,9 +66,12 @@ export function Table<T>(props: {
   sorting: Sorting;
   onSort: (s: Sorting) => void;
   onVisible?: (rows: readonly T[]) => void;
+  /** A change of it brings the table back to its top, for example another search. */
+  top?: string;
 }) {
   const box = useRef<HTMLDivElement>(null);
   const { columns, rows, sorting } = props;
+  useLayoutEffect(() => box.current?.scrollTo(0, 0), [props.top, sorting.key, sorting.down]);
   const [from, to] = useVisible(box, rows.length);
   const shown = rows.slice(from, to);
   const names = shown.map(props.keyOf).join("\n");

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { refused } from "../api/session";
 
 /** What a request has given so far. The data of an earlier answer stays while a later request runs or fails. */
 export interface Loaded<T> {
@@ -7,6 +8,9 @@ export interface Loaded<T> {
   loading: boolean;
   again: () => void;
 }
+
+/** idle reports whether nothing is asked again for now: nobody sees the page, or the gateway refuses this caller. */
+const idle = (): boolean => document.hidden || refused.value;
 
 /** useLoad asks when the page appears, when an input changes, and every so many ms if every is above 0. */
 export function useLoad<T>(load: () => Promise<T>, inputs: readonly unknown[], every = 0): Loaded<T> {
@@ -24,10 +28,10 @@ export function useLoad<T>(load: () => Promise<T>, inputs: readonly unknown[], e
       } catch (error) {
         if (!gone) setState((s) => ({ ...s, error, loading: false }));
       }
-      if (every > 0 && !gone) timer = setTimeout(() => (document.hidden ? wait() : void run()), every);
+      if (every > 0 && !gone) timer = setTimeout(() => (idle() ? wait() : void run()), every);
     };
     const wait = () => {
-      timer = setTimeout(() => (document.hidden ? wait() : void run()), every);
+      timer = setTimeout(() => (idle() ? wait() : void run()), every);
     };
     void run();
     return () => {
