@@ -224,7 +224,7 @@ console-check: console ## fail if console/dist is not what its sources give
 	@[ -z "$$(git status --porcelain -- console/dist)" ] || \
 		{ git status --short -- console/dist; echo "console: commit what make console has built" >&2; exit 1; }
 
-test-console: build console/node_modules/.package-lock.json ## test the console in Chromium against a gateway with traffic; pictures are in console/test/shots
+test-console: build console/node_modules/.package-lock.json ## test the console in Chromium against a gateway with traffic; pictures are in console/test/artefacts; IMAGES=1 also writes those of the documents
 	cd console && npm test --silent
 
 pgo: setup ## record the profile for the compiler (PGO); needs a quiet machine

@@ -1,5 +1,5 @@
 // Chromium for the tests. It is that of the system; the tests download none.
-import { access, mkdir } from "node:fs/promises";
+import { access, copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
@@ -39,12 +39,19 @@ export async function openPage(context, at) {
   return page;
 }
 
-const shots = fileURLToPath(new URL("shots", import.meta.url));
+const folder = (path) => fileURLToPath(new URL(path, import.meta.url));
+const artefacts = folder("artefacts");
+const images = folder("../../docs/images");
 
-/** shot keeps a picture of the page, for people to look at. */
-export async function shot(page, name) {
-  await mkdir(shots, { recursive: true });
-  await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+/**
+ * shot keeps a picture of the page, for people to look at. A picture that has a name in the documents is also written there if the
+ * environment has IMAGES=1.
+ */
+export async function shot(page, name, inDocuments) {
+  await mkdir(artefacts, { recursive: true });
+  const path = join(artefacts, `${name}.png`);
+  await page.screenshot({ path, fullPage: true });
+  if (inDocuments && process.env.IMAGES === "1") await copyFile(path, join(images, `${inDocuments}.png`));
 }
 
 /** live waits until the page shows what is now. */

@@ -22,16 +22,22 @@ export async function waitFor(what, condition, ms = patience) {
   }
 }
 
-/** Gateway is a process. It can be stopped and started again with the same data, on the same ports. */
+/**
+ * Gateway is a process. It can be stopped and started again with the same data, on the same ports. Options: fill writes other models
+ * than those of the demo to a folder, edit changes the configuration, more is appended to it, env is for the process, and scheme is
+ * https if the admin port speaks TLS.
+ */
 export class Gateway {
   static async start(options = {}) {
     const g = new Gateway();
+    g.scheme = options.scheme ?? "http";
     g.folder = await mkdtemp(join(tmpdir(), "console-"));
     g.env = { ...process.env, ...options.env };
-    await cp(join(root, "models"), join(g.folder, "models"), { recursive: true, dereference: true });
+    const models = join(g.folder, "models");
+    await (options.fill ? options.fill(models) : cp(join(root, "models"), models, { recursive: true, dereference: true }));
     const demo = await readFile(join(root, "configs", "demo.yaml"), "utf8");
     g.config = demo
-      .replace("path: models", `path: ${join(g.folder, "models")}`)
+      .replace("path: models", `path: ${models}`)
       .replace("data_dir: .data", `data_dir: ${join(g.folder, "data")}`)
       .replaceAll(/"127\.0\.0\.1:800\d"/g, '"127.0.0.1:0"')
       .replace("profile: configs/", `profile: ${join(root, "configs")}/`)
@@ -54,7 +60,7 @@ export class Gateway {
       return text.match(/"msg":"listening","http":"([^"]+)","admin":"([^"]+)"/);
     });
     this.data = `http://${at[1]}`;
-    this.admin = `http://${at[2]}`;
+    this.admin = `${this.scheme}://${at[2]}`;
     await waitFor("a ready gateway", async () => (await fetch(`${this.data}/v2/health/ready`).catch(() => ({ ok: false }))).ok);
   }
 
@@ -66,7 +72,7 @@ export class Gateway {
 
   /** again starts a stopped gateway on the ports that it had. */
   async again() {
-    const [http, , admin] = [this.data, "", this.admin].map((u) => u.replace("http://", ""));
+    const [http, , admin] = [this.data, "", this.admin].map((u) => u.replace(/^https?:\/\//, ""));
     let n = 0;
     this.config = this.config.replaceAll(/"127\.0\.0\.1:\d+"/g, (old) => [`"${http}"`, old, `"${admin}"`][n++] ?? old);
     await this.launch();

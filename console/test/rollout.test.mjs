@@ -1,4 +1,4 @@
-// A rollout: planned, started, aborted; a second one is paused and resumed. The journal has all of it.
+// A rollout: planned, started, paused, resumed and aborted. The journal has all of it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launch, live, openPage, shot } from "./browser.mjs";

@@ -33,7 +33,7 @@ test("the overview shows the models and what they do", async () => {
   await page.getByText("1 of ", { exact: false }).waitFor();
   assert.equal(await page.getByRole("link", { name: "iris", exact: true }).count(), 0);
   await page.getByRole("searchbox").fill("");
-  await shot(page, "overview");
+  await shot(page, "overview", "console-overview");
   assert.deepEqual(page.faults, []);
 });
 
@@ -49,6 +49,7 @@ test("a canary that is dragged gets its share of the requests", async () => {
   await page.mouse.up();
   assert.equal(await handle.getAttribute("aria-valuenow"), "80");
   await page.getByText("1,500 of 10,000 slots move").waitFor();
+  await shot(page, "route-draft", "console-route");
   const apply = page.getByRole("button", { name: "Apply" });
   assert.equal(await apply.isDisabled(), true, "a change needs a reason");
   const reason = 'the canary does well <img src=x onerror="alert(1)">, größer';
@@ -66,6 +67,11 @@ test("a canary that is dragged gets its share of the requests", async () => {
     const [stable, canary] = [0, 1].map((i) => requests(now, i) - requests(before, i));
     return stable + canary > 300 && canary / (stable + canary) > 0.12 && canary / (stable + canary) < 0.28;
   });
+  await page.getByText("Recent error rate, 95 % interval").waitFor();
+  await page.locator(".rate").first().waitFor();
+  await page.locator("select[name=span]").selectOption("1h");
+  await page.getByText("More needs a Prometheus server", { exact: false }).waitFor();
+  assert.deepEqual(await page.locator("select[name=span] option").allInnerTexts(), ["15 minutes", "hour"]);
   await shot(page, "route");
   assert.deepEqual(page.faults, []);
 });
