@@ -28,6 +28,7 @@ type profileCommand struct {
 	model      string // MODEL or MODEL/VERSION
 	modelFile  string
 	mapping    map[string]string
+	binsOf     string
 	outputs    bool // computed by the model if the file lacks them
 	options    offline.ProfileOptions
 }
@@ -36,11 +37,11 @@ func newProfile() *cobra.Command {
 	var c profileCommand
 	cmd := &cobra.Command{
 		Use:   "profile",
-		Short: "Make, show and compare profiles of training data",
+		Short: "Make, show, compare and merge profiles of training data",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{"expected a command: build, show or compare"}
+				return usageError{"expected a command: build, show, compare or merge"}
 			}
 			cmd.PrintErrln("gateway: gateway profile DATA.csv is the old form; use gateway profile build DATA.csv")
 			c.file = args[0]
@@ -49,7 +50,7 @@ func newProfile() *cobra.Command {
 	}
 	c.flags(cmd)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = true })
-	cmd.AddCommand(newProfileBuild(), newProfileShow(), newProfileCompare())
+	cmd.AddCommand(newProfileBuild(), newProfileShow(), newProfileCompare(), newProfileMerge())
 	return cmd
 }
 
@@ -114,6 +115,7 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 	f.BoolVar(&c.options.Labels.Logits, "label-logits", false, "the scores are logits, as with labels.scores: logits in the model's configuration")
 	f.IntVar(&c.options.TextBytes, "text-bytes", offline.DefaultTextBytes, "how many bytes of a text are looked at, here and in requests")
 	f.BoolVar(&c.options.HideTexts, "hide-texts", false, "leave the texts of categories out of the profile, for personal data; it then has only their hashes")
+	f.StringVar(&c.binsOf, "bins-of", "", "a profile whose bins are used, so that the two can be merged; all rows are counted, not a sample")
 	tableFlags(f, &c.options.TableOptions)
 	f.Uint64Var(&c.options.Seed, "seed", 1, "the seed for sampling rows; the same file and seed give the same bins")
 }
@@ -221,6 +223,11 @@ func (c *profileCommand) profile(ctx context.Context, t *tableFile) (p *offline.
 	o.Mapping, o.Created = c.mapping, time.Now().Truncate(time.Second)
 	if c.file != "-" {
 		o.Source = filepath.Base(c.file)
+	}
+	if c.binsOf != "" {
+		if o.Bins, err = readProfile(c.binsOf); err != nil {
+			return nil, err
+		}
 	}
 	e, err := c.evaluator(&o)
 	if err != nil {

@@ -19,7 +19,7 @@ const rowsCSV = "a,kind,b\n1,red,10\n2,red,20\n3,green,\n"
 // profileLine runs gateway profile. Arguments without a subcommand are those of build.
 func profileLine(t *testing.T, in string, args ...string) result {
 	t.Helper()
-	if len(args) == 0 || args[0] != "show" && args[0] != "compare" && args[0] != "former" {
+	if len(args) == 0 || args[0] != "show" && args[0] != "compare" && args[0] != "merge" && args[0] != "former" {
 		args = append([]string{"build"}, args...)
 	}
 	args = slices.DeleteFunc(args, func(arg string) bool { return arg == "former" })
@@ -91,6 +91,34 @@ b       input  b[0]     an input: there is no model to match
 }
 
 // TestProfileCompare: the exit code is the verdict.
+func TestProfileMerge(t *testing.T) {
+	dir := t.TempDir()
+	build := func(name, rows string, args ...string) string {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if r := profileLine(t, rows, append([]string{"-", "-o", file}, args...)...); r.code != exitOK {
+			t.Fatalf("%+v", r)
+		}
+		return file
+	}
+	a := build("a.json", shiftedRows(1, 1000, 1e6, 1e6))
+	b := build("b.json", shiftedRows(2, 500, 1e6, 1e6), "--bins-of", a)
+	merged := filepath.Join(dir, "merged.json")
+	if r := profileLine(t, "", "merge", a, b, "-o", merged); r.code != exitOK || r.errOut != merged+": 2 features of 1500 rows\n" {
+		t.Errorf("%+v", r)
+	}
+	if r := profileLine(t, "", "show", merged); r.code != exitOK || !strings.Contains(r.out, "1500") {
+		t.Errorf("%+v", r)
+	}
+	own := build("own.json", shiftedRows(3, 500, 1e6, 1e6))
+	if r := profileLine(t, "", "merge", a, own); r.code != exitFailed || !strings.Contains(r.errOut, "has other bins in the other profile") {
+		t.Errorf("%+v", r)
+	}
+	if r := profileLine(t, "", "merge", a); r.code != exitUsage {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestProfileCompare(t *testing.T) {
 	dir := t.TempDir()
 	build := func(name, rows string, args ...string) string {

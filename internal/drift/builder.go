@@ -36,6 +36,7 @@ type Builder struct {
 	capacity uint64 // max rows of the sample
 	sampled  uint64
 	blocks   [][]float64 // the sample, blockRows rows each, row by row
+	counted  *counted    // nil: the bins come from the sample
 }
 
 // builderColumn is the place of a column in a row of the sample: one part for a number, several for a
@@ -108,6 +109,10 @@ func (b *Builder) Add(values []float64, missing []bool) { b.AddRow(values, nil, 
 // missing too. texts may be nil if there is no column of texts.
 func (b *Builder) AddRow(values []float64, texts []string, missing []bool) {
 	b.rows++
+	if b.counted != nil {
+		b.counted.addRow(b, values, missing)
+		return
+	}
 	row, full := b.place()
 	for i := range b.columns {
 		c := &b.columns[i]
@@ -214,6 +219,10 @@ func (b *Builder) Profile(meta Meta) *Profile {
 		Format: Format, Model: meta.Model, Version: meta.Version, OutputsOf: meta.OutputsOf, Created: meta.Created.UTC(), Source: meta.Source,
 		Rows: int64(b.rows), Sampled: int64(b.sampled), //nolint:gosec // never 2^63 rows
 		Features: make([]Feature, 0, len(b.features)),
+	}
+	if b.counted != nil {
+		p.Sampled, p.Features = p.Rows, b.counted.described(b)
+		return p
 	}
 	for i := range b.columns {
 		if c := &b.columns[i]; c.text == nil {

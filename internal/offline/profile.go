@@ -57,6 +57,8 @@ type ProfileOptions struct {
 	// categories out of the profile.
 	TextBytes int
 	HideTexts bool
+	// Bins is a profile whose bins are used, so that the two can be merged; nil: bins of its own.
+	Bins *Profile
 
 	Seed    uint64
 	Created time.Time
@@ -98,6 +100,11 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	b := drift.NewBuilder(features, drift.BuilderOptions{
 		Seed: o.Seed, MaxSampleBytes: sampleBytes, MaxSampleRows: sampleRows, TextBytes: o.TextBytes, TextNames: !o.HideTexts,
 	})
+	if o.Bins != nil {
+		if err := b.CountIn(o.Bins); err != nil {
+			return nil, err
+		}
+	}
 	sink := rowSink{b, known}
 	if err := addRows(ctx, table, sink, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
 		return nil, err
