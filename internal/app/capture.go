@@ -107,15 +107,21 @@ func gatewayID(dir string) (string, error) {
 // capturesLabels returns what captures the labels of a model, nil if nothing of it is captured. Labels of
 // requests outside of the sample are left out.
 func (a *App) capturesLabels(model string) func(labels.Joined) {
-	sample := int(a.config.Load().Model(model).Capture.Sample)
-	if sample == 0 {
+	set := a.config.Load().Model(model).Capture
+	sample, hidden := int(set.Sample), capture.Shown
+	switch {
+	case sample == 0:
 		return nil
+	case slices.Contains(set.Redact, capture.FieldLabel):
+		hidden = capture.Redacted
+	case slices.Contains(set.Hash, capture.FieldLabel):
+		hidden = capture.Hashed
 	}
 	return func(j labels.Joined) {
 		if labels.Sampled(j.RequestID, sample) {
 			a.capture.Label(model, &capture.Label{
 				RequestID: j.RequestID, Row: j.Row, Version: j.Version, Text: j.Label.Text, Number: j.Label.Number, Numeric: j.Label.Numeric,
-				Requested: j.Predicted, Time: j.Time, Contradictory: j.Contradictory,
+				Requested: j.Predicted, Time: j.Time, Contradictory: j.Contradictory, Hidden: hidden,
 			})
 		}
 	}

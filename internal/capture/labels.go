@@ -24,7 +24,21 @@ type Label struct {
 	Time      time.Time // when the truth became known
 	// Contradictory says that it replaces another label of its row.
 	Contradictory bool
+	Hidden        Hidden
 }
+
+// Hidden says what is kept of the text and the number of a label.
+type Hidden int
+
+// The kinds of Hidden.
+const (
+	Shown    Hidden = iota
+	Redacted        // neither
+	Hashed          // the hash of the text, as of an element of a tensor of texts
+)
+
+// FieldLabel is the name of the label among the fields that are redacted or hashed.
+const FieldLabel = "label"
 
 // The results of labels, as the answer to their sender has them.
 const (
@@ -46,11 +60,19 @@ const (
 	labelNumber
 )
 
-// newLabelLayout returns the layout of labels. meta is that of a file, nil for a new one.
-func newLabelLayout(model, gateway string, meta [][2]string) (*layout, error) {
-	if meta == nil {
-		meta = [][2]string{{keyFormat, formatVersion}, {keyKind, kindLabels}, {keyModel, model}, {keyGateway, gateway}}
+// labelMeta returns the metadata of a new file of labels, some of which may be hidden.
+func labelMeta(model, gateway string, hidden [2]bool) [][2]string {
+	meta := [][2]string{{keyFormat, formatVersion}, {keyKind, kindLabels}, {keyModel, model}, {keyGateway, gateway}}
+	for i, key := range []string{keyRedact, keyHash} {
+		if hidden[i] {
+			meta = append(meta, [2]string{key, FieldLabel})
+		}
 	}
+	return meta
+}
+
+// newLabelLayout returns the layout of labels in a file with this metadata.
+func newLabelLayout(model string, meta [][2]string) (*layout, error) {
 	at := func() parquet.Node { return parquet.Timestamp(parquet.Microsecond) }
 	l := &layout{model: &infer.Model{Name: model}, meta: meta}
 	return l, l.finish([]column{
@@ -66,9 +88,19 @@ func newLabelLayout(model, gateway string, meta [][2]string) (*layout, error) {
 	})
 }
 
-// Label captures a label of a model, if there is room.
+// Label captures a label of a model, if there is room. What is hidden of it is never kept, and without a
+// key for hashes nothing is kept of a label that would be hashed.
 func (s *Store) Label(model string, label *Label) {
 	c := s.counts(model)
+	if label.Hidden != Shown {
+		kept := *label
+		kept.Text, kept.Number, kept.Numeric = "", 0, false
+		if label.Hidden == Hashed && len(s.o.HashKey) > 0 {
+			h := hider{key: s.o.HashKey}
+			kept.Text = h.hash([]byte(label.Text))
+		}
+		label = &kept
+	}
 	size := labelHead + len(label.RequestID) + len(label.Text)
 	if !s.reserve(size + recordBeside) {
 		c.labels.full.Add(1)
@@ -123,6 +155,7 @@ func appendLabel(b []byte, l *Label, received time.Time) []byte {
 	if l.Contradictory {
 		flags |= 2
 	}
+	flags |= byte(l.Hidden) << 2
 	return append(b, flags)
 }
 
@@ -133,13 +166,19 @@ func decodeLabel(b []byte) (l *Label, received time.Time) {
 	l = &Label{Requested: at(), RequestID: c.text(), Text: c.text(), Row: c.u32(), Version: c.i64(), Time: at()}
 	l.Number = math.Float64frombits(uint64(c.i64())) //nolint:gosec // the bits
 	flags := c.take(1)[0]
-	l.Numeric, l.Contradictory = flags&1 != 0, flags&2 != 0
+	l.Numeric, l.Contradictory, l.Hidden = flags&1 != 0, flags&2 != 0, Hidden(flags>>2)
 	return l, received
 }
 
 // buildLabels makes a file of the records of labels.
 func buildLabels(model, gateway string, records [][]byte) (b built, err error) {
-	l, err := newLabelLayout(model, gateway, nil)
+	var hidden [2]bool
+	for _, record := range records {
+		if label, _ := decodeLabel(record); label.Hidden != Shown {
+			hidden[label.Hidden-Redacted] = true
+		}
+	}
+	l, err := newLabelLayout(model, labelMeta(model, gateway, hidden))
 	if err != nil {
 		return b, err
 	}

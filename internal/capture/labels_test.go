@@ -1,6 +1,7 @@
 package capture_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -48,6 +49,54 @@ func labelledCredit(t testing.TB) (s *capture.Store, dir string) {
 	label(truth("unknown", 0, "good", 1))
 	running(t, s)()
 	return s, dir
+}
+
+// TestHiddenLabels: nothing of a label that is redacted is in the files, and of a hashed one its hash.
+func TestHiddenLabels(t *testing.T) {
+	dir := t.TempDir()
+	o := options(t, dir)
+	o.HashKey = []byte("0123456789abcdef")
+	s := capture.New(o)
+	for i, hidden := range []capture.Hidden{capture.Shown, capture.Redacted, capture.Hashed, capture.Hashed} {
+		l := truth("v1-0", i, "4242", 1)
+		l.Number, l.Numeric, l.Hidden = 4242, true, hidden
+		s.Label("credit", l)
+	}
+	running(t, s)()
+	paths := files(t, filepath.Join(dir, "labels", "model=credit", "day="+time.Now().UTC().Format(time.DateOnly)))
+	if len(paths) != 1 {
+		t.Fatal(files(t, dir))
+	}
+	type row struct {
+		Row    int32    `parquet:"row"`
+		Label  string   `parquet:"label"`
+		Number *float64 `parquet:"label_number,optional"`
+	}
+	rows, err := parquet.ReadFile[row](paths[0])
+	if err != nil || len(rows) != 4 || rows[0].Label != "4242" || rows[0].Number == nil {
+		t.Fatalf("%+v %v", rows, err)
+	}
+	if rows[1].Label != "" || len(rows[2].Label) != 64 || rows[2].Label != rows[3].Label || strings.Contains(rows[2].Label, "4242") {
+		t.Errorf("%+v", rows)
+	}
+	for _, r := range rows[1:] {
+		if r.Number != nil {
+			t.Errorf("%+v", r)
+		}
+	}
+	data, err := os.ReadFile(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"sluice.redact", "sluice.hash"} {
+		if value, _ := f.Lookup(key); value != "label" {
+			t.Errorf("%s: %q", key, value)
+		}
+	}
 }
 
 func TestLabels(t *testing.T) {

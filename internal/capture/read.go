@@ -115,7 +115,7 @@ func layoutOf(p *parquet.File) (*layout, error) {
 
 // labelLayoutOf returns the layout of a file of labels.
 func labelLayoutOf(p *parquet.File, model string, meta [][2]string) (*layout, error) {
-	l, err := newLabelLayout(model, "", meta)
+	l, err := newLabelLayout(model, meta)
 	if err == nil && !sameColumns(l.schema, p.Schema()) {
 		err = errors.New("the columns are not those of labels")
 	}

@@ -41,7 +41,7 @@ const (
 // Capture configures which traffic of a model is captured.
 type Capture struct {
 	Sample     Weight   `yaml:"sample" default:"0%" min:"0%" max:"100%" doc:"Share of the answered requests that are captured, with their answers. The hash of a request's id chooses it, so that labels.sample with the same share has the same requests. Above 0%, capture.bucket or data_dir must be given."`
-	Redact     []string `yaml:"redact" default:"[]" doc:"Fields that are not captured: input:NAME, output:NAME, parameter:NAME, or caller."`
+	Redact     []string `yaml:"redact" default:"[]" doc:"Fields that are not captured: input:NAME, output:NAME, parameter:NAME, caller, or label, which is that of each row that labels are sent for."`
 	Hash       []string `yaml:"hash" default:"[]" doc:"Fields of which only hashes are captured, named likewise. Each element of a tensor is hashed. It needs capture.hash_key."`
 	MaxRequest Size     `yaml:"max_request" default:"1MiB" min:"1KiB" max:"256MiB" doc:"Max size of a captured request with its answer. Larger ones are dropped, and the drops are counted."`
 	Parameters bool     `yaml:"parameters" default:"true" doc:"Whether the parameters of requests are captured."`
@@ -104,8 +104,8 @@ func (d *decoder) captureOf(path string, m *Capture) {
 			continue
 		}
 		for i, name := range list {
-			if kind, rest, ok := strings.Cut(name, ":"); name != "caller" && (!ok || rest == "" || !slices.Contains([]string{"input", "output", "parameter"}, kind)) {
-				d.problemAt(element(at, i), "expected input:NAME, output:NAME, parameter:NAME or caller, got %s", clip(name))
+			if kind, rest, ok := strings.Cut(name, ":"); name != "caller" && name != "label" && (!ok || rest == "" || !slices.Contains([]string{"input", "output", "parameter"}, kind)) {
+				d.problemAt(element(at, i), "expected input:NAME, output:NAME, parameter:NAME, caller or label, got %s", clip(name))
 			}
 		}
 	}
