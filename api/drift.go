@@ -88,7 +88,7 @@ type DriftRows struct {
 	Missing uint64   `json:"missing"` // NaN too
 	Inf     uint64   `json:"inf"`
 	Outside uint64   `json:"outside"` // finite values out of the range of the reference, which are in Bins too
-	New     uint64   `json:"new"`     // values that the reference does not have; those of categories are in no bin
+	Unseen  uint64   `json:"unseen"`  // values of a category that the reference does not have, which are in no bin
 }
 
 // DriftEvidence is the field after of an event that records a change of a drift state.

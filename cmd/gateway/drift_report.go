@@ -127,12 +127,14 @@ func writeDriftPage(w io.Writer, content driftPage) error {
 		"finding":  findingOf,
 		"absent":   func(r any) float64 { return rowsShare(r, func(x *api.DriftRows) uint64 { return x.Missing }) },
 		"outside":  func(r any) float64 { return rowsShare(r, func(x *api.DriftRows) uint64 { return x.Outside }) },
+		"new":      func(r any) float64 { return rowsShare(r, func(x *api.DriftRows) uint64 { return x.Unseen }) },
+		"top":      func(d api.DriftDistribution) string { return topCategories(&d) },
 		"histogram": func(d api.DriftDistribution) template.HTML {
 			var window []uint64
 			if d.Window != nil {
 				window = d.Window.Bins
 			}
-			return histogram(d.Edges, d.Values, d.Min, d.Max, d.Reference.Bins, window)
+			return histogram(d.Edges, d.Values, d.Min, d.Max, d.Reference.Bins, window, d.Categories)
 		},
 	}).Parse(reportStyle + driftPageText)
 	if err != nil {
@@ -145,6 +147,26 @@ func writeDriftPage(w io.Writer, content driftPage) error {
 func effectOf(f *api.DriftFinding, x float64) string {
 	factor, before, after := effectUnit(f.Statistic)
 	return before + threeDigits(factor*x) + after
+}
+
+// topCategories writes the shares of the most frequent values of a category.
+func topCategories(d *api.DriftDistribution) string {
+	const most = 5
+	reference := sharesOf(d.Reference.Bins)
+	var window bars
+	if d.Window != nil {
+		window = sharesOf(d.Window.Bins)
+	}
+	shown := min(most, len(d.Categories), len(reference))
+	parts := make([]string, 0, shown)
+	for i := range shown {
+		text := d.Categories[i] + " " + percent(reference[i])
+		if i < len(window) {
+			text += ", now " + percent(window[i])
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // findingOf returns the finding about the bins of a feature in the last window, nil if there is none.
@@ -171,7 +193,7 @@ func rowsShare(rows any, part func(*api.DriftRows) uint64) float64 {
 	default:
 		return math.NaN()
 	}
-	all := r.Missing + r.Inf
+	all := r.Missing + r.Inf + r.Unseen
 	for _, n := range r.Bins {
 		all += n
 	}

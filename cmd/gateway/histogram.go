@@ -17,8 +17,8 @@ const (
 type bars []float64
 
 // histogram draws the shares of a feature's bins: those of the reference as filled bars, those of the
-// window, if there are some, in front of them. It contains only numbers, so it needs no escaping.
-func histogram(edges, values []float64, low, high float64, reference, window []uint64) template.HTML {
+// window, if there are some, in front of them. names are those of the bins of a category, nil for others.
+func histogram(edges, values []float64, low, high float64, reference, window []uint64, names []string) template.HTML {
 	columns := func(bins []uint64) bars { return columnsOf(edges, low, high, bins) }
 	if len(values) > 0 {
 		columns = sharesOf
@@ -39,19 +39,23 @@ func histogram(edges, values []float64, low, high float64, reference, window []u
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="histogram" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="shares of the values">`,
 		histogramWidth, histogramHeight, histogramWidth, histogramHeight)
-	ref.draw(&b, "reference", top, 1)
-	win.draw(&b, "window", top, 0.5)
+	ref.draw(&b, "reference", names, top, 1)
+	win.draw(&b, "window", names, top, 0.5)
 	b.WriteString("</svg>")
-	return template.HTML(b.String()) //nolint:gosec // only numbers
+	return template.HTML(b.String()) //nolint:gosec // only numbers, and names with escapes
 }
 
 // draw draws the bars with so much of the width of a column each.
-func (all bars) draw(b *strings.Builder, class string, top, width float64) {
+func (all bars) draw(b *strings.Builder, class string, names []string, top, width float64) {
 	step := histogramWidth / float64(max(1, len(all)))
 	for i, share := range all {
 		height := share / top * histogramHeight
+		name := class
+		if i < len(names) {
+			name = template.HTMLEscapeString(names[i]) + ", " + class
+		}
 		fmt.Fprintf(b, `<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s: %.3g %%</title></rect>`,
-			class, (float64(i)+(1-width)/2)*step, histogramHeight-height, width*step*0.95, height, class, 100*share)
+			class, (float64(i)+(1-width)/2)*step, histogramHeight-height, width*step*0.95, height, name, 100*share)
 	}
 }
 

@@ -38,7 +38,7 @@ func writeProfilePage(w io.Writer, content profilePage) error {
 		"correlations": correlationsOf,
 		"histogram": func(p *offline.Profile, i int) template.HTML {
 			f := &p.Features[i]
-			return histogram(f.Edges, f.Values, f.Min, f.Max, f.Reference.Bins, nil)
+			return histogram(f.Edges, f.Values, f.Min, f.Max, f.Reference.Bins, nil, f.CategoryNames())
 		},
 	}).Parse(reportStyle + profilePageText)
 	if err != nil {

@@ -65,15 +65,16 @@ func printProfile(b *strings.Builder, p *offline.Profile, digest string) {
 	}
 	fmt.Fprintf(b, "Model:\t%s\nSource:\t%s\nCreated:\t%s\nRows:\t%d (%d sampled)\nDigest:\t%s\n\n",
 		oneLine(model), orDash(oneLine(p.Source)), timeText(&p.Created), p.Rows, p.Sampled, digest)
-	fmt.Fprintln(b, "FEATURE\tKIND\tPLACE\tBINS\tMIN\tMAX\tMEAN\tSD\tMISSING\tINF")
+	fmt.Fprintln(b, "FEATURE\tKIND\tPLACE\tBINS\tMIN\tMAX\tMEAN\tSD\tMISSING\tINF\tTEXTS")
 	for i := range p.Features {
 		f := &p.Features[i]
 		numbers := []string{numberText(f.Min), numberText(f.Max), numberText(f.Mean), numberText(math.Sqrt(f.Variance))}
-		if f.Reference.Finite() == 0 {
+		if f.Reference.Finite() == 0 || f.IsCategory() {
 			numbers = []string{"-", "-", "-", "-"}
 		}
-		fmt.Fprintf(b, "%s\t%s\t%s[%d]\t%d\t%s\t%s\t%s\n", oneLine(f.Name), f.Kind, oneLine(f.Tensor), f.Element,
-			len(f.Reference.Bins), strings.Join(numbers, "\t"), rowShare(f.Read.Absent(), p.Rows), rowShare(f.Read.PosInf+f.Read.NegInf, p.Rows))
+		fmt.Fprintf(b, "%s\t%s\t%s[%d]\t%d\t%s\t%s\t%s\t%s\n", oneLine(f.Name), f.Kind, oneLine(f.Tensor), f.Element,
+			len(f.Reference.Bins), strings.Join(numbers, "\t"), rowShare(f.Read.Absent(), p.Rows), rowShare(f.Read.PosInf+f.Read.NegInf, p.Rows),
+			orDash(oneLine(f.Summary())))
 	}
 }
 

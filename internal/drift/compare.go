@@ -50,7 +50,7 @@ type Difference struct {
 	// ratio of the standard deviations; 0 if A is constant.
 	Shift   float64 `json:"shift"`
 	Spread  float64 `json:"spread"`
-	Outside float64 `json:"outside"` // B's share outside A's range, as far as it is certain
+	Outside float64 `json:"outside"` // B's share outside A's range, as far as it is certain; for categories of values that A does not have
 	Missing float64 `json:"missing"` // B's share of missing values (NaN too) minus A's, of all rows read
 	Inf     float64 `json:"inf"`
 }
@@ -96,6 +96,10 @@ func difference(f, g *Feature) Difference {
 	n, m := float64(f.Reference.Finite()), float64(g.Reference.Finite())
 	if n == 0 || m == 0 {
 		return d // no value to compare with; the shares show that
+	}
+	if f.IsCategory() {
+		d.compareCategories(f, g)
+		return d
 	}
 	p := make([]bounds, len(f.Edges)+1)
 	q := make([]bounds, len(p))

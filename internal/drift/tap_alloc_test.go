@@ -3,6 +3,8 @@
 package drift
 
 import (
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"sluice.io/sluice/api"
@@ -61,4 +63,61 @@ func BenchmarkDrain(b *testing.B) {
 		drain(tap, counts)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/row")
+}
+
+func TestOfferOfTextsAllocatesNothing(t *testing.T) {
+	rng := rand.New(rand.NewPCG(16, 7))
+	m, p := shop(), shopProfile(t, orders(rng, 2000, 0.3))
+	tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 1 << 20})
+	req, resp := orderRequest(t, m, orders(rng, 4, 0.3))
+	counts := empty(p)
+	offer := func() {
+		for range 50 {
+			tap.Offer(req, resp)
+		}
+		drain(tap, counts)
+	}
+	offer()
+	offer() // both buffers have grown
+	// The garbage collector may empty the pool of scratches once.
+	if n := testing.AllocsPerRun(100, offer); n > 1 {
+		t.Errorf("%v allocations in 50 offers", n)
+	}
+}
+
+// A row with three texts, in five elements: the cost for the request, and later for the monitor.
+func BenchmarkOfferTexts(b *testing.B) {
+	for name, comment := range map[string]string{"bytes=32": strings.Repeat("x", 32), "bytes=1MB": strings.Repeat("x", 1<<20)} {
+		rng := rand.New(rand.NewPCG(16, 8))
+		m, p := shop(), shopProfile(b, orders(rng, 2000, 0.3))
+		list := orders(rng, 1, 0.3)
+		list[0].comment = comment
+		req, resp := orderRequest(b, m, list)
+		tap := NewTap(TapOptions{Model: m, Profile: p, Sample: api.TotalWeight, MaxRows: 16, MaxBytes: 4 << 20})
+		counts := empty(p)
+		b.Run("offer/"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				tap.Offer(req, resp)
+				if i%1000 == 999 {
+					b.StopTimer()
+					drain(tap, counts)
+					b.StartTimer()
+				}
+			}
+		})
+		drain(tap, counts)
+		b.Run("count/"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				b.StopTimer()
+				for range 1000 {
+					tap.Offer(req, resp)
+				}
+				b.StartTimer()
+				drain(tap, counts)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/row")
+		})
+	}
 }

@@ -101,6 +101,10 @@ func (d *Difference) judge(x *pair, o *CompareOptions) {
 	if min(f.Reference.Finite(), g.Reference.Finite()) < o.MinRows || len(f.Edges) == 0 {
 		return
 	}
+	if f.IsCategory() {
+		d.judgeCategories(f, g, o, take)
+		return
+	}
 	outside := fraction{bad: math.Floor(d.Outside*finite + 0.5), rows: finite}
 	take(excessTail(outside, referenceQuality(StatisticRange, f), allowance{gain: o.RangeTolerance}), "range: "+percent(d.Outside)+" of the values, 0 % in A")
 	counts := g.over(f, false)

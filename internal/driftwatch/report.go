@@ -53,5 +53,5 @@ func distributions(p *drift.Profile, window []drift.Counts) []api.DriftDistribut
 }
 
 func rowsIn(c *drift.Counts) api.DriftRows {
-	return api.DriftRows{Bins: slices.Clone(c.Bins), Missing: c.Absent(), Inf: c.PosInf + c.NegInf, Outside: c.Below + c.Above, New: c.New + c.Unseen}
+	return api.DriftRows{Bins: slices.Clone(c.Bins), Missing: c.Absent(), Inf: c.PosInf + c.NegInf, Outside: c.Below + c.Above, Unseen: c.Unseen}
 }

@@ -14,11 +14,18 @@ function shares(bins: readonly number[]): number[] {
 
 /** bounds says which values a bin has. */
 function bounds(d: Distribution, i: number): string {
+  if (d.categories?.length) return d.categories[i] ?? none;
   if (d.values?.length) return digits(d.values[i]);
   const from = i > 0 ? d.edges[i - 1] : undefined;
   const to = d.edges[i];
   if (from === undefined) return to === undefined ? "all values" : `up to ${digits(to)}`;
   return to === undefined ? `above ${digits(from)}` : `${digits(from)} to ${digits(to)}`;
+}
+
+/** short cuts a name to what fits under a bar. */
+function short(name: string | undefined): string {
+  const most = 14;
+  return name === undefined ? none : name.length > most ? `${name.slice(0, most - 1)}…` : name;
 }
 
 /** Overlay draws the rows of a feature by bin: the reference as bars behind those of the last window. Bins have the same width. */
@@ -29,7 +36,10 @@ export function Overlay({ of }: { of: Distribution }) {
   const step = width / Math.max(reference.length, 1);
   const y = (share: number) => height - (share / most) * (height - 4);
   const marks = [0, Math.floor(reference.length / 4), Math.floor(reference.length / 2), Math.floor((reference.length * 3) / 4), reference.length - 1].filter((v, i, all) => all.indexOf(v) === i);
-  const rest = (r: Schemas["DriftRows"]) => `${count(r.missing)} missing, ${count(r.inf)} infinite, ${count(r.outside)} outside the reference’s range`;
+  const rest = (r: Schemas["DriftRows"]) =>
+    of.categories?.length
+      ? `${count(r.missing)} missing, ${count(r.unseen)} with a value that the reference does not have`
+      : `${count(r.missing)} missing, ${count(r.inf)} infinite, ${count(r.outside)} outside the reference’s range`;
   return (
     <figure class="overlay">
       <figcaption>
@@ -45,7 +55,7 @@ export function Overlay({ of }: { of: Distribution }) {
         ))}
         {marks.map((i) => (
           <text key={i} x={Math.min(Math.max((i + 0.5) * step, 30), width - 30)} y={height + 13}>
-            {of.values?.length ? digits(of.values[i]) : i === 0 ? digits(of.min) : i === reference.length - 1 ? digits(of.max) : digits(of.edges[i - 1])}
+            {of.categories?.length ? short(of.categories[i]) : of.values?.length ? digits(of.values[i]) : i === 0 ? digits(of.min) : i === reference.length - 1 ? digits(of.max) : digits(of.edges[i - 1])}
           </text>
         ))}
       </svg>
