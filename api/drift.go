@@ -52,7 +52,30 @@ type DriftStatus struct {
 	Begun   time.Time `json:"begun,omitzero"`
 	Waiting uint64    `json:"waiting"` // rows in the current window so far
 
+	// Calibration is absent if the stream learns nothing of clean windows.
+	Calibration *DriftCalibration `json:"calibration,omitempty"`
+
 	Last *DriftVerdict `json:"last,omitempty"` // the verdict on the last window with enough rows
+}
+
+// The states of a calibration.
+const (
+	CalibrationLearning = "learning"   // no promise yet, but for gross changes
+	CalibrationDone     = "calibrated" // for all features
+	CalibrationDiffers  = "differs"    // the last round of some feature differs from the reference as a whole
+)
+
+// DriftCalibration says what a stream has learned of clean windows.
+type DriftCalibration struct {
+	State    string    `json:"state"`
+	Text     string    `json:"text"`              // "learning: 37 of 100 windows", "calibrated on 168 windows"
+	Windows  int       `json:"windows"`           // learned from in the current round
+	Needed   int       `json:"needed"`            // the min number of windows of a round
+	Until    time.Time `json:"until,omitzero"`    // before it, the current round does not end; absent before the first window
+	Learned  int       `json:"learned"`           // windows in the rounds so far, of the feature with the fewest
+	From     int64     `json:"from,omitempty"`    // the version that learned it, if it was another one
+	Differs  int       `json:"differs,omitempty"` // features whose last round differs from the reference
+	Features int       `json:"features"`          // calibrated features
 }
 
 // DriftReport is a stream with the distributions of its features, in the reference and in the last
@@ -155,4 +178,7 @@ type DriftFinding struct {
 	// DesignEffect says how many times more the counts vary than those of independent rows. Rows
 	// divided by it is the number of independent rows with the same evidence. 0 if it is not known.
 	DesignEffect float64 `json:"design_effect,omitempty"`
+	// Unpromised says that it was detected before the stream was calibrated, by a change that is not gross:
+	// the time of day may explain it.
+	Unpromised bool `json:"unpromised,omitempty"`
 }

@@ -30,6 +30,9 @@ const (
 	HeldBackOpen     = "open"         // an earlier request for the model is not closed, delivered or not
 	HeldBackCoolDown = "cool_down"    // the earlier request was closed less than a cool-down ago
 	HeldBackQuality  = "data_quality" // the data is bad: a model would learn the fault
+	// HeldBackUnpromised: the stream is not calibrated yet, and the drift is not gross.
+	HeldBackUnpromised = "unpromised"
+
 	HeldBackBudget   = "budget"       // the model has had all retrainings of the last seven days
 	HeldBackRollout  = "rollout"      // a rollout of the model runs: its version may be the remedy
 	HeldBackLabels   = "labels"       // there are fewer labels than a trainer needs
@@ -115,5 +118,5 @@ type SignalProgress struct {
 type SignalSuppression struct {
 	SignalData
 	HeldBackBy string `json:"held_back_by"` // the id of the earlier request; empty if none is the reason
-	Why        string `json:"why"`          // open, cool_down, data_quality, rollout, budget or labels
+	Why        string `json:"why"`          // open, cool_down, data_quality, unpromised, rollout, budget or labels
 }

@@ -53,6 +53,9 @@ func printStream(b *strings.Builder, d *api.DriftStatus, all bool) {
 		return
 	}
 	fmt.Fprintf(b, "%s, the last window from %s to %s had %d rows\n", d.State, timeText(&d.Last.Window.Start), timeText(&d.Last.Window.End), d.Last.Rows)
+	if c := d.Calibration; c != nil && (all || c.State != api.CalibrationDone) {
+		fmt.Fprintf(b, "calibration: %s\n", oneLine(c.Text))
+	}
 	printFindings(b, d.Last, all)
 }
 
@@ -69,12 +72,20 @@ func printFindings(b *strings.Builder, v *api.DriftVerdict, all bool) {
 			b.WriteString(title)
 			title = ""
 			fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(f.Feature), f.Kind, orDash(changeText(f)),
-				effectText(f.Statistic, f.Effect, f.Low, f.High), shiftText(f.Shift), pText(f.P), f.State, timeText(f.Began))
+				effectText(f.Statistic, f.Effect, f.Low, f.High), shiftText(f.Shift), pText(f.P), stateText(f), timeText(f.Began))
 		}
 	}
 	if title != "" {
 		fmt.Fprintln(b, "no feature differs")
 	}
+}
+
+// stateText is the state of a finding, and says if its detection is not promised yet.
+func stateText(f *api.DriftFinding) string {
+	if f.Unpromised {
+		return f.State + " (unpromised)"
+	}
+	return f.State
 }
 
 // changeText describes the change in words. For missing, infinite and out-of-range values it names

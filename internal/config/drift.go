@@ -24,6 +24,7 @@ type Drift struct {
 	RangeTolerance    float64       `yaml:"range_tolerance" default:"0.005" min:"0.0001" max:"0.99" doc:"The same for values outside the range of the reference."`
 	FalseAlarmEvery   time.Duration `yaml:"false_alarm_every" default:"720h" min:"1m" doc:"At most one false alarm is expected in this time, over all features of all models that this gateway watches. For windows of time."`
 	FalseAlarmWindows int           `yaml:"false_alarm_windows" default:"720" min:"1" max:"1000000000" doc:"The same as a number of windows of each stream. For windows of rows."`
+	Calibration       Calibration   `yaml:"calibration" doc:"What the gateway learns of clean windows, so that swings that last longer than a window raise no alarms."`
 	Recover           int           `yaml:"recover" default:"3" min:"1" max:"1000" doc:"Number of windows in a row that must look normal before an alarm ends."`
 	LossTolerance     float64       `yaml:"loss_tolerance" default:"0.02" min:"0.0001" max:"1" doc:"Growth of the mean loss of labelled predictions over the reference that never raises an alarm. 0.02 is two points of accuracy, a Brier score (from 0 to 1) that is higher by 0.02, or a mean absolute error that is higher by 8 %. 1: the loss raises no alarm."`
 	LossReference     int           `yaml:"loss_reference" default:"1000" min:"50" max:"100000" doc:"Number of the first labelled predictions of a version with which later ones are compared."`
@@ -43,6 +44,20 @@ type Gates struct {
 
 	Joint       float64 `yaml:"joint" default:"0.05" min:"0" max:"10" doc:"Quadratic mean of the differences of the means of all features with many or evenly spread values, up to 64 of them, in standard deviations. It finds several features that each move by less than their own gate finds soon. 0: not tested."`
 	Correlation float64 `yaml:"correlation" default:"0" min:"0" max:"1.99" doc:"Difference of the correlations of two of these features, measured by the order of the values. It finds what leaves each feature as it was, such as two columns that were swapped. 0.15 is a good start. 0: not tested."`
+}
+
+// The choices of drift.calibration.unpromised.
+const (
+	UnpromisedHold = "hold"
+	UnpromisedAsk  = "ask"
+)
+
+// Calibration configures how it is learned how large the evidence usually is in clean windows.
+type Calibration struct {
+	Windows    int           `yaml:"windows" default:"100" min:"0" max:"100000" doc:"Min number of windows of a round, 20 or more. A stream is calibrated after its first round in which nothing differs. 0: nothing is learned, and every detection counts as promised."`
+	Span       time.Duration `yaml:"span" default:"24h" min:"0s" max:"8760h" doc:"Min time of a round. It should cover the swings of the traffic: a day, or a week."`
+	Gross      float64       `yaml:"gross" default:"5" min:"1" max:"100" doc:"How many times larger than the gates a change must be to count as promised before the stream is calibrated. With the default gates, 5 is a mean that moves by 0.5 s.d."`
+	Unpromised string        `yaml:"unpromised" default:"hold" enum:"hold|ask" doc:"Whether drift that is not promised yet asks for retraining. hold: it is only shown. ask: it asks."`
 }
 
 // gatesOf returns the gates that a tolerance of earlier releases stands for.

@@ -265,6 +265,9 @@ func gotURL(text string) string {
 	return ", got " + clip(text)
 }
 
+// minCalibration is the min number of windows of a round, if there are rounds.
+const minCalibration = 20
+
 // modelProblems returns invalid combinations in a model's settings, by the path below the model.
 func modelProblems(m Model) map[string]string {
 	found := make(map[string]string)
@@ -273,6 +276,9 @@ func modelProblems(m Model) map[string]string {
 	}
 	if m.Drift.Rows == 0 && m.Drift.FalseAlarmEvery < m.Drift.Window {
 		found["drift.false_alarm_every"] = fmt.Sprintf("%v is less than a window of %v", m.Drift.FalseAlarmEvery, m.Drift.Window)
+	}
+	if n := m.Drift.Calibration.Windows; n > 0 && n < minCalibration {
+		found["drift.calibration.windows"] = fmt.Sprintf("%d windows are too few; expected 0, or %d or more", n, minCalibration)
 	}
 	if m.Batching.MaxDelay >= m.Timeout {
 		found["batching.max_delay"] = fmt.Sprintf("%v leaves no time before the timeout of %v", m.Batching.MaxDelay, m.Timeout)

@@ -30,6 +30,9 @@ type Options struct {
 	FalseAlarmWindows float64       `json:"false_alarm_windows"`
 	Streams           int           `json:"streams"` // that share the limit
 
+	// Calibration is what the detector learns of clean windows. Without it, it is that of earlier releases.
+	Calibration Calibration `json:"calibration,omitzero"`
+
 	MinRows uint64 `json:"min_rows"` // min rows of a window that is judged
 	Recover int    `json:"recover"`  // consecutive windows without drift that end an alarm
 }
@@ -51,6 +54,9 @@ func (o Options) check() error {
 		}
 	}
 	if err := o.Gates.check(); err != nil {
+		return err
+	}
+	if err := o.Calibration.check(); err != nil {
 		return err
 	}
 	switch {

@@ -24,6 +24,9 @@ type Tumbling struct {
 	singles []float64                   // the design effect of one number in the current window, by feature; 0: not judged
 
 	together *together // nil: features are judged one by one only
+	learned  []learned // by feature; nil without a calibration
+	round    round
+	ending   bool // the round ends with the window that is judged
 }
 
 var _ Resumable = (*Tumbling)(nil)
@@ -43,6 +46,9 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 		if !p.Features[i].IsCategory() { // categories have no order, so no mean
 			d.scores[i] = scoresOf(p.Features[i].Reference.Bins)
 		}
+	}
+	if o.Calibration.Windows > 0 {
+		d.learned = make([]learned, len(p.Features))
 	}
 	return d, nil
 }
@@ -69,6 +75,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 		v.State, v.Began = d.state()
 		return v
 	}
+	d.ending = d.round.count(&w, &d.options)
 	features := make([]ranked, 0, len(w.Counts))
 	var quality []ranked
 	clear(d.singles)
@@ -86,6 +93,9 @@ func (d *Tumbling) Judge(w Window) Verdict {
 		}
 	}
 	features = append(features, d.judgeTogether(&w)...)
+	if d.ending {
+		d.round.next(&w)
+	}
 	v.Features, v.Quality = rank(features), rank(quality)
 	v.State, v.Began = d.state()
 	return v

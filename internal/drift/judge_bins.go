@@ -22,9 +22,14 @@ type judgement struct {
 // the normal one, to the first order in 1/degrees (Fisher and Cornish, Technometrics 2, 1960). Each
 // window adds two splits in halves to the degrees.
 func (d *Tumbling) test(i int, c *Counts, of *grouped, by [numClusterings]variance) judgement {
-	f, gates, past := &d.profile.Features[i], &d.options.Gates, &d.history[i]
+	return d.testGates(i, c, of, by, &d.options.Gates, d.options.Tolerance)
+}
+
+// testGates is test with other gates than those of the options.
+func (d *Tumbling) testGates(i int, c *Counts, of *grouped, by [numClusterings]variance, gates *Gates, tolerance float64) judgement {
+	f, past := &d.profile.Features[i], &d.history[i]
 	j := judgement{inflation: past.with(by), above: math.Inf(-1)}
-	j.comparison = of.compare(d.options.Tolerance, j.inflation)
+	j.comparison = of.compare(tolerance, j.inflation)
 	add := func(p passing, ok bool) {
 		if ok {
 			j.gates, j.above = append(j.gates, p), max(j.above, p.above)
@@ -100,14 +105,18 @@ func (d *Tumbling) judgeBins(start time.Time, i int, c *Counts) (ranked, float64
 		return j.above < t.margin() && j.effect-past.usual(j.df, float64(f.Reference.Finite())) < d.options.Tolerance/2
 	}
 	well := isWell(&recent) && (!t.alarmed() || isWell(&alone)) // an alarm ends if its last windows together look well too
+	said := d.weigh(i, &window{start: start, counts: c, of: &of, by: by, alone: &alone, best: &best, sum: counts})
+	well = well || said.usual
 	if t.State == OK && t.Began.IsZero() {
 		past.clean(alone.effect)
 	}
-	t.observe(evidence{best: best.best, well: well, rows: c.N()}, d.limits, d.options.Recover)
+	was := *t
+	t.observe(evidence{best: said.logP, well: well, rows: c.N()}, d.limits, d.options.Recover)
+	t.mark(&was, said.promised && said.logP < d.limits.detect)
 	past.passed(c, by)
-	r := ranked{logP: best.best, order: best.best, finding: Finding{
+	r := ranked{logP: said.logP, order: said.logP, finding: Finding{
 		Value: finite(best.g), Effect: best.effect, Low: best.low, High: best.high,
-		Shift: shift(f, counts), Windows: windows, Rows: rows, DesignEffect: best.inflation.bins,
+		Shift: shift(f, counts), Windows: windows, Rows: rows, DesignEffect: best.inflation.bins, Unpromised: t.Unpromised,
 	}}
 	p := best.passed()
 	if d.options.Gates != (Gates{}) {

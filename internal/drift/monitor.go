@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -61,6 +62,8 @@ type Status struct {
 	Begun   time.Time // the start of the current window
 	Waiting uint64    // rows in the current window so far
 	Last    *Verdict  // of the last judged window; nil before
+	// Calibration is what the detector has learned; nil if it learns nothing.
+	Calibration *api.DriftCalibration
 	// UnjudgedSince is the end of the last judged window, or the start of the watch.
 	UnjudgedSince time.Time
 
@@ -117,6 +120,7 @@ func (m *Monitor) Start(s Stream, w Watch) *Tap {
 	w.Windows.check()
 	now := time.Now()
 	x.status = Status{Stream: s, State: w.Detector.State(), Since: now, UnjudgedSince: now}
+	x.status.Calibration = w.Detector.Calibration()
 	x.window = x.empty()
 	if w.Past != nil {
 		x.goOn(w.Past)
@@ -258,6 +262,7 @@ func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
 		x.status.Begun, x.status.Waiting = x.window.Start, x.window.Rows
 		if ok {
 			x.status.judged(c)
+			x.status.Calibration = x.watch.Detector.Calibration()
 		}
 	})
 	return c, ok

@@ -17,6 +17,10 @@ type Snapshot struct {
 	History []history `json:"history,omitempty"`
 	// Together is what several features have together.
 	Together *TogetherStatus `json:"together,omitempty"`
+	// Learned is what was learned of clean windows, in the order of the profile, and Round the progress of the
+	// current round. They are empty without a calibration.
+	Learned []learned `json:"learned,omitempty"`
+	Round   round     `json:"round,omitzero"`
 }
 
 // TogetherStatus has the last windows of the paired features, and what is known of their dependence.
@@ -35,7 +39,13 @@ type FindingStatus struct {
 
 // Snapshot returns a copy of the detector's state.
 func (d *Tumbling) Snapshot() Snapshot {
-	s := Snapshot{Options: d.options, Findings: []FindingStatus{}, History: cloned(d.history)}
+	s := Snapshot{Options: d.options, Findings: []FindingStatus{}, History: cloned(d.history), Round: d.round}
+	if d.learned != nil {
+		s.Learned = make([]learned, len(d.learned))
+		for i := range d.learned {
+			s.Learned[i] = d.learned[i].clone()
+		}
+	}
 	for i := range d.tracks {
 		for j := range d.tracks[i] {
 			t := d.tracks[i][j]
@@ -83,6 +93,9 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 			return nil, err
 		}
 		d.history = cloned(s.History)
+	}
+	if err := d.resume(&s); err != nil {
+		return nil, err
 	}
 	type key struct{ feature, kind, statistic string }
 	places := make(map[key]*track)

@@ -15,6 +15,8 @@ type track struct {
 	// their number so far.
 	Former time.Time `json:"former,omitzero"`
 	Quiet  uint64    `json:"quiet,omitempty"`
+	// Unpromised says that it was detected before the stream was calibrated, by a change that is not gross.
+	Unpromised bool `json:"unpromised,omitempty"`
 }
 
 // relapseRows is the number of rows after a recovery in which a detection is the earlier one again:
@@ -96,6 +98,12 @@ func (t *track) observe(e evidence, l alarmLimits, recoverAfter int) {
 		t.State = Suspected
 	default:
 	}
+}
+
+// mark sets whether a detection is within the promise: if any of its windows was. was is the track before
+// the window, and promised says whether the window alone shows drift within the promise.
+func (t *track) mark(was *track, promised bool) {
+	t.Unpromised = t.alarmed() && !promised && (!was.alarmed() || was.Unpromised)
 }
 
 // extend adds a window to the run: of a suspicion, or of the windows that look well after a

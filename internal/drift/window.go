@@ -32,6 +32,8 @@ type Resumable interface {
 	State() string
 	// Snapshot returns a copy of the detector's state. Restore makes a detector from it.
 	Snapshot() Snapshot
+	// Calibration says what was learned of clean windows; nil if nothing is.
+	Calibration() *api.DriftCalibration
 }
 
 // The states of a stream.

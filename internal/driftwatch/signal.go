@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
@@ -54,9 +55,9 @@ func (w *Watcher) closed(c drift.Closed) {
 
 // tell signals the detections.
 func (w *Watcher) tell(c drift.Closed, x watch, t *told) {
-	list, held := signalsOf(c, x, t)
+	list, held, why := signalsOf(c, x, t)
 	for _, s := range held {
-		if _, err := w.outbox.HoldBack(s, api.HeldBackQuality); err != nil { // the next window retries
+		if _, err := w.outbox.HoldBack(s, why); err != nil { // the next window retries
 			w.log.Error("that a request for retraining is held back could not be written to the journal", zap.String("model", s.Model), zap.Error(err))
 		}
 	}
@@ -201,16 +202,16 @@ func troubled(findings []drift.Finding, most int) []drift.Finding {
 	return list
 }
 
-// signalsOf returns the signals of a window, and the request for retraining that is held back since data has too many missing or infinite
-// values: a model would learn the fault. A recovering finding that was
+// signalsOf returns the signals of a window, and the request for retraining that is held back, with the reason: data has too many missing
+// or infinite values, which a model would learn, or no drift is promised. A recovering finding that was
 // detected is included, since the gateway may have ended before it could signal it.
-func signalsOf(c drift.Closed, x watch, t *told) (list, held []api.SignalData) {
+func signalsOf(c drift.Closed, x watch, t *told) (list, held []api.SignalData, why string) {
 	base := api.SignalData{
 		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
 		Window: api.Span{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
 		ProfileDigest: x.Reference.digest, ModelDigest: x.Leased.Digest(),
 	}
-	broken := false
+	broken, promised := false, x.Settings.Calibration.Unpromised == config.UnpromisedAsk
 	for _, f := range c.Verdict.Quality {
 		if !lasts(f.State) {
 			continue
@@ -229,6 +230,7 @@ func signalsOf(c drift.Closed, x watch, t *told) (list, held []api.SignalData) {
 	for _, f := range c.Verdict.Features {
 		if lasts(f.State) {
 			drifted = append(drifted, f)
+			promised = promised || !f.Unpromised
 		}
 	}
 	if len(drifted) > 0 {
@@ -237,13 +239,16 @@ func signalsOf(c drift.Closed, x watch, t *told) (list, held []api.SignalData) {
 		for _, f := range drifted {
 			s.Features = append(s.Features, finding(f))
 		}
-		if broken {
-			held = append(held, s)
-		} else {
+		switch {
+		case broken:
+			held, why = append(held, s), api.HeldBackQuality
+		case !promised:
+			held, why = append(held, s), api.HeldBackUnpromised
+		default:
 			list = append(list, s)
 		}
 	}
-	return withDetector(list, x.options), withDetector(held, x.options)
+	return withDetector(list, x.options), withDetector(held, x.options), why
 }
 
 // flawed reports whether a statistic of quality is about values that a model should not learn. Values

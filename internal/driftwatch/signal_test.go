@@ -87,7 +87,7 @@ func TestSignals(t *testing.T) {
 			Features: []drift.Finding{{Feature: "a", Statistic: drift.StatisticG, State: features}},
 			Quality:  []drift.Finding{{Feature: "a", Statistic: statistic, State: quality}},
 		}}
-		list, held := signalsOf(c, x, &told{drifting: time.Now()})
+		list, held, _ := signalsOf(c, x, &told{drifting: time.Now()})
 		drifts, bad := features == drift.Detected || features == drift.Recovering, slices.Contains(want, api.TypeDataQualityViolated)
 		if (len(held) == 1) != (drifts && bad && statistic != drift.StatisticRange) {
 			t.Errorf("quality %s %s, features %s: %d requests are held back", quality, statistic, features, len(held))

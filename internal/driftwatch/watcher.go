@@ -220,6 +220,9 @@ func DetectorOptions(c *config.Drift, streams int) drift.Options {
 		FalseAlarmEvery: c.FalseAlarmEvery, Window: c.Window, FalseAlarmWindows: float64(c.FalseAlarmWindows),
 		Streams: streams, MinRows: uint64(c.MinRows), Recover: c.Recover, //nolint:gosec // not negative
 	}
+	if k := &c.Calibration; k.Windows > 0 {
+		o.Calibration = drift.Calibration{Windows: k.Windows, Span: k.Span, Gross: k.Gross}
+	}
 	if c.Rows > 0 {
 		o.Window = 0
 	}
@@ -290,6 +293,7 @@ func (w *Watcher) Status() []api.DriftStatus {
 		d := w.describe(s.Stream)
 		d.State, d.Since, d.Windows, d.Rows, d.Dropped = s.State, s.Since, s.Windows, s.Rows, s.Dropped
 		d.Begun, d.Waiting, d.Last, d.UnjudgedSince = s.Begun, s.Waiting, s.Last, s.UnjudgedSince
+		d.Calibration = s.Calibration
 		list = append(list, d)
 	}
 	w.mu.Lock()
