@@ -104,7 +104,7 @@ func newReplayed(t *testing.T) *replayed {
 		if r := profileLine(t, "", rows, "--model-repository", filepath.Join(root, "models"), "--model", m.name, "-o", profile); r.code != exitOK {
 			t.Fatalf("%+v", r)
 		}
-		fmt.Fprintf(&settings, "  %s: {drift: {profile: %q, rows: %d}}\n", m.name, profile, windowRows)
+		fmt.Fprintf(&settings, "  %s: {drift: {profile: %q, rows: %d, calibration: {unpromised: ask}}}\n", m.name, profile, windowRows)
 	}
 	file := filepath.Join(dir, "sluice.yaml")
 	text := fmt.Sprintf(`repository: {path: %q, control: explicit, load: [breast_cancer, diabetes]}

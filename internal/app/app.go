@@ -144,7 +144,9 @@ func (a *App) open() (err error) {
 	a.settings.follow(cfg.Log.Level)
 	promRegistry := prometheus.NewRegistry()
 	a.metrics = metrics.New(promRegistry)
-	a.watch = driftwatch.New(a.journal, a.log.Named("drift"))
+	if a.watch, err = newWatch(cfg, a.journal, a.log.Named("drift")); err != nil {
+		return err
+	}
 	if a.tokens, err = jwt.New(jwt.Options{Logger: a.log.Named("jwt")}); err != nil {
 		return err
 	}

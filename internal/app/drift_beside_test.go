@@ -44,7 +44,7 @@ func (d *drifts) versionEvents(t *testing.T) (n int) {
 	return n
 }
 
-const besideDouble = "models: {double: {" + fakeModels + ", drift: {rows: 400}}}"
+const besideDouble = "models: {double: {" + fakeModels + ", drift: {rows: 400, calibration: {unpromised: ask}}}}"
 
 // TestProfileBesideAVersion: a profile beside a version is used without a setting. A new one
 // takes effect at the next reload, which does not load the version again. The setting takes

@@ -69,13 +69,14 @@ type drifts struct {
 // driftRows is how many rows a window has, unless a test sets another number.
 const driftRows = 400
 
-// compared returns the settings of "double", with more settings of drift.
+// compared returns the settings of "double", with more settings of drift. Drift asks for retraining before
+// the stream is calibrated, so that one window is enough.
 func (d *drifts) compared(more ...string) string {
 	rows := fmt.Sprintf("rows: %d", driftRows)
 	if len(more) > 0 {
 		rows = strings.Join(more, ", ")
 	}
-	return fmt.Sprintf("models: {double: {%s, drift: {profile: %q, %s}}}", fakeModels, d.profile, rows)
+	return fmt.Sprintf("models: {double: {%s, drift: {profile: %q, calibration: {unpromised: ask}, %s}}}", fakeModels, d.profile, rows)
 }
 
 // newDrifts makes a repository with that many versions, and a profile, and starts nothing.

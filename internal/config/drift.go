@@ -56,7 +56,7 @@ const (
 type Calibration struct {
 	Windows    int           `yaml:"windows" default:"100" min:"0" max:"100000" doc:"Min number of windows of a round, 20 or more. A stream is calibrated after its first round in which nothing differs. 0: nothing is learned, and every detection counts as promised."`
 	Span       time.Duration `yaml:"span" default:"24h" min:"0s" max:"8760h" doc:"Min time of a round. It should cover the swings of the traffic: a day, or a week."`
-	Gross      float64       `yaml:"gross" default:"5" min:"1" max:"100" doc:"How many times larger than the gates a change must be to count as promised before the stream is calibrated. With the default gates, 5 is a mean that moves by 0.5 s.d."`
+	Gross      float64       `yaml:"gross" default:"4" min:"1" max:"100" doc:"How many times larger than the gates a change must be to count as promised before the stream is calibrated. With the default gates, 4 is a mean that moves by 0.4 s.d."`
 	Unpromised string        `yaml:"unpromised" default:"hold" enum:"hold|ask" doc:"Whether drift that is not promised yet asks for retraining. hold: it is only shown. ask: it asks."`
 }
 

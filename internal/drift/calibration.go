@@ -137,7 +137,7 @@ func (l *learned) end(differs bool) {
 }
 
 // gross returns gates that are so many times larger.
-func (o *Options) gross() (g Gates, tolerance float64) {
+func (o Options) gross() (g Gates, tolerance float64) {
 	by := o.Calibration.Gross
 	g = o.Gates
 	g.Mean, g.Spread = min(10, g.Mean*by), min(10, g.Spread*by)

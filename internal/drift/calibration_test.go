@@ -19,7 +19,7 @@ const day = 144
 func calibrating() drift.Options {
 	o := drift.CompleteOptions()
 	o.Window = 24 * time.Hour / day
-	o.Calibration = drift.Calibration{Windows: 100, Span: 24 * time.Hour, Gross: 5}
+	o.Calibration = drift.Calibration{Windows: 100, Span: 24 * time.Hour, Gross: 4}
 	return o
 }
 
@@ -73,6 +73,7 @@ func swing(size float64) func(k int) float64 {
 
 // swung is a stream with a reference that covers the day evenly.
 func swung(t testing.TB, seed uint64, features, reference, rows int, by func(k int) float64, s func(*rand.Rand) sender, o drift.Options) *stretch {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(41, seed))
 	k, source := 0, s(rng)
 	p := profileOfRows(features, reference, func(row []float64) {

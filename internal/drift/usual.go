@@ -93,7 +93,9 @@ func (u *usual) tail(evidence float64, rows uint64) float64 {
 }
 
 // clone returns a copy.
-func (u *usual) clone() usual { return usual{Windows: u.Windows, Rows: u.Rows, Top: slices.Clone(u.Top)} }
+func (u *usual) clone() usual {
+	return usual{Windows: u.Windows, Rows: u.Rows, Top: slices.Clone(u.Top)}
+}
 
 // valid reports whether a stored value can be used.
 func (u *usual) valid() bool {

@@ -44,6 +44,7 @@ func (w *Watcher) closed(c drift.Closed) {
 	if !ok || x.tap == nil || x.profile != c.Profile {
 		return // the watch has ended in the meantime
 	}
+	w.learn(&c, x.Reference.digest)
 	t := w.toldOf(c.Stream, x.Reference.digest)
 	detected := found(c.After)
 	t.look(detected)

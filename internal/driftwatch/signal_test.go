@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/registry"
 )
@@ -110,4 +111,26 @@ func TestSignals(t *testing.T) {
 	f(drift.Recovering, drift.StatisticMissing, drift.Detected, violated)
 	f(drift.Detected, drift.StatisticRange, drift.Detected, violated, requested)
 	f(drift.Recovering, drift.StatisticInf, drift.OK, violated)
+}
+
+// TestUnpromisedDriftIsHeldBack: drift asks for retraining only if that of some feature is promised, or if
+// the settings say so.
+func TestUnpromisedDriftIsHeldBack(t *testing.T) {
+	f := func(setting string, a, b, held bool) {
+		t.Helper()
+		x := watch{Watch: Watch{Reference: &Reference{digest: "sha256:0"}, Leased: &registry.Leased{}}}
+		x.Settings.Calibration.Unpromised = setting
+		c := drift.Closed{Verdict: drift.Verdict{Features: []drift.Finding{
+			{Feature: "a", Statistic: drift.StatisticG, State: drift.Detected, Unpromised: a},
+			{Feature: "b", Statistic: drift.StatisticG, State: drift.Detected, Unpromised: b},
+		}}}
+		list, back, why := signalsOf(c, x, &told{drifting: time.Now()})
+		if (len(back) == 1) != held || (len(list) == 0) != held || held && why != api.HeldBackUnpromised {
+			t.Errorf("%s, %v, %v: %d signals, %d held back (%s)", setting, a, b, len(list), len(back), why)
+		}
+	}
+	f(config.UnpromisedHold, true, true, true)
+	f(config.UnpromisedHold, true, false, false)
+	f(config.UnpromisedHold, false, false, false)
+	f(config.UnpromisedAsk, true, true, false)
 }

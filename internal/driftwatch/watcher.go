@@ -29,9 +29,11 @@ type Watcher struct {
 	log     *zap.Logger
 
 	saved map[drift.Stream]savedDetector // of streams that are not watched now
+	shelf *shelf                         // nil: what is learned is only in memory
 
-	mu      sync.Mutex // guards watches and told; the control API and the monitor read watches
+	mu      sync.Mutex // guards watches, learned and told; the control API and the monitor read watches
 	watches map[drift.Stream]watch
+	learned map[drift.Stream]*learned
 	told    map[drift.Stream]*told // the content of each belongs to the monitor while there is a watch
 }
 
@@ -69,7 +71,7 @@ const every = 200 * time.Millisecond
 func New(log *journal.Log, logger *zap.Logger) *Watcher {
 	w := &Watcher{
 		journal: log, log: logger,
-		saved: map[drift.Stream]savedDetector{}, watches: map[drift.Stream]watch{}, told: map[drift.Stream]*told{},
+		saved: map[drift.Stream]savedDetector{}, watches: map[drift.Stream]watch{}, learned: map[drift.Stream]*learned{}, told: map[drift.Stream]*told{},
 	}
 	w.monitor = drift.NewMonitor(drift.MonitorOptions{Every: every, Closed: w.closed})
 	return w
@@ -79,7 +81,10 @@ func New(log *journal.Log, logger *zap.Logger) *Watcher {
 func (w *Watcher) SetOutbox(o *signals.Outbox) { w.outbox = o }
 
 // Run judges the rows of the taps until ctx ends.
-func (w *Watcher) Run(ctx context.Context) error { return w.monitor.Run(ctx) }
+func (w *Watcher) Run(ctx context.Context) error {
+	defer w.storeAll()
+	return w.monitor.Run(ctx)
+}
 
 // Resume continues from the state in the journal.
 func (w *Watcher) Resume(f *Fold) {
@@ -193,10 +198,18 @@ func (w *Watcher) catchUp(s drift.Stream, next *watch) {
 // if there is one.
 func (w *Watcher) detector(s drift.Stream, next *watch, past *drift.Past) (*drift.Tumbling, error) {
 	options := DetectorOptions(&next.Settings, next.Streams)
-	if past == nil {
-		return drift.NewDetector(next.profile, options)
+	var state drift.Snapshot
+	var at time.Time
+	if past != nil {
+		state = past.State
+		if past.Status.Last != nil {
+			at = past.Status.Last.Window.End
+		}
 	}
-	d, err := drift.Restore(next.profile, options, past.State)
+	if options.Calibration.Windows > 0 {
+		w.recall(s, next, &state, at)
+	}
+	d, err := drift.Restore(next.profile, options, state)
 	if err != nil {
 		w.anew(s, err)
 		return drift.NewDetector(next.profile, options)
@@ -276,6 +289,18 @@ func (w *Watcher) Forget(exists func(v infer.Version) bool) {
 	for s := range w.saved {
 		if !there(s) {
 			delete(w.saved, s)
+		}
+	}
+	for s := range w.learned {
+		if _, watched := w.watches[s]; watched || there(s) {
+			continue
+		}
+		delete(w.learned, s)
+		if w.shelf == nil {
+			continue
+		}
+		if err := w.shelf.drop(s); err != nil {
+			w.log.Warn("what was learned of clean windows cannot be removed", zap.String("model", s.Version.Model), zap.Error(err))
 		}
 	}
 	for s := range w.told {
