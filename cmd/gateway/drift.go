@@ -56,7 +56,7 @@ labels say that predictions became worse, if some were sent.`,
 	out.flags(cmd)
 	cmd.Flags().BoolVarP(&d.all, "all", "a", false, "show every feature of the last window, also those that are OK")
 	d.watch.flags(cmd, "show it again when it changes")
-	cmd.AddCommand(newDriftSimulate(), newDriftReplay(&conn, &out), newDriftReport(&conn, &out))
+	cmd.AddCommand(newDriftSimulate(), newDriftReplay(&conn, &out), newDriftReport(&conn, &out), newDriftParity())
 	return cmd
 }
 

@@ -224,15 +224,17 @@ func (b *Builder) Profile(meta Meta) *Profile {
 		p.Sampled, p.Features = p.Rows, b.counted.described(b)
 		return p
 	}
+	parts := make([]int, 0, len(b.features)) // of a row, by feature of numbers
 	for i := range b.columns {
 		if c := &b.columns[i]; c.text == nil {
 			p.Features = append(p.Features, b.feature(b.features[i], c.part))
+			parts = append(parts, c.part)
 			continue
 		}
 		p.Features = append(p.Features, b.textFeatures(i)...)
 		p.TextBytes = b.o.TextBytes
 	}
-	p.Pairs = pairsOf(p.Features, b.sampled, b.row)
+	p.Pairs = pairsOf(p.Features, parts, b.sampled, b.row)
 	return p
 }
 

@@ -33,21 +33,27 @@ func pairOf(i, j int) int { return j*(j-1)/2 + i }
 // numPairs returns the number of pairs of n features.
 func numPairs(n int) int { return n * (n - 1) / 2 }
 
-// pairable reports whether the values of a feature have an order, and the law of their scores is close
+// pairable reports whether a feature is a number, not one of a text, and the law of their scores is close
 // enough to a normal one for means and products to be tested: there are two bins or more, and none of
 // them is rare.
 func (f *Feature) pairable(s *scores) bool {
-	return !f.IsCategory() && s.of != nil && s.kurtosis <= maxKurtosis
+	return !f.OfText() && s.of != nil && s.kurtosis <= maxKurtosis
 }
 
-// pairsOf sums over the rows of a sample. row returns a row's values. It returns nil if fewer than two
-// features can be paired.
-func pairsOf(features []Feature, rows uint64, row func(uint64) []float64) *Pairs {
+// pairsOf sums over the rows of a sample. row returns a row, and parts has the index in it for each
+// feature that is not of a text. It returns nil if fewer than two features can be paired.
+func pairsOf(features []Feature, parts []int, rows uint64, row func(uint64) []float64) *Pairs {
 	p := &Pairs{}
 	var all []scores
+	var at []int // in a row, by paired feature
 	for i := range features {
+		if features[i].OfText() {
+			continue
+		}
+		part := parts[0]
+		parts = parts[1:]
 		if s := scoresOf(features[i].Reference.Bins); features[i].pairable(&s) && len(all) < MaxPaired {
-			p.Features, all = append(p.Features, i), append(all, s)
+			p.Features, all, at = append(p.Features, i), append(all, s), append(at, part)
 		}
 	}
 	if len(all) < 2 {
@@ -56,11 +62,11 @@ func pairsOf(features []Feature, rows uint64, row func(uint64) []float64) *Pairs
 	n := numPairs(len(all))
 	p.Rows, p.Products, p.Squares = make([]uint64, n), make([]float64, n), make([]float64, n)
 	var x pairRow
-	for at := range rows {
-		values := row(at)
+	for number := range rows {
+		values := row(number)
 		x.reset()
 		for k, i := range p.Features {
-			if v := values[i]; v-v == 0 {
+			if v := values[at[k]]; v-v == 0 {
 				x.add(k, all[k].of[features[i].bin(v)])
 			}
 		}

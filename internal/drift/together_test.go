@@ -346,6 +346,27 @@ func TestPairsWithoutOutputs(t *testing.T) {
 	}
 }
 
+// TestPairsBesideTexts: columns of texts between those of numbers do not shift the pairs.
+func TestPairsBesideTexts(t *testing.T) {
+	b := newBuilder([]drift.Feature{
+		{Name: "word", Kind: drift.KindInput, Tensor: "word", Datatype: "BYTES"},
+		{Name: "a", Kind: drift.KindInput, Tensor: "a", Datatype: "FP64"},
+		{Name: "note", Kind: drift.KindInput, Tensor: "note", Datatype: "BYTES"},
+		{Name: "b", Kind: drift.KindInput, Tensor: "b", Datatype: "FP64"},
+	}, drift.BuilderOptions{})
+	rng := rand.New(rand.NewPCG(47, 1))
+	of, row := factors(rng, 0.7), make([]float64, 2)
+	for i := range 2000 {
+		of(row)
+		b.AddRow([]float64{0, row[0], 0, row[1]}, []string{"yes", "", fmt.Sprint("note ", i, rng.Uint64()), ""}, make([]bool, 4))
+	}
+	p := b.Profile(drift.Meta{Model: "m", Created: epoch})
+	list := p.Correlations()
+	if len(list) != 1 || p.Features[list[0].A].Name != "a" || p.Features[list[0].B].Name != "b" || math.Abs(list[0].Value-0.7) > 0.05 {
+		t.Errorf("the correlations are %+v; want one of a and b of 0.7", list)
+	}
+}
+
 func BenchmarkPairs(b *testing.B) {
 	for _, features := range []int{8, 32, 64} {
 		b.Run(strconv.Itoa(features), func(b *testing.B) {

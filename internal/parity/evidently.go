@@ -16,7 +16,7 @@ func evidently(reference, current Column) []Result {
 	s := evidentlyShares(reference, current)
 	const distance, p = 0.1, 0.05
 	psi, js := evidentlyPSI(s), jensenShannon(s)
-	results := []Result{limited("psi", psi, distance, psi >= distance), limited("jensenshannon", js, distance, js >= distance)}
+	results := append(make([]Result, 0, 4), limited("psi", psi, distance, psi >= distance), limited("jensenshannon", js, distance, js >= distance))
 	if reference.Texts != nil {
 		return results
 	}

@@ -70,7 +70,8 @@ func doane(values []float64) []float64 {
 	mean, sd := stat.Mean(values, nil), stat.PopStdDev(values, nil)
 	skew := 0.0
 	for _, x := range values {
-		skew += math.Pow((x-mean)/sd, 3)
+		d := (x - mean) / sd
+		skew += d * d * d
 	}
 	skew /= n
 	of := math.Sqrt(6 * (n - 2) / ((n + 1) * (n + 3)))
