@@ -203,7 +203,7 @@ $(docs_python)/installed: docs/requirements.txt
 
 # The server, its client and what they need take 1 GB.
 mlflow_python := $(CURDIR)/.cache/mlflow
-mlflow-check: build $(mlflow_python)/installed ## import versions from a real MLflow server
+mlflow-check: build $(mlflow_python)/installed ## import versions from a real MLflow server, and record a training there
 	$(mlflow_python)/bin/python scripts/mlflow-check.py
 
 $(mlflow_python)/installed: scripts/requirements-mlflow.txt examples/trainer/requirements.txt

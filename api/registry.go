@@ -59,10 +59,10 @@ type Lineage struct {
 	Parent       int64              `json:"parent,omitempty"`        // the version that this one was made from
 	DataSnapshot string             `json:"data_snapshot,omitempty"` // the training data
 	CodeRevision string             `json:"code_revision,omitempty"`
-	Run          string             `json:"run,omitempty"`     // the training run
-	Metrics      map[string]float64 `json:"metrics,omitempty"` // such as accuracy
+	Run          string             `json:"run,omitempty"`        // the training run
+	Metrics      map[string]float64 `json:"metrics,omitempty"`    // such as accuracy
 	Parameters   map[string]string  `json:"parameters,omitempty"` // of the training
-	Source       string             `json:"source,omitempty"`  // the registry that it was imported from
+	Source       string             `json:"source,omitempty"`     // the registry that it was imported from
 	// Retrain is the id of the retraining that the version was trained for.
 	Retrain string `json:"retrain,omitempty"`
 	// Trials are what the trainer has tried before it chose this version.

@@ -1,4 +1,4 @@
-"""Checks a gateway against a real MLflow server: versions are imported from its registry.
+"""Checks a gateway against a real MLflow server: versions are imported from its registry, and the example trainer records its trials there.
 
     python scripts/mlflow-check.py
 
@@ -21,7 +21,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +35,19 @@ repository: {{path: {folder}/models}}
 registry: {{mlflow: {{url: "{mlflow}", timeout: 20s, token: "${{MLFLOW_TOKEN}}"}}, import_roots: {roots}}}
 server: {{http: {{address: "127.0.0.1:0"}}, grpc: {{address: none}}}}
 admin: {{address: "127.0.0.1:0"}}
+capture: {{rotate_age: 1s}}
 log: {{format: json}}
+models:
+  tumor:
+    labels: {{sample: 100%, task: classification, output: probabilities}}
+    capture: {{sample: 100%}}
+    retrain:
+      trainer: exec
+      timeout: 5m
+      exec: {{command: ["{python}", "{trainer}"], env: [PATH, LANG, LD_LIBRARY_PATH, MLFLOW_TRACKING_URI, MLFLOW_DISABLE_TELEMETRY, GIT_PYTHON_REFRESH]}}
+      holdout: 0.3
+      parameters: {{n_estimators: ["5", "20"], max_depth: ["2", "6"]}}
+      trials: 3
 """
 
 
@@ -109,8 +122,8 @@ class MLflow(Server):
 class Gateway(Server):
     def __init__(self, folder: Path, mlflow: str, *roots: Path) -> None:
         config = folder / "sluice.yaml"
-        config.write_text(CONFIG.format(folder=folder, mlflow=mlflow, roots=json.dumps([str(r) for r in roots])))
-        super().__init__(folder / "gateway.log", GATEWAY, "serve", "--config", config, MLFLOW_TOKEN="a-token-for-mlflow")
+        config.write_text(CONFIG.format(folder=folder, mlflow=mlflow, roots=json.dumps([str(r) for r in roots]), python=sys.executable, trainer=ROOT / "examples" / "trainer" / "trainer.py"))
+        super().__init__(folder / "gateway.log", GATEWAY, "serve", "--config", config, MLFLOW_TOKEN="a-token-for-mlflow", MLFLOW_TRACKING_URI=mlflow)
         entry = wait(self.listening, "the gateway listens")
         self.http, self.admin = "http://" + entry["http"], "http://" + entry["admin"]
 
@@ -214,6 +227,55 @@ def check_imports(gateway: Gateway, url: str) -> None:
     gateway.refused("flowers", "models:/flowers/Production", "Stages of MLflow")
 
 
+def check_trainer(gateway: Gateway, url: str) -> None:
+    """Has a successor trained, and looks for the trials in MLflow."""
+    import mlflow
+
+    data = load_breast_cancer()
+    x, y = data.data.astype(np.float32), data.target
+    folder = gateway.log.parent
+    file = folder / "tumor.onnx"
+    file.write_bytes(converted(RandomForestClassifier(n_estimators=3, random_state=1).fit(x, y), x.shape[1]).SerializeToString())
+    assert gateway.run("models", "push", "tumor", str(file)).returncode == 0
+    gateway.serve("tumor", 1)
+    labels = []
+    for number, at in enumerate(range(0, 500, 10)):
+        gateway.infer("tumor", x[at:at + 10], f"r{number}")
+        labels += [{"request_id": f"r{number}", "row": i, "label": int(label)} for i, label in enumerate(y[at:at + 10])]
+    ask("POST", f"{gateway.http}/v2/models/tumor/labels", {"labels": labels})
+    wait(lambda: sum(f["rows"] for f in ask("GET", f"{gateway.admin}/api/v1/capture/tumor")) >= 500, "the rows are captured")
+    done = gateway.run("retrain", "request", "tumor", "--reason", "checked", "-o", "json")
+    assert done.returncode == 0, done
+
+    def ended() -> dict | None:
+        r = ask("GET", f"{gateway.admin}/api/v1/retrainings?model=tumor")[0]
+        return r if r["state"] in ("finished", "failed", "expired", "rejected") else None
+
+    r = wait(ended, "the retraining ends")
+    log = urllib.request.urlopen(f"{gateway.admin}/api/v1/signals/{r['id']}/log").read().decode()
+    assert r["state"] == "finished" and r["candidate"] == 2, (r, log)
+    lineage = ask("GET", f"{gateway.admin}/api/v1/models/tumor/versions/2")["record"]["lineage"]
+    assert lineage["retrain"] == r["id"] and lineage["run"].startswith(url + "/#/experiments/"), (lineage, log)
+    mlflow.set_tracking_uri(url)
+    client = mlflow.MlflowClient()
+    run = client.get_run(lineage["run"].rsplit("/", 1)[1])
+    assert run.data.tags["sluice.retraining"] == r["id"] and run.data.tags["sluice.version"] == "tumor/2", run
+    trials = client.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{run.info.run_id}'")
+    assert len(trials) == len(lineage["trials"]) == 3, (trials, lineage)
+    chosen = [t for t in trials if t.data.tags["sluice.chosen"] == "true"]
+    assert len(chosen) == 1 and chosen[0].data.params == lineage["parameters"], (chosen, lineage)
+    assert all(t.data.metrics["accuracy"] > 0.5 for t in trials) and run.data.metrics == lineage["metrics"], (run, lineage)
+    print(f"a retraining of tumor is run {run.info.run_id} in MLflow, with {len(trials)} trials")
+    # What the trainer logged is the version that it pushed.
+    models = client.search_logged_models([run.info.experiment_id])
+    mlflow.register_model(models[0].model_uri, "tumor")
+    info = gateway.imported("imported", "models:/tumor/1")
+    gateway.serve("imported", info["version"])
+    gateway.serve("tumor", 2)
+    assert np.allclose(gateway.infer("imported", x[:50])["probabilities"], gateway.infer("tumor", x[:50])["probabilities"], atol=1e-6)
+    print("the model in MLflow answers as the version that the trainer pushed")
+
+
 def check_folder(folder: Path) -> None:
     """A server that keeps artifacts in a folder and does not serve them."""
     kept = folder / "kept"
@@ -241,6 +303,8 @@ def main() -> None:
             with Gateway(folder, server.url) as gateway:
                 check_imports(gateway, server.url)
                 print(f"{time.time() - began:.1f} s: imports are checked")
+                check_trainer(gateway, server.url)
+                print(f"{time.time() - began:.1f} s: the trainer is checked")
                 server.stop()
                 gateway.refused("flowers", "models:/flowers/1", "cannot be reached")
                 gateway.infer("flowers", load_iris().data[:1].astype(np.float32))

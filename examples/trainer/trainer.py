@@ -141,13 +141,53 @@ def profile(doc: dict, model: bytes, x: np.ndarray) -> bytes | None:
         return subprocess.run([gateway, "profile", "build", rows, "--model-file", file, "--header", "yes"], check=True, stdout=subprocess.PIPE).stdout
 
 
-def push(doc: dict, model: bytes, shape: bytes | None, trials: list[dict]) -> dict:
-    """Pushes the version with its lineage."""
+def record(doc: dict, model: bytes, trials: list[dict]) -> tuple[str, str] | None:
+    """Records the search in MLflow if MLFLOW_TRACKING_URI is set: a run with the model, and below it a run for each trial.
+    Returns the id of the run and the address of its page. If the server fails, the training goes on without it."""
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        return None
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    import mlflow.onnx  # takes seconds, and is not needed without a server
+    import onnx
+
+    best = next(t for t in trials if t.get("chosen"))
+    try:
+        experiment = mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", "sluice-" + doc["model"]))
+        tags = {"sluice.retraining": doc["id"], "sluice.model": doc["model"], "sluice.parent": str(doc["parent"]["version"])}
+        with mlflow.start_run(run_name="retraining " + doc["id"], tags=tags) as run:
+            mlflow.log_params(best["parameters"] | {"seed": doc["seed"], "data": doc["data"]["manifest"]})
+            mlflow.log_metrics(best["metrics"])
+            for number, trial in enumerate(trials, 1):
+                with mlflow.start_run(run_name=f"trial {number}", nested=True, tags=tags | {"sluice.chosen": str(trial is best).lower()}):
+                    mlflow.log_params(trial["parameters"])
+                    mlflow.log_metrics(trial["metrics"])
+            mlflow.onnx.log_model(onnx.load_from_string(model), name="model", pip_requirements=["onnx", "onnxruntime"])
+    except mlflow.exceptions.MlflowException as e:
+        print(f"not recorded in MLflow: {e}", flush=True)
+        return None
+    page = f"{mlflow.get_tracking_uri().rstrip('/')}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
+    print("recorded in MLflow: " + page, flush=True)
+    return run.info.run_id, page
+
+
+def name_version(run: str, info: dict) -> None:
+    """Tells MLflow which version the run has become."""
+    import mlflow
+
+    try:
+        mlflow.MlflowClient().set_tag(run, "sluice.version", f"{info['model']}/{info['version']}")
+    except mlflow.exceptions.MlflowException as e:
+        print(f"not noted in MLflow: {e}", flush=True)
+
+
+def push(doc: dict, model: bytes, shape: bytes | None, trials: list[dict], run: str) -> dict:
+    """Pushes the version with its lineage. run is where the training is recorded."""
     best = next(t for t in trials if t.get("chosen"))
     lineage = {
         "retrain": doc["id"], "parent": doc["parent"]["version"], "data_snapshot": doc["data"]["manifest"],
-        "code_revision": "sha256:" + hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "run": doc["id"],
-        "metrics": best["metrics"], "trials": trials,
+        "code_revision": "sha256:" + hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "run": run,
+        "metrics": best["metrics"], "parameters": {k: str(v) for k, v in best["parameters"].items()}, "trials": trials,
     }
     files = {"model.onnx": model, "sluice.json": json.dumps({"lineage": lineage}).encode()}
     if shape:
@@ -169,7 +209,11 @@ def main() -> None:
         parameters, trials = search(doc, x, y)
         model = RandomForestClassifier(random_state=doc["seed"], n_jobs=1, **parameters).fit(x, y)
         text = export(doc, model, x.shape[1])
-        info = push(doc, text, profile(doc, text, x[len(x) // 2:]), trials)  # the profile is of the newest rows
+        recorded = record(doc, text, trials)
+        page = recorded[1] if recorded else doc["id"]
+        info = push(doc, text, profile(doc, text, x[len(x) // 2:]), trials, page)  # the profile is of the newest rows
+        if recorded:
+            name_version(recorded[0], info)
     except Exception as e:
         traceback.print_exc()
         call("POST", doc["calls"]["fail"], json.dumps({"reason": str(e)[:1000]}).encode())
