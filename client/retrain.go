@@ -49,6 +49,17 @@ func (c *Client) RequestRetraining(ctx context.Context, model, reason string) (r
 	return c.retrain(ctx, c.modelURL(model)+"/retrain", api.RetrainAsk{Reason: reason})
 }
 
+// SimulateRetraining says which retrainings of a model a policy would have requested. query has the parameters of
+// GET /api/v1/models/{name}/retrain/simulation: since and until (RFC 3339), and what differs from the present policy.
+func (c *Client) SimulateRetraining(ctx context.Context, model string, query url.Values) (out api.RetrainSimulation, err error) {
+	target := c.modelURL(model) + "/retrain/simulation"
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	err = c.call(ctx, http.MethodGet, target, true, &out)
+	return out, err
+}
+
 // ReportRetraining reports the progress of a trainer.
 func (c *Client) ReportRetraining(ctx context.Context, id string, said api.RetrainProgress) (api.Retraining, error) {
 	return c.retrain(ctx, c.signalURL(id)+"/progress", said)

@@ -28,7 +28,7 @@ func newRetrain() *cobra.Command {
 	}
 	conn.flags(cmd, time.Minute)
 	out.flags(cmd)
-	cmd.AddCommand(list, newRetrainShow(&conn, &out), newRetrainRequest(&conn, &out), newRetrainCancel(&conn, &out), newRetrainLog(&conn), newRetrainDocument(&conn, &out))
+	cmd.AddCommand(list, newRetrainShow(&conn, &out), newRetrainRequest(&conn, &out), newRetrainSimulate(&conn, &out), newRetrainCancel(&conn, &out), newRetrainLog(&conn), newRetrainDocument(&conn, &out))
 	// The names that this command had in earlier releases, when it was that of signals.
 	for _, old := range []*cobra.Command{newSignalsRetry(&conn, &out), newSignalsClose(&conn, &out)} {
 		old.Deprecated = "use gateway signals " + old.Name()

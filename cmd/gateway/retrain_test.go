@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +41,15 @@ func retrainSide(t *testing.T) (url string, changes *[]string) {
 			answer = list
 		case r.URL.Path == "/api/v1/signals":
 			answer = []api.Signal{{SignalData: api.SignalData{ID: list[0].ID}}, {SignalData: api.SignalData{ID: list[1].ID}}}
+		case strings.HasSuffix(r.URL.Path, "/simulation"):
+			*changes = append(*changes, r.URL.RawQuery)
+			answer = api.RetrainSimulation{
+				Requests: 1, Since: at, Until: at, Made: []api.RetrainMade{{}, {}}, Notes: []string{"a note"}, Policy: api.RetrainPolicy{Budget: 4},
+				Steps: []api.RetrainStep{
+					{At: at, Cause: api.CauseDrift, Version: 2, Role: "stable", Features: []string{"input a", "input b"}},
+					{At: at, Cause: api.CauseSchedule, HeldBack: api.HeldBackBudget, Retry: at},
+				},
+			}
 		case strings.HasSuffix(r.URL.Path, "/log"):
 			_, _ = io.WriteString(w, "epoch 1\n\x1b[31mred\n")
 			return
@@ -76,5 +87,32 @@ func TestRetrainCommands(t *testing.T) {
 	}
 	if got := command(t, "", []string{"retrain", "request", "iris", "--admin", url}); got.code != exitUsage {
 		t.Errorf("without a reason: %+v", got)
+	}
+}
+
+func TestRetrainSimulate(t *testing.T) {
+	url, asked := retrainSide(t)
+	file := filepath.Join(t.TempDir(), "next.yaml")
+	if err := os.WriteFile(file, []byte("repository: {path: m}\nretrain: {cool_down: 5h}\nmodels: {iris: {retrain: {budget: 3, schedule: 100h}}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(query string, args ...string) {
+		t.Helper()
+		*asked = nil
+		got := command(t, "", append([]string{"retrain", "simulate", "iris", "--admin", url}, args...))
+		for _, want := range []string{"would have made 1 requests; the gateway made 2.", "requested          input a, input b", "held back: budget  until 2026-05-04", "note: a note", "budget 4"} {
+			if !strings.Contains(got.out, want) {
+				t.Errorf("%v: %+v, want %q", args, got, want)
+			}
+		}
+		if got.code != exitOK || strings.Join(*asked, " ") != query {
+			t.Errorf("%v: %+v, asked %q, want %q", args, got, *asked, query)
+		}
+	}
+	f("")
+	f("budget=0&cool_down=24h&since=2026-05-01T00%3A00%3A00Z&training=1h", "--budget", "0", "--cool-down", "24h", "--since", "2026-05-01T00:00:00Z", "--training", "1h")
+	f("budget=3&cool_down=1h&lookback=720h0m0s&min_labels=0&schedule=100h0m0s", "--config", file, "--cool-down", "1h")
+	if got := command(t, "", []string{"retrain", "simulate", "iris", "--admin", url, "--since", "yesterday"}); got.code != exitUsage {
+		t.Errorf("%+v", got)
 	}
 }

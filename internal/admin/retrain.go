@@ -32,6 +32,8 @@ type RetrainControl interface {
 	CancelRetraining(id string, by api.Actor) (api.Retraining, error)
 	// RequestRetraining makes a request for a model.
 	RequestRetraining(model string, by api.Actor) (api.Retraining, error)
+	// SimulateRetraining says what a policy would have requested.
+	SimulateRetraining(ctx context.Context, model string, q RetrainQuestion) (api.RetrainSimulation, error)
 }
 
 const (
@@ -47,6 +49,7 @@ func (s *Server) retrainEndpoints() []endpoint {
 	return []endpoint{
 		{http.MethodGet, "/api/v1/retrainings", callers.OnSome(callers.Statistics), quick, s.listRetrainings},
 		{http.MethodPost, askPath, callers.On(callers.Signal), quick, s.requestRetraining},
+		{http.MethodGet, askPath + "/simulation", callers.On(callers.Statistics), slow, s.whileServing(s.simulateRetraining)},
 		{http.MethodGet, one + "/retraining", callers.OnSome(callers.Statistics), quick, s.getRetraining},
 		{http.MethodGet, one + "/training", callers.OnSome(callers.Signal), slow, s.trainingRequest},
 		{http.MethodGet, one + "/log", callers.OnSome(callers.Signal), quick, s.trainingLog},

@@ -48,6 +48,7 @@ func documents() []any {
 		api.RetrainProgress{},
 		api.RetrainFailure{},
 		api.RetrainAsk{},
+		api.RetrainSimulation{},
 		api.LabelRows{},
 		api.LabelResult{},
 		api.LabelReport{},
