@@ -133,6 +133,21 @@ type LabelStream struct {
 	Shift []ClassShare `json:"label_shift,omitempty"`
 	// NoEstimates is why there are none although the profile of the version knows labels.
 	NoEstimates string `json:"no_estimates,omitempty"`
+
+	// Windows are the parts of the stream by the time when the predictions were kept, the oldest first.
+	// Only the report of one model has them, for all segments together, while predictions are kept.
+	Windows []LabelWindow `json:"windows,omitempty"`
+}
+
+// LabelWindow is the part of a stream that was kept in some time.
+type LabelWindow struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end,omitzero"` // absent for the window that goes on
+
+	Predictions uint64          `json:"predictions"`
+	Labels      uint64          `json:"labels"`
+	Metrics     []LabelMetric   `json:"metrics"`
+	Estimates   []LabelEstimate `json:"estimates,omitempty"`
 }
 
 // LabelDelay says how long after its prediction a label became known. Quantiles are upper ends

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,8 +53,34 @@ func printLabelReport(b *strings.Builder, r *api.LabelReport, wide bool) {
 	}
 	fmt.Fprintln(b)
 	printLabelCounts(b, &r.Labels)
+	printWindows(b, r)
 	for i := range r.Streams {
 		printCalibration(b, &r.Streams[i])
+	}
+}
+
+// printWindows prints estimates beside what was measured, by the time when the predictions were kept.
+func printWindows(b *strings.Builder, r *api.LabelReport) {
+	head := "\nFROM\tTO\tVERSION\tROLE\tPREDICTIONS\tLABELS\tMETRIC\tESTIMATE\tINTERVAL\tMEASURED\n"
+	for i := range r.Streams {
+		s := &r.Streams[i]
+		for _, w := range s.Windows {
+			to := "now"
+			if !w.End.IsZero() {
+				to = w.End.UTC().Format(time.RFC3339)
+			}
+			of := fmt.Sprintf("%s\t%s\t%d\t%s\t%d\t%d", w.Start.UTC().Format(time.RFC3339), to, s.Version, s.Role, w.Predictions, w.Labels)
+			for j := range w.Estimates {
+				e := &w.Estimates[j]
+				measured := "-"
+				if k := slices.IndexFunc(w.Metrics, func(m api.LabelMetric) bool { return m.Name == e.Name }); k >= 0 {
+					measured = metricText(w.Metrics[k].Value)
+				}
+				fmt.Fprintf(b, "%s%s\t%s\t%s\t%s\t%s\n", head, of, e.Name, metricText(e.Value),
+					intervalText(&api.LabelMetric{Low: e.Low, High: e.High, Method: api.IntervalAsymptotic}), measured)
+				head, of = "", "\t\t\t\t\t"
+			}
+		}
 	}
 }
 

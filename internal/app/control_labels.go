@@ -139,10 +139,13 @@ func (c control) LabelReport(model string) (api.LabelReport, error) {
 	return c.labelReport(model, true)
 }
 
-// labelReport returns the report on a model, with estimates of segments if they are shown.
+// labelReport returns the report on a model, with windows and with estimates of segments if they are shown.
 func (c control) labelReport(model string, segments bool) (api.LabelReport, error) {
 	o := c.app.config.Load().Model(model).Labels
 	r, err := c.app.labels.Report(model, c.estimates(model, segments))
+	if segments && err == nil {
+		err = c.app.labels.AddWindows(&r, c.estimates(model, false))
+	}
 	if l := c.app.reconcile.LossModel(model); l != nil {
 		r.LossModel = &l.Status
 	}

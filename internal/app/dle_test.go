@@ -103,6 +103,39 @@ func (p *priced) estimated(t *testing.T, rows uint64) (s api.LabelStream) {
 	return s
 }
 
+// TestLossOfShadows: the loss model estimates the errors of a shadow from what that predicts, by window too.
+func TestLossOfShadows(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "price", 1, linear(t, []float32{1, 1, 1}))
+	put(t, dir, "price", 2, linear(t, []float32{2, 2, 2}))
+	put(t, dir, "price_loss", 1, linear(t, []float32{0, 0, 0, 1}, "Abs")) // the error is as large as the prediction
+	p := &priced{rng: rand.New(rand.NewPCG(7, 8)), gateway: start(t, dir, fmt.Sprintf(`data_dir: %q
+models: {price: {%s, labels: {sample: 100%%, loss: {model: price_loss}}}, price_loss: {%s}}
+routes: {price: {model: price, variants: [{version: 1, weight: 100%%}], shadows: [{version: 2, sample: 100%%}]}}`, t.TempDir(), patient, patient))}
+	p.ask(t, "a", 500, 1)
+	var answers, shadow api.LabelStream
+	eventually(t, func() bool {
+		streams := p.report(t).Streams
+		for i := range streams {
+			if streams[i].Role == api.RoleShadow {
+				shadow = streams[i]
+			} else {
+				answers = streams[i]
+			}
+		}
+		return len(answers.Estimates) == 1 && len(shadow.Estimates) == 1
+	})
+	a, b := answers.Estimates[0], shadow.Estimates[0]
+	if a.Rows != 500 || b.Rows != 500 || b.Method != api.EstimateDLE || shadow.Version != 2 || math.Abs(b.Value-2*a.Value) > 1e-3*b.Value || a.Value == 0 {
+		t.Errorf("%+v, %+v", a, b)
+	}
+	for _, s := range []api.LabelStream{answers, shadow} {
+		if len(s.Windows) != 1 || s.Windows[0].Predictions != 500 || len(s.Windows[0].Estimates) != 1 || s.Windows[0].Estimates[0].Value != s.Estimates[0].Value {
+			t.Errorf("%+v", s.Windows)
+		}
+	}
+}
+
 // TestLossModel: the loss of a regression is estimated before labels come, for rows that become
 // harder too. Labels agree, until the errors grow in a way that the inputs do not show.
 func TestLossModel(t *testing.T) {

@@ -5,12 +5,14 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 // A loss model predicts the loss of each row. Its answer comes some time after the prediction, also
 // after labels. The queue has it as
 //
-//	3 | time of the request i64 | source | rows u32 | losses f64
+//	3 | time of the request i64 | version of a shadow i64, 0 if it is of the answer | source | rows u32 | losses f64
 //
 // and a stored prediction is followed by the source and a loss for each of its rows. A source is
 // its id as u64 and 1 if it is about the squared error, else 0. A loss that cannot be is NaN.
@@ -28,9 +30,10 @@ func appendSource(dst []byte, s LossSource) []byte {
 
 func (r *reader) source() LossSource { return LossSource{ID: r.uint64(), Squared: r.byte() == 1} }
 
-func appendExpected(dst []byte, s LossSource, at time.Time, losses []float64) []byte {
+func appendExpected(dst []byte, s LossSource, at time.Time, shadow int64, losses []float64) []byte {
 	dst = append(dst, recordExpected)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(at.UnixNano())) //nolint:gosec // only compared
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(shadow))        //nolint:gosec // read back as int64
 	dst = appendSource(dst, s)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(losses))) //nolint:gosec // bounded by the settings
 	for _, x := range losses {
@@ -51,11 +54,13 @@ func (s LossSource) possible(x float64) float64 {
 // that is not kept any more, or was replaced by another one, they are forgotten.
 func (w *writing) expect(model string, e *entry) error {
 	r := reader{b: e.record[1:]}
-	at, source, rows := time.Unix(0, int64(r.uint64())), r.source(), int(r.uint32()) //nolint:gosec // was an int64
-	found, id, p := w.find(model, string(e.id))
-	if found == nil || r.failed || !p.time.Equal(at) {
+	at, shadow := time.Unix(0, int64(r.uint64())), int64(r.uint64()) //nolint:gosec // were int64s
+	source, rows := r.source(), int(r.uint32())
+	t, stored := w.predicted(model, string(e.id), shadow)
+	if stored == nil || r.failed || !t.record.time.Equal(at) {
 		return nil
 	}
+	p := &t.record
 	if _, _, known := p.expected(0); known || len(p.data) != 8*p.rows {
 		return nil
 	}
@@ -67,7 +72,7 @@ func (w *writing) expect(model string, e *entry) error {
 	if key.segment, err = w.segment(model, p.segment); err != nil {
 		return err
 	}
-	c, err := w.cell(found, model, key)
+	c, err := w.cell(t.slice, model, key)
 	if err != nil {
 		return err
 	}
@@ -83,15 +88,33 @@ func (w *writing) expect(model string, e *entry) error {
 	}
 	w.grown += uint64(len(data) - len(p.data)) //nolint:gosec // it has grown
 	p.data = data
-	labels := found.of(model).labels
-	for _, key := range rowsOf(labels, id) {
-		i := int(binary.BigEndian.Uint32(key[len(id):]))
+	for _, key := range rowsOf(t.labels, t.key) {
+		i := int(binary.BigEndian.Uint32(key[len(t.key):]))
 		if x, ok := p.at(form, i); ok {
-			l, _ := form.restore(labels.Get(key))
-			c.compare(form, &p, i, x, l, 1)
+			l, _ := form.restore(t.labels.Get(key))
+			c.compare(form, p, i, x, l, 1)
 		}
 	}
-	return found.of(model).predictions.Put(slices.Clone(id), appendPrediction(nil, &p))
+	return stored.Put(slices.Clone(t.key), appendPrediction(nil, p))
+}
+
+// predicted returns the prediction that was answered, or that of a shadow, and the bucket that it is
+// stored in under its key; nil if it is not kept any more.
+func (w *writing) predicted(model, id string, shadow int64) (t target, stored *bbolt.Bucket) {
+	if shadow == 0 {
+		found, key, p := w.find(model, id)
+		if found == nil {
+			return t, nil
+		}
+		of := found.of(model)
+		return target{found, of.labels, key, key, p}, of.predictions
+	}
+	list := w.shadowsOf(model, []byte(id))
+	i := slices.IndexFunc(list, func(t target) bool { return t.record.version == shadow })
+	if i < 0 {
+		return t, nil
+	}
+	return list[i], list[i].labels
 }
 
 // expected returns the loss that is expected for a row.

@@ -45,7 +45,7 @@ func TestInputsOfLossModels(t *testing.T) {
 	f := func(of, m *infer.Model, want ...infer.Tensor) {
 		t.Helper()
 		k := h.keeper(t, of)
-		l, err := k.LossModel(m, labels.NewLossSource("d", api.LossAbsolute))
+		l, err := k.LossModel(m, labels.NewLossSource("d", api.LossAbsolute), false)
 		if err != nil {
 			t.Error(err)
 			return
@@ -74,7 +74,7 @@ func TestInputsOfLossModels(t *testing.T) {
 	f(table(), lossOf(named("n", infer.Int64, -1)), req.Inputs[1]) // it may do without the prediction
 	refused := func(m *infer.Model) {
 		t.Helper()
-		if _, err := h.keeper(t, table()).LossModel(m, labels.LossSource{}); infer.CodeOf(err) != infer.Invalid {
+		if _, err := h.keeper(t, table()).LossModel(m, labels.LossSource{}, false); infer.CodeOf(err) != infer.Invalid {
 			t.Errorf("%+v: %v", m.Inputs, err)
 		}
 	}
@@ -84,7 +84,7 @@ func TestInputsOfLossModels(t *testing.T) {
 	refused(lossOf(named("n", infer.Int64, -1), named("y", infer.FP32, -1), named("z", infer.FP32, -1)))
 	refused(lossOf(named("n", infer.Int64, -1), named("y", infer.Bytes, -1)))
 	refused(infer.NewModel("l", 1, []infer.TensorSpec{matrixOf(4)}, []infer.TensorSpec{named("y", infer.FP32, -1, 2)}))
-	if _, err := h.keeper(t, classifier()).LossModel(lossOf(matrixOf(4)), labels.LossSource{}); infer.CodeOf(err) != infer.Invalid {
+	if _, err := h.keeper(t, classifier()).LossModel(lossOf(matrixOf(4)), labels.LossSource{}, false); infer.CodeOf(err) != infer.Invalid {
 		t.Error("a loss model of a classification")
 	}
 }
@@ -94,7 +94,7 @@ func TestRequestsThatLossModelsCannotTake(t *testing.T) {
 	h := start(t, labels.Options{Dir: t.TempDir()})
 	byName := infer.TensorSpec{Name: "n", DType: infer.Int64, Shape: infer.Shape{-1}}
 	for _, m := range []*infer.Model{lossOf(matrixOf(-1)), lossOf(byName)} {
-		l, err := h.keeper(t, table()).LossModel(m, labels.LossSource{})
+		l, err := h.keeper(t, table()).LossModel(m, labels.LossSource{}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func (h *harness) expecting(t *testing.T, digest, kind string) *expecting {
 	t.Helper()
 	e := &expecting{keeper: h.keeper(t, table()), source: labels.NewLossSource(digest, kind)}
 	var err error
-	if e.LossModel, err = e.keeper.LossModel(lossOf(matrixOf(4)), e.source); err != nil {
+	if e.LossModel, err = e.keeper.LossModel(lossOf(matrixOf(4)), e.source, false); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -200,6 +200,41 @@ func TestExpectedLosses(t *testing.T) {
 	check("of the squared error")
 }
 
+// TestExpectedLossesOfShadows: the loss model says of a shadow's prediction what it says of an answer, and
+// neither is taken for the other.
+func TestExpectedLossesOfShadows(t *testing.T) {
+	h := start(t, labels.Options{Dir: t.TempDir()})
+	answers := h.expecting(t, "one", api.LossAbsolute)
+	a := answers.keep("a", 1, 2)
+	shadow := &expecting{source: answers.source}
+	model := infer.NewModel("price", 2, table().Inputs, table().Outputs)
+	shadow.keeper = h.keeper(t, model)
+	var err error
+	if shadow.LossModel, err = shadow.keeper.LossModel(lossOf(matrixOf(4)), shadow.source, true); err != nil {
+		t.Fatal(err)
+	}
+	shadow.keeper.Keep(a, &infer.Response{Outputs: []infer.Tensor{
+		{Name: "y", DType: infer.FP32, Shape: infer.Shape{2, 1}, Data: floats(5, 6)},
+	}}, api.RoleShadow)
+	h.label(t, "price", labels.Row{RequestID: "a", Label: labels.NumberLabel(4)}) // before the loss models have answered
+	answers.expect(a, 3, 1)
+	shadow.expect(a, 2, 2)
+	shadow.expect(&infer.Request{RequestID: "b", Arrived: time.Now()}, 7) // not kept
+	h.label(t, "price", labels.Row{RequestID: "a", Row: 1, Label: labels.NumberLabel(8)})
+	found := map[int64]labels.Expected{}
+	h.restart(t)
+	if _, err := h.Report("price", func(s *api.LabelStream, scores *labels.Scores) { found[s.Version] = scores.Expected(shadow.source) }); err != nil {
+		t.Fatal(err)
+	}
+	want := map[int64]labels.Expected{
+		1: {Source: shadow.source, Rows: 2, Sum: 4, Squares: 10, Labelled: 2, LabelledSum: 4, LabelledSquares: 10, Truth: 3 + 6, Residuals: 0 + 25},
+		2: {Source: shadow.source, Rows: 2, Sum: 4, Squares: 8, Labelled: 2, LabelledSum: 4, LabelledSquares: 8, Truth: 1 + 2, Residuals: 1 + 0},
+	}
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestExpectedLossesWithoutRoom: they are dropped and counted, and predictions are not.
 func TestExpectedLossesWithoutRoom(t *testing.T) {
 	h := prepare(labels.Options{Dir: t.TempDir()})
@@ -208,7 +243,7 @@ func TestExpectedLossesWithoutRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := &expecting{keeper: k, source: labels.NewLossSource("d", api.LossAbsolute)}
-	if e.LossModel, err = k.LossModel(lossOf(matrixOf(4)), e.source); err != nil {
+	if e.LossModel, err = k.LossModel(lossOf(matrixOf(4)), e.source, false); err != nil {
 		t.Fatal(err)
 	}
 	a := e.keep("a", 1, 2, 3)

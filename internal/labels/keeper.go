@@ -141,11 +141,15 @@ func (q *queue) end(start, most int) bool {
 
 // expect appends the losses that a loss model expects for the rows of a request, after its
 // prediction.
-func (q *queue) expect(k *Keeper, req *infer.Request, s LossSource, losses []float64) {
+func (q *queue) expect(k *Keeper, req *infer.Request, s LossSource, shadow bool, losses []float64) {
+	version := int64(0)
+	if shadow {
+		version = k.o.Model.Version
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	start := q.begin(req.RequestID, "")
-	q.waiting = appendExpected(q.waiting, s, req.Arrived, losses)
+	q.waiting = appendExpected(q.waiting, s, req.Arrived, version, losses)
 	if !q.end(start, k.o.MaxBytes) {
 		q.unexpected += len(losses)
 	}

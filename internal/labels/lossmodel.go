@@ -41,6 +41,7 @@ func (s LossSource) loss(e float64) float64 {
 type LossModel struct {
 	keeper *Keeper
 	source LossSource
+	shadow bool // the predictions are those of a shadow
 	model  *infer.Model
 	output int
 	read   func([]byte) float64
@@ -54,9 +55,9 @@ const fromPrediction = -1
 // PredictionInput is the name of a loss model's input that always gets the prediction.
 const PredictionInput = "prediction"
 
-// LossModel returns what asks a loss model about the predictions of the keeper. Errors are Invalid:
-// the two do not fit.
-func (k *Keeper) LossModel(m *infer.Model, source LossSource) (*LossModel, error) {
+// LossModel returns what asks a loss model about the predictions of the keeper, which are those of a shadow
+// or answers. Errors are Invalid: the two do not fit.
+func (k *Keeper) LossModel(m *infer.Model, source LossSource, shadow bool) (*LossModel, error) {
 	if k.form.Kind != kindValue {
 		return nil, infer.Errorf(infer.Invalid, "a loss model is for regressions; output '%s' of model '%s' is read as a classification", k.form.Output, k.o.Model.Name)
 	}
@@ -67,7 +68,7 @@ func (k *Keeper) LossModel(m *infer.Model, source LossSource) (*LossModel, error
 	if err != nil {
 		return nil, infer.Errorf(infer.Invalid, "the loss model must have one output with one number a row: %s", infer.Message(err))
 	}
-	l := &LossModel{keeper: k, source: source, model: m, output: output, read: infer.NumberReader(m.Outputs[output].DType)}
+	l := &LossModel{keeper: k, source: source, shadow: shadow, model: m, output: output, read: infer.NumberReader(m.Outputs[output].DType)}
 	if l.from, err = byName(k.o.Model, m); err == nil {
 		return l, nil
 	}
@@ -293,5 +294,5 @@ func (l *LossModel) Done(req *infer.Request, resp *infer.Response) {
 			losses = values(t, l.keeper.o.MaxRows, l.read)
 		}
 	}
-	l.keeper.queue.expect(l.keeper, req, l.source, losses)
+	l.keeper.queue.expect(l.keeper, req, l.source, l.shadow, losses)
 }

@@ -19,7 +19,7 @@ func (b *tableBuilder) keeperOf(v infer.Version, model *infer.Model) router.Keep
 		return nil
 	}
 	if l := b.losses[v.Model]; l != nil && l.leased != nil {
-		b.askLoss(l, v, k)
+		b.askLoss(l, v, k, false)
 	}
 	return k
 }
@@ -43,12 +43,16 @@ func (b *tableBuilder) keeper(v infer.Version, model *infer.Model) *labels.Keepe
 // shadowUse says what becomes of a shadow's answers: labels measure them too.
 func (b *tableBuilder) shadowUse(v infer.Version) shadow.Use {
 	leased := b.shadows[v]
+	l := b.losses[v.Model]
 	k, known := b.keepers[leased]
-	if !known && b.former.cfg == b.goal.cfg {
+	if !known && b.former.cfg == b.goal.cfg && b.former.losses[v.Model] == l {
 		k, known = b.former.keepers[leased]
 	}
 	if !known {
 		k = b.keeper(v, leased.Model())
+		if k != nil && l != nil && l.leased != nil {
+			b.askLoss(l, v, k, true)
+		}
 	}
 	if b.keepers[leased] = k; k == nil {
 		return shadow.Use{}

@@ -90,9 +90,10 @@ func lossKey(model string, v infer.Version) shadowKey {
 	return shadowKey{"labels.loss/" + model, v.Model, v.Number}
 }
 
-// askLoss lets a loss model get the requests whose predictions are kept.
-func (b *tableBuilder) askLoss(l *lossModel, v infer.Version, k *labels.Keeper) {
-	asked, err := k.LossModel(l.leased.Model(), l.source)
+// askLoss lets a loss model get the requests whose predictions are kept, those that were answered or those
+// of a shadow.
+func (b *tableBuilder) askLoss(l *lossModel, v infer.Version, k *labels.Keeper, shadows bool) {
+	asked, err := k.LossModel(l.leased.Model(), l.source, shadows)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
