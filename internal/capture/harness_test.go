@@ -23,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(os.Exit))
+	goleak.VerifyTestMain(m, append(leftover(), goleak.Cleanup(os.Exit))...)
 }
 
 // all captures every request.

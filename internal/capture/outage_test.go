@@ -5,6 +5,7 @@ package capture_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -125,6 +126,41 @@ func TestRotationAndRetention(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// BenchmarkCaptureEvents measures what a request of four rows costs in the sample, with and without events,
+// while there is room for all.
+func BenchmarkCaptureEvents(b *testing.B) {
+	for _, on := range []bool{false, true} {
+		b.Run(fmt.Sprintf("events=%v", on), func(b *testing.B) {
+			o := options(b, b.TempDir())
+			o.MaxBuffer, o.RotateSize = 1<<30, 1<<29
+			if on {
+				o.Events = eventsTo("http://127.0.0.1:1")
+				o.Events.MaxBuffer = 1 << 30
+			}
+			const room = 10_000
+			var s *capture.Store
+			var tap *capture.Tap
+			req, resp := asked("a", 4)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if i%(10*room) == 0 { // files are never written here
+					b.StopTimer()
+					var err error
+					s = capture.New(o)
+					if tap, err = s.Tap(tabular(1), "d", all()); err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+				}
+				if on && i%room == 0 {
+					s.DropEvents()
+				}
+				tap.Capture(req, resp, "default", time.Millisecond)
+			}
+		})
+	}
 }
 
 // BenchmarkCapture measures what a request of four rows costs outside of and in the sample.
