@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Mapping, Optional, TypeVar
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, TypeVar
 
 import httpx
 
@@ -96,6 +96,21 @@ class AsyncClient(AsyncInference):
     async def label_report(self, model: str) -> Document:
         """Return how good the predictions of a model were. It asks the admin port."""
         return await self._send(self._calls.label_report(model))
+
+    async def session(self) -> Document:
+        """Return who the caller is, and what it may do to which models. It asks the admin port."""
+        return await self._send(self._calls.session())
+
+    async def history(
+        self, *, models: Sequence[str] = (), routes: Sequence[str] = (), span: Optional[str] = None, points: Optional[int] = None
+    ) -> Document:
+        """Return rates and latencies of models, and of the variants of routes, over a span up to now, such as "15m".
+
+        Each list has one value for each step, None if there is none: requests and errors per second, p50 and p99 in
+        seconds, and the queue. The first step begins at "from". Without span it is an hour; "max_span" is the longest
+        one. At most 100 names. It asks the admin port.
+        """
+        return await self._send(self._calls.history(models, routes, span, points))
 
     async def routes(self) -> List[Document]:
         """Return every route. It asks the admin port."""

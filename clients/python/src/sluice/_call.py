@@ -52,7 +52,7 @@ class Call(Generic[T]):
     """Max seconds for all attempts; None: the client's."""
     method: str = "GET"
     """HTTP's alone, like params."""
-    params: Dict[str, str] = field(default_factory=dict)
+    params: Dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,17 @@ class HTTPCalls(Configured):
     def label_report(self, model: str) -> Call[Document]:
         return self._control("GET", "/labels/" + _segment(model))
 
+    def session(self) -> Call[Document]:
+        return self._control("GET", "/session")
+
+    def history(self, models: Sequence[str], routes: Sequence[str], span: Optional[str], points: Optional[int]) -> Call[Document]:
+        params: Dict[str, Any] = {"model": list(models), "route": list(routes)}
+        if span is not None:
+            params["span"] = span
+        if points is not None:
+            params["points"] = str(points)
+        return self._control("GET", "/history", params=params)
+
     def routes(self) -> Call[List[Document]]:
         return self._control("GET", "/routes")
 
@@ -130,7 +141,7 @@ class HTTPCalls(Configured):
         method: str,
         path: str,
         headers: Optional[Dict[str, str]] = None,
-        params: Optional[Dict[str, str]] = None,
+        params: Optional[Dict[str, Any]] = None,
         content: bytes = b"",
     ) -> Call[Any]:
         if self.admin_url is None:
