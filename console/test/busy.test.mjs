@@ -1,6 +1,7 @@
 // A gateway that refuses for now, forgets nothing, and tells a lot at once; and a token that ends in the middle of a change.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -77,6 +78,38 @@ test("a gateway with too many watchers says so, and the page connects once there
     assert.deepEqual([...first.faults, ...second.faults], []);
   } finally {
     await gateway.close();
+  }
+});
+
+test("a longer history is asked of Prometheus, and its failure is said", async () => {
+  let broken = false;
+  const asked = [];
+  const prometheus = createServer((request, answer) => {
+    asked.push(request.url);
+    request.resume();
+    const body = { status: "success", data: { resultType: "matrix", result: [] } };
+    answer.writeHead(broken ? 500 : 200, { "Content-Type": "application/json" }).end(broken ? "{}" : JSON.stringify(body));
+  });
+  await new Promise((r) => prometheus.listen(0, "127.0.0.1", r));
+  const gateway = await Gateway.start({ more: `prometheus: {url: 'http://127.0.0.1:${prometheus.address().port}'}\n` });
+  try {
+    const page = await open(gateway, "#/routes/iris");
+    const span = page.locator("select[name=span]");
+    await waitFor("spans beyond an hour", async () => (await span.locator("option").allInnerTexts()).includes("30 days"));
+    assert.equal(asked.length, 0, "an hour is in memory");
+    await span.selectOption("168h");
+    await waitFor("a query", async () => asked.some((path) => path.includes("/query_range")));
+    assert.equal(await page.getByRole("alert").count(), 0);
+    broken = true;
+    await span.selectOption("24h");
+    await page.getByRole("alert").first().waitFor();
+    await span.selectOption("1h");
+    await waitFor("a page without an error", async () => (await page.getByRole("alert").count()) === 0);
+    assert.deepEqual(page.faults, []);
+  } finally {
+    await gateway.close();
+    prometheus.closeAllConnections();
+    prometheus.close();
   }
 });
 

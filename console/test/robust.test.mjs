@@ -121,6 +121,7 @@ test("pages have no serious problem for a screen reader, light and dark", async 
       await page.goto(`${gateway.admin}/${path}`);
       await live(page);
       await page.locator("main h1, main .tiles, main h2").first().waitFor();
+      await shot(page, `${colorScheme}${path.replace(/\W+/g, "-") || "-overview"}`);
       await page.evaluate(axe);
       const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
       const serious = violations.filter((v) => v.impact === "serious" || v.impact === "critical");
@@ -129,7 +130,6 @@ test("pages have no serious problem for a screen reader, light and dark", async 
     if (colorScheme === "dark") {
       await page.goto(`${gateway.admin}/#/routes/iris`);
       await page.getByRole("slider").waitFor();
-      await shot(page, "dark");
       assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
       await page.getByLabel("Colours").selectOption("light");
       assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "light");
@@ -173,6 +173,39 @@ test("a lost gateway leaves what was seen, marked as stale, and comes back", asy
   });
   await page.getByText("30 %").first().waitFor();
   assert.deepEqual(page.faults.filter((f) => !f.includes("net::ERR")), []);
+});
+
+test("a browser whose clock is an hour ahead shows the same, and may change things", async () => {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  await context.addInitScript(() => {
+    const Real = Date;
+    const ahead = 3600_000;
+    globalThis.Date = class extends Real {
+      constructor(...given) {
+        given.length ? super(...given) : super(Real.now() + ahead);
+      }
+      static now() {
+        return Real.now() + ahead;
+      }
+    };
+  });
+  const page = await openPage(context, `${gateway.admin}/#/journal`);
+  await live(page);
+  await page.locator("select[name=route]").selectOption("iris");
+  await page.getByRole("button", { name: "Look" }).click();
+  await page.getByRole("region", { name: "What served" }).getByRole("link", { name: "v1" }).waitFor();
+  await page.goto(`${gateway.admin}/#/routes/iris`);
+  await page.getByRole("slider").waitFor();
+  await page.getByRole("img", { name: "Chart: Requests per second", exact: false }).waitFor();
+  const before = await gateway.api("routes/iris");
+  await page.getByRole("slider").focus();
+  await page.keyboard.press("ArrowLeft");
+  await page.locator(".draft").getByLabel("Reason").fill("ahead of time");
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.getByText(`revision ${before.revision + 1}`, { exact: true }).waitFor();
+  await page.getByRole("cell", { name: "ahead of time" }).waitFor();
+  await live(page);
+  assert.deepEqual(page.faults, []);
 });
 
 test("markup in names and errors is text", async () => {

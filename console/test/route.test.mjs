@@ -33,6 +33,7 @@ test("the overview shows the models and what they do", async () => {
   await page.getByText("1 of ", { exact: false }).waitFor();
   assert.equal(await page.getByRole("link", { name: "iris", exact: true }).count(), 0);
   await page.getByRole("searchbox").fill("");
+  await row.locator(".spark path").waitFor();
   await shot(page, "overview", "console-overview");
   assert.deepEqual(page.faults, []);
 });

@@ -73,6 +73,9 @@ func TestHistory(t *testing.T) {
 	if answered == 0 || sum(h.Models[0].Errors) != 0 {
 		t.Errorf("%+v", h.Models[0])
 	}
+	if got := time.Duration(h.MaxSpan); got != time.Hour {
+		t.Errorf("the longest span is %v without a Prometheus server, want 1h", got)
+	}
 }
 
 // A name without a declared route has the same statistics as a route.
@@ -115,6 +118,10 @@ func TestStatisticsOfAModelWithoutARoute(t *testing.T) {
 	want := api.VariantCount{Requests: 5, Errors: 1}
 	if v.Total != want || v.Recent.VariantCount != want || v.Recent.P50 <= 0 || v.Recent.P99 < v.Recent.P50 || v.Recent.Window <= 0 || v.State != api.StateReady {
 		t.Errorf("%+v", v)
+	}
+	// The interval of 1 of 5: 0.2 is in it, and it is wide.
+	if r := v.ErrorRate; r != v.Recent.ErrorRate || r.Rate != 0.2 || r.Low <= 0 || r.Low > 0.05 || r.High < 0.7 || r.High >= 1 {
+		t.Errorf("%+v and %+v", r, v.Recent.ErrorRate)
 	}
 	waiting := make(chan struct{})
 	hold.Store(&waiting)

@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals";
+import { parseDuration } from "../ui/format";
 import { ApiError, base, credentials, errorOf } from "./client";
 
 /** Series has a value for each step, null for a step without a sample. */
@@ -22,6 +23,13 @@ export interface History {
   max_span: string;
   models: (Past & { name: string })[];
   routes: { name: string; variants: (Past & { version: number; role: string })[] }[];
+}
+
+/** begin returns the number of the first step of a history that is complete. A gateway that has just started has no earlier ones. */
+export function begin(h: History, steps: number): number {
+  const step = parseDuration(h.step);
+  const before = (Date.parse(h.since) - Date.parse(h.from)) / 1000;
+  return Math.min(Math.max(Math.floor(before / step), 0), Math.max(steps - 1, 0)) || 0;
 }
 
 /** absent is true once the gateway has said that it keeps no history. */

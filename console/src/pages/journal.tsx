@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { ask, client, type Schemas } from "../api/client";
+import type { Schemas } from "../api/client";
+import { servedAt, servedNow } from "../api/past";
 import { newest, type Event, type Filter } from "../api/journal";
 import { events } from "../api/live";
 import { routes } from "../api/live";
@@ -14,7 +15,7 @@ import { useLoad, useSettled } from "../ui/use";
 const most = 10_000;
 
 const columns = (choose: (e: Event) => void): Column<Event>[] => [
-  { key: "seq", title: "No.", number: true, cell: (e) => e.seq },
+  { key: "seq", title: "No.", number: true, wide: true, cell: (e) => e.seq },
   { key: "time", title: "Time", cell: (e) => clock(e.time) },
   {
     key: "type",
@@ -30,9 +31,9 @@ const columns = (choose: (e: Event) => void): Column<Event>[] => [
     key: "actor",
     title: "Actor",
     cell: (e) => (
-      <span title={e.actor_verified ? "verified" : "not verified"}>
+      <span>
         {e.actor || e.origin}
-        {e.actor_verified ? "" : <span class="dim"> ?</span>}
+        {e.actor && !e.actor_verified && <span class="dim"> (unverified)</span>}
       </span>
     ),
   },
@@ -159,8 +160,7 @@ function ServedAt() {
     event.preventDefault();
     setError(undefined);
     try {
-      const got = await ask(client.GET("/api/v1/routes/{name}", { params: { path: { name: chosen }, query: { at: local(at) || new Date().toISOString() } } }));
-      if ("gateway" in got) setAnswer(got);
+      setAnswer(at ? await servedAt(chosen, local(at)) : await servedNow(chosen));
     } catch (failure) {
       setAnswer(undefined);
       setError(failure);

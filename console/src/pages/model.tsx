@@ -5,7 +5,8 @@ import { canAll, missing } from "../api/session";
 import { Act } from "../ui/act";
 import { Empty, Facts, Panel, Problem, State } from "../ui/bits";
 import { Chart } from "../ui/chart";
-import { bytes, clock, count, digits, duration, none, parseDuration, real, seconds, short } from "../ui/format";
+import { bytes, clock, count, digits, duration, none, parseDuration, seconds, short } from "../ui/format";
+import { PlainTable, type PlainColumn } from "../ui/plain";
 import { link, linkWith } from "../ui/router";
 import { useLoad } from "../ui/use";
 import { Try } from "./try";
@@ -275,6 +276,26 @@ function Record({ of }: { of: Version | undefined }) {
   );
 }
 
+/** What the events about loads have in common. */
+interface Load {
+  version?: number;
+  role?: string;
+  digest?: string;
+  cause?: string;
+  reason?: string;
+}
+
+const loadOf = (e: Schemas["Event"]) => (e.after ?? {}) as Load;
+
+const loads: PlainColumn<Schemas["Event"]>[] = [
+  { title: "Time", cell: (e) => clock(e.time) },
+  { title: "Event", cell: (e) => e.type },
+  { title: "Version", cell: (e) => (loadOf(e).version ? `v${loadOf(e).version}${loadOf(e).role === "shadow" ? " as shadow" : ""}` : "") },
+  { title: "Files", cell: (e) => (loadOf(e).digest ? <span class="mono">{short(loadOf(e).digest)}</span> : "") },
+  { title: "Cause", cell: (e) => loadOf(e).cause },
+  { title: "Reason", wrap: true, cell: (e) => [loadOf(e).reason || e.reason].filter((text) => text !== loadOf(e).cause).join() },
+];
+
 /** Past lists when versions of a model began and stopped serving. */
 function Past({ name, states }: { name: string; states: string | undefined }) {
   const may = canAll("admin");
@@ -284,29 +305,7 @@ function Past({ name, states }: { name: string; states: string | undefined }) {
     <Panel title="History of loads">
       {list.error !== undefined && !list.data && <Problem error={list.error} retry={list.again} />}
       {list.data && !list.data.events.length && <Empty>The journal has no loads of this model.</Empty>}
-      {list.data && list.data.events.length > 0 && (
-        <div class="scroll-x" tabIndex={0} role="region" aria-label="History of loads">
-          <table class="plain">
-            <tbody>
-              {list.data.events.map((e) => {
-                const after = e.after as { version?: number; role?: string; digest?: string; cause?: string; reason?: string } | undefined;
-                return (
-                  <tr key={e.seq}>
-                    <td>{real(e.time) ? clock(e.time) : none}</td>
-                    <td>{e.type}</td>
-                    <td>
-                      {after?.version ? `v${after.version}` : ""} {after?.role === "shadow" ? "as shadow" : ""}
-                    </td>
-                    <td class="mono">{short(after?.digest)}</td>
-                    <td>{after?.cause}</td>
-                    <td class="wrap">{after?.reason || e.reason}</td>
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
-        </div>
-      )}
+      {list.data && list.data.events.length > 0 && <PlainTable label="History of loads" columns={loads} rows={list.data.events} keyOf={(e) => e.seq} />}
     </Panel>
   );
 }

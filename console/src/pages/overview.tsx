@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { history, last, type Past } from "../api/history";
+import { begin, history, last, type Past } from "../api/history";
 import { counters, drift, models, rollouts, routes, seen, signals, watchCounters, type DriftStatus, type Model, type Rollout, type Route, type RouteStats } from "../api/live";
 import { Empty, State } from "../ui/bits";
 import { count, digits, none, parseDuration, percent, points, seconds } from "../ui/format";
@@ -155,7 +155,7 @@ export function Overview() {
   const key = everyone ? "*" : names.join(",");
   useEffect(() => watchCounters(everyone ? ["*"] : names), [key]);
   const past = useLoad(() => (names.length ? history({ models: names.slice(0, maxHistory) }, "15m", 60) : Promise.resolve(null)), [names.join(",")], 15_000);
-  const pasts = useMemo(() => new Map((past.data?.models ?? []).map((m) => [m.name, m])), [past.data]);
+  const pasts = useMemo(() => new Map((past.data?.models ?? []).map((m) => [m.name, { ...m, requests: m.requests.slice(begin(past.data!, m.requests.length)) }])), [past.data]);
   const all = rowsOf(pasts);
   const wanted = search.trim().toLowerCase();
   const found = wanted ? all.filter((r) => r.name.toLowerCase().includes(wanted) || stateOf(r.versions).toLowerCase() === wanted) : all;

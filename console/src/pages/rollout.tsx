@@ -1,7 +1,7 @@
 import { useMemo } from "preact/hooks";
 import { ask, change, client, type Schemas } from "../api/client";
 import { newest } from "../api/journal";
-import { rollouts, routes, seen, type Rollout } from "../api/live";
+import { lastLook, rollouts, routes, seen, type Rollout } from "../api/live";
 import { canAll, missing } from "../api/session";
 import { Act, Missing } from "../ui/act";
 import { Empty, Facts, Panel, Problem, State } from "../ui/bits";
@@ -186,7 +186,7 @@ function EvidenceCharts({ r }: { r: Rollout }) {
       if (after?.id === r.id && after.evidence?.length) list.push({ at: Date.parse(e.time) / 1000, evidence: after.evidence });
     }
     list.reverse();
-    if (r.evidence.length) list.push({ at: Date.now() / 1000, evidence: r.evidence });
+    if (r.evidence.length) list.push({ at: Date.parse(lastLook.value) / 1000, evidence: r.evidence });
     return list;
   }, [past.data, r]);
   const guardrails = r.evidence.filter((e) => e.threshold > 0).map((e) => e.guardrail);

@@ -1,6 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, ask, change, client, type Schemas } from "../api/client";
-import { lastLook, routes, type Route } from "../api/live";
+import { routes, type Route } from "../api/live";
+import { servedNow } from "../api/past";
 import { missing, refused } from "../api/session";
 import { Missing, Reason } from "../ui/act";
 import { Problem } from "../ui/bits";
@@ -35,12 +36,7 @@ export function put(name: string, body: Schemas["RouteInput"], revision: number,
 
 /** changeOf returns who made the present revision of a route, and why. It needs no right beside that to see the route. */
 async function changeOf(name: string): Promise<Schemas["Event"] | undefined> {
-  for (const at of [new Date().toISOString(), lastLook.value]) {
-    // The gateway refuses times that its clock has not reached, so its own last time follows that of this browser.
-    const answer = at && (await ask(client.GET("/api/v1/routes/{name}", { params: { path: { name }, query: { at } } })).catch(() => undefined));
-    if (answer && "change" in answer) return answer.change;
-  }
-  return undefined;
+  return (await servedNow(name).catch(() => undefined))?.change;
 }
 
 /** RouteEdit is the bar of a route, and what a change of it would do. */

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import { absent, history, type Past } from "../api/history";
+import { absent, begin, history, type Past } from "../api/history";
 import { ask, change, client, type Schemas } from "../api/client";
 import { newest, type Event } from "../api/journal";
 import type { Route } from "../api/live";
@@ -8,6 +8,7 @@ import { Act } from "../ui/act";
 import { Empty, Panel, Problem, State } from "../ui/bits";
 import { Chart, type Line } from "../ui/chart";
 import { clock, count, digits, none, parseDuration, percent, points, seconds } from "../ui/format";
+import { PlainTable, type PlainColumn } from "../ui/plain";
 import { useLoad } from "../ui/use";
 import { put } from "./routeedit";
 
@@ -32,8 +33,8 @@ export function RouteCharts({ route }: { route: Route }) {
   const [x, first] = useMemo((): [number[], number] => {
     const step = parseDuration(data?.step);
     const all = Array.from({ length: variants[0]?.requests.length ?? 0 }, (_, i) => Date.parse(data!.from) / 1000 + i * step);
-    const begin = Math.max(all.findIndex((t) => t + step > Date.parse(data!.since) / 1000), 0);
-    return [all.slice(begin), begin]; // a gateway that has just started has no earlier steps
+    const begun = data ? begin(data, all.length) : 0;
+    return [all.slice(begun), begun];
   }, [data]);
   const lines = (of: (p: Past) => (number | null)[]): Line[] =>
     variants.map((v, i) => ({ label: `v${v.version} ${v.role}`, color: v.role === "stable" ? 0 : v.role === "canary" ? 1 : v.role === "control" ? 2 : 3 + i, dash: v.role === "shadow", values: of(v).slice(first) }));
@@ -173,36 +174,30 @@ export function Changes({ route }: { route: Route }) {
     const { slots: _slots, revision: _revision, ...body } = e.before as Kept;
     await put(route.name, body, route.revision, reason);
   };
+  const back = (e: Event) => (
+    <Act
+      label="Go back"
+      title="Make the route what it was before this change"
+      missing={lacks}
+      initial={`back to before event ${e.seq}`}
+      says={<p>{e.before === undefined ? "The route is deleted: its model serves its newest version." : `The route becomes what it was before this change: ${weightsOf(e.before)}.`}</p>}
+      run={undo(e)}
+    />
+  );
+  const columns: PlainColumn<Event>[] = [
+    { title: "Time", cell: (e) => clock(e.time) },
+    { title: "By", cell: (e) => e.actor || e.origin },
+    { title: "Became", cell: (e) => (e.after === undefined ? "deleted" : weightsOf(e.after)) },
+    { title: "Reason", wrap: true, cell: (e) => e.reason },
+    { number: true, cell: back },
+  ];
   return (
     <Panel title="Changes">
       {!may && <p class="dim small">Who changed the route is in the journal, which needs the action ‘admin’ on all models.</p>}
       {list.error !== undefined && !list.data && <Problem error={list.error} retry={list.again} />}
       {list.data && list.data.events.length === 0 && <Empty>The route has not changed.</Empty>}
       {list.data && list.data.events.length > 0 && (
-        <div class="scroll-x" tabIndex={0} role="region" aria-label="Changes of the route">
-          <table class="plain">
-            <tbody>
-              {list.data.events.map((e) => (
-                <tr key={e.seq}>
-                  <td>{clock(e.time)}</td>
-                  <td>{e.actor || e.origin}</td>
-                  <td>{e.after === undefined ? "deleted" : weightsOf(e.after)}</td>
-                  <td class="wrap">{e.reason}</td>
-                  <td class="n">
-                    <Act
-                      label="Go back"
-                      title="Make the route what it was before this change"
-                      missing={lacks}
-                      initial={`back to before event ${e.seq}`}
-                      says={<p>{e.before === undefined ? "The route is deleted: its model serves its newest version." : `The route becomes what it was before this change: ${weightsOf(e.before)}.`}</p>}
-                      run={undo(e)}
-                    />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <PlainTable label="Changes of the route" columns={columns} rows={list.data.events} keyOf={(e) => e.seq} />
       )}
     </Panel>
   );

@@ -36,6 +36,11 @@ function around(_u: uPlot, low: number | null, high: number | null): [number, nu
   return low < high ? [low, high] : [low - 30, high + 30];
 }
 
+/** sayLast shows the last values in the legend, unless the pointer selects others. */
+function sayLast(u: uPlot): void {
+  if (u.cursor.idx == null && u.data[0].length > 0) u.setLegend({ idx: u.data[0].length - 1 }, false);
+}
+
 /** times writes the ticks of an axis of time as the rest of the console does: by the clock of 24 hours, or as days. */
 function times(_u: uPlot, ticks: number[], _axis: number, _space: number, step: number): string[] {
   return ticks.map((t) => {
@@ -73,7 +78,7 @@ export function Chart(props: {
       height: props.height ?? 150,
       scales: { x: { time: props.time ?? false, range: around }, y: props.log ? { distr: 3 } : { range: (_u, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.1 : 1] } },
       axes: [
-        axis(props.xFormat ? { values: (_u, ticks) => ticks.map(props.xFormat!) } : props.time ? { values: times } : {}),
+        axis(props.xFormat ? { values: (_u, ticks) => ticks.map(props.xFormat!) } : props.time ? { values: times, space: 78 } : {}),
         axis({ size: 62, values: (_u, ticks) => ticks.map((n) => (n == null ? "" : format(n))) }),
       ],
       series: [
@@ -89,6 +94,7 @@ export function Chart(props: {
       ],
       cursor: { y: false },
       legend: { live: true },
+      hooks: { ready: [sayLast], setCursor: [sayLast] },
     };
     const u = new uPlot(options, dataOf(props), element);
     plot.current = u;
@@ -100,7 +106,10 @@ export function Chart(props: {
       plot.current = null;
     };
   }, [shape, dark.value]);
-  useEffect(() => plot.current?.setData(dataOf(props)), [props.x, props.lines]);
+  useEffect(() => {
+    plot.current?.setData(dataOf(props));
+    if (plot.current) sayLast(plot.current);
+  }, [props.x, props.lines]);
   return (
     <figure class="chart">
       <figcaption>{props.title}</figcaption>
