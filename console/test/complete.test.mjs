@@ -90,6 +90,7 @@ test("a rollout with steps of one's own is approved by a second caller, and ends
   await act(lea, "Approve", "read and agreed");
   for (const page of [olga, lea]) await page.locator("main .state", { hasText: /^completed$/ }).first().waitFor({ timeout: 180_000 });
   await olga.getByText("1 of 1: lea").waitFor();
+  await olga.getByRole("img", { name: "Chart: errors: evidence that the version is worse", exact: false }).waitFor();
   await shot(olga, "completed");
   assert.deepEqual((await gateway.api("routes/flowers", asOlga)).variants.map((v) => [v.version, v.weight]), [[2, 10000]]);
   const events = await gateway.api("journal?subject=rollouts/flowers", asOlga);

@@ -30,15 +30,17 @@ function axis(extra: uPlot.Axis): uPlot.Axis {
   };
 }
 
-/** around returns the range of an axis. One value alone is in the middle of it. */
-function around(_u: uPlot, low: number | null, high: number | null): [number, number] {
-  if (low === null || high === null) return [0, 1];
-  return low < high ? [low, high] : [low - 30, high + 30];
+/** lone reports whether a line has one value only, which is a point. */
+function lone(values: ArrayLike<number | null | undefined>): boolean {
+  return Array.prototype.filter.call(values, (v) => v != null).length === 1;
 }
 
 /** sayLast shows the last values in the legend, unless the pointer selects others. */
 function sayLast(u: uPlot): void {
-  if (u.cursor.idx == null && u.data[0].length > 0) u.setLegend({ idx: u.data[0].length - 1 }, false);
+  const [x, ...lines] = u.data;
+  let last = x.length - 1;
+  while (last > 0 && lines.every((l) => l[last] == null)) last--;
+  if (u.cursor.idx == null && last >= 0) u.setLegend({ idx: last }, false);
 }
 
 /** times writes the ticks of an axis of time as the rest of the console does: by the clock of 24 hours, or as days. */
@@ -76,7 +78,7 @@ export function Chart(props: {
     const options: uPlot.Options = {
       width: Math.max(element.clientWidth, 100),
       height: props.height ?? 150,
-      scales: { x: { time: props.time ?? false, range: around }, y: props.log ? { distr: 3 } : { range: (_u, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.1 : 1] } },
+      scales: { x: { time: props.time ?? false }, y: props.log ? { distr: 3 } : { range: (_u, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.1 : 1] } },
       axes: [
         axis(props.xFormat ? { values: (_u, ticks) => ticks.map(props.xFormat!) } : props.time ? { values: times, space: 78 } : {}),
         axis({ size: 62, values: (_u, ticks) => ticks.map((n) => (n == null ? "" : format(n))) }),
@@ -88,7 +90,7 @@ export function Chart(props: {
           stroke: colorOf(l.color),
           width: l.points ? 0 : 1.5,
           dash: l.dash ? [5, 4] : undefined,
-          points: { show: (u: uPlot) => l.points || u.data[0].length < 2, size: 6 },
+          points: { show: (u: uPlot, i: number) => l.points || lone(u.data[i]!), size: 6 },
           value: (_u: uPlot, n: number | null) => say(n),
         })),
       ],
@@ -118,7 +120,10 @@ export function Chart(props: {
   );
 }
 
-function dataOf(p: { x: number[]; lines: Line[] }): uPlot.AlignedData {
+/** dataOf returns what is drawn. One time alone is in the middle of a minute. */
+function dataOf(p: { x: number[]; lines: Line[]; time?: boolean }): uPlot.AlignedData {
+  const [at] = p.x;
+  if (p.time && p.x.length === 1 && at !== undefined) return [[at - 30, at, at + 30], ...p.lines.map((l) => [null, l.values[0] ?? null, null])];
   return [p.x, ...p.lines.map((l) => l.values)];
 }
 
