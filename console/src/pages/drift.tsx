@@ -101,6 +101,7 @@ function Stream({ d }: { d: DriftStatus }) {
           ["Reference", `${count(d.reference_rows)} rows, ${d.profile_from ?? none}`],
           ["Last window", d.last && `${clock(d.last.window.start)} – ${clock(d.last.window.end)}, ${count(d.last.rows)} rows`],
           ["Promise", d.promise],
+          ["Calibration", d.calibration && <Calibration of={d.calibration} />],
         ]}
       />
       {d.last?.reason && <p class="dim">{d.last.reason}</p>}
@@ -110,6 +111,18 @@ function Stream({ d }: { d: DriftStatus }) {
       {key && <Shape d={d} feature={key} />}
       {key && <Evidence d={d} feature={key} />}
     </Panel>
+  );
+}
+
+const calibrations: Record<string, string> = { learning: "busy", calibrated: "good", differs: "warn" };
+
+/** Calibration says what a stream has learned of clean windows. */
+function Calibration({ of }: { of: NonNullable<DriftStatus["calibration"]> }) {
+  return (
+    <>
+      <State of={of.state} tone={calibrations[of.state]} /> {of.text}
+      {real(of.until) && of.state === "learning" && `, not before ${clock(of.until)}`}
+    </>
   );
 }
 
@@ -128,7 +141,15 @@ function Findings({ title, effect, list, chosen, choose }: { title: string; effe
         </>
       ),
     },
-    { title: "State", cell: (f) => <State of={f.state} /> },
+    {
+      title: "State",
+      cell: (f) => (
+        <>
+          <State of={f.state} />
+          {f.unpromised && <span class="dim"> before the calibration</span>}
+        </>
+      ),
+    },
     { title: "Since", cell: (f) => clock(f.began) },
     { title: "Change", wrap: true, cell: (f) => f.change },
     { title: effect, number: true, cell: (f) => (effect === "PSI" ? digits(f.effect) : percent(f.effect)) },
