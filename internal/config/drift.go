@@ -25,6 +25,7 @@ type Drift struct {
 	FalseAlarmEvery   time.Duration `yaml:"false_alarm_every" default:"720h" min:"1m" doc:"At most one false alarm is expected in this time, over all features of all models that this gateway watches. For windows of time."`
 	FalseAlarmWindows int           `yaml:"false_alarm_windows" default:"720" min:"1" max:"1000000000" doc:"The same as a number of windows of each stream. For windows of rows."`
 	Calibration       Calibration   `yaml:"calibration" doc:"What the gateway learns of clean windows, so that swings that last longer than a window raise no alarms."`
+	Breaks            bool          `yaml:"breaks" default:"true" doc:"Whether gross breaks, such as a value that is stuck, a flood of missing values or another unit, end a window early, within some rows. They take a tenth of the promised false alarms."`
 	Recover           int           `yaml:"recover" default:"3" min:"1" max:"1000" doc:"Number of windows in a row that must look normal before an alarm ends."`
 	LossTolerance     float64       `yaml:"loss_tolerance" default:"0.02" min:"0.0001" max:"1" doc:"Growth of the mean loss of labelled predictions over the reference that never raises an alarm. 0.02 is two points of accuracy, a Brier score (from 0 to 1) that is higher by 0.02, or a mean absolute error that is higher by 8 %. 1: the loss raises no alarm."`
 	LossReference     int           `yaml:"loss_reference" default:"1000" min:"50" max:"100000" doc:"Number of the first labelled predictions of a version with which later ones are compared."`

@@ -33,6 +33,9 @@ type Options struct {
 	// Calibration is what the detector learns of clean windows. Without it, it is that of earlier releases.
 	Calibration Calibration `json:"calibration,omitzero"`
 
+	// Breaks says whether gross breaks are looked for within windows. They take a tenth of the promise.
+	Breaks bool `json:"breaks,omitempty"`
+
 	MinRows uint64 `json:"min_rows"` // min rows of a window that is judged
 	Recover int    `json:"recover"`  // consecutive windows without drift that end an alarm
 }
@@ -106,16 +109,23 @@ type alarmLimits struct{ suspect, detect float64 }
 //
 // The p-values allow for rows that depend on each other within a window, see halves.go.
 func (o Options) thresholds(features, pairs int) alarmLimits {
-	windows := o.FalseAlarmWindows
-	if o.Window > 0 {
-		windows = float64(o.FalseAlarmEvery) / float64(o.Window)
+	windows := o.windows()
+	if o.Breaks {
+		windows /= 1 - breakAlpha
 	}
 	tests := float64(max(1, features))*float64(o.qualities()+o.Gates.bins()*maxRun) + float64(maxRun*o.Gates.together(pairs))
-	windows *= float64(o.Streams)
 	return alarmLimits{
 		suspect: -math.Log(min(suspectEvery, windows) * tests),
 		detect:  -math.Log(windows * tests),
 	}
+}
+
+// windows returns the number of windows of all streams in the time of one false alarm.
+func (o Options) windows() float64 {
+	if o.Window > 0 {
+		return float64(o.Streams) * float64(o.FalseAlarmEvery) / float64(o.Window)
+	}
+	return float64(o.Streams) * o.FalseAlarmWindows
 }
 
 // quality returns the max excess of the share of flawed values over the reference, 0 if it is not

@@ -32,7 +32,7 @@ func CheckWindow(p *Profile, w *Window) error {
 			return bad("feature %s: %v", p.Features[i].Name, err.Msg)
 		}
 	}
-	return nil
+	return checkBreaks(p, w)
 }
 
 // checkCounts returns an error if counts of at most this many rows are not valid for a feature.

@@ -26,7 +26,8 @@ type Tumbling struct {
 	together *together // nil: features are judged one by one only
 	learned  []learned // by feature; nil without a calibration
 	round    round
-	ending   bool // the round ends with the window that is judged
+	breaker  *breaker // nil: no breaks are looked for
+	ending   bool     // the round ends with the window that is judged
 }
 
 var _ Resumable = (*Tumbling)(nil)
@@ -50,6 +51,7 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 	if o.Calibration.Windows > 0 {
 		d.learned = make([]learned, len(p.Features))
 	}
+	d.breaker = d.newBreaker()
 	return d, nil
 }
 
@@ -69,6 +71,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 	if len(w.Counts) != len(d.profile.Features) {
 		panic(fmt.Sprintf("BUG: drift: a window of %d features for a profile of %d", len(w.Counts), len(d.profile.Features)))
 	}
+	defer d.breaker.next(&w)
 	v := Verdict{Window: Span{Start: w.Start, End: w.End}, Rows: w.Rows, Features: []Finding{}, Quality: []Finding{}}
 	if w.Rows < d.options.MinRows {
 		v.Reason = fmt.Sprintf("the window has %d rows; expected at least %d", w.Rows, d.options.MinRows)
@@ -84,10 +87,10 @@ func (d *Tumbling) Judge(w Window) Verdict {
 		if len(c.Bins) != len(f.Edges)+1 || len(c.Bins) > MaxBins {
 			panic(fmt.Sprintf("BUG: drift: %s has %d bins in a window and %d edges in the profile", f.Name, len(c.Bins), len(f.Edges)))
 		}
-		judged, inflated := d.judgeBins(w.Start, i, c)
+		judged, inflated := d.judgeBins(&w, i)
 		features = append(features, judged)
-		for j, statistic := range qualities {
-			if r, ok := d.judgeQuality(w.Start, f, c, statistic, inflated, &d.tracks[i][1+j]); ok {
+		for j := range qualities {
+			if r, ok := d.judgeQuality(&w, i, j, inflated); ok {
 				quality = append(quality, r)
 			}
 		}
@@ -103,7 +106,8 @@ func (d *Tumbling) Judge(w Window) Verdict {
 
 // judgeQuality compares the share of flawed values. ok is false if there is nothing to report. The
 // design effect is that of the bins: flawed values are too rare for an estimate of their own.
-func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statistic string, inflated float64, t *track) (ranked, bool) {
+func (d *Tumbling) judgeQuality(w *Window, i, j int, inflated float64) (ranked, bool) {
+	f, c, statistic, t := &d.profile.Features[i], &w.Counts[i], qualities[j], &d.tracks[i][1+j]
 	window := qualityOf(statistic, c)
 	if window.bad == 0 && t.idle() {
 		return ranked{}, false
@@ -128,12 +132,19 @@ func (d *Tumbling) judgeQuality(start time.Time, f *Feature, c *Counts, statisti
 	} else {
 		r.finding.Limit = math.Exp(d.limits.detect)
 	}
-	t.begin(start, r.logP)
+	broke := d.brokenIn(w, i, 1+j)
+	if broke != nil {
+		r.logP, isWell, r.finding.Gate = min(r.logP, broke.logP), false, GateBreak
+	}
+	t.begin(w.Start, r.logP)
 	t.observe(evidence{best: r.logP, well: isWell, rows: c.N()}, d.limits, d.options.Recover)
 	if t.State != OK {
 		r.finding.Change = percent(window.value()) + " of the rows, " + percent(qualityOf(statistic, &f.Reference).value()) + " in the reference"
 		if statistic == StatisticNew {
 			r.finding.Change += describeFresh(c)
+		}
+		if broke != nil {
+			r.finding.Change = broke.change
 		}
 	}
 	return d.finding(f, statistic, t, r), window.bad > 0 || t.told()

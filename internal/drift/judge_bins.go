@@ -1,9 +1,6 @@
 package drift
 
-import (
-	"math"
-	"time"
-)
+import "math"
 
 // judgement is the result of all gates for the bins of one or several windows.
 type judgement struct {
@@ -81,8 +78,8 @@ func (j *judgement) passed() *passing {
 
 // judgeBins compares the bins of the finite values. It also returns the design effect of the
 // window's rows.
-func (d *Tumbling) judgeBins(start time.Time, i int, c *Counts) (ranked, float64) {
-	f, t, past := &d.profile.Features[i], &d.tracks[i][0], &d.history[i]
+func (d *Tumbling) judgeBins(w *Window, i int) (ranked, float64) {
+	c, f, t, past := &w.Counts[i], &d.profile.Features[i], &d.tracks[i][0], &d.history[i]
 	rows := c.Finite()
 	if len(f.Edges) == 0 || rows < d.options.MinRows {
 		return d.finding(f, StatisticG, t, ranked{finding: Finding{Windows: 1, Rows: rows}}), past.inflated()
@@ -92,7 +89,7 @@ func (d *Tumbling) judgeBins(start time.Time, i int, c *Counts) (ranked, float64
 	past.observe(by)
 	alone := d.test(i, c, &of, by)
 	d.singles[i] = alone.single
-	t.begin(start, alone.best)
+	t.begin(w.Start, alone.best)
 	best, counts, windows, recent := alone, c, 1, alone
 	if run := t.extend(c); run != nil {
 		of := groups(run, f.Reference.Bins, past)
@@ -105,8 +102,10 @@ func (d *Tumbling) judgeBins(start time.Time, i int, c *Counts) (ranked, float64
 		return j.above < t.margin() && j.effect-past.usual(j.df, float64(f.Reference.Finite())) < d.options.Tolerance/2
 	}
 	well := isWell(&recent) && (!t.alarmed() || isWell(&alone)) // an alarm ends if its last windows together look well too
-	said := d.weigh(i, &window{start: start, counts: c, of: &of, by: by, alone: &alone, best: &best, sum: counts})
-	well = well || said.usual
+	broke := d.brokenIn(w, i, 0)
+	said := d.weigh(i, &window{start: w.Start, counts: c, of: &of, by: by, alone: &alone, best: &best, sum: counts, broke: broke})
+	well = (well || said.usual) && broke == nil
+	t.begin(w.Start, said.logP)
 	if t.State == OK && t.Began.IsZero() {
 		past.clean(alone.effect)
 	}
@@ -127,6 +126,8 @@ func (d *Tumbling) judgeBins(start time.Time, i int, c *Counts) (ranked, float64
 	}
 	switch {
 	case t.State == OK:
+	case broke != nil:
+		r.finding.Gate, r.finding.Change = GateBreak, broke.change
 	case well:
 		r.finding.Change = "as in the reference"
 	default:

@@ -16,6 +16,7 @@ type window struct {
 	alone  *judgement
 	best   *judgement // the stronger one of the window and its run
 	sum    *Counts    // that best is about
+	broke  *broken    // nil: the e-detector found nothing
 }
 
 // weighed is the evidence of a window, compared with what is usual.
@@ -29,13 +30,20 @@ type weighed struct {
 // detector never says more than it would without.
 func (d *Tumbling) weigh(i int, w *window) weighed {
 	if d.learned == nil {
-		return weighed{logP: w.best.best, promised: true}
+		said := weighed{logP: w.best.best, promised: true}
+		if w.broke != nil {
+			said.logP = min(said.logP, w.broke.logP)
+		}
+		return said
 	}
 	l, t, rows := &d.learned[i], &d.tracks[i][0], w.counts.Finite()
 	said := weighed{logP: w.best.best, promised: l.Differs >= lasting}
 	if l.calibrated() {
 		said.logP, said.usual = max(said.logP, l.Usual.tail(-w.best.best, rows)), l.Usual.contains(-w.best.best, rows)
 		said.promised = true
+	}
+	if w.broke != nil {
+		said.logP, said.promised = min(said.logP, w.broke.logP), true
 	}
 	if !said.promised && said.logP < d.limits.detect {
 		said.promised = d.isGross(i, w)

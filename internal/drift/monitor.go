@@ -252,10 +252,11 @@ func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
 	}
 	rows := x.tap.count(&x.window, &x.split, x.watch.Windows.room(&x.window))
 	x.window.Rows += rows
-	if ok = x.watch.Windows.ended(&x.window, now); ok {
+	if ok = x.watch.Windows.ended(&x.window, now) || x.broken(now); ok {
 		c = x.close()
 		x.split.Begin(c.Window.Rows)
 		x.begin(now)
+		x.watch.Windows.goOn(&x.window, &c.Window)
 	}
 	m.update(func() {
 		x.status.Rows += rows
@@ -310,6 +311,15 @@ func (s *stream) empty() Window {
 		w.Pairs = s.watch.Tap.Profile.Pairs.newPairCounts()
 	}
 	return w
+}
+
+// broken reports whether the current window ends early, since there is a break in it.
+func (s *stream) broken(now time.Time) bool {
+	if s.window.Breaks = s.watch.Detector.Watch(&s.window); len(s.window.Breaks) == 0 {
+		return false
+	}
+	s.window.End = now.UTC()
+	return true
 }
 
 // close judges the current window.

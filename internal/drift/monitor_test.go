@@ -26,6 +26,8 @@ func (j *judge) State() string { return OK }
 // Snapshot encodes the number of windows, from 1 on, in a field of the options.
 func (j *judge) Snapshot() Snapshot { return Snapshot{Options: Options{Recover: 1 + len(j.seen)}} }
 
+func (j *judge) Watch(*Window) []Break { return nil }
+
 func (j *judge) Calibration() *api.DriftCalibration { return nil }
 
 var iris1 = Stream{Version: infer.Version{Model: "iris", Number: 1}, Role: "stable"}

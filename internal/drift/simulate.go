@@ -61,16 +61,27 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 		if started {
 			o.Windows.begin(&w, o.Start)
 		}
+		watcher, _ := d.(interface{ Watch(w *Window) []Break })
+		broken := func(now time.Time) bool {
+			if watcher != nil {
+				w.Breaks = watcher.Watch(&w)
+			}
+			if len(w.Breaks) > 0 {
+				w.End = now.UTC()
+			}
+			return len(w.Breaks) > 0
+		}
 		// ends judges windows until one has not ended at now. It returns false if the caller stops.
 		ends := func(now time.Time) bool {
-			for o.Windows.ended(&w, now) {
+			for o.Windows.ended(&w, now) || broken(now) {
 				if !yield(d.Judge(w)) {
 					return false
 				}
-				end := w.End
+				before := w
 				split.Begin(w.Rows)
-				w = begin(end)
-				o.Windows.begin(&w, end)
+				w = begin(before.End)
+				o.Windows.begin(&w, before.End)
+				o.Windows.goOn(&w, &before)
 			}
 			return true
 		}

@@ -14,6 +14,8 @@ type Window struct {
 	Rows    uint64    `json:"rows"`
 	Dropped uint64    `json:"dropped,omitempty"` // sampled rows without room
 	Counts  []Counts  `json:"counts"`
+	// Breaks are what ended the window early.
+	Breaks []Break `json:"breaks,omitempty"`
 	// Pairs are the sums for the pairs of the profile; nil if they are not counted.
 	Pairs *PairCounts `json:"pairs,omitempty"`
 }
@@ -32,6 +34,8 @@ type Resumable interface {
 	State() string
 	// Snapshot returns a copy of the detector's state. Restore makes a detector from it.
 	Snapshot() Snapshot
+	// Watch looks at a window that has not ended, for breaks that should end it.
+	Watch(w *Window) []Break
 	// Calibration says what was learned of clean windows; nil if nothing is.
 	Calibration() *api.DriftCalibration
 }

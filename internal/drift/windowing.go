@@ -40,6 +40,13 @@ func (o *Windowing) begin(w *Window, now time.Time) {
 	}
 }
 
+// goOn makes a window begin where the one before it ended early.
+func (o *Windowing) goOn(w, before *Window) {
+	if len(before.Breaks) > 0 && before.End.After(w.Start) {
+		w.Start = before.End
+	}
+}
+
 // aligned returns the last multiple of d since the epoch that is not after now. Time.Truncate
 // counts from the year 1, which gives other multiples for 7 minutes or a week.
 func aligned(now time.Time, d time.Duration) time.Time {
