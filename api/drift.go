@@ -166,6 +166,10 @@ type DriftFinding struct {
 	State     string  `json:"state"`            // OK, SUSPECTED, DETECTED or RECOVERING, for this finding alone
 	// Began is the start of the window in which the current problem began.
 	Began *time.Time `json:"began,omitempty"`
+	// BeganFrom and BeganTo are an interval of about 95 % for the window in which the problem began: the starts of the
+	// first and the last one that it may be.
+	BeganFrom *time.Time `json:"began_from,omitempty"`
+	BeganTo   *time.Time `json:"began_to,omitempty"`
 	// Windows is the number of windows that the numbers are computed from. The last of
 	// them is this one.
 	Windows int    `json:"windows"`

@@ -35,6 +35,9 @@ type Options struct {
 
 	// Breaks says whether gross breaks are looked for within windows. They take a tenth of the promise.
 	Breaks bool `json:"breaks,omitempty"`
+	// Onset says whether the beginning of a change is estimated, with an interval. Without it, it is the first
+	// window with some evidence, as in earlier releases.
+	Onset bool `json:"onset,omitempty"`
 
 	MinRows uint64 `json:"min_rows"` // min rows of a window that is judged
 	Recover int    `json:"recover"`  // consecutive windows without drift that end an alarm

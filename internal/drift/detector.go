@@ -158,6 +158,10 @@ func (d *Tumbling) finding(f *Feature, statistic string, t *track, r ranked) ran
 	if t.State != OK {
 		began := t.Began
 		r.finding.Began = &began
+		if !t.From.IsZero() {
+			from, to := t.From, t.To
+			r.finding.BeganFrom, r.finding.BeganTo = &from, &to
+		}
 	}
 	return r
 }

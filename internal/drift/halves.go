@@ -163,6 +163,7 @@ type history struct {
 	Before []uint64                 `json:"before,omitempty"` // the bins of the last window
 	Clean  int                      `json:"clean,omitempty"`  // windows without a finding, maxSmoothed at most
 	Usual  float64                  `json:"usual,omitempty"`  // the mean effect in these
+	Seen   []seen                   `json:"seen,omitempty"`   // the last windows, for the onset of a change
 }
 
 // smoothed are the design effects for one kind of clusters.

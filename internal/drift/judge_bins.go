@@ -112,6 +112,12 @@ func (d *Tumbling) judgeBins(w *Window, i int) (ranked, float64) {
 	was := *t
 	t.observe(evidence{best: said.logP, well: well, rows: c.N()}, d.limits, d.options.Recover)
 	t.mark(&was, said.promised && said.logP < d.limits.detect)
+	if d.options.Onset {
+		effect := alone.inflation.largest
+		mean, _, n := d.scores[i].meanOf(c.Bins)
+		past.saw(seen{Start: w.Start, Rows: n / effect, Mean: mean, Root: math.Sqrt(2 * alone.g / effect)})
+		t.date(&was, func() onset { return findOnset(past.Seen, best.passed().gate == GateMean) })
+	}
 	past.passed(c, by)
 	r := ranked{logP: said.logP, order: said.logP, finding: Finding{
 		Value: finite(best.g), Effect: best.effect, Low: best.low, High: best.high,

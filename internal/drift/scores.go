@@ -58,6 +58,14 @@ func normalQuantile(p float64) float64 {
 	return max(-8, min(math.Sqrt2*math.Erfinv(2*p-1), 8))
 }
 
+// meanOf is moments, and 0 for a feature without scores.
+func (s *scores) meanOf(bins []uint64) (mean, variance, rows float64) {
+	if s.of == nil {
+		return 0, 0, 0
+	}
+	return s.moments(bins)
+}
+
 // moments returns the mean and the variance of the scores over counts, and their number.
 func (s *scores) moments(bins []uint64) (mean, variance, rows float64) {
 	for i, n := range bins {

@@ -144,7 +144,7 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 func cloned(all []history) []history {
 	all = slices.Clone(all)
 	for i := range all {
-		all[i].Before = slices.Clone(all[i].Before)
+		all[i].Before, all[i].Seen = slices.Clone(all[i].Before), slices.Clone(all[i].Seen)
 	}
 	return all
 }
@@ -160,6 +160,11 @@ func checkHistory(p *Profile, all []history) error {
 		}
 		if h := &all[i]; h.Clean < 0 || h.Clean > maxSmoothed || !(h.Usual >= 0 && h.Usual <= math.MaxFloat64) {
 			return infer.Errorf(infer.Invalid, "history: the usual effect of %s %s is not valid", p.Features[i].Kind, p.Features[i].Name)
+		}
+		for _, s := range all[i].Seen {
+			if len(all[i].Seen) > maxSeen || !(s.Rows >= 0 && s.Rows <= math.MaxFloat64 && math.Abs(s.Mean) <= math.MaxFloat64 && s.Root >= 0 && s.Root <= math.MaxFloat64) {
+				return infer.Errorf(infer.Invalid, "history: the last windows of %s %s are not valid", p.Features[i].Kind, p.Features[i].Name)
+			}
 		}
 		for _, s := range all[i].By {
 			if !s.valid() {

@@ -17,6 +17,9 @@ type track struct {
 	Quiet  uint64    `json:"quiet,omitempty"`
 	// Unpromised says that it was detected before the stream was calibrated, by a change that is not gross.
 	Unpromised bool `json:"unpromised,omitempty"`
+	// From and To are the interval of Began, if it was estimated.
+	From time.Time `json:"from,omitzero"`
+	To   time.Time `json:"to,omitzero"`
 }
 
 // relapseRows is the number of rows after a recovery in which a detection is the earlier one again:
@@ -104,6 +107,20 @@ func (t *track) observe(e evidence, l alarmLimits, recoverAfter int) {
 // the window, and promised says whether the window alone shows drift within the promise.
 func (t *track) mark(was *track, promised bool) {
 	t.Unpromised = t.alarmed() && !promised && (!was.alarmed() || was.Unpromised)
+}
+
+// date sets the beginning of a detection to the estimated one. was is the track before the window. A detection
+// soon after the last one keeps the beginning of that.
+func (t *track) date(was *track, find func() onset) {
+	switch {
+	case !t.alarmed():
+	case was.alarmed():
+		t.From, t.To = was.From, was.To
+	case !was.Former.IsZero() && t.Began.Equal(was.Former):
+	default:
+		o := find()
+		t.Began, t.From, t.To = o.at, o.from, o.to
+	}
 }
 
 // extend adds a window to the run: of a suspicion, or of the windows that look well after a
