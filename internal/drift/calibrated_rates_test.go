@@ -34,7 +34,7 @@ func heavy(perWindow int) func(*rand.Rand) sender {
 	}
 }
 
-// bursts has an hour now and then in which rows come from five users only. Nobody knows the users.
+// bursts has an hour now and then in which rows come from five users only, who are known by their sticky keys.
 func bursts(perWindow int) func(*rand.Rand) sender {
 	return func(rng *rand.Rand) sender {
 		sent, left, few := 0, 0, sender(nil)
@@ -43,11 +43,10 @@ func bursts(perWindow int) func(*rand.Rand) sender {
 				left, few = 6*perWindow, users(5)(rng)
 			}
 			if left--; left > 0 {
-				few(row)
-				return 0
+				return few(row)
 			}
 			copy(row, take(len(row), normal(rng)))
-			return 0
+			return 6 + rng.Uint64N(1e6)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (d *Tumbling) judgeCorrelations(w *Window, alone, all []meanScore) (found [
 			r.finding.Change += fmt.Sprintf("; and with %d more features", p.more)
 		}
 		tr := &t.correlations[k]
-		r = d.observe(w.Start, tr, &p.passing, recent[k].above < tr.margin(), w.Rows, r)
+		r = d.observe(w.Start, tr, 1+k, &p.passing, recent[k].above < tr.margin(), w.Rows, r)
 		if tr.told() {
 			found = append(found, r)
 		}

@@ -26,8 +26,9 @@ type Tumbling struct {
 	together *together // nil: features are judged one by one only
 	learned  []learned // by feature; nil without a calibration
 	round    round
-	breaker  *breaker // nil: no breaks are looked for
-	ending   bool     // the round ends with the window that is judged
+	expected []expected // of several features together
+	breaker  *breaker   // nil: no breaks are looked for
+	ending   bool       // the round ends with the window that is judged
 }
 
 var _ Resumable = (*Tumbling)(nil)

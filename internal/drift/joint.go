@@ -43,7 +43,7 @@ func (d *Tumbling) judgeJoint(w *Window, alone, all []meanScore) ranked {
 		Windows: windows, Rows: uint64(rows), DesignEffect: factor, Change: d.describeJoint(of, &best),
 	}}
 	well := recent.above < t.joint.margin()
-	return d.observe(w.Start, &t.joint, &best, well, w.Rows, r)
+	return d.observe(w.Start, &t.joint, 0, &best, well, w.Rows, r)
 }
 
 // testJoint tests the sum of the squared mean scores.

@@ -76,6 +76,10 @@ func (j *judgement) passed() *passing {
 	return &j.gates[len(j.gates)-1]
 }
 
+// closeToLimit is by how many times log p may exceed the limit if a detected change is likely overstated: among all
+// that are as large, the test picks those that chance made larger.
+const closeToLimit = 1.5
+
 // judgeBins compares the bins of the finite values. It also returns the design effect of the
 // window's rows.
 func (d *Tumbling) judgeBins(w *Window, i int) (ranked, float64) {
@@ -138,6 +142,9 @@ func (d *Tumbling) judgeBins(w *Window, i int) (ranked, float64) {
 		r.finding.Change = "as in the reference"
 	default:
 		r.finding.Change = describeGate(f, counts, p, best.single)
+		if d.options.Onset && !was.alarmed() && t.alarmed() && said.logP > closeToLimit*d.limits.detect {
+			r.finding.Change += "; it may be smaller, since the evidence is close to the limit"
+		}
 	}
 	return d.finding(f, StatisticG, t, r), alone.inflation.bins
 }

@@ -135,7 +135,7 @@ func (d *Tumbling) resume(s *Snapshot) error {
 		d.learned[i] = l.clone()
 	}
 	d.round = s.Round
-	return nil
+	return d.resumeTogether(s.Expected)
 }
 
 // check returns the error in a stored value, "" if there is none.

@@ -11,6 +11,7 @@ import (
 type Learned struct {
 	Round    round            `json:"round"`
 	Features []LearnedFeature `json:"features"`
+	Together []expected       `json:"together,omitempty"`
 }
 
 // LearnedFeature is what was learned of a feature.
@@ -28,7 +29,7 @@ func LearnedOf(p *Profile, s *Snapshot) *Learned {
 	if len(s.Learned) != len(p.Features) {
 		return nil
 	}
-	l := &Learned{Round: s.Round, Features: make([]LearnedFeature, len(p.Features))}
+	l := &Learned{Round: s.Round, Together: s.Expected, Features: make([]LearnedFeature, len(p.Features))}
 	for i := range p.Features {
 		f := &p.Features[i]
 		l.Features[i] = LearnedFeature{Kind: f.Kind, Name: f.Name, Mean: f.Mean, Variance: f.Variance, Few: f.Values != nil, learned: s.Learned[i]}
@@ -49,7 +50,7 @@ func (l *Learned) Resume(s *Snapshot, p *Profile) error {
 		}
 		list[i] = x.learned
 	}
-	s.Learned, s.Round = list, l.Round
+	s.Learned, s.Round, s.Expected = list, l.Round, l.Together
 	return nil
 }
 

@@ -21,6 +21,8 @@ type Snapshot struct {
 	// current round. They are empty without a calibration.
 	Learned []learned `json:"learned,omitempty"`
 	Round   round     `json:"round,omitzero"`
+	// Expected is the same for several features together: their means, then the correlations by paired feature.
+	Expected []expected `json:"expected,omitempty"`
 }
 
 // TogetherStatus has the last windows of the paired features, and what is known of their dependence.
@@ -39,7 +41,7 @@ type FindingStatus struct {
 
 // Snapshot returns a copy of the detector's state.
 func (d *Tumbling) Snapshot() Snapshot {
-	s := Snapshot{Options: d.options, Findings: []FindingStatus{}, History: cloned(d.history), Round: d.round}
+	s := Snapshot{Options: d.options, Findings: []FindingStatus{}, History: cloned(d.history), Round: d.round, Expected: clonedExpected(d.expected)}
 	if d.learned != nil {
 		s.Learned = make([]learned, len(d.learned))
 		for i := range d.learned {

@@ -150,13 +150,16 @@ func (d *Tumbling) reference(k int) float64 {
 	return float64(d.profile.Features[d.together.pairs.Features[k]].Reference.Finite())
 }
 
-// observe updates the state of a finding of several features, and completes it.
-func (d *Tumbling) observe(start time.Time, t *track, p *passing, well bool, rows uint64, r ranked) ranked {
+// observe updates the state of a finding of several features, and completes it. place is as of weighTogether.
+func (d *Tumbling) observe(start time.Time, t *track, place int, p *passing, well bool, rows uint64, r ranked) ranked {
 	t.begin(start, p.logP)
-	t.observe(evidence{best: p.logP, well: well, rows: rows}, d.limits, d.options.Recover)
+	said, was := d.weighTogether(t, place, p.logP, rows), *t
+	well = well || said.usual
+	t.observe(evidence{best: said.logP, well: well, rows: rows}, d.limits, d.options.Recover)
+	t.mark(&was, said.promised && said.logP < d.limits.detect)
 	f := &r.finding
-	r.logP, r.order = p.logP, p.logP
-	f.P, f.State = max(math.Exp(p.logP), 1e-300), t.State
+	r.logP, r.order = said.logP, said.logP
+	f.P, f.State, f.Unpromised = max(math.Exp(said.logP), 1e-300), t.State, t.Unpromised
 	f.Gate, f.Limit = p.gate, math.Exp(d.limits.detect)
 	f.Low, f.High = p.low, p.high
 	if t.State != OK {
