@@ -219,7 +219,7 @@ func (d *Tumbling) isNew(x *Break, c *Counts) bool {
 		rows = c.Finite()
 	}
 	t := &d.tracks[x.Feature][track]
-	return rows >= d.options.MinRows && !(t.alarmed() && !t.Unpromised)
+	return rows >= d.options.MinRows && (!t.alarmed() || t.Unpromised)
 }
 
 // broken is a break of a window that is judged.

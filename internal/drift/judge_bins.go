@@ -123,11 +123,30 @@ func (d *Tumbling) judgeBins(w *Window, i int) (ranked, float64) {
 		t.date(&was, func() onset { return findOnset(past.Seen, best.passed().gate == GateMean) })
 	}
 	past.passed(c, by)
-	r := ranked{logP: said.logP, order: said.logP, finding: Finding{
-		Value: finite(best.g), Effect: best.effect, Low: best.low, High: best.high,
-		Shift: shift(f, counts), Windows: windows, Rows: rows, DesignEffect: best.inflation.bins, Unpromised: t.Unpromised,
+	r := d.describeBins(f, t, &shown{
+		judgement: &best, counts: counts, windows: windows, rows: rows, logP: said.logP, broke: broke, well: well, first: t.alarmed() && !was.alarmed(),
+	})
+	return d.finding(f, StatisticG, t, r), alone.inflation.bins
+}
+
+// shown is what a finding about bins shows.
+type shown struct {
+	*judgement
+	counts  *Counts // the windows that the judgement is about
+	windows int
+	rows    uint64
+	logP    float64
+	broke   *broken
+	well    bool
+	first   bool // it is detected with this window
+}
+
+func (d *Tumbling) describeBins(f *Feature, t *track, x *shown) ranked {
+	r := ranked{logP: x.logP, order: x.logP, finding: Finding{
+		Value: finite(x.g), Effect: x.effect, Low: x.low, High: x.high,
+		Shift: shift(f, x.counts), Windows: x.windows, Rows: x.rows, DesignEffect: x.inflation.bins, Unpromised: t.Unpromised,
 	}}
-	p := best.passed()
+	p := x.passed()
 	if d.options.Gates != (Gates{}) {
 		r.finding.Gate, r.finding.Limit = p.gate, math.Exp(d.limits.detect)
 		if p.gate == GateMean && len(f.Values) == 2 { // it is the share of either value
@@ -136,15 +155,15 @@ func (d *Tumbling) judgeBins(w *Window, i int) (ranked, float64) {
 	}
 	switch {
 	case t.State == OK:
-	case broke != nil:
-		r.finding.Gate, r.finding.Change = GateBreak, broke.change
-	case well:
+	case x.broke != nil:
+		r.finding.Gate, r.finding.Change = GateBreak, x.broke.change
+	case x.well:
 		r.finding.Change = "as in the reference"
 	default:
-		r.finding.Change = describeGate(f, counts, p, best.single)
-		if d.options.Onset && !was.alarmed() && t.alarmed() && said.logP > closeToLimit*d.limits.detect {
+		r.finding.Change = describeGate(f, x.counts, p, x.single)
+		if d.options.Onset && x.first && x.logP > closeToLimit*d.limits.detect {
 			r.finding.Change += "; it may be smaller, since the evidence is close to the limit"
 		}
 	}
-	return d.finding(f, StatisticG, t, r), alone.inflation.bins
+	return r
 }
