@@ -171,9 +171,9 @@ func TestDriftSimulate(t *testing.T) {
 	moved := shiftedRows(3, 4000, 1501, 2501)
 	got := command(t, moved, []string{"drift", "simulate", "-", "--profile", profile, "--window-rows", "500"})
 	if got.code != exitOK || !strings.Contains(got.out, "1501 to 2000  OK → DETECTED        1501          input x: mean higher by ") ||
-		!strings.Contains(got.out, "2501 to 3000  DETECTED → DETECTED  1501          input x: mean higher by ") ||
-		!strings.Contains(got.out, "; input y: missing: 100 % of the rows, 0 % in the reference\n") ||
-		!strings.HasSuffix(got.out, "\n\nRows:             4000\nWindows:          8 of 500 rows\nFirst detection:  after row 2000; the drift began at row 1501\n") || strings.Count(got.out, "\n") != 7 {
+		!strings.Contains(got.out, "2501 to 2550  DETECTED → DETECTED  1501          input x: mean higher by ") ||
+		!strings.Contains(got.out, "; input y: missing: within 50 rows: 100 % of the rows are missing, 0 % in the reference\n") ||
+		!strings.HasSuffix(got.out, "\n\nRows:             4000; the last 450 are in a window that has not ended\nWindows:          8 of 500 rows\nFirst detection:  after row 2000; the drift began at row 1501\n") || strings.Count(got.out, "\n") != 7 {
 		t.Errorf("%+v", got)
 	}
 	f(moved, "Rows:             4000\nWindows:          8 of 500 rows\nFirst detection:  none\n", "--window-rows", "500", "--tolerance", "9", "--range-tolerance", ".9", "--quality-tolerance", "0.99", "--false-alarm-windows", "1000000000")
