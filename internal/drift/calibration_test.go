@@ -251,3 +251,41 @@ func TestCalibrationIsReplayed(t *testing.T) {
 		t.Error("nothing was learned")
 	}
 }
+
+// Features that swing together, each by little, raise no alarm together once they are calibrated. A change of
+// all of them does.
+func TestCalibrationOfSeveralFeatures(t *testing.T) {
+	const features, round = 8, 100
+	rng := rand.New(rand.NewPCG(47, 1))
+	k := 0
+	p := paired(t, features, 20_000, func(row []float64) {
+		factors(rng, 0)(row)
+		for i := range row {
+			row[i] += 0.12 * math.Sin(2*math.Pi*float64(k)/50)
+		}
+		k++
+	})
+	o := togetherOptions(2000)
+	o.Calibration = drift.Calibration{Windows: round, Gross: 4}
+	before, after, found := 0, 0, 0
+	for w, v := range judged(p, detector(t, p, o), 1000, 3*round+20, func(w int) rowsOf {
+		by := 0.12 * math.Sin(2*math.Pi*float64(w)/50)
+		if w >= 3*round {
+			by += 0.25
+		}
+		return moved(factors(rng, 0), features, by)
+	}) {
+		list := detectedBy(&v, drift.StatisticJoint)
+		switch unpromised := len(list) > 0 && list[0].Unpromised; {
+		case w < round && len(list) > 0 && unpromised:
+			before++
+		case len(list) > 0 && !unpromised && w < 3*round:
+			after++
+		case promised(&v) && w >= 3*round:
+			found++
+		}
+	}
+	if before == 0 || after > 0 || found == 0 {
+		t.Errorf("%d alarms before the calibration, %d after it, the change was found in %d windows", before, after, found)
+	}
+}

@@ -119,7 +119,7 @@ func (d *Tumbling) judgeBins(w *Window, i int) (ranked, float64) {
 	if d.options.Onset {
 		effect := alone.inflation.largest
 		mean, _, n := d.scores[i].meanOf(c.Bins)
-		past.saw(seen{Start: w.Start, Rows: n / effect, Mean: mean, Root: math.Sqrt(2 * alone.g / effect)})
+		past.saw(seen{Start: w.Start.UnixNano(), Rows: float32(n / effect), Mean: float32(mean), Root: float32(math.Sqrt(2 * alone.g / effect))})
 		t.date(&was, func() onset { return findOnset(past.Seen, best.passed().gate == GateMean) })
 	}
 	past.passed(c, by)

@@ -1,17 +1,52 @@
 package drift
 
 import (
+	"encoding/json"
 	"math"
+	"strconv"
 	"time"
+
+	"sluice.io/sluice/internal/infer"
 )
 
 // seen is a window of a feature, as the estimate of an onset needs it.
-type seen struct {
-	Start time.Time `json:"start"`
-	Rows  float64   `json:"rows"` // effective ones
-	Mean  float64   `json:"mean"` // of the scores, in standard deviations
-	Root  float64   `json:"root"` // √(2G), whose variance is about 1
+type seen struct { //nolint:recvcheck // JSON is written from a value and read into a pointer
+	Start int64   // its start, in nanoseconds since 1970
+	Rows  float32 // effective ones
+	Mean  float32 // of the scores, in standard deviations
+	Root  float32 // √(2G), whose variance is about 1
 }
+
+// MarshalJSON writes a list of the four numbers, since a state has many of them.
+func (s seen) MarshalJSON() ([]byte, error) {
+	return json.Marshal([4]any{s.Start, s.Rows, s.Mean, s.Root})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *seen) UnmarshalJSON(text []byte) error {
+	var list []json.Number
+	if err := json.Unmarshal(text, &list); err != nil {
+		return err
+	}
+	if len(list) != 4 {
+		return infer.Errorf(infer.Invalid, "a window has %d numbers; expected 4", len(list))
+	}
+	var err error
+	if s.Start, err = list[0].Int64(); err != nil {
+		return err
+	}
+	for i, into := range []*float32{&s.Rows, &s.Mean, &s.Root} {
+		x, err := strconv.ParseFloat(list[1+i].String(), 32)
+		if err != nil {
+			return err
+		}
+		*into = float32(x)
+	}
+	return nil
+}
+
+// at returns the time of its start.
+func (s *seen) at() time.Time { return time.Unix(0, s.Start).UTC() }
 
 // maxSeen is the number of windows in which an onset is looked for.
 const maxSeen = 24
@@ -38,9 +73,9 @@ type onset struct{ at, from, to time.Time }
 func findOnset(windows []seen, mean bool) (o onset) {
 	value := func(x *seen) (y, weight float64) {
 		if mean {
-			return x.Mean, x.Rows
+			return float64(x.Mean), float64(x.Rows)
 		}
-		return x.Root, 1
+		return float64(x.Root), 1
 	}
 	n := len(windows)
 	// sums[i] has the weights, the values and the squares of the windows before i.
@@ -69,5 +104,5 @@ func findOnset(windows []seen, mean bool) (o onset) {
 			first, last = min(first, i), max(last, i)
 		}
 	}
-	return onset{windows[best].Start, windows[first].Start, windows[last].Start}
+	return onset{windows[best].at(), windows[first].at(), windows[last].at()}
 }

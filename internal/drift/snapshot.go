@@ -164,7 +164,7 @@ func checkHistory(p *Profile, all []history) error {
 			return infer.Errorf(infer.Invalid, "history: the usual effect of %s %s is not valid", p.Features[i].Kind, p.Features[i].Name)
 		}
 		for _, s := range all[i].Seen {
-			if len(all[i].Seen) > maxSeen || !(s.Rows >= 0 && s.Rows <= math.MaxFloat64 && math.Abs(s.Mean) <= math.MaxFloat64 && s.Root >= 0 && s.Root <= math.MaxFloat64) {
+			if len(all[i].Seen) > maxSeen || !(s.Rows >= 0 && s.Rows <= math.MaxFloat32 && math.Abs(float64(s.Mean)) <= math.MaxFloat32 && s.Root >= 0 && s.Root <= math.MaxFloat32) {
 				return infer.Errorf(infer.Invalid, "history: the last windows of %s %s are not valid", p.Features[i].Kind, p.Features[i].Name)
 			}
 		}

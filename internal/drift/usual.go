@@ -36,9 +36,10 @@ const (
 
 // add adds the evidence of a window.
 func (u *usual) add(evidence float64, rows uint64) {
+	const digits = 1000 // states have many of these numbers
 	u.Windows++
 	u.Rows = max(u.Rows, rows)
-	u.put(evidence)
+	u.put(math.Ceil(evidence*digits) / digits)
 }
 
 func (u *usual) put(evidence float64) {
