@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt proto soak swap demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-consoles bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check mlflow-check docs-site console console-check test-console pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap kill-rollouts demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-consoles bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check mlflow-check docs-site console console-check test-console pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -61,6 +61,10 @@ SWAP := 1m
 swap: setup ## edit routes, reload, load and unload every 50 ms under full load for SWAP=1m, without and with the race detector
 	go test -count=1 -timeout 0 -v -run '^TestSwap' ./internal/app -swap $(SWAP)
 	go test -race -count=1 -timeout 0 -v -run '^TestSwap' ./internal/app -swap $(SWAP)
+
+KILLS := 1000
+kill-rollouts: setup ## kill gateways with kill -9 in each state of a rollout, KILLS=1000 times in each
+	go test -count=1 -timeout 0 -parallel 4 -v -run '^TestKillRolloutStates$$' ./cmd/gateway -rollout-kills $(KILLS)
 
 demo-drift: setup ## send real rows, changed in three ways, through a gateway: check what it detects and delivers, also across kills
 	go test -count=1 -v -run '^TestDriftOnRealData$$' ./cmd/gateway

@@ -87,7 +87,7 @@ func routesAt(ctx context.Context, cl *client.Client, at time.Time) ([]string, e
 
 // rolloutAt returns the rollout that made the change of a route, as it was at that time, nil if none did.
 func rolloutAt(ctx context.Context, cl *client.Client, s *api.ServedAt) (last *api.Rollout, err error) {
-	if s.Change == nil || s.Change.Origin != api.OriginGateway {
+	if s.Change == nil || s.Change.Actor.Actor != "gateway" || !s.Change.Verified {
 		return nil, nil //nolint:nilnil // a person or the file did
 	}
 	_, err = eachEvent(ctx, cl, 0, 0, client.EventFilter{Subject: "rollouts/" + s.Name, Until: s.At}, func(events []api.Event) error {

@@ -93,6 +93,13 @@ func TestKill(t *testing.T) {
 		t.Errorf("%+v", verified)
 	}
 	t.Logf("the journal: %s", verified.out)
+	exported := command(t, "", []string{"journal", "export", "--data-dir", data}) // no gateway runs
+	if again := command(t, exported.out, []string{"journal", "verify", "-"}); again.code != exitOK || strings.Count(exported.out, "\n") < len(k.events) {
+		t.Errorf("an export of %d lines: %+v", strings.Count(exported.out, "\n"), again)
+	}
+	if got := command(t, "", []string{"journal", "export", "--data-dir", t.TempDir()}); got.code != exitFailed || got.out != "" {
+		t.Errorf("without a journal: %+v", got)
+	}
 	t.Logf("%d kills, %d events, %d and %d changes acknowledged, a start takes %v",
 		*kills, len(k.events), k.writers[0].acknowledged, k.writers[1].acknowledged, starting/time.Duration(*kills+1))
 }

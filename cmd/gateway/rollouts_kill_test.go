@@ -31,7 +31,10 @@ func TestKillRollouts(t *testing.T) {
 	states := map[string]int{}
 	for i := range *kills + 1 {
 		k.start(t)
-		r := k.rolloutSettled(t)
+		r := k.settled(t, "model")
+		if i == *kills {
+			k.toldAt(t)
+		}
 		if t.Failed() || i == *kills {
 			break
 		}
@@ -47,19 +50,44 @@ func TestKillRollouts(t *testing.T) {
 	t.Logf("states after %d kills: %v", *kills, states)
 }
 
-// rolloutSettled waits until the route is what the last rollout says, and returns that; the zero Rollout if there was
-// none.
-func (k *killed) rolloutSettled(t *testing.T) (r api.Rollout) {
+// toldAt checks that the journal says what serves the route when its rollout has ended, and before the first rollout.
+func (k *killed) toldAt(t *testing.T) {
+	t.Helper()
+	var first []api.Event
+	k.read(t, "/api/v1/journal?type=rollout.started&limit=1", &first)
+	if len(first) == 0 {
+		return
+	}
+	if r := k.lastOf(t, "model"); !r.Final() {
+		k.ask(t, "/api/v1/rollouts/model/abort", "") // it may have ended meanwhile
+	}
+	k.until(t, "model", api.RolloutRolledBack)
+	served := func(at time.Time, want ...string) {
+		t.Helper()
+		got := command(t, "", []string{"journal", "at", at.UTC().Format(time.RFC3339Nano), "model", "--admin", k.admin})
+		for _, text := range want {
+			if got.code != exitOK || !strings.Contains(got.out, text) {
+				t.Errorf("at %v: %+v, want %q", at, got, text)
+			}
+		}
+	}
+	r := k.settled(t, "model")
+	var route api.Route
+	k.read(t, "/api/v1/routes/model", &route)
+	served(time.Now(), r.ID, r.State, fmt.Sprintf("Revision:  %d", route.Revision))
+	served(first[0].Time.Add(-time.Microsecond), "Revision:  1")
+}
+
+// settled waits until a route is what its last rollout says, and returns that; the zero Rollout if there was none.
+func (k *killed) settled(t *testing.T, name string) (r api.Rollout) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		var list []api.Rollout
 		var route api.Route
-		k.read(t, "/api/v1/rollouts", &list)
-		k.read(t, "/api/v1/routes/model", &route)
-		if len(list) == 0 {
+		r = k.lastOf(t, name)
+		k.read(t, "/api/v1/routes/"+name, &route)
+		if r.ID == "" {
 			return r
 		}
-		r = list[0]
 		want := rollout.RouteOf(&r)
 		if slices.Equal(route.Variants, want.Variants) && r.State != api.RolloutAborting {
 			return r

@@ -211,7 +211,8 @@ func (a *App) buildOutbox(cfg *config.Config, store *signals.Store) (err error) 
 func (a *App) newFeed(cfg *config.Config, state *signals.FeedState) *signals.Feed {
 	w := &cfg.Retrain.Webhook
 	options := signals.FeedOptions{
-		Journal: feedLog{a.journal}, State: state, Initial: firstBackoff, Max: w.MaxBackoff, Timeout: w.Timeout, Logger: a.log,
+		Journal: feedLog{a.journal}, State: state, Initial: firstBackoff, Max: w.MaxBackoff, Timeout: w.Timeout,
+		Observer: a.metrics.Feed(), Logger: a.log,
 	}
 	if a.webhook != nil { // a nil pointer would be a non-nil EventSink
 		options.Sink = a.webhook

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/admin"
 	"sluice.io/sluice/internal/aliases"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/driftwatch"
@@ -168,4 +169,17 @@ func VerifyExport(r io.Reader) (api.JournalReport, error) { return journal.Verif
 // returns its problems. No gateway may have it open.
 func VerifyJournal(ctx context.Context, dir string) (api.JournalReport, error) {
 	return journal.Verify(ctx, dir)
+}
+
+// ExportedEvents select what is exported of a journal. The zero value selects all.
+type ExportedEvents struct {
+	After        int64 // the number of an event
+	Subject      string
+	Types        []string
+	Since, Until time.Time
+}
+
+// ExportJournal writes events of the journal in a data directory as JSON lines with their hashes. No gateway may have it open.
+func ExportJournal(dir string, of ExportedEvents, w io.Writer) error {
+	return journal.Export(dir, of.After, asFilter(admin.EventFilter{Subject: of.Subject, Types: of.Types, Since: of.Since, Until: of.Until}), w)
 }

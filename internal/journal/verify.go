@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,18 +56,36 @@ func (l *Log) Verify(ctx context.Context) (api.JournalReport, error) {
 // Verify checks the whole journal in a directory and changes nothing. It is Unavailable if
 // a gateway has the journal open, and NotFound if there is none.
 func Verify(ctx context.Context, dir string) (report api.JournalReport, err error) {
-	path := filepath.Join(dir, fileName)
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return report, openError(errMissing)
-	}
-	f, err := openFile(path, os.O_RDONLY)
+	l, err := openToRead(dir)
 	if err != nil {
-		return report, openError(err)
-	}
-	l, err := f.log()
-	if err != nil {
-		return report, openError(errors.Join(err, f.close()))
+		return report, err
 	}
 	report, err = l.Verify(ctx)
 	return report, errors.Join(err, l.Close())
+}
+
+// Export is Log.Export for the journal in a directory, which it does not change. Errors are those of Verify as well.
+func Export(dir string, after int64, filter Filter, w io.Writer) error {
+	l, err := openToRead(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.Export(after, filter, w), l.Close())
+}
+
+// openToRead opens a log that must not be written.
+func openToRead(dir string) (*Log, error) {
+	path := filepath.Join(dir, fileName)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, openError(errMissing)
+	}
+	f, err := openFile(path, os.O_RDONLY)
+	if err != nil {
+		return nil, openError(err)
+	}
+	l, err := f.log()
+	if err != nil {
+		return nil, openError(errors.Join(err, f.close()))
+	}
+	return l, nil
 }

@@ -71,6 +71,8 @@ func everything() *prometheus.Registry {
 	s.Dropped(api.DropExpired)
 	v.BreakerChanged("open")
 	v.Replayed(nil)
+	m.Feed().EventPosted(api.EventVersionRegistered, nil)
+	m.Feed().EventsWaiting(map[string]int{api.EventVersionRegistered: 1})
 	signals := m.Signals()
 	signals.Recorded(api.TypeRetrainRequested, "iris")
 	signals.HeldBack("iris", api.HeldBackOpen)

@@ -37,6 +37,7 @@ type Metrics struct {
 	breakerChanges *prometheus.CounterVec
 	replays        *prometheus.CounterVec
 	signals        *signalVectors
+	feed           *Feed
 }
 
 // New makes the series and registers them, and those of the Go runtime and the process. It
@@ -97,12 +98,13 @@ func New(reg prometheus.Registerer) *Metrics {
 			Help: "Requests of replays that a version answered, by the code of their answer. No other series counts them.",
 		}, coded),
 		signals: newSignalVectors(),
+		feed:    newFeed(),
 	}
 	reg.MustRegister(
 		m.requests, m.refusals, m.runs, m.runRequests, m.requestTime, m.queueTime, m.runTime, m.batchRows, m.reloadOK, m.reloadOKTime,
 		m.variants.requests, m.variants.errors, m.variants.refusals, m.variants.requestTime,
 		m.shadows.requests, m.shadows.refusals, m.shadows.requestTime, m.shadows.dropped, m.shadows.compared, m.shadows.disagreement, m.breakerChanges, m.replays,
-		m.signals.recorded, m.signals.heldBack, m.signals.deliveries, m.signals.deliveryTime,
+		m.signals.recorded, m.signals.heldBack, m.signals.deliveries, m.signals.deliveryTime, m.feed.posted, m.feed.waiting,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.Reloaded(true, time.Now()) // a gateway that starts has applied its configuration

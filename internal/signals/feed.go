@@ -36,7 +36,16 @@ type FeedOptions struct {
 	State        *FeedState
 	Initial, Max time.Duration // between attempts, see Options
 	Timeout      time.Duration // of an attempt
+	Observer     FeedObserver
 	Logger       *zap.Logger
+}
+
+// FeedObserver counts events that are posted.
+type FeedObserver interface {
+	// EventPosted is called after each attempt to post an event.
+	EventPosted(kind string, err error)
+	// EventsWaiting is called when the number of events may have changed that the receiver does not have, by their type.
+	EventsWaiting(waiting map[string]int)
 }
 
 // Feed posts events of the journal to a receiver, in their order and each at least once. An event that the receiver does not take
@@ -116,10 +125,12 @@ func (f *Feed) Run(ctx context.Context) error {
 			f.log.Warn("the journal cannot be read", zap.Error(err))
 		}
 		for i := range events {
+			f.tell(events[i:])
 			if !f.post(ctx, events[i]) {
 				return nil
 			}
 		}
+		f.tell(nil)
 		if len(events) > 0 {
 			continue
 		}
@@ -129,6 +140,15 @@ func (f *Feed) Run(ctx context.Context) error {
 		f.wait(ctx, appended)
 	}
 	return nil
+}
+
+// tell tells how many of the events that were read wait. Of more than feedBatch, the others are counted when they are read.
+func (f *Feed) tell(events []api.Event) {
+	waiting := map[string]int{}
+	for i := range events {
+		waiting[events[i].Type]++
+	}
+	f.opts.Observer.EventsWaiting(waiting)
 }
 
 // wait waits for the next event, or until what was posted is to be written.
@@ -151,6 +171,9 @@ func (f *Feed) post(ctx context.Context, e api.Event) bool {
 		attempt, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 		wait, err := f.opts.Sink.DeliverEvent(attempt, e)
 		cancel()
+		if err == nil || ctx.Err() == nil {
+			f.opts.Observer.EventPosted(e.Type, err)
+		}
 		if err == nil {
 			f.at, f.read = e.Seq, e.Seq
 			return true

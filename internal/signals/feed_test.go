@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -91,6 +92,26 @@ type mailbox struct {
 	down  bool
 	tries int
 	got   []int64
+
+	posted  map[string]int // by type and result, as an observer sees it
+	waiting map[string]int
+}
+
+// EventPosted implements signals.FeedObserver.
+func (m *mailbox) EventPosted(kind string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.posted == nil {
+		m.posted = map[string]int{}
+	}
+	m.posted[fmt.Sprintf("%s %v", kind, err == nil)]++
+}
+
+// EventsWaiting implements signals.FeedObserver.
+func (m *mailbox) EventsWaiting(waiting map[string]int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting = waiting
 }
 
 func (m *mailbox) DeliverEvent(_ context.Context, e api.Event) (time.Duration, error) {
@@ -123,7 +144,7 @@ func (m *mailbox) want(t *testing.T, seqs ...int64) {
 func (r *roll) feed(t *testing.T, to *mailbox, types ...string) (stop func()) {
 	t.Helper()
 	f := signals.NewFeed(signals.FeedOptions{
-		Journal: r, Sink: to, Types: types, State: r.state(t), Initial: time.Second, Max: time.Minute, Timeout: time.Second, Logger: zap.NewNop(),
+		Journal: r, Sink: to, Types: types, State: r.state(t), Initial: time.Second, Max: time.Minute, Timeout: time.Second, Observer: to, Logger: zap.NewNop(),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -254,4 +275,30 @@ func TestEventsAsCloudEvents(t *testing.T) {
 	if signals.EventID(other) == got.ID() {
 		t.Error("two events have one id")
 	}
+}
+
+// What was posted, what failed, and what waits are counted by type.
+func TestFeedIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, to := newRoll(), &mailbox{}
+		stop := j.feed(t, to, "a", "b")
+		j.write(t, "a")
+		to.set(true)
+		j.write(t, "a") // it is tried at once, and after 1, 3 and 7 seconds
+		j.write(t, "b", "b", "c")
+		time.Sleep(5 * time.Second)
+		to.set(false)
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if want := map[string]int{"a true": 2, "a false": 3, "b true": 2}; !maps.Equal(to.posted, want) || len(to.waiting) > 0 {
+			t.Errorf("%v, %v, want %v", to.posted, to.waiting, want)
+		}
+		to.set(true)
+		j.write(t, "b")
+		if want := map[string]int{"b": 1}; !maps.Equal(to.waiting, want) {
+			t.Errorf("%v, want %v", to.waiting, want)
+		}
+		stop()
+	})
 }
