@@ -10,13 +10,13 @@ import (
 // Merge returns the profile of the rows of two profiles. It is that of all rows together if the two have
 // the same features with the same bins, as a profile that was built with the bins of another one has.
 // The counts are exact; means and variances differ by rounding. Errors are Invalid. The caller merges
-// Performance, which is nil in the result.
+// Performance, which is nil in the result. Pairs are left out.
 func Merge(a, b *Profile) (*Profile, error) {
 	if err := mergeable(a, b); err != nil {
 		return nil, err
 	}
 	m := *a
-	m.Performance, m.Rows, m.Sampled = nil, a.Rows+b.Rows, a.Sampled+b.Sampled
+	m.Performance, m.Pairs, m.Rows, m.Sampled = nil, nil, a.Rows+b.Rows, a.Sampled+b.Sampled
 	if b.Created.After(a.Created) {
 		m.Created = b.Created
 	}

@@ -108,6 +108,11 @@ func TestProfilesThatCannotBeMerged(t *testing.T) {
 	f("feature 'rare' is in only one", func(p *drift.Profile) { p.Features[3].Element = 1 })
 	f("feature 'normal' has other bins", func(p *drift.Profile) { p.Features[0].Edges = p.Features[0].Edges[1:] })
 	f("feature 'class' is 'class' of another datatype", func(p *drift.Profile) { p.Features[1].Datatype = "INT32" })
+	texts := inputs(mixed...)
+	texts[1].Datatype = "BYTES"
+	if err := newBuilder(texts, drift.BuilderOptions{}).CountIn(a); infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), "feature 'class' is one of texts") {
+		t.Error(err)
+	}
 	b := newBuilder(inputs("normal", "class"), drift.BuilderOptions{})
 	if err := b.CountIn(a); infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), "has 4 features, the rows have 2") {
 		t.Error(err)
