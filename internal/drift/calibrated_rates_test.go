@@ -132,7 +132,7 @@ func promisedRates(t *testing.T, streams, days, reference, rows int, by func(k i
 				row[1] = 0.3
 			}
 		}))
-		r.ramp = append(r.ramp, after(3*day, func(k int, row []float64) { row[1] += float64(k) / day }))
+		r.ramp = append(r.ramp, after(2*day, func(k int, row []float64) { row[1] += float64(k) / day }))
 	}
 	return r
 }
@@ -177,7 +177,7 @@ func TestFalseAlarmsOnceCalibrated(t *testing.T) {
 			t.Errorf("%s: the calibration hides the changes: %+v", name, r)
 		}
 	}
-	const streams = 2
+	const streams = 1
 	f("independent rows", streams, 5000, 500, flat, independent)
 	f("daily swing of 0.2 s.d.", streams, 20_000, 500, swing(0.2), independent)
 	f("daily swing of 0.5 s.d.", streams, 20_000, 500, swing(0.5), independent)

@@ -116,7 +116,7 @@ func promised(v *drift.Verdict) bool {
 // A daily swing is in alarm for half of the day until the stream is calibrated, and never after that. A
 // change on top of the swing is found.
 func TestCalibrationCoversTheTimeOfDay(t *testing.T) {
-	const streams, clean = 4, 4 * day
+	const streams, clean = 2, 3 * day
 	before, after, found := 0, 0, 0
 	for seed := range uint64(streams) {
 		step := false
@@ -141,7 +141,7 @@ func TestCalibrationCoversTheTimeOfDay(t *testing.T) {
 				after++
 			}
 		}
-		if c := x.d.Calibration(); c.State != api.CalibrationDone || c.Learned < 3*day || c.Text == "" {
+		if c := x.d.Calibration(); c.State != api.CalibrationDone || c.Learned < 2*day || c.Text == "" {
 			t.Errorf("got %+v", c)
 		}
 		step = true
