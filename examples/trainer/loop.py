@@ -44,7 +44,7 @@ models:
   {model}:
     labels: {{sample: 100%, task: classification, output: probabilities}}
     capture: {{sample: 100%}}
-    drift: {{window: 3s, min_rows: 50, false_alarm_every: 24h, recover: 1, loss_reference: 400}}
+    drift: {{window: 3s, min_rows: 50, false_alarm_every: 24h, recover: 1, loss_reference: 400, calibration: {{unpromised: ask}}}}  # this traffic has no time of day
     retrain:
       trainer: exec
       timeout: 5m
