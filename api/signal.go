@@ -33,9 +33,9 @@ const (
 	// HeldBackUnpromised: the stream is not calibrated yet, and the drift is not gross.
 	HeldBackUnpromised = "unpromised"
 
-	HeldBackBudget   = "budget"       // the model has had all retrainings of the last seven days
-	HeldBackRollout  = "rollout"      // a rollout of the model runs: its version may be the remedy
-	HeldBackLabels   = "labels"       // there are fewer labels than a trainer needs
+	HeldBackBudget  = "budget"  // the model has had all retrainings of the last seven days
+	HeldBackRollout = "rollout" // a rollout of the model runs: its version may be the remedy
+	HeldBackLabels  = "labels"  // there are fewer labels than a trainer needs
 )
 
 // MaxSignalFindings is the max number of findings that a signal lists.
@@ -112,6 +112,22 @@ type SignalProgress struct {
 	// Suppressed counts the requests that this one holds back, one for each version and
 	// cause.
 	Suppressed int `json:"suppressed,omitempty"`
+	// Also are the first of those: further causes of the same request.
+	Also []SignalAlso `json:"also,omitempty"`
+}
+
+// MaxSignalAlso is the max number of further causes that a signal lists.
+const MaxSignalAlso = 32
+
+// SignalAlso is a request for retraining that an earlier one holds back.
+type SignalAlso struct {
+	Cause    string    `json:"cause"`
+	Version  int64     `json:"version"`
+	Role     string    `json:"role,omitempty"`
+	Began    time.Time `json:"began"`
+	At       time.Time `json:"at"`       // when it was held back first
+	Features []string  `json:"features"` // the first ones that were detected
+	Why      string    `json:"why"`      // open or cool_down
 }
 
 // SignalSuppression is a request for retraining that was held back.

@@ -72,6 +72,10 @@ func printSignal(b *strings.Builder, r *api.Signal) {
 	if r.Suppressed > 0 {
 		line(b, "Held back", fmt.Sprintf("%d more detections since then", r.Suppressed))
 	}
+	for i := range r.Also {
+		a := &r.Also[i]
+		line(b, "Also", oneLine(fmt.Sprintf("%s of version %d %s since %s: %s", a.Cause, a.Version, a.Role, timeText(&a.Began), cmp.Or(strings.Join(a.Features, ", "), "-"))))
+	}
 	line(b, "Profile", oneLine(r.ProfileDigest))
 	line(b, "Model files", oneLine(r.ModelDigest))
 	line(b, "Detector", oneLine(string(r.Detector)))

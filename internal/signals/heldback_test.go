@@ -34,6 +34,9 @@ func TestRequestsAreHeldBack(t *testing.T) {
 		if r := b.want(first, api.SignalClosed, 2); r.Suppressed != 2 {
 			t.Errorf("%d suppressed, want 2", r.Suppressed)
 		}
+		if also := b.want(first, api.SignalClosed, 2).Also; len(also) != 2 || also[1].Version != 2 || also[1].Cause != api.CauseDrift || also[1].Why != api.HeldBackOpen || len(also[1].Features) == 0 {
+			t.Errorf("%+v", also)
+		}
 		sleep(time.Nanosecond)
 		second := b.detect(drift("iris", 2, 1)) // the problem still lasts
 		b.wantHeld(drift("iris", 1, 2), api.HeldBackOpen, second)

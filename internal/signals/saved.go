@@ -26,6 +26,7 @@ type savedModel struct {
 type savedSuppressed struct {
 	Version int64  `json:"version"`
 	Cause   string `json:"cause"`
+	Role    string `json:"role,omitempty"`
 }
 
 // Snapshot implements journal.Fold.
@@ -34,7 +35,7 @@ func (s *Store) Snapshot() ([]byte, error) {
 	for name, m := range s.models {
 		was := savedModel{Last: m.last}
 		for key := range m.suppressed {
-			was.Suppressed = append(was.Suppressed, savedSuppressed{key.version, key.cause})
+			was.Suppressed = append(was.Suppressed, savedSuppressed{key.version, key.cause, key.role})
 		}
 		saved.Models[name] = was
 	}
@@ -69,7 +70,7 @@ func (s *Store) Restore(state []byte) error {
 			m.last = r
 		}
 		for _, key := range was.Suppressed {
-			m.suppressed[suppressed{key.Version, key.Cause}] = struct{}{}
+			m.suppressed[suppressed{key.Version, key.Cause, key.Role}] = struct{}{}
 		}
 		next.models[name] = m
 	}

@@ -43,6 +43,7 @@ type model struct {
 type suppressed struct {
 	version int64
 	cause   string
+	role    string
 }
 
 // NewStore returns a Store without events.
@@ -153,12 +154,25 @@ func (s *Store) suppressed(e api.Event) error {
 	if m == nil || m.last.ID != after.HeldBackBy || e.Subject != subject+after.HeldBackBy {
 		return fmt.Errorf("held_back_by is %.100q, which is not the model's last request", after.HeldBackBy)
 	}
-	key := suppressed{after.Version, after.Cause}
+	key := suppressed{after.Version, after.Cause, after.Role}
 	if _, ok := m.suppressed[key]; !ok {
 		m.suppressed[key] = struct{}{}
 		m.last.Suppressed++
+		if len(m.last.Also) < api.MaxSignalAlso {
+			m.last.Also = append(slices.Clip(m.last.Also), alsoOf(e, &after)) // callers may have the list
+		}
 	}
 	return nil
+}
+
+// alsoOf describes a request that was held back.
+func alsoOf(e api.Event, after *api.SignalSuppression) api.SignalAlso {
+	const most = 20 // features
+	x := api.SignalAlso{Cause: after.Cause, Version: after.Version, Role: after.Role, Began: after.Began, At: e.Time, Why: after.Why, Features: []string{}}
+	for _, f := range after.Features[:min(len(after.Features), most)] {
+		x.Features = append(x.Features, strings.TrimSpace(f.Kind+" "+f.Feature))
+	}
+	return x
 }
 
 // block notes a request that was held back without an earlier one.
@@ -231,8 +245,8 @@ func within(now, moment time.Time, d time.Duration) bool {
 	return since > -d && since < d
 }
 
-// noted reports whether the journal has a suppression of the same version and cause.
+// noted reports whether the journal has a suppression of the same version, role and cause.
 func (s *Store) noted(signal api.SignalData) bool {
-	_, ok := s.models[signal.Model].suppressed[suppressed{signal.Version, signal.Cause}]
+	_, ok := s.models[signal.Model].suppressed[suppressed{signal.Version, signal.Cause, signal.Role}]
 	return ok
 }

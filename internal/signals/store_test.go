@@ -96,6 +96,11 @@ func TestApplyTwice(t *testing.T) {
 	want := api.SignalProgress{
 		State: api.SignalClosed, Attempts: 3, DeliveredAt: &delivered.Time, ClosedAt: &closed.Time, ClosedBy: "alice", Reason: "done", Suppressed: 1,
 	}
+	also := s.All()[0].Also
+	if len(also) != 1 || also[0].Version != 2 || also[0].Role != "stable" || len(also[0].Features) != 1 || also[0].Features[0] != "input petal_length" {
+		t.Errorf("%+v", also)
+	}
+	want.Also = also
 	if diff := cmp.Diff(want, s.All()[0].SignalProgress); diff != "" {
 		t.Error(diff)
 	}
