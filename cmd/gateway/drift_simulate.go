@@ -40,7 +40,7 @@ type found struct {
 func newDriftSimulate() *cobra.Command {
 	var s driftSimulate
 	cmd := &cobra.Command{
-		Use:   "simulate DATA.csv --profile FILE",
+		Use:   "simulate DATA --profile FILE",
 		Short: "Report the drift that would have been detected in a file of rows, and when",
 		Long: `Report the drift that would have been detected in a file of rows, and when, without
 a gateway. The rows are counted and judged as in a gateway that gets them in this order,
@@ -49,7 +49,7 @@ if --time-column names the column of the times, the length --window.
 
 A window with too few rows is joined with the next one. The last window is judged only if it
 has ended. Columns are matched to the profile's features by name, by place ("input[3]"), or
-else by order. A file name of - is standard input.
+else by order. The file is CSV or Parquet; a name of - is standard input, for CSV.
 
 The command prints a line for each change of state. With -o json it prints the verdict on
 each window on a line of its own: began_row is the row in which the drift began. Without a
@@ -59,7 +59,7 @@ column of times, the rows have times one second apart, from 1970 on.`,
   gateway drift simulate may.csv --profile iris.json --time-column received_at --window 5m`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{"expected one file: " + cmd.CommandPath() + " DATA.csv --profile FILE"}
+				return usageError{"expected one file: " + cmd.CommandPath() + " DATA --profile FILE"}
 			}
 			return nil
 		},

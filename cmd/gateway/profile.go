@@ -57,13 +57,14 @@ func newProfile() *cobra.Command {
 func newProfileBuild() *cobra.Command {
 	var c profileCommand
 	cmd := &cobra.Command{
-		Use:   "build DATA.csv [-o FILE]",
+		Use:   "build DATA [-o FILE]",
 		Short: "Make a profile of a model's training data",
 		Long: `Make a profile of a model's training data. A gateway compares requests and answers
 with it to detect drift.
 
-The command reads the file once, in bounded memory; - is standard input. It prints the use
-of each column.
+The file is CSV or Parquet; a Parquet export of captured traffic is one too. The command
+reads it once, in bounded memory; - is standard input, for CSV. It prints the use of each
+column.
 
 Without a model, each column is a tensor with one element. With a model, columns are matched
 to the elements of the model's tensors: by --map, by --outputs, or by name ("input[3]", or a
@@ -84,7 +85,7 @@ the model was not trained on: it knows its training data too well.`,
   gateway profile build train.csv --columns age,income,score --outputs score -o loans.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{"expected one file: " + cmd.CommandPath() + " DATA.csv"}
+				return usageError{"expected one file: " + cmd.CommandPath() + " DATA"}
 			}
 			return nil
 		},

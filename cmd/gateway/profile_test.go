@@ -226,7 +226,7 @@ func TestProfileFormerName(t *testing.T) {
 	if r.code != exitOK || err != nil || len(p.Features) != 2 || !strings.HasPrefix(r.errOut, "gateway: gateway profile DATA.csv is the old form; use gateway profile build DATA.csv\n") {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if r := profileLine(t, "", "former"); r.code != exitUsage || !strings.Contains(r.errOut, "build, show or compare") {
+	if r := profileLine(t, "", "former"); r.code != exitUsage || !strings.Contains(r.errOut, "build, show, compare or merge") {
 		t.Errorf("%+v", r)
 	}
 }

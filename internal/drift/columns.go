@@ -115,7 +115,7 @@ func (t *columnMapper) check() error {
 
 // add decides the use of the next column.
 func (t *columnMapper) add(column string) {
-	use := ColumnUse{Column: column}
+	use, name := ColumnUse{Column: column}, column
 	place, placed := t.options.Places[column]
 	output, isOutput := t.outputs[column]
 	var f Feature
@@ -140,6 +140,11 @@ func (t *columnMapper) add(column string) {
 			}
 		}
 		if err != nil && !exact {
+			if g, element, ok := capturedAt(t.model, column); ok {
+				f, err, use.How, name = g, nil, "by the name in captured traffic", element
+			}
+		}
+		if err != nil && !exact {
 			use.How, err = "left out: "+err.Error(), nil
 			t.rest = append(t.rest, len(t.result.Columns))
 		}
@@ -152,7 +157,7 @@ func (t *columnMapper) add(column string) {
 	if err != nil {
 		t.wrong = append(t.wrong, fmt.Sprintf("column '%.60s': %v", column, err))
 	} else if f.Kind != "" {
-		f.Name = column
+		f.Name = name
 		use.Feature = &f
 	}
 	t.result.Columns = append(t.result.Columns, use)
@@ -313,6 +318,24 @@ func featureAt(m *infer.Model, name string) (f Feature, exact bool, err error) {
 	return Feature{Kind: kind, Tensor: tensor, Element: element, Datatype: s.DType.String()}, true, nil
 }
 
+// The prefixes of inputs and outputs in files of captured traffic.
+const (
+	capturedInput  = "in."
+	capturedOutput = "out."
+)
+
+// capturedAt finds an element by its name in files of captured traffic, and returns the name without the
+// prefix.
+func capturedAt(m *infer.Model, column string) (f Feature, name string, ok bool) {
+	var err error
+	if name, ok = strings.CutPrefix(column, capturedInput); ok {
+		f, _, err = featureAt(&infer.Model{Inputs: m.Inputs}, name)
+	} else if name, ok = strings.CutPrefix(column, capturedOutput); ok {
+		f, _, err = featureAt(&infer.Model{Outputs: m.Outputs}, name)
+	}
+	return f, name, ok && err == nil
+}
+
 // parsePosition splits "input[3]" or "input.3".
 func parsePosition(text string) (tensor string, element int) {
 	open, shut := strings.LastIndexByte(text, '['), ""
@@ -394,7 +417,15 @@ func (f *Feature) Column() string {
 
 // names returns the possible names of the feature's column.
 func (f *Feature) names() []string {
-	return []string{f.Column(), fmt.Sprintf("%s[%d]", f.Tensor, f.Element), fmt.Sprintf("%s.%d", f.Tensor, f.Element)}
+	place, captured := fmt.Sprintf("%s[%d]", f.Tensor, f.Element), capturedInput
+	if f.Kind == KindOutput {
+		captured = capturedOutput
+	}
+	names := []string{f.Column(), place, fmt.Sprintf("%s.%d", f.Tensor, f.Element), captured + place}
+	if f.Element == 0 {
+		names = append(names, captured+f.Tensor)
+	}
+	return names
 }
 
 func (p *Profile) hasOutputs() bool {

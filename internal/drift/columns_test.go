@@ -61,6 +61,7 @@ func TestColumnsOf(t *testing.T) {
 	f("col1 col2", "col1 col2")
 	f("col1 words col2", "col1 col2")
 	f("x words", "no column for feature 'y'")
+	f("in.y x time", "x in.y")
 }
 
 // mappedModels returns models for mapping columns.
@@ -140,6 +141,10 @@ func TestMapColumns(t *testing.T) {
 	exported := infer.NewModel("exported", 1, []infer.TensorSpec{shaped("hue__x_", infer.FP32, -1, 1), shaped("_9", infer.FP32, -1, 1)}, nil)
 	f(exported, "hue_(x) 9", none, "hue_(x)=i:hue__x_[0]FP32 9=i:_9[0]FP32") // as skl2onnx names inputs
 	f(exported, "hue_(x) hue__x_ 9", none, "columns 'hue_(x)' and 'hue__x_' are both element 0 of input 'hue__x_'")
+
+	// Files of captured traffic say what is an input and what an output.
+	f(iris, "time role in.input[0] in.input[1] in.input[2] in.input[3] out.label out.p[2]", none, "time- role- input[0]=i:input[0]FP32 input[1]=i:input[1]FP32 input[2]=i:input[2]FP32 input[3]=i:input[3]FP32 label=o:label[0]INT64 p[2]=o:p[2]FP32")
+	f(flat, "in.a in.a.1 in.kind out.none", none, "a=i:a[0]FP32 a.1=i:a.1[0]FP64 kind=i:kind[0]BYTES out.none-")
 
 	// Columns of texts are only for tensors of texts.
 	texts := func(o drift.ColumnOptions, list ...string) drift.ColumnOptions {

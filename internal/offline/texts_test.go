@@ -1,12 +1,14 @@
 package offline_test
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
 
 	"sluice.io/sluice/internal/drift"
 	"sluice.io/sluice/internal/infer"
@@ -36,6 +38,40 @@ func TestEvaluateTexts(t *testing.T) {
 		p, _, err := evaluated(t, e, "input\n"+strings.Repeat("true\nFalse\n1\n", 100), true)
 		if err != nil || len(p.Features) != 2 || p.Features[1].Mean < 0.66 || p.Features[1].Mean > 0.67 || len(p.Features[1].Values) != 2 {
 			t.Errorf("%+v, %v", p, err)
+		}
+	})
+}
+
+// TestProfileOfCapturedTraffic: a Parquet file with the names of captured traffic is a reference.
+func TestProfileOfCapturedTraffic(t *testing.T) {
+	type row struct {
+		Time  int64  `parquet:"time"`
+		Role  string `parquet:"role"`
+		Input string `parquet:"in.input"`
+	}
+	rows := make([]row, 600)
+	for i := range rows {
+		rows[i] = row{int64(i), "stable", []string{"red", "green", "red"}[i%3]}
+	}
+	var file bytes.Buffer
+	if err := parquet.Write(&file, rows); err != nil {
+		t.Fatal(err)
+	}
+	withModel(t, onnxgen.Identity(infer.Bytes, "N", 1), func(e *offline.Evaluator) {
+		p, err := offline.MakeProfile(t.Context(), bytes.NewReader(file.Bytes()), offline.ProfileOptions{Model: e.Model(), Evaluator: e, NeedOutputs: true})
+		if err != nil || len(p.Features) != 2 || p.Rows != 600 || p.Features[0].Name != "input" || p.Features[1].Reference.Bins[0] != 400 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		windows := 0
+		_, err = offline.SimulateProfile(t.Context(), p, bytes.NewReader(file.Bytes()), simulation(), func(s offline.Simulated) error {
+			windows++
+			if s.State != drift.OK {
+				t.Errorf("%+v", s)
+			}
+			return nil
+		})
+		if err != nil || windows == 0 {
+			t.Errorf("%d windows, %v", windows, err)
 		}
 	})
 }

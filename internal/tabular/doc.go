@@ -1,4 +1,4 @@
-// Package tabular reads tables of numbers and texts: a CSV file of any size, row by row, in bounded memory.
+// Package tabular reads tables of numbers and texts: a CSV or Parquet file of any size, row by row, in bounded memory.
 //
 //	bytes ─► guard (a row's size) ─► encoding/csv ─► numbers, missing values
 //

@@ -60,6 +60,7 @@ type Column struct {
 // Reader reads rows of numbers and texts. It belongs to one goroutine.
 type Reader struct {
 	opts    Options
+	parquet *parquetTable // nil: a CSV file, whose fields are the next ones
 	guard   *guard
 	csv     *csv.Reader
 	columns []Column
@@ -78,7 +79,8 @@ type Reader struct {
 }
 
 // New reads the beginning of a file: names and kinds of its columns. At first every column of
-// numbers is used. Errors in the file are *infer.Error with code Invalid. It panics if a limit is
+// numbers is used. The file is Parquet if it begins like one and can be read at any place (io.ReaderAt and
+// io.Seeker), else CSV. Errors in the file are *infer.Error with code Invalid. It panics if a limit is
 // missing.
 func New(r io.Reader, o Options) (*Reader, error) {
 	o.check()
@@ -86,6 +88,9 @@ func New(r io.Reader, o Options) (*Reader, error) {
 		_, ok := number(m)
 		return ok
 	})
+	if at, size, ok := parquetFile(r); ok {
+		return newParquet(at, size, o)
+	}
 	ahead := max(2*o.MaxRowBytes, minBuffer)
 	g := &guard{r: r, most: int64(ahead)}
 	buffer := bufio.NewReaderSize(g, ahead)
@@ -179,10 +184,21 @@ func (r *Reader) Columns() []Column { return r.columns }
 func (r *Reader) Named() bool { return r.header }
 
 // Bytes returns the number of bytes read from the file.
-func (r *Reader) Bytes() int64 { return r.skipped + r.csv.InputOffset() }
+func (r *Reader) Bytes() int64 {
+	if r.parquet != nil {
+		return r.parquet.bytes()
+	}
+	return r.skipped + r.csv.InputOffset()
+}
 
-// Line returns the line in which the last row began, counted from 1.
-func (r *Reader) Line() int { return r.line }
+// Line returns the line in which the last row began, counted from 1. In a Parquet file it is the number of
+// the row.
+func (r *Reader) Line() int {
+	if r.parquet != nil {
+		return int(r.parquet.row)
+	}
+	return r.line
+}
 
 // Use selects the columns of numbers for Next and their order. Call it before the first Next.
 func (r *Reader) Use(names []string) error { return r.UseAs(names, make([]bool, len(names))) }
@@ -277,6 +293,9 @@ func (r *Reader) Texts() []string { return r.texts }
 // Next returns the next row: the values of the used columns, and marks for missing ones. The next
 // call overwrites the slices. After the last row the error is io.EOF. A column of texts has the value 0.
 func (r *Reader) Next() (values []float64, missing []bool, err error) {
+	if r.parquet != nil {
+		return r.nextParquet()
+	}
 	row := r.first
 	if row == nil {
 		if row, err = r.record(); err != nil {
@@ -360,6 +379,9 @@ func (r *Reader) errorAt(column int, format string, args ...any) error {
 	name := ""
 	if column < len(r.columns) {
 		name = " ('" + clip(r.columns[column].Name) + "')"
+	}
+	if r.parquet != nil {
+		return infer.Errorf(infer.Invalid, "row %d, column %d%s: %s", r.parquet.row, column+1, name, fmt.Sprintf(format, args...))
 	}
 	line, _ := r.csv.FieldPos(column)
 	return infer.Errorf(infer.Invalid, "line %d, column %d%s: %s", line, column+1, name, fmt.Sprintf(format, args...))

@@ -20,7 +20,7 @@ var foreign = [...]struct{ magic, is string }{
 	{"\x00\x00\xfe\xff", "is UTF-32; save it as UTF-8, for example with iconv -f UTF-32 -t UTF-8"},
 	{"\x1f\x8b", "is compressed with gzip; decompress it first, for example with zcat"},
 	{"PK\x03\x04", "is a zip archive or a spreadsheet; save it as CSV"},
-	{"PAR1", "is Parquet; save it as CSV"},
+	{"PAR1", "is Parquet, and it cannot be read from a pipe; give the name of the file"},
 }
 
 // checkPrefix returns an error if the first bytes are not UTF-8 text.
