@@ -110,7 +110,7 @@ func (b *Builder) Add(values []float64, missing []bool) { b.AddRow(values, nil, 
 func (b *Builder) AddRow(values []float64, texts []string, missing []bool) {
 	b.rows++
 	if b.counted != nil {
-		b.counted.addRow(b, values, missing)
+		b.counted.addRow(b, values, texts, missing)
 		return
 	}
 	row, full := b.place()
@@ -222,6 +222,9 @@ func (b *Builder) Profile(meta Meta) *Profile {
 	}
 	if b.counted != nil {
 		p.Sampled, p.Features = p.Rows, b.counted.described(b)
+		if slices.ContainsFunc(p.Features, func(f Feature) bool { return f.OfText() }) {
+			p.TextBytes = b.o.TextBytes
+		}
 		return p
 	}
 	parts := make([]int, 0, len(b.features)) // of a row, by feature of numbers

@@ -1,7 +1,6 @@
 package drift
 
 import (
-	"math"
 	"slices"
 
 	"sluice.io/sluice/internal/infer"
@@ -48,20 +47,18 @@ func mergeable(a, b *Profile) error {
 		return infer.Errorf(infer.Invalid, "the profiles have %d and %d features", len(a.Features), len(b.Features))
 	case a.Sampled != a.Rows || b.Sampled != b.Rows:
 		return infer.Errorf(infer.Invalid, "only a sample of the rows is in the bins of a profile; build it again with the bins of another one, which counts all")
+	case a.TextBytes != b.TextBytes:
+		return infer.Errorf(infer.Invalid, "%d bytes of a text were looked at, and %d; build both with the same --text-bytes", a.TextBytes, b.TextBytes)
 	case a.Rows > maxRows-b.Rows:
 		return infer.Errorf(infer.Invalid, "the profiles have more than 2^53 rows")
 	}
 	return nil
 }
 
-func errMergeText(f *Feature) error {
-	return infer.Errorf(infer.Invalid, "feature '%.60s' is one of texts, whose profiles cannot be merged", f.Name)
-}
-
 // merged returns a feature with the rows of another one.
 func (f *Feature) merged(rows int64, o *Feature, more int64) (Feature, error) {
-	if f.Measure != "" || o.Measure != "" {
-		return Feature{}, errMergeText(f)
+	if f.IsCategory() {
+		return f.mergedCategory(o)
 	}
 	if f.Name != o.Name || f.Datatype != o.Datatype {
 		return Feature{}, infer.Errorf(infer.Invalid, "feature '%.60s' is '%.60s' of another datatype or name in the other profile", f.Name, o.Name)
@@ -70,6 +67,12 @@ func (f *Feature) merged(rows int64, o *Feature, more int64) (Feature, error) {
 		return Feature{}, infer.Errorf(infer.Invalid, "feature '%.60s' has other bins in the other profile: build that one with the bins of the first", f.Name)
 	}
 	m := *f
+	if f.Text != nil {
+		var err error
+		if m.Text, err = f.Text.merged(o.Text); err != nil {
+			return Feature{}, err
+		}
+	}
 	if o.Values == nil {
 		m.Values = nil // it has a value that is not among them
 	}
@@ -108,67 +111,4 @@ func (c *Counts) around(mean, other float64) Counts {
 	moved.Sum = finite(c.Sum + n*d)
 	moved.Squares = finite(max(c.Squares+2*d*c.Sum+n*d*d, 0))
 	return moved
-}
-
-// counted counts all rows in the bins of another profile, so that there is no sample.
-type counted struct {
-	like []Feature // with the moments of the other profile, around which the sums are
-}
-
-// newCounted takes the bins of features from a profile. Errors are Invalid.
-func newCounted(features []Feature, of *Profile) (*counted, error) {
-	c := &counted{like: slices.Clone(features)}
-	if len(of.Features) != len(features) {
-		return nil, infer.Errorf(infer.Invalid, "the profile with the bins has %d features, the rows have %d", len(of.Features), len(features))
-	}
-	for i := range c.like {
-		f := &c.like[i]
-		if f.IsText() {
-			return nil, errMergeText(f)
-		}
-		at := slices.IndexFunc(of.Features, func(o Feature) bool { return o.position() == f.position() })
-		if at < 0 || of.Features[at].Datatype != f.Datatype {
-			return nil, infer.Errorf(infer.Invalid, "the profile with the bins does not have feature '%.60s' of the same datatype", f.Name)
-		}
-		*f = of.Features[at]
-		if len(f.Edges) == 0 {
-			return nil, infer.Errorf(infer.Invalid, "feature '%.60s' has no finite value in the profile with the bins, so it has no bins", f.Name)
-		}
-		f.Min, f.Max = math.Inf(-1), math.Inf(1) // nothing is out of range of its own rows
-		f.Reference = f.NewCounts()
-	}
-	return c, nil
-}
-
-// CountIn makes the builder count all rows in the bins of another profile, which must have the same
-// features, instead of a sample in bins of its own. It is called before Add. Errors are Invalid.
-func (b *Builder) CountIn(of *Profile) (err error) {
-	b.counted, err = newCounted(b.features, of)
-	return err
-}
-
-// addRow counts the values of a row, as they are in the tensors.
-func (c *counted) addRow(b *Builder, values []float64, missing []bool) {
-	for i := range c.like {
-		x := values[i]
-		if missing[i] {
-			x = math.NaN()
-		}
-		c.like[i].Reference.Add(&c.like[i], b.moments[i].add(x))
-	}
-}
-
-// described returns the features of the rows.
-func (c *counted) described(b *Builder) []Feature {
-	list := slices.Clone(b.features)
-	for i := range list {
-		f, like := &list[i], &c.like[i]
-		b.moments[i].describe(f)
-		r := like.Reference.around(like.Mean, f.Mean)
-		if f.Edges, f.Values, f.Tails = like.Edges, like.Values, like.Tails; r.New > 0 {
-			f.Values, r.New = nil, 0
-		}
-		f.Name, f.Reference = like.Name, r
-	}
-	return list
 }

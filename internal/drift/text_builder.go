@@ -70,22 +70,21 @@ func (t *textColumn) replaced(hash float64) {
 	}
 }
 
-// values returns about how many different values there are, and their sketch.
-func (t *textColumn) values() (*TextValues, error) {
+// mustValues returns about how many different values there are, and their sketch.
+func (t *textColumn) mustValues() *TextValues {
 	distinct := t.sketch.Estimate() // first, since it brings a sketch into one form
 	sketch, err := t.sketch.MarshalBinary()
-	return &TextValues{Distinct: distinct, Sketch: sketch}, err
+	if err != nil {
+		panic(fmt.Sprintf("BUG: drift: a sketch cannot be written: %v", err))
+	}
+	return &TextValues{Distinct: distinct, Sketch: sketch}
 }
 
 // textFeatures returns the features of a column of texts: a category, or its length and classes.
 func (b *Builder) textFeatures(column int) []Feature {
 	c := &b.columns[column]
 	f := b.features[column]
-	values, err := c.text.values()
-	if err != nil {
-		panic(fmt.Sprintf("BUG: drift: a sketch cannot be written: %v", err))
-	}
-	f.Text = values
+	f.Text = c.text.mustValues()
 	rows := uint64(0)
 	for at := range b.sampled {
 		if x := b.row(at)[c.part]; x == x {
@@ -127,18 +126,9 @@ func (b *Builder) addText(column int, text string, missing bool, row []float64, 
 	if row != nil && full {
 		c.text.replaced(row[c.part])
 	}
-	var numbers [textParts]float64
-	if missing || text == "" {
-		for i := range numbers {
-			numbers[i] = math.NaN()
-		}
-	} else {
-		x := c.text.read(text, b.o.TextBytes)
-		numbers[0], numbers[1] = float64(x.hash), x.length
-		copy(numbers[2:], x.classes[:])
-		if row != nil {
-			c.text.sampled(x.hash, len(text))
-		}
+	numbers := b.textNumbers(column, text, missing)
+	if row != nil && numbers[0] == numbers[0] { // not NaN
+		c.text.sampled(uint64(numbers[0]), len(text))
 	}
 	for i, x := range numbers {
 		x = b.moments[c.part+i].add(x)
@@ -146,4 +136,18 @@ func (b *Builder) addText(column int, text string, missing bool, row []float64, 
 			row[c.part+i] = x
 		}
 	}
+}
+
+// textNumbers returns the numbers of a text, NaN if it is missing.
+func (b *Builder) textNumbers(column int, text string, missing bool) (numbers [textParts]float64) {
+	if missing || text == "" {
+		for i := range numbers {
+			numbers[i] = math.NaN()
+		}
+		return numbers
+	}
+	x := b.columns[column].text.read(text, b.o.TextBytes)
+	numbers[0], numbers[1] = float64(x.hash), x.length
+	copy(numbers[2:], x.classes[:])
+	return numbers
 }

@@ -109,6 +109,9 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	if err := addRows(ctx, table, sink, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
 		return nil, err
 	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
 	meta := drift.Meta{Version: o.Version, Created: o.Created, Source: o.Source}
 	if o.Model != nil {
 		meta.Model = o.Model.Name
