@@ -110,7 +110,7 @@ func TestProfilesThatCannotBeMerged(t *testing.T) {
 	f("feature 'class' is 'class' of another datatype", func(p *drift.Profile) { p.Features[1].Datatype = "INT32" })
 	texts := inputs(mixed...)
 	texts[1].Datatype = "BYTES"
-	if err := newBuilder(texts, drift.BuilderOptions{}).CountIn(a); infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), "feature 'class' is one of texts") {
+	if err := newBuilder(texts, drift.BuilderOptions{}).CountIn(a); infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), "does not have feature 'class' of the same datatype") {
 		t.Error(err)
 	}
 	b := newBuilder(inputs("normal", "class"), drift.BuilderOptions{})
