@@ -105,7 +105,7 @@ function Stream({ d }: { d: DriftStatus }) {
         ]}
       />
       {d.last?.reason && <p class="dim">{d.last.reason}</p>}
-      {features.length > 0 && <Findings title="Distributions, the strongest evidence first" effect="PSI" list={features} chosen={key} choose={choose} />}
+      {features.length > 0 && <Findings title="Distributions, the strongest evidence first" effect="Effect (PSI)" list={features} chosen={key} choose={choose} />}
       {d.last && (quality.length > 0 ? <Findings title="Quality" effect="Share beyond" list={quality} chosen={key} choose={choose} /> : <p class="dim small">No missing, infinite or out-of-range values beyond those of the reference.</p>)}
       {!d.last && !d.reason && <Empty>No window has been judged yet.</Empty>}
       {key && <Shape d={d} feature={key} />}
@@ -127,6 +127,19 @@ function Calibration({ of }: { of: NonNullable<DriftStatus["calibration"]> }) {
 }
 
 /** Findings lists findings, and lets a person choose the one that is drawn. */
+/** effectText writes an effect in the unit of its statistic, as the CLI does. */
+function effectText(f: Finding, x: number) {
+  switch (f.statistic) {
+    case "g":
+    case "correlation":
+      return digits(x);
+    case "joint":
+      return `${digits(x)} s.d.`;
+    default:
+      return percent(x);
+  }
+}
+
 function Findings({ title, effect, list, chosen, choose }: { title: string; effect: string; list: readonly Finding[]; chosen: string; choose: (key: string) => void }) {
   const most = Math.max(...list.map((f) => (Number.isFinite(f.high) ? f.high : 0)), 1e-6);
   const columns: PlainColumn<Finding>[] = [
@@ -152,8 +165,8 @@ function Findings({ title, effect, list, chosen, choose }: { title: string; effe
     },
     { title: "Since", cell: (f) => clock(f.began) },
     { title: "Change", wrap: true, cell: (f) => f.change },
-    { title: effect, number: true, cell: (f) => (effect === "PSI" ? digits(f.effect) : percent(f.effect)) },
-    { title: "95 % interval", number: true, cell: (f) => (effect === "PSI" ? `${digits(f.low)} – ${digits(f.high)}` : `${percent(f.low)} – ${percent(f.high)}`) },
+    { title: effect, number: true, cell: (f) => effectText(f, f.effect) },
+    { title: "95 % interval", number: true, cell: (f) => `${effectText(f, f.low)} – ${effectText(f, f.high)}` },
     { title: "Interval", cell: (f) => <Interval low={f.low / most} at={f.effect / most} high={f.high / most} /> },
     { title: "p", number: true, cell: (f) => digits(f.p) },
     { title: "Alarm below", number: true, cell: (f) => (f.limit ? digits(f.limit) : none) },
