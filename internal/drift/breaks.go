@@ -168,12 +168,26 @@ func (d *Tumbling) Watch(w *Window) (found []Break) {
 		}
 		b.seen[i] = now
 		logR, mean := b.laws[i].step(&x)
+		if 2*w.Known > w.Rows {
+			x.Effect = max(x.Effect, b.userEffect(&x, &w.Counts[i]))
+			logR, mean = b.laws[i].step(&x)
+		}
 		b.logR[i] = logR
 		if mean >= b.gamma && d.isNew(&x, &w.Counts[i]) {
 			found = append(found, x)
 		}
 	}
 	return found
+}
+
+// userEffect returns the design effect in the category with the most evidence: how many of its rows in the window so
+// far are of the same user. A client that sends the same value again and again is not a break.
+func (b *breaker) userEffect(x *Break, c *Counts) float64 {
+	k := b.category(x)
+	if k >= len(c.Bins) { // missing or infinite values have no halves
+		return 1
+	}
+	return c.clusters(k)
 }
 
 // breakEffect returns the design effect of a feature's rows so far.

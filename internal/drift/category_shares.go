@@ -18,11 +18,11 @@ func testCategories(c *Counts, ref []uint64, g *Gates, effect float64) passing {
 	tests := 2 * len(ref)
 	for i := range ref {
 		window, reference := fraction{float64(c.Bins[i]), n}, fraction{float64(ref[i]), m}
-		p.take(i, window, reference, allowed, effect, tests)
+		p.take(i, window, reference, allowed, max(effect, c.clusters(i)), tests)
 	}
 	for i := range ref {
 		if g.Mean > 0 && ref[i] > 0 {
-			p.takeFall(i, fraction{n - float64(c.Bins[i]), n}, fraction{m - float64(ref[i]), m}, allowed, effect, tests)
+			p.takeFall(i, fraction{n - float64(c.Bins[i]), n}, fraction{m - float64(ref[i]), m}, allowed, max(effect, c.clusters(i)), tests)
 		}
 	}
 	p.logP = min(0, p.logP+math.Log(float64(tests)))

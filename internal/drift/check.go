@@ -19,6 +19,8 @@ func CheckWindow(p *Profile, w *Window) error {
 		return bad("it ends before it starts")
 	case w.Rows > maxRows:
 		return bad("%d rows; expected at most 2^53", w.Rows)
+	case w.Known > w.Rows:
+		return bad("%d of %d rows have a known user", w.Known, w.Rows)
 	case len(w.Counts) != len(p.Features):
 		return bad("it has %d features, but the profile has %d", len(w.Counts), len(p.Features))
 	}

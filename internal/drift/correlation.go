@@ -9,16 +9,16 @@ import (
 // judgeCorrelations tests for each pair of features whether its correlation changed by more than the
 // gate. A feature has one state for all of its pairs; its finding names the pair with the strongest
 // evidence.
-func (d *Tumbling) judgeCorrelations(w *Window, alone, all []meanScore) (found []ranked) {
+func (d *Tumbling) judgeCorrelations(w *Window, alone, all []meanScore, factors pairEffects) (found []ranked) {
 	t := d.together
-	best := d.testCorrelations(alone, w.Pairs)
+	best := d.testCorrelations(alone, w.Pairs, factors.alone)
 	windows := make([]int, len(best))
 	for k := range windows {
 		windows[k] = 1
 	}
 	recent := best
 	if t.run.Windows > 1 && t.run.Pairs != nil {
-		recent = d.testCorrelations(all, t.run.Pairs)
+		recent = d.testCorrelations(all, t.run.Pairs, factors.run)
 		best = slices.Clone(best)
 		for k := range best {
 			if recent[k].logP < best[k].logP {
@@ -66,7 +66,7 @@ const minPairRows = 50
 // testCorrelations tests all pairs with Fisher's z (Fisher, Metron 1, 1921). The hypothesis is that the
 // correlation differs from that of the reference by the gate at most. above is the largest one of a
 // feature's pairs.
-func (d *Tumbling) testCorrelations(list []meanScore, sums *PairCounts) []pairTest {
+func (d *Tumbling) testCorrelations(list []meanScore, sums *PairCounts, factor float64) []pairTest {
 	t := d.together
 	tests := make([]pairTest, len(list))
 	for k := range tests {
@@ -75,7 +75,7 @@ func (d *Tumbling) testCorrelations(list []meanScore, sums *PairCounts) []pairTe
 	}
 	for j := range list {
 		for i := range j {
-			p := d.testPair(&list[i], &list[j], &t.known[pairOf(i, j)], sums.Rows[pairOf(i, j)], sums.Products[pairOf(i, j)])
+			p := d.testPair(&list[i], &list[j], &t.known[pairOf(i, j)], sums.Rows[pairOf(i, j)], sums.Products[pairOf(i, j)], factor)
 			if p.rows > 0 {
 				tests[i].take(p, j, d.limits)
 				tests[j].take(p, i, d.limits)
@@ -98,9 +98,9 @@ func (t *pairTest) take(p pairTest, with int, l alarmLimits) {
 	t.above, t.more = above, more
 }
 
-func (d *Tumbling) testPair(a, b *meanScore, known *dependence, rows uint64, product float64) (p pairTest) {
+func (d *Tumbling) testPair(a, b *meanScore, known *dependence, rows uint64, product, factor float64) (p pairTest) {
 	gate := d.options.Gates.Correlation
-	effect := max(a.effect, b.effect)
+	effect := factor * max(a.effect, b.effect)
 	n, m := float64(rows)/effect, known.rows
 	if min(a.effect, b.effect) <= 0 || n < minPairRows || m < minPairRows {
 		return p

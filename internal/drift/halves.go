@@ -105,6 +105,26 @@ func (g *grouped) ofSplit(split int, mean, spread float64) variance {
 	return g.between(func(c *cell) (rows, others float64) { return c.halves[split], c.window - c.halves[split] }, mean, spread)
 }
 
+// clusters returns the mean number of rows, weighted by itself, that the clusters by user have in a bin: 1 if
+// they are independent, and all rows if one user sent them. The excess of a half over the other one has this
+// variance, relative to the rows (Kish 1965). The largest design effects of a feature are means over its bins, and do not
+// show one client that sends the same value again and again. Values that chance often gives are 1.
+func (c *Counts) clusters(bin int) float64 {
+	const likely = 4 // the mean of two chi-square variables is above this in 2 % of the cases
+	if c.Halves == nil || c.Bins[bin] == 0 {
+		return 1
+	}
+	rows, size := float64(c.Bins[bin]), 0.0
+	for _, half := range c.Halves[bin][:2] {
+		d := 2*float64(half) - rows
+		size += d * d / rows / 2
+	}
+	if size < likely {
+		return 1
+	}
+	return size
+}
+
 func average(a, b variance) variance {
 	switch {
 	case !a.known:

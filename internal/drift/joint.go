@@ -20,20 +20,16 @@ type jointPast struct {
 
 // judgeJoint tests whether the means of the paired features moved by more than the gate, taken
 // together: the root of the mean square of their shifts, in standard deviations of the reference.
-func (d *Tumbling) judgeJoint(w *Window, alone, all []meanScore) ranked {
-	t := d.together
-	by := t.jointEffects(w, alone)
-	t.past.observe(by)
-	factor := t.past.factor(d.limits)
+func (d *Tumbling) judgeJoint(w *Window, alone, all []meanScore, factors pairEffects) ranked {
+	t, factor := d.together, factors.alone
 	best := d.testJoint(alone, factor)
 	recent, windows, of := best, 1, alone
 	if t.run.Windows > 1 {
-		recent = d.testJoint(all, factor)
+		recent = d.testJoint(all, factors.run)
 		if recent.logP < best.logP {
-			best, windows, of = recent, t.run.Windows, all
+			best, windows, of, factor = recent, t.run.Windows, all, factors.run
 		}
 	}
-	t.past.passed(alone)
 	rows := 0.0
 	for _, x := range of {
 		rows = max(rows, x.rows)
@@ -199,6 +195,18 @@ func (h *jointPast) passed(list []meanScore) {
 	for _, x := range list {
 		h.Before, h.Rows = append(h.Before, x.mean), append(h.Rows, x.rows)
 	}
+}
+
+// ownEffect returns by how much the variance in the direction of the means is larger according to the halves of
+// some windows alone, from the sum of their estimates. It covers what few windows have, such as an hour of a client
+// that sends much. An estimate is the mean of two chi-square variables; what chance often gives is 1.
+func ownEffect(sum float64, windows int) float64 {
+	const errors = 3 // standard errors: 2 % for one window
+	mean := sum / float64(windows)
+	if mean < 1+errors/math.Sqrt(float64(windows)) {
+		return 1
+	}
+	return mean
 }
 
 // factor returns by how much the variance in the direction of the means is larger, at least 1. Each

@@ -19,3 +19,15 @@ func (f *Feature) SetRare(sorted []float64) {
 	f.Values = valuesOf(sorted, f)
 	f.Tails = tailsOf(sorted, f)
 }
+
+// Pairing counts pairs as a tap does.
+type Pairing struct{ *pairing }
+
+// NewPairing and NewPairCounts are for windows that a test makes itself.
+func NewPairing(p *Profile) Pairing { return Pairing{newPairing(p)} }
+
+func NewPairCounts(p *Profile) *PairCounts { return p.Pairs.newPairCounts() }
+
+func (x Pairing) See(feature, bin int) { x.see(feature, bin) }
+
+func (x Pairing) End(c *PairCounts) { x.end(c) }

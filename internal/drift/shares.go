@@ -9,7 +9,7 @@ func testShares(c *Counts, ref []uint64, a allowance, effect float64) passing {
 	n, m := float64(c.Finite()), rowsOf(ref)
 	p := passing{gate: GateShare, above: math.Inf(-1)}
 	for i := range ref {
-		p.take(i, fraction{float64(c.Bins[i]), n}, fraction{float64(ref[i]), m}, a, effect, len(ref))
+		p.take(i, fraction{float64(c.Bins[i]), n}, fraction{float64(ref[i]), m}, a, max(effect, c.clusters(i)), len(ref))
 	}
 	p.logP = min(0, p.logP+math.Log(float64(len(ref))))
 	return p
@@ -23,8 +23,8 @@ func testTails(f *Feature, c *Counts, a allowance, effect float64) (p passing, o
 	}
 	n, m := float64(c.Finite()), float64(f.Reference.Finite())
 	p = passing{gate: GateTail, above: math.Inf(-1)}
-	p.take(0, fraction{float64(c.Low), n}, fraction{float64(f.Reference.Low), m}, a, effect, 2)
-	p.take(1, fraction{float64(c.High), n}, fraction{float64(f.Reference.High), m}, a, effect, 2)
+	p.take(0, fraction{float64(c.Low), n}, fraction{float64(f.Reference.Low), m}, a, max(effect, c.clusters(0)), 2)
+	p.take(1, fraction{float64(c.High), n}, fraction{float64(f.Reference.High), m}, a, max(effect, c.clusters(len(c.Bins)-1)), 2)
 	p.logP = min(0, p.logP+math.Ln2)
 	return p, true
 }

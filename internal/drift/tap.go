@@ -278,6 +278,9 @@ func (t *Tap) count(w *Window, split *Splitter, limit uint64) (rows uint64) {
 			t.rest = t.rest[headBytes+len(t.marks):]
 		}
 		t.rest = t.addRow(w.Counts, split.Next(t.user), t.rest)
+		if t.user != 0 {
+			w.Known++
+		}
 		if t.pairs != nil {
 			t.pairs.end(w.Pairs)
 		}

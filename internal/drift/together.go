@@ -41,6 +41,7 @@ type run struct {
 	Windows int         `json:"windows"`
 	Bins    [][]uint64  `json:"bins"`    // by paired feature
 	Effects []float64   `json:"effects"` // the largest design effect, by paired feature; 0: not judged
+	Own     [2]float64  `json:"own"`     // sums of jointEffects of the windows, by user and by time
 	Pairs   *PairCounts `json:"pairs,omitempty"`
 }
 
@@ -86,16 +87,31 @@ func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
 		}
 	}
 	alone, all := t.moments(bins, effects), t.moments(t.run.Bins, t.run.Effects)
+	by := t.jointEffects(w, alone)
+	t.past.observe(by)
+	t.past.passed(alone)
+	for i := range t.run.Own {
+		t.run.Own[i] += by[i].mean
+	}
+	known := t.past.factor(d.limits)
+	factors := pairEffects{
+		alone: max(known, ownEffect(by[byUser].mean, 1), ownEffect(by[byTime].mean, 1)),
+		run:   max(known, ownEffect(t.run.Own[byUser], t.run.Windows), ownEffect(t.run.Own[byTime], t.run.Windows)),
+	}
 	if d.options.Gates.Joint > 0 {
-		if r := d.judgeJoint(w, alone, all); t.joint.told() {
+		if r := d.judgeJoint(w, alone, all, factors); t.joint.told() {
 			found = append(found, r)
 		}
 	}
 	if d.options.Gates.Correlation > 0 && w.Pairs != nil {
-		found = append(found, d.judgeCorrelations(w, alone, all)...)
+		found = append(found, d.judgeCorrelations(w, alone, all, factors)...)
 	}
 	return found
 }
+
+// pairEffects are the design effects of several features together, on top of those of each: of a window, and of
+// its run.
+type pairEffects struct{ alone, run float64 }
 
 // add adds a window.
 func (r *run) add(bins [][]uint64, effects []float64, pairs *PairCounts) {
@@ -195,7 +211,7 @@ func (t *together) restore(s *TogetherStatus) error {
 }
 
 func (r *run) clone() run {
-	c := run{Windows: r.Windows, Effects: slices.Clone(r.Effects), Bins: slices.Clone(r.Bins)}
+	c := run{Windows: r.Windows, Own: r.Own, Effects: slices.Clone(r.Effects), Bins: slices.Clone(r.Bins)}
 	for k := range c.Bins {
 		c.Bins[k] = slices.Clone(c.Bins[k])
 	}
@@ -214,7 +230,7 @@ func (t *together) checkRun(r *run) error {
 	if r.Windows == 0 {
 		return nil
 	}
-	if r.Windows < 0 || r.Windows > maxRun || len(r.Bins) != len(t.scores) || len(r.Effects) != len(t.scores) {
+	if r.Windows < 0 || r.Windows > maxRun || !(min(r.Own[0], r.Own[1]) >= 0 && max(r.Own[0], r.Own[1]) <= math.MaxFloat64) || len(r.Bins) != len(t.scores) || len(r.Effects) != len(t.scores) {
 		return fmt.Errorf("%d windows of %d features; expected %d features", r.Windows, len(r.Bins), len(t.scores))
 	}
 	for k := range r.Bins {

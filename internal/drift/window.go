@@ -16,6 +16,8 @@ type Window struct {
 	Counts  []Counts  `json:"counts"`
 	// Breaks are what ended the window early.
 	Breaks []Break `json:"breaks,omitempty"`
+	// Known is the number of rows whose user is known.
+	Known uint64 `json:"known,omitempty"`
 	// Pairs are the sums for the pairs of the profile; nil if they are not counted.
 	Pairs *PairCounts `json:"pairs,omitempty"`
 }

@@ -249,7 +249,7 @@ def test_both_clients_offer_the_same() -> None:
         return {name: (str(inspect.signature(f)), f.__doc__) for name, f in functions if not name.startswith("_") and "close" not in name}
 
     assert offered(sluice.Client) == offered(sluice.AsyncClient)
-    assert len(offered(sluice.Client)) == 17
+    assert len(offered(sluice.Client)) == 20
     over_grpc, with_asyncio = offered(sluice.grpc.Client), offered(sluice.grpc.AsyncClient)
     assert len(over_grpc) == 13
     del over_grpc["stream"], with_asyncio["stream"]
