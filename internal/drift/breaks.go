@@ -169,21 +169,20 @@ func (d *Tumbling) Watch(w *Window) (found []Break) {
 		b.seen[i] = now
 		logR, mean := b.laws[i].step(&x)
 		if 2*w.Known > w.Rows {
-			x.Effect = max(x.Effect, b.userEffect(&x, &w.Counts[i]))
+			x.Effect = max(x.Effect, userEffect(strongest(logR), &w.Counts[i]))
 			logR, mean = b.laws[i].step(&x)
 		}
 		b.logR[i] = logR
-		if mean >= b.gamma && d.isNew(&x, &w.Counts[i]) {
+		if mean >= b.gamma && d.isNew(i, strongest(logR), &w.Counts[i]) {
 			found = append(found, x)
 		}
 	}
 	return found
 }
 
-// userEffect returns the design effect in the category with the most evidence: how many of its rows in the window so
-// far are of the same user. A client that sends the same value again and again is not a break.
-func (b *breaker) userEffect(x *Break, c *Counts) float64 {
-	k := b.category(x)
+// userEffect returns the design effect in a category: how many of its rows in the window so far are of the same
+// user. A client that sends the same value again and again is not a break.
+func userEffect(k int, c *Counts) float64 {
 	if k >= len(c.Bins) { // missing or infinite values have no halves
 		return 1
 	}
@@ -200,9 +199,8 @@ func (d *Tumbling) breakEffect(i int) float64 {
 	return effect
 }
 
-// category returns the category with the most evidence after a break.
-func (b *breaker) category(x *Break) int {
-	logR, _ := b.laws[x.Feature].step(x)
+// strongest returns the category with the most evidence.
+func strongest(logR []float64) int {
 	most := 0
 	for k := range logR {
 		if logR[k] > logR[most] {
@@ -212,27 +210,27 @@ func (b *breaker) category(x *Break) int {
 	return most
 }
 
-// track returns the index of the track that a break belongs to: of the bins, or of the missing or the infinite
-// values.
-func (b *breaker) track(x *Break) int {
-	switch k, n := b.category(x), len(x.Batch); k {
-	case n - 2:
+// trackOf returns the index of the track that a break in a category belongs to: of the bins, or of the missing or the
+// infinite values.
+func trackOf(k, bins int) int {
+	switch k {
+	case bins:
 		return 1 // StatisticMissing
-	case n - 1:
+	case bins + 1:
 		return 2 // StatisticInf
 	default:
 		return 0
 	}
 }
 
-// isNew reports whether a break is not known yet from an alarm that is promised, and the window has rows enough
-// for a verdict on it.
-func (d *Tumbling) isNew(x *Break, c *Counts) bool {
-	track, rows := d.breaker.track(x), c.N()
+// isNew reports whether a break in a category is not known yet from an alarm that is promised, and the window has rows
+// enough for a verdict on it.
+func (d *Tumbling) isNew(feature, k int, c *Counts) bool {
+	track, rows := trackOf(k, len(c.Bins)), c.N()
 	if track == 0 {
 		rows = c.Finite()
 	}
-	t := &d.tracks[x.Feature][track]
+	t := &d.tracks[feature][track]
 	return rows >= d.options.MinRows && (!t.alarmed() || t.Unpromised)
 }
 
@@ -251,18 +249,18 @@ func (d *Tumbling) brokenIn(w *Window, feature, track int) *broken {
 	}
 	for i := range w.Breaks {
 		x := &w.Breaks[i]
-		if x.Feature != feature || d.breaker.track(x) != track {
+		if x.Feature != feature {
 			continue
 		}
-		_, mean := d.breaker.laws[feature].step(x)
-		if mean < d.breaker.gamma {
+		logR, mean := d.breaker.laws[feature].step(x)
+		k := strongest(logR)
+		if mean < d.breaker.gamma || trackOf(k, len(w.Counts[feature].Bins)) != track {
 			continue
 		}
 		rows := uint64(0)
 		for _, n := range x.Batch {
 			rows += n
 		}
-		k := d.breaker.category(x)
 		return &broken{
 			logP: d.limits.detect - (mean - d.breaker.gamma) - 1e-9, rows: rows,
 			change: "within " + count(rows) + ": " + percent(float64(x.Batch[k])/float64(max(1, rows))) + " of the rows are " + d.categoryName(feature, k) +

@@ -308,7 +308,7 @@ func (s *stream) begin(now time.Time) {
 func (s *stream) empty() Window {
 	w := s.watch.Tap.Profile.NewWindow(time.Time{})
 	if s.tap.pairs != nil {
-		w.Pairs = s.watch.Tap.Profile.Pairs.newPairCounts()
+		w.Pairs = newPairCounts(s.watch.Tap.Profile.numPairs())
 	}
 	return w
 }

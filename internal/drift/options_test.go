@@ -26,7 +26,7 @@ type Pairing struct{ *pairing }
 // NewPairing and NewPairCounts are for windows that a test makes itself.
 func NewPairing(p *Profile) Pairing { return Pairing{newPairing(p)} }
 
-func NewPairCounts(p *Profile) *PairCounts { return p.Pairs.newPairCounts() }
+func NewPairCounts(p *Profile) *PairCounts { return newPairCounts(p.numPairs()) }
 
 func (x Pairing) See(feature, bin int) { x.see(feature, bin) }
 

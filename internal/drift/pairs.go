@@ -101,9 +101,14 @@ func (r *pairRow) add(at int, score float64) {
 	r.at, r.scores = append(r.at, at), append(r.scores, score)
 }
 
-// newPairCounts returns the sums over zero rows.
-func (p *Pairs) newPairCounts() *PairCounts {
-	return &PairCounts{Rows: make([]uint64, len(p.Rows)), Products: make([]float64, len(p.Rows))}
+// newPairCounts returns the sums over zero rows for so many pairs.
+func newPairCounts(pairs int) *PairCounts {
+	return &PairCounts{Rows: make([]uint64, pairs), Products: make([]float64, pairs)}
+}
+
+// clone returns a copy.
+func (c *PairCounts) clone() *PairCounts {
+	return &PairCounts{Rows: slices.Clone(c.Rows), Products: slices.Clone(c.Products)}
 }
 
 // add adds a row.
@@ -138,8 +143,16 @@ const maxCorrelation = 0.999
 
 func clampCorrelation(r float64) float64 { return max(-maxCorrelation, min(r, maxCorrelation)) }
 
-// dependences returns the correlations of the reference. Over the reference the scores of each feature
+// correlation returns the one of a pair, 0 if no row has both values. Over the reference the scores of each feature
 // have mean 0 and variance 1.
+func (p *Pairs) correlation(pair int) float64 {
+	if p.Rows[pair] == 0 {
+		return 0
+	}
+	return clampCorrelation(p.Products[pair] / float64(p.Rows[pair]))
+}
+
+// dependences returns the correlations of the reference, and their noise.
 //
 // The noise is the delta method's for a correlation (Kendall and Stuart, The Advanced Theory of
 // Statistics 1, 1977, chapter 10), if the mean of one score is linear in the other; it is never assumed
@@ -153,7 +166,7 @@ func (p *Pairs) dependences(all []scores) []dependence {
 			if rows == 0 {
 				continue
 			}
-			r := clampCorrelation(p.Products[at] / rows)
+			r := p.correlation(at)
 			both := p.Squares[at] / rows
 			square := 1 - r*r
 			variance := both*(1+r*r/2) - 0.75*r*r*(all[i].kurtosis+all[j].kurtosis)
@@ -262,11 +275,7 @@ func (p *Profile) Correlations() []Correlation {
 	for b, j := range p.Pairs.Features {
 		for a, i := range p.Pairs.Features[:b] {
 			at := pairOf(a, b)
-			c := Correlation{A: i, B: j, Rows: p.Pairs.Rows[at]}
-			if c.Rows > 0 {
-				c.Value = clampCorrelation(p.Pairs.Products[at] / float64(c.Rows))
-			}
-			list = append(list, c)
+			list = append(list, Correlation{A: i, B: j, Value: p.Pairs.correlation(at), Rows: p.Pairs.Rows[at]})
 		}
 	}
 	return list

@@ -52,7 +52,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 		begin := func(at time.Time) Window {
 			w := p.NewWindow(at)
 			if pairs != nil {
-				w.Pairs = p.Pairs.newPairCounts()
+				w.Pairs = newPairCounts(p.numPairs())
 			}
 			return w
 		}

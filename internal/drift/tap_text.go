@@ -32,8 +32,8 @@ func (t *textCut) add(p place) {
 	t.features[at] = append(t.features[at], p.feature)
 }
 
-// scratch is where a record is made before the tap is locked: the elements of a tensor of texts must be
-// counted from the first one on.
+// scratch holds a record that is built before the tap is locked: to find an element of a tensor of texts, all elements
+// before it are read.
 type scratch struct {
 	record  []byte
 	cursors []cursor // by tensor: inputs, then outputs

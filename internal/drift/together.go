@@ -121,7 +121,7 @@ func (r *run) add(bins [][]uint64, effects []float64, pairs *PairCounts) {
 			r.Bins[k] = make([]uint64, len(bins[k]))
 		}
 		if pairs != nil {
-			r.Pairs = &PairCounts{Rows: make([]uint64, len(pairs.Rows)), Products: make([]float64, len(pairs.Rows))}
+			r.Pairs = newPairCounts(len(pairs.Rows))
 		}
 	}
 	r.Windows++
@@ -216,7 +216,7 @@ func (r *run) clone() run {
 		c.Bins[k] = slices.Clone(c.Bins[k])
 	}
 	if r.Pairs != nil {
-		c.Pairs = &PairCounts{Rows: slices.Clone(r.Pairs.Rows), Products: slices.Clone(r.Pairs.Products)}
+		c.Pairs = r.Pairs.clone()
 	}
 	return c
 }
