@@ -18,6 +18,13 @@ const (
 	DriftUnjudged = "UNJUDGED"
 )
 
+// DriftLasts reports whether a state of drift or of a loss is DETECTED or RECOVERING: it was detected, and is not over.
+func DriftLasts(state string) bool { return state == "DETECTED" || state == "RECOVERING" }
+
+// DriftFlaws reports whether a statistic of quality is about values that a model should not learn. Values out of range
+// and new values also come from drift.
+func DriftFlaws(statistic string) bool { return statistic != "range" && statistic != "new" }
+
 // The sources of a profile.
 const (
 	ProfileFromConfig  = "configuration"  // drift.profile of the model

@@ -284,7 +284,7 @@ func (l *Losses) signal(s labels.LossStream, state *loss.State) {
 		}{"loss", state.Options}),
 	}
 	for _, f := range state.Findings() {
-		if lasts(f.State) {
+		if api.DriftLasts(f.State) {
 			data.Rows = max(data.Rows, f.Rows)
 			data.Features = append(data.Features, api.SignalFinding{
 				Feature: f.Loss, Kind: "performance", Statistic: "loss", Value: f.Value, Effect: f.Effect, Low: f.Low, High: f.High,
@@ -308,7 +308,7 @@ func (w *Watcher) BadData(model string) bool {
 		if status.Stream.Version.Model != model || status.Last == nil {
 			continue
 		}
-		if slices.ContainsFunc(status.Last.Quality, func(f drift.Finding) bool { return lasts(f.State) && flawed(f.Statistic) }) {
+		if slices.ContainsFunc(status.Last.Quality, func(f drift.Finding) bool { return api.DriftLasts(f.State) && api.DriftFlaws(f.Statistic) }) {
 			return true
 		}
 	}

@@ -83,15 +83,12 @@ func standing(findings []drift.FindingStatus) string {
 func found(state drift.Snapshot) []drift.FindingStatus {
 	var list []drift.FindingStatus
 	for _, f := range state.Findings {
-		if lasts(f.State) {
+		if api.DriftLasts(f.State) {
 			list = append(list, f)
 		}
 	}
 	return list
 }
-
-// lasts reports whether a state was detected and is not over.
-func lasts(state string) bool { return state == drift.Detected || state == drift.Recovering }
 
 func findingName(kind, feature, statistic string) string {
 	return kind + " " + feature + " " + statistic
@@ -214,10 +211,10 @@ func signalsOf(c drift.Closed, x watch, t *told) (list, held []api.SignalData, w
 	}
 	broken, promised := false, x.Settings.Calibration.Unpromised == config.UnpromisedAsk
 	for _, f := range c.Verdict.Quality {
-		if !lasts(f.State) {
+		if !api.DriftLasts(f.State) {
 			continue
 		}
-		broken = broken || flawed(f.Statistic)
+		broken = broken || api.DriftFlaws(f.Statistic)
 		v := t.violated[findingName(f.Kind, f.Feature, drift.Statistic(f.Statistic))]
 		at := slices.IndexFunc(list, func(s api.SignalData) bool { return s.Cause == v.cause && s.Began.Equal(v.began) })
 		if at < 0 {
@@ -229,7 +226,7 @@ func signalsOf(c drift.Closed, x watch, t *told) (list, held []api.SignalData, w
 	}
 	var drifted []drift.Finding
 	for _, f := range c.Verdict.Features {
-		if lasts(f.State) {
+		if api.DriftLasts(f.State) {
 			drifted = append(drifted, f)
 			promised = promised || !f.Unpromised
 		}
@@ -250,12 +247,6 @@ func signalsOf(c drift.Closed, x watch, t *told) (list, held []api.SignalData, w
 		}
 	}
 	return withDetector(list, x.options), withDetector(held, x.options), why
-}
-
-// flawed reports whether a statistic of quality is about values that a model should not learn. Values
-// out of range and new values also come from drift.
-func flawed(statistic string) bool {
-	return statistic != drift.StatisticRange && statistic != drift.StatisticNew
 }
 
 // withDetector adds the detector to signals.

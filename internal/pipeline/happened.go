@@ -82,9 +82,6 @@ func (h *Happened) Apply(e api.Event) (err error) {
 	return nil
 }
 
-// lasts reports whether a state was detected and is not over.
-func lasts(state string) bool { return state == "DETECTED" || state == "RECOVERING" }
-
 func (h *Happened) drift(e api.Event) error {
 	var d struct {
 		Model   string           `json:"model"`
@@ -97,12 +94,12 @@ func (h *Happened) drift(e api.Event) error {
 	}
 	at := place{d.Version, d.Role, api.CauseDrift}
 	bad := slices.ContainsFunc(d.Verdict.Quality, func(f api.DriftFinding) bool {
-		return lasts(f.State) && f.Statistic != "range" && f.Statistic != "new" // those come from drift too
+		return api.DriftLasts(f.State) && api.DriftFlaws(f.Statistic)
 	})
 	h.bad.mark(at, e.Time, bad)
 	began, features := time.Time{}, []string{}
 	for _, f := range d.Verdict.Features {
-		if !lasts(f.State) {
+		if !api.DriftLasts(f.State) {
 			continue
 		}
 		if f.Began != nil && (began.IsZero() || f.Began.Before(began)) {
@@ -123,10 +120,10 @@ func (h *Happened) loss(e api.Event) error {
 		return err
 	}
 	features := []string{}
-	if lasts(d.State) {
+	if api.DriftLasts(d.State) {
 		features = append(features, "loss")
 		for i := range d.Findings {
-			if f := &d.Findings[i]; lasts(f.State) {
+			if f := &d.Findings[i]; api.DriftLasts(f.State) {
 				features = append(features, f.Loss)
 			}
 		}
