@@ -231,7 +231,7 @@ func (b *bench) page(rounds []round) string {
 	}
 	host := record.ThisHost()
 	var w strings.Builder
-	fmt.Fprintf(&w, "# What open consoles cost the data plane\n\n%s, %d cores of %s that gateway, load and watchers share, Linux %s, %s; `make bench-consoles`: %d rounds, each without and with %d watchers of the overview (`models=*&counters=*&every=1s`, %d models with traffic), %v for each number. Throughput in a closed loop of 16 connections, p99 in an open loop at %.0f requests/s. Medians and ranges of the rounds:\n\n",
+	fmt.Fprintf(&w, "# Cost of open consoles for the data plane\n\n%s, %d cores of %s that gateway, load and watchers share, Linux %s, %s; `make bench-consoles`: %d rounds, each without and with %d watchers of the overview (`models=*&counters=*&every=1s`, %d models with traffic), %v for each number. Throughput in a closed loop of 16 connections, p99 in an open loop at %.0f requests/s. Medians and ranges of the rounds:\n\n",
 		host.Date, host.Cores, host.CPU, host.Kernel, host.Go, len(rounds), b.watchers, b.models, b.duration, b.rate)
 	w.WriteString("| | without | with | ratio of each round |\n|---|---|---|---|\n")
 	row := func(what, verb string, columns [3][]float64) {

@@ -42,7 +42,7 @@ func (c control) SimulateRetraining(ctx context.Context, model string, q admin.R
 	}
 	cfg := a.config.Load()
 	m := cfg.Model(model)
-	notes := []string{"What was detected is taken as it was, although another retraining could have ended it earlier or later."}
+	notes := []string{"Detections are those in the journal. The simulated retrainings could have ended them earlier or later."}
 	s := pipeline.Simulation{Since: q.Since, Until: q.Until, Expire: cfg.Retrain.Expire, Every: m.Drift.Window, Holds: signals.NewStore()}
 	s.Policy = policyOf(cfg, &m.Retrain)
 	if q.Training == nil {

@@ -30,8 +30,8 @@ const (
 	week        = 7 * 24 * time.Hour
 )
 
-// Run returns the requests that the policy would have made, given what happened. What is detected is taken as it was, although another
-// request could have ended it earlier or later.
+// Run returns the requests that the policy would have made, given what happened. Detections are those in the journal, although the
+// simulated requests could have ended them earlier or later.
 func (s *Simulation) Run(h *Happened) (api.RetrainSimulation, error) {
 	r := &simulated{Simulation: s, h: h, out: api.RetrainSimulation{
 		Model: h.model, Since: s.Since, Until: s.Until, Policy: s.Policy, Steps: []api.RetrainStep{}, Made: []api.RetrainMade{}, Notes: []string{},

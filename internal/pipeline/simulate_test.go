@@ -141,7 +141,7 @@ func TestSimulateHoldsBack(t *testing.T) {
 	if len(out.Made) != 2 || out.Made[1].ID != "asked" {
 		t.Errorf("%+v", out.Made)
 	}
-	// What was requested before counts, until it was closed.
+	// An earlier request counts until it is closed.
 	got, _ = p.run(3, api.RetrainPolicy{CoolDown: hours(9), Budget: 1})
 	if want := "10 drift cool_down until 14; 14 drift rollout until 17; 14.5 manual; 17 drift cool_down"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
