@@ -9,8 +9,16 @@ type RetrainPolicy struct {
 	Budget    int      `json:"budget"`     // requests in seven days, without those of people; 0: no limit
 	MinLabels int      `json:"min_labels"` // captured within lookback; 0: labels are not needed
 	Lookback  Duration `json:"lookback"`
+	// Unpromised is ask or hold: whether drift that is not promised yet asks for retraining.
+	Unpromised string `json:"unpromised"`
 	Training  Duration `json:"training"` // from a request until its retraining has ended
 }
+
+// What drift that is not promised yet does, see DriftFinding.Unpromised.
+const (
+	UnpromisedHold = "hold" // it is only shown
+	UnpromisedAsk  = "ask"  // it asks for retraining
+)
 
 // RetrainSimulation says which retrainings of a model a policy would have requested, given what the journal has. It answers
 // GET /api/v1/models/{name}/retrain/simulation.

@@ -28,6 +28,7 @@ var policyFlags = [...]struct{ flag, parameter, usage string }{
 	{"budget", "budget", "the number of requests in seven days, in place of the model's retrain.budget; 0: no limit"},
 	{"min-labels", "min_labels", "the number of labels within the lookback, in place of the model's retrain.min_labels"},
 	{"lookback", "lookback", "the time in which labels count, in place of the model's retrain.lookback"},
+	{"unpromised", "unpromised", "hold or ask: what drift that is not promised yet does, in place of the model's drift.calibration.unpromised"},
 	{"training", "training", "how long a retraining takes, in place of the median of those that have ended"},
 }
 
@@ -71,7 +72,9 @@ func (s *simulateFlags) query(cmd *cobra.Command, model string) (url.Values, err
 		if err != nil {
 			return nil, err
 		}
-		m := cfg.Model(model).Retrain
+		set := cfg.Model(model)
+		m := set.Retrain
+		query.Set("unpromised", set.Drift.Calibration.Unpromised)
 		query.Set("cool_down", cfg.Retrain.CoolDown.String())
 		query.Set("schedule", m.Schedule.String())
 		query.Set("lookback", m.Lookback.String())
@@ -107,8 +110,8 @@ func printSimulation(b *strings.Builder, x api.RetrainSimulation) {
 		}
 	}
 	fmt.Fprintf(b, "From %s to %s the policy would have made %d requests; the gateway made %d.\n", timeText(&x.Since), timeText(&x.Until), x.Requests, len(x.Made))
-	fmt.Fprintf(b, "Policy: cool_down %v, schedule %v, budget %d, min_labels %d within %v; a retraining takes %v\n",
-		time.Duration(p.CoolDown), time.Duration(p.Schedule), p.Budget, p.MinLabels, time.Duration(p.Lookback), time.Duration(p.Training))
+	fmt.Fprintf(b, "Policy: cool_down %v, schedule %v, budget %d, min_labels %d within %v, unpromised %s; a retraining takes %v\n",
+		time.Duration(p.CoolDown), time.Duration(p.Schedule), p.Budget, p.MinLabels, time.Duration(p.Lookback), p.Unpromised, time.Duration(p.Training))
 	if len(x.Steps) > 0 {
 		fmt.Fprintln(b, "\nTIME\tCAUSE\tVERSION\tROLE\tREQUEST\tWHY")
 	}

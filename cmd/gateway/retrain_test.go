@@ -111,7 +111,8 @@ func TestRetrainSimulate(t *testing.T) {
 	}
 	f("")
 	f("budget=0&cool_down=24h&since=2026-05-01T00%3A00%3A00Z&training=1h", "--budget", "0", "--cool-down", "24h", "--since", "2026-05-01T00:00:00Z", "--training", "1h")
-	f("budget=3&cool_down=1h&lookback=720h0m0s&min_labels=0&schedule=100h0m0s", "--config", file, "--cool-down", "1h")
+	f("budget=3&cool_down=1h&lookback=720h0m0s&min_labels=0&schedule=100h0m0s&unpromised=hold", "--config", file, "--cool-down", "1h")
+	f("unpromised=ask", "--unpromised", "ask")
 	if got := command(t, "", []string{"retrain", "simulate", "iris", "--admin", url, "--since", "yesterday"}); got.code != exitUsage {
 		t.Errorf("%+v", got)
 	}

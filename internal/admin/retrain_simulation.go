@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,6 +17,7 @@ type RetrainQuestion struct {
 
 	CoolDown, Schedule, Lookback, Training *time.Duration
 	Budget, MinLabels                      *int
+	Unpromised                             string // "" as configured
 }
 
 // Over puts what is asked for over a policy.
@@ -34,6 +36,7 @@ func (q *RetrainQuestion) Over(p *api.RetrainPolicy) {
 	if q.MinLabels != nil {
 		p.MinLabels = *q.MinLabels
 	}
+	p.Unpromised = cmp.Or(q.Unpromised, p.Unpromised)
 }
 
 func (s *Server) simulateRetraining(w http.ResponseWriter, r *http.Request, _ api.Actor) error {
@@ -50,7 +53,7 @@ func (s *Server) simulateRetraining(w http.ResponseWriter, r *http.Request, _ ap
 
 // retrainQuestion reads the parameters of a request.
 func retrainQuestion(r *http.Request) (q RetrainQuestion, err error) {
-	query, err := queryOf(r, "since", "until", "cool_down", "schedule", "lookback", "training", "budget", "min_labels")
+	query, err := queryOf(r, "since", "until", "cool_down", "schedule", "lookback", "training", "budget", "min_labels", "unpromised")
 	if err != nil {
 		return q, err
 	}
@@ -70,7 +73,11 @@ func retrainQuestion(r *http.Request) (q RetrainQuestion, err error) {
 			return q, err
 		}
 	}
-	return q, nil
+	switch q.Unpromised = query.Get("unpromised"); q.Unpromised {
+	case "", api.UnpromisedHold, api.UnpromisedAsk:
+		return q, nil
+	}
+	return q, infer.Errorf(infer.Invalid, "unpromised: expected %s or %s, got '%.40s'", api.UnpromisedHold, api.UnpromisedAsk, q.Unpromised)
 }
 
 // durationOf returns the time in a parameter, nil if it is missing.

@@ -44,7 +44,7 @@ func (c control) SimulateRetraining(ctx context.Context, model string, q admin.R
 	m := cfg.Model(model)
 	notes := []string{"Detections are those in the journal. The simulated retrainings could have ended them earlier or later."}
 	s := pipeline.Simulation{Since: q.Since, Until: q.Until, Expire: cfg.Retrain.Expire, Every: m.Drift.Window, Holds: signals.NewStore()}
-	s.Policy = policyOf(cfg, &m.Retrain)
+	s.Policy = policyOf(cfg, &m)
 	if q.Training == nil {
 		text := "of the model's retrainings that have ended"
 		if took := happened.Training(); took > 0 {
@@ -67,10 +67,11 @@ func (c control) SimulateRetraining(ctx context.Context, model string, q admin.R
 }
 
 // policyOf returns the present policy of a model.
-func policyOf(cfg *config.Config, m *config.Retraining) api.RetrainPolicy {
+func policyOf(cfg *config.Config, m *config.Model) api.RetrainPolicy {
+	r := &m.Retrain
 	return api.RetrainPolicy{
-		CoolDown: api.Duration(cfg.Retrain.CoolDown), Schedule: api.Duration(m.Schedule), Budget: m.Budget, MinLabels: m.MinLabels,
-		Lookback: api.Duration(m.Lookback), Training: api.Duration(simulatedTraining),
+		CoolDown: api.Duration(cfg.Retrain.CoolDown), Schedule: api.Duration(r.Schedule), Budget: r.Budget, MinLabels: r.MinLabels,
+		Lookback: api.Duration(r.Lookback), Training: api.Duration(simulatedTraining), Unpromised: m.Drift.Calibration.Unpromised,
 	}
 }
 

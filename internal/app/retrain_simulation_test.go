@@ -28,7 +28,7 @@ func TestSimulatedPolicy(t *testing.T) {
 	if len(out.Made) != 1 || out.Made[0].ID != done.ID || out.Requests != 1 || len(out.Steps) != 1 || out.Steps[0].Cause != api.CauseManual || !out.Steps[0].At.Equal(out.Made[0].At) {
 		t.Errorf("%+v", out)
 	}
-	if p := out.Policy; p.CoolDown != api.Duration(time.Hour) || p.Training <= 0 || p.Training > api.Duration(time.Hour) || len(out.Notes) != 2 {
+	if p := out.Policy; p.CoolDown != api.Duration(time.Hour) || p.Unpromised != api.UnpromisedHold || p.Training <= 0 || p.Training > api.Duration(time.Hour) || len(out.Notes) != 2 {
 		t.Errorf("%+v", out)
 	}
 	// Every hour, which the cool-down makes every two hours.
@@ -44,6 +44,7 @@ func TestSimulatedPolicy(t *testing.T) {
 		"none/retrain/simulation": http.StatusNotFound, "reg/retrain/simulation?since=x": http.StatusBadRequest, "reg/retrain/simulation?budget=-1": http.StatusBadRequest,
 		"reg/retrain/simulation?since=2999-01-01T00:00:00Z": http.StatusBadRequest, "reg/retrain/simulation?schedule=1ms": http.StatusBadRequest,
 		"reg/retrain/simulation?training=0s": http.StatusBadRequest, "reg/retrain/simulation?cooldown=1h": http.StatusBadRequest, "reg/retrain/simulation?lookback=x": http.StatusBadRequest,
+		"reg/retrain/simulation?unpromised=yes": http.StatusBadRequest, "reg/retrain/simulation?unpromised=ask": http.StatusOK,
 	} {
 		if status, text := g.control(t, "GET", "/api/v1/models/"+path, "", ""); status != want {
 			t.Errorf("%s: %d %s, want %d", path, status, text, want)

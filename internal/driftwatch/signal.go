@@ -69,12 +69,15 @@ func (w *Watcher) tell(c drift.Closed, x watch, t *told) {
 	}
 }
 
-// standing names findings in one text, for comparing two lists. It does not depend on suspicions or
-// on single windows without drift.
+// standing names findings in one text, for comparing two lists, with whether each is promised. It does not depend on
+// suspicions or on single windows without drift.
 func standing(findings []drift.FindingStatus) string {
 	list := make([]string, len(findings))
 	for i, f := range findings {
 		list[i] = findingName(f.Kind, f.Feature, drift.Statistic(f.Statistic))
+		if f.Unpromised {
+			list[i] += " unpromised"
+		}
 	}
 	return strings.Join(slices.Compact(list), "\n")
 }

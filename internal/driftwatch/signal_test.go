@@ -113,6 +113,16 @@ func TestSignals(t *testing.T) {
 	f(drift.Recovering, drift.StatisticInf, drift.OK, violated)
 }
 
+// TestAPromiseIsRecorded: that a detection became promised is a change of its own.
+func TestAPromiseIsRecorded(t *testing.T) {
+	f := status("a", drift.StatisticG, drift.Detected, time.Now())
+	f.Unpromised = true
+	before := standing([]drift.FindingStatus{f})
+	if f.Unpromised = false; standing([]drift.FindingStatus{f}) == before {
+		t.Errorf("%q before and after", before)
+	}
+}
+
 // TestUnpromisedDriftIsHeldBack: drift asks for retraining only if that of some feature is promised, or if
 // the settings say so.
 func TestUnpromisedDriftIsHeldBack(t *testing.T) {

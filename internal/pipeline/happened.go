@@ -38,6 +38,7 @@ type episode struct {
 	from, until time.Time // until is zero if it lasts
 	began       time.Time
 	features    []string
+	promised    time.Time // when it was within the promise of the detector, zero if never
 }
 
 // request is a request for retraining that was made.
@@ -97,7 +98,7 @@ func (h *Happened) drift(e api.Event) error {
 		return api.DriftLasts(f.State) && api.DriftFlaws(f.Statistic)
 	})
 	h.bad.mark(at, e.Time, bad)
-	began, features := time.Time{}, []string{}
+	began, features, promised := time.Time{}, []string{}, false
 	for _, f := range d.Verdict.Features {
 		if !api.DriftLasts(f.State) {
 			continue
@@ -105,12 +106,12 @@ func (h *Happened) drift(e api.Event) error {
 		if f.Began != nil && (began.IsZero() || f.Began.Before(began)) {
 			began = *f.Began
 		}
-		features = append(features, strings.TrimSpace(f.Kind+" "+f.Feature))
+		features, promised = append(features, strings.TrimSpace(f.Kind+" "+f.Feature)), promised || !f.Unpromised
 	}
 	if began.IsZero() {
 		began = d.Verdict.Window.Start
 	}
-	h.mark(at, e.Time, began, features)
+	h.mark(at, e.Time, began, features, promised)
 	return nil
 }
 
@@ -128,12 +129,13 @@ func (h *Happened) loss(e api.Event) error {
 			}
 		}
 	}
-	h.mark(place{d.Version, d.Role, api.CausePerformance}, e.Time, d.Window.Start, features)
+	h.mark(place{d.Version, d.Role, api.CausePerformance}, e.Time, d.Window.Start, features, true)
 	return nil
 }
 
-// mark begins, goes on with, or ends a detection. One without features is over.
-func (h *Happened) mark(at place, now, began time.Time, features []string) {
+// mark begins, goes on with, or ends a detection. One without features is over. promised says whether it is within the promise of
+// the detector, as it then stays.
+func (h *Happened) mark(at place, now, began time.Time, features []string, promised bool) {
 	x := h.open[at]
 	switch {
 	case len(features) == 0 && x != nil:
@@ -149,6 +151,9 @@ func (h *Happened) mark(at place, now, began time.Time, features []string) {
 			}
 		}
 	}
+	if x = h.open[at]; x != nil && promised && x.promised.IsZero() {
+		x.promised = now
+	}
 }
 
 // gone ends what is detected of a version that does not serve any more, or is not a shadow any more.
@@ -162,7 +167,7 @@ func (h *Happened) gone(e api.Event) error {
 	}
 	for at := range h.open {
 		if same(at.version, at.role) {
-			h.mark(at, e.Time, time.Time{}, nil)
+			h.mark(at, e.Time, time.Time{}, nil, false)
 		}
 	}
 	for at := range h.bad {
@@ -194,6 +199,9 @@ func (h *Happened) request(e api.Event) error {
 	}
 	made := request{RetrainMade: api.RetrainMade{ID: s.ID, At: e.Time, Cause: s.Cause, Version: s.Version}}
 	h.requests = append(h.requests, made)
+	if x := h.open[place{s.Version, s.Role, s.Cause}]; x != nil && x.promised.IsZero() {
+		x.promised = e.Time // else the gateway would have held it back. Earlier releases did not write that a detection became promised
+	}
 	if s.Cause == api.CauseManual {
 		h.asked = append(h.asked, made)
 	}
@@ -249,6 +257,9 @@ func (p periods[K]) mark(name K, now time.Time, holds bool) {
 		list[last].End = now
 	}
 }
+
+// of returns the periods of one name alone.
+func (p periods[K]) of(name K) periods[K] { return periods[K]{name: p[name]} }
 
 // during reports whether anything held at a time, and when the last of it was over, zero if it lasts.
 func (p periods[K]) during(at time.Time) (end time.Time, holds bool) {

@@ -191,7 +191,7 @@ func (r *simulated) close() {
 func (r *simulated) try(a *attempt) {
 	at := a.next
 	step := api.RetrainStep{At: at, Cause: a.cause, Version: a.version, Role: a.role, Began: a.began, Features: append([]string{}, a.features...)}
-	why, end := r.held(a.cause, at)
+	why, end := r.held(&a.episode, at)
 	if why == "" {
 		r.request(&step)
 		a.next, a.tried = time.Time{}, ""
@@ -235,9 +235,9 @@ func (r *simulated) request(step *api.RetrainStep) {
 
 // held returns why a request is held back at a time, and when that is over, zero if it is not known. The reasons are those of the gateway,
 // in the same order.
-func (r *simulated) held(cause string, at time.Time) (why string, end time.Time) {
+func (r *simulated) held(x *episode, at time.Time) (why string, end time.Time) {
 	coolDown := time.Duration(r.Policy.CoolDown)
-	if cause == api.CauseManual {
+	if x.cause == api.CauseManual {
 		coolDown = 0
 	}
 	switch _, why := r.Holds.HeldBack(r.h.model, at, coolDown, r.Expire); why {
@@ -247,10 +247,18 @@ func (r *simulated) held(cause string, at time.Time) (why string, end time.Time)
 	default:
 		return why, r.closing
 	}
+	if x.cause == api.CauseDrift { // what the stream's own detector knows comes first
+		if end, bad := r.h.bad.of(x.place).during(at); bad {
+			return api.HeldBackQuality, end
+		}
+		if r.Policy.Unpromised != api.UnpromisedAsk && (x.promised.IsZero() || at.Before(x.promised)) {
+			return api.HeldBackUnpromised, x.promised
+		}
+	}
 	if end, bad := r.h.bad.during(at); bad {
 		return api.HeldBackQuality, end
 	}
-	if cause == api.CauseManual {
+	if x.cause == api.CauseManual {
 		return "", end
 	}
 	if end, runs := r.h.rollouts.during(at); runs {

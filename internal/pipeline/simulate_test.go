@@ -31,13 +31,14 @@ func (p *past) add(at float64, kind, subject string, after any) {
 	p.events = append(p.events, api.Event{Seq: int64(len(p.events)) + 1, Time: hour(at), Type: kind, Subject: subject, After: text})
 }
 
-// drift has a verdict on a window of one hour: what drifts, and whether values are missing.
+// drift has a verdict on a window of one hour: what drifts, and whether values are missing. A feature with a question mark is not promised.
 func (p *past) drift(at float64, version int64, role string, missing bool, features ...string) {
 	p.t.Helper()
 	began := hour(at - 1)
 	v := api.DriftVerdict{Window: api.Span{Start: began, End: hour(at)}, State: "OK"}
 	for _, f := range features {
-		v.Features = append(v.Features, api.DriftFinding{Feature: f, Kind: "input", State: "DETECTED", Began: &began})
+		name, unpromised := strings.CutSuffix(f, "?")
+		v.Features = append(v.Features, api.DriftFinding{Feature: name, Kind: "input", State: "DETECTED", Began: &began, Unpromised: unpromised})
 	}
 	v.Features = append(v.Features, api.DriftFinding{Feature: "quiet", State: "OK"})
 	if missing {
@@ -48,7 +49,12 @@ func (p *past) drift(at float64, version int64, role string, missing bool, featu
 
 func (p *past) requested(at float64, id, cause string) {
 	p.t.Helper()
-	s := api.Signal{SignalData: api.SignalData{ID: id, Type: api.TypeRetrainRequested, Model: "m", Version: 1, Cause: cause, CreatedAt: hour(at)}}
+	p.requestedFor(at, id, cause, "")
+}
+
+func (p *past) requestedFor(at float64, id, cause, role string) {
+	p.t.Helper()
+	s := api.Signal{SignalData: api.SignalData{ID: id, Type: api.TypeRetrainRequested, Model: "m", Version: 1, Role: role, Cause: cause, CreatedAt: hour(at)}}
 	p.add(at, api.EventRetrainRequested, "retrain/"+id, s)
 }
 
@@ -119,6 +125,31 @@ func TestSimulate(t *testing.T) {
 	f("10 drift; 11 drift open until 12; 12 drift cool_down until 37; 30 drift cool_down until 37; 37 drift; 37 drift open until 39; 39 drift cool_down", api.RetrainPolicy{CoolDown: hours(25), Training: hours(2)})
 	f("10 drift; 11 drift open until 12; 12 drift budget until 178; 30 drift budget; 178 drift", api.RetrainPolicy{Budget: 1})
 	f("10 drift labels until 11; 11 drift labels until 12; 15 drift; 15 drift open until 17; 17 drift; 30 drift", api.RetrainPolicy{MinLabels: 15, Lookback: hours(100)})
+}
+
+// Drift that is not promised is held back until it is, unless the policy says otherwise.
+func TestSimulateUnpromised(t *testing.T) {
+	p := &past{t: t}
+	p.drift(10, 1, "stable", false, "a?")
+	p.drift(11, 1, "canary", true, "a?") // bad data of the stream comes first
+	p.drift(13, 1, "canary", false)
+	p.drift(14.5, 1, "stable", false, "a?", "b") // one feature is enough
+	p.drift(20, 1, "stable", false)
+	p.drift(30, 1, "stable", false, "a?")
+	p.drift(40, 1, "stable", false)
+	p.drift(50, 1, "stable", false, "a?")
+	p.requestedFor(52, "early", api.CauseDrift, "stable") // by a release that did not write that it became promised
+	p.drift(60, 1, "stable", false)
+	for _, policy := range []string{"", api.UnpromisedHold} {
+		got, _ := p.run(0, api.RetrainPolicy{Unpromised: policy})
+		if want := "10 drift unpromised until 15; 11 drift data_quality; 15 drift; 30 drift unpromised; 50 drift unpromised until 52; 52 drift"; got != want {
+			t.Errorf("%q\ngot  %s\nwant %s", policy, got, want)
+		}
+	}
+	got, _ := p.run(0, api.RetrainPolicy{Unpromised: api.UnpromisedAsk})
+	if want := "10 drift; 11 drift open until 12; 12 drift data_quality; 30 drift; 50 drift"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }
 
 // Bad data, rollouts, and what people ask for.
