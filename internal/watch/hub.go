@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
@@ -44,6 +45,11 @@ type Options struct {
 const (
 	minLook   = 100 * time.Millisecond // between two looks at states, however many watchers come
 	heartbeat = 15 * time.Second       // the max time without a message
+
+	// A look wakes all watchers. If all of them encoded and wrote at once, they would hold every core for milliseconds, and
+	// requests would wait. So a few go ahead, and the others follow in turn: the last of 200 after 0.2 s.
+	turnsPerSecond = 1000
+	turnsAtOnce    = 8
 )
 
 // Hub looks at what watchers want. Its methods may be called from any goroutine.
@@ -52,6 +58,7 @@ type Hub struct {
 	woken   chan struct{} // watchers came or went
 	stopped chan struct{} // closed when Run has ended
 	now     atomic.Pointer[snapshot]
+	turns   *rate.Limiter // of watchers that have something to send
 
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
@@ -74,7 +81,7 @@ func New(o Options) *Hub {
 		o.Sources.Drift == nil || o.Sources.Counters == nil || o.Logger == nil {
 		panic("BUG: watch.New needs a journal, all sources and a logger")
 	}
-	h := &Hub{opts: o, woken: make(chan struct{}, 1), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}}
+	h := &Hub{opts: o, woken: make(chan struct{}, 1), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, turns: rate.NewLimiter(turnsPerSecond, turnsAtOnce)}
 	h.now.Store(&snapshot{next: make(chan struct{})})
 	return h
 }

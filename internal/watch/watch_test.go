@@ -137,6 +137,7 @@ type viewer struct {
 	hidden  map[string]bool // names that it may not see
 	changed bool            // for the next Check
 	err     error           // of Check
+	at      []time.Time     // when messages were sent
 	hold    chan struct{}   // if it is not nil, Send waits for it
 	cancel  func()
 	ended   chan error
@@ -176,7 +177,7 @@ func (v *viewer) Send(m api.WatchMessage) error {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.got = append(v.got, m)
+	v.got, v.at = append(v.got, m), append(v.at, time.Now())
 	return nil
 }
 
@@ -432,6 +433,45 @@ func TestOneLookForAll(t *testing.T) {
 		time.Sleep(time.Minute)
 		if n := looks() - before; n > 1 {
 			t.Errorf("%d looks after the last watcher has gone", n)
+		}
+	})
+}
+
+// Many watchers do not get a change all at once, so that requests go on between their messages. All get it soon.
+func TestWatchersTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		var all []*viewer
+		for range 200 {
+			all = append(all, g.watch(api.WatchQuery{Journal: true, After: api.WatchFromNow, Models: []string{"*"}, Every: time.Second}))
+		}
+		time.Sleep(time.Minute)
+		for _, change := range []func(){
+			func() { g.append("routes/iris") },
+			func() { g.setModels(model("iris", 1, api.StateReady)) },
+		} {
+			for _, v := range all {
+				v.take()
+				v.at = nil
+			}
+			began := time.Now()
+			change()
+			time.Sleep(3 * time.Second)
+			atOnce := map[time.Time]int{}
+			for i, v := range all {
+				if messages := v.take(); len(messages) != 1 {
+					t.Fatalf("watcher %d got %d messages of a change", i, len(messages))
+				}
+				atOnce[v.at[0]]++
+				if took := v.at[0].Sub(began); took > 1500*time.Millisecond {
+					t.Errorf("watcher %d was told after %v", i, took)
+				}
+			}
+			for at, n := range atOnce {
+				if n > 8 {
+					t.Errorf("%d watchers were told at once, after %v", n, at.Sub(began))
+				}
+			}
 		}
 	})
 }

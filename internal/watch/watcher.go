@@ -2,6 +2,7 @@ package watch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -60,6 +61,12 @@ func (h *Hub) Watch(ctx context.Context, q api.WatchQuery, to Viewer) error {
 	defer timer.Stop()
 	for {
 		s := h.now.Load()
+		if w.hasNews(s) {
+			if err := h.turns.Wait(ctx); err != nil {
+				return cmp.Or(ctx.Err(), context.DeadlineExceeded) // it does not wait for a turn after the deadline
+			}
+			s = h.now.Load()
+		}
 		if err := w.pass(ctx, s); err != nil {
 			return err
 		}
@@ -178,6 +185,11 @@ func (w *watcher) older(upto int64) error {
 	return nil
 }
 
+// hasNews reports whether a snapshot has something to look through for the viewer now.
+func (w *watcher) hasNews(s *snapshot) bool {
+	return w.query.Journal && s.ring != nil && w.cursor < s.ring.end() || w.isDue(s, time.Now())
+}
+
 // wakeAt returns when there is something to do without another snapshot: what this one has is due, or a heartbeat.
 func (w *watcher) wakeAt(s *snapshot) time.Time {
 	at := w.sent.Add(heartbeat)
@@ -195,10 +207,15 @@ func (w *watcher) waits(s *snapshot) bool {
 // slack is how much earlier than its time a message may be sent: looks are not exactly as far apart as they should be.
 const slack = api.MinWatchEvery / 2
 
+// isDue reports whether it is time for the states of a snapshot.
+func (w *watcher) isDue(s *snapshot, now time.Time) bool {
+	return w.waits(s) && (w.seen == 0 || !now.Add(slack).Before(w.due))
+}
+
 // states sends what has changed, if it is time.
 func (w *watcher) states(s *snapshot) error {
 	now := time.Now()
-	if !w.waits(s) || w.seen > 0 && now.Add(slack).Before(w.due) {
+	if !w.isDue(s, now) {
 		return nil
 	}
 	text := w.message(s)
