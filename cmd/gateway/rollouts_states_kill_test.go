@@ -30,6 +30,7 @@ var killedStates = [...]string{
 type tally struct {
 	mu     sync.Mutex
 	kills  map[string]int // by the last state in the journal
+	all    int
 	tries  int
 	target int
 }
@@ -51,30 +52,36 @@ func (c *tally) next() string {
 	return least
 }
 
-func (c *tally) count(state string) {
+// count counts a kill, and tells from time to time how many there were.
+func (c *tally) count(t *testing.T, state string) {
+	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.kills[state]++
+	c.all++
+	const some = 500
+	if c.all%some == 0 {
+		t.Logf("%d kills so far: %v", c.all, c.kills)
+	}
 }
 
 // TestKillRolloutStates kills gateways with a rollout in each of its states. After the next start the rollout is the one that the journal has
 // last, the route is what its state says, and what had ended has not begun again.
 func TestKillRolloutStates(t *testing.T) {
-	const workers = 4 // with -parallel 4
 	c := &tally{kills: map[string]int{}, target: *rolloutKills}
+	gateways, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String())
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Run("all", func(t *testing.T) {
-		for i := range workers {
+		for i := range gateways {
 			t.Run(strconv.Itoa(i), func(t *testing.T) {
 				t.Parallel()
 				killInStates(t, c)
 			})
 		}
 	})
-	total := 0
-	for _, n := range c.kills {
-		total += n
-	}
-	t.Logf("%d kills, by the last state in the journal: %v", total, c.kills)
+	t.Logf("%d kills, by the last state in the journal: %v", c.all, c.kills)
 	for _, s := range killedStates {
 		if s != api.RolloutValidating && s != api.RolloutAborting && c.kills[s] < c.target { // those two may be over before the kill
 			t.Errorf("%d kills in %s, want %d", c.kills[s], s, c.target)
@@ -112,7 +119,7 @@ routes: {model: {variants: [{version: 1, weight: 100%}]}, guarded: {variants: [{
 		k.aim(t, route, target)
 		k.stop(t)
 		before = lastRollouts(t, data)
-		c.count(before[route].State)
+		c.count(t, before[route].State)
 	}
 	if before == nil {
 		return // the others were faster
@@ -155,6 +162,11 @@ func (k *killed) aim(t *testing.T, route, target string) {
 	r := k.lastOf(t, route)
 	if r.State == target {
 		return
+	}
+	if target == api.RolloutValidating && r.ID != "" && !r.Final() { // only a new rollout is
+		act("abort")
+		k.until(t, route, api.RolloutRolledBack)
+		r = k.lastOf(t, route)
 	}
 	if r.State == api.RolloutPaused {
 		act("resume")
