@@ -300,7 +300,11 @@ type RolloutPlan struct {
 	Steps    []PlanStep  `json:"steps"`
 	Alpha    float64     `json:"false_rollback"` // at most
 	Power    []PlanPower `json:"power"`
-	Problems []string    `json:"problems"` // why it could not decide in its time
+	// Assumptions are what Power rests on: what is known of the stable version, and what is assumed instead.
+	Assumptions []string `json:"assumptions"`
+	// NotComputed are guardrails that Power says nothing of, each with the reason.
+	NotComputed []string `json:"not_computed"`
+	Problems    []string `json:"problems"` // why it could not decide in its time
 }
 
 // PlanStep is a step of a plan.
@@ -314,11 +318,17 @@ type PlanStep struct {
 type PlanPower struct {
 	Guardrail string  `json:"guardrail"`
 	Ratio     float64 `json:"ratio,omitempty"` // of its rate to the control's
-	// Shift is for the guardrail answers: by how much the share of a class that half of the control's answers have differs.
+	// Kind is that of the value that differs, for the guardrails answers, loss and agreement.
+	Kind string `json:"kind,omitempty"`
+	// Shift is by how much it differs: a share, a score or a rate of errors as a fraction of 1, a number in standard deviations of the control's, a
+	// loss in parts of the control's. For agreement it is the share of the rows that differ.
 	Shift  float64  `json:"shift,omitempty"`
+	Change string   `json:"change"` // how the version is worse, in words
 	Power  float64  `json:"power"`
-	Median Duration `json:"median"` // time to the rollback, among those
-	Lost   float64  `json:"lost"`   // median of the bad requests of the canary until then; of those answered otherwise
+	Median Duration `json:"median"` // time to the rollback, among those; for agreement since the version became a shadow
+	// Lost is the median of the bad requests of the canary until then: for a share those that are answered otherwise, for means
+	// all. For agreement it is 0, since nobody gets the answers of a shadow.
+	Lost float64 `json:"lost"`
 }
 
 // rolloutPreset returns the values of a preset.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -139,17 +140,21 @@ func printPlan(b *strings.Builder, p api.RolloutPlan) {
 	if len(p.Power) > 0 {
 		fmt.Fprintln(b, "\nIF THE VERSION HAS\tROLLED BACK\tMEDIAN TIME\tBAD REQUESTS UNTIL THEN")
 	}
-	what := map[string]string{api.GuardrailErrors: "errors", api.GuardrailLatency: "slow answers"}
 	for _, w := range p.Power {
 		took := "-"
 		if w.Median > 0 {
 			took = time.Duration(w.Median).Round(time.Second).String()
 		}
-		has := fmt.Sprintf("%g × the %s", w.Ratio, what[w.Guardrail])
-		if w.Guardrail == api.GuardrailAnswers {
-			has = fmt.Sprintf("a class %.3g points more often", 100*w.Shift)
-		}
-		fmt.Fprintf(b, "%s\t%.0f%%\t%s\t%.0f\n", has, 100*w.Power, took, w.Lost)
+		fmt.Fprintf(b, "%s\t%.0f%%\t%s\t%.0f\n", oneLine(w.Change), 100*w.Power, took, w.Lost)
+	}
+	if list := slices.Concat(p.Assumptions, p.NotComputed); len(list) > 0 {
+		fmt.Fprintln(b)
+	}
+	for _, a := range p.Assumptions {
+		fmt.Fprintf(b, "assumed: %s\n", oneLine(a))
+	}
+	for _, n := range p.NotComputed {
+		fmt.Fprintf(b, "not computed: %s\n", oneLine(n))
 	}
 	for _, problem := range p.Problems {
 		fmt.Fprintf(b, "\nwarning: %s\n", oneLine(problem))

@@ -101,7 +101,7 @@ type RolloutControl interface {
 	// RolloutHistory returns the last rollouts of a route, the newest first. It fails with NotFound.
 	RolloutHistory(route string) ([]api.Rollout, error)
 	// PlanRollout says what a rollout would do. The spec is completed and checked, as that of StartRollout.
-	PlanRollout(spec api.RolloutSpec) (api.RolloutPlan, error)
+	PlanRollout(ctx context.Context, spec api.RolloutSpec) (api.RolloutPlan, error)
 	StartRollout(ctx context.Context, spec api.RolloutSpec, by api.Actor) (api.Rollout, error)
 	PauseRollout(ctx context.Context, route string, by api.Actor) (api.Rollout, error)
 	ResumeRollout(ctx context.Context, route string, by api.Actor) (api.Rollout, error)

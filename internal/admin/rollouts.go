@@ -102,7 +102,7 @@ func (s *Server) planRollout(w http.ResponseWriter, r *http.Request, _ api.Actor
 	if err != nil {
 		return err
 	}
-	plan, err := s.opts.Rollouts.PlanRollout(spec)
+	plan, err := s.opts.Rollouts.PlanRollout(r.Context(), spec)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (r *rollouts) RolloutHistory(route string) ([]api.Rollout, error) {
 	return []api.Rollout{r.last()}, nil
 }
 
-func (r *rollouts) PlanRollout(spec api.RolloutSpec) (api.RolloutPlan, error) {
+func (r *rollouts) PlanRollout(_ context.Context, spec api.RolloutSpec) (api.RolloutPlan, error) {
 	r.spec = spec
 	return api.RolloutPlan{Spec: spec}, r.err
 }

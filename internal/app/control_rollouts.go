@@ -47,8 +47,8 @@ func (c control) RolloutHistory(route string) ([]api.Rollout, error) {
 }
 
 // PlanRollout implements admin.RolloutControl.
-func (c control) PlanRollout(spec api.RolloutSpec) (api.RolloutPlan, error) {
-	return c.app.rollouts.Plan(spec)
+func (c control) PlanRollout(ctx context.Context, spec api.RolloutSpec) (api.RolloutPlan, error) {
+	return c.app.rollouts.Plan(ctx, spec)
 }
 
 // StartRollout implements admin.RolloutControl.

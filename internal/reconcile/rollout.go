@@ -49,6 +49,13 @@ func (r *Reconciler) Counts(route string, version int64, objective time.Duration
 		return counts, err
 	}
 	now, answers := time.Now(), map[string][]compare.Mean{}
+	if v.version != nil {
+		total, recent := v.version.Count(now)
+		counts.Stable = rollout.Count{
+			Requests: total.Requests, Errors: total.Errors, Refused: total.Refused,
+			Recent: api.RolloutRate{Requests: recent.Requests, Bad: recent.Errors}, Window: time.Duration(recent.Window),
+		}
+	}
 	for i, variant := range v.route.Variants {
 		c := map[string]*rollout.Count{api.RoleStable: &counts.Stable, api.RoleCanary: &counts.Canary, api.RoleControl: &counts.Control}[variant.Role]
 		if len(v.variants) == 0 || variant.Role == api.RoleCanary && variant.Version != version {
@@ -100,6 +107,7 @@ func (r *Reconciler) Losses(route string, version int64) (losses rollout.Losses,
 		return losses, err
 	}
 	stable, _ := v.route.Stable()
+	losses.Stable = labelled(&report, v.route.Variants[stable].Version, v.kept)
 	for i := range report.Streams {
 		s := &report.Streams[i]
 		switch {
@@ -111,6 +119,21 @@ func (r *Reconciler) Losses(route string, version int64) (losses rollout.Losses,
 		}
 	}
 	return losses, nil
+}
+
+// labelled returns what the labels of a version say that answers as the stable one. kept is the share of the predictions that are kept, in
+// basis points.
+func labelled(report *api.LabelReport, version int64, kept int) rollout.Labelled {
+	l := rollout.Labelled{Sample: float64(kept) / api.TotalWeight}
+	most := uint64(0)
+	for i := range report.Streams {
+		s := &report.Streams[i]
+		if s.Segment == "" && s.Version == version && (s.Role == api.RoleStable || s.Role == api.RoleDefault) && s.Labels > most {
+			most = s.Labels
+			l.Values, l.Share, l.Delay = lossOf(s), s.Coverage, s.Delay
+		}
+	}
+	return l
 }
 
 // lossOf returns the losses of a stream's labelled predictions.

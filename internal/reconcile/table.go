@@ -64,7 +64,11 @@ func (r *Reconciler) swap(s actual) {
 	next := &view{routes: map[string]*routeView{}, references: s.goal.references, waiting: s.goal.waiting, aliases: r.aliases.All(), losses: b.losses}
 	for name, e := range b.entries {
 		if e.Default != nil {
-			next.routes[name] = &routeView{route: routes.Implied(name, e.Default.Model.Version).Route}
+			version := e.Default.Model.Version
+			next.routes[name] = &routeView{
+				route: routes.Implied(name, version).Route, kept: int(s.goal.cfg.Model(e.Model).Labels.Sample),
+				version: b.record.version(infer.Version{Model: e.Model, Number: version}),
+			}
 		}
 	}
 	for i := range s.goal.routes {
@@ -164,7 +168,7 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 		e.Model, e.Targets, e.Default = state.Model, slices.Clone(model.Targets), model.Default
 		e.Loading, e.Failed = model.Loading, model.Failed
 	}
-	shown := &routeView{route: state.Route}
+	shown := &routeView{route: state.Route, kept: int(b.goal.cfg.Model(state.Model).Labels.Sample)}
 	e.Route = &router.Route{
 		Revision: state.Revision, Seed: state.Seed, Sticky: state.Sticky, Slots: b.record.slots(state),
 		Fallback: b.fallback(&state.Route),

@@ -37,6 +37,8 @@ type routeView struct {
 	fallback *router.Breaker // of the version that the route names as its fallback
 	shadows  []*comparedShadow
 	mirrors  []*shadow.Mirror // nil if the shadow cannot run
+	kept     int              // how many predictions are kept for labels, in basis points
+	version  *metrics.Version // of an implied route
 }
 
 // Routes returns the declared and the implied routes, sorted by name.

@@ -201,13 +201,10 @@ func (c *Controller) Start(ctx context.Context, spec api.RolloutSpec, by api.Act
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if running := c.active[spec.Route]; running != nil {
-		return api.Rollout{}, infer.Errorf(infer.Conflict, "rollout '%s' of route '%s' has not ended", running.id, spec.Route)
+	if err := c.free(spec.Route); err != nil {
+		return api.Rollout{}, err
 	}
 	if last := c.fold.last(spec.Route); last != nil {
-		if last.Frozen {
-			return api.Rollout{}, infer.Errorf(infer.Conflict, "route '%s' is frozen after %d rollbacks in a row: find out why, then lift it with gateway rollouts unfreeze %s", spec.Route, last.Rollbacks, spec.Route)
-		}
 		r.Number = last.Number + 1
 		if last.State == api.RolloutRolledBack {
 			r.Rollbacks = last.Rollbacks
@@ -221,6 +218,24 @@ func (c *Controller) Start(ctx context.Context, spec api.RolloutSpec, by api.Act
 	}
 	c.add(newRunner(c, *r))
 	return *r, nil
+}
+
+// startable returns Conflict if no rollout of a route can start now.
+func (c *Controller) startable(route string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.free(route)
+}
+
+// free is startable for a caller that holds c.mu.
+func (c *Controller) free(route string) error {
+	if running := c.active[route]; running != nil {
+		return infer.Errorf(infer.Conflict, "rollout '%s' of route '%s' has not ended", running.id, route)
+	}
+	if last := c.fold.last(route); last != nil && last.Frozen {
+		return infer.Errorf(infer.Conflict, "route '%s' is frozen after %d rollbacks in a row: find out why, then lift it with gateway rollouts unfreeze %s", route, last.Rollbacks, route)
+	}
+	return nil
 }
 
 // prepare returns a new rollout.

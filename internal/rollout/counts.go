@@ -25,8 +25,11 @@ type Counts struct {
 	Shadow Mean // the disagreement of the version, as a shadow
 }
 
-// Losses are what the labels of a canary and of its control say.
-type Losses struct{ Canary, Control []Value }
+// Losses are what the labels of a canary and of its control say, and what is known of those of the stable version.
+type Losses struct {
+	Canary, Control []Value
+	Stable          Labelled
+}
 
 // since returns what came after an earlier count. A count that is less than before has begun again.
 func (c Count) since(before Count) Count {

@@ -58,6 +58,14 @@ func (f *Fold) set(r *api.Rollout) {
 	p.Rollouts[0] = *r
 }
 
+// past returns the last rollouts of a route, the newest first. The list does not change.
+func (f *Fold) past(route string) []api.Rollout {
+	if p := f.routes[route]; p != nil {
+		return p.Rollouts
+	}
+	return nil
+}
+
 // last returns the last rollout of a route, nil if there was none.
 func (f *Fold) last(route string) *api.Rollout {
 	if p := f.routes[route]; p != nil {

@@ -202,6 +202,7 @@ func (w *world) Counts(_ string, _ int64, _ time.Duration) (c rollout.Counts, er
 		switch v.Role {
 		case api.RoleStable:
 			c.Stable = *w.count(v)
+			c.Stable.Window = time.Minute
 		case api.RoleCanary:
 			c.Canary = *w.count(v)
 		case api.RoleControl:

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -28,15 +29,20 @@ var planRatios = [...]float64{1.5, 2, 3, 5}
 
 // Plan returns what a rollout of a completed and checked spec would do with the present traffic. It starts nothing. Errors
 // are those of Start.
-func (c *Controller) Plan(spec api.RolloutSpec) (api.RolloutPlan, error) {
-	if _, err := c.opts.Traffic.Route(spec.Route); err != nil {
+func (c *Controller) Plan(ctx context.Context, spec api.RolloutSpec) (api.RolloutPlan, error) {
+	if err := c.startable(spec.Route); err != nil {
+		return api.RolloutPlan{}, err
+	}
+	if _, err := c.prepare(ctx, spec); err != nil {
 		return api.RolloutPlan{}, err
 	}
 	counts, err := c.opts.Traffic.Counts(spec.Route, spec.Version, 0)
 	if err != nil {
 		return api.RolloutPlan{}, err
 	}
-	p := api.RolloutPlan{Spec: spec, Alpha: spec.Alpha, Steps: []api.PlanStep{}, Power: []api.PlanPower{}, Problems: []string{}}
+	p := api.RolloutPlan{
+		Spec: spec, Alpha: spec.Alpha, Steps: []api.PlanStep{}, Power: []api.PlanPower{}, Assumptions: []string{}, NotComputed: []string{}, Problems: []string{},
+	}
 	for _, v := range []Count{counts.Stable, counts.Canary, counts.Control} {
 		if s := v.Window.Seconds(); s > 0 {
 			p.Rate += float64(v.Recent.Requests) / s
@@ -48,21 +54,56 @@ func (c *Controller) Plan(spec api.RolloutSpec) (api.RolloutPlan, error) {
 		p.Steps = append(p.Steps, api.PlanStep{RolloutStep: step, Control: Control(step.Weight), Requests: p.Rate * share(step.Weight) * time.Duration(step.For).Seconds()})
 	}
 	if p.Rate > 0 {
-		rng := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // a simulation, the same each time
-		for _, ratio := range planRatios {
-			p.Power = append(p.Power, power(rng, &p, api.GuardrailErrors, spec.Errors, max(p.Errors, leastRate), ratio))
+		if err := c.plan(&p, &counts); err != nil {
+			return api.RolloutPlan{}, err
 		}
-		for _, ratio := range planRatios {
-			p.Power = append(p.Power, power(rng, &p, api.GuardrailLatency, spec.Latency.Limit, slowRate, ratio))
-		}
-		for _, times := range planShifts {
-			if shift := times * spec.Answers.Tolerance; shift <= usualShare {
-				p.Power = append(p.Power, answersPower(&p, shift))
-			}
-		}
+	}
+	for _, q := range spec.Queries {
+		p.NotComputed = append(p.NotComputed, queryName(q.Name)+": the gateway does not know how the value of the query varies; a fixed limit has no false-alarm probability either")
 	}
 	p.Problems = problems(&p)
 	return p, nil
+}
+
+// plan adds the power of each guardrail.
+func (c *Controller) plan(p *api.RolloutPlan, counts *Counts) error {
+	losses, err := c.opts.Traffic.Losses(p.Spec.Route, p.Spec.Version)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	answers := answersOf(c.fold.past(p.Spec.Route))
+	c.mu.Unlock()
+	d := planning{p, rand.New(rand.NewPCG(1, 1))} //nolint:gosec // a simulation, the same each time
+	refused := api.RolloutRate{Requests: counts.Stable.Requests, Bad: counts.Stable.Refused}.Rate()
+	d.rates(api.GuardrailErrors, p.Spec.Errors, max(p.Errors, leastRate), "errors")
+	d.rates(api.GuardrailRefusals, p.Spec.Refusals, max(refused, leastRate), "refused values")
+	d.rates(api.GuardrailLatency, p.Spec.Latency.Limit, slowRate, "slow answers")
+	d.answersPower(&answers)
+	d.lossPower(&losses.Stable)
+	d.agreementPower()
+	p.Assumptions = append([]string{ratesText(p, refused)}, p.Assumptions...)
+	return nil
+}
+
+// ratesText says what the power of the guardrails about rates rests on.
+func ratesText(p *api.RolloutPlan, refused float64) string {
+	at := func(rate float64) string {
+		if rate < leastRate {
+			return percent(leastRate) + ", more than now"
+		}
+		return percent(rate)
+	}
+	return fmt.Sprintf("rates: the control has %s errors, %s refused values, and %s of its answers are later than the objective", at(p.Errors), at(refused), percent(slowRate))
+}
+
+// rates adds the power of a guardrail about rates.
+func (d *planning) rates(name string, limit api.Limit, rate float64, what string) {
+	for _, ratio := range planRatios {
+		w := power(d.rng, d.p, name, limit, rate, ratio)
+		w.Change = fmt.Sprintf("%g × the %s", ratio, what)
+		d.p.Power = append(d.p.Power, w)
+	}
 }
 
 func share(points int) float64 { return float64(points) / api.TotalWeight }
@@ -111,8 +152,22 @@ func simulate(rng *rand.Rand, p *api.RolloutPlan, g *Guardrail, control, canary 
 	return at, bad, false
 }
 
-// enoughPower is the power below which a plan warns, for a rate that is doubled.
-const enoughPower = 0.8
+// enoughPower is the power below which a plan warns, for enoughTimes the rate, or a difference of enoughTimes the limit.
+const (
+	enoughPower = 0.8
+	enoughTimes = 2
+)
+
+// limitOf returns the limit of a shift, 0 for a guardrail that a rollout does not wait for.
+func limitOf(p *api.RolloutPlan, w *api.PlanPower) float64 {
+	switch {
+	case w.Guardrail != api.GuardrailAnswers:
+		return 0
+	case w.Kind == api.ValueNumber:
+		return p.Spec.Answers.Deviation
+	}
+	return p.Spec.Answers.Tolerance
+}
 
 func problems(p *api.RolloutPlan) []string {
 	list := []string{}
@@ -126,12 +181,8 @@ func problems(p *api.RolloutPlan) []string {
 		}
 	}
 	for _, w := range p.Power {
-		if w.Shift == 2*p.Spec.Answers.Tolerance && w.Shift > 0 && w.Power < enoughPower {
-			list = append(list, fmt.Sprintf("%s: a version whose share of a class is %s away is rolled back in %.0f%% of the cases; more time or weight finds more",
-				w.Guardrail, percent(w.Shift), 100*w.Power))
-		}
-		if w.Ratio == 2 && w.Power < enoughPower {
-			list = append(list, fmt.Sprintf("%s: a version with twice the rate is rolled back in %.0f%% of the cases; more time or weight finds more", w.Guardrail, 100*w.Power))
+		if w.Power < enoughPower && (w.Ratio == enoughTimes || w.Shift > 0 && w.Shift == enoughTimes*limitOf(p, &w)) {
+			list = append(list, fmt.Sprintf("%s: a version with %s is rolled back in %.0f%% of the cases; more time or weight finds more", w.Guardrail, w.Change, 100*w.Power))
 		}
 	}
 	last := p.Steps[len(p.Steps)-1]

@@ -148,9 +148,7 @@ function PlanFacts({ plan }: { plan: PlanDoc }) {
             <tbody>
               {plan.power.map((p, i) => (
                 <tr key={i}>
-                  <td>
-                    {p.guardrail} {p.ratio ? `× ${digits(p.ratio)}` : p.shift ? `by ${percent(p.shift)}` : ""}
-                  </td>
+                  <td>{p.change}</td>
                   <td class="n">{percent(p.power)}</td>
                   <td class="n">{p.lost > 0 ? duration(p.median) : "–"}</td>
                   <td class="n">{p.lost > 0 ? count(p.lost) : "–"}</td>
@@ -159,6 +157,14 @@ function PlanFacts({ plan }: { plan: PlanDoc }) {
             </tbody>
           </table>
         </div>
+        <ul>
+          {plan.assumptions.map((a) => (
+            <li key={a}>Assumed: {a}</li>
+          ))}
+          {plan.not_computed.map((n) => (
+            <li key={n}>Not computed: {n}</li>
+          ))}
+        </ul>
       </div>
     </div>
   );
