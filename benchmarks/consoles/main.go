@@ -40,8 +40,10 @@ type bench struct {
 
 // round is what one round has measured.
 type round struct {
-	peak, p99 [2]float64 // without and with watchers: answers a second in a closed loop, and seconds at the open loop's rate
-	messages  int64      // that the watchers have read
+	// Without and with watchers: answers a second in a closed loop, seconds at the open loop's rate, and CPU seconds of the gateway
+	// in a second with quietRate requests.
+	peak, p99, cpu [2]float64
+	messages       int64 // that the watchers have read
 }
 
 func main() {
@@ -98,7 +100,8 @@ func (b *bench) run(ctx context.Context) (text string, err error) {
 			return "", err
 		}
 		rounds = append(rounds, r)
-		fmt.Fprintf(os.Stderr, "round %d: %.0f and %.0f/s, p99 %.0f and %.0f µs, %d messages\n", i+1, r.peak[0], r.peak[1], 1e6*r.p99[0], 1e6*r.p99[1], r.messages)
+		fmt.Fprintf(os.Stderr, "round %d: %.0f and %.0f/s, p99 %.0f and %.0f µs, CPU %.0f and %.0f ms/s, %d messages\n",
+			i+1, r.peak[0], r.peak[1], 1e6*r.p99[0], 1e6*r.p99[1], 1e3*r.cpu[0], 1e3*r.cpu[1], r.messages)
 	}
 	return b.page(rounds), nil
 }
@@ -118,7 +121,7 @@ func (b *bench) round(ctx context.Context, gateway *process.Gateway, watchedFirs
 				return r, err
 			}
 		}
-		r.peak[with], r.p99[with], err = b.load(ctx, gateway)
+		r.peak[with], r.p99[with], r.cpu[with], err = b.load(ctx, gateway)
 		r.messages += end()
 		if err != nil {
 			return r, err
@@ -127,8 +130,11 @@ func (b *bench) round(ctx context.Context, gateway *process.Gateway, watchedFirs
 	return r, nil
 }
 
-// load sends requests to all models, as fast as they are answered, and then at a rate.
-func (b *bench) load(ctx context.Context, gateway *process.Gateway) (peak, p99 float64, err error) {
+// quietRate is how many requests per second change the counters of all models in each second, and cost little themselves.
+const quietRate = 400
+
+// load sends requests to all models: as fast as they are answered, at a rate, and at quietRate.
+func (b *bench) load(ctx context.Context, gateway *process.Gateway) (peak, p99, cpu float64, err error) {
 	var targets []loadgen.Target
 	for i := range b.models {
 		targets = append(targets, loadgen.FP32Target(gateway.URL(), name(i), models.Input, []int64{1, 16}, false))
@@ -136,7 +142,7 @@ func (b *bench) load(ctx context.Context, gateway *process.Gateway) (peak, p99 f
 	plan := loadgen.Plan{Targets: targets, Conns: 16, Warmup: time.Second, Duration: b.duration}
 	closed, err := loadgen.Run(ctx, plan)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	if b.rate == 0 {
 		b.rate = math.Round(closed.Rate() / 3)
@@ -144,14 +150,26 @@ func (b *bench) load(ctx context.Context, gateway *process.Gateway) (peak, p99 f
 	plan.Rate, plan.Asleep = b.rate, true
 	open, err := loadgen.Run(ctx, plan)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
-	for _, result := range []*loadgen.Result{closed, open} {
+	before, err := gateway.OwnUsage()
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	began := time.Now()
+	plan.Rate = quietRate
+	quiet, err := loadgen.Run(ctx, plan)
+	took := time.Since(began)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	after, err := gateway.OwnUsage()
+	for _, result := range []*loadgen.Result{closed, open, quiet} {
 		if len(result.Errors) > 0 {
-			return 0, 0, fmt.Errorf("requests failed: %v", result.Errors)
+			err = errors.Join(err, fmt.Errorf("requests failed: %v", result.Errors))
 		}
 	}
-	return closed.Rate(), float64(open.Latency.ValueAtQuantile(99)) / 1e6, nil
+	return closed.Rate(), float64(open.Latency.ValueAtQuantile(99)) / 1e6, (after.CPU - before.CPU).Seconds() / took.Seconds(), err
 }
 
 // watch opens the streams and waits until each has its first message of states. end closes them, and returns how many messages
@@ -220,25 +238,27 @@ func stream(ctx context.Context, transport http.RoundTripper, url string, messag
 
 // page says what was measured.
 func (b *bench) page(rounds []round) string {
-	var peaks, p99s [3][]float64 // without, with, and the ratio
+	var peaks, p99s, cpus [3][]float64 // without, with, and the ratio; of cpus the cost of a watcher
 	var messages int64
 	for _, r := range rounds {
 		for i := range 2 {
-			peaks[i], p99s[i] = append(peaks[i], r.peak[i]), append(p99s[i], 1e6*r.p99[i])
+			peaks[i], p99s[i], cpus[i] = append(peaks[i], r.peak[i]), append(p99s[i], 1e6*r.p99[i]), append(cpus[i], 1e3*r.cpu[i])
 		}
 		peaks[2], p99s[2] = append(peaks[2], r.peak[1]/r.peak[0]), append(p99s[2], r.p99[1]/r.p99[0])
+		cpus[2] = append(cpus[2], 1e6*(r.cpu[1]-r.cpu[0])/float64(b.watchers))
 		messages += r.messages
 	}
 	host := record.ThisHost()
 	var w strings.Builder
-	fmt.Fprintf(&w, "# Cost of open consoles for the data plane\n\n%s, %d cores of %s that gateway, load and watchers share, Linux %s, %s; `make bench-consoles`: %d rounds, each without and with %d watchers of the overview (`models=*&counters=*&every=1s`, %d models with traffic), %v for each number. Throughput in a closed loop of 16 connections, p99 in an open loop at %.0f requests/s. Medians and ranges of the rounds:\n\n",
-		host.Date, host.Cores, host.CPU, host.Kernel, host.Go, len(rounds), b.watchers, b.models, b.duration, b.rate)
+	fmt.Fprintf(&w, "# Cost of open consoles for the data plane\n\n%s, %d cores of %s that gateway, load and watchers share, Linux %s, %s; `make bench-consoles`: %d rounds, each without and with %d watchers of the overview (`models=*&counters=*&every=1s`, %d models with traffic), %v for each number. Throughput in a closed loop of 16 connections, p99 in an open loop at %.0f requests/s, CPU time of the gateway's process at %d requests/s, which change all counters. Medians and ranges of the rounds:\n\n",
+		host.Date, host.Cores, host.CPU, host.Kernel, host.Go, len(rounds), b.watchers, b.models, b.duration, b.rate, quietRate)
 	w.WriteString("| | without | with | ratio of each round |\n|---|---|---|---|\n")
 	row := func(what, verb string, columns [3][]float64) {
 		fmt.Fprintf(&w, "| %s | %s | %s | %s |\n", what, record.SpreadOf(columns[0]).Text(verb), record.SpreadOf(columns[1]).Text(verb), record.SpreadOf(columns[2]).Text("%.2f"))
 	}
 	row("requests/s", "%.0f", peaks)
 	row("p99, µs", "%.0f", p99s)
+	fmt.Fprintf(&w, "| CPU, ms per s | %s | %s | %s µs per s and watcher |\n", record.SpreadOf(cpus[0]).Text("%.0f"), record.SpreadOf(cpus[1]).Text("%.0f"), record.SpreadOf(cpus[2]).Text("%.0f"))
 	fmt.Fprintf(&w, "\nThe watchers have read %d messages of states.\n", messages)
 	return w.String()
 }
