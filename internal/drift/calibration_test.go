@@ -37,19 +37,39 @@ type stretch struct {
 	of sender
 }
 
-// judge judges the next window.
+// judge judges the next window. Pairs are counted if the profile has them, and breaks end the window if the detector looks for them.
 func (x *stretch) judge() drift.Verdict {
 	if x.of == nil {
 		x.of = x.s(x.rng)
 	}
 	w := x.p.NewWindow(epoch.Add(time.Duration(x.k) * 24 * time.Hour / day))
-	w.End, w.Rows = w.Start.Add(24*time.Hour/day), uint64(x.rows)
-	x.split.Begin(w.Rows)
+	w.End = w.Start.Add(24 * time.Hour / day)
+	x.split.Begin(uint64(x.rows))
 	row, by := make([]float64, len(x.p.Features)), x.by(x.k)
+	paired, pairs := x.p.Pairs != nil, drift.Pairing{}
+	if paired {
+		w.Pairs, pairs = drift.NewPairCounts(x.p), drift.NewPairing(x.p)
+	}
 	for range x.rows {
-		halves := x.split.Next(x.of(row))
+		user := x.of(row)
+		if user != 0 {
+			w.Known++
+		}
+		halves := x.split.Next(user)
 		for i, v := range row {
-			w.Counts[i].AddIn(&x.p.Features[i], v+by, halves)
+			bin := w.Counts[i].AddIn(&x.p.Features[i], v+by, halves)
+			if paired {
+				pairs.See(i, bin)
+			}
+		}
+		if paired {
+			pairs.End(w.Pairs)
+		}
+		if w.Rows++; w.Rows%32 != 0 {
+			continue
+		}
+		if w.Breaks = x.d.Watch(&w); len(w.Breaks) > 0 {
+			break
 		}
 	}
 	x.k++
@@ -71,19 +91,25 @@ func swing(size float64) func(k int) float64 {
 	return func(k int) float64 { return size * math.Sin(2*math.Pi*float64(k)/day) }
 }
 
-// swung is a stream with a reference that covers the day evenly.
+// swung is a stream with a reference that covers the day evenly. The profile has pairs if they are tested.
 func swung(t testing.TB, seed uint64, features, reference, rows int, by func(k int) float64, s func(*rand.Rand) sender, o drift.Options) *stretch {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(41, seed))
 	k, source := 0, s(rng)
-	p := profileOfRows(features, reference, func(row []float64) {
+	next := func(row []float64) {
 		source(row)
 		shift := by(k * 37)
 		for i := range row {
 			row[i] += shift
 		}
 		k++
-	})
+	}
+	var p *drift.Profile
+	if o.Gates.Joint > 0 {
+		p = paired(t, features, reference, next)
+	} else {
+		p = profileOfRows(features, reference, next)
+	}
 	return &stretch{p: p, d: detector(t, p, o), rng: rng, rows: rows, by: by, s: s}
 }
 

@@ -12,6 +12,7 @@ type Row struct {
 	At      time.Time // its time, not before that of the last row
 	Values  []float64
 	Missing []bool
+	User    uint64 // a hash of who sent it, such as of a sticky key; 0: not known
 	// Texts are the texts of the features that are measured of one, to name new values; nil: they are not
 	// named.
 	Texts []string
@@ -93,7 +94,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 			if o.Windows.Rows == 0 && !ends(row.At) {
 				return
 			}
-			w.addRow(p, round, unknown, &row, split.Next(0), pairs)
+			w.addRow(p, round, unknown, &row, split.Next(row.User), pairs)
 			if o.Windows.Rows > 0 && !ends(row.At) {
 				return
 			}
@@ -144,6 +145,9 @@ func (w *Window) addRow(p *Profile, round []func(float64) float64, unknown []boo
 	}
 	if pairs != nil {
 		pairs.end(w.Pairs)
+	}
+	if row.User != 0 {
+		w.Known++
 	}
 	w.Rows++
 }

@@ -108,3 +108,32 @@ func TestSimulateRounds(t *testing.T) {
 		t.Errorf("%d windows", n)
 	}
 }
+
+// The users of rows are known, so that rows of few users say less.
+func TestSimulateUsers(t *testing.T) {
+	effect := func(known bool) (most float64) {
+		rng := rand.New(rand.NewPCG(61, 1))
+		p := profile(1, 5000, normal(rng))
+		users := take(30, normal(rng))
+		rows := func(yield func(drift.Row) bool) {
+			for range 4 * 500 {
+				user := rng.IntN(len(users))
+				r := drift.Row{At: epoch, Values: []float64{users[user]}, Missing: []bool{false}}
+				if known {
+					r.User = uint64(user) + 1
+				}
+				if !yield(r) {
+					return
+				}
+			}
+		}
+		o := drift.SimulateOptions{Windows: drift.Windowing{Rows: 500, MinRows: 50}}
+		for v := range drift.Simulate(p, detector(t, p, drift.CompleteOptions()), rows, o) {
+			most = max(most, v.Features[0].DesignEffect)
+		}
+		return most
+	}
+	if known, unknown := effect(true), effect(false); known < 4 || known < 2*unknown {
+		t.Errorf("the design effect is %v with known users, %v without", known, unknown)
+	}
+}

@@ -66,7 +66,8 @@ func newTogether(p *Profile, g *Gates) *together {
 }
 
 // judgeTogether judges the paired features of a window together. It leaves out features that have an
-// alarm of their own, which says more.
+// alarm of their own, which says more. An alarm that is not promised yet counts for nothing: most of them are swings, which
+// must be part of what is learned, since there is no alarm of their own once the features are calibrated.
 func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
 	t := d.together
 	if t == nil {
@@ -81,7 +82,7 @@ func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
 	}
 	t.run.add(bins, effects, w.Pairs)
 	for k, i := range t.pairs.Features {
-		if d.tracks[i][0].alarmed() {
+		if own := &d.tracks[i][0]; own.alarmed() && !own.Unpromised {
 			effects[k] = 0
 			t.run.drop(k)
 		}

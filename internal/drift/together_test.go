@@ -379,3 +379,28 @@ func BenchmarkPairs(b *testing.B) {
 		})
 	}
 }
+
+// A daily swing that all features share is learned for their means together too, although each feature is in an alarm of its own, not
+// promised yet, while it is learned.
+func TestCalibrationCoversSeveralFeatures(t *testing.T) {
+	o := everything(200)
+	o.Window = calibrating().Window
+	o.FalseAlarmEvery = 200 * o.Window
+	x := swung(t, 0, 3, 20_000, 500, swing(0.5), independent, o)
+	shown, promisedOnes := 0, 0
+	for k := range 3 * day {
+		v := x.judge()
+		if k < day && alarmed(&v) {
+			shown++
+		}
+		if promised(&v) {
+			promisedOnes++
+		}
+	}
+	if promisedOnes > 0 {
+		t.Errorf("%d of %d windows are in a promised alarm", promisedOnes, 3*day)
+	}
+	if shown < day/2 {
+		t.Errorf("%d of the first %d windows are in an alarm; want most of them", shown, day)
+	}
+}
