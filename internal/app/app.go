@@ -162,7 +162,7 @@ func (a *App) open() (err error) {
 	a.reconcile = reconcile.New(reconcile.Options{
 		Config: cfg, Repository: a.repo, Loader: serving.NewLoader(a.repo, a.runtime, a.log.Named("models")), Router: a.router,
 		Journal: a.journal, Watcher: a.watch, Labels: a.labels, Capture: a.capture, Metrics: a.metrics, Logger: a.log, Reload: a.reload(), Applied: a.applied, TraceRun: a.traceRun, Ready: a.loaded,
-		Locked: a.locked,
+		Locked: a.locked, RolloutDigest: a.rolloutDigest,
 	})
 	options := rollout.Options{Traffic: a.reconcile, Journal: eventLog{a.journal}, Policy: a.rolloutPolicy, Logger: a.log}
 	if options.Query, err = newQuery(&cfg.Prometheus); err != nil {

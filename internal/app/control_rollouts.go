@@ -13,6 +13,11 @@ import (
 // locked returns the rollout that alone may change a route.
 func (a *App) locked(route string) string { return a.rollouts.Locked(route) }
 
+// rolloutDigest returns the digest that a version must have while a rollout of it runs.
+func (a *App) rolloutDigest(route string, version int64) string {
+	return a.rollouts.Digest(route, version)
+}
+
 // newQuery returns what asks the configured Prometheus server, nil if there is none.
 func newQuery(c *config.Prometheus) (func(ctx context.Context, query string) (float64, error), error) {
 	if c.URL == "" {

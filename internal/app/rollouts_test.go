@@ -108,13 +108,42 @@ func TestRolloutOutlivesARestart(t *testing.T) {
 		t.Fatalf("state %s, route %+v", r.State, g.route(t, "double"))
 	}
 	g.configure(t, repository, "data_dir: "+dir, `routes: {double: {variants: [{version: 2, weight: 100%}]}}`, "models: {double: {"+fakeModels+"}}")
-	if status, body := g.call(t, http.MethodPost, g.admin+"/-/reload", ""); status != http.StatusConflict && status != http.StatusBadRequest || !strings.Contains(body, "double-1") {
+	if status, body := g.call(t, http.MethodPost, g.admin+"/-/reload", ""); status != http.StatusConflict && status != http.StatusBadRequest || !strings.Contains(body, "routes.double: rollout 'double-1'") {
 		t.Errorf("a reload that changes the route: %d %s", status, body)
 	}
 	g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts/double/abort", "")
 	eventually(t, func() bool { return g.rollout(t).State == api.RolloutRolledBack })
 	if route := g.route(t, "double"); len(route.Variants) != 1 || route.Variants[0].Version != 1 {
 		t.Errorf("the route is %+v", route)
+	}
+}
+
+// A version whose files change while its rollout runs gets no request any more: nobody has approved those files.
+func TestRolloutOfChangedFiles(t *testing.T) {
+	for _, state := range []string{api.RolloutCanary, api.RolloutPaused, api.RolloutBaking} {
+		dir := doubles(t, 1)
+		put(t, dir, "double", 2, scale(t, 20))
+		g := startOn(t, &fakes{}, dir, `routes: {double: {variants: [{version: 1, weight: 100%}]}}`, "models: {double: {"+fakeModels+"}}")
+		g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts", `{"route": "double", "version": 2, "bake": "1h", "steps": [{"weight": 5000, "for": "1h"}]}`)
+		eventually(t, func() bool { return g.rollout(t).State == api.RolloutCanary && len(g.route(t, "double").Variants) == 3 })
+		switch state {
+		case api.RolloutPaused:
+			g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts/double/pause", "")
+		case api.RolloutBaking:
+			g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts/double/promote", "")
+		}
+		if n := g.askUntil(t, state); n == 0 {
+			n = g.askUntil(t, state)
+			t.Logf("the canary answered %d requests", n)
+		}
+		put(t, dir, "double", 2, scale(t, 30))
+		g.must(t, http.MethodPost, g.admin+"/-/reload", "")
+		if n := g.askUntil(t, api.RolloutRolledBack); n != 0 {
+			t.Errorf("%s: files that nobody approved answered %d requests", state, n)
+		}
+		if r := g.rollout(t); !strings.Contains(r.Why, "the files of the version have changed since the rollout began") {
+			t.Errorf("why %q", r.Why)
+		}
 	}
 }
 

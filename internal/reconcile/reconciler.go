@@ -50,6 +50,9 @@ type Options struct {
 	// Locked returns the rollout that alone may change a route, "" if anybody may. It may be nil, and
 	// must not block.
 	Locked func(route string) string
+	// RolloutDigest returns the digest that a version has for the rollout that runs on a route, "" if no rollout of it does. A version with
+	// another digest gets no requests of the route. It may be nil, and must not block.
+	RolloutDigest func(route string, version int64) string
 	// Ready is called when the loads of the start have ended. It may be nil, and must not
 	// block.
 	Ready func()

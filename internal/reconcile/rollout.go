@@ -7,6 +7,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/compare"
 	"sluice.io/sluice/internal/infer"
+	"sluice.io/sluice/internal/registry"
 	"sluice.io/sluice/internal/rollout"
 )
 
@@ -77,6 +78,7 @@ func (r *Reconciler) Counts(route string, version int64, objective time.Duration
 			answers[variant.Role] = a.Means()
 		}
 	}
+	counts.Digest = r.loadedDigest(infer.Version{Model: v.route.Model, Number: version})
 	canary, control := compare.Complete(answers[api.RoleCanary], answers[api.RoleControl])
 	counts.Canary.Values, counts.Control.Values = valuesOf(canary), valuesOf(control)
 	for i, s := range v.route.Shadows {
@@ -157,12 +159,22 @@ func lossOf(s *api.LabelStream) []rollout.Value {
 	return []rollout.Value{{Name: s.Output + ": absolute error", Kind: api.ValueLoss, Mean: rollout.Mean{N: n, Sum: n * m.Value, Squares: n * square.Value * square.Value}}}
 }
 
+// loadedDigest returns the digest of a version's files as they were loaded, "" if it is not loaded.
+func (r *Reconciler) loadedDigest(v infer.Version) string {
+	for _, from := range []*registry.Registry{r.registry, r.shadows} {
+		if leased := from.Leased(v); leased != nil {
+			return leased.Digest()
+		}
+	}
+	return ""
+}
+
 // Digest returns that of a version's files: as they were loaded, or if it is not loaded as they are now. It fails
 // with NotFound.
 func (r *Reconciler) Digest(ctx context.Context, model string, version int64) (string, error) {
 	v := infer.Version{Model: model, Number: version}
-	if leased := r.registry.Leased(v); leased != nil {
-		return leased.Digest(), nil
+	if digest := r.loadedDigest(v); digest != "" {
+		return digest, nil
 	}
 	files, err := r.repo.Open(v)
 	if err != nil {

@@ -50,8 +50,9 @@ func (r *Reconciler) fileEdits(cfg *config.Config) ([]routeEdit, error) {
 	edits := make([]routeEdit, 0, len(set)+len(deleted))
 	var problems []string
 	add := func(name string, next *api.RouteState, err error) {
+		between := "." // before the name of a field
 		if err == nil {
-			err = r.locked(name)
+			err, between = r.locked(name), ": "
 		}
 		if err == nil {
 			var e routeEdit
@@ -60,7 +61,7 @@ func (r *Reconciler) fileEdits(cfg *config.Config) ([]routeEdit, error) {
 			}
 		}
 		if err != nil {
-			problems = append(problems, fmt.Sprintf("routes.%s.%s", name, infer.Message(err)))
+			problems = append(problems, fmt.Sprintf("routes.%s%s%s", name, between, infer.Message(err)))
 		}
 	}
 	for _, route := range set {

@@ -37,6 +37,7 @@ func (r *Reconciler) swap(s actual) {
 		log: r.log, former: r.targets, record: r.record, watch: r.watch, keep: r.opts.Labels, capture: r.opts.Capture, actual: s, shared: s.goal.streams(),
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{}, keepers: map[*registry.Leased]*labels.Keeper{},
 	}
+	b.rolloutDigest = r.opts.RolloutDigest
 	b.losses, b.controls = b.lossModels(), map[*serving.Version]bool{}
 	for v, leased := range s.live {
 		target := b.target(v, leased)
@@ -111,18 +112,20 @@ type targets struct {
 
 type tableBuilder struct {
 	actual
-	log     *zap.Logger
-	former  targets
-	record  *recorder
-	watch   *driftwatch.Watcher
-	keep    *labels.Store
-	capture *capture.Store
-	streams map[drift.Stream]bool // the streams that get rows
-	shared  int                   // the number of streams that share the promise about false alarms
-	targets map[infer.Version]*router.Target
-	entries map[string]*router.Entry
-	keepers map[*registry.Leased]*labels.Keeper
-	losses  map[string]*lossModel // by the model that they are about
+	log    *zap.Logger
+	former targets
+	record *recorder
+	watch  *driftwatch.Watcher
+	// rolloutDigest is that of Options; it may be nil.
+	rolloutDigest func(route string, version int64) string
+	keep          *labels.Store
+	capture       *capture.Store
+	streams       map[drift.Stream]bool // the streams that get rows
+	shared        int                   // the number of streams that share the promise about false alarms
+	targets       map[infer.Version]*router.Target
+	entries       map[string]*router.Entry
+	keepers       map[*registry.Leased]*labels.Keeper
+	losses        map[string]*lossModel // by the model that they are about
 	// controls are the versions of control variants.
 	controls map[*serving.Version]bool
 }
@@ -183,6 +186,9 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 			target = b.control(target, infer.Version{Model: state.Model, Number: v.Version})
 		}
 		variant := router.Variant{Version: v.Version, Weight: v.Weight, Stable: v.Role == api.RoleStable, Role: v.Role, Target: target, Halted: b.record.halt(state.Name, state.Model, v), Observe: counts.Observe}
+		if variant.Halted != nil && b.changed(&state.Route, infer.Version{Model: state.Model, Number: v.Version}) {
+			variant.Halted.Store(true) // the stable version answers until the rollout has ended
+		}
 		if target != nil {
 			variant.Taps = b.taps(infer.Version{Model: state.Model, Number: v.Version}, v.Role)
 			if a := b.record.answersOf(&state.Route, v, target.Model.Outputs); a != nil {
@@ -211,13 +217,28 @@ func (b *tableBuilder) route(state *api.RouteState) *routeView {
 }
 
 // fitting returns the target of a version, or nil if it cannot serve the route: it is not
-// loaded, or not compatible with the stable version.
+// loaded, not compatible with the stable version, or not the files that a rollout was started and approved for.
 func (b *tableBuilder) fitting(route *api.Route, version int64) *router.Target {
-	t := b.targets[infer.Version{Model: route.Model, Number: version}]
+	v := infer.Version{Model: route.Model, Number: version}
+	t := b.targets[v]
 	if t == nil || !b.fits(route, t.Model) {
 		return nil
 	}
+	if b.changed(route, v) {
+		b.log.Warn("a version has other files than its rollout began with, and gets no requests", zap.String("route", route.Name), zap.Int64("version", version))
+		return nil
+	}
 	return t
+}
+
+// changed reports whether a loaded version has other files than the rollout of a route began with.
+func (b *tableBuilder) changed(route *api.Route, v infer.Version) bool {
+	leased := b.live[v]
+	if b.rolloutDigest == nil || leased == nil {
+		return false
+	}
+	want := b.rolloutDigest(route.Name, v.Number)
+	return want != "" && leased.Digest() != want
 }
 
 func (b *tableBuilder) fits(route *api.Route, model *infer.Model) bool {

@@ -169,6 +169,16 @@ func (c *Controller) Locked(route string) string {
 	return ""
 }
 
+// Digest returns the digest that a version had when the rollout of a route began, "" if no rollout of that version runs.
+func (c *Controller) Digest(route string, version int64) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if last := c.fold.last(route); last != nil && c.active[route] != nil && last.Spec.Version == version {
+		return last.Digest
+	}
+	return ""
+}
+
 // List returns the last rollout of each route, sorted by route.
 func (c *Controller) List() []api.Rollout {
 	c.mu.Lock()
@@ -195,6 +205,9 @@ func (c *Controller) History(route string) ([]api.Rollout, error) {
 // Start starts a rollout of a completed and checked spec. Errors: NotFound for the route or the version, Conflict
 // if a rollout runs, the route is frozen, or it is not one that a rollout can change.
 func (c *Controller) Start(ctx context.Context, spec api.RolloutSpec, by api.Actor) (api.Rollout, error) {
+	if err := c.startable(spec.Route); err != nil {
+		return api.Rollout{}, err // before the route is looked at, which a rollout has changed
+	}
 	r, err := c.prepare(ctx, spec)
 	if err != nil {
 		return api.Rollout{}, err

@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -306,10 +307,38 @@ func TestApprovals(t *testing.T) {
 	})
 }
 
+// Changed files end a rollout in each state.
+func TestChangedFiles(t *testing.T) {
+	for _, state := range []string{api.RolloutCanary, api.RolloutPaused, api.RolloutBaking} {
+		serve(t, func(t *testing.T, g *gateway) {
+			g.begin(t, nil)
+			g.until(t, api.RolloutCanary, time.Minute)
+			var err error
+			switch state {
+			case api.RolloutPaused:
+				_, err = g.Pause(t.Context(), "iris", ann)
+			case api.RolloutBaking:
+				_, err = g.Promote(t.Context(), "iris", ann)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.until(t, state, time.Minute)
+			g.world.mu.Lock()
+			g.world.digest = "sha256:2"
+			g.world.mu.Unlock()
+			g.until(t, api.RolloutRolledBack, time.Second)
+			if got := g.last(t).Why; got != "the files of the version have changed since the rollout began; it was started and approved for sha256:1" {
+				t.Error(got)
+			}
+		})
+	}
+}
+
 // Changed files void the approvals, and nobody's approval expires the rollout.
 func TestApprovalsAreVoid(t *testing.T) {
 	for name, spoil := range map[string]func(g *gateway){
-		"the files of the version have changed, so approvals are void": func(g *gateway) {
+		"the files of the version have changed since the rollout began; it was started and approved for sha256:1": func(g *gateway) {
 			g.world.mu.Lock()
 			defer g.world.mu.Unlock()
 			g.world.digest = "sha256:2"
@@ -333,6 +362,15 @@ func TestApprovalsAreVoid(t *testing.T) {
 }
 
 func TestStartRefuses(t *testing.T) {
+	serve(t, func(t *testing.T, g *gateway) {
+		g.begin(t, nil)
+		g.until(t, api.RolloutCanary, time.Minute)
+		spec := api.RolloutSpec{Route: "iris", Version: 3}
+		spec.Complete()
+		if _, err := g.Start(t.Context(), spec, ann); err == nil || !strings.Contains(err.Error(), "rollout 'iris-1' of route 'iris' has not ended") {
+			t.Error(err) // and not that the route has variants
+		}
+	})
 	serve(t, func(t *testing.T, g *gateway) {
 		start := func(route string, version int64) error {
 			spec := api.RolloutSpec{Route: route, Version: version}

@@ -22,7 +22,8 @@ type Count struct {
 type Counts struct {
 	Stable, Canary, Control Count
 
-	Shadow Mean // the disagreement of the version, as a shadow
+	Shadow Mean   // the disagreement of the version, as a shadow
+	Digest string // of the canary's version as it is loaded, "" if it is not
 }
 
 // Losses are what the labels of a canary and of its control say, and what is known of those of the stable version.

@@ -197,7 +197,7 @@ func (w *world) Halt(_ string, _ int64, halted bool) {
 func (w *world) Counts(_ string, _ int64, _ time.Duration) (c rollout.Counts, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c.Shadow = w.shadow
+	c.Shadow, c.Digest = w.shadow, w.digest
 	for _, v := range w.route.Variants {
 		switch v.Role {
 		case api.RoleStable:

@@ -90,11 +90,12 @@ func (c *Controller) plan(p *api.RolloutPlan, counts *Counts) error {
 func ratesText(p *api.RolloutPlan, refused float64) string {
 	at := func(rate float64) string {
 		if rate < leastRate {
-			return percent(leastRate) + ", more than now"
+			return percent(leastRate) + " (there are fewer)"
 		}
 		return percent(rate)
 	}
-	return fmt.Sprintf("rates: the control has %s errors, %s refused values, and %s of its answers are later than the objective", at(p.Errors), at(refused), percent(slowRate))
+	return fmt.Sprintf("rates: of the control's requests %s fail and %s have refused values, and %s of its answers are later than the objective",
+		at(p.Errors), at(refused), percent(slowRate))
 }
 
 // rates adds the power of a guardrail about rates.

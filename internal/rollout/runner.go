@@ -35,6 +35,7 @@ type runner struct {
 	// Only the goroutine of run uses the fields below.
 	now       api.Rollout
 	judge     *judge
+	counts    Counts        // at the last look
 	recorded  time.Time     // when evidence was last written
 	setting   *setting      // a change of the route in progress; nil: none
 	elsewhere chan found    // a look at labels and queries in progress; nil: none
@@ -179,6 +180,18 @@ func (r *runner) isSet(err error) {
 // settled goes on from a state whose route is as it should be.
 func (r *runner) settled(ctx context.Context) {
 	now := time.Now()
+	if r.now.State != api.RolloutAborting && !r.now.Final() {
+		counts, err := r.c.opts.Traffic.Counts(r.now.Spec.Route, r.now.Spec.Version, time.Duration(r.now.Objective))
+		switch {
+		case err != nil:
+			r.log.Warn("the counts of the route cannot be read", zap.Error(err))
+			return
+		case counts.Digest != "" && counts.Digest != r.now.Digest:
+			r.abort(byGateway("changed files"), "the files of the version have changed since the rollout began; it was started and approved for "+r.now.Digest)
+			return
+		}
+		r.counts = counts
+	}
 	switch r.now.State {
 	case api.RolloutValidating:
 		r.validated()
@@ -215,11 +228,7 @@ func (r *runner) await(ctx context.Context, now time.Time) {
 
 // look looks at the traffic and does what follows.
 func (r *runner) look(ctx context.Context, now time.Time) {
-	counts, err := r.c.opts.Traffic.Counts(r.now.Spec.Route, r.now.Spec.Version, time.Duration(r.now.Objective))
-	if err != nil {
-		r.log.Warn("the counts of the route cannot be read", zap.Error(err))
-		return
-	}
+	counts := r.counts
 	s := seen{counts: counts, now: now}
 	switch r.now.State {
 	case api.RolloutShadowing:
