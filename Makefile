@@ -155,7 +155,7 @@ $(CURDIR)/.cache/evidently/installed: benchmarks/drift/requirements.txt
 	@touch $@
 
 bench-cost: build ## measure the cost of each feature for a request, and how costs grow; gateway and client each on one core
-	cd benchmarks && go run ./cost $(COST) && go run ./cost -growth $(COST)
+	cd benchmarks && go run ./cost $(COST) && go run ./cost -growth $(COST) && go run ./cost -rollouts $(COST)
 
 # REAL has flags, such as REAL='--seconds 10'. The target downloads packages of about 0.5 GB into .cache.
 real_python := $(CURDIR)/.cache/real-models-python

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +82,7 @@ func TestReports(t *testing.T) {
 	request.Figures["ns"] = 94.6
 	f("cost", append(cost, request), renderCost)
 	f("growth", made(curvePoints()), renderGrowth)
+	f("rollouts-cost", append(made(rolloutSets()), request), renderRollouts)
 }
 
 func TestVerdicts(t *testing.T) {
@@ -121,7 +123,7 @@ func TestAllAnswered(t *testing.T) {
 
 // The gateway takes the configuration of each point.
 func TestPoints(t *testing.T) {
-	for _, p := range append(sets(), curvePoints()...) {
+	for _, p := range slices.Concat(sets(), curvePoints(), rolloutSets()) {
 		text := p.config("dir")
 		c, err := config.Parse(p.id(), []byte(text), func(string) (string, bool) { return "", false })
 		if err != nil || c.Server.AccessLog.Enabled != (p.log > 0) {

@@ -5,6 +5,7 @@
 //
 //	go run ./cost                 # writes results/cost.jsonl, cost.md and cost.svg
 //	go run ./cost -growth         # writes results/growth.jsonl, growth.md and growth.svg
+//	go run ./cost -rollouts       # writes results/rollouts-cost.jsonl and rollouts-cost.md
 //	go run ./cost -tables         # measures nothing, renders what is there
 package main
 
@@ -39,35 +40,48 @@ type bench struct {
 func main() {
 	var b bench
 	flag.StringVar(&b.gateway, "gateway", "../bin/gateway", "the gateway's binary")
-	flag.IntVar(&b.rounds, "rounds", 0, "rounds; in each everything is measured once (7, with -growth 3)")
+	flag.IntVar(&b.rounds, "rounds", 0, "rounds; in each everything is measured once (7, with -growth 3, with -rollouts 15)")
 	flag.DurationVar(&b.duration, "d", 2*time.Second, "how long it is measured")
 	out := flag.String("out", "results", "the folder of results")
 	only := flag.String("only", "", "only what has this in its name; nothing is written")
 	growth := flag.Bool("growth", false, "measure how costs grow instead")
+	rollouts := flag.Bool("rollouts", false, "measure what a rollout costs instead")
 	tables := flag.Bool("tables", false, "measure nothing, render what is there")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := b.run(ctx, *out, *only, *growth, *tables); err != nil {
+	s := suite{"cost", sets(), renderCost, 7, observing}
+	switch {
+	case *growth:
+		s = suite{"growth", curvePoints(), renderGrowth, 3, nil}
+	case *rollouts:
+		s = suite{"rollouts-cost", rolloutSets(), renderRollouts, 15, summing}
+	}
+	if err := b.run(ctx, *out, *only, &s, *tables); err != nil {
 		fmt.Fprintln(os.Stderr, "cost:", err)
 		os.Exit(1) //nolint:gocritic // nothing is deferred that matters now
 	}
 }
 
-func (b *bench) run(ctx context.Context, out, only string, growth, tables bool) error {
-	name, points, render, rounds := "cost", sets(), renderCost, 7
-	if growth {
-		name, points, render, rounds = "growth", curvePoints(), renderGrowth, 3
-	}
+// suite is what one run measures, and the page of it.
+type suite struct {
+	name   string
+	points []point
+	render func(dir string, rows record.Rows) error
+	rounds int
+	more   func() record.Rows // measured in this process; may be nil
+}
+
+func (b *bench) run(ctx context.Context, out, only string, s *suite, tables bool) error {
 	if b.rounds == 0 {
-		b.rounds = rounds
+		b.rounds = s.rounds
 	}
-	file := filepath.Join(out, name+".jsonl")
+	file := filepath.Join(out, s.name+".jsonl")
 	rows, err := record.Load(file)
 	if !tables {
-		rows, err = b.measureAll(ctx, points, only)
-		if !growth {
-			rows = append(rows, observing()...)
+		rows, err = b.measureAll(ctx, s.points, only)
+		if s.more != nil {
+			rows = append(rows, s.more()...)
 		}
 		if only != "" { // what was measured was told
 			return err
@@ -79,7 +93,7 @@ func (b *bench) run(ctx context.Context, out, only string, growth, tables bool) 
 	if err != nil {
 		return err
 	}
-	return render(out, rows)
+	return s.render(out, rows)
 }
 
 // measureAll measures every point once in each round, in an order that is another one in
@@ -126,7 +140,16 @@ func (b *bench) measure(ctx context.Context, p *point, figures map[string]float6
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.underLoad(ctx, g, p, figures), g.Stop())
+	if p.rollout {
+		err = startRollout(ctx, g)
+	}
+	if err == nil {
+		err = b.underLoad(ctx, g, p, figures)
+	}
+	if err == nil && p.rollout {
+		err = inCanary(ctx, g)
+	}
+	return errors.Join(err, g.Stop())
 }
 
 // underLoad measures in the middle of a closed loop, when all connections are there. The

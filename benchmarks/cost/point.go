@@ -28,6 +28,8 @@ type point struct {
 	width    int              // numbers in a row of that model
 	log      int              // every so many requests are logged; 0 for none
 
+	rollout bool // one runs meanwhile
+
 	// What the configuration says of models and routes.
 	models, routes string
 
@@ -75,7 +77,11 @@ func (p *point) config(dir string) string {
 	if p.log > 0 {
 		access, level = fmt.Sprintf("{enabled: true, sample_every: %d}", p.log), "info"
 	}
-	text := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %s}, grpc: {address: none}, drain_timeout: 2s, access_log: %s}\nadmin: {address: %s}\nlog: {level: %s}\n%s\n%s\n",
+	data := ""
+	if p.rollout {
+		data = fmt.Sprintf("data_dir: %q\n", filepath.Join(dir, "data"))
+	}
+	text := data + fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %s}, grpc: {address: none}, drain_timeout: 2s, access_log: %s}\nadmin: {address: %s}\nlog: {level: %s}\n%s\n%s\n",
 		filepath.Join(dir, "models"), process.HTTPAddress, access, process.AdminAddress, level, p.models, p.routes)
 	return strings.ReplaceAll(text, profileFile, strconv.Quote(filepath.Join(dir, "profile.json")))
 }

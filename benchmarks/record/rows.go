@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Rows are the lines of a file, or some of them.
@@ -111,6 +113,15 @@ func Percent(own, base float64) float64 { return 100 * (own/base - 1) }
 // Over compares a figure round by round with the mean of others: what slows down a whole
 // round does not count, nor does a round that lacks one of them.
 func (r Rows) Over(f Figure, compare func(own, base float64) float64, base ...Rows) Spread {
+	return SpreadOf(r.over(f, compare, base))
+}
+
+// OverMedian is Over with the interval of the median instead of the range.
+func (r Rows) OverMedian(f Figure, compare func(own, base float64) float64, base ...Rows) Spread {
+	return MedianOf(r.over(f, compare, base))
+}
+
+func (r Rows) over(f Figure, compare func(own, base float64) float64, base []Rows) []float64 {
 	values := make([]float64, 0, len(r))
 	for i := range r {
 		sum := 0.0
@@ -119,7 +130,7 @@ func (r Rows) Over(f Figure, compare func(own, base float64) float64, base ...Ro
 		}
 		values = append(values, compare(f(&r[i]), sum/float64(len(base))))
 	}
-	return SpreadOf(values)
+	return values
 }
 
 func (r Rows) round(round string) *Record {
@@ -141,6 +152,20 @@ func SpreadOf(values []float64) Spread {
 		return Spread{math.NaN(), math.NaN(), math.NaN()}
 	}
 	return Spread{(s[(len(s)-1)/2] + s[len(s)/2]) / 2, s[0], s[len(s)-1]}
+}
+
+// MedianOf returns the median of some values and its interval with a confidence of at least 95 %, between two of the values, whatever their
+// distribution is: the numbers of values on each side of the true median are binomial. Of fewer than six values there is none, and the
+// interval is their range.
+func MedianOf(values []float64) Spread {
+	s := SpreadOf(values)
+	sorted := slices.DeleteFunc(slices.Sorted(slices.Values(values)), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+	below := distuv.Binomial{N: float64(len(sorted)), P: 0.5}
+	const each = 0.025 // of the probability to miss it, on either side
+	for k := 0; k < len(sorted)/2 && below.CDF(float64(k)) <= each; k++ {
+		s.Low, s.High = sorted[k], sorted[len(sorted)-1-k]
+	}
+	return s
 }
 
 // OK reports whether there was a value.

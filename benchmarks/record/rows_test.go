@@ -46,6 +46,27 @@ func TestSpread(t *testing.T) {
 
 // A difference is one within a round: what makes a whole round slow does not show, and a
 // round that lacks one of the two does not count.
+func TestMedianOf(t *testing.T) {
+	values := func(n int) (list []float64) {
+		for i := range n {
+			list = append(list, float64(n-i))
+		}
+		return list
+	}
+	f := func(n int, want Spread) {
+		t.Helper()
+		if got := MedianOf(values(n)); got != want {
+			t.Errorf("%d values: %+v, want %+v", n, got, want)
+		}
+	}
+	f(5, Spread{3, 1, 5})
+	f(6, Spread{3.5, 1, 6}) // 2 of 64 samples are all on one side
+	f(15, Spread{8, 4, 12}) // tables of the sign test
+	if got := MedianOf(nil); got.OK() {
+		t.Error(got)
+	}
+}
+
 func TestDifferencesAreWithinARound(t *testing.T) {
 	of := func(values ...float64) (rows Rows) {
 		for i, v := range values {
