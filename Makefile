@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt proto soak swap kill-rollouts demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-consoles bench-stress bench-many bench-batching bench-drift bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check mlflow-check docs-site console console-check test-console pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap kill-rollouts demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-consoles bench-stress bench-many bench-batching bench-drift bench-drift-rivals bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check mlflow-check docs-site console console-check test-console pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -148,6 +148,9 @@ bench-rollouts-digits: build ## roll out a worse and a better model of digits on
 evidently := $(CURDIR)/.cache/evidently
 bench-drift: $(evidently:%=%/installed) ## measure the drift detector: false alarms, delays compared with PSI and Evidently, cost
 	cd benchmarks && go run ./drift $(evidently:%=-python %/bin/python)
+
+bench-drift-rivals: ## compare the drift detector with ADWIN, KSWIN and others at the same rate of false alarms; RUNS=100; writes benchmarks/results/drift-rivals.md
+	cd benchmarks && go run ./drift -rivals $(if $(QUICK),/dev/stdout -runs 2 -stretches 100,results/drift-rivals.md -runs $(or $(RUNS),100))
 
 $(CURDIR)/.cache/evidently/installed: benchmarks/drift/requirements.txt
 	rm -rf $(@D) && python3 -m venv $(@D)

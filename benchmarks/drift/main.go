@@ -30,8 +30,20 @@ func main() {
 	flag.IntVar(&b.streams, "streams", 200, "streams for delays")
 	only := flag.String("only", "false-alarms,delay,cost", "the parts to measure")
 	flag.BoolVar(&b.full, "full", false, "as many windows of 5,000 rows as of less, not a fifth of them")
+	against := flag.String("rivals", "", "a page to write that compares the detector with others; nothing else is measured")
+	runs := flag.Int("runs", 100, "streams for each change with -rivals")
+	stretches := flag.Int("stretches", 2000, "clean stretches for each limit with -rivals")
 	tables := flag.Bool("tables", false, "measure nothing and print the tables of -out")
 	flag.Parse()
+	if *against != "" {
+		r := newRace(b.seed, *runs, *stretches)
+		r.run()
+		if err := os.WriteFile(*against, []byte(r.page()), 0o644); err != nil { //nolint:gosec // a page for everybody
+			fmt.Fprintln(os.Stderr, "drift:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	rows, err := record.Load(b.out)
 	if !*tables {
 		err = b.run(strings.Split(*only, ","))

@@ -62,6 +62,10 @@ func profileOf(columns [][]float64, datatype string) *drift.Profile {
 	for i := range features {
 		features[i] = drift.Feature{Name: "f" + strconv.Itoa(i), Kind: drift.KindInput, Tensor: "input", Element: i, Datatype: datatype}
 	}
+	return buildProfile(features, columns)
+}
+
+func buildProfile(features []drift.Feature, columns [][]float64) *drift.Profile {
 	builder := drift.NewBuilder(features, drift.BuilderOptions{Seed: 1, MaxSampleBytes: 64 << 20, MaxSampleRows: 100_000})
 	row, missing := make([]float64, len(columns)), make([]bool, len(columns))
 	for k := range columns[0] {
