@@ -6,7 +6,7 @@ import { Gateway, traffic, waitFor } from "./gateway.mjs";
 
 let gateway, browser, flow, page;
 before(async () => {
-  gateway = await Gateway.start({ edit: (c) => c.replace("rows: 200", "rows: 200, window: 10s").replace("models:\n", "models:\n  breast_cancer: {labels: {sample: 100%}}\n") });
+  gateway = await Gateway.start({ edit: (c) => "labels: {max_age: 2m}\n" + c.replace("rows: 200", "rows: 200, window: 10s").replace("models:\n", "models:\n  breast_cancer: {labels: {sample: 100%}}\n") });
   browser = await launch();
   flow = await traffic(gateway, { shift: { age: 25 } });
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
@@ -88,17 +88,24 @@ test("a retraining is requested and canceled", async () => {
 
 test("the page of drift shows how good predictions were, by their labels", async () => {
   const row = () => Array.from({ length: 30 }, () => Math.random() * 20);
-  for (let i = 0; i < 60; i++) await gateway.infer("breast_cancer", [row()], { "X-Request-Id": `case-${i}` });
-  const labels = Array.from({ length: 60 }, (_, i) => ({ request_id: `case-${i}`, label: i % 2 }));
+  const windows = async () => Math.max(0, ...(await gateway.api("labels/breast_cancer")).streams.map((s) => s.windows?.length ?? 0));
+  let sent = 0;
+  await waitFor("predictions of two times", async () => {
+    for (let i = 0; i < 5; i++) await gateway.infer("breast_cancer", [row()], { "X-Request-Id": `case-${sent++}` });
+    return sent >= 60 && (await windows()) >= 2;
+  });
+  const labels = Array.from({ length: sent }, (_, i) => ({ request_id: `case-${i}`, label: i % 2 }));
   await waitFor("labels that find their predictions", async () => {
     const answer = await fetch(`${gateway.data}/v2/models/breast_cancer/labels`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ labels }) });
-    return (await answer.json()).joined + 0 > 0 || (await gateway.api("labels/breast_cancer")).labels.joined >= 60;
+    return (await answer.json()).joined + 0 > 0 || (await gateway.api("labels/breast_cancer")).labels.joined >= sent;
   });
   await page.goto(`${gateway.admin}/#/drift/breast_cancer`);
   const panel = page.getByRole("region", { name: "Labels", exact: true });
   await panel.getByRole("cell", { name: "accuracy", exact: true }).first().waitFor();
   await panel.getByRole("columnheader", { name: "Expected" }).first().waitFor();
   await panel.getByText("predictions have a label", { exact: false }).first().waitFor();
+  const chart = panel.getByRole("img", { name: /^Chart: accuracy by the time of the predictions/ }).first();
+  await chart.scrollIntoViewIfNeeded();
   await shot(page, "labels");
   assert.deepEqual(page.faults, []);
 });

@@ -1,6 +1,7 @@
 import { ask, client, type Schemas } from "../api/client";
 import { can } from "../api/session";
 import { Facts, Panel, Problem, State } from "../ui/bits";
+import { Chart } from "../ui/chart";
 import { clock, count, digits, duration, none, percent, points, real } from "../ui/format";
 import { PlainTable, type PlainColumn } from "../ui/plain";
 import { useLoad } from "../ui/use";
@@ -77,7 +78,39 @@ function LabelledStream({ s }: { s: Stream }) {
       </h3>
       {s.no_estimates && <p class="dim small">No expected performance: {s.no_estimates}</p>}
       {rows.length > 0 && <PlainTable label={`Metrics of version ${s.version}, ${s.role}`} columns={measures} rows={rows} keyOf={(x) => x.name} />}
+      <ByTime windows={s.windows ?? []} />
     </>
+  );
+}
+
+/** mostCharts is how many metrics are drawn over time. */
+const mostCharts = 4;
+
+/** ByTime draws the metrics of a stream by the time of the predictions, beside what was expected of these. */
+function ByTime({ windows }: { windows: NonNullable<Stream["windows"]> }) {
+  if (windows.length < 2) return null;
+  const named = (of: "metrics" | "estimates") => new Set(windows.flatMap((w) => (w[of] ?? []).map((m) => m.name)));
+  const measured = named("metrics");
+  const expected = named("estimates");
+  // Those of which both are known say most.
+  const both = [...measured].filter((name) => expected.has(name));
+  const names = [...new Set([...both, ...measured, ...expected])].slice(0, mostCharts);
+  const line = (of: "metrics" | "estimates", name: string) => windows.map((w) => w[of]?.find((m) => m.name === name)?.value ?? null);
+  return (
+    <div class="charts">
+      {names.map((name) => (
+        <Chart
+          key={name}
+          title={`${name} by the time of the predictions`}
+          time
+          x={windows.map((w) => Date.parse(w.start) / 1000)}
+          lines={[
+            ...(measured.has(name) ? [{ label: "Measured", color: 0, points: true, values: line("metrics", name) }] : []),
+            ...(expected.has(name) ? [{ label: "Expected", color: 1, points: true, dash: true, values: line("estimates", name) }] : []),
+          ]}
+        />
+      ))}
+    </div>
   );
 }
 
