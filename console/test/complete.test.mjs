@@ -1,5 +1,6 @@
 // A rollout from its plan to its end: steps and guardrails of one's own, the approval of a second caller, and the promotion.
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { launch, live, openPage, shot } from "./browser.mjs";
 import { Gateway, traffic, waitFor } from "./gateway.mjs";
@@ -102,4 +103,46 @@ test("a rollout with steps of one's own is approved by a second caller, and ends
   await olga.goto(`${gateway.admin}/#/routes/flowers`);
   await olga.getByRole("link", { name: "v2", exact: true }).first().waitFor();
   assert.deepEqual([...olga.faults, ...lea.faults], []);
+});
+
+test("a query of one's own rolls a version back", async () => {
+  const asked = [];
+  const prometheus = createServer(async (request, answer) => {
+    const body = (await request.toArray()).join("");
+    asked.push(new URLSearchParams(body || new URL(request.url, "http://prometheus").search).get("query"));
+    const data = { resultType: "vector", result: [{ metric: {}, value: [Date.now() / 1000, "9"] }] };
+    answer.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify({ status: "success", data }));
+  });
+  await new Promise((r) => prometheus.listen(0, "127.0.0.1", r));
+  const asking = await Gateway.start({
+    more: `prometheus: {url: 'http://127.0.0.1:${prometheus.address().port}'}\n`,
+    edit: (c) => c.replace("routes:\n", "routes:\n  flowers:\n    model: iris\n    variants: [{version: 1, weight: 100%}]\n"),
+  });
+  const requests = await traffic(asking, { also: "flowers" });
+  try {
+    const page = await openPage(await browser.newContext({ viewport: { width: 1280, height: 900 } }), `${asking.admin}/#/rollouts/flowers`);
+    await live(page);
+    await page.locator("input[name=version]").fill("2");
+    await page.locator("select[name=preset]").selectOption("fast");
+    await page.getByText("Steps and guardrails of your own").click();
+    await page.getByRole("button", { name: "Add a query" }).click();
+    const query = { name: "refunds", query: 'sum(refunds{shop="<b>"})', min: "", max: "5", failures: "2" };
+    for (const [key, text] of Object.entries(query)) await page.locator(`input[name="${key}-query-0"]`).fill(text);
+    await page.getByRole("button", { name: "Show the plan" }).click();
+    await page.getByRole("region", { name: "Steps of the plan" }).waitFor();
+    await page.getByText("query:refunds", { exact: false }).first().waitFor(); // the plan says that it has no power
+    await act(page, "Start the rollout", "refunds may not rise");
+    await page.locator("main .state", { hasText: /^rolled back$/ }).first().waitFor({ timeout: 180_000 });
+    const ended = await asking.api("rollouts/flowers");
+    assert.deepEqual(ended.spec.queries, [{ name: "refunds", query: query.query, max: 5, failures: 2 }]);
+    assert.ok(asked.includes(query.query));
+    await page.getByText("refunds", { exact: false }).first().waitFor();
+    await shot(page, "query");
+    assert.deepEqual((await asking.api("routes/flowers")).variants.map((v) => [v.version, v.weight]), [[1, 10000]]);
+    assert.deepEqual(page.faults, []);
+  } finally {
+    await requests.stop();
+    await asking.close();
+    prometheus.close();
+  }
 });
