@@ -142,7 +142,7 @@ func rolloutsReport(all record.Rows) string {
 		"What a rollout adds is the difference to the same without it:\n\n", t, setCanary, setTwo)
 	t = page.NewTable("set", "compared with", "ratio", "verdict")
 	t.Row(setStableAgain, setStable, chance.Text("× %.3f"), "what chance does")
-	for _, c := range rolloutParts {
+	for _, c := range rolloutParts() {
 		ratio := rows(c.set).OverMedian(nanoseconds, record.Ratio, rows(c.than))
 		t.Row(c.set, c.than, ratio.Text("× %.3f"), verdictOf(ratio, chance))
 	}
@@ -155,7 +155,9 @@ func rolloutsReport(all record.Rows) string {
 }
 
 // rolloutParts are what a rollout adds, each with the same without it.
-var rolloutParts = []struct{ set, than string }{{setControl, setTwo}, {setRunning, setControl}, {setRunningAll, setRunning}, {setCompared, setStable}}
+func rolloutParts() []struct{ set, than string } {
+	return []struct{ set, than string }{{setControl, setTwo}, {setRunning, setControl}, {setRunningAll, setRunning}, {setCompared, setStable}}
+}
 
 // verdictOf says whether a ratio is that of two gateways that are alike.
 func verdictOf(ratio, chance record.Spread) string {
