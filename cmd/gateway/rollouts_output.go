@@ -131,7 +131,11 @@ func rateText(e *api.RolloutEvidence, r api.RolloutRate) string {
 
 func printPlan(b *strings.Builder, p api.RolloutPlan) {
 	line(b, "Traffic", fmt.Sprintf("%.4g requests/s, %.3g%% errors", p.Rate, 100*p.Errors))
-	line(b, "Time", fmt.Sprintf("at most %v, and %v of baking", time.Duration(p.Duration), time.Duration(p.Spec.Bake)))
+	expected := "no pass is expected in that time"
+	if p.Expected > 0 {
+		expected = fmt.Sprintf("about %v if the version is as good", time.Duration(p.Expected))
+	}
+	line(b, "Time", fmt.Sprintf("at most %v, %s; then %v of baking", time.Duration(p.Duration), expected, time.Duration(p.Spec.Bake)))
 	line(b, "False rollback", fmt.Sprintf("at most %.3g%% of the rollouts of a version that is not worse", 100*p.Alpha))
 	fmt.Fprintln(b, "\nSTEP\tCANARY\tCONTROL\tFOR\tREQUESTS")
 	for i, s := range p.Steps {

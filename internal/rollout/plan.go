@@ -80,6 +80,7 @@ func (c *Controller) plan(p *api.RolloutPlan, counts *Counts) error {
 	d.rates(api.GuardrailRefusals, p.Spec.Refusals, max(refused, leastRate), "refused values")
 	d.rates(api.GuardrailLatency, p.Spec.Latency.Limit, slowRate, "slow answers")
 	d.answersPower(&answers)
+	p.Expected = api.Duration(d.expectedTime(&answers).Round(time.Second))
 	d.lossPower(&losses.Stable)
 	d.agreementPower()
 	p.Assumptions = append([]string{ratesText(p, refused)}, p.Assumptions...)
@@ -218,7 +219,8 @@ func requestsToPass(p *api.RolloutPlan) (most float64) {
 		n := 10.0
 		for n < 1e9 {
 			r := api.RolloutRate{Requests: int64(n), Bad: int64(n * g.rate)}
-			if i := rate(r, alpha/2, 1); i.High-i.Low <= g.limit.Tolerance {
+			varies := n * g.rate / 2 // as much as the bad requests of both do if they are independent
+			if i := rate(r, alpha/2, (priorVariance*priorDispersion+varies)/(priorVariance+varies)); i.High-i.Low <= g.limit.Tolerance {
 				break
 			}
 			n *= 1.1

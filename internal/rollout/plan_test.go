@@ -299,6 +299,33 @@ func TestPlanRefuses(t *testing.T) {
 	f(infer.Conflict, func(s *api.RolloutSpec) { s.Queries = []api.RolloutQuery{{Name: "a"}} })
 }
 
+// A version that is as good takes as long as the plan says, to a third and ten seconds.
+func TestPlanOfTime(t *testing.T) {
+	serve(t, func(t *testing.T, g *gateway) {
+		g.world.classes = map[int64]float64{1: 0.3, 2: 0.3}
+		g.world.rate = 20 // of 100 ms
+		spec := api.RolloutSpec{Route: "iris", Version: 2}
+		spec.Complete()
+		time.Sleep(time.Minute)
+		p, err := g.Plan(t.Context(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.begin(t, nil)
+		g.until(t, api.RolloutCanary, time.Minute)
+		began := time.Now()
+		g.until(t, api.RolloutBaking, time.Hour)
+		took, expected := time.Since(began), time.Duration(p.Expected)
+		t.Logf("%v, the plan says %v", took, expected)
+		if most := expected*4/3 + block; took > most || took < expected*2/3-block || expected >= time.Duration(p.Duration) {
+			t.Errorf("%v, the plan says %v", took, expected)
+		}
+	})
+	if p := planOf(t, steady{rate: 1}, "fast", nil); p.Expected != 0 {
+		t.Errorf("one request a second decides in %v", time.Duration(p.Expected))
+	}
+}
+
 // A plan knows the answers of the model from the last rollout that has compared some.
 func TestPlanKnowsTheModel(t *testing.T) {
 	serve(t, func(t *testing.T, g *gateway) {

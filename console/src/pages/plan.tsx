@@ -4,7 +4,7 @@ import { models, rollouts, routes } from "../api/live";
 import { missing } from "../api/session";
 import { Act, Missing } from "../ui/act";
 import { Panel, Problem } from "../ui/bits";
-import { count, digits, duration, percent, points } from "../ui/format";
+import { count, digits, duration, parseDuration, percent, points } from "../ui/format";
 import { link } from "../ui/router";
 import { OwnForm } from "./ownform";
 import { nothing, specOf, type Spec } from "./ownspec";
@@ -102,7 +102,8 @@ function PlanFacts({ plan }: { plan: PlanDoc }) {
   return (
     <div aria-label="The plan" role="group">
       <p>
-        It takes at most <b>{duration(plan.duration)}</b> in steps. A version that is not worse is rolled back with a probability of at most{" "}
+        It takes at most <b>{duration(plan.duration)}</b> in steps
+        {parseDuration(plan.expected) === 0 ? ", and no pass is expected in that time" : `, and about ${duration(plan.expected)} if the version is as good`}. A version that is not worse is rolled back with a probability of at most{" "}
         <b>{percent(plan.false_rollback)}</b>. The route gets {digits(plan.requests_per_second)} requests per second now, of which {percent(plan.error_rate)} fail.
       </p>
       {plan.problems.map((p) => (
